@@ -1,0 +1,258 @@
+package oci
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// MaxDocument is the largest manifest or index that dray reads: 4 MiB
+// (distribution-spec v1.1.1 §Pushing Manifests).
+const MaxDocument = 4 << 20
+
+// Document is a manifest or an index together with the exact bytes it came from.
+type Document struct {
+	Descriptor              // media type, digest and size of Raw
+	Raw        []byte       // forwarded as it is, never marshalled again
+	Documents  []Descriptor // children that are manifests or indexes, each digest once, in order
+	Config     *Descriptor  // also the first of Blobs; nil for an index
+	Blobs      []Descriptor // config, then layers, each digest once, in order
+	Foreign    []Descriptor // layers that stay where their publisher keeps them
+	Subject    *Descriptor  // what this document refers to; it need not exist
+}
+
+// IsIndex reports whether the document lists other documents rather than layers.
+func (d Document) IsIndex() bool {
+	return d.MediaType == TypeIndex || d.MediaType == TypeDockerList || len(d.Documents) > 0
+}
+
+// Parse checks raw against want and reads its children.
+//
+// What is empty in want is not checked: a zero Size or Digest is computed, an
+// empty or generic MediaType ("text/plain", "application/json",
+// "application/octet-stream") is taken from the document or, where it names
+// none, told from its fields. Bytes that do not match want are Corrupt; a
+// document that could be read in two ways is Refused (CVE-2021-41190).
+func Parse(want Descriptor, raw []byte) (Document, error) {
+	doc := Document{Raw: raw, Descriptor: Descriptor{Size: int64(len(raw)), Digest: want.Digest}}
+	if want.Digest == "" {
+		doc.Digest = Sum(raw)
+	}
+	if err := checkBytes(want, doc.Digest, raw); err != nil {
+		return Document{}, err
+	}
+	fields, err := object(raw, documentKeys)
+	if err != nil {
+		return Document{}, refused(doc.Digest, "%v", err)
+	}
+	if doc.MediaType, err = mediaType(want.MediaType, fields); err != nil {
+		return Document{}, refused(doc.Digest, "%v", err)
+	}
+	if err := doc.readChildren(fields); err != nil {
+		return Document{}, refused(doc.Digest, "%v", err)
+	}
+	if err := doc.checkShape(fields); err != nil {
+		return Document{}, err
+	}
+	return doc, nil
+}
+
+func checkBytes(want Descriptor, dgst Digest, raw []byte) error {
+	if len(raw) > MaxDocument {
+		return &fault.Fault{Kind: fault.TooLarge, Op: "read manifest", Name: string(dgst), Err: fmt.Errorf("%d bytes; the limit is %d", len(raw), MaxDocument)}
+	}
+	v, err := NewVerifier(Descriptor{Digest: dgst, Size: int64(len(raw))})
+	if err != nil {
+		return err
+	}
+	if _, err := v.Write(raw); err != nil {
+		return err
+	}
+	if err := v.Verify(); err != nil {
+		return err
+	}
+	if want.Size != 0 && want.Size != int64(len(raw)) {
+		return &fault.Fault{Kind: fault.Corrupt, Op: "verify", Name: string(dgst), Err: fmt.Errorf("%d bytes, its descriptor says %d", len(raw), want.Size)}
+	}
+	return nil
+}
+
+var (
+	documentKeys   = []string{"schemaVersion", "mediaType", "artifactType", "config", "layers", "blobs", "manifests", "subject", "annotations", "fsLayers", "history", "signatures"}
+	descriptorKeys = []string{"mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"}
+)
+
+// mediaType settles what the document is from what was announced and what it says itself.
+func mediaType(announced string, fields map[string]json.RawMessage) (string, error) {
+	own := ""
+	if raw, ok := fields["mediaType"]; ok {
+		if err := json.Unmarshal(raw, &own); err != nil {
+			return "", fmt.Errorf("mediaType is not text")
+		}
+	}
+	announced = baseType(announced)
+	switch {
+	case own == "" && announced != "":
+		own = announced
+	case own == "" && fields["manifests"] != nil:
+		own = TypeIndex
+	case own == "":
+		own = TypeManifest
+	case announced != "" && announced != own:
+		return "", fmt.Errorf("announced as %s, says of itself %s", announced, own)
+	}
+	if strings.Contains(own, "docker.distribution.manifest.v1") || fields["fsLayers"] != nil {
+		return "", errSchema1
+	}
+	return own, nil
+}
+
+var errSchema1 = fmt.Errorf("an image of Docker's schema 1 of 2014, which registries no longer take; pull and push it with a current tool at the source first")
+
+// baseType drops parameters and the types that say nothing.
+func baseType(s string) string {
+	t, _, err := mime.ParseMediaType(s)
+	if err != nil {
+		return ""
+	}
+	switch t {
+	case "text/plain", "application/octet-stream", "application/json":
+		return ""
+	}
+	return t
+}
+
+func (d *Document) readChildren(fields map[string]json.RawMessage) error {
+	if raw, ok := fields["config"]; ok && !isNull(raw) {
+		c, err := descriptor(raw)
+		if err != nil {
+			return fmt.Errorf("config: %w", err)
+		}
+		d.Config = &c
+		d.Blobs = append(d.Blobs, c)
+	}
+	for _, key := range []string{"layers", "blobs"} {
+		list, err := descriptors(key, fields[key])
+		if err != nil {
+			return err
+		}
+		for _, l := range list {
+			if IsForeign(l.MediaType) {
+				d.Foreign = append(d.Foreign, l)
+			} else {
+				d.Blobs = append(d.Blobs, l)
+			}
+		}
+	}
+	list, err := descriptors("manifests", fields["manifests"])
+	if err != nil {
+		return err
+	}
+	for _, m := range list {
+		if isBlob(m.MediaType) {
+			d.Blobs = append(d.Blobs, m)
+		} else {
+			d.Documents = append(d.Documents, m)
+		}
+	}
+	if raw, ok := fields["subject"]; ok && !isNull(raw) {
+		s, err := descriptor(raw)
+		if err != nil {
+			return fmt.Errorf("subject: %w", err)
+		}
+		d.Subject = &s
+	}
+	if d.Blobs, err = unique(d.Blobs); err != nil {
+		return err
+	}
+	d.Documents, err = unique(d.Documents)
+	return err
+}
+
+// checkShape refuses a document that one reader would take for a manifest and another for an index.
+func (d *Document) checkShape(fields map[string]json.RawMessage) error {
+	isManifest := fields["config"] != nil || fields["layers"] != nil
+	isIndex := fields["manifests"] != nil
+	switch {
+	case isManifest && isIndex:
+		return refused(d.Digest, "manifest and index at once: it has layers and manifests")
+	case isIndex && (d.MediaType == TypeManifest || d.MediaType == TypeDockerManifest):
+		return refused(d.Digest, "says it is a manifest (%s) and lists manifests", d.MediaType)
+	case isManifest && (d.MediaType == TypeIndex || d.MediaType == TypeDockerList):
+		return refused(d.Digest, "says it is an index (%s) and has layers", d.MediaType)
+	case d.Config == nil && (d.MediaType == TypeManifest || d.MediaType == TypeDockerManifest):
+		return refused(d.Digest, "a manifest without a config")
+	}
+	return nil
+}
+
+func descriptors(key string, raw json.RawMessage) ([]Descriptor, error) {
+	if raw == nil || isNull(raw) {
+		return nil, nil
+	}
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return nil, fmt.Errorf("%s is not a list", key)
+	}
+	out := make([]Descriptor, len(items))
+	for i, item := range items {
+		var err error
+		if out[i], err = descriptor(item); err != nil {
+			return nil, fmt.Errorf("%s[%d]: %w", key, i, err)
+		}
+	}
+	return out, nil
+}
+
+// maxSize is the largest size that every JSON reader reads alike: 2⁵³-1 bytes.
+const maxSize = 1<<53 - 1
+
+func descriptor(raw json.RawMessage) (Descriptor, error) {
+	fields, err := object(raw, descriptorKeys)
+	if err != nil {
+		return Descriptor{}, err
+	}
+	var d Descriptor
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return Descriptor{}, fmt.Errorf("not a descriptor: %w", err)
+	}
+	if ref.Digest(string(d.Digest)) != nil {
+		return Descriptor{}, fmt.Errorf("not a digest: %.100q", string(d.Digest))
+	}
+	if fields["size"] == nil || isNull(fields["size"]) {
+		return Descriptor{}, fmt.Errorf("%s has no size", d.Digest)
+	}
+	if d.Size < 0 || d.Size > maxSize {
+		return Descriptor{}, fmt.Errorf("%s has the size %d", d.Digest, d.Size)
+	}
+	if d.Data != nil {
+		if int64(len(d.Data)) != d.Size || d.Digest.Algorithm().FromBytes(d.Data) != d.Digest {
+			return Descriptor{}, fmt.Errorf("%s carries data of another digest", d.Digest)
+		}
+	}
+	return d, nil
+}
+
+// unique drops repeats of a digest. The same digest with two sizes is an error.
+func unique(list []Descriptor) ([]Descriptor, error) {
+	sizes := make(map[Digest]int64, len(list))
+	var err error
+	list = slices.DeleteFunc(list, func(d Descriptor) bool {
+		size, seen := sizes[d.Digest]
+		if seen && size != d.Size {
+			err = fmt.Errorf("%s has two sizes, %d and %d", d.Digest, size, d.Size)
+		}
+		sizes[d.Digest] = d.Size
+		return seen
+	})
+	return list, err
+}
+
+func refused(dgst Digest, format string, args ...any) error {
+	return &fault.Fault{Kind: fault.Refused, Op: "read manifest", Name: string(dgst), Err: fmt.Errorf(format, args...)}
+}

@@ -1,0 +1,126 @@
+package ref
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/distribution/reference"
+
+	"github.com/drayage/dray/fault"
+)
+
+const hex64 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+func TestParseGivesFullyQualifiedNames(t *testing.T) {
+	for in, want := range map[string]string{
+		"nginx":                              "docker.io/library/nginx",
+		"nginx:1.25":                         "docker.io/library/nginx:1.25",
+		"docker.io/nginx":                    "docker.io/library/nginx",
+		"grafana/grafana:latest":             "docker.io/grafana/grafana:latest",
+		"index.docker.io/library/nginx:1":    "docker.io/library/nginx:1",
+		"registry-1.docker.io/library/n":     "docker.io/library/n",
+		"localhost/app":                      "localhost/app",
+		"localhost:5000/a/b:v1":              "localhost:5000/a/b:v1",
+		"Reg.Example.com/app":                "reg.example.com/app",
+		"[::1]:5000/app:v1":                  "[::1]:5000/app:v1",
+		"a.io/x:v1@sha256:" + hex64:          "a.io/x:v1@sha256:" + hex64,
+		"oci:out:v1":                         "oci:out:v1",
+		"oci:./out//x":                       "oci:out/x",
+		"oci:/tmp/a b@sha256:" + hex64:       "oci:/tmp/a b@sha256:" + hex64,
+		`oci:C:\images\app:v1`:               `oci:C:\images\app:v1`,
+		"a.io/x@sha512:" + hex64 + hex64:     "a.io/x@sha512:" + hex64 + hex64,
+		"a.io/a__b-c---d.e/f:_V.1-x":         "a.io/a__b-c---d.e/f:_V.1-x",
+		"127.0.0.1:5000/x:" + rep("t", 128):  "127.0.0.1:5000/x:" + rep("t", 128),
+		"xn--bcher-kva.example:443/app:1.0":  "xn--bcher-kva.example:443/app:1.0",
+		"mcr.microsoft.com/dotnet/sdk:8.0":   "mcr.microsoft.com/dotnet/sdk:8.0",
+		"dev.azurecr.io/myapp:20261120.1":    "dev.azurecr.io/myapp:20261120.1",
+		"registry.hub.docker.com/library/ub": "docker.io/library/ub",
+	} {
+		n, err := Parse(in)
+		if err != nil || n.String() != want {
+			t.Errorf("Parse(%q) = %q, %v; want %q", in, n, err, want)
+			continue
+		}
+		if again, err := Parse(n.String()); err != nil || again != n {
+			t.Errorf("%q does not read back: %v, %v", n, again, err)
+		}
+	}
+}
+
+func rep(s string, n int) string { return strings.Repeat(s, n) }
+
+// F-33: nothing that a registry could read as another path is ever sent.
+func TestParseRefusesWhatCouldBeReadDifferently(t *testing.T) {
+	for _, in := range []string{
+		"", "/", "a.io/", "a.io/x:", "a.io/x@", "a.io/r/../x:v1", "a.io/r//x", "a.io/r/./x", "a.io/%2e%2e/x", "a.io/r%2fx",
+		"a.io/X", "a.io/x@sha256:abc", "a.io/x@sha256:" + strings.ToUpper(hex64), "a.io/x@md5:" + hex64[:32], "a.io/x:v 1",
+		"a.io/x:" + rep("t", 129), "a.io/" + rep("r", 260), "a.io/x\r\nHost: y", "a.io/x\x00", "a.io:0/x", "a.io:99999/x", "a.io:/x",
+		"a..io/x", "-a.io/x", "a.io/-x", "a.io/x-", "http://a.io/x", "user:pw@a.io/x", "a.io/ünï:v1", "[::1/x", "a.io/x:v1:v2", "oci:", "oci::v1", "oci:dir:b@d",
+	} {
+		if n, err := Parse(in); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("Parse(%q) = %q, %v; want it refused", in, n, err)
+		}
+	}
+}
+
+func TestParseErrorsNameTheInputAndWhatIsWrong(t *testing.T) {
+	for in, want := range map[string]string{
+		"a.io/App:v1":         `parse name a.io/App:v1: invalid: repository names are lower case`,
+		"a.io/x@sha256:12":    `parse name a.io/x@sha256:12: invalid: not a digest: "sha256:12"`,
+		"a.io:99999/x":        `parse name a.io:99999/x: invalid: not a port: "99999"`,
+		"a.io/x:-v":           `parse name a.io/x:-v: invalid: not a tag`,
+		"oci:" + "dir:!" + "": `parse name oci:dir:!: invalid: not a tag`,
+	} {
+		if _, err := Parse(in); err == nil || err.Error() != want {
+			t.Errorf("Parse(%q): %v\nwant %s", in, err, want)
+		}
+	}
+}
+
+func TestLoopbackIsRecognised(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "LOCALHOST:5000": true, "127.0.0.1:5000": true, "127.9.9.9": true, "[::1]:80": true, "x.localhost": true,
+		"10.0.0.1": false, "localhost.example.com": false, "docker.io": false, "127.0.0.1.example.com": false,
+	} {
+		if IsLoopback(host) != want {
+			t.Errorf("IsLoopback(%q) = %v", host, !want)
+		}
+	}
+}
+
+func TestParseInTakesNoComponentForAHost(t *testing.T) {
+	n, err := ParseIn("r.azurecr.io", "docker.io/library/nginx:1")
+	if err != nil || n.String() != "r.azurecr.io/docker.io/library/nginx:1" {
+		t.Errorf("%v, %v", n, err)
+	}
+}
+
+// The grammar of distribution/reference is the oracle: what we accept it accepts, with the same meaning.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"nginx", "a.io/x:v1@sha256:" + hex64, "localhost:5000/a/b", "[::1]:5000/x", "a.io/a__b---c", "A.io/x", "x@y", "a.io:1/z:_"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := Parse(s)
+		if err != nil {
+			if fault.KindOf(err) != fault.Invalid {
+				t.Fatalf("Parse(%q): %v is not Invalid", s, err)
+			}
+			return
+		}
+		again, err := Parse(n.String())
+		if err != nil || again != n {
+			t.Fatalf("%q -> %q does not read back: %v, %v", s, n, again, err)
+		}
+		if n.IsLayout() {
+			return
+		}
+		theirs, err := reference.ParseNormalizedNamed(n.String())
+		if err != nil {
+			t.Fatalf("we accept %q as %q, the reference grammar does not: %v", s, n, err)
+		}
+		if reference.Domain(theirs) != n.Host || reference.Path(theirs) != n.Path {
+			t.Fatalf("%q: host %q path %q, the reference grammar says %q %q", s, n.Host, n.Path, reference.Domain(theirs), reference.Path(theirs))
+		}
+	})
+}
