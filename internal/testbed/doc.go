@@ -1,0 +1,46 @@
+// Package testbed gives tests real registries, real images and outside judges.
+// It fakes nothing that can be real; it knows nothing of the code under test.
+//
+// # Registries
+//
+// Each of these listens on 127.0.0.1, ends with the test and returns a
+// *Registry:
+//
+//	r := testbed.Distribution(t, testbed.Options{})                    // distribution v3, in process
+//	r := testbed.Sloppy(t, testbed.Options{})                          // go-containerregistry's: few checks
+//	r := testbed.DockerRegistry(t, testbed.Options{})                  // Debian's docker-registry 2.8.2
+//	r := testbed.Serve(t, testbed.NewSink(t), testbed.Options{})       // hashes uploads and forgets them
+//	r := testbed.Serve(t, anyHandler, testbed.Options{})               // your own
+//
+// Options put any of them behind TLS, HTTP/2, Basic or Bearer authentication,
+// or a Front such as a script of faults (see package hostile):
+//
+//	r := testbed.Distribution(t, testbed.Options{
+//		Scheme: testbed.HTTPS,
+//		Auth:   testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"ann": "secret"}},
+//	})
+//
+// Every request is recorded. Count what a verb costs like this:
+//
+//	r.Reset()
+//	… the verb …
+//	if n := r.Count("GET", testbed.Manifest); n != 1 { … }
+//	t.Log(r.Story()) // one line per request
+//
+// # Images
+//
+// Image functions store content behind the registry's front: without network,
+// log, authentication or faults. They return an Image with its root, its
+// blobs and its manifests counted.
+//
+//	img := testbed.Random(t, r, "team/app", "v1", testbed.RandomOptions{Layers: 3, Size: 1 << 20})
+//	img := testbed.Index(t, r, "team/app", "v1", 120)
+//
+// Blob and Manifest of a Registry store single pieces the same way.
+//
+// # Judges
+//
+// Same walks an image at source and target and hashes every byte, again behind
+// the front. SkopeoInspect, CraneDigest and UmociUnpack ask other people's
+// tools, over the wire.
+package testbed

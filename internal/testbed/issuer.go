@@ -1,0 +1,240 @@
+package testbed
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Issuer is a token service: the one that the Bearer challenges of a Registry
+// name. Its tokens look like JWTs (exp included) but nobody can check their
+// third part: the issuer remembers what it gave. Safe for concurrent use.
+type Issuer struct {
+	URL    string    // the realm
+	Server *Registry // its own listener with OtherListener; nil otherwise
+
+	auth Auth
+
+	mu       sync.Mutex
+	issued   int
+	tokens   map[string]token
+	refreshs map[string]string // refresh token to user
+}
+
+type token struct {
+	rights map[need]bool
+	ends   time.Time
+}
+
+func newIssuer(tb testing.TB, a Auth) *Issuer {
+	i := &Issuer{auth: a, tokens: map[string]token{}, refreshs: map[string]string{}}
+	if a.Realm == OtherListener {
+		i.Server = Serve(tb, i, Options{})
+		i.settle(i.Server.URL)
+	}
+	return i
+}
+
+// settle fixes the realm, unless it has its own listener already.
+func (i *Issuer) settle(origin string) {
+	if i.URL != "" {
+		return
+	}
+	i.URL = origin + i.path()
+}
+
+// Issued returns how many access tokens were given out.
+func (i *Issuer) Issued() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.issued
+}
+
+// Revoke makes every access token invalid at once. Refresh tokens stay.
+func (i *Issuer) Revoke() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	clear(i.tokens)
+}
+
+// RefreshToken returns a refresh token for user, as a login would store it.
+func (i *Issuer) RefreshToken(user string) string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	t := mint(map[string]any{"sub": user, "exp": time.Now().Add(3 * time.Hour).Unix(), "grant_type": "refresh_token"})
+	i.refreshs[t] = user
+	return t
+}
+
+// grant returns the rights of a token, false when it is unknown or over.
+func (i *Issuer) grant(value string) (map[need]bool, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	t, ok := i.tokens[value]
+	return t.rights, ok && time.Now().Before(t.ends)
+}
+
+// ServeHTTP answers token requests by the Docker token specification (GET and
+// OAuth2 POST) and, for ACR, the exchange.
+func (i *Issuer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if err := req.ParseForm(); err != nil {
+		refuse(w, http.StatusBadRequest, "UNSUPPORTED", err.Error())
+		return
+	}
+	switch {
+	case req.URL.Path == "/oauth2/exchange" && i.auth.Dialect == ACR && req.Method == http.MethodPost:
+		i.exchange(w, req)
+	case req.URL.Path != i.path():
+		http.NotFound(w, req)
+	case req.Method == http.MethodGet:
+		user, ok := i.byBasic(req)
+		i.reply(w, req, user, ok)
+	case req.Method == http.MethodPost:
+		user, ok := i.byForm(req)
+		i.reply(w, req, user, ok)
+	default:
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	}
+}
+
+func (i *Issuer) path() string {
+	if i.auth.Dialect == ACR {
+		return "/oauth2/token"
+	}
+	return tokenPath
+}
+
+// byBasic returns who asks; "" is anonymous.
+func (i *Issuer) byBasic(req *http.Request) (user string, ok bool) {
+	user, password, given := req.BasicAuth()
+	if !given {
+		return "", i.auth.Anonymous != Nothing && req.Header.Get("Authorization") == ""
+	}
+	if who, ok := i.refresher(password); ok && (user == acrUser || user == who) {
+		return who, true
+	}
+	return user, i.auth.knows(user, password)
+}
+
+// acrUser is the user name under which a login to ACR stores a refresh token.
+const acrUser = "00000000-0000-0000-0000-000000000000"
+
+func (i *Issuer) byForm(req *http.Request) (user string, ok bool) {
+	switch req.PostForm.Get("grant_type") {
+	case "password":
+		user = req.PostForm.Get("username")
+		if user == "" && i.auth.Dialect == ACR {
+			return "", i.auth.Anonymous != Nothing
+		}
+		return user, i.auth.knows(user, req.PostForm.Get("password"))
+	case "refresh_token":
+		return i.refresher(req.PostForm.Get("refresh_token"))
+	}
+	return "", false
+}
+
+func (i *Issuer) refresher(value string) (user string, ok bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	user, ok = i.refreshs[value]
+	return user, ok
+}
+
+func (i *Issuer) exchange(w http.ResponseWriter, req *http.Request) {
+	user, ok := i.auth.Entra[req.PostForm.Get("access_token")]
+	if !ok || req.PostForm.Get("grant_type") != "access_token" || req.PostForm.Get("service") == "" {
+		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+		return
+	}
+	answer(w, map[string]any{"refresh_token": i.RefreshToken(user)})
+}
+
+func (i *Issuer) reply(w http.ResponseWriter, req *http.Request, user string, ok bool) {
+	if !ok {
+		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+		return
+	}
+	access := i.issue(user, req.Form["scope"])
+	if i.auth.Dialect == ACR {
+		answer(w, map[string]any{"access_token": access})
+		return
+	}
+	m := map[string]any{
+		"token": access, "access_token": access,
+		"expires_in": int(i.ttl().Seconds()), "issued_at": time.Now().UTC().Format(time.RFC3339),
+	}
+	if user != "" && (req.Form.Get("offline_token") == "true" || req.Form.Get("access_type") == "offline") {
+		m["refresh_token"] = i.RefreshToken(user)
+	}
+	answer(w, m)
+}
+
+func (i *Issuer) ttl() time.Duration {
+	if i.auth.TTL == 0 {
+		return 5 * time.Minute
+	}
+	return i.auth.TTL
+}
+
+// issue gives what may be given of the scopes: a token service answers 200
+// with less than was asked rather than refuse.
+func (i *Issuer) issue(user string, scopes []string) string {
+	rights := map[need]bool{}
+	for _, scope := range strings.Fields(strings.Join(scopes, " ")) {
+		for _, n := range parseScope(scope) {
+			if i.auth.may(user, n.repo, n.action) {
+				rights[n] = true
+			}
+		}
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.issued++
+	ends := time.Now().Add(i.ttl())
+	value := mint(map[string]any{"sub": user, "iat": time.Now().Unix(), "exp": ends.Unix()})
+	i.tokens[value] = token{rights, ends}
+	return value
+}
+
+// parseScope reads "repository:team/app:pull,push" and "registry:catalog:*".
+func parseScope(s string) []need {
+	if s == catalog+":*" {
+		return []need{{catalog, "*"}}
+	}
+	rest, ok := strings.CutPrefix(s, "repository:")
+	at := strings.LastIndex(rest, ":")
+	if !ok || at < 0 {
+		return nil
+	}
+	var all []need
+	for action := range strings.SplitSeq(rest[at+1:], ",") {
+		if action == "*" {
+			all = append(all, need{rest[:at], "pull"}, need{rest[:at], "push"}, need{rest[:at], "delete"})
+			continue
+		}
+		all = append(all, need{rest[:at], action})
+	}
+	return all
+}
+
+// mint makes a token that nobody else has, in the shape of a JWT.
+func mint(claims map[string]any) string {
+	part := func(v any) string {
+		b, err := json.Marshal(v)
+		if err != nil {
+			panic(err)
+		}
+		return base64.RawURLEncoding.EncodeToString(b)
+	}
+	return part(map[string]string{"alg": "none", "typ": "JWT"}) + "." + part(claims) + "." + rand.Text()
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
