@@ -1,0 +1,389 @@
+package conform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/transfer"
+)
+
+var (
+	_ transfer.Source = (*Memory)(nil)
+	_ transfer.Target = (*Memory)(nil)
+)
+
+// Memory is a repository in maps: a transfer.Source and a transfer.Target over
+// the same content, as strict as a strict registry. It is safe for concurrent
+// use; its exported fields are set before the first call and not changed after.
+type Memory struct {
+	// Fail is asked before each operation and may break it: what it returns
+	// comes back as it is. op is the first word of an Ops line; name is the tag
+	// or the digest that is dealt with. A tag that fails lands in Accepted.Failed.
+	// Nil lets everything pass.
+	Fail func(op, name string) error
+
+	// Neighbours are repositories of the same registry; Put mounts from those
+	// that likely names.
+	Neighbours []*Memory
+
+	repo ref.Repo
+
+	mu    sync.Mutex
+	blobs map[oci.Digest][]byte
+	docs  map[oci.Digest]oci.Document
+	tags  map[string]oci.Digest
+	ops   []string
+}
+
+// New returns an empty repository that calls itself repo.
+func New(repo ref.Repo) *Memory {
+	return &Memory{repo: repo, blobs: map[oci.Digest][]byte{}, docs: map[oci.Digest]oci.Document{}, tags: map[string]oci.Digest{}}
+}
+
+// Repo is what New was told.
+func (m *Memory) Repo() ref.Repo { return m.repo }
+
+// Ops lists what was done, in order. Reads are written down when they are
+// asked, writes when they took effect, so a write that failed is not there:
+//
+//	resolve REFERENCE
+//	document REFERENCE
+//	blob DIGEST AT N
+//	referrers DIGEST
+//	missing DIGEST…
+//	put DIGEST present|mounted|sent
+//	commit DIGEST
+//	tag TAG DIGEST
+func (m *Memory) Ops() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.ops)
+}
+
+// ForgetOps begins the list of Ops anew.
+func (m *Memory) ForgetOps() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ops = nil
+}
+
+// Preload stores b as a blob, without an Ops line, and returns its descriptor.
+func (m *Memory) Preload(mediaType string, b []byte) oci.Descriptor {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := oci.Descriptor{MediaType: mediaType, Digest: oci.Sum(b), Size: int64(len(b))}
+	m.blobs[d.Digest] = b
+	return d
+}
+
+// PreloadDocument stores raw as a document under tags, without an Ops line and
+// without a look at its children. It panics when raw is not a document.
+func (m *Memory) PreloadDocument(raw []byte, tags ...string) oci.Document {
+	doc, err := oci.Parse(oci.Descriptor{}, raw)
+	if err != nil {
+		panic(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.docs[doc.Digest] = doc
+	for _, tag := range tags {
+		m.tags[tag] = doc.Digest
+	}
+	return doc
+}
+
+// Drop removes the blob or document d, as a registry's clean-up would. Tags stay.
+func (m *Memory) Drop(d oci.Digest) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.blobs, d)
+	delete(m.docs, d)
+}
+
+// Holds reports whether the blob or document d is there.
+func (m *Memory) Holds(d oci.Digest) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, blob := m.blobs[d]
+	_, doc := m.docs[d]
+	return blob || doc
+}
+
+// Tagged returns a copy of all tags.
+func (m *Memory) Tagged() map[string]oci.Digest {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.tags)
+}
+
+// Tags calls visit with each tag, in order, until it returns an error.
+func (m *Memory) Tags(ctx context.Context, visit func(tag string) error) error {
+	for _, tag := range slices.Sorted(maps.Keys(m.Tagged())) {
+		if err := canceled(ctx, "list tags", m.repo.String()); err != nil {
+			return err
+		}
+		if err := visit(tag); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Resolve implements transfer.Source and transfer.Target.
+func (m *Memory) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
+	if err := m.begin(ctx, "resolve", reference); err != nil {
+		return oci.Descriptor{}, err
+	}
+	doc, err := m.find("resolve", reference)
+	return doc.Descriptor, err
+}
+
+// Document implements transfer.Source.
+func (m *Memory) Document(ctx context.Context, reference string) (oci.Document, error) {
+	if err := m.begin(ctx, "document", reference); err != nil {
+		return oci.Document{}, err
+	}
+	return m.find("read manifest", reference)
+}
+
+// Blob implements transfer.Source. It seeks: from is always at.
+func (m *Memory) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.ReadCloser, int64, error) {
+	if err := m.begin(ctx, "blob", string(d.Digest), at, n); err != nil {
+		return nil, 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, ok := m.blobs[d.Digest]
+	switch {
+	case !ok:
+		return nil, 0, &fault.Fault{Kind: fault.NotFound, Op: "read blob", Name: m.repo.At(string(d.Digest)).String()}
+	case at < 0 || at > int64(len(b)):
+		return nil, 0, &fault.Fault{Kind: fault.Invalid, Op: "read blob", Name: m.repo.At(string(d.Digest)).String(), Err: fmt.Errorf("byte %d of %d", at, len(b))}
+	}
+	b = b[at:]
+	if n >= 0 && n < int64(len(b)) {
+		b = b[:n]
+	}
+	return io.NopCloser(bytes.NewReader(b)), at, nil
+}
+
+// Referrers implements transfer.Source.
+func (m *Memory) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
+	if err := m.begin(ctx, "referrers", string(d.Digest)); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []oci.Descriptor
+	for _, dgst := range slices.Sorted(maps.Keys(m.docs)) {
+		if s := m.docs[dgst].Subject; s != nil && s.Digest == d.Digest {
+			out = append(out, m.docs[dgst].Descriptor)
+		}
+	}
+	return out, nil
+}
+
+// Missing implements transfer.Target.
+func (m *Memory) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	names := make([]string, len(blobs))
+	for i, d := range blobs {
+		names[i] = string(d.Digest)
+	}
+	if err := m.begin(ctx, "missing", strings.Join(names, " ")); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []oci.Descriptor
+	for _, d := range blobs {
+		if _, ok := m.blobs[d.Digest]; !ok {
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+// Put implements transfer.Target.
+func (m *Memory) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error) {
+	if err := m.allow(ctx, "put", string(d.Digest)); err != nil {
+		return oci.Arrival{}, err
+	}
+	v, err := oci.NewVerifier(d)
+	if err != nil {
+		return oci.Arrival{}, err
+	}
+	if m.settle(d, nil, oci.Present) {
+		return oci.Arrival{Way: oci.Present}, nil
+	}
+	for _, n := range m.Neighbours {
+		if b, ok := n.blob(d.Digest); ok && n.repo.Host == m.repo.Host && slices.Contains(likely, n.repo) {
+			m.settle(d, b, oci.Mounted)
+			return oci.Arrival{Way: oci.Mounted, From: n.repo.Path}, nil
+		}
+	}
+	b, err := take(ctx, v, open)
+	if err != nil {
+		return oci.Arrival{}, err
+	}
+	m.settle(d, b, oci.Sent)
+	return oci.Arrival{Way: oci.Sent, Sent: d.Size}, nil
+}
+
+// PutDocument implements transfer.Target. It is NotFound when a blob or a
+// document below doc is not there; a subject need not be.
+func (m *Memory) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
+	if err := m.allow(ctx, "commit", string(doc.Digest)); err != nil {
+		return oci.Accepted{}, err
+	}
+	doc, err := oci.Parse(doc.Descriptor, bytes.Clone(doc.Raw))
+	if err != nil {
+		return oci.Accepted{}, err
+	}
+	if err := m.commit(doc); err != nil {
+		return oci.Accepted{}, err
+	}
+	var acc oci.Accepted
+	if doc.Subject != nil {
+		acc.Subject = doc.Subject.Digest
+	}
+	for _, tag := range tags {
+		if err := m.tag(ctx, tag, doc.Digest); err != nil {
+			if acc.Failed == nil {
+				acc.Failed = map[string]error{}
+			}
+			acc.Failed[tag] = err
+			continue
+		}
+		acc.Tags = append(acc.Tags, tag)
+	}
+	return acc, nil
+}
+
+func (m *Memory) commit(doc oci.Document) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range slices.Concat(doc.Blobs, doc.Documents) {
+		_, blob := m.blobs[d.Digest]
+		_, document := m.docs[d.Digest]
+		if !blob && !document {
+			return &fault.Fault{Kind: fault.NotFound, Op: "put manifest", Name: m.repo.At(string(doc.Digest)).String(), Err: fmt.Errorf("it needs %s, which is not here", d.Digest)}
+		}
+	}
+	m.docs[doc.Digest] = doc
+	m.ops = append(m.ops, "commit "+string(doc.Digest))
+	return nil
+}
+
+func (m *Memory) tag(ctx context.Context, tag string, d oci.Digest) error {
+	if err := m.allow(ctx, "tag", tag); err != nil {
+		return err
+	}
+	if err := ref.Tag(tag); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tags[tag] = d
+	m.ops = append(m.ops, "tag "+tag+" "+string(d))
+	return nil
+}
+
+// allow says whether the caller and Fail let op happen.
+func (m *Memory) allow(ctx context.Context, op, name string) error {
+	if err := canceled(ctx, op, name); err != nil {
+		return err
+	}
+	if m.Fail == nil {
+		return nil
+	}
+	return m.Fail(op, name)
+}
+
+// begin is allow for a read, which it also writes down.
+func (m *Memory) begin(ctx context.Context, op, name string, more ...int64) error {
+	m.mu.Lock()
+	line := op + " " + name
+	for _, n := range more {
+		line += fmt.Sprintf(" %d", n)
+	}
+	m.ops = append(m.ops, line)
+	m.mu.Unlock()
+	return m.allow(ctx, op, name)
+}
+
+func (m *Memory) find(op, reference string) (oci.Document, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d, ok := m.tags[reference]
+	if !ok {
+		d = oci.Digest(reference)
+	}
+	if doc, ok := m.docs[d]; ok {
+		return doc, nil
+	}
+	return oci.Document{}, &fault.Fault{Kind: fault.NotFound, Op: op, Name: m.repo.String() + " " + reference}
+}
+
+// settle stores b and writes down how it came; for Present it stores nothing and says whether d is there.
+func (m *Memory) settle(d oci.Descriptor, b []byte, way oci.Way) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if way != oci.Present {
+		m.blobs[d.Digest] = b
+	} else if _, ok := m.blobs[d.Digest]; !ok {
+		return false
+	}
+	m.ops = append(m.ops, fmt.Sprintf("put %s %s", d.Digest, way))
+	return true
+}
+
+func (m *Memory) blob(d oci.Digest) ([]byte, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, ok := m.blobs[d]
+	return b, ok
+}
+
+// take reads all of a blob and verifies it.
+func take(ctx context.Context, v *oci.Verifier, open oci.Opener) ([]byte, error) {
+	body, err := open(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	stop := context.AfterFunc(ctx, func() { body.Close() })
+	defer stop()
+	var buf bytes.Buffer
+	if _, err := io.Copy(io.MultiWriter(v, &buf), body); err != nil {
+		if c := canceled(ctx, "put blob", ""); c != nil {
+			return nil, c
+		}
+		return nil, err
+	}
+	if err := canceled(ctx, "put blob", ""); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), v.Verify()
+}
+
+func canceled(ctx context.Context, op, name string) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	cause := context.Cause(ctx)
+	var f *fault.Fault
+	if errors.As(cause, &f) {
+		return cause
+	}
+	return &fault.Fault{Kind: fault.Canceled, Op: op, Name: name, Err: cause}
+}
