@@ -1,0 +1,135 @@
+package plan
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// version is the version of the file form. A reader refuses any other.
+const version = 1
+
+// maxLine is the longest line of a plan file, in bytes.
+const maxLine = 1 << 20
+
+// header is the first line of a plan file.
+type header struct {
+	Version   int       `json:"plan"`
+	Verb      string    `json:"verb"`
+	Overwrite Overwrite `json:"overwrite"`
+	Notes     []string  `json:"notes,omitempty"`
+}
+
+// Write writes p as JSON Lines: a header, then one line a step. Equal plans give equal bytes.
+func (p Plan) Write(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(header{version, p.Verb, p.Overwrite, p.Notes}); err != nil {
+		return err
+	}
+	for _, s := range p.Steps {
+		if err := enc.Encode(s); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+// Read reads what Write wrote. A line that is not a step, an unknown field or a name that
+// is no name is Invalid, with its line number.
+func Read(r io.Reader) (Plan, error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLine)
+	var p Plan
+	for n := 1; lines.Scan(); n++ {
+		var err error
+		if n == 1 {
+			err = p.readHeader(lines.Bytes())
+		} else {
+			err = p.readStep(lines.Bytes())
+		}
+		if err != nil {
+			return Plan{}, badLine(n, err)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return Plan{}, badLine(len(p.Steps)+2, err)
+	}
+	if p.Verb == "" {
+		return Plan{}, badLine(1, errors.New("empty"))
+	}
+	return p, nil
+}
+
+func (p *Plan) readHeader(line []byte) error {
+	var h header
+	if err := strict(line, &h); err != nil {
+		return err
+	}
+	if h.Version != version {
+		return fmt.Errorf("a plan of version %d; this dray reads version %d", h.Version, version)
+	}
+	p.Verb, p.Overwrite, p.Notes = h.Verb, h.Overwrite, h.Notes
+	if !slices.Contains([]Overwrite{Refuse, Update, Always}, p.Overwrite) || p.Verb == "" {
+		return fmt.Errorf("not a plan: verb %q, overwrite %q", p.Verb, p.Overwrite)
+	}
+	return nil
+}
+
+func (p *Plan) readStep(line []byte) error {
+	var s Step
+	if err := strict(line, &s); err != nil {
+		return err
+	}
+	if !slices.Contains([]Action{Copy, Replace, Retag, Skip, Conflict}, s.Action) {
+		return fmt.Errorf("unknown action %q", s.Action)
+	}
+	if s.From.Digest == "" || s.To.Repo == (ref.Repo{}) {
+		return errors.New("a step needs a source with its digest and a target")
+	}
+	if s.Size < 0 || s.Size > oci.MaxDocument {
+		return fmt.Errorf("size %d", s.Size)
+	}
+	if s.Replaces != "" {
+		if err := ref.Digest(string(s.Replaces)); err != nil {
+			return err
+		}
+	}
+	p.Steps = append(p.Steps, s)
+	return nil
+}
+
+func strict(line []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("text after the object")
+	}
+	return nil
+}
+
+func badLine(n int, err error) error {
+	return &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: fmt.Sprintf("line %d", n), Err: err}
+}
+
+// String says the plan to a person, a line a step.
+func (p Plan) String() string {
+	var b strings.Builder
+	for _, s := range p.Steps {
+		b.WriteString(s.Describe() + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,139 @@
+// Package plan decides what a transfer will do. It reads nothing and writes
+// nothing: Make is a function of two inventories and some rules, and its
+// result is a value that can be printed, saved, reviewed and applied later.
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Inventory is what was found at one moment: the content behind each name. A name is
+// a tag of a repository, or a digest in it. A name that is not in it was not there.
+type Inventory map[ref.Name]oci.Descriptor
+
+// Overwrite says what to do where the target name holds something else already.
+type Overwrite string
+
+const (
+	Refuse Overwrite = "refuse" // nothing is touched unless all names are free or right; az acr import without --force
+	Update Overwrite = "update" // what is missing or differs is brought, what is equal is left; the default of copy and tag
+	Always Overwrite = "always" // everything is put again, even where it is equal
+)
+
+// Rules say which names go where.
+type Rules struct {
+	Overwrite Overwrite
+	Targets   func(from ref.Name) []ref.Name // none leaves the name out
+}
+
+// Action is what one step will do.
+type Action string
+
+const (
+	Copy     Action = "copy"     // the target lacks the name
+	Replace  Action = "replace"  // the target name moves from Replaces to the source's digest
+	Retag    Action = "retag"    // same repository: only the manifest is put
+	Skip     Action = "skip"     // the digests agree
+	Conflict Action = "conflict" // the target name holds Replaces, and Overwrite is Refuse
+)
+
+// Step is one name's fate.
+type Step struct {
+	Action    Action     `json:"action"`
+	From      ref.Name   `json:"from"` // always with the digest; with the tag that was asked for, if any
+	To        ref.Name   `json:"to"`   // without a tag: the content arrives by digest only
+	MediaType string     `json:"mediaType,omitempty"`
+	Size      int64      `json:"size"`               // bytes of the manifest or index itself
+	Replaces  oci.Digest `json:"replaces,omitempty"` // what To held when the plan was made
+}
+
+// Digest is what To will hold.
+func (s Step) Digest() oci.Digest { return oci.Digest(s.From.Digest) }
+
+// Root is the descriptor of what is brought.
+func (s Step) Root() oci.Descriptor {
+	return oci.Descriptor{MediaType: s.MediaType, Digest: s.Digest(), Size: s.Size}
+}
+
+// Plan is a list of steps in a stable order.
+type Plan struct {
+	Verb      string // "import", "copy", "tag"
+	Overwrite Overwrite
+	Notes     []string // what a person should know before it is applied
+	Steps     []Step
+}
+
+// Conflicts returns the steps that stand in the way.
+func (p Plan) Conflicts() []Step {
+	return slices.DeleteFunc(slices.Clone(p.Steps), func(s Step) bool { return s.Action != Conflict })
+}
+
+// Make compares src with dst under the rules. Equal inputs give equal plans:
+// sources come in the order of their names, targets in the order the rules name
+// them. Two sources that land on one target name with different content are
+// Invalid.
+func Make(src, dst Inventory, rules Rules) ([]Step, error) {
+	var steps []Step
+	taken := map[ref.Name]Step{}
+	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {
+		for _, to := range rules.Targets(from) {
+			s := decide(from, to, src[from], dst[to].Digest, rules.Overwrite)
+			other, twice := taken[to]
+			if twice && other.Digest() != s.Digest() {
+				return nil, collision(to, other.From, s.From)
+			}
+			if !twice {
+				taken[to] = s
+				steps = append(steps, s)
+			}
+		}
+	}
+	return steps, nil
+}
+
+func decide(from, to ref.Name, want oci.Descriptor, have oci.Digest, ow Overwrite) Step {
+	from.Digest = string(want.Digest)
+	if to.Tag == "" {
+		to.Digest = "" // by digest only: the digest is the source's
+	}
+	s := Step{From: from, To: to, MediaType: want.MediaType, Size: want.Size, Replaces: have}
+	switch {
+	case have == want.Digest && ow != Always:
+		s.Action = Skip
+	case have != "" && have != want.Digest && ow == Refuse:
+		s.Action = Conflict
+	case from.Repo == to.Repo:
+		s.Action = Retag
+	case have != "":
+		s.Action = Replace
+	default:
+		s.Action = Copy
+	}
+	return s
+}
+
+func collision(to, a, b ref.Name) error {
+	return &fault.Fault{Kind: fault.Invalid, Op: "plan", Name: to.String(),
+		Err:  fmt.Errorf("two different sources land on it: %s and %s", a, b),
+		Hint: "give each source a target tag of its own"}
+}
+
+// Describe says a step in one line: "replace  a/x:1 -> b/x:1  sha256:aa -> sha256:bb".
+func (s Step) Describe() string {
+	to := s.To
+	if to.Tag == "" {
+		to.Digest = s.From.Digest
+	}
+	line := fmt.Sprintf("%-8s  %s -> %s  ", s.Action, ref.Name{Repo: s.From.Repo, Tag: s.From.Tag}, to.Repo.Tagged(cmp.Or(to.Tag, "")))
+	if s.Replaces != "" && s.Replaces != s.Digest() {
+		line += string(s.Replaces) + " -> "
+	}
+	return line + string(s.Digest())
+}
