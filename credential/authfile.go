@@ -1,0 +1,303 @@
+package credential
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// hubServer is the name under which docker keeps Docker Hub's login.
+const hubServer = "https://index.docker.io/v1/"
+
+// maxFile bounds what is read of one file, in bytes.
+const maxFile = 4 << 20
+
+var (
+	errNotObject = errors.New("not a JSON object")
+	errTwice     = errors.New("a key stands in it twice")
+	errTrailing  = errors.New("something follows the JSON object")
+	errBadAuth   = errors.New(`"auth" is not the base64 of USER:PASSWORD`)
+)
+
+// serverNames are the names under which tools keep the login of host in a helper, most usual first.
+func serverNames(host string) []string {
+	if host == ref.DockerHub {
+		return []string{hubServer, ref.DockerHub}
+	}
+	return []string{host}
+}
+
+// pair is one member of a JSON object; the raw value keeps what we do not understand.
+type pair struct {
+	key   string
+	value json.RawMessage
+}
+
+// object is a JSON object whose members keep their order.
+type object []pair
+
+func (o object) get(key string) json.RawMessage {
+	for _, p := range o {
+		if p.key == key {
+			return p.value
+		}
+	}
+	return nil
+}
+
+// set replaces key where it stands, or adds it at the end.
+func (o *object) set(key string, value json.RawMessage) {
+	for i := range *o {
+		if (*o)[i].key == key {
+			(*o)[i].value = value
+			return
+		}
+	}
+	*o = append(*o, pair{key, value})
+}
+
+func parseObject(data []byte) (object, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, errNotObject
+	}
+	var o object
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		key, ok := t.(string)
+		if err != nil || !ok {
+			return nil, errNotObject
+		}
+		if seen[key] {
+			return nil, errTwice
+		}
+		seen[key] = true
+		p := pair{key: key}
+		if d.Decode(&p.value) != nil {
+			return nil, errNotObject
+		}
+		o = append(o, p)
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, errNotObject
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errTrailing
+	}
+	return o, nil
+}
+
+// authFile is docker's config.json or podman's auth.json: the two share one format.
+type authFile struct {
+	all     object // the whole file, for writing back
+	auths   object
+	helpers map[string]string // host -> helper; "" there means: none, use auths
+	store   string            // helper for all other hosts
+}
+
+// parseAuthFile reads a file of either kind; an empty one has no logins. Errors hold no text of the file.
+func parseAuthFile(data []byte) (authFile, error) {
+	var f authFile
+	if len(bytes.TrimSpace(data)) == 0 {
+		return f, nil
+	}
+	var err error
+	if f.all, err = parseObject(data); err != nil {
+		return authFile{}, err
+	}
+	if raw := f.all.get("auths"); raw != nil && string(raw) != "null" {
+		if f.auths, err = parseObject(raw); err != nil {
+			return authFile{}, errors.New(`"auths": ` + err.Error())
+		}
+	}
+	if raw := f.all.get("credHelpers"); raw != nil && json.Unmarshal(raw, &f.helpers) != nil {
+		return authFile{}, errors.New(`"credHelpers": not an object of texts`)
+	}
+	if raw := f.all.get("credsStore"); raw != nil && json.Unmarshal(raw, &f.store) != nil {
+		return authFile{}, errors.New(`"credsStore": not a text`)
+	}
+	return f, nil
+}
+
+// readAuthFile returns an empty authFile where there is no file.
+func readAuthFile(path string) (authFile, error) {
+	data, err := readAtMost(path, maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return authFile{}, nil
+	}
+	var f authFile
+	if err == nil {
+		f, err = parseAuthFile(data)
+	}
+	if err != nil {
+		return authFile{}, &fault.Fault{Kind: fault.Invalid, Op: "read logins", Name: path,
+			Hint: "mend the file, or log in anew after moving it away", Err: err}
+	}
+	return f, nil
+}
+
+func readAtMost(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = errors.New("longer than 4 MiB")
+	}
+	return data, err
+}
+
+// helperFor returns the helper that keeps repo's login, or "".
+func (f authFile) helperFor(repo ref.Repo) string {
+	keys := make([]string, 0, len(f.helpers))
+	for k := range f.helpers {
+		keys = append(keys, k)
+	}
+	if k, ok := bestKey(keys, repo); ok {
+		return f.helpers[k]
+	}
+	return f.store
+}
+
+// login returns the plain login for repo. ok=false also for an entry that is empty, as docker
+// leaves it behind when a helper keeps the login.
+func (f authFile) login(repo ref.Repo) (Login, bool, error) {
+	var keys []string
+	for _, p := range f.auths {
+		if l, err := decodeEntry(p.value); err != nil || !l.IsAnonymous() {
+			keys = append(keys, p.key)
+		}
+	}
+	k, ok := bestKey(keys, repo)
+	if !ok {
+		return Login{}, false, nil
+	}
+	l, err := decodeEntry(f.auths.get(k))
+	if err != nil {
+		return Login{}, false, errors.New("login of " + strings.TrimSuffix(repo.Host+"/"+pathOfKey(k), "/") + ": " + err.Error())
+	}
+	return l, true, nil
+}
+
+// bestKey picks the key that names repo most closely: the longest path first, then the spelling
+// that docker writes, then the plain host, then the first by alphabet.
+func bestKey(keys []string, repo ref.Repo) (string, bool) {
+	slices.Sort(keys)
+	best, rank := "", -1
+	for _, k := range keys {
+		host, path, ok := splitKey(k)
+		if !ok || host != repo.Host || !covers(path, repo.Path) {
+			continue
+		}
+		r := 4 * len(path)
+		switch k {
+		case hubServer:
+			r += 2
+		case repo.Host:
+			r++
+		}
+		if r > rank {
+			best, rank = k, r
+		}
+	}
+	return best, rank >= 0
+}
+
+// splitKey reads "host", "host/ns/repo" (podman), "https://host/v1/" and its like (docker of old).
+// A key with a scheme names a host only.
+func splitKey(key string) (host, path string, ok bool) {
+	rest, web := strings.CutPrefix(key, "https://")
+	if !web {
+		rest, web = strings.CutPrefix(key, "http://")
+	}
+	host, path, _ = strings.Cut(rest, "/")
+	path = strings.TrimRight(path, "/")
+	if web || path == "v1" || path == "v2" {
+		path = ""
+	}
+	host, err := ref.Host(host)
+	return host, path, err == nil
+}
+
+func pathOfKey(key string) string {
+	_, path, _ := splitKey(key)
+	return path
+}
+
+// entry is one login as docker and podman write it.
+type entry struct {
+	Auth          string `json:"auth,omitempty"`
+	Username      string `json:"username,omitempty"` // only read
+	Password      string `json:"password,omitempty"` // only read
+	IdentityToken string `json:"identitytoken,omitempty"`
+	RegistryToken string `json:"registrytoken,omitempty"` // only read
+}
+
+func decodeEntry(raw json.RawMessage) (Login, error) {
+	var e entry
+	if json.Unmarshal(raw, &e) != nil {
+		return Login{}, errNotObject
+	}
+	user, password := e.Username, e.Password
+	if e.Auth != "" {
+		plain, err := base64.StdEncoding.DecodeString(e.Auth)
+		if err != nil {
+			return Login{}, errBadAuth
+		}
+		var ok bool
+		if user, password, ok = strings.Cut(string(plain), ":"); !ok {
+			return Login{}, errBadAuth
+		}
+		password = strings.TrimRight(password, "\x00") // old dockers padded it
+	}
+	switch {
+	case e.RegistryToken != "":
+		return Login{Scheme: Bearer, Password: New(e.RegistryToken)}, nil
+	case e.IdentityToken != "":
+		return Login{Scheme: Refresh, Password: New(e.IdentityToken)}, nil
+	case password == "":
+		return Login{}, nil // nothing to show, whatever the user
+	}
+	return stored(user, password), nil
+}
+
+// encodeEntry writes l so that docker, podman, skopeo and crane understand it. The auth beside an
+// identity token has no password, but podman's readers skip an entry without it.
+func encodeEntry(l Login) (json.RawMessage, error) {
+	var e entry
+	switch l.Scheme {
+	case Basic:
+		e.Auth = encodeAuth(l.User, l.Password.Reveal())
+	case Bearer:
+		e.Auth = encodeAuth(TokenUser, l.Password.Reveal())
+	case Refresh:
+		e = entry{Auth: encodeAuth(TokenUser, ""), IdentityToken: l.Password.Reveal()}
+	}
+	return json.Marshal(e)
+}
+
+func encodeAuth(user, password string) string {
+	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
+}
+
+// stored reads a user and password that some tool has kept: under TokenUser it is a token.
+func stored(user, password string) Login {
+	if user == TokenUser {
+		if s, ok := tokenScheme(password); ok {
+			return Login{Scheme: s, Password: New(password)}
+		}
+	}
+	return Login{User: user, Password: New(password)}
+}

@@ -1,0 +1,166 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// Files are the files in which container tools keep logins. The zero value has none.
+type Files struct {
+	Env  func(string) string // how variables are read, as os.Getenv; nil means none is set
+	Home string              // the user's home directory; "" leaves the files below it out
+	// Run stands in for $XDG_RUNTIME_DIR/containers where that is unset: podman uses
+	// /run/containers/UID on Linux. "" leaves it out.
+	Run string
+
+	// HelperTimeout bounds one call of a credential helper; 0 is the constant HelperTimeout.
+	HelperTimeout time.Duration
+}
+
+// file is one place where logins are kept.
+type file struct {
+	kind string // "docker config", "podman auth.json", "REGISTRY_AUTH_FILE"
+	path string
+}
+
+// Lookups reads, in this order:
+//
+//  1. $REGISTRY_AUTH_FILE,
+//  2. docker's config: $DOCKER_CONFIG/config.json, or ~/.docker/config.json,
+//  3. podman's: $XDG_RUNTIME_DIR/containers/auth.json (else Run), then $XDG_CONFIG_HOME/containers/auth.json
+//     or ~/.config/containers/auth.json.
+//
+// In each a credential helper (credHelpers, then credsStore) is asked before the plain logins;
+// of several keys the one with the longest path wins. A file that is not there has no logins.
+//
+// What was read, or failed, is remembered as long as the returned lookups live: a file is read
+// once and a helper asked once per registry. They may be used concurrently. Errors: Invalid for a
+// malformed file, and those of Helper.
+func (f Files) Lookups() Chain {
+	var c Chain
+	for _, at := range f.files() {
+		r := &reader{file: at, shown: f.short(at.path), limit: f.HelperTimeout, helped: map[string]answer{}}
+		c = append(c, r.look)
+	}
+	return c
+}
+
+func (f Files) files() []file {
+	var all []file
+	add := func(kind string, elems ...string) {
+		if elems[0] != "" {
+			all = append(all, file{kind, filepath.Join(elems...)})
+		}
+	}
+	add("REGISTRY_AUTH_FILE", f.env("REGISTRY_AUTH_FILE"))
+	if p := f.dockerConfig(); p != "" {
+		add("docker config", p)
+	}
+	if dir := f.env("XDG_RUNTIME_DIR"); dir != "" {
+		add("podman auth.json", dir, "containers", "auth.json")
+	} else {
+		add("podman auth.json", f.Run, "auth.json")
+	}
+	if dir := f.env("XDG_CONFIG_HOME"); dir != "" {
+		add("podman auth.json", dir, "containers", "auth.json")
+	} else {
+		add("podman auth.json", f.Home, ".config", "containers", "auth.json")
+	}
+	return all
+}
+
+func (f Files) dockerConfig() string {
+	if dir := f.env("DOCKER_CONFIG"); dir != "" {
+		return filepath.Join(dir, "config.json")
+	}
+	if f.Home != "" {
+		return filepath.Join(f.Home, ".docker", "config.json")
+	}
+	return ""
+}
+
+func (f Files) env(name string) string {
+	if f.Env == nil {
+		return ""
+	}
+	return f.Env(name)
+}
+
+// short writes a path below the home directory as people do.
+func (f Files) short(path string) string {
+	if rest, ok := strings.CutPrefix(path, f.Home+string(filepath.Separator)); ok && f.Home != "" {
+		return filepath.Join("~", rest)
+	}
+	return path
+}
+
+type answer struct {
+	login Login
+	ok    bool
+	err   error
+}
+
+// reader is one file with a memory. The lock is held while a helper runs: a keychain is not asked
+// the same thing by sixteen workers at once, and one that hangs is waited for once.
+type reader struct {
+	file
+	shown string
+	limit time.Duration
+
+	mu      sync.Mutex
+	read    bool
+	content authFile
+	err     error
+	helped  map[string]answer // by helper and host
+}
+
+func (r *reader) look(ctx context.Context, repo ref.Repo) (Login, bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.read {
+		r.content, r.err = readAuthFile(r.path)
+		r.read = true
+	}
+	if r.err != nil {
+		return Login{}, false, r.err
+	}
+	if name := r.content.helperFor(repo); name != "" {
+		if a := r.ask(ctx, name, repo.Host); a.ok || a.err != nil {
+			return a.login, a.ok, a.err
+		}
+	}
+	l, ok, err := r.content.login(repo)
+	if err != nil {
+		return Login{}, false, &fault.Fault{Kind: fault.Invalid, Op: "read logins", Name: r.path,
+			Hint: "log in anew", Err: err}
+	}
+	l.From = r.kind + " " + r.shown
+	return l, ok, nil
+}
+
+func (r *reader) ask(ctx context.Context, name, host string) answer {
+	key := name + " " + host
+	if a, ok := r.helped[key]; ok {
+		return a
+	}
+	var a answer
+	a.login, a.ok, a.err = helper{name, r.limit}.find(ctx, host)
+	if a.ok {
+		a.login.From += " (" + r.kind + " " + r.shown + ")"
+	}
+	var f *fault.Fault
+	if errors.As(a.err, &f) {
+		a.err = &fault.Fault{Kind: f.Kind, Op: "use " + r.kind, Name: r.shown, Err: a.err}
+	}
+	if ctx.Err() == nil { // a canceled question is no answer
+		r.helped[key] = a
+	}
+	return a
+}

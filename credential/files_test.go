@@ -1,0 +1,370 @@
+package credential
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// box is a home directory and an environment of a test's own.
+type box struct {
+	t     *testing.T
+	files Files
+	vars  map[string]string
+}
+
+func newBox(t *testing.T) *box {
+	b := &box{t: t, vars: map[string]string{}}
+	b.files = Files{Env: func(k string) string { return b.vars[k] }, Home: t.TempDir(), HelperTimeout: 5 * time.Second}
+	return b
+}
+
+func (b *box) write(content string, path ...string) string {
+	b.t.Helper()
+	p := filepath.Join(append([]string{b.files.Home}, path...)...)
+	if err := os.MkdirAll(filepath.Dir(p), 0o700); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	return p
+}
+
+func (b *box) login(name string) Login {
+	b.t.Helper()
+	l, err := b.files.Lookups().For(b.t.Context(), repo(b.t, name))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return l
+}
+
+func (b *box) fails(name string) error {
+	b.t.Helper()
+	l, err := b.files.Lookups().For(b.t.Context(), repo(b.t, name))
+	if err == nil {
+		b.t.Fatalf("%s: %v instead of an error", name, l)
+	}
+	if strings.Contains(fmt.Sprintf("%+v %s", err, fault.HintOf(err)), canary) {
+		b.t.Errorf("shown: %v", err)
+	}
+	return err
+}
+
+func repo(t *testing.T, name string) ref.Repo {
+	t.Helper()
+	n, err := ref.Parse(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.Repo
+}
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+func auth(key, userPass string) string { return fmt.Sprintf(`%q: {"auth": %q}`, key, b64(userPass)) }
+
+func auths(entries ...string) string { return `{"auths": {` + strings.Join(entries, ", ") + `}}` }
+
+func TestDockersConfigIsReadInAllItsShapes(t *testing.T) {
+	refresh := jwt(`{"iss":"Azure Container Registry","grant_type":"refresh_token"}`)
+	b := newBox(t)
+	b.write(auths(
+		auth("reg.example:5000", "u:p:q"), auth("https://Old.example/v1/", "old:p"), auth("http://plain.example", "plain:p"),
+		auth("padded.example", "u:p\x00\x00"),
+		`"legacy.example": {"username": "u", "password": "p"}`,
+		`"id.example": {"auth": "`+b64(TokenUser+":")+`", "identitytoken": "idt"}`,
+		`"bearer.example": {"registrytoken": "rt"}`,
+		`"marker.example": {}`,
+		auth("acr.example", TokenUser+":"+refresh),
+	), ".docker", "config.json")
+	from := "docker config " + filepath.Join("~", ".docker", "config.json")
+	for name, want := range map[string]Login{
+		"reg.example:5000/a": {User: "u", Password: New("p:q")},
+		"old.example/a":      {User: "old", Password: New("p")},
+		"plain.example/a":    {User: "plain", Password: New("p")},
+		"padded.example/a":   {User: "u", Password: New("p")},
+		"legacy.example/a":   {User: "u", Password: New("p")},
+		"id.example/a":       {Scheme: Refresh, Password: New("idt")},
+		"bearer.example/a":   {Scheme: Bearer, Password: New("rt")},
+		"acr.example/a":      {Scheme: Refresh, Password: New(refresh)},
+	} {
+		want.From = from
+		if got := b.login(name); got != want {
+			t.Errorf("%s: %v (%s)", name, got, got.From)
+		}
+	}
+	for _, name := range []string{"reg.example/a", "marker.example/a", "reg.example:5001/a", "nginx"} {
+		if got := b.login(name); got != (Login{}) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestEverySpellingOfDockerHubIsFound(t *testing.T) {
+	for _, key := range []string{"https://index.docker.io/v1/", "https://index.docker.io/v1", "index.docker.io/v1/", "docker.io", "index.docker.io",
+		"registry-1.docker.io", "https://registry-1.docker.io/v2/", "https://docker.io"} {
+		b := newBox(t)
+		b.write(auths(auth(key, "u:p")), ".docker", "config.json")
+		if got := b.login("nginx"); got.User != "u" {
+			t.Errorf("%s: %v", key, got)
+		}
+	}
+	b := newBox(t)
+	b.write(auths(auth("docker.io", "second:p"), auth("index.docker.io", "third:p"), auth(hubServer, "first:p")), ".docker", "config.json")
+	if got := b.login("nginx"); got.User != "first" {
+		t.Error(got)
+	}
+}
+
+func TestTheLongestPathOfPodmansKeysWins(t *testing.T) {
+	b := newBox(t)
+	b.write(auths(auth("reg.example", "host:p"), auth("reg.example/team", "team:p"), auth("reg.example/team/app", "app:p"),
+		auth("docker.io/library", "lib:p")), ".config", "containers", "auth.json")
+	for name, user := range map[string]string{
+		"reg.example/x": "host", "reg.example/teammate": "host", "reg.example/team/x": "team", "reg.example/team/app": "app",
+		"reg.example/team/app/sub": "app", "nginx": "lib", "docker.io/other/x": "",
+	} {
+		if got := b.login(name); got.User != user {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestFilesAreAskedInTheDocumentedOrder(t *testing.T) {
+	b := newBox(t)
+	b.vars["REGISTRY_AUTH_FILE"] = b.write(auths(auth("a.example", "explicit:p")), "explicit.json")
+	b.write(auths(auth("a.example", "docker:p"), auth("b.example", "docker:p")), ".docker", "config.json")
+	b.files.Run = filepath.Dir(b.write(auths(auth("b.example", "run:p"), auth("c.example", "run:p")), "run", "auth.json"))
+	b.write(auths(auth("c.example", "home:p"), auth("d.example", "home:p")), ".config", "containers", "auth.json")
+	for name, user := range map[string]string{"a": "explicit", "b": "docker", "c": "run", "d": "home", "e": ""} {
+		if got := b.login(name + ".example/x"); got.User != user {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	b.write(auths(auth("b.example", "moved:p")), "elsewhere", "config.json")
+	b.vars["DOCKER_CONFIG"] = filepath.Join(b.files.Home, "elsewhere")
+	b.write(auths(auth("c.example", "xdg:p")), "xdg", "containers", "auth.json")
+	b.vars["XDG_RUNTIME_DIR"] = filepath.Join(b.files.Home, "xdg")
+	for name, user := range map[string]string{"a": "explicit", "b": "moved", "c": "xdg"} {
+		if got := b.login(name + ".example/x"); got.User != user {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if n := len((Files{}).Lookups()); n != 0 {
+		t.Error("the zero Files reads", n)
+	}
+}
+
+func TestAMalformedFileIsNamedAndNotQuoted(t *testing.T) {
+	for content, cause := range map[string]string{
+		`{"auths": {"a.example": {"auth": "` + canary: "not a JSON object",
+		`[]`:                                "not a JSON object",
+		`{"auths": []}`:                     `"auths": not a JSON object`,
+		`{"auths": {}, "auths": {}}`:        "a key stands in it twice",
+		`{"auths": {}} {}`:                  "something follows the JSON object",
+		`{"credsStore": 7}`:                 `"credsStore": not a text`,
+		`{"credHelpers": {"a.example": 7}}`: `"credHelpers": not an object of texts`,
+		auths(`"a.example": {"auth": "` + canary + `"}`): `login of a.example: "auth" is not the base64 of USER:PASSWORD`,
+		auths(auth("a.example", canary)):                 `login of a.example: "auth" is not the base64 of USER:PASSWORD`,
+		auths(`"a.example": ["` + canary + `"]`):         `login of a.example: not a JSON object`,
+	} {
+		b := newBox(t)
+		path := b.write(content, ".docker", "config.json")
+		err := b.fails("a.example/x")
+		if want := "find a login for a.example: read logins " + path + ": invalid: " + cause; err.Error() != want || !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s:\ngot  %v\nwant %s", content, err, want)
+		}
+	}
+	b := newBox(t)
+	b.write(auths(auth("a.example", "no colon"), auth("b.example", "u:p")), ".docker", "config.json")
+	if got := b.login("b.example/x"); got.User != "u" {
+		t.Error("another registry's broken entry matters:", got)
+	}
+	b.write("", ".docker", "config.json")
+	if got := b.login("b.example/x"); got != (Login{}) {
+		t.Error("an empty file:", got)
+	}
+}
+
+// script puts a shell script docker-credential-NAME on PATH.
+func script(t *testing.T, name, body string) (dir string) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("no shell scripts on windows")
+	}
+	dir = t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, helperPrefix+name), []byte("#!/bin/sh\n"+body), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return dir
+}
+
+// vault is a working helper: a file per server beside the script, its calls in the file "calls".
+const vault = `
+here=$(dirname "$0"); in=$(cat)
+case $1 in
+store) server=$(printf %s "$in" | sed 's/.*"ServerURL":"\([^"]*\)".*/\1/') ;;
+*) server=$in ;;
+esac
+slot="$here/slot-$(printf %s "$server" | tr -c 'a-z0-9.\n' _)"
+echo "$1 $server" >>"$here/calls"
+case $1 in
+store) printf %s "$in" >"$slot" ;;
+get) cat "$slot" 2>/dev/null || { echo "credentials not found in native keychain"; exit 1; } ;;
+erase) rm "$slot" ;;
+esac
+`
+
+func calls(t *testing.T, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "calls"))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestHelpersAreAskedBeforeThePlainLogins(t *testing.T) {
+	dir := script(t, "vault", vault)
+	b := newBox(t)
+	b.write(`{"auths": {`+auth("plain.example", "file:p")+`, `+auth("off.example", "file:p")+`, "a.example": {}},
+		"credsStore": "vault", "credHelpers": {"off.example": ""}}`, ".docker", "config.json")
+	put := func(server, user, secret string) {
+		if err := (helper{name: "vault"}).store(t.Context(), server, Login{User: user, Password: New(secret)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("a.example", "u", "p")
+	put("token.example", helperToken, "idt")
+	put(hubServer, "hub", "p")
+	put("off.example", "vault", "p")
+	from := "credential helper docker-credential-vault (docker config " + filepath.Join("~", ".docker", "config.json") + ")"
+	for name, want := range map[string]Login{
+		"a.example/x":     {User: "u", Password: New("p"), From: from},
+		"token.example/x": {Scheme: Refresh, Password: New("idt"), From: from},
+		"nginx":           {User: "hub", Password: New("p"), From: from},
+		"other.example/x": {},
+	} {
+		if got := b.login(name); got != want {
+			t.Errorf("%s: %v (%s)", name, got, got.From)
+		}
+	}
+	for _, name := range []string{"plain.example/x", "off.example/x"} {
+		if got := b.login(name); got.User != "file" {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	before := calls(t, dir)
+	c := b.files.Lookups()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if l, err := c.For(t.Context(), repo(t, "a.example/x")); l.User != "u" || err != nil {
+				t.Error(l, err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := strings.TrimPrefix(calls(t, dir), before); got != "get a.example\n" {
+		t.Errorf("one helper was asked one thing as often as\n%s", got)
+	}
+}
+
+// F-32 of the catalogue of faults.
+func TestAHelperInTroubleIsNamedAndNotQuoted(t *testing.T) {
+	for body, cause := range map[string]string{
+		"echo " + canary:          "its answer is not the JSON of a credential helper",
+		"true":                    "its answer is not the JSON of a credential helper",
+		`echo '{"Username":"u"}'`: "its answer is not the JSON of a credential helper",
+		"echo " + canary + "; echo " + canary + " >&2; exit 3": "exit status 3",
+		"head -c 2000000 /dev/zero":                            "its answer is longer than 1 MiB",
+		"kill -9 $$":                                           "signal: killed",
+	} {
+		script(t, "sick", body)
+		b := newBox(t)
+		b.write(`{"credHelpers": {"a.example": "sick"}}`, ".docker", "config.json")
+		err := b.fails("a.example/x")
+		want := "find a login for a.example: use docker config " + filepath.Join("~", ".docker", "config.json") +
+			": ask credential helper docker-credential-sick to get: denied: " + cause
+		if err.Error() != want || !fault.Is(err, fault.Denied) || fault.HintOf(err) == "" {
+			t.Errorf("%s:\ngot  %v\nwant %s", body, err, want)
+		}
+		if l := b.login("b.example/x"); l != (Login{}) {
+			t.Error("a helper for another registry was used:", l)
+		}
+	}
+	b := newBox(t)
+	b.write(`{"credsStore": "absent-from-path"}`, ".docker", "config.json")
+	if err := b.fails("a.example/x"); !fault.Is(err, fault.Denied) || !strings.HasSuffix(err.Error(), "docker-credential-absent-from-path to get: denied: not on PATH") {
+		t.Error(err)
+	}
+	b.write(`{"credsStore": "../../evil"}`, ".docker", "config.json")
+	if err := b.fails("a.example/x"); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+	script(t, "chatty", `echo "Error: Credentials not found in native keychain" >&2; exit 1`)
+	b.write(`{"credsStore": "chatty"}`, ".docker", "config.json")
+	if l := b.login("a.example/x"); l != (Login{}) {
+		t.Error(l)
+	}
+}
+
+func TestAHelperThatHangsIsCutAlsoWhenItsChildLivesOn(t *testing.T) {
+	for _, body := range []string{"exec sleep 30", "sleep 3 & wait"} {
+		script(t, "slow", body)
+		b := newBox(t)
+		b.files.HelperTimeout = 200 * time.Millisecond
+		b.write(`{"credsStore": "slow"}`, ".docker", "config.json")
+		start := time.Now()
+		if err := b.fails("a.example/x"); !fault.Is(err, fault.Denied) || !strings.HasSuffix(err.Error(), "no answer in time") {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("%s: cut after %v", body, took)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(100*time.Millisecond, cancel)
+	script(t, "slow", "exec sleep 30")
+	if _, _, err := Helper("slow")(ctx, ref.Repo{Host: "a.example"}); !fault.Is(err, fault.Canceled) {
+		t.Error(err)
+	}
+}
+
+func FuzzAuthFile(f *testing.F) {
+	f.Add([]byte(auths(auth("a.example", "u:p"), `"docker.io/library": {"identitytoken": "x"}`)))
+	f.Add([]byte(`{"credsStore": "x", "credHelpers": {"a.example": ""}, "auths": {"https://index.docker.io/v1/": {}}}`))
+	f.Add([]byte(`{"auths": null, "HttpHeaders": {"a": 12345678901234567890}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		a, err := parseAuthFile(data)
+		if err != nil {
+			return
+		}
+		r := ref.Repo{Host: "a.example", Path: "x/y"}
+		before, _, failed := a.login(r)
+		a.helperFor(r)
+		// What is written back reads the same, but for the host that is dropped.
+		a.drop("b.example")
+		a.all.set("auths", a.auths.print("\t"))
+		b, err := parseAuthFile(a.all.print(""))
+		if err != nil {
+			t.Fatalf("written back it is malformed: %v\n%s", err, a.all.print(""))
+		}
+		if after, _, err := b.login(r); after != before || (err == nil) != (failed == nil) {
+			t.Fatal(before, after, failed, err)
+		}
+	})
+}

@@ -1,0 +1,197 @@
+package credential
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// Place is where a login was put.
+type Place struct {
+	Name  string // for people: "credential helper docker-credential-pass", "docker config ~/.docker/config.json"
+	Plain bool   // base64 only, readable for whoever reads the file: say so
+}
+
+func (p Place) String() string { return p.Name }
+
+// Save keeps l for host where docker, podman, skopeo and crane look: in $REGISTRY_AUTH_FILE when it
+// is set, else in docker's config; in that file's credential helper when it names one for host, and
+// then no plain login stays behind. The file gets mode 0600 and is replaced in one step; what
+// else is in it stays as it was; a symbolic link is followed. Two processes that save at the same
+// moment may lose one of the two logins, as with docker's own.
+//
+// Errors: Invalid for a bad host or file, and for a login that cannot be kept (anonymous,
+// Exchange, or a bearer token that is not a JWT); those of Helper; Unavailable when the file cannot be written, which
+// leaves it as it was.
+func (f Files) Save(ctx context.Context, host string, l Login) (Place, error) {
+	host, err := ref.Host(host)
+	if err != nil {
+		return Place{}, err
+	}
+	if err := keepable(host, l); err != nil {
+		return Place{}, err
+	}
+	at, content, err := f.home(host)
+	if err != nil {
+		return Place{}, err
+	}
+	if name := content.helperFor(ref.Repo{Host: host}); name != "" {
+		h := helper{name, f.HelperTimeout}
+		if err := h.store(ctx, at.server(host), l); err != nil {
+			return Place{}, err
+		}
+		if content.drop(host) {
+			err = content.write(at.path)
+		}
+		return Place{Name: "credential helper " + h.String()}, err
+	}
+	value, err := encodeEntry(l)
+	if err != nil {
+		return Place{}, cannotWrite(at.path, err)
+	}
+	content.drop(host)
+	content.auths.set(at.server(host), value)
+	return Place{Name: at.kind + " " + f.short(at.path), Plain: true}, content.write(at.path)
+}
+
+// Erase removes the login for host, in all its spellings, from where Save would put it. Logins for
+// paths below the host stay. removed=false when there was none. Errors are those of Save.
+func (f Files) Erase(ctx context.Context, host string) (from Place, removed bool, err error) {
+	host, err = ref.Host(host)
+	if err != nil {
+		return Place{}, false, err
+	}
+	at, content, err := f.home(host)
+	if err != nil {
+		return Place{}, false, err
+	}
+	from = Place{Name: at.kind + " " + f.short(at.path), Plain: true}
+	if name := content.helperFor(ref.Repo{Host: host}); name != "" {
+		h := helper{name, f.HelperTimeout}
+		from = Place{Name: "credential helper " + h.String()}
+		if removed, err = h.erase(ctx, host); err != nil {
+			return from, removed, err
+		}
+	}
+	if !content.drop(host) {
+		return from, removed, nil
+	}
+	return from, true, content.write(at.path)
+}
+
+// keepable refuses logins that no other tool could use, or that would be read back as something else.
+func keepable(host string, l Login) error {
+	no := func(cause, hint string) error {
+		return &fault.Fault{Kind: fault.Invalid, Op: "save login for", Name: host, Hint: hint, Err: errors.New(cause)}
+	}
+	switch s, _ := tokenScheme(l.Password.Reveal()); {
+	case l.Password.IsZero():
+		return no("no password", "provide the password")
+	case l.Scheme == Exchange:
+		return no("an Entra token ends within the hour", "exchange it for a refresh token of the registry first")
+	case l.Scheme == Bearer && s != Bearer:
+		return no("this bearer token cannot be kept", "log in with a user and a password")
+	}
+	return nil
+}
+
+// home is the file that Save and Erase change, with its content.
+func (f Files) home(host string) (file, authFile, error) {
+	at := file{"docker config", f.dockerConfig()}
+	if p := f.env("REGISTRY_AUTH_FILE"); p != "" {
+		at = file{"REGISTRY_AUTH_FILE", p}
+	}
+	if at.path == "" {
+		return file{}, authFile{}, &fault.Fault{Kind: fault.Invalid, Op: "find the logins for", Name: host,
+			Hint: "set DOCKER_CONFIG or REGISTRY_AUTH_FILE", Err: errors.New("no home directory")}
+	}
+	content, err := readAuthFile(at.path)
+	return at, content, err
+}
+
+// server is the key under which the tool that owns the file looks for host.
+func (at file) server(host string) string {
+	if host == ref.DockerHub && at.kind == "docker config" {
+		return hubServer
+	}
+	return host
+}
+
+// drop removes every entry that names host as a whole, and tells whether one of them was a login.
+func (f *authFile) drop(host string) (found bool) {
+	var kept object
+	for _, p := range f.auths {
+		if h, path, ok := splitKey(p.key); !ok || h != host || path != "" {
+			kept = append(kept, p)
+			continue
+		}
+		l, err := decodeEntry(p.value)
+		found = found || err != nil || !l.IsAnonymous()
+	}
+	f.auths = kept
+	return found
+}
+
+// write replaces the file at path in one step: a reader sees the old or the new, never a half.
+func (f *authFile) write(path string) error {
+	f.all.set("auths", f.auths.print("\t"))
+	data := append(f.all.print(""), '\n')
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		real = path
+		if _, dangling := os.Readlink(path); dangling == nil {
+			return cannotWrite(path, errors.New("a symbolic link to nothing"))
+		}
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	}
+	if err != nil {
+		return cannotWrite(path, err)
+	}
+	// CreateTemp makes it 0600.
+	tmp, err := os.CreateTemp(filepath.Dir(real), ".dray-login-*")
+	if err != nil {
+		return cannotWrite(path, err)
+	}
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	err = errors.Join(err, tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), real)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+		return cannotWrite(path, err)
+	}
+	return nil
+}
+
+// print lays the members out as docker does, one a line behind tabs; values keep their bytes.
+func (o object) print(indent string) json.RawMessage {
+	if len(o) == 0 {
+		return json.RawMessage("{}")
+	}
+	var b bytes.Buffer
+	for i, p := range o {
+		b.WriteString([]string{"{\n", ",\n"}[min(i, 1)] + indent + "\t")
+		key, _ := json.Marshal(p.key) // a string always marshals
+		b.Write(key)
+		b.WriteString(": ")
+		b.Write(p.value)
+	}
+	b.WriteString("\n" + indent + "}")
+	return b.Bytes()
+}
+
+func cannotWrite(path string, cause error) error {
+	return &fault.Fault{Kind: fault.Unavailable, Op: "write logins", Name: path,
+		Hint: "check the directory's rights and room", Err: cause}
+}
