@@ -1,0 +1,124 @@
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"github.com/gofrs/flock"
+
+	"github.com/drayage/dray/fault"
+)
+
+// Files beside the storage in a registry's directory.
+const (
+	lockFile    = "lock"
+	secretFile  = "http-secret"       // signs upload locations
+	indexedFile = "referrers-indexed" // the storage was searched for referrers once
+)
+
+const secretBytes = 32
+
+// lockDir makes dir and takes it for this process. The kernel drops the lock
+// with the process, so a killed one leaves nothing to clean up.
+func lockDir(dir string) (*flock.Flock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, failed(dir, kindOf(err), "choose a directory that this user may write", err)
+	}
+	l := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, failed(dir, kindOf(err), "choose a directory that this user may write", err)
+	}
+	if !ok {
+		return nil, failed(dir, fault.Conflict, "stop the other one or choose another directory",
+			errors.New("another process serves this directory"))
+	}
+	return l, nil
+}
+
+// secretIn reads the secret in dir, or makes one.
+func secretIn(dir string) (string, error) {
+	name := filepath.Join(dir, secretFile)
+	got, err := os.ReadFile(name)
+	switch {
+	case err == nil && len(got) == 2*secretBytes:
+		return string(got), nil
+	case err == nil:
+		return "", failed(dir, fault.Corrupt, "remove the file; clients begin their open uploads anew",
+			fmt.Errorf("%s has %d bytes, not %d", secretFile, len(got), 2*secretBytes))
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", failed(dir, kindOf(err), "", err)
+	}
+	raw := make([]byte, secretBytes)
+	rand.Read(raw)
+	secret := hex.EncodeToString(raw)
+	if err := writeFile(name, secret); err != nil {
+		return "", failed(dir, kindOf(err), "", err)
+	}
+	return secret, nil
+}
+
+// indexOnce fills x from manifests that were stored without it.
+func indexOnce(ctx context.Context, dir string, x *index, log *slog.Logger) error {
+	name := filepath.Join(dir, indexedFile)
+	if _, err := os.Stat(name); err == nil {
+		return nil
+	}
+	if err := x.rebuild(ctx, log); err != nil {
+		if ctx.Err() != nil {
+			return failed(dir, fault.Canceled, "", context.Cause(ctx))
+		}
+		return failed(dir, kindOf(err), "", err)
+	}
+	if err := writeFile(name, "1\n"); err != nil {
+		return failed(dir, kindOf(err), "", err)
+	}
+	return nil
+}
+
+// writeFile puts content at name, readable by this user alone: after a crash
+// the file is whole or not there.
+func writeFile(name, content string) error {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(content)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	if runtime.GOOS == "windows" { // which can not sync a directory
+		return nil
+	}
+	d, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func kindOf(err error) fault.Kind {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fault.Denied
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
+		return fault.Invalid
+	case errors.Is(err, syscall.ENOSPC):
+		return fault.Full
+	}
+	return fault.Unavailable
+}

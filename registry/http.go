@@ -1,0 +1,198 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/distribution/distribution/v3/manifest/manifestlist"
+	"github.com/distribution/distribution/v3/manifest/schema2"
+	"github.com/distribution/distribution/v3/registry/api/errcode"
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// everyType is what we serve at /manifests/.
+const everyType = v1.MediaTypeImageIndex + ", " + v1.MediaTypeImageManifest + ", " +
+	manifestlist.MediaTypeManifestList + ", " + schema2.MediaTypeManifest
+
+// ServeHTTP serves everything under /v2/.
+func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if !r.enter() {
+		http.Error(w, "the registry is closing", http.StatusServiceUnavailable)
+		return
+	}
+	defer r.running.Done()
+
+	ctx, gone := context.WithCancel(req.Context())
+	defer gone()
+	req = req.Clone(ctx)
+	req.Body = &body{req.Body, gone}
+	a := &answer{ResponseWriter: w}
+
+	repo, part, last := split(req.URL.Path)
+	reads := req.Method == http.MethodGet || req.Method == http.MethodHead
+	switch {
+	case repo == nil:
+		r.app.ServeHTTP(a, req)
+	case part == "referrers":
+		r.referrers(a, req, repo, last)
+	case part == "manifests" && req.Method == http.MethodPut:
+		r.putManifest(a, req, repo)
+	case part == "manifests" && req.Method == http.MethodDelete:
+		r.deleteManifest(a, req, repo, last)
+	case part == "manifests" && reads && takesAnything(req.Header):
+		// distribution would answer 404 where the type is not named.
+		req.Header.Set("Accept", everyType)
+		r.app.ServeHTTP(a, req)
+	default:
+		r.app.ServeHTTP(a, req)
+	}
+}
+
+func (r *Registry) enter() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.running.Add(1)
+	return true
+}
+
+// putManifest records a subject before the manifest is stored: whatever
+// happens in between, a manifest that is there is found by its subject. A
+// record without its manifest is not listed and does no harm.
+//
+// distribution-spec v1.1.1 §Pushing manifests with subject.
+func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Named) {
+	raw, err := io.ReadAll(http.MaxBytesReader(a, req.Body, maxManifest))
+	var big *http.MaxBytesError
+	switch {
+	case errors.As(err, &big):
+		refuse(a, http.StatusRequestEntityTooLarge, errcode.ErrorCodeManifestInvalid.WithMessage("manifest larger than 4 MiB"))
+		return
+	case err != nil: // the client is gone
+		refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))
+		return
+	}
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+
+	link, err := linkOf(repo, req.Header.Get("Content-Type"), raw)
+	if err != nil {
+		refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))
+		return
+	}
+	if link == nil {
+		r.app.ServeHTTP(a, req)
+		return
+	}
+	a.created = func(h http.Header) { h.Set("OCI-Subject", link.subject.String()) }
+	if err := r.index.put(req.Context(), link, func() { r.app.ServeHTTP(a, req) }); err != nil {
+		r.fail(a, req, err)
+	}
+}
+
+// deleteManifest takes a deleted manifest out of its subject's list. A tag has no entry there.
+func (r *Registry) deleteManifest(a *answer, req *http.Request, repo reference.Named, last string) {
+	dgst, err := digest.Parse(last)
+	if err != nil {
+		r.app.ServeHTTP(a, req)
+		return
+	}
+	err = r.index.delete(req.Context(), repo, dgst, func() { r.app.ServeHTTP(a, req) })
+	if err != nil {
+		r.fail(a, req, err)
+	}
+}
+
+// fail answers 500 unless an answer is on its way, and says why to whoever runs the registry.
+func (r *Registry) fail(a *answer, req *http.Request, err error) {
+	r.log.LogAttrs(req.Context(), slog.LevelError, "storage", slog.String("method", req.Method),
+		slog.String("path", req.URL.Path), slog.Any("err", err))
+	if a.status == 0 {
+		refuse(a, http.StatusInternalServerError, errcode.ErrorCodeUnknown)
+	}
+}
+
+func refuse(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(errcode.Errors{err})
+}
+
+// split takes "/v2/<repo>/<part>/<last>" apart. The repository is nil where the
+// path has another form; such paths are distribution's to judge.
+func split(path string) (repo reference.Named, part, last string) {
+	rest, ok := strings.CutPrefix(path, "/v2/")
+	i := strings.LastIndexByte(rest, '/')
+	if !ok || i < 0 {
+		return nil, "", ""
+	}
+	rest, last = rest[:i], rest[i+1:]
+	i = strings.LastIndexByte(rest, '/')
+	if i < 0 {
+		return nil, "", ""
+	}
+	repo, err := reference.WithName(rest[:i])
+	if err != nil {
+		return nil, "", ""
+	}
+	return repo, rest[i+1:], last
+}
+
+// takesAnything reports whether a request names no types, or all of them as curl does.
+func takesAnything(h http.Header) bool {
+	all := strings.Join(h.Values("Accept"), ",")
+	return all == "" || strings.Contains(all, "*/*")
+}
+
+// body tells when reading from the client fails, which distribution learns from
+// the request's context alone: else a cut upload would count as a failure of ours.
+type body struct {
+	io.ReadCloser
+	gone context.CancelFunc
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.gone()
+	}
+	return n, err
+}
+
+// answer remembers the status and lets only the first through: distribution
+// answers some requests twice.
+type answer struct {
+	http.ResponseWriter
+	status  int
+	created func(http.Header) // called before a 201; may be nil
+}
+
+func (a *answer) WriteHeader(status int) {
+	if a.status != 0 {
+		return
+	}
+	a.status = status
+	if status == http.StatusCreated && a.created != nil {
+		a.created(a.Header())
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

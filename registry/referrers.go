@@ -1,0 +1,357 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	"path"
+	"slices"
+	"sync"
+
+	"github.com/distribution/distribution/v3"
+	"github.com/distribution/distribution/v3/registry/api/errcode"
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+const (
+	repositories = "/docker/registry/v2/repositories"
+	maxAnswer    = 2 << 20 // bytes of descriptors after which a page ends; clients take 4 MiB
+)
+
+// index finds manifests by the subject that they name.
+//
+// It is a set of link files beside the subject's own, whether the subject is
+// there or not:
+//
+//	<repo>/_manifests/revisions/<alg>/<subject>/_referrers/<alg>/<referrer>/link
+//
+// This is distribution's pull request 4828 without its level for the artifact
+// type, whose escaped name no driver of v3.1.2 accepts as a path.
+//
+// A link may outlive its manifest; a manifest is never there without its link.
+type index struct {
+	driver storagedriver.StorageDriver
+	store  distribution.Namespace
+	page   int
+
+	// A deletion looks whether the manifest is there and then drops its link.
+	// Nobody may put the same manifest in between: puts share, deletions are alone.
+	mu sync.RWMutex
+}
+
+// link is one entry: referrer names subject.
+type link struct {
+	repo              reference.Named
+	subject, referrer digest.Digest
+}
+
+func (l *link) dir() string {
+	return path.Join(referrersDir(l.repo, l.subject), l.referrer.Algorithm().String(), l.referrer.Encoded())
+}
+
+func referrersDir(repo reference.Named, subject digest.Digest) string {
+	return path.Join(repositories, repo.Name(), "_manifests/revisions",
+		subject.Algorithm().String(), subject.Encoded(), "_referrers")
+}
+
+// manifest is the part of an image manifest or index that the index reads.
+type manifest struct {
+	ArtifactType string            `json:"artifactType"`
+	Annotations  map[string]string `json:"annotations"`
+	Config       struct {
+		MediaType string `json:"mediaType"`
+	} `json:"config"`
+	Subject *struct {
+		Digest digest.Digest `json:"digest"`
+	} `json:"subject"`
+}
+
+// artifactType is the manifest's own or, for an image, its config's
+// (distribution-spec v1.1.1 §Listing referrers).
+func (m manifest) artifactType() string { return cmp.Or(m.ArtifactType, m.Config.MediaType) }
+
+// linkOf returns the entry for a manifest, nil when it has no subject. Only OCI
+// types have one. What is no JSON is distribution's to refuse.
+func linkOf(repo reference.Named, contentType string, raw []byte) (*link, error) {
+	mediaType, _, _ := mime.ParseMediaType(contentType)
+	if mediaType != v1.MediaTypeImageManifest && mediaType != v1.MediaTypeImageIndex {
+		return nil, nil
+	}
+	var m manifest
+	if err := json.Unmarshal(raw, &m); err != nil || m.Subject == nil {
+		return nil, nil
+	}
+	if err := m.Subject.Digest.Validate(); err != nil {
+		return nil, fmt.Errorf("subject: %w", err)
+	}
+	return &link{repo, m.Subject.Digest, digest.FromBytes(raw)}, nil
+}
+
+// put records l around store, which stores the manifest. Where the manifest is
+// not there afterwards, the record goes again. The error is about the record:
+// before store ran it means that nothing was stored.
+func (x *index) put(ctx context.Context, l *link, store func()) error {
+	if err := x.shared(ctx, l, store); err != nil {
+		return err
+	}
+	if there, err := x.has(ctx, l.repo, l.referrer); there || err != nil {
+		return err
+	}
+	// Refused. Alone now: another put of the same manifest may have had luck meanwhile.
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.dropDead(ctx, l)
+}
+
+func (x *index) shared(ctx context.Context, l *link, store func()) error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if err := x.record(ctx, l); err != nil {
+		return err
+	}
+	store()
+	return nil
+}
+
+// delete drops the link of dgst when remove, which deletes the manifest, did so.
+func (x *index) delete(ctx context.Context, repo reference.Named, dgst digest.Digest, remove func()) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	mediaType, raw, err := x.read(ctx, repo, dgst)
+	if err != nil { // unknown or unreadable: it has no link that would be listed
+		remove()
+		return nil
+	}
+	l, err := linkOf(repo, mediaType, raw)
+	remove()
+	if l == nil || err != nil {
+		return nil
+	}
+	return x.dropDead(ctx, l)
+}
+
+// record is durable when it returns: the driver syncs the file and its directory.
+func (x *index) record(ctx context.Context, l *link) error {
+	name := path.Join(l.dir(), "link")
+	if got, err := x.driver.GetContent(ctx, name); err == nil && string(got) == l.referrer.String() {
+		return nil
+	}
+	return x.driver.PutContent(ctx, name, []byte(l.referrer))
+}
+
+func (x *index) dropDead(ctx context.Context, l *link) error {
+	ctx = context.WithoutCancel(ctx)
+	if there, err := x.has(ctx, l.repo, l.referrer); there || err != nil {
+		return err
+	}
+	if err := x.driver.Delete(ctx, l.dir()); err != nil && !missing(err) {
+		return err
+	}
+	return nil
+}
+
+// has reports whether repo holds the manifest dgst.
+func (x *index) has(ctx context.Context, repo reference.Named, dgst digest.Digest) (bool, error) {
+	ms, err := x.manifests(ctx, repo)
+	if err != nil {
+		return false, err
+	}
+	return ms.Exists(ctx, dgst)
+}
+
+func (x *index) read(ctx context.Context, repo reference.Named, dgst digest.Digest) (mediaType string, raw []byte, err error) {
+	ms, err := x.manifests(ctx, repo)
+	if err != nil {
+		return "", nil, err
+	}
+	m, err := ms.Get(ctx, dgst)
+	if err != nil {
+		return "", nil, err
+	}
+	return m.Payload()
+}
+
+func (x *index) manifests(ctx context.Context, repo reference.Named) (distribution.ManifestService, error) {
+	r, err := x.store.Repository(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	return r.Manifests(ctx)
+}
+
+// list returns a page of the referrers of subject in the order of their
+// digests, those after last, and the digest to go on after, "" at the end.
+// artifactType "" is every type.
+func (x *index) list(ctx context.Context, repo reference.Named, subject digest.Digest, artifactType, last string) (
+	page []v1.Descriptor, next string, err error) {
+	all, err := x.linked(ctx, repo, subject)
+	if err != nil {
+		return nil, "", err
+	}
+	size := 0
+	for _, dgst := range all {
+		if dgst.String() <= last {
+			continue
+		}
+		d, err := x.describe(ctx, repo, dgst)
+		var unknown distribution.ErrManifestUnknownRevision
+		switch {
+		case errors.As(err, &unknown):
+			continue
+		case err != nil:
+			return nil, "", err
+		case artifactType != "" && d.ArtifactType != artifactType:
+			continue
+		}
+		text, _ := json.Marshal(d)
+		if len(page) == x.page || len(page) > 0 && size+len(text) > maxAnswer {
+			return page, page[len(page)-1].Digest.String(), nil
+		}
+		size += len(text)
+		page = append(page, d)
+	}
+	return page, "", nil
+}
+
+// linked returns the digests of all links of subject, sorted.
+func (x *index) linked(ctx context.Context, repo reference.Named, subject digest.Digest) ([]digest.Digest, error) {
+	level := []string{referrersDir(repo, subject)}
+	for range 2 { // algorithms, digests
+		var below []string
+		for _, dir := range level {
+			names, err := x.driver.List(ctx, dir)
+			if err != nil && !missing(err) {
+				return nil, err
+			}
+			below = append(below, names...)
+		}
+		level = below
+	}
+	var all []digest.Digest
+	for _, dir := range level {
+		dgst := digest.NewDigestFromEncoded(digest.Algorithm(path.Base(path.Dir(dir))), path.Base(dir))
+		if dgst.Validate() == nil {
+			all = append(all, dgst)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+func (x *index) describe(ctx context.Context, repo reference.Named, dgst digest.Digest) (v1.Descriptor, error) {
+	mediaType, raw, err := x.read(ctx, repo, dgst)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	var m manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return v1.Descriptor{}, err
+	}
+	return v1.Descriptor{MediaType: mediaType, Digest: dgst, Size: int64(len(raw)),
+		ArtifactType: m.artifactType(), Annotations: m.Annotations}, nil
+}
+
+// rebuild records the subject of every manifest in the storage. A manifest that
+// can not be read is told to log and left out: it can not be pulled either.
+func (x *index) rebuild(ctx context.Context, log *slog.Logger) error {
+	repos, ok := x.store.(distribution.RepositoryEnumerator)
+	if !ok {
+		return fmt.Errorf("the storage does not list its repositories")
+	}
+	var names []string
+	err := repos.Enumerate(ctx, func(name string) error { names = append(names, name); return ctx.Err() })
+	if err != nil && !missing(err) {
+		return err
+	}
+	for _, name := range names {
+		repo, err := reference.WithName(name)
+		if err != nil {
+			return err
+		}
+		if err := x.rebuildRepo(ctx, repo, log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *index) rebuildRepo(ctx context.Context, repo reference.Named, log *slog.Logger) error {
+	ms, err := x.manifests(ctx, repo)
+	if err != nil {
+		return err
+	}
+	enumerator, ok := ms.(distribution.ManifestEnumerator)
+	if !ok {
+		return fmt.Errorf("the storage does not list its manifests")
+	}
+	var all []digest.Digest // first read, then written to: links lie in the tree that is walked
+	err = enumerator.Enumerate(ctx, func(d digest.Digest) error { all = append(all, d); return ctx.Err() })
+	if err != nil && !missing(err) {
+		return err
+	}
+	for _, dgst := range all {
+		mediaType, raw, err := x.read(ctx, repo, dgst)
+		var l *link
+		if err == nil {
+			l, err = linkOf(repo, mediaType, raw)
+		}
+		if err != nil {
+			log.LogAttrs(ctx, slog.LevelWarn, "storage", slog.String("image", repo.Name()+"@"+dgst.String()), slog.Any("err", err))
+		}
+		if l == nil {
+			continue
+		}
+		if err := x.record(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// referrers answers GET /v2/<repo>/referrers/<digest>: 200 with an image index,
+// an empty one where nothing is known (distribution-spec v1.1.1 §Listing referrers).
+func (r *Registry) referrers(w *answer, req *http.Request, repo reference.Named, last string) {
+	if req.Method != http.MethodGet && req.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		refuse(w, http.StatusMethodNotAllowed, errcode.ErrorCodeUnsupported)
+		return
+	}
+	subject, err := digest.Parse(last)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, errcode.ErrorCodeDigestInvalid.WithDetail(last))
+		return
+	}
+	query := req.URL.Query()
+	artifactType := query.Get("artifactType")
+	page, next, err := r.index.list(req.Context(), repo, subject, artifactType, query.Get("last"))
+	if err != nil {
+		r.fail(w, req, err)
+		return
+	}
+	if artifactType != "" {
+		w.Header().Set("OCI-Filters-Applied", "artifactType")
+	}
+	if next != "" {
+		query.Set("last", next)
+		w.Header().Set("Link", fmt.Sprintf(`</v2/%s/referrers/%s?%s>; rel="next"`, repo.Name(), subject, query.Encode()))
+	}
+	if page == nil {
+		page = []v1.Descriptor{} // "manifests" must be a list, never null
+	}
+	w.Header().Set("Content-Type", v1.MediaTypeImageIndex)
+	json.NewEncoder(w).Encode(v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: page})
+}
+
+func missing(err error) bool {
+	var m storagedriver.PathNotFoundError
+	return errors.As(err, &m)
+}
