@@ -361,8 +361,6 @@ func take(ctx context.Context, v *oci.Verifier, open oci.Opener) ([]byte, error)
 		return nil, err
 	}
 	defer body.Close()
-	stop := context.AfterFunc(ctx, func() { body.Close() })
-	defer stop()
 	var buf bytes.Buffer
 	if _, err := io.Copy(io.MultiWriter(v, &buf), body); err != nil {
 		if c := canceled(ctx, "put blob", ""); c != nil {

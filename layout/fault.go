@@ -1,0 +1,66 @@
+package layout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/drayage/dray/fault"
+)
+
+// failed says what an error of the file system means for op on name.
+func (d *Dir) failed(op, name string, err error) error {
+	f := &fault.Fault{Op: op, Name: name, Err: err}
+	var known *fault.Fault
+	var special *irregular
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &known):
+		f.Kind = known.Kind
+	case errors.As(err, &special):
+		f.Kind = fault.Refused
+	case errors.Is(err, fs.ErrNotExist):
+		f.Kind = fault.NotFound
+	case isFull(err):
+		f.Kind, f.Hint = fault.Full, "make room on the disk that holds "+d.repo.Path
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		f.Kind, f.Hint = fault.Denied, "check who may write to and read from "+d.repo.Path
+	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
+		f.Kind = fault.Refused
+	case errors.Is(err, fs.ErrClosed), errors.Is(err, fs.ErrInvalid):
+		f.Kind = fault.Internal
+	case !errors.As(err, &errno):
+		// What os.Root says of a way out of the layout is no error of the system.
+		f.Kind, f.Hint = fault.Refused, "a layout holds regular files, none of them outside of it"
+	default:
+		f.Kind = fault.Unavailable
+	}
+	return f
+}
+
+// irregular is a file that is a device, a pipe, a directory, where content should be.
+type irregular struct{ name string }
+
+func (e *irregular) Error() string { return e.name + " is not a regular file" }
+
+func (d *Dir) malformed(file, format string, args ...any) error {
+	return &fault.Fault{Kind: fault.Refused, Op: "read " + file, Name: d.repo.String(), Err: fmt.Errorf(format, args...)}
+}
+
+func (d *Dir) occupied() error {
+	return &fault.Fault{Kind: fault.Conflict, Op: "make layout", Name: d.repo.String(), Err: errors.New("the directory holds something that is no image layout"), Hint: "name a new or an empty directory"}
+}
+
+// canceled is nil while ctx lasts.
+func canceled(ctx context.Context, op, name string) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	var f *fault.Fault
+	if cause := context.Cause(ctx); errors.As(cause, &f) {
+		return cause
+	}
+	return &fault.Fault{Kind: fault.Canceled, Op: op, Name: name, Err: context.Cause(ctx)}
+}

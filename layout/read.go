@@ -1,0 +1,295 @@
+package layout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Tags calls visit with each tag once, in order, until it returns an error.
+// Entries without a tag are not visited; a tag that names several images is,
+// and Resolve refuses it.
+func (d *Dir) Tags(ctx context.Context, visit func(tag string) error) error {
+	x, err := d.readIndex()
+	if err != nil {
+		return err
+	}
+	for _, tag := range x.tags() {
+		if err := canceled(ctx, "list tags", d.repo.String()); err != nil {
+			return err
+		}
+		if err := visit(tag); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Resolve says what a tag or digest points to. An empty reference is the only
+// entry of the layout, whatever its tag; in a layout opened to Read, "latest"
+// too is the only entry, if that has no name. A tag that names two images is
+// Refused, one whose document is not in the layout NotFound.
+func (d *Dir) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
+	want, err := d.locate(ctx, "resolve", reference)
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	if want.MediaType == "" {
+		doc, err := d.document("resolve", reference, want)
+		return doc.Descriptor, err
+	}
+	info, err := d.stat(want.Digest)
+	if err != nil {
+		return oci.Descriptor{}, d.failed("resolve", d.name(reference), err)
+	}
+	if info.Size() != want.Size {
+		return oci.Descriptor{}, d.corrupt("resolve", want, info.Size())
+	}
+	return want, nil
+}
+
+// Document reads a manifest or an index by what Resolve takes. Its bytes are
+// verified. Where it does not name its media type itself, that of index.json
+// counts.
+func (d *Dir) Document(ctx context.Context, reference string) (oci.Document, error) {
+	want, err := d.locate(ctx, "read manifest", reference)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	return d.document("read manifest", reference, want)
+}
+
+// Blob reads n bytes of b from byte at on. It seeks: from is always at. A file
+// whose size is not b's is Corrupt; its bytes are not looked at. The body ends when ctx does.
+func (d *Dir) Blob(ctx context.Context, b oci.Descriptor, at, n int64) (io.ReadCloser, int64, error) {
+	const op = "read blob"
+	name := d.name(string(b.Digest))
+	if err := canceled(ctx, op, name); err != nil {
+		return nil, 0, err
+	}
+	path, err := blobPath(b.Digest)
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := d.openRegular(path, os.O_RDONLY)
+	if err != nil {
+		return nil, 0, d.failed(op, name, err)
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		err = d.failed(op, name, err)
+	case info.Size() != b.Size:
+		err = d.corrupt(op, b, info.Size())
+	case at < 0 || at > b.Size:
+		err = &fault.Fault{Kind: fault.Invalid, Op: op, Name: name, Err: fmt.Errorf("byte %d of %d", at, b.Size)}
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	if n < 0 || n > b.Size-at {
+		n = b.Size - at
+	}
+	part := io.NewSectionReader(f, at, n)
+	read := func(p []byte) (int, error) {
+		if err := canceled(ctx, op, name); err != nil {
+			return 0, err
+		}
+		n, err := part.Read(p)
+		if err != nil && err != io.EOF {
+			err = d.failed(op, name, err)
+		}
+		return n, err
+	}
+	return body{read, f}, at, nil
+}
+
+// body is a part of a file.
+type body struct {
+	read func([]byte) (int, error)
+	io.Closer
+}
+
+func (b body) Read(p []byte) (int, error) { return b.read(p) }
+
+// Referrers lists the documents that can be reached from index.json and whose
+// subject is s, with their artifact types and annotations, and what an index
+// under the fallback tag lists (distribution-spec v1.1.1 §Referrers Tag
+// Schema). It reads every document of the layout; those that are missing or
+// malformed are passed over.
+func (d *Dir) Referrers(ctx context.Context, s oci.Descriptor) ([]oci.Descriptor, error) {
+	x, err := d.readIndex()
+	if err != nil {
+		return nil, err
+	}
+	fallback := s.Digest.Algorithm().String() + "-" + s.Digest.Encoded()
+	var out []oci.Descriptor
+	listed, seen := map[oci.Digest]bool{}, map[oci.Digest]bool{}
+	add := func(r oci.Descriptor) {
+		if !listed[r.Digest] {
+			listed[r.Digest] = true
+			out = append(out, r)
+		}
+	}
+	visit := func(doc oci.Document, tag string) {
+		if doc.Subject != nil && doc.Subject.Digest == s.Digest {
+			add(described(doc))
+		}
+		if tag == fallback {
+			for _, r := range doc.Documents {
+				add(r)
+			}
+		}
+	}
+	for _, e := range x.entries {
+		if top, err := e.descriptor(); err == nil {
+			if err := d.walk(ctx, top, e.tag(), seen, visit); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// walk visits top, which has tag, and every document below it that was not seen.
+func (d *Dir) walk(ctx context.Context, top oci.Descriptor, tag string, seen map[oci.Digest]bool, visit func(doc oci.Document, tag string)) error {
+	for next := []oci.Descriptor{top}; len(next) > 0; tag = "" {
+		at := next[len(next)-1]
+		next = next[:len(next)-1]
+		if seen[at.Digest] && tag == "" {
+			continue
+		}
+		seen[at.Digest] = true
+		if err := canceled(ctx, "list referrers", d.repo.String()); err != nil {
+			return err
+		}
+		doc, err := d.document("list referrers", string(at.Digest), at)
+		switch fault.KindOf(err) {
+		case "":
+			visit(doc, tag)
+			next = append(next, doc.Documents...)
+		case fault.Denied, fault.Unavailable, fault.Internal:
+			return err
+		}
+	}
+	return nil
+}
+
+// described adds what a list of referrers says of doc.
+func described(doc oci.Document) oci.Descriptor {
+	r := doc.Descriptor
+	var says struct {
+		ArtifactType string            `json:"artifactType"`
+		Annotations  map[string]string `json:"annotations"`
+	}
+	if json.Unmarshal(doc.Raw, &says) != nil {
+		return r
+	}
+	if r.ArtifactType = says.ArtifactType; r.ArtifactType == "" && doc.Config != nil {
+		r.ArtifactType = doc.Config.MediaType
+	}
+	r.Annotations = says.Annotations
+	return r
+}
+
+// locate finds what reference names. Of a digest, size and type stay empty where index.json has it not.
+func (d *Dir) locate(ctx context.Context, op, reference string) (oci.Descriptor, error) {
+	if err := canceled(ctx, op, d.name(reference)); err != nil {
+		return oci.Descriptor{}, err
+	}
+	if ref.Digest(reference) == nil {
+		return oci.Descriptor{Digest: oci.Digest(reference)}, nil
+	}
+	x, err := d.readIndex()
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	e, err := x.find(reference, d.mode)
+	if err != nil {
+		return oci.Descriptor{}, d.failed(op, d.name(reference), err)
+	}
+	return e.descriptor()
+}
+
+// document reads and verifies what want names.
+func (d *Dir) document(op, reference string, want oci.Descriptor) (oci.Document, error) {
+	path, err := blobPath(want.Digest)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	raw, err := d.readFile(path, oci.MaxDocument)
+	if err != nil {
+		return oci.Document{}, d.failed(op, d.name(reference), err)
+	}
+	if want.MediaType == "" {
+		want.MediaType = d.typeOf(want.Digest, raw)
+	}
+	doc, err := oci.Parse(want, raw)
+	if err != nil {
+		return oci.Document{}, d.failed(op, d.name(reference), err)
+	}
+	return doc, nil
+}
+
+// typeOf is what index.json says of a document that does not name its own media type, or "".
+func (d *Dir) typeOf(dgst oci.Digest, raw []byte) string {
+	var own struct {
+		MediaType string `json:"mediaType"`
+	}
+	if json.Unmarshal(raw, &own) != nil || own.MediaType != "" {
+		return ""
+	}
+	x, err := d.readIndex()
+	if err != nil {
+		return ""
+	}
+	for _, e := range x.entries {
+		if e.Digest == string(dgst) {
+			return e.MediaType
+		}
+	}
+	return ""
+}
+
+// stat asks for the file of dgst, which has to be a regular one.
+func (d *Dir) stat(dgst oci.Digest) (fs.FileInfo, error) {
+	path, err := blobPath(dgst)
+	if err != nil {
+		return nil, err
+	}
+	info, err := d.root.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = &irregular{path}
+	}
+	return info, err
+}
+
+// has reports whether b is there, by name and size.
+func (d *Dir) has(b oci.Descriptor) (bool, error) {
+	info, err := d.stat(b.Digest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && info.Size() == b.Size, err
+}
+
+// name is how reference, a tag or a digest, reads in a message.
+func (d *Dir) name(reference string) string {
+	if ref.Digest(reference) == nil {
+		return d.repo.At(reference).String()
+	}
+	return d.repo.Tagged(reference).String()
+}
+
+func (d *Dir) corrupt(op string, b oci.Descriptor, size int64) error {
+	return &fault.Fault{Kind: fault.Corrupt, Op: op, Name: d.name(string(b.Digest)), Err: fmt.Errorf("the file has %d bytes, its descriptor says %d", size, b.Size)}
+}

@@ -1,0 +1,269 @@
+package layout
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Missing implements transfer.Target. A blob is there when its file has its
+// size: files appear whole and verified or not at all.
+func (d *Dir) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	var out []oci.Descriptor
+	for _, b := range blobs {
+		name := d.name(string(b.Digest))
+		if err := canceled(ctx, "look for blob", name); err != nil {
+			return nil, err
+		}
+		there, err := d.has(b)
+		if err != nil {
+			return nil, d.failed("look for blob", name, err)
+		}
+		if !there {
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
+// Put implements transfer.Target. Likely repositories are not asked: what is on
+// disk already is Present, everything else is read. The bytes go into a
+// temporary file, which gets the blob's name when it was verified and is safe on
+// disk. A file of that name with another size is replaced.
+func (d *Dir) Put(ctx context.Context, b oci.Descriptor, _ []ref.Repo, open oci.Opener) (oci.Arrival, error) {
+	const op = "put blob"
+	name := d.name(string(b.Digest))
+	if err := d.mayWrite(ctx, op, name); err != nil {
+		return oci.Arrival{}, err
+	}
+	v, err := oci.NewVerifier(b)
+	if err != nil {
+		return oci.Arrival{}, err
+	}
+	there, err := d.has(b)
+	if err != nil {
+		return oci.Arrival{}, d.failed(op, name, err)
+	}
+	if there {
+		return oci.Arrival{Way: oci.Present}, nil
+	}
+	from, err := open(ctx, 0)
+	if err != nil {
+		return oci.Arrival{}, err
+	}
+	defer from.Close()
+	target, err := blobPath(b.Digest)
+	if err != nil {
+		return oci.Arrival{}, err
+	}
+	err = d.file(op, name, target, func(f *os.File) error { return d.fill(ctx, f, v, from, name) })
+	if err != nil {
+		return oci.Arrival{}, err
+	}
+	return oci.Arrival{Way: oci.Sent, Sent: b.Size}, nil
+}
+
+// fill copies from into f and verifies it. An error of from comes back as it is.
+func (d *Dir) fill(ctx context.Context, f *os.File, v *oci.Verifier, from io.Reader, name string) error {
+	buf := make([]byte, 256<<10)
+	for {
+		n, readErr := from.Read(buf)
+		if err := canceled(ctx, "put blob", name); err != nil {
+			return err
+		}
+		if _, err := v.Write(buf[:n]); err != nil {
+			return err
+		}
+		if _, err := f.Write(buf[:n]); err != nil {
+			return d.failed("put blob", name, err)
+		}
+		if readErr == io.EOF {
+			return v.Verify()
+		}
+		if readErr != nil {
+			return readErr
+		}
+	}
+}
+
+// PutDocument implements transfer.Target. It is NotFound when a blob or a
+// document below doc is not in the layout; a subject need not be.
+//
+// Each tag is one entry of index.json: the entry that has the tag already is
+// replaced where it stands, or left alone when it names doc, and every other
+// entry stays byte for byte. Without tags doc becomes an entry of its own,
+// unless it is one; such an entry goes when doc gets a tag, or when an index is
+// put that lists doc, since it can be reached from there.
+// Referrers finds doc by its subject, so Accepted.Subject is that.
+func (d *Dir) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
+	const op = "put manifest"
+	name := d.name(string(doc.Digest))
+	if err := d.mayWrite(ctx, op, name); err != nil {
+		return oci.Accepted{}, err
+	}
+	doc, err := oci.Parse(doc.Descriptor, doc.Raw)
+	if err != nil {
+		return oci.Accepted{}, err
+	}
+	below, err := d.Missing(ctx, slices.Concat(doc.Blobs, doc.Documents))
+	if err != nil {
+		return oci.Accepted{}, err
+	}
+	if len(below) > 0 {
+		return oci.Accepted{}, &fault.Fault{Kind: fault.NotFound, Op: op, Name: name, Err: fmt.Errorf("it needs %s, which is not in the layout", below[0].Digest)}
+	}
+	if err := d.store(doc); err != nil {
+		return oci.Accepted{}, err
+	}
+	var acc oci.Accepted
+	for _, tag := range tags {
+		if err := ref.Tag(tag); err == nil {
+			acc.Tags = append(acc.Tags, tag)
+		} else {
+			if acc.Failed == nil {
+				acc.Failed = map[string]error{}
+			}
+			acc.Failed[tag] = err
+		}
+	}
+	if err := d.enter(ctx, doc, acc.Tags); err != nil {
+		return oci.Accepted{}, err
+	}
+	if doc.Subject != nil {
+		acc.Subject = doc.Subject.Digest
+	}
+	return acc, nil
+}
+
+// store writes doc's bytes unless they are there, and right.
+func (d *Dir) store(doc oci.Document) error {
+	target, err := blobPath(doc.Digest)
+	if err != nil {
+		return err
+	}
+	if have, err := d.readFile(target, oci.MaxDocument); err == nil && bytes.Equal(have, doc.Raw) {
+		return nil
+	}
+	return d.replace(target, doc.Raw)
+}
+
+// enter brings doc into index.json, alone among all writers.
+func (d *Dir) enter(ctx context.Context, doc oci.Document, tags []string) error {
+	unlock, err := d.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	x, err := d.readIndex()
+	if err != nil {
+		return err
+	}
+	changed := false
+	for _, tag := range tags {
+		changed = x.point(tag, doc.Descriptor) || changed
+	}
+	reached := map[string]bool{}
+	if len(tags) > 0 {
+		reached[string(doc.Digest)] = true
+	} else {
+		changed = x.list(doc.Descriptor) || changed
+	}
+	for _, c := range doc.Documents {
+		reached[string(c.Digest)] = true
+	}
+	if changed = x.unlist(reached) || changed; !changed {
+		return nil
+	}
+	if err := canceled(ctx, "put manifest", d.name(string(doc.Digest))); err != nil {
+		return err
+	}
+	raw := x.bytes()
+	if len(raw) > maxIndex {
+		return &fault.Fault{Kind: fault.TooLarge, Op: "write " + v1.ImageIndexFile, Name: d.repo.String(), Err: fmt.Errorf("%d bytes; the limit is %d", len(raw), maxIndex), Hint: "use another directory"}
+	}
+	return d.replace(v1.ImageIndexFile, raw)
+}
+
+// replace writes a whole file in one step that others can see.
+func (d *Dir) replace(target string, raw []byte) error {
+	return d.file("write "+path.Base(target), d.repo.String(), target, func(f *os.File) error {
+		if _, err := f.Write(raw); err != nil {
+			return d.failed("write "+path.Base(target), d.repo.String(), err)
+		}
+		return nil
+	})
+}
+
+// file makes target from what fill writes: in a temporary file, brought to the
+// disk before it gets the name. Whatever goes wrong, target is what it was and
+// the temporary file is gone. Temporary files are kept beside index.json, so
+// that nobody takes one for a blob and sweeping need not list all blobs.
+func (d *Dir) file(op, name, target string, fill func(*os.File) error) error {
+	if err := d.makeParent(op, name, target); err != nil {
+		return err
+	}
+	temp := tempPrefix + rand.Text() + tempSuffix
+	f, err := d.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return d.failed(op, name, err)
+	}
+	err = fill(f)
+	if err == nil {
+		if err = f.Sync(); err != nil {
+			err = d.failed(op, name, err)
+		}
+	}
+	if closeErr := f.Close(); err == nil && closeErr != nil {
+		err = d.failed(op, name, closeErr)
+	}
+	if err == nil {
+		if err = d.root.Rename(temp, target); err != nil {
+			err = d.failed(op, name, err)
+		}
+	}
+	if err != nil {
+		d.root.Remove(temp)
+		return err
+	}
+	if err := syncDir(d.root, path.Dir(target)); err != nil {
+		return d.failed(op, name, err)
+	}
+	return nil
+}
+
+// makeParent makes the directory of blobs of one algorithm.
+func (d *Dir) makeParent(op, name, target string) error {
+	dir := path.Dir(target)
+	if dir == "." {
+		return nil
+	}
+	if _, err := d.root.Stat(dir); err == nil {
+		return nil
+	}
+	if err := d.root.MkdirAll(dir, 0o755); err != nil {
+		return d.failed(op, name, err)
+	}
+	if err := errors.Join(syncDir(d.root, path.Dir(dir)), syncDir(d.root, ".")); err != nil {
+		return d.failed(op, name, err)
+	}
+	return nil
+}
+
+func (d *Dir) mayWrite(ctx context.Context, op, name string) error {
+	if d.mode != Write {
+		return &fault.Fault{Kind: fault.Denied, Op: op, Name: name, Err: errors.New("the layout was opened to be read")}
+	}
+	return canceled(ctx, op, name)
+}
