@@ -1,0 +1,242 @@
+package hostile
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/drayage/dray/internal/testbed"
+)
+
+// CutBodyAt resets the connection after n bytes of the answer's body. A shorter
+// body is sent whole and then cut. Blob GETs.
+func CutBodyAt(n int64) *Fault {
+	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, at int64) {
+			_, _ = w.Write(clip(p, n-at))
+			if at+int64(len(p)) >= n {
+				reset(w)
+			}
+		}}, r)
+		reset(w)
+	})
+}
+
+// CleanEOFAt sends n bytes without a Content-Length and ends in good order.
+// Blob GETs.
+func CleanEOFAt(n int64) *Fault {
+	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(&tap{
+			ResponseWriter: w,
+			head:           chunked,
+			body: func(p []byte, at int64) {
+				_, _ = w.Write(clip(p, n-at))
+				_ = http.NewResponseController(w).Flush()
+			},
+		}, r)
+	})
+}
+
+// StallAt sends n bytes, is silent for d, and goes on; 0 is silent until the
+// client leaves or the test ends. Blob GETs.
+func StallAt(n int64, d time.Duration) *Fault {
+	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		stalled := false
+		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, at int64) {
+			if head := clip(p, n-at); !stalled && at+int64(len(p)) >= n {
+				stalled = true
+				_, _ = w.Write(head)
+				_ = http.NewResponseController(w).Flush()
+				p = p[len(head):]
+				if !pause(r.Context(), d) {
+					reset(w)
+				}
+			}
+			_, _ = w.Write(p)
+		}}, r)
+	})
+}
+
+// NoHeader is silent for d before anything else happens; 0 is until the client
+// leaves or the test ends. Any request.
+func NoHeader(d time.Duration) *Fault {
+	return &Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if !pause(r.Context(), d) {
+			reset(w)
+		}
+		next.ServeHTTP(w, r)
+	}}
+}
+
+// Trickle sends a body at a rate in bytes/s, ten times a second. Blob GETs.
+func Trickle(rate int) *Fault {
+	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, _ int64) {
+			for len(p) > 0 {
+				head := clip(p, int64(max(rate/10, 1)))
+				_, err := w.Write(head)
+				_ = http.NewResponseController(w).Flush()
+				p = p[len(head):]
+				if err != nil || !pause(r.Context(), time.Second/10) {
+					reset(w)
+				}
+			}
+		}}, r)
+	})
+}
+
+// FlipBit flips the lowest bit of the byte at an offset of the answer's body.
+// Blob GETs.
+func FlipBit(at int64) *Fault {
+	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, from int64) {
+			if i := at - from; i >= 0 && i < int64(len(p)) {
+				p = append([]byte(nil), p...)
+				p[i] ^= 1
+			}
+			_, _ = w.Write(p)
+		}}, r)
+	})
+}
+
+// LongerBody adds extra bytes to a body, and to its Content-Length. Blob GETs.
+func LongerBody(extra int64) *Fault {
+	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		t := &tap{ResponseWriter: w, head: lengthen(extra)}
+		next.ServeHTTP(t, r)
+		t.finish()
+		_, _ = io.CopyN(w, testbed.Noise(0, extra), extra)
+	})
+}
+
+// ContentLengthMismatch adds delta to the Content-Length and leaves the body:
+// with a positive delta the connection ends early, with a negative one the
+// client sees a shorter body. Blob GETs.
+func ContentLengthMismatch(delta int64) *Fault {
+	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		left := int64(math.MaxInt64)
+		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
+			code = lengthen(delta)(code, h)
+			if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil {
+				left = n
+			}
+			return code
+		}}
+		t.body = func(p []byte, at int64) { _, _ = w.Write(clip(p, left-at)) }
+		next.ServeHTTP(t, r)
+		t.finish()
+	})
+}
+
+// ContentEncoding names a coding in the header. "gzip" is true: the body is
+// compressed on the way; any other name is a lie. Blob GETs.
+func ContentEncoding(name string) *Fault {
+	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
+			h.Set("Content-Encoding", name)
+			if name == "gzip" {
+				h.Del("Content-Length")
+			}
+			return code
+		}}
+		if name == "gzip" {
+			z := gzip.NewWriter(w)
+			defer z.Close()
+			t.body = func(p []byte, _ int64) { _, _ = z.Write(p) }
+		}
+		next.ServeHTTP(t, r)
+		t.finish()
+	})
+}
+
+// IgnoreRange answers 200 with the whole body. Blob GETs with Range.
+func IgnoreRange() *Fault {
+	return ranged(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		r = r.Clone(r.Context())
+		r.Header.Del("Range")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// RangeNotSatisfiable answers 416. Blob GETs with Range.
+func RangeNotSatisfiable() *Fault {
+	return ranged(Status(http.StatusRequestedRangeNotSatisfiable, nil, "").act)
+}
+
+// WrongContentRange sends the right bytes under a Content-Range that begins
+// and ends one byte later. Blob GETs with Range.
+func WrongContentRange() *Fault {
+	return ranged(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(&tap{ResponseWriter: w, head: func(code int, h http.Header) int {
+			var from, to int64
+			var total string
+			if n, _ := fmt.Sscanf(h.Get("Content-Range"), "bytes %d-%d/%s", &from, &to, &total); n == 3 {
+				h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%s", from+1, to+1, total))
+			}
+			return code
+		}}, r)
+	})
+}
+
+// MultipartRange wraps a partial body into multipart/byteranges, as RFC 9110
+// §15.3.7.2 allows only for several ranges. Blob GETs with Range.
+func MultipartRange() *Fault {
+	const boundary = "testbed"
+	return ranged(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		part := ""
+		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
+			part = fmt.Sprintf("--%s\r\nContent-Type: %s\r\nContent-Range: %s\r\n\r\n",
+				boundary, h.Get("Content-Type"), h.Get("Content-Range"))
+			h.Set("Content-Type", "multipart/byteranges; boundary="+boundary)
+			h.Del("Content-Range")
+			h.Del("Content-Length")
+			return code
+		}}
+		t.body = func(p []byte, at int64) {
+			if at == 0 {
+				_, _ = io.WriteString(w, part)
+			}
+			_, _ = w.Write(p)
+		}
+		next.ServeHTTP(t, r)
+		_, _ = io.WriteString(w, "\r\n--"+boundary+"--\r\n")
+	})
+}
+
+func blobs(a act) *Fault { return (&Fault{act: a}).On(http.MethodGet, testbed.Blob) }
+
+// ranged is blobs for requests that ask for a part. If-Range is taken away, so
+// that the answer is about the range alone.
+func ranged(a act) *Fault {
+	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		r = r.Clone(r.Context())
+		r.Header.Del("If-Range")
+		a(w, r, next)
+	}).When(func(r *http.Request) bool { return askedRange.MatchString(r.Header.Get("Range")) })
+}
+
+var askedRange = regexp.MustCompile(`^bytes=`)
+
+// clip returns the first n bytes of p, none when n is negative.
+func clip(p []byte, n int64) []byte {
+	return p[:min(max(n, 0), int64(len(p)))]
+}
+
+func chunked(code int, h http.Header) int {
+	h.Del("Content-Length")
+	return code
+}
+
+func lengthen(delta int64) func(int, http.Header) int {
+	return func(code int, h http.Header) int {
+		if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil {
+			h.Set("Content-Length", strconv.FormatInt(max(n+delta, 0), 10))
+		}
+		return code
+	}
+}

@@ -1,0 +1,128 @@
+package hostile
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/drayage/dray/internal/testbed"
+)
+
+// CutRequestAt reads n bytes of a request's body, gives them to the registry as
+// the body of a client that went away, and resets the connection. Distribution
+// keeps what it got: the upload's status tells n. A shorter body is accepted
+// and its answer lost. PATCH and PUT of uploads.
+func CutRequestAt(n int64) *Fault {
+	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		r = r.Clone(r.Context())
+		r.Body = &brokenBody{ReadCloser: r.Body, left: n}
+		next.ServeHTTP(&unheard{header: http.Header{}}, r)
+		reset(w)
+	})
+}
+
+// DropRequestAt reads n bytes of a request's body, gives the upload session up
+// and resets the connection: later requests for the session are answered 404.
+// PATCH and PUT of uploads.
+func DropRequestAt(n int64) *Fault {
+	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		_, _ = io.CopyN(io.Discard, r.Body, n)
+		forget := r.Clone(r.Context())
+		forget.Method, forget.Body, forget.ContentLength = http.MethodDelete, http.NoBody, 0
+		forget.Header.Del("Content-Length")
+		next.ServeHTTP(&unheard{header: http.Header{}}, forget)
+		reset(w)
+	})
+}
+
+// LoseAnswer lets the registry do what it was asked for and resets the
+// connection in place of its answer. Any request; narrow it with On.
+func LoseAnswer() *Fault {
+	return &Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(&unheard{header: http.Header{}}, r)
+		reset(w)
+	}}
+}
+
+// StopReading reads n bytes of a request's body and then none for d; 0 is until
+// the test ends. The client notices only when the buffers of both kernels are
+// full (megabytes on loopback, none on testbed.Pipes). PATCH and PUT of uploads.
+func StopReading(n int64, d time.Duration) *Fault {
+	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		head := make([]byte, n)
+		got, err := io.ReadFull(r.Body, head)
+		if err == nil && !pause(r.Context(), d) {
+			reset(w)
+		}
+		body := r.Body
+		r = r.Clone(r.Context())
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(head[:got]), body), body}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Lying201 reads a request and answers 201 with Docker-Content-Digest digest,
+// and stores nothing; "" leaves the header out. Manifest PUTs.
+func Lying201(digest string) *Fault {
+	return (&Fault{act: func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Location", r.URL.Path)
+		if digest != "" {
+			w.Header().Set("Docker-Content-Digest", digest)
+		}
+		w.WriteHeader(http.StatusCreated)
+	}}).On(http.MethodPut, testbed.Manifest)
+}
+
+// TooLarge answers 413 as soon as a body is known to be over limit bytes: at
+// once by its Content-Length, else after limit+1 bytes. What comes after the
+// answer is read and dropped, as proxies do. PATCH and PUT of uploads.
+func TooLarge(limit int64) *Fault {
+	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.ContentLength <= limit {
+			head, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+			if err != nil || int64(len(head)) <= limit {
+				r = r.Clone(r.Context())
+				r.Body = io.NopCloser(bytes.NewReader(head))
+				next.ServeHTTP(w, r)
+				return
+			}
+		}
+		c := http.NewResponseController(w)
+		_ = c.EnableFullDuplex()
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		_ = c.Flush()
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+}
+
+// MountAnswers answers a request to mount. 202 opens an upload as if nothing
+// had been said of mounting; any other code is sent as it is, and nothing
+// happens.
+func MountAnswers(code int) *Fault {
+	return (&Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if code != http.StatusAccepted {
+			Status(code, nil, "").act(w, r, next)
+			return
+		}
+		r = r.Clone(r.Context())
+		q := r.URL.Query()
+		q.Del("mount")
+		q.Del("from")
+		r.URL.RawQuery = q.Encode()
+		next.ServeHTTP(w, r)
+	}}).On(http.MethodPost, testbed.Upload).When(func(r *http.Request) bool {
+		return r.URL.Query().Has("mount")
+	})
+}
+
+// sends is for requests that bring bytes of a blob.
+func sends(a act) *Fault {
+	return (&Fault{act: a}).On("", testbed.Upload).When(func(r *http.Request) bool {
+		return r.Method == http.MethodPatch || r.Method == http.MethodPut
+	})
+}
