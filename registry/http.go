@@ -2,7 +2,6 @@ package registry
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -30,10 +29,7 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	defer r.running.Done()
 
-	ctx, gone := context.WithCancel(req.Context())
-	defer gone()
-	req = req.Clone(ctx)
-	req.Body = &body{req.Body, gone}
+	req = req.Clone(req.Context()) // its body and Accept are changed below
 	a := &answer{ResponseWriter: w}
 
 	repo, part, last := split(req.URL.Path)
@@ -151,21 +147,6 @@ func split(path string) (repo reference.Named, part, last string) {
 func takesAnything(h http.Header) bool {
 	all := strings.Join(h.Values("Accept"), ",")
 	return all == "" || strings.Contains(all, "*/*")
-}
-
-// body tells when reading from the client fails, which distribution learns from
-// the request's context alone: else a cut upload would count as a failure of ours.
-type body struct {
-	io.ReadCloser
-	gone context.CancelFunc
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		b.gone()
-	}
-	return n, err
 }
 
 // answer remembers the status and lets only the first through: distribution

@@ -372,6 +372,21 @@ func TestListsComeInPages(t *testing.T) {
 	}
 }
 
+func TestNoTagListIsLongerThanAThousand(t *testing.T) {
+	p := start(t, registry.Options{})
+	p.push("app", "t0000", "x")
+	tags := filepath.Join(p.o.Dir, "storage/docker/registry/v2/repositories/app/_manifests/tags")
+	for i := 1; i <= 1000; i++ {
+		if err := os.CopyFS(filepath.Join(tags, fmt.Sprintf("t%04d", i)), os.DirFS(filepath.Join(tags, "t0000"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := p.do("GET", "/v2/app/tags/list?n=100000", nil).want(200)
+	if n := strings.Count(string(r.body), `"t`) - 1; n != 1000 || !strings.Contains(r.Header.Get("Link"), "last=t0999") {
+		t.Fatal(n, r.Header)
+	}
+}
+
 func TestWhatAClientDoesWrongIsNoErrorInTheLog(t *testing.T) {
 	var out bytes.Buffer
 	p := start(t, registry.Options{Log: slog.New(slog.NewTextHandler(&out, nil))})
@@ -380,6 +395,7 @@ func TestWhatAClientDoesWrongIsNoErrorInTheLog(t *testing.T) {
 	p.do("PUT", "/v2/app/manifests/v1", []byte("{"), "Content-Type: "+v1.MediaTypeImageManifest).want(400)
 	p.do("GET", "/v2/_catalog?n=99999999", nil).want(400)
 	p.cut("app", 1<<20)
+	p.reset("app", 1<<20)
 	p.close()
 	if out.Len() > 0 {
 		t.Fatalf("logged:\n%s", out.String())

@@ -79,6 +79,19 @@ func (p *place) cut(repo string, n int) string {
 	return at
 }
 
+// reset does the same by a connection that breaks.
+func (p *place) reset(repo string, n int) {
+	p.t.Helper()
+	at := p.do("POST", "/v2/"+repo+"/blobs/uploads/", nil).want(202).Header.Get("Location")
+	conn := half(p.t, p.host(), at, noise(n))
+	path, _, _ := strings.Cut(at, "?")
+	for p.do("GET", path, nil).want(204).Header.Get("Range") == "0-0" {
+		time.Sleep(time.Millisecond)
+	}
+	conn.(*net.TCPConn).SetLinger(0)
+	conn.Close()
+}
+
 // finish asks for the state of an upload and sends what is missing of content.
 func (p *place) finish(at, repo string, content []byte) (kept int) {
 	p.t.Helper()
