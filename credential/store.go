@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
@@ -94,6 +95,8 @@ func keepable(host string, l Login) error {
 	switch s, _ := tokenScheme(l.Password.Reveal()); {
 	case l.Password.IsZero():
 		return no("no password", "provide the password")
+	case l.Scheme == Basic && (l.User == "" || strings.Contains(l.User, ":")):
+		return no("no user that a file can keep", "provide a user name without a colon")
 	case l.Scheme == Exchange:
 		return no("an Entra token ends within the hour", "exchange it for a refresh token of the registry first")
 	case l.Scheme == Bearer && s != Bearer:

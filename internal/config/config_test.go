@@ -1,0 +1,321 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+const canary = "canary-7f3a91"
+
+func write(t *testing.T, dir, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestTheExampleIsReadKeyByKey(t *testing.T) {
+	path := filepath.Join("testdata", "example.yaml")
+	dir, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := filepath.Join(dir, "home")
+	got, err := Loader{Home: home}.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{Path: path, Default: "prod", Registries: []Registry{
+		{
+			Name: "prod", Host: "prod.example.com:5000", Kind: Harbor,
+			CAFile: filepath.Join(dir, "certs", "prod-ca.pem"), ClientCert: filepath.Join(home, "certs", "me.pem"), ClientKey: filepath.Join(home, "certs", "me.key"),
+			TokenHosts: []string{"auth.example.com"}, Mirrors: []Mirror{{"mirror.example:5000", "prod", false}, {"127.0.0.1:5001", "", true}},
+			Limits:      Limits{8, 20, 50 << 20, 4 << 20},
+			Credentials: Credentials{Username: "robot$import", PasswordEnv: "PROD_PASSWORD", Where: path + ":21"},
+		},
+		{Name: "lab", Host: "lab.example.com", Insecure: true, Credentials: Credentials{Username: "me", PasswordFile: filepath.Join(dir, "secrets", "lab-password"), Where: path + ":28"}},
+		{Name: "cloud", Host: "myteam.azurecr.io", Kind: ACR, Credentials: Credentials{TokenEnv: "ACR_TOKEN", Where: path + ":35"}},
+		{Name: "cloud-test", Host: "myteamtest.azurecr.io", Kind: ACR, Credentials: Credentials{TokenFile: filepath.Join(dir, "secrets", "acr-token"), Where: path + ":41"}},
+		{Name: "hub", Host: "docker.io", Kind: DockerHub, Credentials: Credentials{Helper: "secretservice", Where: path + ":47"}},
+		{Name: "local", Host: "localhost:5000", PlainHTTP: true},
+	}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if r, ok := got.ByName("hub"); !ok || r.Host != "docker.io" {
+		t.Error(r, ok)
+	}
+	if r, ok := got.ByHost("localhost:5000"); !ok || r.Name != "local" {
+		t.Error(r, ok)
+	}
+	if _, ok := got.ByName("docker.io"); ok {
+		t.Error("a host was found as a name")
+	}
+}
+
+func TestTheFirstWrongThingIsSaidWithItsLine(t *testing.T) {
+	const reg = "registries:\n  prod:\n    host: a.example\n    "
+	for _, tt := range []struct{ content, want, hint string }{
+		{reg + "plain_http: true", `4: invalid: unknown key "plain_http" (did you mean "plain-http"?)`, "known here: host, kind"},
+		{"registry:\n", `1: invalid: unknown key "registry" (did you mean "registries"?)`, "known here: default-registry, registries"},
+		{reg + "frobnicate: true", `4: invalid: unknown key "frobnicate"`, "known here"},
+		{reg + "limits: {conections: 3}", `4: invalid: unknown key "conections" (did you mean "connections"?)`, "known here"},
+		{reg + "host: b.example", `4: invalid: key "host" stands twice (first in line 3)`, "take one"},
+		{reg + "kind: acr\n  prod: {host: b.example}", `5: invalid: key "prod" stands twice (first in line 2)`, ""},
+		{reg + "kind: Harbour", `4: invalid: unknown kind "Harbour" (did you mean "harbor"?)`, "one of acr, "},
+		{reg + "plain-http: yes", `4: invalid: wants true or false, found text`, ""},
+		{reg + "insecure: 1", `4: invalid: wants true or false, found a number`, ""},
+		{reg + "ca-file:", `4: invalid: no value`, "give one"},
+		{reg + `ca-file: ""`, `4: invalid: no value`, "give one"},
+		{reg + "ca-file: [a]", `4: invalid: wants text, found a list`, ""},
+		{reg + "ca-file: 12", `4: invalid: wants text, found a number`, "put it in quotes"},
+		{reg + "ca-file: ~bob/x", `4: invalid: no such directory: "~bob/x"`, "only ~/"},
+		{reg + "ca-file: ~/x", `4: invalid: no home directory for "~/x"`, "whole path"},
+		{reg + "ca-file: \"a\\0b\"", `4: invalid: not a path: "a\x00b"`, ""},
+		{reg + "client-cert: x", `4: invalid: client-cert without client-key`, "both"},
+		{reg + "client-key: x", `4: invalid: client-key without client-cert`, "both"},
+		{reg + "plain-http: true\n    ca-file: x", `5: invalid: ca-file has no meaning with plain-http`, ""},
+		{reg + "plain-http: true\n    insecure: true", `5: invalid: insecure has no meaning with plain-http`, ""},
+		{reg + "insecure: true\n    ca-file: x", `4: invalid: insecure leaves ca-file without meaning`, ""},
+		{reg + "token-hosts: auth.example", `4: invalid: wants a list, found text`, ""},
+		{reg + "token-hosts:\n      - auth.example\n      - https://auth.example", `6: invalid: not a host: "https://auth.example"`, "without http://"},
+		{reg + "mirrors: [mirror.example]", `4: invalid: not the address of a mirror`, "http(s)://"},
+		{reg + "mirrors: ['https://u:" + canary + "@mirror.example']", `4: invalid: not the address of a mirror`, "credentials:"},
+		{reg + "mirrors: ['https://mirror.example/UP']", `4: invalid: not the address of a mirror: "https://mirror.example/UP"`, ""},
+		{reg + "mirrors: [null]", `4: invalid: no value`, ""},
+		{reg + "limits: {connections: -1}", `4: invalid: wants a whole number, 0 or more, found a number`, ""},
+		{reg + "limits: {connections: many}", `4: invalid: wants a whole number, 0 or more, found text`, ""},
+		{reg + "limits: {requests-per-second: .inf}", `4: invalid: wants a number, 0 or more, found a number`, ""},
+		{reg + "limits: {bytes-per-second: 50M}", `4: invalid: wants a size such as 4MiB, found text`, ""},
+		{reg + "limits: {chunk-size: 4mib}", `4: invalid: wants a size such as 4MiB, found text`, ""},
+		{reg + "limits: {chunk-size: 1.5}", `4: invalid: wants a size such as 4MiB, found a number`, ""},
+		{reg + "limits: {chunk-size: 9223372036854775807KB}", `4: invalid: too large: "9223372036854775807KB"`, ""},
+		{reg + "limits: {chunk-size: -5}", `4: invalid: wants a size such as 4MiB, found a number`, ""},
+		{reg + "limits: []", `4: invalid: limits wants a mapping, found a list`, ""},
+		{reg + "kind: acr\n  live: {host: A.example}", `5: invalid: a.example is "prod" already (line 2)`, "one name"},
+		{"registries: {prod: {kind: acr}}", `1: invalid: "prod" has no host`, "add host"},
+		{"registries: {prod: a.example}", `1: invalid: prod wants a mapping, found text`, ""},
+		{"registries: {prod: {host: 'https://a.example'}}", `1: invalid: not a host: "https://a.example"`, "without http://"},
+		{"registries: {prod: {host: 'a.example:99999'}}", `1: invalid: not a host: "a.example:99999"`, ""},
+		{"registries: {prod.eu: {host: a.example}}", `1: invalid: not a registry's name: "prod.eu"`, "could be a host"},
+		{"registries: {localhost: {host: a.example}}", `1: invalid: not a registry's name: "localhost"`, ""},
+		{"registries: {'a:1': {host: a.example}}", `1: invalid: not a registry's name: "a:1"`, ""},
+		{"registries: {Prod: {host: a.example}}", `1: invalid: not a registry's name: "Prod"`, ""},
+		{"registries: {7: {host: a.example}}", `1: invalid: a key that is not text`, "quotes"},
+		{"registries: {a: }", `1: invalid: no value`, ""},
+		{"registries:", `1: invalid: no value`, ""},
+		{"default-registry: prd\n" + reg, `1: invalid: no registry is called "prd" (did you mean "prod"?)`, "registries:"},
+		{"default-registry: x", `1: invalid: no registry is called "x"`, ""},
+		{"- a", `1: invalid: the file wants a mapping, found a list`, ""},
+		{"a: &x 1\nb: *x", `1: invalid: unknown key "a"`, ""},
+		{"registries:\n  a: &x {host: a.example}\n  b: *x", `3: invalid: anchors and aliases are not understood`, ""},
+		{reg + "<<: {kind: acr}", `4: invalid: a key that is not text`, ""},
+		{"registries: {}\n---\nregistries: {}", `2: invalid: a second document`, ""},
+		{"registries:\n\tprod: 1", `2: invalid: not YAML: found character that cannot start any token`, ""},
+	} {
+		path := write(t, t.TempDir(), tt.content)
+		c, err := Loader{}.Load(path)
+		if err == nil {
+			t.Errorf("%s\nbecame %+v", tt.content, c)
+			continue
+		}
+		if got := strings.TrimPrefix(err.Error(), path+":"); got != tt.want || !strings.Contains(fault.HintOf(err), tt.hint) {
+			t.Errorf("%s\ngot  %s (%s)\nwant %s (%s)", tt.content, got, fault.HintOf(err), tt.want, tt.hint)
+		}
+		if !fault.Is(err, fault.Invalid) || strings.Contains(err.Error()+fault.HintOf(err), canary) || !reflect.DeepEqual(c, Config{}) {
+			t.Errorf("%s\n%v %+v", tt.content, err, c)
+		}
+	}
+}
+
+func TestSizesAreExact(t *testing.T) {
+	for s, want := range map[string]int64{"0": 0, "17": 17, "17B": 17, "1KB": 1000, "1KiB": 1024, "3MB": 3e6, "3 MiB": 3 << 20, "2GB": 2e9, "2GiB": 2 << 30} {
+		c, err := Loader{}.Load(write(t, t.TempDir(), "registries: {a: {host: a.example, limits: {chunk-size: "+s+"}}}"))
+		if err != nil || c.Registries[0].Limits.ChunkSize != want {
+			t.Errorf("%s: %+v %v", s, c, err)
+		}
+	}
+}
+
+func TestAMissingDefaultFileIsNoConfigurationAndAMissingNamedOneAnError(t *testing.T) {
+	home := t.TempDir()
+	env := map[string]string{}
+	l := Loader{Home: home, Env: func(k string) string { return env[k] }}
+	if c, err := l.LoadDefault(); !reflect.DeepEqual(c, Config{}) || err != nil {
+		t.Error(c, err)
+	}
+	if c, err := (Loader{}).LoadDefault(); !reflect.DeepEqual(c, Config{}) || err != nil {
+		t.Error(c, err)
+	}
+	gone := filepath.Join(home, "gone.yaml")
+	if _, err := l.Load(gone); !fault.Is(err, fault.Invalid) || err.Error() != "read configuration "+gone+": invalid: no such file or directory" {
+		t.Error(err)
+	}
+	for dir, set := range map[string]func(){
+		filepath.Join(home, ".config", "dray"): func() { env["XDG_CONFIG_HOME"] = "relative/is/ignored" },
+		filepath.Join(home, "xdg", "dray"):     func() { env["XDG_CONFIG_HOME"] = filepath.Join(home, "xdg") },
+	} {
+		set()
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		path := write(t, dir, "registries: {a: {host: a.example, ca-file: ca.pem}}")
+		c, err := l.LoadDefault()
+		if err != nil || c.Path != path || c.Registries[0].CAFile != filepath.Join(dir, "ca.pem") {
+			t.Error(c, err)
+		}
+		write(t, dir, "x: 1")
+		if _, err := l.LoadDefault(); !fault.Is(err, fault.Invalid) {
+			t.Error(err)
+		}
+	}
+	for _, empty := range []string{"", "# nothing\n", "---\n", "{}"} {
+		path := write(t, home, empty)
+		if c, err := l.Load(path); !reflect.DeepEqual(c, Config{Path: path}) || err != nil {
+			t.Errorf("%q: %+v %v", empty, c, err)
+		}
+	}
+	if _, err := l.Load(write(t, home, "#"+strings.Repeat("x", maxFile))); !fault.Is(err, fault.Invalid) {
+		t.Error("an endless file was read:", err)
+	}
+}
+
+func TestCredentialsHaveExactlyOneWayAndNoLiteral(t *testing.T) {
+	for in, want := range map[string]string{
+		"{password: " + canary + "}":              "a password does not belong in this file",
+		"{username: u, password: " + canary + "}": "a password does not belong in this file",
+		"{token: " + canary + "}":                 "a token does not belong in this file",
+		"{username: u}":                           "credentials without a way to a login",
+		"{}":                                      "credentials without a way to a login",
+		"{password-env: P}":                       "password-env without username",
+		"{username: u, password-env: P, password-file: p}": "password-env and password-file are two ways to one login",
+		"{username: u, password-env: P, helper: h}":        "password-env and helper are two ways to one login",
+		"{token-file: p, token-env: P}":                    "token-file and token-env are two ways to one login",
+		"{username: u, helper: h}":                         "username with helper",
+		"{username: u, token-env: P}":                      "username with token-env",
+		"{username: u, password-env: '" + canary + "'}":    "not the name of an environment variable",
+		"{username: u, password-env: $P}":                  "not the name of an environment variable",
+		"{username: 'u:v', password-env: P}":               "a user name has no colon and no line break",
+		"{helper: ../evil}":                                `not the name of a credential helper: "../evil"`,
+		"{helper: 7}":                                      "wants text, found a number",
+		"{usrname: u}":                                     `unknown key "usrname" (did you mean "username"?)`,
+	} {
+		path := write(t, t.TempDir(), "registries:\n  a:\n    host: a.example\n    credentials: "+in)
+		_, err := Loader{}.Load(path)
+		if err == nil || err.Error() != path+":4: invalid: "+want || strings.Contains(fault.HintOf(err), canary) {
+			t.Errorf("%s: %v", in, err)
+		}
+	}
+}
+
+func TestSecretsAreReadWhenALoginIsAskedForAndNotBefore(t *testing.T) {
+	dir := t.TempDir()
+	path := write(t, dir, `registries:
+  a: {host: a.example, credentials: {username: u, password-env: P}}
+  b: {host: b.example, credentials: {username: u, password-file: secret}}
+  c: {host: c.example, credentials: {token-env: P}}
+  d: {host: d.example, credentials: {helper: surely-not-there}}
+  e: {host: e.example}
+`)
+	c, err := Loader{}.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{}
+	chain := c.Lookups(func(k string) string { return env[k] })
+	ask := func(host string) (credential.Login, error) {
+		return chain.For(t.Context(), ref.Repo{Host: host, Path: "x"})
+	}
+	for host, want := range map[string]string{
+		"a.example": ":2: read env P: invalid: not set",
+		"b.example": ":3: read " + filepath.Join(dir, "secret") + ": invalid: no such file or directory",
+		"c.example": ":4: read env P: invalid: not set",
+		"d.example": ":5: ask credential helper docker-credential-surely-not-there to get: denied: not on PATH",
+	} {
+		if _, err := ask(host); err == nil || err.Error() != "find a login for "+host+": use credentials of "+path+want {
+			t.Error(err)
+		}
+	}
+	env["P"] = canary
+	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("from file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := ask("a.example"); l != (credential.Login{User: "u", Password: credential.New(canary), From: "config " + path + ":2"}) || err != nil {
+		t.Error(l, err)
+	}
+	if l, err := ask("b.example"); l.Password.Reveal() != "from file" || err != nil {
+		t.Error(l, err)
+	}
+	if _, err := ask("c.example"); !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), canary) {
+		t.Error(err)
+	}
+	for _, host := range []string{"e.example", "f.example"} {
+		if l, err := ask(host); l != (credential.Login{}) || err != nil {
+			t.Error(host, l, err)
+		}
+	}
+	none := Credentials{}.Lookup("a.example", os.Getenv)
+	if _, ok, err := none(t.Context(), ref.Repo{Host: "a.example"}); ok || err != nil {
+		t.Error(ok, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "secret"), make([]byte, maxSecret+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ask("b.example"); !fault.Is(err, fault.Invalid) {
+		t.Error("an endless password was read:", err)
+	}
+}
+
+func TestAHelperThatTheFileNamesMustHaveTheLogin(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\nread host\ncase $host in a.example) echo '{\"Username\":\"u\",\"Secret\":\"p\"}';; *) echo credentials not found in native keychain; exit 1;; esac\n"
+	if err := os.WriteFile(filepath.Join(dir, "docker-credential-box"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	c, err := Loader{}.Load(write(t, dir, "registries:\n  a: {host: a.example, credentials: {helper: box}}\n  b: {host: b.example, credentials: {helper: box}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := c.Lookups(os.Getenv)
+	if l, err := chain.For(t.Context(), ref.Repo{Host: "a.example", Path: "x"}); l.User != "u" || err != nil {
+		t.Error(l, err)
+	}
+	if _, err := chain.For(t.Context(), ref.Repo{Host: "b.example", Path: "x"}); !fault.Is(err, fault.Denied) || fault.HintOf(err) == "" {
+		t.Error(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	example, err := os.ReadFile(filepath.Join("testdata", "example.yaml"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(example)
+	f.Add([]byte("registries: &a {b: *a}"))
+	f.Add([]byte("? [a]\n: b"))
+	f.Add([]byte("registries: {a: {host: a.example, limits: {chunk-size: 4MiB}}}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Loader{Home: "/home/me"}.parse("config.yaml", data, nil)
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) || !strings.HasPrefix(err.Error(), "config.yaml") {
+				t.Fatal(err)
+			}
+			return
+		}
+		for _, r := range c.Registries {
+			if host, err := ref.Host(r.Host); err != nil || host != r.Host || ref.LooksLikeHost(r.Name) {
+				t.Fatalf("%+v", r)
+			}
+		}
+	})
+}

@@ -1,0 +1,179 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// maxSecret bounds a password or token file, in bytes.
+const maxSecret = 64 << 10
+
+var (
+	envForm    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	helperForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+)
+
+// Credentials says where a registry's login is: Username with one of PasswordEnv and PasswordFile,
+// or one of Helper, TokenEnv and TokenFile alone. It holds no secret, and nothing it names is read
+// before a login is asked for. The zero value says nothing.
+type Credentials struct {
+	Username     string
+	PasswordEnv  string // name of a variable
+	PasswordFile string // absolute path
+	Helper       string // NAME of the program docker-credential-NAME
+	TokenEnv     string // name of a variable with a token that credential.FromPassword knows
+	TokenFile    string // absolute path of a file with such a token
+	Where        string // "config.yaml:12", for messages
+}
+
+// Lookup answers for host with the login that c names; for the zero Credentials it never answers.
+// Secrets are read anew at each call. Errors: Invalid for a variable that is not set, a file that
+// can not be read or a password that is none; those of credential.Helper. All name c.Where.
+func (c Credentials) Lookup(host string, getenv func(string) string) credential.Lookup {
+	if c == (Credentials{Where: c.Where}) {
+		return func(context.Context, ref.Repo) (credential.Login, bool, error) { return credential.Login{}, false, nil }
+	}
+	return func(ctx context.Context, repo ref.Repo) (credential.Login, bool, error) {
+		if repo.Host != host {
+			return credential.Login{}, false, nil
+		}
+		l, err := c.login(ctx, repo, getenv)
+		if err != nil {
+			return credential.Login{}, false, &fault.Fault{Kind: fault.KindOf(err), Op: "use credentials of", Name: c.Where, Err: err}
+		}
+		l.From = "config " + c.Where
+		return l, true, nil
+	}
+}
+
+// Lookups are those of all registries that name credentials; getenv is as os.Getenv.
+func (c Config) Lookups(getenv func(string) string) credential.Chain {
+	var chain credential.Chain
+	for _, r := range c.Registries {
+		if r.Credentials != (Credentials{}) {
+			chain = append(chain, r.Credentials.Lookup(r.Host, getenv))
+		}
+	}
+	return chain
+}
+
+func (c Credentials) login(ctx context.Context, repo ref.Repo, getenv func(string) string) (credential.Login, error) {
+	switch {
+	case c.Helper != "":
+		l, ok, err := credential.Helper(c.Helper)(ctx, repo)
+		if err == nil && !ok {
+			// The file says that this helper has the login: going on without it would hide the mistake.
+			err = &fault.Fault{Kind: fault.Denied, Op: "ask credential helper", Name: "docker-credential-" + c.Helper,
+				Hint: "store a login for " + repo.Host + " in it", Err: errors.New("it has no login for " + repo.Host)}
+		}
+		return l, err
+	case c.PasswordEnv+c.TokenEnv != "":
+		name := c.PasswordEnv + c.TokenEnv
+		secret := getenv(name)
+		if secret == "" {
+			return credential.Login{}, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: "env " + name,
+				Hint: "export " + name, Err: errors.New("not set")}
+		}
+		return credential.FromPassword(c.Username, secret)
+	}
+	secret, err := readSecret(c.PasswordFile + c.TokenFile)
+	if err != nil {
+		return credential.Login{}, err
+	}
+	return credential.FromPassword(c.Username, secret)
+}
+
+func readSecret(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > maxSecret {
+		err = errors.New("longer than 64 KiB")
+	}
+	var data []byte
+	if err == nil {
+		data, err = readFile(path)
+	}
+	if err != nil {
+		return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: path, Err: bare(err)}
+	}
+	return string(data), nil
+}
+
+func (p parser) credentials(n *yaml.Node, out *Credentials) error {
+	literal := func(key string) func(*yaml.Node) error {
+		return func(n *yaml.Node) error {
+			return p.bad(n, "a "+key+" does not belong in this file", "use "+key+"-env, "+key+"-file or helper")
+		}
+	}
+	var ways []string
+	way := func(key string, read func(*yaml.Node, *string) error, to *string) field {
+		return field{key, func(n *yaml.Node) error { ways = append(ways, key); return read(n, to) }}
+	}
+	err := p.mapping(n, "credentials", []field{
+		{"username", func(n *yaml.Node) error { return p.user(n, &out.Username) }},
+		way("password-env", p.variable, &out.PasswordEnv),
+		way("password-file", p.filePath, &out.PasswordFile),
+		way("helper", p.helper, &out.Helper),
+		way("token-env", p.variable, &out.TokenEnv),
+		way("token-file", p.filePath, &out.TokenFile),
+		{"password", literal("password")},
+		{"token", literal("token")},
+	})
+	if err != nil {
+		return err
+	}
+	const all = "username with password-env or password-file; helper; token-env; or token-file"
+	password := out.PasswordEnv+out.PasswordFile != ""
+	switch {
+	case len(ways) > 1:
+		return p.bad(n, strings.Join(ways, " and ")+" are two ways to one login", "keep one: "+all)
+	case password && out.Username == "":
+		return p.bad(n, ways[0]+" without username", "add the username, or use token-env or token-file")
+	case !password && out.Username != "" && len(ways) == 1:
+		return p.bad(n, "username with "+ways[0], "take username out")
+	case len(ways) == 0:
+		return p.bad(n, "credentials without a way to a login", "give one: "+all)
+	}
+	out.Where = p.path + ":" + strconv.Itoa(n.Line)
+	return nil
+}
+
+func (p parser) user(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	if strings.ContainsAny(*out, ":\r\n") {
+		return p.bad(n, "a user name has no colon and no line break", "")
+	}
+	return nil
+}
+
+func (p parser) variable(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	if !envForm.MatchString(*out) {
+		// What stands here by mistake may be the secret.
+		return p.bad(n, "not the name of an environment variable", "write the variable's name, without $, not its value")
+	}
+	return nil
+}
+
+func (p parser) helper(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	if !helperForm.MatchString(*out) {
+		return p.bad(n, "not the name of a credential helper: "+strconv.Quote(*out), "write what stands after docker-credential-")
+	}
+	return nil
+}

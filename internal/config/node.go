@@ -1,0 +1,203 @@
+package config
+
+import (
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+var (
+	sizeForm = regexp.MustCompile(`^([0-9]+)(?: ?(KiB|MiB|GiB|KB|MB|GB|B))?$`)
+	units    = map[string]int64{"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+	typeName = map[string]string{"!!bool": "true or false", "!!int": "a number", "!!float": "a number", "!!timestamp": "a date",
+		"!!map": "a mapping", "!!seq": "a list", "!!str": "text"}
+)
+
+// mapping reads n by fields; a key that is none of them is refused. what names the mapping.
+func (p parser) mapping(n *yaml.Node, what string, fields []field) error {
+	return p.each(n, what, func(key, value *yaml.Node) error {
+		var known []string
+		for _, f := range fields {
+			if f.key == key.Value {
+				if err := p.written(value); err != nil {
+					return err
+				}
+				return f.read(value)
+			}
+			known = append(known, f.key)
+		}
+		return p.bad(key, "unknown key "+strconv.Quote(key.Value)+nearest(key.Value, known), "known here: "+strings.Join(known, ", "))
+	})
+}
+
+// each hands over the pairs of the mapping n in order; a key that stands twice is refused.
+func (p parser) each(n *yaml.Node, what string, pair func(key, value *yaml.Node) error) error {
+	if err := p.is(n, "!!map", what); err != nil {
+		return err
+	}
+	lines := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str" {
+			return p.bad(key, "a key that is not text", "put it in quotes")
+		}
+		if first, ok := lines[key.Value]; ok {
+			return p.bad(key, "key "+strconv.Quote(key.Value)+" stands twice (first in line "+strconv.Itoa(first)+")", "take one of them out")
+		}
+		lines[key.Value] = key.Line
+		if err := pair(key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list reads a sequence with read for each item.
+func list[T any](p parser, n *yaml.Node, out *[]T, read func(*yaml.Node, *T) error) error {
+	if err := p.is(n, "!!seq", ""); err != nil {
+		return err
+	}
+	for _, item := range n.Content {
+		var v T
+		if err := p.written(item); err != nil {
+			return err
+		}
+		if err := read(item, &v); err != nil {
+			return err
+		}
+		*out = append(*out, v)
+	}
+	return nil
+}
+
+func (p parser) text(n *yaml.Node, out *string) error {
+	if err := p.is(n, "!!str", ""); err != nil {
+		return err
+	}
+	if n.Value == "" {
+		return p.bad(n, "no value", "give one or take the key out")
+	}
+	*out = n.Value
+	return nil
+}
+
+func (p parser) boolean(n *yaml.Node, out *bool) error {
+	if err := p.is(n, "!!bool", ""); err != nil {
+		return err
+	}
+	*out = strings.EqualFold(n.Value, "true")
+	return nil
+}
+
+func (p parser) count(n *yaml.Node, out *int) error {
+	v, err := strconv.ParseInt(n.Value, 10, 32)
+	if n.ShortTag() != "!!int" || err != nil || v < 0 {
+		return p.wants(n, "a whole number, 0 or more")
+	}
+	*out = int(v)
+	return nil
+}
+
+func (p parser) rate(n *yaml.Node, out *float64) error {
+	v, err := strconv.ParseFloat(n.Value, 64)
+	if t := n.ShortTag(); t != "!!int" && t != "!!float" || err != nil || v < 0 || math.IsInf(v, 0) || math.IsNaN(v) {
+		return p.wants(n, "a number, 0 or more")
+	}
+	*out = v
+	return nil
+}
+
+// size reads plain bytes or a whole number with a unit: KiB, MiB, GiB are powers of 1024, KB, MB, GB of 1000.
+func (p parser) size(n *yaml.Node, out *int64) error {
+	m := sizeForm.FindStringSubmatch(n.Value)
+	if t := n.ShortTag(); t != "!!int" && t != "!!str" || m == nil {
+		return p.wants(n, "a size such as 4MiB")
+	}
+	v, err := strconv.ParseInt(m[1], 10, 64)
+	if err != nil || v > math.MaxInt64/units[m[2]] {
+		return p.bad(n, "too large: "+strconv.Quote(n.Value), "")
+	}
+	*out = v * units[m[2]]
+	return nil
+}
+
+// written refuses what stands for a value without being one.
+func (p parser) written(n *yaml.Node) error {
+	switch {
+	case n.Kind == yaml.AliasNode:
+		return p.bad(n, "anchors and aliases are not understood", "write it out")
+	case n.ShortTag() == "!!null":
+		return p.bad(n, "no value", "give one or take the key out")
+	}
+	return nil
+}
+
+// is checks the type of n; what names it in the message where that helps.
+func (p parser) is(n *yaml.Node, tag, what string) error {
+	switch {
+	case n.ShortTag() == tag:
+		return nil
+	case what != "":
+		return p.bad(n, what+" wants "+typeName[tag]+found(n), "")
+	}
+	return p.wants(n, typeName[tag])
+}
+
+func (p parser) wants(n *yaml.Node, what string) error {
+	hint := ""
+	if what == typeName["!!str"] && n.Kind == yaml.ScalarNode {
+		hint = "put it in quotes"
+	}
+	return p.bad(n, "wants "+what+found(n), hint)
+}
+
+// found names what stands there by its type; the value itself may be a secret in the wrong place.
+func found(n *yaml.Node) string {
+	if name, ok := typeName[n.ShortTag()]; ok {
+		return ", found " + name
+	}
+	return ""
+}
+
+// nearest reads ` (did you mean "x"?)`, or nothing when no known word is near.
+func nearest(word string, known []string) string {
+	plain := strings.ReplaceAll(strings.ToLower(word), "_", "-")
+	best, least := "", len(word)+1
+	for _, k := range known {
+		far := max(2, len(word)/3, len(k)/3)
+		if d := distance(plain, k); d < least && d <= far && d < len(k) {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return " (did you mean " + strconv.Quote(best) + "?)"
+}
+
+// distance is Levenshtein's: how many bytes to put in, take out or change. Long words are far from all.
+func distance(a, b string) int {
+	if len(a) > 64 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

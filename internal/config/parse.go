@@ -1,0 +1,234 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+var (
+	// nameForm is one component of a repository path, without a dot.
+	nameForm = regexp.MustCompile(`^[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*$`)
+	lineForm = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
+)
+
+// parser turns the YAML tree of one file into values; it stops at the first thing that is wrong.
+type parser struct {
+	path string // as given, for messages
+	dir  string // absolute, what relative paths hang on
+	home string
+}
+
+// field is one key of a mapping and what reads its value.
+type field struct {
+	key  string
+	read func(*yaml.Node) error
+}
+
+func (p parser) file(data []byte) (Config, error) {
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, more yaml.Node
+	if err := d.Decode(&doc); err == io.EOF {
+		return Config{}, nil
+	} else if err != nil {
+		return Config{}, p.syntax(err)
+	}
+	if err := d.Decode(&more); err == nil {
+		return Config{}, p.bad(&more, "a second document", "keep one document in the file")
+	} else if err != io.EOF {
+		return Config{}, p.syntax(err)
+	}
+	root := doc.Content[0]
+	if root.ShortTag() == "!!null" {
+		return Config{}, nil
+	}
+	var c Config
+	var def *yaml.Node
+	err := p.mapping(root, "the file", []field{
+		{"default-registry", func(n *yaml.Node) error { def = n; return p.text(n, &c.Default) }},
+		{"registries", func(n *yaml.Node) (err error) { c.Registries, err = p.registries(n); return err }},
+	})
+	if err != nil {
+		return Config{}, err
+	}
+	if _, ok := c.ByName(c.Default); def != nil && !ok {
+		var names []string
+		for _, r := range c.Registries {
+			names = append(names, r.Name)
+		}
+		return Config{}, p.bad(def, "no registry is called "+strconv.Quote(c.Default)+nearest(c.Default, names), "name one of registries:")
+	}
+	return c, nil
+}
+
+func (p parser) registries(n *yaml.Node) ([]Registry, error) {
+	var all []Registry
+	lines := map[string]int{}
+	err := p.each(n, "registries", func(key, value *yaml.Node) error {
+		r, err := p.registry(key, value)
+		if err != nil {
+			return err
+		}
+		for _, o := range all {
+			if o.Host == r.Host {
+				return p.bad(key, fmt.Sprintf("%s is %s already (line %d)", r.Host, strconv.Quote(o.Name), lines[o.Name]), "keep one name for one host")
+			}
+		}
+		lines[r.Name] = key.Line
+		all = append(all, r)
+		return nil
+	})
+	return all, err
+}
+
+func (p parser) registry(key, n *yaml.Node) (Registry, error) {
+	r := Registry{Name: key.Value}
+	if !nameForm.MatchString(r.Name) || ref.LooksLikeHost(r.Name) {
+		return r, p.bad(key, "not a registry's name: "+strconv.Quote(r.Name), "lower-case letters, digits, '_' and '-'; nothing that could be a host")
+	}
+	if err := p.written(n); err != nil {
+		return r, err
+	}
+	seen := map[string]*yaml.Node{}
+	err := p.mapping(n, r.Name, []field{
+		{"host", func(n *yaml.Node) error { return p.host(n, &r.Host) }},
+		{"kind", func(n *yaml.Node) error { return p.kind(n, &r.Kind) }},
+		{"plain-http", func(n *yaml.Node) error { seen["plain-http"] = n; return p.boolean(n, &r.PlainHTTP) }},
+		{"insecure", func(n *yaml.Node) error { seen["insecure"] = n; return p.boolean(n, &r.Insecure) }},
+		{"ca-file", func(n *yaml.Node) error { seen["ca-file"] = n; return p.filePath(n, &r.CAFile) }},
+		{"client-cert", func(n *yaml.Node) error { seen["client-cert"] = n; return p.filePath(n, &r.ClientCert) }},
+		{"client-key", func(n *yaml.Node) error { seen["client-key"] = n; return p.filePath(n, &r.ClientKey) }},
+		{"token-hosts", func(n *yaml.Node) error { return list(p, n, &r.TokenHosts, p.host) }},
+		{"mirrors", func(n *yaml.Node) error { return list(p, n, &r.Mirrors, p.mirror) }},
+		{"limits", func(n *yaml.Node) error { return p.limits(n, &r.Limits) }},
+		{"credentials", func(n *yaml.Node) error { return p.credentials(n, &r.Credentials) }},
+	})
+	switch {
+	case err != nil:
+		return r, err
+	case r.Host == "":
+		return r, p.bad(key, strconv.Quote(r.Name)+" has no host", "add host: HOST or HOST:PORT")
+	case r.ClientCert != "" && r.ClientKey == "":
+		return r, p.bad(seen["client-cert"], "client-cert without client-key", "give both")
+	case r.ClientKey != "" && r.ClientCert == "":
+		return r, p.bad(seen["client-key"], "client-key without client-cert", "give both")
+	}
+	for _, k := range []string{"insecure", "ca-file", "client-cert"} {
+		if n := seen[k]; r.PlainHTTP && n != nil && !strings.EqualFold(n.Value, "false") {
+			return r, p.bad(n, k+" has no meaning with plain-http", "take one of them out")
+		}
+	}
+	if r.Insecure && r.CAFile != "" {
+		return r, p.bad(seen["insecure"], "insecure leaves ca-file without meaning", "take one of them out")
+	}
+	return r, nil
+}
+
+func (p parser) limits(n *yaml.Node, out *Limits) error {
+	return p.mapping(n, "limits", []field{
+		{"connections", func(n *yaml.Node) error { return p.count(n, &out.Connections) }},
+		{"requests-per-second", func(n *yaml.Node) error { return p.rate(n, &out.RequestsPerSecond) }},
+		{"bytes-per-second", func(n *yaml.Node) error { return p.size(n, &out.BytesPerSecond) }},
+		{"chunk-size", func(n *yaml.Node) error { return p.size(n, &out.ChunkSize) }},
+	})
+}
+
+func (p parser) host(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	host, err := ref.Host(*out)
+	if err != nil {
+		return p.bad(n, "not a host: "+strconv.Quote(*out), "write HOST or HOST:PORT, without http:// and path")
+	}
+	*out = host
+	return nil
+}
+
+func (p parser) kind(n *yaml.Node, out *Kind) error {
+	var s string
+	if err := p.text(n, &s); err != nil {
+		return err
+	}
+	if !slices.Contains(kinds, s) {
+		return p.bad(n, "unknown kind "+strconv.Quote(s)+nearest(s, kinds), "one of "+strings.Join(kinds, ", "))
+	}
+	*out = Kind(s)
+	return nil
+}
+
+func (p parser) mirror(n *yaml.Node, out *Mirror) error {
+	var s string
+	if err := p.text(n, &s); err != nil {
+		return err
+	}
+	u, err := url.Parse(s)
+	// What the URL holds is not quoted: there may be a password in it.
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "" {
+		return p.bad(n, "not the address of a mirror", "write http(s)://HOST[:PORT][/PREFIX]; logins belong under credentials:")
+	}
+	host, err := ref.Host(u.Host)
+	prefix := strings.Trim(u.Path, "/")
+	if err == nil && prefix != "" {
+		_, err = ref.NewRepo(host, prefix)
+	}
+	if err != nil {
+		return p.bad(n, "not the address of a mirror: "+strconv.Quote(s), "write http(s)://HOST[:PORT][/PREFIX]")
+	}
+	*out = Mirror{host, prefix, u.Scheme == "http"}
+	return nil
+}
+
+// filePath makes a path absolute: "~/" is the home directory, anything relative hangs on the file's directory.
+func (p parser) filePath(n *yaml.Node, out *string) error {
+	var s string
+	if err := p.text(n, &s); err != nil {
+		return err
+	}
+	rest, ours := strings.CutPrefix(s, "~/")
+	switch {
+	case strings.ContainsRune(s, 0):
+		return p.bad(n, "not a path: "+strconv.Quote(s), "")
+	case ours && p.home == "":
+		return p.bad(n, "no home directory for "+strconv.Quote(s), "write the whole path")
+	case ours:
+		s = filepath.Join(p.home, rest)
+	case strings.HasPrefix(s, "~"):
+		return p.bad(n, "no such directory: "+strconv.Quote(s), "only ~/ is understood; write the whole path")
+	case !filepath.IsAbs(s):
+		s = filepath.Join(p.dir, s)
+	}
+	*out = filepath.Clean(s)
+	return nil
+}
+
+// syntax gives yaml's own complaint our form.
+func (p parser) syntax(err error) error {
+	line, text := 0, err.Error()
+	if m := lineForm.FindStringSubmatch(text); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		text = m[2]
+	}
+	return p.bad(&yaml.Node{Line: line}, "not YAML: "+text, "")
+}
+
+// bad reads "config.yaml:7: invalid: cause".
+func (p parser) bad(n *yaml.Node, cause, hint string) error {
+	name := p.path
+	if n.Line > 0 {
+		name += ":" + strconv.Itoa(n.Line)
+	}
+	return &fault.Fault{Kind: fault.Invalid, Name: name, Hint: hint, Err: errors.New(cause)}
+}
