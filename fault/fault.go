@@ -6,6 +6,7 @@
 package fault
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
@@ -77,7 +78,8 @@ func (f *Fault) Error() string {
 // Unwrap returns the cause.
 func (f *Fault) Unwrap() error { return f.Err }
 
-// KindOf returns the Kind of the first Fault in err's tree, or Internal. It is "" for nil.
+// KindOf returns the Kind of the first Fault in err's tree. Without one it is Canceled for
+// an ended context, "" for nil, and else Internal.
 func KindOf(err error) Kind {
 	if err == nil {
 		return ""
@@ -85,6 +87,9 @@ func KindOf(err error) Kind {
 	var f *Fault
 	if errors.As(err, &f) {
 		return f.Kind
+	}
+	if errors.Is(err, context.Canceled) {
+		return Canceled
 	}
 	return Internal
 }

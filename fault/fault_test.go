@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -30,6 +31,9 @@ func TestKindAndHintAreFoundThroughWrapping(t *testing.T) {
 	err := fmt.Errorf("step 3: %w", &Fault{Kind: Conflict, Op: "tag", Err: in})
 	if KindOf(err) != Conflict || HintOf(err) != "--force replaces it" {
 		t.Errorf("kind %q, hint %q", KindOf(err), HintOf(err))
+	}
+	if KindOf(fmt.Errorf("list: %w", context.Canceled)) != Canceled {
+		t.Error("an ended context is Canceled")
 	}
 	if KindOf(errors.New("x")) != Internal || KindOf(nil) != "" || HintOf(errors.New("x")) != "" {
 		t.Error("an error without a Fault is Internal and has no hint; nil has no kind")

@@ -104,6 +104,9 @@ func Parse(s string) (Name, error) {
 	if rest, ok := strings.CutPrefix(s, Layout); ok {
 		return parseLayout(s, rest)
 	}
+	if _, after, ok := strings.Cut(s, "@"); ok && strings.Contains(after, "/") {
+		return Name{}, invalid(after, "a name carries no credentials", "log in, or give them apart from the name")
+	}
 	rest, n, err := cutReference(s, s)
 	if err != nil {
 		return Name{}, err

@@ -69,7 +69,8 @@ func TestParseErrorsNameTheInputAndWhatIsWrong(t *testing.T) {
 		"a.io/x@sha256:12":    `parse name a.io/x@sha256:12: invalid: not a digest: "sha256:12"`,
 		"a.io:99999/x":        `parse name a.io:99999/x: invalid: not a port: "99999"`,
 		"a.io/x:-v":           `parse name a.io/x:-v: invalid: not a tag`,
-		"oci:" + "dir:!" + "": `parse name oci:dir:!: invalid: not a tag`,
+		"oci:dir:!":           `parse name oci:dir:!: invalid: not a tag`,
+		"me:secret@a.io/x:v1": `parse name a.io/x:v1: invalid: a name carries no credentials`,
 	} {
 		if _, err := Parse(in); err == nil || err.Error() != want {
 			t.Errorf("Parse(%q): %v\nwant %s", in, err, want)

@@ -1,0 +1,73 @@
+package transfer
+
+import (
+	"context"
+	"slices"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+)
+
+// commit puts the documents, the deepest first and by digest only, and the root
+// last, under its tags: a reader never sees a tag whose content is not there.
+func (e *Engine) commit(ctx context.Context, m *mover, tags []string, found *tree) (oci.Accepted, error) {
+	if m.target.Repo() != m.task.From.Repo() {
+		for _, level := range slices.Backward(found.levels[1:]) {
+			err := each(ctx, e.requests, level, func(ctx context.Context, _ int, doc oci.Document) error {
+				_, err := e.putDocument(ctx, m, found, doc)
+				return err
+			})
+			if err != nil {
+				return oci.Accepted{}, err
+			}
+		}
+	}
+	accepted, err := e.putDocument(ctx, m, found, found.root(), tags...)
+	for _, tag := range accepted.Tags {
+		m.task.tell(event.Event{Kind: event.Tagged, Name: m.target.Repo().Tagged(tag).String(), Digest: string(found.root().Digest)})
+	}
+	for tag, cause := range accepted.Failed {
+		accepted.Failed[tag] = fault.On(fault.Target, cause)
+	}
+	return accepted, err
+}
+
+// putDocument puts doc. A target that says it lacks what it had claimed to hold
+// gets that content again, once.
+func (e *Engine) putDocument(ctx context.Context, m *mover, found *tree, doc oci.Document, tags ...string) (oci.Accepted, error) {
+	accepted, err := m.target.PutDocument(ctx, doc, tags...)
+	if fault.Is(err, fault.NotFound) && m.target.Repo() != m.task.From.Repo() && ctx.Err() == nil {
+		if err := m.repair(ctx, found, doc); err != nil {
+			return oci.Accepted{}, err
+		}
+		accepted, err = m.target.PutDocument(ctx, doc, tags...)
+	}
+	if err != nil {
+		return accepted, err
+	}
+	m.task.tell(event.Event{Kind: event.Committed, Name: m.target.Repo().String(), Digest: string(doc.Digest)})
+	return accepted, nil
+}
+
+// repair sends everything directly under doc again, whatever the target says it has.
+func (m *mover) repair(ctx context.Context, found *tree, doc oci.Document) error {
+	m.task.tell(event.Event{Kind: event.Noted, Digest: string(doc.Digest),
+		Text: "the target lacks content that it had said to hold; sending it again"})
+	for _, b := range doc.Blobs {
+		if err := m.put(ctx, b, nil); err != nil {
+			return err
+		}
+	}
+	for _, level := range slices.Backward(found.levels) {
+		for _, child := range level {
+			if !slices.ContainsFunc(doc.Documents, func(d oci.Descriptor) bool { return d.Digest == child.Digest }) {
+				continue
+			}
+			if _, err := m.target.PutDocument(ctx, child); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+)
+
+const (
+	maxLevels = 8        // how deep indexes may nest
+	maxHeld   = 64 << 20 // bytes of documents held for one image
+)
+
+// tree is what discover found: every document once, and the blobs they need.
+type tree struct {
+	levels [][]oci.Document // levels[0] is the root alone; a document is at its deepest level
+	blobs  []oci.Descriptor // each once, in the order of the documents
+}
+
+func (t *tree) root() oci.Document { return t.levels[0][0] }
+
+// discover reads the root and every document below it, one level after another,
+// and validates all of them before a blob moves. Where every End is the source's
+// own repository the root is enough.
+func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
+	var levels [][]oci.Document
+	held := 0
+	for level := []oci.Descriptor{t.Root}; len(level) > 0; {
+		if len(levels) == maxLevels {
+			return nil, refuse(t.Root, "indexes nest deeper than %d", maxLevels)
+		}
+		docs, err := e.read(ctx, t, level)
+		if err != nil {
+			return nil, err
+		}
+		levels = append(levels, docs)
+		if onlyRenames(t) {
+			break
+		}
+		level = nil
+		for _, d := range docs {
+			held += len(d.Raw)
+			level = append(level, d.Documents...)
+		}
+		if held > maxHeld {
+			return nil, &fault.Fault{Kind: fault.TooLarge, Op: "read manifests", Name: string(t.Root.Digest), Err: fmt.Errorf("more than %d MiB of them", maxHeld>>20)}
+		}
+		level = firstOfEach(level)
+	}
+	found := &tree{levels: keepDeepest(levels)}
+	var err error
+	found.blobs, err = blobsOf(found.levels)
+	return found, err
+}
+
+func onlyRenames(t Task) bool {
+	return !slices.ContainsFunc(t.To, func(end End) bool { return end.Target.Repo() != t.From.Repo() })
+}
+
+func (e *Engine) read(ctx context.Context, t Task, level []oci.Descriptor) ([]oci.Document, error) {
+	docs := make([]oci.Document, len(level))
+	err := each(ctx, e.requests, level, func(ctx context.Context, i int, d oci.Descriptor) (err error) {
+		docs[i], err = readDocument(ctx, t, d)
+		return err
+	})
+	return docs, err
+}
+
+// readDocument reads one document by digest and holds it against the descriptor that its parent has of it.
+func readDocument(ctx context.Context, t Task, want oci.Descriptor) (oci.Document, error) {
+	if want.Size > oci.MaxDocument {
+		return oci.Document{}, &fault.Fault{Kind: fault.TooLarge, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("%d bytes; the limit is %d", want.Size, oci.MaxDocument)}
+	}
+	doc, known := t.Known[want.Digest]
+	if !known {
+		var err error
+		if doc, err = t.From.Document(ctx, string(want.Digest)); err != nil {
+			return oci.Document{}, err
+		}
+	}
+	switch {
+	case doc.Digest != want.Digest:
+		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("got %s", doc.Digest)}
+	case want.Size != 0 && doc.Size != want.Size:
+		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("%d bytes, its descriptor says %d", doc.Size, want.Size)}
+	case want.MediaType != "" && doc.MediaType != want.MediaType:
+		return oci.Document{}, refuse(want, "its descriptor says %s, it is %s", want.MediaType, doc.MediaType)
+	}
+	return doc, nil
+}
+
+func firstOfEach(list []oci.Descriptor) []oci.Descriptor {
+	seen := make(map[oci.Digest]bool, len(list))
+	return slices.DeleteFunc(list, func(d oci.Descriptor) bool {
+		was := seen[d.Digest]
+		seen[d.Digest] = true
+		return was
+	})
+}
+
+// keepDeepest drops a document from every level but its deepest, so that it is put before all that refer to it.
+func keepDeepest(levels [][]oci.Document) [][]oci.Document {
+	seen := map[oci.Digest]bool{}
+	for i, level := range slices.Backward(levels) {
+		levels[i] = slices.DeleteFunc(level, func(d oci.Document) bool {
+			was := seen[d.Digest]
+			seen[d.Digest] = true
+			return was
+		})
+	}
+	return levels
+}
+
+// blobsOf lists the blobs under all documents, each once.
+func blobsOf(levels [][]oci.Document) ([]oci.Descriptor, error) {
+	var blobs []oci.Descriptor
+	sizes := map[oci.Digest]int64{}
+	for _, level := range levels {
+		for _, doc := range level {
+			for _, b := range doc.Blobs {
+				size, seen := sizes[b.Digest]
+				if seen && size != b.Size {
+					return nil, refuse(b, "two manifests name it with two sizes, %d and %d", size, b.Size)
+				}
+				if !seen {
+					sizes[b.Digest] = b.Size
+					blobs = append(blobs, b)
+				}
+			}
+		}
+	}
+	return blobs, nil
+}
+
+// tellForeign says which layers are left where their publisher keeps them.
+func (t Task) tellForeign(found *tree) {
+	var at []string
+	for _, level := range found.levels {
+		for _, doc := range level {
+			for _, f := range doc.Foreign {
+				at = append(at, strings.TrimSpace(string(f.Digest)+" "+strings.Join(f.URLs, " ")))
+			}
+		}
+	}
+	if len(at) > 0 {
+		t.tell(event.Event{Kind: event.Noted, Digest: string(t.Root.Digest),
+			Text: fmt.Sprintf("%d foreign layers stay with their publisher: %s", len(at), strings.Join(at, ", "))})
+	}
+}
+
+func refuse(d oci.Descriptor, format string, args ...any) error {
+	return &fault.Fault{Kind: fault.Refused, Op: "read manifest", Name: string(d.Digest), Err: fmt.Errorf(format, args...)}
+}

@@ -1,0 +1,91 @@
+package transfer
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// mover brings blobs to one End and counts what happened.
+type mover struct {
+	engine *Engine
+	task   Task
+	target Target
+	likely []ref.Repo
+
+	mu   sync.Mutex
+	done Blobs
+}
+
+// move brings blobs over, the largest first, and stops at the first error. Blobs
+// that arrived stay: content without a name harms nobody, and the next run finds it.
+func (m *mover) move(ctx context.Context, blobs []oci.Descriptor) error {
+	blobs = slices.Clone(blobs)
+	slices.SortStableFunc(blobs, func(a, b oci.Descriptor) int { return cmp.Compare(b.Size, a.Size) })
+	return each(ctx, m.engine.blobs, blobs, func(ctx context.Context, _ int, b oci.Descriptor) error {
+		return m.put(ctx, b, m.likely)
+	})
+}
+
+// put brings one blob. Bytes that do not match their digest are read once more
+// from the beginning, since a bit flips more often in transit than at rest.
+func (m *mover) put(ctx context.Context, b oci.Descriptor, likely []ref.Repo) error {
+	arrival, err := m.target.Put(ctx, b, likely, m.open(b))
+	if fault.Is(err, fault.Corrupt) && ctx.Err() == nil {
+		m.task.tell(event.Event{Kind: event.Restarted, Digest: string(b.Digest), Total: b.Size, Err: err})
+		arrival, err = m.target.Put(ctx, b, likely, m.open(b))
+	}
+	switch {
+	case fault.Is(err, fault.Corrupt):
+		return &fault.Fault{Kind: fault.Corrupt, Side: fault.Source, Op: "read blob", Name: m.task.From.Repo().At(string(b.Digest)).String(), Err: err,
+			Hint: "the source serves other bytes than its manifest names; nothing was committed"}
+	case err != nil:
+		return fault.On(fault.Target, err)
+	}
+	m.arrived(b, arrival)
+	return nil
+}
+
+// open reads b from the source, through breaks of the connection.
+func (m *mover) open(b oci.Descriptor) oci.Opener {
+	return func(ctx context.Context, at int64) (io.ReadCloser, error) {
+		d := &download{ctx: ctx, task: m.task, blob: b, at: at, name: m.target.Repo().String(), retries: m.engine.retries}
+		if err := d.reopen(); err != nil {
+			return nil, fault.On(fault.Source, err)
+		}
+		d.tell(event.Started)
+		return d, nil
+	}
+}
+
+func (m *mover) arrived(b oci.Descriptor, a oci.Arrival) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := event.Event{Name: m.target.Repo().String(), Digest: string(b.Digest), Done: b.Size, Total: b.Size}
+	switch a.Way {
+	case oci.Sent:
+		e.Kind = event.Moved
+		m.done.Sent++
+		m.done.Bytes += b.Size
+	case oci.Mounted:
+		e.Kind = event.Mounted
+		m.done.Mounted++
+	default:
+		e.Kind = event.Present
+		m.done.Present++
+	}
+	m.task.tell(e)
+}
+
+func (m *mover) count() Blobs {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.done
+}
