@@ -48,63 +48,6 @@ func TestASavedLoginIsFoundAndTheRestOfTheFileKeepsItsBytes(t *testing.T) {
 	}
 }
 
-func TestEverySchemeThatIsSavedIsReadBack(t *testing.T) {
-	bearer := jwt(`{"access":[]}`)
-	script(t, "vault", vault)
-	for _, config := range []string{"{}", `{"credsStore": "vault"}`} {
-		b := newBox(t)
-		b.write(config, ".docker", "config.json")
-		for _, l := range []Login{
-			{User: "u", Password: New("p:\"\\é")}, {Scheme: Refresh, Password: New("idt")}, {Scheme: Bearer, Password: New(bearer)},
-		} {
-			if _, err := b.files.Save(t.Context(), "docker.io", l); err != nil {
-				t.Fatal(err)
-			}
-			got := b.login("nginx")
-			got.From = ""
-			if got != l {
-				t.Errorf("%s: %v came back as %v", config, l, got)
-			}
-		}
-		for _, l := range []Login{{}, {User: "u"}, {Password: New("p")}, {User: "u:v", Password: New("p")}, {Scheme: Exchange, Password: New("x")}, {Scheme: Bearer, Password: New("opaque")}} {
-			if _, err := b.files.Save(t.Context(), "reg.example", l); !fault.Is(err, fault.Invalid) || fault.HintOf(err) == "" {
-				t.Error(l, err)
-			}
-		}
-	}
-}
-
-func TestALoginGoesIntoTheHelperAndNoPlainOneStaysBehind(t *testing.T) {
-	dir := script(t, "vault", vault)
-	b := newBox(t)
-	path := b.write(`{"auths": {`+auth("docker.io", "stale:"+canary)+`}, "credsStore": "vault"}`, ".docker", "config.json")
-	where, err := b.files.Save(t.Context(), "index.docker.io", Login{User: "u", Password: New("p")})
-	if where != (Place{Name: "credential helper docker-credential-vault"}) || err != nil {
-		t.Fatal(where, err)
-	}
-	if got := read(t, path); strings.Contains(got, b64("stale:"+canary)) || !strings.Contains(got, `"credsStore": "vault"`) {
-		t.Error(got)
-	}
-	if got := b.login("nginx"); got.User != "u" {
-		t.Error(got)
-	}
-	from, removed, err := b.files.Erase(t.Context(), "docker.io")
-	if from != where || !removed || err != nil || b.login("nginx") != (Login{}) {
-		t.Error(from, removed, err)
-	}
-	if _, removed, err = b.files.Erase(t.Context(), "docker.io"); removed || err != nil {
-		t.Error(removed, err)
-	}
-	if got := calls(t, dir); !strings.HasPrefix(got, "store "+hubServer+"\n") || strings.Count(got, "erase") != 1 {
-		t.Error(got)
-	}
-	script(t, "broken", "exit 1")
-	b.write(`{"credsStore": "broken"}`, ".docker", "config.json")
-	if _, err := b.files.Save(t.Context(), "reg.example", Login{User: "u", Password: New(canary)}); !fault.Is(err, fault.Denied) || strings.Contains(err.Error(), canary) {
-		t.Error(err)
-	}
-}
-
 func TestANewFileIsPrivateAndALinkIsFollowed(t *testing.T) {
 	b := newBox(t)
 	path := filepath.Join(b.files.Home, ".docker", "config.json")
