@@ -3,6 +3,7 @@ package conform
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -187,10 +188,20 @@ func (m *Memory) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 	var out []oci.Descriptor
 	for _, dgst := range slices.Sorted(maps.Keys(m.docs)) {
 		if s := m.docs[dgst].Subject; s != nil && s.Digest == d.Digest {
-			out = append(out, m.docs[dgst].Descriptor)
+			out = append(out, described(m.docs[dgst]))
 		}
 	}
 	return out, nil
+}
+
+// described adds what a list of referrers says of doc.
+func described(doc oci.Document) oci.Descriptor {
+	d := doc.Descriptor
+	_ = json.Unmarshal(doc.Raw, &struct { // what was parsed before is an object
+		ArtifactType *string            `json:"artifactType"`
+		Annotations  *map[string]string `json:"annotations"`
+	}{&d.ArtifactType, &d.Annotations})
+	return d
 }
 
 // Missing implements transfer.Target.
