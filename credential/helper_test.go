@@ -216,3 +216,30 @@ func TestALoginGoesIntoTheHelperAndNoPlainOneStaysBehind(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAHelperThatLeavesAChildBehindHasAnswered(t *testing.T) {
+	script(t, "daemon", `cat >/dev/null; echo '{"Username":"u","Secret":"p"}'; sleep 2 &`)
+	start := time.Now()
+	l, ok, err := Helper("daemon")(t.Context(), ref.Repo{Host: "a.example"})
+	if l.User != "u" || !ok || err != nil || time.Since(start) > 1500*time.Millisecond {
+		t.Error(l, ok, err, time.Since(start))
+	}
+}
+
+func TestACanceledQuestionIsAskedAgain(t *testing.T) {
+	script(t, "vault", vault)
+	b := newBox(t)
+	b.write(`{"credsStore": "vault"}`, ".docker", "config.json")
+	if _, err := b.files.Save(t.Context(), "a.example", Login{User: "u", Password: New("p")}); err != nil {
+		t.Fatal(err)
+	}
+	c := b.files.Lookups()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.For(ended, repo(t, "a.example/x")); !fault.Is(err, fault.Canceled) {
+		t.Error(err)
+	}
+	if l, err := c.For(t.Context(), repo(t, "a.example/x")); l.User != "u" || err != nil {
+		t.Error(l, err)
+	}
+}

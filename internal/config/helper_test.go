@@ -30,4 +30,3 @@ func TestAHelperThatTheFileNamesMustHaveTheLogin(t *testing.T) {
 		t.Error(err)
 	}
 }
-
