@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -41,7 +42,8 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	fmt.Println(l.Addr())
-	http.Serve(l, reg)
+	go http.Serve(l, reg)
+	io.Copy(io.Discard, os.Stdin) // ends with the parent, should nobody kill us
 }
 
 func noise(n int) []byte {
@@ -143,6 +145,9 @@ func TestAnUploadGoesOnAfterTheProcessIsKilled(t *testing.T) {
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := child.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
 	if err := child.Start(); err != nil {

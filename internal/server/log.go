@@ -3,6 +3,7 @@ package server
 import (
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -15,9 +16,17 @@ func logged(log *slog.Logger, next http.Handler) http.Handler {
 		start := time.Now()
 		c := &counter{ResponseWriter: w}
 		defer func() {
+			p := recover()
+			if p != nil && p != http.ErrAbortHandler {
+				c.status = http.StatusInternalServerError
+				log.LogAttrs(r.Context(), slog.LevelError, "panic", slog.Any("err", p), slog.String("stack", string(debug.Stack())))
+			}
 			log.LogAttrs(r.Context(), level(r, c.status), "request",
 				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", c.status),
 				slog.Int64("bytes", c.bytes), slog.Duration("took", time.Since(start)))
+			if p != nil {
+				panic(http.ErrAbortHandler) // the connection is cut, and that is said once
+			}
 		}()
 		next.ServeHTTP(c, r)
 	})

@@ -73,7 +73,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		Protocols:         protocols(),
-		// net/http tells of clients that misbehave here; ours to fix is none of it.
+		// net/http tells of clients that misbehave here, which is nobody's to fix.
 		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
@@ -140,6 +140,8 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, cannot(addr, fault.Canceled, "", context.Cause(ctx))
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, cannot(addr, fault.Conflict, "stop what listens there or choose another address", errors.New("address in use"))
 	case errors.Is(err, syscall.EACCES):

@@ -244,6 +244,15 @@ func TestAMissingDirectoryIsSaid(t *testing.T) {
 	}
 }
 
+func TestARunThatIsCanceledBeforeItBeginsSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := server.Run(ctx, server.Config{Listen: "127.0.0.1:0", Data: t.TempDir()})
+	if !fault.Is(err, fault.Canceled) {
+		t.Fatal(err)
+	}
+}
+
 func TestTheRoutesAnswer(t *testing.T) {
 	r := run(t, server.Config{Data: t.TempDir()})
 	r.want("GET", "/", nil, 200)
