@@ -103,7 +103,7 @@ func mediaType(announced string, fields map[string]json.RawMessage) (string, err
 		own = TypeIndex
 	case own == "":
 		own = TypeManifest
-	case announced != "" && announced != own:
+	case announced != "" && !strings.EqualFold(announced, own):
 		return "", fmt.Errorf("announced as %s, says of itself %s", announced, own)
 	}
 	if strings.Contains(own, "docker.distribution.manifest.v1") || fields["fsLayers"] != nil {
