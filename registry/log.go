@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 )
@@ -47,14 +48,19 @@ func (f forwarder) Fire(e *logrus.Entry) error {
 		return nil
 	}
 	attrs := []slog.Attr{slog.String("text", e.Message)}
-	for key, as := range map[string]string{
-		"http.request.method": "method", "http.request.uri": "path", "http.response.status": "status",
-		"err.detail": "err", "error": "err",
-	} {
+	add := func(as, key string) {
 		if v, ok := e.Data[key]; ok {
 			attrs = append(attrs, slog.Any(as, v))
 		}
 	}
+	add("method", "http.request.method")
+	if uri, ok := e.Data["http.request.uri"].(string); ok {
+		path, _, _ := strings.Cut(uri, "?") // the query of an upload is what lets one write to it
+		attrs = append(attrs, slog.String("path", path))
+	}
+	add("status", "http.response.status")
+	add("err", "err.detail")
+	add("err", logrus.ErrorKey)
 	f.log.LogAttrs(ctx, at, "storage", attrs...)
 	return nil
 }

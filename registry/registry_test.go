@@ -411,8 +411,9 @@ func TestWhatAClientDoesWrongIsNoErrorInTheLog(t *testing.T) {
 	if err := os.Mkdir(link, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	p.do("GET", "/v2/app/manifests/v1", nil).want(500)
-	if got := out.String(); !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "is a directory") || strings.Count(got, "\n") != 1 {
+	p.do("GET", "/v2/app/manifests/v1?_state=secret", nil).want(500)
+	if got := out.String(); !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "is a directory") || strings.Count(got, "\n") != 1 ||
+		strings.Contains(got, "secret") || !strings.Contains(got, "path=/v2/app/manifests/v1 ") {
 		t.Fatalf("logged %q", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,10 +13,12 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/drayage/dray/registry"
 )
@@ -138,36 +141,76 @@ func TestAnUploadLocationIsGoodAfterARestart(t *testing.T) {
 	p.do("PUT", to(at, digest.FromBytes(content)), content[50_000:]).want(201)
 }
 
+// child serves dir in a process of its own, until it is killed.
+func child(t *testing.T, dir string) (host string, kill func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childDir+"="+dir)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = sync.OnceFunc(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	t.Cleanup(kill)
+	host, err = bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(host), kill
+}
+
+func TestAReferrerThatWasAnswered201OutlivesAKill(t *testing.T) {
+	dir := t.TempDir()
+	host, kill := child(t, dir)
+	idx := v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{}}
+	idx.SchemaVersion = 2
+	idx.Subject = &v1.Descriptor{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromString("subject"), Size: 7}
+
+	time.AfterFunc(300*time.Millisecond, kill)
+	answered := map[digest.Digest]bool{}
+	for i := 0; ; i++ {
+		idx.Annotations = map[string]string{"mark": fmt.Sprint(i)}
+		raw, _ := json.Marshal(idx)
+		req, _ := http.NewRequest("PUT", fmt.Sprintf("http://%s/v2/app/manifests/%s", host, digest.FromBytes(raw)), bytes.NewReader(raw))
+		req.Header.Set("Content-Type", idx.MediaType)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			break
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 201 {
+			t.Fatal(resp.Status)
+		}
+		answered[digest.FromBytes(raw)] = true
+	}
+	kill()
+	if len(answered) == 0 {
+		t.Fatal("killed too early to tell anything")
+	}
+
+	p := start(t, registry.Options{Dir: dir})
+	for _, d := range p.referrers("app", idx.Subject.Digest, "") {
+		p.do("GET", "/v2/app/manifests/"+d.Digest.String(), nil).want(200)
+		delete(answered, d.Digest)
+	}
+	if len(answered) > 0 {
+		t.Fatalf("%d referrers are lost", len(answered))
+	}
+}
+
 func TestAnUploadGoesOnAfterTheProcessIsKilled(t *testing.T) {
 	dir := t.TempDir()
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childDir+"="+dir)
-	child.Stderr = os.Stderr
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := child.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	killed := false
-	kill := func() {
-		if !killed {
-			killed = true
-			child.Process.Kill()
-			child.Wait()
-		}
-	}
-	defer kill()
-	host, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	host = strings.TrimSpace(host)
-
+	host, kill := child(t, dir)
 	content := noise(4 << 20)
 	resp, err := http.Post("http://"+host+"/v2/app/blobs/uploads/", "", nil)
 	if err != nil {
