@@ -1,0 +1,203 @@
+package layout
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+)
+
+var (
+	one = oci.Sum([]byte("one"))
+	two = oci.Sum([]byte("two"))
+)
+
+// of is the text of an index.json with these entries; each is a digest and its annotations.
+func of(entries ...[2]string) string {
+	list := make([]string, len(entries))
+	for i, e := range entries {
+		list[i] = fmt.Sprintf(`{"digest":%q, "size":3,"annotations":{%s}}`, e[0], e[1])
+	}
+	return `{"schemaVersion":2,"manifests":[` + strings.Join(list, ",") + `]}`
+}
+
+func named(tag string) string { return fmt.Sprintf(`"org.opencontainers.image.ref.name":%q`, tag) }
+func imageName(name string) string {
+	return fmt.Sprintf(`"io.containerd.image.name":%q`, name)
+}
+
+func TestTagsAreFoundAsEveryToolWritesThem(t *testing.T) {
+	for _, tt := range []struct {
+		why, index, reference string
+		mode                  Mode
+		want                  oci.Digest // "" for none
+	}{
+		{"the spec's annotation", of([2]string{string(one), named("v1")}, [2]string{string(two), named("v2")}), "v2", Read, two},
+		{"a tag is not a prefix", of([2]string{string(one), named("v1.5")}), "v1", Read, ""},
+		{"a full name by its tag", of([2]string{string(one), named("docker.io/library/nginx:1.25")}), "1.25", Read, one},
+		{"a full name whole", of([2]string{string(one), named("docker.io/library/nginx:1.25")}), "docker.io/library/nginx:1.25", Read, one},
+		{"containerd's name", of([2]string{string(one), imageName("docker.io/library/nginx:1.25")}), "1.25", Read, one},
+		{"containerd's two annotations", of([2]string{string(one), imageName("docker.io/library/nginx:1.25") + "," + named("1.25")}), "1.25", Write, one},
+		{"a full name without a tag has none", of([2]string{string(one), named("docker.io/library/nginx")}), "latest", Write, ""},
+		{"the very tag wins over a full name's", of([2]string{string(one), named("a.io/x:v1")}, [2]string{string(two), named("v1")}), "v1", Read, two},
+		{"one image by two full names", of([2]string{string(one), named("a.io/x:v1")}, [2]string{string(one), named("b.io/x:v1")}), "v1", Read, one},
+		{"no reference and one entry", of([2]string{string(one), named("v9")}), "", Write, one},
+		{"latest and one entry without a name, to read", of([2]string{string(one), ""}), "latest", Read, one},
+		{"latest and one entry without a name, to write", of([2]string{string(one), ""}), "latest", Write, ""},
+		{"latest and one entry of another name", of([2]string{string(one), named("v1")}), "latest", Read, ""},
+		{"another tag and one entry without a name", of([2]string{string(one), ""}), "v1", Read, ""},
+		{"no entries", `{"manifests":[]}`, "", Read, ""},
+		{"a null list is empty", `{"schemaVersion":2,"manifests":null}`, "latest", Read, ""},
+	} {
+		x, err := parseIndex([]byte(tt.index))
+		if err != nil {
+			t.Errorf("%s: %v", tt.why, err)
+			continue
+		}
+		e, err := x.find(tt.reference, tt.mode)
+		if e.Digest != string(tt.want) || tt.want == "" && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %q is %q, %v; want %q", tt.why, tt.reference, e.Digest, err, tt.want)
+		}
+	}
+}
+
+func TestANameOfTwoImagesIsRefusedAndNamesBoth(t *testing.T) {
+	for _, tt := range []struct{ index, reference string }{
+		{of([2]string{string(one), named("a.io/x:v1")}, [2]string{string(two), imageName("b.io/x:v1")}), "v1"},
+		{of([2]string{string(one), named("v1")}, [2]string{string(two), named("v1")}), "v1"},
+		{of([2]string{string(one), named("v1")}, [2]string{string(two), named("v2")}), ""},
+	} {
+		x, err := parseIndex([]byte(tt.index))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = x.find(tt.reference, Read)
+		if hint := fault.HintOf(err); !fault.Is(err, fault.Refused) || !strings.Contains(hint, string(one)) || !strings.Contains(hint, string(two)) {
+			t.Errorf("%s: %v, hint %q", tt.index, err, fault.HintOf(err))
+		}
+	}
+}
+
+func TestAnIndexThatCouldBeReadInTwoWaysIsRefused(t *testing.T) {
+	for _, raw := range []string{
+		"", "[]", "null", "{", `{"manifests":[]`, `{"manifests":[]} x`, `{"manifests":[]}{}`, `{}`, `{"schemaVersion":2}`,
+		`{"manifests":[],"manifests":[]}`, `{"Manifests":[]}`, `{"manifests":[],"MANIFESTS":[]}`,
+		`{"manifests":{}}`, `{"manifests":[1]}`, `{"manifests":["x"]}`, `{"manifests":[{"size":"3"}]}`, `{"manifests":[{"annotations":[]}]}`,
+	} {
+		if x, err := parseIndex([]byte(raw)); err == nil {
+			t.Errorf("%s: read as %+v", raw, x)
+		}
+	}
+}
+
+func TestAnEntryWithoutASoundDigestIsRefusedOnlyWhenItIsAskedFor(t *testing.T) {
+	x, err := parseIndex([]byte(of([2]string{"sha256:../../../etc/passwd", named("bad")}, [2]string{string(one), named("good")})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad, err := x.find("bad", Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bad.descriptor(); !fault.Is(err, fault.Refused) {
+		t.Errorf("%v; want it refused", err)
+	}
+	if e, err := x.find("good", Read); err != nil || e.Digest != string(one) {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+func TestSettingATagKeepsEveryOtherByte(t *testing.T) {
+	const head, tail = "{ \"x-first\" : [1.50,\n null],\"manifests\": ", ", \"annotations\":{\"a\":\"\\u00fc\"}\n}\n"
+	other := fmt.Sprintf(`{"size" : 3,"x-unknown":{"B":1,"a":1e3}, "digest":%q,"annotations":{"k":"v", %s}}`, one, named("keep"))
+	mine := fmt.Sprintf(`{"digest":%q,"size":3,"annotations":{%s}}`, one, named("move"))
+	x, err := parseIndex([]byte(head + "[" + mine + ", " + other + "]" + tail))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !x.point("move", oci.Descriptor{MediaType: oci.TypeIndex, Digest: two, Size: 7}) {
+		t.Error("nothing changed")
+	}
+	got := string(x.bytes())
+	if !strings.HasPrefix(got, head) || !strings.HasSuffix(got, tail) || strings.Count(got, other) != 1 || !json.Valid([]byte(got)) {
+		t.Errorf("got\n%s", got)
+	}
+	again, err := parseIndex([]byte(got))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := again.find("move", Write); err != nil || e.Digest != string(two) || e.Size != 7 || e.MediaType != oci.TypeIndex || len(again.entries) != 2 {
+		t.Errorf("%+v, %v", again.entries, err)
+	}
+	if again.point("move", oci.Descriptor{Digest: two, Size: 7}) {
+		t.Error("setting a tag to what it is changed the index")
+	}
+}
+
+// FuzzIndex: no text of an index.json crashes the reader, and what can be read
+// can be written with a new tag and loses no other entry.
+func FuzzIndex(f *testing.F) {
+	f.Add([]byte(emptyIndex))
+	f.Add([]byte(`{"manifests":null}`))
+	f.Add([]byte(of([2]string{string(one), named("v1")}, [2]string{string(two), imageName("a.io/x:v1")})))
+	f.Add([]byte(of([2]string{"../../x", named("fuzz")}, [2]string{string(one), named("fuzz")})))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		x, err := parseIndex(raw)
+		if err != nil {
+			return
+		}
+		x.tags()
+		x.find("latest", Read)
+		var others []string
+		for _, e := range x.entries {
+			if e.Annotations.Ref != "fuzz" {
+				others = append(others, string(e.raw))
+			}
+		}
+		x.point("fuzz", oci.Descriptor{Digest: two, Size: 3})
+		y, err := parseIndex(x.bytes())
+		if err != nil {
+			t.Fatalf("%q was written as %q: %v", raw, x.bytes(), err)
+		}
+		if e, err := y.find("fuzz", Write); err != nil || e.Digest != string(two) {
+			t.Fatalf("%q: %+v, %v", x.bytes(), e, err)
+		}
+		y.entries = slices.DeleteFunc(y.entries, func(e entry) bool { return e.Annotations.Ref == "fuzz" })
+		if len(y.entries) != len(others) {
+			t.Fatalf("%d other entries of %d", len(y.entries), len(others))
+		}
+		for i, e := range y.entries {
+			if !bytes.Equal(e.raw, []byte(others[i])) {
+				t.Fatalf("entry %q became %q", others[i], e.raw)
+			}
+		}
+	})
+}
+
+// F-80: what the disk says is told in the words that callers act on.
+func TestErrorsOfTheDiskHaveTheirKinds(t *testing.T) {
+	d := &Dir{}
+	d.repo.Path = "some/dir"
+	for errno, want := range map[syscall.Errno]fault.Kind{
+		syscall.EACCES: fault.Denied, syscall.EPERM: fault.Denied, syscall.EROFS: fault.Denied,
+		syscall.EIO: fault.Unavailable, syscall.EMFILE: fault.Unavailable,
+		syscall.ENOENT: fault.NotFound, syscall.ELOOP: fault.Refused,
+	} {
+		err := d.failed("put blob", "x", &os.PathError{Op: "write", Path: "p", Err: errno})
+		if fault.KindOf(err) != want || !errors.Is(err, errno) {
+			t.Errorf("%v: %v; want kind %s", errno, err, want)
+		}
+		if want == fault.Denied && !strings.Contains(fault.HintOf(err), "some/dir") {
+			t.Errorf("%v: the hint %q does not say where", errno, fault.HintOf(err))
+		}
+	}
+}
