@@ -27,6 +27,19 @@
 //	if n := r.Count("GET", testbed.Manifest); n != 1 { … }
 //	t.Log(r.Story()) // one line per request
 //
+// # Virtual time
+//
+// With Wire Pipes a registry takes part in a testing/synctest bubble, so hours
+// of Retry-After, stalls and token lifetimes cost milliseconds. Its Dial is for
+// the client under test; Dialer joins several registries.
+//
+//	h := testbed.NewDistribution(t, testbed.Options{}) // outside: see there
+//	synctest.Test(t, func(t *testing.T) {
+//		r := testbed.Serve(t, h, testbed.Options{Wire: testbed.Pipes})
+//		c := &http.Client{Transport: &http.Transport{DialContext: r.Dial}}
+//		…
+//	})
+//
 // # Images
 //
 // Image functions store content behind the registry's front: without network,
@@ -36,11 +49,14 @@
 //	img := testbed.Random(t, r, "team/app", "v1", testbed.RandomOptions{Layers: 3, Size: 1 << 20})
 //	img := testbed.Index(t, r, "team/app", "v1", 120)
 //
+// Others: Nested, HelloWorld, Busybox (runs), HelmChart, Artifact, Foreign,
+// Layout with RegclientRepo, and Sparse for a layer of any size.
+//
 // Blob and Manifest of a Registry store single pieces the same way.
 //
 // # Judges
 //
 // Same walks an image at source and target and hashes every byte, again behind
-// the front. SkopeoInspect, CraneDigest and UmociUnpack ask other people's
-// tools, over the wire.
+// the front. SkopeoInspect, SkopeoCopy, CraneDigest and UmociUnpack ask other
+// people's tools, over the wire.
 package testbed

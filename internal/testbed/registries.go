@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"strings"
 	"testing"
@@ -38,14 +37,23 @@ const (
 	WithReferrers Referrers = "yes"
 )
 
-// Distribution runs distribution v3 in this process, with deletes on.
+// Distribution runs distribution v3 in this process, with deletes on. It is not
+// for Pipes: see NewDistribution.
 func Distribution(tb testing.TB, o Options) *Registry {
 	tb.Helper()
+	if o.Wire == Pipes {
+		tb.Fatal("call NewDistribution outside the bubble and Serve inside")
+	}
 	return Serve(tb, NewDistribution(tb, o), o)
 }
 
 // NewDistribution is the handler of Distribution: o.Dir and o.Content count.
 // It has no referrers API and no sha512.
+//
+// Each one leaves a goroutine behind, because distribution can not stop it:
+// tell goleak to ignore the top function
+// "github.com/docker/go-events.(*Broadcaster).run", and make the handler
+// outside a testing/synctest bubble. It may be served inside.
 func NewDistribution(tb testing.TB, o Options) http.Handler {
 	tb.Helper()
 	logrus.SetOutput(io.Discard) // it logs every 404 as an error
@@ -98,7 +106,7 @@ func Sloppy(tb testing.TB, o Options) *Registry {
 // NewSloppy is the handler of Sloppy: o.Referrers counts.
 func NewSloppy(o Options) http.Handler {
 	return registry.New(
-		registry.Logger(log.New(io.Discard, "", 0)),
+		registry.Logger(silent()),
 		registry.WithReferrersSupport(o.Referrers == WithReferrers),
 	)
 }

@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,12 +36,26 @@ const (
 	HTTP2 Protocol = "h2"
 )
 
+// Wire says what carries the connections of a registry.
+type Wire string
+
+// The zero Wire is Loopback: a socket on 127.0.0.1. Pipes are for tests in
+// virtual time; only Registry.Dial and Registry.Client reach such a registry.
+const (
+	Loopback Wire = ""
+	Pipes    Wire = "pipes"
+)
+
 // Options choose how a registry is served. The zero value is plain HTTP/1.1
 // without authentication.
 type Options struct {
+	Wire     Wire
 	Scheme   Scheme
 	Protocol Protocol
 	Auth     Auth
+
+	// Host is what a registry on Pipes is called; "" is "127.0.0.1:5000".
+	Host string
 
 	// Front wraps everything but the log: authentication and the registry.
 	Front func(http.Handler) http.Handler
@@ -62,9 +75,11 @@ type Options struct {
 type Registry struct {
 	Host   string       // "127.0.0.1:port"
 	URL    string       // "http://127.0.0.1:port", no slash at the end
+	Dial   Dial         // reaches it by Pipes, any address by Loopback
 	Client *http.Client // trusts the certificate and speaks the protocol; sends no credentials
 	Issuer *Issuer      // nil without Bearer authentication
 
+	auth    Auth
 	handler http.Handler // the registry itself, behind log, front and authentication
 	cert    *x509.Certificate
 
@@ -75,33 +90,47 @@ type Registry struct {
 // Serve runs h until the test ends. The contexts of requests end then, too.
 func Serve(tb testing.TB, h http.Handler, o Options) *Registry {
 	tb.Helper()
-	r := &Registry{handler: h}
+	r := &Registry{handler: h, auth: o.Auth}
 	ctx, cancel := context.WithCancel(context.Background())
 	inner := guard(tb, r, h, o.Auth)
 	if o.Front != nil {
 		inner = o.Front(inner)
 	}
-	s := newServer(ctx, r.record(inner), o)
-	r.URL, r.Host = s.URL, strings.TrimPrefix(strings.TrimPrefix(s.URL, "https://"), "http://")
-	r.cert = s.Certificate()
-	r.Client = client(s, o)
+	var stop func()
+	if o.Wire == Pipes {
+		stop = servePipe(ctx, tb, r, r.record(inner), o)
+	} else {
+		stop = serveLoopback(ctx, r, r.record(inner), o)
+	}
 	if r.Issuer != nil {
 		r.Issuer.settle(r.URL)
 	}
 	tb.Cleanup(func() {
 		cancel()
 		r.Client.CloseIdleConnections()
-		s.CloseClientConnections()
-		s.Close()
+		stop()
 	})
 	return r
+}
+
+// serveLoopback is the part of Serve that is about sockets.
+func serveLoopback(ctx context.Context, r *Registry, h http.Handler, o Options) (stop func()) {
+	s := newServer(ctx, h, o)
+	r.URL, r.Host = s.URL, s.Listener.Addr().String()
+	r.cert = s.Certificate()
+	r.Client = client(s, o)
+	r.Dial = new(net.Dialer).DialContext
+	return func() {
+		s.CloseClientConnections()
+		s.Close()
+	}
 }
 
 func newServer(ctx context.Context, h http.Handler, o Options) *httptest.Server {
 	s := httptest.NewUnstartedServer(h)
 	s.Config.BaseContext = func(net.Listener) context.Context { return ctx }
 	s.Config.ReadHeaderTimeout = time.Minute
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // aborted handlers are what tests ask for
+	s.Config.ErrorLog = silent() // aborted handlers are what tests ask for
 	if o.Scheme == HTTPS {
 		s.EnableHTTP2 = o.Protocol == HTTP2
 		s.StartTLS()
@@ -125,11 +154,10 @@ func client(s *httptest.Server, o Options) *http.Client {
 		t.Protocols = new(http.Protocols)
 		t.Protocols.SetUnencryptedHTTP2(true)
 	}
-	return &http.Client{
-		Transport:     t,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	return &http.Client{Transport: t, CheckRedirect: stay}
 }
+
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Pool returns the certificates to trust for an HTTPS registry; empty otherwise.
 func (r *Registry) Pool() *x509.CertPool {
@@ -151,3 +179,5 @@ func (r *Registry) CAFile(tb testing.TB) string {
 	}
 	return name
 }
+
+func silent() *log.Logger { return log.New(io.Discard, "", 0) }
