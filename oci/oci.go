@@ -73,9 +73,9 @@ func IsForeign(mediaType string) bool {
 	switch mediaType {
 	case "application/vnd.docker.image.rootfs.foreign.diff.tar",
 		"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-		v1.MediaTypeImageLayerNonDistributable,     //nolint:staticcheck // deprecated, and still in Windows images
-		v1.MediaTypeImageLayerNonDistributableGzip, //nolint:staticcheck
-		v1.MediaTypeImageLayerNonDistributableZstd: //nolint:staticcheck
+		"application/vnd.oci.image.layer.nondistributable.v1.tar",
+		"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+		"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd":
 		return true
 	}
 	return false

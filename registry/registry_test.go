@@ -229,7 +229,7 @@ func TestForeignLayersAreDescriptorsOnly(t *testing.T) {
 	p := start(t, registry.Options{})
 	foreign := v1.Descriptor{Digest: digest.FromString("elsewhere"), Size: 1 << 30, URLs: []string{"https://example.org/layer"}}
 	m := p.image("win", "oci")
-	foreign.MediaType = v1.MediaTypeImageLayerNonDistributableGzip //nolint:staticcheck // what we test
+	foreign.MediaType = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 	m.Layers = []v1.Descriptor{foreign}
 	_, r := p.put("win", "oci", m.MediaType, m)
 	r.want(201)
