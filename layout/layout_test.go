@@ -253,3 +253,17 @@ func write(t *testing.T, dir, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+func TestADocumentWithoutWhatIsBelowItIsNotFoundAndSetsNoTag(t *testing.T) {
+	path := t.TempDir()
+	d := open(t, path, layout.Write)
+	a := artifact(t, "a")
+	over := parse(t, `{"schemaVersion":2,"mediaType":"`+oci.TypeIndex+`","manifests":[`+entry(a)+`]}`)
+	for what, doc := range map[string]oci.Document{string(describe("{}").Digest): a, string(a.Digest): over} {
+		if _, err := d.PutDocument(t.Context(), doc, "v1"); !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), what) {
+			t.Errorf("%v; want it to name %s", err, what)
+		}
+	}
+	wantEntries(t, path, 0)
+	wantFiles(t, filepath.Join(path, "blobs", "sha256"))
+}

@@ -42,8 +42,9 @@ func TestMain(m *testing.M) {
 }
 
 var roles = map[string]func(*layout.Dir) error{
-	"writer": func(d *layout.Dir) error { return writeTags(d, strconv.Itoa(os.Getpid()), 20) },
-	"killed": waitInABlob,
+	"writer":  func(d *layout.Dir) error { return writeTags(d, strconv.Itoa(os.Getpid()), 20) },
+	"endless": writeEndlessly,
+	"killed":  waitInABlob,
 }
 
 // child starts this binary in a role; it ends with the test.
@@ -177,17 +178,41 @@ func TestAKilledWriterLeavesNothingThatCanBeSeen(t *testing.T) {
 	}
 }
 
+// writeEndlessly says each tag that it has set.
+func writeEndlessly(d *layout.Dir) error {
+	for i := 0; ; i++ {
+		tag := fmt.Sprintf("%d-%d", os.Getpid(), i)
+		if err := writeTags(d, tag, 1); err != nil {
+			return err
+		}
+		fmt.Println(tag + "-0")
+	}
+}
+
 func TestWritersKilledAtAnyTimeLeaveASoundLayout(t *testing.T) {
 	path := t.TempDir()
 	for i := range 8 {
-		c := child(t, "writer", path)
+		c := child(t, "endless", path)
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(20+15*i) * time.Millisecond)
+		said := bufio.NewReader(out)
+		set, err := said.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(i) * 700 * time.Microsecond) // somewhere in the writing of one of the next tags
 		c.Process.Kill()
+		io.Copy(io.Discard, said)
 		c.Wait()
 		d := open(t, path, layout.Write)
+		if _, err := d.Document(t.Context(), strings.TrimSpace(set)); err != nil {
+			t.Errorf("a tag that was said to be set: %v", err)
+		}
 		if err := writeTags(d, fmt.Sprint("after", i), 1); err != nil {
 			t.Fatal(err)
 		}
