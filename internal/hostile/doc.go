@@ -23,7 +23,8 @@
 //
 // Serve puts a registry with authentication behind faults, so that they see
 // token requests and challenges. With Options.Wire = testbed.Pipes everything
-// runs in a testing/synctest bubble, and stalls cost no real time.
+// runs in a testing/synctest bubble, and stalls cost no real time; a reset is an
+// unexpected EOF there, since pipes know no RST.
 //
 // Content is stored with testbed's image functions, which pass the faults by.
 // Elsewhere is a listener that wants credentials; no test may give it one.

@@ -53,7 +53,7 @@ func StopReading(n int64, d time.Duration) *Fault {
 		head := make([]byte, n)
 		got, err := io.ReadFull(r.Body, head)
 		if err == nil && !pause(r.Context(), d) {
-			reset(w)
+			panic(http.ErrAbortHandler)
 		}
 		body := r.Body
 		r = r.Clone(r.Context())

@@ -2,6 +2,7 @@ package hostile_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -52,6 +53,26 @@ func TestDropRequestAtMakesTheSessionUnknown(t *testing.T) {
 	}
 	if resp, body := b.must("GET", session, nil, nil); resp.StatusCode != 404 || !strings.Contains(string(body), "BLOB_UPLOAD_UNKNOWN") {
 		t.Errorf("%s %s", resp.Status, body)
+	}
+	fired(t, f, 1)
+}
+
+func TestDropRequestAtWorksWithATokenForPushAlone(t *testing.T) {
+	f := hostile.DropRequestAt(1000).Once()
+	b := serveBench(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer}}, f)
+	_, got := b.must("GET", b.Issuer.URL+"?scope=repository:app:pull,push", http.Header{"Authorization": {"Basic dXNlcjpzZWNyZXQ="}}, nil)
+	var m struct{ Token string }
+	if err := json.Unmarshal(got, &m); err != nil {
+		t.Fatal(err)
+	}
+	bearer := http.Header{"Authorization": {"Bearer " + m.Token}}
+	resp, _ := b.must("POST", "/v2/app/blobs/uploads/", bearer, nil)
+	session := resp.Header.Get("Location")
+	if _, _, err := b.ask("PATCH", session, bearer, bytes.NewReader(b.data)); err == nil {
+		t.Error("PATCH was answered")
+	}
+	if resp, _ := b.must("GET", session, bearer, nil); resp.StatusCode != 404 {
+		t.Errorf("the session is still there: %s", resp.Status)
 	}
 	fired(t, f, 1)
 }

@@ -38,7 +38,8 @@ const (
 type Realm string
 
 // The zero Realm is SameListener: the registry's own origin. OtherListener is
-// another port of 127.0.0.1, recorded by Issuer.Server.
+// another port of 127.0.0.1, recorded by Issuer.Server; on Pipes it is
+// "127.0.0.1:5001", to be reached by Dialer.
 const (
 	SameListener  Realm = ""
 	OtherListener Realm = "other"
@@ -112,12 +113,13 @@ func (a Auth) may(user, repo, action string) bool {
 }
 
 // guard puts authentication in front of a registry.
-func guard(tb testing.TB, r *Registry, next http.Handler, a Auth) http.Handler {
-	switch a.Mode {
+func guard(tb testing.TB, r *Registry, next http.Handler, o Options) http.Handler {
+	tb.Helper()
+	switch o.Auth.Mode {
 	case Basic:
-		return basic(next, a)
+		return basic(next, o.Auth)
 	case Bearer:
-		r.Issuer = newIssuer(tb, a)
+		r.Issuer = newIssuer(tb, o)
 		return bearer(next, r.Issuer)
 	}
 	return next
@@ -208,7 +210,8 @@ type need struct{ repo, action string }
 const catalog = "registry:catalog"
 
 // needs lists the rights by which distribution guards the same request. A
-// mount also needs to pull from where it mounts.
+// mount also needs to pull from where it mounts. Unlike distribution, who may
+// push may also give up an upload.
 func needs(req *http.Request) []need {
 	e := Parse(req.URL.Path)
 	if e.Kind == Catalog {
@@ -218,10 +221,10 @@ func needs(req *http.Request) []need {
 		return nil
 	}
 	var all []need
-	switch req.Method {
-	case http.MethodGet, http.MethodHead:
+	switch {
+	case req.Method == http.MethodGet || req.Method == http.MethodHead:
 		all = append(all, need{e.Repo, "pull"})
-	case http.MethodDelete:
+	case req.Method == http.MethodDelete && e.Kind != Upload:
 		all = append(all, need{e.Repo, "delete"})
 	default:
 		all = append(all, need{e.Repo, "pull"}, need{e.Repo, "push"})

@@ -25,8 +25,9 @@ func DockerRegistry(tb testing.TB, o Options) *Registry {
 }
 
 // NewDockerRegistry is the handler of DockerRegistry: o.Dir and o.Content
-// count. Its ranges that start at the end of a blob break off, chunks may come
-// out of order, tags can not be deleted.
+// count. A range that starts at the end of a blob is answered 416 with the
+// Content-Length of the blob, and breaks off; chunks may come out of order;
+// tags can not be deleted; tag lists ignore n and last.
 func NewDockerRegistry(tb testing.TB, o Options) http.Handler {
 	tb.Helper()
 	wanted(tb, "docker-registry")

@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -115,41 +117,34 @@ func TestRegclientsLayoutIsWritableAndGoesIntoARegistry(t *testing.T) {
 }
 
 func TestSameFindsWhatIsMissingOrDifferent(t *testing.T) {
-	from, to := testbed.Distribution(t, testbed.Options{}), testbed.Sloppy(t, testbed.Options{})
+	handler := testbed.NewDistribution(t, testbed.Options{Content: testbed.Open})
+	from := testbed.Distribution(t, testbed.Options{})
+	to := testbed.Serve(t, handler, testbed.Options{})
 	img := testbed.Index(t, from, "app", "v1", 2)
-	judge := func(want string) {
+	judge := func(to *testbed.Registry, want ...string) {
 		t.Helper()
 		f := &failures{TB: t}
-		testbed.Same(f, from, to, "app", "v1", "copy", "v1")
-		if got := strings.Join(f.said, "\n"); !strings.Contains(got, want) || want == "" && got != "" {
-			t.Errorf("judge said %q, want %q", got, want)
+		testbed.Same(f, from, to, "app", "v1", "app", "v1")
+		if !slices.Equal(f.said, want) {
+			t.Errorf("judge said %q, want %q", f.said, want)
 		}
 	}
-	raw := func(kind, ref string) []byte {
-		_, body := get(t, from, "GET", "/v2/app/"+kind+"/"+ref, "")
-		return []byte(body)
-	}
-	judge("target: no manifest")
-	testbed.Random(t, to, "copy", "v1", testbed.RandomOptions{})
-	judge("target: %s:%s is %s, want %s")
-	for _, d := range img.Children[1:] {
-		to.Manifest(t, "copy", d.Digest.String(), d.MediaType, raw("manifests", d.Digest.String()))
-	}
-	for _, d := range img.Layers[1:] {
-		to.Blob(t, "copy", d.MediaType, raw("blobs", d.Digest.String()))
-	}
-	resp := to.Direct(t, "PUT", "/v2/copy/manifests/v1", http.Header{"Content-Type": {img.Root.MediaType}},
-		strings.NewReader(string(raw("manifests", "v1"))), nil)
-	if resp.StatusCode == http.StatusCreated {
-		judge("target: no manifest %s@%s")
-	}
-	d := img.Children[0]
-	to.Manifest(t, "copy", d.Digest.String(), d.MediaType, raw("manifests", d.Digest.String()))
-	to.Manifest(t, "copy", "v1", img.Root.MediaType, raw("manifests", "v1"))
-	judge("target: no blob")
-	d = img.Layers[0]
-	to.Blob(t, "copy", d.MediaType, raw("blobs", d.Digest.String()))
-	judge("")
+	judge(to, "target: no manifest %s:%s")
+	testbed.Random(t, to, "app", "v1", testbed.RandomOptions{})
+	judge(to, "target: %s:%s is %s, want %s")
+	_, raw := get(t, from, "GET", "/v2/app/manifests/v1", "")
+	to.Manifest(t, "app", "v1", img.Root.MediaType, []byte(raw)) // sparse: no child is there
+	judge(to, "target: no manifest %s@%s", "target: no manifest %s@%s")
+	testbed.Index(t, to, "app", "v1", 2)
+	judge(to)
+	to.Direct(t, "DELETE", "/v2/app/blobs/"+img.Layers[0].Digest.String(), nil, nil, nil)
+	judge(to, "target: no blob %s@%s: %s")
+	testbed.Index(t, to, "app", "v1", 2)
+	flip := hostile.FlipBit(100).At(img.Layers[1].Digest.String())
+	judge(testbed.Serve(t, hostile.Wrap(handler, flip), testbed.Options{}),
+		"target: blob %s@%s is corrupt: %d bytes, want %d")
+	flip = hostile.FlipBit(100).On("GET", testbed.Manifest).At(img.Children[1].Digest.String())
+	judge(testbed.Serve(t, hostile.Wrap(handler, flip), testbed.Options{}), "target: manifest %s@%s is corrupt")
 }
 
 func TestSparseServesGigabytesFromNothing(t *testing.T) {

@@ -31,10 +31,11 @@ type token struct {
 	ends   time.Time
 }
 
-func newIssuer(tb testing.TB, a Auth) *Issuer {
-	i := &Issuer{auth: a, tokens: map[string]token{}, refreshs: map[string]string{}}
-	if a.Realm == OtherListener {
-		i.Server = Serve(tb, i, Options{})
+func newIssuer(tb testing.TB, o Options) *Issuer {
+	tb.Helper()
+	i := &Issuer{auth: o.Auth, tokens: map[string]token{}, refreshs: map[string]string{}}
+	if o.Auth.Realm == OtherListener {
+		i.Server = Serve(tb, i, Options{Wire: o.Wire, Host: "127.0.0.1:5001"})
 		i.settle(i.Server.URL)
 	}
 	return i

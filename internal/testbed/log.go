@@ -15,17 +15,18 @@ type Kind string
 
 // Kinds of endpoints. Other is everything that is not named here.
 const (
-	Manifest  Kind = "manifest"
-	Blob      Kind = "blob"
-	Upload    Kind = "upload" // POST starts, PATCH and PUT send, GET asks, DELETE ends
-	Tags      Kind = "tags"
-	Catalog   Kind = "catalog"
-	Referrer  Kind = "referrers"
-	Token     Kind = "token" // /token, /oauth2/token, /oauth2/exchange
-	Ping      Kind = "ping"  // /v2/
-	Other     Kind = "other"
-	tokenPath      = "/token"
+	Manifest Kind = "manifest"
+	Blob     Kind = "blob"
+	Upload   Kind = "upload" // POST starts, PATCH and PUT send, GET asks, DELETE ends
+	Tags     Kind = "tags"
+	Catalog  Kind = "catalog"
+	Referrer Kind = "referrers"
+	Token    Kind = "token" // /token, /oauth2/token, /oauth2/exchange
+	Ping     Kind = "ping"  // /v2/
+	Other    Kind = "other"
 )
+
+const tokenPath = "/token"
 
 // Endpoint is what a path means.
 type Endpoint struct {
@@ -144,12 +145,21 @@ func (r *Registry) record(next http.Handler) http.Handler {
 			Endpoint: Parse(req.URL.Path), Method: req.Method, Path: req.URL.Path, RawQuery: req.URL.RawQuery,
 			Proto: req.Proto, Header: req.Header.Clone(), At: time.Now(),
 		}
-		r.mu.Lock()
-		r.log = append(r.log, q)
-		r.mu.Unlock()
+		r.begin(q)
+		defer r.running.Done()
 		req.Body = &recordedBody{ReadCloser: req.Body, r: r, q: q}
 		next.ServeHTTP(&recorder{ResponseWriter: w, r: r, q: q}, req)
 	})
+}
+
+func (r *Registry) begin(q *Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		panic(http.ErrAbortHandler)
+	}
+	r.running.Add(1)
+	r.log = append(r.log, q)
 }
 
 type recordedBody struct {

@@ -2,6 +2,8 @@ package testbed_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -20,6 +22,22 @@ func TestDebiansRegistryIsTheOldOne(t *testing.T) {
 	// Only 2.8.2 can not delete a tag.
 	if resp, _ := get(t, r, "DELETE", "/v2/team/app/manifests/v1", ""); resp.StatusCode != 400 {
 		t.Errorf("delete tag: %s", resp.Status)
+	}
+	// Only 2.8.2 breaks off in its answer to a range that starts at the end.
+	layer := img.Layers[0]
+	req, err := http.NewRequestWithContext(t.Context(), "GET", r.URL+"/v2/team/app/blobs/"+layer.Digest.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Range", fmt.Sprintf("bytes=%d-", layer.Size))
+	past, err := r.Client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.ReadAll(past.Body)
+	_ = past.Body.Close()
+	if past.StatusCode != 416 || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("range past the end: %s, %v", past.Status, err)
 	}
 	resp, _ := get(t, r, "POST", "/v2/team/app/blobs/uploads/", "")
 	if at := resp.Header.Get("Location"); !strings.HasPrefix(at, r.URL+"/v2/team/app/blobs/uploads/") {

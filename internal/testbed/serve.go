@@ -83,16 +83,20 @@ type Registry struct {
 	handler http.Handler // the registry itself, behind log, front and authentication
 	cert    *x509.Certificate
 
-	mu  sync.Mutex
-	log []*Request
+	running sync.WaitGroup // handlers
+
+	mu     sync.Mutex
+	closed bool
+	log    []*Request
 }
 
-// Serve runs h until the test ends. The contexts of requests end then, too.
+// Serve runs h until the test ends. The contexts of requests end then, too, and
+// their handlers are waited for.
 func Serve(tb testing.TB, h http.Handler, o Options) *Registry {
 	tb.Helper()
 	r := &Registry{handler: h, auth: o.Auth}
 	ctx, cancel := context.WithCancel(context.Background())
-	inner := guard(tb, r, h, o.Auth)
+	inner := guard(tb, r, h, o)
 	if o.Front != nil {
 		inner = o.Front(inner)
 	}
@@ -109,8 +113,18 @@ func Serve(tb testing.TB, h http.Handler, o Options) *Registry {
 		cancel()
 		r.Client.CloseIdleConnections()
 		stop()
+		r.wait()
 	})
 	return r
+}
+
+// wait returns when no handler runs and none will: connections that a handler
+// took over are not the server's any more, and stop leaves them alone.
+func (r *Registry) wait() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.running.Wait()
 }
 
 // serveLoopback is the part of Serve that is about sockets.

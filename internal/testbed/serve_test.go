@@ -201,34 +201,79 @@ func TestAnonymousTokensPullOnlyAndTheIssuerMayListenElsewhere(t *testing.T) {
 	}
 }
 
+// form posts to the token service and returns the status and the answer.
+func form(t *testing.T, r *testbed.Registry, path string, values url.Values) (int, map[string]any) {
+	t.Helper()
+	resp, err := r.Client.PostForm(r.URL+path, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var m map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&m); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, m
+}
+
+func TestTokensAreGivenForPasswordsAndRefreshTokens(t *testing.T) {
+	r := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{
+		Mode: testbed.Bearer,
+		May:  func(user, repo, action string) bool { return user == "user" && repo == "a" && action == "pull" },
+	}})
+	testbed.Random(t, r, "a", "v1", testbed.RandomOptions{})
+	status, first := form(t, r, "/token", url.Values{
+		"grant_type": {"password"}, "username": {"user"}, "password": {"secret"},
+		"scope": {"repository:a:pull,push"}, "access_type": {"offline"},
+	})
+	if status != 200 || first["expires_in"] != 300.0 || first["refresh_token"] == nil {
+		t.Fatalf("password: %d %v", status, first)
+	}
+	status, second := form(t, r, "/token", url.Values{
+		"grant_type": {"refresh_token"}, "refresh_token": {first["refresh_token"].(string)}, "scope": {"repository:a:pull,push"},
+	})
+	if status != 200 {
+		t.Fatalf("refresh: %d %v", status, second)
+	}
+	bearer := "Bearer " + second["access_token"].(string)
+	if resp, _ := get(t, r, "GET", "/v2/a/manifests/v1", bearer); resp.StatusCode != 200 {
+		t.Errorf("pull: %s", resp.Status)
+	}
+	if resp, _ := get(t, r, "POST", "/v2/a/blobs/uploads/", bearer); resp.StatusCode != 401 {
+		t.Errorf("push, which May forbids: %s", resp.Status)
+	}
+	for name, bad := range map[string]url.Values{
+		"wrong password":        {"grant_type": {"password"}, "username": {"user"}, "password": {"wrong"}},
+		"unknown refresh token": {"grant_type": {"refresh_token"}, "refresh_token": {"made-up"}},
+		"no grant":              {},
+	} {
+		if status, _ := form(t, r, "/token", bad); status != 401 {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
+}
+
 func TestACRExchangesAnEntraTokenAndNamesNoExpiry(t *testing.T) {
 	r := testbed.Sloppy(t, testbed.Options{Auth: testbed.Auth{
 		Mode: testbed.Bearer, Dialect: testbed.ACR, Entra: map[string]string{"entra-1": "user"},
 	}})
-	post := func(path string, form url.Values) map[string]any {
-		resp, err := r.Client.PostForm(r.URL+path, form)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		var m map[string]any
-		if err := json.NewDecoder(resp.Body).Decode(&m); err != nil || resp.StatusCode != 200 {
-			t.Fatalf("%s: %s %v", path, resp.Status, err)
-		}
-		return m
-	}
-	first := post("/oauth2/exchange", url.Values{
+	_, first := form(t, r, "/oauth2/exchange", url.Values{
 		"grant_type": {"access_token"}, "service": {"testbed"}, "access_token": {"entra-1"},
 	})
-	second := post("/oauth2/token", url.Values{
+	status, second := form(t, r, "/oauth2/token", url.Values{
 		"grant_type": {"refresh_token"}, "service": {"testbed"},
 		"scope": {"repository:a:pull", "registry:catalog:*"}, "refresh_token": {first["refresh_token"].(string)},
 	})
-	if second["expires_in"] != nil {
-		t.Error("expires_in is there")
+	if status != 200 || second["expires_in"] != nil {
+		t.Fatalf("%d %v", status, second)
 	}
 	if resp, _ := get(t, r, "GET", "/v2/_catalog", "Bearer "+second["access_token"].(string)); resp.StatusCode != 200 {
 		t.Errorf("catalog: %s", resp.Status)
+	}
+	if status, _ = form(t, r, "/oauth2/exchange", url.Values{
+		"grant_type": {"access_token"}, "service": {"testbed"}, "access_token": {"stolen"},
+	}); status != 401 {
+		t.Errorf("unknown Entra token: %d", status)
 	}
 }
 
