@@ -58,10 +58,10 @@ func (e entry) tag() string {
 // tagPart is the tag of the full name that the entry has, or "".
 func (e entry) tagPart() string {
 	for _, full := range []string{e.Annotations.Name, e.Annotations.Ref} {
-		if strings.HasPrefix(full, ref.Layout) {
+		if !strings.Contains(full, ":") || strings.HasPrefix(full, ref.Layout) {
 			continue
 		}
-		if n, err := ref.Parse(full); err == nil && n.Tag != "" && full != n.Tag {
+		if n, err := ref.Parse(full); err == nil && n.Tag != "" {
 			return n.Tag
 		}
 	}
@@ -110,19 +110,17 @@ func parseIndex(raw []byte) (*index, error) {
 		if err != nil {
 			return nil, fmt.Errorf("not JSON: %w", err)
 		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return nil, fmt.Errorf("not JSON: %w", err)
+		key := tok.(string) // before a value, a token of an object is its key
+		switch {
+		case !strings.EqualFold(key, "manifests"):
+			err = dec.Decode(&json.RawMessage{})
+		case found || key != "manifests":
+			err = fmt.Errorf("the key %q could be read in two ways", key)
+		default:
+			found = true
+			err = x.readEntries(dec, raw)
 		}
-		if key := tok.(string); !strings.EqualFold(key, "manifests") { // before a value, a token of an object is its key
-			continue
-		} else if found || key != "manifests" {
-			return nil, fmt.Errorf("%q could be read in two ways", key)
-		}
-		found = true
-		end := dec.InputOffset()
-		x.before, x.after = raw[:end-int64(len(value))], raw[end:]
-		if err := x.readEntries(value); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -138,18 +136,37 @@ func parseIndex(raw []byte) (*index, error) {
 	return x, nil
 }
 
-func (x *index) readEntries(list json.RawMessage) error {
-	var items []json.RawMessage
-	if err := json.Unmarshal(list, &items); err != nil {
+// readEntries reads the list that dec, which reads raw, comes to next. Entries
+// share raw's bytes: a list may be tens of megabytes.
+func (x *index) readEntries(dec *json.Decoder, raw []byte) error {
+	tok, err := dec.Token()
+	if err != nil {
+		return fmt.Errorf("not JSON: %w", err)
+	}
+	if tok == nil {
+		end := dec.InputOffset()
+		x.before, x.after = raw[:end-int64(len("null"))], raw[end:]
+		return nil
+	}
+	if tok != json.Delim('[') {
 		return errors.New("manifests is not a list")
 	}
-	x.entries = make([]entry, len(items))
-	for i, item := range items {
-		if err := json.Unmarshal(item, &x.entries[i]); err != nil {
-			return fmt.Errorf("manifests[%d] is not a descriptor", i)
+	x.before = raw[:dec.InputOffset()-1]
+	for item := (json.RawMessage{}); dec.More(); {
+		if err := dec.Decode(&item); err != nil {
+			return fmt.Errorf("not JSON: %w", err)
 		}
-		x.entries[i].raw = item
+		end := dec.InputOffset()
+		e := entry{raw: raw[end-int64(len(item)) : end]}
+		if err := json.Unmarshal(item, &e); err != nil {
+			return fmt.Errorf("manifests[%d] is not a descriptor", len(x.entries))
+		}
+		x.entries = append(x.entries, e)
 	}
+	if _, err := dec.Token(); err != nil {
+		return fmt.Errorf("not JSON: %w", err)
+	}
+	x.after = raw[dec.InputOffset():]
 	return nil
 }
 
