@@ -1,0 +1,91 @@
+package remote
+
+import (
+	"strings"
+)
+
+// Dialect is how a registry differs from distribution-spec v1.1.1. The zero
+// value is a registry that keeps to it. Answers teach more at run time.
+type Dialect struct {
+	Kind     string
+	Chunk    int64 // bytes of one PATCH; 0 sends a blob whole, in one PUT
+	MaxChunk int64 // the largest PATCH it takes; 0 is any
+	MinChunk int64 // the smallest PATCH but the last; 0 is any
+
+	NoChunks  bool // PATCH is refused
+	NoResume  bool // what it says of an upload under way is not to be trusted
+	FullClose bool // the last bytes go into the closing PUT, which must not be empty
+	TagQuery  bool // PUT by digest takes ?tag= (distribution-spec main, end-7b)
+}
+
+// dialects are the known kinds.
+var dialects = map[string]Dialect{
+	"acr":  {Kind: "acr"},
+	"ecr":  {Kind: "ecr", MinChunk: 5 << 20, NoResume: true, FullClose: true}, // its Range stays at the first chunk
+	"gar":  {Kind: "gar", NoChunks: true, NoResume: true},
+	"ghcr": {Kind: "ghcr", MaxChunk: 4 << 20},
+	"quay": {Kind: "quay"},
+	"hub":  {Kind: "hub"},
+	"zot":  {Kind: "zot", TagQuery: true, NoResume: true}, // a cut upload ends its session
+}
+
+// kinds tells the kind from the name of the host.
+var kinds = []struct{ suffix, kind string }{
+	{"docker.io", "hub"},
+	{".azurecr.io", "acr"}, {".azurecr.cn", "acr"}, {".azurecr.us", "acr"},
+	{".amazonaws.com", "ecr"}, {".amazonaws.com.cn", "ecr"}, {"public.ecr.aws", "ecr"},
+	{"ghcr.io", "ghcr"},
+	{".pkg.dev", "gar"}, {"gcr.io", "gar"},
+	{"quay.io", "quay"},
+}
+
+// dialectOf picks by the configured kind, else by name. A kind that is not known is a plain registry.
+func dialectOf(host string, set Host) Dialect {
+	kind := set.Kind
+	if kind == "" {
+		for _, k := range kinds {
+			if host == k.suffix || strings.HasSuffix(host, "."+strings.TrimPrefix(k.suffix, ".")) {
+				kind = k.kind
+				break
+			}
+		}
+	}
+	d := dialects[kind]
+	if set.ChunkSize > 0 && !d.NoChunks {
+		d.Chunk = set.ChunkSize
+	}
+	return d
+}
+
+// chunkSize is how many bytes one PATCH carries now; 0 sends whole blobs.
+func (h *host) chunkSize() int64 {
+	n := h.dialect.Chunk
+	if l := h.knows().chunk; l > 0 {
+		n = l
+	}
+	if n == 0 || h.dialect.NoChunks {
+		return 0
+	}
+	if h.dialect.MaxChunk > 0 {
+		n = min(n, h.dialect.MaxChunk)
+	}
+	return max(n, h.dialect.MinChunk)
+}
+
+// firstChunk is where halving begins when a registry takes no whole blob: 8 MiB.
+const firstChunk = 8 << 20
+
+// tooMuch learns from a 413 to a body of n bytes: pieces, then smaller ones.
+// It returns false when there is nothing smaller to try.
+func (h *host) tooMuch(n int64) bool {
+	next := min(int64(firstChunk), n/2)
+	if h.dialect.NoChunks || next < max(64<<10, h.dialect.MinChunk) {
+		return false
+	}
+	h.learn(func(l *learned) {
+		if l.chunk == 0 || next < l.chunk {
+			l.chunk = next
+		}
+	})
+	return true
+}

@@ -1,0 +1,263 @@
+package remote
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// host is what is known of one registry host.
+type host struct {
+	name    string // canonical: "docker.io"
+	api     string // where its API is: "registry-1.docker.io"
+	set     Host
+	options *Options
+	client  *Client
+	dialect Dialect
+	broken  error // why its settings can not be used
+
+	meta  *http.Transport // HTTP/2 where offered: many small requests
+	blobs *http.Transport // HTTP/1.1: a connection of its own for each body
+	away  *http.Transport // other origins: storage behind redirects and upload locations
+	homes homes
+
+	asking, down, up gate // places for small requests, for blob bodies read and written
+	requests, bytes  pace
+
+	first [2]*firstContact // reading, writing
+
+	mu        sync.Mutex
+	scheme    string // "" while a loopback host was not asked yet
+	until     time.Time
+	answered  bool // it ever answered
+	known     *challenge
+	tokens    map[tokenKey]*tokenCell
+	traded    map[tokenKey]string // refresh tokens that came of an exchange
+	learned   learned
+	mountless map[string]bool // "from" paths that were refused
+}
+
+// small is how many requests without blob bodies a host gets at once.
+const small = 16
+
+func newHost(name string, set Host, c *Client) *host {
+	h := &host{name: name, api: name, set: set, options: &c.options, client: c,
+		tokens: map[tokenKey]*tokenCell{}, traded: map[tokenKey]string{}, mountless: map[string]bool{}}
+	if name == ref.DockerHub {
+		h.api = "registry-1.docker.io"
+	}
+	h.dialect = dialectOf(name, set)
+	switch {
+	case set.PlainHTTP:
+		h.scheme = "http"
+	case !ref.IsLoopback(name):
+		h.scheme = "https"
+	}
+	wide := set.Connections
+	if wide <= 0 {
+		wide = c.options.Connections
+	}
+	h.asking, h.down, h.up = make(gate, small), make(gate, wide), make(gate, wide)
+	h.requests.perSecond = set.RequestsPerSecond
+	h.bytes.perSecond = float64(set.BytesPerSecond)
+	h.first = [2]*firstContact{newFirstContact(), newFirstContact()}
+	h.broken = h.connect()
+	return h
+}
+
+func (h *host) close() {
+	for _, t := range []*http.Transport{h.meta, h.blobs, h.away} {
+		if t != nil {
+			t.CloseIdleConnections()
+		}
+	}
+}
+
+// origin returns the registry's scheme and host. The first time that a
+// loopback host is used it is asked whether it speaks TLS; no other host is
+// ever used without, unless configured so.
+func (h *host) origin(ctx context.Context) (*url.URL, error) {
+	if h.broken != nil {
+		return nil, h.broken
+	}
+	h.mu.Lock()
+	scheme := h.scheme
+	h.mu.Unlock()
+	if scheme == "" {
+		var err error
+		if scheme, err = h.probe(ctx); err != nil {
+			return nil, err
+		}
+		h.mu.Lock()
+		h.scheme = scheme
+		h.mu.Unlock()
+	}
+	return &url.URL{Scheme: scheme, Host: h.api}, nil
+}
+
+// probe shakes hands and hangs up. The certificate is not looked at: nothing
+// is sent here, and the requests that follow check it.
+func (h *host) probe(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.options.Stall)
+	defer cancel()
+	conn, err := h.dialHome(ctx, "tcp", withPort(h.api, "443"))
+	if err != nil {
+		return "", h.dialFault(ctx, err)
+	}
+	defer conn.Close()
+	name, _, _ := net.SplitHostPort(withPort(h.api, "443"))
+	err = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: name}).HandshakeContext(ctx) //nolint:gosec // nothing is sent
+	var notTLS tls.RecordHeaderError
+	if errors.As(err, &notTLS) {
+		return "http", nil
+	}
+	return "https", nil
+}
+
+func (h *host) dialFault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return &fault.Fault{Kind: fault.Canceled, Op: "reach", Name: h.name, Err: context.Cause(ctx)}
+	}
+	return &fault.Fault{Kind: fault.Unavailable, Op: "reach", Name: h.name, Err: err, Hint: "is a registry running there?"}
+}
+
+func withPort(host, port string) string {
+	if _, _, err := net.SplitHostPort(host); err == nil {
+		return host
+	}
+	return host + ":" + port
+}
+
+// pause makes every request of the host wait until t.
+func (h *host) pause(t time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t.After(h.until) {
+		h.until = t
+	}
+}
+
+// await returns when no pause holds the host.
+func (h *host) await(ctx context.Context) error {
+	for {
+		h.mu.Lock()
+		d := time.Until(h.until)
+		h.mu.Unlock()
+		if d <= 0 {
+			return nil
+		}
+		if err := sleep(ctx, d); err != nil {
+			return err
+		}
+	}
+}
+
+func (h *host) heard() {
+	h.mu.Lock()
+	h.answered = true
+	h.mu.Unlock()
+}
+
+// tries is how often an operation may go wrong without progress. A host that
+// never answered is more likely misspelt than busy.
+func (h *host) tries() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.answered {
+		return min(h.options.Retries, 3)
+	}
+	return h.options.Retries
+}
+
+// learned is what a registry's answers taught; it overrules the Dialect.
+type learned struct {
+	noRanges bool  // it answered a Range with something else
+	noHead   bool  // it answered 405 to HEAD
+	tagQuery bool  // it answered OCI-Tag
+	chunk    int64 // what a 413 or OCI-Chunk-Min-Length left of it; 0 is nothing
+	openRead bool  // it let somebody read without a login
+}
+
+func (h *host) knows() learned {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.learned
+}
+
+func (h *host) learn(f func(*learned)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f(&h.learned)
+}
+
+// sleep waits for d or for the end of ctx, whose cause it returns.
+func sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// gate has as many places as its capacity.
+type gate chan struct{}
+
+func (g gate) enter(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case g <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (g gate) leave() { <-g }
+
+// pace spreads units evenly over time. The zero pace lets everything pass.
+type pace struct {
+	perSecond float64
+
+	mu   sync.Mutex
+	next time.Time
+}
+
+// take waits until n more units may pass.
+func (p *pace) take(ctx context.Context, n int64) error {
+	if p.perSecond <= 0 {
+		return nil
+	}
+	p.mu.Lock()
+	now := time.Now()
+	if p.next.Before(now) {
+		p.next = now
+	}
+	wait := p.next.Sub(now)
+	p.next = p.next.Add(time.Duration(float64(n) / p.perSecond * float64(time.Second)))
+	p.mu.Unlock()
+	if wait <= 0 {
+		return nil
+	}
+	return sleep(ctx, wait)
+}
+
+func (h *host) fail(kind fault.Kind, hint, format string, args ...any) error {
+	return &fault.Fault{Kind: kind, Name: h.name, Hint: hint, Err: fmt.Errorf(format, args...)}
+}

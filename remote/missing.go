@@ -1,0 +1,152 @@
+package remote
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+)
+
+// inventory is what was seen of a repository's blobs. A claim can be taken back.
+type inventory struct {
+	mu     sync.Mutex
+	blobs  map[oci.Digest]bool // there or not, as last seen
+	doubt  map[oci.Digest]bool // said to be there and then missed: only sending it proves anything
+	settle gate                // one question about emptiness at a time
+	empty  bool                // the repository did not exist: what was not put since is not there
+	asked  bool                // whether it is empty is known
+}
+
+func (i *inventory) has(d oci.Digest) (there, known bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	there, known = i.blobs[d]
+	return there, known || i.empty || i.doubt[d]
+}
+
+func (i *inventory) note(d oci.Digest, there bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.blobs == nil {
+		i.blobs = map[oci.Digest]bool{}
+	}
+	i.blobs[d] = there
+}
+
+// disown takes back that blobs are there.
+func (i *inventory) disown(blobs []oci.Descriptor) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.doubt == nil {
+		i.doubt = map[oci.Digest]bool{}
+	}
+	for _, d := range blobs {
+		delete(i.blobs, d.Digest)
+		i.doubt[d.Digest] = true
+	}
+}
+
+// Missing returns those of blobs that the repository lacks, in their order. A
+// repository that does not exist lacks all of them: with more than two blobs
+// that is asked first, with one request; else each blob is asked for.
+func (r *Repository) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	unknown := r.unknown(blobs)
+	if len(unknown) > 2 {
+		if err := r.askEmpty(ctx); err != nil {
+			return nil, err
+		}
+		unknown = r.unknown(unknown)
+	}
+	if err := r.askEach(ctx, unknown); err != nil {
+		return nil, err
+	}
+	var missing []oci.Descriptor
+	for _, d := range blobs {
+		if there, _ := r.known.has(d.Digest); !there {
+			missing = append(missing, d)
+		}
+	}
+	return missing, nil
+}
+
+// askEach asks for all of blobs, as many at once as the host's gate lets. The
+// first error ends it.
+func (r *Repository) askEach(ctx context.Context, blobs []oci.Descriptor) error {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	todo := make(chan oci.Descriptor)
+	for range min(len(blobs), small) {
+		wg.Go(func() {
+			for d := range todo {
+				if _, err := r.hasBlob(inner, d); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for _, d := range blobs {
+		todo <- d
+	}
+	close(todo)
+	wg.Wait()
+	if inner.Err() == nil {
+		return nil
+	}
+	return r.call("look for blobs in", "", "", r.repo.String()).stopped(ctx, context.Cause(inner))
+}
+
+func (r *Repository) unknown(blobs []oci.Descriptor) []oci.Descriptor {
+	var list []oci.Descriptor
+	for _, d := range blobs {
+		if _, known := r.known.has(d.Digest); !known {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// hasBlob asks with HEAD. A size that is not d's counts as absent.
+func (r *Repository) hasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
+	c := r.call("look for blob", http.MethodHead, "/blobs/"+string(d.Digest), r.blobName(d))
+	// What a HEAD may not see is left for the upload to find out: 403, 405.
+	a, err := r.host.do(ctx, c, 200, 400, 403, 404, 405, 501)
+	if err != nil {
+		return false, err
+	}
+	there := a.status == 200 && (a.length < 0 || a.length == d.Size)
+	r.known.note(d.Digest, there)
+	return there, nil
+}
+
+// askEmpty asks for one tag. Only NAME_UNKNOWN says that a repository is
+// empty: one without tags may hold blobs, and a bare 404 may come from anything.
+func (r *Repository) askEmpty(ctx context.Context) error {
+	if err := r.known.settle.enter(ctx); err != nil {
+		return r.call("look into", "", "", r.repo.String()).stopped(ctx, err)
+	}
+	defer r.known.settle.leave()
+	r.known.mu.Lock()
+	asked := r.known.asked
+	r.known.mu.Unlock()
+	if asked {
+		return nil
+	}
+	c := r.call("look into", http.MethodGet, "/tags/list", r.repo.String())
+	c.query = "n=1"
+	a, err := r.host.do(ctx, c, 200, 400, 403, 404, 405, 501)
+	if fault.Is(err, fault.Denied) {
+		err, a = nil, &answer{} // listing may be forbidden where pushing is not
+	}
+	if err != nil {
+		return err
+	}
+	code, _ := a.problem()
+	r.known.mu.Lock()
+	defer r.known.mu.Unlock()
+	r.known.asked = true
+	r.known.empty = a.status == 404 && code == "NAME_UNKNOWN"
+	return nil
+}

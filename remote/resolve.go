@@ -1,0 +1,132 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Resolve asks what a tag or digest points to: one HEAD where the answer is
+// complete, else a GET whose bytes are hashed. It is NotFound when it is not there.
+func (r *Repository) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
+	return firstOf(r, func(r *Repository) (oci.Descriptor, error) { return r.resolve(ctx, reference) })
+}
+
+// firstOf asks the mirrors, then the registry itself. A mirror's error is no answer.
+func firstOf[T any](r *Repository, ask func(*Repository) (T, error)) (T, error) {
+	for _, m := range r.mirrors {
+		if v, err := ask(m); err == nil {
+			return v, nil
+		}
+	}
+	return ask(r)
+}
+
+func (r *Repository) resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
+	c := r.call("resolve", http.MethodHead, "/manifests/"+reference, r.at(reference))
+	c.header = http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
+	if !r.host.knows().noHead {
+		a, err := r.host.do(ctx, c, 200, 403, 405, 501)
+		switch {
+		case err != nil:
+			return oci.Descriptor{}, err
+		case a.status == 200:
+			d, complete, err := headDescriptor(c, a, reference)
+			if complete || err != nil {
+				return d, err
+			}
+		case a.status == 403: // an answer to HEAD has no body that says why
+		default:
+			r.host.learn(func(l *learned) { l.noHead = true })
+		}
+	}
+	doc, err := r.document(ctx, "resolve", reference)
+	return doc.Descriptor, err
+}
+
+// headDescriptor reads the headers of an answer to HEAD; complete is false when they leave something out.
+func headDescriptor(c *call, a *answer, reference string) (d oci.Descriptor, complete bool, err error) {
+	d = oci.Descriptor{MediaType: mediaTypeOf(a.header), Digest: oci.Digest(a.header.Get("Docker-Content-Digest")), Size: a.length}
+	if ref.Digest(string(d.Digest)) != nil || a.length < 0 {
+		return oci.Descriptor{}, false, nil
+	}
+	if ref.Digest(reference) == nil && string(d.Digest) != reference {
+		if sameAlgorithm(string(d.Digest), reference) {
+			return oci.Descriptor{}, false, c.fault(fault.Corrupt, "", fmt.Errorf("the registry answers with %s", d.Digest))
+		}
+		return oci.Descriptor{}, false, nil
+	}
+	return d, true, nil
+}
+
+func sameAlgorithm(a, b string) bool {
+	x, _, _ := strings.Cut(a, ":")
+	y, _, _ := strings.Cut(b, ":")
+	return x == y
+}
+
+func mediaTypeOf(h http.Header) string {
+	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.TrimSpace(t)
+}
+
+// Document reads a manifest or an index: one GET. By digest its bytes are
+// verified; by tag the digest is that of the bytes. Longer than
+// oci.MaxDocument is TooLarge.
+func (r *Repository) Document(ctx context.Context, reference string) (oci.Document, error) {
+	return firstOf(r, func(r *Repository) (oci.Document, error) { return r.document(ctx, "read manifest", reference) })
+}
+
+func (r *Repository) document(ctx context.Context, op, reference string) (oci.Document, error) {
+	c := r.call(op, http.MethodGet, "/manifests/"+reference, r.at(reference))
+	c.header = http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
+	c.limit = oci.MaxDocument
+	a, err := r.host.do(ctx, c, 200)
+	switch {
+	case err != nil:
+		return oci.Document{}, err
+	case a.over:
+		return oci.Document{}, c.fault(fault.TooLarge, "", fmt.Errorf("longer than %d bytes", oci.MaxDocument))
+	}
+	if err := encoded(c, a.header); err != nil {
+		return oci.Document{}, err
+	}
+	want := oci.Descriptor{MediaType: a.header.Get("Content-Type")}
+	said := a.header.Get("Docker-Content-Digest")
+	byDigest := ref.Digest(reference) == nil
+	if byDigest {
+		want.Digest = oci.Digest(reference)
+		if said != "" && sameAlgorithm(said, reference) && said != reference {
+			return oci.Document{}, c.fault(fault.Corrupt, "", fmt.Errorf("the registry answers with %s", clean(said)))
+		}
+	}
+	doc, err := oci.Parse(want, a.raw)
+	if err != nil {
+		return oci.Document{}, c.named(err)
+	}
+	if !byDigest && said != "" && sameAlgorithm(said, string(doc.Digest)) && said != string(doc.Digest) {
+		r.observe.Tell(event.Event{Kind: event.Noted, Host: r.host.name, Name: c.name, Digest: string(doc.Digest),
+			Text: "the registry calls this manifest " + clean(said) + "; its bytes are " + string(doc.Digest)})
+	}
+	return doc, nil
+}
+
+// encoded refuses a body in another coding than the one asked for: its bytes
+// would not be the stored ones.
+func encoded(c *call, h http.Header) error {
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return c.fault(fault.Refused, "", fmt.Errorf("it comes in Content-Encoding %.40q although none was asked for", e))
+	}
+	return nil
+}
+
+// call begins a request below the repository.
+func (r *Repository) call(op, method, tail, name string) *call {
+	return &call{op: op, name: name, method: method, path: r.path(tail), access: r.access, observe: r.observe}
+}

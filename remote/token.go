@@ -1,0 +1,284 @@
+package remote
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// tokenServices are the hosts beside a registry that are known to give out its tokens.
+var tokenServices = map[string]string{
+	"docker.io":                 "auth.docker.io",
+	"registry.gitlab.com":       "gitlab.com",
+	"docker.elastic.co":         "docker-auth.elastic.co",
+	"registry.digitalocean.com": "api.digitalocean.com",
+}
+
+// realm is where tokens come from, and which host's connection to use for it.
+type realm struct {
+	url *url.URL
+	via *host
+}
+
+// realm settles where a token is asked for. The login goes to the registry's
+// own origin, to a known service of it, or where TokenHosts says; elsewhere
+// only a request without a login goes.
+func (h *host) realm(ctx context.Context, ch challenge, login credential.Login) (realm, error) {
+	origin, err := h.origin(ctx)
+	if err != nil {
+		return realm{}, err
+	}
+	u, err := parseLocation(origin, ch.params["realm"])
+	switch {
+	case err != nil || ch.params["realm"] == "":
+		return realm{}, h.fail(fault.Refused, "", "the address of its token service can not be used")
+	case origin.Scheme == "https" && u.Scheme != "https":
+		return realm{}, h.fail(fault.Refused, "", "its token service %s is without TLS", u.Host)
+	case sameOrigin(u, origin):
+		return realm{u, h}, nil
+	case h.vouchesFor(u):
+		if name, err := ref.Host(u.Host); err == nil {
+			return realm{u, h.client.host(name)}, nil
+		}
+	case !login.IsAnonymous():
+		return realm{}, h.fail(fault.Refused, "if that is right, add it to token-hosts of this registry", "its token service is on another host, %s: the login is not sent there", u.Host)
+	}
+	if u, err = h.redirected(origin, origin, u.String()); err != nil {
+		return realm{}, err
+	}
+	return realm{u, h}, nil
+}
+
+func (h *host) vouchesFor(u *url.URL) bool {
+	if known := tokenServices[h.name]; known != "" && u.Host == known && u.Scheme == "https" {
+		return true
+	}
+	return slices.ContainsFunc(h.set.TokenHosts, func(s string) bool {
+		return sameHost(u, &url.URL{Scheme: u.Scheme, Host: s})
+	})
+}
+
+// tokenKey is what a token is good for.
+type tokenKey struct {
+	scheme       credential.Scheme
+	user         string
+	password     credential.Secret
+	realm, scope string
+}
+
+// tokenCell holds the one token of a key. Its turn makes sure that one request fetches it.
+type tokenCell struct {
+	turn      gate
+	value     string
+	got, ends time.Time
+}
+
+// good reports whether the token will do: a quarter of its life is left, or
+// half for a request with a long body.
+func (t *tokenCell) good(now time.Time, c *call) bool {
+	life := t.ends.Sub(t.got)
+	keep := life / 4
+	if c.size >= longBody {
+		keep = life / 2
+	}
+	return t.value != "" && t.ends.Sub(now) > keep
+}
+
+// longBody is the size in bytes from which a request may outlive a token.
+const longBody = 16 << 20
+
+// token returns a token that covers the call's scopes and is not old.
+func (h *host) token(ctx context.Context, c *call, ch *challenge, login credential.Login, old string) (string, error) {
+	scopes := c.access.wanted()
+	key := tokenKey{login.Scheme, login.User, login.Password, ch.params["realm"] + " " + ch.params["service"], strings.Join(scopes, " ")}
+	h.mu.Lock()
+	cell, ok := h.tokens[key]
+	if !ok {
+		cell = &tokenCell{turn: make(gate, 1)}
+		h.tokens[key] = cell
+	}
+	h.mu.Unlock()
+	if err := cell.turn.enter(ctx); err != nil {
+		return "", c.stopped(ctx, err)
+	}
+	defer cell.turn.leave()
+	if cell.value != old && cell.good(time.Now(), c) {
+		return cell.value, nil
+	}
+	at, err := h.realm(ctx, *ch, login)
+	if err != nil {
+		return "", c.named(err)
+	}
+	value, life, err := h.fetchToken(ctx, c, at, ch, login, scopes)
+	if err != nil {
+		return "", c.named(err)
+	}
+	cell.value, cell.got = value, time.Now()
+	cell.ends = cell.got.Add(life)
+	return value, nil
+}
+
+// fetchToken asks as the login's scheme wants it: GET with Basic
+// (distribution's token specification), POST for refresh tokens (its OAuth2
+// form), after ACR's exchange for Entra tokens.
+func (h *host) fetchToken(ctx context.Context, c *call, at realm, ch *challenge, login credential.Login, scopes []string) (string, time.Duration, error) {
+	form := url.Values{}
+	if s := ch.params["service"]; s != "" {
+		form.Set("service", s)
+	}
+	if login.Scheme == credential.Basic {
+		for _, s := range scopes {
+			form.Add("scope", s)
+		}
+		header := http.Header{}
+		if !login.IsAnonymous() {
+			header.Set("Authorization", basic(login))
+		}
+		return at.via.askToken(ctx, &call{name: c.name, observe: c.observe, method: http.MethodGet,
+			url: withQuery(at.url, form.Encode()), header: header})
+	}
+	refresh := login.Password.Reveal()
+	if login.Scheme == credential.Exchange {
+		var err error
+		if refresh, err = h.trade(ctx, c, ch, login); err != nil {
+			return "", 0, err
+		}
+	}
+	form.Set("grant_type", "refresh_token")
+	form.Set("client_id", "dray")
+	form.Set("scope", strings.Join(scopes, " "))
+	form.Set("refresh_token", refresh)
+	return at.via.askToken(ctx, post(c, at.url, form))
+}
+
+func post(c *call, to *url.URL, form url.Values) *call {
+	text := form.Encode()
+	return &call{name: c.name, observe: c.observe, method: http.MethodPost, url: to,
+		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+		body: func(context.Context) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(text)), nil
+		}, size: int64(len(text))}
+}
+
+// trade turns an Entra token into a refresh token at the registry's own
+// /oauth2/exchange, once for a login.
+func (h *host) trade(ctx context.Context, c *call, ch *challenge, login credential.Login) (string, error) {
+	key := tokenKey{scheme: login.Scheme, password: login.Password}
+	h.mu.Lock()
+	refresh := h.traded[key]
+	h.mu.Unlock()
+	if refresh != "" {
+		return refresh, nil
+	}
+	origin, err := h.origin(ctx)
+	if err != nil {
+		return "", err
+	}
+	origin.Path = "/oauth2/exchange"
+	service := ch.params["service"]
+	if service == "" {
+		service = h.name
+	}
+	reply, err := h.askService(ctx, post(c, origin, url.Values{
+		"grant_type": {"access_token"}, "service": {service}, "access_token": {login.Password.Reveal()}}))
+	if err != nil {
+		return "", err
+	}
+	if reply.Refresh == "" {
+		return "", h.fail(fault.Denied, "", "the exchange gave no refresh token")
+	}
+	h.mu.Lock()
+	h.traded[key] = reply.Refresh
+	h.mu.Unlock()
+	return reply.Refresh, nil
+}
+
+// tokenReply is what a token service says.
+type tokenReply struct {
+	Token   string          `json:"token"`
+	Access  string          `json:"access_token"`
+	Refresh string          `json:"refresh_token"`
+	Expires json.RawMessage `json:"expires_in"`
+}
+
+func (h *host) askToken(ctx context.Context, c *call) (string, time.Duration, error) {
+	reply, err := h.askService(ctx, c)
+	if err != nil {
+		return "", 0, err
+	}
+	value := reply.Access
+	if reply.Token != "" {
+		value = reply.Token
+	}
+	if value == "" || strings.ContainsAny(value, "\r\n\x00") {
+		return "", 0, h.fail(fault.Denied, "", "the token service's answer holds no token")
+	}
+	return value, lifeOf(value, reply.Expires, time.Now()), nil
+}
+
+// askService follows no redirect and reads at most 1 MiB.
+func (h *host) askService(ctx context.Context, c *call) (tokenReply, error) {
+	c.op, c.limit, c.stay = "get a token for", 1<<20, true
+	a, err := h.do(ctx, c, http.StatusOK, http.StatusCreated)
+	if err != nil {
+		if f := (*fault.Fault)(nil); errors.As(err, &f) && f.Kind == fault.Invalid {
+			// Services answer 400 to logins that they can not read.
+			return tokenReply{}, &fault.Fault{Kind: fault.Denied, Op: c.op, Name: c.name, Hint: h.signIn(), Err: f.Err}
+		}
+		return tokenReply{}, err
+	}
+	var reply tokenReply
+	if err := json.Unmarshal(a.raw, &reply); err != nil || a.over {
+		return tokenReply{}, c.fault(fault.Denied, "", fmt.Errorf("the answer of %s is no token", h.name))
+	}
+	return reply, nil
+}
+
+// lifeOf is how long a token lasts: what the service says, else its own exp,
+// else 60 s (distribution's token specification); never less than 30 s nor
+// more than an hour. The service's clock is not trusted.
+func lifeOf(value string, expires json.RawMessage, now time.Time) time.Duration {
+	seconds, err := strconv.ParseFloat(strings.Trim(string(expires), `"`), 64)
+	if err != nil {
+		seconds = 60
+		if exp := expOf(value); exp > 0 {
+			seconds = exp - float64(now.Unix())
+		}
+	}
+	if !(seconds > 30) {
+		return 30 * time.Second
+	}
+	return time.Duration(min(seconds, 3600)) * time.Second
+}
+
+// expOf reads exp out of a JWT's payload (RFC 7519 §4.1.4); 0 when it is none.
+func expOf(value string) float64 {
+	parts := strings.Split(value, ".")
+	if len(parts) != 3 {
+		return 0
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err != nil {
+		return 0
+	}
+	var claims struct {
+		Exp float64 `json:"exp"`
+	}
+	if json.Unmarshal(raw, &claims) != nil {
+		return 0
+	}
+	return claims.Exp
+}
