@@ -45,19 +45,12 @@ type Registry struct {
 	ClientCert, ClientKey string
 	// TokenHosts may serve this registry's tokens beside its own host.
 	TokenHosts []string
-	// Mirrors are tried first for reading, in order.
-	Mirrors []Mirror
+	// Mirrors are the hosts of pull-through mirrors, tried first for reading, in order.
+	Mirrors []string
 	// Limits hold for this host.
 	Limits Limits
 	// Credentials says where the login is; the zero value says nothing.
 	Credentials Credentials
-}
-
-// Mirror is a pull-through mirror.
-type Mirror struct {
-	Host      string // canonical, with the port if one was given
-	Prefix    string // path before the repository's, without slashes at the ends; "" for none
-	PlainHTTP bool   // the mirror was written with http://
 }
 
 // Limits bound the traffic with one host. Zero in any of them is dray's default, which for the

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -111,7 +110,7 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 		{"client-cert", func(n *yaml.Node) error { seen["client-cert"] = n; return p.filePath(n, &r.ClientCert) }},
 		{"client-key", func(n *yaml.Node) error { seen["client-key"] = n; return p.filePath(n, &r.ClientKey) }},
 		{"token-hosts", func(n *yaml.Node) error { return list(p, n, &r.TokenHosts, p.host) }},
-		{"mirrors", func(n *yaml.Node) error { return list(p, n, &r.Mirrors, p.mirror) }},
+		{"mirrors", func(n *yaml.Node) error { return list(p, n, &r.Mirrors, p.host) }},
 		{"limits", func(n *yaml.Node) error { return p.limits(n, &r.Limits) }},
 		{"credentials", func(n *yaml.Node) error { return p.credentials(n, &r.Credentials) }},
 	})
@@ -151,7 +150,11 @@ func (p parser) host(n *yaml.Node, out *string) error {
 	}
 	host, err := ref.Host(*out)
 	if err != nil {
-		return p.bad(n, "not a host: "+strconv.Quote(*out), "write HOST or HOST:PORT, without http:// and path")
+		what := "not a host: " + strconv.Quote(*out)
+		if strings.Contains(*out, "@") { // there may be a password in it
+			what = "not a host"
+		}
+		return p.bad(n, what, "write HOST or HOST:PORT, without http:// and path; logins belong under credentials:")
 	}
 	*out = host
 	return nil
@@ -166,28 +169,6 @@ func (p parser) kind(n *yaml.Node, out *Kind) error {
 		return p.bad(n, "unknown kind "+strconv.Quote(s)+nearest(s, kinds), "one of "+strings.Join(kinds, ", "))
 	}
 	*out = Kind(s)
-	return nil
-}
-
-func (p parser) mirror(n *yaml.Node, out *Mirror) error {
-	var s string
-	if err := p.text(n, &s); err != nil {
-		return err
-	}
-	u, err := url.Parse(s)
-	// What the URL holds is not quoted: there may be a password in it.
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "" {
-		return p.bad(n, "not the address of a mirror", "write http(s)://HOST[:PORT][/PREFIX]; logins belong under credentials:")
-	}
-	host, err := ref.Host(u.Host)
-	prefix := strings.Trim(u.Path, "/")
-	if err == nil && prefix != "" {
-		_, err = ref.NewRepo(host, prefix)
-	}
-	if err != nil {
-		return p.bad(n, "not the address of a mirror: "+strconv.Quote(s), "write http(s)://HOST[:PORT][/PREFIX]")
-	}
-	*out = Mirror{host, prefix, u.Scheme == "http"}
 	return nil
 }
 
