@@ -10,9 +10,11 @@ import (
 )
 
 // CutRequestAt reads n bytes of a request's body, gives them to the registry as
-// the body of a client that went away, and resets the connection. Distribution
-// keeps what it got: the upload's status tells n. A shorter body is accepted
-// and its answer lost. PATCH and PUT of uploads.
+// the body of a client that went away, and resets the connection. What is kept
+// is the registry's choice: distribution v3 and Sink keep n bytes and their
+// upload status tells it; docker-registry 2.8.2 answers 404 BLOB_UPLOAD_INVALID
+// to the Location that the client knows. A shorter body is accepted and its
+// answer lost. PATCH and PUT of uploads.
 func CutRequestAt(n int64) *Fault {
 	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		r = r.Clone(r.Context())

@@ -44,6 +44,29 @@ func TestCutRequestAtLeavesTheSessionWithExactlyNBytes(t *testing.T) {
 	}
 }
 
+func TestOtherRegistriesKeepOrLoseACutUploadInTheirOwnWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		handler http.Handler
+		status  int
+		rng     string
+	}{
+		"distribution on disk": {testbed.NewDistribution(t, testbed.Options{Dir: t.TempDir()}), 204, "0-99999"},
+		"sink":                 {testbed.NewSink(t), 204, "0-99999"},
+		"docker-registry":      {testbed.NewDockerRegistry(t, testbed.Options{}), 404, ""},
+	} {
+		f := hostile.CutRequestAt(100_000).Once()
+		b := &bench{T: t, Registry: hostile.New(t, c.handler, f)}
+		session := b.upload()
+		if _, _, err := b.ask("PATCH", session, nil, bytes.NewReader(make([]byte, size))); err == nil {
+			t.Errorf("%s: PATCH was answered", name)
+		}
+		if resp, _ := b.must("GET", session, nil, nil); resp.StatusCode != c.status || resp.Header.Get("Range") != c.rng {
+			t.Errorf("%s: %s, Range %s", name, resp.Status, resp.Header.Get("Range"))
+		}
+		fired(t, f, 1)
+	}
+}
+
 func TestDropRequestAtMakesTheSessionUnknown(t *testing.T) {
 	f := hostile.DropRequestAt(1000).Once()
 	b := newBench(t, f)
