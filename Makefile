@@ -1,0 +1,68 @@
+# Two commands do everything: `make demo` shows the main job, `make check` tests it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+# Time and revision of the last commit, so that equal sources give an equal image.
+EPOCH    := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help
+help: ## say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: go-version ## bin/dray
+	$(GO) build -o bin/dray ./cmd/dray
+
+.PHONY: demo
+demo: build image ## the main job on real input: import, re-tag, import again, refuse
+	@demo/run.sh bin/dray dist/image
+
+.PHONY: image
+image: go-version ## dray's release image as an OCI layout, dist/image
+	@rm -rf dist/image
+	@$(GO) run ./internal/mkimage -o dist/image -tag latest -revision "$(REVISION)" -epoch "$(EPOCH)"
+
+.PHONY: check
+check: go-version packages format vet test cross ## everything that has to pass
+
+.PHONY: test
+test: go-version ## the tests, with the race detector
+	@if command -v $${CC:-cc} >/dev/null; then race=-race; else race=; echo "make: no C compiler: testing without the race detector"; fi; \
+	$(GO) test $$race -timeout 15m ./...
+
+.PHONY: fuzz
+fuzz: go-version ## every fuzz target for 20 s
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz || true); do \
+		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 20s $$p; done; done
+
+.PHONY: format
+format:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
+
+.PHONY: vet
+vet: go-version
+	$(GO) vet ./...
+	@if $(GO) run $(STATICCHECK) -version >/dev/null 2>&1; then $(GO) run $(STATICCHECK) ./...; else echo "make: staticcheck can not be had here: skipped"; fi
+
+.PHONY: cross
+cross: go-version ## builds for every platform
+	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/dray; done
+
+.PHONY: packages
+packages: ## what Debian has for the tests: registries and judges
+	@demo/packages.sh gcc libc6-dev docker-registry skopeo umoci mmdebstrap
+
+.PHONY: go-version
+go-version:
+	@v=$$(GOTOOLCHAIN=local $(GO) env GOVERSION 2>/dev/null || echo none); n=$${v#go}; \
+	case $$v in none) echo "dray needs Go 1.26 or newer: there is no go in PATH"; exit 1;; devel*) exit 0;; esac; \
+	if [ "$$(printf '%s\n' 1.26 "$$n" | sort -V | head -1)" != 1.26 ]; then echo "dray needs Go 1.26 or newer: this is $$v"; exit 1; fi
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist

@@ -1,0 +1,286 @@
+package dray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/transfer"
+)
+
+// Apply carries out p. The Report has one entry for each step, in the plan's
+// order, whatever happens; the error is nil when all ended as planned.
+//
+// Where p has conflicts, or was read from a file and a name points elsewhere by
+// now (Moved), nothing is touched at all. Otherwise steps are independent: one
+// that fails does not stop the rest. A Plan may be applied again; what is there
+// by then is not sent twice.
+func (d *Dray) Apply(ctx context.Context, p *Plan, obs event.Observer) (Report, error) {
+	start := time.Now()
+	r := &run{session: p.session, plan: p, reports: make([]StepReport, len(p.Steps))}
+	for i, s := range p.Steps {
+		r.reports[i] = StepReport{Step: s, State: NotStarted}
+	}
+	stop := r.prepare(ctx, d, obs)
+	defer r.session.release()
+	if stop == nil {
+		r.work(ctx, d.images)
+		stop = ctx.Err()
+	}
+	rep := Report{Verb: p.Verb, Steps: r.reports, Notes: p.Notes, Traffic: r.session.exchanged(), Took: time.Since(start)}
+	switch err := rep.Err(); {
+	case err != nil:
+		return rep, err
+	case stop != nil && ctx.Err() != nil:
+		return rep, &fault.Fault{Kind: fault.Canceled, Op: p.Verb, Err: context.Cause(ctx)}
+	}
+	return rep, stop
+}
+
+func (s *session) exchanged() map[string]Traffic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.traffic)
+}
+
+// run is one application of a plan.
+type run struct {
+	session *session
+	plan    *Plan
+	mu      sync.Mutex
+	reports []StepReport
+}
+
+// prepare says what stands in the way of touching anything.
+func (r *run) prepare(ctx context.Context, d *Dray, obs event.Observer) error {
+	if r.session == nil {
+		r.session = d.begin(r.plan.SourceLogin, r.plan.TargetLogin, obs)
+		for _, s := range r.plan.Steps {
+			r.session.aim(s.From.Repo, s.To.Repo)
+		}
+		if err := r.stale(ctx); err != nil {
+			return err
+		}
+		if err := r.firstErr(); err != nil {
+			return err
+		}
+	}
+	r.session.watchedBy(obs)
+	for i, s := range r.plan.Steps {
+		if s.Action == plan.Skip {
+			r.end(i, Unchanged, nil)
+		}
+	}
+	for i, s := range r.plan.Steps {
+		if s.Action == plan.Conflict {
+			r.end(i, Failed, conflict(r.plan.Verb, s))
+		}
+	}
+	return r.firstErr()
+}
+
+func conflict(verb string, s plan.Step) error {
+	hint := "--overwrite update replaces it"
+	if verb == "import" {
+		hint = "--force replaces it"
+	}
+	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: hint,
+		Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
+}
+
+// stale holds a plan from a file against both ends: a name that points elsewhere than it did is Moved.
+func (r *run) stale(ctx context.Context) error {
+	return each(ctx, lookups, indexesOf(r.plan.Steps), func(ctx context.Context, i int) error {
+		err := r.session.checkStep(ctx, r.plan.Verb, r.plan.Steps[i])
+		if fault.Is(err, fault.Moved) {
+			r.end(i, Failed, err)
+			return nil
+		}
+		return err
+	})
+}
+
+func (s *session) checkStep(ctx context.Context, verb string, step plan.Step) error {
+	if step.From.Tag != "" {
+		inv, err := s.surveySource(ctx, ref.Name{Repo: step.From.Repo, Tag: step.From.Tag})
+		if err != nil {
+			return err
+		}
+		for _, now := range inv {
+			if now.Digest != step.Digest() {
+				return moved(fault.Source, step.From, string(step.Digest()), string(now.Digest))
+			}
+		}
+	}
+	if verb == "tag" {
+		return nil // it looks at no target when it is planned either
+	}
+	now, err := s.lookAtTarget(ctx, step.To, step.Digest())
+	if err != nil {
+		return err
+	}
+	if now.Digest != step.Replaces && now.Digest != step.Digest() {
+		return moved(fault.Target, step.To, string(step.Replaces), string(now.Digest))
+	}
+	return nil
+}
+
+func moved(side fault.Side, n ref.Name, was, is string) error {
+	n.Digest = ""
+	say := func(d string) string {
+		if d == "" {
+			return "absent"
+		}
+		return d
+	}
+	return &fault.Fault{Kind: fault.Moved, Side: side, Op: "apply plan", Name: n.String(), Hint: "make the plan anew",
+		Err: fmt.Errorf("it was %s when the plan was made, it is %s", say(was), say(is))}
+}
+
+// work does all steps that are left, image by image.
+func (r *run) work(ctx context.Context, images int) {
+	// The error is that of a context that ended; what each step met is in its report.
+	_ = each(ctx, images, r.tasks(), func(ctx context.Context, t *task) error {
+		r.copy(ctx, t)
+		return nil
+	})
+}
+
+// task is one image and all steps that bring it somewhere.
+type task struct {
+	from ref.Repo
+	root oci.Descriptor
+	to   []*end
+}
+
+// end is one repository and the steps that name it.
+type end struct {
+	repo  ref.Repo
+	steps []int
+}
+
+// tasks groups the steps: one task an image, one end a repository.
+func (r *run) tasks() []*task {
+	type image struct {
+		repo   ref.Repo
+		digest oci.Digest
+	}
+	byImage := map[image]*task{}
+	var tasks []*task
+	for i, s := range r.plan.Steps {
+		if r.reports[i].State != NotStarted {
+			continue
+		}
+		key := image{s.From.Repo, s.Digest()}
+		t := byImage[key]
+		if t == nil {
+			t = &task{from: s.From.Repo, root: s.Root()}
+			byImage[key] = t
+			tasks = append(tasks, t)
+		}
+		t.add(s.To.Repo, i)
+	}
+	return tasks
+}
+
+func (t *task) add(repo ref.Repo, step int) {
+	for _, e := range t.to {
+		if e.repo == repo {
+			e.steps = append(e.steps, step)
+			return
+		}
+	}
+	t.to = append(t.to, &end{repo: repo, steps: []int{step}})
+}
+
+// copy does one task and settles its steps.
+func (r *run) copy(ctx context.Context, t *task) {
+	from, err := r.session.source(t.from)
+	if err != nil {
+		for _, e := range t.to {
+			r.settle(e, transfer.Outcome{Err: err})
+		}
+		return
+	}
+	var ends []*end
+	job := transfer.Task{From: from, Root: t.root, Known: r.session.docs, Step: t.to[0].steps[0], Observe: r.session.observe}
+	for _, e := range t.to {
+		at, err := r.session.target(e.repo, layout.Write)
+		if err != nil {
+			r.settle(e, transfer.Outcome{Err: err})
+			continue
+		}
+		ends = append(ends, e)
+		job.To = append(job.To, transfer.End{Target: at, Tags: r.tags(e)})
+	}
+	for i, out := range r.session.dray.engine.Copy(ctx, job) {
+		r.settle(ends[i], out)
+	}
+}
+
+func (r *run) tags(e *end) []string {
+	var tags []string
+	for _, i := range e.steps {
+		if tag := r.plan.Steps[i].To.Tag; tag != "" {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
+}
+
+// settle writes what became of an end into the reports of its steps.
+func (r *run) settle(e *end, out transfer.Outcome) {
+	set := map[string]bool{"": out.Err == nil}
+	for _, tag := range out.Accepted.Tags {
+		set[tag] = true
+	}
+	for n, i := range e.steps {
+		tag := r.plan.Steps[i].To.Tag
+		r.mu.Lock()
+		if n == 0 {
+			r.reports[i].Blobs = out.Blobs
+		}
+		r.mu.Unlock()
+		err := out.Accepted.Failed[tag]
+		switch {
+		case err == nil && set[tag]:
+			r.end(i, Done, nil)
+		case err == nil && out.Err == nil:
+			r.end(i, Failed, &fault.Fault{Kind: fault.Internal, Side: fault.Target, Op: "tag", Name: r.plan.Steps[i].To.String(), Err: errors.New("the target said nothing of it")})
+		case err == nil:
+			r.end(i, Failed, out.Err)
+		default:
+			r.end(i, Failed, err)
+		}
+	}
+}
+
+// end writes down how step i ended, and tells it.
+func (r *run) end(i int, s State, err error) {
+	r.mu.Lock()
+	r.reports[i].State, r.reports[i].Err = s, err
+	r.mu.Unlock()
+	e := event.Event{Kind: event.Finished, Step: i, Name: r.plan.Steps[i].To.String(), Digest: string(r.plan.Steps[i].Digest()), Err: err}
+	if err != nil {
+		e.Kind = event.Failed
+	}
+	r.session.observe(e)
+}
+
+func (r *run) firstErr() error {
+	for _, rep := range r.reports {
+		if rep.Err != nil {
+			return rep.Err
+		}
+	}
+	return nil
+}

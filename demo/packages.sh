@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Installs Debian packages that the tests use, those that are missing. Without
+# root, or where there is no apt, it says what is left out: tests that need it skip by name.
+set -u
+missing=()
+for p in "$@"; do
+	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+	echo "packages: not installed, their tests are skipped: ${missing[*]}"
+	exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq >/dev/null 2>&1 || echo "packages: the package lists could not be refreshed"
+for p in "${missing[@]}"; do
+	# Registries are started by the tests, on loopback; a package must not start one of its own.
+	RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$p" >/dev/null 2>&1 || echo "packages: could not install $p: its tests are skipped"
+done
+exit 0

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# The main job on real input: two registries start on loopback, dray's own
+# multi-platform release image goes into the first, is imported from there into
+# the second under two names, is re-tagged without a byte moving, imported again
+# (nothing to do), and refused where it would overwrite something else.
+# Everything ends with the script; nothing is left but bin/ and dist/.
+set -euo pipefail
+dray=$(realpath "$1")
+image=$(realpath "$2")
+work=$(mktemp -d)
+pids=()
+finish() {
+	for p in "${pids[@]}"; do kill "$p" 2>/dev/null && wait "$p" 2>/dev/null || true; done
+	rm -rf "$work"
+}
+trap finish EXIT
+
+say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+run() {
+	echo "\$ dray $*"
+	"$dray" "$@"
+}
+
+# A configuration of its own: nothing of yours is read or changed.
+export HOME=$work XDG_CONFIG_HOME=$work XDG_DATA_HOME=$work DOCKER_CONFIG=$work REGISTRY_AUTH_FILE= DRAY_CONFIG=
+
+start() { # start NAME: serves from a new directory, sets $address
+	"$dray" serve --listen 127.0.0.1:0 --data "$work/$1" >"$work/$1.address" 2>"$work/$1.log" &
+	pids+=($!)
+	for _ in $(seq 100); do
+		address=$(head -n 1 "$work/$1.address")
+		[ -n "$address" ] && return
+		sleep 0.1
+	done
+	echo "the registry did not start:" >&2
+	cat "$work/$1.log" >&2
+	exit 1
+}
+
+start dev
+dev=$address
+start prod
+prod=$address
+mkdir -p "$work/dray"
+cat >"$work/dray/config.yaml" <<YAML
+registries:
+  dev: {host: "$dev", plain-http: true}
+  prod: {host: "$prod", plain-http: true}
+YAML
+
+say "Two registries run here: dev is $dev, prod is $prod. dray's own image goes into dev."
+run copy "oci:$image:latest" dev/tools/dray:v1
+run inspect dev/tools/dray:v1
+
+say "Import it into prod under two names: one reading, byte for byte."
+run import --name prod --source dev/tools/dray:v1 --image dray:v1 --image dray:latest
+run ls prod/dray
+
+say "Re-tag it: two requests, no blob moves."
+run tag prod/dray:v1 stable
+
+say "Import it again: nothing to do."
+run import --name prod --source dev/tools/dray:v1 --image dray:v1
+
+say "Put something else under the same name in dev, and import that: refused, prod stays as it is."
+child=$("$dray" inspect -o json dev/tools/dray:v1 | sed -n 's/.*"digest": *"\(sha256:[0-9a-f]*\)".*/\1/p' | sed -n 2p)
+run tag "dev/tools/dray@$child" v1
+if run import --name prod --source dev/tools/dray:v1 --image dray:v1; then
+	echo "it should have been refused" >&2
+	exit 1
+else
+	echo "(exit code $?)"
+fi
+[ "$("$dray" digest prod/dray:v1)" = "$("$dray" digest prod/dray:stable)" ] || { echo "prod was changed" >&2; exit 1; }
+
+say "All as it should be."

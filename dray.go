@@ -1,0 +1,121 @@
+// Package dray imports, copies and re-tags container images and other OCI
+// artifacts between registries, byte for byte, without Docker.
+//
+// Every verb is a plan: PlanImport, PlanCopy and PlanTag look at both ends and
+// return a Plan; Apply carries one out. Nothing is written before Apply. A Plan
+// can be printed, written to a file, read back and applied later: it moves
+// exactly the digests that it names, or refuses.
+//
+// The package prints nothing and logs nothing. What happens is told to an
+// event.Observer; what went wrong is a *fault.Fault, whose Kind says what a
+// caller can do about it.
+package dray
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/remote"
+	"github.com/drayage/dray/transfer"
+)
+
+// Settings are how one registry is spoken to. The zero Settings are https, the
+// system's certificates, and what its host name tells of its kind.
+type Settings = remote.Host
+
+// Registry is a registry that has a name of its own: "prod" in "prod/app:v1".
+type Registry struct {
+	Host string // "prod.example.com:5000"
+	Settings
+}
+
+// Config is all that New needs. The zero Config is usable: anonymous, default limits, no named registries.
+type Config struct {
+	Registries map[string]Registry // by name
+	Default    string              // the registry that an import goes to when the request names none; "" for none
+	Settings   Settings            // for every host that is not in Registries
+	Logins     credential.Chain    // asked where a request brings no login of its own
+	Limits     Limits
+	UserAgent  string // default "dray"
+
+	// Dial opens connections; nil means the system's network.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Limits bound one Dray. Zero means the default named beside it; a negative value is Invalid.
+type Limits struct {
+	Images      int           // images in flight, default 4
+	Blobs       int           // blobs in flight over all images, default 8
+	Connections int           // blob connections per registry host, default 8
+	Retries     int           // tries of one operation without progress in between, default 8
+	Stall       time.Duration // longest time without a byte before a request is cut and resumed, default 30 s
+	MaxWait     time.Duration // longest wait that a registry may ask for, default 10 min
+}
+
+// Dray holds what all requests share. Its methods are safe for concurrent use.
+type Dray struct {
+	config Config
+	remote *remote.Client
+	engine *transfer.Engine
+	images int
+}
+
+// New checks c and wires the parts together. It does no I/O but for the certificate files that c names.
+func New(c Config) (*Dray, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	hosts := make(map[string]remote.Host, len(c.Registries))
+	for name, r := range c.Registries {
+		host, err := ref.Host(r.Host)
+		if err != nil {
+			return nil, configFault(name, err)
+		}
+		r.Host = host
+		c.Registries[name] = r
+		hosts[host] = r.Settings
+	}
+	client, err := remote.New(remote.Options{
+		Logins: c.Logins, Hosts: hosts, Default: c.Settings, UserAgent: c.UserAgent, Dial: c.Dial,
+		Connections: c.Limits.Connections, Retries: c.Limits.Retries, Stall: c.Limits.Stall, MaxWait: c.Limits.MaxWait,
+	})
+	if err != nil {
+		return nil, err
+	}
+	images := c.Limits.Images
+	if images == 0 {
+		images = 4
+	}
+	engine := transfer.New(transfer.Options{Blobs: c.Limits.Blobs, Retries: c.Limits.Retries})
+	return &Dray{config: c, remote: client, engine: engine, images: images}, nil
+}
+
+// Close lets idle connections go.
+func (d *Dray) Close() { d.remote.Close() }
+
+func (c *Config) check() error {
+	l := c.Limits
+	if slices.Min([]int{l.Images, l.Blobs, l.Connections, l.Retries}) < 0 || l.Stall < 0 || l.MaxWait < 0 {
+		return configFault("limits", fmt.Errorf("a negative limit; 0 takes the default"))
+	}
+	for name := range c.Registries {
+		if name == "" || ref.LooksLikeHost(name) || strings.Contains(name, "/") {
+			return configFault("registry "+name, fmt.Errorf("a registry's name has no dot, colon or slash and is not localhost"))
+		}
+	}
+	if _, known := c.Registries[c.Default]; c.Default != "" && !known && !ref.LooksLikeHost(c.Default) {
+		return configFault("default registry "+c.Default, fmt.Errorf("not one of the named registries"))
+	}
+	return nil
+}
+
+func configFault(name string, err error) error {
+	return &fault.Fault{Kind: fault.Invalid, Op: "configure", Name: name, Err: err}
+}

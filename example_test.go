@@ -1,0 +1,115 @@
+package dray_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
+)
+
+// exampleRegistry starts a registry that holds the image team/app:v1, and a Dray that knows it as "dev".
+func exampleRegistry() (d *dray.Dray, stop func()) {
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	host := strings.TrimPrefix(server.URL, "http://")
+	tag, err := name.NewTag(host + "/team/app:v1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := remote.Write(tag, empty.Image); err != nil {
+		log.Fatal(err)
+	}
+	d, err = dray.New(dray.Config{Registries: map[string]dray.Registry{
+		"dev": {Host: host, Settings: dray.Settings{PlainHTTP: true}},
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return d, func() { d.Close(); server.Close() }
+}
+
+// A plan says what would happen; Apply does it, and its report says what did.
+func Example() {
+	d, stop := exampleRegistry()
+	defer stop()
+	ctx := context.Background()
+
+	plan, err := d.PlanImport(ctx, dray.ImportRequest{
+		Source: "dev/team/app:v1",
+		Target: "dev",
+		Images: []string{"prod/app:v1", "prod/app:latest"},
+	}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, step := range plan.Steps {
+		fmt.Println(step.Action, step.To.Path, step.To.Tag)
+	}
+	report, err := d.Apply(ctx, plan, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report.Count(dray.Done), "names are set")
+	// Output:
+	// copy prod/app v1
+	// copy prod/app latest
+	// 2 names are set
+}
+
+func ExampleDray_PlanCopy() {
+	d, stop := exampleRegistry()
+	defer stop()
+	ctx := context.Background()
+
+	plan, err := d.PlanCopy(ctx, dray.CopyRequest{Source: "dev/team/app", Targets: []string{"dev/mirror/app"}, Tags: dray.AllTags}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := d.Apply(ctx, plan, nil); err != nil {
+		log.Fatal(err)
+	}
+	err = d.List(ctx, dray.LookRequest{Name: "dev/mirror/app"}, nil, func(e dray.Entry) error {
+		fmt.Println(e.Repository.Path, e.Tag)
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output: mirror/app v1
+}
+
+func ExampleDray_PlanTag() {
+	d, stop := exampleRegistry()
+	defer stop()
+	ctx := context.Background()
+
+	plan, err := d.PlanTag(ctx, dray.TagRequest{Image: "dev/team/app:v1", Tags: []string{"stable"}}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := d.Apply(ctx, plan, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report.Steps[0].Action, report.Steps[0].State)
+	// Output: retag done
+}
+
+// What went wrong is told by its Kind, never by its text.
+func ExampleDray_Digest() {
+	d, stop := exampleRegistry()
+	defer stop()
+
+	_, err := d.Digest(context.Background(), dray.LookRequest{Name: "dev/team/app:v9"}, nil)
+	fmt.Println(fault.KindOf(err) == fault.NotFound)
+	// Output: true
+}

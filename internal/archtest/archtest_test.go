@@ -1,0 +1,236 @@
+// Package archtest holds the house rules: which package may import which, what a
+// library user must never link, how long a file may be.
+package archtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/drayage/dray"
+
+// may lists, for each package, the packages of this module that it may import.
+// A package that is not here may not exist. Read it top to bottom: the ground floor first.
+var may = map[string]string{
+	"fault":      "",
+	"event":      "",
+	"ref":        "fault",
+	"oci":        "fault ref",
+	"plan":       "fault oci ref",
+	"transfer":   "event fault oci ref",
+	"credential": "fault ref",
+	"remote":     "credential event fault oci ref",
+	"layout":     "event fault oci ref",
+	"registry":   "fault oci ref",
+	".":          "credential event fault layout oci plan ref remote transfer",
+
+	"internal/config": "credential fault ref",
+	"internal/server": "fault registry",
+	"internal/cli":    ". credential event fault internal/config internal/server oci plan ref",
+	"cmd/dray":        "internal/cli",
+
+	"internal/mkimage":  "layout oci",
+	"internal/conform":  "fault oci ref transfer",
+	"internal/testbed":  "",
+	"internal/hostile":  "internal/testbed",
+	"internal/archtest": "",
+}
+
+// never names what a package promises not to import, in its name.
+var never = map[string][]string{
+	"plan":     {"os", "net", "net/http", "io/fs", "time", "context"},
+	"ref":      {"os", "net/http", "context"},
+	"oci":      {"os", "net/http"},
+	"transfer": {"os", "net/http", "flag"},
+	"fault":    {"os", "net/http"},
+}
+
+// unlinked is what a program that uses package dray must not carry.
+var unlinked = []string{
+	module + "/registry", "github.com/distribution/distribution", "github.com/spf13/cobra", "github.com/vbauerster/mpb",
+	"github.com/sirupsen/logrus", "log/slog", "database/sql", "google.golang.org/grpc",
+}
+
+type pkg struct {
+	ImportPath string
+	Dir        string
+	Imports    []string
+	Deps       []string
+	GoFiles    []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Imports,Deps,GoFiles", module+"/...")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &said)
+	}
+	var list []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+func TestEveryPackageImportsOnlyWhatItsRoomAllows(t *testing.T) {
+	for _, p := range packages(t) {
+		name := room(p.ImportPath)
+		allowed, known := may[name]
+		if !known {
+			t.Errorf("package %s is not in the plan of the house", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if slices.Contains(never[name], imp) {
+				t.Errorf("%s imports %q, and promises not to", name, imp)
+			}
+			if strings.HasPrefix(imp, module) && !slices.Contains(strings.Fields(allowed), room(imp)) {
+				t.Errorf("%s imports %s; it may import: %s", name, room(imp), allowed)
+			}
+		}
+	}
+}
+
+func TestTheLibraryLinksNoRegistryNoDatabaseNoCommandLineAndNoLogger(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.ImportPath != module {
+			continue
+		}
+		for _, dep := range p.Deps {
+			for _, bad := range unlinked {
+				// The secret type knows how slog would print it; that is the only use.
+				if strings.HasPrefix(dep, bad) && dep != "log/slog" && !strings.HasPrefix(dep, "log/slog/") {
+					t.Errorf("package dray links %s", dep)
+				}
+			}
+		}
+		return
+	}
+	t.Fatal("package dray was not found")
+}
+
+func TestOnlyTheSecretTypeKnowsTheLoggerInTheLibrary(t *testing.T) {
+	library := []string{"fault", "event", "ref", "oci", "plan", "transfer", "remote", "layout", "."}
+	for _, p := range packages(t) {
+		if slices.Contains(library, room(p.ImportPath)) && (slices.Contains(p.Imports, "log/slog") || slices.Contains(p.Imports, "log")) {
+			t.Errorf("%s logs; a library tells its observer", room(p.ImportPath))
+		}
+	}
+}
+
+const (
+	maxFile     = 500 // lines
+	maxFunction = 80  // lines; the rule is 60, this is where a test says stop
+)
+
+func TestFilesAndFunctionsFitTheirBounds(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, file := range p.GoFiles {
+			path := filepath.Join(p.Dir, file)
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := bytes.Count(raw, []byte("\n")); n > maxFile {
+				t.Errorf("%s/%s has %d lines; the bound is %d", room(p.ImportPath), file, n, maxFile)
+			}
+			checkSyntax(t, room(p.ImportPath)+"/"+file, raw)
+		}
+	}
+}
+
+func checkSyntax(t *testing.T, name string, raw []byte) {
+	set := token.NewFileSet()
+	tree, err := parser.ParseFile(set, name, raw, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, decl := range tree.Decls {
+		f, ok := decl.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		if lines := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1; lines > maxFunction {
+			t.Errorf("%s: %s has %d lines; the bound is %d", name, f.Name.Name, lines, maxFunction)
+		}
+		if f.Name.Name == "init" && f.Recv == nil {
+			t.Errorf("%s has an init function", name)
+		}
+	}
+}
+
+// Every row of the catalogue of faults that this code can meet names its test.
+func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
+	root := filepath.Join("..", "..")
+	raw, err := os.ReadFile(filepath.Join(root, "docs", "faults.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := testNames(t, root)
+	claims := 0
+	for _, line := range strings.Split(string(raw), "\n") {
+		cells := strings.Split(line, "|")
+		if len(cells) < 5 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "F-") {
+			continue
+		}
+		for _, test := range strings.FieldsFunc(cells[len(cells)-2], func(r rune) bool { return strings.ContainsRune("`, ", r) }) {
+			claims++
+			if !tests[test] {
+				t.Errorf("%s names %s, which is no test", strings.TrimSpace(cells[1]), test)
+			}
+		}
+	}
+	if claims < 50 {
+		t.Errorf("the catalogue names %d tests; it was cut or its form changed", claims)
+	}
+}
+
+func testNames(t *testing.T, root string) map[string]bool {
+	names := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		for _, decl := range tree.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
+				names[f.Name.Name] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func room(path string) string {
+	if r := strings.TrimPrefix(strings.TrimPrefix(path, module), "/"); r != "" {
+		return r
+	}
+	return "."
+}

@@ -1,0 +1,100 @@
+package dray
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/transfer"
+)
+
+// Report is what Apply did, step by step, in the plan's order. Its JSON form is
+// what every command prints with --output json.
+type Report struct {
+	Verb    string             `json:"verb"`
+	Steps   []StepReport       `json:"steps"`
+	Traffic map[string]Traffic `json:"traffic"`         // by registry host, planning included
+	Notes   []string           `json:"notes,omitempty"` // what a person should know
+	Took    time.Duration      `json:"tookNanoseconds"`
+}
+
+// State is how one step ended.
+type State string
+
+const (
+	Done       State = "done"        // the target confirmed the planned digest
+	Unchanged  State = "unchanged"   // it was right already
+	Failed     State = "failed"      // see Err
+	NotStarted State = "not_started" // something else stopped the run first
+)
+
+// StepReport pairs a step with its outcome.
+type StepReport struct {
+	plan.Step
+	State State          `json:"state"`
+	Blobs transfer.Blobs `json:"blobs"` // counted once, at the first step of each target repository
+	Err   error          `json:"-"`     // nil unless State is Failed
+}
+
+// Traffic is what was exchanged with one registry. Bytes are those of bodies.
+type Traffic struct {
+	Requests int   `json:"requests"`
+	Retries  int   `json:"retries"`
+	Sent     int64 `json:"sentBytes"`
+	Received int64 `json:"receivedBytes"`
+}
+
+// Problem is an error as it is written in JSON.
+type Problem struct {
+	Kind    fault.Kind `json:"kind"`
+	Side    fault.Side `json:"side,omitempty"`
+	Message string     `json:"message"`
+	Hint    string     `json:"hint,omitempty"`
+}
+
+// ProblemOf describes err.
+func ProblemOf(err error) Problem {
+	p := Problem{Kind: fault.KindOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
+	var f *fault.Fault
+	if errors.As(err, &f) {
+		p.Side = f.Side
+	}
+	return p
+}
+
+// MarshalJSON writes the step, its state and, where it failed, the problem.
+func (s StepReport) MarshalJSON() ([]byte, error) {
+	type plain StepReport
+	out := struct {
+		plain
+		Problem *Problem `json:"error,omitempty"`
+	}{plain: plain(s)}
+	if s.Err != nil {
+		p := ProblemOf(s.Err)
+		out.Problem = &p
+	}
+	return json.Marshal(out)
+}
+
+// Err is nil when every step ended as planned, else the error of the first step that failed.
+func (r Report) Err() error {
+	for _, s := range r.Steps {
+		if s.Err != nil {
+			return s.Err
+		}
+	}
+	return nil
+}
+
+// Count returns how many steps ended in state s.
+func (r Report) Count(s State) int {
+	n := 0
+	for _, step := range r.Steps {
+		if step.State == s {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,158 @@
+package dray
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/remote"
+	"github.com/drayage/dray/transfer"
+)
+
+// place is a repository wherever it is: both ends of a transfer, and listable.
+type place interface {
+	transfer.Source
+	transfer.Target
+	Tags(ctx context.Context, visit func(tag string) error) error
+}
+
+// session is what one plan and its application share: the repositories that were
+// opened and all that they learned, the documents read, what was exchanged.
+type session struct {
+	dray    *Dray
+	mounts  map[ref.Repo][]string // the targets, and the paths that blobs may be mounted from
+	logins  map[fault.Side]*credential.Login
+	docs    map[oci.Digest]oci.Document
+	traffic map[string]Traffic
+
+	mu      sync.Mutex
+	places  map[opened]place
+	layouts map[opened]*layout.Dir
+	watch   event.Observer
+}
+
+// opened is a repository as one side uses it.
+type opened struct {
+	side fault.Side
+	repo ref.Repo
+	mode layout.Mode // of a layout
+}
+
+func (d *Dray) begin(source, target *credential.Login, obs event.Observer) *session {
+	return &session{
+		dray: d, watch: obs,
+		mounts: map[ref.Repo][]string{}, docs: map[oci.Digest]oci.Document{}, traffic: map[string]Traffic{}, places: map[opened]place{}, layouts: map[opened]*layout.Dir{},
+		logins: map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target},
+	}
+}
+
+// observe counts e and passes it on to whoever watches now.
+func (s *session) observe(e event.Event) {
+	s.mu.Lock()
+	t := s.traffic[e.Host]
+	switch e.Kind {
+	case event.Requested:
+		t.Requests++
+		t.Sent += e.Sent
+		t.Received += e.Received
+		s.traffic[e.Host] = t
+	case event.Retried:
+		t.Retries++
+		s.traffic[e.Host] = t
+	}
+	watch := s.watch
+	s.mu.Unlock()
+	watch.Tell(e)
+}
+
+func (s *session) watchedBy(obs event.Observer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch = obs
+}
+
+// aim says that targets will be written from source, so that the first token asked for covers it all.
+func (s *session) aim(source ref.Repo, targets ...ref.Repo) {
+	for _, to := range targets {
+		s.mounts[to] = append([]string{}, s.mounts[to]...)
+		for _, from := range append([]ref.Repo{source}, targets...) {
+			if from.Host == to.Host && from != to && !from.IsLayout() {
+				s.mounts[to] = append(s.mounts[to], from.Path)
+			}
+		}
+	}
+}
+
+// source opens repo for reading. A repository that is a target too, with the same
+// login, is opened once for both.
+func (s *session) source(repo ref.Repo) (place, error) {
+	side := fault.Source
+	if _, both := s.mounts[repo]; both && s.logins[fault.Source] == s.logins[fault.Target] {
+		side = fault.Target
+	}
+	p, err := s.open(side, repo, layout.Read)
+	return p, fault.On(fault.Source, err)
+}
+
+// target opens repo for writing, or for looking at what writing would meet.
+func (s *session) target(repo ref.Repo, mode layout.Mode) (place, error) {
+	p, err := s.open(fault.Target, repo, mode)
+	return p, fault.On(fault.Target, err)
+}
+
+func (s *session) open(side fault.Side, repo ref.Repo, mode layout.Mode) (place, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if repo.IsLayout() {
+		return s.openLayout(opened{"", repo, mode})
+	}
+	key := opened{side: side, repo: repo}
+	if p, ok := s.places[key]; ok {
+		return p, nil
+	}
+	use := remote.Use{Actions: remote.Pull, Login: s.logins[side], Observe: s.observe}
+	if side == fault.Target {
+		use.Actions, use.MountFrom = remote.Push, s.mounts[repo]
+	}
+	p := s.dray.remote.Open(repo, use)
+	s.places[key] = p
+	return p, nil
+}
+
+func (s *session) openLayout(key opened) (place, error) {
+	if dir, ok := s.layouts[key]; ok {
+		return dir, nil
+	}
+	dir, err := layout.Open(key.repo.Path, key.mode)
+	if err != nil {
+		return nil, err
+	}
+	s.layouts[key] = dir
+	return dir, nil
+}
+
+// release closes what is open on disk. What is needed again is opened again.
+func (s *session) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, dir := range s.layouts {
+		dir.Close()
+	}
+	clear(s.layouts)
+}
+
+// absent reports whether repo is a layout that is not there yet: it holds nothing, and looking must not make it.
+func absent(repo ref.Repo) bool {
+	if !repo.IsLayout() {
+		return false
+	}
+	entries, err := os.ReadDir(filepath.Clean(repo.Path))
+	return os.IsNotExist(err) || err == nil && len(entries) == 0
+}

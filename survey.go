@@ -1,0 +1,183 @@
+package dray
+
+import (
+	"context"
+	"sync"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// lookups is how many names one survey asks for at once.
+const lookups = 32
+
+// surveySource asks what n is. It costs one HEAD.
+func (s *session) surveySource(ctx context.Context, n ref.Name) (plan.Inventory, error) {
+	at, err := s.source(n.Repo)
+	if err != nil {
+		return nil, err
+	}
+	desc, err := at.Resolve(ctx, reference(n))
+	if err != nil {
+		return nil, fault.On(fault.Source, err)
+	}
+	return s.found(n, desc), nil
+}
+
+// readSource asks for n itself, where it will be needed anyway: one GET instead of a HEAD and a GET.
+func (s *session) readSource(ctx context.Context, n ref.Name) (plan.Inventory, error) {
+	at, err := s.source(n.Repo)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := at.Document(ctx, reference(n))
+	if err != nil {
+		return nil, fault.On(fault.Source, err)
+	}
+	s.mu.Lock()
+	s.docs[doc.Digest] = doc
+	s.mu.Unlock()
+	return s.found(n, doc.Descriptor), nil
+}
+
+func (s *session) found(n ref.Name, desc oci.Descriptor) plan.Inventory {
+	s.observe(event.Event{Kind: event.Resolved, Side: string(fault.Source), Name: n.String(), Digest: string(desc.Digest)})
+	return plan.Inventory{n: desc}
+}
+
+// reference is what a registry is asked for. A layout is asked for "", which is its only image, where nothing is named.
+func reference(n ref.Name) string {
+	if n.IsLayout() && n.Tag == "" && n.Digest == "" {
+		return ""
+	}
+	return n.Reference()
+}
+
+// surveyTargets asks what the names hold. A name without a tag is asked for by
+// digest. What is not there is not in the inventory.
+func (s *session) surveyTargets(ctx context.Context, names []ref.Name, digest oci.Digest) (plan.Inventory, error) {
+	var mu sync.Mutex
+	inv := plan.Inventory{}
+	err := each(ctx, lookups, names, func(ctx context.Context, n ref.Name) error {
+		desc, err := s.lookAtTarget(ctx, n, digest)
+		if err != nil || desc.Digest == "" {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		inv[n] = desc
+		return nil
+	})
+	return inv, err
+}
+
+func (s *session) lookAtTarget(ctx context.Context, n ref.Name, digest oci.Digest) (oci.Descriptor, error) {
+	if absent(n.Repo) {
+		return oci.Descriptor{}, nil
+	}
+	at, err := s.target(n.Repo, layout.Read)
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	asked := n.Tag
+	if asked == "" {
+		asked = string(digest)
+	}
+	desc, err := at.Resolve(ctx, asked)
+	if fault.Is(err, fault.NotFound) {
+		return oci.Descriptor{}, nil
+	}
+	return desc, fault.On(fault.Target, err)
+}
+
+// each calls do for every item, at most n at once, and waits for all. The first error cancels the others and is returned.
+func each[T any](ctx context.Context, n int, items []T, do func(context.Context, T) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	places := make(chan struct{}, n)
+	var wg sync.WaitGroup
+	for _, item := range items {
+		places <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		wg.Go(func() {
+			defer func() { <-places }()
+			if err := do(ctx, item); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// sourceTags lists repo and asks for the digest of every tag. A tag that vanishes meanwhile is left out.
+func (s *session) sourceTags(ctx context.Context, repo ref.Repo) (plan.Inventory, error) {
+	at, err := s.source(repo)
+	if err != nil {
+		return nil, err
+	}
+	var names []ref.Name
+	err = at.Tags(ctx, func(tag string) error {
+		names = append(names, repo.Tagged(tag))
+		return nil
+	})
+	if err != nil {
+		return nil, fault.On(fault.Source, err)
+	}
+	var mu sync.Mutex
+	inv := plan.Inventory{}
+	err = each(ctx, lookups, names, func(ctx context.Context, n ref.Name) error {
+		desc, err := at.Resolve(ctx, n.Tag)
+		if fault.Is(err, fault.NotFound) {
+			s.observe(event.Event{Kind: event.Noted, Name: n.String(), Text: "listed, and gone when it was asked for: " + n.String()})
+			return nil
+		}
+		if err != nil {
+			return fault.On(fault.Source, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		inv[n] = desc
+		return nil
+	})
+	return inv, err
+}
+
+// targetTags adds to inv what repo holds under the tags of src. Only tags that are listed are asked for.
+func (s *session) targetTags(ctx context.Context, repo ref.Repo, src, inv plan.Inventory) error {
+	if absent(repo) {
+		return nil
+	}
+	at, err := s.target(repo, layout.Read)
+	if err != nil {
+		return err
+	}
+	wanted := make(map[string]bool, len(src))
+	for n := range src {
+		wanted[n.Tag] = true
+	}
+	var names []ref.Name
+	err = at.Tags(ctx, func(tag string) error {
+		if wanted[tag] {
+			names = append(names, repo.Tagged(tag))
+		}
+		return nil
+	})
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return fault.On(fault.Target, err)
+	}
+	held, err := s.surveyTargets(ctx, names, "")
+	for n, desc := range held {
+		inv[n] = desc
+	}
+	return err
+}
