@@ -178,8 +178,10 @@ func TestAnImageGoesToEachRegistryAndComesBackUnchanged(t *testing.T) {
 		"distribution":        func(t testing.TB) *testbed.Registry { return testbed.Distribution(t, testbed.Options{}) },
 		"sloppy":              func(t testing.TB) *testbed.Registry { return testbed.Sloppy(t, testbed.Options{}) },
 		"docker-registry 2.8": func(t testing.TB) *testbed.Registry { return testbed.DockerRegistry(t, testbed.Options{}) },
-		"basic":               func(t testing.TB) *testbed.Registry { return testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic}}) },
-		"bearer":              func(t testing.TB) *testbed.Registry { return testbed.Distribution(t, testbed.Options{Auth: bearer}) },
+		"basic": func(t testing.TB) *testbed.Registry {
+			return testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic}})
+		},
+		"bearer": func(t testing.TB) *testbed.Registry { return testbed.Distribution(t, testbed.Options{Auth: bearer}) },
 		"tls": func(t testing.TB) *testbed.Registry {
 			return testbed.Distribution(t, testbed.Options{Scheme: testbed.HTTPS, Auth: bearer})
 		},
