@@ -1,0 +1,22 @@
+// Command dray imports, copies and re-tags container images between registries.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/drayage/dray/internal/cli"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills
+	home, _ := os.UserHomeDir()  // "" is none
+	os.Exit(cli.Main(ctx, os.Args[1:], cli.IO{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Home: home,
+		Run: fmt.Sprintf("/run/containers/%d", os.Getuid()), Terminal: cli.TerminalOf(os.Stdin, os.Stderr),
+	}))
+}

@@ -1,0 +1,115 @@
+// Package cli is dray's command line: arguments become requests of package dray, events become
+// progress, a report becomes text or JSON, and an error's Kind becomes the exit code.
+//
+// The rules of what is printed where:
+//
+//   - stdout is the answer and nothing else; with --output json it is one JSON value;
+//   - stderr is the story: one line an error, warnings, progress, a summary at the end;
+//   - an error is one line, lower case, without a full stop: side, verb, name, cause, hint;
+//   - no colour is used anywhere, so NO_COLOR has nothing to turn off.
+//
+// Main is given all that it uses: nothing here reads the process's arguments, variables or
+// standard streams, so many Mains can run in one process.
+package cli
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// IO is the world as a command sees it.
+type IO struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+
+	Env  func(string) string // how variables are read, as os.Getenv
+	Home string              // the user's home directory; "" for none
+	Run  string              // podman's run directory where $XDG_RUNTIME_DIR is unset; "" for none
+
+	Terminal Terminal
+}
+
+// Terminal holds what is known of the terminal. The zero Terminal is none: a pipe, a file, a CI log.
+type Terminal struct {
+	// Progress says that Err is a terminal: bars can be drawn.
+	Progress bool
+	// Password reads a line of In without echo; nil when nobody can be asked. It returns when
+	// its context ends.
+	Password func(context.Context) ([]byte, error)
+}
+
+// app is one run of the command line.
+type app struct {
+	io     IO
+	common common
+	groups []group
+}
+
+// group is a heading of the help and the commands below it.
+type group struct {
+	title    string
+	commands []*cobra.Command
+}
+
+// Main runs one command and returns the exit code. Canceling ctx interrupts it: Main returns
+// within a second, with code 130.
+func Main(ctx context.Context, args []string, io IO) int {
+	if io.Env("TERM") == "dumb" {
+		io.Terminal.Progress = false // it can not move its cursor
+	}
+	a := &app{io: io}
+	root := a.newRoot()
+	root.SetArgs(args)
+	root.SetIn(io.In)
+	root.SetOut(io.Out)
+	root.SetErr(io.Err)
+	return a.end(ctx, root.ExecuteContext(ctx))
+}
+
+func (a *app) newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "dray",
+		Short: "Import, copy and re-tag container images between registries",
+		Long: "dray imports, copies and re-tags container images and other OCI artifacts between\n" +
+			"registries, byte for byte, without Docker.",
+		Example: "  dray import --name prod --source docker.io/library/nginx:1.27 --image nginx:1.27\n" +
+			"  dray copy ghcr.io/acme/app:v1 registry.example/acme/app:v1\n" +
+			"  dray tag registry.example/acme/app:v1 stable",
+		Args:               cobra.ArbitraryArgs,
+		SilenceErrors:      true,
+		SilenceUsage:       true,
+		DisableSuggestions: true, // nearest does it, for commands and flags alike
+		PersistentPreRunE:  refuseEmpty,
+		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownCommand(cmd, args[0])
+		},
+	}
+	a.groups = []group{
+		{"Main commands", []*cobra.Command{a.newImport(), a.newCopy(), a.newTag()}},
+		{"Looking", []*cobra.Command{a.newList(), a.newInspect(), a.newDigest(), a.newManifest()}},
+		{"Setting up", []*cobra.Command{a.newLogin(), a.newLogout(), a.newServe(), a.newVersion(), newCompletion(), newMan()}},
+	}
+	for _, g := range a.groups {
+		root.AddCommand(g.commands...)
+	}
+	a.common.addTo(root.PersistentFlags())
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(a.help)
+	root.SetHelpCommand(&cobra.Command{Use: "help [command]", Hidden: true, Short: "Help about a command",
+		Example: "  dray help import", RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(root, strings.Join(args, " "))
+			}
+			return cmd.Help()
+		}})
+	return root
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/plan"
+)
+
+// overwrite is the value of --overwrite.
+type overwrite plan.Overwrite
+
+func (o *overwrite) String() string { return string(*o) }
+func (o *overwrite) Type() string   { return "refuse|update|always" }
+
+func (o *overwrite) Set(s string) error {
+	switch plan.Overwrite(s) {
+	case plan.Refuse, plan.Update, plan.Always:
+		*o = overwrite(s)
+		return nil
+	}
+	return errors.New("not one of " + o.Type())
+}
+
+func (a *app) newCopy() *cobra.Command {
+	over := overwrite(plan.Update)
+	var allTags, dryRun bool
+	cmd := &cobra.Command{
+		Use:   "copy SOURCE TARGET...",
+		Short: "Copy an image, or all tags of a repository",
+		Long: "Copy an image to one or more names, between registries or OCI image layouts on disk\n" +
+			"(oci:DIR[:TAG]). A target without a tag takes the source's; a source by digest without a\n" +
+			"tag arrives by digest. Prints HOST/REPO:TAG@DIGEST for each target.",
+		Example: "  dray copy nginx:1.27 registry.example/nginx:1.27 registry.example/nginx:stable\n" +
+			"  dray copy registry.example/app:v1 oci:app:v1\n" +
+			"  dray copy --all-tags dev.example/app prod.example/app --dry-run",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return usageError(cmd, fmt.Errorf("%s is the source; no target given", args[0]), "name where it goes")
+			}
+			return atLeast(2, "SOURCE TARGET...")(cmd, args)
+		},
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		req := dray.CopyRequest{Source: args[0], Targets: args[1:], Overwrite: plan.Overwrite(over)}
+		if allTags {
+			req.Tags = dray.AllTags
+		}
+		var err error
+		if req.SourceLogin, err = a.sourceLogin(cmd.Context()); err != nil {
+			return err
+		}
+		if req.TargetLogin, err = a.targetLogin(cmd.Context()); err != nil {
+			return err
+		}
+		return a.write(cmd, writing{
+			past: "copied", dryRun: dryRun, instead: "--overwrite update replaces it",
+			plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Plan, error) {
+				return d.PlanCopy(ctx, req, tell)
+			},
+		})
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&allTags, "all-tags", false, "copy every tag; SOURCE and TARGET are repositories")
+	flags.Var(&over, "overwrite", "what to do where a target tag holds something else; always puts equal ones again too")
+	flags.BoolVar(&dryRun, "dry-run", false, "print what would be done, write nothing")
+	a.common.addRegistryTo(flags)
+	return cmd
+}
+
+func (a *app) newTag() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "tag IMAGE NEWTAG...",
+		Short: "Give an image further tags in its repository",
+		Long: "Point further tags of a repository at an image that is in it. Only the manifest is read and\n" +
+			"put; a tag that holds something else is moved.",
+		Example: "  dray tag registry.example/app:v1 stable latest\n" +
+			"  dray tag registry.example/app@sha256:... v1",
+		Args: atLeast(2, "IMAGE NEWTAG..."),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, tag := range args[1:] {
+			if strings.ContainsAny(tag, "/:@") {
+				return usageError(cmd, fmt.Errorf("%s is a full name, not a tag", tag), "dray copy "+args[0]+" "+tag+" copies it there")
+			}
+		}
+		login, err := a.oneLogin(cmd.Context(), a.targetLogin, a.sourceLogin)
+		if err != nil {
+			return err
+		}
+		req := dray.TagRequest{Image: args[0], Tags: args[1:], Login: login}
+		return a.write(cmd, writing{
+			past: "tagged", dryRun: dryRun,
+			plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Plan, error) {
+				return d.PlanTag(ctx, req, tell)
+			},
+		})
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&dryRun, "dry-run", false, "print what would be done, write nothing")
+	a.common.addRegistryTo(flags)
+	return cmd
+}
+
+// oneLogin is the login of a command that has one side only: the first that was given.
+func (a *app) oneLogin(ctx context.Context, ways ...func(context.Context) (*credential.Login, error)) (*credential.Login, error) {
+	for _, way := range ways {
+		if l, err := way(ctx); l != nil || err != nil {
+			return l, err
+		}
+	}
+	return nil, nil
+}

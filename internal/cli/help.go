@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// help prints a page on stdout: what it does, how it is written, examples, flags by group.
+func (a *app) help(cmd *cobra.Command, _ []string) {
+	w := a.io.Out
+	about := cmd.Long
+	if about == "" {
+		about = cmd.Short + "."
+	}
+	usage := cmd.UseLine()
+	if !cmd.HasParent() {
+		usage = "dray COMMAND [flags]"
+	}
+	fmt.Fprintf(w, "%s\n\nUsage:\n  %s\n", about, usage)
+	if cmd.Example != "" {
+		fmt.Fprintf(w, "\nExamples:\n%s\n", cmd.Example)
+	}
+	if !cmd.HasParent() {
+		a.listCommands(w)
+	}
+	for _, group := range []string{"", registryFlags, everyCommand} {
+		title := group
+		if group == "" {
+			title = "Flags"
+		}
+		if text := flagUsages(cmd, group); text != "" {
+			fmt.Fprintf(w, "\n%s:\n%s", title, text)
+		}
+	}
+	if !cmd.HasParent() {
+		fmt.Fprint(w, "\n\"dray COMMAND --help\" tells more about a command, \"dray man COMMAND\" is its manual page.\n")
+	}
+}
+
+func (a *app) listCommands(w io.Writer) {
+	for _, g := range a.groups {
+		fmt.Fprintf(w, "\n%s:\n", g.title)
+		for _, c := range g.commands {
+			if !c.Hidden {
+				fmt.Fprintf(w, "  %-12s%s\n", c.Name(), c.Short)
+			}
+		}
+	}
+}
+
+func flagUsages(cmd *cobra.Command, group string) string {
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	set.SortFlags = false
+	add := func(f *pflag.Flag) {
+		if f.Name != "help" && strings.Join(f.Annotations[groupKey], "") == group && set.Lookup(f.Name) == nil {
+			set.AddFlag(f)
+		}
+	}
+	cmd.LocalFlags().VisitAll(add)
+	cmd.InheritedFlags().VisitAll(add)
+	return set.FlagUsages()
+}

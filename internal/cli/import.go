@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+// importFlags are those of az acr import, in its spellings.
+type importFlags struct {
+	source        string
+	images        []string
+	repositories  []string
+	name          string
+	registry      string
+	username      string
+	password      string
+	passwordStdin bool
+	force         bool
+	noWait        bool
+	dryRun        bool
+	quietToo      bool // --only-show-errors
+}
+
+func (a *app) newImport() *cobra.Command {
+	var f importFlags
+	cmd := &cobra.Command{
+		Use:   "import --source IMAGE [--name REGISTRY] [-t TARGET]...",
+		Short: "Import an image into a registry, as az acr import does",
+		Long: "Import one image, with all its platforms, under one or more names in a registry.\n" +
+			"The flags mean what they mean to az acr import. A tag that holds something else is\n" +
+			"a conflict and nothing is moved, unless --force replaces it.",
+		Example: "  dray import --name prod --source docker.io/library/hello-world:latest --image hello-world:latest\n" +
+			"  dray import -n prod --source dev.azurecr.io/app:42 -t app:42 -t app:latest --force\n" +
+			"  dray import -n prod --source library/nginx@sha256:... --registry docker.io --repository nginx\n" +
+			"  dray import --source ghcr.io/acme/app:v1 -t registry.example/acme/app:v1 -u USER --password-stdin",
+		Args: exactly(0, "the image after --source"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runImport(cmd, f) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.source, "source", "", "the `IMAGE` to import; with --registry a path in that registry")
+	flags.StringArrayVarP(&f.images, "image", "t", nil, "target `REPO[:TAG]` in --name, or a full name without it; repeatable (default the source's)")
+	flags.StringArrayVar(&f.repositories, "repository", nil, "target `REPO` for the content by digest, without a tag; repeatable")
+	flags.StringVarP(&f.name, "name", "n", "", "target `REGISTRY`: a configured name, a host, or an Azure registry's name (default $AZURE_DEFAULTS_ACR, else the configuration's)")
+	flags.StringVarP(&f.registry, "registry", "r", "", "source `REGISTRY`: a name, a login server or an ARM resource ID")
+	flags.StringVarP(&f.username, "username", "u", "", "`USER` at the source")
+	flags.StringVarP(&f.password, "password", "p", "", "`PASSWORD` at the source; alone it is a token")
+	flags.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from stdin")
+	flags.BoolVar(&f.force, "force", false, "replace target tags that hold something else")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
+	flags.BoolVar(&f.noWait, "no-wait", false, "accepted for az scripts; dray waits all the same")
+	flags.StringP("resource-group", "g", "", "accepted for az scripts; has no effect")
+	flags.String("subscription", "", "accepted for az scripts; has no effect")
+	flags.BoolVar(&f.quietToo, "only-show-errors", false, "the same as --quiet")
+	a.common.addRegistryTo(flags)
+	return cmd
+}
+
+func (a *app) runImport(cmd *cobra.Command, f importFlags) error {
+	a.common.quiet = a.common.quiet || f.quietToo
+	if f.source == "" {
+		return usageError(cmd, errors.New("--source is missing"), "name the image to import")
+	}
+	from, err := a.importLogin(cmd, f)
+	if err != nil {
+		return err
+	}
+	to, err := a.targetLogin(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if f.noWait && !a.common.quiet {
+		a.warn("--no-wait: there is no server to hand this to; it runs here and the exit code tells how it ended")
+	}
+	req := dray.ImportRequest{
+		Source: f.source, SourceRegistry: f.registry, Target: cmp.Or(f.name, a.io.Env("AZURE_DEFAULTS_ACR")),
+		Images: f.images, Repositories: f.repositories, SourceLogin: from, TargetLogin: to,
+	}
+	if f.force {
+		req.Overwrite = plan.Update
+	}
+	return a.write(cmd, writing{
+		past: "imported", dryRun: f.dryRun, instead: "--force replaces it",
+		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Plan, error) {
+			return d.PlanImport(ctx, req, tell)
+		},
+	})
+}
+
+// importLogin is the source's login by az's flags, else by dray's own.
+func (a *app) importLogin(cmd *cobra.Command, f importFlags) (*credential.Login, error) {
+	given := f.username != "" || cmd.Flags().Changed("password") || f.passwordStdin
+	switch {
+	case !given:
+		return a.sourceLogin(cmd.Context())
+	case a.common.srcCreds != "":
+		return nil, usageError(cmd, errors.New("--src-creds and -u or -p both give the source's login"), "keep one of them")
+	case f.passwordStdin && cmd.Flags().Changed("password"):
+		return nil, usageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
+	}
+	if f.passwordStdin {
+		var err error
+		if f.password, err = a.readPassword(); err != nil {
+			return nil, err
+		}
+	}
+	l, err := credential.FromPassword(f.username, f.password)
+	if errors.Is(err, credential.ErrNoPassword) {
+		//lint:ignore ST1005 az's own words: scripts look for them
+		cause := errors.New("Authentication failed. Please provide password.")
+		return nil, &fault.Fault{Kind: fault.Invalid, Side: fault.Source, Op: "read login", Hint: "-p PASSWORD or --password-stdin", Err: cause}
+	}
+	if err != nil {
+		return nil, fault.On(fault.Source, err)
+	}
+	l.From = "flag --password"
+	return &l, nil
+}

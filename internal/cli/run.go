@@ -1,0 +1,259 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+// grace is how long a verb may take to return after it was interrupted. A person expects the
+// prompt back within a second; the content at the targets is safe at any instant.
+const grace = 800 * time.Millisecond
+
+// errLate says that a verb had not returned when its grace was over.
+var errLate = errors.New("interrupted")
+
+// writing is one run of a verb that writes.
+type writing struct {
+	past    string // "imported"
+	instead string // hint where a target is in the way
+	dryRun  bool
+	plan    func(context.Context, *dray.Dray, event.Observer) (*dray.Plan, error)
+}
+
+// write plans, then prints the plan or applies it and prints the report.
+func (a *app) write(cmd *cobra.Command, w writing) error {
+	ctx := cmd.Context()
+	d, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	s := a.newStory()
+	defer s.end()
+	p, err := patiently(ctx, grace, func() (*dray.Plan, error) { return w.plan(ctx, d, s.observe) })
+	if err != nil {
+		s.end()
+		return err
+	}
+	for _, note := range p.Notes {
+		s.note(note)
+	}
+	if w.dryRun {
+		s.end()
+		return a.showPlan(p.Plan, w)
+	}
+	s.steps(len(p.Steps))
+	report, err := patiently(ctx, grace, func() (dray.Report, error) { return d.Apply(ctx, p, s.observe) })
+	s.end()
+	if errors.Is(err, errLate) {
+		report = s.report(p.Plan)
+	}
+	return a.showReport(ctx, w, p.Plan, report, err)
+}
+
+// patiently calls f and waits for it, but not longer than grace after ctx ended. Where f is late it
+// is left behind: the process ends next.
+func patiently[T any](ctx context.Context, grace time.Duration, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := f()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-time.After(grace):
+		var none T
+		return none, &fault.Fault{Kind: fault.Canceled, Err: errLate}
+	}
+}
+
+// showPlan is the answer of --dry-run. Where the run would refuse, so does it.
+func (a *app) showPlan(p plan.Plan, w writing) error {
+	err := a.print(answer{
+		header: []string{"ACTION", "FROM", "TO", "DIGEST", "REPLACES"},
+		rows: func(row func(...string) error) error {
+			for _, s := range p.Steps {
+				if err := row(string(s.Action), s.From.Repo.Tagged(s.From.Tag).String(), targetName(s), string(s.Digest()), string(s.Replaces)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		text: func() error { _, err := fmt.Fprint(a.io.Out, p); return err },
+		json: func() error { return p.Write(a.io.Out) },
+	})
+	if err != nil {
+		return err
+	}
+	conflicts := p.Conflicts()
+	for _, s := range conflicts {
+		a.fail(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: p.Verb, Name: s.To.String(), Hint: w.instead,
+			Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())})
+	}
+	if len(conflicts) > 0 {
+		return ended(exitFailed)
+	}
+	return nil
+}
+
+// showReport prints the answer and tells the end of the story.
+func (a *app) showReport(ctx context.Context, w writing, p plan.Plan, r dray.Report, err error) error {
+	interrupted := err != nil && ctx.Err() != nil
+	if perr := a.printReport(r, err); perr != nil {
+		return perr
+	}
+	if !a.common.quiet {
+		for _, line := range changes(r) {
+			a.warn("%s", line)
+		}
+	}
+	failures := a.tellFailures(r, err, interrupted)
+	if interrupted {
+		done := r.Count(dray.Done) + r.Count(dray.Unchanged)
+		a.warn("interrupted: %d of %d steps done; run the same command again to go on", done, len(p.Steps))
+		return ended(exitInterrupted)
+	}
+	if line := summary(w.past, r); line != "" && !a.common.quiet {
+		a.warn("%s", line)
+	}
+	switch {
+	case len(failures) == 0:
+		return nil
+	case len(p.Conflicts()) > 0:
+		return ended(exitFailed) // nothing was touched, also where another target was right before
+	}
+	return ended(exitOf(r.Count(dray.Done)+r.Count(dray.Unchanged), failures))
+}
+
+// tellFailures writes a line for each step that failed, and for err where no step has it.
+func (a *app) tellFailures(r dray.Report, err error, interrupted bool) []error {
+	var failures []error
+	for _, s := range r.Steps {
+		if s.Err != nil {
+			failures = append(failures, s.Err)
+		}
+	}
+	if len(failures) == 0 && err != nil {
+		failures = append(failures, err)
+	}
+	told := map[string]bool{} // steps that share a repository share what befell it
+	for _, f := range failures {
+		if line := f.Error(); !told[line] && (!interrupted || !fault.Is(f, fault.Canceled)) {
+			told[line] = true
+			a.fail(f)
+		}
+	}
+	return failures
+}
+
+// targetName is what a step's target is called; without a tag, by its digest.
+func targetName(s plan.Step) string {
+	if s.To.Tag == "" {
+		return s.To.Repo.At(string(s.Digest())).String()
+	}
+	return s.To.Repo.Tagged(s.To.Tag).String()
+}
+
+// changes says which tags moved from what to what.
+func changes(r dray.Report) []string {
+	var lines []string
+	for _, s := range r.Steps {
+		if s.State == dray.Done && s.Replaces != "" && s.Replaces != s.Digest() {
+			lines = append(lines, fmt.Sprintf("%s: %s -> %s", targetName(s.Step), s.Replaces, s.Digest()))
+		}
+	}
+	return lines
+}
+
+// summary is the last line of a run: "imported 2 tags: 12 blobs sent (45 MiB), 31 requests, 2.1 s".
+func summary(past string, r dray.Report) string {
+	done, unchanged, failed := r.Count(dray.Done), r.Count(dray.Unchanged), r.Count(dray.Failed)
+	if done == 0 && failed > 0 {
+		return ""
+	}
+	head := past + " " + names(r, dray.Done)
+	switch {
+	case len(r.Steps) == 0:
+		head = "nothing to do, no tags there"
+	case done == 0:
+		head = "nothing to do, right already: " + names(r, dray.Unchanged)
+	case unchanged > 0:
+		head += fmt.Sprintf(", %d unchanged", unchanged)
+	}
+	if failed > 0 {
+		head += fmt.Sprintf(", %d failed", failed)
+	}
+	sep := ": "
+	if done == 0 {
+		sep = ", "
+	}
+	return head + sep + strings.Join(append(blobs(r), requests(r), seconds(r.Took)), ", ")
+}
+
+// names counts what ended in state, by tag and by digest.
+func names(r dray.Report, state dray.State) string {
+	tags, digests := 0, 0
+	for _, s := range r.Steps {
+		switch {
+		case s.State != state:
+		case s.To.Tag == "":
+			digests++
+		default:
+			tags++
+		}
+	}
+	switch {
+	case digests == 0:
+		return plural(tags, "tag")
+	case tags == 0:
+		return plural(digests, "digest")
+	}
+	return plural(tags, "tag") + " and " + plural(digests, "digest")
+}
+
+func blobs(r dray.Report) []string {
+	var sent, mounted, present int
+	var bytes int64
+	for _, s := range r.Steps {
+		sent, mounted, present, bytes = sent+s.Blobs.Sent, mounted+s.Blobs.Mounted, present+s.Blobs.Present, bytes+s.Blobs.Bytes
+	}
+	var parts []string
+	if sent > 0 {
+		parts = append(parts, plural(sent, "blob")+" sent ("+size(bytes)+")")
+	}
+	if mounted > 0 {
+		parts = append(parts, fmt.Sprintf("%d mounted", mounted))
+	}
+	if present > 0 {
+		parts = append(parts, fmt.Sprintf("%d present", present))
+	}
+	return parts
+}
+
+func requests(r dray.Report) string {
+	n := 0
+	for _, t := range r.Traffic {
+		n += t.Requests
+	}
+	return plural(n, "request")
+}

@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/drayage/dray/internal/testbed"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected output of scripts")
+
+// TestScripts runs testdata/script/*.txtar. Beside testscript's own commands there are:
+//
+//	registry NAME [basic|bearer|acr|readonly|throttled|tls]     start a registry; $NAME is its host
+//	image NAME REGISTRY REPO TAG [index=N] [layers=N] [size=N] [seed=N]
+//	                                            store an image; $NAME is its digest
+//	dray ARGS…                                  run dray in process; it must exit 0
+//	exit CODE ARGS…                             run dray in process; it must exit with CODE
+//	expand FILE                                 put the values of variables into a file
+//	feed FILE                                   stdin of the next dray
+//	json PATH WANT                              the last stdout is JSON and holds WANT at PATH ("steps.0.state", "steps.len")
+//	same REGISTRY REPO REF REGISTRY REPO REF   every byte of an image arrived
+//	forget REGISTRY; requests REGISTRY METHOD KIND N
+//
+// In output, hosts read {NAME}, digests of images {NAME}, the script's directory {WORK}, durations T.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", UpdateScripts: *update, RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			env.Values["script"] = &script{tb: env.T().(testing.TB), registries: map[string]*testbed.Registry{}}
+			env.Setenv("HOME", env.WorkDir)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"registry": verb((*script).startRegistry),
+			"image":    verb((*script).storeImage),
+			"dray":     verb((*script).dray),
+			"exit":     verb((*script).exit),
+			"expand":   verb((*script).expand),
+			"feed":     verb((*script).feed),
+			"json":     verb((*script).json),
+			"same":     verb((*script).same),
+			"forget":   verb((*script).forget),
+			"requests": verb((*script).requests),
+		},
+	})
+}
+
+// script is what the commands of one script share.
+type script struct {
+	tb         testing.TB
+	registries map[string]*testbed.Registry
+	names      []string // pairs for strings.NewReplacer: what is put out, what it reads
+	stdin      string
+	stdout     []byte
+}
+
+func verb(do func(*script, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg {
+			ts.Fatalf("! is not for this command")
+		}
+		do(ts.Value("script").(*script), ts, args)
+	}
+}
+
+func (s *script) startRegistry(ts *testscript.TestScript, args []string) {
+	var o testbed.Options
+	for _, word := range args[1:] {
+		switch word {
+		case "basic":
+			o.Auth.Mode = testbed.Basic
+		case "bearer":
+			o.Auth.Mode = testbed.Bearer
+		case "acr":
+			ts.Setenv("entra", entraToken)
+			o.Auth = testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR, Entra: map[string]string{entraToken: "user"}}
+		case "readonly":
+			o.Front = readOnly
+		case "throttled":
+			o.Front = throttled
+		case "tls":
+			o.Scheme = testbed.HTTPS
+		default:
+			ts.Fatalf("registry: %q", word)
+		}
+	}
+	r := testbed.Distribution(s.tb, o)
+	s.registries[args[0]] = r
+	s.name(ts, args[0], r.Host)
+	if o.Scheme == testbed.HTTPS {
+		ts.Setenv(args[0]+"_ca", r.CAFile(s.tb))
+	}
+}
+
+// entraToken is an Entra access token by its claims; $entra in scripts that start an acr registry.
+const entraToken = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL3N0cy53aW5kb3dzLm5ldC9jYW5hcnkvIn0.c2ln"
+
+// throttled asks everybody to come back in an hour.
+func throttled(http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+}
+
+// readOnly answers 403 to whoever wants to write.
+func readOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `{"errors":[{"code":"DENIED","message":"read only"}]}`)
+	})
+}
+
+func (s *script) name(ts *testscript.TestScript, name, value string) {
+	ts.Setenv(name, value)
+	s.names = append(s.names, value, "{"+name+"}")
+}
+
+func (s *script) storeImage(ts *testscript.TestScript, args []string) {
+	o := map[string]int{"index": 0, "layers": 1, "size": 0, "seed": 0}
+	for _, word := range args[4:] {
+		key, value, _ := strings.Cut(word, "=")
+		n, err := strconv.Atoi(value)
+		if _, known := o[key]; !known || err != nil {
+			ts.Fatalf("image: %q", word)
+		}
+		o[key] = n
+	}
+	r := s.registries[args[1]]
+	var m testbed.Image
+	if o["index"] > 0 {
+		m = testbed.Index(s.tb, r, args[2], args[3], o["index"])
+	} else {
+		m = testbed.Random(s.tb, r, args[2], args[3], testbed.RandomOptions{Layers: o["layers"], Size: int64(o["size"]), Seed: uint64(o["seed"])})
+	}
+	s.name(ts, args[0], m.Digest())
+}
+
+var durations = regexp.MustCompile(`\b\d+\.\d s\b|\b\d+ ms\b|took=[0-9.]+s`)
+
+func (s *script) run(ts *testscript.TestScript, args []string) int {
+	var out, err bytes.Buffer
+	code := Main(context.Background(), args, IO{
+		In: strings.NewReader(s.stdin), Out: &out, Err: &err, Env: ts.Getenv, Home: ts.Getenv("HOME"),
+	})
+	s.stdin, s.stdout = "", bytes.Clone(out.Bytes())
+	names := strings.NewReplacer(append(slices.Clone(s.names), ts.Getenv("WORK"), "{WORK}")...)
+	io.WriteString(ts.Stdout(), names.Replace(out.String()))
+	io.WriteString(ts.Stderr(), durations.ReplaceAllString(names.Replace(err.String()), "T"))
+	return code
+}
+
+func (s *script) dray(ts *testscript.TestScript, args []string) {
+	s.exit(ts, append([]string{"0"}, args...))
+}
+
+func (s *script) exit(ts *testscript.TestScript, args []string) {
+	if code := s.run(ts, args[1:]); fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+func (s *script) expand(ts *testscript.TestScript, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
+}
+
+func (s *script) feed(ts *testscript.TestScript, args []string) { s.stdin = ts.ReadFile(args[0]) }
+
+func (s *script) json(ts *testscript.TestScript, args []string) {
+	var v any
+	if err := json.Unmarshal(s.stdout, &v); err != nil {
+		ts.Fatalf("stdout is no JSON: %v\n%s", err, s.stdout)
+	}
+	for key := range strings.SplitSeq(args[0], ".") {
+		switch at := v.(type) {
+		case map[string]any:
+			v = at[key]
+		case []any:
+			i, err := strconv.Atoi(key)
+			switch {
+			case key == "len":
+				v = len(at)
+			case err == nil && i < len(at):
+				v = at[i]
+			default:
+				v = nil
+			}
+		default:
+			v = nil
+		}
+	}
+	if got := fmt.Sprint(v); got != args[1] {
+		ts.Fatalf("%s is %s, want %s\n%s", args[0], got, args[1], s.stdout)
+	}
+}
+
+func (s *script) same(ts *testscript.TestScript, args []string) {
+	testbed.Same(s.tb, s.registries[args[0]], s.registries[args[3]], args[1], args[2], args[4], args[5])
+}
+
+func (s *script) forget(_ *testscript.TestScript, args []string) { s.registries[args[0]].Reset() }
+
+func (s *script) requests(ts *testscript.TestScript, args []string) {
+	method, kind := strings.Trim(args[1], "*"), testbed.Kind(strings.Trim(args[2], "*"))
+	if n := s.registries[args[0]].Count(method, kind); fmt.Sprint(n) != args[3] {
+		ts.Fatalf("%d %s %s, want %s\n%s", n, method, kind, args[3], s.registries[args[0]].Story())
+	}
+}
