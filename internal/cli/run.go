@@ -32,7 +32,7 @@ type writing struct {
 
 // write plans, then prints the plan or applies it and prints the report.
 func (a *app) write(cmd *cobra.Command, w writing) error {
-	ctx := cmd.Context()
+	ctx, began := cmd.Context(), time.Now()
 	d, err := a.open()
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (a *app) write(cmd *cobra.Command, w writing) error {
 	if errors.Is(err, errLate) {
 		report = s.report(p.Plan)
 	}
-	return a.showReport(ctx, w, p.Plan, report, err)
+	return a.showReport(ctx, w, time.Since(began), p.Plan, report, err)
 }
 
 // patiently calls f and waits for it, but not longer than grace after ctx ended. Where f is late it
@@ -117,7 +117,7 @@ func (a *app) showPlan(p plan.Plan, w writing) error {
 }
 
 // showReport prints the answer and tells the end of the story.
-func (a *app) showReport(ctx context.Context, w writing, p plan.Plan, r dray.Report, err error) error {
+func (a *app) showReport(ctx context.Context, w writing, took time.Duration, p plan.Plan, r dray.Report, err error) error {
 	interrupted := err != nil && ctx.Err() != nil
 	if perr := a.printReport(r, err); perr != nil {
 		return perr
@@ -133,7 +133,7 @@ func (a *app) showReport(ctx context.Context, w writing, p plan.Plan, r dray.Rep
 		a.warn("interrupted: %d of %d steps done; run the same command again to go on", done, len(p.Steps))
 		return ended(exitInterrupted)
 	}
-	if line := summary(w.past, r); line != "" && !a.common.quiet {
+	if line := summary(w.past, r, took); line != "" && !a.common.quiet {
 		a.warn("%s", line)
 	}
 	switch {
@@ -186,7 +186,7 @@ func changes(r dray.Report) []string {
 }
 
 // summary is the last line of a run: "imported 2 tags: 12 blobs sent (45 MiB), 31 requests, 2.1 s".
-func summary(past string, r dray.Report) string {
+func summary(past string, r dray.Report, took time.Duration) string {
 	done, unchanged, failed := r.Count(dray.Done), r.Count(dray.Unchanged), r.Count(dray.Failed)
 	if done == 0 && failed > 0 {
 		return ""
@@ -207,7 +207,7 @@ func summary(past string, r dray.Report) string {
 	if done == 0 {
 		sep = ", "
 	}
-	return head + sep + strings.Join(append(blobs(r), requests(r), seconds(r.Took)), ", ")
+	return head + sep + strings.Join(append(blobs(r), requests(r), seconds(took)), ", ")
 }
 
 // names counts what ended in state, by tag and by digest.
