@@ -103,12 +103,12 @@ func (a *access) wanted() []string {
 // wants a login, so that many at once are not all answered 401.
 type firstContact struct {
 	turn gate
-	done chan struct{}
-	once sync.Once
+	done [2]chan struct{} // closed when a request of the class got through
+	once [2]sync.Once
 }
 
 func newFirstContact() *firstContact {
-	return &firstContact{turn: make(gate, 1), done: make(chan struct{})}
+	return &firstContact{turn: make(gate, 1), done: [2]chan struct{}{make(chan struct{}), make(chan struct{})}}
 }
 
 // class of a request: a registry that lets everybody read may still want a login for writing.
@@ -119,29 +119,44 @@ func (c *call) class() int {
 	return 1
 }
 
-// meet waits for this call's turn. leave lets the next go.
-func (h *host) meet(ctx context.Context, c *call) (leave func(), err error) {
-	f := h.first[c.class()]
+// acquainted reports whether it is known what a call of this class needs.
+func (h *host) acquainted(class int) bool {
 	h.mu.Lock()
 	known := h.known != nil
 	h.mu.Unlock()
 	if known {
+		return true
+	}
+	select {
+	case <-h.first.done[class]:
+		return true
+	default:
+		return false
+	}
+}
+
+// meet waits for this call's turn. leave lets the next go.
+func (h *host) meet(ctx context.Context, c *call) (leave func(), err error) {
+	if h.acquainted(c.class()) {
 		return func() {}, nil
 	}
 	select {
-	case <-f.done:
+	case <-h.first.done[c.class()]:
 		return func() {}, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	case f.turn <- struct{}{}:
-		return f.turn.leave, nil
+	case h.first.turn <- struct{}{}:
 	}
+	if h.acquainted(c.class()) {
+		h.first.turn.leave()
+		return func() {}, nil
+	}
+	return h.first.turn.leave, nil
 }
 
 // met notes that a request of this class got through.
 func (h *host) met(c *call, authz string, a *answer) {
-	f := h.first[c.class()]
-	f.once.Do(func() { close(f.done) })
+	h.first.once[c.class()].Do(func() { close(h.first.done[c.class()]) })
 	if authz == "" && c.class() == 0 && a.status < 400 {
 		h.learn(func(l *learned) { l.openRead = true })
 	}
@@ -300,7 +315,7 @@ func (h *host) strongest(ctx context.Context, offered []challenge, login credent
 		if ch.scheme != "bearer" {
 			continue
 		}
-		if _, err := h.realm(ctx, ch, login); err != nil {
+		if _, err := h.realm(ctx, ch, login); err != nil && login.Scheme != credential.Bearer {
 			refused = err
 			continue
 		}

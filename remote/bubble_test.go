@@ -52,7 +52,8 @@ func bubble(t *testing.T, faults []*hostile.Fault, test func(b *bench), changes 
 		b.repo = c.Open(repo(r, "app"), remote.Use{Actions: remote.Push, Observe: b.events.observe})
 		test(b)
 		if t.Failed() {
-			t.Log(r.Story())
+			story := r.Story()
+			t.Log(story[:min(len(story), 4000)])
 		}
 	})
 }

@@ -33,7 +33,7 @@ type host struct {
 	asking, down, up gate // places for small requests, for blob bodies read and written
 	requests, bytes  pace
 
-	first [2]*firstContact // reading, writing
+	first *firstContact
 
 	mu        sync.Mutex
 	scheme    string // "" while a loopback host was not asked yet
@@ -69,7 +69,7 @@ func newHost(name string, set Host, c *Client) *host {
 	h.asking, h.down, h.up = make(gate, small), make(gate, wide), make(gate, wide)
 	h.requests.perSecond = set.RequestsPerSecond
 	h.bytes.perSecond = float64(set.BytesPerSecond)
-	h.first = [2]*firstContact{newFirstContact(), newFirstContact()}
+	h.first = newFirstContact()
 	h.broken = h.connect()
 	return h
 }
