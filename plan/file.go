@@ -26,6 +26,7 @@ type header struct {
 	Version   int       `json:"plan"`
 	Verb      string    `json:"verb"`
 	Overwrite Overwrite `json:"overwrite"`
+	Hold      Hold      `json:"hold,omitempty"`
 	Notes     []string  `json:"notes,omitempty"`
 }
 
@@ -34,7 +35,7 @@ func (p Plan) Write(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(header{version, p.Verb, p.Overwrite, p.Notes}); err != nil {
+	if err := enc.Encode(header{version, p.Verb, p.Overwrite, p.Hold, p.Notes}); err != nil {
 		return err
 	}
 	for _, s := range p.Steps {
@@ -79,9 +80,12 @@ func (p *Plan) readHeader(line []byte) error {
 	if h.Version != version {
 		return fmt.Errorf("a plan of version %d; this dray reads version %d", h.Version, version)
 	}
-	p.Verb, p.Overwrite, p.Notes = h.Verb, h.Overwrite, h.Notes
+	p.Verb, p.Overwrite, p.Hold, p.Notes = h.Verb, h.Overwrite, h.Hold, h.Notes
 	if !slices.Contains([]Overwrite{Refuse, Update, Always}, p.Overwrite) || p.Verb == "" {
 		return fmt.Errorf("not a plan: verb %q, overwrite %q", p.Verb, p.Overwrite)
+	}
+	if !slices.Contains([]Hold{"", Each, All}, p.Hold) {
+		return fmt.Errorf("unknown hold %q", p.Hold)
 	}
 	return nil
 }
@@ -91,10 +95,13 @@ func (p *Plan) readStep(line []byte) error {
 	if err := strict(line, &s); err != nil {
 		return err
 	}
-	if !slices.Contains([]Action{Copy, Replace, Retag, Skip, Conflict}, s.Action) {
+	if !slices.Contains([]Action{Copy, Replace, Retag, Skip, Conflict, Broken}, s.Action) {
 		return fmt.Errorf("unknown action %q", s.Action)
 	}
-	if s.From.Digest == "" || s.To.Repo == (ref.Repo{}) {
+	switch {
+	case s.Action == Broken && s.Problem == nil:
+		return errors.New("a broken step needs its problem")
+	case s.Action != Broken && (s.From.Digest == "" || s.To.Repo == (ref.Repo{})):
 		return errors.New("a step needs a source with its digest and a target")
 	}
 	if s.Size < 0 || s.Size > oci.MaxDocument {

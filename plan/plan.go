@@ -4,7 +4,7 @@
 package plan
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,17 +42,58 @@ const (
 	Retag    Action = "retag"    // same repository: only the manifest is put
 	Skip     Action = "skip"     // the digests agree
 	Conflict Action = "conflict" // the target name holds Replaces, and Overwrite is Refuse
+	Broken   Action = "broken"   // the source could not be found out; see Problem
+)
+
+// Hold says what one step that can not be done means for the others.
+type Hold string
+
+const (
+	Each Hold = "each" // nothing: every step stands for itself
+	All  Hold = "all"  // no name is set unless all can be
 )
 
 // Step is one name's fate.
 type Step struct {
 	Action    Action     `json:"action"`
-	From      ref.Name   `json:"from"` // always with the digest; with the tag that was asked for, if any
-	To        ref.Name   `json:"to"`   // without a tag: the content arrives by digest only
+	From      ref.Name   `json:"from,omitzero"` // with the digest, unless Broken; with the tag that was asked for, if any
+	To        ref.Name   `json:"to,omitzero"`   // without a tag: the content arrives by digest only
 	MediaType string     `json:"mediaType,omitempty"`
 	Size      int64      `json:"size"`               // bytes of the manifest or index itself
 	Replaces  oci.Digest `json:"replaces,omitempty"` // what To held when the plan was made
+	Asked     string     `json:"asked,omitempty"`    // the words of the request, where they are no names
+	Problem   *Problem   `json:"problem,omitempty"`  // why the step is Broken
 }
+
+// Problem is an error as a plan keeps it.
+type Problem struct {
+	Kind    fault.Kind `json:"kind"`
+	Side    fault.Side `json:"side,omitempty"`
+	Message string     `json:"message"`
+	Hint    string     `json:"hint,omitempty"`
+}
+
+// ProblemOf keeps what a reader needs of err.
+func ProblemOf(err error) *Problem {
+	p := &Problem{Kind: fault.KindOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
+	var f *fault.Fault
+	if errors.As(err, &f) {
+		p.Side = f.Side
+	}
+	return p
+}
+
+// Err is the error that the problem was.
+func (p *Problem) Err() error {
+	return &problemError{p}
+}
+
+// problemError reads as the error that was kept, and is a fault of its Kind.
+type problemError struct{ *Problem }
+
+func (e *problemError) Error() string { return e.Message }
+
+func (e *problemError) Unwrap() error { return &fault.Fault{Kind: e.Kind, Side: e.Side, Hint: e.Hint} }
 
 // Digest is what To will hold.
 func (s Step) Digest() oci.Digest { return oci.Digest(s.From.Digest) }
@@ -66,6 +107,7 @@ func (s Step) Root() oci.Descriptor {
 type Plan struct {
 	Verb      string // "import", "copy", "tag"
 	Overwrite Overwrite
+	Hold      Hold     // "" is Each
 	Notes     []string // what a person should know before it is applied
 	Steps     []Step
 }
@@ -127,11 +169,14 @@ func collision(to, a, b ref.Name) error {
 
 // Describe says a step in one line: "replace  a/x:1 -> b/x:1  sha256:aa -> sha256:bb".
 func (s Step) Describe() string {
-	to := s.To
-	if to.Tag == "" {
-		to.Digest = s.From.Digest
+	if s.Action == Broken {
+		what := s.Asked
+		if what == "" {
+			what = fmt.Sprintf("%s -> %s", s.From, s.To)
+		}
+		return fmt.Sprintf("%-8s  %s  %s", s.Action, what, s.Problem.Message)
 	}
-	line := fmt.Sprintf("%-8s  %s -> %s  ", s.Action, ref.Name{Repo: s.From.Repo, Tag: s.From.Tag}, to.Repo.Tagged(cmp.Or(to.Tag, "")))
+	line := fmt.Sprintf("%-8s  %s -> %s  ", s.Action, s.From.Repo.Tagged(s.From.Tag), s.To)
 	if s.Replaces != "" && s.Replaces != s.Digest() {
 		line += string(s.Replaces) + " -> "
 	}
