@@ -202,9 +202,9 @@ func basic(l credential.Login) string {
 }
 
 // challenged answers a 401: it returns what to send instead, or the error when
-// nothing better can be sent. It is asked at most twice for one request: once
-// for a login and once for a newer one.
-func (h *host) challenged(ctx context.Context, c *call, a *answer, sent string, round int) (string, error) {
+// nothing better can be sent. refused is how often a login was refused in this
+// try: a token is renewed once.
+func (h *host) challenged(ctx context.Context, c *call, a *answer, sent string, refused int) (string, error) {
 	login, err := c.access.who(ctx)
 	if err != nil {
 		return "", err
@@ -228,7 +228,7 @@ func (h *host) challenged(ctx context.Context, c *call, a *answer, sent string, 
 		return "", c.fault(fault.Denied, h.signIn(), fmt.Errorf("the token of %s lacks %s", whose(login), missing))
 	}
 	old, isToken := strings.CutPrefix(sent, "Bearer ")
-	if round > 1 || sent != "" && (!isToken || login.Scheme == credential.Bearer) {
+	if refused > 0 || sent != "" && (!isToken || login.Scheme == credential.Bearer) {
 		return "", h.denied(c, a, login)
 	}
 	next, err := h.authorization(ctx, c, old)

@@ -32,6 +32,9 @@ func (r *Repository) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (b
 
 func (r *Repository) blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.ReadCloser, int64, error) {
 	c := r.call("read blob", http.MethodGet, "/blobs/"+string(d.Digest), r.blobName(d))
+	if err := c.checked(string(d.Digest)); err != nil {
+		return nil, 0, err
+	}
 	c.lane = down
 	end := d.Size
 	if n >= 0 {

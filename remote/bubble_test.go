@@ -431,3 +431,29 @@ func TestAnErrorQuotesTheRegistryInPrintableText(t *testing.T) {
 		}
 	})
 }
+
+func TestF13ATrickleIsCut(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.Trickle(100)}, func(b *bench) {
+		_, d := b.store(1, mib)
+		begin := time.Now()
+		_, _, err := b.read(d, 0, -1)
+		wantKind(b, err, fault.Unavailable)
+		if took := time.Since(begin); took < 2*time.Minute || took > 3*time.Minute {
+			b.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
+func TestF33F60NoNameThatIsNoneGetsIntoARequest(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		for _, bad := range []string{"..", "../x", "a/b", "", "a?b", "sha256:abc", "sha256:../../x", "a\r\nb"} {
+			_, err := b.repo.Resolve(b.Context(), bad)
+			wantKind(b, err, fault.Invalid)
+			_, err = b.repo.Document(b.Context(), bad)
+			wantKind(b, err, fault.Invalid)
+			_, _, err = b.repo.Blob(b.Context(), oci.Descriptor{Digest: oci.Digest(bad), Size: 1}, 0, -1)
+			wantKind(b, err, fault.Invalid)
+		}
+		b.count("", "", 0)
+	})
+}

@@ -103,6 +103,7 @@ type Repository struct {
 	observe event.Observer
 	mirrors []*Repository
 	known   inventory
+	single  bool // it is a mirror: its trouble is not waited for
 }
 
 // New checks the settings. The error is Invalid.
@@ -186,7 +187,7 @@ func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 		mirror := ref.Repo{Host: name, Path: repo.Path}
 		mh := c.host(name)
 		r.mirrors = append(r.mirrors, &Repository{
-			client: c, host: mh, repo: mirror, observe: use.Observe,
+			client: c, host: mh, repo: mirror, observe: use.Observe, single: true,
 			access: c.access(mirror, Use{Actions: Pull}),
 		})
 	}

@@ -3,7 +3,6 @@ package remote
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -146,8 +145,6 @@ func (p *commit) refused(ctx context.Context, c *call, a *answer, reference stri
 			return nil
 		}
 		return c.fault(fault.Conflict, "use another tag, or unlock this one", fmt.Errorf("the tag is immutable or locked: %w", err))
-	case a.status == http.StatusNotFound && code == "NAME_UNKNOWN":
-		return &fault.Fault{Kind: fault.NotFound, Op: c.op, Name: c.name, Hint: "create the repository first; this registry does not on its own", Err: errors.Unwrap(err)}
 	}
 	return err
 }

@@ -59,9 +59,9 @@ func dialectOf(host string, set Host) Dialect {
 
 // chunkSize is how many bytes one PATCH carries now; 0 sends whole blobs.
 func (h *host) chunkSize() int64 {
-	n := h.dialect.Chunk
-	if l := h.knows().chunk; l > 0 {
-		n = l
+	n, l := h.dialect.Chunk, h.knows()
+	if l.chunk > 0 {
+		n = l.chunk
 	}
 	if n == 0 || h.dialect.NoChunks {
 		return 0
@@ -69,7 +69,7 @@ func (h *host) chunkSize() int64 {
 	if h.dialect.MaxChunk > 0 {
 		n = min(n, h.dialect.MaxChunk)
 	}
-	return max(n, h.dialect.MinChunk)
+	return max(n, h.dialect.MinChunk, l.minChunk)
 }
 
 // firstChunk is where halving begins when a registry takes no whole blob: 8 MiB.
@@ -79,7 +79,7 @@ const firstChunk = 8 << 20
 // It returns false when there is nothing smaller to try.
 func (h *host) tooMuch(n int64) bool {
 	next := min(int64(firstChunk), n/2)
-	if h.dialect.NoChunks || next < max(64<<10, h.dialect.MinChunk) {
+	if h.dialect.NoChunks || next < max(64<<10, h.dialect.MinChunk, h.knows().minChunk) {
 		return false
 	}
 	h.learn(func(l *learned) {

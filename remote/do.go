@@ -102,9 +102,13 @@ func (h *host) try(ctx context.Context, c *call) (*answer, error) {
 		return nil, err
 	}
 	a, err := h.exchange(ctx, c, authz)
-	for round := 0; err == nil && a.status == http.StatusUnauthorized && !a.away; round++ {
-		if authz, err = h.challenged(ctx, c, a, authz, round); err != nil {
+	for refused := 0; err == nil && a.status == http.StatusUnauthorized && !a.away; {
+		sent := authz
+		if authz, err = h.challenged(ctx, c, a, sent, refused); err != nil {
 			return nil, err
+		}
+		if sent != "" {
+			refused++
 		}
 		if c.lane == up {
 			a.renewed = true

@@ -137,13 +137,16 @@ func withPort(host, port string) string {
 	return host + ":" + port
 }
 
-// pause makes every request of the host wait until t.
-func (h *host) pause(t time.Time) {
+// pause makes every request of the host wait until t. news is false when it
+// would have waited about as long anyway.
+func (h *host) pause(t time.Time) (news bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	news = t.Sub(h.until) > 100*time.Millisecond
 	if t.After(h.until) {
 		h.until = t
 	}
+	return news
 }
 
 // await returns when no pause holds the host.
@@ -183,7 +186,8 @@ type learned struct {
 	noRanges bool  // it answered a Range with something else
 	noHead   bool  // it answered 405 to HEAD
 	tagQuery bool  // it answered OCI-Tag
-	chunk    int64 // what a 413 or OCI-Chunk-Min-Length left of it; 0 is nothing
+	chunk    int64 // what a 413 left of the largest body; 0 is any
+	minChunk int64 // OCI-Chunk-Min-Length
 	openRead bool  // it let somebody read without a login
 }
 

@@ -111,6 +111,9 @@ func (r *Repository) unknown(blobs []oci.Descriptor) []oci.Descriptor {
 // hasBlob asks with HEAD. A size that is not d's counts as absent.
 func (r *Repository) hasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
 	c := r.call("look for blob", http.MethodHead, "/blobs/"+string(d.Digest), r.blobName(d))
+	if err := c.checked(string(d.Digest)); err != nil {
+		return false, err
+	}
 	// What a HEAD may not see is left for the upload to find out: 403, 405.
 	a, err := r.host.do(ctx, c, 200, 400, 403, 404, 405, 501)
 	if err != nil {

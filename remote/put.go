@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -132,7 +133,10 @@ func (u *upload) mount(ctx context.Context, likely []ref.Repo) (from string, err
 		}
 		c := r.call("mount blob", http.MethodPost, "/blobs/uploads/", u.call.name)
 		c.query = "mount=" + string(u.d.Digest) + "&from=" + repo.Path
-		a, err := h.do(ctx, c, http.StatusCreated, http.StatusAccepted)
+		a, err := h.do(ctx, c, http.StatusCreated, http.StatusAccepted, http.StatusInternalServerError)
+		if err == nil && a.status == http.StatusInternalServerError {
+			err = c.fault(fault.Invalid, "", errors.New("the registry can not mount"))
+		}
 		switch {
 		case fault.Is(err, fault.Canceled) || passing(err):
 			return "", err

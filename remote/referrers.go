@@ -18,6 +18,9 @@ const maxReferrers = 10_000
 // (distribution-spec v1.1.1 §Listing Referrers, §Backwards Compatibility).
 func (r *Repository) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	c := r.call("list referrers of", http.MethodGet, "/referrers/"+string(d.Digest), r.blobName(d))
+	if err := c.checked(string(d.Digest)); err != nil {
+		return nil, err
+	}
 	c.header, c.limit = http.Header{"Accept": {oci.TypeIndex}}, oci.MaxDocument
 	var all []oci.Descriptor
 	asked := map[string]bool{}

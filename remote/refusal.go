@@ -29,6 +29,8 @@ func (h *host) refusal(c *call, a *answer) error {
 		f.Hint = "sign in with: dray login " + h.name
 	case a.status == http.StatusUnsupportedMediaType:
 		f.Hint = "this registry does not take this media type; zot takes Docker's with http.compat docker2s2"
+	case code == "NAME_UNKNOWN" && (c.method == http.MethodPost || c.method == http.MethodPut):
+		f.Hint = "create the repository first; this registry does not on its own"
 	case isRedirect(a.status):
 		f.Kind, f.Hint = fault.Refused, "name the registry by its own address"
 	}

@@ -30,6 +30,9 @@ func firstOf[T any](r *Repository, ask func(*Repository) (T, error)) (T, error) 
 
 func (r *Repository) resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
 	c := r.call("resolve", http.MethodHead, "/manifests/"+reference, r.at(reference))
+	if err := c.checked(reference); err != nil {
+		return oci.Descriptor{}, err
+	}
 	c.header = http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
 	if !r.host.knows().noHead {
 		a, err := r.host.do(ctx, c, 200, 403, 405, 501)
@@ -85,6 +88,9 @@ func (r *Repository) Document(ctx context.Context, reference string) (oci.Docume
 
 func (r *Repository) document(ctx context.Context, op, reference string) (oci.Document, error) {
 	c := r.call(op, http.MethodGet, "/manifests/"+reference, r.at(reference))
+	if err := c.checked(reference); err != nil {
+		return oci.Document{}, err
+	}
 	c.header = http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
 	c.limit = oci.MaxDocument
 	a, err := r.host.do(ctx, c, 200)
@@ -128,5 +134,13 @@ func encoded(c *call, h http.Header) error {
 
 // call begins a request below the repository.
 func (r *Repository) call(op, method, tail, name string) *call {
-	return &call{op: op, name: name, method: method, path: r.path(tail), access: r.access, observe: r.observe}
+	return &call{op: op, name: name, method: method, path: r.path(tail), access: r.access, observe: r.observe, single: r.single}
+}
+
+// checked refuses what is neither a tag nor a digest before it gets into a URL.
+func (c *call) checked(reference string) error {
+	if ref.Digest(reference) != nil && ref.Tag(reference) != nil {
+		return c.fault(fault.Invalid, "", fmt.Errorf("%.100q is neither a tag nor a digest", reference))
+	}
+	return nil
 }

@@ -50,10 +50,11 @@ func (b *budget) wait(ctx context.Context, err error) error {
 	tell := event.Event{Host: h.name, Name: b.call.name, Method: b.call.method, Wait: d, Err: err}
 	if fault.Is(err, fault.Throttled) {
 		until := time.Now().Add(d)
-		h.pause(until)
-		waiting := tell
-		waiting.Kind, waiting.Text = event.Waiting, h.name+" asks to wait until "+until.Format("15:04:05")
-		b.call.observe.Tell(waiting)
+		if h.pause(until) {
+			waiting := tell
+			waiting.Kind, waiting.Text = event.Waiting, h.name+" asks to wait until "+until.Format("15:04:05")
+			b.call.observe.Tell(waiting)
+		}
 	}
 	tell.Kind = event.Retried
 	b.call.observe.Tell(tell)

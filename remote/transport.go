@@ -62,9 +62,11 @@ func (h *host) dialHome(ctx context.Context, network, addr string) (net.Conn, er
 		return conn, err
 	}
 	d := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	d.Control = func(_, address string, _ syscall.RawConn) error {
-		h.homes.note(address)
-		return nil
+	if !proxied(addr) {
+		d.Control = func(_, address string, _ syscall.RawConn) error {
+			h.homes.note(address)
+			return nil
+		}
 	}
 	return d.DialContext(ctx, network, addr)
 }
@@ -118,7 +120,7 @@ const (
 	private   place = "private"
 	linkLocal place = "link-local"
 	loopback  place = "loopback"
-	nowhere   place = "reserved" // unspecified, multicast
+	nowhere   place = "reserved" // unspecified, multicast, reserved
 )
 
 func placeOf(ip netip.Addr) place {
@@ -132,7 +134,7 @@ func placeOf(ip netip.Addr) place {
 	switch {
 	case ip.IsLoopback():
 		return loopback
-	case ip.IsUnspecified(), ip.IsMulticast(), ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+	case ip.IsUnspecified(), ip.IsMulticast(), thisNet.Contains(ip), reserved.Contains(ip):
 		return nowhere
 	case ip.IsLinkLocalUnicast(), ip == azureMetadata, ip == alibabaMetadata, ip == awsMetadata6:
 		return linkLocal
@@ -145,6 +147,8 @@ func placeOf(ip netip.Addr) place {
 var (
 	nat64           = netip.MustParsePrefix("64:ff9b::/96")
 	sixToFour       = netip.MustParsePrefix("2002::/16")
+	thisNet         = netip.MustParsePrefix("0.0.0.0/8")
+	reserved        = netip.MustParsePrefix("240.0.0.0/4")
 	carrier         = netip.MustParsePrefix("100.64.0.0/10")
 	azureMetadata   = netip.MustParseAddr("168.63.129.16")
 	alibabaMetadata = netip.MustParseAddr("100.100.100.200")

@@ -65,11 +65,7 @@ func (u *upload) start(ctx context.Context) error {
 		return err
 	}
 	if n, err := strconv.ParseInt(a.header.Get("OCI-Chunk-Min-Length"), 10, 64); err == nil && n > 0 && n <= 1<<30 {
-		u.r.host.learn(func(l *learned) {
-			if l.chunk > 0 {
-				l.chunk = max(l.chunk, n)
-			}
-		})
+		u.r.host.learn(func(l *learned) { l.minChunk = n })
 	}
 	return u.hold(ctx, a)
 }
@@ -235,7 +231,7 @@ func (u *upload) recover(ctx context.Context, err error) (committed bool, _ erro
 	case !passing(err):
 		return false, u.call.stopped(ctx, err)
 	}
-	if u.feed.max == u.d.Size && !errors.Is(err, errGone) {
+	if u.feed.max == u.d.Size && fault.Is(err, fault.Unavailable) && !errors.Is(err, errGone) {
 		// All of it was sent; perhaps only the answer was lost.
 		if there, headErr := u.r.hasBlob(ctx, u.d); headErr == nil && there {
 			u.at = nil

@@ -354,7 +354,7 @@ func TestF66MountingSavesTheBytes(t *testing.T) {
 }
 
 func TestF66AMountThatIsRefusedFallsToUploadAndIsRemembered(t *testing.T) {
-	for code, posts := range map[int]int{202: 2, 401: 3, 403: 3, 404: 3, 405: 3} {
+	for code, posts := range map[int]int{202: 2, 401: 3, 403: 3, 404: 3, 405: 3, 500: 3} {
 		t.Run(http.StatusText(code), func(t *testing.T) {
 			bubble(t, []*hostile.Fault{hostile.MountAnswers(code)}, func(b *bench) {
 				for i := range 2 {

@@ -83,6 +83,7 @@ type receiving struct {
 	broke  func(error) error // says what an error of body means
 	told   *told
 	leave  func() // gives the place in the gate back
+	floor  floor
 	got    int64
 	err    error
 	once   sync.Once
@@ -93,9 +94,13 @@ func (r *receiving) Read(p []byte) (int, error) {
 		return 0, r.err
 	}
 	r.w.kick()
+	begin := time.Now()
 	n, err := r.body.Read(p)
 	r.w.hold()
 	r.got += int64(n)
+	if err == nil {
+		err = r.floor.passed(n, time.Since(begin))
+	}
 	if err == nil {
 		err = r.spend(n)
 	}
@@ -124,5 +129,30 @@ func (r *receiving) Close() error {
 			r.leave()
 		}
 	})
+	return nil
+}
+
+// A body that comes slower than this is as good as stalled.
+const (
+	floorBytes = 120 << 10
+	floorTime  = 2 * time.Minute
+)
+
+// floor ends a body that trickles: less than 1 KiB/s over two minutes of waiting for it.
+type floor struct {
+	bytes  int64
+	waited time.Duration
+}
+
+func (f *floor) passed(n int, waited time.Duration) error {
+	f.bytes += int64(n)
+	f.waited += waited
+	if f.waited < floorTime {
+		return nil
+	}
+	if f.bytes < floorBytes {
+		return fmt.Errorf("only %d bytes in %v", f.bytes, f.waited.Round(time.Second))
+	}
+	*f = floor{}
 	return nil
 }
