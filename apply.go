@@ -1,10 +1,12 @@
 package dray
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,10 +22,12 @@ import (
 // Apply carries out p. The Report has one entry for each step, in the plan's
 // order, whatever happens; the error is nil when all ended as planned.
 //
-// Where p has conflicts, or was read from a file and a name points elsewhere by
-// now (Moved), nothing is touched at all. Otherwise steps are independent: one
-// that fails does not stop the rest. A Plan may be applied again; what is there
-// by then is not sent twice.
+// Where p was read from a file and a name points elsewhere by now (Moved), nothing
+// is touched at all; nor where p.Hold is plan.All and a step is a conflict or
+// broken. With plan.All no name is set before all content has arrived. With
+// plan.Each steps are independent: one that fails does not stop the rest. Names
+// that people move from release to release ("latest") are set after the others.
+// A Plan may be applied again; what is there by then is not sent twice.
 func (d *Dray) Apply(ctx context.Context, p *Plan, obs event.Observer) (Report, error) {
 	start := time.Now()
 	r := &run{session: p.session, plan: p, reports: make([]StepReport, len(p.Steps))}
@@ -76,22 +80,25 @@ func (r *run) prepare(ctx context.Context, d *Dray, obs event.Observer) error {
 	}
 	r.session.watchedBy(obs)
 	for i, s := range r.plan.Steps {
-		if s.Action == plan.Skip {
+		switch s.Action {
+		case plan.Skip:
 			r.end(i, Unchanged, nil)
-		}
-	}
-	for i, s := range r.plan.Steps {
-		if s.Action == plan.Conflict {
+		case plan.Conflict:
 			r.end(i, Failed, conflict(r.plan.Verb, s))
+		case plan.Broken:
+			r.end(i, Failed, s.Problem.Err())
 		}
 	}
-	return r.firstErr()
+	if r.plan.Hold == plan.All {
+		return r.firstErr()
+	}
+	return nil
 }
 
 func conflict(verb string, s plan.Step) error {
-	hint := "--overwrite update replaces it"
-	if verb == "import" {
-		hint = "--force replaces it"
+	hint := "--force replaces it"
+	if verb == "copy" {
+		hint = "--overwrite update replaces it"
 	}
 	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: hint,
 		Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
@@ -146,12 +153,48 @@ func moved(side fault.Side, n ref.Name, was, is string) error {
 		Err: fmt.Errorf("it was %s when the plan was made, it is %s", say(was), say(is))}
 }
 
-// work does all steps that are left, image by image.
+// work does all steps that are left, image by image: first those that set names
+// which stay, then those that set a name which moves.
 func (r *run) work(ctx context.Context, images int) {
-	// The error is that of a context that ended; what each step met is in its report.
-	_ = each(ctx, images, r.tasks(), func(ctx context.Context, t *task) error {
-		r.copy(ctx, t)
+	tasks := r.tasks()
+	if r.plan.Hold == plan.All && len(tasks) > 1 {
+		var all bool
+		if tasks, all = r.stage(ctx, images, tasks); !all {
+			return
+		}
+	}
+	staying := slices.DeleteFunc(slices.Clone(tasks), r.moves)
+	moving := slices.DeleteFunc(tasks, func(t *task) bool { return !r.moves(t) })
+	for _, wave := range [][]*task{staying, moving} {
+		// The error is that of a context that ended; what each step met is in its report.
+		_ = each(ctx, images, wave, func(ctx context.Context, t *task) error {
+			r.copy(ctx, t)
+			return nil
+		})
+	}
+}
+
+// stage brings all content without a name, and returns the tasks that name it
+// where it is by then. It is false when some of it did not arrive: then no name is
+// set at all.
+func (r *run) stage(ctx context.Context, images int, tasks []*task) (named []*task, all bool) {
+	_ = each(ctx, images, tasks, func(ctx context.Context, t *task) error {
+		bare := *t
+		bare.part = bringing
+		r.copy(ctx, &bare)
 		return nil
+	})
+	for _, t := range tasks {
+		for _, e := range t.to {
+			named = append(named, &task{from: e.repo, root: t.root, to: []*end{e}, part: naming})
+		}
+	}
+	return named, r.firstErr() == nil && ctx.Err() == nil
+}
+
+func (r *run) moves(t *task) bool {
+	return slices.ContainsFunc(t.to, func(e *end) bool {
+		return slices.ContainsFunc(e.steps, func(i int) bool { return plan.Moving(r.plan.Steps[i].To.Tag) })
 	})
 }
 
@@ -160,7 +203,17 @@ type task struct {
 	from ref.Repo
 	root oci.Descriptor
 	to   []*end
+	part stage
 }
+
+// stage says which part of its work a task does.
+type stage int
+
+const (
+	whole    stage = iota
+	bringing       // content only
+	naming         // names only, of content that its one end holds
+)
 
 // end is one repository and the steps that name it.
 type end struct {
@@ -204,7 +257,7 @@ func (t *task) add(repo ref.Repo, step int) {
 
 // copy does one task and settles its steps.
 func (r *run) copy(ctx context.Context, t *task) {
-	from, err := r.session.source(t.from)
+	from, err := r.open(t)
 	if err != nil {
 		for _, e := range t.to {
 			r.settle(e, transfer.Outcome{Err: err})
@@ -220,11 +273,27 @@ func (r *run) copy(ctx context.Context, t *task) {
 			continue
 		}
 		ends = append(ends, e)
-		job.To = append(job.To, transfer.End{Target: at, Tags: r.tags(e)})
+		to := transfer.End{Target: at, Tags: r.tags(e)}
+		if t.part == bringing {
+			to.Tags = nil
+		}
+		job.To = append(job.To, to)
 	}
 	for i, out := range r.session.dray.engine.Copy(ctx, job) {
+		if t.part == bringing && out.Err == nil {
+			r.count(ends[i], out.Blobs)
+			continue
+		}
 		r.settle(ends[i], out)
 	}
+}
+
+// open opens where t reads from.
+func (r *run) open(t *task) (place, error) {
+	if t.part == naming {
+		return r.session.target(t.from, layout.Write)
+	}
+	return r.session.source(t.from)
 }
 
 func (r *run) tags(e *end) []string {
@@ -234,7 +303,16 @@ func (r *run) tags(e *end) []string {
 			tags = append(tags, tag)
 		}
 	}
+	slices.SortStableFunc(tags, func(a, b string) int { return cmp.Compare(order(a), order(b)) })
 	return tags
+}
+
+// order puts names that move behind those that stay.
+func order(tag string) int {
+	if plan.Moving(tag) {
+		return 1
+	}
+	return 0
 }
 
 // settle writes what became of an end into the reports of its steps.
@@ -243,13 +321,9 @@ func (r *run) settle(e *end, out transfer.Outcome) {
 	for _, tag := range out.Accepted.Tags {
 		set[tag] = true
 	}
-	for n, i := range e.steps {
+	r.count(e, out.Blobs)
+	for _, i := range e.steps {
 		tag := r.plan.Steps[i].To.Tag
-		r.mu.Lock()
-		if n == 0 {
-			r.reports[i].Blobs = out.Blobs
-		}
-		r.mu.Unlock()
 		err := out.Accepted.Failed[tag]
 		switch {
 		case err == nil && set[tag]:
@@ -261,6 +335,15 @@ func (r *run) settle(e *end, out transfer.Outcome) {
 		default:
 			r.end(i, Failed, err)
 		}
+	}
+}
+
+// count writes down what happened to the blobs of an end, at its first step.
+func (r *run) count(e *end, blobs transfer.Blobs) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if blobs != (transfer.Blobs{}) {
+		r.reports[e.steps[0]].Blobs = blobs
 	}
 }
 

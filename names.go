@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
@@ -106,72 +107,129 @@ func (d *Dray) sourceRegistryHost(s string) (string, error) {
 	return d.registryHost(segments[n-1])
 }
 
-// importNames settles what an ImportRequest names: the source, the targets in
-// order, and what a person should know about how they were read.
-func (d *Dray) importNames(req ImportRequest) (source ref.Name, targets []ref.Name, notes []string, err error) {
-	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
-	if source, err = d.importSource(req, note); err != nil {
-		return source, nil, nil, err
+// named is what an ImportRequest names.
+type named struct {
+	source  ref.Name
+	tags    []string   // of source's repository, where several are asked for
+	targets []ref.Name // in order; repositories where several tags are asked for
+	notes   []string   // how the request was read, where a person should know
+}
+
+func (n *named) note(format string, args ...any) {
+	n.notes = append(n.notes, fmt.Sprintf(format, args...))
+}
+
+// importNames settles what an ImportRequest names. Nothing was asked of a registry before it is clear.
+func (d *Dray) importNames(req ImportRequest) (named, error) {
+	var n named
+	if err := req.Map.Check(); err != nil {
+		return n, err
+	}
+	if err := d.importSource(req, &n); err != nil {
+		return n, err
 	}
 	host := ""
 	if name := cmp.Or(req.Target, d.config.Default); name != "" {
+		var err error
 		if host, err = d.registryHost(name); err != nil {
-			return source, nil, nil, err
+			return n, err
 		}
 	}
 	for _, image := range req.Images {
-		to, err := d.importTarget(host, image, note)
+		to, err := d.importTarget(host, image, &n)
 		if err != nil {
-			return source, nil, nil, err
+			return n, err
 		}
-		if to.Tag == "" {
-			to.Tag = cmp.Or(source.Tag, "latest")
-			if source.Tag == "" {
-				note("%s has no tag, nor has the source: it becomes %s", image, to)
-			}
+		if to.Tag != "" && len(n.tags) > 0 {
+			return n, invalid("parse name", image, "several tags go to a repository: this names one image", "leave the tag off; --map renames tags")
 		}
-		targets = append(targets, to)
+		n.targets = append(n.targets, n.tagged(to, image, req.Map)...)
 	}
 	for _, repository := range req.Repositories {
-		to, err := d.importTarget(host, repository, note)
+		to, err := d.importTarget(host, repository, &n)
 		if err != nil {
-			return source, nil, nil, err
+			return n, err
 		}
 		if to.Tag != "" {
-			return source, nil, nil, invalid("parse name", repository, "a repository for a manifest-only copy has no tag", "use --image for a name with a tag")
+			return n, invalid("parse name", repository, "a repository for a manifest-only copy has no tag", "use --image for a name with a tag")
 		}
-		targets = append(targets, to)
+		if len(n.tags) > 0 {
+			return n, invalid("parse name", repository, "a manifest-only copy takes one image", "name repositories with --image")
+		}
+		n.targets = append(n.targets, to)
 	}
-	if len(targets) > 0 {
-		return source, targets, notes, nil
+	if len(n.targets) > 0 {
+		return n, nil
 	}
-	if host == "" {
-		return source, nil, nil, invalid("import", source.String(), "no target", "name the registry with --name, or a full name with --image")
-	}
-	repo, err := ref.NewRepo(host, source.Path)
-	if err != nil {
-		return source, nil, nil, err
-	}
-	if source.Tag == "" {
-		note("the source is named by digest: it arrives as %s without a tag; --image gives it one", repo.At(source.Digest))
-	}
-	return source, []ref.Name{repo.Tagged(source.Tag)}, notes, nil
+	return n, d.sameName(host, req.Map, &n)
 }
 
-func (d *Dray) importSource(req ImportRequest, note func(string, ...any)) (ref.Name, error) {
-	if req.Source == "" {
-		return ref.Name{}, invalid("import", "", "no source", "name an image with --source")
+// sameName makes the source's own name the target.
+func (d *Dray) sameName(host string, m plan.TagMap, n *named) error {
+	if host == "" {
+		return invalid("import", n.source.String(), "no target", "name the registry with --name, or a full name with --image")
 	}
-	if req.SourceRegistry == "" {
-		n, err := d.parse(req.Source)
-		return withLatest(n), err
-	}
-	host, err := d.sourceRegistryHost(req.SourceRegistry)
+	repo, err := ref.NewRepo(host, n.source.Path)
 	if err != nil {
-		return ref.Name{}, err
+		return err
 	}
-	n, err := ref.ParseIn(host, d.trimHost(host, req.Source, "--source", "--registry", note))
-	return withLatest(n), err
+	if n.source.Tag == "" && len(n.tags) == 0 {
+		n.note("the source is named by digest: it arrives as %s without a tag; --image gives it one", repo.At(n.source.Digest))
+	}
+	n.targets = []ref.Name{repo.Tagged(n.source.Tag)}
+	if n.source.Tag != "" {
+		n.targets = spread(n.source, []ref.Name{repo.Tagged("")}, m)
+	}
+	return nil
+}
+
+// tagged gives a target without a tag the source's, or what the map makes of it, or "latest".
+func (n *named) tagged(to ref.Name, image string, m plan.TagMap) []ref.Name {
+	switch {
+	case to.Tag != "" || len(n.tags) > 0:
+		return []ref.Name{to}
+	case n.source.Tag != "":
+		return spread(n.source, []ref.Name{to}, m)
+	}
+	to.Tag = "latest"
+	n.note("%s has no tag, nor has the source: it becomes %s", image, to)
+	return []ref.Name{to}
+}
+
+func (d *Dray) importSource(req ImportRequest, n *named) error {
+	if req.Source == "" {
+		return invalid("import", "", "no source", "name an image with --source")
+	}
+	var err error
+	if req.SourceRegistry == "" {
+		n.source, err = d.parse(req.Source)
+	} else {
+		var host string
+		if host, err = d.sourceRegistryHost(req.SourceRegistry); err != nil {
+			return err
+		}
+		n.source, err = ref.ParseIn(host, d.trimHost(host, req.Source, "--source", "--registry", n))
+	}
+	if err != nil {
+		return err
+	}
+	bare := n.source.Tag == "" && n.source.Digest == ""
+	switch {
+	case len(req.Tags) > 0 && !bare:
+		return invalid("import", n.source.String(), "tags are listed apart from the source: this names one image", "leave its tag off")
+	case len(req.Tags) > 0:
+		n.tags = req.Tags
+	case bare && len(req.Map.Pairs) > 0:
+		n.tags = req.Map.Keys()
+	default:
+		n.source = withLatest(n.source)
+	}
+	for _, tag := range n.tags {
+		if err := ref.Tag(tag); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withLatest gives a name at a registry the tag that everyone means by none.
@@ -182,14 +240,14 @@ func withLatest(n ref.Name) ref.Name {
 	return n
 }
 
-func (d *Dray) importTarget(host, s string, note func(string, ...any)) (ref.Name, error) {
+func (d *Dray) importTarget(host, s string, n *named) (ref.Name, error) {
 	if s == "" {
 		return ref.Name{}, invalid("import", "", "an empty target name", "")
 	}
 	to, err := ref.Name{}, error(nil)
 	switch first, _, ok := strings.Cut(s, "/"); {
 	case host != "":
-		to, err = ref.ParseIn(host, d.trimHost(host, s, "--image", "--name", note))
+		to, err = ref.ParseIn(host, d.trimHost(host, s, "--image", "--name", n))
 	case !strings.HasPrefix(s, ref.Layout) && (!ok || !ref.LooksLikeHost(first) && d.config.Registries[first].Host == "" && !strings.HasSuffix(first, ":")):
 		return to, invalid("parse name", s, "no registry", "name the registry with --name, or write HOST/"+s)
 	default:
@@ -202,10 +260,10 @@ func (d *Dray) importTarget(host, s string, note func(string, ...any)) (ref.Name
 }
 
 // trimHost takes a host off s that another flag gave already.
-func (d *Dray) trimHost(host, s, in, by string, note func(string, ...any)) string {
-	if n := len(host) + 1; len(s) > n && strings.EqualFold(s[:n], host+"/") {
-		note("%q in %s is left out: %s names the registry already", host, in, by)
-		return s[n:]
+func (d *Dray) trimHost(host, s, in, by string, n *named) string {
+	if k := len(host) + 1; len(s) > k && strings.EqualFold(s[:k], host+"/") {
+		n.note("%q in %s is left out: %s names the registry already", host, in, by)
+		return s[k:]
 	}
 	return s
 }

@@ -9,7 +9,7 @@ import (
 
 const someDigest = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-func named(t *testing.T, fallback string) *Dray {
+func configured(t *testing.T, fallback string) *Dray {
 	t.Helper()
 	d, err := New(Config{Default: fallback, Registries: map[string]Registry{
 		"prod": {Host: "prod.example.com:5000"},
@@ -66,18 +66,18 @@ func TestImportReadsNamesAsAzDoesAndMore(t *testing.T) {
 			source: "prod.example.com:5000/app:v1", targets: "acme.azurecr.io/app:v1", note: "--name names the registry already"},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
-			source, targets, notes, err := named(t, tt.fallback).importNames(tt.req)
+			names, err := configured(t, tt.fallback).importNames(tt.req)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var to []string
-			for _, n := range targets {
+			for _, n := range names.targets {
 				to = append(to, n.String())
 			}
-			if source.String() != tt.source || strings.Join(to, " ") != tt.targets {
-				t.Errorf("%s -> %s\nwant %s -> %s", source, strings.Join(to, " "), tt.source, tt.targets)
+			if names.source.String() != tt.source || strings.Join(to, " ") != tt.targets {
+				t.Errorf("%s -> %s\nwant %s -> %s", names.source, strings.Join(to, " "), tt.source, tt.targets)
 			}
-			if all := strings.Join(notes, "; "); (tt.note == "") != (all == "") || !strings.Contains(all, tt.note) {
+			if all := strings.Join(names.notes, "; "); (tt.note == "") != (all == "") || !strings.Contains(all, tt.note) {
 				t.Errorf("notes %q, want %q", all, tt.note)
 			}
 		})
@@ -102,7 +102,7 @@ func TestImportRefusesWhatItCanNotRead(t *testing.T) {
 		{"credentials in a name", ImportRequest{Source: "me:hunter2@a.io/x", Target: "prod"}, "no credentials"},
 		{"upper case", ImportRequest{Source: "nginx", Target: "prod", Images: []string{"Nginx"}}, "lower case"},
 	} {
-		_, _, _, err := named(t, "").importNames(tt.req)
+		_, err := configured(t, "").importNames(tt.req)
 		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v; want %q", tt.about, err, tt.want)
 		}
@@ -113,7 +113,7 @@ func TestImportRefusesWhatItCanNotRead(t *testing.T) {
 }
 
 func TestListTellsRegistriesFromRepositories(t *testing.T) {
-	d := named(t, "")
+	d := configured(t, "")
 	for in, want := range map[string]string{
 		"prod": "prod.example.com:5000 ", "prod/": "prod.example.com:5000 ", "prod/team/": "prod.example.com:5000 team/",
 		"localhost:5000": "localhost:5000 ", "a.io/team/": "a.io team/", "http://localhost:5000/": "localhost:5000 ",

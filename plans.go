@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -37,14 +38,49 @@ func ReadPlan(r io.Reader) (*Plan, error) {
 // PlanImport resolves the source and looks at the target names, one HEAD each.
 // Names that can not be read are Invalid, before any request.
 func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Observer) (*Plan, error) {
-	source, targets, notes, err := d.importNames(req)
+	names, err := d.importNames(req)
 	if err != nil {
 		return nil, err
 	}
 	p := d.newPlan("import", cmp.Or(req.Overwrite, plan.Refuse), req.SourceLogin, req.TargetLogin, obs)
 	defer p.session.release()
-	p.Notes = notes
-	return p, p.one(ctx, source, targets)
+	p.Notes = names.notes
+	if len(names.tags) == 0 {
+		return p, p.one(ctx, names.source, names.targets)
+	}
+	p.Hold = cmp.Or(req.Hold, plan.Each)
+	wants, err := tagWants(names.source.Repo, names.tags, names.targets, req.Map, p.Overwrite)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.many(ctx, wants)
+}
+
+// PlanBatch plans every entry on its own: one that can not be read or found is a
+// Broken step, and stops nothing else. Two entries that bring different content to
+// one name are Invalid.
+func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observer) (*Plan, error) {
+	p := d.newPlan("batch", cmp.Or(req.Overwrite, plan.Refuse), req.SourceLogin, req.TargetLogin, obs)
+	defer p.session.release()
+	p.Hold = cmp.Or(req.Hold, plan.Each)
+	wants := make([]want, len(req.Entries))
+	for i, e := range req.Entries {
+		names, err := d.importNames(ImportRequest{Source: e.Source, Target: req.Target, Images: e.Targets})
+		wants[i] = want{source: names.source, targets: names.targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite)}
+		if err != nil {
+			wants[i] = want{asked: strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " ")), err: atLine(e.Line, err)}
+		}
+		p.Notes = append(p.Notes, names.notes...)
+	}
+	return p, p.many(ctx, wants)
+}
+
+// atLine says in which line of a list an error is.
+func atLine(line int, err error) error {
+	if line == 0 {
+		return err
+	}
+	return &fault.Fault{Kind: fault.KindOf(err), Op: "read list", Name: fmt.Sprintf("line %d", line), Err: err, Hint: fault.HintOf(err)}
 }
 
 // PlanCopy resolves the source, or every tag of it, and looks at the target names.
@@ -69,10 +105,15 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 		}
 		targets = append(targets, to)
 	}
-	if req.Tags == AllTags {
-		return p, p.allTags(ctx, source, targets)
+	if err := req.Map.Check(); err != nil {
+		return nil, err
+	}
+	if req.Tags == AllTags || req.Tags == Sharing {
+		p.Hold = cmp.Or(req.Hold, plan.Each)
+		return p, p.tagsOf(ctx, source, targets, req)
 	}
 	source = withLatest(source)
+	targets = spread(source, targets, req.Map)
 	for i := range targets {
 		if targets[i].Tag == "" && source.Tag == "" && source.Digest != "" {
 			p.Notes = append(p.Notes, fmt.Sprintf("the source is named by digest: it arrives as %s without a tag", targets[i].Repo.At(source.Digest)))
@@ -88,20 +129,21 @@ func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) 
 	if err != nil {
 		return nil, err
 	}
-	if len(req.Tags) == 0 {
-		return nil, invalid("tag", image.String(), "no new tag", "name at least one")
+	if err := checkNewTags(image, req); err != nil {
+		return nil, err
 	}
-	for _, tag := range req.Tags {
-		if strings.ContainsAny(tag, "/:@") {
-			return nil, invalid("tag", image.String(), fmt.Sprintf("%q is not a tag", tag), "dray copy brings an image to another name")
-		}
-		if err := ref.Tag(tag); err != nil {
-			return nil, err
-		}
-	}
-	image = withLatest(image)
 	p := d.newPlan("tag", plan.Update, req.Login, req.Login, obs)
 	defer p.session.release()
+	var wants []want
+	if len(req.Map.Pairs) > 0 {
+		p.Hold = cmp.Or(req.Hold, plan.Each)
+		if wants, err = tagWants(image.Repo, req.Map.Keys(), []ref.Name{image.Repo.Tagged("")}, req.Map, plan.Update); err != nil {
+			return nil, err
+		}
+		return p, p.many(ctx, wants)
+	}
+	p.Hold = plan.All
+	image = withLatest(image)
 	p.session.aim(image.Repo, image.Repo)
 	src, err := p.session.readSource(ctx, image)
 	if err != nil {
@@ -116,6 +158,41 @@ func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) 
 	return p, err
 }
 
+func checkNewTags(image ref.Name, req TagRequest) error {
+	switch {
+	case len(req.Map.Pairs) > 0 && len(req.Tags) > 0:
+		return invalid("tag", image.String(), "new tags and a map at once", "the map names the new tags")
+	case len(req.Map.Pairs) > 0 && (image.Tag != "" || image.Digest != ""):
+		return invalid("tag", image.String(), "a map is for a repository: this names one image", "leave the tag off")
+	case len(req.Map.Pairs) == 0 && len(req.Tags) == 0:
+		return invalid("tag", image.String(), "no new tag", "name at least one")
+	}
+	for _, tag := range req.Tags {
+		if strings.ContainsAny(tag, "/:@") {
+			return invalid("tag", image.String(), fmt.Sprintf("%q is not a tag", tag), "dray copy brings an image to another name")
+		}
+		if err := ref.Tag(tag); err != nil {
+			return err
+		}
+	}
+	return req.Map.Check()
+}
+
+// spread gives a target without a tag the tags that the source's becomes.
+func spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
+	var out []ref.Name
+	for _, to := range targets {
+		if to.Tag != "" || source.Tag == "" {
+			out = append(out, to)
+			continue
+		}
+		for _, tag := range m.Targets(source.Tag) {
+			out = append(out, to.Repo.Tagged(tag))
+		}
+	}
+	return out
+}
+
 func (d *Dray) newPlan(verb string, ow plan.Overwrite, source, target *credential.Login, obs event.Observer) *Plan {
 	return &Plan{Plan: plan.Plan{Verb: verb, Overwrite: ow}, SourceLogin: source, TargetLogin: target, session: d.begin(source, target, obs)}
 }
@@ -126,6 +203,7 @@ func (p *Plan) one(ctx context.Context, source ref.Name, targets []ref.Name) err
 	for i, to := range targets {
 		repos[i] = to.Repo
 	}
+	p.Hold = plan.All
 	p.session.aim(source.Repo, repos...)
 	src, dst, err := p.session.survey(ctx, source, targets)
 	if err != nil {
@@ -163,11 +241,15 @@ func (s *session) survey(ctx context.Context, source ref.Name, targets []ref.Nam
 	return src, dst, err
 }
 
-// allTags plans every tag of a repository.
-func (p *Plan) allTags(ctx context.Context, source ref.Name, targets []ref.Name) error {
-	for _, n := range append([]ref.Name{source}, targets...) {
+// tagsOf plans all tags of a repository, or those that share one digest.
+func (p *Plan) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name, req CopyRequest) error {
+	names := targets
+	if req.Tags == AllTags {
+		names = append(slices.Clone(targets), source)
+	}
+	for _, n := range names {
 		if n.Tag != "" || n.Digest != "" {
-			return invalid("copy", n.String(), "all tags of a repository go to a repository: this names one image", "leave the tag off")
+			return invalid("copy", n.String(), "several tags go to a repository: this names one image", "leave the tag off")
 		}
 	}
 	repos := make([]ref.Repo, len(targets))
@@ -179,17 +261,56 @@ func (p *Plan) allTags(ctx context.Context, source ref.Name, targets []ref.Name)
 	if err != nil {
 		return err
 	}
-	dst := plan.Inventory{}
-	for _, repo := range repos {
-		if err := p.session.targetTags(ctx, repo, src, dst); err != nil {
+	if req.Tags == Sharing {
+		if src, err = p.sharing(ctx, withLatest(source), src); err != nil {
 			return err
 		}
 	}
-	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(from ref.Name) (to []ref.Name) {
-		for _, repo := range repos {
-			to = append(to, repo.Tagged(from.Tag))
+	to := map[ref.Name][]ref.Name{}
+	wanted := map[string]bool{}
+	wants, err := tagWants(source.Repo, tagsIn(src), targets, req.Map, p.Overwrite)
+	if err != nil {
+		return err
+	}
+	for _, w := range wants {
+		to[w.source] = w.targets
+		for _, n := range w.targets {
+			wanted[n.Tag] = true
 		}
-		return to
-	}})
+	}
+	dst := plan.Inventory{}
+	for _, repo := range repos {
+		if err := p.session.targetTags(ctx, repo, wanted, dst); err != nil {
+			return err
+		}
+	}
+	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(from ref.Name) []ref.Name { return to[from] }})
 	return err
+}
+
+// sharing keeps of src the tags that hold what image holds.
+func (p *Plan) sharing(ctx context.Context, image ref.Name, src plan.Inventory) (plan.Inventory, error) {
+	found, err := p.session.surveySource(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	kept := plan.Inventory{}
+	for n, desc := range src {
+		if desc.Digest == found[image].Digest {
+			kept[n] = desc
+		}
+	}
+	if len(kept) == 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("no tag of %s has the digest %s", image.Repo, found[image].Digest))
+	}
+	return kept, nil
+}
+
+func tagsIn(inv plan.Inventory) []string {
+	var tags []string
+	for n := range inv {
+		tags = append(tags, n.Tag)
+	}
+	slices.Sort(tags)
+	return tags
 }

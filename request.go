@@ -30,7 +30,14 @@ type ImportRequest struct {
 	// Repositories receive the content by digest, without a tag.
 	Repositories []string
 
+	// Tags are source tags to import in one go, each on its own: Source then names a
+	// repository, and Images and Repositories name repositories too. Without Tags,
+	// the keys of Map are the tags.
+	Tags []string
+	Map  plan.TagMap // what the source's tags become
+
 	Overwrite plan.Overwrite // "" is plan.Refuse
+	Hold      plan.Hold      // with several source tags; "" is plan.Each
 
 	SourceLogin *credential.Login // nil asks Config.Logins
 	TargetLogin *credential.Login
@@ -46,8 +53,10 @@ type CopyRequest struct {
 	Targets []string
 
 	Tags Tags
+	Map  plan.TagMap // what the source's tags become; with a single tag, where the target names none
 
 	Overwrite plan.Overwrite // "" is plan.Update
+	Hold      plan.Hold      // with several source tags; "" is plan.Each
 
 	SourceLogin *credential.Login // nil asks Config.Logins
 	TargetLogin *credential.Login
@@ -57,15 +66,40 @@ type CopyRequest struct {
 type Tags string
 
 const (
-	NamedTag Tags = ""    // the one that Source names
-	AllTags  Tags = "all" // every tag that the source repository lists
+	NamedTag Tags = ""        // the one that Source names
+	AllTags  Tags = "all"     // every tag that the source repository lists
+	Sharing  Tags = "sharing" // every tag that shares the digest of the image that Source names
 )
 
 // TagRequest asks for further tags on an image, in its own repository.
 type TagRequest struct {
-	Image string   // "HOST/REPO:TAG", "HOST/REPO@DIGEST"
-	Tags  []string // tags only; a full name elsewhere is Invalid
+	Image string      // "HOST/REPO:TAG", "HOST/REPO@DIGEST"; with Map a repository
+	Tags  []string    // tags only; a full name elsewhere is Invalid
+	Map   plan.TagMap // with Pairs, and no Tags: each key gets its values as further tags
+	Hold  plan.Hold   // with Map; "" is plan.Each
 	Login *credential.Login
+}
+
+// BatchRequest asks for many images, each on its own.
+type BatchRequest struct {
+	Entries []BatchEntry
+
+	// Target is the registry of targets that name none, as in ImportRequest.
+	Target string
+
+	Overwrite plan.Overwrite // of entries that say nothing; "" is plan.Refuse
+	Hold      plan.Hold      // "" is plan.Each
+
+	SourceLogin *credential.Login // nil asks Config.Logins
+	TargetLogin *credential.Login
+}
+
+// BatchEntry is one line of a list.
+type BatchEntry struct {
+	Source    string
+	Targets   []string       // "repository[:tag]" in the Target registry, or full names; none is the source's own path and tag there
+	Overwrite plan.Overwrite // "" is the request's
+	Line      int            // in the list, for errors; 0 is none
 }
 
 // LookRequest names what is looked at.

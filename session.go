@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/drayage/dray/credential"
@@ -83,7 +84,7 @@ func (s *session) aim(source ref.Repo, targets ...ref.Repo) {
 	for _, to := range targets {
 		s.mounts[to] = append([]string{}, s.mounts[to]...)
 		for _, from := range append([]ref.Repo{source}, targets...) {
-			if from.Host == to.Host && from != to && !from.IsLayout() {
+			if from.Host == to.Host && from != to && !from.IsLayout() && !slices.Contains(s.mounts[to], from.Path) {
 				s.mounts[to] = append(s.mounts[to], from.Path)
 			}
 		}

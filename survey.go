@@ -149,18 +149,14 @@ func (s *session) sourceTags(ctx context.Context, repo ref.Repo) (plan.Inventory
 	return inv, err
 }
 
-// targetTags adds to inv what repo holds under the tags of src. Only tags that are listed are asked for.
-func (s *session) targetTags(ctx context.Context, repo ref.Repo, src, inv plan.Inventory) error {
+// targetTags adds to inv what repo holds under the wanted tags. Only tags that are listed are asked for.
+func (s *session) targetTags(ctx context.Context, repo ref.Repo, wanted map[string]bool, inv plan.Inventory) error {
 	if absent(repo) {
 		return nil
 	}
 	at, err := s.target(repo, layout.Read)
 	if err != nil {
 		return err
-	}
-	wanted := make(map[string]bool, len(src))
-	for n := range src {
-		wanted[n.Tag] = true
 	}
 	var names []ref.Name
 	err = at.Tags(ctx, func(tag string) error {

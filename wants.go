@@ -1,0 +1,182 @@
+package dray
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// want is one source name and where it is to go.
+type want struct {
+	source    ref.Name
+	targets   []ref.Name
+	overwrite plan.Overwrite
+	asked     string // the request's words, for one that could not be read
+	err       error  // why the source is not known
+}
+
+// many plans wants that stand each for itself: one that can not be found out is a
+// broken step and stops nothing else.
+func (p *Plan) many(ctx context.Context, wants []want) error {
+	for _, w := range wants {
+		for _, to := range w.targets {
+			p.session.aim(w.source.Repo, to.Repo)
+		}
+	}
+	look := p.session.surveySource
+	if p.Verb == "tag" {
+		look = p.session.readSource // it is put again anyway, and its new names are not looked at
+	}
+	src, err := surveySources(ctx, wants, look)
+	if err != nil {
+		return err
+	}
+	dst := plan.Inventory{}
+	if p.Verb != "tag" {
+		if dst, err = p.session.surveyWanted(ctx, wants, src); err != nil {
+			return err
+		}
+	}
+	for _, ow := range []plan.Overwrite{plan.Refuse, plan.Update, plan.Always} {
+		if err := p.makeSome(wants, src, dst, ow); err != nil {
+			return err
+		}
+	}
+	for _, w := range wants {
+		if w.err == nil {
+			continue
+		}
+		if len(w.targets) == 0 {
+			p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, Asked: w.asked, From: w.source, Problem: plan.ProblemOf(w.err)})
+		}
+		for _, to := range w.targets {
+			p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, Asked: w.asked, From: w.source, To: to, Problem: plan.ProblemOf(w.err)})
+		}
+	}
+	return collisions(p.Steps)
+}
+
+// makeSome adds the steps of the wants that overwrite in the way of ow.
+func (p *Plan) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrite) error {
+	targets := map[ref.Name][]ref.Name{}
+	some := plan.Inventory{}
+	for _, w := range wants {
+		if w.err == nil && w.overwrite == ow {
+			some[w.source] = src[w.source]
+			targets[w.source] = append(targets[w.source], w.targets...)
+		}
+	}
+	steps, err := plan.Make(some, dst, plan.Rules{Overwrite: ow, Targets: func(n ref.Name) []ref.Name { return targets[n] }})
+	p.Steps = append(p.Steps, steps...)
+	return err
+}
+
+// collisions refuses steps that bring different content to one name, which Make can not see between its calls.
+func collisions(steps []plan.Step) error {
+	seen := map[ref.Name]plan.Step{}
+	for _, s := range steps {
+		if s.Action == plan.Broken {
+			continue
+		}
+		key := s.To
+		if key.Tag == "" {
+			key.Digest = s.From.Digest
+		}
+		if other, twice := seen[key]; twice && other.Digest() != s.Digest() {
+			return invalid("plan", key.String(), fmt.Sprintf("two different sources land on it: %s and %s", other.From, s.From), "give each source a target tag of its own")
+		}
+		seen[key] = s
+	}
+	return nil
+}
+
+// surveySources looks at every source once, and writes what went wrong into the wants.
+func surveySources(ctx context.Context, wants []want, look func(context.Context, ref.Name) (plan.Inventory, error)) (plan.Inventory, error) {
+	var names []ref.Name
+	for _, w := range wants {
+		if w.err == nil && !slices.Contains(names, w.source) {
+			names = append(names, w.source)
+		}
+	}
+	var mu sync.Mutex
+	inv, failed := plan.Inventory{}, map[ref.Name]error{}
+	err := each(ctx, lookups, names, func(ctx context.Context, n ref.Name) error {
+		found, err := look(ctx, n)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		inv[n] = found[n]
+		if err != nil {
+			failed[n] = err
+		}
+		return nil
+	})
+	for i := range wants {
+		wants[i].err = cmp.Or(wants[i].err, failed[wants[i].source])
+	}
+	return inv, err
+}
+
+// surveyWanted looks at every target of the wants whose source is known.
+func (s *session) surveyWanted(ctx context.Context, wants []want, src plan.Inventory) (plan.Inventory, error) {
+	type look struct {
+		want   *want
+		name   ref.Name
+		digest oci.Digest
+	}
+	var looks []look
+	for i := range wants {
+		if wants[i].err != nil {
+			continue
+		}
+		for _, to := range wants[i].targets {
+			looks = append(looks, look{&wants[i], to, src[wants[i].source].Digest})
+		}
+	}
+	var mu sync.Mutex
+	inv := plan.Inventory{}
+	err := each(ctx, lookups, looks, func(ctx context.Context, l look) error {
+		desc, err := s.lookAtTarget(ctx, l.name, l.digest)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil && !fault.Is(err, fault.Canceled) {
+			l.want.err = cmp.Or(l.want.err, err)
+			return nil
+		}
+		if desc.Digest != "" {
+			inv[l.name] = desc
+		}
+		return err
+	})
+	return inv, err
+}
+
+// tagWants spreads a repository's tags over target repositories by a map.
+func tagWants(source ref.Repo, tags []string, targets []ref.Name, m plan.TagMap, ow plan.Overwrite) ([]want, error) {
+	var wants []want
+	for _, tag := range tags {
+		w := want{source: source.Tagged(tag), overwrite: ow}
+		for _, to := range m.Targets(tag) {
+			if err := ref.Tag(to); err != nil {
+				return nil, invalid("map tag", tag, fmt.Sprintf("it becomes %q, which is not a tag", to), "")
+			}
+			for _, n := range targets {
+				w.targets = append(w.targets, n.Repo.Tagged(to))
+			}
+		}
+		wants = append(wants, w)
+	}
+	return wants, nil
+}
