@@ -56,6 +56,12 @@ func blobChecks() []check {
 			wantMissing(t, p, d, d[1], d[3], d[5])
 			wantMissing(t, p, nil)
 		}},
+	}
+}
+
+// badBlobChecks are about blobs that must not be kept.
+func badBlobChecks() []check {
+	return []check{
 		{"a blob with a flipped bit is corrupt and is not kept", func(t *testing.T, p Pair) {
 			b := content(4, 100_000)
 			bad := bytes.Clone(b)

@@ -50,6 +50,12 @@ func documentChecks() []check {
 			putDocument(t, p, doc, "docker")
 			wantDocument(t, p, "docker", doc)
 		}},
+	}
+}
+
+// familyChecks are about documents and what is below or above them.
+func familyChecks() []check {
+	return []check{
 		{"an index over images and an index over that arrive", func(t *testing.T, p Pair) {
 			a, b := image(t, p, 105, ""), image(t, p, 106, "")
 			inner := index(t, `,"platform":{"os":"linux","architecture":"arm64","variant":"v8"},"annotations":{"a":"b"}`, a, b)
