@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/event"
@@ -435,4 +436,19 @@ func TestACallerWhoGivesUpGetsAReportOfWhatIsLeft(t *testing.T) {
 	if !fault.Is(err, fault.Canceled) || rep.Count(dray.Done) != 0 || len(rep.Steps) != 1 {
 		t.Errorf("%v %+v", err, rep.Steps)
 	}
+}
+
+// Such a registry answers no read while it waits for the body of an upload, and mounts nothing.
+func TestACopyWithinARegistryThatDoesOneThingAtATimeDoesNotWaitForItself(t *testing.T) {
+	reg := testbed.Sloppy(t, testbed.Options{})
+	y := yardOf(t, reg, testbed.Distribution(t, testbed.Options{}))
+	testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{Layers: 3})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	p, err := y.PlanCopy(ctx, dray.CopyRequest{Source: "src/app:v1", Targets: []string{"src/app2"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.must(y.Apply(ctx, p, nil))
+	testbed.Same(t, reg, reg, "app", "v1", "app2", "v1")
 }

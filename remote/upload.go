@@ -39,13 +39,11 @@ var errGone = errors.New("the upload session is gone")
 // run sends until the blob is committed.
 func (u *upload) run(ctx context.Context) error {
 	for {
-		var err error
-		if u.at == nil {
-			if err = u.start(ctx); err != nil {
-				return err
-			}
+		if err := u.begin(ctx); err != nil {
+			return err
 		}
-		if err = u.send(ctx); err == nil {
+		err := u.send(ctx)
+		if err == nil {
 			return nil
 		}
 		committed, err := u.recover(ctx, err)
@@ -55,9 +53,31 @@ func (u *upload) run(ctx context.Context) error {
 	}
 }
 
+// begin opens what send needs, side by side: the session, where there is none, and
+// the source. No byte of a request is sent before the source answered: a registry
+// that copies within itself may not answer it while it waits for a body.
+func (u *upload) begin(ctx context.Context) error {
+	if u.at == nil {
+		u.done = 0
+	}
+	u.feed.begin(ctx)
+	opened := make(chan error, 1)
+	go func() { opened <- u.feed.seek(u.done) }()
+	var err error
+	if u.at == nil {
+		if err = u.start(ctx); err != nil {
+			u.feed.stop() // nobody needs the source any more
+		}
+	}
+	if feedErr := <-opened; err == nil && feedErr != nil {
+		u.feed.err = feedErr
+		return feedErr
+	}
+	return err
+}
+
 // start opens a session.
 func (u *upload) start(ctx context.Context) error {
-	u.done = 0
 	c := *u.call
 	c.method, c.path = http.MethodPost, u.r.path("/blobs/uploads/")
 	a, err := u.r.host.do(ctx, &c, http.StatusAccepted)
