@@ -3,7 +3,8 @@
 //
 // A Chain asks Lookups in order; the first that knows the repository answers and no answer means
 // anonymous. Files brings the lookups for docker's and podman's files and their credential
-// helpers, and the writing side of login and logout. Nothing here talks to a registry: what a
+// helpers, and the writing side of login and logout. Clouds brings the lookups that trade the
+// identity of a machine or a person in a cloud for a login to that cloud's registries. Nothing here talks to a registry: what a
 // Login's Scheme demands is done by the client that uses it.
 package credential
 
@@ -81,6 +82,24 @@ type Login struct {
 	User     string // "" unless Scheme is Basic
 	Password Secret // the password, or the token of the other schemes
 	From     string // where it came from, for people: "flag", "env DRAY_SRC_CREDS", "docker config ~/.docker/config.json"
+
+	second *second // Exchange only, of Azure; nil is none
+}
+
+// second is a login of the same identity that is asked for only when it is needed. One identity
+// has one, so that its Logins stay equal.
+type second struct {
+	ask func(context.Context) (Login, bool, error)
+}
+
+// Fallback returns the login to try where the registry refuses l: an Azure identity's token for
+// the older audience, of the resource manager. ok=false when there is none. Errors are those of
+// the Lookup that made l.
+func (l Login) Fallback(ctx context.Context) (again Login, ok bool, err error) {
+	if l.second == nil {
+		return Login{}, false, nil
+	}
+	return l.second.ask(ctx)
 }
 
 // IsAnonymous reports whether l has nothing to show. From does not count.

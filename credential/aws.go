@@ -1,0 +1,263 @@
+package credential
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray/fault"
+)
+
+const (
+	ec2Metadata  = "http://169.254.169.254/latest/"
+	ecsMetadata  = "http://169.254.170.2"
+	stsVersion   = "2011-06-15"
+	sessionName  = "dray" // what AWS's logs show of a role that was taken on
+	ec2TokenTime = "300"  // seconds; it is used at once
+)
+
+// containerHosts are the addresses that hand out container credentials over plain http, beside loopback:
+// those of ECS and of EKS's agent.
+var containerHosts = []string{"169.254.170.2", "169.254.170.23", "fd00:ec2::23"}
+
+var (
+	errHost = errors.New("plain http only to loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23")
+	errKeys = errors.New("its answer holds no keys")
+)
+
+// keys finds credentials; ok=false when nothing is configured. STS is asked in the machine's own
+// region, where it is known: that is the one which a closed network lets through.
+func (a *aws) keys(ctx context.Context, region string) (awsKeys, bool, error) {
+	region = orElse(a.env("AWS_REGION"), orElse(a.env("AWS_DEFAULT_REGION"), region))
+	for _, source := range []func(context.Context, string) (awsKeys, bool, error){
+		a.fromEnv, a.fromProfile, a.fromWebIdentity, a.fromContainer, a.fromEC2} {
+		if k, ok, err := source(ctx, region); ok || err != nil {
+			return k, ok, err
+		}
+	}
+	return awsKeys{}, false, nil
+}
+
+func (a *aws) fromEnv(context.Context, string) (awsKeys, bool, error) {
+	id, secret := a.env("AWS_ACCESS_KEY_ID"), a.env("AWS_SECRET_ACCESS_KEY")
+	return awsKeys{id, New(secret), New(a.env("AWS_SESSION_TOKEN")), "aws environment"}, id != "" && secret != "", nil
+}
+
+func (a *aws) fromWebIdentity(ctx context.Context, region string) (awsKeys, bool, error) {
+	path, role := a.env("AWS_WEB_IDENTITY_TOKEN_FILE"), a.env("AWS_ROLE_ARN")
+	if path == "" || role == "" {
+		return awsKeys{}, false, nil
+	}
+	return a.webIdentity(ctx, "aws web identity role "+role, path, role, a.env("AWS_ROLE_SESSION_NAME"), region)
+}
+
+// webIdentity is STS's AssumeRoleWithWebIdentity, which is not signed: the token is the proof.
+func (a *aws) webIdentity(ctx context.Context, who, path, role, session, region string) (awsKeys, bool, error) {
+	proof, err := secretFile(who, path)
+	if err != nil {
+		return awsKeys{}, false, err
+	}
+	q := form(who, a.sts(region), url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {stsVersion},
+		"RoleArn": {role}, "RoleSessionName": {orElse(session, sessionName)}, "WebIdentityToken": {proof}}, proof)
+	r, err := a.ask(ctx, q)
+	if err != nil {
+		return awsKeys{}, false, err
+	}
+	return q.role(r)
+}
+
+// assume is STS's AssumeRole, signed with the keys of another identity.
+func (a *aws) assume(ctx context.Context, who string, base awsKeys, role, session, externalID, region string) (awsKeys, bool, error) {
+	fields := url.Values{"Action": {"AssumeRole"}, "Version": {stsVersion}, "RoleArn": {role}, "RoleSessionName": {orElse(session, sessionName)}}
+	if externalID != "" {
+		fields.Set("ExternalId", externalID)
+	}
+	q := form(who, a.sts(region), fields, base.secrets()...)
+	r, err := a.signed(ctx, base, q, region, "sts")
+	if err != nil {
+		return awsKeys{}, false, err
+	}
+	return q.role(r)
+}
+
+func (a *aws) sts(region string) string {
+	domain := ".amazonaws.com"
+	if strings.HasPrefix(region, "cn-") {
+		domain += ".cn"
+	}
+	return a.overridden("https://sts."+region+domain, "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")
+}
+
+// role reads STS's answer; both actions have the same one under different names.
+func (q question) role(r reply) (awsKeys, bool, error) {
+	if r.status != http.StatusOK {
+		return awsKeys{}, false, q.refused(r)
+	}
+	type result struct {
+		Credentials struct{ AccessKeyId, SecretAccessKey, SessionToken string }
+	}
+	var x struct {
+		Web  result `xml:"AssumeRoleWithWebIdentityResult"`
+		Role result `xml:"AssumeRoleResult"`
+	}
+	if xml.Unmarshal(r.body, &x) != nil {
+		return awsKeys{}, false, q.fail(fault.Denied, errKeys)
+	}
+	c := x.Web.Credentials
+	if c.AccessKeyId == "" {
+		c = x.Role.Credentials
+	}
+	return q.found(c.AccessKeyId, c.SecretAccessKey, c.SessionToken)
+}
+
+func (q question) found(id, secret, session string) (awsKeys, bool, error) {
+	if id == "" || secret == "" || session == "" {
+		return awsKeys{}, false, q.fail(fault.Denied, errKeys)
+	}
+	return awsKeys{id, New(secret), New(session), q.who}, true, nil
+}
+
+// metadataKeys are keys as ECS and EC2 write them.
+type metadataKeys struct {
+	Code            string // EC2 only: "Success"
+	AccessKeyId     string
+	SecretAccessKey string
+	Token           string
+}
+
+func (a *aws) fromContainer(ctx context.Context, _ string) (awsKeys, bool, error) {
+	q := question{who: "aws container credentials", header: map[string]string{}}
+	at := a.env("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+	if path := a.env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"); path != "" {
+		at = ecsMetadata + "/" + strings.TrimPrefix(path, "/")
+	}
+	if at == "" {
+		return awsKeys{}, false, nil
+	}
+	u, err := endpoint(at)
+	if err == nil && u.Scheme == "http" && !containerHost(u.Hostname()) {
+		err = errHost
+	}
+	if err != nil {
+		return awsKeys{}, false, q.fail(fault.Invalid, err)
+	}
+	q.url = at
+	proof := a.env("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+	if path := a.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); path != "" {
+		if proof, err = secretFile(q.who, path); err != nil {
+			return awsKeys{}, false, err
+		}
+	}
+	if proof != "" {
+		q.header["Authorization"], q.hide = proof, []string{proof}
+	}
+	var k metadataKeys
+	if err := a.get(ctx, q, &k); err != nil {
+		return awsKeys{}, false, err
+	}
+	return q.found(k.AccessKeyId, k.SecretAccessKey, k.Token)
+}
+
+func containerHost(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && (ip.IsLoopback() || slices.Contains(containerHosts, ip.String()))
+}
+
+// fromEC2 speaks version 2 of the metadata service only: a token by PUT, then the role's name, then its keys.
+func (a *aws) fromEC2(ctx context.Context, _ string) (awsKeys, bool, error) {
+	if strings.EqualFold(a.env("AWS_EC2_METADATA_DISABLED"), "true") {
+		return awsKeys{}, false, nil
+	}
+	// Where a container is one hop too far, the answer to the PUT never arrives: it gets one second.
+	q := question{who: "aws instance metadata", method: http.MethodPut, url: ec2Metadata + "api/token", limit: connectLimit,
+		header: map[string]string{"X-aws-ec2-metadata-token-ttl-seconds": ec2TokenTime}}
+	r, ok, err := a.probe(ctx, q)
+	if err != nil || !ok || r.status != http.StatusOK {
+		return awsKeys{}, false, err
+	}
+	pass := strings.TrimSpace(string(r.body))
+	q = question{who: q.who, url: ec2Metadata + "meta-data/iam/security-credentials/", hide: []string{pass},
+		header: map[string]string{"X-aws-ec2-metadata-token": pass}}
+	r, err = a.ask(ctx, q)
+	if err != nil {
+		return awsKeys{}, false, err
+	}
+	role, _, _ := strings.Cut(strings.TrimSpace(string(r.body)), "\n")
+	if r.status == http.StatusNotFound || r.status == http.StatusOK && role == "" {
+		return awsKeys{}, false, nil // no role belongs to the machine
+	}
+	if r.status != http.StatusOK {
+		return awsKeys{}, false, q.refused(r)
+	}
+	q.url += url.PathEscape(role)
+	var k metadataKeys
+	if err := a.get(ctx, q, &k); err != nil {
+		return awsKeys{}, false, err
+	}
+	if k.Code != "" && k.Code != "Success" {
+		return awsKeys{}, false, q.fail(fault.Denied, errors.New(clean(k.Code, nil)))
+	}
+	q.who += " role " + role
+	return q.found(k.AccessKeyId, k.SecretAccessKey, k.Token)
+}
+
+// process runs a credential_process. What it prints is in no error: it may hold the keys.
+func (a *aws) process(ctx context.Context, who, line string) (awsKeys, bool, error) {
+	args := words(line)
+	if len(args) == 0 {
+		return awsKeys{}, false, question{who: who}.fail(fault.Invalid, errors.New("credential_process is empty"))
+	}
+	out, _, err := a.program(ctx, who+": credential_process", args...)
+	if err != nil {
+		return awsKeys{}, false, err
+	}
+	var k struct {
+		Version                                    int
+		AccessKeyId, SecretAccessKey, SessionToken string
+		Expiration                                 time.Time
+	}
+	if json.Unmarshal(out, &k) != nil || k.Version != 1 || k.AccessKeyId == "" || k.SecretAccessKey == "" {
+		return awsKeys{}, false, question{who: who + ": credential_process"}.fail(fault.Denied, errNoAnswer)
+	}
+	return awsKeys{k.AccessKeyId, New(k.SecretAccessKey), New(k.SessionToken), who}, true, nil
+}
+
+// words parts a command line at blanks; double quotes hold a word together.
+func words(line string) []string {
+	var all []string
+	var word strings.Builder
+	quoted, begun := false, false
+	for _, r := range line {
+		switch {
+		case r == '"':
+			quoted, begun = !quoted, true
+		case (r == ' ' || r == '\t') && !quoted:
+			if begun {
+				all = append(all, word.String())
+			}
+			word.Reset()
+			begun = false
+		default:
+			word.WriteRune(r)
+			begun = true
+		}
+	}
+	if begun {
+		all = append(all, word.String())
+	}
+	return all
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}

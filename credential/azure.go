@@ -1,0 +1,121 @@
+package credential
+
+import (
+	"context"
+	"strings"
+
+	"github.com/drayage/dray/ref"
+)
+
+// Azure finds Microsoft Entra tokens for Azure Container Registry: a Login of Scheme Exchange,
+// which serves every registry of the identity's tenant. Sources, in this order:
+//
+//  1. a service principal: $AZURE_CLIENT_ID and $AZURE_TENANT_ID with $AZURE_CLIENT_SECRET, or
+//     with $AZURE_CLIENT_CERTIFICATE_PATH (PEM, certificate and RSA key, not encrypted);
+//  2. workload identity: the same two with $AZURE_FEDERATED_TOKEN_FILE;
+//  3. managed identity: $IDENTITY_ENDPOINT with $IDENTITY_HEADER (App Service, Container Apps),
+//     $MSI_ENDPOINT (older App Service, Cloud Shell), or the metadata service of virtual machines;
+//     $AZURE_CLIENT_ID picks one of several identities;
+//  4. the az command, where it is on PATH and logged in.
+//
+// $AZURE_AUTHORITY_HOST names the Entra endpoint for 1 and 2; without it that is the one of the
+// cloud to which the host belongs, for Hosts the public one.
+//
+// The token is for the audience of container registries. Where Entra does not know that audience,
+// and by Login.Fallback where a registry refuses it, it is for the resource manager's. Such a
+// token can do more than pull and push, so only Azure's own names get it, never Hosts.
+type Azure struct {
+	Cloud
+	// Hosts are registries, beside *.azurecr.io, *.azurecr.cn and *.azurecr.us, that take Entra
+	// tokens: those of kind "acr" under names of their own. "HOST" or "HOST:PORT".
+	Hosts []string
+}
+
+// azureCloud is one of the separate clouds of Azure.
+type azureCloud struct {
+	suffix    string
+	authority string
+	manager   string // the resource manager's audience
+}
+
+const registryAudience = "https://containerregistry.azure.net"
+
+var azureClouds = []azureCloud{
+	{".azurecr.io", "https://login.microsoftonline.com", "https://management.azure.com"},
+	{".azurecr.cn", "https://login.chinacloudapi.cn", "https://management.chinacloudapi.cn"},
+	{".azurecr.us", "https://login.microsoftonline.us", "https://management.usgovcloudapi.net"},
+}
+
+// Lookup answers for Azure's registries; Cloud tells of errors, caching and concurrency.
+func (a Azure) Lookup() Lookup { return a.on(a.machine()) }
+
+func (a Azure) on(m *machine) Lookup {
+	z := &azure{machine: m}
+	for _, c := range azureClouds {
+		z.seconds = append(z.seconds, &second{func(ctx context.Context) (Login, bool, error) {
+			return z.identity(ctx, c, c.manager, nil)
+		}})
+	}
+	return func(ctx context.Context, repo ref.Repo) (Login, bool, error) {
+		for i, c := range azureClouds {
+			if strings.HasSuffix(repo.Host, c.suffix) {
+				return z.identity(ctx, c, registryAudience, z.seconds[i])
+			}
+		}
+		if listed(a.Hosts, repo.Host) {
+			return z.identity(ctx, azureClouds[0], registryAudience, nil)
+		}
+		return Login{}, false, nil
+	}
+}
+
+type azure struct {
+	*machine
+	seconds []*second // of azureClouds
+}
+
+// identity asks the sources once for each cloud and audience.
+func (z *azure) identity(ctx context.Context, c azureCloud, audience string, next *second) (Login, bool, error) {
+	l, ok, err := z.once(ctx, "azure "+c.suffix+" "+audience, func(ctx context.Context) found {
+		f := z.find(ctx, c, audience)
+		if next != nil && unknownAudience(f.err) {
+			f = z.find(ctx, c, c.manager)
+		}
+		return f
+	})
+	if ok {
+		l.second = next
+	}
+	return l, ok, err
+}
+
+func (z *azure) find(ctx context.Context, c azureCloud, audience string) found {
+	return first(ctx,
+		func(ctx context.Context) found { return z.principal(ctx, c, audience) },
+		func(ctx context.Context) found { return z.workload(ctx, c, audience) },
+		func(ctx context.Context) found { return z.managed(ctx, audience) },
+		func(ctx context.Context) found { return z.command(ctx, audience) },
+	)
+}
+
+// unknownAudience knows the answers of Entra to an audience that the tenant or cloud does not
+// have; the older forms of its services say it in words only.
+func unknownAudience(err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, sign := range []string{"invalid_resource", "invalid_scope", "AADSTS500011"} {
+		if strings.Contains(err.Error(), sign) {
+			return true
+		}
+	}
+	return false
+}
+
+// entra is the Login for a token, or the fault.
+func entra(who string, t token, err error) found {
+	if err != nil {
+		return found{err: err}
+	}
+	return t.good(Login{Scheme: Exchange, Password: New(t.value), From: who})
+}

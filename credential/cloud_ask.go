@@ -1,0 +1,372 @@
+package credential
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/drayage/dray/fault"
+)
+
+const (
+	askLimit  = 15 * time.Second // for one answer
+	askTries  = 3                // of a request that is answered 429 or 5xx
+	askPause  = time.Second      // before the second try, doubled before the third
+	maxReason = 300              // runes of an answer that an error repeats
+	// briefLife is how long a token is used whose end nobody tells.
+	briefLife = 5 * time.Minute
+)
+
+var (
+	errPlain    = errors.New("plain http only to loopback and link-local addresses; anything else takes https")
+	errNotURL   = errors.New("not an http or https URL")
+	errNoAnswer = errors.New("its answer is not the JSON that is documented")
+)
+
+// question is one request to a cloud.
+type question struct {
+	who    string // for people: the source, as Login.From writes it
+	hint   string
+	method string // "" is GET, or POST with a body
+	url    string
+	header map[string]string
+	body   string
+	hide   []string      // secrets that errors leave out of the answer's text
+	limit  time.Duration // 0 is askLimit
+}
+
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// form is a question that posts fields.
+func form(who, to string, fields url.Values, hide ...string) question {
+	return question{who: who, url: to, body: fields.Encode(), hide: hide,
+		header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}
+}
+
+func (q question) fail(kind fault.Kind, err error) error {
+	return &fault.Fault{Kind: kind, Op: "ask", Name: q.who, Hint: q.hint, Err: err}
+}
+
+// endpoint checks that a secret may go to raw.
+func endpoint(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.User != nil {
+		return nil, errNotURL
+	}
+	switch u.Scheme {
+	case "https":
+		return u, nil
+	case "http":
+		if ip, err := netip.ParseAddr(u.Hostname()); u.Hostname() == "localhost" || err == nil && near(ip) {
+			return u, nil
+		}
+		return nil, errPlain
+	}
+	return nil, errNotURL
+}
+
+// near holds for addresses of this machine and of what serves it over its own link; EC2 has its
+// metadata, and EKS its agent, at fixed addresses of fd00:ec2::/32 too.
+func near(ip netip.Addr) bool {
+	return ip.IsLoopback() || ip.IsLinkLocalUnicast() || netip.MustParsePrefix("fd00:ec2::/32").Contains(ip)
+}
+
+// ask returns whatever was answered at last; an error is a fault: nothing was.
+func (m *machine) ask(ctx context.Context, q question) (reply, error) {
+	u, err := endpoint(q.url)
+	if err != nil {
+		return reply{}, q.fail(fault.Invalid, err)
+	}
+	pause := askPause
+	for try := 1; ; try++ {
+		r, err := m.send(ctx, q, u)
+		switch {
+		case ctx.Err() != nil:
+			return reply{}, q.fail(fault.Canceled, context.Cause(ctx))
+		case err != nil:
+			return reply{}, q.fail(fault.Unavailable, err)
+		case try == askTries || r.status != http.StatusTooManyRequests && r.status < 500:
+			return r, nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause *= 2
+	}
+}
+
+// send calls the RoundTripper itself: an http.Client would follow redirects.
+func (m *machine) send(ctx context.Context, q question, u *url.URL) (reply, error) {
+	limit := q.limit
+	if limit == 0 {
+		limit = askLimit
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errHung)
+	defer cancel()
+	method := q.method
+	if method == "" {
+		method = []string{http.MethodGet, http.MethodPost}[min(len(q.body), 1)]
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(q.body))
+	if err != nil {
+		return reply{}, errNotURL
+	}
+	for k, v := range q.header {
+		if strings.ContainsAny(v, "\r\n\x00") {
+			return reply{}, fmt.Errorf("the value for %s has a line break in it", k)
+		}
+		req.Header.Set(k, v)
+	}
+	req.Header.Set("User-Agent", "dray")
+	via := m.HTTP
+	switch {
+	case u.Scheme == "http":
+		via = m.local
+	case via == nil:
+		via = http.DefaultTransport
+	}
+	res, err := via.RoundTrip(req)
+	if err == nil {
+		defer res.Body.Close()
+		var body []byte
+		if body, err = io.ReadAll(io.LimitReader(res.Body, maxReply+1)); err == nil && len(body) <= maxReply {
+			return reply{res.StatusCode, res.Header, body}, nil
+		}
+	}
+	switch {
+	case err == nil:
+		err = errTooLong
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	}
+	return reply{}, err
+}
+
+// probe asks a metadata service that may not exist; ok=false when nobody is there, now and later.
+func (m *machine) probe(ctx context.Context, q question) (r reply, ok bool, err error) {
+	u, err := url.Parse(q.url)
+	if err != nil {
+		return reply{}, false, q.fail(fault.Invalid, errNotURL)
+	}
+	m.mu.Lock()
+	gone := m.absent[u.Host]
+	m.mu.Unlock()
+	if gone {
+		return reply{}, false, nil
+	}
+	r, err = m.ask(ctx, q)
+	if fault.Is(err, fault.Unavailable) {
+		m.mu.Lock()
+		m.absent[u.Host] = true
+		m.mu.Unlock()
+		return reply{}, false, nil
+	}
+	return r, err == nil, err
+}
+
+// get asks and reads a 200 into v, a pointer for JSON.
+func (m *machine) get(ctx context.Context, q question, v any) error {
+	r, err := m.ask(ctx, q)
+	if err != nil {
+		return err
+	}
+	return q.read(r, v)
+}
+
+func (q question) read(r reply, v any) error {
+	if r.status != http.StatusOK {
+		return q.refused(r)
+	}
+	if json.Unmarshal(r.body, v) != nil { // the decoder's error would quote the answer
+		return q.fail(fault.Denied, errNoAnswer)
+	}
+	return nil
+}
+
+func (q question) refused(r reply) error {
+	kind := fault.Denied
+	if r.status == http.StatusTooManyRequests || r.status >= 500 {
+		kind = fault.Unavailable
+	}
+	text := "HTTP " + strconv.Itoa(r.status)
+	if why := clean(reason(r.body), q.hide); why != "" {
+		text += ": " + why
+	}
+	return q.fail(kind, errors.New(text))
+}
+
+// reason finds what an answer says in the fields in which these services say it. Text elsewhere,
+// such as a proxy's page, is not repeated.
+func reason(body []byte) string {
+	var j struct {
+		Error       json.RawMessage `json:"error"`
+		Description string          `json:"error_description"`
+		Message     string          `json:"message"`
+		Type        string          `json:"__type"`
+		Code        string          `json:"code"`
+	}
+	if json.Unmarshal(body, &j) == nil {
+		var code, inner string
+		var deep struct{ Status, Message string }
+		if json.Unmarshal(j.Error, &code) != nil && json.Unmarshal(j.Error, &deep) == nil {
+			code, inner = deep.Status, deep.Message
+		}
+		return joinSaid(code, j.Type, j.Code, inner, j.Description, j.Message)
+	}
+	var x struct {
+		Error struct{ Code, Message string }
+	}
+	if xml.Unmarshal(body, &x) == nil {
+		return joinSaid(x.Error.Code, x.Error.Message)
+	}
+	return ""
+}
+
+func joinSaid(parts ...string) string {
+	var said []string
+	for _, p := range parts {
+		if p != "" {
+			said = append(said, p)
+		}
+	}
+	return strings.Join(said, ": ")
+}
+
+// clean makes one short line of s, without secrets in any form in which a service could repeat them.
+func clean(s string, hide []string) string {
+	for _, secret := range hide {
+		if secret == "" {
+			continue
+		}
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))} {
+			s = strings.ReplaceAll(s, form, redacted)
+		}
+	}
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	if r := []rune(s); len(r) > maxReason {
+		s = string(r[:maxReason]) + "…"
+	}
+	return s
+}
+
+// number reads 3599, 3599.5, "3599" and "1506484173".
+func number(raw json.RawMessage) (float64, bool) {
+	n, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
+	return n, err == nil && n > 0 && n < 1e11
+}
+
+// tokenAnswer is how OAuth2's services (RFC 6749 §5.1) and all metadata services hand out a token.
+type tokenAnswer struct {
+	Token string          `json:"access_token"`
+	In    json.RawMessage `json:"expires_in"`
+	On    json.RawMessage `json:"expires_on"`
+}
+
+// token takes the end from whichever field tells it, else from the token itself.
+func (q question) token(a tokenAnswer) (token, error) {
+	if a.Token == "" || strings.ContainsAny(a.Token, " \r\n\x00") {
+		return token{}, q.fail(fault.Denied, errors.New("its answer holds no token"))
+	}
+	t := token{a.Token, time.Now().Add(briefLife)}
+	if n, ok := number(a.In); ok {
+		t.ends = time.Now().Add(time.Duration(min(n, 86400)) * time.Second)
+	} else if n, ok := number(a.On); ok {
+		t.ends = time.Unix(int64(n), 0)
+	} else if n, ok := expClaim(a.Token); ok {
+		t.ends = n
+	}
+	return t, nil
+}
+
+func (m *machine) getToken(ctx context.Context, q question) (token, error) {
+	var a tokenAnswer
+	if err := m.get(ctx, q, &a); err != nil {
+		return token{}, err
+	}
+	return q.token(a)
+}
+
+// expClaim reads the end of a JWT (RFC 7519 §4.1.4).
+func expClaim(s string) (time.Time, bool) {
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 {
+		return time.Time{}, false
+	}
+	var claims struct{ Exp json.RawMessage }
+	payload, err := decodeSegment(parts[1])
+	if err != nil || json.Unmarshal(payload, &claims) != nil {
+		return time.Time{}, false
+	}
+	n, ok := number(claims.Exp)
+	return time.Unix(int64(n), 0), ok
+}
+
+// secretFile reads a small file that a variable or a file names; line ends around its text are dropped.
+func secretFile(who, path string) (string, error) {
+	data, err := readAtMost(path, maxFile)
+	text := strings.TrimSpace(string(data))
+	if err == nil && text == "" {
+		err = errors.New(path + " is empty")
+	}
+	if err != nil {
+		return "", &fault.Fault{Kind: fault.Denied, Op: "read for", Name: who, Err: err}
+	}
+	return text, nil
+}
+
+// program runs a command for its output. What it printed to stderr comes back as one short line.
+func (m *machine) program(ctx context.Context, who string, args ...string) (out []byte, said string, err error) {
+	fail := func(kind fault.Kind, err error) error {
+		return &fault.Fault{Kind: kind, Op: "ask", Name: who, Err: err}
+	}
+	limit := m.ProgramTimeout
+	if limit == 0 {
+		limit = HelperTimeout
+	}
+	timed, cancel := context.WithTimeoutCause(ctx, limit, errHung)
+	defer cancel()
+	cmd := exec.CommandContext(timed, args[0], args[1:]...)
+	cmd.WaitDelay = pipeGrace
+	stdout, stderr := &capped{left: maxReply}, &capped{left: maxReply}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	err = cmd.Run()
+	said = clean(stderr.kept.String(), nil)
+	switch {
+	case ctx.Err() != nil:
+		return nil, said, fail(fault.Canceled, context.Cause(ctx))
+	case timed.Err() != nil:
+		return nil, said, fail(fault.Unavailable, errHung)
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
+		return nil, said, fail(fault.Denied, err)
+	case stdout.over:
+		return nil, said, fail(fault.Denied, errTooLong)
+	}
+	return stdout.kept.Bytes(), said, nil
+}
+
+// overridden is the endpoint that a variable names, else usual.
+func (c Cloud) overridden(usual string, names ...string) string {
+	for _, n := range names {
+		if v := c.env(n); v != "" {
+			return v
+		}
+	}
+	return usual
+}

@@ -1,0 +1,135 @@
+package credential
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// ECR finds the login, user "AWS", for Amazon ECR: private registries under all their names (also
+// FIPS, dual-stack and China's) and public.ecr.aws. Each region's API is asked once for a password
+// that serves all of its registries. AWS credentials are those of, in this order:
+//
+//  1. $AWS_ACCESS_KEY_ID, $AWS_SECRET_ACCESS_KEY and $AWS_SESSION_TOKEN;
+//  2. the profile $AWS_PROFILE, else "default", in ~/.aws/credentials and ~/.aws/config (or
+//     $AWS_SHARED_CREDENTIALS_FILE and $AWS_CONFIG_FILE): keys, role_arn with source_profile,
+//     credential_source or web_identity_token_file, or credential_process. Not SSO;
+//  3. $AWS_WEB_IDENTITY_TOKEN_FILE with $AWS_ROLE_ARN (IRSA);
+//  4. $AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or …_FULL_URI (ECS, EKS Pod Identity);
+//  5. the metadata service of EC2, version 2, unless $AWS_EC2_METADATA_DISABLED is "true".
+//
+// $AWS_ENDPOINT_URL_ECR, $AWS_ENDPOINT_URL_ECR_PUBLIC, $AWS_ENDPOINT_URL_STS and $AWS_ENDPOINT_URL
+// name other endpoints of the APIs. At public.ecr.aws, which everybody may read, an identity
+// without the right to log in counts as none.
+type ECR struct{ Cloud }
+
+// Lookup answers for ECR's registries; Cloud tells of errors, caching and concurrency.
+func (e ECR) Lookup() Lookup { return e.on(e.machine()) }
+
+func (e ECR) on(m *machine) Lookup {
+	a := &aws{m}
+	return func(ctx context.Context, repo ref.Repo) (Login, bool, error) {
+		at, ok := a.api(repo.Host)
+		if !ok {
+			return Login{}, false, nil
+		}
+		return a.once(ctx, "ecr "+at.url, func(ctx context.Context) found { return a.password(ctx, at) })
+	}
+}
+
+// aws is a machine as AWS's tools see it.
+type aws struct{ *machine }
+
+// ecrAPI is where one region's passwords are had.
+type ecrAPI struct{ url, region, service, target string }
+
+// ecrHost reads ACCOUNT.dkr.ecr[-fips].REGION.amazonaws.com[.cn] and the dual-stack names
+// ACCOUNT.dkr-ecr[-fips].REGION.on.aws (China: on.amazonwebservices.com.cn).
+var ecrHost = regexp.MustCompile(`^[0-9]{12}\.dkr([.-])(ecr|ecr-fips)\.([a-z0-9-]+)\.(amazonaws\.com|amazonaws\.com\.cn|on\.aws|on\.amazonwebservices\.com\.cn)$`)
+
+func (a *aws) api(host string) (ecrAPI, bool) {
+	if host == "public.ecr.aws" || host == "ecr-public.aws.com" {
+		return ecrAPI{a.overridden("https://api.ecr-public.us-east-1.amazonaws.com", "AWS_ENDPOINT_URL_ECR_PUBLIC", "AWS_ENDPOINT_URL"),
+			"us-east-1", "ecr-public", "SpencerFrontendService.GetAuthorizationToken"}, true
+	}
+	p := ecrHost.FindStringSubmatch(host)
+	if p == nil || (p[1] == "-") != strings.HasPrefix(p[4], "on.") {
+		return ecrAPI{}, false
+	}
+	name, region, domain := p[2], p[3], p[4]
+	switch {
+	case p[1] == "-":
+		domain = strings.Replace(domain, "on.", "api.", 1)
+	case name == "ecr":
+		name = "api.ecr"
+	}
+	return ecrAPI{a.overridden("https://"+name+"."+region+"."+domain, "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL"),
+		region, "ecr", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"}, true
+}
+
+// ecrSpare is how long before its end a password is no longer handed out.
+const ecrSpare = 5 * time.Minute
+
+// password is the API's GetAuthorizationToken.
+func (a *aws) password(ctx context.Context, at ecrAPI) found {
+	keys, ok, err := a.keys(ctx, at.region)
+	if !ok || err != nil {
+		return found{err: err}
+	}
+	q := question{who: keys.from + " at " + at.service + " " + at.region, url: at.url, body: "{}", hide: keys.secrets(),
+		header: map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": at.target}}
+	r, err := a.signed(ctx, keys, q, at.region, at.service)
+	if err != nil {
+		return found{err: err}
+	}
+	if r.status == http.StatusBadRequest && at.service == "ecr-public" && strings.Contains(reason(r.body), "AccessDenied") {
+		return found{}
+	}
+	type grant struct {
+		Token string          `json:"authorizationToken"`
+		Ends  json.RawMessage `json:"expiresAt"`
+	}
+	var reply struct {
+		Data json.RawMessage `json:"authorizationData"` // a list of one; the public API gives it bare
+	}
+	if err := q.read(r, &reply); err != nil {
+		return found{err: err}
+	}
+	grants := make([]grant, 1)
+	if json.Unmarshal(reply.Data, &grants) != nil && json.Unmarshal(reply.Data, &grants[0]) != nil || len(grants) == 0 {
+		return found{err: q.fail(fault.Denied, errNoAnswer)}
+	}
+	plain, err := base64.StdEncoding.DecodeString(grants[0].Token)
+	user, password, ok := strings.Cut(string(plain), ":")
+	if err != nil || !ok || user == "" || password == "" {
+		return found{err: q.fail(fault.Denied, errors.New("its answer holds no token"))}
+	}
+	ends := time.Now().Add(ecrSpare + briefLife)
+	if n, ok := number(grants[0].Ends); ok {
+		ends = time.Unix(int64(n), 0)
+	}
+	return found{login: Login{User: user, Password: New(password), From: keys.from}, ok: true, until: ends.Add(-ecrSpare)}
+}
+
+// signed asks with a signature of this moment.
+func (a *aws) signed(ctx context.Context, keys awsKeys, q question, region, service string) (reply, error) {
+	u, err := endpoint(q.url)
+	if err == nil && (strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
+		err = errors.New("an AWS endpoint here has neither path nor query")
+	}
+	if err != nil {
+		return reply{}, q.fail(fault.Invalid, err)
+	}
+	u.Path = "/"
+	q.url = u.String()
+	keys.sign(http.MethodPost, u, q.header, q.body, region, service, time.Now())
+	return a.ask(ctx, q)
+}

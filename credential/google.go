@@ -1,0 +1,104 @@
+package credential
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// Google finds access tokens for Artifact Registry and Container Registry (gcr.io, *.gcr.io,
+// *-docker.pkg.dev); the user is "oauth2accesstoken". Sources, in this order:
+//
+//  1. the file $GOOGLE_APPLICATION_CREDENTIALS, else gcloud's application_default_credentials.json
+//     in $CLOUDSDK_CONFIG or ~/.config/gcloud, of type authorized_user, service_account or
+//     external_account (with the subject's token in a file or at a URL);
+//  2. the metadata service of Google's machines and clusters, at $GCE_METADATA_HOST or its fixed address.
+//
+// The scope is cloud-platform: rights are what the identity's roles give.
+type Google struct{ Cloud }
+
+const (
+	googleUser  = "oauth2accesstoken"
+	googleScope = "https://www.googleapis.com/auth/cloud-platform"
+	googleMeta  = "169.254.169.254"
+)
+
+// Lookup answers for Google's registries; Cloud tells of errors, caching and concurrency.
+func (g Google) Lookup() Lookup { return g.on(g.machine()) }
+
+func (g Google) on(m *machine) Lookup {
+	w := &google{m}
+	return func(ctx context.Context, repo ref.Repo) (Login, bool, error) {
+		h := repo.Host
+		if h != "gcr.io" && !strings.HasSuffix(h, ".gcr.io") && !strings.HasSuffix(h, "-docker.pkg.dev") {
+			return Login{}, false, nil
+		}
+		return w.once(ctx, "google", func(ctx context.Context) found { return first(ctx, w.file, w.metadata) })
+	}
+}
+
+type google struct{ *machine }
+
+// grant is the Login for a token, or the fault.
+func (g *google) grant(who string, t token, err error) found {
+	if err != nil {
+		return found{err: err}
+	}
+	return t.good(Login{User: googleUser, Password: New(t.value), From: who})
+}
+
+func (g *google) metadata(ctx context.Context) found {
+	named := g.env("GCE_METADATA_HOST")
+	host := orElse(named, googleMeta)
+	if host == "metadata.google.internal" || host == "metadata" {
+		host = googleMeta // no name service has a say in it
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
+		host = "[" + host + "]"
+	}
+	const flavor = "Metadata-Flavor"
+	q := question{who: "google metadata service", header: map[string]string{flavor: "Google"},
+		url: "http://" + host + "/computeMetadata/v1/instance/service-accounts/default/token"}
+	if named != "" {
+		t, err := g.getToken(ctx, q)
+		return g.grant(q.who, t, err)
+	}
+	r, ok, err := g.probe(ctx, q)
+	// Every answer of Google's service names it; a machine without an account answers 404.
+	if err != nil || !ok || r.header.Get(flavor) != "Google" || r.status == http.StatusNotFound {
+		return found{err: err}
+	}
+	var a tokenAnswer
+	if err := q.read(r, &a); err != nil {
+		return found{err: err}
+	}
+	t, err := q.token(a)
+	return g.grant(q.who, t, err)
+}
+
+// adcPath is where the application default credentials are, and whether somebody named the place.
+func (g *google) adcPath() (path string, named bool) {
+	if p := g.env("GOOGLE_APPLICATION_CREDENTIALS"); p != "" {
+		return p, true
+	}
+	const name = "application_default_credentials.json"
+	switch dir := g.env("CLOUDSDK_CONFIG"); {
+	case dir != "":
+		return filepath.Join(dir, name), false
+	case g.env("APPDATA") != "": // on Windows
+		return filepath.Join(g.env("APPDATA"), "gcloud", name), false
+	case g.Home != "":
+		return filepath.Join(g.Home, ".config", "gcloud", name), false
+	}
+	return "", false
+}
+
+func badADC(path string, kind fault.Kind, err error) found {
+	return found{err: &fault.Fault{Kind: kind, Op: "read google credentials", Name: path,
+		Hint: "gcloud auth application-default login", Err: err}}
+}
