@@ -37,6 +37,7 @@ type call struct {
 	size    int64                                            // of the body
 	closing time.Duration                                    // how long the answer may take once the body is sent; 0 is Options.Stall
 	limit   int64                                            // of the answer's body; 0 is maxErrorBody
+	take    func(io.Reader) error                            // reads the body of a 200 in place of answer.raw, anew for each try
 	single  bool                                             // one try: the caller repeats
 	stay    bool                                             // redirects are refused
 }

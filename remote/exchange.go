@@ -140,6 +140,9 @@ func (h *host) once(ctx context.Context, c *call, origin, at *url.URL, authz str
 // read takes in the whole body, up to the call's limit.
 func (a *answer) read(in *receiving, c *call) error {
 	defer in.Close()
+	if c.take != nil && a.status == http.StatusOK {
+		return c.take(in)
+	}
 	limit := c.limit
 	if limit == 0 || a.status >= 300 {
 		limit = maxErrorBody

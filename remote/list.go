@@ -1,11 +1,11 @@
 package remote
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -70,7 +70,12 @@ type list struct {
 
 func (l *list) run(ctx context.Context) error {
 	c := *l.call
-	c.query, c.limit = fmt.Sprintf("n=%d", pageSize), maxPage
+	c.query = fmt.Sprintf("n=%d", pageSize)
+	var page []string
+	c.take = func(body io.Reader) (err error) {
+		page, err = l.read(body)
+		return err
+	}
 	asked := map[string]bool{}
 	strays := 0
 	for range maxPages {
@@ -78,7 +83,7 @@ func (l *list) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		count, fresh, err := l.page(a)
+		fresh, err := l.show(page)
 		if err != nil {
 			return err
 		}
@@ -87,7 +92,7 @@ func (l *list) run(ctx context.Context) error {
 		} else if strays++; strays > maxStrays {
 			return c.fault(fault.Refused, "", errors.New("the list repeats itself"))
 		}
-		next, err := l.next(ctx, &c, a, count, fresh)
+		next, err := l.next(ctx, &c, a, len(page), fresh)
 		if err != nil || next == nil {
 			return err
 		}
@@ -100,37 +105,44 @@ func (l *list) run(ctx context.Context) error {
 	return c.fault(fault.TooLarge, "", fmt.Errorf("more than %d pages", maxPages))
 }
 
-// page visits the names of one page. count is how many it has, fresh how many
-// were not on the page before.
-func (l *list) page(a *answer) (count, fresh int, err error) {
-	if a.over {
-		return 0, 0, l.call.fault(fault.TooLarge, "", fmt.Errorf("a page longer than %d bytes", maxPage))
-	}
-	here := map[string]bool{}
-	var stop error
-	err = names(a.raw, l.key, func(name string) error {
-		if count++; count > maxNames {
-			return fmt.Errorf("more than %d names in a page", maxNames)
+// read takes the names out of one page while it arrives.
+func (l *list) read(body io.Reader) (page []string, err error) {
+	limited := &io.LimitedReader{R: body, N: maxPage + 1}
+	err = names(limited, l.key, func(name string) error {
+		if len(page) == maxNames {
+			return l.call.fault(fault.TooLarge, "", fmt.Errorf("more than %d names in a page", maxNames))
 		}
+		page = append(page, name)
+		return nil
+	})
+	var f *fault.Fault
+	switch {
+	case limited.N == 0:
+		return nil, l.call.fault(fault.TooLarge, "", fmt.Errorf("a page longer than %d bytes", maxPage))
+	case err == nil, errors.As(err, &f):
+		return page, err
+	}
+	return nil, l.call.fault(fault.Refused, "", err)
+}
+
+// show visits the names of one page. fresh is how many were not on the page before.
+func (l *list) show(page []string) (fresh int, err error) {
+	here := map[string]bool{}
+	for _, name := range page {
 		if !l.valid(name) || here[name] {
-			return nil
+			continue
 		}
 		here[name], l.last = true, name
 		if l.before[name] {
-			return nil
+			continue
 		}
 		fresh++
-		stop = l.visit(name)
-		return stop
-	})
-	l.before = here
-	switch {
-	case stop != nil:
-		return count, fresh, stop
-	case err != nil:
-		return count, fresh, l.call.fault(fault.Refused, "", err)
+		if err := l.visit(name); err != nil {
+			return fresh, err
+		}
 	}
-	return count, fresh, nil
+	l.before = here
+	return fresh, nil
 }
 
 // next finds the following page: by Link, and where a full page has none by
@@ -198,9 +210,11 @@ func isNext(params string) bool {
 
 // names calls each for the texts of one list in a JSON object and passes over
 // everything else in it, such as the maps that gcr and ACR add and null names.
-func names(raw []byte, key string, each func(string) error) error {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+func names(page io.Reader, key string, each func(string) error) error {
+	dec := json.NewDecoder(page)
+	if t, err := dec.Token(); err != nil {
+		return fmt.Errorf("the page is no JSON: %w", err)
+	} else if t != json.Delim('{') {
 		return errors.New("the page is no JSON object")
 	}
 	for dec.More() {
@@ -226,6 +240,9 @@ func names(raw []byte, key string, each func(string) error) error {
 		if err := texts(dec, each); err != nil {
 			return err
 		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return fmt.Errorf("the page is no JSON: %w", err)
 	}
 	return nil
 }

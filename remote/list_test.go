@@ -107,6 +107,29 @@ func TestF40APageWithoutEndIsRefused(t *testing.T) {
 	})
 }
 
+func TestF02APageThatIsCutIsReadAnewAndShownOnce(t *testing.T) {
+	for _, at := range []int64{0, 30} {
+		bubble(t, []*hostile.Fault{hostile.CutBodyAt(at).On("GET", testbed.Tags).Once()}, func(b *bench) {
+			for _, tag := range []string{"v1", "v2", "v3"} {
+				b.another(tag)
+			}
+			got, err := b.tags()
+			must(b, err)
+			if !slices.Equal(got, []string{"v1", "v2", "v3"}) {
+				b.Errorf("%v", got)
+			}
+			b.count("GET", testbed.Tags, 2)
+		})
+	}
+	for _, body := range []string{"", "[]", "{", `{"tags":7}`, `{"tags":["a"`} {
+		bubble(t, []*hostile.Fault{hostile.Status(200, nil, body).On("GET", testbed.Tags)}, func(b *bench) {
+			_, err := b.tags()
+			wantKind(b, err, fault.Refused)
+			b.count("GET", testbed.Tags, 1)
+		})
+	}
+}
+
 func TestAnErrorOfTheVisitorEndsTheList(t *testing.T) {
 	bubble(t, nil, func(b *bench) {
 		b.another("v1")

@@ -56,7 +56,7 @@ func (r *Repository) resolve(ctx context.Context, reference string) (oci.Descrip
 // headDescriptor reads the headers of an answer to HEAD; complete is false when they leave something out.
 func headDescriptor(c *call, a *answer, reference string) (d oci.Descriptor, complete bool, err error) {
 	d = oci.Descriptor{MediaType: mediaTypeOf(a.header), Digest: oci.Digest(a.header.Get("Docker-Content-Digest")), Size: a.length}
-	if ref.Digest(string(d.Digest)) != nil || a.length < 0 {
+	if ref.Digest(string(d.Digest)) != nil || a.length <= 0 { // no manifest is empty, but some registries say so
 		return oci.Descriptor{}, false, nil
 	}
 	if ref.Digest(reference) == nil && string(d.Digest) != reference {

@@ -231,7 +231,8 @@ func (h *host) askToken(ctx context.Context, c *call) (string, time.Duration, er
 
 // askService follows no redirect and reads at most 1 MiB.
 func (h *host) askService(ctx context.Context, c *call) (tokenReply, error) {
-	c.op, c.limit, c.stay = "get a token for", 1<<20, true
+	// One try: the request that wants the token is what is repeated.
+	c.op, c.limit, c.stay, c.single = "get a token for", 1<<20, true, true
 	a, err := h.do(ctx, c, http.StatusOK, http.StatusCreated)
 	if err != nil {
 		if f := (*fault.Fault)(nil); errors.As(err, &f) && f.Kind == fault.Invalid {

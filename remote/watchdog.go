@@ -23,6 +23,7 @@ type watchdog struct {
 
 	mu    sync.Mutex
 	timer *time.Timer
+	after time.Duration // what timer was set to
 }
 
 func newWatchdog(limit time.Duration, cancel context.CancelCauseFunc) *watchdog {
@@ -35,10 +36,19 @@ func (w *watchdog) kick() { w.kickFor(w.limit) }
 func (w *watchdog) kickFor(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.timer != nil {
-		w.timer.Stop()
+	w.after = d
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.bark)
+		return
 	}
-	w.timer = time.AfterFunc(d, func() { w.cancel(&stalled{d}) })
+	w.timer.Reset(d)
+}
+
+func (w *watchdog) bark() {
+	w.mu.Lock()
+	d := w.after
+	w.mu.Unlock()
+	w.cancel(&stalled{d})
 }
 
 // hold stops the clock.
