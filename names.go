@@ -31,6 +31,10 @@ func (d *Dray) Host(name string) (string, error) {
 	return host, d.pin(host, scheme)
 }
 
+// Name returns the canonical form of a full name as people type it. Its first
+// component may be a configured registry's name. The error is Invalid.
+func (d *Dray) Name(s string) (ref.Name, error) { return d.parse(s) }
+
 // parse reads a full name. Its first component may be a configured registry's
 // name, and "http://" or "https://" may stand before a host.
 func (d *Dray) parse(s string) (ref.Name, error) {
@@ -113,15 +117,25 @@ type named struct {
 	tags    []string   // of source's repository, where several are asked for
 	targets []ref.Name // in order; repositories where several tags are asked for
 	notes   []string   // how the request was read, where a person should know
+	reading reading
 }
+
+// reading says how targets are read.
+type reading int
+
+const (
+	asAz   reading = iota // where a registry is named, a path in it; no tag anywhere makes "latest"
+	asPath                // of a list: a path in the registry; a source by digest makes no tag
+	asName                // the same, but what begins with a registry is a full name
+)
 
 func (n *named) note(format string, args ...any) {
 	n.notes = append(n.notes, fmt.Sprintf(format, args...))
 }
 
 // importNames settles what an ImportRequest names. Nothing was asked of a registry before it is clear.
-func (d *Dray) importNames(req ImportRequest) (named, error) {
-	var n named
+func (d *Dray) importNames(req ImportRequest, how reading) (named, error) {
+	n := named{reading: how}
 	if err := req.Map.Check(); err != nil {
 		return n, err
 	}
@@ -190,6 +204,9 @@ func (n *named) tagged(to ref.Name, image string, m plan.TagMap) []ref.Name {
 		return []ref.Name{to}
 	case n.source.Tag != "":
 		return spread(n.source, []ref.Name{to}, m)
+	case n.reading != asAz:
+		n.note("%s is named by digest: it arrives as %s without a tag", n.source, to.At(n.source.Digest))
+		return []ref.Name{to}
 	}
 	to.Tag = "latest"
 	n.note("%s has no tag, nor has the source: it becomes %s", image, to)
@@ -245,10 +262,10 @@ func (d *Dray) importTarget(host, s string, n *named) (ref.Name, error) {
 		return ref.Name{}, invalid("import", "", "an empty target name", "")
 	}
 	to, err := ref.Name{}, error(nil)
-	switch first, _, ok := strings.Cut(s, "/"); {
-	case host != "":
+	switch full := d.isFull(s); {
+	case host != "" && !(full && n.reading == asName):
 		to, err = ref.ParseIn(host, d.trimHost(host, s, "--image", "--name", n))
-	case !strings.HasPrefix(s, ref.Layout) && (!ok || !ref.LooksLikeHost(first) && d.config.Registries[first].Host == "" && !strings.HasSuffix(first, ":")):
+	case !full:
 		return to, invalid("parse name", s, "no registry", "name the registry with --name, or write HOST/"+s)
 	default:
 		to, err = d.parse(s)
@@ -257,6 +274,12 @@ func (d *Dray) importTarget(host, s string, n *named) (ref.Name, error) {
 		err = digestTarget(s)
 	}
 	return to, err
+}
+
+// isFull reports whether s begins with a registry or names a layout.
+func (d *Dray) isFull(s string) bool {
+	first, _, ok := strings.Cut(s, "/")
+	return strings.HasPrefix(s, ref.Layout) || ok && (ref.LooksLikeHost(first) || d.config.Registries[first].Host != "")
 }
 
 // trimHost takes a host off s that another flag gave already.

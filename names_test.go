@@ -66,7 +66,7 @@ func TestImportReadsNamesAsAzDoesAndMore(t *testing.T) {
 			source: "prod.example.com:5000/app:v1", targets: "acme.azurecr.io/app:v1", note: "--name names the registry already"},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
-			names, err := configured(t, tt.fallback).importNames(tt.req)
+			names, err := configured(t, tt.fallback).importNames(tt.req, asAz)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +102,7 @@ func TestImportRefusesWhatItCanNotRead(t *testing.T) {
 		{"credentials in a name", ImportRequest{Source: "me:hunter2@a.io/x", Target: "prod"}, "no credentials"},
 		{"upper case", ImportRequest{Source: "nginx", Target: "prod", Images: []string{"Nginx"}}, "lower case"},
 	} {
-		_, err := configured(t, "").importNames(tt.req)
+		_, err := configured(t, "").importNames(tt.req, asAz)
 		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v; want %q", tt.about, err, tt.want)
 		}
@@ -139,6 +139,31 @@ func TestNewRefusesLimitsAndNamesThatCanNotBe(t *testing.T) {
 	} {
 		if _, err := New(c); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", about, err)
+		}
+	}
+}
+
+func TestATargetOfAListMayBeAFullName(t *testing.T) {
+	d := configured(t, "")
+	const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	for _, tt := range []struct {
+		entry BatchEntry
+		want  string
+	}{
+		{BatchEntry{Source: "nginx:1", Targets: []string{"web:v1"}}, "reg.example:5000/web:v1"},
+		{BatchEntry{Source: "nginx:1", Targets: []string{"team/web"}}, "reg.example:5000/team/web:1"},
+		{BatchEntry{Source: "nginx:1", Targets: []string{"other.example/web"}}, "other.example/web:1"},
+		{BatchEntry{Source: "nginx:1", Targets: []string{"reg.example:5000/web"}}, "reg.example:5000/web:1"},
+		{BatchEntry{Source: "nginx:1", Targets: []string{"localhost/web"}, Paths: true}, "reg.example:5000/localhost/web:1"},
+		{BatchEntry{Source: "nginx:1", Targets: []string{"other.example/web"}, Paths: true}, "reg.example:5000/other.example/web:1"},
+		{BatchEntry{Source: "nginx:1", Targets: []string{"oci:dir:v1"}}, "oci:dir:v1"},
+		{BatchEntry{Source: "nginx@" + digest, Targets: []string{"web"}}, "reg.example:5000/web"},
+		{BatchEntry{Source: "nginx@" + digest}, "reg.example:5000/library/nginx"},
+		{BatchEntry{Source: "nginx:1@" + digest}, "reg.example:5000/library/nginx:1"},
+	} {
+		_, to, err := d.EntryNames(tt.entry, "reg.example:5000")
+		if err != nil || len(to) != 1 || to[0].String() != tt.want {
+			t.Errorf("%+v: %v %v, want %s", tt.entry, to, err, tt.want)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func ReadPlan(r io.Reader) (*Plan, error) {
 // PlanImport resolves the source and looks at the target names, one HEAD each.
 // Names that can not be read are Invalid, before any request.
 func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Observer) (*Plan, error) {
-	names, err := d.importNames(req)
+	names, err := d.importNames(req, asAz)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 	p.Hold = cmp.Or(req.Hold, plan.Each)
 	wants := make([]want, len(req.Entries))
 	for i, e := range req.Entries {
-		names, err := d.importNames(ImportRequest{Source: e.Source, Target: req.Target, Images: e.Targets})
+		names, err := d.entryNames(e, req.Target)
 		wants[i] = want{source: names.source, targets: names.targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite)}
 		if err != nil {
 			wants[i] = want{asked: strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " ")), err: atLine(e.Line, err)}
@@ -73,6 +73,22 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 		p.Notes = append(p.Notes, names.notes...)
 	}
 	return p, p.many(ctx, wants)
+}
+
+// EntryNames returns the names that PlanBatch reads in e, where target is the
+// request's: the source, and the targets that the Steps of its plan carry in To.
+// The error is Invalid.
+func (d *Dray) EntryNames(e BatchEntry, target string) (source ref.Name, targets []ref.Name, err error) {
+	n, err := d.entryNames(e, target)
+	return n.source, n.targets, err
+}
+
+func (d *Dray) entryNames(e BatchEntry, target string) (named, error) {
+	how := asName
+	if e.Paths {
+		how = asPath
+	}
+	return d.importNames(ImportRequest{Source: e.Source, Target: target, Images: e.Targets}, how)
 }
 
 // atLine says in which line of a list an error is.

@@ -98,6 +98,7 @@ type BatchRequest struct {
 type BatchEntry struct {
 	Source    string
 	Targets   []string       // "repository[:tag]" in the Target registry, or full names; none is the source's own path and tag there
+	Paths     bool           // Targets are paths in the Target registry even where they begin like a host
 	Overwrite plan.Overwrite // "" is the request's
 	Line      int            // in the list, for errors; 0 is none
 }

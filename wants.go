@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/drayage/dray/fault"
@@ -100,8 +99,10 @@ func collisions(steps []plan.Step) error {
 // surveySources looks at every source once, and writes what went wrong into the wants.
 func surveySources(ctx context.Context, wants []want, look func(context.Context, ref.Name) (plan.Inventory, error)) (plan.Inventory, error) {
 	var names []ref.Name
+	known := map[ref.Name]bool{} // a list has many lines
 	for _, w := range wants {
-		if w.err == nil && !slices.Contains(names, w.source) {
+		if w.err == nil && !known[w.source] {
+			known[w.source] = true
 			names = append(names, w.source)
 		}
 	}
