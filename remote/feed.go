@@ -26,12 +26,12 @@ type feed struct {
 	check *oci.Verifier // stands where src stands
 	marks []oci.Mark
 	src   io.ReadCloser
-	life  context.Context    // what src was opened with
-	stop  context.CancelFunc // ends life; nil when there is none
-	tail  []byte             // the last bytes of the blob, once they are proved; else nil
-	max   int64              // the furthest byte that was handed out
-	sent  int64              // bytes handed out, all in all
-	err   error              // what ended the source, or proved it wrong
+	start func(at int64) (io.ReadCloser, error) // opens the source within its life
+	stop  context.CancelFunc                    // ends that life; nil when there is none
+	tail  []byte                                // the last bytes of the blob, once they are proved; else nil
+	max   int64                                 // the furthest byte that was handed out
+	sent  int64                                 // bytes handed out, all in all
+	err   error                                 // what ended the source, or proved it wrong
 }
 
 func newFeed(d oci.Descriptor, v *oci.Verifier, open oci.Opener) *feed {
@@ -127,7 +127,7 @@ func (f *feed) seek(at int64) error {
 		}
 	}
 	if f.src == nil && (f.check.At() < f.d.Size || f.d.Size == 0) {
-		src, err := f.open(f.life, f.check.At())
+		src, err := f.start(f.check.At())
 		if err != nil {
 			return err
 		}
@@ -154,11 +154,15 @@ func (f *feed) drop() {
 	}
 }
 
-// begin makes sure that there is a context for the source to live in.
+// begin makes sure that there is a life for the source to be opened in: as
+// long as ctx, or until stop.
 func (f *feed) begin(ctx context.Context) {
-	if f.stop == nil {
-		f.life, f.stop = context.WithCancel(ctx)
+	if f.stop != nil {
+		return
 	}
+	life, stop := context.WithCancel(ctx)
+	f.stop = stop
+	f.start = func(at int64) (io.ReadCloser, error) { return f.open(life, at) }
 }
 
 // close ends the source and its context.
@@ -172,9 +176,7 @@ func (f *feed) close() {
 
 // piece is a part of the blob as the body of one request.
 type piece struct {
-	feed    *feed
-	life    context.Context
-	request context.Context
+	fill    func(p []byte, at int64) (int, error)
 	at, end int64
 	closed  chan struct{}
 	once    sync.Once
@@ -183,30 +185,37 @@ type piece struct {
 // piece begins a body of bytes at to end. life is that of the whole upload,
 // request that of the one exchange.
 func (f *feed) piece(life, request context.Context, at, end int64) *piece {
-	return &piece{feed: f, life: life, request: request, at: at, end: end, closed: make(chan struct{})}
+	return &piece{at: at, end: end, closed: make(chan struct{}), fill: func(p []byte, at int64) (int, error) {
+		return f.fill(life, request, p, at)
+	}}
 }
 
-func (p *piece) Read(buf []byte) (int, error) {
-	f := p.feed
-	if p.at >= p.end {
-		return 0, io.EOF
-	}
+// fill is read for one request: a source that is waited for ends with it.
+func (f *feed) fill(life, request context.Context, p []byte, at int64) (int, error) {
 	if f.err != nil {
 		return 0, f.err
 	}
-	f.begin(p.life)
-	defer context.AfterFunc(p.request, f.stop)() // a source that is waited for ends with the request
-	n, err := f.read(buf[:min(int64(len(buf)), p.end-p.at)], p.at)
-	p.at += int64(n)
+	f.begin(life)
+	defer context.AfterFunc(request, f.stop)()
+	n, err := f.read(p, at)
 	f.sent += int64(n)
-	f.max = max(f.max, p.at)
-	if err != nil {
-		if p.request.Err() == nil {
-			f.err = err // the source's own error; it is not the registry's to answer for
-		} else {
-			f.close()
-		}
+	f.max = max(f.max, at+int64(n))
+	switch {
+	case err == nil:
+	case request.Err() == nil:
+		f.err = err // the source's own error; it is not the registry's to answer for
+	default:
+		f.close()
 	}
+	return n, err
+}
+
+func (p *piece) Read(buf []byte) (int, error) {
+	if p.at >= p.end {
+		return 0, io.EOF
+	}
+	n, err := p.fill(buf[:min(int64(len(buf)), p.end-p.at)], p.at)
+	p.at += int64(n)
 	return n, err
 }
 
