@@ -37,25 +37,13 @@ type field struct {
 }
 
 func (p parser) file(data []byte) (Config, error) {
-	d := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, more yaml.Node
-	if err := d.Decode(&doc); err == io.EOF {
-		return Config{}, nil
-	} else if err != nil {
-		return Config{}, p.syntax(err)
-	}
-	if err := d.Decode(&more); err == nil {
-		return Config{}, p.bad(&more, "a second document", "keep one document in the file")
-	} else if err != io.EOF {
-		return Config{}, p.syntax(err)
-	}
-	root := doc.Content[0]
-	if root.ShortTag() == "!!null" {
-		return Config{}, nil
+	root, err := p.root(data)
+	if err != nil || root == nil {
+		return Config{}, err
 	}
 	var c Config
 	var def *yaml.Node
-	err := p.mapping(root, "the file", []field{
+	err = p.mapping(root, "the file", []field{
 		{"default-registry", func(n *yaml.Node) error { def = n; return p.text(n, &c.Default) }},
 		{"registries", func(n *yaml.Node) (err error) { c.Registries, err = p.registries(n); return err }},
 	})
@@ -70,6 +58,26 @@ func (p parser) file(data []byte) (Config, error) {
 		return Config{}, p.bad(def, "no registry is called "+strconv.Quote(c.Default)+nearest(c.Default, names), "name one of registries:")
 	}
 	return c, nil
+}
+
+// root is what the one document in data holds; nil where there is nothing.
+func (p parser) root(data []byte) (*yaml.Node, error) {
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, more yaml.Node
+	if err := d.Decode(&doc); err == io.EOF {
+		return nil, nil
+	} else if err != nil {
+		return nil, p.syntax(err)
+	}
+	if err := d.Decode(&more); err == nil {
+		return nil, p.bad(&more, "a second document", "keep one document in the file")
+	} else if err != io.EOF {
+		return nil, p.syntax(err)
+	}
+	if root := doc.Content[0]; root.ShortTag() != "!!null" {
+		return root, nil
+	}
+	return nil, nil
 }
 
 func (p parser) registries(n *yaml.Node) ([]Registry, error) {

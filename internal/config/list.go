@@ -1,0 +1,263 @@
+package config
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/fault"
+)
+
+const (
+	// maxList bounds a list, in bytes: some hundred thousand images.
+	maxList = 64 << 20
+	// maxListLine bounds a line of a list in text, in bytes.
+	maxListLine = 64 << 10
+)
+
+// List is a list of images to bring somewhere.
+type List struct {
+	Form    Form
+	Entries []Entry
+}
+
+// Form is how a list is written.
+type Form string
+
+const (
+	Text Form = "text" // a line an image: the source, blanks, targets
+	YAML Form = "yaml" // a list of mappings, or a mapping with such a list under images
+)
+
+// Entry is one image of a list. Its names are as they were written, and not checked.
+type Entry struct {
+	Source    string
+	Targets   []string // none leaves them to the reader
+	Overwrite string   // "refuse", "update" or "always"; "" says nothing. A text list never says anything
+	Line      int
+}
+
+// overwrites are the values of the key overwrite.
+var overwrites = []string{"refuse", "update", "always"}
+
+// ReadList reads a list; name is what errors call it. A name that ends in .yaml, .yml or .json, or a
+// beginning that no line of text has, means YAML, of which JSON is a part. In text, blank lines and what
+// follows a "#" at a line's beginning or after a blank are left out. The error is Invalid and names the line.
+func ReadList(r io.Reader, name string) (List, error) {
+	data, err := readAll(r, name, maxList)
+	if err != nil {
+		return List{}, err
+	}
+	if isYAML(name, data, func(first string) bool { return first == "-" || first == "images:" }) {
+		return readYAMLList(data, name)
+	}
+	l := List{Form: Text}
+	err = eachLine(data, name, func(line int, words []string) error {
+		l.Entries = append(l.Entries, Entry{Source: words[0], Targets: words[1:], Line: line})
+		return nil
+	})
+	if err != nil {
+		return List{}, err
+	}
+	return l, nil
+}
+
+// Write writes l in its form, which ReadList reads. why stands before an entry as a comment; "" writes none.
+func (l List) Write(w io.Writer, why func(i int) string) error {
+	out := bufio.NewWriter(w)
+	for i, e := range l.Entries {
+		if text := comment(why(i)); text != "" {
+			fmt.Fprintf(out, "# %s\n", text)
+		}
+		if l.Form == Text {
+			fmt.Fprintln(out, strings.Join(append([]string{e.Source}, e.Targets...), " "))
+			continue
+		}
+		fmt.Fprintf(out, "- source: %s\n", quoted(e.Source))
+		for k, to := range e.Targets {
+			if k == 0 {
+				fmt.Fprintln(out, "  targets:")
+			}
+			fmt.Fprintf(out, "    - %s\n", quoted(to))
+		}
+		if e.Overwrite != "" {
+			fmt.Fprintf(out, "  overwrite: %s\n", e.Overwrite)
+		}
+	}
+	return out.Flush()
+}
+
+// comment keeps a text on its line.
+func comment(s string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "?"), func(r rune) bool {
+		return r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == 0xfffe || r == 0xffff
+	}), " ")
+}
+
+// quoted writes s as a YAML text that can not be taken for anything else.
+func quoted(s string) string {
+	b, err := yaml.Marshal(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Style: yaml.DoubleQuotedStyle})
+	if err != nil { // not UTF-8: no name, and said so when it is read again
+		return strconv.QuoteToASCII(s)
+	}
+	return strings.TrimSuffix(string(b), "\n")
+}
+
+// eachLine hands over the words of each line that has some.
+func eachLine(data []byte, name string, visit func(line int, words []string) error) error {
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(nil, maxListLine)
+	n := 0
+	for lines.Scan() {
+		n++
+		words := strings.Fields(lines.Text())
+		if i := slices.IndexFunc(words, func(w string) bool { return w[0] == '#' }); i >= 0 {
+			words = words[:i]
+		}
+		if len(words) == 0 {
+			continue
+		}
+		if err := visit(n, words); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return badLine(name, n+1, "longer than 64 KiB", "")
+	}
+	return nil
+}
+
+// readAll reads what is no more than most bytes of UTF-8, without its byte order mark.
+func readAll(r io.Reader, name string, most int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, most+1))
+	switch {
+	case err != nil:
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: bare(err)}
+	case int64(len(data)) > most:
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: fmt.Errorf("longer than %d MiB", most>>20)}
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Hint: "save it as UTF-8", Err: errors.New("it is UTF-16")}
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if i := firstInvalid(data); i >= 0 {
+		return nil, badLine(name, 1+bytes.Count(data[:i], []byte("\n")), "not UTF-8", "save it as UTF-8")
+	}
+	return data, nil
+}
+
+// firstInvalid is where data stops to be UTF-8, or -1. A zero byte is no text either.
+func firstInvalid(data []byte) int {
+	if utf8.Valid(data) {
+		return bytes.IndexByte(data, 0)
+	}
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}
+
+// isYAML tells by the name, else by the first word that is no comment.
+func isYAML(name string, data []byte, begins func(first string) bool) bool {
+	for _, end := range []string{".yaml", ".yml", ".json"} {
+		if strings.HasSuffix(strings.ToLower(name), end) {
+			return true
+		}
+	}
+	yes := false
+	// The error is a line that is too long: no matter here, and said by the reading itself.
+	_ = eachLine(data, name, func(_ int, words []string) error {
+		first := words[0]
+		yes = first == "---" || first[0] == '{' || first[0] == '[' || begins(first)
+		return io.EOF
+	})
+	return yes
+}
+
+func readYAMLList(data []byte, name string) (List, error) {
+	p := parser{path: name}
+	l := List{Form: YAML}
+	root, err := p.root(data)
+	if err != nil || root == nil {
+		return l, err
+	}
+	entries := func(n *yaml.Node) error { return list(p, n, &l.Entries, p.entry) }
+	if root.Kind == yaml.SequenceNode {
+		err = entries(root)
+	} else {
+		err = p.mapping(root, "the list", []field{{"images", entries}})
+	}
+	if err != nil {
+		return List{}, err
+	}
+	return l, nil
+}
+
+// entry reads a mapping, or a text that is a source alone.
+func (p parser) entry(n *yaml.Node, out *Entry) error {
+	out.Line = n.Line
+	if n.Kind == yaml.ScalarNode {
+		return p.listed(n, &out.Source)
+	}
+	var target, force *yaml.Node
+	var forced bool
+	err := p.mapping(n, "an image", []field{
+		{"source", func(n *yaml.Node) error { return p.listed(n, &out.Source) }},
+		{"target", func(n *yaml.Node) error { target = n; out.Targets = append(out.Targets, ""); return p.listed(n, &out.Targets[len(out.Targets)-1]) }},
+		{"targets", func(n *yaml.Node) error { return list(p, n, &out.Targets, p.listed) }},
+		{"force", func(n *yaml.Node) error { force = n; return p.boolean(n, &forced) }},
+		{"overwrite", func(n *yaml.Node) error { return p.overwrite(n, &out.Overwrite) }},
+	})
+	switch {
+	case err != nil:
+		return err
+	case out.Source == "":
+		return p.bad(n, "an image without source", "write source: IMAGE")
+	case target != nil && len(out.Targets) > 1:
+		return p.bad(target, "target and targets", "keep one of them")
+	case force != nil && out.Overwrite != "":
+		return p.bad(force, "force and overwrite", "keep one of them; force: true is overwrite: update")
+	case forced:
+		out.Overwrite = "update"
+	case force != nil:
+		out.Overwrite = "refuse"
+	}
+	return nil
+}
+
+// listed reads a name; one with a blank in it is two.
+func (p parser) listed(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	if len(strings.Fields(*out)) != 1 || strings.TrimSpace(*out) != *out {
+		return p.bad(n, "a name has no blanks: "+strconv.Quote(*out), "write source: and target:")
+	}
+	return nil
+}
+
+func (p parser) overwrite(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	if !slices.Contains(overwrites, *out) {
+		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites), "one of "+strings.Join(overwrites, ", "))
+	}
+	return nil
+}
+
+// badLine reads "map.txt:7: invalid: cause", as bad does.
+func badLine(name string, line int, cause, hint string) error {
+	return parser{path: name}.bad(&yaml.Node{Line: line}, cause, hint)
+}

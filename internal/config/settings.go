@@ -1,0 +1,99 @@
+package config
+
+import (
+	_ "embed"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+//go:embed schema.json
+var schema string
+
+// Schema is the JSON Schema (draft 2020-12) of the file.
+func Schema() []byte { return []byte(schema) }
+
+// Setting is one value of the file as it takes effect: paths are absolute, hosts canonical. It is no
+// secret: the file names where secrets are and holds none.
+type Setting struct {
+	Key   string // "registries.prod.host"
+	Value string
+	Line  int
+}
+
+// Settings lists what c says, in the order of its keys in docs/config.md; c.Path is read again for the
+// lines. Without a file there are none.
+func (l Loader) Settings(c Config) ([]Setting, error) {
+	if c.Path == "" {
+		return nil, nil
+	}
+	data, err := readFile(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	root, err := parser{path: c.Path}.root(data)
+	if err != nil || root == nil {
+		return nil, err
+	}
+	lines := map[string]int{}
+	keyLines(root, "", lines)
+	var all []Setting
+	add := func(key string, value any) {
+		if line, written := lines[key]; written {
+			all = append(all, Setting{key, fmt.Sprint(value), line})
+		}
+	}
+	add("default-registry", c.Default)
+	for _, r := range c.Registries {
+		r.settings(func(key string, value any) { add("registries."+r.Name+"."+key, value) })
+	}
+	return all, nil
+}
+
+func (r Registry) settings(add func(key string, value any)) {
+	add("host", r.Host)
+	add("kind", r.Kind)
+	add("plain-http", r.PlainHTTP)
+	add("insecure", r.Insecure)
+	add("ca-file", r.CAFile)
+	add("client-cert", r.ClientCert)
+	add("client-key", r.ClientKey)
+	add("token-hosts", strings.Join(r.TokenHosts, ", "))
+	add("mirrors", strings.Join(r.Mirrors, ", "))
+	add("limits.connections", r.Limits.Connections)
+	add("limits.requests-per-second", strconv.FormatFloat(r.Limits.RequestsPerSecond, 'f', -1, 64))
+	add("limits.bytes-per-second", r.Limits.BytesPerSecond)
+	add("limits.chunk-size", r.Limits.ChunkSize)
+	add("credentials.username", r.Credentials.Username)
+	add("credentials.password-env", r.Credentials.PasswordEnv)
+	add("credentials.password-file", r.Credentials.PasswordFile)
+	add("credentials.helper", r.Credentials.Helper)
+	add("credentials.token-env", r.Credentials.TokenEnv)
+	add("credentials.token-file", r.Credentials.TokenFile)
+}
+
+// keyLines writes down where each key below n stands.
+func keyLines(n *yaml.Node, prefix string, lines map[string]int) {
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := prefix + n.Content[i].Value
+		lines[key] = n.Content[i].Line
+		keyLines(n.Content[i+1], key+".", lines)
+	}
+}
+
+// Files are the paths that the registry's settings name, by their keys.
+func (r Registry) Files() []Setting {
+	var named []Setting
+	r.settings(func(key string, value any) {
+		if s := fmt.Sprint(value); s != "" && slices.Contains([]string{"ca-file", "client-cert", "client-key", "credentials.password-file", "credentials.token-file"}, key) {
+			named = append(named, Setting{Key: "registries." + r.Name + "." + key, Value: s})
+		}
+	})
+	return named
+}

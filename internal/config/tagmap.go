@@ -1,0 +1,104 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxTagMap bounds a map of tags, in bytes.
+const maxTagMap = 4 << 20
+
+// Renamed is one line of a map of tags: From becomes To. Neither is checked to be a tag.
+type Renamed struct{ From, To string }
+
+// ReadTagMap reads a map of tags; name is what errors call it. It is text, a line a tag with its new name
+// after blanks or tabs, and comments as in a list; or a YAML mapping or a JSON object, where a tag may have
+// a list of new names. A tag that stands twice is an error. The error is Invalid and names the line.
+func ReadTagMap(r io.Reader, name string) ([]Renamed, error) {
+	data, err := readAll(r, name, maxTagMap)
+	if err != nil {
+		return nil, err
+	}
+	if isYAML(name, data, func(first string) bool { return strings.Contains(first, ":") }) {
+		return readYAMLTagMap(data, name)
+	}
+	var pairs []Renamed
+	lines := map[string]int{}
+	err = eachLine(data, name, func(line int, words []string) error {
+		if len(words) != 2 {
+			return badLine(name, line, fmt.Sprintf("a line has a tag and its new name, this has %d words", len(words)),
+				"a YAML mapping or a JSON object may name several: TAG: [NEW, NEW]")
+		}
+		if first, twice := lines[words[0]]; twice {
+			return badLine(name, line, fmt.Sprintf("tag %s stands twice (first in line %d)", strconv.Quote(words[0]), first), "take one of them out")
+		}
+		lines[words[0]] = line
+		pairs = append(pairs, Renamed{words[0], words[1]})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pairs, nil
+}
+
+func readYAMLTagMap(data []byte, name string) ([]Renamed, error) {
+	p := parser{path: name}
+	// JSON may be indented by tabs, YAML may not; between words they mean the same.
+	if begin := strings.TrimSpace(string(data)); strings.HasPrefix(begin, "{") {
+		data = []byte(strings.ReplaceAll(string(data), "\t", " "))
+	}
+	root, err := p.root(data)
+	if err != nil || root == nil {
+		return nil, err
+	}
+	if err := p.is(root, "!!map", "the map"); err != nil {
+		return nil, err
+	}
+	var pairs []Renamed
+	lines := map[string]int{}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		var from string
+		if err := p.tag(key, &from); err != nil {
+			return nil, err
+		}
+		if first, twice := lines[from]; twice {
+			return nil, p.bad(key, fmt.Sprintf("tag %s stands twice (first in line %d)", strconv.Quote(from), first), "take one of them out, or write a list")
+		}
+		lines[from] = key.Line
+		var to []string
+		if value.Kind == yaml.SequenceNode {
+			err = list(p, value, &to, p.tag)
+		} else {
+			to = append(to, "")
+			err = p.tag(value, &to[0])
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, tag := range to {
+			pairs = append(pairs, Renamed{from, tag})
+		}
+	}
+	return pairs, nil
+}
+
+// tag reads a tag as it is written: 1.10 is a tag and not a number.
+func (p parser) tag(n *yaml.Node, out *string) error {
+	if err := p.written(n); err != nil {
+		return err
+	}
+	if n.Kind != yaml.ScalarNode {
+		return p.wants(n, "a tag")
+	}
+	if n.Value == "" {
+		return p.bad(n, "no value", "give one or take the key out")
+	}
+	*out = n.Value
+	return nil
+}
