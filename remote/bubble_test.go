@@ -128,7 +128,10 @@ func TestF03F04F05ARangeThatIsNotGivenBeginsFromTheStart(t *testing.T) {
 		"F03 200":                   hostile.IgnoreRange,
 		"F04 another Content-Range": hostile.WrongContentRange,
 		"F04 multipart":             hostile.MultipartRange,
-		"F05 416":                   hostile.RangeNotSatisfiable,
+		"F04 another total": func() *hostile.Fault {
+			return hostile.Header("Content-Range", "bytes 400-499/2000").On("GET", testbed.Blob)
+		},
+		"F05 416": hostile.RangeNotSatisfiable,
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, []*hostile.Fault{make()}, func(b *bench) {

@@ -1,7 +1,9 @@
 package remote_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -102,6 +104,7 @@ func TestF26ARealmElsewhereGetsALoginOnlyWhereTokenHostsSays(t *testing.T) {
 }
 
 func TestF20RedirectsThatMustNotBeFollowed(t *testing.T) {
+	inside := map[string]bool{"metadata": true, "private": true, "mapped": true, "unspecified": true}
 	for name, to := range map[string]string{
 		"other scheme":   "ftp://127.0.0.1/x",
 		"userinfo":       "http://a:b@127.0.0.1/x",
@@ -117,6 +120,9 @@ func TestF20RedirectsThatMustNotBeFollowed(t *testing.T) {
 				_, d := b.store(1, 10)
 				_, _, err := b.repo.Blob(b.Context(), d, 0, -1)
 				wantKind(b, err, fault.Refused)
+				if inside[name] && !strings.Contains(err.Error(), "where it is not itself") {
+					b.Error(err)
+				}
 				b.count("", "", 1)
 			})
 		})
@@ -139,6 +145,39 @@ func TestF20HttpsNeverLeadsToHttp(t *testing.T) {
 	wantKind(t, err, fault.Refused)
 	if canary.Requests() != 0 {
 		t.Error("it was followed")
+	}
+}
+
+func TestF26ATokenServiceWithoutTlsGetsNothingFromARegistryWithTls(t *testing.T) {
+	canary := hostile.Elsewhere(t, testbed.Options{})
+	o := testbed.Options{Scheme: testbed.HTTPS, Auth: testbed.Auth{Mode: testbed.Bearer}}
+	r := hostile.Serve(t, testbed.NewDistribution(t, o), o, hostile.RealmTo(canary.URL+"/token"))
+	c := client(t, withLogin, withHost(r, remote.Host{CAFile: r.CAFile(t), TokenHosts: []string{canary.Host}}))
+	_, err := c.Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
+	wantKind(t, err, fault.Refused)
+	if canary.Requests() != 0 {
+		t.Error(canary.Story())
+	}
+}
+
+func TestASignatureThatRanOutIsWrittenAnew(t *testing.T) {
+	data, d := noise(t, 1, 1000)
+	visits := 0
+	storage := testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if visits++; visits == 1 {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		_, _ = w.Write(data)
+	}), testbed.Options{})
+	r := testbed.Serve(t, http.RedirectHandler(storage.URL+"/signed", 307), testbed.Options{})
+	body, _, err := client(t).Open(repo(r, "app"), remote.Use{}).Blob(t.Context(), d, 0, -1)
+	must(t, err)
+	defer body.Close()
+	got, err := io.ReadAll(body)
+	must(t, err)
+	if !bytes.Equal(got, data) || r.Requests() != 2 {
+		t.Errorf("%d bytes, %d requests", len(got), r.Requests())
 	}
 }
 
