@@ -2,14 +2,19 @@ package dray_test
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -124,4 +129,68 @@ func (c survived) live(t *testing.T, src, dst *testbed.Registry) {
 	in, _ := dst.Sent("", testbed.Upload)
 	_, out := src.Sent("GET", testbed.Blob)
 	t.Logf("%v of virtual time, read %.1f MiB, sent %.1f MiB", time.Since(start), float64(out)/faultLayer, float64(in)/faultLayer)
+}
+
+func TestF42ATagThatIsListedAndGoneIsLeftOutAndNamed(t *testing.T) {
+	gone := hostile.Error(404, "MANIFEST_UNKNOWN", "").On("HEAD", testbed.Manifest).At("v2")
+	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), gone)
+	y := yardOf(t, src, testbed.Distribution(t, testbed.Options{}))
+	y.tagged("app", "v1", "v2", "v3")
+	var told []string
+	hear := func(e event.Event) {
+		if e.Kind == event.Noted {
+			told = append(told, e.Text)
+		}
+	}
+	p, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app", Targets: []string{"dst/app"}, Tags: dray.AllTags}, hear)
+	rep := y.must(y.apply(p, err))
+	if states(rep) != "app:v1 done, app:v3 done" || len(told) != 1 || !strings.Contains(told[0], "app:v2") {
+		t.Errorf("%s; told %q", states(rep), told)
+	}
+}
+
+func TestF56AnAttestationIsCarriedAsItIs(t *testing.T) {
+	y := newYard(t)
+	image := testbed.Random(t, y.src, "app", "plain", testbed.RandomOptions{})
+	proof := testbed.Random(t, y.src, "app", "proof", testbed.RandomOptions{Seed: 2})
+	raw := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[`+
+		`{"mediaType":%q,"digest":%q,"size":%d,"platform":{"architecture":"amd64","os":"linux"}},`+
+		`{"mediaType":%q,"digest":%q,"size":%d,"platform":{"architecture":"unknown","os":"unknown"},`+
+		`"annotations":{"vnd.docker.reference.type":"attestation-manifest","vnd.docker.reference.digest":%q}}]}`,
+		oci.TypeIndex, image.Root.MediaType, image.Digest(), image.Root.Size,
+		proof.Root.MediaType, proof.Digest(), proof.Root.Size, image.Digest())
+	y.src.Manifest(t, "app", "v1", oci.TypeIndex, []byte(raw))
+	y.must(y.doCopy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app"}}))
+	testbed.Same(t, y.src, y.dst, "app", "v1", "app", "v1")
+	testbed.Same(t, y.src, y.dst, "app", proof.Digest(), "app", proof.Digest())
+}
+
+func TestF62ASourceTagThatIsDeletedMeanwhileDoesNotMatter(t *testing.T) {
+	y := newYard(t)
+	img := testbed.Random(t, y.src, "app", "v1", testbed.RandomOptions{})
+	p, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp := y.src.Direct(t, http.MethodDelete, "/v2/app/manifests/v1", nil, nil, nil); resp.StatusCode != http.StatusAccepted {
+		t.Fatal(resp.Status)
+	}
+	y.must(y.apply(p, nil))
+	testbed.Same(t, y.src, y.dst, "app", img.Digest(), "app", "v1")
+}
+
+func TestF79AnIndexThatIsRefusedLeavesTheTagAsItWas(t *testing.T) {
+	isIndex := func(r *http.Request) bool { return r.Header.Get("Content-Type") == oci.TypeIndex }
+	refuse := hostile.Error(400, "MANIFEST_INVALID", "no lists here").On("PUT", testbed.Manifest).When(isIndex)
+	dst := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), refuse)
+	y := yardOf(t, testbed.Distribution(t, testbed.Options{}), dst)
+	testbed.Index(t, y.src, "app", "v1", 3)
+	before := testbed.Random(t, y.dst, "app", "v1", testbed.RandomOptions{Seed: 7})
+	rep, err := y.doCopy(dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app"}})
+	if err == nil || refuse.Fired() == 0 || rep.Count(dray.Failed) != 1 {
+		t.Errorf("%v %s", err, states(rep))
+	}
+	if got := testbed.CraneDigest(t, y.dst, "app", "v1"); got != before.Digest() {
+		t.Errorf("the tag is %s, was %s", got, before.Digest())
+	}
 }
