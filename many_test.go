@@ -176,3 +176,22 @@ func TestABatchGoesOnPastBadEntries(t *testing.T) {
 		t.Errorf("%v %v %v", got, kinds, err)
 	}
 }
+
+func TestAListBringsManyDigestsToOneRepository(t *testing.T) {
+	y := newYard(t)
+	y.tagged("app", "v1", "v2")
+	var entries []dray.BatchEntry
+	for _, tag := range []string{"v1", "v2"} {
+		desc, err := y.Digest(t.Context(), dray.LookRequest{Name: "src/app:" + tag}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, dray.BatchEntry{Source: "src/app@" + string(desc.Digest)})
+	}
+	for _, want := range []string{"app: done, app: done", "app: unchanged, app: unchanged"} {
+		rep := y.must(y.apply(y.PlanBatch(t.Context(), dray.BatchRequest{Target: "dst", Entries: entries}, nil)))
+		if got := states(rep); got != want {
+			t.Error(got)
+		}
+	}
+}

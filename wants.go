@@ -157,6 +157,9 @@ func (s *session) surveyWanted(ctx context.Context, wants []want, src plan.Inven
 			return nil
 		}
 		if desc.Digest != "" {
+			if l.name.Tag == "" {
+				l.name.Digest = string(desc.Digest) // several may be asked for in one repository
+			}
 			inv[l.name] = desc
 		}
 		return err

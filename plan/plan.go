@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -126,13 +127,17 @@ func Make(src, dst Inventory, rules Rules) ([]Step, error) {
 	taken := map[ref.Name]Step{}
 	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {
 		for _, to := range rules.Targets(from) {
-			s := decide(from, to, src[from], dst[to].Digest, rules.Overwrite)
-			other, twice := taken[to]
+			key := to
+			if to.Tag == "" {
+				key.Digest = string(src[from].Digest) // a repository takes many by digest
+			}
+			s := decide(from, to, src[from], cmp.Or(dst[key].Digest, dst[to].Digest), rules.Overwrite)
+			other, twice := taken[key]
 			if twice && other.Digest() != s.Digest() {
 				return nil, collision(to, other.From, s.From)
 			}
 			if !twice {
-				taken[to] = s
+				taken[key] = s
 				steps = append(steps, s)
 			}
 		}
