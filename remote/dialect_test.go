@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,6 +129,53 @@ func TestConnectionsAreCountedUntilBodiesAreClosed(t *testing.T) {
 		must(b, err)
 		must(b, three.Close())
 	}, with(remote.Host{Connections: 2}))
+}
+
+// halting reads a blob in two requests, as a download that was cut does.
+type halting struct {
+	io.ReadCloser
+	again func() (io.ReadCloser, error)
+	left  int
+}
+
+func (h *halting) Read(p []byte) (int, error) {
+	if h.left > 0 {
+		n, err := h.ReadCloser.Read(p[:min(len(p), h.left)])
+		h.left -= n
+		return n, err
+	}
+	if h.again != nil {
+		h.Close()
+		time.Sleep(time.Second)
+		body, err := h.again()
+		if err != nil {
+			return 0, err
+		}
+		h.ReadCloser, h.again = body, nil
+	}
+	return h.ReadCloser.Read(p)
+}
+
+func TestCopiesWithinAHostDoNotWaitForEachOther(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		other := b.client.Open(repo(b.r, "other"), remote.Use{Actions: remote.Push})
+		var wg sync.WaitGroup
+		for i := range 4 {
+			_, d := b.store(uint64(i), 200<<10)
+			wg.Go(func() {
+				_, err := other.Put(b.Context(), d, nil, func(ctx context.Context, at int64) (io.ReadCloser, error) {
+					open := func(at int64) (io.ReadCloser, error) {
+						body, _, err := b.repo.Blob(ctx, d, at, -1)
+						return body, err
+					}
+					body, err := open(at)
+					return &halting{body, func() (io.ReadCloser, error) { return open(at + 1000) }, 1000}, err
+				})
+				must(b, err)
+			})
+		}
+		wg.Wait()
+	}, with(remote.Host{Connections: 1}))
 }
 
 func TestReferrersArePaged(t *testing.T) {

@@ -52,7 +52,7 @@ func (h *host) gate(l lane) gate {
 	case down:
 		return h.down
 	case up:
-		return h.up
+		return nil // its upload has had a place since before it opened its source
 	}
 	return h.asking
 }

@@ -36,8 +36,14 @@ type upload struct {
 // errGone marks an upload session that the registry does not know (any more).
 var errGone = errors.New("the upload session is gone")
 
-// run sends until the blob is committed.
+// run sends until the blob is committed. It takes its place before it opens
+// the source: were it the other way round, uploads that wait for a place could
+// hold all the reading that those with a place need to go on.
 func (u *upload) run(ctx context.Context) error {
+	if err := u.r.host.up.enter(ctx); err != nil {
+		return u.call.stopped(ctx, err)
+	}
+	defer u.r.host.up.leave()
 	for {
 		if err := u.begin(ctx); err != nil {
 			return err
