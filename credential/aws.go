@@ -114,10 +114,10 @@ func (q question) role(r reply) (awsKeys, bool, error) {
 	if c.AccessKeyId == "" {
 		c = x.Role.Credentials
 	}
-	return q.found(c.AccessKeyId, c.SecretAccessKey, c.SessionToken)
+	return q.temporary(c.AccessKeyId, c.SecretAccessKey, c.SessionToken)
 }
 
-func (q question) found(id, secret, session string) (awsKeys, bool, error) {
+func (q question) temporary(id, secret, session string) (awsKeys, bool, error) {
 	if id == "" || secret == "" || session == "" {
 		return awsKeys{}, false, q.fail(fault.Denied, errKeys)
 	}
@@ -162,7 +162,7 @@ func (a *aws) fromContainer(ctx context.Context, _ string) (awsKeys, bool, error
 	if err := a.get(ctx, q, &k); err != nil {
 		return awsKeys{}, false, err
 	}
-	return q.found(k.AccessKeyId, k.SecretAccessKey, k.Token)
+	return q.temporary(k.AccessKeyId, k.SecretAccessKey, k.Token)
 }
 
 func containerHost(host string) bool {
@@ -205,7 +205,7 @@ func (a *aws) fromEC2(ctx context.Context, _ string) (awsKeys, bool, error) {
 		return awsKeys{}, false, q.fail(fault.Denied, errors.New(clean(k.Code, nil)))
 	}
 	q.who += " role " + role
-	return q.found(k.AccessKeyId, k.SecretAccessKey, k.Token)
+	return q.temporary(k.AccessKeyId, k.SecretAccessKey, k.Token)
 }
 
 // process runs a credential_process. What it prints is in no error: it may hold the keys.

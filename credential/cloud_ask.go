@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -251,7 +252,8 @@ func joinSaid(parts ...string) string {
 
 // clean makes one short line of s, without secrets in any form in which a service could repeat them.
 func clean(s string, hide []string) string {
-	for _, secret := range hide {
+	longest := func(a, b string) int { return len(b) - len(a) } // one may be part of another
+	for _, secret := range slices.SortedFunc(slices.Values(hide), longest) {
 		if secret == "" {
 			continue
 		}

@@ -28,7 +28,7 @@ import (
 //
 // $AWS_ENDPOINT_URL_ECR, $AWS_ENDPOINT_URL_ECR_PUBLIC, $AWS_ENDPOINT_URL_STS and $AWS_ENDPOINT_URL
 // name other endpoints of the APIs. At public.ecr.aws, which everybody may read, an identity
-// without the right to log in counts as none.
+// without the right to log in counts as none, and so do keys that are not AWS's.
 type ECR struct{ Cloud }
 
 // Lookup answers for ECR's registries; Cloud tells of errors, caching and concurrency.
@@ -90,7 +90,7 @@ func (a *aws) password(ctx context.Context, at ecrAPI) found {
 	if err != nil {
 		return found{err: err}
 	}
-	if r.status == http.StatusBadRequest && at.service == "ecr-public" && strings.Contains(reason(r.body), "AccessDenied") {
+	if r.status == http.StatusBadRequest && at.service == "ecr-public" && notForUs(reason(r.body)) {
 		return found{}
 	}
 	type grant struct {
@@ -117,6 +117,10 @@ func (a *aws) password(ctx context.Context, at ecrAPI) found {
 		ends = time.Unix(int64(n), 0)
 	}
 	return found{login: Login{User: user, Password: New(password), From: keys.from}, ok: true, until: ends.Add(-ecrSpare)}
+}
+
+func notForUs(why string) bool {
+	return strings.Contains(why, "AccessDenied") || strings.Contains(why, "UnrecognizedClient")
 }
 
 // signed asks with a signature of this moment.
