@@ -47,6 +47,8 @@ type Registry struct {
 	TokenHosts []string
 	// Mirrors are the hosts of pull-through mirrors, tried first for reading, in order.
 	Mirrors []string
+	// Create is what is made where a push meets nothing: an ECR repository, a Harbor project.
+	Create Create
 	// Limits hold for this host.
 	Limits Limits
 	// Credentials says where the login is; the zero value says nothing.
@@ -61,6 +63,17 @@ type Limits struct {
 	BytesPerSecond    int64   // both directions together
 	ChunkSize         int64   // bytes in one piece of an upload in pieces
 }
+
+// Create says whether missing places are made, and for whom. The zero value makes none.
+type Create string
+
+// What is made is private, or a Harbor project that everybody may read.
+const (
+	CreatePrivate Create = "private"
+	CreatePublic  Create = "public"
+)
+
+var creates = []string{string(CreatePrivate), string(CreatePublic)}
 
 // Kind is a registry product that dray knows the manners of.
 type Kind string

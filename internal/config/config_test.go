@@ -36,16 +36,16 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 	}
 	want := Config{Path: path, Default: "prod", Registries: []Registry{
 		{
-			Name: "prod", Host: "prod.example.com:5000", Kind: Harbor,
+			Name: "prod", Host: "prod.example.com:5000", Kind: Harbor, Create: CreatePrivate,
 			CAFile: filepath.Join(dir, "certs", "prod-ca.pem"), ClientCert: filepath.Join(home, "certs", "me.pem"), ClientKey: filepath.Join(home, "certs", "me.key"),
 			TokenHosts: []string{"auth.example.com"}, Mirrors: []string{"mirror.example:5000", "127.0.0.1:5001"},
 			Limits:      Limits{8, 20, 50 << 20, 4 << 20},
-			Credentials: Credentials{Username: "robot$import", PasswordEnv: "PROD_PASSWORD", Where: path + ":21"},
+			Credentials: Credentials{Username: "robot$import", PasswordEnv: "PROD_PASSWORD", Where: path + ":22"},
 		},
-		{Name: "lab", Host: "lab.example.com", Insecure: true, Credentials: Credentials{Username: "me", PasswordFile: filepath.Join(dir, "secrets", "lab-password"), Where: path + ":28"}},
-		{Name: "cloud", Host: "myteam.azurecr.io", Kind: ACR, Credentials: Credentials{TokenEnv: "ACR_TOKEN", Where: path + ":35"}},
-		{Name: "cloud-test", Host: "myteamtest.azurecr.io", Kind: ACR, Credentials: Credentials{TokenFile: filepath.Join(dir, "secrets", "acr-token"), Where: path + ":41"}},
-		{Name: "hub", Host: "docker.io", Kind: DockerHub, Credentials: Credentials{Helper: "secretservice", Where: path + ":47"}},
+		{Name: "lab", Host: "lab.example.com", Insecure: true, Credentials: Credentials{Username: "me", PasswordFile: filepath.Join(dir, "secrets", "lab-password"), Where: path + ":29"}},
+		{Name: "cloud", Host: "myteam.azurecr.io", Kind: ACR, Credentials: Credentials{TokenEnv: "ACR_TOKEN", Where: path + ":36"}},
+		{Name: "cloud-test", Host: "myteamtest.azurecr.io", Kind: ACR, Credentials: Credentials{TokenFile: filepath.Join(dir, "secrets", "acr-token"), Where: path + ":42"}},
+		{Name: "hub", Host: "docker.io", Kind: DockerHub, Credentials: Credentials{Helper: "secretservice", Where: path + ":48"}},
 		{Name: "local", Host: "localhost:5000", PlainHTTP: true},
 	}}
 	if !reflect.DeepEqual(got, want) {
@@ -91,6 +91,11 @@ func TestTheFirstWrongThingIsSaidWithItsLine(t *testing.T) {
 		{reg + "mirrors: ['https://u:" + canary + "@mirror.example']", `4: invalid: not a host`, "credentials:"},
 		{reg + "mirrors: ['https://mirror.example/UP']", `4: invalid: not a host: "https://mirror.example/UP"`, ""},
 		{reg + "mirrors: [null]", `4: invalid: no value`, ""},
+		{reg + "kind: acr\n    create: private", `5: invalid: create is for kind: harbor and kind: ecr`, "by themselves"},
+		{reg + "create: private", `4: invalid: create is for kind: harbor and kind: ecr`, ""},
+		{reg + "kind: ecr\n    create: public", `5: invalid: an ECR repository is not made public`, "private"},
+		{reg + "kind: harbor\n    create: privat", `5: invalid: not what create takes: "privat" (did you mean "private"?)`, "one of private, public"},
+		{reg + "kind: harbor\n    create: true", `5: invalid: wants text, found true or false`, ""},
 		{reg + "limits: {connections: -1}", `4: invalid: wants a whole number, 0 or more, found a number`, ""},
 		{reg + "limits: {connections: many}", `4: invalid: wants a whole number, 0 or more, found text`, ""},
 		{reg + "limits: {requests-per-second: .inf}", `4: invalid: wants a number, 0 or more, found a number`, ""},

@@ -119,6 +119,7 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 		{"client-key", func(n *yaml.Node) error { seen["client-key"] = n; return p.filePath(n, &r.ClientKey) }},
 		{"token-hosts", func(n *yaml.Node) error { return list(p, n, &r.TokenHosts, p.host) }},
 		{"mirrors", func(n *yaml.Node) error { return list(p, n, &r.Mirrors, p.host) }},
+		{"create", func(n *yaml.Node) error { seen["create"] = n; return p.create(n, &r.Create) }},
 		{"limits", func(n *yaml.Node) error { return p.limits(n, &r.Limits) }},
 		{"credentials", func(n *yaml.Node) error { return p.credentials(n, &r.Credentials) }},
 	})
@@ -127,6 +128,10 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 		return r, err
 	case r.Host == "":
 		return r, p.bad(key, strconv.Quote(r.Name)+" has no host", "add host: HOST or HOST:PORT")
+	case r.Create != "" && r.Kind != Harbor && r.Kind != ECR:
+		return r, p.bad(seen["create"], "create is for kind: harbor and kind: ecr", "other registries make repositories by themselves, or not at all")
+	case r.Create == CreatePublic && r.Kind == ECR:
+		return r, p.bad(seen["create"], "an ECR repository is not made public", "write create: private")
 	case r.ClientCert != "" && r.ClientKey == "":
 		return r, p.bad(seen["client-cert"], "client-cert without client-key", "give both")
 	case r.ClientKey != "" && r.ClientCert == "":
@@ -177,6 +182,18 @@ func (p parser) kind(n *yaml.Node, out *Kind) error {
 		return p.bad(n, "unknown kind "+strconv.Quote(s)+nearest(s, kinds), "one of "+strings.Join(kinds, ", "))
 	}
 	*out = Kind(s)
+	return nil
+}
+
+func (p parser) create(n *yaml.Node, out *Create) error {
+	var s string
+	if err := p.text(n, &s); err != nil {
+		return err
+	}
+	if !slices.Contains(creates, s) {
+		return p.bad(n, "not what create takes: "+strconv.Quote(s)+nearest(s, creates), "one of "+strings.Join(creates, ", "))
+	}
+	*out = Create(s)
 	return nil
 }
 

@@ -63,6 +63,7 @@ func (r Registry) settings(add func(key string, value any)) {
 	add("client-key", r.ClientKey)
 	add("token-hosts", strings.Join(r.TokenHosts, ", "))
 	add("mirrors", strings.Join(r.Mirrors, ", "))
+	add("create", r.Create)
 	add("limits.connections", r.Limits.Connections)
 	add("limits.requests-per-second", strconv.FormatFloat(r.Limits.RequestsPerSecond, 'f', -1, 64))
 	add("limits.bytes-per-second", r.Limits.BytesPerSecond)
