@@ -1,0 +1,130 @@
+package credential
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// ECRRepositories is ECR's API for what the distribution API can not do. It signs with the
+// credentials that ECR finds a login with. A nil *ECRRepositories knows nothing and makes nothing.
+type ECRRepositories struct{ api *aws }
+
+// Repositories makes no request. Its methods may be called concurrently; Cloud tells of errors.
+func (e ECR) Repositories() *ECRRepositories { return &ECRRepositories{&aws{e.machine()}} }
+
+var errNoKeys = errors.New("no AWS credentials")
+
+const noKeysHint = "CreateRepository needs AWS credentials: $AWS_ACCESS_KEY_ID, a profile or a role; a docker login is not enough"
+
+// Create makes the repository, with ECR's defaults: private, its tags mutable. made is false where
+// it was there already. Without AWS credentials, and for a host that is not ECR's, the error is
+// Denied.
+func (e *ECRRepositories) Create(ctx context.Context, repo ref.Repo) (made bool, err error) {
+	none := &fault.Fault{Kind: fault.Denied, Op: "create repository", Name: repo.String(), Hint: noKeysHint, Err: errNoKeys}
+	if e == nil {
+		return false, none
+	}
+	r, q, ok, err := e.call(ctx, repo, "CreateRepository", func(name, registry string) map[string]any {
+		return with(map[string]any{"repositoryName": name}, registry)
+	})
+	switch {
+	case err != nil:
+		return false, err
+	case !ok:
+		return false, none
+	case r.status == http.StatusOK:
+		return true, nil
+	case r.status == http.StatusBadRequest && strings.Contains(reason(r.body), "RepositoryAlreadyExistsException"):
+		return false, nil
+	}
+	return false, q.refused(r)
+}
+
+// Immutable reports whether a tag of repo that exists can not be moved. known is false where
+// nothing tells: no AWS credentials, no right to ask, no such repository.
+func (e *ECRRepositories) Immutable(ctx context.Context, repo ref.Repo, tag string) (immutable, known bool, err error) {
+	if e == nil {
+		return false, false, nil
+	}
+	r, _, ok, err := e.call(ctx, repo, "DescribeRepositories", func(name, registry string) map[string]any {
+		return with(map[string]any{"repositoryNames": []string{name}}, registry)
+	})
+	if err != nil || !ok || r.status != http.StatusOK {
+		if fault.Is(err, fault.Canceled) {
+			return false, false, err
+		}
+		return false, false, nil
+	}
+	var reply struct {
+		Repositories []struct {
+			Mutability string `json:"imageTagMutability"`
+			Exclusions []struct {
+				Filter string `json:"filter"`
+			} `json:"imageTagMutabilityExclusionFilters"`
+		} `json:"repositories"`
+	}
+	if json.Unmarshal(r.body, &reply) != nil || len(reply.Repositories) != 1 {
+		return false, false, nil
+	}
+	at := reply.Repositories[0]
+	excluded := false
+	for _, x := range at.Exclusions {
+		excluded = excluded || wildcard(x.Filter).MatchString(tag)
+	}
+	switch at.Mutability {
+	case "IMMUTABLE":
+		return true, true, nil
+	case "IMMUTABLE_WITH_EXCLUSION":
+		return !excluded, true, nil
+	case "MUTABLE_WITH_EXCLUSION":
+		return excluded, true, nil
+	}
+	return false, at.Mutability == "MUTABLE", nil
+}
+
+// wildcard reads "*" as any text.
+func wildcard(filter string) *regexp.Regexp {
+	return regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(filter), `\*`, ".*") + "$")
+}
+
+func with(body map[string]any, registry string) map[string]any {
+	if registry != "" {
+		body["registryId"] = registry
+	}
+	return body
+}
+
+// call asks for one action; ok is false where repo is not on ECR or there are no keys.
+func (e *ECRRepositories) call(ctx context.Context, repo ref.Repo, action string, body func(name, registry string) map[string]any) (r reply, q question, ok bool, err error) {
+	a := e.api
+	at, ok := a.api(repo.Host)
+	if !ok || a.Env == nil {
+		return reply{}, question{}, false, nil
+	}
+	keys, ok, err := a.keys(ctx, at.region)
+	if !ok || err != nil {
+		return reply{}, question{}, false, err
+	}
+	name, registry := repo.Path, ""
+	if at.service == "ecr" {
+		registry, _, _ = strings.Cut(repo.Host, ".")
+	} else {
+		_, name, _ = strings.Cut(repo.Path, "/") // after the registry's alias
+	}
+	raw, err := json.Marshal(body(name, registry))
+	if err != nil {
+		return reply{}, question{}, false, err
+	}
+	prefix := at.target[:strings.LastIndexByte(at.target, '.')+1]
+	q = question{who: keys.from + " at " + at.service + " " + at.region, url: at.url, body: string(raw), hide: keys.secrets(),
+		header: map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": prefix + action}}
+	r, err = a.signed(ctx, keys, q, at.region, at.service)
+	return r, q, err == nil, err
+}
