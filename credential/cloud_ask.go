@@ -91,6 +91,11 @@ func near(ip netip.Addr) bool {
 // ask returns whatever was answered at last; an error is a fault: nothing was.
 func (m *machine) ask(ctx context.Context, q question) (reply, error) {
 	u, err := endpoint(q.url)
+	for k, v := range q.header {
+		if strings.ContainsAny(v, "\r\n\x00") {
+			err = fmt.Errorf("the value for %s has a line break in it", k)
+		}
+	}
 	if err != nil {
 		return reply{}, q.fail(fault.Invalid, err)
 	}
@@ -130,9 +135,6 @@ func (m *machine) send(ctx context.Context, q question, u *url.URL) (reply, erro
 		return reply{}, errNotURL
 	}
 	for k, v := range q.header {
-		if strings.ContainsAny(v, "\r\n\x00") {
-			return reply{}, fmt.Errorf("the value for %s has a line break in it", k)
-		}
 		req.Header.Set(k, v)
 	}
 	req.Header.Set("User-Agent", "dray")

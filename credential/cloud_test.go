@@ -311,6 +311,34 @@ func TestTroubleIsTriedAgainWithinARequestAndRememberedForTenSeconds(t *testing.
 	})
 }
 
+func TestACanceledRequestToACloudIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSky(t)
+		s.vars = map[string]string{"AZURE_CLIENT_ID": "c", "AZURE_TENANT_ID": "t", "AZURE_CLIENT_SECRET": canary}
+		status := http.StatusServiceUnavailable
+		s.at["https://login.microsoftonline.com"] = func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			io.WriteString(w, `{"expires_in": 3600, "access_token": "t"}`)
+		}
+		look := Azure{Cloud: s.cloud()}.Lookup()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(500*time.Millisecond, func() { cancel(fmt.Errorf("the user left")) })
+		if _, ok, err := look(ctx, ref.Repo{Host: "r.azurecr.io"}); ok || !fault.Is(err, fault.Canceled) || !strings.HasSuffix(err.Error(), "the user left") {
+			t.Error(ok, err)
+		}
+		status = http.StatusOK
+		s.finds(look, "r.azurecr.io")
+	})
+}
+
+func TestASecretWithALineBreakIsNotSent(t *testing.T) {
+	s := newSky(t)
+	s.vars = map[string]string{"IDENTITY_ENDPOINT": "https://identity.example/", "IDENTITY_HEADER": canary + "\r\nX: y"}
+	if text := s.refuses(Azure{Cloud: s.cloud()}.Lookup(), "r.azurecr.io", fault.Invalid); !strings.Contains(text, "line break") || s.count() != 0 {
+		t.Error(text)
+	}
+}
+
 func TestNoRedirectIsFollowedAndNoLongAnswerRead(t *testing.T) {
 	s := newSky(t).up()
 	s.vars = map[string]string{"AZURE_CLIENT_ID": "c", "AZURE_TENANT_ID": "t", "AZURE_CLIENT_SECRET": canary}
@@ -409,6 +437,13 @@ func TestAConfiguredFileThatCannotBeReadIsNamed(t *testing.T) {
 			!strings.Contains(err.Error(), named) && !strings.Contains(err.Error(), "AZURE_FEDERATED_TOKEN_FILE") {
 			t.Errorf("%s: %s %v", tt.vars, fault.KindOf(err), err)
 		}
+	}
+}
+
+func TestPlainHTTPKnowsNoProxy(t *testing.T) {
+	// The standard library reads the proxy's variables once in a process: setting them here would prove nothing.
+	if local, ok := (Cloud{}).machine().local.(*http.Transport); !ok || local.Proxy != nil {
+		t.Error("metadata services would be asked through a proxy")
 	}
 }
 

@@ -273,6 +273,12 @@ func TestProfilesGiveKeysOrTakeOnRoles(t *testing.T) {
 	if l := s.finds(ECR{s.cloud()}.Lookup(), ecrPrivate); l.From != "aws profile Dev" {
 		t.Error(l.From)
 	}
+	s.at[stsAt] = func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>%s %s-base %s</Message></Error></ErrorResponse>", r.Header.Get("Authorization")[:30], canary, body)
+	}
+	s.refuses(ECR{s.cloud()}.Lookup(), ecrPrivate, fault.Denied)
 	for profile, why := range map[string]string{
 		"none": "no such profile", "env": "where source_profile or credential_source points", "loop": "more than 5 roles",
 		"sso": "SSO", "mfa": "mfa_serial", "empty": "no credentials that are understood",
@@ -282,6 +288,45 @@ func TestProfilesGiveKeysOrTakeOnRoles(t *testing.T) {
 			t.Errorf("%s: %s", profile, text)
 		}
 	}
+}
+
+func TestARoleStandsOnTheIdentityThatTheProfileNames(t *testing.T) {
+	s := newSky(t).up()
+	role := awsKeys{id: "ASIAROLE", secret: New(canary), session: New(canary + "-session")}
+	doc := `{"Code": "Success", "AccessKeyId": "AKIDBASE", "SecretAccessKey": "` + canary + `-base", "Token": "` + canary + `-bsession"}`
+	base := awsKeys{id: "AKIDBASE", secret: New(canary + "-base"), session: New(canary + "-bsession")}
+	s.at["http://169.254.170.2"] = s.asksFor("/creds", "", "Authorization", "", doc)
+	s.at[imdsHost] = s.ec2("builder", doc)
+	s.at["https://api.ecr.cn-north-1.amazonaws.com.cn"] = s.grants(role, "cn-north-1", "ecr", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", `{"authorizationData": [%s]}`, time.Hour)
+	s.at["https://sts.cn-northwest-1.amazonaws.com.cn"] = func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if s.verify(r, string(body), base, "cn-northwest-1", "sts") {
+			io.WriteString(w, roleXML("AssumeRole", role))
+		}
+	}
+	keys := "aws_access_key_id = AKIDBASE\naws_secret_access_key = " + canary + "-base\naws_session_token = " + canary + "-bsession\n"
+	for what, profile := range map[string]string{"itself": "source_profile = ci\n" + keys, "env": "credential_source = Environment",
+		"ecs": "credential_source = EcsContainer", "ec2": "credential_source = Ec2InstanceMetadata"} {
+		s.vars = map[string]string{"AWS_PROFILE": "ci", "AWS_REGION": "cn-northwest-1", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/creds"}
+		s.write(".aws/config", "[profile ci]\nrole_arn = arn:aws-cn:iam::1:role/r\n"+profile)
+		a := &aws{s.cloud().machine()}
+		if what == "env" { // beside a profile, keys in the environment go first: asked for by name only
+			s.vars["AWS_ACCESS_KEY_ID"], s.vars["AWS_SECRET_ACCESS_KEY"], s.vars["AWS_SESSION_TOKEN"] = base.id, base.secret.Reveal(), base.session.Reveal()
+		}
+		k, ok, err := a.fromProfile(t.Context(), "cn-northwest-1")
+		if k.from = ""; !ok || err != nil || k != role {
+			t.Errorf("%s: %v %v", what, ok, err)
+		}
+		if what != "env" {
+			s.finds(ECR{s.cloud()}.Lookup(), "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn")
+		}
+	}
+	s.vars = map[string]string{"AWS_PROFILE": "web"}
+	s.write(".aws/config", "[profile web]\nrole_arn = r\nweb_identity_token_file = "+s.write("oidc", canary)+"\n")
+	s.at[stsAt] = s.demand(url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {"r"}, "RoleSessionName": {"dray"},
+		"WebIdentityToken": {canary}}, roleXML("AssumeRoleWithWebIdentity", role))
+	s.at[ecrAt] = s.ecr(role, time.Hour)
+	s.finds(ECR{s.cloud()}.Lookup(), ecrPrivate)
 }
 
 func TestContainersGiveKeysAtTheirAddressesOnly(t *testing.T) {
