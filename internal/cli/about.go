@@ -2,13 +2,10 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // build says which dray this is.
@@ -83,63 +80,4 @@ func newCompletion() *cobra.Command {
 			return usageError(cmd, fmt.Errorf("unknown shell %q", args[0]), "write bash, zsh, fish or powershell")
 		},
 	}
-}
-
-func newMan() *cobra.Command {
-	return &cobra.Command{
-		Use:    "man [COMMAND]",
-		Short:  "Print a manual page",
-		Hidden: true,
-		Example: "  dray man import > dray-import.1\n" +
-			"  dray man | man -l -",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			page, rest, err := cmd.Root().Find(args)
-			if err != nil || len(rest) > 0 || !page.HasParent() && len(args) > 0 {
-				return unknownCommand(cmd.Root(), strings.Join(args, " "))
-			}
-			return manual(cmd.OutOrStdout(), page)
-		},
-	}
-}
-
-// manual writes cmd's page in the man macros that every system has.
-func manual(w io.Writer, cmd *cobra.Command) error {
-	var b strings.Builder
-	name := strings.ReplaceAll(cmd.CommandPath(), " ", "-")
-	fmt.Fprintf(&b, ".TH %q 1\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), roff(name), roff(cmd.Short))
-	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n.SH DESCRIPTION\n%s\n", roff(cmd.UseLine()), roff(cmd.Long))
-	if !cmd.HasParent() {
-		b.WriteString(".SH COMMANDS\n")
-		for _, c := range cmd.Commands() {
-			if !c.Hidden {
-				fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(c.Name()), roff(c.Short))
-			}
-		}
-	}
-	b.WriteString(".SH OPTIONS\n")
-	option := func(f *pflag.Flag) {
-		value, usage := pflag.UnquoteUsage(f)
-		short := ""
-		if f.Shorthand != "" {
-			short = "-" + f.Shorthand + ", "
-		}
-		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(strings.TrimSpace(short+"--"+f.Name+" "+value)), roff(usage))
-	}
-	cmd.LocalFlags().VisitAll(option)
-	cmd.InheritedFlags().VisitAll(option)
-	fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", roff(cmd.Example))
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// roff escapes what troff would take for an instruction.
-func roff(s string) string {
-	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
-	lines := strings.Split(s, "\n")
-	for i, line := range lines {
-		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
-			lines[i] = `\&` + line
-		}
-	}
-	return strings.Join(lines, "\n")
 }

@@ -93,9 +93,9 @@ func (a *app) newRoot() *cobra.Command {
 		},
 	}
 	a.groups = []group{
-		{"Main commands", []*cobra.Command{a.newImport(), a.newCopy(), a.newTag()}},
+		{"Main commands", []*cobra.Command{a.newImport(), a.newCopy(), a.newTag(), a.newBatch()}},
 		{"Looking", []*cobra.Command{a.newList(), a.newInspect(), a.newDigest(), a.newManifest()}},
-		{"Setting up", []*cobra.Command{a.newLogin(), a.newLogout(), a.newServe(), a.newVersion(), newCompletion(), newMan()}},
+		{"Setting up", []*cobra.Command{a.newLogin(), a.newLogout(), a.newServe(), a.newConfig(), a.newVersion(), newCompletion(), newMan()}},
 	}
 	for _, g := range a.groups {
 		root.AddCommand(g.commands...)

@@ -30,6 +30,23 @@ var exitCodes = map[fault.Kind]int{
 	fault.Canceled:  exitInterrupted,
 }
 
+// exitMeanings is what the codes mean, in a few words for manual pages.
+var exitMeanings = []struct {
+	code    int
+	meaning string
+}{
+	{exitOK, "done: every target confirmed the digest that it should hold, or held it already"},
+	{exitFailed, "failed: a conflict, trouble with a registry or the network, or several kinds of failure"},
+	{2, "the command, a name, a flag or the configuration is wrong"},
+	{3, "not found"},
+	{4, "denied: a login is missing, wrong or not sufficient"},
+	{5, "moved: a name points elsewhere than when the plan was made"},
+	{exitPartly, "partly done: some steps succeeded and some failed"},
+	{8, "refused by a rule of dray"},
+	{75, "throttled: a registry asks to wait longer than --max-wait"},
+	{exitInterrupted, "interrupted"},
+}
+
 func exitCode(err error) int {
 	if err == nil {
 		return exitOK

@@ -24,8 +24,13 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	if cmd.Example != "" {
 		fmt.Fprintf(w, "\nExamples:\n%s\n", cmd.Example)
 	}
-	if !cmd.HasParent() {
-		a.listCommands(w)
+	switch {
+	case !cmd.HasParent():
+		for _, g := range a.groups {
+			listCommands(w, g.title, g.commands)
+		}
+	case cmd.HasSubCommands():
+		listCommands(w, "Commands", cmd.Commands())
 	}
 	for _, group := range []string{"", registryFlags, everyCommand} {
 		title := group
@@ -41,13 +46,11 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	}
 }
 
-func (a *app) listCommands(w io.Writer) {
-	for _, g := range a.groups {
-		fmt.Fprintf(w, "\n%s:\n", g.title)
-		for _, c := range g.commands {
-			if !c.Hidden {
-				fmt.Fprintf(w, "  %-12s%s\n", c.Name(), c.Short)
-			}
+func listCommands(w io.Writer, title string, commands []*cobra.Command) {
+	fmt.Fprintf(w, "\n%s:\n", title)
+	for _, c := range commands {
+		if !c.Hidden {
+			fmt.Fprintf(w, "  %-12s%s\n", c.Name(), c.Short)
 		}
 	}
 }

@@ -28,6 +28,8 @@ type importFlags struct {
 	noWait        bool
 	dryRun        bool
 	quietToo      bool // --only-show-errors
+	tags          []string
+	tagFlags
 }
 
 func (a *app) newImport() *cobra.Command {
@@ -37,10 +39,13 @@ func (a *app) newImport() *cobra.Command {
 		Short: "Import an image into a registry, as az acr import does",
 		Long: "Import one image, with all its platforms, under one or more names in a registry.\n" +
 			"The flags mean what they mean to az acr import. A tag that holds something else is\n" +
-			"a conflict and nothing is moved, unless --force replaces it.",
+			"a conflict and nothing is moved, unless --force replaces it. With --tags, or a map and a\n" +
+			"source without a tag, many tags of a repository are imported, each on its own.",
 		Example: "  dray import --name prod --source docker.io/library/hello-world:latest --image hello-world:latest\n" +
 			"  dray import -n prod --source dev.azurecr.io/app:42 -t app:42 -t app:latest --force\n" +
 			"  dray import -n prod --source library/nginx@sha256:... --registry docker.io --repository nginx\n" +
+			"  dray import -n prod --source docker.io/library/redis --tags 7.2,7.4,latest\n" +
+			"  dray import -n prod --source dev.azurecr.io/app --map latest=stable --map v1.0=v1.0-production\n" +
 			"  dray import --source ghcr.io/acme/app:v1 -t registry.example/acme/app:v1 -u USER --password-stdin",
 		Args: exactly(0, "the image after --source"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runImport(cmd, f) },
@@ -55,6 +60,8 @@ func (a *app) newImport() *cobra.Command {
 	flags.StringVarP(&f.username, "username", "u", "", "`USER` at the source")
 	flags.StringVarP(&f.password, "password", "p", "", "`PASSWORD` at the source; alone it is a token")
 	flags.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from stdin")
+	flags.StringArrayVar(&f.tags, "tags", nil, "import these `TAGS` of the repository that --source names, with commas between; repeatable")
+	f.tagFlags.addTo(flags)
 	flags.BoolVar(&f.force, "force", false, "replace target tags that hold something else")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
 	flags.BoolVar(&f.noWait, "no-wait", false, "accepted for az scripts; dray waits all the same")
@@ -70,6 +77,14 @@ func (a *app) runImport(cmd *cobra.Command, f importFlags) error {
 	if f.source == "" {
 		return usageError(cmd, errors.New("--source is missing"), "name the image to import")
 	}
+	tags, err := splitTags(cmd, f.tags)
+	if err != nil {
+		return err
+	}
+	renamed, err := f.tagFlags.read(cmd)
+	if err != nil {
+		return err
+	}
 	from, err := a.importLogin(cmd, f)
 	if err != nil {
 		return err
@@ -83,13 +98,14 @@ func (a *app) runImport(cmd *cobra.Command, f importFlags) error {
 	}
 	req := dray.ImportRequest{
 		Source: f.source, SourceRegistry: f.registry, Target: cmp.Or(f.name, a.io.Env("AZURE_DEFAULTS_ACR")),
-		Images: f.images, Repositories: f.repositories, SourceLogin: from, TargetLogin: to,
+		Images: f.images, Repositories: f.repositories,
+		Tags: tags, Map: renamed, Hold: f.hold(), SourceLogin: from, TargetLogin: to,
 	}
 	if f.force {
 		req.Overwrite = plan.Update
 	}
 	return a.write(cmd, writing{
-		past: "imported", dryRun: f.dryRun, instead: "--force replaces it",
+		past: "imported", many: len(tags)+len(renamed.Pairs) > 0, dryRun: f.dryRun, instead: "--force replaces it",
 		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Plan, error) {
 			return d.PlanImport(ctx, req, tell)
 		},

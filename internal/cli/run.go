@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,12 @@ type writing struct {
 	past    string // "imported"
 	instead string // hint where a target is in the way
 	dryRun  bool
+	many    bool // each step stands for itself, and each failure has its line
 	plan    func(context.Context, *dray.Dray, event.Observer) (*dray.Plan, error)
+
+	// keep writes down what is left to do, and says where; nil keeps nothing. It gets no steps where
+	// no plan could be made, for the reason why.
+	keep func(d *dray.Dray, steps []dray.StepReport, why error) (where string, err error)
 }
 
 // write plans, then prints the plan or applies it and prints the report.
@@ -43,6 +49,8 @@ func (a *app) write(cmd *cobra.Command, w writing) error {
 	p, err := patiently(ctx, grace, func() (*dray.Plan, error) { return w.plan(ctx, d, s.observe) })
 	if err != nil {
 		s.end()
+		where, lost := a.keepRest(w, d, nil, err)
+		a.tellKept(where, lost)
 		return err
 	}
 	for _, note := range p.Notes {
@@ -58,7 +66,30 @@ func (a *app) write(cmd *cobra.Command, w writing) error {
 	if errors.Is(err, errLate) {
 		report = s.report(p.Plan)
 	}
-	return a.showReport(ctx, w, time.Since(began), p.Plan, report, err)
+	where, lost := a.keepRest(w, d, report.Steps, err) // before the report: stdout may be a pipe that is broken
+	ending := a.showReport(ctx, w, time.Since(began), p.Plan, report, err)
+	a.tellKept(where, lost)
+	if ending == nil && lost != nil {
+		ending = ended(exitFailed)
+	}
+	return ending
+}
+
+func (a *app) keepRest(w writing, d *dray.Dray, steps []dray.StepReport, why error) (where string, err error) {
+	if w.keep == nil || w.dryRun {
+		return "", nil
+	}
+	return w.keep(d, steps, why)
+}
+
+// tellKept says where the rest of a run is written down, or why it is not.
+func (a *app) tellKept(where string, err error) {
+	switch {
+	case err != nil:
+		a.fail(err)
+	case where != "" && !a.common.quiet:
+		a.warn("%s", where)
+	}
 }
 
 // patiently calls f and waits for it, but not longer than grace after ctx ended. Where f is late it
@@ -93,7 +124,11 @@ func (a *app) showPlan(p plan.Plan, w writing) error {
 		header: []string{"ACTION", "FROM", "TO", "DIGEST", "REPLACES"},
 		rows: func(row func(...string) error) error {
 			for _, s := range p.Steps {
-				if err := row(string(s.Action), s.From.Repo.Tagged(s.From.Tag).String(), targetName(s), string(s.Digest()), string(s.Replaces)); err != nil {
+				from, to := s.From.Repo.Tagged(s.From.Tag).String(), targetName(s)
+				if s.Asked != "" {
+					from, to = s.Asked, ""
+				}
+				if err := row(string(s.Action), from, to, string(s.Digest()), string(s.Replaces)); err != nil {
 					return err
 				}
 			}
@@ -105,15 +140,31 @@ func (a *app) showPlan(p plan.Plan, w writing) error {
 	if err != nil {
 		return err
 	}
-	conflicts := p.Conflicts()
-	for _, s := range conflicts {
-		a.fail(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: p.Verb, Name: s.To.String(), Hint: w.instead,
-			Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())})
+	var failures []error
+	for _, s := range p.Steps {
+		switch s.Action {
+		case plan.Conflict:
+			failures = append(failures, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: p.Verb, Name: s.To.String(), Hint: w.instead,
+				Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())})
+		case plan.Broken:
+			failures = append(failures, s.Problem.Err())
+		}
 	}
-	if len(conflicts) > 0 {
-		return ended(exitFailed)
+	for _, err := range failures {
+		a.fail(err)
 	}
-	return nil
+	if len(failures) == 0 {
+		return nil
+	}
+	return ended(exitOf(free(p, len(p.Steps)-len(failures)), failures))
+}
+
+// free is how many of n steps can be done, or were, beside others that are known to fail.
+func free(p plan.Plan, n int) int {
+	if p.Hold == plan.All {
+		return 0
+	}
+	return n
 }
 
 // showReport prints the answer and tells the end of the story.
@@ -127,7 +178,7 @@ func (a *app) showReport(ctx context.Context, w writing, took time.Duration, p p
 			a.warn("%s", line)
 		}
 	}
-	failures := a.tellFailures(r, err, interrupted)
+	failures := a.tellFailures(w, r, err, interrupted)
 	if interrupted {
 		done := r.Count(dray.Done) + r.Count(dray.Unchanged)
 		a.warn("interrupted: %d of %d steps done; run the same command again to go on", done, len(p.Steps))
@@ -139,36 +190,53 @@ func (a *app) showReport(ctx context.Context, w writing, took time.Duration, p p
 	switch {
 	case len(failures) == 0:
 		return nil
-	case len(p.Conflicts()) > 0:
-		return ended(exitFailed) // nothing was touched, also where another target was right before
+	case slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Action == plan.Conflict || s.Action == plan.Broken }):
+		// With all or nothing, nothing was touched, also where another target was right before.
+		return ended(exitOf(free(p, r.Count(dray.Done)+r.Count(dray.Unchanged)), failures))
 	}
 	return ended(exitOf(r.Count(dray.Done)+r.Count(dray.Unchanged), failures))
 }
 
 // tellFailures writes a line for each step that failed, and for err where no step has it.
-func (a *app) tellFailures(r dray.Report, err error, interrupted bool) []error {
+func (a *app) tellFailures(w writing, r dray.Report, err error, interrupted bool) []error {
 	var failures []error
-	for _, s := range r.Steps {
-		if s.Err != nil {
-			failures = append(failures, s.Err)
+	told := map[string]bool{} // steps of one image that share a repository share what befell it
+	tell := func(prefix string, err error) {
+		failures = append(failures, err)
+		line := prefix + err.Error()
+		if !told[line] && (!interrupted || !fault.Is(err, fault.Canceled)) {
+			told[line] = true
+			a.fail(named{prefix, err})
 		}
+	}
+	for _, s := range r.Steps {
+		if s.Err == nil {
+			continue
+		}
+		prefix := ""
+		if name := targetName(s.Step); w.many && s.Asked == "" && !strings.Contains(s.Err.Error(), name+": ") {
+			prefix = name + ": "
+		}
+		tell(prefix, s.Err)
 	}
 	if len(failures) == 0 && err != nil {
-		failures = append(failures, err)
-	}
-	told := map[string]bool{} // steps that share a repository share what befell it
-	for _, f := range failures {
-		if line := f.Error(); !told[line] && (!interrupted || !fault.Is(f, fault.Canceled)) {
-			told[line] = true
-			a.fail(f)
-		}
+		tell("", err)
 	}
 	return failures
 }
 
+// named is an error of one of many targets, which it does not name itself.
+type named struct {
+	prefix string
+	err    error
+}
+
+func (n named) Error() string { return n.prefix + n.err.Error() }
+func (n named) Unwrap() error { return n.err }
+
 // targetName is what a step's target is called; without a tag, by its digest.
 func targetName(s plan.Step) string {
-	if s.To.Tag == "" {
+	if s.To.Tag == "" && s.Digest() != "" {
 		return s.To.Repo.At(string(s.Digest())).String()
 	}
 	return s.To.Repo.Tagged(s.To.Tag).String()
@@ -193,6 +261,8 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	}
 	head := past + " " + names(r, dray.Done)
 	switch {
+	case len(r.Steps) == 0 && r.Verb == "batch":
+		head = "nothing to do, the list is empty"
 	case len(r.Steps) == 0:
 		head = "nothing to do, no tags there"
 	case done == 0:

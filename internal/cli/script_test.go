@@ -30,6 +30,8 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts"
 //	dray ARGS…                                  run dray in process; it must exit 0
 //	exit CODE ARGS…                             run dray in process; it must exit with CODE
 //	expand FILE                                 put the values of variables into a file
+//	mask FILE COPY                              the file as output reads
+//	windows FILE COPY                           the file as an editor of Windows saves it
 //	feed FILE                                   stdin of the next dray
 //	json PATH WANT                              the last stdout is JSON and holds WANT at PATH ("steps.0.state", "steps.len")
 //	same REGISTRY REPO REF REGISTRY REPO REF   every byte of an image arrived
@@ -50,6 +52,8 @@ func TestScripts(t *testing.T) {
 			"dray":     verb((*script).dray),
 			"exit":     verb((*script).exit),
 			"expand":   verb((*script).expand),
+			"mask":     verb((*script).mask),
+			"windows":  verb((*script).windows),
 			"feed":     verb((*script).feed),
 			"json":     verb((*script).json),
 			"same":     verb((*script).same),
@@ -163,10 +167,18 @@ func (s *script) run(ts *testscript.TestScript, args []string) int {
 		In: strings.NewReader(s.stdin), Out: &out, Err: &err, Env: ts.Getenv, Home: ts.Getenv("HOME"),
 	})
 	s.stdin, s.stdout = "", bytes.Clone(out.Bytes())
-	names := strings.NewReplacer(append(slices.Clone(s.names), ts.Getenv("WORK"), "{WORK}")...)
-	io.WriteString(ts.Stdout(), names.Replace(out.String()))
-	io.WriteString(ts.Stderr(), durations.ReplaceAllString(names.Replace(err.String()), "T"))
+	io.WriteString(ts.Stdout(), s.masked(ts, out.String()))
+	io.WriteString(ts.Stderr(), durations.ReplaceAllString(s.masked(ts, err.String()), "T"))
 	return code
+}
+
+// masked puts names for what differs from run to run.
+func (s *script) masked(ts *testscript.TestScript, text string) string {
+	return strings.NewReplacer(append(slices.Clone(s.names), ts.Getenv("WORK"), "{WORK}")...).Replace(text)
+}
+
+func (s *script) mask(ts *testscript.TestScript, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(s.masked(ts, ts.ReadFile(args[0]))), 0o600))
 }
 
 func (s *script) dray(ts *testscript.TestScript, args []string) {
@@ -181,6 +193,12 @@ func (s *script) exit(ts *testscript.TestScript, args []string) {
 
 func (s *script) expand(ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
+}
+
+// windows puts a byte order mark before a file, CR before each LF, and takes the last line end away.
+func (s *script) windows(ts *testscript.TestScript, args []string) {
+	text := "\ufeff" + strings.ReplaceAll(strings.TrimSuffix(ts.ReadFile(args[0]), "\n"), "\n", "\r\n")
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
 }
 
 func (s *script) feed(ts *testscript.TestScript, args []string) { s.stdin = ts.ReadFile(args[0]) }

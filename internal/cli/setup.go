@@ -32,7 +32,7 @@ func (a *app) open() (*dray.Dray, error) {
 }
 
 func (a *app) loadConfig() (config.Config, error) {
-	l := config.Loader{Env: a.io.Env, Home: a.io.Home}
+	l := a.loader()
 	for _, path := range []string{a.common.config, a.io.Env("DRAY_CONFIG")} {
 		if path != "" {
 			return l.Load(path)
@@ -40,6 +40,8 @@ func (a *app) loadConfig() (config.Config, error) {
 	}
 	return l.LoadDefault()
 }
+
+func (a *app) loader() config.Loader { return config.Loader{Env: a.io.Env, Home: a.io.Home} }
 
 // override lays the flags for all registries over the settings of one.
 func (a *app) override(s dray.Settings) dray.Settings {

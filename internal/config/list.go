@@ -211,10 +211,11 @@ func (p parser) entry(n *yaml.Node, out *Entry) error {
 		return p.listed(n, &out.Source)
 	}
 	var target, force *yaml.Node
+	var one string
 	var forced bool
 	err := p.mapping(n, "an image", []field{
 		{"source", func(n *yaml.Node) error { return p.listed(n, &out.Source) }},
-		{"target", func(n *yaml.Node) error { target = n; out.Targets = append(out.Targets, ""); return p.listed(n, &out.Targets[len(out.Targets)-1]) }},
+		{"target", func(n *yaml.Node) error { target = n; return p.listed(n, &one) }},
 		{"targets", func(n *yaml.Node) error { return list(p, n, &out.Targets, p.listed) }},
 		{"force", func(n *yaml.Node) error { force = n; return p.boolean(n, &forced) }},
 		{"overwrite", func(n *yaml.Node) error { return p.overwrite(n, &out.Overwrite) }},
@@ -224,7 +225,7 @@ func (p parser) entry(n *yaml.Node, out *Entry) error {
 		return err
 	case out.Source == "":
 		return p.bad(n, "an image without source", "write source: IMAGE")
-	case target != nil && len(out.Targets) > 1:
+	case target != nil && len(out.Targets) > 0:
 		return p.bad(target, "target and targets", "keep one of them")
 	case force != nil && out.Overwrite != "":
 		return p.bad(force, "force and overwrite", "keep one of them; force: true is overwrite: update")
@@ -232,6 +233,9 @@ func (p parser) entry(n *yaml.Node, out *Entry) error {
 		out.Overwrite = "update"
 	case force != nil:
 		out.Overwrite = "refuse"
+	}
+	if target != nil {
+		out.Targets = []string{one}
 	}
 	return nil
 }

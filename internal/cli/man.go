@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/drayage/dray/fault"
+)
+
+func newMan() *cobra.Command {
+	dir := ""
+	cmd := &cobra.Command{
+		Use:    "man [COMMAND]",
+		Short:  "Print a manual page, or write all of them",
+		Hidden: true,
+		Example: "  dray man import > dray-import.1\n" +
+			"  dray man | man -l -\n" +
+			"  dray man --dir /usr/local/share/man/man1",
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if dir != "" && len(args) > 0 {
+			return usageError(cmd, errors.New("--dir and a command"), "--dir writes the pages of all commands")
+		}
+		if dir != "" {
+			return manuals(dir, cmd.Root())
+		}
+		page, rest, err := cmd.Root().Find(args)
+		if err != nil || len(rest) > 0 || !page.HasParent() && len(args) > 0 {
+			return unknownCommand(cmd.Root(), strings.Join(args, " "))
+		}
+		_, err = io.WriteString(cmd.OutOrStdout(), manual(page))
+		return err
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "write the pages of all commands into `DIR`, which is made")
+	return cmd
+}
+
+// manuals writes a page for cmd and for each command below it.
+func manuals(dir string, cmd *cobra.Command) error {
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, pageName(cmd)+".1"), []byte(manual(cmd)), 0o644)
+	}
+	if err != nil {
+		return &fault.Fault{Kind: fault.Unavailable, Op: "write manual pages", Name: dir, Hint: "check the directory's rights and room", Err: bare(err)}
+	}
+	for _, c := range cmd.Commands() {
+		if c.Hidden {
+			continue
+		}
+		if err := manuals(dir, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func pageName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
+
+// manual is cmd's page in the man macros that every system has.
+func manual(cmd *cobra.Command) string {
+	var b strings.Builder
+	name := pageName(cmd)
+	about, usage := cmd.Long, cmd.UseLine()
+	if about == "" {
+		about = cmd.Short + "."
+	}
+	if !cmd.HasParent() {
+		usage = "dray COMMAND [flags]"
+	}
+	fmt.Fprintf(&b, ".TH %q 1 \"\" \"dray %s\"\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), thisBuild().Version, roff(name), roff(cmd.Short))
+	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n.SH DESCRIPTION\n%s\n", roff(usage), roff(about))
+	if cmd.HasSubCommands() {
+		b.WriteString(".SH COMMANDS\n")
+		for _, c := range cmd.Commands() {
+			if !c.Hidden {
+				fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(c.Name()), roff(c.Short))
+			}
+		}
+	}
+	b.WriteString(".SH OPTIONS\n")
+	option := func(f *pflag.Flag) {
+		value, text := pflag.UnquoteUsage(f)
+		short := ""
+		if f.Shorthand != "" {
+			short = "-" + f.Shorthand + ", "
+		}
+		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(strings.TrimSpace(short+"--"+f.Name+" "+value)), roff(text))
+	}
+	cmd.LocalFlags().VisitAll(option)
+	cmd.InheritedFlags().VisitAll(option)
+	b.WriteString(".SH EXIT STATUS\n")
+	for _, e := range exitMeanings {
+		fmt.Fprintf(&b, ".TP\n.B %d\n%s\n", e.code, roff(e.meaning))
+	}
+	fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", roff(cmd.Example))
+	if above := cmd.Parent(); above != nil {
+		fmt.Fprintf(&b, ".SH SEE ALSO\n.BR %s (1)\n", roff(pageName(above)))
+	}
+	return b.String()
+}
+
+// roff escapes what troff would take for an instruction.
+func roff(s string) string {
+	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+			lines[i] = `\&` + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
