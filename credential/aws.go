@@ -87,12 +87,17 @@ func (a *aws) assume(ctx context.Context, who string, base awsKeys, role, sessio
 	return q.role(r)
 }
 
+// endpoint is the one that AWS's variables name for a service, else usual.
+func (a *aws) endpoint(service, usual string) string {
+	return orElse(a.env("AWS_ENDPOINT_URL_"+service), orElse(a.env("AWS_ENDPOINT_URL"), usual))
+}
+
 func (a *aws) sts(region string) string {
 	domain := ".amazonaws.com"
 	if strings.HasPrefix(region, "cn-") {
 		domain += ".cn"
 	}
-	return a.overridden("https://sts."+region+domain, "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")
+	return a.endpoint("STS", "https://sts."+region+domain)
 }
 
 // role reads STS's answer; both actions have the same one under different names.

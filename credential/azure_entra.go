@@ -61,7 +61,7 @@ func (z *azure) workload(ctx context.Context, c azureCloud, audience string) fou
 }
 
 func (z *azure) tokenURL(c azureCloud, tenant string) string {
-	host := strings.TrimRight(z.overridden(c.authority, "AZURE_AUTHORITY_HOST"), "/")
+	host := strings.TrimRight(orElse(z.env("AZURE_AUTHORITY_HOST"), c.authority), "/")
 	return host + "/" + url.PathEscape(tenant) + "/oauth2/v2.0/token"
 }
 

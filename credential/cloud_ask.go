@@ -28,6 +28,7 @@ const (
 	maxReason = 300              // runes of an answer that an error repeats
 	// briefLife is how long a token is used whose end nobody tells.
 	briefLife = 5 * time.Minute
+	usualHint = "mend this source, or log in to the registry: such a login goes before"
 )
 
 var (
@@ -39,7 +40,7 @@ var (
 // question is one request to a cloud.
 type question struct {
 	who    string // for people: the source, as Login.From writes it
-	hint   string
+	hint   string // "" is the usual one
 	method string // "" is GET, or POST with a body
 	url    string
 	header map[string]string
@@ -61,7 +62,11 @@ func form(who, to string, fields url.Values, hide ...string) question {
 }
 
 func (q question) fail(kind fault.Kind, err error) error {
-	return &fault.Fault{Kind: kind, Op: "ask", Name: q.who, Hint: q.hint, Err: err}
+	hint := q.hint
+	if hint == "" && kind == fault.Denied {
+		hint = usualHint
+	}
+	return &fault.Fault{Kind: kind, Op: "ask", Name: q.who, Hint: hint, Err: err}
 }
 
 // endpoint checks that a secret may go to raw.
@@ -330,16 +335,14 @@ func secretFile(who, path string) (string, error) {
 		err = errors.New(path + " is empty")
 	}
 	if err != nil {
-		return "", &fault.Fault{Kind: fault.Denied, Op: "read for", Name: who, Err: err}
+		return "", &fault.Fault{Kind: fault.Denied, Op: "read for", Name: who, Hint: usualHint, Err: err}
 	}
 	return text, nil
 }
 
 // program runs a command for its output. What it printed to stderr comes back as one short line.
 func (m *machine) program(ctx context.Context, who string, args ...string) (out []byte, said string, err error) {
-	fail := func(kind fault.Kind, err error) error {
-		return &fault.Fault{Kind: kind, Op: "ask", Name: who, Err: err}
-	}
+	fail := question{who: who}.fail
 	limit := m.ProgramTimeout
 	if limit == 0 {
 		limit = HelperTimeout
@@ -363,14 +366,4 @@ func (m *machine) program(ctx context.Context, who string, args ...string) (out 
 		return nil, said, fail(fault.Denied, errTooLong)
 	}
 	return stdout.kept.Bytes(), said, nil
-}
-
-// overridden is the endpoint that a variable names, else usual.
-func (c Cloud) overridden(usual string, names ...string) string {
-	for _, n := range names {
-		if v := c.env(n); v != "" {
-			return v
-		}
-	}
-	return usual
 }

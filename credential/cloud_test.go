@@ -128,6 +128,9 @@ func (s *sky) refuses(look Lookup, host string, k fault.Kind) string {
 	if ok || l != (Login{}) || !fault.Is(err, k) {
 		s.t.Fatalf("%s: %v %v, kind %s: %v", host, l, ok, fault.KindOf(err), err)
 	}
+	if k == fault.Denied && fault.HintOf(err) == "" {
+		s.t.Errorf("no next step: %v", err)
+	}
 	text := fmt.Sprintf("%v %+v %#v %s", err, err, err, fault.HintOf(err))
 	for _, form := range []string{canary, url.QueryEscape(canary + "+/="), b64(canary)} {
 		if strings.Contains(text, form) {

@@ -57,7 +57,7 @@ var ecrHost = regexp.MustCompile(`^[0-9]{12}\.dkr([.-])(ecr|ecr-fips)\.([a-z0-9-
 
 func (a *aws) api(host string) (ecrAPI, bool) {
 	if host == "public.ecr.aws" || host == "ecr-public.aws.com" {
-		return ecrAPI{a.overridden("https://api.ecr-public.us-east-1.amazonaws.com", "AWS_ENDPOINT_URL_ECR_PUBLIC", "AWS_ENDPOINT_URL"),
+		return ecrAPI{a.endpoint("ECR_PUBLIC", "https://api.ecr-public.us-east-1.amazonaws.com"),
 			"us-east-1", "ecr-public", "SpencerFrontendService.GetAuthorizationToken"}, true
 	}
 	p := ecrHost.FindStringSubmatch(host)
@@ -71,7 +71,7 @@ func (a *aws) api(host string) (ecrAPI, bool) {
 	case name == "ecr":
 		name = "api.ecr"
 	}
-	return ecrAPI{a.overridden("https://"+name+"."+region+"."+domain, "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL"),
+	return ecrAPI{a.endpoint("ECR", "https://"+name+"."+region+"."+domain),
 		region, "ecr", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"}, true
 }
 
