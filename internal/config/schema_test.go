@@ -1,0 +1,252 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/fault"
+)
+
+// accepts is as much of JSON Schema (draft 2020-12) as the schema uses; a keyword that it does not know is an error.
+func accepts(t *testing.T, root map[string]any, schema, v any) bool {
+	t.Helper()
+	if b, ok := schema.(bool); ok {
+		return b
+	}
+	s := schema.(map[string]any)
+	object, _ := v.(map[string]any)
+	array, _ := v.([]any)
+	known, _ := s["properties"].(map[string]any)
+	ok := true
+	also := func(schema, v any) { ok = accepts(t, root, schema, v) && ok }
+	for key, arg := range s {
+		switch key {
+		case "$schema", "$id", "$defs", "title", "description", "then":
+		case "$ref":
+			also(root["$defs"].(map[string]any)[strings.TrimPrefix(arg.(string), "#/$defs/")], v)
+		case "properties", "additionalProperties":
+			for name, value := range object {
+				sub, named := known[name]
+				switch {
+				case named && key == "properties":
+					also(sub, value)
+				case !named && key == "additionalProperties":
+					also(arg, value)
+				}
+			}
+		case "propertyNames":
+			for name := range object {
+				also(arg, name)
+			}
+		case "items":
+			for _, item := range array {
+				also(arg, item)
+			}
+		case "not":
+			ok = !accepts(t, root, arg, v) && ok
+		case "allOf", "oneOf":
+			n := 0
+			for _, sub := range arg.([]any) {
+				if accepts(t, root, sub, v) {
+					n++
+				}
+			}
+			ok = ok && n == map[string]int{"allOf": len(arg.([]any)), "oneOf": 1}[key]
+		case "if":
+			if accepts(t, root, arg, v) {
+				also(s["then"], v)
+			}
+		default:
+			ok = asserts(t, key, arg, v) && ok
+		}
+	}
+	return ok
+}
+
+// asserts is the keywords that hold no other schema.
+func asserts(t *testing.T, key string, arg, v any) bool {
+	t.Helper()
+	object, _ := v.(map[string]any)
+	text, isText := v.(string)
+	number, isNumber := v.(float64)
+	lacks := func(name any) bool { _, there := object[name.(string)]; return !there }
+	switch key {
+	case "type":
+		return slices.ContainsFunc(listOf(arg), func(name any) bool { return isOf(v, name.(string)) })
+	case "required":
+		return !slices.ContainsFunc(arg.([]any), lacks)
+	case "dependentRequired":
+		for name, others := range arg.(map[string]any) {
+			if !lacks(name) && slices.ContainsFunc(others.([]any), lacks) {
+				return false
+			}
+		}
+		return true
+	case "enum":
+		return slices.Contains(arg.([]any), v)
+	case "const":
+		return reflect.DeepEqual(arg, v)
+	case "pattern":
+		return !isText || regexp.MustCompile(arg.(string)).MatchString(text)
+	case "minLength":
+		return !isText || float64(len(text)) >= arg.(float64)
+	case "minimum":
+		return !isNumber || number >= arg.(float64)
+	case "maximum":
+		return !isNumber || number <= arg.(float64)
+	case "maxProperties":
+		return float64(len(object)) <= arg.(float64)
+	}
+	t.Fatalf("the schema uses %q, which this test does not know", key)
+	return false
+}
+
+func listOf(v any) []any {
+	if l, ok := v.([]any); ok {
+		return l
+	}
+	return []any{v}
+}
+
+func isOf(v any, name string) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		return name == "object"
+	case []any:
+		return name == "array"
+	case string:
+		return name == "string"
+	case bool:
+		return name == "boolean"
+	case float64:
+		return name == "number" || name == "integer" && v == math.Trunc(v)
+	}
+	return false
+}
+
+// read is the schema, and a YAML file as the JSON that the schema is about.
+func read(t *testing.T, file string) (schema map[string]any, value any) {
+	t.Helper()
+	if err := json.Unmarshal(Schema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	var v any
+	if err := yaml.Unmarshal([]byte(file), &v); err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(b, &value)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema, value
+}
+
+func TestTheExampleIsWhatTheSchemaDescribesAndHasEveryKeyOfIt(t *testing.T) {
+	example, err := os.ReadFile("testdata/example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, value := read(t, string(example))
+	if !accepts(t, schema, schema, value) {
+		t.Error("the example is refused")
+	}
+	for _, key := range slices.Concat(keysOf(schema, "registry"), keysOf(schema, "limits"), keysOf(schema, "credentials")) {
+		if !regexp.MustCompile(`(?m)^ *` + key + `:`).Match(example) {
+			t.Errorf("the example does not show %s", key)
+		}
+	}
+}
+
+// keysOf lists the keys that a part of the schema allows.
+func keysOf(schema map[string]any, part string) []string {
+	if part != "" {
+		schema = schema["$defs"].(map[string]any)[part].(map[string]any)
+	}
+	var keys []string
+	for key, sub := range schema["properties"].(map[string]any) {
+		if sub != false {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
+	schema, _ := read(t, "{}")
+	for part, file := range map[string]string{
+		"":            "x-y: 1",
+		"registry":    "registries: {a: {x-y: 1}}",
+		"limits":      "registries: {a: {limits: {x-y: 1}}}",
+		"credentials": "registries: {a: {credentials: {x-y: 1}}}",
+	} {
+		_, err := Loader{}.Load(write(t, t.TempDir(), file))
+		known, found := strings.CutPrefix(fault.HintOf(err), "known here: ")
+		if !found {
+			t.Fatalf("%s: %v (%s)", file, err, fault.HintOf(err))
+		}
+		// A password and a token are known to be refused.
+		keys := slices.DeleteFunc(strings.Split(known, ", "), func(key string) bool { return key == "password" || key == "token" })
+		slices.Sort(keys)
+		if want := keysOf(schema, part); !slices.Equal(keys, want) {
+			t.Errorf("%q: the parser knows %v, the schema %v", part, keys, want)
+		}
+	}
+	enum := schema["$defs"].(map[string]any)["registry"].(map[string]any)["properties"].(map[string]any)["kind"].(map[string]any)["enum"]
+	if fmt.Sprint(enum) != fmt.Sprint(kinds) {
+		t.Errorf("the parser knows %v, the schema %v", kinds, enum)
+	}
+}
+
+func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
+	const reg = "registries: {a: {host: a.example, "
+	for file, right := range map[string]bool{
+		"{}": true, "registries: {}": true, reg + "kind: acr}}": true, reg + "kind: Acr}}": false, "registries: {a: {}}": false,
+		"registries: {A: {host: a.example}}": false, "registries: {localhost: {host: a.example}}": false, "registries: {a.b: {host: a.example}}": false,
+		"registries: {a: {host: 'https://a.example'}}": false, "registries: {a: {host: 'a.example:5000'}}": true, "registries: {a: {host: '[::1]:5000'}}": true,
+		reg + "plain-http: true, insecure: true}}": false, reg + "plain-http: true, insecure: false}}": true, reg + "plain-http: true, ca-file: x}}": false,
+		reg + "insecure: true, ca-file: x}}": false, reg + "insecure: false, ca-file: x}}": true, reg + "plain-http: 1}}": false,
+		reg + "client-cert: x}}": false, reg + "client-cert: x, client-key: y}}": true, reg + "ca-file: ''}}": false,
+		reg + "mirrors: a.example}}": false, reg + "mirrors: [m.example]}}": true, reg + "mirrors: ['http://m']}}": false,
+		reg + "limits: {connections: -1}}}": false, reg + "limits: {connections: 1.5}}}": false, reg + "limits: {requests-per-second: 1.5}}}": true,
+		reg + "limits: {chunk-size: 4MiB}}}": true, reg + "limits: {chunk-size: 4M}}}": false, reg + "limits: {chunk-size: 4096}}}": true,
+		reg + "credentials: {username: u, password-env: P}}}": true, reg + "credentials: {username: u}}}": false, reg + "credentials: {helper: h}}}": true,
+		reg + "credentials: {username: u, helper: h}}}": false, reg + "credentials: {password-env: P}}}": false, reg + "credentials: {token: t}}}": false,
+		reg + "credentials: {token-env: T, token-file: t}}}": false, reg + "credentials: {token-file: t}}}": true, reg + "credentials: {}}}": false,
+		"x: 1": false, reg + "x: 1}}": false,
+	} {
+		_, err := Loader{}.Load(write(t, t.TempDir(), file))
+		schema, value := read(t, file)
+		if got := accepts(t, schema, schema, value); got != right || err == nil != right {
+			t.Errorf("%s: schema %t, parser %v, want %t", file, got, err, right)
+		}
+	}
+}
+
+func TestSettingsSayWhereEachValueStands(t *testing.T) {
+	path := write(t, t.TempDir(), "default-registry: a\nregistries:\n  a:\n    mirrors: [m.example, N.example]\n    host: A.example\n    limits: {chunk-size: 4KiB}\n")
+	c, err := Loader{}.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Loader{}.Settings(c)
+	want := []Setting{{"default-registry", "a", 1}, {"registries.a.host", "a.example", 5}, {"registries.a.mirrors", "m.example, n.example", 4}, {"registries.a.limits.chunk-size", "4096", 6}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v %v", got, err)
+	}
+	if got, err := (Loader{}).Settings(Config{}); got != nil || err != nil {
+		t.Error(got, err)
+	}
+}
