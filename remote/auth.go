@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
@@ -23,8 +24,13 @@ type access struct {
 
 	mu     sync.Mutex
 	login  *credential.Login // nil while it was not looked up
+	until  time.Time         // when the chain is asked again; zero for a login that was given
 	scopes []string
 }
+
+// askAgain is how long a login of the chain is taken for good: a run may outlive a
+// cloud's login of an hour, and sources that know better answer from memory.
+const askAgain = 5 * time.Minute
 
 // access puts the repository's own scope first: some token services look at the first only.
 func (c *Client) access(repo ref.Repo, use Use) *access {
@@ -83,12 +89,12 @@ func cutActions(scope string) (name string, actions []string) {
 func (a *access) who(ctx context.Context) (credential.Login, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.login == nil {
+	if a.login == nil || !a.until.IsZero() && time.Now().After(a.until) {
 		l, err := a.chain.For(ctx, a.repo)
 		if err != nil {
 			return credential.Login{}, err
 		}
-		a.login = &l
+		a.login, a.until = &l, time.Now().Add(askAgain)
 	}
 	return *a.login, nil
 }
