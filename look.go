@@ -327,8 +327,10 @@ func listTags(ctx context.Context, at place, visit func(Entry) error) error {
 	return flush()
 }
 
-// CheckLogin asks the registry whether it takes login. Denied when it does not.
-func (d *Dray) CheckLogin(ctx context.Context, host string, login credential.Login) error {
+// CheckLogin asks the registry whether it takes login, and returns the login that
+// is worth keeping: for an Entra token the registry's refresh token that it was
+// exchanged for, else login itself. Denied when the registry does not take it.
+func (d *Dray) CheckLogin(ctx context.Context, host string, login credential.Login) (credential.Login, error) {
 	return d.remote.Check(ctx, host, login)
 }
 

@@ -71,6 +71,16 @@ func cutScheme(s string) (scheme, rest string) {
 	return "", s
 }
 
+// RegistryHost returns the canonical host of what `az acr` means by a registry's
+// name: a configured name, a login server, the name of an Azure container
+// registry, or an ARM resource ID. "" is Config.Default. The error is Invalid.
+func (d *Dray) RegistryHost(name string) (string, error) {
+	if name = cmp.Or(name, d.config.Default); name == "" {
+		return "", invalid("find registry", "", "no registry", "name one, or a default in the configuration")
+	}
+	return d.sourceRegistryHost(name)
+}
+
 // registryHost finds the registry that `az acr` means by a name: configured, a
 // login server, or the name of an Azure container registry.
 func (d *Dray) registryHost(name string) (string, error) {

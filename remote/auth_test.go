@@ -156,8 +156,16 @@ func TestAWrongPasswordIsDenied(t *testing.T) {
 			if strings.Contains(fmt.Sprintf("%+v %#v %v", err, err, b.events.all), "wr0ng") {
 				b.Error("the password shows")
 			}
-			wantKind(b, b.client.Check(b.Context(), b.r.Host, wrong), fault.Denied)
-			must(b, b.client.Check(b.Context(), b.r.Host, login))
+			_, err = b.client.Check(b.Context(), b.r.Host, wrong)
+			wantKind(b, err, fault.Denied)
+			if hint := fault.HintOf(err); hint != "check the user and the password" {
+				b.Errorf("hint %q", hint)
+			}
+			kept, err := b.client.Check(b.Context(), b.r.Host, login)
+			must(b, err)
+			if kept != login {
+				b.Error("another login came back")
+			}
 		}, auth(testbed.Auth{Mode: mode}), as(wrong))
 	}
 }
@@ -231,7 +239,15 @@ func TestRefreshTokensAndEntraTokensAreTraded(t *testing.T) {
 	}, auth(acr), as(credential.Login{Scheme: credential.Exchange, Password: credential.New("entra")}))
 
 	bubble(t, nil, func(b *bench) {
-		wantKind(b, b.client.Check(b.Context(), b.r.Host, credential.Login{Scheme: credential.Exchange, Password: credential.New("other")}), fault.Denied)
+		_, err := b.client.Check(b.Context(), b.r.Host, credential.Login{Scheme: credential.Exchange, Password: credential.New("other")})
+		wantKind(b, err, fault.Denied)
+		kept, err := b.client.Check(b.Context(), b.r.Host, credential.Login{Scheme: credential.Exchange, Password: credential.New("entra")})
+		must(b, err)
+		if kept.Scheme != credential.Refresh {
+			b.Errorf("an Entra token is kept as %q", kept.Scheme)
+		}
+		_, err = b.client.Check(b.Context(), b.r.Host, kept)
+		must(b, err)
 	}, auth(acr))
 }
 
@@ -247,7 +263,8 @@ func TestAnAccessTokenIsSentAsItIs(t *testing.T) {
 		})
 	}
 	bubble(t, nil, func(b *bench) {
-		must(b, b.client.Check(b.Context(), b.r.Host, credential.Login{Scheme: credential.Bearer, Password: credential.New("access")}))
+		_, err := b.client.Check(b.Context(), b.r.Host, credential.Login{Scheme: credential.Bearer, Password: credential.New("access")})
+		must(b, err)
 		if len(heard) != 2 {
 			b.Errorf("%q", heard)
 		}

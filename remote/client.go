@@ -220,16 +220,41 @@ func (c *Client) Pin(host, scheme string) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "use scheme " + scheme + " with", Name: name, Err: errors.New("only http and https are known")}
 }
 
-// Check asks host whether it takes login. It is Denied when not; nil also
-// where the registry asks nobody for a login.
-func (c *Client) Check(ctx context.Context, host string, login credential.Login) error {
+// Check asks host whether it takes login, and returns the login that is worth
+// keeping: for an Entra token the refresh token that the host's exchange gave,
+// else login itself. It is Denied when the host does not take it, and no error
+// where the host asks nobody for a login.
+func (c *Client) Check(ctx context.Context, host string, login credential.Login) (credential.Login, error) {
 	name, err := ref.Host(host)
 	if err != nil {
-		return err
+		return credential.Login{}, err
 	}
 	h := c.host(name)
 	_, err = h.do(ctx, &call{op: "sign in to", name: name, method: "GET", path: "/v2/", access: &access{login: &login}}, 200)
-	return err
+	if err != nil {
+		return credential.Login{}, h.notSignIn(err, login)
+	}
+	h.mu.Lock()
+	refresh := h.traded[tokenKey{scheme: login.Scheme, password: login.Password}]
+	h.mu.Unlock()
+	if refresh == "" {
+		return login, nil
+	}
+	return credential.Login{Scheme: credential.Refresh, Password: credential.New(refresh), From: login.From}, nil
+}
+
+// notSignIn takes the advice to sign in from whoever is doing that.
+func (h *host) notSignIn(err error, login credential.Login) error {
+	var f *fault.Fault
+	if !errors.As(err, &f) || fault.HintOf(err) != h.signIn() {
+		return err
+	}
+	g := *f
+	g.Hint = "check the user and the password"
+	if login.Scheme != credential.Basic {
+		g.Hint = "check that the token is for this registry and has not ended"
+	}
+	return &g
 }
 
 // path returns the path of tail below the repository.

@@ -192,8 +192,17 @@ func (h *host) trade(ctx context.Context, c *call, ch *challenge, login credenti
 	if service == "" {
 		service = h.name
 	}
-	reply, err := h.askService(ctx, post(c, origin, url.Values{
-		"grant_type": {"access_token"}, "service": {service}, "access_token": {login.Password.Reveal()}}))
+	ask := func(entra credential.Secret) (tokenReply, error) {
+		return h.askService(ctx, post(c, origin, url.Values{
+			"grant_type": {"access_token"}, "service": {service}, "access_token": {entra.Reveal()}}))
+	}
+	reply, err := ask(login.Password)
+	if fault.Is(err, fault.Denied) {
+		// Some registries want the token that Azure's resource manager takes.
+		if again, ok, ferr := login.Fallback(ctx); ferr == nil && ok {
+			reply, err = ask(again.Password)
+		}
+	}
 	if err != nil {
 		return "", err
 	}

@@ -89,11 +89,11 @@ func (a *app) login(cmd *cobra.Command, name string, l credential.Login) error {
 		return err
 	}
 	ctx := cmd.Context()
-	_, err = patiently(ctx, grace, func() (struct{}, error) { return struct{}{}, d.CheckLogin(ctx, host, l) })
+	worth, err := patiently(ctx, grace, func() (credential.Login, error) { return d.CheckLogin(ctx, host, l) })
 	if err != nil {
 		return err
 	}
-	place, err := a.files().Save(ctx, host, l)
+	place, err := a.files().Save(ctx, host, worth)
 	if err != nil {
 		return err
 	}
