@@ -52,7 +52,9 @@ type Entry struct {
 	Name       string     `json:"name"` // "HOST/REPO" or "HOST/REPO:TAG"
 	Tag        string     `json:"tag,omitempty"`
 	Digest     oci.Digest `json:"digest,omitempty"`
-	Err        error      `json:"-"` // the tag is listed, and its digest could not be had
+	Updated    *time.Time `json:"lastUpdateTime,omitempty"` // nil where the registry does not tell
+	Created    *time.Time `json:"createdTime,omitempty"`    // nil where the registry does not tell
+	Err        error      `json:"-"`                        // the tag is listed, and its digest could not be had
 }
 
 // MarshalJSON writes the entry and, where its digest could not be had, the problem.
@@ -299,11 +301,14 @@ func (d *Dray) registryName(s string) (host, prefix string, ok bool, err error) 
 	return host, path, true, err
 }
 
-// listTags asks for the digests of a window of tags at a time, and tells them in order.
+// listTags asks for the digests that the listing does not tell, of a window of tags at a time, and tells all in order.
 func listTags(ctx context.Context, at place, visit func(Entry) error) error {
 	var window []Entry
 	flush := func() error {
 		err := each(ctx, lookups, indexesOf(window), func(ctx context.Context, i int) error {
+			if window[i].Digest != "" {
+				return nil
+			}
 			desc, err := at.Resolve(ctx, window[i].Tag)
 			window[i].Digest, window[i].Err = desc.Digest, err
 			return context.Cause(ctx)
@@ -314,8 +319,8 @@ func listTags(ctx context.Context, at place, visit func(Entry) error) error {
 		window = window[:0]
 		return err
 	}
-	err := at.Tags(ctx, func(tag string) error {
-		window = append(window, Entry{Repository: at.Repo(), Name: at.Repo().Tagged(tag).String(), Tag: tag})
+	err := at.List(ctx, func(l oci.Listed) error {
+		window = append(window, Entry{Repository: at.Repo(), Name: at.Repo().Tagged(l.Tag).String(), Tag: l.Tag, Digest: l.Descriptor.Digest, Updated: moment(l.Updated), Created: moment(l.Created)})
 		if len(window) < 4*lookups {
 			return nil
 		}

@@ -21,7 +21,7 @@ import (
 type place interface {
 	transfer.Source
 	transfer.Target
-	Tags(ctx context.Context, visit func(tag string) error) error
+	List(ctx context.Context, visit func(oci.Listed) error) error
 }
 
 // session is what one plan and its application share: the repositories that were

@@ -16,7 +16,7 @@ var (
 func TestDirConforms(t *testing.T) {
 	conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {
 		d := open(t, t.TempDir(), layout.Write)
-		return conform.Pair{Source: d, Target: d, Tags: d.Tags}
+		return conform.Pair{Source: d, Target: d, List: d.List}
 	}})
 }
 
@@ -26,7 +26,7 @@ func TestTwoDirsOnOneDirectoryConform(t *testing.T) {
 		path := t.TempDir()
 		target := open(t, path, layout.Write)
 		source := open(t, path, layout.Write)
-		return conform.Pair{Source: source, Target: target, Tags: source.Tags}
+		return conform.Pair{Source: source, Target: target, List: source.List}
 	}})
 }
 

@@ -45,7 +45,7 @@ func carry(t *testing.T, from, to *layout.Dir, reference string, tags ...string)
 func tagsOf(t *testing.T, d *layout.Dir) []string {
 	t.Helper()
 	var tags []string
-	if err := d.Tags(t.Context(), func(tag string) error { tags = append(tags, tag); return nil }); err != nil {
+	if err := d.List(t.Context(), func(l oci.Listed) error { tags = append(tags, l.Tag); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return tags

@@ -14,10 +14,10 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Tags calls visit with each tag once, in order, until it returns an error.
+// List calls visit with each tag once, in order, until it returns an error.
 // Entries without a tag are not visited; a tag that names several images is,
-// and Resolve refuses it.
-func (d *Dir) Tags(ctx context.Context, visit func(tag string) error) error {
+// and Resolve refuses it. Digests are left to Resolve, which looks at the file.
+func (d *Dir) List(ctx context.Context, visit func(oci.Listed) error) error {
 	x, err := d.readIndex()
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func (d *Dir) Tags(ctx context.Context, visit func(tag string) error) error {
 		if err := canceled(ctx, "list tags", d.repo.String()); err != nil {
 			return err
 		}
-		if err := visit(tag); err != nil {
+		if err := visit(oci.Listed{Tag: tag}); err != nil {
 			return err
 		}
 	}

@@ -105,7 +105,7 @@ func TestWritersInSeveralProcessesLoseNoTag(t *testing.T) {
 	}
 	wg.Wait()
 	tags := map[string]bool{}
-	if err := d.Tags(t.Context(), func(tag string) error { tags[tag] = true; return nil }); err != nil {
+	if err := d.List(t.Context(), func(l oci.Listed) error { tags[l.Tag] = true; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range names {
@@ -217,7 +217,7 @@ func TestWritersKilledAtAnyTimeLeaveASoundLayout(t *testing.T) {
 			t.Fatal(err)
 		}
 		var tags []string
-		if err := d.Tags(t.Context(), func(tag string) error { tags = append(tags, tag); return nil }); err != nil {
+		if err := d.List(t.Context(), func(l oci.Listed) error { tags = append(tags, l.Tag); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		for _, tag := range tags {

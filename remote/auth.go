@@ -226,6 +226,7 @@ func (h *host) challenged(ctx context.Context, c *call, a *answer, sent string, 
 		if err != nil {
 			return "", c.named(err)
 		}
+		h.recognise(offered)
 		h.mu.Lock()
 		h.known = ch
 		h.mu.Unlock()

@@ -25,8 +25,9 @@ var dialects = map[string]Dialect{
 	"gar":  {Kind: "gar", NoChunks: true, NoResume: true},
 	"ghcr": {Kind: "ghcr", MaxChunk: 4 << 20},
 	"quay": {Kind: "quay"},
-	"hub":  {Kind: "hub"},
-	"zot":  {Kind: "zot", TagQuery: true, NoResume: true}, // a cut upload ends its session
+	"hub":  {Kind: "hub"}, "dockerhub": {Kind: "hub"},
+	"harbor": {Kind: "harbor"},
+	"zot":    {Kind: "zot", TagQuery: true, NoResume: true}, // a cut upload ends its session
 }
 
 // kinds tells the kind from the name of the host.

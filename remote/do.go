@@ -27,6 +27,7 @@ type call struct {
 	op, name    string // for errors and events
 	method      string
 	path, query string   // below the origin
+	encoded     bool     // path is percent-encoded already
 	url         *url.URL // instead of path and query: an upload location, a token service
 	header      http.Header
 	lane        lane
@@ -86,6 +87,12 @@ func (h *host) try(ctx context.Context, c *call) (*answer, error) {
 			return nil, err
 		}
 		origin.Path, origin.RawQuery = c.path, c.query
+		if c.encoded {
+			if origin.Path, err = url.PathUnescape(c.path); err != nil {
+				return nil, c.fault(fault.Invalid, "", err)
+			}
+			origin.RawPath = c.path
+		}
 		direct := *c
 		direct.url = origin
 		c = &direct

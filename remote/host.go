@@ -189,6 +189,10 @@ type learned struct {
 	chunk    int64 // what a 413 left of the largest body; 0 is any
 	minChunk int64 // OCI-Chunk-Min-Length
 	openRead bool  // it let somebody read without a login
+
+	kind    string // what runs there, where name and configuration do not say
+	digests bool   // its tags/list tells digests
+	noBulk  bool   // its own list of tags can not be had
 }
 
 func (h *host) knows() learned {

@@ -22,15 +22,6 @@ const (
 	maxStrays = 3 // pages without a new name that are borne
 )
 
-// Tags calls visit for each tag, in the registry's order, until visit returns
-// an error, which Tags returns as it is. Names that are no tags and repeats
-// from one page to the next are left out.
-func (r *Repository) Tags(ctx context.Context, visit func(tag string) error) error {
-	c := r.call("list tags of", http.MethodGet, "/tags/list", r.repo.String())
-	l := &list{host: r.host, call: c, key: "tags", valid: func(s string) bool { return ref.Tag(s) == nil }, visit: visit}
-	return l.run(ctx)
-}
-
 // Repositories calls visit for each repository path of host. Many registries
 // have no such list: then the error says to give repositories by name.
 func (c *Client) Repositories(ctx context.Context, host string, use Use, visit func(path string) error) error {
@@ -63,6 +54,9 @@ type list struct {
 	key   string
 	valid func(string) bool
 	visit func(string) error
+	also  func(member string, dec *json.Decoder) error // reads the page's other members; nil passes over them
+	begin func()                                       // called before a page is read, anew for each try; nil is nothing
+	paged func() error                                 // called after a page was read, before its names are visited; nil is nothing
 
 	before map[string]bool // the names of the page before
 	last   string
@@ -82,6 +76,11 @@ func (l *list) run(ctx context.Context) error {
 		a, err := l.host.do(ctx, &c, http.StatusOK)
 		if err != nil {
 			return err
+		}
+		if l.paged != nil {
+			if err := l.paged(); err != nil {
+				return err
+			}
 		}
 		fresh, err := l.show(page)
 		if err != nil {
@@ -107,22 +106,41 @@ func (l *list) run(ctx context.Context) error {
 
 // read takes the names out of one page while it arrives.
 func (l *list) read(body io.Reader) (page []string, err error) {
-	limited := &io.LimitedReader{R: body, N: maxPage + 1}
-	err = names(limited, l.key, func(name string) error {
-		if len(page) == maxNames {
-			return l.call.fault(fault.TooLarge, "", fmt.Errorf("more than %d names in a page", maxNames))
-		}
-		page = append(page, name)
-		return nil
+	if l.begin != nil {
+		l.begin()
+	}
+	err = l.call.readPage(body, func(body io.Reader) error {
+		return members(body, func(member string, dec *json.Decoder) error {
+			switch {
+			case member == l.key:
+				return texts(dec, member, func(name string) error {
+					if len(page) == maxNames {
+						return l.call.fault(fault.TooLarge, "", fmt.Errorf("more than %d names in a page", maxNames))
+					}
+					page = append(page, name)
+					return nil
+				})
+			case l.also != nil:
+				return l.also(member, dec)
+			}
+			return skip(dec)
+		})
 	})
+	return page, err
+}
+
+// readPage reads one page of a list while it arrives, up to maxPage.
+func (c *call) readPage(body io.Reader, read func(io.Reader) error) error {
+	limited := &io.LimitedReader{R: body, N: maxPage + 1}
+	err := read(limited)
 	var f *fault.Fault
 	switch {
 	case limited.N == 0:
-		return nil, l.call.fault(fault.TooLarge, "", fmt.Errorf("a page longer than %d bytes", maxPage))
+		return c.fault(fault.TooLarge, "", fmt.Errorf("a page longer than %d bytes", maxPage))
 	case err == nil, errors.As(err, &f):
-		return page, err
+		return err
 	}
-	return nil, l.call.fault(fault.Refused, "", err)
+	return c.fault(fault.Refused, "", err)
 }
 
 // show visits the names of one page. fresh is how many were not on the page before.
@@ -148,26 +166,34 @@ func (l *list) show(page []string) (fresh int, err error) {
 // next finds the following page: by Link, and where a full page has none by
 // asking once more with its last name, because some registries leave it out.
 func (l *list) next(ctx context.Context, c *call, a *answer, count, fresh int) (*url.URL, error) {
-	origin, err := l.host.origin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	at := a.asked
 	if to := nextLink(a.header); to != "" {
-		u, err := l.host.located(origin, at, to)
-		if err != nil {
-			return nil, c.named(err)
-		}
-		if !sameOrigin(u, origin) {
-			return nil, c.fault(fault.Refused, "", fmt.Errorf("the next page is said to be on another host, %s", u.Host))
-		}
-		return u, nil
+		return l.host.following(ctx, c, a, to)
 	}
 	if count != pageSize || fresh == 0 || l.last == "" {
 		return nil, nil
 	}
+	origin, err := l.host.origin(ctx)
+	if err != nil {
+		return nil, err
+	}
 	origin.Path, origin.RawQuery = l.call.path, url.Values{"n": {fmt.Sprint(pageSize)}, "last": {l.last}}.Encode()
 	return origin, nil
+}
+
+// following says where the page after a is; it is on the same origin or nowhere.
+func (h *host) following(ctx context.Context, c *call, a *answer, link string) (*url.URL, error) {
+	origin, err := h.origin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u, err := h.located(origin, a.asked, link)
+	if err != nil {
+		return nil, c.named(err)
+	}
+	if !sameOrigin(u, origin) {
+		return nil, c.fault(fault.Refused, "", fmt.Errorf("the next page is said to be on another host, %s", u.Host))
+	}
+	return u, nil
 }
 
 // nextLink returns the target of the Link with rel="next" (RFC 8288 §3); "" when there is none.
@@ -208,50 +234,56 @@ func isNext(params string) bool {
 	return false
 }
 
-// names calls each for the texts of one list in a JSON object and passes over
-// everything else in it, such as the maps that gcr and ACR add and null names.
-func names(page io.Reader, key string, each func(string) error) error {
+// members calls each at the value of every member of the JSON object that page
+// is; each reads that value.
+func members(page io.Reader, each func(member string, dec *json.Decoder) error) error {
 	dec := json.NewDecoder(page)
 	if t, err := dec.Token(); err != nil {
-		return fmt.Errorf("the page is no JSON: %w", err)
+		return notJSON(err)
 	} else if t != json.Delim('{') {
 		return errors.New("the page is no JSON object")
 	}
 	for dec.More() {
 		t, err := dec.Token()
 		if err != nil {
-			return fmt.Errorf("the page is no JSON: %w", err)
+			return notJSON(err)
 		}
-		if t != key {
-			if err := skip(dec); err != nil {
-				return err
-			}
-			continue
-		}
-		if t, err = dec.Token(); err != nil {
-			return fmt.Errorf("the page is no JSON: %w", err)
-		}
-		if t == nil {
-			continue
-		}
-		if t != json.Delim('[') {
-			return fmt.Errorf("%s is no list", key)
-		}
-		if err := texts(dec, each); err != nil {
+		name, _ := t.(string)
+		if err := each(name, dec); err != nil {
 			return err
 		}
 	}
 	if _, err := dec.Token(); err != nil {
-		return fmt.Errorf("the page is no JSON: %w", err)
+		return notJSON(err)
 	}
 	return nil
 }
 
-func texts(dec *json.Decoder, each func(string) error) error {
+func notJSON(err error) error { return fmt.Errorf("the page is no JSON: %w", err) }
+
+// open reads the beginning of a list or of an object. It is false for null.
+func open(dec *json.Decoder, member string, begin json.Delim) (bool, error) {
+	t, err := dec.Token()
+	switch {
+	case err != nil:
+		return false, notJSON(err)
+	case t == nil:
+		return false, nil
+	case t != begin:
+		return false, fmt.Errorf("%s is no %s", member, map[json.Delim]string{'[': "list", '{': "object"}[begin])
+	}
+	return true, nil
+}
+
+// texts calls each for the texts of a list, and passes over everything else in it, such as null names.
+func texts(dec *json.Decoder, member string, each func(string) error) error {
+	if some, err := open(dec, member, '['); !some || err != nil {
+		return err
+	}
 	for depth := 1; depth > 0; {
 		t, err := dec.Token()
 		if err != nil {
-			return fmt.Errorf("the page is no JSON: %w", err)
+			return notJSON(err)
 		}
 		switch t {
 		case json.Delim('['), json.Delim('{'):
@@ -270,10 +302,21 @@ func texts(dec *json.Decoder, each func(string) error) error {
 
 // skip passes over one value.
 func skip(dec *json.Decoder) error {
-	for depth := 0; ; {
+	switch t, err := dec.Token(); {
+	case err != nil:
+		return notJSON(err)
+	case t == json.Delim('['), t == json.Delim('{'):
+		return leave(dec)
+	}
+	return nil
+}
+
+// leave passes over the rest of the list or object that was begun.
+func leave(dec *json.Decoder) error {
+	for depth := 1; depth > 0; {
 		t, err := dec.Token()
 		if err != nil {
-			return fmt.Errorf("the page is no JSON: %w", err)
+			return notJSON(err)
 		}
 		switch t {
 		case json.Delim('['), json.Delim('{'):
@@ -281,8 +324,6 @@ func skip(dec *json.Decoder) error {
 		case json.Delim(']'), json.Delim('}'):
 			depth--
 		}
-		if depth == 0 {
-			return nil
-		}
 	}
+	return nil
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/remote"
 )
 
 func (b *bench) tags() ([]string, error) {
 	var all []string
-	err := b.repo.Tags(b.Context(), func(tag string) error { all = append(all, tag); return nil })
+	err := b.repo.List(b.Context(), func(l oci.Listed) error { all = append(all, l.Tag); return nil })
 	return all, err
 }
 
@@ -134,7 +135,7 @@ func TestAnErrorOfTheVisitorEndsTheList(t *testing.T) {
 	bubble(t, nil, func(b *bench) {
 		b.another("v1")
 		stop := errors.New("enough")
-		if err := b.repo.Tags(b.Context(), func(string) error { return stop }); err != stop { //nolint:errorlint // the very same
+		if err := b.repo.List(b.Context(), func(oci.Listed) error { return stop }); err != stop { //nolint:errorlint // the very same
 			b.Error(err)
 		}
 	})

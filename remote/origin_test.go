@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/remote"
 )
 
@@ -52,7 +53,7 @@ func TestF20F26F37F67NoCredentialLeavesItsOrigin(t *testing.T) {
 			return err
 		}, true, ""},
 		"link": {func(c *hostile.Canary) *hostile.Fault { return hostile.LinkTo(c.URL + "/v2/app/tags/list") }, func(r *remote.Repository) error {
-			return r.Tags(t.Context(), func(string) error { return nil })
+			return r.List(t.Context(), func(oci.Listed) error { return nil })
 		}, false, fault.Refused},
 		"manifest redirect": {func(c *hostile.Canary) *hostile.Fault {
 			return hostile.RedirectTo(c.URL+"/m", 302).On("GET", testbed.Manifest)

@@ -164,7 +164,7 @@ func check(t testing.TB, r *remote.Repository, doc oci.Document, blobs [][]byte,
 		}
 	}
 	var seen []string
-	must(t, r.Tags(ctx, func(tag string) error { seen = append(seen, tag); return nil }))
+	must(t, r.List(ctx, func(l oci.Listed) error { seen = append(seen, l.Tag); return nil }))
 	slices.Sort(seen)
 	slices.Sort(tags)
 	if !slices.Equal(seen, tags) {

@@ -10,6 +10,6 @@ import (
 func TestMemoryConforms(t *testing.T) {
 	conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {
 		m := conform.New(ref.Repo{Host: "memory.example", Path: "app"})
-		return conform.Pair{Source: m, Target: m, Tags: m.Tags}
+		return conform.Pair{Source: m, Target: m, List: m.List}
 	}})
 }

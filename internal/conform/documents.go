@@ -181,7 +181,7 @@ func tagChecks() []check {
 }
 
 func listsTags(t *testing.T, p Pair) {
-	if p.Tags == nil {
+	if p.List == nil {
 		t.Log("this repository lists no tags")
 		return
 	}
@@ -190,13 +190,21 @@ func listsTags(t *testing.T, p Pair) {
 	putDocument(t, p, b, "v2", "_x.Y-9")
 	putDocument(t, p, image(t, p, 132, ""))
 	var got []string
-	noError(t, "list tags", p.Tags(t.Context(), func(tag string) error { got = append(got, tag); return nil }))
+	noError(t, "list tags", p.List(t.Context(), func(l oci.Listed) error {
+		got = append(got, l.Tag)
+		if d := l.Descriptor.Digest; d != "" {
+			if at, err := p.Source.Resolve(t.Context(), l.Tag); err != nil || at.Digest != d {
+				t.Errorf("%s is listed with %s, and is %s (%v)", l.Tag, d, at.Digest, err)
+			}
+		}
+		return nil
+	}))
 	slices.Sort(got)
 	if want := []string{"_x.Y-9", "latest", "v1", "v2"}; !slices.Equal(got, want) {
 		t.Fatalf("tags %q; want %q", got, want)
 	}
 	enough, visits := errors.New("enough"), 0
-	if err := p.Tags(t.Context(), func(string) error { visits++; return enough }); !errors.Is(err, enough) || visits != 1 {
+	if err := p.List(t.Context(), func(oci.Listed) error { visits++; return enough }); !errors.Is(err, enough) || visits != 1 {
 		t.Fatalf("%v after %d visits; want the visitor's error after one", err, visits)
 	}
 }

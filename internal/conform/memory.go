@@ -127,13 +127,14 @@ func (m *Memory) Tagged() map[string]oci.Digest {
 	return maps.Clone(m.tags)
 }
 
-// Tags calls visit with each tag, in order, until it returns an error.
-func (m *Memory) Tags(ctx context.Context, visit func(tag string) error) error {
-	for _, tag := range slices.Sorted(maps.Keys(m.Tagged())) {
+// List calls visit with each tag, in order, until it returns an error.
+func (m *Memory) List(ctx context.Context, visit func(oci.Listed) error) error {
+	tagged := m.Tagged()
+	for _, tag := range slices.Sorted(maps.Keys(tagged)) {
 		if err := canceled(ctx, "list tags", m.repo.String()); err != nil {
 			return err
 		}
-		if err := visit(tag); err != nil {
+		if err := visit(oci.Listed{Tag: tag, Descriptor: oci.Descriptor{Digest: tagged[tag]}}); err != nil {
 			return err
 		}
 	}

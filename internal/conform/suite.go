@@ -25,8 +25,8 @@ type Pair struct {
 	Source transfer.Source
 	Target transfer.Target
 
-	// Tags lists the tags, if the repository can do that; else nil.
-	Tags func(ctx context.Context, visit func(tag string) error) error
+	// List lists the tags, if the repository can do that; else nil.
+	List func(ctx context.Context, visit func(oci.Listed) error) error
 }
 
 // Suite says what is held to the checks. Only Open has to be set.

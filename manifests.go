@@ -1,0 +1,56 @@
+package dray
+
+import (
+	"context"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/remote"
+)
+
+// ManifestEntry is one manifest of a repository. Its JSON names are those of
+// `az acr manifest list-metadata`; what the registry does not tell is left out.
+type ManifestEntry struct {
+	Digest    oci.Digest `json:"digest"`
+	Tags      []string   `json:"tags,omitempty"`
+	Size      int64      `json:"imageSize,omitempty"` // bytes, as the registry counts them
+	Created   *time.Time `json:"createdTime,omitempty"`
+	Updated   *time.Time `json:"lastUpdateTime,omitempty"`
+	MediaType string     `json:"mediaType,omitempty"`
+	Arch      string     `json:"architecture,omitempty"`
+	OS        string     `json:"os,omitempty"`
+}
+
+// ListManifests calls visit with each manifest and index of the repository that
+// req names, until visit returns an error, and returns that. Those without a tag
+// are among them where the registry lists them; where not, an event says so. A
+// layout, or a name with a tag or digest, is Invalid.
+func (d *Dray) ListManifests(ctx context.Context, req LookRequest, obs event.Observer, visit func(ManifestEntry) error) error {
+	name, err := d.parse(req.Name)
+	switch {
+	case err != nil:
+		return err
+	case name.IsLayout():
+		return invalid("list manifests of", name.String(), "a layout", "dray ls lists its images")
+	case name.Tag != "" || name.Digest != "":
+		return invalid("list manifests of", name.String(), "this names one image", "leave the tag off, or use dray inspect")
+	}
+	s := d.begin(req.Login, nil, obs)
+	at := d.remote.Open(name.Repo, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.observe})
+	return at.Manifests(ctx, func(m remote.Manifest) error {
+		e := ManifestEntry{Digest: m.Digest, Tags: m.Tags, Size: m.Total, Created: moment(m.Created), Updated: moment(m.Updated), MediaType: m.MediaType}
+		if m.Platform != nil {
+			e.Arch, e.OS = m.Platform.Architecture, m.Platform.OS
+		}
+		return visit(e)
+	})
+}
+
+// moment is nil for a time that is not known.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,85 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// errNoDelete is said of registries where nothing can be deleted with what a registry client has.
+var errNoDelete = errors.New("this registry deletes nothing by the distribution API")
+
+func isTag(reference string) bool { return ref.Digest(reference) != nil }
+
+// Delete removes what reference names: a tag, and only that, or by digest a
+// manifest with all tags that point to it; these may be named for registries
+// that want them gone first. NotFound means that it is not there, Refused that
+// the registry does not delete in this way, Conflict that it is locked.
+func (r *Repository) Delete(ctx context.Context, reference string, tags ...string) error {
+	c := r.call("delete", http.MethodDelete, "/manifests/"+reference, r.at(reference))
+	if err := c.checked(reference); err != nil {
+		return err
+	}
+	tagged := isTag(reference)
+	switch kind := r.host.kind(); {
+	case kind == "hub":
+		return c.fault(fault.Refused, "delete it on hub.docker.com", errNoDelete)
+	case kind == "ghcr":
+		return c.fault(fault.Refused, "delete the version in the package's settings on GitHub, or with its packages API", errNoDelete)
+	case kind == "acr" && tagged:
+		c.path = "/acr/v1/" + r.repo.Path + "/_tags/" + reference
+	case kind == "harbor" && tagged:
+		return r.deleteHarborTag(ctx, c, reference)
+	case kind == "gar" && !tagged:
+		for _, tag := range tags { // Google deletes no manifest that has a tag
+			if err := r.Delete(ctx, tag); err != nil && !fault.Is(err, fault.NotFound) {
+				return err
+			}
+		}
+	}
+	if r.host.kind() == "quay" { // gives no token at all where delete is among its scopes
+		_, err := r.remove(ctx, c, tagged)
+		return err
+	}
+	_, err := r.withScope(ctx, "delete", func(ctx context.Context) (bool, error) { return r.remove(ctx, c, tagged) })
+	return err
+}
+
+// remove sends the request (distribution-spec v1.1.1 §Content Management) and sorts out refusals.
+func (r *Repository) remove(ctx context.Context, c *call, isTag bool) (bool, error) {
+	a, err := r.host.do(ctx, c, 200, 202, 204, 400, 405, 409, 412, 501)
+	if err != nil || a.status < 300 {
+		return false, err
+	}
+	code, text := a.problem()
+	said := quote(a.status, code, text)
+	locked := strings.Contains(strings.ToLower(code+" "+text), "lock")
+	switch {
+	case a.status == http.StatusConflict, a.status == http.StatusPreconditionFailed, locked:
+		return false, c.fault(fault.Conflict, "", said)
+	case isTag: // docker-registry 2.8.2 says UNSUPPORTED or DIGEST_INVALID: it wants a digest here
+		return false, c.fault(fault.Refused, "--manifest deletes the digest with all its tags", fmt.Errorf("this registry deletes no tag by itself: %w", said))
+	}
+	return false, c.fault(fault.Refused, "deleting may be switched off there", said)
+}
+
+// deleteHarborTag uses Harbor's API: its distribution API takes digests only.
+func (r *Repository) deleteHarborTag(ctx context.Context, c *call, tag string) error {
+	project, rest, ok := strings.Cut(r.repo.Path, "/")
+	if !ok {
+		_, err := r.remove(ctx, c, true)
+		return err
+	}
+	h, err := r.harborCall(ctx, c.op, project, rest)
+	if err != nil {
+		return err
+	}
+	h.name, h.method, h.path = c.name, c.method, h.path+"/"+tag+"/tags/"+tag
+	_, err = r.remove(ctx, h, true)
+	return err
+}
