@@ -44,6 +44,7 @@ func (e *ECRRepositories) Create(ctx context.Context, repo ref.Repo) (made bool,
 	case r.status == http.StatusBadRequest && strings.Contains(reason(r.body), "RepositoryAlreadyExistsException"):
 		return false, nil
 	}
+	q.hint = "these AWS credentials need ecr:CreateRepository, or create the repository first"
 	return false, q.refused(r)
 }
 

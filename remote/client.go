@@ -35,7 +35,7 @@ import (
 type Options struct {
 	Logins  credential.Chain // asked once per Repository, when a registry wants a login; nil is anonymous
 	Hosts   map[string]Host  // settings by host, as people write it: "docker.io", "localhost:5000"
-	Default Host             // settings of every other host; Kind, Mirrors and TokenHosts in it do not count
+	Default Host             // settings of every other host; Kind, Mirrors, TokenHosts and Create in it do not count
 
 	Retries     int           // further tries of an operation without progress; 0 is 8, negative none
 	Stall       time.Duration // how long a request may go without a byte; 0 is 30 s
@@ -43,6 +43,9 @@ type Options struct {
 	Connections int           // blob bodies per host and direction at once; 0 is 8
 	UserAgent   string        // "" is "dray"
 	CertDirs    []string      // directories like /etc/docker/certs.d; nil is docker's and podman's, empty is none
+
+	// ECR makes the repositories that Host.Create asks for and tells whether tags are immutable; nil does neither.
+	ECR *credential.ECRRepositories
 
 	// Dial replaces net.Dialer. The address it is given is not resolved.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -60,6 +63,7 @@ type Host struct {
 
 	TokenHosts []string // hosts beside this one that may be sent its login to give out tokens
 	Mirrors    []string // hosts that are tried first when reading
+	Create     Create   // what a push may make: an ECR repository, a Harbor project; "" is nothing
 
 	Connections       int     // as in Options; 0 is that
 	RequestsPerSecond float64 // 0 is no cap
@@ -166,7 +170,7 @@ func (c *Client) host(name string) *host {
 		set, known := c.options.Hosts[name]
 		if !known {
 			set = c.options.Default
-			set.Kind, set.Mirrors, set.TokenHosts = "", nil, nil
+			set.Kind, set.Mirrors, set.TokenHosts, set.Create = "", nil, nil, ""
 		}
 		h = newHost(name, set, c)
 		c.hosts[name] = h

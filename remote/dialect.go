@@ -40,18 +40,22 @@ var kinds = []struct{ suffix, kind string }{
 	{"quay.io", "quay"},
 }
 
-// dialectOf picks by the configured kind, else by name. A kind that is not known is a plain registry.
-func dialectOf(host string, set Host) Dialect {
-	kind := set.Kind
-	if kind == "" {
-		for _, k := range kinds {
-			if host == k.suffix || strings.HasSuffix(host, "."+strings.TrimPrefix(k.suffix, ".")) {
-				kind = k.kind
-				break
-			}
+// productOf is the configured kind, else what the name tells; "" when that is nothing.
+func productOf(host string, set Host) string {
+	if set.Kind != "" {
+		return set.Kind
+	}
+	for _, k := range kinds {
+		if host == k.suffix || strings.HasSuffix(host, "."+strings.TrimPrefix(k.suffix, ".")) {
+			return k.kind
 		}
 	}
-	d := dialects[kind]
+	return ""
+}
+
+// dialectOf picks by product. One that is not known is a plain registry.
+func dialectOf(host string, set Host) Dialect {
+	d := dialects[productOf(host, set)]
 	if set.ChunkSize > 0 && !d.NoChunks {
 		d.Chunk = set.ChunkSize
 	}

@@ -235,7 +235,7 @@ func (h *host) broke(ctx, inner context.Context, c *call, err error) error {
 	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
 		return c.fault(fault.Denied, "put a login into the proxy's address", errors.New("the proxy wants a login"))
 	}
-	return c.fault(fault.Unavailable, "", err)
+	return c.fault(fault.Unavailable, h.cutHint(c), err)
 }
 
 // told is the event of one exchange.

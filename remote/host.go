@@ -34,6 +34,7 @@ type host struct {
 	requests, bytes  pace
 
 	first *firstContact
+	made  places
 
 	mu        sync.Mutex
 	scheme    string // "" while a loopback host was not asked yet

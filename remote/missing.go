@@ -52,6 +52,9 @@ func (i *inventory) disown(blobs []oci.Descriptor) {
 // repository that does not exist lacks all of them: with more than two blobs
 // that is asked first, with one request; else each blob is asked for.
 func (r *Repository) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	if err := r.prepare(ctx); err != nil {
+		return nil, err
+	}
 	unknown := r.unknown(blobs)
 	if len(unknown) > 2 {
 		if err := r.askEmpty(ctx); err != nil {

@@ -33,6 +33,9 @@ func (r *Repository) Put(ctx context.Context, d oci.Descriptor, likely []ref.Rep
 	if err != nil {
 		return oci.Arrival{}, c.named(err)
 	}
+	if err := r.prepare(ctx); err != nil {
+		return oci.Arrival{}, err
+	}
 	for {
 		if there, _ := r.known.has(d.Digest); there {
 			return oci.Arrival{Way: oci.Present}, nil

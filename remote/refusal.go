@@ -26,11 +26,11 @@ func (h *host) refusal(c *call, a *answer) error {
 	case f.Kind == fault.Throttled, a.status == http.StatusServiceUnavailable:
 		f.RetryAfter = parseRetryAfter(a.header.Get("Retry-After"), time.Now())
 	case f.Kind == fault.Denied:
-		f.Hint = "sign in with: dray login " + h.name
+		f.Hint = h.deniedHint(c, a)
 	case a.status == http.StatusUnsupportedMediaType:
 		f.Hint = "this registry does not take this media type; zot takes Docker's with http.compat docker2s2"
 	case code == "NAME_UNKNOWN" && (c.method == http.MethodPost || c.method == http.MethodPut):
-		f.Hint = "create the repository first; this registry does not on its own"
+		f.Hint = h.createHint()
 	case isRedirect(a.status):
 		f.Kind, f.Hint = fault.Refused, "name the registry by its own address"
 	}

@@ -15,7 +15,8 @@ import (
 // Resolve asks what a tag or digest points to: one HEAD where the answer is
 // complete, else a GET whose bytes are hashed. It is NotFound when it is not there.
 func (r *Repository) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
-	return firstOf(r, func(r *Repository) (oci.Descriptor, error) { return r.resolve(ctx, reference) })
+	d, err := firstOf(r, func(r *Repository) (oci.Descriptor, error) { return r.resolve(ctx, reference) })
+	return d, r.unmade(ctx, err)
 }
 
 // firstOf asks the mirrors, then the registry itself. A mirror's error is no answer.

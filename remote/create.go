@@ -1,0 +1,196 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+)
+
+// Create says what a push may make where it meets nothing to push into: the
+// repository of ECR, the project of Harbor. Other products make repositories by
+// themselves, or not at all.
+type Create string
+
+const (
+	CreateNothing Create = ""
+	CreatePrivate Create = "private"
+	CreatePublic  Create = "public" // a Harbor project that everybody may read; at ECR the same as private
+)
+
+// places are what was looked after already, by ECR's repository or Harbor's project.
+type places struct {
+	mu  sync.Mutex
+	all map[string]*preparing
+}
+
+// preparing lets one request look after a place; it holds what came of it.
+type preparing struct {
+	turn gate
+	done bool
+}
+
+func (p *places) of(name string) *preparing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all == nil {
+		p.all = map[string]*preparing{}
+	}
+	at, ok := p.all[name]
+	if !ok {
+		at = &preparing{turn: make(gate, 1)}
+		p.all[name] = at
+	}
+	return at
+}
+
+// prepare makes what r needs to exist, where that is asked for and it is not
+// there: once in a process for each place, before anything is sent. What could
+// not be found out is left for the push to meet.
+func (r *Repository) prepare(ctx context.Context) error {
+	h := r.host
+	place, ensure := r.repo.Path, r.ensureRepository
+	switch {
+	case h.set.Create == CreateNothing:
+		return nil
+	case h.product() == "ecr":
+	case h.product() == "harbor":
+		place, ensure = projectOf(r.repo), r.ensureProject
+	default:
+		return nil
+	}
+	at := h.made.of(place)
+	if err := at.turn.enter(ctx); err != nil {
+		return r.call("prepare", "", "", r.repo.String()).stopped(ctx, err)
+	}
+	defer at.turn.leave()
+	if at.done {
+		return nil
+	}
+	if err := ensure(ctx); err != nil {
+		return err
+	}
+	at.done = true
+	return nil
+}
+
+// ensureRepository makes an ECR repository.
+func (r *Repository) ensureRepository(ctx context.Context) error {
+	if err := r.askEmpty(ctx); err != nil {
+		return err
+	}
+	r.known.mu.Lock()
+	empty := r.known.empty
+	r.known.mu.Unlock()
+	if !empty {
+		return nil
+	}
+	made, err := r.client.options.ECR.Create(ctx, r.repo)
+	if err != nil {
+		return r.call("create repository", "", "", r.repo.String()).named(err)
+	}
+	if made {
+		r.observe.Tell(event.Event{Kind: event.Noted, Host: r.host.name, Name: r.repo.String(), Text: "created the ECR repository " + r.repo.String()})
+	}
+	return nil
+}
+
+// ensureProject makes a Harbor project (Harbor API v2.0, POST /projects).
+func (r *Repository) ensureProject(ctx context.Context) error {
+	there, known, err := r.hasProject(ctx)
+	if err != nil || there || !known {
+		return err
+	}
+	public := "false"
+	if r.host.set.Create == CreatePublic {
+		public = "true"
+	}
+	project := projectOf(r.repo)
+	raw, err := json.Marshal(map[string]any{"project_name": project, "metadata": map[string]string{"public": public}})
+	if err != nil {
+		return err
+	}
+	c := &call{op: "create project", name: r.host.name + "/" + project, method: http.MethodPost, observe: r.observe, stay: true,
+		header: http.Header{"Content-Type": {"application/json"}}, size: int64(len(raw)),
+		body: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }}
+	a, err := r.api(ctx, c, "/api/v2.0/projects", "")
+	switch {
+	case err != nil:
+		return err
+	case a.status == http.StatusConflict:
+		return nil // somebody else was faster
+	case a.status != http.StatusCreated:
+		code, text := a.problem()
+		return c.fault(kindOf(a.status, code, text), "this login may not create projects: create it first, or let an administrator", quote(a.status, code, text))
+	}
+	r.host.forgetTokens()
+	r.observe.Tell(event.Event{Kind: event.Noted, Host: r.host.name, Name: r.repo.String(),
+		Text: fmt.Sprintf("created the %s Harbor project %s/%s", r.host.set.Create, r.host.name, project)})
+	return nil
+}
+
+// hasProject asks Harbor whether the project exists. known is false where it does not tell this login.
+func (r *Repository) hasProject(ctx context.Context) (there, known bool, err error) {
+	c := &call{op: "look for project", name: r.host.name + "/" + projectOf(r.repo), method: http.MethodHead, observe: r.observe, stay: true}
+	a, err := r.api(ctx, c, "/api/v2.0/projects", url.Values{"project_name": {projectOf(r.repo)}}.Encode())
+	if err != nil {
+		return false, false, err
+	}
+	return a.status == http.StatusOK, a.status == http.StatusOK || a.status == http.StatusNotFound, nil
+}
+
+// unmade tells a refusal that only means that a Harbor project does not exist,
+// which the push will make, from one that means what it says.
+func (r *Repository) unmade(ctx context.Context, err error) error {
+	if r.host.set.Create == CreateNothing || r.host.product() != "harbor" || !fault.Is(err, fault.Denied) {
+		return err
+	}
+	there, known, askErr := r.hasProject(ctx)
+	if askErr != nil || there || !known {
+		return err
+	}
+	return &fault.Fault{Kind: fault.NotFound, Op: "resolve", Name: r.repo.String(), Err: fmt.Errorf("there is no project %s yet", projectOf(r.repo))}
+}
+
+// api asks the registry's own API, beside the distribution API and at its
+// origin: with the same user and password as Basic, because its tokens are not
+// good there. Without a password nothing is shown. One try.
+func (r *Repository) api(ctx context.Context, c *call, path, query string) (*answer, error) {
+	login, err := r.access.who(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at, err := r.host.origin(ctx)
+	if err != nil {
+		return nil, c.named(err)
+	}
+	if at.Path, err = url.PathUnescape(path); err != nil {
+		return nil, c.fault(fault.Internal, "", err)
+	}
+	at.RawPath, at.RawQuery = path, query
+	c.url = at
+	authz := ""
+	if login.Scheme == credential.Basic && !login.IsAnonymous() {
+		authz = basic(login)
+	}
+	a, err := r.host.exchange(ctx, c, authz)
+	if err != nil {
+		return nil, c.named(err)
+	}
+	return a, nil
+}
+
+// forgetTokens makes the next requests ask for new tokens: what exists has changed.
+func (h *host) forgetTokens() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tokens = map[tokenKey]*tokenCell{}
+}
