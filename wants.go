@@ -79,8 +79,8 @@ func (p *Plan) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrite
 
 // collisions refuses steps that bring different content to one name, which Make can not see between its calls.
 func collisions(steps []plan.Step) error {
-	seen := map[ref.Name]plan.Step{}
-	for _, s := range steps {
+	seen := map[ref.Name]int{}
+	for i, s := range steps {
 		if s.Action == plan.Broken {
 			continue
 		}
@@ -88,10 +88,10 @@ func collisions(steps []plan.Step) error {
 		if key.Tag == "" {
 			key.Digest = s.From.Digest
 		}
-		if other, twice := seen[key]; twice && other.Digest() != s.Digest() {
-			return invalid("plan", key.String(), fmt.Sprintf("two different sources land on it: %s and %s", other.From, s.From), "give each source a target tag of its own")
+		if other, twice := seen[key]; twice && steps[other].Digest() != s.Digest() {
+			return invalid("plan", key.String(), fmt.Sprintf("two different sources land on it: %s and %s", steps[other].From, s.From), "give each source a target tag of its own")
 		}
-		seen[key] = s
+		seen[key] = i
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ func (p Plan) Conflicts() []Step {
 // Invalid.
 func Make(src, dst Inventory, rules Rules) ([]Step, error) {
 	var steps []Step
-	taken := map[ref.Name]Step{}
+	taken := map[ref.Name]int{} // by the step's place: there may be a hundred thousand
 	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {
 		for _, to := range rules.Targets(from) {
 			key := to
@@ -133,11 +133,11 @@ func Make(src, dst Inventory, rules Rules) ([]Step, error) {
 			}
 			s := decide(from, to, src[from], cmp.Or(dst[key].Digest, dst[to].Digest), rules.Overwrite)
 			other, twice := taken[key]
-			if twice && other.Digest() != s.Digest() {
-				return nil, collision(to, other.From, s.From)
+			if twice && steps[other].Digest() != s.Digest() {
+				return nil, collision(to, steps[other].From, s.From)
 			}
 			if !twice {
-				taken[key] = s
+				taken[key] = len(steps)
 				steps = append(steps, s)
 			}
 		}
