@@ -21,6 +21,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ledger"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/remote"
 	"github.com/drayage/dray/transfer"
@@ -44,6 +45,12 @@ type Config struct {
 	Logins     credential.Chain    // asked where a request brings no login of its own
 	Limits     Limits
 	UserAgent  string // default "dray"
+
+	// StateDir is where uploads under way are recorded, so that one whose process
+	// was killed goes on in the next. It is made when needed, for its owner alone,
+	// and may be shared by many processes; "" records nothing. What is in it is
+	// never needed: no copy fails because of it.
+	StateDir string
 
 	// Dial opens connections; nil means the system's network.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -85,6 +92,7 @@ func New(c Config) (*Dray, error) {
 	client, err := remote.New(remote.Options{
 		Logins: c.Logins, Hosts: hosts, Default: c.Settings, UserAgent: c.UserAgent, Dial: c.Dial,
 		Connections: c.Limits.Connections, Retries: c.Limits.Retries, Stall: c.Limits.Stall, MaxWait: c.Limits.MaxWait,
+		Uploads: ledger.NewUploads(c.StateDir),
 	})
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@
 //
 //	resolve.go document.go blob.go list.go referrers.go   what is asked when reading
 //	missing.go put.go upload.go feed.go commit.go         and when writing
+//	again.go     what an earlier process left of an upload
 //	do.go        one request: retries around one try, one try around one exchange
 //	auth.go      which Authorization it carries; challenge.go, token.go
 //	exchange.go  gate, redirects, watchdog, events
@@ -27,6 +28,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ledger"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -46,6 +48,10 @@ type Options struct {
 
 	// ECR makes the repositories that Host.Create asks for and tells whether tags are immutable; nil does neither.
 	ECR *credential.ECRRepositories
+
+	// Uploads remembers large uploads that a process leaves unfinished, so that the
+	// next one goes on with them; nil remembers none.
+	Uploads *ledger.Uploads
 
 	// Dial replaces net.Dialer. The address it is given is not resolved.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -78,6 +84,8 @@ type Client struct {
 	mu    sync.Mutex
 	hosts map[string]*host
 	puts  map[putKey]*flight
+
+	stateTold sync.Once // that Options.Uploads does not work
 }
 
 // Actions is what a Repository is opened for.

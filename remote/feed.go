@@ -7,12 +7,13 @@ import (
 	"sync"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ledger"
 	"github.com/drayage/dray/oci"
 )
 
 const (
-	heldBack  = 64 << 10 // bytes at the end of a blob that stay here until its digest matches
-	markEvery = 8 << 20  // bytes between the places that an upload can go back to
+	heldBack  = 64 << 10         // bytes at the end of a blob that stay here until its digest matches
+	markEvery = ledger.MarkEvery // bytes between the places that an upload can go back to
 )
 
 // feed reads a blob's source into upload requests. It can go back: to the last
@@ -23,8 +24,9 @@ const (
 type feed struct {
 	d     oci.Descriptor
 	open  oci.Opener
-	check *oci.Verifier // stands where src stands
-	marks []oci.Mark
+	check *oci.Verifier  // stands where src stands
+	marks []oci.Mark     // by rising byte; those ahead of check are of an earlier process
+	keep  func(oci.Mark) // is told each new mark before the bytes behind it leave; nil for nobody
 	src   io.ReadCloser
 	start func(at int64) (io.ReadCloser, error) // opens the source within its life
 	stop  context.CancelFunc                    // ends that life; nil when there is none
@@ -87,23 +89,20 @@ func (f *feed) prove() error {
 	return nil
 }
 
-// take reads the next bytes of the source through the verifier.
+// take reads the next bytes of the source through the verifier, up to the next mark.
 func (f *feed) take(p []byte) (int, error) {
+	next := int64(markEvery)
+	if len(f.marks) > 0 {
+		next += f.marks[len(f.marks)-1].At
+	}
+	p = p[:min(int64(len(p)), next-f.check.At())]
 	n, err := f.src.Read(p)
 	if n > 0 {
 		if _, err := f.check.Write(p[:n]); err != nil {
 			return 0, err
 		}
-		last := int64(0)
-		if len(f.marks) > 0 {
-			last = f.marks[len(f.marks)-1].At
-		}
-		if f.check.At()-last >= markEvery {
-			m, err := f.check.Mark()
-			if err != nil {
-				return 0, err
-			}
-			f.marks = append(f.marks, m)
+		if f.check.At() == next {
+			return n, f.mark()
 		}
 		return n, nil
 	}
@@ -113,18 +112,57 @@ func (f *feed) take(p []byte) (int, error) {
 	return 0, err
 }
 
-// seek brings source and verifier to byte at: forward by reading, back by a mark.
-func (f *feed) seek(at int64) error {
-	if f.check.At() > at {
-		f.drop()
-		for len(f.marks) > 0 && f.marks[len(f.marks)-1].At > at {
-			f.marks = f.marks[:len(f.marks)-1]
+// mark remembers this byte as one to go back to.
+func (f *feed) mark() error {
+	m, err := f.check.Mark()
+	if err != nil {
+		return err
+	}
+	f.marks = append(f.marks, m)
+	if f.keep != nil {
+		f.keep(m)
+	}
+	return nil
+}
+
+// recall takes marks of an earlier process for this one's, unless they are of another make.
+func (f *feed) recall(marks []oci.Mark) {
+	for i, m := range marks {
+		if m.At != int64(i+1)*markEvery || f.check.Return(m) != nil {
+			marks = nil
+			break
 		}
-		if len(f.marks) == 0 {
-			f.check.Reset()
-		} else if err := f.check.Return(f.marks[len(f.marks)-1]); err != nil {
+	}
+	f.check.Reset()
+	f.marks = marks
+}
+
+// ready has the source stand where bytes from at on are read next.
+func (f *feed) ready(at int64) error {
+	if f.proved() && at >= f.held() {
+		return nil
+	}
+	return f.seek(min(at, f.held()))
+}
+
+// seek brings source and verifier to byte at: to the last mark before it where
+// that saves reading, and on by reading.
+func (f *feed) seek(at int64) error {
+	before := len(f.marks)
+	for before > 0 && f.marks[before-1].At > at {
+		before--
+	}
+	switch {
+	case before > 0 && (f.check.At() > at || f.check.At() < f.marks[before-1].At):
+		f.drop()
+		if err := f.check.Return(f.marks[before-1]); err != nil {
 			return err
 		}
+		f.marks = f.marks[:before]
+	case f.check.At() > at:
+		f.drop()
+		f.check.Reset()
+		f.marks = nil
 	}
 	if f.src == nil && (f.check.At() < f.d.Size || f.d.Size == 0) {
 		src, err := f.start(f.check.At())
@@ -133,10 +171,7 @@ func (f *feed) seek(at int64) error {
 		}
 		f.src = src
 	}
-	if f.check.At() == at {
-		return nil
-	}
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, min(64<<10, at-f.check.At()))
 	for f.check.At() < at {
 		if _, err := f.take(buf[:min(int64(len(buf)), at-f.check.At())]); err != nil {
 			return err

@@ -95,6 +95,14 @@ func (c *Client) arrived(key putKey) {
 func (r *Repository) put(ctx context.Context, c *call, d oci.Descriptor, likely []ref.Repo, f *feed) (oci.Arrival, error) {
 	u := &upload{r: r, call: c, d: d, feed: f, budget: r.host.budget(c)}
 	defer f.close()
+	u.claim()
+	arrival, err := u.bring(ctx, likely)
+	u.end(ctx, err)
+	return arrival, err
+}
+
+// bring takes the cheapest way that is open. What it leaves open is for end to close.
+func (u *upload) bring(ctx context.Context, likely []ref.Repo) (oci.Arrival, error) {
 	from, err := u.mount(ctx, likely)
 	if err != nil {
 		return oci.Arrival{}, err
@@ -102,22 +110,20 @@ func (r *Repository) put(ctx context.Context, c *call, d oci.Descriptor, likely 
 	if from != "" {
 		return oci.Arrival{Way: oci.Mounted, From: from}, nil
 	}
-	if _, known := r.known.has(d.Digest); !known && d.Size >= worthAsking {
-		there, err := r.hasBlob(ctx, d)
+	if _, known := u.r.known.has(u.d.Digest); !known && u.d.Size >= worthAsking {
+		there, err := u.r.hasBlob(ctx, u.d)
 		if err == nil && there {
-			u.abandon(ctx)
 			return oci.Arrival{Way: oci.Present}, nil
 		}
 		if err != nil && !passing(err) {
-			u.abandon(ctx)
-			return oci.Arrival{}, c.named(err)
+			return oci.Arrival{}, u.call.named(err)
 		}
 	}
-	err = u.run(ctx)
-	if err != nil {
-		u.abandon(ctx)
+	if err := u.again(ctx); err != nil {
+		return oci.Arrival{}, err
 	}
-	return oci.Arrival{Way: oci.Sent, Sent: f.sent}, err
+	err = u.run(ctx)
+	return oci.Arrival{Way: oci.Sent, Sent: u.feed.sent}, err
 }
 
 // mount asks for d from each of likely at this host until one gives it
@@ -168,15 +174,20 @@ func (h *host) refusesMount(from string) bool {
 // abandon ends the session, if one is open, as far as the registry lets us. It
 // is no part of the outcome, so it is short and outlives ctx.
 func (u *upload) abandon(ctx context.Context) {
-	if u.at == nil {
+	u.cancel(ctx, u.at)
+	u.at = nil
+}
+
+// cancel ends the session at an address; nil is none.
+func (u *upload) cancel(ctx context.Context, at *url.URL) {
+	if at == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	c := *u.call
-	c.method, c.url, c.access, c.single = http.MethodDelete, u.at, u.r.access, true
+	c.method, c.url, c.access, c.single = http.MethodDelete, at, u.r.access, true
 	_, _ = u.r.host.do(ctx, &c, http.StatusNoContent)
-	u.at = nil
 }
 
 // hold takes the session that an answer opened or moved.
@@ -188,6 +199,9 @@ func (u *upload) hold(ctx context.Context, a *answer) error {
 	var at *url.URL
 	if at, err = u.r.host.located(origin, a.asked, a.header.Get("Location")); err != nil {
 		return u.call.named(err)
+	}
+	if u.at != nil && *u.at != *at {
+		u.kept(u.lease.Move(at.String()))
 	}
 	u.at = at
 	return nil

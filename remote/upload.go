@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ledger"
 	"github.com/drayage/dray/oci"
 )
 
@@ -24,6 +25,8 @@ type upload struct {
 	d      oci.Descriptor
 	feed   *feed
 	budget *budget
+	lease  *ledger.Upload // what the next process would need to go on; nil keeps nothing
+	past   *ledger.Left   // what an earlier process left, until it is used or given up
 
 	at      *url.URL // the session; nil when none is open
 	done    int64    // bytes that the registry has
@@ -68,7 +71,7 @@ func (u *upload) begin(ctx context.Context) error {
 	}
 	u.feed.begin(ctx)
 	opened := make(chan error, 1)
-	go func() { opened <- u.feed.seek(u.done) }()
+	go func() { opened <- u.feed.ready(u.done) }()
 	var err error
 	if u.at == nil {
 		if err = u.start(ctx); err != nil {
@@ -93,7 +96,11 @@ func (u *upload) start(ctx context.Context) error {
 	if n, err := strconv.ParseInt(a.header.Get("OCI-Chunk-Min-Length"), 10, 64); err == nil && n > 0 && n <= 1<<30 {
 		u.r.host.learn(func(l *learned) { l.minChunk = n })
 	}
-	return u.hold(ctx, a)
+	if err := u.hold(ctx, a); err != nil {
+		return err
+	}
+	u.kept(u.lease.Begin(u.at.String()))
+	return nil
 }
 
 // send sends what the registry lacks and closes the upload.
@@ -281,27 +288,39 @@ func (u *upload) abandonQuietly(ctx context.Context, err error) {
 	}
 }
 
+// resumes reports whether a session can be gone on with after a cut.
+func (u *upload) resumes() bool {
+	return !u.noPatch && !u.r.host.dialect.NoResume && !u.r.host.dialect.NoChunks
+}
+
 // resume asks how much the registry kept. It is false when that can not be
 // used: then a new session is safer than a guess.
 func (u *upload) resume(ctx context.Context) bool {
-	if u.noPatch || u.r.host.dialect.NoResume || u.r.host.dialect.NoChunks {
+	if !u.resumes() {
 		return false
 	}
+	got, err := u.status(ctx)
+	if err != nil || got <= 1 || got > u.feed.max {
+		return false // "0-0" is said of nothing and of one byte
+	}
+	u.advance(got)
+	return true
+}
+
+// status asks how many bytes the session has, and goes where the answer says
+// (distribution-spec v1.1.1 §Pushing a blob in chunks). 0 is nothing or unknown.
+func (u *upload) status(ctx context.Context) (int64, error) {
 	c := *u.call
 	c.method, c.url = http.MethodGet, u.at
 	a, err := u.r.host.do(ctx, &c, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
 	if err != nil {
-		return false
+		return 0, err
 	}
-	got, ok := parseUploadRange(a.header.Get("Range"))
-	if !ok || got <= 1 || got > u.feed.max {
-		return false // "0-0" is said of nothing and of one byte
+	got, _ := parseUploadRange(a.header.Get("Range"))
+	if a.header.Get("Location") != "" {
+		err = u.hold(ctx, a)
 	}
-	if a.header.Get("Location") != "" && u.hold(ctx, a) != nil {
-		return false
-	}
-	u.advance(got)
-	return true
+	return got, err
 }
 
 // parseUploadRange reads how many bytes an upload has from "0-99", "bytes=0-99"

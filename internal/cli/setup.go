@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"path/filepath"
 	"slices"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/internal/config"
 )
 
 // open makes the Dray that the configuration and the flags describe. A flag wins over the file; a
-// login of a flag or a DRAY_ variable wins over the file's, which wins over docker's and podman's.
+// login of a flag or a DRAY_ variable wins over the file's, which wins over docker's and podman's,
+// which win over an identity that a cloud gives this machine or person.
 func (a *app) open() (*dray.Dray, error) {
 	file, err := a.loadConfig()
 	if err != nil {
@@ -18,8 +21,9 @@ func (a *app) open() (*dray.Dray, error) {
 		Registries: make(map[string]dray.Registry, len(file.Registries)),
 		Default:    file.Default,
 		Settings:   a.override(dray.Settings{}),
-		Logins:     slices.Concat(file.Lookups(a.io.Env), a.files().Lookups()),
+		Logins:     slices.Concat(file.Lookups(a.io.Env), a.files().Lookups(), a.clouds(file)),
 		UserAgent:  "dray/" + thisBuild().Version,
+		StateDir:   a.stateDir(),
 		Limits: dray.Limits{
 			Blobs: a.common.concurrency, Connections: a.common.concurrency, Retries: a.common.retries,
 			Stall: a.common.stall, MaxWait: a.common.maxWait,
@@ -29,6 +33,35 @@ func (a *app) open() (*dray.Dray, error) {
 		c.Registries[r.Name] = dray.Registry{Host: r.Host, Settings: a.override(settings(r))}
 	}
 	return dray.New(c)
+}
+
+// stateDir is where uploads are recorded; "" for nowhere (XDG base directory specification 0.8).
+func (a *app) stateDir() string {
+	dir := a.io.Env("DRAY_STATE_DIR")
+	switch {
+	case dir == "off":
+		return ""
+	case dir != "":
+		return dir
+	}
+	if dir := a.io.Env("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "dray")
+	}
+	if a.io.Home == "" {
+		return ""
+	}
+	return filepath.Join(a.io.Home, ".local", "state", "dray")
+}
+
+// clouds are the logins that an identity in a cloud is good for.
+func (a *app) clouds(file config.Config) credential.Chain {
+	c := credential.Clouds{Cloud: credential.Cloud{Env: a.io.Env, Home: a.io.Home}}
+	for _, r := range file.Registries {
+		if r.Kind == config.ACR {
+			c.ACR = append(c.ACR, r.Host)
+		}
+	}
+	return c.Lookups()
 }
 
 func (a *app) loadConfig() (config.Config, error) {
