@@ -171,6 +171,13 @@ func (h *host) heard() {
 	h.mu.Unlock()
 }
 
+// stranger reports whether the host never answered.
+func (h *host) stranger() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.answered
+}
+
 // tries is how often an operation may go wrong without progress. A host that
 // never answered is more likely misspelt than busy.
 func (h *host) tries() int {

@@ -51,7 +51,7 @@ func (l *pages[T]) run(ctx context.Context) (unknown bool, err error) {
 	asked := map[string]bool{}
 	strays := 0
 	for at.number = 1; at.number <= maxPages; at.number++ {
-		a, err := l.host.do(ctx, &c, http.StatusOK, http.StatusNotFound)
+		a, err := l.ask(ctx, &c)
 		if err != nil {
 			return false, err
 		}
@@ -79,6 +79,28 @@ func (l *pages[T]) run(ctx context.Context) (unknown bool, err error) {
 		c.url = next
 	}
 	return false, c.fault(fault.TooLarge, "", fmt.Errorf("more than %d pages", maxPages))
+}
+
+// patience is how long a host beside the registry has for its first answer: it
+// may be closed off where the registry is not.
+const patience = 10 * time.Second
+
+var errSilent = errors.New("no answer in ten seconds")
+
+// ask gets one page. A host that is not the registry and never answered is tried once, and not for long.
+func (l *pages[T]) ask(ctx context.Context, c *call) (*answer, error) {
+	once := *c
+	if once.stay && l.host.stranger() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, patience, errSilent)
+		defer cancel()
+		once.single = true
+	}
+	a, err := l.host.do(ctx, &once, http.StatusOK, http.StatusNotFound)
+	if err != nil && errors.Is(context.Cause(ctx), errSilent) {
+		return nil, c.fault(fault.Unavailable, "", errSilent)
+	}
+	return a, err
 }
 
 // following finds the next page: by Link, else by what the page says.

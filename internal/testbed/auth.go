@@ -82,7 +82,7 @@ type Auth struct {
 	Service string        // "" is "testbed"
 
 	// May narrows what a signed-in user gets; nil is everything. The actions
-	// are pull, push and delete, and * on the repository "registry:catalog".
+	// are pull, push, delete and ACR's metadata_read, and * on the repository "registry:catalog".
 	May func(user, repo, action string) bool
 }
 
@@ -222,6 +222,8 @@ func needs(req *http.Request) []need {
 	}
 	var all []need
 	switch {
+	case e.Kind == Own && req.Method == http.MethodGet:
+		all = append(all, need{e.Repo, "metadata_read"})
 	case req.Method == http.MethodGet || req.Method == http.MethodHead:
 		all = append(all, need{e.Repo, "pull"})
 	case req.Method == http.MethodDelete && e.Kind != Upload:

@@ -23,6 +23,7 @@ const (
 	Referrer Kind = "referrers"
 	Token    Kind = "token" // /token, /oauth2/token, /oauth2/exchange
 	Ping     Kind = "ping"  // /v2/
+	Own      Kind = "own"   // what a registry has beside the distribution API; see Shelf
 	Other    Kind = "other"
 )
 
@@ -44,6 +45,9 @@ func Parse(path string) Endpoint {
 		return Endpoint{Kind: Catalog}
 	case tokenPath, "/oauth2/token", "/oauth2/exchange":
 		return Endpoint{Kind: Token}
+	}
+	if own, ok := parseOwn(path); ok {
+		return own
 	}
 	rest, ok := strings.CutPrefix(path, "/v2/")
 	if !ok {
