@@ -35,6 +35,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts"
 //	feed FILE                                   stdin of the next dray
 //	json PATH WANT                              the last stdout is JSON and holds WANT at PATH ("steps.0.state", "steps.len")
 //	same REGISTRY REPO REF REGISTRY REPO REF   every byte of an image arrived
+//	paper FILE [FROM=TO…]                       run the blocks of a page of docs
 //	forget REGISTRY; requests REGISTRY METHOD KIND N
 //
 // In output, hosts read {NAME}, digests of images {NAME}, the script's directory {WORK}, durations T.
@@ -57,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"feed":     verb((*script).feed),
 			"json":     verb((*script).json),
 			"same":     verb((*script).same),
+			"paper":    verb((*script).paper),
 			"forget":   verb((*script).forget),
 			"requests": verb((*script).requests),
 		},
