@@ -31,6 +31,10 @@ import (
 // system's certificates, and what its host name tells of its kind.
 type Settings = remote.Host
 
+// Create says in Settings what a push may make where it meets nothing: ECR's
+// repository, Harbor's project.
+type Create = remote.Create
+
 // Registry is a registry that has a name of its own: "prod" in "prod/app:v1".
 type Registry struct {
 	Host string // "prod.example.com:5000"
@@ -51,6 +55,10 @@ type Config struct {
 	// and may be shared by many processes; "" records nothing. What is in it is
 	// never needed: no copy fails because of it.
 	StateDir string
+
+	// Cloud is how ECR's own API is asked: for Settings.Create and for immutable tags.
+	// Without Env it is not.
+	Cloud credential.Cloud
 
 	// Dial opens connections; nil means the system's network.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -89,8 +97,12 @@ func New(c Config) (*Dray, error) {
 		c.Registries[name] = r
 		hosts[host] = r.Settings
 	}
+	var ecr *credential.ECRRepositories
+	if c.Cloud.Env != nil {
+		ecr = credential.ECR{Cloud: c.Cloud}.Repositories()
+	}
 	client, err := remote.New(remote.Options{
-		Logins: c.Logins, Hosts: hosts, Default: c.Settings, UserAgent: c.UserAgent, Dial: c.Dial,
+		Logins: c.Logins, Hosts: hosts, Default: c.Settings, UserAgent: c.UserAgent, ECR: ecr, Dial: c.Dial,
 		Connections: c.Limits.Connections, Retries: c.Limits.Retries, Stall: c.Limits.Stall, MaxWait: c.Limits.MaxWait,
 		Uploads: ledger.NewUploads(c.StateDir),
 	})

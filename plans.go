@@ -226,7 +226,7 @@ func (p *Plan) one(ctx context.Context, source ref.Name, targets []ref.Name) err
 		return err
 	}
 	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(ref.Name) []ref.Name { return targets }})
-	return err
+	return cmp.Or(err, p.seeLocks(ctx))
 }
 
 // survey looks at both ends side by side. Within one registry it looks at the
@@ -301,7 +301,7 @@ func (p *Plan) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name, 
 		}
 	}
 	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(from ref.Name) []ref.Name { return to[from] }})
-	return err
+	return cmp.Or(err, p.seeLocks(ctx))
 }
 
 // sharing keeps of src the tags that hold what image holds.

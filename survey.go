@@ -23,7 +23,7 @@ func (s *session) surveySource(ctx context.Context, n ref.Name) (plan.Inventory,
 	}
 	desc, err := at.Resolve(ctx, reference(n))
 	if err != nil {
-		return nil, fault.On(fault.Source, err)
+		return nil, fault.On(fault.Source, s.nearest(ctx, n, err))
 	}
 	return s.found(n, desc), nil
 }
@@ -36,7 +36,7 @@ func (s *session) readSource(ctx context.Context, n ref.Name) (plan.Inventory, e
 	}
 	doc, err := at.Document(ctx, reference(n))
 	if err != nil {
-		return nil, fault.On(fault.Source, err)
+		return nil, fault.On(fault.Source, s.nearest(ctx, n, err))
 	}
 	s.mu.Lock()
 	s.docs[doc.Digest] = doc

@@ -48,6 +48,9 @@ func (p *Plan) many(ctx context.Context, wants []want) error {
 			return err
 		}
 	}
+	if err := p.seeLocks(ctx); err != nil {
+		return err
+	}
 	for _, w := range wants {
 		if w.err == nil {
 			continue

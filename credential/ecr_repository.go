@@ -14,10 +14,25 @@ import (
 
 // ECRRepositories is ECR's API for what the distribution API can not do. It signs with the
 // credentials that ECR finds a login with. A nil *ECRRepositories knows nothing and makes nothing.
-type ECRRepositories struct{ api *aws }
+type ECRRepositories struct {
+	api *aws
+
+	turn chan struct{} // held by the one who asks
+	seen map[ref.Repo]mutability
+}
+
+// mutability is what ECR says of the tags of one repository.
+type mutability struct {
+	Mode       string `json:"imageTagMutability"`
+	Exclusions []struct {
+		Filter string `json:"filter"`
+	} `json:"imageTagMutabilityExclusionFilters"`
+}
 
 // Repositories makes no request. Its methods may be called concurrently; Cloud tells of errors.
-func (e ECR) Repositories() *ECRRepositories { return &ECRRepositories{&aws{e.machine()}} }
+func (e ECR) Repositories() *ECRRepositories {
+	return &ECRRepositories{api: &aws{e.machine()}, turn: make(chan struct{}, 1), seen: map[ref.Repo]mutability{}}
+}
 
 var errNoKeys = errors.New("no AWS credentials")
 
@@ -49,37 +64,30 @@ func (e *ECRRepositories) Create(ctx context.Context, repo ref.Repo) (made bool,
 }
 
 // Immutable reports whether a tag of repo that exists can not be moved. known is false where
-// nothing tells: no AWS credentials, no right to ask, no such repository.
+// nothing tells: no AWS credentials, no right to ask, no such repository. A repository is asked
+// about once. Canceled is the only error.
 func (e *ECRRepositories) Immutable(ctx context.Context, repo ref.Repo, tag string) (immutable, known bool, err error) {
 	if e == nil {
 		return false, false, nil
 	}
-	r, _, ok, err := e.call(ctx, repo, "DescribeRepositories", func(name, registry string) map[string]any {
-		return with(map[string]any{"repositoryNames": []string{name}}, registry)
-	})
-	if err != nil || !ok || r.status != http.StatusOK {
-		if fault.Is(err, fault.Canceled) {
+	select {
+	case e.turn <- struct{}{}:
+		defer func() { <-e.turn }()
+	case <-ctx.Done():
+		return false, false, &fault.Fault{Kind: fault.Canceled, Op: "ask about", Name: repo.String(), Err: context.Cause(ctx)}
+	}
+	at, ok := e.seen[repo]
+	if !ok {
+		if at, err = e.describe(ctx, repo); err != nil {
 			return false, false, err
 		}
-		return false, false, nil
+		e.seen[repo] = at
 	}
-	var reply struct {
-		Repositories []struct {
-			Mutability string `json:"imageTagMutability"`
-			Exclusions []struct {
-				Filter string `json:"filter"`
-			} `json:"imageTagMutabilityExclusionFilters"`
-		} `json:"repositories"`
-	}
-	if json.Unmarshal(r.body, &reply) != nil || len(reply.Repositories) != 1 {
-		return false, false, nil
-	}
-	at := reply.Repositories[0]
 	excluded := false
 	for _, x := range at.Exclusions {
 		excluded = excluded || wildcard(x.Filter).MatchString(tag)
 	}
-	switch at.Mutability {
+	switch at.Mode {
 	case "IMMUTABLE":
 		return true, true, nil
 	case "IMMUTABLE_WITH_EXCLUSION":
@@ -87,7 +95,22 @@ func (e *ECRRepositories) Immutable(ctx context.Context, repo ref.Repo, tag stri
 	case "MUTABLE_WITH_EXCLUSION":
 		return excluded, true, nil
 	}
-	return false, at.Mutability == "MUTABLE", nil
+	return false, at.Mode == "MUTABLE", nil
+}
+
+// describe is the zero mutability where nothing tells.
+func (e *ECRRepositories) describe(ctx context.Context, repo ref.Repo) (mutability, error) {
+	r, _, ok, err := e.call(ctx, repo, "DescribeRepositories", func(name, registry string) map[string]any {
+		return with(map[string]any{"repositoryNames": []string{name}}, registry)
+	})
+	if fault.Is(err, fault.Canceled) {
+		return mutability{}, err
+	}
+	var reply struct{ Repositories []mutability }
+	if err != nil || !ok || r.status != http.StatusOK || json.Unmarshal(r.body, &reply) != nil || len(reply.Repositories) != 1 {
+		return mutability{}, nil
+	}
+	return reply.Repositories[0], nil
 }
 
 // wildcard reads "*" as any text.

@@ -43,7 +43,7 @@ const (
 	Retag    Action = "retag"    // same repository: only the manifest is put
 	Skip     Action = "skip"     // the digests agree
 	Conflict Action = "conflict" // the target name holds Replaces, and Overwrite is Refuse
-	Broken   Action = "broken"   // the source could not be found out; see Problem
+	Broken   Action = "broken"   // it can not be done: the source was not found out, the target's tag is locked; see Problem
 )
 
 // Hold says what one step that can not be done means for the others.

@@ -253,7 +253,7 @@ func (h *host) denied(c *call, a *answer, login credential.Login) error {
 	if text == "" && code == "" {
 		text = "no access for " + whose(login)
 	}
-	return c.fault(fault.Denied, h.deniedHint(c, a), quote(a.status, code, text))
+	return c.fault(fault.Denied, h.deniedHint(c, a), unauthorized{quote(a.status, code, text)})
 }
 
 func (h *host) signIn() string { return "sign in with: dray login " + h.name }

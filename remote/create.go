@@ -82,6 +82,28 @@ func (r *Repository) prepare(ctx context.Context) error {
 	return nil
 }
 
+// Unmade reports whether a push would first make the place that it goes to, and
+// which that is: "the Harbor project team".
+func (r *Repository) Unmade(ctx context.Context) (place string, err error) {
+	switch {
+	case r.host.set.Create == CreateNothing:
+	case r.host.product() == "ecr":
+		err = r.askEmpty(ctx)
+		r.known.mu.Lock()
+		defer r.known.mu.Unlock()
+		if err == nil && r.known.empty {
+			return "the ECR repository " + r.repo.Path, nil
+		}
+	case r.host.product() == "harbor":
+		there, known, err := r.hasProject(ctx)
+		if err != nil || there || !known {
+			return "", err
+		}
+		return "the Harbor project " + projectOf(r.repo), nil
+	}
+	return "", err
+}
+
 // ensureRepository makes an ECR repository.
 func (r *Repository) ensureRepository(ctx context.Context) error {
 	if err := r.askEmpty(ctx); err != nil {

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -67,11 +68,14 @@ func (c *Client) Traits(host string) Traits {
 
 // product is what runs at the host; "" when it is not known.
 func (h *host) product() string {
-	p := productOf(h.name, h.set)
-	if p == "dockerhub" {
+	switch p := productOf(h.name, h.set); p {
+	case "":
+		return h.knows().kind
+	case "dockerhub":
 		return "hub"
+	default:
+		return p
 	}
-	return p
 }
 
 // deniedHint tells a rule of the network from a missing project, a missing right, and a login.
@@ -129,3 +133,11 @@ func projectOf(repo ref.Repo) string {
 	project, _, _ := strings.Cut(repo.Path, "/")
 	return project
 }
+
+// ErrUnauthorized is in the tree of an error when the registry itself, and not its token service, answered 401 for good.
+var ErrUnauthorized = errors.New("unauthorized")
+
+// unauthorized reads as the answer did.
+type unauthorized struct{ error }
+
+func (unauthorized) Is(target error) bool { return target == ErrUnauthorized }

@@ -24,6 +24,7 @@ func (a *app) open() (*dray.Dray, error) {
 		Logins:     slices.Concat(file.Lookups(a.io.Env), a.files().Lookups(), a.clouds(file)),
 		UserAgent:  "dray/" + thisBuild().Version,
 		StateDir:   a.stateDir(),
+		Cloud:      credential.Cloud{Env: a.io.Env, Home: a.io.Home},
 		Limits: dray.Limits{
 			Blobs: a.common.concurrency, Connections: a.common.concurrency, Retries: a.common.retries,
 			Stall: a.common.stall, MaxWait: a.common.maxWait,
@@ -94,7 +95,7 @@ func settings(r config.Registry) dray.Settings {
 	return dray.Settings{
 		Kind: string(r.Kind), PlainHTTP: r.PlainHTTP, Insecure: r.Insecure,
 		CAFile: r.CAFile, ClientCert: r.ClientCert, ClientKey: r.ClientKey, TokenHosts: r.TokenHosts, Mirrors: r.Mirrors,
-		Connections: r.Limits.Connections, RequestsPerSecond: r.Limits.RequestsPerSecond,
+		Create: dray.Create(r.Create), Connections: r.Limits.Connections, RequestsPerSecond: r.Limits.RequestsPerSecond,
 		BytesPerSecond: r.Limits.BytesPerSecond, ChunkSize: r.Limits.ChunkSize,
 	}
 }

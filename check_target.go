@@ -1,0 +1,90 @@
+package dray
+
+import (
+	"context"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/remote"
+)
+
+// target asks whether the repository can be written to.
+func (c *checker) target(ctx context.Context) {
+	if c.name.IsLayout() {
+		text := "the layout is there"
+		if absent(c.name.Repo) {
+			text = "nothing is there yet: the layout will be made"
+		} else if _, err := c.session.target(c.name.Repo, layout.Read); err != nil {
+			c.fail("reached", fault.KindOf(err), causeOf(err), fault.HintOf(err))
+			return
+		}
+		c.note("reached", OK, text, "")
+		return
+	}
+	if !c.begin(ctx, remote.Push) {
+		return
+	}
+	c.pull(ctx)
+	if c.refused {
+		return
+	}
+	c.push(ctx)
+	c.known("mount", c.traits.Mount)
+	c.known("resume", c.traits.Resume)
+	c.referrers(ctx, anyDigest)
+}
+
+// push opens an upload and cancels it.
+func (c *checker) push(ctx context.Context) {
+	left, err := c.repo.TryPush(ctx)
+	switch {
+	case err == nil && left:
+		c.note("push", OK, "an upload was opened; the registry keeps it for a while: this login may not cancel it", "")
+	case err == nil:
+		c.note("push", OK, "an upload was opened and canceled", "")
+	default:
+		if place, askErr := c.repo.Unmade(ctx); askErr == nil && place != "" {
+			c.forgive()
+			c.note("push", OK, place+" is missing: the first push creates it, as create says", "")
+			return
+		}
+		if fault.Is(err, fault.Denied) {
+			c.denied("push", err, c.traits.Rights.Push)
+			return
+		}
+		c.fail("push", fault.KindOf(err), causeOf(err), fault.HintOf(err))
+	}
+}
+
+// forgive takes back what only a place that is not made yet was refused for.
+func (c *checker) forgive() {
+	for i := range c.findings {
+		if c.findings[i].What == "pull" && c.findings[i].Kind == fault.Denied {
+			c.findings[i] = Finding{What: "pull", State: Unknown, Text: "nothing is there yet"}
+		}
+	}
+}
+
+func (c *checker) known(what, text string) {
+	if text == "" {
+		c.note(what, Unknown, "not known", "")
+		return
+	}
+	c.note(what, OK, "known: "+text, "")
+}
+
+// meeting compares what both ends hold: may the target's name be moved?
+func (c *checker) meeting(ctx context.Context, from *checker) {
+	if c.found.Digest == "" || c.name.Tag == "" {
+		return
+	}
+	if c.found.Digest == from.found.Digest {
+		c.note("tag", OK, "it holds the same digest already: nothing to do", "")
+		return
+	}
+	c.note("tag", OK, "it holds "+string(c.found.Digest)+": copy replaces it, import refuses without --force", "")
+	why, err := c.repo.Locked(ctx, c.name.Tag)
+	if err == nil && why != "" {
+		c.fail("lock", fault.Conflict, why, lockedHint)
+	}
+}
