@@ -1,0 +1,131 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Explain says how a selection came about. Equal inputs, in any order, give equal explanations.
+type Explain struct {
+	Of       string    `json:"of"`       // "repositories", or the repository whose tags these are
+	Total    int       `json:"total"`    // names handed in, each counted once
+	Stages   []Stage   `json:"stages"`   // in their order; rules that were not given have none
+	Verdicts []Verdict `json:"verdicts"` // one for each name, in the order of names
+	Warnings []string  `json:"warnings,omitempty"`
+}
+
+// Stage is one rule of a selection and what it left.
+type Stage struct {
+	Name string `json:"name"` // "letters", "include", "latest"
+	Left int    `json:"left"`
+}
+
+// Verdict is the fate of one name.
+type Verdict struct {
+	Name  string `json:"name"`
+	Kept  bool   `json:"kept"`
+	Stage string `json:"stage,omitempty"` // that dropped it, or kept it last; "" when no rule was given
+	Rule  string `json:"rule"`            // in words: `ignore "old/*"`
+}
+
+// String writes one line for the stages, one for each name and one for each warning:
+//
+//	app: 3 found, include 2, latest 1
+//	  keep  v2  latest 1 by version: place 1
+//	  drop  v1  latest 1 by version: place 2
+//	  drop  x   include: no pattern selects it
+func (e Explain) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d found", e.Of, e.Total)
+	for _, s := range e.Stages {
+		fmt.Fprintf(&b, ", %s %d", s.Name, s.Left)
+	}
+	b.WriteByte('\n')
+	width := 0
+	for _, v := range e.Verdicts {
+		width = max(width, len(v.Name))
+	}
+	for _, v := range e.Verdicts {
+		word := "drop"
+		if v.Kept {
+			word = "keep"
+		}
+		fmt.Fprintf(&b, "  %s  %-*s  %s\n", word, width, v.Name, v.Rule)
+	}
+	for _, w := range e.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", w)
+	}
+	return b.String()
+}
+
+// sieve passes items through stages and notes what each did.
+type sieve[T any] struct {
+	name func(T) string
+	left []T // in the order of names
+	Explain
+	at  map[string]int // of a name in Verdicts
+	err error
+}
+
+// newSieve begins with items, which have names of their own.
+func newSieve[T any](of string, items []T, name func(T) string) *sieve[T] {
+	s := &sieve[T]{name: name, left: slices.Clone(items), at: map[string]int{}, Explain: Explain{Of: of, Total: len(items)}}
+	slices.SortFunc(s.left, func(a, b T) int { return cmp.Compare(name(a), name(b)) })
+	for i, item := range s.left {
+		s.at[name(item)] = i
+		s.Verdicts = append(s.Verdicts, Verdict{Name: name(item), Kept: true, Rule: "no rule is against it"})
+	}
+	return s
+}
+
+// stage asks keep about each item that is left. After an error the stages that follow do nothing.
+func (s *sieve[T]) stage(stage string, keep func(T) (kept bool, rule string, err error)) {
+	if s.err != nil {
+		return
+	}
+	var left []T
+	for _, item := range s.left {
+		kept, rule, err := keep(item)
+		if err != nil {
+			s.err = err
+			return
+		}
+		v := &s.Verdicts[s.at[s.name(item)]]
+		v.Kept, v.Stage, v.Rule = kept, stage, rule
+		if kept {
+			left = append(left, item)
+		}
+	}
+	s.left = left
+	s.Stages = append(s.Stages, Stage{stage, len(left)})
+}
+
+// include leaves what a pattern selects; without patterns, everything.
+func (s *sieve[T]) include(ps Patterns) {
+	if len(ps) == 0 {
+		return
+	}
+	s.stage("include", func(item T) (bool, string, error) {
+		p, found, err := ps.First(s.name(item))
+		if !found {
+			return false, "include: no pattern selects it", err
+		}
+		return true, fmt.Sprintf("include %q", p), err
+	})
+}
+
+// exclude drops what a pattern selects; stage is what the rule is called.
+func (s *sieve[T]) exclude(stage string, ps Patterns) {
+	if len(ps) == 0 {
+		return
+	}
+	s.stage(stage, func(item T) (bool, string, error) {
+		p, found, err := ps.First(s.name(item))
+		if !found {
+			return true, stage + ": no pattern selects it", err
+		}
+		return false, fmt.Sprintf("%s %q", stage, p), err
+	})
+}

@@ -1,0 +1,304 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// globExpression writes a glob of Python's fnmatch as an expression of RE2.
+func globExpression(glob string) string {
+	var b strings.Builder
+	b.WriteString(`(?s)\A`)
+	for rest := glob; rest != ""; {
+		c, size := utf8.DecodeRuneInString(rest)
+		set, after, isSet := "", "", false
+		if c == '[' {
+			set, after, isSet = cutSet(rest[size:])
+		}
+		switch {
+		case isSet:
+			b.WriteString(setExpression(set))
+			rest = after
+			continue
+		case c == '*':
+			b.WriteString(`.*`)
+			rest = strings.TrimLeft(rest, "*")
+			continue
+		case c == '?':
+			b.WriteString(`.`)
+		default:
+			b.WriteString(regexp.QuoteMeta(string(c)))
+		}
+		rest = rest[size:]
+	}
+	b.WriteString(`\z`)
+	return b.String()
+}
+
+// cutSet cuts "seq]rest". A "]" that comes first, or first after "!", is part of the set.
+func cutSet(s string) (set, after string, found bool) {
+	from := 0
+	if strings.HasPrefix(s, "!") {
+		from = 1
+	}
+	if strings.HasPrefix(s[from:], "]") {
+		from++
+	}
+	end := strings.IndexByte(s[from:], ']')
+	if end < 0 {
+		return "", "", false
+	}
+	return s[:from+end], s[from+end+1:], true
+}
+
+// setExpression writes the inside of [seq] or [!seq]. A range that ends before it begins
+// holds nothing.
+func setExpression(set string) string {
+	inside, negated := strings.CutPrefix(set, "!")
+	runes := []rune(inside)
+	var b strings.Builder
+	for i := 0; i < len(runes); {
+		if i+2 < len(runes) && runes[i+1] == '-' {
+			if runes[i] <= runes[i+2] {
+				fmt.Fprintf(&b, `\x{%x}-\x{%x}`, runes[i], runes[i+2])
+			}
+			i += 3
+			continue
+		}
+		fmt.Fprintf(&b, `\x{%x}`, runes[i])
+		i++
+	}
+	switch {
+	case b.Len() == 0 && negated:
+		return `.`
+	case b.Len() == 0:
+		return `[^\x{0}-\x{10FFFF}]`
+	case negated:
+		return `[^` + b.String() + `]`
+	}
+	return `[` + b.String() + `]`
+}
+
+// expression is a regular expression of Python's in words that RE2 and regexp2 share.
+type expression struct {
+	text       string
+	backtracks bool // it has a backreference: RE2 may not run it, even where it compiles
+}
+
+// pythonReader rewrites one expression from left to right.
+type pythonReader struct {
+	rest   string
+	out    strings.Builder
+	groups int            // seen so far
+	names  map[string]int // of groups
+	expression
+}
+
+var (
+	repeatedAnchor = regexp.MustCompile(`^(\^|\$|\\[AbBZ])([*+?]|\{([0-9]+(,[0-9]*)?|,[0-9]*)\})`)
+	openRepeat     = regexp.MustCompile(`^\{,([0-9]*)\}`)
+	namedGroup     = regexp.MustCompile(`^\(\?P<([^>)]*)>`)
+	namedBack      = regexp.MustCompile(`^\(\?P=([^)]*)\)`)
+	condition      = regexp.MustCompile(`^\(\?\(([^)]*)\)`)
+	comment        = regexp.MustCompile(`^\(\?#[^)]*\)`)
+	extension      = regexp.MustCompile(`^\(\?([:=!>]|<[=!]|[imsx]+\)|[imsx]*(-[imsx]+)?:)`)
+	globalFlags    = regexp.MustCompile(`^\(\?[imsx]+\)`)
+	octal          = regexp.MustCompile(`^\\[0-3][0-7][0-7]`)
+	numberBack     = regexp.MustCompile(`^\\([1-9][0-9]?)`)
+	identifier     = regexp.MustCompile(`^[\pL_][\pL\pN_]*$`)
+	escapes        = "AbBdDsSwWafnrtvxu" // letters after a backslash; Z and names are not run
+	setEscapes     = "bdDsSwWafnrtvxu"
+	errSetEnd      = errors.New("missing closing ]")
+	errLoneStop    = errors.New("a backslash at the end")
+)
+
+// fromPython reads an expression of Python's re. The engines disagree with it, and with
+// each other, on a few words, and would take them for something else without an error:
+// {,n}; \Z; [ inside a set; the numbers of named groups; what \12 is. Escapes that Python
+// refuses are refused, and so is what no engine here knows: \N, \U, possessive quantifiers
+// (Python 3.11) and the flags a, L and u.
+func fromPython(s string) (expression, error) {
+	r := &pythonReader{rest: s, names: map[string]int{}}
+	for r.rest != "" {
+		if err := r.next(); err != nil {
+			return expression{}, err
+		}
+	}
+	r.text = r.out.String()
+	return r.expression, nil
+}
+
+// next rewrites one element.
+func (r *pythonReader) next() error {
+	switch r.rest[0] {
+	case '\\':
+		return r.escape()
+	case '[':
+		return r.set()
+	case '(':
+		return r.open()
+	case '^', '$':
+		if repeatedAnchor.MatchString(r.rest) {
+			return fmt.Errorf("nothing to repeat at %s", shown(r.rest))
+		}
+	case '{':
+		if m := openRepeat.FindStringSubmatch(r.rest); m != nil {
+			r.put(len(m[0]), "{0,"+m[1]+"}")
+			return nil
+		}
+	}
+	_, size := utf8.DecodeRuneInString(r.rest)
+	r.put(size, r.rest[:size])
+	return nil
+}
+
+// put takes n bytes of the input and writes s.
+func (r *pythonReader) put(n int, s string) {
+	r.out.WriteString(s)
+	r.rest = r.rest[n:]
+}
+
+func (r *pythonReader) escape() error {
+	if len(r.rest) == 1 {
+		return errLoneStop
+	}
+	c := r.rest[1]
+	if repeatedAnchor.MatchString(r.rest) {
+		return fmt.Errorf("nothing to repeat at %s", shown(r.rest))
+	}
+	if m := octal.FindString(r.rest); m != "" {
+		return r.octal(m)
+	}
+	if m := numberBack.FindStringSubmatch(r.rest); m != nil {
+		n, err := strconv.Atoi(m[1])
+		if err != nil {
+			return err
+		}
+		return r.back(m[0], n)
+	}
+	switch {
+	case c == 'Z':
+		r.put(2, `\z`)
+	case isLetter(c) && !strings.ContainsRune(escapes, rune(c)):
+		return fmt.Errorf(`bad escape \%c`, c)
+	default:
+		_, size := utf8.DecodeRuneInString(r.rest[1:])
+		r.put(1+size, r.rest[:1+size])
+	}
+	return nil
+}
+
+// octal writes \101 as the character that it is.
+func (r *pythonReader) octal(m string) error {
+	n, err := strconv.ParseUint(m[1:], 8, 8)
+	if err != nil {
+		return err
+	}
+	r.put(len(m), fmt.Sprintf(`\x%02x`, n))
+	return nil
+}
+
+// back writes a backreference to group n for what was typed.
+func (r *pythonReader) back(typed string, n int) error {
+	if n > r.groups {
+		return fmt.Errorf("%s refers to a group that is not there", typed)
+	}
+	r.backtracks = true
+	// A group of its own: a digit that follows is not part of the number.
+	r.put(len(typed), fmt.Sprintf(`(?:\%d)`, n))
+	return nil
+}
+
+func (r *pythonReader) open() error {
+	if m := comment.FindString(r.rest); m != "" {
+		r.put(len(m), "")
+		return nil
+	}
+	if m := namedBack.FindStringSubmatch(r.rest); m != nil {
+		n, known := r.names[m[1]]
+		if !known {
+			return fmt.Errorf("%s refers to a group that is not there", m[0])
+		}
+		return r.back(m[0], n)
+	}
+	if m := namedGroup.FindStringSubmatch(r.rest); m != nil {
+		if _, twice := r.names[m[1]]; twice || !identifier.MatchString(m[1]) {
+			return fmt.Errorf("bad or repeated group name %q", m[1])
+		}
+		r.groups++
+		r.names[m[1]] = r.groups
+		r.put(len(m[0]), "(") // regexp2 numbers named groups after the others, Python does not
+		return nil
+	}
+	if m := condition.FindStringSubmatch(r.rest); m != nil {
+		n, err := strconv.Atoi(m[1])
+		if named, ok := r.names[m[1]]; ok {
+			n, err = named, nil
+		}
+		if err != nil || n < 1 || n > r.groups {
+			return fmt.Errorf("%s asks for a group that is not there", m[0])
+		}
+		r.backtracks = true
+		r.put(len(m[0]), fmt.Sprintf("(?(%d)", n))
+		return nil
+	}
+	if !strings.HasPrefix(r.rest, "(?") {
+		r.groups++
+	} else if !extension.MatchString(r.rest) || globalFlags.MatchString(r.rest) && r.out.Len() > 0 {
+		return fmt.Errorf("unknown or misplaced extension at %s", shown(r.rest))
+	}
+	r.put(1, "(")
+	return nil
+}
+
+// set rewrites [seq]: a "[" in it is only itself, and a "]" that comes first is.
+func (r *pythonReader) set() error {
+	r.put(1, "[")
+	if strings.HasPrefix(r.rest, "^") {
+		r.put(1, "^")
+	}
+	for first := true; r.rest != ""; first = false {
+		c := r.rest[0]
+		switch {
+		case c == ']' && !first:
+			r.put(1, "]")
+			return nil
+		case c == ']' || c == '[':
+			r.put(1, `\`+string(c))
+		case c == '\\':
+			if err := r.setEscape(); err != nil {
+				return err
+			}
+		default:
+			_, size := utf8.DecodeRuneInString(r.rest)
+			r.put(size, r.rest[:size])
+		}
+	}
+	return errSetEnd
+}
+
+func (r *pythonReader) setEscape() error {
+	if len(r.rest) == 1 {
+		return errLoneStop
+	}
+	c := r.rest[1]
+	if m := octal.FindString(r.rest); m != "" {
+		return r.octal(m)
+	}
+	switch {
+	case c == 'b':
+		r.put(2, `\x08`)
+	case isLetter(c) && !strings.ContainsRune(setEscapes, rune(c)), c >= '1' && c <= '9':
+		return fmt.Errorf(`bad escape \%c`, c)
+	default:
+		_, size := utf8.DecodeRuneInString(r.rest[1:])
+		r.put(1+size, r.rest[:1+size])
+	}
+	return nil
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
