@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/drayage/dray/fault"
@@ -29,11 +30,11 @@ func (p *Plan) many(ctx context.Context, wants []want) error {
 			p.session.aim(w.source.Repo, to.Repo)
 		}
 	}
-	look := p.session.surveySource
+	look, listing := p.session.surveySource, p.session.listSources
 	if p.Verb == "tag" {
-		look = p.session.readSource // it is put again anyway, and its new names are not looked at
+		look, listing = p.session.readSource, nil // it is put again anyway, and its new names are not looked at
 	}
-	src, err := surveySources(ctx, wants, look)
+	src, err := surveySources(ctx, wants, look, listing)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,8 @@ func collisions(steps []plan.Step) error {
 }
 
 // surveySources looks at every source once, and writes what went wrong into the wants.
-func surveySources(ctx context.Context, wants []want, look func(context.Context, ref.Name) (plan.Inventory, error)) (plan.Inventory, error) {
+// listing, if not nil, tells of many names at once and returns those that are left.
+func surveySources(ctx context.Context, wants []want, look func(context.Context, ref.Name) (plan.Inventory, error), listing func(context.Context, []ref.Name) (plan.Inventory, []ref.Name, error)) (plan.Inventory, error) {
 	var names []ref.Name
 	known := map[ref.Name]bool{} // a list has many lines
 	for _, w := range wants {
@@ -111,6 +113,12 @@ func surveySources(ctx context.Context, wants []want, look func(context.Context,
 	}
 	var mu sync.Mutex
 	inv, failed := plan.Inventory{}, map[ref.Name]error{}
+	if listing != nil {
+		var err error
+		if inv, names, err = listing(ctx, names); err != nil {
+			return nil, err
+		}
+	}
 	err := each(ctx, lookups, names, func(ctx context.Context, n ref.Name) error {
 		found, err := look(ctx, n)
 		if ctx.Err() != nil {
@@ -146,9 +154,21 @@ func (s *session) surveyWanted(ctx context.Context, wants []want, src plan.Inven
 			looks = append(looks, look{&wants[i], to, src[wants[i].source].Digest})
 		}
 	}
+	var names []ref.Name
+	for _, l := range looks {
+		names = append(names, l.name)
+	}
 	var mu sync.Mutex
-	inv := plan.Inventory{}
-	err := each(ctx, lookups, looks, func(ctx context.Context, l look) error {
+	inv, names, err := s.listTargets(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	open := map[ref.Name]bool{}
+	for _, n := range names {
+		open[n] = true
+	}
+	looks = slices.DeleteFunc(looks, func(l look) bool { return !open[l.name] })
+	err = each(ctx, lookups, looks, func(ctx context.Context, l look) error {
 		desc, err := s.lookAtTarget(ctx, l.name, l.digest)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -33,14 +34,19 @@ func (r *Repository) List(ctx context.Context, visit func(oci.Listed) error) err
 }
 
 // ListsDigests reports whether List is expected to tell digests at host, from
-// what is known of it so far.
-func (c *Client) ListsDigests(host string) bool {
+// what is known of it so far, and whether a tag that is not listed is not there:
+// the list of another service than the registry may lag behind it.
+func (c *Client) ListsDigests(host string) (tells, complete bool) {
 	name, err := ref.Host(host)
 	if err != nil {
-		return false
+		return false, false
 	}
 	h := c.host(name)
-	return !h.knows().noBulk && (bulks[h.kind()] != nil || h.knows().digests)
+	knows := h.knows()
+	if knows.noBulk || bulks[h.kind()] == nil {
+		return knows.digests, knows.digests
+	}
+	return true, !slices.Contains([]string{"hub", "ghcr", "ecr"}, h.kind())
 }
 
 // inBulk reads a list in its bulk form, and falls back on the plain one. ended
