@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+)
+
+func (a *app) newCheck() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check SRC [DST]",
+		Short: "Find out whether an image can be read, and copied",
+		Long: "Find out whether SRC can be read and, with DST, copied there: is the registry reached and how,\n" +
+			"which login is used and from where, what it may do, is the tag there or which are near, is it\n" +
+			"locked, what is left of the quota, what does the registry know. What is wrong comes with its\n" +
+			"remedy. It takes a few requests and leaves nothing behind: at DST an upload is opened and\n" +
+			"canceled. The exit code is that of the gravest finding: 4 denied, 3 not found, 1 locked.",
+		Example: "  dray check docker.io/library/nginx:1.27\n" +
+			"  dray check ghcr.io/acme/app:v1 prod/acme/app\n" +
+			"  dray check staging/app:v1 prod/app:v1 -o json | jq '.sides[].findings[] | select(.state == \"fail\")'",
+		Args: func(cmd *cobra.Command, args []string) error { return count(cmd, args, 1, 2, "SRC [DST]") },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.check(cmd, args) },
+	}
+	a.common.addRegistryTo(cmd.Flags())
+	return cmd
+}
+
+func (a *app) check(cmd *cobra.Command, args []string) error {
+	ctx := cmd.Context()
+	req := dray.CheckRequest{Source: args[0]}
+	var err error
+	if req.SourceLogin, err = a.sourceLogin(ctx); err != nil {
+		return err
+	}
+	if len(args) > 1 {
+		req.Target = args[1]
+		if req.TargetLogin, err = a.targetLogin(ctx); err != nil {
+			return err
+		}
+	}
+	d, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	s := a.newStory()
+	defer s.end()
+	report, err := patiently(ctx, grace, func() (dray.CheckReport, error) { return d.Check(ctx, req, s.observe) })
+	s.end()
+	if err != nil {
+		return err
+	}
+	if err := a.printCheck(report); err != nil {
+		return err
+	}
+	if err := report.Err(); err != nil {
+		return ended(exitCode(err)) // the report has told it
+	}
+	return nil
+}
+
+func (a *app) printCheck(r dray.CheckReport) error {
+	return a.print(answer{
+		json: func() error { return a.printJSON(r) },
+		text: func() error {
+			for _, s := range r.Sides {
+				product := ""
+				if s.Product != "" {
+					product = " (" + s.Product + ")"
+				}
+				fmt.Fprintf(a.io.Out, "%s: %s%s\n", s.Side, s.Name, product)
+				for _, f := range s.Findings {
+					fmt.Fprintf(a.io.Out, "  %-9s  %-7s  %s\n", f.What, f.State, oneLine(f.Text))
+					if f.Remedy != "" {
+						fmt.Fprintf(a.io.Out, "  %-9s  %-7s  -> %s\n", "", "", oneLine(f.Remedy))
+					}
+				}
+			}
+			_, err := fmt.Fprintln(a.io.Out, oneLine(r.Verdict))
+			return err
+		},
+		header: []string{"SIDE", "WHAT", "STATE", "TEXT", "REMEDY"},
+		rows: func(row func(...string) error) error {
+			for _, s := range r.Sides {
+				for _, f := range s.Findings {
+					if err := row(string(s.Side), f.What, string(f.State), oneLine(f.Text), oneLine(f.Remedy)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+	})
+}
