@@ -39,7 +39,7 @@ func TestAListOfTwoThousandLinesIsFast(t *testing.T) {
 	}
 	took, out := run()
 	t.Logf("%s: %s", took, strings.TrimSpace(out))
-	if took > time.Minute {
+	if took > 2*time.Minute { // some seconds on a machine that has nothing else to do
 		t.Errorf("it took %s", took)
 	}
 	if n := src.Count(http.MethodGet, testbed.Blob); n != 2*images {
