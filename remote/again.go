@@ -28,22 +28,47 @@ func (u *upload) claim() {
 		return
 	}
 	lease, err := u.r.client.options.Uploads.Claim(ledger.Key{Repo: u.r.repo, Digest: u.d.Digest}, u.d.Size)
-	u.kept(err)
+	u.r.kept(err)
 	if lease != nil {
 		u.lease, u.past = lease, lease.Left()
-		u.feed.keep = func(m oci.Mark) { u.kept(lease.Mark(m)) }
+		u.feed.keep = func(m oci.Mark) { u.r.kept(lease.Mark(m)) }
 	}
 }
 
 // kept tells, once for a Client, that the state directory does not work. No copy fails by it.
-func (u *upload) kept(err error) {
+func (r *Repository) kept(err error) {
 	if err == nil {
 		return
 	}
-	u.r.client.stateTold.Do(func() {
-		u.r.observe.Tell(event.Event{Kind: event.Noted, Host: u.r.host.name, Name: u.call.name, Err: err,
+	r.client.stateTold.Do(func() {
+		r.observe.Tell(event.Event{Kind: event.Noted, Host: r.host.name, Name: r.repo.String(), Err: err,
 			Text: "uploads are not recorded, so one that is killed begins anew: " + err.Error()})
 	})
+}
+
+// filling reports whether a process began to fill the repository and set no tag:
+// then it may hold blobs, however empty it looks.
+func (r *Repository) filling() bool {
+	filling, err := r.client.options.Uploads.Filling(r.repo)
+	r.kept(err)
+	if filling {
+		r.known.mu.Lock()
+		r.known.asked, r.known.trail = true, true
+		r.known.mu.Unlock()
+	}
+	return filling
+}
+
+// filled takes the record back when the repository got a tag.
+func (p *commit) filled() {
+	k := &p.r.known
+	k.mu.Lock()
+	over := k.trail && len(p.accepted.Tags) > 0
+	k.trail = k.trail && !over
+	k.mu.Unlock()
+	if over {
+		p.r.client.options.Uploads.Filled(p.r.repo)
+	}
 }
 
 // again goes on with the session that an earlier process left, where the
@@ -71,7 +96,7 @@ func (u *upload) again(ctx context.Context) error {
 		}
 	}
 	if u.at = fresh; fresh != nil {
-		u.kept(u.lease.Begin(fresh.String()))
+		u.r.kept(u.lease.Begin(fresh.String()))
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 // tag holds something else and may not be moved.
 func (r *Repository) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	p := &commit{r: r, doc: doc}
+	defer p.filled()
 	if len(tags) > 2 && (r.host.dialect.TagQuery || r.host.knows().tagQuery) {
 		tags = p.together(ctx, tags)
 		if len(tags) == 0 {

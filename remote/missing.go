@@ -17,6 +17,7 @@ type inventory struct {
 	settle gate                // one question about emptiness at a time
 	empty  bool                // the repository did not exist: what was not put since is not there
 	asked  bool                // whether it is empty is known
+	trail  bool                // it is on record as being filled, for it has no tags
 }
 
 func (i *inventory) has(d oci.Digest) (there, known bool) {
@@ -137,7 +138,7 @@ func (r *Repository) askEmpty(ctx context.Context) error {
 	r.known.mu.Lock()
 	asked := r.known.asked
 	r.known.mu.Unlock()
-	if asked {
+	if asked || r.filling() {
 		return nil
 	}
 	c := r.call("look into", http.MethodGet, "/tags/list", r.repo.String())
@@ -154,5 +155,9 @@ func (r *Repository) askEmpty(ctx context.Context) error {
 	defer r.known.mu.Unlock()
 	r.known.asked = true
 	r.known.empty = a.status == 404 && code == "NAME_UNKNOWN"
+	if r.known.empty {
+		r.kept(r.client.options.Uploads.Fill(r.repo))
+		r.known.trail = true
+	}
 	return nil
 }

@@ -99,7 +99,7 @@ func (u *upload) start(ctx context.Context) error {
 	if err := u.hold(ctx, a); err != nil {
 		return err
 	}
-	u.kept(u.lease.Begin(u.at.String()))
+	u.r.kept(u.lease.Begin(u.at.String()))
 	return nil
 }
 
