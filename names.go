@@ -275,7 +275,7 @@ func (d *Dray) importTarget(host, s string, n *named) (ref.Name, error) {
 	switch full := d.isFull(s); {
 	case host != "" && !(full && n.reading == asName):
 		to, err = ref.ParseIn(host, d.trimHost(host, s, "--image", "--name", n))
-	case !full:
+	case !full || n.reading == asPath:
 		return to, invalid("parse name", s, "no registry", "name the registry with --name, or write HOST/"+s)
 	default:
 		to, err = d.parse(s)

@@ -166,4 +166,9 @@ func TestATargetOfAListMayBeAFullName(t *testing.T) {
 			t.Errorf("%+v: %v %v, want %s", tt.entry, to, err, tt.want)
 		}
 	}
+	for _, paths := range []string{"web", "other.example/web"} {
+		if _, to, err := d.EntryNames(BatchEntry{Source: "nginx:1", Targets: []string{paths}, Paths: true}, ""); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v %v, and no registry was named", paths, to, err)
+		}
+	}
 }
