@@ -93,8 +93,8 @@ func (a *app) newRoot() *cobra.Command {
 		},
 	}
 	a.groups = []group{
-		{"Main commands", []*cobra.Command{a.newImport(), a.newCopy(), a.newTag(), a.newBatch()}},
-		{"Looking", []*cobra.Command{a.newList(), a.newInspect(), a.newDigest(), a.newManifest(), a.newCheck()}},
+		{"Main commands", []*cobra.Command{a.newImport(), a.newCopy(), a.newTag(), a.newBatch(), a.newRemove()}},
+		{"Looking", []*cobra.Command{a.newList(), a.newInspect(), a.newDigest(), a.newManifest(), a.newRepository(), a.newCheck()}},
 		{"Setting up", []*cobra.Command{a.newLogin(), a.newLogout(), a.newServe(), a.newConfig(), a.newVersion(), newCompletion(), newMan()}},
 	}
 	for _, g := range a.groups {

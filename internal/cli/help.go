@@ -48,9 +48,13 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 
 func listCommands(w io.Writer, title string, commands []*cobra.Command) {
 	fmt.Fprintf(w, "\n%s:\n", title)
+	width := 10
+	for _, c := range commands {
+		width = max(width, len(c.Name()))
+	}
 	for _, c := range commands {
 		if !c.Hidden {
-			fmt.Fprintf(w, "  %-12s%s\n", c.Name(), c.Short)
+			fmt.Fprintf(w, "  %-*s%s\n", width+2, c.Name(), c.Short)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,47 +11,144 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
 )
 
+// loginFlags are those of login: docker's, and az's of az acr login.
+type loginFlags struct {
+	azFlags
+	expose bool
+}
+
 func (a *app) newLogin() *cobra.Command {
-	var user, password string
-	var passwordStdin bool
+	var f loginFlags
 	cmd := &cobra.Command{
-		Use:   "login HOST",
+		Use:   "login HOST | login --name REGISTRY",
 		Short: "Check a login and keep it where docker and podman find it",
 		Long: "Check a login against the registry, then keep it in docker's configuration, its credential\n" +
-			"helper, or $REGISTRY_AUTH_FILE, so that docker, podman, skopeo and crane find it too.",
+			"helper, or $REGISTRY_AUTH_FILE, so that docker, podman, skopeo and crane find it too.\n\n" +
+			"With --name and no password it signs in as az acr login does, with an identity of the cloud: a\n" +
+			"service principal, a workload or managed identity, or whoever is logged in to az. An Entra token\n" +
+			"is exchanged, and the registry's refresh token kept.\n\n" +
+			"--expose-token prints that refresh token on stdout and keeps nothing. It is the one place where\n" +
+			"dray shows a secret: whoever has it has the identity's rights at the registry for some hours.",
 		Example: "  dray login registry.example -u ann\n" +
-			"  echo \"$TOKEN\" | dray login ghcr.io -u ann --password-stdin",
-		Args: exactly(1, "HOST"),
-	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var l credential.Login
-		var err error
-		switch {
-		case passwordStdin && cmd.Flags().Changed("password"):
-			return usageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
-		case passwordStdin:
-			if password, err = a.readPassword(); err != nil {
-				return err
-			}
-			l, err = credential.FromPassword(user, password)
-		case cmd.Flags().Changed("password"):
-			l, err = credential.FromPassword(user, password)
-		default:
-			l, err = a.askLogin(cmd, user)
-		}
-		if err != nil {
-			return err
-		}
-		return a.login(cmd, args[0], l)
+			"  echo \"$TOKEN\" | dray login ghcr.io -u ann --password-stdin\n" +
+			"  dray login --name prod\n" +
+			"  TOKEN=$(dray login --name prod --expose-token --query accessToken -o tsv)",
+		Args: optional("HOST, or --name REGISTRY"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.login(cmd, args, f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&user, "username", "u", "", "`USER`")
-	flags.StringVarP(&password, "password", "p", "", "`PASSWORD`; others can see it in the list of processes")
-	flags.BoolVar(&passwordStdin, "password-stdin", false, "read the password from stdin")
+	flags.StringVarP(&f.registry, "name", "n", "", "`REGISTRY` as az acr login takes it: a configured name, a host, or an Azure registry's name")
+	flags.StringVarP(&f.username, "username", "u", "", "`USER`")
+	flags.StringVarP(&f.password, "password", "p", "", "`PASSWORD`, or alone a token; others can see it in the list of processes")
+	flags.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from stdin")
+	flags.BoolVar(&f.expose, "expose-token", false, "print the registry's refresh token on stdout and keep nothing")
+	f.addCommonTo(flags)
 	a.common.addRegistryTo(flags)
 	return cmd
+}
+
+func (a *app) login(cmd *cobra.Command, args []string, f loginFlags) error {
+	switch {
+	case len(args) == 0 && f.registry == "":
+		return usageError(cmd, errors.New("no registry"), "HOST, or --name REGISTRY")
+	case len(args) == 1 && f.registry != "":
+		return usageError(cmd, errors.New("HOST and --name both given"), "keep one of them")
+	case f.expose && f.username != "":
+		return usageError(cmd, errors.New("--expose-token and --username both given"), "the token is that of an identity of the cloud")
+	case f.query != "" && !f.expose:
+		return usageError(cmd, errors.New("--query without --expose-token"), "")
+	}
+	if err := f.settle(a, cmd); err != nil {
+		return err
+	}
+	d, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	host, err := d.RegistryHost(f.registry)
+	if len(args) == 1 {
+		host, err = d.Host(args[0])
+	}
+	if err != nil {
+		return err
+	}
+	l, err := a.findLogin(cmd, host, f)
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	worth, err := patiently(ctx, grace, func() (credential.Login, error) { return d.CheckLogin(ctx, host, l) })
+	switch {
+	case err != nil:
+		return err
+	case f.expose:
+		return a.expose(cmd, host, worth, f)
+	}
+	return a.keep(ctx, host, worth)
+}
+
+// findLogin is the login that the flags give or a person types; with az's flags, the cloud's.
+func (a *app) findLogin(cmd *cobra.Command, host string, f loginFlags) (credential.Login, error) {
+	typed := cmd.Flags().Changed("password")
+	switch {
+	case f.passwordStdin && typed:
+		return credential.Login{}, usageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
+	case f.passwordStdin:
+		password, err := a.readPassword()
+		if err != nil {
+			return credential.Login{}, err
+		}
+		return credential.FromPassword(f.username, password)
+	case typed:
+		return credential.FromPassword(f.username, f.password)
+	case f.username == "" && (f.registry != "" || f.expose):
+		return a.cloudLogin(cmd.Context(), host)
+	}
+	return a.askLogin(cmd, f.username)
+}
+
+func (a *app) cloudLogin(ctx context.Context, host string) (credential.Login, error) {
+	file, err := a.loadConfig()
+	if err != nil {
+		return credential.Login{}, err
+	}
+	clouds := a.clouds(file)
+	l, err := patiently(ctx, grace, func() (credential.Login, error) { return clouds.For(ctx, ref.Repo{Host: host}) })
+	if err == nil && l.IsAnonymous() {
+		err = &fault.Fault{Kind: fault.Denied, Op: "find a cloud identity for", Name: host,
+			Hint: "az login, or a service principal in AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET; elsewhere than in a cloud -u USER --password-stdin",
+			Err:  errors.New("there is none")}
+	}
+	return l, err
+}
+
+// exposed is what az acr login --expose-token prints.
+type exposed struct {
+	Token  string `json:"accessToken"`
+	Server string `json:"loginServer"`
+}
+
+// expose is the one place where a secret goes to stdout.
+func (a *app) expose(cmd *cobra.Command, host string, l credential.Login, f loginFlags) error {
+	if l.Scheme != credential.Refresh {
+		return &fault.Fault{Kind: fault.Invalid, Op: "expose the token of", Name: host, Hint: "leave --expose-token off",
+			Err: errors.New("this registry gave no token for the login")}
+	}
+	if !a.common.quiet {
+		a.warn("whoever has this token has your rights at %s until it ends; docker takes it so: docker login %s -u %s --password-stdin", host, host, credential.TokenUser)
+	}
+	token := exposed{l.Password.Reveal(), host}
+	as := a.azFormat(cmd)
+	if as == formatText {
+		_, err := fmt.Fprintln(a.io.Out, token.Token)
+		return err
+	}
+	return printAz(a.io.Out, as, f.search, token)
 }
 
 // askLogin asks a person for what is missing.
@@ -78,22 +176,8 @@ type kept struct {
 	Removed *bool  `json:"removed,omitempty"` // logout only
 }
 
-func (a *app) login(cmd *cobra.Command, name string, l credential.Login) error {
-	d, err := a.open()
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	host, err := d.Host(name)
-	if err != nil {
-		return err
-	}
-	ctx := cmd.Context()
-	worth, err := patiently(ctx, grace, func() (credential.Login, error) { return d.CheckLogin(ctx, host, l) })
-	if err != nil {
-		return err
-	}
-	place, err := a.files().Save(ctx, host, worth)
+func (a *app) keep(ctx context.Context, host string, l credential.Login) error {
+	place, err := a.files().Save(ctx, host, l)
 	if err != nil {
 		return err
 	}
@@ -102,7 +186,15 @@ func (a *app) login(cmd *cobra.Command, name string, l credential.Login) error {
 		how = ", in plain text"
 	}
 	return a.printKept(kept{Host: host, Place: place.Name, Plain: place.Plain},
-		fmt.Sprintf("logged in to %s; the login is kept in %s%s", host, place, how))
+		fmt.Sprintf("logged in to %s%s; the login is kept in %s%s", host, by(l), place, how))
+}
+
+// by says who signed in, where nobody typed it.
+func by(l credential.Login) string {
+	if l.From == "" {
+		return ""
+	}
+	return " by " + l.From
 }
 
 func (a *app) newLogout() *cobra.Command {

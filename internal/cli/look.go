@@ -12,16 +12,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/oci"
 )
 
 // looking runs one verb that only reads: it has a story, no plan and no report.
 func looking[T any](a *app, cmd *cobra.Command, name string, look func(context.Context, *dray.Dray, dray.LookRequest, *story) (T, error)) (T, error) {
-	var none T
 	login, err := a.oneLogin(cmd.Context(), a.sourceLogin, a.targetLogin)
 	if err != nil {
+		var none T
 		return none, err
 	}
+	return lookingAs(a, cmd, name, login, look)
+}
+
+// lookingAs is looking with a login that was found already; nil leaves the search to dray.
+func lookingAs[T any](a *app, cmd *cobra.Command, name string, login *credential.Login, look func(context.Context, *dray.Dray, dray.LookRequest, *story) (T, error)) (T, error) {
+	var none T
 	d, err := a.open()
 	if err != nil {
 		return none, err
@@ -67,13 +74,15 @@ func (a *app) newDigest() *cobra.Command {
 
 func (a *app) newManifest() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "manifest IMAGE",
-		Short:   "Print an image's manifest or index, byte for byte",
-		Long:    "Print the manifest or index that a name points to, byte for byte, in every output format.",
+		Use:   "manifest IMAGE",
+		Short: "Print an image's manifest or index, byte for byte",
+		Long: "Print the manifest or index that a name points to, byte for byte, in every output format. The\n" +
+			"commands below are those of az acr manifest.",
 		Example: "  dray manifest nginx:1.27 | jq .manifests\n  dray manifest prod/app@sha256:... | sha256sum",
 		Args:    exactly(1, "IMAGE"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.printManifest(cmd, args[0]) },
 	}
+	cmd.AddCommand(a.newManifestShow(), a.newListMetadata())
 	a.common.addRegistryTo(cmd.Flags())
 	return cmd
 }

@@ -36,6 +36,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts"
 //	json PATH WANT                              the last stdout is JSON and holds WANT at PATH ("steps.0.state", "steps.len")
 //	same REGISTRY REPO REF REGISTRY REPO REF   every byte of an image arrived
 //	paper FILE [FROM=TO…]                       run the blocks of a page of docs
+//	entra                                       a service principal in the environment, and an Entra that knows it
 //	forget REGISTRY; requests REGISTRY METHOD KIND N
 //
 // In output, hosts read {NAME}, digests of images {NAME}, the script's directory {WORK}, durations T.
@@ -59,6 +60,7 @@ func TestScripts(t *testing.T) {
 			"json":     verb((*script).json),
 			"same":     verb((*script).same),
 			"paper":    verb((*script).paper),
+			"entra":    verb((*script).principal),
 			"forget":   verb((*script).forget),
 			"requests": verb((*script).requests),
 		},

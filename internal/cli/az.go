@@ -1,0 +1,328 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jmespath/go-jmespath"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+)
+
+// azFlags are those that az acr's commands about a registry's content share.
+type azFlags struct {
+	registry      string
+	username      string
+	password      string
+	passwordStdin bool
+	query         string
+	quietToo      bool // --only-show-errors
+
+	search *jmespath.JMESPath // query, compiled; nil is none
+}
+
+// addTo adds the flags, with the registry under the name that az gives it in this command.
+func (f *azFlags) addTo(flags *pflag.FlagSet, name, short string) {
+	flags.StringVarP(&f.registry, name, short, "", "`REGISTRY`: a configured name, a host, or an Azure registry's name (default $AZURE_DEFAULTS_ACR, else the configuration's)")
+	flags.StringVarP(&f.username, "username", "u", "", "`USER` there")
+	flags.StringVarP(&f.password, "password", "p", "", "`PASSWORD` there; alone it is a token")
+	flags.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from stdin")
+	f.addCommonTo(flags)
+}
+
+// addCommonTo adds what az has in every command.
+func (f *azFlags) addCommonTo(flags *pflag.FlagSet) {
+	flags.StringVar(&f.query, "query", "", "print what `JMESPATH` finds in the JSON answer, as az does")
+	flags.StringP("resource-group", "g", "", "accepted for az scripts; has no effect")
+	flags.String("subscription", "", "accepted for az scripts; has no effect")
+	flags.BoolVar(&f.quietToo, "only-show-errors", false, "the same as --quiet")
+}
+
+// settle reads the flags before anything is asked of a registry.
+func (f *azFlags) settle(a *app, cmd *cobra.Command) error {
+	a.common.quiet = a.common.quiet || f.quietToo
+	if f.query == "" {
+		return nil
+	}
+	search, err := jmespath.Compile(f.query)
+	if err != nil {
+		return usageError(cmd, fmt.Errorf("--query %q: %w", f.query, err), "a JMESPath expression")
+	}
+	f.search = search
+	return nil
+}
+
+// login is az's -u and -p, else dray's own ways.
+func (f *azFlags) login(a *app, cmd *cobra.Command) (*credential.Login, error) {
+	typed := cmd.Flags().Changed("password")
+	switch {
+	case f.passwordStdin && typed:
+		return nil, usageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
+	case f.username == "" && !typed && !f.passwordStdin:
+		return a.oneLogin(cmd.Context(), a.sourceLogin, a.targetLogin)
+	case f.passwordStdin:
+		var err error
+		if f.password, err = a.readPassword(); err != nil {
+			return nil, err
+		}
+	}
+	l, err := credential.FromPassword(f.username, f.password)
+	if err != nil {
+		return nil, err
+	}
+	l.From = "flag --password"
+	return &l, nil
+}
+
+// full is the full name of path in the registry of the flags.
+func (f *azFlags) full(a *app, d *dray.Dray, path string) (string, error) {
+	host, err := d.RegistryHost(cmp.Or(f.registry, a.io.Env("AZURE_DEFAULTS_ACR")))
+	if k := len(host) + 1; err == nil && len(path) > k && strings.EqualFold(path[:k], host+"/") {
+		path = path[k:] // az says such a name is wrong; what it means is plain
+	}
+	return strings.TrimSuffix(host+"/"+path, "/"), err
+}
+
+// azFormat is az's output format for a command: JSON, unless another was asked for.
+func (a *app) azFormat(cmd *cobra.Command) format {
+	if !cmd.Flags().Changed("output") {
+		return formatJSON
+	}
+	return a.common.output
+}
+
+// azList prints a list item by item, in the forms that az gives lists.
+type azList struct {
+	w      io.Writer
+	format format
+	search *jmespath.JMESPath
+	kept   []any // what a table or a query needs whole
+	shown  int
+}
+
+func (a *app) newAzList(cmd *cobra.Command, f azFlags) *azList {
+	return &azList{w: a.io.Out, format: a.azFormat(cmd), search: f.search, kept: []any{}}
+}
+
+// show takes one item; text is its line in the format text.
+func (l *azList) show(item any, text string) error {
+	v, err := plain(item)
+	if err != nil {
+		return err
+	}
+	l.shown++
+	switch {
+	case l.search != nil || l.format == formatTable:
+		l.kept = append(l.kept, v)
+		return nil
+	case l.format == formatNone:
+		return nil
+	case l.format == formatText:
+		_, err = fmt.Fprintln(l.w, oneLine(text))
+		return err
+	case l.format == formatTSV:
+		_, err = fmt.Fprintln(l.w, azRow(v))
+		return err
+	}
+	before := ",\n  "
+	if l.shown == 1 {
+		before = "[\n  "
+	}
+	b, err := azJSON(v, "  ")
+	if err == nil {
+		_, err = fmt.Fprintf(l.w, "%s%s", before, b)
+	}
+	return err
+}
+
+// end completes the list. It is not called where the list broke off: half a JSON array is no JSON.
+func (l *azList) end() error {
+	if l.search != nil || l.format == formatTable {
+		return printAz(l.w, l.format, l.search, l.kept)
+	}
+	if l.format != formatJSON {
+		return nil
+	}
+	ending := "\n]\n"
+	if l.shown == 0 {
+		ending = "[]\n"
+	}
+	_, err := io.WriteString(l.w, ending)
+	return err
+}
+
+// printAz prints one whole value, or what a query finds in it. Nothing found prints nothing.
+func printAz(w io.Writer, as format, search *jmespath.JMESPath, value any) error {
+	v, err := plain(value)
+	if err == nil && search != nil {
+		if v, err = search.Search(v); err != nil {
+			err = &fault.Fault{Kind: fault.Invalid, Op: "read", Name: "--query", Err: err}
+		}
+	}
+	if err != nil || v == nil || as == formatNone {
+		return err
+	}
+	rows, many := v.([]any)
+	if !many {
+		rows = []any{v}
+	}
+	switch as {
+	case formatJSON:
+		b, err := azJSON(v, "")
+		if err == nil {
+			_, err = fmt.Fprintf(w, "%s\n", b)
+		}
+		return err
+	case formatTable:
+		return azTable(w, rows)
+	}
+	for _, row := range rows {
+		if _, err := fmt.Fprintln(w, azRow(row)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plain makes of v what encoding/json makes of its JSON, so that its keys sort and a query finds them.
+func plain(v any) (any, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var out any
+	return out, json.Unmarshal(b, &out)
+}
+
+func azJSON(v any, prefix string) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent(prefix, "  ")
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// azRow is one line of tsv: an object's values in the order of its keys. As in az's, of a list
+// inside there is only its length, of an object inside nothing.
+func azRow(v any) string {
+	var cells []string
+	switch v := v.(type) {
+	case map[string]any:
+		for _, key := range sortedAny(v) {
+			cells = append(cells, azCell(v[key]))
+		}
+	case []any:
+		for _, one := range v {
+			cells = append(cells, azCell(one))
+		}
+	case bool:
+		return strconv.FormatBool(v)
+	default:
+		return azCell(v)
+	}
+	return strings.Join(cells, "\t")
+}
+
+// azCell writes a value as Python's str does: that is what scripts compare with.
+func azCell(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "None"
+	case bool:
+		if v {
+			return "True"
+		}
+		return "False"
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []any:
+		return strconv.Itoa(len(v))
+	case map[string]any:
+		return ""
+	case string:
+		return oneLine(v)
+	}
+	return oneLine(fmt.Sprint(v))
+}
+
+// azTable writes az's table: a column for each plain value, its key with a capital as the title.
+func azTable(w io.Writer, rows []any) error {
+	var keys []string
+	var cells []map[string]string
+	for _, row := range rows {
+		line := map[string]string{}
+		object, ok := row.(map[string]any)
+		if list, isList := row.([]any); isList {
+			object, ok = map[string]any{}, true
+			for i, one := range list {
+				object[fmt.Sprintf("Column%d", i+1)] = one
+			}
+		}
+		if !ok {
+			object = map[string]any{"Result": row}
+		}
+		for _, key := range sortedAny(object) {
+			switch object[key].(type) {
+			case nil, []any, map[string]any:
+				continue
+			}
+			if key == "id" || key == "type" || key == "etag" {
+				continue
+			}
+			if !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
+			line[key] = azCell(object[key])
+		}
+		cells = append(cells, line)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return writeColumns(w, keys, cells)
+}
+
+// writeColumns sets columns two blanks apart, each two wider than its title at least, as az does.
+func writeColumns(w io.Writer, keys []string, rows []map[string]string) error {
+	titles, rules := map[string]string{}, map[string]string{}
+	width := map[string]int{}
+	for _, key := range keys {
+		titles[key] = strings.ToUpper(key[:1]) + key[1:]
+		width[key] = len(key) + 2
+		for _, row := range rows {
+			width[key] = max(width[key], len([]rune(row[key])))
+		}
+		rules[key] = strings.Repeat("-", width[key])
+	}
+	for _, row := range append([]map[string]string{titles, rules}, rows...) {
+		var line strings.Builder
+		for _, key := range keys {
+			fmt.Fprintf(&line, "%-*s  ", width[key], row[key])
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sortedAny(m map[string]any) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

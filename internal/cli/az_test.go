@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/drayage/dray/internal/testbed"
+)
+
+// principalSecret is what the service principal of tests shows to entra.
+const principalSecret = "canary-of-a-client-secret"
+
+// entraStub gives out entraToken to whoever shows principalSecret, as Entra's client credentials grant does.
+func entraStub(w http.ResponseWriter, r *http.Request) {
+	if r.FormValue("client_secret") != principalSecret || r.URL.Path != "/tenant/oauth2/v2.0/token" {
+		w.WriteHeader(http.StatusUnauthorized)
+		io.WriteString(w, `{"error":"invalid_client","error_description":"AADSTS7000215: the secret is wrong"}`)
+		return
+	}
+	json.NewEncoder(w).Encode(map[string]any{"access_token": entraToken, "expires_in": 3600, "token_type": "Bearer"})
+}
+
+// principal sets the variables of a service principal for the rest of the script.
+func (s *script) principal(ts *testscript.TestScript, _ []string) {
+	stub := httptest.NewServer(http.HandlerFunc(entraStub))
+	s.tb.Cleanup(stub.Close)
+	for key, value := range principalEnv(stub.URL) {
+		ts.Setenv(key, value)
+	}
+}
+
+func principalEnv(authority string) map[string]string {
+	return map[string]string{
+		"AZURE_AUTHORITY_HOST": authority, "AZURE_TENANT_ID": "tenant",
+		"AZURE_CLIENT_ID": "0f1e2d3c-client", "AZURE_CLIENT_SECRET": principalSecret,
+	}
+}
+
+func TestACloudIdentityIsKeptAsARefreshTokenAndShownToNobody(t *testing.T) {
+	reg := testbed.Distribution(t, testbed.Options{
+		Auth: testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR, Entra: map[string]string{entraToken: "user"}}})
+	testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
+	stub := httptest.NewServer(http.HandlerFunc(entraStub))
+	t.Cleanup(stub.Close)
+	home := t.TempDir()
+	config := filepath.Join(home, "config.yaml")
+	if err := os.WriteFile(config, []byte("registries: {prod: {host: '"+reg.Host+"', kind: acr, plain-http: true}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := principalEnv(stub.URL)
+	env["DRAY_CONFIG"] = config
+	run := func(args ...string) (stdout, stderr string) {
+		t.Helper()
+		var out, err bytes.Buffer
+		if code := Main(t.Context(), args, IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: func(k string) string { return env[k] }, Home: home}); code != 0 {
+			t.Fatalf("%v: code %d, stderr %s", args, code, err.String())
+		}
+		return out.String(), err.String()
+	}
+
+	// Whoever asks for the token gets it, and nothing else does.
+	token, told := run("login", "--name", "prod", "--expose-token", "--query", "accessToken", "-o", "tsv", "--debug")
+	token = strings.TrimSpace(token)
+	if strings.Count(token, ".") != 2 || !strings.Contains(told, "whoever has this token") {
+		t.Fatalf("stdout %q, stderr %s", token, told)
+	}
+	secrets := []string{token, entraToken, principalSecret}
+	hidden := func(s string) {
+		t.Helper()
+		for _, secret := range secrets {
+			if strings.Contains(s, secret) {
+				t.Errorf("a secret shows in %s", s)
+			}
+		}
+	}
+	hidden(told)
+	if _, err := os.Stat(filepath.Join(home, ".docker", "config.json")); err == nil {
+		t.Error("--expose-token kept a login")
+	}
+
+	// Without being kept, the identity serves every command.
+	out, told := run("digest", "prod/app:v1", "--debug", "-v")
+	hidden(out + told)
+
+	out, told = run("login", "--name", "prod", "--debug", "-v")
+	hidden(out + told)
+	if want := "logged in to " + reg.Host + " by azure service principal 0f1e2d3c…"; !strings.HasPrefix(out, want) {
+		t.Errorf("stdout %q", out)
+	}
+	file, err := os.ReadFile(filepath.Join(home, ".docker", "config.json"))
+	if err != nil || !strings.Contains(string(file), `"identitytoken"`) || strings.Contains(string(file), entraToken) {
+		t.Errorf("%v: an Entra token was kept, or no refresh token", err)
+	}
+
+	// What was kept is enough.
+	clear(env)
+	env["DRAY_CONFIG"] = config
+	out, told = run("digest", "prod/app:v1", "--debug")
+	hidden(out + told)
+}
+
+func TestAManifestIsRemovedOnlyAfterAYes(t *testing.T) {
+	reg := testbed.Distribution(t, testbed.Options{})
+	image := testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
+	run := func(answer string) (code int, out, err bytes.Buffer) {
+		code = Main(t.Context(), []string{"rm", "--manifest", reg.Host + "/app:v1"}, IO{In: strings.NewReader(answer), Out: &out, Err: &err, Env: noEnv,
+			Terminal: Terminal{Password: func(context.Context) ([]byte, error) { return nil, io.EOF }}})
+		return code, out, err
+	}
+	asked := "dray: " + reg.Host + "/app@" + image.Digest() + " goes with 1 tag: v1\nRemove? [y/N] "
+	for _, no := range []string{"", "\n", "n\n", "what\n"} {
+		code, out, err := run(no)
+		if code != 1 || out.String() != "" || err.String() != asked+"dray: nothing was removed\n" {
+			t.Errorf("%q: code %d, stdout %q, stderr %q", no, code, out.String(), err.String())
+		}
+	}
+	code, out, err := run("y\n")
+	if code != 0 || out.String() != reg.Host+"/app:v1@"+image.Digest()+"\n"+reg.Host+"/app@"+image.Digest()+"\n" {
+		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
+	}
+}
+
+func TestTablesAndRowsAreThoseOfAz(t *testing.T) {
+	type inner struct {
+		A int `json:"a"`
+	}
+	value := []any{
+		map[string]any{"name": "v1", "size": 12345678901, "on": true, "none": nil, "tags": []string{"x", "y"}, "in": inner{1}, "id": "left out of tables"},
+		map[string]any{"name": "v2-long-name", "note": "b"},
+	}
+	for _, tt := range []struct {
+		as    format
+		value any
+		want  string
+	}{
+		{formatTSV, value, "left out of tables\t\tv1\tNone\tTrue\t12345678901\t2\nv2-long-name\tb\n"},
+		{formatTable, value, "Name          On    Size         Note\n------------  ----  -----------  ------\nv1            True  12345678901\nv2-long-name                     b\n"},
+		{formatTable, [][]string{{"a", "b"}}, "Column1    Column2\n---------  ---------\na          b\n"},
+		{formatTSV, []bool{true}, "true\n"},
+		{formatTSV, "one\ttwo\n", "one two \n"},
+		{formatTable, []string{}, ""},
+		{formatJSON, []string{"<a&b>"}, "[\n  \"<a&b>\"\n]\n"},
+		{formatJSON, nil, ""},
+		{formatNone, value, ""},
+	} {
+		var out bytes.Buffer
+		if err := printAz(&out, tt.as, nil, tt.value); err != nil || out.String() != tt.want {
+			t.Errorf("%s: %v\ngot  %q\nwant %q", tt.as, err, out.String(), tt.want)
+		}
+	}
+}
