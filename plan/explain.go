@@ -1,9 +1,7 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -65,17 +63,17 @@ type sieve[T any] struct {
 	name func(T) string
 	left []T // in the order of names
 	Explain
-	at  map[string]int // of a name in Verdicts
+	at  []int // of each that is left in Verdicts
 	err error
 }
 
-// newSieve begins with items, which have names of their own.
+// newSieve begins with items, which are in the order of their names, each once. It keeps the slice.
 func newSieve[T any](of string, items []T, name func(T) string) *sieve[T] {
-	s := &sieve[T]{name: name, left: slices.Clone(items), at: map[string]int{}, Explain: Explain{Of: of, Total: len(items)}}
-	slices.SortFunc(s.left, func(a, b T) int { return cmp.Compare(name(a), name(b)) })
-	for i, item := range s.left {
-		s.at[name(item)] = i
-		s.Verdicts = append(s.Verdicts, Verdict{Name: name(item), Kept: true, Rule: "no rule is against it"})
+	s := &sieve[T]{name: name, left: items, at: make([]int, len(items)), Explain: Explain{Of: of, Total: len(items)}}
+	s.Verdicts = make([]Verdict, len(items))
+	for i, item := range items {
+		s.at[i] = i
+		s.Verdicts[i] = Verdict{Name: name(item), Kept: true, Rule: "no rule is against it"}
 	}
 	return s
 }
@@ -85,21 +83,22 @@ func (s *sieve[T]) stage(stage string, keep func(T) (kept bool, rule string, err
 	if s.err != nil {
 		return
 	}
-	var left []T
-	for _, item := range s.left {
+	n := 0
+	for i, item := range s.left {
 		kept, rule, err := keep(item)
 		if err != nil {
 			s.err = err
 			return
 		}
-		v := &s.Verdicts[s.at[s.name(item)]]
+		v := &s.Verdicts[s.at[i]]
 		v.Kept, v.Stage, v.Rule = kept, stage, rule
 		if kept {
-			left = append(left, item)
+			s.left[n], s.at[n] = item, s.at[i]
+			n++
 		}
 	}
-	s.left = left
-	s.Stages = append(s.Stages, Stage{stage, len(left)})
+	s.left, s.at = s.left[:n:n], s.at[:n]
+	s.Stages = append(s.Stages, Stage{stage, n})
 }
 
 // include leaves what a pattern selects; without patterns, everything.

@@ -40,7 +40,7 @@ type Selection struct {
 type Order string
 
 const (
-	ByVersion Order = "version" // the highest version; what is no version is dropped (see Versions)
+	ByVersion Order = "version" // the highest version, prereleases among them; what is none is dropped (see Versions)
 	ByTime    Order = "time"    // set last; tags without a time come after all that have one
 	ByName    Order = "name"    // natural order of names
 	// "" is ByTime where every tag has a time, else ByVersion where one at least is a version, else ByName.
@@ -86,6 +86,9 @@ func (s Selection) Repositories(all []string) (kept []string, why Explain, err e
 		sv.stage("repository", func(name string) (bool, string, error) {
 			return name == s.Repository, fmt.Sprintf("repository %q", s.Repository), nil
 		})
+		if len(sv.left) == 0 {
+			sv.Warnings = append(sv.Warnings, fmt.Sprintf("repository %q is not there", s.Repository))
+		}
 		return sv.left, sv.Explain, sv.err
 	}
 	if s.Letters.String() != "" {
@@ -167,8 +170,10 @@ func (s Selection) byName(repository string, tags []oci.Listed) *sieve[oci.Liste
 // once leaves of each tag the entry that was set last. Listings that are read in pages
 // while tags move tell some of them twice.
 func once(tags []oci.Listed) []oci.Listed {
-	sorted := slices.SortedFunc(slices.Values(tags), func(a, b oci.Listed) int {
-		return cmp.Or(cmp.Compare(a.Tag, b.Tag), setAt(b).Compare(setAt(a)), cmp.Compare(b.Descriptor.Digest, a.Descriptor.Digest))
+	sorted := slices.Clone(tags)
+	slices.SortFunc(sorted, func(a, b oci.Listed) int {
+		return cmp.Or(cmp.Compare(a.Tag, b.Tag), setAt(b).Compare(setAt(a)), cmp.Compare(b.Descriptor.Digest, a.Descriptor.Digest),
+			b.Updated.Compare(a.Updated), b.Created.Compare(a.Created), cmp.Compare(b.Descriptor.Size, a.Descriptor.Size), cmp.Compare(b.Descriptor.MediaType, a.Descriptor.MediaType))
 	})
 	return slices.CompactFunc(sorted, func(a, b oci.Listed) bool { return a.Tag == b.Tag })
 }
@@ -193,23 +198,19 @@ func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // latest leaves the first tags in the order.
 func (s Selection) latest(sv *sieve[oci.Listed]) {
-	versions := map[string]*semver.Version{}
-	timed := true
-	for _, t := range sv.left {
-		if v, ok := versionOf(t.Tag); ok {
-			versions[t.Tag] = v
-		}
-		timed = timed && !setAt(t).IsZero()
-	}
 	order := s.Order
-	switch {
-	case order != "":
-	case timed:
+	if order == "" && !slices.ContainsFunc(sv.left, func(t oci.Listed) bool { return setAt(t).IsZero() }) {
 		order = ByTime
-	case len(versions) > 0:
-		order = ByVersion
-	default:
+	}
+	versions := map[string]*semver.Version{}
+	if order == "" || order == ByVersion {
+		versions = versionsOf(sv.left)
+	}
+	if order == "" {
 		order = ByName
+		if len(versions) > 0 {
+			order = ByVersion
+		}
 	}
 	place := places(order, sv.left, versions)
 	sv.stage("latest", func(t oci.Listed) (bool, string, error) {
@@ -221,16 +222,30 @@ func (s Selection) latest(sv *sieve[oci.Listed]) {
 	})
 }
 
+// versionsOf reads the tags that are versions.
+func versionsOf(tags []oci.Listed) map[string]*semver.Version {
+	out := map[string]*semver.Version{}
+	for _, t := range tags {
+		if v, ok := versionOf(t.Tag); ok {
+			out[t.Tag] = v
+		}
+	}
+	return out
+}
+
 // places numbers the tags from the latest, which is 1. By version, what is none has no place.
 func places(order Order, tags []oci.Listed, versions map[string]*semver.Version) map[string]int {
-	ordered := slices.DeleteFunc(slices.Clone(tags), func(t oci.Listed) bool {
-		return order == ByVersion && versions[t.Tag] == nil
-	})
-	slices.SortFunc(ordered, func(a, b oci.Listed) int {
+	ordered := make([]*oci.Listed, 0, len(tags))
+	for i := range tags {
+		if order != ByVersion || versions[tags[i].Tag] != nil {
+			ordered = append(ordered, &tags[i])
+		}
+	}
+	slices.SortFunc(ordered, func(a, b *oci.Listed) int {
 		c := 0
 		switch order {
 		case ByTime:
-			c = setAt(b).Compare(setAt(a))
+			c = setAt(*b).Compare(setAt(*a))
 		case ByVersion:
 			c = versions[b.Tag].Compare(versions[a.Tag])
 		}
