@@ -46,6 +46,22 @@ func principalEnv(authority string) map[string]string {
 	}
 }
 
+// onShelf gives a registry Azure's own lists of one repository, for a word "shelf=REPO".
+func (s *script) onShelf(name, word string, o *testbed.Options) bool {
+	repo, ok := strings.CutPrefix(word, "shelf=")
+	if ok {
+		shelf := &testbed.Shelf{Repo: repo, TB: s.tb}
+		s.shelves[name], o.Front = shelf, shelf.ACR
+	}
+	return ok
+}
+
+// shelve lists one manifest.
+func (s *script) shelve(_ *testscript.TestScript, args []string) {
+	shelf := s.shelves[args[0]]
+	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: args[1], MediaType: "application/vnd.oci.image.manifest.v1+json", OS: "linux", Arch: "amd64", Size: 4321, Tags: args[2:]})
+}
+
 func TestACloudIdentityIsKeptAsARefreshTokenAndShownToNobody(t *testing.T) {
 	reg := testbed.Distribution(t, testbed.Options{
 		Auth: testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR, Entra: map[string]string{entraToken: "user"}}})

@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts"
 // TestScripts runs testdata/script/*.txtar. Beside testscript's own commands there are:
 //
 //	registry NAME [basic|bearer|acr|readonly|throttled|tls]     start a registry; $NAME is its host
+//	registry NAME shelf=REPO; shelve NAME DIGEST [TAG…]         and Azure's own lists of one repository of it
 //	image NAME REGISTRY REPO TAG [index=N] [layers=N] [size=N] [seed=N]
 //	                                            store an image; $NAME is its digest
 //	dray ARGS…                                  run dray in process; it must exit 0
@@ -44,7 +45,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: *update, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
-			env.Values["script"] = &script{tb: env.T().(testing.TB), registries: map[string]*testbed.Registry{}}
+			env.Values["script"] = &script{tb: env.T().(testing.TB), registries: map[string]*testbed.Registry{}, shelves: map[string]*testbed.Shelf{}}
 			env.Setenv("HOME", env.WorkDir)
 			return nil
 		},
@@ -59,6 +60,7 @@ func TestScripts(t *testing.T) {
 			"feed":     verb((*script).feed),
 			"json":     verb((*script).json),
 			"same":     verb((*script).same),
+			"shelve":   verb((*script).shelve),
 			"paper":    verb((*script).paper),
 			"entra":    verb((*script).principal),
 			"forget":   verb((*script).forget),
@@ -71,6 +73,7 @@ func TestScripts(t *testing.T) {
 type script struct {
 	tb         testing.TB
 	registries map[string]*testbed.Registry
+	shelves    map[string]*testbed.Shelf
 	names      []string // pairs for strings.NewReplacer: what is put out, what it reads
 	stdin      string
 	stdout     []byte
@@ -103,7 +106,9 @@ func (s *script) startRegistry(ts *testscript.TestScript, args []string) {
 		case "tls":
 			o.Scheme = testbed.HTTPS
 		default:
-			ts.Fatalf("registry: %q", word)
+			if !s.onShelf(args[0], word, &o) {
+				ts.Fatalf("registry: %q", word)
+			}
 		}
 	}
 	r := testbed.Distribution(s.tb, o)
