@@ -227,7 +227,7 @@ func (p placed) RemoteAddr() net.Addr {
 
 func TestF20ANameThatLeadsInsideIsRefusedByItsAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := testbed.Serve(t, http.RedirectHandler("https://innocent.example/x", 307), testbed.Options{Wire: testbed.Pipes, Host: "registry.example:80"})
+		r := testbed.Serve(t, http.RedirectHandler("https://innocent.example/x", http.StatusTemporaryRedirect), testbed.Options{Wire: testbed.Pipes, Host: "registry.example:80"})
 		var dialled []string
 		o := remote.Options{CertDirs: []string{}, Default: remote.Host{PlainHTTP: true}}
 		o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {

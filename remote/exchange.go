@@ -233,7 +233,7 @@ func (h *host) broke(ctx, inner context.Context, c *call, err error) error {
 	case notHTTPS, errors.As(err, &notTLS):
 		return c.fault(fault.Refused, "if this registry has no TLS, set plain-http for it", errors.New("the answer is not TLS"))
 	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
-		return c.fault(fault.Denied, "put a login into the proxy's address", errors.New("the proxy wants a login"))
+		return c.fault(fault.Denied, proxyHint, errors.New("the proxy wants a login"))
 	}
 	return c.fault(fault.Unavailable, h.cutHint(c), err)
 }

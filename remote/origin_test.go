@@ -171,7 +171,7 @@ func TestASignatureThatRanOutIsWrittenAnew(t *testing.T) {
 		}
 		_, _ = w.Write(data)
 	}), testbed.Options{})
-	r := testbed.Serve(t, http.RedirectHandler(storage.URL+"/signed", 307), testbed.Options{})
+	r := testbed.Serve(t, http.RedirectHandler(storage.URL+"/signed", http.StatusTemporaryRedirect), testbed.Options{})
 	body, _, err := client(t).Open(repo(r, "app"), remote.Use{}).Blob(t.Context(), d, 0, -1)
 	must(t, err)
 	defer body.Close()

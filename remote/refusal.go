@@ -15,6 +15,9 @@ import (
 // maxErrorBody is how much of an answer is read that is not the content asked for: 64 KiB.
 const maxErrorBody = 64 << 10
 
+// proxyHint is the way out where a proxy refuses, by an answer or by refusing to connect.
+const proxyHint = "put a login into the proxy's address"
+
 // refusal turns an answer that was not hoped for into an error of the Kind that
 // its status and code mean (distribution-spec v1.1.1 §Error Codes).
 func (h *host) refusal(c *call, a *answer) error {
@@ -25,6 +28,8 @@ func (h *host) refusal(c *call, a *answer) error {
 		f.Kind = fault.Unavailable // the signature of a redirect has run out; the registry writes a new one
 	case f.Kind == fault.Throttled, a.status == http.StatusServiceUnavailable:
 		f.RetryAfter = parseRetryAfter(a.header.Get("Retry-After"), time.Now())
+	case a.status == http.StatusProxyAuthRequired:
+		f.Hint = proxyHint
 	case f.Kind == fault.Denied:
 		f.Hint = h.deniedHint(c, a)
 	case a.status == http.StatusUnsupportedMediaType:
@@ -45,7 +50,7 @@ func kindOf(status int, code, text string) fault.Kind {
 		return fault.Full
 	case status == http.StatusTooManyRequests, code == "TOOMANYREQUESTS" && status >= 400 && status < 500:
 		return fault.Throttled
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
 		return fault.Denied
 	case status == http.StatusNotFound, status == http.StatusGone:
 		return fault.NotFound
