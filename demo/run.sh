@@ -6,7 +6,7 @@
 # Everything ends with the script; nothing is left but bin/ and dist/.
 set -euo pipefail
 dray=$(realpath "$1")
-image=$(realpath "$2")
+image=$2
 work=$(mktemp -d)
 pids=()
 finish() {
@@ -15,14 +15,16 @@ finish() {
 }
 trap finish EXIT
 
-say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+bold='' plain=''
+if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+say() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
 run() {
 	echo "\$ dray $*"
 	"$dray" "$@"
 }
 
 # A configuration of its own: nothing of yours is read or changed.
-export HOME=$work XDG_CONFIG_HOME=$work XDG_DATA_HOME=$work DOCKER_CONFIG=$work REGISTRY_AUTH_FILE= DRAY_CONFIG=
+export HOME=$work XDG_CONFIG_HOME=$work XDG_DATA_HOME=$work XDG_STATE_HOME=$work DOCKER_CONFIG=$work REGISTRY_AUTH_FILE= DRAY_CONFIG=
 
 start() { # start NAME: serves from a new directory, sets $address
 	"$dray" serve --listen 127.0.0.1:0 --data "$work/$1" >"$work/$1.address" 2>"$work/$1.log" &
