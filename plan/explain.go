@@ -70,7 +70,7 @@ type sieve[T any] struct {
 // newSieve begins with items, which are in the order of their names, each once. It keeps the slice.
 func newSieve[T any](of string, items []T, name func(T) string) *sieve[T] {
 	s := &sieve[T]{name: name, left: items, at: make([]int, len(items)), Explain: Explain{Of: of, Total: len(items)}}
-	s.Verdicts = make([]Verdict, len(items))
+	s.Stages, s.Verdicts = []Stage{}, make([]Verdict, len(items)) // [] in JSON, never null
 	for i, item := range items {
 		s.at[i] = i
 		s.Verdicts[i] = Verdict{Name: name(item), Kept: true, Rule: "no rule is against it"}

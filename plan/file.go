@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -32,44 +31,36 @@ type header struct {
 
 // Write writes p as JSON Lines: a header, then one line a step. Equal plans give equal bytes.
 func (p Plan) Write(w io.Writer) error {
-	out := bufio.NewWriter(w)
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(header{version, p.Verb, p.Overwrite, p.Hold, p.Notes}); err != nil {
+	out, err := NewWriter(w, p)
+	if err != nil {
 		return err
 	}
 	for _, s := range p.Steps {
-		if err := enc.Encode(s); err != nil {
+		if err := out.Step(s); err != nil {
 			return err
 		}
 	}
-	return out.Flush()
+	return out.Close()
 }
 
 // Read reads what Write wrote. A line that is not a step, an unknown field or a name that
 // is no name is Invalid, with its line number.
 func Read(r io.Reader) (Plan, error) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
-	var p Plan
-	for n := 1; lines.Scan(); n++ {
-		var err error
-		if n == 1 {
-			err = p.readHeader(lines.Bytes())
-		} else {
-			err = p.readStep(lines.Bytes())
+	in, err := NewReader(r)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := in.Header()
+	for {
+		s, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return p, nil
 		}
 		if err != nil {
-			return Plan{}, badLine(n, err)
+			return Plan{}, err
 		}
+		p.Steps = append(p.Steps, s)
 	}
-	if err := lines.Err(); err != nil {
-		return Plan{}, badLine(len(p.Steps)+2, err)
-	}
-	if p.Verb == "" {
-		return Plan{}, badLine(1, errors.New("empty"))
-	}
-	return p, nil
 }
 
 func (p *Plan) readHeader(line []byte) error {

@@ -105,22 +105,28 @@ var (
 	namedBack      = regexp.MustCompile(`^\(\?P=([^)]*)\)`)
 	condition      = regexp.MustCompile(`^\(\?\(([^)]*)\)`)
 	comment        = regexp.MustCompile(`^\(\?#[^)]*\)`)
-	extension      = regexp.MustCompile(`^\(\?([:=!>]|<[=!]|[imsx]+\)|[imsx]*(-[imsx]+)?:)`)
-	globalFlags    = regexp.MustCompile(`^\(\?[imsx]+\)`)
+	extension      = regexp.MustCompile(`^\(\?([:=!>]|<[=!]|[imsx]*(-[imsx]+)?:)`)
+	globalFlags    = regexp.MustCompile(`^\(\?([aimsux]+)\)`)
+	onlyFlags      = regexp.MustCompile(`^(\(\?[imsx]+\))*$`) // what was written so far
 	octal          = regexp.MustCompile(`^\\[0-3][0-7][0-7]`)
+	setOctal       = regexp.MustCompile(`^\\[0-7]{1,3}`)
 	numberBack     = regexp.MustCompile(`^\\([1-9][0-9]?)`)
 	identifier     = regexp.MustCompile(`^[\pL_][\pL\pN_]*$`)
-	escapes        = "AbBdDsSwWafnrtvxu" // letters after a backslash; Z and names are not run
-	setEscapes     = "bdDsSwWafnrtvxu"
 	errSetEnd      = errors.New("missing closing ]")
 	errLoneStop    = errors.New("a backslash at the end")
+)
+
+// The letters that may follow a backslash; Z is rewritten before.
+const (
+	escapes    = "AbBdDsSwWafnrtvxu"
+	setEscapes = "bdDsSwWafnrtvxu" // inside a set
 )
 
 // fromPython reads an expression of Python's re. The engines disagree with it, and with
 // each other, on a few words, and would take them for something else without an error:
 // {,n}; \Z; [ inside a set; the numbers of named groups; what \12 is. Escapes that Python
 // refuses are refused, and so is what no engine here knows: \N, \U, possessive quantifiers
-// (Python 3.11) and the flags a, L and u.
+// (Python 3.11) and the flags a, L and u inside an expression.
 func fromPython(s string) (expression, error) {
 	r := &pythonReader{rest: s, names: map[string]int{}}
 	for r.rest != "" {
@@ -248,7 +254,14 @@ func (r *pythonReader) open() error {
 	}
 	if !strings.HasPrefix(r.rest, "(?") {
 		r.groups++
-	} else if !extension.MatchString(r.rest) || globalFlags.MatchString(r.rest) && r.out.Len() > 0 {
+	} else if m := globalFlags.FindStringSubmatch(r.rest); m != nil && onlyFlags.MatchString(r.out.String()) {
+		// u is the default, and a changes nothing about names, which are ASCII.
+		if flags := strings.NewReplacer("a", "", "u", "").Replace(m[1]); flags != "" {
+			r.out.WriteString("(?" + flags + ")")
+		}
+		r.rest = r.rest[len(m[0]):]
+		return nil
+	} else if m != nil || !extension.MatchString(r.rest) {
 		return fmt.Errorf("unknown or misplaced extension at %s", shown(r.rest))
 	}
 	r.put(1, "(")
@@ -286,7 +299,7 @@ func (r *pythonReader) setEscape() error {
 		return errLoneStop
 	}
 	c := r.rest[1]
-	if m := octal.FindString(r.rest); m != "" {
+	if m := setOctal.FindString(r.rest); m != "" {
 		return r.octal(m)
 	}
 	switch {

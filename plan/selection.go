@@ -138,7 +138,7 @@ func (s Selection) Candidates(repository string, tags []oci.Listed) (kept []oci.
 // (Order is unknown) or Refused: fewer than MinTags are left. The explanation is there all the same.
 func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed, why Explain, err error) {
 	if _, err := ParseOrder(string(s.Order)); err != nil {
-		return nil, Explain{Of: repository}, err
+		return nil, newSieve(repository, nil, func(t oci.Listed) string { return t.Tag }).Explain, err
 	}
 	sv := s.byName(repository, tags)
 	if !s.Since.IsZero() {

@@ -1,11 +1,13 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -222,6 +224,61 @@ func TestBadRangesAndOrdersAreInvalid(t *testing.T) {
 	if v, err := ParseVersions(" "); err != nil || !v.Match("latest") {
 		t.Errorf("a blank range: %v", err)
 	}
+}
+
+func TestARangeSelectsWhatIsAVersionInIt(t *testing.T) {
+	for tag, want := range map[string]string{
+		"1.25": "in", "v1.25": "in", "1.25.3": "in", "1.025.3": "in", "1.25_x": "in", "1.25.0_x.y": "in", "22.04": "out", "1.24.99": "out",
+		"1.25-alpine": "out", "1.26.0-rc.1": "out", "1.26.0--": "out", "1": "none", "v1": "none", "20260131": "none", "V1.25": "none",
+		"1.2.3.4": "none", "latest": "none", "1.25.": "none", "1.25.x": "none", "x1.25": "none", "99999999999999999999.1": "none", "": "none",
+	} {
+		v, err := ParseVersions("~1.25 || 1.26")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.Match(tag) != (want == "in") || strings.HasSuffix(v.why(tag), "no version") != (want == "none") {
+			t.Errorf("%q: %s, want %s", tag, v.why(tag), want)
+		}
+	}
+}
+
+func TestAnExplanationIsJSONWithoutNull(t *testing.T) {
+	_, why, err := Selection{}.Tags("app", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(why)
+	if want := `{"of":"app","total":0,"stages":[],"verdicts":[]}`; err != nil || string(raw) != want {
+		t.Errorf("%s, %v", raw, err)
+	}
+}
+
+func TestASelectionIsUsedByManyGoroutines(t *testing.T) {
+	s := Selection{ExcludeTags: patterns(t, `re:(.)\1`, "x*")}
+	tags := []oci.Listed{{Tag: "aa"}, {Tag: "ab"}, {Tag: "x"}}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				if kept, _, err := s.Tags("app", tags); err != nil || len(kept) != 1 {
+					t.Errorf("%v, %v", kept, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func ExampleSelection_Tags() {
+	include, _ := ParsePatterns("v*")
+	s := Selection{IncludeTags: include, Latest: 1}
+	_, why, _ := s.Tags("app", []oci.Listed{{Tag: "v1.9.0"}, {Tag: "v1.10.0"}, {Tag: "nightly"}})
+	fmt.Print(why)
+	// Output:
+	// app: 3 found, include 2, latest 1
+	//   drop  nightly  include: no pattern selects it
+	//   keep  v1.10.0  latest 1 by version: place 1
+	//   drop  v1.9.0   latest 1 by version: place 2
 }
 
 func TestNaturalOrderIsAnOrder(t *testing.T) {

@@ -1,0 +1,85 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Merge says how Landing.Merge plans.
+type Merge struct {
+	Verb      string // what a conflict is called after
+	Overwrite Overwrite
+	Tags      TagMap
+
+	// Rank orders sources that bring different content to one name: the lowest wins, and
+	// two of one rank are a conflict. nil ranks all alike.
+	Rank func(ref.Repo) int
+}
+
+// Merge plans the landing like Make, but name by name: where different content wants one
+// name, or the map makes no tag of a tag, that name is a Broken step and the others go on.
+// Broken steps come last. Equal inputs give equal steps.
+func (l Landing) Merge(src, dst Inventory, m Merge) ([]Step, error) {
+	var broken []Step
+	wants := map[ref.Name][]ref.Name{} // by target; sources in the order of their names
+	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {
+		to, err := l.Targets(from, m.Tags)
+		if err != nil {
+			broken = append(broken, Step{Action: Broken, From: from, To: l.To.Tagged(""), Problem: ProblemOf(err)})
+			continue
+		}
+		for _, n := range to {
+			if n.Tag == "" {
+				n.Digest = string(src[from].Digest) // a repository takes many by digest
+			}
+			wants[n] = append(wants[n], from)
+		}
+	}
+	targets := map[ref.Name][]ref.Name{}
+	for _, to := range slices.SortedFunc(maps.Keys(wants), ref.Name.Compare) {
+		from, err := m.choose(to, wants[to], src)
+		if err != nil {
+			broken = append(broken, Step{Action: Broken, From: from, To: to, Problem: ProblemOf(err)})
+			continue
+		}
+		if to.Tag == "" {
+			to.Digest = ""
+		}
+		targets[from] = append(targets[from], to)
+	}
+	steps, err := Make(src, dst, Rules{Overwrite: m.Overwrite, Targets: func(from ref.Name) []ref.Name { return targets[from] }})
+	return append(steps, broken...), err
+}
+
+// choose returns the source that to is for. The error is a Conflict: it is not clear which.
+func (m Merge) choose(to ref.Name, from []ref.Name, src Inventory) (ref.Name, error) {
+	rank := func(n ref.Name) int {
+		if m.Rank == nil {
+			return 0
+		}
+		return m.Rank(n.Repo)
+	}
+	best := slices.MinFunc(from, func(a, b ref.Name) int { return cmp.Compare(rank(a), rank(b)) })
+	for _, n := range from {
+		if rank(n) == rank(best) && src[n].Digest != src[best].Digest {
+			return best, &fault.Fault{Kind: fault.Conflict, Side: fault.Source, Op: m.Verb, Name: to.String(),
+				Err:  fmt.Errorf("two sources differ: %s is %s, %s is %s", best, src[best].Digest, n, src[n].Digest),
+				Hint: "say which source comes first, or give each a name of its own"}
+		}
+	}
+	return best, nil
+}
+
+// Moves reports whether the step brings something, or gives it a name.
+func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s.Action == Retag }
+
+// Retags reports whether the step takes a name from one digest to another.
+func (s Step) Retags() bool {
+	return s.Moves() && s.Replaces != "" && s.Replaces != oci.Digest(s.From.Digest)
+}

@@ -1,0 +1,82 @@
+package plan
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+)
+
+// Writer writes a plan step by step in the form of Plan.Write, so that a plan may be
+// longer than memory. Close it when the last step is written.
+type Writer struct {
+	out *bufio.Writer
+	enc *json.Encoder
+}
+
+// NewWriter writes the header of p, whose Steps do not count.
+func NewWriter(w io.Writer, p Plan) (*Writer, error) {
+	out := bufio.NewWriter(w)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	return &Writer{out, enc}, enc.Encode(header{version, p.Verb, p.Overwrite, p.Hold, p.Notes})
+}
+
+// Step writes one step.
+func (w *Writer) Step(s Step) error { return w.enc.Encode(s) }
+
+// Close writes what is buffered. It does not close the writer below.
+func (w *Writer) Close() error { return w.out.Flush() }
+
+// Reader reads a plan file step by step. It holds one line at a time.
+type Reader struct {
+	head  Plan
+	lines *bufio.Scanner
+	line  int // number of the line read last
+}
+
+// NewReader reads the header. The error is Invalid.
+func NewReader(r io.Reader) (*Reader, error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLine)
+	in := &Reader{lines: lines}
+	raw, err := in.next()
+	if errors.Is(err, io.EOF) {
+		return nil, badLine(1, errors.New("empty"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := in.head.readHeader(raw); err != nil {
+		return nil, badLine(1, err)
+	}
+	return in, nil
+}
+
+// Header is the plan without its steps.
+func (r *Reader) Header() Plan { return r.head }
+
+// Next returns the next step, or io.EOF after the last. Any other error is Invalid and
+// names the line.
+func (r *Reader) Next() (Step, error) {
+	raw, err := r.next()
+	if err != nil {
+		return Step{}, err
+	}
+	var p Plan
+	if err := p.readStep(raw); err != nil {
+		return Step{}, badLine(r.line, err)
+	}
+	return p.Steps[0], nil
+}
+
+func (r *Reader) next() ([]byte, error) {
+	r.line++
+	if r.lines.Scan() {
+		return r.lines.Bytes(), nil
+	}
+	if err := r.lines.Err(); err != nil {
+		return nil, badLine(r.line, err)
+	}
+	return nil, io.EOF
+}
