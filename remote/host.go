@@ -47,8 +47,13 @@ type host struct {
 	mountless map[string]bool // "from" paths that were refused
 }
 
-// small is how many requests without blob bodies a host gets at once.
-const small = 16
+const (
+	// asks is how many requests without blob bodies a host gets at once.
+	asks = 64
+
+	// small is how many of them one question about many blobs or manifests takes.
+	small = 16
+)
 
 func newHost(name string, set Host, c *Client) *host {
 	h := &host{name: name, api: name, set: set, options: &c.options, client: c,
@@ -67,7 +72,7 @@ func newHost(name string, set Host, c *Client) *host {
 	if wide <= 0 {
 		wide = c.options.Connections
 	}
-	h.asking, h.down, h.up = make(gate, small), make(gate, wide), make(gate, wide)
+	h.asking, h.down, h.up = make(gate, asks), make(gate, wide), make(gate, wide)
 	h.requests.perSecond = set.RequestsPerSecond
 	h.bytes.perSecond = float64(set.BytesPerSecond)
 	h.first = newFirstContact()

@@ -23,6 +23,9 @@ const proxyHint = "put a login into the proxy's address"
 func (h *host) refusal(c *call, a *answer) error {
 	code, text := a.problem()
 	f := &fault.Fault{Kind: kindOf(a.status, code, text), Op: c.op, Name: c.name, Err: quote(a.status, code, text)}
+	if saysAbsent(a.status, code) {
+		f.Err = absent{f.Err}
+	}
 	switch {
 	case a.away && a.status == http.StatusForbidden && c.lane == down:
 		f.Kind = fault.Unavailable // the signature of a redirect has run out; the registry writes a new one

@@ -41,7 +41,7 @@ func (h *host) transport(config *tls.Config, dial func(context.Context, string, 
 		TLSClientConfig:        config.Clone(),
 		TLSHandshakeTimeout:    15 * time.Second,
 		DisableCompression:     true, // bytes arrive as they were stored
-		MaxIdleConnsPerHost:    2 * max(cap(h.down), small),
+		MaxIdleConnsPerHost:    2 * max(cap(h.down), asks),
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 		ReadBufferSize:         64 << 10,
