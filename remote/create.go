@@ -110,12 +110,15 @@ func (r *Repository) ensureRepository(ctx context.Context) error {
 		return err
 	}
 	r.known.mu.Lock()
-	empty := r.known.empty
+	empty, hidden := r.known.empty, r.known.hidden
 	r.known.mu.Unlock()
-	if !empty {
+	if !empty && !hidden {
 		return nil
 	}
 	made, err := r.client.options.ECR.Create(ctx, r.repo)
+	if hidden && fault.Is(err, fault.Denied) {
+		return nil // it may well be there: who may not list and not create may still push
+	}
 	if err != nil {
 		return r.call("create repository", "", "", r.repo.String()).named(err)
 	}

@@ -31,6 +31,8 @@ type ecr struct {
 	made map[string]bool
 	asks []string // actions of the API
 	says string   // an error of the API; "" makes what is asked for
+
+	hidden bool // nobody may list
 }
 
 func newECR(t *testing.T) *ecr {
@@ -42,6 +44,8 @@ func newECR(t *testing.T) *ecr {
 			made := e.made[at.Repo]
 			e.mu.Unlock()
 			switch {
+			case e.hidden && at.Kind == testbed.Tags:
+				w.WriteHeader(http.StatusForbidden)
 			case at.Repo == "" || made:
 				next.ServeHTTP(w, r)
 			case r.Method == http.MethodPost: // cut off, as seen at ECR

@@ -16,7 +16,8 @@ type inventory struct {
 	doubt  map[oci.Digest]bool // said to be there and then missed: only sending it proves anything
 	settle gate                // one question about emptiness at a time
 	empty  bool                // the repository did not exist: what was not put since is not there
-	asked  bool                // whether it is empty is known
+	asked  bool                // whether it is empty was asked
+	hidden bool                // and the answer does not tell
 	trail  bool                // it is on record as being filled, for it has no tags
 }
 
@@ -155,6 +156,7 @@ func (r *Repository) askEmpty(ctx context.Context) error {
 	defer r.known.mu.Unlock()
 	r.known.asked = true
 	r.known.empty = a.status == 404 && code == "NAME_UNKNOWN"
+	r.known.hidden = a.status != 200 && !r.known.empty
 	if r.known.empty {
 		r.kept(r.client.options.Uploads.Fill(r.repo))
 		r.known.trail = true

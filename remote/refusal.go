@@ -37,7 +37,7 @@ func (h *host) refusal(c *call, a *answer) error {
 		f.Hint = h.deniedHint(c, a)
 	case a.status == http.StatusUnsupportedMediaType:
 		f.Hint = "this registry does not take this media type; zot takes Docker's with http.compat docker2s2"
-	case code == "NAME_UNKNOWN" && (c.method == http.MethodPost || c.method == http.MethodPut):
+	case h.placeless(code, text) && (c.method == http.MethodPost || c.method == http.MethodPut):
 		f.Hint = h.createHint()
 	case isRedirect(a.status):
 		f.Kind, f.Hint = fault.Refused, "name the registry by its own address"

@@ -84,7 +84,7 @@ func (h *host) deniedHint(c *call, a *answer) string {
 	switch {
 	case firewalled(a):
 		return firewallHint
-	case h.product() == "harbor" && strings.Contains(strings.ToLower(text), "not found"):
+	case h.placeless("", text):
 		return h.createHint()
 	case a.status != http.StatusForbidden:
 		return h.signIn()
@@ -107,6 +107,12 @@ func firewalled(a *answer) bool {
 	words := strings.ToLower(text)
 	return a.status == http.StatusForbidden && (strings.Contains(words, "client with ip") || strings.Contains(words, "firewall") ||
 		strings.Contains(words, "public network access") || strings.Contains(words, "ip address is not"))
+}
+
+// placeless recognises that there is nothing to push into: no repository, no project of Harbor.
+func (h *host) placeless(code, text string) bool {
+	words := strings.ToLower(text)
+	return code == "NAME_UNKNOWN" || h.product() == "harbor" && strings.Contains(words, "project") && strings.Contains(words, "not found")
 }
 
 // createHint is for a push that meets nothing to push into.
