@@ -38,6 +38,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts"
 //	same REGISTRY REPO REF REGISTRY REPO REF   every byte of an image arrived
 //	paper FILE [FROM=TO…]                       run the blocks of a page of docs
 //	entra                                       a service principal in the environment, and an Entra that knows it
+//	pipeline FILE [FROM=TO…]                    run the shell scripts of a pipeline of examples
 //	forget REGISTRY; requests REGISTRY METHOD KIND N
 //
 // In output, hosts read {NAME}, digests of images {NAME}, the script's directory {WORK}, durations T.
@@ -65,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"entra":    verb((*script).principal),
 			"forget":   verb((*script).forget),
 			"requests": verb((*script).requests),
+			"pipeline": verb((*script).pipeline),
 		},
 	})
 }

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.yaml.in/yaml/v3"
+)
+
+// scriptKeys are where the pipelines of examples hold shell scripts.
+var scriptKeys = map[string]bool{"script": true, "inlineScript": true, "run": true}
+
+// pipeline runs every shell script of a file of examples, in order, with dray on the path and the other
+// files of examples beside it; but not those that install dray. Further arguments FROM=TO replace what
+// the service running the pipeline would.
+func (s *script) pipeline(ts *testscript.TestScript, args []string) {
+	dir := filepath.Join("..", "..", "examples")
+	files, err := os.ReadDir(dir)
+	ts.Check(err)
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(f.Name()), data, 0o600))
+	}
+	var doc yaml.Node
+	ts.Check(yaml.Unmarshal([]byte(ts.ReadFile(args[0])), &doc))
+	var pairs []string
+	for _, arg := range args[1:] {
+		from, to, _ := strings.Cut(arg, "=")
+		pairs = append(pairs, from, to)
+	}
+	self, err := os.Executable()
+	ts.Check(err)
+	bin := ts.MkAbs("bin")
+	ts.Check(os.MkdirAll(bin, 0o755))
+	if _, err := os.Lstat(filepath.Join(bin, "dray")); err != nil {
+		ts.Check(os.Symlink(self, filepath.Join(bin, "dray")))
+		ts.Setenv("PATH", bin+string(os.PathListSeparator)+ts.Getenv("PATH"))
+	}
+	ran := 0
+	for _, text := range shellScripts(&doc) {
+		if strings.Contains(text, "go install ") {
+			continue
+		}
+		text = strings.NewReplacer(pairs...).Replace(text)
+		ts.Logf("%s", text)
+		ts.Check(ts.Exec("sh", "-euc", text))
+		ran++
+	}
+	if ran < 3 {
+		ts.Fatalf("%s: %d scripts ran", args[0], ran)
+	}
+}
+
+// shellScripts are the scripts below n, those of a list as one.
+func shellScripts(n *yaml.Node) (all []string) {
+	if n.Kind != yaml.MappingNode {
+		for _, child := range n.Content {
+			all = append(all, shellScripts(child)...)
+		}
+		return all
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch {
+		case !scriptKeys[key.Value]:
+			all = append(all, shellScripts(value)...)
+		case value.Kind == yaml.ScalarNode:
+			all = append(all, value.Value)
+		case value.Kind == yaml.SequenceNode:
+			var lines []string
+			for _, line := range value.Content {
+				lines = append(lines, line.Value)
+			}
+			all = append(all, strings.Join(lines, "\n"))
+		}
+	}
+	return all
+}
