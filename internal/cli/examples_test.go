@@ -1,12 +1,18 @@
 package cli
 
 import (
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/internal/testbed"
 )
 
 // scriptKeys are where the pipelines of examples hold shell scripts.
@@ -78,4 +84,42 @@ func shellScripts(n *yaml.Node) (all []string) {
 		}
 	}
 	return all
+}
+
+func TestTheSmokeTestLeavesNothingBehind(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("bash is missing: demo/smoke.sh is not tested")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dray := filepath.Join(t.TempDir(), "dray")
+	if err := os.Symlink(self, dray); err != nil {
+		t.Fatal(err)
+	}
+	hub, reg := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
+	image := testbed.Index(t, hub, "hello", "v1", 2)
+	cmd := exec.Command(bash, filepath.Join("..", "..", "demo", "smoke.sh"), dray, reg.Host+"/team")
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "SMOKE_SOURCE="+hub.Host+"/hello:v1", "DOCKER_CONFIG=", "REGISTRY_AUTH_FILE=", "DRAY_CONFIG=")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	deleted := map[string]bool{}
+	own := regexp.MustCompile(`^/v2/team/dray-smoke-[0-9a-f]{12}(-copy)?/manifests/(.+)$`)
+	for _, q := range reg.Log() {
+		m := own.FindStringSubmatch(q.Path)
+		switch {
+		case q.Method != http.MethodPut && q.Method != http.MethodDelete || !strings.Contains(q.Path, "/manifests/"):
+		case m == nil:
+			t.Errorf("%s %s: outside of its own repositories", q.Method, q.Path)
+		case q.Method == http.MethodDelete:
+			deleted[m[1]+m[2]] = true
+		}
+	}
+	if len(deleted) != 6 || !deleted[image.Digest()] || !deleted["-copy"+image.Digest()] {
+		t.Errorf("of an index and its two children in two repositories these were deleted: %v\n%s", deleted, out)
+	}
 }

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# The main job against a registry of yours: smoke.sh DRAY REGISTRY. REGISTRY is a host, a registry's name in
+# your configuration, or either with a path below which you may push (ghcr.io/you). The login is yours: make it
+# before, with dray login. Everything happens in repositories named dray-smoke-RANDOM, and is removed at the end.
+# SMOKE_SOURCE names another image to import; without a network it is dray's own, from dist/image.
+set -euo pipefail
+[ $# -eq 2 ] && [ -n "$2" ] || { echo "usage: smoke.sh DRAY REGISTRY   (make smoke REGISTRY=registry.example)" >&2; exit 2; }
+dray=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+registry=${2%/}
+source=${SMOKE_SOURCE:-docker.io/library/hello-world:latest}
+first=${registry%%/*}
+case $first in
+*.* | *:* | localhost) ;;
+*) "$dray" config show -o tsv | cut -f1 | grep -q "^registries\.$first\." ||
+	{ echo "smoke.sh: $first is neither a host nor a registry of your configuration" >&2; exit 2; } ;;
+esac
+
+one=$registry/dray-smoke-$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
+two=$one-copy
+say() { printf '\n# %s\n' "$*"; }
+run() {
+	echo "\$ dray $*"
+	"$dray" "$@"
+}
+
+left=()
+clean() {
+	code=$?
+	trap - EXIT
+	say "Clean up: what was pushed goes, with its tags."
+	for image in ${left[@]+"${left[@]}"}; do
+		# The children of an index stay when it goes, and have to be removed by themselves.
+		children=$("$dray" manifest show "$image" --query 'manifests[].digest' -o tsv 2>/dev/null) || continue # never came
+		for digest in ${image##*@} $children; do
+			run rm --manifest --yes "${image%@*}@$digest" || { echo "smoke.sh: ${image%@*}@$digest is still there: remove it yourself" >&2; code=1; }
+		done
+	done
+	[ "$code" = 0 ] && say "All as it should be." || say "Something is not as it should be (exit code $code)."
+	exit "$code"
+}
+same() { # same IMAGE DIGEST
+	got=$("$dray" digest "$1")
+	[ "$got" = "$2" ] || { echo "smoke.sh: $1 is $got, it should be $2" >&2; exit 1; }
+	echo "$1 is $got"
+}
+
+if ! digest=$("$dray" digest --max-wait 10s --retries 1 "$source" 2>/dev/null); then
+	layout=$(dirname "$dray")/../dist/image
+	[ -e "$layout/index.json" ] || { echo "smoke.sh: $source can not be read; make image builds one to use instead" >&2; exit 1; }
+	echo "$source can not be read: dray's own image is used"
+	source=oci:$(realpath "$layout"):latest
+	digest=$("$dray" digest "$source")
+fi
+trap clean EXIT
+
+say "Import $source, once under two names."
+left+=("$one@$digest")
+case $source in
+oci:*) run copy "$source" "$one:v1" "$one:latest" ;;
+*) run import --source "$source" --image "$one:v1" --image "$one:latest" ;;
+esac
+same "$one:v1" "$digest"
+same "$one:latest" "$digest"
+
+say "Import it again: nothing to do."
+case $source in
+oci:*) run copy "$source" "$one:v1" ;;
+*) run import --source "$source" --image "$one:v1" ;;
+esac
+
+say "Re-tag it: no blob moves."
+run tag "$one:v1" stable
+same "$one:stable" "$digest"
+
+say "Copy it within the registry: blobs are mounted where the registry can."
+left+=("$two@$digest")
+run copy "$one:v1" "$two:v1"
+same "$two:v1" "$digest"
+
+say "What is there now."
+run ls "$one"
+run inspect "$two:v1"
