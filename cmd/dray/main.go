@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/drayage/dray/internal/cli"
@@ -15,8 +16,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
 	home, _ := os.UserHomeDir()  // "" is none
+	run := ""
+	if runtime.GOOS == "linux" {
+		run = fmt.Sprintf("/run/containers/%d", os.Getuid())
+	}
 	os.Exit(cli.Main(ctx, os.Args[1:], cli.IO{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Home: home,
-		Run: fmt.Sprintf("/run/containers/%d", os.Getuid()), Terminal: cli.TerminalOf(os.Stdin, os.Stderr),
+		Run: run, Terminal: cli.TerminalOf(os.Stdin, os.Stderr),
 	}))
 }
