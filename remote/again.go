@@ -28,15 +28,15 @@ func (u *upload) claim() {
 		return
 	}
 	lease, err := u.r.client.options.Uploads.Claim(ledger.Key{Repo: u.r.repo, Digest: u.d.Digest}, u.d.Size)
-	u.r.kept(err)
+	u.r.recorded(err)
 	if lease != nil {
 		u.lease, u.past = lease, lease.Left()
-		u.feed.keep = func(m oci.Mark) { u.r.kept(lease.Mark(m)) }
+		u.feed.keep = func(m oci.Mark) { u.r.recorded(lease.Mark(m)) }
 	}
 }
 
-// kept tells, once for a Client, that the state directory does not work. No copy fails by it.
-func (r *Repository) kept(err error) {
+// recorded tells, once for a Client, that the state directory does not work. No copy fails by it.
+func (r *Repository) recorded(err error) {
 	if err == nil {
 		return
 	}
@@ -50,7 +50,7 @@ func (r *Repository) kept(err error) {
 // then it may hold blobs, however empty it looks.
 func (r *Repository) filling() bool {
 	filling, err := r.client.options.Uploads.Filling(r.repo)
-	r.kept(err)
+	r.recorded(err)
 	if filling {
 		r.known.mu.Lock()
 		r.known.asked, r.known.trail = true, true
@@ -96,7 +96,7 @@ func (u *upload) again(ctx context.Context) error {
 		}
 	}
 	if u.at = fresh; fresh != nil {
-		u.r.kept(u.lease.Begin(fresh.String()))
+		u.r.recorded(u.lease.Begin(fresh.String()))
 	}
 	return nil
 }

@@ -158,7 +158,7 @@ func (r *Repository) askEmpty(ctx context.Context) error {
 	r.known.empty = a.status == 404 && code == "NAME_UNKNOWN"
 	r.known.hidden = a.status != 200 && !r.known.empty
 	if r.known.empty {
-		r.kept(r.client.options.Uploads.Fill(r.repo))
+		r.recorded(r.client.options.Uploads.Fill(r.repo))
 		r.known.trail = true
 	}
 	return nil

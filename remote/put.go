@@ -201,7 +201,7 @@ func (u *upload) hold(ctx context.Context, a *answer) error {
 		return u.call.named(err)
 	}
 	if u.at != nil && *u.at != *at {
-		u.r.kept(u.lease.Move(at.String()))
+		u.r.recorded(u.lease.Move(at.String()))
 	}
 	u.at = at
 	return nil

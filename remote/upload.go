@@ -34,6 +34,8 @@ type upload struct {
 	twice   bool     // the registry found the digest wrong once
 	logins  int      // 401s in the middle
 	noPatch bool     // PATCH was refused
+	misfit  int64    // where a piece was answered 416
+	misfits int      // how often, there
 }
 
 // errGone marks an upload session that the registry does not know (any more).
@@ -99,7 +101,7 @@ func (u *upload) start(ctx context.Context) error {
 	if err := u.hold(ctx, a); err != nil {
 		return err
 	}
-	u.r.kept(u.lease.Begin(u.at.String()))
+	u.r.recorded(u.lease.Begin(u.at.String()))
 	return nil
 }
 
@@ -245,6 +247,12 @@ func (u *upload) refused(a *answer, n int64) error {
 		u.twice = true
 		return gone()
 	case a.status == http.StatusRequestedRangeNotSatisfiable:
+		if u.misfit != u.done {
+			u.misfit, u.misfits = u.done, 0
+		}
+		if u.misfits++; u.misfits > 2 {
+			return gone() // what it says that it has is not what it takes
+		}
 		return u.call.fault(fault.Unavailable, "", err)
 	case u.done > 0 && (a.status == 405 || a.status == 411 || a.status == 501):
 		u.noPatch = true
