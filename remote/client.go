@@ -22,6 +22,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -258,12 +259,17 @@ func (c *Client) Check(ctx context.Context, host string, login credential.Login)
 // notSignIn takes the advice to sign in from whoever is doing that.
 func (h *host) notSignIn(err error, login credential.Login) error {
 	var f *fault.Fault
-	if !errors.As(err, &f) || fault.HintOf(err) != h.signIn() {
+	rest, told := strings.CutSuffix(fault.HintOf(err), h.signIn())
+	if !errors.As(err, &f) || !told {
 		return err
 	}
 	g := *f
-	g.Hint = "check the user and the password"
-	if login.Scheme != credential.Basic {
+	g.Hint = strings.TrimSuffix(rest, "; else ")
+	switch {
+	case g.Hint != "":
+	case login.Scheme == credential.Basic:
+		g.Hint = "check the user and the password"
+	default:
 		g.Hint = "check that the token is for this registry and has not ended"
 	}
 	return &g
