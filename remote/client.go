@@ -192,6 +192,9 @@ func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 	h := c.host(repo.Host)
 	r := &Repository{client: c, host: h, repo: repo, access: c.access(repo, use), observe: use.Observe}
 	r.known.settle = make(gate, 1)
+	if use.Actions == Push {
+		return r // what is written is looked at where it is written: a mirror may be behind
+	}
 	for _, m := range h.set.Mirrors {
 		name, err := ref.Host(m)
 		if err != nil || name == repo.Host {

@@ -288,3 +288,15 @@ func TestNoEventAndNoErrorShowsASecret(t *testing.T) {
 		t.Errorf("told %d bytes, %d arrived", sent, in)
 	}
 }
+
+// A mirror that is behind would make a target look right that is not.
+func TestATargetIsNeverLookedAtThroughAMirror(t *testing.T) {
+	home, mirror := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
+	testbed.Random(t, mirror, "app", "v1", testbed.RandomOptions{})
+	c := client(t, withHost(home, remote.Host{Mirrors: []string{mirror.Host}}))
+	_, err := c.Open(repo(home, "app"), remote.Use{Actions: remote.Push}).Resolve(t.Context(), "v1")
+	wantKind(t, err, fault.NotFound)
+	if mirror.Requests() != 0 {
+		t.Errorf("the mirror was asked:\n%s", mirror.Story())
+	}
+}
