@@ -27,6 +27,14 @@ image: go-version ## dray's release image as an OCI layout, dist/image
 	@rm -rf dist/image
 	@$(GO) run ./internal/mkimage -o dist/image -tag latest -revision "$(REVISION)" -epoch "$(EPOCH)"
 
+.PHONY: man
+man: build ## the manual pages, dist/man
+	@rm -rf dist/man && mkdir -p dist/man && bin/dray man --dir dist/man && ls dist/man
+
+.PHONY: smoke
+smoke: build ## import, tag and copy at a registry of yours: make smoke REGISTRY=HOST[/PREFIX]
+	@demo/smoke.sh bin/dray "$(REGISTRY)"
+
 .PHONY: check
 check: go-version packages format vet test cross ## everything that has to pass
 
