@@ -43,9 +43,8 @@ func (c *checker) push(ctx context.Context) {
 	case err == nil:
 		c.note("push", OK, "an upload was opened and canceled", "")
 	default:
-		if place, askErr := c.repo.Unmade(ctx); askErr == nil && place != "" {
-			c.forgive()
-			c.note("push", OK, place+" is missing: the first push creates it, as create says", "")
+		if place, askErr := c.repo.Absent(ctx); askErr == nil && place.Name != "" {
+			c.absent(place)
 			return
 		}
 		if fault.Is(err, fault.Denied) {
@@ -56,8 +55,13 @@ func (c *checker) push(ctx context.Context) {
 	}
 }
 
-// forgive takes back what only a place that is not made yet was refused for.
-func (c *checker) forgive() {
+// absent says that there is nothing to push into, and takes back what was refused for that alone.
+func (c *checker) absent(place remote.Place) {
+	if place.Created {
+		c.note("push", OK, place.Name+" does not exist: the first push creates it, as create says", "")
+	} else {
+		c.fail("push", fault.NotFound, place.Name+" does not exist", place.Hint)
+	}
 	for i := range c.findings {
 		if c.findings[i].What == "pull" && c.findings[i].Kind == fault.Denied {
 			c.findings[i] = Finding{What: "pull", State: Unknown, Text: "nothing is there yet"}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -322,6 +323,12 @@ func TestAMissingPlaceThatWillBeCreatedIsNoFailure(t *testing.T) {
 		}
 		defer d.Close()
 		rep, err := d.Check(t.Context(), dray.CheckRequest{Source: "src/app:v1", Target: "ecr/app"}, nil)
+		said := rep.Sides[1].Findings
+		if !slices.ContainsFunc(said, func(f dray.Finding) bool {
+			return f.What == "push" && strings.HasPrefix(f.Text, "the ECR repository app does not exist") && (f.State == dray.OK) == ready
+		}) {
+			t.Errorf("%+v", said)
+		}
 		if err != nil || rep.Ready != ready || made {
 			t.Errorf("%q: %s %+v %v", create, rep.Verdict, rep.Sides[1], err)
 		}
@@ -364,5 +371,30 @@ func walk(t *testing.T, dir string, visit func(string)) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestAMissingHarborProjectIsNotTakenForAMissingRight(t *testing.T) {
+	src := testbed.Distribution(t, testbed.Options{})
+	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
+	dst := testbed.Distribution(t, testbed.Options{Auth: bearer(may(), testbed.Docker), Front: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead && r.URL.Path == "/api/v2.0/projects" {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}})
+	rep, found := check(t, dray.Settings{Kind: "harbor"}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/team/app", TargetLogin: &robot}, src, dst)
+	wants(t, found, "target push", dray.Fail, "the Harbor project team does not exist", "set create: private")
+	wants(t, found, "target pull", dray.Unknown, "nothing is there yet", "")
+	if !fault.Is(rep.Err(), fault.NotFound) {
+		t.Error(rep.Err())
+	}
+	rep, found = check(t, dray.Settings{Kind: "harbor", Create: "private"}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/team/app", TargetLogin: &robot}, src, dst)
+	wants(t, found, "target push", dray.OK, "the first push creates it", "")
+	if !rep.Ready {
+		t.Error(rep.Verdict)
 	}
 }

@@ -82,26 +82,36 @@ func (r *Repository) prepare(ctx context.Context) error {
 	return nil
 }
 
-// Unmade reports whether a push would first make the place that it goes to, and
-// which that is: "the Harbor project team".
-func (r *Repository) Unmade(ctx context.Context) (place string, err error) {
-	switch {
-	case r.host.set.Create == CreateNothing:
-	case r.host.product() == "ecr":
-		err = r.askEmpty(ctx)
+// Place is what has to exist before anything is pushed.
+type Place struct {
+	Name    string // "the Harbor project team"; "" where it exists, or the registry makes it, or nothing tells
+	Created bool   // Host.Create has a push make it
+	Hint    string
+}
+
+// Absent looks for the place that a push would go to, at ECR and Harbor.
+func (r *Repository) Absent(ctx context.Context) (Place, error) {
+	at := Place{Created: r.host.set.Create != CreateNothing, Hint: r.host.createHint()}
+	switch r.host.product() {
+	case "ecr":
+		if err := r.askEmpty(ctx); err != nil {
+			return Place{}, err
+		}
 		r.known.mu.Lock()
 		defer r.known.mu.Unlock()
-		if err == nil && r.known.empty {
-			return "the ECR repository " + r.repo.Path, nil
+		if r.known.empty {
+			at.Name = "the ECR repository " + r.repo.Path
 		}
-	case r.host.product() == "harbor":
+	case "harbor":
 		there, known, err := r.hasProject(ctx)
-		if err != nil || there || !known {
-			return "", err
+		if err != nil {
+			return Place{}, err
 		}
-		return "the Harbor project " + projectOf(r.repo), nil
+		if known && !there {
+			at.Name = "the Harbor project " + projectOf(r.repo)
+		}
 	}
-	return "", err
+	return at, nil
 }
 
 // ensureRepository makes an ECR repository.
