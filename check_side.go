@@ -292,15 +292,15 @@ func (c *checker) lost(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, nearestLimit)
 	defer cancel()
 	tags, err := c.repo.FirstTags(ctx)
-	if close := nearestOf(c.name.Tag, tags); len(close) > 0 {
-		return "the nearest tags there: " + strings.Join(close, ", ")
+	if near := nearestOf(c.name.Tag, tags); len(near) > 0 {
+		return "the nearest tags there: " + strings.Join(near, ", ")
 	}
 	if err == nil {
 		return fmt.Sprintf("the repository is there; no tag of it looks like %s", c.name.Tag)
 	}
 	repos, _ := c.session.dray.remote.FirstRepositories(ctx, c.name.Host, remote.Use{Login: c.session.logins[c.side], Observe: c.session.observe})
-	if close := nearestOf(c.name.Path, repos); len(close) > 0 {
-		return "the nearest repositories there: " + strings.Join(close, ", ")
+	if near := nearestOf(c.name.Path, repos); len(near) > 0 {
+		return "the nearest repositories there: " + strings.Join(near, ", ")
 	}
 	return "look at the spelling of the repository, and whether this login may see it"
 }

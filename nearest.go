@@ -24,8 +24,8 @@ func (s *session) nearest(ctx context.Context, n ref.Name, err error) error {
 		return err
 	}
 	tags := s.someTags(ctx, fault.Source, n.Repo)
-	close := nearestOf(n.Tag, tags)
-	if len(close) == 0 {
+	near := nearestOf(n.Tag, tags)
+	if len(near) == 0 {
 		return err
 	}
 	var f *fault.Fault
@@ -33,7 +33,7 @@ func (s *session) nearest(ctx context.Context, n ref.Name, err error) error {
 		return err
 	}
 	g := *f
-	g.Hint = "the nearest tags there: " + strings.Join(close, ", ")
+	g.Hint = "the nearest tags there: " + strings.Join(near, ", ")
 	return &g
 }
 
