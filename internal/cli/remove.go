@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
 )
 
 // removing is one run of a command that removes.
@@ -127,10 +128,14 @@ func (a *app) azRemoval(cmd *cobra.Command, what dray.RemoveWhat) *cobra.Command
 
 // removedImage is one image that was to be removed, and what became of it.
 type removedImage struct {
-	dray.Removal
-	Name  string        `json:"name"`
-	State string        `json:"state"` // "planned", "removed", "failed"
-	Error *dray.Problem `json:"error,omitempty"`
+	Name   string          `json:"name"`
+	What   dray.RemoveWhat `json:"what"`
+	Digest oci.Digest      `json:"digest,omitempty"`
+	Tags   []string        `json:"tags,omitempty"` // that go
+	State  string          `json:"state"`          // "planned", "removed", "failed"
+	Error  *dray.Problem   `json:"error,omitempty"`
+
+	plan dray.Removal
 }
 
 // removed is the answer of the commands that remove.
@@ -184,7 +189,7 @@ func (a *app) planRemovals(ctx context.Context, d *dray.Dray, r removing, names 
 		p, err := patiently(ctx, grace, func() (dray.Removal, error) {
 			return d.PlanRemove(ctx, dray.RemoveRequest{Image: name, What: r.what, Login: r.login}, s.observe)
 		})
-		one := removedImage{Removal: p, Name: name, State: "planned"}
+		one := removedImage{plan: p, Name: name, What: r.what, Digest: p.Digest, Tags: p.Tags, State: "planned"}
 		key := name
 		if err == nil {
 			one.Name = p.Image.String()
@@ -217,9 +222,9 @@ func (a *app) tellRemovals(all []removedImage) {
 		switch {
 		case m.State != "planned":
 		case len(m.Tags) == 0:
-			a.warn("%s has no tag", m.Image.Repo.At(string(m.Digest)))
+			a.warn("%s has no tag", m.plan.Image.Repo.At(string(m.Digest)))
 		default:
-			a.warn("%s goes with %s: %s", m.Image.Repo.At(string(m.Digest)), plural(len(m.Tags), "tag"), strings.Join(m.Tags, ", "))
+			a.warn("%s goes with %s: %s", m.plan.Image.Repo.At(string(m.Digest)), plural(len(m.Tags), "tag"), strings.Join(m.Tags, ", "))
 		}
 	}
 }
@@ -245,7 +250,7 @@ func (a *app) removeAll(ctx context.Context, d *dray.Dray, all []removedImage, s
 		if ctx.Err() != nil {
 			return failures
 		}
-		_, err := patiently(ctx, grace, func() (struct{}, error) { return struct{}{}, d.Remove(ctx, all[i].Removal, s.observe) })
+		_, err := patiently(ctx, grace, func() (struct{}, error) { return struct{}{}, d.Remove(ctx, all[i].plan, s.observe) })
 		if err != nil {
 			failures = append(failures, err)
 			all[i].fail(err)
@@ -273,21 +278,21 @@ func (a *app) printRemoved(r removed) error {
 		text: func() error {
 			return each(func(m removedImage) error {
 				for _, tag := range m.Tags {
-					if _, err := fmt.Fprintln(a.io.Out, withDigest(m.Image.Repo.Tagged(tag).String(), string(m.Digest))); err != nil {
+					if _, err := fmt.Fprintln(a.io.Out, withDigest(m.plan.Image.Repo.Tagged(tag).String(), string(m.Digest))); err != nil {
 						return err
 					}
 				}
 				if m.What == dray.RemoveTag {
 					return nil
 				}
-				_, err := fmt.Fprintln(a.io.Out, m.Image.Repo.At(string(m.Digest)))
+				_, err := fmt.Fprintln(a.io.Out, m.plan.Image.Repo.At(string(m.Digest)))
 				return err
 			})
 		},
 		header: []string{"REPOSITORY", "DIGEST", "TAGS", "STATE"},
 		rows: func(row func(...string) error) error {
 			return each(func(m removedImage) error {
-				return row(m.Image.Repo.String(), string(m.Digest), strings.Join(m.Tags, ","), m.State)
+				return row(m.plan.Image.Repo.String(), string(m.Digest), strings.Join(m.Tags, ","), m.State)
 			})
 		},
 	})
