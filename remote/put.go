@@ -26,7 +26,9 @@ type putKey struct {
 // at the same host, else by sending what open yields (distribution-spec v1.1.1
 // §Pushing blobs). Bytes that are not d's are Corrupt and never committed. An
 // error of open comes back as it is. Of several Puts of one digest at once one
-// sends and the others find it Present.
+// sends and the others find it Present. With Options.Uploads a blob of 16 MiB or
+// more goes on where an earlier process was cut; one that ends as Canceled,
+// Denied, Throttled or Unavailable stays at the registry for the next.
 func (r *Repository) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error) {
 	c := r.call("put blob", "", "", r.blobName(d))
 	v, err := oci.NewVerifier(d)
