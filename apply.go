@@ -16,6 +16,7 @@ import (
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/remote"
 	"github.com/drayage/dray/transfer"
 )
 
@@ -35,12 +36,14 @@ func (d *Dray) Apply(ctx context.Context, p *Plan, obs event.Observer) (Report, 
 		r.reports[i] = StepReport{Step: s, State: NotStarted}
 	}
 	stop := r.prepare(ctx, d, obs)
+	r.session.applying.Store(true)
+	defer r.session.applying.Store(false)
 	defer r.session.release()
 	if stop == nil {
 		r.work(ctx, d.images)
 		stop = ctx.Err()
 	}
-	rep := Report{Verb: p.Verb, Steps: r.reports, Notes: p.Notes, Traffic: r.session.exchanged(), Took: time.Since(start)}
+	rep := Report{Verb: p.Verb, Steps: r.reports, Notes: p.Notes, Traffic: r.session.exchanged(), Pulls: r.session.pulls(), Took: time.Since(start)}
 	switch err := rep.Err(); {
 	case err != nil:
 		return rep, err
@@ -60,6 +63,7 @@ func (s *session) exchanged() map[string]Traffic {
 type run struct {
 	session *session
 	plan    *Plan
+	turn    func(context.Context) (end func(), ok bool) // a place for one image; nil is any number
 	mu      sync.Mutex
 	reports []StepReport
 }
@@ -80,14 +84,7 @@ func (r *run) prepare(ctx context.Context, d *Dray, obs event.Observer) error {
 	}
 	r.session.watchedBy(obs)
 	for i, s := range r.plan.Steps {
-		switch s.Action {
-		case plan.Skip:
-			r.end(i, Unchanged, nil)
-		case plan.Conflict:
-			r.end(i, Failed, conflict(r.plan.Verb, s))
-		case plan.Broken:
-			r.end(i, Failed, s.Problem.Err())
-		}
+		r.settled(i, s)
 	}
 	if r.plan.Hold == plan.All {
 		return r.firstErr()
@@ -95,9 +92,21 @@ func (r *run) prepare(ctx context.Context, d *Dray, obs event.Observer) error {
 	return nil
 }
 
+// settled writes down how a step ends that needs no work.
+func (r *run) settled(i int, s plan.Step) {
+	switch s.Action {
+	case plan.Skip:
+		r.end(i, Unchanged, nil)
+	case plan.Conflict:
+		r.end(i, Failed, conflict(r.plan.Verb, s))
+	case plan.Broken:
+		r.end(i, Failed, s.Problem.Err())
+	}
+}
+
 func conflict(verb string, s plan.Step) error {
 	hint := "--force replaces it"
-	if verb == "copy" {
+	if verb == "copy" || verb == "transfer" {
 		hint = "--overwrite update replaces it"
 	}
 	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: hint,
@@ -165,25 +174,20 @@ func (r *run) work(ctx context.Context, images int) {
 	}
 	staying := slices.DeleteFunc(slices.Clone(tasks), r.moves)
 	moving := slices.DeleteFunc(tasks, func(t *task) bool { return !r.moves(t) })
-	for _, wave := range [][]*task{staying, moving} {
-		// The error is that of a context that ended; what each step met is in its report.
-		_ = each(ctx, images, wave, func(ctx context.Context, t *task) error {
-			r.copy(ctx, t)
-			return nil
-		})
-	}
+	r.through(ctx, images, staying, moving)
 }
 
 // stage brings all content without a name, and returns the tasks that name it
 // where it is by then. It is false when some of it did not arrive: then no name is
 // set at all.
 func (r *run) stage(ctx context.Context, images int, tasks []*task) (named []*task, all bool) {
-	_ = each(ctx, images, tasks, func(ctx context.Context, t *task) error {
-		bare := *t
-		bare.part = bringing
-		r.copy(ctx, &bare)
-		return nil
-	})
+	var bare []*task
+	for _, t := range tasks {
+		b := *t
+		b.part = bringing
+		bare = append(bare, &b)
+	}
+	r.through(ctx, images, bare)
 	for _, t := range tasks {
 		for _, e := range t.to {
 			named = append(named, &task{from: e.repo, root: t.root, to: []*end{e}, part: naming})
@@ -204,6 +208,7 @@ type task struct {
 	root oci.Descriptor
 	to   []*end
 	part stage
+	late error // why it has to be done again later: the pulls of its source are spent
 }
 
 // stage says which part of its work a task does.
@@ -255,14 +260,14 @@ func (t *task) add(repo ref.Repo, step int) {
 	t.to = append(t.to, &end{repo: repo, steps: []int{step}})
 }
 
-// copy does one task and settles its steps.
-func (r *run) copy(ctx context.Context, t *task) {
+// copy does one task and settles its steps. What a spent pull limit stops is returned, to be done later.
+func (r *run) copy(ctx context.Context, t *task) (late *task) {
 	from, err := r.open(t)
 	if err != nil {
 		for _, e := range t.to {
 			r.settle(e, transfer.Outcome{Err: err})
 		}
-		return
+		return nil
 	}
 	var ends []*end
 	job := transfer.Task{From: from, Root: t.root, Known: r.session.docs, Step: t.to[0].steps[0], Observe: r.session.observe}
@@ -273,19 +278,27 @@ func (r *run) copy(ctx context.Context, t *task) {
 			continue
 		}
 		ends = append(ends, e)
-		to := transfer.End{Target: at, Tags: r.tags(e)}
+		to := transfer.End{Target: r.session.shared.target(at), Tags: r.tags(e)}
 		if t.part == bringing {
 			to.Tags = nil
 		}
 		job.To = append(job.To, to)
 	}
 	for i, out := range r.session.dray.engine.Copy(ctx, job) {
+		if _, spent := remote.SpentUntil(out.Err); spent {
+			if late == nil {
+				late = &task{from: t.from, root: t.root, part: t.part, late: out.Err}
+			}
+			late.to = append(late.to, ends[i])
+			continue
+		}
 		if t.part == bringing && out.Err == nil {
 			r.count(ends[i], out.Blobs)
 			continue
 		}
 		r.settle(ends[i], out)
 	}
+	return late
 }
 
 // open opens where t reads from.

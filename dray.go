@@ -12,6 +12,7 @@
 package dray
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -80,6 +81,8 @@ type Dray struct {
 	remote *remote.Client
 	engine *transfer.Engine
 	images int
+
+	maxWait time.Duration
 }
 
 // New checks c and wires the parts together. It does no I/O but for the certificate files that c names.
@@ -114,7 +117,7 @@ func New(c Config) (*Dray, error) {
 		images = 4
 	}
 	engine := transfer.New(transfer.Options{Blobs: c.Limits.Blobs, Retries: c.Limits.Retries})
-	return &Dray{config: c, remote: client, engine: engine, images: images}, nil
+	return &Dray{config: c, remote: client, engine: engine, images: images, maxWait: cmp.Or(c.Limits.MaxWait, 10*time.Minute)}, nil
 }
 
 // Close lets idle connections go.

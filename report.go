@@ -16,6 +16,7 @@ type Report struct {
 	Verb    string             `json:"verb"`
 	Steps   []StepReport       `json:"steps"`
 	Traffic map[string]Traffic `json:"traffic"`         // by registry host, planning included
+	Pulls   map[string]Pulls   `json:"pulls,omitempty"` // by registry host, of those that count them: docker.io
 	Notes   []string           `json:"notes,omitempty"` // what a person should know
 	Took    time.Duration      `json:"tookNanoseconds"`
 }

@@ -2,10 +2,13 @@ package dray
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
@@ -32,11 +35,15 @@ type session struct {
 	logins  map[fault.Side]*credential.Login
 	docs    map[oci.Digest]oci.Document
 	traffic map[string]Traffic
+	shared  *sharing // what target registries hold, for runs of many repositories; nil is nothing
 
 	mu      sync.Mutex
 	places  map[opened]place
 	layouts map[opened]*layout.Dir
 	watch   event.Observer
+	pulled  map[string]int // manifests read, by host
+
+	applying atomic.Bool // steps are being done: one that has to wait makes room for others
 }
 
 // opened is a repository as one side uses it.
@@ -49,7 +56,7 @@ type opened struct {
 func (d *Dray) begin(source, target *credential.Login, obs event.Observer) *session {
 	return &session{
 		dray: d, watch: obs,
-		mounts: map[ref.Repo][]string{}, docs: map[oci.Digest]oci.Document{}, traffic: map[string]Traffic{}, places: map[opened]place{}, layouts: map[opened]*layout.Dir{},
+		mounts: map[ref.Repo][]string{}, docs: map[oci.Digest]oci.Document{}, pulled: map[string]int{}, traffic: map[string]Traffic{}, places: map[opened]place{}, layouts: map[opened]*layout.Dir{},
 		logins: map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target},
 	}
 }
@@ -63,6 +70,9 @@ func (s *session) observe(e event.Event) {
 		t.Requests++
 		t.Sent += e.Sent
 		t.Received += e.Received
+		if e.Method == http.MethodGet && e.Status == http.StatusOK && strings.Contains(e.URL, "/manifests/") {
+			s.pulled[e.Host]++
+		}
 		s.traffic[e.Host] = t
 	case event.Retried:
 		t.Retries++
@@ -118,7 +128,7 @@ func (s *session) open(side fault.Side, repo ref.Repo, mode layout.Mode) (place,
 	if p, ok := s.places[key]; ok {
 		return p, nil
 	}
-	use := remote.Use{Actions: remote.Pull, Login: s.logins[side], Observe: s.observe}
+	use := remote.Use{Actions: remote.Pull, Login: s.logins[side], Observe: s.observe, Yield: s.applying.Load}
 	if side == fault.Target {
 		use.Actions, use.MountFrom = remote.Push, s.mounts[repo]
 	}

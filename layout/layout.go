@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -65,6 +66,8 @@ type Dir struct {
 	mode Mode
 	root *os.Root
 	turn chan struct{} // held by the one goroutine that changes index.json
+
+	doubted sync.Map // digests of blobs whose files are to be replaced
 }
 
 // Open opens the layout in the directory path; call Close when done.

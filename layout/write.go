@@ -38,6 +38,18 @@ func (d *Dir) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descri
 	return out, nil
 }
 
+// Prove implements transfer.Target: the disk is asked each time.
+func (d *Dir) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	return d.Missing(ctx, blobs)
+}
+
+// Distrust implements transfer.Target: the next Put of each replaces its file.
+func (d *Dir) Distrust(blobs []oci.Descriptor) {
+	for _, b := range blobs {
+		d.doubted.Store(b.Digest, true)
+	}
+}
+
 // Put implements transfer.Target. Likely repositories are not asked: what is on
 // disk already is Present, everything else is read. The bytes go into a
 // temporary file, which gets the blob's name when it was verified and is safe on
@@ -56,7 +68,7 @@ func (d *Dir) Put(ctx context.Context, b oci.Descriptor, _ []ref.Repo, open oci.
 	if err != nil {
 		return oci.Arrival{}, d.failed(op, name, err)
 	}
-	if there {
+	if _, doubted := d.doubted.Load(b.Digest); there && !doubted {
 		return oci.Arrival{Way: oci.Present}, nil
 	}
 	from, err := open(ctx, 0)
@@ -72,6 +84,7 @@ func (d *Dir) Put(ctx context.Context, b oci.Descriptor, _ []ref.Repo, open oci.
 	if err != nil {
 		return oci.Arrival{}, err
 	}
+	d.doubted.Delete(b.Digest)
 	return oci.Arrival{Way: oci.Sent, Sent: b.Size}, nil
 }
 

@@ -31,8 +31,8 @@ const KeepFor = 7 * 24 * time.Hour
 type Uploads struct {
 	dir string // the state directory; uploads are in a directory below
 
-	mu   sync.Mutex
-	seal cipher.AEAD // nil until the first Claim
+	mu    sync.Mutex
+	swept time.Time
 }
 
 // NewUploads returns the Uploads kept under dir; nil for "". It does no I/O:
@@ -83,26 +83,22 @@ func (s *Uploads) Claim(key Key, size int64) (*Upload, error) {
 	return u, nil
 }
 
-// ready makes the directory, finds the key and sweeps, once.
+// ready makes what is missing and sweeps once a day. Nothing is remembered of the
+// directory, which may be removed at any time.
 func (s *Uploads) ready() (cipher.AEAD, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.seal != nil {
-		return s.seal, nil
-	}
 	if err := os.MkdirAll(s.uploads(), 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(s.uploads(), 0o700); err != nil { //nolint:gosec // a directory
-		return nil, err
-	}
 	seal, err := s.sealer()
-	if err != nil {
-		return nil, err
+	if err == nil && time.Since(s.swept) > 24*time.Hour {
+		if err = os.Chmod(s.uploads(), 0o700); err == nil { //nolint:gosec // a directory
+			s.swept = time.Now()
+			s.sweep(s.swept)
+		}
 	}
-	s.sweep(time.Now())
-	s.seal = seal
-	return seal, nil
+	return seal, err
 }
 
 const lockSuffix = ".lock"

@@ -313,7 +313,7 @@ func TestWhatNobodyTouchedForAWeekIsSweptUnlessItIsOwned(t *testing.T) {
 		t.Fatalf("swept too early: %s", names())
 	}
 	age(KeepFor + time.Hour)
-	u := claim(t, s, size) // its sweep was before
+	u := claim(t, s, size) // it swept a moment ago
 	if u.Left() != nil {
 		t.Error("an old upload is used")
 	}
@@ -395,6 +395,37 @@ func TestAStateDirectoryThatDoesNotWorkIsAnErrorOfTheDisk(t *testing.T) {
 	must(t, os.MkdirAll(path(s), 0o700))
 	if _, err := s.Claim(key, size); err == nil {
 		t.Error("a directory was taken for a record")
+	}
+}
+
+func TestADirectoryThatIsRemovedIsMadeAnew(t *testing.T) {
+	s := NewUploads(t.TempDir())
+	write(t, s, 1)
+	must(t, s.Fill(key.Repo))
+	must(t, os.RemoveAll(s.dir))
+	if filling, err := s.Filling(key.Repo); filling || err != nil {
+		t.Error(filling, err)
+	}
+	write(t, s, 2)
+	if u := claim(t, NewUploads(s.dir), size); u.Left().Sent() != 2*MarkEvery {
+		t.Errorf("%+v", u.Left())
+	}
+}
+
+func TestARepositoryIsBeingFilledUntilItHasATag(t *testing.T) {
+	s := NewUploads(t.TempDir())
+	for i, step := range []func(){func() {}, func() { must(t, s.Fill(key.Repo)) }, func() { s.Filled(key.Repo) }} {
+		step()
+		filling, err := NewUploads(s.dir).Filling(key.Repo)
+		other, err2 := s.Filling(ref.Repo{Host: key.Repo.Host, Path: "other"})
+		if filling != (i == 1) || other || err != nil || err2 != nil {
+			t.Errorf("step %d: %v %v %v %v", i, filling, other, err, err2)
+		}
+	}
+	var none *Uploads
+	none.Filled(key.Repo)
+	if filling, err := none.Filling(key.Repo); filling || err != nil || none.Fill(key.Repo) != nil {
+		t.Error("no state knows of something")
 	}
 }
 

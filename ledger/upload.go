@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -221,10 +222,20 @@ func (u *Upload) flush(at int64) error {
 	f, file := &flush{done: make(chan struct{}), at: at}, u.file
 	u.under = f
 	go func() {
-		f.err = file.Sync()
-		close(f.done)
+		defer close(f.done)
+		if f.err = file.Sync(); f.at == 0 {
+			syncDir(filepath.Dir(u.path))
+		}
 	}()
 	return nil
+}
+
+// syncDir has a new file's name kept. Not every system can; then it is not.
+func syncDir(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync()
+		_ = d.Close()
+	}
 }
 
 // settle waits for the flush that is under way.

@@ -83,3 +83,23 @@ func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s
 func (s Step) Retags() bool {
 	return s.Moves() && s.Replaces != "" && s.Replaces != oci.Digest(s.From.Digest)
 }
+
+// Anew plans a step for what both ends hold now; "" at the target is nothing. Its size and
+// media type are not known where the source moved. The error is that of Make.
+func (s Step) Anew(from, to oci.Digest, overwrite Overwrite) (Step, error) {
+	root := oci.Descriptor{Digest: from}
+	if from == s.Digest() {
+		root = s.Root()
+	}
+	dst := Inventory{}
+	if to != "" {
+		dst[s.To] = oci.Descriptor{Digest: to}
+	}
+	n := s.From
+	n.Digest = ""
+	steps, err := Make(Inventory{n: root}, dst, Rules{Overwrite: overwrite, Targets: func(ref.Name) []ref.Name { return []ref.Name{s.To} }})
+	if err != nil {
+		return Step{}, err
+	}
+	return steps[0], nil
+}

@@ -104,6 +104,11 @@ type Use struct {
 	MountFrom []string          // repository paths at the same host that blobs may be mounted from
 	Login     *credential.Login // nil asks Options.Logins
 	Observe   event.Observer    // hears of requests, retries and waits
+
+	// Yield is asked where a request would wait for a spent pull limit: on true it
+	// fails at once (see SpentUntil), so that the caller can do other work first.
+	// nil waits.
+	Yield func() bool
 }
 
 // Repository is one repository of a registry. It is safe for concurrent use
@@ -117,6 +122,8 @@ type Repository struct {
 	mirrors []*Repository
 	known   inventory
 	single  bool // it is a mirror: its trouble is not waited for
+	yield   func() bool
+	pulled  kept // what was read where reading is counted
 }
 
 // New checks the settings. The error is Invalid.
@@ -190,7 +197,7 @@ func (c *Client) host(name string) *host {
 // Open returns a repository. Nothing is asked of the registry yet.
 func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 	h := c.host(repo.Host)
-	r := &Repository{client: c, host: h, repo: repo, access: c.access(repo, use), observe: use.Observe}
+	r := &Repository{client: c, host: h, repo: repo, access: c.access(repo, use), observe: use.Observe, yield: use.Yield}
 	r.known.settle = make(gate, 1)
 	if use.Actions == Push {
 		return r // what is written is looked at where it is written: a mirror may be behind

@@ -39,6 +39,7 @@ type call struct {
 	closing time.Duration                                    // how long the answer may take once the body is sent; 0 is Options.Stall
 	limit   int64                                            // of the answer's body; 0 is maxErrorBody
 	take    func(io.Reader) error                            // reads the body of a 200 in place of answer.raw, anew for each try
+	yield   func() bool                                      // as in Use
 	single  bool                                             // one try: the caller repeats
 	stay    bool                                             // redirects are refused
 }
@@ -62,7 +63,14 @@ type answer struct {
 func (h *host) do(ctx context.Context, c *call, ok ...int) (*answer, error) {
 	b := h.budget(c)
 	for {
+		if err := h.admit(ctx, c); err != nil {
+			return nil, err
+		}
 		a, err := h.try(ctx, c)
+		if err == nil && h.pulls != nil && c.onManifest() && h.pulls.heed(c, a) && b.used <= h.tries() {
+			b.used++
+			continue // to wait for pulls, which is nobody else's concern
+		}
 		if err == nil {
 			if slices.Contains(ok, a.status) || a.renewed {
 				return a, nil

@@ -32,6 +32,7 @@ type host struct {
 
 	asking, down, up gate // places for small requests, for blob bodies read and written
 	requests, bytes  pace
+	pulls            *pulls // nil where nobody counts them
 
 	first *firstContact
 	made  places
@@ -76,6 +77,7 @@ func newHost(name string, set Host, c *Client) *host {
 	h.requests.perSecond = set.RequestsPerSecond
 	h.bytes.perSecond = float64(set.BytesPerSecond)
 	h.first = newFirstContact()
+	h.pulls = newPulls(name)
 	h.broken = h.connect()
 	return h
 }

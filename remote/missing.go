@@ -14,6 +14,7 @@ type inventory struct {
 	mu     sync.Mutex
 	blobs  map[oci.Digest]bool // there or not, as last seen
 	doubt  map[oci.Digest]bool // said to be there and then missed: only sending it proves anything
+	proven map[oci.Digest]bool // asked for since it was put: see Prove
 	settle gate                // one question about emptiness at a time
 	empty  bool                // the repository did not exist: what was not put since is not there
 	asked  bool                // whether it is empty was asked
@@ -46,6 +47,7 @@ func (i *inventory) disown(blobs []oci.Descriptor) {
 	}
 	for _, d := range blobs {
 		delete(i.blobs, d.Digest)
+		delete(i.proven, d.Digest)
 		i.doubt[d.Digest] = true
 	}
 }
@@ -76,9 +78,16 @@ func (r *Repository) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci
 	return missing, nil
 }
 
-// askEach asks for all of blobs, as many at once as the host's gate lets. The
-// first error ends it.
 func (r *Repository) askEach(ctx context.Context, blobs []oci.Descriptor) error {
+	return r.askAll(ctx, blobs, func(ctx context.Context, d oci.Descriptor) error {
+		_, err := r.hasBlob(ctx, d)
+		return err
+	})
+}
+
+// askAll asks for all of blobs, as many at once as the host's gate lets. The
+// first error ends it.
+func (r *Repository) askAll(ctx context.Context, blobs []oci.Descriptor, ask func(context.Context, oci.Descriptor) error) error {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -86,7 +95,7 @@ func (r *Repository) askEach(ctx context.Context, blobs []oci.Descriptor) error 
 	for range min(len(blobs), small) {
 		wg.Go(func() {
 			for d := range todo {
-				if _, err := r.hasBlob(inner, d); err != nil {
+				if err := ask(inner, d); err != nil {
 					cancel(err)
 				}
 			}

@@ -105,6 +105,9 @@ func (r *Repository) put(ctx context.Context, c *call, d oci.Descriptor, likely 
 
 // bring takes the cheapest way that is open. What it leaves open is for end to close.
 func (u *upload) bring(ctx context.Context, likely []ref.Repo) (oci.Arrival, error) {
+	if u.r.known.doubted(u.d.Digest) {
+		likely = nil // a mount would link what is doubted
+	}
 	from, err := u.mount(ctx, likely)
 	if err != nil {
 		return oci.Arrival{}, err

@@ -94,6 +94,9 @@ func (r *Repository) document(ctx context.Context, op, reference string) (oci.Do
 	}
 	c.header = http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
 	c.limit = oci.MaxDocument
+	if doc, have := r.pulled.get(reference); have {
+		return doc, nil
+	}
 	a, err := r.host.do(ctx, c, 200)
 	switch {
 	case err != nil:
@@ -117,6 +120,9 @@ func (r *Repository) document(ctx context.Context, op, reference string) (oci.Do
 	if err != nil {
 		return oci.Document{}, c.named(err)
 	}
+	if r.host.pulls != nil {
+		r.pulled.put(doc)
+	}
 	if !byDigest && said != "" && sameAlgorithm(said, string(doc.Digest)) && said != string(doc.Digest) {
 		r.observe.Tell(event.Event{Kind: event.Noted, Host: r.host.name, Name: c.name, Digest: string(doc.Digest),
 			Text: "the registry calls this manifest " + clean(said) + "; its bytes are " + string(doc.Digest)})
@@ -135,7 +141,7 @@ func encoded(c *call, h http.Header) error {
 
 // call begins a request below the repository.
 func (r *Repository) call(op, method, tail, name string) *call {
-	return &call{op: op, name: name, method: method, path: r.path(tail), access: r.access, observe: r.observe, single: r.single}
+	return &call{op: op, name: name, method: method, path: r.path(tail), access: r.access, observe: r.observe, single: r.single, yield: r.yield}
 }
 
 // checked refuses what is neither a tag nor a digest before it gets into a URL.

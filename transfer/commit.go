@@ -36,6 +36,10 @@ func (e *Engine) commit(ctx context.Context, m *mover, tags []string, found *tre
 // putDocument puts doc. A target that says it lacks what it had claimed to hold
 // gets that content again, once.
 func (e *Engine) putDocument(ctx context.Context, m *mover, found *tree, doc oci.Document, tags ...string) (oci.Accepted, error) {
+	lacks, err := m.lacks(ctx, doc, tags)
+	if err != nil || !lacks {
+		return oci.Accepted{}, err
+	}
 	accepted, err := m.target.PutDocument(ctx, doc, tags...)
 	if fault.Is(err, fault.NotFound) && m.target.Repo() != m.task.From.Repo() && ctx.Err() == nil {
 		if err := m.repair(ctx, found, doc); err != nil {

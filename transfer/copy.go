@@ -69,7 +69,7 @@ func (e *Engine) Copy(ctx context.Context, t Task) []Outcome {
 
 // bring is the walk for one End.
 func (e *Engine) bring(ctx context.Context, t Task, end End, tree *tree, holders []ref.Repo) (out Outcome) {
-	m := &mover{engine: e, task: t, target: end.Target, likely: likely(t.From.Repo(), end.Target.Repo(), holders)}
+	m := &mover{engine: e, task: t, target: end.Target, back: end.Back, likely: likely(t.From.Repo(), end.Target.Repo(), holders)}
 	out.Err = func() error {
 		if t.From.Repo() == end.Target.Repo() {
 			return nil // what a repository serves it holds; only names change
@@ -78,7 +78,10 @@ func (e *Engine) bring(ctx context.Context, t Task, end End, tree *tree, holders
 		if err != nil {
 			return err
 		}
-		return m.move(ctx, lack)
+		if err := m.move(ctx, lack); err != nil || t.Proof == Claimed {
+			return err
+		}
+		return e.settled(ctx, m, tree.blobs, lack)
 	}()
 	if out.Err == nil {
 		out.Accepted, out.Err = e.commit(ctx, m, end.Tags, tree)

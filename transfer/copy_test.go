@@ -192,7 +192,7 @@ func TestTheSecondEndAtARegistryMountsFromTheFirst(t *testing.T) {
 	other.Fail = func(string, string) error { return &fault.Fault{Kind: fault.Denied, Op: "look for blobs"} }
 	root := manifest(src, "v1", layer(src, "one"))
 	out := transfer.New(transfer.Options{}).Copy(t.Context(), transfer.Task{From: src, Root: root.Descriptor,
-		To: []transfer.End{{first, []string{"v1"}}, {other, nil}, {second, []string{"v1"}}}})
+		To: []transfer.End{{Target: first, Tags: []string{"v1"}}, {Target: other}, {Target: second, Tags: []string{"v1"}}}})
 	if out[0].Err != nil || out[0].Blobs.Sent != 2 || out[2].Err != nil || out[2].Blobs != (transfer.Blobs{Mounted: 2}) {
 		t.Errorf("%+v", out)
 	}
@@ -411,7 +411,7 @@ func TestACallerWhoGivesUpIsToldSoAndNothingIsTagged(t *testing.T) {
 		}
 		return nil
 	}
-	out := transfer.New(transfer.Options{Blobs: 1}).Copy(ctx, transfer.Task{From: src, Root: root.Descriptor, To: []transfer.End{{dst, []string{"v1"}}}})
+	out := transfer.New(transfer.Options{Blobs: 1}).Copy(ctx, transfer.Task{From: src, Root: root.Descriptor, To: []transfer.End{{Target: dst, Tags: []string{"v1"}}}})
 	if !fault.Is(out[0].Err, fault.Canceled) || len(dst.Tagged()) != 0 {
 		t.Errorf("%v, tags %v", out[0].Err, dst.Tagged())
 	}

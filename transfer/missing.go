@@ -15,6 +15,9 @@ func (e *Engine) missing(ctx context.Context, m *mover, blobs []oci.Descriptor) 
 		total += b.Size
 	}
 	m.task.tell(event.Event{Kind: event.Sized, Name: m.target.Repo().String(), Total: total, Count: len(blobs)})
+	if m.task.Proof != Claimed {
+		return e.ahead(ctx, m, blobs)
+	}
 	if len(m.likely) > 0 || len(blobs) == 0 {
 		return blobs, nil
 	}

@@ -18,6 +18,7 @@ type mover struct {
 	engine *Engine
 	task   Task
 	target Target
+	back   *Back
 	likely []ref.Repo
 
 	mu   sync.Mutex
@@ -82,6 +83,12 @@ func (m *mover) arrived(b oci.Descriptor, a oci.Arrival) {
 		m.done.Present++
 	}
 	m.task.tell(e)
+}
+
+func (m *mover) proved(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done.Proven = n
 }
 
 func (m *mover) count() Blobs {

@@ -8,6 +8,8 @@
 //	missing.go   ask a target what it lacks
 //	move.go      bring the blobs: mount, or stream with resume
 //	commit.go    put the documents, children first, then the tags
+//
+// proof.go is what missing, move and commit do besides where a target is not believed.
 package transfer
 
 import (
@@ -56,6 +58,15 @@ type Target interface {
 	// to be empty.
 	Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error)
 
+	// Prove is Missing for whoever believes nothing: each blob is asked for now, and one
+	// that is there with another size is missing. What was proven is not asked for again
+	// until it is put or distrusted. A repository that can not be asked is an error.
+	Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error)
+
+	// Distrust says that what the repository shows of blobs is wrong: the next Put of
+	// each sends its bytes, whatever is there, and mounts nothing.
+	Distrust(blobs []oci.Descriptor)
+
 	// Put brings d into the repository. likely names repositories that may hold
 	// d: where one is at the same registry the target first tries to mount from
 	// it. Otherwise it reads d through open, from byte 0 or wherever it can go
@@ -78,6 +89,8 @@ type Task struct {
 	Root    oci.Descriptor
 	To      []End
 	Known   map[oci.Digest]oci.Document // documents read already, by digest; they are not read again
+	Proof   Proof                       // "" is Claimed
+	Puts    Puts                        // "" is Every
 	Step    int                         // stamped on events
 	Observe event.Observer
 }
@@ -86,6 +99,7 @@ type Task struct {
 type End struct {
 	Target Target
 	Tags   []string
+	Back   *Back // the same repository, to read from; for Hashed alone
 }
 
 // Outcome is what became of one End.
@@ -97,8 +111,9 @@ type Outcome struct {
 
 // Blobs counts what happened to the blobs of one End.
 type Blobs struct {
-	Sent    int   `json:"sent"`    // blobs whose bytes went over the network
-	Mounted int   `json:"mounted"` // blobs that the registry linked
-	Present int   `json:"present"` // blobs that were there
-	Bytes   int64 `json:"bytes"`   // size in bytes of the blobs sent
+	Sent    int   `json:"sent"`             // blobs whose bytes went over the network
+	Mounted int   `json:"mounted"`          // blobs that the registry linked
+	Present int   `json:"present"`          // blobs that were there
+	Bytes   int64 `json:"bytes"`            // size in bytes of the blobs sent
+	Proven  int   `json:"proven,omitempty"` // blobs that the target was asked for, and has: see Proof
 }

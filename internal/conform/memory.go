@@ -41,6 +41,7 @@ type Memory struct {
 
 	mu    sync.Mutex
 	blobs map[oci.Digest][]byte
+	doubt map[oci.Digest]bool
 	docs  map[oci.Digest]oci.Document
 	tags  map[string]oci.Digest
 	ops   []string
@@ -48,7 +49,7 @@ type Memory struct {
 
 // New returns an empty repository that calls itself repo.
 func New(repo ref.Repo) *Memory {
-	return &Memory{repo: repo, blobs: map[oci.Digest][]byte{}, docs: map[oci.Digest]oci.Document{}, tags: map[string]oci.Digest{}}
+	return &Memory{repo: repo, blobs: map[oci.Digest][]byte{}, doubt: map[oci.Digest]bool{}, docs: map[oci.Digest]oci.Document{}, tags: map[string]oci.Digest{}}
 }
 
 // Repo is what New was told.
@@ -62,6 +63,7 @@ func (m *Memory) Repo() ref.Repo { return m.repo }
 //	blob DIGEST AT N
 //	referrers DIGEST
 //	missing DIGEST…
+//	prove DIGEST…
 //	put DIGEST present|mounted|sent
 //	commit DIGEST
 //	tag TAG DIGEST
@@ -225,6 +227,45 @@ func (m *Memory) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Des
 	return out, nil
 }
 
+// Prove implements transfer.Target. Fail is asked about each blob too, as "proof": NotFound
+// makes it missing.
+func (m *Memory) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	names := make([]string, len(blobs))
+	for i, d := range blobs {
+		names[i] = string(d.Digest)
+	}
+	if err := m.begin(ctx, "prove", strings.Join(names, " ")); err != nil {
+		return nil, err
+	}
+	var out []oci.Descriptor
+	for _, d := range blobs {
+		err := m.allow(ctx, "proof", string(d.Digest))
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+		if b, there := m.blob(d.Digest); err != nil || !there || int64(len(b)) != d.Size {
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+// Distrust implements transfer.Target.
+func (m *Memory) Distrust(blobs []oci.Descriptor) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range blobs {
+		m.doubt[d.Digest] = true
+	}
+}
+
+// Spoil puts other bytes under the digest of a blob, as a failing disk would.
+func (m *Memory) Spoil(d oci.Digest, b []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.blobs[d] = b
+}
+
 // Put implements transfer.Target.
 func (m *Memory) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error) {
 	if err := m.allow(ctx, "put", string(d.Digest)); err != nil {
@@ -238,6 +279,9 @@ func (m *Memory) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, o
 		return oci.Arrival{Way: oci.Present}, nil
 	}
 	for _, n := range m.Neighbours {
+		if m.doubts(d.Digest) {
+			break
+		}
 		if b, ok := n.blob(d.Digest); ok && n.repo.Host == m.repo.Host && slices.Contains(likely, n.repo) {
 			m.settle(d, b, oci.Mounted)
 			return oci.Arrival{Way: oci.Mounted, From: n.repo.Path}, nil
@@ -352,11 +396,18 @@ func (m *Memory) settle(d oci.Descriptor, b []byte, way oci.Way) bool {
 	defer m.mu.Unlock()
 	if way != oci.Present {
 		m.blobs[d.Digest] = b
-	} else if _, ok := m.blobs[d.Digest]; !ok {
+		delete(m.doubt, d.Digest)
+	} else if b, ok := m.blobs[d.Digest]; !ok || m.doubt[d.Digest] || int64(len(b)) != d.Size {
 		return false
 	}
 	m.ops = append(m.ops, fmt.Sprintf("put %s %s", d.Digest, way))
 	return true
+}
+
+func (m *Memory) doubts(d oci.Digest) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.doubt[d]
 }
 
 func (m *Memory) blob(d oci.Digest) ([]byte, bool) {

@@ -1,0 +1,77 @@
+package testbed
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// PullLimit counts as Docker Hub does: a GET of a manifest is a pull, a HEAD is
+// free, and every answer about manifests says what is left. Safe for concurrent use.
+type PullLimit struct {
+	Limit  int
+	Window time.Duration
+	Source string // "" is "192.0.2.1"
+	Quiet  bool   // no header says what is left, only the 429 that it is nothing
+
+	mu   sync.Mutex
+	used int
+	ends time.Time
+}
+
+// Used returns how many pulls of the current window were made.
+func (p *PullLimit) Used() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.used
+}
+
+// Front is for Options.
+func (p *PullLimit) Front(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if Parse(req.URL.Path).Kind != Manifest || req.Method != http.MethodGet && req.Method != http.MethodHead {
+			next.ServeHTTP(w, req)
+			return
+		}
+		left, ok := p.take(req.Method)
+		if !p.Quiet {
+			source := p.Source
+			if source == "" {
+				source = "192.0.2.1"
+			}
+			seconds := int(p.Window.Seconds())
+			w.Header().Set("Ratelimit-Limit", fmt.Sprintf("%d;w=%d", p.Limit, seconds))
+			w.Header().Set("Ratelimit-Remaining", fmt.Sprintf("%d;w=%d", left, seconds))
+			w.Header().Set("Docker-Ratelimit-Source", source)
+		}
+		if !ok {
+			refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS", "You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit")
+			return
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+func (p *PullLimit) take(method string) (left int, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); p.ends.IsZero() || now.After(p.ends) {
+		p.used, p.ends = 0, now.Add(p.Window)
+	}
+	if method == http.MethodHead {
+		return p.Limit - p.used, true
+	}
+	if p.used == p.Limit {
+		return 0, false
+	}
+	p.used++
+	return p.Limit - p.used, true
+}
+
+// Refill begins a new window at once.
+func (p *PullLimit) Refill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.used, p.ends = 0, time.Now().Add(p.Window)
+}

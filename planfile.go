@@ -1,0 +1,252 @@
+package dray
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// maxGroup is how many steps of a plan file are held at once for each image in flight.
+const maxGroup = 10_000
+
+// PlanFileRequest asks that a plan that was written is carried out.
+type PlanFileRequest struct {
+	Plan *plan.Reader
+
+	// Follow plans steps anew whose source or target moved since the plan was made.
+	// Without it such a step is not done: it is Moved.
+	Follow bool
+
+	SourceLogin *credential.Login // nil asks Config.Logins
+	TargetLogin *credential.Login
+}
+
+// ApplyFile carries out a plan while it is read, so that it may be longer than memory.
+// Before a step is done both its ends are looked at again. With plan.Each a step that is
+// Moved fails alone; with plan.All nothing is touched where one is. visit is called with
+// the steps of each target repository when they ended, one call at a time, until it
+// returns an error; the same repository may come more than once, and the steps of a plan
+// with plan.All come together. What Follow plans anew
+// is reported as it was planned then.
+//
+// The error is nil when every step ended as planned, else that of the first that failed.
+func (d *Dray) ApplyFile(ctx context.Context, req PlanFileRequest, obs event.Observer, visit func(RepositoryReport) error) (TransferReport, error) {
+	head := req.Plan.Header()
+	r := d.newTransferring(TransferRequest{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
+	r.visit = visit
+	r.hold = head.Hold
+	r.report.sum.Verb = head.Verb
+	r.report.sum.Notes = head.Notes
+	w := r.newWorkers(ctx)
+	err := r.groups(req.Plan, func(steps []plan.Step) error {
+		return w.start(func(ctx context.Context) error { return r.applyRead(ctx, req, steps) })
+	})
+	err = cmp.Or(w.wait(), err)
+	if ctx.Err() != nil {
+		err = canceled(ctx, "apply plan")
+	}
+	return r.report.end(err, true)
+}
+
+// groups reads steps and hands on those that stand together and have one target
+// repository, or all of a plan that is to be done whole or not at all.
+func (r *transferring) groups(in *plan.Reader, take func([]plan.Step) error) error {
+	var group []plan.Step
+	all := in.Header().Hold == plan.All
+	flush := func() error {
+		if len(group) == 0 {
+			return nil
+		}
+		steps := group
+		group = nil
+		return take(steps)
+	}
+	for {
+		s, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return flush()
+		}
+		if err != nil {
+			return err
+		}
+		if n := len(group); !all && n > 0 && (n == maxGroup || group[0].To.Repo != s.To.Repo) {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		group = append(group, s)
+	}
+}
+
+// applyRead holds steps against both ends and does them.
+func (r *transferring) applyRead(ctx context.Context, req PlanFileRequest, steps []plan.Step) error {
+	s := r.begin()
+	p := RepositoryPlan{Steps: steps, session: s}
+	for _, step := range steps {
+		s.aim(step.From.Repo, step.To.Repo)
+		if p.To = step.To.Repo; !slices.Contains(p.From, step.From.Repo) {
+			p.From = append(p.From, step.From.Repo)
+		}
+	}
+	moved, err := r.recheck(ctx, req, p.Steps, s)
+	if ctx.Err() != nil {
+		return nil // what is not begun is not told of
+	}
+	if err != nil {
+		return err
+	}
+	r.report.planned(p)
+	return r.applyChecked(ctx, p, moved)
+}
+
+// recheck looks at both ends of each step again. failed are the steps that are not to be
+// done, and why: with Follow a step that moved is planned anew instead, in its place.
+func (r *transferring) recheck(ctx context.Context, req PlanFileRequest, steps []plan.Step, s *session) (failed map[int]error, err error) {
+	var from, to []ref.Name
+	verb := req.Plan.Header().Verb
+	for _, step := range steps {
+		if step.Action == plan.Broken {
+			continue
+		}
+		if step.From.Tag != "" {
+			from = append(from, step.From.Repo.Tagged(step.From.Tag))
+		}
+		if verb != "tag" { // it looks at no target when it is planned either
+			to = append(to, target(step))
+		}
+	}
+	var src, dst found
+	err = each(ctx, 2, []func(context.Context) error{
+		func(ctx context.Context) (err error) {
+			src, err = r.lookAgain(ctx, from, s.listSources, s.lookAtSource)
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			dst, err = r.lookAgain(ctx, to, s.listTargets, s.lookAtNamed)
+			return err
+		},
+	}, func(ctx context.Context, look func(context.Context) error) error { return look(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	failed = map[int]error{}
+	for i, step := range steps {
+		if step.Action == plan.Broken {
+			continue
+		}
+		now, why := src.holds(step)
+		if why == nil && verb != "tag" {
+			why = dst.took(step)
+		}
+		if why == nil {
+			if step.Moves() && dst.inv[target(step)].Digest == step.Digest() && req.Plan.Header().Overwrite != plan.Always {
+				steps[i].Action = plan.Skip // it was done since
+			}
+			continue
+		}
+		if !req.Follow || !fault.Is(why, fault.Moved) || now == "" {
+			failed[i] = why
+			continue
+		}
+		anew, err := step.Anew(now, dst.inv[target(step)].Digest, req.Plan.Header().Overwrite)
+		if err != nil {
+			failed[i] = err
+			continue
+		}
+		steps[i] = anew
+	}
+	return failed, nil
+}
+
+// target is the name that a step's target is looked up by.
+func target(s plan.Step) ref.Name {
+	if s.To.Tag != "" {
+		return s.To
+	}
+	return s.To.Repo.At(string(s.Digest()))
+}
+
+// found is what names hold now; lost are those that could not be asked for.
+type found struct {
+	inv  plan.Inventory
+	lost map[ref.Name]error
+}
+
+// lookAgain asks for names: by a listing where that tells digests of many, else one by one.
+func (r *transferring) lookAgain(ctx context.Context, names []ref.Name, list func(context.Context, []ref.Name) (plan.Inventory, []ref.Name, error), look func(context.Context, ref.Name) (oci.Descriptor, error)) (found, error) {
+	slices.SortFunc(names, ref.Name.Compare)
+	inv, left, err := list(ctx, slices.Compact(names))
+	f := found{inv: plan.Inventory{}, lost: map[ref.Name]error{}}
+	if err != nil {
+		return f, err
+	}
+	maps.Copy(f.inv, inv)
+	var mu sync.Mutex
+	return f, each(ctx, asking, left, func(ctx context.Context, n ref.Name) error {
+		desc, err := look(ctx, n)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil && !fault.Is(err, fault.NotFound):
+			f.lost[n] = err
+		case err == nil && desc.Digest != "":
+			f.inv[n] = desc
+		}
+		return nil
+	})
+}
+
+func (s *session) lookAtSource(ctx context.Context, n ref.Name) (oci.Descriptor, error) {
+	at, err := s.source(n.Repo)
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	desc, err := at.Resolve(ctx, reference(n))
+	return desc, fault.On(fault.Source, err)
+}
+
+// lookAtNamed asks what a target holds under a tag, or whether it holds a digest.
+func (s *session) lookAtNamed(ctx context.Context, n ref.Name) (oci.Descriptor, error) {
+	return s.lookAtTarget(ctx, ref.Name{Repo: n.Repo, Tag: n.Tag}, oci.Digest(n.Digest))
+}
+
+// holds says what the source of a step is now, and why the step is not to be done as it was planned.
+func (f found) holds(s plan.Step) (now oci.Digest, why error) {
+	if s.From.Tag == "" {
+		return s.Digest(), nil
+	}
+	n := s.From.Repo.Tagged(s.From.Tag)
+	if err := f.lost[n]; err != nil {
+		return "", err
+	}
+	if now = f.inv[n].Digest; now != s.Digest() {
+		return now, moved(fault.Source, s.From, string(s.Digest()), string(now))
+	}
+	return now, nil
+}
+
+// took says why the target of a step is not what it was: a name that holds the planned
+// digest by now is as good.
+func (f found) took(s plan.Step) error {
+	n := target(s)
+	if err := f.lost[n]; err != nil {
+		return err
+	}
+	if now := f.inv[n].Digest; now != s.Replaces && now != s.Digest() {
+		return moved(fault.Target, s.To, string(s.Replaces), string(now))
+	}
+	return nil
+}

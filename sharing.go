@@ -1,0 +1,224 @@
+package dray
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/transfer"
+)
+
+const (
+	// maxShared is how many blobs of a registry are remembered: some 20 MiB. One that is
+	// forgotten costs at most that it is sent again.
+	maxShared = 1 << 17
+
+	// maxHolders is how many repositories are remembered for each.
+	maxHolders = 2
+
+	// distrust is how many mounts a registry may refuse, and take none, before it is
+	// believed to take none at all.
+	distrust = 3
+)
+
+// sharing remembers during one run which repositories of a registry hold which blobs, so
+// that what one received the others mount.
+type sharing struct {
+	mu    sync.Mutex
+	hosts map[string]*shared
+}
+
+func newSharing() *sharing { return &sharing{hosts: map[string]*shared{}} }
+
+// shared is what is known of one registry.
+type shared struct {
+	mu      sync.Mutex
+	blobs   map[oci.Digest]*holders
+	mounted int
+	refused int // mounts of blobs that a repository was believed to hold
+}
+
+// holders are the repositories that hold one blob.
+type holders struct {
+	paths []string
+	busy  chan struct{} // closed when the Put under way ends; nil while there is none
+}
+
+// target wraps at, if it is at a registry.
+func (s *sharing) target(at place) transfer.Target {
+	if s == nil || at.Repo().IsLayout() {
+		return at
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.hosts[at.Repo().Host]
+	if known == nil {
+		known = &shared{blobs: map[oci.Digest]*holders{}}
+		s.hosts[at.Repo().Host] = known
+	}
+	return &sharer{place: at, known: known}
+}
+
+// sharer is a repository that takes part in sharing.
+type sharer struct {
+	place
+	known *shared
+}
+
+// Missing asks only for blobs that no repository of the registry is known to hold: the
+// mount of the others is question and answer in one.
+func (s *sharer) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	var ask []oci.Descriptor
+	elsewhere := map[oci.Digest]bool{}
+	for _, d := range blobs {
+		if len(s.known.from(d.Digest, s.Repo())) > 0 {
+			elsewhere[d.Digest] = true
+		} else {
+			ask = append(ask, d)
+		}
+	}
+	var lack []oci.Descriptor
+	if len(ask) > 0 {
+		var err error
+		if lack, err = s.place.Missing(ctx, ask); err != nil {
+			return nil, err
+		}
+	}
+	lacks := map[oci.Digest]bool{}
+	for _, d := range lack {
+		lacks[d.Digest] = true
+	}
+	var missing []oci.Descriptor
+	for _, d := range blobs {
+		if elsewhere[d.Digest] || lacks[d.Digest] {
+			missing = append(missing, d)
+		} else {
+			s.known.note(d.Digest, s.Repo().Path)
+		}
+	}
+	return missing, nil
+}
+
+// Put mounts d where another repository holds it. Of repositories that lack one blob at
+// the same time one gets it sent, and the others wait for that and mount it.
+func (s *sharer) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error) {
+	at, end, err := s.known.claim(ctx, d.Digest, s.Repo())
+	if err != nil {
+		return oci.Arrival{}, err
+	}
+	defer end()
+	for _, repo := range at {
+		if !slices.Contains(likely, repo) {
+			likely = append(slices.Clone(likely), repo)
+		}
+	}
+	arrival, err := s.place.Put(ctx, d, likely, open)
+	if err == nil {
+		s.known.ended(d.Digest, s.Repo().Path, arrival.Way, len(at) > 0)
+	}
+	return arrival, err
+}
+
+// from lists the other repositories that hold a blob.
+func (k *shared) from(d oci.Digest, repo ref.Repo) []ref.Repo {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.others(d, repo)
+}
+
+func (k *shared) others(d oci.Digest, repo ref.Repo) []ref.Repo {
+	h := k.blobs[d]
+	if h == nil || k.barren() {
+		return nil
+	}
+	var at []ref.Repo
+	for _, path := range h.paths {
+		if path != repo.Path {
+			at = append(at, ref.Repo{Host: repo.Host, Path: path})
+		}
+	}
+	return at
+}
+
+// barren reports whether mounting leads to nothing here.
+func (k *shared) barren() bool { return k.mounted == 0 && k.refused >= distrust }
+
+// claim returns where a blob can be mounted from. Where nobody holds it yet it makes the
+// caller the one who brings it, or waits for who does. end tells the others to go on.
+func (k *shared) claim(ctx context.Context, d oci.Digest, repo ref.Repo) (at []ref.Repo, end func(), err error) {
+	for {
+		k.mu.Lock()
+		if at = k.others(d, repo); len(at) > 0 || k.barren() {
+			k.mu.Unlock()
+			return at, func() {}, nil
+		}
+		h := k.holders(d)
+		if h.busy == nil {
+			busy := make(chan struct{})
+			h.busy = busy
+			k.mu.Unlock()
+			return nil, func() {
+				k.mu.Lock()
+				h.busy = nil
+				k.mu.Unlock()
+				close(busy)
+			}, nil
+		}
+		busy := h.busy
+		k.mu.Unlock()
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+}
+
+// holders makes room for a blob where there is none. k.mu is held.
+func (k *shared) holders(d oci.Digest) *holders {
+	if h := k.blobs[d]; h != nil {
+		return h
+	}
+	for other, h := range k.blobs {
+		if len(k.blobs) < maxShared {
+			break
+		}
+		if h.busy == nil {
+			delete(k.blobs, other)
+		}
+	}
+	h := &holders{}
+	k.blobs[d] = h
+	return h
+}
+
+// note remembers that a repository holds a blob.
+func (k *shared) note(d oci.Digest, path string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.add(d, path)
+}
+
+func (k *shared) add(d oci.Digest, path string) {
+	h := k.holders(d)
+	if len(h.paths) < maxHolders && !slices.Contains(h.paths, path) {
+		h.paths = append(h.paths, path)
+	}
+}
+
+// ended learns from a Put. What was sent although it was thought to be mountable was a
+// wrong hint, which is dropped.
+func (k *shared) ended(d oci.Digest, path string, way oci.Way, hinted bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case way == oci.Mounted:
+		k.mounted++
+	case way == oci.Sent && hinted:
+		k.refused++
+		k.holders(d).paths = nil
+	}
+	k.add(d, path)
+}

@@ -1,0 +1,201 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+)
+
+// Proof says how much of what is known of a target's blobs is believed.
+type Proof string
+
+const (
+	// Claimed believes what the target said or was seen to hold, and mounts unasked.
+	Claimed Proof = ""
+
+	// Sized asks the target itself for each blob, before it is left out and after it was
+	// brought: presence and size. Nothing that was seen, mounted or sent counts.
+	Sized Proof = "sized"
+
+	// Hashed is Sized, and reads each blob back: one whose bytes differ from its digest is
+	// sent again, and read again. It needs End.Back.
+	Hashed Proof = "hashed"
+)
+
+// Puts says which documents are put.
+type Puts string
+
+const (
+	Every   Puts = ""        // all, also those that are there
+	Lacking Puts = "lacking" // those that the target does not have by digest; the root where it has to be tagged, too
+)
+
+// ahead returns the blobs that have to be brought to a target of which nothing is
+// believed. What can be mounted is still mounted, and proven then.
+func (e *Engine) ahead(ctx context.Context, m *mover, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	lack, err := m.target.Prove(ctx, blobs)
+	if err != nil {
+		return nil, err
+	}
+	there := without(blobs, lack)
+	bad, err := e.differing(ctx, m, there)
+	if err != nil {
+		return nil, err
+	}
+	m.target.Distrust(bad)
+	for _, b := range without(there, bad) {
+		m.arrived(b, oci.Arrival{Way: oci.Present})
+	}
+	return append(lack, bad...), nil
+}
+
+// settled holds against the target that it has what was brought. A registry that took
+// bytes and shows others is Corrupt: no name is set on that.
+func (e *Engine) settled(ctx context.Context, m *mover, blobs, brought []oci.Descriptor) error {
+	lack, err := m.target.Prove(ctx, brought)
+	if err != nil {
+		return err
+	}
+	if len(lack) > 0 {
+		return unproven(m, lack[0], errors.New("it took the blob, and does not show it with its size"),
+			"the registry lost it or answers wrongly: look at its storage")
+	}
+	bad, err := e.differing(ctx, m, brought)
+	if err != nil {
+		return err
+	}
+	if len(bad) > 0 {
+		return unproven(m, bad[0], errors.New("it took the bytes again, and still serves others"),
+			"some registries keep what they have: remove the blob there and collect its garbage, then run this again")
+	}
+	m.proved(len(blobs))
+	return nil
+}
+
+func unproven(m *mover, b oci.Descriptor, cause error, hint string) error {
+	return &fault.Fault{Kind: fault.Corrupt, Side: fault.Target, Op: "prove blob", Name: m.target.Repo().At(string(b.Digest)).String(), Err: cause, Hint: hint}
+}
+
+// differing reads blobs at the target and returns those that are not what their digest says.
+func (e *Engine) differing(ctx context.Context, m *mover, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	if m.task.Proof != Hashed {
+		return nil, nil
+	}
+	var mu sync.Mutex
+	var bad []oci.Descriptor
+	err := each(ctx, e.blobs, blobs, func(ctx context.Context, _ int, b oci.Descriptor) error {
+		err := e.check(ctx, m.back, b)
+		if !fault.Is(err, fault.Corrupt) && !fault.Is(err, fault.NotFound) {
+			return fault.On(fault.Target, err)
+		}
+		m.task.tell(event.Event{Kind: event.Noted, Name: m.target.Repo().String(), Digest: string(b.Digest), Err: err,
+			Text: "the target serves other bytes: " + m.target.Repo().At(string(b.Digest)).String()})
+		mu.Lock()
+		defer mu.Unlock()
+		bad = append(bad, b)
+		return nil
+	})
+	return bad, err
+}
+
+// Back reads back what a repository holds. It remembers which blobs were right, so that of
+// many images that share one it is read once. It is safe for concurrent use.
+type Back struct {
+	at   Source
+	mu   sync.Mutex
+	good map[oci.Digest]bool
+}
+
+// NewBack reads at.
+func NewBack(at Source) *Back { return &Back{at: at, good: map[oci.Digest]bool{}} }
+
+func (b *Back) knows(d oci.Digest) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.good[d]
+}
+
+func (b *Back) note(d oci.Digest) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.good[d] = true
+}
+
+// Check reads all of a blob and holds it against its size and digest, unless that was done.
+// The error is Corrupt where they differ, NotFound where it is not there. It goes on where
+// a connection broke, like a copy, and counts as one of Options.Blobs.
+func (e *Engine) Check(ctx context.Context, back *Back, d oci.Descriptor) error {
+	err := each(ctx, e.blobs, []oci.Descriptor{d}, func(ctx context.Context, _ int, d oci.Descriptor) error {
+		return e.check(ctx, back, d)
+	})
+	return settle(ctx, err)
+}
+
+func (e *Engine) check(ctx context.Context, back *Back, d oci.Descriptor) error {
+	if back.knows(d.Digest) {
+		return nil
+	}
+	v, err := oci.NewVerifier(d)
+	if err != nil {
+		return err
+	}
+	body := &download{ctx: ctx, task: Task{From: back.at}, blob: d, name: back.at.Repo().String(), retries: e.retries}
+	if err := body.reopen(); err != nil {
+		return unsided(err)
+	}
+	defer body.Close()
+	if _, err := io.Copy(v, body); err != nil {
+		return unsided(err)
+	}
+	if err := v.Verify(); err != nil {
+		return err
+	}
+	back.note(d.Digest)
+	return nil
+}
+
+// unsided takes the side off an error of a download: here it reads from either.
+func unsided(err error) error {
+	var f *fault.Fault
+	if !errors.As(err, &f) || f.Side == "" {
+		return err
+	}
+	g := *f
+	g.Side = ""
+	return &g
+}
+
+// lacks reports whether doc has to be put.
+func (m *mover) lacks(ctx context.Context, doc oci.Document, tags []string) (bool, error) {
+	if m.task.Puts != Lacking || len(tags) > 0 {
+		return true, nil
+	}
+	have, err := m.target.Resolve(ctx, string(doc.Digest))
+	switch {
+	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Corrupt):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	return have.Digest != doc.Digest || have.Size > 0 && have.Size != doc.Size, nil
+}
+
+// without returns the blobs of all that are not among some.
+func without(all, some []oci.Descriptor) []oci.Descriptor {
+	drop := make(map[oci.Digest]bool, len(some))
+	for _, b := range some {
+		drop[b.Digest] = true
+	}
+	var rest []oci.Descriptor
+	for _, b := range all {
+		if !drop[b.Digest] {
+			rest = append(rest, b)
+		}
+	}
+	return rest
+}

@@ -1,0 +1,259 @@
+package dray
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+const (
+	// planning is how many repositories are looked at side by side. Their plans are what
+	// is in memory.
+	planning = 16
+
+	// asking is how many names all of them ask for at once, at each side.
+	asking = 64
+)
+
+// transferring is one transfer, or one application of a plan of many repositories.
+type transferring struct {
+	dray   *Dray
+	req    TransferRequest
+	watch  event.Observer
+	rank   func(ref.Repo) int
+	report *summing
+	shared *sharing
+	asks   map[fault.Side]chan struct{}
+	images chan struct{}
+	hold   plan.Hold // "" is plan.Each
+
+	telling sync.Mutex // of visit: one call at a time
+	visit   func(RepositoryReport) error
+}
+
+func (d *Dray) newTransferring(req TransferRequest, obs event.Observer) *transferring {
+	if req.Overwrite == "" {
+		req.Overwrite = plan.Update
+	}
+	return &transferring{
+		dray: d, req: req, watch: obs, report: newSumming("transfer"), shared: newSharing(),
+		asks:   map[fault.Side]chan struct{}{fault.Source: make(chan struct{}, asking), fault.Target: make(chan struct{}, asking)},
+		images: make(chan struct{}, d.images),
+	}
+}
+
+// observe counts what is exchanged, and passes it on.
+func (r *transferring) observe(e event.Event) {
+	r.report.see(e)
+	r.watch.Tell(e)
+}
+
+// begin opens what one target repository needs.
+func (r *transferring) begin() *session {
+	s := r.dray.begin(r.req.SourceLogin, r.req.TargetLogin, r.observe)
+	s.shared = r.shared
+	return s
+}
+
+// turn waits for a place among the images in flight. end gives it back, after the rest
+// that was asked for. It is false when ctx ended first.
+func (r *transferring) turn(ctx context.Context) (end func(), ok bool) {
+	select {
+	case r.images <- struct{}{}:
+	case <-ctx.Done():
+		return nil, false
+	}
+	return func() {
+		if r.req.Delay > 0 {
+			rest := time.NewTimer(r.req.Delay)
+			defer rest.Stop()
+			select {
+			case <-rest.C:
+			case <-ctx.Done():
+			}
+		}
+		<-r.images
+	}, true
+}
+
+// inOrder calls do for each item, at most n at once, and take with the results in the
+// items' order. No more than n results wait. The first error of take ends it.
+func inOrder[T, R any](ctx context.Context, n int, items []T, do func(context.Context, T) R, take func(context.Context, R) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	results := make(chan chan R, n-1)
+	wg.Go(func() {
+		defer close(results)
+		for _, item := range items {
+			one := make(chan R, 1)
+			select {
+			case results <- one:
+			case <-ctx.Done():
+				return
+			}
+			wg.Go(func() { one <- do(ctx, item) })
+		}
+	})
+	for one := range results {
+		if err := take(ctx, <-one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// workers do many things, a few at a time. The first error ends all.
+type workers struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	places chan struct{}
+	wg     sync.WaitGroup
+
+	mu  sync.Mutex
+	err error
+}
+
+func (r *transferring) newWorkers(ctx context.Context) *workers {
+	w := &workers{places: make(chan struct{}, cap(r.images))}
+	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	return w
+}
+
+// start waits for a place and calls do there.
+func (w *workers) start(do func(context.Context) error) error {
+	select {
+	case w.places <- struct{}{}:
+	case <-w.ctx.Done():
+		return context.Cause(w.ctx)
+	}
+	w.wg.Go(func() {
+		defer func() { <-w.places }()
+		if err := do(w.ctx); err != nil {
+			w.mu.Lock()
+			if w.err == nil {
+				w.err = err
+			}
+			w.mu.Unlock()
+			w.cancel(err)
+		}
+	})
+	return nil
+}
+
+func (w *workers) wait() error {
+	w.wg.Wait()
+	w.cancel(nil)
+	return w.err
+}
+
+// summing is a TransferReport in the making.
+type summing struct {
+	mu    sync.Mutex
+	began time.Time
+	first error // of a step
+	sum   TransferReport
+}
+
+func newSumming(verb string) *summing {
+	return &summing{began: time.Now(), sum: TransferReport{Verb: verb, Actions: map[plan.Action]int{}, States: map[State]int{}, Traffic: map[string]Traffic{}}}
+}
+
+func (s *summing) see(e event.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.sum.Traffic[e.Host]
+	switch e.Kind {
+	case event.Requested:
+		t.Requests++
+		t.Sent += e.Sent
+		t.Received += e.Received
+		s.sum.Traffic[e.Host] = t
+	case event.Retried:
+		t.Retries++
+		s.sum.Traffic[e.Host] = t
+	}
+}
+
+func (s *summing) verb() string { return s.sum.Verb }
+
+func (s *summing) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if text := fmt.Sprintf(format, args...); !slices.Contains(s.sum.Notes, text) {
+		s.sum.Notes = append(s.sum.Notes, text)
+	}
+}
+
+// planned counts a repository's plan.
+func (s *summing) planned(p RepositoryPlan) {
+	for _, n := range p.notes {
+		s.note("%s", n)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sum.Repositories++
+	for _, step := range p.Steps {
+		s.sum.Actions[step.Action]++
+		if step.Action == plan.Broken && s.first == nil {
+			s.first = step.Problem.Err()
+		}
+		if step.Retags() {
+			s.sum.Retagged++
+			s.retag(step, "")
+		}
+	}
+}
+
+func (s *summing) retag(step plan.Step, state State) {
+	if len(s.sum.Moved) < MaxRetags {
+		s.sum.Moved = append(s.sum.Moved, Retag{From: step.From, To: step.To, Was: string(step.Replaces), Is: string(step.Digest()), Ends: state})
+	}
+}
+
+// done counts how a repository's steps ended.
+func (s *summing) done(rep RepositoryReport) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ends := map[ref.Name]State{}
+	for _, step := range rep.Steps {
+		s.sum.States[step.State]++
+		s.sum.Blobs.Sent += step.Blobs.Sent
+		s.sum.Blobs.Mounted += step.Blobs.Mounted
+		s.sum.Blobs.Present += step.Blobs.Present
+		s.sum.Blobs.Bytes += step.Blobs.Bytes
+		if step.Retags() {
+			ends[step.To] = step.State
+		}
+		if step.Err != nil && s.first == nil {
+			s.first = step.Err
+		}
+	}
+	for i, m := range s.sum.Moved {
+		if len(ends) == 0 {
+			break
+		}
+		if state, ok := ends[m.To]; ok && m.Ends == "" && m.To.Repo == rep.To {
+			s.sum.Moved[i].Ends = state
+		}
+	}
+}
+
+// end closes the sum. Where the whole went well, the first step that did not is the error, if steps count.
+func (s *summing) end(err error, steps bool) (TransferReport, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sum.Took = time.Since(s.began)
+	if err == nil && steps {
+		err = s.first
+	}
+	return s.sum, err
+}

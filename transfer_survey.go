@@ -1,0 +1,268 @@
+package dray
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/remote"
+)
+
+// plan looks at one target repository and all that lands on it. What goes wrong is a
+// Broken step: of a tag where it is about one, else of the repository.
+func (r *transferring) plan(ctx context.Context, l plan.Landing) RepositoryPlan {
+	p := RepositoryPlan{To: l.To, From: l.From, session: r.begin()}
+	for _, from := range l.From {
+		p.session.aim(from, l.To)
+	}
+	look := &looking{transferring: r, landing: l, plan: &p}
+	if err := look.run(ctx); err != nil {
+		p.Steps = []plan.Step{{Action: plan.Broken, From: look.at.Tagged(""), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
+	}
+	return p
+}
+
+// looking is the survey of one landing.
+type looking struct {
+	*transferring
+	landing plan.Landing
+	plan    *RepositoryPlan
+
+	mu     sync.Mutex
+	at     ref.Repo // the source that made trouble, if one did
+	broken []plan.Step
+}
+
+// listing is what one repository says it holds.
+type listing struct {
+	at   place
+	tags []oci.Listed
+}
+
+func (k *looking) run(ctx context.Context) error {
+	sources, target, err := k.list(ctx)
+	if err != nil {
+		return err
+	}
+	src := plan.Inventory{}
+	for _, s := range sources {
+		found, err := k.selected(ctx, s)
+		if err != nil {
+			k.at = s.at.Repo()
+			return err
+		}
+		maps.Copy(src, found)
+	}
+	wanted := map[string]bool{}
+	for from := range src {
+		to, err := k.landing.Targets(from, k.req.Map)
+		if err != nil {
+			continue // Merge says it
+		}
+		for _, n := range to {
+			wanted[n.Tag] = true
+		}
+	}
+	// Digests that listings do not tell are asked for at both sides at once.
+	var dst plan.Inventory
+	var lost map[ref.Name]error
+	err = each(ctx, 2, []func(context.Context) error{
+		func(ctx context.Context) error { return k.resolveSources(ctx, sources, src) },
+		func(ctx context.Context) (err error) { dst, lost, err = k.held(ctx, target, wanted); return err },
+	}, func(ctx context.Context, look func(context.Context) error) error { return look(ctx) })
+	if err != nil {
+		return err
+	}
+	return k.decide(ctx, src, dst, lost)
+}
+
+// list reads the listings of all sources and of the target side by side.
+func (k *looking) list(ctx context.Context) (sources []listing, target listing, err error) {
+	repos := append(slices.Clone(k.landing.From), k.landing.To)
+	all := make([]listing, len(repos))
+	err = each(ctx, len(repos), indexesOf(repos), func(ctx context.Context, i int) (err error) {
+		if i < len(k.landing.From) {
+			all[i], err = k.listSource(ctx, repos[i])
+		} else {
+			all[i], err = k.listTarget(ctx, repos[i])
+		}
+		return err
+	})
+	return all[:len(k.landing.From)], all[len(k.landing.From)], err
+}
+
+func (k *looking) listSource(ctx context.Context, repo ref.Repo) (l listing, err error) {
+	if l.at, err = k.plan.session.source(repo); err == nil {
+		err = l.read(ctx)
+	}
+	if err != nil {
+		k.blame(repo)
+	}
+	return l, fault.On(fault.Source, err)
+}
+
+func (k *looking) blame(repo ref.Repo) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.at = repo
+}
+
+// listTarget takes a repository for empty only where the registry says that there is none.
+func (k *looking) listTarget(ctx context.Context, repo ref.Repo) (l listing, err error) {
+	if l.at, err = k.plan.session.target(repo, layout.Read); err != nil {
+		return l, err
+	}
+	if err = l.read(ctx); remote.IsAbsent(err) {
+		return listing{at: l.at}, nil
+	}
+	return l, fault.On(fault.Target, err)
+}
+
+func (l *listing) read(ctx context.Context) error {
+	return l.at.List(ctx, func(t oci.Listed) error {
+		l.tags = append(l.tags, t)
+		return nil
+	})
+}
+
+// selected takes the tags that are to go, with the digests that the listing tells.
+func (k *looking) selected(ctx context.Context, s listing) (plan.Inventory, error) {
+	sel, tags := k.req.Selection, s.tags
+	repo := s.at.Repo()
+	if sel.NeedsTimes() {
+		candidates, _, err := sel.Candidates(repo.Path, tags)
+		if err != nil {
+			return nil, err
+		}
+		if err := k.findTimes(ctx, s, candidates); err != nil {
+			return nil, err
+		}
+	}
+	kept, why, err := sel.Tags(repo.Path, tags)
+	if k.req.Explain != nil {
+		k.plan.explains = append(k.plan.explains, why)
+	}
+	for _, w := range why.Warnings {
+		k.plan.notes = append(k.plan.notes, w)
+	}
+	inv := make(plan.Inventory, len(kept))
+	for _, t := range kept {
+		inv[repo.Tagged(t.Tag)] = t.Descriptor
+	}
+	return inv, err
+}
+
+// resolveSources asks for the digests that src lacks. A tag that is gone is left out, one
+// in trouble is broken.
+func (k *looking) resolveSources(ctx context.Context, sources []listing, src plan.Inventory) error {
+	var open []ref.Name
+	for n, desc := range src {
+		if desc.Digest == "" {
+			open = append(open, n)
+		}
+	}
+	places := map[ref.Repo]place{}
+	for _, s := range sources {
+		places[s.at.Repo()] = s.at
+	}
+	found, lost, err := k.resolve(ctx, fault.Source, open, func(n ref.Name) place { return places[n.Repo] })
+	if err != nil {
+		return err
+	}
+	maps.Copy(src, found)
+	for _, n := range slices.SortedFunc(slices.Values(open), ref.Name.Compare) {
+		err, failed := lost[n]
+		switch {
+		case failed:
+			k.broken = append(k.broken, plan.Step{Action: plan.Broken, From: n, To: k.landing.To.Tagged(n.Tag), Problem: plan.ProblemOf(err)})
+			delete(src, n)
+		case found[n].Digest == "":
+			k.plan.notes = append(k.plan.notes, fmt.Sprintf("listed, and gone when it was asked for: %s", n))
+			delete(src, n)
+		}
+	}
+	return nil
+}
+
+// held finds out what the target holds under the wanted tags. lost are those that could
+// not be asked for.
+func (k *looking) held(ctx context.Context, target listing, wanted map[string]bool) (dst plan.Inventory, lost map[ref.Name]error, err error) {
+	dst = plan.Inventory{}
+	repo := k.landing.To
+	var open []ref.Name
+	listed := map[string]bool{}
+	for _, t := range target.tags {
+		if listed[t.Tag] = true; !wanted[t.Tag] {
+			continue
+		}
+		if t.Descriptor.Digest == "" {
+			open = append(open, repo.Tagged(t.Tag))
+		} else {
+			dst[repo.Tagged(t.Tag)] = t.Descriptor
+		}
+	}
+	if tells, complete := k.dray.remote.ListsDigests(repo.Host); tells && !complete {
+		for tag := range wanted {
+			if !listed[tag] {
+				open = append(open, repo.Tagged(tag)) // that list may lag behind
+			}
+		}
+	}
+	found, lost, err := k.resolve(ctx, fault.Target, open, func(ref.Name) place { return target.at })
+	maps.Copy(dst, found)
+	return dst, lost, err
+}
+
+// resolve asks for names. What is not there is neither found nor lost.
+func (k *looking) resolve(ctx context.Context, side fault.Side, names []ref.Name, at func(ref.Name) place) (found plan.Inventory, lost map[ref.Name]error, err error) {
+	var mu sync.Mutex
+	found, lost = plan.Inventory{}, map[ref.Name]error{}
+	err = each(ctx, asking, names, func(ctx context.Context, n ref.Name) error {
+		select {
+		case k.asks[side] <- struct{}{}:
+			defer func() { <-k.asks[side] }()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		desc, err := at(n).Resolve(ctx, n.Tag)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case fault.Is(err, fault.NotFound):
+		case err != nil:
+			lost[n] = fault.On(side, err)
+		default:
+			found[n] = desc
+		}
+		return nil
+	})
+	return found, lost, err
+}
+
+// decide makes the steps of what was found.
+func (k *looking) decide(ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error) error {
+	steps, err := k.landing.Merge(src, dst, plan.Merge{Verb: "transfer", Overwrite: k.req.Overwrite, Tags: k.req.Map, Rank: k.rank})
+	if err != nil {
+		return err
+	}
+	for i, s := range steps {
+		if err, unknown := lost[s.To]; unknown && s.Action != plan.Broken {
+			steps[i].Action, steps[i].Problem = plan.Broken, plan.ProblemOf(err)
+		}
+	}
+	p := &Plan{Plan: plan.Plan{Verb: "transfer", Steps: append(steps, k.broken...)}, session: k.plan.session}
+	if err := p.seeLocks(ctx); err != nil {
+		return err
+	}
+	k.plan.Steps = p.Steps
+	return nil
+}

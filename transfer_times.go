@@ -1,0 +1,93 @@
+package dray
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+)
+
+// findTimes writes into a listing when the candidates were made that it tells no time of:
+// the time in the image's configuration. Each image is read once. Documents are kept for
+// the copy. What has no time there, or can not be read, keeps none.
+func (k *looking) findTimes(ctx context.Context, s listing, candidates []oci.Listed) error {
+	open := map[string]bool{}
+	for _, t := range candidates {
+		if t.Updated.IsZero() && t.Created.IsZero() {
+			open[t.Tag] = true
+		}
+	}
+	var at []int
+	for i, t := range s.tags {
+		if open[t.Tag] {
+			at = append(at, i)
+		}
+	}
+	var mu sync.Mutex
+	times := map[oci.Digest]func() time.Time{}
+	return each(ctx, asking, at, func(ctx context.Context, i int) error {
+		select {
+		case k.asks[fault.Source] <- struct{}{}:
+			defer func() { <-k.asks[fault.Source] }()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		t := &s.tags[i]
+		if t.Descriptor.Digest == "" {
+			desc, err := s.at.Resolve(ctx, t.Tag)
+			if err != nil {
+				return context.Cause(ctx) // the tag is asked for again, and then it counts
+			}
+			t.Descriptor = desc
+		}
+		digest := t.Descriptor.Digest
+		mu.Lock()
+		made := times[digest]
+		if made == nil {
+			made = sync.OnceValue(func() time.Time { return k.made(ctx, s.at, digest) })
+			times[digest] = made
+		}
+		mu.Unlock()
+		t.Created = made()
+		return context.Cause(ctx)
+	})
+}
+
+// made reads the time of an image; of an index, that of its first image.
+func (k *looking) made(ctx context.Context, at place, digest oci.Digest) time.Time {
+	doc, err := at.Document(ctx, string(digest))
+	if err != nil {
+		return time.Time{}
+	}
+	k.keep(doc)
+	if doc.IsIndex() && len(doc.Documents) > 0 {
+		if doc, err = at.Document(ctx, string(doc.Documents[0].Digest)); err != nil {
+			return time.Time{}
+		}
+		k.keep(doc)
+	}
+	if doc.Config == nil {
+		return time.Time{}
+	}
+	raw, err := readSmall(ctx, at, *doc.Config)
+	if err != nil {
+		return time.Time{}
+	}
+	var config v1.Image
+	if json.Unmarshal(raw, &config) != nil || config.Created == nil {
+		return time.Time{}
+	}
+	return *config.Created
+}
+
+func (k *looking) keep(doc oci.Document) {
+	s := k.plan.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.docs[doc.Digest] = doc
+}

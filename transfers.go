@@ -1,0 +1,174 @@
+package dray
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/transfer"
+)
+
+// TransferRequest asks that what registries or parts of them hold is at another one too.
+type TransferRequest struct {
+	// Sources are "HOST" for all repositories that it lists, "HOST/PREFIX/" for those
+	// below a prefix, or "HOST/REPO" for one, which is taken whatever Selection says
+	// about repositories. HOST may be a configured name.
+	Sources []string
+
+	// Target is "HOST", where repositories keep their paths, "HOST/PREFIX/", which is
+	// put before them, or "HOST/REPO" where all Sources are "HOST/REPO".
+	Target string
+
+	// Prefer orders sources for the case that several bring different content to one
+	// name: the first wins. Its entries are written like Sources; a source that none
+	// of them covers comes last. Sources of one rank are a Conflict about that name.
+	Prefer []string
+
+	Selection plan.Selection // with Repository set and a Source "HOST", nothing is listed
+	Mapping   plan.Mapping
+	Map       plan.TagMap // what the sources' tags become
+
+	Overwrite plan.Overwrite // "" is plan.Update
+	Delay     time.Duration  // the rest between two images, for each of Limits.Images; 0 is none
+
+	// Explain is told why each repository and each tag takes part or not, one call at a
+	// time: first about repositories, then about the tags of each, in their order. nil asks nobody.
+	Explain func(plan.Explain)
+
+	SourceLogin *credential.Login // nil asks Config.Logins
+	TargetLogin *credential.Login
+}
+
+// RepositoryPlan is what is to be done about one target repository. Its steps are those
+// of a plan whose verb is "transfer" and whose hold is plan.Each. A step that is Broken
+// and has no tag says why the repository could not be planned.
+type RepositoryPlan struct {
+	To    ref.Repo
+	From  []ref.Repo // in the order of their names
+	Steps []plan.Step
+
+	explains []plan.Explain
+	notes    []string
+	session  *session
+}
+
+// Needs reports whether something is to be done.
+func (p RepositoryPlan) Needs() bool { return slices.ContainsFunc(p.Steps, plan.Step.Moves) }
+
+// RepositoryReport is what was done about one target repository, step by step.
+type RepositoryReport struct {
+	To    ref.Repo
+	From  []ref.Repo
+	Steps []StepReport
+	Took  time.Duration // from the first look at its images to the last name
+}
+
+// TransferReport adds up a transfer. It holds no list of steps: visit was told them.
+type TransferReport struct {
+	Verb         string              `json:"verb"`
+	Repositories int                 `json:"repositories"`     // target repositories that were looked at
+	Actions      map[plan.Action]int `json:"actions"`          // planned steps by action
+	States       map[State]int       `json:"states,omitempty"` // steps by how they ended; empty for a plan
+	Retagged     int                 `json:"retagged"`         // steps that move a name from one digest to another
+	Moved        []Retag             `json:"retags,omitempty"` // those of them, up to MaxRetags
+	Blobs        transfer.Blobs      `json:"blobs,omitzero"`   // of all images
+	Traffic      map[string]Traffic  `json:"traffic"`          // by registry host, planning included
+	Notes        []string            `json:"notes,omitempty"`  // what a person should know
+	Took         time.Duration       `json:"tookNanoseconds"`
+}
+
+// MaxRetags is how many re-tagged names a TransferReport lists; all are counted, and all are among the steps.
+const MaxRetags = 10_000
+
+// Retag is a name that held something else.
+type Retag struct {
+	From ref.Name `json:"from"`
+	To   ref.Name `json:"to"`
+	Was  string   `json:"was"`
+	Is   string   `json:"is"`
+	Ends State    `json:"state,omitempty"` // "" in a plan
+}
+
+// PlanTransfer looks at all sources and the target side by side and calls visit with each
+// target repository in the order of their names, until visit returns an error, and
+// returns that. Nothing is written. At most a handful of repositories is held at a time.
+//
+// Where a registry lists digests its listing is read, else each tag is asked for with one
+// HEAD; no manifest is read, but where Selection asks for times that no listing tells. A
+// repository or tag that could not be looked at is a Broken step and stops nothing else:
+// only a list of repositories that could not be read ends the whole.
+func (d *Dray) PlanTransfer(ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryPlan) error) (TransferReport, error) {
+	r := d.newTransferring(req, obs)
+	err := r.planAll(ctx, func(_ context.Context, p RepositoryPlan) error { return visit(p) })
+	return r.report.end(err, false)
+}
+
+// Transfer does what PlanTransfer plans, repository by repository, and calls visit with
+// each when it is done, one call at a time, until visit returns an error. Repositories
+// come as they end; their steps in the plan's order. Limits.Images are in flight at once.
+//
+// Each blob is sent once to a registry: repositories that share it mount it. The error is
+// nil when every step ended as planned, else that of the first step that failed; what
+// else failed went on. Transfer may be run again at any time: what is there is not sent.
+func (d *Dray) Transfer(ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryReport) error) (TransferReport, error) {
+	r := d.newTransferring(req, obs)
+	r.visit = visit
+	w := r.newWorkers(ctx)
+	err := r.planAll(w.ctx, func(_ context.Context, p RepositoryPlan) error {
+		return w.start(func(ctx context.Context) error { return r.apply(ctx, p) })
+	})
+	err = cmp.Or(w.wait(), err)
+	if ctx.Err() != nil {
+		err = canceled(ctx, "transfer")
+	}
+	return r.report.end(err, true)
+}
+
+func canceled(ctx context.Context, verb string) error {
+	return &fault.Fault{Kind: fault.Canceled, Op: verb, Err: context.Cause(ctx)}
+}
+
+// errEnough ends the planning at Selection.MaxRepositories.
+var errEnough = errors.New("enough")
+
+// planAll plans each landing, and hands the plans out in their order.
+func (r *transferring) planAll(ctx context.Context, take func(context.Context, RepositoryPlan) error) error {
+	landings, err := r.landings(ctx)
+	if err != nil {
+		return err
+	}
+	needing := 0
+	err = inOrder(ctx, planning, landings, r.plan, func(ctx context.Context, p RepositoryPlan) error {
+		if ctx.Err() != nil {
+			return canceled(ctx, "plan transfer")
+		}
+		if most := r.req.Selection.MaxRepositories; p.Needs() && most > 0 {
+			if needing++; needing > most {
+				r.report.note("more than %d repositories need work: the rest of them is left, as --max-repositories says", most)
+				return errEnough
+			}
+		}
+		r.explain(p.explains...)
+		r.report.planned(p)
+		return take(ctx, p)
+	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+func (r *transferring) explain(all ...plan.Explain) {
+	for _, e := range all {
+		if r.req.Explain != nil {
+			r.req.Explain(e)
+		}
+	}
+}

@@ -1,0 +1,440 @@
+package dray_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/hostile"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/plan"
+)
+
+// transferred runs a transfer and lists "REPO:TAG STATE" of what was not right before, sorted.
+func (y *yard) transferred(req dray.TransferRequest) (string, dray.TransferReport, error) {
+	y.t.Helper()
+	var lines []string
+	sum, err := y.Transfer(y.t.Context(), req, nil, func(r dray.RepositoryReport) error {
+		for _, s := range r.Steps {
+			if s.State != dray.Unchanged {
+				lines = append(lines, fmt.Sprintf("%s:%s %s", s.To.Path, s.To.Tag, s.State))
+			}
+		}
+		return nil
+	})
+	slices.Sort(lines)
+	return strings.Join(lines, ", "), sum, err
+}
+
+// planned lists the actions of a transfer: "ACTION REPO:TAG".
+func (y *yard) planned(req dray.TransferRequest) (string, error) {
+	y.t.Helper()
+	var lines []string
+	_, err := y.PlanTransfer(y.t.Context(), req, nil, func(p dray.RepositoryPlan) error {
+		for _, s := range p.Steps {
+			lines = append(lines, fmt.Sprintf("%s %s:%s", s.Action, s.To.Path, s.To.Tag))
+		}
+		return nil
+	})
+	return strings.Join(lines, ", "), err
+}
+
+func whole() dray.TransferRequest {
+	return dray.TransferRequest{Sources: []string{"src"}, Target: "dst"}
+}
+
+func TestARegistryIsTransferredAndTheSecondRunSendsNothing(t *testing.T) {
+	y := newYard(t)
+	y.tagged("app", "v1", "v2", "latest")
+	y.tagged("team/web", "1.0")
+	testbed.Index(t, y.src, "multi", "v1", 2)
+	y.forget()
+	got, sum, err := y.transferred(whole())
+	if err != nil || got != "app:latest done, app:v1 done, app:v2 done, multi:v1 done, team/web:1.0 done" {
+		t.Fatalf("%s %v", got, err)
+	}
+	for _, one := range []string{"app latest", "multi v1", "team/web 1.0"} {
+		repo, tag, _ := strings.Cut(one, " ")
+		testbed.Same(t, y.src, y.dst, repo, tag, repo, tag)
+	}
+	if sum.Traffic[y.src.Host].Requests != y.src.Requests() || sum.Traffic[y.dst.Host].Requests != y.dst.Requests() {
+		t.Errorf("%+v, the registries counted %d and %d", sum.Traffic, y.src.Requests(), y.dst.Requests())
+	}
+	if _, in := y.src.Sent(http.MethodGet, testbed.Blob); in != sum.Blobs.Bytes {
+		t.Errorf("%+v, the source sent %d", sum.Blobs, in)
+	}
+	y.forget()
+	got, sum, err = y.transferred(whole())
+	if err != nil || got != "" || sum.States[dray.Unchanged] != 5 {
+		t.Errorf("%s %v %+v", got, err, sum)
+	}
+	if spent(y.src) != "GET catalog ×1, GET tags ×3, HEAD manifest ×5" || spent(y.dst) != "GET tags ×3, HEAD manifest ×5" {
+		t.Errorf("%s; %s", spent(y.src), spent(y.dst))
+	}
+}
+
+func TestOnlyWhatIsMissingOrRetaggedMoves(t *testing.T) {
+	y := newYard(t)
+	y.tagged("app", "v1", "v2", "v3")
+	if _, _, err := y.transferred(whole()); err != nil {
+		t.Fatal(err)
+	}
+	old := testbed.CraneDigest(t, y.dst, "app", "v2")
+	img := testbed.Random(t, y.src, "app", "v2", testbed.RandomOptions{Seed: 50})
+	testbed.Random(t, y.src, "app", "v4", testbed.RandomOptions{Seed: 51})
+	plan1, err := y.planned(whole())
+	if err != nil || plan1 != "skip app:v1, replace app:v2, skip app:v3, copy app:v4" {
+		t.Errorf("%s %v", plan1, err)
+	}
+	got, sum, err := y.transferred(whole())
+	if err != nil || got != "app:v2 done, app:v4 done" || sum.Retagged != 1 || len(sum.Moved) != 1 {
+		t.Fatalf("%s %v %+v", got, err, sum)
+	}
+	if m := sum.Moved[0]; m.Was != old || m.Is != img.Digest() || m.Ends != dray.Done || m.To.Tag != "v2" {
+		t.Errorf("%+v", m)
+	}
+	y.forget()
+	req := whole()
+	req.Overwrite = plan.Always
+	if got, _, err := y.transferred(req); err != nil || strings.Count(got, "done") != 4 || y.dst.Count(http.MethodPut, testbed.Upload) != 0 {
+		t.Errorf("always: %s %v\n%s", got, err, spent(y.dst))
+	}
+	testbed.Random(t, y.src, "app", "v1", testbed.RandomOptions{Seed: 52})
+	req.Overwrite = plan.Refuse
+	if got, _, err := y.transferred(req); got != "app:v1 failed" || !fault.Is(err, fault.Conflict) {
+		t.Errorf("refuse: %s %v", got, err)
+	}
+}
+
+func TestTwoHundredRepositoriesInSyncCostAListAndAHeadATag(t *testing.T) {
+	repos, tags := 200, 50
+	if testing.Short() {
+		repos, tags = 20, 10
+	}
+	y := newYard(t)
+	for i := range repos {
+		repo := fmt.Sprintf("team/r%03d", i)
+		img := testbed.Random(t, y.src, repo, "t00", testbed.RandomOptions{Size: 100, Seed: uint64(i + 1)})
+		raw := y.raw(y.src, repo, "t00", img.Root.MediaType)
+		for _, r := range []*testbed.Registry{y.src, y.dst} {
+			if r == y.dst {
+				testbed.Random(t, r, repo, "t00", testbed.RandomOptions{Size: 100, Seed: uint64(i + 1)})
+			}
+			for k := 1; k < tags; k++ {
+				r.Manifest(t, repo, fmt.Sprintf("t%02d", k), img.Root.MediaType, raw)
+			}
+		}
+	}
+	testbed.Random(t, y.src, "team/r007", "t07", testbed.RandomOptions{Size: 100, Seed: 4000})
+	y.forget()
+	got, sum, err := y.transferred(whole())
+	if err != nil || got != "team/r007:t07 done" || sum.Retagged != 1 || sum.Repositories != repos {
+		t.Fatalf("%s %v", got, err)
+	}
+	n := repos * tags
+	if y.src.Count(http.MethodHead, testbed.Manifest) != n || y.dst.Count(http.MethodHead, testbed.Manifest) > n+1 {
+		t.Errorf("%d HEADs and %d, want %d", y.src.Count(http.MethodHead, testbed.Manifest), y.dst.Count(http.MethodHead, testbed.Manifest), n)
+	}
+	if y.src.Count(http.MethodGet, testbed.Manifest) != 1 || y.src.Count(http.MethodGet, testbed.Tags) != repos || y.dst.Count(http.MethodPut, testbed.Manifest) != 1 {
+		t.Errorf("%s; %s", spent(y.src), spent(y.dst))
+	}
+}
+
+// raw reads a manifest without a trace in the log.
+func (y *yard) raw(r *testbed.Registry, repo, tag, mediaType string) []byte {
+	y.t.Helper()
+	var raw bytes.Buffer
+	r.Direct(y.t, http.MethodGet, "/v2/"+repo+"/manifests/"+tag, http.Header{"Accept": {mediaType}}, nil, &raw)
+	return raw.Bytes()
+}
+
+func TestASharedBlobIsSentOnceAndMountedElsewhere(t *testing.T) {
+	y := newYard(t)
+	for i := range 12 { // one image under twelve names
+		testbed.Random(t, y.src, fmt.Sprintf("r%02d", i), "v1", testbed.RandomOptions{Seed: 5, Layers: 3, Size: 5000})
+	}
+	testbed.Random(t, y.dst, "r03", "old", testbed.RandomOptions{Seed: 6})
+	y.forget()
+	got, sum, err := y.transferred(whole())
+	if err != nil || strings.Count(got, "done") != 12 {
+		t.Fatalf("%s %v", got, err)
+	}
+	distinct := 4
+	if sum.Blobs.Sent != distinct || sum.Blobs.Mounted != 11*distinct || y.dst.Count(http.MethodPut, testbed.Upload) != distinct {
+		t.Errorf("%+v\n%s", sum.Blobs, spent(y.dst))
+	}
+	testbed.Same(t, y.src, y.dst, "r11", "v1", "r11", "v1")
+}
+
+func TestARegistryThatMountsNothingIsSentToWithoutWaiting(t *testing.T) {
+	src := testbed.Distribution(t, testbed.Options{})
+	dst := testbed.Serve(t, withoutMounts(testbed.NewDistribution(t, testbed.Options{})), testbed.Options{})
+	y := yardOf(t, src, dst)
+	for i := range 8 {
+		testbed.Random(t, y.src, fmt.Sprintf("r%02d", i), "v1", testbed.RandomOptions{Seed: 5, Layers: 2})
+	}
+	got, sum, err := y.transferred(whole())
+	if err != nil || strings.Count(got, "done") != 8 || sum.Blobs.Mounted != 0 || sum.Blobs.Sent != 24 {
+		t.Errorf("%s %v %+v", got, err, sum.Blobs)
+	}
+}
+
+func withoutMounts(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Query().Has("mount") {
+			req.URL.RawQuery = ""
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+func TestAListingThatFailedIsNoEmptyRegistry(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		status int
+		body   string
+		want   string
+	}{
+		{"unavailable", 502, "", "app: failed, web:v1 done"},
+		{"denied", 403, `{"errors":[{"code":"DENIED"}]}`, "app: failed, web:v1 done"},
+		{"a bare 404", 404, "", "app: failed, web:v1 done"},
+		{"no such repository", 404, `{"errors":[{"code":"NAME_UNKNOWN"}]}`, "app:v1 done, app:v2 done, web:v1 done"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			src := testbed.Distribution(t, testbed.Options{})
+			h := http.Header{"Content-Type": {"application/json"}}
+			dst := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Status(c.status, h, c.body).When(func(req *http.Request) bool {
+				return strings.HasSuffix(req.URL.Path, "/app/tags/list") && req.URL.Query().Get("n") == "1000"
+			}))
+			y := yardOf(t, src, dst)
+			y.tagged("app", "v1", "v2")
+			y.tagged("web", "v1")
+			d, err := dray.New(dray.Config{Limits: dray.Limits{Retries: 1}, Registries: map[string]dray.Registry{
+				"src": {Host: src.Host, Settings: dray.Settings{PlainHTTP: true}}, "dst": {Host: dst.Host, Settings: dray.Settings{PlainHTTP: true}}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			y.Dray = d
+			got, _, err := y.transferred(whole())
+			if got != c.want || (err != nil) != strings.Contains(c.want, "failed") {
+				t.Errorf("%s %v", got, err)
+			}
+		})
+	}
+}
+
+func TestAListOfRepositoriesThatCanNotBeReadEndsTheTransfer(t *testing.T) {
+	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Status(401, nil, "").On(http.MethodGet, testbed.Catalog))
+	y := yardOf(t, src, testbed.Distribution(t, testbed.Options{}))
+	y.tagged("app", "v1")
+	got, _, err := y.transferred(whole())
+	if got != "" || !fault.Is(err, fault.Denied) || fault.HintOf(err) != "give repositories by name" {
+		t.Errorf("%s %v", got, err)
+	}
+	req := whole()
+	req.Sources = []string{"src/app"}
+	if got, _, err := y.transferred(req); got != "app:v1 done" || err != nil {
+		t.Errorf("by name: %s %v", got, err)
+	}
+	req.Sources, req.Selection.Repository = []string{"src"}, "app"
+	if got, _, err := y.transferred(req); got != "" || err != nil {
+		t.Errorf("selected: %s %v", got, err)
+	}
+}
+
+func TestOneBrokenTagStopsNothingElse(t *testing.T) {
+	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Status(403, nil, "").When(func(req *http.Request) bool {
+		return req.Method != http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/v2")
+	}), hostile.Status(404, nil, "").When(func(req *http.Request) bool {
+		return strings.HasSuffix(req.URL.Path, "/manifests/gone")
+	}))
+	y := yardOf(t, src, testbed.Distribution(t, testbed.Options{}))
+	y.tagged("app", "v1", "v2", "v3", "gone")
+	got, sum, err := y.transferred(whole())
+	if got != "app:v1 done, app:v2 failed, app:v3 done" || !fault.Is(err, fault.Denied) {
+		t.Errorf("%s %v", got, err)
+	}
+	if len(sum.Notes) != 1 || !strings.Contains(sum.Notes[0], "app:gone") {
+		t.Errorf("%q", sum.Notes)
+	}
+}
+
+func TestSeveralSourcesMergeAndPreferOrdersThem(t *testing.T) {
+	other := testbed.Distribution(t, testbed.Options{})
+	y := newYard(t)
+	d, err := dray.New(dray.Config{Settings: dray.Settings{PlainHTTP: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	y.Dray = d
+	y.tagged("app", "v1", "v2")
+	testbed.Random(t, other, "app", "v1", testbed.RandomOptions{Seed: 1}) // the same
+	testbed.Random(t, other, "app", "v2", testbed.RandomOptions{Seed: 30})
+	testbed.Random(t, other, "lib", "v1", testbed.RandomOptions{Seed: 31})
+	req := dray.TransferRequest{Sources: []string{y.src.Host, other.Host}, Target: y.dst.Host}
+	got, _, err := y.transferred(req)
+	if got != "app:v1 done, app:v2 failed, lib:v1 done" || !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "two sources differ") {
+		t.Errorf("%s %v", got, err)
+	}
+	req.Prefer = []string{other.Host}
+	got, _, err = y.transferred(req)
+	if got != "app:v2 done" || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+	testbed.Same(t, other, y.dst, "app", "v2", "app", "v2")
+}
+
+func TestEndsAreRegistriesPrefixesAndRepositories(t *testing.T) {
+	y := newYard(t)
+	for _, repo := range []string{"team/app", "team/web", "other", "teams/x"} {
+		y.tagged(repo, "v1")
+	}
+	for _, c := range []struct{ sources, target, want string }{
+		{"src/team/", "dst", "copy team/app:v1, copy team/web:v1"},
+		{"src/team/", "dst/mirror/", "copy mirror/team/app:v1, copy mirror/team/web:v1"},
+		{"src/team/app", "dst", "copy team/app:v1"},
+		{"src/team/app", "dst/x", "copy x:v1"},
+		{"src/team/app src/other", "dst/m/", "copy m/other:v1, copy m/team/app:v1"},
+		{"src/team/app src/team/app src/team/", "dst", "copy team/app:v1, copy team/web:v1"},
+		{"src", "src/copy/", "copy copy/other:v1, copy copy/team/app:v1, copy copy/team/web:v1, copy copy/teams/x:v1"},
+	} {
+		got, err := y.planned(dray.TransferRequest{Sources: strings.Fields(c.sources), Target: c.target})
+		if err != nil || got != c.want {
+			t.Errorf("%s %s: %s %v", c.sources, c.target, got, err)
+		}
+	}
+	y.forget()
+	for _, c := range []dray.TransferRequest{
+		{Target: "dst"}, {Sources: []string{"src"}, Target: "dst/x"}, {Sources: []string{"src/app:v1"}, Target: "dst"},
+		{Sources: []string{"oci:x"}, Target: "dst"}, {Sources: []string{"src"}, Target: "dst/app@sha256:" + strings.Repeat("0", 64)},
+		{Sources: []string{"src"}, Target: "dst", Mapping: plan.Mapping{Template: "{x}"}}, {Sources: []string{"src"}, Target: "dst", Prefer: []string{"src/a:b"}},
+	} {
+		if _, err := y.planned(c); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	y.wantSpent("", "")
+}
+
+func TestRepositoriesAndTagsAreSelectedMappedAndCounted(t *testing.T) {
+	y := newYard(t)
+	y.tagged("a/one", "1.0.0", "1.1.0", "2.0.0", "latest")
+	y.tagged("b/two", "1.0.0")
+	y.tagged("c/three", "1.0.0")
+	req := whole()
+	req.Mapping = plan.Mapping{Flatten: true, AddPrefix: "m"}
+	req.Selection.MaxRepositories = 2
+	req.Selection.Versions, _ = plan.ParseVersions("^1")
+	req.Map = plan.TagMap{Pairs: []plan.Pair{{From: "1.1.0", To: "stable"}}}
+	if got, err := y.planned(req); err != nil || got != "copy m/a-one:1.0.0, copy m/a-one:stable, copy m/b-two:1.0.0" {
+		t.Errorf("%s %v", got, err)
+	}
+	if got, sum, err := y.transferred(req); err != nil || strings.Count(got, "done") != 3 || len(sum.Notes) != 1 {
+		t.Errorf("%s %v %q", got, err, sum.Notes)
+	}
+	if got, err := y.planned(req); err != nil || !strings.HasSuffix(got, "copy m/c-three:1.0.0") {
+		t.Errorf("only repositories that need work count: %s %v", got, err)
+	}
+	var told []string
+	req.Explain = func(e plan.Explain) { told = append(told, e.Of) }
+	if _, err := y.planned(req); err != nil || strings.Join(told, " ") != "repositories a/one b/two c/three" {
+		t.Errorf("%q %v", told, err)
+	}
+}
+
+func TestTagsThatLandOnOneNameAreAConflictOfThatNameAlone(t *testing.T) {
+	y := newYard(t)
+	y.tagged("app", "v1", "v2", "v3")
+	req := whole()
+	req.Map = plan.TagMap{Pairs: []plan.Pair{{From: "v1", To: "x"}, {From: "v2", To: "x"}}}
+	got, _, err := y.transferred(req)
+	if got != "app:v3 done, app:x failed" || !fault.Is(err, fault.Conflict) {
+		t.Errorf("%s %v", got, err)
+	}
+}
+
+func TestATransferThatIsInterruptedGoesOnInTheNextRun(t *testing.T) {
+	y := newYard(t)
+	for i := range 20 {
+		testbed.Random(t, y.src, fmt.Sprintf("r%02d", i), "v1", testbed.RandomOptions{Seed: uint64(i + 1)})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	seen := 0
+	_, err := y.Transfer(ctx, whole(), nil, func(dray.RepositoryReport) error {
+		if seen++; seen == 5 {
+			cancel()
+		}
+		return nil
+	})
+	if !fault.Is(err, fault.Canceled) || seen >= 20 {
+		t.Fatalf("%d %v", seen, err)
+	}
+	y.complete()
+	enough := errors.New("enough")
+	if _, err := y.Transfer(t.Context(), whole(), nil, func(dray.RepositoryReport) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("%v", err)
+	}
+	_, sum, err := y.transferred(whole())
+	if err != nil || sum.States[dray.Done]+sum.States[dray.Unchanged] != 20 || sum.States[dray.Unchanged] < 5 {
+		t.Errorf("%+v %v", sum.States, err)
+	}
+	y.complete()
+}
+
+// complete fails the test where a tag of the target does not have all its content.
+func (y *yard) complete() {
+	y.t.Helper()
+	err := y.List(y.t.Context(), dray.LookRequest{Name: "dst"}, nil, func(repo dray.Entry) error {
+		return y.List(y.t.Context(), dray.LookRequest{Name: repo.Name}, nil, func(tag dray.Entry) error {
+			testbed.Same(y.t, y.dst, y.dst, tag.Repository.Path, tag.Tag, tag.Repository.Path, tag.Tag)
+			return nil
+		})
+	})
+	if err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+func TestOtherWritersLeaveNoDanglingTag(t *testing.T) {
+	y := newYard(t)
+	for i := range 6 {
+		y.tagged(fmt.Sprintf("r%d", i), "v1", "v2")
+	}
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() { // moves tags at both sides while the transfers run
+		defer close(done)
+		for i := uint64(0); ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			testbed.Random(t, y.src, fmt.Sprintf("r%d", i%6), "v1", testbed.RandomOptions{Seed: 100 + i%17, Size: 500})
+			testbed.Random(t, y.dst, fmt.Sprintf("r%d", i%5), "v2", testbed.RandomOptions{Seed: 200 + i%13, Size: 500})
+		}
+	}()
+	for range 5 {
+		if _, _, err := y.transferred(whole()); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	<-done
+	if _, _, err := y.transferred(whole()); err != nil {
+		t.Error(err)
+	}
+	y.complete()
+	if got, err := y.planned(whole()); err != nil || strings.Contains(got, "copy") || strings.Contains(got, "replace") {
+		t.Errorf("%s %v", got, err)
+	}
+}
