@@ -38,6 +38,7 @@ type looking struct {
 	mu     sync.Mutex
 	at     ref.Repo // the source that made trouble, if one did
 	broken []plan.Step
+	extra  int // tags that only the target has
 }
 
 // listing is what one repository says it holds.
@@ -47,16 +48,35 @@ type listing struct {
 }
 
 func (k *looking) run(ctx context.Context) error {
-	sources, target, err := k.list(ctx)
+	src, dst, lost, err := k.survey(ctx)
 	if err != nil {
 		return err
 	}
-	src := plan.Inventory{}
+	steps, err := k.merge(src, dst, lost)
+	if err != nil {
+		return err
+	}
+	p := &Plan{Plan: plan.Plan{Verb: "transfer", Steps: steps}, session: k.plan.session}
+	if err := p.seeLocks(ctx); err != nil {
+		return err
+	}
+	k.plan.Steps = p.Steps
+	return nil
+}
+
+// survey finds out what is to go, and what the target has under its names. lost are those
+// names of the target that could not be asked for.
+func (k *looking) survey(ctx context.Context) (src, dst plan.Inventory, lost map[ref.Name]error, err error) {
+	sources, target, err := k.list(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	src = plan.Inventory{}
 	for _, s := range sources {
 		found, err := k.selected(ctx, s)
 		if err != nil {
 			k.at = s.at.Repo()
-			return err
+			return nil, nil, nil, err
 		}
 		maps.Copy(src, found)
 	}
@@ -70,17 +90,17 @@ func (k *looking) run(ctx context.Context) error {
 			wanted[n.Tag] = true
 		}
 	}
+	for _, t := range target.tags {
+		if !wanted[t.Tag] {
+			k.extra++
+		}
+	}
 	// Digests that listings do not tell are asked for at both sides at once.
-	var dst plan.Inventory
-	var lost map[ref.Name]error
 	err = each(ctx, 2, []func(context.Context) error{
 		func(ctx context.Context) error { return k.resolveSources(ctx, sources, src) },
 		func(ctx context.Context) (err error) { dst, lost, err = k.held(ctx, target, wanted); return err },
 	}, func(ctx context.Context, look func(context.Context) error) error { return look(ctx) })
-	if err != nil {
-		return err
-	}
-	return k.decide(ctx, src, dst, lost)
+	return src, dst, lost, err
 }
 
 // list reads the listings of all sources and of the target side by side.
@@ -248,21 +268,16 @@ func (k *looking) resolve(ctx context.Context, side fault.Side, names []ref.Name
 	return found, lost, err
 }
 
-// decide makes the steps of what was found.
-func (k *looking) decide(ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error) error {
+// merge makes the steps of what was found.
+func (k *looking) merge(src, dst plan.Inventory, lost map[ref.Name]error) ([]plan.Step, error) {
 	steps, err := k.landing.Merge(src, dst, plan.Merge{Verb: "transfer", Overwrite: k.req.Overwrite, Tags: k.req.Map, Rank: k.rank})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i, s := range steps {
 		if err, unknown := lost[s.To]; unknown && s.Action != plan.Broken {
 			steps[i].Action, steps[i].Problem = plan.Broken, plan.ProblemOf(err)
 		}
 	}
-	p := &Plan{Plan: plan.Plan{Verb: "transfer", Steps: append(steps, k.broken...)}, session: k.plan.session}
-	if err := p.seeLocks(ctx); err != nil {
-		return err
-	}
-	k.plan.Steps = p.Steps
-	return nil
+	return append(steps, k.broken...), nil
 }
