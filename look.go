@@ -339,6 +339,10 @@ func (d *Dray) CheckLogin(ctx context.Context, host string, login credential.Log
 	return d.remote.Check(ctx, host, login)
 }
 
+// AsksForLogin reports whether host has asked anybody for a login so far: after a
+// CheckLogin, whether that checked anything.
+func (d *Dray) AsksForLogin(host string) bool { return d.remote.Asks(host) }
+
 // look opens what a LookRequest names.
 func (d *Dray) look(req LookRequest, obs event.Observer) (ref.Name, place, *session, error) {
 	name, err := d.parse(req.Name)

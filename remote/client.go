@@ -266,6 +266,18 @@ func (c *Client) Check(ctx context.Context, host string, login credential.Login)
 	return credential.Login{Scheme: credential.Refresh, Password: credential.New(refresh), From: login.From}, nil
 }
 
+// Asks reports whether host has asked anybody for a login so far.
+func (c *Client) Asks(host string) bool {
+	name, err := ref.Host(host)
+	if err != nil {
+		return false
+	}
+	h := c.host(name)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known != nil
+}
+
 // notSignIn takes the advice to sign in from whoever is doing that.
 func (h *host) notSignIn(err error, login credential.Login) error {
 	var f *fault.Fault

@@ -41,21 +41,23 @@ func (a *app) newVersion() *cobra.Command {
 		Short:   "Print dray's version",
 		Example: "  dray version -o json",
 		Args:    exactly(0, "no argument"),
-		RunE: func(*cobra.Command, []string) error {
-			b := thisBuild()
-			return a.print(answer{
-				json: func() error { return a.printJSON(b) },
-				text: func() error {
-					_, err := fmt.Fprintf(a.io.Out, "dray %s (%s, %s/%s)\n", b.Version, b.Go, b.OS, b.Arch)
-					return err
-				},
-				header: []string{"VERSION", "REVISION", "GO", "OS", "ARCH"},
-				rows: func(row func(...string) error) error {
-					return row(b.Version, b.Revision, b.Go, b.OS, b.Arch)
-				},
-			})
-		},
+		RunE:    func(*cobra.Command, []string) error { return a.printVersion() },
 	}
+}
+
+func (a *app) printVersion() error {
+	b := thisBuild()
+	return a.print(answer{
+		json: func() error { return a.printJSON(b) },
+		text: func() error {
+			_, err := fmt.Fprintf(a.io.Out, "dray %s (%s, %s/%s)\n", b.Version, b.Go, b.OS, b.Arch)
+			return err
+		},
+		header: []string{"VERSION", "REVISION", "GO", "OS", "ARCH"},
+		rows: func(row func(...string) error) error {
+			return row(b.Version, b.Revision, b.Go, b.OS, b.Arch)
+		},
+	})
 }
 
 func newCompletion() *cobra.Command {

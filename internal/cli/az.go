@@ -44,8 +44,8 @@ func (f *azFlags) addTo(flags *pflag.FlagSet, name, short string) {
 // addCommonTo adds what az has in every command.
 func (f *azFlags) addCommonTo(flags *pflag.FlagSet) {
 	flags.StringVar(&f.query, "query", "", "print what `JMESPATH` finds in the JSON answer, as az does")
-	flags.StringP("resource-group", "g", "", "accepted for az scripts; has no effect")
-	flags.String("subscription", "", "accepted for az scripts; has no effect")
+	flags.StringP("resource-group", "g", "", "`NAME`, accepted for az scripts; has no effect")
+	flags.String("subscription", "", "`ID`, accepted for az scripts; has no effect")
 	flags.BoolVar(&f.quietToo, "only-show-errors", false, "the same as --quiet")
 }
 

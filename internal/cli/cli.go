@@ -85,12 +85,16 @@ func (a *app) newRoot() *cobra.Command {
 		DisableSuggestions: true, // nearest does it, for commands and flags alike
 		PersistentPreRunE:  refuseEmpty,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
+	}
+	version := root.Flags().Bool("version", false, "print dray's version, as dray version does")
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) > 0:
 			return unknownCommand(cmd, args[0])
-		},
+		case *version:
+			return a.printVersion()
+		}
+		return cmd.Help()
 	}
 	a.groups = []group{
 		{"Main commands", []*cobra.Command{a.newImport(), a.newCopy(), a.newTag(), a.newBatch(), a.newRemove()}},

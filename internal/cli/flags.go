@@ -51,6 +51,7 @@ type common struct {
 	maxWait     time.Duration
 	retries     int
 	concurrency int
+	images      int // in flight; 0 is dray's default
 	plainHTTP   bool
 	insecure    bool
 	caFile      string
@@ -79,10 +80,10 @@ func (c *common) addTo(flags *pflag.FlagSet) {
 // addRegistryTo adds the flags of commands that speak to registries.
 func (c *common) addRegistryTo(flags *pflag.FlagSet) {
 	set := pflag.NewFlagSet("", pflag.ContinueOnError)
-	set.DurationVar(&c.stall, "stall-timeout", 30*time.Second, "cut and resume a request after this long without a byte")
-	set.DurationVar(&c.maxWait, "max-wait", 10*time.Minute, "longest wait that a registry may ask for")
-	set.IntVar(&c.retries, "retries", 8, "tries of one operation without progress in between")
-	set.IntVar(&c.concurrency, "concurrency", 8, "blobs in flight")
+	set.DurationVar(&c.stall, "stall-timeout", 30*time.Second, "cut and resume a request after `DURATION` without a byte")
+	set.DurationVar(&c.maxWait, "max-wait", 10*time.Minute, "`DURATION` of the longest wait that a registry may ask for")
+	set.IntVar(&c.retries, "retries", 8, "try one operation `N` times without progress in between")
+	set.IntVar(&c.concurrency, "concurrency", 8, "at most `N` blobs in flight")
 	set.BoolVar(&c.plainHTTP, "plain-http", false, "speak http to every registry of this command")
 	set.StringVar(&c.caFile, "ca-file", "", "trust the certificates in this PEM `FILE` too")
 	set.BoolVar(&c.insecure, "insecure", false, "do not verify TLS certificates")

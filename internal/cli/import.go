@@ -65,8 +65,8 @@ func (a *app) newImport() *cobra.Command {
 	flags.BoolVar(&f.force, "force", false, "replace target tags that hold something else")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
 	flags.BoolVar(&f.noWait, "no-wait", false, "accepted for az scripts; dray waits all the same")
-	flags.StringP("resource-group", "g", "", "accepted for az scripts; has no effect")
-	flags.String("subscription", "", "accepted for az scripts; has no effect")
+	flags.StringP("resource-group", "g", "", "`NAME`, accepted for az scripts; has no effect")
+	flags.String("subscription", "", "`ID`, accepted for az scripts; has no effect")
 	flags.BoolVar(&f.quietToo, "only-show-errors", false, "the same as --quiet")
 	a.common.addRegistryTo(flags)
 	return cmd

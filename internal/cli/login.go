@@ -88,6 +88,8 @@ func (a *app) login(cmd *cobra.Command, args []string, f loginFlags) error {
 		return err
 	case f.expose:
 		return a.expose(cmd, host, worth, f)
+	case !d.AsksForLogin(host):
+		a.warn("%s asks nobody for a login: nothing was checked", host)
 	}
 	return a.keep(ctx, host, worth)
 }
