@@ -46,7 +46,7 @@ func (c *Client) ListsDigests(host string) (tells, complete bool) {
 	if knows.noBulk || bulks[h.kind()] == nil {
 		return knows.digests, knows.digests
 	}
-	return true, !slices.Contains([]string{"hub", "ghcr", "ecr"}, h.kind())
+	return true, !slices.Contains([]string{"hub", "ghcr"}, h.kind())
 }
 
 // inBulk reads a list in its bulk form, and falls back on the plain one. ended
