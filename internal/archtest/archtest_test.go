@@ -42,6 +42,7 @@ var may = map[string]string{
 	"internal/cli":    ". credential event fault internal/config internal/server oci plan ref",
 	"cmd/dray":        "internal/cli",
 
+	"bench":             "registry", // measures the program from outside, and our registry as one of several
 	"internal/mkimage":  "layout oci",
 	"internal/conform":  "fault oci ref transfer",
 	"internal/testbed":  "",

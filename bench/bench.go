@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// bench is one run of this program.
+type bench struct {
+	sizes    sizes
+	runs     int
+	limit    time.Duration // of one run of a tool
+	patience time.Duration // once a tool's runs of a workload took this long together, it is not run again
+	tools    []tool
+	dir      string
+	cert     *tls.Certificate
+	machine  machine
+	launcher *launcher
+}
+
+// machine is what this computer can do, measured before anything else. Rates in bytes/s.
+type machine struct {
+	Cores int    `json:"cores"`
+	Hash  int64  `json:"hash"` // sha256 on one core
+	Disk  int64  `json:"disk"` // a new file with fsync
+	Go    string `json:"go"`
+	OS    string `json:"os"`
+}
+
+func measure(dir string) (machine, error) {
+	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH}
+	b := noise(1, 64<<20)
+	for range 6 { // the best of some, as others may use the machine too
+		begun := time.Now()
+		sha256.Sum256(b)
+		m.Hash = max(m.Hash, rate(len(b), begun))
+	}
+	f, err := os.CreateTemp(dir, "disk")
+	if err != nil {
+		return m, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	begun := time.Now()
+	for range 4 {
+		if _, err := f.Write(b); err != nil {
+			return m, err
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return m, err
+	}
+	m.Disk = rate(4*len(b), begun)
+	return m, nil
+}
+
+func rate(n int, begun time.Time) int64 { return int64(float64(n) / time.Since(begun).Seconds()) }
+
+// sample is one run of one tool.
+type sample struct {
+	outcome
+	Src, Dst counts
+	Wrong    string // what was found out when the result was read back; "" is nothing
+}
+
+func (s sample) ok() bool { return s.Failed == "" && !s.Over && s.Wrong == "" }
+
+// content is the source of a workload, kept for all its runs.
+type content struct {
+	workload
+	images  []image
+	handler http.Handler
+	dir     string
+}
+
+// do runs every tool on a workload, one after another and that again, so that
+// a busy minute falls on all of them.
+func (b *bench) do(ctx context.Context, w workload) (result, error) {
+	r := result{Name: w.Name, What: w.What}
+	dir, err := os.MkdirTemp(b.dir, w.Name)
+	if err != nil {
+		return r, err
+	}
+	defer os.RemoveAll(dir)
+	c := content{workload: w, images: w.Images(b.sizes), dir: dir}
+	r.Bytes = size(c.images)
+	if w.Bound != nil {
+		d, why := w.Bound(w, b.machine, c.images)
+		r.Bound, r.BoundIs = d.Seconds(), why
+	}
+	if !w.OneHost {
+		h, stop, err := open(ctx, w.Src, filepath.Join(dir, "source"))
+		if err != nil {
+			return r, err
+		}
+		defer stop()
+		setBulk(h, w)
+		if err := put(h, c.images); err != nil {
+			return r, err
+		}
+		c.handler = h
+	}
+	samples := map[string][]sample{}
+	spent := map[string]time.Duration{}
+	for range b.runs {
+		for _, t := range b.tools {
+			if t.Wide && !w.Wide || spent[t.Name] > b.patience {
+				continue
+			}
+			s, err := b.once(ctx, t, c)
+			if err != nil {
+				return r, fmt.Errorf("%s: %s: %w", w.Name, t.Name, err)
+			}
+			spent[t.Name] += s.Wall
+			samples[t.Name] = append(samples[t.Name], s)
+		}
+	}
+	for _, t := range b.tools {
+		if len(samples[t.Name]) > 0 {
+			r.Rows = append(r.Rows, summarise(t.Name, samples[t.Name], r.Bytes))
+		}
+	}
+	r.compare()
+	return r, ctx.Err()
+}
+
+func setBulk(h http.Handler, w workload) {
+	if s, ok := h.(*store); ok {
+		s.bulk = w.Bulk
+	}
+}
+
+// once runs one tool against an empty target, and reads the result back.
+func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err error) {
+	dir, err := os.MkdirTemp(c.dir, "run")
+	if err != nil {
+		return s, err
+	}
+	defer os.RemoveAll(dir)
+	target, stop, err := open(ctx, c.Dst, filepath.Join(dir, "target"))
+	if err != nil {
+		return s, err
+	}
+	defer stop()
+	setBulk(target, c.workload)
+	var held []image
+	switch {
+	case c.OneHost:
+		held = c.images
+	case c.Held != nil:
+		held = c.Held(c.images)
+	}
+	if err := put(target, held); err != nil {
+		return s, err
+	}
+	to, err := listen(target, c.DstLink, c.Faults[1], b.cert)
+	if err != nil {
+		return s, err
+	}
+	defer to.close()
+	from := to
+	if !c.OneHost {
+		if from, err = listen(c.handler, c.SrcLink, c.Faults[0], b.cert); err != nil {
+			return s, err
+		}
+		defer from.close()
+	}
+	o, err := t.Commands(t, c.job(from.addr, to.addr, dir))
+	if err != nil {
+		return s, err
+	}
+	o.Env, o.Dir, o.Limit = append(o.Env, environment(dir)...), dir, b.limit
+	if s.outcome, err = b.launcher.run(o); err != nil {
+		return s, err
+	}
+	s.Dst = to.counts()
+	if !c.OneHost {
+		s.Src = from.counts()
+	}
+	if s.Failed == "" && !s.Over {
+		if err := verify(target, c.wanted()); err != nil {
+			s.Wrong = err.Error()
+		}
+	}
+	return s, nil
+}
+
+// wanted is what the target has to hold in the end.
+func (c content) wanted() []image {
+	out := slices.Clone(c.images)
+	if c.To != nil {
+		for i := range out {
+			out[i] = c.To(out[i])
+		}
+	}
+	return out
+}
+
+func (c content) job(src, dst, dir string) job {
+	j := job{Verb: c.Verb, Hosts: [2]string{src, dst}, Dir: dir, Bulk: c.Bulk, TLS: [2]tlsMode{c.SrcLink.TLS, c.DstLink.TLS}}
+	if c.OneHost {
+		j.TLS[0] = c.DstLink.TLS
+	}
+	wanted := c.wanted()
+	for i, m := range c.images {
+		switch c.Verb {
+		case copyImage:
+			j.From, j.To = append(j.From, m.Repo+":"+m.Tag), append(j.To, wanted[i].Repo+":"+wanted[i].Tag)
+		case retag:
+			j.From, j.New = append(j.From, m.Repo+":"+m.Tag), wanted[i].Tag
+		default:
+			if !slices.Contains(j.From, m.Repo) {
+				j.From, j.To = append(j.From, m.Repo), append(j.To, wanted[i].Repo)
+			}
+		}
+	}
+	return j
+}
+
+// environment keeps a tool's memory of former runs, and this user's logins, out of the run.
+func environment(dir string) []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_STATE_HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir,
+		"XDG_DATA_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir, "DOCKER_CONFIG=" + dir, "TMPDIR=" + dir}
+}

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+)
+
+const (
+	kindManifest = "application/vnd.oci.image.manifest.v1+json"
+	kindIndex    = "application/vnd.oci.image.index.v1+json"
+	kindConfig   = "application/vnd.oci.image.config.v1+json"
+	kindLayer    = "application/vnd.oci.image.layer.v1.tar+gzip"
+)
+
+type descriptor struct {
+	MediaType string    `json:"mediaType"`
+	Digest    string    `json:"digest"`
+	Size      int64     `json:"size"`
+	Platform  *platform `json:"platform,omitempty"`
+}
+
+type platform struct {
+	OS   string `json:"os"`
+	Arch string `json:"architecture"`
+}
+
+// manifest is an image manifest or an index.
+type manifest struct {
+	Version   int          `json:"schemaVersion"`
+	MediaType string       `json:"mediaType"`
+	Config    *descriptor  `json:"config,omitempty"`
+	Layers    []descriptor `json:"layers,omitempty"`
+	Manifests []descriptor `json:"manifests,omitempty"`
+}
+
+func (m manifest) blobs() []descriptor {
+	if m.Config == nil {
+		return m.Layers
+	}
+	return append([]descriptor{*m.Config}, m.Layers...)
+}
+
+// image is content with a name: its documents, children first, and its blobs by digest.
+type image struct {
+	Repo, Tag string
+	Docs      []doc
+	Blobs     map[string][]byte
+}
+
+func (m image) root() doc { return m.Docs[len(m.Docs)-1] }
+
+// size is the bytes of distinct blobs, counted once in each repository.
+func size(images []image) (n int64) {
+	seen := map[string]bool{}
+	for _, m := range images {
+		for d, b := range m.Blobs {
+			if !seen[m.Repo+"@"+d] {
+				seen[m.Repo+"@"+d] = true
+				n += int64(len(b))
+			}
+		}
+	}
+	return n
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func digestOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// noise does not compress, begins as gzip does and is the same for the same seed.
+func noise(seed uint64, size int64) []byte {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	b := make([]byte, size)
+	_, _ = rand.NewChaCha8(key).Read(b)
+	copy(b, "\x1f\x8b\x08") // else skopeo takes a layer for not compressed, and compresses it
+	return b
+}
+
+func (m *image) add(kind string, data []byte) descriptor {
+	d := descriptor{MediaType: kind, Digest: digestOf(data), Size: int64(len(data))}
+	if kind == kindManifest || kind == kindIndex {
+		m.Docs = append(m.Docs, doc{data, kind})
+	} else {
+		m.Blobs[d.Digest] = data
+	}
+	return d
+}
+
+// child adds one platform's manifest with these layers.
+func (m *image) child(arch string, seed uint64, layers ...[]byte) descriptor {
+	p := &platform{"linux", arch}
+	config, _ := json.Marshal(map[string]any{"os": p.OS, "architecture": p.Arch, "seed": seed, "rootfs": map[string]any{"type": "layers", "diff_ids": []string{}}})
+	c := m.add(kindConfig, config)
+	out := manifest{Version: 2, MediaType: kindManifest, Config: &c}
+	for _, l := range layers {
+		out.Layers = append(out.Layers, m.add(kindLayer, l))
+	}
+	raw, _ := json.Marshal(out)
+	d := m.add(kindManifest, raw)
+	d.Platform = p
+	return d
+}
+
+func single(repo, tag string, seed uint64, n int, layer int64) image {
+	m := image{Repo: repo, Tag: tag, Blobs: map[string][]byte{}}
+	var layers [][]byte
+	for i := range n {
+		layers = append(layers, noise(seed<<16+uint64(i), layer))
+	}
+	m.child("amd64", seed, layers...)
+	return m
+}
+
+func index(repo, tag string, platforms, n int, layer int64) image {
+	m := image{Repo: repo, Tag: tag, Blobs: map[string][]byte{}}
+	out := manifest{Version: 2, MediaType: kindIndex}
+	for p := range platforms {
+		var layers [][]byte
+		for i := range n {
+			layers = append(layers, noise(uint64(9000+p*100+i), layer))
+		}
+		out.Manifests = append(out.Manifests, m.child(fmt.Sprintf("arch%d", p), uint64(p), layers...))
+	}
+	raw, _ := json.Marshal(out)
+	m.add(kindIndex, raw)
+	return m
+}
+
+// family is n tags of ten layers each, of which nine are in all of them.
+func family(repo string, n int, layer int64) []image {
+	var shared [][]byte
+	for i := range 9 {
+		shared = append(shared, noise(uint64(7000+i), layer))
+	}
+	var all []image
+	for i := range n {
+		m := image{Repo: repo, Tag: fmt.Sprintf("v%04d", i), Blobs: map[string][]byte{}}
+		m.child("amd64", uint64(i), append(slices.Clone(shared), noise(uint64(100000+i), layer))...)
+		all = append(all, m)
+	}
+	return all
+}
+
+// put stores images through a registry's handler: no network, no counts.
+func put(h http.Handler, images []image) error {
+	seen := map[string]bool{}
+	for _, m := range images {
+		for _, d := range sorted(m.Blobs) {
+			if seen[m.Repo+"@"+d] {
+				continue
+			}
+			seen[m.Repo+"@"+d] = true
+			if err := putBlob(h, m.Repo, d, m.Blobs[d]); err != nil {
+				return err
+			}
+		}
+		for i, doc := range m.Docs {
+			name := digestOf(doc.raw)
+			if i == len(m.Docs)-1 {
+				name = m.Tag
+			}
+			w := do(h, http.MethodPut, "/v2/"+m.Repo+"/manifests/"+name, doc.kind, doc.raw)
+			if w.Code != http.StatusCreated {
+				return fmt.Errorf("put manifest %s:%s: %d %s", m.Repo, name, w.Code, w.Body)
+			}
+		}
+	}
+	return nil
+}
+
+func putBlob(h http.Handler, repo, digest string, data []byte) error {
+	w := do(h, http.MethodPost, "/v2/"+repo+"/blobs/uploads/", "", nil)
+	to := w.Header().Get("Location")
+	if w.Code != http.StatusAccepted || to == "" {
+		return fmt.Errorf("begin upload to %s: %d %s", repo, w.Code, w.Body)
+	}
+	u, err := http.NewRequest(http.MethodPut, to, nil)
+	if err != nil {
+		return err
+	}
+	q := u.URL.Query()
+	q.Set("digest", digest)
+	w = do(h, http.MethodPut, u.URL.Path+"?"+q.Encode(), "application/octet-stream", data)
+	if w.Code != http.StatusCreated {
+		return fmt.Errorf("put blob %s@%s: %d %s", repo, digest, w.Code, w.Body)
+	}
+	return nil
+}
+
+func do(h http.Handler, method, target, kind string, body []byte) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(method, target, bytes.NewReader(body))
+	if kind != "" {
+		r.Header.Set("Content-Type", kind)
+	}
+	r.Header["Accept"] = []string{kindManifest, kindIndex}
+	r.Host = "127.0.0.1"
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// verify reads images back behind the counts: each document byte for byte, each
+// blob by its bytes where the registry holds them, else by its size, which with
+// a store that verifies is as good.
+func verify(h http.Handler, want []image) error {
+	seen := map[string]bool{}
+	for _, m := range want {
+		to := m.Repo
+		w := do(h, http.MethodGet, "/v2/"+to+"/manifests/"+m.Tag, "", nil)
+		if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), m.root().raw) {
+			return fmt.Errorf("%s:%s is not what the source has (%d)", to, m.Tag, w.Code)
+		}
+		for _, doc := range m.Docs {
+			w := do(h, http.MethodGet, "/v2/"+to+"/manifests/"+digestOf(doc.raw), "", nil)
+			if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), doc.raw) {
+				return fmt.Errorf("manifest %s@%s is not there (%d)", to, digestOf(doc.raw), w.Code)
+			}
+		}
+		for d, b := range m.Blobs {
+			if seen[to+"@"+d] {
+				continue
+			}
+			seen[to+"@"+d] = true
+			if err := verifyBlob(h, to, d, int64(len(b))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func verifyBlob(h http.Handler, repo, digest string, size int64) error {
+	path := "/v2/" + repo + "/blobs/" + digest
+	if s, ok := h.(*store); ok && s.keeping != keep {
+		s.mu.Lock()
+		b, ok := s.blobs[repo+"@"+digest]
+		s.mu.Unlock()
+		if !ok || b.size != size {
+			return fmt.Errorf("blob %s@%s is not there with %d bytes", repo, digest, size)
+		}
+		return nil
+	}
+	w := &hashing{header: http.Header{}}
+	pr, pw := io.Pipe()
+	got := make(chan string)
+	go func() {
+		sum := sha256.New()
+		n, _ := io.Copy(sum, pr)
+		got <- fmt.Sprintf("sha256:%x %d", sum.Sum(nil), n)
+	}()
+	w.w = pw
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	pw.Close()
+	if have := <-got; have != fmt.Sprintf("%s %d", digest, size) {
+		return fmt.Errorf("blob %s@%s reads as %s", repo, digest, have)
+	}
+	return nil
+}
+
+// hashing is a ResponseWriter whose body goes elsewhere.
+type hashing struct {
+	header http.Header
+	w      io.Writer
+}
+
+func (h *hashing) Header() http.Header         { return h.header }
+func (h *hashing) WriteHeader(int)             {}
+func (h *hashing) Write(p []byte) (int, error) { return h.w.Write(p) }

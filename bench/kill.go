@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// killed is what a tool sends again after SIGKILL at a random point and a
+// second run, against distribution on files, which keeps cut uploads. Bytes.
+type killed struct {
+	Tool      string  `json:"tool"`
+	Image     int64   `json:"image"`
+	Runs      int     `json:"runs"`
+	At        []int64 `json:"at"`        // had arrived when the run was killed
+	SentTwice []int64 `json:"sentTwice"` // arrived more than once, both runs together
+	ReadTwice []int64 `json:"readTwice"` // handed out by the source more than once
+	Failed    string  `json:"failed,omitempty"`
+}
+
+// slow makes time to kill in: 2 ms and 100 MB/s for each connection.
+var slow = link{RTT: 2 * time.Millisecond, Rate: 100 << 20}
+
+// killAll has each tool killed runs times in the copy of an image with these layers.
+func (b *bench) killAll(ctx context.Context, runs int, layers ...int64) ([]killed, error) {
+	m := image{Repo: repo, Tag: "v1", Blobs: map[string][]byte{}}
+	var data [][]byte
+	for i, n := range layers {
+		data = append(data, noise(uint64(5000+i), n))
+	}
+	m.child("amd64", 1, data...)
+	source := newStore(keep)
+	if err := put(source, []image{m}); err != nil {
+		return nil, err
+	}
+	c := content{workload: workload{Verb: copyImage, Dst: "dist", SrcLink: slow, DstLink: slow}, images: []image{m}, handler: source, dir: b.dir}
+	var out []killed
+	for _, t := range b.tools {
+		if t.Wide {
+			continue
+		}
+		k := killed{Tool: t.Name, Image: size(c.images)}
+		points := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same points for every tool
+		for range runs {
+			at := int64((0.05 + 0.9*points.Float64()) * float64(k.Image))
+			if err := b.killOnce(ctx, t, c, at, &k); err != nil {
+				return out, fmt.Errorf("kill %s: %w", t.Name, err)
+			}
+		}
+		out = append(out, k)
+	}
+	return out, ctx.Err()
+}
+
+// killOnce kills a run once at bytes have arrived, and runs the tool again to the end.
+func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *killed) error {
+	dir, err := os.MkdirTemp(c.dir, "kill")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	target, stop, err := open(ctx, c.Dst, filepath.Join(dir, "target"))
+	if err != nil {
+		return err
+	}
+	defer stop()
+	to, err := listen(target, c.DstLink, faults{}, b.cert)
+	if err != nil {
+		return err
+	}
+	defer to.close()
+	from, err := listen(c.handler, c.SrcLink, faults{}, b.cert)
+	if err != nil {
+		return err
+	}
+	defer from.close()
+	o, err := t.Commands(t, c.job(from.addr, to.addr, dir))
+	if err != nil {
+		return err
+	}
+	env := append(o.Env, environment(dir)...)
+	cmd := exec.CommandContext(ctx, o.Cmds[0][0], o.Cmds[0][1:]...)
+	cmd.Env, cmd.Dir = env, dir
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	early := false
+	for to.counts().Uploaded < at && !early {
+		select {
+		case <-ended:
+			early = true
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if !early {
+		_ = cmd.Process.Kill()
+		<-ended
+	}
+	time.Sleep(200 * time.Millisecond) // what is under way still arrives
+	k.Runs++
+	k.At = append(k.At, to.counts().Uploaded)
+	cmd = exec.CommandContext(ctx, o.Cmds[0][0], o.Cmds[0][1:]...)
+	cmd.Env, cmd.Dir = env, dir
+	if said, err := cmd.CombinedOutput(); err != nil {
+		k.Failed = lastLine(string(said), err)
+		return nil
+	}
+	if err := verify(target, c.images); err != nil {
+		k.Failed = err.Error()
+		return nil
+	}
+	k.SentTwice = append(k.SentTwice, to.counts().Uploaded-k.Image)
+	k.ReadTwice = append(k.ReadTwice, from.counts().Served-k.Image)
+	return nil
+}
+
+func printKills(w io.Writer, kills []killed) {
+	if len(kills) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nK  SIGKILL at random points in the copy of %s to distribution on files, then a second run\n", human(kills[0].Image))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "tool\tn\thad arrived\tsent twice: median\tlargest\tread twice: median\tlargest\t")
+	for _, k := range kills {
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Tool, k.Runs, middle(k.At), middle(k.SentTwice), most(k.SentTwice), middle(k.ReadTwice), most(k.ReadTwice), k.Failed)
+	}
+	t.Flush()
+}
+
+func middle(all []int64) string {
+	if len(all) == 0 {
+		return "-"
+	}
+	all = slices.Sorted(slices.Values(all))
+	return human(all[len(all)/2])
+}
+
+func most(all []int64) string {
+	if len(all) == 0 {
+		return "-"
+	}
+	return human(slices.Max(all))
+}

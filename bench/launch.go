@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// order is what the launcher starts: commands, Parallel of them at a time.
+type order struct {
+	Cmds     [][]string
+	Parallel int // 0 is one after another
+	Env      []string
+	Dir      string
+	Limit    time.Duration
+}
+
+// outcome is what it cost. RSS is the largest of the processes', in bytes.
+type outcome struct {
+	Wall, CPU time.Duration
+	RSS       int64
+	Failed    string // what the first failed command said last
+	Over      bool   // it was ended at the limit
+}
+
+// launcher is a small process that starts the tools. A process inherits the
+// peak memory of the one that forked it, so it can not be the one that holds
+// the registries.
+type launcher struct {
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	in   *json.Encoder
+	out  *json.Decoder
+	pipe io.Closer
+}
+
+func startLauncher() (*launcher, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, launchWord)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = os.Stderr
+	return &launcher{cmd: cmd, in: json.NewEncoder(in), out: json.NewDecoder(out), pipe: in}, cmd.Start()
+}
+
+func (l *launcher) run(o order) (r outcome, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.in.Encode(o); err != nil {
+		return r, err
+	}
+	err = l.out.Decode(&r)
+	return r, err
+}
+
+func (l *launcher) close() {
+	l.pipe.Close()
+	_ = l.cmd.Wait()
+}
+
+// launchWord makes this program the launcher.
+const launchWord = "launch-for-bench"
+
+// launch obeys orders from in until it ends.
+func launch(in io.Reader, out io.Writer) int {
+	orders, answers := json.NewDecoder(in), json.NewEncoder(out)
+	for {
+		var o order
+		if err := orders.Decode(&o); errors.Is(err, io.EOF) {
+			return 0
+		} else if err != nil {
+			return 1
+		}
+		if err := answers.Encode(obey(o)); err != nil {
+			return 1
+		}
+	}
+}
+
+func obey(o order) (r outcome) {
+	ctx, cancel := context.WithTimeout(context.Background(), o.Limit)
+	defer cancel()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, max(o.Parallel, 1))
+	floor := highWater("self")
+	begun := time.Now()
+	for _, argv := range o.Cmds {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+			var said bytes.Buffer
+			cmd.Stderr, cmd.Env, cmd.Dir, cmd.WaitDelay = &said, o.Env, o.Dir, time.Second
+			rss, err := supervise(cmd, floor)
+			mu.Lock()
+			defer mu.Unlock()
+			if p := cmd.ProcessState; p != nil {
+				r.CPU += p.UserTime() + p.SystemTime()
+				r.RSS = max(r.RSS, rss)
+			}
+			if err != nil && r.Failed == "" {
+				r.Failed = lastLine(said.String(), err)
+			}
+		})
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	wg.Wait()
+	r.Wall = time.Since(begun)
+	r.Over = ctx.Err() != nil
+	return r
+}
+
+// supervise runs cmd and tells its peak memory. What the system tells is never
+// less than the launcher's own peak, so below that the process is watched.
+func supervise(cmd *exec.Cmd, floor int64) (rss int64, err error) {
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	seen := make(chan int64)
+	ended := make(chan struct{})
+	go func() {
+		var most int64
+		for {
+			select {
+			case <-ended:
+				seen <- most
+				return
+			case <-time.After(5 * time.Millisecond):
+				most = max(most, highWater(strconv.Itoa(cmd.Process.Pid)))
+			}
+		}
+	}()
+	err = cmd.Wait()
+	close(ended)
+	watched := <-seen
+	if told := peak(cmd.ProcessState); told > floor+1<<20 || watched == 0 {
+		return told, err
+	}
+	return watched, err
+}
+
+// highWater is the peak memory of a running process, in bytes; 0 where the
+// system has no /proc.
+func highWater(pid string) int64 {
+	raw, _ := os.ReadFile("/proc/" + pid + "/status")
+	for line := range strings.Lines(string(raw)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kib); n == 1 {
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+func lastLine(said string, err error) string {
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	if last := lines[len(lines)-1]; last != "" {
+		return last
+	}
+	return err.Error()
+}

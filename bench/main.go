@@ -1,0 +1,215 @@
+// Bench runs dray beside other tools that copy images, between registries in
+// this process, and says which was faster. It is started by "make bench"; see
+// docs/benchmarks.md for what the workloads are and how far to trust them.
+//
+//	go run ./bench -dray bin/dray            quick: some minutes
+//	go run ./bench -dray bin/dray -full      the sizes of the goals
+//	go run ./bench -dray bin/dray -run W1,W4
+//	go run ./bench -dray bin/dray -run kill
+//	go run ./bench -list
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == launchWord {
+		os.Exit(launch(os.Stdin, os.Stdout))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	sizes                 sizes
+	full, list            bool
+	runs, kills           int
+	dray, tools, out, dir string
+	run, only             string
+	limit, patience       time.Duration
+}
+
+func parseFlags(args []string, stderr io.Writer) (options, error) {
+	o := options{}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.dray, "dray", "bin/dray", "the program")
+	f.StringVar(&o.tools, "tools", "bench/tools", "where to look for the peers before PATH")
+	f.StringVar(&o.only, "peers", "", "only these of crane,regctl,skopeo")
+	f.StringVar(&o.run, "run", "", "only these workloads, by name: W1,W4,kill")
+	f.StringVar(&o.out, "o", "", "write the report here as JSON")
+	f.StringVar(&o.dir, "dir", "", "where registries on files live for the time of a run; default is the system's")
+	f.IntVar(&o.runs, "n", 5, "runs of each; the median counts")
+	f.IntVar(&o.kills, "kills", 5, "how often each tool is killed")
+	f.BoolVar(&o.full, "full", false, "the whole sizes, every run repeated, long limits")
+	f.BoolVar(&o.list, "list", false, "name the workloads and end")
+	f.DurationVar(&o.limit, "limit", 0, "end a tool's run after this long; default 10s, with -full 2m")
+	f.DurationVar(&o.patience, "patience", 0, "do not repeat what took this long together; default 1s, with -full 3m")
+	f.Int64Var(&o.sizes.Big, "big", 0, "MiB of the one big layer")
+	f.Int64Var(&o.sizes.Layer, "layer", 0, "MiB of each of twenty layers")
+	f.Int64Var(&o.sizes.Far, "far", 0, "MiB of the one layer from a far source")
+	f.Int64Var(&o.sizes.Broken, "broken", 0, "MiB of each of four layers that are cut")
+	f.IntVar(&o.sizes.Tags, "tags", 0, "tags of the repository that is synced")
+	f.IntVar(&o.sizes.Many, "many", 0, "tags of the long repository in sync")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if o.runs < 1 || f.NArg() > 0 {
+		return o, errors.New("-n is at least 1, and there are no arguments beside flags")
+	}
+	o.settle()
+	return o, nil
+}
+
+// settle fills in what was not given.
+func (o *options) settle() {
+	z, limit, patience := quick, 10*time.Second, time.Second
+	if o.full {
+		z, limit, patience = full, 2*time.Minute, 3*time.Minute
+	}
+	for _, p := range []struct{ to, from *int64 }{{&o.sizes.Big, &z.Big}, {&o.sizes.Layer, &z.Layer}, {&o.sizes.Far, &z.Far}, {&o.sizes.Broken, &z.Broken}} {
+		if *p.to > 0 {
+			*p.from = *p.to << 20
+		}
+		*p.to = *p.from
+	}
+	if o.sizes.Tags == 0 {
+		o.sizes.Tags = z.Tags
+	}
+	if o.sizes.Many == 0 {
+		o.sizes.Many = z.Many
+	}
+	if o.limit == 0 {
+		o.limit = limit
+	}
+	if o.patience == 0 {
+		o.patience = patience
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parseFlags(args, stderr)
+	if err != nil {
+		return err
+	}
+	if o.list {
+		for _, w := range workloads() {
+			fmt.Fprintf(stdout, "%-5s %s\n", w.Name, w.What)
+		}
+		fmt.Fprintln(stdout, "kill  SIGKILL at random points, then a second run")
+		return nil
+	}
+	chosen, kill, err := choose(o.run)
+	if err != nil {
+		return err
+	}
+	b, missing, err := prepare(o)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	defer b.launcher.close()
+	r := report{Date: time.Now().UTC().Truncate(time.Second), Command: args, Machine: b.machine, Sizes: o.sizes, Versions: map[string]string{}, Missing: missing}
+	for _, t := range b.tools {
+		r.Versions[t.Peer] = t.Version
+	}
+	r.head(stdout)
+	for _, w := range chosen {
+		res, err := b.do(ctx, w)
+		if err != nil {
+			return err
+		}
+		res.print(stdout)
+		r.Results = append(r.Results, res)
+	}
+	if kill {
+		if r.Kills, err = b.killAll(ctx, o.kills, 20<<20, 64<<20); err != nil {
+			return err
+		}
+		printKills(stdout, r.Kills)
+	}
+	r.conclude(stdout)
+	if o.out != "" {
+		return r.write(o.out)
+	}
+	return nil
+}
+
+// choose finds workloads by name; an empty list is all of them.
+func choose(names string) (chosen []workload, kill bool, err error) {
+	if names == "" {
+		return workloads(), true, nil
+	}
+	for _, name := range strings.Split(names, ",") {
+		if name == "kill" {
+			kill = true
+			continue
+		}
+		i := slices.IndexFunc(workloads(), func(w workload) bool { return strings.EqualFold(w.Name, name) })
+		if i < 0 {
+			return nil, false, fmt.Errorf("there is no workload %q (-list names them)", name)
+		}
+		chosen = append(chosen, workloads()[i])
+	}
+	return chosen, kill, nil
+}
+
+func prepare(o options) (b *bench, missing []string, err error) {
+	for _, p := range []*string{&o.dray, &o.tools} { // tools run in directories of their own
+		if *p, err = filepath.Abs(*p); err != nil {
+			return nil, nil, err
+		}
+	}
+	if !executable(o.dray) {
+		return nil, nil, fmt.Errorf("%s is no program (make build)", o.dray)
+	}
+	b = &bench{sizes: o.sizes, runs: o.runs, limit: o.limit, patience: o.patience}
+	if b.launcher, err = startLauncher(); err != nil { // first, while this process is small
+		return nil, nil, err
+	}
+	var only []string
+	if o.only != "" {
+		only = strings.Split(o.only, ",")
+	}
+	b.tools, missing = find(o.dray, o.tools, only)
+	if b.dir, err = os.MkdirTemp(o.dir, "dray-bench"); err != nil {
+		return nil, nil, err
+	}
+	if b.cert, err = certificate(); err == nil {
+		b.machine, err = measure(b.dir)
+	}
+	if err != nil {
+		os.RemoveAll(b.dir)
+		return nil, nil, err
+	}
+	return b, missing, nil
+}
+
+func (r report) head(w io.Writer) {
+	fmt.Fprintf(w, "%s  %s, %s, %d cores; sha256 %s/s on one core, disk with fsync %s/s\n", r.Date.Format(time.DateTime), r.Machine.OS, r.Machine.Go,
+		r.Machine.Cores, human(r.Machine.Hash), human(r.Machine.Disk))
+	for _, t := range sorted(r.Versions) {
+		fmt.Fprintf(w, "%s %s  ", t, r.Versions[t])
+	}
+	fmt.Fprintf(w, "\nfar is %s and %d Mbit/s for each connection and direction, TLS 1.3, no slow start, no loss\n", far.RTT, far.Rate*8/1e6)
+	fmt.Fprintln(w, "by best: wall by that of the fastest peer; read, sent: blob bytes by those of the image")
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// tie is how far two medians may be apart, as a part of the smaller, and still
+// mean nothing.
+const tie = 0.15
+
+// report is what -o writes. Times in seconds, memory in bytes.
+type report struct {
+	Date     time.Time         `json:"date"`
+	Command  []string          `json:"command"`
+	Machine  machine           `json:"machine"`
+	Sizes    sizes             `json:"sizes"`
+	Versions map[string]string `json:"versions"`
+	Missing  []string          `json:"missing"` // tools that are not here
+	Results  []result          `json:"results"`
+	Kills    []killed          `json:"kills,omitempty"`
+}
+
+// result is one workload.
+type result struct {
+	Name    string  `json:"name"`
+	What    string  `json:"what"`
+	Bytes   int64   `json:"bytes"`           // of distinct blobs
+	Bound   float64 `json:"bound,omitempty"` // s; 0 is none that says anything
+	BoundIs string  `json:"boundIs,omitempty"`
+	Rows    []row   `json:"rows"`
+	Verdict string  `json:"verdict"` // dray wins, ties, loses or fails, or runs alone
+	Best    string  `json:"best"`    // the fastest peer
+}
+
+// row is one tool: medians of its runs that ended well. Counts are those of the median run.
+type row struct {
+	Tool    string    `json:"tool"`
+	Runs    int       `json:"runs"`
+	Wall    float64   `json:"wall"`
+	Walls   []float64 `json:"walls"`
+	CPU     float64   `json:"cpu"`
+	RSS     int64     `json:"rss"` // the largest of all runs
+	Src     counts    `json:"source"`
+	Dst     counts    `json:"target"`
+	Read    float64   `json:"read"` // blob bytes that the source gave, by the bytes of the image
+	Sent    float64   `json:"sent"` // upload bytes that arrived, by the same
+	ToBest  float64   `json:"toBestPeer,omitempty"`
+	ToBound float64   `json:"toBound,omitempty"`
+	Failed  string    `json:"failed,omitempty"` // why runs failed; Wall is then that of the good ones, 0 when there is none
+	Over    bool      `json:"over,omitempty"`   // ended at the time limit
+	Bad     int       `json:"bad,omitempty"`    // how many runs failed
+}
+
+func summarise(name string, samples []sample, bytes int64) row {
+	r := row{Tool: name, Runs: len(samples)}
+	var good []sample
+	for _, s := range samples {
+		r.RSS = max(r.RSS, s.RSS)
+		if s.ok() {
+			good = append(good, s)
+			continue
+		}
+		r.Bad++
+		r.Over = r.Over || s.Over
+		r.Failed = cmp.Or(r.Failed, s.Wrong, s.Failed)
+	}
+	show := good
+	if len(show) == 0 {
+		show = samples
+	}
+	slices.SortFunc(show, func(a, b sample) int { return cmp.Compare(a.Wall, b.Wall) })
+	mid := show[(len(show)-1)/2]
+	r.Src, r.Dst, r.CPU = mid.Src, mid.Dst, mid.CPU.Seconds()
+	if bytes > 0 {
+		r.Read, r.Sent = float64(mid.Src.Served)/float64(bytes), float64(mid.Dst.Uploaded)/float64(bytes)
+	}
+	if len(good) > 0 {
+		r.Wall = mid.Wall.Seconds()
+		if n := len(show); n%2 == 0 {
+			r.Wall = (show[n/2-1].Wall + show[n/2].Wall).Seconds() / 2
+		}
+	}
+	for _, s := range good {
+		r.Walls = append(r.Walls, s.Wall.Seconds())
+	}
+	return r
+}
+
+// compare sets the ratios and what they say of dray.
+func (r *result) compare() {
+	best, mine := -1, -1
+	for i, row := range r.Rows {
+		if row.Tool == "dray" {
+			mine = i
+		} else if row.Wall > 0 && row.Bad == 0 && (best < 0 || row.Wall < r.Rows[best].Wall) {
+			best = i
+		}
+	}
+	for i := range r.Rows {
+		if r.Rows[i].Wall > 0 && best >= 0 {
+			r.Rows[i].ToBest = r.Rows[i].Wall / r.Rows[best].Wall
+		}
+		if r.Rows[i].Wall > 0 && r.Bound > 0 {
+			r.Rows[i].ToBound = r.Rows[i].Wall / r.Bound
+		}
+	}
+	if best >= 0 {
+		r.Best = r.Rows[best].Tool
+	}
+	switch {
+	case mine < 0:
+	case r.Rows[mine].Bad > 0:
+		r.Verdict = "dray fails"
+	case best < 0 && len(r.Rows) > 1:
+		r.Verdict = "dray wins: no peer finished"
+	case best < 0:
+		r.Verdict = "dray ran alone"
+	default:
+		r.Verdict = verdict(r.Rows[mine].Wall, r.Rows[best].Wall)
+	}
+}
+
+func verdict(mine, best float64) string {
+	switch {
+	case max(mine, best) <= min(mine, best)*(1+tie):
+		return "tie"
+	case mine < best:
+		return "dray wins"
+	}
+	return "dray loses"
+}
+
+func (r result) print(w io.Writer) {
+	fmt.Fprintf(w, "\n%s  %s (%s)", r.Name, r.What, human(r.Bytes))
+	if r.Bound > 0 {
+		fmt.Fprintf(w, "; bound %s: %s", seconds(r.Bound), r.BoundIs)
+	}
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "tool\tn\twall\tby best\tby bound\tcpu\trss\tsrc req\tdst req\tsrc conn\tdst conn\tread\tsent\t")
+	for _, row := range r.Rows {
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n", row.Tool, row.Runs, row.wall(), ratio(row.ToBest), ratio(row.ToBound),
+			seconds(row.CPU), human(row.RSS), row.Src.Requests, row.Dst.Requests, row.Src.Connections, row.Dst.Connections, ratio(row.Read), ratio(row.Sent))
+	}
+	t.Flush()
+	for _, row := range r.Rows {
+		if row.Bad > 0 && !row.Over {
+			fmt.Fprintf(w, "  %s: %d of %d failed: %.160s\n", row.Tool, row.Bad, row.Runs, row.Failed)
+		}
+	}
+	fmt.Fprintf(w, "  → %s\n", r.Verdict)
+}
+
+func (r row) wall() string {
+	switch {
+	case r.Over && r.Wall == 0:
+		return "over limit"
+	case r.Wall == 0:
+		return "failed"
+	}
+	return seconds(r.Wall)
+}
+
+func seconds(s float64) string {
+	switch {
+	case s == 0:
+		return "0"
+	case s < 1:
+		return fmt.Sprintf("%.0f ms", s*1000)
+	}
+	return fmt.Sprintf("%.2f s", s)
+}
+
+func ratio(x float64) string {
+	if x == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", x)
+}
+
+func human(n int64) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%d MiB", (n+1<<19)>>20)
+	case n >= 1<<10:
+		return fmt.Sprintf("%d KiB", (n+1<<9)>>10)
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// conclude says in one place what was won, tied and lost, and what was not compared.
+func (r report) conclude(w io.Writer) {
+	fmt.Fprintln(w, "\nIn short, dray at its defaults beside the fastest peer at any flags; within 15 % is a tie:")
+	for _, v := range []string{"dray wins", "tie", "dray loses", "dray fails", "dray ran alone"} {
+		var names []string
+		for _, res := range r.Results {
+			if strings.HasPrefix(res.Verdict, v) {
+				names = append(names, res.short())
+			}
+		}
+		if len(names) > 0 {
+			fmt.Fprintf(w, "  %-14s %s\n", v, strings.Join(names, ", "))
+		}
+	}
+	if len(r.Missing) > 0 {
+		fmt.Fprintf(w, "Left out because they are not installed (make bench-tools): %s\n", strings.Join(r.Missing, ", "))
+	}
+}
+
+func (r result) short() string {
+	for _, row := range r.Rows {
+		if row.Tool == "dray" && row.ToBest > 0 {
+			return fmt.Sprintf("%s %.2f×%s", r.Name, row.ToBest, r.Best)
+		}
+	}
+	return r.Name
+}
+
+func (r report) write(file string) error {
+	raw, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(raw, '\n'), 0o644)
+}

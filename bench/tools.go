@@ -1,0 +1,246 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// verb is what a tool is asked to do.
+type verb string
+
+const (
+	copyImage verb = "image" // Images[0]: one image, all platforms
+	copyTags  verb = "tags"  // Repos[0]: every tag of a repository
+	copyRepos verb = "repos" // Repos: every tag of each
+	retag     verb = "tag"   // Images[0] gets the tag New
+)
+
+// job is a verb with its names, which lack their hosts.
+type job struct {
+	Verb  verb
+	From  []string // "repo:tag" for images, "repo" for the others
+	To    []string // the same; unused by retag
+	New   string   // the tag of retag
+	Hosts [2]string
+	TLS   [2]tlsMode
+	Bulk  bool // the registries list digests as Azure's do
+	Dir   string
+}
+
+func (j job) src(i int) string { return j.Hosts[0] + "/" + j.From[i] }
+func (j job) dst(i int) string { return j.Hosts[1] + "/" + j.To[i] }
+
+// tool is a program with flags. Commands writes what configuration the job
+// needs into job.Dir.
+type tool struct {
+	Name     string
+	Peer     string // program: dray, crane, regctl, skopeo
+	Wide     bool   // best flags for much at once; left out where there is nothing to do at once
+	Path     string
+	Version  string
+	Commands func(t tool, j job) (order, error)
+}
+
+// find returns the tools that are here, and the names of those that are not.
+func find(dray, dir string, only []string) (tools []tool, missing []string) {
+	look := func(name string) string {
+		if p := filepath.Join(dir, name); executable(p) {
+			return p
+		}
+		p, _ := exec.LookPath(name)
+		return p
+	}
+	all := []tool{
+		{Name: "dray", Peer: "dray", Path: dray, Commands: drayCommands},
+		{Name: "crane", Peer: "crane", Path: look("crane"), Commands: craneCommands},
+		{Name: "crane -j32", Peer: "crane", Wide: true, Path: look("crane"), Commands: craneCommands},
+		{Name: "regctl", Peer: "regctl", Path: look("regctl"), Commands: regclientCommands},
+		{Name: "regctl 32", Peer: "regctl", Wide: true, Path: look("regctl"), Commands: regclientCommands},
+		{Name: "skopeo", Peer: "skopeo", Path: look("skopeo"), Commands: skopeoCommands},
+	}
+	for _, t := range all {
+		switch {
+		case len(only) > 0 && t.Peer != "dray" && !slices.Contains(only, t.Peer):
+		case !executable(t.Path) || t.Peer == "regctl" && look("regsync") == "":
+			if !slices.Contains(missing, t.Peer) {
+				missing = append(missing, t.Peer)
+			}
+		default:
+			t.Version = version(t)
+			tools = append(tools, t)
+		}
+	}
+	return tools, missing
+}
+
+func executable(p string) bool {
+	st, err := os.Stat(p)
+	return err == nil && !st.IsDir() && st.Mode()&0o111 != 0
+}
+
+func version(t tool) string {
+	arg := "version"
+	if t.Peer == "skopeo" {
+		arg = "--version"
+	}
+	out, _ := exec.Command(t.Path, arg).Output()
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		if v, ok := strings.CutPrefix(line, "VCSTag:"); ok && strings.TrimSpace(v) != "" {
+			return strings.TrimSpace(v)
+		}
+		if t.Peer != "regctl" && line != "" {
+			return strings.TrimPrefix(line, t.Peer+" ")
+		}
+	}
+	return "?"
+}
+
+// drayCommands uses nothing but defaults. What it has to be told is what
+// Azure's host names would tell, and that the certificate is not to be checked.
+func drayCommands(t tool, j job) (order, error) {
+	o := order{}
+	var flags []string
+	if j.TLS != [2]tlsMode{} {
+		flags = append(flags, "--insecure")
+	}
+	if j.Bulk {
+		file := filepath.Join(j.Dir, "dray.yaml")
+		text := fmt.Sprintf("registries:\n  src: {host: %q, kind: acr}\n  dst: {host: %q, kind: acr}\n", j.Hosts[0], j.Hosts[1])
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			return o, err
+		}
+		flags = append(flags, "--config", file)
+	}
+	run := func(args ...string) { o.Cmds = append(o.Cmds, append(append([]string{t.Path}, args...), flags...)) }
+	switch j.Verb {
+	case copyImage:
+		run("copy", j.src(0), j.dst(0))
+	case retag:
+		run("tag", j.src(0), j.New)
+	case copyRepos:
+		if knowsTransfer(t.Path) {
+			run("transfer", j.Hosts[0], j.Hosts[1])
+			break
+		}
+		fallthrough
+	case copyTags:
+		for i := range j.From {
+			run("copy", "--all-tags", j.src(i), j.dst(i))
+		}
+	}
+	return o, nil
+}
+
+func knowsTransfer(dray string) bool {
+	out, _ := exec.Command(dray, "--help").Output()
+	return strings.Contains(string(out), "\n  transfer ")
+}
+
+func craneCommands(t tool, j job) (order, error) {
+	o := order{}
+	flags := []string{"--insecure"}
+	if t.Wide && j.Verb != retag {
+		flags = append(flags, "-j", "32")
+		o.Parallel = 8 // processes, where one does one repository
+	}
+	run := func(args ...string) { o.Cmds = append(o.Cmds, append(append([]string{t.Path}, args...), flags...)) }
+	switch j.Verb {
+	case copyImage:
+		run("copy", j.src(0), j.dst(0))
+	case retag:
+		run("tag", j.src(0), j.New)
+	default:
+		for i := range j.From {
+			run("copy", "-a", j.src(i), j.dst(i))
+		}
+	}
+	return o, nil
+}
+
+// regclientCommands are regctl's for images and regsync's for repositories.
+func regclientCommands(t tool, j job) (order, error) {
+	concurrent := 0 // its default
+	if t.Wide {
+		concurrent = 32
+	}
+	type host struct {
+		Registry   string `json:"registry,omitempty"`
+		TLS        string `json:"tls"`
+		Concurrent int    `json:"reqConcurrent,omitempty"`
+	}
+	hosts, creds := map[string]host{}, []host{}
+	for i, h := range j.Hosts {
+		mode := "disabled"
+		if j.TLS[i] != plain {
+			mode = "insecure"
+		}
+		if _, twice := hosts[h]; !twice {
+			hosts[h] = host{TLS: mode, Concurrent: concurrent}
+			creds = append(creds, host{h, mode, concurrent})
+		}
+	}
+	if j.Verb == copyImage || j.Verb == retag {
+		file := filepath.Join(j.Dir, "regctl.json")
+		to := j.src(0)
+		if j.Verb == copyImage {
+			to = j.dst(0)
+		} else {
+			to = to[:strings.LastIndex(to, ":")+1] + j.New
+		}
+		return order{Cmds: [][]string{{t.Path, "image", "copy", j.src(0), to}}, Env: []string{"REGCTL_CONFIG=" + file}}, writeJSON(file, map[string]any{"hosts": hosts})
+	}
+	type entry struct {
+		Source string `json:"source"`
+		Target string `json:"target"`
+		Type   string `json:"type"`
+	}
+	var entries []entry
+	for i := range j.From {
+		entries = append(entries, entry{j.src(i), j.dst(i), "repository"})
+	}
+	defaults := map[string]any{"skipDockerConfig": true}
+	if t.Wide {
+		defaults["parallel"] = 32
+	}
+	file := filepath.Join(j.Dir, "regsync.yaml") // JSON is YAML
+	regsync := filepath.Join(filepath.Dir(t.Path), "regsync")
+	if !executable(regsync) {
+		regsync, _ = exec.LookPath("regsync")
+	}
+	return order{Cmds: [][]string{{regsync, "once", "-c", file, "-v", "error"}}},
+		writeJSON(file, map[string]any{"version": 1, "creds": creds, "defaults": defaults, "sync": entries})
+}
+
+func writeJSON(file string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(raw, '\n'), 0o600)
+}
+
+func skopeoCommands(t tool, j job) (order, error) {
+	o := order{}
+	flags := []string{"--all", "--src-tls-verify=false", "--dest-tls-verify=false"}
+	run := func(args ...string) { o.Cmds = append(o.Cmds, append([]string{t.Path}, args...)) }
+	for i := range j.From {
+		switch j.Verb {
+		case copyImage:
+			run(append(append([]string{"copy", "-q"}, flags...), "docker://"+j.src(i), "docker://"+j.dst(i))...)
+		case retag:
+			to := j.src(i)
+			to = to[:strings.LastIndex(to, ":")+1] + j.New
+			run(append(append([]string{"copy", "-q"}, flags...), "docker://"+j.src(i), "docker://"+to)...)
+		default:
+			run(append(append([]string{"sync", "--src", "docker", "--dest", "docker"}, flags...), j.src(i), path.Dir(j.dst(i)))...)
+		}
+	}
+	return o, nil
+}
