@@ -208,6 +208,8 @@ type learned struct {
 	kind    string // what runs there, where name and configuration do not say
 	digests bool   // its tags/list tells digests
 	noBulk  bool   // its own list of tags can not be had
+
+	noReferrers bool // it has no referrers API
 }
 
 func (h *host) knows() learned {

@@ -21,6 +21,9 @@ func (r *Repository) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Des
 	if err := c.checked(string(d.Digest)); err != nil {
 		return nil, err
 	}
+	if r.host.knows().noReferrers {
+		return r.referrersByTag(ctx, d)
+	}
 	c.header, c.limit = http.Header{"Accept": {oci.TypeIndex}}, oci.MaxDocument
 	var all []oci.Descriptor
 	asked := map[string]bool{}
@@ -30,6 +33,9 @@ func (r *Repository) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Des
 		case err != nil:
 			return nil, err
 		case a.status != http.StatusOK && len(asked) == 0:
+			if code, _ := a.problem(); code == "" && a.status == http.StatusNotFound {
+				r.host.learn(func(l *learned) { l.noReferrers = true }) // the path, not the repository, is unknown
+			}
 			return r.referrersByTag(ctx, d)
 		case a.status != http.StatusOK:
 			return nil, r.host.refusal(c, a)

@@ -114,6 +114,11 @@ type Back struct {
 // NewBack reads at.
 func NewBack(at Source) *Back { return &Back{at: at, good: map[oci.Digest]bool{}} }
 
+func (b *Back) document(ctx context.Context, reference string) (oci.Descriptor, error) {
+	doc, err := b.at.Document(ctx, reference)
+	return doc.Descriptor, err
+}
+
 func (b *Back) knows(d oci.Digest) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -175,7 +180,11 @@ func (m *mover) lacks(ctx context.Context, doc oci.Document, tags []string) (boo
 	if m.task.Puts != Lacking || len(tags) > 0 {
 		return true, nil
 	}
-	have, err := m.target.Resolve(ctx, string(doc.Digest))
+	ask := m.target.Resolve
+	if m.back != nil {
+		ask = m.back.document // its bytes, not what a HEAD says of them
+	}
+	have, err := ask(ctx, string(doc.Digest))
 	switch {
 	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Corrupt):
 		return true, nil

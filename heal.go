@@ -1,0 +1,132 @@
+package dray
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/transfer"
+)
+
+// heal repairs the names of one repository, and looks at them again.
+func (v *verifying) heal(ctx context.Context, p *deep, got *compared) {
+	broken := map[oci.Digest]error{}
+	var roots []*VerifyEntry
+	for i, e := range got.entries {
+		if e.Match != Incomplete && e.Match != Corrupted {
+			continue
+		}
+		if _, twice := broken[e.Source]; !twice {
+			broken[e.Source] = nil
+			roots = append(roots, &got.entries[i])
+		}
+	}
+	if len(roots) == 0 {
+		return
+	}
+	s := v.begin()
+	for _, from := range got.landing.From {
+		s.aim(from, got.landing.To)
+	}
+	defer s.release()
+	var mu sync.Mutex
+	_ = each(ctx, cap(v.images), roots, func(ctx context.Context, e *VerifyEntry) error {
+		err := v.mend(ctx, s, p, *e)
+		mu.Lock()
+		defer mu.Unlock()
+		broken[e.Source] = err
+		return nil
+	})
+	v.lookAgain(ctx, got, broken)
+}
+
+// mend sends what is lacking below one name: the image, then each referrer with what it needs.
+func (v *verifying) mend(ctx context.Context, s *session, p *deep, e VerifyEntry) error {
+	from, err := s.source(e.From.Repo)
+	if err != nil {
+		return err
+	}
+	at, err := s.target(e.To.Repo, layout.Write)
+	if err != nil {
+		return err
+	}
+	task := transfer.Task{From: from, Observe: s.observe, Proof: transfer.Sized,
+		To: []transfer.End{{Target: v.shared.target(at), Back: p.back}}}
+	if v.of.Depth == Rehash {
+		task.Proof = transfer.Hashed
+	}
+	roots := []mending{{root: p.docs[e.Source].desc, puts: transfer.Lacking}}
+	p.attached(e.Source, map[oci.Digest]bool{}, &roots)
+	for _, m := range roots {
+		task.Root, task.Puts = m.root, m.puts
+		if out := v.dray.engine.Copy(ctx, task)[0]; out.Err != nil {
+			return out.Err
+		}
+	}
+	return nil
+}
+
+// mending is one image or referrer to repair.
+type mending struct {
+	root oci.Descriptor
+	puts transfer.Puts
+}
+
+// attached lists the referrers below a document, the outermost last. One that is there and
+// not listed is put again: that is when a registry lists it.
+func (p *deep) attached(digest oci.Digest, seen map[oci.Digest]bool, into *[]mending) {
+	d := p.docs[digest]
+	if d == nil || seen[digest] {
+		return
+	}
+	seen[digest] = true
+	for _, r := range d.referrers {
+		at := p.docs[r.Digest]
+		if at == nil || at.err != nil {
+			continue
+		}
+		m := mending{root: at.desc, puts: transfer.Lacking}
+		if slices.ContainsFunc(d.lacks, func(l Lack) bool { return l.Digest == r.Digest && l.Why == "unlisted" }) {
+			m.puts = transfer.Every
+		}
+		*into = append(*into, m)
+	}
+	for _, c := range slices.Concat(d.documents, d.referrers) {
+		p.attached(c.Digest, seen, into)
+	}
+}
+
+// lookAgain proves what was repaired, with nothing remembered.
+func (v *verifying) lookAgain(ctx context.Context, got *compared, broken map[oci.Digest]error) {
+	s := v.begin()
+	s.looks = true
+	defer s.release()
+	var again []VerifyEntry
+	var places []int
+	for i, e := range got.entries {
+		if err, tried := broken[e.Source]; tried && (e.Match == Incomplete || e.Match == Corrupted) {
+			got.entries[i].Err = err
+			e.Match, e.Lacks = Same, nil
+			again = append(again, e)
+			places = append(places, i)
+		}
+	}
+	p, err := v.lookBelow(ctx, s, got.landing.To, again)
+	for k, i := range places {
+		e := &got.entries[i]
+		if err != nil {
+			e.Err = cmp.Or(e.Err, err)
+			continue
+		}
+		p.settle(&again[k])
+		if again[k].Match == Same {
+			again[k].Healed = true
+		} else {
+			again[k].Err = cmp.Or(e.Err, again[k].Err)
+		}
+		*e = again[k]
+	}
+}
