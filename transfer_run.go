@@ -159,7 +159,6 @@ func (w *workers) wait() error {
 type summing struct {
 	mu    sync.Mutex
 	began time.Time
-	first error // of a step
 	sum   TransferReport
 }
 
@@ -203,8 +202,8 @@ func (s *summing) planned(p RepositoryPlan) {
 	s.sum.Repositories++
 	for _, step := range p.Steps {
 		s.sum.Actions[step.Action]++
-		if step.Action == plan.Broken && s.first == nil {
-			s.first = step.Problem.Err()
+		if step.Action == plan.Broken && s.sum.Err == nil {
+			s.sum.Err = step.Problem.Err()
 		}
 		if step.Retags() {
 			s.sum.Retagged++
@@ -233,8 +232,8 @@ func (s *summing) done(rep RepositoryReport) {
 		if step.Retags() {
 			ends[step.To] = step.State
 		}
-		if step.Err != nil && s.first == nil {
-			s.first = step.Err
+		if step.Err != nil && s.sum.Err == nil {
+			s.sum.Err = step.Err
 		}
 	}
 	for i, m := range s.sum.Moved {
@@ -253,7 +252,7 @@ func (s *summing) end(err error, steps bool) (TransferReport, error) {
 	defer s.mu.Unlock()
 	s.sum.Took = time.Since(s.began)
 	if err == nil && steps {
-		err = s.first
+		err = s.sum.Err
 	}
 	return s.sum, err
 }

@@ -82,6 +82,7 @@ type TransferReport struct {
 	Traffic      map[string]Traffic  `json:"traffic"`          // by registry host, planning included
 	Notes        []string            `json:"notes,omitempty"`  // what a person should know
 	Took         time.Duration       `json:"tookNanoseconds"`
+	Err          error               `json:"-"` // of the first step that failed; the transfer went on after it
 }
 
 // MaxRetags is how many re-tagged names a TransferReport lists; all are counted, and all are among the steps.
@@ -151,7 +152,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, R
 		}
 		if most := r.req.Selection.MaxRepositories; p.Needs() && most > 0 {
 			if needing++; needing > most {
-				r.report.note("more than %d repositories need work: the rest of them is left, as --max-repositories says", most)
+				r.report.note("more repositories need work than the %d of --max-repositories: they are left for another run", most)
 				return errEnough
 			}
 		}

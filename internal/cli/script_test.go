@@ -33,6 +33,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts"
 //	expand FILE                                 put the values of variables into a file
 //	mask FILE COPY                              the file as output reads
 //	windows FILE COPY                           the file as an editor of Windows saves it
+//	keep FILE ARGS…                             run dray in process; its stdout, unmasked, becomes the file
 //	feed FILE                                   stdin of the next dray
 //	json PATH WANT                              the last stdout is JSON and holds WANT at PATH ("steps.0.state", "steps.len")
 //	same REGISTRY REPO REF REGISTRY REPO REF   every byte of an image arrived
@@ -59,6 +60,7 @@ func TestScripts(t *testing.T) {
 			"mask":     verb((*script).mask),
 			"windows":  verb((*script).windows),
 			"feed":     verb((*script).feed),
+			"keep":     verb((*script).keep),
 			"json":     verb((*script).json),
 			"same":     verb((*script).same),
 			"shelve":   verb((*script).shelve),
@@ -204,6 +206,11 @@ func (s *script) exit(ts *testscript.TestScript, args []string) {
 
 func (s *script) expand(ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
+}
+
+func (s *script) keep(ts *testscript.TestScript, args []string) {
+	s.exit(ts, append([]string{"0"}, args[1:]...))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), s.stdout, 0o600))
 }
 
 // windows puts a byte order mark before a file, CR before each LF, and takes the last line end away.

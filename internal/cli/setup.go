@@ -26,7 +26,7 @@ func (a *app) open() (*dray.Dray, error) {
 		StateDir:   a.stateDir(),
 		Cloud:      credential.Cloud{Env: a.io.Env, Home: a.io.Home},
 		Limits: dray.Limits{
-			Blobs: a.common.concurrency, Connections: a.common.concurrency, Retries: a.common.retries,
+			Images: a.common.images, Blobs: a.common.concurrency, Connections: a.common.concurrency, Retries: a.common.retries,
 			Stall: a.common.stall, MaxWait: a.common.maxWait,
 		},
 	}

@@ -64,6 +64,14 @@ func (s *story) steps(n int) {
 	s.tally.steps = n
 }
 
+// far says how far a run of many repositories is.
+func (s *story) far(head string) {
+	s.tally.mu.Lock()
+	defer s.tally.mu.Unlock()
+	s.tally.head = head
+	clear(s.tally.finished) // steps count for each repository
+}
+
 // report is what is known of a run that was left behind: a step that did not tell its end may yet be
 // done, and is not said to be.
 func (s *story) report(p plan.Plan) dray.Report {
@@ -99,6 +107,13 @@ func (s *story) say(line string) {
 		w = s.bars.above()
 	}
 	fmt.Fprintln(w, "dray: "+oneLine(line))
+}
+
+// sayLines writes a text of several lines.
+func (s *story) sayLines(text string) {
+	for line := range strings.Lines(text) {
+		s.say(strings.TrimSuffix(line, "\n"))
+	}
 }
 
 // observe is the event.Observer of the run.
@@ -173,6 +188,7 @@ func beatLine(s state) string {
 	if s.steps > 0 {
 		head = fmt.Sprintf("%d of %d steps done", s.finished, s.steps)
 	}
+	head = cmp.Or(s.head, head)
 	if p := s.progress(); p != "" {
 		head += ", " + p
 	}

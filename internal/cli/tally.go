@@ -13,7 +13,8 @@ import (
 // tally is how far a run is, added up from its events. Its methods may be called concurrently.
 type tally struct {
 	mu       sync.Mutex
-	steps    int // of the plan; 0 while it is made
+	steps    int    // of the plan; 0 while it is made
+	head     string // how far a run of many repositories is; "" for one that has its steps counted
 	finished map[int]bool
 	done     int64 // bytes that arrived, of blobs that did so whole
 	total    int64 // bytes that have to arrive
@@ -96,13 +97,14 @@ type state struct {
 	waiting     []string
 	finished    int
 	steps       int
+	head        string
 }
 
 // at reads the tally, and takes a sample of the rate.
 func (t *tally) at(now time.Time) state {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := state{done: t.done, total: t.total, finished: len(t.finished), steps: t.steps}
+	s := state{done: t.done, total: t.total, finished: len(t.finished), steps: t.steps, head: t.head}
 	for _, b := range t.blobs {
 		s.done += b.done
 		s.blobs = append(s.blobs, *b)

@@ -1,0 +1,263 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+func (a *app) newPlan() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plan transfer|copy|import|show",
+		Short: "Write down what a command would do, or show such a plan",
+		Long: "Print on stdout, in the form of a plan's file, what transfer, copy or import would do, and write\n" +
+			"nothing anywhere. It is the --dry-run of these commands with -o json, and takes their flags.\n" +
+			"dray apply carries a plan out. Equal states of both ends give equal plans, byte for byte.",
+		Example: "  dray plan transfer dev prod > plan.json\n" +
+			"  dray plan show plan.json",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownCommand(cmd, args[0])
+		},
+	}
+	for _, verb := range []*cobra.Command{a.newTransfer(), a.newCopy(), a.newImport()} {
+		cmd.AddCommand(a.planned(verb))
+	}
+	cmd.AddCommand(a.newPlanShow())
+	return cmd
+}
+
+// planned makes of a verb the command that plans it.
+func (a *app) planned(verb *cobra.Command) *cobra.Command {
+	name := verb.Name()
+	verb.Short = "Plan what dray " + name + " would do"
+	verb.Long = "Print the plan of dray " + name + ", which tells more about the flags."
+	verb.Example = strings.ReplaceAll(firstLine(verb.Example), "dray "+name, "dray plan "+name) + " > plan.json"
+	run := verb.RunE
+	verb.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := cmd.Flags().Set("dry-run", "true"); err != nil {
+			return err
+		}
+		if !cmd.Flags().Changed("output") {
+			a.common.output = formatJSON
+		}
+		return run(cmd, args)
+	}
+	verb.Flags().Lookup("dry-run").Hidden = true
+	return verb
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return strings.TrimSuffix(line, " --dry-run")
+}
+
+// planSummary is what plan show tells of a plan.
+type planSummary struct {
+	Verb         string              `json:"verb"`
+	Overwrite    plan.Overwrite      `json:"overwrite"`
+	Hold         plan.Hold           `json:"hold,omitempty"`
+	Steps        int                 `json:"steps"`
+	Repositories int                 `json:"repositories"`
+	Actions      map[plan.Action]int `json:"actions"`
+	Retagged     int                 `json:"retagged"`
+	Retags       []dray.Retag        `json:"retags,omitempty"`
+	Problems     []string            `json:"problems,omitempty"` // of conflicts and broken steps
+	Notes        []string            `json:"notes,omitempty"`
+}
+
+func (a *app) newPlanShow() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show PLAN",
+		Short: "Count what a plan would do, and list what it re-tags",
+		Long: "Read a plan's file (- is stdin) and count its steps by action. Tags that it takes from one digest\n" +
+			"to another, conflicts and what could not be planned are listed, the first ten thousand of each.",
+		Example: "  dray plan show plan.json\n  dray plan show plan.json -o json",
+		Args:    exactly(1, "the file of a plan, or - for stdin"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, done, err := a.openPlan(args[0])
+			if err != nil {
+				return err
+			}
+			defer done()
+			sum, err := patiently(cmd.Context(), 0, func() (planSummary, error) { return summarise(in) })
+			if err != nil {
+				return err
+			}
+			return a.print(answer{
+				json:   func() error { return a.printJSON(sum) },
+				text:   func() error { _, err := io.WriteString(a.io.Out, sum.String()); return err },
+				header: []string{"ACTION", "STEPS"},
+				rows: func(row func(...string) error) error {
+					for _, action := range actions {
+						if n := sum.Actions[action]; n > 0 {
+							if err := row(string(action), fmt.Sprint(n)); err != nil {
+								return err
+							}
+						}
+					}
+					return nil
+				},
+			})
+		},
+	}
+}
+
+// actions are all there are, in the order in which they are told.
+var actions = []plan.Action{plan.Copy, plan.Replace, plan.Retag, plan.Skip, plan.Conflict, plan.Broken}
+
+// openPlan opens a file, or stdin for "-".
+func (a *app) openPlan(path string) (in io.Reader, done func(), err error) {
+	if path == "-" {
+		return a.io.In, func() {}, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: path, Err: bare(err)}
+	}
+	return f, func() { f.Close() }, nil
+}
+
+func summarise(in io.Reader) (planSummary, error) {
+	r, err := plan.NewReader(in)
+	if err != nil {
+		return planSummary{}, err
+	}
+	head := r.Header()
+	sum := planSummary{Verb: head.Verb, Overwrite: head.Overwrite, Hold: head.Hold, Notes: head.Notes, Actions: map[plan.Action]int{}}
+	seen := map[ref.Repo]bool{}
+	for {
+		s, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			sum.Repositories = len(seen)
+			return sum, nil
+		}
+		if err != nil {
+			return sum, err
+		}
+		seen[s.To.Repo] = true
+		sum.add(s)
+	}
+}
+
+func (p *planSummary) add(s plan.Step) {
+	p.Steps++
+	p.Actions[s.Action]++
+	if s.Retags() {
+		if p.Retagged++; len(p.Retags) < dray.MaxRetags {
+			p.Retags = append(p.Retags, dray.Retag{From: s.From, To: s.To, Was: string(s.Replaces), Is: string(s.Digest())})
+		}
+	}
+	if (s.Action == plan.Conflict || s.Action == plan.Broken) && len(p.Problems) < dray.MaxRetags {
+		p.Problems = append(p.Problems, s.Describe())
+	}
+}
+
+func (p planSummary) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s in %s\n", p.Verb, plural(p.Steps, "step"), repositories(p.Repositories))
+	for _, action := range actions {
+		if n := p.Actions[action]; n > 0 {
+			fmt.Fprintf(&b, "  %-8s  %d\n", action, n)
+		}
+	}
+	if p.Retagged > 0 {
+		fmt.Fprintf(&b, "re-tagged artifacts: %d\n", p.Retagged)
+	}
+	for _, m := range p.Retags {
+		fmt.Fprintf(&b, "  %s: %s -> %s\n", m.To, m.Was, m.Is)
+	}
+	if n := p.Actions[plan.Conflict] + p.Actions[plan.Broken]; n > 0 {
+		fmt.Fprintf(&b, "not possible: %d\n", n)
+	}
+	for _, line := range p.Problems {
+		fmt.Fprintf(&b, "  %s\n", oneLine(line))
+	}
+	for _, n := range p.Notes {
+		fmt.Fprintf(&b, "note: %s\n", oneLine(n))
+	}
+	return b.String()
+}
+
+func (a *app) newApply() *cobra.Command {
+	var follow bool
+	var failedTo string
+	cmd := &cobra.Command{
+		Use:   "apply PLAN",
+		Short: "Carry out a plan that was written before",
+		Long: "Do what a plan's file says (- is stdin), and nothing else: exactly the digests that it names go\n" +
+			"where it says. Both ends are looked at again first. A tag that points elsewhere than when the\n" +
+			"plan was made is left alone and is an error, exit code 5, or 6 where others were done; of a plan\n" +
+			"to be done whole or not at all, nothing is done then. --follow plans such tags anew.",
+		Example: "  dray apply plan.json\n" +
+			"  dray plan transfer dev prod | dray apply -\n" +
+			"  dray apply plan.json --follow --failed-to again.txt",
+		Args: exactly(1, "the file of a plan, or - for stdin"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runApply(cmd, args[0], failedTo, follow)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&follow, "follow", false, "plan steps anew whose source or target moved since")
+	flags.StringVar(&failedTo, "failed-to", "", "write the tags that failed to `FILE`, a list for dray batch --force; without such, there is no file")
+	a.common.addRegistryTo(flags)
+	return cmd
+}
+
+func (a *app) runApply(cmd *cobra.Command, path, failedTo string, follow bool) error {
+	if err := a.checkPlan(cmd.Context(), path); err != nil {
+		return err
+	}
+	in, done, err := a.openPlan(path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	r, err := patiently(cmd.Context(), 0, func() (*plan.Reader, error) { return plan.NewReader(in) })
+	if err != nil {
+		return err
+	}
+	req := dray.PlanFileRequest{Plan: r, Follow: follow}
+	if req.SourceLogin, err = a.sourceLogin(cmd.Context()); err != nil {
+		return err
+	}
+	if req.TargetLogin, err = a.targetLogin(cmd.Context()); err != nil {
+		return err
+	}
+	return a.stream(cmd, streaming{
+		past: "applied the plan to", verb: r.Header().Verb, failedTo: failedTo,
+		run: func(ctx context.Context, d *dray.Dray, tell event.Observer, _ *story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error) {
+			return d.ApplyFile(ctx, req, tell, visit)
+		},
+	})
+}
+
+// checkPlan reads a file through before any of it is done: a plan that was cut off, or
+// written by hand and wrong, is refused whole. What comes from a pipe is read once.
+func (a *app) checkPlan(ctx context.Context, path string) error {
+	if at, err := os.Stat(path); path == "-" || err != nil || !at.Mode().IsRegular() {
+		return nil
+	}
+	in, done, err := a.openPlan(path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	_, err = patiently(ctx, 0, func() (planSummary, error) { return summarise(in) })
+	return err
+}

@@ -1,0 +1,275 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+// streaming is one run of a verb whose steps are too many to be held: they are told
+// repository by repository.
+type streaming struct {
+	past      string // "transferred"
+	verb      string // of the plan that --dry-run prints
+	overwrite plan.Overwrite
+	dryRun    bool
+	failedTo  string
+	plan      func(context.Context, *dray.Dray, event.Observer, *story, func(dray.RepositoryPlan) error) (dray.TransferReport, error)
+	run       func(context.Context, *dray.Dray, event.Observer, *story, func(dray.RepositoryReport) error) (dray.TransferReport, error)
+}
+
+// stream runs a verb and tells of it while it runs.
+func (a *app) stream(cmd *cobra.Command, w streaming) error {
+	ctx, began := cmd.Context(), time.Now()
+	if err := (batchFlags{failedTo: w.failedTo, dryRun: w.dryRun}).checkFailedTo(); err != nil {
+		return err
+	}
+	d, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	s := a.newStory()
+	defer s.end()
+	t := &teller{app: a, story: s, streaming: w, out: a.newStreamOut(w)}
+	if t.list, err = newFailedList(w); err != nil {
+		return err
+	}
+	defer t.list.discard()
+	sum, err := patiently(ctx, grace, func() (dray.TransferReport, error) {
+		if w.dryRun {
+			return w.plan(ctx, d, s.observe, s, t.planned)
+		}
+		return w.run(ctx, d, s.observe, s, t.finished)
+	})
+	return t.end(ctx, sum, err, time.Since(began))
+}
+
+// teller tells of a stream. After end it is silent, also for a run that was left behind.
+type teller struct {
+	app   *app
+	story *story
+	streaming
+	out  streamOut
+	list *failedList
+
+	mu           sync.Mutex
+	over         bool
+	repositories int // in which something was done
+	good         int // steps that are right now, or would be
+	done         int
+	failed       int
+	code         int // that all failures share; exitFailed where they differ
+}
+
+// errOver stops a run that was left behind.
+var errOver = errors.New("over")
+
+// planned tells of one repository's plan.
+func (t *teller) planned(p dray.RepositoryPlan) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return errOver
+	}
+	told := map[string]bool{}
+	for _, s := range p.Steps {
+		switch s.Action {
+		case plan.Conflict:
+			t.failure(told, dray.StepReport{Step: s, Err: &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: t.verb, Name: s.To.String(), Hint: "--overwrite update replaces it",
+				Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}})
+		case plan.Broken:
+			t.failure(told, dray.StepReport{Step: s, Err: s.Problem.Err()})
+		default:
+			t.good++
+		}
+		if err := t.out.step(dray.StepReport{Step: s}); err != nil {
+			return err
+		}
+	}
+	t.repositories++
+	t.story.far(repositories(t.repositories) + " planned")
+	return t.out.flush()
+}
+
+// finished tells of what became of one repository.
+func (t *teller) finished(r dray.RepositoryReport) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return errOver
+	}
+	told, states, retagged := map[string]bool{}, map[dray.State]int{}, 0
+	for _, s := range r.Steps {
+		states[s.State]++
+		if s.State == dray.Done && s.Retags() {
+			retagged++
+		}
+		if s.Err != nil {
+			t.failure(told, s)
+		}
+		if s.State == dray.Failed || s.State == dray.NotStarted {
+			if err := t.list.add(s); err != nil {
+				return err
+			}
+		}
+		if err := t.out.step(s); err != nil {
+			return err
+		}
+	}
+	t.good += states[dray.Done] + states[dray.Unchanged]
+	t.done += states[dray.Done]
+	t.repositories++
+	t.story.far(fmt.Sprintf("%s done, %s brought", repositories(t.repositories), plural(t.done, "tag")))
+	if len(r.Steps) > states[dray.Unchanged] && !t.app.common.quiet {
+		t.story.say(repositoryLine(r, states, retagged))
+	}
+	return t.out.flush()
+}
+
+// repositoryLine is "HOST/REPO: 3 done (1 re-tagged), 47 unchanged, 1 failed, 2.1 s".
+func repositoryLine(r dray.RepositoryReport, states map[dray.State]int, retagged int) string {
+	var parts []string
+	for _, c := range []struct {
+		state dray.State
+		word  string
+	}{{dray.Done, "done"}, {dray.Unchanged, "unchanged"}, {dray.Failed, "failed"}, {dray.NotStarted, "not begun"}} {
+		if n := states[c.state]; n > 0 {
+			part := fmt.Sprintf("%d %s", n, c.word)
+			if c.state == dray.Done && retagged > 0 {
+				part += fmt.Sprintf(" (%d re-tagged)", retagged)
+			}
+			parts = append(parts, part)
+		}
+	}
+	return r.To.String() + ": " + strings.Join(append(parts, seconds(r.Took)), ", ")
+}
+
+// failure tells of a step that failed. Steps of one image share what befell it.
+func (t *teller) failure(told map[string]bool, s dray.StepReport) {
+	if code := exitCode(s.Err); t.failed == 0 {
+		t.code = code
+	} else if t.code != code {
+		t.code = exitFailed
+	}
+	t.failed++
+	prefix := ""
+	if name := targetName(s.Step); s.To.Tag != "" && !strings.Contains(s.Err.Error(), name+": ") {
+		prefix = name + ": "
+	}
+	line := strings.TrimPrefix(errorLine(named{prefix, s.Err}), "dray: ")
+	if !told[line] && !fault.Is(s.Err, fault.Canceled) {
+		told[line] = true
+		t.story.say(line)
+	}
+}
+
+// end tells how the whole ended, and returns the exit code as an error.
+func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, took time.Duration) error {
+	t.story.end()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	sum.Verb = cmp.Or(sum.Verb, t.verb) // of a run that was left behind nothing is known
+	interrupted := err != nil && ctx.Err() != nil
+	var whole error                   // what ended all, and is no step's
+	if err != nil && err != sum.Err { //nolint:errorlint // the very same value
+		whole = err
+	}
+	if perr := t.out.end(sum, whole); perr != nil {
+		return perr
+	}
+	quiet := t.app.common.quiet
+	if !quiet {
+		for _, n := range sum.Notes {
+			t.app.warn("note: %s", n)
+		}
+		t.retags(sum)
+	}
+	where, lost := t.list.keep()
+	t.app.tellKept(where, lost)
+	switch {
+	case interrupted:
+		t.app.warn("interrupted: %s done; run the same command again to go on", plural(t.done, "tag"))
+		return ended(exitInterrupted)
+	case whole != nil:
+		t.app.fail(whole)
+		return ended(exitCode(whole))
+	}
+	if !quiet {
+		t.app.warn("%s", t.summary(sum, took))
+	}
+	switch {
+	case t.failed > 0 && t.good > 0:
+		return ended(exitPartly)
+	case t.failed > 0:
+		return ended(t.code)
+	case lost != nil:
+		return ended(exitFailed)
+	}
+	return nil
+}
+
+// retags is the section about tags that held something else.
+func (t *teller) retags(sum dray.TransferReport) {
+	if sum.Retagged == 0 {
+		return
+	}
+	t.app.warn("re-tagged artifacts: %d", sum.Retagged)
+	for _, m := range sum.Moved {
+		line := fmt.Sprintf("  %s: %s -> %s", m.To, m.Was, m.Is)
+		if m.Ends != "" && m.Ends != dray.Done {
+			line += fmt.Sprintf(" (%s)", strings.ReplaceAll(string(m.Ends), "_", " "))
+		}
+		t.app.warn("%s", line)
+	}
+	if more := sum.Retagged - len(sum.Moved); more > 0 {
+		t.app.warn("  and %d more", more)
+	}
+}
+
+// summary is the last line.
+func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
+	r := dray.Report{Steps: []dray.StepReport{{Blobs: sum.Blobs}}, Traffic: sum.Traffic}
+	tail := append(blobs(r), requests(r), seconds(took))
+	parts := []string{}
+	count := func(n int, word string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, word))
+		}
+	}
+	head := ""
+	if t.dryRun {
+		head = "planned " + repositories(sum.Repositories)
+		count(sum.Actions[plan.Copy], "to copy")
+		count(sum.Retagged, "to re-tag")
+		count(sum.Actions[plan.Replace]+sum.Actions[plan.Retag]-sum.Retagged, "to put again")
+		count(sum.Actions[plan.Skip], "right already")
+		count(t.failed, "not possible")
+	} else {
+		head = fmt.Sprintf("%s %s in %s", t.past, plural(sum.States[dray.Done], "tag"), repositories(sum.Repositories))
+		count(sum.Retagged, "re-tagged")
+		count(sum.States[dray.Unchanged], "unchanged")
+		count(sum.States[dray.Failed], "failed")
+		count(sum.States[dray.NotStarted], "not begun")
+	}
+	return strings.Join(append([]string{head}, parts...), ", ") + ": " + strings.Join(tail, ", ")
+}
+
+func repositories(n int) string {
+	if n == 1 {
+		return "1 repository"
+	}
+	return fmt.Sprintf("%d repositories", n)
+}

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// cancelling calls cancel when enough lines were written to it.
+type cancelling struct {
+	mu     sync.Mutex
+	text   bytes.Buffer
+	left   int
+	cancel context.CancelFunc
+}
+
+func (c *cancelling) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left -= bytes.Count(b, []byte("\n")); c.left <= 0 {
+		c.cancel()
+	}
+	return c.text.Write(b)
+}
+
+func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
+	src, dst := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
+	for i := range 30 {
+		testbed.Random(t, src, fmt.Sprintf("r%02d", i), "v1", testbed.RandomOptions{Seed: uint64(i + 1)})
+	}
+	failed := filepath.Join(t.TempDir(), "again.txt")
+	args := []string{"transfer", src.Host, dst.Host, "--plain-http", "-o", "json", "--failed-to", failed}
+	env := func(name string) string { return map[string]string{"DRAY_STATE_DIR": "off"}[name] }
+	ctx, cancel := context.WithCancel(t.Context())
+	story := &cancelling{left: 5, cancel: cancel}
+	var out bytes.Buffer
+	began := time.Now()
+	code := Main(ctx, args, IO{In: strings.NewReader(""), Out: &out, Err: story, Env: env})
+	var report struct {
+		Steps []struct{ State string }
+		Error struct{ Kind string }
+	}
+	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	if code != exitInterrupted || report.Error.Kind != "canceled" || len(report.Steps) >= 30 || time.Since(began) > 20*time.Second {
+		t.Errorf("code %d, %d steps, %+v\n%s", code, len(report.Steps), report.Error, &story.text)
+	}
+	if !strings.Contains(story.text.String(), "dray: interrupted: ") {
+		t.Errorf("%s", &story.text)
+	}
+	out.Reset()
+	var later bytes.Buffer
+	if code := Main(t.Context(), args, IO{In: strings.NewReader(""), Out: &out, Err: &later, Env: env}); code != 0 {
+		t.Errorf("code %d\n%s", code, &later)
+	}
+	if err := json.Unmarshal(out.Bytes(), &report); err != nil || len(report.Steps) != 30 {
+		t.Errorf("%v, %d steps", err, len(report.Steps))
+	}
+	if _, err := os.Stat(failed); !os.IsNotExist(err) {
+		t.Errorf("a list of failures is left: %v", err)
+	}
+	if left, err := filepath.Glob(filepath.Join(filepath.Dir(failed), "*")); err != nil || len(left) != 0 {
+		t.Errorf("%v %v", left, err)
+	}
+}
+
+func TestAPlanThatWasCutOffIsNoPlan(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{io: IO{Out: &out}}
+	a.common.output = formatJSON
+	s := a.newStreamOut(streaming{verb: "transfer", overwrite: "update", dryRun: true})
+	if err := s.step(stepOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.end(dray.TransferReport{}, errOver); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := summarise(&out); err == nil {
+		t.Error("a plan whose making failed was read")
+	}
+}
+
+func stepOf(t *testing.T) dray.StepReport {
+	t.Helper()
+	from, err := ref.Parse("src.example/app:v1@sha256:" + strings.Repeat("ab", 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := ref.Parse("dst.example/app:v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dray.StepReport{Step: plan.Step{Action: plan.Copy, From: from, To: to}}
+}
