@@ -111,6 +111,9 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 	samples := map[string][]sample{}
 	for range b.runs {
 		for _, t := range b.tools {
+			if err := ctx.Err(); err != nil {
+				return r, err
+			}
 			if t.Wide && !w.Wide || b.enough(samples[t.Name]) {
 				continue
 			}
