@@ -3,12 +3,17 @@ package dray_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/opencontainers/image-spec/specs-go"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
@@ -436,5 +441,62 @@ func TestOtherWritersLeaveNoDanglingTag(t *testing.T) {
 	y.complete()
 	if got, err := y.planned(whole()); err != nil || strings.Contains(got, "copy") || strings.Contains(got, "replace") {
 		t.Errorf("%s %v", got, err)
+	}
+}
+
+func TestTimesThatNoListingTellsAreReadOnceForEachImage(t *testing.T) {
+	y := newYard(t)
+	made := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+	y.dated("app", made, "old")
+	y.dated("app", made.Add(time.Hour), "new", "latest")
+	y.tagged("app", "undated")
+	y.forget()
+	req := whole()
+	req.Selection.Since = made.Add(time.Minute)
+	got, err := y.planned(req)
+	if err != nil || got != "copy app:latest, copy app:new, copy app:undated" {
+		t.Errorf("%s %v", got, err)
+	}
+	if y.src.Count(http.MethodGet, testbed.Manifest) != 3 || y.src.Count(http.MethodGet, testbed.Blob) != 3 || y.src.Count(http.MethodHead, testbed.Manifest) != 4 {
+		t.Errorf("%s", spent(y.src))
+	}
+	y.forget()
+	if got, _, err := y.transferred(req); err != nil || strings.Count(got, "done") != 3 {
+		t.Errorf("%s %v", got, err)
+	}
+	if y.src.Count(http.MethodGet, testbed.Manifest) != 3 {
+		t.Errorf("what was read for its time is read again: %s", spent(y.src))
+	}
+	req.Selection = plan.Selection{Latest: 1, Order: plan.ByTime}
+	if got, err := y.planned(req); err != nil || got != "skip app:new" && got != "skip app:latest" {
+		t.Errorf("%s %v", got, err)
+	}
+}
+
+// dated stores an image of a time under tags.
+func (y *yard) dated(repo string, made time.Time, tags ...string) {
+	y.t.Helper()
+	config := y.src.Blob(y.t, repo, v1.MediaTypeImageConfig, fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","created":%q,"rootfs":{"type":"layers","diff_ids":[]}}`, made.Format(time.RFC3339)))
+	raw, err := json.Marshal(v1.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageManifest, Config: config, Layers: []v1.Descriptor{}})
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	for _, tag := range tags {
+		y.src.Manifest(y.t, repo, tag, v1.MediaTypeImageManifest, raw)
+	}
+}
+
+func TestAnImageOfManyTagsIsReadOnce(t *testing.T) {
+	y, shelf := acrYard(t, 6)
+	req := dray.TransferRequest{Sources: []string{"src/" + shelf.Repo}, Target: "dst"}
+	got, sum, err := y.transferred(req)
+	if err != nil || strings.Count(got, "done") != 6 {
+		t.Fatalf("%s %v", got, err)
+	}
+	if y.src.Count(http.MethodHead, testbed.Manifest) != 0 || y.src.Count(http.MethodGet, testbed.Manifest) != 2 {
+		t.Errorf("an image of three tags is read once, and no tag is asked for: %s", spent(y.src))
+	}
+	if sum.Blobs.Sent != y.dst.Count(http.MethodPut, testbed.Upload) {
+		t.Errorf("%+v\n%s", sum.Blobs, spent(y.dst))
 	}
 }
