@@ -176,12 +176,12 @@ func (c *checker) pull(ctx context.Context) bool {
 	} else if asked == "" {
 		asked = string(anyDigest) // the content will arrive by digest: no tag is in the way
 	}
-	desc, quota, err := c.repo.Sight(ctx, asked)
+	desc, err := c.repo.Resolve(ctx, asked)
 	if !c.signedIn(err) {
 		return false
 	}
 	c.granted(ctx)
-	c.quota(quota)
+	c.quota()
 	switch {
 	case err == nil:
 		c.found = desc
@@ -257,13 +257,19 @@ func (c *checker) granted(ctx context.Context) {
 	}
 }
 
-func (c *checker) quota(q remote.Quota) {
+// quota says what is left of a pull limit, from the answers that were had anyway.
+func (c *checker) quota() {
+	b, _ := c.session.dray.remote.Budget(c.name.Host)
+	window := ""
+	if b.Window > 0 {
+		window = " in " + b.Window.String()
+	}
 	switch {
-	case q.Limit == 0:
-	case q.Left == 0:
-		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left in %s", q.Limit, q.Window), "wait until the window refills, or sign in with: dray login "+c.name.Host)
+	case b.Limit == 0:
+	case b.Spent():
+		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window), "wait until the window refills, or sign in with: dray login "+c.name.Host)
 	default:
-		c.note("quota", OK, fmt.Sprintf("%d of %d pulls left in %s", q.Left, q.Limit, q.Window), "")
+		c.note("quota", OK, fmt.Sprintf("%d of %d pulls left%s", b.Remaining, b.Limit, window), "")
 	}
 }
 

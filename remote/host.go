@@ -77,7 +77,7 @@ func newHost(name string, set Host, c *Client) *host {
 	h.requests.perSecond = set.RequestsPerSecond
 	h.bytes.perSecond = float64(set.BytesPerSecond)
 	h.first = newFirstContact()
-	h.pulls = newPulls(name)
+	h.pulls = newPulls(name, h.dialect.Kind)
 	h.broken = h.connect()
 	return h
 }

@@ -104,9 +104,10 @@ type pulls struct {
 	told   time.Time     // the until that somebody was told of
 }
 
-// newPulls is nil for hosts that have no such limit.
-func newPulls(host string) *pulls {
-	if host != ref.DockerHub {
+// newPulls is nil for hosts that have no such limit. Docker Hub has it under any
+// name: one that is configured to be of its kind passes its answers on.
+func newPulls(host, kind string) *pulls {
+	if host != ref.DockerHub && kind != "hub" {
 		return nil
 	}
 	return &pulls{turn: make(gate, 1)}

@@ -17,12 +17,6 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Quota is how many pulls Docker Hub still gives. The zero Quota says nothing.
-type Quota struct {
-	Limit, Left int
-	Window      time.Duration
-}
-
 // Once makes r give up where it would wait and try again, and leaves mirrors
 // out: what is asked then shows the registry as it is now. Call it before anything else.
 func (r *Repository) Once() *Repository {
@@ -32,55 +26,6 @@ func (r *Repository) Once() *Repository {
 
 // Login is what r shows the registry.
 func (r *Repository) Login(ctx context.Context) (credential.Login, error) { return r.access.who(ctx) }
-
-// Sight resolves a reference as Resolve does, and reads the quota beside it.
-func (r *Repository) Sight(ctx context.Context, reference string) (oci.Descriptor, Quota, error) {
-	c := r.call("resolve", http.MethodHead, "/manifests/"+reference, r.at(reference))
-	if err := c.checked(reference); err != nil {
-		return oci.Descriptor{}, Quota{}, err
-	}
-	c.header = http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
-	a, err := r.host.do(ctx, c, 200, 403, 404, 405, 501)
-	if err != nil {
-		return oci.Descriptor{}, Quota{}, err
-	}
-	quota := quotaOf(a.header)
-	switch a.status {
-	case http.StatusOK:
-		if d, complete, err := headDescriptor(c, a, reference); complete || err != nil {
-			return d, quota, err
-		}
-	case http.StatusNotFound:
-		return oci.Descriptor{}, quota, c.fault(fault.NotFound, "", quote(a.status, "", ""))
-	}
-	doc, err := r.document(ctx, "resolve", reference)
-	return doc.Descriptor, quota, err
-}
-
-// quotaOf reads Docker Hub's "ratelimit-limit: 100;w=21600" and "ratelimit-remaining".
-func quotaOf(h http.Header) Quota {
-	limit, window, ok := parseQuota(h.Get("RateLimit-Limit"))
-	left, _, also := parseQuota(h.Get("RateLimit-Remaining"))
-	if !ok || !also {
-		return Quota{}
-	}
-	return Quota{Limit: limit, Left: left, Window: window}
-}
-
-func parseQuota(s string) (n int, window time.Duration, ok bool) {
-	number, rest, _ := strings.Cut(s, ";")
-	n, err := strconv.Atoi(strings.TrimSpace(number))
-	if err != nil || n < 0 {
-		return 0, 0, false
-	}
-	if w, found := strings.CutPrefix(strings.TrimSpace(rest), "w="); found {
-		seconds, err := strconv.Atoi(w)
-		if err == nil && seconds > 0 && seconds < 1<<31 {
-			window = time.Duration(seconds) * time.Second
-		}
-	}
-	return n, window, true
-}
 
 // Granted returns the actions that the token of r's login lacks: "push". known is false where
 // there is no token, or it does not tell what it is good for. It costs a request

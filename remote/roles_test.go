@@ -87,13 +87,18 @@ func TestContactTellsHowFarItCame(t *testing.T) {
 	wantKind(t, err, fault.Unavailable)
 }
 
-func TestAQuotaIsReadOrLeftAlone(t *testing.T) {
-	for limit, want := range map[string]int{"100;w=21600": 100, "100": 100, "": 0, "many;w=1": 0, "-5;w=1": 0} {
-		reg := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Header("RateLimit-Limit", limit), hostile.Header("RateLimit-Remaining", limit))
-		img := testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
-		d, q, err := client(t).Open(repo(reg, "app"), remote.Use{}).Once().Sight(t.Context(), "v1")
-		if err != nil || d.Digest != oci.Digest(img.Digest()) || q.Limit != want || q.Left != want {
-			t.Errorf("%q: %+v %v", limit, q, err)
+func TestAPullLimitIsReadOrLeftAlone(t *testing.T) {
+	limits := map[string]int{"100;w=21600": 100, "100": 100, "": 0, "many;w=1": 0, "-5;w=1": 0}
+	for product, of := range map[string]map[string]int{"dockerhub": limits, "harbor": {"100;w=21600": 0}} {
+		for limit, want := range of {
+			reg := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Header("RateLimit-Limit", limit), hostile.Header("RateLimit-Remaining", limit))
+			img := testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
+			c := client(t, kind(reg.Host, product))
+			d, err := c.Open(repo(reg, "app"), remote.Use{}).Once().Resolve(t.Context(), "v1")
+			b, known := c.Budget(reg.Host)
+			if err != nil || d.Digest != oci.Digest(img.Digest()) || b.Limit != want || b.Remaining != want || b.Spent() || known != (want > 0) {
+				t.Errorf("%s %q: %+v %v", product, limit, b, err)
+			}
 		}
 	}
 }
