@@ -270,7 +270,7 @@ func (r *run) copy(ctx context.Context, t *task) (late *task) {
 		return nil
 	}
 	var ends []*end
-	job := transfer.Task{From: from, Root: t.root, Known: r.session.docs, Step: t.to[0].steps[0], Observe: r.session.observe}
+	job := transfer.Task{From: from, Root: t.root, Known: r.session.docs, Proof: r.proof(t), Step: t.to[0].steps[0], Observe: r.session.observe}
 	for _, e := range t.to {
 		at, err := r.session.target(e.repo, layout.Write)
 		if err != nil {
@@ -278,7 +278,7 @@ func (r *run) copy(ctx context.Context, t *task) (late *task) {
 			continue
 		}
 		ends = append(ends, e)
-		to := transfer.End{Target: r.session.shared.target(at), Tags: r.tags(e)}
+		to := transfer.End{Target: r.session.shared.target(at), Tags: r.tags(e), Back: r.session.backOf(at)}
 		if t.part == bringing {
 			to.Tags = nil
 		}
@@ -299,6 +299,22 @@ func (r *run) copy(ctx context.Context, t *task) (late *task) {
 		r.settle(ends[i], out)
 	}
 	return late
+}
+
+// proof says how much of the targets of t is believed: what is put again although it is
+// equal is put to be sure of it.
+func (r *run) proof(t *task) transfer.Proof {
+	if r.plan.Proof != transfer.Claimed || r.plan.Overwrite == plan.Always {
+		return cmp.Or(r.plan.Proof, transfer.Sized)
+	}
+	for _, e := range t.to {
+		for _, i := range e.steps {
+			if s := r.plan.Steps[i]; s.Replaces == s.Digest() {
+				return transfer.Sized
+			}
+		}
+	}
+	return transfer.Claimed
 }
 
 // open opens where t reads from.

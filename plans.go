@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/transfer"
 )
 
 // Plan is what Apply carries out. It is a plan.Plan, which prints, is written
@@ -23,7 +24,8 @@ type Plan struct {
 	plan.Plan
 	SourceLogin *credential.Login // nil asks Config.Logins; never written
 	TargetLogin *credential.Login
-	session     *session // nil for a plan from a file
+	Proof       transfer.Proof // "" is transfer.Sized for what plan.Always puts again, else transfer.Claimed; never written
+	session     *session       // nil for a plan from a file
 }
 
 // ReadPlan reads a plan that Plan.Write wrote. The error is Invalid and names the line.

@@ -42,6 +42,7 @@ type session struct {
 	layouts map[opened]*layout.Dir
 	watch   event.Observer
 	pulled  map[string]int // manifests read, by host
+	backs   map[place]*transfer.Back
 
 	looks    bool        // the targets are only looked at, where they are: a login that may not write is enough
 	applying atomic.Bool // steps are being done: one that has to wait makes room for others
@@ -57,7 +58,7 @@ type opened struct {
 func (d *Dray) begin(source, target *credential.Login, obs event.Observer) *session {
 	return &session{
 		dray: d, watch: obs,
-		mounts: map[ref.Repo][]string{}, docs: map[oci.Digest]oci.Document{}, pulled: map[string]int{}, traffic: map[string]Traffic{}, places: map[opened]place{}, layouts: map[opened]*layout.Dir{},
+		mounts: map[ref.Repo][]string{}, docs: map[oci.Digest]oci.Document{}, pulled: map[string]int{}, backs: map[place]*transfer.Back{}, traffic: map[string]Traffic{}, places: map[opened]place{}, layouts: map[opened]*layout.Dir{},
 		logins: map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target},
 	}
 }
@@ -155,6 +156,16 @@ func (s *session) openLayout(key opened) (place, error) {
 	return dir, nil
 }
 
+// backOf reads back what at holds; what it saw there counts for all images of the session.
+func (s *session) backOf(at place) *transfer.Back {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.backs[at] == nil {
+		s.backs[at] = transfer.NewBack(at)
+	}
+	return s.backs[at]
+}
+
 // release closes what is open on disk. What is needed again is opened again.
 func (s *session) release() {
 	s.mu.Lock()
@@ -163,6 +174,7 @@ func (s *session) release() {
 		dir.Close()
 	}
 	clear(s.layouts)
+	clear(s.backs)
 }
 
 // absent reports whether repo is a layout that is not there yet: it holds nothing, and looking must not make it.

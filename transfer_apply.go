@@ -17,7 +17,7 @@ func (r *transferring) applyChecked(ctx context.Context, p RepositoryPlan, moved
 	defer p.session.release()
 	began := time.Now()
 	work := &run{session: p.session, turn: r.turn, reports: make([]StepReport, len(p.Steps)),
-		plan: &Plan{Plan: plan.Plan{Verb: r.report.verb(), Hold: r.hold, Steps: p.Steps}, session: p.session}}
+		plan: &Plan{Plan: plan.Plan{Verb: r.report.verb(), Overwrite: r.req.Overwrite, Hold: r.hold, Steps: p.Steps}, Proof: r.req.Proof, session: p.session}}
 	for i, s := range p.Steps {
 		work.reports[i] = StepReport{Step: s, State: NotStarted}
 	}

@@ -229,6 +229,7 @@ func (s *summing) done(rep RepositoryReport) {
 		s.sum.Blobs.Mounted += step.Blobs.Mounted
 		s.sum.Blobs.Present += step.Blobs.Present
 		s.sum.Blobs.Bytes += step.Blobs.Bytes
+		s.sum.Blobs.Proven += step.Blobs.Proven
 		if step.Retags() {
 			ends[step.To] = step.State
 		}

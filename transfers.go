@@ -36,6 +36,7 @@ type TransferRequest struct {
 	Map       plan.TagMap // what the sources' tags become
 
 	Overwrite plan.Overwrite // "" is plan.Update
+	Proof     transfer.Proof // "" is transfer.Sized with plan.Always, else transfer.Claimed
 	Delay     time.Duration  // the rest between two images, for each of Limits.Images; 0 is none
 
 	// Explain is told why each repository and each tag takes part or not, one call at a
