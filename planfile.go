@@ -36,8 +36,7 @@ type PlanFileRequest struct {
 // Before a step is done both its ends are looked at again. With plan.Each a step that is
 // Moved fails alone; with plan.All nothing is touched where one is. visit is called with
 // the steps of each target repository when they ended, one call at a time, until it
-// returns an error; the same repository may come more than once, and the steps of a plan
-// with plan.All come together. What Follow plans anew
+// returns an error; the same repository may come more than once. What Follow plans anew
 // is reported as it was planned then.
 //
 // The error is nil when every step ended as planned, else that of the first that failed.
@@ -59,11 +58,12 @@ func (d *Dray) ApplyFile(ctx context.Context, req PlanFileRequest, obs event.Obs
 	return r.report.end(err, true)
 }
 
-// groups reads steps and hands on those that stand together and have one target
-// repository, or all of a plan that is to be done whole or not at all.
+// groups reads steps and hands on those that belong together: of a transfer those of one
+// target repository, of another plan as many as may be held, and all of a plan that is to
+// be done whole or not at all.
 func (r *transferring) groups(in *plan.Reader, take func([]plan.Step) error) error {
 	var group []plan.Step
-	all := in.Header().Hold == plan.All
+	all, apart := in.Header().Hold == plan.All, in.Header().Verb == "transfer"
 	flush := func() error {
 		if len(group) == 0 {
 			return nil
@@ -80,7 +80,7 @@ func (r *transferring) groups(in *plan.Reader, take func([]plan.Step) error) err
 		if err != nil {
 			return err
 		}
-		if n := len(group); !all && n > 0 && (n == maxGroup || group[0].To.Repo != s.To.Repo) {
+		if n := len(group); !all && n > 0 && (n == maxGroup || apart && group[0].To.Repo != s.To.Repo) {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -95,9 +95,6 @@ func (r *transferring) applyRead(ctx context.Context, req PlanFileRequest, steps
 	p := RepositoryPlan{Steps: steps, session: s}
 	for _, step := range steps {
 		s.aim(step.From.Repo, step.To.Repo)
-		if p.To = step.To.Repo; !slices.Contains(p.From, step.From.Repo) {
-			p.From = append(p.From, step.From.Repo)
-		}
 	}
 	moved, err := r.recheck(ctx, req, p.Steps, s)
 	if ctx.Err() != nil {
@@ -106,7 +103,9 @@ func (r *transferring) applyRead(ctx context.Context, req PlanFileRequest, steps
 	if err != nil {
 		return err
 	}
-	r.report.planned(p)
+	for _, one := range byTarget(p.Steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
+		r.report.planned(RepositoryPlan{To: one[0].To.Repo, Steps: one})
+	}
 	return r.applyChecked(ctx, p, moved)
 }
 

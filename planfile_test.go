@@ -125,6 +125,36 @@ func TestAPlanToBeDoneWholeIsNotBegunWhereAStepMoved(t *testing.T) {
 	}
 }
 
+func TestAPlanFileOfSeveralTargetsReadsEachImageOnce(t *testing.T) {
+	y := newYard(t)
+	y.tagged("app", "v1", "v2", "v3")
+	dir := "oci:" + t.TempDir() + "/layout"
+	p, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app", Targets: []string{"dst/one", "dst/two", dir}, Tags: dray.AllTags}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if err := p.Write(&file); err != nil {
+		t.Fatal(err)
+	}
+	y.forget()
+	r, err := plan.NewReader(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	visits := map[string]int{}
+	sum, err := y.ApplyFile(t.Context(), dray.PlanFileRequest{Plan: r}, nil, func(r dray.RepositoryReport) error {
+		visits[r.To.Path] += len(r.Steps)
+		return nil
+	})
+	if err != nil || sum.States[dray.Done] != 9 || sum.Repositories != 3 || visits["one"] != 3 || visits["two"] != 3 {
+		t.Errorf("%v %+v %v", err, sum, visits)
+	}
+	if y.src.Count(http.MethodGet, testbed.Manifest) != 3 {
+		t.Errorf("%s", spent(y.src))
+	}
+}
+
 func TestABadLineOfAPlanFileEndsItsApplication(t *testing.T) {
 	y := newYard(t)
 	y.tagged("app", "v1")

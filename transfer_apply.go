@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 )
 
 // apply does what one repository's plan says, and tells how it ended.
@@ -31,9 +32,43 @@ func (r *transferring) applyChecked(ctx context.Context, p RepositoryPlan, moved
 	if r.hold != plan.All || work.firstErr() == nil {
 		work.work(ctx, cap(r.images))
 	}
-	report := RepositoryReport{To: p.To, From: p.From, Steps: work.reports, Took: time.Since(began)}
-	r.report.done(report)
 	r.telling.Lock()
 	defer r.telling.Unlock()
-	return r.visit(report)
+	for _, steps := range byTarget(work.reports, func(s StepReport) ref.Repo { return s.To.Repo }) {
+		report := RepositoryReport{To: steps[0].To.Repo, From: sourcesOf(steps), Steps: steps, Took: time.Since(began)}
+		r.report.done(report)
+		if err := r.visit(report); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// byTarget parts steps by target repository, in the order in which these come up.
+func byTarget[S any](steps []S, repo func(S) ref.Repo) [][]S {
+	at := map[ref.Repo]int{}
+	var parts [][]S
+	for _, s := range steps {
+		i, seen := at[repo(s)]
+		if !seen {
+			i = len(parts)
+			at[repo(s)] = i
+			parts = append(parts, nil)
+		}
+		parts[i] = append(parts[i], s)
+	}
+	return parts
+}
+
+// sourcesOf lists where steps come from, each repository once.
+func sourcesOf(steps []StepReport) []ref.Repo {
+	var from []ref.Repo
+	known := map[ref.Repo]bool{}
+	for _, s := range steps {
+		if !known[s.From.Repo] {
+			known[s.From.Repo] = true
+			from = append(from, s.From.Repo)
+		}
+	}
+	return from
 }

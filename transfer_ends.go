@@ -49,13 +49,18 @@ func (r reach) covers(repo ref.Repo) bool {
 	return repo.Host == r.host && strings.HasPrefix(repo.Path, r.prefix)
 }
 
+// receives reports whether what a listing of from tells is rather what a transfer brought below the target's prefix.
+func (r reach) receives(from reach, path string) bool {
+	return r.host == from.host && r.prefix != "" && strings.HasPrefix(path, r.prefix) && !strings.HasPrefix(from.prefix, r.prefix)
+}
+
 // landings finds the source repositories and where each goes.
 func (r *transferring) landings(ctx context.Context) ([]plan.Landing, error) {
 	sources, to, err := r.ends()
 	if err != nil {
 		return nil, err
 	}
-	repos, err := r.repositories(ctx, sources)
+	repos, err := r.repositories(ctx, sources, to)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +116,7 @@ func (r *transferring) ends() (sources []reach, to reach, err error) {
 
 // repositories lists what the sources hold and takes what is selected of it. A list that
 // can not be read ends the transfer: it is never taken for an empty one.
-func (r *transferring) repositories(ctx context.Context, sources []reach) ([]ref.Repo, error) {
+func (r *transferring) repositories(ctx context.Context, sources []reach, to reach) ([]ref.Repo, error) {
 	var repos []ref.Repo
 	listed := map[string][]string{} // by host
 	for _, from := range sources {
@@ -129,7 +134,7 @@ func (r *transferring) repositories(ctx context.Context, sources []reach) ([]ref
 		}
 		use := remote.Use{Actions: remote.Pull, Login: r.req.SourceLogin, Observe: r.observe}
 		err := r.dray.remote.Repositories(ctx, from.host, use, func(path string) error {
-			if strings.HasPrefix(path, from.prefix) {
+			if strings.HasPrefix(path, from.prefix) && !to.receives(from, path) {
 				listed[from.host] = append(listed[from.host], path)
 			}
 			return nil

@@ -23,7 +23,8 @@ type TransferRequest struct {
 	Sources []string
 
 	// Target is "HOST", where repositories keep their paths, "HOST/PREFIX/", which is
-	// put before them, or "HOST/REPO" where all Sources are "HOST/REPO".
+	// put before them, or "HOST/REPO" where all Sources are "HOST/REPO". What a listing
+	// of the same registry tells below that prefix is left out: it is what arrived there.
 	Target string
 
 	// Prefer orders sources for the case that several bring different content to one
@@ -66,7 +67,7 @@ func (p RepositoryPlan) Needs() bool { return slices.ContainsFunc(p.Steps, plan.
 // RepositoryReport is what was done about one target repository, step by step.
 type RepositoryReport struct {
 	To    ref.Repo
-	From  []ref.Repo
+	From  []ref.Repo // of which steps came
 	Steps []StepReport
 	Took  time.Duration // from the first look at its images to the last name
 }

@@ -356,6 +356,21 @@ func TestRepositoriesAndTagsAreSelectedMappedAndCounted(t *testing.T) {
 	}
 }
 
+func TestWhatArrivedBelowAPrefixOfTheSameRegistryIsNotTakenAgain(t *testing.T) {
+	y := newYard(t)
+	y.tagged("app", "v1")
+	req := dray.TransferRequest{Sources: []string{"src"}, Target: "src/backup/"}
+	for _, want := range []string{"backup/app:v1 done", ""} {
+		if got, sum, err := y.transferred(req); got != want || err != nil || sum.Blobs.Sent != 0 {
+			t.Errorf("%s %v %+v", got, err, sum.Blobs)
+		}
+	}
+	req.Sources, req.Target = []string{"src/backup/"}, "src/backup/again/"
+	if got, err := y.planned(req); got != "copy backup/again/backup/app:v1" || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+}
+
 func TestTagsThatLandOnOneNameAreAConflictOfThatNameAlone(t *testing.T) {
 	y := newYard(t)
 	y.tagged("app", "v1", "v2", "v3")
