@@ -62,8 +62,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.IntVar(&o.kills, "kills", 5, "how often each tool is killed")
 	f.BoolVar(&o.full, "full", false, "the whole sizes, every run repeated, long limits")
 	f.BoolVar(&o.list, "list", false, "name the workloads and end")
-	f.DurationVar(&o.limit, "limit", 0, "end a tool's run after this long; default 10s, with -full 2m")
-	f.DurationVar(&o.patience, "patience", 0, "do not repeat a run of twice this, nor three that took this together; default 1s, with -full 3m")
+	f.DurationVar(&o.limit, "limit", 0, "end a tool's run after this long; default 8s, with -full 2m")
+	f.DurationVar(&o.patience, "patience", 0, "do not repeat a run of twice this, nor three that took this together; default 500ms, with -full 3m")
 	f.Int64Var(&o.sizes.Big, "big", 0, "MiB of the one big layer")
 	f.Int64Var(&o.sizes.Layer, "layer", 0, "MiB of each of twenty layers")
 	f.Int64Var(&o.sizes.Far, "far", 0, "MiB of the one layer from a far source")
@@ -82,7 +82,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 
 // settle fills in what was not given.
 func (o *options) settle() {
-	z, limit, patience := quick, 10*time.Second, time.Second
+	z, limit, patience := quick, 8*time.Second, 500*time.Millisecond
 	if o.full {
 		z, limit, patience = full, 2*time.Minute, 3*time.Minute
 	}
