@@ -16,6 +16,7 @@ import (
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/transfer"
 )
 
 // Depth says how much of a target is looked at.
@@ -366,3 +367,13 @@ func (v *verifying) take(got compared, visit func(VerifyEntry) error) error {
 	}
 	return nil
 }
+
+// Proof says how much of what is known of a target is believed while content is brought there.
+type Proof = transfer.Proof
+
+// See package transfer.
+const (
+	Claimed = transfer.Claimed
+	Sized   = transfer.Sized
+	Hashed  = transfer.Hashed
+)

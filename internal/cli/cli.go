@@ -98,7 +98,7 @@ func (a *app) newRoot() *cobra.Command {
 	}
 	a.groups = []group{
 		{"Main commands", []*cobra.Command{a.newImport(), a.newCopy(), a.newTag(), a.newBatch(), a.newTransfer(), a.newPlan(), a.newApply(), a.newRemove()}},
-		{"Looking", []*cobra.Command{a.newList(), a.newInspect(), a.newDigest(), a.newManifest(), a.newRepository(), a.newCheck()}},
+		{"Looking", []*cobra.Command{a.newList(), a.newInspect(), a.newDigest(), a.newManifest(), a.newRepository(), a.newCheck(), a.newVerify()}},
 		{"Setting up", []*cobra.Command{a.newLogin(), a.newLogout(), a.newServe(), a.newConfig(), a.newVersion(), newCompletion(), newMan()}},
 	}
 	for _, g := range a.groups {

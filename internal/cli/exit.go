@@ -15,6 +15,7 @@ const (
 	exitOK          = 0
 	exitFailed      = 1
 	exitPartly      = 6
+	exitDiffers     = 7
 	exitInterrupted = 130
 )
 
@@ -42,6 +43,7 @@ var exitMeanings = []struct {
 	{4, "denied: a login is missing, wrong or not sufficient"},
 	{5, "moved: a name points elsewhere than when the plan was made"},
 	{exitPartly, "partly done: some steps succeeded and some failed"},
+	{exitDiffers, "differs: verify found something that is not the same"},
 	{8, "refused by a rule of dray"},
 	{75, "throttled: a registry asks to wait longer than --max-wait"},
 	{exitInterrupted, "interrupted"},

@@ -52,8 +52,10 @@ func table(w io.Writer, x answer) error {
 }
 
 // printJSON writes v as the one answer of a command.
-func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.io.Out)
+func (a *app) printJSON(v any) error { return writeJSON(a.io.Out, v) }
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
