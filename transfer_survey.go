@@ -22,7 +22,7 @@ func (r *transferring) plan(ctx context.Context, l plan.Landing) RepositoryPlan 
 	for _, from := range l.From {
 		p.session.aim(from, l.To)
 	}
-	look := &looking{transferring: r, landing: l, plan: &p}
+	look := &looking{transferring: r, landing: l, plan: &p, at: l.From[0]}
 	if err := look.run(ctx); err != nil {
 		p.Steps = []plan.Step{{Action: plan.Broken, From: look.at.Tagged(""), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
 	}
@@ -36,7 +36,7 @@ type looking struct {
 	plan    *RepositoryPlan
 
 	mu     sync.Mutex
-	at     ref.Repo // the source that made trouble, if one did
+	at     ref.Repo // the source that is to be named beside the target when there is trouble
 	broken []plan.Step
 	extra  int // tags that only the target has
 }

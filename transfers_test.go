@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -513,5 +514,45 @@ func TestAnImageOfManyTagsIsReadOnce(t *testing.T) {
 	}
 	if sum.Blobs.Sent != y.dst.Count(http.MethodPut, testbed.Upload) {
 		t.Errorf("%+v\n%s", sum.Blobs, spent(y.dst))
+	}
+}
+
+func TestSixtyFourNamesAreAskedForAtOnceAtEachSide(t *testing.T) {
+	var busy, most [2]atomic.Int64
+	slow := func(side int, next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodHead {
+				n := busy[side].Add(1)
+				for old := most[side].Load(); n > old && !most[side].CompareAndSwap(old, n); old = most[side].Load() {
+				}
+				time.Sleep(20 * time.Millisecond)
+				defer busy[side].Add(-1)
+			}
+			next.ServeHTTP(w, req)
+		})
+	}
+	src := testbed.Serve(t, slow(0, testbed.NewDistribution(t, testbed.Options{})), testbed.Options{})
+	dst := testbed.Serve(t, slow(1, testbed.NewDistribution(t, testbed.Options{})), testbed.Options{})
+	y := yardOf(t, src, dst)
+	for _, r := range []*testbed.Registry{src, dst} {
+		for i := range 4 {
+			repo := fmt.Sprintf("r%d", i)
+			img := testbed.Random(t, r, repo, "t000", testbed.RandomOptions{Seed: 1})
+			raw := y.raw(r, repo, "t000", img.Root.MediaType)
+			for k := 1; k < 100; k++ {
+				r.Manifest(t, repo, fmt.Sprintf("t%03d", k), img.Root.MediaType, raw)
+			}
+		}
+	}
+	y.forget()
+	_, sum, err := y.transferred(whole())
+	if err != nil || sum.States[dray.Unchanged] != 400 {
+		t.Fatalf("%+v %v", sum, err)
+	}
+	t.Logf("%v; at most %d and %d at once", sum.Took, most[0].Load(), most[1].Load())
+	for side := range most {
+		if n := most[side].Load(); n < 32 || n > 64 {
+			t.Errorf("side %d: at most %d at once", side, n)
+		}
 	}
 }
