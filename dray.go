@@ -57,8 +57,8 @@ type Config struct {
 	// never needed: no copy fails because of it.
 	StateDir string
 
-	// Cloud is how ECR's own API is asked: for Settings.Create and for immutable tags.
-	// Without Env it is not.
+	// Cloud is how ECR's own API is asked: for Settings.Create, for immutable tags and
+	// for listings with digests. Without Env it is not.
 	Cloud credential.Cloud
 
 	// Dial opens connections; nil means the system's network.

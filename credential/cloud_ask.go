@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -23,7 +24,7 @@ import (
 
 const (
 	askLimit  = 15 * time.Second // for one answer
-	askTries  = 3                // of a request that is answered 429 or 5xx
+	askTries  = 3                // of a request to a service that is busy
 	askPause  = time.Second      // before the second try, doubled before the third
 	maxReason = 300              // runes of an answer that an error repeats
 	// briefLife is how long a token is used whose end nobody tells.
@@ -47,6 +48,7 @@ type question struct {
 	body   string
 	hide   []string      // secrets that errors leave out of the answer's text
 	limit  time.Duration // 0 is askLimit
+	most   int64         // bytes of the answer; 0 is maxReply
 }
 
 type reply struct {
@@ -112,7 +114,7 @@ func (m *machine) ask(ctx context.Context, q question) (reply, error) {
 			return reply{}, q.fail(fault.Canceled, context.Cause(ctx))
 		case err != nil:
 			return reply{}, q.fail(fault.Unavailable, err)
-		case try == askTries || r.status != http.StatusTooManyRequests && r.status < 500:
+		case try == askTries || !r.busy():
 			return r, nil
 		}
 		select {
@@ -125,10 +127,7 @@ func (m *machine) ask(ctx context.Context, q question) (reply, error) {
 
 // send calls the RoundTripper itself: an http.Client would follow redirects.
 func (m *machine) send(ctx context.Context, q question, u *url.URL) (reply, error) {
-	limit := q.limit
-	if limit == 0 {
-		limit = askLimit
-	}
+	limit, most := cmp.Or(q.limit, askLimit), cmp.Or(q.most, maxReply)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errHung)
 	defer cancel()
 	method := q.method
@@ -154,13 +153,13 @@ func (m *machine) send(ctx context.Context, q question, u *url.URL) (reply, erro
 	if err == nil {
 		defer res.Body.Close()
 		var body []byte
-		if body, err = io.ReadAll(io.LimitReader(res.Body, maxReply+1)); err == nil && len(body) <= maxReply {
+		if body, err = io.ReadAll(io.LimitReader(res.Body, most+1)); err == nil && int64(len(body)) <= most {
 			return reply{res.StatusCode, res.Header, body}, nil
 		}
 	}
 	switch {
 	case err == nil:
-		err = errTooLong
+		err = fmt.Errorf("its answer is longer than %d MiB", most>>20)
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
@@ -189,6 +188,12 @@ func (m *machine) probe(ctx context.Context, q question) (r reply, ok bool, err 
 	return r, err == nil, err
 }
 
+// busy reports whether asking again later may help. AWS's JSON APIs throttle with a 400.
+func (r reply) busy() bool {
+	return r.status == http.StatusTooManyRequests || r.status >= 500 ||
+		r.status == http.StatusBadRequest && strings.Contains(reason(r.body), "ThrottlingException")
+}
+
 // get asks and reads a 200 into v, a pointer for JSON.
 func (m *machine) get(ctx context.Context, q question, v any) error {
 	r, err := m.ask(ctx, q)
@@ -210,7 +215,7 @@ func (q question) read(r reply, v any) error {
 
 func (q question) refused(r reply) error {
 	kind := fault.Denied
-	if r.status == http.StatusTooManyRequests || r.status >= 500 {
+	if r.busy() {
 		kind = fault.Unavailable
 	}
 	text := "HTTP " + strconv.Itoa(r.status)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
@@ -19,7 +20,21 @@ type ECRRepositories struct {
 
 	turn chan struct{} // held by the one who asks
 	seen map[ref.Repo]mutability
+
+	looking chan struct{}       // held by the one who looks for credentials
+	held    map[string]heldKeys // by region
 }
+
+// heldKeys are credentials that were found; ok is false where there are none.
+type heldKeys struct {
+	awsKeys
+	ok    bool
+	until time.Time
+}
+
+// keysHeld is how long credentials are used again: finding them may take requests to STS or a
+// metadata service, which replace theirs minutes before the end.
+const keysHeld = time.Minute
 
 // mutability is what ECR says of the tags of one repository.
 type mutability struct {
@@ -31,7 +46,8 @@ type mutability struct {
 
 // Repositories makes no request. Its methods may be called concurrently; Cloud tells of errors.
 func (e ECR) Repositories() *ECRRepositories {
-	return &ECRRepositories{api: &aws{e.machine()}, turn: make(chan struct{}, 1), seen: map[ref.Repo]mutability{}}
+	return &ECRRepositories{api: &aws{e.machine()}, turn: make(chan struct{}, 1), seen: map[ref.Repo]mutability{},
+		looking: make(chan struct{}, 1), held: map[string]heldKeys{}}
 }
 
 var errNoKeys = errors.New("no AWS credentials")
@@ -132,7 +148,7 @@ func (e *ECRRepositories) call(ctx context.Context, repo ref.Repo, action string
 	if !ok || a.Env == nil {
 		return reply{}, question{}, false, nil
 	}
-	keys, ok, err := a.keys(ctx, at.region)
+	keys, ok, err := e.keys(ctx, at.region)
 	if !ok || err != nil {
 		return reply{}, question{}, false, err
 	}
@@ -147,8 +163,26 @@ func (e *ECRRepositories) call(ctx context.Context, repo ref.Repo, action string
 		return reply{}, question{}, false, err
 	}
 	prefix := at.target[:strings.LastIndexByte(at.target, '.')+1]
-	q = question{who: keys.from + " at " + at.service + " " + at.region, url: at.url, body: string(raw), hide: keys.secrets(),
+	q = question{who: keys.from + " at " + at.service + " " + at.region, url: at.url, body: string(raw), hide: keys.secrets(), most: maxImagesPage,
 		header: map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": prefix + action}}
 	r, err = a.signed(ctx, keys, q, at.region, at.service)
 	return r, q, err == nil, err
+}
+
+// keys are the credentials for a region; ok is false where there are none.
+func (e *ECRRepositories) keys(ctx context.Context, region string) (awsKeys, bool, error) {
+	select {
+	case e.looking <- struct{}{}:
+		defer func() { <-e.looking }()
+	case <-ctx.Done():
+		return awsKeys{}, false, &fault.Fault{Kind: fault.Canceled, Op: "wait for AWS credentials", Err: context.Cause(ctx)}
+	}
+	if at, was := e.held[region]; was && time.Now().Before(at.until) {
+		return at.awsKeys, at.ok, nil
+	}
+	k, ok, err := e.api.keys(ctx, region)
+	if err == nil && ctx.Err() == nil {
+		e.held[region] = heldKeys{k, ok, time.Now().Add(keysHeld)}
+	}
+	return k, ok, err
 }

@@ -17,7 +17,7 @@ import (
 // bulk is a list that a registry has beside the distribution API and that tells digests.
 type bulk struct {
 	name      string // for people
-	elsewhere bool   // asked of another host than the registry, which may lag behind or be down on its own
+	elsewhere bool   // asked of another host than the registry, which may be down or closed on its own
 	untagged  bool   // manifests lists those without a tag, too
 
 	tags      func(context.Context, func([]oci.Listed) (int, error)) (unknown bool, err error)
@@ -27,14 +27,31 @@ type bulk struct {
 // bulks make the list of a repository by the registry's kind; nil where this repository has none.
 var bulks = map[string]func(*Repository) *bulk{
 	"acr": (*Repository).acrBulk, "hub": (*Repository).hubBulk, "quay": (*Repository).quayBulk,
-	"harbor": (*Repository).harborBulk, "ghcr": (*Repository).ghcrBulk,
+	"harbor": (*Repository).harborBulk, "ghcr": (*Repository).ghcrBulk, "ecr": (*Repository).ecrBulk,
 }
 
 func (r *Repository) bulk() *bulk {
-	if make := bulks[r.host.kind()]; make != nil && !r.host.knows().noBulk {
-		return make(r)
+	if !r.host.hasBulk() {
+		return nil
 	}
-	return nil
+	return bulks[r.host.kind()](r)
+}
+
+// hasBulk reports whether repositories of h are expected to have such a list.
+// Where it is at a host of its own, that one lists no other registry's.
+func (h *host) hasBulk() bool {
+	kind := h.kind()
+	switch {
+	case bulks[kind] == nil || h.knows().noBulk:
+		return false
+	case kind == "hub":
+		return h.name == ref.DockerHub
+	case kind == "ghcr":
+		return h.name == "ghcr.io"
+	case kind == "ecr": // its public registry's list is its owner's alone
+		return h.options.ECR.Lists(h.name)
+	}
+	return true
 }
 
 // kind is what runs at the host: configured, told from its name, or learned.
@@ -75,7 +92,7 @@ func fromRows(manifests func(context.Context, func([]Manifest) (int, error)) (bo
 			var tags []oci.Listed
 			for _, m := range rows {
 				for _, tag := range m.Tags {
-					tags = append(tags, oci.Listed{Tag: tag, Descriptor: oci.Descriptor{Digest: m.Digest}, Updated: m.Updated, Created: m.Created})
+					tags = append(tags, oci.Listed{Tag: tag, Descriptor: oci.Descriptor{Digest: m.Digest, MediaType: m.MediaType}, Updated: m.Updated, Created: m.Created})
 				}
 			}
 			if _, err := show(tags); err != nil {
@@ -188,9 +205,6 @@ type hubTag struct {
 // hubBulk is Docker Hub's tags API. It takes another login than the registry,
 // so it is asked without one: private repositories are "not found" there.
 func (r *Repository) hubBulk() *bulk {
-	if r.host.name != ref.DockerHub {
-		return nil
-	}
 	b := &bulk{name: "the tag list of " + hubHost, elsewhere: true}
 	b.tags = func(ctx context.Context, show func([]oci.Listed) (int, error)) (bool, error) {
 		h, c := r.away(hubHost, "list tags of")

@@ -31,7 +31,7 @@ type ghcrVersion struct {
 // it goes to GitHub's own host and is the only login that leaves for another one.
 func (r *Repository) ghcrBulk() *bulk {
 	owner, name, ok := strings.Cut(r.repo.Path, "/")
-	if !ok || r.host.name != "ghcr.io" {
+	if !ok {
 		return nil
 	}
 	b := &bulk{name: "the package list of " + githubHost, elsewhere: true, untagged: true}

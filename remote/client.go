@@ -47,7 +47,8 @@ type Options struct {
 	UserAgent   string        // "" is "dray"
 	CertDirs    []string      // directories like /etc/docker/certs.d; nil is docker's and podman's, empty is none
 
-	// ECR makes the repositories that Host.Create asks for and tells whether tags are immutable; nil does neither.
+	// ECR makes the repositories that Host.Create asks for, tells whether tags are
+	// immutable and lists images with their digests; nil does none of it.
 	ECR *credential.ECRRepositories
 
 	// Uploads remembers large uploads that a process leaves unfinished, so that the

@@ -25,7 +25,7 @@ const maxListed = 10 << 20
 // from Host.Kind, from the host's name, or from what its answers show. When
 // that list can not be had, the one of the distribution API is read instead,
 // which mostly leaves the Digest "", and the host is not asked again; an event
-// says so. Media types and sizes are not told.
+// says so. Media types are told by ECR and Harbor only, sizes by nobody.
 func (r *Repository) List(ctx context.Context, visit func(oci.Listed) error) error {
 	s := &sieve{visit: visit, seen: map[string]bool{}, op: "list tags of", name: r.repo.String()}
 	return r.inBulk(ctx, s.ended, func(ctx context.Context, b *bulk) (bool, error) {
@@ -42,9 +42,9 @@ func (c *Client) ListsDigests(host string) (tells, complete bool) {
 		return false, false
 	}
 	h := c.host(name)
-	knows := h.knows()
-	if knows.noBulk || bulks[h.kind()] == nil {
-		return knows.digests, knows.digests
+	if !h.hasBulk() {
+		tells = h.knows().digests
+		return tells, tells
 	}
 	return true, !slices.Contains([]string{"hub", "ghcr"}, h.kind())
 }

@@ -24,7 +24,7 @@ type Manifest struct {
 
 // Manifests calls visit for each manifest and index of the repository, until
 // visit returns an error, which Manifests returns as it is. Those without a tag
-// are among them where the registry lists them (ACR, Harbor, GHCR, gcr.io,
+// are among them where the registry lists them (ACR, ECR, Harbor, GHCR, gcr.io,
 // Artifact Registry). Elsewhere each digest that a tag points to is visited
 // once, and an event says that there may be more.
 func (r *Repository) Manifests(ctx context.Context, visit func(Manifest) error) error {

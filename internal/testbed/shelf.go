@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -367,6 +368,61 @@ func (s *Shelf) GitHub() http.Handler {
 		}
 		answer(w, out)
 	}))
+}
+
+// ECR is DescribeImages of Amazon ECR's API in the region and of the account of
+// host, whoever signs. With no repository of that name it says so.
+func (s *Shelf) ECR(host string) http.Handler {
+	name := strings.Split(host, ".") // ACCOUNT.dkr.ecr.REGION.amazonaws.com
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if s.Each != nil && s.Each(w, req) {
+			return
+		}
+		var q struct {
+			RegistryID     string  `json:"registryId"`
+			RepositoryName string  `json:"repositoryName"`
+			MaxResults     int     `json:"maxResults"`
+			NextToken      *string `json:"nextToken"`
+		}
+		h, dec := req.Header, json.NewDecoder(req.Body)
+		dec.DisallowUnknownFields()
+		err := dec.Decode(&q)
+		credential, _, _ := strings.Cut(h.Get("Authorization"), ", ")
+		from := 0
+		if q.NextToken != nil && err == nil {
+			from, err = strconv.Atoi(strings.TrimPrefix(*q.NextToken, "from/"))
+		}
+		if err != nil || req.Method != http.MethodPost || req.URL.String() != "/" || q.RegistryID != name[0] || q.MaxResults != 1000 ||
+			h.Get("X-Amz-Target") != "AmazonEC2ContainerRegistry_V20150921.DescribeImages" || h.Get("Content-Type") != "application/x-amz-json-1.1" ||
+			!strings.HasPrefix(credential, "AWS4-HMAC-SHA256 Credential=") || !strings.HasSuffix(credential, "/"+name[3]+"/ecr/aws4_request") {
+			s.wrong(w, req)
+			return
+		}
+		if q.RepositoryName != s.Repo {
+			w.WriteHeader(http.StatusBadRequest)
+			answer(w, map[string]any{"__type": "RepositoryNotFoundException", "message": "The repository does not exist in the registry"})
+			return
+		}
+		s.ecrImages(w, from, q.MaxResults)
+	})
+}
+
+func (s *Shelf) ecrImages(w http.ResponseWriter, from, n int) {
+	rows, next := page(s, s.Rows, from, n)
+	images := []map[string]any{}
+	for _, r := range rows {
+		m := map[string]any{"imageDigest": r.Digest, "imageManifestMediaType": r.MediaType, "imageSizeInBytes": r.Size,
+			"imagePushedAt": float64(Shelved.Unix()), "imageStatus": "ACTIVE"}
+		if len(r.Tags) > 0 {
+			m["imageTags"] = r.Tags
+		}
+		images = append(images, m)
+	}
+	out := map[string]any{"imageDetails": images}
+	if next > 0 {
+		out["nextToken"] = fmt.Sprintf("from/%d", next)
+	}
+	answer(w, out)
 }
 
 // Google adds the map of manifests to the tags/list of next, as gcr.io and Artifact Registry do.
