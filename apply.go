@@ -278,9 +278,10 @@ func (r *run) copy(ctx context.Context, t *task) (late *task) {
 			continue
 		}
 		ends = append(ends, e)
-		to := transfer.End{Target: r.session.shared.target(at), Tags: r.tags(e), Back: r.session.backOf(at)}
+		tags, last := r.tags(e)
+		to := transfer.End{Target: r.session.shared.target(at), Tags: tags, Last: last, Back: r.session.backOf(at)}
 		if t.part == bringing {
-			to.Tags = nil
+			to.Tags, to.Last = nil, nil
 		}
 		job.To = append(job.To, to)
 	}
@@ -325,23 +326,18 @@ func (r *run) open(t *task) (place, error) {
 	return r.session.source(t.from)
 }
 
-func (r *run) tags(e *end) []string {
-	var tags []string
+// tags lists the tags of an end: those that stay, and those that move and are set last.
+func (r *run) tags(e *end) (stay, move []string) {
 	for _, i := range e.steps {
-		if tag := r.plan.Steps[i].To.Tag; tag != "" {
-			tags = append(tags, tag)
+		switch tag := r.plan.Steps[i].To.Tag; {
+		case tag == "":
+		case plan.Moving(tag):
+			move = append(move, tag)
+		default:
+			stay = append(stay, tag)
 		}
 	}
-	slices.SortStableFunc(tags, func(a, b string) int { return cmp.Compare(order(a), order(b)) })
-	return tags
-}
-
-// order puts names that move behind those that stay.
-func order(tag string) int {
-	if plan.Moving(tag) {
-		return 1
-	}
-	return 0
+	return stay, move
 }
 
 // settle writes what became of an end into the reports of its steps.

@@ -7,6 +7,7 @@ package oci
 import (
 	"context"
 	"io"
+	"maps"
 
 	// The algorithms of image-spec v1.1.1 §Digests register themselves.
 	_ "crypto/sha256"
@@ -65,6 +66,20 @@ type Accepted struct {
 	Tags    []string         // the tags that are known to be set
 	Failed  map[string]error // the tags that are not, and why; nil when all are
 	Subject Digest           // the subject that the registry says it indexed; "" when it said nothing
+}
+
+// And adds what a later answer to the same document says.
+func (a Accepted) And(later Accepted) Accepted {
+	a.Tags = append(a.Tags, later.Tags...)
+	if a.Failed == nil {
+		a.Failed = later.Failed
+	} else {
+		maps.Copy(a.Failed, later.Failed)
+	}
+	if a.Subject == "" {
+		a.Subject = later.Subject
+	}
+	return a
 }
 
 // IsForeign reports whether mediaType is a layer that its publisher does not

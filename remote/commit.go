@@ -22,6 +22,9 @@ import (
 // tag holds something else and may not be moved.
 func (r *Repository) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	p := &commit{r: r, doc: doc}
+	if err := p.verify(); err != nil {
+		return oci.Accepted{}, err
+	}
 	defer p.filled()
 	if len(tags) > 2 && (r.host.dialect.TagQuery || r.host.knows().tagQuery) {
 		tags = p.together(ctx, tags)
@@ -59,9 +62,28 @@ type commit struct {
 	accepted oci.Accepted
 }
 
+// verify holds the bytes against their digest: a registry would take any bytes under a tag.
+func (p *commit) verify() error {
+	v, err := oci.NewVerifier(p.doc.Descriptor)
+	if err == nil {
+		_, err = v.Write(p.doc.Raw)
+	}
+	if err == nil {
+		err = v.Verify()
+	}
+	if err != nil {
+		return p.call(string(p.doc.Digest)).named(err)
+	}
+	return nil
+}
+
 // one puts the document under one reference and notes what came of it.
 func (p *commit) one(ctx context.Context, reference string) error {
-	subject, err := p.put(ctx, reference)
+	var subject oci.Digest
+	err := p.checked(reference)
+	if err == nil {
+		subject, err = p.put(ctx, reference)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	isTag := ref.Digest(reference) != nil
@@ -78,6 +100,17 @@ func (p *commit) one(ctx context.Context, reference string) error {
 		p.accepted.Subject = subject
 	}
 	return err
+}
+
+// checked refuses what is neither a tag nor a digest.
+func (p *commit) checked(reference string) error {
+	if ref.Digest(reference) == nil {
+		return nil
+	}
+	if err := ref.Tag(reference); err != nil {
+		return p.call(reference).named(err)
+	}
+	return nil
 }
 
 // put repeats until it is answered: the same bytes under the same name change nothing twice.

@@ -11,7 +11,7 @@ import (
 
 // commit puts the documents, the deepest first and by digest only, and the root
 // last, under its tags: a reader never sees a tag whose content is not there.
-func (e *Engine) commit(ctx context.Context, m *mover, tags []string, found *tree) (oci.Accepted, error) {
+func (e *Engine) commit(ctx context.Context, m *mover, end End, found *tree) (oci.Accepted, error) {
 	if m.target.Repo() != m.task.From.Repo() {
 		for _, level := range slices.Backward(found.levels[1:]) {
 			err := each(ctx, e.requests, level, func(ctx context.Context, _ int, doc oci.Document) error {
@@ -23,7 +23,16 @@ func (e *Engine) commit(ctx context.Context, m *mover, tags []string, found *tre
 			}
 		}
 	}
-	accepted, err := e.putDocument(ctx, m, found, found.root(), tags...)
+	first, last := end.Tags, end.Last
+	if len(first) == 0 {
+		first, last = last, nil
+	}
+	accepted, err := e.putDocument(ctx, m, found, found.root(), first...)
+	if err == nil && len(last) > 0 {
+		var more oci.Accepted
+		more, err = e.putDocument(ctx, m, found, found.root(), last...)
+		accepted = accepted.And(more)
+	}
 	for _, tag := range accepted.Tags {
 		m.task.tell(event.Event{Kind: event.Tagged, Name: m.target.Repo().Tagged(tag).String(), Digest: string(found.root().Digest)})
 	}

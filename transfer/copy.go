@@ -84,7 +84,7 @@ func (e *Engine) bring(ctx context.Context, t Task, end End, tree *tree, holders
 		return e.settled(ctx, m, tree.blobs, lack)
 	}()
 	if out.Err == nil {
-		out.Accepted, out.Err = e.commit(ctx, m, end.Tags, tree)
+		out.Accepted, out.Err = e.commit(ctx, m, end, tree)
 	}
 	out.Blobs = m.count()
 	out.Err = settle(ctx, fault.On(fault.Target, out.Err))

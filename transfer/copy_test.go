@@ -152,6 +152,22 @@ func TestOneRefusedTagDoesNotHoldBackTheOthers(t *testing.T) {
 	}
 }
 
+func TestLastTagsAreSetAfterTheOthers(t *testing.T) {
+	for _, tags := range [][]string{nil, {"v1", "v1.0"}} {
+		src, dst := repo("a.io", "x"), repo("b.io", "y")
+		root := manifest(src, "v1")
+		out := transfer.New(transfer.Options{}).Copy(t.Context(), transfer.Task{From: src, Root: root.Descriptor,
+			To: []transfer.End{{Target: dst, Tags: tags, Last: []string{"latest", "stable"}}}})
+		want := append(slices.Clone(tags), "latest", "stable")
+		if out[0].Err != nil || !slices.Equal(out[0].Accepted.Tags, want) {
+			t.Errorf("%+v, want the tags %v in this order", out[0], want)
+		}
+		if n := strings.Count(strings.Join(dst.Ops(), "\n"), "commit "); n != 1+min(len(tags), 1) {
+			t.Errorf("the manifest was put %d times", n)
+		}
+	}
+}
+
 func TestWithinARepositoryOnlyTheManifestIsReadAndPut(t *testing.T) {
 	m := repo("a.io", "x")
 	root := index(m, "v1", manifest(m, "", layer(m, "one")))

@@ -99,7 +99,8 @@ type Task struct {
 type End struct {
 	Target Target
 	Tags   []string
-	Back   *Back // the same repository, to read from; for Hashed alone
+	Last   []string // further tags, set once Tags are: names that move from release to release
+	Back   *Back    // the same repository, to read from; for Hashed alone
 }
 
 // Outcome is what became of one End.
