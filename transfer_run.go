@@ -213,8 +213,8 @@ func (s *summing) planned(p RepositoryPlan) {
 }
 
 func (s *summing) retag(step plan.Step, state State) {
-	if len(s.sum.Moved) < MaxRetags {
-		s.sum.Moved = append(s.sum.Moved, Retag{From: step.From, To: step.To, Was: string(step.Replaces), Is: string(step.Digest()), Ends: state})
+	if len(s.sum.Retags) < MaxRetags {
+		s.sum.Retags = append(s.sum.Retags, Retag{From: step.From, To: step.To, Was: string(step.Replaces), Is: string(step.Digest()), State: state})
 	}
 }
 
@@ -237,12 +237,12 @@ func (s *summing) done(rep RepositoryReport) {
 			s.sum.Err = step.Err
 		}
 	}
-	for i, m := range s.sum.Moved {
+	for i, m := range s.sum.Retags {
 		if len(ends) == 0 {
 			break
 		}
-		if state, ok := ends[m.To]; ok && m.Ends == "" && m.To.Repo == rep.To {
-			s.sum.Moved[i].Ends = state
+		if state, ok := ends[m.To]; ok && m.State == "" && m.To.Repo == rep.To {
+			s.sum.Retags[i].State = state
 		}
 	}
 }

@@ -79,7 +79,7 @@ type TransferReport struct {
 	Actions      map[plan.Action]int `json:"actions"`          // planned steps by action
 	States       map[State]int       `json:"states,omitempty"` // steps by how they ended; empty for a plan
 	Retagged     int                 `json:"retagged"`         // steps that move a name from one digest to another
-	Moved        []Retag             `json:"retags,omitempty"` // those of them, up to MaxRetags
+	Retags       []Retag             `json:"retags,omitempty"` // those of them, up to MaxRetags
 	Blobs        transfer.Blobs      `json:"blobs,omitzero"`   // of all images
 	Traffic      map[string]Traffic  `json:"traffic"`          // by registry host, planning included
 	Notes        []string            `json:"notes,omitempty"`  // what a person should know
@@ -92,11 +92,11 @@ const MaxRetags = 10_000
 
 // Retag is a name that held something else.
 type Retag struct {
-	From ref.Name `json:"from"`
-	To   ref.Name `json:"to"`
-	Was  string   `json:"was"`
-	Is   string   `json:"is"`
-	Ends State    `json:"state,omitempty"` // "" in a plan
+	From  ref.Name `json:"from"`
+	To    ref.Name `json:"to"`
+	Was   string   `json:"was"`
+	Is    string   `json:"is"`
+	State State    `json:"state,omitempty"` // "" in a plan
 }
 
 // PlanTransfer looks at all sources and the target side by side and calls visit with each

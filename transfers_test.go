@@ -17,6 +17,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
@@ -100,10 +101,10 @@ func TestOnlyWhatIsMissingOrRetaggedMoves(t *testing.T) {
 		t.Errorf("%s %v", plan1, err)
 	}
 	got, sum, err := y.transferred(whole())
-	if err != nil || got != "app:v2 done, app:v4 done" || sum.Retagged != 1 || len(sum.Moved) != 1 {
+	if err != nil || got != "app:v2 done, app:v4 done" || sum.Retagged != 1 || len(sum.Retags) != 1 {
 		t.Fatalf("%s %v %+v", got, err, sum)
 	}
-	if m := sum.Moved[0]; m.Was != old || m.Is != img.Digest() || m.Ends != dray.Done || m.To.Tag != "v2" {
+	if m := sum.Retags[0]; m.Was != old || m.Is != img.Digest() || m.State != dray.Done || m.To.Tag != "v2" {
 		t.Errorf("%+v", m)
 	}
 	y.forget()
@@ -554,5 +555,35 @@ func TestSixtyFourNamesAreAskedForAtOnceAtEachSide(t *testing.T) {
 		if n := most[side].Load(); n < 32 || n > 64 {
 			t.Errorf("side %d: at most %d at once", side, n)
 		}
+	}
+}
+
+func TestTokensCoverWhatIsMountedFromOtherRepositories(t *testing.T) {
+	o := testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer}}
+	y := yardOf(t, testbed.Distribution(t, o), testbed.Distribution(t, o))
+	for i := range 6 {
+		testbed.Random(t, y.src, fmt.Sprintf("r%d", i), "v1", testbed.RandomOptions{Seed: 5, Layers: 2})
+		testbed.Random(t, y.src, fmt.Sprintf("r%d", i), "v2", testbed.RandomOptions{Seed: uint64(10 + i)})
+	}
+	req := whole()
+	login, err := credential.FromPassword("user", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SourceLogin, req.TargetLogin = &login, &login
+	y.forget()
+	got, sum, err := y.transferred(req)
+	if err != nil || strings.Count(got, "done") != 12 || sum.Blobs.Sent != 3+6*2 || sum.Blobs.Mounted != 5*3 {
+		t.Errorf("%s %v %+v", got, err, sum.Blobs)
+	}
+	if n := y.src.Issuer.Issued(); n > 6+1 {
+		t.Errorf("%d tokens of the source for 6 repositories and their list", n)
+	}
+	before := y.dst.Issuer.Issued()
+	if _, sum, err = y.transferred(req); err != nil || sum.States[dray.Unchanged] != 12 {
+		t.Errorf("%+v %v", sum.States, err)
+	}
+	if n := y.dst.Issuer.Issued() - before; n > 6 {
+		t.Errorf("%d further tokens of the target", n)
 	}
 }

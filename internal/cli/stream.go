@@ -227,14 +227,14 @@ func (t *teller) retags(sum dray.TransferReport) {
 		return
 	}
 	t.app.warn("re-tagged artifacts: %d", sum.Retagged)
-	for _, m := range sum.Moved {
+	for _, m := range sum.Retags {
 		line := fmt.Sprintf("  %s: %s -> %s", m.To, m.Was, m.Is)
-		if m.Ends != "" && m.Ends != dray.Done {
-			line += fmt.Sprintf(" (%s)", strings.ReplaceAll(string(m.Ends), "_", " "))
+		if m.State != "" && m.State != dray.Done {
+			line += fmt.Sprintf(" (%s)", strings.ReplaceAll(string(m.State), "_", " "))
 		}
 		t.app.warn("%s", line)
 	}
-	if more := sum.Retagged - len(sum.Moved); more > 0 {
+	if more := sum.Retagged - len(sum.Retags); more > 0 {
 		t.app.warn("  and %d more", more)
 	}
 }
