@@ -49,6 +49,7 @@ type transferFlags struct {
 	prefer    []string
 	overwrite overwrite
 	force     bool
+	readBack  bool    // --rehash
 	delay     float64 // seconds
 	parallel  int
 	dryRun    bool
@@ -85,6 +86,7 @@ func (a *app) newTransfer() *cobra.Command {
 	flags.StringArrayVar(&f.prefer, "prefer", nil, "where sources differ about a tag take this `SOURCE`'s; repeatable, the first counts most (default a conflict about that tag)")
 	flags.Var(&f.overwrite, "overwrite", "what to do where a target tag holds something else; always puts equal ones again too")
 	flags.BoolVar(&f.force, "force", false, "the same as --overwrite always: put every selected tag again, and prove that its content is there")
+	flags.BoolVar(&f.readBack, "rehash", false, "with --force: read each config and layer at TARGET too, and send those again whose bytes differ")
 	flags.Float64Var(&f.delay, "delay-seconds", 0, "rest for `S` seconds after each image")
 	flags.IntVar(&f.parallel, "parallel-imports", 0, "`N` images in flight (default 4)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
@@ -182,6 +184,9 @@ func (a *app) transferRequest(cmd *cobra.Command, f transferFlags, args []string
 	if f.force {
 		req.Overwrite = plan.Always
 	}
+	if f.readBack {
+		req.Proof = dray.Hashed
+	}
 	req.Delay = time.Duration(f.delay * float64(time.Second))
 	if req.Selection, err = f.selection(time.Now()); err != nil {
 		return req, err
@@ -207,6 +212,8 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 		return usageError(cmd, errors.New("--source-registry-name and --target-registry-name go together"), "or write SOURCE and TARGET as arguments")
 	case f.force && changed("overwrite") && f.overwrite != overwrite(plan.Always):
 		return usageError(cmd, fmt.Errorf("--force and --overwrite %s both given", f.overwrite.String()), "keep one of them")
+	case f.readBack && !f.force && f.overwrite != overwrite(plan.Always):
+		return usageError(cmd, errors.New("--rehash without --force: what is equal is not looked into"), "add --force, or prove it with dray verify --rehash")
 	case f.delay < 0 || f.delay > 24*60*60:
 		return usageError(cmd, errors.New("--delay-seconds: not between 0 and a day"), "")
 	case f.parallel < 0 || f.parallel == 0 && changed("parallel-imports"):
