@@ -84,7 +84,7 @@ func (a *app) runVerify(cmd *cobra.Command, f verifyFlags, args []string) error 
 	s.end()
 	interrupted := err != nil && ctx.Err() != nil
 	if interrupted {
-		a.warn("interrupted: %s compared; nothing of it is in doubt", plural(t.close(), "name"))
+		a.warn("interrupted: %s compared; run the same command again", plural(t.close(), "name"))
 		return ended(exitInterrupted)
 	}
 	t.close()
