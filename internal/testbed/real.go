@@ -19,6 +19,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	// Keeps the module, whose test repository RegclientRepo copies, in go.mod.
+	_ "github.com/regclient/regclient/types/mediatype"
 )
 
 // HelloWorld stores docker.io/library/hello-world for linux/arm64 as Docker
