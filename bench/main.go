@@ -2,8 +2,8 @@
 // this process, and says which was faster. It is started by "make bench"; see
 // docs/benchmarks.md for what the workloads are and how far to trust them.
 //
-//	go run ./bench -dray bin/dray            quick: some minutes on two cores
-//	go run ./bench -dray bin/dray -full      the sizes of the goals: an hour and more
+//	go run ./bench -dray bin/dray            quick: up to ten minutes on two cores
+//	go run ./bench -dray bin/dray -full      the sizes of the goals: long
 //	go run ./bench -dray bin/dray -run W1,W4
 //	go run ./bench -dray bin/dray -run kill
 //	go run ./bench -list
