@@ -113,3 +113,33 @@ func ExampleDray_Digest() {
 	fmt.Println(fault.KindOf(err) == fault.NotFound)
 	// Output: true
 }
+
+// A whole registry is planned and transferred repository by repository: no list of all its tags is ever held.
+func ExampleDray_Transfer() {
+	d, stop := exampleRegistry()
+	defer stop()
+	ctx := context.Background()
+
+	req := dray.TransferRequest{Sources: []string{"dev"}, Target: "dev/backup/"}
+	_, err := d.PlanTransfer(ctx, req, nil, func(p dray.RepositoryPlan) error {
+		for _, step := range p.Steps {
+			fmt.Println("planned:", step.Action, step.To.Path, step.To.Tag)
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := d.Transfer(ctx, req, nil, func(r dray.RepositoryReport) error {
+		fmt.Println("done:", r.To.Path)
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report.States[dray.Done], "tag")
+	// Output:
+	// planned: copy backup/team/app v1
+	// done: backup/team/app
+	// 1 tag
+}
