@@ -18,6 +18,9 @@ const (
 	// is in memory.
 	planning = 16
 
+	// maxNotes is how many notes a report holds: tags that vanish while they are listed may be many.
+	maxNotes = 1000
+
 	// asking is how many names all of them ask for at once, at each side.
 	asking = 64
 )
@@ -187,7 +190,12 @@ func (s *summing) verb() string { return s.sum.Verb }
 func (s *summing) note(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if text := fmt.Sprintf(format, args...); !slices.Contains(s.sum.Notes, text) {
+	text := fmt.Sprintf(format, args...)
+	switch n := len(s.sum.Notes); {
+	case n > maxNotes || slices.Contains(s.sum.Notes, text):
+	case n == maxNotes:
+		s.sum.Notes = append(s.sum.Notes, "further notes are left out")
+	default:
 		s.sum.Notes = append(s.sum.Notes, text)
 	}
 }

@@ -1,0 +1,102 @@
+package dray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+func sum(i int) oci.Digest { return oci.Digest(fmt.Sprintf("sha256:%064x", i)) }
+
+func TestWhoLacksABlobWaitsForWhoBringsIt(t *testing.T) {
+	known := &shared{blobs: map[oci.Digest]*holders{}}
+	one, two := ref.Repo{Host: "r.example", Path: "one"}, ref.Repo{Host: "r.example", Path: "two"}
+	at, end, err := known.claim(t.Context(), sum(1), one)
+	if err != nil || len(at) != 0 {
+		t.Fatalf("%v %v", at, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := known.claim(ctx, sum(1), two); !errors.Is(err, context.Canceled) {
+		t.Errorf("who waits can not be called back: %v", err)
+	}
+	waited := make(chan []ref.Repo)
+	go func() {
+		at, end, _ := known.claim(context.Background(), sum(1), two)
+		end()
+		waited <- at
+	}()
+	known.ended(sum(1), "one", oci.Sent, false)
+	end()
+	if at := <-waited; len(at) != 1 || at[0] != one {
+		t.Errorf("%v", at)
+	}
+}
+
+func TestWhenABlobIsNotBroughtTheNextBringsIt(t *testing.T) {
+	known := &shared{blobs: map[oci.Digest]*holders{}}
+	_, end, err := known.claim(t.Context(), sum(1), ref.Repo{Host: "r.example", Path: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end() // it failed
+	at, end, err := known.claim(t.Context(), sum(1), ref.Repo{Host: "r.example", Path: "two"})
+	if err != nil || len(at) != 0 {
+		t.Errorf("%v %v", at, err)
+	}
+	end()
+}
+
+func TestAWrongHintIsDroppedAndARegistryThatMountsNothingIsBelieved(t *testing.T) {
+	known := &shared{blobs: map[oci.Digest]*holders{}}
+	two := ref.Repo{Host: "r.example", Path: "two"}
+	for i := range distrust {
+		known.note(sum(i), "one")
+		if at := known.from(sum(i), two); len(at) != 1 {
+			t.Fatalf("%d: %v", i, at)
+		}
+		known.ended(sum(i), "two", oci.Sent, true)
+		if at := known.from(sum(i), two); len(at) != 0 {
+			t.Errorf("%d: the hint is still there: %v", i, at)
+		}
+	}
+	known.note(sum(9), "one")
+	if at := known.from(sum(9), two); len(at) != 0 {
+		t.Errorf("mounts are still tried: %v", at)
+	}
+	known.mounted = 1
+	if at := known.from(sum(9), two); len(at) != 1 {
+		t.Errorf("%v", at)
+	}
+}
+
+func TestWhatIsKnownOfBlobsStaysBounded(t *testing.T) {
+	known := &shared{blobs: map[oci.Digest]*holders{}}
+	_, end, err := known.claim(t.Context(), sum(0), ref.Repo{Host: "r.example", Path: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	for i := range maxShared + 100 {
+		known.note(sum(i+1), "one")
+	}
+	if n := len(known.blobs); n > maxShared+1 || known.blobs[sum(0)] == nil {
+		t.Errorf("%d blobs; who is waited for is forgotten: %v", n, known.blobs[sum(0)] == nil)
+	}
+}
+
+func TestNotesStayBounded(t *testing.T) {
+	s := newSumming("transfer")
+	for i := range 2 * maxNotes {
+		s.note("tag %d", i/2)
+		s.note("tag %d", i)
+	}
+	if n := len(s.sum.Notes); n != maxNotes+1 || !strings.Contains(s.sum.Notes[maxNotes], "left out") {
+		t.Errorf("%d notes, the last %q", n, s.sum.Notes[n-1])
+	}
+}
