@@ -71,6 +71,17 @@ go-version:
 	case $$v in none) echo "dray needs Go 1.26 or newer: there is no go in PATH"; exit 1;; devel*) exit 0;; esac; \
 	if [ "$$(printf '%s\n' 1.26 "$$n" | sort -V | head -1)" != 1.26 ]; then echo "dray needs Go 1.26 or newer: this is $$v"; exit 1; fi
 
+.PHONY: bench
+bench: build ## dray beside crane, regctl and skopeo: make bench ARGS="-run W4,W8a -n 7"
+	$(GO) run ./bench -dray bin/dray $(ARGS)
+
+.PHONY: bench-tools
+bench-tools: go-version ## the peers for make bench
+	@demo/packages.sh skopeo
+	GOBIN=$(CURDIR)/bench/tools $(GO) install github.com/google/go-containerregistry/cmd/crane@v0.22.1
+	GOBIN=$(CURDIR)/bench/tools $(GO) install github.com/regclient/regclient/cmd/regctl@v0.11.7
+	GOBIN=$(CURDIR)/bench/tools $(GO) install github.com/regclient/regclient/cmd/regsync@v0.11.7
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin dist
