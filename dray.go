@@ -69,9 +69,9 @@ type Config struct {
 
 // Limits bound one Dray. Zero means the default named beside it; a negative value is Invalid.
 type Limits struct {
-	Images      int           // images in flight, default 4
-	Blobs       int           // blobs in flight over all images, default 8
-	Connections int           // blob connections per registry host, default 8
+	Images      int           // images in flight, default 8
+	Blobs       int           // blobs in flight over all images, default 16
+	Connections int           // blob connections per registry host, default 16
 	Retries     int           // tries of one operation without progress in between, default 8
 	Stall       time.Duration // longest time without a byte before a request is cut and resumed, default 30 s
 	MaxWait     time.Duration // longest wait that a registry may ask for, default 10 min
@@ -116,7 +116,7 @@ func New(c Config) (*Dray, error) {
 	}
 	images := c.Limits.Images
 	if images == 0 {
-		images = 4
+		images = 8
 	}
 	engine := transfer.New(transfer.Options{Blobs: c.Limits.Blobs, Retries: c.Limits.Retries})
 	return &Dray{config: c, remote: client, engine: engine, images: images, maxWait: cmp.Or(c.Limits.MaxWait, 10*time.Minute)}, nil

@@ -13,7 +13,7 @@ import (
 )
 
 // lookups is how many names one survey asks for at once.
-const lookups = 32
+const lookups = 64
 
 // surveySource asks what n is. It costs one HEAD.
 func (s *session) surveySource(ctx context.Context, n ref.Name) (plan.Inventory, error) {

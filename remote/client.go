@@ -43,7 +43,7 @@ type Options struct {
 	Retries     int           // further tries of an operation without progress; 0 is 8, negative none
 	Stall       time.Duration // how long a request may go without a byte; 0 is 30 s
 	MaxWait     time.Duration // the longest single wait that a registry may ask for; 0 is 10 min
-	Connections int           // blob bodies per host and direction at once; 0 is 8
+	Connections int           // blob bodies per host and direction at once; 0 is 16
 	UserAgent   string        // "" is "dray"
 	CertDirs    []string      // directories like /etc/docker/certs.d; nil is docker's and podman's, empty is none
 
@@ -136,7 +136,7 @@ func New(o Options) (*Client, error) {
 	o.Stall = orDuration(o.Stall, 30*time.Second)
 	o.MaxWait = orDuration(o.MaxWait, 10*time.Minute)
 	if o.Connections <= 0 {
-		o.Connections = 8
+		o.Connections = 16
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "dray"

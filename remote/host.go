@@ -53,7 +53,7 @@ const (
 	asks = 64
 
 	// small is how many of them one question about many blobs or manifests takes.
-	small = 16
+	small = 32
 )
 
 func newHost(name string, set Host, c *Client) *host {

@@ -11,7 +11,7 @@ import (
 
 // Options bound an Engine. Zero values take the defaults named here.
 type Options struct {
-	Blobs    int // blobs in flight at once over all copies; default 8
+	Blobs    int // blobs in flight at once over all copies; default 16
 	Requests int // documents in flight at once, reading and writing each; default 16
 	Retries  int // tries of one download without a byte of progress in between; default 8
 }
@@ -27,7 +27,7 @@ type Engine struct {
 // New returns an Engine bounded by o.
 func New(o Options) *Engine {
 	if o.Blobs == 0 {
-		o.Blobs = 8
+		o.Blobs = 16
 	}
 	if o.Requests == 0 {
 		o.Requests = 16

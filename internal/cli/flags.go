@@ -83,7 +83,7 @@ func (c *common) addRegistryTo(flags *pflag.FlagSet) {
 	set.DurationVar(&c.stall, "stall-timeout", 30*time.Second, "cut and resume a request after `DURATION` without a byte")
 	set.DurationVar(&c.maxWait, "max-wait", 10*time.Minute, "`DURATION` of the longest wait that a registry may ask for")
 	set.IntVar(&c.retries, "retries", 8, "try one operation `N` times without progress in between")
-	set.IntVar(&c.concurrency, "concurrency", 8, "at most `N` blobs in flight")
+	set.IntVar(&c.concurrency, "concurrency", 16, "at most `N` blobs in flight")
 	set.BoolVar(&c.plainHTTP, "plain-http", false, "speak http to every registry of this command")
 	set.StringVar(&c.caFile, "ca-file", "", "trust the certificates in this PEM `FILE` too")
 	set.BoolVar(&c.insecure, "insecure", false, "do not verify TLS certificates")
