@@ -169,9 +169,7 @@ func (k *looking) selected(ctx context.Context, s listing) (plan.Inventory, erro
 	if k.req.Explain != nil {
 		k.plan.explains = append(k.plan.explains, why)
 	}
-	for _, w := range why.Warnings {
-		k.plan.notes = append(k.plan.notes, w)
-	}
+	k.plan.notes = append(k.plan.notes, why.Warnings...)
 	inv := make(plan.Inventory, len(kept))
 	for _, t := range kept {
 		inv[repo.Tagged(t.Tag)] = t.Descriptor

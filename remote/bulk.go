@@ -18,7 +18,6 @@ import (
 type bulk struct {
 	name      string // for people
 	elsewhere bool   // asked of another host than the registry, which may be down or closed on its own
-	untagged  bool   // manifests lists those without a tag, too
 
 	tags      func(context.Context, func([]oci.Listed) (int, error)) (unknown bool, err error)
 	manifests func(context.Context, func([]Manifest) (int, error)) (unknown bool, err error) // nil: only tags are listed
@@ -115,7 +114,7 @@ type acrTag struct {
 // 2021-07-01). Its manifests name no more than some of their tags, so these
 // are taken from the list of tags.
 func (r *Repository) acrBulk() *bulk {
-	b := &bulk{name: "the tag list of Azure's own API", untagged: true}
+	b := &bulk{name: "the tag list of Azure's own API"}
 	b.tags = func(ctx context.Context, show func([]oci.Listed) (int, error)) (bool, error) {
 		l := &pages[acrTag]{host: r.host, key: "tags", call: r.acrCall("list tags of", "/_tags"), show: func(rows []acrTag) (int, error) {
 			tags := make([]oci.Listed, len(rows))
@@ -291,7 +290,7 @@ func (r *Repository) harborBulk() *bulk {
 	if !ok {
 		return nil
 	}
-	b := &bulk{name: "the artifact list of Harbor's API", untagged: true}
+	b := &bulk{name: "the artifact list of Harbor's API"}
 	b.manifests = func(ctx context.Context, show func([]Manifest) (int, error)) (bool, error) {
 		c, err := r.harborCall(ctx, "list manifests of", project, rest)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 // docker login is none of, at a host that may be closed off where the registry
 // is not. It is what the registry itself looks into, so it does not lag behind.
 func (r *Repository) ecrBulk() *bulk {
-	b := &bulk{name: "the image list of ECR's API", elsewhere: true, untagged: true}
+	b := &bulk{name: "the image list of ECR's API", elsewhere: true}
 	b.manifests = func(ctx context.Context, show func([]Manifest) (int, error)) (bool, error) {
 		var stop error
 		err := r.host.options.ECR.Images(ctx, r.repo, func(images []credential.ECRImage) error {

@@ -34,7 +34,7 @@ func (r *Repository) ghcrBulk() *bulk {
 	if !ok {
 		return nil
 	}
-	b := &bulk{name: "the package list of " + githubHost, elsewhere: true, untagged: true}
+	b := &bulk{name: "the package list of " + githubHost, elsewhere: true}
 	b.manifests = func(ctx context.Context, show func([]Manifest) (int, error)) (bool, error) {
 		login, err := r.access.who(ctx)
 		if err != nil {

@@ -118,7 +118,7 @@ func (a *app) azRemoval(cmd *cobra.Command, what dray.RemoveWhat) *cobra.Command
 	f.addTo(flags, "name", "n")
 	flags.StringVarP(&image, "image", "t", "", "the `IMAGE` to remove")
 	if what == dray.RemoveManifest {
-		flags.StringVar(&repository, "repository", "", "refused: whole repositories are not removed")
+		flags.StringVar(&repository, "repository", "", "`REPO`: refused, whole repositories are not removed")
 		flags.BoolVarP(&r.yes, "yes", "y", false, "do not ask")
 	}
 	flags.BoolVar(&r.dryRun, "dry-run", false, "say what would be removed, remove nothing")
