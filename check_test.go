@@ -301,12 +301,18 @@ func TestAMissingPlaceThatWillBeCreatedIsNoFailure(t *testing.T) {
 		})
 	}})
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		made = true
-		io.WriteString(w, `{"repository":{}}`)
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".CreateRepository") {
+			made = true
+			io.WriteString(w, `{"repository":{}}`)
+			return
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"__type":"RepositoryNotFoundException","message":"no such repository"}`)
 	}))
 	defer api.Close()
 	env := map[string]string{"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": canary, "AWS_ENDPOINT_URL_ECR": api.URL}
-	for create, ready := range map[dray.Create]bool{"": false, "private": true} {
+	for _, create := range []dray.Create{"", "private"} { // in this order: the second makes it
+		ready := create != ""
 		d, err := dray.New(dray.Config{
 			Registries: map[string]dray.Registry{"src": {Host: src.Host, Settings: dray.Settings{PlainHTTP: true}},
 				"ecr": {Host: name, Settings: dray.Settings{PlainHTTP: true, Kind: "ecr", Create: create}}},
