@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agext/levenshtein"
+
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -68,7 +70,7 @@ func nearestOf(want string, have []string) []string {
 	}
 	var all []candidate
 	for _, name := range have {
-		far := distance(want, name)
+		far := levenshtein.Distance(want, name, nil)
 		if strings.Contains(name, want) || strings.Contains(want, name) {
 			far = min(far, 2)
 		}
@@ -77,32 +79,11 @@ func nearestOf(want string, have []string) []string {
 		}
 	}
 	slices.SortFunc(all, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.far, b.far), cmp.Compare(distance(want, a.name), distance(want, b.name)), strings.Compare(b.name, a.name))
+		return cmp.Or(cmp.Compare(a.far, b.far), cmp.Compare(levenshtein.Distance(want, a.name, nil), levenshtein.Distance(want, b.name, nil)), strings.Compare(b.name, a.name))
 	})
 	var names []string
 	for _, c := range all[:min(len(all), 3)] {
 		names = append(names, c.name)
 	}
 	return names
-}
-
-// distance is how many bytes have to be added, taken away or changed to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := before
-			if a[i] != b[j] {
-				change++
-			}
-			before = row[j+1]
-			row[j+1] = min(change, row[j]+1, before+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agext/levenshtein"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -125,7 +126,7 @@ func didYouMean(name string) string {
 func nearest(s string, names []string) string {
 	best, at := "", 1000
 	for _, name := range names {
-		d := distance(s, name)
+		d := levenshtein.Distance(s, name, nil)
 		if strings.HasPrefix(name, s) {
 			d = min(d, 1)
 		}
@@ -134,24 +135,4 @@ func nearest(s string, names []string) string {
 		}
 	}
 	return best
-}
-
-// distance is Levenshtein's, over bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

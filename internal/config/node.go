@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/agext/levenshtein"
 )
 
 var (
@@ -168,7 +170,7 @@ func nearest(word string, known []string) string {
 	best, least := "", len(word)+1
 	for _, k := range known {
 		far := max(2, len(word)/3, len(k)/3)
-		if d := distance(plain, k); d < least && d <= far && d < len(k) {
+		if d := levenshtein.Distance(plain, k, nil); d < least && d <= far && d < len(k) {
 			best, least = k, d
 		}
 	}
@@ -176,28 +178,4 @@ func nearest(word string, known []string) string {
 		return ""
 	}
 	return " (did you mean " + strconv.Quote(best) + "?)"
-}
-
-// distance is Levenshtein's: how many bytes to put in, take out or change. Long words are far from all.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
