@@ -6,9 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/agext/levenshtein"
+	"go.yaml.in/yaml/v3"
 )
 
 var (
@@ -166,6 +165,9 @@ func found(n *yaml.Node) string {
 
 // nearest reads ` (did you mean "x"?)`, or nothing when no known word is near.
 func nearest(word string, known []string) string {
+	if len(word) > 64 {
+		return "" // far from all, and costly to measure
+	}
 	plain := strings.ReplaceAll(strings.ToLower(word), "_", "-")
 	best, least := "", len(word)+1
 	for _, k := range known {
