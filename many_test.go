@@ -195,3 +195,23 @@ func TestAListBringsManyDigestsToOneRepository(t *testing.T) {
 		}
 	}
 }
+
+func TestTagsOfARepositoryAreRenamedByAnExpression(t *testing.T) {
+	y := newYard(t)
+	y.tagged("app", "v1.0", "v1.1", "latest")
+	sub, err := plan.ParseSubstitution(`s/^v(.*)$/v$1-production/`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := plan.TagMap{Pairs: []plan.Pair{{From: "v1.1", To: "next"}}, Rename: plan.Renames{sub}}
+	y.forget()
+	rep := y.must(y.apply(y.PlanTag(t.Context(), dray.TagRequest{Image: "src/app", Map: m}, nil)))
+	if got := states(rep); got != "app:v1.0-production done, app:next done" {
+		t.Error(got)
+	}
+	y.wantSpent("GET manifest ×2, GET tags ×1, PUT manifest ×2", "")
+	testbed.Same(t, y.src, y.src, "app", "v1.0", "app", "v1.0-production")
+	if _, err := y.PlanTag(t.Context(), dray.TagRequest{Image: "src/app:v1.0", Map: m}, nil); !fault.Is(err, fault.Invalid) {
+		t.Errorf("an expression for one image: %v", err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/transfer"
@@ -153,9 +154,14 @@ func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) 
 	p := d.newPlan("tag", plan.Update, req.Login, req.Login, obs)
 	defer p.session.release()
 	var wants []want
-	if len(req.Map.Pairs) > 0 {
+	if req.maps() {
 		p.Hold = cmp.Or(req.Hold, plan.Each)
-		if wants, err = tagWants(image.Repo, req.Map.Keys(), []ref.Name{image.Repo.Tagged("")}, req.Map, plan.Update); err != nil {
+		p.session.aim(image.Repo, image.Repo)
+		tags, err := p.session.mapped(ctx, image.Repo, req.Map)
+		if err != nil {
+			return nil, err
+		}
+		if wants, err = tagWants(image.Repo, tags, []ref.Name{image.Repo.Tagged("")}, req.Map, plan.Update); err != nil {
 			return nil, err
 		}
 		return p, p.many(ctx, wants)
@@ -178,11 +184,11 @@ func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) 
 
 func checkNewTags(image ref.Name, req TagRequest) error {
 	switch {
-	case len(req.Map.Pairs) > 0 && len(req.Tags) > 0:
+	case req.maps() && len(req.Tags) > 0:
 		return invalid("tag", image.String(), "new tags and a map at once", "the map names the new tags")
-	case len(req.Map.Pairs) > 0 && (image.Tag != "" || image.Digest != ""):
+	case req.maps() && (image.Tag != "" || image.Digest != ""):
 		return invalid("tag", image.String(), "a map is for a repository: this names one image", "leave the tag off")
-	case len(req.Map.Pairs) == 0 && len(req.Tags) == 0:
+	case !req.maps() && len(req.Tags) == 0:
 		return invalid("tag", image.String(), "no new tag", "name at least one")
 	}
 	for _, tag := range req.Tags {
@@ -194,6 +200,29 @@ func checkNewTags(image ref.Name, req TagRequest) error {
 		}
 	}
 	return req.Map.Check()
+}
+
+// maps reports whether the request is for a repository's tags by a map.
+func (r TagRequest) maps() bool { return len(r.Map.Pairs) > 0 || len(r.Map.Rename) > 0 }
+
+// mapped lists the tags that m gives another name: its keys, and where it renames
+// by an expression those of repo that the expression changes.
+func (s *session) mapped(ctx context.Context, repo ref.Repo, m plan.TagMap) ([]string, error) {
+	tags := m.Keys()
+	if len(m.Rename) == 0 {
+		return tags, nil
+	}
+	at, err := s.source(repo)
+	if err != nil {
+		return nil, err
+	}
+	err = at.List(ctx, func(l oci.Listed) error {
+		if !slices.Contains(m.Keys(), l.Tag) && m.Rename.Apply(l.Tag) != l.Tag {
+			tags = append(tags, l.Tag)
+		}
+		return nil
+	})
+	return tags, fault.On(fault.Source, err)
 }
 
 // spread gives a target without a tag the tags that the source's becomes.

@@ -75,7 +75,7 @@ const (
 type TagRequest struct {
 	Image string      // "HOST/REPO:TAG", "HOST/REPO@DIGEST"; with Map a repository
 	Tags  []string    // tags only; a full name elsewhere is Invalid
-	Map   plan.TagMap // with Pairs, and no Tags: each key gets its values as further tags
+	Map   plan.TagMap // without Tags: each key gets its values as further tags, and each other tag what Rename makes of it
 	Hold  plan.Hold   // with Map; "" is plan.Each
 	Login *credential.Login
 }

@@ -108,16 +108,17 @@ func (a *app) newTag() *cobra.Command {
 	var f tagFlags
 	var dryRun bool
 	cmd := &cobra.Command{
-		Use:   "tag IMAGE NEWTAG... | REPO --map FROM=TO...",
+		Use:   "tag IMAGE NEWTAG... | REPO --map FROM=TO... | REPO --rename s/RE2/TEXT/",
 		Short: "Give an image further tags in its repository",
 		Long: "Point further tags of a repository at an image that is in it. Only the manifest is read and\n" +
-			"put; a tag that holds something else is moved. With a map, many tags of a repository get\n" +
-			"further names, each on its own.",
+			"put; a tag that holds something else is moved. With a map or an expression, many tags of a\n" +
+			"repository get further names, each on its own.",
 		Example: "  dray tag registry.example/app:v1 stable latest\n" +
 			"  dray tag registry.example/app@sha256:... v1\n" +
-			"  dray tag registry.example/app --map latest=stable --map v1.0=v1.0-production",
+			"  dray tag registry.example/app --map latest=stable --map v1.0=v1.0-production\n" +
+			"  dray tag registry.example/app --rename 's/^v(.*)$/v$1-production/'",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(f.pairs) > 0 || f.file != "" {
+			if len(f.pairs) > 0 || f.file != "" || len(f.renames) > 0 {
 				return exactly(1, "a repository; the map names the new tags")(cmd, args)
 			}
 			return atLeast(2, "IMAGE NEWTAG...")(cmd, args)
@@ -139,7 +140,7 @@ func (a *app) newTag() *cobra.Command {
 		}
 		req := dray.TagRequest{Image: args[0], Tags: args[1:], Map: renamed, Hold: f.hold(), Login: login}
 		return a.write(cmd, writing{
-			past: "tagged", many: len(renamed.Pairs) > 0, dryRun: dryRun,
+			past: "tagged", many: len(renamed.Pairs)+len(renamed.Rename) > 0, dryRun: dryRun,
 			plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Plan, error) {
 				return d.PlanTag(ctx, req, tell)
 			},
@@ -147,8 +148,7 @@ func (a *app) newTag() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	f.addMapTo(flags)
-	f.addHoldTo(flags)
+	f.addTo(flags)
 	flags.BoolVar(&dryRun, "dry-run", false, "print what would be done, write nothing")
 	a.common.addRegistryTo(flags)
 	return cmd

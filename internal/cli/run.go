@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -257,7 +258,7 @@ func changes(r dray.Report) []string {
 func summary(past string, r dray.Report, took time.Duration) string {
 	done, unchanged, failed := r.Count(dray.Done), r.Count(dray.Unchanged), r.Count(dray.Failed)
 	if done == 0 && failed > 0 {
-		return ""
+		return strings.Join(pulls(r), ", ")
 	}
 	head := past + " " + names(r, dray.Done)
 	switch {
@@ -277,7 +278,25 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	if done == 0 {
 		sep = ", "
 	}
-	return head + sep + strings.Join(append(blobs(r), requests(r), seconds(took)), ", ")
+	return head + sep + strings.Join(slices.Concat(blobs(r), []string{requests(r)}, pulls(r), []string{seconds(took)}), ", ")
+}
+
+// pulls tells of each registry that counts them what the run spent, what is left and
+// when the window refills: "docker.io: 6 pulls spent, 94 of 100 left, all back by 14:05".
+func pulls(r dray.Report) []string {
+	var parts []string
+	for _, host := range slices.Sorted(maps.Keys(r.Pulls)) {
+		p := r.Pulls[host]
+		part := host + ": " + plural(p.Spent, "pull") + " spent"
+		if p.Left != nil {
+			part += fmt.Sprintf(", %d of %d left", *p.Left, p.Limit)
+		}
+		if p.Refills != nil {
+			part += ", all back by " + p.Refills.Local().Format("15:04")
+		}
+		parts = append(parts, part)
+	}
+	return parts
 }
 
 // names counts what ended in state, by tag and by digest.

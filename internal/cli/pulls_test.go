@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray/internal/testbed"
+)
+
+// A registry that counts pulls as Docker Hub does: the last line says what they were.
+func TestTheLastLineTellsOfPulls(t *testing.T) {
+	limit := &testbed.PullLimit{Limit: 3, Window: 6 * time.Hour}
+	hub := testbed.Distribution(t, testbed.Options{Front: limit.Front})
+	dst := testbed.Distribution(t, testbed.Options{})
+	testbed.Random(t, hub, "app", "v1", testbed.RandomOptions{Seed: 1})
+	testbed.Index(t, hub, "app", "v2", 3) // an index and three manifests: more than are left
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	text := "registries:\n  hub: {host: \"" + hub.Host + "\", kind: dockerhub, plain-http: true}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		tag  string
+		code int
+		want string
+	}{
+		{"v1", 0, `^dray: copied 1 tag: .* requests, ` + regexp.QuoteMeta(hub.Host) + `: 1 pull spent, 2 of 3 left, all back by \d\d:\d\d, .*$`},
+		{"v1", 0, `^dray: nothing to do, right already: 1 tag, 2 requests, ` + regexp.QuoteMeta(hub.Host) + `: 0 pulls spent, 2 of 3 left, .*$`},
+		{"v2", 75, `(?m)^dray: ` + regexp.QuoteMeta(hub.Host) + `: 2 pulls spent, 0 of 3 left, all back by \d\d:\d\d$`},
+	} {
+		var out, err bytes.Buffer
+		code := Main(t.Context(), []string{"copy", "--config", file, "--max-wait", "1s", "hub/app:" + tt.tag, dst.Host + "/app"}, IO{Out: &out, Err: &err, Env: noEnv})
+		if code != tt.code || !regexp.MustCompile(tt.want).Match(bytes.TrimSpace(err.Bytes())) {
+			t.Errorf("%s: exit %d, want %d; stderr\n%swant %s", tt.tag, code, tt.code, &err, tt.want)
+		}
+	}
+}
