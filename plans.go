@@ -217,7 +217,7 @@ func (s *session) mapped(ctx context.Context, repo ref.Repo, m plan.TagMap) ([]s
 		return nil, err
 	}
 	err = at.List(ctx, func(l oci.Listed) error {
-		if !slices.Contains(m.Keys(), l.Tag) && m.Rename.Apply(l.Tag) != l.Tag {
+		if m.Rename.Apply(l.Tag) != l.Tag {
 			tags = append(tags, l.Tag)
 		}
 		return nil
