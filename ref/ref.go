@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"net"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -27,14 +26,6 @@ const Layout = "oci:"
 const (
 	MaxPath = 255 // bytes of host and path together
 	MaxTag  = 128 // bytes
-)
-
-var (
-	pathForm   = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
-	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	domainForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
-	digestForm = regexp.MustCompile(`^(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$`)
-	driveForm  = regexp.MustCompile(`^[A-Za-z]:[\\/]`)
 )
 
 // Repo is a repository somewhere: a registry host and a path in it, or a layout on disk.
@@ -143,9 +134,9 @@ func NewRepo(host, path string) (Repo, error) {
 	switch {
 	case path == "":
 		return Repo{}, invalid(host, "no repository", "write HOST/REPOSITORY[:TAG|@DIGEST]")
-	case strings.ToLower(path) != path && pathForm.MatchString(strings.ToLower(path)):
+	case strings.ToLower(path) != path && isPath(strings.ToLower(path)):
 		return Repo{}, invalid(host+"/"+path, "repository names are lower case", "write "+strings.ToLower(path))
-	case !pathForm.MatchString(path):
+	case !isPath(path):
 		return Repo{}, invalid(host+"/"+path, "not a repository name", "lower-case letters, digits, '.', '_', '-' between '/'")
 	case len(host)+1+len(path) > MaxPath:
 		return Repo{}, invalid(host+"/"+path, "name longer than "+strconv.Itoa(MaxPath)+" bytes", "")
@@ -175,7 +166,7 @@ func Tag(s string) error {
 	if len(s) > MaxTag {
 		return invalid(s[:20]+"…", "tag longer than "+strconv.Itoa(MaxTag)+" characters", "")
 	}
-	if !tagForm.MatchString(s) {
+	if !isTag(s) {
 		return invalid(strconv.Quote(s), "not a tag", "letters, digits, '_', '.', '-'; not beginning with '.' or '-'")
 	}
 	return nil
@@ -183,7 +174,7 @@ func Tag(s string) error {
 
 // Digest checks that s is a digest of a known algorithm in lower-case hex.
 func Digest(s string) error {
-	if !digestForm.MatchString(s) {
+	if !isDigest(s) {
 		return invalid(strconv.Quote(s), "not a digest", "sha256: and 64 lower-case hex digits")
 	}
 	return nil
@@ -236,7 +227,7 @@ func cutReference(s, whole string) (rest string, n Name, err error) {
 
 func parseLayout(whole, s string) (Name, error) {
 	drive := ""
-	if driveForm.MatchString(s) {
+	if isDrive(s) {
 		drive, s = s[:2], s[2:]
 	}
 	dir, dig, hasDigest := strings.Cut(s, "@")
@@ -269,7 +260,7 @@ func splitPort(s string) (host, port string, err error) {
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") && net.ParseIP(host[1:len(host)-1]) != nil {
 		return host, port, nil
 	}
-	if !domainForm.MatchString(host) {
+	if !isDomain(host) {
 		return "", "", errText("not a host: " + strconv.Quote(host))
 	}
 	return host, port, nil
