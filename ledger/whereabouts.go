@@ -1,0 +1,293 @@
+package ledger
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+const (
+	// HintsFor is how long after it was last seen it is remembered where a blob is: 90 days.
+	HintsFor = 90 * 24 * time.Hour
+
+	maxHints  = 1 << 17         // blobs of a registry, some 5 MB; of more, those go that were seen longest ago
+	maxPlaces = 2               // repositories of one blob
+	hintsWait = 2 * time.Second // for another process that writes; after that the new hints are lost
+)
+
+// Whereabouts remembers in which repositories of a registry blobs were seen, so that the
+// next run mounts what it would have to send. It is hints: a repository may have lost a
+// blob since, and then the registry says so. It is safe for concurrent use, by any number
+// of processes on one directory. The nil Whereabouts remembers nothing.
+type Whereabouts struct{ dir string }
+
+// Places are the paths of repositories by the blobs that they hold, those seen last first.
+type Places map[oci.Digest][]string
+
+// NewWhereabouts returns the Whereabouts kept under dir; nil for "". It does no I/O.
+func NewWhereabouts(dir string) *Whereabouts {
+	if dir == "" {
+		return nil
+	}
+	return &Whereabouts{filepath.Join(dir, "whereabouts")}
+}
+
+func (w *Whereabouts) file(host string) string {
+	sum := sha256.Sum256([]byte(host))
+	return filepath.Join(w.dir, hex.EncodeToString(sum[:]))
+}
+
+// Read returns what is known of the registry at host. A file that is missing or damaged
+// is nothing known; the error is one of the disk.
+func (w *Whereabouts) Read(host string) (Places, error) {
+	if w == nil {
+		return nil, nil
+	}
+	hints, err := readHints(w.file(host), host, time.Now())
+	if err != nil {
+		return nil, diskFault("read", w.file(host), err)
+	}
+	places := make(Places, len(hints))
+	for d, h := range hints {
+		places[oci.Digest("sha256:"+hex.EncodeToString(d[:]))] = h.at
+	}
+	return places, nil
+}
+
+// Merge adds what was seen now and takes away what proved wrong. What other processes
+// added meanwhile stays. Only sha256 is remembered.
+func (w *Whereabouts) Merge(host string, seen, wrong Places) error {
+	if w == nil || len(seen)+len(wrong) == 0 {
+		return nil
+	}
+	path := w.file(host)
+	err := func() error {
+		if err := os.MkdirAll(w.dir, 0o700); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), hintsWait)
+		defer cancel()
+		lock := flock.New(path+lockSuffix, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
+		defer lock.Close()
+		if ok, err := lock.TryLockContext(ctx, 10*time.Millisecond); !ok {
+			if errors.Is(err, context.DeadlineExceeded) {
+				return nil
+			}
+			return err
+		}
+		now := time.Now()
+		hints, err := readHints(path, host, now)
+		if err != nil {
+			return err
+		}
+		return writeHints(path, merged(hints, seen, wrong, now))
+	}()
+	return diskFault("write", path, err)
+}
+
+// hint is where one blob is, and the day on which that was last seen.
+type hint struct {
+	day uint16 // since 1970
+	at  []string
+}
+
+type hints map[[sha256.Size]byte]hint
+
+func dayOf(t time.Time) uint16 { return uint16(t.Unix() / 86400) } //nolint:gosec // until the year 2149
+
+func merged(h hints, seen, wrong Places, now time.Time) hints {
+	for d, paths := range wrong {
+		key, ok := keyOf(d)
+		old, known := h[key]
+		if !ok || !known {
+			continue
+		}
+		old.at = slices.DeleteFunc(slices.Clone(old.at), func(p string) bool { return slices.Contains(paths, p) })
+		if h[key] = old; len(old.at) == 0 {
+			delete(h, key)
+		}
+	}
+	for d, paths := range seen {
+		key, ok := keyOf(d)
+		if !ok {
+			continue
+		}
+		at := slices.Clone(paths)
+		for _, p := range h[key].at {
+			if !slices.Contains(at, p) {
+				at = append(at, p)
+			}
+		}
+		if at = at[:min(len(at), maxPlaces)]; len(at) > 0 {
+			h[key] = hint{dayOf(now), at}
+		}
+	}
+	if over := len(h) - maxHints; over > 0 {
+		var days []uint16
+		for _, x := range h {
+			days = append(days, x.day)
+		}
+		slices.Sort(days)
+		for key, x := range h {
+			if over > 0 && x.day <= days[len(h)-maxHints-1] {
+				delete(h, key)
+				over--
+			}
+		}
+	}
+	return h
+}
+
+func keyOf(d oci.Digest) (key [sha256.Size]byte, ok bool) {
+	if d.Validate() != nil || d.Algorithm() != digest.SHA256 {
+		return key, false
+	}
+	n, err := hex.Decode(key[:], []byte(d.Encoded()))
+	return key, err == nil && n == len(key)
+}
+
+// hintsHead begins a file. Behind it are a CRC-32C of the rest; the number of
+// repositories, and the length and bytes of each; and for each blob its sha256, the day,
+// the number of its repositories and their indexes. All numbers but the CRC are uvarints.
+var hintsHead = []byte("dray whereabouts 1\n")
+
+func writeHints(path string, h hints) error {
+	index := map[string]uint64{}
+	var repos []string
+	keys := make([][sha256.Size]byte, 0, len(h))
+	for key, x := range h {
+		keys = append(keys, key)
+		for _, p := range x.at {
+			if _, have := index[p]; !have {
+				index[p] = uint64(len(repos))
+				repos = append(repos, p)
+			}
+		}
+	}
+	slices.SortFunc(keys, func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+	body := binary.AppendUvarint(nil, uint64(len(repos)))
+	for _, p := range repos {
+		body = append(binary.AppendUvarint(body, uint64(len(p))), p...)
+	}
+	for _, key := range keys {
+		x := h[key]
+		body = binary.AppendUvarint(append(body, key[:]...), uint64(x.day))
+		body = binary.AppendUvarint(body, uint64(len(x.at)))
+		for _, p := range x.at {
+			body = binary.AppendUvarint(body, index[p])
+		}
+	}
+	out := binary.BigEndian.AppendUint32(slices.Clone(hintsHead), crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
+	f, err := os.CreateTemp(filepath.Dir(path), "new-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(append(out, body...))
+	if err = cmp.Or(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path) // not fsynced: a file that the power took is damaged, and so absent
+}
+
+func readHints(path, host string, now time.Time) (hints, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return hints{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return nil, err
+	}
+	return parseHints(raw, host, now), nil
+}
+
+// parseHints drops all of a file that is not as it was written, and what is too old.
+func parseHints(raw []byte, host string, now time.Time) hints {
+	body, ok := bytes.CutPrefix(raw, hintsHead)
+	if !ok || len(body) < 4 || crc32.Checksum(body[4:], crc32.MakeTable(crc32.Castagnoli)) != binary.BigEndian.Uint32(body) {
+		return hints{}
+	}
+	r := bytes.NewReader(body[4:])
+	n, err := binary.ReadUvarint(r)
+	if err != nil || n > uint64(r.Len()) {
+		return hints{}
+	}
+	repos := make([]string, n)
+	for i := range repos {
+		size, err := binary.ReadUvarint(r)
+		if err != nil || size > ref.MaxPath || size > uint64(r.Len()) {
+			return hints{}
+		}
+		var s strings.Builder
+		_, _ = io.CopyN(&s, r, int64(size)) //nolint:gosec // at most MaxPath
+		if _, err := ref.NewRepo(host, s.String()); err == nil {
+			repos[i] = s.String()
+		}
+	}
+	h := hints{}
+	for r.Len() > 0 && len(h) < maxHints {
+		var key [sha256.Size]byte
+		_, err1 := io.ReadFull(r, key[:])
+		day, err2 := binary.ReadUvarint(r)
+		many, err3 := binary.ReadUvarint(r)
+		if cmp.Or(err1, err2, err3) != nil || many > maxPlaces || day > 1<<16-1 {
+			return hints{}
+		}
+		x := hint{day: uint16(day)} //nolint:gosec // checked
+		for range many {
+			i, err := binary.ReadUvarint(r)
+			if err != nil || i >= n {
+				return hints{}
+			}
+			if repos[i] != "" {
+				x.at = append(x.at, repos[i])
+			}
+		}
+		if today := dayOf(now); len(x.at) > 0 && x.day <= today+1 && int64(today)-int64(x.day) <= int64(HintsFor/(24*time.Hour)) {
+			h[key] = x
+		}
+	}
+	return h
+}
+
+// Found takes back the record of an upload whose blob turned out to be there.
+func (s *Uploads) Found(key Key) {
+	if s == nil {
+		return
+	}
+	path := filepath.Join(s.uploads(), key.file())
+	if _, err := os.Lstat(path); err != nil {
+		return
+	}
+	if l, _ := take(path + lockSuffix); l != nil {
+		_ = os.Remove(path)
+		_ = os.Remove(path + lockSuffix)
+		_ = l.Close()
+	}
+}
