@@ -26,6 +26,7 @@ type header struct {
 	Verb      string    `json:"verb"`
 	Overwrite Overwrite `json:"overwrite"`
 	Hold      Hold      `json:"hold,omitempty"`
+	Backup    Backup    `json:"backup,omitzero"`
 	Notes     []string  `json:"notes,omitempty"`
 }
 
@@ -71,14 +72,14 @@ func (p *Plan) readHeader(line []byte) error {
 	if h.Version != version {
 		return fmt.Errorf("a plan of version %d; this dray reads version %d", h.Version, version)
 	}
-	p.Verb, p.Overwrite, p.Hold, p.Notes = h.Verb, h.Overwrite, h.Hold, h.Notes
+	p.Verb, p.Overwrite, p.Hold, p.Backup, p.Notes = h.Verb, h.Overwrite, h.Hold, h.Backup, h.Notes
 	if !slices.Contains([]Overwrite{Refuse, Update, Always}, p.Overwrite) || p.Verb == "" {
 		return fmt.Errorf("not a plan: verb %q, overwrite %q", p.Verb, p.Overwrite)
 	}
 	if !slices.Contains([]Hold{"", Each, All}, p.Hold) {
 		return fmt.Errorf("unknown hold %q", p.Hold)
 	}
-	return nil
+	return p.Backup.Check()
 }
 
 func (p *Plan) readStep(line []byte) error {
@@ -101,6 +102,17 @@ func (p *Plan) readStep(line []byte) error {
 	if s.Replaces != "" {
 		if err := ref.Digest(string(s.Replaces)); err != nil {
 			return err
+		}
+	}
+	if s.Locks != (oci.Locks{}) && (s.To.Tag == "" || s.To.IsLayout()) {
+		return errors.New("only a tag of a registry can be locked")
+	}
+	if s.Backup != "" {
+		if err := ref.Tag(s.Backup); err != nil {
+			return err
+		}
+		if s.Replaces == "" || s.To.Tag == "" || s.Backup == s.To.Tag {
+			return errors.New("a backup needs a tag that is replaced, and a name of its own")
 		}
 	}
 	p.Steps = append(p.Steps, s)

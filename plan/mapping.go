@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -24,13 +23,13 @@ type Mapping struct {
 	MaxDepth    int     // components at most; the rest is joined by "-": a/b/c becomes a/b-c for 2. 0 is no limit
 }
 
-var placeholder = regexp.MustCompile(`\{[^{}]*\}|[{}]`)
+var placeholder = lazily(`\{[^{}]*\}|[{}]`)
 
 // Check refuses a template with a placeholder other than {repository}, the path as the rules
 // before made it, {name}, its last component, and {host}, the source's registry with "-" for the
 // colon before a port. The error is Invalid.
 func (m Mapping) Check() error {
-	for _, p := range placeholder.FindAllString(m.Template, -1) {
+	for _, p := range placeholder().FindAllString(m.Template, -1) {
 		if !slices.Contains([]string{"{repository}", "{name}", "{host}"}, p) {
 			return &fault.Fault{Kind: fault.Invalid, Op: "read template", Name: shown(m.Template), Err: fmt.Errorf("unknown placeholder %s", p),
 				Hint: "{repository}, {name} and {host} are known"}

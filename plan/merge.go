@@ -76,6 +76,11 @@ func (m Merge) choose(to ref.Name, from []ref.Name, src Inventory) (ref.Name, er
 	return best, nil
 }
 
+// Works reports whether the step does something: it Moves, or locks a name.
+func (s Step) Works() bool {
+	return s.Moves() || s.Locks != (oci.Locks{}) && s.Action == Skip
+}
+
 // Moves reports whether the step brings something, or gives it a name.
 func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s.Action == Retag }
 
@@ -101,5 +106,6 @@ func (s Step) Anew(from, to oci.Digest, overwrite Overwrite) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
+	steps[0].Locks = s.Locks
 	return steps[0], nil
 }

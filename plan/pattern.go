@@ -189,13 +189,13 @@ func ignoreEntries(raw []byte) ([]string, error) {
 	return out, nil
 }
 
-var repeat = regexp.MustCompile(`\{[0-9]*,[0-9]*\}`)
+var repeat = lazily(`\{[0-9]*,[0-9]*\}`)
 
 // Warnings names the expressions in which a comma may have been meant to end them.
 func (ps Patterns) Warnings() []string {
 	var out []string
 	for _, p := range ps {
-		if strings.HasPrefix(p.text, "re:") && strings.Contains(repeat.ReplaceAllString(p.text, ""), ",") {
+		if strings.HasPrefix(p.text, "re:") && strings.Contains(repeat().ReplaceAllString(p.text, ""), ",") {
 			out = append(out, fmt.Sprintf("pattern %s: the comma is part of the expression; give each pattern on its own to separate them", shown(p.text)))
 		}
 	}

@@ -62,6 +62,8 @@ type Step struct {
 	MediaType string     `json:"mediaType,omitempty"`
 	Size      int64      `json:"size"`               // bytes of the manifest or index itself
 	Replaces  oci.Digest `json:"replaces,omitempty"` // what To held when the plan was made
+	Backup    string     `json:"backup,omitempty"`   // the tag beside To that keeps Replaces, set before To moves; "" is none
+	Locks     oci.Locks  `json:"locks,omitzero"`     // what is locked on To once it is set: of what the source locks, what To does not
 	Asked     string     `json:"asked,omitempty"`    // the words of the request, where they are no names
 	Problem   *Problem   `json:"problem,omitempty"`  // why the step is Broken
 }
@@ -109,6 +111,7 @@ type Plan struct {
 	Verb      string // "import", "copy", "tag"
 	Overwrite Overwrite
 	Hold      Hold     // "" is Each
+	Backup    Backup   // how the Backups of its steps are named; a plan that is followed names them anew
 	Notes     []string // what a person should know before it is applied
 	Steps     []Step
 }
@@ -185,5 +188,11 @@ func (s Step) Describe() string {
 	if s.Replaces != "" && s.Replaces != s.Digest() {
 		line += string(s.Replaces) + " -> "
 	}
-	return line + string(s.Digest())
+	if line += string(s.Digest()); s.Backup != "" {
+		line += "  (kept as " + s.Backup + ")"
+	}
+	if s.Locks != (oci.Locks{}) {
+		line += "  (lock " + s.Locks.String() + ")"
+	}
+	return line
 }

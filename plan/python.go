@@ -99,19 +99,19 @@ type pythonReader struct {
 }
 
 var (
-	repeatedAnchor = regexp.MustCompile(`^(\^|\$|\\[AbBZ])([*+?]|\{([0-9]+(,[0-9]*)?|,[0-9]*)\})`)
-	openRepeat     = regexp.MustCompile(`^\{,([0-9]*)\}`)
-	namedGroup     = regexp.MustCompile(`^\(\?P<([^>)]*)>`)
-	namedBack      = regexp.MustCompile(`^\(\?P=([^)]*)\)`)
-	condition      = regexp.MustCompile(`^\(\?\(([^)]*)\)`)
-	comment        = regexp.MustCompile(`^\(\?#[^)]*\)`)
-	extension      = regexp.MustCompile(`^\(\?([:=!>]|<[=!]|[imsx]*(-[imsx]+)?:)`)
-	globalFlags    = regexp.MustCompile(`^\(\?([aimsux]+)\)`)
-	onlyFlags      = regexp.MustCompile(`^(\(\?[imsx]+\))*$`) // what was written so far
-	octal          = regexp.MustCompile(`^\\[0-3][0-7][0-7]`)
-	setOctal       = regexp.MustCompile(`^\\[0-7]{1,3}`)
-	numberBack     = regexp.MustCompile(`^\\([1-9][0-9]?)`)
-	identifier     = regexp.MustCompile(`^[\pL_][\pL\pN_]*$`)
+	repeatedAnchor = lazily(`^(\^|\$|\\[AbBZ])([*+?]|\{([0-9]+(,[0-9]*)?|,[0-9]*)\})`)
+	openRepeat     = lazily(`^\{,([0-9]*)\}`)
+	namedGroup     = lazily(`^\(\?P<([^>)]*)>`)
+	namedBack      = lazily(`^\(\?P=([^)]*)\)`)
+	condition      = lazily(`^\(\?\(([^)]*)\)`)
+	comment        = lazily(`^\(\?#[^)]*\)`)
+	extension      = lazily(`^\(\?([:=!>]|<[=!]|[imsx]*(-[imsx]+)?:)`)
+	globalFlags    = lazily(`^\(\?([aimsux]+)\)`)
+	onlyFlags      = lazily(`^(\(\?[imsx]+\))*$`) // what was written so far
+	octal          = lazily(`^\\[0-3][0-7][0-7]`)
+	setOctal       = lazily(`^\\[0-7]{1,3}`)
+	numberBack     = lazily(`^\\([1-9][0-9]?)`)
+	identifier     = lazily(`^[\pL_][\pL\pN_]*$`)
 	errSetEnd      = errors.New("missing closing ]")
 	errLoneStop    = errors.New("a backslash at the end")
 )
@@ -148,11 +148,11 @@ func (r *pythonReader) next() error {
 	case '(':
 		return r.open()
 	case '^', '$':
-		if repeatedAnchor.MatchString(r.rest) {
+		if repeatedAnchor().MatchString(r.rest) {
 			return fmt.Errorf("nothing to repeat at %s", shown(r.rest))
 		}
 	case '{':
-		if m := openRepeat.FindStringSubmatch(r.rest); m != nil {
+		if m := openRepeat().FindStringSubmatch(r.rest); m != nil {
 			r.put(len(m[0]), "{0,"+m[1]+"}")
 			return nil
 		}
@@ -173,13 +173,13 @@ func (r *pythonReader) escape() error {
 		return errLoneStop
 	}
 	c := r.rest[1]
-	if repeatedAnchor.MatchString(r.rest) {
+	if repeatedAnchor().MatchString(r.rest) {
 		return fmt.Errorf("nothing to repeat at %s", shown(r.rest))
 	}
-	if m := octal.FindString(r.rest); m != "" {
+	if m := octal().FindString(r.rest); m != "" {
 		return r.octal(m)
 	}
-	if m := numberBack.FindStringSubmatch(r.rest); m != nil {
+	if m := numberBack().FindStringSubmatch(r.rest); m != nil {
 		n, err := strconv.Atoi(m[1])
 		if err != nil {
 			return err
@@ -220,19 +220,19 @@ func (r *pythonReader) back(typed string, n int) error {
 }
 
 func (r *pythonReader) open() error {
-	if m := comment.FindString(r.rest); m != "" {
+	if m := comment().FindString(r.rest); m != "" {
 		r.put(len(m), "")
 		return nil
 	}
-	if m := namedBack.FindStringSubmatch(r.rest); m != nil {
+	if m := namedBack().FindStringSubmatch(r.rest); m != nil {
 		n, known := r.names[m[1]]
 		if !known {
 			return fmt.Errorf("%s refers to a group that is not there", m[0])
 		}
 		return r.back(m[0], n)
 	}
-	if m := namedGroup.FindStringSubmatch(r.rest); m != nil {
-		if _, twice := r.names[m[1]]; twice || !identifier.MatchString(m[1]) {
+	if m := namedGroup().FindStringSubmatch(r.rest); m != nil {
+		if _, twice := r.names[m[1]]; twice || !identifier().MatchString(m[1]) {
 			return fmt.Errorf("bad or repeated group name %q", m[1])
 		}
 		r.groups++
@@ -240,7 +240,7 @@ func (r *pythonReader) open() error {
 		r.put(len(m[0]), "(") // regexp2 numbers named groups after the others, Python does not
 		return nil
 	}
-	if m := condition.FindStringSubmatch(r.rest); m != nil {
+	if m := condition().FindStringSubmatch(r.rest); m != nil {
 		n, err := strconv.Atoi(m[1])
 		if named, ok := r.names[m[1]]; ok {
 			n, err = named, nil
@@ -254,14 +254,14 @@ func (r *pythonReader) open() error {
 	}
 	if !strings.HasPrefix(r.rest, "(?") {
 		r.groups++
-	} else if m := globalFlags.FindStringSubmatch(r.rest); m != nil && onlyFlags.MatchString(r.out.String()) {
+	} else if m := globalFlags().FindStringSubmatch(r.rest); m != nil && onlyFlags().MatchString(r.out.String()) {
 		// u is the default, and a changes nothing about names, which are ASCII.
 		if flags := strings.NewReplacer("a", "", "u", "").Replace(m[1]); flags != "" {
 			r.out.WriteString("(?" + flags + ")")
 		}
 		r.rest = r.rest[len(m[0]):]
 		return nil
-	} else if m != nil || !extension.MatchString(r.rest) {
+	} else if m != nil || !extension().MatchString(r.rest) {
 		return fmt.Errorf("unknown or misplaced extension at %s", shown(r.rest))
 	}
 	r.put(1, "(")
@@ -299,7 +299,7 @@ func (r *pythonReader) setEscape() error {
 		return errLoneStop
 	}
 	c := r.rest[1]
-	if m := setOctal.FindString(r.rest); m != "" {
+	if m := setOctal().FindString(r.rest); m != "" {
 		return r.octal(m)
 	}
 	switch {

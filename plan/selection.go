@@ -25,14 +25,19 @@ type Selection struct {
 	ExcludeRepositories Patterns
 	MaxRepositories     int // applied by Limit alone; 0 is no limit
 
-	// Tags: include, exclude, versions, newer-than, latest, min-tags.
+	// Tags: include, exclude, versions, in-use, newer-than, latest, min-tags.
 	IncludeTags Patterns // none is all
 	ExcludeTags Patterns
 	Versions    Versions  // a range of versions
+	Running     *Running  // only what runs, of the repository whose tags these are; nil is no rule
 	Since       time.Time // tags last set before it are dropped, those without a time stay; zero drops none
 	Latest      int       // that many, the first in Order; 0 is all
 	Order       Order     // what Latest means; "" chooses for each repository
 	MinTags     int       // fewer in a repository is an error; 0 is no guard
+
+	// Untagged takes manifests too that no tag and no index names, where the registry lists
+	// them. Of the rules about tags only Since looks at them.
+	Untagged bool
 }
 
 // Order is what makes one tag later than another. Where it does not tell two tags apart
@@ -155,6 +160,18 @@ func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed
 	return sv.left, sv.Explain, sv.err
 }
 
+// Loose returns those manifests of a repository that no tag names which take part, in the
+// order of their digests. Of the rules about tags only Since looks at them.
+func (s Selection) Loose(repository string, all []oci.Listed) (kept []oci.Listed, why Explain) {
+	digest := func(t oci.Listed) string { return string(t.Descriptor.Digest) }
+	sorted := slices.SortedFunc(slices.Values(all), func(a, b oci.Listed) int { return cmp.Compare(digest(a), digest(b)) })
+	sv := newSieve(repository+" without a tag", slices.CompactFunc(sorted, func(a, b oci.Listed) bool { return digest(a) == digest(b) }), digest)
+	if !s.Since.IsZero() {
+		sv.stage("newer-than", s.isNew)
+	}
+	return sv.left, sv.Explain
+}
+
 func (s Selection) byName(repository string, tags []oci.Listed) *sieve[oci.Listed] {
 	sv := newSieve(repository, once(tags), func(t oci.Listed) string { return t.Tag })
 	sv.include(s.IncludeTags)
@@ -163,6 +180,9 @@ func (s Selection) byName(repository string, tags []oci.Listed) *sieve[oci.Liste
 		sv.stage("versions", func(t oci.Listed) (bool, string, error) {
 			return s.Versions.Match(t.Tag), s.Versions.why(t.Tag), nil
 		})
+	}
+	if s.Running != nil {
+		sv.stage("in-use", s.Running.why)
 	}
 	return sv
 }

@@ -19,7 +19,7 @@ func NewWriter(w io.Writer, p Plan) (*Writer, error) {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	return &Writer{out, enc}, enc.Encode(header{version, p.Verb, p.Overwrite, p.Hold, p.Notes})
+	return &Writer{out, enc}, enc.Encode(header{version, p.Verb, p.Overwrite, p.Hold, p.Backup, p.Notes})
 }
 
 // Step writes one step.

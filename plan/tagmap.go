@@ -100,19 +100,19 @@ func ParseSubstitution(s string) (Substitution, error) {
 	if err != nil {
 		return bad(err.Error(), "")
 	}
-	if sedGroup.MatchString(parts[1]) {
+	if sedGroup().MatchString(parts[1]) {
 		return bad("a group is written $1 here, not \\1", "")
 	}
 	return Substitution{match, braced(parts[1])}, nil
 }
 
 var (
-	sedGroup = regexp.MustCompile(`\\[0-9]`)
-	group    = regexp.MustCompile(`\$([0-9]+)`)
+	sedGroup = lazily(`\\[0-9]`)
+	group    = lazily(`\$([0-9]+)`)
 )
 
 // braced writes $1 as ${1}: "v$1_x" means the first group and "_x", not a group of the name "1_x".
-func braced(s string) string { return group.ReplaceAllString(s, "$${$1}") }
+func braced(s string) string { return group().ReplaceAllString(s, "$${$1}") }
 
 // Moving reports whether a tag is one that people move from release to release:
 // "latest", "stable", "prod". It is set after those that stay. A tag with a digit stays.

@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -73,11 +72,11 @@ func (v Versions) why(tag string) string {
 }
 
 // The first two numbers are asked for: a lone number is a build or a date as often as a version.
-var versionLike = regexp.MustCompile(`^v?[0-9]+\.[0-9]+([.\-_]|$)`)
+var versionLike = lazily(`^v?[0-9]+\.[0-9]+([.\-_]|$)`)
 
 // versionOf reads a tag as a version.
 func versionOf(tag string) (*semver.Version, bool) {
-	if !versionLike.MatchString(tag) {
+	if !versionLike().MatchString(tag) {
 		return nil, false
 	}
 	n, err := semver.NewVersion(strings.Replace(tag, "_", "+", 1))

@@ -1,0 +1,118 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Backup names the tags that keep what other tags hold before those are overwritten.
+// The zero Backup keeps nothing.
+type Backup struct {
+	Template string `json:"template"`       // as "{tag}-before-{date}"; see Check
+	Date     string `json:"date,omitempty"` // what {date} becomes, as "20260301": times are values handed in
+}
+
+// Check refuses a template with a placeholder other than {tag}, {digest} (64 hex digits),
+// {digest12} (the first 12 of them) and {date}, one that makes no tag, and one that makes of
+// a tag that tag itself. The error is Invalid.
+func (b Backup) Check() error {
+	if b == (Backup{}) {
+		return nil
+	}
+	bad := func(cause, hint string) error {
+		return &fault.Fault{Kind: fault.Invalid, Op: "read backup template", Name: shown(b.Template), Err: errors.New(cause), Hint: hint}
+	}
+	for _, p := range placeholder().FindAllString(b.Template, -1) {
+		if !slices.Contains([]string{"{tag}", "{digest}", "{digest12}", "{date}"}, p) {
+			return bad("unknown placeholder "+p, "{tag}, {digest12}, {digest} and {date} are known")
+		}
+		if p == "{date}" && b.Date == "" {
+			return bad("no date is given for {date}", "")
+		}
+	}
+	const sample = "v1"
+	name := b.fill(sample, oci.Sum(nil))
+	if err := ref.Tag(name); err != nil {
+		return bad(fmt.Sprintf("it makes %q of %s, which is not a tag", name, sample), "as in {tag}-before-{date}")
+	}
+	if name == sample {
+		return bad("a tag would be kept under its own name", "as in {tag}-before-{date}")
+	}
+	return nil
+}
+
+func (b Backup) fill(tag string, held oci.Digest) string {
+	hex := held.Encoded()
+	return strings.NewReplacer("{tag}", tag, "{digest}", hex, "{digest12}", hex[:min(12, len(hex))], "{date}", b.Date).Replace(b.Template)
+}
+
+// Name gives each step that takes a tag from one digest to another the tag that is to keep
+// the old one, and returns the names to look at. Where the template makes no tag of one,
+// that step is Broken.
+func (b Backup) Name(steps []Step) []ref.Name {
+	if b.Template == "" {
+		return nil
+	}
+	var names []ref.Name
+	known := map[ref.Name]bool{}
+	for i := range steps {
+		s := &steps[i]
+		if !s.Retags() || s.To.Tag == "" {
+			continue
+		}
+		s.Backup = b.fill(s.To.Tag, s.Replaces)
+		if err := ref.Tag(s.Backup); err != nil {
+			s.fail(&fault.Fault{Kind: fault.Invalid, Op: "name backup of", Name: s.To.String(), Err: err})
+			continue
+		}
+		if n := s.Kept(); !known[n] {
+			known[n] = true
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// Kept is the name that keeps what To held, if the step has a Backup.
+func (s Step) Kept() ref.Name { return s.To.Repo.Tagged(s.Backup) }
+
+// SeeBackups breaks each step, by a Conflict, whose backup would take a name from somebody:
+// one that holds something else, and one that another step sets or keeps something else
+// under. held is what the names that Name returned hold.
+func SeeBackups(verb string, steps []Step, held Inventory) {
+	wants := map[ref.Name]oci.Digest{}
+	for _, s := range steps {
+		if s.Action != Broken && s.Action != Conflict && s.To.Tag != "" {
+			wants[s.To] = s.Digest()
+		}
+	}
+	for i := range steps {
+		s := &steps[i]
+		if s.Backup == "" || s.Action == Broken {
+			continue
+		}
+		n := s.Kept()
+		taken := func(what string, d oci.Digest) {
+			s.fail(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: "take a template with {tag} and {digest12}",
+				Err: fmt.Errorf("its backup %s %s %s, and %s was to be kept there", n, what, d, s.Replaces)})
+		}
+		if d := held[n].Digest; d != "" && d != s.Replaces {
+			taken("holds", d)
+		} else if d, set := wants[n]; set && d != s.Replaces {
+			taken("is to hold", d)
+		} else {
+			wants[n] = s.Replaces
+		}
+	}
+}
+
+// fail makes the step a Broken one.
+func (s *Step) fail(err error) {
+	s.Action, s.Backup, s.Problem = Broken, "", ProblemOf(err)
+}
