@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -30,6 +31,9 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer r.running.Done()
 
 	req = req.Clone(req.Context()) // its body and Accept are changed below
+	// distribution looks for parameters in a form first, and a body is content: whoever stands
+	// before this handler sees the query alone.
+	req.Form = req.URL.Query()
 	a := &answer{ResponseWriter: w}
 
 	repo, part, last := split(req.URL.Path)
@@ -81,6 +85,9 @@ func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Name
 	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
 
 	link, err := linkOf(repo, req.Header.Get("Content-Type"), raw)
+	if err == nil {
+		err = checkVersion(raw)
+	}
 	if err != nil {
 		refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))
 		return
@@ -93,6 +100,17 @@ func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Name
 	if err := r.index.put(req.Context(), link, func() { r.app.ServeHTTP(a, req) }); err != nil {
 		r.fail(a, req, err)
 	}
+}
+
+// checkVersion refuses what distribution would answer 500. What is no JSON is its own to refuse.
+func checkVersion(raw []byte) error {
+	var m struct {
+		SchemaVersion int `json:"schemaVersion"`
+	}
+	if err := json.Unmarshal(raw, &m); err == nil && m.SchemaVersion != 2 {
+		return fmt.Errorf("schemaVersion is %d, not 2", m.SchemaVersion)
+	}
+	return nil
 }
 
 // deleteManifest takes a deleted manifest out of its subject's list. A tag has no entry there.

@@ -22,10 +22,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-const (
-	repositories = "/docker/registry/v2/repositories"
-	maxAnswer    = 2 << 20 // bytes of descriptors after which a page ends; clients take 4 MiB
-)
+const maxAnswer = 2 << 20 // bytes of descriptors after which a page ends; clients take 4 MiB
 
 // index finds manifests by the subject that they name.
 //
@@ -59,8 +56,7 @@ func (l *link) dir() string {
 }
 
 func referrersDir(repo reference.Named, subject digest.Digest) string {
-	return path.Join(repositories, repo.Name(), "_manifests/revisions",
-		subject.Algorithm().String(), subject.Encoded(), "_referrers")
+	return path.Join(revisionDir(repo.Name(), subject), "_referrers")
 }
 
 // manifest is the part of an image manifest or index that the index reads.
@@ -263,13 +259,9 @@ func (x *index) describe(ctx context.Context, repo reference.Named, dgst digest.
 // rebuild records the subject of every manifest in the storage. A manifest that
 // can not be read is told to log and left out: it can not be pulled either.
 func (x *index) rebuild(ctx context.Context, log *slog.Logger) error {
-	repos, ok := x.store.(distribution.RepositoryEnumerator)
-	if !ok {
-		return fmt.Errorf("the storage does not list its repositories")
-	}
 	var names []string
-	err := repos.Enumerate(ctx, func(name string) error { names = append(names, name); return ctx.Err() })
-	if err != nil && !missing(err) {
+	err := x.repositories(ctx, func(name string) error { names = append(names, name); return ctx.Err() })
+	if err != nil {
 		return err
 	}
 	for _, name := range names {
@@ -284,18 +276,40 @@ func (x *index) rebuild(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-func (x *index) rebuildRepo(ctx context.Context, repo reference.Named, log *slog.Logger) error {
+// repositories calls visit with each repository. None is no error.
+func (x *index) repositories(ctx context.Context, visit func(name string) error) error {
+	repos, ok := x.store.(distribution.RepositoryEnumerator)
+	if !ok {
+		return fmt.Errorf("the storage does not list its repositories")
+	}
+	if err := repos.Enumerate(ctx, visit); !missing(err) {
+		return err
+	}
+	return nil
+}
+
+// digests lists the manifests of repo, tagged or not.
+func (x *index) digests(ctx context.Context, repo reference.Named) ([]digest.Digest, error) {
 	ms, err := x.manifests(ctx, repo)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	enumerator, ok := ms.(distribution.ManifestEnumerator)
 	if !ok {
-		return fmt.Errorf("the storage does not list its manifests")
+		return nil, fmt.Errorf("the storage does not list its manifests")
 	}
 	var all []digest.Digest // first read, then written to: links lie in the tree that is walked
 	err = enumerator.Enumerate(ctx, func(d digest.Digest) error { all = append(all, d); return ctx.Err() })
 	if err != nil && !missing(err) {
+		return nil, err
+	}
+	slices.Sort(all) // a referrer's link in its subject's directory names it a second time
+	return slices.Compact(all), nil
+}
+
+func (x *index) rebuildRepo(ctx context.Context, repo reference.Named, log *slog.Logger) error {
+	all, err := x.digests(ctx, repo)
+	if err != nil {
 		return err
 	}
 	for _, dgst := range all {

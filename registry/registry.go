@@ -16,12 +16,14 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"regexp"
 	"sync"
 
+	"github.com/distribution/distribution/v3"
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
 	"github.com/distribution/distribution/v3/registry/storage"
-	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/gofrs/flock"
 
 	"github.com/drayage/dray/fault"
@@ -30,7 +32,7 @@ import (
 const (
 	maxCatalog  = 10_000 // repositories in one answer; a larger n is refused with 400
 	maxTags     = 1_000  // tags in one answer; a larger n is cut to it
-	maxThreads  = 100    // files that the storage has in hand at once
+	maxThreads  = 100    // files that a directory has in hand at once
 	maxManifest = 4 << 20
 )
 
@@ -47,6 +49,8 @@ type Options struct {
 	// ReferrersPage is the most referrers in one answer; the rest is behind a
 	// Link header. 0 is 500.
 	ReferrersPage int
+	// Storage is where the content is kept; the zero Storage is Dir.
+	Storage Storage
 }
 
 // Registry is an open registry. It serves any number of requests at once.
@@ -55,6 +59,8 @@ type Registry struct {
 	index *index
 	lock  *flock.Flock
 	log   *slog.Logger
+	local bool  // the content is in a directory of this machine
+	puts  turns // blobs on their way into a repository
 
 	mu      sync.Mutex // guards closed, and running against Add after Wait
 	closed  bool
@@ -99,8 +105,11 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 		return nil, err
 	}
 	quiet()
-	root := filepath.Join(dir, "storage")
-	app, err := newApp(ctx, dir, configure(root, secret))
+	driver, err := o.Storage.open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	app, err := newApp(ctx, dir, configure(driver, secret))
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +118,7 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 			app.Shutdown()
 		}
 	}()
-	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: root, MaxThreads: maxThreads})
-	store, err := storage.NewRegistry(ctx, driver)
+	store, err := namespace(ctx, driver)
 	if err != nil {
 		return nil, failed(dir, fault.Internal, "", err)
 	}
@@ -119,7 +127,19 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 		return nil, err
 	}
 	forward(o.Log)
-	return &Registry{app: app, index: x, lock: lock, log: o.Log}, nil
+	return &Registry{app: app, index: x, lock: lock, log: o.Log, local: o.Storage.isLocal()}, nil
+}
+
+// Ping asks the storage whether it answers.
+func (r *Registry) Ping(ctx context.Context) error {
+	if !r.enter() {
+		return errClosed("ask", "the embedded registry")
+	}
+	defer r.running.Done()
+	if _, err := r.index.driver.Stat(ctx, "/"); err != nil && !missing(err) {
+		return faultOf(ctx, "ask", "the embedded registry", err)
+	}
+	return nil
 }
 
 // Close waits for the requests that run, then releases the directory. Stop the
@@ -143,11 +163,13 @@ func (r *Registry) Close() error {
 
 // configure says all that distribution would otherwise default to something a
 // copy trips over.
-func configure(root, secret string) *configuration.Configuration {
+func configure(driver storagedriver.StorageDriver, secret string) *configuration.Configuration {
 	c := &configuration.Configuration{
 		Storage: configuration.Storage{
-			"filesystem": {"rootdirectory": root, "maxthreads": maxThreads},
-			"delete":     {"enabled": true},
+			given:    {"driver": driver},
+			"delete": {"enabled": true},
+			// Clients of a registry at home can not always reach the storage behind it.
+			"redirect": {"disable": true},
 			// No "cache": remembered descriptors would outlive deleted blobs.
 		},
 	}
@@ -159,10 +181,17 @@ func configure(root, secret string) *configuration.Configuration {
 	c.Catalog.MaxEntries = maxCatalog
 	c.Tags.MaxTags = maxTags
 	// Without this a manifest with a foreign layer is answered 500.
-	c.Validation.Manifests.URLs.Allow = []string{"^https?://"}
+	c.Validation.Manifests.URLs.Allow = []string{foreign}
 	// Copies of some platforms keep the index, byte for byte, and leave children out.
 	c.Validation.Manifests.Indexes.Platforms = "none"
 	return c
+}
+
+const foreign = "^https?://" // where layers may be that their publisher keeps
+
+// namespace is what the handlers stand on, with the same rules.
+func namespace(ctx context.Context, driver storagedriver.StorageDriver) (distribution.Namespace, error) {
+	return storage.NewRegistry(ctx, driver, storage.EnableDelete, storage.ManifestURLsAllowRegexp(regexp.MustCompile(foreign)))
 }
 
 // newApp turns the panics with which distribution answers a bad configuration

@@ -78,6 +78,36 @@ func TestTheClausesOfTheDistributionSpecHold(t *testing.T) {
 			at = p.do("PATCH", at, content[4:], "Content-Range: 4-9").want(202).header("Range", "0-9").Header.Get("Location")
 			p.do("PUT", to(at, blob.Digest), nil).want(201)
 		}},
+		{"end-4a: POST alone opens a session with a place to go on", func() {
+			r := p.do("POST", "/v2/app/blobs/uploads/", nil).want(202)
+			if !strings.HasPrefix(r.Header.Get("Location"), "/v2/app/blobs/uploads/") {
+				t.Error(r.Header)
+			}
+		}},
+		{"end-4b: POST with the digest and the bytes is 201, or 202 and a session that takes them", func() {
+			b := []byte("in one request")
+			r := p.do("POST", "/v2/app/blobs/uploads/?digest="+digest.FromBytes(b).String(), b)
+			if r.StatusCode == 202 {
+				p.do("PUT", to(r.Header.Get("Location"), digest.FromBytes(b)), b).want(201)
+			} else {
+				r.want(201)
+			}
+		}},
+		{"end-5, end-6: a stream without Content-Range, and a last chunk with the PUT", func() {
+			at := p.do("PATCH", upload(), content[:4]).want(202).Header.Get("Location")
+			p.do("PUT", to(at, digest.FromBytes(content)), content[4:], "Content-Range: 4-9").want(201).header("Docker-Content-Digest", blob.Digest.String())
+		}},
+		{"end-6: a blob of no bytes", func() {
+			d := digest.FromBytes(nil)
+			p.do("PUT", to(upload(), d), nil).want(201)
+			p.do("GET", "/v2/app/blobs/"+d.String(), nil).want(200).header("Content-Length", "0")
+		}},
+		{"end-13: the state of an upload, and of one that is not there", func() {
+			at := p.do("PATCH", upload(), content[:7]).want(202).Header.Get("Location")
+			p.do("GET", at, nil).want(204).header("Range", "0-6")
+			p.do("DELETE", at, nil).want(204)
+			p.do("GET", at, nil).want(404)
+		}},
 		{"end-11: a known blob is mounted", func() {
 			p.do("POST", "/v2/mounted/blobs/uploads/?mount="+blob.Digest.String()+"&from=app", nil).want(201)
 			p.do("HEAD", "/v2/mounted/blobs/"+blob.Digest.String(), nil).want(200)
@@ -96,11 +126,63 @@ func TestTheClausesOfTheDistributionSpecHold(t *testing.T) {
 			_, r := p.put("app", unknown, manifest.MediaType, p.image("app", "second"))
 			r.want(400)
 		}},
+		{"end-7: a manifest that lacks a blob is refused, and its tag is not set", func() {
+			m := p.image("app", "lacks")
+			m.Layers = []v1.Descriptor{{MediaType: v1.MediaTypeImageLayer, Digest: digest.Digest(unknown), Size: 7}}
+			_, r := p.put("app", "lacks", m.MediaType, m)
+			if r.want(400); !bytes.Contains(r.body, []byte("MANIFEST_BLOB_UNKNOWN")) {
+				t.Errorf("%s", r.body)
+			}
+			p.do("GET", "/v2/app/manifests/lacks", nil).want(404)
+		}},
+		{"end-7: one of 4 MiB is taken, a larger one is not", func() {
+			for size, status := range map[int]int{4<<20 - 2000: 201, 4<<20 + 1: 413} {
+				m := p.image("large", "x")
+				m.Annotations["fill"] = strings.Repeat("x", size)
+				_, r := p.put("large", "v1", m.MediaType, m)
+				r.want(status)
+			}
+		}},
+		{"end-7: what is no manifest is refused", func() {
+			for _, doc := range []any{"text", map[string]int{"schemaVersion": 1}, []int{}} {
+				if _, r := p.put("app", "bad", v1.MediaTypeImageManifest, doc); r.StatusCode != 400 {
+					t.Errorf("%v: %d %s", doc, r.StatusCode, r.body)
+				}
+			}
+		}},
+		{"end-7: an artifact, an index, a nested one, and one with a subject that is not there", func() {
+			m := p.image("kinds", "artifact")
+			m.ArtifactType, m.Config.MediaType = "application/vnd.example", v1.MediaTypeEmptyJSON
+			artifact, r := p.put("kinds", "artifact", m.MediaType, m)
+			r.want(201)
+			inner := v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{artifact}}
+			inner.SchemaVersion = 2
+			first, r := p.put("kinds", "index", inner.MediaType, inner)
+			r.want(201)
+			inner.Manifests = []v1.Descriptor{first}
+			inner.Subject = &v1.Descriptor{MediaType: v1.MediaTypeImageManifest, Digest: digest.Digest(unknown), Size: 7}
+			_, r = p.put("kinds", "nested", inner.MediaType, inner)
+			r.want(201).header("OCI-Subject", unknown)
+			if got := p.referrers("kinds", digest.Digest(unknown), ""); len(got) != 1 {
+				t.Error(got)
+			}
+		}},
 		{"end-8: tags in order, with n and last", func() {
 			r := p.do("GET", "/v2/app/tags/list", nil).want(200)
 			var list struct{ Tags []string }
 			if json.Unmarshal(r.body, &list); strings.Join(list.Tags, " ") != "v1 v2" {
 				t.Errorf("%s", r.body)
+			}
+			r = p.do("GET", "/v2/app/tags/list?n=1", nil).want(200)
+			if json.Unmarshal(r.body, &list); strings.Join(list.Tags, " ") != "v1" || !strings.Contains(r.Header.Get("Link"), `rel="next"`) {
+				t.Errorf("%s %v", r.body, r.Header)
+			}
+			r = p.do("GET", "/v2/app/tags/list?n=5&last=v1", nil).want(200).header("Link", "")
+			if json.Unmarshal(r.body, &list); strings.Join(list.Tags, " ") != "v2" {
+				t.Errorf("%s", r.body)
+			}
+			if r = p.do("GET", "/v2/app/tags/list?n=0", nil); r.StatusCode != 200 && r.StatusCode != 400 {
+				t.Errorf("%d %s", r.StatusCode, r.body)
 			}
 			p.do("GET", "/v2/none/tags/list", nil).want(404)
 		}},

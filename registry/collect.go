@@ -1,0 +1,379 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/drayage/dray/fault"
+)
+
+// CollectOptions say what Collect may take away. The zero CollectOptions take
+// away what no manifest needs, and no manifest.
+type CollectOptions struct {
+	Storage Storage // as in Options
+
+	// Untagged also takes manifests that nothing leads to: no tag, no index that
+	// stays, no subject that stays.
+	Untagged bool
+	// DryRun counts and changes nothing.
+	DryRun bool
+	// Keep spares what is younger: content may come before the manifest that needs
+	// it. 0 is an hour; negative spares nothing.
+	Keep time.Duration
+	Log  *slog.Logger // each thing that goes, at debug level; nil is silent
+}
+
+// Collected is what Collect did, or with DryRun would do.
+type Collected struct {
+	Repositories int `json:"repositories"`
+	Kept         struct {
+		Manifests int   `json:"manifests"`
+		Blobs     int   `json:"blobs"` // files, of manifests too; each once for all repositories
+		Bytes     int64 `json:"bytes"` // of those files
+	} `json:"kept"`
+	Removed struct {
+		Manifests int   `json:"manifests"`
+		Links     int   `json:"links"` // blobs that a repository no longer shows
+		Blobs     int   `json:"blobs"`
+		Bytes     int64 `json:"bytes"`
+	} `json:"removed"`
+	DryRun bool `json:"dryRun"`
+}
+
+// Collect removes from the registry in dir what nothing needs. What is needed
+// begins at the tags (and, without Untagged, at every manifest) and follows
+// what a manifest lists, whatever its kind and depth, and what names it as its
+// subject, whatever names that in turn.
+//
+// No process may serve dir meanwhile: that is Conflict, and nothing was done. A
+// manifest that can not be read ends it as Corrupt before anything is removed,
+// since what it needs is not known. Stopped or killed at any point it leaves a
+// sound registry: manifests go before what they need.
+func Collect(ctx context.Context, dir string, o CollectOptions) (_ Collected, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Keep == 0 {
+		o.Keep = time.Hour
+	}
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return Collected{}, collecting(ctx, dir, err)
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return Collected{}, err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	quiet()
+	forward(o.Log)
+	driver, err := o.Storage.open(ctx, dir)
+	if err != nil {
+		return Collected{}, err
+	}
+	store, err := namespace(ctx, driver)
+	if err != nil {
+		return Collected{}, collecting(ctx, dir, err)
+	}
+	c := &collector{options: o, driver: driver, index: &index{driver: driver, store: store}, needed: map[digest.Digest]bool{}}
+	if o.Untagged { // else every manifest stays, and nothing has to be found by its subject
+		if err := indexOnce(ctx, dir, c.index, o.Log); err != nil {
+			return Collected{}, err
+		}
+	}
+	if err := c.run(ctx); err != nil {
+		return c.sum, collecting(ctx, dir, err)
+	}
+	c.sum.DryRun = o.DryRun
+	return c.sum, nil
+}
+
+func collecting(ctx context.Context, dir string, err error) error {
+	return faultOf(ctx, "collect garbage in", dir, err)
+}
+
+// collector is one run: all repositories are marked before anything is removed.
+type collector struct {
+	options CollectOptions
+	driver  storagedriver.StorageDriver
+	index   *index
+	needed  map[digest.Digest]bool // content that some repository needs
+	sum     Collected
+}
+
+// room is one repository: its manifests, and what of it stays.
+type room struct {
+	name      reference.Named
+	manifests map[digest.Digest]bool // true is kept
+	needs     map[digest.Digest]bool // the manifests that stay and what they list
+}
+
+func (c *collector) run(ctx context.Context) error {
+	var rooms []*room
+	err := c.repositories(ctx, func(named reference.Named) {
+		rooms = append(rooms, &room{name: named, manifests: map[digest.Digest]bool{}, needs: map[digest.Digest]bool{}})
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range rooms {
+		if err := c.mark(ctx, r); err != nil {
+			return err
+		}
+	}
+	for _, r := range rooms {
+		if err := c.sweepManifests(ctx, r); err != nil {
+			return err
+		}
+	}
+	for _, r := range rooms {
+		if err := c.sweepLinks(ctx, r); err != nil {
+			return err
+		}
+	}
+	return c.sweepBlobs(ctx)
+}
+
+// repositories finds those too that have blobs and no manifest, which distribution does not list.
+func (c *collector) repositories(ctx context.Context, visit func(reference.Named)) error {
+	seen := map[string]bool{}
+	err := c.driver.Walk(ctx, repositories, func(info storagedriver.FileInfo) error {
+		dir, base := path.Split(info.Path())
+		if !strings.HasPrefix(base, "_") || !info.IsDir() {
+			return ctx.Err()
+		}
+		name := strings.Trim(strings.TrimPrefix(dir, repositories), "/")
+		named, err := reference.WithName(name)
+		if err == nil && !seen[name] {
+			seen[name] = true
+			visit(named)
+		}
+		return storagedriver.ErrSkipDir
+	})
+	if err != nil && !missing(err) {
+		return err
+	}
+	return nil
+}
+
+// mark finds what r needs.
+func (c *collector) mark(ctx context.Context, r *room) error {
+	c.sum.Repositories++
+	all, err := c.index.digests(ctx, r.name)
+	if err != nil {
+		return err
+	}
+	for _, d := range all {
+		r.manifests[d] = false
+	}
+	roots, err := c.roots(ctx, r, all)
+	if err != nil {
+		return err
+	}
+	for len(roots) > 0 {
+		d := roots[len(roots)-1]
+		roots = roots[:len(roots)-1]
+		if kept, there := r.manifests[d]; !there || kept {
+			continue
+		}
+		r.manifests[d] = true
+		r.needs[d], c.needed[d] = true, true
+		below, err := c.listed(ctx, r, d)
+		if err != nil {
+			return err
+		}
+		for _, b := range below {
+			r.needs[b], c.needed[b] = true, true
+		}
+		above, err := c.index.linked(ctx, r.name, d)
+		if err != nil {
+			return err
+		}
+		roots = append(append(roots, below...), above...)
+	}
+	return nil
+}
+
+// roots is where to begin: what has a tag, and what may not be taken for want of one.
+func (c *collector) roots(ctx context.Context, r *room, all []digest.Digest) ([]digest.Digest, error) {
+	if !c.options.Untagged {
+		return all, nil
+	}
+	var roots []digest.Digest
+	tags, err := c.driver.List(ctx, tagDir(r.name.Name(), ""))
+	if err != nil && !missing(err) {
+		return nil, err
+	}
+	for _, tag := range tags {
+		raw, err := c.driver.GetContent(ctx, path.Join(tag, "current/link"))
+		if missing(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		roots = append(roots, digest.Digest(raw))
+	}
+	for _, d := range all {
+		info, err := c.driver.Stat(ctx, path.Join(revisionDir(r.name.Name(), d), "link"))
+		switch {
+		case err == nil && c.young(info):
+			roots = append(roots, d)
+		case err != nil && !missing(err):
+			return nil, err
+		}
+	}
+	return roots, nil
+}
+
+// listed returns what the manifest d lists, in any of the places where one can.
+func (c *collector) listed(ctx context.Context, r *room, d digest.Digest) ([]digest.Digest, error) {
+	raw, err := c.driver.GetContent(ctx, blobPath(d))
+	if err != nil {
+		return nil, err
+	}
+	type list []struct {
+		Digest digest.Digest `json:"digest"`
+	}
+	var m struct {
+		Config *struct {
+			Digest digest.Digest `json:"digest"`
+		} `json:"config"`
+		Layers, Manifests, Blobs list
+	}
+	if err := json.Unmarshal(raw, &m); err != nil || digest.FromBytes(raw) != d {
+		return nil, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: r.name.Name() + "@" + d.String(),
+			Hint: "push it again, or delete it", Err: fmt.Errorf("its bytes are damaged, so what it needs is not known")}
+	}
+	var out []digest.Digest
+	if m.Config != nil {
+		out = append(out, m.Config.Digest)
+	}
+	for _, e := range slices.Concat(m.Layers, m.Manifests, m.Blobs) {
+		out = append(out, e.Digest)
+	}
+	return out, nil
+}
+
+// sweepManifests takes manifests out of r, with their entries under their subjects.
+func (c *collector) sweepManifests(ctx context.Context, r *room) error {
+	for d, kept := range r.manifests {
+		if kept {
+			c.sum.Kept.Manifests++
+			continue
+		}
+		c.sum.Removed.Manifests++
+		if err := c.remove(ctx, r, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *collector) remove(ctx context.Context, r *room, d digest.Digest) error {
+	mediaType, raw, err := c.index.read(ctx, r.name, d)
+	if err == nil {
+		if l, err := linkOf(r.name, mediaType, raw); err == nil && l != nil {
+			defer func() { _ = c.drop(ctx, l.dir()) }() // one that stays is not listed and does no harm
+		}
+	}
+	return c.drop(ctx, path.Join(revisionDir(r.name.Name(), d), "link"))
+}
+
+// sweepLinks takes blobs out of r that nothing in it needs.
+func (c *collector) sweepLinks(ctx context.Context, r *room) error {
+	layers := path.Join(repositories, r.name.Name(), "_layers")
+	var gone []string
+	err := c.driver.Walk(ctx, layers, func(info storagedriver.FileInfo) error {
+		dir, file := path.Split(info.Path())
+		if info.IsDir() || file != "link" {
+			return ctx.Err()
+		}
+		dir = path.Clean(dir)
+		d := digest.NewDigestFromEncoded(digest.Algorithm(path.Base(path.Dir(dir))), path.Base(dir))
+		switch {
+		case r.needs[d]:
+			// A link of another algorithm leads to the sha256 of the same bytes.
+			raw, err := c.driver.GetContent(ctx, info.Path())
+			if err != nil {
+				return err
+			}
+			c.needed[digest.Digest(raw)] = true
+		case c.young(info):
+			c.needed[d] = true
+		default:
+			gone = append(gone, dir)
+		}
+		return ctx.Err()
+	})
+	if err != nil && !missing(err) {
+		return err
+	}
+	for _, dir := range gone {
+		c.sum.Removed.Links++
+		if err := c.drop(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepBlobs takes the bytes that no repository needs.
+func (c *collector) sweepBlobs(ctx context.Context) error {
+	var gone []string
+	err := c.driver.Walk(ctx, allBlobs, func(info storagedriver.FileInfo) error {
+		dir, file := path.Split(info.Path())
+		if info.IsDir() || file != "data" {
+			return ctx.Err()
+		}
+		dir = path.Clean(dir)
+		algorithm, _, _ := strings.Cut(strings.TrimPrefix(dir, allBlobs+"/"), "/")
+		d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm), path.Base(dir))
+		if c.needed[d] || c.young(info) {
+			c.sum.Kept.Blobs++
+			c.sum.Kept.Bytes += info.Size()
+			return ctx.Err()
+		}
+		c.sum.Removed.Blobs++
+		c.sum.Removed.Bytes += info.Size()
+		gone = append(gone, dir)
+		return ctx.Err()
+	})
+	if err != nil && !missing(err) {
+		return err
+	}
+	for _, dir := range gone {
+		if err := c.drop(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *collector) young(info storagedriver.FileInfo) bool {
+	return time.Since(info.ModTime()) < c.options.Keep
+}
+
+// drop deletes name, unless this is but a look.
+func (c *collector) drop(ctx context.Context, name string) error {
+	c.options.Log.LogAttrs(ctx, slog.LevelDebug, "removed", slog.String("path", name), slog.Bool("dryRun", c.options.DryRun))
+	if c.options.DryRun {
+		return nil
+	}
+	if err := c.driver.Delete(ctx, name); err != nil && !missing(err) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,7 @@
+//go:build azure
+
+package registry
+
+import (
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/azure" // makes itself known as "azure"
+)

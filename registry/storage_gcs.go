@@ -1,0 +1,7 @@
+//go:build gcs
+
+package registry
+
+import (
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/gcs" // makes itself known as "gcs"
+)

@@ -1,0 +1,7 @@
+//go:build s3
+
+package registry
+
+import (
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/s3-aws" // makes itself known as "s3"
+)

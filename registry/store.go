@@ -1,0 +1,318 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"sync"
+
+	"github.com/distribution/distribution/v3"
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Store is a repository of the registry without HTTP: a transfer.Source and a
+// transfer.Target that read and write the storage. What one writes, the other
+// way of asking finds. It is safe for concurrent use.
+//
+// It knows sha256 alone; content of another algorithm is Refused.
+type Store struct {
+	reg  *Registry
+	repo ref.Repo
+	name reference.Named
+
+	doubted sync.Map // oci.Digest: the next Put of it writes, whatever is there
+}
+
+// Store opens the repository repo, which need not be there yet. Its Host is
+// what this registry is called; only equal ones share blobs. The error is
+// Invalid for a path that is no repository's name.
+func (r *Registry) Store(repo ref.Repo) (*Store, error) {
+	name, err := reference.WithName(repo.Path)
+	if err != nil {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "open repository", Name: repo.String(), Err: err}
+	}
+	return &Store{reg: r, repo: repo, name: name}, nil
+}
+
+// Repo implements transfer.Source and transfer.Target.
+func (s *Store) Repo() ref.Repo { return s.repo }
+
+// Resolve implements transfer.Source and transfer.Target.
+func (s *Store) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
+	const op = "resolve"
+	done, err := s.begin(ctx, op, reference)
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	defer done()
+	dgst, raw, err := s.manifest(ctx, op, reference)
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	doc, err := oci.Parse(oci.Descriptor{Digest: dgst}, raw)
+	if err != nil { // damaged on disk: what it is called is told all the same, reading it says what is wrong
+		return oci.Descriptor{Digest: dgst, Size: int64(len(raw))}, nil
+	}
+	return doc.Descriptor, nil
+}
+
+// Document implements transfer.Source.
+func (s *Store) Document(ctx context.Context, reference string) (oci.Document, error) {
+	const op = "read manifest"
+	done, err := s.begin(ctx, op, reference)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	defer done()
+	dgst, raw, err := s.manifest(ctx, op, reference)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	return oci.Parse(oci.Descriptor{Digest: dgst}, raw)
+}
+
+// manifest reads the bytes that reference names, and does not judge them.
+func (s *Store) manifest(ctx context.Context, op, reference string) (oci.Digest, []byte, error) {
+	dgst := digest.Digest(reference)
+	if ref.Digest(reference) != nil {
+		if ref.Tag(reference) != nil {
+			return "", nil, s.notFound(op, reference)
+		}
+		var err error
+		if dgst, err = s.reg.follow(ctx, path.Join(tagDir(s.repo.Path, reference), "current")); err != nil {
+			return "", nil, s.failed(ctx, op, reference, err)
+		}
+	}
+	if dgst == "" {
+		return "", nil, s.notFound(op, reference)
+	}
+	at, err := s.reg.follow(ctx, revisionDir(s.repo.Path, dgst))
+	if err != nil {
+		return "", nil, s.failed(ctx, op, reference, err)
+	}
+	if at == "" {
+		return "", nil, s.notFound(op, reference)
+	}
+	raw, err := s.reg.index.driver.GetContent(ctx, blobPath(at))
+	switch {
+	case missing(err):
+		return "", nil, s.notFound(op, reference)
+	case err != nil:
+		return "", nil, s.failed(ctx, op, reference, err)
+	}
+	return dgst, raw, nil
+}
+
+// Blob implements transfer.Source. It seeks: from is always at.
+func (s *Store) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.ReadCloser, int64, error) {
+	const op = "read blob"
+	done, err := s.begin(ctx, op, string(d.Digest))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer done()
+	file, size, err := s.find(ctx, d.Digest)
+	switch {
+	case err != nil:
+		return nil, 0, s.failed(ctx, op, string(d.Digest), err)
+	case file == "":
+		return nil, 0, s.notFound(op, string(d.Digest))
+	case at < 0 || at > size:
+		return nil, 0, s.fault(fault.Invalid, op, string(d.Digest), fmt.Errorf("byte %d of %d", at, size))
+	case at == size: // no driver promises to open a file at its end
+		return io.NopCloser(bytes.NewReader(nil)), at, nil
+	}
+	body, err := s.reg.index.driver.Reader(ctx, file, at)
+	if err != nil {
+		return nil, 0, s.failed(ctx, op, string(d.Digest), err)
+	}
+	if n < 0 {
+		return body, at, nil
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(body, n), body}, at, nil
+}
+
+// find returns the file of a blob of this repository and its size in bytes; "" is none.
+func (s *Store) find(ctx context.Context, d digest.Digest) (file string, size int64, err error) {
+	if ref.Digest(string(d)) != nil {
+		return "", 0, nil
+	}
+	return s.reg.find(ctx, s.repo.Path, d)
+}
+
+func (r *Registry) find(ctx context.Context, repo string, d digest.Digest) (file string, size int64, err error) {
+	at, err := r.follow(ctx, layerDir(repo, d))
+	if err != nil || at == "" {
+		return "", 0, err
+	}
+	info, err := r.index.driver.Stat(ctx, blobPath(at))
+	if missing(err) || err == nil && info.IsDir() {
+		return "", 0, nil
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	return blobPath(at), info.Size(), nil
+}
+
+// Referrers implements transfer.Source.
+func (s *Store) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
+	const op = "list referrers of"
+	done, err := s.begin(ctx, op, string(d.Digest))
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var all []oci.Descriptor
+	for last := ""; ; {
+		page, next, err := s.reg.index.list(ctx, s.name, d.Digest, "", last)
+		if err != nil {
+			return nil, s.failed(ctx, op, string(d.Digest), err)
+		}
+		all = append(all, page...)
+		if next == "" {
+			return all, nil
+		}
+		last = next
+	}
+}
+
+// List calls visit with each tag and its digest, in order, until that returns an
+// error. NotFound is a repository that is not there.
+func (s *Store) List(ctx context.Context, visit func(oci.Listed) error) error {
+	const op = "list tags of"
+	done, err := s.begin(ctx, op, "")
+	if err != nil {
+		return err
+	}
+	defer done()
+	r, err := s.reg.index.store.Repository(ctx, s.name)
+	if err != nil {
+		return s.failed(ctx, op, "", err)
+	}
+	tags, err := r.Tags(ctx).All(ctx)
+	var unknown distribution.ErrRepositoryUnknown
+	switch {
+	case errors.As(err, &unknown):
+		return s.notFound(op, "")
+	case err != nil:
+		return s.failed(ctx, op, "", err)
+	}
+	for _, tag := range tags {
+		if ctx.Err() != nil {
+			return s.failed(ctx, op, "", context.Cause(ctx))
+		}
+		dgst, err := s.reg.follow(ctx, path.Join(tagDir(s.repo.Path, tag), "current"))
+		if err != nil {
+			return s.failed(ctx, op, tag, err)
+		}
+		if dgst == "" { // deleted meanwhile
+			continue
+		}
+		if err := visit(oci.Listed{Tag: tag, Descriptor: oci.Descriptor{Digest: dgst}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Digests lists the manifests and indexes of the repository, tagged or not, in order.
+func (s *Store) Digests(ctx context.Context) ([]oci.Digest, error) {
+	const op = "list manifests of"
+	done, err := s.begin(ctx, op, "")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	all, err := s.reg.index.digests(ctx, s.name)
+	if err != nil {
+		return nil, s.failed(ctx, op, "", err)
+	}
+	return all, nil
+}
+
+// Repositories calls visit with the path of each repository, in order, until
+// that returns an error, and returns that.
+func (r *Registry) Repositories(ctx context.Context, visit func(path string) error) error {
+	if !r.enter() {
+		return errClosed("list repositories of", "")
+	}
+	defer r.running.Done()
+	var stop error // on its way through distribution's walk an error can not be told from the storage's
+	err := r.index.repositories(ctx, func(name string) error {
+		stop = visit(name)
+		return errors.Join(stop, ctx.Err())
+	})
+	switch {
+	case stop != nil:
+		return stop
+	case err != nil:
+		return faultOf(ctx, "list repositories of", "the embedded registry", err)
+	}
+	return nil
+}
+
+// begin lets a method run unless its caller gave up or the registry was closed.
+func (s *Store) begin(ctx context.Context, op, reference string) (done func(), err error) {
+	if ctx.Err() != nil {
+		return nil, s.failed(ctx, op, reference, context.Cause(ctx))
+	}
+	if !s.reg.enter() {
+		return nil, errClosed(op, s.named(reference))
+	}
+	return s.reg.running.Done, nil
+}
+
+func errClosed(op, name string) error {
+	return &fault.Fault{Kind: fault.Unavailable, Op: op, Name: name, Err: errors.New("the registry is closing")}
+}
+
+func (s *Store) named(reference string) string {
+	switch {
+	case reference == "":
+		return s.repo.String()
+	case ref.Digest(reference) == nil:
+		return s.repo.At(reference).String()
+	}
+	return s.repo.Tagged(reference).String()
+}
+
+func (s *Store) notFound(op, reference string) error {
+	return &fault.Fault{Kind: fault.NotFound, Op: op, Name: s.named(reference)}
+}
+
+func (s *Store) fault(kind fault.Kind, op, reference string, err error) error {
+	return &fault.Fault{Kind: kind, Op: op, Name: s.named(reference), Err: err}
+}
+
+// failed says what the storage, or whoever gave up, means.
+func (s *Store) failed(ctx context.Context, op, reference string, err error) error {
+	return faultOf(ctx, op, s.named(reference), err)
+}
+
+func faultOf(ctx context.Context, op, name string, err error) error {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+		var f *fault.Fault
+		if errors.As(err, &f) {
+			return err
+		}
+		return &fault.Fault{Kind: fault.Canceled, Op: op, Name: name, Err: err}
+	}
+	var f *fault.Fault
+	if errors.As(err, &f) {
+		return err
+	}
+	return &fault.Fault{Kind: kindOf(err), Op: op, Name: name, Err: err}
+}

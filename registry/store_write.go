@@ -1,0 +1,416 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"time"
+
+	"github.com/distribution/distribution/v3"
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Missing implements transfer.Target. A blob is there when the repository has a
+// link to it and its file has its size: files appear whole and verified.
+func (s *Store) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	const op = "look for blob"
+	done, err := s.begin(ctx, op, "")
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var out []oci.Descriptor
+	for _, b := range blobs {
+		there, err := s.has(ctx, b)
+		if err != nil {
+			return nil, s.failed(ctx, op, string(b.Digest), err)
+		}
+		if !there {
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
+// Prove implements transfer.Target: the storage is asked each time.
+func (s *Store) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	return s.Missing(ctx, blobs)
+}
+
+// Distrust implements transfer.Target: the next Put of each replaces its file.
+func (s *Store) Distrust(blobs []oci.Descriptor) {
+	for _, b := range blobs {
+		s.doubted.Store(b.Digest, true)
+	}
+}
+
+// key is the one writer of d in the repository.
+func (s *Store) key(d oci.Descriptor) string { return s.repo.Path + "@" + string(d.Digest) }
+
+func (s *Store) has(ctx context.Context, b oci.Descriptor) (bool, error) {
+	file, size, err := s.find(ctx, b.Digest)
+	return file != "" && size == b.Size, err
+}
+
+// Put implements transfer.Target. Of several Puts of one digest at once one
+// writes and the others find it Present. What one that was cut had brought stays
+// for a week, and the next goes on there, in this process or another; on a
+// storage that is no directory it begins anew.
+func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error) {
+	const op = "put blob"
+	done, err := s.begin(ctx, op, string(d.Digest))
+	if err != nil {
+		return oci.Arrival{}, err
+	}
+	defer done()
+	v, err := oci.NewVerifier(d)
+	if err != nil {
+		return oci.Arrival{}, err
+	}
+	if d.Digest.Algorithm() != digest.SHA256 {
+		return oci.Arrival{}, s.fault(fault.Refused, op, string(d.Digest), errors.New("the embedded registry keeps sha256 alone"))
+	}
+	if err := s.reg.puts.lock(ctx, s.key(d)); err != nil {
+		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
+	}
+	if _, doubted := s.doubted.Load(d.Digest); !doubted {
+		a, err := s.without(ctx, d, likely)
+		if err != nil || a.Way != "" {
+			s.reg.puts.unlock(s.key(d))
+			return a, err
+		}
+	}
+	a, err := s.send(ctx, d, v, open)
+	if err == nil {
+		s.doubted.Delete(d.Digest)
+	}
+	return a, err
+}
+
+// without brings d in without its bytes, if it can: it is there, or one of likely has it.
+func (s *Store) without(ctx context.Context, d oci.Descriptor, likely []ref.Repo) (oci.Arrival, error) {
+	const op = "put blob"
+	there, err := s.has(ctx, d)
+	if err != nil {
+		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
+	}
+	if there {
+		return oci.Arrival{Way: oci.Present}, nil
+	}
+	for _, from := range likely {
+		if from.Host != s.repo.Host || from == s.repo {
+			continue
+		}
+		file, size, err := s.reg.find(ctx, from.Path, d.Digest)
+		if err != nil || file != blobPath(d.Digest) || size != d.Size {
+			continue // a mount that can not be is a blob that is sent
+		}
+		if err := s.reg.link(ctx, layerDir(s.repo.Path, d.Digest), d.Digest); err != nil {
+			return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
+		}
+		return oci.Arrival{Way: oci.Mounted, From: from.Path}, nil
+	}
+	return oci.Arrival{}, nil
+}
+
+// send writes the bytes into an upload of their own, and makes that the blob
+// once they are verified and on the disk. An error of open comes back as it is.
+// It gives up d's key.
+func (s *Store) send(ctx context.Context, d oci.Descriptor, v *oci.Verifier, open oci.Opener) (oci.Arrival, error) {
+	const op = "put blob"
+	dir := s.uploadDir(d)
+	w, err := s.upload(ctx, d, dir, v)
+	if err != nil {
+		s.reg.puts.unlock(s.key(d))
+		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
+	}
+	begun := v.At()
+	err = s.fill(ctx, d, w, v, open)
+	sent := oci.Arrival{Way: oci.Sent, Sent: v.At() - begun}
+	if err == nil {
+		if err = v.Verify(); err == nil {
+			defer s.reg.puts.unlock(s.key(d))
+			return sent, s.keep(ctx, d, dir, w)
+		}
+	}
+	// Closing brings what was written to the disk, for whoever goes on: that may take
+	// seconds, for which nobody who gave up has to wait. The next writer waits, and Close.
+	s.reg.running.Go(func() {
+		defer s.reg.puts.unlock(s.key(d))
+		w.Close()
+		if fault.Is(err, fault.Corrupt) || !s.reg.local {
+			s.drop(ctx, dir)
+		}
+	})
+	return sent, err
+}
+
+// upload opens d's upload in dir where an earlier one ended. v has taken what is in it.
+func (s *Store) upload(ctx context.Context, d oci.Descriptor, dir string, v *oci.Verifier) (storagedriver.FileWriter, error) {
+	driver := s.reg.index.driver
+	file := path.Join(dir, "data")
+	goesOn := false
+	if info, err := driver.Stat(ctx, file); err == nil && s.reg.local && info.Size() <= d.Size {
+		goesOn = s.reread(ctx, file, info.Size(), v) == nil
+	}
+	if !goesOn {
+		v.Reset()
+		s.drop(ctx, dir)
+	}
+	// Its age is what the weekly removal of uploads goes by.
+	if err := driver.PutContent(ctx, path.Join(dir, "startedat"), []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
+		return nil, err
+	}
+	return driver.Writer(ctx, file, goesOn)
+}
+
+// reread feeds v the n bytes that are there.
+func (s *Store) reread(ctx context.Context, file string, n int64, v *oci.Verifier) error {
+	body, err := s.reg.index.driver.Reader(ctx, file, 0)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	buf := make([]byte, chunk)
+	for v.At() < n {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		k, err := body.Read(buf[:min(chunk, n-v.At())])
+		if _, err := v.Write(buf[:k]); err != nil {
+			return err
+		}
+		if err != nil && v.At() < n {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunk is how many bytes are written at once.
+const chunk = 256 << 10
+
+// fill writes what open yields from where v stands.
+func (s *Store) fill(ctx context.Context, d oci.Descriptor, w io.Writer, v *oci.Verifier, open oci.Opener) error {
+	from, err := open(ctx, v.At())
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	buf := make([]byte, chunk)
+	for {
+		n, readErr := from.Read(buf)
+		if ctx.Err() != nil {
+			return s.failed(ctx, "put blob", string(d.Digest), context.Cause(ctx))
+		}
+		if _, err := v.Write(buf[:n]); err != nil {
+			return err
+		}
+		if _, err := w.Write(buf[:n]); err != nil {
+			return s.failed(ctx, "put blob", string(d.Digest), err)
+		}
+		if readErr == io.EOF {
+			return nil
+		}
+		if readErr != nil {
+			return readErr
+		}
+	}
+}
+
+// keep makes a verified upload the blob, and the blob one of the repository.
+func (s *Store) keep(ctx context.Context, d oci.Descriptor, dir string, w storagedriver.FileWriter) error {
+	const op = "put blob"
+	driver := s.reg.index.driver
+	err := w.Commit(ctx)
+	w.Close()
+	if err == nil && d.Size == 0 { // object stores keep no empty upload
+		err = driver.PutContent(ctx, blobPath(d.Digest), nil)
+	} else if err == nil {
+		err = driver.Move(ctx, path.Join(dir, "data"), blobPath(d.Digest))
+	}
+	if err == nil {
+		err = s.reg.link(ctx, layerDir(s.repo.Path, d.Digest), d.Digest)
+	}
+	if err != nil {
+		return s.failed(ctx, op, string(d.Digest), err)
+	}
+	s.drop(ctx, dir)
+	return nil
+}
+
+// drop takes an upload away. What stays is found by the next Put, or removed after a week.
+func (s *Store) drop(ctx context.Context, dir string) {
+	_ = s.reg.index.driver.Delete(context.WithoutCancel(ctx), dir)
+}
+
+// uploadDir is where d's upload is: in a directory where the next process finds it; elsewhere,
+// where other processes may write at the same time, in one of its own.
+func (s *Store) uploadDir(d oci.Descriptor) string {
+	name := s.repo.Path
+	if !s.reg.local {
+		name += " " + rand.Text()
+	}
+	return uploadDir(s.repo.Path, uploadID(name, d.Digest))
+}
+
+// PutDocument implements transfer.Target. It takes and refuses what the handler
+// does. The subject is recorded before the document is there.
+func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
+	const op = "put manifest"
+	done, err := s.begin(ctx, op, string(doc.Digest))
+	if err != nil {
+		return oci.Accepted{}, err
+	}
+	defer done()
+	doc, err = oci.Parse(doc.Descriptor, doc.Raw)
+	if err != nil {
+		return oci.Accepted{}, err
+	}
+	if doc.Digest.Algorithm() != digest.SHA256 {
+		return oci.Accepted{}, s.fault(fault.Refused, op, string(doc.Digest), errors.New("the embedded registry keeps sha256 alone"))
+	}
+	l, err := linkOf(s.name, doc.MediaType, doc.Raw)
+	if err == nil {
+		err = checkVersion(doc.Raw)
+	}
+	if err != nil {
+		return oci.Accepted{}, s.fault(fault.Refused, op, string(doc.Digest), err)
+	}
+	var acc oci.Accepted
+	if l == nil {
+		err = s.store(ctx, doc)
+	} else {
+		acc.Subject = l.subject
+		var stored error
+		err = s.reg.index.put(ctx, l, func() { stored = s.store(ctx, doc) })
+		if stored != nil {
+			err = stored
+		}
+	}
+	if err != nil {
+		return oci.Accepted{}, s.failed(ctx, op, string(doc.Digest), err)
+	}
+	for _, tag := range tags {
+		if err := s.tag(ctx, tag, doc.Digest); err != nil {
+			if acc.Failed == nil {
+				acc.Failed = map[string]error{}
+			}
+			acc.Failed[tag] = err
+			continue
+		}
+		acc.Tags = append(acc.Tags, tag)
+	}
+	return acc, nil
+}
+
+// store puts doc through distribution's own checks.
+func (s *Store) store(ctx context.Context, doc oci.Document) error {
+	const op = "put manifest"
+	m, desc, err := distribution.UnmarshalManifest(doc.MediaType, doc.Raw)
+	if err != nil {
+		return s.fault(fault.Refused, op, string(doc.Digest), err)
+	}
+	if desc.Digest != doc.Digest {
+		return s.fault(fault.Corrupt, op, string(doc.Digest), fmt.Errorf("the bytes have the digest %s", desc.Digest))
+	}
+	ms, err := s.reg.index.manifests(ctx, s.name)
+	if err != nil {
+		return err
+	}
+	// distribution takes a file that is there for right; one that the disk damaged is written anew.
+	if old, err := s.reg.index.driver.GetContent(ctx, blobPath(doc.Digest)); err == nil && !bytes.Equal(old, doc.Raw) {
+		if err := s.reg.index.driver.PutContent(ctx, blobPath(doc.Digest), doc.Raw); err != nil {
+			return err
+		}
+	}
+	_, err = ms.Put(ctx, m)
+	var all distribution.ErrManifestVerification
+	var lacks distribution.ErrManifestBlobUnknown
+	switch {
+	case !errors.As(err, &all):
+		return err
+	case len(all) == 0:
+		return s.fault(fault.Refused, op, string(doc.Digest), err)
+	}
+	for _, e := range all {
+		if errors.As(e, &lacks) {
+			return s.fault(fault.NotFound, op, string(doc.Digest), fmt.Errorf("it needs %s, which is not here", lacks.Digest))
+		}
+	}
+	return s.fault(fault.Refused, op, string(doc.Digest), all[0])
+}
+
+func (s *Store) tag(ctx context.Context, tag string, d digest.Digest) error {
+	const op = "put tag"
+	if err := ref.Tag(tag); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return s.failed(ctx, op, tag, context.Cause(ctx))
+	}
+	r, err := s.reg.index.store.Repository(ctx, s.name)
+	if err == nil {
+		err = r.Tags(ctx).Tag(ctx, tag, oci.Descriptor{Digest: d})
+	}
+	if err != nil {
+		return s.failed(ctx, op, tag, err)
+	}
+	return nil
+}
+
+// Delete removes what reference names: a tag, and only that, or by digest a
+// manifest with all tags that point to it. NotFound means that it is not there.
+func (s *Store) Delete(ctx context.Context, reference string, _ ...string) error {
+	const op = "delete"
+	done, err := s.begin(ctx, op, reference)
+	if err != nil {
+		return err
+	}
+	defer done()
+	dgst, _, err := s.manifest(ctx, op, reference)
+	if err != nil {
+		return err
+	}
+	r, err := s.reg.index.store.Repository(ctx, s.name)
+	if err != nil {
+		return s.failed(ctx, op, reference, err)
+	}
+	tags := r.Tags(ctx)
+	if ref.Digest(reference) != nil {
+		if err := tags.Untag(ctx, reference); err != nil {
+			return s.failed(ctx, op, reference, err)
+		}
+		return nil
+	}
+	var removed error
+	err = s.reg.index.delete(ctx, s.name, dgst, func() {
+		var named []string
+		if named, removed = tags.Lookup(ctx, oci.Descriptor{Digest: dgst}); removed != nil {
+			return
+		}
+		for _, tag := range named {
+			if err := tags.Untag(ctx, tag); err != nil && !missing(err) {
+				removed = err
+				return
+			}
+		}
+		var ms distribution.ManifestService
+		if ms, removed = r.Manifests(ctx); removed == nil {
+			removed = ms.Delete(ctx, dgst)
+		}
+	})
+	if err = errors.Join(removed, err); err != nil {
+		return s.failed(ctx, op, reference, err)
+	}
+	return nil
+}
