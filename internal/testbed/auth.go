@@ -224,6 +224,8 @@ func needs(req *http.Request) []need {
 	switch {
 	case e.Kind == Own && req.Method == http.MethodGet:
 		all = append(all, need{e.Repo, "metadata_read"})
+	case e.Kind == Own && req.Method == http.MethodPatch:
+		all = append(all, need{e.Repo, "metadata_write"})
 	case req.Method == http.MethodGet || req.Method == http.MethodHead:
 		all = append(all, need{e.Repo, "pull"})
 	case req.Method == http.MethodDelete && e.Kind != Upload:

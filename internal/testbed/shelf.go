@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -24,6 +25,12 @@ type Shelf struct {
 	Page  int    // rows of a page, where the request asks for more; 0 is what it asks for
 	Each  func(w http.ResponseWriter, req *http.Request) (answered bool)
 	TB    testing.TB
+
+	Live bool // ACR tells what next holds, and not Rows
+
+	live  sync.Mutex // of requests that look at next
+	mu    sync.Mutex
+	locks map[string]map[string]bool // of ACR's tags: the attributes that were set
 }
 
 // Row is one manifest. Times are Shelved.
@@ -31,6 +38,14 @@ type Row struct {
 	Digest, MediaType, OS, Arch string
 	Tags                        []string
 	Size                        int64
+	Updated                     time.Time // of the tags, for ACR; zero is Shelved
+}
+
+func (r Row) updated() time.Time {
+	if r.Updated.IsZero() {
+		return Shelved
+	}
+	return r.Updated
 }
 
 // Shelved is when everything on a Shelf was pushed.
@@ -121,15 +136,25 @@ func (s *Shelf) front(next, own http.Handler) http.Handler {
 }
 
 // ACR has GET /acr/v1/NAME/_tags and _manifests, with n, last and a relative
-// Link, and DELETE of a tag, which it passes on as the deletion of a tag of next.
+// Link, GET and PATCH of a tag's attributes, and DELETE of a tag, which it passes on as the
+// deletion of a tag of next.
 func (s *Shelf) ACR(next http.Handler) http.Handler {
 	return s.front(next, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if s.Live {
+			s.live.Lock()
+			defer s.live.Unlock()
+		}
 		switch path := req.URL.Path; {
 		case !strings.HasPrefix(path, "/acr/v1/"+s.Repo+"/"):
 			refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "repository name not known to registry")
 		case path == "/acr/v1/"+s.Repo+"/_tags":
+			s.look(next)
 			s.acrTags(w, req)
+		case strings.HasPrefix(path, "/acr/v1/"+s.Repo+"/_tags/") && req.Method != http.MethodDelete:
+			s.look(next)
+			s.acrTag(w, req, strings.TrimPrefix(path, "/acr/v1/"+s.Repo+"/_tags/"))
 		case path == "/acr/v1/"+s.Repo+"/_manifests":
+			s.look(next)
 			s.acrManifests(w, req)
 		case req.Method == http.MethodDelete && strings.HasPrefix(path, "/acr/v1/"+s.Repo+"/_tags/"):
 			q := req.Clone(req.Context())
@@ -148,26 +173,32 @@ func (s *Shelf) acrTags(w http.ResponseWriter, req *http.Request) {
 	q := req.URL.Query()
 	last := q.Get("last")
 	n, err := strconv.Atoi(q.Get("n"))
+	newest := q.Get("orderby") == "timedesc"
+	if newest {
+		q.Del("orderby")
+	}
 	if q.Del("n"); req.Method != http.MethodGet || err != nil || n > 1000 || len(q) > 1 || len(q) == 1 && last == "" {
 		s.wrong(w, req)
 		return
 	}
-	all := s.tags()
+	all, order := s.tags(), ""
 	from := slices.IndexFunc(all, func(t tag) bool { return t.name > last })
+	if newest {
+		order = "&orderby=timedesc"
+		slices.SortStableFunc(all, func(a, b tag) int { return b.row.updated().Compare(a.row.updated()) })
+		from = slices.IndexFunc(all, func(t tag) bool { return t.name == last }) + 1
+	}
 	if from < 0 {
 		from = len(all)
 	}
 	rows, next := page(s, all, from, n)
-	type attributes struct {
-		Delete bool `json:"deleteEnabled"`
-	}
 	out := []map[string]any{}
 	for _, t := range rows {
 		out = append(out, map[string]any{"name": t.name, "digest": t.row.Digest, "createdTime": Shelved.Format(time.RFC3339Nano),
-			"lastUpdateTime": Shelved.Format(time.RFC3339Nano), "signed": false, "changeableAttributes": attributes{true}})
+			"lastUpdateTime": t.row.updated().Format(time.RFC3339Nano), "signed": false, "changeableAttributes": s.attributes(t.name)})
 	}
 	if next > 0 {
-		link(w, fmt.Sprintf("/acr/v1/%s/_tags?last=%s&n=%d", s.Repo, rows[len(rows)-1].name, n))
+		link(w, fmt.Sprintf("/acr/v1/%s/_tags?last=%s&n=%d%s", s.Repo, rows[len(rows)-1].name, n, order))
 	}
 	answer(w, map[string]any{"registry": req.Host, "imageName": s.Repo, "tags": out})
 }
