@@ -48,3 +48,26 @@ func BenchmarkBlob(b *testing.B) {
 		body.Close()
 	}
 }
+
+// BenchmarkCopy reads a blob of 256 MiB from one registry and puts it to another, as an engine does.
+func BenchmarkCopy(b *testing.B) {
+	const size = 256 * mib
+	data, d := noise(b, 1, size)
+	src := testbed.Sloppy(b, testbed.Options{})
+	src.Blob(b, "app", d.MediaType, data)
+	dst := testbed.Serve(b, testbed.NewSink(b), testbed.Options{})
+	c := client(b)
+	from := c.Open(repo(src, "app"), remote.Use{})
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		to := c.Open(repo(dst, fmt.Sprintf("app%d", i)), remote.Use{Actions: remote.Push})
+		a, err := to.Put(context.Background(), d, nil, func(ctx context.Context, at int64) (io.ReadCloser, error) {
+			body, _, err := from.Blob(ctx, d, at, -1)
+			return body, err
+		})
+		if err != nil || a.Way != oci.Sent {
+			b.Fatal(a, err)
+		}
+	}
+}

@@ -63,6 +63,18 @@ func (r *Repository) blob(ctx context.Context, d oci.Descriptor, at, n int64) (i
 func (r *Repository) ranged(ctx context.Context, c *call, d oci.Descriptor, at, end int64) (io.ReadCloser, error) {
 	ask := *c
 	ask.header = http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", at, end-1)}}
+	if direct := r.storage.of(d.Digest); direct != nil {
+		there := ask
+		there.url, there.access, there.single = direct, nil, true
+		a, err := r.host.do(ctx, &there, 206)
+		if err == nil && encoded(c, a.header) == nil && a.isRange(at, end, d.Size) {
+			return &measured{body: a.body, left: end - at, call: c}, nil
+		}
+		if err == nil {
+			a.close()
+		}
+		r.storage.forget(d.Digest, direct)
+	}
 	a, err := r.host.do(ctx, &ask, 200, 206, 416)
 	if err != nil {
 		return nil, err
@@ -71,12 +83,20 @@ func (r *Repository) ranged(ctx context.Context, c *call, d oci.Descriptor, at, 
 		a.close()
 		return nil, err
 	}
-	first, last, total, ok := parseContentRange(a.header.Get("Content-Range"))
-	if a.status != 206 || !ok || first != at || last != end-1 || total >= 0 && total != d.Size || a.length >= 0 && a.length != end-at {
+	if !a.isRange(at, end, d.Size) {
 		a.close()
 		return nil, nil
 	}
+	if a.away {
+		r.storage.keep(d.Digest, a.at)
+	}
 	return &measured{body: a.body, left: end - at, call: c}, nil
+}
+
+// isRange reports whether the answer is bytes at to end of so many.
+func (a *answer) isRange(at, end, size int64) bool {
+	first, last, total, ok := parseContentRange(a.header.Get("Content-Range"))
+	return a.status == 206 && ok && first == at && last == end-1 && (total < 0 || total == size) && (a.length < 0 || a.length == end-at)
 }
 
 // whole asks for all of it. A length that is not d's is refused before the

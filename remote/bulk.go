@@ -116,14 +116,7 @@ type acrTag struct {
 func (r *Repository) acrBulk() *bulk {
 	b := &bulk{name: "the tag list of Azure's own API"}
 	b.tags = func(ctx context.Context, show func([]oci.Listed) (int, error)) (bool, error) {
-		l := &pages[acrTag]{host: r.host, key: "tags", call: r.acrCall("list tags of", "/_tags"), show: func(rows []acrTag) (int, error) {
-			tags := make([]oci.Listed, len(rows))
-			for i, t := range rows {
-				tags[i] = oci.Listed{Tag: t.Name, Descriptor: oci.Descriptor{Digest: digestOf(t.Digest)}, Updated: moment(t.Updated), Created: moment(t.Created)}
-			}
-			return show(tags)
-		}}
-		return r.withScope(ctx, "metadata_read", l.run)
+		return r.acrTags(ctx, "n=1000", show)
 	}
 	b.manifests = func(ctx context.Context, show func([]Manifest) (int, error)) (bool, error) {
 		tags := map[oci.Digest][]string{}
@@ -170,6 +163,19 @@ func platform(os, arch string) *oci.Platform {
 		return nil
 	}
 	return &oci.Platform{OS: clean(os), Architecture: clean(arch)}
+}
+
+// acrTags lists tags as query says.
+func (r *Repository) acrTags(ctx context.Context, query string, show func([]oci.Listed) (int, error)) (unknown bool, err error) {
+	l := &pages[acrTag]{host: r.host, key: "tags", call: r.acrCall("list tags of", "/_tags"), show: func(rows []acrTag) (int, error) {
+		tags := make([]oci.Listed, len(rows))
+		for i, t := range rows {
+			tags[i] = oci.Listed{Tag: t.Name, Descriptor: oci.Descriptor{Digest: digestOf(t.Digest)}, Updated: moment(t.Updated), Created: moment(t.Created)}
+		}
+		return show(tags)
+	}}
+	l.call.query = query
+	return r.withScope(ctx, "metadata_read", l.run)
 }
 
 func (r *Repository) acrCall(op, tail string) *call {

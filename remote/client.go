@@ -6,6 +6,8 @@
 //
 //	resolve.go document.go blob.go list.go referrers.go   what is asked when reading
 //	missing.go put.go upload.go feed.go commit.go         and when writing
+//	tells.go     whether a blob is there, by the request that begins its upload
+//	ahead.go     reading and hashing beside sending; wide.go
 //	again.go     what an earlier process left of an upload
 //	do.go        one request: retries around one try, one try around one exchange
 //	auth.go      which Authorization it carries; challenge.go, token.go
@@ -22,6 +24,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -43,7 +46,7 @@ type Options struct {
 	Retries     int           // further tries of an operation without progress; 0 is 8, negative none
 	Stall       time.Duration // how long a request may go without a byte; 0 is 30 s
 	MaxWait     time.Duration // the longest single wait that a registry may ask for; 0 is 10 min
-	Connections int           // blob bodies per host and direction at once; 0 is 16
+	Connections int           // blob bodies per host and direction at once, at most; 0 begins with 32, and goes up to 64 while that is faster
 	UserAgent   string        // "" is "dray"
 	CertDirs    []string      // directories like /etc/docker/certs.d; nil is docker's and podman's, empty is none
 
@@ -54,6 +57,11 @@ type Options struct {
 	// Uploads remembers large uploads that a process leaves unfinished, so that the
 	// next one goes on with them; nil remembers none.
 	Uploads *ledger.Uploads
+
+	// Draw waits until a request may be sent, in place of the budgets that each Client keeps
+	// of what registries allow: for several processes that share one. Its error ends the
+	// request. nil keeps the Client's own.
+	Draw func(ctx context.Context, d Draw) error
 
 	// Dial replaces net.Dialer. The address it is given is not resolved.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -87,6 +95,9 @@ type Client struct {
 	hosts map[string]*host
 	puts  map[putKey]*flight
 
+	readers readers
+	pieces  sync.Pool // of bytes on their way to a connection
+
 	stateTold sync.Once // that Options.Uploads does not work
 }
 
@@ -106,6 +117,10 @@ type Use struct {
 	Login     *credential.Login // nil asks Options.Logins
 	Observe   event.Observer    // hears of requests, retries and waits
 
+	// Writing reports whether content is being written now, as opposed to looked at: then
+	// Missing may leave to Put what that finds out without a further request. nil is never.
+	Writing func() bool
+
 	// Yield is asked where a request would wait for a spent pull limit: on true it
 	// fails at once (see SpentUntil), so that the caller can do other work first.
 	// nil waits.
@@ -124,7 +139,9 @@ type Repository struct {
 	known   inventory
 	single  bool // it is a mirror: its trouble is not waited for
 	yield   func() bool
+	writing func() bool
 	pulled  kept // what was read where reading is counted
+	storage shortcuts
 }
 
 // New checks the settings. The error is Invalid.
@@ -135,9 +152,6 @@ func New(o Options) (*Client, error) {
 	o.Retries = max(o.Retries, 0)
 	o.Stall = orDuration(o.Stall, 30*time.Second)
 	o.MaxWait = orDuration(o.MaxWait, 10*time.Minute)
-	if o.Connections <= 0 {
-		o.Connections = 16
-	}
 	if o.UserAgent == "" {
 		o.UserAgent = "dray"
 	}
@@ -153,7 +167,8 @@ func New(o Options) (*Client, error) {
 		hosts[canonical] = set
 	}
 	o.Hosts = hosts
-	c := &Client{options: o, hosts: map[string]*host{}, puts: map[putKey]*flight{}}
+	c := &Client{options: o, hosts: map[string]*host{}, puts: map[putKey]*flight{},
+		readers: readers{places: make(gate, runtime.GOMAXPROCS(0))}}
 	for name := range hosts {
 		if h := c.host(name); h.broken != nil {
 			return nil, h.broken
@@ -198,7 +213,7 @@ func (c *Client) host(name string) *host {
 // Open returns a repository. Nothing is asked of the registry yet.
 func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 	h := c.host(repo.Host)
-	r := &Repository{client: c, host: h, repo: repo, access: c.access(repo, use), observe: use.Observe, yield: use.Yield}
+	r := &Repository{client: c, host: h, repo: repo, access: c.access(repo, use), observe: use.Observe, yield: use.Yield, writing: use.Writing}
 	r.known.settle = make(gate, 1)
 	if use.Actions == Push {
 		return r // what is written is looked at where it is written: a mirror may be behind

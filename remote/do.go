@@ -55,6 +55,7 @@ type answer struct {
 	body    io.ReadCloser
 	away    bool     // not from the registry's origin
 	asked   *url.URL // what the registry was asked for, before redirects: Location is relative to it
+	at      *url.URL // what answered
 	renewed bool     // 401 on the lane up, and a new token is there now
 }
 
@@ -63,6 +64,9 @@ type answer struct {
 func (h *host) do(ctx context.Context, c *call, ok ...int) (*answer, error) {
 	b := h.budget(c)
 	for {
+		if err := h.spared(); err != nil {
+			return nil, c.named(err)
+		}
 		if err := h.admit(ctx, c); err != nil {
 			return nil, err
 		}

@@ -22,13 +22,15 @@ const maxHops = 5
 
 // exchange takes a place in the gate, sends one request and follows where it leads.
 func (h *host) exchange(ctx context.Context, c *call, authz string) (*answer, error) {
-	g := h.gate(c.lane)
+	g, place := h.crowd(c.lane), c.lane != up // an upload has had a place since before it opened its source
 	for {
 		if err := h.await(ctx); err != nil {
 			return nil, c.stopped(ctx, err)
 		}
-		if err := g.enter(ctx); err != nil {
-			return nil, c.stopped(ctx, err)
+		if place {
+			if err := g.enter(ctx); err != nil {
+				return nil, c.stopped(ctx, err)
+			}
 		}
 		h.mu.Lock()
 		paused := time.Now().Before(h.until)
@@ -36,23 +38,32 @@ func (h *host) exchange(ctx context.Context, c *call, authz string) (*answer, er
 		if !paused {
 			break
 		}
-		g.leave() // a pause began while this request waited for its place
+		if place {
+			g.leave() // a pause began while this request waited for its place
+		}
 	}
+	begin := time.Now()
 	a, err := h.follow(ctx, c, authz)
+	if err == nil {
+		g.answered(a.status, time.Since(begin))
+		h.heed(c, a)
+	}
 	if err == nil && a.body != nil {
 		a.body.(*receiving).leave = g.leave // the place is taken until the body is closed
 		return a, nil
 	}
-	g.leave()
+	if place {
+		g.leave()
+	}
 	return a, err
 }
 
-func (h *host) gate(l lane) gate {
+func (h *host) crowd(l lane) *crowd {
 	switch l {
 	case down:
 		return h.down
 	case up:
-		return nil // its upload has had a place since before it opened its source
+		return h.up
 	}
 	return h.asking
 }
@@ -73,7 +84,7 @@ func (h *host) follow(ctx context.Context, c *call, authz string) (*answer, erro
 		if err != nil {
 			return nil, err
 		}
-		a.asked, a.away = c.url, !home
+		a.asked, a.at, a.away = c.url, at, !home
 		location := a.header.Get("Location")
 		if !isRedirect(a.status) || location == "" || c.method != http.MethodGet && c.method != http.MethodHead {
 			return a, nil
@@ -101,8 +112,10 @@ func isRedirect(status int) bool {
 
 // once is one request and its answer, under the eye of a watchdog.
 func (h *host) once(ctx context.Context, c *call, origin, at *url.URL, authz string) (*answer, error) {
-	if err := h.requests.take(ctx, 1); err != nil {
-		return nil, c.stopped(ctx, err)
+	if sameOrigin(at, origin) {
+		if err := h.spend(ctx, c); err != nil {
+			return nil, c.stopped(ctx, err)
+		}
 	}
 	inner, cancel := context.WithCancelCause(ctx)
 	w := newWatchdog(h.options.Stall, cancel)
@@ -191,6 +204,7 @@ func (h *host) spender(ctx context.Context, c *call) func(int) error {
 		if c.lane == asking {
 			return nil
 		}
+		h.crowd(c.lane).moved(n)
 		return h.bytes.take(ctx, int64(n))
 	}
 }

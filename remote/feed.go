@@ -2,18 +2,17 @@ package remote
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"sync"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ledger"
 	"github.com/drayage/dray/oci"
 )
 
 const (
 	heldBack  = 64 << 10         // bytes at the end of a blob that stay here until its digest matches
-	markEvery = ledger.MarkEvery // bytes between the places that an upload can go back to
+	markEvery = ledger.MarkEvery // bytes between the places that an upload of the next process can go back to
+	stepEvery = 1 << 20          // bytes between those that this one can go back to, of which each takes 0.1 KiB
 )
 
 // feed reads a blob's source into upload requests. It can go back: to the last
@@ -24,20 +23,22 @@ const (
 type feed struct {
 	d     oci.Descriptor
 	open  oci.Opener
-	check *oci.Verifier  // stands where src stands
-	marks []oci.Mark     // by rising byte; those ahead of check are of an earlier process
-	keep  func(oci.Mark) // is told each new mark before the bytes behind it leave; nil for nobody
-	src   io.ReadCloser
-	start func(at int64) (io.ReadCloser, error) // opens the source within its life
-	stop  context.CancelFunc                    // ends that life; nil when there is none
-	tail  []byte                                // the last bytes of the blob, once they are proved; else nil
-	max   int64                                 // the furthest byte that was handed out
-	sent  int64                                 // bytes handed out, all in all
-	err   error                                 // what ended the source, or proved it wrong
+	ahead *readers       // who may read ahead; nil for nobody
+	check *oci.Verifier  // src's while there is one, and then ahead of at, perhaps
+	marks []oci.Mark     // by rising byte; those ahead of at are of an earlier process
+	keep  func(oci.Mark) // is told each new mark at markEvery before the bytes behind it leave; nil for nobody
+	src   source         // nil while none is open
+	at    int64          // the next byte of src
+	life  context.Context
+	stop  context.CancelFunc // ends life; nil when there is none
+	tail  []byte             // the last bytes of the blob, once they are proved; else nil
+	max   int64              // the furthest byte that was handed out
+	sent  int64              // bytes handed out, all in all
+	err   error              // what ended the source, or proved it wrong
 }
 
-func newFeed(d oci.Descriptor, v *oci.Verifier, open oci.Opener) *feed {
-	return &feed{d: d, open: open, check: v}
+func newFeed(d oci.Descriptor, v *oci.Verifier, open oci.Opener, ahead *readers) *feed {
+	return &feed{d: d, open: open, check: v, ahead: ahead}
 }
 
 // held is where the bytes begin that are held back.
@@ -47,39 +48,37 @@ func (f *feed) held() int64 { return max(0, f.d.Size-heldBack) }
 func (f *feed) proved() bool { return f.tail != nil }
 
 // read fills p with bytes from at on.
-func (f *feed) read(p []byte, at int64) (int, error) {
+func (f *feed) read(request context.Context, p []byte, at int64) (int, error) {
 	if at >= f.held() {
 		if !f.proved() {
-			if err := f.prove(); err != nil {
+			if err := f.prove(request); err != nil {
 				return 0, err
 			}
 		}
 		return copy(p, f.tail[at-f.held():]), nil
 	}
-	if err := f.seek(at); err != nil {
+	if err := f.seek(request, at); err != nil {
 		return 0, err
 	}
-	p = p[:min(int64(len(p)), f.held()-at)]
-	return f.take(p)
+	return f.take(request, p[:min(int64(len(p)), f.held()-at)])
 }
 
 // prove reads to the end and compares.
-func (f *feed) prove() error {
-	if err := f.seek(f.held()); err != nil {
+func (f *feed) prove(request context.Context) error {
+	if err := f.seek(request, f.held()); err != nil {
 		return err
 	}
 	tail := make([]byte, f.d.Size-f.held())
 	for n := 0; n < len(tail); {
-		m, err := f.take(tail[n:])
+		m, err := f.take(request, tail[n:])
 		if err != nil {
 			return err
 		}
 		n += m
 	}
 	if f.src != nil {
-		var more [1]byte
-		if n, _ := io.ReadFull(f.src, more[:]); n > 0 {
-			return &fault.Fault{Kind: fault.Corrupt, Op: "verify", Name: string(f.d.Digest), Err: fmt.Errorf("longer than its %d bytes", f.d.Size)}
+		if err := f.src.over(request); err != nil {
+			return err
 		}
 	}
 	if err := f.check.Verify(); err != nil {
@@ -89,40 +88,23 @@ func (f *feed) prove() error {
 	return nil
 }
 
-// take reads the next bytes of the source through the verifier, up to the next mark.
-func (f *feed) take(p []byte) (int, error) {
-	next := int64(markEvery)
-	if len(f.marks) > 0 {
-		next += f.marks[len(f.marks)-1].At
+// take reads the next bytes of the source, which are hashed then.
+func (f *feed) take(request context.Context, p []byte) (int, error) {
+	n, mark, err := f.src.take(request, p)
+	f.at += int64(n)
+	if mark != nil {
+		f.marks = append(f.before(mark.At), *mark)
 	}
-	p = p[:min(int64(len(p)), next-f.check.At())]
-	n, err := f.src.Read(p)
-	if n > 0 {
-		if _, err := f.check.Write(p[:n]); err != nil {
-			return 0, err
-		}
-		if f.check.At() == next {
-			return n, f.mark()
-		}
-		return n, nil
-	}
-	if err == io.EOF {
-		err = &fault.Fault{Kind: fault.Corrupt, Op: "verify", Name: string(f.d.Digest), Err: fmt.Errorf("%d of %d bytes", f.check.At(), f.d.Size)}
-	}
-	return 0, err
+	return n, err
 }
 
-// mark remembers this byte as one to go back to.
-func (f *feed) mark() error {
-	m, err := f.check.Mark()
-	if err != nil {
-		return err
+// before are the marks at bytes before at.
+func (f *feed) before(at int64) []oci.Mark {
+	n := len(f.marks)
+	for n > 0 && f.marks[n-1].At >= at {
+		n--
 	}
-	f.marks = append(f.marks, m)
-	if f.keep != nil {
-		f.keep(m)
-	}
-	return nil
+	return f.marks[:n]
 }
 
 // recall takes marks of an earlier process for this one's, unless they are of another make.
@@ -134,49 +116,57 @@ func (f *feed) recall(marks []oci.Mark) {
 		}
 	}
 	f.check.Reset()
-	f.marks = marks
+	f.marks, f.at = marks, 0
 }
 
 // ready has the source stand where bytes from at on are read next.
-func (f *feed) ready(at int64) error {
+func (f *feed) ready(life context.Context, at int64) error {
 	if f.proved() && at >= f.held() {
 		return nil
 	}
-	return f.seek(min(at, f.held()))
+	return f.seek(life, min(at, f.held()))
 }
 
-// seek brings source and verifier to byte at: to the last mark before it where
-// that saves reading, and on by reading.
-func (f *feed) seek(at int64) error {
-	before := len(f.marks)
-	for before > 0 && f.marks[before-1].At > at {
-		before--
+// seek brings the source to byte at: to the last mark before it where that saves
+// reading, and on by reading.
+func (f *feed) seek(request context.Context, at int64) error {
+	marks, last := f.before(at+1), int64(0)
+	if len(marks) > 0 {
+		last = marks[len(marks)-1].At
 	}
-	switch {
-	case before > 0 && (f.check.At() > at || f.check.At() < f.marks[before-1].At):
-		f.drop()
-		if err := f.check.Return(f.marks[before-1]); err != nil {
-			return err
-		}
-		f.marks = f.marks[:before]
-	case f.check.At() > at:
+	if f.at > at || f.at < last || f.src == nil && f.check.At() != f.at {
 		f.drop()
 		f.check.Reset()
-		f.marks = nil
-	}
-	if f.src == nil && (f.check.At() < f.d.Size || f.d.Size == 0) {
-		src, err := f.start(f.check.At())
-		if err != nil {
-			return err
+		if len(marks) > 0 {
+			if err := f.check.Return(marks[len(marks)-1]); err != nil {
+				return err
+			}
 		}
-		f.src = src
+		f.marks, f.at = marks, last
 	}
-	buf := make([]byte, min(64<<10, at-f.check.At()))
-	for f.check.At() < at {
-		if _, err := f.take(buf[:min(int64(len(buf)), at-f.check.At())]); err != nil {
+	if f.src == nil && (f.at < f.d.Size || f.d.Size == 0) {
+		if err := f.start(); err != nil {
 			return err
 		}
 	}
+	buf := make([]byte, min(64<<10, at-f.at))
+	for f.at < at {
+		if _, err := f.take(request, buf[:min(int64(len(buf)), at-f.at)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start opens the source, for a life of its own within that of the feed.
+func (f *feed) start() error {
+	life, stop := context.WithCancel(f.life)
+	src, err := f.open(life, f.at)
+	if err != nil {
+		stop()
+		return err
+	}
+	f.src = f.ahead.begin(life, stop, f, src)
 	return nil
 }
 
@@ -184,7 +174,7 @@ func (f *feed) seek(at int64) error {
 func (f *feed) drop() {
 	f.tail = nil
 	if f.src != nil {
-		f.src.Close()
+		f.src.close()
 		f.src = nil
 	}
 }
@@ -192,15 +182,12 @@ func (f *feed) drop() {
 // begin makes sure that there is a life for the source to be opened in: as
 // long as ctx, or until stop.
 func (f *feed) begin(ctx context.Context) {
-	if f.stop != nil {
-		return
+	if f.stop == nil {
+		f.life, f.stop = context.WithCancel(ctx)
 	}
-	life, stop := context.WithCancel(ctx)
-	f.stop = stop
-	f.start = func(at int64) (io.ReadCloser, error) { return f.open(life, at) }
 }
 
-// close ends the source and its context.
+// close ends the source and its context. The next begin and seek start at the last mark.
 func (f *feed) close() {
 	f.drop()
 	if f.stop != nil {
@@ -231,8 +218,7 @@ func (f *feed) fill(life, request context.Context, p []byte, at int64) (int, err
 		return 0, f.err
 	}
 	f.begin(life)
-	defer context.AfterFunc(request, f.stop)()
-	n, err := f.read(p, at)
+	n, err := f.read(request, p, at)
 	f.sent += int64(n)
 	f.max = max(f.max, at+int64(n))
 	switch {

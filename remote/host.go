@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -30,17 +31,23 @@ type host struct {
 	away  *http.Transport // other origins: storage behind redirects and upload locations
 	homes homes
 
-	asking, down, up gate // places for small requests, for blob bodies read and written
-	requests, bytes  pace
-	pulls            *pulls // nil where nobody counts them
+	asking, down, up *crowd // places for small requests, for blob bodies read and written
+	bytes            pace
+	budgets          *budgets // of requests
+	pulls            *pulls   // nil where nobody counts them
 
-	first *firstContact
-	made  places
+	first   *firstContact
+	trial   gate // of the one mount that finds out whether mounts tell
+	probing gate // of the one question whether a loopback host speaks TLS
+	made    places
 
 	mu        sync.Mutex
-	scheme    string // "" while a loopback host was not asked yet
+	scheme    string    // "" while a loopback host was not asked yet
+	spare     *tls.Conn // of the probe that asked it; nil is none
 	until     time.Time
-	answered  bool // it ever answered
+	answered  bool      // it ever answered
+	heardAt   time.Time // when it last did
+	open      *circuit  // it went down; nil while it did not
 	known     *challenge
 	tokens    map[tokenKey]*tokenCell
 	traded    map[tokenKey]string // refresh tokens that came of an exchange
@@ -49,8 +56,11 @@ type host struct {
 }
 
 const (
-	// asks is how many requests without blob bodies a host gets at once.
+	// asks is how many requests without blob bodies a host gets at once, at most.
 	asks = 64
+
+	// bodies is how many blob bodies a host and direction begin with, where that is not configured.
+	bodies = 32
 
 	// small is how many of them one question about many blobs or manifests takes.
 	small = 32
@@ -69,14 +79,15 @@ func newHost(name string, set Host, c *Client) *host {
 	case !ref.IsLoopback(name):
 		h.scheme = "https"
 	}
-	wide := set.Connections
-	if wide <= 0 {
-		wide = c.options.Connections
+	start, top := bodies, 2*bodies
+	if wide := cmp.Or(max(set.Connections, 0), c.options.Connections); wide > 0 {
+		start, top = min(start, wide), wide
 	}
-	h.asking, h.down, h.up = make(gate, asks), make(gate, wide), make(gate, wide)
-	h.requests.perSecond = set.RequestsPerSecond
+	h.asking, h.down, h.up = newCrowd(asks/2, asks, false), newCrowd(start, top, true), newCrowd(start, top, true)
+	h.budgets = newBudgets(name, productOf(name, set), set.RequestsPerSecond)
 	h.bytes.perSecond = float64(set.BytesPerSecond)
 	h.first = newFirstContact()
+	h.trial, h.probing = make(gate, 1), make(gate, 1)
 	h.pulls = newPulls(name, h.dialect.Kind)
 	h.broken = h.connect()
 	return h
@@ -88,6 +99,12 @@ func (h *host) close() {
 			t.CloseIdleConnections()
 		}
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.spare != nil {
+		h.spare.Close()
+		h.spare = nil
+	}
 }
 
 // origin returns the registry's scheme and host. The first time that a
@@ -97,9 +114,13 @@ func (h *host) origin(ctx context.Context) (*url.URL, error) {
 	if h.broken != nil {
 		return nil, h.broken
 	}
-	h.mu.Lock()
-	scheme := h.scheme
-	h.mu.Unlock()
+	if h.pinned() == "" {
+		if err := h.probing.enter(ctx); err != nil {
+			return nil, h.dialFault(ctx, err)
+		}
+		defer h.probing.leave()
+	}
+	scheme := h.pinned()
 	if scheme == "" {
 		var err error
 		if scheme, err = h.probe(ctx); err != nil {
@@ -112,8 +133,15 @@ func (h *host) origin(ctx context.Context) (*url.URL, error) {
 	return &url.URL{Scheme: scheme, Host: h.api}, nil
 }
 
-// probe shakes hands and hangs up. The certificate is not looked at: nothing
-// is sent here, and the requests that follow check it.
+// pinned is the scheme, "" while it is not known.
+func (h *host) pinned() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.scheme
+}
+
+// probe shakes hands. The connection is kept for the first request; where the
+// handshake fails by anything but an answer that is no TLS, that request will say why.
 func (h *host) probe(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.options.Stall)
 	defer cancel()
@@ -121,19 +149,54 @@ func (h *host) probe(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", h.dialFault(ctx, err)
 	}
-	defer conn.Close()
-	name, _, _ := net.SplitHostPort(withPort(h.api, "443"))
-	err = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: name}).HandshakeContext(ctx) //nolint:gosec // nothing is sent
+	shaken := h.overTLS(conn)
+	err = shaken.HandshakeContext(ctx)
 	var notTLS tls.RecordHeaderError
-	if errors.As(err, &notTLS) {
+	switch {
+	case err == nil:
+		h.mu.Lock()
+		h.spare = shaken
+		h.mu.Unlock()
+		return "https", nil
+	case errors.As(err, &notTLS):
+		conn.Close()
 		return "http", nil
 	}
+	conn.Close()
 	return "https", nil
+}
+
+// overTLS begins what the transport for small requests would.
+func (h *host) overTLS(conn net.Conn) *tls.Conn {
+	config := h.meta.TLSClientConfig.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(withPort(h.api, "443"))
+	config.NextProtos = []string{"h2", "http/1.1"}
+	return tls.Client(conn, config)
+}
+
+// dialSpare gives out the connection of the probe, and then new ones. The transport shakes hands.
+func (h *host) dialSpare(ctx context.Context, network, addr string) (net.Conn, error) {
+	h.mu.Lock()
+	spare := h.spare
+	h.spare = nil
+	h.mu.Unlock()
+	if spare != nil {
+		return spare, nil
+	}
+	conn, err := h.dialHome(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return h.overTLS(conn), nil
 }
 
 func (h *host) dialFault(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return &fault.Fault{Kind: fault.Canceled, Op: "reach", Name: h.name, Err: context.Cause(ctx)}
+	}
+	var already *fault.Fault
+	if errors.As(err, &already) {
+		return err // Options.Dial refuses the address
 	}
 	return &fault.Fault{Kind: fault.Unavailable, Op: "reach", Name: h.name, Err: err, Hint: "is a registry running there?"}
 }
@@ -174,7 +237,7 @@ func (h *host) await(ctx context.Context) error {
 
 func (h *host) heard() {
 	h.mu.Lock()
-	h.answered = true
+	h.answered, h.heardAt, h.open = true, time.Now(), nil
 	h.mu.Unlock()
 }
 
@@ -210,6 +273,8 @@ type learned struct {
 	noBulk  bool   // its own list of tags can not be had
 
 	noReferrers bool // it has no referrers API
+
+	mounts verdict // whether its answer to a mount tells what is there
 }
 
 func (h *host) knows() learned {

@@ -3,9 +3,11 @@ package remote
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -31,6 +33,38 @@ func (r *Repository) List(ctx context.Context, visit func(oci.Listed) error) err
 	return r.inBulk(ctx, s.ended, func(ctx context.Context, b *bulk) (bool, error) {
 		return b.tags(ctx, s.show)
 	}, func(ctx context.Context) error { return r.listPlain(ctx, s, nil) })
+}
+
+var (
+	errKnown    = errors.New("the rest is known")
+	errUnsorted = errors.New("the list is not in the order of time")
+)
+
+// ListNewest is List for who knows all tags that were set before since: it returns the
+// others, the newest first. sorted is false where the registry does not list by time, which
+// Azure's does, or that list could not be had: List tells all then.
+func (r *Repository) ListNewest(ctx context.Context, since time.Time) (tags []oci.Listed, sorted bool, err error) {
+	if r.host.kind() != "acr" || !r.host.hasBulk() {
+		return nil, false, nil
+	}
+	s := &sieve{seen: map[string]bool{}, op: "list tags of", name: r.repo.String(), visit: func(l oci.Listed) error {
+		switch n := len(tags); {
+		case l.Updated.IsZero(), n > 0 && l.Updated.After(tags[n-1].Updated):
+			return errUnsorted
+		case l.Updated.Before(since):
+			return errKnown
+		}
+		tags = append(tags, l)
+		return nil
+	}}
+	_, err = r.acrTags(ctx, "n=1000&orderby=timedesc", s.show)
+	switch {
+	case ctx.Err() != nil:
+		return nil, false, err
+	case err != nil && !errors.Is(err, errKnown):
+		return nil, false, nil
+	}
+	return tags, true, nil
 }
 
 // ListsDigests reports whether List is expected to tell digests at host, from

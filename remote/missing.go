@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ledger"
 	"github.com/drayage/dray/oci"
 )
 
@@ -19,6 +20,7 @@ type inventory struct {
 	empty  bool                // the repository did not exist: what was not put since is not there
 	asked  bool                // whether it is empty was asked
 	hidden bool                // and the answer does not tell
+	open   int                 // how many blobs Missing left to Put at once, at most
 	trail  bool                // it is on record as being filled, for it has no tags
 }
 
@@ -38,6 +40,20 @@ func (i *inventory) note(d oci.Digest, there bool) {
 	i.blobs[d] = there
 }
 
+// leave notes that it is left to Put whether n blobs are there.
+func (i *inventory) leave(n int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.open = max(i.open, n)
+}
+
+// left is how many blobs were left so.
+func (i *inventory) left() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.open
+}
+
 // disown takes back that blobs are there.
 func (i *inventory) disown(blobs []oci.Descriptor) {
 	i.mu.Lock()
@@ -54,20 +70,27 @@ func (i *inventory) disown(blobs []oci.Descriptor) {
 
 // Missing returns those of blobs that the repository lacks, in their order. A
 // repository that does not exist lacks all of them: with more than two blobs
-// that is asked first, with one request; else each blob is asked for.
+// that is asked first, with one request; else each blob is asked for. While content is
+// written (Use.Writing), and where the first request of an upload tells whether its blob
+// is there, nothing is asked here and what is not known counts as missing.
 func (r *Repository) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
 	unknown := r.unknown(blobs)
-	if len(unknown) > 2 {
-		if err := r.askEmpty(ctx); err != nil {
+	switch {
+	case len(unknown) > 0 && r.leaves():
+		r.known.leave(len(unknown))
+	default:
+		if len(unknown) > 2 {
+			if err := r.askEmpty(ctx); err != nil {
+				return nil, err
+			}
+			unknown = r.unknown(unknown)
+		}
+		if err := r.askEach(ctx, unknown); err != nil {
 			return nil, err
 		}
-		unknown = r.unknown(unknown)
-	}
-	if err := r.askEach(ctx, unknown); err != nil {
-		return nil, err
 	}
 	var missing []oci.Descriptor
 	for _, d := range blobs {
@@ -135,6 +158,9 @@ func (r *Repository) hasBlob(ctx context.Context, d oci.Descriptor) (bool, error
 	}
 	there := a.status == 200 && (a.length < 0 || a.length == d.Size)
 	r.known.note(d.Digest, there)
+	if there && d.Size >= worthKeeping {
+		r.client.options.Uploads.Found(ledger.Key{Repo: r.repo, Digest: d.Digest})
+	}
 	return there, nil
 }
 

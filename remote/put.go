@@ -56,7 +56,7 @@ func (r *Repository) Put(ctx context.Context, d oci.Descriptor, likely []ref.Rep
 			return oci.Arrival{}, c.stopped(ctx, context.Cause(ctx))
 		}
 	}
-	arrival, err := r.put(ctx, c, d, likely, newFeed(d, v, open))
+	arrival, err := r.put(ctx, c, d, likely, newFeed(d, v, open, &r.client.readers))
 	if err != nil {
 		return arrival, err
 	}
@@ -115,13 +115,13 @@ func (u *upload) bring(ctx context.Context, likely []ref.Repo) (oci.Arrival, err
 	if from != "" {
 		return oci.Arrival{Way: oci.Mounted, From: from}, nil
 	}
-	if _, known := u.r.known.has(u.d.Digest); !known && u.d.Size >= worthAsking {
-		there, err := u.r.hasBlob(ctx, u.d)
-		if err == nil && there {
-			return oci.Arrival{Way: oci.Present}, nil
-		}
-		if err != nil && !passing(err) {
+	if _, known := u.r.known.has(u.d.Digest); !known {
+		there, err := u.asked(ctx)
+		switch {
+		case err != nil:
 			return oci.Arrival{}, u.call.named(err)
+		case there:
+			return oci.Arrival{Way: oci.Present}, nil
 		}
 	}
 	if err := u.again(ctx); err != nil {

@@ -23,19 +23,27 @@ type budget struct {
 	host *host
 	call *call
 	used int
+	from time.Time // of the first failure; zero before any
 }
 
 func (h *host) budget(c *call) *budget { return &budget{host: h, call: c} }
 
 // refill is for progress: an operation that moves on is not failing.
-func (b *budget) refill() { b.used = 0 }
+func (b *budget) refill() { b.used, b.from = 0, time.Time{} }
 
 // wait sleeps before the next try because of err. It returns the error to give
 // up with when the budget is spent, the registry asks for more than MaxWait,
 // or the caller gave up.
 func (b *budget) wait(ctx context.Context, err error) error {
 	h := b.host
+	if b.from.IsZero() {
+		b.from = time.Now()
+	}
+	if h.isLost() {
+		return err
+	}
 	if b.used >= h.tries() {
+		h.lost(b.from, err)
 		return err
 	}
 	asked := retryAfter(err)

@@ -99,7 +99,7 @@ func (h *host) deniedHint(c *call, a *answer) string {
 	return "the login needs " + need + "; else " + h.signIn()
 }
 
-const firewallHint = "a network rule refuses this address, whatever the login: allow it in the registry's firewall, or use its private endpoint"
+const firewallHint = "a network rule refuses this address, whatever the login: allow it in the registry's firewall, or use its private endpoint, or run dray inside that network (dray serve)"
 
 // firewalled recognises a refusal of the address and not of the login. ACR: "client with IP '…' is not allowed access".
 func firewalled(a *answer) bool {

@@ -29,19 +29,22 @@ func (h *host) connect() error {
 	h.meta = h.transport(own, h.dialHome)
 	h.meta.Protocols.SetHTTP2(true)
 	h.meta.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second}
-	h.blobs = h.transport(own, h.dialHome)
-	h.away = h.transport(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, h.dialAway)
+	if h.scheme == "" {
+		h.meta.DialTLSContext = h.dialSpare
+	}
+	h.blobs = h.transport(own, widened(h.dialHome, &h.client.pieces))
+	h.away = h.transport(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, widened(h.dialAway, &h.client.pieces))
 	return nil
 }
 
-func (h *host) transport(config *tls.Config, dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
+func (h *host) transport(config *tls.Config, dial dialer) *http.Transport {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dial,
 		TLSClientConfig:        config.Clone(),
 		TLSHandshakeTimeout:    15 * time.Second,
 		DisableCompression:     true, // bytes arrive as they were stored
-		MaxIdleConnsPerHost:    2 * max(cap(h.down), asks),
+		MaxIdleConnsPerHost:    2 * max(h.down.top, asks),
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 		ReadBufferSize:         64 << 10,

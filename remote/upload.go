@@ -73,7 +73,7 @@ func (u *upload) begin(ctx context.Context) error {
 	}
 	u.feed.begin(ctx)
 	opened := make(chan error, 1)
-	go func() { opened <- u.feed.ready(u.done) }()
+	go func() { opened <- u.feed.ready(ctx, u.done) }()
 	var err error
 	if u.at == nil {
 		if err = u.start(ctx); err != nil {
@@ -95,14 +95,18 @@ func (u *upload) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n, err := strconv.ParseInt(a.header.Get("OCI-Chunk-Min-Length"), 10, 64); err == nil && n > 0 && n <= 1<<30 {
-		u.r.host.learn(func(l *learned) { l.minChunk = n })
-	}
+	u.learnChunks(a)
 	if err := u.hold(ctx, a); err != nil {
 		return err
 	}
 	u.r.recorded(u.lease.Begin(u.at.String()))
 	return nil
+}
+
+func (u *upload) learnChunks(a *answer) {
+	if n, err := strconv.ParseInt(a.header.Get("OCI-Chunk-Min-Length"), 10, 64); err == nil && n > 0 && n <= 1<<30 {
+		u.r.host.learn(func(l *learned) { l.minChunk = n })
+	}
 }
 
 // send sends what the registry lacks and closes the upload.
@@ -187,7 +191,7 @@ func (u *upload) patch(ctx context.Context, n int64) error {
 func (u *upload) put(ctx context.Context, n int64) error {
 	if n == 0 && !u.feed.proved() {
 		u.feed.begin(ctx)
-		if err := u.feed.prove(); err != nil {
+		if err := u.feed.prove(ctx); err != nil {
 			u.feed.err = err
 			return err
 		}

@@ -1,0 +1,275 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/ref"
+)
+
+// Class is a kind of request that a registry counts apart.
+type Class string
+
+const (
+	Reads     Class = "reads"     // GET and HEAD
+	Writes    Class = "writes"    // POST, PUT, PATCH and DELETE
+	Manifests Class = "manifests" // PUT of a manifest
+	All       Class = "requests"  // everything, where there is no difference
+)
+
+// Draw is one request on its way, for whoever shares a registry's limits among
+// processes (Options.Draw).
+type Draw struct {
+	Host     string
+	Identity string // the user of the login, or its scheme where it has none; "" is anonymous
+	Class    Class  // Reads, Writes, or Manifests, which are Writes too; never All, which all are
+}
+
+// allowance is what a registry publishes: so many requests of a class in so much time.
+// Where it depends on what somebody pays, the most comes first, and a 429 leads to the next.
+type allowance struct {
+	class Class
+	per   time.Duration
+	n     []float64
+}
+
+// allowances by product, from their documentation of 2026: ACR's service limits by SKU
+// (Premium, Standard, Basic), Alibaba's rate for its registry, ECR's quota of PutImage.
+// Docker Hub's pulls are counted by pulls.
+var allowances = map[string][]allowance{
+	"acr":     {{Reads, time.Minute, []float64{10_000, 3_000, 1_000}}, {Writes, time.Minute, []float64{2_000, 500, 100}}},
+	"ecr":     {{Manifests, time.Second, []float64{10}}},
+	"alibaba": {{All, time.Second, []float64{15}}},
+}
+
+// budgets are the buckets of one host, by identity and class.
+type budgets struct {
+	host    string
+	allowed []allowance
+
+	mu   sync.Mutex
+	each map[Draw]*bucket
+}
+
+// bucket fills evenly, up to a tenth of what is allowed at once, so that no stretch of
+// the registry's time sees more than its number.
+type bucket struct {
+	allowance
+	step int     // which of n holds
+	left float64 // below 0 for those who wait
+	at   time.Time
+	told time.Time
+	calm time.Time
+}
+
+// Allowance is what a registry is known to allow now: N requests of Class in Per, for one login.
+type Allowance struct {
+	Class Class
+	Per   time.Duration
+	N     float64
+}
+
+func (a Allowance) String() string { return fmt.Sprintf("%v %s %s", a.N, a.Class, unit(a.Per)) }
+
+// Allowances tells what the registry at host is known to allow, by what it publishes, what
+// was configured and what it refused so far. It makes no request; nil is nothing known.
+func (c *Client) Allowances(host string) []Allowance {
+	name, err := ref.Host(host)
+	if err != nil {
+		return nil
+	}
+	b := c.host(name).budgets
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []Allowance
+	for _, a := range b.allowed {
+		now := Allowance{a.class, a.per, a.n[0]}
+		for key, k := range b.each {
+			if key.Class == a.class {
+				now.N = min(now.N, a.n[k.step])
+			}
+		}
+		all = append(all, now)
+	}
+	return all
+}
+
+func newBudgets(host, product string, perSecond float64) *budgets {
+	b := &budgets{host: host, allowed: allowances[product], each: map[Draw]*bucket{}}
+	if perSecond > 0 { // somebody who knows better
+		b.allowed = []allowance{{All, time.Second, []float64{perSecond}}}
+	}
+	return b
+}
+
+// classes of a call, and so the buckets that it takes from.
+func (c *call) classes() [3]Class {
+	switch {
+	case c.method == http.MethodGet || c.method == http.MethodHead:
+		return [3]Class{All, Reads}
+	case c.method == http.MethodPut && strings.Contains(c.path, "/manifests/"):
+		return [3]Class{All, Writes, Manifests}
+	}
+	return [3]Class{All, Writes}
+}
+
+// draw takes one request's due and returns how long to wait for it, and why.
+func (b *budgets) draw(c *call, identity string, now time.Time) (wait time.Duration, news string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.allowed {
+		if cs := c.classes(); a.class != cs[0] && a.class != cs[1] && a.class != cs[2] {
+			continue
+		}
+		k := b.bucket(a, identity)
+		d := k.take(now)
+		if d <= wait {
+			continue
+		}
+		wait, news = d, ""
+		if until := now.Add(d); d >= time.Second && until.Sub(k.told) >= time.Second {
+			k.told = until
+			news = fmt.Sprintf("%s: %v %s in %s are allowed, until %s", b.host, k.n[k.step], k.class, unit(k.per), until.Format("15:04:05"))
+		}
+	}
+	return wait, news
+}
+
+func unit(d time.Duration) string {
+	if d == time.Minute {
+		return "a minute"
+	}
+	return "a second"
+}
+
+func (b *budgets) bucket(a allowance, identity string) *bucket {
+	key := Draw{b.host, identity, a.class}
+	k := b.each[key]
+	if k == nil {
+		k = &bucket{allowance: a, left: max(1, a.n[0]/10)}
+		b.each[key] = k
+	}
+	return k
+}
+
+// rate is in requests a second. What a published number is about is not measured as
+// exactly as it is printed; a configured one is taken at its word.
+func (k *bucket) rate() float64 {
+	r := k.n[k.step] / k.per.Seconds()
+	if k.per == time.Minute {
+		r *= 0.9
+	}
+	return r
+}
+
+func (k *bucket) take(now time.Time) time.Duration {
+	if !k.at.IsZero() {
+		k.left = min(k.left+now.Sub(k.at).Seconds()*k.rate(), max(1, k.n[k.step]/10))
+	}
+	k.at = now
+	k.left--
+	if k.left >= 0 {
+		return 0
+	}
+	return time.Duration(-k.left / k.rate() * float64(time.Second))
+}
+
+// refused learns from a 429: what was thought to be allowed is not.
+func (b *budgets) refused(c *call, identity string, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.allowed {
+		k := b.each[Draw{b.host, identity, a.class}]
+		if cs := c.classes(); k == nil || a.class != cs[0] && a.class != cs[1] && a.class != cs[2] || now.Before(k.calm) {
+			continue
+		}
+		k.calm = now.Add(k.per) // the others of the same burst teach nothing more
+		k.step = min(k.step+1, len(k.n)-1)
+		k.left = min(k.left, 0)
+	}
+}
+
+// spend waits until c may be sent. It tells of a wait that can be felt.
+func (h *host) spend(ctx context.Context, c *call) error {
+	if c.access == nil {
+		return nil // a token service, which is counted apart if at all
+	}
+	if draw := h.options.Draw; draw != nil {
+		cs := c.classes()
+		return draw(ctx, Draw{h.name, c.access.identity(), cmp.Or(cs[2], cs[1])})
+	}
+	if len(h.budgets.allowed) == 0 {
+		return nil
+	}
+	d, news := h.budgets.draw(c, c.access.identity(), time.Now())
+	if d == 0 {
+		return nil
+	}
+	if news != "" {
+		c.observe.Tell(event.Event{Kind: event.Waiting, Host: h.name, Name: c.name, Wait: d, Text: news})
+	}
+	return sleep(ctx, d)
+}
+
+// heed learns from an answer: from a 429, and from headers that say that nothing is
+// left until a time (RateLimit-Remaining and -Reset, with and without X-).
+func (h *host) heed(c *call, a *answer) {
+	if a.status == http.StatusTooManyRequests {
+		h.budgets.refused(c, c.access.identity(), time.Now())
+	}
+	if h.pulls != nil || a.status == http.StatusTooManyRequests {
+		return // Docker Hub's headers are about pulls; a 429 has its own way to say until when
+	}
+	until := resets(a.header, time.Now())
+	if until.IsZero() || time.Until(until) > h.options.MaxWait {
+		return
+	}
+	if h.pause(until) {
+		c.observe.Tell(event.Event{Kind: event.Waiting, Host: h.name, Name: c.name, Wait: time.Until(until),
+			Text: h.name + ": no requests are left, until " + until.Format("15:04:05")})
+	}
+}
+
+// resets is when requests are back, where a header says that none are left.
+func resets(h http.Header, now time.Time) time.Time {
+	for _, prefix := range []string{"", "X-"} {
+		left, _, ok := quota(h.Get(prefix + "RateLimit-Remaining"))
+		if !ok || left > 0 {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(h.Get(prefix+"RateLimit-Reset")), 10, 64)
+		switch {
+		case err != nil || n <= 0:
+		case n > 1e9: // GitLab and GitHub write the time itself
+			if t := time.Unix(n, 0); t.After(now) {
+				return t
+			}
+		default:
+			return now.Add(time.Duration(min(n, 86400)) * time.Second)
+		}
+	}
+	return time.Time{}
+}
+
+// identity is the user of the login, or its scheme where it has none; "" is nobody's.
+func (a *access) identity() string {
+	if a == nil {
+		return ""
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.login == nil || a.login.IsAnonymous():
+		return ""
+	case a.login.User != "":
+		return a.login.User
+	}
+	return string(a.login.Scheme)
+}

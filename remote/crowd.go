@@ -1,0 +1,183 @@
+package remote
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// How many requests a host gets at once is found out while they are made, for small
+// requests, for blobs read and for blobs written apart. Four rules, all of which look
+// at what was answered and at nothing else:
+//
+//  1. The number goes up only while somebody waits for a place: there is no use in room
+//     that nobody takes.
+//  2. Small requests: each answer adds one place, which doubles the number in a round
+//     trip, until the first trouble; after that a whole round of answers adds one.
+//  3. Bodies: every half second the bytes are counted. While they are a tenth
+//     more than ever before, a quarter of the number is added: a link that is full, or
+//     a disk, stops that by itself.
+//  4. A 429 halves the number and a 5xx takes a quarter of it; then a tenth go where
+//     small requests take four times as long as the fastest of late, and 50 ms: they
+//     stand in a queue there. That is at most once in two of the times that the answer
+//     took, and 100 ms: those that follow belong to requests that were under way already.
+//
+// The number never leaves the range that configuration and dialect give.
+type crowd struct {
+	floor, top int
+	bodies     bool
+
+	mu      sync.Mutex
+	limit   float64
+	used    int
+	queue   []chan struct{} // closed when a place is the waiter's
+	settled bool            // there was trouble, so doubling is over
+	calm    time.Time       // nothing is taken away before
+
+	full  bool // somebody waited in this window
+	began time.Time
+	bytes int64
+	best  float64 // bytes in a second
+
+	fastest time.Duration // of late; it is forgotten slowly
+	since   time.Time     // when some of it was
+	typical time.Duration // moving average
+}
+
+const (
+	window   = 500 * time.Millisecond
+	breather = 100 * time.Millisecond
+	memory   = 30 * time.Second // in which the fastest is forgotten by a quarter
+	standing = 50 * time.Millisecond
+)
+
+func newCrowd(start, top int, bodies bool) *crowd {
+	return &crowd{floor: min(2, top), top: top, bodies: bodies, limit: float64(min(start, top))}
+}
+
+// enter takes a place, in the order of asking.
+func (c *crowd) enter(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	c.mu.Lock()
+	if c.used < int(c.limit) && len(c.queue) == 0 {
+		c.used++
+		c.mu.Unlock()
+		return nil
+	}
+	c.full = true
+	turn := make(chan struct{})
+	c.queue = append(c.queue, turn)
+	c.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, other := range c.queue {
+		if other == turn {
+			c.queue = append(c.queue[:i], c.queue[i+1:]...)
+			return context.Cause(ctx)
+		}
+	}
+	c.used-- // the place came at the same moment
+	c.admit()
+	return context.Cause(ctx)
+}
+
+// leave gives a place back.
+func (c *crowd) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.used--
+	c.admit()
+}
+
+// admit gives out places while there are some.
+func (c *crowd) admit() {
+	for len(c.queue) > 0 && c.used < int(c.limit) {
+		close(c.queue[0])
+		c.queue = c.queue[1:]
+		c.used++
+	}
+}
+
+// answered learns from an answer of a status, which took so long.
+func (c *crowd) answered(status int, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	switch {
+	case status == 429:
+		c.shrink(now, took, 0.5)
+	case status >= 500 && status != 501:
+		c.shrink(now, took, 0.75)
+	case !c.bodies:
+		c.timed(now, took)
+		if c.full || len(c.queue) > 0 {
+			if c.settled {
+				c.grow(1 / c.limit)
+			} else {
+				c.grow(1)
+			}
+			c.full = false
+		}
+	}
+}
+
+// timed is the part of rule 4 that looks at time.
+func (c *crowd) timed(now time.Time, took time.Duration) {
+	if now.Sub(c.since) > memory {
+		c.fastest, c.since = c.fastest+c.fastest/4, now // not anew: what is asked now may stand in the queue, too
+	}
+	if c.fastest == 0 || took < c.fastest {
+		c.fastest = took
+	}
+	if c.typical == 0 {
+		c.typical = took
+	}
+	c.typical += (took - c.typical) / 8
+	if len(c.queue) > 0 && c.typical > 4*c.fastest+standing {
+		c.shrink(now, took, 0.9)
+	}
+}
+
+// moved counts n bytes of bodies.
+func (c *crowd) moved(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if c.began.IsZero() {
+		c.began = now
+	}
+	c.bytes += int64(n)
+	passed := now.Sub(c.began)
+	if passed < window {
+		return
+	}
+	rate := float64(c.bytes) / passed.Seconds()
+	if rate > 1.1*c.best {
+		c.best = rate
+		if c.full || len(c.queue) > 0 {
+			c.grow(max(1, c.limit/4))
+		}
+	}
+	c.began, c.bytes, c.full = now, 0, false
+}
+
+func (c *crowd) grow(by float64) {
+	c.limit = min(c.limit+by, float64(c.top))
+	c.admit()
+}
+
+func (c *crowd) shrink(now time.Time, took time.Duration, to float64) {
+	if now.Before(c.calm) {
+		return
+	}
+	c.settled, c.calm = true, now.Add(max(breather, 2*took))
+	c.limit = max(c.limit*to, float64(c.floor))
+	c.best *= to
+}

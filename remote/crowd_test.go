@@ -1,0 +1,164 @@
+package remote
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// through makes n requests of one crowd, each of which takes what took says of how many are there at once.
+func through(t *testing.T, c *crowd, n int, took func(there int) (status int, d time.Duration)) (peak int) {
+	t.Helper()
+	var mu sync.Mutex
+	there := 0
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			if err := c.enter(t.Context()); err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.leave()
+			mu.Lock()
+			there++
+			peak = max(peak, there)
+			status, d := took(there)
+			mu.Unlock()
+			time.Sleep(d)
+			c.answered(status, d)
+			mu.Lock()
+			there--
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	return peak
+}
+
+func TestSmallRequestsDoubleUntilTheTopWhileAllIsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(8, 64, false)
+		begin := time.Now()
+		if peak := through(t, c, 1000, func(int) (int, time.Duration) { return 200, 40 * time.Millisecond }); peak != 64 {
+			t.Errorf("at most %d at once, want 64", peak)
+		}
+		if took := time.Since(begin); took > 20*40*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestNobodyWaitingNeedsNoMoreRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(8, 64, false)
+		for range 100 {
+			through(t, c, 8, func(int) (int, time.Duration) { return 200, time.Millisecond })
+		}
+		if c.limit != 8 {
+			t.Errorf("room for %v", c.limit)
+		}
+	})
+}
+
+func TestTooManyRequestsHalveTheNumberOnceForAllThatWereUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(64, 64, false)
+		for range 64 {
+			c.answered(429, time.Millisecond)
+		}
+		if c.limit != 32 {
+			t.Errorf("room for %v, want 32", c.limit)
+		}
+		for range 20 {
+			time.Sleep(breather)
+			c.answered(503, time.Millisecond)
+		}
+		if c.limit != 2 {
+			t.Errorf("room for %v, want 2", c.limit)
+		}
+	})
+}
+
+func TestAHostThatTakesEightAtOnceIsNotAskedForManyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(32, 64, false)
+		refused := 0
+		through(t, c, 5000, func(there int) (int, time.Duration) {
+			if there > 8 {
+				refused++
+				return 429, 10 * time.Millisecond
+			}
+			return 200, 100 * time.Millisecond
+		})
+		if refused > 1000 {
+			t.Errorf("%d of 5000 were refused", refused)
+		}
+	})
+}
+
+func TestRequestsThatQueueAtTheHostBecomeFewer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(4, 64, false)
+		through(t, c, 5000, func(there int) (int, time.Duration) {
+			return 200, 10 * time.Millisecond * time.Duration(max(1, there-4))
+		})
+		if c.limit > 20 {
+			t.Errorf("room for %v", c.limit)
+		}
+	})
+}
+
+func TestBodiesGetMoreRoomWhileTheyMoveFasterByIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(4, 32, true)
+		const each, link = 25, 400 // MB a second of one connection and of all
+		there := 0
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for range 400 {
+			wg.Go(func() {
+				if c.enter(t.Context()) != nil {
+					return
+				}
+				defer c.leave()
+				mu.Lock()
+				there++
+				mu.Unlock()
+				for range 50 { // MB
+					mu.Lock()
+					rate := min(each, float64(link)/float64(there))
+					mu.Unlock()
+					time.Sleep(time.Duration(float64(time.Second) / rate))
+					c.moved(1e6)
+				}
+				mu.Lock()
+				there--
+				mu.Unlock()
+			})
+		}
+		wg.Wait()
+		if c.limit < 14 || c.limit > 26 {
+			t.Errorf("room for %v, the link is full with 16", c.limit)
+		}
+	})
+}
+
+func TestWhoGivesUpWaitingLeavesNoPlaceTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(1, 1, true)
+		if err := c.enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if c.enter(ctx) == nil {
+			t.Error("there was no place")
+		}
+		c.leave()
+		if err := c.enter(t.Context()); err != nil || c.used != 1 || len(c.queue) != 0 {
+			t.Errorf("%v, %d used, %d wait", err, c.used, len(c.queue))
+		}
+	})
+}
