@@ -14,7 +14,7 @@ import (
 func (e *Engine) commit(ctx context.Context, m *mover, end End, found *tree) (oci.Accepted, error) {
 	if m.target.Repo() != m.task.From.Repo() {
 		for _, level := range slices.Backward(found.levels[1:]) {
-			err := each(ctx, e.requests, level, func(ctx context.Context, _ int, doc oci.Document) error {
+			err := each(ctx, in[oci.Document](e.requests), level, func(ctx context.Context, _ int, doc oci.Document) error {
 				_, err := e.putDocument(ctx, m, found, doc)
 				return err
 			})
@@ -42,9 +42,33 @@ func (e *Engine) commit(ctx context.Context, m *mover, end End, found *tree) (oc
 	return accepted, err
 }
 
-// putDocument puts doc. A target that says it lacks what it had claimed to hold
-// gets that content again, once.
+// putDocument puts doc. What another copy puts by digest alone just now is waited for,
+// and not put again.
 func (e *Engine) putDocument(ctx context.Context, m *mover, found *tree, doc oci.Document, tags ...string) (oci.Accepted, error) {
+	if len(tags) > 0 {
+		return e.putNow(ctx, m, found, doc, tags...)
+	}
+	for {
+		land, others := e.flights.claim(cargo{document, m.target.Repo(), doc.Digest})
+		if others == nil {
+			accepted, err := e.putNow(ctx, m, found, doc)
+			land(err == nil)
+			return accepted, err
+		}
+		select {
+		case <-others.landed:
+		case <-ctx.Done():
+			return oci.Accepted{}, context.Cause(ctx)
+		}
+		if others.arrived {
+			return oci.Accepted{}, nil
+		}
+	}
+}
+
+// putNow puts doc. A target that says it lacks what it had claimed to hold gets that
+// content again, once.
+func (e *Engine) putNow(ctx context.Context, m *mover, found *tree, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	lacks, err := m.lacks(ctx, doc, tags)
 	if err != nil || !lacks {
 		return oci.Accepted{}, err

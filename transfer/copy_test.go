@@ -279,7 +279,7 @@ type broken struct {
 
 func (b *broken) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.ReadCloser, int64, error) {
 	if !b.seek {
-		at = 0
+		at, n = 0, -1
 	}
 	body, from, err := b.Memory.Blob(ctx, d, at, n)
 	if err == nil && d.Digest == b.blob {

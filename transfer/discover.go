@@ -64,7 +64,8 @@ func onlyRenames(t Task) bool {
 
 func (e *Engine) read(ctx context.Context, t Task, level []oci.Descriptor) ([]oci.Document, error) {
 	docs := make([]oci.Document, len(level))
-	err := each(ctx, e.requests, level, func(ctx context.Context, i int, d oci.Descriptor) (err error) {
+	// An error stops the next reads, not those under way: where pulls are counted they are spent.
+	err := each(ctx, in[oci.Descriptor](e.requests), level, func(_ context.Context, i int, d oci.Descriptor) (err error) {
 		docs[i], err = readDocument(ctx, t, d)
 		return err
 	})

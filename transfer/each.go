@@ -5,21 +5,31 @@ import (
 	"sync"
 )
 
+// gate lets an item in; leave gives its place back. ok is false when ctx ended
+// first and no place is held.
+type gate[T any] func(ctx context.Context, item T) (leave func(), ok bool)
+
+// in is the gate with as many places as ch has room for.
+func in[T any](ch chan struct{}) gate[T] {
+	return func(ctx context.Context, _ T) (func(), bool) { return func() { <-ch }, enter(ctx, ch) }
+}
+
 // each calls do for every item, as many at once as gate has room for, and waits
 // for all. The first error cancels the others and is returned.
 //
 // do must not call each with the same gate: the walk is flat, so nobody holds a
 // place while waiting for another.
-func each[T any](ctx context.Context, gate chan struct{}, items []T, do func(ctx context.Context, i int, item T) error) error {
+func each[T any](ctx context.Context, gate gate[T], items []T, do func(ctx context.Context, i int, item T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	for i, item := range items {
-		if !enter(ctx, gate) {
+		leave, ok := gate(ctx, item)
+		if !ok {
 			break
 		}
 		wg.Go(func() {
-			defer func() { <-gate }()
+			defer leave()
 			if err := do(ctx, i, item); err != nil {
 				cancel(err)
 			}

@@ -18,6 +18,7 @@ type mover struct {
 	engine *Engine
 	task   Task
 	target Target
+	turn   func(oci.Digest) (func(), <-chan struct{}) // as in End
 	back   *Back
 	likely []ref.Repo
 
@@ -29,19 +30,69 @@ type mover struct {
 // that arrived stay: content without a name harms nobody, and the next run finds it.
 func (m *mover) move(ctx context.Context, blobs []oci.Descriptor) error {
 	blobs = slices.Clone(blobs)
-	slices.SortStableFunc(blobs, func(a, b oci.Descriptor) int { return cmp.Compare(b.Size, a.Size) })
-	return each(ctx, m.engine.blobs, blobs, func(ctx context.Context, _ int, b oci.Descriptor) error {
-		return m.put(ctx, b, m.likely)
+	slices.SortStableFunc(blobs, largestFirst)
+	small := slices.IndexFunc(blobs, func(b oci.Descriptor) bool { return b.Size < smallBlob })
+	if small < 0 {
+		small = len(blobs)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	all([][]oci.Descriptor{blobs[:small], blobs[small:]}, func(list []oci.Descriptor) {
+		if err := m.inOrder(ctx, list); err != nil {
+			cancel(err)
+		}
 	})
+	return context.Cause(ctx)
 }
+
+// inOrder brings blobs as there are places for them. One that somebody else brings
+// to the same repository just now is waited for beside the others, without a place.
+func (m *mover) inOrder(ctx context.Context, blobs []oci.Descriptor) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, b := range blobs {
+		land, others := m.claim(b)
+		if others == nil {
+			leave, ok := m.engine.blobs(ctx, b)
+			if !ok {
+				land(false)
+				break
+			}
+			wg.Go(func() {
+				defer leave()
+				err := m.put(ctx, b, m.likely)
+				land(err == nil)
+				if err != nil {
+					cancel(err)
+				}
+			})
+			continue
+		}
+		wg.Go(func() {
+			if err := m.alone(ctx, b, others, m.engine.places.enter); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+func largestFirst(a, b oci.Descriptor) int { return cmp.Compare(b.Size, a.Size) }
 
 // put brings one blob. Bytes that do not match their digest are read once more
 // from the beginning, since a bit flips more often in transit than at rest.
 func (m *mover) put(ctx context.Context, b oci.Descriptor, likely []ref.Repo) error {
-	arrival, err := m.target.Put(ctx, b, likely, m.open(b))
+	return m.putFrom(ctx, b, likely, m.open(b))
+}
+
+// putFrom is put with a reading of its own for the first try.
+func (m *mover) putFrom(ctx context.Context, b oci.Descriptor, likely []ref.Repo, open oci.Opener) error {
+	arrival, err := m.target.Put(ctx, b, likely, m.engine.paced(open))
 	if fault.Is(err, fault.Corrupt) && ctx.Err() == nil {
 		m.task.tell(event.Event{Kind: event.Restarted, Digest: string(b.Digest), Total: b.Size, Err: err})
-		arrival, err = m.target.Put(ctx, b, likely, m.open(b))
+		arrival, err = m.target.Put(ctx, b, likely, m.engine.paced(m.open(b)))
 	}
 	switch {
 	case fault.Is(err, fault.Corrupt):
@@ -57,9 +108,9 @@ func (m *mover) put(ctx context.Context, b oci.Descriptor, likely []ref.Repo) er
 // open reads b from the source, through breaks of the connection.
 func (m *mover) open(b oci.Descriptor) oci.Opener {
 	return func(ctx context.Context, at int64) (io.ReadCloser, error) {
-		d := &download{ctx: ctx, task: m.task, blob: b, at: at, name: m.target.Repo().String(), retries: m.engine.retries}
-		if err := d.reopen(); err != nil {
-			return nil, fault.On(fault.Source, err)
+		d, err := m.engine.download(ctx, m.task, b, at, m.target.Repo().String(), m.target.Repo().Host)
+		if err != nil {
+			return nil, err
 		}
 		d.tell(event.Started)
 		return d, nil

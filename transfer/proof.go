@@ -149,8 +149,8 @@ func (e *Engine) check(ctx context.Context, back *Back, d oci.Descriptor) error 
 	if err != nil {
 		return err
 	}
-	body := &download{ctx: ctx, task: Task{From: back.at}, blob: d, name: back.at.Repo().String(), retries: e.retries}
-	if err := body.reopen(); err != nil {
+	body, err := e.download(ctx, Task{From: back.at}, d, 0, back.at.Repo().String(), "")
+	if err != nil {
 		return unsided(err)
 	}
 	defer body.Close()

@@ -9,6 +9,11 @@
 //	move.go      bring the blobs: mount, or stream with resume
 //	commit.go    put the documents, children first, then the tags
 //
+// move reads through a download (download.go): over one connection (stream.go), or
+// over several that bring parts (ranges.go, room.go), or once for Ends at several
+// registries (joint.go, fan.go). places.go and flights.go say when a blob may go,
+// pace.go how fast.
+//
 // proof.go is what missing, move and commit do besides where a target is not believed.
 package transfer
 
@@ -37,7 +42,7 @@ type Source interface {
 
 	// Blob reads n bytes of d from byte at on; n < 0 reads to the end. The body
 	// begins at byte from, which may be less than at where the source can not
-	// seek. What it yields is not verified; it may break off with any error.
+	// seek: then it goes on to the end of d. What it yields is not verified; it may break off with any error.
 	Blob(ctx context.Context, d oci.Descriptor, at, n int64) (body io.ReadCloser, from int64, err error)
 
 	// Referrers lists the documents whose subject is d. None is an empty list.
@@ -101,6 +106,12 @@ type End struct {
 	Tags   []string
 	Last   []string // further tags, set once Tags are: names that move from release to release
 	Back   *Back    // the same repository, to read from; for Hashed alone
+
+	// Turn is asked before a blob is put, and while it takes up no place: done is
+	// called when the Put has ended, or busy is closed when it is worth asking again.
+	// It lets one repository of a registry wait for what another is being sent, to
+	// mount that. Nil never waits.
+	Turn func(d oci.Digest) (done func(), busy <-chan struct{})
 }
 
 // Outcome is what became of one End.

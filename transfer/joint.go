@@ -1,0 +1,210 @@
+package transfer
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/oci"
+)
+
+// joint moves the blobs of several Ends at different registries by one reading: a blob is
+// read when all Ends that lack it ask for it, and each gets the same bytes. An End that
+// fails leaves the others alone; one that does not keep pace goes on by itself.
+type joint struct {
+	engine *Engine
+	mu     sync.Mutex
+	open   int // Ends that have not said yet what they lack
+	ready  chan struct{}
+	lacks  map[*mover]*share
+	start  sync.Once
+	wg     sync.WaitGroup
+}
+
+// share is what one End lacks.
+type share struct {
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	blobs   []oci.Descriptor
+	left    int // blobs that are not through
+	done    chan struct{}
+	err     error
+	apart   bool // it did not keep pace with the others
+	running sync.WaitGroup
+}
+
+func (e *Engine) newJoint(ends int) *joint {
+	return &joint{engine: e, open: ends, ready: make(chan struct{}), lacks: map[*mover]*share{}}
+}
+
+// wait waits for all that j began; nil began nothing.
+func (j *joint) wait() {
+	if j != nil {
+		j.wg.Wait()
+	}
+}
+
+// leave says that m has nothing to say any more. It may be called twice, and of a nil joint.
+func (j *joint) leave(m *mover) {
+	if j == nil {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.lacks[m] != nil {
+		return
+	}
+	j.lacks[m] = &share{}
+	j.said()
+}
+
+func (j *joint) said() {
+	if j.open--; j.open == 0 {
+		close(j.ready)
+	}
+}
+
+// move brings m what it lacks, beside the others, and returns when m has it.
+func (j *joint) move(ctx context.Context, m *mover, blobs []oci.Descriptor) error {
+	if j == nil || len(blobs) == 0 {
+		j.leave(m)
+		return m.move(ctx, blobs)
+	}
+	s := &share{blobs: blobs, left: len(blobs), done: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	defer s.cancel(nil)
+	j.mu.Lock()
+	j.lacks[m] = s
+	j.said()
+	j.mu.Unlock()
+	select {
+	case <-j.ready:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	j.start.Do(func() { j.run(ctx) })
+	<-s.done
+	s.running.Wait()
+	return s.err
+}
+
+// run goes through all blobs, the largest first and small ones beside them. Each has one
+// place among those in flight.
+func (j *joint) run(ctx context.Context) {
+	who := map[oci.Digest][]*mover{}
+	var large, small []oci.Descriptor
+	for m, s := range j.lacks {
+		for _, b := range s.blobs {
+			if who[b.Digest] == nil && b.Size < smallBlob {
+				small = append(small, b)
+			} else if who[b.Digest] == nil {
+				large = append(large, b)
+			}
+			who[b.Digest] = append(who[b.Digest], m)
+		}
+	}
+	slices.SortFunc(large, largestFirst)
+	j.wg.Go(func() {
+		all([][]oci.Descriptor{large, small}, func(blobs []oci.Descriptor) {
+			_ = each(ctx, j.engine.blobs, blobs, func(ctx context.Context, _ int, b oci.Descriptor) error {
+				j.bring(ctx, b, who[b.Digest])
+				return nil
+			})
+		})
+		if ctx.Err() == nil {
+			return
+		}
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		for _, s := range j.lacks {
+			if s.left > 0 { // what was not begun
+				j.end(s, context.Cause(ctx))
+			}
+		}
+	})
+}
+
+// bring puts one blob at all that want it and have not failed. It returns when those
+// have it that kept pace.
+func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
+	lands := map[*mover]func(bool){}
+	for _, m := range wanted {
+		s := j.lacks[m]
+		j.mu.Lock()
+		failed, apart := s.left == 0, s.apart
+		if !failed {
+			s.running.Add(1)
+		}
+		j.mu.Unlock()
+		if failed {
+			continue
+		}
+		var others *flight
+		place := j.engine.places.apart
+		if !apart {
+			place = j.engine.places.enter
+			if lands[m], others = m.claim(b); others == nil {
+				continue
+			}
+			delete(lands, m)
+		}
+		j.wg.Go(func() { j.through(s, m.alone(s.ctx, b, others, place)) })
+	}
+	var pace sync.WaitGroup // those that keep pace
+	pace.Add(len(lands))
+	var buf []byte
+	if b.Size > fanSmall && len(lands) > 1 {
+		buf = j.engine.room.take(fanWindow)
+	}
+	f := newFan(len(lands), buf)
+	apart := b.Size > fanSmall && buf == nil // there is no memory to share a reading in
+	for m, land := range lands {
+		s, ends := j.lacks[m], sync.OnceFunc(pace.Done)
+		behind := func() {
+			j.mu.Lock()
+			s.apart = true
+			j.mu.Unlock()
+			ends()
+		}
+		reader := f.join(behind, func(ctx context.Context) (func(), bool) { return j.engine.places.apart(ctx, b.Size) })
+		j.wg.Go(func() {
+			open := m.open(b)
+			if !apart {
+				open = reader.opener(ctx, open)
+			}
+			err := m.putFrom(s.ctx, b, m.likely, open)
+			reader.leave()
+			land(err == nil)
+			j.through(s, err)
+			ends()
+		})
+	}
+	pace.Wait()
+	f.pumping.Wait()
+	if buf != nil {
+		j.engine.room.give(buf)
+	}
+}
+
+// through says how a blob of s ended.
+func (j *joint) through(s *share, err error) {
+	defer s.running.Done()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case s.left == 0: // it failed with another blob
+	case err != nil:
+		j.end(s, err)
+	default:
+		if s.left--; s.left == 0 {
+			close(s.done)
+		}
+	}
+}
+
+// end lets a share fail. j.mu is held.
+func (j *joint) end(s *share, err error) {
+	s.err, s.left = err, 0
+	s.cancel(err)
+	close(s.done)
+}

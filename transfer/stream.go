@@ -1,0 +1,182 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+)
+
+const (
+	firstPause = 500 * time.Millisecond
+	maxPause   = 30 * time.Second
+	maxSkips   = 2         // how often one blob may be read again from 0 by a source that can not seek…
+	maxSkip    = 256 << 20 // …and how many bytes each time: without bounds this grows with the square of the breaks
+)
+
+// errNoRange is what a strict stream says of a source that does not begin where it is asked to.
+var errNoRange = errors.New("the source gives no ranges")
+
+// stream reads bytes at to end of one blob over one connection. One that breaks
+// is opened again where it broke; the tries are counted from the last byte that
+// came.
+type stream struct {
+	ctx     context.Context
+	task    Task
+	blob    oci.Descriptor
+	retries int
+	strict  bool // it may not be read over what comes before at
+
+	at, end int64
+	asked   int64 // where the open body was told to end
+	body    io.ReadCloser
+	tries   int // since the last byte
+	skips   int // reads from 0 to go on later
+}
+
+// open opens the body, in more than one try.
+func (s *stream) open() error {
+	err := s.reopen()
+	if err != nil {
+		err = s.recover(err)
+	}
+	return err
+}
+
+// Read reads on. At the end it needs no room in p to say so.
+func (s *stream) Read(p []byte) (int, error) {
+	for {
+		n, err := s.readOnce(p)
+		if n > 0 {
+			s.at += int64(n)
+			s.tries = 0
+			return n, nil
+		}
+		if err == nil {
+			continue
+		}
+		if err == io.EOF {
+			return 0, io.EOF
+		}
+		if err := s.recover(err); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// readOnce reads from the open body. It returns EOF only at the stream's end, and
+// Corrupt when the body goes on after the blob's.
+func (s *stream) readOnce(p []byte) (int, error) {
+	left := s.end - s.at
+	if left == 0 {
+		var more [1]byte
+		if s.end < s.blob.Size {
+			return 0, io.EOF
+		}
+		if n, _ := io.ReadFull(s.body, more[:]); n > 0 {
+			return 0, s.fail(fault.Corrupt, fmt.Errorf("the body is longer than its %d bytes", s.blob.Size))
+		}
+		return 0, io.EOF
+	}
+	n, err := s.body.Read(p[:min(int64(len(p)), left)])
+	if n > 0 {
+		return n, nil
+	}
+	if err == io.EOF {
+		err = s.fail(fault.Unavailable, fmt.Errorf("the body ended at byte %d of %d", s.at, s.end))
+		if s.at == s.asked {
+			return 0, s.reopen() // it was asked for no more
+		}
+	}
+	return 0, err
+}
+
+// recover opens the body again after err, or returns why not.
+func (s *stream) recover(err error) error {
+	for {
+		if s.ctx.Err() != nil {
+			return context.Cause(s.ctx)
+		}
+		var f *fault.Fault
+		if errors.Is(err, errNoRange) || errors.As(err, &f) && f.Kind != fault.Unavailable {
+			return err
+		}
+		if s.tries++; s.tries > s.retries {
+			return s.fail(fault.Unavailable, fmt.Errorf("no progress in %d tries: %w", s.retries, err))
+		}
+		if err := s.pause(err); err != nil {
+			return err
+		}
+		if err = s.reopen(); err == nil {
+			return nil
+		}
+	}
+}
+
+// pause waits before a try, not at all before the first: a broken connection is most often just that.
+func (s *stream) pause(cause error) error {
+	if s.tries == 1 {
+		return nil
+	}
+	wait := min(firstPause<<(s.tries-2), maxPause)
+	wait = wait/2 + rand.N(wait/2)
+	s.task.tell(event.Event{Kind: event.Retried, Side: string(fault.Source), Digest: string(s.blob.Digest), Wait: wait, Err: cause})
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+// reopen opens the body at s.at, reading over what comes before it where the source can not seek.
+func (s *stream) reopen() error {
+	if s.body != nil {
+		s.body.Close()
+	}
+	s.body = io.NopCloser(eof{})
+	n := s.end - s.at
+	if n == s.blob.Size {
+		n = -1
+	}
+	body, from, err := s.task.From.Blob(s.ctx, s.blob, s.at, n)
+	if err != nil {
+		return err
+	}
+	s.body, s.asked = body, s.end
+	if from == s.at {
+		return nil
+	}
+	if s.strict {
+		return errNoRange
+	}
+	if s.skips++; from > s.at || s.skips > maxSkips || s.at-from > maxSkip {
+		return s.fail(fault.Corrupt, fmt.Errorf("broke at byte %d, and the source can not go on there", s.at))
+	}
+	if _, err := io.CopyN(io.Discard, body, s.at-from); err != nil {
+		return s.fail(fault.Unavailable, fmt.Errorf("reading up to byte %d again: %w", s.at, err))
+	}
+	return nil
+}
+
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }
+
+// Close lets go of the connection.
+func (s *stream) Close() error {
+	if s.body == nil {
+		return nil
+	}
+	return s.body.Close()
+}
+
+func (s *stream) fail(k fault.Kind, err error) error {
+	return &fault.Fault{Kind: k, Side: fault.Source, Op: "read blob", Name: s.task.From.Repo().At(string(s.blob.Digest)).String(), Err: err}
+}
