@@ -31,7 +31,7 @@ import (
 // A Plan may be applied again; what is there by then is not sent twice.
 func (d *Dray) Apply(ctx context.Context, p *Plan, obs event.Observer) (Report, error) {
 	start := time.Now()
-	r := &run{session: p.session, plan: p, reports: make([]StepReport, len(p.Steps))}
+	r := &run{session: p.session, plan: p, guard: d.guard, reports: make([]StepReport, len(p.Steps))}
 	for i, s := range p.Steps {
 		r.reports[i] = StepReport{Step: s, State: NotStarted}
 	}
@@ -41,6 +41,7 @@ func (d *Dray) Apply(ctx context.Context, p *Plan, obs event.Observer) (Report, 
 	defer r.session.release()
 	if stop == nil {
 		r.work(ctx, d.images)
+		r.lock(ctx)
 		stop = ctx.Err()
 	}
 	rep := Report{Verb: p.Verb, Steps: r.reports, Notes: p.Notes, Traffic: r.session.exchanged(), Pulls: r.session.pulls(), Took: time.Since(start)}
@@ -64,6 +65,7 @@ type run struct {
 	session *session
 	plan    *Plan
 	turn    func(context.Context) (end func(), ok bool) // a place for one image; nil is any number
+	guard   func(context.Context) error
 	mu      sync.Mutex
 	reports []StepReport
 }
@@ -147,7 +149,7 @@ func (s *session) checkStep(ctx context.Context, verb string, step plan.Step) er
 	if now.Digest != step.Replaces && now.Digest != step.Digest() {
 		return moved(fault.Target, step.To, string(step.Replaces), string(now.Digest))
 	}
-	return nil
+	return s.checkBackup(ctx, step)
 }
 
 func moved(side fault.Side, n ref.Name, was, is string) error {
@@ -279,13 +281,16 @@ func (r *run) copy(ctx context.Context, t *task) (late *task) {
 		}
 		ends = append(ends, e)
 		tags, last := r.tags(e)
-		to := transfer.End{Target: r.session.shared.target(at), Tags: tags, Last: last, Back: r.session.backOf(at)}
+		to := transfer.End{Target: r.guarding(e, r.keeping(e, at, r.session.shared.target(at))), Tags: tags, Last: last, Back: r.session.backOf(at)}
+		to.Turn = r.session.shared.turn(at)
 		if t.part == bringing {
 			to.Tags, to.Last = nil, nil
 		}
 		job.To = append(job.To, to)
 	}
+	began := time.Now()
 	for i, out := range r.session.dray.engine.Copy(ctx, job) {
+		r.spent(ends[i], time.Since(began))
 		if _, spent := remote.SpentUntil(out.Err); spent {
 			if late == nil {
 				late = &task{from: t.from, root: t.root, part: t.part, late: out.Err}
@@ -369,6 +374,15 @@ func (r *run) count(e *end, blobs transfer.Blobs) {
 	defer r.mu.Unlock()
 	if blobs != (transfer.Blobs{}) {
 		r.reports[e.steps[0]].Blobs = blobs
+	}
+}
+
+// spent adds the time that an image took to each of its names at an end.
+func (r *run) spent(e *end, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, i := range e.steps {
+		r.reports[i].Took += took
 	}
 }
 

@@ -53,7 +53,7 @@ func (c *checker) fail(what string, kind fault.Kind, text, remedy string) {
 
 // source asks whether the image can be read, and how.
 func (c *checker) source(ctx context.Context) {
-	if c.name.IsLayout() {
+	if !c.session.dray.elsewhere(c.name.Repo) {
 		c.sourceLayout(ctx)
 		return
 	}
@@ -96,7 +96,7 @@ func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 			said = "403 to everybody, without asking for a login"
 		}
 		c.fail("reached", fault.Denied, way(at, "a firewall answers: "+said),
-			"no login helps: allow this machine's address in the registry's network rules, or use its private endpoint")
+			"no login helps: allow this machine's address in the registry's network rules, use its private endpoint, or run dray inside that network (dray serve)")
 		return false
 	case at.Status != 200 && at.Status != 401:
 		c.note("reached", Warn, way(at, fmt.Sprintf("GET /v2/ is answered %d", at.Status)), "is this a registry? look at the host and the port")

@@ -54,7 +54,7 @@ type Config struct {
 	UserAgent  string // default "dray"
 
 	// StateDir is where uploads under way are recorded, so that one whose process
-	// was killed goes on in the next. It is made when needed, for its owner alone,
+	// was killed goes on in the next, and which images were proven to be whole. It is made when needed, for its owner alone,
 	// and may be shared by many processes; "" records nothing. What is in it is
 	// never needed: no copy fails because of it.
 	StateDir string
@@ -63,18 +63,35 @@ type Config struct {
 	// for listings with digests. Without Env it is not.
 	Cloud credential.Cloud
 
+	// Local gives the registries that are in this process, by host as names say it. They
+	// are read and written without HTTP, and nobody is asked for a login; nil is none.
+	Local func(host string) (Local, bool)
+
+	// Draw waits until a request may be sent to a registry that limits them, for processes
+	// that share its limits; nil keeps to them in this process alone.
+	Draw func(ctx context.Context, d Draw) error
+
 	// Dial opens connections; nil means the system's network.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Limits bound one Dray. Zero means the default named beside it; a negative value is Invalid.
 type Limits struct {
-	Images      int           // images in flight, default 8
-	Blobs       int           // blobs in flight over all images, default 16
+	Images      int           // images in flight, default 16
+	Blobs       int           // blobs in flight over all images, default 32; small ones and slow targets have some beside
 	Connections int           // blob connections per registry host, default 16
 	Retries     int           // tries of one operation without progress in between, default 8
 	Stall       time.Duration // longest time without a byte before a request is cut and resumed, default 30 s
 	MaxWait     time.Duration // longest wait that a registry may ask for, default 10 min
+
+	// Ahead is the memory in bytes, over all images, for what is read of a large blob
+	// before its turn comes to be sent: that is how one is read over several connections
+	// at once. Default 64 MiB; with less than 3 MiB each is read over one.
+	Ahead int64
+
+	// Bandwidth caps the bytes/s of blobs that are sent, over all images and targets;
+	// 0 is no cap. Reading is not counted by itself: it is ahead of sending by Ahead at most.
+	Bandwidth int64
 }
 
 // Dray holds what all requests share. Its methods are safe for concurrent use.
@@ -85,6 +102,11 @@ type Dray struct {
 	images int
 
 	maxWait time.Duration
+	proofs  *ledger.Proofs
+	times   *ledger.Times
+	marks   *ledger.Marks
+	guard   func(context.Context) error // asked before names are set; nil is nobody
+	earlier *ledger.Whereabouts         // where earlier runs saw blobs; nil is not known
 }
 
 // New checks c and wires the parts together. It does no I/O but for the certificate files that c names.
@@ -107,7 +129,7 @@ func New(c Config) (*Dray, error) {
 		ecr = credential.ECR{Cloud: c.Cloud}.Repositories()
 	}
 	client, err := remote.New(remote.Options{
-		Logins: c.Logins, Hosts: hosts, Default: c.Settings, UserAgent: c.UserAgent, ECR: ecr, Dial: c.Dial,
+		Logins: c.Logins, Hosts: hosts, Default: c.Settings, UserAgent: c.UserAgent, ECR: ecr, Dial: c.Dial, Draw: c.Draw,
 		Connections: c.Limits.Connections, Retries: c.Limits.Retries, Stall: c.Limits.Stall, MaxWait: c.Limits.MaxWait,
 		Uploads: ledger.NewUploads(c.StateDir),
 	})
@@ -116,18 +138,31 @@ func New(c Config) (*Dray, error) {
 	}
 	images := c.Limits.Images
 	if images == 0 {
-		images = 8
+		images = 16
 	}
-	engine := transfer.New(transfer.Options{Blobs: c.Limits.Blobs, Retries: c.Limits.Retries})
-	return &Dray{config: c, remote: client, engine: engine, images: images, maxWait: cmp.Or(c.Limits.MaxWait, 10*time.Minute)}, nil
+	engine := transfer.New(transfer.Options{
+		Blobs: c.Limits.Blobs, Retries: c.Limits.Retries, Ahead: c.Limits.Ahead, Bandwidth: c.Limits.Bandwidth,
+	})
+	return &Dray{config: c, remote: client, engine: engine, images: images, maxWait: cmp.Or(c.Limits.MaxWait, 10*time.Minute),
+		proofs: ledger.NewProofs(c.StateDir), times: ledger.NewTimes(c.StateDir), marks: ledger.NewMarks(c.StateDir), earlier: ledger.NewWhereabouts(c.StateDir)}, nil
 }
+
+// Draw is one request on its way, for Config.Draw.
+type Draw = remote.Draw
+
+// Allowance is so many requests in so much time.
+type Allowance = remote.Allowance
+
+// Allowances tells what the registry at host is known to allow: what it publishes, or what
+// Settings.RequestsPerSecond says. nil is nothing known.
+func (d *Dray) Allowances(host string) []Allowance { return d.remote.Allowances(host) }
 
 // Close lets idle connections go.
 func (d *Dray) Close() { d.remote.Close() }
 
 func (c *Config) check() error {
 	l := c.Limits
-	if slices.Min([]int{l.Images, l.Blobs, l.Connections, l.Retries}) < 0 || l.Stall < 0 || l.MaxWait < 0 {
+	if slices.Min([]int{l.Images, l.Blobs, l.Connections, l.Retries}) < 0 || l.Stall < 0 || l.MaxWait < 0 || l.Ahead < 0 || l.Bandwidth < 0 {
 		return configFault("limits", fmt.Errorf("a negative limit; 0 takes the default"))
 	}
 	for name := range c.Registries {

@@ -62,7 +62,9 @@ func (v *verifying) mend(ctx context.Context, s *session, p *deep, e VerifyEntry
 	p.attached(e.Source, map[oci.Digest]bool{}, &roots)
 	for _, m := range roots {
 		task.Root, task.Puts = m.root, m.puts
-		if out := v.dray.engine.Copy(ctx, task)[0]; out.Err != nil {
+		out := v.dray.engine.Copy(ctx, task)[0]
+		v.report.moved(out.Blobs)
+		if out.Err != nil {
 			return out.Err
 		}
 	}

@@ -17,7 +17,7 @@ import (
 func (p *Plan) seeLocks(ctx context.Context) error {
 	var moving []int
 	for i, s := range p.Steps {
-		if (s.Action == plan.Replace || s.Action == plan.Retag) && s.To.Tag != "" && s.Replaces != "" && s.Replaces != s.Digest() && !s.To.IsLayout() {
+		if (s.Action == plan.Replace || s.Action == plan.Retag) && s.To.Tag != "" && s.Replaces != "" && s.Replaces != s.Digest() && p.session.dray.elsewhere(s.To.Repo) {
 			moving = append(moving, i)
 		}
 	}

@@ -266,7 +266,7 @@ func (d *Dray) List(ctx context.Context, req LookRequest, obs event.Observer, vi
 	}
 	if isRegistry {
 		s := d.begin(req.Login, nil, obs)
-		return d.remote.Repositories(ctx, host, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.observe}, func(path string) error {
+		return d.repositories(ctx, host, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.observe}, func(path string) error {
 			if !strings.HasPrefix(path, prefix) {
 				return nil
 			}

@@ -37,6 +37,9 @@ func (d *Dray) ListManifests(ctx context.Context, req LookRequest, obs event.Obs
 		return invalid("list manifests of", name.String(), "this names one image", "leave the tag off, or use dray inspect")
 	}
 	s := d.begin(req.Login, nil, obs)
+	if here, ok := d.local(name.Host); ok {
+		return listLocal(ctx, here, name.Repo, visit)
+	}
 	at := d.remote.Open(name.Repo, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.observe})
 	return at.Manifests(ctx, func(m remote.Manifest) error {
 		e := ManifestEntry{Digest: m.Digest, Tags: m.Tags, Size: m.Total, Created: moment(m.Created), Updated: moment(m.Updated), MediaType: m.MediaType}

@@ -43,7 +43,7 @@ func (s *session) nearest(ctx context.Context, n ref.Name, err error) error {
 func (s *session) someTags(ctx context.Context, side fault.Side, repo ref.Repo) []string {
 	ctx, cancel := context.WithTimeout(ctx, nearestLimit)
 	defer cancel()
-	if !repo.IsLayout() {
+	if s.dray.elsewhere(repo) {
 		tags, _ := s.registry(side, repo, remote.Pull).FirstTags(ctx)
 		return tags
 	}

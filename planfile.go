@@ -45,6 +45,7 @@ func (d *Dray) ApplyFile(ctx context.Context, req PlanFileRequest, obs event.Obs
 	r := d.newTransferring(TransferRequest{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
 	r.visit = visit
 	r.hold = head.Hold
+	r.req.Backup = head.Backup
 	r.report.sum.Verb = head.Verb
 	r.report.sum.Notes = head.Notes
 	w := r.newWorkers(ctx)
@@ -55,7 +56,7 @@ func (d *Dray) ApplyFile(ctx context.Context, req PlanFileRequest, obs event.Obs
 	if ctx.Err() != nil {
 		err = canceled(ctx, "apply plan")
 	}
-	return r.report.end(err, true)
+	return r.end(err, true)
 }
 
 // groups reads steps and hands on those that belong together: of a transfer those of one
@@ -164,8 +165,9 @@ func (r *transferring) recheck(ctx context.Context, req PlanFileRequest, steps [
 			continue
 		}
 		steps[i] = anew
+		req.Plan.Header().Backup.Name(steps[i : i+1])
 	}
-	return failed, nil
+	return failed, r.recheckBackups(ctx, steps, failed, s)
 }
 
 // target is the name that a step's target is looked up by.

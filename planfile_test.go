@@ -18,7 +18,7 @@ import (
 func (y *yard) written(req dray.TransferRequest) []byte {
 	y.t.Helper()
 	var b bytes.Buffer
-	w, err := plan.NewWriter(&b, plan.Plan{Verb: "transfer", Overwrite: plan.Update, Hold: plan.Each})
+	w, err := plan.NewWriter(&b, plan.Plan{Verb: "transfer", Overwrite: plan.Update, Hold: plan.Each, Backup: req.Backup})
 	if err != nil {
 		y.t.Fatal(err)
 	}

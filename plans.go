@@ -47,6 +47,10 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 	}
 	p := d.newPlan("import", cmp.Or(req.Overwrite, plan.Refuse), req.SourceLogin, req.TargetLogin, obs)
 	defer p.session.release()
+	p.Backup = req.Backup
+	if err := checkBackupOf("import", p.Backup, p.Overwrite); err != nil {
+		return nil, err
+	}
 	p.Notes = names.notes
 	if len(names.tags) == 0 {
 		return p, p.one(ctx, names.source, names.targets)
@@ -65,6 +69,10 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observer) (*Plan, error) {
 	p := d.newPlan("batch", cmp.Or(req.Overwrite, plan.Refuse), req.SourceLogin, req.TargetLogin, obs)
 	defer p.session.release()
+	p.Backup = req.Backup
+	if err := checkBackupOf("batch", p.Backup, p.Overwrite); err != nil {
+		return nil, err
+	}
 	p.Hold = cmp.Or(req.Hold, plan.Each)
 	wants := make([]want, len(req.Entries))
 	for i, e := range req.Entries {
@@ -113,6 +121,10 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 	}
 	p := d.newPlan("copy", cmp.Or(req.Overwrite, plan.Update), req.SourceLogin, req.TargetLogin, obs)
 	defer p.session.release()
+	p.Backup = req.Backup
+	if err := checkBackupOf("copy", p.Backup, p.Overwrite); err != nil {
+		return nil, err
+	}
 	var targets []ref.Name
 	for _, s := range req.Targets {
 		to, err := d.parse(s)
@@ -257,7 +269,7 @@ func (p *Plan) one(ctx context.Context, source ref.Name, targets []ref.Name) err
 		return err
 	}
 	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(ref.Name) []ref.Name { return targets }})
-	return cmp.Or(err, p.seeLocks(ctx))
+	return cmp.Or(err, p.see(ctx))
 }
 
 // survey looks at both ends side by side. Within one registry it looks at the
@@ -280,10 +292,9 @@ func (s *session) survey(ctx context.Context, source ref.Name, targets []ref.Nam
 			src, err = s.surveySource(ctx, source)
 		}
 	default:
-		err = each(ctx, 2, []func(context.Context) error{
+		err = bySide(ctx,
 			func(ctx context.Context) (err error) { src, err = s.surveySource(ctx, source); return err },
-			func(ctx context.Context) (err error) { dst, err = s.surveyTargets(ctx, targets, ""); return err },
-		}, func(ctx context.Context, look func(context.Context) error) error { return look(ctx) })
+			func(ctx context.Context) (err error) { dst, err = s.surveyTargets(ctx, targets, ""); return err })
 	}
 	return src, dst, err
 }
@@ -304,18 +315,21 @@ func (p *Plan) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name, 
 		repos[i] = to.Repo
 	}
 	p.session.aim(source.Repo, repos...)
-	src, err := p.session.sourceTags(ctx, source.Repo)
+	list, held, err := p.session.lists(ctx, source.Repo, repos)
 	if err != nil {
 		return err
 	}
 	if req.Tags == Sharing {
-		if src, err = p.sharing(ctx, withLatest(source), src); err != nil {
+		if err := p.session.askSource(ctx, list); err != nil {
+			return err
+		}
+		if list, err = p.sharing(ctx, withLatest(source), list); err != nil {
 			return err
 		}
 	}
 	to := map[ref.Name][]ref.Name{}
 	wanted := map[string]bool{}
-	wants, err := tagWants(source.Repo, tagsIn(src), targets, req.Map, p.Overwrite)
+	wants, err := tagWants(source.Repo, list.tags(), targets, req.Map, p.Overwrite)
 	if err != nil {
 		return err
 	}
@@ -325,29 +339,50 @@ func (p *Plan) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name, 
 			wanted[n.Tag] = true
 		}
 	}
-	dst := plan.Inventory{}
-	for _, repo := range repos {
-		if err := p.session.targetTags(ctx, repo, wanted, dst); err != nil {
-			return err
-		}
+	var dst plan.Inventory
+	err = bySide(ctx,
+		func(ctx context.Context) error { return p.session.askSource(ctx, list) },
+		func(ctx context.Context) (err error) { dst, err = p.session.heldBy(ctx, held, wanted); return err })
+	if err != nil {
+		return err
 	}
-	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(from ref.Name) []ref.Name { return to[from] }})
-	return cmp.Or(err, p.seeLocks(ctx))
+	p.Steps, err = plan.Make(list.told, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(from ref.Name) []ref.Name { return to[from] }})
+	return cmp.Or(err, p.see(ctx))
 }
 
-// sharing keeps of src the tags that hold what image holds.
-func (p *Plan) sharing(ctx context.Context, image ref.Name, src plan.Inventory) (plan.Inventory, error) {
+// lists reads the listings of the source and of all targets side by side.
+func (s *session) lists(ctx context.Context, source ref.Repo, targets []ref.Repo) (from tagList, to []tagList, err error) {
+	to = make([]tagList, len(targets))
+	err = bySide(ctx,
+		func(ctx context.Context) (err error) { from, err = s.sourceList(ctx, source); return err },
+		func(ctx context.Context) error {
+			return each(ctx, lookups, indexesOf(targets), func(ctx context.Context, i int) (err error) {
+				to[i], err = s.targetList(ctx, targets[i])
+				return err
+			})
+		})
+	return from, to, err
+}
+
+// bySide looks at both sides at once.
+func bySide(ctx context.Context, source, target func(context.Context) error) error {
+	return each(ctx, 2, []func(context.Context) error{source, target},
+		func(ctx context.Context, look func(context.Context) error) error { return look(ctx) })
+}
+
+// sharing keeps of list the tags that hold what image holds.
+func (p *Plan) sharing(ctx context.Context, image ref.Name, list tagList) (tagList, error) {
 	found, err := p.session.surveySource(ctx, image)
 	if err != nil {
-		return nil, err
+		return tagList{}, err
 	}
-	kept := plan.Inventory{}
-	for n, desc := range src {
+	kept := tagList{at: list.at, told: plan.Inventory{}}
+	for n, desc := range list.told {
 		if desc.Digest == found[image].Digest {
-			kept[n] = desc
+			kept.told[n] = desc
 		}
 	}
-	if len(kept) == 0 {
+	if len(kept.told) == 0 {
 		p.Notes = append(p.Notes, fmt.Sprintf("no tag of %s has the digest %s", image.Repo, found[image].Digest))
 	}
 	return kept, nil

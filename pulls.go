@@ -3,6 +3,8 @@ package dray
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/drayage/dray/event"
@@ -19,17 +21,30 @@ type Pulls struct {
 	Refills *time.Time `json:"refills,omitempty"` // when all are back, at the latest; nil where none is missing
 }
 
+// pullsIn is how many pulls an answer is, at a registry that counts them.
+func pullsIn(e event.Event) int {
+	if e.Method == http.MethodGet && e.Status == http.StatusOK && strings.Contains(e.URL, "/manifests/") {
+		return 1
+	}
+	return 0
+}
+
 // pulls says what each registry with a pull limit has left.
 func (s *session) pulls() map[string]Pulls {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.dray.pullsOf(s.pulled)
+}
+
+// pullsOf says it of the hosts that were asked, by what was spent there.
+func (d *Dray) pullsOf(spent map[string]int) map[string]Pulls {
 	var all map[string]Pulls
-	for host := range s.traffic {
-		b, known := s.dray.remote.Budget(host)
+	for host, n := range spent {
+		b, known := d.remote.Budget(host)
 		if !known {
 			continue
 		}
-		p := Pulls{Spent: s.pulled[host], Limit: b.Limit, Refills: moment(b.Resets)}
+		p := Pulls{Spent: n, Limit: b.Limit, Refills: moment(b.Resets)}
 		if b.Limit > 0 {
 			p.Left = &b.Remaining
 		}

@@ -93,7 +93,10 @@ func (d *Dray) PlanRemove(ctx context.Context, req RemoveRequest, obs event.Obse
 func (d *Dray) Remove(ctx context.Context, r Removal, obs event.Observer) error {
 	s := d.begin(r.login, nil, obs)
 	defer s.release()
-	at := d.remote.Open(r.Image.Repo, remote.Use{Actions: remote.Pull, Login: r.login, Observe: s.observe})
+	at, err := d.deleter(r.Image.Repo, remote.Use{Actions: remote.Pull, Login: r.login, Observe: s.observe})
+	if err != nil {
+		return err
+	}
 	if r.Image.Tag != "" {
 		now, err := at.Resolve(ctx, r.Image.Tag)
 		switch {

@@ -37,6 +37,12 @@ type StepReport struct {
 	State State          `json:"state"`
 	Blobs transfer.Blobs `json:"blobs"` // counted once, at the first step of each target repository
 	Err   error          `json:"-"`     // nil unless State is Failed
+
+	Took   time.Duration `json:"tookNanoseconds,omitempty"` // of its image, which all its names share
+	Healed bool          `json:"healed,omitempty"`          // the name was right, and what was lacking below it was sent
+
+	proven bool // all that is below the name was asked for, now or once
+	lacks  bool // it was, and not all is there
 }
 
 // Traffic is what was exchanged with one registry. Bytes are those of bodies.

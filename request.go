@@ -38,6 +38,7 @@ type ImportRequest struct {
 
 	Overwrite plan.Overwrite // "" is plan.Refuse
 	Hold      plan.Hold      // with several source tags; "" is plan.Each
+	Backup    plan.Backup    // how a tag is kept that is overwritten; not with plan.Refuse
 
 	SourceLogin *credential.Login // nil asks Config.Logins
 	TargetLogin *credential.Login
@@ -57,6 +58,7 @@ type CopyRequest struct {
 
 	Overwrite plan.Overwrite // "" is plan.Update
 	Hold      plan.Hold      // with several source tags; "" is plan.Each
+	Backup    plan.Backup    // how a tag is kept that is overwritten; not with plan.Refuse
 
 	SourceLogin *credential.Login // nil asks Config.Logins
 	TargetLogin *credential.Login
@@ -88,6 +90,7 @@ type BatchRequest struct {
 	Target string
 
 	Overwrite plan.Overwrite // of entries that say nothing; "" is plan.Refuse
+	Backup    plan.Backup    // how a tag is kept that is overwritten; not with plan.Refuse
 	Hold      plan.Hold      // "" is plan.Each
 
 	SourceLogin *credential.Login // nil asks Config.Logins

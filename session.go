@@ -2,11 +2,9 @@ package dray
 
 import (
 	"context"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -72,9 +70,7 @@ func (s *session) observe(e event.Event) {
 		t.Requests++
 		t.Sent += e.Sent
 		t.Received += e.Received
-		if e.Method == http.MethodGet && e.Status == http.StatusOK && strings.Contains(e.URL, "/manifests/") {
-			s.pulled[e.Host]++
-		}
+		s.pulled[e.Host] += pullsIn(e)
 		s.traffic[e.Host] = t
 	case event.Retried:
 		t.Retries++
@@ -130,6 +126,13 @@ func (s *session) open(side fault.Side, repo ref.Repo, mode layout.Mode) (place,
 	if p, ok := s.places[key]; ok {
 		return p, nil
 	}
+	if here, ok := s.dray.local(repo.Host); ok {
+		p, err := here.Open(repo)
+		if err == nil {
+			s.places[key] = p
+		}
+		return p, err
+	}
 	use := remote.Use{Actions: remote.Pull, Login: s.logins[side], Observe: s.observe, Yield: s.applying.Load}
 	if side == fault.Target && s.looks {
 		p := s.dray.remote.Open(repo, use).Direct()
@@ -137,7 +140,7 @@ func (s *session) open(side fault.Side, repo ref.Repo, mode layout.Mode) (place,
 		return p, nil
 	}
 	if side == fault.Target {
-		use.Actions, use.MountFrom = remote.Push, s.mounts[repo]
+		use.Actions, use.MountFrom, use.Writing = remote.Push, s.mounts[repo], s.applying.Load
 	}
 	p := s.dray.remote.Open(repo, use)
 	s.places[key] = p

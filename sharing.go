@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/drayage/dray/ledger"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/transfer"
@@ -24,25 +25,31 @@ const (
 )
 
 // sharing remembers during one run which repositories of a registry hold which blobs, so
-// that what one received the others mount.
+// that what one received the others mount. What earlier runs saw is taken for a hint.
 type sharing struct {
+	earlier *ledger.Whereabouts
+
 	mu    sync.Mutex
 	hosts map[string]*shared
 }
 
-func newSharing() *sharing { return &sharing{hosts: map[string]*shared{}} }
+func newSharing(earlier *ledger.Whereabouts) *sharing {
+	return &sharing{earlier: earlier, hosts: map[string]*shared{}}
+}
 
 // shared is what is known of one registry.
 type shared struct {
 	mu      sync.Mutex
 	blobs   map[oci.Digest]*holders
 	mounted int
-	refused int // mounts of blobs that a repository was believed to hold
+	refused int           // mounts of blobs that a repository was believed to hold
+	wrong   ledger.Places // hints that led to nothing
 }
 
 // holders are the repositories that hold one blob.
 type holders struct {
 	paths []string
+	seen  []string      // those of paths that this run saw; the others are hints of earlier runs
 	busy  chan struct{} // closed when the Put under way ends; nil while there is none
 }
 
@@ -51,14 +58,50 @@ func (s *sharing) target(at place) transfer.Target {
 	if s == nil || at.Repo().IsLayout() {
 		return at
 	}
+	return &sharer{place: at, known: s.of(at.Repo().Host)}
+}
+
+// turn is the transfer.End.Turn of at: of repositories that lack one blob at the same
+// time one gets it sent, and the others wait for that and mount it.
+func (s *sharing) turn(at place) func(oci.Digest) (done func(), busy <-chan struct{}) {
+	if s == nil || at.Repo().IsLayout() {
+		return nil
+	}
+	known := s.of(at.Repo().Host)
+	return func(d oci.Digest) (func(), <-chan struct{}) { return known.turn(d, at.Repo()) }
+}
+
+// of is what is known of a registry.
+func (s *sharing) of(host string) *shared {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.hosts[at.Repo().Host]
+	known := s.hosts[host]
 	if known == nil {
-		known = &shared{blobs: map[oci.Digest]*holders{}}
-		s.hosts[at.Repo().Host] = known
+		known = &shared{blobs: map[oci.Digest]*holders{}, wrong: ledger.Places{}}
+		hints, _ := s.earlier.Read(host) // without hints more is sent, and that is all
+		for d, paths := range hints {
+			known.blobs[d] = &holders{paths: paths}
+		}
+		s.hosts[host] = known
 	}
-	return &sharer{place: at, known: known}
+	return known
+}
+
+// keep hands what was seen on to later runs, as far as the disk works.
+func (s *sharing) keep() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for host, known := range s.hosts {
+		known.mu.Lock()
+		seen := ledger.Places{}
+		for d, h := range known.blobs {
+			if len(h.seen) > 0 {
+				seen[d] = h.seen
+			}
+		}
+		_ = s.earlier.Merge(host, seen, known.wrong)
+		known.mu.Unlock()
+	}
 }
 
 // sharer is a repository that takes part in sharing.
@@ -101,14 +144,9 @@ func (s *sharer) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Des
 	return missing, nil
 }
 
-// Put mounts d where another repository holds it. Of repositories that lack one blob at
-// the same time one gets it sent, and the others wait for that and mount it.
+// Put mounts d where another repository holds it.
 func (s *sharer) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error) {
-	at, end, err := s.known.claim(ctx, d.Digest, s.Repo())
-	if err != nil {
-		return oci.Arrival{}, err
-	}
-	defer end()
+	at := s.known.from(d.Digest, s.Repo())
 	for _, repo := range at {
 		if !slices.Contains(likely, repo) {
 			likely = append(slices.Clone(likely), repo)
@@ -145,35 +183,26 @@ func (k *shared) others(d oci.Digest, repo ref.Repo) []ref.Repo {
 // barren reports whether mounting leads to nothing here.
 func (k *shared) barren() bool { return k.mounted == 0 && k.refused >= distrust }
 
-// claim returns where a blob can be mounted from. Where nobody holds it yet it makes the
-// caller the one who brings it, or waits for who does. end tells the others to go on.
-func (k *shared) claim(ctx context.Context, d oci.Digest, repo ref.Repo) (at []ref.Repo, end func(), err error) {
-	for {
-		k.mu.Lock()
-		if at = k.others(d, repo); len(at) > 0 || k.barren() {
-			k.mu.Unlock()
-			return at, func() {}, nil
-		}
-		h := k.holders(d)
-		if h.busy == nil {
-			busy := make(chan struct{})
-			h.busy = busy
-			k.mu.Unlock()
-			return nil, func() {
-				k.mu.Lock()
-				h.busy = nil
-				k.mu.Unlock()
-				close(busy)
-			}, nil
-		}
-		busy := h.busy
-		k.mu.Unlock()
-		select {
-		case <-busy:
-		case <-ctx.Done():
-			return nil, nil, context.Cause(ctx)
-		}
+// turn makes the caller the one who brings a blob to repo, unless it can be mounted; done
+// tells the others to go on. Where somebody else brings it, busy is closed when that ended.
+func (k *shared) turn(d oci.Digest, repo ref.Repo) (done func(), busy <-chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.others(d, repo)) > 0 || k.barren() {
+		return func() {}, nil
 	}
+	h := k.holders(d)
+	if h.busy != nil {
+		return nil, h.busy
+	}
+	mine := make(chan struct{})
+	h.busy = mine
+	return func() {
+		k.mu.Lock()
+		h.busy = nil
+		k.mu.Unlock()
+		close(mine)
+	}, nil
 }
 
 // holders makes room for a blob where there is none. k.mu is held.
@@ -203,9 +232,11 @@ func (k *shared) note(d oci.Digest, path string) {
 
 func (k *shared) add(d oci.Digest, path string) {
 	h := k.holders(d)
-	if len(h.paths) < maxHolders && !slices.Contains(h.paths, path) {
-		h.paths = append(h.paths, path)
+	if len(h.seen) == maxHolders || slices.Contains(h.seen, path) {
+		return
 	}
+	h.seen = append(h.seen, path)
+	h.paths = slices.Clone(h.seen) // before the hints
 }
 
 // ended learns from a Put. What was sent although it was thought to be mountable was a
@@ -217,8 +248,13 @@ func (k *shared) ended(d oci.Digest, path string, way oci.Way, hinted bool) {
 	case way == oci.Mounted:
 		k.mounted++
 	case way == oci.Sent && hinted:
-		k.refused++
-		k.holders(d).paths = nil
+		h := k.holders(d)
+		if len(h.seen) > 0 {
+			k.refused++
+		} else {
+			k.wrong[d] = h.paths // things change between runs: that says nothing about mounts
+		}
+		h.paths, h.seen = nil, nil
 	}
 	k.add(d, path)
 }

@@ -1,8 +1,6 @@
 package dray
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -16,40 +14,35 @@ func sum(i int) oci.Digest { return oci.Digest(fmt.Sprintf("sha256:%064x", i)) }
 func TestWhoLacksABlobWaitsForWhoBringsIt(t *testing.T) {
 	known := &shared{blobs: map[oci.Digest]*holders{}}
 	one, two := ref.Repo{Host: "r.example", Path: "one"}, ref.Repo{Host: "r.example", Path: "two"}
-	at, end, err := known.claim(t.Context(), sum(1), one)
-	if err != nil || len(at) != 0 {
-		t.Fatalf("%v %v", at, err)
+	done, busy := known.turn(sum(1), one)
+	if busy != nil {
+		t.Fatal("the first waits")
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, _, err := known.claim(ctx, sum(1), two); !errors.Is(err, context.Canceled) {
-		t.Errorf("who waits can not be called back: %v", err)
+	_, busy = known.turn(sum(1), two)
+	if busy == nil {
+		t.Fatal("both bring it")
 	}
-	waited := make(chan []ref.Repo)
-	go func() {
-		at, end, _ := known.claim(context.Background(), sum(1), two)
-		end()
-		waited <- at
-	}()
 	known.ended(sum(1), "one", oci.Sent, false)
-	end()
-	if at := <-waited; len(at) != 1 || at[0] != one {
+	done()
+	<-busy
+	if at := known.from(sum(1), two); len(at) != 1 || at[0] != one {
 		t.Errorf("%v", at)
 	}
+	if done, busy = known.turn(sum(1), two); busy != nil {
+		t.Error("what can be mounted is waited for")
+	}
+	done()
 }
 
 func TestWhenABlobIsNotBroughtTheNextBringsIt(t *testing.T) {
 	known := &shared{blobs: map[oci.Digest]*holders{}}
-	_, end, err := known.claim(t.Context(), sum(1), ref.Repo{Host: "r.example", Path: "one"})
-	if err != nil {
-		t.Fatal(err)
+	done, _ := known.turn(sum(1), ref.Repo{Host: "r.example", Path: "one"})
+	done() // it failed
+	done, busy := known.turn(sum(1), ref.Repo{Host: "r.example", Path: "two"})
+	if busy != nil {
+		t.Fatal("nobody brings it")
 	}
-	end() // it failed
-	at, end, err := known.claim(t.Context(), sum(1), ref.Repo{Host: "r.example", Path: "two"})
-	if err != nil || len(at) != 0 {
-		t.Errorf("%v %v", at, err)
-	}
-	end()
+	done()
 }
 
 func TestAWrongHintIsDroppedAndARegistryThatMountsNothingIsBelieved(t *testing.T) {
@@ -77,11 +70,8 @@ func TestAWrongHintIsDroppedAndARegistryThatMountsNothingIsBelieved(t *testing.T
 
 func TestWhatIsKnownOfBlobsStaysBounded(t *testing.T) {
 	known := &shared{blobs: map[oci.Digest]*holders{}}
-	_, end, err := known.claim(t.Context(), sum(0), ref.Repo{Host: "r.example", Path: "one"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer end()
+	done, _ := known.turn(sum(0), ref.Repo{Host: "r.example", Path: "one"})
+	defer done()
 	for i := range maxShared + 100 {
 		known.note(sum(i+1), "one")
 	}

@@ -56,7 +56,7 @@ func (s *session) lookUp(ctx context.Context, names []ref.Name, open func(ref.Re
 	}
 	var repos []ref.Repo
 	for repo, tags := range wanted {
-		if tells, _ := s.dray.remote.ListsDigests(repo.Host); tells && len(tags) > handful {
+		if tells, _ := s.dray.listsDigests(repo.Host); tells && len(tags) > handful {
 			repos = append(repos, repo)
 		}
 	}
@@ -68,7 +68,7 @@ func (s *session) lookUp(ctx context.Context, names []ref.Name, open func(ref.Re
 			return err
 		}
 		told, all := lookIn(ctx, at, wanted[repo])
-		_, complete := s.dray.remote.ListsDigests(repo.Host)
+		_, complete := s.dray.listsDigests(repo.Host)
 		mu.Lock()
 		defer mu.Unlock()
 		whole[repo] = all && complete

@@ -2,6 +2,8 @@ package dray
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/drayage/dray/event"
@@ -15,17 +17,73 @@ import (
 // sourceTags lists repo, and asks for the digest of each tag that the listing
 // does not tell. A tag that vanishes meanwhile is left out.
 func (s *session) sourceTags(ctx context.Context, repo ref.Repo) (plan.Inventory, error) {
-	at, err := s.source(repo)
+	l, err := s.sourceList(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	inv, open, err := listed(ctx, at, nil)
+	return l.told, s.askSource(ctx, l)
+}
+
+// tagList is what the listing of a repository tells: some digests, and the names of the others.
+type tagList struct {
+	at   place
+	told plan.Inventory
+	open []ref.Name
+}
+
+func (s *session) sourceList(ctx context.Context, repo ref.Repo) (tagList, error) {
+	at, err := s.source(repo)
 	if err != nil {
-		return nil, fault.On(fault.Source, err)
+		return tagList{}, err
 	}
+	l, err := listed(ctx, at)
+	return l, fault.On(fault.Source, err)
+}
+
+// targetList is empty for a repository that is not there.
+func (s *session) targetList(ctx context.Context, repo ref.Repo) (tagList, error) {
+	if absent(repo) {
+		return tagList{}, nil
+	}
+	at, err := s.target(repo, layout.Read)
+	if err != nil {
+		return tagList{}, err
+	}
+	l, err := listed(ctx, at)
+	if fault.Is(err, fault.NotFound) {
+		return tagList{}, nil
+	}
+	return l, fault.On(fault.Target, err)
+}
+
+func listed(ctx context.Context, at place) (tagList, error) {
+	l := tagList{at: at, told: plan.Inventory{}}
+	err := at.List(ctx, func(t oci.Listed) error {
+		if n := at.Repo().Tagged(t.Tag); t.Descriptor.Digest == "" {
+			l.open = append(l.open, n)
+		} else {
+			l.told[n] = t.Descriptor
+		}
+		return nil
+	})
+	return l, err
+}
+
+// tags are the tags of the list, sorted.
+func (l tagList) tags() []string {
+	tags := tagsIn(l.told)
+	for _, n := range l.open {
+		tags = append(tags, n.Tag)
+	}
+	slices.Sort(tags)
+	return tags
+}
+
+// askSource adds to l.told the digests of l.open.
+func (s *session) askSource(ctx context.Context, l tagList) error {
 	var mu sync.Mutex
-	err = each(ctx, lookups, open, func(ctx context.Context, n ref.Name) error {
-		desc, err := at.Resolve(ctx, n.Tag)
+	return each(ctx, lookups, l.open, func(ctx context.Context, n ref.Name) error {
+		desc, err := l.at.Resolve(ctx, n.Tag)
 		if fault.Is(err, fault.NotFound) {
 			s.observe(event.Event{Kind: event.Noted, Name: n.String(), Text: "listed, and gone when it was asked for: " + n.String()})
 			return nil
@@ -35,52 +93,29 @@ func (s *session) sourceTags(ctx context.Context, repo ref.Repo) (plan.Inventory
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		inv[n] = desc
+		l.told[n] = desc
 		return nil
 	})
-	return inv, err
 }
 
-// listed reads the listing of at: the names whose digests it tells, and the
-// others. wanted, if not nil, says which tags count.
-func listed(ctx context.Context, at place, wanted map[string]bool) (inv plan.Inventory, open []ref.Name, err error) {
-	inv = plan.Inventory{}
-	err = at.List(ctx, func(l oci.Listed) error {
-		n := at.Repo().Tagged(l.Tag)
-		switch {
-		case wanted != nil && !wanted[l.Tag]:
-		case l.Descriptor.Digest == "":
-			open = append(open, n)
-		default:
-			inv[n] = l.Descriptor
-		}
-		return nil
-	})
-	return inv, open, err
-}
-
-// targetTags adds to inv what repo holds under the wanted tags. Of tags whose
+// heldBy returns what the listed repositories hold under the wanted tags. Of tags whose
 // digests are not listed, only those that are listed are asked for.
-func (s *session) targetTags(ctx context.Context, repo ref.Repo, wanted map[string]bool, inv plan.Inventory) error {
-	if absent(repo) {
-		return nil
-	}
-	at, err := s.target(repo, layout.Read)
-	if err != nil {
-		return err
-	}
-	told, open, err := listed(ctx, at, wanted)
-	if fault.Is(err, fault.NotFound) {
-		return nil
-	}
-	if err != nil {
-		return fault.On(fault.Target, err)
+func (s *session) heldBy(ctx context.Context, lists []tagList, wanted map[string]bool) (plan.Inventory, error) {
+	inv := plan.Inventory{}
+	var open []ref.Name
+	for _, l := range lists {
+		for n, desc := range l.told {
+			if wanted[n.Tag] {
+				inv[n] = desc
+			}
+		}
+		for _, n := range l.open {
+			if wanted[n.Tag] {
+				open = append(open, n)
+			}
+		}
 	}
 	held, err := s.surveyTargets(ctx, open, "")
-	for _, some := range []plan.Inventory{told, held} {
-		for n, desc := range some {
-			inv[n] = desc
-		}
-	}
-	return err
+	maps.Copy(inv, held)
+	return inv, err
 }

@@ -17,7 +17,7 @@ func (r *transferring) apply(ctx context.Context, p RepositoryPlan) error {
 func (r *transferring) applyChecked(ctx context.Context, p RepositoryPlan, moved map[int]error) error {
 	defer p.session.release()
 	began := time.Now()
-	work := &run{session: p.session, turn: r.turn, reports: make([]StepReport, len(p.Steps)),
+	work := &run{session: p.session, turn: r.turn, guard: r.dray.guard, reports: make([]StepReport, len(p.Steps)),
 		plan: &Plan{Plan: plan.Plan{Verb: r.report.verb(), Overwrite: r.req.Overwrite, Hold: r.hold, Steps: p.Steps}, Proof: r.req.Proof, session: p.session}}
 	for i, s := range p.Steps {
 		work.reports[i] = StepReport{Step: s, State: NotStarted}
@@ -31,10 +31,14 @@ func (r *transferring) applyChecked(ctx context.Context, p RepositoryPlan, moved
 	}
 	if r.hold != plan.All || work.firstErr() == nil {
 		work.work(ctx, cap(r.images))
+		r.heal(ctx, p.From, work)
+		work.lock(ctx)
 	}
+	r.marked(p.mark, work.reports)
 	r.telling.Lock()
 	defer r.telling.Unlock()
 	for _, steps := range byTarget(work.reports, func(s StepReport) ref.Repo { return s.To.Repo }) {
+		r.recall(steps[0].To.Repo, steps)
 		report := RepositoryReport{To: steps[0].To.Repo, From: sourcesOf(steps), Steps: steps, Took: time.Since(began)}
 		r.report.done(report)
 		if err := r.visit(report); err != nil {

@@ -2,6 +2,7 @@ package dray
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,8 +19,11 @@ type reach struct {
 	repo   ref.Repo // set for one repository
 }
 
-// reach reads "HOST", "HOST/PREFIX/" and "HOST/REPO".
+// reach reads "HOST", "HOST/PREFIX/" and "HOST/REPO", "oci:DIR/" and "oci:DIR".
 func (d *Dray) reach(s string) (reach, error) {
+	if strings.HasPrefix(s, ref.Layout) {
+		return d.layoutReach(s)
+	}
 	host, prefix, whole, err := d.registryName(s)
 	if err != nil {
 		return reach{}, err
@@ -31,8 +35,6 @@ func (d *Dray) reach(s string) (reach, error) {
 	switch {
 	case err != nil:
 		return reach{}, err
-	case n.IsLayout():
-		return reach{}, invalid("transfer", s, "a layout is no registry", "dray copy --all-tags copies what it holds")
 	case n.Tag != "" || n.Digest != "":
 		return reach{}, invalid("transfer", n.String(), "this names one image", "leave the tag off, or use dray copy")
 	}
@@ -56,47 +58,59 @@ func (r reach) receives(from reach, path string) bool {
 
 // landings finds the source repositories and where each goes.
 func (r *transferring) landings(ctx context.Context) ([]plan.Landing, error) {
-	sources, to, err := r.ends()
+	sources, targets, err := r.ends()
 	if err != nil {
 		return nil, err
 	}
-	repos, err := r.repositories(ctx, sources, to)
+	repos, err := r.repositories(ctx, sources, targets)
 	if err != nil {
 		return nil, err
 	}
+	var all []plan.Landing
+	known := map[ref.Repo]bool{}
+	for _, to := range targets {
+		some, err := r.landingsAt(to, repos)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range some {
+			if known[l.To] {
+				return nil, twice(l.To.String())
+			}
+			known[l.To] = true
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+func (r *transferring) landingsAt(to reach, repos []ref.Repo) ([]plan.Landing, error) {
 	if to.single() {
 		return []plan.Landing{{To: to.repo, From: repos}}, nil
 	}
-	m := r.req.Mapping
-	if prefix := to.prefix + m.AddPrefix; prefix != "" {
-		m.AddPrefix = prefix
-	}
-	return m.Landings(to.host, repos)
+	return r.mapped(to, repos)
 }
 
 // ends reads the names of the request. Nothing was asked of a registry before.
-func (r *transferring) ends() (sources []reach, to reach, err error) {
+func (r *transferring) ends() (sources, targets []reach, err error) {
 	if len(r.req.Sources) == 0 {
-		return nil, to, invalid("transfer", "", "no source", "name a registry, a prefix of it or a repository")
+		return nil, nil, invalid("transfer", "", "no source", "name a registry, a prefix of it or a repository")
 	}
 	for _, s := range r.req.Sources {
 		from, err := r.dray.reach(s)
 		if err != nil {
-			return nil, to, err
+			return nil, nil, err
 		}
 		sources = append(sources, from)
 	}
-	if to, err = r.dray.reach(r.req.Target); err != nil {
-		return nil, to, err
-	}
-	if to.single() && slices.ContainsFunc(sources, func(s reach) bool { return !s.single() }) {
-		return nil, to, invalid("transfer", r.req.Target, "many repositories do not go into one", "a prefix ends in a slash: "+r.req.Target+"/")
+	if targets, err = r.targets(sources); err != nil {
+		return nil, nil, err
 	}
 	var preferred []reach
 	for _, s := range r.req.Prefer {
 		p, err := r.dray.reach(s)
 		if err != nil {
-			return nil, to, err
+			return nil, nil, err
 		}
 		preferred = append(preferred, p)
 	}
@@ -109,20 +123,26 @@ func (r *transferring) ends() (sources []reach, to reach, err error) {
 		return len(preferred)
 	}
 	if err := r.req.Map.Check(); err != nil {
-		return nil, to, err
+		return nil, nil, err
 	}
-	return sources, to, r.req.Mapping.Check()
+	return sources, targets, r.req.Mapping.Check()
 }
 
 // repositories lists what the sources hold and takes what is selected of it. A list that
 // can not be read ends the transfer: it is never taken for an empty one.
-func (r *transferring) repositories(ctx context.Context, sources []reach, to reach) ([]ref.Repo, error) {
+func (r *transferring) repositories(ctx context.Context, sources, targets []reach) ([]ref.Repo, error) {
 	var repos []ref.Repo
-	listed := map[string][]string{} // by host
+	found := map[string][]ref.Repo{} // by path
+	r.paths = map[ref.Repo]string{}
 	for _, from := range sources {
 		switch {
 		case from.single():
 			repos = append(repos, from.repo)
+			continue
+		case from.host == ref.Layout:
+			if err := r.layouts(ctx, from, targets, found); err != nil {
+				return nil, err
+			}
 			continue
 		case r.req.Selection.Repository != "":
 			repo, err := ref.NewRepo(from.host, r.req.Selection.Repository)
@@ -133,9 +153,10 @@ func (r *transferring) repositories(ctx context.Context, sources []reach, to rea
 			continue
 		}
 		use := remote.Use{Actions: remote.Pull, Login: r.req.SourceLogin, Observe: r.observe}
-		err := r.dray.remote.Repositories(ctx, from.host, use, func(path string) error {
-			if strings.HasPrefix(path, from.prefix) && !to.receives(from, path) {
-				listed[from.host] = append(listed[from.host], path)
+		err := r.dray.repositories(ctx, from.host, use, func(path string) error {
+			arrived := slices.ContainsFunc(targets, func(to reach) bool { return to.receives(from, path) })
+			if strings.HasPrefix(path, from.prefix) && !arrived {
+				found[path] = append(found[path], ref.Repo{Host: from.host, Path: path})
 			}
 			return nil
 		})
@@ -143,27 +164,15 @@ func (r *transferring) repositories(ctx context.Context, sources []reach, to rea
 			return nil, fault.On(fault.Source, err)
 		}
 	}
-	var paths []string
-	for _, some := range listed {
-		paths = append(paths, some...)
-	}
-	kept, why, err := r.req.Selection.Repositories(paths)
-	if len(listed) > 0 {
+	kept, why, err := r.req.Selection.Repositories(slices.Collect(maps.Keys(found)))
+	if len(found) > 0 {
 		r.explain(why)
 		for _, w := range why.Warnings {
 			r.report.note("%s", w)
 		}
 	}
-	takes := map[string]bool{}
 	for _, path := range kept {
-		takes[path] = true
-	}
-	for host, some := range listed {
-		for _, path := range some {
-			if takes[path] {
-				repos = append(repos, ref.Repo{Host: host, Path: path})
-			}
-		}
+		repos = append(repos, found[path]...)
 	}
 	slices.SortFunc(repos, func(a, b ref.Repo) int {
 		if c := strings.Compare(a.Path, b.Path); c != 0 {

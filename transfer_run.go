@@ -9,8 +9,10 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/transfer"
 )
 
 const (
@@ -37,6 +39,9 @@ type transferring struct {
 	images chan struct{}
 	hold   plan.Hold // "" is plan.Each
 
+	paths   map[ref.Repo]string // of the sources' layouts, the repositories that they stand for
+	running *running            // nil where nobody asks what is in use
+
 	telling sync.Mutex // of visit: one call at a time
 	visit   func(RepositoryReport) error
 }
@@ -46,7 +51,7 @@ func (d *Dray) newTransferring(req TransferRequest, obs event.Observer) *transfe
 		req.Overwrite = plan.Update
 	}
 	return &transferring{
-		dray: d, req: req, watch: obs, report: newSumming("transfer"), shared: newSharing(),
+		dray: d, req: req, watch: obs, report: newSumming("transfer"), shared: newSharing(d.earlier),
 		asks:   map[fault.Side]chan struct{}{fault.Source: make(chan struct{}, asking), fault.Target: make(chan struct{}, asking)},
 		images: make(chan struct{}, d.images),
 	}
@@ -163,10 +168,12 @@ type summing struct {
 	mu    sync.Mutex
 	began time.Time
 	sum   TransferReport
+
+	pulled map[string]int // manifests read, by each host that was asked
 }
 
 func newSumming(verb string) *summing {
-	return &summing{began: time.Now(), sum: TransferReport{Verb: verb, Actions: map[plan.Action]int{}, States: map[State]int{}, Traffic: map[string]Traffic{}}}
+	return &summing{began: time.Now(), pulled: map[string]int{}, sum: TransferReport{Verb: verb, Actions: map[plan.Action]int{}, States: map[State]int{}, Traffic: map[string]Traffic{}}}
 }
 
 func (s *summing) see(e event.Event) {
@@ -178,6 +185,7 @@ func (s *summing) see(e event.Event) {
 		t.Requests++
 		t.Sent += e.Sent
 		t.Received += e.Received
+		s.pulled[e.Host] += pullsIn(e)
 		s.sum.Traffic[e.Host] = t
 	case event.Retried:
 		t.Retries++
@@ -217,12 +225,18 @@ func (s *summing) planned(p RepositoryPlan) {
 			s.sum.Retagged++
 			s.retag(step, "")
 		}
+		if step.To.Tag == "" && step.From.Digest != "" && step.Action != plan.Broken {
+			s.sum.Untagged++
+		}
+		if step.Locks != (oci.Locks{}) {
+			s.sum.Locked++
+		}
 	}
 }
 
 func (s *summing) retag(step plan.Step, state State) {
 	if len(s.sum.Retags) < MaxRetags {
-		s.sum.Retags = append(s.sum.Retags, Retag{From: step.From, To: step.To, Was: string(step.Replaces), Is: string(step.Digest()), State: state})
+		s.sum.Retags = append(s.sum.Retags, Retag{From: step.From, To: step.To, Was: string(step.Replaces), Is: string(step.Digest()), Kept: step.Backup, State: state})
 	}
 }
 
@@ -233,11 +247,13 @@ func (s *summing) done(rep RepositoryReport) {
 	ends := map[ref.Name]State{}
 	for _, step := range rep.Steps {
 		s.sum.States[step.State]++
-		s.sum.Blobs.Sent += step.Blobs.Sent
-		s.sum.Blobs.Mounted += step.Blobs.Mounted
-		s.sum.Blobs.Present += step.Blobs.Present
-		s.sum.Blobs.Bytes += step.Blobs.Bytes
-		s.sum.Blobs.Proven += step.Blobs.Proven
+		s.add(step.Blobs)
+		if step.Healed {
+			s.sum.Healed++
+		}
+		if step.State == Unchanged && !step.proven {
+			s.sum.Unproven++
+		}
 		if step.Retags() {
 			ends[step.To] = step.State
 		}
@@ -253,6 +269,31 @@ func (s *summing) done(rep RepositoryReport) {
 			s.sum.Retags[i].State = state
 		}
 	}
+}
+
+// add counts what became of blobs. s.mu is held.
+func (s *summing) add(b transfer.Blobs) {
+	s.sum.Blobs.Sent += b.Sent
+	s.sum.Blobs.Mounted += b.Mounted
+	s.sum.Blobs.Present += b.Present
+	s.sum.Blobs.Bytes += b.Bytes
+	s.sum.Blobs.Proven += b.Proven
+}
+
+// moved counts blobs that no step tells of: those of a repair.
+func (s *summing) moved(b transfer.Blobs) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(b)
+}
+
+// end tells of pulls and closes the sum.
+func (r *transferring) end(err error, steps bool) (TransferReport, error) {
+	r.report.mu.Lock()
+	r.report.sum.Pulls = r.dray.pullsOf(r.report.pulled)
+	r.report.mu.Unlock()
+	r.shared.keep()
+	return r.report.end(err, steps)
 }
 
 // end closes the sum. Where the whole went well, the first step that did not is the error, if steps count.

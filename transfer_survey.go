@@ -6,34 +6,23 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/layout"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/remote"
 )
-
-// plan looks at one target repository and all that lands on it. What goes wrong is a
-// Broken step: of a tag where it is about one, else of the repository.
-func (r *transferring) plan(ctx context.Context, l plan.Landing) RepositoryPlan {
-	p := RepositoryPlan{To: l.To, From: l.From, session: r.begin()}
-	for _, from := range l.From {
-		p.session.aim(from, l.To)
-	}
-	look := &looking{transferring: r, landing: l, plan: &p, at: l.From[0]}
-	if err := look.run(ctx); err != nil {
-		p.Steps = []plan.Step{{Action: plan.Broken, From: look.at.Tagged(""), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
-	}
-	return p
-}
 
 // looking is the survey of one landing.
 type looking struct {
 	*transferring
 	landing plan.Landing
 	plan    *RepositoryPlan
+	loose   map[ref.Repo]*loose // what of the same sources goes by digest; nil is not known yet
+	seen    plan.Inventory      // what the same sources hold, where another landing looked at them before; else nil
+	gone    []plan.Step         // and what of that is broken
 
 	mu     sync.Mutex
 	at     ref.Repo // the source that is to be named beside the target when there is trouble
@@ -45,6 +34,7 @@ type looking struct {
 type listing struct {
 	at   place
 	tags []oci.Listed
+	part bool // it says nothing: what is wanted is asked for, name by name
 }
 
 func (k *looking) run(ctx context.Context) error {
@@ -56,12 +46,12 @@ func (k *looking) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := &Plan{Plan: plan.Plan{Verb: "transfer", Steps: steps}, session: k.plan.session}
-	if err := p.seeLocks(ctx); err != nil {
+	p := &Plan{Plan: plan.Plan{Verb: "transfer", Backup: k.req.Backup, Steps: steps}, session: k.plan.session}
+	if err := p.see(ctx); err != nil {
 		return err
 	}
 	k.plan.Steps = p.Steps
-	return nil
+	return k.findLocks(ctx)
 }
 
 // survey finds out what is to go, and what the target has under its names. lost are those
@@ -71,7 +61,10 @@ func (k *looking) survey(ctx context.Context) (src, dst plan.Inventory, lost map
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	src = plan.Inventory{}
+	src = maps.Clone(k.seen)
+	if src == nil {
+		src = plan.Inventory{}
+	}
 	for _, s := range sources {
 		found, err := k.selected(ctx, s)
 		if err != nil {
@@ -96,15 +89,38 @@ func (k *looking) survey(ctx context.Context) (src, dst plan.Inventory, lost map
 		}
 	}
 	// Digests that listings do not tell are asked for at both sides at once.
-	err = each(ctx, 2, []func(context.Context) error{
+	err = bySide(ctx,
 		func(ctx context.Context) error { return k.resolveSources(ctx, sources, src) },
-		func(ctx context.Context) (err error) { dst, lost, err = k.held(ctx, target, wanted); return err },
-	}, func(ctx context.Context, look func(context.Context) error) error { return look(ctx) })
+		func(ctx context.Context) (err error) { dst, lost, err = k.held(ctx, target, wanted); return err })
+	if err == nil && k.seen == nil {
+		k.seen, k.gone = src, slices.Clone(k.broken)
+		if k.looselyToo() {
+			src = maps.Clone(src) // what is added is this target's
+		}
+	} else {
+		for _, step := range k.gone {
+			step.To.Repo = k.landing.To
+			k.broken = append(k.broken, step)
+		}
+	}
+	if err == nil {
+		err = k.addLoose(ctx, src, dst, lost)
+	}
 	return src, dst, lost, err
 }
 
-// list reads the listings of all sources and of the target side by side.
+// list reads the listings of all sources and of the target side by side; of the target
+// alone where the sources were seen.
 func (k *looking) list(ctx context.Context) (sources []listing, target listing, err error) {
+	if k.seen != nil {
+		target, err = k.listTarget(ctx, k.landing.To)
+		return nil, target, err
+	}
+	sources, target, ok, err := k.incremental(ctx)
+	if ok || err != nil {
+		return sources, target, err
+	}
+	listed := time.Now()
 	repos := append(slices.Clone(k.landing.From), k.landing.To)
 	all := make([]listing, len(repos))
 	err = each(ctx, len(repos), indexesOf(repos), func(ctx context.Context, i int) (err error) {
@@ -115,6 +131,9 @@ func (k *looking) list(ctx context.Context) (sources []listing, target listing, 
 		}
 		return err
 	})
+	if err == nil { // what was set while pages were read may be on one that was read before
+		k.marking(all[0].tags, time.Time{}, listed, time.Since(listed))
+	}
 	return all[:len(k.landing.From)], all[len(k.landing.From)], err
 }
 
@@ -136,10 +155,13 @@ func (k *looking) blame(repo ref.Repo) {
 
 // listTarget takes a repository for empty only where the registry says that there is none.
 func (k *looking) listTarget(ctx context.Context, repo ref.Repo) (l listing, err error) {
+	if absent(repo) {
+		return listing{}, nil
+	}
 	if l.at, err = k.plan.session.target(repo, layout.Read); err != nil {
 		return l, err
 	}
-	if err = l.read(ctx); remote.IsAbsent(err) {
+	if err = l.read(ctx); k.dray.isAbsent(repo, err) {
 		return listing{at: l.at}, nil
 	}
 	return l, fault.On(fault.Target, err)
@@ -156,6 +178,18 @@ func (l *listing) read(ctx context.Context) error {
 func (k *looking) selected(ctx context.Context, s listing) (plan.Inventory, error) {
 	sel, tags := k.req.Selection, s.tags
 	repo := s.at.Repo()
+	if running := k.req.InUse.Of(repo); running != nil {
+		if len(running.Digests) > 0 {
+			candidates, _, err := sel.Candidates(repo.Path, tags)
+			if err == nil {
+				err = k.findDigests(ctx, s, candidates)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		sel.Running = running
+	}
 	if sel.NeedsTimes() {
 		candidates, _, err := sel.Candidates(repo.Path, tags)
 		if err != nil {
@@ -226,7 +260,7 @@ func (k *looking) held(ctx context.Context, target listing, wanted map[string]bo
 			dst[repo.Tagged(t.Tag)] = t.Descriptor
 		}
 	}
-	if tells, complete := k.dray.remote.ListsDigests(repo.Host); tells && !complete {
+	if tells, complete := k.dray.listsDigests(repo.Host); tells && !complete || target.part {
 		for tag := range wanted {
 			if !listed[tag] {
 				open = append(open, repo.Tagged(tag)) // that list may lag behind
@@ -249,7 +283,7 @@ func (k *looking) resolve(ctx context.Context, side fault.Side, names []ref.Name
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		desc, err := at(n).Resolve(ctx, n.Tag)
+		desc, err := at(n).Resolve(ctx, n.Reference())
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
@@ -273,7 +307,7 @@ func (k *looking) merge(src, dst plan.Inventory, lost map[ref.Name]error) ([]pla
 		return nil, err
 	}
 	for i, s := range steps {
-		if err, unknown := lost[s.To]; unknown && s.Action != plan.Broken {
+		if err, unknown := lost[target(s)]; unknown && s.Action != plan.Broken {
 			steps[i].Action, steps[i].Problem = plan.Broken, plan.ProblemOf(err)
 		}
 	}

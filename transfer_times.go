@@ -13,8 +13,9 @@ import (
 )
 
 // findTimes writes into a listing when the candidates were made that it tells no time of:
-// the time in the image's configuration. Each image is read once. Documents are kept for
-// the copy. What has no time there, or can not be read, keeps none.
+// the time in the image's configuration. Each image is read once, and remembered for later
+// runs. Documents are kept for the copy. What has no time there, or can not be read, keeps
+// none.
 func (k *looking) findTimes(ctx context.Context, s listing, candidates []oci.Listed) error {
 	open := map[string]bool{}
 	for _, t := range candidates {
@@ -28,9 +29,13 @@ func (k *looking) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 			at = append(at, i)
 		}
 	}
+	if len(at) == 0 {
+		return nil
+	}
 	var mu sync.Mutex
 	times := map[oci.Digest]func() time.Time{}
-	return each(ctx, asking, at, func(ctx context.Context, i int) error {
+	known, news := k.dray.times.Of(s.at.Repo()), map[oci.Digest]time.Time{}
+	err := each(ctx, asking, at, func(ctx context.Context, i int) error {
 		select {
 		case k.asks[fault.Source] <- struct{}{}:
 			defer func() { <-k.asks[fault.Source] }()
@@ -46,6 +51,10 @@ func (k *looking) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 			t.Descriptor = desc
 		}
 		digest := t.Descriptor.Digest
+		if when, told := known[digest]; told {
+			t.Created = when
+			return nil
+		}
 		mu.Lock()
 		made := times[digest]
 		if made == nil {
@@ -54,8 +63,15 @@ func (k *looking) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 		}
 		mu.Unlock()
 		t.Created = made()
+		mu.Lock()
+		defer mu.Unlock()
+		if !t.Created.IsZero() {
+			news[digest] = t.Created
+		}
 		return context.Cause(ctx)
 	})
+	_ = k.dray.times.Note(s.at.Repo(), news) // what can not be remembered is read again
+	return err
 }
 
 // made reads the time of an image; of an index, that of its first image.

@@ -27,18 +27,33 @@ type TransferRequest struct {
 	// of the same registry tells below that prefix is left out: it is what arrived there.
 	Target string
 
+	// Also names further targets, written like Target. An image is read once for all of
+	// them, and each has its own steps: one that fails stops no other.
+	Also []string
+
 	// Prefer orders sources for the case that several bring different content to one
 	// name: the first wins. Its entries are written like Sources; a source that none
 	// of them covers comes last. Sources of one rank are a Conflict about that name.
 	Prefer []string
 
+	InUse     plan.InUse     // only what runs: tags that point to it, and by digest what no such tag names. What is lost is in the report
 	Selection plan.Selection // with Repository set and a Source "HOST", nothing is listed
 	Mapping   plan.Mapping
 	Map       plan.TagMap // what the sources' tags become
 
 	Overwrite plan.Overwrite // "" is plan.Update
+	Backup    plan.Backup    // how a tag is kept that is overwritten; not with plan.Refuse
+	CopyLocks bool           // what Azure's registries lock on the sources' tags is locked at the target; both have to be Azure's
 	Proof     transfer.Proof // "" is transfer.Sized with plan.Always, else transfer.Claimed
+	Heal      bool           // look below names that are right, as Verify does with Deep, and send what is lacking there; not for PlanTransfer
 	Delay     time.Duration  // the rest between two images, for each of Limits.Images; 0 is none
+
+	// Incremental lists only the tags that were set since the last time that all of a
+	// repository was brought to its target, where the registry lists the newest first
+	// (Azure's does) and Config.StateDir remembers; once in seven days, all. What somebody
+	// else changed at the target since, and what vanished, shows then. It goes with one
+	// target, with rules about repositories and with Mapping; the rest is Invalid.
+	Incremental bool
 
 	// Explain is told why each repository and each tag takes part or not, one call at a
 	// time: first about repositories, then about the tags of each, in their order. nil asks nobody.
@@ -59,10 +74,11 @@ type RepositoryPlan struct {
 	explains []plan.Explain
 	notes    []string
 	session  *session
+	mark     *mark
 }
 
 // Needs reports whether something is to be done.
-func (p RepositoryPlan) Needs() bool { return slices.ContainsFunc(p.Steps, plan.Step.Moves) }
+func (p RepositoryPlan) Needs() bool { return slices.ContainsFunc(p.Steps, plan.Step.Works) }
 
 // RepositoryReport is what was done about one target repository, step by step.
 type RepositoryReport struct {
@@ -75,14 +91,20 @@ type RepositoryReport struct {
 // TransferReport adds up a transfer. It holds no list of steps: visit was told them.
 type TransferReport struct {
 	Verb         string              `json:"verb"`
-	Repositories int                 `json:"repositories"`     // target repositories that were looked at
-	Actions      map[plan.Action]int `json:"actions"`          // planned steps by action
-	States       map[State]int       `json:"states,omitempty"` // steps by how they ended; empty for a plan
-	Retagged     int                 `json:"retagged"`         // steps that move a name from one digest to another
-	Retags       []Retag             `json:"retags,omitempty"` // those of them, up to MaxRetags
-	Blobs        transfer.Blobs      `json:"blobs,omitzero"`   // of all images
-	Traffic      map[string]Traffic  `json:"traffic"`          // by registry host, planning included
-	Notes        []string            `json:"notes,omitempty"`  // what a person should know
+	Repositories int                 `json:"repositories"`       // target repositories that were looked at
+	Actions      map[plan.Action]int `json:"actions"`            // planned steps by action
+	States       map[State]int       `json:"states,omitempty"`   // steps by how they ended; empty for a plan
+	Retagged     int                 `json:"retagged"`           // steps that move a name from one digest to another
+	Locked       int                 `json:"locked,omitempty"`   // names on which something was, or is to be, locked
+	Retags       []Retag             `json:"retags,omitempty"`   // those of them, up to MaxRetags
+	Healed       int                 `json:"healed,omitempty"`   // steps that were right, and below which something was lacking; see TransferRequest.Heal
+	Unproven     int                 `json:"unproven,omitempty"` // steps that were right, and whose content nobody is known to have proven
+	Untagged     int                 `json:"untagged,omitempty"` // steps without a tag: content goes by digest
+	InUse        *InUseReport        `json:"inUse,omitempty"`
+	Blobs        transfer.Blobs      `json:"blobs,omitzero"`  // of all images
+	Traffic      map[string]Traffic  `json:"traffic"`         // by registry host, planning included
+	Pulls        map[string]Pulls    `json:"pulls,omitempty"` // by registry host, of those that count them: docker.io
+	Notes        []string            `json:"notes,omitempty"` // what a person should know
 	Took         time.Duration       `json:"tookNanoseconds"`
 	Err          error               `json:"-"` // of the first step that failed; the transfer went on after it
 }
@@ -96,12 +118,13 @@ type Retag struct {
 	To    ref.Name `json:"to"`
 	Was   string   `json:"was"`
 	Is    string   `json:"is"`
+	Kept  string   `json:"kept,omitempty"`  // the tag that keeps Was
 	State State    `json:"state,omitempty"` // "" in a plan
 }
 
 // PlanTransfer looks at all sources and the target side by side and calls visit with each
-// target repository in the order of their names, until visit returns an error, and
-// returns that. Nothing is written. At most a handful of repositories is held at a time.
+// target repository in the order of their names, those of one source one after another,
+// until visit returns an error, and returns that. Nothing is written. At most a handful of repositories is held at a time.
 //
 // Where a registry lists digests its listing is read, else each tag is asked for with one
 // HEAD; no manifest is read, but where Selection asks for times that no listing tells. A
@@ -109,8 +132,18 @@ type Retag struct {
 // only a list of repositories that could not be read ends the whole.
 func (d *Dray) PlanTransfer(ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryPlan) error) (TransferReport, error) {
 	r := d.newTransferring(req, obs)
-	err := r.planAll(ctx, func(_ context.Context, p RepositoryPlan) error { return visit(p) })
-	return r.report.end(err, false)
+	if err := r.checkHeal(); err != nil {
+		return r.end(err, false)
+	}
+	err := r.planAll(ctx, func(_ context.Context, part []RepositoryPlan) error {
+		for _, p := range part {
+			if err := visit(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return r.end(err, false)
 }
 
 // Transfer does what PlanTransfer plans, repository by repository, and calls visit with
@@ -124,46 +157,63 @@ func (d *Dray) Transfer(ctx context.Context, req TransferRequest, obs event.Obse
 	r := d.newTransferring(req, obs)
 	r.visit = visit
 	w := r.newWorkers(ctx)
-	err := r.planAll(w.ctx, func(_ context.Context, p RepositoryPlan) error {
-		return w.start(func(ctx context.Context) error { return r.apply(ctx, p) })
+	err := r.planAll(w.ctx, func(_ context.Context, part []RepositoryPlan) error {
+		return w.start(func(ctx context.Context) error { return r.apply(ctx, joined(part)) })
 	})
 	err = cmp.Or(w.wait(), err)
 	if ctx.Err() != nil {
 		err = canceled(ctx, "transfer")
 	}
-	return r.report.end(err, true)
+	return r.end(err, true)
 }
 
 func canceled(ctx context.Context, verb string) error {
 	return &fault.Fault{Kind: fault.Canceled, Op: verb, Err: context.Cause(ctx)}
 }
 
-// errEnough ends the planning at Selection.MaxRepositories.
-var errEnough = errors.New("enough")
+var (
+	errEnough = errors.New("enough") // ends the planning at Selection.MaxRepositories
+	errTwice  = errors.New("two targets are one place")
+)
 
-// planAll plans each landing, and hands the plans out in their order.
-func (r *transferring) planAll(ctx context.Context, take func(context.Context, RepositoryPlan) error) error {
+// planAll plans each landing, and hands the plans out in their order, those of one reading together.
+func (r *transferring) planAll(ctx context.Context, take func(context.Context, []RepositoryPlan) error) error {
+	if err := cmp.Or(checkBackupOf("transfer", r.req.Backup, r.req.Overwrite), r.checkIncremental()); err != nil {
+		return err
+	}
 	landings, err := r.landings(ctx)
+	if err == nil {
+		err = cmp.Or(r.checkLocking(landings), r.follow())
+	}
+	if err == nil {
+		err = r.checkCollisions(ctx, landings)
+	}
 	if err != nil {
 		return err
 	}
 	needing := 0
-	err = inOrder(ctx, planning, landings, r.plan, func(ctx context.Context, p RepositoryPlan) error {
+	err = inOrder(ctx, planning, together(landings), r.planPart, func(ctx context.Context, part []RepositoryPlan) error {
 		if ctx.Err() != nil {
 			return canceled(ctx, "plan transfer")
 		}
-		if most := r.req.Selection.MaxRepositories; p.Needs() && most > 0 {
+		if most := r.req.Selection.MaxRepositories; most > 0 && slices.ContainsFunc(part, RepositoryPlan.Needs) {
 			if needing++; needing > most {
 				r.report.note("more repositories need work than the %d of --max-repositories: they are left for another run", most)
 				return errEnough
 			}
 		}
-		r.explain(p.explains...)
-		r.report.planned(p)
-		return take(ctx, p)
+		for _, p := range part {
+			r.running.see(p.From, p.Steps)
+			r.explain(p.explains...)
+			r.report.planned(p)
+		}
+		return take(ctx, part)
 	})
 	if errors.Is(err, errEnough) {
-		return nil
+		err = nil
+	}
+	if err == nil {
+		r.report.sum.InUse = r.running.end()
 	}
 	return err
 }

@@ -71,8 +71,11 @@ func (e *endless) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 func TestAMillionTagsArePlannedAndReadAsStreams(t *testing.T) {
 	repos, limit := 2000, uint64(256<<20)
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		repos = 100
+	case underRace:
+		repos = 300 // make check runs it whole without the detector
 	}
 	src, dst := &endless{repos: repos, generation: 1}, &endless{repos: repos, generation: 2}
 	serve := func(e *endless) string { return testbed.Serve(t, e, testbed.Options{}).Host }

@@ -373,20 +373,21 @@ func TestWhatArrivedBelowAPrefixOfTheSameRegistryIsNotTakenAgain(t *testing.T) {
 	}
 }
 
-func TestTagsThatLandOnOneNameAreAConflictOfThatNameAlone(t *testing.T) {
+func TestAMapThatMakesOneTagOfTwoIsRefusedBeforeAnythingMoves(t *testing.T) {
 	y := newYard(t)
 	y.tagged("app", "v1", "v2", "v3")
 	req := whole()
 	req.Map = plan.TagMap{Pairs: []plan.Pair{{From: "v1", To: "x"}, {From: "v2", To: "x"}}}
 	got, _, err := y.transferred(req)
-	if got != "app:v3 done, app:x failed" || !fault.Is(err, fault.Conflict) {
-		t.Errorf("%s %v", got, err)
+	if got != "" || !fault.Is(err, fault.Invalid) || y.dst.Requests() != 0 {
+		t.Errorf("%s %v %s", got, err, spent(y.dst))
 	}
 }
 
 func TestATransferThatIsInterruptedGoesOnInTheNextRun(t *testing.T) {
 	y := newYard(t)
-	for i := range 20 {
+	const repos = 60 // more than are in flight at once
+	for i := range repos {
 		testbed.Random(t, y.src, fmt.Sprintf("r%02d", i), "v1", testbed.RandomOptions{Seed: uint64(i + 1)})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -397,7 +398,7 @@ func TestATransferThatIsInterruptedGoesOnInTheNextRun(t *testing.T) {
 		}
 		return nil
 	})
-	if !fault.Is(err, fault.Canceled) || seen >= 20 {
+	if !fault.Is(err, fault.Canceled) || seen >= repos {
 		t.Fatalf("%d %v", seen, err)
 	}
 	y.complete()
@@ -406,7 +407,7 @@ func TestATransferThatIsInterruptedGoesOnInTheNextRun(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, sum, err := y.transferred(whole())
-	if err != nil || sum.States[dray.Done]+sum.States[dray.Unchanged] != 20 || sum.States[dray.Unchanged] < 5 {
+	if err != nil || sum.States[dray.Done]+sum.States[dray.Unchanged] != repos || sum.States[dray.Unchanged] < 5 {
 		t.Errorf("%+v %v", sum.States, err)
 	}
 	y.complete()
@@ -487,6 +488,31 @@ func TestTimesThatNoListingTellsAreReadOnceForEachImage(t *testing.T) {
 	req.Selection = plan.Selection{Latest: 1, Order: plan.ByTime}
 	if got, err := y.planned(req); err != nil || got != "skip app:new" && got != "skip app:latest" {
 		t.Errorf("%s %v", got, err)
+	}
+}
+
+func TestTimesThatWereReadAreRememberedByTheNextRun(t *testing.T) {
+	y := newYard(t)
+	made := time.Date(2026, 2, 3, 4, 5, 6, 7, time.UTC)
+	y.dated("app", made, "old")
+	y.dated("app", made.Add(time.Hour), "new")
+	state, req := t.TempDir(), whole()
+	req.Selection.Since = made.Add(time.Minute)
+	for _, reads := range []int{4, 0} { // of each image its manifest and its configuration
+		d, err := dray.New(dray.Config{StateDir: state, Registries: map[string]dray.Registry{
+			"src": {Host: y.src.Host, Settings: dray.Settings{PlainHTTP: true}}, "dst": {Host: y.dst.Host, Settings: dray.Settings{PlainHTTP: true}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		y.Dray = d
+		y.forget()
+		if got, err := y.planned(req); err != nil || got != "copy app:new" {
+			t.Errorf("%s %v", got, err)
+		}
+		if n := y.src.Count(http.MethodGet, testbed.Manifest) + y.src.Count(http.MethodGet, testbed.Blob); n != reads {
+			t.Errorf("%d reads, want %d: %s", n, reads, spent(y.src))
+		}
 	}
 }
 

@@ -115,12 +115,14 @@ type Receipt struct {
 	Repositories int                `json:"repositories"`     // at the target
 	Names        int                `json:"names"`            // that were compared
 	Matches      map[Match]int      `json:"matches"`
-	Extra        int                `json:"extra"`            // tags that only the targets have; no trouble
+	Extra        int                `json:"extra"` // tags that only the targets have; no trouble
+	InUse        *InUseReport       `json:"inUse,omitempty"`
 	Healed       int                `json:"healed,omitempty"` // among the Same
 	Looked       Looked             `json:"looked"`
 	Digest       oci.Digest         `json:"digest"`             // of a line "TO SOURCE MATCH\n" for each name, in order
 	Troubles     []VerifyEntry      `json:"troubles,omitempty"` // up to MaxTroubles
 	Traffic      map[string]Traffic `json:"traffic"`
+	Pulls        map[string]Pulls   `json:"pulls,omitempty"` // by registry host, of those that count them
 	Notes        []string           `json:"notes,omitempty"`
 	Took         time.Duration      `json:"tookNanoseconds"`
 }
@@ -136,8 +138,10 @@ type Looked struct {
 // MaxTroubles is how many entries a Receipt lists; visit is told all.
 const MaxTroubles = 10_000
 
-// Right reports whether all that was compared is the same.
-func (r Receipt) Right() bool { return r.Names == r.Matches[Same] }
+// Right reports whether all that was compared is the same, and nothing that is in use is lost.
+func (r Receipt) Right() bool {
+	return r.Names == r.Matches[Same] && (r.InUse == nil || len(r.InUse.Lost) == 0)
+}
 
 // Verify compares targets with their sources and calls visit with each name, repository by
 // repository in the order of their names, until visit returns an error, and returns that.
@@ -154,6 +158,9 @@ func (d *Dray) Verify(ctx context.Context, req VerifyRequest, obs event.Observer
 	}
 	began := time.Now()
 	landings, err := v.pairs(ctx)
+	if err == nil {
+		err = v.follow()
+	}
 	if err != nil {
 		return v.receipt, err
 	}
@@ -169,8 +176,11 @@ func (d *Dray) Verify(ctx context.Context, req VerifyRequest, obs event.Observer
 	if v.receipt.Names == 0 && err == nil && v.first == nil {
 		v.report.note("there was nothing to compare")
 	}
-	sum, _ := v.report.end(nil, false)
-	v.receipt.Traffic, v.receipt.Notes, v.receipt.Took = sum.Traffic, sum.Notes, time.Since(began)
+	if err == nil {
+		v.receipt.InUse = v.running.end()
+	}
+	sum, _ := v.end(nil, false)
+	v.receipt.Traffic, v.receipt.Pulls, v.receipt.Notes, v.receipt.Took = sum.Traffic, sum.Pulls, sum.Notes, time.Since(began)
 	v.receipt.Digest = oci.Digest(fmt.Sprintf("sha256:%x", v.lines.Sum(nil)))
 	return v.receipt, cmp.Or(err, v.first)
 }
@@ -200,6 +210,7 @@ func (d *Dray) newVerifying(req VerifyRequest, obs event.Observer) (*verifying, 
 	}
 	of := req.Of
 	of.Overwrite = plan.Update
+	of.Incremental = false // what is verified is all of it
 	v := &verifying{transferring: d.newTransferring(of, obs), of: req, lines: sha256.New()}
 	v.receipt = Receipt{Format: 1, Tool: req.Tool, By: req.By, When: req.When.UTC(), Sources: of.Sources, Target: of.Target,
 		Depth: req.Depth, Sample: req.Sample, Matches: map[Match]int{}, Traffic: map[string]Traffic{}}
@@ -245,6 +256,9 @@ func (v *verifying) pairs(ctx context.Context) ([]plan.Landing, error) {
 
 // isName reports whether s names an image or a layout, which a transfer does not take.
 func (v *verifying) isName(s string) bool {
+	if isLayouts(s) {
+		return false
+	}
 	if _, _, whole, err := v.dray.registryName(s); err != nil || whole {
 		return false
 	}
@@ -337,6 +351,8 @@ func entryOf(s plan.Step) VerifyEntry {
 
 // take writes down what came of one repository and tells it.
 func (v *verifying) take(got compared, visit func(VerifyEntry) error) error {
+	v.running.see(got.landing.From, nil)
+	v.remember(got)
 	v.explain(got.explain...)
 	for _, n := range got.notes {
 		v.report.note("%s", n)
@@ -353,6 +369,9 @@ func (v *verifying) take(got compared, visit func(VerifyEntry) error) error {
 		r.Matches[e.Match]++
 		if e.Healed {
 			r.Healed++
+		}
+		if e.Match != Unproven {
+			v.running.brought(ref.Name{Repo: e.From.Repo, Tag: e.From.Tag, Digest: string(e.Source)})
 		}
 		if e.Match == Unproven && v.first == nil {
 			v.first = e.Err

@@ -49,7 +49,7 @@ func (p *Plan) many(ctx context.Context, wants []want) error {
 			return err
 		}
 	}
-	if err := p.seeLocks(ctx); err != nil {
+	if err := p.see(ctx); err != nil {
 		return err
 	}
 	for _, w := range wants {

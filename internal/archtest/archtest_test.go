@@ -37,10 +37,18 @@ var may = map[string]string{
 	"registry":   "fault oci ref",
 	".":          "credential event fault layout ledger oci plan ref remote transfer",
 
-	"internal/config": "credential fault ref",
-	"internal/server": "fault registry",
-	"internal/cli":    ". credential event fault internal/config internal/server oci plan ref",
-	"cmd/dray":        "internal/cli",
+	"internal/config":   "credential fault internal/schedule plan ref",
+	"internal/schedule": "fault",
+	"internal/mirror":   ". event fault internal/config internal/schedule plan ref transfer",
+	"internal/access":   "credential fault ref internal/store",
+	"internal/store":    "fault",
+	"internal/job":      "fault internal/store",
+	"internal/verb":     ". credential event fault internal/access internal/job internal/store oci plan ref",
+	"internal/api":      "credential fault internal/access internal/job internal/verb plan",
+	"internal/arm":      "credential fault internal/access internal/job internal/verb ref",
+	"internal/server":   ". credential event fault internal/access internal/api internal/arm internal/job internal/store internal/verb oci ref registry",
+	"internal/cli":      ". credential event fault internal/access internal/api internal/config internal/job internal/mirror internal/schedule internal/server internal/verb oci plan ref registry",
+	"cmd/dray":          "internal/cli",
 
 	"bench":             "registry", // measures the program from outside, and our registry as one of several
 	"internal/mkimage":  "layout oci",

@@ -1,0 +1,313 @@
+package dray
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/remote"
+)
+
+// DefaultRate is what Estimate takes a link to carry, in bytes a second.
+const DefaultRate = 50 << 20
+
+// EstimateRequest asks what a plan would cost.
+type EstimateRequest struct {
+	Plan *plan.Reader
+	Rate int64 // bytes per second that the link carries; 0 is DefaultRate
+
+	SourceLogin *credential.Login // nil asks Config.Logins
+	TargetLogin *credential.Login
+}
+
+// Estimate is what a plan would move and ask for, as both ends are now.
+type Estimate struct {
+	Images    int `json:"images"`    // that move, each once for a target repository
+	Tags      int `json:"tags"`      // that are set
+	Documents int `json:"documents"` // manifests and indexes that are put
+
+	// Blobs are counted once for each target repository that needs them.
+	Blobs   int   `json:"blobs"`
+	Present int   `json:"present"` // there already
+	Mounted int   `json:"mounted"` // another repository of the registry has or gets them
+	Sent    int   `json:"sent"`
+	Bytes   int64 `json:"bytes"`      // of the blobs that are sent
+	Saved   int64 `json:"bytesSaved"` // of those that are there or mounted
+
+	Registries map[string]RegistryEstimate `json:"registries"` // by host
+	Time       time.Duration               `json:"timeNanoseconds"`
+	Rate       int64                       `json:"bytesPerSecond"`
+	Unknown    []string                    `json:"unknown,omitempty"` // what could not be looked at, up to MaxRetags; nothing of it is counted
+}
+
+// RegistryEstimate is what one registry would be asked for.
+type RegistryEstimate struct {
+	Reads    int   `json:"reads"`              // GET and HEAD requests
+	Writes   int   `json:"writes"`             // POST, PUT and PATCH requests
+	Pulls    int   `json:"pulls,omitempty"`    // of the reads, those that Docker Hub counts
+	Sent     int64 `json:"sent,omitempty"`     // bytes of blobs that it receives
+	Received int64 `json:"received,omitempty"` // bytes of blobs that it gives
+
+	// Limits are what the registry is known to allow, in words; AtLeast is how long they
+	// make the requests take.
+	Limits  []string      `json:"limits,omitempty"`
+	AtLeast time.Duration `json:"atLeastNanoseconds,omitempty"`
+
+	manifests int // of the writes, those that put one
+}
+
+// Estimate reads the manifests of what a plan moves and asks its targets which blobs they
+// have. Nothing is written. Where the source is Docker Hub each manifest is a pull. The
+// figures are those of a run in which nothing has to be tried again; memory grows with
+// the number of distinct blobs. What can't be looked at is in Unknown; the error is of a
+// plan that can't be read, or Canceled.
+func (d *Dray) Estimate(ctx context.Context, req EstimateRequest, obs event.Observer) (Estimate, error) {
+	head := req.Plan.Header()
+	r := d.newTransferring(TransferRequest{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
+	e := &estimating{transferring: r, bound: map[string]map[oci.Digest]bool{},
+		sum: Estimate{Registries: map[string]RegistryEstimate{}, Rate: cmp.Or(req.Rate, DefaultRate)}}
+	w := r.newWorkers(ctx)
+	err := r.groups(req.Plan, func(steps []plan.Step) error {
+		return w.start(func(ctx context.Context) error { return e.group(ctx, steps) })
+	})
+	err = cmp.Or(w.wait(), err)
+	if ctx.Err() != nil {
+		err = canceled(ctx, "estimate plan")
+	}
+	e.finish()
+	return e.sum, err
+}
+
+// estimating is an Estimate in the making.
+type estimating struct {
+	*transferring
+
+	mu    sync.Mutex
+	sum   Estimate
+	bound map[string]map[oci.Digest]bool // blobs that a registry gets or is known to have, by host
+}
+
+// image is one image on its way to one repository.
+type image struct {
+	from   ref.Repo
+	to     ref.Repo
+	digest oci.Digest
+}
+
+// group adds up steps, those of one target repository at a time.
+func (e *estimating) group(ctx context.Context, steps []plan.Step) error {
+	for _, one := range byTarget(steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
+		if err := e.repository(ctx, one); ctx.Err() != nil {
+			return context.Cause(ctx)
+		} else if err != nil {
+			e.unknown(one[0].To.Repo.String(), err)
+		}
+	}
+	return nil
+}
+
+func (e *estimating) unknown(name string, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.sum.Unknown) < MaxRetags {
+		e.sum.Unknown = append(e.sum.Unknown, name+": "+err.Error())
+	}
+}
+
+func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
+	tags := map[image]int{}
+	var images []image
+	for _, s := range steps {
+		if !s.Moves() {
+			continue
+		}
+		i := image{s.From.Repo, s.To.Repo, s.Digest()}
+		if tags[i]++; tags[i] == 1 {
+			images = append(images, i)
+		}
+	}
+	if len(images) == 0 {
+		return nil
+	}
+	s := e.begin()
+	s.looks = true
+	defer s.release()
+	var target place // nil is a layout that is not there
+	var err error
+	if to := images[0].to; !absent(to) {
+		if target, err = s.target(to, layout.Read); err != nil {
+			return err
+		}
+	}
+	var mu sync.Mutex
+	blobs := map[oci.Digest]oci.Descriptor{}
+	sources := map[oci.Digest]ref.Repo{}
+	err = each(ctx, lookups, images, func(ctx context.Context, i image) error {
+		docs, err := e.documents(ctx, s, i)
+		if err != nil {
+			return err
+		}
+		e.count(i, tags[i], len(docs))
+		mu.Lock()
+		defer mu.Unlock()
+		for _, doc := range docs {
+			for _, b := range doc.Blobs {
+				blobs[b.Digest], sources[b.Digest] = b, i.from
+			}
+		}
+		return nil
+	})
+	if err != nil || len(blobs) == 0 {
+		return err
+	}
+	needed := slices.SortedFunc(maps.Values(blobs), func(a, b oci.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
+	missing := needed
+	if target != nil {
+		if missing, err = target.Missing(ctx, needed); err != nil {
+			return fault.On(fault.Target, err)
+		}
+	}
+	e.blobs(images[0].to, needed, missing, sources)
+	return nil
+}
+
+// documents reads what is below an image, unless it only gets another name.
+func (e *estimating) documents(ctx context.Context, s *session, i image) ([]oci.Document, error) {
+	if i.from == i.to {
+		return nil, nil
+	}
+	from, err := s.source(i.from)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[oci.Digest]bool{}
+	var docs []oci.Document
+	for level := []oci.Digest{i.digest}; len(level) > 0; {
+		var next []oci.Digest
+		for _, digest := range level {
+			if seen[digest] {
+				continue
+			}
+			seen[digest] = true
+			doc, err := from.Document(ctx, string(digest))
+			if err != nil {
+				return nil, fault.On(fault.Source, err)
+			}
+			docs = append(docs, doc)
+			for _, child := range doc.Documents {
+				next = append(next, child.Digest)
+			}
+		}
+		level = next
+	}
+	return docs, nil
+}
+
+// count adds an image's documents and tags. The root is put under its first tag.
+func (e *estimating) count(i image, tags, docs int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sum.Images++
+	e.sum.Tags += tags
+	e.sum.Documents += max(docs, 1)
+	e.at(i.from, func(h *RegistryEstimate) {
+		h.Reads += max(docs, 1)
+		if i.from.Host == ref.DockerHub {
+			h.Pulls += max(docs, 1)
+		}
+	})
+	e.at(i.to, func(h *RegistryEstimate) {
+		h.Writes += max(docs, 1) + tags - 1
+		h.manifests += max(docs, 1) + tags - 1
+	})
+}
+
+// at adds to what the registry of repo is asked for; a layout is asked for nothing.
+func (e *estimating) at(repo ref.Repo, add func(*RegistryEstimate)) {
+	if repo.IsLayout() {
+		return
+	}
+	h := e.sum.Registries[repo.Host]
+	add(&h)
+	e.sum.Registries[repo.Host] = h
+}
+
+// blobs adds up what happens to the blobs of one target repository: of all repositories
+// of a registry that lack one, the first is sent it and the others mount it.
+func (e *estimating) blobs(to ref.Repo, needed, missing []oci.Descriptor, sources map[oci.Digest]ref.Repo) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	bound := e.bound[to.Host]
+	if bound == nil || to.IsLayout() {
+		bound = map[oci.Digest]bool{}
+		e.bound[to.Host] = bound
+	}
+	lacks := map[oci.Digest]bool{}
+	for _, b := range missing {
+		lacks[b.Digest] = true
+	}
+	e.sum.Blobs += len(needed)
+	if len(missing) < len(needed) {
+		e.at(to, func(h *RegistryEstimate) { h.Reads += len(needed) }) // it is asked for each
+	}
+	for _, b := range needed {
+		from := sources[b.Digest]
+		switch {
+		case !lacks[b.Digest]:
+			e.sum.Present++
+			e.sum.Saved += b.Size
+		case bound[b.Digest], from.Host == to.Host && !to.IsLayout():
+			e.sum.Mounted++
+			e.sum.Saved += b.Size
+			e.at(to, func(h *RegistryEstimate) { h.Writes++ })
+		default:
+			e.sum.Sent++
+			e.sum.Bytes += b.Size
+			e.at(from, func(h *RegistryEstimate) { h.Reads++; h.Received += b.Size })
+			e.at(to, func(h *RegistryEstimate) { h.Writes += 2; h.Sent += b.Size })
+		}
+		bound[b.Digest] = true
+	}
+}
+
+// finish says how long it takes at least: the bytes over the link, and what each
+// registry is known to allow, all at once.
+func (e *estimating) finish() {
+	slices.Sort(e.sum.Unknown)
+	e.sum.Time = time.Duration(float64(e.sum.Bytes) / float64(e.sum.Rate) * float64(time.Second))
+	for host, h := range e.sum.Registries {
+		for _, a := range e.dray.remote.Allowances(host) {
+			h.Limits = append(h.Limits, a.String())
+			h.AtLeast = max(h.AtLeast, time.Duration(float64(h.counted(a.Class))/a.N*float64(a.Per)))
+		}
+		if b, known := e.dray.remote.Budget(host); known && b.Limit > 0 {
+			h.Limits = append(h.Limits, fmt.Sprintf("%d pulls in %s, %d of them left", b.Limit, b.Window, b.Remaining))
+		}
+		e.sum.Registries[host] = h
+		e.sum.Time = max(e.sum.Time, h.AtLeast)
+	}
+}
+
+// counted is how many of the requests a registry counts as class.
+func (h RegistryEstimate) counted(class remote.Class) int {
+	switch class {
+	case remote.Reads:
+		return h.Reads
+	case remote.Writes:
+		return h.Writes
+	case remote.Manifests:
+		return h.manifests
+	}
+	return h.Reads + h.Writes
+}

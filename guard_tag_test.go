@@ -1,0 +1,36 @@
+package dray_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/internal/testbed"
+)
+
+// A source may be as slow as it likes: who may make a name moves none for it.
+func TestANameThatSomebodyMadeMeanwhileIsTheirs(t *testing.T) {
+	y := newYard(t)
+	y.tagged("app", "v1")
+	var theirs testbed.Image
+	d := y.Guarded(func(context.Context) error { // what happens between the plan and its names
+		theirs = testbed.Random(t, y.dst, "app", "v1", testbed.RandomOptions{Seed: 51})
+		return nil
+	})
+	p, err := d.PlanImport(t.Context(), dray.ImportRequest{Source: "src/app:v1", Images: []string{"dst/app:v1", "dst/app:v2"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, _ := d.Apply(t.Context(), p, nil)
+	if rep.Count(dray.Failed) != 1 || rep.Count(dray.Done) != 1 {
+		t.Errorf("%v", states(rep))
+	}
+	if got := testbed.CraneDigest(t, y.dst, "app", "v1"); got != theirs.Digest() {
+		t.Errorf("v1 was moved to %s", got)
+	}
+	// What is there already because an earlier attempt was cut is no conflict.
+	d = y.Guarded(func(context.Context) error { return nil })
+	if rep, err := d.Apply(t.Context(), p, nil); rep.Count(dray.Failed) != 1 || rep.Count(dray.Done)+rep.Count(dray.Unchanged) != 1 {
+		t.Errorf("%v %v", states(rep), err)
+	}
+}

@@ -1,0 +1,85 @@
+package dray_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/plan"
+)
+
+func incremental() dray.TransferRequest {
+	return dray.TransferRequest{Sources: []string{"src/team/app"}, Target: "dst/app", Incremental: true}
+}
+
+func TestAnIncrementalTransferListsOnlyWhatChanged(t *testing.T) {
+	y, shelf := acrYard(t, 30)
+	shelf.Page = 4
+	d, err := dray.New(dray.Config{StateDir: t.TempDir(), Registries: map[string]dray.Registry{
+		"src": {Host: y.src.Host, Settings: dray.Settings{PlainHTTP: true, Kind: "acr"}}, "dst": {Host: y.dst.Host, Settings: dray.Settings{PlainHTTP: true}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	y.Dray = d
+	for i := range shelf.Rows { // hours apart, the last one newest
+		shelf.Rows[i].Updated = testbed.Shelved.Add(time.Duration(i) * time.Hour)
+	}
+	if got, _, err := y.transferred(incremental()); err != nil || strings.Count(got, "done") != 30 {
+		t.Fatalf("%s %v", got, err)
+	}
+	// One image is new, one tag of an old image is set anew.
+	img := testbed.Random(t, y.src, shelf.Repo, "new", testbed.RandomOptions{Seed: 99})
+	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: string(img.Root.Digest), MediaType: img.Root.MediaType, Tags: []string{"new", "v000"}, Updated: testbed.Shelved.Add(100 * time.Hour)})
+	shelf.Rows[0].Tags = shelf.Rows[0].Tags[1:]
+	y.src.Manifest(t, shelf.Repo, "v000", img.Root.MediaType, y.raw(y.src, shelf.Repo, "new", img.Root.MediaType))
+	y.forget()
+	got, _, err := y.transferred(incremental())
+	if err != nil || got != "app:new done, app:v000 done" {
+		t.Errorf("%s %v", got, err)
+	}
+	if n := y.src.Count("GET", testbed.Own); n != 2 {
+		t.Errorf("%d pages of a list, want 2: %s", n, spent(y.src))
+	}
+	if y.dst.Count("GET", testbed.Tags) != 0 {
+		t.Errorf("the target was listed: %s", spent(y.dst))
+	}
+	y.forget()
+	if got, _, err := y.transferred(incremental()); err != nil || got != "" || y.src.Count("GET", testbed.Own) != 1 {
+		t.Errorf("%s %v %s", got, err, spent(y.src))
+	}
+	y.forget()
+	req := incremental()
+	req.Incremental = false
+	if got, _, err := y.transferred(req); err != nil || got != "" || y.src.Count("GET", testbed.Own) != 8 {
+		t.Errorf("all of it: %s %v %s", got, err, spent(y.src))
+	}
+}
+
+func TestAnIncrementalTransferThatFailedIsNoMark(t *testing.T) {
+	y, shelf := acrYard(t, 6)
+	d, err := dray.New(dray.Config{StateDir: t.TempDir(), Registries: map[string]dray.Registry{
+		"src": {Host: y.src.Host, Settings: dray.Settings{PlainHTTP: true, Kind: "acr"}}, "dst": {Host: y.dst.Host, Settings: dray.Settings{PlainHTTP: true}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	y.Dray = d
+	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: "sha256:" + strings.Repeat("0", 64), MediaType: shelf.Rows[0].MediaType, Tags: []string{"lost"}})
+	if got, _, err := y.transferred(incremental()); err == nil || !strings.Contains(got, "app:lost failed") {
+		t.Fatalf("%s %v", got, err)
+	}
+	shelf.Rows = shelf.Rows[:2]
+	y.forget()
+	if _, _, err := y.transferred(incremental()); err != nil || y.dst.Count("GET", testbed.Tags) == 0 {
+		t.Errorf("%v %s", err, spent(y.dst))
+	}
+	req := incremental()
+	req.Selection = plan.Selection{Latest: 3}
+	if _, _, err := y.transferred(req); !fault.Is(err, fault.Invalid) {
+		t.Errorf("latest: %v", err)
+	}
+}

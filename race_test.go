@@ -1,0 +1,5 @@
+//go:build race
+
+package dray_test
+
+const underRace = true

@@ -1,0 +1,72 @@
+package dray_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/plan"
+)
+
+func TestARuleThatMakesOneNameOfTwoIsAnErrorBeforeAnythingMoves(t *testing.T) {
+	y := newYard(t)
+	y.tagged("other", "v1")
+	testbed.Random(t, y.src, "a/b", "v1", testbed.RandomOptions{Seed: 5})
+	testbed.Random(t, y.src, "a-b", "v1", testbed.RandomOptions{Seed: 5}) // the same: no harm
+	flat := whole()
+	flat.Mapping = plan.Mapping{Flatten: true}
+	if got, err := y.planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+	testbed.Random(t, y.src, "a-b", "v1", testbed.RandomOptions{Seed: 6})
+	y.forget()
+	got, _, err := y.transferred(flat)
+	if got != "" || !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), y.src.Host+"/a-b:v1 and "+y.src.Host+"/a/b:v1 both become "+y.dst.Host+"/a-b:v1") || y.dst.Requests() != 0 {
+		t.Errorf("%s %v\n%s", got, err, y.dst.Story())
+	}
+	flat.Prefer = []string{"src/a/b"}
+	if got, err := y.planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
+		t.Errorf("ordered: %s %v", got, err)
+	}
+	flat.Prefer = nil
+	flat.Selection.ExcludeRepositories, _ = plan.ParsePatterns("a/b")
+	if got, err := y.planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
+		t.Errorf("left out: %s %v", got, err)
+	}
+
+	y = newYard(t)
+	y.tagged("app", "v1", "v2", "latest")
+	renamed := whole()
+	rename, err := plan.ParseSubstitution("s/^v.*/one/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed.Map = plan.TagMap{Rename: plan.Renames{rename}}
+	y.forget()
+	if got, _, err := y.transferred(renamed); got != "" || !fault.Is(err, fault.Invalid) || y.dst.Requests() != 0 {
+		t.Errorf("%s %v", got, err)
+	}
+	renamed.Selection.ExcludeTags, _ = plan.ParsePatterns("v2")
+	if got, _, err := y.transferred(renamed); got != "app:latest done, app:one done" || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+}
+
+func TestSourcesThatDifferAreNoMistakeOfARule(t *testing.T) {
+	other := testbed.Distribution(t, testbed.Options{})
+	y := newYard(t)
+	d, err := dray.New(dray.Config{Settings: dray.Settings{PlainHTTP: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	y.Dray = d
+	y.tagged("app", "v1", "v2")
+	testbed.Random(t, other, "app", "v1", testbed.RandomOptions{Seed: 30})
+	req := dray.TransferRequest{Sources: []string{y.src.Host, other.Host}, Target: y.dst.Host, Map: plan.TagMap{Pairs: []plan.Pair{{From: "v2", To: "two"}}}}
+	if got, _, err := y.transferred(req); got != "app:two done, app:v1 failed" || !fault.Is(err, fault.Conflict) {
+		t.Errorf("%s %v", got, err)
+	}
+}

@@ -1,0 +1,123 @@
+package dray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// Image layouts as ends of a transfer: "oci:DIR" is one repository, and "oci:DIR/" are the
+// layouts in directories below DIR, each a repository by its path there, like "HOST/PREFIX/".
+
+// layoutReach reads an end that begins with ref.Layout.
+func (d *Dray) layoutReach(s string) (reach, error) {
+	n, err := d.parse(s)
+	switch {
+	case err != nil:
+		return reach{}, err
+	case n.Tag != "" || n.Digest != "":
+		return reach{}, invalid("transfer", n.String(), "this names one image", "leave the tag off, or use dray copy")
+	case strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(os.PathSeparator)):
+		return reach{host: ref.Layout, prefix: strings.TrimSuffix(n.Path, string(os.PathSeparator)) + string(os.PathSeparator)}, nil
+	}
+	return reach{host: ref.Layout, repo: n.Repo}, nil
+}
+
+// below are the layouts of a source "oci:DIR/": by their path below DIR, where they are.
+func (from reach) below(ctx context.Context, visit func(path string, at ref.Repo) error) error {
+	return layout.Below(ctx, from.prefix, func(path string) error {
+		if _, err := ref.NewRepo("localhost", path); err != nil {
+			return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: ref.Layout + from.prefix + path, Err: errors.New("its path is no repository's name"),
+				Hint: "name it alone, and a repository as its target"}
+		}
+		return visit(path, ref.Repo{Host: ref.Layout, Path: filepath.Join(from.prefix, filepath.FromSlash(path))})
+	})
+}
+
+// onDisk is the host that layouts have while their paths are mapped.
+const onDisk = "oci"
+
+// mapped is Mapping.Landings, with layouts named by their path below a directory.
+func (r *transferring) mapped(to reach, repos []ref.Repo) ([]plan.Landing, error) {
+	m, host := r.req.Mapping, to.host
+	if host == ref.Layout {
+		host = onDisk
+	} else if prefix := to.prefix + m.AddPrefix; prefix != "" {
+		m.AddPrefix = prefix
+	}
+	at := map[ref.Repo][]ref.Repo{}
+	named := make([]ref.Repo, len(repos))
+	for i, repo := range repos {
+		if named[i] = repo; repo.IsLayout() {
+			path, known := r.paths[repo]
+			if !known {
+				return nil, invalid("transfer", repo.String(), "one layout has no name in a registry", "name a repository as the target, or write oci:DIR/ for the layouts below DIR")
+			}
+			named[i] = ref.Repo{Host: onDisk, Path: path}
+		}
+		at[named[i]] = append(at[named[i]], repo)
+	}
+	landings, err := m.Landings(host, named)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range landings {
+		var from []ref.Repo
+		for _, n := range l.From {
+			from = append(from, at[n]...)
+		}
+		landings[i].From = from
+		if to.host == ref.Layout {
+			landings[i].To = ref.Repo{Host: ref.Layout, Path: filepath.Join(to.prefix, filepath.FromSlash(l.To.Path))}
+		}
+	}
+	return landings, nested(to, landings)
+}
+
+// nested refuses layouts that would lie inside one another: neither could be told from the other's files.
+func nested(to reach, landings []plan.Landing) error {
+	if to.host != ref.Layout {
+		return nil
+	}
+	taken := map[string]bool{}
+	for _, l := range landings {
+		taken[l.To.Path] = true
+	}
+	root := filepath.Clean(to.prefix)
+	for _, l := range landings {
+		for dir := l.To.Path; dir != root && dir != filepath.Dir(dir); {
+			dir = filepath.Dir(dir)
+			if taken[dir] || layout.Is(dir) {
+				return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: l.To.String(),
+					Err: fmt.Errorf("it would lie inside another layout, %s%s", ref.Layout, dir), Hint: "give it another place, as --flatten or --rewrite do"}
+			}
+		}
+	}
+	return nil
+}
+
+// isLayouts reports whether an end is written as layouts below a directory.
+func isLayouts(s string) bool {
+	return strings.HasPrefix(s, ref.Layout) && (strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(os.PathSeparator)))
+}
+
+// layouts adds to found the layouts of one source, by their path below it.
+func (r *transferring) layouts(ctx context.Context, from reach, targets []reach, found map[string][]ref.Repo) error {
+	err := from.below(ctx, func(path string, at ref.Repo) error {
+		if !slices.ContainsFunc(targets, func(to reach) bool { return to.receives(from, at.Path) }) && r.paths[at] == "" {
+			r.paths[at] = path
+			found[path] = append(found[path], at)
+		}
+		return nil
+	})
+	return fault.On(fault.Source, err)
+}

@@ -1,0 +1,120 @@
+package dray_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/hostile"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/plan"
+)
+
+// wide is a yard with two more targets, of which the last is broken by faults.
+func wide(t *testing.T, faults ...*hostile.Fault) (y *yard, second, third *testbed.Registry) {
+	t.Helper()
+	open := testbed.Options{Content: testbed.Open}
+	src, dst := testbed.Distribution(t, open), testbed.Distribution(t, open)
+	second = testbed.Distribution(t, open)
+	third = hostile.New(t, testbed.NewDistribution(t, open), faults...)
+	plain := dray.Settings{PlainHTTP: true}
+	d, err := dray.New(dray.Config{Limits: dray.Limits{Retries: 1}, Registries: map[string]dray.Registry{
+		"src": {Host: src.Host, Settings: plain}, "dst": {Host: dst.Host, Settings: plain},
+		"second": {Host: second.Host, Settings: plain}, "third": {Host: third.Host, Settings: plain}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return &yard{Dray: d, t: t, src: src, dst: dst}, second, third
+}
+
+// outcomes lists "HOST NAME/PATH:TAG STATE" of what a transfer did, sorted.
+func (y *yard) outcomes(req dray.TransferRequest, names map[string]string) (string, dray.TransferReport, error) {
+	y.t.Helper()
+	var lines []string
+	sum, err := y.Transfer(y.t.Context(), req, nil, func(r dray.RepositoryReport) error {
+		for _, s := range r.Steps {
+			lines = append(lines, fmt.Sprintf("%s/%s:%s %s", names[s.To.Host], s.To.Path, s.To.Tag, s.State))
+		}
+		return nil
+	})
+	slices.Sort(lines)
+	return strings.Join(lines, ", "), sum, err
+}
+
+func TestSeveralTargetsAreServedByOneReading(t *testing.T) {
+	y, second, third := wide(t)
+	y.tagged("app", "v1", "v2")
+	names := map[string]string{y.dst.Host: "dst", second.Host: "second", third.Host: "third"}
+	testbed.Same(t, y.src, y.src, "app", "v1", "app", "v1")
+	testbed.Random(t, second, "m/app", "v1", testbed.RandomOptions{Seed: 90}) // re-tagged there alone
+	y.forget()
+	req := dray.TransferRequest{Sources: []string{"src"}, Target: "dst", Also: []string{"second/m/", "third"}}
+	got, sum, err := y.outcomes(req, names)
+	if want := "dst/app:v1 done, dst/app:v2 done, second/m/app:v1 done, second/m/app:v2 done, third/app:v1 done, third/app:v2 done"; got != want || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+	if sum.Repositories != 3 || sum.Retagged != 1 {
+		t.Errorf("%+v", sum)
+	}
+	blobs := map[string]int{}
+	for _, q := range y.src.Log() {
+		if at := testbed.Parse(q.Path); q.Method == http.MethodGet && at.Kind == testbed.Blob {
+			blobs[q.Path]++
+		}
+	}
+	for path, n := range blobs {
+		if n != 1 {
+			t.Errorf("%s was read %d times", path, n)
+		}
+	}
+	if lists := y.src.Count(http.MethodGet, testbed.Tags); lists != 1 || len(blobs) == 0 {
+		t.Errorf("%d lists of tags, %d blobs: %s", lists, len(blobs), spent(y.src))
+	}
+	testbed.Same(t, y.src, second, "app", "v2", "m/app", "v2")
+	testbed.Same(t, y.src, third, "app", "v1", "app", "v1")
+	y.forget()
+	if got, _, err := y.outcomes(req, names); strings.Count(got, "unchanged") != 6 || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+}
+
+func TestOneTargetInTroubleStopsNoOther(t *testing.T) {
+	refuses := hostile.Status(403, nil, "").When(func(q *http.Request) bool { return q.Method == http.MethodPost })
+	y, second, third := wide(t, refuses)
+	y.tagged("app", "v1")
+	names := map[string]string{y.dst.Host: "dst", second.Host: "second", third.Host: "third"}
+	req := dray.TransferRequest{Sources: []string{"src"}, Target: "third", Also: []string{"dst", "second"}}
+	got, sum, err := y.outcomes(req, names)
+	if got != "dst/app:v1 done, second/app:v1 done, third/app:v1 failed" || !fault.Is(err, fault.Denied) || sum.States[dray.Failed] != 1 {
+		t.Errorf("%s %v", got, err)
+	}
+	blind := hostile.Status(500, nil, "").When(func(q *http.Request) bool { return q.Method == http.MethodGet || q.Method == http.MethodHead })
+	y, second, third = wide(t, blind)
+	y.tagged("app", "v1")
+	names = map[string]string{y.dst.Host: "dst", second.Host: "second", third.Host: "third"}
+	got, _, err = y.outcomes(req, names)
+	if got != "dst/app:v1 done, second/app:v1 done, third/app: failed" || err == nil {
+		t.Errorf("%s %v", got, err)
+	}
+}
+
+func TestTargetsThatAreOnePlaceAreRefused(t *testing.T) {
+	y, _, _ := wide(t)
+	y.tagged("team/app", "v1")
+	y.forget()
+	for _, also := range []string{"dst", "dst/app", "dst/app:v1", "oci:x"} {
+		if _, _, err := y.outcomes(dray.TransferRequest{Sources: []string{"src"}, Target: "dst", Also: []string{also}}, nil); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", also, err)
+		}
+	}
+	y.wantSpent("", "")
+	req := dray.TransferRequest{Sources: []string{"src"}, Target: "dst", Also: []string{"dst/m/"}, Mapping: plan.Mapping{StripPrefix: "team"}}
+	if got, _, err := y.outcomes(req, map[string]string{y.dst.Host: "dst"}); got != "dst/app:v1 done, dst/m/app:v1 done" || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+}
