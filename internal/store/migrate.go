@@ -1,0 +1,64 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+)
+
+// Migrate brings the tables of room, the package that owns them, up to date: steps are what made
+// them, oldest first, each of one or more statements, never edited once released. All that are
+// missing run in one transaction, under a lock. In a step BLOB is written for bytes. A database
+// that has had more steps than the binary knows is a Conflict and stays as it is.
+func (d *DB) Migrate(ctx context.Context, room string, steps []string) error {
+	err := d.Tx(ctx, func(tx *sql.Tx) error {
+		if err := d.Lock(ctx, tx, "schema"); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schemas (room TEXT PRIMARY KEY, version BIGINT NOT NULL)`); err != nil {
+			return err
+		}
+		var have int
+		err := tx.QueryRowContext(ctx, `SELECT version FROM schemas WHERE room = $1`, room).Scan(&have)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if have > len(steps) {
+			return newer(d.url, room, have, len(steps))
+		}
+		for i := have; i < len(steps); i++ {
+			if err := d.step(ctx, tx, steps[i]); err != nil {
+				return fmt.Errorf("step %d of %s: %w", i+1, room, err)
+			}
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO schemas (room, version) VALUES ($1, $2) ON CONFLICT (room) DO UPDATE SET version = excluded.version`, room, len(steps))
+		return err
+	})
+	return d.explain("migrate", err)
+}
+
+func newer(url, room string, have, know int) error {
+	return &fault.Fault{Kind: fault.Conflict, Op: "migrate", Name: url, Hint: "run the newer dray, or restore the backup made before it",
+		Err: fmt.Errorf("its %s tables are of version %d, and this dray knows %d: a newer one has been here", room, have, know)}
+}
+
+// step runs statements one by one: pgx prepares, and a prepared statement is a single one. No
+// statement of a step has a semicolon within.
+func (d *DB) step(ctx context.Context, tx *sql.Tx, step string) error {
+	if d.Postgres() {
+		step = strings.ReplaceAll(step, " BLOB", " BYTEA")
+	}
+	for _, s := range strings.Split(step, ";") {
+		if strings.TrimSpace(s) == "" {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
