@@ -1,0 +1,5 @@
+//go:build !race && unix
+
+package job_test
+
+const racing = false

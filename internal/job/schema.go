@@ -1,0 +1,81 @@
+package job
+
+// schema is what made the tables, step by step; docs/jobs.md tells what they are for.
+//
+// No index begins with the state of all jobs: a planner with old figures would take it for what is
+// queued, and read all of that for each principal. Claims go by jobs_queued.
+func schema() []string {
+	return []string{`
+CREATE TABLE jobs (
+	id TEXT PRIMARY KEY,
+	kind TEXT NOT NULL,
+	principal TEXT NOT NULL,
+	request TEXT NOT NULL,
+	source TEXT NOT NULL,
+	target TEXT NOT NULL,
+	state TEXT NOT NULL,
+	attempt BIGINT NOT NULL DEFAULT 0,
+	lost BIGINT NOT NULL DEFAULT 0,
+	owner TEXT NOT NULL DEFAULT '',
+	lease_until BIGINT NOT NULL DEFAULT 0,
+	wake BIGINT NOT NULL DEFAULT 0,
+	client_key TEXT NOT NULL DEFAULT '',
+	parent TEXT NOT NULL DEFAULT '',
+	schedule TEXT NOT NULL DEFAULT '',
+	due BIGINT NOT NULL DEFAULT 0,
+	cancel_requested BIGINT NOT NULL DEFAULT 0,
+	progress TEXT NOT NULL DEFAULT '',
+	failure TEXT NOT NULL DEFAULT '',
+	created BIGINT NOT NULL,
+	claimed BIGINT NOT NULL DEFAULT 0,
+	started BIGINT NOT NULL DEFAULT 0,
+	ended BIGINT NOT NULL DEFAULT 0
+);
+CREATE INDEX jobs_queued ON jobs (principal, id) WHERE state = 'queued';
+CREATE INDEX jobs_running ON jobs (principal) WHERE state = 'running';
+CREATE INDEX jobs_owned ON jobs (owner) WHERE state = 'running';
+CREATE INDEX jobs_waiting ON jobs (wake) WHERE state = 'waiting';
+CREATE INDEX jobs_turn ON jobs (principal, claimed);
+CREATE INDEX jobs_active ON jobs (state, id) WHERE ended = 0;
+CREATE INDEX jobs_past ON jobs (state, id) WHERE ended > 0;
+CREATE INDEX jobs_principal ON jobs (principal, id);
+CREATE INDEX jobs_kind ON jobs (kind, id);
+CREATE INDEX jobs_schedule ON jobs (schedule, id) WHERE schedule <> '';
+CREATE INDEX jobs_parent ON jobs (parent, id) WHERE parent <> '';
+CREATE INDEX jobs_ended ON jobs (ended) WHERE ended > 0;
+CREATE UNIQUE INDEX jobs_due ON jobs (schedule, due) WHERE due > 0;
+
+CREATE TABLE job_reports (job TEXT PRIMARY KEY, report TEXT NOT NULL);
+CREATE TABLE job_items (job TEXT NOT NULL, seq BIGINT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (job, seq));
+CREATE TABLE job_log (job TEXT NOT NULL, seq BIGINT NOT NULL, at BIGINT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (job, seq));
+CREATE TABLE job_secrets (job TEXT PRIMARY KEY, sealed BLOB NOT NULL);
+CREATE TABLE job_keys (
+	principal TEXT NOT NULL, client_key TEXT NOT NULL, hash TEXT NOT NULL, job TEXT NOT NULL, created BIGINT NOT NULL,
+	PRIMARY KEY (principal, client_key)
+);
+CREATE INDEX job_keys_created ON job_keys (created);
+
+CREATE TABLE schedules (
+	id TEXT PRIMARY KEY,
+	name TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	principal TEXT NOT NULL,
+	cron TEXT NOT NULL,
+	zone TEXT NOT NULL,
+	request TEXT NOT NULL,
+	source TEXT NOT NULL,
+	target TEXT NOT NULL,
+	paused BIGINT NOT NULL,
+	created BIGINT NOT NULL,
+	next_due BIGINT NOT NULL,
+	last_due BIGINT NOT NULL DEFAULT 0,
+	last_job TEXT NOT NULL DEFAULT '',
+	UNIQUE (principal, name)
+);
+CREATE INDEX schedules_due ON schedules (next_due) WHERE paused = 0;
+
+CREATE TABLE budgets (
+	registry TEXT NOT NULL, identity TEXT NOT NULL, class TEXT NOT NULL, tokens DOUBLE PRECISION NOT NULL, refilled BIGINT NOT NULL,
+	PRIMARY KEY (registry, identity, class)
+)`}
+}
