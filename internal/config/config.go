@@ -25,6 +25,10 @@ type Config struct {
 	Default string
 	// Registries are the named registries, in the order of the file.
 	Registries []Registry
+	// Client is for verbs that a server carries out.
+	Client Client
+	// Server is for dray serve and dray worker.
+	Server Server
 }
 
 // Registry is one named registry.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -47,6 +48,23 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 		{Name: "cloud-test", Host: "myteamtest.azurecr.io", Kind: ACR, Credentials: Credentials{TokenFile: filepath.Join(dir, "secrets", "acr-token"), Where: path + ":42"}},
 		{Name: "hub", Host: "docker.io", Kind: DockerHub, Credentials: Credentials{Helper: "secretservice", Where: path + ":48"}},
 		{Name: "local", Host: "localhost:5000", PlainHTTP: true},
+	}, Client: Client{
+		Server: "https://dray.example.com", TokenEnv: "DRAY_CI_TOKEN", CAFile: filepath.Join(dir, "certs", "dray-ca.pem"),
+		ClientCert: filepath.Join(home, "certs", "me.pem"), ClientKey: filepath.Join(home, "certs", "me.key"),
+	}, Server: Server{
+		Listen: "0.0.0.0:5443", PublicURL: "https://dray.example.com", Data: "/var/lib/dray", DatabaseEnv: "DRAY_DATABASE",
+		TLS:  TLS{Cert: filepath.Join(dir, "certs", "server.pem"), Key: filepath.Join(dir, "certs", "server.key"), ClientCA: filepath.Join(dir, "certs", "clients-ca.pem")},
+		Auth: Auth{Htpasswd: filepath.Join(dir, "users.htpasswd"), Roles: map[string]string{"alice": "admin", "ci@example.com": "submitter"}},
+		Policy: []Rule{
+			{Principals: []string{"ci@example.com", "team-*"}, Verbs: []string{"import", "copy"}, Sources: []string{"docker.io/library/**", "lab.example.com/team/**"},
+				Targets: []string{"prod.example.com:5000/team/**"}, Rights: []string{"create", "mount"}, Where: path + ":71"},
+			{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"prod.example.com:5000/**"}, Where: path + ":76"},
+		},
+		Egress:  Egress{Allow: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
+		Secrets: Secrets{KeyFile: "/var/lib/dray/secrets.key"},
+		Storage: Storage{Driver: "s3", Parameters: map[string]string{"region": "eu-central-1", "bucket": "images"}, ParametersEnv: map[string]string{"secretkey": "S3_SECRET"}},
+
+		Schedules: filepath.Join(dir, "mirror.yaml"),
 	}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -115,6 +133,16 @@ func TestTheFirstWrongThingIsSaidWithItsLine(t *testing.T) {
 		{"registries: {'a:1': {host: a.example}}", `1: invalid: not a registry's name: "a:1"`, ""},
 		{"registries: {Prod: {host: a.example}}", `1: invalid: not a registry's name: "Prod"`, ""},
 		{"registries: {7: {host: a.example}}", `1: invalid: a key that is not text`, "quotes"},
+		{"server: {listen: localhost}", `1: invalid: not an address to listen on: "localhost"`, "HOST:PORT"},
+		{"server: {database: 'postgres://u:canary-7f3a91@h/d'}", `1: invalid: a password does not belong in this file`, "database-env"},
+		{"server: {database: 'canary-7f3a91'}", `1: invalid: not the address of a database`, "postgres://"},
+		{"server: {auth: {roles: {a: Admin}}}", `1: invalid: unknown role "Admin" (did you mean "admin"?)`, "one of reader"},
+		{"server: {policy: [{principals: [a], verbs: [b], targets: [prd/x]}]}\n" + reg, `1: invalid: "prd/x" matches nothing: no registry is called "prd" (did you mean "prod"?)`, "NAME/PATTERN"},
+		{"server: {policy: [{principals: [a], verbs: [b], targets: [team]}]}\n" + reg, `1: invalid: "team" matches nothing: no registry is called "team"`, "HOST/PATTERN"},
+		{"server:\n  policy:\n    - {principals: [a]}", `3: invalid: a rule wants principals and verbs`, ""},
+		{"server: {egress: {allow: [10.0.0.1/8]}}", `1: invalid: not a net: "10.0.0.1/8"`, "10.0.0.0/8"},
+		{"server: {secrets: {key-env: canary-7f3a91}}", `1: invalid: not the name of an environment variable`, ""},
+		{"server: {storage: {driver: s3, parameters: {secretkey: canary-7f3a91}}}", `1: invalid: a secret does not belong in this file`, "parameters-env"},
 		{"registries: {a: }", `1: invalid: no value`, ""},
 		{"registries:", `1: invalid: no value`, ""},
 		{"default-registry: prd\n" + reg, `1: invalid: no registry is called "prd" (did you mean "prod"?)`, "registries:"},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"math"
 	"regexp"
 	"strconv"
@@ -111,18 +112,31 @@ func (p parser) rate(n *yaml.Node, out *float64) error {
 	return nil
 }
 
-// size reads plain bytes or a whole number with a unit: KiB, MiB, GiB are powers of 1024, KB, MB, GB of 1000.
 func (p parser) size(n *yaml.Node, out *int64) error {
-	m := sizeForm.FindStringSubmatch(n.Value)
-	if t := n.ShortTag(); t != "!!int" && t != "!!str" || m == nil {
+	v, err := Size(n.Value)
+	switch t := n.ShortTag(); {
+	case t != "!!int" && t != "!!str" || errors.Is(err, errNoSize):
 		return p.wants(n, "a size such as 4MiB")
+	case err != nil:
+		return p.bad(n, err.Error(), "")
+	}
+	*out = v
+	return nil
+}
+
+var errNoSize = errors.New("not a size such as 4MiB")
+
+// Size reads plain bytes or a whole number with a unit: KiB, MiB, GiB are powers of 1024, KB, MB, GB of 1000.
+func Size(text string) (int64, error) {
+	m := sizeForm.FindStringSubmatch(text)
+	if m == nil {
+		return 0, errNoSize
 	}
 	v, err := strconv.ParseInt(m[1], 10, 64)
 	if err != nil || v > math.MaxInt64/units[m[2]] {
-		return p.bad(n, "too large: "+strconv.Quote(n.Value), "")
+		return 0, errors.New("too large: " + strconv.Quote(text))
 	}
-	*out = v * units[m[2]]
-	return nil
+	return v * units[m[2]], nil
 }
 
 // written refuses what stands for a value without being one.

@@ -42,11 +42,16 @@ func (p parser) file(data []byte) (Config, error) {
 		return Config{}, err
 	}
 	var c Config
-	var def *yaml.Node
+	var def, policy *yaml.Node
 	err = p.mapping(root, "the file", []field{
 		{"default-registry", func(n *yaml.Node) error { def = n; return p.text(n, &c.Default) }},
 		{"registries", func(n *yaml.Node) (err error) { c.Registries, err = p.registries(n); return err }},
+		{"client", func(n *yaml.Node) error { return p.client(n, &c.Client) }},
+		{"server", func(n *yaml.Node) (err error) { policy, err = p.server(n, &c.Server); return err }},
 	})
+	if err == nil && policy != nil {
+		err = p.policy(policy, &c)
+	}
 	if err != nil {
 		return Config{}, err
 	}

@@ -103,6 +103,9 @@ func asserts(t *testing.T, key string, arg, v any) bool {
 		return !isNumber || number >= arg.(float64)
 	case "maximum":
 		return !isNumber || number <= arg.(float64)
+	case "minItems":
+		array, isArray := v.([]any)
+		return !isArray || float64(len(array)) >= arg.(float64)
 	case "maxProperties":
 		return float64(len(object)) <= arg.(float64)
 	}
@@ -162,8 +165,12 @@ func TestTheExampleIsWhatTheSchemaDescribesAndHasEveryKeyOfIt(t *testing.T) {
 	if !accepts(t, schema, schema, value) {
 		t.Error("the example is refused")
 	}
-	for _, key := range slices.Concat(keysOf(schema, "registry"), keysOf(schema, "limits"), keysOf(schema, "credentials")) {
-		if !regexp.MustCompile(`(?m)^ *` + key + `:`).Match(example) {
+	var keys []string
+	for _, part := range []string{"registry", "limits", "credentials", "client", "server", "tls", "auth", "rule", "egress", "secrets", "storage"} {
+		keys = append(keys, keysOf(schema, part)...)
+	}
+	for _, key := range keys {
+		if !regexp.MustCompile(`(?m)^[ -]*(?:# )?` + key + `:`).Match(example) {
 			t.Errorf("the example does not show %s", key)
 		}
 	}
@@ -191,6 +198,14 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 		"registry":    "registries: {a: {x-y: 1}}",
 		"limits":      "registries: {a: {limits: {x-y: 1}}}",
 		"credentials": "registries: {a: {credentials: {x-y: 1}}}",
+		"client":      "client: {x-y: 1}",
+		"server":      "server: {x-y: 1}",
+		"tls":         "server: {tls: {x-y: 1}}",
+		"auth":        "server: {auth: {x-y: 1}}",
+		"rule":        "server: {policy: [{x-y: 1}]}",
+		"egress":      "server: {egress: {x-y: 1}}",
+		"secrets":     "server: {secrets: {x-y: 1}}",
+		"storage":     "server: {storage: {x-y: 1}}",
 	} {
 		_, err := Loader{}.Load(write(t, t.TempDir(), file))
 		known, found := strings.CutPrefix(fault.HintOf(err), "known here: ")
@@ -226,6 +241,23 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 		reg + "credentials: {username: u, helper: h}}}": false, reg + "credentials: {password-env: P}}}": false, reg + "credentials: {token: t}}}": false,
 		reg + "credentials: {token-env: T, token-file: t}}}": false, reg + "credentials: {token-file: t}}}": true, reg + "credentials: {}}}": false,
 		"x: 1": false, reg + "x: 1}}": false,
+
+		"client: {}": false, "client: {server: 'https://dray.example:8443'}": true, "client: {server: 'https://dray.example/x'}": false, "client: {server: 'https://a:b@dray.example'}": false,
+		"client: {server: 'https://a.b', token-env: T}": true, "client: {server: 'https://a.b', token-env: T, token-file: t}": false, "client: {server: 'https://a.b', token: t}": false,
+		"client: {server: 'https://a.b', client-cert: c}": false, "client: {server: 'https://a.b', client-cert: c, client-key: k, ca-file: a}": true,
+		"server: {}": true, "server: {listen: '127.0.0.1:0'}": true, "server: {listen: ':5000'}": true, "server: {listen: '[::]:5000'}": true, "server: {listen: 5000}": false, "server: {listen: 'a'}": false,
+		"server: {public-url: 'https://dray.example:8443'}": true, "server: {public-url: 'https://dray.example/x'}": false, "server: {public-url: 'ftp://dray.example'}": false,
+		"server: {database: 'sqlite:x.db'}": true, "server: {database: 'postgres://u@h/d'}": true, "server: {database: 'postgres://u:p@h/d'}": false, "server: {database: 'mysql://h/d'}": false,
+		"server: {database: 'sqlite:x.db', database-env: X}": false, "server: {database-env: X, database-file: x}": false, "server: {database-env: X}": true,
+		"server: {tls: {cert: c}}": false, "server: {tls: {cert: c, key: k}}": true, "server: {tls: {client-ca: c}}": false, "server: {tls: {cert: c, key: k, client-ca: c}}": true,
+		"server: {auth: {roles: {alice: admin}}}": true, "server: {auth: {roles: {alice: root}}}": false, "server: {auth: {htpasswd: ''}}": false,
+		"server: {policy: []}": true, "server: {policy: [{principals: ['*'], verbs: [import]}]}": true, "server: {policy: [{principals: ['*']}]}": false, "server: {policy: [{principals: [], verbs: [import]}]}": false,
+		"server: {policy: [{principals: [a], verbs: [import], rights: [create, mount]}]}": true, "server: {policy: [{principals: [a], verbs: [import], rights: [all]}]}": false,
+		"server: {policy: [{principals: [a], verbs: [import], sources: ['a.example/**']}]}": true, "server: {policy: {principals: [a]}}": false,
+		"server: {egress: {allow: [10.0.0.0/8, 'fd00::/8']}}": true, "server: {egress: {allow: [10.0.0.1]}}": false, "server: {egress: {allow: 10.0.0.0/8}}": false,
+		"server: {secrets: {key-file: k}}": true, "server: {secrets: {key-file: k, key-env: K}}": false, "server: {secrets: {}}": false, "server: {secrets: {key-command: [pass, show]}}": true, "server: {secrets: {key-command: []}}": false,
+		"server: {storage: {driver: s3, parameters: {bucket: b, secure: true, chunksize: 5}, parameters-env: {secretkey: S}}}": true, "server: {storage: {driver: s3, parameters: {secretkey: b}}}": false,
+		"server: {storage: {}}": false, "server: {storage: {driver: tape}}": false, "server: {storage: {driver: gcs, parameters-env: {a: 'b c'}}}": false,
 	} {
 		_, err := Loader{}.Load(write(t, t.TempDir(), file))
 		schema, value := read(t, file)

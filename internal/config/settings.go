@@ -3,6 +3,8 @@ package config
 import (
 	_ "embed"
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,6 +52,8 @@ func (l Loader) Settings(c Config) ([]Setting, error) {
 	for _, r := range c.Registries {
 		r.settings(func(key string, value any) { add("registries."+r.Name+"."+key, value) })
 	}
+	c.Client.settings(func(key string, value any) { add("client."+key, value) })
+	c.Server.settings(func(key string, value any) { add("server."+key, value) })
 	return all, nil
 }
 
@@ -74,6 +78,43 @@ func (r Registry) settings(add func(key string, value any)) {
 	add("credentials.helper", r.Credentials.Helper)
 	add("credentials.token-env", r.Credentials.TokenEnv)
 	add("credentials.token-file", r.Credentials.TokenFile)
+}
+
+func (s Server) settings(add func(key string, value any)) {
+	add("listen", s.Listen)
+	add("public-url", s.PublicURL)
+	add("data", s.Data)
+	add("database", s.Database)
+	add("database-env", s.DatabaseEnv)
+	add("database-file", s.DatabaseFile)
+	add("tls.cert", s.TLS.Cert)
+	add("tls.key", s.TLS.Key)
+	add("tls.client-ca", s.TLS.ClientCA)
+	add("auth.htpasswd", s.Auth.Htpasswd)
+	byName(s.Auth.Roles, "auth.roles.", add)
+	add("policy", fmt.Sprintf("%d rules", len(s.Policy)))
+	add("egress.allow", joined(s.Egress.Allow))
+	add("secrets.key-file", s.Secrets.KeyFile)
+	add("secrets.key-env", s.Secrets.KeyEnv)
+	add("secrets.key-command", strings.Join(s.Secrets.KeyCommand, " "))
+	add("storage.driver", s.Storage.Driver)
+	byName(s.Storage.Parameters, "storage.parameters.", add)
+	byName(s.Storage.ParametersEnv, "storage.parameters-env.", add)
+	add("schedules", s.Schedules)
+}
+
+func byName(values map[string]string, prefix string, add func(key string, value any)) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		add(prefix+name, values[name])
+	}
+}
+
+func joined(nets []netip.Prefix) string {
+	var all []string
+	for _, n := range nets {
+		all = append(all, n.String())
+	}
+	return strings.Join(all, ", ")
 }
 
 // keyLines writes down where each key below n stands.

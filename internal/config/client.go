@@ -1,0 +1,68 @@
+package config
+
+import (
+	"net/url"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/ref"
+)
+
+// Client says which server verbs are handed to, and who asks there. The zero Client names none:
+// they run here.
+type Client struct {
+	Server                string // "https://HOST[:PORT]", without a path
+	TokenEnv, TokenFile   string // one of them, or neither: name of a variable, absolute path
+	CAFile                string // certificates that may sign the server's, beside the system's
+	ClientCert, ClientKey string // both or neither
+}
+
+func (p parser) client(n *yaml.Node, c *Client) error {
+	err := p.mapping(n, "client", []field{
+		{"server", func(n *yaml.Node) error { return p.serverURL(n, &c.Server) }},
+		{"token", func(n *yaml.Node) error {
+			return p.bad(n, "a token does not belong in this file", "name a variable with token-env, or a file with token-file")
+		}},
+		{"token-env", func(n *yaml.Node) error { return p.variable(n, &c.TokenEnv) }},
+		{"token-file", func(n *yaml.Node) error { return p.filePath(n, &c.TokenFile) }},
+		{"ca-file", func(n *yaml.Node) error { return p.filePath(n, &c.CAFile) }},
+		{"client-cert", func(n *yaml.Node) error { return p.filePath(n, &c.ClientCert) }},
+		{"client-key", func(n *yaml.Node) error { return p.filePath(n, &c.ClientKey) }},
+	})
+	switch {
+	case err != nil:
+		return err
+	case c.Server == "":
+		return p.bad(n, "client names no server", "add server: https://HOST")
+	case c.TokenEnv != "" && c.TokenFile != "":
+		return p.bad(n, "token-env and token-file are two ways to one token", "keep one")
+	case (c.ClientCert == "") != (c.ClientKey == ""):
+		return p.bad(n, "client-cert and client-key go together", "give both")
+	}
+	return nil
+}
+
+func (p parser) serverURL(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	u, err := url.Parse(*out)
+	if err == nil {
+		_, err = ref.Host(u.Host)
+	}
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return p.bad(n, "not the address of a server", "write https://HOST or https://HOST:PORT")
+	}
+	*out = u.Scheme + "://" + u.Host
+	return nil
+}
+
+func (c Client) settings(add func(key string, value any)) {
+	add("server", c.Server)
+	add("token-env", c.TokenEnv)
+	add("token-file", c.TokenFile)
+	add("ca-file", c.CAFile)
+	add("client-cert", c.ClientCert)
+	add("client-key", c.ClientKey)
+}

@@ -1,0 +1,311 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/ref"
+)
+
+// Server is what the file says to dray serve and dray worker. The zero Server says nothing:
+// loopback, SQLite in the data directory, a key beside it, nobody but the person at the machine.
+type Server struct {
+	Listen    string // HOST:PORT
+	PublicURL string // what clients call the server, without a path; "" is what each request says
+	Data      string // absolute path of the data directory
+
+	Database     string // "sqlite:PATH" or "postgres://…" without a password; "" for one of the next two, or neither
+	DatabaseEnv  string // name of a variable with the address
+	DatabaseFile string // absolute path of a file with the address
+
+	TLS       TLS
+	Auth      Auth
+	Policy    []Rule
+	Egress    Egress
+	Secrets   Secrets
+	Storage   Storage
+	Schedules string // absolute path of a file of mirror rules
+}
+
+// TLS names PEM files by absolute paths. Cert and Key are both there or neither; ClientCA wants both.
+type TLS struct {
+	Cert, Key string
+	ClientCA  string // certificates that sign clients'
+}
+
+// Auth says who there is beside the holders of tokens.
+type Auth struct {
+	Htpasswd string            // absolute path
+	Roles    map[string]string // "reader", "submitter" or "admin" by the name of a principal
+}
+
+// Rule is one entry of the policy: access.Rule, to which it converts. Names of registries in
+// front of Sources and Targets are replaced by the hosts.
+type Rule struct {
+	Principals []string
+	Verbs      []string
+	Sources    []string
+	Targets    []string
+	Rights     []string
+	Where      string // "config.yaml:12"
+}
+
+// Egress says where the server may connect to beside public addresses and the registries.
+type Egress struct {
+	Allow []netip.Prefix
+}
+
+// Secrets says where the key is that seals what is stored: one of the ways, or none.
+type Secrets struct {
+	KeyFile    string   // absolute path
+	KeyEnv     string   // name of a variable
+	KeyCommand []string // a program and its arguments
+}
+
+// Storage is where the embedded registry keeps content; without Driver in the data directory.
+type Storage struct {
+	Driver        string            // "filesystem", "s3", "azure", "gcs"
+	Parameters    map[string]string // the driver's own
+	ParametersEnv map[string]string // the same, in variables of these names
+}
+
+var (
+	roles   = []string{"reader", "submitter", "admin"}
+	rights  = []string{"create", "overwrite", "mount", "delete"}
+	drivers = []string{"filesystem", "s3", "azure", "gcs"}
+
+	secretForm = regexp.MustCompile(`(?i)secret|password|accountkey|credentials`)
+)
+
+// server reads all but the policy, whose node it returns: names in it may be of registries further down.
+func (p parser) server(n *yaml.Node, s *Server) (policy *yaml.Node, err error) {
+	var ways []string
+	way := func(key string, read func(*yaml.Node, *string) error, to *string) field {
+		return field{key, func(n *yaml.Node) error { ways = append(ways, key); return read(n, to) }}
+	}
+	err = p.mapping(n, "server", []field{
+		{"listen", func(n *yaml.Node) error { return p.listen(n, &s.Listen) }},
+		{"public-url", func(n *yaml.Node) error { return p.serverURL(n, &s.PublicURL) }},
+		{"data", func(n *yaml.Node) error { return p.filePath(n, &s.Data) }},
+		way("database", p.database, &s.Database),
+		way("database-env", p.variable, &s.DatabaseEnv),
+		way("database-file", p.filePath, &s.DatabaseFile),
+		{"tls", func(n *yaml.Node) error { return p.tls(n, &s.TLS) }},
+		{"auth", func(n *yaml.Node) error { return p.auth(n, &s.Auth) }},
+		{"policy", func(n *yaml.Node) error { policy = n; return nil }},
+		{"egress", func(n *yaml.Node) error {
+			return p.mapping(n, "egress", []field{{"allow", func(n *yaml.Node) error { return list(p, n, &s.Egress.Allow, p.prefix) }}})
+		}},
+		{"secrets", func(n *yaml.Node) error { return p.secrets(n, &s.Secrets) }},
+		{"storage", func(n *yaml.Node) error { return p.storage(n, &s.Storage) }},
+		{"schedules", func(n *yaml.Node) error { return p.filePath(n, &s.Schedules) }},
+	})
+	if err == nil && len(ways) > 1 {
+		err = p.bad(n, strings.Join(ways, " and ")+" are two ways to one database", "keep one")
+	}
+	return policy, err
+}
+
+func (p parser) listen(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(*out)
+	if number, numErr := strconv.ParseUint(port, 10, 16); err != nil || numErr != nil || strconv.FormatUint(number, 10) != port {
+		return p.bad(n, "not an address to listen on: "+strconv.Quote(*out), "write HOST:PORT, such as 0.0.0.0:5000")
+	}
+	return nil
+}
+
+func (p parser) database(n *yaml.Node, out *string) error {
+	var s string
+	if err := p.text(n, &s); err != nil {
+		return err
+	}
+	if path, ok := strings.CutPrefix(s, "sqlite:"); ok && path != "" {
+		at := *n
+		at.Value = path
+		if err := p.filePath(&at, out); err != nil {
+			return err
+		}
+		*out = "sqlite:" + *out
+		return nil
+	}
+	const hint = "sqlite:PATH, or postgres://USER@HOST/NAME; with a password in database-env or database-file"
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return p.bad(n, "not the address of a database", hint) // unsaid: there may be a password in it
+	}
+	if _, has := u.User.Password(); has || u.Query().Has("password") {
+		return p.bad(n, "a password does not belong in this file", hint)
+	}
+	*out = s
+	return nil
+}
+
+func (p parser) tls(n *yaml.Node, t *TLS) error {
+	err := p.mapping(n, "tls", []field{
+		{"cert", func(n *yaml.Node) error { return p.filePath(n, &t.Cert) }},
+		{"key", func(n *yaml.Node) error { return p.filePath(n, &t.Key) }},
+		{"client-ca", func(n *yaml.Node) error { return p.filePath(n, &t.ClientCA) }},
+	})
+	if err == nil && (t.Cert == "" || t.Key == "") {
+		err = p.bad(n, "tls wants cert and key", "give both")
+	}
+	return err
+}
+
+func (p parser) auth(n *yaml.Node, a *Auth) error {
+	return p.mapping(n, "auth", []field{
+		{"htpasswd", func(n *yaml.Node) error { return p.filePath(n, &a.Htpasswd) }},
+		{"roles", func(n *yaml.Node) error {
+			a.Roles = map[string]string{}
+			return p.each(n, "roles", func(key, value *yaml.Node) error {
+				var role string
+				if err := p.oneOf(value, roles, "role", &role); err != nil {
+					return err
+				}
+				a.Roles[key.Value] = role
+				return nil
+			})
+		}},
+	})
+}
+
+// oneOf reads a word of known; what names what it is.
+func (p parser) oneOf(n *yaml.Node, known []string, what string, out *string) error {
+	if err := p.written(n); err != nil {
+		return err
+	}
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	if !slices.Contains(known, *out) {
+		return p.bad(n, "unknown "+what+" "+strconv.Quote(*out)+nearest(*out, known), "one of "+strings.Join(known, ", "))
+	}
+	return nil
+}
+
+func (p parser) prefix(n *yaml.Node, out *netip.Prefix) error {
+	var s string
+	if err := p.text(n, &s); err != nil {
+		return err
+	}
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil || prefix != prefix.Masked() {
+		return p.bad(n, "not a net: "+strconv.Quote(s), "write ADDRESS/BITS, such as 10.0.0.0/8")
+	}
+	*out = prefix
+	return nil
+}
+
+func (p parser) secrets(n *yaml.Node, s *Secrets) error {
+	var ways []string
+	err := p.mapping(n, "secrets", []field{
+		{"key-file", func(n *yaml.Node) error { ways = append(ways, "key-file"); return p.filePath(n, &s.KeyFile) }},
+		{"key-env", func(n *yaml.Node) error { ways = append(ways, "key-env"); return p.variable(n, &s.KeyEnv) }},
+		{"key-command", func(n *yaml.Node) error {
+			ways = append(ways, "key-command")
+			return list(p, n, &s.KeyCommand, p.text)
+		}},
+	})
+	if err == nil && (len(ways) != 1 || s.KeyFile+s.KeyEnv == "" && len(s.KeyCommand) == 0) {
+		err = p.bad(n, "secrets wants one way to the key", "key-file, key-env or key-command")
+	}
+	return err
+}
+
+func (p parser) storage(n *yaml.Node, s *Storage) error {
+	err := p.mapping(n, "storage", []field{
+		{"driver", func(n *yaml.Node) error { return p.oneOf(n, drivers, "driver", &s.Driver) }},
+		{"parameters", func(n *yaml.Node) error {
+			s.Parameters = map[string]string{}
+			return p.each(n, "parameters", func(key, value *yaml.Node) error {
+				switch {
+				case value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null" || value.Value == "":
+					return p.bad(value, "a parameter wants text, a number, true or false", "")
+				case secretForm.MatchString(key.Value):
+					return p.bad(key, "a secret does not belong in this file", "put it in a variable and name that below parameters-env")
+				}
+				s.Parameters[key.Value] = value.Value
+				return nil
+			})
+		}},
+		{"parameters-env", func(n *yaml.Node) error {
+			s.ParametersEnv = map[string]string{}
+			return p.each(n, "parameters-env", func(key, value *yaml.Node) error {
+				if err := p.written(value); err != nil {
+					return err
+				}
+				var name string
+				err := p.variable(value, &name)
+				s.ParametersEnv[key.Value] = name
+				return err
+			})
+		}},
+	})
+	if err == nil && s.Driver == "" {
+		err = p.bad(n, "storage wants a driver", "one of "+strings.Join(drivers, ", "))
+	}
+	return err
+}
+
+func (p parser) policy(n *yaml.Node, c *Config) error {
+	repository := func(n *yaml.Node, out *string) error { return p.repositoryPattern(n, *c, out) }
+	return list(p, n, &c.Server.Policy, func(n *yaml.Node, r *Rule) error {
+		r.Where = p.path + ":" + strconv.Itoa(n.Line)
+		err := p.mapping(n, "a rule", []field{
+			{"principals", func(n *yaml.Node) error { return list(p, n, &r.Principals, p.text) }},
+			{"verbs", func(n *yaml.Node) error { return list(p, n, &r.Verbs, p.text) }},
+			{"sources", func(n *yaml.Node) error { return list(p, n, &r.Sources, repository) }},
+			{"targets", func(n *yaml.Node) error { return list(p, n, &r.Targets, repository) }},
+			{"rights", func(n *yaml.Node) error {
+				return list(p, n, &r.Rights, func(n *yaml.Node, out *string) error { return p.oneOf(n, rights, "right", out) })
+			}},
+		})
+		if err == nil && (len(r.Principals) == 0 || len(r.Verbs) == 0) {
+			err = p.bad(n, "a rule wants principals and verbs", `["*"] is all of them`)
+		}
+		return err
+	})
+}
+
+// repositoryPattern reads a pattern of HOST/REPO; in front may be the name of a registry.
+func (p parser) repositoryPattern(n *yaml.Node, c Config, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	first, rest, parted := strings.Cut(*out, "/")
+	if r, ok := c.ByName(first); ok && parted {
+		*out = r.Host + "/" + rest
+		return nil
+	}
+	if !strings.ContainsAny(first, "*?") && (!parted || !ref.LooksLikeHost(first)) {
+		var names []string
+		for _, r := range c.Registries {
+			names = append(names, r.Name)
+		}
+		return p.bad(n, strconv.Quote(*out)+" matches nothing: no registry is called "+strconv.Quote(first)+nearest(first, names), "write HOST/PATTERN or NAME/PATTERN, such as prod/team/**")
+	}
+	return nil
+}
+
+// Files are the paths that the server's settings name, by their keys, but for those that it makes itself.
+func (s Server) Files() []Setting {
+	var named []Setting
+	for _, f := range []Setting{{Key: "database-file", Value: s.DatabaseFile}, {Key: "tls.cert", Value: s.TLS.Cert}, {Key: "tls.key", Value: s.TLS.Key},
+		{Key: "tls.client-ca", Value: s.TLS.ClientCA}, {Key: "auth.htpasswd", Value: s.Auth.Htpasswd}, {Key: "schedules", Value: s.Schedules}} {
+		if f.Value != "" {
+			f.Key = "server." + f.Key
+			named = append(named, f)
+		}
+	}
+	return named
+}
