@@ -1,0 +1,179 @@
+package access
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/drayage/dray/fault"
+)
+
+// Egress says which addresses a server dials for those who use it. It looks at the address
+// that is dialled, after the name was resolved: so no name, no redirect, no Location and no
+// realm of a token leads where it may not, and a name that changes between a look and a dial
+// gains nothing. The zero Egress dials public addresses only.
+type Egress struct {
+	// Allow are private and loopback addresses that anybody may make the server dial.
+	Allow []netip.Prefix
+	// Hosts are what the operator configured: registries, their mirrors and token hosts,
+	// Proxies; "host" (ports 443 and 80) or "host:port". They may be private or loopback.
+	Hosts []string
+}
+
+const dialTimeout = 30 * time.Second
+
+// Dial fits dray.Config.Dial. The error is Refused for an address that may not be dialled;
+// link-local addresses, those of clouds' metadata services, multicast and what is no host's
+// address never may, whatever is configured. Other errors are the network's.
+func (e *Egress) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialTimeout, KeepAlive: dialTimeout}
+	known := e.configured(addr)
+	d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return refused(addr, "", errors.New("not an address: "+address))
+		}
+		return e.admit(addr, at.Addr(), known)
+	}
+	conn, err := d.DialContext(ctx, network, addr)
+	var f *fault.Fault
+	if errors.As(err, &f) {
+		return nil, f // without net's words around it
+	}
+	return conn, err
+}
+
+// Proxies are the hosts of the environment's proxies, as net/http reads it. What lies behind a
+// proxy is the proxy's to judge: a dialler sees the proxy alone.
+func Proxies(env func(string) string) []string {
+	var hosts []string
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		s := env(name)
+		if s == "" {
+			continue
+		}
+		if !strings.Contains(s, "://") {
+			s = "http://" + s
+		}
+		u, err := url.Parse(s)
+		if err != nil || u.Hostname() == "" {
+			continue // net/http refuses it at each request
+		}
+		port := u.Port()
+		if port == "" {
+			port = map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
+		}
+		hosts = append(hosts, net.JoinHostPort(u.Hostname(), cmp.Or(port, "80")))
+	}
+	return hosts
+}
+
+// origin says whether the operator named the host that is dialled.
+type origin string
+
+const (
+	named   origin = "configured"
+	unnamed origin = ""
+)
+
+func (e *Egress) configured(addr string) origin {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return unnamed
+	}
+	plain := host
+	if strings.Contains(host, ":") {
+		plain = "[" + host + "]"
+	}
+	same := func(h string) bool {
+		return strings.EqualFold(h, plain+":"+port) || (port == "443" || port == "80") && strings.EqualFold(h, plain)
+	}
+	if slices.ContainsFunc(e.Hosts, same) {
+		return named
+	}
+	return unnamed
+}
+
+func (e *Egress) admit(addr string, ip netip.Addr, from origin) error {
+	for _, ip := range meant(ip) {
+		if never(ip) {
+			return refused(addr, "link-local and metadata addresses are never dialled", fmt.Errorf("%s is an address that no registry has", ip))
+		}
+		inside := ip.IsLoopback() || slices.ContainsFunc(private, func(p netip.Prefix) bool { return p.Contains(ip) })
+		if inside && from != named && !slices.ContainsFunc(e.Allow, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+			return refused(addr, "configure it below registries, or add "+netip.PrefixFrom(ip, ip.BitLen()).String()+" to server.egress.allow",
+				fmt.Errorf("%s is a private or loopback address", ip))
+		}
+	}
+	return nil
+}
+
+func refused(addr, hint string, err error) error {
+	return &fault.Fault{Kind: fault.Refused, Op: "connect to", Name: addr, Hint: hint, Err: err}
+}
+
+func prefixes(all ...string) []netip.Prefix {
+	var list []netip.Prefix
+	for _, s := range all {
+		list = append(list, netip.MustParsePrefix(s))
+	}
+	return list
+}
+
+var (
+	// private is what RFC 6890's registries call private, shared or for benchmarks.
+	private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "192.0.0.0/24",
+		"fc00::/7", "fec0::/10", "64:ff9b:1::/48")
+
+	// nobody holds what is no host's address, and metadata services outside the link-local nets:
+	// Azure's wire server, Alibaba's, Oracle's, AWS's and Google's over IPv6.
+	nobody = prefixes("0.0.0.0/8", "240.0.0.0/4", "169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
+		"::/128", "fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128")
+
+	nat64     = prefixes("64:ff9b::/96", "64:ff9b:1::/48")
+	compat    = prefixes("::/96")
+	sixToFour = prefixes("2002::/16")
+	teredo    = prefixes("2001::/32")
+)
+
+func never(ip netip.Addr) bool {
+	return !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() ||
+		slices.ContainsFunc(nobody, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// meant is ip and the IPv4 addresses that a translator would read in it: RFC 4291 §2.5.5,
+// RFC 6052, RFC 8215, RFC 3056, RFC 4380, RFC 5214.
+func meant(ip netip.Addr) []netip.Addr {
+	ip = ip.WithZone("").Unmap()
+	all := []netip.Addr{ip}
+	if !ip.Is6() || ip.IsLoopback() || ip.IsUnspecified() {
+		return all
+	}
+	b := ip.As16()
+	four := func(i int, flip byte) {
+		all = append(all, netip.AddrFrom4([4]byte{b[i] ^ flip, b[i+1] ^ flip, b[i+2] ^ flip, b[i+3] ^ flip}))
+	}
+	within := func(p []netip.Prefix) bool {
+		return slices.ContainsFunc(p, func(p netip.Prefix) bool { return p.Contains(ip) })
+	}
+	switch {
+	case within(nat64), within(compat):
+		four(12, 0)
+	case within(sixToFour):
+		four(2, 0)
+	case within(teredo):
+		four(4, 0)
+		four(12, 0xff)
+	case b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe: // ISATAP
+		four(12, 0)
+	}
+	return all
+}

@@ -1,0 +1,41 @@
+//go:build unix
+
+package access
+
+import (
+	"testing"
+
+	"github.com/drayage/dray/internal/testbed"
+)
+
+// The statements are the same on both databases; these are the tests that run them.
+func TestAllOfItHoldsOnPostgreSQLToo(t *testing.T) {
+	cluster := testbed.NewPostgres(t)
+	onPostgres = func(t testing.TB) string { return cluster.Database(t) }
+	defer func() { onPostgres = nil }()
+	for name, f := range map[string]func(*testing.T){
+		"a token is known again":       TestATokenIsShownOnceAndKnownAgain,
+		"a token ends":                 TestATokenThatEndedOrWasChangedLetsNobodyIn,
+		"its use is written":           TestTheUseOfATokenIsWrittenOnceInAnHour,
+		"the person at the machine":    TestThePersonAtTheMachineIsAdminUntilSomebodyIsConfigured,
+		"a database that is gone":      TestADatabaseThatIsGoneLetsNobodyIn,
+		"many at once":                 TestManyUseAndMakeTokensAtOnce,
+		"issued tokens":                TestWhatIssueMakesIsTakenAsItsOwnerIsUntilItEnds,
+		"stored logins":                TestStoredLoginsGoToTheirPlaceAlone,
+		"a change of keys":             TestAKeyIsChangedByListingTwo,
+		"the chain":                    TestTheAuditLogIsAChainThatNoticesEveryChange,
+		"an audit log without slips":   TestTheAuditLogIsNotChangedByASlip,
+		"an audit log in transactions": TestAnEntryIsThereExactlyWhenWhatItTellsOfIs,
+		"an audit log without secrets": TestTheAuditLogSaysNoSecretAndNoResourceID,
+	} {
+		t.Run(name, f)
+	}
+}
+
+func BenchmarkAuditOnPostgreSQL(b *testing.B) {
+	cluster := testbed.NewPostgres(b)
+	onPostgres = func(t testing.TB) string { return cluster.Database(t) }
+	defer func() { onPostgres = nil }()
+	b.SetParallelism(16)
+	BenchmarkAudit(b)
+}
