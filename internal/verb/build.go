@@ -1,0 +1,414 @@
+package verb
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// The build functions make requests of package dray. at is when the job was made: ages and
+// dates count from it, however often the job is begun.
+
+func (r Import) build(at time.Time) (dray.ImportRequest, error) {
+	req := dray.ImportRequest{
+		Source: r.Source, SourceRegistry: r.SourceRegistry, Target: r.Target, Images: r.Images, Repositories: r.Repositories, Tags: r.Tags,
+		Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
+		SourceLogin: r.SourceLogin.login(), TargetLogin: r.TargetLogin.login(),
+	}
+	if err := remoteOnly(append(append([]string{r.Source, r.SourceRegistry, r.Target}, r.Images...), r.Repositories...)...); err != nil {
+		return req, err
+	}
+	var err error
+	req.Map, err = r.Tagging.build()
+	return req, err
+}
+
+func (r Copy) build(at time.Time) (dray.CopyRequest, error) {
+	req := dray.CopyRequest{
+		Source: r.Source, Targets: r.Targets, Tags: dray.Tags(r.All),
+		Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
+		SourceLogin: r.SourceLogin.login(), TargetLogin: r.TargetLogin.login(),
+	}
+	if err := remoteOnly(append([]string{r.Source}, r.Targets...)...); err != nil {
+		return req, err
+	}
+	var err error
+	req.Map, err = r.Tagging.build()
+	return req, err
+}
+
+func (r Tag) build() (dray.TagRequest, error) {
+	req := dray.TagRequest{Image: r.Image, Tags: r.Tags, Hold: plan.Hold(r.Hold), Login: r.Login.login()}
+	if err := remoteOnly(r.Image); err != nil {
+		return req, err
+	}
+	var err error
+	req.Map, err = r.Tagging.build()
+	return req, err
+}
+
+func (r Batch) build(at time.Time) dray.BatchRequest {
+	req := dray.BatchRequest{
+		Target: r.Target, Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
+		SourceLogin: r.SourceLogin.login(), TargetLogin: r.TargetLogin.login(),
+	}
+	for _, e := range r.Entries {
+		req.Entries = append(req.Entries, dray.BatchEntry{Source: e.Source, Targets: e.Targets, Paths: e.Paths, Overwrite: plan.Overwrite(e.Overwrite), Line: e.Line})
+	}
+	return req
+}
+
+func (r Transfer) build(at time.Time) (dray.TransferRequest, error) {
+	req, err := r.Ends.build(at)
+	req.Overwrite, req.Backup, req.Proof, req.CopyLocks = plan.Overwrite(r.Overwrite), backup(r.Backup, at), proof(r.Proof), r.CopyLocks
+	req.Heal, req.Incremental = r.Heal, r.Incremental
+	req.Delay = time.Duration(r.Delay * float64(time.Second))
+	req.SourceLogin, req.TargetLogin = r.SourceLogin.login(), r.TargetLogin.login()
+	return req, err
+}
+
+func (r Verify) build(at time.Time) (dray.VerifyRequest, error) {
+	of, err := r.Ends.build(at)
+	of.SourceLogin, of.TargetLogin = r.SourceLogin.login(), r.TargetLogin.login()
+	req := dray.VerifyRequest{Of: of, Depth: dray.Depth(r.Depth), Sample: r.Sample, Heal: r.Heal, By: r.By, When: at}
+	if err == nil && r.Heal && (r.Depth == "" || req.Depth == dray.Digests) {
+		err = invalid("verify", "", "digests alone do not tell what is lacking", "heal with depth deep or rehash")
+	}
+	return req, err
+}
+
+func (e Ends) build(at time.Time) (req dray.TransferRequest, err error) {
+	req = dray.TransferRequest{Sources: e.Sources, Target: e.Target, Also: e.Also, Prefer: e.Prefer}
+	for _, names := range [][]string{e.Sources, {e.Target}, e.Also, e.Prefer} {
+		if err := remoteOnly(names...); err != nil {
+			return req, err
+		}
+	}
+	if e.InUse != "" {
+		if req.InUse, err = plan.ParseInUse([]byte(e.InUse)); err != nil {
+			return req, err
+		}
+	}
+	if req.Selection, err = e.Selection.build(at); err != nil {
+		return req, err
+	}
+	m := e.Mapping
+	req.Mapping = plan.Mapping{StripPrefix: m.StripPrefix, Flatten: m.Flatten, Template: m.Template, AddPrefix: m.AddPrefix, MaxDepth: m.MaxDepth}
+	if req.Mapping.Rename, err = renames(m.Rename); err != nil {
+		return req, err
+	}
+	req.Map, err = e.Tagging.build()
+	return req, err
+}
+
+func (s Selection) build(at time.Time) (plan.Selection, error) {
+	out := plan.Selection{Repository: s.Repository, MaxRepositories: s.MaxRepositories, Latest: s.Latest, MinTags: s.MinTags, Untagged: s.Untagged}
+	var failures []error
+	patterns := func(texts []string) plan.Patterns {
+		ps, err := plan.ParsePatterns(texts...)
+		failures = append(failures, err)
+		return ps
+	}
+	out.IncludeRepositories, out.ExcludeRepositories = patterns(s.IncludeRepositories), patterns(s.ExcludeRepositories)
+	out.IncludeTags, out.ExcludeTags = patterns(s.IncludeTags), patterns(s.ExcludeTags)
+	var errs [4]error
+	out.Letters, errs[0] = plan.ParseLetters(s.Letters)
+	out.Ignore, errs[1] = plan.ParseIgnore(s.Ignore...)
+	out.Versions, errs[2] = plan.ParseVersions(s.Versions)
+	out.Order, errs[3] = plan.ParseOrder(s.Order)
+	failures = append(failures, errs[:]...)
+	if s.NewerThan != "" {
+		age, err := plan.ParseAge(s.NewerThan)
+		failures = append(failures, err)
+		out.Since = at.Add(-age)
+	}
+	return out, firstOf(failures...)
+}
+
+func (t Tagging) build() (plan.TagMap, error) {
+	var m plan.TagMap
+	for _, s := range t.Map {
+		p, err := plan.ParsePair(s)
+		if err != nil {
+			return m, err
+		}
+		m.Pairs = append(m.Pairs, p)
+	}
+	var err error
+	m.Rename, err = renames(t.Rename)
+	return m, firstOf(err, m.Check())
+}
+
+func renames(texts []string) (plan.Renames, error) {
+	var all plan.Renames
+	for _, s := range texts {
+		sub, err := plan.ParseSubstitution(s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sub)
+	}
+	return all, nil
+}
+
+// backup is a template with the date that {date} becomes.
+func backup(template string, at time.Time) plan.Backup {
+	b := plan.Backup{Template: template}
+	if strings.Contains(template, "{date}") {
+		b.Date = at.UTC().Format("20060102")
+	}
+	return b
+}
+
+func proof(s string) dray.Proof {
+	if s == "claimed" {
+		return dray.Claimed
+	}
+	return dray.Proof(s)
+}
+
+// remoteOnly refuses what a server must not be made to read or write: its own directories, and
+// addresses whose scheme would hold the host to it for everybody.
+func remoteOnly(names ...string) error {
+	for _, name := range names {
+		switch {
+		case strings.HasPrefix(strings.TrimSpace(name), ref.Layout):
+			return &fault.Fault{Kind: fault.Refused, Op: "read name", Name: name, Err: errors.New("a directory of the server's machine"), Hint: "a server copies between registries; oci: works on your own machine"}
+		case strings.Contains(name, "://"):
+			return invalid("read name", name, "an address with a scheme", "write HOST/REPO; how a host is spoken to is configured at the server")
+		}
+	}
+	return nil
+}
+
+// check looks at all that can be looked at without asking a registry.
+func (s *Service) check(r Request, at time.Time) error {
+	err := r.words()
+	if err != nil {
+		return err
+	}
+	switch r.Kind {
+	case KindImport:
+		var req dray.ImportRequest
+		if req, err = r.Import.build(at); err == nil {
+			_, _, err = s.dray.ImportNames(req)
+		}
+		err = firstOf(err, req.Backup.Check())
+	case KindCopy:
+		var req dray.CopyRequest
+		req, err = r.Copy.build(at)
+		err = firstOf(err, req.Backup.Check())
+	case KindTag:
+		_, err = r.Tag.build()
+	case KindBatch:
+		err = r.Batch.build(at).Backup.Check()
+		for _, e := range r.Batch.Entries {
+			err = firstOf(err, remoteOnly(append([]string{e.Source, r.Batch.Target}, e.Targets...)...))
+		}
+	case KindTransfer:
+		var req dray.TransferRequest
+		if req, err = r.Transfer.build(at); err == nil {
+			_, _, err = s.dray.TransferEnds(req)
+		}
+		err = firstOf(err, req.Backup.Check())
+	case KindVerify:
+		_, err = r.Verify.build(at)
+	case KindPlan:
+		if !r.Plan.Uploaded {
+			err = s.check(r.Plan.of(), at)
+		}
+	}
+	return err
+}
+
+// words refuses choices that there are not.
+func (r Request) words() error {
+	var overwrite, hold string
+	entries := []Entry{}
+	switch {
+	case r.Import != nil:
+		overwrite, hold = r.Import.Overwrite, r.Import.Hold
+	case r.Copy != nil:
+		overwrite, hold = r.Copy.Overwrite, r.Copy.Hold
+	case r.Tag != nil:
+		hold = r.Tag.Hold
+	case r.Batch != nil:
+		overwrite, hold, entries = r.Batch.Overwrite, r.Batch.Hold, r.Batch.Entries
+	case r.Transfer != nil:
+		overwrite = r.Transfer.Overwrite
+	}
+	words := []string{overwrite}
+	for _, e := range entries {
+		words = append(words, e.Overwrite)
+	}
+	for _, w := range words {
+		if !slices.Contains([]plan.Overwrite{"", plan.Refuse, plan.Update, plan.Always}, plan.Overwrite(w)) {
+			return invalid("read request", r.Kind, "unknown overwrite "+strconv.Quote(w), "refuse, update or always")
+		}
+	}
+	if !slices.Contains([]plan.Hold{"", plan.Each, plan.All}, plan.Hold(hold)) {
+		return invalid("read request", r.Kind, "unknown hold "+strconv.Quote(hold), "each or all")
+	}
+	return nil
+}
+
+// of is the verb that is planned.
+func (p Plan) of() Request {
+	r := Request{Import: p.Import, Copy: p.Copy, Tag: p.Tag, Batch: p.Batch, Transfer: p.Transfer}
+	for kind, set := range r.fields() {
+		if set {
+			r.Kind = kind
+		}
+	}
+	return r
+}
+
+// fields says which are set, by the kind each belongs to.
+func (r Request) fields() map[string]bool {
+	return map[string]bool{KindImport: r.Import != nil, KindCopy: r.Copy != nil, KindTag: r.Tag != nil, KindBatch: r.Batch != nil,
+		KindTransfer: r.Transfer != nil, KindPlan: r.Plan != nil, KindApply: r.Apply != nil, KindVerify: r.Verify != nil}
+}
+
+// shape refuses a request that is not exactly one verb.
+func (r Request) shape() error {
+	n := 0
+	for _, set := range r.fields() {
+		if set {
+			n++
+		}
+	}
+	if n != 1 || !r.fields()[r.Kind] {
+		return invalid("read request", r.Kind, "it does not say exactly what its kind asks for", "one of "+strings.Join(Kinds(), ", "))
+	}
+	if r.Kind == KindPlan && !r.Plan.Uploaded {
+		n = 0
+		for _, set := range r.Plan.of().fields() {
+			if set {
+				n++
+			}
+		}
+		if n != 1 {
+			return invalid("read request", r.Kind, "it does not name exactly one verb", "one of import, copy, tag, batch, transfer")
+		}
+	}
+	return nil
+}
+
+// logins are where a request keeps those that came with it.
+func (r *Request) logins() []**Login {
+	switch {
+	case r.Import != nil:
+		return []**Login{&r.Import.SourceLogin, &r.Import.TargetLogin}
+	case r.Copy != nil:
+		return []**Login{&r.Copy.SourceLogin, &r.Copy.TargetLogin}
+	case r.Tag != nil:
+		return []**Login{nil, &r.Tag.Login}
+	case r.Batch != nil:
+		return []**Login{&r.Batch.SourceLogin, &r.Batch.TargetLogin}
+	case r.Transfer != nil:
+		return []**Login{&r.Transfer.SourceLogin, &r.Transfer.TargetLogin}
+	case r.Apply != nil:
+		return []**Login{&r.Apply.SourceLogin, &r.Apply.TargetLogin}
+	case r.Verify != nil:
+		return []**Login{&r.Verify.SourceLogin, &r.Verify.TargetLogin}
+	case r.Plan != nil:
+		of := r.Plan.of()
+		return of.logins()
+	}
+	return nil
+}
+
+// secret is what is sealed apart.
+type secret struct {
+	Source *Login `json:"source,omitempty"`
+	Target *Login `json:"target,omitempty"`
+	File   []byte `json:"file,omitempty"` // of an uploaded plan
+}
+
+// part returns r without its logins, and these apart. r itself is not changed.
+func (r Request) part() (Request, secret, error) {
+	var bare Request
+	raw, err := json.Marshal(r)
+	if err == nil {
+		err = json.Unmarshal(raw, &bare)
+	}
+	if err != nil {
+		return bare, secret{}, &fault.Fault{Kind: fault.Internal, Op: "store request", Err: err}
+	}
+	var s secret
+	into := []**Login{&s.Source, &s.Target}
+	for i, at := range bare.logins() {
+		if at != nil {
+			*into[i], *at = *at, nil
+		}
+	}
+	if r.Plan != nil {
+		s.File = r.Plan.File
+	}
+	return bare, s, nil
+}
+
+// join puts logins back.
+func (r *Request) join(s secret) {
+	from := []*Login{s.Source, s.Target}
+	for i, at := range r.logins() {
+		if at != nil && from[i] != nil {
+			*at = from[i]
+		}
+	}
+}
+
+func (s secret) inline() []string {
+	var sides []string
+	if s.Source != nil {
+		sides = append(sides, string(fault.Source))
+	}
+	if s.Target != nil {
+		sides = append(sides, string(fault.Target))
+	}
+	return sides
+}
+
+// seal is nil when there is nothing to hide.
+func (s secret) seal() ([]byte, error) {
+	if s.Source == nil && s.Target == nil && s.File == nil {
+		return nil, nil
+	}
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return nil, &fault.Fault{Kind: fault.Internal, Op: "store logins", Err: errors.New("they do not read as JSON")}
+	}
+	return raw, nil
+}
+
+func unseal(raw []byte) (secret, error) {
+	var s secret
+	if len(raw) == 0 {
+		return s, nil
+	}
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return s, &fault.Fault{Kind: fault.Internal, Op: "read logins", Err: errors.New("they do not read as they were written")}
+	}
+	return s, nil
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func invalid(op, name, cause, hint string) error {
+	return &fault.Fault{Kind: fault.Invalid, Op: op, Name: name, Hint: hint, Err: errors.New(cause)}
+}
