@@ -1,0 +1,236 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+)
+
+// ClientConfig says which server, and who asks.
+type ClientConfig struct {
+	URL   string            // "https://dray.example"; what is below Prefix is added
+	Token credential.Secret // shown as Bearer; zero is none
+
+	CA        string // path of PEM certificates that sign the server's, beside the system's
+	Cert, Key string // paths of a client certificate and its key
+	UserAgent string // "" is "dray"
+
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil is the system's network
+}
+
+// Client speaks to a server. Its errors are faults of the Kind that the server's were, so that
+// exit codes are the same. It is safe for concurrent use.
+type Client struct {
+	base  string
+	token credential.Secret
+	agent string
+	http  *http.Client
+}
+
+const (
+	answerTime = 30 * time.Second // until an answer begins; one that is held has longer
+	mostBody   = 64 << 20         // of an answer that is held in memory
+	tries      = 4                // of what may be asked twice
+)
+
+// NewClient checks c. It does no I/O but for the files that c names.
+func NewClient(c ClientConfig) (*Client, error) {
+	bad := func(err error, hint string) (*Client, error) {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "use server", Name: c.URL, Err: err, Hint: hint}
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return bad(errors.New("not the address of a server"), "write https://HOST")
+	}
+	if u.User != nil {
+		c.URL = u.Redacted()
+		return bad(errors.New("a login does not belong in the address"), "give a token apart")
+	}
+	if u.Scheme == "http" && !c.Token.IsZero() && !loopback(u.Hostname()) {
+		return bad(errors.New("a token would be sent without TLS"), "write https://")
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		if config.RootCAs, err = pool(c.CA); err != nil {
+			return bad(err, "")
+		}
+	}
+	if c.Cert != "" || c.Key != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return bad(err, "a client certificate is a file and its key")
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig, t.ResponseHeaderTimeout = config, answerTime+maxWait
+	if c.Dial != nil {
+		t.DialContext = c.Dial
+	}
+	agent := c.UserAgent
+	if agent == "" {
+		agent = "dray"
+	}
+	return &Client{base: strings.TrimSuffix(strings.TrimSuffix(u.String(), "/"), Prefix) + Prefix, token: c.Token, agent: agent,
+		// A redirect would take the token along: no server of ours sends any.
+		http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
+}
+
+// Close lets idle connections go.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+func pool(path string) (*x509.CertPool, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	all, err := x509.SystemCertPool()
+	if err != nil {
+		all = x509.NewCertPool()
+	}
+	if !all.AppendCertsFromPEM(raw) {
+		return nil, errors.New(path + " holds no certificate")
+	}
+	return all, nil
+}
+
+// call is one request.
+type call struct {
+	method, path string
+	query        url.Values
+	header       http.Header
+	body         any    // written as JSON; []byte as it is
+	kind         string // of a body of bytes
+	twice        bool   // it may be sent again where no answer came
+}
+
+// do sends q and reads a JSON answer into out; nil takes none.
+func (c *Client) do(ctx context.Context, q call, out any) (*http.Response, error) {
+	resp, err := c.send(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		return resp, nil
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, mostBody+1))
+	if err == nil && len(raw) > mostBody {
+		return resp, &fault.Fault{Kind: fault.TooLarge, Op: "read answer of", Name: c.base, Err: errors.New("longer than 64 MiB")}
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, out)
+	}
+	if err != nil {
+		return resp, c.trouble(ctx, err)
+	}
+	return resp, nil
+}
+
+// send returns an answer that is no error; its body is to be closed. What may be sent twice is,
+// where the network or a server that begins or ends stood in the way.
+func (c *Client) send(ctx context.Context, q call) (*http.Response, error) {
+	for n := 1; ; n++ {
+		resp, err := c.once(ctx, q)
+		if err == nil || !q.twice || n == tries || !fault.Is(err, fault.Unavailable) || ctx.Err() != nil {
+			return resp, err
+		}
+		t := time.NewTimer(time.Duration(n*n) * 200 * time.Millisecond)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		t.Stop()
+	}
+}
+
+func (c *Client) once(ctx context.Context, q call) (*http.Response, error) {
+	var body io.Reader
+	kind := "application/json"
+	switch b := q.body.(type) {
+	case nil:
+	case []byte:
+		body, kind = bytes.NewReader(b), q.kind
+	default:
+		raw, err := json.Marshal(b)
+		if err != nil {
+			return nil, &fault.Fault{Kind: fault.Internal, Op: "write request", Err: err}
+		}
+		body = bytes.NewReader(raw)
+	}
+	address := c.base + q.path
+	if len(q.query) > 0 {
+		address += "?" + q.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, q.method, address, body)
+	if err != nil {
+		return nil, &fault.Fault{Kind: fault.Internal, Op: "write request", Err: err}
+	}
+	for name, values := range q.header {
+		req.Header[name] = values
+	}
+	req.Header.Set("User-Agent", c.agent)
+	if body != nil {
+		req.Header.Set("Content-Type", kind)
+	}
+	if !c.token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.trouble(ctx, err)
+	}
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what is there of it
+	return nil, faultOf(resp.StatusCode, resp.Header, raw)
+}
+
+// trouble is an error of the network.
+func (c *Client) trouble(ctx context.Context, err error) error {
+	f := &fault.Fault{Kind: fault.Unavailable, Op: "ask", Name: c.base, Err: err}
+	var (
+		asked   *url.Error
+		unknown x509.UnknownAuthorityError
+		name    x509.HostnameError
+	)
+	if errors.As(err, &asked) {
+		f.Err = asked.Err // the address is said already
+	}
+	switch {
+	case ctx.Err() != nil:
+		f.Kind, f.Err = fault.Canceled, context.Cause(ctx)
+	case errors.As(err, &unknown), errors.As(err, &name):
+		f.Kind, f.Hint = fault.Refused, "name the certificate's authority"
+	}
+	return f
+}
+
+func retryAfter(h http.Header) time.Duration {
+	n, err := strconv.ParseUint(h.Get("Retry-After"), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
