@@ -22,6 +22,15 @@ func main() {
 	}
 	os.Exit(cli.Main(ctx, os.Args[1:], cli.IO{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Home: home,
-		Run: run, Terminal: cli.TerminalOf(os.Stdin, os.Stderr),
+		Run: run, Terminal: cli.TerminalOf(os.Stdin, os.Stderr), Hangup: hangup,
 	}))
+}
+
+// hangup catches SIGHUP until ctx ends. Commands that do not ask for it end by it, as when
+// their terminal is closed.
+func hangup(ctx context.Context) <-chan os.Signal {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() { signal.Stop(c) })
+	return c
 }

@@ -46,14 +46,22 @@ func principalEnv(authority string) map[string]string {
 	}
 }
 
-// onShelf gives a registry Azure's own lists of one repository, for a word "shelf=REPO".
+// onShelf gives a registry Azure's own lists of one repository, for a word "shelf=REPO", and
+// for "live=REPO" lists of what it holds.
 func (s *script) onShelf(name, word string, o *testbed.Options) bool {
-	repo, ok := strings.CutPrefix(word, "shelf=")
-	if ok {
-		shelf := &testbed.Shelf{Repo: repo, TB: s.tb}
+	how, repo, ok := strings.Cut(word, "=")
+	if ok = ok && (how == "shelf" || how == "live"); ok {
+		shelf := &testbed.Shelf{Repo: repo, Live: how == "live", TB: s.tb}
 		s.shelves[name], o.Front = shelf, shelf.ACR
 	}
 	return ok
+}
+
+// lock switches attributes of a tag off.
+func (s *script) lock(_ *testscript.TestScript, args []string) {
+	for _, attribute := range args[2:] {
+		s.shelves[args[0]].Lock(args[1], attribute, false)
+	}
 }
 
 // shelve lists one manifest.

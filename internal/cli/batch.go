@@ -12,7 +12,9 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/api"
 	"github.com/drayage/dray/internal/config"
+	"github.com/drayage/dray/internal/verb"
 	"github.com/drayage/dray/plan"
 )
 
@@ -56,6 +58,7 @@ func (a *app) newBatch() *cobra.Command {
 	f.addHoldTo(flags)
 	flags.StringVar(&f.failedTo, "failed-to", "", "write what failed or was not begun to `FILE`, as a list; without such, there is no file")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
+	a.common.addHandOverTo(flags)
 	a.common.addRegistryTo(flags)
 	return cmd
 }
@@ -87,7 +90,12 @@ func (a *app) runBatch(cmd *cobra.Command, f batchFlags) error {
 	}
 	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.entries}
 	return a.write(cmd, writing{
-		past: "imported", many: true, dryRun: f.dryRun, instead: "--force replaces it", keep: rest.keep,
+		past: "imported", many: true, dryRun: f.dryRun, instead: "--force replaces it", keep: rest.keep, hold: req.Hold,
+		ask: func(_ context.Context, _ *api.Client, d *dray.Dray) (verb.Request, error) {
+			req := req
+			req.Entries = f.entries(d, list)
+			return batchJSON(req), nil
+		},
 		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Plan, error) {
 			req := req
 			req.Entries = f.entries(d, list)

@@ -15,6 +15,7 @@ package cli
 import (
 	"context"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,10 @@ type IO struct {
 	Run  string              // podman's run directory where $XDG_RUNTIME_DIR is unset; "" for none
 
 	Terminal Terminal
+
+	// Hangup sends when the process is asked to read its files again, by SIGHUP, until the
+	// context ends; nil never does.
+	Hangup func(context.Context) <-chan os.Signal
 }
 
 // Terminal holds what is known of the terminal. The zero Terminal is none: a pipe, a file, a CI log.
@@ -97,9 +102,10 @@ func (a *app) newRoot() *cobra.Command {
 		return cmd.Help()
 	}
 	a.groups = []group{
-		{"Main commands", []*cobra.Command{a.newImport(), a.newCopy(), a.newTag(), a.newBatch(), a.newTransfer(), a.newPlan(), a.newApply(), a.newRemove()}},
+		{"Main commands", []*cobra.Command{a.newImport(), a.newCopy(), a.newTag(), a.newBatch(), a.newTransfer(), a.newMirror(), a.newPlan(), a.newApply(), a.newRemove()}},
 		{"Looking", []*cobra.Command{a.newList(), a.newInspect(), a.newDigest(), a.newManifest(), a.newRepository(), a.newCheck(), a.newVerify()}},
-		{"Setting up", []*cobra.Command{a.newLogin(), a.newLogout(), a.newServe(), a.newConfig(), a.newVersion(), newCompletion(), newMan()}},
+		{"At a server", []*cobra.Command{a.newJobs(), a.newSchedules(), a.newServe(), a.newWorker()}},
+		{"Setting up", []*cobra.Command{a.newLogin(), a.newLogout(), a.newConfig(), a.newVersion(), newCompletion(), newMan()}},
 	}
 	for _, g := range a.groups {
 		root.AddCommand(g.commands...)

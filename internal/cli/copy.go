@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +33,7 @@ func (o *overwrite) Set(s string) error {
 // copyFlags are those of copy.
 type copyFlags struct {
 	overwrite overwrite
+	backup    string
 	allTags   bool
 	sharing   bool
 	dryRun    bool
@@ -65,7 +67,9 @@ func (a *app) newCopy() *cobra.Command {
 	flags.BoolVar(&f.sharing, "all-tags-of", false, "copy every tag that has the digest of SOURCE; TARGET is a repository")
 	f.tagFlags.addTo(flags)
 	flags.Var(&f.overwrite, "overwrite", "what to do where a target tag holds something else; always puts equal ones again too")
+	addBackupTo(flags, &f.backup)
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
+	a.common.addHandOverTo(flags)
 	a.common.addRegistryTo(flags)
 	return cmd
 }
@@ -81,6 +85,9 @@ func (a *app) runCopy(cmd *cobra.Command, f copyFlags, args []string) error {
 		req.Tags = dray.Sharing
 	}
 	var err error
+	if req.Backup, err = backupOf(f.backup, time.Now()); err != nil {
+		return err
+	}
 	if req.Map, err = f.tagFlags.read(cmd); err != nil {
 		return err
 	}
@@ -92,14 +99,15 @@ func (a *app) runCopy(cmd *cobra.Command, f copyFlags, args []string) error {
 	}
 	return a.write(cmd, writing{
 		past: "copied", many: req.Tags != dray.NamedTag, dryRun: f.dryRun, instead: "--overwrite update replaces it",
+		hold: req.Hold, ask: asks(copyJSON(req, f.renames)),
 		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Plan, error) {
-			p, err := d.PlanCopy(ctx, req, tell)
-			if err == nil && f.allTags {
-				if note := unused(req.Map, p.Steps); note != "" {
-					p.Notes = append(p.Notes, note)
-				}
+			return d.PlanCopy(ctx, req, tell)
+		},
+		note: func(steps []plan.Step) string {
+			if !f.allTags {
+				return ""
 			}
-			return p, err
+			return unused(req.Map, steps)
 		},
 	})
 }
@@ -140,7 +148,7 @@ func (a *app) newTag() *cobra.Command {
 		}
 		req := dray.TagRequest{Image: args[0], Tags: args[1:], Map: renamed, Hold: f.hold(), Login: login}
 		return a.write(cmd, writing{
-			past: "tagged", many: len(renamed.Pairs)+len(renamed.Rename) > 0, dryRun: dryRun,
+			past: "tagged", many: len(renamed.Pairs)+len(renamed.Rename) > 0, dryRun: dryRun, hold: req.Hold, ask: asks(tagJSON(req, f.renames)),
 			plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Plan, error) {
 				return d.PlanTag(ctx, req, tell)
 			},
@@ -150,6 +158,7 @@ func (a *app) newTag() *cobra.Command {
 	flags.SortFlags = false
 	f.addTo(flags)
 	flags.BoolVar(&dryRun, "dry-run", false, "print what would be done, write nothing")
+	a.common.addHandOverTo(flags)
 	a.common.addRegistryTo(flags)
 	return cmd
 }

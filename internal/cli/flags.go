@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/config"
 )
 
 // format is the value of --output. az's spellings are all taken.
@@ -51,12 +53,39 @@ type common struct {
 	maxWait     time.Duration
 	retries     int
 	concurrency int
+	bandwidth   perSecond
 	images      int // in flight; 0 is dray's default
 	plainHTTP   bool
 	insecure    bool
 	caFile      string
 	srcCreds    string
+	server      string // "" asks the environment and the configuration
+	noWait      bool
 	dstCreds    string
+}
+
+// perSecond is a flag of so many bytes a second; 0 is any number.
+type perSecond int64
+
+func (p *perSecond) Type() string { return "SIZE" }
+
+func (p *perSecond) String() string {
+	if *p == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(*p), 10)
+}
+
+func (p *perSecond) Set(s string) error {
+	n, err := config.Size(s)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return errors.New("nothing would move")
+	}
+	*p = perSecond(n)
+	return nil
 }
 
 // Headings under which help lists flags; a flag without one is the command's own.
@@ -83,7 +112,8 @@ func (c *common) addRegistryTo(flags *pflag.FlagSet) {
 	set.DurationVar(&c.stall, "stall-timeout", 30*time.Second, "cut and resume a request after `DURATION` without a byte")
 	set.DurationVar(&c.maxWait, "max-wait", 10*time.Minute, "`DURATION` of the longest wait that a registry may ask for")
 	set.IntVar(&c.retries, "retries", 8, "try one operation `N` times without progress in between")
-	set.IntVar(&c.concurrency, "concurrency", 16, "at most `N` blobs in flight")
+	set.IntVar(&c.concurrency, "concurrency", 32, "at most `N` blobs in flight")
+	set.Var(&c.bandwidth, "bandwidth", "send at most this `SIZE` of blobs a second, to all registries together: 200MiB")
 	set.BoolVar(&c.plainHTTP, "plain-http", false, "speak http to every registry of this command")
 	set.StringVar(&c.caFile, "ca-file", "", "trust the certificates in this PEM `FILE` too")
 	set.BoolVar(&c.insecure, "insecure", false, "do not verify TLS certificates")

@@ -32,7 +32,7 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	case cmd.HasSubCommands():
 		listCommands(w, "Commands", cmd.Commands())
 	}
-	for _, group := range []string{"", registryFlags, everyCommand} {
+	for _, group := range []string{"", atServer, registryFlags, everyCommand} {
 		title := group
 		if group == "" {
 			title = "Flags"

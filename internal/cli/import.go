@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,7 @@ type importFlags struct {
 	password      string
 	passwordStdin bool
 	force         bool
-	noWait        bool
+	backup        string
 	dryRun        bool
 	quietToo      bool // --only-show-errors
 	tags          []string
@@ -63,11 +64,13 @@ func (a *app) newImport() *cobra.Command {
 	flags.StringArrayVar(&f.tags, "tags", nil, "import these `TAGS` of the repository that --source names, with commas between; repeatable")
 	f.tagFlags.addTo(flags)
 	flags.BoolVar(&f.force, "force", false, "replace target tags that hold something else")
+	addBackupTo(flags, &f.backup)
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
-	flags.BoolVar(&f.noWait, "no-wait", false, "accepted for az scripts; dray waits all the same")
+	flags.BoolVar(&a.common.noWait, "no-wait", false, "with a server: print the job's id and leave it to it; without one dray waits all the same")
 	flags.StringP("resource-group", "g", "", "`NAME`, accepted for az scripts; has no effect")
 	flags.String("subscription", "", "`ID`, accepted for az scripts; has no effect")
 	flags.BoolVar(&f.quietToo, "only-show-errors", false, "the same as --quiet")
+	a.common.addHandOverTo(flags)
 	a.common.addRegistryTo(flags)
 	return cmd
 }
@@ -85,6 +88,13 @@ func (a *app) runImport(cmd *cobra.Command, f importFlags) error {
 	if err != nil {
 		return err
 	}
+	backup, err := backupOf(f.backup, time.Now())
+	if err != nil {
+		return err
+	}
+	if f.backup != "" && !f.force {
+		return usageError(cmd, errors.New("--backup without --force: nothing is overwritten"), "add --force, or leave it out")
+	}
 	from, err := a.importLogin(cmd, f)
 	if err != nil {
 		return err
@@ -93,19 +103,17 @@ func (a *app) runImport(cmd *cobra.Command, f importFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.noWait && !a.common.quiet {
-		a.warn("--no-wait: there is no server to hand this to; it runs here and the exit code tells how it ended")
-	}
 	req := dray.ImportRequest{
 		Source: f.source, SourceRegistry: f.registry, Target: cmp.Or(f.name, a.io.Env("AZURE_DEFAULTS_ACR")),
 		Images: f.images, Repositories: f.repositories,
-		Tags: tags, Map: renamed, Hold: f.hold(), SourceLogin: from, TargetLogin: to,
+		Tags: tags, Map: renamed, Hold: f.hold(), Backup: backup, SourceLogin: from, TargetLogin: to,
 	}
 	if f.force {
 		req.Overwrite = plan.Update
 	}
 	return a.write(cmd, writing{
 		past: "imported", many: len(tags)+len(renamed.Pairs) > 0, dryRun: f.dryRun, instead: "--force replaces it",
+		hold: req.Hold, ask: asks(importJSON(req, f.renames)),
 		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Plan, error) {
 			return d.PlanImport(ctx, req, tell)
 		},

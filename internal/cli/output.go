@@ -51,6 +51,29 @@ func table(w io.Writer, x answer) error {
 	return tab.Flush()
 }
 
+// printList prints all, a line each. What people read is the table; without lines there is none.
+func printList[T any](a *app, all []T, name string, header []string, cells func(T) []string) error {
+	x := answer{
+		json:   func() error { return a.printJSON(map[string][]T{name: append([]T{}, all...)}) },
+		header: header,
+		rows: func(row func(...string) error) error {
+			for _, one := range all {
+				if err := row(cells(one)...); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	x.text = func() error {
+		if len(all) == 0 {
+			return nil
+		}
+		return table(a.io.Out, x)
+	}
+	return a.print(x)
+}
+
 // printJSON writes v as the one answer of a command.
 func (a *app) printJSON(v any) error { return writeJSON(a.io.Out, v) }
 

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,21 +10,22 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
 func (a *app) newPlan() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "plan transfer|copy|import|show",
-		Short: "Write down what a command would do, or show such a plan",
+		Use:   "plan transfer|copy|import|show|cost",
+		Short: "Write down what a command would do; show such a plan, or what it costs",
 		Long: "Print on stdout, in the form of a plan's file, what transfer, copy or import would do, and write\n" +
 			"nothing anywhere. It is the --dry-run of these commands with -o json, and takes their flags.\n" +
 			"dray apply carries a plan out. Equal states of both ends give equal plans, byte for byte.",
 		Example: "  dray plan transfer dev prod > plan.json\n" +
-			"  dray plan show plan.json",
+			"  dray plan show plan.json\n" +
+			"  dray plan cost plan.json",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -37,7 +37,7 @@ func (a *app) newPlan() *cobra.Command {
 	for _, verb := range []*cobra.Command{a.newTransfer(), a.newCopy(), a.newImport()} {
 		cmd.AddCommand(a.planned(verb))
 	}
-	cmd.AddCommand(a.newPlanShow())
+	cmd.AddCommand(a.newPlanShow(), a.newPlanCost())
 	return cmd
 }
 
@@ -75,6 +75,7 @@ type planSummary struct {
 	Repositories int                 `json:"repositories"`
 	Actions      map[plan.Action]int `json:"actions"`
 	Retagged     int                 `json:"retagged"`
+	Locked       int                 `json:"locked,omitempty"` // names on which something is to be locked
 	Retags       []dray.Retag        `json:"retags,omitempty"`
 	Problems     []string            `json:"problems,omitempty"` // of conflicts and broken steps
 	Notes        []string            `json:"notes,omitempty"`
@@ -157,9 +158,12 @@ func summarise(in io.Reader) (planSummary, error) {
 func (p *planSummary) add(s plan.Step) {
 	p.Steps++
 	p.Actions[s.Action]++
+	if s.Locks != (oci.Locks{}) {
+		p.Locked++
+	}
 	if s.Retags() {
 		if p.Retagged++; len(p.Retags) < dray.MaxRetags {
-			p.Retags = append(p.Retags, dray.Retag{From: s.From, To: s.To, Was: string(s.Replaces), Is: string(s.Digest())})
+			p.Retags = append(p.Retags, dray.Retag{From: s.From, To: s.To, Was: string(s.Replaces), Is: string(s.Digest()), Kept: s.Backup})
 		}
 	}
 	if (s.Action == plan.Conflict || s.Action == plan.Broken) && len(p.Problems) < dray.MaxRetags {
@@ -179,7 +183,10 @@ func (p planSummary) String() string {
 		fmt.Fprintf(&b, "re-tagged artifacts: %d\n", p.Retagged)
 	}
 	for _, m := range p.Retags {
-		fmt.Fprintf(&b, "  %s: %s -> %s\n", m.To, m.Was, m.Is)
+		fmt.Fprintf(&b, "  %s\n", retagLine(m.To.String(), m.Was, m.Is, m.Kept))
+	}
+	if p.Locked > 0 {
+		fmt.Fprintf(&b, "to lock: %d\n", p.Locked)
 	}
 	if n := p.Actions[plan.Conflict] + p.Actions[plan.Broken]; n > 0 {
 		fmt.Fprintf(&b, "not possible: %d\n", n)
@@ -191,73 +198,4 @@ func (p planSummary) String() string {
 		fmt.Fprintf(&b, "note: %s\n", oneLine(n))
 	}
 	return b.String()
-}
-
-func (a *app) newApply() *cobra.Command {
-	var follow bool
-	var failedTo string
-	cmd := &cobra.Command{
-		Use:   "apply PLAN",
-		Short: "Carry out a plan that was written before",
-		Long: "Do what a plan's file says (- is stdin), and nothing else: exactly the digests that it names go\n" +
-			"where it says. Both ends are looked at again first. A tag that points elsewhere than when the\n" +
-			"plan was made is left alone and is an error, exit code 5, or 6 where others were done; of a plan\n" +
-			"to be done whole or not at all, nothing is done then. --follow plans such tags anew.",
-		Example: "  dray apply plan.json\n" +
-			"  dray plan transfer dev prod | dray apply -\n" +
-			"  dray apply plan.json --follow --failed-to again.txt",
-		Args: exactly(1, "the file of a plan, or - for stdin"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.runApply(cmd, args[0], failedTo, follow)
-		},
-	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.BoolVar(&follow, "follow", false, "plan steps anew whose source or target moved since")
-	flags.StringVar(&failedTo, "failed-to", "", "write the tags that failed to `FILE`, a list for dray batch --force; without such, there is no file")
-	a.common.addRegistryTo(flags)
-	return cmd
-}
-
-func (a *app) runApply(cmd *cobra.Command, path, failedTo string, follow bool) error {
-	if err := a.checkPlan(cmd.Context(), path); err != nil {
-		return err
-	}
-	in, done, err := a.openPlan(path)
-	if err != nil {
-		return err
-	}
-	defer done()
-	r, err := patiently(cmd.Context(), 0, func() (*plan.Reader, error) { return plan.NewReader(in) })
-	if err != nil {
-		return err
-	}
-	req := dray.PlanFileRequest{Plan: r, Follow: follow}
-	if req.SourceLogin, err = a.sourceLogin(cmd.Context()); err != nil {
-		return err
-	}
-	if req.TargetLogin, err = a.targetLogin(cmd.Context()); err != nil {
-		return err
-	}
-	return a.stream(cmd, streaming{
-		past: "applied the plan to", verb: r.Header().Verb, failedTo: failedTo,
-		run: func(ctx context.Context, d *dray.Dray, tell event.Observer, _ *story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error) {
-			return d.ApplyFile(ctx, req, tell, visit)
-		},
-	})
-}
-
-// checkPlan reads a file through before any of it is done: a plan that was cut off, or
-// written by hand and wrong, is refused whole. What comes from a pipe is read once.
-func (a *app) checkPlan(ctx context.Context, path string) error {
-	if at, err := os.Stat(path); path == "-" || err != nil || !at.Mode().IsRegular() {
-		return nil
-	}
-	in, done, err := a.openPlan(path)
-	if err != nil {
-		return err
-	}
-	defer done()
-	_, err = patiently(ctx, 0, func() (planSummary, error) { return summarise(in) })
-	return err
 }

@@ -30,45 +30,64 @@ type writing struct {
 	instead string // hint where a target is in the way
 	dryRun  bool
 	many    bool // each step stands for itself, and each failure has its line
+	hold    plan.Hold
 	plan    func(context.Context, *dray.Dray, event.Observer) (*dray.Plan, error)
+	ask     ask                      // the same at a server
+	note    func([]plan.Step) string // what else a person should know of a plan; nil is nothing
 
 	// keep writes down what is left to do, and says where; nil keeps nothing. It gets no steps where
 	// no plan could be made, for the reason why.
 	keep func(d *dray.Dray, steps []dray.StepReport, why error) (where string, err error)
 }
 
+// notes are those of the command itself about a plan.
+func (w writing) notes(steps []plan.Step) []string {
+	if w.note == nil {
+		return nil
+	}
+	if text := w.note(steps); text != "" {
+		return []string{text}
+	}
+	return nil
+}
+
 // write plans, then prints the plan or applies it and prints the report.
 func (a *app) write(cmd *cobra.Command, w writing) error {
-	ctx, began := cmd.Context(), time.Now()
-	d, err := a.open()
+	at, err := a.place(cmd, w.ask, w.dryRun)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer at.close()
+	return a.writeAt(cmd.Context(), at, w)
+}
+
+func (a *app) writeAt(ctx context.Context, at place, w writing) error {
+	began := time.Now()
 	s := a.newStory()
 	defer s.end()
-	p, err := patiently(ctx, grace, func() (*dray.Plan, error) { return w.plan(ctx, d, s.observe) })
-	if err != nil {
+	var left *leftOn
+	if w.dryRun {
+		p, err := at.plan(ctx, w, s)
 		s.end()
-		where, lost := a.keepRest(w, d, nil, err)
+		if errors.As(err, &left) {
+			return a.tellGoesOn(left)
+		}
+		if err != nil {
+			return err
+		}
+		return a.showPlan(p, w)
+	}
+	p, report, err := at.write(ctx, w, s)
+	s.end()
+	if errors.As(err, &left) {
+		return a.tellGoesOn(left)
+	}
+	where, lost := a.keepRest(w, at.names(), report.Steps, err) // before the report: stdout may be a pipe that is broken
+	if p == nil {
 		a.tellKept(where, lost)
 		return err
 	}
-	for _, note := range p.Notes {
-		s.note(note)
-	}
-	if w.dryRun {
-		s.end()
-		return a.showPlan(p.Plan, w)
-	}
-	s.steps(len(p.Steps))
-	report, err := patiently(ctx, grace, func() (dray.Report, error) { return d.Apply(ctx, p, s.observe) })
-	s.end()
-	if errors.Is(err, errLate) {
-		report = s.report(p.Plan)
-	}
-	where, lost := a.keepRest(w, d, report.Steps, err) // before the report: stdout may be a pipe that is broken
-	ending := a.showReport(ctx, w, time.Since(began), p.Plan, report, err)
+	ending := a.showReport(ctx, w, time.Since(began), *p, report, err)
 	a.tellKept(where, lost)
 	if ending == nil && lost != nil {
 		ending = ended(exitFailed)
@@ -179,9 +198,14 @@ func (a *app) showReport(ctx context.Context, w writing, took time.Duration, p p
 			a.warn("%s", line)
 		}
 	}
-	failures := a.tellFailures(w, r, err, interrupted)
-	if interrupted {
-		done := r.Count(dray.Done) + r.Count(dray.Unchanged)
+	canceled := !interrupted && fault.Is(err, fault.Canceled) // at a server, by somebody
+	failures := a.tellFailures(w, r, err, interrupted || canceled)
+	done := r.Count(dray.Done) + r.Count(dray.Unchanged)
+	switch {
+	case canceled:
+		a.warn("canceled: %d of %d steps done", done, len(p.Steps))
+		return ended(exitInterrupted)
+	case interrupted:
 		a.warn("interrupted: %d of %d steps done; run the same command again to go on", done, len(p.Steps))
 		return ended(exitInterrupted)
 	}
@@ -248,7 +272,7 @@ func changes(r dray.Report) []string {
 	var lines []string
 	for _, s := range r.Steps {
 		if s.State == dray.Done && s.Replaces != "" && s.Replaces != s.Digest() {
-			lines = append(lines, fmt.Sprintf("%s: %s -> %s", targetName(s.Step), s.Replaces, s.Digest()))
+			lines = append(lines, retagLine(targetName(s.Step), string(s.Replaces), string(s.Digest()), s.Backup))
 		}
 	}
 	return lines

@@ -26,6 +26,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts"
 //
 //	registry NAME [basic|bearer|acr|readonly|throttled|tls]     start a registry; $NAME is its host
 //	registry NAME shelf=REPO; shelve NAME DIGEST [TAG…]         and Azure's own lists of one repository of it
+//	registry NAME live=REPO; lock NAME TAG ATTRIBUTE…           the same, of what it holds; switch attributes of a tag off
 //	image NAME REGISTRY REPO TAG [index=N] [layers=N] [size=N] [seed=N]
 //	                                            store an image; $NAME is its digest
 //	dray ARGS…                                  run dray in process; it must exit 0
@@ -33,6 +34,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts"
 //	expand FILE                                 put the values of variables into a file
 //	mask FILE COPY                              the file as output reads
 //	windows FILE COPY                           the file as an editor of Windows saves it
+//	record NAME                                 the last stdout, a line, is $NAME and reads {NAME}
 //	keep FILE ARGS…                             run dray in process; its stdout, unmasked, becomes the file
 //	feed FILE                                   stdin of the next dray
 //	json PATH WANT                              the last stdout is JSON and holds WANT at PATH ("steps.0.state", "steps.len")
@@ -40,6 +42,8 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts"
 //	paper FILE [FROM=TO…]                       run the blocks of a page of docs
 //	entra                                       a service principal in the environment, and an Entra that knows it
 //	pipeline FILE [FROM=TO…]                    run the shell scripts of a pipeline of examples
+//	server NAME ARGS…                           run dray serve in process; $NAME is its address, which it is again when
+//	                                            it was stopped (halt NAME) and begins anew
 //	forget REGISTRY; requests REGISTRY METHOD KIND N
 //
 // In output, hosts read {NAME}, digests of images {NAME}, the script's directory {WORK}, durations T.
@@ -47,28 +51,32 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: *update, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
-			env.Values["script"] = &script{tb: env.T().(testing.TB), registries: map[string]*testbed.Registry{}, shelves: map[string]*testbed.Shelf{}}
+			env.Values["script"] = &script{tb: env.T().(testing.TB), registries: map[string]*testbed.Registry{}, shelves: map[string]*testbed.Shelf{}, servers: map[string]func(){}}
 			env.Setenv("HOME", env.WorkDir)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"registry": verb((*script).startRegistry),
-			"image":    verb((*script).storeImage),
-			"dray":     verb((*script).dray),
-			"exit":     verb((*script).exit),
-			"expand":   verb((*script).expand),
-			"mask":     verb((*script).mask),
-			"windows":  verb((*script).windows),
-			"feed":     verb((*script).feed),
-			"keep":     verb((*script).keep),
-			"json":     verb((*script).json),
-			"same":     verb((*script).same),
-			"shelve":   verb((*script).shelve),
-			"paper":    verb((*script).paper),
-			"entra":    verb((*script).principal),
-			"forget":   verb((*script).forget),
-			"requests": verb((*script).requests),
-			"pipeline": verb((*script).pipeline),
+			"registry": command((*script).startRegistry),
+			"image":    command((*script).storeImage),
+			"dray":     command((*script).dray),
+			"exit":     command((*script).exit),
+			"expand":   command((*script).expand),
+			"mask":     command((*script).mask),
+			"windows":  command((*script).windows),
+			"feed":     command((*script).feed),
+			"keep":     command((*script).keep),
+			"json":     command((*script).json),
+			"same":     command((*script).same),
+			"shelve":   command((*script).shelve),
+			"lock":     command((*script).lock),
+			"paper":    command((*script).paper),
+			"entra":    command((*script).principal),
+			"forget":   command((*script).forget),
+			"requests": command((*script).requests),
+			"pipeline": command((*script).pipeline),
+			"server":   command((*script).serve),
+			"halt":     command((*script).halt),
+			"record":   command((*script).record),
 		},
 	})
 }
@@ -79,11 +87,12 @@ type script struct {
 	registries map[string]*testbed.Registry
 	shelves    map[string]*testbed.Shelf
 	names      []string // pairs for strings.NewReplacer: what is put out, what it reads
+	servers    map[string]func()
 	stdin      string
 	stdout     []byte
 }
 
-func verb(do func(*script, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
+func command(do func(*script, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg {
 			ts.Fatalf("! is not for this command")

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"os"
@@ -149,8 +150,15 @@ func (a *app) settings() ([]setting, error) {
 	if name != "" {
 		all = append(all, setting{"default-registry", name, "env AZURE_DEFAULTS_ACR"})
 	}
+	address := a.io.Env("DRAY_SERVER")
+	if address != "" {
+		all = append(all, setting{"client.server", withoutLogin(address), "env DRAY_SERVER"})
+	}
+	if a.io.Env("DRAY_TOKEN") != "" {
+		all = append(all, setting{"client.token", "(set)", "env DRAY_TOKEN"})
+	}
 	for _, s := range lines {
-		if s.Key != "default-registry" || name == "" {
+		if (s.Key != "default-registry" || name == "") && (s.Key != "client.server" || address == "") {
 			all = append(all, setting{s.Key, s.Value, fmt.Sprintf("%s:%d", c.Path, s.Line)})
 		}
 	}
@@ -169,8 +177,8 @@ func (a *app) settings() ([]setting, error) {
 	}
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(common).addRegistryTo(flags)
-	for _, name := range []string{"concurrency", "max-wait", "retries", "stall-timeout"} {
-		all = append(all, setting{name, flags.Lookup(name).DefValue, "default"})
+	for _, name := range []string{"bandwidth", "concurrency", "max-wait", "retries", "stall-timeout"} {
+		all = append(all, setting{name, cmp.Or(flags.Lookup(name).DefValue, "any"), "default"})
 	}
 	return all, nil
 }

@@ -13,9 +13,18 @@ import (
 // login of a flag or a DRAY_ variable wins over the file's, which wins over docker's and podman's,
 // which win over an identity that a cloud gives this machine or person.
 func (a *app) open() (*dray.Dray, error) {
-	file, err := a.loadConfig()
+	c, _, err := a.drayConfig()
 	if err != nil {
 		return nil, err
+	}
+	return dray.New(c)
+}
+
+// drayConfig is what open makes a Dray of, and the file that it read.
+func (a *app) drayConfig() (dray.Config, config.Config, error) {
+	file, err := a.loadConfig()
+	if err != nil {
+		return dray.Config{}, file, err
 	}
 	c := dray.Config{
 		Registries: make(map[string]dray.Registry, len(file.Registries)),
@@ -27,13 +36,13 @@ func (a *app) open() (*dray.Dray, error) {
 		Cloud:      credential.Cloud{Env: a.io.Env, Home: a.io.Home},
 		Limits: dray.Limits{
 			Images: a.common.images, Blobs: a.common.concurrency, Connections: a.common.concurrency, Retries: a.common.retries,
-			Stall: a.common.stall, MaxWait: a.common.maxWait,
+			Stall: a.common.stall, MaxWait: a.common.maxWait, Bandwidth: int64(a.common.bandwidth),
 		},
 	}
 	for _, r := range file.Registries {
 		c.Registries[r.Name] = dray.Registry{Host: r.Host, Settings: a.override(settings(r))}
 	}
-	return dray.New(c)
+	return c, file, nil
 }
 
 // stateDir is where uploads are recorded; "" for nowhere (XDG base directory specification 0.8).

@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/verb"
 	"github.com/drayage/dray/plan"
 )
 
@@ -62,6 +63,13 @@ func (s *story) steps(n int) {
 	s.tally.mu.Lock()
 	defer s.tally.mu.Unlock()
 	s.tally.steps = n
+}
+
+// waits says whether a server has begun.
+func (s *story) waits(yes bool) {
+	s.tally.mu.Lock()
+	defer s.tally.mu.Unlock()
+	s.tally.queued = yes
 }
 
 // far says how far a run of many repositories is.
@@ -122,6 +130,19 @@ func (s *story) observe(e event.Event) {
 	if s.bars != nil {
 		s.bars.see()
 	}
+	s.tell(e)
+}
+
+// progress is how far a run at a server is.
+func (s *story) progress(p verb.Progress) {
+	s.tally.set(p)
+	if s.bars != nil {
+		s.bars.see()
+	}
+}
+
+// tell writes a line for an event that wants one.
+func (s *story) tell(e event.Event) {
 	c := &s.app.common
 	switch {
 	case e.Kind == event.Requested:
@@ -187,6 +208,9 @@ func beatLine(s state) string {
 	head := "planning"
 	if s.steps > 0 {
 		head = fmt.Sprintf("%d of %d steps done", s.finished, s.steps)
+	}
+	if s.queued {
+		head = "waiting for a worker of the server"
 	}
 	head = cmp.Or(s.head, head)
 	if p := s.progress(); p != "" {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,23 +24,30 @@ type streaming struct {
 	past      string // "transferred"
 	verb      string // of the plan that --dry-run prints
 	overwrite plan.Overwrite
+	backup    plan.Backup
+	proof     string // the command that looks below what was right already
 	dryRun    bool
 	failedTo  string
+	ask       ask // the same at a server
 	plan      func(context.Context, *dray.Dray, event.Observer, *story, func(dray.RepositoryPlan) error) (dray.TransferReport, error)
 	run       func(context.Context, *dray.Dray, event.Observer, *story, func(dray.RepositoryReport) error) (dray.TransferReport, error)
 }
 
 // stream runs a verb and tells of it while it runs.
 func (a *app) stream(cmd *cobra.Command, w streaming) error {
-	ctx, began := cmd.Context(), time.Now()
 	if err := (batchFlags{failedTo: w.failedTo, dryRun: w.dryRun}).checkFailedTo(); err != nil {
 		return err
 	}
-	d, err := a.open()
+	at, err := a.place(cmd, w.ask, w.dryRun)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer at.close()
+	return a.streamAt(cmd.Context(), at, w)
+}
+
+func (a *app) streamAt(ctx context.Context, at place, w streaming) (err error) {
+	began := time.Now()
 	s := a.newStory()
 	defer s.end()
 	t := &teller{app: a, story: s, streaming: w, out: a.newStreamOut(w)}
@@ -47,12 +55,17 @@ func (a *app) stream(cmd *cobra.Command, w streaming) error {
 		return err
 	}
 	defer t.list.discard()
-	sum, err := patiently(ctx, grace, func() (dray.TransferReport, error) {
-		if w.dryRun {
-			return w.plan(ctx, d, s.observe, s, t.planned)
-		}
-		return w.run(ctx, d, s.observe, s, t.finished)
-	})
+	var sum dray.TransferReport
+	if w.dryRun {
+		sum, err = at.planEach(ctx, w, s, t.planned)
+	} else {
+		sum, err = at.runEach(ctx, w, s, t.finished)
+	}
+	var left *leftOn
+	if errors.As(err, &left) {
+		s.end()
+		return a.tellGoesOn(left)
+	}
 	return t.end(ctx, sum, err, time.Since(began))
 }
 
@@ -153,7 +166,10 @@ func repositoryLine(r dray.RepositoryReport, states map[dray.State]int, retagged
 			parts = append(parts, part)
 		}
 	}
-	return r.To.String() + ": " + strings.Join(append(parts, seconds(r.Took)), ", ")
+	if r.Took > 0 { // a server's report does not tell
+		parts = append(parts, seconds(r.Took))
+	}
+	return r.To.String() + ": " + strings.Join(parts, ", ")
 }
 
 // failure tells of a step that failed. Steps of one image share what befell it.
@@ -197,6 +213,7 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 		}
 		t.retags(sum)
 	}
+	missed := t.app.tellLost(sum.InUse)
 	where, lost := t.list.keep()
 	t.app.tellKept(where, lost)
 	switch {
@@ -217,6 +234,8 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 		return ended(t.code)
 	case lost != nil:
 		return ended(exitFailed)
+	case missed > 0:
+		return ended(exitPartly)
 	}
 	return nil
 }
@@ -228,7 +247,7 @@ func (t *teller) retags(sum dray.TransferReport) {
 	}
 	t.app.warn("re-tagged artifacts: %d", sum.Retagged)
 	for _, m := range sum.Retags {
-		line := fmt.Sprintf("  %s: %s -> %s", m.To, m.Was, m.Is)
+		line := "  " + retagLine(m.To.String(), m.Was, m.Is, m.Kept)
 		if m.State != "" && m.State != dray.Done {
 			line += fmt.Sprintf(" (%s)", strings.ReplaceAll(string(m.State), "_", " "))
 		}
@@ -241,8 +260,8 @@ func (t *teller) retags(sum dray.TransferReport) {
 
 // summary is the last line.
 func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
-	r := dray.Report{Steps: []dray.StepReport{{Blobs: sum.Blobs}}, Traffic: sum.Traffic}
-	tail := append(blobs(r), requests(r), seconds(took))
+	r := dray.Report{Steps: []dray.StepReport{{Blobs: sum.Blobs}}, Traffic: sum.Traffic, Pulls: sum.Pulls}
+	tail := slices.Concat(blobs(r), []string{requests(r)}, pulls(r), []string{seconds(took)})
 	parts := []string{}
 	count := func(n int, word string) {
 		if n > 0 {
@@ -256,15 +275,26 @@ func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 		count(sum.Retagged, "to re-tag")
 		count(sum.Actions[plan.Replace]+sum.Actions[plan.Retag]-sum.Retagged, "to put again")
 		count(sum.Actions[plan.Skip], "right already")
+		count(sum.Locked, "to lock")
 		count(t.failed, "not possible")
 	} else {
 		head = fmt.Sprintf("%s %s in %s", t.past, plural(sum.States[dray.Done], "tag"), repositories(sum.Repositories))
 		count(sum.Retagged, "re-tagged")
 		count(sum.States[dray.Unchanged], "unchanged")
+		count(sum.Healed, "healed")
+		count(sum.Locked, "locked")
 		count(sum.States[dray.Failed], "failed")
 		count(sum.States[dray.NotStarted], "not begun")
 	}
-	return strings.Join(append([]string{head}, parts...), ", ") + ": " + strings.Join(tail, ", ")
+	count(sum.Untagged, "without a tag")
+	if sum.InUse != nil {
+		parts = append(parts, inUse(sum.InUse))
+	}
+	line := strings.Join(append([]string{head}, parts...), ", ") + ": " + strings.Join(tail, ", ")
+	if sum.Unproven > 0 {
+		line += fmt.Sprintf("; content of %s not proven yet: %s", plural(sum.Unproven, "tag"), t.proof)
+	}
+	return line
 }
 
 func repositories(n int) string {

@@ -26,7 +26,7 @@ func (a *app) newStreamOut(w streaming) streamOut {
 	case a.common.output == formatNone:
 		return noStream{}
 	case a.common.output == formatJSON && w.dryRun:
-		return &planStream{w: a.io.Out, head: plan.Plan{Verb: w.verb, Overwrite: w.overwrite, Hold: plan.Each}}
+		return &planStream{w: a.io.Out, head: plan.Plan{Verb: w.verb, Overwrite: w.overwrite, Hold: plan.Each, Backup: w.backup}}
 	case a.common.output == formatJSON:
 		return &jsonStream{w: a.io.Out}
 	case a.common.output == formatText:
@@ -56,7 +56,7 @@ type lineStream struct {
 func (l lineStream) step(s dray.StepReport) error {
 	line := ""
 	switch {
-	case l.dryRun && s.Action != plan.Skip:
+	case l.dryRun && (s.Action != plan.Skip || s.Works()):
 		line = s.Describe()
 	case !l.dryRun && s.State == dray.Done:
 		line = withDigest(targetName(s.Step), string(s.Digest()))
@@ -99,7 +99,7 @@ func (r *rowStream) step(s dray.StepReport) error {
 		return err
 	}
 	switch {
-	case r.dryRun && s.Action != plan.Skip:
+	case r.dryRun && (s.Action != plan.Skip || s.Works()):
 		return r.row(string(s.Action), s.From.Repo.Tagged(s.From.Tag).String(), targetName(s.Step), string(s.Digest()), string(s.Replaces))
 	case !r.dryRun && s.State == dray.Done:
 		return r.row(targetName(s.Step), string(s.Digest()), string(s.State))
@@ -246,10 +246,10 @@ func (l *failedList) add(s dray.StepReport) error {
 		why = s.Err.Error()
 	}
 	differ := s.Problem != nil && s.Problem.Kind == fault.Conflict && s.Problem.Side == fault.Source
-	if differ || s.To.Tag == "" && s.From.Digest == "" {
-		what := s.To.String()
-		if s.To.Tag == "" {
-			what = "the whole of " + what
+	if differ || s.To.Tag == "" || s.To.IsLayout() || s.From.IsLayout() { // a list gives what it names a tag in a registry
+		what := targetName(s.Step)
+		if s.From.Digest == "" && s.To.Tag == "" {
+			what = "the whole of " + s.To.String()
 		}
 		_, err := fmt.Fprintf(l.temp, "# %s: %s\n", what, oneLine(why))
 		return err

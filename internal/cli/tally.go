@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/verb"
 )
 
 // tally is how far a run is, added up from its events. Its methods may be called concurrently.
 type tally struct {
 	mu       sync.Mutex
 	steps    int    // of the plan; 0 while it is made
+	queued   bool   // a server has it, and has not begun
 	head     string // how far a run of many repositories is; "" for one that has its steps counted
 	finished map[int]bool
 	done     int64 // bytes that arrived, of blobs that did so whole
@@ -82,6 +84,25 @@ func (t *tally) see(e event.Event) {
 	}
 }
 
+// set takes in what a server adds up.
+func (t *tally) set(p verb.Progress) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.steps, t.total, t.done = p.Steps, p.Total, p.Done
+	t.finished = make(map[int]bool, p.Finished)
+	for i := range p.Finished {
+		t.finished[i] = true
+	}
+	t.blobs, t.waits = map[string]*blob{}, map[string]wait{}
+	for _, b := range p.Blobs {
+		t.done -= b.Done // at counts those under way by themselves
+		t.blobs[b.Name+" "+b.Digest] = &blob{digest: b.Digest, done: b.Done, total: b.Total, since: b.Since}
+	}
+	for _, w := range p.Waiting {
+		t.waits[w.Host] = wait{w.Until, w.Why}
+	}
+}
+
 // visible reports whether there is something to draw.
 func (t *tally) visible() bool {
 	t.mu.Lock()
@@ -98,13 +119,14 @@ type state struct {
 	finished    int
 	steps       int
 	head        string
+	queued      bool
 }
 
 // at reads the tally, and takes a sample of the rate.
 func (t *tally) at(now time.Time) state {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := state{done: t.done, total: t.total, finished: len(t.finished), steps: t.steps, head: t.head}
+	s := state{done: t.done, total: t.total, finished: len(t.finished), steps: t.steps, head: t.head, queued: t.queued}
 	for _, b := range t.blobs {
 		s.done += b.done
 		s.blobs = append(s.blobs, *b)

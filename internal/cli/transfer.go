@@ -15,6 +15,8 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/api"
+	"github.com/drayage/dray/internal/verb"
 	"github.com/drayage/dray/plan"
 )
 
@@ -37,6 +39,9 @@ type transferFlags struct {
 	latest      int
 	latestBy    string
 	minTags     int
+	untagged    bool
+	inUse       string
+	inUseText   string // what is in it
 
 	strip    string
 	rewrites []string
@@ -49,6 +54,10 @@ type transferFlags struct {
 	prefer    []string
 	overwrite overwrite
 	force     bool
+	backup    string
+	locks     bool
+	mend      bool    // --heal
+	changed   bool    // --incremental
 	readBack  bool    // --rehash
 	delay     float64 // seconds
 	parallel  int
@@ -64,10 +73,12 @@ func (a *app) newTransfer() *cobra.Command {
 		Short: "Bring what registries hold to another one, by digest",
 		Long: "Bring all tags of one or more registries to another one, as far as they are missing there or\n" +
 			"hold something else; what is equal is not touched. An end is a registry (HOST or a configured\n" +
-			"name), what is below a prefix of it (HOST/PREFIX/), or one repository. Each tag stands for\n" +
-			"itself: one that fails stops nothing else, and the same command goes on with what is left.\n" +
+			"name), what is below a prefix of it (HOST/PREFIX/), or one repository; or image layouts on disk,\n" +
+			"one (oci:DIR) or those below a directory (oci:DIR/). Each tag stands for itself: one that fails\n" +
+			"stops nothing else, and the same command goes on with what is left.\n" +
 			"The flags of acr_transfer.py mean here what they mean there.",
 		Example: "  dray transfer dev prod --dry-run\n" +
+			"  dray transfer dev oci:/media/stick/ && dray transfer oci:/media/stick/ prod\n" +
 			"  dray transfer dev.example/team/ prod.example/mirror/ --latest 10 --exclude-tags '*-rc*'\n" +
 			"  dray transfer old1 old2 new --prefer old2 --failed-to again.txt\n" +
 			"  dray transfer --source-registry-name dev --target-registry-name prod --letters a-c,e --max-repositories 10",
@@ -86,6 +97,10 @@ func (a *app) newTransfer() *cobra.Command {
 	flags.StringArrayVar(&f.prefer, "prefer", nil, "where sources differ about a tag take this `SOURCE`'s; repeatable, the first counts most (default a conflict about that tag)")
 	flags.Var(&f.overwrite, "overwrite", "what to do where a target tag holds something else; always puts equal ones again too")
 	flags.BoolVar(&f.force, "force", false, "the same as --overwrite always: put every selected tag again, and prove that its content is there")
+	addBackupTo(flags, &f.backup)
+	flags.BoolVar(&f.locks, "copy-locks", false, "lock at TARGET what is locked on tags at SOURCE, once they are set; between Azure's registries")
+	flags.BoolVar(&f.changed, "incremental", false, "list only tags set since all was brought last, where the source lists by time (Azure's do); all of it once a week")
+	flags.BoolVar(&f.mend, "heal", false, "look below tags that are right too, as dray verify --deep does, and send what is lacking there")
 	flags.BoolVar(&f.readBack, "rehash", false, "with --force: read each config and layer at TARGET too, and send those again whose bytes differ")
 	flags.Float64Var(&f.delay, "delay-seconds", 0, "rest for `S` seconds after each image")
 	flags.IntVar(&f.parallel, "parallel-imports", 0, "`N` images in flight (default 8)")
@@ -97,6 +112,7 @@ func (a *app) newTransfer() *cobra.Command {
 	flags.String("source-subscription-id", "", "`ID` accepted for acr_transfer.py's scripts; not needed, and told to nobody")
 	flags.String("target-subscription-id", "", "`ID` accepted likewise")
 	flags.Bool("force-on-retry", false, "accepted likewise: tags that hold something else are replaced anyway")
+	a.common.addHandOverTo(flags)
 	a.common.addRegistryTo(flags)
 	return cmd
 }
@@ -116,6 +132,8 @@ func (f *transferFlags) addSelectionTo(flags *pflag.FlagSet) {
 	flags.IntVar(&f.latest, "latest", 0, "the latest `N` tags of each repository")
 	flags.StringVar(&f.latestBy, "latest-by", "", "what latest means: `version|time|name` (default time where all tags have one, else version)")
 	flags.IntVar(&f.minTags, "min-tags", 0, "refuse a repository of which fewer than `N` tags are selected")
+	flags.BoolVar(&f.untagged, "untagged", false, "manifests too that no tag and no index names, by digest, where SOURCE lists them")
+	flags.StringVar(&f.inUse, "in-use", "", "only what runs, by digest, with the tags that point to it: `FILE` from kubectl get pods -A -o json, or one image a line; - is stdin")
 }
 
 func (f *transferFlags) addMappingTo(flags *pflag.FlagSet) {
@@ -130,7 +148,7 @@ func (f *transferFlags) addMappingTo(flags *pflag.FlagSet) {
 }
 
 func (a *app) runTransfer(cmd *cobra.Command, f transferFlags, args []string) error {
-	req, err := a.transferRequest(cmd, f, args)
+	req, err := a.transferRequest(cmd, &f, args)
 	if err != nil {
 		return err
 	}
@@ -138,7 +156,14 @@ func (a *app) runTransfer(cmd *cobra.Command, f transferFlags, args []string) er
 		a.common.images = f.parallel
 	}
 	return a.stream(cmd, streaming{
-		past: "transferred", verb: "transfer", dryRun: f.dryRun, failedTo: f.failedTo, overwrite: req.Overwrite,
+		past: "transferred", verb: "transfer", dryRun: f.dryRun, failedTo: f.failedTo, overwrite: req.Overwrite, backup: req.Backup, proof: f.proof(cmd, args),
+		ask: func(ctx context.Context, c *api.Client, d *dray.Dray) (verb.Request, error) {
+			err := f.told(cmd)
+			if err == nil {
+				err = f.byNames(ctx, c, d, &req)
+			}
+			return f.transferJSON(req), err
+		},
 		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer, s *story, visit func(dray.RepositoryPlan) error) (dray.TransferReport, error) {
 			req, err := f.resolved(d, s, req)
 			if err != nil {
@@ -154,6 +179,14 @@ func (a *app) runTransfer(cmd *cobra.Command, f transferFlags, args []string) er
 			return d.Transfer(ctx, req, tell, visit)
 		},
 	})
+}
+
+// told refuses what a server does not tell.
+func (f *transferFlags) told(cmd *cobra.Command) error {
+	if f.explain {
+		return usageError(cmd, errors.New("--explain is not told by a server"), "run it here, with --dry-run")
+	}
+	return nil
 }
 
 // resolved finds the registries that are given by name, as az's own tools mean it.
@@ -173,7 +206,7 @@ func (f transferFlags) resolved(d *dray.Dray, s *story, req dray.TransferRequest
 	return req, fault.On(fault.Target, err)
 }
 
-func (a *app) transferRequest(cmd *cobra.Command, f transferFlags, args []string) (req dray.TransferRequest, err error) {
+func (a *app) transferRequest(cmd *cobra.Command, f *transferFlags, args []string) (req dray.TransferRequest, err error) {
 	if err := f.check(cmd); err != nil {
 		return req, err
 	}
@@ -184,11 +217,18 @@ func (a *app) transferRequest(cmd *cobra.Command, f transferFlags, args []string
 	if f.force {
 		req.Overwrite = plan.Always
 	}
+	req.CopyLocks, req.Heal, req.Incremental = f.locks, f.mend, f.changed
 	if f.readBack {
 		req.Proof = dray.Hashed
 	}
+	if req.Backup, err = backupOf(f.backup, time.Now()); err != nil {
+		return req, err
+	}
 	req.Delay = time.Duration(f.delay * float64(time.Second))
 	if req.Selection, err = f.selection(time.Now()); err != nil {
+		return req, err
+	}
+	if req.InUse, f.inUseText, err = a.readInUse(f.inUse); err != nil {
 		return req, err
 	}
 	req.Mapping = plan.Mapping{StripPrefix: f.strip, Flatten: f.flatten, Template: f.template, AddPrefix: f.prefix, MaxDepth: f.maxDepth}
@@ -212,6 +252,10 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 		return usageError(cmd, errors.New("--source-registry-name and --target-registry-name go together"), "or write SOURCE and TARGET as arguments")
 	case f.force && changed("overwrite") && f.overwrite != overwrite(plan.Always):
 		return usageError(cmd, fmt.Errorf("--force and --overwrite %s both given", f.overwrite.String()), "keep one of them")
+	case f.backup != "" && f.overwrite == overwrite(plan.Refuse) && !f.force:
+		return usageError(cmd, errors.New("--backup with --overwrite refuse: nothing is overwritten"), "leave one of them out")
+	case f.mend && f.dryRun:
+		return usageError(cmd, errors.New("--heal is not planned: a plan tells of digests, and not of what is lacking below them"), "dray verify --deep tells it")
 	case f.readBack && !f.force && f.overwrite != overwrite(plan.Always):
 		return usageError(cmd, errors.New("--rehash without --force: what is equal is not looked into"), "add --force, or prove it with dray verify --rehash")
 	case f.delay < 0 || f.delay > 24*60*60:
@@ -229,7 +273,7 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 
 // selection reads the filters; now is what ages count from.
 func (f transferFlags) selection(now time.Time) (plan.Selection, error) {
-	s := plan.Selection{Repository: f.repository, MaxRepositories: f.repositories, Latest: f.latest, MinTags: f.minTags}
+	s := plan.Selection{Repository: f.repository, MaxRepositories: f.repositories, Latest: f.latest, MinTags: f.minTags, Untagged: f.untagged}
 	var err error
 	set := func(e error) {
 		if err == nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +15,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/api"
+	"github.com/drayage/dray/internal/verb"
 	"github.com/drayage/dray/plan"
 )
 
@@ -59,29 +63,54 @@ func (a *app) newVerify() *cobra.Command {
 	flags.StringArrayVar(&f.prefer, "prefer", nil, "where sources differ about a tag this `SOURCE`'s counts; repeatable, the first counts most")
 	flags.BoolVar(&f.explain, "explain", false, "tell on stderr for each repository and tag which rule kept or dropped it")
 	flags.Lookup("max-repositories").Usage = "`N` accepted, as transfer takes it; all repositories are compared"
+	a.common.addHandOverTo(flags)
 	a.common.addRegistryTo(flags)
 	return cmd
 }
 
 func (a *app) runVerify(cmd *cobra.Command, f verifyFlags, args []string) error {
-	ctx, began := cmd.Context(), time.Now()
-	req, err := a.verifyRequest(cmd, f, args, began)
+	req, err := a.verifyRequest(cmd, &f, args, time.Now())
 	if err != nil {
 		return err
 	}
-	d, err := a.open()
+	w := verifying{
+		receipt: f.receipt,
+		run: func(ctx context.Context, d *dray.Dray, tell event.Observer, s *story, visit func(dray.VerifyEntry) error) (r dray.Receipt, err error) {
+			if req.Of, err = f.resolved(d, s, req.Of); err != nil {
+				return r, err
+			}
+			return d.Verify(ctx, req, tell, visit)
+		},
+		ask: func(context.Context, *api.Client, *dray.Dray) (verb.Request, error) {
+			return f.verifyJSON(req), f.told(cmd)
+		},
+	}
+	at, err := a.place(cmd, w.ask, false)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer at.close()
+	return a.verifyAt(cmd.Context(), at, w)
+}
+
+// verifying is one run of verify.
+type verifying struct {
+	receipt string // the file that gets it; "" is none
+	run     func(context.Context, *dray.Dray, event.Observer, *story, func(dray.VerifyEntry) error) (dray.Receipt, error)
+	ask     ask // the same at a server
+}
+
+func (a *app) verifyAt(ctx context.Context, at place, w verifying) error {
+	began := time.Now()
 	s := a.newStory()
 	defer s.end()
-	if req.Of, err = f.resolved(d, s, req.Of); err != nil {
-		return err
-	}
 	t := &troubles{app: a, story: s}
-	receipt, err := patiently(ctx, grace, func() (dray.Receipt, error) { return d.Verify(ctx, req, s.observe, t.see) })
+	receipt, err := at.verify(ctx, w, s, t.see)
 	s.end()
+	var left *leftOn
+	if errors.As(err, &left) {
+		return a.tellGoesOn(left)
+	}
 	interrupted := err != nil && ctx.Err() != nil
 	if interrupted {
 		a.warn("interrupted: %s compared; run the same command again", plural(t.close(), "name"))
@@ -91,10 +120,10 @@ func (a *app) runVerify(cmd *cobra.Command, f verifyFlags, args []string) error 
 	if err != nil && receipt.Matches[dray.Unproven] == 0 {
 		return err
 	}
-	return a.endVerify(f, receipt, t.failures, time.Since(began))
+	return a.endVerify(w.receipt, receipt, t.failures, time.Since(began))
 }
 
-func (a *app) verifyRequest(cmd *cobra.Command, f verifyFlags, args []string, now time.Time) (req dray.VerifyRequest, err error) {
+func (a *app) verifyRequest(cmd *cobra.Command, f *verifyFlags, args []string, now time.Time) (req dray.VerifyRequest, err error) {
 	req = dray.VerifyRequest{Depth: dray.Digests, Heal: f.heal, By: f.by, Tool: "dray " + thisBuild().Version, When: now}
 	switch {
 	case f.rehash == "all":
@@ -110,18 +139,18 @@ func (a *app) verifyRequest(cmd *cobra.Command, f verifyFlags, args []string, no
 	case f.heal:
 		return req, usageError(cmd, errors.New("--heal without --deep or --rehash: digests alone do not tell what is lacking"), "add --deep")
 	}
-	req.Of, err = a.transferRequest(cmd, f.transferFlags, args)
+	req.Of, err = a.transferRequest(cmd, &f.transferFlags, args)
 	return req, err
 }
 
 // endVerify prints what is left to say and returns the exit code.
-func (a *app) endVerify(f verifyFlags, r dray.Receipt, failures []error, took time.Duration) error {
+func (a *app) endVerify(receipt string, r dray.Receipt, failures []error, took time.Duration) error {
 	if a.common.output == formatJSON {
 		if err := a.printJSON(r); err != nil {
 			return err
 		}
 	}
-	lost := a.keepReceipt(f.receipt, r)
+	lost := a.keepReceipt(receipt, r)
 	if lost != nil {
 		a.fail(lost)
 	}
@@ -131,6 +160,7 @@ func (a *app) endVerify(f verifyFlags, r dray.Receipt, failures []error, took ti
 		}
 		a.warn("%s", verifySummary(r, took))
 	}
+	a.tellLost(r.InUse)
 	switch {
 	case len(failures) == r.Names && r.Names > 0:
 		return ended(exitOf(0, failures))
@@ -175,6 +205,9 @@ func verifySummary(r dray.Receipt, took time.Duration) string {
 		}
 		parts = append(parts, part)
 	}
+	if r.InUse != nil {
+		parts = append(parts, inUse(r.InUse))
+	}
 	if r.Extra > 0 {
 		parts = append(parts, fmt.Sprintf("%d only at the target", r.Extra))
 	}
@@ -185,7 +218,8 @@ func verifySummary(r dray.Receipt, took time.Duration) string {
 	if r.Looked.Read > 0 {
 		tail = append(tail, size(r.Looked.Bytes)+" read")
 	}
-	tail = append(tail, requests(dray.Report{Traffic: r.Traffic}), seconds(took))
+	tail = append(tail, requests(dray.Report{Traffic: r.Traffic}))
+	tail = append(append(tail, pulls(dray.Report{Pulls: r.Pulls})...), seconds(took))
 	return fmt.Sprintf("verified %s in %s by %s: %s: %s", plural(r.Names, "name"), repositories(r.Repositories), r.Depth,
 		strings.Join(parts, ", "), strings.Join(tail, ", "))
 }

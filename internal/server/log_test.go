@@ -7,12 +7,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAPanicIsLoggedAndCutsTheConnection(t *testing.T) {
 	var out bytes.Buffer
-	srv := httptest.NewServer(logged(slog.New(slog.NewTextHandler(&out, nil)), http.HandlerFunc(
-		func(http.ResponseWriter, *http.Request) { panic("a defect") })))
+	s := &serving{streams: newStreams(), parts: &parts{metrics: newMetrics(nil, nil), traces: &traces{},
+		config: Config{Log: slog.New(slog.NewTextHandler(&out, nil)), Stall: time.Minute}}}
+	srv := httptest.NewServer(s.watched(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a defect") })))
 	resp, err := http.Get(srv.URL)
 	if err == nil {
 		resp.Body.Close()
@@ -36,6 +38,8 @@ func TestWhatIsWorthALine(t *testing.T) {
 		{"DELETE", "/v2/a/blobs/uploads/1", 204, slog.LevelDebug},
 		{"PUT", "/v2/a/manifests/v1", 400, slog.LevelDebug},
 		{"PUT", "/v2/a/blobs/uploads/1", 201, slog.LevelDebug},
+		{"POST", "/api/v1/imports", 202, slog.LevelInfo},
+		{"POST", "/v2/a/blobs/uploads/", 202, slog.LevelDebug},
 		{"HEAD", "/v2/a/manifests/v1", 404, slog.LevelDebug},
 		{"GET", "/v2/a/manifests/v1", 500, slog.LevelWarn},
 	} {

@@ -30,6 +30,7 @@ type running struct {
 	base string
 	stop context.CancelFunc
 	end  chan error
+	http *http.Client // nil is the default one
 }
 
 func run(t *testing.T, c server.Config) *running {
@@ -207,14 +208,20 @@ func lastByte(resp *http.Response) (last int) {
 	return last
 }
 
-func TestOnlyLoopbackIsListenedOn(t *testing.T) {
+func TestWhatStrangersReachWantsTLSAndSomebodyWhoMayLogIn(t *testing.T) {
 	for _, addr := range []string{":5000", "0.0.0.0:5000", "[::]:5000", "192.0.2.1:5000", "example.org:5000"} {
 		err := server.Run(t.Context(), server.Config{Listen: addr, Data: t.TempDir()})
-		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "not a loopback address") ||
-			!strings.Contains(fault.HintOf(err), "no authentication") {
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "without TLS") || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v (hint %q)", addr, err, fault.HintOf(err))
 		}
 	}
+	err := server.Run(t.Context(), server.Config{Listen: "0.0.0.0:0", Data: t.TempDir(), Plain: server.AllowPlain})
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "nobody is configured") || !strings.Contains(fault.HintOf(err), "token") {
+		t.Errorf("%v (hint %q)", err, fault.HintOf(err))
+	}
+}
+
+func TestWhatIsNoAddressIsSaid(t *testing.T) {
 	for _, addr := range []string{"5000", "127.0.0.1", "127.0.0.1:port", "127.0.0.1:99999"} {
 		err := server.Run(t.Context(), server.Config{Listen: addr, Data: t.TempDir()})
 		if !fault.Is(err, fault.Invalid) || fault.HintOf(err) == "" {

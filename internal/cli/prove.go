@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// proof is the command that looks below the names of a transfer: dray verify with the same
+// ends, selection and mapping.
+func (f transferFlags) proof(cmd *cobra.Command, args []string) string {
+	same := pflag.NewFlagSet("", pflag.ContinueOnError)
+	other := transferFlags{}
+	other.addSelectionTo(same)
+	other.addMappingTo(same)
+	also := []string{"prefer", "config", "plain-http", "insecure", "ca-file"}
+	words := []string{"dray", "verify"}
+	if f.sourceName != "" {
+		args = []string{f.sourceName, f.targetName}
+	}
+	for _, a := range args {
+		words = append(words, quoted(a))
+	}
+	cmd.Flags().Visit(func(g *pflag.Flag) {
+		if g.Name == "max-repositories" || same.Lookup(g.Name) == nil && !slices.Contains(also, g.Name) {
+			return
+		}
+		values := []string{g.Value.String()}
+		if list, ok := g.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			if g.Value.Type() == "bool" {
+				words = append(words, "--"+g.Name)
+			} else {
+				words = append(words, "--"+g.Name, quoted(v))
+			}
+		}
+	})
+	return strings.Join(append(words, "--deep"), " ")
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
+// quoted is s as a word of a shell.
+func quoted(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

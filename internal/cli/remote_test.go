@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/drayage/dray/internal/testbed"
+)
+
+// served is a server in a process of its own.
+type served struct {
+	*exec.Cmd
+	host string
+}
+
+// startServer runs dray serve as a process.
+func startServer(t *testing.T, data, listen string) served {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "dray")
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "serve", "--listen", listen, "--data", data, "--egress", "127.0.0.0/8")
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "DRAY_CONFIG=", "DRAY_DATABASE=")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := served{Cmd: cmd}
+	t.Cleanup(s.kill)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.host = strings.TrimSpace(line)
+	return s
+}
+
+// kill is kill -9.
+func (s served) kill() {
+	if s.ProcessState == nil {
+		s.Process.Kill()
+		s.Wait()
+	}
+}
+
+// slow holds the first blob back until it is let go, and says when it was asked for.
+func slow(asked chan<- struct{}, goOn <-chan struct{}) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet && testbed.Parse(r.URL.Path).Kind == testbed.Blob {
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+				select {
+				case <-goOn:
+				case <-r.Context().Done():
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func TestWaitingOutlivesAServerThatWasKilled(t *testing.T) {
+	asked, goOn := make(chan struct{}, 1), make(chan struct{})
+	src := testbed.Distribution(t, testbed.Options{Front: slow(asked, goOn)})
+	dst := testbed.Distribution(t, testbed.Options{})
+	image := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Size: 4096})
+	data := filepath.Join(t.TempDir(), "data")
+	first := startServer(t, data, "127.0.0.1:0")
+
+	type result struct {
+		code     int
+		out, err string
+	}
+	ended := make(chan result, 1)
+	go func() {
+		var out, err bytes.Buffer
+		code := Main(context.Background(), []string{"copy", src.Host + "/app:v1", dst.Host + "/app:v1", "--server", "http://" + first.host},
+			IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
+		ended <- result{code, out.String(), err.String()}
+	}()
+	<-asked
+	first.kill()
+	close(goOn)
+	startServer(t, data, first.host)
+	r := <-ended
+	if want := dst.Host + "/app:v1@" + image.Digest() + "\n"; r.code != 0 || r.out != want || !strings.Contains(r.err, "copied 1 tag") {
+		t.Errorf("code %d, stdout %q, stderr %q", r.code, r.out, r.err)
+	}
+}
+
+func TestAnInterruptLeavesTheJobToTheServerAndSaysHowToFindIt(t *testing.T) {
+	asked, goOn := make(chan struct{}, 1), make(chan struct{})
+	src := testbed.Distribution(t, testbed.Options{Front: slow(asked, goOn)})
+	dst := testbed.Distribution(t, testbed.Options{})
+	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Size: 4096})
+	server := startServer(t, filepath.Join(t.TempDir(), "data"), "127.0.0.1:0")
+	url := "http://" + server.host
+	for _, format := range []string{"text", "json"} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		var out, err bytes.Buffer
+		world := IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv}
+		left := make(chan int, 1)
+		go func() {
+			left <- Main(ctx, []string{"copy", src.Host + "/app:v1", dst.Host + "/app:" + format, "--server", url, "-o", format}, world)
+		}()
+		<-asked
+		interrupt()
+		code := <-left
+		_, id, _ := strings.Cut(err.String(), "job ")
+		id, _, _ = strings.Cut(id, " ")
+		if code != 130 || !jobForm.MatchString(id) || !strings.Contains(err.String(), "dray jobs cancel "+id) {
+			t.Fatalf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
+		}
+		var told struct{ ID string }
+		if format == "json" && (json.Unmarshal(out.Bytes(), &told) != nil || told.ID != id) {
+			t.Errorf("%s: %q", id, out.String())
+		}
+		world.Out, world.Err = io.Discard, io.Discard
+		if format == "text" {
+			if code := Main(t.Context(), []string{"jobs", "cancel", id, "--server", url}, world); code != 0 {
+				t.Errorf("cancel: %d", code)
+			}
+			if code := Main(t.Context(), []string{"jobs", "wait", id, "--server", url}, world); code != 130 {
+				t.Errorf("wait for what was canceled: %d", code)
+			}
+			continue
+		}
+		close(goOn)
+		if code := Main(t.Context(), []string{"jobs", "watch", id, "--server", url}, world); code != 0 {
+			t.Errorf("watch: %d", code)
+		}
+	}
+}
+
+func TestAServerThatIsNotThereIsSaidInOneLine(t *testing.T) {
+	var out, err bytes.Buffer
+	code := Main(t.Context(), []string{"jobs", "list", "--server", "http://127.0.0.1:1"}, IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
+	if code != 1 || strings.Count(err.String(), "\n") != 1 || !strings.Contains(err.String(), "hint: is dray serve running there?") {
+		t.Errorf("code %d, stderr %q", code, err.String())
+	}
+}
+
+func TestAWorkerDoesWhatAServerAccepts(t *testing.T) {
+	src, dst := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
+	image := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
+	dir := t.TempDir()
+	config := filepath.Join(dir, "dray.yaml")
+	if err := os.WriteFile(config, []byte("server: {database-env: THE_DATABASE, secrets: {key-file: key}, egress: {allow: [127.0.0.0/8]}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	database := testbed.Postgres(t)
+	env := func(name string) string { return map[string]string{"THE_DATABASE": database}[name] }
+	run := func(args ...string) (address string) {
+		ctx, stop := context.WithCancel(context.Background())
+		out, pipe := io.Pipe()
+		ended := make(chan int, 1)
+		var said bytes.Buffer
+		go func() {
+			code := Main(ctx, append(args, "--config", config), IO{In: strings.NewReader(""), Out: pipe, Err: &said, Env: env})
+			pipe.Close()
+			ended <- code
+		}()
+		t.Cleanup(func() {
+			stop()
+			if code := <-ended; code != 0 {
+				t.Errorf("%s: code %d, stderr %s", args[0], code, said.String())
+			}
+		})
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil {
+			t.Fatal(args[0], err)
+		}
+		return strings.TrimSpace(line)
+	}
+	host := run("serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "server"), "--slots", "-1")
+	run("worker", "--ops", "127.0.0.1:0", "--data", filepath.Join(dir, "worker"))
+	var out, err bytes.Buffer
+	code := Main(t.Context(), []string{"copy", src.Host + "/app:v1", dst.Host + "/app:v1", "--server", "http://" + host},
+		IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
+	if want := dst.Host + "/app:v1@" + image.Digest() + "\n"; code != 0 || out.String() != want {
+		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
+	}
+}
