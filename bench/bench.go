@@ -126,7 +126,7 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 	}
 	for _, t := range b.tools {
 		if len(samples[t.Name]) > 0 {
-			r.Rows = append(r.Rows, summarise(t.Name, samples[t.Name], r.Bytes))
+			r.Rows = append(r.Rows, summarise(t.Name, samples[t.Name], r.Bytes, max(w.Ends, 1)))
 		}
 	}
 	r.compare()
@@ -158,11 +158,53 @@ func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err erro
 		return s, err
 	}
 	defer os.RemoveAll(dir)
-	target, stop, err := open(ctx, c.Dst, filepath.Join(dir, "target"))
+	var targets []http.Handler
+	var to []*side
+	hosts := make([]string, 1)
+	for i := range max(c.Ends, 1) {
+		target, at, stop, err := b.target(ctx, c, filepath.Join(dir, fmt.Sprint("target", i)))
+		if err != nil {
+			return s, err
+		}
+		defer stop()
+		targets, to, hosts = append(targets, target), append(to, at), append(hosts, at.addr)
+	}
+	from := to[0]
+	if !c.OneHost {
+		if from, err = listen(c.tokens(c.handler), c.SrcLink, c.Faults[0], b.cert); err != nil {
+			return s, err
+		}
+		defer from.close()
+	}
+	hosts[0] = from.addr
+	o, err := t.Commands(t, c.job(dir, hosts...))
 	if err != nil {
 		return s, err
 	}
-	defer stop()
+	o.Env, o.Dir, o.Limit = append(o.Env, environment(dir)...), dir, b.limit
+	if s.outcome, err = b.launcher.run(o); err != nil {
+		return s, err
+	}
+	for i, at := range to {
+		s.Dst.add(at.counts())
+		if s.Failed == "" && !s.Over {
+			if err := verify(targets[i], c.wanted()); err != nil {
+				s.Wrong = err.Error()
+			}
+		}
+	}
+	if !c.OneHost {
+		s.Src = from.counts()
+	}
+	return s, nil
+}
+
+// target opens an empty registry, puts into it what a target holds before, and listens.
+func (b *bench) target(ctx context.Context, c content, dir string) (target http.Handler, at *side, stop func(), err error) {
+	target, shut, err := open(ctx, c.Dst, dir)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	setBulk(target, c.workload)
 	var held []image
 	switch {
@@ -171,39 +213,22 @@ func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err erro
 	case c.Held != nil:
 		held = c.Held(c.images)
 	}
-	if err := put(target, held); err != nil {
-		return s, err
+	if err = put(target, held); err == nil {
+		at, err = listen(c.tokens(target), c.DstLink, c.Faults[1], b.cert)
 	}
-	to, err := listen(target, c.DstLink, c.Faults[1], b.cert)
 	if err != nil {
-		return s, err
+		shut()
+		return nil, nil, nil, err
 	}
-	defer to.close()
-	from := to
-	if !c.OneHost {
-		if from, err = listen(c.handler, c.SrcLink, c.Faults[0], b.cert); err != nil {
-			return s, err
-		}
-		defer from.close()
+	return target, at, func() { at.close(); shut() }, nil
+}
+
+// tokens puts a registry behind tokens, where the workload says so.
+func (c content) tokens(h http.Handler) http.Handler {
+	if c.Bearer {
+		return bearer{h}
 	}
-	o, err := t.Commands(t, c.job(from.addr, to.addr, dir))
-	if err != nil {
-		return s, err
-	}
-	o.Env, o.Dir, o.Limit = append(o.Env, environment(dir)...), dir, b.limit
-	if s.outcome, err = b.launcher.run(o); err != nil {
-		return s, err
-	}
-	s.Dst = to.counts()
-	if !c.OneHost {
-		s.Src = from.counts()
-	}
-	if s.Failed == "" && !s.Over {
-		if err := verify(target, c.wanted()); err != nil {
-			s.Wrong = err.Error()
-		}
-	}
-	return s, nil
+	return h
 }
 
 // wanted is what the target has to hold in the end.
@@ -217,8 +242,8 @@ func (c content) wanted() []image {
 	return out
 }
 
-func (c content) job(src, dst, dir string) job {
-	j := job{Verb: c.Verb, Hosts: [2]string{src, dst}, Dir: dir, Bulk: c.Bulk, TLS: [2]tlsMode{c.SrcLink.TLS, c.DstLink.TLS}}
+func (c content) job(dir string, hosts ...string) job {
+	j := job{Verb: c.Verb, Hosts: hosts, Dir: dir, Bulk: c.Bulk, TLS: [2]tlsMode{c.SrcLink.TLS, c.DstLink.TLS}}
 	if c.OneHost {
 		j.TLS[0] = c.DstLink.TLS
 	}

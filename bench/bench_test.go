@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -172,8 +174,8 @@ func TestDifferencesUnderFifteenPercentAreTies(t *testing.T) {
 
 func TestARunThatLeftTheWrongContentIsNoTime(t *testing.T) {
 	r := result{Rows: []row{
-		summarise("dray", []sample{{outcome: outcome{Wall: time.Second}}}, 1),
-		summarise("crane", []sample{{outcome: outcome{Wall: time.Millisecond}, Wrong: "no blob"}}, 1),
+		summarise("dray", []sample{{outcome: outcome{Wall: time.Second}}}, 1, 1),
+		summarise("crane", []sample{{outcome: outcome{Wall: time.Millisecond}, Wrong: "no blob"}}, 1, 1),
 	}}
 	r.compare()
 	if r.Rows[1].Wall != 0 || r.Verdict != "dray wins: no peer finished" {
@@ -196,5 +198,32 @@ func TestWorkloadsHaveNamesOfTheirOwnAndToolsThatAreAbsentAreNamed(t *testing.T)
 	}
 	if _, _, err := choose("W1,W99"); err == nil {
 		t.Error("an unknown workload was taken")
+	}
+}
+
+func TestARegistryThatWantsTokensGivesThemForWhatIsAskedFor(t *testing.T) {
+	s := newStore(keep)
+	m := single(repo, "v1", 1, 1, 100)
+	if err := put(s, []image{m}); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, path, token string) int {
+		r := httptest.NewRequest(method, path, nil)
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		w := httptest.NewRecorder()
+		bearer{s}.ServeHTTP(w, r)
+		return w.Code
+	}
+	w := httptest.NewRecorder()
+	bearer{s}.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/token?service=x&scope=repository:"+repo+":pull", nil))
+	var got struct{ Token string }
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	manifest := "/v2/" + repo + "/manifests/v1"
+	if a, b, c := ask("GET", manifest, ""), ask("GET", manifest, got.Token), ask("PUT", manifest, got.Token); a != 401 || b != 200 || c != 401 {
+		t.Errorf("%d without a token, %d with one, %d for what it is not for", a, b, c)
 	}
 }

@@ -16,6 +16,7 @@ import (
 // killed is what a tool sends again after SIGKILL at a random point and a
 // second run, against distribution on files, which keeps cut uploads. Bytes.
 type killed struct {
+	What      string  `json:"what"`
 	Tool      string  `json:"tool"`
 	Image     int64   `json:"image"`
 	Runs      int     `json:"runs"`
@@ -28,8 +29,22 @@ type killed struct {
 // slow makes time to kill in: 2 ms and 100 MB/s for each connection.
 var slow = link{RTT: 2 * time.Millisecond, Rate: 100 << 20}
 
+// deaths says where in a copy a tool is killed.
+type deaths struct {
+	what string
+	at   func() float64 // the next point, of the bytes of the image
+}
+
+// random are the same points for every tool.
+func random() deaths {
+	points := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // nobody is to be surprised
+	return deaths{"at random points", func() float64 { return 0.05 + 0.9*points.Float64() }}
+}
+
+func late() deaths { return deaths{"at 95 %", func() float64 { return 0.95 }} }
+
 // killAll has each tool killed runs times in the copy of an image with these layers.
-func (b *bench) killAll(ctx context.Context, runs int, layers ...int64) ([]killed, error) {
+func (b *bench) killAll(ctx context.Context, when func() deaths, runs int, layers ...int64) ([]killed, error) {
 	m := image{Repo: repo, Tag: "v1", Blobs: map[string][]byte{}}
 	var data [][]byte
 	for i, n := range layers {
@@ -46,10 +61,10 @@ func (b *bench) killAll(ctx context.Context, runs int, layers ...int64) ([]kille
 		if t.Wide {
 			continue
 		}
-		k := killed{Tool: t.Name, Image: size(c.images)}
-		points := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same points for every tool
+		points := when()
+		k := killed{What: points.what, Tool: t.Name, Image: size(c.images)}
 		for range runs {
-			at := int64((0.05 + 0.9*points.Float64()) * float64(k.Image))
+			at := int64(points.at() * float64(k.Image))
 			if err := b.killOnce(ctx, t, c, at, &k); err != nil {
 				return out, fmt.Errorf("kill %s: %w", t.Name, err)
 			}
@@ -81,7 +96,7 @@ func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *ki
 		return err
 	}
 	defer from.close()
-	o, err := t.Commands(t, c.job(from.addr, to.addr, dir))
+	o, err := t.Commands(t, c.job(dir, from.addr, to.addr))
 	if err != nil {
 		return err
 	}
@@ -127,7 +142,7 @@ func printKills(w io.Writer, kills []killed) {
 	if len(kills) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\nK  SIGKILL at random points in the copy of %s to distribution on files, then a second run\n", human(kills[0].Image))
+	fmt.Fprintf(w, "\nK  SIGKILL %s in the copy of %s to distribution on files, then a second run\n", kills[0].What, human(kills[0].Image))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "tool\tn\thad arrived\tsent twice: median\tlargest\tread twice: median\tlargest\t")
 	for _, k := range kills {

@@ -5,7 +5,7 @@
 //	go run ./bench -dray bin/dray            quick: up to ten minutes on two cores
 //	go run ./bench -dray bin/dray -full      the sizes of the goals: long
 //	go run ./bench -dray bin/dray -run W1,W4
-//	go run ./bench -dray bin/dray -run kill
+//	go run ./bench -dray bin/dray -run kill,kill95
 //	go run ./bench -list
 package main
 
@@ -113,12 +113,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if o.list {
 		for _, w := range workloads() {
-			fmt.Fprintf(stdout, "%-5s %s\n", w.Name, w.What)
+			fmt.Fprintf(stdout, "%-6s %s\n", w.Name, w.What)
 		}
-		fmt.Fprintln(stdout, "kill  SIGKILL at random points, then a second run")
+		fmt.Fprintln(stdout, "kill   SIGKILL at random points, then a second run")
+		fmt.Fprintln(stdout, "kill95 SIGKILL at 95 % of one big layer, then a second run")
 		return nil
 	}
-	chosen, kill, err := choose(o.run)
+	chosen, kills, err := choose(o.run)
 	if err != nil {
 		return err
 	}
@@ -141,11 +142,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		res.print(stdout)
 		r.Results = append(r.Results, res)
 	}
-	if kill {
-		if r.Kills, err = b.killAll(ctx, o.kills, 20<<20, 64<<20); err != nil {
+	for _, name := range kills {
+		when, layers, runs := random, []int64{20 << 20, 64 << 20}, o.kills
+		if name == "kill95" {
+			when, layers, runs = late, []int64{o.sizes.Big}, min(2, o.kills)
+		}
+		some, err := b.killAll(ctx, when, runs, layers...)
+		if err != nil {
 			return err
 		}
-		printKills(stdout, r.Kills)
+		printKills(stdout, some)
+		r.Kills = append(r.Kills, some...)
 	}
 	r.conclude(stdout)
 	if o.out != "" {
@@ -155,22 +162,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // choose finds workloads by name; an empty list is all of them.
-func choose(names string) (chosen []workload, kill bool, err error) {
+func choose(names string) (chosen []workload, kills []string, err error) {
 	if names == "" {
-		return workloads(), true, nil
+		return workloads(), []string{"kill", "kill95"}, nil
 	}
 	for _, name := range strings.Split(names, ",") {
-		if name == "kill" {
-			kill = true
+		if name == "kill" || name == "kill95" {
+			kills = append(kills, name)
 			continue
 		}
 		i := slices.IndexFunc(workloads(), func(w workload) bool { return strings.EqualFold(w.Name, name) })
 		if i < 0 {
-			return nil, false, fmt.Errorf("there is no workload %q (-list names them)", name)
+			return nil, nil, fmt.Errorf("there is no workload %q (-list names them)", name)
 		}
 		chosen = append(chosen, workloads()[i])
 	}
-	return chosen, kill, nil
+	return chosen, kills, nil
 }
 
 func prepare(o options) (b *bench, missing []string, err error) {

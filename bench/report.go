@@ -59,7 +59,7 @@ type row struct {
 	Bad     int       `json:"bad,omitempty"`    // how many runs failed
 }
 
-func summarise(name string, samples []sample, bytes int64) row {
+func summarise(name string, samples []sample, bytes int64, ends int) row {
 	r := row{Tool: name, Runs: len(samples)}
 	var good []sample
 	for _, s := range samples {
@@ -80,7 +80,7 @@ func summarise(name string, samples []sample, bytes int64) row {
 	mid := show[(len(show)-1)/2]
 	r.Src, r.Dst, r.CPU = mid.Src, mid.Dst, mid.CPU.Seconds()
 	if bytes > 0 {
-		r.Read, r.Sent = float64(mid.Src.Served)/float64(bytes), float64(mid.Dst.Uploaded)/float64(bytes)
+		r.Read, r.Sent = float64(mid.Src.Served)/float64(bytes), float64(mid.Dst.Uploaded)/float64(bytes*int64(ends))
 	}
 	if len(good) > 0 {
 		r.Wall = mid.Wall.Seconds()

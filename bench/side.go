@@ -38,6 +38,19 @@ type counts struct {
 	Served      int64            `json:"served"`   // bytes of blob bodies that were handed out
 }
 
+func (c *counts) add(more counts) {
+	if c.Kinds == nil {
+		c.Kinds = map[string]int64{}
+	}
+	for k, n := range more.Kinds {
+		c.Kinds[k] += n
+	}
+	c.Requests += more.Requests
+	c.Connections += more.Connections
+	c.In, c.Out = c.In+more.In, c.Out+more.Out
+	c.Uploaded, c.Served = c.Uploaded+more.Uploaded, c.Served+more.Served
+}
+
 // side is a registry that listens for one run.
 type side struct {
 	addr   string

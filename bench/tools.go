@@ -27,7 +27,7 @@ type job struct {
 	From  []string // "repo:tag" for images, "repo" for the others
 	To    []string // the same; unused by retag
 	New   string   // the tag of retag
-	Hosts [2]string
+	Hosts []string // the source's, then those of the targets
 	TLS   [2]tlsMode
 	Bulk  bool // the registries list digests as Azure's do
 	Dir   string
@@ -35,6 +35,15 @@ type job struct {
 
 func (j job) src(i int) string { return j.Hosts[0] + "/" + j.From[i] }
 func (j job) dst(i int) string { return j.Hosts[1] + "/" + j.To[i] }
+
+// dsts are the names of image i at all targets.
+func (j job) dsts(i int) []string {
+	var all []string
+	for _, h := range j.Hosts[1:] {
+		all = append(all, h+"/"+j.To[i])
+	}
+	return all
+}
 
 // tool is a program with flags. Commands writes what configuration the job
 // needs into job.Dir.
@@ -121,7 +130,7 @@ func drayCommands(t tool, j job) (order, error) {
 	run := func(args ...string) { o.Cmds = append(o.Cmds, append(append([]string{t.Path}, args...), flags...)) }
 	switch j.Verb {
 	case copyImage:
-		run("copy", j.src(0), j.dst(0))
+		run(append([]string{"copy", j.src(0)}, j.dsts(0)...)...)
 	case retag:
 		run("tag", j.src(0), j.New)
 	case copyRepos:
@@ -153,7 +162,9 @@ func craneCommands(t tool, j job) (order, error) {
 	run := func(args ...string) { o.Cmds = append(o.Cmds, append(append([]string{t.Path}, args...), flags...)) }
 	switch j.Verb {
 	case copyImage:
-		run("copy", j.src(0), j.dst(0))
+		for _, dst := range j.dsts(0) {
+			run("copy", j.src(0), dst)
+		}
 	case retag:
 		run("tag", j.src(0), j.New)
 	default:
@@ -178,7 +189,7 @@ func regclientCommands(t tool, j job) (order, error) {
 	hosts, creds := map[string]host{}, []host{}
 	for i, h := range j.Hosts {
 		mode := "disabled"
-		if j.TLS[i] != plain {
+		if j.TLS[min(i, 1)] != plain {
 			mode = "insecure"
 		}
 		if _, twice := hosts[h]; !twice {
@@ -188,13 +199,19 @@ func regclientCommands(t tool, j job) (order, error) {
 	}
 	if j.Verb == copyImage || j.Verb == retag {
 		file := filepath.Join(j.Dir, "regctl.json")
-		to := j.src(0)
+		from := j.src(0)
+		to := []string{from[:strings.LastIndex(from, ":")+1] + j.New}
 		if j.Verb == copyImage {
-			to = j.dst(0)
-		} else {
-			to = to[:strings.LastIndex(to, ":")+1] + j.New
+			to = j.dsts(0)
 		}
-		return order{Cmds: [][]string{{t.Path, "image", "copy", j.src(0), to}}, Env: []string{"REGCTL_CONFIG=" + file}}, writeJSON(file, map[string]any{"hosts": hosts})
+		o := order{Env: []string{"REGCTL_CONFIG=" + file}}
+		if t.Wide {
+			o.Parallel = 8
+		}
+		for _, dst := range to {
+			o.Cmds = append(o.Cmds, []string{t.Path, "image", "copy", from, dst})
+		}
+		return o, writeJSON(file, map[string]any{"hosts": hosts})
 	}
 	type entry struct {
 		Source string `json:"source"`
@@ -233,7 +250,9 @@ func skopeoCommands(t tool, j job) (order, error) {
 	for i := range j.From {
 		switch j.Verb {
 		case copyImage:
-			run(append(append([]string{"copy", "-q"}, flags...), "docker://"+j.src(i), "docker://"+j.dst(i))...)
+			for _, dst := range j.dsts(i) {
+				run(append(append([]string{"copy", "-q"}, flags...), "docker://"+j.src(i), "docker://"+dst)...)
+			}
 		case retag:
 			to := j.src(i)
 			to = to[:strings.LastIndex(to, ":")+1] + j.New

@@ -34,6 +34,8 @@ type workload struct {
 	OneHost          bool // source and target are one registry, which holds Images
 	Wide             bool // there is much to do at once, so peers run with their best flags too
 	Bulk             bool // both registries list digests as Azure's do
+	Bearer           bool // both registries want tokens, which anybody gets
+	Ends             int  // how many targets there are; 0 is one
 }
 
 const repo = "bench/app"
@@ -87,6 +89,7 @@ func workloads() []workload {
 		{Name: "W4w", What: "the same, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: tags, Wide: true, Bound: streamed(7)},
 		{Name: "W5", What: "the same tags in sync, loopback", Dst: "hash", Verb: copyTags, Images: tags, Held: all, Wide: true},
 		{Name: "W5w", What: "the same, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: tags, Held: all, Wide: true, Bound: heads},
+		{Name: "W5a", What: "the same tags in sync, loopback, registries that want tokens", Dst: "hash", Verb: copyTags, Images: tags, Held: all, Wide: true, Bearer: true},
 		{Name: "W6", What: "many tags in sync, loopback", Dst: "hash", Verb: copyTags, Images: many, Held: all, Wide: true},
 		{Name: "W6w", What: "many tags in sync, both far, HEADs", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: many, Held: all, Wide: true, Bound: heads},
 		{Name: "W6b", What: "many tags in sync, both far, registries that list digests", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: many, Held: all, Wide: true, Bulk: true, Bound: trips(3)},
@@ -99,6 +102,8 @@ func workloads() []workload {
 		{Name: "W8c", What: "20 layers, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyImage, Images: twenty, Wide: true, Bound: streamed(8)},
 		{Name: "W8h2", What: "20 layers from a far source that offers HTTP/2", Dst: "hash", SrcLink: farH2, Verb: copyImage, Images: twenty, Wide: true, Bound: streamed(6)},
 		{Name: "W9", What: "20 repositories of 20 tags, one tag changed, loopback", Dst: "hash", Verb: copyRepos, Images: twentyByTwenty, Held: oneChanged, Wide: true},
+		{Name: "W10", What: "20 layers from a far source to 2 registries", Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Ends: 2, Bound: streamed(6)},
+		{Name: "W11", What: "the same to 3", Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Ends: 3, Bound: streamed(6)},
 		{Name: "F1", What: "each GET of 4 layers cut once at three quarters", Dst: "hash", Verb: copyImage, Images: fourBroken, Faults: [2]faults{{CutGets: true}, {}}},
 		{Name: "F2", What: "every 10th answer of the source is 429, Retry-After 1; 20 tags", Dst: "hash", Verb: copyTags, Images: twentyTags, Faults: [2]faults{{Every429: 10}, {}}},
 		{Name: "F3", What: "the first 4 uploads cut in the middle, sessions kept", Dst: "hash", Verb: copyImage, Images: fourBroken, Faults: [2]faults{{}, {CutUploads: 4}}},
