@@ -4,6 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 GO ?= go
+# Storage of the embedded registry that is no directory, which not everybody wants to carry:
+# make build TAGS=s3,azure,gcs
+TAGS ?=
 # Time and revision of the last commit, so that equal sources give an equal image.
 EPOCH    := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
@@ -16,7 +19,7 @@ help: ## say what can be made
 
 .PHONY: build
 build: go-version ## bin/dray
-	$(GO) build -o bin/dray ./cmd/dray
+	$(GO) build -tags "$(TAGS)" -o bin/dray ./cmd/dray
 
 .PHONY: demo
 demo: build image ## the main job on real input: import, re-tag, import again, refuse
@@ -25,7 +28,7 @@ demo: build image ## the main job on real input: import, re-tag, import again, r
 .PHONY: image
 image: go-version ## dray's release image as an OCI layout, dist/image
 	@rm -rf dist/image
-	@$(GO) run ./internal/mkimage -o dist/image -tag latest -revision "$(REVISION)" -epoch "$(EPOCH)"
+	@$(GO) run ./internal/mkimage -o dist/image -tag latest -tags "$(TAGS)" -revision "$(REVISION)" -epoch "$(EPOCH)"
 
 .PHONY: man
 man: build ## the manual pages, dist/man
@@ -41,7 +44,11 @@ check: go-version packages format vet test cross ## everything that has to pass
 .PHONY: test
 test: go-version ## the tests, with the race detector
 	@if command -v $${CC:-cc} >/dev/null; then race=-race; else race=; echo "make: no C compiler: testing without the race detector"; fi; \
-	$(GO) test $$race -timeout 15m ./...
+	$(GO) test $$race -timeout 20m ./... && $(GO) test -run '^TestAMillionTags' .
+
+.PHONY: soak
+soak: go-version ## the server and its queue with N processes killed, paused and restarted: make soak N=300
+	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled)' ./internal/job ./internal/server
 
 .PHONY: fuzz
 fuzz: go-version ## every fuzz target for 20 s
@@ -62,8 +69,8 @@ cross: go-version ## builds for every platform
 	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/dray; done
 
 .PHONY: packages
-packages: ## what Debian has for the tests: registries and judges
-	@demo/packages.sh gcc libc6-dev docker-registry skopeo umoci mmdebstrap
+packages: ## what Debian has for the tests: registries, a database, clients and judges
+	@demo/packages.sh gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql azure-cli
 
 .PHONY: go-version
 go-version:

@@ -37,9 +37,10 @@ func main() {
 	out := flag.String("o", "dist/image", "the layout `DIR`ectory")
 	tag := flag.String("tag", "latest", "the image's `TAG` in the layout")
 	revision := flag.String("revision", "", "the source `REVISION`, for the annotations")
+	tags := flag.String("tags", "", "Go's build `TAGS`: s3, azure, gcs for storage that is no directory")
 	epoch := flag.Int64("epoch", 0, "the time of the image, in `SECONDS` of Unix time")
 	flag.Parse()
-	b := builder{dir: *out, tag: *tag, revision: *revision, created: time.Unix(*epoch, 0).UTC()}
+	b := builder{dir: *out, tag: *tag, tags: *tags, revision: *revision, created: time.Unix(*epoch, 0).UTC()}
 	root, err := b.build(context.Background())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mkimage:", err)
@@ -49,9 +50,9 @@ func main() {
 }
 
 type builder struct {
-	dir, tag, revision string
-	created            time.Time
-	layout             *layout.Dir
+	dir, tag, tags, revision string
+	created                  time.Time
+	layout                   *layout.Dir
 }
 
 func (b *builder) build(ctx context.Context) (oci.Document, error) {
@@ -105,7 +106,7 @@ func (b *builder) base(ctx context.Context) (layer, error) {
 }
 
 func (b *builder) image(ctx context.Context, p v1.Platform, base layer) (v1.Descriptor, error) {
-	binary, err := compile(ctx, p)
+	binary, err := compile(ctx, p, b.tags)
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
@@ -126,14 +127,14 @@ func (b *builder) image(ctx context.Context, p v1.Platform, base layer) (v1.Desc
 }
 
 // compile builds the binary for p in a directory of its own.
-func compile(ctx context.Context, p v1.Platform) ([]byte, error) {
+func compile(ctx context.Context, p v1.Platform, tags string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "mkimage")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "dray")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "github.com/drayage/dray/cmd/dray")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", tags, "-ldflags=-s -w", "-o", path, "github.com/drayage/dray/cmd/dray")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Architecture)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
