@@ -44,7 +44,7 @@ check: go-version packages format vet test cross ## everything that has to pass
 .PHONY: test
 test: go-version ## the tests, with the race detector
 	@if command -v $${CC:-cc} >/dev/null; then race=-race; else race=; echo "make: no C compiler: testing without the race detector"; fi; \
-	$(GO) test $$race -timeout 20m ./... && $(GO) test -run '^TestAMillionTags' .
+	$(GO) test $$race -timeout 15m ./... && $(GO) test -run '^TestAMillionTags' .
 
 .PHONY: soak
 soak: go-version ## the server and its queue with N processes killed, paused and restarted: make soak N=300
