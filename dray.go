@@ -77,9 +77,9 @@ type Config struct {
 
 // Limits bound one Dray. Zero means the default named beside it; a negative value is Invalid.
 type Limits struct {
-	Images      int           // images in flight, default 16
+	Images      int           // images in flight, default 32
 	Blobs       int           // blobs in flight over all images, default 32; small ones and slow targets have some beside
-	Connections int           // blob connections per registry host, default 16
+	Connections int           // blob bodies per registry host and direction at most; 0 begins with 32 and goes up to 64 while that is faster
 	Retries     int           // tries of one operation without progress in between, default 8
 	Stall       time.Duration // longest time without a byte before a request is cut and resumed, default 30 s
 	MaxWait     time.Duration // longest wait that a registry may ask for, default 10 min
@@ -138,7 +138,7 @@ func New(c Config) (*Dray, error) {
 	}
 	images := c.Limits.Images
 	if images == 0 {
-		images = 16
+		images = 32
 	}
 	engine := transfer.New(transfer.Options{
 		Blobs: c.Limits.Blobs, Retries: c.Limits.Retries, Ahead: c.Limits.Ahead, Bandwidth: c.Limits.Bandwidth,

@@ -47,8 +47,6 @@ func (h *host) transport(config *tls.Config, dial dialer) *http.Transport {
 		MaxIdleConnsPerHost:    2 * max(h.down.top, asks),
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
-		ReadBufferSize:         64 << 10,
-		WriteBufferSize:        64 << 10,
 		Protocols:              new(http.Protocols),
 	}
 	t.Protocols.SetHTTP1(true)

@@ -57,7 +57,7 @@ func (a *app) newMirror() *cobra.Command {
 	flags.StringArrayVar(&f.rules, "rule", nil, "only the rule `NAME`; repeatable (default all that are not paused)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "tell what each rule would do and how far its targets have drifted, write nothing")
 	flags.IntVar(&f.parallel, "parallel-rules", 4, "with --watch: at most `N` rules at once")
-	flags.IntVar(&a.common.images, "parallel-imports", 0, "`N` images in flight for each rule (default 8)")
+	flags.IntVar(&a.common.images, "parallel-imports", 0, "`N` images in flight for each rule (default 32)")
 	a.common.addRegistryTo(flags)
 	cmd.AddCommand(a.newMirrorValidate(), a.newMirrorSchema(), a.newMirrorStatus())
 	return cmd

@@ -103,7 +103,7 @@ func (a *app) newTransfer() *cobra.Command {
 	flags.BoolVar(&f.mend, "heal", false, "look below tags that are right too, as dray verify --deep does, and send what is lacking there")
 	flags.BoolVar(&f.readBack, "rehash", false, "with --force: read each config and layer at TARGET too, and send those again whose bytes differ")
 	flags.Float64Var(&f.delay, "delay-seconds", 0, "rest for `S` seconds after each image")
-	flags.IntVar(&f.parallel, "parallel-imports", 0, "`N` images in flight (default 8)")
+	flags.IntVar(&f.parallel, "parallel-imports", 0, "`N` images in flight (default 32)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
 	flags.BoolVar(&f.explain, "explain", false, "tell on stderr for each repository and tag which rule kept or dropped it")
 	flags.StringVar(&f.failedTo, "failed-to", "", "write the tags that failed to `FILE`, a list for dray batch --force; without such, there is no file")
