@@ -47,6 +47,7 @@ func (r *Repository) blob(ctx context.Context, d oci.Descriptor, at, n int64) (i
 		// Never asked: docker-registry 2.8.2 breaks off a range that begins at the end.
 		return io.NopCloser(bytes.NewReader(nil)), at, nil
 	}
+	c.small = end-at < smallBody
 	if (at > 0 || end < d.Size) && !r.host.knows().noRanges {
 		body, err := r.ranged(ctx, c, d, at, end)
 		if body != nil || err != nil {

@@ -2,13 +2,14 @@ package remote
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
 
 // How many requests a host gets at once is found out while they are made, for small
-// requests, for blobs read and for blobs written apart. Four rules, all of which look
-// at what was answered and at nothing else:
+// requests, for blobs read and for blobs written apart. Five rules, which look at what
+// was answered and at who waits, and at nothing else:
 //
 //  1. The number goes up only while somebody waits for a place: there is no use in room
 //     that nobody takes.
@@ -21,6 +22,8 @@ import (
 //     small requests take four times as long as the fastest of late, and 50 ms: they
 //     stand in a queue there. That is at most once in two of the times that the answer
 //     took, and 100 ms: those that follow belong to requests that were under way already.
+//  5. Small bodies do not stand behind large ones: a quarter of the places is for them
+//     while some wait, and half as many as all beside.
 //
 // The number never leaves the range that configuration and dialect give.
 type crowd struct {
@@ -29,8 +32,10 @@ type crowd struct {
 
 	mu      sync.Mutex
 	limit   float64
-	used    int
+	used    int // large and small
+	large   int
 	queue   []chan struct{} // closed when a place is the waiter's
+	quick   []chan struct{} // of small bodies
 	settled bool            // there was trouble, so doubling is over
 	calm    time.Time       // nothing is taken away before
 
@@ -55,20 +60,47 @@ func newCrowd(start, top int, bodies bool) *crowd {
 	return &crowd{floor: min(2, top), top: top, bodies: bodies, limit: float64(min(start, top))}
 }
 
-// enter takes a place, in the order of asking.
-func (c *crowd) enter(ctx context.Context) error {
+// smallBody is the size in bytes below which a body is small: 1 MiB.
+const smallBody = 1 << 20
+
+// free reports whether there is a place for the next to come in.
+func (c *crowd) free(small bool) bool {
+	limit := int(c.limit)
+	switch {
+	case small:
+		return c.used < min(c.top, limit+limit/2)
+	case len(c.quick) > 0:
+		return c.used < limit && c.large < limit-max(1, limit/4)
+	}
+	return c.used < limit
+}
+
+// take counts who has a place now.
+func (c *crowd) take(small bool, n int) {
+	c.used += n
+	if !small {
+		c.large += n
+	}
+}
+
+// enter takes a place, in the order of asking. small is a small body.
+func (c *crowd) enter(ctx context.Context, small bool) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	queue := &c.queue
+	if small {
+		queue = &c.quick
+	}
 	c.mu.Lock()
-	if c.used < int(c.limit) && len(c.queue) == 0 {
-		c.used++
+	if c.free(small) && len(*queue) == 0 {
+		c.take(small, 1)
 		c.mu.Unlock()
 		return nil
 	}
 	c.full = true
 	turn := make(chan struct{})
-	c.queue = append(c.queue, turn)
+	*queue = append(*queue, turn)
 	c.mu.Unlock()
 	select {
 	case <-turn:
@@ -77,33 +109,41 @@ func (c *crowd) enter(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, other := range c.queue {
-		if other == turn {
-			c.queue = append(c.queue[:i], c.queue[i+1:]...)
-			return context.Cause(ctx)
-		}
+	if i := slices.Index(*queue, turn); i >= 0 {
+		*queue = slices.Delete(*queue, i, i+1)
+		return context.Cause(ctx)
 	}
-	c.used-- // the place came at the same moment
+	c.take(small, -1) // the place came at the same moment
 	c.admit()
 	return context.Cause(ctx)
 }
 
 // leave gives a place back.
-func (c *crowd) leave() {
+func (c *crowd) leave(small bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.used--
+	c.take(small, -1)
 	c.admit()
 }
 
 // admit gives out places while there are some.
 func (c *crowd) admit() {
-	for len(c.queue) > 0 && c.used < int(c.limit) {
-		close(c.queue[0])
-		c.queue = c.queue[1:]
-		c.used++
+	for {
+		queue, small := &c.queue, false
+		if len(c.queue) == 0 || !c.free(false) {
+			queue, small = &c.quick, true
+		}
+		if len(*queue) == 0 || !c.free(small) {
+			return
+		}
+		close((*queue)[0])
+		*queue = (*queue)[1:]
+		c.take(small, 1)
 	}
 }
+
+// waits reports whether somebody does.
+func (c *crowd) waits() bool { return len(c.queue)+len(c.quick) > 0 }
 
 // answered learns from an answer of a status, which took so long.
 func (c *crowd) answered(status int, took time.Duration) {
@@ -117,7 +157,7 @@ func (c *crowd) answered(status int, took time.Duration) {
 		c.shrink(now, took, 0.75)
 	case !c.bodies:
 		c.timed(now, took)
-		if c.full || len(c.queue) > 0 {
+		if c.full || c.waits() {
 			if c.settled {
 				c.grow(1 / c.limit)
 			} else {
@@ -140,7 +180,7 @@ func (c *crowd) timed(now time.Time, took time.Duration) {
 		c.typical = took
 	}
 	c.typical += (took - c.typical) / 8
-	if len(c.queue) > 0 && c.typical > 4*c.fastest+standing {
+	if c.waits() && c.typical > 4*c.fastest+standing {
 		c.shrink(now, took, 0.9)
 	}
 }
@@ -161,7 +201,7 @@ func (c *crowd) moved(n int) {
 	rate := float64(c.bytes) / passed.Seconds()
 	if rate > 1.1*c.best {
 		c.best = rate
-		if c.full || len(c.queue) > 0 {
+		if c.full || c.waits() {
 			c.grow(max(1, c.limit/4))
 		}
 	}

@@ -16,11 +16,11 @@ func through(t *testing.T, c *crowd, n int, took func(there int) (status int, d 
 	var wg sync.WaitGroup
 	for range n {
 		wg.Go(func() {
-			if err := c.enter(t.Context()); err != nil {
+			if err := c.enter(t.Context(), false); err != nil {
 				t.Error(err)
 				return
 			}
-			defer c.leave()
+			defer c.leave(false)
 			mu.Lock()
 			there++
 			peak = max(peak, there)
@@ -119,10 +119,10 @@ func TestBodiesGetMoreRoomWhileTheyMoveFasterByIt(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 400 {
 			wg.Go(func() {
-				if c.enter(t.Context()) != nil {
+				if c.enter(t.Context(), false) != nil {
 					return
 				}
-				defer c.leave()
+				defer c.leave(false)
 				mu.Lock()
 				there++
 				mu.Unlock()
@@ -148,17 +148,62 @@ func TestBodiesGetMoreRoomWhileTheyMoveFasterByIt(t *testing.T) {
 func TestWhoGivesUpWaitingLeavesNoPlaceTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(1, 1, true)
-		if err := c.enter(t.Context()); err != nil {
+		if err := c.enter(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if c.enter(ctx) == nil {
+		if c.enter(ctx, false) == nil {
 			t.Error("there was no place")
 		}
-		c.leave()
-		if err := c.enter(t.Context()); err != nil || c.used != 1 || len(c.queue) != 0 {
+		c.leave(false)
+		if err := c.enter(t.Context(), false); err != nil || c.used != 1 || len(c.queue) != 0 {
 			t.Errorf("%v, %d used, %d wait", err, c.used, len(c.queue))
 		}
 	})
+}
+
+func TestSmallBodiesDoNotStandBehindLargeOnes(t *testing.T) {
+	for _, tt := range []struct {
+		start, top, want int // want small ones in the first second
+	}{
+		{8, 16, 4 * 100}, // places beside those of the large ones
+		{8, 8, 0},        // none
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCrowd(tt.start, tt.top, true)
+			pass := func(small bool, d time.Duration) {
+				if c.enter(t.Context(), small) == nil {
+					time.Sleep(d)
+					c.leave(small)
+				}
+			}
+			var wg sync.WaitGroup
+			for range 100 {
+				wg.Go(func() { pass(false, time.Minute) })
+			}
+			synctest.Wait()
+			small := 0
+			for range 1000 {
+				wg.Go(func() {
+					pass(true, 10*time.Millisecond)
+					small++
+				})
+			}
+			time.Sleep(time.Second + time.Millisecond)
+			synctest.Wait()
+			if small != tt.want {
+				t.Errorf("%d to %d places: %d small ones in a second, want %d", tt.start, tt.top, small, tt.want)
+			}
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			if small != 1000 || c.large != tt.start {
+				t.Errorf("%d to %d places: %d small ones in two minutes, want all, and %d large ones at once", tt.start, tt.top, small, c.large)
+			}
+			wg.Wait()
+			if c.used != 0 || c.large != 0 || c.waits() {
+				t.Errorf("%d used at the end", c.used)
+			}
+		})
+	}
 }

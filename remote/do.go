@@ -42,6 +42,7 @@ type call struct {
 	yield   func() bool                                      // as in Use
 	single  bool                                             // one try: the caller repeats
 	stay    bool                                             // redirects are refused
+	small   bool                                             // on the lane down: less than smallBody is to come
 }
 
 // answer is what a registry said. Its body was read into raw, but for a 2xx on

@@ -28,7 +28,7 @@ func (h *host) exchange(ctx context.Context, c *call, authz string) (*answer, er
 			return nil, c.stopped(ctx, err)
 		}
 		if place {
-			if err := g.enter(ctx); err != nil {
+			if err := g.enter(ctx, c.small); err != nil {
 				return nil, c.stopped(ctx, err)
 			}
 		}
@@ -39,7 +39,7 @@ func (h *host) exchange(ctx context.Context, c *call, authz string) (*answer, er
 			break
 		}
 		if place {
-			g.leave() // a pause began while this request waited for its place
+			g.leave(c.small) // a pause began while this request waited for its place
 		}
 	}
 	begin := time.Now()
@@ -49,11 +49,11 @@ func (h *host) exchange(ctx context.Context, c *call, authz string) (*answer, er
 		h.heed(c, a)
 	}
 	if err == nil && a.body != nil {
-		a.body.(*receiving).leave = g.leave // the place is taken until the body is closed
+		a.body.(*receiving).leave = func() { g.leave(c.small) } // the place is taken until the body is closed
 		return a, nil
 	}
 	if place {
-		g.leave()
+		g.leave(c.small)
 	}
 	return a, err
 }

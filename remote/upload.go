@@ -45,10 +45,11 @@ var errGone = errors.New("the upload session is gone")
 // the source: were it the other way round, uploads that wait for a place could
 // hold all the reading that those with a place need to go on.
 func (u *upload) run(ctx context.Context) error {
-	if err := u.r.host.up.enter(ctx); err != nil {
+	up, small := u.r.host.up, u.d.Size < smallBody
+	if err := up.enter(ctx, small); err != nil {
 		return u.call.stopped(ctx, err)
 	}
-	defer u.r.host.up.leave()
+	defer up.leave(small)
 	for {
 		if err := u.begin(ctx); err != nil {
 			return err
