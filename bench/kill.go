@@ -22,7 +22,8 @@ type killed struct {
 	Runs      int     `json:"runs"`
 	At        []int64 `json:"at"`        // had arrived when the run was killed
 	SentTwice []int64 `json:"sentTwice"` // arrived more than once, both runs together
-	ReadTwice []int64 `json:"readTwice"` // handed out by the source more than once
+	ReadAgain []int64 `json:"readAgain"` // handed out to the second run beyond what had not arrived
+	Lost      []int64 `json:"lost"`      // handed out to the first run and not arrived: in its memory and on both lines
 	Failed    string  `json:"failed,omitempty"`
 }
 
@@ -121,8 +122,9 @@ func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *ki
 		<-ended
 	}
 	time.Sleep(200 * time.Millisecond) // what is under way still arrives
+	arrived, served := to.counts().Uploaded, from.counts().Served
 	k.Runs++
-	k.At = append(k.At, to.counts().Uploaded)
+	k.At = append(k.At, arrived)
 	cmd = exec.CommandContext(ctx, o.Cmds[0][0], o.Cmds[0][1:]...)
 	cmd.Env, cmd.Dir = env, dir
 	if said, err := cmd.CombinedOutput(); err != nil {
@@ -134,7 +136,8 @@ func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *ki
 		return nil
 	}
 	k.SentTwice = append(k.SentTwice, to.counts().Uploaded-k.Image)
-	k.ReadTwice = append(k.ReadTwice, from.counts().Served-k.Image)
+	k.ReadAgain = append(k.ReadAgain, from.counts().Served-served-(k.Image-arrived))
+	k.Lost = append(k.Lost, served-arrived)
 	return nil
 }
 
@@ -144,9 +147,10 @@ func printKills(w io.Writer, kills []killed) {
 	}
 	fmt.Fprintf(w, "\nK  SIGKILL %s in the copy of %s to distribution on files, then a second run\n", kills[0].What, human(kills[0].Image))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "tool\tn\thad arrived\tsent twice: median\tlargest\tread twice: median\tlargest\t")
+	fmt.Fprintln(t, "tool\tn\thad arrived\tsent twice: median\tlargest\tread again: median\tlargest\tlost on the way: median\tlargest\t")
 	for _, k := range kills {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Tool, k.Runs, middle(k.At), middle(k.SentTwice), most(k.SentTwice), middle(k.ReadTwice), most(k.ReadTwice), k.Failed)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Tool, k.Runs, middle(k.At), middle(k.SentTwice), most(k.SentTwice),
+			middle(k.ReadAgain), most(k.ReadAgain), middle(k.Lost), most(k.Lost), k.Failed)
 	}
 	t.Flush()
 }

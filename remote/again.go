@@ -30,7 +30,9 @@ func (u *upload) claim() {
 	lease, err := u.r.client.options.Uploads.Claim(ledger.Key{Repo: u.r.repo, Digest: u.d.Digest}, u.d.Size)
 	u.r.recorded(err)
 	if lease != nil {
-		u.lease, u.past = lease, lease.Left()
+		if u.lease, u.past = lease, lease.Left(); u.past != nil {
+			u.r.known.tended()
+		}
 		u.feed.keep = func(m oci.Mark) { u.r.recorded(lease.Mark(m)) }
 	}
 }
@@ -52,11 +54,30 @@ func (r *Repository) filling() bool {
 	filling, err := r.client.options.Uploads.Filling(r.repo)
 	r.recorded(err)
 	if filling {
+		r.known.tended()
 		r.known.mu.Lock()
-		r.known.asked, r.known.trail = true, true
+		r.known.trail = true
 		r.known.mu.Unlock()
 	}
 	return filling
+}
+
+// tended notes that an earlier process was at work in the repository.
+func (i *inventory) tended() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.asked, i.empty = true, false
+}
+
+// fill puts on record, once, that a repository that may have no tags gets its blobs now.
+func (r *Repository) fill() {
+	r.known.mu.Lock()
+	first := !r.known.trail
+	r.known.trail = true
+	r.known.mu.Unlock()
+	if first {
+		r.recorded(r.client.options.Uploads.Fill(r.repo))
+	}
 }
 
 // filled takes the record back when the repository got a tag.
@@ -73,24 +94,28 @@ func (p *commit) filled() {
 
 // again goes on with the session that an earlier process left, where the
 // registry still has it. Else it is given up for a new one, and it is told what
-// that costs.
-func (u *upload) again(ctx context.Context) error {
+// that costs; or it was closed since, and the blob is there.
+func (u *upload) again(ctx context.Context) (there bool, _ error) {
 	if u.past == nil && u.at == nil {
-		return nil
+		return false, nil
 	}
 	left, fresh := u.past, u.at // fresh is what a refused mount opened
 	if left != nil {
 		why := u.reopen(ctx, left)
 		if ctx.Err() != nil {
 			u.at = fresh
-			return u.call.stopped(ctx, context.Cause(ctx))
+			return false, u.call.stopped(ctx, context.Cause(ctx))
 		}
 		u.past = nil
 		if why == "" {
 			u.cancel(ctx, fresh)
-			return nil
+			return false, nil
 		}
 		if left.Sent() > 0 {
+			if u.landed(ctx) {
+				u.at = fresh
+				return true, nil
+			}
 			u.r.observe.Tell(event.Event{Kind: event.Noted, Host: u.r.host.name, Name: u.call.name,
 				Text: fmt.Sprintf("%s: %d MiB are sent again: %s", u.call.name, left.Sent()>>20, why)})
 		}
@@ -98,7 +123,7 @@ func (u *upload) again(ctx context.Context) error {
 	if u.at = fresh; fresh != nil {
 		u.r.recorded(u.lease.Begin(fresh.String()))
 	}
-	return nil
+	return false, nil
 }
 
 // reopen takes left for this upload's session; why it can not, if it can not.

@@ -380,3 +380,30 @@ func TestARepositoryWithoutTagsIsLookedIntoWhereAProcessWasKilled(t *testing.T) 
 		}
 	})
 }
+
+// Where mounts tell, nobody asks whether the repository is empty; it is put on record all the same.
+func TestARepositoryThatWasFilledByMountsIsLookedIntoWhereAProcessWasKilled(t *testing.T) {
+	remembering(t, nil, func(s *state) {
+		writing := s.client.Open(repo(s.r, "app"), remote.Use{Actions: remote.Push, Writing: always})
+		data, d := bulk(16 * mib)
+		list := []oci.Descriptor{d}
+		for i := range 4 {
+			_, small := noise(s, uint64(i+1), 10)
+			list = append(list, small)
+		}
+		_, err := writing.Missing(s.Context(), list)
+		must(s, err)
+		_, err = writing.Put(s.Context(), d, nil, opener(data))
+		must(s, err)
+		s.next()
+		missing, err := s.repo.Missing(s.Context(), list)
+		must(s, err)
+		if len(missing) != 4 {
+			s.Errorf("%d are missing", len(missing))
+		}
+		put(s, s.repo, "v1")
+		if s.records() != 0 {
+			s.Error("it has a tag and is still on record")
+		}
+	})
+}

@@ -187,14 +187,16 @@ func (r *Repository) askEmpty(ctx context.Context) error {
 		return err
 	}
 	code, _ := a.problem()
+	empty := a.status == 404 && code == "NAME_UNKNOWN"
+	if empty {
+		r.fill()
+	}
 	r.known.mu.Lock()
 	defer r.known.mu.Unlock()
-	r.known.asked = true
-	r.known.empty = a.status == 404 && code == "NAME_UNKNOWN"
-	r.known.hidden = a.status != 200 && !r.known.empty
-	if r.known.empty {
-		r.recorded(r.client.options.Uploads.Fill(r.repo))
-		r.known.trail = true
+	if r.known.asked {
+		return nil // it was tended, as is known since
 	}
+	r.known.asked, r.known.empty = true, empty
+	r.known.hidden = a.status != 200 && !empty
 	return nil
 }

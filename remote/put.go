@@ -124,8 +124,11 @@ func (u *upload) bring(ctx context.Context, likely []ref.Repo) (oci.Arrival, err
 			return oci.Arrival{Way: oci.Present}, nil
 		}
 	}
-	if err := u.again(ctx); err != nil {
+	switch there, err := u.again(ctx); {
+	case err != nil:
 		return oci.Arrival{}, err
+	case there:
+		return oci.Arrival{Way: oci.Present}, nil
 	}
 	err = u.run(ctx)
 	return oci.Arrival{Way: oci.Sent, Sent: u.feed.sent}, err

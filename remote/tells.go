@@ -109,6 +109,9 @@ func (u *upload) mountSelf(ctx context.Context) (there bool, err error) {
 		v = tells
 	}
 	h.learn(func(l *learned) { l.mounts = v })
+	if v == tells && u.lease != nil {
+		r.fill() // nobody asked whether it is empty
+	}
 	u.learnChunks(a)
 	return false, u.hold(ctx, a)
 }

@@ -277,21 +277,30 @@ func (u *upload) recover(ctx context.Context, err error) (committed bool, _ erro
 	case !passing(err):
 		return false, u.call.stopped(ctx, err)
 	}
-	if u.feed.max == u.d.Size && fault.Is(err, fault.Unavailable) && !errors.Is(err, errGone) {
-		// All of it was sent; perhaps only the answer was lost.
-		if there, headErr := u.r.hasBlob(ctx, u.d); headErr == nil && there {
-			u.at = nil
-			return true, nil
-		}
+	all := u.feed.max == u.d.Size && fault.Is(err, fault.Unavailable)
+	if all && u.landed(ctx) {
+		u.at = nil
+		return true, nil
 	}
 	if err := u.budget.wait(ctx, err); err != nil {
 		return false, u.call.named(err)
 	}
 	if errors.Is(err, errGone) || !u.resume(ctx) {
+		if all && u.landed(ctx) { // by now
+			u.at = nil
+			return true, nil
+		}
 		u.abandonQuietly(ctx, err)
 		u.at, u.done, u.feed.max = nil, 0, 0
 	}
 	return false, nil
+}
+
+// landed asks for the blob where all of it may have been sent: perhaps only the answer
+// was lost, or the registry still closes what an earlier process sent.
+func (u *upload) landed(ctx context.Context) bool {
+	there, err := u.r.hasBlob(ctx, u.d)
+	return err == nil && there
 }
 
 // abandonQuietly ends a session that is given up for a new one, unless the registry lost it itself.

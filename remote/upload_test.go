@@ -216,6 +216,18 @@ func TestF73ALostAnswerIsLookedUp(t *testing.T) {
 	})
 }
 
+// The registry was still at it when the blob was looked for; then the session is gone.
+func TestF73ABlobThatLandsLateIsLookedUpAgain(t *testing.T) {
+	late := hostile.Error(404, "BLOB_UNKNOWN", "").On("HEAD", testbed.Blob).Times(2)
+	bubble(t, []*hostile.Fault{hostile.LoseAnswer().On("PUT", testbed.Upload).Once(), late}, func(b *bench) {
+		data, d := noise(b, 1, 3*mib)
+		_, err := b.send(data, d)
+		must(b, err)
+		b.count("HEAD", testbed.Blob, 3)
+		b.count("PUT", testbed.Upload, 1)
+	})
+}
+
 func TestF18AClosingRequestThatFailsIsRepeated(t *testing.T) {
 	bubble(t, []*hostile.Fault{hostile.Status(500, nil, "").On("PUT", testbed.Upload).Times(3)}, func(b *bench) {
 		data, d := noise(b, 1, 3*mib)
