@@ -69,8 +69,8 @@ type RegistryEstimate struct {
 
 // Estimate reads the manifests of what a plan moves and asks its targets which blobs they
 // have. Nothing is written. Where the source is Docker Hub each manifest is a pull. The
-// figures are those of a run in which nothing has to be tried again; memory grows with
-// the number of distinct blobs. What can't be looked at is in Unknown; the error is of a
+// figures are those of ApplyFile, its second look at the names counted, when nothing has to be
+// tried again; memory grows with the number of distinct blobs. What can't be looked at is in Unknown; the error is of a
 // plan that can't be read, or Canceled.
 func (d *Dray) Estimate(ctx context.Context, req EstimateRequest, obs event.Observer) (Estimate, error) {
 	head := req.Plan.Header()
@@ -79,6 +79,7 @@ func (d *Dray) Estimate(ctx context.Context, req EstimateRequest, obs event.Obse
 		sum: Estimate{Registries: map[string]RegistryEstimate{}, Rate: cmp.Or(req.Rate, DefaultRate)}}
 	w := r.newWorkers(ctx)
 	err := r.groups(req.Plan, func(steps []plan.Step) error {
+		e.looks(head.Verb, steps)
 		return w.start(func(ctx context.Context) error { return e.group(ctx, steps) })
 	})
 	err = cmp.Or(w.wait(), err)
@@ -103,6 +104,37 @@ type image struct {
 	from   ref.Repo
 	to     ref.Repo
 	digest oci.Digest
+}
+
+// looks adds what it takes to hold steps against both ends again: a request for each name, or
+// a listing, which has one page at least.
+func (e *estimating) looks(verb string, steps []plan.Step) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	sources, targets := map[ref.Name]bool{}, map[ref.Name]bool{}
+	for _, s := range steps {
+		if s.Action == plan.Broken {
+			continue
+		}
+		if s.From.Tag != "" {
+			sources[s.From.Repo.Tagged(s.From.Tag)] = true
+		}
+		if verb != "tag" {
+			targets[target(s)] = true
+		}
+	}
+	for _, names := range []map[ref.Name]bool{sources, targets} {
+		of := map[ref.Repo]int{}
+		for n := range names {
+			of[n.Repo]++
+		}
+		for repo, n := range of {
+			if tells, _ := e.dray.listsDigests(repo.Host); tells && n > handful {
+				n = 1
+			}
+			e.at(repo, func(h *RegistryEstimate) { h.Reads += n })
+		}
+	}
 }
 
 // group adds up steps, those of one target repository at a time.

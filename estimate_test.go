@@ -2,6 +2,7 @@ package dray_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -84,12 +85,37 @@ func TestAnEstimateIsWhatTheTransferThenTakes(t *testing.T) {
 	if got := e.Registries[y.dst.Host]; got.Writes != writes || got.Sent != sum.Blobs.Bytes {
 		t.Errorf("estimated %+v, it took %d writes: %s", got, writes, spent(y.dst))
 	}
-	reads := y.src.Count(http.MethodGet, testbed.Manifest) + y.src.Count(http.MethodGet, testbed.Blob)
+	reads := y.src.Count(http.MethodHead, testbed.Manifest) + y.src.Count(http.MethodGet, testbed.Manifest) + y.src.Count(http.MethodGet, testbed.Blob)
 	if got := e.Registries[y.src.Host]; got.Reads != reads || got.Received != sum.Blobs.Bytes {
 		t.Errorf("estimated %+v, it took %d reads: %s", got, reads, spent(y.src))
 	}
 	if again := y.estimate(file); again.Bytes != 0 || again.Sent != 0 {
 		t.Errorf("all is there, and %+v", again)
+	}
+}
+
+func TestAnEstimateCountsTheLookBeforeAPlanIsApplied(t *testing.T) {
+	y := newYard(t)
+	for i, repo := range []string{"app", "app", "app", "web"} {
+		testbed.Random(t, y.src, repo, fmt.Sprint("v", i), testbed.RandomOptions{Seed: uint64(i + 1), Layers: 3})
+	}
+	file := y.planFile(whole())
+	y.run(t.TempDir())
+	e := y.estimate(file)
+	y.forget()
+	if got, _, err := y.fromFile(file, false); err != nil {
+		t.Fatal(got, err)
+	}
+	if got := e.Registries[y.src.Host]; got.Reads != y.src.Requests() || got.Writes != 0 {
+		t.Errorf("estimated %+v, it took %s", got, spent(y.src))
+	}
+	looks := y.dst.Count(http.MethodHead, testbed.Manifest)
+	if got := e.Registries[y.dst.Host]; got.Reads != looks || looks != 4 {
+		t.Errorf("estimated %+v, it took %s", got, spent(y.dst))
+	}
+	// That a repository was looked into is no sign that somebody began to fill it.
+	if n := y.dst.Count(http.MethodHead, testbed.Blob); n != 0 {
+		t.Errorf("%d blobs were asked for where nothing is: %s", n, spent(y.dst))
 	}
 }
 

@@ -140,6 +140,7 @@ type Repository struct {
 	single  bool // it is a mirror: its trouble is not waited for
 	yield   func() bool
 	writing func() bool
+	pushes  bool // it was opened with Push
 	pulled  kept // what was read where reading is counted
 	storage shortcuts
 }
@@ -213,9 +214,10 @@ func (c *Client) host(name string) *host {
 // Open returns a repository. Nothing is asked of the registry yet.
 func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 	h := c.host(repo.Host)
-	r := &Repository{client: c, host: h, repo: repo, access: c.access(repo, use), observe: use.Observe, yield: use.Yield, writing: use.Writing}
+	r := &Repository{client: c, host: h, repo: repo, access: c.access(repo, use), observe: use.Observe, yield: use.Yield, writing: use.Writing,
+		pushes: use.Actions == Push}
 	r.known.settle = make(gate, 1)
-	if use.Actions == Push {
+	if r.pushes {
 		return r // what is written is looked at where it is written: a mirror may be behind
 	}
 	for _, m := range h.set.Mirrors {

@@ -188,7 +188,7 @@ func (r *Repository) askEmpty(ctx context.Context) error {
 	}
 	code, _ := a.problem()
 	empty := a.status == 404 && code == "NAME_UNKNOWN"
-	if empty {
+	if empty && r.pushes { // who only looks fills nothing
 		r.fill()
 	}
 	r.known.mu.Lock()

@@ -22,7 +22,8 @@ func (a *app) newPlanCost() *cobra.Command {
 		Short: "Estimate bytes, requests and time of a plan",
 		Long: "Read the manifests of what a plan moves (- is stdin), ask its targets which blobs they have, and\n" +
 			"say what carrying it out takes: bytes after what is there or can be mounted, requests at each\n" +
-			"registry against the limits that it is known to have, and the least time. Nothing is written.\n" +
+			"registry, the look of apply at all names counted, against the limits that it is known to have,\n" +
+			"and the least time. Nothing is written.\n" +
 			"Where the source is Docker Hub, each manifest that is read counts as a pull.",
 		Example: "  dray plan cost plan.json --rate 100MiB\n" +
 			"  dray plan copy app:v1 prod/app:v1 | dray plan cost - -o json",
