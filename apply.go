@@ -310,18 +310,21 @@ func (r *run) copy(ctx context.Context, t *task) (late *task) {
 // proof says how much of the targets of t is believed: what is put again although it is
 // equal is put to be sure of it.
 func (r *run) proof(t *task) transfer.Proof {
-	if r.plan.Proof != transfer.Claimed || r.plan.Overwrite == plan.Always {
-		return cmp.Or(r.plan.Proof, transfer.Sized)
+	if r.plan.Proof != transfer.Claimed {
+		return r.plan.Proof
 	}
 	for _, e := range t.to {
 		for _, i := range e.steps {
-			if s := r.plan.Steps[i]; s.Replaces == s.Digest() {
+			if s := r.plan.Steps[i]; s.Replaces == s.Digest() || r.overwrite(s) == plan.Always {
 				return transfer.Sized
 			}
 		}
 	}
 	return transfer.Claimed
 }
+
+// overwrite is what s may do with what its name holds.
+func (r *run) overwrite(s plan.Step) plan.Overwrite { return cmp.Or(s.Overwrite, r.plan.Overwrite) }
 
 // open opens where t reads from.
 func (r *run) open(t *task) (place, error) {

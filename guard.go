@@ -46,7 +46,7 @@ func (r *run) guarding(e *end, to transfer.Target) transfer.Target {
 	}
 	g := &guarded{Target: to, guard: r.guard, free: map[string]bool{}}
 	for _, i := range e.steps {
-		if s := r.plan.Steps[i]; r.plan.Overwrite == plan.Refuse && s.Replaces == "" && s.To.Tag != "" {
+		if s := r.plan.Steps[i]; r.overwrite(s) == plan.Refuse && s.Replaces == "" && s.To.Tag != "" {
 			g.free[s.To.Tag] = true
 		}
 	}

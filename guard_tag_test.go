@@ -2,10 +2,14 @@ package dray_test
 
 import (
 	"context"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/plan"
 )
 
 // A source may be as slow as it likes: who may make a name moves none for it.
@@ -32,5 +36,39 @@ func TestANameThatSomebodyMadeMeanwhileIsTheirs(t *testing.T) {
 	d = y.Guarded(func(context.Context) error { return nil })
 	if rep, err := d.Apply(t.Context(), p, nil); rep.Count(dray.Failed) != 1 || rep.Count(dray.Done)+rep.Count(dray.Unchanged) != 1 {
 		t.Errorf("%v %v", states(rep), err)
+	}
+}
+
+func TestAnEntryOfAListOverwritesAsItSaysUntilItsNameIsSet(t *testing.T) {
+	for _, c := range []struct{ whole, theirs, ours plan.Overwrite }{
+		{plan.Update, plan.Refuse, ""},
+		{plan.Refuse, "", plan.Update},
+	} {
+		y := newYard(t)
+		y.tagged("app", "v1")
+		var theirs testbed.Image
+		var once sync.Once
+		d := y.Guarded(func(context.Context) error {
+			once.Do(func() {
+				theirs = testbed.Random(t, y.dst, "theirs", "v1", testbed.RandomOptions{Seed: 51})
+				testbed.Random(t, y.dst, "ours", "v1", testbed.RandomOptions{Seed: 51})
+			})
+			return nil
+		})
+		p, err := d.PlanBatch(t.Context(), dray.BatchRequest{Target: "dst", Overwrite: c.whole, Entries: []dray.BatchEntry{
+			{Source: "src/app:v1", Targets: []string{"theirs:v1"}, Overwrite: c.theirs},
+			{Source: "src/app:v1", Targets: []string{"ours:v1"}, Overwrite: c.ours},
+		}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rep, err := d.Apply(t.Context(), p, nil)
+		if got := states(rep); !fault.Is(err, fault.Conflict) || !strings.Contains(got, "theirs:v1 failed") || !strings.Contains(got, "ours:v1 done") {
+			t.Errorf("%+v: %v %s", c, err, got)
+		}
+		if got := testbed.CraneDigest(t, y.dst, "theirs", "v1"); got != theirs.Digest() {
+			t.Errorf("%+v: it was moved to %s", c, got)
+		}
+		testbed.Same(t, y.src, y.dst, "app", "v1", "ours", "v1")
 	}
 }

@@ -150,7 +150,7 @@ func (r *transferring) recheck(ctx context.Context, req PlanFileRequest, steps [
 			why = dst.took(step)
 		}
 		if why == nil {
-			if step.Moves() && dst.inv[target(step)].Digest == step.Digest() && req.Plan.Header().Overwrite != plan.Always {
+			if step.Moves() && dst.inv[target(step)].Digest == step.Digest() && cmp.Or(step.Overwrite, req.Plan.Header().Overwrite) != plan.Always {
 				steps[i].Action = plan.Skip // it was done since
 			}
 			continue
@@ -159,7 +159,7 @@ func (r *transferring) recheck(ctx context.Context, req PlanFileRequest, steps [
 			failed[i] = why
 			continue
 		}
-		anew, err := step.Anew(now, dst.inv[target(step)].Digest, req.Plan.Header().Overwrite)
+		anew, err := step.Anew(now, dst.inv[target(step)].Digest, cmp.Or(step.Overwrite, req.Plan.Header().Overwrite))
 		if err != nil {
 			failed[i] = err
 			continue

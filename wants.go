@@ -77,6 +77,11 @@ func (p *Plan) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrite
 		}
 	}
 	steps, err := plan.Make(some, dst, plan.Rules{Overwrite: ow, Targets: func(n ref.Name) []ref.Name { return targets[n] }})
+	if ow != p.Overwrite {
+		for i := range steps {
+			steps[i].Overwrite = ow
+		}
+	}
 	p.Steps = append(p.Steps, steps...)
 	return err
 }

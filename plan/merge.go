@@ -106,6 +106,6 @@ func (s Step) Anew(from, to oci.Digest, overwrite Overwrite) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
-	steps[0].Locks = s.Locks
+	steps[0].Locks, steps[0].Overwrite = s.Locks, s.Overwrite
 	return steps[0], nil
 }

@@ -60,12 +60,13 @@ type Step struct {
 	From      ref.Name   `json:"from,omitzero"` // with the digest, unless Broken; with the tag that was asked for, if any
 	To        ref.Name   `json:"to,omitzero"`   // without a tag: the content arrives by digest only
 	MediaType string     `json:"mediaType,omitempty"`
-	Size      int64      `json:"size"`               // bytes of the manifest or index itself
-	Replaces  oci.Digest `json:"replaces,omitempty"` // what To held when the plan was made
-	Backup    string     `json:"backup,omitempty"`   // the tag beside To that keeps Replaces, set before To moves; "" is none
-	Locks     oci.Locks  `json:"locks,omitzero"`     // what is locked on To once it is set: of what the source locks, what To does not
-	Asked     string     `json:"asked,omitempty"`    // the words of the request, where they are no names
-	Problem   *Problem   `json:"problem,omitempty"`  // why the step is Broken
+	Size      int64      `json:"size"`                // bytes of the manifest or index itself
+	Replaces  oci.Digest `json:"replaces,omitempty"`  // what To held when the plan was made
+	Backup    string     `json:"backup,omitempty"`    // the tag beside To that keeps Replaces, set before To moves; "" is none
+	Locks     oci.Locks  `json:"locks,omitzero"`      // what is locked on To once it is set: of what the source locks, what To does not
+	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" is the plan's
+	Asked     string     `json:"asked,omitempty"`     // the words of the request, where they are no names
+	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken
 }
 
 // Problem is an error as a plan keeps it.
