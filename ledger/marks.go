@@ -2,10 +2,8 @@ package ledger
 
 import (
 	"fmt"
-	"hash/crc32"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/drayage/dray/ref"
@@ -41,7 +39,7 @@ func NewMarks(dir string) *Marks {
 
 // Of returns the mark of from at to; the zero Mark where there is none.
 func (m *Marks) Of(from, to ref.Repo) Mark {
-	if m == nil || to.IsLayout() {
+	if m == nil {
 		return Mark{}
 	}
 	for _, line := range m.notes.read(to) {
@@ -53,9 +51,9 @@ func (m *Marks) Of(from, to ref.Repo) Mark {
 }
 
 // Note keeps the mark of from at to. An error is one of the disk: Full, Denied or
-// Unavailable; nothing else is wrong then. Of two that write at once the second gives up.
+// Unavailable; nothing else is wrong then.
 func (m *Marks) Note(from, to ref.Repo, mark Mark) error {
-	if m == nil || to.IsLayout() {
+	if m == nil {
 		return nil
 	}
 	return m.notes.change(to, func(lines []string) []string {
@@ -69,19 +67,17 @@ func (m *Marks) Note(from, to ref.Repo, mark Mark) error {
 	})
 }
 
-// markLine ends with a checksum: a mark that was damaged would hide tags.
 func markLine(from string, m Mark) string {
-	text := fmt.Sprintf("%s %d %d", from, m.Through.UnixNano(), m.Full.UnixNano())
-	return fmt.Sprintf("%s %08x", text, crc32.ChecksumIEEE([]byte(text)))
+	return summed(fmt.Sprintf("%s %d %d", from, m.Through.UnixNano(), m.Full.UnixNano()))
 }
 
 func readMark(line string) (from string, m Mark, ok bool) {
-	parts := strings.Split(line, " ")
-	if len(parts) != 4 {
+	parts := fields(line)
+	if len(parts) != 3 {
 		return "", Mark{}, false
 	}
 	through, err1 := strconv.ParseInt(parts[1], 10, 64)
 	full, err2 := strconv.ParseInt(parts[2], 10, 64)
 	m = Mark{Through: time.Unix(0, through).UTC(), Full: time.Unix(0, full).UTC()}
-	return parts[0], m, err1 == nil && err2 == nil && markLine(parts[0], m) == line
+	return parts[0], m, err1 == nil && err2 == nil
 }

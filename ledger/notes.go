@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"os"
+	"fmt"
+	"hash/crc32"
 	"path/filepath"
 	"strings"
 	"time"
@@ -12,10 +13,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-const maxNotes = 4 << 20 // bytes of a file that are read
-
 // notes are short lines about each repository, in a file of its own. What a line says is
-// its reader's: one that makes no sense is passed over.
+// its reader's: one that makes no sense is passed over. Of layouts nothing is noted.
 type notes struct {
 	dir  string
 	head string        // the first line of a file, with its version
@@ -30,14 +29,16 @@ func (n notes) file(repo ref.Repo) string {
 
 // read returns the lines about repo, the oldest first.
 func (n notes) read(repo ref.Repo) []string {
-	path := n.file(repo)
-	info, err := os.Lstat(path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxNotes || time.Since(info.ModTime()) > n.keep {
+	if repo.IsLayout() {
 		return nil
 	}
-	raw, err := os.ReadFile(path)
+	raw, written, _ := load(n.file(repo)) // what can not be read is not known
+	return n.lines(raw, written)
+}
+
+func (n notes) lines(raw []byte, written time.Time) []string {
 	rest, ok := bytes.CutPrefix(raw, []byte(n.head))
-	if err != nil || !ok {
+	if !ok || time.Since(written) > n.keep {
 		return nil
 	}
 	var all []string
@@ -49,28 +50,31 @@ func (n notes) read(repo ref.Repo) []string {
 	return all
 }
 
-// change writes what f makes of the lines about repo. Of two that write at once the
-// second gives up.
+// change writes what f makes of the lines about repo.
 func (n notes) change(repo ref.Repo, f func([]string) []string) error {
-	if err := os.MkdirAll(n.dir, 0o700); err != nil {
-		return diskFault("open", n.dir, err)
+	if repo.IsLayout() {
+		return nil
 	}
-	path := n.file(repo)
-	lock, err := take(path + lockSuffix)
-	if lock == nil {
-		return diskFault("lock", path, err)
+	return revise(n.file(repo), func(raw []byte, written time.Time) []byte {
+		all := f(n.lines(raw, written))
+		out := bytes.NewBufferString(n.head)
+		for _, line := range all[max(0, len(all)-n.most):] {
+			out.WriteString(line + "\n")
+		}
+		return out.Bytes()
+	})
+}
+
+// summed ends a line with a checksum, where one that was damaged would mislead.
+func summed(line string) string {
+	return fmt.Sprintf("%s %08x", line, crc32.ChecksumIEEE([]byte(line)))
+}
+
+// fields are the words of a line that summed made; none of another one.
+func fields(line string) []string {
+	text := line[:max(0, strings.LastIndexByte(line, ' '))]
+	if summed(text) != line {
+		return nil
 	}
-	defer lock.Close()
-	defer os.Remove(path + lockSuffix)
-	all := f(n.read(repo))
-	var b strings.Builder
-	b.WriteString(n.head)
-	for _, line := range all[max(0, len(all)-n.most):] {
-		b.WriteString(line + "\n")
-	}
-	temp := path + ".new"
-	if err := os.WriteFile(temp, []byte(b.String()), 0o600); err != nil {
-		return diskFault("write", path, err)
-	}
-	return diskFault("write", path, os.Rename(temp, path))
+	return strings.Split(text, " ")
 }

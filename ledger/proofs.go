@@ -33,7 +33,7 @@ func NewProofs(dir string) *Proofs {
 
 // Of returns what was proven in repo.
 func (p *Proofs) Of(repo ref.Repo) map[oci.Digest]bool {
-	if p == nil || repo.IsLayout() {
+	if p == nil {
 		return nil
 	}
 	proven := map[oci.Digest]bool{}
@@ -46,10 +46,9 @@ func (p *Proofs) Of(repo ref.Repo) map[oci.Digest]bool {
 }
 
 // Note adds what was proven in repo and takes out what was found to lack something. An error
-// is one of the disk: Full, Denied or Unavailable; nothing else is wrong then. Of two that
-// write at once the second gives up.
+// is one of the disk: Full, Denied or Unavailable; nothing else is wrong then.
 func (p *Proofs) Note(repo ref.Repo, proven, broken []oci.Digest) error {
-	if p == nil || repo.IsLayout() || len(proven)+len(broken) == 0 {
+	if p == nil || len(proven)+len(broken) == 0 {
 		return nil
 	}
 	out := map[string]bool{} // what is not kept where it stands

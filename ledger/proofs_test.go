@@ -82,6 +82,18 @@ func TestProofsOfARepositoryAreBoundedAndWrittenByMany(t *testing.T) {
 	if got := p.Of(app); len(got) != maxProofs {
 		t.Errorf("%d after many", len(got))
 	}
+	few := ref.Repo{Host: "a.io", Path: "few"}
+	for i := range 20 {
+		wg.Go(func() {
+			if err := NewProofs(filepath.Dir(p.notes.dir)).Note(few, []oci.Digest{digestOf(i)}, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := p.Of(few); len(got) != 20 {
+		t.Errorf("%d of those that 20 processes noted at once", len(got))
+	}
 	if left, _ := filepath.Glob(filepath.Join(p.notes.dir, "*"+lockSuffix)); len(left) != 0 {
 		t.Errorf("%v", left)
 	}

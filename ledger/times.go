@@ -2,10 +2,8 @@ package ledger
 
 import (
 	"fmt"
-	"hash/crc32"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/drayage/dray/oci"
@@ -36,7 +34,7 @@ func NewTimes(dir string) *Times {
 
 // Of returns what is known of the images of repo.
 func (t *Times) Of(repo ref.Repo) map[oci.Digest]time.Time {
-	if t == nil || repo.IsLayout() {
+	if t == nil {
 		return nil
 	}
 	known := map[oci.Digest]time.Time{}
@@ -49,9 +47,9 @@ func (t *Times) Of(repo ref.Repo) map[oci.Digest]time.Time {
 }
 
 // Note adds times of images of repo. An error is one of the disk: Full, Denied or
-// Unavailable; nothing else is wrong then. Of two that write at once the second gives up.
+// Unavailable; nothing else is wrong then.
 func (t *Times) Note(repo ref.Repo, made map[oci.Digest]time.Time) error {
-	if t == nil || repo.IsLayout() || len(made) == 0 {
+	if t == nil || len(made) == 0 {
 		return nil
 	}
 	return t.notes.change(repo, func(lines []string) []string {
@@ -72,19 +70,16 @@ func (t *Times) Note(repo ref.Repo, made map[oci.Digest]time.Time) error {
 	})
 }
 
-// timeLine is a digest, nanoseconds since 1970, and a checksum of both: a time that was
-// damaged would select other images.
+// timeLine has nanoseconds since 1970.
 func timeLine(d oci.Digest, at time.Time) string {
-	text := fmt.Sprintf("%s %d", d, at.UnixNano())
-	return fmt.Sprintf("%s %08x", text, crc32.ChecksumIEEE([]byte(text)))
+	return summed(fmt.Sprintf("%s %d", d, at.UnixNano()))
 }
 
 func readTime(line string) (oci.Digest, time.Time, bool) {
-	parts := strings.Split(line, " ")
-	if len(parts) != 3 || ref.Digest(parts[0]) != nil {
+	parts := fields(line)
+	if len(parts) != 2 || ref.Digest(parts[0]) != nil {
 		return "", time.Time{}, false
 	}
 	nanos, err := strconv.ParseInt(parts[1], 10, 64)
-	at := time.Unix(0, nanos).UTC()
-	return oci.Digest(parts[0]), at, err == nil && timeLine(oci.Digest(parts[0]), at) == line
+	return oci.Digest(parts[0]), time.Unix(0, nanos).UTC(), err == nil
 }

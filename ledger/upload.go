@@ -286,3 +286,19 @@ func (u *Upload) Release() {
 	_ = u.lock.Close()
 	u.lock = nil
 }
+
+// Found takes back the record of an upload whose blob turned out to be there.
+func (s *Uploads) Found(key Key) {
+	if s == nil {
+		return
+	}
+	path := filepath.Join(s.uploads(), key.file())
+	if _, err := os.Lstat(path); err != nil {
+		return
+	}
+	if l, _ := take(path + lockSuffix); l != nil {
+		_ = os.Remove(path)
+		_ = os.Remove(path + lockSuffix)
+		_ = l.Close()
+	}
+}

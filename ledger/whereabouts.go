@@ -3,20 +3,16 @@ package ledger
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"hash/crc32"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/drayage/dray/oci"
@@ -27,9 +23,8 @@ const (
 	// HintsFor is how long after it was last seen it is remembered where a blob is: 90 days.
 	HintsFor = 90 * 24 * time.Hour
 
-	maxHints  = 1 << 17         // blobs of a registry, some 5 MB; of more, those go that were seen longest ago
-	maxPlaces = 2               // repositories of one blob
-	hintsWait = 2 * time.Second // for another process that writes; after that the new hints are lost
+	maxHints  = 1 << 17 // blobs of a registry, some 5 MB; of more, those go that were seen longest ago
+	maxPlaces = 2       // repositories of one blob
 )
 
 // Whereabouts remembers in which repositories of a registry blobs were seen, so that the
@@ -60,10 +55,11 @@ func (w *Whereabouts) Read(host string) (Places, error) {
 	if w == nil {
 		return nil, nil
 	}
-	hints, err := readHints(w.file(host), host, time.Now())
+	raw, _, err := load(w.file(host))
 	if err != nil {
-		return nil, diskFault("read", w.file(host), err)
+		return nil, err
 	}
+	hints := parseHints(raw, host, time.Now())
 	places := make(Places, len(hints))
 	for d, h := range hints {
 		places[oci.Digest("sha256:"+hex.EncodeToString(d[:]))] = h.at
@@ -77,29 +73,10 @@ func (w *Whereabouts) Merge(host string, seen, wrong Places) error {
 	if w == nil || len(seen)+len(wrong) == 0 {
 		return nil
 	}
-	path := w.file(host)
-	err := func() error {
-		if err := os.MkdirAll(w.dir, 0o700); err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), hintsWait)
-		defer cancel()
-		lock := flock.New(path+lockSuffix, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
-		defer lock.Close()
-		if ok, err := lock.TryLockContext(ctx, 10*time.Millisecond); !ok {
-			if errors.Is(err, context.DeadlineExceeded) {
-				return nil
-			}
-			return err
-		}
-		now := time.Now()
-		hints, err := readHints(path, host, now)
-		if err != nil {
-			return err
-		}
-		return writeHints(path, merged(hints, seen, wrong, now))
-	}()
-	return diskFault("write", path, err)
+	now := time.Now()
+	return revise(w.file(host), func(raw []byte, _ time.Time) []byte {
+		return hintsFile(merged(parseHints(raw, host, now), seen, wrong, now))
+	})
 }
 
 // hint is where one blob is, and the day on which that was last seen.
@@ -168,7 +145,7 @@ func keyOf(d oci.Digest) (key [sha256.Size]byte, ok bool) {
 // the number of its repositories and their indexes. All numbers but the CRC are uvarints.
 var hintsHead = []byte("dray whereabouts 1\n")
 
-func writeHints(path string, h hints) error {
+func hintsFile(h hints) []byte {
 	index := map[string]uint64{}
 	var repos []string
 	keys := make([][sha256.Size]byte, 0, len(h))
@@ -195,36 +172,7 @@ func writeHints(path string, h hints) error {
 		}
 	}
 	out := binary.BigEndian.AppendUint32(slices.Clone(hintsHead), crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
-	f, err := os.CreateTemp(filepath.Dir(path), "new-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(append(out, body...))
-	if err = cmp.Or(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path) // not fsynced: a file that the power took is damaged, and so absent
-}
-
-func readHints(path, host string, now time.Time) (hints, error) {
-	info, err := os.Lstat(path)
-	if errors.Is(err, os.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
-		return hints{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err != nil {
-		return nil, err
-	}
-	return parseHints(raw, host, now), nil
+	return append(out, body...)
 }
 
 // parseHints drops all of a file that is not as it was written, and what is too old.
@@ -274,20 +222,4 @@ func parseHints(raw []byte, host string, now time.Time) hints {
 		}
 	}
 	return h
-}
-
-// Found takes back the record of an upload whose blob turned out to be there.
-func (s *Uploads) Found(key Key) {
-	if s == nil {
-		return
-	}
-	path := filepath.Join(s.uploads(), key.file())
-	if _, err := os.Lstat(path); err != nil {
-		return
-	}
-	if l, _ := take(path + lockSuffix); l != nil {
-		_ = os.Remove(path)
-		_ = os.Remove(path + lockSuffix)
-		_ = l.Close()
-	}
 }
