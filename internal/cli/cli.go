@@ -67,7 +67,7 @@ func Main(ctx context.Context, args []string, io IO) int {
 		io.Terminal.Progress = false // it can not move its cursor
 	}
 	a := &app{io: io}
-	root := a.newRoot()
+	root := a.newRoot(args)
 	root.SetArgs(args)
 	root.SetIn(io.In)
 	root.SetOut(io.Out)
@@ -75,7 +75,9 @@ func Main(ctx context.Context, args []string, io IO) int {
 	return a.end(ctx, root.ExecuteContext(ctx))
 }
 
-func (a *app) newRoot() *cobra.Command {
+// newRoot makes the command that args are for, below dray's own; all of them where args do not
+// begin with a command's name.
+func (a *app) newRoot(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dray",
 		Short: "Import, copy and re-tag container images between registries",
@@ -101,12 +103,7 @@ func (a *app) newRoot() *cobra.Command {
 		}
 		return cmd.Help()
 	}
-	a.groups = []group{
-		{"Main commands", []*cobra.Command{a.newImport(), a.newCopy(), a.newTag(), a.newBatch(), a.newTransfer(), a.newMirror(), a.newPlan(), a.newApply(), a.newRemove()}},
-		{"Looking", []*cobra.Command{a.newList(), a.newInspect(), a.newDigest(), a.newManifest(), a.newRepository(), a.newCheck(), a.newVerify()}},
-		{"At a server", []*cobra.Command{a.newJobs(), a.newSchedules(), a.newServe(), a.newWorker()}},
-		{"Setting up", []*cobra.Command{a.newLogin(), a.newLogout(), a.newConfig(), a.newVersion(), newCompletion(), newMan()}},
-	}
+	a.groups = choose(a.headings(), args)
 	for _, g := range a.groups {
 		root.AddCommand(g.commands...)
 	}
@@ -122,4 +119,49 @@ func (a *app) newRoot() *cobra.Command {
 			return cmd.Help()
 		}})
 	return root
+}
+
+// heading is a group whose commands are not made yet.
+type heading struct {
+	title    string
+	commands []maker
+}
+
+// maker makes the command of its name.
+type maker struct {
+	name string
+	make func() *cobra.Command
+}
+
+func (a *app) headings() []heading {
+	return []heading{
+		{"Main commands", []maker{{"import", a.newImport}, {"copy", a.newCopy}, {"tag", a.newTag}, {"batch", a.newBatch},
+			{"transfer", a.newTransfer}, {"mirror", a.newMirror}, {"plan", a.newPlan}, {"apply", a.newApply}, {"rm", a.newRemove}}},
+		{"Looking", []maker{{"ls", a.newList}, {"inspect", a.newInspect}, {"digest", a.newDigest}, {"manifest", a.newManifest},
+			{"repository", a.newRepository}, {"check", a.newCheck}, {"verify", a.newVerify}}},
+		{"At a server", []maker{{"jobs", a.newJobs}, {"schedules", a.newSchedules}, {"serve", a.newServe}, {"worker", a.newWorker}}},
+		{"Setting up", []maker{{"login", a.newLogin}, {"logout", a.newLogout}, {"config", a.newConfig}, {"version", a.newVersion},
+			{"completion", newCompletion}, {"man", a.newMan}}},
+	}
+}
+
+// choose makes the one command that args begin with, else all: making all, with their flags,
+// takes as long as a small copy.
+func choose(headings []heading, args []string) []group {
+	var all []group
+	for _, h := range headings {
+		for _, m := range h.commands {
+			if len(args) > 0 && args[0] == m.name {
+				return []group{{h.title, []*cobra.Command{m.make()}}}
+			}
+		}
+	}
+	for _, h := range headings {
+		g := group{title: h.title}
+		for _, m := range h.commands {
+			g.commands = append(g.commands, m.make())
+		}
+		all = append(all, g)
+	}
+	return all
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-func newMan() *cobra.Command {
+func (a *app) newMan() *cobra.Command {
 	dir := ""
 	cmd := &cobra.Command{
 		Use:    "man [COMMAND]",
@@ -28,12 +28,14 @@ func newMan() *cobra.Command {
 		if dir != "" && len(args) > 0 {
 			return usageError(cmd, errors.New("--dir and a command"), "--dir writes the pages of all commands")
 		}
+		root := (&app{io: a.io}).newRoot(nil) // with all commands
+		root.InitDefaultHelpCmd()
 		if dir != "" {
-			return manuals(dir, cmd.Root())
+			return manuals(dir, root)
 		}
-		page, rest, err := cmd.Root().Find(args)
+		page, rest, err := root.Find(args)
 		if err != nil || len(rest) > 0 || !page.HasParent() && len(args) > 0 {
-			return unknownCommand(cmd.Root(), strings.Join(args, " "))
+			return unknownCommand(root, strings.Join(args, " "))
 		}
 		_, err = io.WriteString(cmd.OutOrStdout(), manual(page))
 		return err
