@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
@@ -15,7 +16,7 @@ import (
 const acrSuffix = ".azurecr.io"
 
 // acrName is the form of an Azure container registry's name.
-var acrName = regexp.MustCompile(`^[A-Za-z0-9]{5,50}$`)
+var acrName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]{5,50}$`) })
 
 // Host returns the canonical host of a registry: a configured name, or a host as
 // people type it, with or without "https://". The error is Invalid.
@@ -101,7 +102,7 @@ func (d *Dray) registryHost(name string) (string, error) {
 		}
 		return host, d.pin(host, scheme)
 	}
-	if !acrName.MatchString(rest) {
+	if !acrName().MatchString(rest) {
 		return "", invalid("find registry", name, "not a configured registry, not a host, not the name of an Azure container registry", "write the host, or name it in the configuration")
 	}
 	return strings.ToLower(rest) + acrSuffix, nil

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/drayage/dray/fault"
@@ -53,14 +54,16 @@ type ecrAPI struct{ url, region, service, target string }
 
 // ecrHost reads ACCOUNT.dkr.ecr[-fips].REGION.amazonaws.com[.cn] and the dual-stack names
 // ACCOUNT.dkr-ecr[-fips].REGION.on.aws (China: on.amazonwebservices.com.cn).
-var ecrHost = regexp.MustCompile(`^[0-9]{12}\.dkr([.-])(ecr|ecr-fips)\.([a-z0-9-]+)\.(amazonaws\.com|amazonaws\.com\.cn|on\.aws|on\.amazonwebservices\.com\.cn)$`)
+var ecrHost = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9]{12}\.dkr([.-])(ecr|ecr-fips)\.([a-z0-9-]+)\.(amazonaws\.com|amazonaws\.com\.cn|on\.aws|on\.amazonwebservices\.com\.cn)$`)
+})
 
 func (a *aws) api(host string) (ecrAPI, bool) {
 	if host == "public.ecr.aws" || host == "ecr-public.aws.com" {
 		return ecrAPI{a.endpoint("ECR_PUBLIC", "https://api.ecr-public.us-east-1.amazonaws.com"),
 			"us-east-1", "ecr-public", "SpencerFrontendService.GetAuthorizationToken"}, true
 	}
-	p := ecrHost.FindStringSubmatch(host)
+	p := ecrHost().FindStringSubmatch(host)
 	if p == nil || (p[1] == "-") != strings.HasPrefix(p[4], "on.") {
 		return ecrAPI{}, false
 	}

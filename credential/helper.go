@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/drayage/dray/fault"
@@ -26,7 +27,7 @@ const (
 )
 
 var (
-	helperForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+	helperForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`) })
 
 	errHung    = errors.New("no answer in time")
 	errJunk    = errors.New("its answer is not the JSON of a credential helper")
@@ -130,7 +131,7 @@ func (h helper) erase(ctx context.Context, host string) (removed bool, err error
 // run calls the helper; known=false when it says that it has no such login.
 // What a helper prints is never part of an error: it may hold the secret.
 func (h helper) run(ctx context.Context, verb string, in []byte) (out []byte, known bool, err error) {
-	if !helperForm.MatchString(h.name) {
+	if !helperForm().MatchString(h.name) {
 		return nil, false, &fault.Fault{Kind: fault.Invalid, Op: "use credential helper", Name: h.String(),
 			Hint: "give the name that stands after " + helperPrefix, Err: errors.New("not a helper's name")}
 	}

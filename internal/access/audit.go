@@ -11,6 +11,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/drayage/dray/fault"
@@ -34,19 +35,21 @@ type Entry struct {
 // unsaid is what does not belong into a log that is kept for ever and shown to auditors:
 // ids of subscriptions and resources, logins in addresses, our own tokens, JWTs. Names of images,
 // which have colons and an '@' as well, stay whole.
-var unsaid = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)/?subscriptions/[^\s"']*`),
-	regexp.MustCompile(`//[^\s/@]*@`),
-	regexp.MustCompile(`dray_[a-z2-7]{10}_[a-z2-7]+`),
-	regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`),
-}
+var unsaid = sync.OnceValue(func() []*regexp.Regexp {
+	return []*regexp.Regexp{
+		regexp.MustCompile(`(?i)/?subscriptions/[^\s"']*`),
+		regexp.MustCompile(`//[^\s/@]*@`),
+		regexp.MustCompile(`dray_[a-z2-7]{10}_[a-z2-7]+`),
+		regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`),
+	}
+})
 
 const maxSaid = 2048 // bytes of one field
 
 // said is s as it may stand in the log.
 func said(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd") // PostgreSQL takes neither
-	for _, form := range unsaid {
+	for _, form := range unsaid() {
 		s = form.ReplaceAllString(s, "[left out]")
 	}
 	if len(s) > maxSaid {

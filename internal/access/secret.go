@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/drayage/dray/credential"
@@ -26,7 +27,7 @@ type Secret struct {
 	Changed time.Time `json:"changed"`
 }
 
-var idForm = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
+var idForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`) })
 
 // kept is a login as it is sealed.
 type kept struct {
@@ -63,7 +64,7 @@ func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credenti
 	switch {
 	case err != nil:
 		return err
-	case len(id) > 128 || !idForm.MatchString(id):
+	case len(id) > 128 || !idForm().MatchString(id):
 		return secretFault(fault.Invalid, id, "lower-case letters, digits, '.', '_' and '-'", "not a secret's name")
 	case l.IsAnonymous():
 		return secretFault(fault.Invalid, id, "", "an empty login")

@@ -191,6 +191,46 @@ func checkSyntax(t *testing.T, name string, raw []byte) {
 	}
 }
 
+// Expressions that are compiled at the start take a millisecond of each command, all together.
+func TestNoExpressionOfTheProgramIsCompiledBeforeItIsUsed(t *testing.T) {
+	all := packages(t)
+	at := slices.IndexFunc(all, func(p pkg) bool { return room(p.ImportPath) == "cmd/dray" })
+	for _, p := range all {
+		if !slices.Contains(all[at].Deps, p.ImportPath) {
+			continue
+		}
+		for _, file := range p.GoFiles {
+			tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range compiledAtStart(tree) {
+				t.Errorf("%s/%s: %s is compiled when the program starts; sync.OnceValue defers it", room(p.ImportPath), file, name)
+			}
+		}
+	}
+}
+
+// compiledAtStart names the variables whose values call regexp.MustCompile outside of a function.
+func compiledAtStart(tree *ast.File) (names []string) {
+	for _, decl := range tree.Decls {
+		vars, ok := decl.(*ast.GenDecl)
+		if !ok {
+			continue
+		}
+		for _, spec := range vars.Specs {
+			ast.Inspect(spec, func(n ast.Node) bool {
+				if call, ok := n.(*ast.SelectorExpr); ok && call.Sel.Name == "MustCompile" {
+					names = append(names, spec.(*ast.ValueSpec).Names[0].Name)
+				}
+				_, function := n.(*ast.FuncLit)
+				return !function
+			})
+		}
+	}
+	return names
+}
+
 // Every row of the catalogue of faults that this code can meet names its test.
 func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
 	root := filepath.Join("..", "..")

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
@@ -34,7 +35,9 @@ type parameters struct {
 	Mode                       string   `json:"mode"`
 }
 
-var requestID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+var requestID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+})
 
 func (h *handler) importImage(w http.ResponseWriter, r *http.Request, p access.Principal, at scope, to registry) {
 	var in parameters
@@ -60,7 +63,7 @@ func (h *handler) importImage(w http.ResponseWriter, r *http.Request, p access.P
 // for longer.
 func key(r *http.Request, to registry, in parameters) string {
 	id := r.Header.Get("X-Ms-Client-Request-Id")
-	if !requestID.MatchString(id) {
+	if !requestID().MatchString(id) {
 		return ""
 	}
 	if in.Source.Credentials != nil { // the key is stored: nobody shall guess a password by it

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/drayage/dray/internal/access"
 )
@@ -112,17 +113,17 @@ func brief(at scope, known registry, name string) map[string]any {
 }
 
 var (
-	typeFilter = regexp.MustCompile(`(?i)\bresourceType\s+eq\s+'([^']*)'`)
-	nameFilter = regexp.MustCompile(`(?i)\bname\s+eq\s+'([^']*)'`)
+	typeFilter = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)\bresourceType\s+eq\s+'([^']*)'`) })
+	nameFilter = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)\bname\s+eq\s+'([^']*)'`) })
 )
 
 // resources lists all that there is, or what the two filters select that az writes.
 func (h *handler) resources(at scope, filter string) map[string]any {
 	all := []any{}
-	if m := typeFilter.FindStringSubmatch(filter); m != nil && !strings.EqualFold(m[1], registryType) {
+	if m := typeFilter().FindStringSubmatch(filter); m != nil && !strings.EqualFold(m[1], registryType) {
 		return list(all...)
 	}
-	m := nameFilter.FindStringSubmatch(filter)
+	m := nameFilter().FindStringSubmatch(filter)
 	for _, known := range h.all {
 		if m == nil || strings.EqualFold(m[1], known.shown) {
 			all = append(all, brief(at, known, known.shown))

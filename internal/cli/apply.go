@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,7 @@ func (a *app) newApply() *cobra.Command {
 }
 
 // jobForm is a job's id: a ULID.
-var jobForm = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`)
+var jobForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`) })
 
 func (a *app) runApply(cmd *cobra.Command, path, failedTo string, follow bool) error {
 	ctx := cmd.Context()
@@ -64,7 +65,7 @@ func (a *app) runApply(cmd *cobra.Command, path, failedTo string, follow bool) e
 	}
 	w := streaming{past: "applied the plan to", failedTo: failedTo, proof: "dray verify SOURCE TARGET --deep"}
 	body := verb.Apply{Follow: follow, Logins: loginsJSON(logins[0], logins[1])}
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && jobForm.MatchString(path) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && jobForm().MatchString(path) {
 		body.Plan = path
 		w.ask = asks(verb.Request{Kind: verb.KindApply, Apply: &body})
 		w.run = func(context.Context, *dray.Dray, event.Observer, *story, func(dray.RepositoryReport) error) (dray.TransferReport, error) {

@@ -234,7 +234,7 @@ func transferOf(r config.Mirror, req dray.TransferRequest) *verb.Transfer {
 
 // scheduleID finds a schedule by its id or its name; of two of one name it is one's own.
 func (a *app) scheduleID(ctx context.Context, c *api.Client, what string) (string, error) {
-	if jobForm.MatchString(what) {
+	if jobForm().MatchString(what) {
 		return what, nil
 	}
 	own, err := a.ownSchedules(ctx, c)

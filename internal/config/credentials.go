@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -19,8 +18,8 @@ import (
 const maxSecret = 64 << 10
 
 var (
-	envForm    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	helperForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+	envForm    = lazily(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	helperForm = lazily(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 )
 
 // Credentials says where a registry's login is: Username with one of PasswordEnv and PasswordFile,
@@ -161,7 +160,7 @@ func (p parser) variable(n *yaml.Node, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err
 	}
-	if !envForm.MatchString(*out) {
+	if !envForm().MatchString(*out) {
 		// What stands here by mistake may be the secret.
 		return p.bad(n, "not the name of an environment variable", "write the variable's name, without $, not its value")
 	}
@@ -172,7 +171,7 @@ func (p parser) helper(n *yaml.Node, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err
 	}
-	if !helperForm.MatchString(*out) {
+	if !helperForm().MatchString(*out) {
 		return p.bad(n, "not the name of a credential helper: "+strconv.Quote(*out), "write what stands after docker-credential-")
 	}
 	return nil

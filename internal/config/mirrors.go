@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -161,7 +160,7 @@ func ReadMirror(data []byte) (Mirror, error) {
 }
 
 // ruleForm is what a rule may be called: a name for files and addresses too.
-var ruleForm = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$`)
+var ruleForm = lazily(`^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$`)
 
 // mirror reads one rule over the defaults.
 func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
@@ -173,7 +172,7 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 			if err := p.text(n, &out.Name); err != nil {
 				return err
 			}
-			if !ruleForm.MatchString(out.Name) {
+			if !ruleForm().MatchString(out.Name) {
 				return p.bad(n, "not a rule's name: "+strconv.Quote(out.Name), "lower-case letters, digits, '.', '_' and '-', at most 64")
 			}
 			return nil

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -12,7 +11,7 @@ import (
 )
 
 var (
-	sizeForm = regexp.MustCompile(`^([0-9]+)(?: ?(KiB|MiB|GiB|KB|MB|GB|B))?$`)
+	sizeForm = lazily(`^([0-9]+)(?: ?(KiB|MiB|GiB|KB|MB|GB|B))?$`)
 	units    = map[string]int64{"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 	typeName = map[string]string{"!!bool": "true or false", "!!int": "a number", "!!float": "a number", "!!timestamp": "a date",
 		"!!map": "a mapping", "!!seq": "a list", "!!str": "text"}
@@ -128,7 +127,7 @@ var errNoSize = errors.New("not a size such as 4MiB")
 
 // Size reads plain bytes or a whole number with a unit: KiB, MiB, GiB are powers of 1024, KB, MB, GB of 1000.
 func Size(text string) (int64, error) {
-	m := sizeForm.FindStringSubmatch(text)
+	m := sizeForm().FindStringSubmatch(text)
 	if m == nil {
 		return 0, errNoSize
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,8 +18,8 @@ import (
 
 var (
 	// nameForm is one component of a repository path, without a dot.
-	nameForm = regexp.MustCompile(`^[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*$`)
-	lineForm = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
+	nameForm = lazily(`^[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*$`)
+	lineForm = lazily(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 )
 
 // parser turns the YAML tree of one file into values; it stops at the first thing that is wrong.
@@ -107,7 +106,7 @@ func (p parser) registries(n *yaml.Node) ([]Registry, error) {
 
 func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 	r := Registry{Name: key.Value}
-	if !nameForm.MatchString(r.Name) || ref.LooksLikeHost(r.Name) {
+	if !nameForm().MatchString(r.Name) || ref.LooksLikeHost(r.Name) {
 		return r, p.bad(key, "not a registry's name: "+strconv.Quote(r.Name), "lower-case letters, digits, '_' and '-'; nothing that could be a host")
 	}
 	if err := p.written(n); err != nil {
@@ -228,7 +227,7 @@ func (p parser) filePath(n *yaml.Node, out *string) error {
 // syntax gives yaml's own complaint our form.
 func (p parser) syntax(err error) error {
 	line, text := 0, err.Error()
-	if m := lineForm.FindStringSubmatch(text); m != nil {
+	if m := lineForm().FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		text = m[2]
 	}

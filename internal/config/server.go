@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,7 +80,7 @@ var (
 	rights  = []string{"create", "overwrite", "mount", "delete"}
 	drivers = []string{"filesystem", "s3", "azure", "gcs"}
 
-	secretForm = regexp.MustCompile(`(?i)secret|password|accountkey|credentials`)
+	secretForm = lazily(`(?i)secret|password|accountkey|credentials`)
 )
 
 // server reads all but the policy, whose node it returns: names in it may be of registries further down.
@@ -231,7 +230,7 @@ func (p parser) storage(n *yaml.Node, s *Storage) error {
 				switch {
 				case value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null" || value.Value == "":
 					return p.bad(value, "a parameter wants text, a number, true or false", "")
-				case secretForm.MatchString(key.Value):
+				case secretForm().MatchString(key.Value):
 					return p.bad(key, "a secret does not belong in this file", "put it in a variable and name that below parameters-env")
 				}
 				s.Parameters[key.Value] = value.Value

@@ -46,7 +46,9 @@ type wanted struct {
 	repo, part, last string // "team/app", "manifests", "v1"; part is "" for /v2/, "_catalog" for that
 }
 
-var repoForm = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+var repoForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+})
 
 // readPath reads the paths of distribution-spec v1.1.1 §Endpoints. What it can not read is not passed on.
 func readPath(path string) (w wanted, ok bool) {
@@ -78,7 +80,7 @@ func readPath(path string) (w wanted, ok bool) {
 	default:
 		ok = false
 	}
-	return w, ok && repoForm.MatchString(w.repo)
+	return w, ok && repoForm().MatchString(w.repo)
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -146,7 +148,7 @@ func (g *gate) upload(w http.ResponseWriter, r *http.Request, p access.Principal
 	query := r.URL.Query()
 	if from := query.Get("from"); query.Has("mount") && r.Method == http.MethodPost {
 		ask := access.Ask{Verb: verbPush, Source: g.place(from), Target: g.place(at.repo), Write: access.Mount}
-		if !repoForm.MatchString(from) || g.access.Allow(p, ask) != nil {
+		if !repoForm().MatchString(from) || g.access.Allow(p, ask) != nil {
 			query.Del("mount")
 			query.Del("from")
 			r.URL.RawQuery = query.Encode()
