@@ -19,7 +19,7 @@ help: ## say what can be made
 
 .PHONY: build
 build: go-version ## bin/dray
-	$(GO) build -tags "$(TAGS)" -o bin/dray ./cmd/dray
+	CGO_ENABLED=0 $(GO) build -tags "$(TAGS)" -o bin/dray ./cmd/dray
 
 .PHONY: demo
 demo: build image ## the main job on real input: import, re-tag, import again, refuse
