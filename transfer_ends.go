@@ -51,6 +51,17 @@ func (r reach) covers(repo ref.Repo) bool {
 	return repo.Host == r.host && strings.HasPrefix(repo.Path, r.prefix)
 }
 
+// meets reports whether one of both is within the other.
+func (r reach) meets(other reach) bool {
+	switch {
+	case r.single():
+		return other.covers(r.repo)
+	case other.single():
+		return r.covers(other.repo)
+	}
+	return r.host == other.host && (strings.HasPrefix(r.prefix, other.prefix) || strings.HasPrefix(other.prefix, r.prefix))
+}
+
 // receives reports whether what a listing of from tells is rather what a transfer brought below the target's prefix.
 func (r reach) receives(from reach, path string) bool {
 	return r.host == from.host && r.prefix != "" && strings.HasPrefix(path, r.prefix) && !strings.HasPrefix(from.prefix, r.prefix)
@@ -111,6 +122,9 @@ func (r *transferring) ends() (sources, targets []reach, err error) {
 		p, err := r.dray.reach(s)
 		if err != nil {
 			return nil, nil, err
+		}
+		if !slices.ContainsFunc(sources, p.meets) {
+			r.report.note("%s is preferred, and no source", s)
 		}
 		preferred = append(preferred, p)
 	}

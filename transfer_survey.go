@@ -144,6 +144,9 @@ func (k *looking) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 	if err != nil {
 		k.blame(repo)
 	}
+	if fault.Is(err, fault.NotFound) && !repo.IsLayout() {
+		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: "what is below a prefix has a slash at its end: " + repo.String() + "/"}
+	}
 	return l, fault.On(fault.Source, err)
 }
 

@@ -298,6 +298,21 @@ func TestSeveralSourcesMergeAndPreferOrdersThem(t *testing.T) {
 		t.Errorf("%s %v", got, err)
 	}
 	testbed.Same(t, other, y.dst, "app", "v2", "app", "v2")
+	for prefer, notes := range map[string]int{other.Host + "/lib": 0, y.src.Host + "/team/": 0, y.dst.Host: 1, "nobody.example/": 1} {
+		req.Prefer = []string{prefer}
+		if _, sum, _ := y.transferred(req); len(sum.Notes) != notes {
+			t.Errorf("prefer %s: %q", prefer, sum.Notes)
+		}
+	}
+}
+
+func TestASourceThatIsNotThereMayBeAPrefix(t *testing.T) {
+	y := newYard(t)
+	y.tagged("team/app", "v1")
+	_, _, err := y.transferred(dray.TransferRequest{Sources: []string{"src/team"}, Target: "dst"})
+	if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "what is below a prefix has a slash at its end: "+y.src.Host+"/team/" {
+		t.Errorf("%v (%s)", err, fault.HintOf(err))
+	}
 }
 
 func TestEndsAreRegistriesPrefixesAndRepositories(t *testing.T) {
