@@ -101,6 +101,23 @@ func (y *yard) wantSpent(src, dst string) {
 	}
 }
 
+// spends holds what a report says of each registry against what that counted.
+func (y *yard) spends(got map[string]dray.Traffic, registries ...*testbed.Registry) {
+	y.t.Helper()
+	for _, r := range registries {
+		var in, out int64
+		for _, q := range r.Log() {
+			in += q.In
+			if q.Method != http.MethodHead { // its body is counted, and never leaves
+				out += q.Out
+			}
+		}
+		if got := got[r.Host]; got.Requests != r.Requests() || got.Sent != in || got.Received != out {
+			y.t.Errorf("%s: report %+v, counted %d requests, %d in, %d out: %s", r.Host, got, r.Requests(), in, out, spent(r))
+		}
+	}
+}
+
 func TestImportBringsAnImageUnderTwoNamesWithOneReading(t *testing.T) {
 	y := newYard(t)
 	img := testbed.Random(t, y.src, "team/app", "v1", testbed.RandomOptions{Layers: 3, Size: 64 << 10})
@@ -120,19 +137,7 @@ func TestTheReportAddsUpToWhatTheRegistriesCounted(t *testing.T) {
 	testbed.Index(t, y.src, "team/app", "v1", 3)
 	y.forget()
 	rep := y.must(y.doCopy(dray.CopyRequest{Source: "src/team/app:v1", Targets: []string{"dst/app", "dst/other/app:x"}}))
-	for _, r := range []*testbed.Registry{y.src, y.dst} {
-		var in, out int64
-		for _, q := range r.Log() {
-			in += q.In
-			if q.Method != http.MethodHead { // its body is counted, and never leaves
-				out += q.Out
-			}
-		}
-		got := rep.Traffic[r.Host]
-		if got.Requests != r.Requests() || got.Sent != in || got.Received != out {
-			t.Errorf("%s: report %+v, counted %d requests, %d in, %d out", r.Host, got, r.Requests(), in, out)
-		}
-	}
+	y.spends(rep.Traffic, y.src, y.dst)
 }
 
 func TestAnImportThatIsThereAlreadyCostsOneHeadOnEachSide(t *testing.T) {

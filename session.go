@@ -73,8 +73,10 @@ func (s *session) observe(e event.Event) {
 		s.pulled[e.Host] += pullsIn(e)
 		s.traffic[e.Host] = t
 	case event.Retried:
-		t.Retries++
-		s.traffic[e.Host] = t
+		if e.Host != "" { // else it is a layout's
+			t.Retries++
+			s.traffic[e.Host] = t
+		}
 	}
 	watch := s.watch
 	s.mu.Unlock()

@@ -118,3 +118,23 @@ func TestTargetsThatAreOnePlaceAreRefused(t *testing.T) {
 		t.Errorf("%s %v", got, err)
 	}
 }
+
+func TestTheReportOfARunWithTroubleAddsUpToo(t *testing.T) {
+	cut := hostile.CutBodyAt(20<<10).Nth(2, 5, 6)
+	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), cut, hostile.Status(http.StatusBadGateway, nil, "").On(http.MethodHead, testbed.Manifest).Nth(2))
+	dst := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.TooMany("0").On(http.MethodPost, testbed.Upload).Nth(3),
+		hostile.Error(http.StatusForbidden, "DENIED", "no").On(http.MethodPut, testbed.Manifest).At("v3"))
+	y := yardOf(t, src, dst)
+	for i := range 4 {
+		testbed.Random(t, y.src, "app", fmt.Sprint("v", i), testbed.RandomOptions{Seed: uint64(i + 1), Layers: 2, Size: 64 << 10})
+	}
+	y.forget()
+	got, sum, err := y.transferred(dray.TransferRequest{Sources: []string{"src"}, Target: "dst", Also: []string{"dst/also/"}})
+	if !fault.Is(err, fault.Denied) || strings.Count(got, "failed") != 2 || strings.Count(got, "done") != 6 {
+		t.Errorf("%s %v", got, err)
+	}
+	y.spends(sum.Traffic, y.src, y.dst)
+	if retries := sum.Traffic[y.src.Host].Retries + sum.Traffic[y.dst.Host].Retries; retries != 2 || cut.Fired() != 3 { // a body that is cut is gone on with at once
+		t.Errorf("%d retries, %d bodies were cut", retries, cut.Fired())
+	}
+}

@@ -188,8 +188,10 @@ func (s *summing) see(e event.Event) {
 		s.pulled[e.Host] += pullsIn(e)
 		s.sum.Traffic[e.Host] = t
 	case event.Retried:
-		t.Retries++
-		s.sum.Traffic[e.Host] = t
+		if e.Host != "" { // else it is a layout's
+			t.Retries++
+			s.sum.Traffic[e.Host] = t
+		}
 	}
 }
 

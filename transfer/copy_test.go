@@ -362,6 +362,11 @@ func TestASourceWithoutProgressIsGivenUpAfterItsRetries(t *testing.T) {
 		if !fault.Is(out.Err, fault.Unavailable) || dead.reads != 4 || kinds(seen, event.Retried) != 2 {
 			t.Errorf("%v after %d reads, %d waits", out.Err, dead.reads, kinds(seen, event.Retried))
 		}
+		for _, e := range seen {
+			if e.Kind == event.Retried && e.Host != "a.io" {
+				t.Errorf("tried again at %q", e.Host)
+			}
+		}
 		if took := time.Since(start); took < 750*time.Millisecond || took > 2*time.Second {
 			t.Errorf("waited %v in all", took)
 		}

@@ -126,7 +126,11 @@ func (s *stream) pause(cause error) error {
 	}
 	wait := min(firstPause<<(s.tries-2), maxPause)
 	wait = wait/2 + rand.N(wait/2)
-	s.task.tell(event.Event{Kind: event.Retried, Side: string(fault.Source), Digest: string(s.blob.Digest), Wait: wait, Err: cause})
+	host := s.task.From.Repo().Host
+	if s.task.From.Repo().IsLayout() {
+		host = ""
+	}
+	s.task.tell(event.Event{Kind: event.Retried, Side: string(fault.Source), Host: host, Digest: string(s.blob.Digest), Wait: wait, Err: cause})
 	select {
 	case <-time.After(wait):
 		return nil
