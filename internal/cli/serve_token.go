@@ -152,24 +152,28 @@ func (a *app) newTokenList() *cobra.Command {
 }
 
 func (a *app) newTokenRevoke() *cobra.Command {
-	var f placeFlags
-	cmd := &cobra.Command{
+	return a.newEnding("revoked", office.revokeToken, &cobra.Command{
 		Use:     "revoke ID...",
 		Short:   "End tokens at once",
 		Long:    "End tokens by their ids, as list shows them. What their owners had begun goes on.",
 		Example: "  dray serve token revoke yp3k2m7qaz",
 		Args:    atLeast(1, "ID..."),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.inOffice(cmd, f, func(ctx context.Context, o office) error {
-				for _, id := range args {
-					if err := o.revokeToken(ctx, id); err != nil {
-						return err
-					}
-					a.printWord("revoked", id)
+	})
+}
+
+// newEnding makes cmd end what its arguments name, one after the other.
+func (a *app) newEnding(done string, end func(office, context.Context, string) error, cmd *cobra.Command) *cobra.Command {
+	var f placeFlags
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.inOffice(cmd, f, func(ctx context.Context, o office) error {
+			for _, id := range args {
+				if err := end(o, ctx, id); err != nil {
+					return err
 				}
-				return nil
-			})
-		},
+				a.printWord(done, id)
+			}
+			return nil
+		})
 	}
 	return a.officeFlags(cmd, &f)
 }
@@ -264,24 +268,11 @@ func (a *app) newSecretList() *cobra.Command {
 }
 
 func (a *app) newSecretRemove() *cobra.Command {
-	var f placeFlags
-	cmd := &cobra.Command{
+	return a.newEnding("removed", office.deleteSecret, &cobra.Command{
 		Use:     "remove NAME...",
 		Short:   "Forget stored logins",
 		Long:    "Forget logins by their names. Jobs that run have read theirs.",
 		Example: "  dray serve secret remove prod",
 		Args:    atLeast(1, "NAME..."),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.inOffice(cmd, f, func(ctx context.Context, o office) error {
-				for _, id := range args {
-					if err := o.deleteSecret(ctx, id); err != nil {
-						return err
-					}
-					a.printWord("removed", id)
-				}
-				return nil
-			})
-		},
-	}
-	return a.officeFlags(cmd, &f)
+	})
 }

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -77,7 +78,7 @@ func (r *Run) newProgress() string {
 func (r *Run) wrote(progress string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.written = or(progress, r.written)
+	r.written = cmp.Or(progress, r.written)
 }
 
 // housekeeping does what one process has to do for all of them, and what any may do.

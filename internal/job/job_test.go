@@ -60,7 +60,7 @@ func must(t *testing.T, err error) {
 }
 
 func TestAJobIsRunAndTellsAllOfIt(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Owner: "host", Seal: reversed{}})
 		sub := job.Submission{Kind: "import", Request: json.RawMessage(`{"a": 1}`), Source: "s", Target: "t", Parent: "p", Secret: []byte("hunter2")}
@@ -123,7 +123,7 @@ func TestAJobIsRunAndTellsAllOfIt(t *testing.T) {
 }
 
 func TestASubmissionThatFailsLeavesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})
 		no := errors.New("no audit, no job")
@@ -143,7 +143,7 @@ func TestASubmissionThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestAKeyStandsForOneJobForADay(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		var ahead atomic.Int64
 		q := open(t, url, job.Config{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 		ids, fresh := sync.Map{}, atomic.Int64{}
@@ -185,7 +185,7 @@ func TestAKeyStandsForOneJobForADay(t *testing.T) {
 }
 
 func TestAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Seal: reversed{}})
 		j := submit(t, q, job.Submission{Secret: []byte("x")})
@@ -217,7 +217,7 @@ func TestAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T) {
 }
 
 func TestARunningJobIsCanceled(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: time.Hour}) // no renewal comes to help
 		running := make(chan string, 4)
@@ -259,7 +259,7 @@ func expire(t *testing.T, db *store.DB, id string) {
 }
 
 func TestAnAttemptWhoseLeaseWentChangesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: time.Hour})
 		attempts := make(chan *job.Run, 2)
@@ -304,7 +304,7 @@ func TestAnAttemptWhoseLeaseWentChangesNothing(t *testing.T) {
 }
 
 func TestAPausedWorkerIsToldAtItsNextRenewal(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: 1500 * time.Millisecond})
 		lost := make(chan error, 1)
@@ -333,7 +333,7 @@ func TestAPausedWorkerIsToldAtItsNextRenewal(t *testing.T) {
 }
 
 func TestAJobThatLosesItsWorkersIsGivenUp(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: time.Hour, Losses: 3, Seal: reversed{}})
 		started := make(chan struct{}, 10)
@@ -369,7 +369,7 @@ func TestAJobThatLosesItsWorkersIsGivenUp(t *testing.T) {
 }
 
 func TestAStoppedWorkerGivesItsJobsBack(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{Grace: time.Millisecond, Lease: time.Hour})
 		started := make(chan struct{}, 2)
 		leave := make(chan struct{})
@@ -401,7 +401,7 @@ func TestAStoppedWorkerGivesItsJobsBack(t *testing.T) {
 }
 
 func TestAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{Grace: time.Hour})
 		started, finish := make(chan struct{}), make(chan struct{})
 		stop := work(t, q, 1, func(ctx context.Context, r *job.Run) job.Outcome {
@@ -422,7 +422,7 @@ func TestAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T) {
 }
 
 func TestAJobCanWaitAndGoOn(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Seal: reversed{}})
 		work(t, q, 1, func(ctx context.Context, r *job.Run) job.Outcome {
@@ -453,7 +453,7 @@ func TestAJobCanWaitAndGoOn(t *testing.T) {
 }
 
 func TestAPanicFailsOneJobAndNotTheOthers(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{})
 		work(t, q, 2, func(_ context.Context, r *job.Run) job.Outcome {
 			switch r.Job.Source {
@@ -489,7 +489,7 @@ func fill(t *testing.T, db *store.DB, principal string, n int) {
 }
 
 func TestTenThousandJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})
 		n := 10_000
@@ -527,7 +527,7 @@ func TestTenThousandJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T) {
 }
 
 func TestAQueueToldInFigures(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{})
 		if s, err := q.Stats(t.Context()); err != nil || len(s.Jobs) != 0 || s.Oldest != 0 {
 			t.Error(s, err)
@@ -545,7 +545,7 @@ func TestAQueueToldInFigures(t *testing.T) {
 }
 
 func TestProgressIsWrittenFromTimeToTimeWhileAJobRuns(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{Lease: 3 * time.Second})
 		finish := make(chan struct{})
 		work(t, q, 1, func(_ context.Context, r *job.Run) job.Outcome {

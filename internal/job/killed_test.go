@@ -214,7 +214,7 @@ func TestNoAcceptedJobIsLostOrDoneTwiceInACluster(t *testing.T) {
 
 // The order of things is forced here: it stands still before its effect until another has done all.
 func TestAPausedProcessThatWakesUpChangesNothing(t *testing.T) {
-	url := postgresURL(t)
+	url := databases.Postgres(t)
 	witness(t, url)
 	db := openDB(t, url)
 	q := open(t, url, job.Config{DB: db, Lease: lease})
@@ -245,7 +245,7 @@ func TestAPausedProcessThatWakesUpChangesNothing(t *testing.T) {
 
 // The runner ticks every 100 ms: fewer than ten ticks are less than a second, on a busy machine, too.
 func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
-	url := postgresURL(t)
+	url := databases.Postgres(t)
 	q := open(t, url, job.Config{})
 	start(t, "worker", url, nil)
 	j := submit(t, q, job.Submission{Kind: "ticks"})

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -32,7 +33,7 @@ func missing(what, id string) error {
 // List returns a page of jobs, the newest first, and next, which is Filter.After of the page
 // behind it; "" when this is the last.
 func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next string, err error) {
-	limit := min(or(max(f.Limit, 0), 50), 500)
+	limit := min(cmp.Or(max(f.Limit, 0), 50), 500)
 	like := "LIKE"
 	if q.db.Postgres() {
 		like = "ILIKE"
@@ -191,7 +192,7 @@ func (q *Queue) Log(ctx context.Context, id string, after int64, limit int) ([]L
 }
 
 // page bounds what one question returns: 1000 unless told, at most 10,000.
-func page(limit int) int { return min(or(max(limit, 0), 1000), 10_000) }
+func page(limit int) int { return min(cmp.Or(max(limit, 0), 1000), 10_000) }
 
 // Stats counts jobs by state. It reads an index of all that history keeps: some milliseconds for
 // each ten thousand.

@@ -17,7 +17,7 @@ import (
 )
 
 func TestAListHasPagesAndFilters(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		var ahead atomic.Int64
 		begin := time.Now()
 		q := open(t, url, job.Config{Clock: func() time.Time { return begin.Add(time.Duration(ahead.Load())) }})
@@ -74,7 +74,7 @@ func TestAListHasPagesAndFilters(t *testing.T) {
 }
 
 func TestHistoryIsBoundedByAgeAndByNumber(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		var ahead atomic.Int64
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, KeepMost: 700, Keep: 24 * time.Hour, Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
@@ -101,7 +101,7 @@ func TestHistoryIsBoundedByAgeAndByNumber(t *testing.T) {
 
 // The suite's form of the benchmark: a page and a restart do not read history.
 func TestARestartAmongOldJobsGoesOnWithWhatRan(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Grace: time.Millisecond})
 		history(t, db, 5000)
@@ -133,7 +133,7 @@ func one(postgres bool) int {
 }
 
 func TestAWatchMissesNoStateAndGoesOnWhereItWas(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{})
 		step := make(chan struct{})
 		j := submit(t, q, job.Submission{})
@@ -190,7 +190,7 @@ func TestAWatchMissesNoStateAndGoesOnWhereItWas(t *testing.T) {
 
 // Two connections to one database stand for two processes.
 func TestARunElsewhereIsWatchedAndCanceled(t *testing.T) {
-	url := postgresURL(t)
+	url := databases.Postgres(t)
 	here, there := open(t, url, job.Config{}), open(t, url, job.Config{Lease: time.Hour})
 	more := make(chan struct{})
 	work(t, there, 1, func(ctx context.Context, r *job.Run) job.Outcome {
@@ -239,7 +239,7 @@ func TestARunElsewhereIsWatchedAndCanceled(t *testing.T) {
 }
 
 func TestAScheduleFiresOnceInTheClusterAndSkipsWhatItMissed(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		var at atomic.Int64
 		clock := func() time.Time { return time.UnixMicro(at.Load()) }
 		set := func(s string) {
@@ -345,7 +345,7 @@ func TestARuleThatIsNoneIsRefused(t *testing.T) {
 }
 
 func TestABudgetIsSharedAndNeverOverdrawn(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		var at atomic.Int64
 		at.Store(time.Now().UnixMicro())
 		q := open(t, url, job.Config{Clock: func() time.Time { return time.UnixMicro(at.Load()) }})
@@ -386,7 +386,7 @@ func TestABudgetIsSharedAndNeverOverdrawn(t *testing.T) {
 
 // A database with old figures of its table must not read all that is queued for each principal.
 func TestWhoIsNextIsLookedUpInTheIndexOfTheQueue(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})
 		explain := "EXPLAIN QUERY PLAN "

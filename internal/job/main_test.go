@@ -5,24 +5,17 @@ package job_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
-
-	"go.uber.org/goleak"
 
 	"github.com/drayage/dray/internal/job"
 	"github.com/drayage/dray/internal/store"
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// cluster is one PostgreSQL for all tests that do not stop it; each has a database of its own.
-var cluster = sync.OnceValues(testbed.StartPostgres)
-
-var used bool
+var databases testbed.Databases
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv("DRAY_JOB_ROLE"); role != "" {
@@ -32,41 +25,12 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	code := m.Run()
-	if used {
-		if p, err := cluster(); err == nil {
-			p.End()
-		}
-	}
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func postgresURL(tb testing.TB) string {
-	tb.Helper()
-	used = true
-	p, err := cluster()
-	if errors.Is(err, testbed.ErrNoPostgres) {
-		tb.Skip("SKIPPED:", err)
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return p.Database(tb)
-}
-
-// onBoth holds both databases to one behaviour.
-func onBoth(t *testing.T, f func(t *testing.T, url string)) {
-	t.Run("sqlite", func(t *testing.T) { f(t, "sqlite:"+filepath.Join(t.TempDir(), "dray.db")) })
-	t.Run("postgres", func(t *testing.T) { f(t, postgresURL(t)) })
+	os.Exit(databases.Main(m))
 }
 
 func bothBench(b *testing.B, f func(b *testing.B, url string)) {
-	b.Run("sqlite", func(b *testing.B) { f(b, "sqlite:"+filepath.Join(b.TempDir(), "dray.db")) })
-	b.Run("postgres", func(b *testing.B) { f(b, postgresURL(b)) })
+	b.Run("sqlite", func(b *testing.B) { f(b, databases.SQLite(b)) })
+	b.Run("postgres", func(b *testing.B) { f(b, databases.Postgres(b)) })
 }
 
 // open opens a queue on a database of its own connection; on SQLite there is one at a time.

@@ -2,6 +2,7 @@ package job
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -36,21 +37,13 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Lease = or(c.Lease, 15*time.Second)
-	c.Losses = or(c.Losses, 10)
-	c.Grace = or(c.Grace, 8*time.Second)
-	c.Keep = or(c.Keep, 30*24*time.Hour)
-	c.KeepMost = or(c.KeepMost, 1_000_000)
-	c.Late = or(c.Late, 5*time.Minute)
+	c.Lease = cmp.Or(c.Lease, 15*time.Second)
+	c.Losses = cmp.Or(c.Losses, 10)
+	c.Grace = cmp.Or(c.Grace, 8*time.Second)
+	c.Keep = cmp.Or(c.Keep, 30*24*time.Hour)
+	c.KeepMost = cmp.Or(c.KeepMost, 1_000_000)
+	c.Late = cmp.Or(c.Late, 5*time.Minute)
 	return c
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }
 
 // Queue is the jobs of one database. All of it may be used at the same time.
@@ -85,7 +78,7 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 		return nil, &fault.Fault{Kind: fault.Internal, Op: "open queue", Err: errors.New("no database")}
 	}
 	q := &Queue{cfg: cfg.withDefaults(), db: cfg.DB, running: map[string]*Run{}, entropy: ulid.Monotonic(rand.Reader, 0)}
-	q.owner = or(cfg.Owner, "dray") + "/" + rand.Text()[:10]
+	q.owner = cmp.Or(cfg.Owner, "dray") + "/" + rand.Text()[:10]
 	if err := q.db.Migrate(ctx, "job", schema()); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -38,7 +39,7 @@ const often = time.Minute // the least of @every
 
 // next is the first firing after t, in t's absolute time.
 func (s Schedule) next(t time.Time) (time.Time, error) {
-	zone, err := time.LoadLocation(or(s.Zone, "UTC"))
+	zone, err := time.LoadLocation(cmp.Or(s.Zone, "UTC"))
 	if err != nil || s.Zone == "Local" {
 		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read time zone", Name: s.Zone, Hint: "write one like Europe/Berlin"}
 	}
@@ -46,7 +47,7 @@ func (s Schedule) next(t time.Time) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, &fault.Fault{Kind: fault.Internal, Op: "read schedule", Name: s.Cron, Err: err}
 	}
-	rule, err := parser.WithMinEveryInterval(often).ParseWithHashKey(s.Cron, or(s.ID, s.Name))
+	rule, err := parser.WithMinEveryInterval(often).ParseWithHashKey(s.Cron, cmp.Or(s.ID, s.Name))
 	if err != nil {
 		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: err, Hint: "write five fields: minute hour day month weekday"}
 	}

@@ -14,52 +14,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/store"
 	"github.com/drayage/dray/internal/testbed"
 )
 
-var (
-	cluster = sync.OnceValues(testbed.StartPostgres)
-	used    bool
-)
+var databases testbed.Databases
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if used {
-		if p, err := cluster(); err == nil {
-			p.End()
-		}
-	}
-	if err := goleak.Find(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func postgresURL(tb testing.TB) string {
-	tb.Helper()
-	used = true
-	p, err := cluster()
-	if errors.Is(err, testbed.ErrNoPostgres) {
-		tb.Skip("SKIPPED:", err)
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return p.Database(tb)
-}
-
-// onBoth holds both databases to one behaviour.
-func onBoth(t *testing.T, f func(t *testing.T, url string)) {
-	t.Run("sqlite", func(t *testing.T) { f(t, file(t)) })
-	t.Run("postgres", func(t *testing.T) { f(t, postgresURL(t)) })
-}
-
-func file(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "a b?#%.db") }
+func TestMain(m *testing.M) { os.Exit(databases.Main(m)) }
 
 func open(t *testing.T, url string) *store.DB {
 	t.Helper()
@@ -105,7 +67,7 @@ func names(t *testing.T, d *store.DB) string {
 }
 
 func TestWhatATransactionWroteIsThereAfterItAndNotWhenItFailed(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		d := open(t, url)
 		table(t, d)
 		if err := d.Tx(t.Context(), func(tx *sql.Tx) error { return put(t.Context(), tx, "kept", 1) }); err != nil {
@@ -131,7 +93,7 @@ func TestWhatATransactionWroteIsThereAfterItAndNotWhenItFailed(t *testing.T) {
 
 // Many at once share commits on SQLite: what happens to one must not happen to the others.
 func TestATransactionThatFailsPanicsOrIsCanceledLeavesItsNeighboursAlone(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		d := open(t, url)
 		table(t, d)
 		var wg sync.WaitGroup
@@ -178,7 +140,7 @@ func TestATransactionThatFailsPanicsOrIsCanceledLeavesItsNeighboursAlone(t *test
 }
 
 func TestCountingAtTheSameTimeLosesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		d := open(t, url)
 		table(t, d)
 		if _, err := d.ExecContext(t.Context(), `INSERT INTO things (name, n) VALUES ('a', 0), ('b', 0)`); err != nil {
@@ -219,7 +181,7 @@ func TestCountingAtTheSameTimeLosesNothing(t *testing.T) {
 }
 
 func TestMigrationsRunOnceInOrderAndTogether(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		d := open(t, url)
 		steps := []string{`CREATE TABLE a (x BIGINT); CREATE TABLE b (x BIGINT)`, `INSERT INTO a VALUES (1)`}
 		for range 2 {
@@ -245,7 +207,7 @@ func TestMigrationsRunOnceInOrderAndTogether(t *testing.T) {
 }
 
 func TestProcessesThatStartTogetherMigrateOnce(t *testing.T) {
-	url := postgresURL(t)
+	url := databases.Postgres(t)
 	var wg sync.WaitGroup
 	for range 6 {
 		d := open(t, url)
@@ -259,7 +221,7 @@ func TestProcessesThatStartTogetherMigrateOnce(t *testing.T) {
 }
 
 func TestASecondProcessOnAFileIsRefusedUnlessItOnlyLooks(t *testing.T) {
-	url := file(t)
+	url := databases.SQLite(t)
 	d := open(t, url)
 	table(t, d)
 	if _, err := store.Open(t.Context(), url); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "another process holds it") {
@@ -288,13 +250,13 @@ func TestASecondProcessOnAFileIsRefusedUnlessItOnlyLooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	open(t, url) // it was given back
-	if _, err := store.OpenReadOnly(t.Context(), file(t)); !fault.Is(err, fault.NotFound) {
+	if _, err := store.OpenReadOnly(t.Context(), databases.SQLite(t)); !fault.Is(err, fault.NotFound) {
 		t.Error(err)
 	}
 }
 
 func TestABackupIsWholeAndReplacesNothing(t *testing.T) {
-	url := file(t)
+	url := databases.SQLite(t)
 	d := open(t, url)
 	table(t, d)
 	stop := make(chan struct{})
@@ -338,13 +300,13 @@ func TestABackupIsWholeAndReplacesNothing(t *testing.T) {
 	if err := c.QueryRowContext(t.Context(), `SELECT count(*), count(*) % 2 FROM things`).Scan(&n, &odd); err != nil || odd != 0 {
 		t.Error(n, odd, err)
 	}
-	if err := open(t, postgresURL(t)).Backup(t.Context(), path+"3"); !fault.Is(err, fault.Refused) {
+	if err := open(t, databases.Postgres(t)).Backup(t.Context(), path+"3"); !fault.Is(err, fault.Refused) {
 		t.Error(err)
 	}
 }
 
 func TestANotificationComesAfterTheCommitAndOnlyThen(t *testing.T) {
-	onBoth(t, func(t *testing.T, url string) {
+	databases.Both(t, func(t *testing.T, url string) {
 		d := open(t, url)
 		table(t, d)
 		heard, err := d.Listen(t.Context(), "topic")

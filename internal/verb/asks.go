@@ -1,6 +1,7 @@
 package verb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -88,7 +89,7 @@ func (s *Service) verbAsks(a *asking, r Request, at time.Time) error {
 			return err
 		}
 		for _, to := range targets {
-			a.write(source.Repo.String(), to.Repo.String(), or(req.Overwrite, plan.Refuse))
+			a.write(source.Repo.String(), to.Repo.String(), cmp.Or(req.Overwrite, plan.Refuse))
 		}
 	case KindCopy:
 		return s.copyAsks(a, *r.Copy)
@@ -106,7 +107,7 @@ func (s *Service) verbAsks(a *asking, r Request, at time.Time) error {
 				continue // a broken step: nothing is touched for it
 			}
 			for _, to := range targets {
-				a.write(source.Repo.String(), to.Repo.String(), or(e.Overwrite, or(req.Overwrite, plan.Refuse)))
+				a.write(source.Repo.String(), to.Repo.String(), cmp.Or(e.Overwrite, req.Overwrite, plan.Refuse))
 			}
 		}
 		if len(a.all) == 0 {
@@ -117,7 +118,7 @@ func (s *Service) verbAsks(a *asking, r Request, at time.Time) error {
 		if err != nil {
 			return err
 		}
-		return s.transferAsks(req, func(source, target string) { a.write(source, target, or(req.Overwrite, plan.Update)) })
+		return s.transferAsks(req, func(source, target string) { a.write(source, target, cmp.Or(req.Overwrite, plan.Update)) })
 	case KindVerify:
 		return s.verifyAsks(a, *r.Verify, at)
 	}
@@ -134,7 +135,7 @@ func (s *Service) copyAsks(a *asking, r Copy) error {
 		if err != nil {
 			return err
 		}
-		a.write(source.Repo.String(), to.Repo.String(), or(plan.Overwrite(r.Overwrite), plan.Update))
+		a.write(source.Repo.String(), to.Repo.String(), cmp.Or(plan.Overwrite(r.Overwrite), plan.Update))
 	}
 	return nil
 }
@@ -300,12 +301,4 @@ func probes(place string) []string {
 		names = append(names, prefix+strings.TrimSuffix(strings.Repeat(component+"/", depth), "/"))
 	}
 	return names
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }

@@ -2,6 +2,7 @@ package verb
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -195,7 +196,7 @@ func (w *work) plan(ctx context.Context, r Plan) (PlanReport, error) {
 		if err != nil {
 			return PlanReport{}, err
 		}
-		head, err := headerOf(plan.Plan{Verb: KindTransfer, Overwrite: or(req.Overwrite, plan.Update), Hold: plan.Each, Backup: req.Backup, Notes: sum.Notes})
+		head, err := headerOf(plan.Plan{Verb: KindTransfer, Overwrite: cmp.Or(req.Overwrite, plan.Update), Hold: plan.Each, Backup: req.Backup, Notes: sum.Notes})
 		return PlanReport{head, sum}, err
 	}
 	p, err := w.planOne(ctx, of)

@@ -1,6 +1,7 @@
 package verb
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -69,11 +70,11 @@ func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
 	var said map[[2]ref.Name]plan.Overwrite
 	switch r := w.row.Request; {
 	case r.Import != nil:
-		req.Overwrite, req.Hold = or(plan.Overwrite(r.Import.Overwrite), plan.Refuse), plan.Hold(r.Import.Hold)
+		req.Overwrite, req.Hold = cmp.Or(plan.Overwrite(r.Import.Overwrite), plan.Refuse), plan.Hold(r.Import.Hold)
 		req.Backup = backup(r.Import.Backup, w.at)
 		req.SourceLogin, req.TargetLogin = r.Import.SourceLogin.login(), r.Import.TargetLogin.login()
 	case r.Copy != nil:
-		req.Overwrite, req.Hold = or(plan.Overwrite(r.Copy.Overwrite), plan.Update), plan.Hold(r.Copy.Hold)
+		req.Overwrite, req.Hold = cmp.Or(plan.Overwrite(r.Copy.Overwrite), plan.Update), plan.Hold(r.Copy.Hold)
 		req.Backup = backup(r.Copy.Backup, w.at)
 		req.SourceLogin, req.TargetLogin = r.Copy.SourceLogin.login(), r.Copy.TargetLogin.login()
 	case r.Tag != nil:
@@ -82,7 +83,7 @@ func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
 	case r.Batch != nil:
 		req = r.Batch.build(w.at)
 		said = w.overwrites(req)
-		req.Entries, req.Overwrite = nil, or(req.Overwrite, plan.Refuse)
+		req.Entries, req.Overwrite = nil, cmp.Or(req.Overwrite, plan.Refuse)
 		for _, e := range r.Batch.Entries {
 			asked[strings.TrimSpace(e.Source+" "+strings.Join(e.Targets, " "))] = e
 		}

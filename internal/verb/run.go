@@ -1,6 +1,7 @@
 package verb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -185,7 +186,7 @@ func (w *work) verify(ctx context.Context, r Verify) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Tool, req.By = w.tool, or(req.By, w.run.Job.Principal)
+	req.Tool, req.By = w.tool, cmp.Or(req.By, w.run.Job.Principal)
 	receipt, err := w.dray.Verify(ctx, req, w.observe, func(e dray.VerifyEntry) error {
 		w.tally.planned(1)
 		if e.Match == dray.Same && !e.Healed {
