@@ -65,7 +65,7 @@ type run struct {
 	session *session
 	plan    *Plan
 	turn    func(context.Context) (end func(), ok bool) // a place for one image; nil is any number
-	guard   func(context.Context) error
+	guard   func(context.Context, []plan.Step) error
 	mu      sync.Mutex
 	reports []StepReport
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ledger"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/remote"
 	"github.com/drayage/dray/transfer"
@@ -105,8 +106,8 @@ type Dray struct {
 	proofs  *ledger.Proofs
 	times   *ledger.Times
 	marks   *ledger.Marks
-	guard   func(context.Context) error // asked before names are set; nil is nobody
-	earlier *ledger.Whereabouts         // where earlier runs saw blobs; nil is not known
+	guard   func(context.Context, []plan.Step) error // asked before names are set; nil is nobody
+	earlier *ledger.Whereabouts                      // where earlier runs saw blobs; nil is not known
 }
 
 // New checks c and wires the parts together. It does no I/O but for the certificate files that c names.

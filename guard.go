@@ -3,7 +3,6 @@ package dray
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -12,10 +11,11 @@ import (
 )
 
 // Guarded returns a Dray that shares everything with d and asks guard right before it sets
-// names, once for each image and target repository. Where guard returns an error, these names
-// are left as they are, and the error is that of their steps. Content by digest arrives
-// unguarded: it takes nothing from anybody. guard may be called from many goroutines.
-func (d *Dray) Guarded(guard func(context.Context) error) *Dray {
+// names, those of one image in one target repository at a time. The steps are those of the names:
+// Replaces is what each held. Where guard returns an error, these names are left as they are, and
+// the error is that of their steps. Content by digest arrives unguarded: it takes nothing from
+// anybody. guard may be called from many goroutines.
+func (d *Dray) Guarded(guard func(context.Context, []plan.Step) error) *Dray {
 	g := *d
 	g.guard = guard
 	return &g
@@ -33,66 +33,69 @@ func (d *Dray) Apart() *Dray {
 // guarded is a repository whose names are set once guard agreed.
 type guarded struct {
 	transfer.Target
-	guard func(context.Context) error
-	free  map[string]bool // tags that were not there when the plan was made, and may not be replaced
-	once  sync.Once
-	err   error
+	guard func(context.Context, []plan.Step) error
+	verb  string
+	steps map[string]plan.Step // by tag
 }
 
-// guarding wraps to, if there is a guard. The wrap is of one image: it is asked once.
+// guarding wraps to, if there is a guard. The wrap is of one image.
 func (r *run) guarding(e *end, to transfer.Target) transfer.Target {
 	if r.guard == nil {
 		return to
 	}
-	g := &guarded{Target: to, guard: r.guard, free: map[string]bool{}}
+	g := &guarded{Target: to, guard: r.guard, verb: r.plan.Verb, steps: map[string]plan.Step{}}
 	for _, i := range e.steps {
-		if s := r.plan.Steps[i]; r.overwrite(s) == plan.Refuse && s.Replaces == "" && s.To.Tag != "" {
-			g.free[s.To.Tag] = true
-		}
+		s := r.plan.Steps[i]
+		s.Overwrite = r.overwrite(s)
+		g.steps[s.To.Tag] = s
 	}
 	return g
 }
 
-// PutDocument asks before the first names, and takes no names from who was refused. Content may
-// have come for hours, as slowly as its source liked: a tag that somebody else has made meanwhile
-// is theirs.
+// PutDocument asks before names are set, and takes none from who was refused.
 func (g *guarded) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
-	if len(tags) == 0 {
-		return g.Target.PutDocument(ctx, doc)
-	}
-	if g.once.Do(func() { g.err = g.guard(ctx) }); g.err != nil {
-		return oci.Accepted{}, g.err
-	}
 	var free []string
+	var steps []plan.Step
 	var lost oci.Accepted
 	for _, tag := range tags {
-		if err := g.taken(ctx, doc, tag); err != nil {
+		s, err := g.look(ctx, doc, tag)
+		if err != nil {
 			lost = lost.And(oci.Accepted{Failed: map[string]error{tag: err}})
 			continue
 		}
-		free = append(free, tag)
+		free, steps = append(free, tag), append(steps, s)
 	}
-	if len(free) == 0 {
-		return lost, nil
+	if len(tags) > 0 {
+		if len(free) == 0 {
+			return lost, nil
+		}
+		if err := g.guard(ctx, steps); err != nil {
+			return oci.Accepted{}, err
+		}
 	}
 	accepted, err := g.Target.PutDocument(ctx, doc, free...)
 	return accepted.And(lost), err
 }
 
-// taken is a Conflict where tag has to be free and holds something else than doc.
-func (g *guarded) taken(ctx context.Context, doc oci.Document, tag string) error {
-	if !g.free[tag] {
-		return nil
+// look is the step of tag. Its target is looked at once more where the plan did not look at all,
+// and where the tag has to be free: content may have come for hours, as slowly as its source
+// liked, and a tag that somebody else has made meanwhile is theirs, a Conflict.
+func (g *guarded) look(ctx context.Context, doc oci.Document, tag string) (plan.Step, error) {
+	s := g.steps[tag]
+	create := s.Overwrite == plan.Refuse && s.Replaces == ""
+	if !create && g.verb != "tag" {
+		return s, nil
 	}
 	there, err := g.Resolve(ctx, tag)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return nil
+		return s, nil
 	case err != nil:
-		return err
-	case there.Digest != doc.Digest:
-		return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "put tag", Name: g.Repo().Tagged(tag).String(),
+		return s, err
+	case create && there.Digest != doc.Digest:
+		return s, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "put tag", Name: g.Repo().Tagged(tag).String(),
 			Err: errors.New("it exists with another digest"), Hint: "somebody made it meanwhile"}
 	}
-	return nil
+	s.Replaces = there.Digest
+	return s, nil
 }

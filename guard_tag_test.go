@@ -3,7 +3,6 @@ package dray_test
 import (
 	"context"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/drayage/dray"
@@ -16,15 +15,18 @@ import (
 func TestANameThatSomebodyMadeMeanwhileIsTheirs(t *testing.T) {
 	y := newYard(t)
 	y.tagged("app", "v1")
-	var theirs testbed.Image
-	d := y.Guarded(func(context.Context) error { // what happens between the plan and its names
-		theirs = testbed.Random(t, y.dst, "app", "v1", testbed.RandomOptions{Seed: 51})
+	asked := map[string]int{}
+	d := y.Guarded(func(_ context.Context, steps []plan.Step) error {
+		for _, s := range steps {
+			asked[s.To.Tag]++
+		}
 		return nil
 	})
 	p, err := d.PlanImport(t.Context(), dray.ImportRequest{Source: "src/app:v1", Images: []string{"dst/app:v1", "dst/app:v2"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	theirs := testbed.Random(t, y.dst, "app", "v1", testbed.RandomOptions{Seed: 51}) // between the plan and its names
 	rep, _ := d.Apply(t.Context(), p, nil)
 	if rep.Count(dray.Failed) != 1 || rep.Count(dray.Done) != 1 {
 		t.Errorf("%v", states(rep))
@@ -32,8 +34,10 @@ func TestANameThatSomebodyMadeMeanwhileIsTheirs(t *testing.T) {
 	if got := testbed.CraneDigest(t, y.dst, "app", "v1"); got != theirs.Digest() {
 		t.Errorf("v1 was moved to %s", got)
 	}
+	if len(asked) != 1 || asked["v2"] != 1 {
+		t.Errorf("the guard was asked for %v", asked)
+	}
 	// What is there already because an earlier attempt was cut is no conflict.
-	d = y.Guarded(func(context.Context) error { return nil })
 	if rep, err := d.Apply(t.Context(), p, nil); rep.Count(dray.Failed) != 1 || rep.Count(dray.Done)+rep.Count(dray.Unchanged) != 1 {
 		t.Errorf("%v %v", states(rep), err)
 	}
@@ -46,15 +50,7 @@ func TestAnEntryOfAListOverwritesAsItSaysUntilItsNameIsSet(t *testing.T) {
 	} {
 		y := newYard(t)
 		y.tagged("app", "v1")
-		var theirs testbed.Image
-		var once sync.Once
-		d := y.Guarded(func(context.Context) error {
-			once.Do(func() {
-				theirs = testbed.Random(t, y.dst, "theirs", "v1", testbed.RandomOptions{Seed: 51})
-				testbed.Random(t, y.dst, "ours", "v1", testbed.RandomOptions{Seed: 51})
-			})
-			return nil
-		})
+		d := y.Guarded(func(context.Context, []plan.Step) error { return nil })
 		p, err := d.PlanBatch(t.Context(), dray.BatchRequest{Target: "dst", Overwrite: c.whole, Entries: []dray.BatchEntry{
 			{Source: "src/app:v1", Targets: []string{"theirs:v1"}, Overwrite: c.theirs},
 			{Source: "src/app:v1", Targets: []string{"ours:v1"}, Overwrite: c.ours},
@@ -62,6 +58,8 @@ func TestAnEntryOfAListOverwritesAsItSaysUntilItsNameIsSet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		theirs := testbed.Random(t, y.dst, "theirs", "v1", testbed.RandomOptions{Seed: 51}) // between the plan and its names
+		testbed.Random(t, y.dst, "ours", "v1", testbed.RandomOptions{Seed: 51})
 		rep, err := d.Apply(t.Context(), p, nil)
 		if got := states(rep); !fault.Is(err, fault.Conflict) || !strings.Contains(got, "theirs:v1 failed") || !strings.Contains(got, "ours:v1 done") {
 			t.Errorf("%+v: %v %s", c, err, got)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
-	"sync/atomic"
 	"testing"
 
 	"github.com/drayage/dray"
@@ -20,7 +19,7 @@ func TestAGuardThatRefusesLeavesTheNamesAlone(t *testing.T) {
 	y.tagged("app", "v1", "v2", "latest")
 	old := testbed.Random(t, y.dst, "app", "latest", testbed.RandomOptions{Seed: 50})
 	gone := &fault.Fault{Kind: fault.Moved, Op: "run job", Err: errors.New("its lease went")}
-	d := y.Guarded(func(context.Context) error { return gone })
+	d := y.Guarded(func(context.Context, []plan.Step) error { return gone })
 
 	_, err := d.Transfer(t.Context(), whole(), nil, func(dray.RepositoryReport) error { return nil })
 	if !fault.Is(err, fault.Moved) {
@@ -52,33 +51,74 @@ func TestAGuardThatRefusesLeavesTheNamesAlone(t *testing.T) {
 	}
 }
 
-func TestAGuardIsAskedOnceForEachImageAndBeforeItsNamesAreSet(t *testing.T) {
+func TestAGuardIsAskedOnceForEachNameBeforeItIsSet(t *testing.T) {
 	y := newYard(t)
 	y.tagged("app", "v1", "v2")
-	var asked atomic.Int32
-	d := y.Guarded(func(context.Context) error { asked.Add(1); return nil })
+	asked := map[string]int{}
+	d := y.Guarded(func(_ context.Context, steps []plan.Step) error {
+		for _, s := range steps {
+			asked[s.To.String()]++
+			for _, q := range y.dst.Log() {
+				if q.Method == http.MethodPut && q.Ref == s.To.Tag {
+					t.Errorf("%s was set before", s.To)
+				}
+			}
+		}
+		return nil
+	})
 	p, err := d.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1", "dst/app:stable", "dst/app:v1.0"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Apply(t.Context(), p, nil); err != nil || asked.Load() != 1 {
-		t.Errorf("asked %d times: %v", asked.Load(), err)
+	if _, err := d.Apply(t.Context(), p, nil); err != nil {
+		t.Fatal(err)
 	}
 	// A plan that somebody else made is guarded by who applies it.
 	p, err = y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app:v2", Targets: []string{"dst/app:v2"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Apply(t.Context(), p, nil); err != nil || asked.Load() != 2 {
-		t.Errorf("asked %d times: %v", asked.Load(), err)
+	if _, err := d.Apply(t.Context(), p, nil); err != nil {
+		t.Fatal(err)
 	}
 	// What sets no name asks nobody.
 	p, err = d.PlanImport(t.Context(), dray.ImportRequest{Source: "src/app:v1", Repositories: []string{"dst/bare"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Apply(t.Context(), p, nil); err != nil || asked.Load() != 2 {
-		t.Errorf("asked %d times: %v", asked.Load(), err)
+	if _, err := d.Apply(t.Context(), p, nil); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int{}
+	for _, tag := range []string{"v1", "stable", "v1.0", "v2"} {
+		want[y.dst.Host+"/app:"+tag] = 1
+	}
+	if !reflect.DeepEqual(asked, want) {
+		t.Errorf("%v, want %v", asked, want)
+	}
+}
+
+// What a name held is told before it is set, also where the plan did not look.
+func TestAGuardIsToldWhatNamesHeld(t *testing.T) {
+	y := newYard(t)
+	old := testbed.Random(t, y.dst, "app", "v2", testbed.RandomOptions{Seed: 50})
+	img := testbed.Random(t, y.dst, "app", "v1", testbed.RandomOptions{Seed: 51})
+	held := map[string]string{}
+	d := y.Guarded(func(_ context.Context, steps []plan.Step) error {
+		for _, s := range steps {
+			held[s.To.Tag] = string(s.Replaces) + " " + string(s.Digest())
+		}
+		return nil
+	})
+	p, err := d.PlanTag(t.Context(), dray.TagRequest{Image: "dst/app:v1", Tags: []string{"v2", "new"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Apply(t.Context(), p, nil); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]string{"v2": old.Digest() + " " + img.Digest(), "new": " " + img.Digest()}; !reflect.DeepEqual(held, want) {
+		t.Errorf("%v, want %v", held, want)
 	}
 }
 

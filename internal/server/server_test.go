@@ -26,14 +26,14 @@ import (
 
 // running is one Run, up.
 type running struct {
-	t    *testing.T
+	t    testing.TB
 	base string
 	stop context.CancelFunc
 	end  chan error
 	http *http.Client // nil is the default one
 }
 
-func run(t *testing.T, c server.Config) *running {
+func run(t testing.TB, c server.Config) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{t: t, stop: cancel, end: make(chan error, 1)}

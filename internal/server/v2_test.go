@@ -24,7 +24,7 @@ import (
 )
 
 // users writes an htpasswd file in which each user's password is "pw-" and the name.
-func users(t *testing.T, names ...string) string {
+func users(t testing.TB, names ...string) string {
 	t.Helper()
 	var lines strings.Builder
 	for _, n := range names {

@@ -3,10 +3,13 @@ package verb_test
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
+	"maps"
+	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,11 +52,34 @@ func newHouse(t *testing.T, c dray.Config, rules ...access.Rule) *house {
 	must(err)
 	h.queue, err = job.Open(t.Context(), job.Config{DB: h.db, Seal: vault, Lease: 2 * time.Second})
 	must(err)
-	d, err := dray.New(c)
-	must(err)
-	t.Cleanup(d.Close)
-	h.service = verb.New(verb.Config{Dray: d, Queue: h.queue, Access: h.access, DB: h.db})
+	h.service = h.worker(t, c)
 	return h
+}
+
+// worker is a service as another process of h would have it.
+func (h *house) worker(t *testing.T, c dray.Config) *verb.Service {
+	t.Helper()
+	d, err := dray.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return verb.New(verb.Config{Dray: d, Queue: h.queue, Access: h.access, DB: h.db})
+}
+
+// newPair is a house between two registries, where ann may do everything. front is around the target.
+func newPair(t *testing.T, front func(http.Handler) http.Handler) (h *house, src, dst *testbed.Registry) {
+	t.Helper()
+	src = testbed.Distribution(t, testbed.Options{Content: testbed.Open})
+	dst = testbed.Distribution(t, testbed.Options{Content: testbed.Open, Front: front})
+	h = newHouse(t, between(src, dst),
+		access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
+	return h, src, dst
+}
+
+func between(src, dst *testbed.Registry) dray.Config {
+	plain := dray.Settings{PlainHTTP: true}
+	return dray.Config{Registries: map[string]dray.Registry{"src": {Host: src.Host, Settings: plain}, "dst": {Host: dst.Host, Settings: plain}}}
 }
 
 var ann = access.Principal{Name: "ann", Role: access.Submitter, Via: access.ViaToken}
@@ -169,14 +195,18 @@ func (h *house) runOne(t *testing.T, run job.Runner) job.Job {
 	return job.Job{}
 }
 
+// takeAway queues r's job again, as when its lease has ended.
+func (h *house) takeAway(t *testing.T, r *job.Run) {
+	t.Helper()
+	if _, err := h.db.ExecContext(t.Context(), `UPDATE jobs SET state = 'queued', attempt = attempt + 1 WHERE id = $1`, r.Job.ID); err != nil {
+		t.Error(err)
+	}
+}
+
 // A worker that lost its lease in the middle sets no name: here the row is taken away from it
 // as another worker would take it.
 func TestAWorkerThatLostItsJobSetsNoName(t *testing.T) {
-	open := testbed.Options{Content: testbed.Open}
-	src, dst := testbed.Distribution(t, open), testbed.Distribution(t, open)
-	plain := dray.Settings{PlainHTTP: true}
-	h := newHouse(t, dray.Config{Registries: map[string]dray.Registry{"src": {Host: src.Host, Settings: plain}, "dst": {Host: dst.Host, Settings: plain}}},
-		access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
+	h, src, dst := newPair(t, nil)
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
 	old := testbed.Random(t, dst, "app", "v1", testbed.RandomOptions{Seed: 2})
 	r := verb.Request{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}}}
@@ -189,13 +219,7 @@ func TestAWorkerThatLostItsJobSetsNoName(t *testing.T) {
 		if runs++; runs > 1 {
 			return job.Outcome{State: job.Done} // the other worker, which has not got so far yet
 		}
-		err := h.db.Tx(ctx, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'queued', attempt = attempt + 1 WHERE id = $1`, r.Job.ID)
-			return err
-		})
-		if err != nil {
-			t.Error(err)
-		}
+		h.takeAway(t, r)
 		first = h.service.Run(ctx, r)
 		return first
 	})
@@ -208,11 +232,7 @@ func TestAWorkerThatLostItsJobSetsNoName(t *testing.T) {
 }
 
 func TestTheAuditLogTellsWhoAskedAndWhichNamesMoved(t *testing.T) {
-	open := testbed.Options{Content: testbed.Open}
-	src, dst := testbed.Distribution(t, open), testbed.Distribution(t, open)
-	plain := dray.Settings{PlainHTTP: true}
-	h := newHouse(t, dray.Config{Registries: map[string]dray.Registry{"src": {Host: src.Host, Settings: plain}, "dst": {Host: dst.Host, Settings: plain}}},
-		access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
+	h, src, dst := newPair(t, nil)
 	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
 	old := testbed.Random(t, dst, "app", "v1", testbed.RandomOptions{Seed: 2})
 	r := verb.Request{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "src/app:v1", Targets: []string{"dst/app", "dst/app:other"}}}
@@ -223,10 +243,7 @@ func TestTheAuditLogTellsWhoAskedAndWhichNamesMoved(t *testing.T) {
 	if done := h.runOne(t, h.service.Run); done.State != job.Done {
 		t.Fatalf("%+v", done.Failure)
 	}
-	entries, err := h.access.Entries(t.Context(), 0, 0)
-	if err != nil || h.access.Verify(t.Context()) != nil {
-		t.Fatal(err)
-	}
+	entries := h.entries(t)
 	moved := map[string]string{}
 	for _, e := range entries {
 		switch {
@@ -241,6 +258,102 @@ func TestTheAuditLogTellsWhoAskedAndWhichNamesMoved(t *testing.T) {
 	if len(moved) != 3 || moved[dst.Host+"/app:v1"] != old.Digest() || moved[dst.Host+"/app:other"] != "" {
 		t.Errorf("%+v", entries)
 	}
+}
+
+// The worker ends right after the target took the name: whoever goes on finds it set, and the log
+// has the line that nobody could write any more.
+func TestTheAuditLogTellsOfANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
+	set, never := make(chan struct{}), make(chan struct{})
+	var armed atomic.Bool
+	h, src, dst := newPair(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r)
+			if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/v1") && armed.CompareAndSwap(true, false) {
+				set <- struct{}{}
+				<-never // what the worker does not hear
+			}
+		})
+	})
+	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
+	old := testbed.Random(t, dst, "app", "v0", testbed.RandomOptions{Seed: 2})
+	for _, r := range []verb.Request{
+		{Kind: verb.KindTag, Tag: &verb.Tag{Image: "dst/app:v0", Tags: []string{"v1"}}},
+		{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}, Backup: "{tag}-old"}},
+	} {
+		if _, _, err := h.service.Submit(t.Context(), ann, r, ""); err != nil {
+			t.Fatal(err)
+		}
+		killed := make(chan struct{})
+		runs := 0
+		j := h.runOne(t, func(ctx context.Context, r *job.Run) job.Outcome {
+			if runs++; runs > 1 {
+				return h.service.Run(ctx, r)
+			}
+			armed.Store(true)
+			dead := h.worker(t, between(src, dst))
+			go func() { defer close(killed); dead.Run(context.WithoutCancel(ctx), r) }()
+			<-set
+			h.takeAway(t, r)
+			return job.Outcome{State: job.Failed} // nobody's any more
+		})
+		if j.State != job.Done || runs != 2 {
+			t.Errorf("%s after %d runs: %+v", j.State, runs, j.Failure)
+		}
+		defer func() { <-killed }()
+	}
+	defer close(never)
+	var got []access.Entry
+	for _, e := range h.entries(t) {
+		if !strings.HasPrefix(e.Verb, "submit") {
+			got = append(got, access.Entry{Verb: e.Verb, Target: strings.TrimPrefix(e.Target, dst.Host+"/"), Old: e.Old, New: e.New})
+		}
+	}
+	// To tag is to put, whatever is there: the second time the name held it already.
+	want := []access.Entry{{Verb: "tag", Target: "app:v1", New: old.Digest()}, {Verb: "tag", Target: "app:v1", Old: old.Digest(), New: old.Digest()},
+		{Verb: "copy (backup)", Target: "app:v1-old", New: old.Digest()}, {Verb: "copy", Target: "app:v1", Old: old.Digest(), New: img.Digest()}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v\nwant %+v", got, want)
+	}
+}
+
+func TestTheAuditLogTellsWhatATargetDidNotConfirm(t *testing.T) {
+	h, src, dst := newPair(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/v2") {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
+	r := verb.Request{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "src/app:v1", Targets: []string{"dst/app", "dst/app:v2"}}}
+	if _, _, err := h.service.Submit(t.Context(), ann, r, ""); err != nil {
+		t.Fatal(err)
+	}
+	if j := h.runOne(t, h.service.Run); j.State != job.Partly {
+		t.Errorf("%s %+v", j.State, j.Failure)
+	}
+	said := map[string]int{}
+	for _, e := range h.entries(t) {
+		said[e.Verb+" "+strings.TrimPrefix(e.Target, dst.Host+"/")]++
+	}
+	if want := map[string]int{"submit copy " + "dst/app dst/app:v2": 1, "copy app:v1": 1, "copy app:v2": 1, "copy (not confirmed) app:v2": 1}; !maps.Equal(said, want) {
+		t.Errorf("%v, want %v", said, want)
+	}
+}
+
+// entries are the whole log, whose chain holds.
+func (h *house) entries(t *testing.T) []access.Entry {
+	t.Helper()
+	all, err := h.access.Entries(t.Context(), 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.access.Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
+	return all
 }
 
 func TestARequestWithoutItsLoginsIsTheSameRequest(t *testing.T) {

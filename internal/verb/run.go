@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,7 +16,9 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/access"
 	"github.com/drayage/dray/internal/job"
+	"github.com/drayage/dray/internal/store"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 )
 
 const (
@@ -34,21 +37,23 @@ const (
 type work struct {
 	*Service
 	run   *job.Run
-	dray  *dray.Dray // guarded by the run's fence
+	dray  *dray.Dray // guarded by announce
 	row   row
 	at    time.Time // when the job was made
 	tally *tally
 
-	mu    sync.Mutex
-	good  int // steps that ended well
-	bad   int
-	kinds map[fault.Kind]bool
-	first error
+	mu        sync.Mutex
+	good      int // steps that ended well
+	bad       int
+	kinds     map[fault.Kind]bool
+	first     error
+	announced map[ref.Name]bool // names that the audit log says are set, of steps that have not ended
 }
 
 // Run does a job: it is the queue's job.Runner.
 func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
-	w := &work{Service: s, run: r, dray: s.dray.Guarded(r.Fence), at: r.Job.Created, tally: newTally(), kinds: map[fault.Kind]bool{}}
+	w := &work{Service: s, run: r, at: r.Job.Created, tally: newTally(), kinds: map[fault.Kind]bool{}, announced: map[ref.Name]bool{}}
+	w.dray = s.dray.Guarded(w.announce)
 	done := make(chan job.Outcome, 1)
 	go func() {
 		defer func() {
@@ -218,48 +223,90 @@ func (w *work) item(ctx context.Context, line any) error {
 	return w.run.Item(ctx, raw)
 }
 
-// finished keeps what became of steps, and writes into the audit log which names moved.
+// finished keeps what became of steps.
 func (w *work) finished(ctx context.Context, steps []dray.StepReport) error {
-	var moved []dray.StepReport
+	var unsure []access.Entry
 	for _, s := range steps {
+		said := w.over(s.To)
 		switch s.State {
 		case dray.Done, dray.Unchanged:
 			w.good++
 		case dray.Failed:
 			w.failed(s.Err)
 			w.run.Log(oneLine(s.Err))
-		}
-		if s.State == dray.Done && s.To.Tag != "" {
-			moved = append(moved, s)
+			if said {
+				unsure = append(unsure, w.entry(s.Step, " (not confirmed)"))
+			}
 		}
 		if err := w.item(ctx, s); err != nil {
 			return err
 		}
 	}
 	w.tally.done(len(steps))
-	w.audit(ctx, moved)
+	w.audit(ctx, unsure)
+	return nil
+}
+
+// announce is asked before names are set. It says so in the audit log, in the transaction that
+// finds that this attempt still holds the job: no name moves that the log does not tell of, also
+// where this process ends before it knows that it did.
+func (w *work) announce(ctx context.Context, steps []plan.Step) error {
+	var entries []access.Entry
+	for _, s := range steps {
+		if s.Backup != "" {
+			entries = append(entries, access.Entry{Verb: w.run.Job.Kind + " (backup)", Source: s.To.String(), Target: s.Kept().String(), New: string(s.Replaces)})
+		}
+		entries = append(entries, w.entry(s, ""))
+	}
+	const tries = 3
+	for n := 1; ; n++ {
+		err := w.run.Tx(ctx, func(tx *sql.Tx) error { return w.write(tx, entries) })
+		if n < tries && errors.Is(err, store.ErrUncertain) {
+			continue // a line that is there twice harms nobody
+		}
+		if err == nil {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			for _, s := range steps {
+				w.announced[s.To] = true
+			}
+		}
+		return err
+	}
+}
+
+// over reports whether name was announced, and forgets that.
+func (w *work) over(name ref.Name) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	said := w.announced[name]
+	delete(w.announced, name)
+	return said
+}
+
+func (w *work) entry(s plan.Step, more string) access.Entry {
+	return access.Entry{Verb: w.run.Job.Kind + more, Source: s.From.String(), Target: s.To.String(), Old: string(s.Replaces), New: string(s.Digest())}
+}
+
+func (w *work) write(tx *sql.Tx, entries []access.Entry) error {
+	for _, e := range entries {
+		e.Principal = w.run.Job.Principal
+		if err := w.access.Audit(tx, e); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // atOnce is how many entries of the audit log one transaction writes.
 const atOnce = 200
 
-// audit says which names were set. They are: that it can not be written is told, and undoes nothing.
-func (w *work) audit(ctx context.Context, steps []dray.StepReport) {
+// audit says which of the names that were announced their targets did not confirm. That it can
+// not be written is told, and undoes nothing.
+func (w *work) audit(ctx context.Context, entries []access.Entry) {
 	ctx = context.WithoutCancel(ctx)
-	for len(steps) > 0 {
-		some := steps[:min(atOnce, len(steps))]
-		steps = steps[len(some):]
-		err := w.db.Tx(ctx, func(tx *sql.Tx) error {
-			for _, s := range some {
-				e := access.Entry{Principal: w.run.Job.Principal, Verb: w.run.Job.Kind, Source: s.From.String(), Target: s.To.String(), Old: string(s.Replaces), New: string(s.Digest())}
-				if err := w.access.Audit(tx, e); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+	for some := range slices.Chunk(entries, atOnce) {
+		if err := w.db.Tx(ctx, func(tx *sql.Tx) error { return w.write(tx, some) }); err != nil {
 			w.run.Log("the audit log could not be written: " + oneLine(err))
 		}
 	}
