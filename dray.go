@@ -74,6 +74,10 @@ type Config struct {
 
 	// Dial opens connections; nil means the system's network.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Proxied is asked about the HOST:PORT that a proxy of the environment is to dial, which
+	// Dial does not see; its error ends the request. nil asks nobody.
+	Proxied func(addr string) error
 }
 
 // Limits bound one Dray. Zero means the default named beside it; a negative value is Invalid.
@@ -130,7 +134,7 @@ func New(c Config) (*Dray, error) {
 		ecr = credential.ECR{Cloud: c.Cloud}.Repositories()
 	}
 	client, err := remote.New(remote.Options{
-		Logins: c.Logins, Hosts: hosts, Default: c.Settings, UserAgent: c.UserAgent, ECR: ecr, Dial: c.Dial, Draw: c.Draw,
+		Logins: c.Logins, Hosts: hosts, Default: c.Settings, UserAgent: c.UserAgent, ECR: ecr, Dial: c.Dial, Proxied: c.Proxied, Draw: c.Draw,
 		Connections: c.Limits.Connections, Retries: c.Limits.Retries, Stall: c.Limits.Stall, MaxWait: c.Limits.MaxWait,
 		Uploads: ledger.NewUploads(c.StateDir),
 	})

@@ -65,6 +65,10 @@ type Options struct {
 
 	// Dial replaces net.Dialer. The address it is given is not resolved.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Proxied is asked, with each request that a proxy of the environment takes, about the
+	// HOST:PORT that the proxy is to dial; its error ends the request. nil asks nobody.
+	Proxied func(addr string) error
 }
 
 // Host holds the settings of one registry host. The zero value is: TLS with

@@ -39,7 +39,7 @@ func (h *host) connect() error {
 
 func (h *host) transport(config *tls.Config, dial dialer) *http.Transport {
 	t := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  h.proxy,
 		DialContext:            dial,
 		TLSClientConfig:        config.Clone(),
 		TLSHandshakeTimeout:    15 * time.Second,
@@ -51,6 +51,15 @@ func (h *host) transport(config *tls.Config, dial dialer) *http.Transport {
 	}
 	t.Protocols.SetHTTP1(true)
 	return t
+}
+
+// proxy is that of the environment, where Options.Proxied agrees to what it is to dial.
+func (h *host) proxy(req *http.Request) (*url.URL, error) {
+	p, err := http.ProxyFromEnvironment(req)
+	if err == nil && p != nil && h.options.Proxied != nil {
+		err = h.options.Proxied(withPort(req.URL.Host, map[string]string{"http": "80", "https": "443"}[req.URL.Scheme]))
+	}
+	return p, err
 }
 
 // dialHome dials the registry and notes what kind of address it has.

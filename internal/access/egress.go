@@ -51,8 +51,21 @@ func (e *Egress) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 	return conn, err
 }
 
-// Proxies are the hosts of the environment's proxies, as net/http reads it. What lies behind a
-// proxy is the proxy's to judge: a dialler sees the proxy alone.
+// Proxied fits dray.Config.Proxied: an address that is written out is held to the same rules where
+// a proxy is to dial it. What a name means is the proxy's to find out and to judge.
+func (e *Egress) Proxied(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return refused(addr, "", err)
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return nil // a name
+	}
+	return e.admit(addr, ip, e.configured(addr))
+}
+
+// Proxies are the hosts of the environment's proxies, as net/http reads it.
 func Proxies(env func(string) string) []string {
 	var hosts []string
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {

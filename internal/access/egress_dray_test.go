@@ -1,9 +1,12 @@
 package access_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -123,5 +126,47 @@ func TestTheQuestionWhetherARegistryHasTLSIsHeldToTheRulesToo(t *testing.T) {
 	_, err = d.Digest(t.Context(), dray.LookRequest{Name: source.Host + "/a:v1"}, nil)
 	if !fault.Is(err, fault.Refused) || fault.HintOf(err) == "" {
 		t.Error(err)
+	}
+}
+
+// The environment's proxies are read once in a process, so this test runs itself in one.
+func TestAProxyIsNotAskedForAnAddressThatIsNotAllowed(t *testing.T) {
+	if os.Getenv("DRAY_TEST_BEHIND_A_PROXY") != "" {
+		e := access.Egress{Hosts: access.Proxies(os.Getenv)}
+		d, err := dray.New(dray.Config{Dial: e.Dial, Proxied: e.Proxied, Settings: dray.Settings{PlainHTTP: true}, Limits: dray.Limits{Retries: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		for _, host := range []string{"169.254.169.254", "[fd00:ec2::254]", "[::ffff:a9fe:a9fe]", "10.0.0.8:5000"} {
+			if _, err := d.Digest(t.Context(), dray.LookRequest{Name: host + "/a:v1"}, nil); !fault.Is(err, fault.Refused) {
+				t.Errorf("%s: %v", host, err)
+			}
+		}
+		for _, host := range []string{"registry.example", "192.0.2.1:5000"} { // what reaches the proxy
+			if _, err := d.Digest(t.Context(), dray.LookRequest{Name: host + "/a:v1"}, nil); !fault.Is(err, fault.NotFound) {
+				t.Errorf("%s: %v", host, err)
+			}
+		}
+		return
+	}
+	asked := make(chan string, 16)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.URL.Host
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	defer proxy.Close()
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAProxyIsNotAskedForAnAddressThatIsNotAllowed$")
+	child.Env = append(os.Environ(), "DRAY_TEST_BEHIND_A_PROXY=1", "HTTP_PROXY="+proxy.URL, "HTTPS_PROXY="+proxy.URL, "NO_PROXY=", "no_proxy=")
+	if out, err := child.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	close(asked)
+	seen := map[string]bool{}
+	for host := range asked {
+		seen[host] = true
+	}
+	if want := map[string]bool{"registry.example": true, "192.0.2.1:5000": true}; !maps.Equal(seen, want) {
+		t.Errorf("the proxy was asked for %v", seen)
 	}
 }

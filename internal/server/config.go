@@ -265,7 +265,7 @@ func (c Config) drayConfig(a *access.Access, hosts []string, local func(string) 
 		egress.Hosts = append(egress.Hosts, r.TokenHosts...)
 	}
 	egress.Hosts = append(egress.Hosts, access.Proxies(c.Env)...)
-	d.Dial = egress.Dial
+	d.Dial, d.Proxied = egress.Dial, egress.Proxied
 	d.StateDir = filepath.Join(c.Data, uploadsDir)
 	d.Local = local
 	// What was stored at the server goes before what this machine happens to hold.
