@@ -11,10 +11,13 @@ import (
 )
 
 // run begins a program of its own, with what state the last one left.
-func (y *yard) run(state string) {
+func (y *yard) run(state string) { y.t.Helper(); y.runOn(state, "") }
+
+// runOn is run with a source of one kind.
+func (y *yard) runOn(state, kind string) {
 	y.t.Helper()
 	d, err := dray.New(dray.Config{StateDir: state, Registries: map[string]dray.Registry{
-		"src": {Host: y.src.Host, Settings: dray.Settings{PlainHTTP: true}}, "dst": {Host: y.dst.Host, Settings: dray.Settings{PlainHTTP: true}}}})
+		"src": {Host: y.src.Host, Settings: dray.Settings{PlainHTTP: true, Kind: kind}}, "dst": {Host: y.dst.Host, Settings: dray.Settings{PlainHTTP: true}}}})
 	if err != nil {
 		y.t.Fatal(err)
 	}
@@ -23,7 +26,9 @@ func (y *yard) run(state string) {
 	y.forget()
 }
 
-func TestWhatOneRunSentTheNextRunMountsElsewhere(t *testing.T) {
+// elsewhere begins a run at a target that holds, in one repository, what another one is to get.
+func elsewhere(t *testing.T) *yard {
+	t.Helper()
 	y := newYard(t)
 	state := t.TempDir()
 	image := testbed.RandomOptions{Seed: 7, Layers: 3, Size: 100 << 10}
@@ -34,6 +39,11 @@ func TestWhatOneRunSentTheNextRunMountsElsewhere(t *testing.T) {
 	}
 	testbed.Random(t, y.src, "two", "v1", image)
 	y.run(state)
+	return y
+}
+
+func TestWhatOneRunSentTheNextRunMountsElsewhere(t *testing.T) {
+	y := elsewhere(t)
 	if got, sum, err := y.transferred(whole()); err != nil || sum.Blobs.Mounted != 4 || y.dst.Count(http.MethodPut, testbed.Upload) != 0 {
 		t.Errorf("%s %v %+v\n%s", got, err, sum.Blobs, y.dst.Story())
 	}
@@ -68,16 +78,7 @@ func TestAHintThatIsNotTrueAnyMoreSendsTheBytesAndIsDropped(t *testing.T) {
 }
 
 func TestWhoWorksForSeveralMountsNothingThatEarlierRunsSaw(t *testing.T) {
-	y := newYard(t)
-	state := t.TempDir()
-	image := testbed.RandomOptions{Seed: 7, Layers: 3, Size: 100 << 10}
-	testbed.Random(t, y.src, "one", "v1", image)
-	y.run(state)
-	if got, _, err := y.transferred(whole()); err != nil {
-		t.Fatal(got, err)
-	}
-	testbed.Random(t, y.src, "two", "v1", image)
-	y.run(state)
+	y := elsewhere(t)
 	y.Dray = y.Apart()
 	two := dray.TransferRequest{Sources: []string{"src/two"}, Target: "dst/two"}
 	if got, sum, err := y.transferred(two); err != nil || sum.Blobs.Mounted != 0 || sum.Blobs.Sent != 4 {

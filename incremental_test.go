@@ -18,13 +18,7 @@ func incremental() dray.TransferRequest {
 func TestAnIncrementalTransferListsOnlyWhatChanged(t *testing.T) {
 	y, shelf := acrYard(t, 30)
 	shelf.Page = 4
-	d, err := dray.New(dray.Config{StateDir: t.TempDir(), Registries: map[string]dray.Registry{
-		"src": {Host: y.src.Host, Settings: dray.Settings{PlainHTTP: true, Kind: "acr"}}, "dst": {Host: y.dst.Host, Settings: dray.Settings{PlainHTTP: true}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(d.Close)
-	y.Dray = d
+	y.runOn(t.TempDir(), "acr")
 	for i := range shelf.Rows { // hours apart, the last one newest
 		shelf.Rows[i].Updated = testbed.Shelved.Add(time.Duration(i) * time.Hour)
 	}
@@ -61,13 +55,7 @@ func TestAnIncrementalTransferListsOnlyWhatChanged(t *testing.T) {
 
 func TestAnIncrementalTransferThatFailedIsNoMark(t *testing.T) {
 	y, shelf := acrYard(t, 6)
-	d, err := dray.New(dray.Config{StateDir: t.TempDir(), Registries: map[string]dray.Registry{
-		"src": {Host: y.src.Host, Settings: dray.Settings{PlainHTTP: true, Kind: "acr"}}, "dst": {Host: y.dst.Host, Settings: dray.Settings{PlainHTTP: true}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(d.Close)
-	y.Dray = d
+	y.runOn(t.TempDir(), "acr")
 	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: "sha256:" + strings.Repeat("0", 64), MediaType: shelf.Rows[0].MediaType, Tags: []string{"lost"}})
 	if got, _, err := y.transferred(incremental()); err == nil || !strings.Contains(got, "app:lost failed") {
 		t.Fatalf("%s %v", got, err)

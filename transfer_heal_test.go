@@ -94,15 +94,9 @@ func TestATransferTellsOfPulls(t *testing.T) {
 
 func TestWhatWasProvenOnceIsRememberedAndTakenBack(t *testing.T) {
 	y, dir := diskYard(t)
-	d, err := dray.New(dray.Config{StateDir: t.TempDir(), Registries: map[string]dray.Registry{
-		"src": {Host: y.src.Host, Settings: dray.Settings{PlainHTTP: true}}, "dst": {Host: y.dst.Host, Settings: dray.Settings{PlainHTTP: true}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(d.Close)
 	y.tagged("app", "v1", "v2")
 	y.transfers(whole()) // by somebody else
-	y.Dray = d
+	y.run(t.TempDir())
 	testbed.Random(t, y.src, "app", "v3", testbed.RandomOptions{Seed: 3})
 	for _, want := range []int{2, 2} { // v3 it brought itself
 		if _, sum, err := y.transferred(whole()); err != nil || sum.Unproven != want {

@@ -514,14 +514,7 @@ func TestTimesThatWereReadAreRememberedByTheNextRun(t *testing.T) {
 	state, req := t.TempDir(), whole()
 	req.Selection.Since = made.Add(time.Minute)
 	for _, reads := range []int{4, 0} { // of each image its manifest and its configuration
-		d, err := dray.New(dray.Config{StateDir: state, Registries: map[string]dray.Registry{
-			"src": {Host: y.src.Host, Settings: dray.Settings{PlainHTTP: true}}, "dst": {Host: y.dst.Host, Settings: dray.Settings{PlainHTTP: true}}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		y.Dray = d
-		y.forget()
+		y.run(state)
 		if got, err := y.planned(req); err != nil || got != "copy app:new" {
 			t.Errorf("%s %v", got, err)
 		}
