@@ -60,6 +60,14 @@ func (s *session) exchanged() map[string]Traffic {
 	return maps.Clone(s.traffic)
 }
 
+// Traffic is what was exchanged with registries to make p, by host; nil of a plan that was read.
+func (p *Plan) Traffic() map[string]Traffic {
+	if p.session == nil {
+		return nil
+	}
+	return p.session.exchanged()
+}
+
 // run is one application of a plan.
 type run struct {
 	session *session

@@ -18,8 +18,9 @@ type want struct {
 	source    ref.Name
 	targets   []ref.Name
 	overwrite plan.Overwrite
-	asked     string // the request's words, for one that could not be read
-	err       error  // why the source is not known
+	asked     string             // the request's words, for one that could not be read
+	err       error              // why the source is not known
+	lost      map[ref.Name]error // targets that could not be asked for
 }
 
 // many plans wants that stand each for itself: one that can not be found out is a
@@ -53,14 +54,13 @@ func (p *Plan) many(ctx context.Context, wants []want) error {
 		return err
 	}
 	for _, w := range wants {
-		if w.err == nil {
-			continue
-		}
-		if len(w.targets) == 0 {
+		if w.err != nil && len(w.targets) == 0 {
 			p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, Asked: w.asked, From: w.source, Problem: plan.ProblemOf(w.err)})
 		}
 		for _, to := range w.targets {
-			p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, Asked: w.asked, From: w.source, To: to, Problem: plan.ProblemOf(w.err)})
+			if err := cmp.Or(w.err, w.lost[to]); err != nil {
+				p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, Asked: w.asked, From: w.source, To: to, Problem: plan.ProblemOf(err)})
+			}
 		}
 	}
 	return collisions(p.Steps)
@@ -73,7 +73,11 @@ func (p *Plan) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrite
 	for _, w := range wants {
 		if w.err == nil && w.overwrite == ow {
 			some[w.source] = src[w.source]
-			targets[w.source] = append(targets[w.source], w.targets...)
+			for _, to := range w.targets {
+				if w.lost[to] == nil {
+					targets[w.source] = append(targets[w.source], to)
+				}
+			}
 		}
 	}
 	steps, err := plan.Make(some, dst, plan.Rules{Overwrite: ow, Targets: func(n ref.Name) []ref.Name { return targets[n] }})
@@ -143,7 +147,7 @@ func surveySources(ctx context.Context, wants []want, look func(context.Context,
 	return inv, err
 }
 
-// surveyWanted looks at every target of the wants whose source is known.
+// surveyWanted looks at every target of the wants whose source is known, and writes into them which it could not.
 func (s *session) surveyWanted(ctx context.Context, wants []want, src plan.Inventory) (plan.Inventory, error) {
 	type look struct {
 		want   *want
@@ -181,7 +185,10 @@ func (s *session) surveyWanted(ctx context.Context, wants []want, src plan.Inven
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil && !fault.Is(err, fault.Canceled) {
-			l.want.err = cmp.Or(l.want.err, err)
+			if l.want.lost == nil {
+				l.want.lost = map[ref.Name]error{}
+			}
+			l.want.lost[l.name] = err
 			return nil
 		}
 		if desc.Digest != "" {

@@ -131,6 +131,7 @@ func (r *run) batch(ctx context.Context, req dray.BatchRequest) error {
 	}
 	r.sum.Notes = append(r.sum.Notes, p.Notes...)
 	if r.mode == DryRun {
+		r.exchanged(p.Traffic())
 		return r.seeAll(planned(p.Steps), 0)
 	}
 	report, err := r.dray.Apply(ctx, p, r.watch)

@@ -98,6 +98,9 @@ func TestARuleBringsRepositoriesAndImagesToAllTargetsByOneReading(t *testing.T) 
 	if looked.Outcome != OK || looked.Drift != 6 || looked.Left != 6 || y.target(looked, y.eu.Host).Retagged != 1 || y.target(looked, y.eu.Host).Done != 3 {
 		t.Errorf("%+v", looked)
 	}
+	if got := looked.Traffic[y.src.Host].Requests; got != y.src.Requests() {
+		t.Errorf("%d requests to look, the source counted %d", got, y.src.Requests())
+	}
 	y.src.Reset()
 	r, got := y.run(rule, Write)
 	if want := "dst/nginx:1.25 done, dst/nginx:stable done, dst/team/app:v1 done, eu/m/nginx:1.25 done, eu/m/nginx:stable done, eu/m/team/app:v1 done"; got != want || r.Outcome != OK || r.Err() != nil {
@@ -145,6 +148,19 @@ func TestWhatFailsAtOneTargetStopsNoOther(t *testing.T) {
 	}
 	if _, err := json.Marshal(r); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestATargetThatDoesNotAnswerStopsNoOther(t *testing.T) {
+	y := newYard(t, hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Status(503, nil, "")))
+	random(t, y.src, "app", "v1", 1)
+	random(t, y.src, "tool", "v1", 2)
+	rule := y.rule("name: x\nsource: src/app\nimages: [src/tool:v1]\ntargets: [eu, dst]")
+	for _, then := range []string{"done", "unchanged"} {
+		want := "dst/app:v1 " + then + ", dst/tool:v1 " + then + ", eu/app: failed, eu/tool:v1 failed"
+		if r, got := y.run(rule, Write); got != want || r.Outcome != Partly {
+			t.Errorf("%s\n%+v", got, r)
+		}
 	}
 }
 
