@@ -23,6 +23,7 @@ func TestAllOfItHoldsOnPostgreSQLToo(t *testing.T) {
 		"issued tokens":                TestWhatIssueMakesIsTakenAsItsOwnerIsUntilItEnds,
 		"stored logins":                TestStoredLoginsGoToTheirPlaceAlone,
 		"a change of keys":             TestAKeyIsChangedByListingTwo,
+		"who is still somebody":        TestWhoAskedIsHeldToWhatIsLeftOfThem,
 		"the chain":                    TestTheAuditLogIsAChainThatNoticesEveryChange,
 		"an audit log without slips":   TestTheAuditLogIsNotChangedByASlip,
 		"an audit log in transactions": TestAnEntryIsThereExactlyWhenWhatItTellsOfIs,

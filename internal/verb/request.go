@@ -45,6 +45,7 @@ type Request struct {
 type row struct {
 	Request
 	Role   access.Role `json:"role"`             // of who submitted it
+	Via    access.Via  `json:"via"`              // how they showed who they are
 	Inline []string    `json:"inline,omitempty"` // "source", "target": logins that came with it, sealed apart
 	Failed bool        `json:"failed,omitempty"` // only what failed of the job's parent
 }

@@ -29,6 +29,9 @@ const (
 	// often is the time between two snapshots of progress.
 	often = 250 * time.Millisecond
 
+	// unasked is when a job is tried again that began while the database did not answer.
+	unasked = 5 * time.Second
+
 	// mostSteps is how many steps a report repeats; all of them are items.
 	mostSteps = 1000
 )
@@ -99,13 +102,39 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	if err = firstOf(err, e); err != nil {
 		return failure(job.Failed, nil, err)
 	}
-	p := access.Principal{Name: r.Principal, Role: w.row.Role}
-	if err := firstOf(w.row.shape(), w.allow(ctx, p, w.row.Request, w.at)); err != nil {
+	p, err := w.access.Still(ctx, access.Principal{Name: r.Principal, Role: w.row.Role, Via: w.row.Via})
+	switch {
+	case fault.Is(err, fault.Unavailable):
+		return job.Outcome{State: job.Waiting, After: unasked}
+	case fault.Is(err, fault.Denied):
+		w.orphan(ctx)
+	}
+	if err := firstOf(err, w.row.shape()); err != nil {
+		return failure(job.Failed, nil, err)
+	}
+	if err := w.allow(ctx, p, w.row.Request, w.at); err != nil {
 		return failure(job.Failed, nil, err)
 	}
 	w.row.join(hidden)
 	report, err := w.carryOut(ctx, hidden)
 	return w.outcome(ctx, report, err)
+}
+
+// orphan pauses the schedule whose job this is: its owner is nobody any more, and it would fail
+// each time. The job says why.
+func (w *work) orphan(ctx context.Context) {
+	r := w.run.Job
+	if r.Schedule == "" {
+		return
+	}
+	err := w.queue.PauseSchedule(ctx, r.Schedule, func(tx *sql.Tx) error {
+		return w.access.Audit(tx, access.Entry{Principal: r.Principal, Verb: "schedule pause (its owner is gone)", Source: r.Source, Target: r.Target, Old: r.Schedule})
+	})
+	if err != nil {
+		w.run.Log("its schedule could not be paused: " + oneLine(err))
+		return
+	}
+	w.run.Log("its schedule is paused: who made it is nobody any more")
 }
 
 // carryOut does the verb. The report may be there beside an error.

@@ -22,8 +22,8 @@ type Schedule struct {
 }
 
 // PutSchedule makes a schedule in p's name, or with an id changes that one, which takes the role
-// that it was made with. Its request has to be allowed now, and again at each firing. It brings no
-// logins: those of the server are shown.
+// that it was made with. Its request has to be allowed to its owner now, and again at each firing.
+// It brings no logins: those of the server are shown.
 func (s *Service) PutSchedule(ctx context.Context, p access.Principal, id string, in Schedule) (job.Schedule, error) {
 	owner := p
 	if id != "" {
@@ -31,16 +31,19 @@ func (s *Service) PutSchedule(ctx context.Context, p access.Principal, id string
 		if err != nil {
 			return job.Schedule{}, err
 		}
-		if _, err := readRow(p, old.Request); err != nil {
+		was, err := readRow(p, old.Request)
+		if err != nil {
 			return job.Schedule{}, err
 		}
-		owner.Name = old.Principal
+		if old.Principal != p.Name { // it stays its owner's, with the owner's rights
+			owner = access.Principal{Name: old.Principal, Role: was.Role, Via: was.Via}
+		}
 	}
 	r := in.Request
 	if r.Kind == KindApply || r.Kind == KindPlan && r.Plan != nil && r.Plan.Uploaded {
 		return job.Schedule{}, invalid("put schedule", in.Name, "a plan is carried out once", "schedule the verb itself")
 	}
-	sub, err := s.Prepare(ctx, p, r)
+	sub, err := s.Prepare(ctx, owner, r)
 	if err != nil {
 		return job.Schedule{}, err
 	}

@@ -113,7 +113,7 @@ func (s *Service) submission(p access.Principal, r Request, as row) (job.Submiss
 	if err != nil {
 		return job.Submission{}, err
 	}
-	as.Request, as.Role, as.Inline = bare, p.Role, hidden.inline()
+	as.Request, as.Role, as.Via, as.Inline = bare, p.Role, p.Via, hidden.inline()
 	raw, err := json.Marshal(as)
 	if err != nil {
 		return job.Submission{}, &fault.Fault{Kind: fault.Internal, Op: "store request", Err: err}
