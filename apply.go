@@ -296,6 +296,9 @@ func (r *run) copy(ctx context.Context, t *task) (late *task) {
 		}
 		job.To = append(job.To, to)
 	}
+	for _, e := range ends {
+		r.session.warm(ctx, t.from, e.repo)
+	}
 	began := time.Now()
 	for i, out := range r.session.dray.engine.Copy(ctx, job) {
 		r.spent(ends[i], time.Since(began))

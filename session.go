@@ -149,6 +149,18 @@ func (s *session) open(side fault.Side, repo ref.Repo, mode layout.Mode) (place,
 	return p, nil
 }
 
+// warm has connections dialled for the blobs that will go from one registry to another, while manifests are read.
+func (s *session) warm(ctx context.Context, from, to ref.Repo) {
+	if from.Host == to.Host {
+		return
+	}
+	for _, repo := range []ref.Repo{from, to} {
+		if _, here := s.dray.local(repo.Host); !here && !repo.IsLayout() {
+			s.dray.remote.Warm(ctx, repo.Host)
+		}
+	}
+}
+
 func (s *session) openLayout(key opened) (place, error) {
 	if dir, ok := s.layouts[key]; ok {
 		return dir, nil

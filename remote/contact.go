@@ -52,7 +52,9 @@ func (c *Client) Contact(ctx context.Context, host string, obs event.Observer) (
 	if p, err := http.ProxyFromEnvironment(&http.Request{URL: origin}); err == nil && p != nil {
 		at.Proxy = p.Host
 	}
-	h.meta.CloseIdleConnections() // a connection that is open already would tell nothing
+	for _, t := range []*http.Transport{h.meta, h.blobs} {
+		t.CloseIdleConnections() // a connection that is open already would tell nothing
+	}
 	origin.Path = pingPath
 	var mu sync.Mutex
 	call := &call{op: "reach", name: name, method: http.MethodGet, url: origin, observe: obs, single: true}

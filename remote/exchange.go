@@ -210,12 +210,13 @@ func (h *host) spender(ctx context.Context, c *call) func(int) error {
 }
 
 // transportFor chooses by lane; what is not the registry itself gets neither
-// its client certificate nor its leniency, and no address inside.
+// its client certificate nor its leniency, and no address inside. Without TLS there is no
+// HTTP/2, and one pool of connections serves all.
 func (h *host) transportFor(c *call, origin, at *url.URL) *http.Transport {
 	switch {
 	case !sameOrigin(at, origin):
 		return h.away
-	case c.lane == asking:
+	case c.lane == asking && at.Scheme == "https":
 		return h.meta
 	}
 	return h.blobs

@@ -31,6 +31,8 @@ type host struct {
 	away  *http.Transport // other origins: storage behind redirects and upload locations
 	homes homes
 
+	spares spares // for blobs
+
 	asking, down, up *crowd // places for small requests, for blob bodies read and written
 	bytes            pace
 	budgets          *budgets // of requests
@@ -94,6 +96,7 @@ func newHost(name string, set Host, c *Client) *host {
 }
 
 func (h *host) close() {
+	h.spares.close()
 	for _, t := range []*http.Transport{h.meta, h.blobs, h.away} {
 		if t != nil {
 			t.CloseIdleConnections()

@@ -54,6 +54,9 @@ func (u *upload) asked(ctx context.Context) (there bool, err error) {
 		if err != nil || there || h.verdict() == tells {
 			return there, err
 		}
+		if u.at != nil && u.d.Size < worthAsking {
+			return false, nil // to ask first and cancel the session takes more requests than to send it again
+		}
 	}
 	left := r.known.left()
 	if left > 2 {

@@ -96,6 +96,22 @@ func TestWhereAMountDoesNotTellTheRepositoryIsAsked(t *testing.T) {
 	}
 }
 
+func TestASmallBlobIsSentInTheSessionThatAMountWhichDoesNotTellOpened(t *testing.T) {
+	r := testbed.Sloppy(t, testbed.Options{})
+	to := client(t).Open(repo(r, "app"), remote.Use{Actions: remote.Push, Writing: always})
+	data, d := noise(t, 1, 100)
+	missing, err := to.Missing(t.Context(), []oci.Descriptor{d})
+	must(t, err)
+	if len(missing) != 1 {
+		t.Fatal(missing)
+	}
+	a, err := to.Put(t.Context(), d, nil, opener(data))
+	must(t, err)
+	if a.Way != oci.Sent || r.Requests() != 2 {
+		t.Errorf("%+v\n%s", a, r.Story())
+	}
+}
+
 func TestWhatIsOnlyLookedAtOpensNoUpload(t *testing.T) {
 	r := testbed.Distribution(t, testbed.Options{})
 	to := client(t).Open(repo(r, "app"), remote.Use{Actions: remote.Push, Writing: func() bool { return false }})

@@ -33,6 +33,7 @@ func (h *host) connect() error {
 		h.meta.DialTLSContext = h.dialSpare
 	}
 	h.blobs = h.transport(own, widened(h.dialHome, &h.client.pieces))
+	h.blobs.DialTLSContext = h.dialBody
 	h.away = h.transport(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, widened(h.dialAway, &h.client.pieces))
 	return nil
 }
@@ -42,7 +43,7 @@ func (h *host) transport(config *tls.Config, dial dialer) *http.Transport {
 		Proxy:                  h.proxy,
 		DialContext:            dial,
 		TLSClientConfig:        config.Clone(),
-		TLSHandshakeTimeout:    15 * time.Second,
+		TLSHandshakeTimeout:    handshake,
 		DisableCompression:     true, // bytes arrive as they were stored
 		MaxIdleConnsPerHost:    2 * max(h.down.top, asks),
 		IdleConnTimeout:        90 * time.Second,
