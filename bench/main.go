@@ -201,7 +201,11 @@ func prepare(o options) (b *bench, missing []string, err error) {
 	if b.dir, err = os.MkdirTemp(o.dir, "dray-bench"); err != nil {
 		return nil, nil, err
 	}
-	if b.cert, err = certificate(); err == nil {
+	err = install(b.tools, filepath.Join(b.dir, "tools"))
+	if err == nil {
+		b.cert, err = certificate()
+	}
+	if err == nil {
 		b.machine, err = measure(b.dir)
 	}
 	if err != nil {
