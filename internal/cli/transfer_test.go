@@ -37,7 +37,7 @@ func (c *cancelling) Write(b []byte) (int, error) {
 
 func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	src, dst := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
-	for i := range 30 {
+	for i := range 90 {
 		testbed.Random(t, src, fmt.Sprintf("r%02d", i), "v1", testbed.RandomOptions{Seed: uint64(i + 1)})
 	}
 	failed := filepath.Join(t.TempDir(), "again.txt")
@@ -55,7 +55,7 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	if code != exitInterrupted || report.Error.Kind != "canceled" || len(report.Steps) >= 30 || time.Since(began) > 20*time.Second {
+	if code != exitInterrupted || report.Error.Kind != "canceled" || len(report.Steps) >= 90 || time.Since(began) > 20*time.Second {
 		t.Errorf("code %d, %d steps, %+v\n%s", code, len(report.Steps), report.Error, &story.text)
 	}
 	if !strings.Contains(story.text.String(), "dray: interrupted: ") {
@@ -66,7 +66,7 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	if code := Main(t.Context(), args, IO{In: strings.NewReader(""), Out: &out, Err: &later, Env: env}); code != 0 {
 		t.Errorf("code %d\n%s", code, &later)
 	}
-	if err := json.Unmarshal(out.Bytes(), &report); err != nil || len(report.Steps) != 30 {
+	if err := json.Unmarshal(out.Bytes(), &report); err != nil || len(report.Steps) != 90 {
 		t.Errorf("%v, %d steps", err, len(report.Steps))
 	}
 	if _, err := os.Stat(failed); !os.IsNotExist(err) {
