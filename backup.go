@@ -3,7 +3,6 @@ package dray
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -39,14 +38,11 @@ type keeper struct {
 	transfer.Target
 	at    place
 	steps map[string]plan.Step // by tag, those with a Backup
-
-	mu   sync.Mutex
-	kept map[ref.Name]bool
 }
 
 // keeping wraps to, which is at, if a step of e has a Backup.
 func (r *run) keeping(e *end, at place, to transfer.Target) transfer.Target {
-	k := &keeper{Target: to, at: at, steps: map[string]plan.Step{}, kept: map[ref.Name]bool{}}
+	k := &keeper{Target: to, at: at, steps: map[string]plan.Step{}}
 	for _, i := range e.steps {
 		if s := r.plan.Steps[i]; s.Backup != "" {
 			k.steps[s.To.Tag] = s
@@ -82,12 +78,6 @@ func (k *keeper) keep(ctx context.Context, tag string) error {
 	if !has {
 		return nil
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	n := s.Kept()
-	if k.kept[n] {
-		return nil
-	}
 	old, err := k.at.Document(ctx, string(s.Replaces))
 	if err == nil {
 		var accepted oci.Accepted
@@ -98,7 +88,6 @@ func (k *keeper) keep(ctx context.Context, tag string) error {
 	if err != nil {
 		return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Target, Op: "keep " + s.To.String() + " as", Name: s.Backup, Err: err, Hint: fault.HintOf(err)}
 	}
-	k.kept[n] = true
 	return nil
 }
 

@@ -8,7 +8,9 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/ledger"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 )
 
 func incremental() dray.TransferRequest {
@@ -69,5 +71,35 @@ func TestAnIncrementalTransferThatFailedIsNoMark(t *testing.T) {
 	req.Selection = plan.Selection{Latest: 3}
 	if _, _, err := y.transferred(req); !fault.Is(err, fault.Invalid) {
 		t.Errorf("latest: %v", err)
+	}
+}
+
+// Two tags that are set at once may come to be seen in either order, and what is listed by time
+// alone tells nothing of tags that went.
+func TestAnIncrementalTransferLooksBackAWhileAndAtAllOfItOnceAWeek(t *testing.T) {
+	y, shelf := acrYard(t, 6)
+	state := t.TempDir()
+	y.runOn(state, "acr")
+	shelf.Rows[1].Updated = testbed.Shelved.Add(time.Hour)
+	if got, _, err := y.transferred(incremental()); err != nil {
+		t.Fatal(got, err)
+	}
+	img := testbed.Random(t, y.src, shelf.Repo, "late", testbed.RandomOptions{Seed: 99})
+	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: string(img.Root.Digest), MediaType: img.Root.MediaType, Tags: []string{"late"}, Updated: testbed.Shelved.Add(time.Hour - time.Minute)})
+	y.forget()
+	if got, _, err := y.transferred(incremental()); err != nil || got != "app:late done" || y.dst.Count("GET", testbed.Tags) != 0 {
+		t.Errorf("%s %v %s", got, err, spent(y.dst))
+	}
+	from, to, marks := ref.Repo{Host: y.src.Host, Path: shelf.Repo}, ref.Repo{Host: y.dst.Host, Path: "app"}, ledger.NewMarks(state)
+	for days, lists := range map[int]int{6: 0, 8: 1} {
+		m := marks.Of(from, to)
+		m.Full = time.Now().AddDate(0, 0, -days)
+		if err := marks.Note(from, to, m); err != nil {
+			t.Fatal(err)
+		}
+		y.forget()
+		if got, _, err := y.transferred(incremental()); err != nil || got != "" || y.dst.Count("GET", testbed.Tags) != lists {
+			t.Errorf("%d days: %s %v %s", days, got, err, spent(y.dst))
+		}
 	}
 }

@@ -30,6 +30,11 @@ func TestARuleThatMakesOneNameOfTwoIsAnErrorBeforeAnythingMoves(t *testing.T) {
 	if got, err := y.planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
 		t.Errorf("ordered: %s %v", got, err)
 	}
+	flat.Map = plan.TagMap{Pairs: []plan.Pair{{From: "none", To: "one"}}} // then all names are looked at
+	if got, err := y.planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
+		t.Errorf("ordered, with a map: %s %v", got, err)
+	}
+	flat.Map = plan.TagMap{}
 	flat.Prefer = nil
 	flat.Selection.ExcludeRepositories, _ = plan.ParsePatterns("a/b")
 	if got, err := y.planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
