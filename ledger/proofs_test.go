@@ -98,3 +98,23 @@ func TestProofsOfARepositoryAreBoundedAndWrittenByMany(t *testing.T) {
 		t.Errorf("%v", left)
 	}
 }
+
+func TestWhatIsNoFileOfOursHoldsNothing(t *testing.T) {
+	dir, app := t.TempDir(), ref.Repo{Host: "a.io", Path: "app"}
+	p, w := NewProofs(dir), NewWhereabouts(dir)
+	if err := p.Note(app, []oci.Digest{digestOf(1)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(p.notes.file(app), maxFile+1); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Of(app); len(got) != 0 {
+		t.Errorf("longer than any: %v", got)
+	}
+	if err := os.MkdirAll(w.file("a.io"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := w.Read("a.io"); len(got) != 0 || err != nil {
+		t.Errorf("a directory: %v %v", got, err)
+	}
+}
