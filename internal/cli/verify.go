@@ -26,7 +26,7 @@ import (
 type verifyFlags struct {
 	transferFlags
 	deep    bool
-	rehash  string // "" is not, "all", or "N%"
+	rehash  string // "" is not, "all", "sample", or "N%"
 	heal    bool
 	receipt string
 	by      string
@@ -53,7 +53,7 @@ func (a *app) newVerify() *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.BoolVar(&f.deep, "deep", false, "ask TARGET for each manifest, config, layer and referrer, with its size")
-	flags.StringVar(&f.rehash, "rehash", "", "as --deep, and read the bytes at TARGET; of `N%` of the blobs, the same ones each time (default all)")
+	flags.StringVar(&f.rehash, "rehash", "", "as --deep, and read the bytes at TARGET; of `N%` of the blobs, the same ones each time; sample is 10% (default all)")
 	flags.Lookup("rehash").NoOptDefVal = "all"
 	flags.BoolVar(&f.heal, "heal", false, "send what --deep or --rehash find lacking, then look again; no tag is set")
 	flags.StringVar(&f.receipt, "receipt", "", "write the receipt, a JSON object, to `FILE`")
@@ -130,9 +130,13 @@ func (a *app) verifyRequest(cmd *cobra.Command, f *verifyFlags, args []string, n
 		req.Depth = dray.Rehash
 	case f.rehash != "":
 		req.Depth = dray.Rehash
-		n, percent := strings.CutSuffix(f.rehash, "%")
+		share := f.rehash
+		if share == "sample" {
+			share = "10%"
+		}
+		n, percent := strings.CutSuffix(share, "%")
 		if req.Sample, err = strconv.Atoi(n); err != nil || !percent || req.Sample < 1 || req.Sample > 100 {
-			return req, usageError(cmd, fmt.Errorf("--rehash=%s: not 1%% to 100%%", f.rehash), "as in --rehash=10%")
+			return req, usageError(cmd, fmt.Errorf("--rehash=%s: not 1%% to 100%%", f.rehash), "as in --rehash=10%, which --rehash=sample is too")
 		}
 	case f.deep:
 		req.Depth = dray.Deep
