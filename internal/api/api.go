@@ -42,6 +42,9 @@ type Config struct {
 	// Authenticate finds who asks; nil is Access.Authenticate.
 	Authenticate func(*http.Request) (access.Principal, error)
 
+	Streams *access.Places // of events that one may watch at a time; nil is any number
+	Held    *access.Places // answers that are held for one at a time; nil is any number
+
 	Heartbeat time.Duration // between comments in a silent stream of events; 0 is 15 s
 	Patience  time.Duration // for a client that does not read what is streamed; 0 is 30 s
 }

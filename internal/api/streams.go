@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/access"
 	"github.com/drayage/dray/internal/job"
 )
@@ -41,6 +42,13 @@ func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, er
 	after := max(in.LastEventID, in.After)
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		_, w := humago.Unwrap(hc)
+		leave, ok := a.Streams.Take(caller(ctx))
+		if !ok {
+			problemOf(&fault.Fault{Kind: fault.Throttled, Op: "watch job", Name: in.ID, RetryAfter: 5 * time.Second,
+				Err: errors.New("as many streams of events are open as one may have"), Hint: "close some, or look at the job now and then"}).write(w)
+			return
+		}
+		defer leave()
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
 		w.WriteHeader(http.StatusOK)

@@ -136,6 +136,12 @@ func (a *api) accept(ctx context.Context, j job.Job, fresh bool, wait time.Durat
 	if !fresh {
 		out.Replayed = "true"
 	}
+	// A preference may be left out: who has too many answers held gets this one at once.
+	if leave, ok := a.Held.Take(caller(ctx)); !ok {
+		wait = 0
+	} else {
+		defer leave()
+	}
 	if wait > 0 {
 		out.Applied = "wait=" + strconv.Itoa(int(wait.Seconds()))
 		j = a.await(ctx, j, wait)

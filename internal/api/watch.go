@@ -34,11 +34,14 @@ func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[jo
 			if over {
 				return
 			}
+			if progress || fault.Is(err, fault.Throttled) {
+				most = returns
+			}
 			if progress {
-				failures, most = 0, returns
+				failures = 0
 			}
 			failures++
-			if err != nil && (!fault.Is(err, fault.Unavailable) || failures > most) {
+			if err != nil && (!fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Throttled) || failures > most) {
 				yield(job.Event{}, err)
 				return
 			}

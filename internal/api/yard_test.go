@@ -53,6 +53,9 @@ type settings struct {
 	beat  time.Duration
 	src   *testbed.Registry
 	dst   *testbed.Registry
+
+	queued        int // jobs of one principal
+	streams, held *access.Places
 }
 
 func newYard(t testing.TB, s settings) *yard {
@@ -80,7 +83,7 @@ func newYard(t testing.TB, s settings) *yard {
 	must(err)
 	y.access, err = access.Open(ctx, access.Config{DB: y.db, Vault: vault, Rules: rules(), Clock: y.now})
 	must(err)
-	y.queue, err = job.Open(ctx, job.Config{DB: y.db, Seal: vault, Grace: time.Second})
+	y.queue, err = job.Open(ctx, job.Config{DB: y.db, Seal: vault, Grace: time.Second, QueuedMost: s.queued})
 	must(err)
 	egress := &access.Egress{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	d, err := dray.New(dray.Config{Dial: egress.Dial, Logins: credential.Chain{y.access.Lookup}, Registries: map[string]dray.Registry{
@@ -90,7 +93,7 @@ func newYard(t testing.TB, s settings) *yard {
 	must(err)
 	t.Cleanup(d.Close)
 	y.verb = verb.New(verb.Config{Dray: d, Queue: y.queue, Access: y.access, DB: y.db})
-	handler := api.New(api.Config{Verb: y.verb, Queue: y.queue, Access: y.access, Heartbeat: s.beat,
+	handler := api.New(api.Config{Verb: y.verb, Queue: y.queue, Access: y.access, Heartbeat: s.beat, Streams: s.streams, Held: s.held,
 		Registries: []api.Registry{{Name: "dst", Host: y.dst.Host}, {Name: "src", Host: y.src.Host}}})
 	if s.proxy != nil {
 		handler = s.proxy(handler)

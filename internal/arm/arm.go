@@ -30,7 +30,7 @@ type Registry struct {
 	Host string // its login server
 }
 
-// Config is what New needs: all of it but the last four.
+// Config is what New needs: all of it but the last five.
 type Config struct {
 	Access *access.Access
 	// Submit, Visible and Watch are those of verb.Service and job.Queue.
@@ -39,8 +39,9 @@ type Config struct {
 	Watch   func(ctx context.Context, id string, after int64) iter.Seq2[job.Event, error]
 
 	Registries []Registry
-	PublicURL  string        // what clients call the server, "https://HOST[:PORT]"; "" is what each request says
-	Hold       time.Duration // how long an answer waits for a job's end; 0 is 3 s, negative none
+	PublicURL  string         // what clients call the server, "https://HOST[:PORT]"; "" is what each request says
+	Hold       time.Duration  // how long an answer waits for a job's end; 0 is 3 s, negative none
+	Held       *access.Places // answers that wait for one principal at a time, others are 202 at once; nil is any number
 	// V2 is the embedded registry behind /v2/, without authentication, and Host what rules call
 	// it: `az acr repository` lists what is there. nil is none.
 	V2   http.Handler

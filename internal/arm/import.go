@@ -55,7 +55,7 @@ func (h *handler) importImage(w http.ResponseWriter, r *http.Request, p access.P
 		refuse(w, err)
 		return
 	}
-	h.operation(w, r, at, h.await(r.Context(), j))
+	h.operation(w, r, at, h.await(r.Context(), p, j))
 }
 
 // key makes a POST that a client sends again, because its answer was lost, the same job. Clients
@@ -125,10 +125,15 @@ func (h *handler) request(in parameters, to registry) (verb.Import, error) {
 
 // await returns j as it is when it has ended, or after Hold: clients poll at their own pace, which
 // is 30 seconds for some, so that an answer which waits a little is much the quicker one.
-func (h *handler) await(ctx context.Context, j job.Job) job.Job {
+func (h *handler) await(ctx context.Context, p access.Principal, j job.Job) job.Job {
 	if j.State.Ended() || h.Hold < 0 {
 		return j
 	}
+	leave, ok := h.Held.Take(p)
+	if !ok {
+		return j
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, h.Hold)
 	defer cancel()
 	for e, err := range h.Watch(ctx, j.ID, 0) {
@@ -157,7 +162,7 @@ func (h *handler) operationResult(w http.ResponseWriter, r *http.Request, p acce
 		// A poll that fails for reasons of ours is tried again.
 		refuse(w, err)
 	default:
-		h.operation(w, r, at, h.await(r.Context(), j))
+		h.operation(w, r, at, h.await(r.Context(), p, j))
 	}
 }
 

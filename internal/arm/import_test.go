@@ -260,3 +260,16 @@ func TestInlineCredentialsReachTheSourceAndNothingElse(t *testing.T) {
 		t.Errorf("used %t, %+v %v", used, j, err)
 	}
 }
+
+func TestWhoHasTooManyAnswersHeldGetsTheNextAtOnce(t *testing.T) {
+	b := start(t, options{hold: time.Minute, workers: "none"})
+	b.config.Held = access.NewPlaces(0)
+	b.stop()
+	b.db.Close()
+	b.open()
+	began := time.Now()
+	r := b.send(b.token, "POST", registry+"production/importImage"+version, b.from("library/app:v1", "app:v1"))
+	if r.StatusCode != http.StatusAccepted || r.Header.Get("Location") == "" || r.Header.Get("Retry-After") != "1" || time.Since(began) > 30*time.Second {
+		t.Errorf("%d %v %s after %v", r.StatusCode, r.Header, r.raw, time.Since(began))
+	}
+}

@@ -41,7 +41,7 @@ func (a *app) serverConfig(cmd *cobra.Command, f serveFlags) (server.Config, err
 		Listen: cmp.Or(f.listen, s.Listen), PublicURL: cmp.Or(f.publicURL, s.PublicURL), Ops: f.ops,
 		TLS:      server.TLS{Cert: cmp.Or(f.cert, s.TLS.Cert), Key: cmp.Or(f.key, s.TLS.Key), ClientCA: cmp.Or(f.clientCA, s.TLS.ClientCA)},
 		Htpasswd: cmp.Or(f.htpasswd, s.Auth.Htpasswd), Roles: map[string]access.Role{},
-		Egress: s.Egress.Allow, Dray: d, Slots: f.slots, Keep: f.keep,
+		Egress: s.Egress.Allow, PerPrincipal: server.PerPrincipal{QueuedJobs: s.PerPrincipal.QueuedJobs, Streams: s.PerPrincipal.Streams, Held: s.PerPrincipal.HeldAnswers}, Dray: d, Slots: f.slots, Keep: f.keep,
 		Version: thisBuild().Version, Log: a.serverLog(), Env: a.io.Env,
 	}
 	if f.plain {

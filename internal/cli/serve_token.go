@@ -153,9 +153,9 @@ func (a *app) newTokenList() *cobra.Command {
 
 func (a *app) newTokenRevoke() *cobra.Command {
 	return a.newEnding("revoked", office.revokeToken, &cobra.Command{
-		Use:     "revoke ID...",
-		Short:   "End tokens at once",
-		Long:    "End tokens by their ids, as list shows them. What their owners had begun goes on; what waits is\n" +
+		Use:   "revoke ID...",
+		Short: "End tokens at once",
+		Long: "End tokens by their ids, as list shows them. What their owners had begun goes on; what waits is\n" +
 			"refused when it would begin, unless they have another.",
 		Example: "  dray serve token revoke yp3k2m7qaz",
 		Args:    atLeast(1, "ID..."),

@@ -64,7 +64,8 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 		Secrets: Secrets{KeyFile: "/var/lib/dray/secrets.key"},
 		Storage: Storage{Driver: "s3", Parameters: map[string]string{"region": "eu-central-1", "bucket": "images"}, ParametersEnv: map[string]string{"secretkey": "S3_SECRET"}},
 
-		Schedules: filepath.Join(dir, "mirror.yaml"),
+		Schedules:    filepath.Join(dir, "mirror.yaml"),
+		PerPrincipal: PerPrincipal{QueuedJobs: 20000, Streams: 200, HeldAnswers: 100},
 	}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -166,7 +166,7 @@ func TestTheExampleIsWhatTheSchemaDescribesAndHasEveryKeyOfIt(t *testing.T) {
 		t.Error("the example is refused")
 	}
 	var keys []string
-	for _, part := range []string{"registry", "limits", "credentials", "client", "server", "tls", "auth", "rule", "egress", "secrets", "storage"} {
+	for _, part := range []string{"registry", "limits", "credentials", "client", "server", "tls", "auth", "rule", "egress", "secrets", "storage", "per-principal"} {
 		keys = append(keys, keysOf(schema, part)...)
 	}
 	for _, key := range keys {
@@ -194,18 +194,19 @@ func keysOf(schema map[string]any, part string) []string {
 func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 	schema, _ := read(t, "{}")
 	for part, file := range map[string]string{
-		"":            "x-y: 1",
-		"registry":    "registries: {a: {x-y: 1}}",
-		"limits":      "registries: {a: {limits: {x-y: 1}}}",
-		"credentials": "registries: {a: {credentials: {x-y: 1}}}",
-		"client":      "client: {x-y: 1}",
-		"server":      "server: {x-y: 1}",
-		"tls":         "server: {tls: {x-y: 1}}",
-		"auth":        "server: {auth: {x-y: 1}}",
-		"rule":        "server: {policy: [{x-y: 1}]}",
-		"egress":      "server: {egress: {x-y: 1}}",
-		"secrets":     "server: {secrets: {x-y: 1}}",
-		"storage":     "server: {storage: {x-y: 1}}",
+		"":              "x-y: 1",
+		"registry":      "registries: {a: {x-y: 1}}",
+		"limits":        "registries: {a: {limits: {x-y: 1}}}",
+		"credentials":   "registries: {a: {credentials: {x-y: 1}}}",
+		"client":        "client: {x-y: 1}",
+		"server":        "server: {x-y: 1}",
+		"tls":           "server: {tls: {x-y: 1}}",
+		"auth":          "server: {auth: {x-y: 1}}",
+		"rule":          "server: {policy: [{x-y: 1}]}",
+		"egress":        "server: {egress: {x-y: 1}}",
+		"secrets":       "server: {secrets: {x-y: 1}}",
+		"storage":       "server: {storage: {x-y: 1}}",
+		"per-principal": "server: {per-principal: {x-y: 1}}",
 	} {
 		_, err := Loader{}.Load(write(t, t.TempDir(), file))
 		known, found := strings.CutPrefix(fault.HintOf(err), "known here: ")

@@ -31,6 +31,15 @@ type Server struct {
 	Secrets   Secrets
 	Storage   Storage
 	Schedules string // absolute path of a file of mirror rules
+
+	PerPrincipal PerPrincipal
+}
+
+// PerPrincipal is what each principal may have at a time; 0 is the server's default.
+type PerPrincipal struct {
+	QueuedJobs  int
+	Streams     int
+	HeldAnswers int
 }
 
 // TLS names PEM files by absolute paths. Cert and Key are both there or neither; ClientCA wants both.
@@ -105,6 +114,7 @@ func (p parser) server(n *yaml.Node, s *Server) (policy *yaml.Node, err error) {
 		{"secrets", func(n *yaml.Node) error { return p.secrets(n, &s.Secrets) }},
 		{"storage", func(n *yaml.Node) error { return p.storage(n, &s.Storage) }},
 		{"schedules", func(n *yaml.Node) error { return p.filePath(n, &s.Schedules) }},
+		{"per-principal", func(n *yaml.Node) error { return p.perPrincipal(n, &s.PerPrincipal) }},
 	})
 	if err == nil && len(ways) > 1 {
 		err = p.bad(n, strings.Join(ways, " and ")+" are two ways to one database", "keep one")
@@ -203,6 +213,14 @@ func (p parser) prefix(n *yaml.Node, out *netip.Prefix) error {
 	}
 	*out = prefix
 	return nil
+}
+
+func (p parser) perPrincipal(n *yaml.Node, out *PerPrincipal) error {
+	return p.mapping(n, "per-principal", []field{
+		{"queued-jobs", func(n *yaml.Node) error { return p.count(n, &out.QueuedJobs) }},
+		{"streams", func(n *yaml.Node) error { return p.count(n, &out.Streams) }},
+		{"held-answers", func(n *yaml.Node) error { return p.count(n, &out.HeldAnswers) }},
+	})
 }
 
 func (p parser) secrets(n *yaml.Node, s *Secrets) error {

@@ -101,6 +101,9 @@ func (s Server) settings(add func(key string, value any)) {
 	byName(s.Storage.Parameters, "storage.parameters.", add)
 	byName(s.Storage.ParametersEnv, "storage.parameters-env.", add)
 	add("schedules", s.Schedules)
+	add("per-principal.queued-jobs", s.PerPrincipal.QueuedJobs)
+	add("per-principal.streams", s.PerPrincipal.Streams)
+	add("per-principal.held-answers", s.PerPrincipal.HeldAnswers)
 }
 
 func byName(values map[string]string, prefix string, add func(key string, value any)) {

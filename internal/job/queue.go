@@ -33,6 +33,8 @@ type Config struct {
 	KeepMost int           // 0 is a million: how many ended jobs are kept
 	Late     time.Duration // 0 is 5 minutes: a firing later than that is skipped
 
+	QueuedMost int // 0 is 100,000: how many jobs of a principal may be queued; another is Throttled
+
 	Clock func() time.Time // nil is the database's clock
 }
 
@@ -43,6 +45,7 @@ func (c Config) withDefaults() Config {
 	c.Keep = cmp.Or(c.Keep, 30*24*time.Hour)
 	c.KeepMost = cmp.Or(c.KeepMost, 1_000_000)
 	c.Late = cmp.Or(c.Late, 5*time.Minute)
+	c.QueuedMost = cmp.Or(c.QueuedMost, 100_000)
 	return c
 }
 
@@ -53,11 +56,12 @@ type Queue struct {
 	owner string
 	ahead atomic.Int64 // how far the database's clock is before ours, ns
 
-	mu      sync.Mutex
-	running map[string]*Run
-	late    []*Run // that ended here last, for who watches and was cut off
-	working bool
-	entropy *ulid.MonotonicEntropy
+	mu       sync.Mutex
+	running  map[string]*Run
+	late     []*Run // that ended here last, for who watches and was cut off
+	working  bool
+	entropy  *ulid.MonotonicEntropy
+	backlogs map[string]backlog // by principal
 }
 
 // topics of notifications
@@ -77,7 +81,7 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 	if cfg.DB == nil {
 		return nil, &fault.Fault{Kind: fault.Internal, Op: "open queue", Err: errors.New("no database")}
 	}
-	q := &Queue{cfg: cfg.withDefaults(), db: cfg.DB, running: map[string]*Run{}, entropy: ulid.Monotonic(rand.Reader, 0)}
+	q := &Queue{cfg: cfg.withDefaults(), db: cfg.DB, running: map[string]*Run{}, backlogs: map[string]backlog{}, entropy: ulid.Monotonic(rand.Reader, 0)}
 	q.owner = cmp.Or(cfg.Owner, "dray") + "/" + rand.Text()[:10]
 	if err := q.db.Migrate(ctx, "job", schema()); err != nil {
 		return nil, err
@@ -196,6 +200,9 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, s submission) (Job, bool
 	}
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return j, true, err // committed before, with its answer lost
+	}
+	if err := q.admit(ctx, tx, s); err != nil {
+		return Job{}, false, err
 	}
 	if s.sealed != nil {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO job_secrets (job, sealed) VALUES ($1, $2)`, j.ID, s.sealed); err != nil {

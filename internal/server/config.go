@@ -31,6 +31,7 @@ const (
 	defaultGrace = 8 * time.Second
 	defaultStall = time.Minute
 	defaultSlots = 4
+	defaultOpen  = 1000 // streams and held answers of one principal
 )
 
 // Config says what to serve, where, and to whom. Only Data has to be set: that is a
@@ -85,6 +86,9 @@ type Config struct {
 	Keep     time.Duration
 	KeepMost int
 
+	// PerPrincipal bounds what one may have at a server at a time.
+	PerPrincipal PerPrincipal
+
 	// Grace is how long requests and jobs that run may take to end after a stop; 0 is 8 s.
 	// Jobs that do not are given back to the queue.
 	Grace time.Duration
@@ -98,6 +102,13 @@ type Config struct {
 	// Ready is called once, when connections are accepted, with the real address; everything
 	// is open by then. nil is allowed.
 	Ready func(addr net.Addr)
+}
+
+// PerPrincipal is what each principal may have at a time; 0 is the default.
+type PerPrincipal struct {
+	QueuedJobs int // 100,000; another is refused until some are done
+	Streams    int // 1000, of events; another is refused
+	Held       int // 1000 answers that wait for the end of their job; another is given at once
 }
 
 // TLS names PEM files, which are read again when they change and on SIGHUP. Cert and Key are
@@ -123,6 +134,8 @@ func (c Config) filled() (Config, error) {
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
 	c.Stall = cmp.Or(c.Stall, defaultStall)
 	c.Slots = cmp.Or(c.Slots, defaultSlots)
+	c.PerPrincipal.Streams = cmp.Or(c.PerPrincipal.Streams, defaultOpen)
+	c.PerPrincipal.Held = cmp.Or(c.PerPrincipal.Held, defaultOpen)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

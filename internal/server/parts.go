@@ -64,7 +64,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 		return p, err
 	}
 	p.queue, err = job.Open(ctx, job.Config{DB: p.db, Owner: hostname(), Seal: p.vault,
-		Grace: max(c.Grace-unwinding, 0), Keep: c.Keep, KeepMost: c.KeepMost})
+		Grace: max(c.Grace-unwinding, 0), Keep: c.Keep, KeepMost: c.KeepMost, QueuedMost: c.PerPrincipal.QueuedJobs})
 	if err != nil {
 		return p, err
 	}

@@ -36,7 +36,8 @@ func (s *serving) api() http.Handler {
 		all = append(all, api.Registry{Name: name, Host: r.Host})
 	}
 	slices.SortFunc(all, func(a, b api.Registry) int { return strings.Compare(a.Name, b.Name) })
-	return api.New(api.Config{Verb: s.service, Queue: s.queue, Access: s.access, Registries: all, Version: s.config.Version, Patience: s.config.Stall})
+	return api.New(api.Config{Verb: s.service, Queue: s.queue, Access: s.access, Registries: all, Version: s.config.Version, Patience: s.config.Stall,
+		Streams: access.NewPlaces(s.config.PerPrincipal.Streams), Held: s.held})
 }
 
 func (s *serving) arm() http.Handler {
@@ -46,7 +47,7 @@ func (s *serving) arm() http.Handler {
 	}
 	slices.SortFunc(all, func(a, b arm.Registry) int { return strings.Compare(a.Name, b.Name) })
 	return arm.New(arm.Config{Access: s.access, Submit: s.service.Submit, Visible: s.service.Visible, Watch: s.queue.Watch,
-		Registries: all, PublicURL: s.config.PublicURL, V2: s.reg, Host: s.hosts[0]})
+		Registries: all, PublicURL: s.config.PublicURL, Held: s.held, V2: s.reg, Host: s.hosts[0]})
 }
 
 // elsewhere is for paths that no pattern has: Azure's clients write theirs in any case.

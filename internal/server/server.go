@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/access"
 )
 
 const (
@@ -62,7 +63,7 @@ func Run(ctx context.Context, c Config) (err error) {
 			return err
 		}
 	}
-	s := &serving{parts: p, streams: newStreams()}
+	s := &serving{parts: p, streams: newStreams(), held: access.NewPlaces(c.PerPrincipal.Held)}
 	main, err := s.mainServer(ctx)
 	if err != nil {
 		return err
@@ -88,6 +89,7 @@ func Run(ctx context.Context, c Config) (err error) {
 type serving struct {
 	*parts
 	streams  *streams
+	held     *access.Places // answers, of both APIs
 	stopping atomic.Bool
 	working  atomic.Bool // the queue is looked after
 	servers  []*http.Server
