@@ -70,7 +70,7 @@ cross: go-version ## builds for every platform
 
 .PHONY: packages
 packages: ## what Debian has for the tests: registries, a database, clients and judges
-	@demo/packages.sh gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql azure-cli
+	@demo/packages.sh gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql azure-cli nodejs
 
 .PHONY: go-version
 go-version:

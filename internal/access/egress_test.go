@@ -67,24 +67,10 @@ func TestConfiguredHostsAreKnownByNameAndPort(t *testing.T) {
 	}
 }
 
-// serverOn serves on an address of this machine, or skips where it has none such.
-func serverOn(t *testing.T, host string, h http.Handler) *httptest.Server {
-	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Skip("cannot listen on " + host)
-	}
-	srv := httptest.NewUnstartedServer(h)
-	srv.Listener.Close()
-	srv.Listener = l
-	srv.Start()
-	t.Cleanup(srv.Close)
-	return srv
-}
-
 func TestADialIsHeldAgainstTheAddressNotTheName(t *testing.T) {
 	hits := 0
-	srv := serverOn(t, "127.0.0.1", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits++ }))
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits++ }))
+	defer srv.Close()
 	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
 	for _, addr := range []string{srv.Listener.Addr().String(), "localhost:" + port, "[::ffff:127.0.0.1]:" + port, "0.0.0.0:" + port} {
 		e := Egress{Hosts: []string{"reg.example"}}
@@ -106,7 +92,7 @@ func TestADialIsHeldAgainstTheAddressNotTheName(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := (&Egress{Hosts: []string{"reg.example"}}).Dial(ctx, "tcp", "reg.example:443"); !errors.Is(err, context.Canceled) && err == nil {
+	if _, err := (&Egress{Hosts: []string{"reg.example"}}).Dial(ctx, "tcp", "reg.example:443"); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

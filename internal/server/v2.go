@@ -163,17 +163,17 @@ func (g *gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 		return
 	}
 	if ref.Digest(at.last) == nil {
-		g.audited(w, r, p, at, "")
+		g.audited(w, r, p, at, "", at.last)
 		return
 	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, oci.MaxDocument))
+	if err != nil {
+		refuseV2(w, http.StatusRequestEntityTooLarge, "MANIFEST_INVALID", "manifest larger than 4 MiB, or cut")
+		return
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
 	create, overwrite := g.may(p, at.repo, access.Create), g.may(p, at.repo, access.Overwrite)
 	if create != nil || overwrite != nil {
-		raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, oci.MaxDocument))
-		if err != nil {
-			refuseV2(w, http.StatusRequestEntityTooLarge, "MANIFEST_INVALID", "manifest larger than 4 MiB, or cut")
-			return
-		}
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
 		g.making.Lock()
 		defer g.making.Unlock()
 		switch old, err := g.now(r.Context(), at); {
@@ -189,7 +189,7 @@ func (g *gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 		}
 	}
 	old, _ := g.now(r.Context(), at)
-	g.audited(w, r, p, at, old)
+	g.audited(w, r, p, at, old, string(oci.Sum(raw)))
 }
 
 func (g *gate) delete(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted) {
@@ -201,7 +201,7 @@ func (g *gate) delete(w http.ResponseWriter, r *http.Request, p access.Principal
 	if ref.Digest(at.last) != nil {
 		old, _ = g.now(r.Context(), at)
 	}
-	g.audited(w, r, p, at, old)
+	g.audited(w, r, p, at, old, "")
 }
 
 // now is the digest that a tag has, "" for none. The error is the storage's.
@@ -217,30 +217,44 @@ func (g *gate) now(ctx context.Context, at wanted) (string, error) {
 	return string(d.Digest), err
 }
 
-// audited passes a change on and writes it down once it took effect.
-func (g *gate) audited(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted, old string) {
-	c := &counter{ResponseWriter: w}
-	g.next.ServeHTTP(c, r)
-	if c.status < 200 || c.status > 299 {
-		return
-	}
-	e := access.Entry{Principal: p.Name, Verb: verbPush, Target: g.place(at.repo), Old: old, New: w.Header().Get("Docker-Content-Digest")}
+// audited writes a change down and passes it on: nothing changes that the log does not tell of,
+// whatever ends in between. What did not take effect gets a second line.
+func (g *gate) audited(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted, old, next string) {
+	e := access.Entry{Principal: p.Name, Verb: verbPush, Target: g.place(at.repo), Old: old, New: next}
 	if r.Method == http.MethodDelete {
-		e.Verb, e.New = verbDelete, ""
+		e.Verb = verbDelete
 	}
 	if ref.Digest(at.last) == nil {
 		e.Target += "@" + at.last
 	} else {
 		e.Target += ":" + at.last
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), auditing)
-	defer cancel()
-	if err := g.db.Tx(ctx, func(tx *sql.Tx) error { return g.access.Audit(tx, e) }); err != nil {
-		g.config.Log.LogAttrs(ctx, slog.LevelError, "audit not written", slog.String("image", e.Target), slog.Any("err", err))
+	if !g.audit(r.Context(), e) {
+		refuseV2(w, http.StatusServiceUnavailable, "UNKNOWN", "the audit log can not be written")
+		return
 	}
+	c := &counter{ResponseWriter: w}
+	defer func() {
+		if c.status < 200 || c.status > 299 {
+			e.Verb += " (not confirmed)"
+			g.audit(r.Context(), e)
+		}
+	}()
+	g.next.ServeHTTP(c, r)
 }
 
-const auditing = 10 * time.Second // longest wait for the database once a change took effect
+// audit reports whether e was written. It does not end with the request.
+func (g *gate) audit(ctx context.Context, e access.Entry) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditing)
+	defer cancel()
+	err := g.db.Tx(ctx, func(tx *sql.Tx) error { return g.access.Audit(tx, e) })
+	if err != nil {
+		g.config.Log.LogAttrs(ctx, slog.LevelError, "audit not written", slog.String("image", e.Target), slog.Any("err", err))
+	}
+	return err == nil
+}
+
+const auditing = 10 * time.Second // longest wait for the database
 
 // catalog lists what the principal may pull (distribution's own lists everything).
 func (g *gate) catalog(w http.ResponseWriter, r *http.Request, p access.Principal) {

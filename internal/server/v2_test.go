@@ -250,6 +250,9 @@ func TestWhatIsPushedAndDeletedIsInTheAuditLog(t *testing.T) {
 	r.pushManifest("admin", "app", "v1", "one")
 	r.pushManifest("admin", "app", "v1", "two")
 	r.as("admin", "DELETE", "/v2/app/manifests/v1", nil)
+	if got := r.as("admin", "PUT", "/v2/app/manifests/v2", strings.NewReader("{}")).StatusCode; got != 400 {
+		t.Errorf("what is no manifest: %d", got)
+	}
 	r.stop()
 	r.wait()
 	one, two := digest.FromString(manifestOf("one")), digest.FromString(manifestOf("two"))
@@ -261,6 +264,8 @@ func TestWhatIsPushedAndDeletedIsInTheAuditLog(t *testing.T) {
 		fmt.Sprintf("admin push dray.example/app:v1 >%s", one),
 		fmt.Sprintf("admin push dray.example/app:v1 %s>%s", one, two),
 		fmt.Sprintf("admin delete dray.example/app:v1 %s>", two),
+		fmt.Sprintf("admin push dray.example/app:v2 >%s", digest.FromString("{}")),
+		fmt.Sprintf("admin push (not confirmed) dray.example/app:v2 >%s", digest.FromString("{}")),
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
