@@ -1,6 +1,7 @@
 package verb
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -130,7 +131,7 @@ func (s Selection) build(at time.Time) (plan.Selection, error) {
 		failures = append(failures, err)
 		out.Since = at.Add(-age)
 	}
-	return out, firstOf(failures...)
+	return out, cmp.Or(failures...)
 }
 
 func (t Tagging) build() (plan.TagMap, error) {
@@ -144,7 +145,7 @@ func (t Tagging) build() (plan.TagMap, error) {
 	}
 	var err error
 	m.Rename, err = renames(t.Rename)
-	return m, firstOf(err, m.Check())
+	return m, cmp.Or(err, m.Check())
 }
 
 func renames(texts []string) (plan.Renames, error) {
@@ -201,24 +202,24 @@ func (s *Service) check(r Request, at time.Time) error {
 		if req, err = r.Import.build(at); err == nil {
 			_, _, err = s.dray.ImportNames(req)
 		}
-		err = firstOf(err, req.Backup.Check())
+		err = cmp.Or(err, req.Backup.Check())
 	case KindCopy:
 		var req dray.CopyRequest
 		req, err = r.Copy.build(at)
-		err = firstOf(err, req.Backup.Check())
+		err = cmp.Or(err, req.Backup.Check())
 	case KindTag:
 		_, err = r.Tag.build()
 	case KindBatch:
 		err = r.Batch.build(at).Backup.Check()
 		for _, e := range r.Batch.Entries {
-			err = firstOf(err, remoteOnly(append([]string{e.Source, r.Batch.Target}, e.Targets...)...))
+			err = cmp.Or(err, remoteOnly(append([]string{e.Source, r.Batch.Target}, e.Targets...)...))
 		}
 	case KindTransfer:
 		var req dray.TransferRequest
 		if req, err = r.Transfer.build(at); err == nil {
 			_, _, err = s.dray.TransferEnds(req)
 		}
-		err = firstOf(err, req.Backup.Check())
+		err = cmp.Or(err, req.Backup.Check())
 	case KindVerify:
 		_, err = r.Verify.build(at)
 	case KindPlan:
@@ -398,15 +399,6 @@ func unseal(raw []byte) (secret, error) {
 		return s, &fault.Fault{Kind: fault.Internal, Op: "read logins", Err: errors.New("they do not read as they were written")}
 	}
 	return s, nil
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func invalid(op, name, cause, hint string) error {

@@ -148,7 +148,7 @@ func (w *work) upload(ctx context.Context, file []byte) (PlanReport, error) {
 		}
 		if err != nil || end {
 			head, e := headerOf(in.Header())
-			return PlanReport{head, sum}, firstOf(err, e)
+			return PlanReport{head, sum}, cmp.Or(err, e)
 		}
 	}
 }

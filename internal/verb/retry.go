@@ -195,6 +195,6 @@ func added(a, b dray.TransferReport) dray.TransferReport {
 	a.Locked += b.Locked
 	a.Notes = append(a.Notes, b.Notes...)
 	a.Took += b.Took
-	a.Err = firstOf(a.Err, b.Err)
+	a.Err = cmp.Or(a.Err, b.Err)
 	return a
 }

@@ -99,7 +99,7 @@ func (w *work) do(ctx context.Context) job.Outcome {
 		err = json.Unmarshal(r.Request, &w.row)
 	}
 	hidden, e := unseal(sealed)
-	if err = firstOf(err, e); err != nil {
+	if err = cmp.Or(err, e); err != nil {
 		return failure(job.Failed, nil, err)
 	}
 	p, err := w.access.Still(ctx, access.Principal{Name: r.Principal, Role: w.row.Role, Via: w.row.Via})
@@ -109,7 +109,7 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	case fault.Is(err, fault.Denied):
 		w.orphan(ctx)
 	}
-	if err := firstOf(err, w.row.shape()); err != nil {
+	if err := cmp.Or(err, w.row.shape()); err != nil {
 		return failure(job.Failed, nil, err)
 	}
 	if err := w.allow(ctx, p, w.row.Request, w.at); err != nil {
