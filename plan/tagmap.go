@@ -82,6 +82,19 @@ func ParsePair(s string) (Pair, error) {
 	return Pair{from, to}, nil
 }
 
+// ParseRenames reads substitutions in their order. The error is Invalid.
+func ParseRenames(texts []string) (Renames, error) {
+	var all Renames
+	for _, s := range texts {
+		sub, err := ParseSubstitution(s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sub)
+	}
+	return all, nil
+}
+
 // ParseSubstitution reads "s/EXPRESSION/REPLACEMENT/" with any character for the
 // slash. The expression is RE2's; "\1" and "&" of sed are not understood, and said
 // so. The error is Invalid.

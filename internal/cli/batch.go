@@ -68,7 +68,7 @@ func (a *app) runBatch(cmd *cobra.Command, f batchFlags) error {
 		return usageError(cmd, errors.New("-f is missing"), "name the list, or - for stdin")
 	}
 	var err error
-	if f.renames, err = substitutions(f.rewrites); err != nil {
+	if f.renames, err = plan.ParseRenames(f.rewrites); err != nil {
 		return err
 	}
 	list, err := a.readList(cmd.Context(), f.file)

@@ -64,7 +64,7 @@ func (f *tagFlags) read(cmd *cobra.Command) (plan.TagMap, error) {
 		m.Pairs = append(m.Pairs, pairs...)
 	}
 	var err error
-	m.Rename, err = substitutions(f.renames)
+	m.Rename, err = plan.ParseRenames(f.renames)
 	return m, err
 }
 
@@ -86,18 +86,6 @@ func readMapFile(path string) ([]plan.Pair, error) {
 		pairs[i] = plan.Pair(r)
 	}
 	return pairs, nil
-}
-
-func substitutions(texts []string) (plan.Renames, error) {
-	var all plan.Renames
-	for _, s := range texts {
-		sub, err := plan.ParseSubstitution(s)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, sub)
-	}
-	return all, nil
 }
 
 // splitTags reads values of --tags: commas part them, blanks around one do not matter.

@@ -232,7 +232,7 @@ func (a *app) transferRequest(cmd *cobra.Command, f *transferFlags, args []strin
 		return req, err
 	}
 	req.Mapping = plan.Mapping{StripPrefix: f.strip, Flatten: f.flatten, Template: f.template, AddPrefix: f.prefix, MaxDepth: f.maxDepth}
-	if req.Mapping.Rename, err = substitutions(f.rewrites); err != nil {
+	if req.Mapping.Rename, err = plan.ParseRenames(f.rewrites); err != nil {
 		return req, err
 	}
 	if req.Map, err = f.tagFlags.read(cmd); err != nil {

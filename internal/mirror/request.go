@@ -37,7 +37,7 @@ func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error)
 		return w, err
 	}
 	t.Mapping = plan.Mapping{StripPrefix: rule.Strip, Flatten: rule.Flatten, Template: rule.Template, AddPrefix: rule.Prefix, MaxDepth: rule.MaxDepth}
-	if t.Mapping.Rename, err = renames(rule.Rewrite); err != nil {
+	if t.Mapping.Rename, err = plan.ParseRenames(rule.Rewrite); err != nil {
 		return w, err
 	}
 	for _, from := range slices.Sorted(maps.Keys(rule.Map)) {
@@ -45,7 +45,7 @@ func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error)
 			t.Map.Pairs = append(t.Map.Pairs, plan.Pair{From: from, To: to})
 		}
 	}
-	if t.Map.Rename, err = renames(rule.Rename); err != nil {
+	if t.Map.Rename, err = plan.ParseRenames(rule.Rename); err != nil {
 		return w, err
 	}
 	if len(rule.Sources) > 0 {
@@ -82,17 +82,6 @@ func selection(rule config.Mirror, now time.Time) (s plan.Selection, err error) 
 		s.Since = now.Add(-age)
 	}
 	return s, err
-}
-
-func renames(texts []string) (all plan.Renames, err error) {
-	for _, s := range texts {
-		sub, err := plan.ParseSubstitution(s)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, sub)
-	}
-	return all, nil
 }
 
 // batch names the images of a rule, each with all its targets, so that it is read once. Where

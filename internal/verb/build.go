@@ -103,7 +103,7 @@ func (e Ends) build(at time.Time) (req dray.TransferRequest, err error) {
 	}
 	m := e.Mapping
 	req.Mapping = plan.Mapping{StripPrefix: m.StripPrefix, Flatten: m.Flatten, Template: m.Template, AddPrefix: m.AddPrefix, MaxDepth: m.MaxDepth}
-	if req.Mapping.Rename, err = renames(m.Rename); err != nil {
+	if req.Mapping.Rename, err = plan.ParseRenames(m.Rename); err != nil {
 		return req, err
 	}
 	req.Map, err = e.Tagging.build()
@@ -144,20 +144,8 @@ func (t Tagging) build() (plan.TagMap, error) {
 		m.Pairs = append(m.Pairs, p)
 	}
 	var err error
-	m.Rename, err = renames(t.Rename)
+	m.Rename, err = plan.ParseRenames(t.Rename)
 	return m, cmp.Or(err, m.Check())
-}
-
-func renames(texts []string) (plan.Renames, error) {
-	var all plan.Renames
-	for _, s := range texts {
-		sub, err := plan.ParseSubstitution(s)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, sub)
-	}
-	return all, nil
 }
 
 // backup is a template with the date that {date} becomes.
