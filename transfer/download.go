@@ -15,7 +15,7 @@ const tellEvery = 100 * time.Millisecond
 // download reads one blob of the source, in order: over one connection, or over
 // several where that is faster (see ranges). Every error has the Side Source.
 type download struct {
-	ctx    context.Context // of the upload that reads; a Reader has no other way to get it
+	ctx    context.Context // of the Put that reads; a Reader has no other way to get it
 	engine *Engine
 	task   Task
 	blob   oci.Descriptor

@@ -81,18 +81,33 @@ func (m *mover) inOrder(ctx context.Context, blobs []oci.Descriptor) error {
 
 func largestFirst(a, b oci.Descriptor) int { return cmp.Compare(b.Size, a.Size) }
 
-// put brings one blob. Bytes that do not match their digest are read once more
-// from the beginning, since a bit flips more often in transit than at rest.
+// put brings one blob.
 func (m *mover) put(ctx context.Context, b oci.Descriptor, likely []ref.Repo) error {
-	return m.putFrom(ctx, b, likely, m.open(b))
+	arrival, err := m.once(ctx, b, likely)
+	return m.settle(ctx, b, likely, arrival, err)
 }
 
-// putFrom is put with a reading of its own for the first try.
+// putFrom is put with a reading of others for the first try.
 func (m *mover) putFrom(ctx context.Context, b oci.Descriptor, likely []ref.Repo, open oci.Opener) error {
 	arrival, err := m.target.Put(ctx, b, likely, m.engine.paced(open))
+	return m.settle(ctx, b, likely, arrival, err)
+}
+
+// once is one Put with a reading of its own.
+func (m *mover) once(ctx context.Context, b oci.Descriptor, likely []ref.Repo) (oci.Arrival, error) {
+	life, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := &reading{ctx: life, m: m, blob: b}
+	defer r.close()
+	return m.target.Put(ctx, b, likely, m.engine.paced(r.open))
+}
+
+// settle takes a Put's outcome. Bytes that do not match their digest are read once more
+// from the beginning, since a bit flips more often in transit than at rest.
+func (m *mover) settle(ctx context.Context, b oci.Descriptor, likely []ref.Repo, arrival oci.Arrival, err error) error {
 	if fault.Is(err, fault.Corrupt) && ctx.Err() == nil {
 		m.task.tell(event.Event{Kind: event.Restarted, Digest: string(b.Digest), Total: b.Size, Err: err})
-		arrival, err = m.target.Put(ctx, b, likely, m.engine.paced(m.open(b)))
+		arrival, err = m.once(ctx, b, likely)
 	}
 	switch {
 	case fault.Is(err, fault.Corrupt):
@@ -108,13 +123,17 @@ func (m *mover) putFrom(ctx context.Context, b oci.Descriptor, likely []ref.Repo
 // open reads b from the source, through breaks of the connection.
 func (m *mover) open(b oci.Descriptor) oci.Opener {
 	return func(ctx context.Context, at int64) (io.ReadCloser, error) {
-		d, err := m.engine.download(ctx, m.task, b, at, m.target.Repo().String(), m.target.Repo().Host)
+		d, err := m.download(ctx, b, at)
 		if err != nil {
 			return nil, err
 		}
 		d.tell(event.Started)
 		return d, nil
 	}
+}
+
+func (m *mover) download(ctx context.Context, b oci.Descriptor, at int64) (*download, error) {
+	return m.engine.download(ctx, m.task, b, at, m.target.Repo().String(), m.target.Repo().Host)
 }
 
 func (m *mover) arrived(b oci.Descriptor, a oci.Arrival) {
