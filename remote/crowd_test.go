@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,22 +184,25 @@ func TestSmallBodiesDoNotStandBehindLargeOnes(t *testing.T) {
 				wg.Go(func() { pass(false, time.Minute) })
 			}
 			synctest.Wait()
-			small := 0
+			var small atomic.Int64
 			for range 1000 {
 				wg.Go(func() {
 					pass(true, 10*time.Millisecond)
-					small++
+					small.Add(1)
 				})
 			}
 			time.Sleep(time.Second + time.Millisecond)
 			synctest.Wait()
-			if small != tt.want {
-				t.Errorf("%d to %d places: %d small ones in a second, want %d", tt.start, tt.top, small, tt.want)
+			if n := small.Load(); n != int64(tt.want) {
+				t.Errorf("%d to %d places: %d small ones in a second, want %d", tt.start, tt.top, n, tt.want)
 			}
 			time.Sleep(2 * time.Minute)
 			synctest.Wait()
-			if small != 1000 || c.large != tt.start {
-				t.Errorf("%d to %d places: %d small ones in two minutes, want all, and %d large ones at once", tt.start, tt.top, small, c.large)
+			c.mu.Lock()
+			large := c.large
+			c.mu.Unlock()
+			if n := small.Load(); n != 1000 || large != tt.start {
+				t.Errorf("%d to %d places: %d small ones in two minutes, want all, and %d large ones at once", tt.start, tt.top, n, large)
 			}
 			wg.Wait()
 			if c.used != 0 || c.large != 0 || c.waits() {
