@@ -243,7 +243,7 @@ func TestAListOfRepositoriesThatCanNotBeReadEndsTheTransfer(t *testing.T) {
 	y := yardOf(t, src, testbed.Distribution(t, testbed.Options{}))
 	y.tagged("app", "v1")
 	got, _, err := y.transferred(whole())
-	if got != "" || !fault.Is(err, fault.Denied) || fault.HintOf(err) != "give repositories by name" {
+	if got != "" || !fault.Is(err, fault.Denied) || fault.HintOf(err) != "sign in with: dray login "+y.src.Host+"; or give repositories by name" {
 		t.Errorf("%s %v", got, err)
 	}
 	req := whole()

@@ -41,7 +41,11 @@ func (c *Client) Repositories(ctx context.Context, host string, use Use, visit f
 	case fault.Denied, fault.NotFound, fault.Invalid:
 		var f *fault.Fault
 		if errors.As(err, &f) && f.Op == l.call.op {
-			return &fault.Fault{Kind: f.Kind, Op: f.Op, Name: f.Name, Hint: "give repositories by name", Err: f.Err}
+			hint := "give repositories by name"
+			if f.Hint != "" {
+				hint = f.Hint + "; or " + hint
+			}
+			return &fault.Fault{Kind: f.Kind, Op: f.Op, Name: f.Name, Hint: hint, Err: f.Err}
 		}
 	}
 	return err

@@ -2,7 +2,6 @@ package config
 
 import (
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -32,7 +31,7 @@ type Mirrors struct {
 }
 
 // Mirror is one rule: what is to be elsewhere too, and when. Its JSON form has the keys of
-// the file, and ReadMirror reads it. Texts are checked and as they were written; the words
+// the file, where it may stand. Texts are checked and as they were written; the words
 // are those of dray transfer.
 type Mirror struct {
 	Name string `json:"name"`
@@ -138,25 +137,6 @@ func ReadMirrors(path string) (Mirrors, error) {
 		return Mirrors{}, err
 	}
 	return m, nil
-}
-
-// ReadMirror reads the JSON form of one rule, as strictly as a file. The error is Invalid.
-func ReadMirror(data []byte) (Mirror, error) {
-	p := parser{path: "rule"}
-	if !json.Valid(data) { // YAML is more than that
-		return Mirror{}, p.bad(&yaml.Node{}, "not JSON", "")
-	}
-	root, err := p.root(data)
-	if err != nil {
-		return Mirror{}, err
-	}
-	var m Mirror
-	if root == nil {
-		return m, p.bad(&yaml.Node{}, "no rule", "")
-	}
-	err = p.mirror(root, &m, Mirror{})
-	m.Line = 0
-	return m, err
 }
 
 // ruleForm is what a rule may be called: a name for files and addresses too.

@@ -50,6 +50,18 @@ func TestTheExampleOfMirrorsIsReadKeyByKey(t *testing.T) {
 	}
 }
 
+// readRule reads the JSON form of a rule as the only one of a file.
+func readRule(t *testing.T, data []byte) (Mirror, error) {
+	t.Helper()
+	m, err := readMirrorText(t, `{"rules": [`+string(data)+`]}`)
+	if err != nil {
+		return Mirror{}, err
+	}
+	rule := m.Rules[0]
+	rule.Line = 0
+	return rule, nil
+}
+
 func TestARuleReadsBackFromItsJSONForm(t *testing.T) {
 	m, err := ReadMirrors(filepath.Join("testdata", "mirrors.yaml"))
 	if err != nil {
@@ -60,14 +72,14 @@ func TestARuleReadsBackFromItsJSONForm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := ReadMirror(data)
+		back, err := readRule(t, data)
 		rule.Line = 0
 		if err != nil || !reflect.DeepEqual(back, rule) {
 			t.Errorf("%s\n%v\ngot  %+v\nwant %+v", data, err, back, rule)
 		}
 	}
 	for _, bad := range []string{`{}`, `name: x`, ``, `{"name":"x","sources":["a"],"targets":["b"],"wat":1}`, `[]`} {
-		if _, err := ReadMirror([]byte(bad)); !fault.Is(err, fault.Invalid) {
+		if _, err := readRule(t, []byte(bad)); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
@@ -188,7 +200,7 @@ func FuzzMirrors(f *testing.F) {
 	f.Add(example)
 	f.Add([]byte(`{"name":"x","sources":["a"],"targets":["b"]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := ReadMirror(data)
+		m, err := readRule(t, data)
 		if err != nil {
 			if !fault.Is(err, fault.Invalid) {
 				t.Fatal(err)
@@ -199,7 +211,7 @@ func FuzzMirrors(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, err := ReadMirror(raw); err != nil || !reflect.DeepEqual(back, m) {
+		if back, err := readRule(t, raw); err != nil || !reflect.DeepEqual(back, m) {
 			t.Fatalf("%v\n%s\n%+v\n%+v", err, raw, back, m)
 		}
 	})
