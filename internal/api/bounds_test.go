@@ -109,3 +109,31 @@ func (y *yard) submitted(who string) string {
 	}
 	return j.ID
 }
+
+// A client whose principal has too many streams open waits for a place.
+func TestAClientComesAgainWhereTooManyStreamsAreOpen(t *testing.T) {
+	streams := access.NewPlaces(1)
+	refused := make(chan struct{}, 1)
+	y := newYard(t, settings{idle: true, streams: streams, proxy: func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(w, r)
+			if strings.HasSuffix(r.URL.Path, "/events") {
+				select {
+				case refused <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}})
+	id := y.submitted("ann")
+	leave, _ := streams.Take(access.Principal{Name: "ann"})
+	go func() { <-refused; leave() }()
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	for e, err := range y.client("ann").Watch(ctx, id, 0) {
+		if err != nil || e.Kind != "state" {
+			t.Errorf("%+v %v", e, err)
+		}
+		break
+	}
+}
