@@ -117,6 +117,25 @@ func TestAnUploadThatIsGivenUpStaysForTheNextProcess(t *testing.T) {
 	})
 }
 
+// Between the session and the first mark: the hash begins anew, and nothing is sent twice.
+func TestAnUploadThatWasCutBeforeItsFirstMarkGoesOn(t *testing.T) {
+	remembering(t, nil, func(s *state) {
+		data, d := bulk(20 * mib)
+		s.cutAt(5*mib, data, d)
+		s.next()
+		var from []int64
+		_, err := s.repo.Put(s.Context(), d, nil, func(_ context.Context, at int64) (io.ReadCloser, error) {
+			from = append(from, at)
+			return io.NopCloser(bytes.NewReader(data[at:])), nil
+		})
+		must(s, err)
+		if in, _ := s.r.Sent("", testbed.Upload); in != d.Size || len(from) != 1 || from[0] != 0 {
+			s.Errorf("%d bytes arrived, read from %v", in, from)
+		}
+		s.count("POST", testbed.Upload, 1)
+	})
+}
+
 func TestWithoutAStateAnUploadThatIsGivenUpIsCanceled(t *testing.T) {
 	bubble(t, nil, func(b *bench) {
 		data, d := bulk(20 * mib)
