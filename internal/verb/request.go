@@ -216,6 +216,6 @@ type Verify struct {
 	Depth  string `json:"depth,omitempty" enum:"digests,deep,rehash" doc:"digests unless told otherwise"`
 	Sample int    `json:"sample,omitempty" minimum:"0" maximum:"100" doc:"with rehash: per cent of the blobs that are read; 0 is all"`
 	Heal   bool   `json:"heal,omitempty" doc:"send what is found lacking, and look again; it needs depth deep or rehash"`
-	By     string `json:"by,omitempty" doc:"who asks, for the receipt; the principal when left out"`
+	By     string `json:"by,omitempty" maxLength:"255" doc:"for whom the principal asks, in the receipt"`
 	Logins
 }

@@ -220,7 +220,12 @@ func (w *work) verify(ctx context.Context, r Verify) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Tool, req.By = w.tool, cmp.Or(req.By, w.run.Job.Principal)
+	// What somebody says of themselves is beside what the server knows, not in its place.
+	by := w.run.Job.Principal
+	if req.By != "" && req.By != by {
+		by += ", for " + req.By
+	}
+	req.Tool, req.By = w.tool, by
 	receipt, err := w.dray.Verify(ctx, req, w.observe, func(e dray.VerifyEntry) error {
 		w.tally.planned(1)
 		if e.Match == dray.Same && !e.Healed {

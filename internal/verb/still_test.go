@@ -105,3 +105,21 @@ func TestAScheduleKeepsItsOwnersRightsWhoeverChangesIt(t *testing.T) {
 		t.Errorf("it has another role now: %s", s.Request)
 	}
 }
+
+// Who names somebody in a receipt does not sign in their name.
+func TestAReceiptNamesThePrincipalWhateverItSays(t *testing.T) {
+	h, src, dst := newPair(t, nil)
+	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
+	testbed.Random(t, dst, "app", "v1", testbed.RandomOptions{Seed: 1})
+	for by, want := range map[string]string{"": "ann", "ann": "ann", "root": "ann, for root"} {
+		r := verb.Request{Kind: verb.KindVerify, Verify: &verb.Verify{Ends: verb.Ends{Sources: []string{"src/app:v1"}, Target: "dst/app"}, By: by}}
+		if _, _, err := h.service.Submit(t.Context(), ann, r, ""); err != nil {
+			t.Fatal(err)
+		}
+		j := h.runOne(t, h.service.Run)
+		report, err := h.queue.Report(t.Context(), j.ID)
+		if err != nil || !strings.Contains(string(report), `"by":"`+want+`"`) {
+			t.Errorf("%q: %s %v", by, report, err)
+		}
+	}
+}
