@@ -119,6 +119,19 @@ func TestAnEstimateCountsTheLookBeforeAPlanIsApplied(t *testing.T) {
 	}
 }
 
+func TestAnEstimateTakesOneListForManyNamesWhereItTellsDigests(t *testing.T) {
+	y, _ := acrYard(t, 30)
+	file := y.planFile(dray.TransferRequest{Sources: []string{"src/team/app"}, Target: "dst/app"})
+	e := y.estimate(file)
+	y.forget()
+	if got, _, err := y.fromFile(file, false); err != nil {
+		t.Fatal(got, err)
+	}
+	if got := e.Registries[y.src.Host]; got.Reads != y.src.Requests() || y.src.Count(http.MethodHead, testbed.Manifest) != 0 {
+		t.Errorf("estimated %+v, it took %s", got, spent(y.src))
+	}
+}
+
 func TestWhatAnEstimateCanNotReadIsNamedAndNotCounted(t *testing.T) {
 	y := newYard(t)
 	y.tagged("app", "v1")
