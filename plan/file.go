@@ -73,7 +73,7 @@ func (p *Plan) readHeader(line []byte) error {
 		return fmt.Errorf("a plan of version %d; this dray reads version %d", h.Version, version)
 	}
 	p.Verb, p.Overwrite, p.Hold, p.Backup, p.Notes = h.Verb, h.Overwrite, h.Hold, h.Backup, h.Notes
-	if !slices.Contains([]Overwrite{Refuse, Update, Always}, p.Overwrite) || p.Verb == "" {
+	if !p.Overwrite.known() || p.Verb == "" {
 		return fmt.Errorf("not a plan: verb %q, overwrite %q", p.Verb, p.Overwrite)
 	}
 	if !slices.Contains([]Hold{"", Each, All}, p.Hold) {
@@ -95,6 +95,9 @@ func (p *Plan) readStep(line []byte) error {
 		return errors.New("a broken step needs its problem")
 	case s.Action != Broken && (s.From.Digest == "" || s.To.Repo == (ref.Repo{})):
 		return errors.New("a step needs a source with its digest and a target")
+	}
+	if s.Overwrite != "" && !s.Overwrite.known() {
+		return fmt.Errorf("unknown overwrite %q", s.Overwrite)
 	}
 	if s.Size < 0 || s.Size > oci.MaxDocument {
 		return fmt.Errorf("size %d", s.Size)

@@ -28,6 +28,8 @@ const (
 	Always Overwrite = "always" // everything is put again, even where it is equal
 )
 
+func (o Overwrite) known() bool { return o == Refuse || o == Update || o == Always }
+
 // Rules say which names go where.
 type Rules struct {
 	Overwrite Overwrite

@@ -171,8 +171,9 @@ func TestReadNamesTheLineThatIsWrong(t *testing.T) {
 		head + step + "{}":         "line 3: invalid: unknown action",
 		head + `{"actions":1}`:     `line 2: invalid: json: unknown field "actions"`,
 		head + step + step[:20]:    "line 3",
-		head + strings.Replace(step, "b.io/x:1", "b.io/X:1", 1):  "line 2",
-		head + strings.Replace(step, `"size":1`, `"size":-1`, 1): "line 2: invalid: size -1",
+		head + strings.Replace(step, "b.io/x:1", "b.io/X:1", 1):                    "line 2",
+		head + strings.Replace(step, `"size":1`, `"size":-1`, 1):                   "line 2: invalid: size -1",
+		head + strings.Replace(step, `"size":1`, `"size":1,"overwrite":"some"`, 1): `line 2: invalid: unknown overwrite "some"`,
 	} {
 		if _, err := Read(strings.NewReader(in)); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v; want %s", in, err, want)
