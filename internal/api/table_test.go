@@ -1,10 +1,12 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/access"
 )
 
 func TestAFaultIsTheSameBehindTheServer(t *testing.T) {
@@ -99,6 +102,26 @@ func TestAPreferenceIsReadAsItsStandardSays(t *testing.T) {
 	} {
 		if got, err := waitOf(prefer); got != want || err != nil {
 			t.Errorf("%q: %v %v", prefer, got, err)
+		}
+	}
+}
+
+func TestAnOperationThatNamesNoRoleLetsNobodyIn(t *testing.T) {
+	a := &api{Config: Config{Authenticate: func(*http.Request) (access.Principal, error) {
+		return access.Principal{Name: "root", Role: access.Admin, Via: access.ViaToken}, nil
+	}}}
+	mux := http.NewServeMux()
+	a.mount(mux)
+	for path, want := range map[string]int{"/forgotten": http.StatusForbidden, "/named": http.StatusNoContent} {
+		o := operation{id: path[1:], method: http.MethodGet, path: path, status: http.StatusNoContent, tag: "test"}
+		if path == "/named" {
+			o.role = access.Admin
+		}
+		handle(a, o, func(context.Context, *struct{}) (*nothing, error) { return nil, nil })
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, Prefix+path, nil))
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", path, w.Code, want)
 		}
 	}
 }
