@@ -136,7 +136,7 @@ func TestLocksAreCopiedBetweenAzuresRegistriesOnly(t *testing.T) {
 		`{"action":"copy","from":"a.io/x:1@sha256:` + strings.Repeat("a", 64) + `","to":"b.io/x","size":0,"locks":"delete"}`,
 		`{"action":"copy","from":"a.io/x:1@sha256:` + strings.Repeat("a", 64) + `","to":"b.io/x:1","size":0,"locks":"all"}`,
 	} {
-		if _, err := plan.Read(strings.NewReader(`{"plan":1,"verb":"transfer","overwrite":"update"}` + "\n" + line)); !fault.Is(err, fault.Invalid) {
+		if _, err := plan.Read(strings.NewReader(`{"plan":1,"verb":"transfer","overwrite":"update"}` + "\n" + line + "\n" + plan.End)); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "line 2") {
 			t.Errorf("%s: %v", line, err)
 		}
 	}

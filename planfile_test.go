@@ -158,7 +158,7 @@ func TestAPlanFileOfSeveralTargetsReadsEachImageOnce(t *testing.T) {
 func TestABadLineOfAPlanFileEndsItsApplication(t *testing.T) {
 	y := newYard(t)
 	y.tagged("app", "v1")
-	file := append(y.written(whole()), "{}\n"...)
+	file := bytes.Replace(y.written(whole()), []byte(plan.End), []byte("{}\n"+plan.End), 1)
 	if _, _, err := y.fromFile(file, false); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "line 3") {
 		t.Errorf("%v", err)
 	}

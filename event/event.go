@@ -66,14 +66,3 @@ func (o Observer) Tell(e Event) {
 	}
 	o(e)
 }
-
-// Both returns an Observer that tells a, then b.
-func Both(a, b Observer) Observer {
-	if a == nil {
-		return b
-	}
-	if b == nil {
-		return a
-	}
-	return func(e Event) { a.Tell(e); b.Tell(e) }
-}

@@ -158,7 +158,7 @@ func TestAPlanIsReadAndWrittenByTheStep(t *testing.T) {
 			t.Errorf("after the end: %v", err)
 		}
 	}
-	cut := whole.Bytes()[:whole.Len()-3]
+	cut := whole.Bytes()[:whole.Len()-len(plan.End+"\n")-3]
 	if r, err = plan.NewReader(bytes.NewReader(cut)); err != nil {
 		t.Fatal(err)
 	}

@@ -171,6 +171,9 @@ func TestReadNamesTheLineThatIsWrong(t *testing.T) {
 		head + step + "{}":         "line 3: invalid: unknown action",
 		head + `{"actions":1}`:     `line 2: invalid: json: unknown field "actions"`,
 		head + step + step[:20]:    "line 3",
+		head + step:                "line 3: invalid: the plan is not whole",
+		head + step + End + step:   "line 3",
+		head + End + "\n" + step:   "line 3: invalid: text after the end",
 		head + strings.Replace(step, "b.io/x:1", "b.io/X:1", 1):                    "line 2",
 		head + strings.Replace(step, `"size":1`, `"size":-1`, 1):                   "line 2: invalid: size -1",
 		head + strings.Replace(step, `"size":1`, `"size":1,"overwrite":"some"`, 1): `line 2: invalid: unknown overwrite "some"`,
@@ -182,7 +185,7 @@ func TestReadNamesTheLineThatIsWrong(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"plan":1,"verb":"copy","overwrite":"update"}` + "\n" + `{"action":"copy","from":"a.io/x:1@` + string(digest("a")) + `","to":"b.io/x:1","size":1}`))
+	f.Add([]byte(`{"plan":1,"verb":"copy","overwrite":"update"}` + "\n" + `{"action":"copy","from":"a.io/x:1@` + string(digest("a")) + `","to":"b.io/x:1","size":1}` + "\n" + End))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		p, err := Read(bytes.NewReader(raw))
 		if err != nil {

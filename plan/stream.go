@@ -7,6 +7,10 @@ import (
 	"io"
 )
 
+// End is the last line of a plan file. A file without it was cut, or its plan could not be
+// made whole.
+const End = `{"end":true}`
+
 // Writer writes a plan step by step in the form of Plan.Write, so that a plan may be
 // longer than memory. Close it when the last step is written.
 type Writer struct {
@@ -25,14 +29,23 @@ func NewWriter(w io.Writer, p Plan) (*Writer, error) {
 // Step writes one step.
 func (w *Writer) Step(s Step) error { return w.enc.Encode(s) }
 
-// Close writes what is buffered. It does not close the writer below.
-func (w *Writer) Close() error { return w.out.Flush() }
+// Flush writes what is buffered. A file that ends there is no whole plan.
+func (w *Writer) Flush() error { return w.out.Flush() }
+
+// Close writes the End and what is buffered. It does not close the writer below.
+func (w *Writer) Close() error {
+	if _, err := w.out.WriteString(End + "\n"); err != nil {
+		return err
+	}
+	return w.out.Flush()
+}
 
 // Reader reads a plan file step by step. It holds one line at a time.
 type Reader struct {
 	head  Plan
 	lines *bufio.Scanner
-	line  int // number of the line read last
+	line  int  // number of the line read last
+	ended bool // by the End
 }
 
 // NewReader reads the header. The error is Invalid.
@@ -60,8 +73,16 @@ func (r *Reader) Header() Plan { return r.head }
 // names the line.
 func (r *Reader) Next() (Step, error) {
 	raw, err := r.next()
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF) && !r.ended:
+		return Step{}, badLine(r.line, errors.New("the plan is not whole: its last line is missing"))
+	case err != nil:
 		return Step{}, err
+	case r.ended:
+		return Step{}, badLine(r.line, errors.New("text after the end of the plan"))
+	case string(raw) == End:
+		r.ended = true
+		return r.Next()
 	}
 	var p Plan
 	if err := p.readStep(raw); err != nil {

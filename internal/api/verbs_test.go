@@ -125,7 +125,7 @@ func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
 	if got := testbed.CraneDigest(t, y.dst, "app", "v2"); got != moved.Digest() {
 		t.Errorf("%s, want %s", got, moved.Digest())
 	}
-	if sum := strings.Count(string(file), "\n"); sum != 3 {
+	if sum := strings.Count(string(file), "\n"); sum != 4 {
 		t.Errorf("%d lines", sum)
 	}
 	upload := func(file string) error {

@@ -139,7 +139,7 @@ func (p *planStream) step(s dray.StepReport) error {
 
 func (p *planStream) flush() error { return nil }
 
-// end leaves a plan that is not whole without its last line end, which no reader takes.
+// end leaves a plan that could not be made whole without its last line, so that no reader takes it.
 func (p *planStream) end(_ dray.TransferReport, problem error) error {
 	if problem != nil && p.out == nil {
 		return nil // nothing was planned, so there is no plan
@@ -147,11 +147,10 @@ func (p *planStream) end(_ dray.TransferReport, problem error) error {
 	if err := p.open(); err != nil {
 		return err
 	}
-	if err := p.out.Close(); err != nil || problem == nil {
-		return err
+	if problem != nil {
+		return p.out.Flush()
 	}
-	_, err := io.WriteString(p.w, `{"error":`)
-	return err
+	return p.out.Close()
 }
 
 // jsonStream is the format json: one value, whose steps are written as they end.

@@ -105,16 +105,7 @@ var kinds = []string{string(ACR), string(DockerHub), string(ECR), string(GAR), s
 
 // ByName finds the registry that people call name.
 func (c Config) ByName(name string) (Registry, bool) {
-	return c.find(func(r Registry) bool { return r.Name == name })
-}
-
-// ByHost finds the registry at host, which is in canonical form. No two registries have one host.
-func (c Config) ByHost(host string) (Registry, bool) {
-	return c.find(func(r Registry) bool { return r.Host == host })
-}
-
-func (c Config) find(is func(Registry) bool) (Registry, bool) {
-	if i := slices.IndexFunc(c.Registries, is); i >= 0 {
+	if i := slices.IndexFunc(c.Registries, func(r Registry) bool { return r.Name == name }); i >= 0 {
 		return c.Registries[i], true
 	}
 	return Registry{}, false

@@ -73,9 +73,6 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 	if r, ok := got.ByName("hub"); !ok || r.Host != "docker.io" {
 		t.Error(r, ok)
 	}
-	if r, ok := got.ByHost("localhost:5000"); !ok || r.Name != "local" {
-		t.Error(r, ok)
-	}
 	if _, ok := got.ByName("docker.io"); ok {
 		t.Error("a host was found as a name")
 	}

@@ -29,7 +29,7 @@ func headerOf(p plan.Plan) (json.RawMessage, error) {
 	var line bytes.Buffer
 	w, err := plan.NewWriter(&line, p)
 	if err == nil {
-		err = w.Close()
+		err = w.Flush()
 	}
 	return bytes.TrimSpace(line.Bytes()), err
 }
@@ -129,7 +129,9 @@ func (f *planFile) Read(p []byte) (int, error) {
 			f.add(it.Data)
 			f.after = it.Seq
 		}
-		f.end = len(items) == 0
+		if f.end = len(items) == 0; f.end {
+			f.add([]byte(plan.End))
+		}
 	}
 	return f.lines.Read(p)
 }
