@@ -65,8 +65,9 @@ vet: go-version
 	@if $(GO) run $(STATICCHECK) -version >/dev/null 2>&1; then $(GO) run $(STATICCHECK) ./...; else echo "make: staticcheck can not be had here: skipped"; fi
 
 .PHONY: cross
+# With -trimpath, as the image is built, so that the two share what was compiled.
 cross: go-version ## builds for every platform
-	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -o /dev/null ./cmd/dray; done
+	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -o /dev/null ./cmd/dray; done
 
 .PHONY: packages
 packages: ## what Debian has for the tests: registries, a database, clients and judges
