@@ -25,7 +25,7 @@ var errHandshake = errors.New("no TLS handshake within 15 s")
 type spares struct {
 	mu     sync.Mutex
 	asked  bool
-	until  time.Time
+	over   bool // nobody waits any more
 	stop   context.CancelFunc
 	coming []chan net.Conn // one gives a connection, or is closed without
 }
@@ -55,7 +55,8 @@ func (s *spares) fill(ctx context.Context, dial func(context.Context) (net.Conn,
 		return
 	}
 	ctx, s.stop = context.WithTimeout(ctx, warmFor)
-	s.asked, s.until = true, time.Now().Add(warmFor)
+	s.asked = true
+	context.AfterFunc(ctx, s.drain)
 	for range warmed {
 		one := make(chan net.Conn, 1)
 		s.coming = append(s.coming, one)
@@ -76,39 +77,47 @@ func (s *spares) take(ctx context.Context) net.Conn {
 			s.mu.Unlock()
 			return nil
 		}
-		one, late := s.coming[0], time.Now().After(s.until)
+		one := s.coming[0]
 		s.coming = s.coming[1:]
 		s.mu.Unlock()
 		select {
 		case conn := <-one:
-			if conn != nil && !late {
-				return conn
-			}
 			if conn != nil {
-				conn.Close()
+				return conn
 			}
 		case <-ctx.Done():
 			s.mu.Lock()
 			s.coming = append(s.coming, one)
+			over := s.over
 			s.mu.Unlock()
+			if over {
+				s.drain()
+			}
 			return nil
 		}
 	}
 }
 
-// close lets go of what nobody took.
-func (s *spares) close() {
+// drain lets go of what nobody took.
+func (s *spares) drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stop != nil {
-		s.stop()
-	}
 	for _, one := range s.coming {
 		if conn := <-one; conn != nil {
 			conn.Close()
 		}
 	}
-	s.coming = nil
+	s.coming, s.over = nil, true
+}
+
+func (s *spares) close() {
+	s.mu.Lock()
+	stop := s.stop
+	s.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	s.drain()
 }
 
 // dialBody gives out a connection that was dialled early, or a new one.

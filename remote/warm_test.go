@@ -88,6 +88,17 @@ func TestConnectionsThatNobodyTakesAreClosed(t *testing.T) {
 	}
 }
 
+func TestAProcessThatGoesOnDoesNotKeepConnectionsThatNobodyTakes(t *testing.T) {
+	r, c, l, _ := counted(t, testbed.Options{Scheme: testbed.HTTPS})
+	c.Warm(t.Context(), r.Host)
+	l.wait(t, 2)
+	for end := time.Now().Add(20 * time.Second); l.open.Load() != 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d connections stay open", l.open.Load())
+		}
+	}
+}
+
 func TestWithoutTLSOneConnectionServesQuestionsAndBodies(t *testing.T) {
 	r, c, l, _ := counted(t, testbed.Options{})
 	c.Warm(t.Context(), r.Host)
