@@ -121,8 +121,7 @@ func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *ki
 		_ = cmd.Process.Kill()
 		<-ended
 	}
-	time.Sleep(200 * time.Millisecond) // what is under way still arrives
-	arrived, served := to.counts().Uploaded, from.counts().Served
+	arrived, served := settled(to), from.counts().Served
 	k.Runs++
 	k.At = append(k.At, arrived)
 	cmd = exec.CommandContext(ctx, o.Cmds[0][0], o.Cmds[0][1:]...)
@@ -139,6 +138,18 @@ func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *ki
 	k.ReadAgain = append(k.ReadAgain, from.counts().Served-served-(k.Image-arrived))
 	k.Lost = append(k.Lost, served-arrived)
 	return nil
+}
+
+// settled is what arrived at s, once nothing has for 300 ms: what was under way still does.
+func settled(s *side) int64 {
+	for last := int64(-1); ; {
+		now := s.counts().Uploaded
+		if now == last {
+			return now
+		}
+		last = now
+		time.Sleep(300 * time.Millisecond)
+	}
 }
 
 func printKills(w io.Writer, kills []killed) {
