@@ -42,9 +42,10 @@ smoke: build ## import, tag and copy at a registry of yours: make smoke REGISTRY
 check: go-version packages format vet test cross ## everything that has to pass
 
 .PHONY: test
+# The longest first, so that no core is idle at the end.
 test: go-version ## the tests, with the race detector
 	@if command -v $${CC:-cc} >/dev/null; then race=-race; else race=; echo "make: no C compiler: testing without the race detector"; fi; \
-	$(GO) test $$race -timeout 15m ./... && $(GO) test -run '^TestAMillionTags' .
+	$(GO) test $$race -timeout 15m . ./remote ./internal/mkimage ./... && $(GO) test -run '^TestAMillionTags' .
 
 .PHONY: soak
 soak: go-version ## the server and its queue with N processes killed, paused and restarted: make soak N=300
