@@ -40,6 +40,45 @@ type Selection struct {
 	Untagged bool
 }
 
+// Words are a Selection as people write it.
+type Words struct {
+	Repository          string
+	Letters             string   // as ParseLetters reads them
+	Ignore              []string // as ParseIgnore
+	IncludeRepositories []string // these and the next as ParsePatterns
+	ExcludeRepositories []string
+	MaxRepositories     int
+	IncludeTags         []string
+	ExcludeTags         []string
+	Versions            string // as ParseVersions
+	NewerThan           string // as ParseAge; "" is no rule
+	Latest              int
+	Order               string // as ParseOrder
+	MinTags             int
+	Untagged            bool
+}
+
+// Selection reads the words; now is what ages count from. The error is that of the first
+// word that is wrong, and Invalid.
+func (w Words) Selection(now time.Time) (Selection, error) {
+	s := Selection{Repository: w.Repository, MaxRepositories: w.MaxRepositories, Latest: w.Latest, MinTags: w.MinTags, Untagged: w.Untagged}
+	var errs [9]error
+	s.IncludeRepositories, errs[0] = ParsePatterns(w.IncludeRepositories...)
+	s.ExcludeRepositories, errs[1] = ParsePatterns(w.ExcludeRepositories...)
+	s.IncludeTags, errs[2] = ParsePatterns(w.IncludeTags...)
+	s.ExcludeTags, errs[3] = ParsePatterns(w.ExcludeTags...)
+	s.Letters, errs[4] = ParseLetters(w.Letters)
+	s.Ignore, errs[5] = ParseIgnore(w.Ignore...)
+	s.Versions, errs[6] = ParseVersions(w.Versions)
+	s.Order, errs[7] = ParseOrder(w.Order)
+	if w.NewerThan != "" {
+		var age time.Duration
+		age, errs[8] = ParseAge(w.NewerThan)
+		s.Since = now.Add(-age)
+	}
+	return s, cmp.Or(errs[:]...)
+}
+
 // Order is what makes one tag later than another. Where it does not tell two tags apart
 // their names do, in natural order (rc10 after rc9).
 type Order string

@@ -273,39 +273,16 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 
 // selection reads the filters; now is what ages count from.
 func (f transferFlags) selection(now time.Time) (plan.Selection, error) {
-	s := plan.Selection{Repository: f.repository, MaxRepositories: f.repositories, Latest: f.latest, MinTags: f.minTags, Untagged: f.untagged}
-	var err error
-	set := func(e error) {
-		if err == nil {
-			err = e
-		}
+	s, err := plan.Words{
+		Repository: f.repository, Letters: f.letters, Ignore: f.ignore, IncludeRepositories: f.include, ExcludeRepositories: f.exclude,
+		MaxRepositories: f.repositories, IncludeTags: f.includeTags, ExcludeTags: f.excludeTags, Versions: f.versions,
+		NewerThan: f.newerThan, Latest: f.latest, Order: f.latestBy, MinTags: f.minTags, Untagged: f.untagged,
+	}.Selection(now)
+	if err != nil {
+		return s, err
 	}
-	patterns := func(to *plan.Patterns, texts []string) {
-		ps, e := plan.ParsePatterns(texts...)
-		set(e)
-		*to = ps
-	}
-	patterns(&s.IncludeRepositories, f.include)
-	patterns(&s.ExcludeRepositories, f.exclude)
-	patterns(&s.IncludeTags, f.includeTags)
-	patterns(&s.ExcludeTags, f.excludeTags)
-	var e error
-	s.Letters, e = plan.ParseLetters(f.letters)
-	set(e)
-	s.Ignore, e = plan.ParseIgnore(f.ignore...)
-	set(e)
-	more, e := readIgnore(f.ignoreConfig)
-	set(e)
+	more, err := readIgnore(f.ignoreConfig)
 	s.Ignore = append(s.Ignore, more...)
-	s.Versions, e = plan.ParseVersions(f.versions)
-	set(e)
-	s.Order, e = plan.ParseOrder(f.latestBy)
-	set(e)
-	if f.newerThan != "" {
-		age, e := plan.ParseAge(f.newerThan)
-		set(e)
-		s.Since = now.Add(-age)
-	}
 	return s, err
 }
 

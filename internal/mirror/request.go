@@ -57,31 +57,12 @@ func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error)
 	return w, err
 }
 
-func selection(rule config.Mirror, now time.Time) (s plan.Selection, err error) {
-	s = plan.Selection{MaxRepositories: rule.MaxRepositories, Latest: rule.Latest, MinTags: rule.MinTags, Untagged: rule.Untagged}
-	first := func(e error) { err = cmp.Or(err, e) }
-	patterns := func(texts []string) plan.Patterns {
-		ps, e := plan.ParsePatterns(texts...)
-		first(e)
-		return ps
-	}
-	s.IncludeRepositories, s.ExcludeRepositories = patterns(rule.Include), patterns(rule.Exclude)
-	s.IncludeTags, s.ExcludeTags = patterns(rule.IncludeTags), patterns(rule.ExcludeTags)
-	var e error
-	s.Letters, e = plan.ParseLetters(rule.Letters)
-	first(e)
-	s.Ignore, e = plan.ParseIgnore(rule.Ignore...)
-	first(e)
-	s.Versions, e = plan.ParseVersions(rule.Semver)
-	first(e)
-	s.Order, e = plan.ParseOrder(rule.LatestBy)
-	first(e)
-	if rule.NewerThan != "" {
-		age, e := plan.ParseAge(rule.NewerThan)
-		first(e)
-		s.Since = now.Add(-age)
-	}
-	return s, err
+func selection(rule config.Mirror, now time.Time) (plan.Selection, error) {
+	return plan.Words{
+		Letters: rule.Letters, Ignore: rule.Ignore, IncludeRepositories: rule.Include, ExcludeRepositories: rule.Exclude,
+		MaxRepositories: rule.MaxRepositories, IncludeTags: rule.IncludeTags, ExcludeTags: rule.ExcludeTags, Versions: rule.Semver,
+		NewerThan: rule.NewerThan, Latest: rule.Latest, Order: rule.LatestBy, MinTags: rule.MinTags, Untagged: rule.Untagged,
+	}.Selection(now)
 }
 
 // batch names the images of a rule, each with all its targets, so that it is read once. Where

@@ -98,7 +98,7 @@ func (e Ends) build(at time.Time) (req dray.TransferRequest, err error) {
 			return req, err
 		}
 	}
-	if req.Selection, err = e.Selection.build(at); err != nil {
+	if req.Selection, err = plan.Words(e.Selection).Selection(at); err != nil {
 		return req, err
 	}
 	m := e.Mapping
@@ -108,30 +108,6 @@ func (e Ends) build(at time.Time) (req dray.TransferRequest, err error) {
 	}
 	req.Map, err = e.Tagging.build()
 	return req, err
-}
-
-func (s Selection) build(at time.Time) (plan.Selection, error) {
-	out := plan.Selection{Repository: s.Repository, MaxRepositories: s.MaxRepositories, Latest: s.Latest, MinTags: s.MinTags, Untagged: s.Untagged}
-	var failures []error
-	patterns := func(texts []string) plan.Patterns {
-		ps, err := plan.ParsePatterns(texts...)
-		failures = append(failures, err)
-		return ps
-	}
-	out.IncludeRepositories, out.ExcludeRepositories = patterns(s.IncludeRepositories), patterns(s.ExcludeRepositories)
-	out.IncludeTags, out.ExcludeTags = patterns(s.IncludeTags), patterns(s.ExcludeTags)
-	var errs [4]error
-	out.Letters, errs[0] = plan.ParseLetters(s.Letters)
-	out.Ignore, errs[1] = plan.ParseIgnore(s.Ignore...)
-	out.Versions, errs[2] = plan.ParseVersions(s.Versions)
-	out.Order, errs[3] = plan.ParseOrder(s.Order)
-	failures = append(failures, errs[:]...)
-	if s.NewerThan != "" {
-		age, err := plan.ParseAge(s.NewerThan)
-		failures = append(failures, err)
-		out.Since = at.Add(-age)
-	}
-	return out, cmp.Or(failures...)
 }
 
 func (t Tagging) build() (plan.TagMap, error) {
