@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,7 +15,16 @@ import (
 // A registry that counts pulls as Docker Hub does: the last line says what they were.
 func TestTheLastLineTellsOfPulls(t *testing.T) {
 	limit := &testbed.PullLimit{Limit: 3, Window: 6 * time.Hour}
-	hub := testbed.Distribution(t, testbed.Options{Front: limit.Front})
+	// A refusal overtakes the pulls that are under way, which count all the same.
+	slow := func(next http.Handler) http.Handler {
+		return limit.Front(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodGet && testbed.Parse(req.URL.Path).Kind == testbed.Manifest {
+				time.Sleep(100 * time.Millisecond)
+			}
+			next.ServeHTTP(w, req)
+		}))
+	}
+	hub := testbed.Distribution(t, testbed.Options{Front: slow})
 	dst := testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, hub, "app", "v1", testbed.RandomOptions{Seed: 1})
 	testbed.Index(t, hub, "app", "v2", 3) // an index and three manifests: more than are left
