@@ -28,7 +28,7 @@ demo: build image ## the main job on real input: import, re-tag, import again, r
 .PHONY: image
 image: go-version ## dray's release image as an OCI layout, dist/image
 	@rm -rf dist/image
-	@$(GO) run ./internal/mkimage -o dist/image -tag latest -tags "$(TAGS)" -revision "$(REVISION)" -epoch "$(EPOCH)"
+	@$(GO) run ./cmd/internal/mkimage -o dist/image -tag latest -tags "$(TAGS)" -revision "$(REVISION)" -epoch "$(EPOCH)"
 
 .PHONY: man
 man: build ## the manual pages, dist/man
@@ -45,11 +45,11 @@ check: go-version packages format vet test cross ## everything that has to pass
 # The longest first, so that no core is idle at the end.
 test: go-version ## the tests, with the race detector
 	@if command -v $${CC:-cc} >/dev/null; then race=-race; else race=; echo "make: no C compiler: testing without the race detector"; fi; \
-	$(GO) test $$race -timeout 15m . ./remote ./internal/mkimage ./... && $(GO) test -run '^TestAMillionTags' .
+	$(GO) test $$race -timeout 15m . ./internal/remote ./cmd/internal/mkimage ./... && $(GO) test -run '^TestAMillionTags' .
 
 .PHONY: soak
 soak: go-version ## the server and its queue with N processes killed, paused and restarted: make soak N=300
-	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled)' ./internal/job ./internal/server
+	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled)' ./cmd/internal/job ./cmd/internal/server
 
 .PHONY: fuzz
 fuzz: go-version ## every fuzz target for 20 s

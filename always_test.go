@@ -8,8 +8,8 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/plan"
-	"github.com/drayage/dray/transfer"
 )
 
 func always(of dray.TransferRequest) dray.TransferRequest {

@@ -12,12 +12,12 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/remote"
-	"github.com/drayage/dray/transfer"
 )
 
 // Apply carries out p. The Report has one entry for each step, in the plan's

@@ -5,10 +5,10 @@ import (
 	"errors"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/transfer"
 )
 
 // see asks what stands in the way of moving names: locks, and names that are to keep

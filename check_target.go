@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/layout"
-	"github.com/drayage/dray/remote"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/remote"
 )
 
 // target asks whether the repository can be written to.

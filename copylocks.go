@@ -6,10 +6,10 @@ import (
 	"sync"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/remote"
 )
 
 // checkLocking refuses to copy locks from or to registries that have none.

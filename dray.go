@@ -24,11 +24,11 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/ledger"
+	"github.com/drayage/dray/internal/ledger"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/remote"
-	"github.com/drayage/dray/transfer"
 )
 
 // Settings are how one registry is spoken to. The zero Settings are https, the

@@ -5,9 +5,9 @@ import (
 	"errors"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
-	"github.com/drayage/dray/transfer"
 )
 
 // Guarded returns a Dray that shares everything with d and asks guard right before it sets

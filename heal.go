@@ -6,9 +6,9 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
-	"github.com/drayage/dray/transfer"
 )
 
 // heal repairs the names of one repository, and looks at them again.

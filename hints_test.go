@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/testbed"
-	"github.com/drayage/dray/ledger"
 )
 
 // run begins a program of its own, with what state the last one left.

@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/layout"
-	"github.com/drayage/dray/ledger"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/ledger"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/remote"
-	"github.com/drayage/dray/transfer"
 )
 
 const (

@@ -7,8 +7,8 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/testbed"
-	"github.com/drayage/dray/ledger"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )

@@ -17,8 +17,8 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/registry"
 	"github.com/drayage/dray/internal/testbed"
-	"github.com/drayage/dray/registry"
 )
 
 // childCopy holds the errand of a copy of this test binary that copies until it is killed.

@@ -4,10 +4,10 @@ import (
 	"context"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/remote"
-	"github.com/drayage/dray/transfer"
 )
 
 // Local is a registry in this process. Its methods are safe for concurrent use;

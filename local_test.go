@@ -10,10 +10,10 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/registry"
 )
 
 const hereHost = "here.example:5000"

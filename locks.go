@@ -5,9 +5,9 @@ import (
 	"fmt"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/remote"
 )
 
 // seeLocks asks, for each name that would move from one digest to another,

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
-	"github.com/drayage/dray/remote"
 )
 
 // ManifestEntry is one manifest of a repository. Its JSON names are those of

@@ -11,9 +11,9 @@ import (
 	"github.com/agext/levenshtein"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/remote"
 )
 
 // nearestLimit is how long a list may take that only helps to word an error.

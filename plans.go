@@ -11,10 +11,10 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/transfer"
 )
 
 // Plan is what Apply carries out. It is a plan.Plan, which prints, is written

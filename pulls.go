@@ -9,7 +9,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/transfer"
+	"github.com/drayage/dray/internal/transfer"
 )
 
 // Pulls is what a run spent of a registry's pull limit. At Docker Hub reading a

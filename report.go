@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/plan"
-	"github.com/drayage/dray/transfer"
 )
 
 // Report is what Apply did, step by step, in the plan's order. Its JSON form is

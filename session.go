@@ -11,11 +11,11 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/remote"
-	"github.com/drayage/dray/transfer"
 )
 
 // place is a repository wherever it is: both ends of a transfer, and listable.

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/drayage/dray/ledger"
+	"github.com/drayage/dray/internal/ledger"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/transfer"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"

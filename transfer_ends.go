@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/remote"
 )
 
 // reach is one end of a transfer: a registry, what is below a prefix of it, or one repository.

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"

@@ -10,9 +10,9 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/transfer"
 )
 
 // TransferRequest asks that what registries or parts of them hold is at another one too.

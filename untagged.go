@@ -8,11 +8,11 @@ import (
 	"sync"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/remote"
 )
 
 // loose is what a source repository holds that is to go by digest.

@@ -12,11 +12,11 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/transfer"
 )
 
 // Depth says how much of a target is looked at.

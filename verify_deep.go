@@ -10,10 +10,10 @@ import (
 	"sync"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/layout"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/transfer"
 )
 
 // maxDeep is how deep indexes and referrers may nest below a name.

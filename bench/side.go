@@ -24,7 +24,7 @@ import (
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // where dist keeps its content
 	"github.com/sirupsen/logrus"
 
-	"github.com/drayage/dray/registry"
+	"github.com/drayage/dray/internal/registry"
 )
 
 // counts is what one registry saw in one run.

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/drayage/dray/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli"
 )
 
 func main() {

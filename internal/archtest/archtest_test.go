@@ -24,53 +24,53 @@ const module = "github.com/drayage/dray"
 // may lists, for each package, the packages of this module that it may import.
 // A package that is not here may not exist. Read it top to bottom: the ground floor first.
 var may = map[string]string{
-	"fault":      "",
-	"event":      "",
-	"ref":        "fault",
-	"oci":        "fault ref",
-	"plan":       "fault oci ref",
-	"transfer":   "event fault oci ref",
-	"credential": "fault ref",
-	"ledger":     "fault oci ref",
-	"remote":     "credential event fault ledger oci ref",
-	"layout":     "event fault oci ref",
-	"registry":   "fault oci ref",
-	".":          "credential event fault layout ledger oci plan ref remote transfer",
+	"fault":             "",
+	"event":             "",
+	"ref":               "fault",
+	"oci":               "fault ref",
+	"plan":              "fault oci ref",
+	"internal/transfer": "event fault oci ref",
+	"credential":        "fault ref",
+	"internal/ledger":   "fault oci ref",
+	"internal/remote":   "credential event fault internal/ledger oci ref",
+	"internal/layout":   "event fault oci ref",
+	"internal/registry": "fault oci ref",
+	".":                 "credential event fault internal/layout internal/ledger oci plan ref internal/remote internal/transfer",
 
-	"internal/config":   "credential fault internal/schedule plan ref",
-	"internal/schedule": "fault",
-	"internal/mirror":   ". event fault internal/config internal/schedule plan ref transfer",
-	"internal/access":   "credential fault ref internal/store",
-	"internal/store":    "fault",
-	"internal/job":      "fault internal/store",
-	"internal/verb":     ". credential event fault internal/access internal/job internal/store oci plan ref",
-	"internal/api":      "credential fault internal/access internal/job internal/verb plan",
-	"internal/arm":      "credential fault internal/access internal/job internal/verb ref",
-	"internal/server":   ". credential event fault internal/access internal/api internal/arm internal/job internal/store internal/verb oci ref registry",
-	"internal/cli":      ". credential event fault internal/access internal/api internal/config internal/job internal/mirror internal/schedule internal/server internal/verb oci plan ref registry",
-	"cmd/dray":          "internal/cli",
+	"cmd/internal/config":   "credential fault cmd/internal/schedule plan ref",
+	"cmd/internal/schedule": "fault",
+	"cmd/internal/mirror":   ". event fault cmd/internal/config cmd/internal/schedule plan ref internal/transfer",
+	"cmd/internal/access":   "credential fault ref cmd/internal/store",
+	"cmd/internal/store":    "fault",
+	"cmd/internal/job":      "fault cmd/internal/store",
+	"cmd/internal/verb":     ". credential event fault cmd/internal/access cmd/internal/job cmd/internal/store oci plan ref",
+	"cmd/internal/api":      "credential fault cmd/internal/access cmd/internal/job cmd/internal/verb plan",
+	"cmd/internal/arm":      "credential fault cmd/internal/access cmd/internal/job cmd/internal/verb ref",
+	"cmd/internal/server":   ". credential event fault cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/store cmd/internal/verb oci ref internal/registry",
+	"cmd/internal/cli":      ". credential event fault cmd/internal/access cmd/internal/api cmd/internal/config cmd/internal/job cmd/internal/mirror cmd/internal/schedule cmd/internal/server cmd/internal/verb oci plan ref internal/registry",
+	"cmd/dray":              "cmd/internal/cli",
 
-	"bench":             "registry", // measures the program from outside, and our registry as one of several
-	"internal/mkimage":  "layout oci",
-	"internal/conform":  "fault oci ref transfer",
-	"internal/testbed":  "",
-	"internal/hostile":  "internal/testbed",
-	"internal/archtest": "",
+	"bench":                "internal/registry", // measures the program from outside, and our registry as one of several
+	"cmd/internal/mkimage": "internal/layout oci",
+	"internal/conform":     "fault oci ref internal/transfer",
+	"internal/testbed":     "",
+	"internal/hostile":     "internal/testbed",
+	"internal/archtest":    "",
 }
 
 // never names what a package promises not to import, in its name.
 var never = map[string][]string{
-	"plan":     {"os", "net", "net/http", "io/fs", "context"}, // time for values only: a test of plan holds it off the clock
-	"ref":      {"os", "net/http", "context"},
-	"oci":      {"os", "net/http"},
-	"transfer": {"os", "net/http", "flag"},
-	"fault":    {"os", "net/http"},
-	"ledger":   {"net", "net/http"},
+	"plan":              {"os", "net", "net/http", "io/fs", "context"}, // time for values only: a test of plan holds it off the clock
+	"ref":               {"os", "net/http", "context"},
+	"oci":               {"os", "net/http"},
+	"internal/transfer": {"os", "net/http", "flag"},
+	"fault":             {"os", "net/http"},
+	"internal/ledger":   {"net", "net/http"},
 }
 
 // unlinked is what a program that uses package dray must not carry.
 var unlinked = []string{
-	module + "/registry", "github.com/distribution/distribution", "github.com/spf13/cobra", "github.com/vbauerster/mpb",
+	module + "/internal/registry", "github.com/distribution/distribution", "github.com/spf13/cobra", "github.com/vbauerster/mpb",
 	"github.com/sirupsen/logrus", "log/slog", "database/sql", "google.golang.org/grpc",
 }
 
@@ -142,7 +142,7 @@ func TestTheLibraryLinksNoRegistryNoDatabaseNoCommandLineAndNoLogger(t *testing.
 }
 
 func TestOnlyTheSecretTypeKnowsTheLoggerInTheLibrary(t *testing.T) {
-	library := []string{"fault", "event", "ref", "oci", "plan", "transfer", "ledger", "remote", "layout", "."}
+	library := []string{"fault", "event", "ref", "oci", "plan", "internal/transfer", "internal/ledger", "internal/remote", "internal/layout", "."}
 	for _, p := range packages(t) {
 		if slices.Contains(library, room(p.ImportPath)) && (slices.Contains(p.Imports, "log/slog") || slices.Contains(p.Imports, "log")) {
 			t.Errorf("%s logs; a library tells its observer", room(p.ImportPath))

@@ -13,9 +13,9 @@ import (
 	"sync"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/transfer"
 )
 
 var (

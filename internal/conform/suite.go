@@ -16,8 +16,8 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
-	"github.com/drayage/dray/transfer"
 )
 
 // Pair is one repository, to read from and to write to.

@@ -1,0 +1,240 @@
+package access
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// Secret is a stored login without the login.
+type Secret struct {
+	ID      string    `json:"id"`    // the name that people give it
+	Place   string    `json:"place"` // "HOST" or "HOST/PATH": the only place that is shown it
+	By      string    `json:"by"`
+	Created time.Time `json:"created"`
+	Changed time.Time `json:"changed"`
+}
+
+var idForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`) })
+
+// kept is a login as it is sealed.
+type kept struct {
+	Scheme   credential.Scheme `json:"scheme,omitempty"`
+	User     string            `json:"user,omitempty"`
+	Password string            `json:"password"`
+}
+
+func sealName(id, place string) string { return "secret " + id + " for " + place }
+
+// place brings "HOST[/PATH]" into the one form that it is compared in.
+func place(s string) (string, error) {
+	host, path, _ := strings.Cut(s, "/")
+	host, err := ref.Host(host)
+	if err != nil {
+		return "", err
+	}
+	path = strings.Trim(path, "/")
+	if path == "" {
+		return host, nil
+	}
+	repo, err := ref.NewRepo(host, path)
+	if err != nil {
+		return "", err
+	}
+	return repo.String(), nil
+}
+
+// PutSecret stores l under id for where, "HOST" or "HOST/PATH", in the name of by, in place
+// of what id held. Errors are Invalid, Conflict when another id is for that place already, and
+// those of the database.
+func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credential.Login) error {
+	at, err := place(where)
+	switch {
+	case err != nil:
+		return err
+	case len(id) > 128 || !idForm().MatchString(id):
+		return secretFault(fault.Invalid, id, "lower-case letters, digits, '.', '_' and '-'", "not a secret's name")
+	case l.IsAnonymous():
+		return secretFault(fault.Invalid, id, "", "an empty login")
+	}
+	plain, err := json.Marshal(kept{l.Scheme, l.User, l.Password.Reveal()})
+	if err != nil {
+		return &fault.Fault{Kind: fault.Internal, Op: "store secret", Name: id, Err: err}
+	}
+	sealed, err := a.vault.Seal(plain, sealName(id, at))
+	if err != nil {
+		return err
+	}
+	err = a.db.Tx(ctx, func(tx *sql.Tx) error {
+		var other string
+		err := tx.QueryRowContext(ctx, `SELECT id FROM access_secrets WHERE place = $1 AND id <> $2`, at, id).Scan(&other)
+		if err == nil {
+			return secretFault(fault.Conflict, id, "change that one, or delete it", at+" has the secret "+other+" already")
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		now := store.Micros(a.now())
+		if _, err := tx.ExecContext(ctx, `INSERT INTO access_secrets (id, place, sealed, made_by, created, changed) VALUES ($1, $2, $3, $4, $5, $6)
+			ON CONFLICT (id) DO UPDATE SET place = excluded.place, sealed = excluded.sealed, made_by = excluded.made_by, changed = excluded.changed`,
+			id, at, base64.StdEncoding.EncodeToString(sealed), by, now, now); err != nil {
+			return err
+		}
+		return a.Audit(tx, Entry{Principal: by, Verb: "secret put", Target: at, New: id})
+	})
+	return dbFault("store secret", id, err)
+}
+
+// Secrets lists what is stored, by id, without the logins.
+func (a *Access) Secrets(ctx context.Context) ([]Secret, error) {
+	rows, err := a.db.QueryContext(ctx, `SELECT id, place, made_by, created, changed FROM access_secrets ORDER BY id`)
+	if err != nil {
+		return nil, dbFault("list", "secrets", err)
+	}
+	defer rows.Close()
+	all := []Secret{}
+	for rows.Next() {
+		var s Secret
+		var created, changed int64
+		if err := rows.Scan(&s.ID, &s.Place, &s.By, &created, &changed); err != nil {
+			return nil, dbFault("list", "secrets", err)
+		}
+		s.Created, s.Changed = store.Time(created), store.Time(changed)
+		all = append(all, s)
+	}
+	return all, dbFault("list", "secrets", rows.Err())
+}
+
+// DeleteSecret removes id in the name of by. The error is NotFound when there is none, else the database's.
+func (a *Access) DeleteSecret(ctx context.Context, by, id string) error {
+	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
+		var at string
+		if err := tx.QueryRowContext(ctx, `DELETE FROM access_secrets WHERE id = $1 RETURNING place`, id).Scan(&at); err != nil {
+			return err
+		}
+		return a.Audit(tx, Entry{Principal: by, Verb: "secret delete", Target: at, Old: id})
+	})
+	return dbFault("delete secret", id, err)
+}
+
+// Lookup is a credential.Lookup over the stored logins: that of the longest place at or above
+// repo. Errors are Denied for one that does not open, and those of the database.
+func (a *Access) Lookup(ctx context.Context, repo ref.Repo) (credential.Login, bool, error) {
+	places := []any{repo.Host}
+	marks := "$1"
+	for i, r := range repo.Path + "/" {
+		if r == '/' && i > 0 {
+			places = append(places, repo.Host+"/"+repo.Path[:i])
+			marks += ", $" + strconv.Itoa(len(places))
+		}
+	}
+	var id, at, text string
+	err := a.db.QueryRowContext(ctx, `SELECT id, place, sealed FROM access_secrets WHERE place IN (`+marks+`) ORDER BY LENGTH(place) DESC LIMIT 1`, places...).Scan(&id, &at, &text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return credential.Login{}, false, nil
+	}
+	if err != nil {
+		return credential.Login{}, false, dbFault("look up secret for", repo.Host, err)
+	}
+	var k kept
+	plain, err := a.unseal(text, sealName(id, at))
+	if err != nil {
+		return credential.Login{}, false, err
+	}
+	if err := json.Unmarshal(plain, &k); err != nil {
+		return credential.Login{}, false, &fault.Fault{Kind: fault.Internal, Op: "read secret", Name: id}
+	}
+	return credential.Login{Scheme: k.Scheme, User: k.User, Password: credential.New(k.Password), From: "secret " + id}, true, nil
+}
+
+func (a *Access) unseal(text, name string) ([]byte, error) {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret", Name: name, Err: errors.New("it was changed")}
+	}
+	return a.vault.Open(raw, name)
+}
+
+const witness = "the key of this database"
+
+// adopt holds the vault against the database: what the first server sealed here has to open, so
+// that a second one with a key of its own is told at its start. Secrets that an older key sealed
+// are sealed with the newest; after that the old key may go.
+func (a *Access) adopt(ctx context.Context) error {
+	seal := func(plain []byte, name string) (string, error) {
+		sealed, err := a.vault.Seal(plain, name)
+		return base64.StdEncoding.EncodeToString(sealed), err
+	}
+	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
+		fresh, err := seal([]byte(witness), witness)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO access_seal (id, sealed) VALUES (1, $1) ON CONFLICT (id) DO NOTHING`, fresh); err != nil {
+			return err
+		}
+		var text string
+		if err := tx.QueryRowContext(ctx, `SELECT sealed FROM access_seal WHERE id = 1`).Scan(&text); err != nil {
+			return err
+		}
+		if _, err := a.unseal(text, witness); err != nil {
+			return &fault.Fault{Kind: fault.Conflict, Op: "open database", Hint: "give every server the same key; to change it, list the new one before the old",
+				Err: errors.New("its secrets are sealed with another key")}
+		}
+		if raw, err := base64.StdEncoding.DecodeString(text); err != nil || a.vault.newest(raw) {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE access_seal SET sealed = $1 WHERE id = 1`, fresh); err != nil {
+			return err
+		}
+		return a.reseal(ctx, tx, seal)
+	})
+	return dbFault("open", "database", err)
+}
+
+func (a *Access) reseal(ctx context.Context, tx *sql.Tx, seal func([]byte, string) (string, error)) error {
+	rows, err := tx.QueryContext(ctx, `SELECT id, place, sealed FROM access_secrets`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	renewed := map[string]string{}
+	for rows.Next() {
+		var id, at, text string
+		if err := rows.Scan(&id, &at, &text); err != nil {
+			return err
+		}
+		plain, err := a.unseal(text, sealName(id, at))
+		if err == nil {
+			renewed[id], err = seal(plain, sealName(id, at))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	for id, text := range renewed {
+		if _, err := tx.ExecContext(ctx, `UPDATE access_secrets SET sealed = $1 WHERE id = $2`, text, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func secretFault(kind fault.Kind, id, hint, cause string) error {
+	return &fault.Fault{Kind: kind, Op: "store secret", Name: id, Hint: hint, Err: errors.New(cause)}
+}

@@ -1,0 +1,249 @@
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"database/sql"
+	"encoding/base32"
+	"encoding/hex"
+	"errors"
+	"hash/crc32"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+)
+
+// A token reads dray_ID_SECRETSUM in lower-case base32: 10 characters that name it, 52 of
+// secret (256 bits), 7 of CRC-32 over all before. Scanners find it by
+//
+//	dray_[a-z2-7]{10}_[a-z2-7]{59}
+//
+// and tell it from look-alikes by the sum, without asking a server.
+const (
+	tokenPrefix = "dray_"
+	idLength    = 10
+	secretSize  = 32
+	sumLength   = 7
+	tokenLength = len(tokenPrefix) + idLength + 1 + 52 + sumLength
+)
+
+var letters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// How long tokens live, and how often their use is written down.
+const (
+	DefaultTokenLife = 90 * 24 * time.Hour
+	MaxTokenLife     = 366 * 24 * time.Hour
+	usedEvery        = time.Hour
+)
+
+// Token is an API token without its secret.
+type Token struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"` // for people
+	Principal string    `json:"principal"`
+	Role      Role      `json:"role"`
+	By        string    `json:"by"` // the principal who made it
+	Created   time.Time `json:"created"`
+	Expires   time.Time `json:"expires"`
+	Revoked   time.Time `json:"revoked,omitzero"`
+	Used      time.Time `json:"used,omitzero"` // last use, to the hour
+}
+
+// mint makes a token's text.
+func mint() (id string, text credential.Secret) {
+	raw := make([]byte, secretSize+7)
+	rand.Read(raw) // never fails
+	id = letters.EncodeToString(raw[secretSize:])[:idLength]
+	body := tokenPrefix + id + "_" + letters.EncodeToString(raw[:secretSize])
+	return id, credential.New(body + sumOf(body))
+}
+
+func sumOf(body string) string {
+	n := crc32.ChecksumIEEE([]byte(body))
+	return letters.EncodeToString([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+}
+
+// readToken takes a token apart; ok=false for everything that mint does not write.
+func readToken(s string) (id string, hash [sha256.Size]byte, ok bool) {
+	if len(s) != tokenLength || !strings.HasPrefix(s, tokenPrefix) || s[len(tokenPrefix)+idLength] != '_' {
+		return "", hash, false
+	}
+	body, sum := s[:tokenLength-sumLength], s[tokenLength-sumLength:]
+	id, secret := body[len(tokenPrefix):len(tokenPrefix)+idLength], body[len(tokenPrefix)+idLength+1:]
+	raw, err := letters.DecodeString(secret)
+	if err != nil || letters.EncodeToString(raw) != secret || strings.Trim(id, "abcdefghijklmnopqrstuvwxyz234567") != "" || sum != sumOf(body) {
+		return "", hash, false
+	}
+	return id, sha256.Sum256([]byte(s)), true
+}
+
+// NewToken makes a token of t's Name, Principal, Role, By and Expires, and returns it with the
+// secret, which is shown here and never again. Without Expires it lives for DefaultTokenLife.
+// From the first token on nobody is Local any more. Errors are Invalid for a bad name or role,
+// or an end that has passed or is further than MaxTokenLife away, and those of the database.
+func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Token, error) {
+	now := a.now()
+	if t.Expires.IsZero() {
+		t.Expires = now.Add(DefaultTokenLife)
+	}
+	t.Expires = t.Expires.UTC().Truncate(time.Microsecond)
+	bad := func(hint string, err error) (credential.Secret, Token, error) {
+		return credential.Secret{}, Token{}, &fault.Fault{Kind: fault.Invalid, Op: "make token for", Name: t.Principal, Hint: hint, Err: err}
+	}
+	if err := checkName(t.Principal); err != nil {
+		return bad("", err)
+	}
+	switch {
+	case ranks[t.Role] == 0:
+		return bad("reader, submitter or admin", errors.New("no such role: "+string(t.Role)))
+	case len(t.Name) > 255 || strings.ContainsFunc(t.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return bad("", errors.New("a token's name has at most 255 characters on one line"))
+	case !t.Expires.After(now):
+		return bad("", errors.New("it would have expired already"))
+	case t.Expires.Sub(now) > MaxTokenLife:
+		return bad("make a new one in time", errors.New("a token lives for 366 days at most"))
+	}
+	id, text := mint()
+	t.ID, t.Created, t.Revoked, t.Used = id, now, time.Time{}, time.Time{}
+	_, hash, _ := readToken(text.Reveal())
+	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO access_tokens (id, name, principal, role, hash, made_by, created, expires, revoked, used)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0)`, t.ID, t.Name, t.Principal, string(t.Role), hex.EncodeToString(hash[:]), t.By, store.Micros(t.Created), store.Micros(t.Expires)); err != nil {
+			return err
+		}
+		return a.Audit(tx, Entry{Principal: t.By, Verb: "token create", Target: t.Principal, New: t.ID})
+	})
+	if err != nil {
+		return credential.Secret{}, Token{}, dbFault("make token for", t.Principal, err)
+	}
+	a.tokens.Store(true)
+	return text, t, nil
+}
+
+const tokenColumns = `id, name, principal, role, made_by, created, expires, revoked, used`
+
+// Tokens lists all tokens, the newest first, also those that have ended.
+func (a *Access) Tokens(ctx context.Context) ([]Token, error) {
+	rows, err := a.db.QueryContext(ctx, `SELECT `+tokenColumns+` FROM access_tokens ORDER BY created DESC, id`)
+	if err != nil {
+		return nil, dbFault("list", "tokens", err)
+	}
+	defer rows.Close()
+	all := []Token{}
+	for rows.Next() {
+		t, err := scanToken(rows.Scan)
+		if err != nil {
+			return nil, dbFault("list", "tokens", err)
+		}
+		all = append(all, t)
+	}
+	return all, dbFault("list", "tokens", rows.Err())
+}
+
+func scanToken(scan func(...any) error, more ...any) (Token, error) {
+	var t Token
+	var created, expires, revoked, used int64
+	err := scan(append([]any{&t.ID, &t.Name, &t.Principal, &t.Role, &t.By, &created, &expires, &revoked, &used}, more...)...)
+	t.Created, t.Expires, t.Revoked, t.Used = store.Time(created), store.Time(expires), store.Time(revoked), store.Time(used)
+	return t, err
+}
+
+// RevokeToken ends a token at once, in the name of by. One that was revoked before stays as it
+// was. The error is NotFound when there is none of this id, else the database's.
+func (a *Access) RevokeToken(ctx context.Context, by, id string) error {
+	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
+		var principal string
+		var revoked int64
+		if err := tx.QueryRowContext(ctx, `SELECT principal, revoked FROM access_tokens WHERE id = $1`, id).Scan(&principal, &revoked); err != nil || revoked != 0 {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE access_tokens SET revoked = $1 WHERE id = $2`, store.Micros(a.now()), id); err != nil {
+			return err
+		}
+		return a.Audit(tx, Entry{Principal: by, Verb: "token revoke", Target: principal, Old: id})
+	})
+	return dbFault("revoke token", id, err)
+}
+
+// byToken finds the principal of a token's text.
+func (a *Access) byToken(ctx context.Context, text string) (Principal, error) {
+	id, hash, ok := readToken(text)
+	if !ok {
+		return Principal{}, denied("that is not a token of dray", "")
+	}
+	var kept string
+	t, err := scanToken(a.db.QueryRowContext(ctx, `SELECT `+tokenColumns+`, hash FROM access_tokens WHERE id = $1`, id).Scan, &kept)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Principal{}, denied("the token is not known here", "")
+	}
+	if err != nil {
+		return Principal{}, dbFault("look up", "token "+id, err)
+	}
+	if subtle.ConstantTimeCompare([]byte(kept), []byte(hex.EncodeToString(hash[:]))) != 1 {
+		return Principal{}, denied("the token is not known here", "")
+	}
+	return a.alive(ctx, t)
+}
+
+// alive is the principal of t, as long as t has not ended.
+func (a *Access) alive(ctx context.Context, t Token) (Principal, error) {
+	now := a.now()
+	switch {
+	case !t.Revoked.IsZero():
+		return Principal{}, denied("the token was revoked", "ask for another")
+	case !now.Before(t.Expires):
+		return Principal{}, denied("the token has expired", "ask for another")
+	}
+	a.tokens.Store(true)
+	a.touch(ctx, t, now)
+	return Principal{Name: t.Principal, Role: t.Role, Via: ViaToken, Token: t.ID}, nil
+}
+
+// touch writes the use of a token down, once in an hour. A write that fails is nobody's
+// concern: the next request tries again.
+func (a *Access) touch(ctx context.Context, t Token, now time.Time) {
+	a.mu.Lock()
+	last := a.used[t.ID]
+	if t.Used.After(last) {
+		last = t.Used
+	}
+	due := now.Sub(last) >= usedEvery
+	if due {
+		a.used[t.ID] = now
+	}
+	a.mu.Unlock()
+	if !due {
+		return
+	}
+	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE access_tokens SET used = $1 WHERE id = $2 AND used < $1`, store.Micros(now), t.ID)
+		return err
+	})
+	if err != nil {
+		a.mu.Lock()
+		delete(a.used, t.ID)
+		a.mu.Unlock()
+	}
+}
+
+// anyToken reports whether a token was ever made here, also one that has ended.
+func (a *Access) anyToken(ctx context.Context) (bool, error) {
+	if a.tokens.Load() {
+		return true, nil
+	}
+	var one int
+	err := a.db.QueryRowContext(ctx, `SELECT 1 FROM access_tokens LIMIT 1`).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, dbFault("look for", "tokens", err)
+	}
+	a.tokens.Store(true)
+	return true, nil
+}

@@ -1,0 +1,67 @@
+package api_test
+
+import (
+	"crypto/tls"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+)
+
+func TestAClientTrustsTheAuthorityThatItIsToldAndFollowsNobody(t *testing.T) {
+	y := newYard(t, settings{idle: true})
+	var elsewhere []string
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		elsewhere = append(elsewhere, r.Header.Get("Authorization"))
+	}))
+	t.Cleanup(other.Close)
+	handler := y.server.Config.Handler
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == api.Prefix+"/registries" {
+			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client := func(ca string) *api.Client {
+		t.Helper()
+		c, err := api.NewClient(api.ClientConfig{URL: server.URL, CA: ca, Token: credential.New(y.tokens["ann"])})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return c
+	}
+	if w, err := client(ca).Whoami(t.Context()); err != nil || w.Name != "ann" {
+		t.Errorf("%v %+v", err, w)
+	}
+	if _, err := client("").Whoami(t.Context()); !fault.Is(err, fault.Refused) || fault.HintOf(err) == "" {
+		t.Errorf("an authority that nobody named: %v", err)
+	}
+	if _, err := client(ca).Registries(t.Context()); err == nil || len(elsewhere) > 0 {
+		t.Errorf("a redirect: %v, and %q was sent there", err, elsewhere)
+	}
+	server.Close()
+	if _, err := client(ca).Whoami(t.Context()); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("nobody listens: %v", err)
+	}
+	if _, err := y.client("nobody").Whoami(t.Context()); !fault.Is(err, fault.Denied) {
+		t.Errorf("without a token: %v", err)
+	}
+}

@@ -1,0 +1,45 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/drayage/dray/cmd/internal/api"
+)
+
+// What a client sends is accepted or refused in our words; it never breaks the server, and
+// nothing is asked of a registry before a worker takes the job.
+func FuzzRequests(f *testing.F) {
+	paths := []string{"/imports", "/copies", "/tags", "/batches", "/transfers", "/verifications", "/plans", "/plans/upload", "/schedules", "/tokens", "/jobs/x/retry"}
+	for i, body := range []string{
+		imports, `{"source":"src/app:v1","targets":["dst/app"],"all":"all"}`, `{"image":"src/app:v1","tags":["x"]}`,
+		`{"target":"dst","entries":[{"source":"src/app","targets":["a:b"],"line":3}]}`,
+		`{"sources":["src","src/team/"],"target":"dst/x/","selection":{"letters":"a-c","versions":"^1","newerThan":"3d","includeTags":["re:^v"]},"mapping":{"rename":["s/a/b/"],"maxDepth":2},"map":["a=b"]}`,
+		`{"sources":["src/app:v1"],"target":"dst/app","depth":"rehash","sample":3}`, `{"transfer":` + transfers + `}`,
+		"{\"plan\":1,\"verb\":\"copy\",\"overwrite\":\"update\"}\n", `{"name":"n","cron":"* * * * *","zone":"UTC","request":{"kind":"import","import":` + imports + `}}`,
+		`{"principal":"p","role":"reader"}`, `{"sourceLogin":{"user":"u","password":"p"}}`,
+	} {
+		f.Add(uint8(i), body)
+	}
+	f.Add(uint8(0), `{"source":"\u0000","map":[null],"tags":null}`)
+	f.Add(uint8(0), `[`)
+	y := newYard(f, settings{idle: true})
+	f.Fuzz(func(t *testing.T, at uint8, body string) {
+		r := httptest.NewRequest(http.MethodPost, api.Prefix+paths[int(at)%len(paths)], strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+y.tokens["root"])
+		w := httptest.NewRecorder()
+		y.server.Config.Handler.ServeHTTP(w, r)
+		if w.Code >= 500 || w.Code < 200 {
+			t.Errorf("%d for %s %q: %s", w.Code, r.URL.Path, body, w.Body)
+		}
+		if w.Code != http.StatusNoContent && !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%d and no JSON for %q: %s", w.Code, body, w.Body)
+		}
+		if n := y.src.Requests() + y.dst.Requests(); n != 0 {
+			t.Errorf("%d requests to registries for %q", n, body)
+		}
+	})
+}

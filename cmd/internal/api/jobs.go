@@ -1,0 +1,219 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/fault"
+)
+
+// ByID names a thing by its id.
+type ByID struct {
+	ID string `path:"id" maxLength:"128"`
+}
+
+// nothing is the answer of what has none: 204.
+type nothing struct{}
+
+// body is an answer with a body alone.
+type body[B any] struct{ Body B }
+
+func (a *api) jobs() {
+	get := func(id, path, text string) operation {
+		return operation{id: id, method: http.MethodGet, path: path, role: access.Reader, status: http.StatusOK, text: text, tag: "jobs"}
+	}
+	handle(a, get("list-jobs", "/jobs", "Jobs without their requests, the newest first: one's own, or all of them for an admin"), a.listJobs)
+	handle(a, get("get-job", "/jobs/{id}", "One job"), func(ctx context.Context, in *ByID) (*body[job.Job], error) {
+		j, err := a.Verb.Visible(ctx, caller(ctx), in.ID)
+		return &body[job.Job]{j}, err
+	})
+	handle(a, get("get-report", "/jobs/{id}/report", "What a job that has ended did"), func(ctx context.Context, in *ByID) (*body[json.RawMessage], error) {
+		raw, err := a.report(ctx, in.ID)
+		return &body[json.RawMessage]{raw}, err
+	})
+	handle(a, get("list-items", "/jobs/{id}/items", "The steps of a job, as they ended"), func(ctx context.Context, in *paging) (*body[Items], error) {
+		if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
+			return nil, err
+		}
+		items, err := a.Queue.Items(ctx, in.ID, in.After, in.Limit)
+		out := Items{Items: append([]job.Item{}, items...)}
+		if n := len(items); n > 0 && n == in.Limit {
+			out.Next = items[n-1].Seq
+		}
+		return &body[Items]{out}, err
+	})
+	handle(a, get("get-log", "/jobs/{id}/log", "The log of a job"), func(ctx context.Context, in *paging) (*body[Lines], error) {
+		if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
+			return nil, err
+		}
+		lines, err := a.Queue.Log(ctx, in.ID, in.After, in.Limit)
+		out := Lines{Lines: append([]job.Line{}, lines...)}
+		if n := len(lines); n > 0 && n == in.Limit {
+			out.Next = lines[n-1].Seq
+		}
+		return &body[Lines]{out}, err
+	})
+	stop := func(ctx context.Context, in *ByID) (*body[job.Job], error) {
+		j, err := a.Verb.Cancel(ctx, caller(ctx), in.ID)
+		return &body[job.Job]{j}, err
+	}
+	cancel := get("cancel-job", "/jobs/{id}/cancel", "Stop a job; it takes the role that it was made with")
+	cancel.method, cancel.status = http.MethodPost, http.StatusAccepted
+	handle(a, cancel, stop)
+	cancel.id, cancel.method, cancel.path, cancel.text = "delete-job", http.MethodDelete, "/jobs/{id}", "The same as cancel: the job is kept, and says that it was canceled"
+	handle(a, cancel, stop)
+	again := get("retry-job", "/jobs/{id}/retry", "Do again what failed; it takes the role that the job was made with")
+	again.method, again.status = http.MethodPost, http.StatusAccepted
+	handle(a, again, a.retry)
+}
+
+// listing selects jobs.
+type listing struct {
+	Kinds     []string  `query:"kind" doc:"any of these, with commas between them" enum:"import,copy,tag,batch,transfer,plan,apply,verify"`
+	States    []string  `query:"state" doc:"any of these" enum:"queued,running,waiting,done,partly,failed,canceled"`
+	Since     time.Time `query:"since" doc:"made then or later"`
+	Until     time.Time `query:"until" doc:"made before"`
+	Text      string    `query:"text" maxLength:"255" doc:"within source, target or id"`
+	Principal string    `query:"principal" maxLength:"255" doc:"whose; for admins"`
+	Schedule  string    `query:"schedule" maxLength:"128"`
+	Parent    string    `query:"parent" maxLength:"128" doc:"retries of this job"`
+	After     string    `query:"after" maxLength:"128" doc:"the cursor: next of the page before"`
+	Limit     int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
+}
+
+// Jobs is a page.
+type Jobs struct {
+	Jobs []job.Job `json:"jobs" nullable:"false"`
+	Next string    `json:"next,omitempty" doc:"after of the next page; none where this is the last"`
+}
+
+// Items is a page of the steps of a job.
+type Items struct {
+	Items []job.Item `json:"items" nullable:"false"`
+	Next  int64      `json:"next,omitempty" doc:"after of the next page; none where this is the last"`
+}
+
+// Lines is a page of a log.
+type Lines struct {
+	Lines []job.Line `json:"lines" nullable:"false"`
+	Next  int64      `json:"next,omitempty" doc:"after of the next page; none where this is the last"`
+}
+
+type paging struct {
+	ByID
+	After int64 `query:"after" minimum:"0" doc:"the cursor: next of the page before"`
+	Limit int   `query:"limit" minimum:"1" maximum:"10000" default:"1000"`
+}
+
+type listed struct {
+	Link string `header:"Link" doc:"the next page, as rel=next"`
+	Body Jobs
+}
+
+func (a *api) listJobs(ctx context.Context, in *listing) (*listed, error) {
+	p := caller(ctx)
+	f := job.Filter{Principal: in.Principal, Kinds: in.Kinds, Since: in.Since, Until: in.Until, Text: in.Text, Schedule: in.Schedule, Parent: in.Parent, After: in.After, Limit: in.Limit}
+	for _, s := range in.States {
+		f.States = append(f.States, job.State(s))
+	}
+	if !p.Admin() {
+		if in.Principal != "" && in.Principal != p.Name || p.Name == "" {
+			return &listed{Body: Jobs{Jobs: []job.Job{}}}, nil
+		}
+		f.Principal = p.Name
+	}
+	jobs, next, err := a.Queue.List(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	for i := range jobs {
+		jobs[i].Request = nil // a list of a megabyte each would be none; the job itself has it
+	}
+	out := &listed{Body: Jobs{Jobs: append([]job.Job{}, jobs...), Next: next}}
+	if next != "" {
+		out.Link = "<" + Prefix + "/jobs?" + in.query(next) + `>; rel="next"`
+	}
+	return out, nil
+}
+
+// query is that of the page after.
+func (l listing) query(after string) string {
+	q := url.Values{"after": {after}, "limit": {strconv.Itoa(l.Limit)}}
+	add := func(name string, values ...string) {
+		for _, v := range values {
+			if v != "" {
+				q.Add(name, v)
+			}
+		}
+	}
+	stamp := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.UTC().Format(time.RFC3339Nano)
+	}
+	join := func(all []string) string {
+		out := ""
+		for i, s := range all {
+			if i > 0 {
+				out += ","
+			}
+			out += s
+		}
+		return out
+	}
+	add("kind", join(l.Kinds))
+	add("state", join(l.States))
+	add("since", stamp(l.Since))
+	add("until", stamp(l.Until))
+	add("text", l.Text)
+	add("principal", l.Principal)
+	add("schedule", l.Schedule)
+	add("parent", l.Parent)
+	return q.Encode()
+}
+
+func (a *api) report(ctx context.Context, id string) (json.RawMessage, error) {
+	j, err := a.Verb.Visible(ctx, caller(ctx), id)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := a.Queue.Report(ctx, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case !j.State.Ended():
+		return nil, &fault.Fault{Kind: fault.Conflict, Op: "get report", Name: id, Err: errors.New("the job is " + string(j.State)), Hint: "wait for its end", RetryAfter: time.Second}
+	case len(raw) == 0:
+		return nil, &fault.Fault{Kind: fault.NotFound, Op: "get report", Name: id, Err: errors.New("the job ended without one"), Hint: "the job says why"}
+	}
+	return raw, nil
+}
+
+// retrying may bring logins again.
+type retrying struct {
+	ByID
+	Submitting
+	Body *verb.Logins
+}
+
+func (a *api) retry(ctx context.Context, in *retrying) (*accepted, error) {
+	wait, err := waitOf(in.Prefer)
+	if err != nil {
+		return nil, err
+	}
+	with := verb.Again{Key: in.Key}
+	if in.Body != nil {
+		with.Logins = *in.Body
+	}
+	j, fresh, err := a.Verb.Retry(ctx, caller(ctx), in.ID, with)
+	return a.accept(ctx, j, fresh, wait, err)
+}

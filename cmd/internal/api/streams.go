@@ -1,0 +1,153 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/fault"
+)
+
+func (a *api) streams() {
+	handle(a, operation{id: "watch-job", method: http.MethodGet, path: "/jobs/{id}/events", role: access.Reader, status: http.StatusOK, tag: "jobs",
+		text: "What happens to a job, as server-sent events: its state first, \"ended\" last"}, a.watch)
+	content := a.huma.OpenAPI().Paths["/jobs/{id}/events"].Get.Responses["200"]
+	content.Description = "events; each has the id to resume after"
+	content.Content = map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}
+	content = a.huma.OpenAPI().Paths["/plans/{id}"].Get.Responses["200"]
+	content.Content = map[string]*huma.MediaType{"application/jsonl": {Schema: &huma.Schema{Type: "string"}}}
+}
+
+type watching struct {
+	ByID
+	LastEventID int64 `header:"Last-Event-ID" minimum:"0" doc:"the id of the event that was read last"`
+	After       int64 `query:"after" minimum:"0" doc:"the same, for who can not set the header"`
+}
+
+// watch streams events until the job's end, or the client's.
+func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, error) {
+	if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
+		return nil, err
+	}
+	after := max(in.LastEventID, in.After)
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		_, w := humago.Unwrap(hc)
+		leave, ok := a.Streams.Take(caller(ctx))
+		if !ok {
+			problemOf(&fault.Fault{Kind: fault.Throttled, Op: "watch job", Name: in.ID, RetryAfter: 5 * time.Second,
+				Err: errors.New("as many streams of events are open as one may have"), Hint: "close some, or look at the job now and then"}).write(w)
+			return
+		}
+		defer leave()
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
+		w.WriteHeader(http.StatusOK)
+		defer hurryLess(w)
+		s := &sse{w: w, control: http.NewResponseController(w), patience: a.Patience}
+		ctx, done := context.WithCancel(hc.Context())
+		defer done()
+		events := make(chan job.Event)
+		go func() {
+			defer close(events)
+			for e, err := range a.Queue.Watch(ctx, in.ID, after) {
+				if err != nil {
+					return // the client comes again
+				}
+				select {
+				case events <- e:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		beat := time.NewTicker(a.Heartbeat)
+		defer beat.Stop()
+		err := s.write("retry: 1000\n\n")
+		for err == nil {
+			select {
+			case e, open := <-events:
+				if !open {
+					return
+				}
+				err = s.event(e)
+			case <-beat.C:
+				err = s.write(": still here\n\n")
+			}
+		}
+		// Who does not read is left: the watch ends with ctx.
+	}}, nil
+}
+
+// sse writes server-sent events.
+type sse struct {
+	w        io.Writer
+	control  *http.ResponseController
+	patience time.Duration
+}
+
+func (s *sse) event(e job.Event) error {
+	data := e.Data
+	if len(data) == 0 {
+		data = json.RawMessage("null")
+	}
+	// JSON has no line breaks but between its tokens, and ours has none there.
+	return s.write("id: " + strconv.FormatInt(e.Seq, 10) + "\nevent: " + e.Kind + "\ndata: " + string(data) + "\n\n")
+}
+
+func (s *sse) write(text string) error {
+	// A writer without deadlines, as in a test, is as good.
+	if err := s.control.SetWriteDeadline(time.Now().Add(s.patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if _, err := io.WriteString(s.w, text); err != nil {
+		return err
+	}
+	return s.control.Flush()
+}
+
+// hurryLess takes the deadline of what was written back: the connection goes on to be used.
+func hurryLess(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+}
+
+// showPlan streams a plan's file.
+func (a *api) showPlan(ctx context.Context, in *ByID) (*huma.StreamResponse, error) {
+	file, err := a.Verb.Plan(ctx, caller(ctx), in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		_, w := humago.Unwrap(hc)
+		w.Header().Set("Content-Type", "application/jsonl")
+		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", "plan-"+in.ID+".jsonl"))
+		defer hurryLess(w)
+		control := http.NewResponseController(w)
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := file.Read(buf)
+			if n > 0 {
+				_ = control.SetWriteDeadline(time.Now().Add(a.Patience))
+				if _, err := w.Write(buf[:n]); err != nil {
+					return
+				}
+			}
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				// It has begun: only a broken connection says that it is not whole.
+				panic(http.ErrAbortHandler)
+			}
+		}
+	}}, nil
+}

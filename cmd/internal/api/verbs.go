@@ -1,0 +1,189 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/verb"
+)
+
+var problemType = reflect.TypeFor[Problem]()
+
+// schemaName keeps apart types of one name in two packages.
+func schemaName(t reflect.Type, hint string) string {
+	switch t {
+	case reflect.TypeFor[verb.Schedule]():
+		return "ScheduleRequest"
+	case reflect.TypeFor[verb.Entry]():
+		return "BatchEntry"
+	}
+	return huma.DefaultSchemaNamer(t, hint)
+}
+
+// Submitting is what all requests that make a job have in common.
+type Submitting struct {
+	Key    string `header:"Idempotency-Key" maxLength:"255" doc:"the same key within a day is the same job"`
+	Prefer string `header:"Prefer" maxLength:"255" doc:"wait=N holds the answer until the job ends, up to N seconds, 60 at most (RFC 7240)"`
+}
+
+// accepted is the answer: 202, or 200 when the job ended while the answer was held.
+type accepted struct {
+	Status   int
+	Location string `header:"Location"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true where the key stood for this job already"`
+	Applied  string `header:"Preference-Applied"`
+	Retry    string `header:"Retry-After" doc:"when to look again"`
+	Body     job.Job
+}
+
+// submitter is a request that makes a job.
+type submitter[B any] struct {
+	Submitting
+	Body B
+}
+
+func (a *api) verbs() {
+	post := func(id, path, text string, role access.Role) operation {
+		return operation{id: id, method: http.MethodPost, path: path, role: role, status: http.StatusAccepted, text: text, tag: "verbs"}
+	}
+	handle(a, post("import", "/imports", "Import an image, as az acr import means it", access.Submitter), func(ctx context.Context, in *submitter[verb.Import]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindImport, Import: &in.Body})
+	})
+	handle(a, post("copy", "/copies", "Copy an image, or all tags of a repository", access.Submitter), func(ctx context.Context, in *submitter[verb.Copy]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindCopy, Copy: &in.Body})
+	})
+	handle(a, post("tag", "/tags", "Give an image further tags", access.Submitter), func(ctx context.Context, in *submitter[verb.Tag]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindTag, Tag: &in.Body})
+	})
+	handle(a, post("batch", "/batches", "Import the images of a list, each on its own", access.Submitter), func(ctx context.Context, in *submitter[verb.Batch]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindBatch, Batch: &in.Body})
+	})
+	handle(a, post("transfer", "/transfers", "Bring what registries hold to another one", access.Submitter), func(ctx context.Context, in *submitter[verb.Transfer]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindTransfer, Transfer: &in.Body})
+	})
+	handle(a, post("verify", "/verifications", "Prove that a target holds what its source holds; to heal takes the role submitter", access.Reader), func(ctx context.Context, in *submitter[verb.Verify]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindVerify, Verify: &in.Body})
+	})
+	handle(a, post("plan", "/plans", "Plan what one verb would do", access.Reader), func(ctx context.Context, in *submitter[planned]) (*accepted, error) {
+		b := in.Body
+		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Import: b.Import, Copy: b.Copy, Tag: b.Tag, Batch: b.Batch, Transfer: b.Transfer}})
+	})
+	upload := post("upload-plan", "/plans/upload", "Send the file of a plan that was made elsewhere", access.Submitter)
+	upload.body, upload.time = verb.MaxPlan, fileTime
+	handle(a, upload, func(ctx context.Context, in *uploading) (*accepted, error) {
+		// The buffer goes back to a pool; what is kept is a copy.
+		file := append([]byte(nil), in.RawBody...)
+		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Uploaded: true, File: file}})
+	})
+	handle(a, post("apply", "/plans/{id}/apply", "Carry out a plan", access.Submitter), func(ctx context.Context, in *applying) (*accepted, error) {
+		req := verb.Apply{Plan: in.ID}
+		if in.Body != nil {
+			req.Follow, req.Logins = in.Body.Follow, in.Body.Logins
+		}
+		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindApply, Apply: &req})
+	})
+	handle(a, operation{id: "get-plan", method: http.MethodGet, path: "/plans/{id}", role: access.Reader, status: http.StatusOK, text: "The plan's file: JSON Lines, a header and a line for each step", tag: "verbs"}, a.showPlan)
+}
+
+// planned names the one verb that is planned.
+type planned struct {
+	Import   *verb.Import   `json:"import,omitempty"`
+	Copy     *verb.Copy     `json:"copy,omitempty"`
+	Tag      *verb.Tag      `json:"tag,omitempty"`
+	Batch    *verb.Batch    `json:"batch,omitempty"`
+	Transfer *verb.Transfer `json:"transfer,omitempty"`
+}
+
+type uploading struct {
+	Submitting
+	RawBody []byte `contentType:"application/jsonl"`
+}
+
+type applying struct {
+	ByID
+	Submitting
+	Body *applyBody
+}
+
+type applyBody struct {
+	Follow bool `json:"follow,omitempty" doc:"plan steps anew whose source or target moved since"`
+	verb.Logins
+}
+
+func (a *api) submit(ctx context.Context, s Submitting, r verb.Request) (*accepted, error) {
+	wait, err := waitOf(s.Prefer)
+	if err != nil {
+		return nil, err
+	}
+	j, fresh, err := a.Verb.Submit(ctx, caller(ctx), r, s.Key)
+	return a.accept(ctx, j, fresh, wait, err)
+}
+
+// accept answers for a job that was made, and holds the answer where that was asked for.
+func (a *api) accept(ctx context.Context, j job.Job, fresh bool, wait time.Duration, err error) (*accepted, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := &accepted{Status: http.StatusAccepted, Location: Prefix + "/jobs/" + j.ID, Retry: "1"}
+	if !fresh {
+		out.Replayed = "true"
+	}
+	// A preference may be left out: who has too many answers held gets this one at once.
+	if leave, ok := a.Held.Take(caller(ctx)); !ok {
+		wait = 0
+	} else {
+		defer leave()
+	}
+	if wait > 0 {
+		out.Applied = "wait=" + strconv.Itoa(int(wait.Seconds()))
+		j = a.await(ctx, j, wait)
+	}
+	if j.State.Ended() {
+		out.Retry = ""
+		if wait > 0 {
+			out.Status = http.StatusOK
+		}
+	}
+	out.Body = j
+	return out, nil
+}
+
+// await returns j when it has ended, or as it is after wait.
+func (a *api) await(ctx context.Context, j job.Job, wait time.Duration) job.Job {
+	ctx, done := context.WithTimeout(ctx, wait)
+	defer done()
+	for e, err := range a.Queue.Watch(ctx, j.ID, 0) {
+		if err != nil || e.Kind == "ended" {
+			break
+		}
+	}
+	now, err := a.Queue.Get(context.WithoutCancel(ctx), j.ID)
+	if err != nil {
+		return j // it is durable, whatever the database says now
+	}
+	return now
+}
+
+// waitOf reads Prefer, RFC 7240 §2 and §4.3. Preferences that are not known are left out, as it asks.
+func waitOf(prefer string) (time.Duration, error) {
+	for part := range strings.FieldsFuncSeq(prefer, func(r rune) bool { return r == ',' || r == ';' }) {
+		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if !ok || !strings.EqualFold(strings.TrimSpace(name), "wait") {
+			continue
+		}
+		n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 31)
+		if err != nil {
+			continue // "the preference is ignored"
+		}
+		return min(time.Duration(n)*time.Second, maxWait), nil
+	}
+	return 0, nil
+}

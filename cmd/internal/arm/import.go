@@ -1,0 +1,248 @@
+package arm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+)
+
+// parameters is ImportImageParameters of Microsoft.ContainerRegistry; it is the same in all
+// api-versions from 2017-10-01 to 2026-03-01-preview.
+type parameters struct {
+	Source struct {
+		ResourceID  string `json:"resourceId"`
+		RegistryURI string `json:"registryUri"`
+		SourceImage string `json:"sourceImage"`
+		Credentials *struct {
+			Username string `json:"username"`
+			Password string `json:"password"`
+		} `json:"credentials"`
+	} `json:"source"`
+	TargetTags                 []string `json:"targetTags"`
+	UntaggedTargetRepositories []string `json:"untaggedTargetRepositories"`
+	Mode                       string   `json:"mode"`
+}
+
+var requestID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+})
+
+func (h *handler) importImage(w http.ResponseWriter, r *http.Request, p access.Principal, at scope, to registry) {
+	var in parameters
+	if err := read(w, r, &in); err != nil {
+		refuse(w, err)
+		return
+	}
+	req, err := h.request(in, to)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	j, _, err := h.Submit(r.Context(), p, verb.Request{Kind: verb.KindImport, Import: &req}, key(r, to, in))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	h.operation(w, r, at, h.await(r.Context(), p, j))
+}
+
+// key makes a POST that a client sends again, because its answer was lost, the same job. Clients
+// keep their request id over such retries; it counts for the same body alone, since some keep it
+// for longer.
+func key(r *http.Request, to registry, in parameters) string {
+	id := r.Header.Get("X-Ms-Client-Request-Id")
+	if !requestID().MatchString(id) {
+		return ""
+	}
+	if in.Source.Credentials != nil { // the key is stored: nobody shall guess a password by it
+		c := *in.Source.Credentials
+		c.Password = ""
+		in.Source.Credentials = &c
+	}
+	raw, err := json.Marshal(in)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(append([]byte(to.Host+"\x00"), raw...))
+	return "arm " + strings.ToLower(id) + " " + hex.EncodeToString(sum[:12])
+}
+
+func (h *handler) request(in parameters, to registry) (verb.Import, error) {
+	req := verb.Import{Source: in.Source.SourceImage, Target: to.Host, Images: in.TargetTags, Repositories: in.UntaggedTargetRepositories}
+	if req.Source == "" {
+		return req, invalid("source.sourceImage is required")
+	}
+	switch id, uri := in.Source.ResourceID, in.Source.RegistryURI; {
+	case (id == "") == (uri == ""):
+		return req, invalid("source wants resourceId or registryUri, and not both")
+	case id != "":
+		// The ID names a subscription, which is in no record of ours: its last segment is the registry.
+		path := segments(id)
+		if len(path) != 8 || !is(path, "subscriptions", "*", "resourceGroups", "*", "providers", namespace, "registries", "*") {
+			return req, invalid("source.resourceId is not the ID of a container registry")
+		}
+		req.SourceRegistry = path[7]
+		if known, ok := h.byName[strings.ToLower(path[7])]; ok {
+			req.SourceRegistry = known.Host
+		}
+	case strings.Contains(uri, "@"):
+		return req, invalid("source.registryUri is a host; a login goes into source.credentials")
+	default:
+		req.SourceRegistry = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(uri, "https://"), "http://"), "/")
+	}
+	switch strings.ToLower(in.Mode) {
+	case "", "noforce":
+		req.Overwrite = "refuse"
+	case "force":
+		req.Overwrite = "update"
+	default:
+		return req, invalid("mode is Force or NoForce")
+	}
+	if c := in.Source.Credentials; c != nil {
+		if c.Password == "" {
+			return req, invalid("source.credentials.password is required")
+		}
+		l, err := credential.FromPassword(c.Username, c.Password)
+		if err != nil {
+			return req, err
+		}
+		req.SourceLogin = &verb.Login{Scheme: string(l.Scheme), User: l.User, Password: l.Password.Reveal()}
+	}
+	return req, nil
+}
+
+// await returns j as it is when it has ended, or after Hold: clients poll at their own pace, which
+// is 30 seconds for some, so that an answer which waits a little is much the quicker one.
+func (h *handler) await(ctx context.Context, p access.Principal, j job.Job) job.Job {
+	if j.State.Ended() || h.Hold < 0 {
+		return j
+	}
+	leave, ok := h.Held.Take(p)
+	if !ok {
+		return j
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(ctx, h.Hold)
+	defer cancel()
+	for e, err := range h.Watch(ctx, j.ID, 0) {
+		if err != nil {
+			break // it is there, and is told as it was
+		}
+		if e.Kind == "state" || e.Kind == "ended" {
+			var now job.Job
+			if json.Unmarshal(e.Data, &now) == nil && now.ID == j.ID {
+				j = now
+			}
+		}
+		if j.State.Ended() {
+			break
+		}
+	}
+	return j
+}
+
+func (h *handler) operationResult(w http.ResponseWriter, r *http.Request, p access.Principal, at scope, id string) {
+	j, err := h.Visible(r.Context(), p, strings.TrimPrefix(id, operationPrefix))
+	switch {
+	case fault.Is(err, fault.NotFound):
+		tell(w, http.StatusNotFound, "OperationNotFound", "There is no operation of this id, or it is another's.")
+	case err != nil:
+		// A poll that fails for reasons of ours is tried again.
+		refuse(w, err)
+	default:
+		h.operation(w, r, at, h.await(r.Context(), p, j))
+	}
+}
+
+const operationPrefix = "registries-"
+
+// operation answers with the state of j, as the long-running operations of container registries do:
+// 202 and an absolute Location while it runs; 200 when it is done; a 4xx when it failed, since
+// every client takes a 200 for success, whatever is in it, and asks on for ever after a 5xx.
+func (h *handler) operation(w http.ResponseWriter, r *http.Request, at scope, j job.Job) {
+	w.Header().Set("X-Ms-Request-Id", j.ID)
+	switch {
+	case j.State == job.Done:
+		answer(w, http.StatusOK, map[string]string{"status": "Succeeded"})
+	case j.State.Ended():
+		failed(w, j)
+	default:
+		version := url.QueryEscape(r.URL.Query().Get("api-version"))
+		w.Header().Set("Location", h.base(r)+"/subscriptions/"+url.PathEscape(at.subscription)+"/providers/"+namespace+"/locations/"+location+
+			"/operationResults/"+operationPrefix+j.ID+"?api-version="+version)
+		w.Header().Set("Retry-After", "1")
+		body := map[string]string{"status": "Accepted"}
+		state := "Pending"
+		if j.State == job.Running {
+			state = "Running"
+		}
+		for _, name := range targets(j) {
+			body[name] = state
+		}
+		answer(w, http.StatusAccepted, body)
+	}
+}
+
+// targets are the names that an import sets, as its client wrote them.
+func targets(j job.Job) []string {
+	var req verb.Request
+	if json.Unmarshal(j.Request, &req) != nil || req.Import == nil {
+		return nil
+	}
+	return append(req.Import.Images, req.Import.Repositories...)
+}
+
+// codes are what az and the SDKs are told of a job that failed. No status here is one after which
+// a client asks on (408, 429, 5xx), or logs in again (401).
+var codes = map[fault.Kind]struct {
+	status int
+	code   string
+}{
+	fault.Invalid:     {http.StatusBadRequest, "InvalidParameters"},
+	fault.NotFound:    {http.StatusNotFound, "ManifestUnknown"},
+	fault.Denied:      {http.StatusBadRequest, "Unauthorized"},
+	fault.Conflict:    {http.StatusConflict, "Conflict"},
+	fault.Moved:       {http.StatusConflict, "Conflict"},
+	fault.Refused:     {http.StatusBadRequest, "InvalidParameters"},
+	fault.TooLarge:    {http.StatusBadRequest, "InvalidParameters"},
+	fault.Full:        {http.StatusBadRequest, "QuotaExceeded"},
+	fault.Throttled:   {http.StatusFailedDependency, "TooManyRequests"},
+	fault.Unavailable: {http.StatusFailedDependency, "RegistryUnavailable"},
+	fault.Corrupt:     {http.StatusBadRequest, "ContentMismatch"},
+	fault.Canceled:    {http.StatusConflict, "OperationCanceled"},
+	fault.Internal:    {http.StatusBadRequest, "InternalError"},
+}
+
+func failed(w http.ResponseWriter, j job.Job) {
+	f := job.Failure{Kind: fault.Internal, Text: "the job ended as " + string(j.State)}
+	if j.Failure != nil {
+		f = *j.Failure
+	} else if j.State == job.Canceled {
+		f = job.Failure{Kind: fault.Canceled, Text: "it was canceled"}
+	}
+	as, ok := codes[f.Kind]
+	if !ok {
+		as = codes[fault.Internal]
+	}
+	text := f.Text
+	if f.Kind == fault.Conflict && !strings.Contains(text, "already exists") {
+		// Scripts look for these words.
+		text = "Tag already exists in target registry, or may not be changed: " + text
+	}
+	if f.Hint != "" {
+		text += " (hint: " + f.Hint + ")"
+	}
+	tell(w, as.status, as.code, "Operation "+operationPrefix+j.ID+" failed. "+text)
+}

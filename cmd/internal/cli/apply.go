@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"regexp"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+func (a *app) newApply() *cobra.Command {
+	var follow bool
+	var failedTo string
+	cmd := &cobra.Command{
+		Use:   "apply PLAN",
+		Short: "Carry out a plan that was written before",
+		Long: "Do what a plan's file says (- is stdin), and nothing else: exactly the digests that it names go\n" +
+			"where it says. Both ends are looked at again first. A tag that points elsewhere than when the\n" +
+			"plan was made is left alone and is an error, exit code 5, or 6 where others were done; of a plan\n" +
+			"to be done whole or not at all, nothing is done then. --follow plans such tags anew. With a server\n" +
+			"the file is sent there; PLAN may then be the id of a plan that it made.",
+		Example: "  dray apply plan.json\n" +
+			"  dray plan transfer dev prod | dray apply -\n" +
+			"  dray apply plan.json --follow --failed-to again.txt",
+		Args: exactly(1, "the file of a plan, or - for stdin"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runApply(cmd, args[0], failedTo, follow)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&follow, "follow", false, "plan steps anew whose source or target moved since")
+	flags.StringVar(&failedTo, "failed-to", "", "write the tags that failed to `FILE`, a list for dray batch --force; without such, there is no file")
+	a.common.addHandOverTo(flags)
+	a.common.addRegistryTo(flags)
+	return cmd
+}
+
+// jobForm is a job's id: a ULID.
+var jobForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`) })
+
+func (a *app) runApply(cmd *cobra.Command, path, failedTo string, follow bool) error {
+	ctx := cmd.Context()
+	var logins [2]*credential.Login
+	var err error
+	if logins[0], err = a.sourceLogin(ctx); err != nil {
+		return err
+	}
+	if logins[1], err = a.targetLogin(ctx); err != nil {
+		return err
+	}
+	w := streaming{past: "applied the plan to", failedTo: failedTo, proof: "dray verify SOURCE TARGET --deep"}
+	body := verb.Apply{Follow: follow, Logins: loginsJSON(logins[0], logins[1])}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && jobForm().MatchString(path) {
+		body.Plan = path
+		w.ask = asks(verb.Request{Kind: verb.KindApply, Apply: &body})
+		w.run = func(context.Context, *dray.Dray, event.Observer, *story, func(dray.RepositoryReport) error) (dray.TransferReport, error) {
+			return dray.TransferReport{}, &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: path, Err: errors.New("no such file"), Hint: "a plan by its id is at a server: name that with --server"}
+		}
+		return a.stream(cmd, w)
+	}
+	if err := a.checkPlan(ctx, path); err != nil {
+		return err
+	}
+	in, done, err := a.openPlan(path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var read bytes.Buffer // what NewReader took from in, for a server
+	r, err := patiently(ctx, 0, func() (*plan.Reader, error) { return plan.NewReader(io.TeeReader(in, &read)) })
+	if err != nil {
+		return err
+	}
+	req := dray.PlanFileRequest{Plan: r, Follow: follow, SourceLogin: logins[0], TargetLogin: logins[1]}
+	w.verb = r.Header().Verb
+	w.ask = func(ctx context.Context, c *api.Client, _ *dray.Dray) (verb.Request, error) {
+		id, err := a.sendPlan(ctx, c, io.MultiReader(&read, in))
+		body.Plan = id
+		return verb.Request{Kind: verb.KindApply, Apply: &body}, err
+	}
+	w.run = func(ctx context.Context, d *dray.Dray, tell event.Observer, _ *story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error) {
+		return d.ApplyFile(ctx, req, tell, visit)
+	}
+	return a.stream(cmd, w)
+}
+
+// sendPlan makes a plan of the server's of a file, and returns its id.
+func (a *app) sendPlan(ctx context.Context, c *api.Client, in io.Reader) (string, error) {
+	file, err := patiently(ctx, 0, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, verb.MaxPlan+1)) })
+	if err == nil && len(file) > verb.MaxPlan {
+		err = &fault.Fault{Kind: fault.TooLarge, Op: "send plan", Err: errors.New("longer than " + size(verb.MaxPlan)), Hint: "let the server make it: dray plan transfer --server"}
+	}
+	if err != nil {
+		return "", err
+	}
+	j, err := c.Submit(ctx, verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Uploaded: true, File: file}}, api.How{})
+	if err == nil {
+		j, err = c.Wait(ctx, j.ID)
+	}
+	if err == nil && j.State != job.Done && j.State != job.Partly {
+		err = cmp.Or((&there{job: j}).failure(), error(&fault.Fault{Kind: fault.Internal, Op: "send plan"}))
+	}
+	return j.ID, err
+}
+
+// checkPlan reads a file through before any of it is done: a plan that was cut off, or
+// written by hand and wrong, is refused whole. What comes from a pipe is read once.
+func (a *app) checkPlan(ctx context.Context, path string) error {
+	if at, err := os.Stat(path); path == "-" || err != nil || !at.Mode().IsRegular() {
+		return nil
+	}
+	in, done, err := a.openPlan(path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	_, err = patiently(ctx, 0, func() (planSummary, error) { return summarise(in) })
+	return err
+}

@@ -1,0 +1,342 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+func (a *app) newJobs() *cobra.Command {
+	return gathered("jobs list|show|watch|wait|logs|cancel|retry", "Look at the jobs of a server, wait for them, stop them",
+		"Look at what a dray server was asked for: one's own jobs, for an admin all of them.",
+		"  dray jobs list --state running,queued\n  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D\n  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		a.newJobsList(), a.newJobsShow(), a.newJobsWatch(), a.newJobsWait(), a.newJobsLogs(), a.newJobsCancel(), a.newJobsRetry())
+}
+
+// atJobs finishes a command about jobs, whose do gets a client.
+func (a *app) atJobs(cmd *cobra.Command, do func(ctx context.Context, c *api.Client, args []string) error) *cobra.Command {
+	cmd.Flags().SortFlags = false
+	a.common.addServerTo(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := a.needClient(cmd)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return reach(do(cmd.Context(), c, args))
+	}
+	return cmd
+}
+
+// jobFlags select jobs.
+type jobFlags struct {
+	states, verbs []string
+	since         string
+	text, owner   string
+	schedule      string
+	limit         int
+	after         string
+}
+
+func (a *app) newJobsList() *cobra.Command {
+	var f jobFlags
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List jobs, the newest first",
+		Long: "List jobs, the newest first, up to --limit of them. Where there are more, a note says how to go\n" +
+			"on; with --limit 0 all are listed.",
+		Example: "  dray jobs list --state failed,partly --since 7d\n" +
+			"  dray jobs list --text prod/team --verb transfer -o json",
+		Args: exactly(0, "no argument"),
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.states, "state", nil, "in any of these `STATES`: queued, running, waiting, done, partly, failed, canceled")
+	flags.StringSliceVar(&f.verbs, "verb", nil, "of any of these `VERBS`: "+strings.Join(verb.Kinds(), ", "))
+	flags.StringVar(&f.since, "since", "", "made less than `AGE` ago, as in 7d or 36h, or since a time as in 2026-11-21T08:00:00Z")
+	flags.StringVar(&f.text, "text", "", "with this `TEXT` in source, target or id")
+	flags.StringVar(&f.owner, "principal", "", "of this `NAME`; for admins")
+	flags.StringVar(&f.schedule, "schedule", "", "made by the schedule with this `ID`")
+	flags.IntVar(&f.limit, "limit", 50, "at most `N` jobs; 0 is all")
+	flags.StringVar(&f.after, "after", "", "go on after the page before, whose note gave this `CURSOR`")
+	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, _ []string) error {
+		filter, err := f.filter(cmd, time.Now())
+		if err != nil {
+			return err
+		}
+		jobs, next, err := pages(ctx, c, filter, f.limit)
+		if err != nil {
+			return err
+		}
+		if err := a.printJobs(jobs, next); err != nil {
+			return err
+		}
+		if next != "" && !a.common.quiet {
+			a.warn("note: there are more: --after %s goes on", next)
+		}
+		return nil
+	})
+}
+
+func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (job.Filter, error) {
+	out := job.Filter{Kinds: f.verbs, Text: f.text, Principal: f.owner, Schedule: f.schedule, After: f.after}
+	for _, s := range f.states {
+		if !slices.Contains(job.States(), job.State(s)) {
+			return out, usageError(cmd, fmt.Errorf("--state %s: no such state", s), "queued, running, waiting, done, partly, failed or canceled")
+		}
+		out.States = append(out.States, job.State(s))
+	}
+	for _, v := range f.verbs {
+		if !slices.Contains(verb.Kinds(), v) {
+			return out, usageError(cmd, fmt.Errorf("--verb %s: no such verb", v), strings.Join(verb.Kinds(), ", "))
+		}
+	}
+	if f.limit < 0 {
+		return out, usageError(cmd, errors.New("--limit: less than nothing"), "")
+	}
+	if f.since == "" {
+		return out, nil
+	}
+	if at, err := time.Parse(time.RFC3339, f.since); err == nil {
+		out.Since = at
+		return out, nil
+	}
+	age, err := plan.ParseAge(f.since)
+	if err != nil {
+		return out, usageError(cmd, fmt.Errorf("--since %s: neither an age nor a time", f.since), "as in 7d, 36h or 2026-11-21T08:00:00Z")
+	}
+	out.Since = now.Add(-age)
+	return out, nil
+}
+
+// maxPage is the most that a server gives at once.
+const maxPage = 500
+
+// pages reads as many jobs as limit says, 0 for all.
+func pages(ctx context.Context, c *api.Client, f job.Filter, limit int) (all []job.Job, next string, err error) {
+	for {
+		f.Limit = maxPage
+		if limit > 0 {
+			f.Limit = min(maxPage, limit-len(all))
+		}
+		page, next, err := c.Jobs(ctx, f)
+		if err != nil {
+			return all, next, err
+		}
+		all = append(all, page...)
+		if next == "" || limit > 0 && len(all) >= limit {
+			return all, next, nil
+		}
+		f.After = next
+	}
+}
+
+func (a *app) printJobs(jobs []job.Job, next string) error {
+	if a.common.output == formatJSON {
+		return a.printJSON(api.Jobs{Jobs: append([]job.Job{}, jobs...), Next: next})
+	}
+	return printList(a, jobs, "jobs", []string{"ID", "STATE", "VERB", "CREATED", "BY", "SOURCE", "TARGET"}, func(j job.Job) []string {
+		return []string{j.ID, string(j.State), j.Kind, moment(j.Created), dashed(j.Principal), dashed(j.Source), dashed(j.Target)}
+	})
+}
+
+func (a *app) newJobsShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show ID",
+		Short:   "Show one job: what was asked for, how far it is, why it failed",
+		Long:    "Show one job. -o json has the request too, without logins.",
+		Example: "  dray jobs show 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		Args:    exactly(1, "ID"),
+	}
+	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, args []string) error {
+		j, err := c.Job(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		rows := jobRows(j, time.Now())
+		return a.print(answer{
+			json: func() error { return a.printJSON(j) },
+			text: func() error {
+				for _, r := range rows {
+					if _, err := fmt.Fprintf(a.io.Out, "%-9s  %s\n", r[0], oneLine(r[1])); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			header: []string{"KEY", "VALUE"},
+			rows: func(row func(...string) error) error {
+				for _, r := range rows {
+					if err := row(r[0], oneLine(r[1])); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		})
+	})
+}
+
+// jobRows is what a person is told of a job.
+func jobRows(j job.Job, now time.Time) [][2]string {
+	var rows [][2]string
+	add := func(key, value string) {
+		if value != "" {
+			rows = append(rows, [2]string{key, value})
+		}
+	}
+	at := func(key string, t time.Time) {
+		if !t.IsZero() {
+			add(key, moment(t))
+		}
+	}
+	add("id", j.ID)
+	add("verb", j.Kind)
+	state := string(j.State)
+	if j.CancelRequested && !j.State.Ended() {
+		state += ", to be canceled"
+	}
+	add("state", state)
+	add("by", j.Principal)
+	add("source", j.Source)
+	add("target", j.Target)
+	add("parent", j.Parent)
+	add("schedule", j.Schedule)
+	at("created", j.Created)
+	at("started", j.Started)
+	at("ended", j.Ended)
+	var p verb.Progress
+	if json.Unmarshal(j.Progress, &p) == nil && p.Steps > 0 {
+		add("progress", beatLine(snapshot(p)))
+	}
+	if !j.Started.IsZero() {
+		end := j.Ended
+		if end.IsZero() {
+			end = now
+		}
+		add("took", seconds(end.Sub(j.Started)))
+	}
+	if j.Attempt > 1 {
+		add("attempt", fmt.Sprint(j.Attempt))
+	}
+	add("worker", j.Owner)
+	if f := j.Failure; f != nil {
+		add("failure", f.Text)
+		add("hint", f.Hint)
+	}
+	return rows
+}
+
+// snapshot is a snapshot as a story tells it.
+func snapshot(p verb.Progress) state {
+	t := newTally()
+	t.set(p)
+	return t.at(time.Now())
+}
+
+func (a *app) newJobsLogs() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "logs ID",
+		Short:   "Print what a job wrote down: notes, failures, waits",
+		Long:    "Print the log of a job: its notes, steps that failed, and for which registry it waited or tried again.",
+		Example: "  dray jobs logs 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		Args:    exactly(1, "ID"),
+	}
+	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, args []string) error {
+		var all []job.Line
+		if err := c.Log(ctx, args[0], func(l job.Line) error { all = append(all, l); return nil }); err != nil {
+			return err
+		}
+		return a.print(answer{
+			json: func() error { return a.printJSON(map[string][]job.Line{"lines": append([]job.Line{}, all...)}) },
+			text: func() error {
+				for _, l := range all {
+					if _, err := fmt.Fprintln(a.io.Out, moment(l.At), oneLine(l.Text)); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			header: []string{"AT", "TEXT"},
+			rows: func(row func(...string) error) error {
+				for _, l := range all {
+					if err := row(l.At.UTC().Format(time.RFC3339), oneLine(l.Text)); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		})
+	})
+}
+
+func (a *app) newJobsCancel() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cancel ID...",
+		Short: "Stop jobs",
+		Long: "Ask jobs to stop. One that is queued is canceled at once; of one that runs no further tag is set,\n" +
+			"and what is under way is given up within a second. Names that were set stay.",
+		Example: "  dray jobs cancel 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		Args:    atLeast(1, "ID..."),
+	}
+	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, ids []string) error {
+		var all []job.Job
+		for _, id := range ids {
+			j, err := c.Cancel(ctx, id)
+			if err != nil {
+				return err
+			}
+			if j.State.Ended() && j.State != job.Canceled {
+				return &fault.Fault{Kind: fault.Conflict, Op: "cancel job", Name: id, Err: errors.New("it has ended: " + string(j.State))}
+			}
+			if !a.common.quiet {
+				a.warn("job %s is %s", id, map[bool]string{true: "canceled", false: "asked to stop"}[j.State == job.Canceled])
+			}
+			all = append(all, j)
+		}
+		if a.common.output == formatText {
+			return nil
+		}
+		return a.printWaited(all)
+	})
+}
+
+func (a *app) newJobsRetry() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "retry ID",
+		Short: "Make a new job of what failed in one, and print its id",
+		Long: "Make a job of what failed or was not begun in one that has ended: of an import, copy, tag, batch or\n" +
+			"transfer only those steps, of anything else all of it. Logins that came with the job were wiped:\n" +
+			"--src-creds and --dst-creds give them again.",
+		Example: "  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		Args:    exactly(1, "ID"),
+	}
+	cmd.Flags().StringVar(&a.common.srcCreds, "src-creds", "", "login at the source, `USER[:PASS]` or :TOKEN (default $DRAY_SRC_CREDS)")
+	cmd.Flags().StringVar(&a.common.dstCreds, "dst-creds", "", "login at the target, `USER[:PASS]` or :TOKEN (default $DRAY_DST_CREDS)")
+	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, args []string) error {
+		from, err := a.sourceLogin(ctx)
+		if err != nil {
+			return err
+		}
+		to, err := a.targetLogin(ctx)
+		if err != nil {
+			return err
+		}
+		j, err := c.Retry(ctx, args[0], loginsJSON(from, to), api.How{})
+		if err != nil {
+			return err
+		}
+		return a.printJobID(j)
+	})
+}

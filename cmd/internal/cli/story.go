@@ -1,0 +1,220 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/plan"
+)
+
+// heartbeat is how often a run without a terminal says how far it is.
+const heartbeat = 10 * time.Second
+
+// story tells stderr what happens while a verb runs: bars on a terminal, a heartbeat elsewhere,
+// lines for --verbose and --debug. After end it is silent, also for a verb that was left behind.
+type story struct {
+	app   *app
+	tally *tally
+	bars  *bars // nil where there is no terminal
+
+	mu    sync.Mutex
+	over  bool
+	quit  chan struct{}
+	ended sync.WaitGroup
+}
+
+func (a *app) newStory() *story {
+	s := &story{app: a, tally: newTally(), quit: make(chan struct{})}
+	if a.common.quiet || a.common.noProgress {
+		return s
+	}
+	if a.io.Terminal.Progress {
+		s.bars = &bars{out: a.io.Err, tally: s.tally}
+		return s
+	}
+	s.ended.Go(s.beat)
+	return s
+}
+
+// end stops the telling and takes the bars off the screen. It may be called twice.
+func (s *story) end() {
+	s.mu.Lock()
+	first := !s.over
+	s.over = true
+	s.mu.Unlock()
+	if !first {
+		return
+	}
+	close(s.quit)
+	s.ended.Wait()
+	if s.bars != nil {
+		s.bars.end()
+	}
+}
+
+func (s *story) steps(n int) {
+	s.tally.mu.Lock()
+	defer s.tally.mu.Unlock()
+	s.tally.steps = n
+}
+
+// waits says whether a server has begun.
+func (s *story) waits(yes bool) {
+	s.tally.mu.Lock()
+	defer s.tally.mu.Unlock()
+	s.tally.queued = yes
+}
+
+// far says how far a run of many repositories is.
+func (s *story) far(head string) {
+	s.tally.mu.Lock()
+	defer s.tally.mu.Unlock()
+	s.tally.head = head
+	clear(s.tally.finished) // steps count for each repository
+}
+
+// report is what is known of a run that was left behind: a step that did not tell its end may yet be
+// done, and is not said to be.
+func (s *story) report(p plan.Plan) dray.Report {
+	s.tally.mu.Lock()
+	defer s.tally.mu.Unlock()
+	r := dray.Report{Verb: p.Verb, Notes: p.Notes, Traffic: map[string]dray.Traffic{}}
+	for i, step := range p.Steps {
+		state := dray.NotStarted
+		if s.tally.finished[i] {
+			state = dray.Done
+		}
+		r.Steps = append(r.Steps, dray.StepReport{Step: step, State: state})
+	}
+	return r
+}
+
+// note is for a person, not for a script that only looks at errors.
+func (s *story) note(text string) {
+	if !s.app.common.quiet {
+		s.say("note: " + text)
+	}
+}
+
+// say writes a line; above the bars where there are some.
+func (s *story) say(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
+	var w io.Writer = s.app.io.Err
+	if s.bars != nil {
+		w = s.bars.above()
+	}
+	fmt.Fprintln(w, "dray: "+oneLine(line))
+}
+
+// sayLines writes a text of several lines.
+func (s *story) sayLines(text string) {
+	for line := range strings.Lines(text) {
+		s.say(strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// observe is the event.Observer of the run.
+func (s *story) observe(e event.Event) {
+	s.tally.see(e)
+	if s.bars != nil {
+		s.bars.see()
+	}
+	s.tell(e)
+}
+
+// progress is how far a run at a server is.
+func (s *story) progress(p verb.Progress) {
+	s.tally.set(p)
+	if s.bars != nil {
+		s.bars.see()
+	}
+}
+
+// tell writes a line for an event that wants one.
+func (s *story) tell(e event.Event) {
+	c := &s.app.common
+	switch {
+	case e.Kind == event.Requested:
+		if c.debug {
+			s.say(requestLine(e))
+		}
+	case e.Kind == event.Noted:
+		s.note(e.Text)
+	case c.verbose || c.debug:
+		if line := eventLine(e); line != "" {
+			s.say(line)
+		}
+	}
+}
+
+// requestLine is what --debug tells of one request. Headers, and with them secrets, are not in it.
+func requestLine(e event.Event) string {
+	status := "no answer"
+	if e.Status != 0 {
+		status = fmt.Sprint(e.Status)
+	}
+	line := fmt.Sprintf("%s %s %s sent=%d received=%d took=%.3fs", e.Method, e.URL, status, e.Sent, e.Received, e.Took.Seconds())
+	if e.Err != nil {
+		line += " err=" + e.Err.Error()
+	}
+	return line
+}
+
+// eventLine is what --verbose tells of an event; "" for what is too small to tell.
+func eventLine(e event.Event) string {
+	switch e.Kind {
+	case event.Resolved, event.Committed, event.Tagged:
+		return fmt.Sprintf("%s %s %s", e.Kind, e.Name, e.Digest)
+	case event.Present, event.Mounted, event.Started, event.Moved:
+		return fmt.Sprintf("%s %s %s %s", e.Kind, e.Name, e.Digest, size(e.Total))
+	case event.Restarted:
+		return fmt.Sprintf("restarted %s: %v", e.Digest, e.Err)
+	case event.Retried:
+		return fmt.Sprintf("trying %s again in %s: %v", cmp.Or(e.Host, e.Digest, e.Name), seconds(e.Wait), e.Err)
+	case event.Waiting:
+		return waitLine(e.Host, wait{e.Time.Add(e.Wait), e.Text})
+	}
+	return ""
+}
+
+// beat writes a line every ten seconds, so that a log of a long run says that it lives.
+func (s *story) beat() {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	s.tally.at(time.Now()) // the rate begins here
+	for {
+		select {
+		case <-s.quit:
+			return
+		case now := <-tick.C:
+			s.say(beatLine(s.tally.at(now)))
+		}
+	}
+}
+
+// beatLine is "2 of 5 steps done, 12 MiB of 45 MiB, 3.1 MiB/s, 11 s left; waiting for docker.io until 14:05:00, 429".
+func beatLine(s state) string {
+	head := "planning"
+	if s.steps > 0 {
+		head = fmt.Sprintf("%d of %d steps done", s.finished, s.steps)
+	}
+	if s.queued {
+		head = "waiting for a worker of the server"
+	}
+	head = cmp.Or(s.head, head)
+	if p := s.progress(); p != "" {
+		head += ", " + p
+	}
+	return strings.Join(append([]string{head}, s.waiting...), "; ")
+}

@@ -1,0 +1,308 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+// transferFlags are those of transfer: dray's own, and all of acr_transfer.py's.
+type transferFlags struct {
+	sourceName, targetName string
+
+	repository   string
+	letters      string
+	ignore       []string
+	ignoreConfig string
+	include      []string
+	exclude      []string
+	repositories int // at most
+
+	includeTags []string
+	excludeTags []string
+	versions    string
+	newerThan   string
+	latest      int
+	latestBy    string
+	minTags     int
+	untagged    bool
+	inUse       string
+	inUseText   string // what is in it
+
+	strip    string
+	rewrites []string
+	flatten  bool
+	template string
+	prefix   string
+	maxDepth int
+	tagFlags // of which all-or-nothing is no flag here
+
+	prefer    []string
+	overwrite overwrite
+	force     bool
+	backup    string
+	locks     bool
+	mend      bool    // --heal
+	changed   bool    // --incremental
+	readBack  bool    // --rehash
+	delay     float64 // seconds
+	parallel  int
+	dryRun    bool
+	explain   bool
+	failedTo  string
+}
+
+func (a *app) newTransfer() *cobra.Command {
+	f := transferFlags{overwrite: overwrite(plan.Update)}
+	cmd := &cobra.Command{
+		Use:   "transfer SOURCE... TARGET",
+		Short: "Bring what registries hold to another one, by digest",
+		Long: "Bring all tags of one or more registries to another one, as far as they are missing there or\n" +
+			"hold something else; what is equal is not touched. An end is a registry (HOST or a configured\n" +
+			"name), what is below a prefix of it (HOST/PREFIX/), or one repository; or image layouts on disk,\n" +
+			"one (oci:DIR) or those below a directory (oci:DIR/). Each tag stands for itself: one that fails\n" +
+			"stops nothing else, and the same command goes on with what is left.\n" +
+			"The flags of acr_transfer.py mean here what they mean there.",
+		Example: "  dray transfer dev prod --dry-run\n" +
+			"  dray transfer dev oci:/media/stick/ && dray transfer oci:/media/stick/ prod\n" +
+			"  dray transfer dev.example/team/ prod.example/mirror/ --latest 10 --exclude-tags '*-rc*'\n" +
+			"  dray transfer old1 old2 new --prefer old2 --failed-to again.txt\n" +
+			"  dray transfer --source-registry-name dev --target-registry-name prod --letters a-c,e --max-repositories 10",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("source-registry-name") || cmd.Flags().Changed("target-registry-name") {
+				return exactly(0, "the registries by their flags, or as arguments")(cmd, args)
+			}
+			return atLeast(2, "SOURCE... TARGET")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runTransfer(cmd, f, args) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	f.addSelectionTo(flags)
+	f.addMappingTo(flags)
+	flags.StringArrayVar(&f.prefer, "prefer", nil, "where sources differ about a tag take this `SOURCE`'s; repeatable, the first counts most (default a conflict about that tag)")
+	flags.Var(&f.overwrite, "overwrite", "what to do where a target tag holds something else; always puts equal ones again too")
+	flags.BoolVar(&f.force, "force", false, "the same as --overwrite always: put every selected tag again, and prove that its content is there")
+	addBackupTo(flags, &f.backup)
+	flags.BoolVar(&f.locks, "copy-locks", false, "lock at TARGET what is locked on tags at SOURCE, once they are set; between Azure's registries")
+	flags.BoolVar(&f.changed, "incremental", false, "list only tags set since all was brought last, where the source lists by time (Azure's do); all of it once a week")
+	flags.BoolVar(&f.mend, "heal", false, "look below tags that are right too, as dray verify --deep does, and send what is lacking there")
+	flags.BoolVar(&f.readBack, "rehash", false, "with --force: read each config and layer at TARGET too, and send those again whose bytes differ")
+	flags.Float64Var(&f.delay, "delay-seconds", 0, "rest for `S` seconds after each image")
+	flags.IntVar(&f.parallel, "parallel-imports", 0, "`N` images in flight (default 32)")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
+	flags.BoolVar(&f.explain, "explain", false, "tell on stderr for each repository and tag which rule kept or dropped it")
+	flags.StringVar(&f.failedTo, "failed-to", "", "write the tags that failed to `FILE`, a list for dray batch --force; without such, there is no file")
+	flags.StringVar(&f.sourceName, "source-registry-name", "", "the source, in acr_transfer.py's way: the name of a `REGISTRY`")
+	flags.StringVar(&f.targetName, "target-registry-name", "", "the target, likewise: the name of a `REGISTRY`")
+	flags.String("source-subscription-id", "", "`ID` accepted for acr_transfer.py's scripts; not needed, and told to nobody")
+	flags.String("target-subscription-id", "", "`ID` accepted likewise")
+	flags.Bool("force-on-retry", false, "accepted likewise: tags that hold something else are replaced anyway")
+	a.common.addHandOverTo(flags)
+	a.common.addRegistryTo(flags)
+	return cmd
+}
+
+func (f *transferFlags) addSelectionTo(flags *pflag.FlagSet) {
+	flags.StringVar(&f.repository, "repository", "", "only this `REPO`; other rules about repositories do not count then")
+	flags.StringVar(&f.letters, "letters", "", "repositories whose first letter is among these `LETTERS`, as in a-c,e")
+	flags.StringArrayVar(&f.ignore, "ignore-pattern", nil, "leave out repositories that match `PATTERN`: a glob, or re: and a Python expression; globs with commas between them; repeatable")
+	flags.StringVar(&f.ignoreConfig, "ignore-config", "", "read such patterns from `FILE`: a JSON list, or an object with such a list under patterns")
+	flags.StringArrayVar(&f.include, "include", nil, "repositories that match `PATTERN`, a glob or re:EXPRESSION; repeatable")
+	flags.StringArrayVar(&f.exclude, "exclude", nil, "no repositories that match `PATTERN`; repeatable")
+	flags.IntVar(&f.repositories, "max-repositories", 0, "at most `N` repositories that need work, in the order of their names (default all)")
+	flags.StringArrayVar(&f.includeTags, "include-tags", nil, "tags that match `PATTERN`; repeatable")
+	flags.StringArrayVar(&f.excludeTags, "exclude-tags", nil, "no tags that match `PATTERN`; repeatable")
+	flags.StringVar(&f.versions, "semver", "", "tags that are versions in `RANGE`, as in '>=1.2 <2' or '^1.25'")
+	flags.StringVar(&f.newerThan, "newer-than", "", "tags set less than `AGE` ago, as in 90d, 2w or 36h")
+	flags.IntVar(&f.latest, "latest", 0, "the latest `N` tags of each repository")
+	flags.StringVar(&f.latestBy, "latest-by", "", "what latest means: `version|time|name` (default time where all tags have one, else version)")
+	flags.IntVar(&f.minTags, "min-tags", 0, "refuse a repository of which fewer than `N` tags are selected")
+	flags.BoolVar(&f.untagged, "untagged", false, "manifests too that no tag and no index names, by digest, where SOURCE lists them")
+	flags.StringVar(&f.inUse, "in-use", "", "only what runs, by digest, with the tags that point to it: `FILE` from kubectl get pods -A -o json, or one image a line; - is stdin")
+}
+
+func (f *transferFlags) addMappingTo(flags *pflag.FlagSet) {
+	flags.StringVar(&f.strip, "strip", "", "cut `PREFIX` off repositories, whole components of it")
+	flags.StringArrayVar(&f.rewrites, "rewrite", nil, "change repositories by `s/RE2/TEXT/`, after --strip; repeatable")
+	flags.BoolVar(&f.flatten, "flatten", false, "a/b/c becomes a-b-c")
+	flags.StringVar(&f.template, "template", "", "make repositories by `TEXT` with {repository}, {name} and {host}")
+	flags.StringVar(&f.prefix, "prefix", "", "put `PREFIX` before repositories")
+	flags.IntVar(&f.maxDepth, "max-depth", 0, "at most `N` components: a/b/c becomes a/b-c for 2 (default any)")
+	f.addMapTo(flags)
+	flags.StringArrayVar(&f.renames, "rename", nil, "change tags that no map names by `s/RE2/TEXT/`, $1 is the first group; repeatable")
+}
+
+func (a *app) runTransfer(cmd *cobra.Command, f transferFlags, args []string) error {
+	req, err := a.transferRequest(cmd, &f, args)
+	if err != nil {
+		return err
+	}
+	if f.parallel > 0 {
+		a.common.images = f.parallel
+	}
+	return a.stream(cmd, streaming{
+		past: "transferred", verb: "transfer", dryRun: f.dryRun, failedTo: f.failedTo, overwrite: req.Overwrite, backup: req.Backup, proof: f.proof(cmd, args),
+		ask: func(ctx context.Context, c *api.Client, d *dray.Dray) (verb.Request, error) {
+			err := f.told(cmd)
+			if err == nil {
+				err = f.byNames(ctx, c, d, &req)
+			}
+			return f.transferJSON(req), err
+		},
+		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer, s *story, visit func(dray.RepositoryPlan) error) (dray.TransferReport, error) {
+			req, err := f.resolved(d, s, req)
+			if err != nil {
+				return dray.TransferReport{}, err
+			}
+			return d.PlanTransfer(ctx, req, tell, visit)
+		},
+		run: func(ctx context.Context, d *dray.Dray, tell event.Observer, s *story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error) {
+			req, err := f.resolved(d, s, req)
+			if err != nil {
+				return dray.TransferReport{}, err
+			}
+			return d.Transfer(ctx, req, tell, visit)
+		},
+	})
+}
+
+// told refuses what a server does not tell.
+func (f *transferFlags) told(cmd *cobra.Command) error {
+	if f.explain {
+		return usageError(cmd, errors.New("--explain is not told by a server"), "run it here, with --dry-run")
+	}
+	return nil
+}
+
+// resolved finds the registries that are given by name, as az's own tools mean it.
+func (f transferFlags) resolved(d *dray.Dray, s *story, req dray.TransferRequest) (dray.TransferRequest, error) {
+	if f.explain {
+		req.Explain = func(e plan.Explain) { s.sayLines(e.String()) }
+	}
+	if f.sourceName == "" {
+		return req, nil
+	}
+	from, err := d.RegistryHost(f.sourceName)
+	if err != nil {
+		return req, fault.On(fault.Source, err)
+	}
+	to, err := d.RegistryHost(f.targetName)
+	req.Sources, req.Target = []string{from}, to
+	return req, fault.On(fault.Target, err)
+}
+
+func (a *app) transferRequest(cmd *cobra.Command, f *transferFlags, args []string) (req dray.TransferRequest, err error) {
+	if err := f.check(cmd); err != nil {
+		return req, err
+	}
+	if n := len(args); n > 0 {
+		req.Sources, req.Target = args[:n-1], args[n-1]
+	}
+	req.Prefer, req.Overwrite = f.prefer, plan.Overwrite(f.overwrite)
+	if f.force {
+		req.Overwrite = plan.Always
+	}
+	req.CopyLocks, req.Heal, req.Incremental = f.locks, f.mend, f.changed
+	if f.readBack {
+		req.Proof = dray.Hashed
+	}
+	if req.Backup, err = backupOf(f.backup, time.Now()); err != nil {
+		return req, err
+	}
+	req.Delay = time.Duration(f.delay * float64(time.Second))
+	if req.Selection, err = f.selection(time.Now()); err != nil {
+		return req, err
+	}
+	if req.InUse, f.inUseText, err = a.readInUse(f.inUse); err != nil {
+		return req, err
+	}
+	req.Mapping = plan.Mapping{StripPrefix: f.strip, Flatten: f.flatten, Template: f.template, AddPrefix: f.prefix, MaxDepth: f.maxDepth}
+	if req.Mapping.Rename, err = plan.ParseRenames(f.rewrites); err != nil {
+		return req, err
+	}
+	if req.Map, err = f.tagFlags.read(cmd); err != nil {
+		return req, err
+	}
+	if req.SourceLogin, err = a.sourceLogin(cmd.Context()); err != nil {
+		return req, err
+	}
+	req.TargetLogin, err = a.targetLogin(cmd.Context())
+	return req, err
+}
+
+func (f transferFlags) check(cmd *cobra.Command) error {
+	changed := cmd.Flags().Changed
+	switch {
+	case changed("source-registry-name") != changed("target-registry-name"):
+		return usageError(cmd, errors.New("--source-registry-name and --target-registry-name go together"), "or write SOURCE and TARGET as arguments")
+	case f.force && changed("overwrite") && f.overwrite != overwrite(plan.Always):
+		return usageError(cmd, fmt.Errorf("--force and --overwrite %s both given", f.overwrite.String()), "keep one of them")
+	case f.backup != "" && f.overwrite == overwrite(plan.Refuse) && !f.force:
+		return usageError(cmd, errors.New("--backup with --overwrite refuse: nothing is overwritten"), "leave one of them out")
+	case f.mend && f.dryRun:
+		return usageError(cmd, errors.New("--heal is not planned: a plan tells of digests, and not of what is lacking below them"), "dray verify --deep tells it")
+	case f.readBack && !f.force && f.overwrite != overwrite(plan.Always):
+		return usageError(cmd, errors.New("--rehash without --force: what is equal is not looked into"), "add --force, or prove it with dray verify --rehash")
+	case f.delay < 0 || f.delay > 24*60*60:
+		return usageError(cmd, errors.New("--delay-seconds: not between 0 and a day"), "")
+	case f.parallel < 0 || f.parallel == 0 && changed("parallel-imports"):
+		return usageError(cmd, errors.New("--parallel-imports: not a count"), "1 or more")
+	}
+	for name, n := range map[string]int{"max-repositories": f.repositories, "latest": f.latest, "min-tags": f.minTags, "max-depth": f.maxDepth} {
+		if n < 0 {
+			return usageError(cmd, fmt.Errorf("--%s %d: less than nothing", name, n), "")
+		}
+	}
+	return nil
+}
+
+// selection reads the filters; now is what ages count from.
+func (f transferFlags) selection(now time.Time) (plan.Selection, error) {
+	s, err := plan.Words{
+		Repository: f.repository, Letters: f.letters, Ignore: f.ignore, IncludeRepositories: f.include, ExcludeRepositories: f.exclude,
+		MaxRepositories: f.repositories, IncludeTags: f.includeTags, ExcludeTags: f.excludeTags, Versions: f.versions,
+		NewerThan: f.newerThan, Latest: f.latest, Order: f.latestBy, MinTags: f.minTags, Untagged: f.untagged,
+	}.Selection(now)
+	if err != nil {
+		return s, err
+	}
+	more, err := readIgnore(f.ignoreConfig)
+	s.Ignore = append(s.Ignore, more...)
+	return s, err
+}
+
+// readIgnore reads the file of --ignore-config; "" is none.
+func readIgnore(path string) (plan.Patterns, error) {
+	if path == "" {
+		return nil, nil
+	}
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read ignore patterns", Name: path, Err: bare(err)}
+	}
+	defer in.Close()
+	raw, err := io.ReadAll(io.LimitReader(in, plan.MaxIgnoreFile+1))
+	if err != nil {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read ignore patterns", Name: path, Err: bare(err)}
+	}
+	ps, err := plan.ParseIgnoreConfig(raw)
+	if err != nil {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: path, Err: err, Hint: fault.HintOf(err)}
+	}
+	return slices.Clip(ps), nil
+}

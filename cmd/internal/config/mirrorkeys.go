@@ -1,0 +1,230 @@
+package config
+
+import (
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/cmd/internal/schedule"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// maxJitter bounds the jitter of a rule.
+const maxJitter = 24 * time.Hour
+
+// shared are the keys that a rule and the defaults have. What a rule says takes the place of the default.
+func (p parser) shared(m *Mirror) []field {
+	when := func(set, other *string) func(*yaml.Node) error {
+		return func(n *yaml.Node) error { *other = ""; return p.text(n, set) }
+	}
+	return slices.Concat([]field{
+		{"target", one(p, &m.Targets, p.place)}, {"targets", many(p, &m.Targets, p.place)},
+		{"schedule", p.checked(when(&m.Cron, &m.Every), func() error { _, err := schedule.Parse(schedule.Spec{Cron: m.Cron}); return err })},
+		{"every", p.checked(when(&m.Every, &m.Cron), func() error { _, err := schedule.Parse(schedule.Spec{Every: m.Every}); return err })},
+		{"time-zone", p.checked(func(n *yaml.Node) error { return p.text(n, &m.TimeZone) }, func() error { _, err := schedule.Zone(m.TimeZone); return err })},
+		{"jitter", func(n *yaml.Node) error { return p.duration(n, &m.Jitter) }},
+		{"paused", func(n *yaml.Node) error { return p.boolean(n, &m.Paused) }},
+		{"prefer", several(p, &m.Prefer, p.place)},
+	}, p.selecting(m), p.mapped(m), []field{
+		{"overwrite", func(n *yaml.Node) error { return p.overwrite(n, &m.Overwrite) }},
+		{"backup", p.checked(func(n *yaml.Node) error { return p.text(n, &m.Backup) }, func() error { return plan.Backup{Template: m.Backup, Date: "20260101"}.Check() })},
+		{"rehash", func(n *yaml.Node) error { return p.boolean(n, &m.Rehash) }},
+		{"copy-locks", func(n *yaml.Node) error { return p.boolean(n, &m.CopyLocks) }},
+		{"delay-seconds", func(n *yaml.Node) error {
+			if err := p.rate(n, &m.Delay); err != nil {
+				return err
+			}
+			if m.Delay > 24*60*60 || math.IsNaN(m.Delay) {
+				return p.bad(n, "more than a day", "")
+			}
+			return nil
+		}},
+	})
+}
+
+func (p parser) selecting(m *Mirror) []field {
+	patterns := func(key string, to *[]string) field {
+		return field{key, p.checked(several(p, to, p.text), func() error { _, err := plan.ParsePatterns(*to...); return err })}
+	}
+	number := func(key string, to *int) field {
+		return field{key, func(n *yaml.Node) error { return p.count(n, to) }}
+	}
+	word := func(key string, to *string, check func(string) error) field {
+		return field{key, p.checked(func(n *yaml.Node) error { return p.text(n, to) }, func() error { return check(*to) })}
+	}
+	return []field{
+		word("letters", &m.Letters, func(s string) error { _, err := plan.ParseLetters(s); return err }),
+		{"ignore-pattern", p.checked(several(p, &m.Ignore, p.text), func() error { _, err := plan.ParseIgnore(m.Ignore...); return err })},
+		patterns("include", &m.Include), patterns("exclude", &m.Exclude),
+		number("max-repositories", &m.MaxRepositories),
+		patterns("include-tags", &m.IncludeTags), patterns("exclude-tags", &m.ExcludeTags),
+		word("semver", &m.Semver, func(s string) error { _, err := plan.ParseVersions(s); return err }),
+		word("newer-than", &m.NewerThan, func(s string) error { _, err := plan.ParseAge(s); return err }),
+		number("latest", &m.Latest),
+		word("latest-by", &m.LatestBy, func(s string) error { _, err := plan.ParseOrder(s); return err }),
+		number("min-tags", &m.MinTags),
+		{"untagged", func(n *yaml.Node) error { return p.boolean(n, &m.Untagged) }},
+	}
+}
+
+func (p parser) mapped(m *Mirror) []field {
+	substitutions := func(to *[]string) func() error {
+		return func() error {
+			for _, s := range *to {
+				if _, err := plan.ParseSubstitution(s); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	return []field{
+		{"strip", func(n *yaml.Node) error { return p.text(n, &m.Strip) }},
+		{"rewrite", p.checked(several(p, &m.Rewrite, p.text), substitutions(&m.Rewrite))},
+		{"flatten", func(n *yaml.Node) error { return p.boolean(n, &m.Flatten) }},
+		{"template", p.checked(func(n *yaml.Node) error { return p.text(n, &m.Template) }, func() error { return plan.Mapping{Template: m.Template}.Check() })},
+		{"prefix", func(n *yaml.Node) error { return p.text(n, &m.Prefix) }},
+		{"max-depth", func(n *yaml.Node) error { return p.count(n, &m.MaxDepth) }},
+		{"map", func(n *yaml.Node) error { return p.tagMap(n, m) }},
+		{"rename", p.checked(several(p, &m.Rename, p.text), substitutions(&m.Rename))},
+	}
+}
+
+// tagMap reads a mapping of tags to their new names, one or a list.
+func (p parser) tagMap(n *yaml.Node, m *Mirror) error {
+	m.Map = map[string][]string{}
+	if err := p.is(n, "!!map", "map"); err != nil {
+		return err
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		var from string
+		if err := p.realTag(key, &from); err != nil {
+			return err
+		}
+		if m.Map[from] != nil {
+			return p.bad(key, "tag "+strconv.Quote(from)+" stands twice", "write a list")
+		}
+		var to []string
+		if err := several(p, &to, p.realTag)(value); err != nil {
+			return err
+		}
+		m.Map[from] = to
+	}
+	return nil
+}
+
+func (p parser) realTag(n *yaml.Node, out *string) error {
+	if err := p.tag(n, out); err != nil {
+		return err
+	}
+	if err := ref.Tag(*out); err != nil {
+		return p.wrong(n, err)
+	}
+	return nil
+}
+
+// checked reads a value and has it checked; the complaint gets the line.
+func (p parser) checked(read func(*yaml.Node) error, check func() error) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if err := read(n); err != nil {
+			return err
+		}
+		if err := check(); err != nil {
+			return p.wrong(n, err)
+		}
+		return nil
+	}
+}
+
+// one reads a value that takes the place of a list.
+func one(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		*out = []string{""}
+		return read(n, &(*out)[0])
+	}
+}
+
+// many reads a list that takes the place of another, with at least one item.
+func many(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		*out = nil
+		if err := list(p, n, out, read); err != nil {
+			return err
+		}
+		if len(*out) == 0 {
+			return p.bad(n, "no value", "give one or take the key out")
+		}
+		for i, s := range *out {
+			if slices.Contains((*out)[:i], s) {
+				return p.bad(n.Content[i], strconv.Quote(s)+" stands twice", "take one of them out")
+			}
+		}
+		return nil
+	}
+}
+
+// several reads one value or a list.
+func several(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if n.Kind == yaml.SequenceNode {
+			return many(p, out, read)(n)
+		}
+		return one(p, out, read)(n)
+	}
+}
+
+func (p parser) duration(n *yaml.Node, out *Duration) error {
+	var s string
+	if err := p.text(n, &s); err != nil {
+		return err
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 || d > maxJitter {
+		return p.bad(n, "not a duration between 0 and a day: "+strconv.Quote(s), "write 30s, 5m or 1h")
+	}
+	*out = Duration(d)
+	return nil
+}
+
+// place reads a registry, what is below a prefix of it, or a repository.
+func (p parser) place(n *yaml.Node, out *string) error {
+	if err := p.listed(n, out); err != nil {
+		return err
+	}
+	_, path, _ := strings.Cut(*out, "/")
+	switch {
+	case strings.Contains(*out, "@"):
+		what := "this is no registry, prefix or repository"
+		return p.bad(n, what, "images stand below images:; logins belong into the configuration")
+	case strings.Contains(path, ":"):
+		return p.bad(n, "this names one image: "+strconv.Quote(*out), "images stand below images:")
+	}
+	return nil
+}
+
+// image reads an image that has a tag or a digest.
+func (p parser) image(n *yaml.Node, out *string) error {
+	if err := p.listed(n, out); err != nil {
+		return err
+	}
+	if name := (*out)[strings.LastIndex(*out, "/")+1:]; strings.HasSuffix(*out, "/") || !strings.ContainsAny(name, ":@") {
+		return p.bad(n, "no tag and no digest: "+strconv.Quote(*out), "write IMAGE:TAG; whole repositories stand below sources:")
+	}
+	return nil
+}
+
+func readFileOf(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, path, most)
+}

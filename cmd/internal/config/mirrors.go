@@ -1,0 +1,230 @@
+package config
+
+import (
+	_ "embed"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/cmd/internal/schedule"
+	"github.com/drayage/dray/fault"
+)
+
+//go:embed mirrors.schema.json
+var mirrorsSchema string
+
+// MirrorsSchema is the JSON Schema (draft 2020-12) of a file of mirror rules.
+func MirrorsSchema() []byte { return []byte(mirrorsSchema) }
+
+// maxMirrors bounds a file of rules, in bytes.
+const maxMirrors = 8 << 20
+
+// Mirrors is a file of mirror rules.
+type Mirrors struct {
+	Path  string
+	Rules []Mirror // in the order of the file
+}
+
+// Mirror is one rule: what is to be elsewhere too, and when. Its JSON form has the keys of
+// the file, where it may stand. Texts are checked and as they were written; the words
+// are those of dray transfer.
+type Mirror struct {
+	Name string `json:"name"`
+	schedule.Spec
+	Jitter Duration `json:"jitter,omitempty"` // the most that a beginning is put off, by chance
+	Paused bool     `json:"paused,omitempty"` // it has no times; it may be run by its name
+
+	Sources []string `json:"sources,omitempty"` // registries, prefixes, repositories
+	Images  []string `json:"images,omitempty"`  // images by tag or digest
+	Targets []string `json:"targets"`
+	Prefer  []string `json:"prefer,omitempty"`
+
+	Letters         string   `json:"letters,omitempty"`
+	Ignore          []string `json:"ignore-pattern,omitempty"`
+	Include         []string `json:"include,omitempty"`
+	Exclude         []string `json:"exclude,omitempty"`
+	MaxRepositories int      `json:"max-repositories,omitempty"`
+	IncludeTags     []string `json:"include-tags,omitempty"`
+	ExcludeTags     []string `json:"exclude-tags,omitempty"`
+	Semver          string   `json:"semver,omitempty"`
+	NewerThan       string   `json:"newer-than,omitempty"`
+	Latest          int      `json:"latest,omitempty"`
+	LatestBy        string   `json:"latest-by,omitempty"`
+	MinTags         int      `json:"min-tags,omitempty"`
+	Untagged        bool     `json:"untagged,omitempty"`
+
+	Strip    string              `json:"strip,omitempty"`
+	Rewrite  []string            `json:"rewrite,omitempty"`
+	Flatten  bool                `json:"flatten,omitempty"`
+	Template string              `json:"template,omitempty"`
+	Prefix   string              `json:"prefix,omitempty"`
+	MaxDepth int                 `json:"max-depth,omitempty"`
+	Map      map[string][]string `json:"map,omitempty"`
+	Rename   []string            `json:"rename,omitempty"`
+
+	Overwrite string  `json:"overwrite,omitempty"` // "" is update
+	Backup    string  `json:"backup,omitempty"`
+	Rehash    bool    `json:"rehash,omitempty"`
+	CopyLocks bool    `json:"copy-locks,omitempty"`
+	Delay     float64 `json:"delay-seconds,omitempty"`
+
+	Line int `json:"-"` // in the file
+}
+
+// Duration is written as Go writes it: "5m0s".
+type Duration time.Duration
+
+// MarshalText writes d.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// ByName finds a rule.
+func (m Mirrors) ByName(name string) (Mirror, bool) {
+	if i := slices.IndexFunc(m.Rules, func(r Mirror) bool { return r.Name == name }); i >= 0 {
+		return m.Rules[i], true
+	}
+	return Mirror{}, false
+}
+
+// ReadMirrors reads the file of rules at path. Errors are Invalid and name the file and the
+// line of the first thing that is wrong.
+func ReadMirrors(path string) (Mirrors, error) {
+	data, err := readFileOf(path, maxMirrors)
+	if err != nil {
+		return Mirrors{}, &fault.Fault{Kind: fault.Invalid, Op: "read mirrors", Name: path, Err: bare(err)}
+	}
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return Mirrors{}, &fault.Fault{Kind: fault.Invalid, Op: "read mirrors", Name: path, Err: err}
+	}
+	p := parser{path: path, dir: filepath.Dir(whole)}
+	root, err := p.root(data)
+	if err != nil {
+		return Mirrors{}, err
+	}
+	if root == nil {
+		return Mirrors{}, p.bad(&yaml.Node{}, "no rules", "write rules:")
+	}
+	m := Mirrors{Path: path}
+	var defaults Mirror
+	var rules *yaml.Node
+	err = p.mapping(root, "the file", []field{
+		{"defaults", func(n *yaml.Node) error { return p.mapping(n, "defaults", p.shared(&defaults)) }},
+		{"rules", func(n *yaml.Node) error { rules = n; return p.is(n, "!!seq", "rules") }},
+	})
+	if err != nil {
+		return Mirrors{}, err
+	}
+	if rules == nil || len(rules.Content) == 0 {
+		return Mirrors{}, p.bad(root, "no rules", "write rules:")
+	}
+	lines := map[string]int{}
+	err = list(p, rules, &m.Rules, func(n *yaml.Node, out *Mirror) error {
+		if err := p.mirror(n, out, defaults); err != nil {
+			return err
+		}
+		if first, twice := lines[out.Name]; twice {
+			return p.bad(n, fmt.Sprintf("rule %s stands twice (first in line %d)", strconv.Quote(out.Name), first), "give one of them another name")
+		}
+		lines[out.Name] = n.Line
+		return nil
+	})
+	if err != nil {
+		return Mirrors{}, err
+	}
+	return m, nil
+}
+
+// ruleForm is what a rule may be called: a name for files and addresses too.
+var ruleForm = lazily(`^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$`)
+
+// mirror reads one rule over the defaults.
+func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
+	*out = defaults
+	out.Line = n.Line
+	seen := map[string]*yaml.Node{}
+	fields := append([]field{
+		{"name", func(n *yaml.Node) error {
+			if err := p.text(n, &out.Name); err != nil {
+				return err
+			}
+			if !ruleForm().MatchString(out.Name) {
+				return p.bad(n, "not a rule's name: "+strconv.Quote(out.Name), "lower-case letters, digits, '.', '_' and '-', at most 64")
+			}
+			return nil
+		}},
+		{"source", one(p, &out.Sources, p.place)}, {"sources", many(p, &out.Sources, p.place)},
+		{"image", one(p, &out.Images, p.image)}, {"images", many(p, &out.Images, p.image)},
+	}, p.shared(out)...)
+	for i, f := range fields {
+		fields[i].read = func(n *yaml.Node) error { seen[f.key] = n; return f.read(n) }
+	}
+	if err := p.mapping(n, "a rule", fields); err != nil {
+		return err
+	}
+	for _, pair := range [][2]string{{"source", "sources"}, {"image", "images"}, {"target", "targets"}, {"schedule", "every"}} {
+		if seen[pair[0]] != nil && seen[pair[1]] != nil {
+			return p.bad(seen[pair[1]], pair[0]+" and "+pair[1], "keep one of them")
+		}
+	}
+	if err := p.wholeMirror(n, *out, seen); err != nil {
+		return err
+	}
+	if len(out.Sources) == 0 { // what the defaults say of repositories is not meant for images
+		out.Prefer, out.Letters, out.Ignore, out.Include, out.Exclude, out.MaxRepositories = nil, "", nil, nil, nil, 0
+		out.IncludeTags, out.ExcludeTags, out.Semver, out.NewerThan, out.Latest, out.LatestBy, out.MinTags, out.Delay = nil, nil, "", "", 0, "", 0, 0
+		out.Untagged, out.CopyLocks = false, false
+	}
+	return nil
+}
+
+// wholeMirror refuses what keys are not together.
+func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) error {
+	switch {
+	case m.Name == "":
+		return p.bad(n, "a rule without name", "write name:")
+	case len(m.Sources)+len(m.Images) == 0:
+		return p.bad(n, strconv.Quote(m.Name)+" has no source", "write sources: or images:")
+	case len(m.Targets) == 0:
+		return p.bad(n, strconv.Quote(m.Name)+" has no target", "write target: or targets:")
+	case m.Backup != "" && m.Overwrite == "refuse":
+		return p.bad(n, "backup with overwrite: refuse: nothing is overwritten", "take one of them out")
+	case m.Rehash && m.Overwrite != "always":
+		return p.bad(n, "rehash without overwrite: always: what is equal is not looked into", "take one of them out")
+	}
+	if _, err := schedule.Parse(m.Spec); err != nil {
+		return p.wrong(n, err)
+	}
+	if len(m.Sources) > 0 {
+		return nil
+	}
+	for _, key := range forSources {
+		if at := seen[key]; at != nil {
+			return p.bad(at, key+" has no meaning for images alone", "take it out, or name the repository below sources:")
+		}
+	}
+	return nil
+}
+
+// forSources are the keys that say something about repositories and their tags.
+var forSources = []string{"prefer", "letters", "ignore-pattern", "include", "exclude", "max-repositories", "include-tags", "exclude-tags",
+	"semver", "newer-than", "latest", "latest-by", "min-tags", "untagged", "copy-locks", "delay-seconds"}
+
+// wrong gives the complaint of a value's own reader a place.
+func (p parser) wrong(n *yaml.Node, err error) error {
+	return &fault.Fault{Kind: fault.Invalid, Name: p.path + ":" + strconv.Itoa(n.Line), Hint: fault.HintOf(err), Err: strip(err)}
+}
+
+// strip takes the kind off an error: the Fault around it says it.
+func strip(err error) error {
+	text := err.Error()
+	return plainError(strings.Replace(text, string(fault.Invalid)+": ", "", 1))
+}
+
+type plainError string
+
+func (e plainError) Error() string { return string(e) }

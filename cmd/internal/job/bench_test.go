@@ -1,0 +1,237 @@
+//go:build unix
+
+package job_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/store"
+)
+
+// One client, each submission durable before the next.
+func BenchmarkSubmitOneByOne(b *testing.B) {
+	bothBench(b, func(b *testing.B, url string) {
+		q := open(b, url, job.Config{})
+		for b.Loop() {
+			submit(b, q, job.Submission{Request: json.RawMessage(`{"source":"docker.io/library/busybox:1"}`)})
+		}
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	})
+}
+
+func BenchmarkSubmitFrom200Clients(b *testing.B) {
+	bothBench(b, func(b *testing.B, url string) {
+		q := open(b, url, job.Config{})
+		b.ResetTimer()
+		took := fromClients(b, 200, b.N, func(int) {
+			submit(b, q, job.Submission{Request: json.RawMessage(`{"source":"docker.io/library/busybox:1"}`)})
+		})
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+		quantiles(b, took)
+	})
+}
+
+// 100 submissions a second from 200 clients, while two slots work them off.
+func BenchmarkSubmit100PerSecond(b *testing.B) {
+	bothBench(b, func(b *testing.B, url string) {
+		q := open(b, url, job.Config{})
+		work(b, q, 2, done)
+		ticks := make(chan struct{}, 1000)
+		go func() {
+			t := time.NewTicker(10 * time.Millisecond)
+			defer t.Stop()
+			for range b.N {
+				<-t.C
+				ticks <- struct{}{}
+			}
+		}()
+		b.ResetTimer()
+		took := fromClients(b, 200, b.N, func(int) {
+			submit(b, q, job.Submission{})
+		}, ticks)
+		quantiles(b, took)
+	})
+}
+
+// fromClients does n things from so many goroutines, each when there is a tick, and returns how
+// long each took.
+func fromClients(b *testing.B, clients, n int, do func(int), ticks ...chan struct{}) []time.Duration {
+	took := make([]time.Duration, n)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				for _, t := range ticks {
+					<-t
+				}
+				began := time.Now()
+				do(i)
+				took[i] = time.Since(began)
+			}
+		})
+	}
+	wg.Wait()
+	return took
+}
+
+func quantiles(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+}
+
+// From the submission to the runner, with nothing else to do.
+func BenchmarkIdleSubmitToStart(b *testing.B) {
+	bothBench(b, func(b *testing.B, url string) {
+		q := open(b, url, job.Config{})
+		started := make(chan struct{})
+		work(b, q, 4, func(context.Context, *job.Run) job.Outcome {
+			started <- struct{}{}
+			return job.Outcome{State: job.Done}
+		})
+		var took []time.Duration
+		for b.Loop() {
+			began := time.Now()
+			submit(b, q, job.Submission{})
+			<-started
+			took = append(took, time.Since(began))
+		}
+		quantiles(b, took)
+	})
+}
+
+func BenchmarkJobsThatDoNothing(b *testing.B) {
+	bothBench(b, func(b *testing.B, url string) {
+		q := open(b, url, job.Config{})
+		fromClients(b, 50, b.N, func(int) { submit(b, q, job.Submission{}) })
+		b.ResetTimer()
+		var left sync.WaitGroup
+		left.Add(b.N)
+		work(b, q, 32, func(context.Context, *job.Run) job.Outcome { left.Done(); return job.Outcome{State: job.Done} })
+		left.Wait()
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	})
+}
+
+// Fairness costs by the number of principals with queued jobs.
+func BenchmarkJobsOf1000Principals(b *testing.B) {
+	bothBench(b, func(b *testing.B, url string) {
+		q := open(b, url, job.Config{})
+		fromClients(b, 50, max(b.N, 2000), func(i int) { submit(b, q, job.Submission{Principal: fmt.Sprint("p", i%1000)}) })
+		b.ResetTimer()
+		var left atomic.Int64
+		left.Store(int64(b.N))
+		ended := make(chan struct{})
+		work(b, q, 32, func(context.Context, *job.Run) job.Outcome {
+			if left.Add(-1) == 0 {
+				close(ended)
+			}
+			return job.Outcome{State: job.Done}
+		})
+		<-ended
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	})
+}
+
+// history fills a database with jobs that ended.
+func history(tb testing.TB, db *store.DB, n int) {
+	tb.Helper()
+	series := `WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < $1) SELECT i FROM s`
+	if db.Postgres() {
+		series = `SELECT i FROM generate_series(1, $1::bigint) AS s(i)`
+	}
+	pad := `substr('00000000000000000000' || i, length('00000000000000000000' || i) - 19)`
+	if _, err := db.ExecContext(tb.Context(), `INSERT INTO jobs (id, kind, principal, request, source, target, state, attempt, created, claimed, started, ended)
+		SELECT '01JAAA' || `+pad+`, 'import', 'p' || (i % 20), '{"source":"docker.io/library/busybox:1","images":["busybox:1"]}', 'docker.io/library/busybox:' || i,
+			'registry.example/busybox:' || i, CASE WHEN i % 10 = 0 THEN 'failed' ELSE 'done' END, 1, i, i, i, $2 + i FROM (`+series+`) AS series`,
+		n, time.Now().UnixMicro()-int64(n)); err != nil {
+		tb.Fatal(err)
+	}
+	if db.Postgres() {
+		if _, err := db.DB.ExecContext(tb.Context(), `VACUUM ANALYZE jobs`); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkListPageOf100k(b *testing.B) {
+	filters := map[string]job.Filter{
+		"newest":    {},
+		"principal": {Principal: "p7"},
+		"failed":    {States: []job.State{job.Failed}, Kinds: []string{"import"}},
+		"text":      {Text: "busybox:77777"},
+		"nothing":   {Text: "no such thing"},
+		"deep":      {After: fmt.Sprintf("01JAAA%020d", 50_000)},
+	}
+	bothBench(b, func(b *testing.B, url string) {
+		db := openDB(b, url)
+		q := open(b, url, job.Config{DB: db})
+		history(b, db, 100_000)
+		for name, f := range filters {
+			b.Run(name, func(b *testing.B) {
+				var took []time.Duration
+				for b.Loop() {
+					began := time.Now()
+					if _, _, err := q.List(b.Context(), f); err != nil {
+						b.Fatal(err)
+					}
+					took = append(took, time.Since(began))
+				}
+				quantiles(b, took)
+			})
+		}
+		b.Run("stats", func(b *testing.B) {
+			for b.Loop() {
+				if _, err := q.Stats(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	})
+}
+
+// A server that comes back to 100k jobs of history and one that was running.
+func BenchmarkRestartToFirstDispatch(b *testing.B) {
+	bothBench(b, func(b *testing.B, url string) {
+		func() {
+			db, err := store.Open(b.Context(), url)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer db.Close()
+			open(b, url, job.Config{DB: db})
+			history(b, db, 100_000)
+		}()
+		for b.Loop() {
+			db, err := store.Open(b.Context(), url)
+			if err != nil {
+				b.Fatal(err)
+			}
+			q := open(b, url, job.Config{DB: db})
+			submit(b, q, job.Submission{})
+			started := make(chan struct{}, 1)
+			stop := work(b, q, 1, func(context.Context, *job.Run) job.Outcome {
+				started <- struct{}{}
+				return job.Outcome{State: job.Done}
+			})
+			<-started
+			b.StopTimer()
+			stop()
+			db.Close()
+			b.StartTimer()
+		}
+	})
+}

@@ -1,0 +1,60 @@
+package job
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/fault"
+)
+
+// Cancel asks a job to stop, durably. One that waits is canceled when Cancel returns; one that
+// runs ends soon, and its CancelRequested is set; one that has ended stays as it is, and that is
+// no error. also runs in the same transaction unless the job has ended; nil for nothing.
+func (q *Queue) Cancel(ctx context.Context, id string, also func(*sql.Tx) error) (Job, error) {
+	var j Job
+	err := q.db.Tx(ctx, func(tx *sql.Tx) (err error) {
+		j, err = scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = $1`+q.db.ForUpdate(), id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return missing("job", id)
+		}
+		if err != nil || j.State.Ended() {
+			return err
+		}
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		return q.cancel(ctx, tx, &j)
+	})
+	return j, q.db.Explain("cancel job", err)
+}
+
+func (q *Queue) cancel(ctx context.Context, tx *sql.Tx, j *Job) error {
+	j.CancelRequested = true
+	if j.State == Running {
+		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET cancel_requested = 1 WHERE id = $1`, j.ID); err != nil {
+			return err
+		}
+		if err := q.db.Notify(tx, saidCancel, j.ID); err != nil {
+			return err
+		}
+		return q.db.Notify(tx, saidOf(j.ID), "")
+	}
+	j.State, j.Ended = Canceled, instant(store.Micros(q.now()))
+	j.Failure = &Failure{Kind: fault.Canceled, Text: "canceled"}
+	failure, err := encode(j.Failure)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'canceled', cancel_requested = 1, ended = $1, failure = $2, wake = 0 WHERE id = $3`,
+		store.Micros(j.Ended), failure, j.ID); err != nil {
+		return err
+	}
+	if err := wipe(ctx, tx, j.ID); err != nil {
+		return err
+	}
+	return q.db.Notify(tx, saidOf(j.ID), "")
+}

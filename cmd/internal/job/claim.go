@@ -1,0 +1,128 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/cmd/internal/store"
+)
+
+// tenant is a principal with queued jobs, as fairness sees it.
+type tenant struct {
+	principal string
+	running   int64
+	turn      int64 // when a job of it was last claimed
+	oldest    string
+}
+
+// tenants hops from principal to principal along the index, so that it costs by the number of
+// them and not by that of their jobs.
+const tenants = `
+WITH RECURSIVE p (principal) AS (
+	SELECT * FROM (SELECT principal FROM jobs /*by*/ WHERE state = 'queued' ORDER BY principal LIMIT 1) AS first
+	UNION ALL
+	SELECT (SELECT n.principal FROM jobs n /*by*/ WHERE n.state = 'queued' AND n.principal > p.principal ORDER BY n.principal LIMIT 1)
+	FROM p WHERE p.principal IS NOT NULL
+)
+SELECT principal,
+	(SELECT count(*) FROM jobs r WHERE r.state = 'running' AND r.principal = p.principal),
+	(SELECT coalesce(max(c.claimed), 0) FROM jobs c WHERE c.principal = p.principal),
+	(SELECT o.id FROM jobs o /*by*/ WHERE o.state = 'queued' AND o.principal = p.principal ORDER BY o.id LIMIT 1)
+FROM p WHERE principal IS NOT NULL`
+
+// claim takes up to n jobs for this Queue: always of the principal with the fewest running, of
+// those the one that was not served the longest, and of its jobs the oldest.
+func (q *Queue) claim(ctx context.Context, n int) ([]*Run, error) {
+	ask, err := q.anyQueued(ctx)
+	if err != nil || !ask {
+		return nil, err
+	}
+	var runs []*Run
+	err = q.db.Tx(ctx, func(tx *sql.Tx) error {
+		runs = nil
+		list, err := q.tenants(ctx, tx)
+		if err != nil {
+			return err
+		}
+		now := q.now()
+		until := store.Micros(now.Add(q.cfg.Lease))
+		for len(runs) < n && len(list) > 0 {
+			t := &list[0]
+			stamp := store.Micros(now) + int64(len(runs))
+			r, err := q.take(ctx, tx, t.principal, stamp, until)
+			if errors.Is(err, sql.ErrNoRows) { // its last one went to another worker
+				list = list[1:]
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			runs = append(runs, r)
+			t.running, t.turn, t.oldest = t.running+1, stamp, r.Job.ID
+			slices.SortStableFunc(list, fairer)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, q.db.Explain("claim jobs", err)
+	}
+	return runs, nil
+}
+
+// anyQueued keeps an idle worker from writing.
+func (q *Queue) anyQueued(ctx context.Context) (bool, error) {
+	var there bool
+	err := q.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued')`).Scan(&there)
+	return there, q.db.Explain("look for jobs", err)
+}
+
+func fairer(a, b tenant) int {
+	return cmp.Or(cmp.Compare(a.running, b.running), cmp.Compare(a.turn, b.turn), cmp.Compare(a.oldest, b.oldest))
+}
+
+func (q *Queue) tenants(ctx context.Context, tx *sql.Tx) ([]tenant, error) {
+	rows, err := tx.QueryContext(ctx, q.byQueue(tenants))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []tenant
+	for rows.Next() {
+		var t tenant
+		if err := rows.Scan(&t.principal, &t.running, &t.turn, &t.oldest); err != nil {
+			return nil, err
+		}
+		list = append(list, t)
+	}
+	slices.SortFunc(list, fairer)
+	return list, rows.Err()
+}
+
+// byQueue names the index to SQLite, which has no figures of the table and would read all that is
+// queued, or all history of a principal.
+func (q *Queue) byQueue(query string) string {
+	if q.db.Postgres() {
+		return query
+	}
+	return strings.ReplaceAll(query, "/*by*/", "INDEXED BY jobs_queued")
+}
+
+func (q *Queue) take(ctx context.Context, tx *sql.Tx, principal string, now, until int64) (*Run, error) {
+	lock := ""
+	if q.db.Postgres() {
+		lock = " FOR UPDATE SKIP LOCKED"
+	}
+	row := tx.QueryRowContext(ctx, q.byQueue(`UPDATE jobs SET state = 'running', attempt = attempt + 1, owner = $1, lease_until = $2, claimed = $3, wake = 0,
+			started = CASE WHEN started = 0 THEN $3 ELSE started END
+		WHERE id = (SELECT id FROM jobs /*by*/ WHERE state = 'queued' AND principal = $4 ORDER BY id LIMIT 1`+lock+`) AND state = 'queued'
+		RETURNING `+columns), q.owner, until, now, principal)
+	j, err := scan(row)
+	if err != nil {
+		return nil, err
+	}
+	return newRun(q, j), nil
+}

@@ -1,0 +1,146 @@
+package job
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/fault"
+)
+
+// persistence is how long a result is offered to a database that does not answer. After that the
+// lease ends and the job is run again.
+const persistence = time.Minute
+
+// finish writes how r ended, if it still holds the job.
+func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
+	stopped := errors.Is(context.Cause(ctx), errStopped)
+	out = settle(out)
+	if stopped && out.State != Done && out.State != Partly {
+		_ = q.handBack(ctx, r)
+		return
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), persistence)
+	defer done()
+	for {
+		err := q.conclude(ctx, r, out)
+		switch {
+		case err == nil, fault.Is(err, fault.Moved):
+			return
+		case fault.Is(err, fault.Unavailable):
+			if !pause(ctx, 200*time.Millisecond) {
+				return
+			}
+		case out.Failure != nil && out.Failure.Kind == fault.Internal && out.Report == nil:
+			return // not even this can be written
+		default:
+			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: "its result could not be written: " + err.Error()}}
+			r.unwritten()
+		}
+	}
+}
+
+// settle makes an outcome that can be written of what a runner returned.
+func settle(out Outcome) Outcome {
+	if out.State == Waiting || out.State.Ended() {
+		return out
+	}
+	return Outcome{State: Failed, Report: out.Report, Failure: &Failure{Kind: fault.Internal, Text: fmt.Sprintf("its runner returned the state %q", out.State)}}
+}
+
+func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) error {
+	r.flushing.Lock()
+	defer r.flushing.Unlock()
+	items, lines := r.unwritten()
+	err := q.db.Tx(ctx, func(tx *sql.Tx) error {
+		held := r.held(ctx, tx.QueryRowContext(ctx, holds+q.db.ForUpdate(), r.Job.ID, r.Job.Attempt))
+		asked := fault.Is(held, fault.Canceled)
+		if held != nil && !asked {
+			return held
+		}
+		if err := write(ctx, tx, r.Job.ID, items, lines); err != nil {
+			return err
+		}
+		if err := q.setEnd(ctx, tx, r, afterCancel(out, asked)); err != nil {
+			return err
+		}
+		return q.db.Notify(tx, saidOf(r.Job.ID), "")
+	})
+	if err != nil {
+		r.giveBack(items, lines)
+	}
+	return q.db.Explain("end job", err)
+}
+
+// afterCancel: what was asked to stop and did not get to its end was canceled, whatever it says
+// about the cause.
+func afterCancel(out Outcome, asked bool) Outcome {
+	if asked && out.State != Done {
+		out.State = Canceled
+		if out.Failure == nil || out.Failure.Kind != fault.Canceled {
+			out.Failure = &Failure{Kind: fault.Canceled, Text: "canceled"}
+		}
+	}
+	return out
+}
+
+func (q *Queue) setEnd(ctx context.Context, tx *sql.Tx, r *Run, out Outcome) error {
+	now := q.now()
+	r.mu.Lock()
+	progress := string(r.progress)
+	r.mu.Unlock()
+	failure, err := encode(out.Failure)
+	if err != nil {
+		return err
+	}
+	ended, wake := int64(0), int64(0)
+	switch {
+	case out.State == Waiting:
+		wake = store.Micros(now.Add(out.After))
+	case out.State.Ended():
+		ended = store.Micros(now)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = $1, ended = $2, wake = $3, failure = $4, lease_until = 0,
+			progress = CASE WHEN $5 <> '' THEN $5 ELSE progress END
+		WHERE id = $6 AND attempt = $7 AND state = 'running'`, out.State, ended, wake, failure, progress, r.Job.ID, r.Job.Attempt); err != nil {
+		return err
+	}
+	if out.Report != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO job_reports (job, report) VALUES ($1, $2) ON CONFLICT (job) DO UPDATE SET report = excluded.report`,
+			r.Job.ID, string(out.Report)); err != nil {
+			return err
+		}
+	}
+	if out.State == Queued {
+		return q.db.Notify(tx, saidQueued, "")
+	}
+	if out.State == Waiting {
+		return nil
+	}
+	return wipe(ctx, tx, r.Job.ID)
+}
+
+func wipe(ctx context.Context, tx *sql.Tx, id string) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM job_secrets WHERE job = $1`, id)
+	return err
+}
+
+func encode(f *Failure) (string, error) {
+	if f == nil {
+		return "", nil
+	}
+	b, err := json.Marshal(f)
+	return string(b), err
+}
+
+// handBack queues r's job again at once: its worker stops, and that is no fault of the job's.
+func (q *Queue) handBack(ctx context.Context, r *Run) error {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer done()
+	r.Log("its worker stops; queued again")
+	return q.conclude(ctx, r, Outcome{State: Queued})
+}

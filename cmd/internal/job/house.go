@@ -1,0 +1,266 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/fault"
+)
+
+// renewing prolongs the leases of what runs here, three times while one lasts, and writes the
+// latest progress with it.
+func (q *Queue) renewing(ctx context.Context) {
+	for pause(ctx, q.cfg.Lease/3) {
+		// Without an answer nothing is known, and work goes on: only the database says that a
+		// lease was lost, and the fence stands before whatever can't be done twice.
+		_ = q.renew(ctx)
+	}
+}
+
+func (q *Queue) renew(ctx context.Context) error {
+	runs := q.runs()
+	if len(runs) == 0 {
+		return nil
+	}
+	ctx, done := context.WithTimeout(ctx, q.cfg.Lease/3)
+	defer done()
+	var lost, asked []*Run
+	news := make([]string, len(runs))
+	for i, r := range runs {
+		news[i] = r.newProgress()
+	}
+	err := q.db.Tx(ctx, func(tx *sql.Tx) error {
+		lost, asked = nil, nil
+		until := store.Micros(q.now().Add(q.cfg.Lease))
+		for i, r := range runs {
+			err := r.held(ctx, tx.QueryRowContext(ctx, `UPDATE jobs SET lease_until = $1, progress = CASE WHEN $2 <> '' THEN $2 ELSE progress END
+				WHERE id = $3 AND attempt = $4 AND state = 'running' RETURNING cancel_requested`, until, news[i], r.Job.ID, r.Job.Attempt))
+			switch {
+			case fault.Is(err, fault.Moved):
+				lost = append(lost, r)
+			case fault.Is(err, fault.Canceled):
+				asked = append(asked, r)
+			case err != nil:
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, r := range runs {
+		r.wrote(news[i])
+	}
+	for _, r := range lost {
+		r.cancel(r.lost())
+	}
+	for _, r := range asked {
+		r.askCancel()
+	}
+	return nil
+}
+
+// newProgress is the snapshot if there is one that is not written yet.
+func (r *Run) newProgress() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if string(r.progress) == r.written {
+		return ""
+	}
+	return string(r.progress)
+}
+
+func (r *Run) wrote(progress string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.written = cmp.Or(progress, r.written)
+}
+
+// housekeeping does what one process has to do for all of them, and what any may do.
+func (q *Queue) housekeeping(ctx context.Context) {
+	var quiet time.Time // until when a database that was away is left to its workers
+	tick, swept, cleaned := time.Now(), time.Time{}, time.Now().Add(30*time.Second-cleaning)
+	for ; pause(ctx, poll); tick = time.Now() {
+		err := q.wakeWaiting(ctx)
+		if err == nil {
+			err = q.fireDue(ctx)
+		}
+		if err == nil && tick.Sub(swept) >= q.cfg.Lease/3 {
+			if err = q.setClock(ctx); err == nil && tick.After(quiet) {
+				err = q.sweep(ctx, expired)
+			}
+			swept = tick
+		}
+		if err == nil && tick.Sub(cleaned) >= cleaning {
+			err = q.clean(ctx)
+			cleaned = tick
+		}
+		if err != nil {
+			// All leases ended while nobody could renew them: their workers get a lease's time to say
+			// that they live.
+			quiet = time.Now().Add(q.cfg.Lease)
+		}
+	}
+}
+
+func (q *Queue) wakeWaiting(ctx context.Context) error {
+	now := store.Micros(q.now())
+	var any bool
+	if err := q.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'waiting' AND wake <= $1)`, now).Scan(&any); err != nil || !any {
+		return err
+	}
+	return q.db.Tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'queued', wake = 0 WHERE state = 'waiting' AND wake <= $1`, now); err != nil {
+			return err
+		}
+		return q.db.Notify(tx, saidQueued, "")
+	})
+}
+
+// whose leases a sweep ends
+type whose int
+
+const (
+	expired   whose = iota
+	everybody       // a new process on a SQLite file knows that all others are dead
+)
+
+// sweep queues again what dead workers held. A job that was to be canceled is; one that lost its
+// worker too often is failed, for it may be what kills them.
+func (q *Queue) sweep(ctx context.Context, w whose) error {
+	before := store.Micros(q.now())
+	if w == everybody {
+		before = 1<<63 - 1
+	}
+	for {
+		n := 0
+		err := q.db.Tx(ctx, func(tx *sql.Tx) error {
+			lost, err := q.abandoned(ctx, tx, before)
+			n = len(lost)
+			for i := 0; i < len(lost) && err == nil; i++ {
+				err = q.release(ctx, tx, lost[i])
+			}
+			if n > 0 && err == nil {
+				err = q.db.Notify(tx, saidQueued, "")
+			}
+			return err
+		})
+		if err != nil || n < sweeping {
+			return q.db.Explain("sweep leases", err)
+		}
+	}
+}
+
+const sweeping = 500 // jobs of one transaction
+
+func (q *Queue) abandoned(ctx context.Context, tx *sql.Tx, before int64) ([]Job, error) {
+	lock := ""
+	if q.db.Postgres() {
+		lock = " FOR UPDATE SKIP LOCKED"
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT `+columns+` FROM jobs WHERE state = 'running' AND lease_until < $1 LIMIT $2`+lock, before, sweeping)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var lost []Job
+	for rows.Next() {
+		j, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		lost = append(lost, j)
+	}
+	return lost, rows.Err()
+}
+
+func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
+	now := store.Micros(q.now())
+	state, text := Queued, fmt.Sprintf("attempt %d: its worker %s was not heard of again; queued again", j.Attempt, j.Owner)
+	var why *Failure
+	switch {
+	case j.CancelRequested:
+		state, text = Canceled, fmt.Sprintf("attempt %d: its worker %s was not heard of again; canceled, as was asked", j.Attempt, j.Owner)
+		why = &Failure{Kind: fault.Canceled, Text: "canceled"}
+	case j.Lost+1 >= q.cfg.Losses:
+		state, text = Failed, fmt.Sprintf("attempt %d: its worker %s was not heard of again; given up", j.Attempt, j.Owner)
+		why = &Failure{Kind: fault.Internal, Text: fmt.Sprintf("%d workers that ran it were not heard of again", j.Lost+1),
+			Hint: "it may be what ends them: look for a worker that is out of memory"}
+	}
+	failure, err := encode(why)
+	if err != nil {
+		return err
+	}
+	ended := int64(0)
+	if state.Ended() {
+		ended = now
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = $1, ended = $2, failure = $3, lost = lost + 1, lease_until = 0
+		WHERE id = $4 AND attempt = $5 AND state = 'running'`, state, ended, failure, j.ID, j.Attempt); err != nil {
+		return err
+	}
+	// The last line that an attempt can have, after all that it wrote itself.
+	line := Line{Seq: int64(j.Attempt+1)<<seqOfNext - 1, At: instant(now), Text: text}
+	if err := write(ctx, tx, j.ID, nil, []Line{line}); err != nil {
+		return err
+	}
+	if state.Ended() {
+		if err := wipe(ctx, tx, j.ID); err != nil {
+			return err
+		}
+	}
+	return q.db.Notify(tx, saidOf(j.ID), "")
+}
+
+const (
+	cleaning = 10 * time.Minute
+	strip    = 500 // jobs that one transaction deletes
+)
+
+// clean bounds history, by age and by count.
+func (q *Queue) clean(ctx context.Context) error {
+	before := store.Micros(q.now().Add(-q.cfg.Keep))
+	var over sql.NullInt64
+	if err := q.db.QueryRowContext(ctx, `SELECT max(ended) FROM (SELECT ended FROM jobs WHERE ended > 0 ORDER BY ended DESC LIMIT 1 OFFSET $1) AS o`, q.cfg.KeepMost).Scan(&over); err != nil {
+		return err
+	}
+	if over.Valid && over.Int64 >= before {
+		before = over.Int64 + 1
+	}
+	for {
+		n, err := q.cleanOnce(ctx, before)
+		if err != nil || n < strip {
+			break
+		}
+	}
+	_, err := q.db.ExecContext(ctx, `DELETE FROM job_keys WHERE created <= $1`, store.Micros(q.now().Add(-keyDay)))
+	return err
+}
+
+func (q *Queue) cleanOnce(ctx context.Context, before int64) (n int, err error) {
+	err = q.db.Tx(ctx, func(tx *sql.Tx) error {
+		// One at a time: two that delete the same rows would only wait for each other.
+		if err := q.db.Lock(ctx, tx, "clean jobs"); err != nil {
+			return err
+		}
+		const old = `SELECT id FROM jobs WHERE ended > 0 AND ended < $1 ORDER BY ended, id LIMIT $2`
+		for _, table := range []string{"job_reports", "job_items", "job_log"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE job IN (`+old+`)`, before, strip); err != nil {
+				return err
+			}
+		}
+		res, err := tx.ExecContext(ctx, `DELETE FROM jobs WHERE id IN (`+old+`)`, before, strip)
+		if err != nil {
+			return err
+		}
+		gone, err := res.RowsAffected()
+		n = int(gone)
+		return err
+	})
+	return n, err
+}

@@ -1,0 +1,319 @@
+//go:build unix
+
+package job_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/internal/testbed"
+)
+
+// kills is how many processes die in a test: 25 unless DRAY_SOAK says how many.
+func kills(t *testing.T) int {
+	n, err := strconv.Atoi(os.Getenv("DRAY_SOAK"))
+	if err != nil || n < 1 {
+		return 25
+	}
+	t.Logf("soak: %d kills", n)
+	return n
+}
+
+// clients submit through whatever server there is, until each key is accepted, and remember what
+// they were told.
+type clients struct {
+	t       *testing.T
+	mu      sync.Mutex
+	servers []*node
+	waits   map[string]chan string // by key: the answers
+	ids     map[string]string      // by key: the id that was accepted
+	stop    atomic.Bool
+	wg      sync.WaitGroup
+}
+
+func newClients(t *testing.T, n int) *clients {
+	c := &clients{t: t, waits: map[string]chan string{}, ids: map[string]string{}}
+	for i := range n {
+		c.wg.Go(func() {
+			for k := 0; !c.stop.Load(); k++ {
+				c.submit(fmt.Sprintf("%d-%d", i, k))
+			}
+		})
+	}
+	return c
+}
+
+func (c *clients) submit(key string) {
+	answers := make(chan string, 100)
+	c.mu.Lock()
+	c.waits[key] = answers
+	c.mu.Unlock()
+	for {
+		c.mu.Lock()
+		var s *node
+		if len(c.servers) > 0 {
+			s = c.servers[rand.IntN(len(c.servers))]
+		}
+		c.mu.Unlock()
+		if s == nil {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		if _, err := fmt.Fprintln(s.in, key); err != nil {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		select {
+		case a := <-answers:
+			if a == "accepted" {
+				return
+			}
+		case <-s.gone: // and with it the answer: asked again under the same key
+		case <-time.After(2 * time.Second): // it is paused
+		}
+	}
+}
+
+// hear takes the answers of a server.
+func (c *clients) hear(line string) {
+	words := strings.Fields(line)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if words[0] == "accepted" {
+		if was := c.ids[words[1]]; was != "" && was != words[2] {
+			c.t.Errorf("key %s is job %s and job %s", words[1], was, words[2])
+		}
+		c.ids[words[1]] = words[2]
+	}
+	select {
+	case c.waits[words[1]] <- words[0]:
+	default:
+	}
+}
+
+func (c *clients) use(s *node, instead *node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var left []*node
+	for _, o := range c.servers {
+		if o != instead {
+			left = append(left, o)
+		}
+	}
+	if c.servers = left; s != nil {
+		c.servers = append(c.servers, s)
+	}
+}
+
+// judge works off what is left and counts.
+func (c *clients) judge(t *testing.T, url string) {
+	t.Helper()
+	db := openDB(t, url)
+	q := open(t, url, job.Config{DB: db, Lease: lease, Losses: 1 << 30})
+	work(t, q, 4, perform(nil, "judge"))
+	for key, id := range c.ids {
+		if j := ended(t, q, id); j.State != job.Done {
+			t.Errorf("%s: %+v", key, j)
+		}
+	}
+	jobs := count(t, db, `SELECT count(*) FROM jobs`)
+	t.Logf("%d jobs accepted; %d attempts, %d of them lost with their worker", len(c.ids),
+		count(t, db, `SELECT sum(attempt) FROM jobs`), count(t, db, `SELECT sum(lost) FROM jobs`))
+	if jobs != len(c.ids) {
+		t.Errorf("%d jobs for %d keys", jobs, len(c.ids))
+	}
+	if n := count(t, db, `SELECT count(*) FROM jobs WHERE state <> 'done'`); n != 0 {
+		t.Errorf("%d jobs have not ended", n)
+	}
+	for _, table := range []string{"effects", "ends"} {
+		rows, distinct := count(t, db, `SELECT count(*) FROM `+table), count(t, db, `SELECT count(DISTINCT job) FROM `+table)
+		if rows != jobs || distinct != jobs {
+			t.Errorf("%s: %d of %d jobs, of %d", table, rows, distinct, jobs)
+		}
+	}
+}
+
+// The server is killed again and again while it accepts and works. What it accepted is done, once.
+func TestNoAcceptedJobIsLostOrDoneTwiceWhenTheServerIsKilled(t *testing.T) {
+	url := "sqlite:" + filepath.Join(t.TempDir(), "dray.db")
+	witness(t, url)
+	c := newClients(t, 8)
+	for range kills(t) {
+		s := start(t, "server", url, c.hear)
+		s.up(t)
+		c.use(s, nil)
+		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // the moment of the kill is chance
+		s.kill()
+		c.use(nil, s)
+	}
+	s := start(t, "server", url, c.hear)
+	c.use(s, nil)
+	c.stop.Store(true)
+	c.wg.Wait()
+	s.stop()
+	c.judge(t, url)
+}
+
+// Two servers and three workers on one PostgreSQL: any of them is killed or paused for longer than
+// its lease, and the database crashes in the middle.
+func TestNoAcceptedJobIsLostOrDoneTwiceInACluster(t *testing.T) {
+	p := testbed.NewPostgres(t)
+	url := p.URL
+	witness(t, url)
+	c := newClients(t, 8)
+	roles := []string{"server", "server", "worker", "worker", "worker"}
+	nodes := make([]*node, len(roles))
+	for i, role := range roles {
+		nodes[i] = start(t, role, url, c.hear)
+		if role == "server" {
+			c.use(nodes[i], nil)
+		}
+	}
+	n := kills(t)
+	for k := range n {
+		i := rand.IntN(len(nodes))
+		nodes[i].up(t)
+		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // the moment is chance
+		switch {
+		case k%5 == 4: // a pause, and it wakes up beside its successor
+			nodes[i].signal(syscall.SIGSTOP)
+			time.Sleep(lease + lease/2)
+			nodes[i].signal(syscall.SIGCONT)
+		case k == n/2:
+			must(t, p.Stop("immediate"))
+			must(t, p.Start())
+		default:
+			nodes[i].kill()
+			again := start(t, roles[i], url, c.hear)
+			if roles[i] == "server" {
+				c.use(again, nodes[i])
+			}
+			nodes[i] = again
+		}
+	}
+	c.stop.Store(true)
+	c.wg.Wait()
+	for _, n := range nodes {
+		n.stop()
+	}
+	c.judge(t, url)
+}
+
+// The order of things is forced here: it stands still before its effect until another has done all.
+func TestAPausedProcessThatWakesUpChangesNothing(t *testing.T) {
+	url := databases.Postgres(t)
+	witness(t, url)
+	db := openDB(t, url)
+	q := open(t, url, job.Config{DB: db, Lease: lease})
+	j := submit(t, q, job.Submission{Kind: "held"})
+	paused := start(t, "worker", url, nil)
+	if line := <-paused.said; line != "begun 1" {
+		t.Fatal(line)
+	}
+	paused.signal(syscall.SIGSTOP)
+	work(t, q, 1, perform(nil, "successor"))
+	if j := ended(t, q, j.ID); j.State != job.Done || j.Attempt != 2 {
+		t.Fatal(j)
+	}
+	paused.signal(syscall.SIGCONT)
+	fmt.Fprintln(paused.in)
+	if line := <-paused.said; line != "fence false false" {
+		t.Error(line)
+	}
+	paused.stop()
+	report, err := q.Report(t.Context(), j.ID)
+	if j := get(t, q, j.ID); err != nil || string(report) != `"successor"` || j.Attempt != 2 {
+		t.Error(j, string(report), err)
+	}
+	if n := count(t, db, `SELECT attempt FROM effects`); n != 2 {
+		t.Error("the effect is of attempt", n)
+	}
+}
+
+// The runner ticks every 100 ms: fewer than ten ticks are less than a second, on a busy machine, too.
+func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
+	url := databases.Postgres(t)
+	q := open(t, url, job.Config{})
+	start(t, "worker", url, nil)
+	j := submit(t, q, job.Submission{Kind: "ticks"})
+	ticks, asked := 0, false
+	for e, err := range q.Watch(t.Context(), j.ID, 0) {
+		must(t, err)
+		switch e.Kind {
+		case "tick":
+			if ticks++; ticks == 3 && !asked {
+				if _, err := q.Cancel(context.WithoutCancel(t.Context()), j.ID, nil); err != nil {
+					t.Fatal(err)
+				}
+				asked, ticks = true, 0
+			}
+		case "ended":
+			if err := json.Unmarshal(e.Data, &j); err != nil || j.State != job.Canceled || !asked || ticks >= 10 {
+				t.Error(j, err, ticks, "ticks after the cancel")
+			}
+			t.Log(ticks, "ticks after the cancel")
+		}
+	}
+}
+
+func TestASecondServerOnTheFileIsRefused(t *testing.T) {
+	url := "sqlite:" + filepath.Join(t.TempDir(), "dray.db")
+	s := start(t, "server", url, nil)
+	s.up(t)
+	second := start(t, "server", url, nil)
+	<-second.gone
+	if second.cmd.ProcessState.ExitCode() != 1 {
+		t.Error(second.cmd.ProcessState)
+	}
+	s.kill()
+	third := start(t, "server", url, nil) // a killed process leaves no lock
+	third.up(t)
+}
+
+func TestARunOutlivesARestartOfTheDatabase(t *testing.T) {
+	p := testbed.NewPostgres(t)
+	db := openDB(t, p.URL)
+	q := open(t, p.URL, job.Config{DB: db})
+	begun, down := make(chan struct{}), make(chan struct{})
+	work(t, q, 1, func(ctx context.Context, r *job.Run) job.Outcome {
+		close(begun)
+		<-down
+		for range 300 {
+			if err := r.Item(ctx, json.RawMessage(`{}`)); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := r.Fence(ctx); err != nil {
+			t.Error(err)
+		}
+		return job.Outcome{State: job.Done}
+	})
+	j := submit(t, q, job.Submission{})
+	restarted := make(chan error, 1)
+	go func() {
+		<-begun
+		err := p.Stop("fast")
+		close(down)
+		restarted <- errors.Join(err, p.Start())
+	}()
+	if j = ended(t, q, j.ID); j.State != job.Done || j.Attempt != 1 { // the watch outlives it, too
+		t.Error(j)
+	}
+	must(t, <-restarted)
+	if items, err := q.Items(t.Context(), j.ID, 0, 0); err != nil || len(items) != 300 {
+		t.Error(len(items), err)
+	}
+}

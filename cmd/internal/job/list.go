@@ -1,0 +1,226 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/fault"
+)
+
+// Get returns a job, or NotFound.
+func (q *Queue) Get(ctx context.Context, id string) (Job, error) {
+	j, err := scan(q.db.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Job{}, missing("job", id)
+	}
+	return j, q.db.Explain("get job", err)
+}
+
+func missing(what, id string) error {
+	return &fault.Fault{Kind: fault.NotFound, Op: "get " + what, Name: id}
+}
+
+// List returns a page of jobs, the newest first, and next, which is Filter.After of the page
+// behind it; "" when this is the last.
+func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next string, err error) {
+	limit := min(cmp.Or(max(f.Limit, 0), 50), 500)
+	like := "LIKE"
+	if q.db.Postgres() {
+		like = "ILIKE"
+	}
+	where, args := f.conditions(like)
+	args = append(args, limit+1)
+	rows, err := q.db.QueryContext(ctx, `SELECT `+columns+` FROM jobs`+where+fmt.Sprintf(` ORDER BY id DESC LIMIT $%d`, len(args)), args...)
+	if err != nil {
+		return nil, "", q.db.Explain("list jobs", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		j, err := scan(rows)
+		if err != nil {
+			return nil, "", q.db.Explain("list jobs", err)
+		}
+		if len(jobs) == limit {
+			next = jobs[limit-1].ID
+			break
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, next, q.db.Explain("list jobs", rows.Err())
+}
+
+// conditions: SQLite's LIKE knows no case, PostgreSQL's is another word.
+func (f Filter) conditions(like string) (where string, args []any) {
+	var all []string
+	add := func(condition string, arg any) {
+		args = append(args, arg)
+		all = append(all, strings.ReplaceAll(condition, "?", fmt.Sprintf("$%d", len(args))))
+	}
+	if f.Principal != "" {
+		add("principal = ?", f.Principal)
+	}
+	if len(f.Kinds) > 0 {
+		all = append(all, oneOf("kind", f.Kinds, &args))
+	}
+	if len(f.States) > 0 {
+		all = append(all, oneOf("state", f.States, &args))
+		switch past := slices.ContainsFunc(f.States, State.Ended); { // which lets an index be used
+		case !past:
+			all = append(all, "ended = 0")
+		case !slices.ContainsFunc(f.States, func(s State) bool { return !s.Ended() }):
+			all = append(all, "ended > 0")
+		}
+	}
+	if f.Schedule != "" {
+		add("schedule = ?", f.Schedule)
+	}
+	if f.Parent != "" {
+		add("parent = ?", f.Parent)
+	}
+	// An id begins with the time of its making: the range is one of the index that orders.
+	if !f.Since.IsZero() {
+		add("id >= ?", bound(f.Since))
+	}
+	if !f.Until.IsZero() {
+		add("id < ?", bound(f.Until))
+	}
+	if f.After != "" {
+		add("id < ?", f.After)
+	}
+	if f.Text != "" {
+		part := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Text) + "%"
+		text := `source LIKE ? ESCAPE '\' OR target LIKE ? ESCAPE '\'`
+		// A range costs less than a third LIKE, and nobody remembers the middle of an id.
+		args = append(args, strings.ToUpper(f.Text))
+		text += fmt.Sprintf(` OR (id >= $%d AND id < $%d || '~')`, len(args), len(args))
+		add("("+strings.ReplaceAll(text, "LIKE", like)+")", part)
+	}
+	if len(all) == 0 {
+		return "", args
+	}
+	return " WHERE " + strings.Join(all, " AND "), args
+}
+
+func oneOf[T ~string](column string, values []T, args *[]any) string {
+	var marks []string
+	for _, v := range values {
+		*args = append(*args, string(v))
+		marks = append(marks, fmt.Sprintf("$%d", len(*args)))
+	}
+	return column + " IN (" + strings.Join(marks, ", ") + ")"
+}
+
+// bound is the least id of jobs that were made at t or later.
+func bound(t time.Time) string {
+	var id ulid.ULID
+	if t.UnixMilli() > 0 {
+		_ = id.SetTime(min(ulid.Timestamp(t), ulid.MaxTime())) // within bounds it has no error
+	}
+	return id.String()
+}
+
+// Report is what the runner returned; nil while there is none.
+func (q *Queue) Report(ctx context.Context, id string) (json.RawMessage, error) {
+	if _, err := q.Get(ctx, id); err != nil {
+		return nil, err
+	}
+	var report string
+	err := q.db.QueryRowContext(ctx, `SELECT report FROM job_reports WHERE job = $1`, id).Scan(&report)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return raw(report), q.db.Explain("get report of job", err)
+}
+
+// Items returns up to limit lines of the report of the latest attempt, those after the sequence
+// number after.
+func (q *Queue) Items(ctx context.Context, id string, after int64, limit int) ([]Item, error) {
+	j, err := q.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	after = max(after, int64(j.Attempt)<<seqOfNext)
+	rows, err := q.db.QueryContext(ctx, `SELECT seq, data FROM job_items WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, page(limit))
+	if err != nil {
+		return nil, q.db.Explain("list items of job", err)
+	}
+	defer rows.Close()
+	var items []Item
+	for rows.Next() {
+		var it Item
+		var data string
+		if err := rows.Scan(&it.Seq, &data); err != nil {
+			return nil, q.db.Explain("list items of job", err)
+		}
+		it.Data = raw(data)
+		items = append(items, it)
+	}
+	return items, q.db.Explain("list items of job", rows.Err())
+}
+
+// Log returns up to limit lines of the log of all attempts, those after the sequence number after.
+func (q *Queue) Log(ctx context.Context, id string, after int64, limit int) ([]Line, error) {
+	if _, err := q.Get(ctx, id); err != nil {
+		return nil, err
+	}
+	rows, err := q.db.QueryContext(ctx, `SELECT seq, at, text FROM job_log WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, page(limit))
+	if err != nil {
+		return nil, q.db.Explain("read log of job", err)
+	}
+	defer rows.Close()
+	var lines []Line
+	for rows.Next() {
+		var l Line
+		var at int64
+		if err := rows.Scan(&l.Seq, &at, &l.Text); err != nil {
+			return nil, q.db.Explain("read log of job", err)
+		}
+		l.At = store.Time(at)
+		lines = append(lines, l)
+	}
+	return lines, q.db.Explain("read log of job", rows.Err())
+}
+
+// page bounds what one question returns: 1000 unless told, at most 10,000.
+func page(limit int) int { return min(cmp.Or(max(limit, 0), 1000), 10_000) }
+
+// Stats counts jobs by state. It reads an index of all that history keeps: some milliseconds for
+// each ten thousand.
+func (q *Queue) Stats(ctx context.Context) (Stats, error) {
+	s := Stats{Jobs: map[State]int{}}
+	rows, err := q.db.QueryContext(ctx, `SELECT state, count(*) FROM jobs WHERE ended = 0 GROUP BY state
+		UNION ALL SELECT state, count(*) FROM jobs WHERE ended > 0 GROUP BY state`)
+	if err != nil {
+		return s, q.db.Explain("count jobs", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var state State
+		var n int
+		if err := rows.Scan(&state, &n); err != nil {
+			return s, q.db.Explain("count jobs", err)
+		}
+		s.Jobs[state] = n
+	}
+	if err := rows.Err(); err != nil {
+		return s, q.db.Explain("count jobs", err)
+	}
+	var oldest sql.NullInt64
+	if err := q.db.QueryRowContext(ctx, `SELECT created FROM jobs WHERE state = 'queued' AND ended = 0 ORDER BY id LIMIT 1`).Scan(&oldest); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return s, q.db.Explain("count jobs", err)
+	}
+	if oldest.Valid {
+		s.Oldest = max(0, q.now().Sub(store.Time(oldest.Int64)))
+	}
+	return s, nil
+}

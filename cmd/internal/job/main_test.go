@@ -1,0 +1,125 @@
+//go:build unix
+
+package job_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/internal/testbed"
+)
+
+var databases testbed.Databases
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv("DRAY_JOB_ROLE"); role != "" {
+		if err := act(role); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(databases.Main(m))
+}
+
+func bothBench(b *testing.B, f func(b *testing.B, url string)) {
+	b.Run("sqlite", func(b *testing.B) { f(b, databases.SQLite(b)) })
+	b.Run("postgres", func(b *testing.B) { f(b, databases.Postgres(b)) })
+}
+
+// open opens a queue on a database of its own connection; on SQLite there is one at a time.
+func open(tb testing.TB, url string, cfg job.Config) *job.Queue {
+	tb.Helper()
+	if cfg.DB == nil {
+		cfg.DB = openDB(tb, url)
+	}
+	q, err := job.Open(tb.Context(), cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return q
+}
+
+func openDB(tb testing.TB, url string) *store.DB {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), url)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return db
+}
+
+func submit(tb testing.TB, q *job.Queue, s job.Submission) job.Job {
+	tb.Helper()
+	if s.Kind == "" {
+		s.Kind = "test"
+	}
+	if s.Principal == "" {
+		s.Principal = "ann"
+	}
+	if s.Request == nil {
+		s.Request = json.RawMessage(`{}`)
+	}
+	j, _, err := q.Submit(tb.Context(), s)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return j
+}
+
+// work works until the function that it returns is called, or the test ends.
+func work(tb testing.TB, q *job.Queue, slots int, run job.Runner) (stop func()) {
+	tb.Helper()
+	ctx, done := context.WithCancel(context.Background())
+	over := make(chan error, 1)
+	go func() { over <- q.Work(ctx, slots, run) }()
+	stop = sync.OnceFunc(func() {
+		done()
+		if err := <-over; err != nil {
+			tb.Error(err)
+		}
+	})
+	tb.Cleanup(stop)
+	return stop
+}
+
+// ended watches a job to its end.
+func ended(tb testing.TB, q *job.Queue, id string) job.Job {
+	tb.Helper()
+	for e, err := range q.Watch(tb.Context(), id, 0) {
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if e.Kind == "ended" {
+			var j job.Job
+			if err := json.Unmarshal(e.Data, &j); err != nil {
+				tb.Fatal(err)
+			}
+			return j
+		}
+	}
+	tb.Fatal("the watch ended before the job")
+	return job.Job{}
+}
+
+func get(tb testing.TB, q *job.Queue, id string) job.Job {
+	tb.Helper()
+	j, err := q.Get(tb.Context(), id)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return j
+}
+
+func done(context.Context, *job.Run) job.Outcome { return job.Outcome{State: job.Done} }

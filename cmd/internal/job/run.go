@@ -1,0 +1,285 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/fault"
+)
+
+// Runner does a job. ctx ends when the job is canceled, when its lease went to another, or when
+// Work was stopped and the grace is over; context.Cause says which. What a runner returns after
+// its lease went counts for nothing.
+type Runner func(ctx context.Context, r *Run) Outcome
+
+const (
+	maxLines  = 10_000  // of a job's log
+	maxLine   = 4 << 10 // bytes
+	bulk      = 256     // items that wait to be written
+	seqOfNext = 32      // bits: sequence numbers begin at attempt << 32, so that they grow over attempts
+)
+
+// Run is one attempt at a job. Its methods may be used at the same time.
+type Run struct {
+	Job  Job
+	live *live // what was said of late, for those who watch
+
+	q      *Queue
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when the runner returned
+
+	flushing sync.Mutex // one flush at a time, so that lines stay in order
+
+	mu       sync.Mutex
+	items    []Item
+	lines    []Line
+	lineSeq  int64
+	itemSeq  int64
+	progress json.RawMessage
+	written  string // the progress that the row has
+	asked    bool   // to be canceled
+}
+
+func newRun(q *Queue, j Job) *Run {
+	first := int64(j.Attempt) << seqOfNext
+	return &Run{Job: j, q: q, live: newLive(first), lineSeq: first, itemSeq: first, done: make(chan struct{})}
+}
+
+// Secret is what was submitted with the job, opened; nil when there was none.
+func (r *Run) Secret(ctx context.Context) ([]byte, error) {
+	var sealed []byte
+	err := insist(ctx, func() error {
+		err := r.q.db.QueryRowContext(ctx, `SELECT sealed FROM job_secrets WHERE job = $1`, r.Job.ID).Scan(&sealed)
+		if errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		return r.q.db.Explain("read secret of job", err)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.q.cfg.Seal == nil {
+		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret of job", Name: r.Job.ID, Err: errors.New("there is no key here")}
+	}
+	return r.q.cfg.Seal.Open(sealed, sealedName(r.Job.ID))
+}
+
+// Emit tells those who watch. Nothing of it is written: what must be read later is an Item or Log.
+func (r *Run) Emit(kind string, data json.RawMessage) {
+	r.live.add(Event{Kind: kind, Data: data, At: r.q.now()})
+}
+
+// Progress is the latest snapshot: told at once as "progress", and written every few seconds.
+func (r *Run) Progress(data json.RawMessage) {
+	r.mu.Lock()
+	r.progress = data
+	r.mu.Unlock()
+	r.Emit("progress", data)
+}
+
+// Item adds a line to the report. It is durable at the latest when the job has ended, and usually
+// after a second. An error says that lines could not be written; the run should end then.
+func (r *Run) Item(ctx context.Context, data json.RawMessage) error {
+	r.mu.Lock()
+	r.itemSeq++
+	r.items = append(r.items, Item{Seq: r.itemSeq, Data: data})
+	full := len(r.items) >= bulk
+	r.mu.Unlock()
+	if full {
+		return insist(ctx, func() error { return r.flush(ctx) })
+	}
+	return nil
+}
+
+// Log adds a line to the job's log: told at once as "log", durable as an Item. A line is cut at
+// 4 KiB, and the log of an attempt after 10,000 lines.
+func (r *Run) Log(text string) {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "�"), "\x00", "�") // which no database takes
+	if len(text) > maxLine {
+		text = strings.ToValidUTF8(text[:maxLine], "") + "…"
+	}
+	r.mu.Lock()
+	n := r.lineSeq - int64(r.Job.Attempt)<<seqOfNext
+	if n > maxLines {
+		r.mu.Unlock()
+		return
+	}
+	if n == maxLines {
+		text = "the log of this attempt is cut here"
+	}
+	r.lineSeq++
+	line := Line{Seq: r.lineSeq, At: r.q.now(), Text: text}
+	r.lines = append(r.lines, line)
+	r.mu.Unlock()
+	if told, err := json.Marshal(text); err == nil {
+		r.Emit("log", told)
+	}
+}
+
+// Fence asks the database whether this attempt still holds the job: nil if so, Canceled when the
+// job is to be canceled, Moved when it went to another, Unavailable when there is no answer for a
+// minute. Ask right before what can't be done twice.
+func (r *Run) Fence(ctx context.Context) error {
+	return insist(ctx, func() error { return r.held(ctx, r.q.db.QueryRowContext(ctx, holds, r.Job.ID, r.Job.Attempt)) })
+}
+
+// insist asks a database that is away again and again: it may be restarted, and the work so far is
+// worth a wait.
+func insist(ctx context.Context, f func() error) error {
+	until := time.Now().Add(persistence)
+	for {
+		err := f()
+		if !fault.Is(err, fault.Unavailable) || time.Now().After(until) || !pause(ctx, 300*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+const holds = `SELECT cancel_requested FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running'`
+
+func (r *Run) held(ctx context.Context, row *sql.Row) error {
+	var cancel int64
+	err := row.Scan(&cancel)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return r.lost()
+	case err != nil:
+		return r.q.db.Explain("ask for lease of job", err)
+	case cancel != 0:
+		return canceled(r.Job.ID)
+	}
+	return nil
+}
+
+// Tx changes the database together with the fence: f's changes are made if this attempt holds the
+// job when they are committed. Else the error is Fence's, and nothing was changed.
+func (r *Run) Tx(ctx context.Context, f func(*sql.Tx) error) error {
+	var uncertain error
+	err := insist(ctx, func() error {
+		err := r.tx(ctx, f)
+		if errors.Is(err, store.ErrUncertain) { // f is perhaps nothing to be done twice
+			uncertain = err
+			return nil
+		}
+		return err
+	})
+	return cmp.Or(err, uncertain)
+}
+
+func (r *Run) tx(ctx context.Context, f func(*sql.Tx) error) error {
+	return r.q.db.Tx(ctx, func(tx *sql.Tx) error {
+		if err := r.held(ctx, tx.QueryRowContext(ctx, holds+r.q.db.ForUpdate(), r.Job.ID, r.Job.Attempt)); err != nil {
+			return err
+		}
+		return f(tx)
+	})
+}
+
+func (r *Run) lost() error {
+	return &fault.Fault{Kind: fault.Moved, Op: "run job", Name: r.Job.ID, Err: errors.New("its lease ended and the job went on without this worker")}
+}
+
+func canceled(id string) error {
+	return &fault.Fault{Kind: fault.Canceled, Op: "run job", Name: id, Err: errors.New("it was asked to stop")}
+}
+
+// CancelRequested reports whether this process knows that the job is to be canceled.
+func (r *Run) CancelRequested() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.asked
+}
+
+// askCancel ends the runner's context because somebody asked for it.
+func (r *Run) askCancel() {
+	r.mu.Lock()
+	r.asked = true
+	r.mu.Unlock()
+	r.cancel(canceled(r.Job.ID))
+}
+
+// unwritten takes what flush has to write.
+func (r *Run) unwritten() (items []Item, lines []Line) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	items, lines = r.items, r.lines
+	r.items, r.lines = nil, nil
+	return items, lines
+}
+
+func (r *Run) giveBack(items []Item, lines []Line) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.items, r.lines = append(items, r.items...), append(lines, r.lines...)
+}
+
+// flush writes what Item and Log gathered, under the fence.
+func (r *Run) flush(ctx context.Context) error {
+	r.flushing.Lock()
+	defer r.flushing.Unlock()
+	items, lines := r.unwritten()
+	if len(items)+len(lines) == 0 {
+		return nil
+	}
+	err := r.q.db.Tx(ctx, func(tx *sql.Tx) error {
+		err := r.held(ctx, tx.QueryRowContext(ctx, holds+r.q.db.ForUpdate(), r.Job.ID, r.Job.Attempt))
+		if err != nil && !fault.Is(err, fault.Canceled) { // how far it came is told of a canceled job, too
+			return err
+		}
+		return write(ctx, tx, r.Job.ID, items, lines)
+	})
+	if err != nil && !fault.Is(err, fault.Moved) {
+		r.giveBack(items, lines)
+	}
+	return r.q.db.Explain("write items of job", err)
+}
+
+func write(ctx context.Context, tx *sql.Tx, id string, items []Item, lines []Line) error {
+	var rows [][]any
+	for _, it := range items {
+		rows = append(rows, []any{id, it.Seq, string(it.Data)})
+	}
+	if err := insertMany(ctx, tx, `INSERT INTO job_items (job, seq, data) VALUES `, rows); err != nil {
+		return err
+	}
+	rows = nil
+	for _, l := range lines {
+		rows = append(rows, []any{id, l.Seq, store.Micros(l.At), l.Text})
+	}
+	return insertMany(ctx, tx, `INSERT INTO job_log (job, seq, at, text) VALUES `, rows)
+}
+
+const rowsAtOnce = 64 // of one statement
+
+// insertMany may be run again with rows of which nobody knows whether they were committed.
+func insertMany(ctx context.Context, tx *sql.Tx, into string, rows [][]any) error {
+	for len(rows) > 0 {
+		part := rows[:min(rowsAtOnce, len(rows))]
+		rows = rows[len(part):]
+		var values []string
+		var args []any
+		for _, row := range part {
+			marks := make([]string, len(row))
+			for i, v := range row {
+				args = append(args, v)
+				marks[i] = fmt.Sprintf("$%d", len(args))
+			}
+			values = append(values, "("+strings.Join(marks, ", ")+")")
+		}
+		if _, err := tx.ExecContext(ctx, into+strings.Join(values, ", ")+` ON CONFLICT DO NOTHING`, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,294 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+	_ "time/tzdata" // the release image has no time zones of its own
+
+	"github.com/netresearch/go-cron"
+
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/fault"
+)
+
+// Schedule makes a job again and again.
+type Schedule struct {
+	ID        string          `json:"id"`
+	Name      string          `json:"name"` // one of its principal's
+	Kind      string          `json:"kind"`
+	Principal string          `json:"principal"`
+	Cron      string          `json:"cron"` // five fields, or @hourly, @daily, @every 6h…; H takes a minute of its own
+	Zone      string          `json:"zone"` // an IANA time zone; "" is UTC
+	Request   json.RawMessage `json:"request,omitempty"`
+	Source    string          `json:"source,omitempty"`
+	Target    string          `json:"target,omitempty"`
+	Paused    bool            `json:"paused"`
+	Created   time.Time       `json:"created"`
+	NextDue   time.Time       `json:"nextDue,omitzero"`
+	LastDue   time.Time       `json:"lastDue,omitzero"` // of the latest firing, or when it was run by hand
+	LastJob   string          `json:"lastJob,omitempty"`
+	LastState State           `json:"lastState,omitempty"` // "" when that job is no longer kept
+}
+
+const often = time.Minute // the least of @every
+
+// next is the first firing after t, in t's absolute time.
+func (s Schedule) next(t time.Time) (time.Time, error) {
+	zone, err := time.LoadLocation(cmp.Or(s.Zone, "UTC"))
+	if err != nil || s.Zone == "Local" {
+		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read time zone", Name: s.Zone, Hint: "write one like Europe/Berlin"}
+	}
+	parser, err := cron.TryNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.Hash | cron.DowOrDom)
+	if err != nil {
+		return time.Time{}, &fault.Fault{Kind: fault.Internal, Op: "read schedule", Name: s.Cron, Err: err}
+	}
+	rule, err := parser.WithMinEveryInterval(often).ParseWithHashKey(s.Cron, cmp.Or(s.ID, s.Name))
+	if err != nil {
+		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: err, Hint: "write five fields: minute hour day month weekday"}
+	}
+	if spec, ok := rule.(*cron.SpecSchedule); ok {
+		spec.Location = zone // "CRON_TZ=" in the rule would say another than Zone
+	}
+	due := rule.Next(t.In(zone))
+	if spec, ok := rule.(*cron.SpecSchedule); ok && spec.Hour&everyHour == 0 && again(due) {
+		due = rule.Next(due)
+	}
+	if due.IsZero() {
+		return due, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: errors.New("it has no next time")}
+	}
+	return due, nil
+}
+
+const everyHour = 1 << 63 // cron's mark of a *
+
+// again reports whether the clock on the wall said the same an hour before: when summer time ends
+// a daily rule has had its turn.
+func again(due time.Time) bool {
+	return !due.IsZero() && due.Add(-time.Hour).Format(time.TimeOnly) == due.Format(time.TimeOnly)
+}
+
+// PutSchedule makes a schedule, or with an ID changes that one. Its next firing is counted from
+// now. Another of the same name and principal is a Conflict. also is in the same transaction; nil
+// for nothing.
+func (q *Queue) PutSchedule(ctx context.Context, s Schedule, also func(*sql.Tx, Schedule) error) (Schedule, error) {
+	if s.Name == "" || s.Kind == "" || s.Principal == "" {
+		return Schedule{}, &fault.Fault{Kind: fault.Invalid, Op: "put schedule", Name: s.Name, Err: errors.New("no name, no kind or no principal")}
+	}
+	now := q.now()
+	fresh := s.ID == ""
+	if fresh {
+		s.ID = q.id(now)
+	}
+	due, err := s.next(now)
+	if err != nil {
+		return Schedule{}, err
+	}
+	err = q.db.Tx(ctx, func(tx *sql.Tx) error {
+		if err := q.putSchedule(ctx, tx, s, fresh, now, due); err != nil {
+			return err
+		}
+		out, err := scanSchedule(tx.QueryRowContext(ctx, schedules+` WHERE s.id = $1`, s.ID))
+		if err == nil && also != nil {
+			err = also(tx, out)
+		}
+		s = out
+		return err
+	})
+	if fault.Is(q.db.Explain("", err), fault.Conflict) {
+		return Schedule{}, &fault.Fault{Kind: fault.Conflict, Op: "put schedule", Name: s.Name, Err: errors.New("there is one of this name")}
+	}
+	return s, q.db.Explain("put schedule", err)
+}
+
+func (q *Queue) putSchedule(ctx context.Context, tx *sql.Tx, s Schedule, fresh bool, now, due time.Time) error {
+	paused := 0
+	if s.Paused {
+		paused = 1
+	}
+	if fresh {
+		_, err := tx.ExecContext(ctx, `INSERT INTO schedules (id, name, kind, principal, cron, zone, request, source, target, paused, created, next_due)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			s.ID, s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target, paused, store.Micros(now), store.Micros(due))
+		return err
+	}
+	res, err := tx.ExecContext(ctx, `UPDATE schedules SET name = $1, kind = $2, principal = $3, cron = $4, zone = $5, request = $6, source = $7, target = $8,
+		paused = $9, next_due = $10 WHERE id = $11`,
+		s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target, paused, store.Micros(due), s.ID)
+	return one(res, err, s.ID)
+}
+
+// one is NotFound for a change that met no schedule.
+func one(res sql.Result, err error, id string) error {
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return missing("schedule", id)
+}
+
+const schedules = `SELECT s.id, s.name, s.kind, s.principal, s.cron, s.zone, s.request, s.source, s.target, s.paused, s.created, s.next_due, s.last_due,
+	s.last_job, coalesce(j.state, '') FROM schedules s LEFT JOIN jobs j ON j.id = s.last_job`
+
+func scanSchedule(row scanner) (Schedule, error) {
+	var s Schedule
+	var request string
+	var paused, created, next, last int64
+	if err := row.Scan(&s.ID, &s.Name, &s.Kind, &s.Principal, &s.Cron, &s.Zone, &request, &s.Source, &s.Target, &paused, &created, &next, &last,
+		&s.LastJob, &s.LastState); err != nil {
+		return Schedule{}, err
+	}
+	s.Request, s.Paused, s.Created, s.NextDue, s.LastDue = raw(request), paused != 0, instant(created), instant(next), instant(last)
+	return s, nil
+}
+
+// Schedules are all of a principal, or of everybody with "", by name.
+func (q *Queue) Schedules(ctx context.Context, principal string) ([]Schedule, error) {
+	rows, err := q.db.QueryContext(ctx, schedules+` WHERE $1 = '' OR s.principal = $1 ORDER BY s.name, s.id`, principal)
+	if err != nil {
+		return nil, q.db.Explain("list schedules", err)
+	}
+	defer rows.Close()
+	var all []Schedule
+	for rows.Next() {
+		s, err := scanSchedule(rows)
+		if err != nil {
+			return nil, q.db.Explain("list schedules", err)
+		}
+		all = append(all, s)
+	}
+	return all, q.db.Explain("list schedules", rows.Err())
+}
+
+// Schedule returns one, or NotFound.
+func (q *Queue) Schedule(ctx context.Context, id string) (Schedule, error) {
+	s, err := scanSchedule(q.db.QueryRowContext(ctx, schedules+` WHERE s.id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Schedule{}, missing("schedule", id)
+	}
+	return s, q.db.Explain("get schedule", err)
+}
+
+// DeleteSchedule forgets a schedule; its jobs stay.
+func (q *Queue) DeleteSchedule(ctx context.Context, id string, also func(*sql.Tx) error) error {
+	return q.changeSchedule(ctx, id, also, `DELETE FROM schedules WHERE id = $1`)
+}
+
+// PauseSchedule stops a schedule from firing.
+func (q *Queue) PauseSchedule(ctx context.Context, id string, also func(*sql.Tx) error) error {
+	return q.changeSchedule(ctx, id, also, `UPDATE schedules SET paused = 1 WHERE id = $1`)
+}
+
+// ResumeSchedule lets it fire again, from now on: what was due meanwhile is skipped.
+func (q *Queue) ResumeSchedule(ctx context.Context, id string, also func(*sql.Tx) error) error {
+	s, err := q.Schedule(ctx, id)
+	if err != nil {
+		return err
+	}
+	due, err := s.next(q.now())
+	if err != nil {
+		return err
+	}
+	return q.changeSchedule(ctx, id, also, `UPDATE schedules SET paused = 0, next_due = $2 WHERE id = $1`, store.Micros(due))
+}
+
+func (q *Queue) changeSchedule(ctx context.Context, id string, also func(*sql.Tx) error, query string, args ...any) error {
+	err := q.db.Tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, query, append([]any{id}, args...)...)
+		if err := one(res, err, id); err != nil {
+			return err
+		}
+		if also != nil {
+			return also(tx)
+		}
+		return nil
+	})
+	return q.db.Explain("change schedule", err)
+}
+
+// RunSchedule makes the schedule's job now, paused or not, and leaves its next firing as it is.
+func (q *Queue) RunSchedule(ctx context.Context, id string, also func(*sql.Tx, Job) error) (Job, error) {
+	s, err := q.Schedule(ctx, id)
+	if err != nil {
+		return Job{}, err
+	}
+	now := q.now()
+	sub := s.submission(q.id(now), now)
+	sub.Also = also
+	var j Job
+	err = q.db.Tx(ctx, func(tx *sql.Tx) (err error) {
+		if j, _, err = q.insert(ctx, tx, sub); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, `UPDATE schedules SET last_job = $1, last_due = $2 WHERE id = $3`, j.ID, store.Micros(now), id)
+		return one(res, err, id)
+	})
+	return j, q.db.Explain("run schedule", err)
+}
+
+func (s Schedule) submission(id string, now time.Time) submission {
+	return submission{id: id, now: now, Submission: Submission{Kind: s.Kind, Principal: s.Principal, Request: s.Request, Source: s.Source, Target: s.Target, Schedule: s.ID}}
+}
+
+// fireDue fires what is due. Any process may: next_due moves in the transaction that makes the
+// job, and the database takes a (schedule, due) only once.
+func (q *Queue) fireDue(ctx context.Context) error {
+	now := q.now()
+	rows, err := q.db.QueryContext(ctx, schedules+` WHERE s.paused = 0 AND s.next_due <= $1 ORDER BY s.next_due LIMIT 100`, store.Micros(now))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var due []Schedule
+	for rows.Next() {
+		s, err := scanSchedule(rows)
+		if err != nil {
+			return err
+		}
+		due = append(due, s)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, s := range due {
+		if err := q.fire(ctx, s, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fire moves s on to its next time and makes its job, unless that is missed or the job before
+// still is at work.
+func (q *Queue) fire(ctx context.Context, s Schedule, now time.Time) error {
+	next, err := s.next(now)
+	if err != nil { // it was good once: a zone that is gone, or a last date that has passed
+		return q.changeSchedule(ctx, s.ID, nil, `UPDATE schedules SET paused = 1 WHERE id = $1`)
+	}
+	missed := now.Sub(s.NextDue) > q.cfg.Late
+	busy := s.LastState != "" && !s.LastState.Ended()
+	sub := s.submission(q.id(now), now)
+	sub.due = s.NextDue
+	return q.db.Tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE schedules SET next_due = $1 WHERE id = $2 AND next_due = $3 AND paused = 0`,
+			store.Micros(next), s.ID, store.Micros(s.NextDue))
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 || missed || busy {
+			return err // another process was first, or there is nothing to make
+		}
+		j, _, err := q.insert(ctx, tx, sub)
+		if err != nil {
+			return fmt.Errorf("fire schedule %s: %w", s.ID, err)
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE schedules SET last_job = $1, last_due = $2 WHERE id = $3`, j.ID, store.Micros(s.NextDue), s.ID)
+		return err
+	})
+}

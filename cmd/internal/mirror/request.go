@@ -1,0 +1,109 @@
+// Package mirror runs mirror rules: a rule becomes requests of package dray, what became of
+// them one Result for all its targets, and a Watch runs rules at their times.
+package mirror
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// Work is what a rule asks of dray. Either may be nil, not both.
+type Work struct {
+	Transfer *dray.TransferRequest // of its sources
+	Batch    *dray.BatchRequest    // of its images
+}
+
+// WorkOf reads a rule; now is what ages and dates count from. The error is Invalid.
+func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error) {
+	t := dray.TransferRequest{
+		Sources: rule.Sources, Target: rule.Targets[0], Also: rule.Targets[1:], Prefer: rule.Prefer,
+		Overwrite: cmp.Or(plan.Overwrite(rule.Overwrite), plan.Update), CopyLocks: rule.CopyLocks, Delay: time.Duration(rule.Delay * float64(time.Second)),
+	}
+	if rule.Rehash {
+		t.Proof = dray.Hashed
+	}
+	if rule.Backup != "" {
+		t.Backup = plan.Backup{Template: rule.Backup, Date: now.UTC().Format("20060102")}
+	}
+	if t.Selection, err = selection(rule, now); err != nil {
+		return w, err
+	}
+	t.Mapping = plan.Mapping{StripPrefix: rule.Strip, Flatten: rule.Flatten, Template: rule.Template, AddPrefix: rule.Prefix, MaxDepth: rule.MaxDepth}
+	if t.Mapping.Rename, err = plan.ParseRenames(rule.Rewrite); err != nil {
+		return w, err
+	}
+	for _, from := range slices.Sorted(maps.Keys(rule.Map)) {
+		for _, to := range rule.Map[from] {
+			t.Map.Pairs = append(t.Map.Pairs, plan.Pair{From: from, To: to})
+		}
+	}
+	if t.Map.Rename, err = plan.ParseRenames(rule.Rename); err != nil {
+		return w, err
+	}
+	if len(rule.Sources) > 0 {
+		w.Transfer = &t
+	}
+	if len(rule.Images) > 0 {
+		w.Batch, err = batch(d, rule, t)
+	}
+	return w, err
+}
+
+func selection(rule config.Mirror, now time.Time) (plan.Selection, error) {
+	return plan.Words{
+		Letters: rule.Letters, Ignore: rule.Ignore, IncludeRepositories: rule.Include, ExcludeRepositories: rule.Exclude,
+		MaxRepositories: rule.MaxRepositories, IncludeTags: rule.IncludeTags, ExcludeTags: rule.ExcludeTags, Versions: rule.Semver,
+		NewerThan: rule.NewerThan, Latest: rule.Latest, Order: rule.LatestBy, MinTags: rule.MinTags, Untagged: rule.Untagged,
+	}.Selection(now)
+}
+
+// batch names the images of a rule, each with all its targets, so that it is read once. Where
+// they go the mapping says, as it does for repositories.
+func batch(d *dray.Dray, rule config.Mirror, t dray.TransferRequest) (*dray.BatchRequest, error) {
+	b := &dray.BatchRequest{Overwrite: t.Overwrite, Backup: t.Backup, Hold: plan.Each}
+	for _, image := range rule.Images {
+		from, _, err := d.EntryNames(dray.BatchEntry{Source: image, Targets: []string{"localhost/x"}}, "localhost")
+		if err != nil {
+			return nil, err
+		}
+		entry := dray.BatchEntry{Source: image}
+		for _, to := range rule.Targets {
+			repo, err := repository(to, from.Repo, t.Mapping)
+			if err != nil {
+				return nil, err
+			}
+			tags := []string{""}
+			if from.Tag != "" {
+				tags = t.Map.Targets(from.Tag)
+			}
+			for _, tag := range tags {
+				name := repo
+				if tag != "" {
+					name += ":" + tag
+				}
+				entry.Targets = append(entry.Targets, name)
+			}
+		}
+		b.Entries = append(b.Entries, entry)
+	}
+	return b, nil
+}
+
+// repository is where an image of from goes at a target: below it, or for "HOST/REPO" there itself.
+func repository(target string, from ref.Repo, m plan.Mapping) (string, error) {
+	host, prefix, _ := strings.Cut(target, "/")
+	if prefix != "" && !strings.HasSuffix(prefix, "/") {
+		return target, nil
+	}
+	m.AddPrefix = prefix + m.AddPrefix
+	to, err := m.Repo(from.Host, from)
+	return host + "/" + to.Path, err
+}

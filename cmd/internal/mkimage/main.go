@@ -1,0 +1,234 @@
+// Command mkimage builds dray's release image into an OCI image layout, without
+// Docker: linux/amd64 and linux/arm64, one static binary, the CA certificates of
+// Mozilla, no root. Equal sources give equal bytes.
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/crypto/x509roots/fallback/bundle"
+
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/oci"
+)
+
+const (
+	user       = "65532:65532"
+	binaryPath = "usr/bin/dray"
+	certsPath  = "etc/ssl/certs/ca-certificates.crt"
+)
+
+var platforms = []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
+
+func main() {
+	out := flag.String("o", "dist/image", "the layout `DIR`ectory")
+	tag := flag.String("tag", "latest", "the image's `TAG` in the layout")
+	revision := flag.String("revision", "", "the source `REVISION`, for the annotations")
+	tags := flag.String("tags", "", "Go's build `TAGS`: s3, azure, gcs for storage that is no directory")
+	epoch := flag.Int64("epoch", 0, "the time of the image, in `SECONDS` of Unix time")
+	flag.Parse()
+	b := builder{dir: *out, tag: *tag, tags: *tags, revision: *revision, created: time.Unix(*epoch, 0).UTC()}
+	root, err := b.build(context.Background())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mkimage:", err)
+		os.Exit(1)
+	}
+	fmt.Printf("oci:%s:%s@%s\n", *out, *tag, root.Digest)
+}
+
+type builder struct {
+	dir, tag, tags, revision string
+	created                  time.Time
+	layout                   *layout.Dir
+}
+
+func (b *builder) build(ctx context.Context) (oci.Document, error) {
+	var err error
+	if b.layout, err = layout.Open(b.dir, layout.Write); err != nil {
+		return oci.Document{}, err
+	}
+	defer b.layout.Close()
+	base, err := b.base(ctx)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	index := v1.Index{MediaType: oci.TypeIndex, Annotations: b.annotations()}
+	index.SchemaVersion = 2
+	for _, p := range platforms {
+		image, err := b.image(ctx, p, base)
+		if err != nil {
+			return oci.Document{}, fmt.Errorf("%s/%s: %w", p.OS, p.Architecture, err)
+		}
+		image.Platform = &p
+		index.Manifests = append(index.Manifests, image)
+	}
+	return b.document(ctx, oci.TypeIndex, index, b.tag)
+}
+
+// layer is a stored layer and the digest of its tar, which the configuration names.
+type layer struct {
+	v1.Descriptor
+	diff oci.Digest
+}
+
+// base is what both platforms share: certificates, a user, a directory to write to.
+func (b *builder) base(ctx context.Context) (layer, error) {
+	var certs bytes.Buffer
+	for root := range bundle.Roots() {
+		if err := pem.Encode(&certs, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}); err != nil {
+			return layer{}, err
+		}
+	}
+	return b.layer(ctx, func(w *tar.Writer) error {
+		for _, dir := range []string{"data/", "etc/", "etc/ssl/", "etc/ssl/certs/", "tmp/"} {
+			if err := b.directory(w, dir); err != nil {
+				return err
+			}
+		}
+		if err := b.file(w, "etc/passwd", 0o644, []byte("dray:x:65532:65532:dray:/data:/sbin/nologin\n")); err != nil {
+			return err
+		}
+		return b.file(w, certsPath, 0o644, certs.Bytes())
+	})
+}
+
+func (b *builder) image(ctx context.Context, p v1.Platform, base layer) (v1.Descriptor, error) {
+	binary, err := compile(ctx, p, b.tags)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	program, err := b.layer(ctx, func(w *tar.Writer) error {
+		return b.file(w, binaryPath, 0o755, binary)
+	})
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	config, err := b.config(ctx, p, base, program)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	m := v1.Manifest{MediaType: oci.TypeManifest, Config: config, Layers: []v1.Descriptor{base.Descriptor, program.Descriptor}, Annotations: b.annotations()}
+	m.SchemaVersion = 2
+	doc, err := b.document(ctx, oci.TypeManifest, m)
+	return doc.Descriptor, err
+}
+
+// compile builds the binary for p in a directory of its own.
+func compile(ctx context.Context, p v1.Platform, tags string) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "mkimage")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "dray")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", tags, "-ldflags=-s -w", "-o", path, "github.com/drayage/dray/cmd/dray")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Architecture)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("go build: %w", err)
+	}
+	return os.ReadFile(path)
+}
+
+func (b *builder) config(ctx context.Context, p v1.Platform, layers ...layer) (v1.Descriptor, error) {
+	image := v1.Image{Created: &b.created, Platform: p, Config: v1.ImageConfig{
+		User: user, Entrypoint: []string{"/" + binaryPath}, Cmd: []string{"--help"}, WorkingDir: "/data", Env: []string{"HOME=/data", "PATH=/usr/bin"},
+		Labels: b.annotations(),
+	}, RootFS: v1.RootFS{Type: "layers"}}
+	for _, l := range layers {
+		image.RootFS.DiffIDs = append(image.RootFS.DiffIDs, l.diff)
+		image.History = append(image.History, v1.History{Created: &b.created, CreatedBy: "mkimage"})
+	}
+	raw, err := json.Marshal(image)
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	return b.blob(ctx, v1.MediaTypeImageConfig, raw)
+}
+
+func (b *builder) annotations() map[string]string {
+	a := map[string]string{
+		v1.AnnotationTitle:       "dray",
+		v1.AnnotationDescription: "Imports, copies and re-tags container images between registries",
+		v1.AnnotationLicenses:    "Apache-2.0",
+		v1.AnnotationSource:      "https://github.com/drayage/dray",
+		v1.AnnotationCreated:     b.created.Format(time.RFC3339),
+	}
+	if b.revision != "" {
+		a[v1.AnnotationRevision] = b.revision
+	}
+	return a
+}
+
+func (b *builder) layer(ctx context.Context, fill func(*tar.Writer) error) (layer, error) {
+	var files, zipped bytes.Buffer
+	w := tar.NewWriter(&files)
+	if err := fill(w); err != nil {
+		return layer{}, err
+	}
+	if err := w.Close(); err != nil {
+		return layer{}, err
+	}
+	z := gzip.NewWriter(&zipped)
+	if _, err := z.Write(files.Bytes()); err != nil {
+		return layer{}, err
+	}
+	if err := z.Close(); err != nil {
+		return layer{}, err
+	}
+	d, err := b.blob(ctx, v1.MediaTypeImageLayerGzip, zipped.Bytes())
+	return layer{d, oci.Sum(files.Bytes())}, err
+}
+
+func (b *builder) directory(w *tar.Writer, name string) error {
+	h := &tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o755, ModTime: b.created}
+	switch name {
+	case "data/":
+		h.Uid, h.Gid = 65532, 65532
+	case "tmp/":
+		h.Mode = 0o1777
+	}
+	return w.WriteHeader(h)
+}
+
+func (b *builder) file(w *tar.Writer, name string, mode int64, content []byte) error {
+	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: int64(len(content)), ModTime: b.created}); err != nil {
+		return err
+	}
+	_, err := w.Write(content)
+	return err
+}
+
+func (b *builder) blob(ctx context.Context, mediaType string, raw []byte) (v1.Descriptor, error) {
+	d := v1.Descriptor{MediaType: mediaType, Digest: oci.Sum(raw), Size: int64(len(raw))}
+	_, err := b.layout.Put(ctx, d, nil, func(_ context.Context, at int64) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(raw[at:])), nil
+	})
+	return d, err
+}
+
+func (b *builder) document(ctx context.Context, mediaType string, body any, tags ...string) (oci.Document, error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	doc, err := oci.Parse(oci.Descriptor{MediaType: mediaType}, raw)
+	if err != nil {
+		return doc, err
+	}
+	_, err = b.layout.PutDocument(ctx, doc, tags...)
+	return doc, err
+}

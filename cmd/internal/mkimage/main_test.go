@@ -1,0 +1,146 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/x509"
+	"debug/elf"
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"testing"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/oci"
+)
+
+// The release image is built for real, both platforms, and read back.
+func TestTheReleaseImageRunsWithoutRootAndIsTheSameEachTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds dray for two platforms")
+	}
+	first, at := build(t)
+	second, _ := build(t)
+	if first.Digest != second.Digest {
+		t.Errorf("%s, then %s from equal sources", first.Digest, second.Digest)
+	}
+	if len(first.Documents) != len(platforms) {
+		t.Fatalf("%d platforms", len(first.Documents))
+	}
+	machines := map[string]elf.Machine{"linux/amd64": elf.EM_X86_64, "linux/arm64": elf.EM_AARCH64}
+	for _, child := range first.Documents {
+		platform := oci.PlatformString(child.Platform)
+		var m v1.Manifest
+		decode(t, document(t, at, child).Raw, &m)
+		var config v1.Image
+		decode(t, blob(t, at, m.Config), &config)
+		if config.Config.User != user || config.OS+"/"+config.Architecture != platform || config.Config.Entrypoint[0] != "/"+binaryPath {
+			t.Errorf("%s: config %+v", platform, config)
+		}
+		files := map[string][]byte{}
+		for i, l := range m.Layers {
+			raw := unzip(t, blob(t, at, l))
+			if oci.Sum(raw) != config.RootFS.DiffIDs[i] {
+				t.Errorf("%s: layer %d is not what the config names", platform, i)
+			}
+			untar(t, raw, files)
+		}
+		if !x509.NewCertPool().AppendCertsFromPEM(files[certsPath]) {
+			t.Errorf("%s: no certificates", platform)
+		}
+		checkBinary(t, files[binaryPath], machines[platform])
+	}
+}
+
+func build(t *testing.T) (oci.Document, *layout.Dir) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "image")
+	b := builder{dir: dir, tag: "latest", revision: "abc", created: time.Unix(1_700_000_000, 0).UTC()}
+	root, err := b.build(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := layout.Open(dir, layout.Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { at.Close() })
+	return root, at
+}
+
+func document(t *testing.T, at *layout.Dir, d oci.Descriptor) oci.Document {
+	t.Helper()
+	doc, err := at.Document(t.Context(), string(d.Digest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func blob(t *testing.T, at *layout.Dir, d v1.Descriptor) []byte {
+	t.Helper()
+	body, _, err := at.Blob(t.Context(), d, 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	raw, err := io.ReadAll(body)
+	if err != nil || oci.Sum(raw) != d.Digest {
+		t.Fatalf("%s: %v", d.Digest, err)
+	}
+	return raw
+}
+
+func decode(t *testing.T, raw []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(raw, into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func unzip(t *testing.T, zipped []byte) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(zipped))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func untar(t *testing.T, raw []byte, files map[string][]byte) {
+	t.Helper()
+	for r := tar.NewReader(bytes.NewReader(raw)); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[h.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// checkBinary wants a program for machine that needs nothing else: no interpreter, no libraries.
+func checkBinary(t *testing.T, raw []byte, machine elf.Machine) {
+	t.Helper()
+	f, err := elf.NewFile(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	libraries, _ := f.ImportedLibraries()
+	if f.Machine != machine || f.Section(".interp") != nil || len(libraries) > 0 {
+		t.Errorf("machine %v, libraries %v", f.Machine, libraries)
+	}
+}

@@ -1,0 +1,107 @@
+package server
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/fault"
+)
+
+// sharing are n processes with one database and a registry that is known to allow 50
+// requests a second.
+func sharing(t *testing.T, n int) []*budgets {
+	t.Helper()
+	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "dray.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	all := make([]*budgets, n)
+	for i := range all {
+		q, err := job.Open(t.Context(), job.Config{DB: db})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := dray.New(dray.Config{Registries: map[string]dray.Registry{"reg": {Host: "reg.example", Settings: dray.Settings{RequestsPerSecond: 50}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(d.Close)
+		all[i] = &budgets{}
+		all[i].serve(q, d, newMetrics(q, db))
+	}
+	return all
+}
+
+func TestProcessesOfOneDatabaseShareWhatARegistryAllows(t *testing.T) {
+	processes := sharing(t, 3)
+	start := time.Now()
+	var wg sync.WaitGroup
+	const each = 25
+	for _, b := range processes {
+		for range 5 {
+			wg.Go(func() {
+				for range each / 5 {
+					if err := b.draw(t.Context(), dray.Draw{Host: "reg.example", Identity: "ci", Class: "reads"}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	// 75 requests at 50 a second, of which a tenth of a second's and what was drawn and not used came at once.
+	if took := time.Since(start); took < time.Second {
+		t.Errorf("75 requests took %v; 50 a second are allowed", took)
+	}
+	if n, err := testutil.GatherAndCount(processes[0].metrics.registry, "dray_budget_requests"); err != nil || n != 1 {
+		t.Error(n, err)
+	}
+	// Another login and another registry have budgets of their own.
+	for _, d := range []dray.Draw{{Host: "reg.example", Identity: "other", Class: "writes"}, {Host: "free.example", Identity: "ci", Class: "reads"}} {
+		if err := processes[0].draw(t.Context(), d); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAWaitForABudgetEndsWithItsRequest(t *testing.T) {
+	b := sharing(t, 1)[0]
+	of := dray.Draw{Host: "reg.example", Identity: "ci", Class: "reads"}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			if err := b.draw(ctx, of); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	cancel()
+	if err := <-ended; !fault.Is(err, fault.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestWhichBucketsARequestTakesFrom(t *testing.T) {
+	for _, c := range []struct {
+		bucket, request string
+		want            bool
+	}{
+		{"requests", "reads", true}, {"requests", "manifests", true}, {"reads", "reads", true}, {"reads", "writes", false},
+		{"writes", "writes", true}, {"writes", "manifests", true}, {"manifests", "writes", false}, {"manifests", "manifests", true},
+	} {
+		if got := counts(c.bucket, c.request); got != c.want {
+			t.Errorf("%s from %s: %t", c.request, c.bucket, got)
+		}
+	}
+}

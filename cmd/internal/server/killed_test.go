@@ -1,0 +1,239 @@
+//go:build unix
+
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/server"
+	"github.com/drayage/dray/internal/testbed"
+)
+
+// A server to be killed is this test's own program: these say what it serves.
+const (
+	childData   = "DRAY_SERVER_TEST_DATA"
+	childListen = "DRAY_SERVER_TEST_LISTEN"
+	childSource = "DRAY_SERVER_TEST_SOURCE"
+)
+
+func TestMain(m *testing.M) {
+	if data := os.Getenv(childData); data != "" {
+		err := server.Run(context.Background(), server.Config{Data: data, Listen: os.Getenv(childListen),
+			Dray:  dray.Config{Registries: map[string]dray.Registry{"src": {Host: os.Getenv(childSource), Settings: dray.Settings{PlainHTTP: true}}}},
+			Log:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+			Ready: func(a net.Addr) { fmt.Println(a) }})
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// child is a server in a process of its own.
+type child struct {
+	t                    *testing.T
+	data, listen, source string
+	cmd                  *exec.Cmd
+}
+
+func (c *child) start() {
+	c.t.Helper()
+	c.cmd = exec.Command(os.Args[0])
+	c.cmd.Env = append(os.Environ(), childData+"="+c.data, childListen+"="+c.listen, childSource+"="+c.source)
+	c.cmd.Stderr = os.Stderr
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		c.kill()
+		c.t.Fatalf("the server did not start: %v", err)
+	}
+}
+
+func (c *child) kill() {
+	_ = c.cmd.Process.Kill()
+	_ = c.cmd.Wait()
+}
+
+// kills is how often the server is killed here; `make soak` asks for more.
+func kills(t *testing.T) int {
+	n := 4
+	if s := os.Getenv("DRAY_SOAK"); s != "" {
+		if _, err := fmt.Sscan(s, &n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// Whatever moment a kill -9 hits: a job that was accepted ends well, once, and no tag of the
+// embedded registry points to what is not all there.
+func TestAServerThatIsKilledUnderLoadLosesNoJobAndSetsNoTagEarly(t *testing.T) {
+	source := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
+	const images = 6
+	for i := range images {
+		testbed.Random(t, source, "app", fmt.Sprint("v", i), testbed.RandomOptions{Layers: 3, Size: 1 << 20, Seed: uint64(i + 1)})
+	}
+	c := &child{t: t, data: t.TempDir(), listen: freeAddr(t), source: source.Host}
+	c.start()
+	t.Cleanup(func() { c.kill() })
+	client, err := api.NewClient(api.ClientConfig{URL: "http://" + c.listen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+
+	var mu sync.Mutex
+	accepted := map[string]string{} // target to id
+	ctx, stop := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	for worker := range 4 {
+		load.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				target := fmt.Sprintf("w%d:n%d", worker, n)
+				// The key makes one job of all tries whose answer was lost.
+				j, err := submit(ctx, client, fmt.Sprintf("src/app:v%d", rand.IntN(images)), target)
+				if err == nil {
+					mu.Lock()
+					accepted[target] = j.ID
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for range kills(t) {
+		time.Sleep(time.Duration(200+rand.IntN(800)) * time.Millisecond) // any moment
+		c.kill()
+		c.start()
+		tagsAreWhole(t, c.listen)
+	}
+	stop()
+	load.Wait()
+	jobs := ended(t, client)
+	for target, id := range accepted {
+		if jobs[id] != job.Done {
+			t.Errorf("%s %s: %q", target, id, jobs[id])
+		}
+	}
+	// One more for each that was on its way when the load ended, at most.
+	if len(jobs) > len(accepted)+4 {
+		t.Errorf("%d jobs for %d that were accepted", len(jobs), len(accepted))
+	}
+	t.Logf("%d jobs, %d of their tags looked at", len(accepted), tagsAreWhole(t, c.listen))
+}
+
+// ended waits until no job is under way, and returns the states of all.
+func ended(t *testing.T, client *api.Client) map[string]job.State {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	for {
+		under, _, err := client.Jobs(ctx, job.Filter{States: []job.State{job.Queued, job.Running, job.Waiting}, Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(under) == 0 {
+			break
+		}
+		if _, err := client.Wait(ctx, under[0].ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	states := map[string]job.State{}
+	for after := ""; ; {
+		page, next, err := client.Jobs(ctx, job.Filter{After: after, Limit: 500})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range page {
+			states[j.ID] = j.State
+		}
+		if after = next; next == "" {
+			return states
+		}
+	}
+}
+
+// submit asks until it is answered, always for the same job.
+func submit(ctx context.Context, client *api.Client, from, target string) (job.Job, error) {
+	for {
+		j, err := client.Submit(ctx, importing(from, "dray", target), api.How{Key: target})
+		if err == nil || ctx.Err() != nil {
+			return j, err
+		}
+		select {
+		case <-ctx.Done():
+			return j, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// tagsAreWhole reads what tags lead to: of each repository the first and some others.
+func tagsAreWhole(t *testing.T, addr string) (n int) {
+	t.Helper()
+	get := func(method, path string) (int, []byte) {
+		t.Helper()
+		req, _ := http.NewRequestWithContext(t.Context(), method, "http://"+addr+path, nil)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, raw
+	}
+	var catalog struct{ Repositories []string }
+	_, raw := get("GET", "/v2/_catalog")
+	_ = json.Unmarshal(raw, &catalog)
+	for _, repo := range catalog.Repositories {
+		var list struct{ Tags []string }
+		_, raw := get("GET", "/v2/"+repo+"/tags/list")
+		_ = json.Unmarshal(raw, &list)
+		for i, tag := range list.Tags {
+			if i > 20 && rand.IntN(len(list.Tags)) > 100 {
+				continue
+			}
+			status, raw := get("GET", "/v2/"+repo+"/manifests/"+tag)
+			var m v1.Manifest
+			if err := json.Unmarshal(raw, &m); status == 404 && strings.Contains(string(raw), "unknown tag") {
+				continue // begun, and not there: nobody is shown it
+			} else if status != 200 || err != nil {
+				t.Errorf("%s:%s: %d %s", repo, tag, status, raw)
+				continue
+			}
+			for _, b := range append(m.Layers, m.Config) {
+				if status, _ := get("HEAD", "/v2/"+repo+"/blobs/"+b.Digest.String()); status != 200 {
+					t.Errorf("%s:%s lacks %s: %d", repo, tag, b.Digest, status)
+				}
+			}
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,186 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/event"
+)
+
+// metrics are what Prometheus reads. docs/server.md lists them.
+type metrics struct {
+	registry *prometheus.Registry
+
+	requests *prometheus.CounterVec
+	took     *prometheus.HistogramVec
+	flying   prometheus.Gauge
+
+	runs    *prometheus.CounterVec
+	runTook *prometheus.HistogramVec
+	working prometheus.Gauge
+
+	upstream *prometheus.CounterVec // requests to registries
+	bytes    *prometheus.CounterVec
+	retries  *prometheus.CounterVec
+	waited   *prometheus.CounterVec
+	moved    *prometheus.CounterVec
+
+	mu    sync.Mutex
+	hosts map[string]bool
+}
+
+// maxHosts is how many registries are counted apart: a job may name any, and every label stays.
+const maxHosts = 500
+
+// host is the label of a registry.
+func (m *metrics) host(name string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.hosts == nil {
+		m.hosts = map[string]bool{}
+	}
+	if !m.hosts[name] {
+		if len(m.hosts) == maxHosts {
+			return "other"
+		}
+		m.hosts[name] = true
+	}
+	return name
+}
+
+// newMetrics takes what of the figures is in the database from db; nil has none.
+func newMetrics(q *job.Queue, db *store.DB) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: counter("dray_http_requests_total", "Requests answered.", "route", "method", "code"),
+		took: histogram("dray_http_request_duration_seconds", "How long requests took, bodies included.",
+			[]float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600}, "route"),
+		flying: gauge("dray_http_requests_in_flight", "Requests being answered."),
+
+		runs:    counter("dray_job_runs_total", "Runs of jobs that ended in this process, by kind and the state that they left.", "kind", "state"),
+		runTook: histogram("dray_job_run_duration_seconds", "How long runs of jobs took.", []float64{.1, .5, 1, 5, 15, 60, 300, 1800, 7200}, "kind"),
+		working: gauge("dray_jobs_running", "Jobs running in this process."),
+
+		upstream: counter("dray_registry_requests_total", "Requests that jobs sent to registries; code 0 is no answer.", "registry", "method", "code"),
+		bytes:    counter("dray_registry_bytes_total", "Bytes of bodies that went to registries and came from them.", "registry", "direction"),
+		retries:  counter("dray_registry_retries_total", "Requests that were tried again.", "registry"),
+		waited:   counter("dray_registry_wait_seconds_total", "How long registries and their budgets let jobs wait.", "registry"),
+		moved:    counter("dray_job_events_total", "Blobs moved, mounted, found present; manifests committed; tags set.", "event"),
+	}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.requests, m.took, m.flying, m.runs, m.runTook, m.working, m.upstream, m.bytes, m.retries, m.waited, m.moved, &queueMetrics{queue: q, db: db,
+			jobs:   prometheus.NewDesc("dray_jobs", "Jobs in the database, by state.", []string{"state"}, nil),
+			budget: prometheus.NewDesc("dray_budget_requests", "Requests that a registry allows now, as of the last time somebody drew from its budget; of the login that has least.", []string{"registry", "class"}, nil),
+			oldest: prometheus.NewDesc("dray_queue_oldest_seconds", "How long the oldest queued job waits.", nil, nil)})
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// begin counts a request; done is called when it was answered.
+func (m *metrics) begin() (done func(route, method string, status int, took time.Duration)) {
+	m.flying.Inc()
+	return func(route, method string, status int, took time.Duration) {
+		m.flying.Dec()
+		m.requests.WithLabelValues(route, knownMethod(method), strconv.Itoa(status)).Inc()
+		m.took.WithLabelValues(route).Observe(took.Seconds())
+	}
+}
+
+// knownMethod keeps what a client makes up out of the labels.
+func knownMethod(s string) string {
+	switch s {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return s
+	}
+	return "other"
+}
+
+// jobs counts what run does.
+func (m *metrics) jobs(run job.Runner) job.Runner {
+	return func(ctx context.Context, r *job.Run) job.Outcome {
+		m.working.Inc()
+		defer m.working.Dec()
+		start := time.Now()
+		out := run(ctx, r)
+		m.runs.WithLabelValues(r.Job.Kind, string(out.State)).Inc()
+		m.runTook.WithLabelValues(r.Job.Kind).Observe(time.Since(start).Seconds())
+		return out
+	}
+}
+
+// observe counts what jobs do with registries.
+func (m *metrics) observe(e event.Event) {
+	switch e.Kind {
+	case event.Requested:
+		host := m.host(e.Host)
+		m.upstream.WithLabelValues(host, knownMethod(e.Method), strconv.Itoa(e.Status)).Inc()
+		m.bytes.WithLabelValues(host, "sent").Add(float64(e.Sent))
+		m.bytes.WithLabelValues(host, "received").Add(float64(e.Received))
+	case event.Retried:
+		m.retries.WithLabelValues(m.host(e.Host)).Inc()
+	case event.Waiting:
+		m.waited.WithLabelValues(m.host(e.Host)).Add(e.Wait.Seconds())
+	case event.Moved, event.Mounted, event.Present, event.Committed, event.Tagged:
+		m.moved.WithLabelValues(string(e.Kind)).Inc()
+	}
+}
+
+// queueMetrics asks the database when somebody looks.
+type queueMetrics struct {
+	queue                *job.Queue
+	db                   *store.DB
+	jobs, oldest, budget *prometheus.Desc
+}
+
+func (q *queueMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- q.jobs
+	to <- q.oldest
+	to <- q.budget
+}
+
+func (q *queueMetrics) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), asking)
+	defer cancel()
+	stats, err := q.queue.Stats(ctx)
+	if err != nil { // the database is away; what this process knows is told all the same
+		return
+	}
+	for _, state := range job.States() {
+		to <- prometheus.MustNewConstMetric(q.jobs, prometheus.GaugeValue, float64(stats.Jobs[state]), string(state))
+	}
+	to <- prometheus.MustNewConstMetric(q.oldest, prometheus.GaugeValue, stats.Oldest.Seconds())
+	rows, err := q.db.QueryContext(ctx, `SELECT registry, class, MIN(tokens) FROM budgets GROUP BY registry, class`)
+	if err != nil {
+		return
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var registry, class string
+		var left float64
+		if rows.Scan(&registry, &class, &left) != nil {
+			return
+		}
+		to <- prometheus.MustNewConstMetric(q.budget, prometheus.GaugeValue, left, registry, class)
+	}
+}

@@ -1,0 +1,270 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/server"
+	"github.com/drayage/dray/fault"
+)
+
+func TestAThousandSlowClientsDoNotStopTheOthers(t *testing.T) {
+	r := run(t, server.Config{Data: t.TempDir(), Stall: 2 * time.Second})
+	big := strings.Repeat("0123456789abcdef", 1<<17)    // 2 MiB
+	answer := strings.Repeat("0123456789abcdef", 1<<22) // 64 MiB, for one: more than any buffer on the way takes
+	for _, content := range []string{big, answer} {
+		if got := r.pushBlob("", "app", content); got != 201 {
+			t.Fatal(got)
+		}
+	}
+	addr := strings.TrimPrefix(r.base, "http://")
+	const each = 334
+	conns := make([]net.Conn, 0, 3*each)
+	for i := range 3 * each {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conns = append(conns, conn)
+		switch i % 3 {
+		case 0: // half of a head
+			fmt.Fprintf(conn, "GET /v2/ HTTP/1.1\r\nHost: %s\r\nX-Slow: ", addr)
+		case 1: // a body that does not come
+			fmt.Fprintf(conn, "POST /v2/app/blobs/uploads/?digest=%s HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\nabc", digest.FromString("x"), addr)
+		case 2: // an answer that nobody reads
+			fmt.Fprintf(conn, "GET /v2/app/blobs/%s HTTP/1.1\r\nHost: %s\r\n\r\n", digest.FromString(answer), addr)
+			answer = big
+		}
+	}
+	start := time.Now()
+	for i := range 20 {
+		r.want("GET", "/readyz", nil, 200)
+		if got := r.pushBlob("", "app", fmt.Sprint("while they dawdle ", i)); got != 201 {
+			t.Fatal(got)
+		}
+	}
+	t.Logf("40 requests beside %d slow clients took %v", len(conns), time.Since(start))
+	// They are cut, each by what it does not do; a head has longer.
+	for _, i := range []int{1, 2} {
+		conns[i].SetReadDeadline(time.Now().Add(30 * time.Second))
+		if _, err := io.Copy(io.Discard, conns[i]); err != nil && strings.Contains(err.Error(), "timeout") {
+			t.Errorf("client %d is not cut: %v", i, err)
+		}
+	}
+}
+
+// A client that is slow and goes on is served to the end, however long that takes.
+func TestASlowClientThatGoesOnIsNotCut(t *testing.T) {
+	r := run(t, server.Config{Data: t.TempDir(), Stall: 300 * time.Millisecond})
+	at := r.want("POST", "/v2/app/blobs/uploads/", nil, 202).Header.Get("Location")
+	content := "a blob that comes in drops"
+	read, write := io.Pipe()
+	go func() {
+		for _, b := range []byte(content) {
+			time.Sleep(40 * time.Millisecond)
+			write.Write([]byte{b})
+		}
+		write.Close()
+	}()
+	if got := r.do("PUT", at+"&digest="+digest.FromString(content).String(), read).StatusCode; got != 201 {
+		t.Error(got)
+	}
+}
+
+func TestMetricsAreForThoseWhoAreSomebodyAndOnAPortOfTheirOwnForAll(t *testing.T) {
+	ops := freeAddr(t)
+	r := run(t, server.Config{Data: t.TempDir(), Ops: ops, Htpasswd: users(t, "admin"), Roles: map[string]access.Role{"admin": access.Admin}})
+	r.pushBlob("admin", "app", "x")
+	r.as("admin", "GET", "/v2/app/manifests/none", nil)
+	if got := r.as("", "GET", "/metrics", nil).StatusCode; got != 401 {
+		t.Error(got)
+	}
+	for _, at := range []string{r.base, "http://" + ops} {
+		raw, _ := io.ReadAll(r.as("admin", "GET", at+"/metrics", nil).Body)
+		for _, want := range []string{`dray_http_requests_total{code="404",method="GET",route="/v2/manifests"} 1`, `dray_jobs{state="queued"} 0`, "dray_queue_oldest_seconds 0", "go_goroutines"} {
+			if !strings.Contains(string(raw), want) {
+				t.Errorf("%s lacks %s", at, want)
+			}
+		}
+		if strings.Contains(string(raw), "app") && strings.Contains(string(raw), `"app"`) {
+			t.Error("a repository's name is in a metric")
+		}
+	}
+	if got := r.as("", "GET", "http://"+ops+"/v2/", nil).StatusCode; got != 404 {
+		t.Errorf("the port for operators serves the registry: %d", got)
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if got := r.as("", "GET", path, nil).StatusCode; got != 200 {
+			t.Error(path, got)
+		}
+	}
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestABackupMadeWhileTheServerIsWrittenToRestores(t *testing.T) {
+	data := t.TempDir()
+	c := server.Config{Data: data, Htpasswd: users(t, "admin"), Roles: map[string]access.Role{"admin": access.Admin}}
+	r := run(t, c)
+	push := func(i int) {
+		mark := fmt.Sprint("image ", i)
+		r.pushBlob("admin", "app", "{}")
+		if got := r.pushManifest("admin", "app", fmt.Sprint("v", i), mark); got != 201 {
+			t.Errorf("%d: %d", i, got)
+		}
+	}
+	for i := range 20 {
+		push(i)
+	}
+	var pushing sync.WaitGroup
+	stop := make(chan struct{})
+	pushing.Go(func() {
+		for i := 20; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				push(i)
+			}
+		}
+	})
+	to := filepath.Join(t.TempDir(), "backup")
+	saved, err := server.Backup(t.Context(), server.Config{Data: data}, to)
+	close(stop)
+	pushing.Wait()
+	if err != nil || saved.Database != "sqlite" || !saved.Key || !saved.Content || saved.Files < 60 {
+		t.Fatalf("%+v %v", saved, err)
+	}
+	if _, err := server.Backup(t.Context(), server.Config{Data: data}, to); !fault.Is(err, fault.Conflict) {
+		t.Errorf("over another backup: %v", err)
+	}
+	r.stop()
+	r.wait()
+
+	c.Data = filepath.Join(t.TempDir(), "restored")
+	if _, err := server.Restore(t.Context(), server.Config{Data: c.Data}, to); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Restore(t.Context(), server.Config{Data: c.Data}, to); !fault.Is(err, fault.Conflict) {
+		t.Errorf("over a server's data: %v", err)
+	}
+	if _, err := server.Restore(t.Context(), server.Config{Data: t.TempDir()}, t.TempDir()); !fault.Is(err, fault.Invalid) {
+		t.Error("restored from nothing")
+	}
+	again := run(t, c)
+	for _, tag := range tagsOf(t, again) {
+		want := digest.FromString(manifestOf("image " + tag[1:])).String()
+		resp := again.as("admin", "GET", "/v2/app/manifests/"+tag, nil)
+		raw, _ := io.ReadAll(resp.Body)
+		if resp.StatusCode != 200 || digest.FromBytes(raw).String() != want {
+			t.Errorf("%s: %s", tag, resp.Status)
+		}
+	}
+	if got := again.as("admin", "GET", "/v2/app/blobs/"+digest.FromString("{}").String(), nil).StatusCode; got != 200 {
+		t.Error(got)
+	}
+	again.stop()
+	again.wait()
+	if len(auditOf(t, c.Data)) < 20 {
+		t.Error("the audit log is not whole")
+	}
+}
+
+func tagsOf(t *testing.T, r *running) []string {
+	t.Helper()
+	raw, _ := io.ReadAll(r.as("admin", "GET", "/v2/app/tags/list", nil).Body)
+	_, list, _ := strings.Cut(string(raw), `"tags":[`)
+	list, _, _ = strings.Cut(list, "]")
+	tags := strings.Split(strings.ReplaceAll(list, `"`, ""), ",")
+	if len(tags) < 20 {
+		t.Fatalf("%s", raw)
+	}
+	return tags
+}
+
+func TestCheckSaysWhatRunWouldFind(t *testing.T) {
+	findings := func(c server.Config) (bad string) {
+		t.Helper()
+		for _, f := range server.Check(t.Context(), c) {
+			if !f.OK {
+				bad += f.What + " "
+			}
+		}
+		return bad
+	}
+	free := freeAddr(t)
+	data := filepath.Join(t.TempDir(), "data")
+	if bad := findings(server.Config{Listen: free, Data: data}); bad != "" {
+		t.Error(bad)
+	}
+	if _, err := os.Stat(data); err == nil {
+		t.Error("a check made the data directory")
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for want, c := range map[string]server.Config{
+		"configuration ":   {Listen: free},
+		"data directory ":  {Listen: free, Data: filepath.Join(file, "below")},
+		"key ":             {Listen: free, Data: data, Key: access.KeySource{File: file}},
+		"database ":        {Listen: free, Data: data, Database: "postgres://nobody@127.0.0.1:1/none"},
+		"TLS ":             {Listen: free, Data: data, TLS: server.TLS{Cert: file, Key: file}},
+		"rules and users ": {Listen: free, Data: data, Rules: []access.Rule{{Principals: []string{"x"}, Rights: []string{"everything"}}}},
+		"listen ":          {Listen: "0.0.0.0:5000", Data: data},
+	} {
+		if bad := findings(c); !strings.HasPrefix(bad, want) {
+			t.Errorf("%q, want %q", bad, want)
+		}
+	}
+	r := run(t, server.Config{Data: data})
+	if bad := findings(server.Config{Listen: strings.TrimPrefix(r.base, "http://"), Data: data}); bad != "" {
+		t.Errorf("beside the server: %s", bad)
+	}
+}
+
+func TestAWorkerWantsADatabaseThatCanBeShared(t *testing.T) {
+	for _, database := range []string{"", "sqlite:x.db"} {
+		err := server.Worker(t.Context(), server.Config{Data: t.TempDir(), Database: database})
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.HintOf(err), "postgres") {
+			t.Error(err)
+		}
+	}
+}
+
+// An answer that streams must not be held back by what stands around the handlers.
+func TestAnswersAreFlushed(t *testing.T) {
+	r := run(t, server.Config{Data: t.TempDir()})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(r.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
+		t.Error(line, err)
+	}
+}

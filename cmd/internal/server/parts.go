@@ -1,0 +1,163 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/registry"
+	"github.com/drayage/dray/ref"
+)
+
+// unwinding is what ending a process takes beside the time that requests and jobs are given.
+const unwinding = time.Second
+
+// parts is all that a process has open, and the order in which it closes.
+type parts struct {
+	config  Config
+	hosts   []string // what the embedded registry is called; none at a worker
+	db      *store.DB
+	vault   *access.Vault
+	access  *access.Access
+	queue   *job.Queue
+	reg     *registry.Registry // nil at a worker
+	dray    *dray.Dray
+	service *verb.Service
+	metrics *metrics
+	budgets budgets
+	traces  *traces
+}
+
+// open opens everything, in the order in which it is needed. addr is where the registry
+// is served; nil opens none.
+func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
+	p = &parts{config: c}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return p, dataFault(c.Data, err)
+	}
+	if addr != nil {
+		p.hosts = c.hosts(addr)
+		// The directory's lock comes first: who does not get it has touched nothing.
+		if p.reg, err = registry.Open(ctx, registry.Options{Dir: c.Data, Log: c.Log, Storage: c.Storage}); err != nil {
+			return p, err
+		}
+	}
+	if err := p.openAccess(ctx); err != nil {
+		return p, err
+	}
+	if p.traces, err = newTraces(ctx, c); err != nil {
+		return p, err
+	}
+	p.queue, err = job.Open(ctx, job.Config{DB: p.db, Owner: hostname(), Seal: p.vault,
+		Grace: max(c.Grace-unwinding, 0), Keep: c.Keep, KeepMost: c.KeepMost, QueuedMost: c.PerPrincipal.QueuedJobs})
+	if err != nil {
+		return p, err
+	}
+	p.metrics = newMetrics(p.queue, p.db)
+	d := c.drayConfig(p.access, p.hosts, p.local)
+	if p.db.Postgres() { // else there is nobody to share with
+		d.Draw = p.budgets.draw
+	}
+	if p.dray, err = dray.New(d); err != nil {
+		return p, err
+	}
+	p.budgets.serve(p.queue, p.dray, p.metrics)
+	p.service = verb.New(verb.Config{Dray: p.dray, Queue: p.queue, Access: p.access, DB: p.db, Tool: "dray " + c.Version, Observe: p.metrics.observe})
+	return p, nil
+}
+
+// openAccess opens what tells who may do what: also all that tokens are made with.
+func (p *parts) openAccess(ctx context.Context) error {
+	c := p.config
+	var err error
+	if p.vault, err = access.OpenVault(ctx, c.Key); err != nil {
+		return err
+	}
+	if p.db, err = store.Open(ctx, c.Database); err != nil {
+		return err
+	}
+	p.access, err = access.Open(ctx, access.Config{DB: p.db, Vault: p.vault, Htpasswd: c.Htpasswd, ClientCA: c.TLS.ClientCA,
+		Roles: c.Roles, Rules: c.Rules, Loopback: isLoopback(c.Listen) && !c.fronted()})
+	return err
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "dray"
+	}
+	return name
+}
+
+// close closes what is open, the last first.
+func (p *parts) close() error {
+	var errs []error
+	if p.dray != nil {
+		p.dray.Close()
+	}
+	if p.reg != nil {
+		errs = append(errs, p.reg.Close())
+	}
+	if p.traces != nil {
+		p.traces.close()
+	}
+	if p.db != nil {
+		errs = append(errs, p.db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// local gives jobs the embedded registry without HTTP.
+func (p *parts) local(host string) (dray.Local, bool) {
+	if p.reg == nil || !slices.Contains(p.hosts, host) {
+		return nil, false
+	}
+	return embedded{p.reg}, true
+}
+
+// embedded is the registry as package dray takes it.
+type embedded struct{ *registry.Registry }
+
+func (e embedded) Open(repo ref.Repo) (dray.LocalRepository, error) { return e.Store(repo) }
+
+// mayListen holds the listener against who is configured.
+func (p *parts) mayListen(ctx context.Context) error {
+	if p.config.Htpasswd != "" || p.config.TLS.ClientCA != "" || isLoopback(p.config.Listen) {
+		return p.config.mayListen(somebody)
+	}
+	tokens, err := p.access.Tokens(ctx)
+	if err != nil {
+		return err
+	}
+	who := nobody
+	if slices.ContainsFunc(tokens, func(t access.Token) bool { return t.Revoked.IsZero() && t.Expires.After(time.Now()) }) {
+		who = somebody
+	}
+	return p.config.mayListen(who)
+}
+
+func dataFault(dir string, err error) error {
+	kind := fault.Unavailable
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		kind = fault.Denied
+	case errors.Is(err, os.ErrExist):
+		kind = fault.Invalid
+	}
+	return &fault.Fault{Kind: kind, Op: "open data directory", Name: dir, Hint: "choose a directory that this user may write", Err: fmt.Errorf("%w", err)}
+}

@@ -1,0 +1,123 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/arm"
+	"github.com/drayage/dray/cmd/internal/job"
+)
+
+// routes is one mux for everything that clients reach. A browser may not be used to write:
+// pages of other origins are refused, tools send no Origin.
+func (s *serving) routes() (http.Handler, error) {
+	mux := http.NewServeMux()
+	mux.Handle("/v2/", &gate{parts: s.parts, next: s.reg})
+	mux.HandleFunc("GET "+tokenPath, s.token)
+	mux.Handle(api.Prefix+"/", s.api())
+	cloud := s.arm()
+	for _, pattern := range arm.Patterns() {
+		mux.Handle(pattern, cloud)
+	}
+	s.health(mux)
+	mux.Handle("GET /metrics", s.known(s.metrics.handler()))
+	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("/", elsewhere(cloud))
+	return s.watched(http.NewCrossOriginProtection().Handler(mux)), nil
+}
+
+func (s *serving) api() http.Handler {
+	var all []api.Registry
+	for name, r := range s.config.registries(s.hosts) {
+		all = append(all, api.Registry{Name: name, Host: r.Host})
+	}
+	slices.SortFunc(all, func(a, b api.Registry) int { return strings.Compare(a.Name, b.Name) })
+	return api.New(api.Config{Verb: s.service, Queue: s.queue, Access: s.access, Registries: all, Version: s.config.Version, Patience: s.config.Stall,
+		Streams: access.NewPlaces(s.config.PerPrincipal.Streams), Held: s.held})
+}
+
+func (s *serving) arm() http.Handler {
+	var all []arm.Registry
+	for name, r := range s.config.registries(s.hosts) {
+		all = append(all, arm.Registry{Name: name, Host: r.Host})
+	}
+	slices.SortFunc(all, func(a, b arm.Registry) int { return strings.Compare(a.Name, b.Name) })
+	return arm.New(arm.Config{Access: s.access, Submit: s.service.Submit, Visible: s.service.Visible, Watch: s.queue.Watch,
+		Registries: all, PublicURL: s.config.PublicURL, Held: s.held, V2: s.reg, Host: s.hosts[0]})
+}
+
+// elsewhere is for paths that no pattern has: Azure's clients write theirs in any case.
+func elsewhere(cloud http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		for _, pattern := range arm.Patterns() {
+			if strings.EqualFold(first, strings.Trim(strings.Split(pattern, "/")[1], "/")) {
+				cloud.ServeHTTP(w, r)
+				return
+			}
+		}
+		plain(w, http.StatusNotFound, "404: there is nothing here")
+	}
+}
+
+// opsRoutes is what a second listener shows, to whoever reaches it.
+func (s *serving) opsRoutes() http.Handler {
+	mux := http.NewServeMux()
+	s.health(mux)
+	mux.Handle("GET /metrics", s.metrics.handler())
+	return s.watched(mux)
+}
+
+func (s *serving) health(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+}
+
+// known lets in who is somebody.
+func (s *serving) known(next http.Handler) http.Handler {
+	g := &gate{parts: s.parts}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, err := s.access.Authenticate(r)
+		if err != nil {
+			g.refuse(w, r, p, err)
+			return
+		}
+		if p.Via == access.ViaNothing {
+			g.challenge(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// home is the page until there is one.
+func (s *serving) home(w http.ResponseWriter, _ *http.Request) {
+	plain(w, http.StatusOK, "This is dray. The registry is at /v2/, the API at /api/v1/, its description at /api/v1/openapi.json.")
+}
+
+// ready says whether this process can do what it is there for, a line for each part.
+func (s *serving) ready(w http.ResponseWriter, r *http.Request) {
+	status, text := http.StatusOK, ""
+	for _, f := range s.readiness(r.Context()) {
+		text += fmt.Sprintf("%s: %s\n", f.What, f.Text)
+		if !f.OK {
+			status = http.StatusServiceUnavailable
+		}
+	}
+	plain(w, status, text)
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, text)
+}
+
+// runner is what jobs are run with.
+func (s *serving) runner() job.Runner {
+	return s.traces.jobs(s.metrics.jobs(s.service.Run))
+}

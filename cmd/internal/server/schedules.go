@@ -1,0 +1,58 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/verb"
+)
+
+// configured is the principal of schedules that the configuration names.
+const configured = "configuration"
+
+// putSchedules makes the schedules of the configuration those of c.Schedules: one of the same name
+// is changed and keeps its history, one that is gone is forgotten, and one that is as it was keeps
+// its next time, however often servers start. Those of other principals are left alone.
+func (p *parts) putSchedules(ctx context.Context) error {
+	who := access.Principal{Name: configured, Role: access.Admin, Via: access.ViaLoopback}
+	all, err := p.service.Schedules(ctx, who)
+	if err != nil {
+		return err
+	}
+	old := map[string]job.Schedule{}
+	for _, s := range all {
+		if s.Principal == configured {
+			old[s.Name] = s
+		}
+	}
+	for _, s := range p.config.Schedules {
+		was, there := old[s.Name]
+		delete(old, s.Name)
+		if there && isSchedule(was, s) {
+			continue
+		}
+		if _, err := p.service.PutSchedule(ctx, who, was.ID, s); err != nil {
+			return err
+		}
+	}
+	for _, s := range old {
+		if err := p.service.DeleteSchedule(ctx, who, s.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isSchedule reports whether was is what s asks for. Whether it is paused was perhaps said by hand.
+func isSchedule(was job.Schedule, s verb.Schedule) bool {
+	r, err := verb.RequestOf(was.Request)
+	if err != nil || was.Cron != s.Cron || was.Zone != s.Zone {
+		return false
+	}
+	a, errA := json.Marshal(r)
+	b, errB := json.Marshal(s.Request)
+	return errA == nil && errB == nil && bytes.Equal(a, b)
+}

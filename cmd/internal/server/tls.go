@@ -1,0 +1,145 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/fault"
+)
+
+const lookAtFiles = 10 * time.Second // between looks whether a certificate has changed
+
+// certs is the server's certificate, read again when its files change or on SIGHUP. One
+// that does not read is told of, and the one before stays.
+type certs struct {
+	cert, key string
+	access    *access.Access
+	log       *slog.Logger
+	now       atomic.Pointer[tls.Certificate]
+	seen      [2]fs.FileInfo
+}
+
+func loadCerts(c Config, a *access.Access) (*certs, error) {
+	k := &certs{cert: c.TLS.Cert, key: c.TLS.Key, access: a, log: c.Log}
+	if err := k.load(); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+func (k *certs) load() error {
+	seen := [2]fs.FileInfo{}
+	for i, name := range []string{k.cert, k.key} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return badCert(name, err)
+		}
+		seen[i] = info
+	}
+	pair, err := tls.LoadX509KeyPair(k.cert, k.key)
+	if err != nil {
+		return badCert(k.cert, err)
+	}
+	k.now.Store(&pair)
+	k.seen = seen
+	return nil
+}
+
+func badCert(name string, err error) error {
+	kind := fault.Invalid
+	if errors.Is(err, fs.ErrPermission) {
+		kind = fault.Denied
+	}
+	return &fault.Fault{Kind: kind, Op: "read certificate", Name: name, Err: err}
+}
+
+func (k *certs) changed() bool {
+	for i, name := range []string{k.cert, k.key} {
+		info, err := os.Stat(name)
+		if err == nil && (info.ModTime() != k.seen[i].ModTime() || info.Size() != k.seen[i].Size()) {
+			return true
+		}
+	}
+	return false
+}
+
+// follow reads the files again until ctx ends. Without TLS there are none: SIGHUP does nothing.
+func (k *certs) follow(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	look := time.NewTicker(lookAtFiles)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+			if k == nil || !k.changed() {
+				continue
+			}
+		case <-hup:
+			if k == nil {
+				continue
+			}
+		}
+		if err := k.load(); err != nil {
+			k.log.LogAttrs(ctx, slog.LevelError, "certificate not read", slog.Any("err", err))
+			continue
+		}
+		k.log.LogAttrs(ctx, slog.LevelInfo, "certificate read", slog.String("until", k.expires()))
+	}
+}
+
+func (k *certs) expires() string {
+	pair := k.now.Load()
+	leaf := pair.Leaf
+	if leaf == nil {
+		var err error
+		if leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
+			return ""
+		}
+	}
+	return leaf.NotAfter.UTC().Format(time.RFC3339)
+}
+
+// config asks for both files anew for each connection.
+func (k *certs) config() *tls.Config {
+	base := &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return k.now.Load(), nil },
+		NextProtos:     []string{"h2", "http/1.1"},
+	}
+	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		pool, err := k.access.ClientCAs()
+		if err != nil || pool == nil {
+			return nil, err // an error ends the handshake: who signs clients' certificates is not known
+		}
+		c := base.Clone()
+		c.GetConfigForClient = nil
+		c.ClientCAs, c.ClientAuth = pool, tls.VerifyClientCertIfGiven
+		return c, nil
+	}
+	return base
+}
+
+// expiry is a Finding about a certificate that ends soon.
+func expiry(c *certs, now time.Time) (text string, soon bool) {
+	pair := c.now.Load()
+	if pair.Leaf == nil {
+		return "", false
+	}
+	left := pair.Leaf.NotAfter.Sub(now)
+	return fmt.Sprintf("certificate until %s", pair.Leaf.NotAfter.UTC().Format(time.DateOnly)), left < 14*24*time.Hour
+}

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/fault"
+)
+
+// The variables of the OpenTelemetry specification that turn traces on. The exporter
+// reads the others of its kind itself.
+const (
+	otlpEndpoint      = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	otlpTraceEndpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+)
+
+// traces makes a span of each request and of each run of a job.
+type traces struct {
+	provider *sdk.TracerProvider // nil makes none
+	tracer   trace.Tracer
+}
+
+func newTraces(ctx context.Context, c Config) (*traces, error) {
+	endpoint, whole := c.Env(otlpTraceEndpoint), true
+	if endpoint == "" {
+		endpoint, whole = c.Env(otlpEndpoint), false
+	}
+	if endpoint == "" {
+		return &traces{tracer: noop.NewTracerProvider().Tracer("")}, nil
+	}
+	if !whole {
+		endpoint += "/v1/traces"
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint))
+	if err != nil {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "export traces to", Name: otlpEndpoint, Err: err}
+	}
+	about := resource.NewSchemaless(attribute.String("service.name", "dray"), attribute.String("service.version", c.Version))
+	p := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
+	return &traces{provider: p, tracer: p.Tracer("github.com/drayage/dray")}, nil
+}
+
+// close sends what is left, for a moment.
+func (t *traces) close() {
+	if t.provider == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = t.provider.Shutdown(ctx) // who collects traces may be gone
+}
+
+// request begins the span of r, below the client's own.
+func (t *traces) request(r *http.Request) (context.Context, func(route string, status int)) {
+	if t.provider == nil {
+		return r.Context(), func(string, int) {}
+	}
+	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	ctx, span := t.tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
+	return ctx, func(route string, status int) {
+		span.SetName(r.Method + " " + route)
+		span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route), attribute.Int("http.response.status_code", status))
+		if status >= 500 {
+			span.SetStatus(codes.Error, "")
+		}
+		span.End()
+	}
+}
+
+// jobs makes a span of each run.
+func (t *traces) jobs(run job.Runner) job.Runner {
+	if t.provider == nil {
+		return run
+	}
+	return func(ctx context.Context, r *job.Run) job.Outcome {
+		ctx, span := t.tracer.Start(ctx, "job "+r.Job.Kind, trace.WithAttributes(
+			attribute.String("dray.job.id", r.Job.ID), attribute.Int("dray.job.attempt", r.Job.Attempt)))
+		defer span.End()
+		out := run(ctx, r)
+		span.SetAttributes(attribute.String("dray.job.state", string(out.State)))
+		if out.Failure != nil {
+			span.SetStatus(codes.Error, string(out.Failure.Kind))
+		}
+		return out
+	}
+}

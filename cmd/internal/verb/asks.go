@@ -1,0 +1,304 @@
+package verb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// below ends the name of a place that is more than one repository: "HOST/team/**". No
+// repository's name has a star.
+const below = "**"
+
+// asking gathers what a request asks for, each thing once.
+type asking struct {
+	verb string
+	all  []access.Ask
+	seen map[access.Ask]bool
+}
+
+func newAsking(verb string) *asking { return &asking{verb: verb, seen: map[access.Ask]bool{}} }
+
+func (a *asking) add(source, target, write string) {
+	ask := access.Ask{Verb: a.verb, Source: source, Target: target, Write: write}
+	if !a.seen[ask] {
+		a.seen[ask] = true
+		a.all = append(a.all, ask)
+	}
+}
+
+// write asks for all that writing target from source may take.
+func (a *asking) write(source, target string, ow plan.Overwrite) {
+	a.add(source, target, access.Create)
+	if ow != plan.Refuse {
+		a.add(source, target, access.Overwrite)
+	}
+	// Within one registry blobs are mounted, where that can be.
+	if hostOf(source) == hostOf(target) && source != target {
+		a.add(source, target, access.Mount)
+	}
+}
+
+func hostOf(place string) string {
+	host, _, _ := strings.Cut(place, "/")
+	return host
+}
+
+// asks are what r needs to be allowed, of all that it may touch.
+func (s *Service) asks(ctx context.Context, r Request, at time.Time) ([]access.Ask, error) {
+	a := newAsking(r.Kind)
+	if r.Kind == KindApply {
+		err := s.applyAsks(ctx, a, *r.Apply)
+		return a.all, err
+	}
+	if r.Kind == KindPlan {
+		if r.Plan.Uploaded {
+			a.add("", "", "")
+			return a.all, nil
+		}
+		planned := newAsking(r.Kind)
+		if err := s.verbAsks(planned, r.Plan.of(), at); err != nil {
+			return nil, err
+		}
+		for _, ask := range planned.all {
+			a.add(ask.Source, ask.Target, "")
+		}
+		return a.all, nil
+	}
+	err := s.verbAsks(a, r, at)
+	return a.all, err
+}
+
+func (s *Service) verbAsks(a *asking, r Request, at time.Time) error {
+	switch r.Kind {
+	case KindImport:
+		req, err := r.Import.build(at)
+		if err != nil {
+			return err
+		}
+		source, targets, err := s.dray.ImportNames(req)
+		if err != nil {
+			return err
+		}
+		for _, to := range targets {
+			a.write(source.Repo.String(), to.Repo.String(), cmp.Or(req.Overwrite, plan.Refuse))
+		}
+	case KindCopy:
+		return s.copyAsks(a, *r.Copy)
+	case KindTag:
+		image, err := s.dray.Name(r.Tag.Image)
+		if err != nil {
+			return err
+		}
+		a.write(image.Repo.String(), image.Repo.String(), plan.Update)
+	case KindBatch:
+		req := r.Batch.build(at)
+		for _, e := range req.Entries {
+			source, targets, err := s.dray.EntryNames(e, req.Target)
+			if err != nil {
+				continue // a broken step: nothing is touched for it
+			}
+			for _, to := range targets {
+				a.write(source.Repo.String(), to.Repo.String(), cmp.Or(e.Overwrite, req.Overwrite, plan.Refuse))
+			}
+		}
+		if len(a.all) == 0 {
+			a.add("", "", access.Create)
+		}
+	case KindTransfer:
+		req, err := r.Transfer.build(at)
+		if err != nil {
+			return err
+		}
+		return s.transferAsks(req, func(source, target string) { a.write(source, target, cmp.Or(req.Overwrite, plan.Update)) })
+	case KindVerify:
+		return s.verifyAsks(a, *r.Verify, at)
+	}
+	return nil
+}
+
+func (s *Service) copyAsks(a *asking, r Copy) error {
+	source, err := s.dray.Name(r.Source)
+	if err != nil {
+		return err
+	}
+	for _, t := range r.Targets {
+		to, err := s.dray.Name(t)
+		if err != nil {
+			return err
+		}
+		a.write(source.Repo.String(), to.Repo.String(), cmp.Or(plan.Overwrite(r.Overwrite), plan.Update))
+	}
+	return nil
+}
+
+func (s *Service) verifyAsks(a *asking, r Verify, at time.Time) error {
+	req, err := r.build(at)
+	if err != nil {
+		return err
+	}
+	ask := func(source, target string) {
+		a.add(source, target, "")
+		if r.Heal { // what is lacking is sent; no name is set
+			a.write(source, target, plan.Refuse)
+		}
+	}
+	err = s.transferAsks(req.Of, ask)
+	if err == nil || len(r.Sources) != 1 || len(r.Also) > 0 {
+		return err
+	}
+	// Its one source may be an image.
+	source, e := s.dray.Name(r.Sources[0])
+	if e != nil || source.Tag == "" && source.Digest == "" {
+		return err
+	}
+	target, e := s.dray.Name(r.Target)
+	if e != nil {
+		return e
+	}
+	ask(source.Repo.String(), target.Repo.String())
+	return nil
+}
+
+// transferAsks tells the places between which a transfer moves content.
+func (s *Service) transferAsks(req dray.TransferRequest, ask func(source, target string)) error {
+	sources, targets, err := s.dray.TransferEnds(req)
+	if err != nil {
+		return err
+	}
+	for _, from := range sources {
+		if from.Repo == (ref.Repo{}) && req.Selection.Repository != "" {
+			if from.Repo, err = ref.NewRepo(from.Host, req.Selection.Repository); err != nil {
+				return err
+			}
+		}
+		for _, to := range targets {
+			place, err := landing(from, to, req.Mapping)
+			if err != nil {
+				return err
+			}
+			ask(placeOf(from), place)
+		}
+	}
+	return nil
+}
+
+func placeOf(e dray.End) string {
+	if e.Repo != (ref.Repo{}) {
+		return e.Repo.String()
+	}
+	return e.Host + "/" + e.Prefix + below
+}
+
+// landing is where what from has lands below to: exactly for a repository, else all that the
+// mapping could make.
+func landing(from, to dray.End, m plan.Mapping) (string, error) {
+	if to.Repo != (ref.Repo{}) {
+		return to.Repo.String(), nil
+	}
+	m.AddPrefix = to.Prefix + m.AddPrefix
+	if from.Repo != (ref.Repo{}) {
+		repo, err := m.Repo(to.Host, from.Repo)
+		return repo.String(), err
+	}
+	prefix := strings.TrimSuffix(m.AddPrefix, "/")
+	if prefix != "" {
+		prefix += "/"
+	}
+	if m.MaxDepth > 0 && strings.Count(prefix, "/") >= m.MaxDepth {
+		return to.Host + "/" + below, nil // the last component of the prefix is joined to what follows
+	}
+	if m.StripPrefix == "" && len(m.Rename) == 0 && !m.Flatten && m.Template == "" && m.MaxDepth == 0 {
+		prefix += from.Prefix
+	}
+	return to.Host + "/" + prefix + below, m.Check()
+}
+
+// applyAsks reads a plan through: its steps say what will be written.
+func (s *Service) applyAsks(ctx context.Context, a *asking, r Apply) error {
+	in, err := s.openPlan(ctx, r.Plan)
+	if err != nil {
+		return err
+	}
+	head := in.Header()
+	a.add("", "", access.Create)
+	for {
+		step, end, err := next(in)
+		if err != nil || end {
+			return err
+		}
+		if step.Action == plan.Broken {
+			continue
+		}
+		if step.From.Repo.IsLayout() || step.To.Repo.IsLayout() {
+			return remoteOnly(ref.Layout)
+		}
+		ow := plan.Refuse
+		// A plan to tag looks at no target: what it says of them is nobody's word.
+		if step.Replaces != "" || head.Verb == KindTag || r.Follow && head.Overwrite != plan.Refuse {
+			ow = plan.Update
+		}
+		a.write(step.From.Repo.String(), step.To.Repo.String(), ow)
+	}
+}
+
+// allow holds what r asks for against the rules; the first that is not granted is the error.
+func (s *Service) allow(ctx context.Context, p access.Principal, r Request, at time.Time) error {
+	asks, err := s.asks(ctx, r, at)
+	if err != nil {
+		return err
+	}
+	for _, ask := range asks {
+		if err := s.allowAll(p, ask); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allowAll is Allow for an ask whose ends may be many repositories: a rule has to grant all of
+// them, known or not. It is asked about names of every depth that nobody would write a rule for,
+// so that only a "**" matches them.
+func (s *Service) allowAll(p access.Principal, ask access.Ask) error {
+	for _, source := range probes(ask.Source) {
+		for _, target := range probes(ask.Target) {
+			one := ask
+			one.Source, one.Target = source, target
+			err := s.access.Allow(p, one)
+			if err == nil {
+				continue
+			}
+			if source == ask.Source && target == ask.Target {
+				return err
+			}
+			words := []string{ask.Verb}
+			if ask.Write != "" {
+				words = append(words, "("+ask.Write+")")
+			}
+			return &fault.Fault{Kind: fault.KindOf(err), Op: "allow " + p.Name, Name: strings.Join(append(words, "from", ask.Source, "to", ask.Target), " "),
+				Hint: "name less, or ask for a rule with ** that covers it", Err: errors.New("no rule grants all of it")}
+		}
+	}
+	return nil
+}
+
+func probes(place string) []string {
+	prefix, many := strings.CutSuffix(place, below)
+	if !many {
+		return []string{place}
+	}
+	component := strings.Repeat("\x01", 41)
+	var names []string
+	for _, depth := range []int{1, 2, 3, 4, 8, 64} {
+		names = append(names, prefix+strings.TrimSuffix(strings.Repeat(component+"/", depth), "/"))
+	}
+	return names
+}

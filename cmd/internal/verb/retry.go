@@ -1,0 +1,200 @@
+package verb
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// anyFailed reports whether j is of a verb that goes step by step, and got as far as steps that failed.
+func (s *Service) anyFailed(ctx context.Context, j job.Job) (bool, error) {
+	if !slices.Contains([]string{KindImport, KindCopy, KindTag, KindBatch, KindTransfer}, j.Kind) || j.State == job.Canceled {
+		return false, nil
+	}
+	found := false
+	err := s.failedSteps(ctx, j.ID, func(dray.StepReport) bool { found = true; return false })
+	return found, err
+}
+
+// failedSteps calls visit with each step of a job that failed or was not begun, until it returns false.
+func (s *Service) failedSteps(ctx context.Context, id string, visit func(dray.StepReport) bool) error {
+	for after := int64(0); ; {
+		items, err := s.queue.Items(ctx, id, after, 0)
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		for _, it := range items {
+			after = it.Seq
+			var step dray.StepReport
+			if err := json.Unmarshal(it.Data, &step); err != nil {
+				return &fault.Fault{Kind: fault.Internal, Op: "read report of job", Name: id, Err: err}
+			}
+			if (step.State == dray.Failed || step.State == dray.NotStarted) && !visit(step) {
+				return nil
+			}
+		}
+	}
+}
+
+// again does what failed in the job's parent.
+func (w *work) again(ctx context.Context) (any, error) {
+	var failed []dray.StepReport
+	err := w.failedSteps(ctx, w.run.Job.Parent, func(s dray.StepReport) bool { failed = append(failed, s); return true })
+	if err != nil {
+		return nil, err
+	}
+	if w.row.Kind == KindTransfer {
+		return w.againTransfer(ctx, failed)
+	}
+	p, err := w.dray.PlanBatch(ctx, w.againBatch(failed), w.observe)
+	if err != nil {
+		return nil, err
+	}
+	p.Verb = w.row.Kind
+	return w.applyAll(ctx, p)
+}
+
+// againBatch asks for steps by their names, so that a tag that moved meanwhile is brought as it is.
+func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
+	req := dray.BatchRequest{Overwrite: plan.Update}
+	asked := map[string]Entry{}
+	var said map[[2]ref.Name]plan.Overwrite
+	switch r := w.row.Request; {
+	case r.Import != nil:
+		req.Overwrite, req.Hold = cmp.Or(plan.Overwrite(r.Import.Overwrite), plan.Refuse), plan.Hold(r.Import.Hold)
+		req.Backup = backup(r.Import.Backup, w.at)
+		req.SourceLogin, req.TargetLogin = r.Import.SourceLogin.login(), r.Import.TargetLogin.login()
+	case r.Copy != nil:
+		req.Overwrite, req.Hold = cmp.Or(plan.Overwrite(r.Copy.Overwrite), plan.Update), plan.Hold(r.Copy.Hold)
+		req.Backup = backup(r.Copy.Backup, w.at)
+		req.SourceLogin, req.TargetLogin = r.Copy.SourceLogin.login(), r.Copy.TargetLogin.login()
+	case r.Tag != nil:
+		req.Hold = plan.Hold(r.Tag.Hold)
+		req.SourceLogin, req.TargetLogin = r.Tag.Login.login(), r.Tag.Login.login()
+	case r.Batch != nil:
+		req = r.Batch.build(w.at)
+		said = w.overwrites(req)
+		req.Entries, req.Overwrite = nil, cmp.Or(req.Overwrite, plan.Refuse)
+		for _, e := range r.Batch.Entries {
+			asked[strings.TrimSpace(e.Source+" "+strings.Join(e.Targets, " "))] = e
+		}
+	}
+	for _, s := range failed {
+		if e, ok := asked[s.Asked]; ok && s.Asked != "" {
+			req.Entries = append(req.Entries, dray.BatchEntry{Source: e.Source, Targets: e.Targets, Paths: e.Paths, Overwrite: plan.Overwrite(e.Overwrite), Line: e.Line})
+			continue
+		}
+		e := dray.BatchEntry{Source: s.From.Repo.Tagged(s.From.Tag).String(), Targets: []string{s.To.Repo.Tagged(s.To.Tag).String()}, Overwrite: said[[2]ref.Name{s.From.Repo.Tagged(s.From.Tag), s.To}]}
+		if s.From.Tag == "" || s.To.Tag == "" {
+			e.Source = s.From.Repo.At(s.From.Digest).String()
+		}
+		req.Entries = append(req.Entries, e)
+	}
+	return req
+}
+
+// overwrites are what entries of a batch say of their own, by source and target.
+func (w *work) overwrites(req dray.BatchRequest) map[[2]ref.Name]plan.Overwrite {
+	said := map[[2]ref.Name]plan.Overwrite{}
+	for _, e := range req.Entries {
+		if e.Overwrite == "" {
+			continue
+		}
+		source, targets, err := w.Service.dray.EntryNames(e, req.Target)
+		for _, to := range targets {
+			if err == nil {
+				said[[2]ref.Name{source.Repo.Tagged(source.Tag), to}] = e.Overwrite
+			}
+		}
+	}
+	return said
+}
+
+// retried is what failed of one target repository.
+type retried struct {
+	to   ref.Repo
+	from map[ref.Repo]bool
+	tags map[string]bool // of the sources
+	all  bool            // it could not be looked at
+}
+
+// againTransfer transfers the tags that failed, and the repositories that could not be looked at.
+func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any, error) {
+	req, err := w.row.Transfer.build(w.at)
+	if err != nil {
+		return nil, err
+	}
+	places := map[ref.Repo]*retried{}
+	for _, s := range failed {
+		at := places[s.To.Repo]
+		if at == nil {
+			at = &retried{to: s.To.Repo, from: map[ref.Repo]bool{}, tags: map[string]bool{}}
+			places[s.To.Repo] = at
+		}
+		at.from[s.From.Repo] = true
+		at.tags[s.From.Tag] = true
+		at.all = at.all || s.From.Tag == ""
+	}
+	req.Also, req.Mapping = nil, plan.Mapping{}
+	whole := req.Selection
+	whole.Repository, whole.Letters, whole.Ignore, whole.IncludeRepositories, whole.ExcludeRepositories, whole.MaxRepositories = "", plan.Letters{}, nil, nil, nil, 0
+	var sum dray.TransferReport
+	for _, to := range slices.SortedFunc(maps.Keys(places), func(a, b ref.Repo) int { return strings.Compare(a.String(), b.String()) }) {
+		at := places[to]
+		req.Sources, req.Target, req.Selection = nil, to.String(), whole
+		for from := range at.from {
+			req.Sources = append(req.Sources, from.String())
+		}
+		slices.Sort(req.Sources)
+		if !at.all {
+			// Tags hold nothing that a pattern would read in another way.
+			if req.Selection.IncludeTags, err = plan.ParsePatterns(slices.Sorted(maps.Keys(at.tags))...); err != nil {
+				return sum, err
+			}
+			req.Selection = plan.Selection{IncludeTags: req.Selection.IncludeTags}
+		}
+		rep, err := w.dray.Transfer(ctx, req, w.observe, func(r dray.RepositoryReport) error { return w.finished(ctx, r.Steps) })
+		rep.InUse = nil // of the repositories that are looked at again it would find all others lost
+		sum = added(sum, rep)
+		if ctx.Err() != nil || err != nil && rep.Err == nil {
+			return sum, err
+		}
+	}
+	return sum, sum.Err
+}
+
+// added is a sum of two reports.
+func added(a, b dray.TransferReport) dray.TransferReport {
+	if a.Verb == "" {
+		return b
+	}
+	a.Repositories += b.Repositories
+	for k, n := range b.Actions {
+		a.Actions[k] += n
+	}
+	for k, n := range b.States {
+		a.States[k] += n
+	}
+	a.Retagged += b.Retagged
+	a.Retags = append(a.Retags, b.Retags...)
+	a.Blobs.Sent, a.Blobs.Mounted, a.Blobs.Present = a.Blobs.Sent+b.Blobs.Sent, a.Blobs.Mounted+b.Blobs.Mounted, a.Blobs.Present+b.Blobs.Present
+	a.Blobs.Bytes, a.Blobs.Proven = a.Blobs.Bytes+b.Blobs.Bytes, a.Blobs.Proven+b.Blobs.Proven
+	for host, t := range b.Traffic {
+		sum := a.Traffic[host]
+		a.Traffic[host] = dray.Traffic{Requests: sum.Requests + t.Requests, Retries: sum.Retries + t.Retries, Sent: sum.Sent + t.Sent, Received: sum.Received + t.Received}
+	}
+	a.Locked += b.Locked
+	a.Notes = append(a.Notes, b.Notes...)
+	a.Took += b.Took
+	a.Err = cmp.Or(a.Err, b.Err)
+	return a
+}

@@ -1,0 +1,41 @@
+package layout_test
+
+import (
+	"testing"
+
+	"github.com/drayage/dray/internal/conform"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/transfer"
+)
+
+var (
+	_ transfer.Source = (*layout.Dir)(nil)
+	_ transfer.Target = (*layout.Dir)(nil)
+)
+
+func TestDirConforms(t *testing.T) {
+	conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {
+		d := open(t, t.TempDir(), layout.Write)
+		return conform.Pair{Source: d, Target: d, List: d.List}
+	}})
+}
+
+// What is written through one Dir is what another finds that was opened before.
+func TestTwoDirsOnOneDirectoryConform(t *testing.T) {
+	conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {
+		path := t.TempDir()
+		target := open(t, path, layout.Write)
+		source := open(t, path, layout.Write)
+		return conform.Pair{Source: source, Target: target, List: source.List}
+	}})
+}
+
+func open(t *testing.T, path string, mode layout.Mode) *layout.Dir {
+	t.Helper()
+	d, err := layout.Open(path, mode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}

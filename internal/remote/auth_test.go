@@ -1,0 +1,317 @@
+package remote_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/hostile"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+func auth(a testbed.Auth) func(*testbed.Options, *remote.Options) {
+	return func(s *testbed.Options, _ *remote.Options) { s.Auth = a }
+}
+
+func as(l credential.Login) func(*testbed.Options, *remote.Options) {
+	return func(_ *testbed.Options, o *remote.Options) {
+		o.Logins = credential.Chain{func(context.Context, ref.Repo) (credential.Login, bool, error) { return l, true, nil }}
+	}
+}
+
+// refusals counts answers 401.
+func (b *bench) refusals() int {
+	n := 0
+	for _, q := range b.r.Log() {
+		if q.Status == http.StatusUnauthorized {
+			n++
+		}
+	}
+	return n
+}
+
+// work uses a repository in many ways at once.
+func (b *bench) work(r *remote.Repository, from ...ref.Repo) {
+	b.Helper()
+	var wg sync.WaitGroup
+	for i := range 12 {
+		wg.Go(func() {
+			data, d := noise(b, uint64(i), 100)
+			if _, err := r.Put(b.Context(), d, from, opener(data)); err != nil {
+				b.Error(err)
+			}
+		})
+		wg.Go(func() {
+			if _, err := r.Resolve(b.Context(), "v1"); err != nil && !fault.Is(err, fault.NotFound) {
+				b.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestATokenIsFetchedOncePerRepositoryAndOneRequestIsRefusedPerHost(t *testing.T) {
+	for name, a := range map[string]testbed.Auth{
+		"plain":                    {Mode: testbed.Bearer},
+		"two challenges, as Gitea": {Mode: testbed.Bearer, Challenge: testbed.TwoChallenges},
+		"no challenge but on /v2/": {Mode: testbed.Bearer, Challenge: testbed.OnlyOnPing},
+		"short-lived":              {Mode: testbed.Bearer, TTL: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(b *bench) {
+				base := testbed.Random(b, b.r, "base", "v1", testbed.RandomOptions{})
+				open := func(path string) *remote.Repository {
+					return b.client.Open(repo(b.r, path), remote.Use{Actions: remote.Push, MountFrom: []string{"base"}})
+				}
+				b.work(open("app"))
+				refused := 1
+				if a.Challenge == testbed.OnlyOnPing {
+					refused = 2 // the ping's answer, too
+				}
+				if b.refusals() != refused || b.r.Issuer.Issued() != 1 {
+					b.Errorf("%d refused, %d tokens", b.refusals(), b.r.Issuer.Issued())
+				}
+				b.work(open("app"))
+				other := open("team/other")
+				b.work(other)
+				arrival, err := other.Put(b.Context(), base.Layers[0], []ref.Repo{repo(b.r, "base")}, opener(nil))
+				must(b, err)
+				if arrival.Way != oci.Mounted {
+					b.Errorf("%+v", arrival)
+				}
+				if b.refusals() != refused || b.r.Issuer.Issued() != 2 {
+					b.Errorf("with another repository %d refused, %d tokens", b.refusals(), b.r.Issuer.Issued())
+				}
+			}, auth(a))
+		})
+	}
+}
+
+func TestAMountThatWasNotForeseenGetsItsScopeFirst(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		base := testbed.Random(b, b.r, "base", "v1", testbed.RandomOptions{})
+		b.work(b.repo)
+		arrival, err := b.repo.Put(b.Context(), base.Layers[0], []ref.Repo{repo(b.r, "base")}, opener(nil))
+		must(b, err)
+		if arrival.Way != oci.Mounted || b.refusals() != 1 || b.r.Issuer.Issued() != 2 {
+			b.Errorf("%+v, %d refused, %d tokens", arrival, b.refusals(), b.r.Issuer.Issued())
+		}
+	}, auth(testbed.Auth{Mode: testbed.Bearer}))
+}
+
+func TestBasicIsSentAtOnceAfterTheFirstChallenge(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		b.work(b.repo)
+		b.work(b.client.Open(repo(b.r, "other"), remote.Use{Actions: remote.Push}))
+		if b.refusals() != 1 {
+			b.Errorf("%d refused", b.refusals())
+		}
+	}, auth(testbed.Auth{Mode: testbed.Basic}))
+}
+
+func TestARegistryWithoutAuthenticationIsNeverAskedForIt(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		b.work(b.repo)
+		for _, q := range b.r.Log() {
+			if q.Kind == testbed.Ping || q.Header.Get("Authorization") != "" {
+				b.Errorf("%s %s %v", q.Method, q.Path, q.Header)
+			}
+		}
+	})
+}
+
+func TestAnonymousUsersReadWithAnonymousTokens(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		b.another("v1")
+		r := b.client.Open(repo(b.r, "app"), remote.Use{})
+		_, err := r.Resolve(b.Context(), "v1")
+		must(b, err)
+		data, d := noise(b, 1, 10)
+		_, err = r.Put(b.Context(), d, nil, opener(data))
+		wantKind(b, err, fault.Denied)
+		if fault.HintOf(err) == "" {
+			b.Error("no next step")
+		}
+	}, auth(testbed.Auth{Mode: testbed.Bearer, Anonymous: testbed.Pull}), as(credential.Login{}))
+}
+
+func TestAWrongPasswordIsDenied(t *testing.T) {
+	wrong := credential.Login{User: "user", Password: credential.New("wr0ng-canary")}
+	for _, mode := range []testbed.Mode{testbed.Basic, testbed.Bearer} {
+		bubble(t, nil, func(b *bench) {
+			_, err := b.repo.Resolve(b.Context(), "v1")
+			wantKind(b, err, fault.Denied)
+			if b.r.Requests() > 3 {
+				b.Errorf("%d requests", b.r.Requests())
+			}
+			if strings.Contains(fmt.Sprintf("%+v %#v %v", err, err, b.events.all), "wr0ng") {
+				b.Error("the password shows")
+			}
+			_, err = b.client.Check(b.Context(), b.r.Host, wrong)
+			wantKind(b, err, fault.Denied)
+			if hint := fault.HintOf(err); hint != "check the user and the password" {
+				b.Errorf("hint %q", hint)
+			}
+			kept, err := b.client.Check(b.Context(), b.r.Host, login)
+			must(b, err)
+			if kept != login {
+				b.Error("another login came back")
+			}
+		}, auth(testbed.Auth{Mode: mode}), as(wrong))
+	}
+}
+
+func TestF30ATokenThatLacksAScopeIsDeniedByName(t *testing.T) {
+	readOnly := testbed.Auth{Mode: testbed.Bearer, May: func(_, _, action string) bool { return action == "pull" }}
+	bubble(t, nil, func(b *bench) {
+		data, d := noise(b, 1, 10)
+		_, err := b.repo.Put(b.Context(), d, nil, opener(data))
+		wantKind(b, err, fault.Denied)
+		if !strings.Contains(err.Error(), "lacks repository:app:pull,push") {
+			b.Error(err)
+		}
+		if b.r.Requests() > 4 {
+			b.Error(b.r.Story())
+		}
+	}, auth(readOnly))
+}
+
+func TestF28ARevokedTokenIsRenewedOnceAndThenDenied(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		b.work(b.repo)
+		b.r.Issuer.Revoke()
+		b.work(b.repo)
+		if b.r.Issuer.Issued() != 2 {
+			b.Errorf("%d tokens", b.r.Issuer.Issued())
+		}
+	}, auth(testbed.Auth{Mode: testbed.Bearer}))
+	bubble(t, []*hostile.Fault{hostile.Early401()}, func(b *bench) {
+		_, err := b.repo.Resolve(b.Context(), "v1")
+		wantKind(b, err, fault.Denied)
+		if n := b.r.Issuer.Issued(); n != 2 {
+			b.Errorf("%d tokens", n)
+		}
+	}, auth(testbed.Auth{Mode: testbed.Bearer}))
+}
+
+func TestF29ATokenIsRenewedBeforeItEnds(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		for range 20 {
+			_, err := b.repo.Resolve(b.Context(), "v1")
+			wantKind(b, err, fault.NotFound)
+			time.Sleep(30 * time.Second)
+		}
+		if b.refusals() != 1 || b.r.Issuer.Issued() > 4 || b.r.Issuer.Issued() < 3 {
+			b.Errorf("%d refused, %d tokens", b.refusals(), b.r.Issuer.Issued())
+		}
+	}, auth(testbed.Auth{Mode: testbed.Bearer}))
+}
+
+func TestRefreshTokensAndEntraTokensAreTraded(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		r := b.client.Open(repo(b.r, "app"), remote.Use{Actions: remote.Push, Login: &credential.Login{
+			Scheme: credential.Refresh, Password: credential.New(b.r.Issuer.RefreshToken("user"))}})
+		b.work(r)
+	}, auth(testbed.Auth{Mode: testbed.Bearer}))
+
+	acr := testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR, Entra: map[string]string{"entra": "user"}}
+	bubble(t, nil, func(b *bench) {
+		b.work(b.repo)
+		b.work(b.client.Open(repo(b.r, "other"), remote.Use{Actions: remote.Push}))
+		exchanges := 0
+		for _, q := range b.r.Log() {
+			if q.Path == "/oauth2/exchange" {
+				exchanges++
+			}
+		}
+		if exchanges != 1 || b.r.Issuer.Issued() != 2 {
+			b.Errorf("%d exchanges, %d tokens", exchanges, b.r.Issuer.Issued())
+		}
+	}, auth(acr), as(credential.Login{Scheme: credential.Exchange, Password: credential.New("entra")}))
+
+	bubble(t, nil, func(b *bench) {
+		_, err := b.client.Check(b.Context(), b.r.Host, credential.Login{Scheme: credential.Exchange, Password: credential.New("other")})
+		wantKind(b, err, fault.Denied)
+		kept, err := b.client.Check(b.Context(), b.r.Host, credential.Login{Scheme: credential.Exchange, Password: credential.New("entra")})
+		must(b, err)
+		if kept.Scheme != credential.Refresh {
+			b.Errorf("an Entra token is kept as %q", kept.Scheme)
+		}
+		_, err = b.client.Check(b.Context(), b.r.Host, kept)
+		must(b, err)
+	}, auth(acr))
+}
+
+func TestAnAccessTokenIsSentAsItIs(t *testing.T) {
+	var heard []string
+	wants := func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			heard = append(heard, r.Header.Get("Authorization"))
+			if r.Header.Get("Authorization") != "Bearer access" {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="https://127.0.0.1:5000/token",service="x"`)
+				w.WriteHeader(401)
+			}
+		})
+	}
+	bubble(t, nil, func(b *bench) {
+		_, err := b.client.Check(b.Context(), b.r.Host, credential.Login{Scheme: credential.Bearer, Password: credential.New("access")})
+		must(b, err)
+		if len(heard) != 2 {
+			b.Errorf("%q", heard)
+		}
+	}, func(s *testbed.Options, _ *remote.Options) { s.Front = wants })
+}
+
+func TestF25OddChallengesAreRefusedClearly(t *testing.T) {
+	for value, text := range map[string]string{
+		`Negotiate abc`:                                  "no way to sign in",
+		`Bearer service="x"`:                             "token service",
+		`Bearer realm="ftp://127.0.0.1:5000/t"`:          "token service",
+		`Bearer realm="http://a:b@127.0.0.1:5000/token"`: "token service",
+		``: "401",
+	} {
+		t.Run(value, func(t *testing.T) {
+			h := http.Header{}
+			if value != "" {
+				h.Set("WWW-Authenticate", value)
+			}
+			bubble(t, []*hostile.Fault{hostile.Status(401, h, "")}, func(b *bench) {
+				_, err := b.repo.Resolve(b.Context(), "v1")
+				if err == nil || !strings.Contains(err.Error(), text) {
+					b.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestF27RepliesOfATokenServiceAreReadWithCare(t *testing.T) {
+	for body, kind := range map[string]fault.Kind{
+		`{"token":""}`:            fault.Denied,
+		`{"access_token":"a\nb"}`: fault.Denied,
+		`no`:                      fault.Denied,
+		`{"token":"` + strings.Repeat("x", 2*mib) + `"}`: fault.Denied,
+	} {
+		bubble(t, []*hostile.Fault{hostile.Status(200, nil, body).On("GET", testbed.Token)}, func(b *bench) {
+			_, err := b.repo.Resolve(b.Context(), "v1")
+			wantKind(b, err, kind)
+		}, auth(testbed.Auth{Mode: testbed.Bearer}))
+	}
+	bubble(t, []*hostile.Fault{hostile.RedirectTo("http://127.0.0.1:5000/v2/", 302).On("GET", testbed.Token)}, func(b *bench) {
+		_, err := b.repo.Resolve(b.Context(), "v1")
+		wantKind(b, err, fault.Refused)
+	}, auth(testbed.Auth{Mode: testbed.Bearer}))
+	bubble(t, []*hostile.Fault{hostile.Status(503, nil, "").On("GET", testbed.Token).Times(3)}, func(b *bench) {
+		_, err := b.repo.Resolve(b.Context(), "v1")
+		wantKind(b, err, fault.NotFound)
+	}, auth(testbed.Auth{Mode: testbed.Bearer}))
+}

@@ -1,0 +1,462 @@
+package remote_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/hostile"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/oci"
+)
+
+// bench is a registry with faults, and a repository of it, in virtual time.
+type bench struct {
+	*testing.T
+	r      *testbed.Registry
+	repo   *remote.Repository
+	client *remote.Client
+	events *events
+}
+
+// bubble runs test in virtual time against distribution v3 behind faults.
+func bubble(t *testing.T, faults []*hostile.Fault, test func(b *bench), changes ...func(*testbed.Options, *remote.Options)) {
+	t.Helper()
+	h := testbed.NewDistribution(t, testbed.Options{})
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(time.Second) }) // a server lingers half a second on a connection that it closes early
+		serve := testbed.Options{Wire: testbed.Pipes}
+		o := remote.Options{CertDirs: []string{}, Default: remote.Host{PlainHTTP: true}, Stall: 30 * time.Second}
+		withLogin(&o)
+		for _, change := range changes {
+			change(&serve, &o)
+		}
+		r := hostile.Serve(t, h, serve, faults...)
+		o.Dial = r.Dial
+		if r.Issuer != nil && r.Issuer.Server != nil {
+			o.Dial = testbed.Dialer(r, r.Issuer.Server)
+		}
+		c, err := remote.New(o)
+		must(t, err)
+		t.Cleanup(c.Close)
+		b := &bench{T: t, r: r, client: c, events: &events{}}
+		b.repo = c.Open(repo(r, "app"), remote.Use{Actions: remote.Push, Observe: b.events.observe})
+		test(b)
+		if t.Failed() {
+			story := r.Story()
+			t.Log(story[:min(len(story), 4000)])
+		}
+	})
+}
+
+func (b *bench) store(seed uint64, size int64) ([]byte, oci.Descriptor) {
+	b.Helper()
+	data, d := noise(b, seed, size)
+	b.r.Blob(b, "app", d.MediaType, data)
+	return data, d
+}
+
+func (b *bench) read(d oci.Descriptor, at, n int64) (got []byte, from int64, err error) {
+	b.Helper()
+	body, from, err := b.repo.Blob(b.Context(), d, at, n)
+	if err != nil {
+		return nil, from, err
+	}
+	defer body.Close()
+	got, err = io.ReadAll(body)
+	return got, from, err
+}
+
+// send puts data and says whether it arrived whole.
+func (b *bench) send(data []byte, d oci.Descriptor) (oci.Arrival, error) {
+	b.Helper()
+	a, err := b.repo.Put(b.Context(), d, nil, opener(data))
+	if err != nil {
+		return a, err
+	}
+	var stored bytes.Buffer
+	b.r.Direct(b, "GET", "/v2/app/blobs/"+string(d.Digest), nil, nil, &stored)
+	if !bytes.Equal(stored.Bytes(), data) {
+		b.Errorf("%d bytes are stored of %d, or others", stored.Len(), len(data))
+	}
+	return a, err
+}
+
+func (b *bench) absent(d oci.Descriptor) {
+	b.Helper()
+	if resp := b.r.Direct(b, "HEAD", "/v2/app/blobs/"+string(d.Digest), nil, nil, nil); resp.StatusCode != 404 {
+		b.Errorf("the blob is there: %d", resp.StatusCode)
+	}
+}
+
+func (b *bench) count(method string, kind testbed.Kind, want int) {
+	b.Helper()
+	if got := b.r.Count(method, kind); got != want {
+		b.Errorf("%d requests %s %s, want %d\n%s", got, method, kind, want, b.r.Story())
+	}
+}
+
+const mib = 1 << 20
+
+func TestF02ACutBodyIsAnErrorAndGoesOnAtAnOffset(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.CutBodyAt(mib).Once()}, func(b *bench) {
+		data, d := b.store(1, 2*mib)
+		got, _, err := b.read(d, 0, -1)
+		wantKind(b, err, fault.Unavailable)
+		if !bytes.Equal(got, data[:len(got)]) || len(got) == 0 {
+			b.Fatalf("%d bytes before the cut", len(got))
+		}
+		rest, from, err := b.read(d, int64(len(got)), -1)
+		must(b, err)
+		if from != int64(len(got)) || !bytes.Equal(rest, data[from:]) {
+			b.Errorf("from %d, %d bytes", from, len(rest))
+		}
+	})
+}
+
+func TestF03F04F05ARangeThatIsNotGivenBeginsFromTheStart(t *testing.T) {
+	for name, make := range map[string]func() *hostile.Fault{
+		"F03 200":                   hostile.IgnoreRange,
+		"F04 another Content-Range": hostile.WrongContentRange,
+		"F04 multipart":             hostile.MultipartRange,
+		"F04 another total": func() *hostile.Fault {
+			return hostile.Header("Content-Range", "bytes 400-499/2000").On("GET", testbed.Blob)
+		},
+		"F05 416": hostile.RangeNotSatisfiable,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []*hostile.Fault{make()}, func(b *bench) {
+				data, d := b.store(1, 1000)
+				for range 2 {
+					got, from, err := b.read(d, 400, 100)
+					must(b, err)
+					if from != 0 || !bytes.Equal(got, data) {
+						b.Errorf("from %d, %d bytes", from, len(got))
+					}
+				}
+				b.count("GET", testbed.Blob, 3) // one to learn that there are no ranges, then two whole
+			})
+		})
+	}
+}
+
+func TestARangeIsClosedAndNothingIsAskedAtTheEnd(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		data, d := b.store(1, 1000)
+		got, from, err := b.read(d, 400, 100)
+		must(b, err)
+		if from != 400 || !bytes.Equal(got, data[400:500]) {
+			b.Errorf("from %d, %d bytes", from, len(got))
+		}
+		if h := b.r.Log()[0].Header; h.Get("Range") != "bytes=400-499" || h.Get("Accept-Encoding") != "identity" {
+			b.Errorf("asked with %v", h)
+		}
+		b.r.Reset()
+		if got, _, err := b.read(d, 1000, -1); err != nil || len(got) != 0 {
+			b.Errorf("%d bytes, %v", len(got), err)
+		}
+		b.count("", "", 0)
+	})
+}
+
+func TestF07F09ALengthThatIsNotTheDescriptorsIsCorruptBeforeTheFirstByte(t *testing.T) {
+	for name, f := range map[string]func() *hostile.Fault{
+		"F07": func() *hostile.Fault { return hostile.ContentLengthMismatch(1) },
+		"F09": func() *hostile.Fault { return hostile.LongerBody(10) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []*hostile.Fault{f()}, func(b *bench) {
+				_, d := b.store(1, 1000)
+				_, _, err := b.repo.Blob(b.Context(), d, 0, -1)
+				wantKind(b, err, fault.Corrupt)
+				b.count("GET", testbed.Blob, 2)
+			})
+		})
+	}
+}
+
+func TestF08ACleanEndThatComesEarlyIsAnError(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.CleanEOFAt(300)}, func(b *bench) {
+		_, d := b.store(1, 1000)
+		got, _, err := b.read(d, 0, -1)
+		wantKind(b, err, fault.Unavailable)
+		if len(got) != 300 {
+			b.Errorf("%d bytes", len(got))
+		}
+	})
+}
+
+func TestF10AContentEncodingIsRefused(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.ContentEncoding("gzip")}, func(b *bench) {
+		_, d := b.store(1, 1000)
+		_, _, err := b.read(d, 0, -1)
+		wantKind(b, err, fault.Refused)
+	})
+}
+
+func TestF11AStalledBodyIsCutAfterTheStallTime(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.StallAt(300, 0).Once()}, func(b *bench) {
+		_, d := b.store(1, 1000)
+		begin := time.Now()
+		_, _, err := b.read(d, 0, -1)
+		wantKind(b, err, fault.Unavailable)
+		if !strings.Contains(err.Error(), "no progress for 30s") || time.Since(begin) != 30*time.Second {
+			b.Errorf("after %v: %v", time.Since(begin), err)
+		}
+	})
+}
+
+func TestASlowReaderIsNoStall(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		data, d := b.store(1, mib)
+		body, _, err := b.repo.Blob(b.Context(), d, 0, -1)
+		must(b, err)
+		defer body.Close()
+		time.Sleep(10 * time.Minute)
+		got, err := io.ReadAll(body)
+		must(b, err)
+		if !bytes.Equal(got, data) {
+			b.Error("other bytes")
+		}
+	})
+}
+
+func TestF12NoHeaderIsTriedAgain(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.NoHeader(0).Once()}, func(b *bench) {
+		testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+		begin := time.Now()
+		_, err := b.repo.Resolve(b.Context(), "v1")
+		must(b, err)
+		if d := time.Since(begin); d < 30*time.Second || d > 31*time.Second {
+			b.Errorf("took %v", d)
+		}
+		if len(b.events.of(event.Retried)) != 1 {
+			b.Error("nobody was told")
+		}
+	})
+}
+
+func TestF16RetryAfterIsHonouredByTheWholeHost(t *testing.T) {
+	for name, f := range map[string]*hostile.Fault{
+		"seconds": hostile.TooMany("3600"), "date": hostile.TooManyUntil(time.Hour),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []*hostile.Fault{f.On("HEAD", testbed.Manifest).Once()}, func(b *bench) {
+				testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+				begin := time.Now()
+				done := make(chan error)
+				go func() {
+					_, err := b.repo.Resolve(b.Context(), "v1")
+					done <- err
+				}()
+				time.Sleep(time.Minute)
+				_, err := b.repo.Document(b.Context(), "v1") // another request of the same host
+				must(b, err)
+				must(b, <-done)
+				if d := time.Since(begin); d < time.Hour || d > time.Hour+2*time.Second {
+					b.Errorf("took %v", d)
+				}
+				w := b.events.of(event.Waiting)
+				if len(w) != 1 || w[0].Host != b.r.Host || w[0].Wait < 59*time.Minute || !strings.Contains(w[0].Text, "until ") {
+					b.Errorf("told %v", w)
+				}
+			}, func(_ *testbed.Options, o *remote.Options) { o.MaxWait = 2 * time.Hour })
+		})
+	}
+}
+
+func TestF16AWaitBeyondTheLongestIsAnErrorWithATime(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.TooMany("86400")}, func(b *bench) {
+		begin := time.Now()
+		_, err := b.repo.Resolve(b.Context(), "v1")
+		wantKind(b, err, fault.Throttled)
+		var f *fault.Fault
+		if !errors.As(err, &f) || f.RetryAfter != 24*time.Hour || !strings.Contains(err.Error(), "until ") {
+			b.Errorf("%#v", err)
+		}
+		if time.Since(begin) > time.Second {
+			b.Error("it waited")
+		}
+	})
+}
+
+func TestF16AHeaderThatMakesNoSenseIsLeftToBackoff(t *testing.T) {
+	for _, v := range []string{"-1", "soon", "", "Mon, 01 Jan 1990 00:00:00 GMT", "NaN"} {
+		t.Run(v, func(t *testing.T) {
+			bubble(t, []*hostile.Fault{hostile.TooMany(v).Times(3)}, func(b *bench) {
+				testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+				begin := time.Now()
+				_, err := b.repo.Resolve(b.Context(), "v1")
+				must(b, err)
+				if time.Since(begin) > 4*time.Second {
+					b.Errorf("took %v", time.Since(begin))
+				}
+			})
+		})
+	}
+}
+
+func TestF18AServerInTroubleIsTriedAgainAndThenGivenUp(t *testing.T) {
+	for _, code := range []int{500, 502, 503, 504, 408} {
+		bubble(t, []*hostile.Fault{hostile.Status(code, nil, "").Times(5)}, func(b *bench) {
+			testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+			_, err := b.repo.Document(b.Context(), "v1")
+			must(b, err)
+		})
+		bubble(t, []*hostile.Fault{hostile.Status(code, nil, "")}, func(b *bench) {
+			_, err := b.repo.Document(b.Context(), "v1")
+			wantKind(b, err, fault.Unavailable)
+			b.count("", "", 9)
+			if code != 408 && !strings.Contains(err.Error(), http.StatusText(code)) {
+				b.Error(err)
+			}
+		})
+	}
+}
+
+func TestF19WhatCanNotHelpIsNotTriedAgain(t *testing.T) {
+	for code, kind := range map[int]fault.Kind{501: fault.Invalid, 505: fault.Invalid, 400: fault.Invalid, 507: fault.Full, 404: fault.NotFound, 403: fault.Denied} {
+		bubble(t, []*hostile.Fault{hostile.Status(code, nil, "")}, func(b *bench) {
+			_, err := b.repo.Document(b.Context(), "v1")
+			wantKind(b, err, kind)
+			b.count("", "", 1)
+		})
+	}
+}
+
+func TestF19HeadThatIsNotAllowedBecomesGet(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.Status(405, nil, "").On("HEAD", testbed.Manifest)}, func(b *bench) {
+		img := testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+		for range 2 {
+			d, err := b.repo.Resolve(b.Context(), "v1")
+			must(b, err)
+			if d.Digest != img.Root.Digest || d.Size != img.Root.Size {
+				b.Errorf("%v", d)
+			}
+		}
+		b.count("HEAD", testbed.Manifest, 1)
+	})
+}
+
+func TestF01AHostThatNeverAnsweredIsGivenUpSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := remote.New(remote.Options{CertDirs: []string{}, Dial: testbed.Dialer()})
+		must(t, err)
+		defer c.Close()
+		e := &events{}
+		r := c.Open(repo(&testbed.Registry{Host: "nobody.example"}, "app"), remote.Use{Observe: e.observe})
+		_, err = r.Resolve(context.Background(), "v1")
+		wantKind(t, err, fault.Unavailable)
+		if n := len(e.of(event.Requested)); n != 4 {
+			t.Errorf("%d tries", n)
+		}
+	})
+}
+
+func TestACallerWhoGivesUpIsCanceledAtOnce(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.NoHeader(0)}, func(b *bench) {
+		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
+		defer cancel()
+		begin := time.Now()
+		_, err := b.repo.Resolve(ctx, "v1")
+		wantKind(b, err, fault.Canceled)
+		if time.Since(begin) != time.Second {
+			b.Errorf("after %v", time.Since(begin))
+		}
+	})
+}
+
+func TestF47F48ManifestsAreReadWithCare(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.WrongDigestHeader()}, func(b *bench) {
+		img := testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+		doc, err := b.repo.Document(b.Context(), "v1")
+		must(b, err)
+		if doc.Digest != img.Root.Digest || len(b.events.of(event.Noted)) != 1 {
+			b.Errorf("%s, noted %d", doc.Digest, len(b.events.of(event.Noted)))
+		}
+		_, err = b.repo.Document(b.Context(), img.Digest())
+		wantKind(b, err, fault.Corrupt)
+		_, err = b.repo.Resolve(b.Context(), img.Digest())
+		wantKind(b, err, fault.Corrupt)
+	})
+	bubble(t, []*hostile.Fault{hostile.NoDigestHeader()}, func(b *bench) {
+		img := testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+		d, err := b.repo.Resolve(b.Context(), "v1")
+		must(b, err)
+		if d.Digest != img.Root.Digest {
+			b.Error(d.Digest)
+		}
+	})
+	bubble(t, []*hostile.Fault{hostile.EndlessManifest()}, func(b *bench) {
+		_, err := b.repo.Document(b.Context(), "v1")
+		wantKind(b, err, fault.TooLarge)
+	})
+	bubble(t, []*hostile.Fault{hostile.OtherManifest(oci.TypeManifest, []byte(`{"schemaVersion":2}`))}, func(b *bench) {
+		img := testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+		_, err := b.repo.Document(b.Context(), img.Digest())
+		wantKind(b, err, fault.Corrupt)
+	})
+	bubble(t, []*hostile.Fault{hostile.WrongContentType(oci.TypeIndex)}, func(b *bench) {
+		testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+		_, err := b.repo.Document(b.Context(), "v1")
+		wantKind(b, err, fault.Refused)
+	})
+}
+
+func TestF59AMissingBlobIsNamed(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		_, d := noise(b, 1, 10)
+		_, _, err := b.repo.Blob(b.Context(), d, 0, -1)
+		wantKind(b, err, fault.NotFound)
+		if !strings.Contains(err.Error(), string(d.Digest)) {
+			b.Error(err)
+		}
+	})
+}
+
+func TestAnErrorQuotesTheRegistryInPrintableText(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	body := `{"errors":[{"code":"DENIED","message":"no \u001b[31m\n way ` + long + `"}]}`
+	bubble(t, []*hostile.Fault{hostile.Status(403, nil, body)}, func(b *bench) {
+		_, err := b.repo.Document(b.Context(), "v1")
+		wantKind(b, err, fault.Denied)
+		if s := err.Error(); !strings.Contains(s, "403 DENIED: no [31m way xxx") || strings.ContainsRune(s, 0x1b) || len(s) > 350 {
+			b.Error(s)
+		}
+	})
+}
+
+func TestF13ATrickleIsCut(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.Trickle(100)}, func(b *bench) {
+		_, d := b.store(1, mib)
+		begin := time.Now()
+		_, _, err := b.read(d, 0, -1)
+		wantKind(b, err, fault.Unavailable)
+		if took := time.Since(begin); took < 2*time.Minute || took > 3*time.Minute {
+			b.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
+func TestF33F60NoNameThatIsNoneGetsIntoARequest(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		for _, bad := range []string{"..", "../x", "a/b", "", "a?b", "sha256:abc", "sha256:../../x", "a\r\nb"} {
+			_, err := b.repo.Resolve(b.Context(), bad)
+			wantKind(b, err, fault.Invalid)
+			_, err = b.repo.Document(b.Context(), bad)
+			wantKind(b, err, fault.Invalid)
+			_, _, err = b.repo.Blob(b.Context(), oci.Descriptor{Digest: oci.Digest(bad), Size: 1}, 0, -1)
+			wantKind(b, err, fault.Invalid)
+		}
+		b.count("", "", 0)
+	})
+}

@@ -1,0 +1,344 @@
+// Package remote speaks the distribution API (distribution-spec v1.1.1) as a
+// client: what a registry elsewhere has, and how content gets there.
+//
+// A Client knows hosts; a Repository is one repository of a host, opened with
+// what will be done there. Below them one request takes one path:
+//
+//	resolve.go document.go blob.go list.go referrers.go   what is asked when reading
+//	missing.go put.go upload.go feed.go commit.go         and when writing
+//	tells.go     whether a blob is there, by the request that begins its upload
+//	ahead.go     reading and hashing beside sending; wide.go
+//	again.go     what an earlier process left of an upload
+//	do.go        one request: retries around one try, one try around one exchange
+//	auth.go      which Authorization it carries; challenge.go, token.go
+//	exchange.go  gate, redirects, watchdog, events
+//	host.go      what is known of a host: transports, scheme, pause, dialect
+//
+// A credential goes to its registry's origin and that registry's token service
+// and nowhere else. Nothing here logs; events and errors hold no query values
+// and no secrets.
+package remote
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/ledger"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Options are what all hosts of a Client share. The zero value works.
+type Options struct {
+	Logins  credential.Chain // asked once per Repository, when a registry wants a login; nil is anonymous
+	Hosts   map[string]Host  // settings by host, as people write it: "docker.io", "localhost:5000"
+	Default Host             // settings of every other host; Kind, Mirrors, TokenHosts and Create in it do not count
+
+	Retries     int           // further tries of an operation without progress; 0 is 8, negative none
+	Stall       time.Duration // how long a request may go without a byte; 0 is 30 s
+	MaxWait     time.Duration // the longest single wait that a registry may ask for; 0 is 10 min
+	Connections int           // blob bodies per host and direction at once, at most; 0 begins with 32, and goes up to 64 while that is faster
+	UserAgent   string        // "" is "dray"
+	CertDirs    []string      // directories like /etc/docker/certs.d; nil is docker's and podman's, empty is none
+
+	// ECR makes the repositories that Host.Create asks for, tells whether tags are
+	// immutable and lists images with their digests; nil does none of it.
+	ECR *credential.ECRRepositories
+
+	// Uploads remembers large uploads that a process leaves unfinished, so that the
+	// next one goes on with them; nil remembers none.
+	Uploads *ledger.Uploads
+
+	// Draw waits until a request may be sent, in place of the budgets that each Client keeps
+	// of what registries allow: for several processes that share one. Its error ends the
+	// request. nil keeps the Client's own.
+	Draw func(ctx context.Context, d Draw) error
+
+	// Dial replaces net.Dialer. The address it is given is not resolved.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Proxied is asked, with each request that a proxy of the environment takes, about the
+	// HOST:PORT that the proxy is to dial; its error ends the request. nil asks nobody.
+	Proxied func(addr string) error
+}
+
+// Host holds the settings of one registry host. The zero value is: TLS with
+// the system's roots, no mirrors, the limits of Options.
+type Host struct {
+	Kind      string // what runs there: "acr", "ecr", "gar", "ghcr", "zot", …; "" is told from the name
+	PlainHTTP bool   // http instead of https
+	Insecure  bool   // TLS without checking the certificate; of this host only, not of its storage
+
+	CAFile                string // PEM; trusted beside the system's roots
+	ClientCert, ClientKey string // PEM; both or neither
+
+	TokenHosts []string // hosts beside this one that may be sent its login to give out tokens
+	Mirrors    []string // hosts that are tried first when reading
+	Create     Create   // what a push may make: an ECR repository, a Harbor project; "" is nothing
+
+	Connections       int     // as in Options; 0 is that
+	RequestsPerSecond float64 // 0 is no cap
+	BytesPerSecond    int64   // of blob bodies, both directions together; 0 is no cap
+	ChunkSize         int64   // bytes; upload in pieces of this size rather than whole; 0 is as the registry needs it
+}
+
+// Client is registries over HTTP. It is safe for concurrent use; Close it.
+type Client struct {
+	options Options
+
+	mu    sync.Mutex
+	hosts map[string]*host
+	puts  map[putKey]*flight
+
+	readers readers
+	pieces  sync.Pool // of bytes on their way to a connection
+
+	stateTold sync.Once // that Options.Uploads does not work
+}
+
+// Actions is what a Repository is opened for.
+type Actions string
+
+const (
+	Pull Actions = "pull"      // reading; the zero Actions is Pull, too
+	Push Actions = "pull,push" // writing, and the reading that it needs
+)
+
+// Use says what a Repository is opened for, so that the first token request
+// already carries every scope.
+type Use struct {
+	Actions   Actions
+	MountFrom []string          // repository paths at the same host that blobs may be mounted from
+	Login     *credential.Login // nil asks Options.Logins
+	Observe   event.Observer    // hears of requests, retries and waits
+
+	// Writing reports whether content is being written now, as opposed to looked at: then
+	// Missing may leave to Put what that finds out without a further request. nil is never.
+	Writing func() bool
+
+	// Yield is asked where a request would wait for a spent pull limit: on true it
+	// fails at once (see SpentUntil), so that the caller can do other work first.
+	// nil waits.
+	Yield func() bool
+}
+
+// Repository is one repository of a registry. It is safe for concurrent use
+// and remembers which blobs it saw there. Errors are *fault.Fault without Side.
+type Repository struct {
+	client  *Client
+	host    *host
+	repo    ref.Repo
+	access  *access
+	observe event.Observer
+	mirrors []*Repository
+	known   inventory
+	single  bool // it is a mirror: its trouble is not waited for
+	yield   func() bool
+	writing func() bool
+	pushes  bool // it was opened with Push
+	pulled  kept // what was read where reading is counted
+	storage shortcuts
+}
+
+// New checks the settings. The error is Invalid.
+func New(o Options) (*Client, error) {
+	if o.Retries == 0 {
+		o.Retries = 8
+	}
+	o.Retries = max(o.Retries, 0)
+	o.Stall = orDuration(o.Stall, 30*time.Second)
+	o.MaxWait = orDuration(o.MaxWait, 10*time.Minute)
+	if o.UserAgent == "" {
+		o.UserAgent = "dray"
+	}
+	if o.CertDirs == nil {
+		o.CertDirs = certDirs()
+	}
+	hosts := make(map[string]Host, len(o.Hosts))
+	for name, set := range o.Hosts {
+		canonical, err := ref.Host(name)
+		if err != nil {
+			return nil, err
+		}
+		hosts[canonical] = set
+	}
+	o.Hosts = hosts
+	c := &Client{options: o, hosts: map[string]*host{}, puts: map[putKey]*flight{},
+		readers: readers{places: make(gate, runtime.GOMAXPROCS(0))}}
+	for name := range hosts {
+		if h := c.host(name); h.broken != nil {
+			return nil, h.broken
+		}
+	}
+	return c, nil
+}
+
+func orDuration(d, fallback time.Duration) time.Duration {
+	if d <= 0 {
+		return fallback
+	}
+	return d
+}
+
+// Close drops idle connections. Requests under way go on.
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.hosts {
+		h.close()
+	}
+}
+
+// host returns what is known of a host with a canonical name.
+func (c *Client) host(name string) *host {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h, ok := c.hosts[name]
+	if !ok {
+		set, known := c.options.Hosts[name]
+		if !known {
+			set = c.options.Default
+			set.Kind, set.Mirrors, set.TokenHosts, set.Create = "", nil, nil, ""
+		}
+		h = newHost(name, set, c)
+		c.hosts[name] = h
+	}
+	return h
+}
+
+// Open returns a repository. Nothing is asked of the registry yet.
+func (c *Client) Open(repo ref.Repo, use Use) *Repository {
+	h := c.host(repo.Host)
+	r := &Repository{client: c, host: h, repo: repo, access: c.access(repo, use), observe: use.Observe, yield: use.Yield, writing: use.Writing,
+		pushes: use.Actions == Push}
+	r.known.settle = make(gate, 1)
+	if r.pushes {
+		return r // what is written is looked at where it is written: a mirror may be behind
+	}
+	for _, m := range h.set.Mirrors {
+		name, err := ref.Host(m)
+		if err != nil || name == repo.Host {
+			continue
+		}
+		mirror := ref.Repo{Host: name, Path: repo.Path}
+		mh := c.host(name)
+		r.mirrors = append(r.mirrors, &Repository{
+			client: c, host: mh, repo: mirror, observe: use.Observe, single: true,
+			access: c.access(mirror, Use{Actions: Pull}),
+		})
+	}
+	return r
+}
+
+// Repo is the identity of the repository.
+func (r *Repository) Repo() ref.Repo { return r.repo }
+
+// Pin says which scheme a person typed before host: "http" or "https". Plain
+// http is for loopback hosts and for hosts configured so; anything else is Invalid.
+func (c *Client) Pin(host, scheme string) error {
+	name, err := ref.Host(host)
+	if err != nil {
+		return err
+	}
+	h := c.host(name)
+	switch {
+	case scheme == "https" && !h.set.PlainHTTP, scheme == "http" && (h.set.PlainHTTP || ref.IsLoopback(name)):
+		h.mu.Lock()
+		h.scheme = scheme
+		h.mu.Unlock()
+		return nil
+	case scheme == "http":
+		return &fault.Fault{Kind: fault.Invalid, Op: "use plain http with", Name: name, Err: errors.New("it is not on this machine"),
+			Hint: "set plain-http for this registry in the configuration, or --plain-http"}
+	case scheme == "https":
+		return &fault.Fault{Kind: fault.Invalid, Op: "use https with", Name: name, Err: errors.New("it is configured for plain http")}
+	}
+	return &fault.Fault{Kind: fault.Invalid, Op: "use scheme " + scheme + " with", Name: name, Err: errors.New("only http and https are known")}
+}
+
+// Check asks host whether it takes login, and returns the login that is worth
+// keeping: for an Entra token the refresh token that the host's exchange gave,
+// else login itself. It is Denied when the host does not take it, and no error
+// where the host asks nobody for a login.
+func (c *Client) Check(ctx context.Context, host string, login credential.Login) (credential.Login, error) {
+	name, err := ref.Host(host)
+	if err != nil {
+		return credential.Login{}, err
+	}
+	h := c.host(name)
+	_, err = h.do(ctx, &call{op: "sign in to", name: name, method: "GET", path: "/v2/", access: &access{login: &login}}, 200)
+	if err != nil {
+		return credential.Login{}, h.notSignIn(err, login)
+	}
+	h.mu.Lock()
+	refresh := h.traded[tokenKey{scheme: login.Scheme, password: login.Password}]
+	h.mu.Unlock()
+	if refresh == "" {
+		return login, nil
+	}
+	return credential.Login{Scheme: credential.Refresh, Password: credential.New(refresh), From: login.From}, nil
+}
+
+// Asks reports whether host has asked anybody for a login so far.
+func (c *Client) Asks(host string) bool {
+	name, err := ref.Host(host)
+	if err != nil {
+		return false
+	}
+	h := c.host(name)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known != nil
+}
+
+// notSignIn takes the advice to sign in from whoever is doing that.
+func (h *host) notSignIn(err error, login credential.Login) error {
+	var f *fault.Fault
+	rest, told := strings.CutSuffix(fault.HintOf(err), h.signIn())
+	if !errors.As(err, &f) || !told {
+		return err
+	}
+	g := *f
+	g.Hint = strings.TrimSuffix(rest, "; else ")
+	switch {
+	case g.Hint != "":
+	case login.Scheme == credential.Basic:
+		g.Hint = "check the user and the password"
+	default:
+		g.Hint = "check that the token is for this registry and has not ended"
+	}
+	return &g
+}
+
+// path returns the path of tail below the repository.
+func (r *Repository) path(tail string) string { return "/v2/" + r.repo.Path + tail }
+
+// at is how a reference of r reads in errors and events.
+func (r *Repository) at(reference string) string {
+	if ref.Digest(reference) == nil {
+		return r.repo.At(reference).String()
+	}
+	return r.repo.Tagged(reference).String()
+}
+
+func (r *Repository) blobName(d oci.Descriptor) string { return r.repo.At(string(d.Digest)).String() }
+
+// withQuery appends raw to the query that u has and leaves the rest of it alone:
+// an upload location may be signed.
+func withQuery(u *url.URL, raw string) *url.URL {
+	v := *u
+	if v.RawQuery != "" {
+		v.RawQuery += "&"
+	}
+	v.RawQuery += raw
+	return &v
+}

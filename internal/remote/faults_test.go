@@ -1,0 +1,89 @@
+package remote_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/hostile"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/testbed"
+)
+
+func TestF14NoUploadWaitsForAnInterimAnswer(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		data, d := noise(b, 1, mib)
+		_, err := b.send(data, d)
+		must(b, err)
+		for _, q := range b.r.Log() {
+			if q.Header.Get("Expect") != "" {
+				b.Errorf("%s %s expects %q", q.Method, q.Path, q.Header.Get("Expect"))
+			}
+		}
+	})
+}
+
+func TestF15AStreamThatIsResetIsAskedForAgain(t *testing.T) {
+	o := testbed.Options{Scheme: testbed.HTTPS, Protocol: testbed.HTTP2}
+	reset := hostile.LoseAnswer().On("GET", testbed.Manifest).Times(2)
+	r := hostile.Serve(t, testbed.NewDistribution(t, o), o, reset)
+	img := testbed.Random(t, r, "app", "v1", testbed.RandomOptions{})
+	at := client(t, withHost(r, remote.Host{CAFile: r.CAFile(t)})).Open(repo(r, "app"), remote.Use{})
+	doc, err := at.Document(t.Context(), "v1")
+	must(t, err)
+	if doc.Digest != img.Root.Digest || reset.Fired() != 2 || r.Log()[0].Proto != "HTTP/2.0" {
+		t.Errorf("%s after %d resets\n%s", doc.Digest, reset.Fired(), r.Story())
+	}
+}
+
+func TestF22AnswersOfAnySizeAreReadUpToALimit(t *testing.T) {
+	header := http.Header{"X-Long": {strings.Repeat("x", 300<<10)}}
+	bubble(t, []*hostile.Fault{hostile.Status(200, header, "{}")}, func(b *bench) {
+		_, err := b.repo.Document(b.Context(), "v1")
+		wantKind(b, err, fault.Unavailable)
+	})
+	body := `{"errors":[{"code":"DENIED","message":"no"}]}` + strings.Repeat(" ", 8*mib)
+	bubble(t, []*hostile.Fault{hostile.Status(403, nil, body)}, func(b *bench) {
+		_, err := b.repo.Document(b.Context(), "v1")
+		wantKind(b, err, fault.Denied)
+		if len(err.Error()) > 500 {
+			b.Errorf("an error of %d bytes", len(err.Error()))
+		}
+		if _, out := b.r.Sent("GET", testbed.Manifest); out > 2*mib {
+			b.Errorf("%d bytes were read", out)
+		}
+	})
+}
+
+// The environment's proxies are read once in a process, so this test runs itself in one.
+func TestF24AProxyThatWantsALoginIsNamed(t *testing.T) {
+	if os.Getenv("DRAY_TEST_BEHIND_A_PROXY") != "" {
+		for _, plain := range []bool{false, true} {
+			r := &testbed.Registry{Host: "registry.example"}
+			_, err := client(t, withHost(r, remote.Host{PlainHTTP: plain})).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
+			if err == nil || !strings.Contains(strings.ToLower(err.Error()), "proxy") {
+				t.Errorf("plain %v: %v", plain, err)
+			}
+			wantKind(t, err, fault.Denied)
+		}
+		return
+	}
+	requests := make(chan string, 16)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests <- r.Method
+		w.WriteHeader(http.StatusProxyAuthRequired)
+	}))
+	defer proxy.Close()
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestF24AProxyThatWantsALoginIsNamed$")
+	child.Env = append(os.Environ(), "DRAY_TEST_BEHIND_A_PROXY=1", "HTTP_PROXY="+proxy.URL, "HTTPS_PROXY="+proxy.URL, "NO_PROXY=", "no_proxy=")
+	if out, err := child.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if len(requests) != 2 {
+		t.Errorf("the proxy was asked %d times", len(requests))
+	}
+}

@@ -1,0 +1,207 @@
+package remote_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+var (
+	_ transfer.Source = (*remote.Repository)(nil)
+	_ transfer.Target = (*remote.Repository)(nil)
+)
+
+// login is what every registry of testbed that asks takes.
+var login = credential.Login{User: "user", Password: credential.New("secret")}
+
+// client is a Client that does not wait long, with what changes makes of its options.
+func client(t testing.TB, changes ...func(*remote.Options)) *remote.Client {
+	t.Helper()
+	o := remote.Options{Stall: 10 * time.Second, CertDirs: []string{}}
+	for _, change := range changes {
+		change(&o)
+	}
+	c, err := remote.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func withLogin(o *remote.Options) {
+	o.Logins = credential.Chain{func(context.Context, ref.Repo) (credential.Login, bool, error) { return login, true, nil }}
+}
+
+func withHost(r *testbed.Registry, h remote.Host) func(*remote.Options) {
+	return func(o *remote.Options) { o.Hosts = map[string]remote.Host{r.Host: h} }
+}
+
+func repo(r *testbed.Registry, path string) ref.Repo { return ref.Repo{Host: r.Host, Path: path} }
+
+func opener(b []byte) oci.Opener {
+	return func(_ context.Context, at int64) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(b[at:])), nil
+	}
+}
+
+func noise(t testing.TB, seed uint64, size int64) ([]byte, oci.Descriptor) {
+	t.Helper()
+	b, err := io.ReadAll(testbed.Noise(seed, size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, oci.Descriptor{MediaType: "application/octet-stream", Digest: oci.Sum(b), Size: size}
+}
+
+func wantKind(t testing.TB, err error, k fault.Kind) {
+	t.Helper()
+	if fault.KindOf(err) != k {
+		t.Fatalf("the error is of kind %q, want %q: %v", fault.KindOf(err), k, err)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// events collects what an Observer hears.
+type events struct {
+	mu  sync.Mutex
+	all []event.Event
+}
+
+func (e *events) observe(v event.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, v)
+}
+
+func (e *events) of(k event.Kind) []event.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var some []event.Event
+	for _, v := range e.all {
+		if v.Kind == k {
+			some = append(some, v)
+		}
+	}
+	return some
+}
+
+// put brings an image of two layers to path:tag, as an engine would.
+func put(t testing.TB, r *remote.Repository, tags ...string) (oci.Document, [][]byte) {
+	t.Helper()
+	ctx := t.Context()
+	config := []byte(`{"architecture":"amd64","os":"linux"}`)
+	layer1, d1 := noise(t, 1, 200<<10)
+	layer2, d2 := noise(t, 2, 10)
+	raw := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},"layers":[`+
+		`{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":%q,"size":%d},{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":%q,"size":%d}]}`,
+		oci.TypeManifest, oci.Sum(config), len(config), d1.Digest, d1.Size, d2.Digest, d2.Size)
+	doc, err := oci.Parse(oci.Descriptor{}, []byte(raw))
+	must(t, err)
+	blobs := [][]byte{config, layer1, layer2}
+	missing, err := r.Missing(ctx, doc.Blobs)
+	must(t, err)
+	for i, d := range doc.Blobs {
+		if slices.ContainsFunc(missing, func(m oci.Descriptor) bool { return m.Digest == d.Digest }) {
+			_, err := r.Put(ctx, d, nil, opener(blobs[i]))
+			must(t, err)
+		}
+	}
+	accepted, err := r.PutDocument(ctx, doc, tags...)
+	must(t, err)
+	slices.Sort(tags)
+	if !slices.Equal(accepted.Tags, tags) || len(accepted.Failed) > 0 {
+		t.Fatalf("accepted %v, failed %v; want %v", accepted.Tags, accepted.Failed, tags)
+	}
+	return doc, blobs
+}
+
+// check reads back what put brought.
+func check(t testing.TB, r *remote.Repository, doc oci.Document, blobs [][]byte, tags ...string) {
+	t.Helper()
+	ctx := t.Context()
+	for _, tag := range tags {
+		d, err := r.Resolve(ctx, tag)
+		must(t, err)
+		if d.Digest != doc.Digest || d.Size != doc.Size || d.MediaType != doc.MediaType {
+			t.Fatalf("%s is %v, want %v", tag, d, doc.Descriptor)
+		}
+	}
+	got, err := r.Document(ctx, string(doc.Digest))
+	must(t, err)
+	if !bytes.Equal(got.Raw, doc.Raw) {
+		t.Fatal("the manifest has changed")
+	}
+	for i, d := range doc.Blobs {
+		body, from, err := r.Blob(ctx, d, 0, -1)
+		must(t, err)
+		b, err := io.ReadAll(body)
+		must(t, err)
+		must(t, body.Close())
+		if from != 0 || !bytes.Equal(b, blobs[i]) {
+			t.Fatalf("blob %s has changed", d.Digest)
+		}
+	}
+	var seen []string
+	must(t, r.List(ctx, func(l oci.Listed) error { seen = append(seen, l.Tag); return nil }))
+	slices.Sort(seen)
+	slices.Sort(tags)
+	if !slices.Equal(seen, tags) {
+		t.Fatalf("tags %v, want %v", seen, tags)
+	}
+}
+
+func TestAnImageGoesToEachRegistryAndComesBackUnchanged(t *testing.T) {
+	bearer := testbed.Auth{Mode: testbed.Bearer}
+	for name, serve := range map[string]func(testing.TB) *testbed.Registry{
+		"distribution":        func(t testing.TB) *testbed.Registry { return testbed.Distribution(t, testbed.Options{}) },
+		"sloppy":              func(t testing.TB) *testbed.Registry { return testbed.Sloppy(t, testbed.Options{}) },
+		"docker-registry 2.8": func(t testing.TB) *testbed.Registry { return testbed.DockerRegistry(t, testbed.Options{}) },
+		"basic": func(t testing.TB) *testbed.Registry {
+			return testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic}})
+		},
+		"bearer": func(t testing.TB) *testbed.Registry { return testbed.Distribution(t, testbed.Options{Auth: bearer}) },
+		"tls": func(t testing.TB) *testbed.Registry {
+			return testbed.Distribution(t, testbed.Options{Scheme: testbed.HTTPS, Auth: bearer})
+		},
+		"h2": func(t testing.TB) *testbed.Registry {
+			return testbed.Distribution(t, testbed.Options{Scheme: testbed.HTTPS, Protocol: testbed.HTTP2})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := serve(t)
+			h := remote.Host{}
+			if strings.HasPrefix(r.URL, "https") {
+				h.CAFile = r.CAFile(t)
+			}
+			c := client(t, withLogin, withHost(r, h))
+			to := c.Open(repo(r, "team/app"), remote.Use{Actions: remote.Push})
+			doc, blobs := put(t, to, "v1", "v2")
+			check(t, to, doc, blobs, "v1", "v2")
+			if t.Failed() {
+				t.Log(r.Story())
+			}
+		})
+	}
+}

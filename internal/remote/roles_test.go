@@ -1,0 +1,104 @@
+package remote_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/hostile"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// F-31: what refuses says what to do about it.
+func TestARefusalIsWordedByWhatRefuses(t *testing.T) {
+	firewall := "client with IP '203.0.113.9' is not allowed access. Refer https://aka.ms/acr/firewall to grant access."
+	for _, tt := range []struct {
+		kind   string
+		status int
+		code   string
+		text   string
+		want   fault.Kind
+		hint   string
+	}{
+		{"acr", 403, "DENIED", firewall, fault.Denied, "or run dray inside that network (dray serve)"},
+		{"acr", 403, "DENIED", "requested access to the resource is denied", fault.Denied, "the login needs AcrPush (with ABAC"},
+		{"ecr", 403, "DENIED", "User is not authorized to perform: ecr:InitiateLayerUpload", fault.Denied, "ecr:PutImage"},
+		{"generic", 403, "DENIED", "no", fault.Denied, "sign in with: dray login "},
+		{"harbor", 404, "NOT_FOUND", "project team not found", fault.NotFound, "set create: private for this registry"},
+		{"harbor", 403, "FORBIDDEN", "project team not found", fault.Denied, "set create: private for this registry"},
+		{"ecr", 404, "NAME_UNKNOWN", "The repository with name 'x' does not exist", fault.NotFound, "set create: private for this registry"},
+		{"gitlab", 404, "NAME_UNKNOWN", "no such project", fault.NotFound, "create the repository first; this registry does not on its own"},
+	} {
+		reg := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Error(tt.status, tt.code, tt.text).On("POST", ""))
+		r := client(t, withHost(reg, remote.Host{Kind: tt.kind})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
+		err := push(t, r, 1)
+		if !fault.Is(err, tt.want) || !strings.Contains(fault.HintOf(err), tt.hint) {
+			t.Errorf("%s %d %s: %v (hint: %s)", tt.kind, tt.status, tt.text, err, fault.HintOf(err))
+		}
+	}
+}
+
+func TestARepositoryThatMayNotBeListedIsCreatedOrPushedTo(t *testing.T) {
+	for name, mayCreate := range map[string]bool{"created": true, "only pushed to": false} {
+		t.Run(name, func(t *testing.T) {
+			e := newECR(t)
+			e.hidden = true
+			if !mayCreate {
+				e.made["app"] = true
+				e.says = `{"__type":"AccessDeniedException","message":"no"}`
+			}
+			must(t, push(t, client(t, e.options(remote.CreatePrivate)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push}), 2))
+			if !e.made["app"] {
+				t.Error("not made")
+			}
+		})
+	}
+}
+
+func TestTraitsAreKnownWithoutARequest(t *testing.T) {
+	c := client(t)
+	for host, want := range map[string]remote.Traits{
+		ecrName:          {Product: "ecr", Mount: "only with BLOB_MOUNTING enabled in the account, within account and region", Resume: "no"},
+		"x.azurecr.io":   {Product: "acr", Mount: "yes"},
+		"docker.io":      {Product: "hub", Mount: "yes", Resume: "yes"},
+		"reg.example":    {},
+		"127.0.0.1:5000": {},
+	} {
+		got := c.Traits(host)
+		if got.Product != want.Product || got.Mount != want.Mount || got.Resume != want.Resume || (got.Rights.Push == "") != (want.Product == "") {
+			t.Errorf("%s: %+v", host, got)
+		}
+	}
+}
+
+func TestContactTellsHowFarItCame(t *testing.T) {
+	reg := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic}})
+	at, err := client(t).Contact(t.Context(), reg.Host, nil)
+	if err != nil || at.Scheme != "http" || at.Status != 401 || at.Address != reg.Host || len(at.Asks) != 1 || at.Asks[0] != "basic" || at.Firewall {
+		t.Errorf("%+v %v", at, err)
+	}
+	if reg.Requests() != 1 {
+		t.Error(reg.Story())
+	}
+	_, err = client(t).Contact(t.Context(), "127.0.0.1:1", nil)
+	wantKind(t, err, fault.Unavailable)
+}
+
+func TestAPullLimitIsReadOrLeftAlone(t *testing.T) {
+	limits := map[string]int{"100;w=21600": 100, "100": 100, "": 0, "many;w=1": 0, "-5;w=1": 0}
+	for product, of := range map[string]map[string]int{"dockerhub": limits, "harbor": {"100;w=21600": 0}} {
+		for limit, want := range of {
+			reg := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Header("RateLimit-Limit", limit), hostile.Header("RateLimit-Remaining", limit))
+			img := testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
+			c := client(t, kind(reg.Host, product))
+			d, err := c.Open(repo(reg, "app"), remote.Use{}).Once().Resolve(t.Context(), "v1")
+			b, known := c.Budget(reg.Host)
+			if err != nil || d.Digest != oci.Digest(img.Digest()) || b.Limit != want || b.Remaining != want || b.Spent() || known != (want > 0) {
+				t.Errorf("%s %q: %+v %v", product, limit, b, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package transfer_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/drayage/dray/internal/conform"
+	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// takes is a target that reads what it is given, and keeps nothing.
+type takes struct {
+	*conform.Memory
+	buf []byte
+}
+
+func (s *takes) Missing(_ context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	return blobs, nil
+}
+
+func (s *takes) Put(ctx context.Context, d oci.Descriptor, _ []ref.Repo, open oci.Opener) (oci.Arrival, error) {
+	body, err := open(ctx, 0)
+	if err != nil {
+		return oci.Arrival{}, err
+	}
+	defer body.Close()
+	for {
+		if _, err = body.Read(s.buf); err != nil {
+			break
+		}
+	}
+	if err != io.EOF {
+		return oci.Arrival{}, err
+	}
+	return oci.Arrival{Way: oci.Sent}, nil
+}
+
+func (s *takes) PutDocument(_ context.Context, _ oci.Document, tags ...string) (oci.Accepted, error) {
+	return oci.Accepted{Tags: tags}, nil
+}
+
+// BenchmarkBlob copies an image of 64 layers: what the engine costs for one blob.
+func BenchmarkBlob(b *testing.B) {
+	src := repo("a.io", "x")
+	var layers []oci.Descriptor
+	for i := range 63 {
+		layers = append(layers, layer(src, fmt.Sprint("layer ", i)))
+	}
+	benchmark(b, src, manifest(src, "v1", layers...), 64)
+}
+
+// BenchmarkManifest copies an index of 64 manifests that hold the same.
+func BenchmarkManifest(b *testing.B) {
+	src := repo("a.io", "x")
+	var children []oci.Document
+	for i := range 63 {
+		config := src.Preload("application/vnd.oci.image.config.v1+json", []byte(`{"os":"linux"}`))
+		children = append(children, document(src, "", map[string]any{"schemaVersion": 2, "mediaType": oci.TypeManifest, "config": config,
+			"layers": []oci.Descriptor{}, "annotations": map[string]string{"n": fmt.Sprint(i)}}))
+	}
+	benchmark(b, src, index(src, "v1", children...), 64)
+}
+
+// BenchmarkBytes copies one layer of 16 MiB.
+func BenchmarkBytes(b *testing.B) {
+	src := repo("a.io", "x")
+	b.SetBytes(16 * mib)
+	benchmark(b, src, large(src, 16*mib), 1)
+}
+
+// benchmark tells the costs of one of n equal things in a copy.
+func benchmark(b *testing.B, src *conform.Memory, root oci.Document, n int) {
+	e := transfer.New(transfer.Options{Blobs: 1})
+	dst := &takes{repo("b.io", "y"), make([]byte, 256<<10)}
+	b.ReportAllocs()
+	for b.Loop() {
+		out := e.Copy(b.Context(), transfer.Task{From: src, Root: root.Descriptor, To: []transfer.End{{Target: dst, Tags: []string{"v1"}}}})
+		if out[0].Err != nil {
+			b.Fatal(out[0].Err)
+		}
+		src.ForgetOps()
+	}
+	b.ReportMetric(float64(n), "of-them")
+}
