@@ -8,7 +8,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
-	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
@@ -66,7 +66,7 @@ func TestRehashSendsBytesThatDifferAgain(t *testing.T) {
 	img := testbed.Random(t, y.src, "app", "v1", testbed.RandomOptions{Layers: 2, Size: 500})
 	y.transfers(whole())
 	req := always(whole())
-	req.Proof = transfer.Hashed
+	req.Proof = oci.Hashed
 	y.forget()
 	_, sum, err := y.transferred(req)
 	if err != nil || sum.Blobs.Sent != 0 || sum.Blobs.Proven != 3 || y.dst.Count(http.MethodGet, testbed.Blob) != 3 {

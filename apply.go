@@ -320,18 +320,18 @@ func (r *run) copy(ctx context.Context, t *task) (late *task) {
 
 // proof says how much of the targets of t is believed: what is put again although it is
 // equal is put to be sure of it.
-func (r *run) proof(t *task) transfer.Proof {
-	if r.plan.Proof != transfer.Claimed {
+func (r *run) proof(t *task) oci.Proof {
+	if r.plan.Proof != oci.Claimed {
 		return r.plan.Proof
 	}
 	for _, e := range t.to {
 		for _, i := range e.steps {
 			if s := r.plan.Steps[i]; s.Replaces == s.Digest() || r.overwrite(s) == plan.Always {
-				return transfer.Sized
+				return oci.Sized
 			}
 		}
 	}
-	return transfer.Claimed
+	return oci.Claimed
 }
 
 // overwrite is what s may do with what its name holds.
@@ -383,10 +383,10 @@ func (r *run) settle(e *end, out transfer.Outcome) {
 }
 
 // count writes down what happened to the blobs of an end, at its first step.
-func (r *run) count(e *end, blobs transfer.Blobs) {
+func (r *run) count(e *end, blobs oci.Blobs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if blobs != (transfer.Blobs{}) {
+	if blobs != (oci.Blobs{}) {
 		r.reports[e.steps[0]].Blobs = blobs
 	}
 }

@@ -53,10 +53,10 @@ func (v *verifying) mend(ctx context.Context, s *session, p *deep, e VerifyEntry
 	if err != nil {
 		return err
 	}
-	task := transfer.Task{From: from, Observe: s.observe, Proof: transfer.Sized,
+	task := transfer.Task{From: from, Observe: s.observe, Proof: oci.Sized,
 		To: []transfer.End{{Target: v.shared.target(at), Back: p.back}}}
 	if v.of.Depth == Rehash {
-		task.Proof = transfer.Hashed
+		task.Proof = oci.Hashed
 	}
 	roots := []mending{{root: p.docs[e.Source].desc, puts: transfer.Lacking}}
 	p.attached(e.Source, map[oci.Digest]bool{}, &roots)

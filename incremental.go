@@ -9,7 +9,6 @@ import (
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/remote"
-	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -34,7 +33,7 @@ func (r *transferring) checkIncremental() error {
 	}
 	tags := len(sel.IncludeTags)+len(sel.ExcludeTags) > 0 || sel.Versions != (plan.Versions{}) || !sel.Since.IsZero() || sel.Latest > 0 || sel.MinTags > 0
 	if tags || sel.Untagged || len(q.InUse.Images) > 0 || len(q.Map.Pairs)+len(q.Map.Rename) > 0 || len(q.Also) > 0 || q.CopyLocks || q.Heal ||
-		q.Explain != nil || q.Overwrite == plan.Always || (q.Proof != "" && q.Proof != transfer.Claimed) {
+		q.Explain != nil || q.Overwrite == plan.Always || (q.Proof != "" && q.Proof != oci.Claimed) {
 		return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: q.Target, Err: errNotIncremental,
 			Hint: "it goes with one target, rules about repositories and mappings of them, and no others"}
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -25,8 +24,8 @@ type Plan struct {
 	plan.Plan
 	SourceLogin *credential.Login // nil asks Config.Logins; never written
 	TargetLogin *credential.Login
-	Proof       transfer.Proof // "" is transfer.Sized for what plan.Always puts again, else transfer.Claimed; never written
-	session     *session       // nil for a plan from a file
+	Proof       oci.Proof // "" is transfer.Sized for what plan.Always puts again, else transfer.Claimed; never written
+	session     *session  // nil for a plan from a file
 }
 
 // ReadPlan reads a plan that Plan.Write wrote. The error is Invalid and names the line.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
@@ -34,9 +34,9 @@ const (
 // StepReport pairs a step with its outcome.
 type StepReport struct {
 	plan.Step
-	State State          `json:"state"`
-	Blobs transfer.Blobs `json:"blobs"` // counted once, at the first step of each target repository
-	Err   error          `json:"-"`     // nil unless State is Failed
+	State State     `json:"state"`
+	Blobs oci.Blobs `json:"blobs"` // counted once, at the first step of each target repository
+	Err   error     `json:"-"`     // nil unless State is Failed
 
 	Took   time.Duration `json:"tookNanoseconds,omitempty"` // of its image, which all its names share
 	Healed bool          `json:"healed,omitempty"`          // the name was right, and what was lacking below it was sent

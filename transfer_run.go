@@ -9,7 +9,6 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -274,7 +273,7 @@ func (s *summing) done(rep RepositoryReport) {
 }
 
 // add counts what became of blobs. s.mu is held.
-func (s *summing) add(b transfer.Blobs) {
+func (s *summing) add(b oci.Blobs) {
 	s.sum.Blobs.Sent += b.Sent
 	s.sum.Blobs.Mounted += b.Mounted
 	s.sum.Blobs.Present += b.Present
@@ -283,7 +282,7 @@ func (s *summing) add(b transfer.Blobs) {
 }
 
 // moved counts blobs that no step tells of: those of a repair.
-func (s *summing) moved(b transfer.Blobs) {
+func (s *summing) moved(b oci.Blobs) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.add(b)

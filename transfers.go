@@ -10,7 +10,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -44,7 +44,7 @@ type TransferRequest struct {
 	Overwrite plan.Overwrite // "" is plan.Update
 	Backup    plan.Backup    // how a tag is kept that is overwritten; not with plan.Refuse
 	CopyLocks bool           // what Azure's registries lock on the sources' tags is locked at the target; both have to be Azure's
-	Proof     transfer.Proof // "" is transfer.Sized with plan.Always, else transfer.Claimed
+	Proof     oci.Proof      // "" is transfer.Sized with plan.Always, else transfer.Claimed
 	Heal      bool           // look below names that are right, as Verify does with Deep, and send what is lacking there; not for PlanTransfer
 	Delay     time.Duration  // the rest between two images, for each of Limits.Images; 0 is none
 
@@ -101,7 +101,7 @@ type TransferReport struct {
 	Unproven     int                 `json:"unproven,omitempty"` // steps that were right, and whose content nobody is known to have proven
 	Untagged     int                 `json:"untagged,omitempty"` // steps without a tag: content goes by digest
 	InUse        *InUseReport        `json:"inUse,omitempty"`
-	Blobs        transfer.Blobs      `json:"blobs,omitzero"`  // of all images
+	Blobs        oci.Blobs           `json:"blobs,omitzero"`  // of all images
 	Traffic      map[string]Traffic  `json:"traffic"`         // by registry host, planning included
 	Pulls        map[string]Pulls    `json:"pulls,omitempty"` // by registry host, of those that count them: docker.io
 	Notes        []string            `json:"notes,omitempty"` // what a person should know

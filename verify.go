@@ -13,7 +13,6 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
-	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -388,11 +387,11 @@ func (v *verifying) take(got compared, visit func(VerifyEntry) error) error {
 }
 
 // Proof says how much of what is known of a target is believed while content is brought there.
-type Proof = transfer.Proof
+type Proof = oci.Proof
 
 // See package transfer.
 const (
-	Claimed = transfer.Claimed
-	Sized   = transfer.Sized
-	Hashed  = transfer.Hashed
+	Claimed = oci.Claimed
+	Sized   = oci.Sized
+	Hashed  = oci.Hashed
 )

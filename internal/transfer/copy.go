@@ -117,7 +117,7 @@ func (e *Engine) bring(ctx context.Context, t Task, end End, tree *tree, holders
 		if err != nil {
 			return err
 		}
-		if err := beside.move(ctx, m, lack); err != nil || t.Proof == Claimed {
+		if err := beside.move(ctx, m, lack); err != nil || t.Proof == oci.Claimed {
 			return err
 		}
 		return e.settled(ctx, m, tree.blobs, lack)

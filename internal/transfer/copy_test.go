@@ -82,7 +82,7 @@ func TestTagsAreSetAfterEverythingBelowThem(t *testing.T) {
 	if out.Err != nil || !slices.Equal(out.Accepted.Tags, []string{"v1", "latest"}) {
 		t.Fatalf("%+v", out)
 	}
-	if want := (transfer.Blobs{Sent: 4, Bytes: int64(len("shared" + "one" + "two" + `{"os":"linux"}`))}); out.Blobs != want {
+	if want := (oci.Blobs{Sent: 4, Bytes: int64(len("shared" + "one" + "two" + `{"os":"linux"}`))}); out.Blobs != want {
 		t.Errorf("blobs %+v, want %+v", out.Blobs, want)
 	}
 	ops := dst.Ops()
@@ -194,7 +194,7 @@ func TestWithinARegistryBlobsAreMounted(t *testing.T) {
 	src, dst := repo("a.io", "x"), repo("a.io", "y")
 	dst.Neighbours = []*conform.Memory{src}
 	out, _ := copyOne(t, src, dst, manifest(src, "v1", layer(src, "one"), layer(src, "two")), "v1")
-	if out.Err != nil || out.Blobs != (transfer.Blobs{Mounted: 3}) {
+	if out.Err != nil || out.Blobs != (oci.Blobs{Mounted: 3}) {
 		t.Errorf("%+v", out)
 	}
 	if ops := strings.Join(append(src.Ops(), dst.Ops()...), "\n"); strings.Contains(ops, "blob ") || strings.Contains(ops, "missing") {
@@ -209,7 +209,7 @@ func TestTheSecondEndAtARegistryMountsFromTheFirst(t *testing.T) {
 	root := manifest(src, "v1", layer(src, "one"))
 	out := transfer.New(transfer.Options{}).Copy(t.Context(), transfer.Task{From: src, Root: root.Descriptor,
 		To: []transfer.End{{Target: first, Tags: []string{"v1"}}, {Target: other}, {Target: second, Tags: []string{"v1"}}}})
-	if out[0].Err != nil || out[0].Blobs.Sent != 2 || out[2].Err != nil || out[2].Blobs != (transfer.Blobs{Mounted: 2}) {
+	if out[0].Err != nil || out[0].Blobs.Sent != 2 || out[2].Err != nil || out[2].Blobs != (oci.Blobs{Mounted: 2}) {
 		t.Errorf("%+v", out)
 	}
 	if !fault.Is(out[1].Err, fault.Denied) {

@@ -15,7 +15,7 @@ func (e *Engine) missing(ctx context.Context, m *mover, blobs []oci.Descriptor) 
 		total += b.Size
 	}
 	m.task.tell(event.Event{Kind: event.Sized, Name: m.target.Repo().String(), Total: total, Count: len(blobs)})
-	if m.task.Proof != Claimed {
+	if m.task.Proof != oci.Claimed {
 		return e.ahead(ctx, m, blobs)
 	}
 	if len(m.likely) > 0 || len(blobs) == 0 {

@@ -23,7 +23,7 @@ type mover struct {
 	likely []ref.Repo
 
 	mu   sync.Mutex
-	done Blobs
+	done oci.Blobs
 }
 
 // move brings blobs over, the largest first, and stops at the first error. Blobs
@@ -161,7 +161,7 @@ func (m *mover) proved(n int) {
 	m.done.Proven = n
 }
 
-func (m *mover) count() Blobs {
+func (m *mover) count() oci.Blobs {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.done

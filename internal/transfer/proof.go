@@ -11,22 +11,6 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Proof says how much of what is known of a target's blobs is believed.
-type Proof string
-
-const (
-	// Claimed believes what the target said or was seen to hold, and mounts unasked.
-	Claimed Proof = ""
-
-	// Sized asks the target itself for each blob, before it is left out and after it was
-	// brought: presence and size. Nothing that was seen, mounted or sent counts.
-	Sized Proof = "sized"
-
-	// Hashed is Sized, and reads each blob back: one whose bytes differ from its digest is
-	// sent again, and read again. It needs End.Back.
-	Hashed Proof = "hashed"
-)
-
 // Puts says which documents are put.
 type Puts string
 
@@ -83,7 +67,7 @@ func unproven(m *mover, b oci.Descriptor, cause error, hint string) error {
 
 // differing reads blobs at the target and returns those that are not what their digest says.
 func (e *Engine) differing(ctx context.Context, m *mover, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
-	if m.task.Proof != Hashed {
+	if m.task.Proof != oci.Hashed {
 		return nil, nil
 	}
 	var mu sync.Mutex

@@ -41,8 +41,8 @@ func twins() (src, dst *conform.Memory, root oci.Document, one, two oci.Descript
 func TestAProvenCopyAsksForEachBlobAndPutsEveryDocumentAgain(t *testing.T) {
 	src, dst, root, one, _ := twins()
 	dst.Drop(one.Digest)
-	out := proven(t, transfer.Task{Proof: transfer.Sized}, src, dst, root, "v1")
-	if want := (transfer.Blobs{Sent: 1, Present: 2, Bytes: 3, Proven: 3}); out.Err != nil || out.Blobs != want {
+	out := proven(t, transfer.Task{Proof: oci.Sized}, src, dst, root, "v1")
+	if want := (oci.Blobs{Sent: 1, Present: 2, Bytes: 3, Proven: 3}); out.Err != nil || out.Blobs != want {
 		t.Fatalf("%+v", out)
 	}
 	ops := dst.Ops()
@@ -58,7 +58,7 @@ func TestAProvenCopyAsksForEachBlobAndPutsEveryDocumentAgain(t *testing.T) {
 func TestABlobOfAnotherSizeIsSentAgain(t *testing.T) {
 	src, dst, root, one, _ := twins()
 	dst.Spoil(one.Digest, []byte("o"))
-	out := proven(t, transfer.Task{Proof: transfer.Sized}, src, dst, root, "v1")
+	out := proven(t, transfer.Task{Proof: oci.Sized}, src, dst, root, "v1")
 	if out.Err != nil || out.Blobs.Sent != 1 || out.Blobs.Proven != 3 {
 		t.Errorf("%+v", out)
 	}
@@ -68,7 +68,7 @@ func TestAMountIsProvenToo(t *testing.T) {
 	src, dst := repo("a.io", "x"), repo("a.io", "y")
 	dst.Neighbours = []*conform.Memory{src}
 	root := manifest(src, "v1", layer(src, "one"))
-	out := proven(t, transfer.Task{Proof: transfer.Sized}, src, dst, root, "v1")
+	out := proven(t, transfer.Task{Proof: oci.Sized}, src, dst, root, "v1")
 	if out.Err != nil || out.Blobs.Mounted != 2 || out.Blobs.Proven != 2 || count(dst.Ops(), "prove") != 2 {
 		t.Errorf("%+v\n%s", out, strings.Join(dst.Ops(), "\n"))
 	}
@@ -84,7 +84,7 @@ func TestNoTagIsSetOnABlobThatIsTakenAndNotShown(t *testing.T) {
 		}
 		return nil
 	}
-	out := proven(t, transfer.Task{Proof: transfer.Sized}, src, dst, root, "v1")
+	out := proven(t, transfer.Task{Proof: oci.Sized}, src, dst, root, "v1")
 	if !fault.Is(out.Err, fault.Corrupt) || !strings.HasPrefix(out.Err.Error(), "target: prove blob b.io/y@"+string(one.Digest)) || len(dst.Tagged()) != 0 || out.Blobs.Proven != 0 {
 		t.Errorf("%v, %+v, tags %v", out.Err, out.Blobs, dst.Tagged())
 	}
@@ -98,7 +98,7 @@ func TestATargetThatCanNotBeAskedProvesNothing(t *testing.T) {
 		}
 		return nil
 	}
-	if out := proven(t, transfer.Task{Proof: transfer.Sized}, src, dst, root, "v2"); !fault.Is(out.Err, fault.Denied) || dst.Tagged()["v2"] != "" {
+	if out := proven(t, transfer.Task{Proof: oci.Sized}, src, dst, root, "v2"); !fault.Is(out.Err, fault.Denied) || dst.Tagged()["v2"] != "" {
 		t.Errorf("%+v", out)
 	}
 }
@@ -106,12 +106,12 @@ func TestATargetThatCanNotBeAskedProvesNothing(t *testing.T) {
 func TestBytesThatDifferAreSentAgainWhenTheyAreRead(t *testing.T) {
 	src, dst, root, one, _ := twins()
 	dst.Spoil(one.Digest, []byte("0ne"))
-	if out := proven(t, transfer.Task{Proof: transfer.Sized}, src, dst, root, "v1"); out.Err != nil || out.Blobs.Sent != 0 {
+	if out := proven(t, transfer.Task{Proof: oci.Sized}, src, dst, root, "v1"); out.Err != nil || out.Blobs.Sent != 0 {
 		t.Fatalf("sizes alone: %+v", out)
 	}
 	dst.ForgetOps()
-	out := proven(t, transfer.Task{Proof: transfer.Hashed}, src, dst, root, "v1")
-	if want := (transfer.Blobs{Sent: 1, Present: 2, Bytes: 3, Proven: 3}); out.Err != nil || out.Blobs != want {
+	out := proven(t, transfer.Task{Proof: oci.Hashed}, src, dst, root, "v1")
+	if want := (oci.Blobs{Sent: 1, Present: 2, Bytes: 3, Proven: 3}); out.Err != nil || out.Blobs != want {
 		t.Fatalf("%+v", out)
 	}
 	if n := count(dst.Ops(), "blob "+string(one.Digest)); n != 2 {
@@ -130,7 +130,7 @@ func (k keeper) Distrust([]oci.Descriptor) {}
 func TestBytesThatTheTargetKeepsAreAnErrorAndNoTagMoves(t *testing.T) {
 	src, dst, root, one, _ := twins()
 	dst.Spoil(one.Digest, []byte("0ne"))
-	task := transfer.Task{From: src, Root: root.Descriptor, Proof: transfer.Hashed, To: []transfer.End{{Target: keeper{dst}, Tags: []string{"v2"}, Back: transfer.NewBack(dst)}}}
+	task := transfer.Task{From: src, Root: root.Descriptor, Proof: oci.Hashed, To: []transfer.End{{Target: keeper{dst}, Tags: []string{"v2"}, Back: transfer.NewBack(dst)}}}
 	out := transfer.New(transfer.Options{}).Copy(t.Context(), task)[0]
 	if !fault.Is(out.Err, fault.Corrupt) || fault.HintOf(out.Err) == "" || dst.Tagged()["v2"] != "" {
 		t.Errorf("%v, tags %v", out.Err, dst.Tagged())
@@ -148,7 +148,7 @@ func TestHealingPutsOnlyWhatIsLacking(t *testing.T) {
 	}
 	dst.Drop(second.Digest)
 	dst.Drop(lost.Digest)
-	out := proven(t, transfer.Task{Proof: transfer.Sized, Puts: transfer.Lacking}, src, dst, root)
+	out := proven(t, transfer.Task{Proof: oci.Sized, Puts: transfer.Lacking}, src, dst, root)
 	ops := dst.Ops()
 	if out.Err != nil || out.Blobs.Sent != 1 || count(ops, "commit ") != 1 || count(ops, "commit "+string(second.Digest)) != 1 || count(ops, "tag ") != 0 {
 		t.Errorf("%+v\n%s", out, strings.Join(ops, "\n"))

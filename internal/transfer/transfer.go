@@ -94,7 +94,7 @@ type Task struct {
 	Root    oci.Descriptor
 	To      []End
 	Known   map[oci.Digest]oci.Document // documents read already, by digest; they are not read again
-	Proof   Proof                       // "" is Claimed
+	Proof   oci.Proof                   // "" is Claimed
 	Puts    Puts                        // "" is Every
 	Step    int                         // stamped on events
 	Observe event.Observer
@@ -116,16 +116,7 @@ type End struct {
 
 // Outcome is what became of one End.
 type Outcome struct {
-	Blobs    Blobs
+	Blobs    oci.Blobs
 	Accepted oci.Accepted
 	Err      error // why the End has not all it should have; its tags that are not in Accepted.Failed were left alone
-}
-
-// Blobs counts what happened to the blobs of one End.
-type Blobs struct {
-	Sent    int   `json:"sent"`             // blobs whose bytes went over the network
-	Mounted int   `json:"mounted"`          // blobs that the registry linked
-	Present int   `json:"present"`          // blobs that were there
-	Bytes   int64 `json:"bytes"`            // size in bytes of the blobs sent
-	Proven  int   `json:"proven,omitempty"` // blobs that the target was asked for, and has: see Proof
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -40,7 +40,7 @@ type Result struct {
 	Targets []Target                `json:"targets,omitempty"` // by registry, in the order of their hosts
 	Drift   int                     `json:"drift"`             // tags that were missing or re-tagged when the run looked
 	Left    int                     `json:"left"`              // of them, those that are not right afterwards
-	Blobs   transfer.Blobs          `json:"blobs,omitzero"`
+	Blobs   oci.Blobs               `json:"blobs,omitzero"`
 	Traffic map[string]dray.Traffic `json:"traffic,omitempty"` // by registry host
 	Notes   []string                `json:"notes,omitempty"`
 	Error   *dray.Problem           `json:"error,omitempty"` // what ended the whole, or the first failure
