@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
@@ -20,68 +20,62 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Apply carries out p. The Report has one entry for each step, in the plan's
-// order, whatever happens; the error is nil when all ended as planned.
-//
-// Where p was read from a file and a name points elsewhere by now (Moved), nothing
-// is touched at all; nor where p.Hold is plan.All and a step is a conflict or
-// broken. With plan.All no name is set before all content has arrived. With
-// plan.Each steps are independent: one that fails does not stop the rest. Names
-// that people move from release to release ("latest") are set after the others.
-// A Plan may be applied again; what is there by then is not sent twice.
-func (d *Dray) Apply(ctx context.Context, p *Plan, obs event.Observer) (Report, error) {
+// Work is a plan to be carried out.
+type Work struct {
+	Plan    *plan.Plan
+	Proof   oci.Proof // how much of the targets is believed
+	session *session  // in which the plan was made; nil of one that was read: it is held against both ends first
+
+	// The logins of a plan without a session; nil asks the chain.
+	SourceLogin *credential.Login
+	TargetLogin *credential.Login
+}
+
+// applyPlan carries out w. The report has one entry for each step, in the plan's order.
+func applyPlan(ctx context.Context, b *base, w Work, obs event.Observer) (Report, error) {
 	start := time.Now()
-	r := &run{session: p.session, plan: p, guard: d.guard, reports: make([]StepReport, len(p.Steps))}
-	for i, s := range p.Steps {
-		r.reports[i] = StepReport{Step: s, State: NotStarted}
-	}
-	stop := r.prepare(ctx, d, obs)
+	r := newRun(w.session, w.Plan, w.Proof)
+	stop := r.prepare(ctx, b, w, obs)
 	r.session.applying.Store(true)
 	defer r.session.applying.Store(false)
 	defer r.session.release()
 	if stop == nil {
-		r.work(ctx, d.images)
+		r.work(ctx, b.images)
 		r.lock(ctx)
 		stop = ctx.Err()
 	}
-	rep := Report{Verb: p.Verb, Steps: r.reports, Notes: p.Notes, Traffic: r.session.exchanged(), Pulls: r.session.pulls(), Took: time.Since(start)}
+	rep := Report{Verb: w.Plan.Verb, Steps: r.reports, Notes: w.Plan.Notes, Traffic: r.session.exchanged(), Pulls: r.session.pulls(), Took: time.Since(start)}
 	switch err := rep.Err(); {
 	case err != nil:
 		return rep, err
 	case stop != nil && ctx.Err() != nil:
-		return rep, &fault.Fault{Kind: fault.Canceled, Op: p.Verb, Err: context.Cause(ctx)}
+		return rep, &fault.Fault{Kind: fault.Canceled, Op: w.Plan.Verb, Err: context.Cause(ctx)}
 	}
 	return rep, stop
-}
-
-func (s *session) exchanged() map[string]Traffic {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.traffic)
-}
-
-// Traffic is what was exchanged with registries to make p, by host; nil of a plan that was read.
-func (p *Plan) Traffic() map[string]Traffic {
-	if p.session == nil {
-		return nil
-	}
-	return p.session.exchanged()
 }
 
 // run is one application of a plan.
 type run struct {
 	session *session
-	plan    *Plan
+	plan    *plan.Plan
+	believe oci.Proof
 	turn    func(context.Context) (end func(), ok bool) // a place for one image; nil is any number
-	guard   func(context.Context, []plan.Step) error
 	mu      sync.Mutex
 	reports []StepReport
 }
 
+func newRun(s *session, p *plan.Plan, believe oci.Proof) *run {
+	r := &run{session: s, plan: p, believe: believe, reports: make([]StepReport, len(p.Steps))}
+	for i, step := range p.Steps {
+		r.reports[i] = StepReport{Step: step, State: NotStarted}
+	}
+	return r
+}
+
 // prepare says what stands in the way of touching anything.
-func (r *run) prepare(ctx context.Context, d *Dray, obs event.Observer) error {
+func (r *run) prepare(ctx context.Context, b *base, w Work, obs event.Observer) error {
 	if r.session == nil {
-		r.session = d.begin(r.plan.SourceLogin, r.plan.TargetLogin, obs)
+		r.session = b.begin(w.SourceLogin, w.TargetLogin, obs)
 		for _, s := range r.plan.Steps {
 			r.session.aim(s.From.Repo, s.To.Repo)
 		}
@@ -157,7 +151,7 @@ func (s *session) checkStep(ctx context.Context, verb string, step plan.Step) er
 	if now.Digest != step.Replaces && now.Digest != step.Digest() {
 		return moved(fault.Target, step.To, string(step.Replaces), string(now.Digest))
 	}
-	return s.checkBackup(ctx, step)
+	return s.backupFree(ctx, step)
 }
 
 func moved(side fault.Side, n ref.Name, was, is string) error {
@@ -300,7 +294,7 @@ func (r *run) copy(ctx context.Context, t *task) (late *task) {
 		r.session.warm(ctx, t.from, e.repo)
 	}
 	began := time.Now()
-	for i, out := range r.session.dray.engine.Copy(ctx, job) {
+	for i, out := range r.session.base.engine.Copy(ctx, job) {
 		r.spent(ends[i], time.Since(began))
 		if _, spent := remote.SpentUntil(out.Err); spent {
 			if late == nil {
@@ -321,8 +315,8 @@ func (r *run) copy(ctx context.Context, t *task) (late *task) {
 // proof says how much of the targets of t is believed: what is put again although it is
 // equal is put to be sure of it.
 func (r *run) proof(t *task) oci.Proof {
-	if r.plan.Proof != oci.Claimed {
-		return r.plan.Proof
+	if r.believe != oci.Claimed {
+		return r.believe
 	}
 	for _, e := range t.to {
 		for _, i := range e.steps {

@@ -13,7 +13,7 @@ import (
 
 // see asks what stands in the way of moving names: locks, and names that are to keep
 // what others hold and are taken.
-func (p *Plan) see(ctx context.Context) error {
+func (p *Draft) see(ctx context.Context) error {
 	if err := p.seeLocks(ctx); err != nil {
 		return err
 	}
@@ -91,8 +91,8 @@ func (k *keeper) keep(ctx context.Context, tag string) error {
 	return nil
 }
 
-// checkBackup holds a plan of a file against its target: the name of a backup is free, or holds what is to be kept.
-func (s *session) checkBackup(ctx context.Context, step plan.Step) error {
+// backupFree holds a plan of a file against its target: the name of a backup is free, or holds what is to be kept.
+func (s *session) backupFree(ctx context.Context, step plan.Step) error {
 	if step.Backup == "" || step.Action == plan.Broken {
 		return nil
 	}
@@ -104,7 +104,7 @@ func (s *session) checkBackup(ctx context.Context, step plan.Step) error {
 }
 
 // recheckBackups looks at the names of all backups, and writes into failed the steps whose name is taken.
-func (r *transferring) recheckBackups(ctx context.Context, steps []plan.Step, failed map[int]error, s *session) error {
+func recheckBackups(ctx context.Context, steps []plan.Step, failed map[int]error, s *session) error {
 	var names []ref.Name
 	var at []int
 	for i, step := range steps {
@@ -116,7 +116,7 @@ func (r *transferring) recheckBackups(ctx context.Context, steps []plan.Step, fa
 	if len(names) == 0 {
 		return nil
 	}
-	dst, err := r.lookAgain(ctx, names, s.listTargets, s.lookAtNamed)
+	dst, err := s.lookAgain(ctx, fault.Target, names)
 	for _, i := range at {
 		step := steps[i]
 		if lost := dst.lost[step.Kept()]; lost != nil {
@@ -130,10 +130,10 @@ func (r *transferring) recheckBackups(ctx context.Context, steps []plan.Step, fa
 
 var errNoForce = errors.New("nothing is overwritten, so nothing is to be kept")
 
-// checkBackupOf refuses a template that is none, and one where nothing will be overwritten.
-func checkBackupOf(verb string, b plan.Backup, ow plan.Overwrite) error {
-	if b != (plan.Backup{}) && ow == plan.Refuse {
-		return &fault.Fault{Kind: fault.Invalid, Op: verb, Err: errNoForce, Hint: "leave the backup out, or let tags be overwritten"}
+// checkBackup refuses a template that is none, and one where nothing will be overwritten.
+func checkBackup(r Rules) error {
+	if r.Backup != (plan.Backup{}) && r.Overwrite == plan.Refuse {
+		return &fault.Fault{Kind: fault.Invalid, Op: r.Verb, Err: errNoForce, Hint: "leave the backup out, or let tags be overwritten"}
 	}
-	return b.Check()
+	return r.Backup.Check()
 }

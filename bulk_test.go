@@ -156,10 +156,10 @@ func TestARemovalNamesWhatGoesAndTakesNothingThatMoved(t *testing.T) {
 			if err != nil || !slices.Equal(removal.Tags, []string{"v001"}) || removal.Digest == "" {
 				t.Fatalf("%+v %v", removal, err)
 			}
-			if err := y.Remove(t.Context(), removal, nil); err != nil {
+			if err := y.Remove(t.Context(), removal, nil, nil); err != nil {
 				t.Fatal(err)
 			}
-			if err := y.Remove(t.Context(), removal, nil); !fault.Is(err, fault.NotFound) {
+			if err := y.Remove(t.Context(), removal, nil, nil); !fault.Is(err, fault.NotFound) {
 				t.Errorf("again: %v", err)
 			}
 			removal, err = y.PlanRemove(t.Context(), dray.RemoveRequest{Image: "src/team/app:v004", What: dray.RemoveManifest}, nil)
@@ -167,14 +167,14 @@ func TestARemovalNamesWhatGoesAndTakesNothingThatMoved(t *testing.T) {
 				t.Fatalf("%+v %v", removal, err)
 			}
 			img := testbed.Random(t, y.src, "team/app", "v004", testbed.RandomOptions{Seed: 99})
-			if err := y.Remove(t.Context(), removal, nil); !fault.Is(err, fault.Moved) || !strings.Contains(err.Error(), string(img.Root.Digest)) {
+			if err := y.Remove(t.Context(), removal, nil, nil); !fault.Is(err, fault.Moved) || !strings.Contains(err.Error(), string(img.Root.Digest)) {
 				t.Errorf("%v", err)
 			}
 			removal, err = y.PlanRemove(t.Context(), dray.RemoveRequest{Image: "src/team/app@" + string(removal.Digest), What: dray.RemoveManifest}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := y.Remove(t.Context(), removal, nil); err != nil {
+			if err := y.Remove(t.Context(), removal, nil, nil); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := y.Digest(t.Context(), dray.LookRequest{Name: "src/team/app:v005"}, nil); !fault.Is(err, fault.NotFound) {

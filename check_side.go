@@ -43,7 +43,7 @@ func (c *checker) report() SideReport {
 	return SideReport{Side: c.side, Name: c.name.String(), Product: c.traits.Product, Findings: c.findings}
 }
 
-func (c *checker) note(what string, state Verdict, text, remedy string) {
+func (c *checker) note(what string, state Severity, text, remedy string) {
 	c.findings = append(c.findings, Finding{What: what, State: state, Text: text, Remedy: remedy})
 }
 
@@ -53,7 +53,7 @@ func (c *checker) fail(what string, kind fault.Kind, text, remedy string) {
 
 // source asks whether the image can be read, and how.
 func (c *checker) source(ctx context.Context) {
-	if !c.session.dray.elsewhere(c.name.Repo) {
+	if !c.session.base.elsewhere(c.name.Repo) {
 		c.sourceLayout(ctx)
 		return
 	}
@@ -82,7 +82,7 @@ func (c *checker) sourceLayout(ctx context.Context) {
 
 // begin reaches the registry and finds the login. It is false where nothing more can be asked.
 func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
-	client := c.session.dray.remote
+	client := c.session.base.remote
 	c.repo = c.session.registry(c.side, c.name.Repo, actions)
 	at, err := client.Contact(ctx, c.name.Host, c.session.observe)
 	c.traits = client.Traits(c.name.Host)
@@ -259,7 +259,7 @@ func (c *checker) granted(ctx context.Context) {
 
 // quota says what is left of a pull limit, from the answers that were had anyway.
 func (c *checker) quota() {
-	b, _ := c.session.dray.remote.Budget(c.name.Host)
+	b, _ := c.session.base.remote.Budget(c.name.Host)
 	window := ""
 	if b.Window > 0 {
 		window = " in " + b.Window.String()
@@ -304,7 +304,7 @@ func (c *checker) lost(ctx context.Context) string {
 	if err == nil {
 		return fmt.Sprintf("the repository is there; no tag of it looks like %s", c.name.Tag)
 	}
-	repos, _ := c.session.dray.remote.FirstRepositories(ctx, c.name.Host, remote.Use{Login: c.session.logins[c.side], Observe: c.session.observe})
+	repos, _ := c.session.base.remote.FirstRepositories(ctx, c.name.Host, remote.Use{Login: c.session.logins[c.side], Observe: c.session.observe})
 	if near := nearestOf(c.name.Path, repos); len(near) > 0 {
 		return "the nearest repositories there: " + strings.Join(near, ", ")
 	}

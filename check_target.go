@@ -10,7 +10,7 @@ import (
 
 // target asks whether the repository can be written to.
 func (c *checker) target(ctx context.Context) {
-	if _, here := c.session.dray.local(c.name.Host); here {
+	if _, here := c.session.base.local(c.name.Host); here {
 		c.note("reached", OK, "in this process", "")
 		return
 	}

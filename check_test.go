@@ -60,7 +60,7 @@ func check(t *testing.T, settings dray.Settings, req dray.CheckRequest, hosts ..
 }
 
 // wants holds a finding against what it must say.
-func wants(t *testing.T, found map[string]dray.Finding, key string, state dray.Verdict, text, remedy string) {
+func wants(t *testing.T, found map[string]dray.Finding, key string, state dray.Severity, text, remedy string) {
 	t.Helper()
 	f, ok := found[key]
 	if !ok || f.State != state || !strings.Contains(f.Text, text) || !strings.Contains(f.Remedy, remedy) {
@@ -268,9 +268,9 @@ func TestALockedTagIsAConflictBeforeAnythingMoves(t *testing.T) {
 	if p, err = d.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app:v2", Targets: []string{"dst/app:v2"}}, nil); err != nil || p.Steps[0].Action != plan.Skip {
 		t.Error(p, err)
 	}
-	for target, want := range map[string]dray.Verdict{"dst/app:v1": dray.Fail, "dst/app:v2": ""} {
+	for target, want := range map[string]dray.Severity{"dst/app:v1": dray.Fail, "dst/app:v2": ""} {
 		c, err := d.Check(t.Context(), dray.CheckRequest{Source: "src/app:" + target[len(target)-2:], Target: target}, nil)
-		var got dray.Verdict
+		var got dray.Severity
 		for _, f := range c.Sides[1].Findings {
 			if f.What == "lock" {
 				got = f.State

@@ -33,7 +33,7 @@ func (r *transferring) checkLocking(landings []plan.Landing) error {
 func (r *transferring) locks(side fault.Side, repo ref.Repo) error {
 	product := "a layout"
 	if !repo.IsLayout() {
-		product = r.dray.remote.Traits(repo.Host).Product
+		product = r.base.remote.Traits(repo.Host).Product
 	}
 	what := "it is not known to be one"
 	switch product {
@@ -49,13 +49,13 @@ func (r *transferring) locks(side fault.Side, repo ref.Repo) error {
 
 // own opens repo for what its registry has beside the distribution API.
 func (s *session) own(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
-	return s.dray.remote.Open(repo, remote.Use{Actions: actions, Login: s.logins[side], Observe: s.observe})
+	return s.base.remote.Open(repo, remote.Use{Actions: actions, Login: s.logins[side], Observe: s.observe})
 }
 
 // findLocks reads the locks of both sides, a listing each, and gives each step those that its
 // target lacks. Nothing is ever unlocked.
 func (k *looking) findLocks(ctx context.Context) error {
-	if !k.req.CopyLocks {
+	if !k.CopyLocks {
 		return nil
 	}
 	var mu sync.Mutex

@@ -27,7 +27,6 @@ import (
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
-	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
@@ -38,6 +37,9 @@ type Settings = remote.Host
 // Create says in Settings what a push may make where it meets nothing: ECR's
 // repository, Harbor's project.
 type Create = remote.Create
+
+// Allowance is so many requests in so much time.
+type Allowance = remote.Allowance
 
 // Registry is a registry that has a name of its own: "prod" in "prod/app:v1".
 type Registry struct {
@@ -64,20 +66,8 @@ type Config struct {
 	// for listings with digests. Without Env it is not.
 	Cloud credential.Cloud
 
-	// Local gives the registries that are in this process, by host as names say it. They
-	// are read and written without HTTP, and nobody is asked for a login; nil is none.
-	Local func(host string) (Local, bool)
-
-	// Draw waits until a request may be sent to a registry that limits them, for processes
-	// that share its limits; nil keeps to them in this process alone.
-	Draw func(ctx context.Context, d Draw) error
-
 	// Dial opens connections; nil means the system's network.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-
-	// Proxied is asked about the HOST:PORT that a proxy of the environment is to dial, which
-	// Dial does not see; its error ends the request. nil asks nobody.
-	Proxied func(addr string) error
 }
 
 // Limits bound one Dray. Zero means the default named beside it; a negative value is Invalid.
@@ -101,69 +91,83 @@ type Limits struct {
 
 // Dray holds what all requests share. Its methods are safe for concurrent use.
 type Dray struct {
-	config Config
-	remote *remote.Client
-	engine *transfer.Engine
-	images int
-
-	maxWait time.Duration
-	proofs  *ledger.Proofs
-	times   *ledger.Times
-	marks   *ledger.Marks
-	guard   func(context.Context, []plan.Step) error // asked before names are set; nil is nobody
-	earlier *ledger.Whereabouts                      // where earlier runs saw blobs; nil is not known
+	base  *base
+	names *reader
 }
 
 // New checks c and wires the parts together. It does no I/O but for the certificate files that c names.
-func New(c Config) (*Dray, error) {
+func New(c Config) (*Dray, error) { return NewWith(c, Inside{}) }
+
+// NewWith is New for programs of this module, with what only these may set.
+func NewWith(c Config, in Inside) (*Dray, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	hosts := make(map[string]remote.Host, len(c.Registries))
+	settings, names := make(map[string]remote.Host, len(c.Registries)), make(map[string]string, len(c.Registries))
 	for name, r := range c.Registries {
 		host, err := ref.Host(r.Host)
 		if err != nil {
 			return nil, configFault(name, err)
 		}
-		r.Host = host
-		c.Registries[name] = r
-		hosts[host] = r.Settings
+		settings[host], names[name] = r.Settings, host
 	}
 	var ecr *credential.ECRRepositories
 	if c.Cloud.Env != nil {
 		ecr = credential.ECR{Cloud: c.Cloud}.Repositories()
 	}
 	client, err := remote.New(remote.Options{
-		Logins: c.Logins, Hosts: hosts, Default: c.Settings, UserAgent: c.UserAgent, ECR: ecr, Dial: c.Dial, Proxied: c.Proxied, Draw: c.Draw,
+		Logins: c.Logins, Hosts: settings, Default: c.Settings, UserAgent: c.UserAgent, ECR: ecr, Dial: c.Dial, Proxied: in.Proxied, Draw: in.Draw,
 		Connections: c.Limits.Connections, Retries: c.Limits.Retries, Stall: c.Limits.Stall, MaxWait: c.Limits.MaxWait,
 		Uploads: ledger.NewUploads(c.StateDir),
 	})
 	if err != nil {
 		return nil, err
 	}
-	images := c.Limits.Images
-	if images == 0 {
-		images = 32
-	}
 	engine := transfer.New(transfer.Options{
 		Blobs: c.Limits.Blobs, Retries: c.Limits.Retries, Ahead: c.Limits.Ahead, Bandwidth: c.Limits.Bandwidth,
 	})
-	return &Dray{config: c, remote: client, engine: engine, images: images, maxWait: cmp.Or(c.Limits.MaxWait, 10*time.Minute),
-		proofs: ledger.NewProofs(c.StateDir), times: ledger.NewTimes(c.StateDir), marks: ledger.NewMarks(c.StateDir), earlier: ledger.NewWhereabouts(c.StateDir)}, nil
+	return &Dray{
+		base: &base{
+			remote: client, engine: engine, here: in.Local, images: cmp.Or(c.Limits.Images, 32), maxWait: cmp.Or(c.Limits.MaxWait, 10*time.Minute),
+			proofs: ledger.NewProofs(c.StateDir), times: ledger.NewTimes(c.StateDir), marks: ledger.NewMarks(c.StateDir), earlier: ledger.NewWhereabouts(c.StateDir),
+		},
+		names: &reader{Hosts: names, Default: c.Default, Pin: client.Pin},
+	}, nil
 }
 
-// Draw is one request on its way, for Config.Draw.
-type Draw = remote.Draw
+// For returns a Dray that shares everything with d and works for one job of a server.
+func (d *Dray) For(j Job) *Dray { return &Dray{base: d.base.For(j), names: d.names} }
 
-// Allowance is so many requests in so much time.
-type Allowance = remote.Allowance
+// Close lets idle connections go.
+func (d *Dray) Close() { d.base.remote.Close() }
 
 // Allowances tells what the registry at host is known to allow: what it publishes, or what
 // Settings.RequestsPerSecond says. nil is nothing known.
-func (d *Dray) Allowances(host string) []Allowance { return d.remote.Allowances(host) }
+func (d *Dray) Allowances(host string) []Allowance { return d.base.remote.Allowances(host) }
 
-// Close lets idle connections go.
-func (d *Dray) Close() { d.remote.Close() }
+// Host returns the canonical host of a registry: a configured name, or a host as
+// people type it, with or without "https://". The error is Invalid.
+func (d *Dray) Host(name string) (string, error) { return d.names.Host(name) }
+
+// Name returns the canonical form of a full name as people type it. Its first
+// component may be a configured registry's name. The error is Invalid.
+func (d *Dray) Name(s string) (ref.Name, error) { return d.names.parse(s) }
+
+// RegistryHost returns the canonical host of what `az acr` means by a registry's
+// name: a configured name, a login server, the name of an Azure container
+// registry, or an ARM resource ID. "" is Config.Default. The error is Invalid.
+func (d *Dray) RegistryHost(name string) (string, error) { return d.names.RegistryHost(name) }
+
+// CheckLogin asks the registry whether it takes login, and returns the login that
+// is worth keeping: for an Entra token the registry's refresh token that it was
+// exchanged for, else login itself. Denied when the registry does not take it.
+func (d *Dray) CheckLogin(ctx context.Context, host string, login credential.Login) (credential.Login, error) {
+	return d.base.remote.Check(ctx, host, login)
+}
+
+// AsksForLogin reports whether host has asked anybody for a login so far: after a
+// CheckLogin, whether that checked anything.
+func (d *Dray) AsksForLogin(host string) bool { return d.base.remote.Asks(host) }
 
 func (c *Config) check() error {
 	l := c.Limits

@@ -22,15 +22,6 @@ import (
 // DefaultRate is what Estimate takes a link to carry, in bytes a second.
 const DefaultRate = 50 << 20
 
-// EstimateRequest asks what a plan would cost.
-type EstimateRequest struct {
-	Plan *plan.Reader
-	Rate int64 // bytes per second that the link carries; 0 is DefaultRate
-
-	SourceLogin *credential.Login // nil asks Config.Logins
-	TargetLogin *credential.Login
-}
-
 // Estimate is what a plan would move and ask for, as both ends are now.
 type Estimate struct {
 	Images    int `json:"images"`    // that move, each once for a target repository
@@ -63,22 +54,24 @@ type RegistryEstimate struct {
 	// make the requests take.
 	Limits  []string      `json:"limits,omitempty"`
 	AtLeast time.Duration `json:"atLeastNanoseconds,omitempty"`
-
-	manifests int // of the writes, those that put one
 }
 
-// Estimate reads the manifests of what a plan moves and asks its targets which blobs they
-// have. Nothing is written. Where the source is Docker Hub each manifest is a pull. The
-// figures are those of ApplyFile, its second look at the names counted, when nothing has to be
-// tried again; memory grows with the number of distinct blobs. What can't be looked at is in Unknown; the error is of a
-// plan that can't be read, or Canceled.
-func (d *Dray) Estimate(ctx context.Context, req EstimateRequest, obs event.Observer) (Estimate, error) {
+// costRequest asks what a plan would cost.
+type costRequest struct {
+	Plan        *plan.Reader
+	Rate        int64 // bytes per second that the link carries; 0 is DefaultRate
+	SourceLogin *credential.Login
+	TargetLogin *credential.Login
+}
+
+// estimate adds up what a plan would move and ask for.
+func estimate(ctx context.Context, b *base, req costRequest, obs event.Observer) (Estimate, error) {
 	head := req.Plan.Header()
-	r := d.newTransferring(TransferRequest{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
-	e := &estimating{transferring: r, bound: map[string]map[oci.Digest]bool{},
+	r := newTransferring(b, nil, sweepRequest{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
+	e := &estimating{transferring: r, bound: map[string]map[oci.Digest]bool{}, manifests: map[string]int{},
 		sum: Estimate{Registries: map[string]RegistryEstimate{}, Rate: cmp.Or(req.Rate, DefaultRate)}}
 	w := r.newWorkers(ctx)
-	err := r.groups(req.Plan, func(steps []plan.Step) error {
+	err := groups(req.Plan, func(steps []plan.Step) error {
 		e.looks(head.Verb, steps)
 		return w.start(func(ctx context.Context) error { return e.group(ctx, steps) })
 	})
@@ -97,6 +90,8 @@ type estimating struct {
 	mu    sync.Mutex
 	sum   Estimate
 	bound map[string]map[oci.Digest]bool // blobs that a registry gets or is known to have, by host
+
+	manifests map[string]int // of the writes, those that put one, by host
 }
 
 // image is one image on its way to one repository.
@@ -129,7 +124,7 @@ func (e *estimating) looks(verb string, steps []plan.Step) {
 			of[n.Repo]++
 		}
 		for repo, n := range of {
-			if tells, _ := e.dray.listsDigests(repo.Host); tells && n > handful {
+			if tells, _ := e.base.listsDigests(repo.Host); tells && n > handful {
 				n = 1
 			}
 			e.at(repo, func(h *RegistryEstimate) { h.Reads += n })
@@ -259,10 +254,8 @@ func (e *estimating) count(i image, tags, docs int) {
 			h.Pulls += max(docs, 1)
 		}
 	})
-	e.at(i.to, func(h *RegistryEstimate) {
-		h.Writes += max(docs, 1) + tags - 1
-		h.manifests += max(docs, 1) + tags - 1
-	})
+	e.at(i.to, func(h *RegistryEstimate) { h.Writes += max(docs, 1) + tags - 1 })
+	e.manifests[i.to.Host] += max(docs, 1) + tags - 1
 }
 
 // at adds to what the registry of repo is asked for; a layout is asked for nothing.
@@ -319,11 +312,11 @@ func (e *estimating) finish() {
 	slices.Sort(e.sum.Unknown)
 	e.sum.Time = time.Duration(float64(e.sum.Bytes) / float64(e.sum.Rate) * float64(time.Second))
 	for host, h := range e.sum.Registries {
-		for _, a := range e.dray.remote.Allowances(host) {
+		for _, a := range e.base.remote.Allowances(host) {
 			h.Limits = append(h.Limits, a.String())
-			h.AtLeast = max(h.AtLeast, time.Duration(float64(h.counted(a.Class))/a.N*float64(a.Per)))
+			h.AtLeast = max(h.AtLeast, time.Duration(float64(e.counted(host, a.Class))/a.N*float64(a.Per)))
 		}
-		if b, known := e.dray.remote.Budget(host); known && b.Limit > 0 {
+		if b, known := e.base.remote.Budget(host); known && b.Limit > 0 {
 			h.Limits = append(h.Limits, fmt.Sprintf("%d pulls in %s, %d of them left", b.Limit, b.Window, b.Remaining))
 		}
 		e.sum.Registries[host] = h
@@ -332,14 +325,15 @@ func (e *estimating) finish() {
 }
 
 // counted is how many of the requests a registry counts as class.
-func (h RegistryEstimate) counted(class remote.Class) int {
+func (e *estimating) counted(host string, class remote.Class) int {
+	h := e.sum.Registries[host]
 	switch class {
 	case remote.Reads:
 		return h.Reads
 	case remote.Writes:
 		return h.Writes
 	case remote.Manifests:
-		return h.manifests
+		return e.manifests[host]
 	}
 	return h.Reads + h.Writes
 }

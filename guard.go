@@ -10,26 +10,6 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Guarded returns a Dray that shares everything with d and asks guard right before it sets
-// names, those of one image in one target repository at a time. The steps are those of the names:
-// Replaces is what each held. Where guard returns an error, these names are left as they are, and
-// the error is that of their steps. Content by digest arrives unguarded: it takes nothing from
-// anybody. guard may be called from many goroutines.
-func (d *Dray) Guarded(guard func(context.Context, []plan.Step) error) *Dray {
-	g := *d
-	g.guard = guard
-	return &g
-}
-
-// Apart returns a Dray that shares everything with d but what earlier runs saw in other
-// repositories of a registry, and mounts nothing from there. It is for those who work for
-// several principals with one login: who names a digest does not get what another has.
-func (d *Dray) Apart() *Dray {
-	g := *d
-	g.earlier = nil
-	return &g
-}
-
 // guarded is a repository whose names are set once guard agreed.
 type guarded struct {
 	transfer.Target
@@ -40,10 +20,11 @@ type guarded struct {
 
 // guarding wraps to, if there is a guard. The wrap is of one image.
 func (r *run) guarding(e *end, to transfer.Target) transfer.Target {
-	if r.guard == nil {
+	guard := r.session.base.guard
+	if guard == nil {
 		return to
 	}
-	g := &guarded{Target: to, guard: r.guard, verb: r.plan.Verb, steps: map[string]plan.Step{}}
+	g := &guarded{Target: to, guard: guard, verb: r.plan.Verb, steps: map[string]plan.Step{}}
 	for _, i := range e.steps {
 		s := r.plan.Steps[i]
 		s.Overwrite = r.overwrite(s)

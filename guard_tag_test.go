@@ -16,12 +16,12 @@ func TestANameThatSomebodyMadeMeanwhileIsTheirs(t *testing.T) {
 	y := newYard(t)
 	y.tagged("app", "v1")
 	asked := map[string]int{}
-	d := y.Guarded(func(_ context.Context, steps []plan.Step) error {
+	d := y.For(dray.Job{Guard: func(_ context.Context, steps []plan.Step) error {
 		for _, s := range steps {
 			asked[s.To.Tag]++
 		}
 		return nil
-	})
+	}})
 	p, err := d.PlanImport(t.Context(), dray.ImportRequest{Source: "src/app:v1", Images: []string{"dst/app:v1", "dst/app:v2"}}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestAnEntryOfAListOverwritesAsItSaysUntilItsNameIsSet(t *testing.T) {
 	} {
 		y := newYard(t)
 		y.tagged("app", "v1")
-		d := y.Guarded(func(context.Context, []plan.Step) error { return nil })
+		d := y.For(dray.Job{Guard: func(context.Context, []plan.Step) error { return nil }})
 		p, err := d.PlanBatch(t.Context(), dray.BatchRequest{Target: "dst", Overwrite: c.whole, Entries: []dray.BatchEntry{
 			{Source: "src/app:v1", Targets: []string{"theirs:v1"}, Overwrite: c.theirs},
 			{Source: "src/app:v1", Targets: []string{"ours:v1"}, Overwrite: c.ours},

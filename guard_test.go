@@ -19,7 +19,7 @@ func TestAGuardThatRefusesLeavesTheNamesAlone(t *testing.T) {
 	y.tagged("app", "v1", "v2", "latest")
 	old := testbed.Random(t, y.dst, "app", "latest", testbed.RandomOptions{Seed: 50})
 	gone := &fault.Fault{Kind: fault.Moved, Op: "run job", Err: errors.New("its lease went")}
-	d := y.Guarded(func(context.Context, []plan.Step) error { return gone })
+	d := y.For(dray.Job{Guard: func(context.Context, []plan.Step) error { return gone }})
 
 	_, err := d.Transfer(t.Context(), whole(), nil, func(dray.RepositoryReport) error { return nil })
 	if !fault.Is(err, fault.Moved) {
@@ -55,7 +55,7 @@ func TestAGuardIsAskedOnceForEachNameBeforeItIsSet(t *testing.T) {
 	y := newYard(t)
 	y.tagged("app", "v1", "v2")
 	asked := map[string]int{}
-	d := y.Guarded(func(_ context.Context, steps []plan.Step) error {
+	d := y.For(dray.Job{Guard: func(_ context.Context, steps []plan.Step) error {
 		for _, s := range steps {
 			asked[s.To.String()]++
 			for _, q := range y.dst.Log() {
@@ -65,7 +65,7 @@ func TestAGuardIsAskedOnceForEachNameBeforeItIsSet(t *testing.T) {
 			}
 		}
 		return nil
-	})
+	}})
 	p, err := d.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1", "dst/app:stable", "dst/app:v1.0"}}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -104,12 +104,12 @@ func TestAGuardIsToldWhatNamesHeld(t *testing.T) {
 	old := testbed.Random(t, y.dst, "app", "v2", testbed.RandomOptions{Seed: 50})
 	img := testbed.Random(t, y.dst, "app", "v1", testbed.RandomOptions{Seed: 51})
 	held := map[string]string{}
-	d := y.Guarded(func(_ context.Context, steps []plan.Step) error {
+	d := y.For(dray.Job{Guard: func(_ context.Context, steps []plan.Step) error {
 		for _, s := range steps {
 			held[s.To.Tag] = string(s.Replaces) + " " + string(s.Digest())
 		}
 		return nil
-	})
+	}})
 	p, err := d.PlanTag(t.Context(), dray.TagRequest{Image: "dst/app:v1", Tags: []string{"v2", "new"}}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -12,28 +12,28 @@ import (
 )
 
 // heal repairs the names of one repository, and looks at them again.
-func (v *verifying) heal(ctx context.Context, p *deep, got *compared) {
+func (v *Prover) heal(ctx context.Context, p *deep, got *Looking) {
 	broken := map[oci.Digest]error{}
 	var roots []*VerifyEntry
-	for i, e := range got.entries {
+	for i, e := range got.Entries {
 		if e.Match != Incomplete && e.Match != Corrupted {
 			continue
 		}
 		if _, twice := broken[e.Source]; !twice {
 			broken[e.Source] = nil
-			roots = append(roots, &got.entries[i])
+			roots = append(roots, &got.Entries[i])
 		}
 	}
 	if len(roots) == 0 {
 		return
 	}
-	s := v.begin()
-	for _, from := range got.landing.From {
-		s.aim(from, got.landing.To)
+	s := v.Begin()
+	for _, from := range got.From {
+		s.aim(from, got.To)
 	}
 	defer s.release()
 	var mu sync.Mutex
-	_ = each(ctx, cap(v.images), roots, func(ctx context.Context, e *VerifyEntry) error {
+	_ = each(ctx, v.base.images, roots, func(ctx context.Context, e *VerifyEntry) error {
 		err := v.mend(ctx, s, p, *e)
 		mu.Lock()
 		defer mu.Unlock()
@@ -44,7 +44,7 @@ func (v *verifying) heal(ctx context.Context, p *deep, got *compared) {
 }
 
 // mend sends what is lacking below one name: the image, then each referrer with what it needs.
-func (v *verifying) mend(ctx context.Context, s *session, p *deep, e VerifyEntry) error {
+func (v *Prover) mend(ctx context.Context, s *session, p *deep, e VerifyEntry) error {
 	from, err := s.source(e.From.Repo)
 	if err != nil {
 		return err
@@ -55,15 +55,15 @@ func (v *verifying) mend(ctx context.Context, s *session, p *deep, e VerifyEntry
 	}
 	task := transfer.Task{From: from, Observe: s.observe, Proof: oci.Sized,
 		To: []transfer.End{{Target: v.shared.target(at), Back: p.back}}}
-	if v.of.Depth == Rehash {
+	if v.Depth == Rehash {
 		task.Proof = oci.Hashed
 	}
 	roots := []mending{{root: p.docs[e.Source].desc, puts: transfer.Lacking}}
 	p.attached(e.Source, map[oci.Digest]bool{}, &roots)
 	for _, m := range roots {
 		task.Root, task.Puts = m.root, m.puts
-		out := v.dray.engine.Copy(ctx, task)[0]
-		v.report.moved(out.Blobs)
+		out := v.base.engine.Copy(ctx, task)[0]
+		v.Moved(out.Blobs)
 		if out.Err != nil {
 			return out.Err
 		}
@@ -102,23 +102,23 @@ func (p *deep) attached(digest oci.Digest, seen map[oci.Digest]bool, into *[]men
 }
 
 // lookAgain proves what was repaired, with nothing remembered.
-func (v *verifying) lookAgain(ctx context.Context, got *compared, broken map[oci.Digest]error) {
-	s := v.begin()
+func (v *Prover) lookAgain(ctx context.Context, got *Looking, broken map[oci.Digest]error) {
+	s := v.Begin()
 	s.looks = true
 	defer s.release()
 	var again []VerifyEntry
 	var places []int
-	for i, e := range got.entries {
+	for i, e := range got.Entries {
 		if err, tried := broken[e.Source]; tried && (e.Match == Incomplete || e.Match == Corrupted) {
-			got.entries[i].Err = err
+			got.Entries[i].Err = err
 			e.Match, e.Lacks = Same, nil
 			again = append(again, e)
 			places = append(places, i)
 		}
 	}
-	p, err := v.lookBelow(ctx, s, got.landing.To, again)
+	p, err := v.lookBelow(ctx, s, got.To, again)
 	for k, i := range places {
-		e := &got.entries[i]
+		e := &got.Entries[i]
 		if err != nil {
 			e.Err = cmp.Or(e.Err, err)
 			continue

@@ -50,11 +50,11 @@ type mark struct {
 // false where everything has to be looked at.
 func (k *looking) incremental(ctx context.Context) (sources []listing, target listing, ok bool, err error) {
 	l := k.landing
-	if !k.req.Incremental || len(l.From) != 1 || !k.dray.elsewhere(l.From[0]) || absent(l.To) {
+	if !k.Incremental || len(l.From) != 1 || !k.base.elsewhere(l.From[0]) || absent(l.To) {
 		return nil, listing{}, false, nil
 	}
 	from := l.From[0]
-	known := k.dray.marks.Of(from, l.To)
+	known := k.base.marks.Of(from, l.To)
 	if known.Through.IsZero() || time.Since(known.Full) > wholeEvery {
 		return nil, listing{}, false, nil
 	}
@@ -77,7 +77,7 @@ func (k *looking) incremental(ctx context.Context) (sources []listing, target li
 // marking says how far the source will have been brought: to its newest tag, but for those
 // of the last while. A tag without a time leaves that open.
 func (k *looking) marking(tags []oci.Listed, through, full time.Time, last time.Duration) {
-	if !k.req.Incremental || len(k.landing.From) != 1 {
+	if !k.Incremental || len(k.landing.From) != 1 {
 		return
 	}
 	for _, t := range tags {
@@ -103,5 +103,5 @@ func (r *transferring) marked(m *mark, steps []StepReport) {
 			return
 		}
 	}
-	_ = r.dray.marks.Note(m.from, m.to, m.now) // what is not remembered is listed again
+	_ = r.base.marks.Note(m.from, m.to, m.now) // what is not remembered is listed again
 }

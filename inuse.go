@@ -43,7 +43,7 @@ func (r *transferring) follow() error {
 	}
 	r.running = &running{looked: map[ref.Repo]bool{}, found: map[ref.Name]bool{}}
 	for _, n := range r.req.InUse.Images {
-		if slices.ContainsFunc(sources, func(s reach) bool { return s.host == n.Host }) {
+		if slices.ContainsFunc(sources, func(s reach) bool { return s.Host == n.Host }) {
 			r.running.images = append(r.running.images, n)
 		} else {
 			r.running.elsewhere++

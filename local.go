@@ -34,52 +34,52 @@ type LocalRepository interface {
 	Delete(ctx context.Context, reference string, tags ...string) error
 }
 
-func (d *Dray) local(host string) (Local, bool) {
-	if d.config.Local == nil {
+func (b *base) local(host string) (Local, bool) {
+	if b.here == nil {
 		return nil, false
 	}
-	return d.config.Local(host)
+	return b.here(host)
 }
 
 // elsewhere reports whether repo is behind a registry's API.
-func (d *Dray) elsewhere(repo ref.Repo) bool {
-	_, here := d.local(repo.Host)
+func (b *base) elsewhere(repo ref.Repo) bool {
+	_, here := b.local(repo.Host)
 	return !here && !repo.IsLayout()
 }
 
 // repositories lists a registry, wherever it is.
-func (d *Dray) repositories(ctx context.Context, host string, use remote.Use, visit func(path string) error) error {
-	if here, ok := d.local(host); ok {
+func (b *base) repositories(ctx context.Context, host string, use remote.Use, visit func(path string) error) error {
+	if here, ok := b.local(host); ok {
 		return here.Repositories(ctx, visit)
 	}
-	return d.remote.Repositories(ctx, host, use, visit)
+	return b.remote.Repositories(ctx, host, use, visit)
 }
 
 // listsDigests reports whether a listing of tags tells their digests, and tells of every tag.
-func (d *Dray) listsDigests(host string) (tells, complete bool) {
-	if _, here := d.local(host); here {
+func (b *base) listsDigests(host string) (tells, complete bool) {
+	if _, here := b.local(host); here {
 		return true, true
 	}
-	return d.remote.ListsDigests(host)
+	return b.remote.ListsDigests(host)
 }
 
 // isAbsent reports whether err says for certain that there is no such repository.
-func (d *Dray) isAbsent(repo ref.Repo, err error) bool {
-	if _, here := d.local(repo.Host); here {
+func (b *base) isAbsent(repo ref.Repo, err error) bool {
+	if _, here := b.local(repo.Host); here {
 		return fault.Is(err, fault.NotFound)
 	}
 	return remote.IsAbsent(err)
 }
 
 // deleter opens a repository to take something away from it.
-func (d *Dray) deleter(repo ref.Repo, use remote.Use) (interface {
+func (b *base) deleter(repo ref.Repo, use remote.Use) (interface {
 	Resolve(ctx context.Context, reference string) (oci.Descriptor, error)
 	Delete(ctx context.Context, reference string, tags ...string) error
 }, error) {
-	if here, ok := d.local(repo.Host); ok {
+	if here, ok := b.local(repo.Host); ok {
 		return here.Open(repo)
 	}
-	return d.remote.Open(repo, use), nil
+	return b.remote.Open(repo, use), nil
 }
 
 // listLocal is ListManifests of a registry in this process.

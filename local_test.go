@@ -33,19 +33,18 @@ func newLocalYard(t *testing.T) *yard {
 	}
 	t.Cleanup(func() { reg.Close() })
 	src := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
-	d, err := dray.New(dray.Config{
+	d, err := dray.NewWith(dray.Config{
 		Registries: map[string]dray.Registry{
 			"src":  {Host: src.Host, Settings: dray.Settings{PlainHTTP: true}},
 			"here": {Host: hereHost},
 		},
-		Local: func(host string) (dray.Local, bool) { return local{reg}, host == hereHost },
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr != src.Host {
 				t.Errorf("dialed %s", addr)
 			}
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		},
-	})
+	}, dray.Inside{Local: func(host string) (dray.Local, bool) { return local{reg}, host == hereHost }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +139,7 @@ func TestARegistryOfThisProcessIsTransferredListedAndCleaned(t *testing.T) {
 	}
 	gone, err := y.PlanRemove(t.Context(), dray.RemoveRequest{Image: "here/mirror/team/app:v1", What: dray.RemoveManifest}, nil)
 	if err == nil {
-		err = y.Remove(t.Context(), gone, nil)
+		err = y.Remove(t.Context(), gone, nil, nil)
 	}
 	if got := list("here/mirror/team/app"); err != nil || got != "mirror/team/app:v2" {
 		t.Error(fmt.Sprint(got, err))

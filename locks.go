@@ -14,10 +14,10 @@ import (
 // whether the registry lets it: a step onto a locked or immutable tag is Broken
 // by a Conflict, before anything moves. It costs a request a name on the
 // registries that tell, and none elsewhere.
-func (p *Plan) seeLocks(ctx context.Context) error {
+func (p *Draft) seeLocks(ctx context.Context) error {
 	var moving []int
 	for i, s := range p.Steps {
-		if (s.Action == plan.Replace || s.Action == plan.Retag) && s.To.Tag != "" && s.Replaces != "" && s.Replaces != s.Digest() && p.session.dray.elsewhere(s.To.Repo) {
+		if (s.Action == plan.Replace || s.Action == plan.Retag) && s.To.Tag != "" && s.Replaces != "" && s.Replaces != s.Digest() && p.session.base.elsewhere(s.To.Repo) {
 			moving = append(moving, i)
 		}
 	}

@@ -22,12 +22,9 @@ type ManifestEntry struct {
 	OS        string     `json:"os,omitempty"`
 }
 
-// ListManifests calls visit with each manifest and index of the repository that
-// req names, until visit returns an error, and returns that. Those without a tag
-// are among them where the registry lists them; where not, an event says so. A
-// layout, or a name with a tag or digest, is Invalid.
-func (d *Dray) ListManifests(ctx context.Context, req LookRequest, obs event.Observer, visit func(ManifestEntry) error) error {
-	name, err := d.parse(req.Name)
+// listManifests calls visit with each manifest and index of a repository.
+func listManifests(ctx context.Context, b *base, names *reader, req lookRequest, obs event.Observer, visit func(ManifestEntry) error) error {
+	name, err := names.parse(req.Name)
 	switch {
 	case err != nil:
 		return err
@@ -36,11 +33,11 @@ func (d *Dray) ListManifests(ctx context.Context, req LookRequest, obs event.Obs
 	case name.Tag != "" || name.Digest != "":
 		return invalid("list manifests of", name.String(), "this names one image", "leave the tag off, or use dray inspect")
 	}
-	s := d.begin(req.Login, nil, obs)
-	if here, ok := d.local(name.Host); ok {
+	s := b.begin(req.Login, nil, obs)
+	if here, ok := b.local(name.Host); ok {
 		return listLocal(ctx, here, name.Repo, visit)
 	}
-	at := d.remote.Open(name.Repo, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.observe})
+	at := b.remote.Open(name.Repo, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.observe})
 	return at.Manifests(ctx, func(m remote.Manifest) error {
 		e := ManifestEntry{Digest: m.Digest, Tags: m.Tags, Size: m.Total, Created: moment(m.Created), Updated: moment(m.Updated), MediaType: m.MediaType}
 		if m.Platform != nil {

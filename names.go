@@ -18,31 +18,45 @@ const acrSuffix = ".azurecr.io"
 // acrName is the form of an Azure container registry's name.
 var acrName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]{5,50}$`) })
 
+// reader reads names as people type them.
+type reader struct {
+	Hosts   map[string]string               // of the configured registries, by name
+	Default string                          // the registry that an import goes to when nothing names one; "" is none
+	Pin     func(host, scheme string) error // told the scheme that was typed before a host
+}
+
+// Request is what an import names, in the words of `az acr import`.
+type Request struct {
+	Source         string
+	SourceRegistry string // "" where Source is a full name
+	Target         string // a registry; "" takes the default
+	Images         []string
+	Repositories   []string
+	Tags           []string
+	Map            plan.TagMap
+}
+
 // Host returns the canonical host of a registry: a configured name, or a host as
 // people type it, with or without "https://". The error is Invalid.
-func (d *Dray) Host(name string) (string, error) {
+func (r *reader) Host(name string) (string, error) {
 	scheme, rest := cutScheme(strings.TrimSuffix(name, "/"))
-	if r, ok := d.config.Registries[rest]; ok {
-		return r.Host, nil
+	if host, ok := r.Hosts[rest]; ok {
+		return host, nil
 	}
 	host, err := ref.Host(rest)
 	if err != nil {
 		return "", err
 	}
-	return host, d.pin(host, scheme)
+	return host, r.pin(host, scheme)
 }
-
-// Name returns the canonical form of a full name as people type it. Its first
-// component may be a configured registry's name. The error is Invalid.
-func (d *Dray) Name(s string) (ref.Name, error) { return d.parse(s) }
 
 // parse reads a full name. Its first component may be a configured registry's
 // name, and "http://" or "https://" may stand before a host.
-func (d *Dray) parse(s string) (ref.Name, error) {
+func (r *reader) parse(s string) (ref.Name, error) {
 	scheme, rest := cutScheme(s)
 	if first, path, ok := strings.Cut(rest, "/"); ok && scheme == "" {
-		if r, known := d.config.Registries[first]; known {
-			return ref.ParseIn(r.Host, path)
+		if host, known := r.Hosts[first]; known {
+			return ref.ParseIn(host, path)
 		}
 	}
 	n, err := ref.Parse(rest)
@@ -52,15 +66,15 @@ func (d *Dray) parse(s string) (ref.Name, error) {
 	if n.IsLayout() && scheme != "" {
 		return ref.Name{}, invalid("parse name", s, "a layout is no web address", "write oci:DIR")
 	}
-	return n, d.pin(n.Host, scheme)
+	return n, r.pin(n.Host, scheme)
 }
 
 // pin holds host to the scheme that was typed before it; "" leaves it open.
-func (d *Dray) pin(host, scheme string) error {
+func (r *reader) pin(host, scheme string) error {
 	if scheme == "" {
 		return nil
 	}
-	return d.remote.Pin(host, scheme)
+	return r.Pin(host, scheme)
 }
 
 func cutScheme(s string) (scheme, rest string) {
@@ -72,27 +86,43 @@ func cutScheme(s string) (scheme, rest string) {
 	return "", s
 }
 
+// registryName reads "HOST", "HOST/" and "HOST/PREFIX/".
+func (r *reader) registryName(s string) (host, prefix string, ok bool, err error) {
+	scheme, rest := cutScheme(s)
+	first, path, slash := strings.Cut(rest, "/")
+	_, named := r.Hosts[first]
+	whole := !slash || path == ""
+	if strings.HasPrefix(rest, ref.Layout) || !named && !ref.LooksLikeHost(first) || !whole && !strings.HasSuffix(path, "/") || whole && !slash && strings.Contains(first, "@") {
+		return "", "", false, nil
+	}
+	if !named && scheme != "" {
+		first = scheme + "://" + first
+	}
+	host, err = r.Host(first)
+	return host, path, true, err
+}
+
 // RegistryHost returns the canonical host of what `az acr` means by a registry's
 // name: a configured name, a login server, the name of an Azure container
 // registry, or an ARM resource ID. "" is Config.Default. The error is Invalid.
-func (d *Dray) RegistryHost(name string) (string, error) {
-	if name = cmp.Or(name, d.config.Default); name == "" {
+func (r *reader) RegistryHost(name string) (string, error) {
+	if name = cmp.Or(name, r.Default); name == "" {
 		return "", invalid("find registry", "", "no registry", "name one, or a default in the configuration")
 	}
-	return d.sourceRegistryHost(name)
+	return r.sourceRegistryHost(name)
 }
 
 // registryHost finds the registry that `az acr` means by a name: configured, a
 // login server, or the name of an Azure container registry.
-func (d *Dray) registryHost(name string) (string, error) {
+func (r *reader) registryHost(name string) (string, error) {
 	scheme, rest := cutScheme(name)
 	short := rest
 	if n := len(rest) - len(acrSuffix); n > 0 && strings.EqualFold(rest[n:], acrSuffix) {
 		short = rest[:n]
 	}
 	for _, known := range []string{rest, short, strings.ToLower(short)} {
-		if r, ok := d.config.Registries[known]; ok {
-			return r.Host, nil
+		if host, ok := r.Hosts[known]; ok {
+			return host, nil
 		}
 	}
 	if ref.LooksLikeHost(rest) {
@@ -100,7 +130,7 @@ func (d *Dray) registryHost(name string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return host, d.pin(host, scheme)
+		return host, r.pin(host, scheme)
 	}
 	if !acrName().MatchString(rest) {
 		return "", invalid("find registry", name, "not a configured registry, not a host, not the name of an Azure container registry", "write the host, or name it in the configuration")
@@ -109,9 +139,9 @@ func (d *Dray) registryHost(name string) (string, error) {
 }
 
 // sourceRegistryHost is registryHost for `--registry`, which may be an ARM resource ID.
-func (d *Dray) sourceRegistryHost(s string) (string, error) {
+func (r *reader) sourceRegistryHost(s string) (string, error) {
 	if !strings.HasPrefix(s, "/") {
-		return d.registryHost(s)
+		return r.registryHost(s)
 	}
 	segments := strings.Split(strings.Trim(s, "/"), "/")
 	n := len(segments)
@@ -119,7 +149,7 @@ func (d *Dray) sourceRegistryHost(s string) (string, error) {
 		// The ID itself is not repeated: it names a subscription.
 		return "", invalid("read resource ID", "", "not the ID of a container registry", "/subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/NAME")
 	}
-	return d.registryHost(segments[n-1])
+	return r.registryHost(segments[n-1])
 }
 
 // named is what an ImportRequest names.
@@ -145,23 +175,23 @@ func (n *named) note(format string, args ...any) {
 }
 
 // importNames settles what an ImportRequest names. Nothing was asked of a registry before it is clear.
-func (d *Dray) importNames(req ImportRequest, how reading) (named, error) {
+func (r *reader) importNames(req Request, how reading) (named, error) {
 	n := named{reading: how}
 	if err := req.Map.Check(); err != nil {
 		return n, err
 	}
-	if err := d.importSource(req, &n); err != nil {
+	if err := r.importSource(req, &n); err != nil {
 		return n, err
 	}
 	host := ""
-	if name := cmp.Or(req.Target, d.config.Default); name != "" {
+	if name := cmp.Or(req.Target, r.Default); name != "" {
 		var err error
-		if host, err = d.registryHost(name); err != nil {
+		if host, err = r.registryHost(name); err != nil {
 			return n, err
 		}
 	}
 	for _, image := range req.Images {
-		to, err := d.importTarget(host, image, &n)
+		to, err := r.importTarget(host, image, &n)
 		if err != nil {
 			return n, err
 		}
@@ -171,7 +201,7 @@ func (d *Dray) importNames(req ImportRequest, how reading) (named, error) {
 		n.targets = append(n.targets, n.tagged(to, image, req.Map)...)
 	}
 	for _, repository := range req.Repositories {
-		to, err := d.importTarget(host, repository, &n)
+		to, err := r.importTarget(host, repository, &n)
 		if err != nil {
 			return n, err
 		}
@@ -186,11 +216,32 @@ func (d *Dray) importNames(req ImportRequest, how reading) (named, error) {
 	if len(n.targets) > 0 {
 		return n, nil
 	}
-	return n, d.sameName(host, req.Map, &n)
+	return n, r.sameName(host, req.Map, &n)
+}
+
+// copyNames settles what a copy names.
+func (r *reader) copyNames(from string, to []string) (source ref.Name, targets []ref.Name, err error) {
+	if source, err = r.parse(from); err != nil {
+		return source, nil, err
+	}
+	if len(to) == 0 {
+		return source, nil, invalid("copy", source.String(), "no target", "name at least one")
+	}
+	for _, s := range to {
+		n, err := r.parse(s)
+		if err != nil {
+			return source, nil, err
+		}
+		if n.Digest != "" {
+			return source, nil, digestTarget(s)
+		}
+		targets = append(targets, n)
+	}
+	return source, targets, nil
 }
 
 // sameName makes the source's own name the target.
-func (d *Dray) sameName(host string, m plan.TagMap, n *named) error {
+func (r *reader) sameName(host string, m plan.TagMap, n *named) error {
 	if host == "" {
 		return invalid("import", n.source.String(), "no target", "name the registry with --name, or a full name with --image")
 	}
@@ -224,19 +275,19 @@ func (n *named) tagged(to ref.Name, image string, m plan.TagMap) []ref.Name {
 	return []ref.Name{to}
 }
 
-func (d *Dray) importSource(req ImportRequest, n *named) error {
+func (r *reader) importSource(req Request, n *named) error {
 	if req.Source == "" {
 		return invalid("import", "", "no source", "name an image with --source")
 	}
 	var err error
 	if req.SourceRegistry == "" {
-		n.source, err = d.parse(req.Source)
+		n.source, err = r.parse(req.Source)
 	} else {
 		var host string
-		if host, err = d.sourceRegistryHost(req.SourceRegistry); err != nil {
+		if host, err = r.sourceRegistryHost(req.SourceRegistry); err != nil {
 			return err
 		}
-		n.source, err = ref.ParseIn(host, d.trimHost(host, req.Source, "--source", "--registry", n))
+		n.source, err = ref.ParseIn(host, r.trimHost(host, req.Source, "--source", "--registry", n))
 	}
 	if err != nil {
 		return err
@@ -260,6 +311,30 @@ func (d *Dray) importSource(req ImportRequest, n *named) error {
 	return nil
 }
 
+// entry reads one line of a list.
+func (r *reader) entry(e BatchEntry, target string) (named, error) {
+	how := asName
+	if e.Paths {
+		how = asPath
+	}
+	return r.importNames(Request{Source: e.Source, Target: target, Images: e.Targets}, how)
+}
+
+// spread gives a target without a tag the tags that the source's becomes.
+func spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
+	var out []ref.Name
+	for _, to := range targets {
+		if to.Tag != "" || source.Tag == "" {
+			out = append(out, to)
+			continue
+		}
+		for _, tag := range m.Targets(source.Tag) {
+			out = append(out, to.Repo.Tagged(tag))
+		}
+	}
+	return out
+}
+
 // withLatest gives a name at a registry the tag that everyone means by none.
 func withLatest(n ref.Name) ref.Name {
 	if n.Tag == "" && n.Digest == "" && !n.IsLayout() {
@@ -268,18 +343,18 @@ func withLatest(n ref.Name) ref.Name {
 	return n
 }
 
-func (d *Dray) importTarget(host, s string, n *named) (ref.Name, error) {
+func (r *reader) importTarget(host, s string, n *named) (ref.Name, error) {
 	if s == "" {
 		return ref.Name{}, invalid("import", "", "an empty target name", "")
 	}
 	to, err := ref.Name{}, error(nil)
-	switch full := d.isFull(s); {
+	switch full := r.isFull(s); {
 	case host != "" && !(full && n.reading == asName):
-		to, err = ref.ParseIn(host, d.trimHost(host, s, "--image", "--name", n))
+		to, err = ref.ParseIn(host, r.trimHost(host, s, "--image", "--name", n))
 	case !full || n.reading == asPath:
 		return to, invalid("parse name", s, "no registry", "name the registry with --name, or write HOST/"+s)
 	default:
-		to, err = d.parse(s)
+		to, err = r.parse(s)
 	}
 	if err == nil && to.Digest != "" {
 		err = digestTarget(s)
@@ -288,13 +363,13 @@ func (d *Dray) importTarget(host, s string, n *named) (ref.Name, error) {
 }
 
 // isFull reports whether s begins with a registry or names a layout.
-func (d *Dray) isFull(s string) bool {
+func (r *reader) isFull(s string) bool {
 	first, _, ok := strings.Cut(s, "/")
-	return strings.HasPrefix(s, ref.Layout) || ok && (ref.LooksLikeHost(first) || d.config.Registries[first].Host != "")
+	return strings.HasPrefix(s, ref.Layout) || ok && (ref.LooksLikeHost(first) || r.Hosts[first] != "")
 }
 
 // trimHost takes a host off s that another flag gave already.
-func (d *Dray) trimHost(host, s, in, by string, n *named) string {
+func (r *reader) trimHost(host, s, in, by string, n *named) string {
 	if k := len(host) + 1; len(s) > k && strings.EqualFold(s[:k], host+"/") {
 		n.note("%q in %s is left out: %s names the registry already", host, in, by)
 		return s[k:]

@@ -43,7 +43,7 @@ func (s *session) nearest(ctx context.Context, n ref.Name, err error) error {
 func (s *session) someTags(ctx context.Context, side fault.Side, repo ref.Repo) []string {
 	ctx, cancel := context.WithTimeout(ctx, nearestLimit)
 	defer cancel()
-	if s.dray.elsewhere(repo) {
+	if s.base.elsewhere(repo) {
 		tags, _ := s.registry(side, repo, remote.Pull).FirstTags(ctx)
 		return tags
 	}
@@ -59,7 +59,7 @@ func (s *session) someTags(ctx context.Context, side fault.Side, repo ref.Repo) 
 
 // registry opens a repository of a registry to ask what transfers do not, and gives up at the first trouble.
 func (s *session) registry(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
-	return s.dray.remote.Open(repo, remote.Use{Actions: actions, Login: s.logins[side], Observe: s.observe}).Once()
+	return s.base.remote.Open(repo, remote.Use{Actions: actions, Login: s.logins[side], Observe: s.observe}).Once()
 }
 
 // nearestOf picks up to three of have that want may have meant.

@@ -20,49 +20,38 @@ import (
 // maxGroup is how many steps of a plan file are held at once for each image in flight.
 const maxGroup = 10_000
 
-// PlanFileRequest asks that a plan that was written is carried out.
-type PlanFileRequest struct {
-	Plan *plan.Reader
-
-	// Follow plans steps anew whose source or target moved since the plan was made.
-	// Without it such a step is not done: it is Moved.
-	Follow bool
-
-	SourceLogin *credential.Login // nil asks Config.Logins
+// fileRequest asks that a plan that was written is carried out.
+type fileRequest struct {
+	Plan        *plan.Reader
+	Follow      bool // steps that moved are planned anew
+	SourceLogin *credential.Login
 	TargetLogin *credential.Login
 }
 
-// ApplyFile carries out a plan while it is read, so that it may be longer than memory.
-// Before a step is done both its ends are looked at again. With plan.Each a step that is
-// Moved fails alone; with plan.All nothing is touched where one is. visit is called with
-// the steps of each target repository when they ended, one call at a time, until it
-// returns an error; the same repository may come more than once. What Follow plans anew
-// is reported as it was planned then.
-//
-// The error is nil when every step ended as planned, else that of the first that failed.
-func (d *Dray) ApplyFile(ctx context.Context, req PlanFileRequest, obs event.Observer, visit func(RepositoryReport) error) (TransferReport, error) {
+// applyFile carries out a plan while it is read.
+func applyFile(ctx context.Context, b *base, names *reader, req fileRequest, obs event.Observer, visit func(RepositoryReport) error) (TransferReport, error) {
 	head := req.Plan.Header()
-	r := d.newTransferring(TransferRequest{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
+	r := newTransferring(b, names, sweepRequest{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
 	r.visit = visit
 	r.hold = head.Hold
 	r.req.Backup = head.Backup
 	r.report.sum.Verb = head.Verb
 	r.report.sum.Notes = head.Notes
 	w := r.newWorkers(ctx)
-	err := r.groups(req.Plan, func(steps []plan.Step) error {
+	err := groups(req.Plan, func(steps []plan.Step) error {
 		return w.start(func(ctx context.Context) error { return r.applyRead(ctx, req, steps) })
 	})
 	err = cmp.Or(w.wait(), err)
 	if ctx.Err() != nil {
 		err = canceled(ctx, "apply plan")
 	}
-	return r.end(err, true)
+	return r.end(err)
 }
 
 // groups reads steps and hands on those that belong together: of a transfer those of one
 // target repository, of another plan as many as may be held, and all of a plan that is to
 // be done whole or not at all.
-func (r *transferring) groups(in *plan.Reader, take func([]plan.Step) error) error {
+func groups(in *plan.Reader, take func([]plan.Step) error) error {
 	var group []plan.Step
 	all, apart := in.Header().Hold == plan.All, in.Header().Verb == "transfer"
 	flush := func() error {
@@ -91,13 +80,13 @@ func (r *transferring) groups(in *plan.Reader, take func([]plan.Step) error) err
 }
 
 // applyRead holds steps against both ends and does them.
-func (r *transferring) applyRead(ctx context.Context, req PlanFileRequest, steps []plan.Step) error {
+func (r *transferring) applyRead(ctx context.Context, req fileRequest, steps []plan.Step) error {
 	s := r.begin()
-	p := RepositoryPlan{Steps: steps, session: s}
+	p := surveyed{RepositoryPlan: RepositoryPlan{Steps: steps}, session: s}
 	for _, step := range steps {
 		s.aim(step.From.Repo, step.To.Repo)
 	}
-	moved, err := r.recheck(ctx, req, p.Steps, s)
+	moved, err := recheck(ctx, req, p.Steps, s)
 	if ctx.Err() != nil {
 		return nil // what is not begun is not told of
 	}
@@ -105,14 +94,14 @@ func (r *transferring) applyRead(ctx context.Context, req PlanFileRequest, steps
 		return err
 	}
 	for _, one := range byTarget(p.Steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
-		r.report.planned(RepositoryPlan{To: one[0].To.Repo, Steps: one})
+		r.report.planned(one, nil)
 	}
 	return r.applyChecked(ctx, p, moved)
 }
 
 // recheck looks at both ends of each step again. failed are the steps that are not to be
 // done, and why: with Follow a step that moved is planned anew instead, in its place.
-func (r *transferring) recheck(ctx context.Context, req PlanFileRequest, steps []plan.Step, s *session) (failed map[int]error, err error) {
+func recheck(ctx context.Context, req fileRequest, steps []plan.Step, s *session) (failed map[int]error, err error) {
 	var from, to []ref.Name
 	verb := req.Plan.Header().Verb
 	for _, step := range steps {
@@ -127,16 +116,9 @@ func (r *transferring) recheck(ctx context.Context, req PlanFileRequest, steps [
 		}
 	}
 	var src, dst found
-	err = each(ctx, 2, []func(context.Context) error{
-		func(ctx context.Context) (err error) {
-			src, err = r.lookAgain(ctx, from, s.listSources, s.lookAtSource)
-			return err
-		},
-		func(ctx context.Context) (err error) {
-			dst, err = r.lookAgain(ctx, to, s.listTargets, s.lookAtNamed)
-			return err
-		},
-	}, func(ctx context.Context, look func(context.Context) error) error { return look(ctx) })
+	err = bySide(ctx,
+		func(ctx context.Context) (err error) { src, err = s.lookAgain(ctx, fault.Source, from); return err },
+		func(ctx context.Context) (err error) { dst, err = s.lookAgain(ctx, fault.Target, to); return err })
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +149,7 @@ func (r *transferring) recheck(ctx context.Context, req PlanFileRequest, steps [
 		steps[i] = anew
 		req.Plan.Header().Backup.Name(steps[i : i+1])
 	}
-	return failed, r.recheckBackups(ctx, steps, failed, s)
+	return failed, recheckBackups(ctx, steps, failed, s)
 }
 
 // target is the name that a step's target is looked up by.
@@ -185,9 +167,9 @@ type found struct {
 }
 
 // lookAgain asks for names: by a listing where that tells digests of many, else one by one.
-func (r *transferring) lookAgain(ctx context.Context, names []ref.Name, list func(context.Context, []ref.Name) (plan.Inventory, []ref.Name, error), look func(context.Context, ref.Name) (oci.Descriptor, error)) (found, error) {
+func (s *session) lookAgain(ctx context.Context, side fault.Side, names []ref.Name) (found, error) {
 	slices.SortFunc(names, ref.Name.Compare)
-	inv, left, err := list(ctx, slices.Compact(names))
+	inv, left, err := s.listSide(ctx, side, slices.Compact(names))
 	f := found{inv: plan.Inventory{}, lost: map[ref.Name]error{}}
 	if err != nil {
 		return f, err
@@ -195,7 +177,7 @@ func (r *transferring) lookAgain(ctx context.Context, names []ref.Name, list fun
 	maps.Copy(f.inv, inv)
 	var mu sync.Mutex
 	return f, each(ctx, asking, left, func(ctx context.Context, n ref.Name) error {
-		desc, err := look(ctx, n)
+		desc, err := s.lookAtSide(ctx, side, n)
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
@@ -210,18 +192,24 @@ func (r *transferring) lookAgain(ctx context.Context, names []ref.Name, list fun
 	})
 }
 
-func (s *session) lookAtSource(ctx context.Context, n ref.Name) (oci.Descriptor, error) {
+func (s *session) listSide(ctx context.Context, side fault.Side, names []ref.Name) (plan.Inventory, []ref.Name, error) {
+	if side == fault.Source {
+		return s.listSources(ctx, names)
+	}
+	return s.listTargets(ctx, names)
+}
+
+// lookAtSide asks what a source holds, what a target holds under a tag, or whether it holds a digest.
+func (s *session) lookAtSide(ctx context.Context, side fault.Side, n ref.Name) (oci.Descriptor, error) {
+	if side == fault.Target {
+		return s.lookAtTarget(ctx, ref.Name{Repo: n.Repo, Tag: n.Tag}, oci.Digest(n.Digest))
+	}
 	at, err := s.source(n.Repo)
 	if err != nil {
 		return oci.Descriptor{}, err
 	}
 	desc, err := at.Resolve(ctx, reference(n))
 	return desc, fault.On(fault.Source, err)
-}
-
-// lookAtNamed asks what a target holds under a tag, or whether it holds a digest.
-func (s *session) lookAtNamed(ctx context.Context, n ref.Name) (oci.Descriptor, error) {
-	return s.lookAtTarget(ctx, ref.Name{Repo: n.Repo, Tag: n.Tag}, oci.Digest(n.Digest))
 }
 
 // holds says what the source of a step is now, and why the step is not to be done as it was planned.

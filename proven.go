@@ -9,22 +9,22 @@ import (
 // what was proven now: a name is set when all that is below it was proven at the target. What
 // can not be remembered is only told of again.
 func (r *transferring) recall(repo ref.Repo, steps []StepReport) {
-	known := r.dray.proofs.Of(repo)
+	known := r.base.proofs.Of(repo)
 	var proven, broken []oci.Digest
 	for i := range steps {
 		s := &steps[i]
 		switch d := s.Digest(); {
-		case s.State == Failed && s.lacks:
+		case s.State == Failed && s.Lacks:
 			broken = append(broken, d)
-		case s.State == Done, s.State == Unchanged && s.proven:
+		case s.State == Done, s.State == Unchanged && s.Proven:
 			if !known[d] {
 				proven = append(proven, d)
 			}
 		case s.State == Unchanged:
-			s.proven = known[d]
+			s.Proven = known[d]
 		}
 	}
-	_ = r.dray.proofs.Note(repo, proven, broken)
+	_ = r.base.proofs.Note(repo, proven, broken)
 }
 
 // remember does the same for what a verification found.
@@ -32,9 +32,9 @@ func (v *verifying) remember(got compared) {
 	if v.of.Depth == Digests {
 		return
 	}
-	known := v.dray.proofs.Of(got.landing.To)
+	known := v.base.proofs.Of(got.To)
 	var proven, broken []oci.Digest
-	for _, e := range got.entries {
+	for _, e := range got.Entries {
 		switch {
 		case e.Match == Same && !known[e.Source]:
 			proven = append(proven, e.Source)
@@ -42,5 +42,5 @@ func (v *verifying) remember(got compared) {
 			broken = append(broken, e.Source)
 		}
 	}
-	_ = v.dray.proofs.Note(got.landing.To, proven, broken)
+	_ = v.base.proofs.Note(got.To, proven, broken)
 }

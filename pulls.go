@@ -33,20 +33,20 @@ func pullsIn(e event.Event) int {
 func (s *session) pulls() map[string]Pulls {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.dray.pullsOf(s.pulled)
+	return s.base.pullsOf(s.pulled)
 }
 
 // pullsOf says it of the hosts that were asked, by what was spent there.
-func (d *Dray) pullsOf(spent map[string]int) map[string]Pulls {
+func (b *base) pullsOf(spent map[string]int) map[string]Pulls {
 	var all map[string]Pulls
 	for host, n := range spent {
-		b, known := d.remote.Budget(host)
+		budget, known := b.remote.Budget(host)
 		if !known {
 			continue
 		}
-		p := Pulls{Spent: n, Limit: b.Limit, Refills: moment(b.Resets)}
-		if b.Limit > 0 {
-			p.Left = &b.Remaining
+		p := Pulls{Spent: n, Limit: budget.Limit, Refills: moment(budget.Resets)}
+		if budget.Limit > 0 {
+			p.Left = &budget.Remaining
 		}
 		if all == nil {
 			all = map[string]Pulls{}
@@ -115,7 +115,7 @@ func (r *run) refill(ctx context.Context, late []*task) error {
 	for {
 		until := time.Time{}
 		for _, t := range late {
-			if b, _ := r.session.dray.remote.Budget(t.from.Host); b.Spent() && b.Resets.After(until) {
+			if b, _ := r.session.base.remote.Budget(t.from.Host); b.Spent() && b.Resets.After(until) {
 				until = b.Resets
 			}
 		}
@@ -123,7 +123,7 @@ func (r *run) refill(ctx context.Context, late []*task) error {
 		switch {
 		case d <= 0:
 			return nil
-		case d > r.session.dray.maxWait:
+		case d > r.session.base.maxWait:
 			return &fault.Fault{Kind: fault.Throttled, RetryAfter: d}
 		case !told:
 			told = true

@@ -2,6 +2,7 @@ package dray
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,7 +29,7 @@ type place interface {
 // session is what one plan and its application share: the repositories that were
 // opened and all that they learned, the documents read, what was exchanged.
 type session struct {
-	dray    *Dray
+	base    *base
 	mounts  map[ref.Repo][]string // the targets, and the paths that blobs may be mounted from
 	logins  map[fault.Side]*credential.Login
 	docs    map[oci.Digest]oci.Document
@@ -53,14 +54,6 @@ type opened struct {
 	mode layout.Mode // of a layout
 }
 
-func (d *Dray) begin(source, target *credential.Login, obs event.Observer) *session {
-	return &session{
-		dray: d, watch: obs,
-		mounts: map[ref.Repo][]string{}, docs: map[oci.Digest]oci.Document{}, pulled: map[string]int{}, backs: map[place]*transfer.Back{}, traffic: map[string]Traffic{}, places: map[opened]place{}, layouts: map[opened]*layout.Dir{},
-		logins: map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target},
-	}
-}
-
 // observe counts e and passes it on to whoever watches now.
 func (s *session) observe(e event.Event) {
 	s.mu.Lock()
@@ -81,6 +74,13 @@ func (s *session) observe(e event.Event) {
 	watch := s.watch
 	s.mu.Unlock()
 	watch.Tell(e)
+}
+
+// exchanged is what was exchanged so far, by registry host.
+func (s *session) exchanged() map[string]Traffic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.traffic)
 }
 
 func (s *session) watchedBy(obs event.Observer) {
@@ -128,7 +128,7 @@ func (s *session) open(side fault.Side, repo ref.Repo, mode layout.Mode) (place,
 	if p, ok := s.places[key]; ok {
 		return p, nil
 	}
-	if here, ok := s.dray.local(repo.Host); ok {
+	if here, ok := s.base.local(repo.Host); ok {
 		p, err := here.Open(repo)
 		if err == nil {
 			s.places[key] = p
@@ -137,14 +137,14 @@ func (s *session) open(side fault.Side, repo ref.Repo, mode layout.Mode) (place,
 	}
 	use := remote.Use{Actions: remote.Pull, Login: s.logins[side], Observe: s.observe, Yield: s.applying.Load}
 	if side == fault.Target && s.looks {
-		p := s.dray.remote.Open(repo, use).Direct()
+		p := s.base.remote.Open(repo, use).Direct()
 		s.places[key] = p
 		return p, nil
 	}
 	if side == fault.Target {
 		use.Actions, use.MountFrom, use.Writing = remote.Push, s.mounts[repo], s.applying.Load
 	}
-	p := s.dray.remote.Open(repo, use)
+	p := s.base.remote.Open(repo, use)
 	s.places[key] = p
 	return p, nil
 }
@@ -155,8 +155,8 @@ func (s *session) warm(ctx context.Context, from, to ref.Repo) {
 		return
 	}
 	for _, repo := range []ref.Repo{from, to} {
-		if _, here := s.dray.local(repo.Host); !here && !repo.IsLayout() {
-			s.dray.remote.Warm(ctx, repo.Host)
+		if _, here := s.base.local(repo.Host); !here && !repo.IsLayout() {
+			s.base.remote.Warm(ctx, repo.Host)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package dray
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/drayage/dray/oci"
@@ -77,16 +76,5 @@ func TestWhatIsKnownOfBlobsStaysBounded(t *testing.T) {
 	}
 	if n := len(known.blobs); n > maxShared+1 || known.blobs[sum(0)] == nil {
 		t.Errorf("%d blobs; who is waited for is forgotten: %v", n, known.blobs[sum(0)] == nil)
-	}
-}
-
-func TestNotesStayBounded(t *testing.T) {
-	s := newSumming("transfer")
-	for i := range 2 * maxNotes {
-		s.note("tag %d", i/2)
-		s.note("tag %d", i)
-	}
-	if n := len(s.sum.Notes); n != maxNotes+1 || !strings.Contains(s.sum.Notes[maxNotes], "left out") {
-		t.Errorf("%d notes, the last %q", n, s.sum.Notes[n-1])
 	}
 }

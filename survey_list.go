@@ -26,7 +26,7 @@ const (
 // listSources looks names up in the listings of their repositories. left are
 // the names that these do not tell.
 func (s *session) listSources(ctx context.Context, names []ref.Name) (inv plan.Inventory, left []ref.Name, err error) {
-	inv, absent, left, err := s.lookUp(ctx, names, s.source)
+	inv, absent, left, err := s.lookUp(ctx, names, func(repo ref.Repo) (place, error) { return s.source(repo) })
 	for n := range inv {
 		s.observe(event.Event{Kind: event.Resolved, Side: string(fault.Source), Name: n.String(), Digest: string(inv[n].Digest)})
 	}
@@ -56,7 +56,7 @@ func (s *session) lookUp(ctx context.Context, names []ref.Name, open func(ref.Re
 	}
 	var repos []ref.Repo
 	for repo, tags := range wanted {
-		if tells, _ := s.dray.listsDigests(repo.Host); tells && len(tags) > handful {
+		if tells, _ := s.base.listsDigests(repo.Host); tells && len(tags) > handful {
 			repos = append(repos, repo)
 		}
 	}
@@ -68,7 +68,7 @@ func (s *session) lookUp(ctx context.Context, names []ref.Name, open func(ref.Re
 			return err
 		}
 		told, all := lookIn(ctx, at, wanted[repo])
-		_, complete := s.dray.listsDigests(repo.Host)
+		_, complete := s.base.listsDigests(repo.Host)
 		mu.Lock()
 		defer mu.Unlock()
 		whole[repo] = all && complete

@@ -7,12 +7,9 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// ListTags calls visit with each tag of the repository or layout that req names,
-// as its listing tells of it, until visit returns an error, and returns that.
-// Unlike List it asks for no tag by itself: Digest is "" where the listing does
-// not tell it.
-func (d *Dray) ListTags(ctx context.Context, req LookRequest, obs event.Observer, visit func(Entry) error) error {
-	name, at, s, err := d.look(req, obs)
+// listTagsOnly calls visit with each tag as the listing tells of it, and asks for none by itself.
+func listTagsOnly(ctx context.Context, b *base, names *reader, req lookRequest, obs event.Observer, visit func(Entry) error) error {
+	name, at, s, err := look(b, names, req, obs)
 	if err != nil {
 		return err
 	}

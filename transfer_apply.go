@@ -9,19 +9,16 @@ import (
 )
 
 // apply does what one repository's plan says, and tells how it ended.
-func (r *transferring) apply(ctx context.Context, p RepositoryPlan) error {
+func (r *transferring) apply(ctx context.Context, p surveyed) error {
 	return r.applyChecked(ctx, p, nil)
 }
 
 // applyChecked is apply for steps of which some turned out to have moved.
-func (r *transferring) applyChecked(ctx context.Context, p RepositoryPlan, moved map[int]error) error {
+func (r *transferring) applyChecked(ctx context.Context, p surveyed, moved map[int]error) error {
 	defer p.session.release()
 	began := time.Now()
-	work := &run{session: p.session, turn: r.turn, guard: r.dray.guard, reports: make([]StepReport, len(p.Steps)),
-		plan: &Plan{Plan: plan.Plan{Verb: r.report.verb(), Overwrite: r.req.Overwrite, Hold: r.hold, Steps: p.Steps}, Proof: r.req.Proof, session: p.session}}
-	for i, s := range p.Steps {
-		work.reports[i] = StepReport{Step: s, State: NotStarted}
-	}
+	work := newRun(p.session, &plan.Plan{Verb: r.report.verb(), Overwrite: r.req.Overwrite, Hold: r.hold, Steps: p.Steps}, r.req.Proof)
+	work.turn = r.turn
 	for i, s := range p.Steps {
 		if err := moved[i]; err != nil {
 			work.end(i, Failed, err)

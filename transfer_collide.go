@@ -56,7 +56,7 @@ func (r *transferring) mayCollide(l plan.Landing) bool {
 	}
 	hosts := map[string]bool{}
 	for _, from := range l.From {
-		if hosts[from.Host] && r.rank(from) == r.rank(l.From[0]) {
+		if hosts[from.Host] && r.Rank(from) == r.Rank(l.From[0]) {
 			return true
 		}
 		hosts[from.Host] = true
@@ -72,7 +72,7 @@ func (r *transferring) collisionsOf(ctx context.Context, l plan.Landing) (found 
 	for _, from := range l.From {
 		s.aim(from, l.To)
 	}
-	k := &looking{transferring: r, landing: l, plan: &RepositoryPlan{session: s}}
+	k := &looking{scope: r.scope, landing: l, plan: &surveyed{session: s}}
 	wants := map[ref.Name][]ref.Name{} // by target
 	src := plan.Inventory{}
 	for _, from := range l.From {
@@ -123,13 +123,13 @@ func (k *looking) differing(ctx context.Context, names []ref.Name, src plan.Inve
 		}
 		return desc.Digest
 	}
-	best := slices.MinFunc(names, func(a, b ref.Name) int { return k.rank(a.Repo) - k.rank(b.Repo) })
+	best := slices.MinFunc(names, func(a, b ref.Name) int { return k.Rank(a.Repo) - k.Rank(b.Repo) })
 	for i, n := range names {
-		if k.rank(n.Repo) != k.rank(best.Repo) {
+		if k.Rank(n.Repo) != k.Rank(best.Repo) {
 			continue
 		}
 		for _, m := range names[:i] {
-			if m.Host != n.Host || k.rank(m.Repo) != k.rank(best.Repo) {
+			if m.Host != n.Host || k.Rank(m.Repo) != k.Rank(best.Repo) {
 				continue
 			}
 			if x, y := digest(m), digest(n); x != "" && y != "" && x != y {

@@ -14,57 +14,57 @@ import (
 
 // reach is one end of a transfer: a registry, what is below a prefix of it, or one repository.
 type reach struct {
-	host   string
-	prefix string   // "" or "team/"
-	repo   ref.Repo // set for one repository
+	Host   string
+	Prefix string   // "" or "team/"
+	Repo   ref.Repo // set for one repository
 }
 
 // reach reads "HOST", "HOST/PREFIX/" and "HOST/REPO", "oci:DIR/" and "oci:DIR".
-func (d *Dray) reach(s string) (reach, error) {
+func (r *reader) reach(s string) (reach, error) {
 	if strings.HasPrefix(s, ref.Layout) {
-		return d.layoutReach(s)
+		return r.layoutReach(s)
 	}
-	host, prefix, whole, err := d.registryName(s)
+	host, prefix, whole, err := r.registryName(s)
 	if err != nil {
 		return reach{}, err
 	}
 	if whole {
-		return reach{host: host, prefix: prefix}, nil
+		return reach{Host: host, Prefix: prefix}, nil
 	}
-	n, err := d.parse(s)
+	n, err := r.parse(s)
 	switch {
 	case err != nil:
 		return reach{}, err
 	case n.Tag != "" || n.Digest != "":
 		return reach{}, invalid("transfer", n.String(), "this names one image", "leave the tag off, or use dray copy")
 	}
-	return reach{host: n.Host, repo: n.Repo}, nil
+	return reach{Host: n.Host, Repo: n.Repo}, nil
 }
 
-func (r reach) single() bool { return r.repo != ref.Repo{} }
+func (r reach) single() bool { return r.Repo != ref.Repo{} }
 
 // covers reports whether repo is within r.
 func (r reach) covers(repo ref.Repo) bool {
 	if r.single() {
-		return repo == r.repo
+		return repo == r.Repo
 	}
-	return repo.Host == r.host && strings.HasPrefix(repo.Path, r.prefix)
+	return repo.Host == r.Host && strings.HasPrefix(repo.Path, r.Prefix)
 }
 
 // meets reports whether one of both is within the other.
 func (r reach) meets(other reach) bool {
 	switch {
 	case r.single():
-		return other.covers(r.repo)
+		return other.covers(r.Repo)
 	case other.single():
-		return r.covers(other.repo)
+		return r.covers(other.Repo)
 	}
-	return r.host == other.host && (strings.HasPrefix(r.prefix, other.prefix) || strings.HasPrefix(other.prefix, r.prefix))
+	return r.Host == other.Host && (strings.HasPrefix(r.Prefix, other.Prefix) || strings.HasPrefix(other.Prefix, r.Prefix))
 }
 
 // receives reports whether what a listing of from tells is rather what a transfer brought below the target's prefix.
 func (r reach) receives(from reach, path string) bool {
-	return r.host == from.host && r.prefix != "" && strings.HasPrefix(path, r.prefix) && !strings.HasPrefix(from.prefix, r.prefix)
+	return r.Host == from.Host && r.Prefix != "" && strings.HasPrefix(path, r.Prefix) && !strings.HasPrefix(from.Prefix, r.Prefix)
 }
 
 // landings finds the source repositories and where each goes.
@@ -97,7 +97,7 @@ func (r *transferring) landings(ctx context.Context) ([]plan.Landing, error) {
 
 func (r *transferring) landingsAt(to reach, repos []ref.Repo) ([]plan.Landing, error) {
 	if to.single() {
-		return []plan.Landing{{To: to.repo, From: repos}}, nil
+		return []plan.Landing{{To: to.Repo, From: repos}}, nil
 	}
 	return r.mapped(to, repos)
 }
@@ -108,7 +108,7 @@ func (r *transferring) ends() (sources, targets []reach, err error) {
 		return nil, nil, invalid("transfer", "", "no source", "name a registry, a prefix of it or a repository")
 	}
 	for _, s := range r.req.Sources {
-		from, err := r.dray.reach(s)
+		from, err := r.names.reach(s)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -119,7 +119,7 @@ func (r *transferring) ends() (sources, targets []reach, err error) {
 	}
 	var preferred []reach
 	for _, s := range r.req.Prefer {
-		p, err := r.dray.reach(s)
+		p, err := r.names.reach(s)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -128,7 +128,7 @@ func (r *transferring) ends() (sources, targets []reach, err error) {
 		}
 		preferred = append(preferred, p)
 	}
-	r.rank = func(repo ref.Repo) int {
+	r.Rank = func(repo ref.Repo) int {
 		for i, p := range preferred {
 			if p.covers(repo) {
 				return i
@@ -151,15 +151,15 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []reac
 	for _, from := range sources {
 		switch {
 		case from.single():
-			repos = append(repos, from.repo)
+			repos = append(repos, from.Repo)
 			continue
-		case from.host == ref.Layout:
+		case from.Host == ref.Layout:
 			if err := r.layouts(ctx, from, targets, found); err != nil {
 				return nil, err
 			}
 			continue
 		case r.req.Selection.Repository != "":
-			repo, err := ref.NewRepo(from.host, r.req.Selection.Repository)
+			repo, err := ref.NewRepo(from.Host, r.req.Selection.Repository)
 			if err != nil {
 				return nil, err
 			}
@@ -167,10 +167,10 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []reac
 			continue
 		}
 		use := remote.Use{Actions: remote.Pull, Login: r.req.SourceLogin, Observe: r.observe}
-		err := r.dray.repositories(ctx, from.host, use, func(path string) error {
+		err := r.base.repositories(ctx, from.Host, use, func(path string) error {
 			arrived := slices.ContainsFunc(targets, func(to reach) bool { return to.receives(from, path) })
-			if strings.HasPrefix(path, from.prefix) && !arrived {
-				found[path] = append(found[path], ref.Repo{Host: from.host, Path: path})
+			if strings.HasPrefix(path, from.Prefix) && !arrived {
+				found[path] = append(found[path], ref.Repo{Host: from.Host, Path: path})
 			}
 			return nil
 		})

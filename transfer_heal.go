@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
@@ -27,31 +26,37 @@ func (r *transferring) heal(ctx context.Context, from []ref.Repo, work *run) {
 		}
 		at[s.To.Repo] = append(at[s.To.Repo], i)
 	}
-	v := &verifying{transferring: r, of: VerifyRequest{Depth: Deep, Heal: true}}
+	v := r.prover(Deep, 0)
+	v.Heal = true
 	for _, repo := range repos {
-		got := compared{landing: plan.Landing{To: repo, From: from}}
+		got := Looking{To: repo, From: from}
 		for _, i := range at[repo] {
-			got.entries = append(got.entries, entryOf(work.plan.Steps[i]))
+			got.Entries = append(got.Entries, entryOf(work.plan.Steps[i]))
 		}
 		s := r.begin()
 		s.looks = true
-		v.into(ctx, s, &got)
+		v.Into(ctx, s, &got)
 		s.release()
-		for k, e := range got.entries {
+		for k, e := range got.Entries {
 			work.healed(at[repo][k], e)
 		}
 	}
 }
 
+// prover looks below names with what this transfer shares.
+func (r *transferring) prover(depth Depth, sample int) *Prover {
+	return &Prover{base: r.base, Depth: depth, Sample: sample, Begin: r.begin, Note: r.report.note, Moved: r.report.moved, shared: r.shared}
+}
+
 // healed writes down what came of a look below a name.
 func (r *run) healed(i int, e VerifyEntry) {
-	r.reports[i].lacks = e.Match == Incomplete || e.Match == Corrupted
+	r.reports[i].Lacks = e.Match == Incomplete || e.Match == Corrupted
 	switch {
 	case e.Match == Same && e.Healed:
 		r.reports[i].Healed = true
 		r.end(i, Done, nil)
 	case e.Match == Same:
-		r.reports[i].proven = true
+		r.reports[i].Proven = true
 	case e.Err != nil:
 		r.end(i, Failed, e.Err)
 	default:

@@ -19,27 +19,27 @@ import (
 // layouts in directories below DIR, each a repository by its path there, like "HOST/PREFIX/".
 
 // layoutReach reads an end that begins with ref.Layout.
-func (d *Dray) layoutReach(s string) (reach, error) {
-	n, err := d.parse(s)
+func (r *reader) layoutReach(s string) (reach, error) {
+	n, err := r.parse(s)
 	switch {
 	case err != nil:
 		return reach{}, err
 	case n.Tag != "" || n.Digest != "":
 		return reach{}, invalid("transfer", n.String(), "this names one image", "leave the tag off, or use dray copy")
 	case strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(os.PathSeparator)):
-		return reach{host: ref.Layout, prefix: strings.TrimSuffix(n.Path, string(os.PathSeparator)) + string(os.PathSeparator)}, nil
+		return reach{Host: ref.Layout, Prefix: strings.TrimSuffix(n.Path, string(os.PathSeparator)) + string(os.PathSeparator)}, nil
 	}
-	return reach{host: ref.Layout, repo: n.Repo}, nil
+	return reach{Host: ref.Layout, Repo: n.Repo}, nil
 }
 
 // below are the layouts of a source "oci:DIR/": by their path below DIR, where they are.
 func (from reach) below(ctx context.Context, visit func(path string, at ref.Repo) error) error {
-	return layout.Below(ctx, from.prefix, func(path string) error {
+	return layout.Below(ctx, from.Prefix, func(path string) error {
 		if _, err := ref.NewRepo("localhost", path); err != nil {
-			return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: ref.Layout + from.prefix + path, Err: errors.New("its path is no repository's name"),
+			return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: ref.Layout + from.Prefix + path, Err: errors.New("its path is no repository's name"),
 				Hint: "name it alone, and a repository as its target"}
 		}
-		return visit(path, ref.Repo{Host: ref.Layout, Path: filepath.Join(from.prefix, filepath.FromSlash(path))})
+		return visit(path, ref.Repo{Host: ref.Layout, Path: filepath.Join(from.Prefix, filepath.FromSlash(path))})
 	})
 }
 
@@ -48,10 +48,10 @@ const onDisk = "oci"
 
 // mapped is Mapping.Landings, with layouts named by their path below a directory.
 func (r *transferring) mapped(to reach, repos []ref.Repo) ([]plan.Landing, error) {
-	m, host := r.req.Mapping, to.host
+	m, host := r.req.Mapping, to.Host
 	if host == ref.Layout {
 		host = onDisk
-	} else if prefix := to.prefix + m.AddPrefix; prefix != "" {
+	} else if prefix := to.Prefix + m.AddPrefix; prefix != "" {
 		m.AddPrefix = prefix
 	}
 	at := map[ref.Repo][]ref.Repo{}
@@ -76,8 +76,8 @@ func (r *transferring) mapped(to reach, repos []ref.Repo) ([]plan.Landing, error
 			from = append(from, at[n]...)
 		}
 		landings[i].From = from
-		if to.host == ref.Layout {
-			landings[i].To = ref.Repo{Host: ref.Layout, Path: filepath.Join(to.prefix, filepath.FromSlash(l.To.Path))}
+		if to.Host == ref.Layout {
+			landings[i].To = ref.Repo{Host: ref.Layout, Path: filepath.Join(to.Prefix, filepath.FromSlash(l.To.Path))}
 		}
 	}
 	return landings, nested(to, landings)
@@ -85,14 +85,14 @@ func (r *transferring) mapped(to reach, repos []ref.Repo) ([]plan.Landing, error
 
 // nested refuses layouts that would lie inside one another: neither could be told from the other's files.
 func nested(to reach, landings []plan.Landing) error {
-	if to.host != ref.Layout {
+	if to.Host != ref.Layout {
 		return nil
 	}
 	taken := map[string]bool{}
 	for _, l := range landings {
 		taken[l.To.Path] = true
 	}
-	root := filepath.Clean(to.prefix)
+	root := filepath.Clean(to.Prefix)
 	for _, l := range landings {
 		for dir := l.To.Path; dir != root && dir != filepath.Dir(dir); {
 			dir = filepath.Dir(dir)

@@ -30,7 +30,7 @@ next:
 
 // planPart looks at the sources of a part once, and at each of its targets. What is wrong
 // with one target is Broken there alone.
-func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []RepositoryPlan {
+func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []surveyed {
 	s := r.begin()
 	var targets []ref.Repo
 	for _, l := range part {
@@ -40,10 +40,10 @@ func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []Repo
 		s.aim(from, targets...)
 	}
 	first := &looking{}
-	plans := make([]RepositoryPlan, len(part))
+	plans := make([]surveyed, len(part))
 	for i, l := range part {
-		p := RepositoryPlan{To: l.To, From: l.From, session: s}
-		look := &looking{transferring: r, landing: l, plan: &p, at: l.From[0], seen: first.seen, gone: first.gone, loose: first.loose}
+		p := surveyed{RepositoryPlan: RepositoryPlan{To: l.To, From: l.From}, session: s}
+		look := &looking{scope: r.scope, landing: l, plan: &p, at: l.From[0], seen: first.seen, gone: first.gone, loose: first.loose}
 		if err := look.run(ctx); err != nil {
 			p.Steps = []plan.Step{{Action: plan.Broken, From: look.at.Tagged(""), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
 		}
@@ -56,7 +56,7 @@ func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []Repo
 }
 
 // joined is a part as one plan: an image that goes to several targets is one task, and is read once.
-func joined(part []RepositoryPlan) RepositoryPlan {
+func joined(part []surveyed) surveyed {
 	all := part[0]
 	all.Steps = slices.Clone(all.Steps)
 	for _, p := range part[1:] {
@@ -69,7 +69,7 @@ func joined(part []RepositoryPlan) RepositoryPlan {
 func (r *transferring) targets(sources []reach) ([]reach, error) {
 	var targets []reach
 	for _, s := range append([]string{r.req.Target}, r.req.Also...) {
-		to, err := r.dray.reach(s)
+		to, err := r.names.reach(s)
 		if err != nil {
 			return nil, err
 		}

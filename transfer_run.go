@@ -1,12 +1,14 @@
 package dray
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -28,13 +30,12 @@ const (
 
 // transferring is one transfer, or one application of a plan of many repositories.
 type transferring struct {
-	dray   *Dray
-	req    TransferRequest
+	*scope
+	req    sweepRequest
+	names  *reader
 	watch  event.Observer
-	rank   func(ref.Repo) int
 	report *summing
 	shared *sharing
-	asks   map[fault.Side]chan struct{}
 	images chan struct{}
 	hold   plan.Hold // "" is plan.Each
 
@@ -45,15 +46,51 @@ type transferring struct {
 	visit   func(RepositoryReport) error
 }
 
-func (d *Dray) newTransferring(req TransferRequest, obs event.Observer) *transferring {
-	if req.Overwrite == "" {
-		req.Overwrite = plan.Update
-	}
+// sweepRequest is what a transfer is asked for. The public TransferRequest has the words about each.
+type sweepRequest struct {
+	Sources []string
+	Target  string
+	Also    []string
+	Prefer  []string
+
+	InUse     plan.InUse
+	Selection plan.Selection
+	Mapping   plan.Mapping
+	Map       plan.TagMap
+
+	Overwrite   plan.Overwrite
+	Backup      plan.Backup
+	CopyLocks   bool
+	Proof       oci.Proof
+	Heal        bool
+	Delay       time.Duration
+	Incremental bool
+	Explain     func(plan.Explain)
+
+	SourceLogin *credential.Login
+	TargetLogin *credential.Login
+}
+
+func newTransferring(b *base, names *reader, req sweepRequest, obs event.Observer) *transferring {
+	req.Overwrite = cmp.Or(req.Overwrite, plan.Update)
 	return &transferring{
-		dray: d, req: req, watch: obs, report: newSumming("transfer"), shared: newSharing(d.earlier),
-		asks:   map[fault.Side]chan struct{}{fault.Source: make(chan struct{}, asking), fault.Target: make(chan struct{}, asking)},
-		images: make(chan struct{}, d.images),
+		scope: newScope(b, req), req: req, names: names, watch: obs, report: newSumming("transfer"), shared: newSharing(b.earlier),
+		images: make(chan struct{}, b.images),
 	}
+}
+
+// newScope is what the survey of req has to know of it.
+func newScope(b *base, req sweepRequest) *scope {
+	return &scope{
+		base: b, Selection: req.Selection, InUse: req.InUse, Map: req.Map, Overwrite: req.Overwrite, Backup: req.Backup,
+		CopyLocks: req.CopyLocks, Incremental: req.Incremental, Explained: req.Explain != nil,
+		asks: map[fault.Side]chan struct{}{fault.Source: make(chan struct{}, asking), fault.Target: make(chan struct{}, asking)},
+	}
+}
+
+// rules are those of the plan of a landing.
+func (r *transferring) rules() Rules {
+	return Rules{Verb: "transfer", Overwrite: r.req.Overwrite, Backup: r.req.Backup}
 }
 
 // observe counts what is exchanged, and passes it on.
@@ -64,7 +101,7 @@ func (r *transferring) observe(e event.Event) {
 
 // begin opens what one target repository needs.
 func (r *transferring) begin() *session {
-	s := r.dray.begin(r.req.SourceLogin, r.req.TargetLogin, r.observe)
+	s := r.base.begin(r.req.SourceLogin, r.req.TargetLogin, r.observe)
 	s.shared = r.shared
 	return s
 }
@@ -210,14 +247,14 @@ func (s *summing) note(format string, args ...any) {
 }
 
 // planned counts a repository's plan.
-func (s *summing) planned(p RepositoryPlan) {
-	for _, n := range p.notes {
+func (s *summing) planned(steps []plan.Step, notes []string) {
+	for _, n := range notes {
 		s.note("%s", n)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sum.Repositories++
-	for _, step := range p.Steps {
+	for _, step := range steps {
 		s.sum.Actions[step.Action]++
 		if step.Action == plan.Broken && s.sum.Err == nil {
 			s.sum.Err = step.Problem.Err()
@@ -252,7 +289,7 @@ func (s *summing) done(rep RepositoryReport) {
 		if step.Healed {
 			s.sum.Healed++
 		}
-		if step.State == Unchanged && !step.proven {
+		if step.State == Unchanged && !step.Proven {
 			s.sum.Unproven++
 		}
 		if step.Retags() {
@@ -288,22 +325,18 @@ func (s *summing) moved(b oci.Blobs) {
 	s.add(b)
 }
 
-// end tells of pulls and closes the sum.
-func (r *transferring) end(err error, steps bool) (TransferReport, error) {
-	r.report.mu.Lock()
-	r.report.sum.Pulls = r.dray.pullsOf(r.report.pulled)
-	r.report.mu.Unlock()
-	r.shared.keep()
-	return r.report.end(err, steps)
+// end tells of pulls and closes the sum. Where the whole went well, the first step that did not is the error.
+func (r *transferring) end(err error) (TransferReport, error) {
+	sum, err := r.endPlan(err)
+	return sum, cmp.Or(err, sum.Err)
 }
 
-// end closes the sum. Where the whole went well, the first step that did not is the error, if steps count.
-func (s *summing) end(err error, steps bool) (TransferReport, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sum.Took = time.Since(s.began)
-	if err == nil && steps {
-		err = s.sum.Err
-	}
-	return s.sum, err
+// endPlan is end of what was only looked at: a step that can not be done is no error of it.
+func (r *transferring) endPlan(err error) (TransferReport, error) {
+	r.shared.keep()
+	r.report.mu.Lock()
+	defer r.report.mu.Unlock()
+	r.report.sum.Pulls = r.base.pullsOf(r.report.pulled)
+	r.report.sum.Took = time.Since(r.report.began)
+	return r.report.sum, err
 }

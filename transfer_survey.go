@@ -17,9 +17,9 @@ import (
 
 // looking is the survey of one landing.
 type looking struct {
-	*transferring
+	*scope
 	landing plan.Landing
-	plan    *RepositoryPlan
+	plan    *surveyed
 	loose   map[ref.Repo]*loose // what of the same sources goes by digest; nil is not known yet
 	seen    plan.Inventory      // what the same sources hold, where another landing looked at them before; else nil
 	gone    []plan.Step         // and what of that is broken
@@ -46,7 +46,7 @@ func (k *looking) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := &Plan{Plan: plan.Plan{Verb: "transfer", Backup: k.req.Backup, Steps: steps}, session: k.plan.session}
+	p := &Draft{Plan: plan.Plan{Verb: "transfer", Backup: k.Backup, Steps: steps}, session: k.plan.session}
 	if err := p.see(ctx); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (k *looking) survey(ctx context.Context) (src, dst plan.Inventory, lost map
 	}
 	wanted := map[string]bool{}
 	for from := range src {
-		to, err := k.landing.Targets(from, k.req.Map)
+		to, err := k.landing.Targets(from, k.Map)
 		if err != nil {
 			continue // Merge says it
 		}
@@ -164,7 +164,7 @@ func (k *looking) listTarget(ctx context.Context, repo ref.Repo) (l listing, err
 	if l.at, err = k.plan.session.target(repo, layout.Read); err != nil {
 		return l, err
 	}
-	if err = l.read(ctx); k.dray.isAbsent(repo, err) {
+	if err = l.read(ctx); k.base.isAbsent(repo, err) {
 		return listing{at: l.at}, nil
 	}
 	return l, fault.On(fault.Target, err)
@@ -179,9 +179,9 @@ func (l *listing) read(ctx context.Context) error {
 
 // selected takes the tags that are to go, with the digests that the listing tells.
 func (k *looking) selected(ctx context.Context, s listing) (plan.Inventory, error) {
-	sel, tags := k.req.Selection, s.tags
+	sel, tags := k.Selection, s.tags
 	repo := s.at.Repo()
-	if running := k.req.InUse.Of(repo); running != nil {
+	if running := k.InUse.Of(repo); running != nil {
 		if len(running.Digests) > 0 {
 			candidates, _, err := sel.Candidates(repo.Path, tags)
 			if err == nil {
@@ -203,7 +203,7 @@ func (k *looking) selected(ctx context.Context, s listing) (plan.Inventory, erro
 		}
 	}
 	kept, why, err := sel.Tags(repo.Path, tags)
-	if k.req.Explain != nil {
+	if k.Explained {
 		k.plan.explains = append(k.plan.explains, why)
 	}
 	k.plan.notes = append(k.plan.notes, why.Warnings...)
@@ -263,7 +263,7 @@ func (k *looking) held(ctx context.Context, target listing, wanted map[string]bo
 			dst[repo.Tagged(t.Tag)] = t.Descriptor
 		}
 	}
-	if tells, complete := k.dray.listsDigests(repo.Host); tells && !complete || target.part {
+	if tells, complete := k.base.listsDigests(repo.Host); tells && !complete || target.part {
 		for tag := range wanted {
 			if !listed[tag] {
 				open = append(open, repo.Tagged(tag)) // that list may lag behind
@@ -280,12 +280,11 @@ func (k *looking) resolve(ctx context.Context, side fault.Side, names []ref.Name
 	var mu sync.Mutex
 	found, lost = plan.Inventory{}, map[ref.Name]error{}
 	err = each(ctx, asking, names, func(ctx context.Context, n ref.Name) error {
-		select {
-		case k.asks[side] <- struct{}{}:
-			defer func() { <-k.asks[side] }()
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		done, err := k.ask(ctx, side)
+		if err != nil {
+			return err
 		}
+		defer done()
 		desc, err := at(n).Resolve(ctx, n.Reference())
 		mu.Lock()
 		defer mu.Unlock()
@@ -305,7 +304,7 @@ func (k *looking) resolve(ctx context.Context, side fault.Side, names []ref.Name
 
 // merge makes the steps of what was found.
 func (k *looking) merge(src, dst plan.Inventory, lost map[ref.Name]error) ([]plan.Step, error) {
-	steps, err := k.landing.Merge(src, dst, plan.Merge{Verb: "transfer", Overwrite: k.req.Overwrite, Tags: k.req.Map, Rank: k.rank})
+	steps, err := k.landing.Merge(src, dst, plan.Merge{Verb: "transfer", Overwrite: k.Overwrite, Tags: k.Map, Rank: k.Rank})
 	if err != nil {
 		return nil, err
 	}

@@ -34,14 +34,13 @@ func (k *looking) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 	}
 	var mu sync.Mutex
 	times := map[oci.Digest]func() time.Time{}
-	known, news := k.dray.times.Of(s.at.Repo()), map[oci.Digest]time.Time{}
+	known, news := k.base.times.Of(s.at.Repo()), map[oci.Digest]time.Time{}
 	err := each(ctx, asking, at, func(ctx context.Context, i int) error {
-		select {
-		case k.asks[fault.Source] <- struct{}{}:
-			defer func() { <-k.asks[fault.Source] }()
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		done, err := k.ask(ctx, fault.Source)
+		if err != nil {
+			return err
 		}
+		defer done()
 		t := &s.tags[i]
 		if t.Descriptor.Digest == "" {
 			desc, err := s.at.Resolve(ctx, t.Tag)
@@ -70,7 +69,7 @@ func (k *looking) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 		}
 		return context.Cause(ctx)
 	})
-	_ = k.dray.times.Note(s.at.Repo(), news) // what can not be remembered is read again
+	_ = k.base.times.Note(s.at.Repo(), news) // what can not be remembered is read again
 	return err
 }
 

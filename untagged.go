@@ -50,12 +50,12 @@ func (k *looking) addLoose(ctx context.Context, src, dst plan.Inventory, lost ma
 
 // looselyToo reports whether something may go by digest.
 func (k *looking) looselyToo() bool {
-	return k.req.Selection.Untagged || len(k.req.InUse.Images) > 0
+	return k.Selection.Untagged || len(k.InUse.Images) > 0
 }
 
 func (k *looking) findLoose(ctx context.Context, from ref.Repo, src plan.Inventory) (*loose, error) {
 	l := &loose{}
-	if running := k.req.InUse.Of(from); running != nil {
+	if running := k.InUse.Of(from); running != nil {
 		tagged := map[oci.Digest]bool{}
 		for n, desc := range src {
 			tagged[desc.Digest] = tagged[desc.Digest] || n.Repo == from
@@ -74,7 +74,7 @@ func (k *looking) findLoose(ctx context.Context, from ref.Repo, src plan.Invento
 			return nil, err
 		}
 	}
-	if !k.req.Selection.Untagged {
+	if !k.Selection.Untagged {
 		return l, nil
 	}
 	told, err := false, error(nil)
@@ -93,7 +93,7 @@ func (k *looking) findLoose(ctx context.Context, from ref.Repo, src plan.Invento
 		k.plan.notes = append(k.plan.notes, fmt.Sprintf("%s lists tags only: manifests of %s without a tag are not seen, and are not brought", from.Host, from))
 	}
 	var why plan.Explain
-	if l.manifests, why = k.req.Selection.Loose(from.Path, l.manifests); told && k.req.Explain != nil {
+	if l.manifests, why = k.Selection.Loose(from.Path, l.manifests); told && k.Explained {
 		k.plan.explains = append(k.plan.explains, why)
 	}
 	return l, err
@@ -189,12 +189,11 @@ func (k *looking) children(ctx context.Context, from ref.Repo, lacking plan.Inve
 	}
 	var mu sync.Mutex
 	return children, each(ctx, asking, parents, func(ctx context.Context, d oci.Descriptor) error {
-		select {
-		case k.asks[fault.Source] <- struct{}{}:
-			defer func() { <-k.asks[fault.Source] }()
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		done, err := k.ask(ctx, fault.Source)
+		if err != nil {
+			return err
 		}
+		defer done()
 		doc, err := at.Document(ctx, string(d.Digest))
 		if err != nil {
 			return context.Cause(ctx)

@@ -16,13 +16,35 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// Prover looks below names: at the manifests, and at the configs and layers that these need.
+type Prover struct {
+	base *base
+
+	Depth  Depth // Deep or Rehash
+	Sample int   // of 100 blobs, how many are read; 0 is all
+	Heal   bool  // what is lacking is sent, and looked at again
+
+	Begin  func() *session                  // opens both ends anew
+	Note   func(format string, args ...any) // told what a person should know
+	Moved  func(oci.Blobs)                  // told what a repair sent
+	shared *sharing
+}
+
+// Looking is one target repository: names that were compared, and what came of looking below them.
+type Looking struct {
+	To      ref.Repo
+	From    []ref.Repo
+	Entries []VerifyEntry
+	Looked  Looked
+}
+
 // maxDeep is how deep indexes and referrers may nest below a name.
 const maxDeep = 16
 
 // deep is what was seen below the names of one target repository: each document and each
 // blob once, whatever shares it.
 type deep struct {
-	*verifying
+	*Prover
 	session *session
 	at      place
 	back    *transfer.Back
@@ -53,33 +75,33 @@ type probed struct {
 	err  error
 }
 
-// into looks below the names that are the same, and repairs what it may.
-func (v *verifying) into(ctx context.Context, s *session, got *compared) {
-	p, err := v.lookBelow(ctx, s, got.landing.To, got.entries)
+// Into looks below the names that are the same, and repairs what it may.
+func (v *Prover) Into(ctx context.Context, s *session, got *Looking) {
+	p, err := v.lookBelow(ctx, s, got.To, got.Entries)
 	if err != nil {
-		for i := range got.entries {
-			if got.entries[i].Match == Same {
-				got.entries[i].Match, got.entries[i].Err = Unproven, err
+		for i := range got.Entries {
+			if got.Entries[i].Match == Same {
+				got.Entries[i].Match, got.Entries[i].Err = Unproven, err
 			}
 		}
 		return
 	}
-	for i := range got.entries {
-		p.settle(&got.entries[i])
+	for i := range got.Entries {
+		p.settle(&got.Entries[i])
 	}
-	got.looked = p.looked
-	if v.of.Heal {
+	got.Looked = p.looked
+	if v.Heal {
 		v.heal(ctx, p, got)
 	}
 }
 
 // lookBelow reads and asks for everything below the names that are the same.
-func (v *verifying) lookBelow(ctx context.Context, s *session, repo ref.Repo, entries []VerifyEntry) (*deep, error) {
+func (v *Prover) lookBelow(ctx context.Context, s *session, repo ref.Repo, entries []VerifyEntry) (*deep, error) {
 	at, err := s.target(repo, layout.Read)
 	if err != nil {
 		return nil, err
 	}
-	p := &deep{verifying: v, session: s, at: at, back: transfer.NewBack(at), docs: map[oci.Digest]*sighted{}, blobs: map[oci.Digest]*probed{}}
+	p := &deep{Prover: v, session: s, at: at, back: transfer.NewBack(at), docs: map[oci.Digest]*sighted{}, blobs: map[oci.Digest]*probed{}}
 	var level []*sighted
 	for _, e := range entries {
 		if e.Match != Same {
@@ -151,7 +173,7 @@ func (p *deep) sight(ctx context.Context, d *sighted) error {
 			why = "corrupt"
 		}
 		if doc, err = d.from.Document(ctx, string(d.desc.Digest)); fault.Is(err, fault.NotFound) && d.what != "manifest" {
-			p.report.note("the source lacks it too: %s", p.at.Repo().At(string(d.desc.Digest)))
+			p.Note("the source lacks it too: %s", p.at.Repo().At(string(d.desc.Digest)))
 			return nil
 		}
 		if err != nil {
@@ -209,7 +231,7 @@ func (p *deep) probeAll(ctx context.Context) error {
 			b.err = fault.On(fault.Target, err)
 		case len(lack) > 0:
 			b.why = "missing"
-		case p.of.Depth == Rehash && sampled(b.desc.Digest, p.of.Sample):
+		case p.Depth == Rehash && sampled(b.desc.Digest, p.Sample):
 			p.read(ctx, b)
 		}
 		return context.Cause(ctx)
@@ -217,7 +239,7 @@ func (p *deep) probeAll(ctx context.Context) error {
 }
 
 func (p *deep) read(ctx context.Context, b *probed) {
-	err := p.dray.engine.Check(ctx, p.back, b.desc)
+	err := p.base.engine.Check(ctx, p.back, b.desc)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		b.why = "missing"

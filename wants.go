@@ -25,17 +25,13 @@ type want struct {
 
 // many plans wants that stand each for itself: one that can not be found out is a
 // broken step and stops nothing else.
-func (p *Plan) many(ctx context.Context, wants []want) error {
+func (p *Draft) many(ctx context.Context, wants []want) error {
 	for _, w := range wants {
 		for _, to := range w.targets {
 			p.session.aim(w.source.Repo, to.Repo)
 		}
 	}
-	look, listing := p.session.surveySource, p.session.listSources
-	if p.Verb == "tag" {
-		look, listing = p.session.readSource, nil // it is put again anyway, and its new names are not looked at
-	}
-	src, err := surveySources(ctx, wants, look, listing)
+	src, err := p.sources(ctx, wants)
 	if err != nil {
 		return err
 	}
@@ -67,7 +63,7 @@ func (p *Plan) many(ctx context.Context, wants []want) error {
 }
 
 // makeSome adds the steps of the wants that overwrite in the way of ow.
-func (p *Plan) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrite) error {
+func (p *Draft) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrite) error {
 	targets := map[ref.Name][]ref.Name{}
 	some := plan.Inventory{}
 	for _, w := range wants {
@@ -109,9 +105,9 @@ func collisions(steps []plan.Step) error {
 	return nil
 }
 
-// surveySources looks at every source once, and writes what went wrong into the wants.
-// listing, if not nil, tells of many names at once and returns those that are left.
-func surveySources(ctx context.Context, wants []want, look func(context.Context, ref.Name) (plan.Inventory, error), listing func(context.Context, []ref.Name) (plan.Inventory, []ref.Name, error)) (plan.Inventory, error) {
+// sources looks at every source once, and writes what went wrong into the wants. Many names
+// are looked up in listings; a manifest that is tagged is read, for it is put again.
+func (p *Draft) sources(ctx context.Context, wants []want) (plan.Inventory, error) {
 	var names []ref.Name
 	known := map[ref.Name]bool{} // a list has many lines
 	for _, w := range wants {
@@ -122,14 +118,14 @@ func surveySources(ctx context.Context, wants []want, look func(context.Context,
 	}
 	var mu sync.Mutex
 	inv, failed := plan.Inventory{}, map[ref.Name]error{}
-	if listing != nil {
+	if p.Verb != "tag" {
 		var err error
-		if inv, names, err = listing(ctx, names); err != nil {
+		if inv, names, err = p.session.listSources(ctx, names); err != nil {
 			return nil, err
 		}
 	}
 	err := each(ctx, lookups, names, func(ctx context.Context, n ref.Name) error {
-		found, err := look(ctx, n)
+		found, err := p.lookAtSource(ctx, n)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -145,6 +141,13 @@ func surveySources(ctx context.Context, wants []want, look func(context.Context,
 		wants[i].err = cmp.Or(wants[i].err, failed[wants[i].source])
 	}
 	return inv, err
+}
+
+func (p *Draft) lookAtSource(ctx context.Context, n ref.Name) (plan.Inventory, error) {
+	if p.Verb == "tag" {
+		return p.session.readSource(ctx, n)
+	}
+	return p.session.surveySource(ctx, n)
 }
 
 // surveyWanted looks at every target of the wants whose source is known, and writes into them which it could not.

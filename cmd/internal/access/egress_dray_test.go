@@ -133,7 +133,7 @@ func TestTheQuestionWhetherARegistryHasTLSIsHeldToTheRulesToo(t *testing.T) {
 func TestAProxyIsNotAskedForAnAddressThatIsNotAllowed(t *testing.T) {
 	if os.Getenv("DRAY_TEST_BEHIND_A_PROXY") != "" {
 		e := access.Egress{Hosts: access.Proxies(os.Getenv)}
-		d, err := dray.New(dray.Config{Dial: e.Dial, Proxied: e.Proxied, Settings: dray.Settings{PlainHTTP: true}, Limits: dray.Limits{Retries: 1}})
+		d, err := dray.NewWith(dray.Config{Dial: e.Dial, Settings: dray.Settings{PlainHTTP: true}, Limits: dray.Limits{Retries: 1}}, dray.Inside{Proxied: e.Proxied})
 		if err != nil {
 			t.Fatal(err)
 		}

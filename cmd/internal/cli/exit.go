@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
 )
 
 // Exit codes that no single Kind gives. docs/exit-codes.md is the table for people.
@@ -98,8 +98,8 @@ func (a *app) end(ctx context.Context, err error) int {
 	}
 	if a.common.output == formatJSON {
 		a.printJSON(struct {
-			Error dray.Problem `json:"error"`
-		}{dray.ProblemOf(err)})
+			Error plan.Problem `json:"error"`
+		}{*plan.ProblemOf(err)})
 	}
 	return exitCode(err)
 }

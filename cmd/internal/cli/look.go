@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 )
 
 // looking runs one verb that only reads: it has a story, no plan and no report.
@@ -296,7 +297,7 @@ func (a *app) listJSON(each func(func(dray.Entry) error) error) error {
 		_, err = fmt.Fprintln(a.io.Out, "\n]}")
 		return err
 	}
-	b, jerr := json.Marshal(dray.ProblemOf(err))
+	b, jerr := json.Marshal(plan.ProblemOf(err))
 	if jerr != nil {
 		return jerr
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/mirror"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
 )
 
 // mirrorFlags are those of mirror.
@@ -274,7 +275,7 @@ func ruleLines(r mirror.Result) []string {
 	return append(lines, head)
 }
 
-func problemLine(before, name string, p dray.Problem) string {
+func problemLine(before, name string, p plan.Problem) string {
 	line := before
 	if name != "" && !strings.Contains(p.Message, name+": ") {
 		line += name + ": "

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/plan"
 )
 
 // answer is what a command prints on stdout, in each format from the same value.
@@ -87,7 +88,7 @@ func writeJSON(w io.Writer, v any) error {
 // reportJSON is a dray.Report with the error that belongs to no step.
 type reportJSON struct {
 	dray.Report
-	Error *dray.Problem `json:"error,omitempty"`
+	Error *plan.Problem `json:"error,omitempty"`
 }
 
 // printReport prints the targets that hold what they should, or the whole report as JSON.
@@ -107,8 +108,7 @@ func (a *app) printReport(r dray.Report, err error) error {
 		json: func() error {
 			out := reportJSON{Report: r}
 			if err != nil && r.Err() == nil {
-				p := dray.ProblemOf(err)
-				out.Error = &p
+				out.Error = plan.ProblemOf(err)
 			}
 			return a.printJSON(out)
 		},

@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
 )
 
 // removing is one run of a command that removes.
@@ -133,7 +134,7 @@ type removedImage struct {
 	Digest oci.Digest      `json:"digest,omitempty"`
 	Tags   []string        `json:"tags,omitempty"` // that go
 	State  string          `json:"state"`          // "planned", "removed", "failed"
-	Error  *dray.Problem   `json:"error,omitempty"`
+	Error  *plan.Problem   `json:"error,omitempty"`
 
 	plan dray.Removal
 }
@@ -173,7 +174,7 @@ func (a *app) remove(cmd *cobra.Command, r removing) error {
 		}
 	}
 	if !r.dryRun {
-		failures = append(failures, a.removeAll(ctx, d, all, s)...)
+		failures = append(failures, a.removeAll(ctx, d, all, r.login, s)...)
 	}
 	s.end()
 	if err := a.printRemoved(removed{all}); err != nil {
@@ -212,8 +213,7 @@ func (a *app) planRemovals(ctx context.Context, d *dray.Dray, r removing, names 
 }
 
 func (m *removedImage) fail(err error) {
-	p := dray.ProblemOf(err)
-	m.State, m.Error = "failed", &p
+	m.State, m.Error = "failed", plan.ProblemOf(err)
 }
 
 // tellRemovals names manifests with all that goes with them.
@@ -242,7 +242,7 @@ func (a *app) confirm(ctx context.Context) (bool, error) {
 }
 
 // removeAll removes what is planned, one after the other.
-func (a *app) removeAll(ctx context.Context, d *dray.Dray, all []removedImage, s *story) (failures []error) {
+func (a *app) removeAll(ctx context.Context, d *dray.Dray, all []removedImage, login *credential.Login, s *story) (failures []error) {
 	for i := range all {
 		if all[i].State != "planned" {
 			continue
@@ -250,7 +250,7 @@ func (a *app) removeAll(ctx context.Context, d *dray.Dray, all []removedImage, s
 		if ctx.Err() != nil {
 			return failures
 		}
-		_, err := patiently(ctx, grace, func() (struct{}, error) { return struct{}{}, d.Remove(ctx, all[i].plan, s.observe) })
+		_, err := patiently(ctx, grace, func() (struct{}, error) { return struct{}{}, d.Remove(ctx, all[i].plan, login, s.observe) })
 		if err != nil {
 			failures = append(failures, err)
 			all[i].fail(err)

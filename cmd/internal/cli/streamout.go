@@ -178,11 +178,10 @@ func (j *jsonStream) flush() error { return nil }
 func (j *jsonStream) end(sum dray.TransferReport, problem error) error {
 	tail := struct {
 		dray.TransferReport
-		Error *dray.Problem `json:"error,omitempty"`
+		Error *plan.Problem `json:"error,omitempty"`
 	}{TransferReport: sum}
 	if problem != nil {
-		p := dray.ProblemOf(problem)
-		tail.Error = &p
+		tail.Error = plan.ProblemOf(problem)
 	}
 	raw, err := marshal(tail)
 	if err != nil {

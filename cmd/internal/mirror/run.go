@@ -43,7 +43,7 @@ type Result struct {
 	Blobs   oci.Blobs               `json:"blobs,omitzero"`
 	Traffic map[string]dray.Traffic `json:"traffic,omitempty"` // by registry host
 	Notes   []string                `json:"notes,omitempty"`
-	Error   *dray.Problem           `json:"error,omitempty"` // what ended the whole, or the first failure
+	Error   *plan.Problem           `json:"error,omitempty"` // what ended the whole, or the first failure
 
 	err error
 }
@@ -63,7 +63,7 @@ type Target struct {
 // Failure is one step that did not come right.
 type Failure struct {
 	To    string       `json:"to"`
-	Error dray.Problem `json:"error"`
+	Error plan.Problem `json:"error"`
 }
 
 // Err is why the run was not OK, the first of all reasons; nil for OK.
@@ -222,7 +222,7 @@ func (r *run) see(to ref.Repo, steps []dray.StepReport, took time.Duration) erro
 		if s.Err != nil {
 			r.first = cmp.Or(r.first, s.Err)
 			if len(t.Failures) < maxFailures {
-				t.Failures = append(t.Failures, Failure{To: cmp.Or(s.Asked, s.To.String()), Error: dray.ProblemOf(s.Err)})
+				t.Failures = append(t.Failures, Failure{To: cmp.Or(s.Asked, s.To.String()), Error: *plan.ProblemOf(s.Err)})
 			}
 		}
 	}
@@ -264,14 +264,12 @@ func (r *run) end(ctx context.Context, whole error) Result {
 		r.sum.Outcome = Failed
 	}
 	if r.sum.err != nil {
-		p := dray.ProblemOf(r.sum.err)
-		r.sum.Error = &p
+		r.sum.Error = plan.ProblemOf(r.sum.err)
 	}
 	return r.sum
 }
 
 // StoppedResult is that of a run that was left behind when everything was stopped.
 func StoppedResult(rule string, began time.Time, err error) Result {
-	p := dray.ProblemOf(err)
-	return Result{Rule: rule, Outcome: Stopped, Began: began, Took: time.Since(began), Error: &p, err: err}
+	return Result{Rule: rule, Outcome: Stopped, Began: began, Took: time.Since(began), Error: plan.ProblemOf(err), err: err}
 }

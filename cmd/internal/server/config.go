@@ -264,8 +264,8 @@ func (c Config) registries(hosts []string) map[string]dray.Registry {
 	return all
 }
 
-// drayConfig is what jobs run with.
-func (c Config) drayConfig(a *access.Access, hosts []string, local func(string) (dray.Local, bool)) dray.Config {
+// drayConfig is what jobs run with, and the addresses to which it may go.
+func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *access.Egress) {
 	d := c.Dray
 	d.Registries = c.registries(hosts)
 	if _, ours := d.Registries[EmbeddedName]; ours && d.Default == "" && len(hosts) > 0 {
@@ -278,12 +278,11 @@ func (c Config) drayConfig(a *access.Access, hosts []string, local func(string) 
 		egress.Hosts = append(egress.Hosts, r.TokenHosts...)
 	}
 	egress.Hosts = append(egress.Hosts, access.Proxies(c.Env)...)
-	d.Dial, d.Proxied = egress.Dial, egress.Proxied
+	d.Dial = egress.Dial
 	d.StateDir = filepath.Join(c.Data, uploadsDir)
-	d.Local = local
 	// What was stored at the server goes before what this machine happens to hold.
 	d.Logins = append(credential.Chain{a.Lookup}, d.Logins...)
-	return d
+	return d, egress
 }
 
 func bad(name, hint string, err error) error {

@@ -69,11 +69,12 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 		return p, err
 	}
 	p.metrics = newMetrics(p.queue, p.db)
-	d := c.drayConfig(p.access, p.hosts, p.local)
+	d, egress := c.drayConfig(p.access, p.hosts)
+	in := dray.Inside{Local: p.local, Proxied: egress.Proxied}
 	if p.db.Postgres() { // else there is nobody to share with
-		d.Draw = p.budgets.draw
+		in.Draw = p.budgets.draw
 	}
-	if p.dray, err = dray.New(d); err != nil {
+	if p.dray, err = dray.NewWith(d, in); err != nil {
 		return p, err
 	}
 	p.budgets.serve(p.queue, p.dray, p.metrics)

@@ -219,7 +219,7 @@ func (w *work) plan(ctx context.Context, r Plan) (PlanReport, error) {
 }
 
 // planOne plans a verb whose steps are held at once.
-func (w *work) planOne(ctx context.Context, r Request) (*dray.Plan, error) {
+func (w *work) planOne(ctx context.Context, r Request) (*dray.Planned, error) {
 	switch r.Kind {
 	case KindImport:
 		req, err := r.Import.build(w.at)

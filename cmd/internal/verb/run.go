@@ -56,7 +56,7 @@ type work struct {
 // Run does a job: it is the queue's job.Runner.
 func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 	w := &work{Service: s, run: r, at: r.Job.Created, tally: newTally(), kinds: map[fault.Kind]bool{}, announced: map[ref.Name]bool{}}
-	w.dray = s.dray.Guarded(w.announce)
+	w.dray = s.dray.For(dray.Job{Guard: w.announce})
 	done := make(chan job.Outcome, 1)
 	go func() {
 		defer func() {
@@ -175,7 +175,7 @@ func (w *work) lost(rep dray.TransferReport, err error) (any, error) {
 }
 
 // applyAll carries out a plan that is held at once.
-func (w *work) applyAll(ctx context.Context, p *dray.Plan) (any, error) {
+func (w *work) applyAll(ctx context.Context, p *dray.Planned) (any, error) {
 	for _, note := range p.Notes {
 		w.run.Log("note: " + note)
 	}

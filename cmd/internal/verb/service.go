@@ -42,7 +42,7 @@ type Service struct {
 
 // New wires c. It does no I/O.
 func New(c Config) *Service {
-	return &Service{dray: c.Dray.Apart(), queue: c.Queue, access: c.Access, db: c.DB, tool: cmp.Or(c.Tool, "dray"), watch: c.Observe}
+	return &Service{dray: c.Dray.For(dray.Job{Apart: true}), queue: c.Queue, access: c.Access, db: c.DB, tool: cmp.Or(c.Tool, "dray"), watch: c.Observe}
 }
 
 // Submit makes a job of r in p's name; it is durable when Submit returns. fresh is false where

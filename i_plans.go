@@ -4,146 +4,83 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
-	"github.com/drayage/dray/credential"
-	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
-// Plan is what Apply carries out. It is a plan.Plan, which prints, is written
-// with Write and read with ReadPlan, together with what was learned while it was
-// made, which is not written: a plan that was read back is first held against
-// both registries again.
-type Plan struct {
+// Draft is a plan in the making, and the session in which it is made.
+type Draft struct {
 	plan.Plan
-	SourceLogin *credential.Login // nil asks Config.Logins; never written
-	TargetLogin *credential.Login
-	Proof       oci.Proof // "" is transfer.Sized for what plan.Always puts again, else transfer.Claimed; never written
-	session     *session  // nil for a plan from a file
+	session *session
 }
 
-// ReadPlan reads a plan that Plan.Write wrote. The error is Invalid and names the line.
-func ReadPlan(r io.Reader) (*Plan, error) {
-	p, err := plan.Read(r)
-	if err != nil {
-		return nil, err
-	}
-	return &Plan{Plan: p}, nil
+// Rules are what a request says beside names.
+type Rules struct {
+	Verb      string
+	Overwrite plan.Overwrite
+	Hold      plan.Hold // with several names; "" is plan.Each
+	Backup    plan.Backup
+	Map       plan.TagMap
 }
 
-// PlanImport resolves the source and looks at the target names, one HEAD each.
-// Names that can not be read are Invalid, before any request.
-func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Observer) (*Plan, error) {
-	names, err := d.importNames(req, asAz)
-	if err != nil {
+func (r Rules) draft(s *session) *Draft {
+	return &Draft{Plan: plan.Plan{Verb: r.Verb, Overwrite: r.Overwrite, Backup: r.Backup, Hold: cmp.Or(r.Hold, plan.Each)}, session: s}
+}
+
+// planImport plans what an import names: one HEAD for the source, one for each target.
+func planImport(ctx context.Context, s *session, n named, r Rules) (*Draft, error) {
+	p := r.draft(s)
+	if err := checkBackup(r); err != nil {
 		return nil, err
 	}
-	p := d.newPlan("import", cmp.Or(req.Overwrite, plan.Refuse), req.SourceLogin, req.TargetLogin, obs)
-	defer p.session.release()
-	p.Backup = req.Backup
-	if err := checkBackupOf("import", p.Backup, p.Overwrite); err != nil {
-		return nil, err
+	p.Notes = n.notes
+	if len(n.tags) == 0 {
+		return p, p.one(ctx, n.source, n.targets)
 	}
-	p.Notes = names.notes
-	if len(names.tags) == 0 {
-		return p, p.one(ctx, names.source, names.targets)
-	}
-	p.Hold = cmp.Or(req.Hold, plan.Each)
-	wants, err := tagWants(names.source.Repo, names.tags, names.targets, req.Map, p.Overwrite)
+	wants, err := tagWants(n.source.Repo, n.tags, n.targets, r.Map, r.Overwrite)
 	if err != nil {
 		return nil, err
 	}
 	return p, p.many(ctx, wants)
 }
 
-// PlanBatch plans every entry on its own: one that can not be read or found is a
-// Broken step, and stops nothing else. Two entries that bring different content to
-// one name are Invalid.
-func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observer) (*Plan, error) {
-	p := d.newPlan("batch", cmp.Or(req.Overwrite, plan.Refuse), req.SourceLogin, req.TargetLogin, obs)
-	defer p.session.release()
-	p.Backup = req.Backup
-	if err := checkBackupOf("batch", p.Backup, p.Overwrite); err != nil {
+// planBatch plans every entry on its own, with its targets in the registry target where they name none.
+func planBatch(ctx context.Context, s *session, names *reader, entries []BatchEntry, target string, r Rules) (*Draft, error) {
+	p := r.draft(s)
+	if err := checkBackup(r); err != nil {
 		return nil, err
 	}
-	p.Hold = cmp.Or(req.Hold, plan.Each)
-	wants := make([]want, len(req.Entries))
-	for i, e := range req.Entries {
-		names, err := d.entryNames(e, req.Target)
-		wants[i] = want{source: names.source, targets: names.targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite)}
+	wants := make([]want, len(entries))
+	for i, e := range entries {
+		n, err := names.entry(e, target)
+		wants[i] = want{source: n.source, targets: n.targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite)}
 		if err != nil {
 			wants[i] = want{asked: strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " ")), err: atLine(e.Line, err)}
 		}
-		p.Notes = append(p.Notes, names.notes...)
+		p.Notes = append(p.Notes, n.notes...)
 	}
 	return p, p.many(ctx, wants)
 }
 
-// EntryNames returns the names that PlanBatch reads in e, where target is the
-// request's: the source, and the targets that the Steps of its plan carry in To.
-// The error is Invalid.
-func (d *Dray) EntryNames(e BatchEntry, target string) (source ref.Name, targets []ref.Name, err error) {
-	n, err := d.entryNames(e, target)
-	return n.source, n.targets, err
-}
-
-func (d *Dray) entryNames(e BatchEntry, target string) (named, error) {
-	how := asName
-	if e.Paths {
-		how = asPath
-	}
-	return d.importNames(ImportRequest{Source: e.Source, Target: target, Images: e.Targets}, how)
-}
-
-// atLine says in which line of a list an error is.
-func atLine(line int, err error) error {
-	if line == 0 {
-		return err
-	}
-	return &fault.Fault{Kind: fault.KindOf(err), Op: "read list", Name: fmt.Sprintf("line %d", line), Err: err, Hint: fault.HintOf(err)}
-}
-
-// PlanCopy resolves the source, or every tag of it, and looks at the target names.
-func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer) (*Plan, error) {
-	source, err := d.parse(req.Source)
-	if err != nil {
+// planCopy plans one image, or the tags of its repository that which says.
+func planCopy(ctx context.Context, s *session, source ref.Name, targets []ref.Name, which Tags, r Rules) (*Draft, error) {
+	p := r.draft(s)
+	if err := checkBackup(r); err != nil {
 		return nil, err
 	}
-	if len(req.Targets) == 0 {
-		return nil, invalid("copy", source.String(), "no target", "name at least one")
-	}
-	p := d.newPlan("copy", cmp.Or(req.Overwrite, plan.Update), req.SourceLogin, req.TargetLogin, obs)
-	defer p.session.release()
-	p.Backup = req.Backup
-	if err := checkBackupOf("copy", p.Backup, p.Overwrite); err != nil {
+	if err := r.Map.Check(); err != nil {
 		return nil, err
 	}
-	var targets []ref.Name
-	for _, s := range req.Targets {
-		to, err := d.parse(s)
-		if err != nil {
-			return nil, err
-		}
-		if to.Digest != "" {
-			return nil, digestTarget(s)
-		}
-		targets = append(targets, to)
-	}
-	if err := req.Map.Check(); err != nil {
-		return nil, err
-	}
-	if req.Tags == AllTags || req.Tags == Sharing {
-		p.Hold = cmp.Or(req.Hold, plan.Each)
-		return p, p.tagsOf(ctx, source, targets, req)
+	if which == AllTags || which == Sharing {
+		return p, p.tagsOf(ctx, source, targets, which, r.Map)
 	}
 	source = withLatest(source)
-	targets = spread(source, targets, req.Map)
+	targets = spread(source, targets, r.Map)
 	for i := range targets {
 		if targets[i].Tag == "" && source.Tag == "" && source.Digest != "" {
 			p.Notes = append(p.Notes, fmt.Sprintf("the source is named by digest: it arrives as %s without a tag", targets[i].Repo.At(source.Digest)))
@@ -153,39 +90,33 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 	return p, p.one(ctx, source, targets)
 }
 
-// PlanTag reads the image's manifest. It does not look at the new tags: they move, whatever they hold.
-func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) (*Plan, error) {
-	image, err := d.parse(req.Image)
-	if err != nil {
+// planTag plans further tags on an image, in its own repository.
+func planTag(ctx context.Context, s *session, image ref.Name, tags []string, r Rules) (*Draft, error) {
+	if err := checkNewTags(image, tags, r.Map); err != nil {
 		return nil, err
 	}
-	if err := checkNewTags(image, req); err != nil {
-		return nil, err
-	}
-	p := d.newPlan("tag", plan.Update, req.Login, req.Login, obs)
-	defer p.session.release()
-	var wants []want
-	if req.maps() {
-		p.Hold = cmp.Or(req.Hold, plan.Each)
-		p.session.aim(image.Repo, image.Repo)
-		tags, err := p.session.mapped(ctx, image.Repo, req.Map)
+	p := r.draft(s)
+	if renames(r.Map) {
+		s.aim(image.Repo, image.Repo)
+		keys, err := s.mapped(ctx, image.Repo, r.Map)
 		if err != nil {
 			return nil, err
 		}
-		if wants, err = tagWants(image.Repo, tags, []ref.Name{image.Repo.Tagged("")}, req.Map, plan.Update); err != nil {
+		wants, err := tagWants(image.Repo, keys, []ref.Name{image.Repo.Tagged("")}, r.Map, plan.Update)
+		if err != nil {
 			return nil, err
 		}
 		return p, p.many(ctx, wants)
 	}
 	p.Hold = plan.All
 	image = withLatest(image)
-	p.session.aim(image.Repo, image.Repo)
-	src, err := p.session.readSource(ctx, image)
+	s.aim(image.Repo, image.Repo)
+	src, err := s.readSource(ctx, image)
 	if err != nil {
 		return nil, err
 	}
 	p.Steps, err = plan.Make(src, plan.Inventory{image: src[image]}, plan.Rules{Overwrite: plan.Update, Targets: func(ref.Name) (to []ref.Name) {
-		for _, tag := range req.Tags {
+		for _, tag := range tags {
 			to = append(to, image.Tagged(tag))
 		}
 		return to
@@ -193,16 +124,16 @@ func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) 
 	return p, err
 }
 
-func checkNewTags(image ref.Name, req TagRequest) error {
+func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
 	switch {
-	case req.maps() && len(req.Tags) > 0:
+	case renames(m) && len(tags) > 0:
 		return invalid("tag", image.String(), "new tags and a map at once", "the map names the new tags")
-	case req.maps() && (image.Tag != "" || image.Digest != ""):
+	case renames(m) && (image.Tag != "" || image.Digest != ""):
 		return invalid("tag", image.String(), "a map is for a repository: this names one image", "leave the tag off")
-	case !req.maps() && len(req.Tags) == 0:
+	case !renames(m) && len(tags) == 0:
 		return invalid("tag", image.String(), "no new tag", "name at least one")
 	}
-	for _, tag := range req.Tags {
+	for _, tag := range tags {
 		if strings.ContainsAny(tag, "/:@") {
 			return invalid("tag", image.String(), fmt.Sprintf("%q is not a tag", tag), "dray copy brings an image to another name")
 		}
@@ -210,11 +141,19 @@ func checkNewTags(image ref.Name, req TagRequest) error {
 			return err
 		}
 	}
-	return req.Map.Check()
+	return m.Check()
 }
 
-// maps reports whether the request is for a repository's tags by a map.
-func (r TagRequest) maps() bool { return len(r.Map.Pairs) > 0 || len(r.Map.Rename) > 0 }
+// renames reports whether m gives tags other names.
+func renames(m plan.TagMap) bool { return len(m.Pairs) > 0 || len(m.Rename) > 0 }
+
+// atLine says in which line of a list an error is.
+func atLine(line int, err error) error {
+	if line == 0 {
+		return err
+	}
+	return &fault.Fault{Kind: fault.KindOf(err), Op: "read list", Name: fmt.Sprintf("line %d", line), Err: err, Hint: fault.HintOf(err)}
+}
 
 // mapped lists the tags that m gives another name: its keys, and where it renames
 // by an expression those of repo that the expression changes.
@@ -236,27 +175,8 @@ func (s *session) mapped(ctx context.Context, repo ref.Repo, m plan.TagMap) ([]s
 	return tags, fault.On(fault.Source, err)
 }
 
-// spread gives a target without a tag the tags that the source's becomes.
-func spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
-	var out []ref.Name
-	for _, to := range targets {
-		if to.Tag != "" || source.Tag == "" {
-			out = append(out, to)
-			continue
-		}
-		for _, tag := range m.Targets(source.Tag) {
-			out = append(out, to.Repo.Tagged(tag))
-		}
-	}
-	return out
-}
-
-func (d *Dray) newPlan(verb string, ow plan.Overwrite, source, target *credential.Login, obs event.Observer) *Plan {
-	return &Plan{Plan: plan.Plan{Verb: verb, Overwrite: ow}, SourceLogin: source, TargetLogin: target, session: d.begin(source, target, obs)}
-}
-
 // one plans a single source name.
-func (p *Plan) one(ctx context.Context, source ref.Name, targets []ref.Name) error {
+func (p *Draft) one(ctx context.Context, source ref.Name, targets []ref.Name) error {
 	repos := make([]ref.Repo, len(targets))
 	for i, to := range targets {
 		repos[i] = to.Repo
@@ -299,9 +219,9 @@ func (s *session) survey(ctx context.Context, source ref.Name, targets []ref.Nam
 }
 
 // tagsOf plans all tags of a repository, or those that share one digest.
-func (p *Plan) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name, req CopyRequest) error {
+func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name, which Tags, m plan.TagMap) error {
 	names := targets
-	if req.Tags == AllTags {
+	if which == AllTags {
 		names = append(slices.Clone(targets), source)
 	}
 	for _, n := range names {
@@ -318,7 +238,7 @@ func (p *Plan) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name, 
 	if err != nil {
 		return err
 	}
-	if req.Tags == Sharing {
+	if which == Sharing {
 		if err := p.session.askSource(ctx, list); err != nil {
 			return err
 		}
@@ -328,7 +248,7 @@ func (p *Plan) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name, 
 	}
 	to := map[ref.Name][]ref.Name{}
 	wanted := map[string]bool{}
-	wants, err := tagWants(source.Repo, list.tags(), targets, req.Map, p.Overwrite)
+	wants, err := tagWants(source.Repo, list.tags(), targets, m, p.Overwrite)
 	if err != nil {
 		return err
 	}
@@ -370,7 +290,7 @@ func bySide(ctx context.Context, source, target func(context.Context) error) err
 }
 
 // sharing keeps of list the tags that hold what image holds.
-func (p *Plan) sharing(ctx context.Context, image ref.Name, list tagList) (tagList, error) {
+func (p *Draft) sharing(ctx context.Context, image ref.Name, list tagList) (tagList, error) {
 	found, err := p.session.surveySource(ctx, image)
 	if err != nil {
 		return tagList{}, err

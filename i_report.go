@@ -2,10 +2,8 @@ package dray
 
 import (
 	"encoding/json"
-	"errors"
 	"time"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
@@ -41,8 +39,8 @@ type StepReport struct {
 	Took   time.Duration `json:"tookNanoseconds,omitempty"` // of its image, which all its names share
 	Healed bool          `json:"healed,omitempty"`          // the name was right, and what was lacking below it was sent
 
-	proven bool // all that is below the name was asked for, now or once
-	lacks  bool // it was, and not all is there
+	Proven bool `json:"-"` // all that is below the name was asked for, now or once
+	Lacks  bool `json:"-"` // it was, and not all is there
 }
 
 // Traffic is what was exchanged with one registry. Bytes are those of bodies.
@@ -53,36 +51,33 @@ type Traffic struct {
 	Received int64 `json:"receivedBytes"`
 }
 
-// Problem is an error as it is written in JSON.
-type Problem struct {
-	Kind    fault.Kind `json:"kind"`
-	Side    fault.Side `json:"side,omitempty"`
-	Message string     `json:"message"`
-	Hint    string     `json:"hint,omitempty"`
-}
-
-// ProblemOf describes err.
-func ProblemOf(err error) Problem {
-	p := Problem{Kind: fault.KindOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
-	var f *fault.Fault
-	if errors.As(err, &f) {
-		p.Side = f.Side
-	}
-	return p
-}
-
 // MarshalJSON writes the step, its state and, where it failed, the problem.
 func (s StepReport) MarshalJSON() ([]byte, error) {
 	type plain StepReport
 	out := struct {
 		plain
-		Problem *Problem `json:"error,omitempty"`
+		Problem *plan.Problem `json:"error,omitempty"`
 	}{plain: plain(s)}
 	if s.Err != nil {
-		p := ProblemOf(s.Err)
-		out.Problem = &p
+		out.Problem = plan.ProblemOf(s.Err)
 	}
 	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote; Err is then of the same Kind and words.
+func (s *StepReport) UnmarshalJSON(raw []byte) error {
+	type plain StepReport
+	in := struct {
+		*plain
+		Problem *plan.Problem `json:"error"`
+	}{plain: (*plain)(s)}
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return err
+	}
+	if in.Problem != nil {
+		s.Err = in.Problem.Err()
+	}
+	return nil
 }
 
 // Err is nil when every step ended as planned, else the error of the first step that failed.

@@ -1,0 +1,28 @@
+package dray
+
+import (
+	"context"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/plan"
+)
+
+// TagRequest asks for further tags on an image, in its own repository.
+type TagRequest struct {
+	Image string      // "HOST/REPO:TAG", "HOST/REPO@DIGEST"; with Map a repository
+	Tags  []string    // tags only; a full name elsewhere is Invalid
+	Map   plan.TagMap // without Tags: each key gets its values as further tags, and each other tag what Rename makes of it
+	Hold  plan.Hold   // with Map; "" is plan.Each
+	Login *credential.Login
+}
+
+// PlanTag reads the image's manifest. It does not look at the new tags: they move, whatever they hold.
+func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) (*Planned, error) {
+	image, err := d.names.parse(req.Image)
+	if err != nil {
+		return nil, err
+	}
+	r := Rules{Verb: "tag", Overwrite: plan.Update, Hold: req.Hold, Map: req.Map}
+	return d.plan(req.Login, req.Login, obs, func(s *session) (*Draft, error) { return planTag(ctx, s, image, req.Tags, r) })
+}
