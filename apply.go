@@ -34,7 +34,7 @@ type Work struct {
 // applyPlan carries out w. The report has one entry for each step, in the plan's order.
 func applyPlan(ctx context.Context, b *base, w Work, obs event.Observer) (Report, error) {
 	start := time.Now()
-	r := newRun(w.session, w.Plan, w.Proof)
+	r := newRun(b, w.session, w.Plan, w.Proof)
 	stop := r.prepare(ctx, b, w, obs)
 	r.session.applying.Store(true)
 	defer r.session.applying.Store(false)
@@ -59,13 +59,14 @@ type run struct {
 	session *session
 	plan    *plan.Plan
 	believe oci.Proof
+	guard   func(context.Context, []plan.Step) error // of who applies the plan; who made it may have had another
 	turn    func(context.Context) (end func(), ok bool) // a place for one image; nil is any number
 	mu      sync.Mutex
 	reports []StepReport
 }
 
-func newRun(s *session, p *plan.Plan, believe oci.Proof) *run {
-	r := &run{session: s, plan: p, believe: believe, reports: make([]StepReport, len(p.Steps))}
+func newRun(b *base, s *session, p *plan.Plan, believe oci.Proof) *run {
+	r := &run{session: s, plan: p, believe: believe, guard: b.guard, reports: make([]StepReport, len(p.Steps))}
 	for i, step := range p.Steps {
 		r.reports[i] = StepReport{Step: step, State: NotStarted}
 	}

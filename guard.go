@@ -20,11 +20,10 @@ type guarded struct {
 
 // guarding wraps to, if there is a guard. The wrap is of one image.
 func (r *run) guarding(e *end, to transfer.Target) transfer.Target {
-	guard := r.session.base.guard
-	if guard == nil {
+	if r.guard == nil {
 		return to
 	}
-	g := &guarded{Target: to, guard: guard, verb: r.plan.Verb, steps: map[string]plan.Step{}}
+	g := &guarded{Target: to, guard: r.guard, verb: r.plan.Verb, steps: map[string]plan.Step{}}
 	for _, i := range e.steps {
 		s := r.plan.Steps[i]
 		s.Overwrite = r.overwrite(s)

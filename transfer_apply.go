@@ -17,7 +17,7 @@ func (r *transferring) apply(ctx context.Context, p surveyed) error {
 func (r *transferring) applyChecked(ctx context.Context, p surveyed, moved map[int]error) error {
 	defer p.session.release()
 	began := time.Now()
-	work := newRun(p.session, &plan.Plan{Verb: r.report.verb(), Overwrite: r.req.Overwrite, Hold: r.hold, Steps: p.Steps}, r.req.Proof)
+	work := newRun(r.base, p.session, &plan.Plan{Verb: r.report.verb(), Overwrite: r.req.Overwrite, Hold: r.hold, Steps: p.Steps}, r.req.Proof)
 	work.turn = r.turn
 	for i, s := range p.Steps {
 		if err := moved[i]; err != nil {
