@@ -59,7 +59,7 @@ type run struct {
 	session *session
 	plan    *plan.Plan
 	believe oci.Proof
-	guard   func(context.Context, []plan.Step) error // of who applies the plan; who made it may have had another
+	guard   func(context.Context, []plan.Step) error    // of who applies the plan; who made it may have had another
 	turn    func(context.Context) (end func(), ok bool) // a place for one image; nil is any number
 	mu      sync.Mutex
 	reports []StepReport

@@ -277,10 +277,10 @@ func (v *verifying) compare(ctx context.Context, l plan.Landing) compared {
 	s.looks = true
 	defer s.release()
 	p := surveyed{RepositoryPlan: RepositoryPlan{To: l.To, From: l.From}, session: s}
-	k := &looking{scope: v.scope, landing: l, plan: &p}
+	k := newLooking(v.scope, l, &p)
 	steps, err := v.steps(ctx, k)
 	if err != nil {
-		steps = []plan.Step{{Action: plan.Broken, From: cmp.Or(k.at, l.From[0]).Tagged(""), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
+		steps = []plan.Step{{Action: plan.Broken, From: k.troubled(), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
 	}
 	got := compared{Looking: Looking{To: l.To, From: l.From}, extra: k.extra, notes: p.notes, explain: p.explains}
 	for _, step := range steps {

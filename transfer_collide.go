@@ -72,7 +72,7 @@ func (r *transferring) collisionsOf(ctx context.Context, l plan.Landing) (found 
 	for _, from := range l.From {
 		s.aim(from, l.To)
 	}
-	k := &looking{scope: r.scope, landing: l, plan: &surveyed{session: s}}
+	k := newLooking(r.scope, l, &surveyed{session: s})
 	wants := map[ref.Name][]ref.Name{} // by target
 	src := plan.Inventory{}
 	for _, from := range l.From {

@@ -39,15 +39,18 @@ func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []surv
 	for _, from := range part[0].From {
 		s.aim(from, targets...)
 	}
-	first := &looking{}
+	var first *looking
 	plans := make([]surveyed, len(part))
 	for i, l := range part {
 		p := surveyed{RepositoryPlan: RepositoryPlan{To: l.To, From: l.From}, session: s}
-		look := &looking{scope: r.scope, landing: l, plan: &p, at: l.From[0], seen: first.seen, gone: first.gone, loose: first.loose}
-		if err := look.run(ctx); err != nil {
-			p.Steps = []plan.Step{{Action: plan.Broken, From: look.at.Tagged(""), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
+		look := newLooking(r.scope, l, &p)
+		if first != nil {
+			look.after(first)
 		}
-		if first.seen == nil {
+		if err := look.run(ctx); err != nil {
+			p.Steps = []plan.Step{{Action: plan.Broken, From: look.troubled(), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
+		}
+		if first == nil || !first.sawSources() {
 			first = look
 		}
 		plans[i] = p

@@ -30,6 +30,22 @@ type looking struct {
 	extra  int // tags that only the target has
 }
 
+// newLooking surveys l into p.
+func newLooking(s *scope, l plan.Landing, p *surveyed) *looking {
+	return &looking{scope: s, landing: l, plan: p, at: l.From[0]}
+}
+
+// after takes over what a survey of the same sources saw there, if it saw them.
+func (k *looking) after(other *looking) {
+	k.seen, k.gone, k.loose = other.seen, other.gone, other.loose
+}
+
+// sawSources reports whether the sources were seen.
+func (k *looking) sawSources() bool { return k.seen != nil }
+
+// troubled is the source that is to be named beside the target when there is trouble.
+func (k *looking) troubled() ref.Name { return k.at.Tagged("") }
+
 // listing is what one repository says it holds.
 type listing struct {
 	at   place
