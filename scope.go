@@ -8,6 +8,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// asking is how many names the surveys of one transfer ask for at once, at each side.
+const asking = 64
+
 // scope is what the surveys of all landings of one transfer share.
 type scope struct {
 	base *base

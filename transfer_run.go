@@ -16,17 +16,12 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-const (
-	// planning is how many repositories are looked at side by side. Their plans are what
-	// is in memory.
-	planning = 16
+// planning is how many repositories are looked at side by side. Their plans are what
+// is in memory.
+const planning = 16
 
-	// maxNotes is how many notes a report holds: tags that vanish while they are listed may be many.
-	maxNotes = 1000
-
-	// asking is how many names all of them ask for at once, at each side.
-	asking = 64
-)
+// maxNotes is how many notes a report holds: tags that vanish while they are listed may be many.
+const maxNotes = 1000
 
 // transferring is one transfer, or one application of a plan of many repositories.
 type transferring struct {
