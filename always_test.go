@@ -23,7 +23,7 @@ func TestAlwaysPutsEveryManifestAgainAndProvesEachBlobOnce(t *testing.T) {
 	multi := testbed.Index(t, y.src, "multi", "v1", 3)
 	y.transfers(whole())
 	lost := multi.Layers[0]
-	remove(t, data(t, dir, string(lost.Digest)))
+	Remove(t, data(t, dir, string(lost.Digest)))
 	y.forget()
 	_, sum, err := y.transferred(always(whole()))
 	if err != nil || sum.States[dray.Done] != 4 || sum.Blobs.Sent != 1 || sum.Blobs.Bytes != lost.Size {
@@ -44,7 +44,7 @@ func TestAlwaysInACopyProvesToo(t *testing.T) {
 	img := testbed.Random(t, y.src, "app", "v1", testbed.RandomOptions{Layers: 2, Size: 500})
 	req := dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app:v1"}, Overwrite: plan.Always}
 	y.must(y.doCopy(req))
-	remove(t, data(t, dir, string(img.Layers[0].Digest)))
+	Remove(t, data(t, dir, string(img.Layers[0].Digest)))
 	rep := y.must(y.doCopy(req))
 	if b := rep.Steps[0].Blobs; b.Sent != 1 || b.Proven != 3 {
 		t.Errorf("%+v", b)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -29,9 +31,9 @@ type BatchRequest struct {
 // Broken step, and stops nothing else. Two entries that bring different content to
 // one name are Invalid.
 func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observer) (*Planned, error) {
-	r := Rules{Verb: "batch", Overwrite: cmp.Or(req.Overwrite, plan.Refuse), Hold: req.Hold, Backup: req.Backup}
-	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *session) (*Draft, error) {
-		return planBatch(ctx, s, d.names, req.Entries, req.Target, r)
+	r := survey.Rules{Verb: "batch", Overwrite: cmp.Or(req.Overwrite, plan.Refuse), Hold: req.Hold, Backup: req.Backup}
+	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
+		return survey.Batch(ctx, s, d.names, req.Entries, req.Target, r)
 	})
 }
 
@@ -39,6 +41,6 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 // request's: the source, and the targets that the Steps of its plan carry in To.
 // The error is Invalid.
 func (d *Dray) EntryNames(e BatchEntry, target string) (source ref.Name, targets []ref.Name, err error) {
-	n, err := d.names.entry(e, target)
-	return n.source, n.targets, err
+	n, err := d.names.Entry(e, target)
+	return n.Source, n.Targets, err
 }

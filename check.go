@@ -5,6 +5,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/probe"
 )
 
 // CheckRequest asks whether an image can be read and, with a Target, written there.
@@ -21,5 +22,5 @@ type CheckRequest struct {
 // finds is in the report; the error is Invalid for a name that is none, or
 // Canceled.
 func (d *Dray) Check(ctx context.Context, req CheckRequest, obs event.Observer) (CheckReport, error) {
-	return check(ctx, d.base, d.names, checkRequest(req), obs)
+	return probe.Check(ctx, d.base, d.names, probe.Request(req), obs)
 }

@@ -27,8 +27,8 @@ const canary = "canary-5up3r"
 
 var robot = credential.Login{User: "robot", Password: credential.New(canary), From: "flag --dst-creds"}
 
-// check runs a check from reg/app:v1 and returns the findings by "side what".
-func check(t *testing.T, settings dray.Settings, req dray.CheckRequest, hosts ...*testbed.Registry) (dray.CheckReport, map[string]dray.Finding) {
+// Check runs a check from reg/app:v1 and returns the findings by "side what".
+func Check(t *testing.T, settings dray.Settings, req dray.CheckRequest, hosts ...*testbed.Registry) (dray.CheckReport, map[string]dray.Finding) {
 	t.Helper()
 	settings.PlainHTTP = !settings.Insecure && settings.CAFile == "" && strings.HasPrefix(hosts[0].URL, "http:")
 	c := dray.Config{Registries: map[string]dray.Registry{"src": {Host: hosts[0].Host, Settings: dray.Settings{PlainHTTP: true}}}}
@@ -85,7 +85,7 @@ func TestCheckNamesTheMissingRightByTheRegistrysOwnRoles(t *testing.T) {
 	} {
 		t.Run(kind, func(t *testing.T) {
 			dst := testbed.Distribution(t, testbed.Options{Auth: bearer(may("pull"), testbed.Docker)})
-			rep, found := check(t, dray.Settings{Kind: kind}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/app", TargetLogin: &robot}, src, dst)
+			rep, found := Check(t, dray.Settings{Kind: kind}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/app", TargetLogin: &robot}, src, dst)
 			wants(t, found, "target login", dray.OK, "user robot, from flag --dst-creds", "")
 			wants(t, found, "target tag", dray.OK, "free", "")
 			wants(t, found, "target push", dray.Fail, "lacks repository:app:", role)
@@ -103,7 +103,7 @@ func TestCheckLeavesNothingAtTheTarget(t *testing.T) {
 		dir := t.TempDir()
 		o.Dir = dir
 		dst := testbed.Distribution(t, o)
-		rep, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/team/app", TargetLogin: &robot}, src, dst)
+		rep, found := Check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/team/app", TargetLogin: &robot}, src, dst)
 		wants(t, found, "target push", dray.OK, "opened and canceled", "")
 		if !rep.Ready || rep.Err() != nil {
 			t.Error(rep.Verdict)
@@ -125,7 +125,7 @@ func TestAnUploadThatMayNotBeCanceledIsSaid(t *testing.T) {
 	src := testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
 	dst := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Error(403, "DENIED", "no right to delete").On("DELETE", ""))
-	rep, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/app", TargetLogin: &robot}, src, dst)
+	rep, found := Check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/app", TargetLogin: &robot}, src, dst)
 	wants(t, found, "target push", dray.OK, "the registry keeps it for a while: this login may not cancel it", "")
 	if !rep.Ready {
 		t.Error(rep.Verdict)
@@ -142,7 +142,7 @@ func TestAFirewallIsToldFromAMissingRight(t *testing.T) {
 				w.WriteHeader(http.StatusForbidden)
 				io.WriteString(w, body)
 			}), testbed.Options{})
-			rep, found := check(t, dray.Settings{Kind: "acr"}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &robot}, reg)
+			rep, found := Check(t, dray.Settings{Kind: "acr"}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &robot}, reg)
 			wants(t, found, "source reached", dray.Fail, "a firewall answers", "no login helps")
 			if !fault.Is(rep.Err(), fault.Denied) || reg.Requests() != 1 {
 				t.Errorf("%v\n%s", rep.Err(), reg.Story())
@@ -154,17 +154,17 @@ func TestAFirewallIsToldFromAMissingRight(t *testing.T) {
 func TestCheckTellsHowARegistryIsReached(t *testing.T) {
 	reg := testbed.Distribution(t, testbed.Options{Scheme: testbed.HTTPS})
 	testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
-	rep, found := check(t, dray.Settings{CAFile: reg.CAFile(t)}, dray.CheckRequest{Source: "src/app:v1"}, reg)
+	rep, found := Check(t, dray.Settings{CAFile: reg.CAFile(t)}, dray.CheckRequest{Source: "src/app:v1"}, reg)
 	wants(t, found, "source reached", dray.OK, "https, TLS 1.3, certificate of", "")
 	if !rep.Ready {
 		t.Error(rep.Verdict)
 	}
-	rep, found = check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1"}, reg)
+	rep, found = Check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1"}, reg)
 	wants(t, found, "source reached", dray.Fail, "certificate", "set ca-file")
 	if !fault.Is(rep.Err(), fault.Refused) {
 		t.Error(rep.Err())
 	}
-	rep, found = check(t, dray.Settings{Insecure: true}, dray.CheckRequest{Source: "src/app:v1"}, reg)
+	rep, found = Check(t, dray.Settings{Insecure: true}, dray.CheckRequest{Source: "src/app:v1"}, reg)
 	wants(t, found, "source reached", dray.OK, "certificate not checked", "")
 	if !rep.Ready {
 		t.Error(rep.Verdict)
@@ -178,7 +178,7 @@ func TestARefusedLoginIsToldFromAMissingRight(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			reg := testbed.Distribution(t, testbed.Options{Auth: auth})
-			rep, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &wrong}, reg)
+			rep, found := Check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &wrong}, reg)
 			wants(t, found, "source login", dray.Fail, "user robot, from docker config", "dray login "+reg.Host)
 			if _, also := found["source pull"]; also || !fault.Is(rep.Err(), fault.Denied) {
 				t.Errorf("%v %+v", rep.Err(), found)
@@ -200,7 +200,7 @@ func TestATokenWithFewerScopesIsShown(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 		}
 	}), testbed.Options{})
-	_, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &robot}, reg)
+	_, found := Check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &robot}, reg)
 	wants(t, found, "source token", dray.Warn, "it lacks pull, which was asked for", "")
 	wants(t, found, "source pull", dray.Fail, "401", "the right to pull")
 }
@@ -215,13 +215,13 @@ func TestCheckReadsDockerHubsBudgetAndSpendsNone(t *testing.T) {
 		})
 	}})
 	testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
-	rep, found := check(t, dray.Settings{Kind: "dockerhub"}, dray.CheckRequest{Source: "src/app:v1"}, reg)
+	rep, found := Check(t, dray.Settings{Kind: "dockerhub"}, dray.CheckRequest{Source: "src/app:v1"}, reg)
 	wants(t, found, "source quota", dray.OK, "17 of 100 pulls left in 6h0m0s", "")
 	if !rep.Ready || reg.Count("GET", testbed.Manifest) != 0 {
 		t.Errorf("%s\n%s", rep.Verdict, reg.Story())
 	}
 	left = "0"
-	rep, found = check(t, dray.Settings{Kind: "dockerhub"}, dray.CheckRequest{Source: "src/app:v1"}, reg)
+	rep, found = Check(t, dray.Settings{Kind: "dockerhub"}, dray.CheckRequest{Source: "src/app:v1"}, reg)
 	wants(t, found, "source quota", dray.Fail, "none of 100", "wait")
 	if !fault.Is(rep.Err(), fault.Throttled) {
 		t.Error(rep.Err())
@@ -392,13 +392,13 @@ func TestAMissingHarborProjectIsNotTakenForAMissingRight(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	}})
-	rep, found := check(t, dray.Settings{Kind: "harbor"}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/team/app", TargetLogin: &robot}, src, dst)
+	rep, found := Check(t, dray.Settings{Kind: "harbor"}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/team/app", TargetLogin: &robot}, src, dst)
 	wants(t, found, "target push", dray.Fail, "the Harbor project team does not exist", "set create: private")
 	wants(t, found, "target pull", dray.Unknown, "nothing is there yet", "")
 	if !fault.Is(rep.Err(), fault.NotFound) {
 		t.Error(rep.Err())
 	}
-	rep, found = check(t, dray.Settings{Kind: "harbor", Create: "private"}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/team/app", TargetLogin: &robot}, src, dst)
+	rep, found = Check(t, dray.Settings{Kind: "harbor", Create: "private"}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/team/app", TargetLogin: &robot}, src, dst)
 	wants(t, found, "target push", dray.OK, "the first push creates it", "")
 	if !rep.Ready {
 		t.Error(rep.Verdict)

@@ -6,6 +6,8 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 )
 
@@ -31,12 +33,12 @@ type CopyRequest struct {
 
 // PlanCopy resolves the source, or every tag of it, and looks at the target names.
 func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer) (*Planned, error) {
-	source, targets, err := d.names.copyNames(req.Source, req.Targets)
+	source, targets, err := d.names.Copy(req.Source, req.Targets)
 	if err != nil {
 		return nil, err
 	}
-	r := Rules{Verb: "copy", Overwrite: cmp.Or(req.Overwrite, plan.Update), Hold: req.Hold, Backup: req.Backup, Map: req.Map}
-	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *session) (*Draft, error) {
-		return planCopy(ctx, s, source, targets, req.Tags, r)
+	r := survey.Rules{Verb: "copy", Overwrite: cmp.Or(req.Overwrite, plan.Update), Hold: req.Hold, Backup: req.Backup, Map: req.Map}
+	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
+		return survey.Copy(ctx, s, source, targets, req.Tags, r)
 	})
 }

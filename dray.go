@@ -25,6 +25,8 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ledger"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/ref"
@@ -91,15 +93,15 @@ type Limits struct {
 
 // Dray holds what all requests share. Its methods are safe for concurrent use.
 type Dray struct {
-	base  *base
-	names *reader
+	base  *place.Base
+	names *name.Reader
 }
 
 // New checks c and wires the parts together. It does no I/O but for the certificate files that c names.
-func New(c Config) (*Dray, error) { return NewWith(c, Inside{}) }
+func New(c Config) (*Dray, error) { return NewWith(c, place.Inside{}) }
 
 // NewWith is New for programs of this module, with what only these may set.
-func NewWith(c Config, in Inside) (*Dray, error) {
+func NewWith(c Config, in place.Inside) (*Dray, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -127,23 +129,23 @@ func NewWith(c Config, in Inside) (*Dray, error) {
 		Blobs: c.Limits.Blobs, Retries: c.Limits.Retries, Ahead: c.Limits.Ahead, Bandwidth: c.Limits.Bandwidth,
 	})
 	return &Dray{
-		base: &base{
-			remote: client, engine: engine, here: in.Local, images: cmp.Or(c.Limits.Images, 32), maxWait: cmp.Or(c.Limits.MaxWait, 10*time.Minute),
-			proofs: ledger.NewProofs(c.StateDir), times: ledger.NewTimes(c.StateDir), marks: ledger.NewMarks(c.StateDir), earlier: ledger.NewWhereabouts(c.StateDir),
+		base: &place.Base{
+			Remote: client, Engine: engine, Here: in.Local, Images: cmp.Or(c.Limits.Images, 32), MaxWait: cmp.Or(c.Limits.MaxWait, 10*time.Minute),
+			Proofs: ledger.NewProofs(c.StateDir), Times: ledger.NewTimes(c.StateDir), Marks: ledger.NewMarks(c.StateDir), Earlier: ledger.NewWhereabouts(c.StateDir),
 		},
-		names: &reader{Hosts: names, Default: c.Default, Pin: client.Pin},
+		names: &name.Reader{Hosts: names, Default: c.Default, Pin: client.Pin},
 	}, nil
 }
 
 // For returns a Dray that shares everything with d and works for one job of a server.
-func (d *Dray) For(j Job) *Dray { return &Dray{base: d.base.For(j), names: d.names} }
+func (d *Dray) For(j place.Job) *Dray { return &Dray{base: d.base.For(j), names: d.names} }
 
 // Close lets idle connections go.
-func (d *Dray) Close() { d.base.remote.Close() }
+func (d *Dray) Close() { d.base.Remote.Close() }
 
 // Allowances tells what the registry at host is known to allow: what it publishes, or what
 // Settings.RequestsPerSecond says. nil is nothing known.
-func (d *Dray) Allowances(host string) []Allowance { return d.base.remote.Allowances(host) }
+func (d *Dray) Allowances(host string) []Allowance { return d.base.Remote.Allowances(host) }
 
 // Host returns the canonical host of a registry: a configured name, or a host as
 // people type it, with or without "https://". The error is Invalid.
@@ -151,7 +153,7 @@ func (d *Dray) Host(name string) (string, error) { return d.names.Host(name) }
 
 // Name returns the canonical form of a full name as people type it. Its first
 // component may be a configured registry's name. The error is Invalid.
-func (d *Dray) Name(s string) (ref.Name, error) { return d.names.parse(s) }
+func (d *Dray) Name(s string) (ref.Name, error) { return d.names.Parse(s) }
 
 // RegistryHost returns the canonical host of what `az acr` means by a registry's
 // name: a configured name, a login server, the name of an Azure container
@@ -162,12 +164,12 @@ func (d *Dray) RegistryHost(name string) (string, error) { return d.names.Regist
 // is worth keeping: for an Entra token the registry's refresh token that it was
 // exchanged for, else login itself. Denied when the registry does not take it.
 func (d *Dray) CheckLogin(ctx context.Context, host string, login credential.Login) (credential.Login, error) {
-	return d.base.remote.Check(ctx, host, login)
+	return d.base.Remote.Check(ctx, host, login)
 }
 
 // AsksForLogin reports whether host has asked anybody for a login so far: after a
 // CheckLogin, whether that checked anything.
-func (d *Dray) AsksForLogin(host string) bool { return d.base.remote.Asks(host) }
+func (d *Dray) AsksForLogin(host string) bool { return d.base.Remote.Asks(host) }
 
 func (c *Config) check() error {
 	l := c.Limits

@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/plan"
 )
@@ -16,7 +17,7 @@ func TestANameThatSomebodyMadeMeanwhileIsTheirs(t *testing.T) {
 	y := newYard(t)
 	y.tagged("app", "v1")
 	asked := map[string]int{}
-	d := y.For(dray.Job{Guard: func(_ context.Context, steps []plan.Step) error {
+	d := y.For(place.Job{Guard: func(_ context.Context, steps []plan.Step) error {
 		for _, s := range steps {
 			asked[s.To.Tag]++
 		}
@@ -50,7 +51,7 @@ func TestAnEntryOfAListOverwritesAsItSaysUntilItsNameIsSet(t *testing.T) {
 	} {
 		y := newYard(t)
 		y.tagged("app", "v1")
-		d := y.For(dray.Job{Guard: func(context.Context, []plan.Step) error { return nil }})
+		d := y.For(place.Job{Guard: func(context.Context, []plan.Step) error { return nil }})
 		p, err := d.PlanBatch(t.Context(), dray.BatchRequest{Target: "dst", Overwrite: c.whole, Entries: []dray.BatchEntry{
 			{Source: "src/app:v1", Targets: []string{"theirs:v1"}, Overwrite: c.theirs},
 			{Source: "src/app:v1", Targets: []string{"ours:v1"}, Overwrite: c.ours},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/plan"
 )
@@ -19,7 +20,7 @@ func TestAGuardThatRefusesLeavesTheNamesAlone(t *testing.T) {
 	y.tagged("app", "v1", "v2", "latest")
 	old := testbed.Random(t, y.dst, "app", "latest", testbed.RandomOptions{Seed: 50})
 	gone := &fault.Fault{Kind: fault.Moved, Op: "run job", Err: errors.New("its lease went")}
-	d := y.For(dray.Job{Guard: func(context.Context, []plan.Step) error { return gone }})
+	d := y.For(place.Job{Guard: func(context.Context, []plan.Step) error { return gone }})
 
 	_, err := d.Transfer(t.Context(), whole(), nil, func(dray.RepositoryReport) error { return nil })
 	if !fault.Is(err, fault.Moved) {
@@ -55,7 +56,7 @@ func TestAGuardIsAskedOnceForEachNameBeforeItIsSet(t *testing.T) {
 	y := newYard(t)
 	y.tagged("app", "v1", "v2")
 	asked := map[string]int{}
-	d := y.For(dray.Job{Guard: func(_ context.Context, steps []plan.Step) error {
+	d := y.For(place.Job{Guard: func(_ context.Context, steps []plan.Step) error {
 		for _, s := range steps {
 			asked[s.To.String()]++
 			for _, q := range y.dst.Log() {
@@ -104,7 +105,7 @@ func TestAGuardIsToldWhatNamesHeld(t *testing.T) {
 	old := testbed.Random(t, y.dst, "app", "v2", testbed.RandomOptions{Seed: 50})
 	img := testbed.Random(t, y.dst, "app", "v1", testbed.RandomOptions{Seed: 51})
 	held := map[string]string{}
-	d := y.For(dray.Job{Guard: func(_ context.Context, steps []plan.Step) error {
+	d := y.For(place.Job{Guard: func(_ context.Context, steps []plan.Step) error {
 		for _, s := range steps {
 			held[s.To.Tag] = string(s.Replaces) + " " + string(s.Digest())
 		}

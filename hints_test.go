@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/internal/ledger"
+	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -79,7 +80,7 @@ func TestAHintThatIsNotTrueAnyMoreSendsTheBytesAndIsDropped(t *testing.T) {
 
 func TestWhoWorksForSeveralMountsNothingThatEarlierRunsSaw(t *testing.T) {
 	y := elsewhere(t)
-	y.Dray = y.For(dray.Job{Apart: true})
+	y.Dray = y.For(place.Job{Apart: true})
 	two := dray.TransferRequest{Sources: []string{"src/two"}, Target: "dst/two"}
 	if got, sum, err := y.transferred(two); err != nil || sum.Blobs.Mounted != 0 || sum.Blobs.Sent != 4 {
 		t.Errorf("%s %v %+v\n%s", got, err, sum.Blobs, y.dst.Story())

@@ -6,6 +6,9 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -56,18 +59,18 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 	if err != nil {
 		return nil, err
 	}
-	r := Rules{Verb: "import", Overwrite: cmp.Or(req.Overwrite, plan.Refuse), Hold: req.Hold, Backup: req.Backup, Map: req.Map}
-	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *session) (*Draft, error) { return planImport(ctx, s, n, r) })
+	r := survey.Rules{Verb: "import", Overwrite: cmp.Or(req.Overwrite, plan.Refuse), Hold: req.Hold, Backup: req.Backup, Map: req.Map}
+	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) { return survey.Import(ctx, s, n, r) })
 }
 
 // ImportNames returns the names that PlanImport reads in req. Where several tags are asked for
 // they name repositories. The error is Invalid.
 func (d *Dray) ImportNames(req ImportRequest) (source ref.Name, targets []ref.Name, err error) {
 	n, err := d.importNames(req)
-	return n.source, n.targets, err
+	return n.Source, n.Targets, err
 }
 
-func (d *Dray) importNames(req ImportRequest) (named, error) {
-	return d.names.importNames(Request{Source: req.Source, SourceRegistry: req.SourceRegistry, Target: req.Target,
-		Images: req.Images, Repositories: req.Repositories, Tags: req.Tags, Map: req.Map}, asAz)
+func (d *Dray) importNames(req ImportRequest) (name.Named, error) {
+	return d.names.Import(name.Request{Source: req.Source, SourceRegistry: req.SourceRegistry, Target: req.Target,
+		Images: req.Images, Repositories: req.Repositories, Tags: req.Tags, Map: req.Map}, name.AsAz)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/registry"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/plan"
@@ -21,7 +22,7 @@ const hereHost = "here.example:5000"
 // local makes a registry of this process a dray.Local.
 type local struct{ *registry.Registry }
 
-func (l local) Open(repo ref.Repo) (dray.LocalRepository, error) { return l.Store(repo) }
+func (l local) Open(repo ref.Repo) (place.LocalRepository, error) { return l.Store(repo) }
 
 // newLocalYard is a registry elsewhere, "src", and one in this process, "here": a
 // connection to anything but src fails the test.
@@ -44,7 +45,7 @@ func newLocalYard(t *testing.T) *yard {
 			}
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		},
-	}, dray.Inside{Local: func(host string) (dray.Local, bool) { return local{reg}, host == hereHost }})
+	}, place.Inside{Local: func(host string) (place.Local, bool) { return local{reg}, host == hereHost }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/look"
 	"github.com/drayage/dray/oci"
 )
 
@@ -16,23 +17,23 @@ type LookRequest struct {
 
 // Digest resolves an image: one HEAD.
 func (d *Dray) Digest(ctx context.Context, req LookRequest, obs event.Observer) (oci.Descriptor, error) {
-	return digestOf(ctx, d.base, d.names, lookRequest(req), obs)
+	return look.Digest(ctx, d.base, d.names, look.Request(req), obs)
 }
 
 // Manifest reads an image's manifest or index: one GET. Its Raw bytes are those of the registry.
 func (d *Dray) Manifest(ctx context.Context, req LookRequest, obs event.Observer) (oci.Document, error) {
-	return manifestOf(ctx, d.base, d.names, lookRequest(req), obs)
+	return look.Manifest(ctx, d.base, d.names, look.Request(req), obs)
 }
 
 // ImageConfig reads the configuration of a plain image, or of the one platform of an
 // index. An index of several platforms is Invalid: its children are named by digest.
 func (d *Dray) ImageConfig(ctx context.Context, req LookRequest, obs event.Observer) ([]byte, error) {
-	return configOf(ctx, d.base, d.names, lookRequest(req), obs)
+	return look.Config(ctx, d.base, d.names, look.Request(req), obs)
 }
 
 // Inspect reads an image's documents and the configuration of each platform. No layer is read.
 func (d *Dray) Inspect(ctx context.Context, req LookRequest, obs event.Observer) (Image, error) {
-	return inspect(ctx, d.base, d.names, lookRequest(req), obs)
+	return look.Inspect(ctx, d.base, d.names, look.Request(req), obs)
 }
 
 // List calls visit with each entry: of "HOST" and "HOST/PREFIX/" the repositories,
@@ -40,7 +41,7 @@ func (d *Dray) Inspect(ctx context.Context, req LookRequest, obs event.Observer)
 // order. It stops when visit returns an error, and returns that. A tag whose
 // digest could not be had comes with its Err.
 func (d *Dray) List(ctx context.Context, req LookRequest, obs event.Observer, visit func(Entry) error) error {
-	return list(ctx, d.base, d.names, lookRequest(req), obs, visit)
+	return look.List(ctx, d.base, d.names, look.Request(req), obs, visit)
 }
 
 // ListTags calls visit with each tag of the repository or layout that req names,
@@ -48,7 +49,7 @@ func (d *Dray) List(ctx context.Context, req LookRequest, obs event.Observer, vi
 // Unlike List it asks for no tag by itself: Digest is "" where the listing does
 // not tell it.
 func (d *Dray) ListTags(ctx context.Context, req LookRequest, obs event.Observer, visit func(Entry) error) error {
-	return listTagsOnly(ctx, d.base, d.names, lookRequest(req), obs, visit)
+	return look.Tags(ctx, d.base, d.names, look.Request(req), obs, visit)
 }
 
 // ListManifests calls visit with each manifest and index of the repository that
@@ -56,5 +57,5 @@ func (d *Dray) ListTags(ctx context.Context, req LookRequest, obs event.Observer
 // are among them where the registry lists them; where not, an event says so. A
 // layout, or a name with a tag or digest, is Invalid.
 func (d *Dray) ListManifests(ctx context.Context, req LookRequest, obs event.Observer, visit func(ManifestEntry) error) error {
-	return listManifests(ctx, d.base, d.names, lookRequest(req), obs, visit)
+	return look.Manifests(ctx, d.base, d.names, look.Request(req), obs, visit)
 }

@@ -6,6 +6,10 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/apply"
+	"github.com/drayage/dray/internal/migrate"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 )
 
@@ -17,14 +21,14 @@ type Planned struct {
 	plan.Plan
 	SourceLogin *credential.Login // nil asks Config.Logins; never written
 	TargetLogin *credential.Login
-	Proof       Proof    // "" is Sized for what plan.Always puts again, else Claimed; never written
-	session     *session // nil for a plan from a file
+	Proof       Proof          // "" is Sized for what plan.Always puts again, else Claimed; never written
+	session     *place.Session // nil for a plan from a file
 }
 
 // plan makes a plan in a session of its own.
-func (d *Dray) plan(source, target *credential.Login, obs event.Observer, draft func(*session) (*Draft, error)) (*Planned, error) {
-	s := d.base.begin(source, target, obs)
-	defer s.release()
+func (d *Dray) plan(source, target *credential.Login, obs event.Observer, draft func(*place.Session) (*survey.Draft, error)) (*Planned, error) {
+	s := d.base.Begin(source, target, obs)
+	defer s.Release()
 	p, err := draft(s)
 	if p == nil {
 		return nil, err
@@ -46,7 +50,7 @@ func (p *Planned) Traffic() map[string]Traffic {
 	if p.session == nil {
 		return nil
 	}
-	return p.session.exchanged()
+	return p.session.Exchanged()
 }
 
 // Apply carries out p. The Report has one entry for each step, in the plan's
@@ -59,7 +63,7 @@ func (p *Planned) Traffic() map[string]Traffic {
 // that people move from release to release ("latest") are set after the others.
 // A Planned may be applied again; what is there by then is not sent twice.
 func (d *Dray) Apply(ctx context.Context, p *Planned, obs event.Observer) (Report, error) {
-	return applyPlan(ctx, d.base, Work{Plan: &p.Plan, Proof: p.Proof, session: p.session, SourceLogin: p.SourceLogin, TargetLogin: p.TargetLogin}, obs)
+	return apply.Plan(ctx, d.base, apply.Work{Plan: &p.Plan, Proof: p.Proof, Session: p.session, SourceLogin: p.SourceLogin, TargetLogin: p.TargetLogin}, obs)
 }
 
 // PlanFileRequest asks that a plan that was written is carried out.
@@ -83,7 +87,7 @@ type PlanFileRequest struct {
 //
 // The error is nil when every step ended as planned, else that of the first that failed.
 func (d *Dray) ApplyFile(ctx context.Context, req PlanFileRequest, obs event.Observer, visit func(RepositoryReport) error) (TransferReport, error) {
-	return applyFile(ctx, d.base, d.names, fileRequest(req), obs, visit)
+	return migrate.Apply(ctx, d.base, d.names, migrate.FileRequest(req), obs, visit)
 }
 
 // EstimateRequest asks what a plan would cost.
@@ -101,5 +105,5 @@ type EstimateRequest struct {
 // tried again; memory grows with the number of distinct blobs. What can't be looked at is in Unknown; the error is of a
 // plan that can't be read, or Canceled.
 func (d *Dray) Estimate(ctx context.Context, req EstimateRequest, obs event.Observer) (Estimate, error) {
-	return estimate(ctx, d.base, costRequest(req), obs)
+	return migrate.Estimate(ctx, d.base, migrate.EstimateRequest(req), obs)
 }

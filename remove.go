@@ -5,6 +5,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/look"
 )
 
 // RemoveRequest asks to take an image away.
@@ -18,7 +19,7 @@ type RemoveRequest struct {
 // manifest the listing of its repository, with one HEAD a tag where that tells
 // no digests. Nothing is removed.
 func (d *Dray) PlanRemove(ctx context.Context, req RemoveRequest, obs event.Observer) (Removal, error) {
-	return planRemove(ctx, d.base, d.names, removeRequest(req), obs)
+	return look.PlanRemove(ctx, d.base, d.names, look.RemoveRequest(req), obs)
 }
 
 // Remove carries out what PlanRemove found. It is Moved, and takes nothing away,
@@ -26,5 +27,5 @@ func (d *Dray) PlanRemove(ctx context.Context, req RemoveRequest, obs event.Obse
 // to a manifest since it was planned go with it. Refused says that the registry
 // does not delete in this way.
 func (d *Dray) Remove(ctx context.Context, r Removal, login *credential.Login, obs event.Observer) error {
-	return remove(ctx, d.base, r, login, obs)
+	return look.Remove(ctx, d.base, r, login, obs)
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 )
 
@@ -19,10 +21,10 @@ type TagRequest struct {
 
 // PlanTag reads the image's manifest. It does not look at the new tags: they move, whatever they hold.
 func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) (*Planned, error) {
-	image, err := d.names.parse(req.Image)
+	image, err := d.names.Parse(req.Image)
 	if err != nil {
 		return nil, err
 	}
-	r := Rules{Verb: "tag", Overwrite: plan.Update, Hold: req.Hold, Map: req.Map}
-	return d.plan(req.Login, req.Login, obs, func(s *session) (*Draft, error) { return planTag(ctx, s, image, req.Tags, r) })
+	r := survey.Rules{Verb: "tag", Overwrite: plan.Update, Hold: req.Hold, Map: req.Map}
+	return d.plan(req.Login, req.Login, obs, func(s *place.Session) (*survey.Draft, error) { return survey.Tag(ctx, s, image, req.Tags, r) })
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/internal/migrate"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -40,7 +40,7 @@ type TransferRequest struct {
 	Overwrite plan.Overwrite // "" is plan.Update
 	Backup    plan.Backup    // how a tag is kept that is overwritten; not with plan.Refuse
 	CopyLocks bool           // what Azure's registries lock on the sources' tags is locked at the target; both have to be Azure's
-	Proof     oci.Proof      // "" is transfer.Sized with plan.Always, else transfer.Claimed
+	Proof     Proof          // "" is transfer.Sized with plan.Always, else transfer.Claimed
 	Heal      bool           // look below names that are right, as Verify does with Deep, and send what is lacking there; not for PlanTransfer
 	Delay     time.Duration  // the rest between two images, for each of Limits.Images; 0 is none
 
@@ -68,7 +68,7 @@ type TransferRequest struct {
 // repository or tag that could not be looked at is a Broken step and stops nothing else:
 // only a list of repositories that could not be read ends the whole.
 func (d *Dray) PlanTransfer(ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryPlan) error) (TransferReport, error) {
-	return planTransfer(ctx, d.base, d.names, sweepRequest(req), obs, visit)
+	return migrate.Plan(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 
 // Transfer does what PlanTransfer plans, repository by repository, and calls visit with
@@ -79,7 +79,7 @@ func (d *Dray) PlanTransfer(ctx context.Context, req TransferRequest, obs event.
 // nil when every step ended as planned, else that of the first step that failed; what
 // else failed went on. Transfer may be run again at any time: what is there is not sent.
 func (d *Dray) Transfer(ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryReport) error) (TransferReport, error) {
-	return transferAll(ctx, d.base, d.names, sweepRequest(req), obs, visit)
+	return migrate.Transfer(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 
 // End is one end of a transfer as it was read: the repository Repo alone, or, where that is
@@ -93,7 +93,7 @@ type End struct {
 // TransferEnds returns what Sources and targets of req name, the Target first. Nothing is asked
 // of a registry: it is for those who decide whether a request may be made. The error is Invalid.
 func (d *Dray) TransferEnds(req TransferRequest) (sources, targets []End, err error) {
-	from, to, err := transferEnds(d.base, d.names, sweepRequest(req))
+	from, to, err := migrate.Ends(d.base, d.names, migrate.Request(req))
 	for _, e := range from {
 		sources = append(sources, End(e))
 	}

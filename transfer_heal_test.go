@@ -19,7 +19,7 @@ func TestATransferThatHealsSendsWhatIsLackingBelowTagsThatAreRight(t *testing.T)
 	y.transfers(whole())
 	testbed.Random(t, y.src, "app", "v3", testbed.RandomOptions{Seed: 60}) // and one that moved
 	img := testbed.Random(t, y.src, "app", "v2", testbed.RandomOptions{Seed: 2})
-	remove(t, data(t, dir, string(img.Layers[0].Digest)))
+	Remove(t, data(t, dir, string(img.Layers[0].Digest)))
 	links := filepath.Join(dir, "docker/registry/v2/repositories/multi/_manifests/revisions/sha256", index.Children[0].Digest.Encoded())
 	if err := os.RemoveAll(links); err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func TestWhatCanNotBeHealedIsAFailureOfItsTag(t *testing.T) {
 	y.tagged("app", "v1", "v2")
 	y.transfers(whole())
 	img := testbed.Random(t, y.src, "app", "v2", testbed.RandomOptions{Seed: 2})
-	remove(t, data(t, dir, string(img.Layers[0].Digest)))
+	Remove(t, data(t, dir, string(img.Layers[0].Digest)))
 	y.src.Direct(t, http.MethodDelete, "/v2/app/blobs/"+string(img.Layers[0].Digest), nil, nil, nil)
 	req := whole()
 	req.Heal = true
@@ -112,7 +112,7 @@ func TestWhatWasProvenOnceIsRememberedAndTakenBack(t *testing.T) {
 		t.Errorf("%+v", sum)
 	}
 	img := testbed.Random(t, y.src, "app", "v2", testbed.RandomOptions{Seed: 2})
-	remove(t, data(t, dir, string(img.Layers[0].Digest)))
+	Remove(t, data(t, dir, string(img.Layers[0].Digest)))
 	if got, _, _ := y.verified(dray.VerifyRequest{Of: whole(), Depth: dray.Deep}); !strings.HasPrefix(got, "app:v2 incomplete") {
 		t.Errorf("%s", got)
 	}

@@ -320,7 +320,7 @@ func TestEndsAreRegistriesPrefixesAndRepositories(t *testing.T) {
 	for _, repo := range []string{"team/app", "team/web", "other", "teams/x"} {
 		y.tagged(repo, "v1")
 	}
-	for _, c := range []struct{ sources, target, want string }{
+	for _, c := range []struct{ sources, TargetOf, want string }{
 		{"src/team/", "dst", "copy team/app:v1, copy team/web:v1"},
 		{"src/team/", "dst/mirror/", "copy mirror/team/app:v1, copy mirror/team/web:v1"},
 		{"src/team/app", "dst", "copy team/app:v1"},
@@ -329,9 +329,9 @@ func TestEndsAreRegistriesPrefixesAndRepositories(t *testing.T) {
 		{"src/team/app src/team/app src/team/", "dst", "copy team/app:v1, copy team/web:v1"},
 		{"src", "src/copy/", "copy copy/other:v1, copy copy/team/app:v1, copy copy/team/web:v1, copy copy/teams/x:v1"},
 	} {
-		got, err := y.planned(dray.TransferRequest{Sources: strings.Fields(c.sources), Target: c.target})
+		got, err := y.planned(dray.TransferRequest{Sources: strings.Fields(c.sources), Target: c.TargetOf})
 		if err != nil || got != c.want {
-			t.Errorf("%s %s: %s %v", c.sources, c.target, got, err)
+			t.Errorf("%s %s: %s %v", c.sources, c.TargetOf, got, err)
 		}
 	}
 	y.forget()

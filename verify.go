@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/internal/migrate"
 )
 
 // VerifyRequest asks whether targets hold what a copy or a transfer should have brought.
@@ -38,16 +38,6 @@ type VerifyRequest struct {
 // Only a list of repositories that could not be read ends the whole, and none that could
 // not be read is taken for an empty one.
 func (d *Dray) Verify(ctx context.Context, req VerifyRequest, obs event.Observer, visit func(VerifyEntry) error) (Receipt, error) {
-	return verify(ctx, d.base, d.names, verifyRequest{Of: sweepRequest(req.Of), Depth: req.Depth, Sample: req.Sample, Heal: req.Heal,
+	return migrate.Verify(ctx, d.base, d.names, migrate.VerifyRequest{Of: migrate.Request(req.Of), Depth: req.Depth, Sample: req.Sample, Heal: req.Heal,
 		By: req.By, Tool: req.Tool, When: req.When}, obs, visit)
 }
-
-// Proof says how much of what is known of a target is believed while content is brought there.
-type Proof = oci.Proof
-
-// See package oci.
-const (
-	Claimed = oci.Claimed
-	Sized   = oci.Sized
-	Hashed  = oci.Hashed
-)

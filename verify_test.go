@@ -55,7 +55,7 @@ func write(t *testing.T, path string, b []byte) {
 	}
 }
 
-func remove(t *testing.T, path string) {
+func Remove(t *testing.T, path string) {
 	t.Helper()
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -174,8 +174,8 @@ func TestWhatIsGoneBehindTheRegistrysBackIsFoundAndHealed(t *testing.T) {
 	multi := testbed.Index(t, y.src, "multi", "v1", 3)
 	testbed.Random(t, y.src, "app", "v2", testbed.RandomOptions{Layers: 1, Seed: 7})
 	y.transfers(whole())
-	remove(t, data(t, dir, string(img.Layers[1].Digest)))
-	remove(t, data(t, dir, string(multi.Children[2].Digest)))
+	Remove(t, data(t, dir, string(img.Layers[1].Digest)))
+	Remove(t, data(t, dir, string(multi.Children[2].Digest)))
 	deep := dray.VerifyRequest{Of: whole(), Depth: dray.Deep}
 	y.verifies("", dray.VerifyRequest{Of: whole()})
 	rec := y.verifies("app:v1 incomplete layer=missing, multi:v1 incomplete child=missing", deep)

@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -133,7 +134,7 @@ func TestTheQuestionWhetherARegistryHasTLSIsHeldToTheRulesToo(t *testing.T) {
 func TestAProxyIsNotAskedForAnAddressThatIsNotAllowed(t *testing.T) {
 	if os.Getenv("DRAY_TEST_BEHIND_A_PROXY") != "" {
 		e := access.Egress{Hosts: access.Proxies(os.Getenv)}
-		d, err := dray.NewWith(dray.Config{Dial: e.Dial, Settings: dray.Settings{PlainHTTP: true}, Limits: dray.Limits{Retries: 1}}, dray.Inside{Proxied: e.Proxied})
+		d, err := dray.NewWith(dray.Config{Dial: e.Dial, Settings: dray.Settings{PlainHTTP: true}, Limits: dray.Limits{Retries: 1}}, place.Inside{Proxied: e.Proxied})
 		if err != nil {
 			t.Fatal(err)
 		}

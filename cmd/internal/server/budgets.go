@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
 )
 
 // Classes of requests that a registry may count apart; the first are all.
@@ -29,21 +30,21 @@ type budgets struct {
 	metrics *metrics
 
 	mu   sync.Mutex
-	held map[dray.Draw]int // drawn and not used
+	held map[place.Draw]int // drawn and not used
 }
 
 func (b *budgets) serve(q *job.Queue, d *dray.Dray, m *metrics) {
-	b.queue, b.dray, b.metrics, b.held = q, d, m, map[dray.Draw]int{}
+	b.queue, b.dray, b.metrics, b.held = q, d, m, map[place.Draw]int{}
 }
 
 // draw waits until a request may be sent. Where the database does not answer it may:
 // whoever sends too much then is told so by the registry.
-func (b *budgets) draw(ctx context.Context, d dray.Draw) error {
+func (b *budgets) draw(ctx context.Context, d place.Draw) error {
 	for _, a := range b.dray.Allowances(d.Host) {
 		if !counts(string(a.Class), string(d.Class)) {
 			continue
 		}
-		of := dray.Draw{Host: d.Host, Identity: d.Identity, Class: a.Class}
+		of := place.Draw{Host: d.Host, Identity: d.Identity, Class: a.Class}
 		if err := b.take(ctx, of, a); err != nil {
 			return err
 		}
@@ -56,7 +57,7 @@ func counts(bucket, request string) bool {
 	return bucket == allRequests || bucket == request || bucket == writes && request == manifests
 }
 
-func (b *budgets) take(ctx context.Context, of dray.Draw, a dray.Allowance) error {
+func (b *budgets) take(ctx context.Context, of place.Draw, a dray.Allowance) error {
 	rate := a.N / a.Per.Seconds()
 	if a.Per >= time.Minute {
 		rate *= 0.9 // what is published by the minute is not counted as exactly as it is printed
@@ -83,7 +84,7 @@ func (b *budgets) take(ctx context.Context, of dray.Draw, a dray.Allowance) erro
 	return nil
 }
 
-func (b *budgets) use(of dray.Draw) bool {
+func (b *budgets) use(of place.Draw) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.held[of] == 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
 )
 
 // sharing are n processes with one database and a registry that is known to allow 50
@@ -50,7 +51,7 @@ func TestProcessesOfOneDatabaseShareWhatARegistryAllows(t *testing.T) {
 		for range 5 {
 			wg.Go(func() {
 				for range each / 5 {
-					if err := b.draw(t.Context(), dray.Draw{Host: "reg.example", Identity: "ci", Class: "reads"}); err != nil {
+					if err := b.draw(t.Context(), place.Draw{Host: "reg.example", Identity: "ci", Class: "reads"}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -66,7 +67,7 @@ func TestProcessesOfOneDatabaseShareWhatARegistryAllows(t *testing.T) {
 		t.Error(n, err)
 	}
 	// Another login and another registry have budgets of their own.
-	for _, d := range []dray.Draw{{Host: "reg.example", Identity: "other", Class: "writes"}, {Host: "free.example", Identity: "ci", Class: "reads"}} {
+	for _, d := range []place.Draw{{Host: "reg.example", Identity: "other", Class: "writes"}, {Host: "free.example", Identity: "ci", Class: "reads"}} {
 		if err := processes[0].draw(t.Context(), d); err != nil {
 			t.Error(err)
 		}
@@ -75,7 +76,7 @@ func TestProcessesOfOneDatabaseShareWhatARegistryAllows(t *testing.T) {
 
 func TestAWaitForABudgetEndsWithItsRequest(t *testing.T) {
 	b := sharing(t, 1)[0]
-	of := dray.Draw{Host: "reg.example", Identity: "ci", Class: "reads"}
+	of := place.Draw{Host: "reg.example", Identity: "ci", Class: "reads"}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {

@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/registry"
 	"github.com/drayage/dray/ref"
 )
@@ -70,7 +71,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	}
 	p.metrics = newMetrics(p.queue, p.db)
 	d, egress := c.drayConfig(p.access, p.hosts)
-	in := dray.Inside{Local: p.local, Proxied: egress.Proxied}
+	in := place.Inside{Local: p.local, Proxied: egress.Proxied}
 	if p.db.Postgres() { // else there is nobody to share with
 		in.Draw = p.budgets.draw
 	}
@@ -124,7 +125,7 @@ func (p *parts) close() error {
 }
 
 // local gives jobs the embedded registry without HTTP.
-func (p *parts) local(host string) (dray.Local, bool) {
+func (p *parts) local(host string) (place.Local, bool) {
 	if p.reg == nil || !slices.Contains(p.hosts, host) {
 		return nil, false
 	}
@@ -134,7 +135,7 @@ func (p *parts) local(host string) (dray.Local, bool) {
 // embedded is the registry as package dray takes it.
 type embedded struct{ *registry.Registry }
 
-func (e embedded) Open(repo ref.Repo) (dray.LocalRepository, error) { return e.Store(repo) }
+func (e embedded) Open(repo ref.Repo) (place.LocalRepository, error) { return e.Store(repo) }
 
 // mayListen holds the listener against who is configured.
 func (p *parts) mayListen(ctx context.Context) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -56,7 +57,7 @@ type work struct {
 // Run does a job: it is the queue's job.Runner.
 func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 	w := &work{Service: s, run: r, at: r.Job.Created, tally: newTally(), kinds: map[fault.Kind]bool{}, announced: map[ref.Name]bool{}}
-	w.dray = s.dray.For(dray.Job{Guard: w.announce})
+	w.dray = s.dray.For(place.Job{Guard: w.announce})
 	done := make(chan job.Outcome, 1)
 	go func() {
 		defer func() {

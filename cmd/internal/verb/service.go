@@ -16,6 +16,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
 )
 
@@ -42,7 +43,7 @@ type Service struct {
 
 // New wires c. It does no I/O.
 func New(c Config) *Service {
-	return &Service{dray: c.Dray.For(dray.Job{Apart: true}), queue: c.Queue, access: c.Access, db: c.DB, tool: cmp.Or(c.Tool, "dray"), watch: c.Observe}
+	return &Service{dray: c.Dray.For(place.Job{Apart: true}), queue: c.Queue, access: c.Access, db: c.DB, tool: cmp.Or(c.Tool, "dray"), watch: c.Observe}
 }
 
 // Submit makes a job of r in p's name; it is durable when Submit returns. fresh is false where

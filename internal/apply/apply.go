@@ -1,0 +1,111 @@
+package apply
+
+import (
+	"context"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// Work is a plan to be carried out.
+type Work struct {
+	Plan    *plan.Plan
+	Proof   oci.Proof      // how much of the targets is believed
+	Session *place.Session // in which the plan was made; nil of one that was read: it is held against both ends first
+
+	// The logins of a plan without a session; nil asks the chain.
+	SourceLogin *credential.Login
+	TargetLogin *credential.Login
+}
+
+// Plan carries out w. The report has one entry for each step, in the plan's order.
+func Plan(ctx context.Context, b *place.Base, w Work, obs event.Observer) (report.Report, error) {
+	start := time.Now()
+	r := NewRun(b, w.Session, w.Plan, w.Proof)
+	stop := r.prepare(ctx, b, w, obs)
+	r.session.Applying.Store(true)
+	defer r.session.Applying.Store(false)
+	defer r.session.Release()
+	if stop == nil {
+		r.Work(ctx, b.Images)
+		r.Lock(ctx)
+		stop = ctx.Err()
+	}
+	rep := report.Report{Verb: w.Plan.Verb, Steps: r.Reports, Notes: w.Plan.Notes, Traffic: r.session.Exchanged(), Pulls: r.session.Pulls(), Took: time.Since(start)}
+	switch err := rep.Err(); {
+	case err != nil:
+		return rep, err
+	case stop != nil && ctx.Err() != nil:
+		return rep, &fault.Fault{Kind: fault.Canceled, Op: w.Plan.Verb, Err: context.Cause(ctx)}
+	}
+	return rep, stop
+}
+
+// prepare says what stands in the way of touching anything.
+func (r *Run) prepare(ctx context.Context, b *place.Base, w Work, obs event.Observer) error {
+	if r.session == nil {
+		r.session = b.Begin(w.SourceLogin, w.TargetLogin, obs)
+		for _, s := range r.Plan.Steps {
+			r.session.Aim(s.From.Repo, s.To.Repo)
+		}
+		if err := r.stale(ctx); err != nil {
+			return err
+		}
+		if err := r.FirstErr(); err != nil {
+			return err
+		}
+	}
+	r.session.WatchedBy(obs)
+	for i, s := range r.Plan.Steps {
+		r.Settled(i, s)
+	}
+	if r.Plan.Hold == plan.All {
+		return r.FirstErr()
+	}
+	return nil
+}
+
+// stale holds a plan from a file against both ends: a name that points elsewhere than it did is Moved.
+func (r *Run) stale(ctx context.Context) error {
+	return place.Each(ctx, place.Lookups, place.IndexesOf(r.Plan.Steps), func(ctx context.Context, i int) error {
+		err := checkStep(ctx, r.session, r.Plan.Verb, r.Plan.Steps[i])
+		if fault.Is(err, fault.Moved) {
+			r.End(i, report.Failed, err)
+			return nil
+		}
+		return err
+	})
+}
+
+func checkStep(ctx context.Context, s *place.Session, verb string, step plan.Step) error {
+	if step.From.Tag != "" {
+		inv, err := survey.Source(ctx, s, ref.Name{Repo: step.From.Repo, Tag: step.From.Tag})
+		if err != nil {
+			return err
+		}
+		for _, now := range inv {
+			if now.Digest != step.Digest() {
+				return survey.Moved(fault.Source, step.From, string(step.Digest()), string(now.Digest))
+			}
+		}
+	}
+	if verb == "tag" {
+		return nil // it looks at no target when it is planned either
+	}
+	now, err := survey.Target(ctx, s, step.To, step.Digest())
+	if err != nil {
+		return err
+	}
+	if now.Digest != step.Replaces && now.Digest != step.Digest() {
+		return survey.Moved(fault.Target, step.To, string(step.Replaces), string(now.Digest))
+	}
+	return survey.BackupFree(ctx, s, step)
+}

@@ -1,0 +1,69 @@
+package apply
+
+import (
+	"context"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+)
+
+// keeper is a repository in which some tags are kept under another name before they move.
+type keeper struct {
+	transfer.Target
+	at    place.Repository
+	steps map[string]plan.Step // by tag, those with a Backup
+}
+
+// keeping wraps to, which is at, if a step of e has a Backup.
+func (r *Run) keeping(e *end, at place.Repository, to transfer.Target) transfer.Target {
+	k := &keeper{Target: to, at: at, steps: map[string]plan.Step{}}
+	for _, i := range e.steps {
+		if s := r.Plan.Steps[i]; s.Backup != "" {
+			k.steps[s.To.Tag] = s
+		}
+	}
+	if len(k.steps) == 0 {
+		return to
+	}
+	return k
+}
+
+// PutDocument leaves a tag alone that can not be kept first.
+func (k *keeper) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
+	var free []string
+	var lost oci.Accepted
+	for _, tag := range tags {
+		if err := k.keep(ctx, tag); err == nil {
+			free = append(free, tag)
+		} else {
+			lost = lost.And(oci.Accepted{Failed: map[string]error{tag: err}})
+		}
+	}
+	if len(tags) > 0 && len(free) == 0 {
+		return lost, nil
+	}
+	accepted, err := k.Target.PutDocument(ctx, doc, free...)
+	return accepted.And(lost), err
+}
+
+// keep puts what tag held when the plan was made under its backup: one GET and one PUT.
+func (k *keeper) keep(ctx context.Context, tag string) error {
+	s, has := k.steps[tag]
+	if !has {
+		return nil
+	}
+	old, err := k.at.Document(ctx, string(s.Replaces))
+	if err == nil {
+		var accepted oci.Accepted
+		if accepted, err = k.at.PutDocument(ctx, old, s.Backup); err == nil {
+			err = accepted.Failed[s.Backup]
+		}
+	}
+	if err != nil {
+		return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Target, Op: "keep " + s.To.String() + " as", Name: s.Backup, Err: err, Hint: fault.HintOf(err)}
+	}
+	return nil
+}

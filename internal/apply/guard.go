@@ -1,0 +1,81 @@
+package apply
+
+import (
+	"context"
+	"errors"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+)
+
+// guarded is a repository whose names are set once guard agreed.
+type guarded struct {
+	transfer.Target
+	guard func(context.Context, []plan.Step) error
+	verb  string
+	steps map[string]plan.Step // by tag
+}
+
+// guarding wraps to, if there is a guard. The wrap is of one image.
+func (r *Run) guarding(e *end, to transfer.Target) transfer.Target {
+	if r.guard == nil {
+		return to
+	}
+	g := &guarded{Target: to, guard: r.guard, verb: r.Plan.Verb, steps: map[string]plan.Step{}}
+	for _, i := range e.steps {
+		s := r.Plan.Steps[i]
+		s.Overwrite = r.overwrite(s)
+		g.steps[s.To.Tag] = s
+	}
+	return g
+}
+
+// PutDocument asks before names are set, and takes none from who was refused.
+func (g *guarded) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
+	var free []string
+	var steps []plan.Step
+	var lost oci.Accepted
+	for _, tag := range tags {
+		s, err := g.look(ctx, doc, tag)
+		if err != nil {
+			lost = lost.And(oci.Accepted{Failed: map[string]error{tag: err}})
+			continue
+		}
+		free, steps = append(free, tag), append(steps, s)
+	}
+	if len(tags) > 0 {
+		if len(free) == 0 {
+			return lost, nil
+		}
+		if err := g.guard(ctx, steps); err != nil {
+			return oci.Accepted{}, err
+		}
+	}
+	accepted, err := g.Target.PutDocument(ctx, doc, free...)
+	return accepted.And(lost), err
+}
+
+// look is the step of tag. Its target is looked at once more where the plan did not look at all,
+// and where the tag has to be free: content may have come for hours, as slowly as its source
+// liked, and a tag that somebody else has made meanwhile is theirs, a Conflict.
+func (g *guarded) look(ctx context.Context, doc oci.Document, tag string) (plan.Step, error) {
+	s := g.steps[tag]
+	create := s.Overwrite == plan.Refuse && s.Replaces == ""
+	if !create && g.verb != "tag" {
+		return s, nil
+	}
+	there, err := g.Resolve(ctx, tag)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return s, nil
+	case err != nil:
+		return s, err
+	case create && there.Digest != doc.Digest:
+		return s, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "put tag", Name: g.Repo().Tagged(tag).String(),
+			Err: errors.New("it exists with another digest"), Hint: "somebody made it meanwhile"}
+	}
+	s.Replaces = there.Digest
+	return s, nil
+}

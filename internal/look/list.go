@@ -1,0 +1,88 @@
+package look
+
+import (
+	"context"
+	"strings"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// List calls visit with each repository of a registry, or with each tag of a repository and its digest.
+func List(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Entry) error) error {
+	host, prefix, isRegistry, err := names.Registry(req.Name)
+	if err != nil {
+		return err
+	}
+	if isRegistry {
+		s := b.Begin(req.Login, nil, obs)
+		return b.Repositories(ctx, host, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Observe}, func(path string) error {
+			if !strings.HasPrefix(path, prefix) {
+				return nil
+			}
+			repo := ref.Repo{Host: host, Path: path}
+			return visit(report.Entry{Repository: repo, Name: repo.String()})
+		})
+	}
+	name, at, s, err := open(b, names, req, obs)
+	if err != nil {
+		return err
+	}
+	defer s.Release()
+	if name.Tag != "" || name.Digest != "" {
+		return fault.Misuse("list", name.String(), "this names one image", "leave the tag off, or use dray digest")
+	}
+	return listTags(ctx, at, visit)
+}
+
+// listTags asks for the digests that the listing does not tell, of a window of tags at a time, and tells all in order.
+func listTags(ctx context.Context, at place.Repository, visit func(report.Entry) error) error {
+	var window []report.Entry
+	flush := func() error {
+		err := place.Each(ctx, place.Lookups, place.IndexesOf(window), func(ctx context.Context, i int) error {
+			if window[i].Digest != "" {
+				return nil
+			}
+			desc, err := at.Resolve(ctx, window[i].Tag)
+			window[i].Digest, window[i].Err = desc.Digest, err
+			return context.Cause(ctx)
+		})
+		for i := 0; err == nil && i < len(window); i++ {
+			err = visit(window[i])
+		}
+		window = window[:0]
+		return err
+	}
+	err := at.List(ctx, func(l oci.Listed) error {
+		window = append(window, report.Entry{Repository: at.Repo(), Name: at.Repo().Tagged(l.Tag).String(), Tag: l.Tag, Digest: l.Descriptor.Digest, Updated: report.Moment(l.Updated), Created: report.Moment(l.Created)})
+		if len(window) < 4*place.Lookups {
+			return nil
+		}
+		return flush()
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
+
+// Tags calls visit with each tag as the listing tells of it, and asks for none by itself.
+func Tags(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Entry) error) error {
+	name, at, s, err := open(b, names, req, obs)
+	if err != nil {
+		return err
+	}
+	defer s.Release()
+	if name.Tag != "" || name.Digest != "" {
+		return fault.Misuse("list tags of", name.String(), "this names one image", "leave the tag off, or use dray digest")
+	}
+	return at.List(ctx, func(l oci.Listed) error {
+		return visit(report.Entry{Repository: at.Repo(), Name: at.Repo().Tagged(l.Tag).String(), Tag: l.Tag, Digest: l.Descriptor.Digest, Updated: report.Moment(l.Updated), Created: report.Moment(l.Created)})
+	})
+}

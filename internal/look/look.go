@@ -1,0 +1,91 @@
+package look
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Request names what is looked at.
+type Request struct {
+	Name  string
+	Login *credential.Login
+}
+
+// Digest resolves an image: one HEAD.
+func Digest(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) (oci.Descriptor, error) {
+	name, at, s, err := open(b, names, req, obs)
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	defer s.Release()
+	return at.Resolve(ctx, survey.Reference(name))
+}
+
+// Manifest reads an image's manifest or index: one GET.
+func Manifest(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) (oci.Document, error) {
+	name, at, s, err := open(b, names, req, obs)
+	if err != nil {
+		return oci.Document{}, err
+	}
+	defer s.Release()
+	return at.Document(ctx, survey.Reference(name))
+}
+
+// Config reads the configuration of a plain image, or of the one platform of an index.
+func Config(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) ([]byte, error) {
+	name, at, s, err := open(b, names, req, obs)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Release()
+	doc, err := at.Document(ctx, survey.Reference(name))
+	if err != nil {
+		return nil, err
+	}
+	if doc.IsIndex() {
+		if doc, err = onlyImage(ctx, at, name, doc); err != nil {
+			return nil, err
+		}
+	}
+	if doc.Config == nil {
+		return nil, fault.Misuse("read image config", name.String(), "it has none", "")
+	}
+	return place.ReadSmall(ctx, at, *doc.Config)
+}
+
+// onlyImage finds the one child of an index that is an image with a platform.
+func onlyImage(ctx context.Context, at place.Repository, name ref.Name, index oci.Document) (oci.Document, error) {
+	var images, choice []string
+	for _, child := range index.Documents {
+		if p := oci.PlatformString(child.Platform); p != "" && p != "unknown/unknown" {
+			images = append(images, string(child.Digest))
+			choice = append(choice, p+" is "+string(child.Digest))
+		}
+	}
+	if len(images) != 1 {
+		return oci.Document{}, fault.Misuse("read image config", name.String(), fmt.Sprintf("an index of %d platforms: %s", len(images), strings.Join(choice, ", ")), "ask for one of them by digest")
+	}
+	return at.Document(ctx, images[0])
+}
+
+// open opens what a request names.
+func open(b *place.Base, names *name.Reader, req Request, obs event.Observer) (ref.Name, place.Repository, *place.Session, error) {
+	name, err := names.Parse(req.Name)
+	if err != nil {
+		return name, nil, nil, err
+	}
+	s := b.Begin(req.Login, nil, obs)
+	at, err := s.Open(fault.Source, name.Repo, layout.Read)
+	return name, at, s, err
+}

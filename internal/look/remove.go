@@ -1,0 +1,111 @@
+package look
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/report"
+)
+
+// RemoveRequest asks to take an image away.
+type RemoveRequest struct {
+	Image string
+	What  report.RemoveWhat
+	Login *credential.Login
+}
+
+// PlanRemove finds out what a removal takes with it. Nothing is removed.
+func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req RemoveRequest, obs event.Observer) (report.Removal, error) {
+	name, err := names.Parse(req.Image)
+	r := report.Removal{What: cmp.Or(req.What, report.RemoveTag), Image: name}
+	switch {
+	case err != nil:
+		return r, err
+	case name.IsLayout():
+		return r, fault.Misuse("remove", name.String(), "a layout", "nothing is removed from layouts")
+	case r.What == report.RemoveTag && name.Tag == "":
+		return r, fault.Misuse("remove", name.String(), "it names no tag", "write the tag; --manifest removes a digest with all its tags")
+	case name.Tag == "" && name.Digest == "":
+		return r, fault.Misuse("remove", name.String(), "it names no image", "write a tag or a digest")
+	}
+	s := b.Begin(req.Login, nil, obs)
+	defer s.Release()
+	at, err := s.Source(name.Repo)
+	if err != nil {
+		return r, err
+	}
+	desc, err := at.Resolve(ctx, cmp.Or(name.Tag, name.Digest))
+	if err != nil {
+		return r, err
+	}
+	r.Digest = desc.Digest
+	if name.Tag != "" && name.Digest != "" && string(desc.Digest) != name.Digest {
+		return r, gone(r, desc.Digest)
+	}
+	r.Tags = []string{name.Tag}
+	if r.What == report.RemoveManifest {
+		inv, err := survey.SourceTags(ctx, s, name.Repo)
+		if err != nil {
+			return r, sideless(err)
+		}
+		r.Tags = nil
+		for n, at := range inv {
+			if at.Digest == r.Digest {
+				r.Tags = append(r.Tags, n.Tag)
+			}
+		}
+		slices.Sort(r.Tags)
+	}
+	return r, nil
+}
+
+// Remove carries out what planRemove found.
+func Remove(ctx context.Context, b *place.Base, r report.Removal, login *credential.Login, obs event.Observer) error {
+	s := b.Begin(login, nil, obs)
+	defer s.Release()
+	at, err := b.Deleter(r.Image.Repo, remote.Use{Actions: remote.Pull, Login: login, Observe: s.Observe})
+	if err != nil {
+		return err
+	}
+	if r.Image.Tag != "" {
+		now, err := at.Resolve(ctx, r.Image.Tag)
+		switch {
+		case err != nil:
+			return err
+		case now.Digest != r.Digest:
+			return gone(r, now.Digest)
+		}
+	}
+	if r.What == report.RemoveManifest {
+		return at.Delete(ctx, string(r.Digest), r.Tags...)
+	}
+	return at.Delete(ctx, r.Image.Tag)
+}
+
+func gone(r report.Removal, now oci.Digest) error {
+	n := r.Image
+	was := cmp.Or(n.Digest, string(r.Digest))
+	n.Digest = ""
+	return &fault.Fault{Kind: fault.Moved, Op: "remove", Name: n.String(), Hint: "look at it again", Err: fmt.Errorf("it was %s, it is %s", was, now)}
+}
+
+// sideless takes the side off an error of a verb that has one end only.
+func sideless(err error) error {
+	f, ok := err.(*fault.Fault) //nolint:errorlint // the side is said by the outermost one
+	if !ok {
+		return err
+	}
+	g := *f
+	g.Side = ""
+	return &g
+}

@@ -1,0 +1,143 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// mostTold is how many collisions an error names.
+const mostTold = 10
+
+// checkCollisions refuses rules that make one name of two that hold different content, before
+// anything moves. Where no rule could do that nothing is asked. What several registries hold
+// under one name is no mistake of a rule, and a conflict about that name alone.
+func (r *transferring) checkCollisions(ctx context.Context, landings []plan.Landing) error {
+	var suspects []plan.Landing
+	for _, part := range together(landings) {
+		if r.mayCollide(part[0]) {
+			suspects = append(suspects, part[0])
+		}
+	}
+	var mu sync.Mutex
+	var found []string
+	err := place.Each(ctx, planning, suspects, func(ctx context.Context, l plan.Landing) error {
+		some := r.collisionsOf(ctx, l)
+		mu.Lock()
+		defer mu.Unlock()
+		found = append(found, some...)
+		return context.Cause(ctx)
+	})
+	if err != nil {
+		return canceled(ctx, "plan transfer")
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	slices.Sort(found)
+	if len(found) > mostTold {
+		found = append(found[:mostTold], fmt.Sprintf("and %d more", len(found)-mostTold))
+	}
+	return &fault.Fault{Kind: fault.Invalid, Op: "map names", Err: errors.New(strings.Join(found, "; ")), Hint: "change the mapping, or leave one of them out; nothing was moved"}
+}
+
+// mayCollide reports whether a rule may bring two names of one registry to one.
+func (r *transferring) mayCollide(l plan.Landing) bool {
+	if len(r.req.Map.Pairs) > 0 || len(r.req.Map.Rename) > 0 {
+		return true
+	}
+	hosts := map[string]bool{}
+	for _, from := range l.From {
+		if hosts[from.Host] && r.Rank(from) == r.Rank(l.From[0]) {
+			return true
+		}
+		hosts[from.Host] = true
+	}
+	return false
+}
+
+// collisionsOf reads the sources of a landing. What can not be read is no collision: the
+// planning will say what is wrong.
+func (r *transferring) collisionsOf(ctx context.Context, l plan.Landing) (found []string) {
+	s := r.begin()
+	defer s.Release()
+	for _, from := range l.From {
+		s.Aim(from, l.To)
+	}
+	k := survey.NewLanding(r.Scope, l, &survey.Surveyed{Session: s})
+	wants := map[ref.Name][]ref.Name{} // by target
+	src := plan.Inventory{}
+	for _, from := range l.From {
+		list, err := k.ListSource(ctx, from)
+		if err != nil {
+			return nil
+		}
+		some, err := k.Selected(ctx, list)
+		if err != nil {
+			return nil
+		}
+		for n, desc := range some {
+			to, err := l.Targets(n, r.req.Map)
+			if err != nil {
+				continue
+			}
+			src[n] = desc
+			for _, name := range to {
+				wants[name] = append(wants[name], n)
+			}
+		}
+	}
+	for to, from := range wants {
+		if len(from) < 2 {
+			continue
+		}
+		slices.SortFunc(from, ref.Name.Compare)
+		if a, b, differ := differing(ctx, k, from, src); differ {
+			found = append(found, fmt.Sprintf("%s and %s both become %s", a, b, to))
+		}
+	}
+	return found
+}
+
+// differing finds two names of one registry, of one rank, that hold different content.
+func differing(ctx context.Context, k *survey.Landing, names []ref.Name, src plan.Inventory) (a, b ref.Name, differ bool) {
+	digest := func(n ref.Name) oci.Digest {
+		if d := src[n].Digest; d != "" {
+			return d
+		}
+		at, err := k.Into.Session.Source(n.Repo)
+		if err != nil {
+			return ""
+		}
+		desc, err := at.Resolve(ctx, n.Reference())
+		if err == nil {
+			src[n] = desc
+		}
+		return desc.Digest
+	}
+	best := slices.MinFunc(names, func(a, b ref.Name) int { return k.Rank(a.Repo) - k.Rank(b.Repo) })
+	for i, n := range names {
+		if k.Rank(n.Repo) != k.Rank(best.Repo) {
+			continue
+		}
+		for _, m := range names[:i] {
+			if m.Host != n.Host || k.Rank(m.Repo) != k.Rank(best.Repo) {
+				continue
+			}
+			if x, y := digest(m), digest(n); x != "" && y != "" && x != y {
+				return m, n, true
+			}
+		}
+	}
+	return a, b, false
+}

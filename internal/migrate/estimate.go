@@ -1,0 +1,305 @@
+package migrate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// EstimateRequest asks what a plan would cost.
+type EstimateRequest struct {
+	Plan        *plan.Reader
+	Rate        int64 // bytes per second that the link carries; 0 is DefaultRate
+	SourceLogin *credential.Login
+	TargetLogin *credential.Login
+}
+
+// Estimate adds up what a plan would move and ask for.
+func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event.Observer) (report.Estimate, error) {
+	head := req.Plan.Header()
+	r := newTransferring(b, nil, Request{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
+	e := &estimating{transferring: r, bound: map[string]map[oci.Digest]bool{}, manifests: map[string]int{},
+		sum: report.Estimate{Registries: map[string]report.RegistryEstimate{}, Rate: cmp.Or(req.Rate, report.DefaultRate)}}
+	w := r.newWorkers(ctx)
+	err := groups(req.Plan, func(steps []plan.Step) error {
+		e.looks(head.Verb, steps)
+		return w.start(func(ctx context.Context) error { return e.group(ctx, steps) })
+	})
+	err = cmp.Or(w.wait(), err)
+	if ctx.Err() != nil {
+		err = canceled(ctx, "estimate plan")
+	}
+	e.finish()
+	return e.sum, err
+}
+
+// estimating is an Estimate in the making.
+type estimating struct {
+	*transferring
+
+	mu    sync.Mutex
+	sum   report.Estimate
+	bound map[string]map[oci.Digest]bool // blobs that a registry gets or is known to have, by host
+
+	manifests map[string]int // of the writes, those that put one, by host
+}
+
+// image is one image on its way to one repository.
+type image struct {
+	from   ref.Repo
+	to     ref.Repo
+	digest oci.Digest
+}
+
+// looks adds what it takes to hold steps against both ends again: a request for each name, or
+// a listing, which has one page at least.
+func (e *estimating) looks(verb string, steps []plan.Step) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	sources, targets := map[ref.Name]bool{}, map[ref.Name]bool{}
+	for _, s := range steps {
+		if s.Action == plan.Broken {
+			continue
+		}
+		if s.From.Tag != "" {
+			sources[s.From.Repo.Tagged(s.From.Tag)] = true
+		}
+		if verb != "tag" {
+			targets[survey.TargetOf(s)] = true
+		}
+	}
+	for _, names := range []map[ref.Name]bool{sources, targets} {
+		of := map[ref.Repo]int{}
+		for n := range names {
+			of[n.Repo]++
+		}
+		for repo, n := range of {
+			if tells, _ := e.Base.ListsDigests(repo.Host); tells && n > survey.Handful {
+				n = 1
+			}
+			e.at(repo, func(h *report.RegistryEstimate) { h.Reads += n })
+		}
+	}
+}
+
+// group adds up steps, those of one target repository at a time.
+func (e *estimating) group(ctx context.Context, steps []plan.Step) error {
+	for _, one := range byTarget(steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
+		if err := e.repository(ctx, one); ctx.Err() != nil {
+			return context.Cause(ctx)
+		} else if err != nil {
+			e.unknown(one[0].To.Repo.String(), err)
+		}
+	}
+	return nil
+}
+
+func (e *estimating) unknown(name string, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.sum.Unknown) < report.MaxRetags {
+		e.sum.Unknown = append(e.sum.Unknown, name+": "+err.Error())
+	}
+}
+
+func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
+	tags := map[image]int{}
+	var images []image
+	for _, s := range steps {
+		if !s.Moves() {
+			continue
+		}
+		i := image{s.From.Repo, s.To.Repo, s.Digest()}
+		if tags[i]++; tags[i] == 1 {
+			images = append(images, i)
+		}
+	}
+	if len(images) == 0 {
+		return nil
+	}
+	s := e.begin()
+	s.Looks = true
+	defer s.Release()
+	var target place.Repository // nil is a layout that is not there
+	var err error
+	if to := images[0].to; !place.Absent(to) {
+		if target, err = s.Target(to, layout.Read); err != nil {
+			return err
+		}
+	}
+	var mu sync.Mutex
+	blobs := map[oci.Digest]oci.Descriptor{}
+	sources := map[oci.Digest]ref.Repo{}
+	err = place.Each(ctx, place.Lookups, images, func(ctx context.Context, i image) error {
+		docs, err := e.documents(ctx, s, i)
+		if err != nil {
+			return err
+		}
+		e.count(i, tags[i], len(docs))
+		mu.Lock()
+		defer mu.Unlock()
+		for _, doc := range docs {
+			for _, b := range doc.Blobs {
+				blobs[b.Digest], sources[b.Digest] = b, i.from
+			}
+		}
+		return nil
+	})
+	if err != nil || len(blobs) == 0 {
+		return err
+	}
+	needed := slices.SortedFunc(maps.Values(blobs), func(a, b oci.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
+	missing := needed
+	if target != nil {
+		if missing, err = target.Missing(ctx, needed); err != nil {
+			return fault.On(fault.Target, err)
+		}
+	}
+	e.blobs(images[0].to, needed, missing, sources)
+	return nil
+}
+
+// documents reads what is below an image, unless it only gets another name.
+func (e *estimating) documents(ctx context.Context, s *place.Session, i image) ([]oci.Document, error) {
+	if i.from == i.to {
+		return nil, nil
+	}
+	from, err := s.Source(i.from)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[oci.Digest]bool{}
+	var docs []oci.Document
+	for level := []oci.Digest{i.digest}; len(level) > 0; {
+		var next []oci.Digest
+		for _, digest := range level {
+			if seen[digest] {
+				continue
+			}
+			seen[digest] = true
+			doc, err := from.Document(ctx, string(digest))
+			if err != nil {
+				return nil, fault.On(fault.Source, err)
+			}
+			docs = append(docs, doc)
+			for _, child := range doc.Documents {
+				next = append(next, child.Digest)
+			}
+		}
+		level = next
+	}
+	return docs, nil
+}
+
+// count adds an image's documents and tags. The root is put under its first tag.
+func (e *estimating) count(i image, tags, docs int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sum.Images++
+	e.sum.Tags += tags
+	e.sum.Documents += max(docs, 1)
+	e.at(i.from, func(h *report.RegistryEstimate) {
+		h.Reads += max(docs, 1)
+		if i.from.Host == ref.DockerHub {
+			h.Pulls += max(docs, 1)
+		}
+	})
+	e.at(i.to, func(h *report.RegistryEstimate) { h.Writes += max(docs, 1) + tags - 1 })
+	e.manifests[i.to.Host] += max(docs, 1) + tags - 1
+}
+
+// at adds to what the registry of repo is asked for; a layout is asked for nothing.
+func (e *estimating) at(repo ref.Repo, add func(*report.RegistryEstimate)) {
+	if repo.IsLayout() {
+		return
+	}
+	h := e.sum.Registries[repo.Host]
+	add(&h)
+	e.sum.Registries[repo.Host] = h
+}
+
+// blobs adds up what happens to the blobs of one target repository: of all repositories
+// of a registry that lack one, the first is sent it and the others mount it.
+func (e *estimating) blobs(to ref.Repo, needed, missing []oci.Descriptor, sources map[oci.Digest]ref.Repo) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	bound := e.bound[to.Host]
+	if bound == nil || to.IsLayout() {
+		bound = map[oci.Digest]bool{}
+		e.bound[to.Host] = bound
+	}
+	lacks := map[oci.Digest]bool{}
+	for _, b := range missing {
+		lacks[b.Digest] = true
+	}
+	e.sum.Blobs += len(needed)
+	if len(missing) < len(needed) {
+		e.at(to, func(h *report.RegistryEstimate) { h.Reads += len(needed) }) // it is asked for each
+	}
+	for _, b := range needed {
+		from := sources[b.Digest]
+		switch {
+		case !lacks[b.Digest]:
+			e.sum.Present++
+			e.sum.Saved += b.Size
+		case bound[b.Digest], from.Host == to.Host && !to.IsLayout():
+			e.sum.Mounted++
+			e.sum.Saved += b.Size
+			e.at(to, func(h *report.RegistryEstimate) { h.Writes++ })
+		default:
+			e.sum.Sent++
+			e.sum.Bytes += b.Size
+			e.at(from, func(h *report.RegistryEstimate) { h.Reads++; h.Received += b.Size })
+			e.at(to, func(h *report.RegistryEstimate) { h.Writes += 2; h.Sent += b.Size })
+		}
+		bound[b.Digest] = true
+	}
+}
+
+// finish says how long it takes at least: the bytes over the link, and what each
+// registry is known to allow, all at once.
+func (e *estimating) finish() {
+	slices.Sort(e.sum.Unknown)
+	e.sum.Time = time.Duration(float64(e.sum.Bytes) / float64(e.sum.Rate) * float64(time.Second))
+	for host, h := range e.sum.Registries {
+		for _, a := range e.Base.Remote.Allowances(host) {
+			h.Limits = append(h.Limits, a.String())
+			h.AtLeast = max(h.AtLeast, time.Duration(float64(e.counted(host, a.Class))/a.N*float64(a.Per)))
+		}
+		if b, known := e.Base.Remote.Budget(host); known && b.Limit > 0 {
+			h.Limits = append(h.Limits, fmt.Sprintf("%d pulls in %s, %d of them left", b.Limit, b.Window, b.Remaining))
+		}
+		e.sum.Registries[host] = h
+		e.sum.Time = max(e.sum.Time, h.AtLeast)
+	}
+}
+
+// counted is how many of the requests a registry counts as class.
+func (e *estimating) counted(host string, class remote.Class) int {
+	h := e.sum.Registries[host]
+	switch class {
+	case remote.Reads:
+		return h.Reads
+	case remote.Writes:
+		return h.Writes
+	case remote.Manifests:
+		return e.manifests[host]
+	}
+	return h.Reads + h.Writes
+}

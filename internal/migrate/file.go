@@ -1,0 +1,153 @@
+package migrate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// maxGroup is how many steps of a plan file are held at once for each image in flight.
+const maxGroup = 10_000
+
+// FileRequest asks that a plan that was written is carried out.
+type FileRequest struct {
+	Plan        *plan.Reader
+	Follow      bool // steps that moved are planned anew
+	SourceLogin *credential.Login
+	TargetLogin *credential.Login
+}
+
+// Apply carries out a plan while it is read.
+func Apply(ctx context.Context, b *place.Base, names *name.Reader, req FileRequest, obs event.Observer, visit func(report.Repository) error) (report.Transfer, error) {
+	head := req.Plan.Header()
+	r := newTransferring(b, names, Request{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
+	r.visit = visit
+	r.hold = head.Hold
+	r.req.Backup = head.Backup
+	r.report.sum.Verb = head.Verb
+	r.report.sum.Notes = head.Notes
+	w := r.newWorkers(ctx)
+	err := groups(req.Plan, func(steps []plan.Step) error {
+		return w.start(func(ctx context.Context) error { return r.applyRead(ctx, req, steps) })
+	})
+	err = cmp.Or(w.wait(), err)
+	if ctx.Err() != nil {
+		err = canceled(ctx, "apply plan")
+	}
+	return r.end(err)
+}
+
+// groups reads steps and hands on those that belong together: of a transfer those of one
+// target repository, of another plan as many as may be held, and all of a plan that is to
+// be done whole or not at all.
+func groups(in *plan.Reader, take func([]plan.Step) error) error {
+	var group []plan.Step
+	all, apart := in.Header().Hold == plan.All, in.Header().Verb == "transfer"
+	flush := func() error {
+		if len(group) == 0 {
+			return nil
+		}
+		steps := group
+		group = nil
+		return take(steps)
+	}
+	for {
+		s, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return flush()
+		}
+		if err != nil {
+			return err
+		}
+		if n := len(group); !all && n > 0 && (n == maxGroup || apart && group[0].To.Repo != s.To.Repo) {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		group = append(group, s)
+	}
+}
+
+// applyRead holds steps against both ends and does them.
+func (r *transferring) applyRead(ctx context.Context, req FileRequest, steps []plan.Step) error {
+	s := r.begin()
+	p := survey.Surveyed{Repository: plan.Repository{Steps: steps}, Session: s}
+	for _, step := range steps {
+		s.Aim(step.From.Repo, step.To.Repo)
+	}
+	moved, err := recheck(ctx, req, p.Steps, s)
+	if ctx.Err() != nil {
+		return nil // what is not begun is not told of
+	}
+	if err != nil {
+		return err
+	}
+	for _, one := range byTarget(p.Steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
+		r.report.planned(one, nil)
+	}
+	return r.applyChecked(ctx, p, moved)
+}
+
+// recheck looks at both ends of each step again. failed are the steps that are not to be
+// done, and why: with Follow a step that moved is planned anew instead, in its place.
+func recheck(ctx context.Context, req FileRequest, steps []plan.Step, s *place.Session) (failed map[int]error, err error) {
+	var from, to []ref.Name
+	verb := req.Plan.Header().Verb
+	for _, step := range steps {
+		if step.Action == plan.Broken {
+			continue
+		}
+		if step.From.Tag != "" {
+			from = append(from, step.From.Repo.Tagged(step.From.Tag))
+		}
+		if verb != "tag" { // it looks at no target when it is planned either
+			to = append(to, survey.TargetOf(step))
+		}
+	}
+	var src, dst survey.Found
+	err = place.BySide(ctx,
+		func(ctx context.Context) (err error) { src, err = survey.Again(ctx, s, fault.Source, from); return err },
+		func(ctx context.Context) (err error) { dst, err = survey.Again(ctx, s, fault.Target, to); return err })
+	if err != nil {
+		return nil, err
+	}
+	failed = map[int]error{}
+	for i, step := range steps {
+		if step.Action == plan.Broken {
+			continue
+		}
+		now, why := src.Holds(step)
+		if why == nil && verb != "tag" {
+			why = dst.Took(step)
+		}
+		if why == nil {
+			if step.Moves() && dst.Inv[survey.TargetOf(step)].Digest == step.Digest() && cmp.Or(step.Overwrite, req.Plan.Header().Overwrite) != plan.Always {
+				steps[i].Action = plan.Skip // it was done since
+			}
+			continue
+		}
+		if !req.Follow || !fault.Is(why, fault.Moved) || now == "" {
+			failed[i] = why
+			continue
+		}
+		anew, err := step.Anew(now, dst.Inv[survey.TargetOf(step)].Digest, cmp.Or(step.Overwrite, req.Plan.Header().Overwrite))
+		if err != nil {
+			failed[i] = err
+			continue
+		}
+		steps[i] = anew
+		req.Plan.Header().Backup.Name(steps[i : i+1])
+	}
+	return failed, survey.RecheckBackups(ctx, steps, failed, s)
+}

@@ -1,0 +1,61 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/apply"
+	"github.com/drayage/dray/internal/prove"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// heal looks below the names that were right before, sends what is lacking there, and looks
+// again. A name that is then not whole is Failed.
+func (r *transferring) heal(ctx context.Context, from []ref.Repo, work *apply.Run) {
+	if !r.req.Heal {
+		return
+	}
+	at := map[ref.Repo][]int{}
+	var repos []ref.Repo
+	for i, s := range work.Plan.Steps {
+		if work.Reports[i].State != report.Unchanged {
+			continue
+		}
+		if at[s.To.Repo] == nil {
+			repos = append(repos, s.To.Repo)
+		}
+		at[s.To.Repo] = append(at[s.To.Repo], i)
+	}
+	v := r.prover(report.Deep, 0)
+	v.Heal = true
+	for _, repo := range repos {
+		got := prove.Looking{To: repo, From: from}
+		for _, i := range at[repo] {
+			got.Entries = append(got.Entries, prove.EntryOf(work.Plan.Steps[i]))
+		}
+		s := r.begin()
+		s.Looks = true
+		v.Into(ctx, s, &got)
+		s.Release()
+		for k, e := range got.Entries {
+			work.Healed(at[repo][k], e)
+		}
+	}
+}
+
+// prover looks below names with what this transfer shares.
+func (r *transferring) prover(depth report.Depth, sample int) *prove.Prover {
+	return &prove.Prover{Base: r.Base, Depth: depth, Sample: sample, Begin: r.begin, Note: r.report.note, Moved: r.report.moved, Shared: r.shared}
+}
+
+var errNoPlan = errors.New("a plan tells of digests only, and not of what is lacking below them")
+
+// checkHeal refuses to plan a repair.
+func (r *transferring) checkHeal() error {
+	if !r.req.Heal {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Invalid, Op: "plan transfer", Err: errNoPlan, Hint: "dray verify --deep tells what is lacking"}
+}

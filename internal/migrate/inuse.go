@@ -1,0 +1,90 @@
+package migrate
+
+import (
+	"slices"
+
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// running follows what becomes of the images in use.
+type running struct {
+	images    []ref.Name
+	elsewhere int
+	looked    map[ref.Repo]bool // sources that were looked at
+	found     map[ref.Name]bool
+}
+
+// follow begins with the images of the request that are at its sources.
+func (r *transferring) follow() error {
+	if len(r.req.InUse.Images) == 0 {
+		return nil
+	}
+	sources, _, err := r.ends()
+	if err != nil {
+		return err
+	}
+	r.running = &running{looked: map[ref.Repo]bool{}, found: map[ref.Name]bool{}}
+	for _, n := range r.req.InUse.Images {
+		if slices.ContainsFunc(sources, func(s name.End) bool { return s.Host == n.Host }) {
+			r.running.images = append(r.running.images, n)
+		} else {
+			r.running.elsewhere++
+		}
+	}
+	if len(r.running.images) == 0 {
+		r.report.note("none of the %d images in use is at a source", r.running.elsewhere)
+	}
+	if n := r.req.InUse.Local; n > 0 {
+		r.report.note("%d images in use are known by an ID of their node only: their names count, where they are there", n)
+	}
+	return nil
+}
+
+// see takes a repository's plan in.
+func (u *running) see(from []ref.Repo, steps []plan.Step) {
+	if u == nil {
+		return
+	}
+	for _, repo := range from {
+		u.looked[repo] = true
+	}
+	for _, s := range steps {
+		if s.Action != plan.Broken {
+			u.brought(s.From)
+		}
+	}
+}
+
+// brought takes in a name with its tag, its digest or both.
+func (u *running) brought(n ref.Name) {
+	if u == nil {
+		return
+	}
+	u.found[n.Repo.At(n.Digest)] = true
+	if n.Tag != "" {
+		u.found[n.Repo.Tagged(n.Tag)] = true
+	}
+}
+
+// end says what is lost.
+func (u *running) end() *report.InUse {
+	if u == nil {
+		return nil
+	}
+	rep := &report.InUse{Images: len(u.images), Elsewhere: u.elsewhere}
+	for _, n := range u.images {
+		switch {
+		case u.found[n]:
+		case !u.looked[n.Repo]:
+			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "its repository is not selected, or not there"})
+		case n.Tag != "":
+			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "its tag is not selected, or not there"})
+		default:
+			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "it is not at the source"})
+		}
+	}
+	return rep
+}

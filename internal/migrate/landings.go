@@ -1,0 +1,179 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// Ends returns what the sources and targets of req name, the Target first.
+func Ends(b *place.Base, names *name.Reader, req Request) (sources, targets []name.End, err error) {
+	return newTransferring(b, names, req, nil).ends()
+}
+
+// landings finds the source repositories and where each goes.
+func (r *transferring) landings(ctx context.Context) ([]plan.Landing, error) {
+	sources, targets, err := r.ends()
+	if err != nil {
+		return nil, err
+	}
+	repos, err := r.repositories(ctx, sources, targets)
+	if err != nil {
+		return nil, err
+	}
+	var all []plan.Landing
+	known := map[ref.Repo]bool{}
+	for _, to := range targets {
+		some, err := r.landingsAt(to, repos)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range some {
+			if known[l.To] {
+				return nil, twice(l.To.String())
+			}
+			known[l.To] = true
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+func (r *transferring) landingsAt(to name.End, repos []ref.Repo) ([]plan.Landing, error) {
+	if to.Single() {
+		return []plan.Landing{{To: to.Repo, From: repos}}, nil
+	}
+	return r.mapped(to, repos)
+}
+
+// ends reads the names of the request. Nothing was asked of a registry before.
+func (r *transferring) ends() (sources, targets []name.End, err error) {
+	if len(r.req.Sources) == 0 {
+		return nil, nil, fault.Misuse("transfer", "", "no source", "name a registry, a prefix of it or a repository")
+	}
+	for _, s := range r.req.Sources {
+		from, err := r.names.End(s)
+		if err != nil {
+			return nil, nil, err
+		}
+		sources = append(sources, from)
+	}
+	if targets, err = r.targets(sources); err != nil {
+		return nil, nil, err
+	}
+	var preferred []name.End
+	for _, s := range r.req.Prefer {
+		p, err := r.names.End(s)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !slices.ContainsFunc(sources, p.Meets) {
+			r.report.note("%s is preferred, and no source", s)
+		}
+		preferred = append(preferred, p)
+	}
+	r.Rank = func(repo ref.Repo) int {
+		for i, p := range preferred {
+			if p.Covers(repo) {
+				return i
+			}
+		}
+		return len(preferred)
+	}
+	if err := r.req.Map.Check(); err != nil {
+		return nil, nil, err
+	}
+	return sources, targets, r.req.Mapping.Check()
+}
+
+// repositories lists what the sources hold and takes what is selected of it. A list that
+// can not be read ends the transfer: it is never taken for an empty one.
+func (r *transferring) repositories(ctx context.Context, sources, targets []name.End) ([]ref.Repo, error) {
+	var repos []ref.Repo
+	found := map[string][]ref.Repo{} // by path
+	r.paths = map[ref.Repo]string{}
+	for _, from := range sources {
+		switch {
+		case from.Single():
+			repos = append(repos, from.Repo)
+			continue
+		case from.Host == ref.Layout:
+			if err := r.layouts(ctx, from, targets, found); err != nil {
+				return nil, err
+			}
+			continue
+		case r.req.Selection.Repository != "":
+			repo, err := ref.NewRepo(from.Host, r.req.Selection.Repository)
+			if err != nil {
+				return nil, err
+			}
+			repos = append(repos, repo)
+			continue
+		}
+		use := remote.Use{Actions: remote.Pull, Login: r.req.SourceLogin, Observe: r.observe}
+		err := r.Base.Repositories(ctx, from.Host, use, func(path string) error {
+			arrived := slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, path) })
+			if strings.HasPrefix(path, from.Prefix) && !arrived {
+				found[path] = append(found[path], ref.Repo{Host: from.Host, Path: path})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fault.On(fault.Source, err)
+		}
+	}
+	kept, why, err := r.req.Selection.Repositories(slices.Collect(maps.Keys(found)))
+	if len(found) > 0 {
+		r.explain(why)
+		for _, w := range why.Warnings {
+			r.report.note("%s", w)
+		}
+	}
+	for _, path := range kept {
+		repos = append(repos, found[path]...)
+	}
+	slices.SortFunc(repos, func(a, b ref.Repo) int {
+		if c := strings.Compare(a.Path, b.Path); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Host, b.Host)
+	})
+	return slices.Compact(repos), err
+}
+
+// targets reads Target and Also.
+func (r *transferring) targets(sources []name.End) ([]name.End, error) {
+	var targets []name.End
+	for _, s := range append([]string{r.req.Target}, r.req.Also...) {
+		to, err := r.names.End(s)
+		if err != nil {
+			return nil, err
+		}
+		if to.Single() && slices.ContainsFunc(sources, func(s name.End) bool { return !s.Single() }) {
+			return nil, fault.Misuse("transfer", s, "many repositories do not go into one", "a prefix ends in a slash: "+s+"/")
+		}
+		if slices.Contains(targets, to) {
+			return nil, twice(s)
+		}
+		targets = append(targets, to)
+	}
+	return targets, nil
+}
+
+func twice(target string) error {
+	return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: target, Hint: "take one of them out", Err: errTwice}
+}
+
+var (
+	errEnough = errors.New("enough") // ends the planning at Selection.MaxRepositories
+	errTwice  = errors.New("two targets are one place")
+)

@@ -1,0 +1,100 @@
+package migrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// below are the layouts of a source "oci:DIR/": by their path below DIR, where they are.
+func below(ctx context.Context, from name.End, visit func(path string, at ref.Repo) error) error {
+	return layout.Below(ctx, from.Prefix, func(path string) error {
+		if _, err := ref.NewRepo("localhost", path); err != nil {
+			return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: ref.Layout + from.Prefix + path, Err: errors.New("its path is no repository's name"),
+				Hint: "name it alone, and a repository as its target"}
+		}
+		return visit(path, ref.Repo{Host: ref.Layout, Path: filepath.Join(from.Prefix, filepath.FromSlash(path))})
+	})
+}
+
+// onDisk is the host that layouts have while their paths are mapped.
+const onDisk = "oci"
+
+// mapped is Mapping.Landings, with layouts named by their path below a directory.
+func (r *transferring) mapped(to name.End, repos []ref.Repo) ([]plan.Landing, error) {
+	m, host := r.req.Mapping, to.Host
+	if host == ref.Layout {
+		host = onDisk
+	} else if prefix := to.Prefix + m.AddPrefix; prefix != "" {
+		m.AddPrefix = prefix
+	}
+	at := map[ref.Repo][]ref.Repo{}
+	named := make([]ref.Repo, len(repos))
+	for i, repo := range repos {
+		if named[i] = repo; repo.IsLayout() {
+			path, known := r.paths[repo]
+			if !known {
+				return nil, fault.Misuse("transfer", repo.String(), "one layout has no name in a registry", "name a repository as the target, or write oci:DIR/ for the layouts below DIR")
+			}
+			named[i] = ref.Repo{Host: onDisk, Path: path}
+		}
+		at[named[i]] = append(at[named[i]], repo)
+	}
+	landings, err := m.Landings(host, named)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range landings {
+		var from []ref.Repo
+		for _, n := range l.From {
+			from = append(from, at[n]...)
+		}
+		landings[i].From = from
+		if to.Host == ref.Layout {
+			landings[i].To = ref.Repo{Host: ref.Layout, Path: filepath.Join(to.Prefix, filepath.FromSlash(l.To.Path))}
+		}
+	}
+	return landings, nested(to, landings)
+}
+
+// nested refuses layouts that would lie inside one another: neither could be told from the other's files.
+func nested(to name.End, landings []plan.Landing) error {
+	if to.Host != ref.Layout {
+		return nil
+	}
+	taken := map[string]bool{}
+	for _, l := range landings {
+		taken[l.To.Path] = true
+	}
+	root := filepath.Clean(to.Prefix)
+	for _, l := range landings {
+		for dir := l.To.Path; dir != root && dir != filepath.Dir(dir); {
+			dir = filepath.Dir(dir)
+			if taken[dir] || layout.Is(dir) {
+				return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: l.To.String(),
+					Err: fmt.Errorf("it would lie inside another layout, %s%s", ref.Layout, dir), Hint: "give it another place, as --flatten or --rewrite do"}
+			}
+		}
+	}
+	return nil
+}
+
+// layouts adds to found the layouts of one source, by their path below it.
+func (r *transferring) layouts(ctx context.Context, from name.End, targets []name.End, found map[string][]ref.Repo) error {
+	err := below(ctx, from, func(path string, at ref.Repo) error {
+		if !slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, at.Path) }) && r.paths[at] == "" {
+			r.paths[at] = path
+			found[path] = append(found[path], at)
+		}
+		return nil
+	})
+	return fault.On(fault.Source, err)
+}

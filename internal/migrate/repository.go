@@ -1,0 +1,78 @@
+package migrate
+
+import (
+	"context"
+	"time"
+
+	"github.com/drayage/dray/internal/apply"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// apply does what one repository's plan says, and tells how it ended.
+func (r *transferring) apply(ctx context.Context, p survey.Surveyed) error {
+	return r.applyChecked(ctx, p, nil)
+}
+
+// applyChecked is apply for steps of which some turned out to have moved.
+func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, moved map[int]error) error {
+	defer p.Session.Release()
+	began := time.Now()
+	work := apply.NewRun(r.Base, p.Session, &plan.Plan{Verb: r.report.verb(), Overwrite: r.req.Overwrite, Hold: r.hold, Steps: p.Steps}, r.req.Proof)
+	work.Turn = r.turn
+	for i, s := range p.Steps {
+		if err := moved[i]; err != nil {
+			work.End(i, report.Failed, err)
+		} else {
+			work.Settled(i, s)
+		}
+	}
+	if r.hold != plan.All || work.FirstErr() == nil {
+		work.Work(ctx, cap(r.images))
+		r.heal(ctx, p.From, work)
+		work.Lock(ctx)
+	}
+	r.marked(p.Mark, work.Reports)
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	for _, steps := range byTarget(work.Reports, func(s report.Step) ref.Repo { return s.To.Repo }) {
+		r.recall(steps[0].To.Repo, steps)
+		report := report.Repository{To: steps[0].To.Repo, From: sourcesOf(steps), Steps: steps, Took: time.Since(began)}
+		r.report.done(report)
+		if err := r.visit(report); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// byTarget parts steps by target repository, in the order in which these come up.
+func byTarget[S any](steps []S, repo func(S) ref.Repo) [][]S {
+	at := map[ref.Repo]int{}
+	var parts [][]S
+	for _, s := range steps {
+		i, seen := at[repo(s)]
+		if !seen {
+			i = len(parts)
+			at[repo(s)] = i
+			parts = append(parts, nil)
+		}
+		parts[i] = append(parts[i], s)
+	}
+	return parts
+}
+
+// sourcesOf lists where steps come from, each repository once.
+func sourcesOf(steps []report.Step) []ref.Repo {
+	var from []ref.Repo
+	known := map[ref.Repo]bool{}
+	for _, s := range steps {
+		if !known[s.From.Repo] {
+			known[s.From.Repo] = true
+			from = append(from, s.From.Repo)
+		}
+	}
+	return from
+}

@@ -1,0 +1,144 @@
+package migrate
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// maxNotes is how many notes a report holds: tags that vanish while they are listed may be many.
+const maxNotes = 1000
+
+// summing is a TransferReport in the making.
+type summing struct {
+	mu    sync.Mutex
+	began time.Time
+	sum   report.Transfer
+
+	pulled map[string]int // manifests read, by each host that was asked
+}
+
+func newSumming(verb string) *summing {
+	return &summing{began: time.Now(), pulled: map[string]int{}, sum: report.Transfer{Verb: verb, Actions: map[plan.Action]int{}, States: map[report.State]int{}, Traffic: map[string]report.Traffic{}}}
+}
+
+func (s *summing) see(e event.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.sum.Traffic[e.Host]
+	switch e.Kind {
+	case event.Requested:
+		t.Requests++
+		t.Sent += e.Sent
+		t.Received += e.Received
+		s.pulled[e.Host] += place.PullsIn(e)
+		s.sum.Traffic[e.Host] = t
+	case event.Retried:
+		if e.Host != "" { // else it is a layout's
+			t.Retries++
+			s.sum.Traffic[e.Host] = t
+		}
+	}
+}
+
+func (s *summing) verb() string { return s.sum.Verb }
+
+func (s *summing) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := fmt.Sprintf(format, args...)
+	switch n := len(s.sum.Notes); {
+	case n > maxNotes || slices.Contains(s.sum.Notes, text):
+	case n == maxNotes:
+		s.sum.Notes = append(s.sum.Notes, "further notes are left out")
+	default:
+		s.sum.Notes = append(s.sum.Notes, text)
+	}
+}
+
+// planned counts a repository's plan.
+func (s *summing) planned(steps []plan.Step, notes []string) {
+	for _, n := range notes {
+		s.note("%s", n)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sum.Repositories++
+	for _, step := range steps {
+		s.sum.Actions[step.Action]++
+		if step.Action == plan.Broken && s.sum.Err == nil {
+			s.sum.Err = step.Problem.Err()
+		}
+		if step.Retags() {
+			s.sum.Retagged++
+			s.retag(step, "")
+		}
+		if step.To.Tag == "" && step.From.Digest != "" && step.Action != plan.Broken {
+			s.sum.Untagged++
+		}
+		if step.Locks != (oci.Locks{}) {
+			s.sum.Locked++
+		}
+	}
+}
+
+func (s *summing) retag(step plan.Step, state report.State) {
+	if len(s.sum.Retags) < report.MaxRetags {
+		s.sum.Retags = append(s.sum.Retags, report.Retag{From: step.From, To: step.To, Was: string(step.Replaces), Is: string(step.Digest()), Kept: step.Backup, State: state})
+	}
+}
+
+// done counts how a repository's steps ended.
+func (s *summing) done(rep report.Repository) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ends := map[ref.Name]report.State{}
+	for _, step := range rep.Steps {
+		s.sum.States[step.State]++
+		s.add(step.Blobs)
+		if step.Healed {
+			s.sum.Healed++
+		}
+		if step.State == report.Unchanged && !step.Proven {
+			s.sum.Unproven++
+		}
+		if step.Retags() {
+			ends[step.To] = step.State
+		}
+		if step.Err != nil && s.sum.Err == nil {
+			s.sum.Err = step.Err
+		}
+	}
+	for i, m := range s.sum.Retags {
+		if len(ends) == 0 {
+			break
+		}
+		if state, ok := ends[m.To]; ok && m.State == "" && m.To.Repo == rep.To {
+			s.sum.Retags[i].State = state
+		}
+	}
+}
+
+// add counts what became of blobs. s.mu is held.
+func (s *summing) add(b oci.Blobs) {
+	s.sum.Blobs.Sent += b.Sent
+	s.sum.Blobs.Mounted += b.Mounted
+	s.sum.Blobs.Present += b.Present
+	s.sum.Blobs.Bytes += b.Bytes
+	s.sum.Blobs.Proven += b.Proven
+}
+
+// moved counts blobs that no step tells of: those of a repair.
+func (s *summing) moved(b oci.Blobs) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(b)
+}

@@ -1,0 +1,97 @@
+package migrate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/report"
+)
+
+// Plan calls visit with the plan of each target repository.
+func Plan(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(plan.Repository) error) (report.Transfer, error) {
+	r := newTransferring(b, names, req, obs)
+	if err := r.checkHeal(); err != nil {
+		return r.endPlan(err)
+	}
+	err := r.planAll(ctx, func(_ context.Context, part []survey.Surveyed) error {
+		for _, p := range part {
+			if err := visit(p.Repository); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return r.endPlan(err)
+}
+
+// Transfer does what planTransfer plans, and calls visit with each target repository when it is done.
+func Transfer(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Repository) error) (report.Transfer, error) {
+	r := newTransferring(b, names, req, obs)
+	r.visit = visit
+	w := r.newWorkers(ctx)
+	err := r.planAll(w.ctx, func(_ context.Context, part []survey.Surveyed) error {
+		return w.start(func(ctx context.Context) error { return r.apply(ctx, joined(part)) })
+	})
+	err = cmp.Or(w.wait(), err)
+	if ctx.Err() != nil {
+		err = canceled(ctx, "transfer")
+	}
+	return r.end(err)
+}
+
+// planAll plans each landing, and hands the plans out in their order, those of one reading together.
+func (r *transferring) planAll(ctx context.Context, take func(context.Context, []survey.Surveyed) error) error {
+	if err := cmp.Or(survey.CheckBackup(r.rules()), r.checkIncremental()); err != nil {
+		return err
+	}
+	landings, err := r.landings(ctx)
+	if err == nil {
+		err = cmp.Or(r.checkLocking(landings), r.follow())
+	}
+	if err == nil {
+		err = r.checkCollisions(ctx, landings)
+	}
+	if err != nil {
+		return err
+	}
+	needing := 0
+	err = inOrder(ctx, planning, together(landings), r.planPart, func(ctx context.Context, part []survey.Surveyed) error {
+		if ctx.Err() != nil {
+			return canceled(ctx, "plan transfer")
+		}
+		if most := r.req.Selection.MaxRepositories; most > 0 && slices.ContainsFunc(part, survey.Surveyed.Needs) {
+			if needing++; needing > most {
+				r.report.note("more repositories need work than the %d of --max-repositories: they are left for another run", most)
+				return errEnough
+			}
+		}
+		for _, p := range part {
+			r.running.see(p.From, p.Steps)
+			r.explain(p.Explains...)
+			r.report.planned(p.Steps, p.Notes)
+		}
+		return take(ctx, part)
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	if err == nil {
+		r.report.sum.InUse = r.running.end()
+	}
+	return err
+}
+
+func (r *transferring) explain(all ...plan.Explain) {
+	for _, e := range all {
+		if r.req.Explain != nil {
+			r.req.Explain(e)
+		}
+	}
+}

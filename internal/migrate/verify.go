@@ -1,0 +1,248 @@
+package migrate
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"slices"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/prove"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// VerifyRequest is what a verification is asked for. The public VerifyRequest has the words about each.
+type VerifyRequest struct {
+	Of     Request
+	Depth  report.Depth
+	Sample int
+	Heal   bool
+	By     string
+	Tool   string
+	When   time.Time
+}
+
+// Verify compares targets with their sources and calls visit with each name.
+func Verify(ctx context.Context, b *place.Base, names *name.Reader, req VerifyRequest, obs event.Observer, visit func(report.Comparison) error) (report.Receipt, error) {
+	v, err := newVerifying(b, names, req, obs)
+	if err != nil {
+		return report.Receipt{}, err
+	}
+	began := time.Now()
+	landings, err := v.pairs(ctx)
+	if err == nil {
+		err = v.follow()
+	}
+	if err != nil {
+		return v.receipt, err
+	}
+	err = inOrder(ctx, v.abreast(), landings, v.compare, func(ctx context.Context, got compared) error {
+		if ctx.Err() != nil {
+			return canceled(ctx, "verify")
+		}
+		return v.take(got, visit)
+	})
+	if ctx.Err() != nil {
+		err = canceled(ctx, "verify")
+	}
+	if v.receipt.Names == 0 && err == nil && v.first == nil {
+		v.report.note("there was nothing to compare")
+	}
+	if err == nil {
+		v.receipt.InUse = v.running.end()
+	}
+	sum, _ := v.endPlan(nil)
+	v.receipt.Traffic, v.receipt.Pulls, v.receipt.Notes, v.receipt.Took = sum.Traffic, sum.Pulls, sum.Notes, time.Since(began)
+	v.receipt.Digest = oci.Digest(fmt.Sprintf("sha256:%x", v.lines.Sum(nil)))
+	return v.receipt, cmp.Or(err, v.first)
+}
+
+// verifying is one verification.
+type verifying struct {
+	*transferring
+	of      VerifyRequest
+	image   *pair // one image is compared
+	lines   hash.Hash
+	receipt report.Receipt
+	first   error
+}
+
+// pair is one image and where it should be.
+type pair struct{ from, to ref.Name }
+
+func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs event.Observer) (*verifying, error) {
+	req.Depth = cmp.Or(req.Depth, report.Digests)
+	switch {
+	case !slices.Contains([]report.Depth{report.Digests, report.Deep, report.Rehash}, req.Depth):
+		return nil, fault.Misuse("verify", string(req.Depth), "not one of digests, deep, rehash", "")
+	case req.Sample < 0 || req.Sample > 100 || req.Sample > 0 && req.Depth != report.Rehash:
+		return nil, fault.Misuse("verify", fmt.Sprint(req.Sample), "a sample is 1 to 100 of 100 blobs that are read", "")
+	case req.Heal && req.Depth == report.Digests:
+		return nil, fault.Misuse("verify", "", "digests alone do not tell what is to be repaired", "look deeper: --deep or --rehash")
+	}
+	of := req.Of
+	of.Overwrite = plan.Update
+	of.Incremental = false // what is verified is all of it
+	v := &verifying{transferring: newTransferring(b, names, of, obs), of: req, lines: sha256.New()}
+	v.receipt = report.Receipt{Format: 1, Tool: req.Tool, By: req.By, When: req.When.UTC(), Sources: of.Sources, Target: of.Target,
+		Depth: req.Depth, Sample: req.Sample, Matches: map[report.Match]int{}, Traffic: map[string]report.Traffic{}}
+	return v, nil
+}
+
+// abreast is how many repositories are compared side by side: each that is looked into
+// holds what it saw.
+func (v *verifying) abreast() int {
+	if v.of.Depth == report.Digests {
+		return planning
+	}
+	return cap(v.images)
+}
+
+// pairs finds what is to be compared with what.
+func (v *verifying) pairs(ctx context.Context) ([]plan.Landing, error) {
+	if len(v.req.Sources) != 1 || !v.isName(v.req.Sources[0]) && !v.isName(v.req.Target) {
+		return v.landings(ctx)
+	}
+	from, err := v.names.Parse(v.req.Sources[0])
+	if err != nil {
+		return nil, err
+	}
+	to, err := v.names.Parse(v.req.Target)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.req.Map.Check(); err != nil {
+		return nil, err
+	}
+	if bare := from.Tag == "" && from.Digest == ""; bare && (to.Tag != "" || to.Digest != "") {
+		return nil, fault.Misuse("verify", to.String(), "the source names all tags, the target one image", "name a tag at both")
+	} else if !bare {
+		if to.Tag == "" && to.Digest == "" {
+			to.Tag, to.Digest = from.Tag, from.Digest
+		}
+		v.image = &pair{from, to}
+	}
+	v.Rank = func(ref.Repo) int { return 0 }
+	return []plan.Landing{{To: to.Repo, From: []ref.Repo{from.Repo}}}, nil
+}
+
+// isName reports whether s names an image or a layout, which a transfer does not take.
+func (v *verifying) isName(s string) bool {
+	if name.IsLayouts(s) {
+		return false
+	}
+	if _, _, whole, err := v.names.Registry(s); err != nil || whole {
+		return false
+	}
+	n, err := v.names.Parse(s)
+	return err == nil && (n.IsLayout() || n.Tag != "" || n.Digest != "")
+}
+
+// compared is what came of one target repository.
+type compared struct {
+	prove.Looking
+	extra   int
+	notes   []string
+	explain []plan.Explain
+}
+
+// compare looks at one target repository and its sources.
+func (v *verifying) compare(ctx context.Context, l plan.Landing) compared {
+	s := v.begin()
+	s.Looks = true
+	defer s.Release()
+	p := survey.Surveyed{Repository: plan.Repository{To: l.To, From: l.From}, Session: s}
+	k := survey.NewLanding(v.Scope, l, &p)
+	steps, err := v.steps(ctx, k)
+	if err != nil {
+		steps = []plan.Step{{Action: plan.Broken, From: k.Troubled(), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
+	}
+	got := compared{Looking: prove.Looking{To: l.To, From: l.From}, extra: k.Extra, notes: p.Notes, explain: p.Explains}
+	for _, step := range steps {
+		got.Entries = append(got.Entries, prove.EntryOf(step))
+	}
+	if v.of.Depth != report.Digests {
+		p := v.prover(v.of.Depth, v.of.Sample)
+		p.Heal = v.of.Heal
+		p.Into(ctx, s, &got.Looking)
+	}
+	return got
+}
+
+// steps surveys a landing, or one image.
+func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, error) {
+	if v.image == nil {
+		src, dst, lost, err := k.Survey(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return k.Merge(src, dst, lost)
+	}
+	from, to := v.image.from, v.image.to
+	src, err := survey.Source(ctx, k.Into.Session, from)
+	if err != nil {
+		return nil, err
+	}
+	dst := plan.Inventory{}
+	at, err := k.Into.Session.Target(to.Repo, layout.Read)
+	if err != nil {
+		return nil, err
+	}
+	have, err := at.Resolve(ctx, survey.Reference(to))
+	switch {
+	case err == nil:
+		dst[to] = have
+	case !fault.Is(err, fault.NotFound):
+		return nil, fault.On(fault.Target, err)
+	}
+	return plan.Make(src, dst, plan.Rules{Overwrite: plan.Update, Targets: func(ref.Name) []ref.Name { return []ref.Name{to} }})
+}
+
+// take writes down what came of one repository and tells it.
+func (v *verifying) take(got compared, visit func(report.Comparison) error) error {
+	v.running.see(got.From, nil)
+	v.remember(got)
+	v.explain(got.explain...)
+	for _, n := range got.notes {
+		v.report.note("%s", n)
+	}
+	r := &v.receipt
+	r.Repositories++
+	r.Extra += got.extra
+	r.Looked.Documents += got.Looked.Documents
+	r.Looked.Blobs += got.Looked.Blobs
+	r.Looked.Read += got.Looked.Read
+	r.Looked.Bytes += got.Looked.Bytes
+	for _, e := range got.Entries {
+		r.Names++
+		r.Matches[e.Match]++
+		if e.Healed {
+			r.Healed++
+		}
+		if e.Match != report.Unproven {
+			v.running.brought(ref.Name{Repo: e.From.Repo, Tag: e.From.Tag, Digest: string(e.Source)})
+		}
+		if e.Match == report.Unproven && v.first == nil {
+			v.first = e.Err
+		}
+		if e.Match != report.Same && len(r.Troubles) < report.MaxTroubles {
+			r.Troubles = append(r.Troubles, e)
+		}
+		fmt.Fprintf(v.lines, "%s %s %s\n", e.To, e.Source, e.Match)
+		if err := visit(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}

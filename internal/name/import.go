@@ -1,0 +1,251 @@
+package name
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// Request is what an import names, in the words of `az acr import`.
+type Request struct {
+	Source         string
+	SourceRegistry string // "" where Source is a full name
+	Target         string // a registry; "" takes the default
+	Images         []string
+	Repositories   []string
+	Tags           []string
+	Map            plan.TagMap
+}
+
+// Named is what an ImportRequest names.
+type Named struct {
+	Source  ref.Name
+	Tags    []string   // of source's repository, where several are asked for
+	Targets []ref.Name // in order; repositories where several tags are asked for
+	Notes   []string   // how the request was read, where a person should know
+	reading reading
+}
+
+// reading says how targets are read.
+type reading int
+
+const (
+	AsAz   reading = iota // where a registry is named, a path in it; no tag anywhere makes "latest"
+	asPath                // of a list: a path in the registry; a source by digest makes no tag
+	asName                // the same, but what begins with a registry is a full name
+)
+
+func (n *Named) note(format string, args ...any) {
+	n.Notes = append(n.Notes, fmt.Sprintf(format, args...))
+}
+
+// Import settles what an ImportRequest names. Nothing was asked of a registry before it is clear.
+func (r *Reader) Import(req Request, how reading) (Named, error) {
+	n := Named{reading: how}
+	if err := req.Map.Check(); err != nil {
+		return n, err
+	}
+	if err := r.importSource(req, &n); err != nil {
+		return n, err
+	}
+	host := ""
+	if name := cmp.Or(req.Target, r.Default); name != "" {
+		var err error
+		if host, err = r.registryHost(name); err != nil {
+			return n, err
+		}
+	}
+	for _, image := range req.Images {
+		to, err := r.importTarget(host, image, &n)
+		if err != nil {
+			return n, err
+		}
+		if to.Tag != "" && len(n.Tags) > 0 {
+			return n, fault.Misuse("parse name", image, "several tags go to a repository: this names one image", "leave the tag off; --map renames tags")
+		}
+		n.Targets = append(n.Targets, n.tagged(to, image, req.Map)...)
+	}
+	for _, repository := range req.Repositories {
+		to, err := r.importTarget(host, repository, &n)
+		if err != nil {
+			return n, err
+		}
+		if to.Tag != "" {
+			return n, fault.Misuse("parse name", repository, "a repository for a manifest-only copy has no tag", "use --image for a name with a tag")
+		}
+		if len(n.Tags) > 0 {
+			return n, fault.Misuse("parse name", repository, "a manifest-only copy takes one image", "name repositories with --image")
+		}
+		n.Targets = append(n.Targets, to)
+	}
+	if len(n.Targets) > 0 {
+		return n, nil
+	}
+	return n, r.sameName(host, req.Map, &n)
+}
+
+// Copy settles what a copy names.
+func (r *Reader) Copy(from string, to []string) (source ref.Name, targets []ref.Name, err error) {
+	if source, err = r.Parse(from); err != nil {
+		return source, nil, err
+	}
+	if len(to) == 0 {
+		return source, nil, fault.Misuse("copy", source.String(), "no target", "name at least one")
+	}
+	for _, s := range to {
+		n, err := r.Parse(s)
+		if err != nil {
+			return source, nil, err
+		}
+		if n.Digest != "" {
+			return source, nil, DigestTarget(s)
+		}
+		targets = append(targets, n)
+	}
+	return source, targets, nil
+}
+
+// sameName makes the source's own name the target.
+func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
+	if host == "" {
+		return fault.Misuse("import", n.Source.String(), "no target", "name the registry with --name, or a full name with --image")
+	}
+	repo, err := ref.NewRepo(host, n.Source.Path)
+	if err != nil {
+		return err
+	}
+	if n.Source.Tag == "" && len(n.Tags) == 0 {
+		n.note("the source is named by digest: it arrives as %s without a tag; --image gives it one", repo.At(n.Source.Digest))
+	}
+	n.Targets = []ref.Name{repo.Tagged(n.Source.Tag)}
+	if n.Source.Tag != "" {
+		n.Targets = Spread(n.Source, []ref.Name{repo.Tagged("")}, m)
+	}
+	return nil
+}
+
+// tagged gives a target without a tag the source's, or what the map makes of it, or "latest".
+func (n *Named) tagged(to ref.Name, image string, m plan.TagMap) []ref.Name {
+	switch {
+	case to.Tag != "" || len(n.Tags) > 0:
+		return []ref.Name{to}
+	case n.Source.Tag != "":
+		return Spread(n.Source, []ref.Name{to}, m)
+	case n.reading != AsAz:
+		n.note("%s is named by digest: it arrives as %s without a tag", n.Source, to.At(n.Source.Digest))
+		return []ref.Name{to}
+	}
+	to.Tag = "latest"
+	n.note("%s has no tag, nor has the source: it becomes %s", image, to)
+	return []ref.Name{to}
+}
+
+func (r *Reader) importSource(req Request, n *Named) error {
+	if req.Source == "" {
+		return fault.Misuse("import", "", "no source", "name an image with --source")
+	}
+	var err error
+	if req.SourceRegistry == "" {
+		n.Source, err = r.Parse(req.Source)
+	} else {
+		var host string
+		if host, err = r.sourceRegistryHost(req.SourceRegistry); err != nil {
+			return err
+		}
+		n.Source, err = ref.ParseIn(host, r.trimHost(host, req.Source, "--source", "--registry", n))
+	}
+	if err != nil {
+		return err
+	}
+	bare := n.Source.Tag == "" && n.Source.Digest == ""
+	switch {
+	case len(req.Tags) > 0 && !bare:
+		return fault.Misuse("import", n.Source.String(), "tags are listed apart from the source: this names one image", "leave its tag off")
+	case len(req.Tags) > 0:
+		n.Tags = req.Tags
+	case bare && len(req.Map.Pairs) > 0:
+		n.Tags = req.Map.Keys()
+	default:
+		n.Source = WithLatest(n.Source)
+	}
+	for _, tag := range n.Tags {
+		if err := ref.Tag(tag); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Entry reads one line of a list.
+func (r *Reader) Entry(e plan.Entry, target string) (Named, error) {
+	how := asName
+	if e.Paths {
+		how = asPath
+	}
+	return r.Import(Request{Source: e.Source, Target: target, Images: e.Targets}, how)
+}
+
+// Spread gives a target without a tag the tags that the source's becomes.
+func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
+	var out []ref.Name
+	for _, to := range targets {
+		if to.Tag != "" || source.Tag == "" {
+			out = append(out, to)
+			continue
+		}
+		for _, tag := range m.Targets(source.Tag) {
+			out = append(out, to.Repo.Tagged(tag))
+		}
+	}
+	return out
+}
+
+// WithLatest gives a name at a registry the tag that everyone means by none.
+func WithLatest(n ref.Name) ref.Name {
+	if n.Tag == "" && n.Digest == "" && !n.IsLayout() {
+		n.Tag = "latest"
+	}
+	return n
+}
+
+func (r *Reader) importTarget(host, s string, n *Named) (ref.Name, error) {
+	if s == "" {
+		return ref.Name{}, fault.Misuse("import", "", "an empty target name", "")
+	}
+	to, err := ref.Name{}, error(nil)
+	switch full := r.isFull(s); {
+	case host != "" && !(full && n.reading == asName):
+		to, err = ref.ParseIn(host, r.trimHost(host, s, "--image", "--name", n))
+	case !full || n.reading == asPath:
+		return to, fault.Misuse("parse name", s, "no registry", "name the registry with --name, or write HOST/"+s)
+	default:
+		to, err = r.Parse(s)
+	}
+	if err == nil && to.Digest != "" {
+		err = DigestTarget(s)
+	}
+	return to, err
+}
+
+// isFull reports whether s begins with a registry or names a layout.
+func (r *Reader) isFull(s string) bool {
+	first, _, ok := strings.Cut(s, "/")
+	return strings.HasPrefix(s, ref.Layout) || ok && (ref.LooksLikeHost(first) || r.Hosts[first] != "")
+}
+
+// trimHost takes a host off s that another flag gave already.
+func (r *Reader) trimHost(host, s, in, by string, n *Named) string {
+	if k := len(host) + 1; len(s) > k && strings.EqualFold(s[:k], host+"/") {
+		n.note("%q in %s is left out: %s names the registry already", host, in, by)
+		return s[k:]
+	}
+	return s
+}
+
+func DigestTarget(s string) error {
+	return fault.Misuse("parse name", s, "a target is a repository and a tag, not a digest", "the content's digest stays what it is at the source")
+}

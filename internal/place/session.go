@@ -1,0 +1,215 @@
+package place
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Session {
+	return &Session{
+		Base: b, watch: obs,
+		mounts: map[ref.Repo][]string{}, Docs: map[oci.Digest]oci.Document{}, pulled: map[string]int{}, backs: map[Repository]*transfer.Back{}, traffic: map[string]report.Traffic{}, places: map[opened]Repository{}, layouts: map[opened]*layout.Dir{},
+		Logins: map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target},
+	}
+}
+
+// Own opens repo for what its registry has beside the distribution API.
+func (s *Session) Own(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
+	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Observe})
+}
+
+// Once opens a repository of a registry to ask what transfers do not, and gives up at the first trouble.
+func (s *Session) Once(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
+	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Observe}).Once()
+}
+
+// PullsIn is how many pulls an answer is, at a registry that counts them.
+func PullsIn(e event.Event) int {
+	if e.Method == http.MethodGet && e.Status == http.StatusOK && strings.Contains(e.URL, "/manifests/") {
+		return 1
+	}
+	return 0
+}
+
+// Pulls says what each registry with a pull limit has left.
+func (s *Session) Pulls() map[string]report.Pulls {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	return s.Base.PullsOf(s.pulled)
+}
+
+// Session is what one plan and its application share: the repositories that were
+// opened and all that they learned, the documents read, what was exchanged.
+type Session struct {
+	Base    *Base
+	mounts  map[ref.Repo][]string // the targets, and the paths that blobs may be mounted from
+	Logins  map[fault.Side]*credential.Login
+	Docs    map[oci.Digest]oci.Document
+	traffic map[string]report.Traffic
+	Shared  *Sharing // what target registries hold, for runs of many repositories; nil is nothing
+
+	Mu      sync.Mutex
+	places  map[opened]Repository
+	layouts map[opened]*layout.Dir
+	watch   event.Observer
+	pulled  map[string]int // manifests read, by host
+	backs   map[Repository]*transfer.Back
+
+	Looks    bool        // the targets are only looked at, where they are: a login that may not write is enough
+	Applying atomic.Bool // steps are being done: one that has to wait makes room for others
+}
+
+// Observe counts e and passes it on to whoever watches now.
+func (s *Session) Observe(e event.Event) {
+	s.Mu.Lock()
+	t := s.traffic[e.Host]
+	switch e.Kind {
+	case event.Requested:
+		t.Requests++
+		t.Sent += e.Sent
+		t.Received += e.Received
+		s.pulled[e.Host] += PullsIn(e)
+		s.traffic[e.Host] = t
+	case event.Retried:
+		if e.Host != "" { // else it is a layout's
+			t.Retries++
+			s.traffic[e.Host] = t
+		}
+	}
+	watch := s.watch
+	s.Mu.Unlock()
+	watch.Tell(e)
+}
+
+// Exchanged is what was exchanged so far, by registry host.
+func (s *Session) Exchanged() map[string]report.Traffic {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	return maps.Clone(s.traffic)
+}
+
+func (s *Session) WatchedBy(obs event.Observer) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	s.watch = obs
+}
+
+// Aim says that targets will be written from source, so that the first token asked for covers it all.
+func (s *Session) Aim(source ref.Repo, targets ...ref.Repo) {
+	for _, to := range targets {
+		s.mounts[to] = append([]string{}, s.mounts[to]...)
+		for _, from := range append([]ref.Repo{source}, targets...) {
+			if from.Host == to.Host && from != to && !from.IsLayout() && !slices.Contains(s.mounts[to], from.Path) {
+				s.mounts[to] = append(s.mounts[to], from.Path)
+			}
+		}
+	}
+}
+
+// Source opens repo for reading. A repository that is a target too, with the same
+// login, is opened once for both.
+func (s *Session) Source(repo ref.Repo) (Repository, error) {
+	side := fault.Source
+	if _, both := s.mounts[repo]; both && s.Logins[fault.Source] == s.Logins[fault.Target] {
+		side = fault.Target
+	}
+	p, err := s.Open(side, repo, layout.Read)
+	return p, fault.On(fault.Source, err)
+}
+
+// Target opens repo for writing, or for looking at what writing would meet.
+func (s *Session) Target(repo ref.Repo, mode layout.Mode) (Repository, error) {
+	p, err := s.Open(fault.Target, repo, mode)
+	return p, fault.On(fault.Target, err)
+}
+
+func (s *Session) Open(side fault.Side, repo ref.Repo, mode layout.Mode) (Repository, error) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	if repo.IsLayout() {
+		return s.openLayout(opened{"", repo, mode})
+	}
+	key := opened{side: side, repo: repo}
+	if p, ok := s.places[key]; ok {
+		return p, nil
+	}
+	if here, ok := s.Base.Registry(repo.Host); ok {
+		p, err := here.Open(repo)
+		if err == nil {
+			s.places[key] = p
+		}
+		return p, err
+	}
+	use := remote.Use{Actions: remote.Pull, Login: s.Logins[side], Observe: s.Observe, Yield: s.Applying.Load}
+	if side == fault.Target && s.Looks {
+		p := s.Base.Remote.Open(repo, use).Direct()
+		s.places[key] = p
+		return p, nil
+	}
+	if side == fault.Target {
+		use.Actions, use.MountFrom, use.Writing = remote.Push, s.mounts[repo], s.Applying.Load
+	}
+	p := s.Base.Remote.Open(repo, use)
+	s.places[key] = p
+	return p, nil
+}
+
+// Warm has connections dialled for the blobs that will go from one registry to another, while manifests are read.
+func (s *Session) Warm(ctx context.Context, from, to ref.Repo) {
+	if from.Host == to.Host {
+		return
+	}
+	for _, repo := range []ref.Repo{from, to} {
+		if _, here := s.Base.Registry(repo.Host); !here && !repo.IsLayout() {
+			s.Base.Remote.Warm(ctx, repo.Host)
+		}
+	}
+}
+
+func (s *Session) openLayout(key opened) (Repository, error) {
+	if dir, ok := s.layouts[key]; ok {
+		return dir, nil
+	}
+	dir, err := layout.Open(key.repo.Path, key.mode)
+	if err != nil {
+		return nil, err
+	}
+	s.layouts[key] = dir
+	return dir, nil
+}
+
+// BackOf reads back what at holds; what it saw there counts for all images of the session.
+func (s *Session) BackOf(at Repository) *transfer.Back {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	if s.backs[at] == nil {
+		s.backs[at] = transfer.NewBack(at)
+	}
+	return s.backs[at]
+}
+
+// Release closes what is open on disk. What is needed again is opened again.
+func (s *Session) Release() {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	for _, dir := range s.layouts {
+		dir.Close()
+	}
+	clear(s.layouts)
+	clear(s.backs)
+}

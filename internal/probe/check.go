@@ -1,0 +1,94 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// Request asks whether an image can be read and, with a Target, written there.
+type Request struct {
+	Source      string
+	Target      string
+	SourceLogin *credential.Login
+	TargetLogin *credential.Login
+}
+
+// Check finds out whether an image can be copied.
+func Check(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) (report.Check, error) {
+	source, err := names.Parse(req.Source)
+	if err != nil {
+		return report.Check{}, err
+	}
+	source = name.WithLatest(source)
+	s := b.Begin(req.SourceLogin, req.TargetLogin, obs)
+	defer s.Release()
+	from := &checker{session: s, side: fault.Source, name: source}
+	var to *checker
+	var wg sync.WaitGroup
+	if req.Target != "" {
+		target, err := checkTarget(names, req.Target, source)
+		if err != nil {
+			return report.Check{}, err
+		}
+		to = &checker{session: s, side: fault.Target, name: target}
+		wg.Go(func() { to.target(ctx) })
+	}
+	from.source(ctx)
+	wg.Wait()
+	rep := report.Check{Sides: []report.Side{from.report()}}
+	if to != nil {
+		to.meeting(ctx, from)
+		rep.Sides = append(rep.Sides, to.report())
+	}
+	if ctx.Err() != nil {
+		return rep, &fault.Fault{Kind: fault.Canceled, Op: "check", Err: context.Cause(ctx)}
+	}
+	rep.Traffic = s.Exchanged()
+	conclude(&rep, from, to)
+	return rep, nil
+}
+
+func checkTarget(names *name.Reader, s string, source ref.Name) (ref.Name, error) {
+	target, err := names.Parse(s)
+	if err != nil {
+		return ref.Name{}, err
+	}
+	if target.Digest != "" {
+		return ref.Name{}, name.DigestTarget(s)
+	}
+	if target.Tag == "" {
+		target.Tag = source.Tag
+	}
+	return target, nil
+}
+
+// conclude writes the last line.
+func conclude(r *report.Check, from, to *checker) {
+	var bad []string
+	for _, s := range r.Sides {
+		for _, f := range s.Findings {
+			if f.State == report.Fail {
+				bad = append(bad, string(s.Side)+" "+f.What)
+			}
+		}
+	}
+	r.Ready = len(bad) == 0
+	switch {
+	case !r.Ready:
+		r.Verdict = "not ready: in the way: " + strings.Join(bad, ", ")
+	case to == nil:
+		r.Verdict = fmt.Sprintf("ready: %s can be read as far as can be seen", from.name)
+	default:
+		r.Verdict = fmt.Sprintf("ready: dray copy %s %s will work as far as can be seen", from.name, to.name)
+	}
+}

@@ -1,0 +1,366 @@
+package probe
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// checker looks at one end.
+type checker struct {
+	session  *place.Session
+	side     fault.Side
+	name     ref.Name
+	repo     *remote.Repository // nil for a layout
+	traits   remote.Traits
+	login    credential.Login
+	findings []report.Finding
+	found    oci.Descriptor // what the name holds
+	basic    bool           // the registry asks for a password, not for a token
+	refused  bool           // the login was
+}
+
+// anyDigest is asked for where any digest will do: that of "{}" (image-spec v1.1 §empty descriptor).
+const anyDigest oci.Digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+// findingOrder is how a report reads.
+var findingOrder = []string{"reached", "login", "token", "pull", "push", "tag", "lock", "quota", "ranges", "mount", "resume", "referrers"}
+
+func (c *checker) report() report.Side {
+	slices.SortStableFunc(c.findings, func(a, b report.Finding) int {
+		return cmp.Compare(slices.Index(findingOrder, a.What), slices.Index(findingOrder, b.What))
+	})
+	return report.Side{Side: c.side, Name: c.name.String(), Product: c.traits.Product, Findings: c.findings}
+}
+
+func (c *checker) note(what string, state report.Severity, text, remedy string) {
+	c.findings = append(c.findings, report.Finding{What: what, State: state, Text: text, Remedy: remedy})
+}
+
+func (c *checker) fail(what string, kind fault.Kind, text, remedy string) {
+	c.findings = append(c.findings, report.Finding{What: what, State: report.Fail, Text: text, Remedy: remedy, Kind: kind})
+}
+
+// source asks whether the image can be read, and how.
+func (c *checker) source(ctx context.Context) {
+	if !c.session.Base.Elsewhere(c.name.Repo) {
+		c.sourceLayout(ctx)
+		return
+	}
+	if !c.begin(ctx, remote.Pull) || !c.pull(ctx) {
+		return
+	}
+	if c.traits.Product == "hub" {
+		c.note("ranges", report.OK, "known: a cut download goes on", "") // reading a manifest to try it would count as a pull
+	} else {
+		c.ranges(ctx)
+	}
+	c.referrers(ctx, c.found.Digest)
+}
+
+func (c *checker) sourceLayout(ctx context.Context) {
+	at, err := c.session.Source(c.name.Repo)
+	if err == nil {
+		c.found, err = at.Resolve(ctx, survey.Reference(c.name))
+	}
+	if err != nil {
+		c.fail("tag", fault.KindOf(err), causeOf(err), fault.HintOf(survey.Nearest(ctx, c.session, c.name, err)))
+		return
+	}
+	c.note("tag", report.OK, "found: "+string(c.found.Digest), "")
+}
+
+// begin reaches the registry and finds the login. It is false where nothing more can be asked.
+func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
+	client := c.session.Base.Remote
+	c.repo = c.session.Once(c.side, c.name.Repo, actions)
+	at, err := client.Contact(ctx, c.name.Host, c.session.Observe)
+	c.traits = client.Traits(c.name.Host)
+	switch {
+	case err != nil:
+		c.fail("reached", fault.KindOf(err), way(at, causeOf(err)), reachRemedy(at, err))
+		return false
+	case at.Firewall:
+		said := at.Said
+		if said == "" {
+			said = "403 to everybody, without asking for a login"
+		}
+		c.fail("reached", fault.Denied, way(at, "a firewall answers: "+said),
+			"no login helps: allow this machine's address in the registry's network rules, use its private endpoint, or run dray inside that network (dray serve)")
+		return false
+	case at.Status != 200 && at.Status != 401:
+		c.note("reached", report.Warn, way(at, fmt.Sprintf("GET /v2/ is answered %d", at.Status)), "is this a registry? look at the host and the port")
+	default:
+		c.note("reached", report.OK, way(at, ""), certificateRemedy(at))
+	}
+	c.basic = slices.Equal(at.Asks, []string{"basic"})
+	c.login, err = c.repo.Login(ctx)
+	if err != nil {
+		c.fail("login", fault.KindOf(err), causeOf(err), fault.HintOf(err))
+		return false
+	}
+	return true
+}
+
+// way says how a host is reached: scheme, TLS, certificate, addresses, proxy.
+func way(at remote.Contact, trouble string) string {
+	parts := []string{at.Scheme}
+	if at.Why != "" {
+		parts[0] += " (" + at.Why + ")"
+	}
+	if at.TLS != "" {
+		parts = append(parts, at.TLS)
+	}
+	if at.Issuer != "" {
+		parts = append(parts, fmt.Sprintf("certificate of %s until %s", at.Issuer, at.Expires.UTC().Format(time.DateOnly)))
+	}
+	if at.Unchecked {
+		parts = append(parts, "certificate not checked")
+	}
+	if at.Proxy != "" {
+		parts = append(parts, "through the proxy "+at.Proxy)
+	}
+	switch {
+	case at.Address != "":
+		parts = append(parts, "at "+at.Address)
+	case len(at.Addresses) > 0:
+		parts = append(parts, "resolves to "+strings.Join(at.Addresses, " "))
+	}
+	if trouble != "" {
+		parts = append(parts, trouble)
+	}
+	if at.Scheme == "" {
+		parts = parts[1:]
+	}
+	return strings.Join(parts, ", ")
+}
+
+func reachRemedy(at remote.Contact, err error) string {
+	if hint := fault.HintOf(err); hint != "" {
+		return hint
+	}
+	switch {
+	case at.Proxy != "":
+		return "is the proxy right? look at HTTPS_PROXY and NO_PROXY"
+	case len(at.Addresses) == 0:
+		return "does the name exist? look at its spelling and at DNS; private endpoints resolve inside their network only"
+	}
+	return "is a registry running there, and does a firewall let this machine through?"
+}
+
+// soon is when a certificate's end is worth saying.
+const soon = 14 * 24 * time.Hour
+
+func certificateRemedy(at remote.Contact) string {
+	if !at.Expires.IsZero() && time.Until(at.Expires) < soon {
+		return "the certificate ends soon"
+	}
+	return ""
+}
+
+// pull asks for the name: may it be read, is it there. It is false when what it holds is not known.
+func (c *checker) pull(ctx context.Context) bool {
+	asked := c.name.Tag
+	if c.side == fault.Source {
+		asked = survey.Reference(c.name)
+	} else if asked == "" {
+		asked = string(anyDigest) // the content will arrive by digest: no tag is in the way
+	}
+	desc, err := c.repo.Resolve(ctx, asked)
+	if !c.signedIn(err) {
+		return false
+	}
+	c.granted(ctx)
+	c.quota()
+	switch {
+	case err == nil:
+		c.found = desc
+		c.note("pull", report.OK, "the manifest may be read", "")
+		if c.side == fault.Source {
+			c.note("tag", report.OK, "found: "+string(desc.Digest), "")
+		}
+		return true
+	case fault.Is(err, fault.NotFound) && c.side == fault.Target:
+		if c.name.Tag != "" {
+			c.note("tag", report.OK, "free", "")
+		}
+	case fault.Is(err, fault.NotFound):
+		c.fail("tag", fault.NotFound, causeOf(err), c.lost(ctx))
+	case fault.Is(err, fault.Denied):
+		c.denied("pull", err, c.traits.Rights.Pull)
+	default:
+		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
+	}
+	return false
+}
+
+// signedIn says which login was used, and whether the registry's token service took it.
+func (c *checker) signedIn(err error) bool {
+	var f *fault.Fault
+	for e := err; errors.As(e, &f); e = f.Err {
+		if f.Op != "get a token for" {
+			continue
+		}
+		remedy := "sign in with: dray login " + c.name.Host
+		if hint := fault.HintOf(f); hint != "" {
+			remedy = hint
+		}
+		if f.Kind == fault.Denied && c.traits.Slow != "" && !c.login.IsAnonymous() {
+			remedy += "; " + c.traits.Slow
+		}
+		c.refused = true
+		c.fail("login", f.Kind, who(c.login)+": the token service refuses it: "+causeOf(f), remedy)
+		return false
+	}
+	if c.basic && !c.login.IsAnonymous() && errors.Is(err, remote.ErrUnauthorized) {
+		c.refused = true
+		c.fail("login", fault.Denied, who(c.login)+": "+causeOf(err), "check the user and the password: dray login "+c.name.Host)
+		return false
+	}
+	c.note("login", report.OK, who(c.login), "")
+	return true
+}
+
+// who names a login and where it came from, and nothing else of it.
+func who(l credential.Login) string {
+	text := map[credential.Scheme]string{
+		credential.Refresh: "a refresh token", credential.Bearer: "an access token of the registry", credential.Exchange: "an Entra token",
+	}[l.Scheme]
+	switch {
+	case l.IsAnonymous():
+		return "none: anonymous"
+	case text == "" && l.User == "":
+		text = "a token"
+	case text == "":
+		text = "user " + l.User
+	}
+	if l.From != "" {
+		text += ", from " + l.From
+	}
+	return text
+}
+
+// granted compares what the token gives with what was asked for.
+func (c *checker) granted(ctx context.Context) {
+	if missing, known, err := c.repo.Granted(ctx); err == nil && known && len(missing) > 0 {
+		c.note("token", report.Warn, fmt.Sprintf("it lacks %s, which was asked for", strings.Join(missing, " and ")), "")
+	}
+}
+
+// quota says what is left of a pull limit, from the answers that were had anyway.
+func (c *checker) quota() {
+	b, _ := c.session.Base.Remote.Budget(c.name.Host)
+	window := ""
+	if b.Window > 0 {
+		window = " in " + b.Window.String()
+	}
+	switch {
+	case b.Limit == 0:
+	case b.Spent():
+		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window), "wait until the window refills, or sign in with: dray login "+c.name.Host)
+	default:
+		c.note("quota", report.OK, fmt.Sprintf("%d of %d pulls left%s", b.Remaining, b.Limit, window), "")
+	}
+}
+
+// denied says which right is missing, in the registry's own words.
+func (c *checker) denied(what string, err error, right string) {
+	remedy := fault.HintOf(err)
+	if c.login.IsAnonymous() {
+		remedy = "sign in with: dray login " + c.name.Host
+	} else if !strings.Contains(remedy, "network rule") && !strings.Contains(remedy, "create:") {
+		remedy = "this login needs the right to " + what
+		if right != "" {
+			remedy = "this login needs: " + right
+		}
+		if c.traits.Slow != "" {
+			remedy += "; " + c.traits.Slow
+		}
+	}
+	c.fail(what, fault.Denied, causeOf(err), remedy)
+}
+
+// lost names what the missing tag, or repository, may have been.
+func (c *checker) lost(ctx context.Context) string {
+	if c.name.Tag == "" {
+		return "look at the digest: it may be another repository's"
+	}
+	ctx, cancel := context.WithTimeout(ctx, survey.NearestLimit)
+	defer cancel()
+	tags, err := c.repo.FirstTags(ctx)
+	if near := survey.NearestOf(c.name.Tag, tags); len(near) > 0 {
+		return "the nearest tags there: " + strings.Join(near, ", ")
+	}
+	if err == nil {
+		return fmt.Sprintf("the repository is there; no tag of it looks like %s", c.name.Tag)
+	}
+	repos, _ := c.session.Base.Remote.FirstRepositories(ctx, c.name.Host, remote.Use{Login: c.session.Logins[c.side], Observe: c.session.Observe})
+	if near := survey.NearestOf(c.name.Path, repos); len(near) > 0 {
+		return "the nearest repositories there: " + strings.Join(near, ", ")
+	}
+	return "look at the spelling of the repository, and whether this login may see it"
+}
+
+// ranges reads a byte of the smallest blob.
+func (c *checker) ranges(ctx context.Context) {
+	doc, err := c.repo.Document(ctx, string(c.found.Digest))
+	if err == nil && doc.IsIndex() && len(doc.Documents) > 0 {
+		doc, err = c.repo.Document(ctx, string(doc.Documents[0].Digest))
+	}
+	if err != nil {
+		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
+		return
+	}
+	var small oci.Descriptor
+	for _, b := range doc.Blobs {
+		if b.Size > 1 && (small.Size == 0 || b.Size < small.Size) {
+			small = b
+		}
+	}
+	if small.Size == 0 {
+		return
+	}
+	switch yes, err := c.repo.Ranges(ctx, small); {
+	case fault.Is(err, fault.Denied):
+		c.denied("pull", err, c.traits.Rights.Pull)
+	case err != nil:
+		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
+	case yes:
+		c.note("ranges", report.OK, "yes: a cut download goes on", "")
+	default:
+		c.note("ranges", report.Warn, "no: a cut download begins anew", "")
+	}
+}
+
+func (c *checker) referrers(ctx context.Context, d oci.Digest) {
+	switch has, known, err := c.repo.HasReferrers(ctx, d); {
+	case err != nil, !known:
+		c.note("referrers", report.Unknown, "its answer does not tell", "")
+	case has:
+		c.note("referrers", report.OK, "the registry lists them", "")
+	default:
+		c.note("referrers", report.OK, "no API for them: tags stand in", "")
+	}
+}
+
+// causeOf is an error's own words, without the side, verb and name that the report says anyway.
+func causeOf(err error) string {
+	var f *fault.Fault
+	for errors.As(err, &f) && f.Err != nil {
+		err = f.Err
+	}
+	return err.Error()
+}

@@ -1,0 +1,101 @@
+package probe
+
+import (
+	"context"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/report"
+)
+
+// target asks whether the repository can be written to.
+func (c *checker) target(ctx context.Context) {
+	if _, here := c.session.Base.Registry(c.name.Host); here {
+		c.note("reached", report.OK, "in this process", "")
+		return
+	}
+	if c.name.IsLayout() {
+		text := "the layout is there"
+		if place.Absent(c.name.Repo) {
+			text = "nothing is there yet: the layout will be made"
+		} else if _, err := c.session.Target(c.name.Repo, layout.Read); err != nil {
+			c.fail("reached", fault.KindOf(err), causeOf(err), fault.HintOf(err))
+			return
+		}
+		c.note("reached", report.OK, text, "")
+		return
+	}
+	if !c.begin(ctx, remote.Push) {
+		return
+	}
+	c.pull(ctx)
+	if c.refused {
+		return
+	}
+	c.push(ctx)
+	c.known("mount", c.traits.Mount)
+	c.known("resume", c.traits.Resume)
+	c.referrers(ctx, anyDigest)
+}
+
+// push opens an upload and cancels it.
+func (c *checker) push(ctx context.Context) {
+	left, err := c.repo.TryPush(ctx)
+	switch {
+	case err == nil && left:
+		c.note("push", report.OK, "an upload was opened; the registry keeps it for a while: this login may not cancel it", "")
+	case err == nil:
+		c.note("push", report.OK, "an upload was opened and canceled", "")
+	default:
+		if place, askErr := c.repo.Absent(ctx); askErr == nil && place.Name != "" {
+			c.absent(place)
+			return
+		}
+		if fault.Is(err, fault.Denied) {
+			c.denied("push", err, c.traits.Rights.Push)
+			return
+		}
+		c.fail("push", fault.KindOf(err), causeOf(err), fault.HintOf(err))
+	}
+}
+
+// absent says that there is nothing to push into, and takes back what was refused for that alone.
+func (c *checker) absent(place remote.Place) {
+	if place.Created {
+		c.note("push", report.OK, place.Name+" does not exist: the first push creates it, as create says", "")
+	} else {
+		c.fail("push", fault.NotFound, place.Name+" does not exist", place.Hint)
+	}
+	for i := range c.findings {
+		if c.findings[i].What == "pull" && c.findings[i].Kind == fault.Denied {
+			c.findings[i] = report.Finding{What: "pull", State: report.Unknown, Text: "nothing is there yet"}
+		}
+	}
+}
+
+func (c *checker) known(what, text string) {
+	if text == "" {
+		c.note(what, report.Unknown, "not known", "")
+		return
+	}
+	c.note(what, report.OK, "known: "+text, "")
+}
+
+// meeting compares what both ends hold: may the target's name be moved?
+func (c *checker) meeting(ctx context.Context, from *checker) {
+	if c.found.Digest == "" || c.name.Tag == "" {
+		return
+	}
+	if c.found.Digest == from.found.Digest {
+		c.note("tag", report.OK, "it holds the same digest already: nothing to do", "")
+		return
+	}
+	c.note("tag", report.OK, "it holds "+string(c.found.Digest)+": copy replaces it, import refuses without --force", "")
+	why, err := c.repo.Locked(ctx, c.name.Tag)
+	if err == nil && why != "" {
+		c.fail("lock", fault.Conflict, why, survey.LockedHint)
+	}
+}

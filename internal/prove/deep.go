@@ -1,0 +1,312 @@
+package prove
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+	"github.com/drayage/dray/report"
+)
+
+// Prover looks below names: at the manifests, and at the configs and layers that these need.
+type Prover struct {
+	Base *place.Base
+
+	Depth  report.Depth // Deep or Rehash
+	Sample int          // of 100 blobs, how many are read; 0 is all
+	Heal   bool         // what is lacking is sent, and looked at again
+
+	Begin  func() *place.Session            // opens both ends anew
+	Note   func(format string, args ...any) // told what a person should know
+	Moved  func(oci.Blobs)                  // told what a repair sent
+	Shared *place.Sharing
+}
+
+// Looking is one target repository: names that were compared, and what came of looking below them.
+type Looking struct {
+	To      ref.Repo
+	From    []ref.Repo
+	Entries []report.Comparison
+	Looked  report.Looked
+}
+
+// maxDeep is how deep indexes and referrers may nest below a name.
+const maxDeep = 16
+
+// deep is what was seen below the names of one target repository: each document and each
+// blob once, whatever shares it.
+type deep struct {
+	*Prover
+	session *place.Session
+	at      place.Repository
+	back    *transfer.Back
+
+	mu     sync.Mutex
+	docs   map[oci.Digest]*sighted
+	blobs  map[oci.Digest]*probed
+	looked report.Looked
+}
+
+// sighted is one document at the target, and what it needs.
+type sighted struct {
+	what      string
+	desc      oci.Descriptor
+	from      place.Repository // a source that has it
+	documents []oci.Descriptor
+	blobs     []oci.Descriptor
+	config    oci.Digest
+	referrers []oci.Descriptor
+	lacks     []report.Lack
+	err       error
+}
+
+// probed is one blob at the target.
+type probed struct {
+	desc oci.Descriptor
+	why  string // what is wrong with it; "" is nothing
+	err  error
+}
+
+// Into looks below the names that are the same, and repairs what it may.
+func (v *Prover) Into(ctx context.Context, s *place.Session, got *Looking) {
+	p, err := v.lookBelow(ctx, s, got.To, got.Entries)
+	if err != nil {
+		for i := range got.Entries {
+			if got.Entries[i].Match == report.Same {
+				got.Entries[i].Match, got.Entries[i].Err = report.Unproven, err
+			}
+		}
+		return
+	}
+	for i := range got.Entries {
+		p.settle(&got.Entries[i])
+	}
+	got.Looked = p.looked
+	if v.Heal {
+		v.heal(ctx, p, got)
+	}
+}
+
+// lookBelow reads and asks for everything below the names that are the same.
+func (v *Prover) lookBelow(ctx context.Context, s *place.Session, repo ref.Repo, entries []report.Comparison) (*deep, error) {
+	at, err := s.Target(repo, layout.Read)
+	if err != nil {
+		return nil, err
+	}
+	p := &deep{Prover: v, session: s, at: at, back: transfer.NewBack(at), docs: map[oci.Digest]*sighted{}, blobs: map[oci.Digest]*probed{}}
+	var level []*sighted
+	for _, e := range entries {
+		if e.Match != report.Same {
+			continue
+		}
+		from, err := s.Source(e.From.Repo)
+		if err != nil {
+			return nil, err
+		}
+		level = p.add(level, "manifest", from, oci.Descriptor{Digest: e.Source})
+	}
+	for range maxDeep {
+		if len(level) == 0 {
+			break
+		}
+		if err := place.Each(ctx, place.Lookups, level, p.sight); err != nil {
+			return nil, err
+		}
+		level = p.below(level)
+	}
+	for _, d := range level {
+		d.err = &fault.Fault{Kind: fault.TooLarge, Op: "verify", Name: repo.At(string(d.desc.Digest)).String(), Err: errTooDeep}
+	}
+	p.looked.Documents, p.looked.Blobs = len(p.docs), len(p.blobs)
+	return p, p.probeAll(ctx)
+}
+
+var errTooDeep = fmt.Errorf("it nests deeper than %d", maxDeep)
+
+// add takes a document into a level, unless it was seen.
+func (p *deep) add(level []*sighted, what string, from place.Repository, d oci.Descriptor) []*sighted {
+	if p.docs[d.Digest] != nil {
+		return level
+	}
+	doc := &sighted{what: what, desc: d, from: from}
+	p.docs[d.Digest] = doc
+	return append(level, doc)
+}
+
+// below gathers what a level refers to: its blobs, and the documents of the next level.
+func (p *deep) below(level []*sighted) []*sighted {
+	var next []*sighted
+	for _, d := range level {
+		for _, b := range d.blobs {
+			if p.blobs[b.Digest] == nil {
+				p.blobs[b.Digest] = &probed{desc: b}
+			}
+		}
+		for _, c := range d.documents {
+			next = p.add(next, "child", d.from, c)
+		}
+		for _, c := range d.referrers {
+			next = p.add(next, "referrer", d.from, c)
+		}
+	}
+	return next
+}
+
+// sight reads one document at the target; where it is not there, at the source, for what
+// is below it. The error is that of ctx alone.
+func (p *deep) sight(ctx context.Context, d *sighted) error {
+	doc, err := p.at.Document(ctx, string(d.desc.Digest))
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Corrupt):
+		why := "missing"
+		if fault.Is(err, fault.Corrupt) {
+			why = "corrupt"
+		}
+		if doc, err = d.from.Document(ctx, string(d.desc.Digest)); fault.Is(err, fault.NotFound) && d.what != "manifest" {
+			p.Note("the source lacks it too: %s", p.at.Repo().At(string(d.desc.Digest)))
+			return nil
+		}
+		if err != nil {
+			d.err = fault.On(fault.Source, err)
+			return context.Cause(ctx)
+		}
+		d.lacks = append(d.lacks, report.Lack{What: d.what, Digest: doc.Digest, Size: doc.Size, Why: why})
+	case err != nil:
+		d.err = fault.On(fault.Target, err)
+		return nil
+	}
+	if d.desc.Size > 0 && d.desc.Size != doc.Size {
+		d.lacks = append(d.lacks, report.Lack{What: d.what, Digest: doc.Digest, Size: d.desc.Size, Why: "corrupt"})
+	}
+	d.desc, d.documents, d.blobs = doc.Descriptor, doc.Documents, doc.Blobs
+	if doc.Config != nil {
+		d.config = doc.Config.Digest
+	}
+	d.err = p.referrers(ctx, d)
+	return context.Cause(ctx)
+}
+
+// referrers asks the source what refers to d and, where something does, the target.
+func (p *deep) referrers(ctx context.Context, d *sighted) error {
+	want, err := d.from.Referrers(ctx, d.desc)
+	if err != nil || len(want) == 0 {
+		return fault.On(fault.Source, err)
+	}
+	have, err := p.at.Referrers(ctx, d.desc)
+	if err != nil {
+		return fault.On(fault.Target, err)
+	}
+	d.referrers = want
+	for _, r := range want {
+		if !slices.ContainsFunc(have, func(h oci.Descriptor) bool { return h.Digest == r.Digest }) {
+			d.lacks = append(d.lacks, report.Lack{What: "referrer", Digest: r.Digest, Size: r.Size, Why: "unlisted"})
+		}
+	}
+	return nil
+}
+
+// probeAll asks for each blob once, and reads it where that is wanted.
+func (p *deep) probeAll(ctx context.Context) error {
+	var all []*probed
+	for _, b := range p.blobs {
+		all = append(all, b)
+	}
+	slices.SortFunc(all, func(a, b *probed) int { return cmp.Compare(a.desc.Digest, b.desc.Digest) })
+	return place.Each(ctx, place.Lookups, all, func(ctx context.Context, b *probed) error {
+		lack, err := p.at.Prove(ctx, []oci.Descriptor{b.desc})
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			b.err = fault.On(fault.Target, err)
+		case len(lack) > 0:
+			b.why = "missing"
+		case p.Depth == report.Rehash && sampled(b.desc.Digest, p.Sample):
+			p.read(ctx, b)
+		}
+		return context.Cause(ctx)
+	})
+}
+
+func (p *deep) read(ctx context.Context, b *probed) {
+	err := p.Base.Engine.Check(ctx, p.back, b.desc)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		b.why = "missing"
+	case fault.Is(err, fault.Corrupt):
+		b.why = "corrupt"
+	case err != nil:
+		b.err = fault.On(fault.Target, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looked.Read++
+	p.looked.Bytes += b.desc.Size
+}
+
+// sampled reports whether a blob is among so many of a hundred. The same blobs are, at any time.
+func sampled(d oci.Digest, of100 int) bool {
+	if of100 == 0 {
+		return true
+	}
+	_, hex, _ := strings.Cut(string(d), ":")
+	n, err := strconv.ParseUint(hex[:min(8, len(hex))], 16, 32)
+	return err != nil || int(n%100) < of100
+}
+
+// settle writes what was seen below a name into its entry.
+func (p *deep) settle(e *report.Comparison) {
+	if e.Match != report.Same {
+		return
+	}
+	seen := map[oci.Digest]bool{}
+	p.gather(e, e.Source, seen)
+	switch {
+	case e.Err != nil:
+		e.Match = report.Unproven
+	case slices.ContainsFunc(e.Lacks, func(l report.Lack) bool { return l.Why == "corrupt" }):
+		e.Match = report.Corrupted
+	case len(e.Lacks) > 0:
+		e.Match = report.Incomplete
+	}
+}
+
+func (p *deep) gather(e *report.Comparison, digest oci.Digest, seen map[oci.Digest]bool) {
+	d := p.docs[digest]
+	if d == nil || seen[digest] {
+		return
+	}
+	seen[digest] = true
+	e.Lacks = append(e.Lacks, d.lacks...)
+	e.Err = cmp.Or(e.Err, d.err)
+	for _, b := range d.blobs {
+		got := p.blobs[b.Digest]
+		if got == nil || seen[b.Digest] {
+			continue
+		}
+		seen[b.Digest] = true
+		e.Err = cmp.Or(e.Err, got.err)
+		if got.why != "" {
+			what := "layer"
+			if b.Digest == d.config {
+				what = "config"
+			}
+			e.Lacks = append(e.Lacks, report.Lack{What: what, Digest: b.Digest, Size: b.Size, Why: got.why})
+		}
+	}
+	for _, c := range slices.Concat(d.documents, d.referrers) {
+		p.gather(e, c.Digest, seen)
+	}
+}

@@ -1,0 +1,136 @@
+package prove
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/report"
+)
+
+// heal repairs the names of one repository, and looks at them again.
+func (v *Prover) heal(ctx context.Context, p *deep, got *Looking) {
+	broken := map[oci.Digest]error{}
+	var roots []*report.Comparison
+	for i, e := range got.Entries {
+		if e.Match != report.Incomplete && e.Match != report.Corrupted {
+			continue
+		}
+		if _, twice := broken[e.Source]; !twice {
+			broken[e.Source] = nil
+			roots = append(roots, &got.Entries[i])
+		}
+	}
+	if len(roots) == 0 {
+		return
+	}
+	s := v.Begin()
+	for _, from := range got.From {
+		s.Aim(from, got.To)
+	}
+	defer s.Release()
+	var mu sync.Mutex
+	_ = place.Each(ctx, v.Base.Images, roots, func(ctx context.Context, e *report.Comparison) error {
+		err := v.mend(ctx, s, p, *e)
+		mu.Lock()
+		defer mu.Unlock()
+		broken[e.Source] = err
+		return nil
+	})
+	v.lookAgain(ctx, got, broken)
+}
+
+// mend sends what is lacking below one name: the image, then each referrer with what it needs.
+func (v *Prover) mend(ctx context.Context, s *place.Session, p *deep, e report.Comparison) error {
+	from, err := s.Source(e.From.Repo)
+	if err != nil {
+		return err
+	}
+	at, err := s.Target(e.To.Repo, layout.Write)
+	if err != nil {
+		return err
+	}
+	task := transfer.Task{From: from, Observe: s.Observe, Proof: oci.Sized,
+		To: []transfer.End{{Target: v.Shared.Target(at), Back: p.back}}}
+	if v.Depth == report.Rehash {
+		task.Proof = oci.Hashed
+	}
+	roots := []mending{{root: p.docs[e.Source].desc, puts: transfer.Lacking}}
+	p.attached(e.Source, map[oci.Digest]bool{}, &roots)
+	for _, m := range roots {
+		task.Root, task.Puts = m.root, m.puts
+		out := v.Base.Engine.Copy(ctx, task)[0]
+		v.Moved(out.Blobs)
+		if out.Err != nil {
+			return out.Err
+		}
+	}
+	return nil
+}
+
+// mending is one image or referrer to repair.
+type mending struct {
+	root oci.Descriptor
+	puts transfer.Puts
+}
+
+// attached lists the referrers below a document, the outermost last. One that is there and
+// not listed is put again: that is when a registry lists it.
+func (p *deep) attached(digest oci.Digest, seen map[oci.Digest]bool, into *[]mending) {
+	d := p.docs[digest]
+	if d == nil || seen[digest] {
+		return
+	}
+	seen[digest] = true
+	for _, r := range d.referrers {
+		at := p.docs[r.Digest]
+		if at == nil || at.err != nil {
+			continue
+		}
+		m := mending{root: at.desc, puts: transfer.Lacking}
+		if slices.ContainsFunc(d.lacks, func(l report.Lack) bool { return l.Digest == r.Digest && l.Why == "unlisted" }) {
+			m.puts = transfer.Every
+		}
+		*into = append(*into, m)
+	}
+	for _, c := range slices.Concat(d.documents, d.referrers) {
+		p.attached(c.Digest, seen, into)
+	}
+}
+
+// lookAgain proves what was repaired, with nothing remembered.
+func (v *Prover) lookAgain(ctx context.Context, got *Looking, broken map[oci.Digest]error) {
+	s := v.Begin()
+	s.Looks = true
+	defer s.Release()
+	var again []report.Comparison
+	var places []int
+	for i, e := range got.Entries {
+		if err, tried := broken[e.Source]; tried && (e.Match == report.Incomplete || e.Match == report.Corrupted) {
+			got.Entries[i].Err = err
+			e.Match, e.Lacks = report.Same, nil
+			again = append(again, e)
+			places = append(places, i)
+		}
+	}
+	p, err := v.lookBelow(ctx, s, got.To, again)
+	for k, i := range places {
+		e := &got.Entries[i]
+		if err != nil {
+			e.Err = cmp.Or(e.Err, err)
+			continue
+		}
+		p.settle(&again[k])
+		if again[k].Match == report.Same {
+			again[k].Healed = true
+		} else {
+			again[k].Err = cmp.Or(e.Err, again[k].Err)
+		}
+		*e = again[k]
+	}
+}

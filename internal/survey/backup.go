@@ -1,0 +1,81 @@
+package survey
+
+import (
+	"context"
+	"errors"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// see asks what stands in the way of moving names: locks, and names that are to keep
+// what others hold and are taken.
+func (p *Draft) see(ctx context.Context) error {
+	if err := p.seeLocks(ctx); err != nil {
+		return err
+	}
+	names := p.Backup.Name(p.Steps)
+	if len(names) == 0 {
+		return nil
+	}
+	held, err := Targets(ctx, p.session, names, "")
+	if err == nil {
+		plan.SeeBackups(p.Verb, p.Steps, held)
+	}
+	return err
+}
+
+// backupTaken says that a name which is to keep what s replaces holds something else by now.
+func backupTaken(s plan.Step, holds oci.Digest) error {
+	return Moved(fault.Target, s.Kept(), "", string(holds))
+}
+
+// BackupFree holds a plan of a file against its target: the name of a backup is free, or holds what is to be kept.
+func BackupFree(ctx context.Context, s *place.Session, step plan.Step) error {
+	if step.Backup == "" || step.Action == plan.Broken {
+		return nil
+	}
+	now, err := Target(ctx, s, step.Kept(), "")
+	if err == nil && now.Digest != "" && now.Digest != step.Replaces {
+		err = backupTaken(step, now.Digest)
+	}
+	return err
+}
+
+// RecheckBackups looks at the names of all backups, and writes into failed the steps whose name is taken.
+func RecheckBackups(ctx context.Context, steps []plan.Step, failed map[int]error, s *place.Session) error {
+	var names []ref.Name
+	var at []int
+	for i, step := range steps {
+		if step.Backup != "" && step.Moves() && failed[i] == nil {
+			names = append(names, step.Kept())
+			at = append(at, i)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	dst, err := Again(ctx, s, fault.Target, names)
+	for _, i := range at {
+		step := steps[i]
+		if lost := dst.lost[step.Kept()]; lost != nil {
+			failed[i] = lost
+		} else if d := dst.Inv[step.Kept()].Digest; d != "" && d != step.Replaces {
+			failed[i] = backupTaken(step, d)
+		}
+	}
+	return err
+}
+
+var errNoForce = errors.New("nothing is overwritten, so nothing is to be kept")
+
+// CheckBackup refuses a template that is none, and one where nothing will be overwritten.
+func CheckBackup(r Rules) error {
+	if r.Backup != (plan.Backup{}) && r.Overwrite == plan.Refuse {
+		return &fault.Fault{Kind: fault.Invalid, Op: r.Verb, Err: errNoForce, Hint: "leave the backup out, or let tags be overwritten"}
+	}
+	return r.Backup.Check()
+}

@@ -1,0 +1,76 @@
+package survey
+
+import (
+	"context"
+	"time"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/ledger"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+const (
+	// wholeEvery is how long lists of what changed are enough: then a repository is listed whole again.
+	wholeEvery = 7 * 24 * time.Hour
+
+	// overlap is how much of what is known is listed again: of two tags that are set at once
+	// the later may be stamped first.
+	overlap = 5 * time.Minute
+)
+
+// Mark is how far a landing will have been brought when all of its steps are done.
+type Mark struct {
+	From, To ref.Repo
+	Now      ledger.Mark
+}
+
+// incremental lists what changed in the source since all of it was at the target. ok is
+// false where everything has to be looked at.
+func (k *Landing) incremental(ctx context.Context) (sources []listing, target listing, ok bool, err error) {
+	l := k.Of
+	if !k.Incremental || len(l.From) != 1 || !k.Base.Elsewhere(l.From[0]) || place.Absent(l.To) {
+		return nil, listing{}, false, nil
+	}
+	from := l.From[0]
+	known := k.Base.Marks.Of(from, l.To)
+	if known.Through.IsZero() || time.Since(known.Full) > wholeEvery {
+		return nil, listing{}, false, nil
+	}
+	tags, sorted, err := k.Into.Session.Once(fault.Source, from, remote.Pull).ListNewest(ctx, known.Through.Add(-overlap))
+	if err != nil || !sorted {
+		return nil, listing{}, false, fault.On(fault.Source, err)
+	}
+	one := listing{tags: tags}
+	if one.at, err = k.Into.Session.Source(from); err != nil {
+		return nil, listing{}, false, err
+	}
+	target.part = true
+	if target.at, err = k.Into.Session.Target(l.To, layout.Read); err != nil {
+		return nil, listing{}, false, err
+	}
+	k.marking(tags, known.Through, known.Full, 0)
+	return []listing{one}, target, true, nil
+}
+
+// marking says how far the source will have been brought: to its newest tag, but for those
+// of the last while. A tag without a time leaves that open.
+func (k *Landing) marking(tags []oci.Listed, through, full time.Time, last time.Duration) {
+	if !k.Incremental || len(k.Of.From) != 1 {
+		return
+	}
+	for _, t := range tags {
+		if t.Updated.IsZero() {
+			return
+		}
+		if t.Updated.After(through) {
+			through = t.Updated
+		}
+	}
+	if !through.IsZero() {
+		k.Into.Mark = &Mark{k.Of.From[0], k.Of.To, ledger.Mark{Through: through.Add(-last), Full: full}}
+	}
+}

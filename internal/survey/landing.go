@@ -1,0 +1,334 @@
+package survey
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// Landing is the survey of one landing.
+type Landing struct {
+	*Scope
+	Of    plan.Landing
+	Into  *Surveyed
+	loose map[ref.Repo]*loose // what of the same sources goes by digest; nil is not known yet
+	seen  plan.Inventory      // what the same sources hold, where another landing looked at them before; else nil
+	gone  []plan.Step         // and what of that is broken
+
+	mu     sync.Mutex
+	At     ref.Repo // the source that is to be named beside the target when there is trouble
+	broken []plan.Step
+	Extra  int // tags that only the target has
+}
+
+// NewLanding surveys l into p.
+func NewLanding(s *Scope, l plan.Landing, p *Surveyed) *Landing {
+	return &Landing{Scope: s, Of: l, Into: p, At: l.From[0]}
+}
+
+// After takes over what a survey of the same sources saw there, if it saw them.
+func (k *Landing) After(other *Landing) {
+	k.seen, k.gone, k.loose = other.seen, other.gone, other.loose
+}
+
+// SawSources reports whether the sources were seen.
+func (k *Landing) SawSources() bool { return k.seen != nil }
+
+// Troubled is the source that is to be named beside the target when there is trouble.
+func (k *Landing) Troubled() ref.Name { return k.At.Tagged("") }
+
+// listing is what one repository says it holds.
+type listing struct {
+	at   place.Repository
+	tags []oci.Listed
+	part bool // it says nothing: what is wanted is asked for, name by name
+}
+
+func (k *Landing) Plan(ctx context.Context) error {
+	src, dst, lost, err := k.Survey(ctx)
+	if err != nil {
+		return err
+	}
+	steps, err := k.Merge(src, dst, lost)
+	if err != nil {
+		return err
+	}
+	p := &Draft{Plan: plan.Plan{Verb: "transfer", Backup: k.Backup, Steps: steps}, session: k.Into.Session}
+	if err := p.see(ctx); err != nil {
+		return err
+	}
+	k.Into.Steps = p.Steps
+	return k.findLocks(ctx)
+}
+
+// Survey finds out what is to go, and what the target has under its names. lost are those
+// names of the target that could not be asked for.
+func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map[ref.Name]error, err error) {
+	sources, target, err := k.list(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	src = maps.Clone(k.seen)
+	if src == nil {
+		src = plan.Inventory{}
+	}
+	for _, s := range sources {
+		found, err := k.Selected(ctx, s)
+		if err != nil {
+			k.At = s.at.Repo()
+			return nil, nil, nil, err
+		}
+		maps.Copy(src, found)
+	}
+	wanted := map[string]bool{}
+	for from := range src {
+		to, err := k.Of.Targets(from, k.Map)
+		if err != nil {
+			continue // Merge says it
+		}
+		for _, n := range to {
+			wanted[n.Tag] = true
+		}
+	}
+	for _, t := range target.tags {
+		if !wanted[t.Tag] {
+			k.Extra++
+		}
+	}
+	// Digests that listings do not tell are asked for at both sides at once.
+	err = place.BySide(ctx,
+		func(ctx context.Context) error { return k.resolveSources(ctx, sources, src) },
+		func(ctx context.Context) (err error) { dst, lost, err = k.held(ctx, target, wanted); return err })
+	if err == nil && k.seen == nil {
+		k.seen, k.gone = src, slices.Clone(k.broken)
+		if k.looselyToo() {
+			src = maps.Clone(src) // what is added is this target's
+		}
+	} else {
+		for _, step := range k.gone {
+			step.To.Repo = k.Of.To
+			k.broken = append(k.broken, step)
+		}
+	}
+	if err == nil {
+		err = k.addLoose(ctx, src, dst, lost)
+	}
+	return src, dst, lost, err
+}
+
+// list reads the listings of all sources and of the target side by side; of the target
+// alone where the sources were seen.
+func (k *Landing) list(ctx context.Context) (sources []listing, target listing, err error) {
+	if k.seen != nil {
+		target, err = k.listTarget(ctx, k.Of.To)
+		return nil, target, err
+	}
+	sources, target, ok, err := k.incremental(ctx)
+	if ok || err != nil {
+		return sources, target, err
+	}
+	listed := time.Now()
+	repos := append(slices.Clone(k.Of.From), k.Of.To)
+	all := make([]listing, len(repos))
+	err = place.Each(ctx, len(repos), place.IndexesOf(repos), func(ctx context.Context, i int) (err error) {
+		if i < len(k.Of.From) {
+			all[i], err = k.ListSource(ctx, repos[i])
+		} else {
+			all[i], err = k.listTarget(ctx, repos[i])
+		}
+		return err
+	})
+	if err == nil { // what was set while pages were read may be on one that was read before
+		k.marking(all[0].tags, time.Time{}, listed, time.Since(listed))
+	}
+	return all[:len(k.Of.From)], all[len(k.Of.From)], err
+}
+
+func (k *Landing) ListSource(ctx context.Context, repo ref.Repo) (l listing, err error) {
+	if l.at, err = k.Into.Session.Source(repo); err == nil {
+		err = l.read(ctx)
+	}
+	if err != nil {
+		k.blame(repo)
+	}
+	if fault.Is(err, fault.NotFound) && !repo.IsLayout() {
+		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: "what is below a prefix has a slash at its end: " + repo.String() + "/"}
+	}
+	return l, fault.On(fault.Source, err)
+}
+
+func (k *Landing) blame(repo ref.Repo) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.At = repo
+}
+
+// listTarget takes a repository for empty only where the registry says that there is none.
+func (k *Landing) listTarget(ctx context.Context, repo ref.Repo) (l listing, err error) {
+	if place.Absent(repo) {
+		return listing{}, nil
+	}
+	if l.at, err = k.Into.Session.Target(repo, layout.Read); err != nil {
+		return l, err
+	}
+	if err = l.read(ctx); k.Base.IsAbsent(repo, err) {
+		return listing{at: l.at}, nil
+	}
+	return l, fault.On(fault.Target, err)
+}
+
+func (l *listing) read(ctx context.Context) error {
+	return l.at.List(ctx, func(t oci.Listed) error {
+		l.tags = append(l.tags, t)
+		return nil
+	})
+}
+
+// Selected takes the tags that are to go, with the digests that the listing tells.
+func (k *Landing) Selected(ctx context.Context, s listing) (plan.Inventory, error) {
+	sel, tags := k.Selection, s.tags
+	repo := s.at.Repo()
+	if running := k.InUse.Of(repo); running != nil {
+		if len(running.Digests) > 0 {
+			candidates, _, err := sel.Candidates(repo.Path, tags)
+			if err == nil {
+				err = k.findDigests(ctx, s, candidates)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		sel.Running = running
+	}
+	if sel.NeedsTimes() {
+		candidates, _, err := sel.Candidates(repo.Path, tags)
+		if err != nil {
+			return nil, err
+		}
+		if err := k.findTimes(ctx, s, candidates); err != nil {
+			return nil, err
+		}
+	}
+	kept, why, err := sel.Tags(repo.Path, tags)
+	if k.Explained {
+		k.Into.Explains = append(k.Into.Explains, why)
+	}
+	k.Into.Notes = append(k.Into.Notes, why.Warnings...)
+	inv := make(plan.Inventory, len(kept))
+	for _, t := range kept {
+		inv[repo.Tagged(t.Tag)] = t.Descriptor
+	}
+	return inv, err
+}
+
+// resolveSources asks for the digests that src lacks. A tag that is gone is left out, one
+// in trouble is broken.
+func (k *Landing) resolveSources(ctx context.Context, sources []listing, src plan.Inventory) error {
+	var open []ref.Name
+	for n, desc := range src {
+		if desc.Digest == "" {
+			open = append(open, n)
+		}
+	}
+	places := map[ref.Repo]place.Repository{}
+	for _, s := range sources {
+		places[s.at.Repo()] = s.at
+	}
+	found, lost, err := k.resolve(ctx, fault.Source, open, func(n ref.Name) place.Repository { return places[n.Repo] })
+	if err != nil {
+		return err
+	}
+	maps.Copy(src, found)
+	for _, n := range slices.SortedFunc(slices.Values(open), ref.Name.Compare) {
+		err, failed := lost[n]
+		switch {
+		case failed:
+			k.broken = append(k.broken, plan.Step{Action: plan.Broken, From: n, To: k.Of.To.Tagged(n.Tag), Problem: plan.ProblemOf(err)})
+			delete(src, n)
+		case found[n].Digest == "":
+			k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("listed, and gone when it was asked for: %s", n))
+			delete(src, n)
+		}
+	}
+	return nil
+}
+
+// held finds out what the target holds under the wanted tags. lost are those that could
+// not be asked for.
+func (k *Landing) held(ctx context.Context, target listing, wanted map[string]bool) (dst plan.Inventory, lost map[ref.Name]error, err error) {
+	dst = plan.Inventory{}
+	repo := k.Of.To
+	var open []ref.Name
+	listed := map[string]bool{}
+	for _, t := range target.tags {
+		if listed[t.Tag] = true; !wanted[t.Tag] {
+			continue
+		}
+		if t.Descriptor.Digest == "" {
+			open = append(open, repo.Tagged(t.Tag))
+		} else {
+			dst[repo.Tagged(t.Tag)] = t.Descriptor
+		}
+	}
+	if tells, complete := k.Base.ListsDigests(repo.Host); tells && !complete || target.part {
+		for tag := range wanted {
+			if !listed[tag] {
+				open = append(open, repo.Tagged(tag)) // that list may lag behind
+			}
+		}
+	}
+	found, lost, err := k.resolve(ctx, fault.Target, open, func(ref.Name) place.Repository { return target.at })
+	maps.Copy(dst, found)
+	return dst, lost, err
+}
+
+// resolve asks for names. What is not there is neither found nor lost.
+func (k *Landing) resolve(ctx context.Context, side fault.Side, names []ref.Name, at func(ref.Name) place.Repository) (found plan.Inventory, lost map[ref.Name]error, err error) {
+	var mu sync.Mutex
+	found, lost = plan.Inventory{}, map[ref.Name]error{}
+	err = place.Each(ctx, Asking, names, func(ctx context.Context, n ref.Name) error {
+		done, err := k.ask(ctx, side)
+		if err != nil {
+			return err
+		}
+		defer done()
+		desc, err := at(n).Resolve(ctx, n.Reference())
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case fault.Is(err, fault.NotFound):
+		case err != nil:
+			lost[n] = fault.On(side, err)
+		default:
+			found[n] = desc
+		}
+		return nil
+	})
+	return found, lost, err
+}
+
+// Merge makes the steps of what was found.
+func (k *Landing) Merge(src, dst plan.Inventory, lost map[ref.Name]error) ([]plan.Step, error) {
+	steps, err := k.Of.Merge(src, dst, plan.Merge{Verb: "transfer", Overwrite: k.Overwrite, Tags: k.Map, Rank: k.Rank})
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range steps {
+		if err, unknown := lost[TargetOf(s)]; unknown && s.Action != plan.Broken {
+			steps[i].Action, steps[i].Problem = plan.Broken, plan.ProblemOf(err)
+		}
+	}
+	return append(steps, k.broken...), nil
+}

@@ -1,0 +1,114 @@
+package survey
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+const (
+	// handful is how many names of a repository are asked for one by one; where
+	// more are wanted and the registry lists digests, its listing is read instead.
+	Handful = 4
+
+	// worth is how many listed tags a wanted one may cost: beyond that a request
+	// for each name is cheaper.
+	worth = 100
+)
+
+// listSources looks names up in the listings of their repositories. left are
+// the names that these do not tell.
+func listSources(ctx context.Context, s *place.Session, names []ref.Name) (inv plan.Inventory, left []ref.Name, err error) {
+	inv, absent, left, err := lookUp(ctx, s, names, func(repo ref.Repo) (place.Repository, error) { return s.Source(repo) })
+	for n := range inv {
+		s.Observe(event.Event{Kind: event.Resolved, Side: string(fault.Source), Name: n.String(), Digest: string(inv[n].Digest)})
+	}
+	return inv, append(left, absent...), err // the registry itself says what is not there
+}
+
+// listTargets is listSources for names that may be free: what a complete listing leaves out is not there.
+func listTargets(ctx context.Context, s *place.Session, names []ref.Name) (inv plan.Inventory, left []ref.Name, err error) {
+	inv, _, left, err = lookUp(ctx, s, names, func(repo ref.Repo) (place.Repository, error) { return s.Target(repo, layout.Read) })
+	return inv, left, err
+}
+
+// lookUp reads a listing of each repository of which more than a handful of tags
+// are wanted. absent are the names that a complete listing leaves out, left those
+// that no listing tells of. A listing in trouble tells of nothing: the requests
+// for its names will say what is wrong.
+func lookUp(ctx context.Context, s *place.Session, names []ref.Name, open func(ref.Repo) (place.Repository, error)) (inv plan.Inventory, absent, left []ref.Name, err error) {
+	wanted := map[ref.Repo]map[string]bool{}
+	for _, n := range names {
+		if n.Tag == "" || n.Digest != "" || n.IsLayout() {
+			continue
+		}
+		if wanted[n.Repo] == nil {
+			wanted[n.Repo] = map[string]bool{}
+		}
+		wanted[n.Repo][n.Tag] = true
+	}
+	var repos []ref.Repo
+	for repo, tags := range wanted {
+		if tells, _ := s.Base.ListsDigests(repo.Host); tells && len(tags) > Handful {
+			repos = append(repos, repo)
+		}
+	}
+	var mu sync.Mutex
+	inv, whole := plan.Inventory{}, map[ref.Repo]bool{}
+	err = place.Each(ctx, place.Lookups, repos, func(ctx context.Context, repo ref.Repo) error {
+		at, err := open(repo)
+		if err != nil {
+			return err
+		}
+		told, all := lookIn(ctx, at, wanted[repo])
+		_, complete := s.Base.ListsDigests(repo.Host)
+		mu.Lock()
+		defer mu.Unlock()
+		whole[repo] = all && complete
+		for n, desc := range told {
+			inv[n] = desc
+		}
+		return context.Cause(ctx)
+	})
+	for _, n := range names {
+		_, told := inv[n]
+		switch {
+		case told:
+		case whole[n.Repo] && n.Tag != "" && n.Digest == "":
+			absent = append(absent, n)
+		default:
+			left = append(left, n)
+		}
+	}
+	return inv, absent, left, err
+}
+
+// lookIn finds the wanted tags in a listing. all is true when what it did not find is not there.
+func lookIn(ctx context.Context, at place.Repository, wanted map[string]bool) (found plan.Inventory, all bool) {
+	enough := errors.New("enough")
+	found = plan.Inventory{}
+	seen, blind := 0, false
+	err := at.List(ctx, func(l oci.Listed) error {
+		seen++
+		if wanted[l.Tag] {
+			if l.Descriptor.Digest == "" {
+				blind = true
+			} else {
+				found[at.Repo().Tagged(l.Tag)] = l.Descriptor
+			}
+		}
+		if len(found) == len(wanted) || seen == worth*len(wanted) {
+			return enough
+		}
+		return nil
+	})
+	return found, !blind && (err == nil || fault.Is(err, fault.NotFound))
+}

@@ -1,0 +1,85 @@
+package survey
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agext/levenshtein"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// NearestLimit is how long a list may take that only helps to word an error.
+const NearestLimit = 5 * time.Second
+
+// Nearest adds to err, when it says that a tag is not there, the tags of the
+// repository that look like it. It costs one request, on failure only.
+func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error {
+	if !fault.Is(err, fault.NotFound) || n.Tag == "" || n.Digest != "" || fault.HintOf(err) != "" {
+		return err
+	}
+	tags := someTags(ctx, s, fault.Source, n.Repo)
+	near := NearestOf(n.Tag, tags)
+	if len(near) == 0 {
+		return err
+	}
+	var f *fault.Fault
+	if !errors.As(err, &f) {
+		return err
+	}
+	g := *f
+	g.Hint = "the nearest tags there: " + strings.Join(near, ", ")
+	return &g
+}
+
+// someTags are the tags that one request tells of, or none. What goes wrong with it is told by nobody.
+func someTags(ctx context.Context, s *place.Session, side fault.Side, repo ref.Repo) []string {
+	ctx, cancel := context.WithTimeout(ctx, NearestLimit)
+	defer cancel()
+	if s.Base.Elsewhere(repo) {
+		tags, _ := s.Once(side, repo, remote.Pull).FirstTags(ctx)
+		return tags
+	}
+	var tags []string
+	if at, err := s.Source(repo); err == nil {
+		_ = at.List(ctx, func(l oci.Listed) error {
+			tags = append(tags, l.Tag)
+			return nil
+		})
+	}
+	return tags
+}
+
+// NearestOf picks up to three of have that want may have meant.
+func NearestOf(want string, have []string) []string {
+	type candidate struct {
+		name string
+		far  int
+	}
+	var all []candidate
+	for _, name := range have {
+		far := levenshtein.Distance(want, name, nil)
+		if strings.Contains(name, want) || strings.Contains(want, name) {
+			far = min(far, 2)
+		}
+		if far <= max(2, len(want)/3) && name != want {
+			all = append(all, candidate{name, far})
+		}
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.far, b.far), cmp.Compare(levenshtein.Distance(want, a.name, nil), levenshtein.Distance(want, b.name, nil)), strings.Compare(b.name, a.name))
+	})
+	var names []string
+	for _, c := range all[:min(len(all), 3)] {
+		names = append(names, c.name)
+	}
+	return names
+}

@@ -1,0 +1,304 @@
+package survey
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// Draft is a plan in the making, and the session in which it is made.
+type Draft struct {
+	plan.Plan
+	session *place.Session
+}
+
+// Rules are what a request says beside names.
+type Rules struct {
+	Verb      string
+	Overwrite plan.Overwrite
+	Hold      plan.Hold // with several names; "" is plan.Each
+	Backup    plan.Backup
+	Map       plan.TagMap
+}
+
+func (r Rules) draft(s *place.Session) *Draft {
+	return &Draft{Plan: plan.Plan{Verb: r.Verb, Overwrite: r.Overwrite, Backup: r.Backup, Hold: cmp.Or(r.Hold, plan.Each)}, session: s}
+}
+
+// Import plans what an import names: one HEAD for the source, one for each target.
+func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draft, error) {
+	p := r.draft(s)
+	if err := CheckBackup(r); err != nil {
+		return nil, err
+	}
+	p.Notes = n.Notes
+	if len(n.Tags) == 0 {
+		return p, p.one(ctx, n.Source, n.Targets)
+	}
+	wants, err := tagWants(n.Source.Repo, n.Tags, n.Targets, r.Map, r.Overwrite)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.many(ctx, wants)
+}
+
+// Batch plans every entry on its own, with its targets in the registry target where they name none.
+func Batch(ctx context.Context, s *place.Session, names *name.Reader, entries []plan.Entry, target string, r Rules) (*Draft, error) {
+	p := r.draft(s)
+	if err := CheckBackup(r); err != nil {
+		return nil, err
+	}
+	wants := make([]want, len(entries))
+	for i, e := range entries {
+		n, err := names.Entry(e, target)
+		wants[i] = want{source: n.Source, targets: n.Targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite)}
+		if err != nil {
+			wants[i] = want{asked: strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " ")), err: atLine(e.Line, err)}
+		}
+		p.Notes = append(p.Notes, n.Notes...)
+	}
+	return p, p.many(ctx, wants)
+}
+
+// Copy plans one image, or the tags of its repository that which says.
+func Copy(ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name, which plan.Tags, r Rules) (*Draft, error) {
+	p := r.draft(s)
+	if err := CheckBackup(r); err != nil {
+		return nil, err
+	}
+	if err := r.Map.Check(); err != nil {
+		return nil, err
+	}
+	if which == plan.AllTags || which == plan.Sharing {
+		return p, p.tagsOf(ctx, source, targets, which, r.Map)
+	}
+	source = name.WithLatest(source)
+	targets = name.Spread(source, targets, r.Map)
+	for i := range targets {
+		if targets[i].Tag == "" && source.Tag == "" && source.Digest != "" {
+			p.Notes = append(p.Notes, fmt.Sprintf("the source is named by digest: it arrives as %s without a tag", targets[i].Repo.At(source.Digest)))
+		}
+		targets[i].Tag = cmp.Or(targets[i].Tag, source.Tag)
+	}
+	return p, p.one(ctx, source, targets)
+}
+
+// Tag plans further tags on an image, in its own repository.
+func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r Rules) (*Draft, error) {
+	if err := checkNewTags(image, tags, r.Map); err != nil {
+		return nil, err
+	}
+	p := r.draft(s)
+	if renames(r.Map) {
+		s.Aim(image.Repo, image.Repo)
+		keys, err := mapped(ctx, s, image.Repo, r.Map)
+		if err != nil {
+			return nil, err
+		}
+		wants, err := tagWants(image.Repo, keys, []ref.Name{image.Repo.Tagged("")}, r.Map, plan.Update)
+		if err != nil {
+			return nil, err
+		}
+		return p, p.many(ctx, wants)
+	}
+	p.Hold = plan.All
+	image = name.WithLatest(image)
+	s.Aim(image.Repo, image.Repo)
+	src, err := Read(ctx, s, image)
+	if err != nil {
+		return nil, err
+	}
+	p.Steps, err = plan.Make(src, plan.Inventory{image: src[image]}, plan.Rules{Overwrite: plan.Update, Targets: func(ref.Name) (to []ref.Name) {
+		for _, tag := range tags {
+			to = append(to, image.Tagged(tag))
+		}
+		return to
+	}})
+	return p, err
+}
+
+func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
+	switch {
+	case renames(m) && len(tags) > 0:
+		return fault.Misuse("tag", image.String(), "new tags and a map at once", "the map names the new tags")
+	case renames(m) && (image.Tag != "" || image.Digest != ""):
+		return fault.Misuse("tag", image.String(), "a map is for a repository: this names one image", "leave the tag off")
+	case !renames(m) && len(tags) == 0:
+		return fault.Misuse("tag", image.String(), "no new tag", "name at least one")
+	}
+	for _, tag := range tags {
+		if strings.ContainsAny(tag, "/:@") {
+			return fault.Misuse("tag", image.String(), fmt.Sprintf("%q is not a tag", tag), "dray copy brings an image to another name")
+		}
+		if err := ref.Tag(tag); err != nil {
+			return err
+		}
+	}
+	return m.Check()
+}
+
+// renames reports whether m gives tags other names.
+func renames(m plan.TagMap) bool { return len(m.Pairs) > 0 || len(m.Rename) > 0 }
+
+// atLine says in which line of a list an error is.
+func atLine(line int, err error) error {
+	if line == 0 {
+		return err
+	}
+	return &fault.Fault{Kind: fault.KindOf(err), Op: "read list", Name: fmt.Sprintf("line %d", line), Err: err, Hint: fault.HintOf(err)}
+}
+
+// mapped lists the tags that m gives another name: its keys, and where it renames
+// by an expression those of repo that the expression changes.
+func mapped(ctx context.Context, s *place.Session, repo ref.Repo, m plan.TagMap) ([]string, error) {
+	tags := m.Keys()
+	if len(m.Rename) == 0 {
+		return tags, nil
+	}
+	at, err := s.Source(repo)
+	if err != nil {
+		return nil, err
+	}
+	err = at.List(ctx, func(l oci.Listed) error {
+		if m.Rename.Apply(l.Tag) != l.Tag {
+			tags = append(tags, l.Tag)
+		}
+		return nil
+	})
+	return tags, fault.On(fault.Source, err)
+}
+
+// one plans a single source name.
+func (p *Draft) one(ctx context.Context, source ref.Name, targets []ref.Name) error {
+	repos := make([]ref.Repo, len(targets))
+	for i, to := range targets {
+		repos[i] = to.Repo
+	}
+	p.Hold = plan.All
+	p.session.Aim(source.Repo, repos...)
+	src, dst, err := survey(ctx, p.session, source, targets)
+	if err != nil {
+		return err
+	}
+	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(ref.Name) []ref.Name { return targets }})
+	return cmp.Or(err, p.see(ctx))
+}
+
+// survey looks at both ends side by side. Within one registry it looks at the
+// target first: where the name is free, the source is read at once and not asked about before.
+func survey(ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name) (src, dst plan.Inventory, err error) {
+	byDigest := slices.ContainsFunc(targets, func(n ref.Name) bool { return n.Tag == "" })
+	oneRegistry := !slices.ContainsFunc(targets, func(n ref.Name) bool { return n.Host != source.Host })
+	switch {
+	case byDigest: // the digest has to be known before it can be asked for
+		if src, err = Source(ctx, s, source); err == nil {
+			dst, err = Targets(ctx, s, targets, src[source].Digest)
+		}
+	case oneRegistry:
+		if dst, err = Targets(ctx, s, targets, ""); err != nil {
+			break
+		}
+		if len(dst) < len(targets) {
+			src, err = Read(ctx, s, source)
+		} else {
+			src, err = Source(ctx, s, source)
+		}
+	default:
+		err = place.BySide(ctx,
+			func(ctx context.Context) (err error) { src, err = Source(ctx, s, source); return err },
+			func(ctx context.Context) (err error) { dst, err = Targets(ctx, s, targets, ""); return err })
+	}
+	return src, dst, err
+}
+
+// tagsOf plans all tags of a repository, or those that share one digest.
+func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name, which plan.Tags, m plan.TagMap) error {
+	names := targets
+	if which == plan.AllTags {
+		names = append(slices.Clone(targets), source)
+	}
+	for _, n := range names {
+		if n.Tag != "" || n.Digest != "" {
+			return fault.Misuse("copy", n.String(), "several tags go to a repository: this names one image", "leave the tag off")
+		}
+	}
+	repos := make([]ref.Repo, len(targets))
+	for i, to := range targets {
+		repos[i] = to.Repo
+	}
+	p.session.Aim(source.Repo, repos...)
+	list, held, err := lists(ctx, p.session, source.Repo, repos)
+	if err != nil {
+		return err
+	}
+	if which == plan.Sharing {
+		if err := askSource(ctx, p.session, list); err != nil {
+			return err
+		}
+		if list, err = p.sharing(ctx, name.WithLatest(source), list); err != nil {
+			return err
+		}
+	}
+	to := map[ref.Name][]ref.Name{}
+	wanted := map[string]bool{}
+	wants, err := tagWants(source.Repo, list.tags(), targets, m, p.Overwrite)
+	if err != nil {
+		return err
+	}
+	for _, w := range wants {
+		to[w.source] = w.targets
+		for _, n := range w.targets {
+			wanted[n.Tag] = true
+		}
+	}
+	var dst plan.Inventory
+	err = place.BySide(ctx,
+		func(ctx context.Context) error { return askSource(ctx, p.session, list) },
+		func(ctx context.Context) (err error) { dst, err = heldBy(ctx, p.session, held, wanted); return err })
+	if err != nil {
+		return err
+	}
+	p.Steps, err = plan.Make(list.told, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(from ref.Name) []ref.Name { return to[from] }})
+	return cmp.Or(err, p.see(ctx))
+}
+
+// lists reads the listings of the source and of all targets side by side.
+func lists(ctx context.Context, s *place.Session, source ref.Repo, targets []ref.Repo) (from tagList, to []tagList, err error) {
+	to = make([]tagList, len(targets))
+	err = place.BySide(ctx,
+		func(ctx context.Context) (err error) { from, err = sourceList(ctx, s, source); return err },
+		func(ctx context.Context) error {
+			return place.Each(ctx, place.Lookups, place.IndexesOf(targets), func(ctx context.Context, i int) (err error) {
+				to[i], err = targetList(ctx, s, targets[i])
+				return err
+			})
+		})
+	return from, to, err
+}
+
+// sharing keeps of list the tags that hold what image holds.
+func (p *Draft) sharing(ctx context.Context, image ref.Name, list tagList) (tagList, error) {
+	found, err := Source(ctx, p.session, image)
+	if err != nil {
+		return tagList{}, err
+	}
+	kept := tagList{at: list.at, told: plan.Inventory{}}
+	for n, desc := range list.told {
+		if desc.Digest == found[image].Digest {
+			kept.told[n] = desc
+		}
+	}
+	if len(kept.told) == 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("no tag of %s has the digest %s", image.Repo, found[image].Digest))
+	}
+	return kept, nil
+}

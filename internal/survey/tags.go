@@ -1,0 +1,131 @@
+package survey
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+func tagsIn(inv plan.Inventory) []string {
+	var tags []string
+	for n := range inv {
+		tags = append(tags, n.Tag)
+	}
+	slices.Sort(tags)
+	return tags
+}
+
+// SourceTags lists repo, and asks for the digest of each tag that the listing
+// does not tell. A tag that vanishes meanwhile is left out.
+func SourceTags(ctx context.Context, s *place.Session, repo ref.Repo) (plan.Inventory, error) {
+	l, err := sourceList(ctx, s, repo)
+	if err != nil {
+		return nil, err
+	}
+	return l.told, askSource(ctx, s, l)
+}
+
+// tagList is what the listing of a repository tells: some digests, and the names of the others.
+type tagList struct {
+	at   place.Repository
+	told plan.Inventory
+	open []ref.Name
+}
+
+func sourceList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, error) {
+	at, err := s.Source(repo)
+	if err != nil {
+		return tagList{}, err
+	}
+	l, err := listed(ctx, at)
+	return l, fault.On(fault.Source, err)
+}
+
+// targetList is empty for a repository that is not there.
+func targetList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, error) {
+	if place.Absent(repo) {
+		return tagList{}, nil
+	}
+	at, err := s.Target(repo, layout.Read)
+	if err != nil {
+		return tagList{}, err
+	}
+	l, err := listed(ctx, at)
+	if fault.Is(err, fault.NotFound) {
+		return tagList{}, nil
+	}
+	return l, fault.On(fault.Target, err)
+}
+
+func listed(ctx context.Context, at place.Repository) (tagList, error) {
+	l := tagList{at: at, told: plan.Inventory{}}
+	err := at.List(ctx, func(t oci.Listed) error {
+		if n := at.Repo().Tagged(t.Tag); t.Descriptor.Digest == "" {
+			l.open = append(l.open, n)
+		} else {
+			l.told[n] = t.Descriptor
+		}
+		return nil
+	})
+	return l, err
+}
+
+// tags are the tags of the list, sorted.
+func (l tagList) tags() []string {
+	tags := tagsIn(l.told)
+	for _, n := range l.open {
+		tags = append(tags, n.Tag)
+	}
+	slices.Sort(tags)
+	return tags
+}
+
+// askSource adds to l.told the digests of l.open.
+func askSource(ctx context.Context, s *place.Session, l tagList) error {
+	var mu sync.Mutex
+	return place.Each(ctx, place.Lookups, l.open, func(ctx context.Context, n ref.Name) error {
+		desc, err := l.at.Resolve(ctx, n.Tag)
+		if fault.Is(err, fault.NotFound) {
+			s.Observe(event.Event{Kind: event.Noted, Name: n.String(), Text: "listed, and gone when it was asked for: " + n.String()})
+			return nil
+		}
+		if err != nil {
+			return fault.On(fault.Source, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		l.told[n] = desc
+		return nil
+	})
+}
+
+// heldBy returns what the listed repositories hold under the wanted tags. Of tags whose
+// digests are not listed, only those that are listed are asked for.
+func heldBy(ctx context.Context, s *place.Session, lists []tagList, wanted map[string]bool) (plan.Inventory, error) {
+	inv := plan.Inventory{}
+	var open []ref.Name
+	for _, l := range lists {
+		for n, desc := range l.told {
+			if wanted[n.Tag] {
+				inv[n] = desc
+			}
+		}
+		for _, n := range l.open {
+			if wanted[n.Tag] {
+				open = append(open, n)
+			}
+		}
+	}
+	held, err := Targets(ctx, s, open, "")
+	maps.Copy(inv, held)
+	return inv, err
+}

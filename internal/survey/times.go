@@ -1,0 +1,109 @@
+package survey
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+)
+
+// findTimes writes into a listing when the candidates were made that it tells no time of:
+// the time in the image's configuration. Each image is read once, and remembered for later
+// runs. Documents are kept for the copy. What has no time there, or can not be read, keeps
+// none.
+func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Listed) error {
+	open := map[string]bool{}
+	for _, t := range candidates {
+		if t.Updated.IsZero() && t.Created.IsZero() {
+			open[t.Tag] = true
+		}
+	}
+	var at []int
+	for i, t := range s.tags {
+		if open[t.Tag] {
+			at = append(at, i)
+		}
+	}
+	if len(at) == 0 {
+		return nil
+	}
+	var mu sync.Mutex
+	times := map[oci.Digest]func() time.Time{}
+	known, news := k.Base.Times.Of(s.at.Repo()), map[oci.Digest]time.Time{}
+	err := place.Each(ctx, Asking, at, func(ctx context.Context, i int) error {
+		done, err := k.ask(ctx, fault.Source)
+		if err != nil {
+			return err
+		}
+		defer done()
+		t := &s.tags[i]
+		if t.Descriptor.Digest == "" {
+			desc, err := s.at.Resolve(ctx, t.Tag)
+			if err != nil {
+				return context.Cause(ctx) // the tag is asked for again, and then it counts
+			}
+			t.Descriptor = desc
+		}
+		digest := t.Descriptor.Digest
+		if when, told := known[digest]; told {
+			t.Created = when
+			return nil
+		}
+		mu.Lock()
+		made := times[digest]
+		if made == nil {
+			made = sync.OnceValue(func() time.Time { return k.made(ctx, s.at, digest) })
+			times[digest] = made
+		}
+		mu.Unlock()
+		t.Created = made()
+		mu.Lock()
+		defer mu.Unlock()
+		if !t.Created.IsZero() {
+			news[digest] = t.Created
+		}
+		return context.Cause(ctx)
+	})
+	_ = k.Base.Times.Note(s.at.Repo(), news) // what can not be remembered is read again
+	return err
+}
+
+// made reads the time of an image; of an index, that of its first image.
+func (k *Landing) made(ctx context.Context, at place.Repository, digest oci.Digest) time.Time {
+	doc, err := at.Document(ctx, string(digest))
+	if err != nil {
+		return time.Time{}
+	}
+	k.keep(doc)
+	if doc.IsIndex() && len(doc.Documents) > 0 {
+		if doc, err = at.Document(ctx, string(doc.Documents[0].Digest)); err != nil {
+			return time.Time{}
+		}
+		k.keep(doc)
+	}
+	if doc.Config == nil {
+		return time.Time{}
+	}
+	raw, err := place.ReadSmall(ctx, at, *doc.Config)
+	if err != nil {
+		return time.Time{}
+	}
+	var config v1.Image
+	if json.Unmarshal(raw, &config) != nil || config.Created == nil {
+		return time.Time{}
+	}
+	return *config.Created
+}
+
+func (k *Landing) keep(doc oci.Document) {
+	s := k.Into.Session
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	s.Docs[doc.Digest] = doc
+}

@@ -1,0 +1,209 @@
+package survey
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// loose is what a source repository holds that is to go by digest.
+type loose struct {
+	running   plan.Inventory     // what is in use and has no tag among those that go
+	manifests []oci.Listed       // without a tag
+	parents   []oci.Descriptor   // what may be an index, with a tag or without
+	broken    map[ref.Name]error // of what is in use
+}
+
+// addLoose adds to src and dst what goes by digest.
+func (k *Landing) addLoose(ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error) error {
+	if !k.looselyToo() {
+		return nil
+	}
+	if k.loose == nil {
+		found := map[ref.Repo]*loose{}
+		for _, from := range k.Of.From {
+			l, err := k.findLoose(ctx, from, src)
+			if err != nil {
+				k.blame(from)
+				return fault.On(fault.Source, err)
+			}
+			found[from] = l
+		}
+		k.loose = found
+	}
+	for _, from := range k.Of.From {
+		if err := k.addFrom(ctx, from, src, dst, lost); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// looselyToo reports whether something may go by digest.
+func (k *Landing) looselyToo() bool {
+	return k.Selection.Untagged || len(k.InUse.Images) > 0
+}
+
+func (k *Landing) findLoose(ctx context.Context, from ref.Repo, src plan.Inventory) (*loose, error) {
+	l := &loose{}
+	if running := k.InUse.Of(from); running != nil {
+		tagged := map[oci.Digest]bool{}
+		for n, desc := range src {
+			tagged[desc.Digest] = tagged[desc.Digest] || n.Repo == from
+		}
+		var names []ref.Name
+		for d := range running.Digests {
+			if !tagged[d] {
+				names = append(names, from.At(string(d)))
+			}
+		}
+		at, err := k.Into.Session.Source(from)
+		if err != nil {
+			return nil, err
+		}
+		if l.running, l.broken, err = k.resolve(ctx, fault.Source, names, func(ref.Name) place.Repository { return at }); err != nil {
+			return nil, err
+		}
+	}
+	if !k.Selection.Untagged {
+		return l, nil
+	}
+	told, err := false, error(nil)
+	if !from.IsLayout() {
+		told, err = k.Into.Session.Own(fault.Source, from, remote.Pull).Every(ctx, func(m remote.Manifest) error {
+			if len(m.Tags) == 0 {
+				l.manifests = append(l.manifests, oci.Listed{Descriptor: m.Descriptor, Created: m.Created, Updated: m.Updated})
+			}
+			if m.MediaType == "" || (oci.Document{Descriptor: m.Descriptor}).IsIndex() {
+				l.parents = append(l.parents, m.Descriptor)
+			}
+			return nil
+		})
+	}
+	if err == nil && !told {
+		k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("%s lists tags only: manifests of %s without a tag are not seen, and are not brought", from.Host, from))
+	}
+	var why plan.Explain
+	if l.manifests, why = k.Selection.Loose(from.Path, l.manifests); told && k.Explained {
+		k.Into.Explains = append(k.Into.Explains, why)
+	}
+	return l, err
+}
+
+// addFrom adds what goes by digest from one source. What only an index names goes with that.
+func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inventory, lost map[ref.Name]error) error {
+	l := k.loose[from]
+	for n, err := range l.broken {
+		k.broken = append(k.broken, plan.Step{Action: plan.Broken, From: n, To: k.Of.To.Tagged(""), Problem: plan.ProblemOf(err)})
+	}
+	wanted := maps.Clone(l.running)
+	if wanted == nil {
+		wanted = plan.Inventory{}
+	}
+	for _, m := range l.manifests {
+		wanted[from.At(string(m.Descriptor.Digest))] = m.Descriptor
+	}
+	held, err := k.heldByDigest(ctx, wanted, lost)
+	if err != nil {
+		return err
+	}
+	here := map[oci.Digest]bool{} // of what the target holds
+	for _, desc := range dst {
+		here[desc.Digest] = true
+	}
+	maps.Copy(dst, held)
+	lacking := plan.Inventory{}
+	for n, desc := range wanted {
+		if to := k.Of.To.At(n.Digest); held[to].Digest != "" {
+			here[desc.Digest] = true
+			src[n] = desc
+		} else {
+			lacking[n] = desc
+		}
+	}
+	parents := slices.DeleteFunc(slices.Clone(l.parents), func(d oci.Descriptor) bool { return here[d.Digest] })
+	children, err := k.children(ctx, from, lacking, parents)
+	if err != nil {
+		return err
+	}
+	for n, desc := range lacking {
+		if _, runs := l.running[n]; runs || !children[desc.Digest] {
+			src[n] = desc
+		}
+	}
+	return nil
+}
+
+// heldByDigest finds out which of the wanted the target has: by its own list where it has
+// one and many are wanted, else one by one.
+func (k *Landing) heldByDigest(ctx context.Context, wanted plan.Inventory, lost map[ref.Name]error) (plan.Inventory, error) {
+	to, held := k.Of.To, plan.Inventory{}
+	if len(wanted) > Handful && !to.IsLayout() {
+		told, err := k.Into.Session.Own(fault.Target, to, remote.Pull).Every(ctx, func(m remote.Manifest) error {
+			held[to.At(string(m.Digest))] = m.Descriptor
+			return nil
+		})
+		if err == nil && told || fault.Is(err, fault.NotFound) {
+			return held, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		clear(held) // the questions one by one will say what is wrong
+	}
+	if place.Absent(to) {
+		return held, nil
+	}
+	var names []ref.Name
+	for n := range wanted {
+		names = append(names, to.At(n.Digest))
+	}
+	at, err := k.Into.Session.Target(to, layout.Read)
+	if err != nil {
+		return nil, err
+	}
+	held, broken, err := k.resolve(ctx, fault.Target, names, func(ref.Name) place.Repository { return at })
+	maps.Copy(lost, broken)
+	return held, err
+}
+
+// children reads the parents, if anything is lacking, and lists what they name. What can
+// not be read names nothing: its children then go each on its own.
+func (k *Landing) children(ctx context.Context, from ref.Repo, lacking plan.Inventory, parents []oci.Descriptor) (map[oci.Digest]bool, error) {
+	children := map[oci.Digest]bool{}
+	if len(lacking) == 0 || len(parents) == 0 {
+		return children, nil
+	}
+	at, err := k.Into.Session.Source(from)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	return children, place.Each(ctx, Asking, parents, func(ctx context.Context, d oci.Descriptor) error {
+		done, err := k.ask(ctx, fault.Source)
+		if err != nil {
+			return err
+		}
+		defer done()
+		doc, err := at.Document(ctx, string(d.Digest))
+		if err != nil {
+			return context.Cause(ctx)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range doc.Documents {
+			children[c.Digest] = true
+		}
+		return nil
+	})
+}

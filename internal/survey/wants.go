@@ -1,0 +1,225 @@
+package survey
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// want is one source name and where it is to go.
+type want struct {
+	source    ref.Name
+	targets   []ref.Name
+	overwrite plan.Overwrite
+	asked     string             // the request's words, for one that could not be read
+	err       error              // why the source is not known
+	lost      map[ref.Name]error // targets that could not be asked for
+}
+
+// many plans wants that stand each for itself: one that can not be found out is a
+// broken step and stops nothing else.
+func (p *Draft) many(ctx context.Context, wants []want) error {
+	for _, w := range wants {
+		for _, to := range w.targets {
+			p.session.Aim(w.source.Repo, to.Repo)
+		}
+	}
+	src, err := p.sources(ctx, wants)
+	if err != nil {
+		return err
+	}
+	dst := plan.Inventory{}
+	if p.Verb != "tag" {
+		if dst, err = surveyWanted(ctx, p.session, wants, src); err != nil {
+			return err
+		}
+	}
+	for _, ow := range []plan.Overwrite{plan.Refuse, plan.Update, plan.Always} {
+		if err := p.makeSome(wants, src, dst, ow); err != nil {
+			return err
+		}
+	}
+	if err := p.see(ctx); err != nil {
+		return err
+	}
+	for _, w := range wants {
+		if w.err != nil && len(w.targets) == 0 {
+			p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, Asked: w.asked, From: w.source, Problem: plan.ProblemOf(w.err)})
+		}
+		for _, to := range w.targets {
+			if err := cmp.Or(w.err, w.lost[to]); err != nil {
+				p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, Asked: w.asked, From: w.source, To: to, Problem: plan.ProblemOf(err)})
+			}
+		}
+	}
+	return collisions(p.Steps)
+}
+
+// makeSome adds the steps of the wants that overwrite in the way of ow.
+func (p *Draft) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrite) error {
+	targets := map[ref.Name][]ref.Name{}
+	some := plan.Inventory{}
+	for _, w := range wants {
+		if w.err == nil && w.overwrite == ow {
+			some[w.source] = src[w.source]
+			for _, to := range w.targets {
+				if w.lost[to] == nil {
+					targets[w.source] = append(targets[w.source], to)
+				}
+			}
+		}
+	}
+	steps, err := plan.Make(some, dst, plan.Rules{Overwrite: ow, Targets: func(n ref.Name) []ref.Name { return targets[n] }})
+	if ow != p.Overwrite {
+		for i := range steps {
+			steps[i].Overwrite = ow
+		}
+	}
+	p.Steps = append(p.Steps, steps...)
+	return err
+}
+
+// collisions refuses steps that bring different content to one name, which Make can not see between its calls.
+func collisions(steps []plan.Step) error {
+	seen := map[ref.Name]int{}
+	for i, s := range steps {
+		if s.Action == plan.Broken {
+			continue
+		}
+		key := s.To
+		if key.Tag == "" {
+			key.Digest = s.From.Digest
+		}
+		if other, twice := seen[key]; twice && steps[other].Digest() != s.Digest() {
+			return fault.Misuse("plan", key.String(), fmt.Sprintf("two different sources land on it: %s and %s", steps[other].From, s.From), "give each source a target tag of its own")
+		}
+		seen[key] = i
+	}
+	return nil
+}
+
+// sources looks at every source once, and writes what went wrong into the wants. Many names
+// are looked up in listings; a manifest that is tagged is read, for it is put again.
+func (p *Draft) sources(ctx context.Context, wants []want) (plan.Inventory, error) {
+	var names []ref.Name
+	known := map[ref.Name]bool{} // a list has many lines
+	for _, w := range wants {
+		if w.err == nil && !known[w.source] {
+			known[w.source] = true
+			names = append(names, w.source)
+		}
+	}
+	var mu sync.Mutex
+	inv, failed := plan.Inventory{}, map[ref.Name]error{}
+	if p.Verb != "tag" {
+		var err error
+		if inv, names, err = listSources(ctx, p.session, names); err != nil {
+			return nil, err
+		}
+	}
+	err := place.Each(ctx, place.Lookups, names, func(ctx context.Context, n ref.Name) error {
+		found, err := p.lookAtSource(ctx, n)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		inv[n] = found[n]
+		if err != nil {
+			failed[n] = err
+		}
+		return nil
+	})
+	for i := range wants {
+		wants[i].err = cmp.Or(wants[i].err, failed[wants[i].source])
+	}
+	return inv, err
+}
+
+func (p *Draft) lookAtSource(ctx context.Context, n ref.Name) (plan.Inventory, error) {
+	if p.Verb == "tag" {
+		return Read(ctx, p.session, n)
+	}
+	return Source(ctx, p.session, n)
+}
+
+// surveyWanted looks at every target of the wants whose source is known, and writes into them which it could not.
+func surveyWanted(ctx context.Context, s *place.Session, wants []want, src plan.Inventory) (plan.Inventory, error) {
+	type look struct {
+		want   *want
+		name   ref.Name
+		digest oci.Digest
+	}
+	var looks []look
+	for i := range wants {
+		if wants[i].err != nil {
+			continue
+		}
+		for _, to := range wants[i].targets {
+			looks = append(looks, look{&wants[i], to, src[wants[i].source].Digest})
+		}
+	}
+	var names []ref.Name
+	for _, l := range looks {
+		names = append(names, l.name)
+	}
+	var mu sync.Mutex
+	inv, names, err := listTargets(ctx, s, names)
+	if err != nil {
+		return nil, err
+	}
+	open := map[ref.Name]bool{}
+	for _, n := range names {
+		open[n] = true
+	}
+	looks = slices.DeleteFunc(looks, func(l look) bool { return !open[l.name] })
+	err = place.Each(ctx, place.Lookups, looks, func(ctx context.Context, l look) error {
+		desc, err := Target(ctx, s, l.name, l.digest)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil && !fault.Is(err, fault.Canceled) {
+			if l.want.lost == nil {
+				l.want.lost = map[ref.Name]error{}
+			}
+			l.want.lost[l.name] = err
+			return nil
+		}
+		if desc.Digest != "" {
+			if l.name.Tag == "" {
+				l.name.Digest = string(desc.Digest) // several may be asked for in one repository
+			}
+			inv[l.name] = desc
+		}
+		return err
+	})
+	return inv, err
+}
+
+// tagWants spreads a repository's tags over target repositories by a map.
+func tagWants(source ref.Repo, tags []string, targets []ref.Name, m plan.TagMap, ow plan.Overwrite) ([]want, error) {
+	var wants []want
+	for _, tag := range tags {
+		w := want{source: source.Tagged(tag), overwrite: ow}
+		for _, to := range m.Targets(tag) {
+			if err := ref.Tag(to); err != nil {
+				return nil, fault.Misuse("map tag", tag, fmt.Sprintf("it becomes %q, which is not a tag", to), "")
+			}
+			for _, n := range targets {
+				w.targets = append(w.targets, n.Repo.Tagged(to))
+			}
+		}
+		wants = append(wants, w)
+	}
+	return wants, nil
+}
