@@ -2,9 +2,7 @@ package migrate
 
 import (
 	"context"
-	"errors"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/apply"
 	"github.com/drayage/dray/internal/prove"
 	"github.com/drayage/dray/ref"
@@ -48,14 +46,4 @@ func (r *transferring) heal(ctx context.Context, from []ref.Repo, work *apply.Ru
 // prover looks below names with what this transfer shares.
 func (r *transferring) prover(depth report.Depth, sample int) *prove.Prover {
 	return &prove.Prover{Base: r.Base, Depth: depth, Sample: sample, Begin: r.begin, Note: r.report.note, Moved: r.report.moved, Shared: r.shared}
-}
-
-var errNoPlan = errors.New("a plan tells of digests only, and not of what is lacking below them")
-
-// checkHeal refuses to plan a repair.
-func (r *transferring) checkHeal() error {
-	if !r.req.Heal {
-		return nil
-	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "plan transfer", Err: errNoPlan, Hint: "dray verify --deep tells what is lacking"}
 }

@@ -9,14 +9,6 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// running follows what becomes of the images in use.
-type running struct {
-	images    []ref.Name
-	elsewhere int
-	looked    map[ref.Repo]bool // sources that were looked at
-	found     map[ref.Name]bool
-}
-
 // follow begins with the images of the request that are at its sources.
 func (r *transferring) follow() error {
 	if len(r.req.InUse.Images) == 0 {

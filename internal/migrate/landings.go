@@ -177,3 +177,22 @@ var (
 	errEnough = errors.New("enough") // ends the planning at Selection.MaxRepositories
 	errTwice  = errors.New("two targets are one place")
 )
+
+// together parts landings by what lands: those of one part have the same sources, one
+// landing at each target, and are planned and carried out by one reading.
+func together(landings []plan.Landing) [][]plan.Landing {
+	var parts [][]plan.Landing
+	at := map[ref.Repo][]int{} // by the first source: the parts that begin with it
+next:
+	for _, l := range landings {
+		for _, i := range at[l.From[0]] {
+			if slices.Equal(parts[i][0].From, l.From) {
+				parts[i] = append(parts[i], l)
+				continue next
+			}
+		}
+		at[l.From[0]] = append(at[l.From[0]], len(parts))
+		parts = append(parts, []plan.Landing{l})
+	}
+	return parts
+}

@@ -18,6 +18,14 @@ import (
 	"github.com/drayage/dray/report"
 )
 
+// running follows what becomes of the images in use.
+type running struct {
+	images    []ref.Name
+	elsewhere int
+	looked    map[ref.Repo]bool // sources that were looked at
+	found     map[ref.Name]bool
+}
+
 // planning is how many repositories are looked at side by side. Their plans are what
 // is in memory.
 const planning = 16
@@ -139,4 +147,12 @@ func (r *transferring) endPlan(err error) (report.Transfer, error) {
 
 func canceled(ctx context.Context, verb string) error {
 	return &fault.Fault{Kind: fault.Canceled, Op: verb, Err: context.Cause(ctx)}
+}
+
+func (r *transferring) explain(all ...plan.Explain) {
+	for _, e := range all {
+		if r.req.Explain != nil {
+			r.req.Explain(e)
+		}
+	}
 }

@@ -11,8 +11,49 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
 )
+
+// planPart looks at the sources of a part once, and at each of its targets. What is wrong
+// with one target is Broken there alone.
+func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []survey.Surveyed {
+	s := r.begin()
+	var targets []ref.Repo
+	for _, l := range part {
+		targets = append(targets, l.To)
+	}
+	for _, from := range part[0].From {
+		s.Aim(from, targets...)
+	}
+	var first *survey.Landing
+	plans := make([]survey.Surveyed, len(part))
+	for i, l := range part {
+		p := survey.Surveyed{Repository: plan.Repository{To: l.To, From: l.From}, Session: s}
+		look := survey.NewLanding(r.Scope, l, &p)
+		if first != nil {
+			look.After(first)
+		}
+		if err := look.Plan(ctx); err != nil {
+			p.Steps = []plan.Step{{Action: plan.Broken, From: look.Troubled(), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
+		}
+		if first == nil || !first.SawSources() {
+			first = look
+		}
+		plans[i] = p
+	}
+	return plans
+}
+
+// joined is a part as one plan: an image that goes to several targets is one task, and is read once.
+func joined(part []survey.Surveyed) survey.Surveyed {
+	all := part[0]
+	all.Steps = slices.Clone(all.Steps)
+	for _, p := range part[1:] {
+		all.Steps = append(all.Steps, p.Steps...)
+	}
+	return all
+}
 
 // Plan calls visit with the plan of each target repository.
 func Plan(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(plan.Repository) error) (report.Transfer, error) {
@@ -86,12 +127,4 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		r.report.sum.InUse = r.running.end()
 	}
 	return err
-}
-
-func (r *transferring) explain(all ...plan.Explain) {
-	for _, e := range all {
-		if r.req.Explain != nil {
-			r.req.Explain(e)
-		}
-	}
 }

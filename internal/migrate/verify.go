@@ -22,6 +22,24 @@ import (
 	"github.com/drayage/dray/report"
 )
 
+// remember does the same for what a verification found.
+func (v *verifying) remember(got compared) {
+	if v.of.Depth == report.Digests {
+		return
+	}
+	known := v.Base.Proofs.Of(got.To)
+	var proven, broken []oci.Digest
+	for _, e := range got.Entries {
+		switch {
+		case e.Match == report.Same && !known[e.Source]:
+			proven = append(proven, e.Source)
+		case e.Match == report.Incomplete, e.Match == report.Corrupted:
+			broken = append(broken, e.Source)
+		}
+	}
+	_ = v.Base.Proofs.Note(got.To, proven, broken)
+}
+
 // VerifyRequest is what a verification is asked for. The public VerifyRequest has the words about each.
 type VerifyRequest struct {
 	Of     Request

@@ -10,7 +10,6 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
-	"github.com/drayage/dray/ref"
 )
 
 const (
@@ -21,12 +20,6 @@ const (
 	// the later may be stamped first.
 	overlap = 5 * time.Minute
 )
-
-// Mark is how far a landing will have been brought when all of its steps are done.
-type Mark struct {
-	From, To ref.Repo
-	Now      ledger.Mark
-}
 
 // incremental lists what changed in the source since all of it was at the target. ok is
 // false where everything has to be looked at.

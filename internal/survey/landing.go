@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/drayage/dray/fault"
@@ -15,21 +14,6 @@ import (
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
-
-// Landing is the survey of one landing.
-type Landing struct {
-	*Scope
-	Of    plan.Landing
-	Into  *Surveyed
-	loose map[ref.Repo]*loose // what of the same sources goes by digest; nil is not known yet
-	seen  plan.Inventory      // what the same sources hold, where another landing looked at them before; else nil
-	gone  []plan.Step         // and what of that is broken
-
-	mu     sync.Mutex
-	At     ref.Repo // the source that is to be named beside the target when there is trouble
-	broken []plan.Step
-	Extra  int // tags that only the target has
-}
 
 // NewLanding surveys l into p.
 func NewLanding(s *Scope, l plan.Landing, p *Surveyed) *Landing {
@@ -46,13 +30,6 @@ func (k *Landing) SawSources() bool { return k.seen != nil }
 
 // Troubled is the source that is to be named beside the target when there is trouble.
 func (k *Landing) Troubled() ref.Name { return k.At.Tagged("") }
-
-// listing is what one repository says it holds.
-type listing struct {
-	at   place.Repository
-	tags []oci.Listed
-	part bool // it says nothing: what is wanted is asked for, name by name
-}
 
 func (k *Landing) Plan(ctx context.Context) error {
 	src, dst, lost, err := k.Survey(ctx)
@@ -165,12 +142,6 @@ func (k *Landing) ListSource(ctx context.Context, repo ref.Repo) (l listing, err
 		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: "what is below a prefix has a slash at its end: " + repo.String() + "/"}
 	}
 	return l, fault.On(fault.Source, err)
-}
-
-func (k *Landing) blame(repo ref.Repo) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.At = repo
 }
 
 // listTarget takes a repository for empty only where the registry says that there is none.
@@ -290,33 +261,6 @@ func (k *Landing) held(ctx context.Context, target listing, wanted map[string]bo
 	found, lost, err := k.resolve(ctx, fault.Target, open, func(ref.Name) place.Repository { return target.at })
 	maps.Copy(dst, found)
 	return dst, lost, err
-}
-
-// resolve asks for names. What is not there is neither found nor lost.
-func (k *Landing) resolve(ctx context.Context, side fault.Side, names []ref.Name, at func(ref.Name) place.Repository) (found plan.Inventory, lost map[ref.Name]error, err error) {
-	var mu sync.Mutex
-	found, lost = plan.Inventory{}, map[ref.Name]error{}
-	err = place.Each(ctx, Asking, names, func(ctx context.Context, n ref.Name) error {
-		done, err := k.ask(ctx, side)
-		if err != nil {
-			return err
-		}
-		defer done()
-		desc, err := at(n).Resolve(ctx, n.Reference())
-		mu.Lock()
-		defer mu.Unlock()
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case fault.Is(err, fault.NotFound):
-		case err != nil:
-			lost[n] = fault.On(side, err)
-		default:
-			found[n] = desc
-		}
-		return nil
-	})
-	return found, lost, err
 }
 
 // Merge makes the steps of what was found.

@@ -15,25 +15,6 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Draft is a plan in the making, and the session in which it is made.
-type Draft struct {
-	plan.Plan
-	session *place.Session
-}
-
-// Rules are what a request says beside names.
-type Rules struct {
-	Verb      string
-	Overwrite plan.Overwrite
-	Hold      plan.Hold // with several names; "" is plan.Each
-	Backup    plan.Backup
-	Map       plan.TagMap
-}
-
-func (r Rules) draft(s *place.Session) *Draft {
-	return &Draft{Plan: plan.Plan{Verb: r.Verb, Overwrite: r.Overwrite, Backup: r.Backup, Hold: cmp.Or(r.Hold, plan.Each)}, session: s}
-}
-
 // Import plans what an import names: one HEAD for the source, one for each target.
 func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draft, error) {
 	p := r.draft(s)

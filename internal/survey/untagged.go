@@ -16,14 +16,6 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// loose is what a source repository holds that is to go by digest.
-type loose struct {
-	running   plan.Inventory     // what is in use and has no tag among those that go
-	manifests []oci.Listed       // without a tag
-	parents   []oci.Descriptor   // what may be an index, with a tag or without
-	broken    map[ref.Name]error // of what is in use
-}
-
 // addLoose adds to src and dst what goes by digest.
 func (k *Landing) addLoose(ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error) error {
 	if !k.looselyToo() {

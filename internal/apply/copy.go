@@ -1,0 +1,143 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/transfer"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/report"
+)
+
+// copy does one task and settles its steps. What a spent pull limit stops is returned, to be done later.
+func (r *Run) copy(ctx context.Context, t *task) (late *task) {
+	from, err := r.open(t)
+	if err != nil {
+		for _, e := range t.to {
+			r.settle(e, transfer.Outcome{Err: err})
+		}
+		return nil
+	}
+	var ends []*end
+	job := transfer.Task{From: from, Root: t.root, Known: r.session.Docs, Proof: r.proof(t), Step: t.to[0].steps[0], Observe: r.session.Observe}
+	for _, e := range t.to {
+		at, err := r.session.Target(e.repo, layout.Write)
+		if err != nil {
+			r.settle(e, transfer.Outcome{Err: err})
+			continue
+		}
+		ends = append(ends, e)
+		tags, last := r.tags(e)
+		to := transfer.End{Target: r.guarding(e, r.keeping(e, at, r.session.Shared.Target(at))), Tags: tags, Last: last, Back: r.session.BackOf(at)}
+		to.Turn = r.session.Shared.Turn(at)
+		if t.part == bringing {
+			to.Tags, to.Last = nil, nil
+		}
+		job.To = append(job.To, to)
+	}
+	for _, e := range ends {
+		r.session.Warm(ctx, t.from, e.repo)
+	}
+	began := time.Now()
+	for i, out := range r.session.Base.Engine.Copy(ctx, job) {
+		r.spent(ends[i], time.Since(began))
+		if _, spent := remote.SpentUntil(out.Err); spent {
+			if late == nil {
+				late = &task{from: t.from, root: t.root, part: t.part, late: out.Err}
+			}
+			late.to = append(late.to, ends[i])
+			continue
+		}
+		if t.part == bringing && out.Err == nil {
+			r.count(ends[i], out.Blobs)
+			continue
+		}
+		r.settle(ends[i], out)
+	}
+	return late
+}
+
+// proof says how much of the targets of t is believed: what is put again although it is
+// equal is put to be sure of it.
+func (r *Run) proof(t *task) oci.Proof {
+	if r.believe != oci.Claimed {
+		return r.believe
+	}
+	for _, e := range t.to {
+		for _, i := range e.steps {
+			if s := r.Plan.Steps[i]; s.Replaces == s.Digest() || r.overwrite(s) == plan.Always {
+				return oci.Sized
+			}
+		}
+	}
+	return oci.Claimed
+}
+
+// open opens where t reads from.
+func (r *Run) open(t *task) (place.Repository, error) {
+	if t.part == naming {
+		return r.session.Target(t.from, layout.Write)
+	}
+	return r.session.Source(t.from)
+}
+
+// tags lists the tags of an end: those that stay, and those that move and are set last.
+func (r *Run) tags(e *end) (stay, move []string) {
+	for _, i := range e.steps {
+		switch tag := r.Plan.Steps[i].To.Tag; {
+		case tag == "":
+		case plan.Moving(tag):
+			move = append(move, tag)
+		default:
+			stay = append(stay, tag)
+		}
+	}
+	return stay, move
+}
+
+// settle writes what became of an end into the reports of its steps.
+func (r *Run) settle(e *end, out transfer.Outcome) {
+	set := map[string]bool{"": out.Err == nil}
+	for _, tag := range out.Accepted.Tags {
+		set[tag] = true
+	}
+	r.count(e, out.Blobs)
+	for _, i := range e.steps {
+		tag := r.Plan.Steps[i].To.Tag
+		err := out.Accepted.Failed[tag]
+		switch {
+		case err == nil && set[tag]:
+			r.End(i, report.Done, nil)
+		case err == nil && out.Err == nil:
+			r.End(i, report.Failed, &fault.Fault{Kind: fault.Internal, Side: fault.Target, Op: "tag", Name: r.Plan.Steps[i].To.String(), Err: errors.New("the target said nothing of it")})
+		case err == nil:
+			r.End(i, report.Failed, out.Err)
+		default:
+			r.End(i, report.Failed, err)
+		}
+	}
+}
+
+// count writes down what happened to the blobs of an end, at its first step.
+func (r *Run) count(e *end, blobs oci.Blobs) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if blobs != (oci.Blobs{}) {
+		r.Reports[e.steps[0]].Blobs = blobs
+	}
+}
+
+// spent adds the time that an image took to each of its names at an end.
+func (r *Run) spent(e *end, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, i := range e.steps {
+		r.Reports[i].Took += took
+	}
+}

@@ -1,0 +1,73 @@
+package migrate
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+var errNoPlan = errors.New("a plan tells of digests only, and not of what is lacking below them")
+
+// checkHeal refuses to plan a repair.
+func (r *transferring) checkHeal() error {
+	if !r.req.Heal {
+		return nil
+	}
+	return &fault.Fault{Kind: fault.Invalid, Op: "plan transfer", Err: errNoPlan, Hint: "dray verify --deep tells what is lacking"}
+}
+
+// checkLocking refuses to copy locks from or to registries that have none.
+func (r *transferring) checkLocking(landings []plan.Landing) error {
+	if !r.req.CopyLocks {
+		return nil
+	}
+	for _, l := range landings {
+		for _, from := range l.From {
+			if err := r.locks(fault.Source, from); err != nil {
+				return err
+			}
+		}
+		if err := r.locks(fault.Target, l.To); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *transferring) locks(side fault.Side, repo ref.Repo) error {
+	product := "a layout"
+	if !repo.IsLayout() {
+		product = r.Base.Remote.Traits(repo.Host).Product
+	}
+	what := "it is not known to be one"
+	switch product {
+	case "acr":
+		return nil
+	case "":
+	default:
+		what = "it is " + product
+	}
+	return &fault.Fault{Kind: fault.Invalid, Side: side, Op: "copy locks", Name: repo.Host, Err: fmt.Errorf("only Azure's registries have such locks: %s", what),
+		Hint: "leave the locks out, or where it is one under a name of its own, set kind: acr for it in the configuration"}
+}
+
+var errNotIncremental = errors.New("incremental, and more than what changed has to be looked at")
+
+// checkIncremental refuses what tags that are known would have to be looked at for.
+func (r *transferring) checkIncremental() error {
+	q, sel := r.req, r.req.Selection
+	if !q.Incremental {
+		return nil
+	}
+	tags := len(sel.IncludeTags)+len(sel.ExcludeTags) > 0 || sel.Versions != (plan.Versions{}) || !sel.Since.IsZero() || sel.Latest > 0 || sel.MinTags > 0
+	if tags || sel.Untagged || len(q.InUse.Images) > 0 || len(q.Map.Pairs)+len(q.Map.Rename) > 0 || len(q.Also) > 0 || q.CopyLocks || q.Heal ||
+		q.Explain != nil || q.Overwrite == plan.Always || (q.Proof != "" && q.Proof != oci.Claimed) {
+		return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: q.Target, Err: errNotIncremental,
+			Hint: "it goes with one target, rules about repositories and mappings of them, and no others"}
+	}
+	return nil
+}

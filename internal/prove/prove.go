@@ -1,0 +1,28 @@
+package prove
+
+import (
+	"context"
+
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/report"
+)
+
+// Into looks below the names that are the same, and repairs what it may.
+func (v *Prover) Into(ctx context.Context, s *place.Session, got *Looking) {
+	p, err := v.lookBelow(ctx, s, got.To, got.Entries)
+	if err != nil {
+		for i := range got.Entries {
+			if got.Entries[i].Match == report.Same {
+				got.Entries[i].Match, got.Entries[i].Err = report.Unproven, err
+			}
+		}
+		return
+	}
+	for i := range got.Entries {
+		p.settle(&got.Entries[i])
+	}
+	got.Looked = p.looked
+	if v.Heal {
+		v.heal(ctx, p, got)
+	}
+}
