@@ -1,16 +1,3 @@
-// Package dray imports, copies and re-tags container images and other OCI
-// artifacts between registries, byte for byte, without Docker.
-//
-// Every verb is a plan: PlanImport, PlanCopy and PlanTag look at both ends and
-// return a Plan; Apply carries one out. Nothing is written before Apply. A Plan
-// can be printed, written to a file, read back and applied later: it moves
-// exactly the digests that it names, or refuses. Whole registries are planned and
-// transferred as streams, by PlanTransfer and Transfer; ApplyFile carries out a plan
-// while it is read.
-//
-// The package prints nothing and logs nothing. What happens is told to an
-// event.Observer; what went wrong is a *fault.Fault, whose Kind says what a
-// caller can do about it.
 package dray
 
 import (

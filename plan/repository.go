@@ -7,7 +7,7 @@ import (
 )
 
 // Repository is what is to be done about one target repository. Its steps are those
-// of a plan whose verb is "transfer" and whose hold is plan.Each. A step that is Broken
+// of a plan whose verb is "transfer" and whose hold is Each. A step that is Broken
 // and has no tag says why the repository could not be planned.
 type Repository struct {
 	To    ref.Repo

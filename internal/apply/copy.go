@@ -25,7 +25,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		return nil
 	}
 	var ends []*end
-	job := transfer.Task{From: from, Root: t.root, Known: r.session.Docs, Proof: r.proof(t), Step: t.to[0].steps[0], Observe: r.session.Observe}
+	job := transfer.Task{From: from, Root: t.root, Known: r.session.Kept(), Proof: r.proof(t), Step: t.to[0].steps[0], Observe: r.session.Observe}
 	for _, e := range t.to {
 		at, err := r.session.Target(e.repo, layout.Write)
 		if err != nil {

@@ -25,6 +25,7 @@ type Run struct {
 	Reports []report.Step
 }
 
+// NewRun begins an application of p. A nil session is one that is opened when the plan is checked.
 func NewRun(b *place.Base, s *place.Session, p *plan.Plan, believe oci.Proof) *Run {
 	r := &Run{session: s, Plan: p, believe: believe, guard: b.Guard, Reports: make([]report.Step, len(p.Steps))}
 	for i, step := range p.Steps {
@@ -69,6 +70,7 @@ func (r *Run) End(i int, s report.State, err error) {
 	r.session.Observe(e)
 }
 
+// FirstErr is the error of the first step that failed; nil is none.
 func (r *Run) FirstErr() error {
 	for _, rep := range r.Reports {
 		if rep.Err != nil {

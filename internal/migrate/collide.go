@@ -78,11 +78,7 @@ func (r *transferring) collisionsOf(ctx context.Context, l plan.Landing) (found 
 	wants := map[ref.Name][]ref.Name{} // by target
 	src := plan.Inventory{}
 	for _, from := range l.From {
-		list, err := k.ListSource(ctx, from)
-		if err != nil {
-			return nil
-		}
-		some, err := k.Selected(ctx, list)
+		some, err := k.Selects(ctx, from)
 		if err != nil {
 			return nil
 		}

@@ -173,10 +173,7 @@ func twice(target string) error {
 	return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: target, Hint: "take one of them out", Err: errTwice}
 }
 
-var (
-	errEnough = errors.New("enough") // ends the planning at Selection.MaxRepositories
-	errTwice  = errors.New("two targets are one place")
-)
+var errTwice = errors.New("two targets are one place")
 
 // together parts landings by what lands: those of one part have the same sources, one
 // landing at each target, and are planned and carried out by one reading.

@@ -18,14 +18,6 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// running follows what becomes of the images in use.
-type running struct {
-	images    []ref.Name
-	elsewhere int
-	looked    map[ref.Repo]bool // sources that were looked at
-	found     map[ref.Name]bool
-}
-
 // planning is how many repositories are looked at side by side. Their plans are what
 // is in memory.
 const planning = 16
@@ -46,6 +38,14 @@ type transferring struct {
 
 	telling sync.Mutex // of visit: one call at a time
 	visit   func(report.Repository) error
+}
+
+// running follows what becomes of the images in use.
+type running struct {
+	images    []ref.Name
+	elsewhere int
+	looked    map[ref.Repo]bool // sources that were looked at
+	found     map[ref.Name]bool
 }
 
 // Request is what a transfer is asked for. The public TransferRequest has the words about each.
@@ -83,11 +83,10 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 
 // newScope is what the survey of req has to know of it.
 func newScope(b *place.Base, req Request) *survey.Scope {
-	return &survey.Scope{
+	return survey.NewScope(survey.Scope{
 		Base: b, Selection: req.Selection, InUse: req.InUse, Map: req.Map, Overwrite: req.Overwrite, Backup: req.Backup,
 		CopyLocks: req.CopyLocks, Incremental: req.Incremental, Explained: req.Explain != nil,
-		Asks: map[fault.Side]chan struct{}{fault.Source: make(chan struct{}, survey.Asking), fault.Target: make(chan struct{}, survey.Asking)},
-	}
+	})
 }
 
 // rules are those of the plan of a landing.
@@ -145,10 +144,12 @@ func (r *transferring) endPlan(err error) (report.Transfer, error) {
 	return r.report.sum, err
 }
 
+// canceled is the error of what a context ended.
 func canceled(ctx context.Context, verb string) error {
 	return &fault.Fault{Kind: fault.Canceled, Op: verb, Err: context.Cause(ctx)}
 }
 
+// explain tells why repositories and tags take part or not, if somebody asks.
 func (r *transferring) explain(all ...plan.Explain) {
 	for _, e := range all {
 		if r.req.Explain != nil {

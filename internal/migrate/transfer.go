@@ -15,46 +15,6 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// planPart looks at the sources of a part once, and at each of its targets. What is wrong
-// with one target is Broken there alone.
-func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []survey.Surveyed {
-	s := r.begin()
-	var targets []ref.Repo
-	for _, l := range part {
-		targets = append(targets, l.To)
-	}
-	for _, from := range part[0].From {
-		s.Aim(from, targets...)
-	}
-	var first *survey.Landing
-	plans := make([]survey.Surveyed, len(part))
-	for i, l := range part {
-		p := survey.Surveyed{Repository: plan.Repository{To: l.To, From: l.From}, Session: s}
-		look := survey.NewLanding(r.Scope, l, &p)
-		if first != nil {
-			look.After(first)
-		}
-		if err := look.Plan(ctx); err != nil {
-			p.Steps = []plan.Step{{Action: plan.Broken, From: look.Troubled(), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
-		}
-		if first == nil || !first.SawSources() {
-			first = look
-		}
-		plans[i] = p
-	}
-	return plans
-}
-
-// joined is a part as one plan: an image that goes to several targets is one task, and is read once.
-func joined(part []survey.Surveyed) survey.Surveyed {
-	all := part[0]
-	all.Steps = slices.Clone(all.Steps)
-	for _, p := range part[1:] {
-		all.Steps = append(all.Steps, p.Steps...)
-	}
-	return all
-}
-
 // Plan calls visit with the plan of each target repository.
 func Plan(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(plan.Repository) error) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
@@ -72,7 +32,7 @@ func Plan(ctx context.Context, b *place.Base, names *name.Reader, req Request, o
 	return r.endPlan(err)
 }
 
-// Transfer does what planTransfer plans, and calls visit with each target repository when it is done.
+// Transfer does what Plan plans, and calls visit with each target repository when it is done.
 func Transfer(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Repository) error) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
 	r.visit = visit
@@ -86,6 +46,9 @@ func Transfer(ctx context.Context, b *place.Base, names *name.Reader, req Reques
 	}
 	return r.end(err)
 }
+
+// errEnough ends the planning at Selection.MaxRepositories.
+var errEnough = errors.New("enough")
 
 // planAll plans each landing, and hands the plans out in their order, those of one reading together.
 func (r *transferring) planAll(ctx context.Context, take func(context.Context, []survey.Surveyed) error) error {
@@ -127,4 +90,44 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		r.report.sum.InUse = r.running.end()
 	}
 	return err
+}
+
+// planPart looks at the sources of a part once, and at each of its targets. What is wrong
+// with one target is Broken there alone.
+func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []survey.Surveyed {
+	s := r.begin()
+	var targets []ref.Repo
+	for _, l := range part {
+		targets = append(targets, l.To)
+	}
+	for _, from := range part[0].From {
+		s.Aim(from, targets...)
+	}
+	var first *survey.Landing
+	plans := make([]survey.Surveyed, len(part))
+	for i, l := range part {
+		p := survey.Surveyed{Repository: plan.Repository{To: l.To, From: l.From}, Session: s}
+		look := survey.NewLanding(r.Scope, l, &p)
+		if first != nil {
+			look.After(first)
+		}
+		if err := look.Plan(ctx); err != nil {
+			p.Steps = []plan.Step{{Action: plan.Broken, From: look.Troubled(), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
+		}
+		if first == nil || !first.SawSources() {
+			first = look
+		}
+		plans[i] = p
+	}
+	return plans
+}
+
+// joined is a part as one plan: an image that goes to several targets is one task, and is read once.
+func joined(part []survey.Surveyed) survey.Surveyed {
+	all := part[0]
+	all.Steps = slices.Clone(all.Steps)
+	for _, p := range part[1:] {
+		all.Steps = append(all.Steps, p.Steps...)
+	}
+	return all
 }

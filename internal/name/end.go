@@ -1,7 +1,7 @@
 package name
 
 import (
-	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/drayage/dray/fault"
@@ -37,6 +37,7 @@ func (r *Reader) End(s string) (End, error) {
 	return End{Host: n.Host, Repo: n.Repo}, nil
 }
 
+// Single reports whether r is one repository.
 func (r End) Single() bool { return r.Repo != ref.Repo{} }
 
 // Covers reports whether repo is within r.
@@ -74,13 +75,13 @@ func (r *Reader) layoutReach(s string) (End, error) {
 		return End{}, err
 	case n.Tag != "" || n.Digest != "":
 		return End{}, fault.Misuse("transfer", n.String(), "this names one image", "leave the tag off, or use dray copy")
-	case strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(os.PathSeparator)):
-		return End{Host: ref.Layout, Prefix: strings.TrimSuffix(n.Path, string(os.PathSeparator)) + string(os.PathSeparator)}, nil
+	case strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(filepath.Separator)):
+		return End{Host: ref.Layout, Prefix: strings.TrimSuffix(n.Path, string(filepath.Separator)) + string(filepath.Separator)}, nil
 	}
 	return End{Host: ref.Layout, Repo: n.Repo}, nil
 }
 
 // IsLayouts reports whether an end is written as layouts below a directory.
 func IsLayouts(s string) bool {
-	return strings.HasPrefix(s, ref.Layout) && (strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(os.PathSeparator)))
+	return strings.HasPrefix(s, ref.Layout) && (strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(filepath.Separator)))
 }

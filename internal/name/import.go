@@ -246,6 +246,7 @@ func (r *Reader) trimHost(host, s, in, by string, n *Named) string {
 	return s
 }
 
+// DigestTarget refuses a target that is named by digest.
 func DigestTarget(s string) error {
 	return fault.Misuse("parse name", s, "a target is a repository and a tag, not a digest", "the content's digest stays what it is at the source")
 }

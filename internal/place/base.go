@@ -74,6 +74,7 @@ func (b *Base) For(j Job) *Base {
 	return &c
 }
 
+// Registry is the registry of this process at host, if there is one.
 func (b *Base) Registry(host string) (Local, bool) {
 	if b.Here == nil {
 		return nil, false
@@ -122,7 +123,7 @@ func (b *Base) Deleter(repo ref.Repo, use remote.Use) (interface {
 	return b.Remote.Open(repo, use), nil
 }
 
-// PullsOf says it of the hosts that were asked, by what was spent there.
+// PullsOf says what each registry with a pull limit has left, of those where pulls were spent.
 func (b *Base) PullsOf(spent map[string]int) map[string]report.Pulls {
 	var all map[string]report.Pulls
 	for host, n := range spent {

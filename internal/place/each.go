@@ -5,20 +5,6 @@ import (
 	"sync"
 )
 
-func IndexesOf[T any](list []T) []int {
-	at := make([]int, len(list))
-	for i := range at {
-		at[i] = i
-	}
-	return at
-}
-
-// BySide looks at both sides at once.
-func BySide(ctx context.Context, source, target func(context.Context) error) error {
-	return Each(ctx, 2, []func(context.Context) error{source, target},
-		func(ctx context.Context, look func(context.Context) error) error { return look(ctx) })
-}
-
 // Lookups is how many names one survey asks for at once.
 const Lookups = 64
 
@@ -42,4 +28,19 @@ func Each[T any](ctx context.Context, n int, items []T, do func(context.Context,
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// BySide looks at both sides at once.
+func BySide(ctx context.Context, source, target func(context.Context) error) error {
+	return Each(ctx, 2, []func(context.Context) error{source, target},
+		func(ctx context.Context, look func(context.Context) error) error { return look(ctx) })
+}
+
+// IndexesOf lists the indexes of list, for Each.
+func IndexesOf[T any](list []T) []int {
+	at := make([]int, len(list))
+	for i := range at {
+		at[i] = i
+	}
+	return at
 }

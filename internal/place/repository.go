@@ -8,36 +8,16 @@ import (
 	"path/filepath"
 
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
-// maxConfig bounds a configuration blob that is held in memory: 8 MiB.
-const maxConfig = 8 << 20
-
-func ReadSmall(ctx context.Context, at Repository, d oci.Descriptor) ([]byte, error) {
-	if d.Size > maxConfig {
-		return nil, &fault.Fault{Kind: fault.TooLarge, Op: "read image config", Name: at.Repo().At(string(d.Digest)).String(), Err: fmt.Errorf("%d bytes; the limit is %d", d.Size, maxConfig)}
-	}
-	body, _, err := at.Blob(ctx, d, 0, -1)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	raw, err := io.ReadAll(io.LimitReader(body, d.Size+1))
-	if err != nil {
-		return nil, err
-	}
-	v, err := oci.NewVerifier(d)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := v.Write(raw); err != nil {
-		return nil, err
-	}
-	return raw, v.Verify()
+// Repository is a repository wherever it is: both ends of a transfer, and listable.
+type Repository interface {
+	transfer.Source
+	transfer.Target
+	List(ctx context.Context, visit func(oci.Listed) error) error
 }
 
 // Local is a registry in this process. Its methods are safe for concurrent use;
@@ -64,20 +44,6 @@ type LocalRepository interface {
 	Delete(ctx context.Context, reference string, tags ...string) error
 }
 
-// Repository is a repository wherever it is: both ends of a transfer, and listable.
-type Repository interface {
-	transfer.Source
-	transfer.Target
-	List(ctx context.Context, visit func(oci.Listed) error) error
-}
-
-// opened is a repository as one side uses it.
-type opened struct {
-	side fault.Side
-	repo ref.Repo
-	mode layout.Mode // of a layout
-}
-
 // Absent reports whether repo is a layout that is not there yet: it holds nothing, and looking must not make it.
 func Absent(repo ref.Repo) bool {
 	if !repo.IsLayout() {
@@ -85,4 +51,31 @@ func Absent(repo ref.Repo) bool {
 	}
 	entries, err := os.ReadDir(filepath.Clean(repo.Path))
 	return os.IsNotExist(err) || err == nil && len(entries) == 0
+}
+
+// maxConfig bounds a configuration blob that is held in memory: 8 MiB.
+const maxConfig = 8 << 20
+
+// ReadSmall reads a blob that fits in memory, and proves it.
+func ReadSmall(ctx context.Context, at Repository, d oci.Descriptor) ([]byte, error) {
+	if d.Size > maxConfig {
+		return nil, &fault.Fault{Kind: fault.TooLarge, Op: "read image config", Name: at.Repo().At(string(d.Digest)).String(), Err: fmt.Errorf("%d bytes; the limit is %d", d.Size, maxConfig)}
+	}
+	body, _, err := at.Blob(ctx, d, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	raw, err := io.ReadAll(io.LimitReader(body, d.Size+1))
+	if err != nil {
+		return nil, err
+	}
+	v, err := oci.NewVerifier(d)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := v.Write(raw); err != nil {
+		return nil, err
+	}
+	return raw, v.Verify()
 }

@@ -20,93 +20,46 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Session {
-	return &Session{
-		Base: b, watch: obs,
-		mounts: map[ref.Repo][]string{}, Docs: map[oci.Digest]oci.Document{}, pulled: map[string]int{}, backs: map[Repository]*transfer.Back{}, traffic: map[string]report.Traffic{}, places: map[opened]Repository{}, layouts: map[opened]*layout.Dir{},
-		Logins: map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target},
-	}
-}
-
-// Own opens repo for what its registry has beside the distribution API.
-func (s *Session) Own(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
-	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Observe})
-}
-
-// Once opens a repository of a registry to ask what transfers do not, and gives up at the first trouble.
-func (s *Session) Once(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
-	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Observe}).Once()
-}
-
-// PullsIn is how many pulls an answer is, at a registry that counts them.
-func PullsIn(e event.Event) int {
-	if e.Method == http.MethodGet && e.Status == http.StatusOK && strings.Contains(e.URL, "/manifests/") {
-		return 1
-	}
-	return 0
-}
-
-// Pulls says what each registry with a pull limit has left.
-func (s *Session) Pulls() map[string]report.Pulls {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	return s.Base.PullsOf(s.pulled)
-}
-
-// Session is what one plan and its application share: the repositories that were
-// opened and all that they learned, the documents read, what was exchanged.
+// Session is what one plan and its application share: the repositories that were opened and
+// all that they learned, the documents that were read, what was exchanged. Its methods are
+// safe for concurrent use; its fields are set before it is used.
 type Session struct {
-	Base    *Base
-	mounts  map[ref.Repo][]string // the targets, and the paths that blobs may be mounted from
-	Logins  map[fault.Side]*credential.Login
-	Docs    map[oci.Digest]oci.Document
-	traffic map[string]report.Traffic
-	Shared  *Sharing // what target registries hold, for runs of many repositories; nil is nothing
+	Base   *Base
+	Logins map[fault.Side]*credential.Login // nil asks the chain
+	Shared *Sharing                         // what target registries hold, for runs of many repositories; nil is nothing
 
-	Mu      sync.Mutex
+	// Looks says that targets are only looked at, where they are: a login that may not write is enough.
+	Looks bool
+
+	// Applying says that steps are being done: one that has to wait makes room for others.
+	Applying atomic.Bool
+
+	mounts map[ref.Repo][]string // the targets, and the paths that blobs may be mounted from
+	docs   map[oci.Digest]oci.Document
+
+	mu      sync.Mutex
 	places  map[opened]Repository
 	layouts map[opened]*layout.Dir
 	watch   event.Observer
+	traffic map[string]report.Traffic
 	pulled  map[string]int // manifests read, by host
 	backs   map[Repository]*transfer.Back
-
-	Looks    bool        // the targets are only looked at, where they are: a login that may not write is enough
-	Applying atomic.Bool // steps are being done: one that has to wait makes room for others
 }
 
-// Observe counts e and passes it on to whoever watches now.
-func (s *Session) Observe(e event.Event) {
-	s.Mu.Lock()
-	t := s.traffic[e.Host]
-	switch e.Kind {
-	case event.Requested:
-		t.Requests++
-		t.Sent += e.Sent
-		t.Received += e.Received
-		s.pulled[e.Host] += PullsIn(e)
-		s.traffic[e.Host] = t
-	case event.Retried:
-		if e.Host != "" { // else it is a layout's
-			t.Retries++
-			s.traffic[e.Host] = t
-		}
+// opened is a repository as one side uses it.
+type opened struct {
+	side fault.Side
+	repo ref.Repo
+	mode layout.Mode // of a layout
+}
+
+// Begin opens a session. A nil login asks the chain; a nil observer watches nothing.
+func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Session {
+	return &Session{
+		Base: b, Logins: map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target}, watch: obs,
+		mounts: map[ref.Repo][]string{}, docs: map[oci.Digest]oci.Document{}, places: map[opened]Repository{}, layouts: map[opened]*layout.Dir{},
+		traffic: map[string]report.Traffic{}, pulled: map[string]int{}, backs: map[Repository]*transfer.Back{},
 	}
-	watch := s.watch
-	s.Mu.Unlock()
-	watch.Tell(e)
-}
-
-// Exchanged is what was exchanged so far, by registry host.
-func (s *Session) Exchanged() map[string]report.Traffic {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	return maps.Clone(s.traffic)
-}
-
-func (s *Session) WatchedBy(obs event.Observer) {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	s.watch = obs
 }
 
 // Aim says that targets will be written from source, so that the first token asked for covers it all.
@@ -138,9 +91,10 @@ func (s *Session) Target(repo ref.Repo, mode layout.Mode) (Repository, error) {
 	return p, fault.On(fault.Target, err)
 }
 
+// Open opens repo for one side. mode is that of a layout.
 func (s *Session) Open(side fault.Side, repo ref.Repo, mode layout.Mode) (Repository, error) {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if repo.IsLayout() {
 		return s.openLayout(opened{"", repo, mode})
 	}
@@ -169,18 +123,6 @@ func (s *Session) Open(side fault.Side, repo ref.Repo, mode layout.Mode) (Reposi
 	return p, nil
 }
 
-// Warm has connections dialled for the blobs that will go from one registry to another, while manifests are read.
-func (s *Session) Warm(ctx context.Context, from, to ref.Repo) {
-	if from.Host == to.Host {
-		return
-	}
-	for _, repo := range []ref.Repo{from, to} {
-		if _, here := s.Base.Registry(repo.Host); !here && !repo.IsLayout() {
-			s.Base.Remote.Warm(ctx, repo.Host)
-		}
-	}
-}
-
 func (s *Session) openLayout(key opened) (Repository, error) {
 	if dir, ok := s.layouts[key]; ok {
 		return dir, nil
@@ -193,10 +135,32 @@ func (s *Session) openLayout(key opened) (Repository, error) {
 	return dir, nil
 }
 
+// Own opens repo for what its registry has beside the distribution API.
+func (s *Session) Own(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
+	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Observe})
+}
+
+// Once opens a repository of a registry to ask what transfers do not, and gives up at the first trouble.
+func (s *Session) Once(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
+	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Observe}).Once()
+}
+
+// Warm has connections dialled for the blobs that will go from one registry to another, while manifests are read.
+func (s *Session) Warm(ctx context.Context, from, to ref.Repo) {
+	if from.Host == to.Host {
+		return
+	}
+	for _, repo := range []ref.Repo{from, to} {
+		if _, here := s.Base.Registry(repo.Host); !here && !repo.IsLayout() {
+			s.Base.Remote.Warm(ctx, repo.Host)
+		}
+	}
+}
+
 // BackOf reads back what at holds; what it saw there counts for all images of the session.
 func (s *Session) BackOf(at Repository) *transfer.Back {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.backs[at] == nil {
 		s.backs[at] = transfer.NewBack(at)
 	}
@@ -205,11 +169,72 @@ func (s *Session) BackOf(at Repository) *transfer.Back {
 
 // Release closes what is open on disk. What is needed again is opened again.
 func (s *Session) Release() {
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, dir := range s.layouts {
 		dir.Close()
 	}
 	clear(s.layouts)
 	clear(s.backs)
+}
+
+// Observe counts e and passes it on to whoever watches now.
+func (s *Session) Observe(e event.Event) {
+	s.mu.Lock()
+	t := s.traffic[e.Host]
+	switch e.Kind {
+	case event.Requested:
+		t.Requests++
+		t.Sent += e.Sent
+		t.Received += e.Received
+		s.pulled[e.Host] += PullsIn(e)
+		s.traffic[e.Host] = t
+	case event.Retried:
+		if e.Host != "" { // else it is a layout's
+			t.Retries++
+			s.traffic[e.Host] = t
+		}
+	}
+	watch := s.watch
+	s.mu.Unlock()
+	watch.Tell(e)
+}
+
+// Exchanged is what was exchanged so far, by registry host.
+func (s *Session) Exchanged() map[string]report.Traffic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.traffic)
+}
+
+// Keep holds on to a document that was read, so that a copy does not read it again.
+func (s *Session) Keep(doc oci.Document) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.docs[doc.Digest] = doc
+}
+
+// Kept are the documents that were kept. Nothing may be kept while they are used.
+func (s *Session) Kept() map[oci.Digest]oci.Document { return s.docs }
+
+// WatchedBy changes who watches.
+func (s *Session) WatchedBy(obs event.Observer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch = obs
+}
+
+// Pulls says what each registry with a pull limit has left.
+func (s *Session) Pulls() map[string]report.Pulls {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Base.PullsOf(s.pulled)
+}
+
+// PullsIn is how many pulls an answer is, at a registry that counts them.
+func PullsIn(e event.Event) int {
+	if e.Method == http.MethodGet && e.Status == http.StatusOK && strings.Contains(e.URL, "/manifests/") {
+		return 1
+	}
+	return 0
 }

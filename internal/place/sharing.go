@@ -33,6 +33,7 @@ type Sharing struct {
 	hosts map[string]*shared
 }
 
+// NewSharing begins with what earlier runs saw; nil is nothing.
 func NewSharing(earlier *ledger.Whereabouts) *Sharing {
 	return &Sharing{earlier: earlier, hosts: map[string]*shared{}}
 }

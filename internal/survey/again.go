@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// Moved says that a name of a plan points elsewhere by now. An empty digest is nothing there.
 func Moved(side fault.Side, n ref.Name, was, is string) error {
 	n.Digest = ""
 	say := func(d string) string {
@@ -50,7 +51,7 @@ func Again(ctx context.Context, s *place.Session, side fault.Side, names []ref.N
 	}
 	maps.Copy(f.Inv, inv)
 	var mu sync.Mutex
-	return f, place.Each(ctx, Asking, left, func(ctx context.Context, n ref.Name) error {
+	return f, place.Each(ctx, asking, left, func(ctx context.Context, n ref.Name) error {
 		desc, err := lookAtSide(ctx, s, side, n)
 		mu.Lock()
 		defer mu.Unlock()

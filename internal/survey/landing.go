@@ -17,7 +17,7 @@ import (
 
 // NewLanding surveys l into p.
 func NewLanding(s *Scope, l plan.Landing, p *Surveyed) *Landing {
-	return &Landing{Scope: s, Of: l, Into: p, At: l.From[0]}
+	return &Landing{Scope: s, Of: l, Into: p, at: l.From[0]}
 }
 
 // After takes over what a survey of the same sources saw there, if it saw them.
@@ -29,8 +29,9 @@ func (k *Landing) After(other *Landing) {
 func (k *Landing) SawSources() bool { return k.seen != nil }
 
 // Troubled is the source that is to be named beside the target when there is trouble.
-func (k *Landing) Troubled() ref.Name { return k.At.Tagged("") }
+func (k *Landing) Troubled() ref.Name { return k.at.Tagged("") }
 
+// Plan makes the steps of the landing.
 func (k *Landing) Plan(ctx context.Context) error {
 	src, dst, lost, err := k.Survey(ctx)
 	if err != nil {
@@ -60,9 +61,9 @@ func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map
 		src = plan.Inventory{}
 	}
 	for _, s := range sources {
-		found, err := k.Selected(ctx, s)
+		found, err := k.selected(ctx, s)
 		if err != nil {
-			k.At = s.at.Repo()
+			k.at = s.at.Repo()
 			return nil, nil, nil, err
 		}
 		maps.Copy(src, found)
@@ -119,7 +120,7 @@ func (k *Landing) list(ctx context.Context) (sources []listing, target listing, 
 	all := make([]listing, len(repos))
 	err = place.Each(ctx, len(repos), place.IndexesOf(repos), func(ctx context.Context, i int) (err error) {
 		if i < len(k.Of.From) {
-			all[i], err = k.ListSource(ctx, repos[i])
+			all[i], err = k.listSource(ctx, repos[i])
 		} else {
 			all[i], err = k.listTarget(ctx, repos[i])
 		}
@@ -131,7 +132,16 @@ func (k *Landing) list(ctx context.Context) (sources []listing, target listing, 
 	return all[:len(k.Of.From)], all[len(k.Of.From)], err
 }
 
-func (k *Landing) ListSource(ctx context.Context, repo ref.Repo) (l listing, err error) {
+// Selects lists what of one source is to go, with the digests that its listing tells.
+func (k *Landing) Selects(ctx context.Context, from ref.Repo) (plan.Inventory, error) {
+	l, err := k.listSource(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	return k.selected(ctx, l)
+}
+
+func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err error) {
 	if l.at, err = k.Into.Session.Source(repo); err == nil {
 		err = l.read(ctx)
 	}
@@ -165,8 +175,8 @@ func (l *listing) read(ctx context.Context) error {
 	})
 }
 
-// Selected takes the tags that are to go, with the digests that the listing tells.
-func (k *Landing) Selected(ctx context.Context, s listing) (plan.Inventory, error) {
+// selected takes the tags that are to go, with the digests that the listing tells.
+func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, error) {
 	sel, tags := k.Selection, s.tags
 	repo := s.at.Repo()
 	if running := k.InUse.Of(repo); running != nil {

@@ -71,6 +71,7 @@ func (p *Draft) seeLocks(ctx context.Context) error {
 	})
 }
 
+// LockedHint is the next step where a tag may not be moved.
 const LockedHint = "use another tag, or unlock this one"
 
 func locked(verb string, to ref.Name, why error) error {

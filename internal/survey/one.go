@@ -36,9 +36,7 @@ func Read(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, er
 	if err != nil {
 		return nil, fault.On(fault.Source, Nearest(ctx, s, n, err))
 	}
-	s.Mu.Lock()
-	s.Docs[doc.Digest] = doc
-	s.Mu.Unlock()
+	s.Keep(doc)
 	return foundAs(s, n, doc.Descriptor), nil
 }
 
@@ -73,6 +71,8 @@ func Targets(ctx context.Context, s *place.Session, names []ref.Name, digest oci
 	return inv, err
 }
 
+// Target asks what n holds at a target. The zero Descriptor is nothing. A name without a tag is
+// asked for by digest.
 func Target(ctx context.Context, s *place.Session, n ref.Name, digest oci.Digest) (oci.Descriptor, error) {
 	if place.Absent(n.Repo) {
 		return oci.Descriptor{}, nil

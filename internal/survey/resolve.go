@@ -34,14 +34,14 @@ func (k *Landing) findDigests(ctx context.Context, s listing, candidates []oci.L
 func (k *Landing) blame(repo ref.Repo) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.At = repo
+	k.at = repo
 }
 
 // resolve asks for names. What is not there is neither found nor lost.
 func (k *Landing) resolve(ctx context.Context, side fault.Side, names []ref.Name, at func(ref.Name) place.Repository) (found plan.Inventory, lost map[ref.Name]error, err error) {
 	var mu sync.Mutex
 	found, lost = plan.Inventory{}, map[ref.Name]error{}
-	err = place.Each(ctx, Asking, names, func(ctx context.Context, n ref.Name) error {
+	err = place.Each(ctx, asking, names, func(ctx context.Context, n ref.Name) error {
 		done, err := k.ask(ctx, side)
 		if err != nil {
 			return err

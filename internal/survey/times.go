@@ -36,7 +36,7 @@ func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 	var mu sync.Mutex
 	times := map[oci.Digest]func() time.Time{}
 	known, news := k.Base.Times.Of(s.at.Repo()), map[oci.Digest]time.Time{}
-	err := place.Each(ctx, Asking, at, func(ctx context.Context, i int) error {
+	err := place.Each(ctx, asking, at, func(ctx context.Context, i int) error {
 		done, err := k.ask(ctx, fault.Source)
 		if err != nil {
 			return err
@@ -80,12 +80,12 @@ func (k *Landing) made(ctx context.Context, at place.Repository, digest oci.Dige
 	if err != nil {
 		return time.Time{}
 	}
-	k.keep(doc)
+	k.Into.Session.Keep(doc)
 	if doc.IsIndex() && len(doc.Documents) > 0 {
 		if doc, err = at.Document(ctx, string(doc.Documents[0].Digest)); err != nil {
 			return time.Time{}
 		}
-		k.keep(doc)
+		k.Into.Session.Keep(doc)
 	}
 	if doc.Config == nil {
 		return time.Time{}
@@ -99,11 +99,4 @@ func (k *Landing) made(ctx context.Context, at place.Repository, digest oci.Dige
 		return time.Time{}
 	}
 	return *config.Created
-}
-
-func (k *Landing) keep(doc oci.Document) {
-	s := k.Into.Session
-	s.Mu.Lock()
-	defer s.Mu.Unlock()
-	s.Docs[doc.Digest] = doc
 }

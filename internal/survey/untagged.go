@@ -181,7 +181,7 @@ func (k *Landing) children(ctx context.Context, from ref.Repo, lacking plan.Inve
 		return nil, err
 	}
 	var mu sync.Mutex
-	return children, place.Each(ctx, Asking, parents, func(ctx context.Context, d oci.Descriptor) error {
+	return children, place.Each(ctx, asking, parents, func(ctx context.Context, d oci.Descriptor) error {
 		done, err := k.ask(ctx, fault.Source)
 		if err != nil {
 			return err
