@@ -33,11 +33,11 @@ import (
 
 // Settings are how one registry is spoken to. The zero Settings are https, the
 // system's certificates, and what its host name tells of its kind.
-type Settings = remote.Host
+type Settings = credential.Settings
 
 // Create says in Settings what a push may make where it meets nothing: ECR's
 // repository, Harbor's project.
-type Create = remote.Create
+type Create = credential.Create
 
 // Registry is a registry that has a name of its own: "prod" in "prod/app:v1".
 type Registry struct {
@@ -119,7 +119,7 @@ func New(c Config) (*Dray, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	hosts := make(map[string]remote.Host, len(c.Registries))
+	hosts := make(map[string]credential.Settings, len(c.Registries))
 	for name, r := range c.Registries {
 		host, err := ref.Host(r.Host)
 		if err != nil {
@@ -156,7 +156,7 @@ func New(c Config) (*Dray, error) {
 type Draw = remote.Draw
 
 // Allowance is so many requests in so much time.
-type Allowance = remote.Allowance
+type Allowance = credential.Allowance
 
 // Allowances tells what the registry at host is known to allow: what it publishes, or what
 // Settings.RequestsPerSecond says. nil is nothing known.

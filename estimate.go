@@ -13,7 +13,6 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
-	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -332,13 +331,13 @@ func (e *estimating) finish() {
 }
 
 // counted is how many of the requests a registry counts as class.
-func (h RegistryEstimate) counted(class remote.Class) int {
+func (h RegistryEstimate) counted(class credential.Class) int {
 	switch class {
-	case remote.Reads:
+	case credential.Reads:
 		return h.Reads
-	case remote.Writes:
+	case credential.Writes:
 		return h.Writes
-	case remote.Manifests:
+	case credential.Manifests:
 		return h.manifests
 	}
 	return h.Reads + h.Writes

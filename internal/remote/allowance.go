@@ -10,32 +10,23 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/ref"
-)
-
-// Class is a kind of request that a registry counts apart.
-type Class string
-
-const (
-	Reads     Class = "reads"     // GET and HEAD
-	Writes    Class = "writes"    // POST, PUT, PATCH and DELETE
-	Manifests Class = "manifests" // PUT of a manifest
-	All       Class = "requests"  // everything, where there is no difference
 )
 
 // Draw is one request on its way, for whoever shares a registry's limits among
 // processes (Options.Draw).
 type Draw struct {
 	Host     string
-	Identity string // the user of the login, or its scheme where it has none; "" is anonymous
-	Class    Class  // Reads, Writes, or Manifests, which are Writes too; never All, which all are
+	Identity string           // the user of the login, or its scheme where it has none; "" is anonymous
+	Class    credential.Class // never credential.All, which all are; Manifests are Writes, too
 }
 
 // allowance is what a registry publishes: so many requests of a class in so much time.
 // Where it depends on what somebody pays, the most comes first, and a 429 leads to the next.
 type allowance struct {
-	class Class
+	class credential.Class
 	per   time.Duration
 	n     []float64
 }
@@ -44,9 +35,9 @@ type allowance struct {
 // (Premium, Standard, Basic), Alibaba's rate for its registry, ECR's quota of PutImage.
 // Docker Hub's pulls are counted by pulls.
 var allowances = map[string][]allowance{
-	"acr":     {{Reads, time.Minute, []float64{10_000, 3_000, 1_000}}, {Writes, time.Minute, []float64{2_000, 500, 100}}},
-	"ecr":     {{Manifests, time.Second, []float64{10}}},
-	"alibaba": {{All, time.Second, []float64{15}}},
+	"acr":     {{credential.Reads, time.Minute, []float64{10_000, 3_000, 1_000}}, {credential.Writes, time.Minute, []float64{2_000, 500, 100}}},
+	"ecr":     {{credential.Manifests, time.Second, []float64{10}}},
+	"alibaba": {{credential.All, time.Second, []float64{15}}},
 }
 
 // budgets are the buckets of one host, by identity and class.
@@ -69,18 +60,9 @@ type bucket struct {
 	calm time.Time
 }
 
-// Allowance is what a registry is known to allow now: N requests of Class in Per, for one login.
-type Allowance struct {
-	Class Class
-	Per   time.Duration
-	N     float64
-}
-
-func (a Allowance) String() string { return fmt.Sprintf("%v %s %s", a.N, a.Class, unit(a.Per)) }
-
 // Allowances tells what the registry at host is known to allow, by what it publishes, what
 // was configured and what it refused so far. It makes no request; nil is nothing known.
-func (c *Client) Allowances(host string) []Allowance {
+func (c *Client) Allowances(host string) []credential.Allowance {
 	name, err := ref.Host(host)
 	if err != nil {
 		return nil
@@ -88,9 +70,9 @@ func (c *Client) Allowances(host string) []Allowance {
 	b := c.host(name).budgets
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var all []Allowance
+	var all []credential.Allowance
 	for _, a := range b.allowed {
-		now := Allowance{a.class, a.per, a.n[0]}
+		now := credential.Allowance{Class: a.class, Per: a.per, N: a.n[0]}
 		for key, k := range b.each {
 			if key.Class == a.class {
 				now.N = min(now.N, a.n[k.step])
@@ -104,20 +86,20 @@ func (c *Client) Allowances(host string) []Allowance {
 func newBudgets(host, product string, perSecond float64) *budgets {
 	b := &budgets{host: host, allowed: allowances[product], each: map[Draw]*bucket{}}
 	if perSecond > 0 { // somebody who knows better
-		b.allowed = []allowance{{All, time.Second, []float64{perSecond}}}
+		b.allowed = []allowance{{credential.All, time.Second, []float64{perSecond}}}
 	}
 	return b
 }
 
 // classes of a call, and so the buckets that it takes from.
-func (c *call) classes() [3]Class {
+func (c *call) classes() [3]credential.Class {
 	switch {
 	case c.method == http.MethodGet || c.method == http.MethodHead:
-		return [3]Class{All, Reads}
+		return [3]credential.Class{credential.All, credential.Reads}
 	case c.method == http.MethodPut && strings.Contains(c.path, "/manifests/"):
-		return [3]Class{All, Writes, Manifests}
+		return [3]credential.Class{credential.All, credential.Writes, credential.Manifests}
 	}
-	return [3]Class{All, Writes}
+	return [3]credential.Class{credential.All, credential.Writes}
 }
 
 // draw takes one request's due and returns how long to wait for it, and why.

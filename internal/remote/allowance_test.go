@@ -129,7 +129,7 @@ func TestDrawStandsBeforeEachRequest(t *testing.T) {
 	}
 	defer c.Close()
 	_, err = c.Check(t.Context(), "reg.example", credential.Login{Scheme: credential.Basic, User: "me", Password: credential.New("secret")})
-	if !errors.Is(err, refused) || len(drawn) != 1 || drawn[0] != (Draw{"reg.example", "me", Reads}) {
+	if !errors.Is(err, refused) || len(drawn) != 1 || drawn[0] != (Draw{"reg.example", "me", credential.Reads}) {
 		t.Errorf("%v, %v", err, drawn)
 	}
 }

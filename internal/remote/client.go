@@ -39,9 +39,9 @@ import (
 
 // Options are what all hosts of a Client share. The zero value works.
 type Options struct {
-	Logins  credential.Chain // asked once per Repository, when a registry wants a login; nil is anonymous
-	Hosts   map[string]Host  // settings by host, as people write it: "docker.io", "localhost:5000"
-	Default Host             // settings of every other host; Kind, Mirrors, TokenHosts and Create in it do not count
+	Logins  credential.Chain               // asked once per Repository, when a registry wants a login; nil is anonymous
+	Hosts   map[string]credential.Settings // settings by host, as people write it: "docker.io", "localhost:5000"
+	Default credential.Settings            // settings of every other host; Kind, Mirrors, TokenHosts and Create in it do not count
 
 	Retries     int           // further tries of an operation without progress; 0 is 8, negative none
 	Stall       time.Duration // how long a request may go without a byte; 0 is 30 s
@@ -50,7 +50,7 @@ type Options struct {
 	UserAgent   string        // "" is "dray"
 	CertDirs    []string      // directories like /etc/docker/certs.d; nil is docker's and podman's, empty is none
 
-	// ECR makes the repositories that Host.Create asks for, tells whether tags are
+	// ECR makes the repositories that Settings.Create asks for, tells whether tags are
 	// immutable and lists images with their digests; nil does none of it.
 	ECR *credential.ECRRepositories
 
@@ -69,26 +69,6 @@ type Options struct {
 	// Proxied is asked, with each request that a proxy of the environment takes, about the
 	// HOST:PORT that the proxy is to dial; its error ends the request. nil asks nobody.
 	Proxied func(addr string) error
-}
-
-// Host holds the settings of one registry host. The zero value is: TLS with
-// the system's roots, no mirrors, the limits of Options.
-type Host struct {
-	Kind      string // what runs there: "acr", "ecr", "gar", "ghcr", "zot", …; "" is told from the name
-	PlainHTTP bool   // http instead of https
-	Insecure  bool   // TLS without checking the certificate; of this host only, not of its storage
-
-	CAFile                string // PEM; trusted beside the system's roots
-	ClientCert, ClientKey string // PEM; both or neither
-
-	TokenHosts []string // hosts beside this one that may be sent its login to give out tokens
-	Mirrors    []string // hosts that are tried first when reading
-	Create     Create   // what a push may make: an ECR repository, a Harbor project; "" is nothing
-
-	Connections       int     // as in Options; 0 is that
-	RequestsPerSecond float64 // 0 is no cap
-	BytesPerSecond    int64   // of blob bodies, both directions together; 0 is no cap
-	ChunkSize         int64   // bytes; upload in pieces of this size rather than whole; 0 is as the registry needs it
 }
 
 // Client is registries over HTTP. It is safe for concurrent use; Close it.
@@ -163,7 +143,7 @@ func New(o Options) (*Client, error) {
 	if o.CertDirs == nil {
 		o.CertDirs = certDirs()
 	}
-	hosts := make(map[string]Host, len(o.Hosts))
+	hosts := make(map[string]credential.Settings, len(o.Hosts))
 	for name, set := range o.Hosts {
 		canonical, err := ref.Host(name)
 		if err != nil {

@@ -15,17 +15,6 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Create says what a push may make where it meets nothing to push into: the
-// repository of ECR, the project of Harbor. Other products make repositories by
-// themselves, or not at all.
-type Create string
-
-const (
-	CreateNothing Create = ""
-	CreatePrivate Create = "private"
-	CreatePublic  Create = "public" // a Harbor project that everybody may read; at ECR the same as private
-)
-
 // places are what was looked after already, by ECR's repository or Harbor's project.
 type places struct {
 	mu  sync.Mutex
@@ -59,7 +48,7 @@ func (r *Repository) prepare(ctx context.Context) error {
 	h := r.host
 	place, ensure := r.repo.Path, r.ensureRepository
 	switch {
-	case h.set.Create == CreateNothing:
+	case h.set.Create == credential.CreateNothing:
 		return nil
 	case h.product() == "ecr":
 	case h.product() == "harbor":
@@ -85,13 +74,13 @@ func (r *Repository) prepare(ctx context.Context) error {
 // Place is what has to exist before anything is pushed.
 type Place struct {
 	Name    string // "the Harbor project team"; "" where it exists, or the registry makes it, or nothing tells
-	Created bool   // Host.Create has a push make it
+	Created bool   // Settings.Create has a push make it
 	Hint    string
 }
 
 // Absent looks for the place that a push would go to, at ECR and Harbor.
 func (r *Repository) Absent(ctx context.Context) (Place, error) {
-	at := Place{Created: r.host.set.Create != CreateNothing, Hint: r.host.createHint()}
+	at := Place{Created: r.host.set.Create != credential.CreateNothing, Hint: r.host.createHint()}
 	switch r.host.product() {
 	case "ecr":
 		if err := r.askEmpty(ctx); err != nil {
@@ -145,7 +134,7 @@ func (r *Repository) ensureProject(ctx context.Context) error {
 		return err
 	}
 	public := "false"
-	if r.host.set.Create == CreatePublic {
+	if r.host.set.Create == credential.CreatePublic {
 		public = "true"
 	}
 	project := projectOf(r.repo)
@@ -185,7 +174,7 @@ func (r *Repository) hasProject(ctx context.Context) (there, known bool, err err
 // unmade tells a refusal that only means that a Harbor project does not exist,
 // which the push will make, from one that means what it says.
 func (r *Repository) unmade(ctx context.Context, err error) error {
-	if r.host.set.Create == CreateNothing || r.host.product() != "harbor" || !fault.Is(err, fault.Denied) {
+	if r.host.set.Create == credential.CreateNothing || r.host.product() != "harbor" || !fault.Is(err, fault.Denied) {
 		return err
 	}
 	there, known, askErr := r.hasProject(ctx)

@@ -2,6 +2,8 @@ package remote
 
 import (
 	"strings"
+
+	"github.com/drayage/dray/credential"
 )
 
 // Dialect is how a registry differs from distribution-spec v1.1.1. The zero
@@ -41,7 +43,7 @@ var kinds = []struct{ suffix, kind string }{
 }
 
 // productOf is the configured kind, else what the name tells; "" when that is nothing.
-func productOf(host string, set Host) string {
+func productOf(host string, set credential.Settings) string {
 	if set.Kind != "" {
 		return set.Kind
 	}
@@ -54,7 +56,7 @@ func productOf(host string, set Host) string {
 }
 
 // dialectOf picks by product. One that is not known is a plain registry.
-func dialectOf(host string, set Host) Dialect {
+func dialectOf(host string, set credential.Settings) Dialect {
 	d := dialects[productOf(host, set)]
 	if set.ChunkSize > 0 && !d.NoChunks {
 		d.Chunk = set.ChunkSize

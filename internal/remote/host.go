@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
 )
@@ -20,7 +21,7 @@ import (
 type host struct {
 	name    string // canonical: "docker.io"
 	api     string // where its API is: "registry-1.docker.io"
-	set     Host
+	set     credential.Settings
 	options *Options
 	client  *Client
 	dialect Dialect
@@ -68,7 +69,7 @@ const (
 	small = 32
 )
 
-func newHost(name string, set Host, c *Client) *host {
+func newHost(name string, set credential.Settings, c *Client) *host {
 	h := &host{name: name, api: name, set: set, options: &c.options, client: c,
 		tokens: map[tokenKey]*tokenCell{}, traded: map[tokenKey]string{}, mountless: map[string]bool{}}
 	if name == ref.DockerHub {

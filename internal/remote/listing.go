@@ -24,7 +24,7 @@ const maxListed = 10 << 20
 //
 // Where the registry has a list of its own that tells digests, that is what is
 // asked: one request for hundreds of tags. Which registries have one is known
-// from Host.Kind, from the host's name, or from what its answers show. When
+// from Settings.Kind, from the host's name, or from what its answers show. When
 // that list can not be had, the one of the distribution API is read instead,
 // which mostly leaves the Digest "", and the host is not asked again; an event
 // says so. Media types are told by ECR and Harbor only, sizes by nobody.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/drayage/dray/credential"
 )
 
 func TestChallengesAreReadHoweverSloppy(t *testing.T) {
@@ -102,22 +104,22 @@ func TestAddressesAreSortedByWhereTheyLead(t *testing.T) {
 func TestPiecesFollowTheDialect(t *testing.T) {
 	for name, c := range map[string]struct {
 		host string
-		set  Host
+		set  credential.Settings
 		want int64
 	}{
-		"plain": {"registry.example", Host{}, 0}, "asked for": {"registry.example", Host{ChunkSize: 5}, 5},
-		"ghcr takes 4 MiB": {"ghcr.io", Host{ChunkSize: 64 << 20}, 4 << 20}, "ecr wants 5": {"1.dkr.ecr.eu-west-1.amazonaws.com", Host{ChunkSize: 1}, 5 << 20},
-		"gar takes none": {"europe-docker.pkg.dev", Host{ChunkSize: 64 << 20}, 0}, "by kind": {"registry.example", Host{Kind: "ghcr", ChunkSize: 64 << 20}, 4 << 20},
+		"plain": {"registry.example", credential.Settings{}, 0}, "asked for": {"registry.example", credential.Settings{ChunkSize: 5}, 5},
+		"ghcr takes 4 MiB": {"ghcr.io", credential.Settings{ChunkSize: 64 << 20}, 4 << 20}, "ecr wants 5": {"1.dkr.ecr.eu-west-1.amazonaws.com", credential.Settings{ChunkSize: 1}, 5 << 20},
+		"gar takes none": {"europe-docker.pkg.dev", credential.Settings{ChunkSize: 64 << 20}, 0}, "by kind": {"registry.example", credential.Settings{Kind: "ghcr", ChunkSize: 64 << 20}, 4 << 20},
 	} {
 		h := &host{dialect: dialectOf(c.host, c.set)}
 		if got := h.chunkSize(); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
-	if d := dialectOf("notazurecr.io", Host{}); d.Kind != "" {
+	if d := dialectOf("notazurecr.io", credential.Settings{}); d.Kind != "" {
 		t.Errorf("notazurecr.io is %s", d.Kind)
 	}
-	if d := dialectOf("eu.gcr.io", Host{}); d.Kind != "gar" {
+	if d := dialectOf("eu.gcr.io", credential.Settings{}); d.Kind != "gar" {
 		t.Errorf("eu.gcr.io is %q", d.Kind)
 	}
 }

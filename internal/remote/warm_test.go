@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/oci"
@@ -51,9 +52,9 @@ func (l *lines) wait(t *testing.T, n int32) {
 // counted is a registry with an image, and a client whose connections are counted from here on.
 func counted(t *testing.T, o testbed.Options) (*testbed.Registry, *remote.Client, *lines, oci.Document) {
 	r := testbed.Distribution(t, o)
-	host := remote.Host{PlainHTTP: true}
+	host := credential.Settings{PlainHTTP: true}
 	if o.Scheme == testbed.HTTPS {
-		host = remote.Host{CAFile: r.CAFile(t)}
+		host = credential.Settings{CAFile: r.CAFile(t)}
 	}
 	doc, _ := put(t, client(t, withHost(r, host)).Open(repo(r, "app"), remote.Use{Actions: remote.Push}), "v1")
 	l := &lines{}
