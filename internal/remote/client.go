@@ -23,8 +23,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/url"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -33,7 +31,6 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ledger"
-	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
@@ -74,15 +71,20 @@ type Options struct {
 // Client is registries over HTTP. It is safe for concurrent use; Close it.
 type Client struct {
 	options Options
-
-	mu    sync.Mutex
-	hosts map[string]*host
-	puts  map[putKey]*flight
-
-	readers readers
+	lines   lineOptions
+	dock    *dock
 	pieces  sync.Pool // of bytes on their way to a connection
 
-	stateTold sync.Once // that Options.Uploads does not work
+	mu    sync.Mutex
+	hosts map[string]*registry
+}
+
+// registry is one host, and what its answers taught.
+type registry struct {
+	*host
+	reading readLessons
+	lists   *listLessons
+	pushing *pushLessons
 }
 
 // Actions is what a Repository is opened for.
@@ -111,24 +113,6 @@ type Use struct {
 	Yield func() bool
 }
 
-// Repository is one repository of a registry. It is safe for concurrent use
-// and remembers which blobs it saw there. Errors are *fault.Fault without Side.
-type Repository struct {
-	client  *Client
-	host    *host
-	repo    ref.Repo
-	access  *access
-	observe event.Observer
-	mirrors []*Repository
-	known   inventory
-	single  bool // it is a mirror: its trouble is not waited for
-	yield   func() bool
-	writing func() bool
-	pushes  bool // it was opened with Push
-	pulled  kept // what was read where reading is counted
-	storage shortcuts
-}
-
 // New checks the settings. The error is Invalid.
 func New(o Options) (*Client, error) {
 	if o.Retries == 0 {
@@ -152,8 +136,9 @@ func New(o Options) (*Client, error) {
 		hosts[canonical] = set
 	}
 	o.Hosts = hosts
-	c := &Client{options: o, hosts: map[string]*host{}, puts: map[putKey]*flight{},
-		readers: readers{places: make(gate, runtime.GOMAXPROCS(0))}}
+	c := &Client{options: o, dock: newDock(o.Uploads, o.ECR), hosts: map[string]*registry{}}
+	c.lines = lineOptions{Retries: o.Retries, Stall: o.Stall, MaxWait: o.MaxWait, Connections: o.Connections, UserAgent: o.UserAgent,
+		CertDirs: o.CertDirs, Draw: o.Draw, Dial: o.Dial, Proxied: o.Proxied}
 	for name := range hosts {
 		if h := c.host(name); h.broken != nil {
 			return nil, h.broken
@@ -178,50 +163,6 @@ func (c *Client) Close() {
 	}
 }
 
-// host returns what is known of a host with a canonical name.
-func (c *Client) host(name string) *host {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h, ok := c.hosts[name]
-	if !ok {
-		set, known := c.options.Hosts[name]
-		if !known {
-			set = c.options.Default
-			set.Kind, set.Mirrors, set.TokenHosts, set.Create = "", nil, nil, ""
-		}
-		h = newHost(name, set, c)
-		c.hosts[name] = h
-	}
-	return h
-}
-
-// Open returns a repository. Nothing is asked of the registry yet.
-func (c *Client) Open(repo ref.Repo, use Use) *Repository {
-	h := c.host(repo.Host)
-	r := &Repository{client: c, host: h, repo: repo, access: c.access(repo, use), observe: use.Observe, yield: use.Yield, writing: use.Writing,
-		pushes: use.Actions == Push}
-	r.known.settle = make(gate, 1)
-	if r.pushes {
-		return r // what is written is looked at where it is written: a mirror may be behind
-	}
-	for _, m := range h.set.Mirrors {
-		name, err := ref.Host(m)
-		if err != nil || name == repo.Host {
-			continue
-		}
-		mirror := ref.Repo{Host: name, Path: repo.Path}
-		mh := c.host(name)
-		r.mirrors = append(r.mirrors, &Repository{
-			client: c, host: mh, repo: mirror, observe: use.Observe, single: true,
-			access: c.access(mirror, Use{Actions: Pull}),
-		})
-	}
-	return r
-}
-
-// Repo is the identity of the repository.
-func (r *Repository) Repo() ref.Repo { return r.repo }
-
 // Pin says which scheme a person typed before host: "http" or "https". Plain
 // http is for loopback hosts and for hosts configured so; anything else is Invalid.
 func (c *Client) Pin(host, scheme string) error {
@@ -232,9 +173,7 @@ func (c *Client) Pin(host, scheme string) error {
 	h := c.host(name)
 	switch {
 	case scheme == "https" && !h.set.PlainHTTP, scheme == "http" && (h.set.PlainHTTP || ref.IsLoopback(name)):
-		h.mu.Lock()
-		h.scheme = scheme
-		h.mu.Unlock()
+		h.pin(scheme)
 		return nil
 	case scheme == "http":
 		return &fault.Fault{Kind: fault.Invalid, Op: "use plain http with", Name: name, Err: errors.New("it is not on this machine"),
@@ -255,13 +194,11 @@ func (c *Client) Check(ctx context.Context, host string, login credential.Login)
 		return credential.Login{}, err
 	}
 	h := c.host(name)
-	_, err = h.do(ctx, &call{op: "sign in to", name: name, method: "GET", path: "/v2/", access: &access{login: &login}}, 200)
+	_, err = h.do(ctx, &call{op: "sign in to", name: name, method: "GET", path: "/v2/", access: newAccess(nil, ref.Repo{}, &login)}, 200)
 	if err != nil {
-		return credential.Login{}, h.notSignIn(err, login)
+		return credential.Login{}, notSignIn(err, h.name, login)
 	}
-	h.mu.Lock()
-	refresh := h.traded[tokenKey{scheme: login.Scheme, password: login.Password}]
-	h.mu.Unlock()
+	refresh := h.refresh(login)
 	if refresh == "" {
 		return login, nil
 	}
@@ -274,16 +211,13 @@ func (c *Client) Asks(host string) bool {
 	if err != nil {
 		return false
 	}
-	h := c.host(name)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.known != nil
+	return c.host(name).asks()
 }
 
-// notSignIn takes the advice to sign in from whoever is doing that.
-func (h *host) notSignIn(err error, login credential.Login) error {
+// notSignIn takes the advice to sign in to host from whoever is doing that.
+func notSignIn(err error, host string, login credential.Login) error {
 	var f *fault.Fault
-	rest, told := strings.CutSuffix(fault.HintOf(err), h.signIn())
+	rest, told := strings.CutSuffix(fault.HintOf(err), signInHint(host))
 	if !errors.As(err, &f) || !told {
 		return err
 	}
@@ -299,26 +233,22 @@ func (h *host) notSignIn(err error, login credential.Login) error {
 	return &g
 }
 
-// path returns the path of tail below the repository.
-func (r *Repository) path(tail string) string { return "/v2/" + r.repo.Path + tail }
-
-// at is how a reference of r reads in errors and events.
-func (r *Repository) at(reference string) string {
-	if ref.Digest(reference) == nil {
-		return r.repo.At(reference).String()
+// host returns what is known of a host with a canonical name.
+func (c *Client) host(name string) *registry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, ok := c.hosts[name]
+	if !ok {
+		set, known := c.options.Hosts[name]
+		if !known {
+			set = c.options.Default
+			set.Kind, set.Mirrors, set.TokenHosts, set.Create = "", nil, nil, ""
+		}
+		l := newLine(name, set, &c.lines, &c.pieces)
+		h := newHost(l, newDesk(l, func(name string) *line { return c.host(name).line }))
+		r = &registry{host: h, pushing: newPushLessons(l.dialect),
+			lists: newListLessons(h, func(name string) *host { return c.host(name).host }, c.options.ECR)}
+		c.hosts[name] = r
 	}
-	return r.repo.Tagged(reference).String()
-}
-
-func (r *Repository) blobName(d oci.Descriptor) string { return r.repo.At(string(d.Digest)).String() }
-
-// withQuery appends raw to the query that u has and leaves the rest of it alone:
-// an upload location may be signed.
-func withQuery(u *url.URL, raw string) *url.URL {
-	v := *u
-	if v.RawQuery != "" {
-		v.RawQuery += "&"
-	}
-	v.RawQuery += raw
-	return &v
+	return r
 }

@@ -52,9 +52,7 @@ func (c *Client) Contact(ctx context.Context, host string, obs event.Observer) (
 	if p, err := http.ProxyFromEnvironment(&http.Request{URL: origin}); err == nil && p != nil {
 		at.Proxy = p.Host
 	}
-	for _, t := range []*http.Transport{h.meta, h.blobs} {
-		t.CloseIdleConnections() // a connection that is open already would tell nothing
-	}
+	h.idle() // a connection that is open already would tell nothing
 	origin.Path = pingPath
 	var mu sync.Mutex
 	call := &call{op: "reach", name: name, method: http.MethodGet, url: origin, observe: obs, single: true}
@@ -70,7 +68,7 @@ func (c *Client) Contact(ctx context.Context, host string, obs event.Observer) (
 	}
 	if a.status == http.StatusForbidden {
 		_, at.Said = a.problem()
-		at.Firewall = firewalled(a) || len(at.Asks) == 0
+		at.Firewall = firewalled(a.status, at.Said) || len(at.Asks) == 0
 	}
 	return at, nil
 }

@@ -21,18 +21,18 @@ func isTag(reference string) bool { return ref.Digest(reference) != nil }
 // that want them gone first. NotFound means that it is not there, Refused that
 // the registry does not delete in this way, Conflict that it is locked.
 func (r *Repository) Delete(ctx context.Context, reference string, tags ...string) error {
-	c := r.call("delete", http.MethodDelete, "/manifests/"+reference, r.at(reference))
+	c := r.handle.call("delete", http.MethodDelete, "/manifests/"+reference, r.handle.at(reference))
 	if err := c.checked(reference); err != nil {
 		return err
 	}
 	tagged := isTag(reference)
-	switch kind := r.host.kind(); {
+	switch kind := r.handle.host.kind(); {
 	case kind == "hub":
 		return c.fault(fault.Refused, "delete it on hub.docker.com", errNoDelete)
 	case kind == "ghcr":
 		return c.fault(fault.Refused, "delete the version in the package's settings on GitHub, or with its packages API", errNoDelete)
 	case kind == "acr" && tagged:
-		c.path = "/acr/v1/" + r.repo.Path + "/_tags/" + reference
+		c.path = "/acr/v1/" + r.handle.repo.Path + "/_tags/" + reference
 	case kind == "harbor" && tagged:
 		return r.deleteHarborTag(ctx, c, reference)
 	case kind == "gar" && !tagged:
@@ -42,17 +42,17 @@ func (r *Repository) Delete(ctx context.Context, reference string, tags ...strin
 			}
 		}
 	}
-	if r.host.kind() == "quay" { // gives no token at all where delete is among its scopes
+	if r.handle.host.kind() == "quay" { // gives no token at all where delete is among its scopes
 		_, err := r.remove(ctx, c, tagged)
 		return err
 	}
-	_, err := r.withScope(ctx, "delete", func(ctx context.Context) (bool, error) { return r.remove(ctx, c, tagged) })
+	_, err := r.handle.withScope(ctx, "delete", func(ctx context.Context) (bool, error) { return r.remove(ctx, c, tagged) })
 	return err
 }
 
 // remove sends the request (distribution-spec v1.1.1 §Content Management) and sorts out refusals.
 func (r *Repository) remove(ctx context.Context, c *call, isTag bool) (bool, error) {
-	a, err := r.host.do(ctx, c, 200, 202, 204, 400, 405, 409, 412, 501)
+	a, err := r.handle.host.do(ctx, c, 200, 202, 204, 400, 405, 409, 412, 501)
 	if err != nil || a.status < 300 {
 		return false, err
 	}
@@ -70,12 +70,12 @@ func (r *Repository) remove(ctx context.Context, c *call, isTag bool) (bool, err
 
 // deleteHarborTag uses Harbor's API: its distribution API takes digests only.
 func (r *Repository) deleteHarborTag(ctx context.Context, c *call, tag string) error {
-	project, rest, ok := strings.Cut(r.repo.Path, "/")
+	project, rest, ok := strings.Cut(r.handle.repo.Path, "/")
 	if !ok {
 		_, err := r.remove(ctx, c, true)
 		return err
 	}
-	h, err := r.harborCall(ctx, c.op, project, rest)
+	h, err := r.handle.harborCall(ctx, c.op, project, rest)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,16 @@
+package remote
+
+import (
+	"testing"
+
+	"github.com/drayage/dray/credential"
+)
+
+func TestTheNameOfAHostTellsItsKind(t *testing.T) {
+	if d := dialectOf("notazurecr.io", credential.Settings{}); d.Kind != "" {
+		t.Errorf("notazurecr.io is %s", d.Kind)
+	}
+	if d := dialectOf("eu.gcr.io", credential.Settings{}); d.Kind != "gar" {
+		t.Errorf("eu.gcr.io is %q", d.Kind)
+	}
+}
