@@ -1,22 +1,3 @@
-// Package remote speaks the distribution API (distribution-spec v1.1.1) as a
-// client: what a registry elsewhere has, and how content gets there.
-//
-// A Client knows hosts; a Repository is one repository of a host, opened with
-// what will be done there. Below them one request takes one path:
-//
-//	resolve.go document.go blob.go list.go referrers.go   what is asked when reading
-//	missing.go put.go upload.go feed.go commit.go         and when writing
-//	tells.go     whether a blob is there, by the request that begins its upload
-//	ahead.go     reading and hashing beside sending; wide.go
-//	again.go     what an earlier process left of an upload
-//	do.go        one request: retries around one try, one try around one exchange
-//	auth.go      which Authorization it carries; challenge.go, token.go
-//	exchange.go  gate, redirects, watchdog, events
-//	host.go      what is known of a host: transports, scheme, pause, dialect
-//
-// A credential goes to its registry's origin and that registry's token service
-// and nowhere else. Nothing here logs; events and errors hold no query values
-// and no secrets.
 package remote
 
 import (
@@ -31,6 +12,14 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ledger"
+	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/list"
+	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/push"
+	"github.com/drayage/dray/internal/remote/read"
+	"github.com/drayage/dray/internal/remote/signin"
+	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/ref"
 )
 
@@ -58,7 +47,7 @@ type Options struct {
 	// Draw waits until a request may be sent, in place of the budgets that each Client keeps
 	// of what registries allow: for several processes that share one. Its error ends the
 	// request. nil keeps the Client's own.
-	Draw func(ctx context.Context, d Draw) error
+	Draw func(ctx context.Context, d limit.Draw) error
 
 	// Dial replaces net.Dialer. The address it is given is not resolved.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -71,8 +60,8 @@ type Options struct {
 // Client is registries over HTTP. It is safe for concurrent use; Close it.
 type Client struct {
 	options Options
-	lines   lineOptions
-	dock    *dock
+	lines   wire.Options
+	dock    *push.Dock
 	pieces  sync.Pool // of bytes on their way to a connection
 
 	mu    sync.Mutex
@@ -81,10 +70,10 @@ type Client struct {
 
 // registry is one host, and what its answers taught.
 type registry struct {
-	*host
-	reading readLessons
-	lists   *listLessons
-	pushing *pushLessons
+	*ask.Host
+	reading read.Lessons
+	lists   *list.Lessons
+	pushing *push.Lessons
 }
 
 // Actions is what a Repository is opened for.
@@ -125,7 +114,7 @@ func New(o Options) (*Client, error) {
 		o.UserAgent = "dray"
 	}
 	if o.CertDirs == nil {
-		o.CertDirs = certDirs()
+		o.CertDirs = wire.CertDirs()
 	}
 	hosts := make(map[string]credential.Settings, len(o.Hosts))
 	for name, set := range o.Hosts {
@@ -136,12 +125,12 @@ func New(o Options) (*Client, error) {
 		hosts[canonical] = set
 	}
 	o.Hosts = hosts
-	c := &Client{options: o, dock: newDock(o.Uploads, o.ECR), hosts: map[string]*registry{}}
-	c.lines = lineOptions{Retries: o.Retries, Stall: o.Stall, MaxWait: o.MaxWait, Connections: o.Connections, UserAgent: o.UserAgent,
+	c := &Client{options: o, dock: push.NewDock(o.Uploads, o.ECR), hosts: map[string]*registry{}}
+	c.lines = wire.Options{Retries: o.Retries, Stall: o.Stall, MaxWait: o.MaxWait, Connections: o.Connections, UserAgent: o.UserAgent,
 		CertDirs: o.CertDirs, Draw: o.Draw, Dial: o.Dial, Proxied: o.Proxied}
 	for name := range hosts {
-		if h := c.host(name); h.broken != nil {
-			return nil, h.broken
+		if h := c.host(name); h.Broken != nil {
+			return nil, h.Broken
 		}
 	}
 	return c, nil
@@ -159,7 +148,7 @@ func (c *Client) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, h := range c.hosts {
-		h.close()
+		h.Close()
 	}
 }
 
@@ -172,8 +161,8 @@ func (c *Client) Pin(host, scheme string) error {
 	}
 	h := c.host(name)
 	switch {
-	case scheme == "https" && !h.set.PlainHTTP, scheme == "http" && (h.set.PlainHTTP || ref.IsLoopback(name)):
-		h.pin(scheme)
+	case scheme == "https" && !h.Set.PlainHTTP, scheme == "http" && (h.Set.PlainHTTP || ref.IsLoopback(name)):
+		h.Pin(scheme)
 		return nil
 	case scheme == "http":
 		return &fault.Fault{Kind: fault.Invalid, Op: "use plain http with", Name: name, Err: errors.New("it is not on this machine"),
@@ -194,11 +183,11 @@ func (c *Client) Check(ctx context.Context, host string, login credential.Login)
 		return credential.Login{}, err
 	}
 	h := c.host(name)
-	_, err = h.do(ctx, &call{op: "sign in to", name: name, method: "GET", path: "/v2/", access: newAccess(nil, ref.Repo{}, &login)}, 200)
+	_, err = h.Do(ctx, &wire.Call{Op: "sign in to", Name: name, Method: "GET", Path: "/v2/", Access: wire.NewAccess(nil, ref.Repo{}, &login)}, 200)
 	if err != nil {
-		return credential.Login{}, notSignIn(err, h.name, login)
+		return credential.Login{}, notSignIn(err, h.Name, login)
 	}
-	refresh := h.refresh(login)
+	refresh := h.Refresh(login)
 	if refresh == "" {
 		return login, nil
 	}
@@ -211,13 +200,13 @@ func (c *Client) Asks(host string) bool {
 	if err != nil {
 		return false
 	}
-	return c.host(name).asks()
+	return c.host(name).Asks()
 }
 
 // notSignIn takes the advice to sign in to host from whoever is doing that.
 func notSignIn(err error, host string, login credential.Login) error {
 	var f *fault.Fault
-	rest, told := strings.CutSuffix(fault.HintOf(err), signInHint(host))
+	rest, told := strings.CutSuffix(fault.HintOf(err), product.SignInHint(host))
 	if !errors.As(err, &f) || !told {
 		return err
 	}
@@ -244,10 +233,10 @@ func (c *Client) host(name string) *registry {
 			set = c.options.Default
 			set.Kind, set.Mirrors, set.TokenHosts, set.Create = "", nil, nil, ""
 		}
-		l := newLine(name, set, &c.lines, &c.pieces)
-		h := newHost(l, newDesk(l, func(name string) *line { return c.host(name).line }))
-		r = &registry{host: h, pushing: newPushLessons(l.dialect),
-			lists: newListLessons(h, func(name string) *host { return c.host(name).host }, c.options.ECR)}
+		l := wire.New(name, set, &c.lines, &c.pieces)
+		h := ask.New(l, signin.New(l, func(name string) *wire.Host { return c.host(name).Host.Host }))
+		r = &registry{Host: h, pushing: push.NewLessons(l.Dialect),
+			lists: list.NewLessons(h, func(name string) *ask.Host { return c.host(name).Host }, c.options.ECR)}
 		c.hosts[name] = r
 	}
 	return r

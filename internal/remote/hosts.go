@@ -4,6 +4,10 @@ import (
 	"context"
 
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/list"
+	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/ref"
 )
 
@@ -14,27 +18,27 @@ func (c *Client) Allowances(host string) []credential.Allowance {
 	if err != nil {
 		return nil
 	}
-	return c.host(name).budgets.allowances()
+	return c.host(name).Budgets.Allowances()
 }
 
 // Budget tells of the pull limit of host. ok is false where there is none, or
 // nothing is known of it yet. It makes no request.
-func (c *Client) Budget(host string) (b Budget, ok bool) {
+func (c *Client) Budget(host string) (b limit.Budget, ok bool) {
 	name, err := ref.Host(host)
 	if err != nil {
-		return Budget{}, false
+		return limit.Budget{}, false
 	}
-	p := c.host(name).pulls
+	p := c.host(name).Pulls
 	if p == nil {
-		return Budget{}, false
+		return limit.Budget{}, false
 	}
-	return p.budget()
+	return p.Budget()
 }
 
 // Traits tells what is known of host, which is in canonical form. It makes no request.
-func (c *Client) Traits(host string) Traits {
+func (c *Client) Traits(host string) product.Traits {
 	h := c.host(host)
-	return traitsOf(h.product(), h.dialect)
+	return product.TraitsOf(h.Product(), h.Dialect)
 }
 
 // Warm dials connections for blob bodies to host, where they are going to be needed, so that TCP
@@ -45,7 +49,7 @@ func (c *Client) Warm(ctx context.Context, host string) {
 	if err != nil {
 		return
 	}
-	c.host(name).warm(ctx)
+	c.host(name).Warm(ctx)
 }
 
 // Repositories calls visit for each repository path of host. Many registries
@@ -55,7 +59,7 @@ func (c *Client) Repositories(ctx context.Context, host string, use Use, visit f
 	if err != nil {
 		return err
 	}
-	return repositories(ctx, c.host(name).host, c.catalogAccess(name, use), use.Observe, visit)
+	return list.Repositories(ctx, c.host(name).Host, c.catalogAccess(name, use), use.Observe, visit)
 }
 
 // FirstRepositories reads the first page of the list of repositories: one request, tried once.
@@ -64,11 +68,11 @@ func (c *Client) FirstRepositories(ctx context.Context, host string, use Use) ([
 	if err != nil {
 		return nil, err
 	}
-	return firstRepositories(ctx, c.host(name).host, c.catalogAccess(name, use), use.Observe)
+	return list.FirstRepositories(ctx, c.host(name).Host, c.catalogAccess(name, use), use.Observe)
 }
 
-func (c *Client) catalogAccess(name string, use Use) *access {
-	return newAccess(c.options.Logins, ref.Repo{Host: name}, use.Login, "registry:catalog:*")
+func (c *Client) catalogAccess(name string, use Use) *wire.Access {
+	return wire.NewAccess(c.options.Logins, ref.Repo{Host: name}, use.Login, "registry:catalog:*")
 }
 
 // ListsDigests reports whether List is expected to tell digests at host, from
@@ -79,5 +83,5 @@ func (c *Client) ListsDigests(host string) (tells, complete bool) {
 	if err != nil {
 		return false, false
 	}
-	return c.host(name).lists.tells()
+	return c.host(name).lists.Tells()
 }

@@ -8,14 +8,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/drayage/dray/internal/remote/wire"
 )
 
 // Granted returns the actions that the token of r's login lacks: "push". known is false where
 // there is no token, or it does not tell what it is good for. It costs a request
 // only where no token was asked for yet.
 func (r *Repository) Granted(ctx context.Context) (missing []string, known bool, err error) {
-	c := r.handle.call("get a token for", http.MethodPost, "", r.handle.repo.String())
-	authz, err := r.handle.host.authorization(ctx, c, "")
+	c := r.handle.Call("get a token for", http.MethodPost, "", r.handle.Repo.String())
+	authz, err := r.handle.Host.Authorization(ctx, c, "")
 	if err != nil {
 		return nil, false, err
 	}
@@ -23,11 +25,11 @@ func (r *Repository) Granted(ctx context.Context) (missing []string, known bool,
 	if !isBearer {
 		return nil, false, nil
 	}
-	granted, known := grantedBy(token, r.handle.repo.Path)
+	granted, known := grantedBy(token, r.handle.Repo.Path)
 	if !known {
 		return nil, false, nil
 	}
-	_, wanted := cutActions(r.handle.access.wanted()[0])
+	_, wanted := wire.CutActions(r.handle.Access.Wanted()[0])
 	for _, action := range wanted {
 		if !slices.Contains(granted, action) && !slices.Contains(granted, "*") {
 			missing = append(missing, action)
@@ -64,24 +66,24 @@ func grantedBy(token, path string) (actions []string, known bool) {
 // TryPush opens an upload and cancels it: nothing stays. left reports that the
 // registry did not take the cancelling; it drops the upload by itself in time.
 func (r *Repository) TryPush(ctx context.Context) (left bool, err error) {
-	c := r.handle.call("open an upload in", http.MethodPost, "/blobs/uploads/", r.handle.repo.String())
-	a, err := r.handle.host.do(ctx, c, http.StatusAccepted)
+	c := r.handle.Call("open an upload in", http.MethodPost, "/blobs/uploads/", r.handle.Repo.String())
+	a, err := r.handle.Host.Do(ctx, c, http.StatusAccepted)
 	if err != nil {
 		return false, err
 	}
-	origin, err := r.handle.host.origin(ctx)
+	origin, err := r.handle.Host.Origin(ctx)
 	if err != nil {
 		return true, err
 	}
-	at, err := r.handle.host.located(origin, a.asked, a.header.Get("Location"))
+	at, err := r.handle.Host.Located(origin, a.Asked, a.Header.Get("Location"))
 	if err != nil {
-		return true, c.named(err)
+		return true, c.Named(err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	end := *c
 	// Some registries want the right to delete for this: the 401 says so, and the next token asks for it.
-	end.op, end.method, end.url = "cancel the upload in", http.MethodDelete, at
-	_, err = r.handle.host.do(ctx, &end, http.StatusOK, http.StatusAccepted, http.StatusNoContent, http.StatusNotFound)
+	end.Op, end.Method, end.URL = "cancel the upload in", http.MethodDelete, at
+	_, err = r.handle.Host.Do(ctx, &end, http.StatusOK, http.StatusAccepted, http.StatusNoContent, http.StatusNotFound)
 	return err != nil, nil
 }

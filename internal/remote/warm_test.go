@@ -18,13 +18,13 @@ import (
 // lines counts connections.
 type lines struct{ dialled, open atomic.Int32 }
 
-type line struct {
+type Host struct {
 	net.Conn
 	of   *lines
 	once sync.Once
 }
 
-func (l *line) Close() error {
+func (l *Host) Close() error {
 	l.once.Do(func() { l.of.open.Add(-1) })
 	return l.Conn.Close()
 }
@@ -36,7 +36,7 @@ func (l *lines) dial(ctx context.Context, network, addr string) (net.Conn, error
 	}
 	l.dialled.Add(1)
 	l.open.Add(1)
-	return &line{Conn: conn, of: l}, nil
+	return &Host{Conn: conn, of: l}, nil
 }
 
 // wait waits until n connections were dialled.
