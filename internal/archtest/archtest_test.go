@@ -32,7 +32,7 @@ var may = map[string]string{
 	"internal/transfer": "event fault oci ref",
 	"credential":        "fault ref",
 	"internal/ledger":   "fault oci ref",
-	"internal/remote": "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/signin internal/remote/wire oci ref",
+	"internal/remote":   "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/signin internal/remote/wire oci ref",
 
 	// Below remote, by what a request is for. The ground floor first.
 	"internal/remote/limit":   "credential ref",

@@ -33,8 +33,7 @@ func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 	}
 	r.Reader = read.New(r.handle, &h.reading, mirrors)
 	r.Lister = list.New(r.handle, h.lists, r.Resolve)
-	r.Pusher = push.New(r.handle, c.dock, h.pushing, r.Reader, use.Writing)
-	r.Pusher.Pushes = use.Actions == Push
+	r.Pusher = push.New(r.handle, c.dock, h.pushing, r.Reader, push.Use{Writing: use.Writing, Pushes: use.Actions == Push})
 	return r
 }
 

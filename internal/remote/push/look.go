@@ -92,7 +92,7 @@ func (r *Pusher) askEmpty(ctx context.Context) error {
 	}
 	code, _ := a.Problem()
 	empty := a.Status == 404 && code == "NAME_UNKNOWN"
-	if empty && r.Pushes { // who only looks fills nothing
+	if empty && r.use.Pushes { // who only looks fills nothing
 		r.fill()
 	}
 	r.known.mu.Lock()

@@ -18,24 +18,29 @@ import (
 // which blobs it saw there.
 type Pusher struct {
 	*ask.Handle
-	dock    *Dock
-	taught  *Lessons
-	read    *read.Reader
-	writing func() bool
-	Pushes  bool // it was opened to push
-	known   inventory
+	dock   *Dock
+	taught *Lessons
+	read   *read.Reader
+	use    Use
+	known  inventory
 }
 
-// New puts content where h is. writing reports whether that is under way, as opposed to looked at; nil is never.
-func New(h *ask.Handle, k *Dock, taught *Lessons, read *read.Reader, writing func() bool) *Pusher {
-	p := &Pusher{Handle: h, dock: k, taught: taught, read: read, writing: writing}
+// Use says what a repository is opened for.
+type Use struct {
+	Writing func() bool // whether content is being written now, as opposed to looked at; nil is never
+	Pushes  bool        // it is opened to push: what is looked for may be filled
+}
+
+// New puts content where h is.
+func New(h *ask.Handle, k *Dock, taught *Lessons, read *read.Reader, use Use) *Pusher {
+	p := &Pusher{Handle: h, dock: k, taught: taught, read: read, use: use}
 	p.known.settle = make(limit.Gate, 1)
 	return p
 }
 
 // leaves reports whether Missing may leave it to Put to find out what is there.
 func (r *Pusher) leaves() bool {
-	return r.writing != nil && r.writing() && r.taught.verdict() != silent
+	return r.use.Writing != nil && r.use.Writing() && r.taught.verdict() != silent
 }
 
 // Dock is where all puts of a process pass, to whichever registry.

@@ -18,10 +18,10 @@ import (
 )
 
 // Lane says what a request carries, and so which gate and transport it takes.
-type lane int
+type Lane int
 
 const (
-	asking lane = iota // no blob body
+	asking Lane = iota // no blob body
 	Down               // the answer is a blob; a 2xx leaves its body open
 	Up                 // the request is a blob; it is sent once, its owner repeats it
 )
@@ -34,7 +34,7 @@ type Call struct {
 	Encoded     bool     // path is percent-encoded already
 	URL         *url.URL // instead of path and query: an upload location, a token service
 	Header      http.Header
-	Lane        lane
+	Lane        Lane
 	Access      *Access // whose login; nil sends none
 	Observe     event.Observer
 

@@ -126,7 +126,7 @@ func (h *Host) Pin(scheme string) {
 }
 
 // crowd are the places on a lane.
-func (h *Host) crowd(l lane) *limit.Crowd {
+func (h *Host) crowd(l Lane) *limit.Crowd {
 	switch l {
 	case Down:
 		return h.down
