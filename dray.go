@@ -21,14 +21,14 @@ import (
 
 // Settings are how one registry is spoken to. The zero Settings are https, the
 // system's certificates, and what its host name tells of its kind.
-type Settings = remote.Host
+type Settings = credential.Settings
 
 // Create says in Settings what a push may make where it meets nothing: ECR's
 // repository, Harbor's project.
-type Create = remote.Create
+type Create = credential.Create
 
 // Allowance is so many requests in so much time.
-type Allowance = remote.Allowance
+type Allowance = credential.Allowance
 
 // Registry is a registry that has a name of its own: "prod" in "prod/app:v1".
 type Registry struct {
@@ -92,7 +92,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	settings, names := make(map[string]remote.Host, len(c.Registries)), make(map[string]string, len(c.Registries))
+	settings, names := make(map[string]credential.Settings, len(c.Registries)), make(map[string]string, len(c.Registries))
 	for name, r := range c.Registries {
 		host, err := ref.Host(r.Host)
 		if err != nil {

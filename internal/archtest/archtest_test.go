@@ -34,7 +34,19 @@ var may = map[string]string{
 
 	"internal/transfer": "event fault oci ref",
 	"internal/ledger":   "fault oci ref",
-	"internal/remote":   "credential event fault internal/ledger oci ref",
+	"internal/remote":   "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/signin internal/remote/wire oci ref",
+
+	// Below remote, by what a request is for. The ground floor first.
+	"internal/remote/limit":   "credential ref",
+	"internal/remote/product": "credential",
+	"internal/remote/wire":    "credential event fault internal/remote/limit internal/remote/product ref",
+	"internal/remote/signin":  "credential fault internal/remote/limit internal/remote/product internal/remote/wire ref",
+	"internal/remote/ask":     "credential event fault internal/remote/limit internal/remote/signin internal/remote/wire oci ref",
+	"internal/remote/read":    "event fault internal/remote/ask internal/remote/limit internal/remote/wire oci ref",
+	"internal/remote/list":    "credential event fault internal/remote/ask internal/remote/limit internal/remote/wire oci ref",
+	"internal/remote/feed":    "fault internal/ledger internal/remote/limit oci",
+	"internal/remote/push":    "credential event fault internal/ledger internal/remote/ask internal/remote/feed internal/remote/limit internal/remote/product internal/remote/read internal/remote/wire oci ref",
+
 	"internal/layout":   "event fault oci ref",
 	"internal/registry": "fault oci ref",
 
@@ -79,6 +91,15 @@ var never = map[string][]string{
 	"report":            {"os", "net", "net/http", "context"},
 	"internal/name":     {"os", "net/http", "context"},
 	"internal/ledger":   {"net", "net/http"},
+
+	"internal/remote/limit":   {"net", "os"},
+	"internal/remote/product": {"net", "os", "context"},
+	"internal/remote/signin":  {"net", "os"},
+	"internal/remote/ask":     {"net", "os"},
+	"internal/remote/read":    {"net", "os"},
+	"internal/remote/list":    {"net", "os"},
+	"internal/remote/feed":    {"net", "net/http", "os"},
+	"internal/remote/push":    {"net", "os"},
 }
 
 // unlinked is what a program that uses package dray must not carry.

@@ -14,7 +14,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
-	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
@@ -291,14 +290,14 @@ func (e *estimating) finish() {
 }
 
 // counted is how many of the requests a registry counts as class.
-func (e *estimating) counted(host string, class remote.Class) int {
+func (e *estimating) counted(host string, class credential.Class) int {
 	h := e.sum.Registries[host]
 	switch class {
-	case remote.Reads:
+	case credential.Reads:
 		return h.Reads
-	case remote.Writes:
+	case credential.Writes:
 		return h.Writes
-	case remote.Manifests:
+	case credential.Manifests:
 		return e.manifests[host]
 	}
 	return h.Reads + h.Writes

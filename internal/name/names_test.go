@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/plan"
@@ -13,7 +14,7 @@ const someDigest = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6
 
 func configured(t *testing.T, fallback string) *Reader {
 	t.Helper()
-	client, err := remote.New(remote.Options{Hosts: map[string]remote.Host{"lab.example.com": {PlainHTTP: true}}})
+	client, err := remote.New(remote.Options{Hosts: map[string]credential.Settings{"lab.example.com": {PlainHTTP: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
@@ -176,20 +177,20 @@ func TestAnUploadOfWhichEverythingArrivedIsOnlyClosed(t *testing.T) {
 		if in, _ := s.r.Sent("", testbed.Upload); in != 0 || len(from) != 1 || from[0] != 16*mib {
 			s.Errorf("%d bytes arrived again, read from %v", in, from)
 		}
-	}, with(remote.Host{PlainHTTP: true, ChunkSize: 8 * mib}))
+	}, with(credential.Settings{PlainHTTP: true, ChunkSize: 8 * mib}))
 }
 
 func TestAnUploadThatCanNotGoOnIsBegunAnewAndItIsToldWhatThatCosts(t *testing.T) {
 	rows := map[string]struct {
 		fault   *hostile.Fault
-		host    remote.Host
+		host    credential.Settings
 		deletes int
 	}{
 		"the registry lost it":       {fault: hostile.Error(404, "BLOB_UPLOAD_UNKNOWN", "").On("GET", testbed.Upload)},
 		"docker-registry 2.8.2":      {fault: hostile.Error(404, "BLOB_UPLOAD_INVALID", "").On("GET", testbed.Upload)},
 		"it says more than the blob": {fault: hostile.Header("Range", "0-999999999").On("GET", testbed.Upload), deletes: 1},
 		"it says nothing":            {fault: hostile.Header("Range", "").On("GET", testbed.Upload), deletes: 1},
-		"its word is worth nothing":  {host: remote.Host{Kind: "ecr"}, deletes: 1},
+		"its word is worth nothing":  {host: credential.Settings{Kind: "ecr"}, deletes: 1},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

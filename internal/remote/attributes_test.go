@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
@@ -20,7 +21,7 @@ func TestLocksAreListedAndSetByAzuresAPIAlone(t *testing.T) {
 	shelf.Lock("v5", "deleteEnabled", false)
 	shelf.Lock("v5", "listEnabled", false)
 	reg := testbed.Serve(t, shelf.ACR(testbed.NewDistribution(t, testbed.Options{})), testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR}})
-	r := client(t, withLogin, withHost(reg, remote.Host{Kind: "acr"})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
+	r := client(t, withLogin, withHost(reg, credential.Settings{Kind: "acr"})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
 	must(t, r.Lock(t.Context(), "v3", oci.Locks{Delete: true, Write: true}))
 	got := map[string]string{}
 	must(t, r.Locks(t.Context(), func(tag string, l oci.Locks) error { got[tag] = l.String(); return nil }))
@@ -44,7 +45,7 @@ func TestLocksAreListedAndSetByAzuresAPIAlone(t *testing.T) {
 func TestALockThatTheAnswerDoesNotConfirmIsAnError(t *testing.T) {
 	for _, body := range []string{`{"tag":{"changeableAttributes":{"deleteEnabled":false,"writeEnabled":true}}}`, `{}`, `[`} {
 		reg := testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }), testbed.Options{})
-		r := client(t, withHost(reg, remote.Host{Kind: "acr"})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
+		r := client(t, withHost(reg, credential.Settings{Kind: "acr"})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
 		wantKind(t, r.Lock(t.Context(), "v1", oci.Locks{Delete: true, Write: true}), fault.Unavailable)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
@@ -35,7 +36,7 @@ func bubble(t *testing.T, faults []*hostile.Fault, test func(b *bench), changes 
 	synctest.Test(t, func(t *testing.T) {
 		t.Cleanup(func() { time.Sleep(time.Second) }) // a server lingers half a second on a connection that it closes early
 		serve := testbed.Options{Wire: testbed.Pipes}
-		o := remote.Options{CertDirs: []string{}, Default: remote.Host{PlainHTTP: true}, Stall: 30 * time.Second}
+		o := remote.Options{CertDirs: []string{}, Default: credential.Settings{PlainHTTP: true}, Stall: 30 * time.Second}
 		withLogin(&o)
 		for _, change := range changes {
 			change(&serve, &o)

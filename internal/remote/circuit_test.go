@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
@@ -21,7 +22,7 @@ func TestAHostThatWentDownIsFoundOutOnceAndFoundAgain(t *testing.T) {
 		r := testbed.Serve(t, registry, testbed.Options{Wire: testbed.Pipes, Host: "reg.example:5000"})
 		var down atomic.Bool
 		var dials atomic.Int32
-		c := client(t, withHost(r, remote.Host{PlainHTTP: true}), func(o *remote.Options) {
+		c := client(t, withHost(r, credential.Settings{PlainHTTP: true}), func(o *remote.Options) {
 			o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				dials.Add(1)
 				if down.Load() {

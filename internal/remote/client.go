@@ -1,30 +1,9 @@
-// Package remote speaks the distribution API (distribution-spec v1.1.1) as a
-// client: what a registry elsewhere has, and how content gets there.
-//
-// A Client knows hosts; a Repository is one repository of a host, opened with
-// what will be done there. Below them one request takes one path:
-//
-//	resolve.go document.go blob.go list.go referrers.go   what is asked when reading
-//	missing.go put.go upload.go feed.go commit.go         and when writing
-//	tells.go     whether a blob is there, by the request that begins its upload
-//	ahead.go     reading and hashing beside sending; wide.go
-//	again.go     what an earlier process left of an upload
-//	do.go        one request: retries around one try, one try around one exchange
-//	auth.go      which Authorization it carries; challenge.go, token.go
-//	exchange.go  gate, redirects, watchdog, events
-//	host.go      what is known of a host: transports, scheme, pause, dialect
-//
-// A credential goes to its registry's origin and that registry's token service
-// and nowhere else. Nothing here logs; events and errors hold no query values
-// and no secrets.
 package remote
 
 import (
 	"context"
 	"errors"
 	"net"
-	"net/url"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -33,15 +12,22 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ledger"
-	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/list"
+	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/push"
+	"github.com/drayage/dray/internal/remote/read"
+	"github.com/drayage/dray/internal/remote/signin"
+	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/ref"
 )
 
 // Options are what all hosts of a Client share. The zero value works.
 type Options struct {
-	Logins  credential.Chain // asked once per Repository, when a registry wants a login; nil is anonymous
-	Hosts   map[string]Host  // settings by host, as people write it: "docker.io", "localhost:5000"
-	Default Host             // settings of every other host; Kind, Mirrors, TokenHosts and Create in it do not count
+	Logins  credential.Chain               // asked once per Repository, when a registry wants a login; nil is anonymous
+	Hosts   map[string]credential.Settings // settings by host, as people write it: "docker.io", "localhost:5000"
+	Default credential.Settings            // settings of every other host; Kind, Mirrors, TokenHosts and Create in it do not count
 
 	Retries     int           // further tries of an operation without progress; 0 is 8, negative none
 	Stall       time.Duration // how long a request may go without a byte; 0 is 30 s
@@ -50,7 +36,7 @@ type Options struct {
 	UserAgent   string        // "" is "dray"
 	CertDirs    []string      // directories like /etc/docker/certs.d; nil is docker's and podman's, empty is none
 
-	// ECR makes the repositories that Host.Create asks for, tells whether tags are
+	// ECR makes the repositories that Settings.Create asks for, tells whether tags are
 	// immutable and lists images with their digests; nil does none of it.
 	ECR *credential.ECRRepositories
 
@@ -61,7 +47,7 @@ type Options struct {
 	// Draw waits until a request may be sent, in place of the budgets that each Client keeps
 	// of what registries allow: for several processes that share one. Its error ends the
 	// request. nil keeps the Client's own.
-	Draw func(ctx context.Context, d Draw) error
+	Draw func(ctx context.Context, d limit.Draw) error
 
 	// Dial replaces net.Dialer. The address it is given is not resolved.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -71,38 +57,23 @@ type Options struct {
 	Proxied func(addr string) error
 }
 
-// Host holds the settings of one registry host. The zero value is: TLS with
-// the system's roots, no mirrors, the limits of Options.
-type Host struct {
-	Kind      string // what runs there: "acr", "ecr", "gar", "ghcr", "zot", …; "" is told from the name
-	PlainHTTP bool   // http instead of https
-	Insecure  bool   // TLS without checking the certificate; of this host only, not of its storage
-
-	CAFile                string // PEM; trusted beside the system's roots
-	ClientCert, ClientKey string // PEM; both or neither
-
-	TokenHosts []string // hosts beside this one that may be sent its login to give out tokens
-	Mirrors    []string // hosts that are tried first when reading
-	Create     Create   // what a push may make: an ECR repository, a Harbor project; "" is nothing
-
-	Connections       int     // as in Options; 0 is that
-	RequestsPerSecond float64 // 0 is no cap
-	BytesPerSecond    int64   // of blob bodies, both directions together; 0 is no cap
-	ChunkSize         int64   // bytes; upload in pieces of this size rather than whole; 0 is as the registry needs it
-}
-
 // Client is registries over HTTP. It is safe for concurrent use; Close it.
 type Client struct {
 	options Options
-
-	mu    sync.Mutex
-	hosts map[string]*host
-	puts  map[putKey]*flight
-
-	readers readers
+	lines   wire.Options
+	dock    *push.Dock
 	pieces  sync.Pool // of bytes on their way to a connection
 
-	stateTold sync.Once // that Options.Uploads does not work
+	mu    sync.Mutex
+	hosts map[string]*registry
+}
+
+// registry is one host, and what its answers taught.
+type registry struct {
+	*ask.Host
+	reading read.Lessons
+	lists   *list.Lessons
+	pushing *push.Lessons
 }
 
 // Actions is what a Repository is opened for.
@@ -131,24 +102,6 @@ type Use struct {
 	Yield func() bool
 }
 
-// Repository is one repository of a registry. It is safe for concurrent use
-// and remembers which blobs it saw there. Errors are *fault.Fault without Side.
-type Repository struct {
-	client  *Client
-	host    *host
-	repo    ref.Repo
-	access  *access
-	observe event.Observer
-	mirrors []*Repository
-	known   inventory
-	single  bool // it is a mirror: its trouble is not waited for
-	yield   func() bool
-	writing func() bool
-	pushes  bool // it was opened with Push
-	pulled  kept // what was read where reading is counted
-	storage shortcuts
-}
-
 // New checks the settings. The error is Invalid.
 func New(o Options) (*Client, error) {
 	if o.Retries == 0 {
@@ -161,9 +114,9 @@ func New(o Options) (*Client, error) {
 		o.UserAgent = "dray"
 	}
 	if o.CertDirs == nil {
-		o.CertDirs = certDirs()
+		o.CertDirs = wire.CertDirs()
 	}
-	hosts := make(map[string]Host, len(o.Hosts))
+	hosts := make(map[string]credential.Settings, len(o.Hosts))
 	for name, set := range o.Hosts {
 		canonical, err := ref.Host(name)
 		if err != nil {
@@ -172,11 +125,12 @@ func New(o Options) (*Client, error) {
 		hosts[canonical] = set
 	}
 	o.Hosts = hosts
-	c := &Client{options: o, hosts: map[string]*host{}, puts: map[putKey]*flight{},
-		readers: readers{places: make(gate, runtime.GOMAXPROCS(0))}}
+	c := &Client{options: o, dock: push.NewDock(o.Uploads, o.ECR), hosts: map[string]*registry{}}
+	c.lines = wire.Options{Retries: o.Retries, Stall: o.Stall, MaxWait: o.MaxWait, Connections: o.Connections, UserAgent: o.UserAgent,
+		CertDirs: o.CertDirs, Draw: o.Draw, Dial: o.Dial, Proxied: o.Proxied}
 	for name := range hosts {
-		if h := c.host(name); h.broken != nil {
-			return nil, h.broken
+		if h := c.host(name); h.Broken != nil {
+			return nil, h.Broken
 		}
 	}
 	return c, nil
@@ -194,53 +148,9 @@ func (c *Client) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, h := range c.hosts {
-		h.close()
+		h.Close()
 	}
 }
-
-// host returns what is known of a host with a canonical name.
-func (c *Client) host(name string) *host {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h, ok := c.hosts[name]
-	if !ok {
-		set, known := c.options.Hosts[name]
-		if !known {
-			set = c.options.Default
-			set.Kind, set.Mirrors, set.TokenHosts, set.Create = "", nil, nil, ""
-		}
-		h = newHost(name, set, c)
-		c.hosts[name] = h
-	}
-	return h
-}
-
-// Open returns a repository. Nothing is asked of the registry yet.
-func (c *Client) Open(repo ref.Repo, use Use) *Repository {
-	h := c.host(repo.Host)
-	r := &Repository{client: c, host: h, repo: repo, access: c.access(repo, use), observe: use.Observe, yield: use.Yield, writing: use.Writing,
-		pushes: use.Actions == Push}
-	r.known.settle = make(gate, 1)
-	if r.pushes {
-		return r // what is written is looked at where it is written: a mirror may be behind
-	}
-	for _, m := range h.set.Mirrors {
-		name, err := ref.Host(m)
-		if err != nil || name == repo.Host {
-			continue
-		}
-		mirror := ref.Repo{Host: name, Path: repo.Path}
-		mh := c.host(name)
-		r.mirrors = append(r.mirrors, &Repository{
-			client: c, host: mh, repo: mirror, observe: use.Observe, single: true,
-			access: c.access(mirror, Use{Actions: Pull}),
-		})
-	}
-	return r
-}
-
-// Repo is the identity of the repository.
-func (r *Repository) Repo() ref.Repo { return r.repo }
 
 // Pin says which scheme a person typed before host: "http" or "https". Plain
 // http is for loopback hosts and for hosts configured so; anything else is Invalid.
@@ -251,10 +161,8 @@ func (c *Client) Pin(host, scheme string) error {
 	}
 	h := c.host(name)
 	switch {
-	case scheme == "https" && !h.set.PlainHTTP, scheme == "http" && (h.set.PlainHTTP || ref.IsLoopback(name)):
-		h.mu.Lock()
-		h.scheme = scheme
-		h.mu.Unlock()
+	case scheme == "https" && !h.Set.PlainHTTP, scheme == "http" && (h.Set.PlainHTTP || ref.IsLoopback(name)):
+		h.Pin(scheme)
 		return nil
 	case scheme == "http":
 		return &fault.Fault{Kind: fault.Invalid, Op: "use plain http with", Name: name, Err: errors.New("it is not on this machine"),
@@ -275,13 +183,11 @@ func (c *Client) Check(ctx context.Context, host string, login credential.Login)
 		return credential.Login{}, err
 	}
 	h := c.host(name)
-	_, err = h.do(ctx, &call{op: "sign in to", name: name, method: "GET", path: "/v2/", access: &access{login: &login}}, 200)
+	_, err = h.Do(ctx, &wire.Call{Op: "sign in to", Name: name, Method: "GET", Path: "/v2/", Access: wire.NewAccess(nil, ref.Repo{}, &login)}, 200)
 	if err != nil {
-		return credential.Login{}, h.notSignIn(err, login)
+		return credential.Login{}, notSignIn(err, h.Name, login)
 	}
-	h.mu.Lock()
-	refresh := h.traded[tokenKey{scheme: login.Scheme, password: login.Password}]
-	h.mu.Unlock()
+	refresh := h.Refresh(login)
 	if refresh == "" {
 		return login, nil
 	}
@@ -294,16 +200,13 @@ func (c *Client) Asks(host string) bool {
 	if err != nil {
 		return false
 	}
-	h := c.host(name)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.known != nil
+	return c.host(name).Asks()
 }
 
-// notSignIn takes the advice to sign in from whoever is doing that.
-func (h *host) notSignIn(err error, login credential.Login) error {
+// notSignIn takes the advice to sign in to host from whoever is doing that.
+func notSignIn(err error, host string, login credential.Login) error {
 	var f *fault.Fault
-	rest, told := strings.CutSuffix(fault.HintOf(err), h.signIn())
+	rest, told := strings.CutSuffix(fault.HintOf(err), product.SignInHint(host))
 	if !errors.As(err, &f) || !told {
 		return err
 	}
@@ -319,26 +222,22 @@ func (h *host) notSignIn(err error, login credential.Login) error {
 	return &g
 }
 
-// path returns the path of tail below the repository.
-func (r *Repository) path(tail string) string { return "/v2/" + r.repo.Path + tail }
-
-// at is how a reference of r reads in errors and events.
-func (r *Repository) at(reference string) string {
-	if ref.Digest(reference) == nil {
-		return r.repo.At(reference).String()
+// host returns what is known of a host with a canonical name.
+func (c *Client) host(name string) *registry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, ok := c.hosts[name]
+	if !ok {
+		set, known := c.options.Hosts[name]
+		if !known {
+			set = c.options.Default
+			set.Kind, set.Mirrors, set.TokenHosts, set.Create = "", nil, nil, ""
+		}
+		l := wire.New(name, set, &c.lines, &c.pieces)
+		h := ask.New(l, signin.New(l, func(name string) *wire.Host { return c.host(name).Host.Host }))
+		r = &registry{Host: h, pushing: push.NewLessons(l.Dialect),
+			lists: list.NewLessons(h, func(name string) *ask.Host { return c.host(name).Host }, c.options.ECR)}
+		c.hosts[name] = r
 	}
-	return r.repo.Tagged(reference).String()
-}
-
-func (r *Repository) blobName(d oci.Descriptor) string { return r.repo.At(string(d.Digest)).String() }
-
-// withQuery appends raw to the query that u has and leaves the rest of it alone:
-// an upload location may be signed.
-func withQuery(u *url.URL, raw string) *url.URL {
-	v := *u
-	if v.RawQuery != "" {
-		v.RawQuery += "&"
-	}
-	v.RawQuery += raw
-	return &v
+	return r
 }

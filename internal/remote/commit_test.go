@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/remote"
@@ -148,7 +149,7 @@ func TestF78AnImmutableTagIsAConflictUnlessItHoldsTheSame(t *testing.T) {
 
 func TestSeveralTagsGoInOnePutWhereTheRegistryTakesThat(t *testing.T) {
 	zot := func(s *testbed.Options, o *remote.Options) {
-		o.Hosts = map[string]remote.Host{"127.0.0.1:5000": {Kind: "zot", PlainHTTP: true}}
+		o.Hosts = map[string]credential.Settings{"127.0.0.1:5000": {Kind: "zot", PlainHTTP: true}}
 		s.Front = func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				for _, tag := range r.URL.Query()["tag"] {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/internal/conform"
 	"github.com/drayage/dray/internal/registry"
 	"github.com/drayage/dray/internal/remote"
@@ -36,9 +37,9 @@ func TestARepositoryOverHTTPDoesWhatEveryRepositoryMust(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := tt.open(t)
-			set := remote.Host{PlainHTTP: true}
+			set := credential.Settings{PlainHTTP: true}
 			if strings.HasPrefix(r.URL, "https:") {
-				set = remote.Host{CAFile: r.CAFile(t)}
+				set = credential.Settings{CAFile: r.CAFile(t)}
 			}
 			c := client(t, withLogin, withHost(r, set))
 			var n atomic.Int64

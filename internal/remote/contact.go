@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/signin"
+	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/ref"
 )
 
@@ -38,39 +41,37 @@ func (c *Client) Contact(ctx context.Context, host string, obs event.Observer) (
 		return Contact{}, err
 	}
 	h := c.host(name)
-	origin, err := h.origin(ctx)
+	origin, err := h.Origin(ctx)
 	if err != nil {
 		return Contact{}, err
 	}
-	at := Contact{Scheme: origin.Scheme, Unchecked: h.set.Insecure && origin.Scheme == "https"}
+	at := Contact{Scheme: origin.Scheme, Unchecked: h.Set.Insecure && origin.Scheme == "https"}
 	if origin.Scheme == "http" {
 		at.Why = "this machine, and its answer is not TLS"
-		if h.set.PlainHTTP {
+		if h.Set.PlainHTTP {
 			at.Why = "plain-http is set for it"
 		}
 	}
 	if p, err := http.ProxyFromEnvironment(&http.Request{URL: origin}); err == nil && p != nil {
 		at.Proxy = p.Host
 	}
-	for _, t := range []*http.Transport{h.meta, h.blobs} {
-		t.CloseIdleConnections() // a connection that is open already would tell nothing
-	}
-	origin.Path = pingPath
+	h.Idle() // a connection that is open already would tell nothing
+	origin.Path = signin.PingPath
 	var mu sync.Mutex
-	call := &call{op: "reach", name: name, method: http.MethodGet, url: origin, observe: obs, single: true}
-	a, err := h.exchange(httptrace.WithClientTrace(ctx, at.trace(&mu)), call, "")
+	call := &wire.Call{Op: "reach", Name: name, Method: http.MethodGet, URL: origin, Observe: obs, Single: true}
+	a, err := h.Exchange(httptrace.WithClientTrace(ctx, at.trace(&mu)), call, "")
 	mu.Lock()
 	defer mu.Unlock() // a dial that lost the race may still tell
 	if err != nil {
-		return at, call.named(err)
+		return at, call.Named(err)
 	}
-	at.Status = a.status
-	for _, ch := range parseChallenges(a.header) {
-		at.Asks = append(at.Asks, ch.scheme)
+	at.Status = a.Status
+	for _, ch := range signin.ParseChallenges(a.Header) {
+		at.Asks = append(at.Asks, ch.Scheme)
 	}
-	if a.status == http.StatusForbidden {
-		_, at.Said = a.problem()
-		at.Firewall = firewalled(a) || len(at.Asks) == 0
+	if a.Status == http.StatusForbidden {
+		_, at.Said = a.Problem()
+		at.Firewall = product.Firewalled(a.Status, at.Said) || len(at.Asks) == 0
 	}
 	return at, nil
 }
@@ -104,9 +105,9 @@ func (at *Contact) trace(mu *sync.Mutex) *httptrace.ClientTrace {
 				return
 			}
 			leaf := s.PeerCertificates[0]
-			at.Expires, at.Issuer = leaf.NotAfter, clean(leaf.Issuer.CommonName)
+			at.Expires, at.Issuer = leaf.NotAfter, wire.Clean(leaf.Issuer.CommonName)
 			if len(leaf.Issuer.Organization) > 0 {
-				at.Issuer = clean(leaf.Issuer.Organization[0] + " " + leaf.Issuer.CommonName)
+				at.Issuer = wire.Clean(leaf.Issuer.Organization[0] + " " + leaf.Issuer.CommonName)
 			}
 		},
 	}

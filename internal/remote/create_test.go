@@ -83,10 +83,10 @@ func newECR(t *testing.T) *ecr {
 	return e
 }
 
-func (e *ecr) options(create remote.Create) func(*remote.Options) {
+func (e *ecr) options(create credential.Create) func(*remote.Options) {
 	env := map[string]string{"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "canary", "AWS_ENDPOINT_URL_ECR": e.api.URL}
 	return func(o *remote.Options) {
-		o.Hosts = map[string]remote.Host{ecrName: {PlainHTTP: true, Create: create}}
+		o.Hosts = map[string]credential.Settings{ecrName: {PlainHTTP: true, Create: create}}
 		o.ECR = credential.ECR{Cloud: credential.Cloud{Env: func(k string) string { return env[k] }}}.Repositories()
 		o.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, e.Host)
@@ -131,7 +131,7 @@ func push(t *testing.T, r *remote.Repository, n int) error {
 
 func TestAMissingECRRepositoryIsCreatedOnceBeforeAnythingIsSent(t *testing.T) {
 	e := newECR(t)
-	c := client(t, e.options(remote.CreatePrivate))
+	c := client(t, e.options(credential.CreatePrivate))
 	var heard notes
 	for range 2 {
 		r := c.Open(ref.Repo{Host: ecrName, Path: "team/app"}, remote.Use{Actions: remote.Push, Observe: heard.see})
@@ -152,7 +152,7 @@ func TestARepositoryThatIsThereIsNotCreated(t *testing.T) {
 	e := newECR(t)
 	e.made["app"] = true
 	testbed.Random(t, e.Registry, "app", "v1", testbed.RandomOptions{})
-	must(t, push(t, client(t, e.options(remote.CreatePrivate)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push}), 3))
+	must(t, push(t, client(t, e.options(credential.CreatePrivate)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push}), 3))
 	if len(e.asks) != 0 {
 		t.Error(e.asks)
 	}
@@ -161,7 +161,7 @@ func TestARepositoryThatIsThereIsNotCreated(t *testing.T) {
 func TestSomebodyElseCreatingTheRepositoryMeanwhileIsFine(t *testing.T) {
 	e := newECR(t)
 	e.says = `{"__type":"RepositoryAlreadyExistsException","message":"there"}`
-	c := client(t, e.options(remote.CreatePrivate))
+	c := client(t, e.options(credential.CreatePrivate))
 	r := c.Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push})
 	_, d := noise(t, 1, 100)
 	missing, err := r.Missing(t.Context(), []oci.Descriptor{d})
@@ -172,7 +172,7 @@ func TestSomebodyElseCreatingTheRepositoryMeanwhileIsFine(t *testing.T) {
 
 func TestWithoutTheSettingTheHintNamesIt(t *testing.T) {
 	e := newECR(t)
-	err := push(t, client(t, e.options(remote.CreateNothing)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push}), 1)
+	err := push(t, client(t, e.options(credential.CreateNothing)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push}), 1)
 	if hint := fault.HintOf(err); !strings.Contains(hint, "set create: private for this registry") {
 		t.Errorf("%v (hint: %s)", err, hint)
 	}
@@ -184,7 +184,7 @@ func TestWithoutTheSettingTheHintNamesIt(t *testing.T) {
 func TestAnIdentityThatMayNotCreateIsToldWhichRightItLacks(t *testing.T) {
 	e := newECR(t)
 	e.says = `{"__type":"AccessDeniedException","message":"not authorized to perform: ecr:CreateRepository"}`
-	err := push(t, client(t, e.options(remote.CreatePrivate)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push}), 1)
+	err := push(t, client(t, e.options(credential.CreatePrivate)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push}), 1)
 	wantKind(t, err, fault.Denied)
 	if !strings.Contains(err.Error(), "create repository "+ecrName+"/app: ask aws environment") || !strings.Contains(fault.HintOf(err), "ecr:CreateRepository") || strings.Contains(err.Error(), "canary") {
 		t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
@@ -266,12 +266,12 @@ func (h *harbor) serve(t *testing.T, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (h *harbor) settings(create remote.Create) func(*remote.Options) {
-	return withHost(h.Registry, remote.Host{Kind: "harbor", Create: create})
+func (h *harbor) settings(create credential.Create) func(*remote.Options) {
+	return withHost(h.Registry, credential.Settings{Kind: "harbor", Create: create})
 }
 
 func TestAMissingHarborProjectIsCreatedOnce(t *testing.T) {
-	for create, public := range map[remote.Create]string{remote.CreatePrivate: "false", remote.CreatePublic: "true"} {
+	for create, public := range map[credential.Create]string{credential.CreatePrivate: "false", credential.CreatePublic: "true"} {
 		h := newHarbor(t)
 		var heard notes
 		c := client(t, withLogin, h.settings(create))
@@ -294,7 +294,7 @@ func TestAMissingHarborProjectIsCreatedOnce(t *testing.T) {
 func TestALoginThatMayNotCreateProjectsIsToldSo(t *testing.T) {
 	h := newHarbor(t)
 	h.may = false
-	err := push(t, client(t, withLogin, h.settings(remote.CreatePrivate)).Open(repo(h.Registry, "team/app"), remote.Use{Actions: remote.Push}), 1)
+	err := push(t, client(t, withLogin, h.settings(credential.CreatePrivate)).Open(repo(h.Registry, "team/app"), remote.Use{Actions: remote.Push}), 1)
 	wantKind(t, err, fault.Denied)
 	if !strings.Contains(err.Error(), "create project "+h.Host+"/team: denied: the registry answers 403 FORBIDDEN: only system admins") || !strings.Contains(fault.HintOf(err), "administrator") {
 		t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
@@ -303,7 +303,7 @@ func TestALoginThatMayNotCreateProjectsIsToldSo(t *testing.T) {
 
 func TestHarborsAPIIsLeftAloneWithoutTheSetting(t *testing.T) {
 	h := newHarbor(t)
-	r := client(t, withLogin, h.settings(remote.CreateNothing)).Open(repo(h.Registry, "team/app"), remote.Use{Actions: remote.Push})
+	r := client(t, withLogin, h.settings(credential.CreateNothing)).Open(repo(h.Registry, "team/app"), remote.Use{Actions: remote.Push})
 	_, err := r.Resolve(t.Context(), "v1")
 	wantKind(t, err, fault.Denied)
 	if len(h.asks) != 0 {

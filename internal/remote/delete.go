@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/ref"
 )
 
@@ -21,18 +22,18 @@ func isTag(reference string) bool { return ref.Digest(reference) != nil }
 // that want them gone first. NotFound means that it is not there, Refused that
 // the registry does not delete in this way, Conflict that it is locked.
 func (r *Repository) Delete(ctx context.Context, reference string, tags ...string) error {
-	c := r.call("delete", http.MethodDelete, "/manifests/"+reference, r.at(reference))
-	if err := c.checked(reference); err != nil {
+	c := r.handle.Call("delete", http.MethodDelete, "/manifests/"+reference, r.handle.At(reference))
+	if err := c.Checked(reference); err != nil {
 		return err
 	}
 	tagged := isTag(reference)
-	switch kind := r.host.kind(); {
+	switch kind := r.handle.Host.Kind(); {
 	case kind == "hub":
-		return c.fault(fault.Refused, "delete it on hub.docker.com", errNoDelete)
+		return c.Fault(fault.Refused, "delete it on hub.docker.com", errNoDelete)
 	case kind == "ghcr":
-		return c.fault(fault.Refused, "delete the version in the package's settings on GitHub, or with its packages API", errNoDelete)
+		return c.Fault(fault.Refused, "delete the version in the package's settings on GitHub, or with its packages API", errNoDelete)
 	case kind == "acr" && tagged:
-		c.path = "/acr/v1/" + r.repo.Path + "/_tags/" + reference
+		c.Path = "/acr/v1/" + r.handle.Repo.Path + "/_tags/" + reference
 	case kind == "harbor" && tagged:
 		return r.deleteHarborTag(ctx, c, reference)
 	case kind == "gar" && !tagged:
@@ -42,44 +43,44 @@ func (r *Repository) Delete(ctx context.Context, reference string, tags ...strin
 			}
 		}
 	}
-	if r.host.kind() == "quay" { // gives no token at all where delete is among its scopes
+	if r.handle.Host.Kind() == "quay" { // gives no token at all where delete is among its scopes
 		_, err := r.remove(ctx, c, tagged)
 		return err
 	}
-	_, err := r.withScope(ctx, "delete", func(ctx context.Context) (bool, error) { return r.remove(ctx, c, tagged) })
+	_, err := r.handle.WithScope(ctx, "delete", func(ctx context.Context) (bool, error) { return r.remove(ctx, c, tagged) })
 	return err
 }
 
 // remove sends the request (distribution-spec v1.1.1 §Content Management) and sorts out refusals.
-func (r *Repository) remove(ctx context.Context, c *call, isTag bool) (bool, error) {
-	a, err := r.host.do(ctx, c, 200, 202, 204, 400, 405, 409, 412, 501)
-	if err != nil || a.status < 300 {
+func (r *Repository) remove(ctx context.Context, c *wire.Call, isTag bool) (bool, error) {
+	a, err := r.handle.Host.Do(ctx, c, 200, 202, 204, 400, 405, 409, 412, 501)
+	if err != nil || a.Status < 300 {
 		return false, err
 	}
-	code, text := a.problem()
-	said := quote(a.status, code, text)
+	code, text := a.Problem()
+	said := wire.Quote(a.Status, code, text)
 	locked := strings.Contains(strings.ToLower(code+" "+text), "lock")
 	switch {
-	case a.status == http.StatusConflict, a.status == http.StatusPreconditionFailed, locked:
-		return false, c.fault(fault.Conflict, "", said)
+	case a.Status == http.StatusConflict, a.Status == http.StatusPreconditionFailed, locked:
+		return false, c.Fault(fault.Conflict, "", said)
 	case isTag: // docker-registry 2.8.2 says UNSUPPORTED or DIGEST_INVALID: it wants a digest here
-		return false, c.fault(fault.Refused, "--manifest deletes the digest with all its tags", fmt.Errorf("this registry deletes no tag by itself: %w", said))
+		return false, c.Fault(fault.Refused, "--manifest deletes the digest with all its tags", fmt.Errorf("this registry deletes no tag by itself: %w", said))
 	}
-	return false, c.fault(fault.Refused, "deleting may be switched off there", said)
+	return false, c.Fault(fault.Refused, "deleting may be switched off there", said)
 }
 
 // deleteHarborTag uses Harbor's API: its distribution API takes digests only.
-func (r *Repository) deleteHarborTag(ctx context.Context, c *call, tag string) error {
-	project, rest, ok := strings.Cut(r.repo.Path, "/")
+func (r *Repository) deleteHarborTag(ctx context.Context, c *wire.Call, tag string) error {
+	project, rest, ok := strings.Cut(r.handle.Repo.Path, "/")
 	if !ok {
 		_, err := r.remove(ctx, c, true)
 		return err
 	}
-	h, err := r.harborCall(ctx, c.op, project, rest)
+	h, err := r.handle.HarborCall(ctx, c.Op, project, rest)
 	if err != nil {
 		return err
 	}
-	h.name, h.method, h.path = c.name, c.method, h.path+"/"+tag+"/tags/"+tag
+	h.Name, h.Method, h.Path = c.Name, c.Method, h.Path+"/"+tag+"/tags/"+tag
 	_, err = r.remove(ctx, h, true)
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/remote"
@@ -24,10 +25,10 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-func with(h remote.Host) func(*testbed.Options, *remote.Options) {
+func with(h credential.Settings) func(*testbed.Options, *remote.Options) {
 	h.PlainHTTP = true
 	return func(_ *testbed.Options, o *remote.Options) {
-		o.Hosts = map[string]remote.Host{"127.0.0.1:5000": h}
+		o.Hosts = map[string]credential.Settings{"127.0.0.1:5000": h}
 	}
 }
 
@@ -42,7 +43,7 @@ func TestPiecesAreSentInOrderAndClosedEmpty(t *testing.T) {
 		if in != 0 {
 			b.Errorf("%d bytes in the closing request", in)
 		}
-	}, with(remote.Host{ChunkSize: mib}))
+	}, with(credential.Settings{ChunkSize: mib}))
 }
 
 func TestF71TheRegistrysLeastPieceIsKept(t *testing.T) {
@@ -51,7 +52,7 @@ func TestF71TheRegistrysLeastPieceIsKept(t *testing.T) {
 		_, err := b.send(data, d)
 		must(b, err)
 		b.count("PATCH", testbed.Upload, 2)
-	}, with(remote.Host{ChunkSize: mib}))
+	}, with(credential.Settings{ChunkSize: mib}))
 }
 
 func TestTheLastPieceGoesIntoTheClosingRequestWhereThatMustNotBeEmpty(t *testing.T) {
@@ -64,7 +65,7 @@ func TestTheLastPieceGoesIntoTheClosingRequestWhereThatMustNotBeEmpty(t *testing
 		if in, _ := b.r.Sent("PUT", testbed.Upload); in != 2*mib {
 			b.Errorf("%d bytes in the closing request", in)
 		}
-	}, with(remote.Host{Kind: "ecr", ChunkSize: 1}))
+	}, with(credential.Settings{Kind: "ecr", ChunkSize: 1}))
 }
 
 func TestWhereTheStatusOfAnUploadIsNotTrustedItIsBegunAnew(t *testing.T) {
@@ -74,7 +75,7 @@ func TestWhereTheStatusOfAnUploadIsNotTrustedItIsBegunAnew(t *testing.T) {
 		must(b, err)
 		b.count("GET", testbed.Upload, 0)
 		b.count("POST", testbed.Upload, 2)
-	}, with(remote.Host{Kind: "zot"}))
+	}, with(credential.Settings{Kind: "zot"}))
 }
 
 func TestF72ARefusedPatchLeavesTheWholeBlob(t *testing.T) {
@@ -97,14 +98,14 @@ func TestLimitsOfAHostAreKept(t *testing.T) {
 		if took := time.Since(begin); !bytes.Equal(got, data) || took < 9*time.Second || took > 11*time.Second {
 			b.Errorf("%d bytes in %v", len(got), took)
 		}
-	}, with(remote.Host{BytesPerSecond: mib}))
+	}, with(credential.Settings{BytesPerSecond: mib}))
 	bubble(t, nil, func(b *bench) {
 		begin := time.Now()
 		b.work(b.repo) // 12 HEADs, 12 POSTs, 12 PUTs
 		if took := time.Since(begin); took < 6*time.Second || took > 8*time.Second {
 			b.Errorf("36 requests in %v", took)
 		}
-	}, with(remote.Host{RequestsPerSecond: 5}))
+	}, with(credential.Settings{RequestsPerSecond: 5}))
 }
 
 func TestConnectionsAreCountedUntilBodiesAreClosed(t *testing.T) {
@@ -128,7 +129,7 @@ func TestConnectionsAreCountedUntilBodiesAreClosed(t *testing.T) {
 		three, err := open(b.Context())
 		must(b, err)
 		must(b, three.Close())
-	}, with(remote.Host{Connections: 2}))
+	}, with(credential.Settings{Connections: 2}))
 }
 
 // halting reads a blob in two requests, as a download that was cut does.
@@ -175,7 +176,7 @@ func TestCopiesWithinAHostDoNotWaitForEachOther(t *testing.T) {
 			})
 		}
 		wg.Wait()
-	}, with(remote.Host{Connections: 1}))
+	}, with(credential.Settings{Connections: 1}))
 }
 
 func TestReferrersArePaged(t *testing.T) {
@@ -229,7 +230,7 @@ func TestF20ANameThatLeadsInsideIsRefusedByItsAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := testbed.Serve(t, http.RedirectHandler("https://innocent.example/x", http.StatusTemporaryRedirect), testbed.Options{Wire: testbed.Pipes, Host: "registry.example:80"})
 		var dialled []string
-		o := remote.Options{CertDirs: []string{}, Default: remote.Host{PlainHTTP: true}}
+		o := remote.Options{CertDirs: []string{}, Default: credential.Settings{PlainHTTP: true}}
 		o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			dialled = append(dialled, addr)
 			conn, err := r.Dial(ctx, network, r.Host)
@@ -263,12 +264,12 @@ func TestCertificatesAreFoundByHost(t *testing.T) {
 	_, err = client(t, func(o *remote.Options) { o.CertDirs = []string{dir} }).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
 	wantKind(t, err, fault.NotFound)
 
-	for name, h := range map[string]remote.Host{
+	for name, h := range map[string]credential.Settings{
 		"no such file":   {CAFile: filepath.Join(dir, "absent")},
 		"no certificate": {CAFile: os.DevNull},
 		"half a pair":    {ClientCert: filepath.Join(dir, r.Host, "ca.crt")},
 	} {
-		_, err := remote.New(remote.Options{CertDirs: []string{}, Hosts: map[string]remote.Host{"a.example": h}})
+		_, err := remote.New(remote.Options{CertDirs: []string{}, Hosts: map[string]credential.Settings{"a.example": h}})
 		if !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -276,7 +277,7 @@ func TestCertificatesAreFoundByHost(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, r.Host, "ca.crt"), nil, 0o600))
 	_, err = client(t, func(o *remote.Options) { o.CertDirs = []string{dir} }).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
 	wantKind(t, err, fault.Invalid)
-	_, err = remote.New(remote.Options{Hosts: map[string]remote.Host{"no host": {}}})
+	_, err = remote.New(remote.Options{Hosts: map[string]credential.Settings{"no host": {}}})
 	wantKind(t, err, fault.Invalid)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
@@ -22,7 +23,7 @@ func TestManifestsWithoutATagAreToldByRegistriesThatListThemAndByNoOthers(t *tes
 	shelf := &testbed.Shelf{Repo: "team/app", TB: t, Rows: []testbed.Row{
 		{Digest: "sha256:" + hexOf("1"), Tags: []string{"v1", "v2"}}, {Digest: "sha256:" + hexOf("2")}, {Digest: "sha256:" + hexOf("3")}}}
 	reg := testbed.Serve(t, shelf.ACR(testbed.NewDistribution(t, testbed.Options{})), testbed.Options{})
-	r := client(t, withHost(reg, remote.Host{Kind: "acr"})).Open(repo(reg, "team/app"), remote.Use{})
+	r := client(t, withHost(reg, credential.Settings{Kind: "acr"})).Open(repo(reg, "team/app"), remote.Use{})
 	if all, loose, told, err := list(r); all != 3 || loose != 2 || !told || err != nil {
 		t.Errorf("acr: %d, %d, %t, %v", all, loose, told, err)
 	}

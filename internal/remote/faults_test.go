@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/remote"
@@ -32,7 +33,7 @@ func TestF15AStreamThatIsResetIsAskedForAgain(t *testing.T) {
 	reset := hostile.LoseAnswer().On("GET", testbed.Manifest).Times(2)
 	r := hostile.Serve(t, testbed.NewDistribution(t, o), o, reset)
 	img := testbed.Random(t, r, "app", "v1", testbed.RandomOptions{})
-	at := client(t, withHost(r, remote.Host{CAFile: r.CAFile(t)})).Open(repo(r, "app"), remote.Use{})
+	at := client(t, withHost(r, credential.Settings{CAFile: r.CAFile(t)})).Open(repo(r, "app"), remote.Use{})
 	doc, err := at.Document(t.Context(), "v1")
 	must(t, err)
 	if doc.Digest != img.Root.Digest || reset.Fired() != 2 || r.Log()[0].Proto != "HTTP/2.0" {
@@ -64,7 +65,7 @@ func TestF24AProxyThatWantsALoginIsNamed(t *testing.T) {
 	if os.Getenv("DRAY_TEST_BEHIND_A_PROXY") != "" {
 		for _, plain := range []bool{false, true} {
 			r := &testbed.Registry{Host: "registry.example"}
-			_, err := client(t, withHost(r, remote.Host{PlainHTTP: plain})).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
+			_, err := client(t, withHost(r, credential.Settings{PlainHTTP: plain})).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
 			if err == nil || !strings.Contains(strings.ToLower(err.Error()), "proxy") {
 				t.Errorf("plain %v: %v", plain, err)
 			}

@@ -43,7 +43,7 @@ func visit(t *testing.T, name string, hosts map[string]*testbed.Registry, change
 	t.Helper()
 	n, err := ref.Parse(name)
 	must(t, err)
-	o := remote.Options{CertDirs: []string{}, Retries: -1, Default: remote.Host{PlainHTTP: true}}
+	o := remote.Options{CertDirs: []string{}, Retries: -1, Default: credential.Settings{PlainHTTP: true}}
 	withLogin(&o)
 	o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		host, _, _ := net.SplitHostPort(addr)
@@ -65,7 +65,7 @@ func visit(t *testing.T, name string, hosts map[string]*testbed.Registry, change
 }
 
 func kind(host, kind string) func(*remote.Options) {
-	return func(o *remote.Options) { o.Hosts = map[string]remote.Host{host: {Kind: kind, PlainHTTP: true}} }
+	return func(o *remote.Options) { o.Hosts = map[string]credential.Settings{host: {Kind: kind, PlainHTTP: true}} }
 }
 
 func (s *shop) list() (all []oci.Listed, err error) {
@@ -293,7 +293,7 @@ func TestTheKindOfARegistryIsLearnedFromItsChallenge(t *testing.T) {
 	r := testbed.Serve(t, h, testbed.Options{Front: shelf.Harbor, Auth: testbed.Auth{Mode: testbed.Bearer, Service: "harbor-registry"}})
 	testbed.Random(t, r, "team/app", "v0001", testbed.RandomOptions{})
 	s := visit(t, "harbor.example.com/team/app", map[string]*testbed.Registry{"harbor.example.com": r, "127.0.0.1": r}, func(o *remote.Options) {
-		o.Hosts = map[string]remote.Host{"harbor.example.com": {PlainHTTP: true, TokenHosts: []string{r.Host}}}
+		o.Hosts = map[string]credential.Settings{"harbor.example.com": {PlainHTTP: true, TokenHosts: []string{r.Host}}}
 	})
 	s.wantTags(shelf)
 	s.wantTags(shelf)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/ref"
@@ -16,7 +17,7 @@ import (
 func TestLocksAreReadInEachRegistrysOwnWay(t *testing.T) {
 	t.Run("acr", func(t *testing.T) {
 		reg := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR}, Front: acrAttributes})
-		r := client(t, withLogin, withHost(reg, remote.Host{Kind: "acr"})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
+		r := client(t, withLogin, withHost(reg, credential.Settings{Kind: "acr"})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
 		for tag, want := range map[string]string{"locked": "the tag is locked (writeEnabled=false)", "free": "", "odd": "", "gone": ""} {
 			if why, err := r.Locked(t.Context(), tag); why != want || err != nil {
 				t.Errorf("%s: %q %v", tag, why, err)
@@ -25,7 +26,7 @@ func TestLocksAreReadInEachRegistrysOwnWay(t *testing.T) {
 	})
 	t.Run("harbor", func(t *testing.T) {
 		h := newHarbor(t)
-		r := client(t, withLogin, h.settings(remote.CreateNothing)).Open(repo(h.Registry, "lib/team/app"), remote.Use{Actions: remote.Push})
+		r := client(t, withLogin, h.settings(credential.CreateNothing)).Open(repo(h.Registry, "lib/team/app"), remote.Use{Actions: remote.Push})
 		for tag, want := range map[string]string{"v1": "the tag is immutable (a rule of the project)", "v9": ""} {
 			if why, err := r.Locked(t.Context(), tag); why != want || err != nil {
 				t.Errorf("%s: %q %v", tag, why, err)
@@ -34,7 +35,7 @@ func TestLocksAreReadInEachRegistrysOwnWay(t *testing.T) {
 	})
 	t.Run("ecr", func(t *testing.T) {
 		e := newECR(t)
-		r := client(t, e.options(remote.CreateNothing)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push})
+		r := client(t, e.options(credential.CreateNothing)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push})
 		if why, err := r.Locked(t.Context(), "v1"); why != "the tag is immutable (imageTagMutability of the repository)" || err != nil {
 			t.Errorf("%q %v", why, err)
 		}
@@ -46,7 +47,7 @@ func TestLocksAreReadInEachRegistrysOwnWay(t *testing.T) {
 			}
 			fmt.Fprintf(w, `{"tags":[{"name":%q,"immutable":true}]}`, r.URL.Query().Get("specificTag"))
 		}), testbed.Options{})
-		r := client(t, withLogin, withHost(reg, remote.Host{Kind: "quay"})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
+		r := client(t, withLogin, withHost(reg, credential.Settings{Kind: "quay"})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
 		if why, err := r.Locked(t.Context(), "v1"); why != "the tag is immutable" || err != nil {
 			t.Errorf("%q %v", why, err)
 		}

@@ -99,7 +99,7 @@ func TestF26ARealmElsewhereGetsALoginOnlyWhereTokenHostsSays(t *testing.T) {
 	}
 	_, err = client(t).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
 	must(t, err)
-	_, err = client(t, withLogin, withHost(r, remote.Host{TokenHosts: []string{r.Issuer.Server.Host}})).
+	_, err = client(t, withLogin, withHost(r, credential.Settings{TokenHosts: []string{r.Issuer.Server.Host}})).
 		Open(repo(r, "app"), remote.Use{Actions: remote.Push}).Resolve(t.Context(), "v1")
 	must(t, err)
 }
@@ -142,7 +142,7 @@ func TestF20HttpsNeverLeadsToHttp(t *testing.T) {
 	r := hostile.Serve(t, testbed.NewDistribution(t, o), o, hostile.RedirectTo(canary.URL, 0))
 	data, d := noise(t, 1, 10)
 	r.Blob(t, "app", d.MediaType, data)
-	_, _, err := client(t, withHost(r, remote.Host{CAFile: r.CAFile(t)})).Open(repo(r, "app"), remote.Use{}).Blob(t.Context(), d, 0, -1)
+	_, _, err := client(t, withHost(r, credential.Settings{CAFile: r.CAFile(t)})).Open(repo(r, "app"), remote.Use{}).Blob(t.Context(), d, 0, -1)
 	wantKind(t, err, fault.Refused)
 	if canary.Requests() != 0 {
 		t.Error("it was followed")
@@ -153,7 +153,7 @@ func TestF26ATokenServiceWithoutTlsGetsNothingFromARegistryWithTls(t *testing.T)
 	canary := hostile.Elsewhere(t, testbed.Options{})
 	o := testbed.Options{Scheme: testbed.HTTPS, Auth: testbed.Auth{Mode: testbed.Bearer}}
 	r := hostile.Serve(t, testbed.NewDistribution(t, o), o, hostile.RealmTo(canary.URL+"/token"))
-	c := client(t, withLogin, withHost(r, remote.Host{CAFile: r.CAFile(t), TokenHosts: []string{canary.Host}}))
+	c := client(t, withLogin, withHost(r, credential.Settings{CAFile: r.CAFile(t), TokenHosts: []string{canary.Host}}))
 	_, err := c.Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
 	wantKind(t, err, fault.Refused)
 	if canary.Requests() != 0 {
@@ -191,7 +191,7 @@ func TestF67LocationsThatAreRelativeOrMisspelledAreUsed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := testbed.Options{Scheme: testbed.HTTPS}
 			r := hostile.Serve(t, testbed.NewDistribution(t, o), o, hostile.LocationTo(rewrite))
-			to := client(t, withHost(r, remote.Host{CAFile: r.CAFile(t)})).Open(repo(r, "app"), remote.Use{Actions: remote.Push})
+			to := client(t, withHost(r, credential.Settings{CAFile: r.CAFile(t)})).Open(repo(r, "app"), remote.Use{Actions: remote.Push})
 			data, d := noise(t, 1, 1000)
 			_, err := to.Put(t.Context(), d, nil, opener(data))
 			must(t, err)
@@ -211,7 +211,7 @@ func TestF01ACertificateThatNobodyVouchesForIsRefusedWithoutAnotherTry(t *testin
 	if !strings.Contains(fault.HintOf(err), "ca-file") {
 		t.Error(fault.HintOf(err))
 	}
-	_, err = client(t, withHost(r, remote.Host{Insecure: true})).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
+	_, err = client(t, withHost(r, credential.Settings{Insecure: true})).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
 	wantKind(t, err, fault.NotFound)
 	if r.Requests() != 1 {
 		t.Error(r.Story())
@@ -219,7 +219,7 @@ func TestF01ACertificateThatNobodyVouchesForIsRefusedWithoutAnotherTry(t *testin
 }
 
 func TestPlainHttpIsForLoopbackAndByConfigurationOnly(t *testing.T) {
-	c := client(t, func(o *remote.Options) { o.Hosts = map[string]remote.Host{"plain.example": {PlainHTTP: true}} })
+	c := client(t, func(o *remote.Options) { o.Hosts = map[string]credential.Settings{"plain.example": {PlainHTTP: true}} })
 	must(t, c.Pin("plain.example", "http"))
 	must(t, c.Pin("localhost:5000", "http"))
 	must(t, c.Pin("registry.example", "https"))
@@ -230,7 +230,7 @@ func TestPlainHttpIsForLoopbackAndByConfigurationOnly(t *testing.T) {
 
 func TestABlobsBytesGoOverHttp1AndTheRestOverHttp2(t *testing.T) {
 	r := testbed.Distribution(t, testbed.Options{Scheme: testbed.HTTPS, Protocol: testbed.HTTP2})
-	to := client(t, withHost(r, remote.Host{CAFile: r.CAFile(t)})).Open(repo(r, "app"), remote.Use{Actions: remote.Push})
+	to := client(t, withHost(r, credential.Settings{CAFile: r.CAFile(t)})).Open(repo(r, "app"), remote.Use{Actions: remote.Push})
 	doc, blobs := put(t, to, "v1")
 	check(t, to, doc, blobs, "v1")
 	for _, q := range r.Log() {
@@ -247,7 +247,7 @@ func TestABlobsBytesGoOverHttp1AndTheRestOverHttp2(t *testing.T) {
 func TestAMirrorIsReadFirstAndItsTroubleIsNone(t *testing.T) {
 	home, mirror := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
 	img := testbed.Random(t, home, "app", "v1", testbed.RandomOptions{})
-	c := client(t, withHost(home, remote.Host{Mirrors: []string{mirror.Host}}))
+	c := client(t, withHost(home, credential.Settings{Mirrors: []string{mirror.Host}}))
 	r := c.Open(repo(home, "app"), remote.Use{})
 	for range 2 {
 		d, err := r.Resolve(t.Context(), "v1")
@@ -293,7 +293,7 @@ func TestNoEventAndNoErrorShowsASecret(t *testing.T) {
 func TestATargetIsNeverLookedAtThroughAMirror(t *testing.T) {
 	home, mirror := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, mirror, "app", "v1", testbed.RandomOptions{})
-	c := client(t, withHost(home, remote.Host{Mirrors: []string{mirror.Host}}))
+	c := client(t, withHost(home, credential.Settings{Mirrors: []string{mirror.Host}}))
 	_, err := c.Open(repo(home, "app"), remote.Use{Actions: remote.Push}).Resolve(t.Context(), "v1")
 	wantKind(t, err, fault.NotFound)
 	if mirror.Requests() != 0 {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
@@ -17,7 +18,7 @@ func TestTheConnectionOnWhichALoopbackHostIsAskedForTLSIsKept(t *testing.T) {
 	} {
 		r := testbed.Distribution(t, o)
 		var dials atomic.Int32
-		c := client(t, withHost(r, remote.Host{CAFile: r.CAFile(t)}), func(o *remote.Options) {
+		c := client(t, withHost(r, credential.Settings{CAFile: r.CAFile(t)}), func(o *remote.Options) {
 			o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				dials.Add(1)
 				return new(net.Dialer).DialContext(ctx, network, addr)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/remote"
@@ -18,7 +19,7 @@ import (
 func proving(t *testing.T, faults ...*hostile.Fault) (*testbed.Registry, *remote.Repository, []oci.Descriptor) {
 	t.Helper()
 	reg := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), faults...)
-	c, err := remote.New(remote.Options{Default: remote.Host{PlainHTTP: true}, Retries: -1})
+	c, err := remote.New(remote.Options{Default: credential.Settings{PlainHTTP: true}, Retries: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,8 +48,8 @@ func withLogin(o *remote.Options) {
 	o.Logins = credential.Chain{func(context.Context, ref.Repo) (credential.Login, bool, error) { return login, true, nil }}
 }
 
-func withHost(r *testbed.Registry, h remote.Host) func(*remote.Options) {
-	return func(o *remote.Options) { o.Hosts = map[string]remote.Host{r.Host: h} }
+func withHost(r *testbed.Registry, h credential.Settings) func(*remote.Options) {
+	return func(o *remote.Options) { o.Hosts = map[string]credential.Settings{r.Host: h} }
 }
 
 func repo(r *testbed.Registry, path string) ref.Repo { return ref.Repo{Host: r.Host, Path: path} }
@@ -191,7 +191,7 @@ func TestAnImageGoesToEachRegistryAndComesBackUnchanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := serve(t)
-			h := remote.Host{}
+			h := credential.Settings{}
 			if strings.HasPrefix(r.URL, "https") {
 				h.CAFile = r.CAFile(t)
 			}

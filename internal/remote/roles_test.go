@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/remote"
@@ -33,7 +34,7 @@ func TestARefusalIsWordedByWhatRefuses(t *testing.T) {
 		{"gitlab", 404, "NAME_UNKNOWN", "no such project", fault.NotFound, "create the repository first; this registry does not on its own"},
 	} {
 		reg := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Error(tt.status, tt.code, tt.text).On("POST", ""))
-		r := client(t, withHost(reg, remote.Host{Kind: tt.kind})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
+		r := client(t, withHost(reg, credential.Settings{Kind: tt.kind})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
 		err := push(t, r, 1)
 		if !fault.Is(err, tt.want) || !strings.Contains(fault.HintOf(err), tt.hint) {
 			t.Errorf("%s %d %s: %v (hint: %s)", tt.kind, tt.status, tt.text, err, fault.HintOf(err))
@@ -50,7 +51,7 @@ func TestARepositoryThatMayNotBeListedIsCreatedOrPushedTo(t *testing.T) {
 				e.made["app"] = true
 				e.says = `{"__type":"AccessDeniedException","message":"no"}`
 			}
-			must(t, push(t, client(t, e.options(remote.CreatePrivate)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push}), 2))
+			must(t, push(t, client(t, e.options(credential.CreatePrivate)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push}), 2))
 			if !e.made["app"] {
 				t.Error("not made")
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/oci"
@@ -17,13 +18,13 @@ import (
 // lines counts connections.
 type lines struct{ dialled, open atomic.Int32 }
 
-type line struct {
+type Host struct {
 	net.Conn
 	of   *lines
 	once sync.Once
 }
 
-func (l *line) Close() error {
+func (l *Host) Close() error {
 	l.once.Do(func() { l.of.open.Add(-1) })
 	return l.Conn.Close()
 }
@@ -35,7 +36,7 @@ func (l *lines) dial(ctx context.Context, network, addr string) (net.Conn, error
 	}
 	l.dialled.Add(1)
 	l.open.Add(1)
-	return &line{Conn: conn, of: l}, nil
+	return &Host{Conn: conn, of: l}, nil
 }
 
 // wait waits until n connections were dialled.
@@ -51,9 +52,9 @@ func (l *lines) wait(t *testing.T, n int32) {
 // counted is a registry with an image, and a client whose connections are counted from here on.
 func counted(t *testing.T, o testbed.Options) (*testbed.Registry, *remote.Client, *lines, oci.Document) {
 	r := testbed.Distribution(t, o)
-	host := remote.Host{PlainHTTP: true}
+	host := credential.Settings{PlainHTTP: true}
 	if o.Scheme == testbed.HTTPS {
-		host = remote.Host{CAFile: r.CAFile(t)}
+		host = credential.Settings{CAFile: r.CAFile(t)}
 	}
 	doc, _ := put(t, client(t, withHost(r, host)).Open(repo(r, "app"), remote.Use{Actions: remote.Push}), "v1")
 	l := &lines{}

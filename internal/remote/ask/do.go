@@ -1,0 +1,94 @@
+package ask
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/wire"
+)
+
+// Do asks until the registry gives an answer of one of the statuses ok; any
+// other is an error. What may help later is tried again, within the budget.
+func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, error) {
+	b := h.Budget(c)
+	for {
+		if err := h.Pulse.Spared(h.Name); err != nil {
+			return nil, c.Named(err)
+		}
+		if err := h.admit(ctx, c, h.try); err != nil {
+			return nil, err
+		}
+		a, err := h.try(ctx, c)
+		if err == nil && h.Pulls != nil && c.OnManifest() && h.Pulls.Heed(replyOf(c, a)) && b.used <= h.Tries() {
+			b.used++
+			continue // to wait for pulls, which is nobody else's concern
+		}
+		if err == nil {
+			if slices.Contains(ok, a.Status) || a.Renewed {
+				return a, nil
+			}
+			a.Close()
+			err = h.Refusal(c, a)
+		}
+		if c.Single || !Passing(err) {
+			return nil, c.Named(err)
+		}
+		if err := b.Wait(ctx, err); err != nil {
+			return nil, c.Named(err)
+		}
+	}
+}
+
+// try asks once, with whatever login it takes.
+func (h *Host) try(ctx context.Context, c *wire.Call) (*wire.Answer, error) {
+	if c.URL == nil {
+		origin, err := h.Origin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		origin.Path, origin.RawQuery = c.Path, c.Query
+		if c.Encoded {
+			if origin.Path, err = url.PathUnescape(c.Path); err != nil {
+				return nil, c.Fault(fault.Invalid, "", err)
+			}
+			origin.RawPath = c.Path
+		}
+		direct := *c
+		direct.URL = origin
+		c = &direct
+	}
+	if c.Access == nil {
+		return h.Exchange(ctx, c, "")
+	}
+	leave, err := h.Meet(ctx, c)
+	if err != nil {
+		return nil, c.Stopped(ctx, err)
+	}
+	defer leave()
+	authz, err := h.Authorization(ctx, c, "")
+	if err != nil {
+		return nil, err
+	}
+	a, err := h.Exchange(ctx, c, authz)
+	for refused := 0; err == nil && a.Status == http.StatusUnauthorized && !a.Away; {
+		sent := authz
+		if authz, err = h.Challenged(ctx, c, a, sent, refused); err != nil {
+			return nil, err
+		}
+		if sent != "" {
+			refused++
+		}
+		if c.Lane == wire.Up {
+			a.Renewed = true
+			return a, nil
+		}
+		a, err = h.Exchange(ctx, c, authz)
+	}
+	if err == nil {
+		h.Met(c, authz, a)
+	}
+	return a, err
+}

@@ -1,0 +1,59 @@
+package ask
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/wire"
+)
+
+// replyOf is what a tells of pulls.
+func replyOf(c *wire.Call, a *wire.Answer) limit.Reply {
+	return limit.Reply{Method: c.Method, Status: a.Status, Header: a.Header, Source: wire.Clean(a.Header.Get("Docker-Ratelimit-Source")),
+		Spent: a.Status == http.StatusTooManyRequests && c.Method == http.MethodGet && pullLimit(a)}
+}
+
+// pullLimit recognises Docker Hub's words: "You have reached your pull rate limit. … https://www.docker.com/increase-rate-limit".
+func pullLimit(a *wire.Answer) bool {
+	_, text := a.Problem()
+	text = strings.ToLower(text + " " + string(a.Raw[:min(len(a.Raw), 4096)]))
+	return strings.Contains(text, "pull rate limit") || strings.Contains(text, "increase-rate-limit")
+}
+
+// admit lets a pull go when there are some left. It waits for them, unless that
+// takes longer than MaxWait, or the caller would rather do something else. Whether
+// they are back is looked for with ask.
+func (h *Host) admit(ctx context.Context, c *wire.Call, ask func(context.Context, *wire.Call) (*wire.Answer, error)) error {
+	if h.Pulls == nil || c.Method != http.MethodGet || !c.OnManifest() {
+		return nil
+	}
+	for {
+		until, free := h.Pulls.Closed()
+		if until.IsZero() {
+			return nil
+		}
+		d := time.Until(until)
+		if d > h.Options.MaxWait || c.Yield != nil && c.Yield() {
+			return &fault.Fault{Kind: fault.Throttled, Op: c.Op, Name: c.Name, RetryAfter: d, Err: limit.Spent(until),
+				Hint: "try again then, raise the longest wait, or use another login for " + h.Name}
+		}
+		if h.Pulls.News(until) {
+			c.Observe.Tell(event.Event{Kind: event.Waiting, Host: h.Name, Name: c.Name, Wait: d, Text: h.Name + ": pulls spent, until " + limit.Clock(until)})
+		}
+		err := h.Pulls.Await(ctx, free, d, func() {
+			look := *c
+			look.Method, look.Limit = http.MethodHead, 0
+			if a, err := ask(ctx, &look); err == nil {
+				h.Pulls.Heed(replyOf(&look, a))
+			}
+		})
+		if err != nil {
+			return c.Stopped(ctx, err)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package ask
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/wire"
+)
+
+// Passing reports whether trying again may help.
+func Passing(err error) bool {
+	return fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Throttled)
+}
+
+// Budget is how often one operation may still go wrong.
+type Budget struct {
+	host *Host
+	call *wire.Call
+	used int
+	from time.Time // of the first failure; zero before any
+}
+
+// Budget begins the count for an operation that c is of.
+func (h *Host) Budget(c *wire.Call) *Budget { return &Budget{host: h, call: c} }
+
+// Refill is for progress: an operation that moves on is not failing.
+func (b *Budget) Refill() { b.used, b.from = 0, time.Time{} }
+
+// Wait sleeps before the next try because of err. It returns the error to give
+// up with when the budget is spent, the registry asks for more than MaxWait,
+// or the caller gave up.
+func (b *Budget) Wait(ctx context.Context, err error) error {
+	h := b.host
+	if b.from.IsZero() {
+		b.from = time.Now()
+	}
+	if h.Pulse.IsLost() {
+		return err
+	}
+	if b.used >= h.Tries() {
+		h.Pulse.Lost(b.from, err)
+		return err
+	}
+	asked := retryAfter(err)
+	d := asked
+	if d == 0 {
+		d = backoff(b.used)
+	}
+	b.used++
+	if asked > h.Options.MaxWait {
+		return tooLong(err, asked)
+	}
+	tell := event.Event{Host: h.Name, Name: b.call.Name, Method: b.call.Method, Wait: d, Err: err}
+	if fault.Is(err, fault.Throttled) {
+		until := time.Now().Add(d)
+		if h.Pause.Until(until) {
+			waiting := tell
+			waiting.Kind, waiting.Text = event.Waiting, h.Name+" asks to wait until "+until.Format("15:04:05")
+			b.call.Observe.Tell(waiting)
+		}
+	}
+	tell.Kind = event.Retried
+	b.call.Observe.Tell(tell)
+	if limit.Sleep(ctx, d) != nil {
+		return b.call.Stopped(ctx, err)
+	}
+	return nil
+}
+
+func tooLong(err error, d time.Duration) error {
+	until := time.Now().Add(d).Round(time.Minute)
+	layout := "15:04"
+	if d > 12*time.Hour {
+		layout = "2006-01-02 15:04"
+	}
+	return &fault.Fault{Kind: fault.Throttled, RetryAfter: d, Hint: "try again then, or raise the longest wait",
+		Err: fmt.Errorf("the registry asks to wait until %s: %w", until.Format(layout), err)}
+}
+
+func retryAfter(err error) time.Duration {
+	if f, ok := err.(*fault.Fault); ok {
+		return f.RetryAfter
+	}
+	return 0
+}
+
+// backoff is the wait before try n+1: exponential from 0.5 s to 60 s, with full jitter.
+func backoff(n int) time.Duration {
+	top := min(500*time.Millisecond<<min(n, 10), time.Minute)
+	return time.Millisecond + rand.N(top) //nolint:gosec // spreads load, hides nothing
+}

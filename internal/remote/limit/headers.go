@@ -1,0 +1,63 @@
+package limit
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ParseRetryAfter reads seconds or a date (RFC 9110 §10.2.3). What is neither,
+// or lies in the past, is 0: then backoff decides.
+func ParseRetryAfter(s string, now time.Time) time.Duration {
+	s = strings.TrimSpace(s)
+	if n, err := strconv.ParseFloat(s, 64); err == nil {
+		if !(n > 0) {
+			return 0
+		}
+		return time.Duration(min(n, 10*365*86400) * float64(time.Second))
+	}
+	t, err := http.ParseTime(s)
+	if err != nil || !t.After(now) {
+		return 0
+	}
+	return min(t.Sub(now), 10*365*24*time.Hour)
+}
+
+// Resets is when requests are back, where a header says that none are left.
+func Resets(h http.Header, now time.Time) time.Time {
+	for _, prefix := range []string{"", "X-"} {
+		left, _, ok := quota(h.Get(prefix + "RateLimit-Remaining"))
+		if !ok || left > 0 {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(h.Get(prefix+"RateLimit-Reset")), 10, 64)
+		switch {
+		case err != nil || n <= 0:
+		case n > 1e9: // GitLab and GitHub write the time itself
+			if t := time.Unix(n, 0); t.After(now) {
+				return t
+			}
+		default:
+			return now.Add(time.Duration(min(n, 86400)) * time.Second)
+		}
+	}
+	return time.Time{}
+}
+
+// quota reads "100;w=21600": a count and, in seconds, a window.
+func quota(s string) (n int, window time.Duration, ok bool) {
+	count, params, _ := strings.Cut(s, ";")
+	n, err := strconv.Atoi(strings.TrimSpace(count))
+	if err != nil || n < 0 {
+		return 0, 0, false
+	}
+	for _, param := range strings.Split(params, ";") {
+		if v, is := strings.CutPrefix(strings.TrimSpace(param), "w="); is {
+			if seconds, err := strconv.Atoi(v); err == nil && seconds > 0 && seconds <= 31*86400 {
+				window = time.Duration(seconds) * time.Second
+			}
+		}
+	}
+	return n, window, true
+}

@@ -1,0 +1,40 @@
+package list
+
+import (
+	"context"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/wire"
+	"github.com/drayage/dray/oci"
+)
+
+// ecrBulk is ECR's own API, DescribeImages. It takes AWS credentials, which a
+// docker login is none of, at a host that may be closed off where the registry
+// is not. It is what the registry itself looks into, so it does not lag behind.
+func (r *Lister) ecrBulk() *bulk {
+	b := &bulk{name: "the image list of ECR's API", elsewhere: true}
+	b.manifests = func(ctx context.Context, show func([]Manifest) (int, error)) (bool, error) {
+		var stop error
+		err := r.taught.ecr.Images(ctx, r.Repo, func(images []credential.ECRImage) error {
+			_, stop = show(ecrManifests(images))
+			return stop
+		})
+		if err == nil || stop != nil {
+			return false, stop
+		}
+		return fault.Is(err, fault.NotFound), r.Call("list images of", "", "", r.Repo.String()).Named(err)
+	}
+	b.tags = fromRows(b.manifests)
+	return b
+}
+
+// ecrManifests takes over what ECR tells, which is not the size of a manifest itself.
+func ecrManifests(images []credential.ECRImage) []Manifest {
+	all := make([]Manifest, len(images))
+	for i, m := range images {
+		all[i] = Manifest{Descriptor: oci.Descriptor{Digest: digestOf(m.Digest), MediaType: wire.Clean(m.MediaType)},
+			Tags: m.Tags, Total: max(m.Total, 0), Updated: m.Pushed}
+	}
+	return all
+}

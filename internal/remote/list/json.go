@@ -1,0 +1,164 @@
+package list
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/wire"
+)
+
+const (
+	pageSize  = 1000     // names asked for at once; ECR refuses more
+	maxPage   = 64 << 20 // bytes of one page
+	maxNames  = 1 << 20  // names in one page
+	maxPages  = 100_000
+	maxStrays = 3 // pages without a new name that are borne
+)
+
+// readPage reads one page of a list while it arrives, up to maxPage.
+func readPage(c *wire.Call, body io.Reader, read func(io.Reader) error) error {
+	limited := &io.LimitedReader{R: body, N: maxPage + 1}
+	err := read(limited)
+	var f *fault.Fault
+	switch {
+	case limited.N == 0:
+		return c.Fault(fault.TooLarge, "", fmt.Errorf("a page longer than %d bytes", maxPage))
+	case err == nil, errors.As(err, &f):
+		return err
+	}
+	return c.Fault(fault.Refused, "", err)
+}
+
+// members calls each at the value of every member of the JSON object that page
+// is; each reads that value.
+func members(page io.Reader, each func(member string, dec *json.Decoder) error) error {
+	dec := json.NewDecoder(page)
+	if t, err := dec.Token(); err != nil {
+		return notJSON(err)
+	} else if t != json.Delim('{') {
+		return errors.New("the page is no JSON object")
+	}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return notJSON(err)
+		}
+		name, _ := t.(string)
+		if err := each(name, dec); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return notJSON(err)
+	}
+	return nil
+}
+
+func notJSON(err error) error { return fmt.Errorf("the page is no JSON: %w", err) }
+
+// open reads the beginning of a list or of an object. It is false for null.
+func open(dec *json.Decoder, member string, begin json.Delim) (bool, error) {
+	t, err := dec.Token()
+	switch {
+	case err != nil:
+		return false, notJSON(err)
+	case t == nil:
+		return false, nil
+	case t != begin:
+		return false, fmt.Errorf("%s is no %s", member, map[json.Delim]string{'[': "list", '{': "object"}[begin])
+	}
+	return true, nil
+}
+
+// texts calls each for the texts of a list, and passes over everything else in it, such as null names.
+func texts(dec *json.Decoder, member string, each func(string) error) error {
+	if some, err := open(dec, member, '['); !some || err != nil {
+		return err
+	}
+	for depth := 1; depth > 0; {
+		t, err := dec.Token()
+		if err != nil {
+			return notJSON(err)
+		}
+		switch t {
+		case json.Delim('['), json.Delim('{'):
+			depth++
+		case json.Delim(']'), json.Delim('}'):
+			depth--
+		}
+		if s, ok := t.(string); ok && depth == 1 {
+			if err := each(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// skip passes over one value.
+func skip(dec *json.Decoder) error {
+	switch t, err := dec.Token(); {
+	case err != nil:
+		return notJSON(err)
+	case t == json.Delim('['), t == json.Delim('{'):
+		return leave(dec)
+	}
+	return nil
+}
+
+// leave passes over the rest of the list or object that was begun.
+func leave(dec *json.Decoder) error {
+	for depth := 1; depth > 0; {
+		t, err := dec.Token()
+		if err != nil {
+			return notJSON(err)
+		}
+		switch t {
+		case json.Delim('['), json.Delim('{'):
+			depth++
+		case json.Delim(']'), json.Delim('}'):
+			depth--
+		}
+	}
+	return nil
+}
+
+func readRows[T any](dec *json.Decoder, member string, rows *[]T, c *wire.Call) error {
+	if some, err := open(dec, member, '['); !some || err != nil {
+		return err
+	}
+	for dec.More() {
+		var row T
+		if err := dec.Decode(&row); err != nil {
+			return notJSON(err)
+		}
+		if len(*rows) == maxNames {
+			return c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d rows in a page", maxNames))
+		}
+		*rows = append(*rows, row)
+	}
+	_, err := dec.Token()
+	return err
+}
+
+// following says where the page after a is; it is on the same origin or nowhere.
+func following(ctx context.Context, h *ask.Host, c *wire.Call, a *wire.Answer, link string) (*url.URL, error) {
+	origin, err := h.Origin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u, err := h.Located(origin, a.Asked, link)
+	if err != nil {
+		return nil, c.Named(err)
+	}
+	if !wire.SameOrigin(u, origin) {
+		return nil, c.Fault(fault.Refused, "", fmt.Errorf("the next page is said to be on another host, %s", u.Host))
+	}
+	return u, nil
+}

@@ -1,0 +1,220 @@
+package list
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/wire"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Locked says why tag, which exists, can not be moved: "the tag is locked
+// (writeEnabled=false)". It is "" where it can be, and where nothing tells. It
+// costs one request on ACR, ECR, Harbor and Quay and none elsewhere. Canceled is
+// the only error.
+func (r *Lister) Locked(ctx context.Context, tag string) (why string, err error) {
+	switch r.Host.Product() {
+	case "acr":
+		why, err = r.lockedACR(ctx, tag)
+	case "ecr":
+		var immutable bool
+		if immutable, _, err = r.taught.ecr.Immutable(ctx, r.Repo, tag); immutable {
+			why = "the tag is immutable (imageTagMutability of the repository)"
+		}
+	case "harbor":
+		why, err = r.lockedHarbor(ctx, tag)
+	case "quay":
+		why, err = r.lockedQuay(ctx, tag)
+	}
+	if !fault.Is(err, fault.Canceled) {
+		err = nil // what does not tell is no lock; the push will say
+	}
+	return why, err
+}
+
+// lockedACR reads the tag's attributes (GET /acr/v1/{name}/_tags/{tag}), with a
+// token of its own: they take the action metadata_read, which pushing does not.
+func (r *Lister) lockedACR(ctx context.Context, tag string) (string, error) {
+	login, err := r.Access.Who(ctx)
+	if err != nil {
+		return "", err
+	}
+	who := wire.NewAccess(nil, r.Repo, &login, "repository:"+r.Repo.Path+":metadata_read")
+	c := &wire.Call{Op: "look at lock of", Name: r.At(tag), Method: http.MethodGet, Path: "/acr/v1/" + r.Repo.Path + "/_tags/" + tag, Access: who, Observe: r.Observe, Single: true}
+	a, err := r.Host.Do(ctx, c, http.StatusOK)
+	if err != nil {
+		return "", err
+	}
+	var said struct {
+		Tag struct {
+			Attributes struct {
+				Write *bool `json:"writeEnabled"`
+			} `json:"changeableAttributes"`
+		} `json:"tag"`
+	}
+	if json.Unmarshal(a.Raw, &said) != nil || said.Tag.Attributes.Write == nil || *said.Tag.Attributes.Write {
+		return "", nil
+	}
+	return "the tag is locked (writeEnabled=false)", nil
+}
+
+// lockedHarbor reads whether a rule of the project makes the tag immutable.
+func (r *Lister) lockedHarbor(ctx context.Context, tag string) (string, error) {
+	project, repository, _ := strings.Cut(r.Repo.Path, "/")
+	// A slash in the repository's name is escaped twice (Harbor API v2.0).
+	path := "/api/v2.0/projects/" + project + "/repositories/" + url.PathEscape(url.PathEscape(repository)) + "/artifacts/" + tag + "/tags"
+	c := &wire.Call{Op: "look at lock of", Name: r.At(tag), Method: http.MethodGet, Observe: r.Observe, Stay: true}
+	a, err := r.API(ctx, c, path, url.Values{"with_immutable_status": {"true"}, "q": {"name=" + tag}}.Encode())
+	if err != nil || a.Status != http.StatusOK {
+		return "", err
+	}
+	var tags []struct {
+		Name      string `json:"name"`
+		Immutable bool   `json:"immutable"`
+	}
+	if json.Unmarshal(a.Raw, &tags) != nil {
+		return "", nil
+	}
+	for _, t := range tags {
+		if t.Name == tag && t.Immutable {
+			return "the tag is immutable (a rule of the project)", nil
+		}
+	}
+	return "", nil
+}
+
+// lockedQuay asks Quay's API, which takes no login of the registry: only public repositories tell.
+func (r *Lister) lockedQuay(ctx context.Context, tag string) (string, error) {
+	c := &wire.Call{Op: "look at lock of", Name: r.At(tag), Method: http.MethodGet, Observe: r.Observe, Stay: true,
+		Path: "/api/v1/repository/" + r.Repo.Path + "/tag/", Query: url.Values{"specificTag": {tag}, "onlyActiveTags": {"true"}, "limit": {"1"}}.Encode(), Single: true}
+	a, err := r.Host.Do(ctx, c, http.StatusOK)
+	if err != nil {
+		return "", err
+	}
+	var page struct {
+		Tags []struct {
+			Name      string `json:"name"`
+			Immutable bool   `json:"immutable"`
+		} `json:"tags"`
+	}
+	if json.Unmarshal(a.Raw, &page) != nil {
+		return "", nil
+	}
+	for _, t := range page.Tags {
+		if t.Name == tag && t.Immutable {
+			return "the tag is immutable", nil
+		}
+	}
+	return "", nil
+}
+
+// attributes are what ACR lets be changed about a tag (changeableAttributes, api-version
+// 2021-07-01). What is not said is enabled.
+type attributes struct {
+	Delete *bool `json:"deleteEnabled,omitempty"`
+	Write  *bool `json:"writeEnabled,omitempty"`
+	List   *bool `json:"listEnabled,omitempty"`
+	Read   *bool `json:"readEnabled,omitempty"`
+}
+
+func (a attributes) locks() oci.Locks {
+	off := func(b *bool) bool { return b != nil && !*b }
+	return oci.Locks{Delete: off(a.Delete), Write: off(a.Write), List: off(a.List), Read: off(a.Read)}
+}
+
+// locking says l and nothing else: what it does not lock stays as it is.
+func locking(l oci.Locks) attributes {
+	off := func(b bool) *bool {
+		if !b {
+			return nil
+		}
+		return new(bool)
+	}
+	return attributes{Delete: off(l.Delete), Write: off(l.Write), List: off(l.List), Read: off(l.Read)}
+}
+
+// Locks calls visit with each tag on which something is locked, as ACR's own list of tags
+// tells it: one request for a thousand tags. Another registry is Refused.
+func (r *Lister) Locks(ctx context.Context, visit func(tag string, l oci.Locks) error) error {
+	c := r.acrCall("list locks of", "/_tags")
+	if err := r.azures(c); err != nil {
+		return err
+	}
+	type row struct {
+		Name       string     `json:"name"`
+		Attributes attributes `json:"changeableAttributes"`
+	}
+	seen := map[string]bool{}
+	l := &pages[row]{host: r.Host, key: "tags", call: c, show: func(rows []row) (fresh int, err error) {
+		for _, t := range rows {
+			if seen[t.Name] || ref.Tag(t.Name) != nil {
+				continue
+			}
+			seen[t.Name] = true
+			fresh++
+			if locks := t.Attributes.locks(); locks != (oci.Locks{}) {
+				if err := visit(t.Name, locks); err != nil {
+					return fresh, err
+				}
+			}
+		}
+		return fresh, nil
+	}}
+	_, err := r.WithScope(ctx, "metadata_read", l.run)
+	return err
+}
+
+// Lock locks what l says on a tag, and leaves its other attributes alone:
+// PATCH /acr/v1/{name}/_tags/{tag}. It returns when the registry has said that it is so.
+// Another registry is Refused.
+func (r *Lister) Lock(ctx context.Context, tag string, l oci.Locks) error {
+	c := r.acrCall("lock", "/_tags/"+tag)
+	c.Name, c.Method, c.Query = r.At(tag), http.MethodPatch, ""
+	if err := r.azures(c); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(locking(l))
+	if err != nil {
+		return c.Fault(fault.Internal, "", err)
+	}
+	c.Header, c.Size = http.Header{"Content-Type": {"application/json"}}, int64(len(raw))
+	c.Body = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }
+	_, err = r.WithScope(ctx, "metadata_write", func(ctx context.Context) (bool, error) {
+		a, err := r.Host.Do(ctx, c, http.StatusOK)
+		if err != nil {
+			return false, err
+		}
+		var said struct {
+			Tag struct {
+				Attributes attributes `json:"changeableAttributes"`
+			} `json:"tag"`
+			Attributes attributes `json:"changeableAttributes"`
+		}
+		if json.Unmarshal(a.Raw, &said) != nil || l.Beyond(said.Tag.Attributes.locks()) != (oci.Locks{}) && l.Beyond(said.Attributes.locks()) != (oci.Locks{}) {
+			return false, c.Fault(fault.Unavailable, "", errUnlocked)
+		}
+		return false, nil
+	})
+	return err
+}
+
+var (
+	errNoAzure  = errors.New("only Azure's registries have such locks")
+	errUnlocked = errors.New("the registry's answer does not say that it is locked")
+)
+
+// azures refuses registries that are not known to be Azure's.
+func (r *Lister) azures(c *wire.Call) error {
+	if r.Host.Product() == "acr" {
+		return nil
+	}
+	return c.Fault(fault.Refused, "if it is one under a name of its own, set kind: acr for it in the configuration", errNoAzure)
+}

@@ -1,0 +1,239 @@
+package push
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/wire"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// PutDocument stores doc under each of tags, or by digest without any
+// (distribution-spec v1.1.1 §Pushing Manifests), and returns when the registry
+// confirmed doc's digest for each. Tags after the first are set side by side.
+// NotFound means that the registry misses something below doc, Conflict that a
+// tag holds something else and may not be moved.
+func (r *Pusher) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
+	p := &commit{r: r, doc: doc}
+	if err := p.verify(); err != nil {
+		return oci.Accepted{}, err
+	}
+	defer p.filled()
+	if len(tags) > 2 && r.Host.Dialect.TagQuery {
+		tags = p.together(ctx, tags)
+		if len(tags) == 0 {
+			return p.accepted, nil
+		}
+	}
+	first := string(doc.Digest)
+	if len(tags) > 0 {
+		first, tags = tags[0], tags[1:]
+	}
+	if err := p.one(ctx, first); err != nil {
+		if len(tags) == 0 && len(p.accepted.Tags) == 0 || !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.Denied) {
+			return p.accepted, err
+		}
+	}
+	var wg sync.WaitGroup
+	for _, tag := range tags {
+		wg.Go(func() { _ = p.one(ctx, tag) }) // its error is in accepted.Failed
+	}
+	wg.Wait()
+	slices.Sort(p.accepted.Tags)
+	if len(p.accepted.Tags) == 0 && len(p.accepted.Failed) > 0 {
+		return p.accepted, p.accepted.Failed[first]
+	}
+	return p.accepted, nil
+}
+
+// commit is one document on its way to its tags.
+type commit struct {
+	r   *Pusher
+	doc oci.Document
+
+	mu       sync.Mutex
+	accepted oci.Accepted
+}
+
+// verify holds the bytes against their digest: a registry would take any bytes under a tag.
+func (p *commit) verify() error {
+	v, err := oci.NewVerifier(p.doc.Descriptor)
+	if err == nil {
+		_, err = v.Write(p.doc.Raw)
+	}
+	if err == nil {
+		err = v.Verify()
+	}
+	if err != nil {
+		return p.call(string(p.doc.Digest)).Named(err)
+	}
+	return nil
+}
+
+// one puts the document under one reference and notes what came of it.
+func (p *commit) one(ctx context.Context, reference string) error {
+	var subject oci.Digest
+	err := p.checked(reference)
+	if err == nil {
+		subject, err = p.put(ctx, reference)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	isTag := ref.Digest(reference) != nil
+	switch {
+	case err != nil && isTag:
+		if p.accepted.Failed == nil {
+			p.accepted.Failed = map[string]error{}
+		}
+		p.accepted.Failed[reference] = err
+	case err == nil && isTag:
+		p.accepted.Tags = append(p.accepted.Tags, reference)
+	}
+	if subject != "" {
+		p.accepted.Subject = subject
+	}
+	return err
+}
+
+// checked refuses what is neither a tag nor a digest.
+func (p *commit) checked(reference string) error {
+	if ref.Digest(reference) == nil {
+		return nil
+	}
+	if err := ref.Tag(reference); err != nil {
+		return p.call(reference).Named(err)
+	}
+	return nil
+}
+
+// put repeats until it is answered: the same bytes under the same name change nothing twice.
+func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest, err error) {
+	h := p.r.Host
+	c := p.call(reference)
+	b := h.Budget(c)
+	for {
+		a, err := h.Do(ctx, c, 200, 201, 202, 204, 400, 403, 404, 405, 409, 412)
+		switch {
+		case err == nil && a.Status < 300:
+			return oci.Digest(wire.Clean(a.Header.Get("OCI-Subject"))), p.confirm(ctx, c, a, reference)
+		case err == nil:
+			return "", p.refused(ctx, c, a, reference)
+		case !ask.Passing(err):
+			return "", err
+		}
+		if fault.Is(err, fault.Unavailable) && p.holds(ctx, reference) {
+			return "", nil // only the answer was lost
+		}
+		if err := b.Wait(ctx, err); err != nil {
+			return "", c.Named(err)
+		}
+	}
+}
+
+func (p *commit) call(reference string) *wire.Call {
+	c := p.r.Call("put manifest", http.MethodPut, "/manifests/"+reference, p.r.At(reference))
+	c.Header = http.Header{"Content-Type": {p.doc.MediaType}}
+	c.Single, c.Size = true, int64(len(p.doc.Raw))
+	c.Body = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.doc.Raw)), nil }
+	return c
+}
+
+// holds reports whether the registry has this document under reference.
+func (p *commit) holds(ctx context.Context, reference string) bool {
+	d, err := p.r.read.Straight(ctx, reference)
+	return err == nil && d.Digest == p.doc.Digest
+}
+
+// confirm takes the digest in the answer for proof; without one it asks.
+func (p *commit) confirm(ctx context.Context, c *wire.Call, a *wire.Answer, reference string) error {
+	if a.Header.Get("Docker-Content-Digest") == string(p.doc.Digest) {
+		return nil
+	}
+	d, err := p.r.read.Straight(ctx, reference)
+	if err != nil {
+		return c.Named(fmt.Errorf("read back: %w", err))
+	}
+	if d.Digest != p.doc.Digest {
+		return c.Fault(fault.Corrupt, "", fmt.Errorf("the registry took %s and answers with %s", p.doc.Digest, d.Digest))
+	}
+	return nil
+}
+
+// refused sorts out what a refusal means.
+func (p *commit) refused(ctx context.Context, c *wire.Call, a *wire.Answer, reference string) error {
+	code, text := a.Problem()
+	err := p.r.Host.Refusal(c, a)
+	switch {
+	case code == "MANIFEST_BLOB_UNKNOWN" || code == "MANIFEST_UNKNOWN" || code == "BLOB_UNKNOWN":
+		p.r.known.disown(p.doc.Blobs)
+		return c.Fault(fault.NotFound, "", fmt.Errorf("the target lacks content below it: %w", err))
+	case ref.Digest(reference) != nil && immutable(a.Status, code, text):
+		if p.holds(ctx, reference) {
+			return nil
+		}
+		return c.Fault(fault.Conflict, "use another tag, or unlock this one", fmt.Errorf("the tag is immutable or locked: %w", err))
+	}
+	return err
+}
+
+// immutable recognises how registries refuse to move a tag: Harbor 412, Quay
+// and Artifact Registry 409 or 400, ACR 405, ECR 400 TAG_INVALID.
+func immutable(status int, code, text string) bool {
+	switch status {
+	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusMethodNotAllowed:
+		return true
+	}
+	words := strings.ToLower(code + " " + text)
+	return code == "TAG_INVALID" || strings.Contains(words, "immutable") || strings.Contains(words, "locked") || strings.Contains(words, "already exists")
+}
+
+// maxTagQuery is how many tags go into one PUT; registries take at least ten.
+const maxTagQuery = 10
+
+// together puts the document by digest with up to ten tags at once, as the
+// distribution-spec after v1.1.1 has it (end-7b). It returns the tags that the
+// registry did not name in OCI-Tag.
+func (p *commit) together(ctx context.Context, tags []string) (left []string) {
+	for some := range slices.Chunk(tags, maxTagQuery) {
+		c := p.call(string(p.doc.Digest))
+		c.Query = "tag=" + strings.Join(some, "&tag=")
+		a, err := p.r.Host.Do(ctx, c, http.StatusCreated)
+		if err != nil || p.confirm(ctx, c, a, string(p.doc.Digest)) != nil {
+			left = append(left, some...)
+			continue
+		}
+		set := strings.FieldsFunc(strings.Join(a.Header.Values("OCI-Tag"), ","), func(r rune) bool { return r == ',' || r == ' ' })
+		for _, tag := range some {
+			if slices.Contains(set, tag) {
+				p.accepted.Tags = append(p.accepted.Tags, tag)
+			} else {
+				left = append(left, tag)
+			}
+		}
+		if s := a.Header.Get("OCI-Subject"); s != "" {
+			p.accepted.Subject = oci.Digest(wire.Clean(s))
+		}
+	}
+	return left
+}
+
+// filled takes the record back when the repository got a tag.
+func (p *commit) filled() {
+	k := &p.r.known
+	k.mu.Lock()
+	over := k.trail && len(p.accepted.Tags) > 0
+	k.trail = k.trail && !over
+	k.mu.Unlock()
+	if over {
+		p.r.dock.uploads.Filled(p.r.Repo)
+	}
+}

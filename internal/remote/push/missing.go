@@ -1,0 +1,76 @@
+package push
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/drayage/dray/oci"
+)
+
+// Missing returns those of blobs that the repository lacks, in their order. A
+// repository that does not exist lacks all of them: with more than two blobs
+// that is asked first, with one request; else each blob is asked for. While content is
+// written (Use.Writing), and where the first request of an upload tells whether its blob
+// is there, nothing is asked here and what is not known counts as missing.
+func (r *Pusher) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	if err := r.prepare(ctx); err != nil {
+		return nil, err
+	}
+	unknown := r.unknown(blobs)
+	switch {
+	case len(unknown) > 0 && r.leaves():
+		r.known.leave(len(unknown))
+	default:
+		if len(unknown) > 2 {
+			if err := r.askEmpty(ctx); err != nil {
+				return nil, err
+			}
+			unknown = r.unknown(unknown)
+		}
+		if err := r.askEach(ctx, unknown); err != nil {
+			return nil, err
+		}
+	}
+	var missing []oci.Descriptor
+	for _, d := range blobs {
+		if there, _ := r.known.has(d.Digest); !there {
+			missing = append(missing, d)
+		}
+	}
+	return missing, nil
+}
+
+func (r *Pusher) askEach(ctx context.Context, blobs []oci.Descriptor) error {
+	return r.askAll(ctx, blobs, func(ctx context.Context, d oci.Descriptor) error {
+		_, err := r.hasBlob(ctx, d)
+		return err
+	})
+}
+
+// Prove returns those of blobs that are not there with their size, in their order. Each is
+// asked for with one HEAD (distribution-spec v1.1.1 §Checking if content exists in the
+// registry), once: what an answer proved holds until the blob is put or distrusted. A size
+// that the registry does not tell is not held against it. A registry that answers neither
+// 200 nor 404 has proven nothing: that is an error.
+func (r *Pusher) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	if err := r.askAll(ctx, r.known.unproven(blobs), r.proveBlob); err != nil {
+		return nil, err
+	}
+	return r.known.unproven(blobs), nil
+}
+
+// Distrust makes the next Put of each of blobs send its bytes.
+func (r *Pusher) Distrust(blobs []oci.Descriptor) { r.known.disown(blobs) }
+
+func (r *Pusher) proveBlob(ctx context.Context, d oci.Descriptor) error {
+	c := r.Call("look for blob", http.MethodHead, "/blobs/"+string(d.Digest), r.BlobName(d))
+	if err := c.Checked(string(d.Digest)); err != nil {
+		return err
+	}
+	a, err := r.Host.Do(ctx, c, 200, 404)
+	if err != nil {
+		return err
+	}
+	r.known.proof(d.Digest, a.Status == 200 && (a.Length < 0 || a.Length == d.Size))
+	return nil
+}

@@ -1,0 +1,270 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/feed"
+	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/read"
+	"github.com/drayage/dray/internal/remote/wire"
+)
+
+// errGone marks an upload session that the registry does not know (any more).
+var errGone = errors.New("the upload session is gone")
+
+// run sends until the blob is committed. It takes its place before it opens
+// the source: were it the other way round, uploads that wait for a place could
+// hold all the reading that those with a place need to go on.
+func (u *upload) run(ctx context.Context) error {
+	up, small := u.r.Host.Up, u.d.Size < limit.SmallBody
+	if err := up.Enter(ctx, small); err != nil {
+		return u.call.Stopped(ctx, err)
+	}
+	defer up.Leave(small)
+	for {
+		if err := u.begin(ctx); err != nil {
+			return err
+		}
+		err := u.send(ctx)
+		if err == nil {
+			return nil
+		}
+		committed, err := u.recover(ctx, err)
+		if err != nil || committed {
+			return err
+		}
+	}
+}
+
+// begin opens what send needs, side by side: the session, where there is none, and
+// the source. No byte of a request is sent before the source answered: a registry
+// that copies within itself may not answer it while it waits for a body.
+func (u *upload) begin(ctx context.Context) error {
+	if u.at == nil {
+		u.done = 0
+	}
+	u.feed.Begin(ctx)
+	opened := make(chan error, 1)
+	go func() { opened <- u.feed.Ready(ctx, u.done) }()
+	var err error
+	if u.at == nil {
+		if err = u.start(ctx); err != nil {
+			u.feed.Stop() // nobody needs the source any more
+		}
+	}
+	if feedErr := <-opened; err == nil && feedErr != nil {
+		u.feed.Err = feedErr
+		return feedErr
+	}
+	return err
+}
+
+// start opens a session.
+func (u *upload) start(ctx context.Context) error {
+	c := *u.call
+	c.Method, c.Path = http.MethodPost, u.r.Path("/blobs/uploads/")
+	a, err := u.r.Host.Do(ctx, &c, http.StatusAccepted)
+	if err != nil {
+		return err
+	}
+	u.learnChunks(a)
+	if err := u.hold(ctx, a); err != nil {
+		return err
+	}
+	u.r.recorded(u.lease.Begin(u.at.String()))
+	return nil
+}
+
+// send sends what the registry lacks and closes the upload.
+func (u *upload) send(ctx context.Context) error {
+	size, chunk := u.d.Size, u.r.taught.chunkSize()
+	if u.noPatch {
+		chunk = 0
+	}
+	whole := chunk == 0 && u.done == 0
+	for !whole && u.done < size {
+		n := size - u.done
+		if chunk > 0 {
+			n = min(n, chunk)
+		}
+		if u.r.Host.Dialect.FullClose && u.done+n == size {
+			break
+		}
+		if err := u.patch(ctx, n); err != nil {
+			return err
+		}
+	}
+	return u.put(ctx, size-u.done)
+}
+
+// request is a PATCH or PUT of the next n bytes.
+func (u *upload) request(ctx context.Context, method string, n int64, to *url.URL) (*wire.Answer, error) {
+	c := *u.call
+	c.Method, c.URL, c.Lane, c.Single = method, to, wire.Up, true
+	c.Header = http.Header{"Content-Type": {"application/octet-stream"}}
+	c.Size, c.Closing = n, u.closing(n)
+	if method == http.MethodPatch {
+		// ACR takes this form only, without the unit and total of RFC 9110.
+		c.Header.Set("Content-Range", fmt.Sprintf("%d-%d", u.done, u.done+n-1))
+	}
+	var body *feed.Piece
+	c.Body = func(request context.Context) (io.ReadCloser, error) {
+		body = u.feed.Piece(ctx, request, u.done, u.done+n)
+		return body, nil
+	}
+	a, err := u.r.Host.Do(ctx, &c, 200, 201, 202, 204, 400, 404, 405, 411, 413, 416, 501)
+	if body != nil {
+		<-body.Closed // the transport may read on for a moment after it has given up
+	}
+	if u.feed.Err != nil {
+		return nil, u.feed.Err
+	}
+	return a, err
+}
+
+// closing is how long the answer to n bytes may take once they are sent: the
+// stall time and a second for each 8 MiB, because registries hash and move what
+// they got before they answer.
+func (u *upload) closing(n int64) time.Duration {
+	return u.r.Host.Options.Stall + time.Duration(n/(8<<20))*time.Second
+}
+
+func (u *upload) patch(ctx context.Context, n int64) error {
+	a, err := u.request(ctx, http.MethodPatch, n, u.at)
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.Renewed:
+		return u.relogin(a)
+	case a.Status >= 400:
+		return u.refused(a, n)
+	}
+	if a.Header.Get("Location") != "" {
+		if err := u.hold(ctx, a); err != nil {
+			return err
+		}
+	}
+	end := u.done + n
+	if got, ok := parseUploadRange(a.Header.Get("Range")); ok && !u.r.Host.Dialect.NoResume && got > u.done && got < end {
+		end = got // it kept less than it was sent
+	}
+	u.advance(end)
+	return nil
+}
+
+// put sends the last n bytes and the digest.
+func (u *upload) put(ctx context.Context, n int64) error {
+	if n == 0 && !u.feed.Proved() {
+		u.feed.Begin(ctx)
+		if err := u.feed.Prove(ctx); err != nil {
+			u.feed.Err = err
+			return err
+		}
+	}
+	a, err := u.request(ctx, http.MethodPut, n, wire.WithQuery(u.at, "digest="+string(u.d.Digest)))
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.Renewed:
+		return u.relogin(a)
+	case a.Status >= 400:
+		return u.refused(a, n)
+	case a.Status == http.StatusAccepted:
+		return u.call.Fault(fault.Unavailable, "", errors.New("the registry has not closed the upload"))
+	}
+	said := a.Header.Get("Docker-Content-Digest")
+	if said != "" && read.SameAlgorithm(said, string(u.d.Digest)) && said != string(u.d.Digest) {
+		u.at = nil
+		u.feed.Err = u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry stored it as %s", wire.Clean(said)))
+		return u.feed.Err
+	}
+	u.at = nil
+	return nil
+}
+
+// relogin is a 401 in the middle: there is a newer token now.
+func (u *upload) relogin(a *wire.Answer) error {
+	if u.logins++; u.logins > 8 {
+		return u.r.Host.Refusal(u.call, a)
+	}
+	return u.call.Fault(fault.Unavailable, "", errors.New("the token ended"))
+}
+
+// refused turns an answer to bytes into an error that recover understands.
+func (u *upload) refused(a *wire.Answer, n int64) error {
+	code, _ := a.Problem()
+	err := u.r.Host.Refusal(u.call, a)
+	gone := func() error { return u.call.Fault(fault.Unavailable, "", fmt.Errorf("%w: %w", errGone, err)) }
+	switch {
+	case fault.Is(err, fault.Full):
+		return err
+	case a.Status == http.StatusRequestEntityTooLarge && u.r.taught.tooMuch(n):
+		return gone()
+	case code == "DIGEST_INVALID" || code == "SIZE_INVALID":
+		if u.twice {
+			return u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry got other bytes than were sent: %w", err))
+		}
+		u.twice = true
+		return gone()
+	case a.Status == http.StatusRequestedRangeNotSatisfiable:
+		if u.misfit != u.done {
+			u.misfit, u.misfits = u.done, 0
+		}
+		if u.misfits++; u.misfits > 2 {
+			return gone() // what it says that it has is not what it takes
+		}
+		return u.call.Fault(fault.Unavailable, "", err)
+	case u.done > 0 && (a.Status == 405 || a.Status == 411 || a.Status == 501):
+		u.noPatch = true
+		return gone()
+	case a.Status == http.StatusNotFound, strings.HasPrefix(code, "BLOB_UPLOAD_"):
+		return gone()
+	}
+	return err
+}
+
+// recover decides how to go on after err: committed when the blob is there all
+// the same, an error when not at all; else the next send is prepared.
+func (u *upload) recover(ctx context.Context, err error) (committed bool, _ error) {
+	switch {
+	case u.feed.Err != nil:
+		return false, u.feed.Err
+	case !ask.Passing(err):
+		return false, u.call.Stopped(ctx, err)
+	}
+	all := u.feed.Max == u.d.Size && fault.Is(err, fault.Unavailable)
+	if all && u.landed(ctx) {
+		u.at = nil
+		return true, nil
+	}
+	if err := u.budget.Wait(ctx, err); err != nil {
+		return false, u.call.Named(err)
+	}
+	if errors.Is(err, errGone) || !u.resume(ctx) {
+		if all && u.landed(ctx) { // by now
+			u.at = nil
+			return true, nil
+		}
+		u.abandonQuietly(ctx, err)
+		u.at, u.done, u.feed.Max = nil, 0, 0
+	}
+	return false, nil
+}
+
+// abandonQuietly ends a session that is given up for a new one, unless the registry lost it itself.
+func (u *upload) abandonQuietly(ctx context.Context, err error) {
+	if !errors.Is(err, errGone) {
+		u.abandon(ctx)
+	}
+}

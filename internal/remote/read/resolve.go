@@ -1,0 +1,142 @@
+package read
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/wire"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/ref"
+)
+
+// Resolve asks what a tag or digest points to: one HEAD where the answer is
+// complete, else a GET whose bytes are hashed. It is NotFound when it is not there.
+func (r *Reader) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
+	return firstOf(r, func(r *Reader) (oci.Descriptor, error) { return r.Straight(ctx, reference) })
+}
+
+// firstOf asks the mirrors, then the registry itself. A mirror's error is no answer.
+func firstOf[T any](r *Reader, ask func(*Reader) (T, error)) (T, error) {
+	for _, m := range r.mirrors {
+		if v, err := ask(m); err == nil {
+			return v, nil
+		}
+	}
+	return ask(r)
+}
+
+// Straight is Resolve without mirrors.
+func (r *Reader) Straight(ctx context.Context, reference string) (oci.Descriptor, error) {
+	c := r.Call("resolve", http.MethodHead, "/manifests/"+reference, r.At(reference))
+	if err := c.Checked(reference); err != nil {
+		return oci.Descriptor{}, err
+	}
+	c.Header = http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
+	if !r.taught.has(noHead) {
+		a, err := r.Host.Do(ctx, c, 200, 403, 405, 501)
+		switch {
+		case err != nil:
+			return oci.Descriptor{}, err
+		case a.Status == 200:
+			d, complete, err := headDescriptor(c, a, reference)
+			if complete || err != nil {
+				return d, err
+			}
+		case a.Status == 403: // an answer to HEAD has no body that says why
+		default:
+			r.taught.learn(noHead)
+		}
+	}
+	doc, err := r.document(ctx, "resolve", reference)
+	return doc.Descriptor, err
+}
+
+// headDescriptor reads the headers of an answer to HEAD; complete is false when they leave something out.
+func headDescriptor(c *wire.Call, a *wire.Answer, reference string) (d oci.Descriptor, complete bool, err error) {
+	d = oci.Descriptor{MediaType: mediaTypeOf(a.Header), Digest: oci.Digest(a.Header.Get("Docker-Content-Digest")), Size: a.Length}
+	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 { // no manifest is empty, but some registries say so
+		return oci.Descriptor{}, false, nil
+	}
+	if ref.Digest(reference) == nil && string(d.Digest) != reference {
+		if SameAlgorithm(string(d.Digest), reference) {
+			return oci.Descriptor{}, false, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with %s", d.Digest))
+		}
+		return oci.Descriptor{}, false, nil
+	}
+	return d, true, nil
+}
+
+// SameAlgorithm reports whether two digests are made the same way, and so can be compared.
+func SameAlgorithm(a, b string) bool {
+	x, _, _ := strings.Cut(a, ":")
+	y, _, _ := strings.Cut(b, ":")
+	return x == y
+}
+
+func mediaTypeOf(h http.Header) string {
+	t, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.TrimSpace(t)
+}
+
+// Document reads a manifest or an index: one GET. By digest its bytes are
+// verified; by tag the digest is that of the bytes. Longer than
+// oci.MaxDocument is TooLarge.
+func (r *Reader) Document(ctx context.Context, reference string) (oci.Document, error) {
+	return firstOf(r, func(r *Reader) (oci.Document, error) { return r.document(ctx, "read manifest", reference) })
+}
+
+func (r *Reader) document(ctx context.Context, op, reference string) (oci.Document, error) {
+	c := r.Call(op, http.MethodGet, "/manifests/"+reference, r.At(reference))
+	if err := c.Checked(reference); err != nil {
+		return oci.Document{}, err
+	}
+	c.Header = http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
+	c.Limit = oci.MaxDocument
+	if doc, have := r.pulled.get(reference); have {
+		return doc, nil
+	}
+	a, err := r.Host.Do(ctx, c, 200)
+	switch {
+	case err != nil:
+		return oci.Document{}, err
+	case a.Over:
+		return oci.Document{}, c.Fault(fault.TooLarge, "", fmt.Errorf("longer than %d bytes", oci.MaxDocument))
+	}
+	if err := encoded(c, a.Header); err != nil {
+		return oci.Document{}, err
+	}
+	want := oci.Descriptor{MediaType: a.Header.Get("Content-Type")}
+	said := a.Header.Get("Docker-Content-Digest")
+	byDigest := ref.Digest(reference) == nil
+	if byDigest {
+		want.Digest = oci.Digest(reference)
+		if said != "" && SameAlgorithm(said, reference) && said != reference {
+			return oci.Document{}, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with %s", wire.Clean(said)))
+		}
+	}
+	doc, err := oci.Parse(want, a.Raw)
+	if err != nil {
+		return oci.Document{}, c.Named(err)
+	}
+	if r.Host.Pulls != nil {
+		r.pulled.put(doc)
+	}
+	if !byDigest && said != "" && SameAlgorithm(said, string(doc.Digest)) && said != string(doc.Digest) {
+		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: c.Name, Digest: string(doc.Digest),
+			Text: "the registry calls this manifest " + wire.Clean(said) + "; its bytes are " + string(doc.Digest)})
+	}
+	return doc, nil
+}
+
+// encoded refuses a body in another coding than the one asked for: its bytes
+// would not be the stored ones.
+func encoded(c *wire.Call, h http.Header) error {
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return c.Fault(fault.Refused, "", fmt.Errorf("it comes in Content-Encoding %.40q although none was asked for", e))
+	}
+	return nil
+}

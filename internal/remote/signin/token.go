@@ -1,0 +1,282 @@
+package signin
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/wire"
+	"github.com/drayage/dray/ref"
+)
+
+// tokenServices are the hosts beside a registry that are known to give out its tokens.
+var tokenServices = map[string]string{
+	"docker.io":                 "auth.docker.io",
+	"registry.gitlab.com":       "gitlab.com",
+	"docker.elastic.co":         "docker-auth.elastic.co",
+	"registry.digitalocean.com": "api.digitalocean.com",
+}
+
+// realm is where tokens come from, and which host's connection to use for it.
+type realm struct {
+	url *url.URL
+	via *wire.Host
+}
+
+// realm settles where a token is asked for. The login goes to the registry's
+// own origin, to a known service of it, or where TokenHosts says; elsewhere
+// only a request without a login goes.
+func (d *Desk) realm(ctx context.Context, ch challenge, login credential.Login) (realm, error) {
+	origin, err := d.host.Origin(ctx)
+	if err != nil {
+		return realm{}, err
+	}
+	u, err := wire.ParseLocation(origin, ch.params["realm"])
+	switch {
+	case err != nil || ch.params["realm"] == "":
+		return realm{}, d.host.Fail(fault.Refused, "", "the address of its token service can not be used")
+	case origin.Scheme == "https" && u.Scheme != "https":
+		return realm{}, d.host.Fail(fault.Refused, "", "its token service %s is without TLS", u.Host)
+	case wire.SameOrigin(u, origin):
+		return realm{u, d.host}, nil
+	case d.vouchesFor(u):
+		if name, err := ref.Host(u.Host); err == nil {
+			return realm{u, d.peer(name)}, nil
+		}
+	case !login.IsAnonymous():
+		return realm{}, d.host.Fail(fault.Refused, "if that is right, add it to token-hosts of this registry", "its token service is on another host, %s: the login is not sent there", u.Host)
+	}
+	if u, err = d.host.Redirected(origin, origin, u.String()); err != nil {
+		return realm{}, err
+	}
+	return realm{u, d.host}, nil
+}
+
+func (d *Desk) vouchesFor(u *url.URL) bool {
+	if known := tokenServices[d.host.Name]; known != "" && u.Host == known && u.Scheme == "https" {
+		return true
+	}
+	return slices.ContainsFunc(d.host.Set.TokenHosts, func(s string) bool {
+		return wire.SameHost(u, &url.URL{Scheme: u.Scheme, Host: s})
+	})
+}
+
+// good reports whether the token will do: a quarter of its life is left, or
+// half for a request with a long body.
+func (t *tokenCell) good(now time.Time, c *wire.Call) bool {
+	life := t.ends.Sub(t.got)
+	keep := life / 4
+	if c.Size >= longBody {
+		keep = life / 2
+	}
+	return t.value != "" && t.ends.Sub(now) > keep
+}
+
+// longBody is the size in bytes from which a request may outlive a token.
+const longBody = 16 << 20
+
+// token returns a token that covers the call's scopes and is not old.
+func (d *Desk) token(ctx context.Context, c *wire.Call, ch *challenge, login credential.Login, old string) (string, error) {
+	scopes := c.Access.Wanted()
+	key := tokenKey{login.Scheme, login.User, login.Password, ch.params["realm"] + " " + ch.params["service"], strings.Join(scopes, " ")}
+	d.mu.Lock()
+	cell, ok := d.tokens[key]
+	if !ok {
+		cell = &tokenCell{turn: make(limit.Gate, 1)}
+		d.tokens[key] = cell
+	}
+	d.mu.Unlock()
+	if err := cell.turn.Enter(ctx); err != nil {
+		return "", c.Stopped(ctx, err)
+	}
+	defer cell.turn.Leave()
+	if cell.value != old && cell.good(time.Now(), c) {
+		return cell.value, nil
+	}
+	at, err := d.realm(ctx, *ch, login)
+	if err != nil {
+		return "", c.Named(err)
+	}
+	value, life, err := d.fetchToken(ctx, c, at, ch, login, scopes)
+	if err != nil {
+		return "", c.Named(err)
+	}
+	cell.value, cell.got = value, time.Now()
+	cell.ends = cell.got.Add(life)
+	return value, nil
+}
+
+// fetchToken asks as the login's scheme wants it: GET with Basic
+// (distribution's token specification), POST for refresh tokens (its OAuth2
+// form), after ACR's exchange for Entra tokens.
+func (d *Desk) fetchToken(ctx context.Context, c *wire.Call, at realm, ch *challenge, login credential.Login, scopes []string) (string, time.Duration, error) {
+	form := url.Values{}
+	if s := ch.params["service"]; s != "" {
+		form.Set("service", s)
+	}
+	if login.Scheme == credential.Basic {
+		for _, s := range scopes {
+			form.Add("scope", s)
+		}
+		header := http.Header{}
+		if !login.IsAnonymous() {
+			header.Set("Authorization", Basic(login))
+		}
+		return askToken(ctx, at.via, &wire.Call{Name: c.Name, Observe: c.Observe, Method: http.MethodGet,
+			URL: wire.WithQuery(at.url, form.Encode()), Header: header})
+	}
+	refresh := login.Password.Reveal()
+	if login.Scheme == credential.Exchange {
+		var err error
+		if refresh, err = d.trade(ctx, c, ch, login); err != nil {
+			return "", 0, err
+		}
+	}
+	form.Set("grant_type", "refresh_token")
+	form.Set("client_id", "dray")
+	form.Set("scope", strings.Join(scopes, " "))
+	form.Set("refresh_token", refresh)
+	return askToken(ctx, at.via, post(c, at.url, form))
+}
+
+func post(c *wire.Call, to *url.URL, form url.Values) *wire.Call {
+	text := form.Encode()
+	return &wire.Call{Name: c.Name, Observe: c.Observe, Method: http.MethodPost, URL: to,
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+		Body: func(context.Context) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(text)), nil
+		}, Size: int64(len(text))}
+}
+
+// trade turns an Entra token into a refresh token at the registry's own
+// /oauth2/exchange, once for a login.
+func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *challenge, login credential.Login) (string, error) {
+	key := tokenKey{scheme: login.Scheme, password: login.Password}
+	d.mu.Lock()
+	refresh := d.traded[key]
+	d.mu.Unlock()
+	if refresh != "" {
+		return refresh, nil
+	}
+	origin, err := d.host.Origin(ctx)
+	if err != nil {
+		return "", err
+	}
+	origin.Path = "/oauth2/exchange"
+	service := ch.params["service"]
+	if service == "" {
+		service = d.host.Name
+	}
+	ask := func(entra credential.Secret) (tokenReply, error) {
+		return askService(ctx, d.host, post(c, origin, url.Values{
+			"grant_type": {"access_token"}, "service": {service}, "access_token": {entra.Reveal()}}))
+	}
+	reply, err := ask(login.Password)
+	if fault.Is(err, fault.Denied) {
+		// Some registries want the token that Azure's resource manager takes.
+		if again, ok, ferr := login.Fallback(ctx); ferr == nil && ok {
+			reply, err = ask(again.Password)
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	if reply.Refresh == "" {
+		return "", d.host.Fail(fault.Denied, "", "the exchange gave no refresh token")
+	}
+	d.mu.Lock()
+	d.traded[key] = reply.Refresh
+	d.mu.Unlock()
+	return reply.Refresh, nil
+}
+
+// tokenReply is what a token service says.
+type tokenReply struct {
+	Token   string          `json:"token"`
+	Access  string          `json:"access_token"`
+	Refresh string          `json:"refresh_token"`
+	Expires json.RawMessage `json:"expires_in"`
+}
+
+func askToken(ctx context.Context, via *wire.Host, c *wire.Call) (string, time.Duration, error) {
+	reply, err := askService(ctx, via, c)
+	if err != nil {
+		return "", 0, err
+	}
+	value := reply.Access
+	if reply.Token != "" {
+		value = reply.Token
+	}
+	if value == "" || strings.ContainsAny(value, "\r\n\x00") {
+		return "", 0, via.Fail(fault.Denied, "", "the token service's answer holds no token")
+	}
+	return value, lifeOf(value, reply.Expires, time.Now()), nil
+}
+
+// askService follows no redirect and reads at most 1 MiB.
+func askService(ctx context.Context, via *wire.Host, c *wire.Call) (tokenReply, error) {
+	// One try: the request that wants the token is what is repeated.
+	c.Op, c.Limit, c.Stay, c.Single = "get a token for", 1<<20, true, true
+	a, err := via.Ask(ctx, c, http.StatusOK, http.StatusCreated)
+	if err != nil {
+		if f := (*fault.Fault)(nil); errors.As(err, &f) && f.Kind == fault.Invalid {
+			// Services answer 400 to logins that they can not read.
+			return tokenReply{}, &fault.Fault{Kind: fault.Denied, Op: c.Op, Name: c.Name, Hint: product.SignInHint(via.Name), Err: f.Err}
+		}
+		return tokenReply{}, err
+	}
+	var reply tokenReply
+	if err := json.Unmarshal(a.Raw, &reply); err != nil || a.Over {
+		return tokenReply{}, c.Fault(fault.Denied, "", fmt.Errorf("the answer of %s is no token", via.Name))
+	}
+	return reply, nil
+}
+
+// lifeOf is how long a token lasts: what the service says, else its own exp,
+// else 60 s (distribution's token specification); never less than 30 s nor
+// more than an hour. The service's clock is not trusted.
+func lifeOf(value string, expires json.RawMessage, now time.Time) time.Duration {
+	seconds, err := strconv.ParseFloat(strings.Trim(string(expires), `"`), 64)
+	if err != nil {
+		seconds = 60
+		if exp := expOf(value); exp > 0 {
+			seconds = exp - float64(now.Unix())
+		}
+	}
+	if !(seconds > 30) {
+		return 30 * time.Second
+	}
+	return time.Duration(min(seconds, 3600)) * time.Second
+}
+
+// expOf reads exp out of a JWT's payload (RFC 7519 §4.1.4); 0 when it is none.
+func expOf(value string) float64 {
+	parts := strings.Split(value, ".")
+	if len(parts) != 3 {
+		return 0
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err != nil {
+		return 0
+	}
+	var claims struct {
+		Exp float64 `json:"exp"`
+	}
+	if json.Unmarshal(raw, &claims) != nil {
+		return 0
+	}
+	return claims.Exp
+}

@@ -1,0 +1,96 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// place is a kind of address.
+type place string
+
+const (
+	public    place = "public"
+	private   place = "private"
+	linkLocal place = "link-local"
+	loopback  place = "loopback"
+	nowhere   place = "reserved" // unspecified, multicast, reserved
+)
+
+func placeOf(ip netip.Addr) place {
+	ip = ip.Unmap()
+	if b := ip.As16(); ip.Is6() && (nat64.Contains(ip) || sixToFour.Contains(ip)) {
+		if nat64.Contains(ip) {
+			return placeOf(netip.AddrFrom4([4]byte(b[12:16])))
+		}
+		return placeOf(netip.AddrFrom4([4]byte(b[2:6])))
+	}
+	switch {
+	case ip.IsLoopback():
+		return loopback
+	case ip.IsUnspecified(), ip.IsMulticast(), thisNet.Contains(ip), reserved.Contains(ip):
+		return nowhere
+	case ip.IsLinkLocalUnicast(), ip == azureMetadata, ip == alibabaMetadata, ip == awsMetadata6:
+		return linkLocal
+	case ip.IsPrivate(), carrier.Contains(ip):
+		return private
+	}
+	return public
+}
+
+var (
+	nat64           = netip.MustParsePrefix("64:ff9b::/96")
+	sixToFour       = netip.MustParsePrefix("2002::/16")
+	thisNet         = netip.MustParsePrefix("0.0.0.0/8")
+	reserved        = netip.MustParsePrefix("240.0.0.0/4")
+	carrier         = netip.MustParsePrefix("100.64.0.0/10")
+	azureMetadata   = netip.MustParseAddr("168.63.129.16")
+	alibabaMetadata = netip.MustParseAddr("100.100.100.200")
+	awsMetadata6    = netip.MustParseAddr("fd00:ec2::254")
+)
+
+// homes are the places where the registry itself was dialled. The zero value is none.
+type homes struct {
+	mu   sync.Mutex
+	seen map[place]bool
+}
+
+func (s *homes) note(address string) {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen == nil {
+		s.seen = map[place]bool{}
+	}
+	s.seen[placeOf(a.Addr())] = true
+}
+
+// errInside marks an address that a registry may not send us to.
+var errInside = errors.New("the registry points to an address where it is not itself")
+
+// admit refuses an address that is not public, unless the registry is in such a place itself.
+func (s *homes) admit(address string) error {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil // a name, dialled by Options.Dial: there is no address to look at
+	}
+	where := placeOf(a.Addr())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if where == public || where != nowhere && s.seen[where] {
+		return nil
+	}
+	return fmt.Errorf("%w: %s (%s)", errInside, a.Addr(), where)
+}
+
+func withPort(host, port string) string {
+	if _, _, err := net.SplitHostPort(host); err == nil {
+		return host
+	}
+	return host + ":" + port
+}

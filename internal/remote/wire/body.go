@@ -1,0 +1,205 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/drayage/dray/event"
+)
+
+// stalled is the cause of a request that the watchdog ended.
+type stalled struct{ after time.Duration }
+
+func (s *stalled) Error() string { return fmt.Sprintf("no progress for %v", s.after) }
+
+// watchdog ends a request when no byte moves for its limit. It runs only while
+// the network is what is waited for: not while our own reader or source is slow.
+type watchdog struct {
+	limit  time.Duration
+	cancel context.CancelCauseFunc
+
+	mu    sync.Mutex
+	timer *time.Timer
+	after time.Duration // what timer was set to
+}
+
+func newWatchdog(limit time.Duration, cancel context.CancelCauseFunc) *watchdog {
+	return &watchdog{limit: limit, cancel: cancel}
+}
+
+// kick gives the request its limit anew.
+func (w *watchdog) kick() { w.kickFor(w.limit) }
+
+func (w *watchdog) kickFor(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.after = d
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.bark)
+		return
+	}
+	w.timer.Reset(d)
+}
+
+func (w *watchdog) bark() {
+	w.mu.Lock()
+	d := w.after
+	w.mu.Unlock()
+	w.cancel(&stalled{d})
+}
+
+// hold stops the clock.
+func (w *watchdog) hold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// sending is a request's body on its way.
+type sending struct {
+	io.ReadCloser
+	w       *watchdog
+	size    int64
+	closing time.Duration
+	sent    *atomic.Int64
+	spend   func(n int) error // waits while the host's BytesPerSecond is used up
+}
+
+func (s *sending) Read(p []byte) (int, error) {
+	s.w.hold() // while the source is read, it is the source that has to hurry
+	n, err := s.ReadCloser.Read(p)
+	if err == nil {
+		err = s.spend(n)
+	}
+	if s.sent.Add(int64(n)) >= s.size && s.closing > 0 {
+		s.w.kickFor(s.closing)
+	} else {
+		s.w.kick()
+	}
+	return n, err
+}
+
+// receiving is an answer's body on its way. Its errors are *fault.Fault.
+type receiving struct {
+	body   io.ReadCloser
+	w      *watchdog
+	cancel context.CancelCauseFunc
+	spend  func(n int) error // as in sending
+	broke  func(error) error // says what an error of body means
+	told   *told
+	leave  func() // gives the place in the gate back
+	floor  floor
+	got    int64
+	err    error
+	once   sync.Once
+}
+
+func (r *receiving) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	r.w.kick()
+	begin := time.Now()
+	n, err := r.body.Read(p)
+	r.w.hold()
+	r.got += int64(n)
+	if err == nil {
+		err = r.floor.passed(n, time.Since(begin))
+	}
+	if err == nil {
+		err = r.spend(n)
+	}
+	if err != nil && err != io.EOF {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("the connection ended after %d bytes", r.got)
+		}
+		err = r.broke(err)
+	}
+	r.err = err
+	return n, err
+}
+
+// Close ends the request; the connection is kept where the body was read to its end.
+func (r *receiving) Close() error {
+	r.once.Do(func() {
+		r.w.hold()
+		r.body.Close()
+		r.cancel(nil)
+		var failed error
+		if r.err != io.EOF {
+			failed = r.err
+		}
+		r.told.tell(r.got, r.told.status, failed)
+		if r.leave != nil {
+			r.leave()
+		}
+	})
+	return nil
+}
+
+// A body that comes slower than this is as good as stalled.
+const (
+	floorBytes = 120 << 10
+	floorTime  = 2 * time.Minute
+)
+
+// floor ends a body that trickles: less than 1 KiB/s over two minutes of waiting for it.
+type floor struct {
+	bytes  int64
+	waited time.Duration
+}
+
+func (f *floor) passed(n int, waited time.Duration) error {
+	f.bytes += int64(n)
+	f.waited += waited
+	if f.waited < floorTime {
+		return nil
+	}
+	if f.bytes < floorBytes {
+		return fmt.Errorf("only %d bytes in %v", f.bytes, f.waited.Round(time.Second))
+	}
+	*f = floor{}
+	return nil
+}
+
+// told is the event of one exchange.
+type told struct {
+	call   *Call
+	host   string
+	url    *url.URL
+	begin  time.Time
+	status int
+	sent   *atomic.Int64
+}
+
+func (t *told) tell(received int64, status int, err error) {
+	t.call.Observe.Tell(event.Event{
+		Kind: event.Requested, Host: t.host, Name: t.call.Name, Method: t.call.Method, URL: bare(t.url),
+		Status: status, Sent: t.sent.Load(), Received: received, Took: time.Since(t.begin), Err: err,
+	})
+}
+
+// bare writes a URL with the names of its query but not their values.
+func bare(u *url.URL) string {
+	s := u.Scheme + "://" + u.Host + u.EscapedPath()
+	var keys []string
+	for _, pair := range strings.Split(u.RawQuery, "&") {
+		key, _, _ := strings.Cut(pair, "=")
+		if key != "" {
+			keys = append(keys, key+"=")
+		}
+	}
+	if len(keys) > 0 {
+		s += "?" + strings.Join(keys, "&")
+	}
+	return s
+}

@@ -1,0 +1,204 @@
+package wire
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/product"
+)
+
+// once is one request and its answer, under the eye of a watchdog.
+func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz string) (*Answer, error) {
+	if SameOrigin(at, origin) {
+		if err := h.spend(ctx, c); err != nil {
+			return nil, c.Stopped(ctx, err)
+		}
+	}
+	inner, cancel := context.WithCancelCause(ctx)
+	w := newWatchdog(h.Options.Stall, cancel)
+	told := &told{call: c, host: h.Name, url: at, begin: time.Now()}
+	req, sent, err := h.request(inner, c, at, w)
+	if err != nil {
+		cancel(nil)
+		return nil, c.Stopped(ctx, err)
+	}
+	if authz != "" {
+		req.Header.Set("Authorization", authz)
+	}
+	w.kick()
+	resp, err := h.transportFor(c, origin, at).RoundTrip(req)
+	w.hold()
+	told.sent = sent
+	if err != nil {
+		err = h.broke(ctx, inner, c, err)
+		cancel(nil)
+		told.tell(0, 0, err)
+		return nil, err
+	}
+	h.Pulse.heard()
+	told.status = resp.StatusCode
+	in := &receiving{body: resp.Body, w: w, cancel: cancel, told: told, spend: h.spender(inner, c),
+		broke: func(err error) error { return h.broke(ctx, inner, c, err) }}
+	a := &Answer{Status: resp.StatusCode, Header: resp.Header, Length: resp.ContentLength}
+	if c.Lane == Down && resp.StatusCode/100 == 2 {
+		a.Body = in
+		return a, nil
+	}
+	return a, a.read(in, c)
+}
+
+// read takes in the whole body, up to the call's limit.
+func (a *Answer) read(in *receiving, c *Call) error {
+	defer in.Close()
+	if c.Take != nil && a.Status == http.StatusOK {
+		return c.Take(in)
+	}
+	limit := c.Limit
+	if limit == 0 || a.Status >= 300 {
+		limit = maxErrorBody
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err != nil && a.Status < 300 {
+		return err
+	}
+	if a.Over = int64(len(raw)) > limit; a.Over {
+		raw = raw[:limit]
+	}
+	a.Raw = raw
+	return nil
+}
+
+func (h *Host) request(ctx context.Context, c *Call, at *url.URL, w *watchdog) (*http.Request, *atomic.Int64, error) {
+	req, err := http.NewRequestWithContext(ctx, c.Method, at.String(), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	for k, v := range c.Header {
+		req.Header[k] = v
+	}
+	req.Header.Set("User-Agent", h.Options.UserAgent)
+	req.Header.Set("Accept-Encoding", "identity")
+	sent := new(atomic.Int64)
+	if c.Body == nil {
+		return req, sent, nil
+	}
+	req.ContentLength = c.Size
+	if c.Size == 0 {
+		req.Body = http.NoBody
+		return req, sent, nil
+	}
+	body, err := c.Body(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Body = &sending{ReadCloser: body, w: w, size: c.Size, closing: c.Closing, sent: sent, spend: h.spender(ctx, c)}
+	return req, sent, nil
+}
+
+// spender counts blob bytes against the host's BytesPerSecond.
+func (h *Host) spender(ctx context.Context, c *Call) func(int) error {
+	return func(n int) error {
+		if c.Lane == asking {
+			return nil
+		}
+		h.crowd(c.Lane).Moved(n)
+		return h.bytes.Take(ctx, int64(n))
+	}
+}
+
+// transportFor chooses by lane; what is not the registry itself gets neither
+// its client certificate nor its leniency, and no address inside. Without TLS there is no
+// HTTP/2, and one pool of connections serves all.
+func (h *Host) transportFor(c *Call, origin, at *url.URL) *http.Transport {
+	switch {
+	case !SameOrigin(at, origin):
+		return h.away
+	case c.Lane == asking && at.Scheme == "https":
+		return h.meta
+	}
+	return h.blobs
+}
+
+// broke says why an exchange ended early. Its text holds no URL: the transport's own errors have none.
+func (h *Host) broke(ctx, inner context.Context, c *Call, err error) error {
+	var (
+		unknown  x509.UnknownAuthorityError
+		badHost  x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		verify   *tls.CertificateVerificationError
+		stall    *stalled
+		already  *fault.Fault
+		notTLS   tls.RecordHeaderError
+		notHTTPS = errors.Is(err, http.ErrSchemeMismatch)
+	)
+	switch {
+	case ctx.Err() != nil:
+		return c.Fault(fault.Canceled, "", context.Cause(ctx))
+	case errors.As(context.Cause(inner), &stall):
+		return c.Fault(fault.Unavailable, "", stall)
+	case errors.As(err, &already):
+		return err
+	case errors.Is(err, errInside):
+		return c.Fault(fault.Refused, "", err)
+	case errors.As(err, &unknown), errors.As(err, &badHost), errors.As(err, &invalid), errors.As(err, &verify):
+		return c.Fault(fault.Refused, "set ca-file for this registry, or put its certificate into certs.d", err)
+	case notHTTPS, errors.As(err, &notTLS):
+		return c.Fault(fault.Refused, "if this registry has no TLS, set plain-http for it", errors.New("the answer is not TLS"))
+	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
+		return c.Fault(fault.Denied, proxyHint, errors.New("the proxy wants a login"))
+	}
+	return c.Fault(fault.Unavailable, product.CutHint(h.Product(), c.Method, c.Path), err)
+}
+
+// spend waits until c may be sent. It tells of a wait that can be felt.
+func (h *Host) spend(ctx context.Context, c *Call) error {
+	if c.Access == nil {
+		return nil // a token service, which is counted apart if at all
+	}
+	if draw := h.Options.Draw; draw != nil {
+		cs := limit.Classes(c.Method, c.Path)
+		return draw(ctx, limit.Draw{Host: h.Name, Identity: c.Access.identity(), Class: cmp.Or(cs[2], cs[1])})
+	}
+	if h.Budgets.None() {
+		return nil
+	}
+	d, news := h.Budgets.Draw(limit.Classes(c.Method, c.Path), c.Access.identity(), time.Now())
+	if d == 0 {
+		return nil
+	}
+	if news != "" {
+		c.Observe.Tell(event.Event{Kind: event.Waiting, Host: h.Name, Name: c.Name, Wait: d, Text: news})
+	}
+	return limit.Sleep(ctx, d)
+}
+
+// heed learns from an answer: from a 429, and from headers that say that nothing is
+// left until a time (RateLimit-Remaining and -Reset, with and without X-).
+func (h *Host) heed(c *Call, a *Answer) {
+	if a.Status == http.StatusTooManyRequests {
+		h.Budgets.Refused(limit.Classes(c.Method, c.Path), c.Access.identity(), time.Now())
+	}
+	if h.Pulls != nil || a.Status == http.StatusTooManyRequests {
+		return // Docker Hub's headers are about pulls; a 429 has its own way to say until when
+	}
+	until := limit.Resets(a.Header, time.Now())
+	if until.IsZero() || time.Until(until) > h.Options.MaxWait {
+		return
+	}
+	if h.Pause.Until(until) {
+		c.Observe.Tell(event.Event{Kind: event.Waiting, Host: h.Name, Name: c.Name, Wait: time.Until(until),
+			Text: h.Name + ": no requests are left, until " + until.Format("15:04:05")})
+	}
+}

@@ -1,0 +1,174 @@
+package wire
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/ref"
+)
+
+// New makes the connection to a host with a canonical name. pieces holds memory of bytes
+// on their way.
+func New(name string, set credential.Settings, o *Options, pieces *sync.Pool) *Host {
+	h := &Host{Name: name, api: name, Set: set, Options: o, pieces: pieces}
+	if name == ref.DockerHub {
+		h.api = "registry-1.docker.io"
+	}
+	h.Dialect = product.DialectOf(name, set)
+	switch {
+	case set.PlainHTTP:
+		h.scheme = "http"
+	case !ref.IsLoopback(name):
+		h.scheme = "https"
+	}
+	start, top := bodies, 2*bodies
+	if wide := cmp.Or(max(set.Connections, 0), o.Connections); wide > 0 {
+		start, top = min(start, wide), wide
+	}
+	h.asking, h.down, h.Up = limit.NewCrowd(asks/2, asks), limit.NewBodies(start, top), limit.NewBodies(start, top)
+	h.Budgets = limit.NewBudgets(name, product.Of(name, set), set.RequestsPerSecond)
+	h.bytes.PerSecond = float64(set.BytesPerSecond)
+	h.probing = make(limit.Gate, 1)
+	h.Pulls = limit.NewPulls(name, h.Dialect.Kind)
+	h.Broken = h.connect()
+	return h
+}
+
+// Close lets go of connections that are idle.
+func (h *Host) Close() {
+	h.spares.close()
+	for _, t := range []*http.Transport{h.meta, h.blobs, h.away} {
+		if t != nil {
+			t.CloseIdleConnections()
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.spare != nil {
+		h.spare.Close()
+		h.spare = nil
+	}
+}
+
+// Idle lets go of connections that nobody uses.
+func (h *Host) Idle() {
+	for _, t := range []*http.Transport{h.meta, h.blobs} {
+		t.CloseIdleConnections()
+	}
+}
+
+// connect builds the host's transports.
+func (h *Host) connect() error {
+	own, roots, err := h.tlsConfigs()
+	if err != nil {
+		return err
+	}
+	h.meta = h.transport(own, h.dialHome)
+	h.meta.Protocols.SetHTTP2(true)
+	h.meta.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second}
+	if h.scheme == "" {
+		h.meta.DialTLSContext = h.dialSpare
+	}
+	h.blobs = h.transport(own, widened(h.dialHome, h.pieces))
+	h.blobs.DialTLSContext = h.dialBody
+	h.away = h.transport(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, widened(h.dialAway, h.pieces))
+	return nil
+}
+
+func (h *Host) transport(config *tls.Config, dial dialer) *http.Transport {
+	t := &http.Transport{
+		Proxy:                  h.proxy,
+		DialContext:            dial,
+		TLSClientConfig:        config.Clone(),
+		TLSHandshakeTimeout:    handshake,
+		DisableCompression:     true, // bytes arrive as they were stored
+		MaxIdleConnsPerHost:    2 * max(h.down.Top, asks),
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+		Protocols:              new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(true)
+	return t
+}
+
+// proxy is that of the environment, where Options.Proxied agrees to what it is to dial.
+func (h *Host) proxy(req *http.Request) (*url.URL, error) {
+	p, err := http.ProxyFromEnvironment(req)
+	if err == nil && p != nil && h.Options.Proxied != nil {
+		err = h.Options.Proxied(withPort(req.URL.Host, map[string]string{"http": "80", "https": "443"}[req.URL.Scheme]))
+	}
+	return p, err
+}
+
+// CertDirs are where docker and podman keep certificates by host.
+func CertDirs() []string {
+	dirs := []string{"/etc/containers/certs.d", "/etc/docker/certs.d"}
+	if home, err := os.UserHomeDir(); err == nil {
+		dirs = append([]string{filepath.Join(home, ".config/containers/certs.d")}, dirs...)
+	}
+	return dirs
+}
+
+// tlsConfigs returns the configuration for the registry itself, and the roots
+// that are also trusted for its storage elsewhere.
+func (h *Host) tlsConfigs() (*tls.Config, *x509.CertPool, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: h.Set.Insecure, ClientSessionCache: tls.NewLRUClientSessionCache(0)} //nolint:gosec // by configuration, for this host
+	var files []string
+	if h.Set.CAFile != "" {
+		files = append(files, h.Set.CAFile)
+	}
+	pairs := [][2]string{}
+	if h.Set.ClientCert != "" || h.Set.ClientKey != "" {
+		pairs = append(pairs, [2]string{h.Set.ClientCert, h.Set.ClientKey})
+	}
+	for _, dir := range h.Options.CertDirs {
+		found, _ := filepath.Glob(filepath.Join(dir, h.Name, "*.crt"))
+		files = append(files, found...)
+		certs, _ := filepath.Glob(filepath.Join(dir, h.Name, "*.cert"))
+		for _, cert := range certs {
+			pairs = append(pairs, [2]string{cert, strings.TrimSuffix(cert, ".cert") + ".key"})
+		}
+	}
+	if len(files) > 0 {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		for _, name := range files {
+			pem, err := os.ReadFile(name)
+			if err == nil && !pool.AppendCertsFromPEM(pem) {
+				err = errors.New("no certificate in it")
+			}
+			if err != nil {
+				return nil, nil, h.badFile(name, err)
+			}
+		}
+		config.RootCAs = pool
+	}
+	for _, p := range pairs {
+		pair, err := tls.LoadX509KeyPair(p[0], p[1])
+		if err != nil {
+			return nil, nil, h.badFile(p[0], err)
+		}
+		config.Certificates = append(config.Certificates, pair)
+	}
+	return config, config.RootCAs, nil
+}
+
+func (h *Host) badFile(name string, err error) error {
+	return &fault.Fault{Kind: fault.Invalid, Op: "read certificates for", Name: h.Name, Err: fmt.Errorf("%s: %w", name, err)}
+}

@@ -1,0 +1,147 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/drayage/dray/fault"
+)
+
+// Origin returns the registry's scheme and host. The first time that a
+// loopback host is used it is asked whether it speaks TLS; no other host is
+// ever used without, unless configured so.
+func (h *Host) Origin(ctx context.Context) (*url.URL, error) {
+	if h.Broken != nil {
+		return nil, h.Broken
+	}
+	if h.pinned() == "" {
+		if err := h.probing.Enter(ctx); err != nil {
+			return nil, h.dialFault(ctx, err)
+		}
+		defer h.probing.Leave()
+	}
+	scheme := h.pinned()
+	if scheme == "" {
+		var err error
+		if scheme, err = h.probe(ctx); err != nil {
+			return nil, err
+		}
+		h.Pin(scheme)
+	}
+	return &url.URL{Scheme: scheme, Host: h.api}, nil
+}
+
+// pinned is the scheme, "" while it is not known.
+func (h *Host) pinned() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.scheme
+}
+
+// probe shakes hands. The connection is kept for the first request; where the
+// handshake fails by anything but an answer that is no TLS, that request will say why.
+func (h *Host) probe(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.Options.Stall)
+	defer cancel()
+	conn, err := h.dialHome(ctx, "tcp", withPort(h.api, "443"))
+	if err != nil {
+		return "", h.dialFault(ctx, err)
+	}
+	shaken := h.overTLS(conn)
+	err = shaken.HandshakeContext(ctx)
+	var notTLS tls.RecordHeaderError
+	switch {
+	case err == nil:
+		h.mu.Lock()
+		h.spare = shaken
+		h.mu.Unlock()
+		return "https", nil
+	case errors.As(err, &notTLS):
+		conn.Close()
+		return "http", nil
+	}
+	conn.Close()
+	return "https", nil
+}
+
+// overTLS begins what the transport for small requests would.
+func (h *Host) overTLS(conn net.Conn) *tls.Conn {
+	config := h.meta.TLSClientConfig.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(withPort(h.api, "443"))
+	config.NextProtos = []string{"h2", "http/1.1"}
+	return tls.Client(conn, config)
+}
+
+// dialSpare gives out the connection of the probe, and then new ones. The transport shakes hands.
+func (h *Host) dialSpare(ctx context.Context, network, addr string) (net.Conn, error) {
+	h.mu.Lock()
+	spare := h.spare
+	h.spare = nil
+	h.mu.Unlock()
+	if spare != nil {
+		return spare, nil
+	}
+	conn, err := h.dialHome(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return h.overTLS(conn), nil
+}
+
+func (h *Host) dialFault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return &fault.Fault{Kind: fault.Canceled, Op: "reach", Name: h.Name, Err: context.Cause(ctx)}
+	}
+	var already *fault.Fault
+	if errors.As(err, &already) {
+		return err // Options.Dial refuses the address
+	}
+	return &fault.Fault{Kind: fault.Unavailable, Op: "reach", Name: h.Name, Err: err, Hint: "is a registry running there?"}
+}
+
+// dialBody gives out a connection that was dialled early, or a new one.
+func (h *Host) dialBody(ctx context.Context, network, addr string) (net.Conn, error) {
+	if addr == withPort(h.api, "443") {
+		if conn := h.spares.take(ctx); conn != nil {
+			return conn, nil
+		}
+	}
+	return h.dialTLS(ctx, network, addr)
+}
+
+// dialTLS dials addr, the registry's or a proxy's, for HTTP/1.1.
+func (h *Host) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := h.dialHome(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	config := h.blobs.TLSClientConfig.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(addr)
+	config.NextProtos = []string{"http/1.1"}
+	shaken := tls.Client(conn, config)
+	within, cancel := context.WithTimeoutCause(ctx, handshake, errHandshake)
+	defer cancel()
+	if err := shaken.HandshakeContext(within); err != nil {
+		conn.Close()
+		if errors.Is(context.Cause(within), errHandshake) {
+			err = errHandshake
+		}
+		return nil, err
+	}
+	return shaken, nil
+}
+
+// Warm dials connections for blob bodies, once, where that can be told to be of use.
+func (h *Host) Warm(ctx context.Context) {
+	if h.Broken != nil || h.pinned() != "https" || len(h.Set.Mirrors) > 0 {
+		return
+	}
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: h.api}})
+	if proxy == nil && err == nil {
+		h.spares.fill(ctx, func(ctx context.Context) (net.Conn, error) { return h.dialTLS(ctx, "tcp", withPort(h.api, "443")) })
+	}
+}

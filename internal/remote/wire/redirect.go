@@ -1,0 +1,151 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// SameOrigin compares scheme, host and port (RFC 6454 §5).
+func SameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && SameHost(a, b)
+}
+
+// SameHost compares host and port.
+func SameHost(a, b *url.URL) bool {
+	return strings.EqualFold(a.Hostname(), b.Hostname()) && portOf(a) == portOf(b)
+}
+
+func portOf(u *url.URL) string {
+	switch p := u.Port(); {
+	case p != "":
+		return p
+	case u.Scheme == "http":
+		return "80"
+	}
+	return "443"
+}
+
+// Redirected says where a Location leads from at. It refuses what must not be
+// followed at all; whether the login goes along is for the caller to compare.
+func (h *Host) Redirected(origin, at *url.URL, location string) (*url.URL, error) {
+	to, err := ParseLocation(at, location)
+	if err != nil {
+		return nil, h.Fail(fault.Refused, "", "the registry points to an address that can not be used: %w", err)
+	}
+	switch {
+	case SameOrigin(to, origin):
+		return to, nil
+	case to.Scheme == "https":
+	case at.Scheme == "https":
+		return nil, h.Fail(fault.Refused, "", "the registry points from https to http at %s", to.Host)
+	case !ref.IsLoopback(origin.Host) || !ref.IsLoopback(to.Host):
+		return nil, h.Fail(fault.Refused, "", "the registry points to %s without TLS", to.Host)
+	}
+	if ip := net.ParseIP(to.Hostname()); ip != nil {
+		// Said here too, because behind a proxy the dialled address is the proxy's.
+		if err := h.homes.admit(net.JoinHostPort(ip.String(), portOf(to))); err != nil {
+			return nil, h.Fail(fault.Refused, "", "%w", err)
+		}
+	}
+	return to, nil
+}
+
+// Located is redirected for the Location of an upload session or a Link. A
+// registry behind a proxy that ends TLS often writes http for its own name:
+// that is read as https, never followed as it is.
+func (h *Host) Located(origin, at *url.URL, location string) (*url.URL, error) {
+	if location == "" {
+		return nil, h.Fail(fault.Unavailable, "", "the answer has no Location")
+	}
+	to, err := ParseLocation(at, location)
+	if err == nil && origin.Scheme == "https" && to.Scheme == "http" && strings.EqualFold(to.Hostname(), origin.Hostname()) {
+		if to.Port() == "" || to.Port() == origin.Port() {
+			to.Scheme, to.Host = origin.Scheme, origin.Host
+			return to, nil
+		}
+	}
+	return h.Redirected(origin, at, location)
+}
+
+// ParseLocation reads where a Location, Link or realm leads from at. It holds no login, and it is http or https.
+func ParseLocation(at *url.URL, location string) (*url.URL, error) {
+	to, err := url.Parse(location)
+	if err != nil {
+		return nil, errors.New("not a URL")
+	}
+	to = at.ResolveReference(to)
+	to.Fragment, to.RawFragment = "", ""
+	switch {
+	case to.User != nil:
+		return nil, errors.New("it holds a login")
+	case to.Scheme != "https" && to.Scheme != "http":
+		return nil, fmt.Errorf("scheme %.20q", to.Scheme)
+	case to.Hostname() == "" || to.Opaque != "":
+		return nil, errors.New("it has no host")
+	}
+	return to, nil
+}
+
+func isRedirect(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+// WithQuery appends raw to the query that u has and leaves the rest of it alone:
+// an upload location may be signed.
+func WithQuery(u *url.URL, raw string) *url.URL {
+	v := *u
+	if v.RawQuery != "" {
+		v.RawQuery += "&"
+	}
+	v.RawQuery += raw
+	return &v
+}
+
+// NextLink returns the target of the Link with rel="next" (RFC 8288 §3); "" when there is none.
+func NextLink(h http.Header) string {
+	for _, line := range h.Values("Link") {
+		for line != "" {
+			open := strings.IndexByte(line, '<')
+			if open < 0 {
+				break
+			}
+			end := strings.IndexByte(line[open:], '>')
+			if end < 0 {
+				break
+			}
+			target, rest := line[open+1:open+end], line[open+end+1:]
+			params, after := rest, ""
+			if i := strings.Index(rest, ",<"); i >= 0 {
+				params, after = rest[:i], rest[i+1:]
+			} else if i := strings.Index(rest, ", <"); i >= 0 {
+				params, after = rest[:i], rest[i+2:]
+			}
+			if isNext(params) {
+				return target
+			}
+			line = after
+		}
+	}
+	return ""
+}
+
+func isNext(params string) bool {
+	for _, p := range strings.Split(params, ";") {
+		key, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+		if strings.EqualFold(strings.TrimSpace(key), "rel") && strings.EqualFold(strings.Trim(strings.TrimSpace(value), `"`), "next") {
+			return true
+		}
+	}
+	return false
+}

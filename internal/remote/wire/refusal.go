@@ -1,0 +1,77 @@
+package wire
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/product"
+)
+
+// proxyHint is the way out where a proxy refuses, by an answer or by refusing to connect.
+const proxyHint = "put a login into the proxy's address"
+
+// Refusal turns an answer that was not hoped for into an error of the Kind that
+// its status and code mean (distribution-spec v1.1.1 §Error Codes).
+func (h *Host) Refusal(c *Call, a *Answer) error {
+	code, text := a.Problem()
+	f := &fault.Fault{Kind: KindOf(a.Status, code, text), Op: c.Op, Name: c.Name, Err: Quote(a.Status, code, text)}
+	if saysAbsent(a.Status, code) {
+		f.Err = absent{f.Err}
+	}
+	switch {
+	case a.Away && a.Status == http.StatusForbidden && c.Lane == Down:
+		f.Kind = fault.Unavailable // the signature of a redirect has run out; the registry writes a new one
+	case f.Kind == fault.Throttled, a.Status == http.StatusServiceUnavailable:
+		f.RetryAfter = limit.ParseRetryAfter(a.Header.Get("Retry-After"), time.Now())
+	case a.Status == http.StatusProxyAuthRequired:
+		f.Hint = proxyHint
+	case f.Kind == fault.Denied:
+		f.Hint = h.DeniedHint(c, a)
+	case a.Status == http.StatusUnsupportedMediaType:
+		f.Hint = "this registry does not take this media type; zot takes Docker's with http.compat docker2s2"
+	case product.Placeless(h.Product(), code, text) && (c.Method == http.MethodPost || c.Method == http.MethodPut):
+		f.Hint = product.CreateHint(h.Product())
+	case isRedirect(a.Status):
+		f.Kind, f.Hint = fault.Refused, "name the registry by its own address"
+	}
+	return f
+}
+
+// DeniedHint tells a rule of the network from a missing project, a missing right, and a login.
+func (h *Host) DeniedHint(c *Call, a *Answer) string {
+	_, text := a.Problem()
+	switch {
+	case product.Firewalled(a.Status, text):
+		return product.FirewallHint
+	case product.Placeless(h.Product(), "", text):
+		return product.CreateHint(h.Product())
+	case a.Status != http.StatusForbidden:
+		return product.SignInHint(h.Name)
+	}
+	need := product.Needed(h.Product(), c.Method)
+	if need == "" {
+		return product.SignInHint(h.Name)
+	}
+	return "the login needs " + need + "; else " + product.SignInHint(h.Name)
+}
+
+// absent marks an answer in which the registry itself says that it has no such repository.
+type absent struct{ error }
+
+func (a absent) Unwrap() error { return a.error }
+
+// saysAbsent reports whether an answer means that: 404 with NAME_UNKNOWN, or with
+// NOT_FOUND, as Harbor says it. A 404 without either may come from anything on the way.
+func saysAbsent(status int, code string) bool {
+	return status == http.StatusNotFound && (code == "NAME_UNKNOWN" || code == "NOT_FOUND")
+}
+
+// IsAbsent reports whether err is the registry's own word that the repository is not
+// there. Any other error of a listing tells nothing about what the repository holds.
+func IsAbsent(err error) bool {
+	var a absent
+	return errors.As(err, &a)
+}
