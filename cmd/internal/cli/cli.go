@@ -16,6 +16,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,6 +37,14 @@ type IO struct {
 	// Hangup sends when the process is asked to read its files again, by SIGHUP, until the
 	// context ends; nil never does.
 	Hangup func(context.Context) <-chan os.Signal
+
+	// Serving is what serve and worker do in this process; nil leaves them to Drayd.
+	Serving *Serving
+	// Drayd carries out the command of these arguments in drayd and returns its exit code,
+	// unless the process becomes drayd.
+	Drayd func(ctx context.Context, args []string) (int, error)
+	// Only names the commands that there are; nil is all.
+	Only []string
 }
 
 // Terminal holds what is known of the terminal. The zero Terminal is none: a pipe, a file, a CI log.
@@ -50,6 +59,7 @@ type Terminal struct {
 // app is one run of the command line.
 type app struct {
 	io     IO
+	args   []string
 	common common
 	groups []group
 }
@@ -66,7 +76,7 @@ func Main(ctx context.Context, args []string, io IO) int {
 	if io.Env("TERM") == "dumb" {
 		io.Terminal.Progress = false // it can not move its cursor
 	}
-	a := &app{io: io}
+	a := &app{io: io, args: args}
 	root := a.newRoot(args)
 	root.SetArgs(args)
 	root.SetIn(io.In)
@@ -103,7 +113,7 @@ func (a *app) newRoot(args []string) *cobra.Command {
 		}
 		return cmd.Help()
 	}
-	a.groups = choose(a.headings(), args)
+	a.groups = choose(a.headings(), args, a.io.Only)
 	for _, g := range a.groups {
 		root.AddCommand(g.commands...)
 	}
@@ -145,23 +155,28 @@ func (a *app) headings() []heading {
 	}
 }
 
-// choose makes the one command that args begin with, else all: making all, with their flags,
-// takes as long as a small copy.
-func choose(headings []heading, args []string) []group {
-	var all []group
+// choose makes the one command that args begin with, else all, of those that only names: making
+// all, with their flags, takes as long as a small copy.
+func choose(headings []heading, args, only []string) []group {
+	there := func(m maker) bool { return only == nil || slices.Contains(only, m.name) }
 	for _, h := range headings {
 		for _, m := range h.commands {
-			if len(args) > 0 && args[0] == m.name {
+			if len(args) > 0 && args[0] == m.name && there(m) {
 				return []group{{h.title, []*cobra.Command{m.make()}}}
 			}
 		}
 	}
+	var all []group
 	for _, h := range headings {
 		g := group{title: h.title}
 		for _, m := range h.commands {
-			g.commands = append(g.commands, m.make())
+			if there(m) {
+				g.commands = append(g.commands, m.make())
+			}
 		}
-		all = append(all, g)
+		if len(g.commands) > 0 {
+			all = append(all, g)
+		}
 	}
 	return all
 }

@@ -8,13 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/server"
-	"github.com/drayage/dray/internal/registry"
+	"github.com/drayage/dray/cmd/internal/wire"
 )
 
 func (a *app) newServeAudit() *cobra.Command {
-	var f placeFlags
+	var f PlaceFlags
 	var verify bool
 	var after int64
 	cmd := &cobra.Command{
@@ -28,9 +26,9 @@ func (a *app) newServeAudit() *cobra.Command {
 			"  dray serve audit --verify --server https://dray.example",
 		Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.inOffice(cmd, f, func(ctx context.Context, o office) error {
+			return a.inOffice(cmd, f, func(ctx context.Context, o Office) error {
 				if verify {
-					if err := o.verify(ctx); err != nil {
+					if err := o.Verify(ctx); err != nil {
 						return err
 					}
 					return a.print(answer{
@@ -50,15 +48,15 @@ func (a *app) newServeAudit() *cobra.Command {
 }
 
 // printAudit goes through the log page by page.
-func (a *app) printAudit(ctx context.Context, o office, after int64) error {
+func (a *app) printAudit(ctx context.Context, o Office, after int64) error {
 	return a.print(answer{
 		json: func() error {
 			enc := json.NewEncoder(a.io.Out)
 			enc.SetEscapeHTML(false)
-			return eachEntry(ctx, o, after, func(e access.Entry) error { return enc.Encode(e) })
+			return eachEntry(ctx, o, after, func(e wire.Entry) error { return enc.Encode(e) })
 		},
 		text: func() error {
-			return eachEntry(ctx, o, after, func(e access.Entry) error {
+			return eachEntry(ctx, o, after, func(e wire.Entry) error {
 				line := fmt.Sprintf("%d  %s  %s  %s", e.Seq, moment(e.At), dashed(e.Principal), e.Verb)
 				for _, s := range []string{e.Source, e.Target} {
 					if s != "" {
@@ -74,16 +72,16 @@ func (a *app) printAudit(ctx context.Context, o office, after int64) error {
 		},
 		header: []string{"SEQ", "AT", "PRINCIPAL", "VERB", "SOURCE", "TARGET", "OLD", "NEW"},
 		rows: func(row func(...string) error) error {
-			return eachEntry(ctx, o, after, func(e access.Entry) error {
+			return eachEntry(ctx, o, after, func(e wire.Entry) error {
 				return row(fmt.Sprint(e.Seq), e.At.UTC().Format(time.RFC3339), dashed(e.Principal), e.Verb, dashed(e.Source), dashed(e.Target), dashed(e.Old), dashed(e.New))
 			})
 		},
 	})
 }
 
-func eachEntry(ctx context.Context, o office, after int64, visit func(access.Entry) error) error {
+func eachEntry(ctx context.Context, o Office, after int64, visit func(wire.Entry) error) error {
 	for {
-		page, next, err := o.entries(ctx, after)
+		page, next, err := o.Entries(ctx, after)
 		if err != nil {
 			return err
 		}
@@ -100,8 +98,8 @@ func eachEntry(ctx context.Context, o office, after int64, visit func(access.Ent
 }
 
 func (a *app) newServeGC() *cobra.Command {
-	var f placeFlags
-	var o registry.CollectOptions
+	var f PlaceFlags
+	var sweep Sweep
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Free what no image of a server's registry needs",
@@ -112,12 +110,15 @@ func (a *app) newServeGC() *cobra.Command {
 			"  dray serve gc --untagged --data /srv/dray",
 		Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.serverConfig(cmd, serveFlags{placeFlags: f})
+			here, err := a.serving(cmd.Context())
 			if err != nil {
 				return err
 			}
-			o.Storage, o.Log = c.Storage, c.Log
-			sum, err := registry.Collect(cmd.Context(), c.Data, o)
+			s, err := a.serverSetup(cmd, ServeFlags{PlaceFlags: f})
+			if err != nil {
+				return err
+			}
+			sum, err := here.Collect(cmd.Context(), s, sweep)
 			if err != nil {
 				return err
 			}
@@ -126,14 +127,14 @@ func (a *app) newServeGC() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&o.DryRun, "dry-run", false, "count what would go, remove nothing")
-	flags.BoolVar(&o.Untagged, "untagged", false, "manifests too that nothing leads to")
-	flags.DurationVar(&o.Keep, "keep", time.Hour, "spare what is younger than this `DURATION`")
+	flags.BoolVar(&sweep.DryRun, "dry-run", false, "count what would go, remove nothing")
+	flags.BoolVar(&sweep.Untagged, "untagged", false, "manifests too that nothing leads to")
+	flags.DurationVar(&sweep.Keep, "keep", time.Hour, "spare what is younger than this `DURATION`")
 	f.addTo(flags)
 	return cmd
 }
 
-func (a *app) printCollected(sum registry.Collected) error {
+func (a *app) printCollected(sum wire.Collected) error {
 	removed := "removed"
 	if sum.DryRun {
 		removed = "would remove"
@@ -157,7 +158,7 @@ func (a *app) printCollected(sum registry.Collected) error {
 }
 
 func (a *app) newServeBackup() *cobra.Command {
-	var f placeFlags
+	var f PlaceFlags
 	cmd := &cobra.Command{
 		Use:   "backup DIR",
 		Short: "Copy what a server keeps to a new directory",
@@ -168,9 +169,7 @@ func (a *app) newServeBackup() *cobra.Command {
 		Example: "  dray serve backup /backup/$(date +%F) --data /srv/dray",
 		Args:    exactly(1, "the directory of the copy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.keepServer(cmd, f, "backed up to "+args[0], func(ctx context.Context, c server.Config) (server.Saved, error) {
-				return server.Backup(ctx, c, args[0])
-			})
+			return a.keepServer(cmd, f, "backed up to "+args[0], func(here *Serving, s Setup) (wire.Saved, error) { return here.Backup(cmd.Context(), s, args[0]) })
 		},
 	}
 	f.addTo(cmd.Flags())
@@ -178,7 +177,7 @@ func (a *app) newServeBackup() *cobra.Command {
 }
 
 func (a *app) newServeRestore() *cobra.Command {
-	var f placeFlags
+	var f PlaceFlags
 	cmd := &cobra.Command{
 		Use:   "restore DIR",
 		Short: "Put a backup where a server starts on it",
@@ -187,21 +186,23 @@ func (a *app) newServeRestore() *cobra.Command {
 		Example: "  dray serve restore /backup/2026-11-21 --data /srv/dray",
 		Args:    exactly(1, "the directory of the copy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.keepServer(cmd, f, "restored "+args[0], func(ctx context.Context, c server.Config) (server.Saved, error) {
-				return server.Restore(ctx, c, args[0])
-			})
+			return a.keepServer(cmd, f, "restored "+args[0], func(here *Serving, s Setup) (wire.Saved, error) { return here.Restore(cmd.Context(), s, args[0]) })
 		},
 	}
 	f.addTo(cmd.Flags())
 	return cmd
 }
 
-func (a *app) keepServer(cmd *cobra.Command, f placeFlags, done string, do func(context.Context, server.Config) (server.Saved, error)) error {
-	c, err := a.serverConfig(cmd, serveFlags{placeFlags: f})
+func (a *app) keepServer(cmd *cobra.Command, f PlaceFlags, done string, do func(*Serving, Setup) (wire.Saved, error)) error {
+	here, err := a.serving(cmd.Context())
 	if err != nil {
 		return err
 	}
-	saved, err := do(cmd.Context(), c)
+	s, err := a.serverSetup(cmd, ServeFlags{PlaceFlags: f})
+	if err != nil {
+		return err
+	}
+	saved, err := do(here, s)
 	if err != nil {
 		return err
 	}
