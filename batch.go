@@ -30,7 +30,7 @@ type BatchRequest struct {
 // PlanBatch plans every entry on its own: one that can not be read or found is a
 // Broken step, and stops nothing else. Two entries that bring different content to
 // one name are Invalid.
-func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observer) (*Planned, error) {
+func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observer) (*Prepared, error) {
 	r := survey.Rules{Verb: "batch", Overwrite: cmp.Or(req.Overwrite, plan.Refuse), Hold: req.Hold, Backup: req.Backup}
 	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
 		return survey.Batch(ctx, s, d.names, req.Entries, req.Target, r)

@@ -32,7 +32,7 @@ type CopyRequest struct {
 }
 
 // PlanCopy resolves the source, or every tag of it, and looks at the target names.
-func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer) (*Planned, error) {
+func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer) (*Prepared, error) {
 	source, targets, err := d.names.Copy(req.Source, req.Targets)
 	if err != nil {
 		return nil, err

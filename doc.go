@@ -2,7 +2,7 @@
 // artifacts between registries, byte for byte, without Docker.
 //
 // Every verb is a plan: PlanImport, PlanCopy, PlanTag and PlanBatch look at both ends
-// and return what is Planned; Apply carries it out. Nothing is written before Apply. A plan
+// and return a plan that is Prepared; Apply carries it out. Nothing is written before Apply. A plan
 // can be printed, written to a file, read back and applied later: it moves
 // exactly the digests that it names, or refuses. Whole registries are planned and
 // transferred as streams, by PlanTransfer and Transfer; ApplyFile carries out a plan

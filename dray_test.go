@@ -49,7 +49,7 @@ func yardOf(t *testing.T, src, dst *testbed.Registry) *yard {
 // forget begins the request logs anew.
 func (y *yard) forget() { y.src.Reset(); y.dst.Reset() }
 
-func (y *yard) apply(p *dray.Planned, err error) (dray.Report, error) {
+func (y *yard) apply(p *dray.Prepared, err error) (dray.Report, error) {
 	y.t.Helper()
 	if err != nil {
 		return dray.Report{}, err
@@ -255,7 +255,7 @@ func TestASourceTagThatMovesMeanwhileLeavesAWholeTarget(t *testing.T) {
 func TestAPlanFromAFileIsHeldAgainstBothEnds(t *testing.T) {
 	y := newYard(t)
 	testbed.Random(t, y.src, "app", "v1", testbed.RandomOptions{Seed: 1})
-	file := func() *dray.Planned {
+	file := func() *dray.Prepared {
 		p, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app:v1", Targets: []string{"dst/app"}}, nil)
 		if err != nil {
 			t.Fatal(err)

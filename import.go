@@ -54,7 +54,7 @@ type ImportRequest struct {
 
 // PlanImport resolves the source and looks at the target names, one HEAD each.
 // Names that can not be read are Invalid, before any request.
-func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Observer) (*Planned, error) {
+func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Observer) (*Prepared, error) {
 	n, err := d.importNames(req)
 	if err != nil {
 		return nil, err

@@ -13,11 +13,11 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Planned is what Apply carries out. It is a plan.Plan, which prints, is written
+// Prepared is what Apply carries out. It is a plan.Plan, which prints, is written
 // with Write and read with ReadPlan, together with what was learned while it was
 // made, which is not written: a plan that was read back is first held against
 // both registries again.
-type Planned struct {
+type Prepared struct {
 	plan.Plan
 	SourceLogin *credential.Login // nil asks Config.Logins; never written
 	TargetLogin *credential.Login
@@ -26,27 +26,27 @@ type Planned struct {
 }
 
 // plan makes a plan in a session of its own.
-func (d *Dray) plan(source, target *credential.Login, obs event.Observer, draft func(*place.Session) (*survey.Draft, error)) (*Planned, error) {
+func (d *Dray) plan(source, target *credential.Login, obs event.Observer, draft func(*place.Session) (*survey.Draft, error)) (*Prepared, error) {
 	s := d.base.Begin(source, target, obs)
 	defer s.Release()
 	p, err := draft(s)
 	if p == nil {
 		return nil, err
 	}
-	return &Planned{Plan: p.Plan, SourceLogin: source, TargetLogin: target, session: s}, err
+	return &Prepared{Plan: p.Plan, SourceLogin: source, TargetLogin: target, session: s}, err
 }
 
 // ReadPlan reads a plan that Plan.Write wrote. The error is Invalid and names the line.
-func ReadPlan(r io.Reader) (*Planned, error) {
+func ReadPlan(r io.Reader) (*Prepared, error) {
 	p, err := plan.Read(r)
 	if err != nil {
 		return nil, err
 	}
-	return &Planned{Plan: p}, nil
+	return &Prepared{Plan: p}, nil
 }
 
 // Traffic is what was exchanged with registries to make p, by host; nil of a plan that was read.
-func (p *Planned) Traffic() map[string]Traffic {
+func (p *Prepared) Traffic() map[string]Traffic {
 	if p.session == nil {
 		return nil
 	}
@@ -61,8 +61,8 @@ func (p *Planned) Traffic() map[string]Traffic {
 // broken. With plan.All no name is set before all content has arrived. With
 // plan.Each steps are independent: one that fails does not stop the rest. Names
 // that people move from release to release ("latest") are set after the others.
-// A Planned may be applied again; what is there by then is not sent twice.
-func (d *Dray) Apply(ctx context.Context, p *Planned, obs event.Observer) (Report, error) {
+// What is Prepared may be applied again; what is there by then is not sent twice.
+func (d *Dray) Apply(ctx context.Context, p *Prepared, obs event.Observer) (Report, error) {
 	return apply.Plan(ctx, d.base, apply.Work{Plan: &p.Plan, Proof: p.Proof, Session: p.session, SourceLogin: p.SourceLogin, TargetLogin: p.TargetLogin}, obs)
 }
 

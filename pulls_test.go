@@ -25,7 +25,7 @@ type harbour struct {
 }
 
 // inHarbour runs test with six images at Docker Hub and four elsewhere, and a plan that brings all of them.
-func inHarbour(t *testing.T, limit *testbed.PullLimit, maxWait time.Duration, test func(h *harbour, p *dray.Planned)) {
+func inHarbour(t *testing.T, limit *testbed.PullLimit, maxWait time.Duration, test func(h *harbour, p *dray.Prepared)) {
 	stores := []http.Handler{testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{})}
 	synctest.Test(t, func(t *testing.T) {
 		t.Cleanup(func() { time.Sleep(time.Second) })
@@ -68,7 +68,7 @@ func inHarbour(t *testing.T, limit *testbed.PullLimit, maxWait time.Duration, te
 
 func TestWhatIsFreeGoesOnWhilePullsAreSpentAndTheRestWaits(t *testing.T) {
 	for _, quiet := range []bool{false, true} {
-		inHarbour(t, &testbed.PullLimit{Limit: 3, Window: 6 * time.Hour, Quiet: quiet}, 7*time.Hour, func(h *harbour, p *dray.Planned) {
+		inHarbour(t, &testbed.PullLimit{Limit: 3, Window: 6 * time.Hour, Quiet: quiet}, 7*time.Hour, func(h *harbour, p *dray.Prepared) {
 			begin := time.Now()
 			var mu sync.Mutex
 			early, told := 0, []string(nil)
@@ -103,7 +103,7 @@ func TestWhatIsFreeGoesOnWhilePullsAreSpentAndTheRestWaits(t *testing.T) {
 }
 
 func TestPullsThatAreSpentForTooLongFailTheirOwnStepsOnly(t *testing.T) {
-	inHarbour(t, &testbed.PullLimit{Limit: 4, Window: 6 * time.Hour}, 0, func(h *harbour, p *dray.Planned) {
+	inHarbour(t, &testbed.PullLimit{Limit: 4, Window: 6 * time.Hour}, 0, func(h *harbour, p *dray.Prepared) {
 		begin := time.Now()
 		rep, err := h.Apply(h.t.Context(), p, nil)
 		if !fault.Is(err, fault.Throttled) || !strings.Contains(err.Error(), "pulls are spent until") {
@@ -126,7 +126,7 @@ func TestPullsThatAreSpentForTooLongFailTheirOwnStepsOnly(t *testing.T) {
 }
 
 func TestACallerWhoGivesUpWhilePullsAreSpentLeavesTheRestNotStarted(t *testing.T) {
-	inHarbour(t, &testbed.PullLimit{Limit: 3, Window: 6 * time.Hour}, 7*time.Hour, func(h *harbour, p *dray.Planned) {
+	inHarbour(t, &testbed.PullLimit{Limit: 3, Window: 6 * time.Hour}, 7*time.Hour, func(h *harbour, p *dray.Prepared) {
 		ctx, cancel := context.WithTimeout(h.t.Context(), time.Hour)
 		defer cancel()
 		rep, err := h.Apply(ctx, p, nil)
@@ -137,7 +137,7 @@ func TestACallerWhoGivesUpWhilePullsAreSpentLeavesTheRestNotStarted(t *testing.T
 }
 
 func TestAnEqualImageAtDockerHubIsNoPull(t *testing.T) {
-	inHarbour(t, &testbed.PullLimit{Limit: 100, Window: 6 * time.Hour}, 0, func(h *harbour, p *dray.Planned) {
+	inHarbour(t, &testbed.PullLimit{Limit: 100, Window: 6 * time.Hour}, 0, func(h *harbour, p *dray.Prepared) {
 		rep := h.must(h.Apply(h.t.Context(), p, nil))
 		if got := rep.Pulls["docker.io"]; got.Spent != 6 || *got.Left != 94 {
 			h.t.Errorf("%+v", got)

@@ -20,7 +20,7 @@ type TagRequest struct {
 }
 
 // PlanTag reads the image's manifest. It does not look at the new tags: they move, whatever they hold.
-func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) (*Planned, error) {
+func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) (*Prepared, error) {
 	image, err := d.names.Parse(req.Image)
 	if err != nil {
 		return nil, err

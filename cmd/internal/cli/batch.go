@@ -96,7 +96,7 @@ func (a *app) runBatch(cmd *cobra.Command, f batchFlags) error {
 			req.Entries = f.entries(d, list)
 			return batchJSON(req), nil
 		},
-		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Planned, error) {
+		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
 			req := req
 			req.Entries = f.entries(d, list)
 			return d.PlanBatch(ctx, req, tell)

@@ -100,7 +100,7 @@ func (a *app) runCopy(cmd *cobra.Command, f copyFlags, args []string) error {
 	return a.write(cmd, writing{
 		past: "copied", many: req.Tags != dray.NamedTag, dryRun: f.dryRun, instead: "--overwrite update replaces it",
 		hold: req.Hold, ask: asks(copyJSON(req, f.renames)),
-		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Planned, error) {
+		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
 			return d.PlanCopy(ctx, req, tell)
 		},
 		note: func(steps []plan.Step) string {
@@ -149,7 +149,7 @@ func (a *app) newTag() *cobra.Command {
 		req := dray.TagRequest{Image: args[0], Tags: args[1:], Map: renamed, Hold: f.hold(), Login: login}
 		return a.write(cmd, writing{
 			past: "tagged", many: len(renamed.Pairs)+len(renamed.Rename) > 0, dryRun: dryRun, hold: req.Hold, ask: asks(tagJSON(req, f.renames)),
-			plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Planned, error) {
+			plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
 				return d.PlanTag(ctx, req, tell)
 			},
 		})

@@ -114,7 +114,7 @@ func (a *app) runImport(cmd *cobra.Command, f importFlags) error {
 	return a.write(cmd, writing{
 		past: "imported", many: len(tags)+len(renamed.Pairs) > 0, dryRun: f.dryRun, instead: "--force replaces it",
 		hold: req.Hold, ask: asks(importJSON(req, f.renames)),
-		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Planned, error) {
+		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
 			return d.PlanImport(ctx, req, tell)
 		},
 	})

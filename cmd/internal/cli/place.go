@@ -121,8 +121,8 @@ func (h here) plan(ctx context.Context, w writing, s *story) (plan.Plan, error) 
 	return p.Plan, nil
 }
 
-func (h here) planned(ctx context.Context, w writing, s *story) (*dray.Planned, error) {
-	p, err := patiently(ctx, grace, func() (*dray.Planned, error) { return w.plan(ctx, h.Dray, s.observe) })
+func (h here) planned(ctx context.Context, w writing, s *story) (*dray.Prepared, error) {
+	p, err := patiently(ctx, grace, func() (*dray.Prepared, error) { return w.plan(ctx, h.Dray, s.observe) })
 	if err != nil {
 		return nil, err
 	}

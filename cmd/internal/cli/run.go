@@ -31,7 +31,7 @@ type writing struct {
 	dryRun  bool
 	many    bool // each step stands for itself, and each failure has its line
 	hold    plan.Hold
-	plan    func(context.Context, *dray.Dray, event.Observer) (*dray.Planned, error)
+	plan    func(context.Context, *dray.Dray, event.Observer) (*dray.Prepared, error)
 	ask     ask                      // the same at a server
 	note    func([]plan.Step) string // what else a person should know of a plan; nil is nothing
 

@@ -213,7 +213,7 @@ func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
 }
 
 // planOne plans a verb whose steps are held at once.
-func (w *work) planOne(ctx context.Context, r wire.Request) (*dray.Planned, error) {
+func (w *work) planOne(ctx context.Context, r wire.Request) (*dray.Prepared, error) {
 	switch r.Kind {
 	case wire.KindImport:
 		req, err := buildImport(*r.Import, w.at)

@@ -177,7 +177,7 @@ func (w *work) lost(rep dray.TransferReport, err error) (any, error) {
 }
 
 // applyAll carries out a plan that is held at once.
-func (w *work) applyAll(ctx context.Context, p *dray.Planned) (any, error) {
+func (w *work) applyAll(ctx context.Context, p *dray.Prepared) (any, error) {
 	for _, note := range p.Notes {
 		w.run.Log("note: " + note)
 	}
