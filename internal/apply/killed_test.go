@@ -1,0 +1,326 @@
+package apply_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/registry"
+	"github.com/drayage/dray/internal/testbed"
+)
+
+// childCopy holds the errand of a copy of this test binary that copies until it is killed.
+const childCopy = "DRAY_TEST_COPY"
+
+func TestMain(m *testing.M) {
+	if raw := os.Getenv(childCopy); raw != "" {
+		os.Exit(runErrand(raw))
+	}
+	os.Exit(m.Run())
+}
+
+// errand is what a child does.
+type errand struct {
+	State, Source, Target string
+	FileLimit             uint64 // the largest file that it may write; 0 is any
+}
+
+func runErrand(raw string) int {
+	var e errand
+	if err := json.Unmarshal([]byte(raw), &e); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if err := e.limit(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	d, err := dray.New(dray.Config{StateDir: e.State, Settings: dray.Settings{PlainHTTP: true}})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer d.Close()
+	watch := func(v event.Event) {
+		if v.Kind == event.Noted {
+			fmt.Println(v.Text)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	p, err := d.PlanCopy(ctx, dray.CopyRequest{Source: e.Source, Targets: []string{e.Target}}, watch)
+	if err == nil {
+		_, err = d.Apply(ctx, p, watch)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// child is a copy under way in a process of its own.
+type child struct {
+	cmd  *exec.Cmd
+	out  strings.Builder
+	done chan error
+}
+
+func send(t *testing.T, e errand) *child {
+	t.Helper()
+	raw, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &child{cmd: exec.Command(os.Args[0]), done: make(chan error, 1)}
+	c.cmd.Env = append(os.Environ(), childCopy+"="+string(raw))
+	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { c.done <- c.cmd.Wait() }()
+	return c
+}
+
+// wait returns when the child has ended well.
+func (c *child) wait(t *testing.T) {
+	t.Helper()
+	if err := <-c.done; err != nil {
+		t.Fatalf("%v\n%s", err, &c.out)
+	}
+}
+
+// killAt kills the child when reached says so. It is false when the child ended before.
+func (c *child) killAt(t *testing.T, reached func() bool) bool {
+	t.Helper()
+	for {
+		select {
+		case err := <-c.done:
+			if err != nil {
+				t.Fatalf("%v\n%s", err, &c.out)
+			}
+			return false
+		case <-time.After(time.Millisecond):
+			if reached() {
+				_ = c.cmd.Process.Kill()
+				<-c.done
+				return true
+			}
+		}
+	}
+}
+
+// slowly hands blobs out at 60 MiB/s for each request, at most.
+func slowly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && testbed.Parse(r.URL.Path).Kind == testbed.Blob {
+			w = &slow{w}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+type slow struct{ http.ResponseWriter }
+
+func (s *slow) Write(p []byte) (n int, err error) {
+	for len(p) > 0 && err == nil {
+		var m int
+		m, err = s.ResponseWriter.Write(p[:min(len(p), 64<<10)])
+		n, p = n+m, p[m:]
+		time.Sleep(time.Millisecond)
+	}
+	return n, err
+}
+
+// arrivals reads a target's log: which bytes of which blob each upload request brought.
+type arrivals struct {
+	t     *testing.T
+	seen  int               // requests of the log that were read
+	blobs map[string]string // session -> digest
+	bytes map[string]int64  // digest -> bytes received
+}
+
+func newArrivals(t *testing.T) *arrivals {
+	return &arrivals{t: t, blobs: map[string]string{}, bytes: map[string]int64{}}
+}
+
+func (a *arrivals) read(r *testbed.Registry) {
+	all := r.Log()
+	for _, q := range all[a.seen:] {
+		if q.Kind != testbed.Upload || q.Method != "PUT" && q.Method != "PATCH" {
+			continue
+		}
+		if query, err := url.ParseQuery(q.RawQuery); err == nil && query.Get("digest") != "" {
+			a.blobs[q.Ref] = query.Get("digest")
+		}
+		a.bytes[a.blobs[q.Ref]] += q.In
+	}
+	a.seen = len(all)
+}
+
+const killSlack = 8 << 20 // bytes of a blob that may be read again
+
+// Promise 3, with real processes: whenever a copy is killed, the next one sends
+// nothing again that arrived, and reads at most 8 MiB of each blob again.
+func TestACopyThatIsKilledAnywhereGoesOnWithoutSendingAnythingTwice(t *testing.T) {
+	targets := map[string]func(t *testing.T) *testbed.Registry{
+		"distribution on disk": func(t *testing.T) *testbed.Registry {
+			return testbed.Distribution(t, testbed.Options{Dir: t.TempDir()})
+		},
+		"dray serve": embedded,
+	}
+	src := testbed.Distribution(t, testbed.Options{Front: slowly})
+	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 2, Size: 17<<20 + 12345})
+	for name, open := range targets {
+		t.Run(name, func(t *testing.T) {
+			k := &killer{t: t, src: src, dst: open(t), img: img, state: filepath.Join(t.TempDir(), "state"), rand: rand.New(rand.NewPCG(5, uint64(len(name))))}
+			kills := 10
+			if testing.Short() {
+				kills = 3
+			}
+			for n := 0; k.kills < kills; n++ {
+				k.round(fmt.Sprintf("team/app%d", n))
+			}
+			t.Logf("%d kills, at most %d KiB of a blob read again, %d uploads gone on with", k.kills, k.most>>10, k.again)
+			if k.again == 0 {
+				t.Error("no upload was gone on with: this test tells nothing")
+			}
+		})
+	}
+}
+
+func embedded(t *testing.T) *testbed.Registry {
+	reg, err := registry.Open(t.Context(), registry.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = reg.Close() })
+	return testbed.Serve(t, reg, testbed.Options{})
+}
+
+type killer struct {
+	t        *testing.T
+	src, dst *testbed.Registry
+	img      testbed.Image
+	state    string
+	rand     *rand.Rand
+
+	kills, again int
+	most         int64
+}
+
+// round copies to one repository, killed again and again until it is there.
+func (k *killer) round(repo string) {
+	k.t.Helper()
+	k.dst.Reset()
+	got := newArrivals(k.t)
+	for {
+		k.src.Reset()
+		before, patches := k.received(), k.dst.Count("PATCH", testbed.Upload)
+		c := send(k.t, errand{State: k.state, Source: k.src.Host + "/app:v1", Target: k.dst.Host + "/" + repo + ":v1"})
+		point := before + k.rand.Int64N(14<<20)
+		killed := c.killAt(k.t, func() bool { return k.received() > point })
+		k.readAgain(got)
+		k.again += k.dst.Count("PATCH", testbed.Upload) - patches
+		if !killed {
+			break
+		}
+		k.kills++
+		k.opaque()
+	}
+	got.read(k.dst)
+	for _, l := range k.img.Layers {
+		if n := got.bytes[l.Digest.String()]; n != l.Size {
+			k.t.Errorf("%d bytes of a blob of %d arrived\n%s", n, l.Size, k.dst.Story())
+		}
+	}
+	testbed.Same(k.t, k.src, k.dst, "app", "v1", repo, "v1")
+}
+
+func (k *killer) received() int64 { in, _ := k.dst.Sent("", testbed.Upload); return in }
+
+// readAgain compares where each blob was read from with what the target had of it before.
+func (k *killer) readAgain(got *arrivals) {
+	k.t.Helper()
+	for _, q := range k.src.Log() {
+		if q.Method != "GET" || q.Kind != testbed.Blob {
+			continue
+		}
+		var from int64
+		if value := q.Header.Get("Range"); value != "" {
+			if _, err := fmt.Sscanf(value, "bytes=%d-", &from); err != nil {
+				k.t.Fatal(err)
+			}
+		}
+		again := got.bytes[q.Ref] - from
+		k.most = max(k.most, again)
+		if again < 0 || again > killSlack {
+			k.t.Errorf("the target had %d bytes, the source was read from %d", got.bytes[q.Ref], from)
+		}
+	}
+	time.Sleep(50 * time.Millisecond) // the registry reads out what the kernel still had
+	got.read(k.dst)
+}
+
+// opaque looks for anything readable in the state directory.
+func (k *killer) opaque() {
+	k.t.Helper()
+	files, err := filepath.Glob(filepath.Join(k.state, "uploads", "*"))
+	if err != nil || len(files) == 0 {
+		k.t.Fatalf("no state: %v", err)
+	}
+	for _, name := range files {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		for _, word := range []string{"http", "127.0.0.1", "uploads", "_state", "sha256", "team"} {
+			if strings.Contains(string(raw), word) {
+				k.t.Errorf("a record shows %q", word)
+			}
+		}
+	}
+}
+
+// Both copies end well, and nobody takes the other's upload.
+func TestTwoProcessesAtOnceOnOneBlobBothSucceed(t *testing.T) {
+	src, dst := testbed.Distribution(t, testbed.Options{Front: slowly}), testbed.Distribution(t, testbed.Options{Dir: t.TempDir()})
+	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 1, Size: 17 << 20})
+	e := errand{State: filepath.Join(t.TempDir(), "state"), Source: src.Host + "/app:v1", Target: dst.Host + "/app:v1"}
+	all := []*child{send(t, e), send(t, e), send(t, e)}
+	for _, c := range all {
+		c.wait(t)
+		if c.out.Len() > 0 {
+			t.Error(c.out.String())
+		}
+	}
+	testbed.Same(t, src, dst, "app", "v1", "app", "v1")
+}
+
+// docker-registry 2.8.2 drops what was cut in the closing request. That costs the blob, and it is said.
+func TestARegistryThatKeepsNoCutUploadGetsTheBlobAnewAndItIsTold(t *testing.T) {
+	src, dst := testbed.Distribution(t, testbed.Options{Front: slowly}), testbed.DockerRegistry(t, testbed.Options{})
+	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 1, Size: 17 << 20})
+	e := errand{State: filepath.Join(t.TempDir(), "state"), Source: src.Host + "/app:v1", Target: dst.Host + "/app:v1"}
+	if !send(t, e).killAt(t, func() bool { in, _ := dst.Sent("", testbed.Upload); return in > 10<<20 }) {
+		t.Fatal("it ended before it was killed")
+	}
+	c := send(t, e)
+	c.wait(t)
+	if said := c.out.String(); !strings.Contains(said, ": 8 MiB are sent again: the registry ") {
+		t.Errorf("said: %s", said)
+	}
+	testbed.Same(t, src, dst, "app", "v1", "app", "v1")
+}

@@ -1,0 +1,153 @@
+package migrate_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/yard"
+	"github.com/drayage/dray/plan"
+)
+
+// endless answers the lists of a registry like Azure's, made up while they are asked for:
+// repos repositories with 500 tags each. One tag in a thousand differs in each generation.
+type endless struct {
+	repos, generation int
+	pages             atomic.Int64
+}
+
+const endlessTags = 500
+
+func (e *endless) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	e.pages.Add(1)
+	q := req.URL.Query()
+	var b bytes.Buffer
+	switch path := req.URL.Path; {
+	case path == "/v2/_catalog":
+		from := 0
+		if _, last, ok := strings.Cut(q.Get("last"), "r"); ok {
+			from, _ = strconv.Atoi(last)
+			from++
+		}
+		b.WriteString(`{"repositories":[`)
+		to := min(from+1000, e.repos)
+		for i := from; i < to; i++ {
+			fmt.Fprintf(&b, `"r%06d"%s`, i, map[bool]string{true: ","}[i < to-1])
+		}
+		b.WriteString(`]}`)
+		if to < e.repos {
+			w.Header().Set("Link", fmt.Sprintf(`</v2/_catalog?last=r%06d&n=1000>; rel="next"`, to-1))
+		}
+	case strings.HasPrefix(path, "/acr/v1/r") && strings.HasSuffix(path, "/_tags"):
+		repo, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(path, "/acr/v1/r"), "/_tags"))
+		b.WriteString(`{"tags":[`)
+		for i := range endlessTags {
+			generation := 0
+			if (repo*endlessTags+i)%1000 == 7 {
+				generation = e.generation
+			}
+			fmt.Fprintf(&b, `{"name":"v1.%d.0","digest":"sha256:%x","createdTime":"2026-01-02T03:04:05.1234567Z","lastUpdateTime":"2026-01-02T03:04:05.1234567Z","signed":false,"quarantineState":"","changeableAttributes":{"deleteEnabled":true,"writeEnabled":true,"readEnabled":true,"listEnabled":true}}%s`,
+				i, sha256.Sum256(fmt.Appendf(nil, "%d %d %d", repo, i, generation)), map[bool]string{true: ","}[i < endlessTags-1])
+		}
+		b.WriteString(`]}`)
+	case strings.Contains(path, "/_tags/"):
+		b.WriteString(`{"tag":{"changeableAttributes":{"deleteEnabled":true,"writeEnabled":true,"readEnabled":true,"listEnabled":true}}}`)
+	default:
+		http.Error(w, `{"errors":[{"code":"NAME_UNKNOWN"}]}`, http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = b.WriteTo(w)
+}
+
+func TestAMillionTagsArePlannedAndReadAsStreams(t *testing.T) {
+	repos, limit := 2000, uint64(256<<20)
+	switch {
+	case testing.Short():
+		repos = 100
+	case underRace:
+		repos = 300 // make check runs it whole without the detector
+	}
+	src, dst := &endless{repos: repos, generation: 1}, &endless{repos: repos, generation: 2}
+	serve := func(e *endless) string { return testbed.Serve(t, e, testbed.Options{}).Host }
+	d, err := dray.New(dray.Config{Registries: map[string]dray.Registry{
+		"src": {Host: serve(src), Settings: dray.Settings{PlainHTTP: true, Kind: "acr"}},
+		"dst": {Host: serve(dst), Settings: dray.Settings{PlainHTTP: true, Kind: "acr"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	stop, most := make(chan struct{}), make(chan uint64)
+	go func() {
+		peak := uint64(0)
+		for {
+			select {
+			case <-stop:
+				most <- peak
+				return
+			case <-time.After(20 * time.Millisecond):
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				peak = max(peak, m.HeapAlloc)
+			}
+		}
+	}()
+	in, out := io.Pipe()
+	type result struct {
+		sum dray.TransferReport
+		err error
+	}
+	planned := make(chan result, 1)
+	go func() {
+		w, err := plan.NewWriter(out, plan.Plan{Verb: "transfer", Overwrite: plan.Update, Hold: plan.Each})
+		var sum dray.TransferReport
+		if err == nil {
+			sum, err = d.PlanTransfer(t.Context(), yard.Whole(), nil, func(p dray.RepositoryPlan) error {
+				for _, s := range p.Steps {
+					if err := w.Step(s); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		out.CloseWithError(err)
+		planned <- result{sum, err}
+	}()
+	r, err := plan.NewReader(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := 0
+	for ; err == nil; steps++ {
+		_, err = r.Next()
+	}
+	got := <-planned
+	close(stop)
+	peak := <-most
+	t.Logf("%d tags, %d pages of the source, peak of the heap %d MiB, %v", steps-1, src.pages.Load(), peak>>20, got.sum.Took)
+	n := repos * endlessTags
+	if err != io.EOF || got.err != nil || steps-1 != n || got.sum.Actions[plan.Skip] != n-n/1000 || got.sum.Retagged != n/1000 {
+		t.Errorf("%d steps, %v, %v, %+v", steps-1, err, got.err, got.sum.Actions)
+	}
+	if peak > limit {
+		t.Errorf("the heap had %d MiB, want at most %d", peak>>20, limit>>20)
+	}
+	if pages := src.pages.Load(); pages != int64(repos+repos/1000+1) {
+		t.Errorf("%d requests at the source for %d repositories", pages, repos)
+	}
+}

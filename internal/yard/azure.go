@@ -1,0 +1,47 @@
+package yard
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/internal/testbed"
+)
+
+// Azure is a yard whose source is kept like an Azure registry, with tags "v000" and on of its own images.
+func Azure(t *testing.T, n int) (*Yard, *testbed.Shelf) {
+	t.Helper()
+	shelf := &testbed.Shelf{Repo: "team/app", TB: t}
+	src := testbed.Serve(t, shelf.ACR(testbed.NewDistribution(t, testbed.Options{})), testbed.Options{})
+	dst := testbed.Distribution(t, testbed.Options{})
+	d, err := dray.New(dray.Config{Registries: map[string]dray.Registry{
+		"src": {Host: src.Host, Settings: dray.Settings{PlainHTTP: true, Kind: "acr"}},
+		"dst": {Host: dst.Host, Settings: dray.Settings{PlainHTTP: true}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	y := &Yard{Dray: d, T: t, Src: src, Dst: dst}
+	y.Shelve(shelf, n)
+	y.Forget()
+	return y, shelf
+}
+
+// Shelve stores an image under three tags at a time, and puts it on the shelf.
+func (y *Yard) Shelve(shelf *testbed.Shelf, n int) {
+	y.T.Helper()
+	for i := 0; i < n; i += 3 {
+		img := testbed.Random(y.T, y.Src, shelf.Repo, fmt.Sprintf("v%03d", i), testbed.RandomOptions{Seed: uint64(i + 1), Size: 100})
+		row := testbed.Row{Digest: string(img.Root.Digest), MediaType: img.Root.MediaType, Size: img.Bytes, OS: "linux", Arch: "amd64", Tags: []string{fmt.Sprintf("v%03d", i)}}
+		var raw strings.Builder
+		y.Src.Direct(y.T, "GET", "/v2/"+shelf.Repo+"/manifests/"+row.Tags[0], http.Header{"Accept": {img.Root.MediaType}}, nil, &raw)
+		for k := i + 1; k < min(i+3, n); k++ {
+			row.Tags = append(row.Tags, fmt.Sprintf("v%03d", k))
+			y.Src.Manifest(y.T, shelf.Repo, row.Tags[k-i], img.Root.MediaType, []byte(raw.String()))
+		}
+		shelf.Rows = append(shelf.Rows, row)
+	}
+}

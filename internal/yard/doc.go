@@ -1,0 +1,8 @@
+// Package yard is for tests: two real registries, and a Dray that knows them.
+//
+// Files, in the order in which they use each other:
+//
+//	azure.go  a source like Azure's
+//	disk.go   a target whose files can be spoiled
+//	yard.go   the yard, and what is done in it
+package yard

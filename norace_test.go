@@ -1,5 +1,0 @@
-//go:build !race
-
-package dray_test
-
-const underRace = false
