@@ -50,7 +50,7 @@ func (a *app) printVersion() error {
 	return a.print(answer{
 		json: func() error { return a.printJSON(b) },
 		text: func() error {
-			_, err := fmt.Fprintf(a.io.Out, "dray %s (%s, %s/%s)\n", b.Version, b.Go, b.OS, b.Arch)
+			_, err := fmt.Fprintf(a.out, "dray %s (%s, %s/%s)\n", b.Version, b.Go, b.OS, b.Arch)
 			return err
 		},
 		header: []string{"VERSION", "REVISION", "GO", "OS", "ARCH"},

@@ -51,7 +51,7 @@ func (f *azFlags) addCommonTo(flags *pflag.FlagSet) {
 
 // settle reads the flags before anything is asked of a registry.
 func (f *azFlags) settle(a *app, cmd *cobra.Command) error {
-	a.common.quiet = a.common.quiet || f.quietToo
+	a.quiet = a.quiet || f.quietToo
 	if f.query == "" {
 		return nil
 	}
@@ -87,7 +87,7 @@ func (f *azFlags) login(a *app, cmd *cobra.Command) (*credential.Login, error) {
 
 // full is the full name of path in the registry of the flags.
 func (f *azFlags) full(a *app, d *dray.Dray, path string) (string, error) {
-	host, err := d.RegistryHost(cmp.Or(f.registry, a.io.Env("AZURE_DEFAULTS_ACR")))
+	host, err := d.RegistryHost(cmp.Or(f.registry, a.IO.Env("AZURE_DEFAULTS_ACR")))
 	if k := len(host) + 1; err == nil && len(path) > k && strings.EqualFold(path[:k], host+"/") {
 		path = path[k:] // az says such a name is wrong; what it means is plain
 	}
@@ -99,7 +99,7 @@ func (a *app) azFormat(cmd *cobra.Command) format {
 	if !cmd.Flags().Changed("output") {
 		return formatJSON
 	}
-	return a.common.output
+	return a.format
 }
 
 // azList prints a list item by item, in the forms that az gives lists.
@@ -112,7 +112,7 @@ type azList struct {
 }
 
 func (a *app) newAzList(cmd *cobra.Command, f azFlags) *azList {
-	return &azList{w: a.io.Out, format: a.azFormat(cmd), search: f.search, kept: []any{}}
+	return &azList{w: a.out, format: a.azFormat(cmd), search: f.search, kept: []any{}}
 }
 
 // show takes one item; text is its line in the format text.

@@ -84,10 +84,10 @@ func (a *app) showManifest(cmd *cobra.Command, args []string, n azName, raw bool
 	case as == formatNone:
 		return nil
 	case raw || as == formatText && n.search == nil:
-		_, err = a.io.Out.Write(doc.Raw)
+		_, err = a.out.Write(doc.Raw)
 		return err
 	default:
-		return printAz(a.io.Out, as, n.search, json.RawMessage(doc.Raw))
+		return printAz(a.out, as, n.search, json.RawMessage(doc.Raw))
 	}
 }
 

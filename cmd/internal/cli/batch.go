@@ -78,7 +78,7 @@ func (a *app) runBatch(cmd *cobra.Command, f batchFlags) error {
 	if err := f.checkFailedTo(); err != nil {
 		return err
 	}
-	req := dray.BatchRequest{Target: cmp.Or(f.name, a.io.Env("AZURE_DEFAULTS_ACR")), Hold: f.hold()}
+	req := dray.BatchRequest{Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.hold()}
 	if f.force {
 		req.Overwrite = plan.Update
 	}
@@ -107,7 +107,7 @@ func (a *app) runBatch(cmd *cobra.Command, f batchFlags) error {
 // readList reads a list while the command can be interrupted: stdin may never end.
 func (a *app) readList(ctx context.Context, path string) (config.List, error) {
 	if path == "-" {
-		return patiently(ctx, 0, func() (config.List, error) { return config.ReadList(a.io.In, "stdin") })
+		return patiently(ctx, 0, func() (config.List, error) { return config.ReadList(a.IO.In, "stdin") })
 	}
 	in, err := os.Open(path)
 	if err != nil {

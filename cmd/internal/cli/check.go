@@ -70,15 +70,15 @@ func (a *app) printCheck(r dray.CheckReport) error {
 				if s.Product != "" {
 					product = " (" + s.Product + ")"
 				}
-				fmt.Fprintf(a.io.Out, "%s: %s%s\n", s.Side, s.Name, product)
+				fmt.Fprintf(a.out, "%s: %s%s\n", s.Side, s.Name, product)
 				for _, f := range s.Findings {
-					fmt.Fprintf(a.io.Out, "  %-9s  %-7s  %s\n", f.What, f.State, oneLine(f.Text))
+					fmt.Fprintf(a.out, "  %-9s  %-7s  %s\n", f.What, f.State, oneLine(f.Text))
 					if f.Remedy != "" {
-						fmt.Fprintf(a.io.Out, "  %-9s  %-7s  -> %s\n", "", "", oneLine(f.Remedy))
+						fmt.Fprintf(a.out, "  %-9s  %-7s  -> %s\n", "", "", oneLine(f.Remedy))
 					}
 				}
 			}
-			_, err := fmt.Fprintln(a.io.Out, oneLine(r.Verdict))
+			_, err := fmt.Fprintln(a.out, oneLine(r.Verdict))
 			return err
 		},
 		header: []string{"SIDE", "WHAT", "STATE", "TEXT", "REMEDY"},

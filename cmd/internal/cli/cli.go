@@ -49,9 +49,14 @@ type Terminal struct {
 
 // app is one run of the command line.
 type app struct {
-	io     IO
+	console
 	common common
+	IO     IO
 	groups []group
+}
+
+func newApp(io IO) *app {
+	return &app{IO: io, console: console{out: io.Out, err: io.Err, terminal: io.Terminal.Progress}}
 }
 
 // group is a heading of the help and the commands below it.
@@ -66,7 +71,7 @@ func Main(ctx context.Context, args []string, io IO) int {
 	if io.Env("TERM") == "dumb" {
 		io.Terminal.Progress = false // it can not move its cursor
 	}
-	a := &app{io: io}
+	a := newApp(io)
 	root := a.newRoot(args)
 	root.SetArgs(args)
 	root.SetIn(io.In)
@@ -107,7 +112,7 @@ func (a *app) newRoot(args []string) *cobra.Command {
 	for _, g := range a.groups {
 		root.AddCommand(g.commands...)
 	}
-	a.common.addTo(root.PersistentFlags())
+	a.common.addTo(root.PersistentFlags(), &a.how)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(a.help)
 	root.SetHelpCommand(&cobra.Command{Use: "help [command]", Hidden: true, Short: "Help about a command",

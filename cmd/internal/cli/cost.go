@@ -69,7 +69,7 @@ func (a *app) runPlanCost(cmd *cobra.Command, path, rate string) error {
 	}
 	return a.print(answer{
 		json:   func() error { return a.printJSON(sum) },
-		text:   func() error { _, err := io.WriteString(a.io.Out, costText(sum)); return err },
+		text:   func() error { _, err := io.WriteString(a.out, costText(sum)); return err },
 		header: []string{"REGISTRY", "READS", "WRITES", "PULLS", "IN", "OUT"},
 		rows: func(row func(...string) error) error {
 			for _, host := range slices.Sorted(maps.Keys(sum.Registries)) {

@@ -83,7 +83,7 @@ type ended int
 func (e ended) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // end tells what is still to be told of err and returns the exit code.
-func (a *app) end(ctx context.Context, err error) int {
+func (c *console) end(ctx context.Context, err error) int {
 	var told ended
 	switch {
 	case err == nil:
@@ -92,20 +92,17 @@ func (a *app) end(ctx context.Context, err error) int {
 		return int(told)
 	case ctx.Err() != nil && !fault.Is(err, fault.Invalid):
 		err = &fault.Fault{Kind: fault.Canceled, Err: errors.New("nothing was written")}
-		a.warn("interrupted: nothing was written")
+		c.warn("interrupted: nothing was written")
 	default:
-		a.fail(err)
+		c.fail(err)
 	}
-	if a.common.output == formatJSON {
-		a.printJSON(struct {
+	if c.format == formatJSON {
+		c.printJSON(struct {
 			Error dray.Problem `json:"error"`
 		}{dray.ProblemOf(err)})
 	}
 	return exitCode(err)
 }
-
-// fail writes err as one line.
-func (a *app) fail(err error) { fmt.Fprintln(a.io.Err, errorLine(err)) }
 
 func errorLine(err error) string {
 	line := "dray: " + err.Error()
@@ -126,9 +123,4 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// warn writes a line that is no error.
-func (a *app) warn(format string, args ...any) {
-	fmt.Fprintln(a.io.Err, "dray: "+oneLine(fmt.Sprintf(format, args...)))
 }

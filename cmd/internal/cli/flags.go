@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,39 +15,9 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// format is the value of --output. az's spellings are all taken.
-type format string
-
-const (
-	formatText  format = "text"
-	formatJSON  format = "json"
-	formatTable format = "table"
-	formatTSV   format = "tsv"
-	formatNone  format = "none"
-)
-
-var formats = []format{formatText, formatJSON, formatTable, formatTSV, formatNone}
-
-func (f *format) String() string { return string(*f) }
-func (f *format) Type() string   { return "text|json|table|tsv|none" }
-
-func (f *format) Set(s string) error {
-	if !slices.Contains(formats, format(s)) {
-		return errors.New("not one of " + f.Type())
-	}
-	*f = format(s)
-	return nil
-}
-
 // common are the flags that every command has, and those of every command that speaks to a registry.
 type common struct {
-	output     format
-	quiet      bool
-	verbose    bool
-	debug      bool
-	noProgress bool
-	config     string
-
+	config      string
 	stall       time.Duration
 	maxWait     time.Duration
 	retries     int
@@ -95,13 +64,13 @@ const (
 	registryFlags = "Registries"
 )
 
-func (c *common) addTo(flags *pflag.FlagSet) {
-	c.output = formatText
-	flags.VarP(&c.output, "output", "o", "what stdout gets")
-	flags.BoolVarP(&c.quiet, "quiet", "q", false, "only errors on stderr")
-	flags.BoolVarP(&c.verbose, "verbose", "v", false, "tell each thing that happens on stderr")
-	flags.BoolVar(&c.debug, "debug", false, "tell each HTTP request on stderr: method, URL, status, bytes, time")
-	flags.BoolVar(&c.noProgress, "no-progress", false, "no progress bars, no heartbeat lines")
+func (c *common) addTo(flags *pflag.FlagSet, h *how) {
+	h.format = formatText
+	flags.VarP(&h.format, "output", "o", "what stdout gets")
+	flags.BoolVarP(&h.quiet, "quiet", "q", false, "only errors on stderr")
+	flags.BoolVarP(&h.verbose, "verbose", "v", false, "tell each thing that happens on stderr")
+	flags.BoolVar(&h.debug, "debug", false, "tell each HTTP request on stderr: method, URL, status, bytes, time")
+	flags.BoolVar(&h.noProgress, "no-progress", false, "no progress bars, no heartbeat lines")
 	flags.StringVar(&c.config, "config", "", "configuration `FILE` (default $DRAY_CONFIG, else $XDG_CONFIG_HOME/dray/config.yaml)")
 	inGroup(flags, everyCommand)
 }
@@ -140,14 +109,14 @@ func (a *app) targetLogin(ctx context.Context) (*credential.Login, error) {
 
 func (a *app) loginFrom(ctx context.Context, flag, value, prefix string) (*credential.Login, error) {
 	if value == "" {
-		l, ok, err := credential.FromEnv(a.io.Env, prefix)
+		l, ok, err := credential.FromEnv(a.IO.Env, prefix)
 		if !ok || err != nil {
 			return nil, err
 		}
 		return &l, nil
 	}
 	l, err := credential.ParseCreds(value)
-	if errors.Is(err, credential.ErrNoPassword) && a.io.Terminal.Password != nil {
+	if errors.Is(err, credential.ErrNoPassword) && a.IO.Terminal.Password != nil {
 		l, err = a.askPassword(ctx, strings.TrimSuffix(value, ":"))
 	}
 	if err != nil {
@@ -159,11 +128,11 @@ func (a *app) loginFrom(ctx context.Context, flag, value, prefix string) (*crede
 
 // askPassword prompts on stderr, so that stdout stays the answer.
 func (a *app) askPassword(ctx context.Context, user string) (credential.Login, error) {
-	if _, err := io.WriteString(a.io.Err, "Password for "+user+": "); err != nil {
+	if _, err := io.WriteString(a.err, "Password for "+user+": "); err != nil {
 		return credential.Login{}, err
 	}
-	password, err := a.io.Terminal.Password(ctx)
-	io.WriteString(a.io.Err, "\n")
+	password, err := a.IO.Terminal.Password(ctx)
+	io.WriteString(a.err, "\n")
 	if err != nil {
 		return credential.Login{}, &fault.Fault{Kind: fault.Canceled, Op: "read password", Err: err}
 	}
@@ -174,7 +143,7 @@ func (a *app) askPassword(ctx context.Context, user string) (credential.Login, e
 const maxStdinPassword = 64 << 10
 
 func (a *app) readPassword() (string, error) {
-	b, err := io.ReadAll(io.LimitReader(a.io.In, maxStdinPassword+1))
+	b, err := io.ReadAll(io.LimitReader(a.IO.In, maxStdinPassword+1))
 	if err == nil && len(b) > maxStdinPassword {
 		err = errors.New("longer than 64 KiB")
 	}

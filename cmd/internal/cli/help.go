@@ -11,7 +11,7 @@ import (
 
 // help prints a page on stdout: what it does, how it is written, examples, flags by group.
 func (a *app) help(cmd *cobra.Command, _ []string) {
-	w := a.io.Out
+	w := a.out
 	about := cmd.Long
 	if about == "" {
 		about = cmd.Short + "."

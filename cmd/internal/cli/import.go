@@ -76,7 +76,7 @@ func (a *app) newImport() *cobra.Command {
 }
 
 func (a *app) runImport(cmd *cobra.Command, f importFlags) error {
-	a.common.quiet = a.common.quiet || f.quietToo
+	a.quiet = a.quiet || f.quietToo
 	if f.source == "" {
 		return usageError(cmd, errors.New("--source is missing"), "name the image to import")
 	}
@@ -104,7 +104,7 @@ func (a *app) runImport(cmd *cobra.Command, f importFlags) error {
 		return err
 	}
 	req := dray.ImportRequest{
-		Source: f.source, SourceRegistry: f.registry, Target: cmp.Or(f.name, a.io.Env("AZURE_DEFAULTS_ACR")),
+		Source: f.source, SourceRegistry: f.registry, Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")),
 		Images: f.images, Repositories: f.repositories,
 		Tags: tags, Map: renamed, Hold: f.hold(), Backup: backup, SourceLogin: from, TargetLogin: to,
 	}

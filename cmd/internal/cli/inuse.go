@@ -19,7 +19,7 @@ func (a *app) readInUse(path string) (plan.InUse, string, error) {
 	bad := func(err error) error {
 		return &fault.Fault{Kind: fault.Invalid, Op: "read images in use", Name: path, Err: err, Hint: "as kubectl get pods -A -o json prints them, or one image a line"}
 	}
-	in := a.io.In
+	in := a.IO.In
 	if path != "-" {
 		file, err := os.Open(path)
 		if err != nil {
@@ -44,15 +44,15 @@ func (a *app) readInUse(path string) (plan.InUse, string, error) {
 
 // tellLost is the section about images that are in use and that nothing brings. It is told even
 // where only errors are.
-func (a *app) tellLost(r *dray.InUseReport) (lost int) {
+func (c *console) tellLost(r *dray.InUseReport) (lost int) {
 	if r == nil {
 		return 0
 	}
 	if n := len(r.Lost); n > 0 {
-		a.warn("in use and lost: %d of %s", n, plural(r.Images, "image"))
+		c.warn("in use and lost: %d of %s", n, plural(r.Images, "image"))
 	}
 	for _, l := range r.Lost {
-		a.warn("  %s", l)
+		c.warn("  %s", l)
 	}
 	return len(r.Lost)
 }

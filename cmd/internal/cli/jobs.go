@@ -82,7 +82,7 @@ func (a *app) newJobsList() *cobra.Command {
 		if err := a.printJobs(jobs, next); err != nil {
 			return err
 		}
-		if next != "" && !a.common.quiet {
+		if next != "" && !a.quiet {
 			a.warn("note: there are more: --after %s goes on", next)
 		}
 		return nil
@@ -143,10 +143,10 @@ func pages(ctx context.Context, c *api.Client, f job.Filter, limit int) (all []j
 }
 
 func (a *app) printJobs(jobs []job.Job, next string) error {
-	if a.common.output == formatJSON {
+	if a.format == formatJSON {
 		return a.printJSON(api.Jobs{Jobs: append([]job.Job{}, jobs...), Next: next})
 	}
-	return printList(a, jobs, "jobs", []string{"ID", "STATE", "VERB", "CREATED", "BY", "SOURCE", "TARGET"}, func(j job.Job) []string {
+	return printList(&a.console, jobs, "jobs", []string{"ID", "STATE", "VERB", "CREATED", "BY", "SOURCE", "TARGET"}, func(j job.Job) []string {
 		return []string{j.ID, string(j.State), j.Kind, moment(j.Created), dashed(j.Principal), dashed(j.Source), dashed(j.Target)}
 	})
 }
@@ -169,7 +169,7 @@ func (a *app) newJobsShow() *cobra.Command {
 			json: func() error { return a.printJSON(j) },
 			text: func() error {
 				for _, r := range rows {
-					if _, err := fmt.Fprintf(a.io.Out, "%-9s  %s\n", r[0], oneLine(r[1])); err != nil {
+					if _, err := fmt.Fprintf(a.out, "%-9s  %s\n", r[0], oneLine(r[1])); err != nil {
 						return err
 					}
 				}
@@ -262,7 +262,7 @@ func (a *app) newJobsLogs() *cobra.Command {
 			json: func() error { return a.printJSON(map[string][]job.Line{"lines": append([]job.Line{}, all...)}) },
 			text: func() error {
 				for _, l := range all {
-					if _, err := fmt.Fprintln(a.io.Out, moment(l.At), oneLine(l.Text)); err != nil {
+					if _, err := fmt.Fprintln(a.out, moment(l.At), oneLine(l.Text)); err != nil {
 						return err
 					}
 				}
@@ -300,12 +300,12 @@ func (a *app) newJobsCancel() *cobra.Command {
 			if j.State.Ended() && j.State != job.Canceled {
 				return &fault.Fault{Kind: fault.Conflict, Op: "cancel job", Name: id, Err: errors.New("it has ended: " + string(j.State))}
 			}
-			if !a.common.quiet {
+			if !a.quiet {
 				a.warn("job %s is %s", id, map[bool]string{true: "canceled", false: "asked to stop"}[j.State == job.Canceled])
 			}
 			all = append(all, j)
 		}
-		if a.common.output == formatText {
+		if a.format == formatText {
 			return nil
 		}
 		return a.printWaited(all)

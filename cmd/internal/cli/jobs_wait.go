@@ -120,7 +120,7 @@ func (a *app) newJobsWait() *cobra.Command {
 // waitJob waits in silence but for errors: the exit code is made of the job's report, as its verb makes it.
 func (a *app) waitJob(ctx context.Context, c *api.Client, id string) (int, job.Job, error) {
 	silent := *a
-	silent.common.output, silent.common.quiet = formatNone, true
+	silent.format, silent.quiet = formatNone, true
 	err := silent.watchJob(ctx, c, id)
 	var told ended
 	code := exitOK
@@ -156,7 +156,7 @@ func (a *app) printWaited(all []job.Job) error {
 		},
 		text: func() error {
 			for _, j := range all {
-				if _, err := fmt.Fprintln(a.io.Out, j.ID, j.State); err != nil {
+				if _, err := fmt.Fprintln(a.out, j.ID, j.State); err != nil {
 					return err
 				}
 			}

@@ -141,27 +141,27 @@ func (a *app) expose(cmd *cobra.Command, host string, l credential.Login, f logi
 		return &fault.Fault{Kind: fault.Invalid, Op: "expose the token of", Name: host, Hint: "leave --expose-token off",
 			Err: errors.New("this registry gave no token for the login")}
 	}
-	if !a.common.quiet {
+	if !a.quiet {
 		a.warn("whoever has this token has your rights at %s until it ends; docker takes it so: docker login %s -u %s --password-stdin", host, host, credential.TokenUser)
 	}
 	token := exposed{l.Password.Reveal(), host}
 	as := a.azFormat(cmd)
 	if as == formatText {
-		_, err := fmt.Fprintln(a.io.Out, token.Token)
+		_, err := fmt.Fprintln(a.out, token.Token)
 		return err
 	}
-	return printAz(a.io.Out, as, f.search, token)
+	return printAz(a.out, as, f.search, token)
 }
 
 // askLogin asks a person for what is missing.
 func (a *app) askLogin(cmd *cobra.Command, user string) (credential.Login, error) {
-	if a.io.Terminal.Password == nil {
+	if a.IO.Terminal.Password == nil {
 		return credential.Login{}, usageError(cmd, errors.New("no password"), "-p PASSWORD or --password-stdin")
 	}
 	if user == "" {
-		fmt.Fprint(a.io.Err, "User: ")
+		fmt.Fprint(a.err, "User: ")
 		line, err := patiently(cmd.Context(), 0, func() (string, error) {
-			return bufio.NewReader(io.LimitReader(a.io.In, 4096)).ReadString('\n')
+			return bufio.NewReader(io.LimitReader(a.IO.In, 4096)).ReadString('\n')
 		})
 		if user = strings.TrimSpace(line); user == "" || err != nil {
 			return credential.Login{}, usageError(cmd, errors.New("no user"), "-u USER")
@@ -232,7 +232,7 @@ func (a *app) newLogout() *cobra.Command {
 func (a *app) printKept(k kept, line string) error {
 	return a.print(answer{
 		json:   func() error { return a.printJSON(k) },
-		text:   func() error { _, err := fmt.Fprintln(a.io.Out, line); return err },
+		text:   func() error { _, err := fmt.Fprintln(a.out, line); return err },
 		header: []string{"HOST", "PLACE"},
 		rows:   func(row func(...string) error) error { return row(k.Host, k.Place) },
 	})
@@ -240,5 +240,5 @@ func (a *app) printKept(k kept, line string) error {
 
 // files are the places of docker and podman as this command's world has them.
 func (a *app) files() credential.Files {
-	return credential.Files{Env: a.io.Env, Home: a.io.Home, Run: a.io.Run}
+	return credential.Files{Env: a.IO.Env, Home: a.IO.Home, Run: a.IO.Run}
 }

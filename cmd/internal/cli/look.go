@@ -63,7 +63,7 @@ func (a *app) newDigest() *cobra.Command {
 		}
 		return a.print(answer{
 			json:   func() error { return a.printJSON(described{args[0], desc}) },
-			text:   func() error { _, err := fmt.Fprintln(a.io.Out, desc.Digest); return err },
+			text:   func() error { _, err := fmt.Fprintln(a.out, desc.Digest); return err },
 			header: []string{"NAME", "DIGEST"},
 			rows:   func(row func(...string) error) error { return row(args[0], string(desc.Digest)) },
 		})
@@ -91,8 +91,8 @@ func (a *app) printManifest(cmd *cobra.Command, name string) error {
 	doc, err := looking(a, cmd, name, func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *story) (oci.Document, error) {
 		return d.Manifest(ctx, req, s.observe)
 	})
-	if err == nil && a.common.output != formatNone {
-		_, err = a.io.Out.Write(doc.Raw)
+	if err == nil && a.format != formatNone {
+		_, err = a.out.Write(doc.Raw)
 	}
 	return err
 }
@@ -119,8 +119,8 @@ func (a *app) newInspect() *cobra.Command {
 			b, err := looking(a, cmd, args[0], func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *story) ([]byte, error) {
 				return d.ImageConfig(ctx, req, s.observe)
 			})
-			if err == nil && a.common.output != formatNone {
-				_, err = a.io.Out.Write(b)
+			if err == nil && a.format != formatNone {
+				_, err = a.out.Write(b)
 			}
 			return err
 		}
@@ -158,7 +158,7 @@ func (a *app) printImage(m dray.Image) error {
 
 // describe writes an image for people.
 func (a *app) describe(m dray.Image) error {
-	w := tabwriter.NewWriter(a.io.Out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	field := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(w, "%s:\t%s\n", name, oneLine(value))
@@ -187,7 +187,7 @@ func (a *app) describe(m dray.Image) error {
 			platform = "-"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", oneLine(platform), v.Digest, size(v.Size), len(v.Layers), created(v))
-		if len(m.Platforms) > 1 && !a.common.verbose {
+		if len(m.Platforms) > 1 && !a.verbose {
 			continue
 		}
 		for _, l := range v.Layers {
@@ -253,7 +253,7 @@ func (a *app) list(cmd *cobra.Command, name string) error {
 		json: func() error { return a.listJSON(each) },
 		text: func() error {
 			return each(func(e dray.Entry) error {
-				_, err := fmt.Fprintln(a.io.Out, withDigest(e.Name, string(e.Digest)))
+				_, err := fmt.Fprintln(a.out, withDigest(e.Name, string(e.Digest)))
 				return err
 			})
 		},
@@ -282,7 +282,7 @@ func (a *app) listJSON(each func(func(dray.Entry) error) error) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.io.Out, "%s\n  %s", sep, b)
+		_, err = fmt.Fprintf(a.out, "%s\n  %s", sep, b)
 		sep = ","
 		return err
 	})
@@ -290,17 +290,17 @@ func (a *app) listJSON(each func(func(dray.Entry) error) error) error {
 		if err != nil {
 			return err // nothing is written yet: the error is the answer
 		}
-		fmt.Fprint(a.io.Out, sep)
+		fmt.Fprint(a.out, sep)
 	}
 	if err == nil {
-		_, err = fmt.Fprintln(a.io.Out, "\n]}")
+		_, err = fmt.Fprintln(a.out, "\n]}")
 		return err
 	}
 	b, jerr := json.Marshal(dray.ProblemOf(err))
 	if jerr != nil {
 		return jerr
 	}
-	fmt.Fprintf(a.io.Out, "\n],\"error\":%s}\n", b)
+	fmt.Fprintf(a.out, "\n],\"error\":%s}\n", b)
 	a.fail(err)
 	return ended(exitCode(err))
 }

@@ -28,7 +28,7 @@ func (a *app) newMan() *cobra.Command {
 		if dir != "" && len(args) > 0 {
 			return usageError(cmd, errors.New("--dir and a command"), "--dir writes the pages of all commands")
 		}
-		root := (&app{io: a.io}).newRoot(nil) // with all commands
+		root := newApp(a.IO).newRoot(nil) // with all commands
 		root.InitDefaultHelpCmd()
 		if dir != "" {
 			return manuals(dir, root)

@@ -165,7 +165,7 @@ func (a *app) mirrorOnce(ctx context.Context, d *dray.Dray, f mirrorFlags, m con
 		r := a.runRule(ctx, d, rule, state, s.observe, t)
 		all.Rules = append(all.Rules, r)
 		for _, line := range ruleLines(r) {
-			if !a.common.quiet || r.Err() != nil && strings.Contains(line, ": failed: ") {
+			if !a.quiet || r.Err() != nil && strings.Contains(line, ": failed: ") {
 				s.say(line)
 			}
 		}
@@ -199,7 +199,7 @@ func (a *app) mirrorEnded(ctx context.Context, all mirrored, rules int) error {
 		a.warn("interrupted: %d of %s begun; run the same command again to go on", len(all.Rules), plural(rules, "rule"))
 		return ended(exitInterrupted)
 	}
-	if !a.common.quiet {
+	if !a.quiet {
 		line := fmt.Sprintf("mirrored by %s, %s", plural(len(all.Rules), "rule"), seconds(all.Took))
 		if len(failures) > 0 {
 			line = fmt.Sprintf("mirrored by %s, %d not well, %s", plural(len(all.Rules), "rule"), len(failures), seconds(all.Took))

@@ -31,7 +31,7 @@ type ruleTeller struct {
 
 func (a *app) newRuleTeller(dryRun bool, say func(string)) *ruleTeller {
 	t := &ruleTeller{app: a, dryRun: dryRun, say: say, out: noStream{}}
-	if a.common.output != formatJSON {
+	if a.format != formatJSON {
 		t.out = a.newStreamOut(streaming{verb: "mirror", dryRun: dryRun})
 	}
 	return t
@@ -62,7 +62,7 @@ func (t *ruleTeller) end(all mirrored) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
-	if t.app.common.output == formatJSON {
+	if t.app.format == formatJSON {
 		return t.app.printJSON(all)
 	}
 	return t.out.end(dray.TransferReport{}, nil)
@@ -88,7 +88,7 @@ func (a *app) newMirrorValidate() *cobra.Command {
 			return a.print(answer{
 				json: func() error { return a.printJSON(value) },
 				text: func() error {
-					_, err := fmt.Fprintf(a.io.Out, "%s is valid: %s\n", m.Path, plural(len(m.Rules), "rule"))
+					_, err := fmt.Fprintf(a.out, "%s is valid: %s\n", m.Path, plural(len(m.Rules), "rule"))
 					return err
 				},
 				header: []string{"FILE", "RULES"},
@@ -106,10 +106,10 @@ func (a *app) newMirrorSchema() *cobra.Command {
 		Example: "  dray mirror schema > mirrors.schema.json",
 		Args:    exactly(0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
-			if a.common.output == formatNone {
+			if a.format == formatNone {
 				return nil
 			}
-			_, err := a.io.Out.Write(config.MirrorsSchema())
+			_, err := a.out.Write(config.MirrorsSchema())
 			return err
 		},
 	}
@@ -219,7 +219,7 @@ func (a *app) printStatus(file string, all []ruleStatus) error {
 			}{file, all})
 		},
 		text: func() error {
-			tab := tabwriter.NewWriter(a.io.Out, 0, 0, 2, ' ', 0)
+			tab := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 			row := func(cells ...string) error { _, err := fmt.Fprintln(tab, strings.Join(cells, "\t")); return err }
 			if err := row(header...); err != nil {
 				return err

@@ -31,7 +31,7 @@ func (a *app) watchMirrors(ctx context.Context, d *dray.Dray, f mirrorFlags, m c
 	if !due(m) {
 		return &fault.Fault{Kind: fault.Invalid, Op: "watch", Name: f.file, Err: errors.New("no rule has a schedule"), Hint: "give one schedule: or every:, or use --once"}
 	}
-	w := &mirrorWatch{app: a, dray: d, flags: f, state: state, log: slog.New(slog.NewTextHandler(a.io.Err, &slog.HandlerOptions{Level: a.logLevel()}))}
+	w := &mirrorWatch{app: a, dray: d, flags: f, state: state, log: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: a.logLevel()}))}
 	w.tell = a.newRuleTeller(false, func(line string) { w.log.Warn(line) })
 	w.log.Info("watching", "file", f.file, "rules", len(m.Rules))
 	reload := make(chan []config.Mirror)
@@ -61,9 +61,9 @@ func due(m config.Mirrors) bool {
 // logLevel is what the flags ask of a log.
 func (a *app) logLevel() slog.Level {
 	switch {
-	case a.common.debug, a.common.verbose:
+	case a.debug, a.verbose:
 		return slog.LevelDebug
-	case a.common.quiet:
+	case a.quiet:
 		return slog.LevelError
 	}
 	return slog.LevelInfo
@@ -118,12 +118,12 @@ func (w *mirrorWatch) ended(r mirror.Result) {
 		w.log.Error("run failed", "rule", r.Rule, "kind", r.Error.Kind, "err", r.Error.Message)
 	}
 	w.log.Info("run ended", "rule", r.Rule, "outcome", r.Outcome, "drift", r.Drift, "left", r.Left, "bytes", r.Blobs.Bytes, "took", r.Took.Round(time.Millisecond))
-	if w.app.common.output == formatJSON {
+	if w.app.format == formatJSON {
 		if line, err := json.Marshal(r); err == nil {
 			w.tell.mu.Lock()
 			defer w.tell.mu.Unlock()
 			// Who reads stdout may have gone; the watch goes on.
-			_, _ = io.WriteString(w.app.io.Out, string(line)+"\n")
+			_, _ = io.WriteString(w.app.out, string(line)+"\n")
 		}
 	}
 }
@@ -146,8 +146,8 @@ func (w *mirrorWatch) fired(f mirror.Firing) {
 // look reads the file again when it is another, or when it is told to.
 func (w *mirrorWatch) look(ctx context.Context, reload chan<- []config.Mirror) {
 	var hangup <-chan os.Signal
-	if w.app.io.Hangup != nil {
-		hangup = w.app.io.Hangup(ctx)
+	if w.app.IO.Hangup != nil {
+		hangup = w.app.IO.Hangup(ctx)
 	}
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()

@@ -19,15 +19,15 @@ type answer struct {
 	rows   func(row func(...string) error) error // of table and tsv, one after the other
 }
 
-func (a *app) print(x answer) error {
-	switch a.common.output {
+func (c *console) print(x answer) error {
+	switch c.format {
 	case formatJSON:
 		return x.json()
 	case formatTable:
-		return table(a.io.Out, x)
+		return table(c.out, x)
 	case formatTSV:
 		return x.rows(func(cells ...string) error {
-			_, err := fmt.Fprintln(a.io.Out, strings.Join(cells, "\t"))
+			_, err := fmt.Fprintln(c.out, strings.Join(cells, "\t"))
 			return err
 		})
 	case formatNone:
@@ -52,9 +52,9 @@ func table(w io.Writer, x answer) error {
 }
 
 // printList prints all, a line each. What people read is the table; without lines there is none.
-func printList[T any](a *app, all []T, name string, header []string, cells func(T) []string) error {
+func printList[T any](c *console, all []T, name string, header []string, cells func(T) []string) error {
 	x := answer{
-		json:   func() error { return a.printJSON(map[string][]T{name: append([]T{}, all...)}) },
+		json:   func() error { return c.printJSON(map[string][]T{name: append([]T{}, all...)}) },
 		header: header,
 		rows: func(row func(...string) error) error {
 			for _, one := range all {
@@ -69,13 +69,13 @@ func printList[T any](a *app, all []T, name string, header []string, cells func(
 		if len(all) == 0 {
 			return nil
 		}
-		return table(a.io.Out, x)
+		return table(c.out, x)
 	}
-	return a.print(x)
+	return c.print(x)
 }
 
 // printJSON writes v as the one answer of a command.
-func (a *app) printJSON(v any) error { return writeJSON(a.io.Out, v) }
+func (c *console) printJSON(v any) error { return writeJSON(c.out, v) }
 
 func writeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
@@ -91,7 +91,7 @@ type reportJSON struct {
 }
 
 // printReport prints the targets that hold what they should, or the whole report as JSON.
-func (a *app) printReport(r dray.Report, err error) error {
+func (c *console) printReport(r dray.Report, err error) error {
 	good := func(each func(name string, s dray.StepReport) error) error {
 		for _, s := range r.Steps {
 			if s.State != dray.Done && s.State != dray.Unchanged {
@@ -103,18 +103,18 @@ func (a *app) printReport(r dray.Report, err error) error {
 		}
 		return nil
 	}
-	return a.print(answer{
+	return c.print(answer{
 		json: func() error {
 			out := reportJSON{Report: r}
 			if err != nil && r.Err() == nil {
 				p := dray.ProblemOf(err)
 				out.Error = &p
 			}
-			return a.printJSON(out)
+			return c.printJSON(out)
 		},
 		text: func() error {
 			return good(func(name string, s dray.StepReport) error {
-				_, err := fmt.Fprintln(a.io.Out, withDigest(name, string(s.Digest())))
+				_, err := fmt.Fprintln(c.out, withDigest(name, string(s.Digest())))
 				return err
 			})
 		},

@@ -45,7 +45,7 @@ func (a *app) place(cmd *cobra.Command, what ask, dryRun bool) (place, error) {
 	}
 	c, err := a.client(ctx)
 	if err == nil && c == nil {
-		if a.common.noWait && !a.common.quiet {
+		if a.common.noWait && !a.quiet {
 			a.warn("--no-wait: there is no server to hand this to; it runs here and the exit code tells how it ended")
 		}
 		return here{d}, nil
@@ -59,7 +59,7 @@ func (a *app) place(cmd *cobra.Command, what ask, dryRun bool) (place, error) {
 	}
 	t := &there{app: a, client: c, local: d}
 	if a.common.noWait && !cmd.Flags().Changed("output") {
-		a.common.output = formatText // also of a command whose answer would be a plan
+		a.format = formatText // also of a command whose answer would be a plan
 	}
 	if err := a.handOver(ctx, t, what, dryRun); err != nil {
 		t.close()

@@ -53,7 +53,7 @@ func (a *app) planned(verb *cobra.Command) *cobra.Command {
 			return err
 		}
 		if !cmd.Flags().Changed("output") {
-			a.common.output = formatJSON
+			a.format = formatJSON
 		}
 		return run(cmd, args)
 	}
@@ -101,7 +101,7 @@ func (a *app) newPlanShow() *cobra.Command {
 			}
 			return a.print(answer{
 				json:   func() error { return a.printJSON(sum) },
-				text:   func() error { _, err := io.WriteString(a.io.Out, sum.String()); return err },
+				text:   func() error { _, err := io.WriteString(a.out, sum.String()); return err },
 				header: []string{"ACTION", "STEPS"},
 				rows: func(row func(...string) error) error {
 					for _, action := range actions {
@@ -124,7 +124,7 @@ var actions = []plan.Action{plan.Copy, plan.Replace, plan.Retag, plan.Skip, plan
 // openPlan opens a file, or stdin for "-".
 func (a *app) openPlan(path string) (in io.Reader, done func(), err error) {
 	if path == "-" {
-		return a.io.In, func() {}, nil
+		return a.IO.In, func() {}, nil
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -46,7 +46,7 @@ func (c *common) addHandOverTo(flags *pflag.FlagSet) {
 
 // serverURL is the server that the flag, the environment or the configuration names; "" for none.
 func (a *app) serverURL(file config.Config) string {
-	return cmp.Or(a.common.server, a.io.Env("DRAY_SERVER"), file.Client.Server)
+	return cmp.Or(a.common.server, a.IO.Env("DRAY_SERVER"), file.Client.Server)
 }
 
 // client speaks to the server that is named; nil where none is.
@@ -82,7 +82,7 @@ func (a *app) needClient(cmd *cobra.Command) (*api.Client, error) {
 // that it names, else what dray login or docker login kept for the host. A login of docker's that
 // is no token of a server's is nobody's business there.
 func (a *app) serverToken(ctx context.Context, address string, c config.Client) (credential.Secret, error) {
-	if t := a.io.Env("DRAY_TOKEN"); t != "" {
+	if t := a.IO.Env("DRAY_TOKEN"); t != "" {
 		return credential.New(t), nil
 	}
 	switch {

@@ -145,7 +145,7 @@ type removed struct {
 
 func (a *app) remove(cmd *cobra.Command, r removing) error {
 	asks := r.what == dray.RemoveManifest && !r.yes && !r.dryRun
-	if asks && a.io.Terminal.Password == nil {
+	if asks && a.IO.Terminal.Password == nil {
 		return usageError(cmd, errors.New("there is nobody to ask"), "--yes removes without asking, --dry-run only says what it would")
 	}
 	d, err := a.open()
@@ -231,9 +231,9 @@ func (a *app) tellRemovals(all []removedImage) {
 
 // confirm asks a person on stderr, so that stdout stays the answer. Anything but yes is no.
 func (a *app) confirm(ctx context.Context) (bool, error) {
-	io.WriteString(a.io.Err, "Remove? [y/N] ")
+	io.WriteString(a.err, "Remove? [y/N] ")
 	line, err := patiently(ctx, 0, func() (string, error) {
-		return bufio.NewReader(io.LimitReader(a.io.In, 4096)).ReadString('\n')
+		return bufio.NewReader(io.LimitReader(a.IO.In, 4096)).ReadString('\n')
 	})
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
@@ -278,14 +278,14 @@ func (a *app) printRemoved(r removed) error {
 		text: func() error {
 			return each(func(m removedImage) error {
 				for _, tag := range m.Tags {
-					if _, err := fmt.Fprintln(a.io.Out, withDigest(m.plan.Image.Repo.Tagged(tag).String(), string(m.Digest))); err != nil {
+					if _, err := fmt.Fprintln(a.out, withDigest(m.plan.Image.Repo.Tagged(tag).String(), string(m.Digest))); err != nil {
 						return err
 					}
 				}
 				if m.What == dray.RemoveTag {
 					return nil
 				}
-				_, err := fmt.Fprintln(a.io.Out, m.plan.Image.Repo.At(string(m.Digest)))
+				_, err := fmt.Fprintln(a.out, m.plan.Image.Repo.At(string(m.Digest)))
 				return err
 			})
 		},
@@ -317,9 +317,9 @@ func (a *app) endRemoval(ctx context.Context, r removing, all []removedImage, fa
 	case interrupted:
 		a.warn("interrupted: %d of %s removed", done, plural(len(all), what))
 		return ended(exitInterrupted)
-	case r.dryRun && !a.common.quiet:
+	case r.dryRun && !a.quiet:
 		a.warn("would remove %s", plural(done, what))
-	case done > 0 && !a.common.quiet:
+	case done > 0 && !a.quiet:
 		a.warn("removed %s", plural(done, what))
 	}
 	if len(failures) == 0 {

@@ -107,7 +107,7 @@ func (a *app) tellKept(where string, err error) {
 	switch {
 	case err != nil:
 		a.fail(err)
-	case where != "" && !a.common.quiet:
+	case where != "" && !a.quiet:
 		a.warn("%s", where)
 	}
 }
@@ -154,8 +154,8 @@ func (a *app) showPlan(p plan.Plan, w writing) error {
 			}
 			return nil
 		},
-		text: func() error { _, err := fmt.Fprint(a.io.Out, p); return err },
-		json: func() error { return p.Write(a.io.Out) },
+		text: func() error { _, err := fmt.Fprint(a.out, p); return err },
+		json: func() error { return p.Write(a.out) },
 	})
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func (a *app) showReport(ctx context.Context, w writing, took time.Duration, p p
 	if perr := a.printReport(r, err); perr != nil {
 		return perr
 	}
-	if !a.common.quiet {
+	if !a.quiet {
 		for _, line := range changes(r) {
 			a.warn("%s", line)
 		}
@@ -209,7 +209,7 @@ func (a *app) showReport(ctx context.Context, w writing, took time.Duration, p p
 		a.warn("interrupted: %d of %d steps done; run the same command again to go on", done, len(p.Steps))
 		return ended(exitInterrupted)
 	}
-	if line := summary(w.past, r, took); line != "" && !a.common.quiet {
+	if line := summary(w.past, r, took); line != "" && !a.quiet {
 		a.warn("%s", line)
 	}
 	switch {

@@ -55,7 +55,7 @@ func (a *app) newSchedulesList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return printList(a, all, "schedules", []string{"NAME", "WHEN", "ZONE", "NEXT", "LAST", "LASTJOB", "BY", "SOURCE", "TARGET"}, func(s job.Schedule) []string {
+		return printList(&a.console, all, "schedules", []string{"NAME", "WHEN", "ZONE", "NEXT", "LAST", "LASTJOB", "BY", "SOURCE", "TARGET"}, func(s job.Schedule) []string {
 			next := moment(s.NextDue)
 			if s.Paused {
 				next = "paused"
@@ -100,7 +100,7 @@ func (a *app) newSchedulesPut() *cobra.Command {
 				return err
 			}
 			all = append(all, made...)
-			if rule.Jitter != 0 && !a.common.quiet {
+			if rule.Jitter != 0 && !a.quiet {
 				a.warn("note: %s: a server has no jitter; H as the minute of a schedule takes one of its own", rule.Name)
 			}
 		}
@@ -131,7 +131,7 @@ func (a *app) putSchedules(ctx context.Context, c *api.Client, all []verb.Schedu
 			a.printWord("removed", name)
 		}
 	}
-	return printList(a, put, "schedules", []string{"NAME", "WHEN", "ZONE", "NEXT"}, func(s job.Schedule) []string {
+	return printList(&a.console, put, "schedules", []string{"NAME", "WHEN", "ZONE", "NEXT"}, func(s job.Schedule) []string {
 		next := moment(s.NextDue)
 		if s.Paused {
 			next = "paused"

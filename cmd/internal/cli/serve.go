@@ -96,7 +96,7 @@ func (a *app) runServe(cmd *cobra.Command, f serveFlags) error {
 		scheme = "https"
 	}
 	c.Ready = func(addr net.Addr) {
-		if !a.common.quiet {
+		if !a.quiet {
 			a.warn("serving %s at %s://%s; Ctrl-C stops it", c.Data, scheme, addr)
 		}
 		a.printAddress(addr, c.Data)
@@ -121,7 +121,7 @@ func (a *app) newWorker() *cobra.Command {
 				return err
 			}
 			c.Ready = func(addr net.Addr) {
-				if !a.common.quiet {
+				if !a.quiet {
 					a.warn("working; Ctrl-C stops it")
 				}
 				if addr != nil {
@@ -148,7 +148,7 @@ func (a *app) printAddress(addr net.Addr, dir string) {
 	// Who reads stdout may have gone; the registry runs on.
 	_ = a.print(answer{
 		json:   func() error { return a.printJSON(value) },
-		text:   func() error { _, err := fmt.Fprintln(a.io.Out, value.Address); return err },
+		text:   func() error { _, err := fmt.Fprintln(a.out, value.Address); return err },
 		header: []string{"ADDRESS", "DATA"},
 		rows:   func(row func(...string) error) error { return row(value.Address, value.Data) },
 	})
@@ -162,7 +162,7 @@ func (a *app) printFindings(all []server.Finding) error {
 		json: func() error { return a.printJSON(map[string][]server.Finding{"findings": all}) },
 		text: func() error {
 			for _, f := range all {
-				if _, err := fmt.Fprintf(a.io.Out, "%-3s  %s: %s\n", word[f.OK], f.What, oneLine(f.Text)); err != nil {
+				if _, err := fmt.Fprintf(a.out, "%-3s  %s: %s\n", word[f.OK], f.What, oneLine(f.Text)); err != nil {
 					return err
 				}
 			}
@@ -196,27 +196,27 @@ func (a *app) dataDir(flag string) (string, error) {
 	if flag != "" {
 		return flag, nil
 	}
-	if dir := a.io.Env("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+	if dir := a.IO.Env("XDG_DATA_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "dray", "registry"), nil
 	}
-	if a.io.Home == "" {
+	if a.IO.Home == "" {
 		return "", errors.New("no home directory to keep the content in")
 	}
-	return filepath.Join(a.io.Home, ".local", "share", "dray", "registry"), nil
+	return filepath.Join(a.IO.Home, ".local", "share", "dray", "registry"), nil
 }
 
 // serverLog writes what a server tells to stderr; what is no trouble only where that is asked for.
 func (a *app) serverLog() *slog.Logger {
 	level := slog.LevelWarn
 	switch {
-	case a.common.debug:
+	case a.debug:
 		level = slog.LevelDebug
-	case a.common.verbose:
+	case a.verbose:
 		level = slog.LevelInfo
-	case a.common.quiet:
+	case a.quiet:
 		level = slog.LevelError
 	}
-	return slog.New(slog.NewTextHandler(a.io.Err, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
 }
 
 // readDatabaseFile reads the address of a database from a file that only its owner reads.

@@ -42,7 +42,7 @@ func (a *app) serverConfig(cmd *cobra.Command, f serveFlags) (server.Config, err
 		TLS:      server.TLS{Cert: cmp.Or(f.cert, s.TLS.Cert), Key: cmp.Or(f.key, s.TLS.Key), ClientCA: cmp.Or(f.clientCA, s.TLS.ClientCA)},
 		Htpasswd: cmp.Or(f.htpasswd, s.Auth.Htpasswd), Roles: map[string]access.Role{},
 		Egress: s.Egress.Allow, PerPrincipal: server.PerPrincipal{QueuedJobs: s.PerPrincipal.QueuedJobs, Streams: s.PerPrincipal.Streams, Held: s.PerPrincipal.HeldAnswers}, Dray: d, Slots: f.slots, Keep: f.keep,
-		Version: thisBuild().Version, Log: a.serverLog(), Env: a.io.Env,
+		Version: thisBuild().Version, Log: a.serverLog(), Env: a.IO.Env,
 	}
 	if f.plain {
 		c.Plain = server.AllowPlain
@@ -88,12 +88,12 @@ func (a *app) databaseOf(f placeFlags, s config.Server) (string, error) {
 	if f.data != "" {
 		return "", nil // the directory that is named, with what is in it
 	}
-	return a.io.Env("DRAY_DATABASE"), nil
+	return a.IO.Env("DRAY_DATABASE"), nil
 }
 
 // variable is the value of one that a setting names.
 func (a *app) variable(setting, name string) (string, error) {
-	if v := a.io.Env(name); v != "" {
+	if v := a.IO.Env(name); v != "" {
 		return v, nil
 	}
 	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: errors.New("the variable " + name + " is not set")}

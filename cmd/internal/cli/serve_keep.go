@@ -35,7 +35,7 @@ func (a *app) newServeAudit() *cobra.Command {
 					}
 					return a.print(answer{
 						json:   func() error { return a.printJSON(map[string]bool{"whole": true}) },
-						text:   func() error { _, err := fmt.Fprintln(a.io.Out, "the audit log is whole"); return err },
+						text:   func() error { _, err := fmt.Fprintln(a.out, "the audit log is whole"); return err },
 						header: []string{"WHOLE"},
 						rows:   func(row func(...string) error) error { return row("true") },
 					})
@@ -53,7 +53,7 @@ func (a *app) newServeAudit() *cobra.Command {
 func (a *app) printAudit(ctx context.Context, o office, after int64) error {
 	return a.print(answer{
 		json: func() error {
-			enc := json.NewEncoder(a.io.Out)
+			enc := json.NewEncoder(a.out)
 			enc.SetEscapeHTML(false)
 			return eachEntry(ctx, o, after, func(e access.Entry) error { return enc.Encode(e) })
 		},
@@ -68,7 +68,7 @@ func (a *app) printAudit(ctx context.Context, o office, after int64) error {
 				if e.Old+e.New != "" {
 					line += "  " + dashed(e.Old) + " -> " + dashed(e.New)
 				}
-				_, err := fmt.Fprintln(a.io.Out, oneLine(line))
+				_, err := fmt.Fprintln(a.out, oneLine(line))
 				return err
 			})
 		},
@@ -141,7 +141,7 @@ func (a *app) printCollected(sum registry.Collected) error {
 	return a.print(answer{
 		json: func() error { return a.printJSON(sum) },
 		text: func() error {
-			_, err := fmt.Fprintf(a.io.Out, "%s %s, %s (%s); kept %s, %s (%s) in %s\n", removed,
+			_, err := fmt.Fprintf(a.out, "%s %s, %s (%s); kept %s, %s (%s) in %s\n", removed,
 				plural(sum.Removed.Manifests, "manifest"), plural(sum.Removed.Blobs, "blob"), size(sum.Removed.Bytes),
 				plural(sum.Kept.Manifests, "manifest"), plural(sum.Kept.Blobs, "blob"), size(sum.Kept.Bytes), repositories(sum.Repositories))
 			return err
@@ -205,7 +205,7 @@ func (a *app) keepServer(cmd *cobra.Command, f placeFlags, done string, do func(
 	if err != nil {
 		return err
 	}
-	if !a.common.quiet {
+	if !a.quiet {
 		if saved.Database != "sqlite" {
 			a.warn("note: the database is not in it: use its own tools, as pg_dump")
 		}
@@ -219,7 +219,7 @@ func (a *app) keepServer(cmd *cobra.Command, f placeFlags, done string, do func(
 	return a.print(answer{
 		json: func() error { return a.printJSON(saved) },
 		text: func() error {
-			_, err := fmt.Fprintf(a.io.Out, "%s: %s, %s\n", done, plural(saved.Files, "file"), size(saved.Bytes))
+			_, err := fmt.Fprintf(a.out, "%s: %s, %s\n", done, plural(saved.Files, "file"), size(saved.Bytes))
 			return err
 		},
 		header: []string{"FILES", "BYTES", "DATABASE", "KEY", "CONTENT"},

@@ -91,12 +91,12 @@ func (a *app) newTokenCreate() *cobra.Command {
 }
 
 func (a *app) printMade(t madeToken) error {
-	if !a.common.quiet {
+	if !a.quiet {
 		a.warn("token %s of %s, %s, until %s; it is not shown again", t.ID, t.Principal, t.Role, day(t.Expires))
 	}
 	return a.print(answer{
 		json:   func() error { return a.printJSON(t) },
-		text:   func() error { _, err := fmt.Fprintln(a.io.Out, t.Secret); return err },
+		text:   func() error { _, err := fmt.Fprintln(a.out, t.Secret); return err },
 		header: []string{"ID", "TOKEN"},
 		rows:   func(row func(...string) error) error { return row(t.ID, t.Secret) },
 	})
@@ -135,7 +135,7 @@ func (a *app) newTokenList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return printList(a, all, "tokens", []string{"ID", "PRINCIPAL", "ROLE", "STATE", "EXPIRES", "USED", "NAME"}, func(t access.Token) []string {
+				return printList(&a.console, all, "tokens", []string{"ID", "PRINCIPAL", "ROLE", "STATE", "EXPIRES", "USED", "NAME"}, func(t access.Token) []string {
 					state := "good"
 					switch {
 					case !t.Revoked.IsZero():
@@ -177,13 +177,6 @@ func (a *app) newEnding(done string, end func(office, context.Context, string) e
 		})
 	}
 	return a.officeFlags(cmd, &f)
-}
-
-// printWord tells on stderr that something was done to id; stdout has no answer.
-func (a *app) printWord(done, id string) {
-	if !a.common.quiet {
-		a.warn("%s %s", done, id)
-	}
 }
 
 func (a *app) newServeSecret() *cobra.Command {
@@ -259,7 +252,7 @@ func (a *app) newSecretList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return printList(a, all, "secrets", []string{"NAME", "PLACE", "BY", "CHANGED"}, func(s access.Secret) []string {
+				return printList(&a.console, all, "secrets", []string{"NAME", "PLACE", "BY", "CHANGED"}, func(s access.Secret) []string {
 					return []string{s.ID, s.Place, dashed(s.By), moment(s.Changed)}
 				})
 			})

@@ -71,7 +71,7 @@ func (a *app) printValidated(c config.Config) error {
 			}
 		}
 	}
-	if !a.common.quiet {
+	if !a.quiet {
 		for _, m := range v.Missing {
 			a.warn("note: %s", m)
 		}
@@ -83,7 +83,7 @@ func (a *app) printValidated(c config.Config) error {
 			if v.File == "" {
 				line = "there is no configuration file, and none is needed"
 			}
-			_, err := fmt.Fprintln(a.io.Out, line)
+			_, err := fmt.Fprintln(a.out, line)
 			return err
 		},
 		header: []string{"FILE", "REGISTRIES"},
@@ -115,7 +115,7 @@ func (a *app) newShow() *cobra.Command {
 			return a.print(answer{
 				json: func() error { return a.printJSON(map[string][]setting{"settings": all}) },
 				text: func() error {
-					w := tabwriter.NewWriter(a.io.Out, 0, 0, 2, ' ', 0)
+					w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 					for _, s := range all {
 						fmt.Fprintf(w, "%s\t%s\t%s\n", s.Key, oneLine(s.Value), s.From)
 					}
@@ -146,15 +146,15 @@ func (a *app) settings() ([]setting, error) {
 		return nil, err
 	}
 	all := []setting{a.fileSetting(c)}
-	name := a.io.Env("AZURE_DEFAULTS_ACR")
+	name := a.IO.Env("AZURE_DEFAULTS_ACR")
 	if name != "" {
 		all = append(all, setting{"default-registry", name, "env AZURE_DEFAULTS_ACR"})
 	}
-	address := a.io.Env("DRAY_SERVER")
+	address := a.IO.Env("DRAY_SERVER")
 	if address != "" {
 		all = append(all, setting{"client.server", withoutLogin(address), "env DRAY_SERVER"})
 	}
-	if a.io.Env("DRAY_TOKEN") != "" {
+	if a.IO.Env("DRAY_TOKEN") != "" {
 		all = append(all, setting{"client.token", "(set)", "env DRAY_TOKEN"})
 	}
 	for _, s := range lines {
@@ -163,13 +163,13 @@ func (a *app) settings() ([]setting, error) {
 		}
 	}
 	for _, v := range []string{"DRAY_SRC_CREDS", "DRAY_SRC_USERNAME", "DRAY_SRC_PASSWORD", "DRAY_DST_CREDS", "DRAY_DST_USERNAME", "DRAY_DST_PASSWORD"} {
-		if a.io.Env(v) != "" {
+		if a.IO.Env(v) != "" {
 			all = append(all, setting{strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(v, "DRAY_"), "_", "-")), "(set)", "env " + v})
 		}
 	}
 	for _, v := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
 		for _, name := range []string{v, strings.ToLower(v)} {
-			if value := a.io.Env(name); value != "" {
+			if value := a.IO.Env(name); value != "" {
 				all = append(all, setting{strings.ToLower(strings.ReplaceAll(v, "_", "-")), withoutLogin(value), "env " + name})
 				break
 			}
@@ -188,7 +188,7 @@ func (a *app) fileSetting(c config.Config) setting {
 	switch {
 	case a.common.config != "":
 		s.From = "flag --config"
-	case a.io.Env("DRAY_CONFIG") != "":
+	case a.IO.Env("DRAY_CONFIG") != "":
 		s.From = "env DRAY_CONFIG"
 	case c.Path == "":
 		s.Value, s.From = a.loader().DefaultPath(), "default, not there"
@@ -217,10 +217,10 @@ func (a *app) newSchema() *cobra.Command {
 		Example: "  dray config schema > dray.schema.json",
 		Args:    exactly(0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
-			if a.common.output == formatNone {
+			if a.format == formatNone {
 				return nil
 			}
-			_, err := a.io.Out.Write(config.Schema())
+			_, err := a.out.Write(config.Schema())
 			return err
 		},
 	}

@@ -30,10 +30,10 @@ func (a *app) drayConfig() (dray.Config, config.Config, error) {
 		Registries: make(map[string]dray.Registry, len(file.Registries)),
 		Default:    file.Default,
 		Settings:   a.override(dray.Settings{}),
-		Logins:     slices.Concat(file.Lookups(a.io.Env), a.files().Lookups(), a.clouds(file)),
+		Logins:     slices.Concat(file.Lookups(a.IO.Env), a.files().Lookups(), a.clouds(file)),
 		UserAgent:  "dray/" + thisBuild().Version,
 		StateDir:   a.stateDir(),
-		Cloud:      credential.Cloud{Env: a.io.Env, Home: a.io.Home},
+		Cloud:      credential.Cloud{Env: a.IO.Env, Home: a.IO.Home},
 		Limits: dray.Limits{
 			Images: a.common.images, Blobs: a.common.concurrency, Connections: a.common.concurrency, Retries: a.common.retries,
 			Stall: a.common.stall, MaxWait: a.common.maxWait, Bandwidth: int64(a.common.bandwidth),
@@ -47,25 +47,25 @@ func (a *app) drayConfig() (dray.Config, config.Config, error) {
 
 // stateDir is where uploads are recorded; "" for nowhere (XDG base directory specification 0.8).
 func (a *app) stateDir() string {
-	dir := a.io.Env("DRAY_STATE_DIR")
+	dir := a.IO.Env("DRAY_STATE_DIR")
 	switch {
 	case dir == "off":
 		return ""
 	case dir != "":
 		return dir
 	}
-	if dir := a.io.Env("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+	if dir := a.IO.Env("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "dray")
 	}
-	if a.io.Home == "" {
+	if a.IO.Home == "" {
 		return ""
 	}
-	return filepath.Join(a.io.Home, ".local", "state", "dray")
+	return filepath.Join(a.IO.Home, ".local", "state", "dray")
 }
 
 // clouds are the logins that an identity in a cloud is good for.
 func (a *app) clouds(file config.Config) credential.Chain {
-	c := credential.Clouds{Cloud: credential.Cloud{Env: a.io.Env, Home: a.io.Home}}
+	c := credential.Clouds{Cloud: credential.Cloud{Env: a.IO.Env, Home: a.IO.Home}}
 	for _, r := range file.Registries {
 		if r.Kind == config.ACR {
 			c.ACR = append(c.ACR, r.Host)
@@ -76,7 +76,7 @@ func (a *app) clouds(file config.Config) credential.Chain {
 
 func (a *app) loadConfig() (config.Config, error) {
 	l := a.loader()
-	for _, path := range []string{a.common.config, a.io.Env("DRAY_CONFIG")} {
+	for _, path := range []string{a.common.config, a.IO.Env("DRAY_CONFIG")} {
 		if path != "" {
 			return l.Load(path)
 		}
@@ -84,7 +84,7 @@ func (a *app) loadConfig() (config.Config, error) {
 	return l.LoadDefault()
 }
 
-func (a *app) loader() config.Loader { return config.Loader{Env: a.io.Env, Home: a.io.Home} }
+func (a *app) loader() config.Loader { return config.Loader{Env: a.IO.Env, Home: a.IO.Home} }
 
 // override lays the flags for all registries over the settings of one.
 func (a *app) override(s dray.Settings) dray.Settings {

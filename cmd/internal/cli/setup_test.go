@@ -18,7 +18,7 @@ func TestTheStateIsKeptWhereTheEnvironmentSays(t *testing.T) {
 		{"off", xdg, home, ""},
 		{"", "", "", ""},
 	} {
-		a := &app{io: IO{Home: row.home, Env: func(name string) string {
+		a := &app{IO: IO{Home: row.home, Env: func(name string) string {
 			return map[string]string{"DRAY_STATE_DIR": row.own, "XDG_STATE_HOME": row.xdg}[name]
 		}}}
 		if got := a.stateDir(); got != row.want {

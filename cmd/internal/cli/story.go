@@ -20,9 +20,9 @@ const heartbeat = 10 * time.Second
 // story tells stderr what happens while a verb runs: bars on a terminal, a heartbeat elsewhere,
 // lines for --verbose and --debug. After end it is silent, also for a verb that was left behind.
 type story struct {
-	app   *app
-	tally *tally
-	bars  *bars // nil where there is no terminal
+	console *console
+	tally   *tally
+	bars    *bars // nil where there is no terminal
 
 	mu    sync.Mutex
 	over  bool
@@ -30,13 +30,13 @@ type story struct {
 	ended sync.WaitGroup
 }
 
-func (a *app) newStory() *story {
-	s := &story{app: a, tally: newTally(), quit: make(chan struct{})}
-	if a.common.quiet || a.common.noProgress {
+func (c *console) newStory() *story {
+	s := &story{console: c, tally: newTally(), quit: make(chan struct{})}
+	if c.quiet || c.noProgress {
 		return s
 	}
-	if a.io.Terminal.Progress {
-		s.bars = &bars{out: a.io.Err, tally: s.tally}
+	if c.terminal {
+		s.bars = &bars{out: c.err, tally: s.tally}
 		return s
 	}
 	s.ended.Go(s.beat)
@@ -98,7 +98,7 @@ func (s *story) report(p plan.Plan) dray.Report {
 
 // note is for a person, not for a script that only looks at errors.
 func (s *story) note(text string) {
-	if !s.app.common.quiet {
+	if !s.console.quiet {
 		s.say("note: " + text)
 	}
 }
@@ -110,7 +110,7 @@ func (s *story) say(line string) {
 	if s.over {
 		return
 	}
-	var w io.Writer = s.app.io.Err
+	var w io.Writer = s.console.err
 	if s.bars != nil {
 		w = s.bars.above()
 	}
@@ -143,7 +143,7 @@ func (s *story) progress(p verb.Progress) {
 
 // tell writes a line for an event that wants one.
 func (s *story) tell(e event.Event) {
-	c := &s.app.common
+	c := s.console
 	switch {
 	case e.Kind == event.Requested:
 		if c.debug {

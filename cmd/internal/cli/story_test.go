@@ -36,7 +36,7 @@ func (l *lockedBuffer) String() string {
 func TestARunWithoutATerminalTellsWhereItIsEveryTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var err lockedBuffer
-		s := (&app{io: IO{Err: &err}}).newStory()
+		s := (&console{err: &err}).newStory()
 		time.Sleep(9 * time.Second)
 		if err.String() != "" {
 			t.Errorf("a short run says nothing; it said %q", err.String())
@@ -66,7 +66,7 @@ func TestARunWithoutATerminalTellsWhereItIsEveryTenSeconds(t *testing.T) {
 }
 
 func TestARunThatIsLeftBehindReportsTheStepsThatToldTheirEnd(t *testing.T) {
-	s := (&app{common: common{quiet: true}}).newStory()
+	s := (&console{how: how{quiet: true}}).newStory()
 	defer s.end()
 	s.observe(event.Event{Kind: event.Finished, Step: 1})
 	s.observe(event.Event{Kind: event.Failed, Step: 2})
@@ -78,9 +78,9 @@ func TestARunThatIsLeftBehindReportsTheStepsThatToldTheirEnd(t *testing.T) {
 
 func TestQuietAndNoProgressHaveNoHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, c := range []common{{quiet: true}, {noProgress: true}} {
+		for _, c := range []how{{quiet: true}, {noProgress: true}} {
 			var err lockedBuffer
-			s := (&app{io: IO{Err: &err}, common: c}).newStory()
+			s := (&console{err: &err, how: c}).newStory()
 			time.Sleep(time.Minute)
 			s.end()
 			if err.String() != "" {
@@ -92,7 +92,7 @@ func TestQuietAndNoProgressHaveNoHeartbeat(t *testing.T) {
 
 func TestBarsLeaveTheScreenAsTheyFoundIt(t *testing.T) {
 	var err lockedBuffer
-	s := (&app{io: IO{Err: &err, Terminal: Terminal{Progress: true}}}).newStory()
+	s := (&console{err: &err, terminal: true}).newStory()
 	now := time.Now()
 	s.observe(event.Event{Kind: event.Sized, Name: "dst/app", Total: 30 << 20, Time: now})
 	s.observe(event.Event{Kind: event.Started, Name: "dst/app", Digest: "sha256:0123456789abcdef", Total: 30 << 20, Time: now})

@@ -145,7 +145,7 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 	t.done += states[dray.Done]
 	t.repositories++
 	t.story.far(fmt.Sprintf("%s done, %s brought", repositories(t.repositories), plural(t.done, "tag")))
-	if len(r.Steps) > states[dray.Unchanged] && !t.app.common.quiet {
+	if len(r.Steps) > states[dray.Unchanged] && !t.app.quiet {
 		t.story.say(repositoryLine(r, states, retagged))
 	}
 	return t.out.flush()
@@ -206,7 +206,7 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 	if perr := t.out.end(sum, whole); perr != nil {
 		return perr
 	}
-	quiet := t.app.common.quiet
+	quiet := t.app.quiet
 	if !quiet {
 		for _, n := range sum.Notes {
 			t.app.warn("note: %s", n)

@@ -23,20 +23,20 @@ type streamOut interface {
 
 func (a *app) newStreamOut(w streaming) streamOut {
 	switch {
-	case a.common.output == formatNone:
+	case a.format == formatNone:
 		return noStream{}
-	case a.common.output == formatJSON && w.dryRun:
-		return &planStream{w: a.io.Out, head: plan.Plan{Verb: w.verb, Overwrite: w.overwrite, Hold: plan.Each, Backup: w.backup}}
-	case a.common.output == formatJSON:
-		return &jsonStream{w: a.io.Out}
-	case a.common.output == formatText:
-		return lineStream{w: a.io.Out, dryRun: w.dryRun}
+	case a.format == formatJSON && w.dryRun:
+		return &planStream{w: a.out, head: plan.Plan{Verb: w.verb, Overwrite: w.overwrite, Hold: plan.Each, Backup: w.backup}}
+	case a.format == formatJSON:
+		return &jsonStream{w: a.out}
+	case a.format == formatText:
+		return lineStream{w: a.out, dryRun: w.dryRun}
 	}
-	out := &rowStream{tab: tabwriter.NewWriter(a.io.Out, 0, 0, 2, ' ', 0), dryRun: w.dryRun}
-	if out.w = io.Writer(out.tab); a.common.output == formatTSV {
-		out.w = a.io.Out
+	out := &rowStream{tab: tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0), dryRun: w.dryRun}
+	if out.w = io.Writer(out.tab); a.format == formatTSV {
+		out.w = a.out
 	}
-	out.header = a.common.output == formatTable
+	out.header = a.format == formatTable
 	return out
 }
 

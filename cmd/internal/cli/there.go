@@ -44,7 +44,7 @@ func (g *leftOn) Error() string { return "job " + g.job.ID + " goes on" }
 func (a *app) tellGoesOn(g *leftOn) error {
 	id := g.job.ID
 	a.warn("interrupted: job %s goes on at the server: dray jobs watch %s shows it, dray jobs cancel %s stops it", id, id, id)
-	if a.common.output == formatJSON {
+	if a.format == formatJSON {
 		if err := a.printJobID(g.job); err != nil {
 			return err
 		}
@@ -363,7 +363,7 @@ func (a *app) printJobID(j job.Job) error {
 	j.Request = nil
 	return a.print(answer{
 		json:   func() error { return a.printJSON(j) },
-		text:   func() error { _, err := fmt.Fprintln(a.io.Out, j.ID); return err },
+		text:   func() error { _, err := fmt.Fprintln(a.out, j.ID); return err },
 		header: []string{"ID", "STATE"},
 		rows:   func(row func(...string) error) error { return row(j.ID, string(j.State)) },
 	})

@@ -79,8 +79,8 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 
 func TestAPlanThatWasCutOffIsNoPlan(t *testing.T) {
 	var out bytes.Buffer
-	a := &app{io: IO{Out: &out}}
-	a.common.output = formatJSON
+	a := &app{console: console{out: &out}}
+	a.format = formatJSON
 	s := a.newStreamOut(streaming{verb: "transfer", overwrite: "update", dryRun: true})
 	if err := s.step(stepOf(t)); err != nil {
 		t.Fatal(err)

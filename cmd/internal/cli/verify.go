@@ -149,7 +149,7 @@ func (a *app) verifyRequest(cmd *cobra.Command, f *verifyFlags, args []string, n
 
 // endVerify prints what is left to say and returns the exit code.
 func (a *app) endVerify(receipt string, r dray.Receipt, failures []error, took time.Duration) error {
-	if a.common.output == formatJSON {
+	if a.format == formatJSON {
 		if err := a.printJSON(r); err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ func (a *app) endVerify(receipt string, r dray.Receipt, failures []error, took t
 	if lost != nil {
 		a.fail(lost)
 	}
-	if !a.common.quiet {
+	if !a.quiet {
 		for _, n := range r.Notes {
 			a.warn("note: %s", n)
 		}
@@ -277,18 +277,18 @@ func (t *troubles) see(e dray.VerifyEntry) error {
 func (t *troubles) print(e dray.VerifyEntry) error {
 	cells := []string{string(e.Match), e.From.String(), e.To.String(), string(e.Source), string(e.Target), lacks(e)}
 	var err error
-	switch t.app.common.output {
+	switch t.app.format {
 	case formatJSON, formatNone:
 	case formatTSV:
-		_, err = fmt.Fprintln(t.app.io.Out, strings.Join(cells, "\t"))
+		_, err = fmt.Fprintln(t.app.out, strings.Join(cells, "\t"))
 	case formatTable:
 		if t.tab == nil {
-			t.tab = tabwriter.NewWriter(t.app.io.Out, 0, 0, 2, ' ', 0)
+			t.tab = tabwriter.NewWriter(t.app.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(t.tab, "MATCH\tFROM\tTO\tSOURCE\tTARGET\tLACKS")
 		}
 		_, err = fmt.Fprintln(t.tab, strings.Join(cells, "\t"))
 	default:
-		_, err = fmt.Fprintln(t.app.io.Out, oneLine(troubleLine(e)))
+		_, err = fmt.Fprintln(t.app.out, oneLine(troubleLine(e)))
 	}
 	return err
 }
