@@ -35,17 +35,17 @@ func thisBuild() build {
 	return b
 }
 
-func (a *app) newVersion() *cobra.Command {
+func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print dray's version",
 		Example: "  dray version -o json",
 		Args:    exactly(0, "no argument"),
-		RunE:    func(*cobra.Command, []string) error { return a.printVersion() },
+		RunE:    func(*cobra.Command, []string) error { return printVersion(a) },
 	}
 }
 
-func (a *app) printVersion() error {
+func printVersion(a *app) error {
 	b := thisBuild()
 	return a.print(answer{
 		json: func() error { return a.printJSON(b) },
@@ -60,7 +60,7 @@ func (a *app) printVersion() error {
 	})
 }
 
-func newCompletion() *cobra.Command {
+func newCompletion(*app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Print a script that lets a shell complete dray's commands",

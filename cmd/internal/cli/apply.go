@@ -22,7 +22,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-func (a *app) newApply() *cobra.Command {
+func newApply(a *app) *cobra.Command {
 	var follow bool
 	var failedTo string
 	cmd := &cobra.Command{

@@ -34,7 +34,7 @@ func optional(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return count(cmd, args, 0, 1, what) }
 }
 
-func (a *app) newManifestShow() *cobra.Command {
+func newManifestShow(a *app) *cobra.Command {
 	var n azName
 	var raw bool
 	cmd := &cobra.Command{
@@ -91,7 +91,7 @@ func (a *app) showManifest(cmd *cobra.Command, args []string, n azName, raw bool
 	}
 }
 
-func (a *app) newListMetadata() *cobra.Command {
+func newListMetadata(a *app) *cobra.Command {
 	var n azName
 	var l listing
 	cmd := &cobra.Command{

@@ -32,7 +32,7 @@ type batchFlags struct {
 	renames plan.Renames // what rewrites say
 }
 
-func (a *app) newBatch() *cobra.Command {
+func newBatch(a *app) *cobra.Command {
 	var f batchFlags
 	cmd := &cobra.Command{
 		Use:   "batch -f FILE [--name REGISTRY]",

@@ -8,7 +8,7 @@ import (
 	"github.com/drayage/dray"
 )
 
-func (a *app) newCheck() *cobra.Command {
+func newCheck(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check SRC [DST]",
 		Short: "Find out whether an image can be read, and copied",

@@ -14,56 +14,10 @@ package cli
 
 import (
 	"context"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
-
-// IO is the world as a command sees it.
-type IO struct {
-	In  io.Reader
-	Out io.Writer
-	Err io.Writer
-
-	Env  func(string) string // how variables are read, as os.Getenv
-	Home string              // the user's home directory; "" for none
-	Run  string              // podman's run directory where $XDG_RUNTIME_DIR is unset; "" for none
-
-	Terminal Terminal
-
-	// Hangup sends when the process is asked to read its files again, by SIGHUP, until the
-	// context ends; nil never does.
-	Hangup func(context.Context) <-chan os.Signal
-}
-
-// Terminal holds what is known of the terminal. The zero Terminal is none: a pipe, a file, a CI log.
-type Terminal struct {
-	// Progress says that Err is a terminal: bars can be drawn.
-	Progress bool
-	// Password reads a line of In without echo; nil when nobody can be asked. It returns when
-	// its context ends.
-	Password func(context.Context) ([]byte, error)
-}
-
-// app is one run of the command line.
-type app struct {
-	console
-	common common
-	IO     IO
-	groups []group
-}
-
-func newApp(io IO) *app {
-	return &app{IO: io, console: console{out: io.Out, err: io.Err, terminal: io.Terminal.Progress}}
-}
-
-// group is a heading of the help and the commands below it.
-type group struct {
-	title    string
-	commands []*cobra.Command
-}
 
 // Main runs one command and returns the exit code. Canceling ctx interrupts it: Main returns
 // within a second, with code 130.
@@ -72,7 +26,7 @@ func Main(ctx context.Context, args []string, io IO) int {
 		io.Terminal.Progress = false // it can not move its cursor
 	}
 	a := newApp(io)
-	root := a.newRoot(args)
+	root := newRoot(a, args)
 	root.SetArgs(args)
 	root.SetIn(io.In)
 	root.SetOut(io.Out)
@@ -82,7 +36,7 @@ func Main(ctx context.Context, args []string, io IO) int {
 
 // newRoot makes the command that args are for, below dray's own; all of them where args do not
 // begin with a command's name.
-func (a *app) newRoot(args []string) *cobra.Command {
+func newRoot(a *app, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dray",
 		Short: "Import, copy and re-tag container images between registries",
@@ -104,17 +58,17 @@ func (a *app) newRoot(args []string) *cobra.Command {
 		case len(args) > 0:
 			return unknownCommand(cmd, args[0])
 		case *version:
-			return a.printVersion()
+			return printVersion(a)
 		}
 		return cmd.Help()
 	}
-	a.groups = choose(a.headings(), args)
-	for _, g := range a.groups {
+	groups := choose(a, args)
+	for _, g := range groups {
 		root.AddCommand(g.commands...)
 	}
 	a.common.addTo(root.PersistentFlags(), &a.how)
 	root.SetFlagErrorFunc(flagError)
-	root.SetHelpFunc(a.help)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(a.out, cmd, groups) })
 	root.SetHelpCommand(&cobra.Command{Use: "help [command]", Hidden: true, Short: "Help about a command",
 		Example: "  dray help import", RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
@@ -126,6 +80,12 @@ func (a *app) newRoot(args []string) *cobra.Command {
 	return root
 }
 
+// group is a heading of the help and the commands below it.
+type group struct {
+	title    string
+	commands []*cobra.Command
+}
+
 // heading is a group whose commands are not made yet.
 type heading struct {
 	title    string
@@ -135,38 +95,44 @@ type heading struct {
 // maker makes the command of its name.
 type maker struct {
 	name string
-	make func() *cobra.Command
+	make func(*app) *cobra.Command
 }
 
-func (a *app) headings() []heading {
+func headings() []heading {
 	return []heading{
-		{"Main commands", []maker{{"import", a.newImport}, {"copy", a.newCopy}, {"tag", a.newTag}, {"batch", a.newBatch},
-			{"transfer", a.newTransfer}, {"mirror", a.newMirror}, {"plan", a.newPlan}, {"apply", a.newApply}, {"rm", a.newRemove}}},
-		{"Looking", []maker{{"ls", a.newList}, {"inspect", a.newInspect}, {"digest", a.newDigest}, {"manifest", a.newManifest},
-			{"repository", a.newRepository}, {"check", a.newCheck}, {"verify", a.newVerify}}},
-		{"At a server", []maker{{"jobs", a.newJobs}, {"schedules", a.newSchedules}, {"serve", a.newServe}, {"worker", a.newWorker}}},
-		{"Setting up", []maker{{"login", a.newLogin}, {"logout", a.newLogout}, {"config", a.newConfig}, {"version", a.newVersion},
-			{"completion", newCompletion}, {"man", a.newMan}}},
+		{"Main commands", []maker{{"import", newImport}, {"copy", newCopy}, {"tag", newTag}, {"batch", newBatch},
+			{"transfer", newTransfer}, {"mirror", newMirror}, {"plan", newPlan}, {"apply", newApply}, {"rm", newRemove}}},
+		{"Looking", []maker{{"ls", newList}, {"inspect", newInspect}, {"digest", newDigest}, {"manifest", newManifest},
+			{"repository", newRepositoryAndRemovals}, {"check", newCheck}, {"verify", newVerify}}},
+		{"At a server", []maker{{"jobs", newJobs}, {"schedules", newSchedules}, {"serve", newServe}, {"worker", newWorker}}},
+		{"Setting up", []maker{{"login", newLogin}, {"logout", newLogout}, {"config", newConfig}, {"version", newVersion},
+			{"completion", newCompletion}, {"man", newMan}}},
 	}
 }
 
 // choose makes the one command that args begin with, else all: making all, with their flags,
 // takes as long as a small copy.
-func choose(headings []heading, args []string) []group {
+func choose(a *app, args []string) []group {
 	var all []group
+	headings := headings()
 	for _, h := range headings {
 		for _, m := range h.commands {
 			if len(args) > 0 && args[0] == m.name {
-				return []group{{h.title, []*cobra.Command{m.make()}}}
+				return []group{{h.title, []*cobra.Command{m.make(a)}}}
 			}
 		}
 	}
 	for _, h := range headings {
 		g := group{title: h.title}
 		for _, m := range h.commands {
-			g.commands = append(g.commands, m.make())
+			g.commands = append(g.commands, m.make(a))
 		}
 		all = append(all, g)
 	}
 	return all
+}
+
+// newRepositoryAndRemovals is az acr repository, of which two commands remove.
+func newRepositoryAndRemovals(a *app) *cobra.Command {
+	return newRepository(a, newUntag(a), newRepositoryDelete(a))
 }

@@ -22,7 +22,7 @@ import (
 func noEnv(string) string { return "" }
 
 func TestEveryCommandHasAnExampleAndEveryFlagIsExplained(t *testing.T) {
-	root := (&app{}).newRoot(nil)
+	root := newRoot(&app{}, nil)
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {
 		if cmd.Short == "" || cmd.Example == "" || strings.HasSuffix(cmd.Short, ".") {
@@ -46,15 +46,15 @@ func TestEveryCommandHasAnExampleAndEveryFlagIsExplained(t *testing.T) {
 }
 
 func TestACommandIsMadeAloneAndAsItIsAmongAll(t *testing.T) {
-	whole := (&app{}).newRoot(nil)
+	whole := newRoot(&app{}, nil)
 	for _, c := range whole.Commands() {
-		alone := (&app{}).newRoot([]string{c.Name(), "--help"}).Commands()
+		alone := newRoot(&app{}, []string{c.Name(), "--help"}).Commands()
 		if len(alone) != 1 || alone[0].Name() != c.Name() || alone[0].UseLine() != c.UseLine() {
 			t.Errorf("%s: %d commands are made for it", c.Name(), len(alone))
 		}
 	}
 	for _, args := range [][]string{{"--debug", "copy"}, {"help", "copy"}, {"__complete", "cop"}, {"cpy"}} {
-		if n := len((&app{}).newRoot(args).Commands()); n != len(whole.Commands()) {
+		if n := len(newRoot(&app{}, args).Commands()); n != len(whole.Commands()) {
 			t.Errorf("%v: %d commands, want all", args, n)
 		}
 	}

@@ -40,7 +40,7 @@ type copyFlags struct {
 	tagFlags
 }
 
-func (a *app) newCopy() *cobra.Command {
+func newCopy(a *app) *cobra.Command {
 	f := copyFlags{overwrite: overwrite(plan.Update)}
 	cmd := &cobra.Command{
 		Use:   "copy SOURCE TARGET...",
@@ -112,7 +112,7 @@ func (a *app) runCopy(cmd *cobra.Command, f copyFlags, args []string) error {
 	})
 }
 
-func (a *app) newTag() *cobra.Command {
+func newTag(a *app) *cobra.Command {
 	var f tagFlags
 	var dryRun bool
 	cmd := &cobra.Command{

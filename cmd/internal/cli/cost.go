@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-func (a *app) newPlanCost() *cobra.Command {
+func newPlanCost(a *app) *cobra.Command {
 	rate := "50MiB"
 	cmd := &cobra.Command{
 		Use:   "cost PLAN",

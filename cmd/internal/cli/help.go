@@ -9,9 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// help prints a page on stdout: what it does, how it is written, examples, flags by group.
-func (a *app) help(cmd *cobra.Command, _ []string) {
-	w := a.out
+// help prints a page: what it does, how it is written, examples, flags by group.
+func help(w io.Writer, cmd *cobra.Command, groups []group) {
 	about := cmd.Long
 	if about == "" {
 		about = cmd.Short + "."
@@ -26,7 +25,7 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	}
 	switch {
 	case !cmd.HasParent():
-		for _, g := range a.groups {
+		for _, g := range groups {
 			listCommands(w, g.title, g.commands)
 		}
 	case cmd.HasSubCommands():

@@ -33,7 +33,7 @@ type importFlags struct {
 	tagFlags
 }
 
-func (a *app) newImport() *cobra.Command {
+func newImport(a *app) *cobra.Command {
 	var f importFlags
 	cmd := &cobra.Command{
 		Use:   "import --source IMAGE [--name REGISTRY] [-t TARGET]...",

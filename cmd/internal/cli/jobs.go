@@ -18,11 +18,11 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-func (a *app) newJobs() *cobra.Command {
+func newJobs(a *app) *cobra.Command {
 	return gathered("jobs list|show|watch|wait|logs|cancel|retry", "Look at the jobs of a server, wait for them, stop them",
 		"Look at what a dray server was asked for: one's own jobs, for an admin all of them.",
 		"  dray jobs list --state running,queued\n  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D\n  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
-		a.newJobsList(), a.newJobsShow(), a.newJobsWatch(), a.newJobsWait(), a.newJobsLogs(), a.newJobsCancel(), a.newJobsRetry())
+		newJobsList(a), newJobsShow(a), newJobsWatch(a), newJobsWait(a), newJobsLogs(a), newJobsCancel(a), newJobsRetry(a))
 }
 
 // atJobs finishes a command about jobs, whose do gets a client.
@@ -50,7 +50,7 @@ type jobFlags struct {
 	after         string
 }
 
-func (a *app) newJobsList() *cobra.Command {
+func newJobsList(a *app) *cobra.Command {
 	var f jobFlags
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -151,7 +151,7 @@ func (a *app) printJobs(jobs []job.Job, next string) error {
 	})
 }
 
-func (a *app) newJobsShow() *cobra.Command {
+func newJobsShow(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show ID",
 		Short:   "Show one job: what was asked for, how far it is, why it failed",
@@ -245,7 +245,7 @@ func snapshot(p verb.Progress) state {
 	return t.at(time.Now())
 }
 
-func (a *app) newJobsLogs() *cobra.Command {
+func newJobsLogs(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "logs ID",
 		Short:   "Print what a job wrote down: notes, failures, waits",
@@ -281,7 +281,7 @@ func (a *app) newJobsLogs() *cobra.Command {
 	})
 }
 
-func (a *app) newJobsCancel() *cobra.Command {
+func newJobsCancel(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cancel ID...",
 		Short: "Stop jobs",
@@ -312,7 +312,7 @@ func (a *app) newJobsCancel() *cobra.Command {
 	})
 }
 
-func (a *app) newJobsRetry() *cobra.Command {
+func newJobsRetry(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retry ID",
 		Short: "Make a new job of what failed in one, and print its id",

@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-func (a *app) newJobsWatch() *cobra.Command {
+func newJobsWatch(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch ID",
 		Short: "Show a job as if it ran here, until it ends",
@@ -77,7 +77,7 @@ func or(s, otherwise string) string {
 	return s
 }
 
-func (a *app) newJobsWait() *cobra.Command {
+func newJobsWait(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wait ID...",
 		Short: "Wait until jobs have ended, with the exit code of their verbs",

@@ -21,7 +21,7 @@ type loginFlags struct {
 	expose bool
 }
 
-func (a *app) newLogin() *cobra.Command {
+func newLogin(a *app) *cobra.Command {
 	var f loginFlags
 	cmd := &cobra.Command{
 		Use:   "login HOST | login --name REGISTRY",
@@ -199,7 +199,7 @@ func by(l credential.Login) string {
 	return " by " + l.From
 }
 
-func (a *app) newLogout() *cobra.Command {
+func newLogout(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "logout HOST",
 		Short:   "Forget the login for a registry",

@@ -46,7 +46,7 @@ type described struct {
 	oci.Descriptor
 }
 
-func (a *app) newDigest() *cobra.Command {
+func newDigest(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "digest IMAGE",
 		Short:   "Print the digest of an image",
@@ -72,7 +72,7 @@ func (a *app) newDigest() *cobra.Command {
 	return cmd
 }
 
-func (a *app) newManifest() *cobra.Command {
+func newManifest(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "manifest IMAGE",
 		Short: "Print an image's manifest or index, byte for byte",
@@ -82,7 +82,7 @@ func (a *app) newManifest() *cobra.Command {
 		Args:    exactly(1, "IMAGE"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.printManifest(cmd, args[0]) },
 	}
-	cmd.AddCommand(a.newManifestShow(), a.newListMetadata())
+	cmd.AddCommand(newManifestShow(a), newListMetadata(a))
 	a.common.addRegistryTo(cmd.Flags())
 	return cmd
 }
@@ -97,7 +97,7 @@ func (a *app) printManifest(cmd *cobra.Command, name string) error {
 	return err
 }
 
-func (a *app) newInspect() *cobra.Command {
+func newInspect(a *app) *cobra.Command {
 	var raw, config bool
 	cmd := &cobra.Command{
 		Use:   "inspect IMAGE",
@@ -213,7 +213,7 @@ func sortedKeys(m map[string]string) []string {
 	return keys
 }
 
-func (a *app) newList() *cobra.Command {
+func newList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls HOST | HOST/PREFIX/ | HOST/REPO | oci:DIR",
 		Short: "List repositories, or the tags of one with their digests",

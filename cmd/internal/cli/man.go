@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-func (a *app) newMan() *cobra.Command {
+func newMan(a *app) *cobra.Command {
 	dir := ""
 	cmd := &cobra.Command{
 		Use:    "man [COMMAND]",
@@ -28,7 +28,7 @@ func (a *app) newMan() *cobra.Command {
 		if dir != "" && len(args) > 0 {
 			return usageError(cmd, errors.New("--dir and a command"), "--dir writes the pages of all commands")
 		}
-		root := newApp(a.IO).newRoot(nil) // with all commands
+		root := newRoot(newApp(a.IO), nil) // with all commands
 		root.InitDefaultHelpCmd()
 		if dir != "" {
 			return manuals(dir, root)

@@ -28,7 +28,7 @@ type mirrorFlags struct {
 	parallel int
 }
 
-func (a *app) newMirror() *cobra.Command {
+func newMirror(a *app) *cobra.Command {
 	var f mirrorFlags
 	cmd := &cobra.Command{
 		Use:   "mirror -f FILE [--once|--watch]",
@@ -59,7 +59,7 @@ func (a *app) newMirror() *cobra.Command {
 	flags.IntVar(&f.parallel, "parallel-rules", 4, "with --watch: at most `N` rules at once")
 	flags.IntVar(&a.common.images, "parallel-imports", 0, "`N` images in flight for each rule (default 32)")
 	a.common.addRegistryTo(flags)
-	cmd.AddCommand(a.newMirrorValidate(), a.newMirrorSchema(), a.newMirrorStatus())
+	cmd.AddCommand(newMirrorValidate(a), newMirrorSchema(a), newMirrorStatus(a))
 	return cmd
 }
 

@@ -68,7 +68,7 @@ func (t *ruleTeller) end(all mirrored) error {
 	return t.out.end(dray.TransferReport{}, nil)
 }
 
-func (a *app) newMirrorValidate() *cobra.Command {
+func newMirrorValidate(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Check a file of rules",
@@ -98,7 +98,7 @@ func (a *app) newMirrorValidate() *cobra.Command {
 	}
 }
 
-func (a *app) newMirrorSchema() *cobra.Command {
+func newMirrorSchema(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "schema",
 		Short:   "Print the JSON Schema of a file of rules",
@@ -125,7 +125,7 @@ type ruleStatus struct {
 	Good     *time.Time     `json:"lastGood,omitempty"`
 }
 
-func (a *app) newMirrorStatus() *cobra.Command {
+func newMirrorStatus(a *app) *cobra.Command {
 	var f mirrorFlags
 	cmd := &cobra.Command{
 		Use:   "status -f FILE",

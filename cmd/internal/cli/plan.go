@@ -16,7 +16,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-func (a *app) newPlan() *cobra.Command {
+func newPlan(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan transfer|copy|import|show|cost",
 		Short: "Write down what a command would do; show such a plan, or what it costs",
@@ -34,10 +34,10 @@ func (a *app) newPlan() *cobra.Command {
 			return unknownCommand(cmd, args[0])
 		},
 	}
-	for _, verb := range []*cobra.Command{a.newTransfer(), a.newCopy(), a.newImport()} {
+	for _, verb := range []*cobra.Command{newTransfer(a), newCopy(a), newImport(a)} {
 		cmd.AddCommand(a.planned(verb))
 	}
-	cmd.AddCommand(a.newPlanShow(), a.newPlanCost())
+	cmd.AddCommand(newPlanShow(a), newPlanCost(a))
 	return cmd
 }
 
@@ -81,7 +81,7 @@ type planSummary struct {
 	Notes        []string            `json:"notes,omitempty"`
 }
 
-func (a *app) newPlanShow() *cobra.Command {
+func newPlanShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show PLAN",
 		Short: "Count what a plan would do, and list what it re-tags",

@@ -26,7 +26,7 @@ type removing struct {
 	images func(*dray.Dray) ([]string, error) // full names
 }
 
-func (a *app) newRemove() *cobra.Command {
+func newRemove(a *app) *cobra.Command {
 	var manifest bool
 	var r removing
 	cmd := &cobra.Command{
@@ -61,7 +61,7 @@ func (a *app) newRemove() *cobra.Command {
 	return cmd
 }
 
-func (a *app) newUntag() *cobra.Command {
+func newUntag(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "untag -n REGISTRY --image REPO:TAG",
 		Short:   "Remove a tag; what it points to stays",
@@ -71,7 +71,7 @@ func (a *app) newUntag() *cobra.Command {
 	return a.azRemoval(cmd, dray.RemoveTag)
 }
 
-func (a *app) newRepositoryDelete() *cobra.Command {
+func newRepositoryDelete(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete -n REGISTRY --image REPO[:TAG|@DIGEST]",
 		Short: "Remove a manifest with all its tags",

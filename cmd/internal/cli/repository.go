@@ -17,7 +17,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-func (a *app) newRepository() *cobra.Command {
+func newRepository(a *app, removals ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repository list|show-tags|show-manifests|untag|delete",
 		Short: "az acr repository: list repositories, tags and manifests, remove images",
@@ -33,7 +33,8 @@ func (a *app) newRepository() *cobra.Command {
 			return unknownCommand(cmd, args[0])
 		},
 	}
-	cmd.AddCommand(a.newRepositoryList(), a.newShowTags(), a.newShowManifests(), a.newUntag(), a.newRepositoryDelete())
+	cmd.AddCommand(newRepositoryList(a), newShowTags(a), newShowManifests(a))
+	cmd.AddCommand(removals...)
 	return cmd
 }
 
@@ -144,7 +145,7 @@ func (l *listing) showOrdered(path string, kept []listed, out *azList) error {
 	return nil
 }
 
-func (a *app) newRepositoryList() *cobra.Command {
+func newRepositoryList(a *app) *cobra.Command {
 	var l listing
 	cmd := &cobra.Command{
 		Use:   "list -n REGISTRY",
@@ -180,7 +181,7 @@ type tagDetail struct {
 	Updated *time.Time `json:"lastUpdateTime,omitempty"`
 }
 
-func (a *app) newShowTags() *cobra.Command {
+func newShowTags(a *app) *cobra.Command {
 	var l listing
 	cmd := &cobra.Command{
 		Use:   "show-tags -n REGISTRY --repository REPO",
@@ -241,7 +242,7 @@ type shortManifest struct {
 	Time   string     `json:"timestamp"`
 }
 
-func (a *app) newShowManifests() *cobra.Command {
+func newShowManifests(a *app) *cobra.Command {
 	var l listing
 	cmd := &cobra.Command{
 		Use:   "show-manifests -n REGISTRY --repository REPO",

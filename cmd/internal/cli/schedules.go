@@ -21,28 +21,28 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-func (a *app) newSchedules() *cobra.Command {
+func newSchedules(a *app) *cobra.Command {
 	return gathered("schedules list|put|pause|resume|run|remove", "Keep mirror rules in a server, which runs them at their times",
 		"Keep the rules of dray mirror in a server: each becomes a job at its times, one in the whole\n"+
 			"cluster. They are named, each principal's apart; an admin sees all.",
 		"  dray schedules put -f mirrors.yaml\n  dray schedules list\n  dray schedules run base-images --no-wait",
-		a.newSchedulesList(), a.newSchedulesPut(),
-		a.newScheduleAct("pause", "Let schedules rest", "Keep schedules from their times until they are resumed. Jobs that run go on.", func(ctx context.Context, c *api.Client, id string) error {
+		newSchedulesList(a), newSchedulesPut(a),
+		newScheduleAct(a, "pause", "Let schedules rest", "Keep schedules from their times until they are resumed. Jobs that run go on.", func(ctx context.Context, c *api.Client, id string) error {
 			_, err := c.PauseSchedule(ctx, id)
 			return err
 		}),
-		a.newScheduleAct("resume", "Let schedules go on", "Let schedules go on, from now: what would have been due meanwhile is not made up for.", func(ctx context.Context, c *api.Client, id string) error {
+		newScheduleAct(a, "resume", "Let schedules go on", "Let schedules go on, from now: what would have been due meanwhile is not made up for.", func(ctx context.Context, c *api.Client, id string) error {
 			_, err := c.ResumeSchedule(ctx, id)
 			return err
 		}),
-		a.newScheduleRun(),
-		a.newScheduleAct("remove", "Forget schedules", "Forget schedules. Their jobs stay.", func(ctx context.Context, c *api.Client, id string) error {
+		newScheduleRun(a),
+		newScheduleAct(a, "remove", "Forget schedules", "Forget schedules. Their jobs stay.", func(ctx context.Context, c *api.Client, id string) error {
 			return c.DeleteSchedule(ctx, id)
 		}),
 	)
 }
 
-func (a *app) newSchedulesList() *cobra.Command {
+func newSchedulesList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List schedules: when they are due, and how they ended last",
@@ -65,7 +65,7 @@ func (a *app) newSchedulesList() *cobra.Command {
 	})
 }
 
-func (a *app) newSchedulesPut() *cobra.Command {
+func newSchedulesPut(a *app) *cobra.Command {
 	var f mirrorFlags
 	var prune bool
 	cmd := &cobra.Command{
@@ -263,7 +263,7 @@ func (a *app) scheduleID(ctx context.Context, c *api.Client, what string) (strin
 	return "", &fault.Fault{Kind: fault.Invalid, Op: "find schedule", Name: what, Err: errors.New("several principals have one of this name"), Hint: "name it by its id: " + strings.Join(ids, ", ")}
 }
 
-func (a *app) newScheduleAct(name, short, long string, act func(context.Context, *api.Client, string) error) *cobra.Command {
+func newScheduleAct(a *app, name, short, long string, act func(context.Context, *api.Client, string) error) *cobra.Command {
 	done := map[string]string{"pause": "paused", "resume": "resumed", "remove": "removed"}[name]
 	cmd := &cobra.Command{
 		Use: name + " NAME...", Short: short, Long: long,
@@ -285,7 +285,7 @@ func (a *app) newScheduleAct(name, short, long string, act func(context.Context,
 	})
 }
 
-func (a *app) newScheduleRun() *cobra.Command {
+func newScheduleRun(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run NAME",
 		Short: "Make a schedule's job now",

@@ -33,7 +33,7 @@ type serveFlags struct {
 	check     bool
 }
 
-func (a *app) newServe() *cobra.Command {
+func newServe(a *app) *cobra.Command {
 	var f serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -69,7 +69,7 @@ func (a *app) newServe() *cobra.Command {
 	flags.StringArrayVar(&f.nets, "egress", nil, "let jobs reach this private `NET` too, as in 10.20.0.0/16; repeatable")
 	f.addWorkTo(flags)
 	flags.BoolVar(&f.check, "check", false, "say what a server would find, without serving")
-	cmd.AddCommand(a.newServeToken(), a.newServeSecret(), a.newServeAudit(), a.newServeGC(), a.newServeBackup(), a.newServeRestore())
+	cmd.AddCommand(newServeToken(a), newServeSecret(a), newServeAudit(a), newServeGC(a), newServeBackup(a), newServeRestore(a))
 	return cmd
 }
 
@@ -104,7 +104,7 @@ func (a *app) runServe(cmd *cobra.Command, f serveFlags) error {
 	return server.Run(cmd.Context(), c)
 }
 
-func (a *app) newWorker() *cobra.Command {
+func newWorker(a *app) *cobra.Command {
 	var f serveFlags
 	cmd := &cobra.Command{
 		Use:   "worker --database postgres://…",

@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/internal/registry"
 )
 
-func (a *app) newServeAudit() *cobra.Command {
+func newServeAudit(a *app) *cobra.Command {
 	var f placeFlags
 	var verify bool
 	var after int64
@@ -99,7 +99,7 @@ func eachEntry(ctx context.Context, o office, after int64, visit func(access.Ent
 	}
 }
 
-func (a *app) newServeGC() *cobra.Command {
+func newServeGC(a *app) *cobra.Command {
 	var f placeFlags
 	var o registry.CollectOptions
 	cmd := &cobra.Command{
@@ -156,7 +156,7 @@ func (a *app) printCollected(sum registry.Collected) error {
 	})
 }
 
-func (a *app) newServeBackup() *cobra.Command {
+func newServeBackup(a *app) *cobra.Command {
 	var f placeFlags
 	cmd := &cobra.Command{
 		Use:   "backup DIR",
@@ -177,7 +177,7 @@ func (a *app) newServeBackup() *cobra.Command {
 	return cmd
 }
 
-func (a *app) newServeRestore() *cobra.Command {
+func newServeRestore(a *app) *cobra.Command {
 	var f placeFlags
 	cmd := &cobra.Command{
 		Use:   "restore DIR",

@@ -37,13 +37,13 @@ func gathered(use, short, long, example string, below ...*cobra.Command) *cobra.
 	return cmd
 }
 
-func (a *app) newServeToken() *cobra.Command {
+func newServeToken(a *app) *cobra.Command {
 	return gathered("token create|list|revoke", "Make, list and revoke API tokens of a server",
 		"Make, list and revoke the tokens by which people and programs show who they are: as DRAY_TOKEN, as\n"+
 			"Bearer, or as the password of any user for docker and az. Works on the data directory or the\n"+
 			"database while no server holds it, else through the server as its admin.",
 		"  dray serve token create alice --role admin\n  dray serve token list --server https://dray.example\n  dray serve token revoke yp3k2m7qaz",
-		a.newTokenCreate(), a.newTokenList(), a.newTokenRevoke())
+		newTokenCreate(a), newTokenList(a), newTokenRevoke(a))
 }
 
 // madeToken is the answer of token create.
@@ -52,7 +52,7 @@ type madeToken struct {
 	Secret string `json:"secret"`
 }
 
-func (a *app) newTokenCreate() *cobra.Command {
+func newTokenCreate(a *app) *cobra.Command {
 	var f placeFlags
 	var role, name, expires string
 	cmd := &cobra.Command{
@@ -121,7 +121,7 @@ func moment(t time.Time) string {
 // dashed is s, or "-" for nothing: a column that is empty can not be counted.
 func dashed(s string) string { return cmp.Or(oneLine(s), "-") }
 
-func (a *app) newTokenList() *cobra.Command {
+func newTokenList(a *app) *cobra.Command {
 	var f placeFlags
 	cmd := &cobra.Command{
 		Use:     "list",
@@ -151,8 +151,8 @@ func (a *app) newTokenList() *cobra.Command {
 	return a.officeFlags(cmd, &f)
 }
 
-func (a *app) newTokenRevoke() *cobra.Command {
-	return a.newEnding("revoked", office.revokeToken, &cobra.Command{
+func newTokenRevoke(a *app) *cobra.Command {
+	return newEnding(a, "revoked", office.revokeToken, &cobra.Command{
 		Use:   "revoke ID...",
 		Short: "End tokens at once",
 		Long: "End tokens by their ids, as list shows them. What their owners had begun goes on; what waits is\n" +
@@ -163,7 +163,7 @@ func (a *app) newTokenRevoke() *cobra.Command {
 }
 
 // newEnding makes cmd end what its arguments name, one after the other.
-func (a *app) newEnding(done string, end func(office, context.Context, string) error, cmd *cobra.Command) *cobra.Command {
+func newEnding(a *app, done string, end func(office, context.Context, string) error, cmd *cobra.Command) *cobra.Command {
 	var f placeFlags
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.inOffice(cmd, f, func(ctx context.Context, o office) error {
@@ -179,16 +179,16 @@ func (a *app) newEnding(done string, end func(office, context.Context, string) e
 	return a.officeFlags(cmd, &f)
 }
 
-func (a *app) newServeSecret() *cobra.Command {
+func newServeSecret(a *app) *cobra.Command {
 	return gathered("secret put|list|remove", "Keep logins for registries at a server, sealed",
 		"Keep the logins that a server shows to registries. Each is for one place, HOST or HOST/PATH, and\n"+
 			"shown nowhere else; it is sealed at rest and never shown again. The login of the longest place\n"+
 			"that fits is taken. Logins that docker keeps on the caller's machine are not sent to a server.",
 		"  echo \"$PASSWORD\" | dray serve secret put prod registry.example -u robot --password-stdin\n  dray serve secret list",
-		a.newSecretPut(), a.newSecretList(), a.newSecretRemove())
+		newSecretPut(a), newSecretList(a), newSecretRemove(a))
 }
 
-func (a *app) newSecretPut() *cobra.Command {
+func newSecretPut(a *app) *cobra.Command {
 	var f placeFlags
 	var user, password string
 	var stdin bool
@@ -238,7 +238,7 @@ func (a *app) secretLogin(cmd *cobra.Command, user, password string, stdin bool)
 	return a.askLogin(cmd, user)
 }
 
-func (a *app) newSecretList() *cobra.Command {
+func newSecretList(a *app) *cobra.Command {
 	var f placeFlags
 	cmd := &cobra.Command{
 		Use:     "list",
@@ -261,8 +261,8 @@ func (a *app) newSecretList() *cobra.Command {
 	return a.officeFlags(cmd, &f)
 }
 
-func (a *app) newSecretRemove() *cobra.Command {
-	return a.newEnding("removed", office.deleteSecret, &cobra.Command{
+func newSecretRemove(a *app) *cobra.Command {
+	return newEnding(a, "removed", office.deleteSecret, &cobra.Command{
 		Use:     "remove NAME...",
 		Short:   "Forget stored logins",
 		Long:    "Forget logins by their names. Jobs that run have read theirs.",

@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 )
 
-func (a *app) newConfig() *cobra.Command {
+func newConfig(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config validate|show|schema",
 		Short: "Check, show or describe the configuration",
@@ -28,7 +28,7 @@ func (a *app) newConfig() *cobra.Command {
 			return unknownCommand(cmd, args[0])
 		},
 	}
-	cmd.AddCommand(a.newValidate(), a.newShow(), a.newSchema())
+	cmd.AddCommand(newValidate(a), newShow(a), newSchema(a))
 	return cmd
 }
 
@@ -39,7 +39,7 @@ type validated struct {
 	Missing    []string `json:"missing,omitempty"` // files that it names and that are not there
 }
 
-func (a *app) newValidate() *cobra.Command {
+func newValidate(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate [FILE]",
 		Short: "Check the configuration, or a file that is to be one",
@@ -98,7 +98,7 @@ type setting struct {
 	From  string `json:"from"`
 }
 
-func (a *app) newShow() *cobra.Command {
+func newShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
 		Short: "Show what is configured, and where each value comes from",
@@ -209,7 +209,7 @@ func withoutLogin(proxy string) string {
 	return u.String()
 }
 
-func (a *app) newSchema() *cobra.Command {
+func newSchema(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "schema",
 		Short:   "Print the JSON Schema of the configuration file",

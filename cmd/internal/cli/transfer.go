@@ -66,7 +66,7 @@ type transferFlags struct {
 	failedTo  string
 }
 
-func (a *app) newTransfer() *cobra.Command {
+func newTransfer(a *app) *cobra.Command {
 	f := transferFlags{overwrite: overwrite(plan.Update)}
 	cmd := &cobra.Command{
 		Use:   "transfer SOURCE... TARGET",

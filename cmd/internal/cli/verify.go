@@ -32,7 +32,7 @@ type verifyFlags struct {
 	by      string
 }
 
-func (a *app) newVerify() *cobra.Command {
+func newVerify(a *app) *cobra.Command {
 	f := verifyFlags{transferFlags: transferFlags{overwrite: overwrite(plan.Update)}}
 	cmd := &cobra.Command{
 		Use:   "verify SOURCE... TARGET",
