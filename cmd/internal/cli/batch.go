@@ -75,7 +75,10 @@ func (a *app) runBatch(cmd *cobra.Command, f batchFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := f.checkFailedTo(); err != nil {
+	if f.dryRun {
+		f.failedTo = ""
+	}
+	if err := checkFailedTo(f.failedTo, f.file); err != nil {
 		return err
 	}
 	req := dray.BatchRequest{Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.hold()}
@@ -162,32 +165,4 @@ func (f batchFlags) change(name string) string {
 		}
 	}
 	return f.renames.Apply(name)
-}
-
-// checkFailedTo finds out before the work, which may take hours, that what is left of it can be kept.
-func (f batchFlags) checkFailedTo() error {
-	if f.failedTo == "" || f.dryRun {
-		return nil
-	}
-	bad := func(cause error, hint string) error {
-		return &fault.Fault{Kind: fault.Invalid, Op: "write", Name: f.failedTo, Hint: hint, Err: cause}
-	}
-	there, err := os.Stat(f.failedTo)
-	if err == nil {
-		if list, err := os.Stat(f.file); err == nil && os.SameFile(there, list) {
-			return bad(errors.New("it is the list itself"), "name another file")
-		}
-		if there.IsDir() {
-			return bad(errors.New("it is a directory"), "")
-		}
-	}
-	if err == nil && !there.Mode().IsRegular() {
-		return nil
-	}
-	probe, err := besides(f.failedTo)
-	if err != nil {
-		return bad(bare(err), "")
-	}
-	probe.Close()
-	return os.Remove(probe.Name())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/cmd/internal/mirror"
 	"github.com/drayage/dray/cmd/internal/schedule"
+	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
 
@@ -31,8 +32,12 @@ type ruleTeller struct {
 
 func (a *app) newRuleTeller(dryRun bool, say func(string)) *ruleTeller {
 	t := &ruleTeller{app: a, dryRun: dryRun, say: say, out: noStream{}}
-	if a.format != formatJSON {
-		t.out = a.newStreamOut(streaming{verb: "mirror", dryRun: dryRun})
+	switch {
+	case a.format == formatJSON:
+	case dryRun:
+		t.out = a.newPlanOut(plan.Plan{Verb: "mirror"})
+	default:
+		t.out = a.newReportOut()
 	}
 	return t
 }

@@ -33,9 +33,17 @@ type streaming struct {
 	run       func(context.Context, *dray.Dray, event.Observer, *story, func(dray.RepositoryReport) error) (dray.TransferReport, error)
 }
 
+// head is what the plan that --dry-run prints begins with.
+func (w streaming) head() plan.Plan {
+	return plan.Plan{Verb: w.verb, Overwrite: w.overwrite, Hold: plan.Each, Backup: w.backup}
+}
+
 // stream runs a verb and tells of it while it runs.
 func (a *app) stream(cmd *cobra.Command, w streaming) error {
-	if err := (batchFlags{failedTo: w.failedTo, dryRun: w.dryRun}).checkFailedTo(); err != nil {
+	if w.dryRun {
+		w.failedTo = ""
+	}
+	if err := checkFailedTo(w.failedTo, ""); err != nil {
 		return err
 	}
 	at, err := a.place(cmd, w.ask, w.dryRun)
@@ -50,8 +58,11 @@ func (a *app) streamAt(ctx context.Context, at place, w streaming) (err error) {
 	began := time.Now()
 	s := a.newStory()
 	defer s.end()
-	t := &teller{app: a, story: s, streaming: w, out: a.newStreamOut(w)}
-	if t.list, err = newFailedList(w); err != nil {
+	t := &teller{app: a, story: s, streaming: w, out: a.newReportOut()}
+	if w.dryRun {
+		t.out = a.newPlanOut(w.head())
+	}
+	if t.list, err = newFailedList(w.failedTo); err != nil {
 		return err
 	}
 	defer t.list.discard()

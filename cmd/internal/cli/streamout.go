@@ -4,13 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/config"
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
 
@@ -21,22 +18,35 @@ type streamOut interface {
 	end(sum dray.TransferReport, problem error) error
 }
 
-func (a *app) newStreamOut(w streaming) streamOut {
-	switch {
-	case a.format == formatNone:
+// newReportOut writes what became of steps.
+func (c *console) newReportOut() streamOut {
+	if c.format == formatJSON {
+		return &jsonStream{w: c.out}
+	}
+	return c.newPlainOut(lineStream{w: c.out})
+}
+
+// newPlanOut writes the steps of a plan, whose file begins with head.
+func (c *console) newPlanOut(head plan.Plan) streamOut {
+	if c.format == formatJSON {
+		return &planStream{w: c.out, head: head}
+	}
+	return c.newPlainOut(lineStream{w: c.out, dryRun: true})
+}
+
+// newPlainOut is l, or what another format makes of it.
+func (c *console) newPlainOut(l lineStream) streamOut {
+	switch c.format {
+	case formatNone:
 		return noStream{}
-	case a.format == formatJSON && w.dryRun:
-		return &planStream{w: a.out, head: plan.Plan{Verb: w.verb, Overwrite: w.overwrite, Hold: plan.Each, Backup: w.backup}}
-	case a.format == formatJSON:
-		return &jsonStream{w: a.out}
-	case a.format == formatText:
-		return lineStream{w: a.out, dryRun: w.dryRun}
+	case formatText:
+		return l
 	}
-	out := &rowStream{tab: tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0), dryRun: w.dryRun}
-	if out.w = io.Writer(out.tab); a.format == formatTSV {
-		out.w = a.out
+	out := &rowStream{tab: tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0), dryRun: l.dryRun}
+	if out.w = io.Writer(out.tab); c.format == formatTSV {
+		out.w = c.out
 	}
-	out.header = a.format == formatTable
+	out.header = c.format == formatTable
 	return out
 }
 
@@ -203,105 +213,4 @@ func marshal(v any) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(v)
 	return []byte(strings.TrimSuffix(b.String(), "\n")), err
-}
-
-// failedList is what --failed-to keeps, written while the run goes on.
-type failedList struct {
-	path string
-	temp *os.File // nil where nothing is kept
-	n    int
-}
-
-// newFailedList begins a list beside its place, where a rename can bring it.
-func newFailedList(w streaming) (*failedList, error) {
-	l := &failedList{path: w.failedTo}
-	if l.path == "" || w.dryRun {
-		return l, nil
-	}
-	var err error
-	if at, serr := os.Stat(l.path); serr == nil && !at.Mode().IsRegular() {
-		l.temp, err = os.CreateTemp("", "dray-failed-*")
-	} else {
-		l.temp, err = besides(l.path)
-	}
-	if err == nil {
-		_, err = fmt.Fprintf(l.temp, "# dray batch --force -f %s\n", oneLine(l.path))
-	}
-	if err != nil {
-		return l, &fault.Fault{Kind: fault.Invalid, Op: "write", Name: l.path, Err: bare(err)}
-	}
-	return l, nil
-}
-
-// add writes down a step that is not done. What no list can say is a comment: a repository that could not
-// be looked at, a tag about which sources differ.
-func (l *failedList) add(s dray.StepReport) error {
-	if l.temp == nil {
-		return nil
-	}
-	l.n++
-	why := "not begun"
-	if s.Err != nil {
-		why = s.Err.Error()
-	}
-	differ := s.Problem != nil && s.Problem.Kind == fault.Conflict && s.Problem.Side == fault.Source
-	if differ || s.To.Tag == "" || s.To.IsLayout() || s.From.IsLayout() { // a list gives what it names a tag in a registry
-		what := targetName(s.Step)
-		if s.From.Digest == "" && s.To.Tag == "" {
-			what = "the whole of " + s.To.String()
-		}
-		_, err := fmt.Fprintf(l.temp, "# %s: %s\n", what, oneLine(why))
-		return err
-	}
-	from := s.From
-	if from.Tag != "" {
-		from.Digest = ""
-	}
-	one := config.List{Form: config.Text, Entries: []config.Entry{{Source: from.String(), Targets: []string{s.To.String()}}}}
-	return one.Write(l.temp, func(int) string { return why })
-}
-
-// keep puts the list in its place; where nothing failed there is none afterwards.
-func (l *failedList) keep() (where string, err error) {
-	if l.temp == nil {
-		return "", nil
-	}
-	defer l.discard()
-	bad := func(err error) error {
-		return &fault.Fault{Kind: fault.Unavailable, Op: "write", Name: l.path, Hint: "check the directory's rights and room", Err: bare(err)}
-	}
-	if l.n == 0 {
-		if err := replace(l.path, nil); err != nil {
-			return "", bad(err)
-		}
-		return "", nil
-	}
-	if err := l.settle(); err != nil {
-		return "", bad(err)
-	}
-	return plural(l.n, "failure") + " listed in " + l.path, nil
-}
-
-func (l *failedList) settle() error {
-	if err := l.temp.Sync(); err != nil {
-		return err
-	}
-	if at, err := os.Stat(l.path); err == nil && !at.Mode().IsRegular() {
-		data, err := os.ReadFile(l.temp.Name())
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(l.path, data, 0)
-	}
-	return os.Rename(l.temp.Name(), l.path)
-}
-
-// discard takes away what is left of it.
-func (l *failedList) discard() {
-	if l.temp == nil {
-		return
-	}
-	l.temp.Close()
-	os.Remove(l.temp.Name())
-	l.temp = nil
 }

@@ -79,9 +79,9 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 
 func TestAPlanThatWasCutOffIsNoPlan(t *testing.T) {
 	var out bytes.Buffer
-	a := &app{console: console{out: &out}}
-	a.format = formatJSON
-	s := a.newStreamOut(streaming{verb: "transfer", overwrite: "update", dryRun: true})
+	c := console{out: &out}
+	c.format = formatJSON
+	s := c.newPlanOut(plan.Plan{Verb: "transfer", Overwrite: plan.Update, Hold: plan.Each})
 	if err := s.step(stepOf(t)); err != nil {
 		t.Fatal(err)
 	}
