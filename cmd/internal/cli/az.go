@@ -2,9 +2,7 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,95 +10,9 @@ import (
 	"strings"
 
 	"github.com/jmespath/go-jmespath"
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"github.com/drayage/dray"
-	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 )
-
-// azFlags are those that az acr's commands about a registry's content share.
-type azFlags struct {
-	registry      string
-	username      string
-	password      string
-	passwordStdin bool
-	query         string
-	quietToo      bool // --only-show-errors
-
-	search *jmespath.JMESPath // query, compiled; nil is none
-}
-
-// addTo adds the flags, with the registry under the name that az gives it in this command.
-func (f *azFlags) addTo(flags *pflag.FlagSet, name, short string) {
-	flags.StringVarP(&f.registry, name, short, "", "`REGISTRY`: a configured name, a host, or an Azure registry's name (default $AZURE_DEFAULTS_ACR, else the configuration's)")
-	flags.StringVarP(&f.username, "username", "u", "", "`USER` there")
-	flags.StringVarP(&f.password, "password", "p", "", "`PASSWORD` there; alone it is a token")
-	flags.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from stdin")
-	f.addCommonTo(flags)
-}
-
-// addCommonTo adds what az has in every command.
-func (f *azFlags) addCommonTo(flags *pflag.FlagSet) {
-	flags.StringVar(&f.query, "query", "", "print what `JMESPATH` finds in the JSON answer, as az does")
-	flags.StringP("resource-group", "g", "", "`NAME`, accepted for az scripts; has no effect")
-	flags.String("subscription", "", "`ID`, accepted for az scripts; has no effect")
-	flags.BoolVar(&f.quietToo, "only-show-errors", false, "the same as --quiet")
-}
-
-// settle reads the flags before anything is asked of a registry.
-func (f *azFlags) settle(a *app, cmd *cobra.Command) error {
-	a.quiet = a.quiet || f.quietToo
-	if f.query == "" {
-		return nil
-	}
-	search, err := jmespath.Compile(f.query)
-	if err != nil {
-		return usageError(cmd, fmt.Errorf("--query %q: %w", f.query, err), "a JMESPath expression")
-	}
-	f.search = search
-	return nil
-}
-
-// login is az's -u and -p, else dray's own ways.
-func (f *azFlags) login(a *app, cmd *cobra.Command) (*credential.Login, error) {
-	typed := cmd.Flags().Changed("password")
-	switch {
-	case f.passwordStdin && typed:
-		return nil, usageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
-	case f.username == "" && !typed && !f.passwordStdin:
-		return a.oneLogin(cmd.Context(), a.sourceLogin, a.targetLogin)
-	case f.passwordStdin:
-		var err error
-		if f.password, err = a.readPassword(); err != nil {
-			return nil, err
-		}
-	}
-	l, err := credential.FromPassword(f.username, f.password)
-	if err != nil {
-		return nil, err
-	}
-	l.From = "flag --password"
-	return &l, nil
-}
-
-// full is the full name of path in the registry of the flags.
-func (f *azFlags) full(a *app, d *dray.Dray, path string) (string, error) {
-	host, err := d.RegistryHost(cmp.Or(f.registry, a.IO.Env("AZURE_DEFAULTS_ACR")))
-	if k := len(host) + 1; err == nil && len(path) > k && strings.EqualFold(path[:k], host+"/") {
-		path = path[k:] // az says such a name is wrong; what it means is plain
-	}
-	return strings.TrimSuffix(host+"/"+path, "/"), err
-}
-
-// azFormat is az's output format for a command: JSON, unless another was asked for.
-func (a *app) azFormat(cmd *cobra.Command) format {
-	if !cmd.Flags().Changed("output") {
-		return formatJSON
-	}
-	return a.format
-}
 
 // azList prints a list item by item, in the forms that az gives lists.
 type azList struct {
@@ -111,8 +23,8 @@ type azList struct {
 	shown  int
 }
 
-func (a *app) newAzList(cmd *cobra.Command, f azFlags) *azList {
-	return &azList{w: a.out, format: a.azFormat(cmd), search: f.search, kept: []any{}}
+func newAzList(w io.Writer, as format, search *jmespath.JMESPath) *azList {
+	return &azList{w: w, format: as, search: search, kept: []any{}}
 }
 
 // show takes one item; text is its line in the format text.

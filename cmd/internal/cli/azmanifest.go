@@ -46,7 +46,7 @@ func newManifestShow(a *app) *cobra.Command {
 			"  dray manifest show -r prod -n app:v1 --raw | sha256sum",
 		Args: optional("one IMAGE, or -r and -n"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := n.settle(a, cmd); err != nil {
+			if err := n.settle(&a.how, cmd); err != nil {
 				return err
 			}
 			return a.showManifest(cmd, args, n, raw)
@@ -66,19 +66,19 @@ func (a *app) showManifest(cmd *cobra.Command, args []string, n azName, raw bool
 	if err != nil {
 		return err
 	}
-	login, err := n.login(a, cmd)
+	login, err := a.azLogin(cmd, &n.azFlags)
 	if err != nil {
 		return err
 	}
 	doc, err := lookingAs(a, cmd, name, login, func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *story) (doc oci.Document, err error) {
 		if !full {
-			if req.Name, err = n.full(a, d, name); err != nil {
+			if req.Name, err = n.full(a.IO.Env, d, name); err != nil {
 				return doc, err
 			}
 		}
 		return d.Manifest(ctx, req, s.observe)
 	})
-	switch as := a.azFormat(cmd); {
+	switch as := azFormat(cmd, a.format); {
 	case err != nil:
 		return err
 	case as == formatNone:

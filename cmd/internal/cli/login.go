@@ -62,7 +62,7 @@ func (a *app) login(cmd *cobra.Command, args []string, f loginFlags) error {
 	case f.query != "" && !f.expose:
 		return usageError(cmd, errors.New("--query without --expose-token"), "")
 	}
-	if err := f.settle(a, cmd); err != nil {
+	if err := f.settle(&a.how, cmd); err != nil {
 		return err
 	}
 	d, err := a.open()
@@ -145,7 +145,7 @@ func (a *app) expose(cmd *cobra.Command, host string, l credential.Login, f logi
 		a.warn("whoever has this token has your rights at %s until it ends; docker takes it so: docker login %s -u %s --password-stdin", host, host, credential.TokenUser)
 	}
 	token := exposed{l.Password.Reveal(), host}
-	as := a.azFormat(cmd)
+	as := azFormat(cmd, a.format)
 	if as == formatText {
 		_, err := fmt.Fprintln(a.out, token.Token)
 		return err

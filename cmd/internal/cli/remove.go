@@ -97,15 +97,15 @@ func (a *app) azRemoval(cmd *cobra.Command, what dray.RemoveWhat) *cobra.Command
 		case image == "":
 			return usageError(cmd, errors.New("--image is missing"), "name an image")
 		}
-		if err := f.settle(a, cmd); err != nil {
+		if err := f.settle(&a.how, cmd); err != nil {
 			return err
 		}
 		var err error
-		if r.login, err = f.login(a, cmd); err != nil {
+		if r.login, err = a.azLogin(cmd, &f); err != nil {
 			return err
 		}
 		r.images = func(d *dray.Dray) ([]string, error) {
-			name, err := f.full(a, d, image)
+			name, err := f.full(a.IO.Env, d, image)
 			if _, last, _ := strings.Cut(image, "/"); err == nil && !strings.ContainsAny(last, ":@") && !strings.ContainsAny(image, ":@") {
 				name += ":latest" // as az reads it
 			}

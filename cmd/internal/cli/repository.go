@@ -66,7 +66,7 @@ func (l *listing) check(a *app, cmd *cobra.Command) error {
 	case !slices.Contains([]string{"", "time_asc", "time_desc"}, l.orderBy):
 		return usageError(cmd, fmt.Errorf("--orderby %q", l.orderBy), "time_asc or time_desc")
 	}
-	return l.settle(a, cmd)
+	return l.settle(&a.how, cmd)
 }
 
 // listed is one item of an az list on its way to stdout.
@@ -78,15 +78,15 @@ type listed struct {
 
 // run lists what fetch visits, in the order and number that the flags ask for.
 func (l *listing) run(a *app, cmd *cobra.Command, path string, fetch func(context.Context, *dray.Dray, dray.LookRequest, *story, func(listed) error) error) error {
-	login, err := l.login(a, cmd)
+	login, err := a.azLogin(cmd, &l.azFlags)
 	if err != nil {
 		return err
 	}
-	out := a.newAzList(cmd, l.azFlags)
+	out := newAzList(a.out, azFormat(cmd, a.format), l.search)
 	var kept []listed
 	_, err = lookingAs(a, cmd, path, login, func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *story) (struct{}, error) {
 		if !l.whole {
-			if req.Name, err = l.full(a, d, path); err != nil {
+			if req.Name, err = l.full(a.IO.Env, d, path); err != nil {
 				return struct{}{}, err
 			}
 		}
