@@ -20,32 +20,33 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
-// Role bounds what a principal may ask for at all; the rules say where.
-type Role string
-
-const (
-	Reader    Role = "reader"    // looks, and watches its own jobs
-	Submitter Role = "submitter" // also submits what writes, where a rule grants it
-	Admin     Role = "admin"     // everything, everywhere, everybody's jobs; no rule is asked
+// What REST tells of who may ask is declared in package wire.
+type (
+	Role   = wire.Role
+	Via    = wire.Via
+	Token  = wire.Token
+	Secret = wire.Secret
+	Entry  = wire.Entry
 )
 
-var ranks = map[Role]int{Reader: 1, Submitter: 2, Admin: 3}
-
-// Covers reports whether r may do what least may.
-func (r Role) Covers(least Role) bool { return ranks[r] >= ranks[least] && ranks[least] > 0 }
-
-// Via is the way in which a principal showed who it is.
-type Via string
-
+// Roles, the least first.
 const (
-	ViaToken       Via = "token"
-	ViaHtpasswd    Via = "htpasswd"
-	ViaCertificate Via = "certificate"
-	ViaLoopback    Via = "loopback"  // nobody is configured, and the request came from this machine
-	ViaNothing     Via = "anonymous" // no credentials, where a rule names "anonymous"
+	Reader    = wire.Reader
+	Submitter = wire.Submitter
+	Admin     = wire.Admin
+)
+
+// Ways in which a principal shows who it is.
+const (
+	ViaToken       = wire.ViaToken
+	ViaHtpasswd    = wire.ViaHtpasswd
+	ViaCertificate = wire.ViaCertificate
+	ViaLoopback    = wire.ViaLoopback
+	ViaNothing     = wire.ViaNothing
 )
 
 // Names that nobody can take: they are what Authenticate makes up.
@@ -112,7 +113,7 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 	}
 	a := &Access{db: c.DB, vault: c.Vault, roles: c.Roles, loopback: c.Loopback, clock: c.Clock, used: map[string]time.Time{}}
 	for name, role := range c.Roles {
-		if ranks[role] == 0 {
+		if !role.Known() {
 			return nil, &fault.Fault{Kind: fault.Invalid, Op: "read role of", Name: name, Hint: "reader, submitter or admin", Err: errors.New("no such role: " + string(role))}
 		}
 	}

@@ -12,25 +12,10 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
-
-// Entry is one line of the audit log: who did what, and what a name held before and after.
-type Entry struct {
-	Seq       int64     `json:"seq"`
-	At        time.Time `json:"at"`
-	Principal string    `json:"principal"`
-	Verb      string    `json:"verb"`
-	Source    string    `json:"source"` // a digest, or a name with one
-	Target    string    `json:"target"`
-	Old       string    `json:"old"` // a digest; "" when there was none
-	New       string    `json:"new"`
-	Prev      string    `json:"prev"` // Hash of the entry before; "" in the first
-	Hash      string    `json:"hash"`
-}
 
 // unsaid is what does not belong into a log that is kept for ever and shown to auditors:
 // ids of subscriptions and resources, logins in addresses, our own tokens, JWTs. Names of images,
@@ -71,7 +56,7 @@ func (a *Access) Audit(tx *sql.Tx, e Entry) error {
 	if err := tx.QueryRowContext(ctx, `UPDATE audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash`).Scan(&e.Seq, &e.Prev); err != nil {
 		return dbFault("write", "audit log", err)
 	}
-	e.Hash = e.sum()
+	e.Hash = sum(e)
 	_, err := tx.ExecContext(ctx, `INSERT INTO audit (seq, at, principal, verb, source, target, old, new, prev, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		e.Seq, store.Micros(e.At), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New, e.Prev, e.Hash)
 	if err == nil {
@@ -80,12 +65,12 @@ func (a *Access) Audit(tx *sql.Tx, e Entry) error {
 	return dbFault("write", "audit log", err)
 }
 
-// sum is the SHA-256 of the entry and of the hash before it, in hex. A JSON list of texts reads
+// sum is the SHA-256 of e and of the hash before it, in hex. A JSON list of texts reads
 // in one way only, and anybody can compute it from an export.
-func (e Entry) sum() string {
+func sum(e Entry) string {
 	text, _ := json.Marshal([]any{e.Seq, e.At.UnixMicro(), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New, e.Prev}) // numbers and texts
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
+	h := sha256.Sum256(text)
+	return hex.EncodeToString(h[:])
 }
 
 const maxEntries = 1000
@@ -157,7 +142,7 @@ func (a *Access) walk(ctx context.Context, end int64, visit func(Entry) error) (
 				return last, broken(last.Seq+1, "an entry is missing")
 			case e.Prev != last.Hash:
 				return last, broken(e.Seq, "it does not follow from the entry before")
-			case e.Hash != e.sum():
+			case e.Hash != sum(e):
 				return last, broken(e.Seq, "it was changed")
 			}
 			if err := visit(e); err != nil {

@@ -127,7 +127,7 @@ func TestTheAuditLogSaysNoSecretAndNoResourceID(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatal(err)
 		}
-		if e.Prev != last.Hash || e.sum() != e.Hash || e.Seq != last.Seq+1 {
+		if e.Prev != last.Hash || sum(e) != e.Hash || e.Seq != last.Seq+1 {
 			t.Errorf("entry %d does not follow", e.Seq)
 		}
 		last = e

@@ -113,7 +113,7 @@ func expression(glob, star string) string {
 // always, a Reader writes nothing, and of everybody else some rule has to grant it.
 func (a *Access) Allow(p Principal, ask Ask) error {
 	switch {
-	case ranks[p.Role] == 0 || p.Name == "":
+	case !p.Role.Known() || p.Name == "":
 		return refuse(p, ask, "nobody", "")
 	case ask.Write != "" && !slices.Contains(Rights, ask.Write):
 		return refuse(p, ask, "there is no right "+ask.Write, "")

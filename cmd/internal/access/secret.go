@@ -10,22 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
 )
-
-// Secret is a stored login without the login.
-type Secret struct {
-	ID      string    `json:"id"`    // the name that people give it
-	Place   string    `json:"place"` // "HOST" or "HOST/PATH": the only place that is shown it
-	By      string    `json:"by"`
-	Created time.Time `json:"created"`
-	Changed time.Time `json:"changed"`
-}
 
 var idForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`) })
 

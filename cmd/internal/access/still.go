@@ -21,7 +21,7 @@ func (a *Access) Still(ctx context.Context, p Principal) (Principal, error) {
 	switch {
 	case err != nil:
 		return Principal{}, err
-	case ranks[now] == 0:
+	case !now.Known():
 		return Principal{}, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Err: errors.New("every token of it has ended, or its user is gone"),
 			Hint: "make a token for it, and ask again"}
 	case !now.Covers(p.Role):
@@ -52,7 +52,7 @@ func (a *Access) standing(ctx context.Context, name string) (Role, error) {
 		if err := rows.Scan(&role); err != nil {
 			return "", dbFault("look up", "tokens of "+name, err)
 		}
-		if ranks[role] > ranks[best] {
+		if role.Known() && !best.Covers(role) {
 			best = role
 		}
 	}

@@ -41,19 +41,6 @@ const (
 	usedEvery        = time.Hour
 )
 
-// Token is an API token without its secret.
-type Token struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"` // for people
-	Principal string    `json:"principal"`
-	Role      Role      `json:"role"`
-	By        string    `json:"by"` // the principal who made it
-	Created   time.Time `json:"created"`
-	Expires   time.Time `json:"expires"`
-	Revoked   time.Time `json:"revoked,omitzero"`
-	Used      time.Time `json:"used,omitzero"` // last use, to the hour
-}
-
 // mint makes a token's text.
 func mint() (id string, text credential.Secret) {
 	raw := make([]byte, secretSize+7)
@@ -99,7 +86,7 @@ func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Toke
 		return bad("", err)
 	}
 	switch {
-	case ranks[t.Role] == 0:
+	case !t.Role.Known():
 		return bad("reader, submitter or admin", errors.New("no such role: "+string(t.Role)))
 	case len(t.Name) > 255 || strings.ContainsFunc(t.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return bad("", errors.New("a token's name has at most 255 characters on one line"))

@@ -16,19 +16,14 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
-// Prefix is where the interface is mounted.
-const Prefix = "/api/v1"
-
 const (
-	maxBody   = 1 << 20          // of a request
-	bodyTime  = 30 * time.Second // to read one; an upload has longer
-	fileTime  = 10 * time.Minute
-	maxWait   = 60 * time.Second // of Prefer: wait
-	maxID     = 128              // characters
-	pageItems = 1000
+	maxBody  = 1 << 20          // of a request
+	bodyTime = 30 * time.Second // to read one; an upload has longer
+	fileTime = 10 * time.Minute
 )
 
 // Config is what New needs: Verb, Queue and Access are required.
@@ -36,8 +31,8 @@ type Config struct {
 	Verb       *verb.Service
 	Queue      *job.Queue
 	Access     *access.Access
-	Registries []Registry // that are configured
-	Version    string     // of dray, for /whoami
+	Registries []wire.Registry // that are configured
+	Version    string          // of dray, for /whoami
 
 	// Authenticate finds who asks; nil is Access.Authenticate.
 	Authenticate func(*http.Request) (access.Principal, error)
@@ -47,12 +42,6 @@ type Config struct {
 
 	Heartbeat time.Duration // between comments in a silent stream of events; 0 is 15 s
 	Patience  time.Duration // for a client that does not read what is streamed; 0 is 30 s
-}
-
-// Registry is one that is configured: its name, and its host. How it is spoken to is nobody's concern.
-type Registry struct {
-	Name string `json:"name"`
-	Host string `json:"host"`
 }
 
 type api struct {
@@ -75,7 +64,7 @@ func New(c Config) http.Handler {
 	a := &api{Config: c}
 	a.mount(mux)
 	document, err := document(a.huma)
-	mux.HandleFunc("GET "+Prefix+"/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET "+wire.Prefix+"/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		if err != nil {
 			problemOf(err).write(w)
 			return
@@ -83,8 +72,8 @@ func New(c Config) http.Handler {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_, _ = w.Write(document)
 	})
-	mux.HandleFunc(Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
-		problemOf(&fault.Fault{Kind: fault.NotFound, Op: "find", Name: r.Method + " " + clean(r.URL.Path), Hint: Prefix + "/openapi.json lists what there is"}).write(w)
+	mux.HandleFunc(wire.Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
+		problemOf(&fault.Fault{Kind: fault.NotFound, Op: "find", Name: r.Method + " " + wire.OneLine(r.URL.Path), Hint: wire.Prefix + "/openapi.json lists what there is"}).write(w)
 	})
 	return guarded(mux)
 }
@@ -117,17 +106,17 @@ func guarded(h http.Handler) http.Handler {
 func (a *api) mount(mux *http.ServeMux) {
 	config := huma.DefaultConfig("dray", "1")
 	config.Info.Description = "Images from registry to registry, as jobs of a server. docs/api.md shows each request by curl."
-	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", Description: "an API token"},
 		"basic": {Type: "http", Scheme: "basic", Description: "any user and an API token, or a user of the server"},
 	}
-	config.Servers = []*huma.Server{{URL: Prefix}}
+	config.Servers = []*huma.Server{{URL: wire.Prefix}}
 	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
 	config.RejectUnknownQueryParameters = true
 	config.Transformers = []huma.Transformer{ours}
-	a.huma = humago.NewWithPrefix(mux, Prefix, config)
+	a.huma = humago.NewWithPrefix(mux, wire.Prefix, config)
 	a.huma.UseMiddleware(a.admit)
 	a.verbs()
 	a.jobs()

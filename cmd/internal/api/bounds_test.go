@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 )
 
 // What one principal fills up is no other's: each bound is theirs alone.
@@ -37,7 +38,7 @@ func TestOneMoreStreamThanOneMayHaveOpenIsThrottled(t *testing.T) {
 	open := func(who string) (int, func()) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, y.server.URL+api.Prefix+"/jobs/"+id+"/events", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, y.server.URL+wire.Prefix+"/jobs/"+id+"/events", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +104,7 @@ func TestWhoHasTooManyAnswersHeldGetsTheNextAtOnce(t *testing.T) {
 // submitted is the id of a job of who.
 func (y *yard) submitted(who string) string {
 	y.t.Helper()
-	j, err := y.client(who).Submit(y.t.Context(), importing("src/app:v1", "dst/app:v1"), api.How{})
+	j, err := y.client(who).Submit(y.t.Context(), importing("src/app:v1", "dst/app:v1"), client.How{})
 	if err != nil {
 		y.t.Fatal(err)
 	}

@@ -11,7 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 )
@@ -25,7 +26,7 @@ func TestAClientTrustsTheAuthorityThatItIsToldAndFollowsNobody(t *testing.T) {
 	t.Cleanup(other.Close)
 	handler := y.server.Config.Handler
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == api.Prefix+"/registries" {
+		if r.URL.Path == wire.Prefix+"/registries" {
 			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
 			return
 		}
@@ -39,9 +40,9 @@ func TestAClientTrustsTheAuthorityThatItIsToldAndFollowsNobody(t *testing.T) {
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	client := func(ca string) *api.Client {
+	client := func(ca string) *client.Client {
 		t.Helper()
-		c, err := api.NewClient(api.ClientConfig{URL: server.URL, CA: ca, Token: credential.New(y.tokens["ann"])})
+		c, err := client.New(client.Config{URL: server.URL, CA: ca, Token: credential.New(y.tokens["ann"])})
 		if err != nil {
 			t.Fatal(err)
 		}

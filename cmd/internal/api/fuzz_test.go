@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/wire"
 )
 
 // What a client sends is accepted or refused in our words; it never breaks the server, and
@@ -28,7 +28,7 @@ func FuzzRequests(f *testing.F) {
 	f.Add(uint8(0), `[`)
 	y := newYard(f, settings{idle: true})
 	f.Fuzz(func(t *testing.T, at uint8, body string) {
-		r := httptest.NewRequest(http.MethodPost, api.Prefix+paths[int(at)%len(paths)], strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, wire.Prefix+paths[int(at)%len(paths)], strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer "+y.tokens["root"])
 		w := httptest.NewRecorder()
 		y.server.Config.Handler.ServeHTTP(w, r)

@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -31,39 +29,39 @@ func (a *api) jobs() {
 		return operation{id: id, method: http.MethodGet, path: path, role: access.Reader, status: http.StatusOK, text: text, tag: "jobs"}
 	}
 	handle(a, get("list-jobs", "/jobs", "Jobs without their requests, the newest first: one's own, or all of them for an admin"), a.listJobs)
-	handle(a, get("get-job", "/jobs/{id}", "One job"), func(ctx context.Context, in *ByID) (*body[job.Job], error) {
+	handle(a, get("get-job", "/jobs/{id}", "One job"), func(ctx context.Context, in *ByID) (*body[wire.Job], error) {
 		j, err := a.Verb.Visible(ctx, caller(ctx), in.ID)
-		return &body[job.Job]{j}, err
+		return &body[wire.Job]{j}, err
 	})
 	handle(a, get("get-report", "/jobs/{id}/report", "What a job that has ended did"), func(ctx context.Context, in *ByID) (*body[json.RawMessage], error) {
 		raw, err := a.report(ctx, in.ID)
 		return &body[json.RawMessage]{raw}, err
 	})
-	handle(a, get("list-items", "/jobs/{id}/items", "The steps of a job, as they ended"), func(ctx context.Context, in *paging) (*body[Items], error) {
+	handle(a, get("list-items", "/jobs/{id}/items", "The steps of a job, as they ended"), func(ctx context.Context, in *paging) (*body[wire.Items], error) {
 		if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
 			return nil, err
 		}
 		items, err := a.Queue.Items(ctx, in.ID, in.After, in.Limit)
-		out := Items{Items: append([]job.Item{}, items...)}
+		out := wire.Items{Items: append([]wire.Item{}, items...)}
 		if n := len(items); n > 0 && n == in.Limit {
 			out.Next = items[n-1].Seq
 		}
-		return &body[Items]{out}, err
+		return &body[wire.Items]{out}, err
 	})
-	handle(a, get("get-log", "/jobs/{id}/log", "The log of a job"), func(ctx context.Context, in *paging) (*body[Lines], error) {
+	handle(a, get("get-log", "/jobs/{id}/log", "The log of a job"), func(ctx context.Context, in *paging) (*body[wire.Lines], error) {
 		if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
 			return nil, err
 		}
 		lines, err := a.Queue.Log(ctx, in.ID, in.After, in.Limit)
-		out := Lines{Lines: append([]job.Line{}, lines...)}
+		out := wire.Lines{Lines: append([]wire.Line{}, lines...)}
 		if n := len(lines); n > 0 && n == in.Limit {
 			out.Next = lines[n-1].Seq
 		}
-		return &body[Lines]{out}, err
+		return &body[wire.Lines]{out}, err
 	})
-	stop := func(ctx context.Context, in *ByID) (*body[job.Job], error) {
+	stop := func(ctx context.Context, in *ByID) (*body[wire.Job], error) {
 		j, err := a.Verb.Cancel(ctx, caller(ctx), in.ID)
-		return &body[job.Job]{j}, err
+		return &body[wire.Job]{j}, err
 	}
 	cancel := get("cancel-job", "/jobs/{id}/cancel", "Stop a job; it takes the role that it was made with")
 	cancel.method, cancel.status = http.MethodPost, http.StatusAccepted
@@ -89,24 +87,6 @@ type listing struct {
 	Limit     int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
-// Jobs is a page.
-type Jobs struct {
-	Jobs []job.Job `json:"jobs" nullable:"false"`
-	Next string    `json:"next,omitempty" doc:"after of the next page; none where this is the last"`
-}
-
-// Items is a page of the steps of a job.
-type Items struct {
-	Items []job.Item `json:"items" nullable:"false"`
-	Next  int64      `json:"next,omitempty" doc:"after of the next page; none where this is the last"`
-}
-
-// Lines is a page of a log.
-type Lines struct {
-	Lines []job.Line `json:"lines" nullable:"false"`
-	Next  int64      `json:"next,omitempty" doc:"after of the next page; none where this is the last"`
-}
-
 type paging struct {
 	ByID
 	After int64 `query:"after" minimum:"0" doc:"the cursor: next of the page before"`
@@ -115,18 +95,15 @@ type paging struct {
 
 type listed struct {
 	Link string `header:"Link" doc:"the next page, as rel=next"`
-	Body Jobs
+	Body wire.Jobs
 }
 
 func (a *api) listJobs(ctx context.Context, in *listing) (*listed, error) {
 	p := caller(ctx)
-	f := job.Filter{Principal: in.Principal, Kinds: in.Kinds, Since: in.Since, Until: in.Until, Text: in.Text, Schedule: in.Schedule, Parent: in.Parent, After: in.After, Limit: in.Limit}
-	for _, s := range in.States {
-		f.States = append(f.States, job.State(s))
-	}
+	f := in.filter()
 	if !p.Admin() {
 		if in.Principal != "" && in.Principal != p.Name || p.Name == "" {
-			return &listed{Body: Jobs{Jobs: []job.Job{}}}, nil
+			return &listed{Body: wire.Jobs{Jobs: []wire.Job{}}}, nil
 		}
 		f.Principal = p.Name
 	}
@@ -137,48 +114,22 @@ func (a *api) listJobs(ctx context.Context, in *listing) (*listed, error) {
 	for i := range jobs {
 		jobs[i].Request = nil // a list of a megabyte each would be none; the job itself has it
 	}
-	out := &listed{Body: Jobs{Jobs: append([]job.Job{}, jobs...), Next: next}}
+	out := &listed{Body: wire.Jobs{Jobs: append([]wire.Job{}, jobs...), Next: next}}
 	if next != "" {
-		out.Link = "<" + Prefix + "/jobs?" + in.query(next) + `>; rel="next"`
+		after := in.filter()
+		after.After = next
+		out.Link = "<" + wire.Prefix + "/jobs?" + after.Query().Encode() + `>; rel="next"`
 	}
 	return out, nil
 }
 
-// query is that of the page after.
-func (l listing) query(after string) string {
-	q := url.Values{"after": {after}, "limit": {strconv.Itoa(l.Limit)}}
-	add := func(name string, values ...string) {
-		for _, v := range values {
-			if v != "" {
-				q.Add(name, v)
-			}
-		}
+// filter is what l selects.
+func (l listing) filter() wire.Filter {
+	f := wire.Filter{Principal: l.Principal, Kinds: l.Kinds, Since: l.Since, Until: l.Until, Text: l.Text, Schedule: l.Schedule, Parent: l.Parent, After: l.After, Limit: l.Limit}
+	for _, s := range l.States {
+		f.States = append(f.States, wire.State(s))
 	}
-	stamp := func(t time.Time) string {
-		if t.IsZero() {
-			return ""
-		}
-		return t.UTC().Format(time.RFC3339Nano)
-	}
-	join := func(all []string) string {
-		out := ""
-		for i, s := range all {
-			if i > 0 {
-				out += ","
-			}
-			out += s
-		}
-		return out
-	}
-	add("kind", join(l.Kinds))
-	add("state", join(l.States))
-	add("since", stamp(l.Since))
-	add("until", stamp(l.Until))
-	add("text", l.Text)
-	add("principal", l.Principal)
-	add("schedule", l.Schedule)
-	add("parent", l.Parent)
-	return q.Encode()
+	return f
 }
 
 func (a *api) report(ctx context.Context, id string) (json.RawMessage, error) {
@@ -202,7 +153,7 @@ func (a *api) report(ctx context.Context, id string) (json.RawMessage, error) {
 type retrying struct {
 	ByID
 	Submitting
-	Body *verb.Logins
+	Body *wire.Logins
 }
 
 func (a *api) retry(ctx context.Context, in *retrying) (*accepted, error) {

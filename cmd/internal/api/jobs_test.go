@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
@@ -24,7 +23,7 @@ import (
 // ask sends one request with any header, and returns the answer with its body read.
 func (y *yard) ask(name, method, path, body string, header ...string) (*http.Response, string) {
 	y.t.Helper()
-	req, err := http.NewRequestWithContext(y.t.Context(), method, y.server.URL+api.Prefix+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(y.t.Context(), method, y.server.URL+wire.Prefix+path, strings.NewReader(body))
 	if err != nil {
 		y.t.Fatal(err)
 	}
@@ -54,8 +53,8 @@ func TestAJobIsAcceptedWithItsPlaceAndTheAnswerIsHeldWhereThatIsPreferred(t *tes
 	y.image("app", "v1", 1)
 	body := `{"source":"src/app:v1","target":"dst"}`
 	resp, text := y.ask("ann", http.MethodPost, "/imports", body)
-	var j job.Job
-	if err := json.Unmarshal([]byte(text), &j); err != nil || resp.StatusCode != http.StatusAccepted || resp.Header.Get("Location") != api.Prefix+"/jobs/"+j.ID || j.State != job.Queued {
+	var j wire.Job
+	if err := json.Unmarshal([]byte(text), &j); err != nil || resp.StatusCode != http.StatusAccepted || resp.Header.Get("Location") != wire.Prefix+"/jobs/"+j.ID || j.State != wire.Queued {
 		t.Errorf("%d %v %s", resp.StatusCode, resp.Header, text)
 	}
 	if resp.Header.Get("Retry-After") == "" || resp.Header.Get("Preference-Applied") != "" {
@@ -86,7 +85,7 @@ func TestNoDeadlineIsLeftOnAConnection(t *testing.T) {
 	y.image("app", "v1", 1)
 	serve := func(method, path, body string) *hurried {
 		t.Helper()
-		r := httptest.NewRequest(method, api.Prefix+path, strings.NewReader(body))
+		r := httptest.NewRequest(method, wire.Prefix+path, strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer "+y.tokens["ann"])
 		r.Header.Set("Prefer", "wait=30")
 		w := &hurried{ResponseRecorder: httptest.NewRecorder()}
@@ -100,7 +99,7 @@ func TestNoDeadlineIsLeftOnAConnection(t *testing.T) {
 	if n := len(w.read); n != 2 || w.read[0].IsZero() || !w.read[1].IsZero() {
 		t.Errorf("to read: %v", w.read)
 	}
-	var j job.Job
+	var j wire.Job
 	if err := json.Unmarshal(w.Body.Bytes(), &j); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +112,7 @@ func TestNoDeadlineIsLeftOnAConnection(t *testing.T) {
 
 func TestAKeyIsOneJobForADay(t *testing.T) {
 	y := newYard(t, settings{idle: true})
-	first, err := y.client("ann").Submit(t.Context(), importing("src/app:v1"), api.How{Key: "k"})
+	first, err := y.client("ann").Submit(t.Context(), importing("src/app:v1"), client.How{Key: "k"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,10 +120,10 @@ func TestAKeyIsOneJobForADay(t *testing.T) {
 	if resp.StatusCode != http.StatusAccepted || resp.Header.Get("Idempotency-Replayed") != "true" || !strings.Contains(text, first.ID) {
 		t.Errorf("%d %v %s", resp.StatusCode, resp.Header, text)
 	}
-	if _, err := y.client("ann").Submit(t.Context(), importing("src/app:v2"), api.How{Key: "k"}); !fault.Is(err, fault.Conflict) {
+	if _, err := y.client("ann").Submit(t.Context(), importing("src/app:v2"), client.How{Key: "k"}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("another request under it: %v", err)
 	}
-	other, err := y.client("bob").Submit(t.Context(), importing("src/app:v1"), api.How{Key: "k"})
+	other, err := y.client("bob").Submit(t.Context(), importing("src/app:v1"), client.How{Key: "k"})
 	if err != nil || other.ID == first.ID {
 		t.Errorf("another's key: %v %s", err, other.ID)
 	}
@@ -135,18 +134,18 @@ func TestAListIsPagedFilteredAndOnesOwn(t *testing.T) {
 	c := y.client("ann")
 	var ids []string
 	for i := range 7 {
-		j, err := c.Submit(t.Context(), importing(fmt.Sprintf("src/app:v%d", i)), api.How{})
+		j, err := c.Submit(t.Context(), importing(fmt.Sprintf("src/app:v%d", i)), client.How{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ids = append([]string{j.ID}, ids...)
 	}
-	if _, err := y.client("bob").Submit(t.Context(), importing("src/app:bob"), api.How{}); err != nil {
+	if _, err := y.client("bob").Submit(t.Context(), importing("src/app:bob"), client.How{}); err != nil {
 		t.Fatal(err)
 	}
 	var seen []string
 	for after := ""; ; {
-		jobs, next, err := c.Jobs(t.Context(), job.Filter{After: after, Limit: 3, Kinds: []string{"import", "copy"}, States: []job.State{job.Queued}})
+		jobs, next, err := c.Jobs(t.Context(), wire.Filter{After: after, Limit: 3, Kinds: []string{"import", "copy"}, States: []wire.State{wire.Queued}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,21 +165,21 @@ func TestAListIsPagedFilteredAndOnesOwn(t *testing.T) {
 		t.Errorf("%q", link)
 	}
 	for who, want := range map[string]int{"root": 8, "bob": 1, "rita": 0} {
-		if jobs, _, err := y.client(who).Jobs(t.Context(), job.Filter{}); err != nil || len(jobs) != want {
+		if jobs, _, err := y.client(who).Jobs(t.Context(), wire.Filter{}); err != nil || len(jobs) != want {
 			t.Errorf("%s sees %d: %v", who, len(jobs), err)
 		}
 	}
-	if jobs, _, err := c.Jobs(t.Context(), job.Filter{Text: "APP:V3"}); err != nil || len(jobs) != 1 {
+	if jobs, _, err := c.Jobs(t.Context(), wire.Filter{Text: "APP:V3"}); err != nil || len(jobs) != 1 {
 		t.Errorf("%d %v", len(jobs), err)
 	}
-	if jobs, _, err := c.Jobs(t.Context(), job.Filter{Principal: "bob"}); err != nil || len(jobs) != 0 {
+	if jobs, _, err := c.Jobs(t.Context(), wire.Filter{Principal: "bob"}); err != nil || len(jobs) != 0 {
 		t.Errorf("another's: %d %v", len(jobs), err)
 	}
 }
 
 func TestAListOfNothingIsAList(t *testing.T) {
 	y := newYard(t, settings{idle: true})
-	j, err := y.client("ann").Submit(t.Context(), importing("src/app:v1"), api.How{})
+	j, err := y.client("ann").Submit(t.Context(), importing("src/app:v1"), client.How{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +226,7 @@ func TestAWatchGoesOnAfterItsConnectionBrokeAndLosesNothing(t *testing.T) {
 		y.image(fmt.Sprintf("app%d", i), "v1", uint64(i+1))
 	}
 	c := y.client("ann")
-	j, err := c.Submit(t.Context(), verb.Request{Kind: verb.KindTransfer, Transfer: &verb.Transfer{Ends: verb.Ends{Sources: []string{"src"}, Target: "dst"}}}, api.How{})
+	j, err := c.Submit(t.Context(), wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"src"}, Target: "dst"}}}, client.How{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,13 +264,13 @@ func TestAWatchGoesOnAfterItsConnectionBrokeAndLosesNothing(t *testing.T) {
 
 func TestASilentStreamSaysThatItIsThere(t *testing.T) {
 	y := newYard(t, settings{idle: true, beat: time.Millisecond})
-	j, err := y.client("ann").Submit(t.Context(), importing("src/app:v1"), api.How{})
+	j, err := y.client("ann").Submit(t.Context(), importing("src/app:v1"), client.How{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, y.server.URL+api.Prefix+"/jobs/"+j.ID+"/events", nil)
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, y.server.URL+wire.Prefix+"/jobs/"+j.ID+"/events", nil)
 	req.Header.Set("Authorization", "Bearer "+y.tokens["ann"])
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -297,7 +296,7 @@ func TestAJobIsCanceledWithinASecondInTheMiddleOfABlob(t *testing.T) {
 	y := newYard(t, settings{src: held})
 	y.image("app", "v1", 1)
 	c := y.client("ann")
-	j, err := c.Submit(t.Context(), importing("src/app:v1"), api.How{})
+	j, err := c.Submit(t.Context(), importing("src/app:v1"), client.How{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +313,7 @@ func TestAJobIsCanceledWithinASecondInTheMiddleOfABlob(t *testing.T) {
 		}
 	}
 	took := time.Since(asked)
-	if j, err = c.Job(t.Context(), j.ID); err != nil || j.State != job.Canceled || asked.IsZero() || took > time.Second {
+	if j, err = c.Job(t.Context(), j.ID); err != nil || j.State != wire.Canceled || asked.IsZero() || took > time.Second {
 		t.Errorf("%s after %v: %+v %v", j.State, took, j.Failure, err)
 	}
 	for _, q := range y.dst.Log() {
@@ -323,7 +322,7 @@ func TestAJobIsCanceledWithinASecondInTheMiddleOfABlob(t *testing.T) {
 		}
 	}
 	// What has ended stays as it is.
-	if again, err := c.Cancel(t.Context(), j.ID); err != nil || again.State != job.Canceled {
+	if again, err := c.Cancel(t.Context(), j.ID); err != nil || again.State != wire.Canceled {
 		t.Errorf("%v %+v", err, again)
 	}
 }
@@ -332,7 +331,7 @@ func TestASchedulesLife(t *testing.T) {
 	y := newYard(t, settings{})
 	y.image("app", "v1", 1)
 	c := y.client("ann")
-	in := verb.Schedule{Name: "nightly", Cron: "H 3 * * *", Zone: "Europe/Berlin", Request: importing("src/app:v1", "kept/app:v1")}
+	in := wire.ScheduleRequest{Name: "nightly", Cron: "H 3 * * *", Zone: "Europe/Berlin", Request: importing("src/app:v1", "kept/app:v1")}
 	s, err := c.PutSchedule(t.Context(), "", in)
 	if err != nil || s.NextDue.IsZero() || s.Principal != "ann" {
 		t.Fatalf("%v %+v", err, s)
@@ -347,9 +346,9 @@ func TestASchedulesLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y.ended(c, j, job.Done)
+	y.ended(c, j, wire.Done)
 	testbed.Same(t, y.src, y.dst, "app", "v1", "kept/app", "v1")
-	if s, err = c.ResumeSchedule(t.Context(), s.ID); err != nil || s.Paused || s.LastJob != j.ID || s.LastState != job.Done {
+	if s, err = c.ResumeSchedule(t.Context(), s.ID); err != nil || s.Paused || s.LastJob != j.ID || s.LastState != wire.Done {
 		t.Errorf("%v %+v", err, s)
 	}
 	in.Cron = "@daily"
@@ -364,7 +363,7 @@ func TestASchedulesLife(t *testing.T) {
 			t.Errorf("%s: %v", other, err)
 		}
 	}
-	in.Request.Import.SourceLogin = &verb.Login{User: "u", Password: "p"}
+	in.Request.Import.SourceLogin = &wire.Login{User: "u", Password: "p"}
 	if _, err := c.PutSchedule(t.Context(), s.ID, in); !fault.Is(err, fault.Invalid) {
 		t.Errorf("with a login: %v", err)
 	}

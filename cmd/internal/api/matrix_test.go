@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 )
 
@@ -98,7 +96,7 @@ func operations(t *testing.T, y *yard) map[string][2]string {
 			OperationID string `json:"operationId"`
 		} `json:"paths"`
 	}
-	resp, err := http.Get(y.server.URL + api.Prefix + "/openapi.json")
+	resp, err := http.Get(y.server.URL + wire.Prefix + "/openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,8 +133,8 @@ func TestEveryRouteAnswersEveryCallerAsItShouldAndDeniesByDefault(t *testing.T) 
 	y.clock = y.clock.Add(2 * time.Hour)
 	y.mu.Unlock()
 
-	done := y.done(verb.Request{Kind: verb.KindImport, Import: &verb.Import{Source: "src/app:v1", Target: "dst"}}, job.Done)
-	p := y.done(verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Import: &verb.Import{Source: "src/app:v1", Target: "dst"}}}, job.Done)
+	done := y.done(wire.Request{Kind: wire.KindImport, Import: &wire.Import{Source: "src/app:v1", Target: "dst"}}, wire.Done)
+	p := y.done(wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Import: &wire.Import{Source: "src/app:v1", Target: "dst"}}}, wire.Done)
 	ops := operations(t, y)
 	if len(ops) != len(expected) {
 		t.Errorf("%d operations, %d expectations", len(ops), len(expected))
@@ -181,7 +179,7 @@ func (y *yard) subject(id, path, body, who, done, plan string) (string, string) 
 	case id == "make-schedule":
 		body = schedule
 	case strings.HasSuffix(id, "-schedule"):
-		s, err := y.client("ann").PutSchedule(y.t.Context(), "", verb.Schedule{Name: id + " of ann for " + who, Cron: "@yearly", Request: importing("src/app:v1")})
+		s, err := y.client("ann").PutSchedule(y.t.Context(), "", wire.ScheduleRequest{Name: id + " of ann for " + who, Cron: "@yearly", Request: importing("src/app:v1")})
 		if err != nil {
 			y.t.Fatal(err)
 		}
@@ -243,7 +241,7 @@ func TestWhatIsWrongInARequestIsPointedAt(t *testing.T) {
 		{"/schedules", `{"name":"x","cron":"@daily","request":{"kind":"apply","apply":{"plan":"x"}}}`, "", "invalid"},
 	} {
 		resp, text := y.ask("root", http.MethodPost, tt.path, tt.body)
-		var p api.Problem
+		var p wire.Problem
 		if err := json.Unmarshal([]byte(text), &p); err != nil || string(p.Kind) != tt.kind || resp.StatusCode >= 500 {
 			t.Errorf("%s: %d %v %s", tt.body, resp.StatusCode, err, text)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/plan"
 )
 
 // statuses is the one place where a Kind becomes a status; docs/api.md is the table for people.
@@ -33,44 +33,19 @@ var statuses = map[fault.Kind]int{
 	fault.Internal:    http.StatusInternalServerError,
 }
 
-// kinds is for answers that come from elsewhere than our table.
-var kinds = map[int]fault.Kind{
-	http.StatusBadRequest: fault.Invalid, http.StatusUnprocessableEntity: fault.Invalid, http.StatusUnsupportedMediaType: fault.Invalid,
-	http.StatusNotAcceptable: fault.Invalid, http.StatusMethodNotAllowed: fault.Invalid, http.StatusUnauthorized: fault.Denied,
-	http.StatusForbidden: fault.Denied, http.StatusNotFound: fault.NotFound, http.StatusConflict: fault.Conflict,
-	http.StatusPreconditionFailed: fault.Moved, http.StatusRequestEntityTooLarge: fault.TooLarge, http.StatusRequestTimeout: fault.Unavailable,
-	http.StatusTooManyRequests: fault.Throttled, http.StatusInsufficientStorage: fault.Full, http.StatusBadGateway: fault.Unavailable,
-	http.StatusServiceUnavailable: fault.Unavailable, http.StatusGatewayTimeout: fault.Unavailable,
-}
-
-// Problem is the body of every answer that is an error: RFC 9457, with a fault's fields.
-type Problem struct {
-	Title  string     `json:"title"`
-	Status int        `json:"status"`
-	Detail string     `json:"detail" doc:"what went wrong, in one line"`
-	Kind   fault.Kind `json:"kind" doc:"what can be done about it" enum:"invalid,not_found,denied,conflict,moved,refused,too_large,full,throttled,unavailable,corrupt,canceled,internal"`
-	Side   fault.Side `json:"side,omitempty" enum:"source,target"`
-	Hint   string     `json:"hint,omitempty" doc:"a next step for a person"`
-	Errors []Wrong    `json:"errors,omitempty" doc:"what is wrong in the request"`
-
+// problem is a wire.Problem with the headers of its answer.
+type problem struct {
+	wire.Problem
 	header http.Header
 }
 
-// Wrong is one thing in a request that is wrong.
-type Wrong struct {
-	Pointer string `json:"pointer,omitempty" doc:"where in the body: RFC 6901"`
-	In      string `json:"in" enum:"body,query,path,header"`
-	Name    string `json:"name,omitempty" doc:"of the parameter"`
-	Detail  string `json:"detail"`
-}
-
 // problemOf makes an answer of an error.
-func problemOf(err error) *Problem {
+func problemOf(err error) *problem {
 	kind := fault.KindOf(err)
 	if errors.Is(err, context.DeadlineExceeded) {
 		kind = fault.Unavailable
 	}
-	p := &Problem{Kind: kind, Status: statuses[kind], Detail: err.Error(), Hint: fault.HintOf(err)}
+	p := &problem{Problem: wire.Problem{Kind: kind, Status: statuses[kind], Detail: err.Error(), Hint: fault.HintOf(err)}}
 	var f *fault.Fault
 	if errors.As(err, &f) {
 		p.Side = f.Side
@@ -87,7 +62,7 @@ func problemOf(err error) *Problem {
 	return p
 }
 
-func (p *Problem) set(name, value string) {
+func (p *problem) set(name, value string) {
 	if p.header == nil {
 		p.header = http.Header{}
 	}
@@ -95,7 +70,7 @@ func (p *Problem) set(name, value string) {
 }
 
 // unknown makes p the answer for who is not known: 401, and how to say who one is.
-func (p *Problem) unknown() *Problem {
+func (p *problem) unknown() *problem {
 	if p.Kind == fault.Denied {
 		p.Status = http.StatusUnauthorized
 		p.Title = http.StatusText(p.Status)
@@ -105,18 +80,18 @@ func (p *Problem) unknown() *Problem {
 }
 
 // Error, GetStatus, GetHeaders and ContentType are what huma asks of an error.
-func (p *Problem) Error() string { return p.Detail }
+func (p *problem) Error() string { return p.Detail }
 
 // GetStatus is the answer's.
-func (p *Problem) GetStatus() int { return p.Status }
+func (p *problem) GetStatus() int { return p.Status }
 
 // GetHeaders are further headers of the answer.
-func (p *Problem) GetHeaders() http.Header { return p.header }
+func (p *problem) GetHeaders() http.Header { return p.header }
 
 // ContentType is that of RFC 9457.
-func (p *Problem) ContentType(string) string { return "application/problem+json" }
+func (p *problem) ContentType(string) string { return "application/problem+json" }
 
-func (p *Problem) write(w http.ResponseWriter) {
+func (p *problem) write(w http.ResponseWriter) {
 	for name, values := range p.header {
 		w.Header()[name] = values
 	}
@@ -132,7 +107,7 @@ func ours(_ huma.Context, _ string, v any) (any, error) {
 	if !ok {
 		return v, nil
 	}
-	p := &Problem{Title: m.Title, Status: m.Status, Detail: m.Detail, Kind: kinds[m.Status]}
+	p := &problem{Problem: wire.Problem{Title: m.Title, Status: m.Status, Detail: m.Detail, Kind: wire.KindOf(m.Status)}}
 	if p.Kind == "" {
 		p.Kind, p.Detail = fault.Internal, "internal error"
 		return p, nil
@@ -152,9 +127,9 @@ func ours(_ huma.Context, _ string, v any) (any, error) {
 }
 
 // wrong reads "body.entries[3].source" as a pointer, "/entries/3/source".
-func wrong(e *huma.ErrorDetail) Wrong {
+func wrong(e *huma.ErrorDetail) wire.Wrong {
 	in, rest, _ := strings.Cut(e.Location, ".")
-	w := Wrong{In: in, Detail: e.Message}
+	w := wire.Wrong{In: in, Detail: e.Message}
 	if in != "body" {
 		w.Name = rest
 		return w
@@ -163,34 +138,4 @@ func wrong(e *huma.ErrorDetail) Wrong {
 		w.Pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(part)
 	}
 	return w
-}
-
-// faultOf is the error that an answer was made of, as a fault of the same Kind and words.
-func faultOf(status int, header http.Header, body []byte) error {
-	var p Problem
-	if json.Unmarshal(body, &p) != nil || p.Kind == "" {
-		p = Problem{Kind: kinds[status], Detail: "the server answers " + strconv.Itoa(status) + " " + http.StatusText(status)}
-		if p.Kind == "" {
-			p.Kind = fault.Unavailable
-			if status < http.StatusInternalServerError {
-				p.Kind, p.Hint = fault.Invalid, "is this the address of a dray server?"
-			}
-		}
-	}
-	f := &fault.Fault{Kind: p.Kind, Side: p.Side, Hint: p.Hint, Err: (&plan.Problem{Kind: p.Kind, Side: p.Side, Message: clean(p.Detail), Hint: clean(p.Hint)}).Err()}
-	f.RetryAfter = retryAfter(header)
-	return f
-}
-
-// clean keeps what can be printed on one line.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			return ' '
-		case r < ' ' || r == 0x7f:
-			return -1
-		}
-		return r
-	}, s)
 }

@@ -5,14 +5,8 @@ import (
 	"net/http"
 
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 )
-
-// Schedules is all of them.
-type Schedules struct {
-	Schedules []job.Schedule `json:"schedules" nullable:"false"`
-}
 
 // made is an answer with the place of what was made.
 type made[B any] struct {
@@ -21,41 +15,41 @@ type made[B any] struct {
 }
 
 type scheduling struct {
-	Body verb.Schedule
+	Body wire.ScheduleRequest
 }
 
 type rescheduling struct {
 	ByID
-	Body verb.Schedule
+	Body wire.ScheduleRequest
 }
 
 func (a *api) schedules() {
 	op := func(id, method, path, text string, role access.Role, status int) operation {
 		return operation{id: id, method: method, path: path, role: role, status: status, text: text, tag: "schedules"}
 	}
-	handle(a, op("list-schedules", http.MethodGet, "/schedules", "Schedules: one's own, or all of them for an admin", access.Reader, http.StatusOK), func(ctx context.Context, _ *struct{}) (*body[Schedules], error) {
+	handle(a, op("list-schedules", http.MethodGet, "/schedules", "Schedules: one's own, or all of them for an admin", access.Reader, http.StatusOK), func(ctx context.Context, _ *struct{}) (*body[wire.Schedules], error) {
 		all, err := a.Verb.Schedules(ctx, caller(ctx))
-		return &body[Schedules]{Schedules{append([]job.Schedule{}, all...)}}, err
+		return &body[wire.Schedules]{wire.Schedules{Schedules: append([]wire.Schedule{}, all...)}}, err
 	})
-	handle(a, op("make-schedule", http.MethodPost, "/schedules", "Make a request again and again", access.Submitter, http.StatusCreated), func(ctx context.Context, in *scheduling) (*made[job.Schedule], error) {
+	handle(a, op("make-schedule", http.MethodPost, "/schedules", "Make a request again and again", access.Submitter, http.StatusCreated), func(ctx context.Context, in *scheduling) (*made[wire.Schedule], error) {
 		s, err := a.Verb.PutSchedule(ctx, caller(ctx), "", in.Body)
-		return &made[job.Schedule]{Prefix + "/schedules/" + s.ID, s}, err
+		return &made[wire.Schedule]{wire.Prefix + "/schedules/" + s.ID, s}, err
 	})
 	handle(a, op("get-schedule", http.MethodGet, "/schedules/{id}", "One schedule, and how it went the last time", access.Reader, http.StatusOK), a.schedule)
-	handle(a, op("change-schedule", http.MethodPut, "/schedules/{id}", "Change a schedule", access.Submitter, http.StatusOK), func(ctx context.Context, in *rescheduling) (*body[job.Schedule], error) {
+	handle(a, op("change-schedule", http.MethodPut, "/schedules/{id}", "Change a schedule", access.Submitter, http.StatusOK), func(ctx context.Context, in *rescheduling) (*body[wire.Schedule], error) {
 		s, err := a.Verb.PutSchedule(ctx, caller(ctx), in.ID, in.Body)
-		return &body[job.Schedule]{s}, err
+		return &body[wire.Schedule]{s}, err
 	})
 	handle(a, op("delete-schedule", http.MethodDelete, "/schedules/{id}", "Forget a schedule; its jobs stay", access.Submitter, http.StatusNoContent), func(ctx context.Context, in *ByID) (*nothing, error) {
 		return &nothing{}, a.Verb.DeleteSchedule(ctx, caller(ctx), in.ID)
 	})
-	handle(a, op("pause-schedule", http.MethodPost, "/schedules/{id}/pause", "Let it not fire", access.Submitter, http.StatusOK), func(ctx context.Context, in *ByID) (*body[job.Schedule], error) {
+	handle(a, op("pause-schedule", http.MethodPost, "/schedules/{id}/pause", "Let it not fire", access.Submitter, http.StatusOK), func(ctx context.Context, in *ByID) (*body[wire.Schedule], error) {
 		if err := a.Verb.PauseSchedule(ctx, caller(ctx), in.ID); err != nil {
 			return nil, err
 		}
 		return a.schedule(ctx, in)
 	})
-	handle(a, op("resume-schedule", http.MethodPost, "/schedules/{id}/resume", "Let it fire again, from now on", access.Submitter, http.StatusOK), func(ctx context.Context, in *ByID) (*body[job.Schedule], error) {
+	handle(a, op("resume-schedule", http.MethodPost, "/schedules/{id}/resume", "Let it fire again, from now on", access.Submitter, http.StatusOK), func(ctx context.Context, in *ByID) (*body[wire.Schedule], error) {
 		if err := a.Verb.ResumeSchedule(ctx, caller(ctx), in.ID); err != nil {
 			return nil, err
 		}
@@ -67,7 +61,7 @@ func (a *api) schedules() {
 	})
 }
 
-func (a *api) schedule(ctx context.Context, in *ByID) (*body[job.Schedule], error) {
+func (a *api) schedule(ctx context.Context, in *ByID) (*body[wire.Schedule], error) {
 	s, err := a.Verb.Schedule(ctx, caller(ctx), in.ID)
-	return &body[job.Schedule]{s}, err
+	return &body[wire.Schedule]{s}, err
 }

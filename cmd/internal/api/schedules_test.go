@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 )
@@ -16,28 +16,28 @@ func TestAScheduleIsChangedByNoLesserRoleThanMadeIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := api.NewClient(api.ClientConfig{URL: y.server.URL, Token: credential.New(higher.Reveal())})
+	c, err := client.New(client.Config{URL: y.server.URL, Token: credential.New(higher.Reveal())})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	in := verb.Schedule{Name: "nightly", Cron: "@daily", Request: importing("src/app:v1", "kept/app:v1")}
+	in := wire.ScheduleRequest{Name: "nightly", Cron: "@daily", Request: importing("src/app:v1", "kept/app:v1")}
 	s, err := c.PutSchedule(t.Context(), "", in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.Request = verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Import: in.Request.Import}}
+	in.Request = wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Import: in.Request.Import}}
 	if _, err := y.client("ann").PutSchedule(t.Context(), s.ID, in); !fault.Is(err, fault.Denied) {
 		t.Error(err)
 	}
-	if got, err := c.Schedule(t.Context(), s.ID); err != nil || got.Kind != verb.KindImport {
+	if got, err := c.Schedule(t.Context(), s.ID); err != nil || got.Kind != wire.KindImport {
 		t.Errorf("%+v %v", got, err)
 	}
 }
 
 func TestAScheduleThatAnAdminRunsIsWrittenDownAsTheirDoing(t *testing.T) {
 	y := newYard(t, settings{idle: true})
-	s, err := y.client("ann").PutSchedule(t.Context(), "", verb.Schedule{Name: "nightly", Cron: "@daily", Request: importing("src/app:v1", "kept/app:v1")})
+	s, err := y.client("ann").PutSchedule(t.Context(), "", wire.ScheduleRequest{Name: "nightly", Cron: "@daily", Request: importing("src/app:v1", "kept/app:v1")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,9 +10,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
 )
@@ -54,24 +53,24 @@ func TestALoginOfARequestIsInNoRowNoAnswerAndNoEvent(t *testing.T) {
 	}})
 	y.image("app", "v1", 1)
 	c, root := y.client("ann"), y.client("root")
-	if err := root.PutSecret(t.Context(), "target", api.PutSecret{Place: y.dst.Host, User: "dray", Password: stored}); err != nil {
+	if err := root.PutSecret(t.Context(), "target", wire.PutSecret{Place: y.dst.Host, User: "dray", Password: stored}); err != nil {
 		t.Fatal(err)
 	}
 	r := importing("src/app:v1")
-	r.Import.SourceLogin = &verb.Login{User: "ann", Password: password}
+	r.Import.SourceLogin = &wire.Login{User: "ann", Password: password}
 	// It is there while the job waits and when it has ended; a retry has to bring it again.
-	j := y.done(r, job.Done)
+	j := y.done(r, wire.Done)
 	r.Import.Source, r.Import.Images = "src/app:gone", nil
-	failed := y.done(r, job.Failed)
-	if _, err := c.Retry(t.Context(), failed.ID, verb.Logins{}, api.How{}); !fault.Is(err, fault.Invalid) {
+	failed := y.done(r, wire.Failed)
+	if _, err := c.Retry(t.Context(), failed.ID, wire.Logins{}, client.How{}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("without its login: %v", err)
 	}
 	y.image("app", "gone", 2)
-	again, err := c.Retry(t.Context(), failed.ID, verb.Logins{SourceLogin: r.Import.SourceLogin}, api.How{})
+	again, err := c.Retry(t.Context(), failed.ID, wire.Logins{SourceLogin: r.Import.SourceLogin}, client.How{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	y.ended(c, again, job.Done)
+	y.ended(c, again, wire.Done)
 	for e, err := range c.Watch(t.Context(), j.ID, 0) {
 		if err != nil || strings.Contains(string(e.Data), password) {
 			t.Errorf("%v %s", err, e.Data)
@@ -124,7 +123,7 @@ func TestAResourceIDIsInNoList(t *testing.T) {
 	const subscription = "11111111-2222-3333-4444-555555555555"
 	r := importing("app:v1")
 	r.Import.SourceRegistry = "/subscriptions/" + subscription + "/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/src"
-	j, err := y.client("ann").Submit(t.Context(), r, api.How{})
+	j, err := y.client("ann").Submit(t.Context(), r, client.How{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -56,7 +56,7 @@ func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, er
 		s := &sse{w: w, control: http.NewResponseController(w), patience: a.Patience}
 		ctx, done := context.WithCancel(hc.Context())
 		defer done()
-		events := make(chan job.Event)
+		events := make(chan wire.Event)
 		go func() {
 			defer close(events)
 			for e, err := range a.Queue.Watch(ctx, in.ID, after) {
@@ -95,7 +95,7 @@ type sse struct {
 	patience time.Duration
 }
 
-func (s *sse) event(e job.Event) error {
+func (s *sse) event(e wire.Event) error {
 	data := e.Data
 	if len(data) == 0 {
 		data = json.RawMessage("null")

@@ -8,25 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-var problemType = reflect.TypeFor[Problem]()
-
-// schemaName keeps apart types of one name in two packages.
-func schemaName(t reflect.Type, hint string) string {
-	switch t {
-	case reflect.TypeFor[verb.Schedule]():
-		return "ScheduleRequest"
-	case reflect.TypeFor[verb.Entry]():
-		return "BatchEntry"
-	}
-	return huma.DefaultSchemaNamer(t, hint)
-}
+var problemType = reflect.TypeFor[wire.Problem]()
 
 // Submitting is what all requests that make a job have in common.
 type Submitting struct {
@@ -41,7 +27,7 @@ type accepted struct {
 	Replayed string `header:"Idempotency-Replayed" doc:"true where the key stood for this job already"`
 	Applied  string `header:"Preference-Applied"`
 	Retry    string `header:"Retry-After" doc:"when to look again"`
-	Body     job.Job
+	Body     wire.Job
 }
 
 // submitter is a request that makes a job.
@@ -54,52 +40,43 @@ func (a *api) verbs() {
 	post := func(id, path, text string, role access.Role) operation {
 		return operation{id: id, method: http.MethodPost, path: path, role: role, status: http.StatusAccepted, text: text, tag: "verbs"}
 	}
-	handle(a, post("import", "/imports", "Import an image, as az acr import means it", access.Submitter), func(ctx context.Context, in *submitter[verb.Import]) (*accepted, error) {
-		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindImport, Import: &in.Body})
+	handle(a, post("import", "/imports", "Import an image, as az acr import means it", access.Submitter), func(ctx context.Context, in *submitter[wire.Import]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindImport, Import: &in.Body})
 	})
-	handle(a, post("copy", "/copies", "Copy an image, or all tags of a repository", access.Submitter), func(ctx context.Context, in *submitter[verb.Copy]) (*accepted, error) {
-		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindCopy, Copy: &in.Body})
+	handle(a, post("copy", "/copies", "Copy an image, or all tags of a repository", access.Submitter), func(ctx context.Context, in *submitter[wire.Copy]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindCopy, Copy: &in.Body})
 	})
-	handle(a, post("tag", "/tags", "Give an image further tags", access.Submitter), func(ctx context.Context, in *submitter[verb.Tag]) (*accepted, error) {
-		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindTag, Tag: &in.Body})
+	handle(a, post("tag", "/tags", "Give an image further tags", access.Submitter), func(ctx context.Context, in *submitter[wire.Tag]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindTag, Tag: &in.Body})
 	})
-	handle(a, post("batch", "/batches", "Import the images of a list, each on its own", access.Submitter), func(ctx context.Context, in *submitter[verb.Batch]) (*accepted, error) {
-		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindBatch, Batch: &in.Body})
+	handle(a, post("batch", "/batches", "Import the images of a list, each on its own", access.Submitter), func(ctx context.Context, in *submitter[wire.Batch]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindBatch, Batch: &in.Body})
 	})
-	handle(a, post("transfer", "/transfers", "Bring what registries hold to another one", access.Submitter), func(ctx context.Context, in *submitter[verb.Transfer]) (*accepted, error) {
-		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindTransfer, Transfer: &in.Body})
+	handle(a, post("transfer", "/transfers", "Bring what registries hold to another one", access.Submitter), func(ctx context.Context, in *submitter[wire.Transfer]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindTransfer, Transfer: &in.Body})
 	})
-	handle(a, post("verify", "/verifications", "Prove that a target holds what its source holds; to heal takes the role submitter", access.Reader), func(ctx context.Context, in *submitter[verb.Verify]) (*accepted, error) {
-		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindVerify, Verify: &in.Body})
+	handle(a, post("verify", "/verifications", "Prove that a target holds what its source holds; to heal takes the role submitter", access.Reader), func(ctx context.Context, in *submitter[wire.Verify]) (*accepted, error) {
+		return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindVerify, Verify: &in.Body})
 	})
-	handle(a, post("plan", "/plans", "Plan what one verb would do", access.Reader), func(ctx context.Context, in *submitter[planned]) (*accepted, error) {
+	handle(a, post("plan", "/plans", "Plan what one verb would do", access.Reader), func(ctx context.Context, in *submitter[wire.Planned]) (*accepted, error) {
 		b := in.Body
-		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Import: b.Import, Copy: b.Copy, Tag: b.Tag, Batch: b.Batch, Transfer: b.Transfer}})
+		return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Import: b.Import, Copy: b.Copy, Tag: b.Tag, Batch: b.Batch, Transfer: b.Transfer}})
 	})
 	upload := post("upload-plan", "/plans/upload", "Send the file of a plan that was made elsewhere", access.Submitter)
-	upload.body, upload.time = verb.MaxPlan, fileTime
+	upload.body, upload.time = wire.MaxPlan, fileTime
 	handle(a, upload, func(ctx context.Context, in *uploading) (*accepted, error) {
 		// The buffer goes back to a pool; what is kept is a copy.
 		file := append([]byte(nil), in.RawBody...)
-		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Uploaded: true, File: file}})
+		return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: file}})
 	})
 	handle(a, post("apply", "/plans/{id}/apply", "Carry out a plan", access.Submitter), func(ctx context.Context, in *applying) (*accepted, error) {
-		req := verb.Apply{Plan: in.ID}
+		req := wire.Apply{Plan: in.ID}
 		if in.Body != nil {
 			req.Follow, req.Logins = in.Body.Follow, in.Body.Logins
 		}
-		return a.submit(ctx, in.Submitting, verb.Request{Kind: verb.KindApply, Apply: &req})
+		return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindApply, Apply: &req})
 	})
 	handle(a, operation{id: "get-plan", method: http.MethodGet, path: "/plans/{id}", role: access.Reader, status: http.StatusOK, text: "The plan's file: JSON Lines, a header and a line for each step", tag: "verbs"}, a.showPlan)
-}
-
-// planned names the one verb that is planned.
-type planned struct {
-	Import   *verb.Import   `json:"import,omitempty"`
-	Copy     *verb.Copy     `json:"copy,omitempty"`
-	Tag      *verb.Tag      `json:"tag,omitempty"`
-	Batch    *verb.Batch    `json:"batch,omitempty"`
-	Transfer *verb.Transfer `json:"transfer,omitempty"`
 }
 
 type uploading struct {
@@ -110,15 +87,10 @@ type uploading struct {
 type applying struct {
 	ByID
 	Submitting
-	Body *applyBody
+	Body *wire.ApplyBody
 }
 
-type applyBody struct {
-	Follow bool `json:"follow,omitempty" doc:"plan steps anew whose source or target moved since"`
-	verb.Logins
-}
-
-func (a *api) submit(ctx context.Context, s Submitting, r verb.Request) (*accepted, error) {
+func (a *api) submit(ctx context.Context, s Submitting, r wire.Request) (*accepted, error) {
 	wait, err := waitOf(s.Prefer)
 	if err != nil {
 		return nil, err
@@ -128,11 +100,11 @@ func (a *api) submit(ctx context.Context, s Submitting, r verb.Request) (*accept
 }
 
 // accept answers for a job that was made, and holds the answer where that was asked for.
-func (a *api) accept(ctx context.Context, j job.Job, fresh bool, wait time.Duration, err error) (*accepted, error) {
+func (a *api) accept(ctx context.Context, j wire.Job, fresh bool, wait time.Duration, err error) (*accepted, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &accepted{Status: http.StatusAccepted, Location: Prefix + "/jobs/" + j.ID, Retry: "1"}
+	out := &accepted{Status: http.StatusAccepted, Location: wire.Prefix + "/jobs/" + j.ID, Retry: "1"}
 	if !fresh {
 		out.Replayed = "true"
 	}
@@ -157,7 +129,7 @@ func (a *api) accept(ctx context.Context, j job.Job, fresh bool, wait time.Durat
 }
 
 // await returns j when it has ended, or as it is after wait.
-func (a *api) await(ctx context.Context, j job.Job, wait time.Duration) job.Job {
+func (a *api) await(ctx context.Context, j wire.Job, wait time.Duration) wire.Job {
 	ctx, done := context.WithTimeout(ctx, wait)
 	defer done()
 	for e, err := range a.Queue.Watch(ctx, j.ID, 0) {
@@ -183,7 +155,7 @@ func waitOf(prefer string) (time.Duration, error) {
 		if err != nil {
 			continue // "the preference is ignored"
 		}
-		return min(time.Duration(n)*time.Second, maxWait), nil
+		return min(time.Duration(n)*time.Second, wire.MaxWait), nil
 	}
 	return 0, nil
 }

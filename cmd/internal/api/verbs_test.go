@@ -10,9 +10,8 @@ import (
 	"time"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
@@ -24,7 +23,7 @@ func TestAnImportArrivesAndItsReportIsWhatTheRegistriesCounted(t *testing.T) {
 	y.image("app", "v1", 1)
 	y.src.Reset()
 	y.dst.Reset()
-	j := y.done(importing("src/app:v1", "team/app:v1", "team/app:latest"), job.Done)
+	j := y.done(importing("src/app:v1", "team/app:v1", "team/app:latest"), wire.Done)
 	testbed.Same(t, y.src, y.dst, "app", "v1", "team/app", "v1")
 	testbed.Same(t, y.src, y.dst, "app", "v1", "team/app", "latest")
 	var rep dray.Report
@@ -41,7 +40,7 @@ func TestAnImportArrivesAndItsReportIsWhatTheRegistriesCounted(t *testing.T) {
 	if steps := y.steps(j.ID); len(steps) != 2 || steps[0].State != dray.Done {
 		t.Errorf("%+v", steps)
 	}
-	var p verb.Progress
+	var p wire.Progress
 	if err := json.Unmarshal(j.Progress, &p); err != nil || p.Finished != 2 || p.Done != p.Total || p.Done == 0 {
 		t.Errorf("%s %v", j.Progress, err)
 	}
@@ -53,37 +52,37 @@ func TestEachVerbDoesWhatItDoesLocally(t *testing.T) {
 		y.image("app", tag, uint64(i+1))
 	}
 	y.image("tools/helper", "v1", 9)
-	kinds := func(r verb.Request, want job.State) dray.TransferReport {
+	kinds := func(r wire.Request, want wire.State) dray.TransferReport {
 		t.Helper()
 		var sum dray.TransferReport
 		y.report(y.done(r, want).ID, &sum)
 		return sum
 	}
-	y.done(verb.Request{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "src/app", Targets: []string{"dst/copied"}, All: "all", Tagging: verb.Tagging{Rename: []string{"s/^v/r/"}}}}, job.Done)
+	y.done(wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{Source: "src/app", Targets: []string{"dst/copied"}, All: "all", Tagging: wire.Tagging{Rename: []string{"s/^v/r/"}}}}, wire.Done)
 	testbed.Same(t, y.src, y.dst, "app", "v2", "copied", "r2")
-	y.done(verb.Request{Kind: verb.KindTag, Tag: &verb.Tag{Image: "dst/copied:r1", Tags: []string{"stable"}}}, job.Done)
+	y.done(wire.Request{Kind: wire.KindTag, Tag: &wire.Tag{Image: "dst/copied:r1", Tags: []string{"stable"}}}, wire.Done)
 	testbed.Same(t, y.src, y.dst, "app", "v1", "copied", "stable")
-	j := y.done(verb.Request{Kind: verb.KindBatch, Batch: &verb.Batch{Target: "dst", Entries: []verb.Entry{{Source: "src/app:v1", Targets: []string{"b/one:1"}}, {Source: "src/app:gone"}}}}, job.Partly)
+	j := y.done(wire.Request{Kind: wire.KindBatch, Batch: &wire.Batch{Target: "dst", Entries: []wire.BatchEntry{{Source: "src/app:v1", Targets: []string{"b/one:1"}}, {Source: "src/app:gone"}}}}, wire.Partly)
 	if j.Failure == nil || j.Failure.Kind != fault.NotFound || !strings.HasPrefix(j.Failure.Text, "1 of 2 steps failed") {
 		t.Errorf("%+v", j.Failure)
 	}
 	testbed.Same(t, y.src, y.dst, "app", "v1", "b/one", "1")
-	whole := verb.Ends{Sources: []string{"src"}, Target: "dst/mirror/"}
-	if sum := kinds(verb.Request{Kind: verb.KindTransfer, Transfer: &verb.Transfer{Ends: whole}}, job.Done); sum.States[dray.Done] != 4 || sum.Repositories != 2 {
+	whole := wire.Ends{Sources: []string{"src"}, Target: "dst/mirror/"}
+	if sum := kinds(wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Ends: whole}}, wire.Done); sum.States[dray.Done] != 4 || sum.Repositories != 2 {
 		t.Errorf("%+v", sum)
 	}
 	testbed.Same(t, y.src, y.dst, "tools/helper", "v1", "mirror/tools/helper", "v1")
 	var r dray.Receipt
-	y.report(y.done(verb.Request{Kind: verb.KindVerify, Verify: &verb.Verify{Ends: whole, Depth: "deep"}}, job.Done).ID, &r)
+	y.report(y.done(wire.Request{Kind: wire.KindVerify, Verify: &wire.Verify{Ends: whole, Depth: "deep"}}, wire.Done).ID, &r)
 	if !r.Right() || r.Names != 4 || r.By != "ann" {
 		t.Errorf("%+v", r)
 	}
 	testbed.Random(t, y.dst, "mirror/app", "v3", testbed.RandomOptions{Seed: 77})
-	j = y.done(verb.Request{Kind: verb.KindVerify, Verify: &verb.Verify{Ends: whole}}, job.Partly)
+	j = y.done(wire.Request{Kind: wire.KindVerify, Verify: &wire.Verify{Ends: whole}}, wire.Partly)
 	if j.Failure.Kind != fault.Conflict {
 		t.Errorf("%+v", j.Failure)
 	}
-	j = y.done(verb.Request{Kind: verb.KindVerify, Verify: &verb.Verify{Ends: verb.Ends{Sources: []string{"src/app:v1"}, Target: "dst/mirror/app"}}}, job.Done)
+	j = y.done(wire.Request{Kind: wire.KindVerify, Verify: &wire.Verify{Ends: wire.Ends{Sources: []string{"src/app:v1"}, Target: "dst/mirror/app"}}}, wire.Done)
 }
 
 func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
@@ -91,7 +90,7 @@ func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
 	c := y.client("ann")
 	y.image("app", "v1", 1)
 	y.image("app", "v2", 2)
-	p := y.done(verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Transfer: &verb.Transfer{Ends: verb.Ends{Sources: []string{"src"}, Target: "dst"}}}}, job.Done)
+	p := y.done(wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"src"}, Target: "dst"}}}}, wire.Done)
 	if n := y.dst.Count(http.MethodPut, ""); n != 0 {
 		t.Errorf("a plan wrote %d times", n)
 	}
@@ -114,14 +113,14 @@ func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
 	}
 	// One tag moves: that step is refused, the other is done.
 	moved := y.image("app", "v2", 3)
-	j := y.done(verb.Request{Kind: verb.KindApply, Apply: &verb.Apply{Plan: p.ID}}, job.Partly)
+	j := y.done(wire.Request{Kind: wire.KindApply, Apply: &wire.Apply{Plan: p.ID}}, wire.Partly)
 	if j.Failure.Kind != fault.Moved {
 		t.Errorf("%+v", j.Failure)
 	}
 	testbed.Same(t, y.src, y.dst, "app", "v1", "app", "v1")
 	// The same file, sent by somebody.
-	sent := y.done(verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Uploaded: true, File: file}}, job.Done)
-	y.done(verb.Request{Kind: verb.KindApply, Apply: &verb.Apply{Plan: sent.ID, Follow: true}}, job.Done)
+	sent := y.done(wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: file}}, wire.Done)
+	y.done(wire.Request{Kind: wire.KindApply, Apply: &wire.Apply{Plan: sent.ID, Follow: true}}, wire.Done)
 	if got := testbed.CraneDigest(t, y.dst, "app", "v2"); got != moved.Digest() {
 		t.Errorf("%s, want %s", got, moved.Digest())
 	}
@@ -129,7 +128,7 @@ func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
 		t.Errorf("%d lines", sum)
 	}
 	upload := func(file string) error {
-		_, err := c.Submit(t.Context(), verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Uploaded: true, File: []byte(file)}}, api.How{Key: "file"})
+		_, err := c.Submit(t.Context(), wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: []byte(file)}}, client.How{Key: "file"})
 		return err
 	}
 	if err := upload(string(file)); err != nil {
@@ -142,11 +141,11 @@ func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
 		t.Errorf("another file under one key: %v", err)
 	}
 	for name, bad := range map[string]string{"no plan": "{}\n", "cut": string(file[:len(file)-9])} {
-		j, err := c.Submit(t.Context(), verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Uploaded: true, File: []byte(bad)}}, api.How{Wait: 10 * time.Second})
-		if err != nil || j.State != job.Failed || j.Failure.Kind != fault.Invalid {
+		j, err := c.Submit(t.Context(), wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: []byte(bad)}}, client.How{Wait: 10 * time.Second})
+		if err != nil || j.State != wire.Failed || j.Failure.Kind != fault.Invalid {
 			t.Errorf("%s: %v %+v", name, err, j)
 		}
-		if _, err := c.Submit(t.Context(), verb.Request{Kind: verb.KindApply, Apply: &verb.Apply{Plan: j.ID}}, api.How{}); !fault.Is(err, fault.Conflict) {
+		if _, err := c.Submit(t.Context(), wire.Request{Kind: wire.KindApply, Apply: &wire.Apply{Plan: j.ID}}, client.How{}); !fault.Is(err, fault.Conflict) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -157,16 +156,16 @@ func TestARetryDoesOnlyWhatFailed(t *testing.T) {
 	c := y.client("ann")
 	y.image("app", "v1", 1)
 	y.image("app", "v2", 2)
-	r := verb.Request{Kind: verb.KindBatch, Batch: &verb.Batch{Target: "dst", Entries: []verb.Entry{{Source: "src/app:v1"}, {Source: "src/app:late"}, {Source: "src/app:v2"}}}}
-	parent := y.done(r, job.Partly)
+	r := wire.Request{Kind: wire.KindBatch, Batch: &wire.Batch{Target: "dst", Entries: []wire.BatchEntry{{Source: "src/app:v1"}, {Source: "src/app:late"}, {Source: "src/app:v2"}}}}
+	parent := y.done(r, wire.Partly)
 	late := y.image("app", "late", 3)
 	y.src.Reset()
 	y.dst.Reset()
-	j, err := c.Retry(t.Context(), parent.ID, verb.Logins{}, api.How{})
+	j, err := c.Retry(t.Context(), parent.ID, wire.Logins{}, client.How{})
 	if err != nil || j.Parent != parent.ID {
 		t.Fatal(err)
 	}
-	y.ended(c, j, job.Done)
+	y.ended(c, j, wire.Done)
 	if steps := y.steps(j.ID); len(steps) != 1 || steps[0].To.Tag != "late" || string(steps[0].Digest()) != late.Digest() {
 		t.Errorf("%+v", steps)
 	}
@@ -175,20 +174,20 @@ func TestARetryDoesOnlyWhatFailed(t *testing.T) {
 			t.Errorf("%s was asked for again", q.Ref)
 		}
 	}
-	if _, err := c.Retry(t.Context(), j.ID, verb.Logins{}, api.How{}); !fault.Is(err, fault.Conflict) {
+	if _, err := c.Retry(t.Context(), j.ID, wire.Logins{}, client.How{}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("of a job that is done: %v", err)
 	}
 
 	// Of a transfer, the tag that failed; and not the repository whose tags did not.
 	y.image("other", "v1", 4)
 	testbed.Random(t, y.dst, "m/app", "v1", testbed.RandomOptions{Seed: 50})
-	refuse := verb.Request{Kind: verb.KindTransfer, Transfer: &verb.Transfer{Ends: verb.Ends{Sources: []string{"src"}, Target: "dst/m/"}, Overwrite: "refuse"}}
-	parent = y.done(refuse, job.Partly)
+	refuse := wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"src"}, Target: "dst/m/"}, Overwrite: "refuse"}}
+	parent = y.done(refuse, wire.Partly)
 	y.src.Reset()
-	if j, err = c.Retry(t.Context(), parent.ID, verb.Logins{}, api.How{}); err != nil {
+	if j, err = c.Retry(t.Context(), parent.ID, wire.Logins{}, client.How{}); err != nil {
 		t.Fatal(err)
 	}
-	y.ended(c, j, job.Failed)
+	y.ended(c, j, wire.Failed)
 	if steps := y.steps(j.ID); len(steps) != 1 || steps[0].To.Tag != "v1" || steps[0].To.Path != "m/app" {
 		t.Errorf("%+v", steps)
 	}
@@ -206,16 +205,16 @@ func TestWhatCouldNotBeLookedAtOrWasCanceledIsRetriedWhole(t *testing.T) {
 	y.image("app", "v1", 1)
 	y.image("broken", "v1", 2)
 	y.image("broken", "v2", 3)
-	parent := y.done(verb.Request{Kind: verb.KindTransfer, Transfer: &verb.Transfer{Ends: verb.Ends{Sources: []string{"src"}, Target: "dst/m/", Selection: verb.Selection{ExcludeTags: []string{"v2"}}}}}, job.Partly)
+	parent := y.done(wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"src"}, Target: "dst/m/", Selection: wire.Selection{ExcludeTags: []string{"v2"}}}}}, wire.Partly)
 	if parent.Failure.Kind != fault.Denied {
 		t.Errorf("%+v", parent.Failure)
 	}
 	y.src.Reset()
-	j, err := c.Retry(t.Context(), parent.ID, verb.Logins{}, api.How{})
+	j, err := c.Retry(t.Context(), parent.ID, wire.Logins{}, client.How{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	y.ended(c, j, job.Done)
+	y.ended(c, j, wire.Done)
 	testbed.Same(t, y.src, y.dst, "broken", "v1", "m/broken", "v1")
 	if steps := y.steps(j.ID); len(steps) != 1 || steps[0].To.Path != "m/broken" || steps[0].To.Tag != "v1" {
 		t.Errorf("%+v", steps)
@@ -235,7 +234,7 @@ func TestWhatCouldNotBeLookedAtOrWasCanceledIsRetriedWhole(t *testing.T) {
 func TestAFirewallsRefusalSaysToRunDrayInside(t *testing.T) {
 	wall := hostile.Error(http.StatusForbidden, "DENIED", "client with IP '203.0.113.9' is not allowed access. Refer https://aka.ms/acr/firewall to grant access.")
 	y := newYard(t, settings{src: hostile.New(t, testbed.NewDistribution(t, testbed.Options{Content: testbed.Open}), wall)})
-	j := y.done(importing("src/app:v1"), job.Failed)
+	j := y.done(importing("src/app:v1"), wire.Failed)
 	if j.Failure.Kind != fault.Denied || !strings.Contains(j.Failure.Hint, "run dray inside that network (dray serve)") {
 		t.Errorf("%+v", j.Failure)
 	}
@@ -244,7 +243,7 @@ func TestAFirewallsRefusalSaysToRunDrayInside(t *testing.T) {
 func TestAServerConnectsToNoAddressThatItsEgressForbids(t *testing.T) {
 	y := newYard(t, settings{})
 	for _, source := range []string{"169.254.169.254/latest/meta-data:v1", "10.1.2.3:5000/app:v1"} {
-		j := y.done(importing(source, "app:v1"), job.Failed)
+		j := y.done(importing(source, "app:v1"), wire.Failed)
 		if j.Failure.Kind != fault.Refused {
 			t.Errorf("%s: %+v", source, j.Failure)
 		}

@@ -14,9 +14,11 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/internal/testbed"
 )
@@ -94,7 +96,7 @@ func newYard(t testing.TB, s settings) *yard {
 	t.Cleanup(d.Close)
 	y.verb = verb.New(verb.Config{Dray: d, Queue: y.queue, Access: y.access, DB: y.db})
 	handler := api.New(api.Config{Verb: y.verb, Queue: y.queue, Access: y.access, Heartbeat: s.beat, Streams: s.streams, Held: s.held,
-		Registries: []api.Registry{{Name: "dst", Host: y.dst.Host}, {Name: "src", Host: y.src.Host}}})
+		Registries: []wire.Registry{{Name: "dst", Host: y.dst.Host}, {Name: "src", Host: y.src.Host}}})
 	if s.proxy != nil {
 		handler = s.proxy(handler)
 	}
@@ -125,9 +127,9 @@ func (y *yard) work() {
 	y.t.Cleanup(func() { stop(); wg.Wait() })
 }
 
-func (y *yard) client(name string) *api.Client {
+func (y *yard) client(name string) *client.Client {
 	y.t.Helper()
-	c, err := api.NewClient(api.ClientConfig{URL: y.server.URL, Token: credential.New(y.tokens[name])})
+	c, err := client.New(client.Config{URL: y.server.URL, Token: credential.New(y.tokens[name])})
 	if err != nil {
 		y.t.Fatal(err)
 	}
@@ -136,17 +138,17 @@ func (y *yard) client(name string) *api.Client {
 }
 
 // done submits r as ann and returns the job when it has ended in state.
-func (y *yard) done(r verb.Request, state job.State) job.Job {
+func (y *yard) done(r wire.Request, state wire.State) wire.Job {
 	y.t.Helper()
 	c := y.client("ann")
-	j, err := c.Submit(y.t.Context(), r, api.How{Wait: 20 * time.Second})
+	j, err := c.Submit(y.t.Context(), r, client.How{Wait: 20 * time.Second})
 	if err != nil {
 		y.t.Fatal(err)
 	}
 	return y.ended(c, j, state)
 }
 
-func (y *yard) ended(c *api.Client, j job.Job, state job.State) job.Job {
+func (y *yard) ended(c *client.Client, j wire.Job, state wire.State) wire.Job {
 	y.t.Helper()
 	if !j.State.Ended() {
 		var err error
@@ -175,7 +177,7 @@ func (y *yard) report(id string, out any) {
 func (y *yard) steps(id string) []dray.StepReport {
 	y.t.Helper()
 	var all []dray.StepReport
-	err := y.client("ann").Items(y.t.Context(), id, func(it job.Item) error {
+	err := y.client("ann").Items(y.t.Context(), id, func(it wire.Item) error {
 		var s dray.StepReport
 		err := json.Unmarshal(it.Data, &s)
 		all = append(all, s)
@@ -191,6 +193,6 @@ func (y *yard) image(repo, tag string, seed uint64) testbed.Image {
 	return testbed.Random(y.t, y.src, repo, tag, testbed.RandomOptions{Seed: seed, Layers: 2, Size: 64 << 10})
 }
 
-func importing(source string, images ...string) verb.Request {
-	return verb.Request{Kind: verb.KindImport, Import: &verb.Import{Source: source, Target: "dst", Images: images}}
+func importing(source string, images ...string) wire.Request {
+	return wire.Request{Kind: wire.KindImport, Import: &wire.Import{Source: source, Target: "dst", Images: images}}
 }

@@ -20,7 +20,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -34,7 +34,7 @@ type Registry struct {
 type Config struct {
 	Access *access.Access
 	// Submit, Visible and Watch are those of verb.Service and job.Queue.
-	Submit  func(ctx context.Context, p access.Principal, r verb.Request, key string) (job.Job, bool, error)
+	Submit  func(ctx context.Context, p access.Principal, r wire.Request, key string) (job.Job, bool, error)
 	Visible func(ctx context.Context, p access.Principal, id string) (job.Job, error)
 	Watch   func(ctx context.Context, id string, after int64) iter.Seq2[job.Event, error]
 

@@ -11,7 +11,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -58,7 +58,7 @@ func FuzzPaths(f *testing.F) {
 		f.Add(s)
 	}
 	h := New(Config{Access: nobody(f), Registries: []Registry{{"hub", "hub.example"}},
-		Submit: func(context.Context, access.Principal, verb.Request, string) (job.Job, bool, error) {
+		Submit: func(context.Context, access.Principal, wire.Request, string) (job.Job, bool, error) {
 			panic("somebody got past the login")
 		}})
 	f.Fuzz(func(t *testing.T, path string) {

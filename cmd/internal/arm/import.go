@@ -13,7 +13,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 )
@@ -50,7 +50,7 @@ func (h *handler) importImage(w http.ResponseWriter, r *http.Request, p access.P
 		refuse(w, err)
 		return
 	}
-	j, _, err := h.Submit(r.Context(), p, verb.Request{Kind: verb.KindImport, Import: &req}, key(r, to, in))
+	j, _, err := h.Submit(r.Context(), p, wire.Request{Kind: wire.KindImport, Import: &req}, key(r, to, in))
 	if err != nil {
 		refuse(w, err)
 		return
@@ -79,8 +79,8 @@ func key(r *http.Request, to registry, in parameters) string {
 	return "arm " + strings.ToLower(id) + " " + hex.EncodeToString(sum[:12])
 }
 
-func (h *handler) request(in parameters, to registry) (verb.Import, error) {
-	req := verb.Import{Source: in.Source.SourceImage, Target: to.Host, Images: in.TargetTags, Repositories: in.UntaggedTargetRepositories}
+func (h *handler) request(in parameters, to registry) (wire.Import, error) {
+	req := wire.Import{Source: in.Source.SourceImage, Target: to.Host, Images: in.TargetTags, Repositories: in.UntaggedTargetRepositories}
 	if req.Source == "" {
 		return req, invalid("source.sourceImage is required")
 	}
@@ -118,7 +118,7 @@ func (h *handler) request(in parameters, to registry) (verb.Import, error) {
 		if err != nil {
 			return req, err
 		}
-		req.SourceLogin = &verb.Login{Scheme: string(l.Scheme), User: l.User, Password: l.Password.Reveal()}
+		req.SourceLogin = &wire.Login{Scheme: string(l.Scheme), User: l.User, Password: l.Password.Reveal()}
 	}
 	return req, nil
 }
@@ -197,7 +197,7 @@ func (h *handler) operation(w http.ResponseWriter, r *http.Request, at scope, j 
 
 // targets are the names that an import sets, as its client wrote them.
 func targets(j job.Job) []string {
-	var req verb.Request
+	var req wire.Request
 	if json.Unmarshal(j.Request, &req) != nil || req.Import == nil {
 		return nil
 	}

@@ -13,9 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -64,10 +63,10 @@ func (a *app) runApply(cmd *cobra.Command, path, failedTo string, follow bool) e
 		return err
 	}
 	w := streaming{past: "applied the plan to", failedTo: failedTo, proof: "dray verify SOURCE TARGET --deep"}
-	body := verb.Apply{Follow: follow, Logins: loginsJSON(logins[0], logins[1])}
+	body := wire.Apply{Follow: follow, Logins: loginsJSON(logins[0], logins[1])}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && jobForm().MatchString(path) {
 		body.Plan = path
-		w.ask = asks(verb.Request{Kind: verb.KindApply, Apply: &body})
+		w.ask = asks(wire.Request{Kind: wire.KindApply, Apply: &body})
 		w.run = func(context.Context, *dray.Dray, event.Observer, *story, func(dray.RepositoryReport) error) (dray.TransferReport, error) {
 			return dray.TransferReport{}, &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: path, Err: errors.New("no such file"), Hint: "a plan by its id is at a server: name that with --server"}
 		}
@@ -88,10 +87,10 @@ func (a *app) runApply(cmd *cobra.Command, path, failedTo string, follow bool) e
 	}
 	req := dray.PlanFileRequest{Plan: r, Follow: follow, SourceLogin: logins[0], TargetLogin: logins[1]}
 	w.verb = r.Header().Verb
-	w.ask = func(ctx context.Context, c *api.Client, _ *dray.Dray) (verb.Request, error) {
+	w.ask = func(ctx context.Context, c *client.Client, _ *dray.Dray) (wire.Request, error) {
 		id, err := a.sendPlan(ctx, c, io.MultiReader(&read, in))
 		body.Plan = id
-		return verb.Request{Kind: verb.KindApply, Apply: &body}, err
+		return wire.Request{Kind: wire.KindApply, Apply: &body}, err
 	}
 	w.run = func(ctx context.Context, d *dray.Dray, tell event.Observer, _ *story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error) {
 		return d.ApplyFile(ctx, req, tell, visit)
@@ -100,19 +99,19 @@ func (a *app) runApply(cmd *cobra.Command, path, failedTo string, follow bool) e
 }
 
 // sendPlan makes a plan of the server's of a file, and returns its id.
-func (a *app) sendPlan(ctx context.Context, c *api.Client, in io.Reader) (string, error) {
-	file, err := patiently(ctx, 0, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, verb.MaxPlan+1)) })
-	if err == nil && len(file) > verb.MaxPlan {
-		err = &fault.Fault{Kind: fault.TooLarge, Op: "send plan", Err: errors.New("longer than " + size(verb.MaxPlan)), Hint: "let the server make it: dray plan transfer --server"}
+func (a *app) sendPlan(ctx context.Context, c *client.Client, in io.Reader) (string, error) {
+	file, err := patiently(ctx, 0, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, wire.MaxPlan+1)) })
+	if err == nil && len(file) > wire.MaxPlan {
+		err = &fault.Fault{Kind: fault.TooLarge, Op: "send plan", Err: errors.New("longer than " + size(wire.MaxPlan)), Hint: "let the server make it: dray plan transfer --server"}
 	}
 	if err != nil {
 		return "", err
 	}
-	j, err := c.Submit(ctx, verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Uploaded: true, File: file}}, api.How{})
+	j, err := c.Submit(ctx, wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: file}}, client.How{})
 	if err == nil {
 		j, err = c.Wait(ctx, j.ID)
 	}
-	if err == nil && j.State != job.Done && j.State != job.Partly {
+	if err == nil && j.State != wire.Done && j.State != wire.Partly {
 		err = cmp.Or((&there{job: j}).failure(), error(&fault.Fault{Kind: fault.Internal, Op: "send plan"}))
 	}
 	return j.ID, err

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/config"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
@@ -94,7 +94,7 @@ func (a *app) runBatch(cmd *cobra.Command, f batchFlags) error {
 	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.entries}
 	return a.write(cmd, writing{
 		past: "imported", many: true, dryRun: f.dryRun, instead: "--force replaces it", keep: rest.keep, hold: req.Hold,
-		ask: func(_ context.Context, _ *api.Client, d *dray.Dray) (verb.Request, error) {
+		ask: func(_ context.Context, _ *client.Client, d *dray.Dray) (wire.Request, error) {
 			req := req
 			req.Entries = f.entries(d, list)
 			return batchJSON(req), nil

@@ -11,9 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
@@ -26,7 +25,7 @@ func newJobs(a *app) *cobra.Command {
 }
 
 // atJobs finishes a command about jobs, whose do gets a client.
-func (a *app) atJobs(cmd *cobra.Command, do func(ctx context.Context, c *api.Client, args []string) error) *cobra.Command {
+func (a *app) atJobs(cmd *cobra.Command, do func(ctx context.Context, c *client.Client, args []string) error) *cobra.Command {
 	cmd.Flags().SortFlags = false
 	a.common.addServerTo(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -63,14 +62,14 @@ func newJobsList(a *app) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.states, "state", nil, "in any of these `STATES`: queued, running, waiting, done, partly, failed, canceled")
-	flags.StringSliceVar(&f.verbs, "verb", nil, "of any of these `VERBS`: "+strings.Join(verb.Kinds(), ", "))
+	flags.StringSliceVar(&f.verbs, "verb", nil, "of any of these `VERBS`: "+strings.Join(wire.Kinds(), ", "))
 	flags.StringVar(&f.since, "since", "", "made less than `AGE` ago, as in 7d or 36h, or since a time as in 2026-11-21T08:00:00Z")
 	flags.StringVar(&f.text, "text", "", "with this `TEXT` in source, target or id")
 	flags.StringVar(&f.owner, "principal", "", "of this `NAME`; for admins")
 	flags.StringVar(&f.schedule, "schedule", "", "made by the schedule with this `ID`")
 	flags.IntVar(&f.limit, "limit", 50, "at most `N` jobs; 0 is all")
 	flags.StringVar(&f.after, "after", "", "go on after the page before, whose note gave this `CURSOR`")
-	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, _ []string) error {
+	return a.atJobs(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		filter, err := f.filter(cmd, time.Now())
 		if err != nil {
 			return err
@@ -89,17 +88,17 @@ func newJobsList(a *app) *cobra.Command {
 	})
 }
 
-func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (job.Filter, error) {
-	out := job.Filter{Kinds: f.verbs, Text: f.text, Principal: f.owner, Schedule: f.schedule, After: f.after}
+func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (wire.Filter, error) {
+	out := wire.Filter{Kinds: f.verbs, Text: f.text, Principal: f.owner, Schedule: f.schedule, After: f.after}
 	for _, s := range f.states {
-		if !slices.Contains(job.States(), job.State(s)) {
+		if !slices.Contains(wire.States(), wire.State(s)) {
 			return out, usageError(cmd, fmt.Errorf("--state %s: no such state", s), "queued, running, waiting, done, partly, failed or canceled")
 		}
-		out.States = append(out.States, job.State(s))
+		out.States = append(out.States, wire.State(s))
 	}
 	for _, v := range f.verbs {
-		if !slices.Contains(verb.Kinds(), v) {
-			return out, usageError(cmd, fmt.Errorf("--verb %s: no such verb", v), strings.Join(verb.Kinds(), ", "))
+		if !slices.Contains(wire.Kinds(), v) {
+			return out, usageError(cmd, fmt.Errorf("--verb %s: no such verb", v), strings.Join(wire.Kinds(), ", "))
 		}
 	}
 	if f.limit < 0 {
@@ -124,7 +123,7 @@ func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (job.Filter, error) 
 const maxPage = 500
 
 // pages reads as many jobs as limit says, 0 for all.
-func pages(ctx context.Context, c *api.Client, f job.Filter, limit int) (all []job.Job, next string, err error) {
+func pages(ctx context.Context, c *client.Client, f wire.Filter, limit int) (all []wire.Job, next string, err error) {
 	for {
 		f.Limit = maxPage
 		if limit > 0 {
@@ -142,11 +141,11 @@ func pages(ctx context.Context, c *api.Client, f job.Filter, limit int) (all []j
 	}
 }
 
-func (a *app) printJobs(jobs []job.Job, next string) error {
+func (a *app) printJobs(jobs []wire.Job, next string) error {
 	if a.format == formatJSON {
-		return a.printJSON(api.Jobs{Jobs: append([]job.Job{}, jobs...), Next: next})
+		return a.printJSON(wire.Jobs{Jobs: append([]wire.Job{}, jobs...), Next: next})
 	}
-	return printList(&a.console, jobs, "jobs", []string{"ID", "STATE", "VERB", "CREATED", "BY", "SOURCE", "TARGET"}, func(j job.Job) []string {
+	return printList(&a.console, jobs, "jobs", []string{"ID", "STATE", "VERB", "CREATED", "BY", "SOURCE", "TARGET"}, func(j wire.Job) []string {
 		return []string{j.ID, string(j.State), j.Kind, moment(j.Created), dashed(j.Principal), dashed(j.Source), dashed(j.Target)}
 	})
 }
@@ -159,7 +158,7 @@ func newJobsShow(a *app) *cobra.Command {
 		Example: "  dray jobs show 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    exactly(1, "ID"),
 	}
-	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, args []string) error {
+	return a.atJobs(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		j, err := c.Job(ctx, args[0])
 		if err != nil {
 			return err
@@ -189,7 +188,7 @@ func newJobsShow(a *app) *cobra.Command {
 }
 
 // jobRows is what a person is told of a job.
-func jobRows(j job.Job, now time.Time) [][2]string {
+func jobRows(j wire.Job, now time.Time) [][2]string {
 	var rows [][2]string
 	add := func(key, value string) {
 		if value != "" {
@@ -216,7 +215,7 @@ func jobRows(j job.Job, now time.Time) [][2]string {
 	at("created", j.Created)
 	at("started", j.Started)
 	at("ended", j.Ended)
-	var p verb.Progress
+	var p wire.Progress
 	if json.Unmarshal(j.Progress, &p) == nil && p.Steps > 0 {
 		add("progress", beatLine(snapshot(p)))
 	}
@@ -239,7 +238,7 @@ func jobRows(j job.Job, now time.Time) [][2]string {
 }
 
 // snapshot is a snapshot as a story tells it.
-func snapshot(p verb.Progress) state {
+func snapshot(p wire.Progress) state {
 	t := newTally()
 	t.set(p)
 	return t.at(time.Now())
@@ -253,13 +252,13 @@ func newJobsLogs(a *app) *cobra.Command {
 		Example: "  dray jobs logs 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    exactly(1, "ID"),
 	}
-	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, args []string) error {
-		var all []job.Line
-		if err := c.Log(ctx, args[0], func(l job.Line) error { all = append(all, l); return nil }); err != nil {
+	return a.atJobs(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+		var all []wire.Line
+		if err := c.Log(ctx, args[0], func(l wire.Line) error { all = append(all, l); return nil }); err != nil {
 			return err
 		}
 		return a.print(answer{
-			json: func() error { return a.printJSON(map[string][]job.Line{"lines": append([]job.Line{}, all...)}) },
+			json: func() error { return a.printJSON(map[string][]wire.Line{"lines": append([]wire.Line{}, all...)}) },
 			text: func() error {
 				for _, l := range all {
 					if _, err := fmt.Fprintln(a.out, moment(l.At), oneLine(l.Text)); err != nil {
@@ -290,18 +289,18 @@ func newJobsCancel(a *app) *cobra.Command {
 		Example: "  dray jobs cancel 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    atLeast(1, "ID..."),
 	}
-	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, ids []string) error {
-		var all []job.Job
+	return a.atJobs(cmd, func(ctx context.Context, c *client.Client, ids []string) error {
+		var all []wire.Job
 		for _, id := range ids {
 			j, err := c.Cancel(ctx, id)
 			if err != nil {
 				return err
 			}
-			if j.State.Ended() && j.State != job.Canceled {
+			if j.State.Ended() && j.State != wire.Canceled {
 				return &fault.Fault{Kind: fault.Conflict, Op: "cancel job", Name: id, Err: errors.New("it has ended: " + string(j.State))}
 			}
 			if !a.quiet {
-				a.warn("job %s is %s", id, map[bool]string{true: "canceled", false: "asked to stop"}[j.State == job.Canceled])
+				a.warn("job %s is %s", id, map[bool]string{true: "canceled", false: "asked to stop"}[j.State == wire.Canceled])
 			}
 			all = append(all, j)
 		}
@@ -324,7 +323,7 @@ func newJobsRetry(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&a.common.srcCreds, "src-creds", "", "login at the source, `USER[:PASS]` or :TOKEN (default $DRAY_SRC_CREDS)")
 	cmd.Flags().StringVar(&a.common.dstCreds, "dst-creds", "", "login at the target, `USER[:PASS]` or :TOKEN (default $DRAY_DST_CREDS)")
-	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, args []string) error {
+	return a.atJobs(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		from, err := a.sourceLogin(ctx)
 		if err != nil {
 			return err
@@ -333,7 +332,7 @@ func newJobsRetry(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		j, err := c.Retry(ctx, args[0], loginsJSON(from, to), api.How{})
+		j, err := c.Retry(ctx, args[0], loginsJSON(from, to), client.How{})
 		if err != nil {
 			return err
 		}

@@ -7,9 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/plan"
 )
 
@@ -22,25 +21,25 @@ func newJobsWatch(a *app) *cobra.Command {
 		Example: "  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    exactly(1, "ID"),
 	}
-	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, args []string) error {
+	return a.atJobs(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		return a.watchJob(ctx, c, args[0])
 	})
 }
 
 // watchJob tells of a job as its verb would.
-func (a *app) watchJob(ctx context.Context, c *api.Client, id string) error {
+func (a *app) watchJob(ctx context.Context, c *client.Client, id string) error {
 	j, err := c.Job(ctx, id)
 	if err != nil {
 		return err
 	}
-	r, err := verb.RequestOf(j.Request)
+	r, err := wire.RequestOf(j.Request)
 	if err != nil {
 		return err
 	}
 	at := &there{app: a, client: c, job: j}
-	of, dryRun := r, r.Kind == verb.KindPlan
+	of, dryRun := r, r.Kind == wire.KindPlan
 	if p := r.Plan; p != nil {
-		of = verb.Request{Import: p.Import, Copy: p.Copy, Tag: p.Tag, Batch: p.Batch, Transfer: p.Transfer}
+		of = wire.Request{Import: p.Import, Copy: p.Copy, Tag: p.Tag, Batch: p.Batch, Transfer: p.Transfer}
 	}
 	switch {
 	case of.Verify != nil:
@@ -88,8 +87,8 @@ func newJobsWait(a *app) *cobra.Command {
 		Args:    atLeast(1, "ID..."),
 	}
 	cmd.Example = "  dray jobs wait 01KAM3ZQ6M8Y9S5V0T1X2B3C4D"
-	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, ids []string) error {
-		var all []job.Job
+	return a.atJobs(cmd, func(ctx context.Context, c *client.Client, ids []string) error {
+		var all []wire.Job
 		codes := map[int]bool{}
 		for _, id := range ids {
 			code, j, err := a.waitJob(ctx, c, id)
@@ -118,7 +117,7 @@ func newJobsWait(a *app) *cobra.Command {
 }
 
 // waitJob waits in silence but for errors: the exit code is made of the job's report, as its verb makes it.
-func (a *app) waitJob(ctx context.Context, c *api.Client, id string) (int, job.Job, error) {
+func (a *app) waitJob(ctx context.Context, c *client.Client, id string) (int, wire.Job, error) {
 	silent := *a
 	silent.format, silent.quiet = formatNone, true
 	err := silent.watchJob(ctx, c, id)
@@ -131,7 +130,7 @@ func (a *app) waitJob(ctx context.Context, c *api.Client, id string) (int, job.J
 		code = exitCode(err)
 	}
 	if ctx.Err() != nil {
-		return code, job.Job{}, err
+		return code, wire.Job{}, err
 	}
 	j, lost := c.Job(ctx, id)
 	if lost != nil {
@@ -146,13 +145,13 @@ func (a *app) waitJob(ctx context.Context, c *api.Client, id string) (int, job.J
 	return code, j, nil
 }
 
-func (a *app) printWaited(all []job.Job) error {
+func (a *app) printWaited(all []wire.Job) error {
 	return a.print(answer{
 		json: func() error {
 			if len(all) == 1 {
 				return a.printJSON(all[0])
 			}
-			return a.printJSON(map[string][]job.Job{"jobs": all})
+			return a.printJSON(map[string][]wire.Job{"jobs": all})
 		},
 		text: func() error {
 			for _, j := range all {

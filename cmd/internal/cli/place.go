@@ -9,9 +9,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
@@ -33,7 +32,7 @@ type place interface {
 }
 
 // ask is a verb as a server takes it. What needs one, such as to send a file first, may ask c.
-type ask func(ctx context.Context, c *api.Client, d *dray.Dray) (verb.Request, error)
+type ask func(ctx context.Context, c *client.Client, d *dray.Dray) (wire.Request, error)
 
 // place finds where a verb is carried out. At a server it is submitted here; where nobody waits
 // for it all is told then, which is the error.
@@ -78,11 +77,11 @@ func (a *app) handOver(ctx context.Context, t *there, what ask, dryRun bool) err
 		return err
 	}
 	if dryRun {
-		r = verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Import: r.Import, Copy: r.Copy, Tag: r.Tag, Batch: r.Batch, Transfer: r.Transfer}}
+		r = wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Import: r.Import, Copy: r.Copy, Tag: r.Tag, Batch: r.Batch, Transfer: r.Transfer}}
 	}
 	// Once it is on its way its id is waited for: a job that nobody knows of can not be stopped.
 	whole := context.WithoutCancel(ctx)
-	if t.job, err = patiently(ctx, grace, func() (job.Job, error) { return t.client.Submit(whole, r, api.How{}) }); err != nil {
+	if t.job, err = patiently(ctx, grace, func() (wire.Job, error) { return t.client.Submit(whole, r, client.How{}) }); err != nil {
 		return err
 	}
 	if !a.common.noWait {

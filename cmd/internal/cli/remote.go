@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
@@ -50,7 +50,7 @@ func (a *app) serverURL(file config.Config) string {
 }
 
 // client speaks to the server that is named; nil where none is.
-func (a *app) client(ctx context.Context) (*api.Client, error) {
+func (a *app) client(ctx context.Context) (*client.Client, error) {
 	file, err := a.loadConfig()
 	if err != nil {
 		return nil, err
@@ -59,18 +59,18 @@ func (a *app) client(ctx context.Context) (*api.Client, error) {
 	if address == "" {
 		return nil, nil
 	}
-	c := api.ClientConfig{URL: address, UserAgent: "dray/" + thisBuild().Version}
+	c := client.Config{URL: address, UserAgent: "dray/" + thisBuild().Version}
 	if address == file.Client.Server {
 		c.CA, c.Cert, c.Key = file.Client.CAFile, file.Client.ClientCert, file.Client.ClientKey
 	}
 	if c.Token, err = a.serverToken(ctx, address, file.Client); err != nil {
 		return nil, err
 	}
-	return api.NewClient(c)
+	return client.New(c)
 }
 
 // needClient is client where there is nothing to do without a server.
-func (a *app) needClient(cmd *cobra.Command) (*api.Client, error) {
+func (a *app) needClient(cmd *cobra.Command) (*client.Client, error) {
 	c, err := a.client(cmd.Context())
 	if err == nil && c == nil {
 		return nil, usageError(cmd, errors.New("no server is named"), "--server URL, DRAY_SERVER, or client: in the configuration")

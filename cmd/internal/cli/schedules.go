@@ -13,11 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/config"
-	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/mirror"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -27,16 +26,16 @@ func newSchedules(a *app) *cobra.Command {
 			"cluster. They are named, each principal's apart; an admin sees all.",
 		"  dray schedules put -f mirrors.yaml\n  dray schedules list\n  dray schedules run base-images --no-wait",
 		newSchedulesList(a), newSchedulesPut(a),
-		newScheduleAct(a, "pause", "Let schedules rest", "Keep schedules from their times until they are resumed. Jobs that run go on.", func(ctx context.Context, c *api.Client, id string) error {
+		newScheduleAct(a, "pause", "Let schedules rest", "Keep schedules from their times until they are resumed. Jobs that run go on.", func(ctx context.Context, c *client.Client, id string) error {
 			_, err := c.PauseSchedule(ctx, id)
 			return err
 		}),
-		newScheduleAct(a, "resume", "Let schedules go on", "Let schedules go on, from now: what would have been due meanwhile is not made up for.", func(ctx context.Context, c *api.Client, id string) error {
+		newScheduleAct(a, "resume", "Let schedules go on", "Let schedules go on, from now: what would have been due meanwhile is not made up for.", func(ctx context.Context, c *client.Client, id string) error {
 			_, err := c.ResumeSchedule(ctx, id)
 			return err
 		}),
 		newScheduleRun(a),
-		newScheduleAct(a, "remove", "Forget schedules", "Forget schedules. Their jobs stay.", func(ctx context.Context, c *api.Client, id string) error {
+		newScheduleAct(a, "remove", "Forget schedules", "Forget schedules. Their jobs stay.", func(ctx context.Context, c *client.Client, id string) error {
 			return c.DeleteSchedule(ctx, id)
 		}),
 	)
@@ -50,12 +49,12 @@ func newSchedulesList(a *app) *cobra.Command {
 		Example: "  dray schedules list\n  dray schedules list -o json",
 		Args:    exactly(0, "no argument"),
 	}
-	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, _ []string) error {
+	return a.atJobs(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		all, err := c.Schedules(ctx)
 		if err != nil {
 			return err
 		}
-		return printList(&a.console, all, "schedules", []string{"NAME", "WHEN", "ZONE", "NEXT", "LAST", "LASTJOB", "BY", "SOURCE", "TARGET"}, func(s job.Schedule) []string {
+		return printList(&a.console, all, "schedules", []string{"NAME", "WHEN", "ZONE", "NEXT", "LAST", "LASTJOB", "BY", "SOURCE", "TARGET"}, func(s wire.Schedule) []string {
 			next := moment(s.NextDue)
 			if s.Paused {
 				next = "paused"
@@ -80,7 +79,7 @@ func newSchedulesPut(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&f.file, "file", "f", "", "the rules, a `FILE`")
 	cmd.Flags().BoolVar(&prune, "prune", false, "remove one's schedules that the file does not have")
-	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, _ []string) error {
+	return a.atJobs(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		if f.file == "" {
 			return usageError(cmd, errors.New("no file of rules"), "name one with -f")
 		}
@@ -93,7 +92,7 @@ func newSchedulesPut(a *app) *cobra.Command {
 			return err
 		}
 		defer d.Close()
-		var all []verb.Schedule
+		var all []wire.ScheduleRequest
 		for _, rule := range m.Rules {
 			made, err := schedulesOf(d, rule, m.Path)
 			if err != nil {
@@ -109,12 +108,12 @@ func newSchedulesPut(a *app) *cobra.Command {
 }
 
 // putSchedules stores all; one that is refused leaves those before it stored.
-func (a *app) putSchedules(ctx context.Context, c *api.Client, all []verb.Schedule, prune bool) error {
+func (a *app) putSchedules(ctx context.Context, c *client.Client, all []wire.ScheduleRequest, prune bool) error {
 	old, err := a.ownSchedules(ctx, c)
 	if err != nil {
 		return err
 	}
-	var put []job.Schedule
+	var put []wire.Schedule
 	for _, s := range all {
 		made, err := c.PutSchedule(ctx, old[s.Name].ID, s)
 		if err != nil {
@@ -131,7 +130,7 @@ func (a *app) putSchedules(ctx context.Context, c *api.Client, all []verb.Schedu
 			a.printWord("removed", name)
 		}
 	}
-	return printList(&a.console, put, "schedules", []string{"NAME", "WHEN", "ZONE", "NEXT"}, func(s job.Schedule) []string {
+	return printList(&a.console, put, "schedules", []string{"NAME", "WHEN", "ZONE", "NEXT"}, func(s wire.Schedule) []string {
 		next := moment(s.NextDue)
 		if s.Paused {
 			next = "paused"
@@ -141,13 +140,13 @@ func (a *app) putSchedules(ctx context.Context, c *api.Client, all []verb.Schedu
 }
 
 // ownSchedules are those of who asks, by name.
-func (a *app) ownSchedules(ctx context.Context, c *api.Client) (map[string]job.Schedule, error) {
+func (a *app) ownSchedules(ctx context.Context, c *client.Client) (map[string]wire.Schedule, error) {
 	who, err := c.Whoami(ctx)
 	if err != nil {
 		return nil, err
 	}
 	all, err := c.Schedules(ctx)
-	own := map[string]job.Schedule{}
+	own := map[string]wire.Schedule{}
 	for _, s := range all {
 		if s.Principal == who.Name {
 			own[s.Name] = s
@@ -157,11 +156,11 @@ func (a *app) ownSchedules(ctx context.Context, c *api.Client) (map[string]job.S
 }
 
 // schedulesOf makes requests of a rule.
-func schedulesOf(d *dray.Dray, r config.Mirror, path string) ([]verb.Schedule, error) {
-	bad := func(err error, hint string) ([]verb.Schedule, error) {
+func schedulesOf(d *dray.Dray, r config.Mirror, path string) ([]wire.ScheduleRequest, error) {
+	bad := func(err error, hint string) ([]wire.ScheduleRequest, error) {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "schedule", Name: fmt.Sprintf("%s:%d: %s", path, r.Line, r.Name), Err: err, Hint: hint}
 	}
-	s := verb.Schedule{Name: r.Name, Cron: r.Cron, Zone: r.TimeZone, Paused: r.Paused}
+	s := wire.ScheduleRequest{Name: r.Name, Cron: r.Cron, Zone: r.TimeZone, Paused: r.Paused}
 	if r.Every != "" {
 		s.Cron = "@every " + r.Every
 	}
@@ -173,10 +172,10 @@ func schedulesOf(d *dray.Dray, r config.Mirror, path string) ([]verb.Schedule, e
 	if err != nil {
 		return bad(err, fault.HintOf(err))
 	}
-	var all []verb.Schedule
+	var all []wire.ScheduleRequest
 	if work.Transfer != nil {
 		s := s
-		s.Request = verb.Request{Kind: verb.KindTransfer, Transfer: transferOf(r, *work.Transfer)}
+		s.Request = wire.Request{Kind: wire.KindTransfer, Transfer: transferOf(r, *work.Transfer)}
 		all = append(all, s)
 	}
 	if work.Batch != nil {
@@ -190,7 +189,7 @@ func schedulesOf(d *dray.Dray, r config.Mirror, path string) ([]verb.Schedule, e
 }
 
 // schedulesOfFile are those of the file that server.schedules names; nil where none is.
-func (a *app) schedulesOfFile(c dray.Config) ([]verb.Schedule, error) {
+func (a *app) schedulesOfFile(c dray.Config) ([]wire.ScheduleRequest, error) {
 	file, err := a.loadConfig()
 	if err != nil || file.Server.Schedules == "" {
 		return nil, err
@@ -204,7 +203,7 @@ func (a *app) schedulesOfFile(c dray.Config) ([]verb.Schedule, error) {
 		return nil, err
 	}
 	defer d.Close()
-	all := []verb.Schedule{}
+	all := []wire.ScheduleRequest{}
 	for _, rule := range m.Rules {
 		made, err := schedulesOf(d, rule, m.Path)
 		if err != nil {
@@ -216,16 +215,16 @@ func (a *app) schedulesOfFile(c dray.Config) ([]verb.Schedule, error) {
 }
 
 // transferOf is the rule r, which req was made of, in the words that a server takes.
-func transferOf(r config.Mirror, req dray.TransferRequest) *verb.Transfer {
-	return &verb.Transfer{
-		Ends: verb.Ends{
+func transferOf(r config.Mirror, req dray.TransferRequest) *wire.Transfer {
+	return &wire.Transfer{
+		Ends: wire.Ends{
 			Sources: r.Sources, Target: req.Target, Also: req.Also, Prefer: r.Prefer,
-			Selection: verb.Selection{
+			Selection: wire.Selection{
 				Letters: r.Letters, Ignore: r.Ignore, IncludeRepositories: r.Include, ExcludeRepositories: r.Exclude, MaxRepositories: r.MaxRepositories,
 				IncludeTags: r.IncludeTags, ExcludeTags: r.ExcludeTags, Versions: r.Semver, NewerThan: r.NewerThan,
 				Latest: r.Latest, Order: r.LatestBy, MinTags: r.MinTags, Untagged: r.Untagged,
 			},
-			Mapping: verb.Mapping{StripPrefix: r.Strip, Rename: r.Rewrite, Flatten: r.Flatten, Template: r.Template, AddPrefix: r.Prefix, MaxDepth: r.MaxDepth},
+			Mapping: wire.Mapping{StripPrefix: r.Strip, Rename: r.Rewrite, Flatten: r.Flatten, Template: r.Template, AddPrefix: r.Prefix, MaxDepth: r.MaxDepth},
 			Tagging: taggingJSON(req.Map, r.Rename),
 		},
 		Overwrite: string(req.Overwrite), Backup: r.Backup, Proof: string(req.Proof), CopyLocks: r.CopyLocks, Delay: r.Delay,
@@ -233,7 +232,7 @@ func transferOf(r config.Mirror, req dray.TransferRequest) *verb.Transfer {
 }
 
 // scheduleID finds a schedule by its id or its name; of two of one name it is one's own.
-func (a *app) scheduleID(ctx context.Context, c *api.Client, what string) (string, error) {
+func (a *app) scheduleID(ctx context.Context, c *client.Client, what string) (string, error) {
 	if jobForm().MatchString(what) {
 		return what, nil
 	}
@@ -263,14 +262,14 @@ func (a *app) scheduleID(ctx context.Context, c *api.Client, what string) (strin
 	return "", &fault.Fault{Kind: fault.Invalid, Op: "find schedule", Name: what, Err: errors.New("several principals have one of this name"), Hint: "name it by its id: " + strings.Join(ids, ", ")}
 }
 
-func newScheduleAct(a *app, name, short, long string, act func(context.Context, *api.Client, string) error) *cobra.Command {
+func newScheduleAct(a *app, name, short, long string, act func(context.Context, *client.Client, string) error) *cobra.Command {
 	done := map[string]string{"pause": "paused", "resume": "resumed", "remove": "removed"}[name]
 	cmd := &cobra.Command{
 		Use: name + " NAME...", Short: short, Long: long,
 		Example: "  dray schedules " + name + " base-images",
 		Args:    atLeast(1, "NAME..."),
 	}
-	return a.atJobs(cmd, func(ctx context.Context, c *api.Client, names []string) error {
+	return a.atJobs(cmd, func(ctx context.Context, c *client.Client, names []string) error {
 		for _, what := range names {
 			id, err := a.scheduleID(ctx, c, what)
 			if err == nil {
@@ -294,7 +293,7 @@ func newScheduleRun(a *app) *cobra.Command {
 		Example: "  dray schedules run base-images\n  dray schedules run base-images --no-wait",
 		Args:    exactly(1, "NAME"),
 	}
-	cmd = a.atJobs(cmd, func(ctx context.Context, c *api.Client, args []string) error {
+	cmd = a.atJobs(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		id, err := a.scheduleID(ctx, c, args[0])
 		if err != nil {
 			return err

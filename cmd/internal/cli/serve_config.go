@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/cmd/internal/server"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/registry"
 )
@@ -40,7 +41,7 @@ func (a *app) serverConfig(cmd *cobra.Command, f serveFlags) (server.Config, err
 	c := server.Config{
 		Listen: cmp.Or(f.listen, s.Listen), PublicURL: cmp.Or(f.publicURL, s.PublicURL), Ops: f.ops,
 		TLS:      server.TLS{Cert: cmp.Or(f.cert, s.TLS.Cert), Key: cmp.Or(f.key, s.TLS.Key), ClientCA: cmp.Or(f.clientCA, s.TLS.ClientCA)},
-		Htpasswd: cmp.Or(f.htpasswd, s.Auth.Htpasswd), Roles: map[string]access.Role{},
+		Htpasswd: cmp.Or(f.htpasswd, s.Auth.Htpasswd), Roles: map[string]wire.Role{},
 		Egress: s.Egress.Allow, PerPrincipal: server.PerPrincipal{QueuedJobs: s.PerPrincipal.QueuedJobs, Streams: s.PerPrincipal.Streams, Held: s.PerPrincipal.HeldAnswers}, Dray: d, Slots: f.slots, Keep: f.keep,
 		Version: thisBuild().Version, Log: a.serverLog(), Env: a.IO.Env,
 	}
@@ -48,7 +49,7 @@ func (a *app) serverConfig(cmd *cobra.Command, f serveFlags) (server.Config, err
 		c.Plain = server.AllowPlain
 	}
 	for name, role := range s.Auth.Roles {
-		c.Roles[name] = access.Role(role)
+		c.Roles[name] = wire.Role(role)
 	}
 	for _, r := range s.Policy {
 		c.Rules = append(c.Rules, access.Rule(r))

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/server"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/internal/registry"
 )
 
@@ -55,10 +55,10 @@ func (a *app) printAudit(ctx context.Context, o office, after int64) error {
 		json: func() error {
 			enc := json.NewEncoder(a.out)
 			enc.SetEscapeHTML(false)
-			return eachEntry(ctx, o, after, func(e access.Entry) error { return enc.Encode(e) })
+			return eachEntry(ctx, o, after, func(e wire.Entry) error { return enc.Encode(e) })
 		},
 		text: func() error {
-			return eachEntry(ctx, o, after, func(e access.Entry) error {
+			return eachEntry(ctx, o, after, func(e wire.Entry) error {
 				line := fmt.Sprintf("%d  %s  %s  %s", e.Seq, moment(e.At), dashed(e.Principal), e.Verb)
 				for _, s := range []string{e.Source, e.Target} {
 					if s != "" {
@@ -74,14 +74,14 @@ func (a *app) printAudit(ctx context.Context, o office, after int64) error {
 		},
 		header: []string{"SEQ", "AT", "PRINCIPAL", "VERB", "SOURCE", "TARGET", "OLD", "NEW"},
 		rows: func(row func(...string) error) error {
-			return eachEntry(ctx, o, after, func(e access.Entry) error {
+			return eachEntry(ctx, o, after, func(e wire.Entry) error {
 				return row(fmt.Sprint(e.Seq), e.At.UTC().Format(time.RFC3339), dashed(e.Principal), e.Verb, dashed(e.Source), dashed(e.Target), dashed(e.Old), dashed(e.New))
 			})
 		},
 	})
 }
 
-func eachEntry(ctx context.Context, o office, after int64, visit func(access.Entry) error) error {
+func eachEntry(ctx context.Context, o office, after int64, visit func(wire.Entry) error) error {
 	for {
 		page, next, err := o.entries(ctx, after)
 		if err != nil {

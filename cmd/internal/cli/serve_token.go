@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/plan"
 )
@@ -48,7 +48,7 @@ func newServeToken(a *app) *cobra.Command {
 
 // madeToken is the answer of token create.
 type madeToken struct {
-	access.Token
+	wire.Token
 	Secret string `json:"secret"`
 }
 
@@ -66,7 +66,7 @@ func newTokenCreate(a *app) *cobra.Command {
 			"  DRAY_TOKEN=$(dray serve token create alice --role admin --data /srv/dray)",
 		Args: exactly(1, "PRINCIPAL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t := access.Token{Principal: args[0], Name: name, Role: access.Role(role)}
+			t := wire.Token{Principal: args[0], Name: name, Role: wire.Role(role)}
 			if expires != "" {
 				age, err := plan.ParseAge(expires)
 				if err != nil {
@@ -84,7 +84,7 @@ func newTokenCreate(a *app) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&role, "role", string(access.Submitter), "`reader|submitter|admin`")
+	flags.StringVar(&role, "role", string(wire.Submitter), "`reader|submitter|admin`")
 	flags.StringVar(&name, "name", "", "a `TEXT` for people, shown in lists")
 	flags.StringVar(&expires, "expires", "", "it ends after this `TIME`, as in 30d, 12w or 36h; 366d at most (default 90d)")
 	return a.officeFlags(cmd, &f)
@@ -135,7 +135,7 @@ func newTokenList(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return printList(&a.console, all, "tokens", []string{"ID", "PRINCIPAL", "ROLE", "STATE", "EXPIRES", "USED", "NAME"}, func(t access.Token) []string {
+				return printList(&a.console, all, "tokens", []string{"ID", "PRINCIPAL", "ROLE", "STATE", "EXPIRES", "USED", "NAME"}, func(t wire.Token) []string {
 					state := "good"
 					switch {
 					case !t.Revoked.IsZero():
@@ -252,7 +252,7 @@ func newSecretList(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return printList(&a.console, all, "secrets", []string{"NAME", "PLACE", "BY", "CHANGED"}, func(s access.Secret) []string {
+				return printList(&a.console, all, "secrets", []string{"NAME", "PLACE", "BY", "CHANGED"}, func(s wire.Secret) []string {
 					return []string{s.ID, s.Place, dashed(s.By), moment(s.Changed)}
 				})
 			})

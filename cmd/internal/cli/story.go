@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/plan"
 )
@@ -134,7 +134,7 @@ func (s *story) observe(e event.Event) {
 }
 
 // progress is how far a run at a server is.
-func (s *story) progress(p verb.Progress) {
+func (s *story) progress(p wire.Progress) {
 	s.tally.set(p)
 	if s.bars != nil {
 		s.bars.see()

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/plan"
 )
@@ -160,9 +160,9 @@ func TestSizesAndTimesReadAsPeopleWriteThem(t *testing.T) {
 
 func TestWhatAServerAddsUpReadsAsARunHere(t *testing.T) {
 	tally, now := newTally(), time.Unix(1000, 0)
-	tally.set(verb.Progress{Steps: 5, Finished: 2, Done: 30, Total: 100,
-		Blobs:   []verb.Blob{{Name: "a", Digest: "sha256:1", Done: 10, Total: 50, Since: now}},
-		Waiting: []verb.Wait{{Host: "docker.io", Until: now.Add(time.Minute), Why: "429"}, {Host: "old", Until: now}}})
+	tally.set(wire.Progress{Steps: 5, Finished: 2, Done: 30, Total: 100,
+		Blobs:   []wire.Blob{{Name: "a", Digest: "sha256:1", Done: 10, Total: 50, Since: now}},
+		Waiting: []wire.Wait{{Host: "docker.io", Until: now.Add(time.Minute), Why: "429"}, {Host: "old", Until: now}}})
 	s := tally.at(now)
 	if s.done != 30 || s.total != 100 || s.finished != 2 || s.steps != 5 || len(s.blobs) != 1 || len(s.waiting) != 1 || !tally.visible() {
 		t.Errorf("%+v", s)
@@ -170,7 +170,7 @@ func TestWhatAServerAddsUpReadsAsARunHere(t *testing.T) {
 	if line := beatLine(s); !strings.HasPrefix(line, "2 of 5 steps done, 30 B of 100 B; waiting for docker.io until") {
 		t.Errorf("%q", line)
 	}
-	tally.set(verb.Progress{})
+	tally.set(wire.Progress{})
 	tally.queued = true
 	if line := beatLine(tally.at(now)); line != "waiting for a worker of the server" {
 		t.Errorf("%q", line)

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
 )
 
@@ -85,7 +85,7 @@ func (t *tally) see(e event.Event) {
 }
 
 // set takes in what a server adds up.
-func (t *tally) set(p verb.Progress) {
+func (t *tally) set(p wire.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.steps, t.total, t.done = p.Steps, p.Total, p.Done

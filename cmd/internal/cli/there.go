@@ -10,9 +10,8 @@ import (
 	"time"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -21,9 +20,9 @@ import (
 // there is a verb that a server carries out: a job of it.
 type there struct {
 	app    *app
-	client *api.Client
+	client *client.Client
 	local  *dray.Dray
-	job    job.Job
+	job    wire.Job
 }
 
 func (t *there) names() *dray.Dray { return t.local }
@@ -36,7 +35,7 @@ func (t *there) close() {
 }
 
 // leftOn says that a job was not waited for.
-type leftOn struct{ job job.Job }
+type leftOn struct{ job wire.Job }
 
 func (g *leftOn) Error() string { return "job " + g.job.ID + " goes on" }
 
@@ -82,7 +81,7 @@ func (t *there) follow(ctx context.Context, s *story, news func() error) error {
 }
 
 // hear takes one event in.
-func (t *there) hear(e job.Event, s *story, news func() error) (over bool, err error) {
+func (t *there) hear(e wire.Event, s *story, news func() error) (over bool, err error) {
 	bad := func(err error) (bool, error) {
 		return true, &fault.Fault{Kind: fault.Internal, Op: "read event of job", Name: t.job.ID, Err: err}
 	}
@@ -91,13 +90,13 @@ func (t *there) hear(e job.Event, s *story, news func() error) (over bool, err e
 		if err := json.Unmarshal(e.Data, &t.job); err != nil {
 			return bad(err)
 		}
-		s.waits(t.job.State == job.Queued || t.job.State == job.Waiting)
+		s.waits(t.job.State == wire.Queued || t.job.State == wire.Waiting)
 		if e.Kind == "state" || news == nil {
 			return e.Kind == "ended", nil
 		}
 		return true, news()
 	case "progress":
-		var p verb.Progress
+		var p wire.Progress
 		if err := json.Unmarshal(e.Data, &p); err != nil {
 			return bad(err)
 		}
@@ -107,7 +106,7 @@ func (t *there) hear(e job.Event, s *story, news func() error) (over bool, err e
 		}
 	case "log":
 	default:
-		var said verb.Event
+		var said wire.Told
 		if err := json.Unmarshal(e.Data, &said); err != nil || said.Kind == "" {
 			return false, nil // too large to be told, or of a newer server
 		}
@@ -120,11 +119,11 @@ func (t *there) hear(e job.Event, s *story, news func() error) (over bool, err e
 func (t *there) failure() error {
 	f := t.job.Failure
 	switch {
-	case f == nil && t.job.State == job.Done:
+	case f == nil && t.job.State == wire.Done:
 		return nil
 	case f == nil:
 		return &fault.Fault{Kind: fault.Internal, Op: "job " + t.job.ID, Err: errors.New("it is " + string(t.job.State) + ", and says not why")}
-	case t.job.State == job.Canceled:
+	case t.job.State == wire.Canceled:
 		return &fault.Fault{Kind: fault.Canceled, Op: "job", Name: t.job.ID, Err: errors.New("it was canceled")}
 	}
 	kind := f.Kind
@@ -183,7 +182,7 @@ func (t *there) write(ctx context.Context, w writing, s *story) (*plan.Plan, dra
 	}
 	if err == nil && r.LeftOut > 0 {
 		r.Steps = nil
-		err = t.client.Items(ctx, t.job.ID, func(it job.Item) error {
+		err = t.client.Items(ctx, t.job.ID, func(it wire.Item) error {
 			var step dray.StepReport
 			err := json.Unmarshal(it.Data, &step)
 			r.Steps = append(r.Steps, step)
@@ -204,7 +203,7 @@ func (t *there) write(ctx context.Context, w writing, s *story) (*plan.Plan, dra
 	for _, n := range r.Notes {
 		s.note(n)
 	}
-	if err := r.Err(); err != nil && t.job.State != job.Canceled {
+	if err := r.Err(); err != nil && t.job.State != wire.Canceled {
 		return p, r.Report, err
 	}
 	return p, r.Report, t.failure()
@@ -220,7 +219,7 @@ func (t *there) plan(ctx context.Context, w writing, s *story) (plan.Plan, error
 		return head, err
 	}
 	head = sum.header
-	err = t.client.Items(ctx, t.job.ID, func(it job.Item) error {
+	err = t.client.Items(ctx, t.job.ID, func(it wire.Item) error {
 		var step plan.Step
 		err := json.Unmarshal(it.Data, &step)
 		head.Steps = append(head.Steps, step)
@@ -238,7 +237,7 @@ func (t *there) planReport(ctx context.Context) (out struct {
 	header  plan.Plan
 	summary dray.TransferReport
 }, err error) {
-	var r verb.PlanReport
+	var r wire.PlanReport[dray.TransferReport]
 	made, err := t.report(ctx, &r)
 	if err == nil && (!made || len(r.Header) == 0 || string(r.Header) == "null") {
 		err = t.failure()
@@ -266,7 +265,7 @@ type gathering[T any] struct {
 
 // more reads what came since the last time.
 func (g *gathering[T]) more(ctx context.Context) error {
-	return g.t.client.ItemsAfter(ctx, g.t.job.ID, g.seq, func(it job.Item) error {
+	return g.t.client.ItemsAfter(ctx, g.t.job.ID, g.seq, func(it wire.Item) error {
 		g.seq = it.Seq
 		var one T
 		if err := json.Unmarshal(it.Data, &one); err != nil {
@@ -332,7 +331,7 @@ func (t *there) runEach(ctx context.Context, _ streaming, s *story, visit func(d
 		return sum, err
 	}
 	made, err := t.report(ctx, &sum)
-	if err == nil && (!made || !failed && sum.InUse == nil || t.job.State == job.Canceled) {
+	if err == nil && (!made || !failed && sum.InUse == nil || t.job.State == wire.Canceled) {
 		err = t.failure()
 	}
 	return sum, err
@@ -352,14 +351,14 @@ func (t *there) verify(ctx context.Context, _ verifying, s *story, visit func(dr
 		return r, err
 	}
 	made, err := t.report(ctx, &r)
-	if err == nil && (!made || t.job.State == job.Canceled || r.Matches[dray.Unproven] == 0 && r.Right()) {
+	if err == nil && (!made || t.job.State == wire.Canceled || r.Matches[dray.Unproven] == 0 && r.Right()) {
 		err = t.failure()
 	}
 	return r, err
 }
 
 // printJobID is the answer of --no-wait: one line.
-func (a *app) printJobID(j job.Job) error {
+func (a *app) printJobID(j wire.Job) error {
 	j.Request = nil
 	return a.print(answer{
 		json:   func() error { return a.printJSON(j) },

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
@@ -157,7 +157,7 @@ func (a *app) runTransfer(cmd *cobra.Command, f transferFlags, args []string) er
 	}
 	return a.stream(cmd, streaming{
 		past: "transferred", verb: "transfer", dryRun: f.dryRun, failedTo: f.failedTo, overwrite: req.Overwrite, backup: req.Backup, proof: f.proof(cmd, args),
-		ask: func(ctx context.Context, c *api.Client, d *dray.Dray) (verb.Request, error) {
+		ask: func(ctx context.Context, c *client.Client, d *dray.Dray) (wire.Request, error) {
 			err := f.told(cmd)
 			if err == nil {
 				err = f.byNames(ctx, c, d, &req)

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/api"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
@@ -81,7 +81,7 @@ func (a *app) runVerify(cmd *cobra.Command, f verifyFlags, args []string) error 
 			}
 			return d.Verify(ctx, req, tell, visit)
 		},
-		ask: func(context.Context, *api.Client, *dray.Dray) (verb.Request, error) {
+		ask: func(context.Context, *client.Client, *dray.Dray) (wire.Request, error) {
 			return f.verifyJSON(req), f.told(cmd)
 		},
 	}

@@ -12,36 +12,32 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
-// State is where a job is.
-type State string
-
-const (
-	Queued   State = "queued"   // it waits for a worker
-	Running  State = "running"  // a worker holds its lease
-	Waiting  State = "waiting"  // its runner asked to go on later; it is queued again then
-	Done     State = "done"     // all of it took effect
-	Partly   State = "partly"   // some of it did
-	Failed   State = "failed"   // none of it did
-	Canceled State = "canceled" // somebody asked for that
+// What is shown of a job is declared in package wire, so that who only reads it links no database.
+type (
+	State    = wire.State
+	Failure  = wire.Failure
+	Job      = wire.Job
+	Item     = wire.Item
+	Line     = wire.Line
+	Event    = wire.Event
+	Filter   = wire.Filter
+	Schedule = wire.Schedule
 )
 
-// Ended reports whether a job in this state never changes again.
-func (s State) Ended() bool {
-	return s == Done || s == Partly || s == Failed || s == Canceled
-}
-
-// States are all, in the order of a job's life.
-func States() []State { return []State{Queued, Running, Waiting, Done, Partly, Failed, Canceled} }
-
-// Failure is why a job did not do all.
-type Failure struct {
-	Kind fault.Kind `json:"kind"`
-	Text string     `json:"text"`
-	Hint string     `json:"hint,omitempty"`
-}
+// The states of a job's life, in order.
+const (
+	Queued   = wire.Queued
+	Running  = wire.Running
+	Waiting  = wire.Waiting
+	Done     = wire.Done
+	Partly   = wire.Partly
+	Failed   = wire.Failed
+	Canceled = wire.Canceled
+)
 
 // FailureOf is err as it is stored; nil for nil.
 func FailureOf(err error) *Failure {
@@ -49,29 +45,6 @@ func FailureOf(err error) *Failure {
 		return nil
 	}
 	return &Failure{Kind: fault.KindOf(err), Text: err.Error(), Hint: fault.HintOf(err)}
-}
-
-// Job is one request and how far it is.
-type Job struct {
-	ID              string          `json:"id"` // a ULID: later jobs have greater ones
-	Kind            string          `json:"kind"`
-	Principal       string          `json:"principal"`
-	Request         json.RawMessage `json:"request,omitempty"`
-	Source          string          `json:"source,omitempty"`
-	Target          string          `json:"target,omitempty"`
-	State           State           `json:"state"`
-	Attempt         int             `json:"attempt"`         // how often it was claimed
-	Lost            int             `json:"lost,omitempty"`  // how often its worker was not heard of again
-	Owner           string          `json:"owner,omitempty"` // the worker, of the last attempt
-	Key             string          `json:"key,omitempty"`
-	Parent          string          `json:"parent,omitempty"`
-	Schedule        string          `json:"schedule,omitempty"`
-	CancelRequested bool            `json:"cancelRequested,omitempty"`
-	Progress        json.RawMessage `json:"progress,omitempty"` // the latest snapshot, some seconds old while it runs
-	Failure         *Failure        `json:"failure,omitempty"`
-	Created         time.Time       `json:"created"`
-	Started         time.Time       `json:"started,omitzero"` // the first attempt's; zero before
-	Ended           time.Time       `json:"ended,omitzero"`   // zero before
 }
 
 // Submission is a job to be.
@@ -93,43 +66,6 @@ type Outcome struct {
 	After   time.Duration // with Waiting: how long
 	Report  json.RawMessage
 	Failure *Failure // nil for Done
-}
-
-// Item is one line of a report.
-type Item struct {
-	Seq  int64           `json:"seq"`
-	Data json.RawMessage `json:"data"`
-}
-
-// Line is one line of a job's log.
-type Line struct {
-	Seq  int64     `json:"seq"`
-	At   time.Time `json:"at"`
-	Text string    `json:"text"`
-}
-
-// Event is something that happens to a job as one watches.
-//
-// Kinds of ours are "state" and "ended", which carry the Job, "progress", which carries the
-// snapshot, and "log", which carries a string. Others are the runner's.
-type Event struct {
-	Seq  int64           `json:"seq"` // grows; "state" and "ended" repeat the one before
-	Kind string          `json:"kind"`
-	Data json.RawMessage `json:"data,omitempty"`
-	At   time.Time       `json:"at"`
-}
-
-// Filter selects jobs; its zero value selects all.
-type Filter struct {
-	Principal    string   // exactly
-	Kinds        []string // any of
-	States       []State  // any of
-	Since, Until time.Time
-	Text         string // within source or target, or what an id begins with; in any case
-	Schedule     string
-	Parent       string
-	After        string // the cursor: what List returned as next
-	Limit        int    // 0 is 50; at most 500
 }
 
 // Stats is the queue in figures.

@@ -38,7 +38,7 @@ func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next string, er
 	if q.db.Postgres() {
 		like = "ILIKE"
 	}
-	where, args := f.conditions(like)
+	where, args := conditions(f, like)
 	args = append(args, limit+1)
 	rows, err := q.db.QueryContext(ctx, `SELECT `+columns+` FROM jobs`+where+fmt.Sprintf(` ORDER BY id DESC LIMIT $%d`, len(args)), args...)
 	if err != nil {
@@ -59,8 +59,8 @@ func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next string, er
 	return jobs, next, q.db.Explain("list jobs", rows.Err())
 }
 
-// conditions: SQLite's LIKE knows no case, PostgreSQL's is another word.
-func (f Filter) conditions(like string) (where string, args []any) {
+// conditions of f: SQLite's LIKE knows no case, PostgreSQL's is another word.
+func conditions(f Filter, like string) (where string, args []any) {
 	var all []string
 	add := func(condition string, arg any) {
 		args = append(args, arg)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -16,29 +15,10 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Schedule makes a job again and again.
-type Schedule struct {
-	ID        string          `json:"id"`
-	Name      string          `json:"name"` // one of its principal's
-	Kind      string          `json:"kind"`
-	Principal string          `json:"principal"`
-	Cron      string          `json:"cron"` // five fields, or @hourly, @daily, @every 6h…; H takes a minute of its own
-	Zone      string          `json:"zone"` // an IANA time zone; "" is UTC
-	Request   json.RawMessage `json:"request,omitempty"`
-	Source    string          `json:"source,omitempty"`
-	Target    string          `json:"target,omitempty"`
-	Paused    bool            `json:"paused"`
-	Created   time.Time       `json:"created"`
-	NextDue   time.Time       `json:"nextDue,omitzero"`
-	LastDue   time.Time       `json:"lastDue,omitzero"` // of the latest firing, or when it was run by hand
-	LastJob   string          `json:"lastJob,omitempty"`
-	LastState State           `json:"lastState,omitempty"` // "" when that job is no longer kept
-}
-
 const often = time.Minute // the least of @every
 
-// next is the first firing after t, in t's absolute time.
-func (s Schedule) next(t time.Time) (time.Time, error) {
+// next is the first firing of s after t, in t's absolute time.
+func next(s Schedule, t time.Time) (time.Time, error) {
 	zone, err := time.LoadLocation(cmp.Or(s.Zone, "UTC"))
 	if err != nil || s.Zone == "Local" {
 		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read time zone", Name: s.Zone, Hint: "write one like Europe/Berlin"}
@@ -84,7 +64,7 @@ func (q *Queue) PutSchedule(ctx context.Context, s Schedule, also func(*sql.Tx, 
 	if fresh {
 		s.ID = q.id(now)
 	}
-	due, err := s.next(now)
+	due, err := next(s, now)
 	if err != nil {
 		return Schedule{}, err
 	}
@@ -191,7 +171,7 @@ func (q *Queue) ResumeSchedule(ctx context.Context, id string, also func(*sql.Tx
 	if err != nil {
 		return err
 	}
-	due, err := s.next(q.now())
+	due, err := next(s, q.now())
 	if err != nil {
 		return err
 	}
@@ -219,7 +199,7 @@ func (q *Queue) RunSchedule(ctx context.Context, id string, also func(*sql.Tx, J
 		return Job{}, err
 	}
 	now := q.now()
-	sub := s.submission(q.id(now), now)
+	sub := firing(s, q.id(now), now)
 	sub.Also = also
 	var j Job
 	err = q.db.Tx(ctx, func(tx *sql.Tx) (err error) {
@@ -232,7 +212,8 @@ func (q *Queue) RunSchedule(ctx context.Context, id string, also func(*sql.Tx, J
 	return j, q.db.Explain("run schedule", err)
 }
 
-func (s Schedule) submission(id string, now time.Time) submission {
+// firing is the job that s makes.
+func firing(s Schedule, id string, now time.Time) submission {
 	return submission{id: id, now: now, Submission: Submission{Kind: s.Kind, Principal: s.Principal, Request: s.Request, Source: s.Source, Target: s.Target, Schedule: s.ID}}
 }
 
@@ -267,17 +248,17 @@ func (q *Queue) fireDue(ctx context.Context) error {
 // fire moves s on to its next time and makes its job, unless that is missed or the job before
 // still is at work.
 func (q *Queue) fire(ctx context.Context, s Schedule, now time.Time) error {
-	next, err := s.next(now)
+	due, err := next(s, now)
 	if err != nil { // it was good once: a zone that is gone, or a last date that has passed
 		return q.changeSchedule(ctx, s.ID, nil, `UPDATE schedules SET paused = 1 WHERE id = $1`)
 	}
 	missed := now.Sub(s.NextDue) > q.cfg.Late
 	busy := s.LastState != "" && !s.LastState.Ended()
-	sub := s.submission(q.id(now), now)
+	sub := firing(s, q.id(now), now)
 	sub.due = s.NextDue
 	return q.db.Tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE schedules SET next_due = $1 WHERE id = $2 AND next_due = $3 AND paused = 0`,
-			store.Micros(next), s.ID, store.Micros(s.NextDue))
+			store.Micros(due), s.ID, store.Micros(s.NextDue))
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/registry"
@@ -75,7 +75,7 @@ type Config struct {
 	Egress []netip.Prefix
 
 	// Schedules are those of the principal "configuration"; nil leaves it what it has.
-	Schedules []verb.Schedule
+	Schedules []wire.ScheduleRequest
 
 	// Dray holds the registries, logins and limits of jobs. Local, Dial and StateDir are set here.
 	Dray dray.Config

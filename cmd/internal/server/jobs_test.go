@@ -14,20 +14,20 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/server"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
 )
 
 // remoteAs is a client of r with a token; it dials nothing but r.
-func (r *running) remoteAs(token credential.Secret) *api.Client {
+func (r *running) remoteAs(token credential.Secret) *client.Client {
 	r.t.Helper()
 	addr := strings.TrimPrefix(r.base, "http://")
-	c, err := api.NewClient(api.ClientConfig{URL: r.base, Token: token, Dial: func(ctx context.Context, network, to string) (net.Conn, error) {
+	c, err := client.New(client.Config{URL: r.base, Token: token, Dial: func(ctx context.Context, network, to string) (net.Conn, error) {
 		if to != addr {
 			r.t.Errorf("the client dialed %s", to)
 		}
@@ -44,11 +44,11 @@ func plainHTTP(r *testbed.Registry) dray.Registry {
 	return dray.Registry{Host: r.Host, Settings: dray.Settings{PlainHTTP: true}}
 }
 
-func (r *running) finish(c *api.Client, q verb.Request) job.Job {
+func (r *running) finish(c *client.Client, q wire.Request) job.Job {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
-	j, err := c.Submit(ctx, q, api.How{})
+	j, err := c.Submit(ctx, q, client.How{})
 	if err != nil {
 		r.t.Fatalf("%v (hint: %s)", err, fault.HintOf(err))
 	}
@@ -58,8 +58,8 @@ func (r *running) finish(c *api.Client, q verb.Request) job.Job {
 	return j
 }
 
-func importing(source, target, image string) verb.Request {
-	return verb.Request{Kind: verb.KindImport, Import: &verb.Import{Source: source, Target: target, Images: []string{image}}}
+func importing(source, target, image string) wire.Request {
+	return wire.Request{Kind: wire.KindImport, Import: &wire.Import{Source: source, Target: target, Images: []string{image}}}
 }
 
 // The client has a token of the server and nothing else; source and target each take a login
@@ -82,12 +82,12 @@ func TestImagesGoFromRegistryToRegistryWithoutTheClient(t *testing.T) {
 		t.Fatalf("%+v", j)
 	}
 	testbed.Same(t, source, target, "team/app", "v1", "prod/app", "v1")
-	for _, q := range []verb.Request{importing("src/team/app:v1", "dst", "elsewhere/app:v1"), importing("src/other/app:v1", "dst", "prod/app:v2")} {
-		if _, err := c.Submit(t.Context(), q, api.How{}); !fault.Is(err, fault.Denied) {
+	for _, q := range []wire.Request{importing("src/team/app:v1", "dst", "elsewhere/app:v1"), importing("src/other/app:v1", "dst", "prod/app:v2")} {
+		if _, err := c.Submit(t.Context(), q, client.How{}); !fault.Is(err, fault.Denied) {
 			t.Errorf("what no rule grants: %v", err)
 		}
 	}
-	if _, err := r.remoteAs(credential.Secret{}).Submit(t.Context(), importing("src/team/app:v1", "dst", "prod/app:v1"), api.How{}); !fault.Is(err, fault.Denied) {
+	if _, err := r.remoteAs(credential.Secret{}).Submit(t.Context(), importing("src/team/app:v1", "dst", "prod/app:v1"), client.How{}); !fault.Is(err, fault.Denied) {
 		t.Errorf("nobody: %v", err)
 	}
 }
@@ -168,7 +168,7 @@ func TestAStopEndsStreamsAndGivesJobsBackWithinTenSeconds(t *testing.T) {
 	config := server.Config{Data: t.TempDir(), Dray: dray.Config{Registries: map[string]dray.Registry{"src": plainHTTP(source)}}}
 	r := run(t, config)
 	c := r.remoteAs(credential.Secret{})
-	j, err := c.Submit(t.Context(), importing("src/app:v1", "dray", "app:v1"), api.How{})
+	j, err := c.Submit(t.Context(), importing("src/app:v1", "dray", "app:v1"), client.How{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestAWorkerTakesTheJobsOfAServer(t *testing.T) {
 	key := access.KeySource{File: filepath.Join(t.TempDir(), "key")}
 	r := run(t, server.Config{Data: t.TempDir(), Database: url, Slots: -1, Dray: regs, Key: key})
 	c := r.remoteAs(credential.Secret{})
-	j, err := c.Submit(t.Context(), importing("src/app:v1", "dst", "app:v1"), api.How{})
+	j, err := c.Submit(t.Context(), importing("src/app:v1", "dst", "app:v1"), client.How{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/api"
+	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/server"
 	"github.com/drayage/dray/internal/testbed"
@@ -99,7 +99,7 @@ func TestAServerThatIsKilledUnderLoadLosesNoJobAndSetsNoTagEarly(t *testing.T) {
 	c := &child{t: t, data: t.TempDir(), listen: freeAddr(t), source: source.Host}
 	c.start()
 	t.Cleanup(func() { c.kill() })
-	client, err := api.NewClient(api.ClientConfig{URL: "http://" + c.listen})
+	client, err := client.New(client.Config{URL: "http://" + c.listen})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestAServerThatIsKilledUnderLoadLosesNoJobAndSetsNoTagEarly(t *testing.T) {
 }
 
 // ended waits until no job is under way, and returns the states of all.
-func ended(t *testing.T, client *api.Client) map[string]job.State {
+func ended(t *testing.T, client *client.Client) map[string]job.State {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
@@ -177,9 +177,9 @@ func ended(t *testing.T, client *api.Client) map[string]job.State {
 }
 
 // submit asks until it is answered, always for the same job.
-func submit(ctx context.Context, client *api.Client, from, target string) (job.Job, error) {
+func submit(ctx context.Context, c *client.Client, from, target string) (job.Job, error) {
 	for {
-		j, err := client.Submit(ctx, importing(from, "dray", target), api.How{Key: target})
+		j, err := c.Submit(ctx, importing(from, "dray", target), client.How{Key: target})
 		if err == nil || ctx.Err() != nil {
 			return j, err
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
 )
 
@@ -166,7 +167,7 @@ func (q *queueMetrics) Collect(to chan<- prometheus.Metric) {
 	if err != nil { // the database is away; what this process knows is told all the same
 		return
 	}
-	for _, state := range job.States() {
+	for _, state := range wire.States() {
 		to <- prometheus.MustNewConstMetric(q.jobs, prometheus.GaugeValue, float64(stats.Jobs[state]), string(state))
 	}
 	to <- prometheus.MustNewConstMetric(q.oldest, prometheus.GaugeValue, stats.Oldest.Seconds())

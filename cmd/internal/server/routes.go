@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/api"
 	"github.com/drayage/dray/cmd/internal/arm"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/wire"
 )
 
 // routes is one mux for everything that clients reach. A browser may not be used to write:
@@ -18,7 +19,7 @@ func (s *serving) routes() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/v2/", &gate{parts: s.parts, next: s.reg})
 	mux.HandleFunc("GET "+tokenPath, s.token)
-	mux.Handle(api.Prefix+"/", s.api())
+	mux.Handle(wire.Prefix+"/", s.api())
 	cloud := s.arm()
 	for _, pattern := range arm.Patterns() {
 		mux.Handle(pattern, cloud)
@@ -31,11 +32,11 @@ func (s *serving) routes() (http.Handler, error) {
 }
 
 func (s *serving) api() http.Handler {
-	var all []api.Registry
+	var all []wire.Registry
 	for name, r := range s.config.registries(s.hosts) {
-		all = append(all, api.Registry{Name: name, Host: r.Host})
+		all = append(all, wire.Registry{Name: name, Host: r.Host})
 	}
-	slices.SortFunc(all, func(a, b api.Registry) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b wire.Registry) int { return strings.Compare(a.Name, b.Name) })
 	return api.New(api.Config{Verb: s.service, Queue: s.queue, Access: s.access, Registries: all, Version: s.config.Version, Patience: s.config.Stall,
 		Streams: access.NewPlaces(s.config.PerPrincipal.Streams), Held: s.held})
 }

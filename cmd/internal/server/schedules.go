@@ -7,7 +7,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 )
 
 // configured is the principal of schedules that the configuration names.
@@ -47,8 +47,8 @@ func (p *parts) putSchedules(ctx context.Context) error {
 }
 
 // isSchedule reports whether was is what s asks for. Whether it is paused was perhaps said by hand.
-func isSchedule(was job.Schedule, s verb.Schedule) bool {
-	r, err := verb.RequestOf(was.Request)
+func isSchedule(was job.Schedule, s wire.ScheduleRequest) bool {
+	r, err := wire.RequestOf(was.Request)
 	if err != nil || was.Cron != s.Cron || was.Zone != s.Zone {
 		return false
 	}

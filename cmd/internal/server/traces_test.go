@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/cmd/internal/server"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 )
 
@@ -39,7 +39,7 @@ func TestSpansOfRequestsAndJobsGoWhereTheEnvironmentSays(t *testing.T) {
 		return ""
 	}
 	r := run(t, server.Config{Data: t.TempDir(), Env: env, Version: "1.2.3"})
-	r.finish(r.remoteAs(credential.Secret{}), verb.Request{Kind: verb.KindTag, Tag: &verb.Tag{Image: "dray/none:v1", Tags: []string{"v2"}}})
+	r.finish(r.remoteAs(credential.Secret{}), wire.Request{Kind: wire.KindTag, Tag: &wire.Tag{Image: "dray/none:v1", Tags: []string{"v2"}}})
 	r.as("", "GET", "/v2/secret/name/manifests/v1", nil)
 	r.stop()
 	r.wait()

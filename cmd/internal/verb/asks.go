@@ -9,6 +9,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -53,19 +54,19 @@ func hostOf(place string) string {
 }
 
 // asks are what r needs to be allowed, of all that it may touch.
-func (s *Service) asks(ctx context.Context, r Request, at time.Time) ([]access.Ask, error) {
+func (s *Service) asks(ctx context.Context, r wire.Request, at time.Time) ([]access.Ask, error) {
 	a := newAsking(r.Kind)
-	if r.Kind == KindApply {
+	if r.Kind == wire.KindApply {
 		err := s.applyAsks(ctx, a, *r.Apply)
 		return a.all, err
 	}
-	if r.Kind == KindPlan {
+	if r.Kind == wire.KindPlan {
 		if r.Plan.Uploaded {
 			a.add("", "", "")
 			return a.all, nil
 		}
 		planned := newAsking(r.Kind)
-		if err := s.verbAsks(planned, r.Plan.of(), at); err != nil {
+		if err := s.verbAsks(planned, r.Plan.Of(), at); err != nil {
 			return nil, err
 		}
 		for _, ask := range planned.all {
@@ -77,10 +78,10 @@ func (s *Service) asks(ctx context.Context, r Request, at time.Time) ([]access.A
 	return a.all, err
 }
 
-func (s *Service) verbAsks(a *asking, r Request, at time.Time) error {
+func (s *Service) verbAsks(a *asking, r wire.Request, at time.Time) error {
 	switch r.Kind {
-	case KindImport:
-		req, err := r.Import.build(at)
+	case wire.KindImport:
+		req, err := buildImport(*r.Import, at)
 		if err != nil {
 			return err
 		}
@@ -91,16 +92,16 @@ func (s *Service) verbAsks(a *asking, r Request, at time.Time) error {
 		for _, to := range targets {
 			a.write(source.Repo.String(), to.Repo.String(), cmp.Or(req.Overwrite, plan.Refuse))
 		}
-	case KindCopy:
+	case wire.KindCopy:
 		return s.copyAsks(a, *r.Copy)
-	case KindTag:
+	case wire.KindTag:
 		image, err := s.dray.Name(r.Tag.Image)
 		if err != nil {
 			return err
 		}
 		a.write(image.Repo.String(), image.Repo.String(), plan.Update)
-	case KindBatch:
-		req := r.Batch.build(at)
+	case wire.KindBatch:
+		req := buildBatch(*r.Batch, at)
 		for _, e := range req.Entries {
 			source, targets, err := s.dray.EntryNames(e, req.Target)
 			if err != nil {
@@ -113,19 +114,19 @@ func (s *Service) verbAsks(a *asking, r Request, at time.Time) error {
 		if len(a.all) == 0 {
 			a.add("", "", access.Create)
 		}
-	case KindTransfer:
-		req, err := r.Transfer.build(at)
+	case wire.KindTransfer:
+		req, err := buildTransfer(*r.Transfer, at)
 		if err != nil {
 			return err
 		}
 		return s.transferAsks(req, func(source, target string) { a.write(source, target, cmp.Or(req.Overwrite, plan.Update)) })
-	case KindVerify:
+	case wire.KindVerify:
 		return s.verifyAsks(a, *r.Verify, at)
 	}
 	return nil
 }
 
-func (s *Service) copyAsks(a *asking, r Copy) error {
+func (s *Service) copyAsks(a *asking, r wire.Copy) error {
 	source, err := s.dray.Name(r.Source)
 	if err != nil {
 		return err
@@ -140,8 +141,8 @@ func (s *Service) copyAsks(a *asking, r Copy) error {
 	return nil
 }
 
-func (s *Service) verifyAsks(a *asking, r Verify, at time.Time) error {
-	req, err := r.build(at)
+func (s *Service) verifyAsks(a *asking, r wire.Verify, at time.Time) error {
+	req, err := buildVerify(r, at)
 	if err != nil {
 		return err
 	}
@@ -223,7 +224,7 @@ func landing(from, to dray.End, m plan.Mapping) (string, error) {
 }
 
 // applyAsks reads a plan through: its steps say what will be written.
-func (s *Service) applyAsks(ctx context.Context, a *asking, r Apply) error {
+func (s *Service) applyAsks(ctx context.Context, a *asking, r wire.Apply) error {
 	in, err := s.openPlan(ctx, r.Plan)
 	if err != nil {
 		return err
@@ -243,7 +244,7 @@ func (s *Service) applyAsks(ctx context.Context, a *asking, r Apply) error {
 		}
 		ow := plan.Refuse
 		// A plan to tag looks at no target: what it says of them is nobody's word.
-		if step.Replaces != "" || head.Verb == KindTag || r.Follow && head.Overwrite != plan.Refuse {
+		if step.Replaces != "" || head.Verb == wire.KindTag || r.Follow && head.Overwrite != plan.Refuse {
 			ow = plan.Update
 		}
 		a.write(step.From.Repo.String(), step.To.Repo.String(), ow)
@@ -251,7 +252,7 @@ func (s *Service) applyAsks(ctx context.Context, a *asking, r Apply) error {
 }
 
 // allow holds what r asks for against the rules; the first that is not granted is the error.
-func (s *Service) allow(ctx context.Context, p access.Principal, r Request, at time.Time) error {
+func (s *Service) allow(ctx context.Context, p access.Principal, r wire.Request, at time.Time) error {
 	asks, err := s.asks(ctx, r, at)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/oci"
@@ -86,11 +87,11 @@ func between(src, dst *testbed.Registry) dray.Config {
 
 var ann = access.Principal{Name: "ann", Role: access.Submitter, Via: access.ViaToken}
 
-func transfer(target string, sources ...string) verb.Request {
-	return verb.Request{Kind: verb.KindTransfer, Transfer: &verb.Transfer{Ends: verb.Ends{Sources: sources, Target: target}}}
+func transfer(target string, sources ...string) wire.Request {
+	return wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Ends: wire.Ends{Sources: sources, Target: target}}}
 }
 
-func mapped(m verb.Mapping) verb.Request {
+func mapped(m wire.Mapping) wire.Request {
 	r := transfer("b.example/m/", "a.example/team/")
 	r.Transfer.Mapping = m
 	return r
@@ -107,7 +108,7 @@ func TestWhatIsManyRepositoriesTakesARuleForAllOfThem(t *testing.T) {
 	refuse := transfer("b.example/x", "a.example/x")
 	refuse.Transfer.Overwrite = "refuse"
 	for name, tt := range map[string]struct {
-		request verb.Request
+		request wire.Request
 		rules   []access.Rule
 		granted bool
 	}{
@@ -122,21 +123,21 @@ func TestWhatIsManyRepositoriesTakesARuleForAllOfThem(t *testing.T) {
 		"a prefix is within a registry":                  {transfer("b.example/m/", "a.example/team/"), []access.Rule{rule("a.example/**", "b.example/**", both...)}, true},
 		"a prefix has a rule of its own":                 {transfer("b.example/m/", "a.example/team/"), []access.Rule{rule("a.example/team/**", "b.example/m/team/**", both...)}, true},
 		"another prefix":                                 {transfer("b.example/m/", "a.example/team/"), []access.Rule{rule("a.example/teams/**", "b.example/m/**", both...)}, false},
-		"a mapping that could make anything below":       {mapped(verb.Mapping{Rename: []string{"s/team/x/"}}), []access.Rule{rule("a.example/team/**", "b.example/m/team/**", both...)}, false},
-		"and what covers all below":                      {mapped(verb.Mapping{Rename: []string{"s/team/x/"}}), []access.Rule{rule("a.example/team/**", "b.example/m/**", both...)}, true},
-		"a depth that joins the prefix to what follows":  {mapped(verb.Mapping{MaxDepth: 1}), []access.Rule{rule("a.example/team/**", "b.example/m/**", both...)}, false},
-		"a depth that does not":                          {mapped(verb.Mapping{MaxDepth: 2}), []access.Rule{rule("a.example/team/**", "b.example/m/**", both...)}, true},
+		"a mapping that could make anything below":       {mapped(wire.Mapping{Rename: []string{"s/team/x/"}}), []access.Rule{rule("a.example/team/**", "b.example/m/team/**", both...)}, false},
+		"and what covers all below":                      {mapped(wire.Mapping{Rename: []string{"s/team/x/"}}), []access.Rule{rule("a.example/team/**", "b.example/m/**", both...)}, true},
+		"a depth that joins the prefix to what follows":  {mapped(wire.Mapping{MaxDepth: 1}), []access.Rule{rule("a.example/team/**", "b.example/m/**", both...)}, false},
+		"a depth that does not":                          {mapped(wire.Mapping{MaxDepth: 2}), []access.Rule{rule("a.example/team/**", "b.example/m/**", both...)}, true},
 		"one repository of a registry":                   {chosen, []access.Rule{rule("a.example/team/app", "b.example/team/app", both...)}, true},
 		"not that one":                                   {chosen, []access.Rule{rule("a.example/team/web", "b.example/**", both...)}, false},
 		"within one registry without the right to mount": {transfer("a.example/x", "a.example/y"), []access.Rule{rule("**", "**", both...)}, false},
 		"with it":                  {transfer("a.example/x", "a.example/y"), []access.Rule{everything}, true},
-		"several targets":          {verb.Request{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "a.example/x:1", Targets: []string{"b.example/x", "c.example/x"}}}, []access.Rule{rule("**", "b.example/**", both...)}, false},
-		"an entry of a batch":      {verb.Request{Kind: verb.KindBatch, Batch: &verb.Batch{Entries: []verb.Entry{{Source: "a.example/x:1", Targets: []string{"b.example/x"}}, {Source: "a.example/x:1", Targets: []string{"c.example/x"}}}}}, []access.Rule{rule("**", "b.example/**", both...)}, false},
-		"an entry that overwrites": {verb.Request{Kind: verb.KindBatch, Batch: &verb.Batch{Entries: []verb.Entry{{Source: "a.example/x:1", Targets: []string{"b.example/x"}, Overwrite: "update"}}}}, []access.Rule{rule("**", "**", access.Create)}, false},
-		"a tag moves":              {verb.Request{Kind: verb.KindTag, Tag: &verb.Tag{Image: "a.example/x:1", Tags: []string{"2"}}}, []access.Rule{rule("**", "**", access.Create)}, false},
-		"a verification reads":     {verb.Request{Kind: verb.KindVerify, Verify: &verb.Verify{Ends: verb.Ends{Sources: []string{"a.example/x:1"}, Target: "b.example/x"}}}, []access.Rule{rule("a.example/x", "b.example/x")}, true},
-		"and heals with a right":   {verb.Request{Kind: verb.KindVerify, Verify: &verb.Verify{Ends: verb.Ends{Sources: []string{"a.example/x"}, Target: "b.example/x"}, Depth: "deep", Heal: true}}, []access.Rule{rule("a.example/x", "b.example/x")}, false},
-		"a plan reads":             {verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Transfer: transfer("b.example", "a.example").Transfer}}, []access.Rule{rule("**", "**")}, true},
+		"several targets":          {wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{Source: "a.example/x:1", Targets: []string{"b.example/x", "c.example/x"}}}, []access.Rule{rule("**", "b.example/**", both...)}, false},
+		"an entry of a batch":      {wire.Request{Kind: wire.KindBatch, Batch: &wire.Batch{Entries: []wire.BatchEntry{{Source: "a.example/x:1", Targets: []string{"b.example/x"}}, {Source: "a.example/x:1", Targets: []string{"c.example/x"}}}}}, []access.Rule{rule("**", "b.example/**", both...)}, false},
+		"an entry that overwrites": {wire.Request{Kind: wire.KindBatch, Batch: &wire.Batch{Entries: []wire.BatchEntry{{Source: "a.example/x:1", Targets: []string{"b.example/x"}, Overwrite: "update"}}}}, []access.Rule{rule("**", "**", access.Create)}, false},
+		"a tag moves":              {wire.Request{Kind: wire.KindTag, Tag: &wire.Tag{Image: "a.example/x:1", Tags: []string{"2"}}}, []access.Rule{rule("**", "**", access.Create)}, false},
+		"a verification reads":     {wire.Request{Kind: wire.KindVerify, Verify: &wire.Verify{Ends: wire.Ends{Sources: []string{"a.example/x:1"}, Target: "b.example/x"}}}, []access.Rule{rule("a.example/x", "b.example/x")}, true},
+		"and heals with a right":   {wire.Request{Kind: wire.KindVerify, Verify: &wire.Verify{Ends: wire.Ends{Sources: []string{"a.example/x"}, Target: "b.example/x"}, Depth: "deep", Heal: true}}, []access.Rule{rule("a.example/x", "b.example/x")}, false},
+		"a plan reads":             {wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Transfer: transfer("b.example", "a.example").Transfer}}, []access.Rule{rule("**", "**")}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t, dray.Config{}, tt.rules...)
@@ -151,7 +152,7 @@ func TestWhatIsManyRepositoriesTakesARuleForAllOfThem(t *testing.T) {
 func TestNobodyAnonymousHasJobs(t *testing.T) {
 	h := newHouse(t, dray.Config{}, access.Rule{Principals: []string{"*", access.Anonymous}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}})
 	p := access.Principal{Name: access.Anonymous, Role: access.Reader, Via: access.ViaNothing}
-	r := verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Transfer: transfer("b.example", "a.example").Transfer}}
+	r := wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Transfer: transfer("b.example", "a.example").Transfer}}
 	if _, _, err := h.service.Submit(t.Context(), p, r, ""); !fault.Is(err, fault.Denied) {
 		t.Error(err)
 	}
@@ -211,7 +212,7 @@ func TestAWorkerThatLostItsJobSetsNoName(t *testing.T) {
 	h, src, dst := newPair(t, nil)
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
 	old := testbed.Random(t, dst, "app", "v1", testbed.RandomOptions{Seed: 2})
-	r := verb.Request{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}}}
+	r := wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}}}
 	if _, _, err := h.service.Submit(t.Context(), ann, r, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func TestTheAuditLogTellsWhoAskedAndWhichNamesMoved(t *testing.T) {
 	h, src, dst := newPair(t, nil)
 	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
 	old := testbed.Random(t, dst, "app", "v1", testbed.RandomOptions{Seed: 2})
-	r := verb.Request{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "src/app:v1", Targets: []string{"dst/app", "dst/app:other"}}}
+	r := wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{Source: "src/app:v1", Targets: []string{"dst/app", "dst/app:other"}}}
 	j, _, err := h.service.Submit(t.Context(), ann, r, "")
 	if err != nil {
 		t.Fatal(err)
@@ -279,9 +280,9 @@ func TestTheAuditLogTellsOfANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
 	})
 	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
 	old := testbed.Random(t, dst, "app", "v0", testbed.RandomOptions{Seed: 2})
-	for _, r := range []verb.Request{
-		{Kind: verb.KindTag, Tag: &verb.Tag{Image: "dst/app:v0", Tags: []string{"v1"}}},
-		{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}, Backup: "{tag}-old"}},
+	for _, r := range []wire.Request{
+		{Kind: wire.KindTag, Tag: &wire.Tag{Image: "dst/app:v0", Tags: []string{"v1"}}},
+		{Kind: wire.KindCopy, Copy: &wire.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}, Backup: "{tag}-old"}},
 	} {
 		if _, _, err := h.service.Submit(t.Context(), ann, r, ""); err != nil {
 			t.Fatal(err)
@@ -334,7 +335,7 @@ func TestTheAuditLogTellsWhatATargetDidNotConfirm(t *testing.T) {
 		})
 	})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
-	r := verb.Request{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "src/app:v1", Targets: []string{"dst/app", "dst/app:v2"}}}
+	r := wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{Source: "src/app:v1", Targets: []string{"dst/app", "dst/app:v2"}}}
 	if _, _, err := h.service.Submit(t.Context(), ann, r, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -367,20 +368,20 @@ func (h *house) entries(t *testing.T) []access.Entry {
 }
 
 func TestARequestWithoutItsLoginsIsTheSameRequest(t *testing.T) {
-	r := verb.Request{Kind: verb.KindTransfer, Transfer: &verb.Transfer{Ends: verb.Ends{Sources: []string{"a.example"}, Target: "b.example", Mapping: verb.Mapping{Flatten: true}, Tagging: verb.Tagging{Map: []string{"a=b"}}},
-		Overwrite: string(plan.Always), Logins: verb.Logins{SourceLogin: &verb.Login{User: "u", Password: "pw"}}}}
+	r := wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"a.example"}, Target: "b.example", Mapping: wire.Mapping{Flatten: true}, Tagging: wire.Tagging{Map: []string{"a=b"}}},
+		Overwrite: string(plan.Always), Logins: wire.Logins{SourceLogin: &wire.Login{User: "u", Password: "pw"}}}}
 	h := newHouse(t, dray.Config{}, access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
 	j, _, err := h.service.Submit(t.Context(), ann, r, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := verb.RequestOf(j.Request)
+	got, err := wire.RequestOf(j.Request)
 	if err != nil || got.Transfer.SourceLogin != nil || r.Transfer.SourceLogin == nil {
 		t.Fatalf("%v %+v", err, got.Transfer)
 	}
 	want := r
 	bare := *r.Transfer
-	bare.Logins = verb.Logins{}
+	bare.Logins = wire.Logins{}
 	want.Transfer = &bare
 	a, _ := json.Marshal(got)
 	b, _ := json.Marshal(want)
@@ -422,14 +423,14 @@ func TestAPlanThatWasWrittenByHandTakesTheRightsOfItsSteps(t *testing.T) {
 			if err := (plan.Plan{Verb: tt.verb, Overwrite: plan.Update, Steps: []plan.Step{tt.step}}).Write(&file); err != nil {
 				t.Fatal(err)
 			}
-			j, _, err := h.service.Submit(t.Context(), ann, verb.Request{Kind: verb.KindPlan, Plan: &verb.Plan{Uploaded: true, File: file.Bytes()}}, "")
+			j, _, err := h.service.Submit(t.Context(), ann, wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: file.Bytes()}}, "")
 			if err != nil {
 				t.Fatal(err)
 			}
 			if done := h.runOne(t, h.service.Run); done.State != job.Done {
 				t.Fatalf("%+v", done.Failure)
 			}
-			_, _, err = h.service.Submit(t.Context(), ann, verb.Request{Kind: verb.KindApply, Apply: &verb.Apply{Plan: j.ID}}, "")
+			_, _, err = h.service.Submit(t.Context(), ann, wire.Request{Kind: wire.KindApply, Apply: &wire.Apply{Plan: j.ID}}, "")
 			if tt.granted && err != nil || !tt.granted && !fault.Is(err, fault.Denied) {
 				t.Errorf("granted %v: %v", tt.granted, err)
 			}

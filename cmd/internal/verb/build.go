@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -18,48 +19,48 @@ import (
 // The build functions make requests of package dray. at is when the job was made: ages and
 // dates count from it, however often the job is begun.
 
-func (r Import) build(at time.Time) (dray.ImportRequest, error) {
+func buildImport(r wire.Import, at time.Time) (dray.ImportRequest, error) {
 	req := dray.ImportRequest{
 		Source: r.Source, SourceRegistry: r.SourceRegistry, Target: r.Target, Images: r.Images, Repositories: r.Repositories, Tags: r.Tags,
 		Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
-		SourceLogin: r.SourceLogin.login(), TargetLogin: r.TargetLogin.login(),
+		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
 	if err := remoteOnly(append(append([]string{r.Source, r.SourceRegistry, r.Target}, r.Images...), r.Repositories...)...); err != nil {
 		return req, err
 	}
 	var err error
-	req.Map, err = r.Tagging.build()
+	req.Map, err = buildTagging(r.Tagging)
 	return req, err
 }
 
-func (r Copy) build(at time.Time) (dray.CopyRequest, error) {
+func buildCopy(r wire.Copy, at time.Time) (dray.CopyRequest, error) {
 	req := dray.CopyRequest{
 		Source: r.Source, Targets: r.Targets, Tags: dray.Tags(r.All),
 		Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
-		SourceLogin: r.SourceLogin.login(), TargetLogin: r.TargetLogin.login(),
+		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
 	if err := remoteOnly(append([]string{r.Source}, r.Targets...)...); err != nil {
 		return req, err
 	}
 	var err error
-	req.Map, err = r.Tagging.build()
+	req.Map, err = buildTagging(r.Tagging)
 	return req, err
 }
 
-func (r Tag) build() (dray.TagRequest, error) {
-	req := dray.TagRequest{Image: r.Image, Tags: r.Tags, Hold: plan.Hold(r.Hold), Login: r.Login.login()}
+func buildTag(r wire.Tag) (dray.TagRequest, error) {
+	req := dray.TagRequest{Image: r.Image, Tags: r.Tags, Hold: plan.Hold(r.Hold), Login: loginOf(r.Login)}
 	if err := remoteOnly(r.Image); err != nil {
 		return req, err
 	}
 	var err error
-	req.Map, err = r.Tagging.build()
+	req.Map, err = buildTagging(r.Tagging)
 	return req, err
 }
 
-func (r Batch) build(at time.Time) dray.BatchRequest {
+func buildBatch(r wire.Batch, at time.Time) dray.BatchRequest {
 	req := dray.BatchRequest{
 		Target: r.Target, Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
-		SourceLogin: r.SourceLogin.login(), TargetLogin: r.TargetLogin.login(),
+		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
 	for _, e := range r.Entries {
 		req.Entries = append(req.Entries, dray.BatchEntry{Source: e.Source, Targets: e.Targets, Paths: e.Paths, Overwrite: plan.Overwrite(e.Overwrite), Line: e.Line})
@@ -67,18 +68,18 @@ func (r Batch) build(at time.Time) dray.BatchRequest {
 	return req
 }
 
-func (r Transfer) build(at time.Time) (dray.TransferRequest, error) {
-	req, err := r.Ends.build(at)
+func buildTransfer(r wire.Transfer, at time.Time) (dray.TransferRequest, error) {
+	req, err := buildEnds(r.Ends, at)
 	req.Overwrite, req.Backup, req.Proof, req.CopyLocks = plan.Overwrite(r.Overwrite), backup(r.Backup, at), proof(r.Proof), r.CopyLocks
 	req.Heal, req.Incremental = r.Heal, r.Incremental
 	req.Delay = time.Duration(r.Delay * float64(time.Second))
-	req.SourceLogin, req.TargetLogin = r.SourceLogin.login(), r.TargetLogin.login()
+	req.SourceLogin, req.TargetLogin = loginOf(r.SourceLogin), loginOf(r.TargetLogin)
 	return req, err
 }
 
-func (r Verify) build(at time.Time) (dray.VerifyRequest, error) {
-	of, err := r.Ends.build(at)
-	of.SourceLogin, of.TargetLogin = r.SourceLogin.login(), r.TargetLogin.login()
+func buildVerify(r wire.Verify, at time.Time) (dray.VerifyRequest, error) {
+	of, err := buildEnds(r.Ends, at)
+	of.SourceLogin, of.TargetLogin = loginOf(r.SourceLogin), loginOf(r.TargetLogin)
 	req := dray.VerifyRequest{Of: of, Depth: dray.Depth(r.Depth), Sample: r.Sample, Heal: r.Heal, By: r.By, When: at}
 	if err == nil && r.Heal && (r.Depth == "" || req.Depth == dray.Digests) {
 		err = invalid("verify", "", "digests alone do not tell what is lacking", "heal with depth deep or rehash")
@@ -86,7 +87,7 @@ func (r Verify) build(at time.Time) (dray.VerifyRequest, error) {
 	return req, err
 }
 
-func (e Ends) build(at time.Time) (req dray.TransferRequest, err error) {
+func buildEnds(e wire.Ends, at time.Time) (req dray.TransferRequest, err error) {
 	req = dray.TransferRequest{Sources: e.Sources, Target: e.Target, Also: e.Also, Prefer: e.Prefer}
 	for _, names := range [][]string{e.Sources, {e.Target}, e.Also, e.Prefer} {
 		if err := remoteOnly(names...); err != nil {
@@ -106,11 +107,11 @@ func (e Ends) build(at time.Time) (req dray.TransferRequest, err error) {
 	if req.Mapping.Rename, err = plan.ParseRenames(m.Rename); err != nil {
 		return req, err
 	}
-	req.Map, err = e.Tagging.build()
+	req.Map, err = buildTagging(e.Tagging)
 	return req, err
 }
 
-func (t Tagging) build() (plan.TagMap, error) {
+func buildTagging(t wire.Tagging) (plan.TagMap, error) {
 	var m plan.TagMap
 	for _, s := range t.Map {
 		p, err := plan.ParsePair(s)
@@ -155,49 +156,49 @@ func remoteOnly(names ...string) error {
 }
 
 // check looks at all that can be looked at without asking a registry.
-func (s *Service) check(r Request, at time.Time) error {
-	err := r.words()
+func (s *Service) check(r wire.Request, at time.Time) error {
+	err := words(r)
 	if err != nil {
 		return err
 	}
 	switch r.Kind {
-	case KindImport:
+	case wire.KindImport:
 		var req dray.ImportRequest
-		if req, err = r.Import.build(at); err == nil {
+		if req, err = buildImport(*r.Import, at); err == nil {
 			_, _, err = s.dray.ImportNames(req)
 		}
 		err = cmp.Or(err, req.Backup.Check())
-	case KindCopy:
+	case wire.KindCopy:
 		var req dray.CopyRequest
-		req, err = r.Copy.build(at)
+		req, err = buildCopy(*r.Copy, at)
 		err = cmp.Or(err, req.Backup.Check())
-	case KindTag:
-		_, err = r.Tag.build()
-	case KindBatch:
-		err = r.Batch.build(at).Backup.Check()
+	case wire.KindTag:
+		_, err = buildTag(*r.Tag)
+	case wire.KindBatch:
+		err = buildBatch(*r.Batch, at).Backup.Check()
 		for _, e := range r.Batch.Entries {
 			err = cmp.Or(err, remoteOnly(append([]string{e.Source, r.Batch.Target}, e.Targets...)...))
 		}
-	case KindTransfer:
+	case wire.KindTransfer:
 		var req dray.TransferRequest
-		if req, err = r.Transfer.build(at); err == nil {
+		if req, err = buildTransfer(*r.Transfer, at); err == nil {
 			_, _, err = s.dray.TransferEnds(req)
 		}
 		err = cmp.Or(err, req.Backup.Check())
-	case KindVerify:
-		_, err = r.Verify.build(at)
-	case KindPlan:
+	case wire.KindVerify:
+		_, err = buildVerify(*r.Verify, at)
+	case wire.KindPlan:
 		if !r.Plan.Uploaded {
-			err = s.check(r.Plan.of(), at)
+			err = s.check(r.Plan.Of(), at)
 		}
 	}
 	return err
 }
 
 // words refuses choices that there are not.
-func (r Request) words() error {
+func words(r wire.Request) error {
 	var overwrite, hold string
-	entries := []Entry{}
+	entries := []wire.BatchEntry{}
 	switch {
 	case r.Import != nil:
 		overwrite, hold = r.Import.Overwrite, r.Import.Hold
@@ -225,82 +226,51 @@ func (r Request) words() error {
 	return nil
 }
 
-// of is the verb that is planned.
-func (p Plan) of() Request {
-	r := Request{Import: p.Import, Copy: p.Copy, Tag: p.Tag, Batch: p.Batch, Transfer: p.Transfer}
-	for kind, set := range r.fields() {
-		if set {
-			r.Kind = kind
-		}
-	}
-	return r
-}
-
-// fields says which are set, by the kind each belongs to.
-func (r Request) fields() map[string]bool {
-	return map[string]bool{KindImport: r.Import != nil, KindCopy: r.Copy != nil, KindTag: r.Tag != nil, KindBatch: r.Batch != nil,
-		KindTransfer: r.Transfer != nil, KindPlan: r.Plan != nil, KindApply: r.Apply != nil, KindVerify: r.Verify != nil}
-}
-
 // shape refuses a request that is not exactly one verb.
-func (r Request) shape() error {
-	n := 0
-	for _, set := range r.fields() {
-		if set {
-			n++
-		}
+func shape(r wire.Request) error {
+	if !slices.Equal(r.Given(), []string{r.Kind}) {
+		return invalid("read request", r.Kind, "it does not say exactly what its kind asks for", "one of "+strings.Join(wire.Kinds(), ", "))
 	}
-	if n != 1 || !r.fields()[r.Kind] {
-		return invalid("read request", r.Kind, "it does not say exactly what its kind asks for", "one of "+strings.Join(Kinds(), ", "))
-	}
-	if r.Kind == KindPlan && !r.Plan.Uploaded {
-		n = 0
-		for _, set := range r.Plan.of().fields() {
-			if set {
-				n++
-			}
-		}
-		if n != 1 {
-			return invalid("read request", r.Kind, "it does not name exactly one verb", "one of import, copy, tag, batch, transfer")
-		}
+	if r.Kind == wire.KindPlan && !r.Plan.Uploaded && len(r.Plan.Of().Given()) != 1 {
+		return invalid("read request", r.Kind, "it does not name exactly one verb", "one of import, copy, tag, batch, transfer")
 	}
 	return nil
 }
 
 // logins are where a request keeps those that came with it.
-func (r *Request) logins() []**Login {
+func logins(r *wire.Request) []**wire.Login {
 	switch {
 	case r.Import != nil:
-		return []**Login{&r.Import.SourceLogin, &r.Import.TargetLogin}
+		return []**wire.Login{&r.Import.SourceLogin, &r.Import.TargetLogin}
 	case r.Copy != nil:
-		return []**Login{&r.Copy.SourceLogin, &r.Copy.TargetLogin}
+		return []**wire.Login{&r.Copy.SourceLogin, &r.Copy.TargetLogin}
 	case r.Tag != nil:
-		return []**Login{nil, &r.Tag.Login}
+		return []**wire.Login{nil, &r.Tag.Login}
 	case r.Batch != nil:
-		return []**Login{&r.Batch.SourceLogin, &r.Batch.TargetLogin}
+		return []**wire.Login{&r.Batch.SourceLogin, &r.Batch.TargetLogin}
 	case r.Transfer != nil:
-		return []**Login{&r.Transfer.SourceLogin, &r.Transfer.TargetLogin}
+		return []**wire.Login{&r.Transfer.SourceLogin, &r.Transfer.TargetLogin}
 	case r.Apply != nil:
-		return []**Login{&r.Apply.SourceLogin, &r.Apply.TargetLogin}
+		return []**wire.Login{&r.Apply.SourceLogin, &r.Apply.TargetLogin}
 	case r.Verify != nil:
-		return []**Login{&r.Verify.SourceLogin, &r.Verify.TargetLogin}
+		return []**wire.Login{&r.Verify.SourceLogin, &r.Verify.TargetLogin}
 	case r.Plan != nil:
-		of := r.Plan.of()
-		return of.logins()
+		of := r.Plan.Of()
+		return logins(&of)
 	}
 	return nil
 }
 
 // secret is what is sealed apart.
 type secret struct {
-	Source *Login `json:"source,omitempty"`
-	Target *Login `json:"target,omitempty"`
-	File   []byte `json:"file,omitempty"` // of an uploaded plan
+	Source *wire.Login `json:"source,omitempty"`
+	Target *wire.Login `json:"target,omitempty"`
+	File   []byte      `json:"file,omitempty"` // of an uploaded plan
 }
 
 // part returns r without its logins, and these apart. r itself is not changed.
-func (r Request) part() (Request, secret, error) {
-	var bare Request
+func part(r wire.Request) (wire.Request, secret, error) {
+	var bare wire.Request
 	raw, err := json.Marshal(r)
 	if err == nil {
 		err = json.Unmarshal(raw, &bare)
@@ -309,8 +279,8 @@ func (r Request) part() (Request, secret, error) {
 		return bare, secret{}, &fault.Fault{Kind: fault.Internal, Op: "store request", Err: err}
 	}
 	var s secret
-	into := []**Login{&s.Source, &s.Target}
-	for i, at := range bare.logins() {
+	into := []**wire.Login{&s.Source, &s.Target}
+	for i, at := range logins(&bare) {
 		if at != nil {
 			*into[i], *at = *at, nil
 		}
@@ -321,10 +291,10 @@ func (r Request) part() (Request, secret, error) {
 	return bare, s, nil
 }
 
-// join puts logins back.
-func (r *Request) join(s secret) {
-	from := []*Login{s.Source, s.Target}
-	for i, at := range r.logins() {
+// join puts logins back into r.
+func join(r *wire.Request, s secret) {
+	from := []*wire.Login{s.Source, s.Target}
+	for i, at := range logins(r) {
 		if at != nil && from[i] != nil {
 			*at = from[i]
 		}

@@ -11,18 +11,12 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
 
-// MaxPlan is the longest plan that may be sent, in bytes: it is sealed whole until it is read.
-const MaxPlan = 32 << 20
-
-// PlanReport is the report of a job of Kind plan. The plan's steps are the job's items.
-type PlanReport struct {
-	Header  json.RawMessage     `json:"header"` // first line of the plan's file
-	Summary dray.TransferReport `json:"summary"`
-}
+type planReport = wire.PlanReport[dray.TransferReport]
 
 // headerOf is the first line of p's file.
 func headerOf(p plan.Plan) (json.RawMessage, error) {
@@ -53,7 +47,7 @@ func (s *Service) plan(ctx context.Context, p access.Principal, id string) (job.
 		return &fault.Fault{Kind: kind, Op: "get plan", Name: id, Err: errors.New(cause), Hint: hint}
 	}
 	switch {
-	case j.Kind != KindPlan:
+	case j.Kind != wire.KindPlan:
 		return job.Job{}, no(fault.NotFound, "that job is no plan but a job of "+j.Kind, "")
 	case !j.State.Ended():
 		return job.Job{}, no(fault.Conflict, "it is not made yet: "+string(j.State), "wait for its end")
@@ -76,7 +70,7 @@ func (s *Service) planFile(ctx context.Context, id string) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	var report PlanReport
+	var report planReport
 	if err := json.Unmarshal(raw, &report); err != nil || len(report.Header) == 0 {
 		return nil, &fault.Fault{Kind: fault.Internal, Op: "read plan", Name: id, Err: errors.New("it has no header")}
 	}
@@ -137,10 +131,10 @@ func (f *planFile) Read(p []byte) (int, error) {
 }
 
 // upload keeps the plan that came with the request.
-func (w *work) upload(ctx context.Context, file []byte) (PlanReport, error) {
+func (w *work) upload(ctx context.Context, file []byte) (planReport, error) {
 	in, err := plan.NewReader(bytes.NewReader(file))
 	if err != nil {
-		return PlanReport{}, err
+		return planReport{}, err
 	}
 	sum := dray.TransferReport{Verb: in.Header().Verb, Actions: map[plan.Action]int{}, Traffic: map[string]dray.Traffic{}, Notes: in.Header().Notes}
 	for {
@@ -150,7 +144,7 @@ func (w *work) upload(ctx context.Context, file []byte) (PlanReport, error) {
 		}
 		if err != nil || end {
 			head, e := headerOf(in.Header())
-			return PlanReport{head, sum}, cmp.Or(err, e)
+			return planReport{Header: head, Summary: sum}, cmp.Or(err, e)
 		}
 	}
 }
@@ -169,7 +163,7 @@ func (w *work) planned(ctx context.Context, sum *dray.TransferReport, step plan.
 	}
 	switch step.Action {
 	case plan.Conflict:
-		w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: KindPlan, Name: step.To.String(), Err: errors.New("it exists with another digest")})
+		w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindPlan, Name: step.To.String(), Err: errors.New("it exists with another digest")})
 	case plan.Broken:
 		w.failed(step.Problem.Err())
 	default:
@@ -179,12 +173,12 @@ func (w *work) planned(ctx context.Context, sum *dray.TransferReport, step plan.
 }
 
 // plan makes the plan of a verb.
-func (w *work) plan(ctx context.Context, r Plan) (PlanReport, error) {
-	of := r.of()
-	if of.Kind == KindTransfer {
-		req, err := of.Transfer.build(w.at)
+func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
+	of := r.Of()
+	if of.Kind == wire.KindTransfer {
+		req, err := buildTransfer(*of.Transfer, w.at)
 		if err != nil {
-			return PlanReport{}, err
+			return planReport{}, err
 		}
 		sum, err := w.dray.PlanTransfer(ctx, req, w.observe, func(p dray.RepositoryPlan) error {
 			w.tally.planned(len(p.Steps))
@@ -196,49 +190,49 @@ func (w *work) plan(ctx context.Context, r Plan) (PlanReport, error) {
 			return nil
 		})
 		if err != nil {
-			return PlanReport{}, err
+			return planReport{}, err
 		}
-		head, err := headerOf(plan.Plan{Verb: KindTransfer, Overwrite: cmp.Or(req.Overwrite, plan.Update), Hold: plan.Each, Backup: req.Backup, Notes: sum.Notes})
-		return PlanReport{head, sum}, err
+		head, err := headerOf(plan.Plan{Verb: wire.KindTransfer, Overwrite: cmp.Or(req.Overwrite, plan.Update), Hold: plan.Each, Backup: req.Backup, Notes: sum.Notes})
+		return planReport{Header: head, Summary: sum}, err
 	}
 	p, err := w.planOne(ctx, of)
 	if err != nil {
-		return PlanReport{}, err
+		return planReport{}, err
 	}
 	sum := dray.TransferReport{Verb: p.Verb, Actions: map[plan.Action]int{}, Traffic: map[string]dray.Traffic{}, Notes: p.Notes}
 	repos := map[string]bool{}
 	for _, step := range p.Steps {
 		repos[step.To.Repo.String()] = true
 		if err := w.planned(ctx, &sum, step); err != nil {
-			return PlanReport{}, err
+			return planReport{}, err
 		}
 	}
 	sum.Repositories = len(repos)
 	head, err := headerOf(p.Plan)
-	return PlanReport{head, sum}, err
+	return planReport{Header: head, Summary: sum}, err
 }
 
 // planOne plans a verb whose steps are held at once.
-func (w *work) planOne(ctx context.Context, r Request) (*dray.Plan, error) {
+func (w *work) planOne(ctx context.Context, r wire.Request) (*dray.Plan, error) {
 	switch r.Kind {
-	case KindImport:
-		req, err := r.Import.build(w.at)
+	case wire.KindImport:
+		req, err := buildImport(*r.Import, w.at)
 		if err != nil {
 			return nil, err
 		}
 		return w.dray.PlanImport(ctx, req, w.observe)
-	case KindCopy:
-		req, err := r.Copy.build(w.at)
+	case wire.KindCopy:
+		req, err := buildCopy(*r.Copy, w.at)
 		if err != nil {
 			return nil, err
 		}
 		return w.dray.PlanCopy(ctx, req, w.observe)
-	case KindTag:
-		req, err := r.Tag.build()
+	case wire.KindTag:
+		req, err := buildTag(*r.Tag)
 		if err != nil {
 			return nil, err
 		}
 		return w.dray.PlanTag(ctx, req, w.observe)
 	}
-	return w.dray.PlanBatch(ctx, r.Batch.build(w.at), w.observe)
+	return w.dray.PlanBatch(ctx, buildBatch(*r.Batch, w.at), w.observe)
 }

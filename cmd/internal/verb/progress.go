@@ -3,43 +3,14 @@ package verb
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/fault"
 )
-
-// Progress is how far a job is: the data of "progress" events, and the snapshot in the job.
-type Progress struct {
-	Steps    int     `json:"steps"`    // planned so far; 0 while a plan is made
-	Finished int     `json:"finished"` // of them, well or not
-	Failed   int     `json:"failed,omitempty"`
-	Done     int64   `json:"doneBytes"`         // that arrived
-	Total    int64   `json:"totalBytes"`        // that have to arrive, as far as is known
-	Blobs    []Blob  `json:"blobs,omitempty"`   // under way, the oldest first, up to 16
-	Waiting  []Wait  `json:"waiting,omitempty"` // registries that are not asked for the moment
-	Rate     float64 `json:"bytesPerSecond"`
-}
-
-// Blob is one that is under way.
-type Blob struct {
-	Name   string    `json:"name"` // of the repository that it goes to
-	Digest string    `json:"digest"`
-	Done   int64     `json:"doneBytes"`
-	Total  int64     `json:"totalBytes"`
-	Since  time.Time `json:"since"`
-}
-
-// Wait is why a registry is not asked for the moment.
-type Wait struct {
-	Host  string    `json:"host"`
-	Until time.Time `json:"until"`
-	Why   string    `json:"why,omitempty"`
-}
 
 const (
 	shownBlobs = 16
@@ -49,9 +20,9 @@ const (
 // tally adds up a run from its events.
 type tally struct {
 	mu       sync.Mutex
-	sum      Progress
-	blobs    map[string]*Blob
-	waits    map[string]Wait
+	sum      wire.Progress
+	blobs    map[string]*wire.Blob
+	waits    map[string]wire.Wait
 	samples  []sample
 	previous []byte
 }
@@ -61,7 +32,7 @@ type sample struct {
 	bytes int64
 }
 
-func newTally() *tally { return &tally{blobs: map[string]*Blob{}, waits: map[string]Wait{}} }
+func newTally() *tally { return &tally{blobs: map[string]*wire.Blob{}, waits: map[string]wire.Wait{}} }
 
 func (t *tally) see(e event.Event) {
 	t.mu.Lock()
@@ -76,7 +47,7 @@ func (t *tally) see(e event.Event) {
 			if e.Kind == event.Restarted {
 				return
 			}
-			b = &Blob{Name: e.Name, Digest: e.Digest, Total: e.Total, Since: e.Time}
+			b = &wire.Blob{Name: e.Name, Digest: e.Digest, Total: e.Total, Since: e.Time}
 			t.blobs[key] = b
 		}
 		b.Done = e.Done
@@ -94,7 +65,7 @@ func (t *tally) see(e event.Event) {
 			}
 		}
 	case event.Waiting:
-		t.waits[e.Host] = Wait{Host: e.Host, Until: e.Time.Add(e.Wait), Why: e.Text}
+		t.waits[e.Host] = wire.Wait{Host: e.Host, Until: e.Time.Add(e.Wait), Why: e.Text}
 	}
 }
 
@@ -120,7 +91,7 @@ func (t *tally) snapshot() (raw json.RawMessage, fresh bool) {
 		p.Done += b.Done
 		p.Blobs = append(p.Blobs, *b)
 	}
-	slices.SortFunc(p.Blobs, func(a, b Blob) int {
+	slices.SortFunc(p.Blobs, func(a, b wire.Blob) int {
 		if c := a.Since.Compare(b.Since); c != 0 {
 			return c
 		}
@@ -132,7 +103,7 @@ func (t *tally) snapshot() (raw json.RawMessage, fresh bool) {
 			p.Waiting = append(p.Waiting, w)
 		}
 	}
-	slices.SortFunc(p.Waiting, func(a, b Wait) int { return strings.Compare(a.Host, b.Host) })
+	slices.SortFunc(p.Waiting, func(a, b wire.Wait) int { return strings.Compare(a.Host, b.Host) })
 	p.Rate = t.rate(now, p.Done)
 	raw, err := json.Marshal(p)
 	if err != nil || bytes.Equal(raw, t.previous) {
@@ -162,59 +133,10 @@ var tells = map[event.Kind]string{
 	event.Failed: "failed", event.Noted: "noted", event.Waiting: "waiting", event.Retried: "retried",
 }
 
-// Event is an event.Event as it is told to who watches a job.
-type Event struct {
-	Time   time.Time     `json:"time"`
-	Kind   event.Kind    `json:"kind"`
-	Step   int           `json:"step,omitempty"`
-	Side   string        `json:"side,omitempty"`
-	Name   string        `json:"name,omitempty"`
-	Host   string        `json:"host,omitempty"`
-	Digest string        `json:"digest,omitempty"`
-	Done   int64         `json:"doneBytes,omitempty"`
-	Total  int64         `json:"totalBytes,omitempty"`
-	Count  int           `json:"count,omitempty"`
-	Wait   time.Duration `json:"waitNanoseconds,omitempty"`
-	Text   string        `json:"text,omitempty"`
-	Error  *Problem      `json:"error,omitempty"`
-}
-
-// Problem is an error as it is told.
-type Problem struct {
-	Kind    fault.Kind `json:"kind"`
-	Message string     `json:"message"`
-	Hint    string     `json:"hint,omitempty"`
-}
-
-func eventOf(e event.Event) Event {
-	out := Event{Time: e.Time, Kind: e.Kind, Step: e.Step, Side: e.Side, Name: e.Name, Host: e.Host, Digest: e.Digest, Done: e.Done, Total: e.Total, Count: e.Count, Wait: e.Wait, Text: e.Text}
-	if e.Err != nil {
-		out.Error = &Problem{fault.KindOf(e.Err), e.Err.Error(), fault.HintOf(e.Err)}
-	}
-	return out
-}
-
-// Event is the event that e tells of.
-func (e Event) Event() event.Event {
-	out := event.Event{Time: e.Time, Kind: e.Kind, Step: e.Step, Side: e.Side, Name: e.Name, Host: e.Host, Digest: e.Digest, Done: e.Done, Total: e.Total, Count: e.Count, Wait: e.Wait, Text: e.Text}
-	if e.Error != nil {
-		out.Err = &fault.Fault{Kind: e.Error.Kind, Hint: e.Error.Hint, Err: errors.New(e.Error.Message)}
-	}
-	return out
-}
-
 // oneLine takes out what a registry's answer could do to a log.
 func oneLine(err error) string {
 	if err == nil {
 		return ""
 	}
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r' || r == '\t':
-			return ' '
-		case r < ' ' || r == 0x7f:
-			return -1
-		}
-		return r
-	}, err.Error())
+	return wire.OneLine(err.Error())
 }

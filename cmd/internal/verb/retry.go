@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -17,7 +18,7 @@ import (
 
 // anyFailed reports whether j is of a verb that goes step by step, and got as far as steps that failed.
 func (s *Service) anyFailed(ctx context.Context, j job.Job) (bool, error) {
-	if !slices.Contains([]string{KindImport, KindCopy, KindTag, KindBatch, KindTransfer}, j.Kind) || j.State == job.Canceled {
+	if !slices.Contains([]string{wire.KindImport, wire.KindCopy, wire.KindTag, wire.KindBatch, wire.KindTransfer}, j.Kind) || j.State == job.Canceled {
 		return false, nil
 	}
 	found := false
@@ -52,7 +53,7 @@ func (w *work) again(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.row.Kind == KindTransfer {
+	if w.row.Kind == wire.KindTransfer {
 		return w.againTransfer(ctx, failed)
 	}
 	p, err := w.dray.PlanBatch(ctx, w.againBatch(failed), w.observe)
@@ -66,22 +67,22 @@ func (w *work) again(ctx context.Context) (any, error) {
 // againBatch asks for steps by their names, so that a tag that moved meanwhile is brought as it is.
 func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
 	req := dray.BatchRequest{Overwrite: plan.Update}
-	asked := map[string]Entry{}
+	asked := map[string]wire.BatchEntry{}
 	var said map[[2]ref.Name]plan.Overwrite
 	switch r := w.row.Request; {
 	case r.Import != nil:
 		req.Overwrite, req.Hold = cmp.Or(plan.Overwrite(r.Import.Overwrite), plan.Refuse), plan.Hold(r.Import.Hold)
 		req.Backup = backup(r.Import.Backup, w.at)
-		req.SourceLogin, req.TargetLogin = r.Import.SourceLogin.login(), r.Import.TargetLogin.login()
+		req.SourceLogin, req.TargetLogin = loginOf(r.Import.SourceLogin), loginOf(r.Import.TargetLogin)
 	case r.Copy != nil:
 		req.Overwrite, req.Hold = cmp.Or(plan.Overwrite(r.Copy.Overwrite), plan.Update), plan.Hold(r.Copy.Hold)
 		req.Backup = backup(r.Copy.Backup, w.at)
-		req.SourceLogin, req.TargetLogin = r.Copy.SourceLogin.login(), r.Copy.TargetLogin.login()
+		req.SourceLogin, req.TargetLogin = loginOf(r.Copy.SourceLogin), loginOf(r.Copy.TargetLogin)
 	case r.Tag != nil:
 		req.Hold = plan.Hold(r.Tag.Hold)
-		req.SourceLogin, req.TargetLogin = r.Tag.Login.login(), r.Tag.Login.login()
+		req.SourceLogin, req.TargetLogin = loginOf(r.Tag.Login), loginOf(r.Tag.Login)
 	case r.Batch != nil:
-		req = r.Batch.build(w.at)
+		req = buildBatch(*r.Batch, w.at)
 		said = w.overwrites(req)
 		req.Entries, req.Overwrite = nil, cmp.Or(req.Overwrite, plan.Refuse)
 		for _, e := range r.Batch.Entries {
@@ -129,7 +130,7 @@ type retried struct {
 
 // againTransfer transfers the tags that failed, and the repositories that could not be looked at.
 func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any, error) {
-	req, err := w.row.Transfer.build(w.at)
+	req, err := buildTransfer(*w.row.Transfer, w.at)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
@@ -109,13 +110,13 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	case fault.Is(err, fault.Denied):
 		w.orphan(ctx)
 	}
-	if err := cmp.Or(err, w.row.shape()); err != nil {
+	if err := cmp.Or(err, shape(w.row.Request)); err != nil {
 		return failure(job.Failed, nil, err)
 	}
 	if err := w.allow(ctx, p, w.row.Request, w.at); err != nil {
 		return failure(job.Failed, nil, err)
 	}
-	w.row.join(hidden)
+	join(&w.row.Request, hidden)
 	report, err := w.carryOut(ctx, hidden)
 	return w.outcome(ctx, report, err)
 }
@@ -143,20 +144,20 @@ func (w *work) carryOut(ctx context.Context, hidden secret) (report any, err err
 		return w.again(ctx)
 	}
 	switch w.row.Kind {
-	case KindTransfer:
-		req, err := w.row.Transfer.build(w.at)
+	case wire.KindTransfer:
+		req, err := buildTransfer(*w.row.Transfer, w.at)
 		if err != nil {
 			return nil, err
 		}
 		return w.lost(w.dray.Transfer(ctx, req, w.observe, func(r dray.RepositoryReport) error { return w.finished(ctx, r.Steps) }))
-	case KindVerify:
+	case wire.KindVerify:
 		return w.verify(ctx, *w.row.Verify)
-	case KindPlan:
+	case wire.KindPlan:
 		if w.row.Plan.Uploaded {
 			return w.upload(ctx, hidden.File)
 		}
 		return w.plan(ctx, *w.row.Plan)
-	case KindApply:
+	case wire.KindApply:
 		return w.apply(ctx, *w.row.Apply)
 	}
 	p, err := w.planOne(ctx, w.row.Request)
@@ -169,7 +170,7 @@ func (w *work) carryOut(ctx context.Context, hidden secret) (report any, err err
 // lost counts images that run somewhere and are nowhere to be found as a failure.
 func (w *work) lost(rep dray.TransferReport, err error) (any, error) {
 	if rep.InUse != nil && len(rep.InUse.Lost) > 0 {
-		w.failed(&fault.Fault{Kind: fault.NotFound, Side: fault.Source, Op: KindTransfer, Err: fmt.Errorf("%d images that are in use are lost; the report names them", len(rep.InUse.Lost))})
+		w.failed(&fault.Fault{Kind: fault.NotFound, Side: fault.Source, Op: wire.KindTransfer, Err: fmt.Errorf("%d images that are in use are lost; the report names them", len(rep.InUse.Lost))})
 	}
 	return rep, err
 }
@@ -206,17 +207,17 @@ func broken(steps []plan.Step) bool {
 	return false
 }
 
-func (w *work) apply(ctx context.Context, r Apply) (any, error) {
+func (w *work) apply(ctx context.Context, r wire.Apply) (any, error) {
 	in, err := w.openPlan(ctx, r.Plan)
 	if err != nil {
 		return nil, err
 	}
-	req := dray.PlanFileRequest{Plan: in, Follow: r.Follow, SourceLogin: r.SourceLogin.login(), TargetLogin: r.TargetLogin.login()}
+	req := dray.PlanFileRequest{Plan: in, Follow: r.Follow, SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin)}
 	return w.dray.ApplyFile(ctx, req, w.observe, func(rep dray.RepositoryReport) error { return w.finished(ctx, rep.Steps) })
 }
 
-func (w *work) verify(ctx context.Context, r Verify) (any, error) {
-	req, err := r.build(w.at)
+func (w *work) verify(ctx context.Context, r wire.Verify) (any, error) {
+	req, err := buildVerify(r, w.at)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +237,7 @@ func (w *work) verify(ctx context.Context, r Verify) (any, error) {
 		case e.Err != nil:
 			w.failed(e.Err)
 		case e.Match != dray.Same:
-			w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: KindVerify, Name: e.To.String(), Err: fmt.Errorf("it is not what the source has: %s", e.Match)})
+			w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindVerify, Name: e.To.String(), Err: fmt.Errorf("it is not what the source has: %s", e.Match)})
 		default:
 			w.good++
 		}
@@ -398,7 +399,7 @@ func (w *work) observe(e event.Event) {
 	w.watch.Tell(e)
 	w.tally.see(e)
 	if kind, told := tells[e.Kind]; told {
-		if raw, err := json.Marshal(eventOf(e)); err == nil {
+		if raw, err := json.Marshal(wire.TellOf(e)); err == nil {
 			w.run.Emit(kind, raw)
 		}
 	}

@@ -3,28 +3,18 @@ package verb
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
-
-// Schedule is a request that is made again and again.
-type Schedule struct {
-	Name    string  `json:"name" minLength:"1" maxLength:"255" doc:"one of its principal's"`
-	Cron    string  `json:"cron" minLength:"1" doc:"minute hour day month weekday, or @hourly, @daily, @every 6h; H takes a minute of its own" example:"H 3 * * *"`
-	Zone    string  `json:"zone,omitempty" doc:"an IANA time zone; UTC when left out" example:"Europe/Berlin"`
-	Paused  bool    `json:"paused,omitempty"`
-	Request Request `json:"request"`
-}
 
 // PutSchedule makes a schedule in p's name, or with an id changes that one, which takes the role
 // that it was made with. Its request has to be allowed to its owner now, and again at each firing.
 // It brings no logins: those of the server are shown.
-func (s *Service) PutSchedule(ctx context.Context, p access.Principal, id string, in Schedule) (job.Schedule, error) {
+func (s *Service) PutSchedule(ctx context.Context, p access.Principal, id string, in wire.ScheduleRequest) (job.Schedule, error) {
 	owner := p
 	if id != "" {
 		old, err := s.Schedule(ctx, p, id)
@@ -40,7 +30,7 @@ func (s *Service) PutSchedule(ctx context.Context, p access.Principal, id string
 		}
 	}
 	r := in.Request
-	if r.Kind == KindApply || r.Kind == KindPlan && r.Plan != nil && r.Plan.Uploaded {
+	if r.Kind == wire.KindApply || r.Kind == wire.KindPlan && r.Plan != nil && r.Plan.Uploaded {
 		return job.Schedule{}, invalid("put schedule", in.Name, "a plan is carried out once", "schedule the verb itself")
 	}
 	sub, err := s.Prepare(ctx, owner, r)
@@ -121,13 +111,4 @@ func (s *Service) RunSchedule(ctx context.Context, p access.Principal, id string
 		// It is its owner's job, also when an admin runs it.
 		return s.access.Audit(tx, access.Entry{Principal: p.Name, Verb: "schedule run", Source: j.Source, Target: j.Target, Old: id, New: j.ID})
 	})
-}
-
-// RequestOf is the request of a job or of a schedule, as it was made, without its logins.
-func RequestOf(raw json.RawMessage) (Request, error) {
-	var r row
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return Request{}, &fault.Fault{Kind: fault.Internal, Op: "read request", Err: errors.New("it does not read as it was written")}
-	}
-	return r.Request, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -49,7 +50,7 @@ func New(c Config) *Service {
 // key, of this principal, stands for a job already. Errors are Invalid for what can not be read,
 // Denied for what no rule grants, Refused for what a server does not do, Conflict for a key that
 // was used for another request, and the queue's.
-func (s *Service) Submit(ctx context.Context, p access.Principal, r Request, key string) (j job.Job, fresh bool, err error) {
+func (s *Service) Submit(ctx context.Context, p access.Principal, r wire.Request, key string) (j job.Job, fresh bool, err error) {
 	sub, err := s.Prepare(ctx, p, r)
 	if err != nil {
 		return job.Job{}, false, err
@@ -59,18 +60,18 @@ func (s *Service) Submit(ctx context.Context, p access.Principal, r Request, key
 }
 
 // Prepare is Submit without the queue: what would be submitted, if p may.
-func (s *Service) Prepare(ctx context.Context, p access.Principal, r Request) (job.Submission, error) {
+func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Request) (job.Submission, error) {
 	if p.Via == access.ViaNothing || p.Name == "" {
 		return job.Submission{}, &fault.Fault{Kind: fault.Denied, Op: "submit", Name: r.Kind, Err: errors.New("jobs are somebody's"), Hint: "log in"}
 	}
-	if err := r.shape(); err != nil {
+	if err := shape(r); err != nil {
 		return job.Submission{}, err
 	}
 	now := time.Now()
 	if err := s.check(r, now); err != nil {
 		return job.Submission{}, err
 	}
-	if r.Kind == KindApply {
+	if r.Kind == wire.KindApply {
 		if _, err := s.plan(ctx, p, r.Apply.Plan); err != nil {
 			return job.Submission{}, err
 		}
@@ -92,7 +93,7 @@ func (s *Service) Prepare(ctx context.Context, p access.Principal, r Request) (j
 
 // plainly replaces an ARM resource ID by the host that it means: it names a subscription, which
 // nobody has to read in a list of jobs.
-func (s *Service) plainly(r Request) (Request, error) {
+func (s *Service) plainly(r wire.Request) (wire.Request, error) {
 	at := &r.Import
 	if r.Plan != nil {
 		p := *r.Plan
@@ -108,8 +109,8 @@ func (s *Service) plainly(r Request) (Request, error) {
 }
 
 // submission stores r, less its logins, in a row like as.
-func (s *Service) submission(p access.Principal, r Request, as row) (job.Submission, error) {
-	bare, hidden, err := r.part()
+func (s *Service) submission(p access.Principal, r wire.Request, as row) (job.Submission, error) {
+	bare, hidden, err := part(r)
 	if err != nil {
 		return job.Submission{}, err
 	}
@@ -119,7 +120,7 @@ func (s *Service) submission(p access.Principal, r Request, as row) (job.Submiss
 		return job.Submission{}, &fault.Fault{Kind: fault.Internal, Op: "store request", Err: err}
 	}
 	sub := job.Submission{Kind: r.Kind, Principal: p.Name, Request: raw}
-	sub.Source, sub.Target = bare.names()
+	sub.Source, sub.Target = names(bare)
 	if sub.Secret, err = hidden.seal(); err != nil {
 		return job.Submission{}, err
 	}
@@ -131,8 +132,8 @@ func (s *Service) submitted(tx *sql.Tx, j job.Job) error {
 	return s.access.Audit(tx, access.Entry{Principal: j.Principal, Verb: "submit " + j.Kind, Source: j.Source, Target: j.Target, New: j.ID})
 }
 
-// names are what a person would search for.
-func (r Request) names() (source, target string) {
+// names are what a person would search for of r.
+func names(r wire.Request) (source, target string) {
 	switch {
 	case r.Import != nil:
 		source = r.Import.Source
@@ -157,7 +158,7 @@ func (r Request) names() (source, target string) {
 	case r.Apply != nil:
 		return "plan " + r.Apply.Plan, ""
 	case r.Plan != nil && !r.Plan.Uploaded:
-		return r.Plan.of().names()
+		return names(r.Plan.Of())
 	}
 	return "", ""
 }
@@ -211,7 +212,7 @@ func readRow(p access.Principal, raw json.RawMessage) (row, error) {
 
 // Again is what a retry may bring along.
 type Again struct {
-	Logins
+	wire.Logins
 	Key string `json:"-"`
 }
 
@@ -255,7 +256,7 @@ func (s *Service) Retry(ctx context.Context, p access.Principal, id string, with
 	} else if r.Failed { // it was a retry, and did not get so far
 		parent = j.Parent
 	}
-	r.Request.join(given)
+	join(&r.Request, given)
 	sub, err := s.submission(p, r.Request, r)
 	if err != nil {
 		return job.Job{}, false, err

@@ -8,7 +8,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
 )
@@ -21,8 +21,8 @@ func TestAJobOfWhoIsNobodyAnyMoreIsNotBegun(t *testing.T) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked.Add(1); next.ServeHTTP(w, r) })
 	})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
-	r := verb.Request{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}}}
-	s, err := h.service.PutSchedule(t.Context(), ann, "", verb.Schedule{Name: "nightly", Cron: "@daily", Request: r})
+	r := wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}}}
+	s, err := h.service.PutSchedule(t.Context(), ann, "", wire.ScheduleRequest{Name: "nightly", Cron: "@daily", Request: r})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestAJobOfWhoIsNobodyAnyMoreIsNotBegun(t *testing.T) {
 func TestAScheduleKeepsItsOwnersRightsWhoeverChangesIt(t *testing.T) {
 	h := newHouse(t, between(testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})),
 		access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"*/app"}, Rights: access.Rights})
-	in := verb.Schedule{Name: "nightly", Cron: "@daily", Request: verb.Request{Kind: verb.KindCopy, Copy: &verb.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}}}}
+	in := wire.ScheduleRequest{Name: "nightly", Cron: "@daily", Request: wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}}}}
 	s, err := h.service.PutSchedule(t.Context(), ann, "", in)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func TestAReceiptNamesThePrincipalWhateverItSays(t *testing.T) {
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
 	testbed.Random(t, dst, "app", "v1", testbed.RandomOptions{Seed: 1})
 	for by, want := range map[string]string{"": "ann", "ann": "ann", "root": "ann, for root"} {
-		r := verb.Request{Kind: verb.KindVerify, Verify: &verb.Verify{Ends: verb.Ends{Sources: []string{"src/app:v1"}, Target: "dst/app"}, By: by}}
+		r := wire.Request{Kind: wire.KindVerify, Verify: &wire.Verify{Ends: wire.Ends{Sources: []string{"src/app:v1"}, Target: "dst/app"}, By: by}}
 		if _, _, err := h.service.Submit(t.Context(), ann, r, ""); err != nil {
 			t.Fatal(err)
 		}

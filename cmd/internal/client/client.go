@@ -1,4 +1,6 @@
-package api
+// Package client speaks to a dray server over REST, in the words of package wire. It links nothing
+// of a server.
+package client
 
 import (
 	"bytes"
@@ -12,16 +14,16 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 )
 
-// ClientConfig says which server, and who asks.
-type ClientConfig struct {
+// Config says which server, and who asks.
+type Config struct {
 	URL   string            // "https://dray.example"; what is below Prefix is added
 	Token credential.Secret // shown as Bearer; zero is none
 
@@ -45,10 +47,11 @@ const (
 	answerTime = 30 * time.Second // until an answer begins; one that is held has longer
 	mostBody   = 64 << 20         // of an answer that is held in memory
 	tries      = 4                // of what may be asked twice
+	pageItems  = 1000
 )
 
-// NewClient checks c. It does no I/O but for the files that c names.
-func NewClient(c ClientConfig) (*Client, error) {
+// New checks c. It does no I/O but for the files that c names.
+func New(c Config) (*Client, error) {
 	bad := func(err error, hint string) (*Client, error) {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "use server", Name: c.URL, Err: err, Hint: hint}
 	}
@@ -77,7 +80,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig, t.ResponseHeaderTimeout = config, answerTime+maxWait
+	t.TLSClientConfig, t.ResponseHeaderTimeout = config, answerTime+wire.MaxWait
 	if c.Dial != nil {
 		t.DialContext = c.Dial
 	}
@@ -85,7 +88,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 	if agent == "" {
 		agent = "dray"
 	}
-	return &Client{base: strings.TrimSuffix(strings.TrimSuffix(u.String(), "/"), Prefix) + Prefix, token: c.Token, agent: agent,
+	return &Client{base: strings.TrimSuffix(strings.TrimSuffix(u.String(), "/"), wire.Prefix) + wire.Prefix, token: c.Token, agent: agent,
 		// A redirect would take the token along: no server of ours sends any.
 		http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
@@ -225,12 +228,4 @@ func (c *Client) trouble(ctx context.Context, err error) error {
 		f.Kind, f.Hint = fault.Refused, "name the certificate's authority"
 	}
 	return f
-}
-
-func retryAfter(h http.Header) time.Duration {
-	n, err := strconv.ParseUint(h.Get("Retry-After"), 10, 31)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(n) * time.Second
 }

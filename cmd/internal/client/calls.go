@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"context"
@@ -11,9 +11,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/cmd/internal/verb"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -37,36 +35,36 @@ func (h How) header() http.Header {
 
 // paths are where each verb is asked for.
 var paths = map[string]string{
-	verb.KindImport: "/imports", verb.KindCopy: "/copies", verb.KindTag: "/tags", verb.KindBatch: "/batches",
-	verb.KindTransfer: "/transfers", verb.KindPlan: "/plans", verb.KindVerify: "/verifications",
+	wire.KindImport: "/imports", wire.KindCopy: "/copies", wire.KindTag: "/tags", wire.KindBatch: "/batches",
+	wire.KindTransfer: "/transfers", wire.KindPlan: "/plans", wire.KindVerify: "/verifications",
 }
 
 // Submit makes a job of r. It is durable when Submit returns.
-func (c *Client) Submit(ctx context.Context, r verb.Request, how How) (job.Job, error) {
+func (c *Client) Submit(ctx context.Context, r wire.Request, how How) (wire.Job, error) {
 	q := call{method: http.MethodPost, path: paths[r.Kind], header: how.header(), twice: true}
 	switch {
-	case r.Kind == verb.KindImport && r.Import != nil:
+	case r.Kind == wire.KindImport && r.Import != nil:
 		q.body = r.Import
-	case r.Kind == verb.KindCopy && r.Copy != nil:
+	case r.Kind == wire.KindCopy && r.Copy != nil:
 		q.body = r.Copy
-	case r.Kind == verb.KindTag && r.Tag != nil:
+	case r.Kind == wire.KindTag && r.Tag != nil:
 		q.body = r.Tag
-	case r.Kind == verb.KindBatch && r.Batch != nil:
+	case r.Kind == wire.KindBatch && r.Batch != nil:
 		q.body = r.Batch
-	case r.Kind == verb.KindTransfer && r.Transfer != nil:
+	case r.Kind == wire.KindTransfer && r.Transfer != nil:
 		q.body = r.Transfer
-	case r.Kind == verb.KindVerify && r.Verify != nil:
+	case r.Kind == wire.KindVerify && r.Verify != nil:
 		q.body = r.Verify
-	case r.Kind == verb.KindApply && r.Apply != nil:
-		q.path, q.body = "/plans/"+url.PathEscape(r.Apply.Plan)+"/apply", applyBody{r.Apply.Follow, r.Apply.Logins}
-	case r.Kind == verb.KindPlan && r.Plan != nil && r.Plan.File != nil:
+	case r.Kind == wire.KindApply && r.Apply != nil:
+		q.path, q.body = "/plans/"+url.PathEscape(r.Apply.Plan)+"/apply", wire.ApplyBody{Follow: r.Apply.Follow, Logins: r.Apply.Logins}
+	case r.Kind == wire.KindPlan && r.Plan != nil && r.Plan.File != nil:
 		q.path, q.body, q.kind = "/plans/upload", r.Plan.File, "application/jsonl"
-	case r.Kind == verb.KindPlan && r.Plan != nil:
-		q.body = planned{r.Plan.Import, r.Plan.Copy, r.Plan.Tag, r.Plan.Batch, r.Plan.Transfer}
+	case r.Kind == wire.KindPlan && r.Plan != nil:
+		q.body = wire.Planned{Import: r.Plan.Import, Copy: r.Plan.Copy, Tag: r.Plan.Tag, Batch: r.Plan.Batch, Transfer: r.Plan.Transfer}
 	default:
-		return job.Job{}, &fault.Fault{Kind: fault.Invalid, Op: "submit", Name: r.Kind, Err: errors.New("the request says nothing of its kind")}
+		return wire.Job{}, &fault.Fault{Kind: fault.Invalid, Op: "submit", Name: r.Kind, Err: errors.New("the request says nothing of its kind")}
 	}
-	var j job.Job
+	var j wire.Job
 	_, err := c.do(ctx, q, &j)
 	return j, err
 }
@@ -83,41 +81,27 @@ func (c *Client) Plan(ctx context.Context, id string) (io.ReadCloser, error) {
 func jobPath(id, what string) string { return "/jobs/" + url.PathEscape(id) + what }
 
 // Job returns one.
-func (c *Client) Job(ctx context.Context, id string) (j job.Job, err error) {
+func (c *Client) Job(ctx context.Context, id string) (j wire.Job, err error) {
 	_, err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, ""), twice: true}, &j)
 	return j, err
 }
 
 // Jobs returns a page of them, the newest first, and next, which is Filter.After of the page
 // behind it; "" when this is the last.
-func (c *Client) Jobs(ctx context.Context, f job.Filter) (jobs []job.Job, next string, err error) {
-	l := listing{Kinds: f.Kinds, Since: f.Since, Until: f.Until, Text: f.Text, Principal: f.Principal, Schedule: f.Schedule, Parent: f.Parent, Limit: f.Limit}
-	for _, s := range f.States {
-		l.States = append(l.States, string(s))
-	}
-	query, err := url.ParseQuery(l.query(f.After))
-	if err != nil {
-		return nil, "", &fault.Fault{Kind: fault.Internal, Op: "list jobs", Err: err}
-	}
-	if f.After == "" {
-		query.Del("after")
-	}
-	if f.Limit <= 0 {
-		query.Del("limit")
-	}
-	var page Jobs
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/jobs", query: query, twice: true}, &page)
+func (c *Client) Jobs(ctx context.Context, f wire.Filter) (jobs []wire.Job, next string, err error) {
+	var page wire.Jobs
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/jobs", query: f.Query(), twice: true}, &page)
 	return page.Jobs, page.Next, err
 }
 
 // Cancel asks a job to stop.
-func (c *Client) Cancel(ctx context.Context, id string) (j job.Job, err error) {
+func (c *Client) Cancel(ctx context.Context, id string) (j wire.Job, err error) {
 	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/cancel"), twice: true}, &j)
 	return j, err
 }
 
 // Retry makes a job of what failed in another; with brings logins again that it had brought.
-func (c *Client) Retry(ctx context.Context, id string, with verb.Logins, how How) (j job.Job, err error) {
+func (c *Client) Retry(ctx context.Context, id string, with wire.Logins, how How) (j wire.Job, err error) {
 	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/retry"), header: how.header(), body: with, twice: true}, &j)
 	return j, err
 }
@@ -129,14 +113,14 @@ func (c *Client) Report(ctx context.Context, id string) (raw json.RawMessage, er
 }
 
 // Items calls visit with each line of a job's report, until visit returns an error.
-func (c *Client) Items(ctx context.Context, id string, visit func(job.Item) error) error {
+func (c *Client) Items(ctx context.Context, id string, visit func(wire.Item) error) error {
 	return c.ItemsAfter(ctx, id, 0, visit)
 }
 
 // ItemsAfter is Items for those that come after the one of sequence number after.
-func (c *Client) ItemsAfter(ctx context.Context, id string, after int64, visit func(job.Item) error) error {
+func (c *Client) ItemsAfter(ctx context.Context, id string, after int64, visit func(wire.Item) error) error {
 	for {
-		var page Items
+		var page wire.Items
 		query := url.Values{"after": {strconv.FormatInt(after, 10)}, "limit": {strconv.Itoa(pageItems)}}
 		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/items"), query: query, twice: true}, &page); err != nil {
 			return err
@@ -153,9 +137,9 @@ func (c *Client) ItemsAfter(ctx context.Context, id string, after int64, visit f
 }
 
 // Log calls visit with each line of a job's log, until visit returns an error.
-func (c *Client) Log(ctx context.Context, id string, visit func(job.Line) error) error {
+func (c *Client) Log(ctx context.Context, id string, visit func(wire.Line) error) error {
 	for after := int64(0); ; {
-		var page Lines
+		var page wire.Lines
 		query := url.Values{"after": {strconv.FormatInt(after, 10)}, "limit": {strconv.Itoa(pageItems)}}
 		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/log"), query: query, twice: true}, &page); err != nil {
 			return err
@@ -172,33 +156,33 @@ func (c *Client) Log(ctx context.Context, id string, visit func(job.Line) error)
 }
 
 // Whoami is who the server takes the client for.
-func (c *Client) Whoami(ctx context.Context) (w Whoami, err error) {
+func (c *Client) Whoami(ctx context.Context) (w wire.Whoami, err error) {
 	_, err = c.do(ctx, call{method: http.MethodGet, path: "/whoami", twice: true}, &w)
 	return w, err
 }
 
 // Registries are those that the server knows by name.
-func (c *Client) Registries(ctx context.Context) ([]Registry, error) {
-	var all Registries
+func (c *Client) Registries(ctx context.Context) ([]wire.Registry, error) {
+	var all wire.Registries
 	_, err := c.do(ctx, call{method: http.MethodGet, path: "/registries", twice: true}, &all)
 	return all.Registries, err
 }
 
 // Schedules lists them.
-func (c *Client) Schedules(ctx context.Context) ([]job.Schedule, error) {
-	var all Schedules
+func (c *Client) Schedules(ctx context.Context) ([]wire.Schedule, error) {
+	var all wire.Schedules
 	_, err := c.do(ctx, call{method: http.MethodGet, path: "/schedules", twice: true}, &all)
 	return all.Schedules, err
 }
 
 // Schedule returns one.
-func (c *Client) Schedule(ctx context.Context, id string) (s job.Schedule, err error) {
+func (c *Client) Schedule(ctx context.Context, id string) (s wire.Schedule, err error) {
 	_, err = c.do(ctx, call{method: http.MethodGet, path: "/schedules/" + url.PathEscape(id), twice: true}, &s)
 	return s, err
 }
 
 // PutSchedule makes a schedule, or with an id changes that one.
-func (c *Client) PutSchedule(ctx context.Context, id string, in verb.Schedule) (s job.Schedule, err error) {
+func (c *Client) PutSchedule(ctx context.Context, id string, in wire.ScheduleRequest) (s wire.Schedule, err error) {
 	q := call{method: http.MethodPost, path: "/schedules", body: in}
 	if id != "" {
 		q.method, q.path, q.twice = http.MethodPut, "/schedules/"+url.PathEscape(id), true
@@ -214,32 +198,32 @@ func (c *Client) DeleteSchedule(ctx context.Context, id string) error {
 }
 
 // PauseSchedule lets it not fire.
-func (c *Client) PauseSchedule(ctx context.Context, id string) (s job.Schedule, err error) {
+func (c *Client) PauseSchedule(ctx context.Context, id string) (s wire.Schedule, err error) {
 	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/pause", twice: true}, &s)
 	return s, err
 }
 
 // ResumeSchedule lets it fire again, from now on.
-func (c *Client) ResumeSchedule(ctx context.Context, id string) (s job.Schedule, err error) {
+func (c *Client) ResumeSchedule(ctx context.Context, id string) (s wire.Schedule, err error) {
 	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/resume", twice: true}, &s)
 	return s, err
 }
 
 // RunSchedule makes its job now.
-func (c *Client) RunSchedule(ctx context.Context, id string) (j job.Job, err error) {
+func (c *Client) RunSchedule(ctx context.Context, id string) (j wire.Job, err error) {
 	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/run"}, &j)
 	return j, err
 }
 
 // Tokens lists them, without their secrets.
-func (c *Client) Tokens(ctx context.Context) ([]access.Token, error) {
-	var all Tokens
+func (c *Client) Tokens(ctx context.Context) ([]wire.Token, error) {
+	var all wire.Tokens
 	_, err := c.do(ctx, call{method: http.MethodGet, path: "/tokens", twice: true}, &all)
 	return all.Tokens, err
 }
 
 // MakeToken makes one; its secret is shown once.
-func (c *Client) MakeToken(ctx context.Context, in NewToken) (t MadeToken, err error) {
+func (c *Client) MakeToken(ctx context.Context, in wire.NewToken) (t wire.MadeToken, err error) {
 	_, err = c.do(ctx, call{method: http.MethodPost, path: "/tokens", body: in}, &t)
 	return t, err
 }
@@ -251,14 +235,14 @@ func (c *Client) RevokeToken(ctx context.Context, id string) error {
 }
 
 // Secrets lists the stored logins, without the logins.
-func (c *Client) Secrets(ctx context.Context) ([]access.Secret, error) {
-	var all Secrets
+func (c *Client) Secrets(ctx context.Context) ([]wire.Secret, error) {
+	var all wire.Secrets
 	_, err := c.do(ctx, call{method: http.MethodGet, path: "/secrets", twice: true}, &all)
 	return all.Secrets, err
 }
 
 // PutSecret stores a login.
-func (c *Client) PutSecret(ctx context.Context, id string, in PutSecret) error {
+func (c *Client) PutSecret(ctx context.Context, id string, in wire.PutSecret) error {
 	_, err := c.do(ctx, call{method: http.MethodPut, path: "/secrets/" + url.PathEscape(id), body: in, twice: true}, nil)
 	return err
 }
@@ -270,14 +254,14 @@ func (c *Client) DeleteSecret(ctx context.Context, id string) error {
 }
 
 // Audit returns a page of the audit log, and next, which is after of the page behind it; 0 when this is the last.
-func (c *Client) Audit(ctx context.Context, after int64) (entries []access.Entry, next int64, err error) {
-	var page Entries
+func (c *Client) Audit(ctx context.Context, after int64) (entries []wire.Entry, next int64, err error) {
+	var page wire.Entries
 	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit", query: url.Values{"after": {strconv.FormatInt(after, 10)}}, twice: true}, &page)
 	return page.Entries, page.Next, err
 }
 
 // VerifyAudit says whether the audit log is whole.
-func (c *Client) VerifyAudit(ctx context.Context) (v Verdict, err error) {
+func (c *Client) VerifyAudit(ctx context.Context) (v wire.Verdict, err error) {
 	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit/verification", twice: true}, &v)
 	return v, err
 }

@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"bufio"
@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -26,8 +26,8 @@ const (
 // kept with 0: its state first, then what its run says, and "ended" at last, with the job. A
 // connection that breaks is opened again, and goes on after the last event. It ends with an
 // error, when ctx ends, or after "ended".
-func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[job.Event, error] {
-	return func(yield func(job.Event, error) bool) {
+func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[wire.Event, error] {
+	return func(yield func(wire.Event, error) bool) {
 		most := tries
 		for failures := 0; ; {
 			over, progress, err := c.watchOnce(ctx, id, &after, yield)
@@ -42,7 +42,7 @@ func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[jo
 			}
 			failures++
 			if err != nil && (!fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Throttled) || failures > most) {
-				yield(job.Event{}, err)
+				yield(wire.Event{}, err)
 				return
 			}
 			t := time.NewTimer(min(time.Duration(failures*failures)*50*time.Millisecond, 5*time.Second))
@@ -50,7 +50,7 @@ func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[jo
 			case <-t.C:
 			case <-ctx.Done():
 				t.Stop()
-				yield(job.Event{}, &fault.Fault{Kind: fault.Canceled, Op: "watch job", Name: id, Err: context.Cause(ctx)})
+				yield(wire.Event{}, &fault.Fault{Kind: fault.Canceled, Op: "watch job", Name: id, Err: context.Cause(ctx)})
 				return
 			}
 		}
@@ -58,7 +58,7 @@ func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[jo
 }
 
 // watchOnce reads one connection. over says that nothing more is to come, or nobody takes it.
-func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield func(job.Event, error) bool) (over, progress bool, err error) {
+func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield func(wire.Event, error) bool) (over, progress bool, err error) {
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	quiet := time.AfterFunc(silence, func() { cut(errSilent) })
@@ -106,8 +106,8 @@ type eventReader struct {
 	alive func() // called for each line, comments too
 }
 
-func (r *eventReader) next() (job.Event, error) {
-	var e job.Event
+func (r *eventReader) next() (wire.Event, error) {
+	var e wire.Event
 	var data []string
 	for r.lines.Scan() {
 		r.alive()
@@ -137,15 +137,15 @@ func (r *eventReader) next() (job.Event, error) {
 }
 
 // Wait returns the job once it has ended.
-func (c *Client) Wait(ctx context.Context, id string) (job.Job, error) {
+func (c *Client) Wait(ctx context.Context, id string) (wire.Job, error) {
 	for e, err := range c.Watch(ctx, id, 0) {
 		if err != nil {
-			return job.Job{}, err
+			return wire.Job{}, err
 		}
 		if e.Kind == "ended" {
-			var j job.Job
+			var j wire.Job
 			if err := json.Unmarshal(e.Data, &j); err != nil {
-				return job.Job{}, &fault.Fault{Kind: fault.Internal, Op: "read event", Err: err}
+				return wire.Job{}, &fault.Fault{Kind: fault.Internal, Op: "read event", Err: err}
 			}
 			return j, nil
 		}

@@ -1,0 +1,37 @@
+package client
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+// faultOf is the error that an answer was made of, as a fault of the same Kind and words.
+func faultOf(status int, header http.Header, body []byte) error {
+	var p wire.Problem
+	if json.Unmarshal(body, &p) != nil || p.Kind == "" {
+		p = wire.Problem{Kind: wire.KindOf(status), Detail: "the server answers " + strconv.Itoa(status) + " " + http.StatusText(status)}
+		if p.Kind == "" {
+			p.Kind = fault.Unavailable
+			if status < http.StatusInternalServerError {
+				p.Kind, p.Hint = fault.Invalid, "is this the address of a dray server?"
+			}
+		}
+	}
+	f := &fault.Fault{Kind: p.Kind, Side: p.Side, Hint: p.Hint, Err: (&plan.Problem{Kind: p.Kind, Side: p.Side, Message: wire.OneLine(p.Detail), Hint: wire.OneLine(p.Hint)}).Err()}
+	f.RetryAfter = retryAfter(header)
+	return f
+}
+
+func retryAfter(h http.Header) time.Duration {
+	n, err := strconv.ParseUint(h.Get("Retry-After"), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
