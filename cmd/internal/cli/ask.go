@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"strings"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/client"
@@ -70,9 +69,9 @@ func batchJSON(req dray.BatchRequest) wire.Request {
 	return wire.Request{Kind: wire.KindBatch, Batch: b}
 }
 
-// ends is what a transfer and a verify are about, in the words of the flags: ages count from when
+// endsJSON is what a transfer and a verify are about, in the words of the flags: ages count from when
 // the server takes the job in.
-func (f *transferFlags) ends(req dray.TransferRequest) wire.Ends {
+func endsJSON(f *ends, req dray.TransferRequest) wire.Ends {
 	e := wire.Ends{
 		Sources: req.Sources, Target: req.Target, Prefer: req.Prefer, InUse: f.inUseText,
 		Selection: wire.Selection{
@@ -89,42 +88,16 @@ func (f *transferFlags) ends(req dray.TransferRequest) wire.Ends {
 	return e
 }
 
-func (f *transferFlags) transferJSON(req dray.TransferRequest) wire.Request {
+// transferJSON rests for delay seconds after each image.
+func transferJSON(f *ends, delay float64, req dray.TransferRequest) wire.Request {
 	return wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{
-		Ends: f.ends(req), Overwrite: string(req.Overwrite), Backup: req.Backup.Template, Proof: string(req.Proof),
-		CopyLocks: req.CopyLocks, Heal: req.Heal, Incremental: req.Incremental, Delay: f.delay, Logins: loginsJSON(req.SourceLogin, req.TargetLogin),
+		Ends: endsJSON(f, req), Overwrite: string(req.Overwrite), Backup: req.Backup.Template, Proof: string(req.Proof),
+		CopyLocks: req.CopyLocks, Heal: req.Heal, Incremental: req.Incremental, Delay: delay, Logins: loginsJSON(req.SourceLogin, req.TargetLogin),
 	}}
 }
 
-func (f *transferFlags) verifyJSON(req dray.VerifyRequest) wire.Request {
+func verifyJSON(f *ends, req dray.VerifyRequest) wire.Request {
 	return wire.Request{Kind: wire.KindVerify, Verify: &wire.Verify{
-		Ends: f.ends(req.Of), Depth: string(req.Depth), Sample: req.Sample, Heal: req.Heal, By: req.By, Logins: loginsJSON(req.Of.SourceLogin, req.Of.TargetLogin),
+		Ends: endsJSON(f, req.Of), Depth: string(req.Depth), Sample: req.Sample, Heal: req.Heal, By: req.By, Logins: loginsJSON(req.Of.SourceLogin, req.Of.TargetLogin),
 	}}
-}
-
-// byNames replaces the ends that acr_transfer.py's flags name: a name that the server has stays
-// one, any other is that of an Azure registry.
-func (f *transferFlags) byNames(ctx context.Context, c *client.Client, d *dray.Dray, req *dray.TransferRequest) error {
-	if f.sourceName == "" {
-		return nil
-	}
-	known, err := c.Registries(ctx)
-	if err != nil {
-		return err
-	}
-	host := func(name string) (string, error) {
-		for _, r := range known {
-			if strings.EqualFold(r.Name, name) {
-				return r.Host, nil
-			}
-		}
-		return d.RegistryHost(name)
-	}
-	from, err := host(f.sourceName)
-	if err != nil {
-		return err
-	}
-	req.Sources = []string{from}
-	req.Target, err = host(f.targetName)
-	return err
 }

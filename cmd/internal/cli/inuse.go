@@ -12,14 +12,14 @@ import (
 )
 
 // readInUse reads the file of --in-use; "" is none, "-" is stdin.
-func (a *app) readInUse(path string) (plan.InUse, string, error) {
+func readInUse(stdin io.Reader, path string) (plan.InUse, string, error) {
 	if path == "" {
 		return plan.InUse{}, "", nil
 	}
 	bad := func(err error) error {
 		return &fault.Fault{Kind: fault.Invalid, Op: "read images in use", Name: path, Err: err, Hint: "as kubectl get pods -A -o json prints them, or one image a line"}
 	}
-	in := a.IO.In
+	in := stdin
 	if path != "-" {
 		file, err := os.Open(path)
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 // ends, selection and mapping.
 func (f transferFlags) proof(cmd *cobra.Command, args []string) string {
 	same := pflag.NewFlagSet("", pflag.ContinueOnError)
-	other := transferFlags{}
+	var other ends
 	other.addSelectionTo(same)
 	other.addMappingTo(same)
 	also := []string{"prefer", "config", "plain-http", "insecure", "ca-file"}

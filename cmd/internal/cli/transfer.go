@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/client"
@@ -23,35 +20,8 @@ import (
 // transferFlags are those of transfer: dray's own, and all of acr_transfer.py's.
 type transferFlags struct {
 	sourceName, targetName string
+	ends
 
-	repository   string
-	letters      string
-	ignore       []string
-	ignoreConfig string
-	include      []string
-	exclude      []string
-	repositories int // at most
-
-	includeTags []string
-	excludeTags []string
-	versions    string
-	newerThan   string
-	latest      int
-	latestBy    string
-	minTags     int
-	untagged    bool
-	inUse       string
-	inUseText   string // what is in it
-
-	strip    string
-	rewrites []string
-	flatten  bool
-	template string
-	prefix   string
-	maxDepth int
-	tagFlags // of which all-or-nothing is no flag here
-
-	prefer    []string
 	overwrite overwrite
 	force     bool
 	backup    string
@@ -62,7 +32,6 @@ type transferFlags struct {
 	delay     float64 // seconds
 	parallel  int
 	dryRun    bool
-	explain   bool
 	failedTo  string
 }
 
@@ -117,36 +86,6 @@ func newTransfer(a *app) *cobra.Command {
 	return cmd
 }
 
-func (f *transferFlags) addSelectionTo(flags *pflag.FlagSet) {
-	flags.StringVar(&f.repository, "repository", "", "only this `REPO`; other rules about repositories do not count then")
-	flags.StringVar(&f.letters, "letters", "", "repositories whose first letter is among these `LETTERS`, as in a-c,e")
-	flags.StringArrayVar(&f.ignore, "ignore-pattern", nil, "leave out repositories that match `PATTERN`: a glob, or re: and a Python expression; globs with commas between them; repeatable")
-	flags.StringVar(&f.ignoreConfig, "ignore-config", "", "read such patterns from `FILE`: a JSON list, or an object with such a list under patterns")
-	flags.StringArrayVar(&f.include, "include", nil, "repositories that match `PATTERN`, a glob or re:EXPRESSION; repeatable")
-	flags.StringArrayVar(&f.exclude, "exclude", nil, "no repositories that match `PATTERN`; repeatable")
-	flags.IntVar(&f.repositories, "max-repositories", 0, "at most `N` repositories that need work, in the order of their names (default all)")
-	flags.StringArrayVar(&f.includeTags, "include-tags", nil, "tags that match `PATTERN`; repeatable")
-	flags.StringArrayVar(&f.excludeTags, "exclude-tags", nil, "no tags that match `PATTERN`; repeatable")
-	flags.StringVar(&f.versions, "semver", "", "tags that are versions in `RANGE`, as in '>=1.2 <2' or '^1.25'")
-	flags.StringVar(&f.newerThan, "newer-than", "", "tags set less than `AGE` ago, as in 90d, 2w or 36h")
-	flags.IntVar(&f.latest, "latest", 0, "the latest `N` tags of each repository")
-	flags.StringVar(&f.latestBy, "latest-by", "", "what latest means: `version|time|name` (default time where all tags have one, else version)")
-	flags.IntVar(&f.minTags, "min-tags", 0, "refuse a repository of which fewer than `N` tags are selected")
-	flags.BoolVar(&f.untagged, "untagged", false, "manifests too that no tag and no index names, by digest, where SOURCE lists them")
-	flags.StringVar(&f.inUse, "in-use", "", "only what runs, by digest, with the tags that point to it: `FILE` from kubectl get pods -A -o json, or one image a line; - is stdin")
-}
-
-func (f *transferFlags) addMappingTo(flags *pflag.FlagSet) {
-	flags.StringVar(&f.strip, "strip", "", "cut `PREFIX` off repositories, whole components of it")
-	flags.StringArrayVar(&f.rewrites, "rewrite", nil, "change repositories by `s/RE2/TEXT/`, after --strip; repeatable")
-	flags.BoolVar(&f.flatten, "flatten", false, "a/b/c becomes a-b-c")
-	flags.StringVar(&f.template, "template", "", "make repositories by `TEXT` with {repository}, {name} and {host}")
-	flags.StringVar(&f.prefix, "prefix", "", "put `PREFIX` before repositories")
-	flags.IntVar(&f.maxDepth, "max-depth", 0, "at most `N` components: a/b/c becomes a/b-c for 2 (default any)")
-	f.addMapTo(flags)
-	flags.StringArrayVar(&f.renames, "rename", nil, "change tags that no map names by `s/RE2/TEXT/`, $1 is the first group; repeatable")
-}
-
 func (a *app) runTransfer(cmd *cobra.Command, f transferFlags, args []string) error {
 	req, err := a.transferRequest(cmd, &f, args)
 	if err != nil {
@@ -162,7 +101,7 @@ func (a *app) runTransfer(cmd *cobra.Command, f transferFlags, args []string) er
 			if err == nil {
 				err = f.byNames(ctx, c, d, &req)
 			}
-			return f.transferJSON(req), err
+			return transferJSON(&f.ends, f.delay, req), err
 		},
 		plan: func(ctx context.Context, d *dray.Dray, tell event.Observer, s *story, visit func(dray.RepositoryPlan) error) (dray.TransferReport, error) {
 			req, err := f.resolved(d, s, req)
@@ -181,19 +120,36 @@ func (a *app) runTransfer(cmd *cobra.Command, f transferFlags, args []string) er
 	})
 }
 
-// told refuses what a server does not tell.
-func (f *transferFlags) told(cmd *cobra.Command) error {
-	if f.explain {
-		return usageError(cmd, errors.New("--explain is not told by a server"), "run it here, with --dry-run")
+// byNames replaces the ends that acr_transfer.py's flags name: a name that the server has stays
+// one, any other is that of an Azure registry.
+func (f *transferFlags) byNames(ctx context.Context, c *client.Client, d *dray.Dray, req *dray.TransferRequest) error {
+	if f.sourceName == "" {
+		return nil
 	}
-	return nil
+	known, err := c.Registries(ctx)
+	if err != nil {
+		return err
+	}
+	host := func(name string) (string, error) {
+		for _, r := range known {
+			if strings.EqualFold(r.Name, name) {
+				return r.Host, nil
+			}
+		}
+		return d.RegistryHost(name)
+	}
+	from, err := host(f.sourceName)
+	if err != nil {
+		return err
+	}
+	req.Sources = []string{from}
+	req.Target, err = host(f.targetName)
+	return err
 }
 
 // resolved finds the registries that are given by name, as az's own tools mean it.
 func (f transferFlags) resolved(d *dray.Dray, s *story, req dray.TransferRequest) (dray.TransferRequest, error) {
-	if f.explain {
-		req.Explain = func(e plan.Explain) { s.sayLines(e.String()) }
-	}
+	f.explainTo(s.sayLines, &req)
 	if f.sourceName == "" {
 		return req, nil
 	}
@@ -210,10 +166,14 @@ func (a *app) transferRequest(cmd *cobra.Command, f *transferFlags, args []strin
 	if err := f.check(cmd); err != nil {
 		return req, err
 	}
-	if n := len(args); n > 0 {
-		req.Sources, req.Target = args[:n-1], args[n-1]
+	backup, err := backupOf(f.backup, time.Now())
+	if err != nil {
+		return req, err
 	}
-	req.Prefer, req.Overwrite = f.prefer, plan.Overwrite(f.overwrite)
+	if req, err = f.ends.request(cmd, a.IO.In, args); err != nil {
+		return req, err
+	}
+	req.Backup, req.Overwrite = backup, plan.Overwrite(f.overwrite)
 	if f.force {
 		req.Overwrite = plan.Always
 	}
@@ -221,23 +181,7 @@ func (a *app) transferRequest(cmd *cobra.Command, f *transferFlags, args []strin
 	if f.readBack {
 		req.Proof = dray.Hashed
 	}
-	if req.Backup, err = backupOf(f.backup, time.Now()); err != nil {
-		return req, err
-	}
 	req.Delay = time.Duration(f.delay * float64(time.Second))
-	if req.Selection, err = f.selection(time.Now()); err != nil {
-		return req, err
-	}
-	if req.InUse, f.inUseText, err = a.readInUse(f.inUse); err != nil {
-		return req, err
-	}
-	req.Mapping = plan.Mapping{StripPrefix: f.strip, Flatten: f.flatten, Template: f.template, AddPrefix: f.prefix, MaxDepth: f.maxDepth}
-	if req.Mapping.Rename, err = plan.ParseRenames(f.rewrites); err != nil {
-		return req, err
-	}
-	if req.Map, err = f.tagFlags.read(cmd); err != nil {
-		return req, err
-	}
 	if req.SourceLogin, err = a.sourceLogin(cmd.Context()); err != nil {
 		return req, err
 	}
@@ -263,46 +207,5 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 	case f.parallel < 0 || f.parallel == 0 && changed("parallel-imports"):
 		return usageError(cmd, errors.New("--parallel-imports: not a count"), "1 or more")
 	}
-	for name, n := range map[string]int{"max-repositories": f.repositories, "latest": f.latest, "min-tags": f.minTags, "max-depth": f.maxDepth} {
-		if n < 0 {
-			return usageError(cmd, fmt.Errorf("--%s %d: less than nothing", name, n), "")
-		}
-	}
-	return nil
-}
-
-// selection reads the filters; now is what ages count from.
-func (f transferFlags) selection(now time.Time) (plan.Selection, error) {
-	s, err := plan.Words{
-		Repository: f.repository, Letters: f.letters, Ignore: f.ignore, IncludeRepositories: f.include, ExcludeRepositories: f.exclude,
-		MaxRepositories: f.repositories, IncludeTags: f.includeTags, ExcludeTags: f.excludeTags, Versions: f.versions,
-		NewerThan: f.newerThan, Latest: f.latest, Order: f.latestBy, MinTags: f.minTags, Untagged: f.untagged,
-	}.Selection(now)
-	if err != nil {
-		return s, err
-	}
-	more, err := readIgnore(f.ignoreConfig)
-	s.Ignore = append(s.Ignore, more...)
-	return s, err
-}
-
-// readIgnore reads the file of --ignore-config; "" is none.
-func readIgnore(path string) (plan.Patterns, error) {
-	if path == "" {
-		return nil, nil
-	}
-	in, err := os.Open(path)
-	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read ignore patterns", Name: path, Err: bare(err)}
-	}
-	defer in.Close()
-	raw, err := io.ReadAll(io.LimitReader(in, plan.MaxIgnoreFile+1))
-	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read ignore patterns", Name: path, Err: bare(err)}
-	}
-	ps, err := plan.ParseIgnoreConfig(raw)
-	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: path, Err: err, Hint: fault.HintOf(err)}
-	}
-	return slices.Clip(ps), nil
+	return f.ends.check(cmd)
 }

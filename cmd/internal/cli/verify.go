@@ -24,7 +24,7 @@ import (
 
 // verifyFlags are those of verify: transfer's choice of names, and how deep to look.
 type verifyFlags struct {
-	transferFlags
+	ends
 	deep    bool
 	rehash  string // "" is not, "all", "sample", or "N%"
 	heal    bool
@@ -33,7 +33,7 @@ type verifyFlags struct {
 }
 
 func newVerify(a *app) *cobra.Command {
-	f := verifyFlags{transferFlags: transferFlags{overwrite: overwrite(plan.Update)}}
+	var f verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify SOURCE... TARGET",
 		Short: "Prove that a target holds what its source holds",
@@ -76,13 +76,11 @@ func (a *app) runVerify(cmd *cobra.Command, f verifyFlags, args []string) error 
 	w := verifying{
 		receipt: f.receipt,
 		run: func(ctx context.Context, d *dray.Dray, tell event.Observer, s *story, visit func(dray.VerifyEntry) error) (r dray.Receipt, err error) {
-			if req.Of, err = f.resolved(d, s, req.Of); err != nil {
-				return r, err
-			}
+			f.explainTo(s.sayLines, &req.Of)
 			return d.Verify(ctx, req, tell, visit)
 		},
 		ask: func(context.Context, *client.Client, *dray.Dray) (wire.Request, error) {
-			return f.verifyJSON(req), f.told(cmd)
+			return verifyJSON(&f.ends, req), f.told(cmd)
 		},
 	}
 	at, err := a.place(cmd, w.ask, false)
@@ -143,7 +141,17 @@ func (a *app) verifyRequest(cmd *cobra.Command, f *verifyFlags, args []string, n
 	case f.heal:
 		return req, usageError(cmd, errors.New("--heal without --deep or --rehash: digests alone do not tell what is lacking"), "add --deep")
 	}
-	req.Of, err = a.transferRequest(cmd, &f.transferFlags, args)
+	if err := f.ends.check(cmd); err != nil {
+		return req, err
+	}
+	if req.Of, err = f.ends.request(cmd, a.IO.In, args); err != nil {
+		return req, err
+	}
+	req.Of.Overwrite = plan.Update
+	if req.Of.SourceLogin, err = a.sourceLogin(cmd.Context()); err != nil {
+		return req, err
+	}
+	req.Of.TargetLogin, err = a.targetLogin(cmd.Context())
 	return req, err
 }
 
