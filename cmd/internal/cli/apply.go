@@ -7,8 +7,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"regexp"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -49,9 +47,6 @@ func newApply(a *app) *cobra.Command {
 	return cmd
 }
 
-// jobForm is a job's id: a ULID.
-var jobForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`) })
-
 func (a *app) runApply(cmd *cobra.Command, path, failedTo string, follow bool) error {
 	ctx := cmd.Context()
 	var logins [2]*credential.Login
@@ -64,7 +59,7 @@ func (a *app) runApply(cmd *cobra.Command, path, failedTo string, follow bool) e
 	}
 	w := streaming{past: "applied the plan to", failedTo: failedTo, proof: "dray verify SOURCE TARGET --deep"}
 	body := wire.Apply{Follow: follow, Logins: loginsJSON(logins[0], logins[1])}
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && jobForm().MatchString(path) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && isJobID(path) {
 		body.Plan = path
 		w.ask = asks(wire.Request{Kind: wire.KindApply, Apply: &body})
 		w.run = func(context.Context, *dray.Dray, event.Observer, *story, func(dray.RepositoryReport) error) (dray.TransferReport, error) {
@@ -112,7 +107,7 @@ func (a *app) sendPlan(ctx context.Context, c *client.Client, in io.Reader) (str
 		j, err = c.Wait(ctx, j.ID)
 	}
 	if err == nil && j.State != wire.Done && j.State != wire.Partly {
-		err = cmp.Or((&there{job: j}).failure(), error(&fault.Fault{Kind: fault.Internal, Op: "send plan"}))
+		err = cmp.Or(failureOf(j), error(&fault.Fault{Kind: fault.Internal, Op: "send plan"}))
 	}
 	return j.ID, err
 }

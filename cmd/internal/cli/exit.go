@@ -124,3 +124,21 @@ func oneLine(s string) string {
 		return r
 	}, s)
 }
+
+// hinted is an error with a next step of ours.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error {
+	f := &fault.Fault{Kind: fault.KindOf(h.error), Hint: h.hint, Err: h.error}
+	var of *fault.Fault
+	if errors.As(h.error, &of) {
+		f.Side = of.Side
+	}
+	return f
+}
+
+// withHint is err with a next step of ours.
+func withHint(err error, hint string) error { return hinted{err, hint} }

@@ -217,7 +217,7 @@ func jobRows(j wire.Job, now time.Time) [][2]string {
 	at("ended", j.Ended)
 	var p wire.Progress
 	if json.Unmarshal(j.Progress, &p) == nil && p.Steps > 0 {
-		add("progress", beatLine(snapshot(p)))
+		add("progress", beatOf(p))
 	}
 	if !j.Started.IsZero() {
 		end := j.Ended
@@ -235,13 +235,6 @@ func jobRows(j wire.Job, now time.Time) [][2]string {
 		add("hint", f.Hint)
 	}
 	return rows
-}
-
-// snapshot is a snapshot as a story tells it.
-func snapshot(p wire.Progress) state {
-	t := newTally()
-	t.set(p)
-	return t.at(time.Now())
 }
 
 func newJobsLogs(a *app) *cobra.Command {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ func (a *app) watchJob(ctx context.Context, c *client.Client, id string) error {
 	if err != nil {
 		return err
 	}
-	at := &there{app: a, client: c, job: j}
+	at := &there{client: c, job: j}
 	of, dryRun := r, r.Kind == wire.KindPlan
 	if p := r.Plan; p != nil {
 		of = wire.Request{Import: p.Import, Copy: p.Copy, Tag: p.Tag, Batch: p.Batch, Transfer: p.Transfer}
@@ -50,7 +51,7 @@ func (a *app) watchJob(ctx context.Context, c *client.Client, id string) error {
 		if err != nil {
 			return err
 		}
-		return a.streamAt(ctx, at, streaming{past: "transferred", verb: "transfer", dryRun: dryRun, overwrite: plan.Overwrite(or(t.Overwrite, string(plan.Update))), backup: b,
+		return a.streamAt(ctx, at, streaming{past: "transferred", verb: "transfer", dryRun: dryRun, overwrite: plan.Overwrite(cmp.Or(t.Overwrite, string(plan.Update))), backup: b,
 			proof: "dray verify SOURCE TARGET --deep"})
 	case of.Apply != nil:
 		return a.streamAt(ctx, at, streaming{past: "applied the plan to", proof: "dray verify SOURCE TARGET --deep"})
@@ -67,13 +68,6 @@ func (a *app) watchJob(ctx context.Context, c *client.Client, id string) error {
 		w.past, w.many, w.hold, w.instead = "imported", true, plan.Hold(of.Batch.Hold), "--force replaces it"
 	}
 	return a.writeAt(ctx, at, w)
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 func newJobsWait(a *app) *cobra.Command {

@@ -91,7 +91,7 @@ type reportJSON struct {
 }
 
 // printReport prints the targets that hold what they should, or the whole report as JSON.
-func (c *console) printReport(r dray.Report, err error) error {
+func (a *app) printReport(r dray.Report, err error) error {
 	good := func(each func(name string, s dray.StepReport) error) error {
 		for _, s := range r.Steps {
 			if s.State != dray.Done && s.State != dray.Unchanged {
@@ -103,18 +103,18 @@ func (c *console) printReport(r dray.Report, err error) error {
 		}
 		return nil
 	}
-	return c.print(answer{
+	return a.print(answer{
 		json: func() error {
 			out := reportJSON{Report: r}
 			if err != nil && r.Err() == nil {
 				p := dray.ProblemOf(err)
 				out.Error = &p
 			}
-			return c.printJSON(out)
+			return a.printJSON(out)
 		},
 		text: func() error {
 			return good(func(name string, s dray.StepReport) error {
-				_, err := fmt.Fprintln(c.out, withDigest(name, string(s.Digest())))
+				_, err := fmt.Fprintln(a.out, withDigest(name, string(s.Digest())))
 				return err
 			})
 		},

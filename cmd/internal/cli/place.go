@@ -56,7 +56,7 @@ func (a *app) place(cmd *cobra.Command, what ask, dryRun bool) (place, error) {
 		d.Close()
 		return nil, err
 	}
-	t := &there{app: a, client: c, local: d}
+	t := &there{client: c, local: d}
 	if a.common.noWait && !cmd.Flags().Changed("output") {
 		a.format = formatText // also of a command whose answer would be a plan
 	}

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -115,34 +114,15 @@ func (a *app) serverToken(ctx context.Context, address string, c config.Client) 
 	return l.Password, nil
 }
 
-// hinted is an error with a next step of ours.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h hinted) Unwrap() error {
-	f := &fault.Fault{Kind: fault.KindOf(h.error), Hint: h.hint, Err: h.error}
-	var of *fault.Fault
-	if errors.As(h.error, &of) {
-		f.Side = of.Side
-	}
-	return f
-}
-
 // reach says what may help where a server did not answer, or did not know who asks.
 func reach(err error) error {
 	var f *fault.Fault
 	switch {
 	case !errors.As(err, &f) || fault.HintOf(err) != "":
 	case f.Kind == fault.Unavailable && f.Op == "ask":
-		return hinted{err, "is dray serve running there?"}
+		return withHint(err, "is dray serve running there?")
 	case f.Kind == fault.Denied && strings.Contains(err.Error(), "authenticate"):
-		return hinted{err, "DRAY_TOKEN, or client: in the configuration, says who asks"}
+		return withHint(err, "DRAY_TOKEN, or client: in the configuration, says who asks")
 	}
 	return err
 }
-
-// away is how long a server that was reached may be gone while a job is waited for: long enough for
-// one that is restarted.
-const away = 5 * time.Minute

@@ -233,7 +233,7 @@ func transferOf(r config.Mirror, req dray.TransferRequest) *wire.Transfer {
 
 // scheduleID finds a schedule by its id or its name; of two of one name it is one's own.
 func (a *app) scheduleID(ctx context.Context, c *client.Client, what string) (string, error) {
-	if jobForm().MatchString(what) {
+	if isJobID(what) {
 		return what, nil
 	}
 	own, err := a.ownSchedules(ctx, c)

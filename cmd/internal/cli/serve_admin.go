@@ -47,7 +47,7 @@ func (a *app) inOffice(cmd *cobra.Command, f placeFlags, do func(context.Context
 	}
 	acc, done, err := server.OpenAccess(ctx, c)
 	if fault.Is(err, fault.Conflict) && strings.Contains(err.Error(), "another process holds it") {
-		err = hinted{err, "a server runs there: ask it with --server URL, as an admin"}
+		err = withHint(err, "a server runs there: ask it with --server URL, as an admin")
 	}
 	if err != nil {
 		return err

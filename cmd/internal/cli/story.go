@@ -203,6 +203,13 @@ func (s *story) beat() {
 	}
 }
 
+// beatOf is how far a run at a server is, as a story tells it.
+func beatOf(p wire.Progress) string {
+	t := newTally()
+	t.set(p)
+	return beatLine(t.at(time.Now()))
+}
+
 // beatLine is "2 of 5 steps done, 12 MiB of 45 MiB, 3.1 MiB/s, 11 s left; waiting for docker.io until 14:05:00, 429".
 func beatLine(s state) string {
 	head := "planning"

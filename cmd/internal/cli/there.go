@@ -19,7 +19,6 @@ import (
 
 // there is a verb that a server carries out: a job of it.
 type there struct {
-	app    *app
 	client *client.Client
 	local  *dray.Dray
 	job    wire.Job
@@ -50,6 +49,10 @@ func (a *app) tellGoesOn(g *leftOn) error {
 	}
 	return ended(exitInterrupted)
 }
+
+// away is how long a server that was reached may be gone while a job is waited for: long enough for
+// one that is restarted.
+const away = 5 * time.Minute
 
 // follow tells s how far the job is, and calls news when more of its report may be there, until
 // the job has ended. A server that is away is waited for, and asked again.
@@ -115,16 +118,16 @@ func (t *there) hear(e wire.Event, s *story, news func() error) (over bool, err 
 	return false, nil
 }
 
-// failure is why the job did not do all; nil for one that did.
-func (t *there) failure() error {
-	f := t.job.Failure
+// failureOf is why a job did not do all; nil for one that did.
+func failureOf(j wire.Job) error {
+	f := j.Failure
 	switch {
-	case f == nil && t.job.State == wire.Done:
+	case f == nil && j.State == wire.Done:
 		return nil
 	case f == nil:
-		return &fault.Fault{Kind: fault.Internal, Op: "job " + t.job.ID, Err: errors.New("it is " + string(t.job.State) + ", and says not why")}
-	case t.job.State == wire.Canceled:
-		return &fault.Fault{Kind: fault.Canceled, Op: "job", Name: t.job.ID, Err: errors.New("it was canceled")}
+		return &fault.Fault{Kind: fault.Internal, Op: "job " + j.ID, Err: errors.New("it is " + string(j.State) + ", and says not why")}
+	case j.State == wire.Canceled:
+		return &fault.Fault{Kind: fault.Canceled, Op: "job", Name: j.ID, Err: errors.New("it was canceled")}
 	}
 	kind := f.Kind
 	if kind == "" {
@@ -150,7 +153,7 @@ func elsewhere(err error) error {
 	if !strings.HasPrefix(fault.HintOf(err), "sign in with: dray login ") {
 		return err
 	}
-	return hinted{err, "give the login along, or keep it at the server: dray serve secret put NAME " + strings.TrimPrefix(fault.HintOf(err), "sign in with: dray login ")}
+	return withHint(err, "give the login along, or keep it at the server: dray serve secret put NAME "+strings.TrimPrefix(fault.HintOf(err), "sign in with: dray login "))
 }
 
 // report reads what the job says it did; false where it has none.
@@ -178,7 +181,7 @@ func (t *there) write(ctx context.Context, w writing, s *story) (*plan.Plan, dra
 	}
 	there, err := t.report(ctx, &r)
 	if err == nil && !there {
-		err = t.failure()
+		err = failureOf(t.job)
 	}
 	if err == nil && r.LeftOut > 0 {
 		r.Steps = nil
@@ -206,7 +209,7 @@ func (t *there) write(ctx context.Context, w writing, s *story) (*plan.Plan, dra
 	if err := r.Err(); err != nil && t.job.State != wire.Canceled {
 		return p, r.Report, err
 	}
-	return p, r.Report, t.failure()
+	return p, r.Report, failureOf(t.job)
 }
 
 func (t *there) plan(ctx context.Context, w writing, s *story) (plan.Plan, error) {
@@ -240,7 +243,7 @@ func (t *there) planReport(ctx context.Context) (out struct {
 	var r wire.PlanReport[dray.TransferReport]
 	made, err := t.report(ctx, &r)
 	if err == nil && (!made || len(r.Header) == 0 || string(r.Header) == "null") {
-		err = t.failure()
+		err = failureOf(t.job)
 	}
 	if err != nil {
 		return out, err
@@ -332,7 +335,7 @@ func (t *there) runEach(ctx context.Context, _ streaming, s *story, visit func(d
 	}
 	made, err := t.report(ctx, &sum)
 	if err == nil && (!made || !failed && sum.InUse == nil || t.job.State == wire.Canceled) {
-		err = t.failure()
+		err = failureOf(t.job)
 	}
 	return sum, err
 }
@@ -352,7 +355,7 @@ func (t *there) verify(ctx context.Context, _ verifying, s *story, visit func(dr
 	}
 	made, err := t.report(ctx, &r)
 	if err == nil && (!made || t.job.State == wire.Canceled || r.Matches[dray.Unproven] == 0 && r.Right()) {
-		err = t.failure()
+		err = failureOf(t.job)
 	}
 	return r, err
 }
