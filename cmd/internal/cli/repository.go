@@ -82,7 +82,7 @@ func (l *listing) run(a *app, cmd *cobra.Command, path string, fetch func(contex
 	if err != nil {
 		return err
 	}
-	out := newAzList(a.out, azFormat(cmd, a.format), l.search)
+	list := newAzList(a.out, azFormat(cmd, a.format), l.search)
 	var kept []listed
 	_, err = lookingAs(a, cmd, path, login, func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *story) (struct{}, error) {
 		if !l.whole {
@@ -98,30 +98,30 @@ func (l *listing) run(a *app, cmd *cobra.Command, path string, fetch func(contex
 				kept = append(kept, one)
 				return nil
 			}
-			if err := out.show(one.item, one.text); err != nil {
+			if err := list.show(one.item, one.text); err != nil {
 				return err
 			}
-			if l.top > 0 && out.shown == l.top {
+			if l.top > 0 && list.shown == l.top {
 				return errEnough
 			}
 			return nil
 		})
 	})
 	if err != nil && !errors.Is(err, errEnough) {
-		if out.shown == 0 {
+		if list.shown == 0 {
 			return err
 		}
 		a.fail(err) // after half an answer no second one
 		return ended(exitCode(err))
 	}
-	if err := l.showOrdered(path, kept, out); err != nil {
+	if err := l.showOrdered(path, kept, list); err != nil {
 		return err
 	}
-	return out.end()
+	return list.end()
 }
 
 // showOrdered shows what waited for its order.
-func (l *listing) showOrdered(path string, kept []listed, out *azList) error {
+func (l *listing) showOrdered(path string, kept []listed, list *azList) error {
 	for _, one := range kept {
 		if one.time == nil {
 			return &fault.Fault{Kind: fault.Refused, Op: "order by time", Name: path, Hint: "leave --orderby off",
@@ -135,10 +135,10 @@ func (l *listing) showOrdered(path string, kept []listed, out *azList) error {
 		return x.time.Compare(*y.time)
 	})
 	for _, one := range kept {
-		if l.top > 0 && out.shown == l.top {
+		if l.top > 0 && list.shown == l.top {
 			return nil
 		}
-		if err := out.show(one.item, one.text); err != nil {
+		if err := list.show(one.item, one.text); err != nil {
 			return err
 		}
 	}

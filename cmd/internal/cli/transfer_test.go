@@ -45,15 +45,15 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	env := func(name string) string { return map[string]string{"DRAY_STATE_DIR": "off"}[name] }
 	ctx, cancel := context.WithCancel(t.Context())
 	story := &cancelling{left: 5, cancel: cancel}
-	var out bytes.Buffer
+	var stdout bytes.Buffer
 	began := time.Now()
-	code := Main(ctx, args, IO{In: strings.NewReader(""), Out: &out, Err: story, Env: env})
+	code := Main(ctx, args, IO{In: strings.NewReader(""), Out: &stdout, Err: story, Env: env})
 	var report struct {
 		Steps []struct{ State string }
 		Error struct{ Kind string }
 	}
-	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
-		t.Fatalf("%v\n%s", err, &out)
+	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
+		t.Fatalf("%v\n%s", err, &stdout)
 	}
 	if code != exitInterrupted || report.Error.Kind != "canceled" || len(report.Steps) >= 90 || time.Since(began) > 20*time.Second {
 		t.Errorf("code %d, %d steps, %+v\n%s", code, len(report.Steps), report.Error, &story.text)
@@ -61,12 +61,12 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	if !strings.Contains(story.text.String(), "dray: interrupted: ") {
 		t.Errorf("%s", &story.text)
 	}
-	out.Reset()
+	stdout.Reset()
 	var later bytes.Buffer
-	if code := Main(t.Context(), args, IO{In: strings.NewReader(""), Out: &out, Err: &later, Env: env}); code != 0 {
+	if code := Main(t.Context(), args, IO{In: strings.NewReader(""), Out: &stdout, Err: &later, Env: env}); code != 0 {
 		t.Errorf("code %d\n%s", code, &later)
 	}
-	if err := json.Unmarshal(out.Bytes(), &report); err != nil || len(report.Steps) != 90 {
+	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil || len(report.Steps) != 90 {
 		t.Errorf("%v, %d steps", err, len(report.Steps))
 	}
 	if _, err := os.Stat(failed); !os.IsNotExist(err) {
@@ -78,8 +78,8 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 }
 
 func TestAPlanThatWasCutOffIsNoPlan(t *testing.T) {
-	var out bytes.Buffer
-	c := console{out: &out}
+	var stdout bytes.Buffer
+	c := console{out: &stdout}
 	c.format = formatJSON
 	s := c.newPlanOut(plan.Plan{Verb: "transfer", Overwrite: plan.Update, Hold: plan.Each})
 	if err := s.step(stepOf(t)); err != nil {
@@ -88,7 +88,7 @@ func TestAPlanThatWasCutOffIsNoPlan(t *testing.T) {
 	if err := s.end(dray.TransferReport{}, errOver); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := summarise(&out); err == nil {
+	if _, err := summarise(&stdout); err == nil {
 		t.Error("a plan whose making failed was read")
 	}
 }
