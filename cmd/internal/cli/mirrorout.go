@@ -49,11 +49,11 @@ func (t *ruleTeller) steps(_ ref.Repo, steps []dray.StepReport, _ time.Duration)
 		return errOver
 	}
 	for _, s := range steps {
-		if err := t.out.step(s); err != nil {
+		if err := t.out.Step(s); err != nil {
 			return err
 		}
 	}
-	return t.out.flush()
+	return t.out.Flush()
 }
 
 func (t *ruleTeller) stop() {
@@ -70,7 +70,7 @@ func (t *ruleTeller) end(all mirrored) error {
 	if t.app.format == formatJSON {
 		return t.app.printJSON(all)
 	}
-	return t.out.end(dray.TransferReport{}, nil)
+	return t.out.End(dray.TransferReport{}, nil)
 }
 
 func newMirrorValidate(a *app) *cobra.Command {

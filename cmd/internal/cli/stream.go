@@ -118,13 +118,13 @@ func (t *teller) planned(p dray.RepositoryPlan) error {
 		default:
 			t.good++
 		}
-		if err := t.out.step(dray.StepReport{Step: s}); err != nil {
+		if err := t.out.Step(dray.StepReport{Step: s}); err != nil {
 			return err
 		}
 	}
 	t.repositories++
 	t.story.far(repositories(t.repositories) + " planned")
-	return t.out.flush()
+	return t.out.Flush()
 }
 
 // finished tells of what became of one repository.
@@ -148,7 +148,7 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 				return err
 			}
 		}
-		if err := t.out.step(s); err != nil {
+		if err := t.out.Step(s); err != nil {
 			return err
 		}
 	}
@@ -159,7 +159,7 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 	if len(r.Steps) > states[dray.Unchanged] && !t.app.quiet {
 		t.story.say(repositoryLine(r, states, retagged))
 	}
-	return t.out.flush()
+	return t.out.Flush()
 }
 
 // repositoryLine is "HOST/REPO: 3 done (1 re-tagged), 47 unchanged, 1 failed, 2.1 s".
@@ -214,7 +214,7 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 	if err != nil && err != sum.Err { //nolint:errorlint // the very same value
 		whole = err
 	}
-	if perr := t.out.end(sum, whole); perr != nil {
+	if perr := t.out.End(sum, whole); perr != nil {
 		return perr
 	}
 	quiet := t.app.quiet

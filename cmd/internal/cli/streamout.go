@@ -13,9 +13,9 @@ import (
 
 // streamOut writes the answer of a streaming verb on stdout.
 type streamOut interface {
-	step(dray.StepReport) error
-	flush() error // a repository is complete
-	end(sum dray.TransferReport, problem error) error
+	Step(dray.StepReport) error
+	Flush() error // a repository is complete
+	End(sum dray.TransferReport, problem error) error
 }
 
 // newReportOut writes what became of steps.
@@ -53,9 +53,9 @@ func (c *console) newPlainOut(l lineStream) streamOut {
 // noStream is the format none.
 type noStream struct{}
 
-func (noStream) step(dray.StepReport) error           { return nil }
-func (noStream) flush() error                         { return nil }
-func (noStream) end(dray.TransferReport, error) error { return nil }
+func (noStream) Step(dray.StepReport) error           { return nil }
+func (noStream) Flush() error                         { return nil }
+func (noStream) End(dray.TransferReport, error) error { return nil }
 
 // lineStream is the format text: what was brought, or what would be done.
 type lineStream struct {
@@ -63,7 +63,7 @@ type lineStream struct {
 	dryRun bool
 }
 
-func (l lineStream) step(s dray.StepReport) error {
+func (l lineStream) Step(s dray.StepReport) error {
 	line := ""
 	switch {
 	case l.dryRun && (s.Action != plan.Skip || s.Works()):
@@ -78,8 +78,8 @@ func (l lineStream) step(s dray.StepReport) error {
 	return err
 }
 
-func (l lineStream) flush() error                         { return nil }
-func (l lineStream) end(dray.TransferReport, error) error { return nil }
+func (l lineStream) Flush() error                         { return nil }
+func (l lineStream) End(dray.TransferReport, error) error { return nil }
 
 // rowStream is the formats table and tsv. Columns of a table are as wide as one repository needs.
 type rowStream struct {
@@ -104,7 +104,7 @@ func (r *rowStream) head() error {
 	return r.row("TARGET", "DIGEST", "STATE")
 }
 
-func (r *rowStream) step(s dray.StepReport) error {
+func (r *rowStream) Step(s dray.StepReport) error {
 	if err := r.head(); err != nil {
 		return err
 	}
@@ -117,9 +117,9 @@ func (r *rowStream) step(s dray.StepReport) error {
 	return nil
 }
 
-func (r *rowStream) flush() error { return r.tab.Flush() }
+func (r *rowStream) Flush() error { return r.tab.Flush() }
 
-func (r *rowStream) end(dray.TransferReport, error) error {
+func (r *rowStream) End(dray.TransferReport, error) error {
 	if err := r.head(); err != nil {
 		return err
 	}
@@ -140,17 +140,17 @@ func (p *planStream) open() (err error) {
 	return err
 }
 
-func (p *planStream) step(s dray.StepReport) error {
+func (p *planStream) Step(s dray.StepReport) error {
 	if err := p.open(); err != nil {
 		return err
 	}
 	return p.out.Step(s.Step)
 }
 
-func (p *planStream) flush() error { return nil }
+func (p *planStream) Flush() error { return nil }
 
 // end leaves a plan that could not be made whole without its last line, so that no reader takes it.
-func (p *planStream) end(_ dray.TransferReport, problem error) error {
+func (p *planStream) End(_ dray.TransferReport, problem error) error {
 	if problem != nil && p.out == nil {
 		return nil // nothing was planned, so there is no plan
 	}
@@ -169,7 +169,7 @@ type jsonStream struct {
 	begun bool
 }
 
-func (j *jsonStream) step(s dray.StepReport) error {
+func (j *jsonStream) Step(s dray.StepReport) error {
 	raw, err := marshal(s)
 	if err != nil {
 		return err
@@ -183,9 +183,9 @@ func (j *jsonStream) step(s dray.StepReport) error {
 	return err
 }
 
-func (j *jsonStream) flush() error { return nil }
+func (j *jsonStream) Flush() error { return nil }
 
-func (j *jsonStream) end(sum dray.TransferReport, problem error) error {
+func (j *jsonStream) End(sum dray.TransferReport, problem error) error {
 	tail := struct {
 		dray.TransferReport
 		Error *dray.Problem `json:"error,omitempty"`

@@ -82,10 +82,10 @@ func TestAPlanThatWasCutOffIsNoPlan(t *testing.T) {
 	c := console{out: &stdout}
 	c.format = formatJSON
 	s := c.newPlanOut(plan.Plan{Verb: "transfer", Overwrite: plan.Update, Hold: plan.Each})
-	if err := s.step(stepOf(t)); err != nil {
+	if err := s.Step(stepOf(t)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.end(dray.TransferReport{}, errOver); err != nil {
+	if err := s.End(dray.TransferReport{}, errOver); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := summarise(&stdout); err == nil {
