@@ -83,12 +83,7 @@ func (a *app) runVerify(cmd *cobra.Command, f verifyFlags, args []string) error 
 			return verifyJSON(&f.ends, req), f.told(cmd)
 		},
 	}
-	at, err := a.place(cmd, w.ask, false)
-	if err != nil {
-		return err
-	}
-	defer at.close()
-	return a.verifyAt(cmd.Context(), at, w)
+	return a.verify(cmd, w)
 }
 
 // verifying is one run of verify.
@@ -96,6 +91,16 @@ type verifying struct {
 	receipt string // the file that gets it; "" is none
 	run     func(context.Context, *dray.Dray, event.Observer, *story, func(dray.VerifyEntry) error) (dray.Receipt, error)
 	ask     ask // the same at a server
+}
+
+// verify compares, and tells of it while it does.
+func (a *app) verify(cmd *cobra.Command, w verifying) error {
+	at, err := a.place(cmd, w.ask, false)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	return a.verifyAt(cmd.Context(), at, w)
 }
 
 func (a *app) verifyAt(ctx context.Context, at place, w verifying) error {
