@@ -80,12 +80,6 @@ func newRoot(a *app, args []string) *cobra.Command {
 	return root
 }
 
-// group is a heading of the help and the commands below it.
-type group struct {
-	title    string
-	commands []*cobra.Command
-}
-
 // heading is a group whose commands are not made yet.
 type heading struct {
 	title    string
@@ -106,7 +100,7 @@ func headings() []heading {
 			{"repository", newRepositoryAndRemovals}, {"check", newCheck}, {"verify", newVerify}}},
 		{"At a server", []maker{{"jobs", newJobs}, {"schedules", newSchedules}, {"serve", newServe}, {"worker", newWorker}}},
 		{"Setting up", []maker{{"login", newLogin}, {"logout", newLogout}, {"config", newConfig}, {"version", newVersion},
-			{"completion", newCompletion}, {"man", newMan}}},
+			{"completion", newCompletion}, {"man", newManual}}},
 	}
 }
 
@@ -130,6 +124,11 @@ func choose(a *app, args []string) []group {
 		all = append(all, g)
 	}
 	return all
+}
+
+// newManual makes the command about the manual pages of all commands.
+func newManual(a *app) *cobra.Command {
+	return newMan(func() *cobra.Command { return newRoot(newApp(a.IO), nil) })
 }
 
 // newRepositoryAndRemovals is az acr repository, of which two commands remove.

@@ -9,6 +9,12 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// group is a heading of the help and the commands below it.
+type group struct {
+	title    string
+	commands []*cobra.Command
+}
+
 // help prints a page: what it does, how it is written, examples, flags by group.
 func help(w io.Writer, cmd *cobra.Command, groups []group) {
 	about := cmd.Long

@@ -14,7 +14,8 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-func newMan(a *app) *cobra.Command {
+// newMan makes the command about the manual pages of root and all below it.
+func newMan(root func() *cobra.Command) *cobra.Command {
 	dir := ""
 	cmd := &cobra.Command{
 		Use:    "man [COMMAND]",
@@ -28,7 +29,7 @@ func newMan(a *app) *cobra.Command {
 		if dir != "" && len(args) > 0 {
 			return usageError(cmd, errors.New("--dir and a command"), "--dir writes the pages of all commands")
 		}
-		root := newRoot(newApp(a.IO), nil) // with all commands
+		root := root()
 		root.InitDefaultHelpCmd()
 		if dir != "" {
 			return manuals(dir, root)

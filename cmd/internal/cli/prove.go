@@ -12,18 +12,15 @@ import (
 
 // proof is the command that looks below the names of a transfer: dray verify with the same
 // ends, selection and mapping.
-func (f transferFlags) proof(cmd *cobra.Command, args []string) string {
+func proof(cmd *cobra.Command, typed []string) string {
 	same := pflag.NewFlagSet("", pflag.ContinueOnError)
 	var other ends
 	other.addSelectionTo(same)
 	other.addMappingTo(same)
 	also := []string{"prefer", "config", "plain-http", "insecure", "ca-file"}
 	words := []string{"dray", "verify"}
-	if f.sourceName != "" {
-		args = []string{f.sourceName, f.targetName}
-	}
-	for _, a := range args {
-		words = append(words, quoted(a))
+	for _, end := range typed {
+		words = append(words, quoted(end))
 	}
 	cmd.Flags().Visit(func(g *pflag.Flag) {
 		if g.Name == "max-repositories" || same.Lookup(g.Name) == nil && !slices.Contains(also, g.Name) {

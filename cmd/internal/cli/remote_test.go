@@ -128,7 +128,7 @@ func TestAnInterruptLeavesTheJobToTheServerAndSaysHowToFindIt(t *testing.T) {
 		code := <-left
 		_, id, _ := strings.Cut(err.String(), "job ")
 		id, _, _ = strings.Cut(id, " ")
-		if code != 130 || !jobForm().MatchString(id) || !strings.Contains(err.String(), "dray jobs cancel "+id) {
+		if code != 130 || !isJobID(id) || !strings.Contains(err.String(), "dray jobs cancel "+id) {
 			t.Fatalf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 		}
 		var told struct{ ID string }

@@ -65,7 +65,7 @@ func newSchedulesList(a *app) *cobra.Command {
 }
 
 func newSchedulesPut(a *app) *cobra.Command {
-	var f mirrorFlags
+	var file string
 	var prune bool
 	cmd := &cobra.Command{
 		Use:   "put -f FILE",
@@ -77,13 +77,13 @@ func newSchedulesPut(a *app) *cobra.Command {
 		Example: "  dray schedules put -f mirrors.yaml\n  dray schedules put -f mirrors.yaml --prune",
 		Args:    exactly(0, "the file after -f"),
 	}
-	cmd.Flags().StringVarP(&f.file, "file", "f", "", "the rules, a `FILE`")
+	cmd.Flags().StringVarP(&file, "file", "f", "", "the rules, a `FILE`")
 	cmd.Flags().BoolVar(&prune, "prune", false, "remove one's schedules that the file does not have")
 	return a.atJobs(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
-		if f.file == "" {
+		if file == "" {
 			return usageError(cmd, errors.New("no file of rules"), "name one with -f")
 		}
-		m, err := config.ReadMirrors(f.file)
+		m, err := config.ReadMirrors(file)
 		if err != nil {
 			return err
 		}

@@ -94,8 +94,12 @@ func (a *app) runTransfer(cmd *cobra.Command, f transferFlags, args []string) er
 	if f.parallel > 0 {
 		a.common.images = f.parallel
 	}
+	typed := args
+	if f.sourceName != "" {
+		typed = []string{f.sourceName, f.targetName}
+	}
 	return a.stream(cmd, streaming{
-		past: "transferred", verb: "transfer", dryRun: f.dryRun, failedTo: f.failedTo, overwrite: req.Overwrite, backup: req.Backup, proof: f.proof(cmd, args),
+		past: "transferred", verb: "transfer", dryRun: f.dryRun, failedTo: f.failedTo, overwrite: req.Overwrite, backup: req.Backup, proof: proof(cmd, typed),
 		ask: func(ctx context.Context, c *client.Client, d *dray.Dray) (wire.Request, error) {
 			err := f.told(cmd)
 			if err == nil {
