@@ -1,32 +1,23 @@
 // Command dray imports, copies and re-tags container images between registries.
+//
+// What takes a database or a registry of its own (dray serve, dray worker) is in another program,
+// drayd, which it executes: dray starts in milliseconds.
 package main
 
 import (
-	"context"
-	"fmt"
 	"os"
-	"os/signal"
-	"runtime"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/program"
 )
 
 func main() {
 	collectLater()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal kills
-	home, _ := os.UserHomeDir()  // "" is none
-	run := ""
-	if runtime.GOOS == "linux" {
-		run = fmt.Sprintf("/run/containers/%d", os.Getuid())
-	}
-	os.Exit(cli.Main(ctx, os.Args[1:], cli.IO{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Home: home,
-		Run: run, Terminal: cli.TerminalOf(os.Stdin, os.Stderr), Hangup: hangup,
-	}))
+	io := program.World()
+	io.Drayd = program.Drayd
+	os.Exit(cli.Main(program.Interruptible(), os.Args[1:], io))
 }
 
 // collectLater lets the heap grow to 16 MiB before garbage is collected, for a tenth of a second:
@@ -34,13 +25,4 @@ func main() {
 func collectLater() {
 	percent := debug.SetGCPercent(400)
 	time.AfterFunc(100*time.Millisecond, func() { debug.SetGCPercent(percent) })
-}
-
-// hangup catches SIGHUP until ctx ends. Commands that do not ask for it end by it, as when
-// their terminal is closed.
-func hangup(ctx context.Context) <-chan os.Signal {
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, syscall.SIGHUP)
-	context.AfterFunc(ctx, func() { signal.Stop(c) })
-	return c
 }

@@ -37,20 +37,23 @@ var may = map[string]string{
 	"internal/registry": "fault oci ref",
 	".":                 "credential event fault internal/layout internal/ledger oci plan ref internal/remote internal/transfer",
 
-	"cmd/internal/config":   "credential fault cmd/internal/schedule plan ref",
-	"cmd/internal/schedule": "fault",
-	"cmd/internal/mirror":   ". event fault cmd/internal/config cmd/internal/schedule plan ref internal/transfer",
-	"cmd/internal/wire":     "event fault",
-	"cmd/internal/client":   "credential fault cmd/internal/wire plan",
-	"cmd/internal/access":   "credential fault ref cmd/internal/store cmd/internal/wire",
-	"cmd/internal/store":    "fault",
-	"cmd/internal/job":      "fault cmd/internal/store cmd/internal/wire",
-	"cmd/internal/verb":     ". credential event fault cmd/internal/access cmd/internal/job cmd/internal/store cmd/internal/wire oci plan ref",
-	"cmd/internal/api":      "credential fault cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire",
-	"cmd/internal/arm":      "credential fault cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire ref",
-	"cmd/internal/server":   ". credential event fault cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/store cmd/internal/verb cmd/internal/wire oci ref internal/registry",
-	"cmd/internal/cli":      ". credential event fault cmd/internal/access cmd/internal/client cmd/internal/config cmd/internal/mirror cmd/internal/schedule cmd/internal/server cmd/internal/wire oci plan ref internal/registry",
-	"cmd/dray":              "cmd/internal/cli",
+	"cmd/internal/config":      "credential fault cmd/internal/schedule plan ref",
+	"cmd/internal/schedule":    "fault",
+	"cmd/internal/mirror":      ". event fault cmd/internal/config cmd/internal/schedule plan ref internal/transfer",
+	"cmd/internal/wire":        "event fault",
+	"cmd/internal/client":      "credential fault cmd/internal/wire plan",
+	"cmd/internal/access":      "credential fault ref cmd/internal/store cmd/internal/wire",
+	"cmd/internal/store":       "fault",
+	"cmd/internal/job":         "fault cmd/internal/store cmd/internal/wire",
+	"cmd/internal/verb":        ". credential event fault cmd/internal/access cmd/internal/job cmd/internal/store cmd/internal/wire oci plan ref",
+	"cmd/internal/api":         "credential fault cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire",
+	"cmd/internal/arm":         "credential fault cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire ref",
+	"cmd/internal/server":      ". credential event fault cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/store cmd/internal/verb cmd/internal/wire oci ref internal/registry",
+	"cmd/internal/cli":         ". credential event fault cmd/internal/client cmd/internal/config cmd/internal/mirror cmd/internal/schedule cmd/internal/wire oci plan ref",
+	"cmd/internal/cli/serving": "credential cmd/internal/access cmd/internal/cli cmd/internal/config cmd/internal/server cmd/internal/wire internal/registry",
+	"cmd/internal/program":     "fault cmd/internal/cli",
+	"cmd/dray":                 "cmd/internal/cli cmd/internal/program",
+	"cmd/drayd":                "cmd/internal/cli cmd/internal/cli/serving cmd/internal/program",
 
 	"bench":                "internal/registry", // measures the program from outside, and our registry as one of several
 	"cmd/internal/mkimage": "internal/layout oci",
@@ -74,6 +77,14 @@ var never = map[string][]string{
 var unlinked = []string{
 	module + "/internal/registry", "github.com/distribution/distribution", "github.com/spf13/cobra", "github.com/vbauerster/mpb",
 	"github.com/sirupsen/logrus", "log/slog", "database/sql", "google.golang.org/grpc",
+}
+
+// serving is what makes a server: drayd has it, and dray starts without it.
+var serving = []string{
+	module + "/internal/registry", "github.com/distribution/distribution", "github.com/danielgtaylor/huma", "database/sql", "modernc.org",
+	"github.com/jackc/pgx", "github.com/prometheus", "google.golang.org/grpc", "google.golang.org/protobuf", "go.opentelemetry.io",
+	module + "/cmd/internal/access", module + "/cmd/internal/store", module + "/cmd/internal/job", module + "/cmd/internal/verb",
+	module + "/cmd/internal/api", module + "/cmd/internal/arm", module + "/cmd/internal/server",
 }
 
 type pkg struct {
@@ -143,6 +154,39 @@ func TestTheLibraryLinksNoRegistryNoDatabaseNoCommandLineAndNoLogger(t *testing.
 	t.Fatal("package dray was not found")
 }
 
+func TestTheSmallProgramLinksNothingOfAServer(t *testing.T) {
+	linked := map[string]bool{} // each of them by drayd, else the list is of another house
+	for _, p := range packages(t) {
+		for _, dep := range p.Deps {
+			for _, bad := range serving {
+				if dep != bad && !strings.HasPrefix(dep, bad+"/") || dep == "database/sql/driver" {
+					continue
+				}
+				switch room(p.ImportPath) {
+				case "cmd/dray":
+					t.Errorf("dray links %s", dep)
+				case "cmd/drayd":
+					linked[bad] = true
+				}
+			}
+		}
+	}
+	for _, bad := range serving {
+		if !linked[bad] {
+			t.Errorf("drayd links no %s", bad)
+		}
+	}
+}
+
+// The release image has no time zones, and schedules are in one.
+func TestBothProgramsCarryTheTimeZones(t *testing.T) {
+	for _, p := range packages(t) {
+		if name := room(p.ImportPath); (name == "cmd/dray" || name == "cmd/drayd") && !slices.Contains(p.Deps, "time/tzdata") {
+			t.Errorf("%s has no time zones", name)
+		}
+	}
+}
+
 func TestOnlyTheSecretTypeKnowsTheLoggerInTheLibrary(t *testing.T) {
 	library := []string{"fault", "event", "ref", "oci", "plan", "internal/transfer", "internal/ledger", "internal/remote", "internal/layout", "."}
 	for _, p := range packages(t) {
@@ -194,11 +238,11 @@ func checkSyntax(t *testing.T, name string, raw []byte) {
 }
 
 // Expressions that are compiled at the start take a millisecond of each command, all together.
-func TestNoExpressionOfTheProgramIsCompiledBeforeItIsUsed(t *testing.T) {
+func TestNoExpressionOfTheProgramsIsCompiledBeforeItIsUsed(t *testing.T) {
 	all := packages(t)
-	at := slices.IndexFunc(all, func(p pkg) bool { return room(p.ImportPath) == "cmd/dray" })
+	at := slices.IndexFunc(all, func(p pkg) bool { return room(p.ImportPath) == "cmd/drayd" })
 	for _, p := range all {
-		if !slices.Contains(all[at].Deps, p.ImportPath) {
+		if !slices.Contains(all[at].Deps, p.ImportPath) { // which has all that dray has
 			continue
 		}
 		for _, file := range p.GoFiles {

@@ -37,19 +37,19 @@ type CollectOptions struct {
 
 // Collected is what Collect did, or with DryRun would do.
 type Collected struct {
-	Repositories int `json:"repositories"`
+	Repositories int
 	Kept         struct {
-		Manifests int   `json:"manifests"`
-		Blobs     int   `json:"blobs"` // files, of manifests too; each once for all repositories
-		Bytes     int64 `json:"bytes"` // of those files
-	} `json:"kept"`
+		Manifests int
+		Blobs     int   // files, of manifests too; each once for all repositories
+		Bytes     int64 // of those files
+	}
 	Removed struct {
-		Manifests int   `json:"manifests"`
-		Links     int   `json:"links"` // blobs that a repository no longer shows
-		Blobs     int   `json:"blobs"`
-		Bytes     int64 `json:"bytes"`
-	} `json:"removed"`
-	DryRun bool `json:"dryRun"`
+		Manifests int
+		Links     int // blobs that a repository no longer shows
+		Blobs     int
+		Bytes     int64
+	}
+	DryRun bool
 }
 
 // Collect removes from the registry in dir what nothing needs. What is needed

@@ -35,6 +35,9 @@ func thisBuild() build {
 	return b
 }
 
+// Version is the version of this program.
+func Version() string { return thisBuild().Version }
+
 func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",

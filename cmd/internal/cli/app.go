@@ -21,6 +21,14 @@ type IO struct {
 	// Hangup sends when the process is asked to read its files again, by SIGHUP, until the
 	// context ends; nil never does.
 	Hangup func(context.Context) <-chan os.Signal
+
+	// Serving is what serve and worker do in this process; nil leaves them to Drayd.
+	Serving *Serving
+	// Drayd carries out the command of these arguments in drayd and returns its exit code,
+	// unless the process becomes drayd.
+	Drayd func(ctx context.Context, args []string) (int, error)
+	// Only names the commands that there are; nil is all.
+	Only []string
 }
 
 // Terminal holds what is known of the terminal. The zero Terminal is none: a pipe, a file, a CI log.
@@ -37,8 +45,9 @@ type app struct {
 	console
 	common common
 	IO     IO
+	args   []string
 }
 
-func newApp(io IO) *app {
-	return &app{IO: io, console: console{out: io.Out, err: io.Err, terminal: io.Terminal.Progress}}
+func newApp(args []string, io IO) *app {
+	return &app{IO: io, args: args, console: console{out: io.Out, err: io.Err, terminal: io.Terminal.Progress}}
 }

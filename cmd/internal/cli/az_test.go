@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/drayage/dray/cmd/internal/cli"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -86,7 +87,7 @@ func TestACloudIdentityIsKeptAsARefreshTokenAndShownToNobody(t *testing.T) {
 	run := func(args ...string) (stdout, stderr string) {
 		t.Helper()
 		var out, err bytes.Buffer
-		if code := Main(t.Context(), args, IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: func(k string) string { return env[k] }, Home: home}); code != 0 {
+		if code := program(t.Context(), args, cli.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: func(k string) string { return env[k] }, Home: home}); code != 0 {
 			t.Fatalf("%v: code %d, stderr %s", args, code, err.String())
 		}
 		return out.String(), err.String()
@@ -137,8 +138,8 @@ func TestAManifestIsRemovedOnlyAfterAYes(t *testing.T) {
 	reg := testbed.Distribution(t, testbed.Options{})
 	image := testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
 	run := func(answer string) (code int, out, err bytes.Buffer) {
-		code = Main(t.Context(), []string{"rm", "--manifest", reg.Host + "/app:v1"}, IO{In: strings.NewReader(answer), Out: &out, Err: &err, Env: noEnv,
-			Terminal: Terminal{Password: func(context.Context) ([]byte, error) { return nil, io.EOF }}})
+		code = program(t.Context(), []string{"rm", "--manifest", reg.Host + "/app:v1"}, cli.IO{In: strings.NewReader(answer), Out: &out, Err: &err, Env: noEnv,
+			Terminal: cli.Terminal{Password: func(context.Context) ([]byte, error) { return nil, io.EOF }}})
 		return code, out, err
 	}
 	asked := "dray: " + reg.Host + "/app@" + image.Digest() + " goes with 1 tag: v1\nRemove? [y/N] "
@@ -151,35 +152,5 @@ func TestAManifestIsRemovedOnlyAfterAYes(t *testing.T) {
 	code, out, err := run("y\n")
 	if code != 0 || out.String() != reg.Host+"/app:v1@"+image.Digest()+"\n"+reg.Host+"/app@"+image.Digest()+"\n" {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
-	}
-}
-
-func TestTablesAndRowsAreThoseOfAz(t *testing.T) {
-	type inner struct {
-		A int `json:"a"`
-	}
-	value := []any{
-		map[string]any{"name": "v1", "size": 12345678901, "on": true, "none": nil, "tags": []string{"x", "y"}, "in": inner{1}, "id": "left out of tables"},
-		map[string]any{"name": "v2-long-name", "note": "b"},
-	}
-	for _, tt := range []struct {
-		as    format
-		value any
-		want  string
-	}{
-		{formatTSV, value, "left out of tables\t\tv1\tNone\tTrue\t12345678901\t2\nv2-long-name\tb\n"},
-		{formatTable, value, "Name          On    Size         Note\n------------  ----  -----------  ------\nv1            True  12345678901\nv2-long-name                     b\n"},
-		{formatTable, [][]string{{"a", "b"}}, "Column1    Column2\n---------  ---------\na          b\n"},
-		{formatTSV, []bool{true}, "true\n"},
-		{formatTSV, "one\ttwo\n", "one two \n"},
-		{formatTable, []string{}, ""},
-		{formatJSON, []string{"<a&b>"}, "[\n  \"<a&b>\"\n]\n"},
-		{formatJSON, nil, ""},
-		{formatNone, value, ""},
-	} {
-		var out bytes.Buffer
-		if err := printAz(&out, tt.as, nil, tt.value); err != nil || out.String() != tt.want {
-			t.Errorf("%s: %v\ngot  %q\nwant %q", tt.as, err, out.String(), tt.want)
-		}
 	}
 }

@@ -14,6 +14,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,7 @@ func Main(ctx context.Context, args []string, io IO) int {
 	if io.Env("TERM") == "dumb" {
 		io.Terminal.Progress = false // it can not move its cursor
 	}
-	a := newApp(io)
+	a := newApp(args, io)
 	root := newRoot(a, args)
 	root.SetArgs(args)
 	root.SetIn(io.In)
@@ -104,14 +105,14 @@ func headings() []heading {
 	}
 }
 
-// choose makes the one command that args begin with, else all: making all, with their flags,
-// takes as long as a small copy.
-func choose(a *app, args []string) []group {
-	var all []group
+// choose makes the one command that args begin with, else all, of those that there are: making
+// all, with their flags, takes as long as a small copy.
+func choose(a *app, args []string) (all []group) {
+	there := func(m maker) bool { return a.IO.Only == nil || slices.Contains(a.IO.Only, m.name) }
 	headings := headings()
 	for _, h := range headings {
 		for _, m := range h.commands {
-			if len(args) > 0 && args[0] == m.name {
+			if len(args) > 0 && args[0] == m.name && there(m) {
 				return []group{{h.title, []*cobra.Command{m.make(a)}}}
 			}
 		}
@@ -119,16 +120,20 @@ func choose(a *app, args []string) []group {
 	for _, h := range headings {
 		g := group{title: h.title}
 		for _, m := range h.commands {
-			g.commands = append(g.commands, m.make(a))
+			if there(m) {
+				g.commands = append(g.commands, m.make(a))
+			}
 		}
-		all = append(all, g)
+		if len(g.commands) > 0 {
+			all = append(all, g)
+		}
 	}
 	return all
 }
 
 // newManual makes the command about the manual pages of all commands.
 func newManual(a *app) *cobra.Command {
-	return newMan(func() *cobra.Command { return newRoot(newApp(a.IO), nil) })
+	return newMan(func() *cobra.Command { return newRoot(newApp(nil, a.IO), nil) })
 }
 
 // newRepositoryAndRemovals is az acr repository, of which two commands remove.

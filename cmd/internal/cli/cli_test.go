@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -168,31 +166,6 @@ func TestAVerbThatDoesNotReturnIsLeftBehind(t *testing.T) {
 		}
 		time.Sleep(time.Hour) // a bubble waits for its goroutines; a process does not
 	})
-}
-
-func TestServeAnswersUntilItIsInterrupted(t *testing.T) {
-	ctx, interrupt := context.WithCancel(t.Context())
-	defer interrupt()
-	out, pipe := io.Pipe()
-	ended := make(chan int)
-	var err bytes.Buffer
-	go func() {
-		ended <- Main(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--data", t.TempDir()},
-			IO{In: strings.NewReader(""), Out: pipe, Err: &err, Env: noEnv})
-	}()
-	address, rerr := bufio.NewReader(out).ReadString('\n')
-	if rerr != nil {
-		t.Fatal(rerr)
-	}
-	answer, gerr := http.Get("http://" + strings.TrimSpace(address) + "/v2/")
-	if gerr != nil {
-		t.Fatal(gerr)
-	}
-	answer.Body.Close()
-	interrupt()
-	if code := <-ended; code != 0 || answer.StatusCode != http.StatusOK {
-		t.Errorf("code %d, status %d, stderr %s", code, answer.StatusCode, err.String())
-	}
 }
 
 func TestAPersonIsAskedForUserAndPassword(t *testing.T) {

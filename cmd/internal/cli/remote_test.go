@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"bufio"
@@ -10,11 +10,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/drayage/dray/cmd/internal/cli"
 	"github.com/drayage/dray/internal/testbed"
 )
+
+// ulid is a job's id.
+var ulid = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`)
 
 // served is a server in a process of its own.
 type served struct {
@@ -94,8 +99,8 @@ func TestWaitingOutlivesAServerThatWasKilled(t *testing.T) {
 	ended := make(chan result, 1)
 	go func() {
 		var out, err bytes.Buffer
-		code := Main(context.Background(), []string{"copy", src.Host + "/app:v1", dst.Host + "/app:v1", "--server", "http://" + first.host},
-			IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
+		code := program(context.Background(), []string{"copy", src.Host + "/app:v1", dst.Host + "/app:v1", "--server", "http://" + first.host},
+			cli.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
 		ended <- result{code, out.String(), err.String()}
 	}()
 	<-asked
@@ -118,17 +123,17 @@ func TestAnInterruptLeavesTheJobToTheServerAndSaysHowToFindIt(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		ctx, interrupt := context.WithCancel(t.Context())
 		var out, err bytes.Buffer
-		world := IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv}
+		world := cli.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv}
 		left := make(chan int, 1)
 		go func() {
-			left <- Main(ctx, []string{"copy", src.Host + "/app:v1", dst.Host + "/app:" + format, "--server", url, "-o", format}, world)
+			left <- program(ctx, []string{"copy", src.Host + "/app:v1", dst.Host + "/app:" + format, "--server", url, "-o", format}, world)
 		}()
 		<-asked
 		interrupt()
 		code := <-left
 		_, id, _ := strings.Cut(err.String(), "job ")
 		id, _, _ = strings.Cut(id, " ")
-		if code != 130 || !isJobID(id) || !strings.Contains(err.String(), "dray jobs cancel "+id) {
+		if code != 130 || !ulid.MatchString(id) || !strings.Contains(err.String(), "dray jobs cancel "+id) {
 			t.Fatalf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 		}
 		var told struct{ ID string }
@@ -137,16 +142,16 @@ func TestAnInterruptLeavesTheJobToTheServerAndSaysHowToFindIt(t *testing.T) {
 		}
 		world.Out, world.Err = io.Discard, io.Discard
 		if format == "text" {
-			if code := Main(t.Context(), []string{"jobs", "cancel", id, "--server", url}, world); code != 0 {
+			if code := program(t.Context(), []string{"jobs", "cancel", id, "--server", url}, world); code != 0 {
 				t.Errorf("cancel: %d", code)
 			}
-			if code := Main(t.Context(), []string{"jobs", "wait", id, "--server", url}, world); code != 130 {
+			if code := program(t.Context(), []string{"jobs", "wait", id, "--server", url}, world); code != 130 {
 				t.Errorf("wait for what was canceled: %d", code)
 			}
 			continue
 		}
 		close(goOn)
-		if code := Main(t.Context(), []string{"jobs", "watch", id, "--server", url}, world); code != 0 {
+		if code := program(t.Context(), []string{"jobs", "watch", id, "--server", url}, world); code != 0 {
 			t.Errorf("watch: %d", code)
 		}
 	}
@@ -154,7 +159,7 @@ func TestAnInterruptLeavesTheJobToTheServerAndSaysHowToFindIt(t *testing.T) {
 
 func TestAServerThatIsNotThereIsSaidInOneLine(t *testing.T) {
 	var out, err bytes.Buffer
-	code := Main(t.Context(), []string{"jobs", "list", "--server", "http://127.0.0.1:1"}, IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
+	code := program(t.Context(), []string{"jobs", "list", "--server", "http://127.0.0.1:1"}, cli.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
 	if code != 1 || strings.Count(err.String(), "\n") != 1 || !strings.Contains(err.String(), "hint: is dray serve running there?") {
 		t.Errorf("code %d, stderr %q", code, err.String())
 	}
@@ -176,7 +181,7 @@ func TestAWorkerDoesWhatAServerAccepts(t *testing.T) {
 		ended := make(chan int, 1)
 		var said bytes.Buffer
 		go func() {
-			code := Main(ctx, append(args, "--config", config), IO{In: strings.NewReader(""), Out: pipe, Err: &said, Env: env})
+			code := program(ctx, append(args, "--config", config), cli.IO{In: strings.NewReader(""), Out: pipe, Err: &said, Env: env})
 			pipe.Close()
 			ended <- code
 		}()
@@ -195,8 +200,8 @@ func TestAWorkerDoesWhatAServerAccepts(t *testing.T) {
 	host := run("serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "server"), "--slots", "-1")
 	run("worker", "--ops", "127.0.0.1:0", "--data", filepath.Join(dir, "worker"))
 	var out, err bytes.Buffer
-	code := Main(t.Context(), []string{"copy", src.Host + "/app:v1", dst.Host + "/app:v1", "--server", "http://" + host},
-		IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
+	code := program(t.Context(), []string{"copy", src.Host + "/app:v1", dst.Host + "/app:v1", "--server", "http://" + host},
+		cli.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
 	if want := dst.Host + "/app:v1@" + image.Digest() + "\n"; code != 0 || out.String() != want {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 	}

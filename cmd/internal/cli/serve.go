@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,33 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/drayage/dray/cmd/internal/server"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
-// serveFlags are those of serve; each wins over the configuration's server section.
-type serveFlags struct {
-	placeFlags
-	listen    string
-	publicURL string
-	ops       string
-	cert, key string
-	clientCA  string
-	htpasswd  string
-	plain     bool
-	nets      []string
-	slots     int
-	keep      time.Duration
-	check     bool
-}
-
 func newServe(a *app) *cobra.Command {
-	var f serveFlags
+	var f ServeFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a server: a registry, and every verb as a job",
@@ -58,54 +42,62 @@ func newServe(a *app) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.listen, "listen", "", "`HOST:PORT`; port 0 takes a free one (default "+server.DefaultListen+")")
-	f.placeFlags.addTo(flags)
-	flags.StringVar(&f.publicURL, "public-url", "", "what clients call the server, as in `https://HOST` (default what each request says)")
-	flags.StringVar(&f.cert, "tls-cert", "", "speak TLS by the certificate in this PEM `FILE`, read again when it changes")
-	flags.StringVar(&f.key, "tls-key", "", "the certificate's key, a PEM `FILE`")
-	flags.StringVar(&f.clientCA, "client-ca", "", "take clients by certificates that the one in this PEM `FILE` signs")
-	flags.StringVar(&f.htpasswd, "htpasswd", "", "take the users of this `FILE`, with bcrypt hashes")
-	flags.BoolVar(&f.plain, "allow-plain", false, "no TLS elsewhere than on loopback too: for a server behind a proxy that has it")
-	flags.StringArrayVar(&f.nets, "egress", nil, "let jobs reach this private `NET` too, as in 10.20.0.0/16; repeatable")
+	flags.StringVar(&f.Listen, "listen", "", "`HOST:PORT`; port 0 takes a free one (default "+wire.DefaultListen+")")
+	f.PlaceFlags.addTo(flags)
+	flags.StringVar(&f.PublicURL, "public-url", "", "what clients call the server, as in `https://HOST` (default what each request says)")
+	flags.StringVar(&f.Cert, "tls-cert", "", "speak TLS by the certificate in this PEM `FILE`, read again when it changes")
+	flags.StringVar(&f.Key, "tls-key", "", "the certificate's key, a PEM `FILE`")
+	flags.StringVar(&f.ClientCA, "client-ca", "", "take clients by certificates that the one in this PEM `FILE` signs")
+	flags.StringVar(&f.Htpasswd, "htpasswd", "", "take the users of this `FILE`, with bcrypt hashes")
+	flags.BoolVar(&f.Plain, "allow-plain", false, "no TLS elsewhere than on loopback too: for a server behind a proxy that has it")
+	flags.StringArrayVar(&f.Nets, "egress", nil, "let jobs reach this private `NET` too, as in 10.20.0.0/16; repeatable")
 	f.addWorkTo(flags)
-	flags.BoolVar(&f.check, "check", false, "say what a server would find, without serving")
+	flags.BoolVar(&f.Check, "check", false, "say what a server would find, without serving")
 	cmd.AddCommand(newServeToken(a), newServeSecret(a), newServeAudit(a), newServeGC(a), newServeBackup(a), newServeRestore(a))
 	return cmd
 }
 
 // addWorkTo adds the flags of all that works on jobs.
-func (f *serveFlags) addWorkTo(flags *pflag.FlagSet) {
-	flags.StringVar(&f.ops, "ops", "", "show /healthz, /readyz and /metrics at `HOST:PORT` too, without TLS and to everybody")
-	flags.IntVar(&f.slots, "slots", 0, "`N` jobs at a time in this process; -1 is none (default 4)")
-	flags.DurationVar(&f.keep, "keep", 0, "forget jobs that ended this `DURATION` ago (default 720h)")
+func (f *ServeFlags) addWorkTo(flags *pflag.FlagSet) {
+	flags.StringVar(&f.Ops, "ops", "", "show /healthz, /readyz and /metrics at `HOST:PORT` too, without TLS and to everybody")
+	flags.IntVar(&f.Slots, "slots", 0, "`N` jobs at a time in this process; -1 is none (default 4)")
+	flags.DurationVar(&f.Keep, "keep", 0, "forget jobs that ended this `DURATION` ago (default 720h)")
 }
 
-func (a *app) runServe(cmd *cobra.Command, f serveFlags) error {
-	c, err := a.serverConfig(cmd, f)
+func (a *app) runServe(cmd *cobra.Command, f ServeFlags) error {
+	here, err := a.serving(cmd.Context())
 	if err != nil {
 		return err
 	}
-	if c.Schedules, err = a.schedulesOfFile(c.Dray); err != nil {
+	s, err := a.serverSetup(cmd, f)
+	if err != nil {
 		return err
 	}
-	if f.check {
-		return a.printFindings(server.Check(cmd.Context(), c))
+	if s.Schedules, err = a.schedulesOfFile(s.Dray); err != nil {
+		return err
+	}
+	if f.Check {
+		all, err := here.Check(cmd.Context(), s)
+		if err != nil {
+			return err
+		}
+		return a.printFindings(all)
 	}
 	scheme := "http"
-	if c.TLS.Cert != "" {
+	if cmp.Or(f.Cert, s.File.TLS.Cert) != "" {
 		scheme = "https"
 	}
-	c.Ready = func(addr net.Addr) {
+	s.Ready = func(addr net.Addr) {
 		if !a.quiet {
-			a.warn("serving %s at %s://%s; Ctrl-C stops it", c.Data, scheme, addr)
+			a.warn("serving %s at %s://%s; Ctrl-C stops it", s.Data, scheme, addr)
 		}
-		a.printAddress(addr, c.Data)
+		a.printAddress(addr, s.Data)
 	}
-	return server.Run(cmd.Context(), c)
+	return here.Serve(cmd.Context(), s)
 }
 
 func newWorker(a *app) *cobra.Command {
-	var f serveFlags
+	var f ServeFlags
 	cmd := &cobra.Command{
 		Use:   "worker --database postgres://…",
 		Short: "Work on the jobs of servers that share a database",
@@ -115,28 +107,34 @@ func newWorker(a *app) *cobra.Command {
 		Example: "  DRAY_DATABASE=postgres://dray@db/dray dray worker --config /etc/dray/config.yaml --slots 8\n" +
 			"  dray worker --database postgres://dray@db/dray --ops 127.0.0.1:9100",
 		Args: exactly(0, "no argument"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.serverConfig(cmd, f)
-			if err != nil {
-				return err
-			}
-			c.Ready = func(addr net.Addr) {
-				if !a.quiet {
-					a.warn("working; Ctrl-C stops it")
-				}
-				if addr != nil {
-					a.printAddress(addr, c.Data)
-				}
-			}
-			return server.Worker(cmd.Context(), c)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runWorker(cmd, f) },
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	f.placeFlags.addTo(flags)
-	flags.StringArrayVar(&f.nets, "egress", nil, "let jobs reach this private `NET` too, as in 10.20.0.0/16; repeatable")
+	f.PlaceFlags.addTo(flags)
+	flags.StringArrayVar(&f.Nets, "egress", nil, "let jobs reach this private `NET` too, as in 10.20.0.0/16; repeatable")
 	f.addWorkTo(flags)
 	return cmd
+}
+
+func (a *app) runWorker(cmd *cobra.Command, f ServeFlags) error {
+	here, err := a.serving(cmd.Context())
+	if err != nil {
+		return err
+	}
+	s, err := a.serverSetup(cmd, f)
+	if err != nil {
+		return err
+	}
+	s.Ready = func(addr net.Addr) {
+		if !a.quiet {
+			a.warn("working; Ctrl-C stops it")
+		}
+		if addr != nil {
+			a.printAddress(addr, s.Data)
+		}
+	}
+	return here.Work(cmd.Context(), s)
 }
 
 // printAddress is the answer of serve, printed when it is ready, so that a script can wait for it.
@@ -155,11 +153,11 @@ func (a *app) printAddress(addr net.Addr, dir string) {
 }
 
 // printFindings is the answer of --check: a line for each part, and an exit code for what is wrong.
-func (a *app) printFindings(all []server.Finding) error {
+func (a *app) printFindings(all []wire.Finding) error {
 	var failures []error
 	word := map[bool]string{true: "ok", false: "bad"}
 	err := a.print(answer{
-		json: func() error { return a.printJSON(map[string][]server.Finding{"findings": all}) },
+		json: func() error { return a.printJSON(map[string][]wire.Finding{"findings": all}) },
 		text: func() error {
 			for _, f := range all {
 				if _, err := fmt.Fprintf(a.out, "%-3s  %s: %s\n", word[f.OK], f.What, oneLine(f.Text)); err != nil {

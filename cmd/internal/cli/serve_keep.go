@@ -8,13 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/drayage/dray/cmd/internal/server"
 	"github.com/drayage/dray/cmd/internal/wire"
-	"github.com/drayage/dray/internal/registry"
 )
 
 func newServeAudit(a *app) *cobra.Command {
-	var f placeFlags
+	var f PlaceFlags
 	var verify bool
 	var after int64
 	cmd := &cobra.Command{
@@ -28,9 +26,9 @@ func newServeAudit(a *app) *cobra.Command {
 			"  dray serve audit --verify --server https://dray.example",
 		Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.inOffice(cmd, f, func(ctx context.Context, o office) error {
+			return a.inOffice(cmd, f, func(ctx context.Context, o Office) error {
 				if verify {
-					if err := o.verify(ctx); err != nil {
+					if err := o.Verify(ctx); err != nil {
 						return err
 					}
 					return a.print(answer{
@@ -50,7 +48,7 @@ func newServeAudit(a *app) *cobra.Command {
 }
 
 // printAudit goes through the log page by page.
-func (a *app) printAudit(ctx context.Context, o office, after int64) error {
+func (a *app) printAudit(ctx context.Context, o Office, after int64) error {
 	return a.print(answer{
 		json: func() error {
 			enc := json.NewEncoder(a.out)
@@ -81,9 +79,9 @@ func (a *app) printAudit(ctx context.Context, o office, after int64) error {
 	})
 }
 
-func eachEntry(ctx context.Context, o office, after int64, visit func(wire.Entry) error) error {
+func eachEntry(ctx context.Context, o Office, after int64, visit func(wire.Entry) error) error {
 	for {
-		page, next, err := o.entries(ctx, after)
+		page, next, err := o.Entries(ctx, after)
 		if err != nil {
 			return err
 		}
@@ -100,8 +98,8 @@ func eachEntry(ctx context.Context, o office, after int64, visit func(wire.Entry
 }
 
 func newServeGC(a *app) *cobra.Command {
-	var f placeFlags
-	var o registry.CollectOptions
+	var f PlaceFlags
+	var sweep Sweep
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Free what no image of a server's registry needs",
@@ -112,12 +110,15 @@ func newServeGC(a *app) *cobra.Command {
 			"  dray serve gc --untagged --data /srv/dray",
 		Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.serverConfig(cmd, serveFlags{placeFlags: f})
+			here, err := a.serving(cmd.Context())
 			if err != nil {
 				return err
 			}
-			o.Storage, o.Log = c.Storage, c.Log
-			sum, err := registry.Collect(cmd.Context(), c.Data, o)
+			s, err := a.serverSetup(cmd, ServeFlags{PlaceFlags: f})
+			if err != nil {
+				return err
+			}
+			sum, err := here.Collect(cmd.Context(), s, sweep)
 			if err != nil {
 				return err
 			}
@@ -126,14 +127,14 @@ func newServeGC(a *app) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&o.DryRun, "dry-run", false, "count what would go, remove nothing")
-	flags.BoolVar(&o.Untagged, "untagged", false, "manifests too that nothing leads to")
-	flags.DurationVar(&o.Keep, "keep", time.Hour, "spare what is younger than this `DURATION`")
+	flags.BoolVar(&sweep.DryRun, "dry-run", false, "count what would go, remove nothing")
+	flags.BoolVar(&sweep.Untagged, "untagged", false, "manifests too that nothing leads to")
+	flags.DurationVar(&sweep.Keep, "keep", time.Hour, "spare what is younger than this `DURATION`")
 	f.addTo(flags)
 	return cmd
 }
 
-func (a *app) printCollected(sum registry.Collected) error {
+func (a *app) printCollected(sum wire.Collected) error {
 	removed := "removed"
 	if sum.DryRun {
 		removed = "would remove"
@@ -157,7 +158,7 @@ func (a *app) printCollected(sum registry.Collected) error {
 }
 
 func newServeBackup(a *app) *cobra.Command {
-	var f placeFlags
+	var f PlaceFlags
 	cmd := &cobra.Command{
 		Use:   "backup DIR",
 		Short: "Copy what a server keeps to a new directory",
@@ -168,9 +169,7 @@ func newServeBackup(a *app) *cobra.Command {
 		Example: "  dray serve backup /backup/$(date +%F) --data /srv/dray",
 		Args:    exactly(1, "the directory of the copy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.keepServer(cmd, f, "backed up to "+args[0], func(ctx context.Context, c server.Config) (server.Saved, error) {
-				return server.Backup(ctx, c, args[0])
-			})
+			return a.keepServer(cmd, f, "backed up to "+args[0], func(here *Serving, s Setup) (wire.Saved, error) { return here.Backup(cmd.Context(), s, args[0]) })
 		},
 	}
 	f.addTo(cmd.Flags())
@@ -178,7 +177,7 @@ func newServeBackup(a *app) *cobra.Command {
 }
 
 func newServeRestore(a *app) *cobra.Command {
-	var f placeFlags
+	var f PlaceFlags
 	cmd := &cobra.Command{
 		Use:   "restore DIR",
 		Short: "Put a backup where a server starts on it",
@@ -187,21 +186,23 @@ func newServeRestore(a *app) *cobra.Command {
 		Example: "  dray serve restore /backup/2026-11-21 --data /srv/dray",
 		Args:    exactly(1, "the directory of the copy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.keepServer(cmd, f, "restored "+args[0], func(ctx context.Context, c server.Config) (server.Saved, error) {
-				return server.Restore(ctx, c, args[0])
-			})
+			return a.keepServer(cmd, f, "restored "+args[0], func(here *Serving, s Setup) (wire.Saved, error) { return here.Restore(cmd.Context(), s, args[0]) })
 		},
 	}
 	f.addTo(cmd.Flags())
 	return cmd
 }
 
-func (a *app) keepServer(cmd *cobra.Command, f placeFlags, done string, do func(context.Context, server.Config) (server.Saved, error)) error {
-	c, err := a.serverConfig(cmd, serveFlags{placeFlags: f})
+func (a *app) keepServer(cmd *cobra.Command, f PlaceFlags, done string, do func(*Serving, Setup) (wire.Saved, error)) error {
+	here, err := a.serving(cmd.Context())
 	if err != nil {
 		return err
 	}
-	saved, err := do(cmd.Context(), c)
+	s, err := a.serverSetup(cmd, ServeFlags{PlaceFlags: f})
+	if err != nil {
+		return err
+	}
+	saved, err := do(here, s)
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,16 @@
-package cli
+package cli_test
 
 import (
 	"bufio"
 	"bytes"
 	"context"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
+	"testing"
 
+	"github.com/drayage/dray/cmd/internal/cli"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -23,7 +26,7 @@ func (s *script) serve(ts *testscript.TestScript, args []string) {
 	var stderr bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		code := Main(ctx, append([]string{"serve", "--listen", listen}, args[1:]...), IO{In: strings.NewReader(""), Out: pipe, Err: &stderr, Env: ts.Getenv, Home: ts.Getenv("HOME")})
+		code := program(ctx, append([]string{"serve", "--listen", listen}, args[1:]...), cli.IO{In: strings.NewReader(""), Out: pipe, Err: &stderr, Env: ts.Getenv, Home: ts.Getenv("HOME")})
 		pipe.Close()
 		ended <- code
 	}()
@@ -52,4 +55,29 @@ func (s *script) halt(_ *testscript.TestScript, args []string) { s.servers[args[
 // record keeps what was printed, such as an id or a token.
 func (s *script) record(ts *testscript.TestScript, args []string) {
 	s.name(ts, args[0], strings.TrimSpace(string(s.stdout)))
+}
+
+func TestServeAnswersUntilItIsInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	out, pipe := io.Pipe()
+	ended := make(chan int)
+	var err bytes.Buffer
+	go func() {
+		ended <- program(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--data", t.TempDir()},
+			cli.IO{In: strings.NewReader(""), Out: pipe, Err: &err, Env: noEnv})
+	}()
+	address, rerr := bufio.NewReader(out).ReadString('\n')
+	if rerr != nil {
+		t.Fatal(rerr)
+	}
+	answer, gerr := http.Get("http://" + strings.TrimSpace(address) + "/v2/")
+	if gerr != nil {
+		t.Fatal(gerr)
+	}
+	answer.Body.Close()
+	interrupt()
+	if code := <-ended; code != 0 || answer.StatusCode != http.StatusOK {
+		t.Errorf("code %d, status %d, stderr %s", code, answer.StatusCode, err.String())
+	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // officeFlags are those of all that is done in an office.
-func (a *app) officeFlags(cmd *cobra.Command, f *placeFlags) *cobra.Command {
+func (a *app) officeFlags(cmd *cobra.Command, f *PlaceFlags) *cobra.Command {
 	cmd.Flags().SortFlags = false
 	f.addTo(cmd.Flags())
 	a.common.addServerTo(cmd.Flags())
@@ -46,14 +46,8 @@ func newServeToken(a *app) *cobra.Command {
 		newTokenCreate(a), newTokenList(a), newTokenRevoke(a))
 }
 
-// madeToken is the answer of token create.
-type madeToken struct {
-	wire.Token
-	Secret string `json:"secret"`
-}
-
 func newTokenCreate(a *app) *cobra.Command {
-	var f placeFlags
+	var f PlaceFlags
 	var role, name, expires string
 	cmd := &cobra.Command{
 		Use:   "create PRINCIPAL",
@@ -66,7 +60,7 @@ func newTokenCreate(a *app) *cobra.Command {
 			"  DRAY_TOKEN=$(dray serve token create alice --role admin --data /srv/dray)",
 		Args: exactly(1, "PRINCIPAL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t := wire.Token{Principal: args[0], Name: name, Role: wire.Role(role)}
+			t := wire.NewToken{Principal: args[0], Name: name, Role: wire.Role(role)}
 			if expires != "" {
 				age, err := plan.ParseAge(expires)
 				if err != nil {
@@ -74,12 +68,12 @@ func newTokenCreate(a *app) *cobra.Command {
 				}
 				t.Expires = time.Now().Add(age)
 			}
-			return a.inOffice(cmd, f, func(ctx context.Context, o office) error {
-				secret, made, err := o.makeToken(ctx, t)
+			return a.inOffice(cmd, f, func(ctx context.Context, o Office) error {
+				made, err := o.MakeToken(ctx, t)
 				if err != nil {
 					return err
 				}
-				return a.printMade(madeToken{made, secret.Reveal()})
+				return a.printMade(made)
 			})
 		},
 	}
@@ -90,7 +84,7 @@ func newTokenCreate(a *app) *cobra.Command {
 	return a.officeFlags(cmd, &f)
 }
 
-func (a *app) printMade(t madeToken) error {
+func (a *app) printMade(t wire.MadeToken) error {
 	if !a.quiet {
 		a.warn("token %s of %s, %s, until %s; it is not shown again", t.ID, t.Principal, t.Role, day(t.Expires))
 	}
@@ -122,7 +116,7 @@ func moment(t time.Time) string {
 func dashed(s string) string { return cmp.Or(oneLine(s), "-") }
 
 func newTokenList(a *app) *cobra.Command {
-	var f placeFlags
+	var f PlaceFlags
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List tokens, those that have ended too",
@@ -130,8 +124,8 @@ func newTokenList(a *app) *cobra.Command {
 		Example: "  dray serve token list\n  dray serve token list --server https://dray.example -o json",
 		Args:    exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.inOffice(cmd, f, func(ctx context.Context, o office) error {
-				all, err := o.tokens(ctx)
+			return a.inOffice(cmd, f, func(ctx context.Context, o Office) error {
+				all, err := o.Tokens(ctx)
 				if err != nil {
 					return err
 				}
@@ -152,7 +146,7 @@ func newTokenList(a *app) *cobra.Command {
 }
 
 func newTokenRevoke(a *app) *cobra.Command {
-	return newEnding(a, "revoked", office.revokeToken, &cobra.Command{
+	return newEnding(a, "revoked", Office.RevokeToken, &cobra.Command{
 		Use:   "revoke ID...",
 		Short: "End tokens at once",
 		Long: "End tokens by their ids, as list shows them. What their owners had begun goes on; what waits is\n" +
@@ -163,10 +157,10 @@ func newTokenRevoke(a *app) *cobra.Command {
 }
 
 // newEnding makes cmd end what its arguments name, one after the other.
-func newEnding(a *app, done string, end func(office, context.Context, string) error, cmd *cobra.Command) *cobra.Command {
-	var f placeFlags
+func newEnding(a *app, done string, end func(Office, context.Context, string) error, cmd *cobra.Command) *cobra.Command {
+	var f PlaceFlags
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.inOffice(cmd, f, func(ctx context.Context, o office) error {
+		return a.inOffice(cmd, f, func(ctx context.Context, o Office) error {
 			for _, id := range args {
 				if err := end(o, ctx, id); err != nil {
 					return err
@@ -189,7 +183,7 @@ func newServeSecret(a *app) *cobra.Command {
 }
 
 func newSecretPut(a *app) *cobra.Command {
-	var f placeFlags
+	var f PlaceFlags
 	var user, password string
 	var stdin bool
 	cmd := &cobra.Command{
@@ -201,12 +195,19 @@ func newSecretPut(a *app) *cobra.Command {
 			"  echo \"$TOKEN\" | dray serve secret put team-a ghcr.io/team-a -u team-a --password-stdin --server https://dray.example",
 		Args: exactly(2, "NAME HOST[/PATH]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if stdin && cmd.Flags().Changed("password") {
+				return usageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
+			}
+			in, err := a.officeOf(cmd, f) // drayd reads stdin, where it does the work
+			if err != nil {
+				return err
+			}
 			l, err := a.secretLogin(cmd, user, password, stdin)
 			if err != nil {
 				return err
 			}
-			return a.inOffice(cmd, f, func(ctx context.Context, o office) error {
-				if err := o.putSecret(ctx, args[0], args[1], l); err != nil {
+			return in(func(ctx context.Context, o Office) error {
+				if err := o.PutSecret(ctx, args[0], args[1], l); err != nil {
 					return err
 				}
 				a.printWord("stored", args[0])
@@ -222,24 +223,21 @@ func newSecretPut(a *app) *cobra.Command {
 }
 
 func (a *app) secretLogin(cmd *cobra.Command, user, password string, stdin bool) (credential.Login, error) {
-	typed := cmd.Flags().Changed("password")
 	switch {
-	case stdin && typed:
-		return credential.Login{}, usageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
 	case stdin:
 		read, err := a.readPassword()
 		if err != nil {
 			return credential.Login{}, err
 		}
 		return credential.FromPassword(user, strings.TrimRight(read, "\r\n"))
-	case typed:
+	case cmd.Flags().Changed("password"):
 		return credential.FromPassword(user, password)
 	}
 	return a.askLogin(cmd, user)
 }
 
 func newSecretList(a *app) *cobra.Command {
-	var f placeFlags
+	var f PlaceFlags
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the stored logins, without the logins",
@@ -247,8 +245,8 @@ func newSecretList(a *app) *cobra.Command {
 		Example: "  dray serve secret list",
 		Args:    exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.inOffice(cmd, f, func(ctx context.Context, o office) error {
-				all, err := o.secrets(ctx)
+			return a.inOffice(cmd, f, func(ctx context.Context, o Office) error {
+				all, err := o.Secrets(ctx)
 				if err != nil {
 					return err
 				}
@@ -262,7 +260,7 @@ func newSecretList(a *app) *cobra.Command {
 }
 
 func newSecretRemove(a *app) *cobra.Command {
-	return newEnding(a, "removed", office.deleteSecret, &cobra.Command{
+	return newEnding(a, "removed", Office.DeleteSecret, &cobra.Command{
 		Use:     "remove NAME...",
 		Short:   "Forget stored logins",
 		Long:    "Forget logins by their names. Jobs that run have read theirs.",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	_ "time/tzdata" // the release image has no time zones of its own
 
 	cron "github.com/netresearch/go-cron"
 

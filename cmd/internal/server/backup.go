@@ -13,18 +13,9 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
-
-// Saved says what a backup holds. It is its file backup.json, written last.
-type Saved struct {
-	Created  time.Time `json:"created"`
-	Database string    `json:"database"` // "sqlite", or "postgres": then it is not in the backup
-	Key      bool      `json:"key"`      // the key that seals secrets is in it
-	Content  bool      `json:"content"`  // the registry's content is in it
-	Files    int       `json:"files"`
-	Bytes    int64     `json:"bytes"`
-}
 
 const savedFile = "backup.json"
 
@@ -52,12 +43,12 @@ var smallFiles = []string{"http-secret", "referrers-indexed", keyFile}
 //
 // PostgreSQL has tools of its own (pg_dump), and content in an object store is where it is:
 // neither is copied, and Saved says so.
-func Backup(ctx context.Context, c Config, to string) (Saved, error) {
+func Backup(ctx context.Context, c Config, to string) (wire.Saved, error) {
 	c, err := c.filled()
 	if err != nil {
-		return Saved{}, err
+		return wire.Saved{}, err
 	}
-	s := Saved{Created: time.Now().UTC().Truncate(time.Second), Database: "postgres"}
+	s := wire.Saved{Created: time.Now().UTC().Truncate(time.Second), Database: "postgres"}
 	to, err = emptyDir(to)
 	if err != nil {
 		return s, saving("back up to", to, err)
@@ -69,14 +60,14 @@ func Backup(ctx context.Context, c Config, to string) (Saved, error) {
 		}
 	}
 	for _, name := range smallFiles {
-		err := s.copyFile(filepath.Join(c.Data, name), filepath.Join(to, name))
+		err := copyFile(filepath.Join(c.Data, name), filepath.Join(to, name), &s)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return s, saving("back up", name, err)
 		}
 		s.Key = s.Key || name == keyFile && err == nil
 	}
 	if s.Content = c.Storage.Driver == "" || c.Storage.Driver == "filesystem"; s.Content {
-		if err := s.copyContent(ctx, c.Data, to); err != nil {
+		if err := copyContent(ctx, c.Data, to, &s); err != nil {
 			return s, saving("back up", c.Data, err)
 		}
 	}
@@ -89,12 +80,12 @@ func Backup(ctx context.Context, c Config, to string) (Saved, error) {
 
 // Restore puts a backup into c.Data, which is not there yet or empty, for a server to start
 // on. A backup that was not finished is Invalid.
-func Restore(ctx context.Context, c Config, from string) (Saved, error) {
+func Restore(ctx context.Context, c Config, from string) (wire.Saved, error) {
 	c, err := c.filled()
 	if err != nil {
-		return Saved{}, err
+		return wire.Saved{}, err
 	}
-	var s, done Saved
+	var s, done wire.Saved
 	raw, err := os.ReadFile(filepath.Join(from, savedFile))
 	if err == nil {
 		err = json.Unmarshal(raw, &s)
@@ -110,7 +101,7 @@ func Restore(ctx context.Context, c Config, from string) (Saved, error) {
 	if err != nil {
 		return s, saving("restore to", c.Data, err)
 	}
-	if err := done.copyTree(ctx, from, to, ""); err != nil {
+	if err := copyTree(ctx, from, to, "", &done); err != nil {
 		return s, saving("restore to", to, err)
 	}
 	if err := os.Remove(filepath.Join(to, savedFile)); err != nil {
@@ -124,7 +115,7 @@ func Restore(ctx context.Context, c Config, from string) (Saved, error) {
 	return s, nil
 }
 
-func saveDatabase(ctx context.Context, url, path, to string, s *Saved) error {
+func saveDatabase(ctx context.Context, url, path, to string, s *wire.Saved) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil // nobody served here yet
 	}
@@ -146,10 +137,10 @@ func saveDatabase(ctx context.Context, url, path, to string, s *Saved) error {
 	return nil
 }
 
-func (s *Saved) copyContent(ctx context.Context, data, to string) error {
+func copyContent(ctx context.Context, data, to string, s *wire.Saved) error {
 	for _, c := range contentParts {
 		dir := filepath.FromSlash(storageRoot + "/" + c.below)
-		err := s.copyTree(ctx, filepath.Join(data, dir), filepath.Join(to, dir), c.part)
+		err := copyTree(ctx, filepath.Join(data, dir), filepath.Join(to, dir), c.part, s)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -158,8 +149,8 @@ func (s *Saved) copyContent(ctx context.Context, data, to string) error {
 }
 
 // copyTree copies the files below from whose path has part in it and that are not at to yet.
-// What vanishes meanwhile was deleted; uploads and temporary files are nobody's content.
-func (s *Saved) copyTree(ctx context.Context, from, to, part string) error {
+// What vanishes meanwhile was deleted; uploads and temporary files are nobody's content. s counts.
+func copyTree(ctx context.Context, from, to, part string, s *wire.Saved) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && path != from:
@@ -177,7 +168,7 @@ func (s *Saved) copyTree(ctx context.Context, from, to, part string) error {
 		if err != nil {
 			return err
 		}
-		err = s.copyFile(path, filepath.Join(to, rel))
+		err = copyFile(path, filepath.Join(to, rel), s)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -185,7 +176,7 @@ func (s *Saved) copyTree(ctx context.Context, from, to, part string) error {
 	})
 }
 
-func (s *Saved) copyFile(from, to string) error {
+func copyFile(from, to string, s *wire.Saved) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err

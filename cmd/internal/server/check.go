@@ -13,17 +13,18 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
 )
 
 // Check says what Run would find, without serving: each part is looked at even where one
 // before it is bad. It makes nothing that is not there, and may run beside the server: a
 // directory that is in use is told, and is no fault.
-func Check(ctx context.Context, c Config) []Finding {
+func Check(ctx context.Context, c Config) []wire.Finding {
 	c, err := c.filled()
 	if err != nil {
-		return []Finding{finding("configuration", "", err)}
+		return []wire.Finding{finding("configuration", "", err)}
 	}
-	all := []Finding{finding("configuration", "can work", nil)}
+	all := []wire.Finding{finding("configuration", "can work", nil)}
 	add := func(what, text string, err error) { all = append(all, finding(what, text, err)) }
 
 	add("data directory", c.Data, checkDir(c.Data))

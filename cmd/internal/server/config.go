@@ -24,9 +24,6 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// DefaultListen is where Run listens unless told otherwise.
-const DefaultListen = "127.0.0.1:5000"
-
 const (
 	defaultGrace = 8 * time.Second
 	defaultStall = time.Minute
@@ -37,7 +34,7 @@ const (
 // Config says what to serve, where, and to whom. Only Data has to be set: that is a
 // server for this machine alone, whose every user is its admin until one is configured.
 type Config struct {
-	// Listen is HOST:PORT, port 0 for any free one; "" is DefaultListen. One that is not
+	// Listen is HOST:PORT, port 0 for any free one; "" is wire.DefaultListen. One that is not
 	// loopback wants TLS (or Plain) and somebody configured: a token, Htpasswd or ClientCA.
 	Listen string
 	// PublicURL is what clients call the server, "https://HOST[:PORT]"; "" is what each
@@ -130,7 +127,7 @@ const (
 // filled returns c with its defaults, or what is wrong with it: all that can be told without
 // opening anything.
 func (c Config) filled() (Config, error) {
-	c.Listen = cmp.Or(c.Listen, DefaultListen)
+	c.Listen = cmp.Or(c.Listen, wire.DefaultListen)
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
 	c.Stall = cmp.Or(c.Stall, defaultStall)
 	c.Slots = cmp.Or(c.Slots, defaultSlots)
@@ -307,7 +304,7 @@ func (c Config) mayListen(who known) error {
 		return nil
 	}
 	if c.TLS.Cert == "" && c.Plain != AllowPlain {
-		return bad(c.Listen, "give a certificate and its key, or listen on "+DefaultListen, fmt.Errorf("not loopback, and without TLS: passwords would go in the clear"))
+		return bad(c.Listen, "give a certificate and its key, or listen on "+wire.DefaultListen, fmt.Errorf("not loopback, and without TLS: passwords would go in the clear"))
 	}
 	if who == nobody {
 		return bad(c.Listen, "make a token first (dray serve token create), or name an htpasswd file or a client CA", errOpen)

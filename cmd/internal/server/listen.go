@@ -6,12 +6,13 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
 // listen opens addr. One that is written as loopback has to mean that here.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
-	const hint = "write HOST:PORT, such as " + DefaultListen
+	const hint = "write HOST:PORT, such as " + wire.DefaultListen
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return nil, cannot(addr, fault.Invalid, hint, err)
 	}
@@ -28,7 +29,7 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); isLoopback(addr) && (!ok || !tcp.IP.IsLoopback()) {
 		l.Close()
-		return nil, cannot(addr, fault.Invalid, "write "+DefaultListen, errors.New("the name leads elsewhere than to this machine"))
+		return nil, cannot(addr, fault.Invalid, "write "+wire.DefaultListen, errors.New("the name leads elsewhere than to this machine"))
 	}
 	return l, nil
 }

@@ -6,40 +6,32 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
-
-// Finding is one thing that was looked at.
-type Finding struct {
-	What string     `json:"what"` // "database", "storage", …
-	OK   bool       `json:"ok"`
-	Text string     `json:"text"`
-	Hint string     `json:"hint,omitempty"`
-	Kind fault.Kind `json:"kind,omitempty"` // of what is not OK
-}
 
 const asking = 2 * time.Second // longest wait for each part
 
 // readiness asks each part whether it does what it is there for. The texts are anybody's
 // to read: they say no address and no path.
-func (s *serving) readiness(ctx context.Context) []Finding {
+func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	if s.stopping.Load() {
-		return []Finding{{What: "process", Text: "stopping", Kind: fault.Unavailable}}
+		return []wire.Finding{{What: "process", Text: "stopping", Kind: fault.Unavailable}}
 	}
-	ask := func(what string, f func(context.Context) error) Finding {
+	ask := func(what string, f func(context.Context) error) wire.Finding {
 		ctx, cancel := context.WithTimeout(ctx, asking)
 		defer cancel()
 		if err := f(ctx); err != nil {
-			return Finding{What: what, Text: "does not answer", Kind: fault.KindOf(err)}
+			return wire.Finding{What: what, Text: "does not answer", Kind: fault.KindOf(err)}
 		}
-		return Finding{What: what, OK: true, Text: "ok"}
+		return wire.Finding{What: what, OK: true, Text: "ok"}
 	}
-	all := []Finding{ask("database", s.db.PingContext)}
+	all := []wire.Finding{ask("database", s.db.PingContext)}
 	if s.reg != nil {
 		all = append(all, ask("storage", s.reg.Ping))
 	}
 	if stats, err := s.queue.Stats(ctx); err == nil {
-		f := Finding{What: "queue", OK: true, Text: "ok"}
+		f := wire.Finding{What: "queue", OK: true, Text: "ok"}
 		if !s.working.Load() {
 			f.OK, f.Text, f.Kind = false, "not working", fault.Unavailable
 		} else if stats.Oldest > time.Minute {
@@ -51,13 +43,13 @@ func (s *serving) readiness(ctx context.Context) []Finding {
 }
 
 // finding says err, or text.
-func finding(what, text string, err error) Finding {
+func finding(what, text string, err error) wire.Finding {
 	if err == nil {
-		return Finding{What: what, OK: true, Text: text}
+		return wire.Finding{What: what, OK: true, Text: text}
 	}
 	var f *fault.Fault
 	if errors.As(err, &f) {
-		return Finding{What: what, Text: err.Error(), Hint: fault.HintOf(err), Kind: f.Kind}
+		return wire.Finding{What: what, Text: err.Error(), Hint: fault.HintOf(err), Kind: f.Kind}
 	}
-	return Finding{What: what, Text: err.Error(), Kind: fault.Internal}
+	return wire.Finding{What: what, Text: err.Error(), Kind: fault.Internal}
 }

@@ -11,4 +11,5 @@
 //	access.go    who may ask: roles, tokens, stored logins, the audit log
 //	answer.go    pages and answers around these
 //	problem.go   an answer that is an error
+//	keep.go      what looking after a server tells
 package wire

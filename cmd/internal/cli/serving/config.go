@@ -1,0 +1,67 @@
+package serving
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/server"
+	"github.com/drayage/dray/internal/registry"
+)
+
+// configOf is s in the words of package server. A flag wins over the file.
+func configOf(s cli.Setup) (server.Config, error) {
+	file := s.File
+	c := server.Config{
+		Listen: cmp.Or(s.Listen, file.Listen), PublicURL: cmp.Or(s.PublicURL, file.PublicURL), Ops: s.Ops,
+		TLS:      server.TLS{Cert: cmp.Or(s.Cert, file.TLS.Cert), Key: cmp.Or(s.Key, file.TLS.Key), ClientCA: cmp.Or(s.ClientCA, file.TLS.ClientCA)},
+		Htpasswd: cmp.Or(s.Htpasswd, file.Auth.Htpasswd), Roles: map[string]access.Role{},
+		Egress:       slices.Concat(file.Egress.Allow, s.Egress),
+		PerPrincipal: server.PerPrincipal{QueuedJobs: file.PerPrincipal.QueuedJobs, Streams: file.PerPrincipal.Streams, Held: file.PerPrincipal.HeldAnswers},
+		Data:         s.Data, Database: s.Database, Schedules: s.Schedules, Dray: s.Dray, Slots: s.Slots, Keep: s.Keep,
+		Version: s.Version, Log: s.Log, Env: s.Env, Ready: s.Ready,
+	}
+	if s.Plain {
+		c.Plain = server.AllowPlain
+	}
+	for name, role := range file.Auth.Roles {
+		c.Roles[name] = access.Role(role)
+	}
+	for _, r := range file.Policy {
+		c.Rules = append(c.Rules, access.Rule(r))
+	}
+	var err error
+	if c.Key, err = keyOf(file.Secrets, s.Env); err != nil {
+		return c, err
+	}
+	c.Storage, err = storageOf(file.Storage, s.Env)
+	return c, err
+}
+
+func keyOf(s config.Secrets, env func(string) string) (k access.KeySource, err error) {
+	k = access.KeySource{File: s.KeyFile, Command: s.KeyCommand}
+	if s.KeyEnv != "" {
+		k.Env, err = config.Variable(env, "server.secrets.key-env", s.KeyEnv)
+	}
+	return k, err
+}
+
+func storageOf(s config.Storage, env func(string) string) (registry.Storage, error) {
+	out := registry.Storage{Driver: s.Driver}
+	if len(s.Parameters)+len(s.ParametersEnv) > 0 {
+		out.Parameters = map[string]any{}
+	}
+	for key, value := range s.Parameters {
+		out.Parameters[key] = value
+	}
+	for key, name := range s.ParametersEnv {
+		value, err := config.Variable(env, "server.storage.parameters-env."+key, name)
+		if err != nil {
+			return out, err
+		}
+		out.Parameters[key] = value
+	}
+	return out, nil
+}

@@ -1,0 +1,52 @@
+package serving
+
+import (
+	"context"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/server"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/credential"
+)
+
+// openOffice opens what a server keeps, while none runs on it.
+func openOffice(ctx context.Context, s cli.Setup) (cli.Office, func() error, error) {
+	c, err := configOf(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	acc, done, err := server.OpenAccess(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return desk{acc}, done, nil
+}
+
+// desk is the office at the machine.
+type desk struct{ *access.Access }
+
+func (d desk) MakeToken(ctx context.Context, n wire.NewToken) (wire.MadeToken, error) {
+	secret, t, err := d.NewToken(ctx, wire.Token{Name: n.Name, Principal: n.Principal, Role: n.Role, Expires: n.Expires, By: access.Local})
+	return wire.MadeToken{Token: t, Secret: secret.Reveal()}, err
+}
+
+func (d desk) RevokeToken(ctx context.Context, id string) error {
+	return d.Access.RevokeToken(ctx, access.Local, id)
+}
+
+func (d desk) PutSecret(ctx context.Context, id, place string, l credential.Login) error {
+	return d.Access.PutSecret(ctx, access.Local, id, place, l)
+}
+
+func (d desk) DeleteSecret(ctx context.Context, id string) error {
+	return d.Access.DeleteSecret(ctx, access.Local, id)
+}
+
+func (d desk) Entries(ctx context.Context, after int64) ([]wire.Entry, int64, error) {
+	all, err := d.Access.Entries(ctx, after, 0)
+	if err != nil || len(all) == 0 {
+		return nil, 0, err
+	}
+	return all, all[len(all)-1].Seq, nil
+}
