@@ -1,15 +1,3 @@
-// Package cli is dray's command line: arguments become requests of package dray, events become
-// progress, a report becomes text or JSON, and an error's Kind becomes the exit code.
-//
-// The rules of what is printed where:
-//
-//   - stdout is the answer and nothing else; with --output json it is one JSON value;
-//   - stderr is the story: one line an error, warnings, progress, a summary at the end;
-//   - an error is one line, lower case, without a full stop: side, verb, name, cause, hint;
-//   - no colour is used anywhere, so NO_COLOR has nothing to turn off.
-//
-// Main is given all that it uses: nothing here reads the process's arguments, variables or
-// standard streams, so many Mains can run in one process.
 package cli
 
 import (
@@ -18,26 +6,35 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/jobs"
+	"github.com/drayage/dray/cmd/internal/cli/looking"
+	"github.com/drayage/dray/cmd/internal/cli/mirroring"
+	"github.com/drayage/dray/cmd/internal/cli/moving"
+	"github.com/drayage/dray/cmd/internal/cli/serve"
+	"github.com/drayage/dray/cmd/internal/cli/setup"
 )
 
 // Main runs one command and returns the exit code. Canceling ctx interrupts it: Main returns
 // within a second, with code 130.
-func Main(ctx context.Context, args []string, io IO) int {
+func Main(ctx context.Context, args []string, io app.IO) int {
 	if io.Env("TERM") == "dumb" {
 		io.Terminal.Progress = false // it can not move its cursor
 	}
-	a := newApp(args, io)
+	a := app.New(args, io)
 	root := newRoot(a, args)
 	root.SetArgs(args)
 	root.SetIn(io.In)
 	root.SetOut(io.Out)
 	root.SetErr(io.Err)
-	return a.end(ctx, root.ExecuteContext(ctx))
+	return a.End(ctx, root.ExecuteContext(ctx))
 }
 
 // newRoot makes the command that args are for, below dray's own; all of them where args do not
 // begin with a command's name.
-func newRoot(a *app, args []string) *cobra.Command {
+func newRoot(a *app.App, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dray",
 		Short: "Import, copy and re-tag container images between registries",
@@ -50,16 +47,16 @@ func newRoot(a *app, args []string) *cobra.Command {
 		SilenceErrors:      true,
 		SilenceUsage:       true,
 		DisableSuggestions: true, // nearest does it, for commands and flags alike
-		PersistentPreRunE:  refuseEmpty,
+		PersistentPreRunE:  flag.RefuseEmpty,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	version := root.Flags().Bool("version", false, "print dray's version, as dray version does")
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 0:
-			return unknownCommand(cmd, args[0])
+			return flag.UnknownCommand(cmd, args[0])
 		case *version:
-			return printVersion(a)
+			return setup.PrintVersion(a)
 		}
 		return cmd.Help()
 	}
@@ -67,14 +64,14 @@ func newRoot(a *app, args []string) *cobra.Command {
 	for _, g := range groups {
 		root.AddCommand(g.commands...)
 	}
-	a.common.addTo(root.PersistentFlags(), &a.how)
-	root.SetFlagErrorFunc(flagError)
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(a.out, cmd, groups) })
+	a.Common.AddTo(root.PersistentFlags(), &a.How)
+	root.SetFlagErrorFunc(flag.Translate)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(a.Out, cmd, groups) })
 	root.SetHelpCommand(&cobra.Command{Use: "help [command]", Hidden: true, Short: "Help about a command",
 		Example: "  dray help import", RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return unknownCommand(root, strings.Join(args, " "))
+				return flag.UnknownCommand(root, strings.Join(args, " "))
 			}
 			return cmd.Help()
 		}})
@@ -90,24 +87,24 @@ type heading struct {
 // maker makes the command of its name.
 type maker struct {
 	name string
-	make func(*app) *cobra.Command
+	make func(*app.App) *cobra.Command
 }
 
 func headings() []heading {
 	return []heading{
-		{"Main commands", []maker{{"import", newImport}, {"copy", newCopy}, {"tag", newTag}, {"batch", newBatch},
-			{"transfer", newTransfer}, {"mirror", newMirror}, {"plan", newPlan}, {"apply", newApply}, {"rm", newRemove}}},
-		{"Looking", []maker{{"ls", newList}, {"inspect", newInspect}, {"digest", newDigest}, {"manifest", newManifest},
-			{"repository", newRepositoryAndRemovals}, {"check", newCheck}, {"verify", newVerify}}},
-		{"At a server", []maker{{"jobs", newJobs}, {"schedules", newSchedules}, {"serve", newServe}, {"worker", newWorker}}},
-		{"Setting up", []maker{{"login", newLogin}, {"logout", newLogout}, {"config", newConfig}, {"version", newVersion},
-			{"completion", newCompletion}, {"man", newManual}}},
+		{"Main commands", []maker{{"import", moving.NewImport}, {"copy", moving.NewCopy}, {"tag", moving.NewTag}, {"batch", moving.NewBatch},
+			{"transfer", moving.NewTransfer}, {"mirror", mirroring.NewMirror}, {"plan", moving.NewPlan}, {"apply", moving.NewApply}, {"rm", moving.NewRemove}}},
+		{"Looking", []maker{{"ls", looking.NewList}, {"inspect", looking.NewInspect}, {"digest", looking.NewDigest}, {"manifest", looking.NewManifest},
+			{"repository", newRepositoryAndRemovals}, {"check", looking.NewCheck}, {"verify", looking.NewVerify}}},
+		{"At a server", []maker{{"jobs", jobs.NewJobs}, {"schedules", jobs.NewSchedules}, {"serve", serve.NewServe}, {"worker", serve.NewWorker}}},
+		{"Setting up", []maker{{"login", setup.NewLogin}, {"logout", setup.NewLogout}, {"config", setup.NewConfig}, {"version", setup.NewVersion},
+			{"completion", setup.NewCompletion}, {"man", newManual}}},
 	}
 }
 
 // choose makes the one command that args begin with, else all, of those that there are: making
 // all, with their flags, takes as long as a small copy.
-func choose(a *app, args []string) (all []group) {
+func choose(a *app.App, args []string) (all []group) {
 	there := func(m maker) bool { return a.IO.Only == nil || slices.Contains(a.IO.Only, m.name) }
 	headings := headings()
 	for _, h := range headings {
@@ -132,11 +129,11 @@ func choose(a *app, args []string) (all []group) {
 }
 
 // newManual makes the command about the manual pages of all commands.
-func newManual(a *app) *cobra.Command {
-	return newMan(func() *cobra.Command { return newRoot(newApp(nil, a.IO), nil) })
+func newManual(a *app.App) *cobra.Command {
+	return newMan(func() *cobra.Command { return newRoot(app.New(nil, a.IO), nil) })
 }
 
 // newRepositoryAndRemovals is az acr repository, of which two commands remove.
-func newRepositoryAndRemovals(a *app) *cobra.Command {
-	return newRepository(a, newUntag(a), newRepositoryDelete(a))
+func newRepositoryAndRemovals(a *app.App) *cobra.Command {
+	return looking.NewRepository(a, moving.NewUntag(a), moving.NewRepositoryDelete(a))
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/drayage/dray/cmd/internal/cli/flag"
 )
 
 // group is a heading of the help and the commands below it.
@@ -37,7 +39,7 @@ func help(w io.Writer, cmd *cobra.Command, groups []group) {
 	case cmd.HasSubCommands():
 		listCommands(w, "Commands", cmd.Commands())
 	}
-	for _, group := range []string{"", atServer, registryFlags, everyCommand} {
+	for _, group := range []string{"", flag.AtServer, flag.RegistryFlags, flag.EveryCommand} {
 		title := group
 		if group == "" {
 			title = "Flags"
@@ -68,7 +70,7 @@ func flagUsages(cmd *cobra.Command, group string) string {
 	set := pflag.NewFlagSet("", pflag.ContinueOnError)
 	set.SortFlags = false
 	add := func(f *pflag.Flag) {
-		if f.Name != "help" && strings.Join(f.Annotations[groupKey], "") == group && set.Lookup(f.Name) == nil {
+		if f.Name != "help" && strings.Join(f.Annotations[flag.GroupKey], "") == group && set.Lookup(f.Name) == nil {
 			set.AddFlag(f)
 		}
 	}

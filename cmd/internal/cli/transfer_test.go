@@ -12,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/internal/testbed"
-	"github.com/drayage/dray/plan"
-	"github.com/drayage/dray/ref"
 )
 
 // cancelling calls cancel when enough lines were written to it.
@@ -47,7 +46,7 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	story := &cancelling{left: 5, cancel: cancel}
 	var stdout bytes.Buffer
 	began := time.Now()
-	code := Main(ctx, args, IO{In: strings.NewReader(""), Out: &stdout, Err: story, Env: env})
+	code := Main(ctx, args, app.IO{In: strings.NewReader(""), Out: &stdout, Err: story, Env: env})
 	var report struct {
 		Steps []struct{ State string }
 		Error struct{ Kind string }
@@ -55,7 +54,7 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
 		t.Fatalf("%v\n%s", err, &stdout)
 	}
-	if code != exitInterrupted || report.Error.Kind != "canceled" || len(report.Steps) >= 90 || time.Since(began) > 20*time.Second {
+	if code != out.ExitInterrupted || report.Error.Kind != "canceled" || len(report.Steps) >= 90 || time.Since(began) > 20*time.Second {
 		t.Errorf("code %d, %d steps, %+v\n%s", code, len(report.Steps), report.Error, &story.text)
 	}
 	if !strings.Contains(story.text.String(), "dray: interrupted: ") {
@@ -63,7 +62,7 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	}
 	stdout.Reset()
 	var later bytes.Buffer
-	if code := Main(t.Context(), args, IO{In: strings.NewReader(""), Out: &stdout, Err: &later, Env: env}); code != 0 {
+	if code := Main(t.Context(), args, app.IO{In: strings.NewReader(""), Out: &stdout, Err: &later, Env: env}); code != 0 {
 		t.Errorf("code %d\n%s", code, &later)
 	}
 	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil || len(report.Steps) != 90 {
@@ -75,33 +74,4 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(failed), "*")); err != nil || len(left) != 0 {
 		t.Errorf("%v %v", left, err)
 	}
-}
-
-func TestAPlanThatWasCutOffIsNoPlan(t *testing.T) {
-	var stdout bytes.Buffer
-	c := console{out: &stdout}
-	c.format = formatJSON
-	s := c.newPlanOut(plan.Plan{Verb: "transfer", Overwrite: plan.Update, Hold: plan.Each})
-	if err := s.Step(stepOf(t)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.End(dray.TransferReport{}, errOver); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := summarise(&stdout); err == nil {
-		t.Error("a plan whose making failed was read")
-	}
-}
-
-func stepOf(t *testing.T) dray.StepReport {
-	t.Helper()
-	from, err := ref.Parse("src.example/app:v1@sha256:" + strings.Repeat("ab", 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	to, err := ref.Parse("dst.example/app:v1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dray.StepReport{Step: plan.Step{Action: plan.Copy, From: from, To: to}}
 }
