@@ -14,7 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -87,7 +87,7 @@ func TestACloudIdentityIsKeptAsARefreshTokenAndShownToNobody(t *testing.T) {
 	run := func(args ...string) (stdout, stderr string) {
 		t.Helper()
 		var out, err bytes.Buffer
-		if code := program(t.Context(), args, cli.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: func(k string) string { return env[k] }, Home: home}); code != 0 {
+		if code := program(t.Context(), args, app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: func(k string) string { return env[k] }, Home: home}); code != 0 {
 			t.Fatalf("%v: code %d, stderr %s", args, code, err.String())
 		}
 		return out.String(), err.String()
@@ -138,8 +138,8 @@ func TestAManifestIsRemovedOnlyAfterAYes(t *testing.T) {
 	reg := testbed.Distribution(t, testbed.Options{})
 	image := testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
 	run := func(answer string) (code int, out, err bytes.Buffer) {
-		code = program(t.Context(), []string{"rm", "--manifest", reg.Host + "/app:v1"}, cli.IO{In: strings.NewReader(answer), Out: &out, Err: &err, Env: noEnv,
-			Terminal: cli.Terminal{Password: func(context.Context) ([]byte, error) { return nil, io.EOF }}})
+		code = program(t.Context(), []string{"rm", "--manifest", reg.Host + "/app:v1"}, app.IO{In: strings.NewReader(answer), Out: &out, Err: &err, Env: noEnv,
+			Terminal: app.Terminal{Password: func(context.Context) ([]byte, error) { return nil, io.EOF }}})
 		return code, out, err
 	}
 	asked := "dray: " + reg.Host + "/app@" + image.Digest() + " goes with 1 tag: v1\nRemove? [y/N] "

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/internal/testbed"
 )
@@ -31,7 +32,7 @@ func TestAListOfTwoThousandLinesIsFast(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		began := time.Now()
 		code := Main(t.Context(), []string{"batch", "--name", dst.Host, "-f", "-"},
-			IO{In: strings.NewReader(list.String()), Out: &stdout, Err: &stderr, Env: noEnv})
+			app.IO{In: strings.NewReader(list.String()), Out: &stdout, Err: &stderr, Env: noEnv})
 		if code != 0 || strings.Count(stdout.String(), "\n") != lines {
 			t.Fatalf("code %d, %d lines, %s", code, strings.Count(stdout.String(), "\n"), stderr.String())
 		}
@@ -66,7 +67,7 @@ func TestWhatAnInterruptLeavesIsAListAgain(t *testing.T) {
 	list := src.Host + "/app:v1\n" + src.Host + "/app:v2\n" + src.Host + "/app:v1 other/app:v3\n"
 	var out, err bytes.Buffer
 	code := Main(ctx, []string{"batch", "--name", dst.Host, "-f", "-", "--failed-to", rest},
-		IO{In: strings.NewReader(list), Out: &out, Err: &err, Env: noEnv})
+		app.IO{In: strings.NewReader(list), Out: &out, Err: &err, Env: noEnv})
 	if code != 130 || !strings.Contains(err.String(), "dray: interrupted: 1 of 3 steps done") {
 		t.Errorf("code %d, stderr %s", code, err.String())
 	}
@@ -91,7 +92,7 @@ func TestAnInterruptBeforeThereIsAPlanLeavesTheWholeList(t *testing.T) {
 	rest := filepath.Join(t.TempDir(), "rest.txt")
 	var out, err bytes.Buffer
 	code := Main(ctx, []string{"batch", "--name", "reg.example", "-f", "-", "--failed-to", rest},
-		IO{In: strings.NewReader(src.Host + "/app:v1\nnginx@nonsense\n"), Out: &out, Err: &err, Env: noEnv})
+		app.IO{In: strings.NewReader(src.Host + "/app:v1\nnginx@nonsense\n"), Out: &out, Err: &err, Env: noEnv})
 	b, rerr := os.ReadFile(rest)
 	if code != 130 || rerr != nil || !strings.Contains(string(b), "\n"+src.Host+"/app:v1 reg.example/app:v1\n") || !strings.HasSuffix(string(b), "\nnginx@nonsense\n") {
 		t.Errorf("code %d, %v, stderr %s\n%s", code, rerr, err.String(), b)
@@ -104,7 +105,7 @@ func TestAnInterruptEndsTheReadingOfStdin(t *testing.T) {
 	defer open()
 	time.AfterFunc(10*time.Millisecond, interrupt)
 	var out, err bytes.Buffer
-	if code := Main(ctx, []string{"batch", "--name", "reg.example", "-f", "-"}, IO{In: in, Out: &out, Err: &err, Env: noEnv}); code != 130 {
+	if code := Main(ctx, []string{"batch", "--name", "reg.example", "-f", "-"}, app.IO{In: in, Out: &out, Err: &err, Env: noEnv}); code != 130 {
 		t.Errorf("code %d, %s", code, err.String())
 	}
 }
@@ -128,20 +129,8 @@ func TestWhereWhatIsLeftCanNotBeWrittenTheCodeSaysSo(t *testing.T) {
 	}})
 	var out, err bytes.Buffer
 	code := Main(t.Context(), []string{"batch", "--name", "reg.example", "-f", "-", "--failed-to", filepath.Join(dir, "rest.txt")},
-		IO{In: strings.NewReader(src.Host + "/gone:v1 oci:" + t.TempDir() + "/x:v1\n"), Out: &out, Err: &err, Env: noEnv})
+		app.IO{In: strings.NewReader(src.Host + "/gone:v1 oci:" + t.TempDir() + "/x:v1\n"), Out: &out, Err: &err, Env: noEnv})
 	if code != 3 || !strings.Contains(err.String(), "dray: write "+dir) {
 		t.Errorf("code %d, stderr %s", code, err.String())
-	}
-}
-
-func TestWhatIsLeftGoesToAPipeAsItIs(t *testing.T) {
-	if err := replace(os.DevNull, nil); err != nil {
-		t.Error(err)
-	}
-	if err := replace(os.DevNull, []byte("x")); err != nil {
-		t.Error(err)
-	}
-	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
-		t.Fatal("the null device is gone", err)
 	}
 }

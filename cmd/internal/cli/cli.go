@@ -1,93 +1,40 @@
-// Package cli is dray's command line: arguments become requests of package dray, events become
-// progress, a report becomes text or JSON, and an error's Kind becomes the exit code.
-//
-// The rules of what is printed where:
-//
-//   - stdout is the answer and nothing else; with --output json it is one JSON value;
-//   - stderr is the story: one line an error, warnings, progress, a summary at the end;
-//   - an error is one line, lower case, without a full stop: side, verb, name, cause, hint;
-//   - no colour is used anywhere, so NO_COLOR has nothing to turn off.
-//
-// Main is given all that it uses: nothing here reads the process's arguments, variables or
-// standard streams, so many Mains can run in one process.
 package cli
 
 import (
 	"context"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/jobs"
+	"github.com/drayage/dray/cmd/internal/cli/looking"
+	"github.com/drayage/dray/cmd/internal/cli/mirroring"
+	"github.com/drayage/dray/cmd/internal/cli/moving"
+	"github.com/drayage/dray/cmd/internal/cli/serve"
+	"github.com/drayage/dray/cmd/internal/cli/setup"
 )
-
-// IO is the world as a command sees it.
-type IO struct {
-	In  io.Reader
-	Out io.Writer
-	Err io.Writer
-
-	Env  func(string) string // how variables are read, as os.Getenv
-	Home string              // the user's home directory; "" for none
-	Run  string              // podman's run directory where $XDG_RUNTIME_DIR is unset; "" for none
-
-	Terminal Terminal
-
-	// Hangup sends when the process is asked to read its files again, by SIGHUP, until the
-	// context ends; nil never does.
-	Hangup func(context.Context) <-chan os.Signal
-
-	// Serving is what serve and worker do in this process; nil leaves them to Drayd.
-	Serving *Serving
-	// Drayd carries out the command of these arguments in drayd and returns its exit code,
-	// unless the process becomes drayd.
-	Drayd func(ctx context.Context, args []string) (int, error)
-	// Only names the commands that there are; nil is all.
-	Only []string
-}
-
-// Terminal holds what is known of the terminal. The zero Terminal is none: a pipe, a file, a CI log.
-type Terminal struct {
-	// Progress says that Err is a terminal: bars can be drawn.
-	Progress bool
-	// Password reads a line of In without echo; nil when nobody can be asked. It returns when
-	// its context ends.
-	Password func(context.Context) ([]byte, error)
-}
-
-// app is one run of the command line.
-type app struct {
-	io     IO
-	args   []string
-	common common
-	groups []group
-}
-
-// group is a heading of the help and the commands below it.
-type group struct {
-	title    string
-	commands []*cobra.Command
-}
 
 // Main runs one command and returns the exit code. Canceling ctx interrupts it: Main returns
 // within a second, with code 130.
-func Main(ctx context.Context, args []string, io IO) int {
+func Main(ctx context.Context, args []string, io app.IO) int {
 	if io.Env("TERM") == "dumb" {
 		io.Terminal.Progress = false // it can not move its cursor
 	}
-	a := &app{io: io, args: args}
-	root := a.newRoot(args)
+	a := app.New(args, io)
+	root := newRoot(a, args)
 	root.SetArgs(args)
 	root.SetIn(io.In)
 	root.SetOut(io.Out)
 	root.SetErr(io.Err)
-	return a.end(ctx, root.ExecuteContext(ctx))
+	return a.End(ctx, root.ExecuteContext(ctx))
 }
 
 // newRoot makes the command that args are for, below dray's own; all of them where args do not
 // begin with a command's name.
-func (a *app) newRoot(args []string) *cobra.Command {
+func newRoot(a *app.App, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dray",
 		Short: "Import, copy and re-tag container images between registries",
@@ -100,31 +47,31 @@ func (a *app) newRoot(args []string) *cobra.Command {
 		SilenceErrors:      true,
 		SilenceUsage:       true,
 		DisableSuggestions: true, // nearest does it, for commands and flags alike
-		PersistentPreRunE:  refuseEmpty,
+		PersistentPreRunE:  flag.RefuseEmpty,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	version := root.Flags().Bool("version", false, "print dray's version, as dray version does")
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 0:
-			return unknownCommand(cmd, args[0])
+			return flag.UnknownCommand(cmd, args[0])
 		case *version:
-			return a.printVersion()
+			return setup.PrintVersion(a)
 		}
 		return cmd.Help()
 	}
-	a.groups = choose(a.headings(), args, a.io.Only)
-	for _, g := range a.groups {
+	groups := choose(a, args)
+	for _, g := range groups {
 		root.AddCommand(g.commands...)
 	}
-	a.common.addTo(root.PersistentFlags())
-	root.SetFlagErrorFunc(flagError)
-	root.SetHelpFunc(a.help)
+	a.Common.AddTo(root.PersistentFlags(), &a.How)
+	root.SetFlagErrorFunc(flag.Translate)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(a.Out, cmd, groups) })
 	root.SetHelpCommand(&cobra.Command{Use: "help [command]", Hidden: true, Short: "Help about a command",
 		Example: "  dray help import", RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return unknownCommand(root, strings.Join(args, " "))
+				return flag.UnknownCommand(root, strings.Join(args, " "))
 			}
 			return cmd.Help()
 		}})
@@ -140,38 +87,38 @@ type heading struct {
 // maker makes the command of its name.
 type maker struct {
 	name string
-	make func() *cobra.Command
+	make func(*app.App) *cobra.Command
 }
 
-func (a *app) headings() []heading {
+func headings() []heading {
 	return []heading{
-		{"Main commands", []maker{{"import", a.newImport}, {"copy", a.newCopy}, {"tag", a.newTag}, {"batch", a.newBatch},
-			{"transfer", a.newTransfer}, {"mirror", a.newMirror}, {"plan", a.newPlan}, {"apply", a.newApply}, {"rm", a.newRemove}}},
-		{"Looking", []maker{{"ls", a.newList}, {"inspect", a.newInspect}, {"digest", a.newDigest}, {"manifest", a.newManifest},
-			{"repository", a.newRepository}, {"check", a.newCheck}, {"verify", a.newVerify}}},
-		{"At a server", []maker{{"jobs", a.newJobs}, {"schedules", a.newSchedules}, {"serve", a.newServe}, {"worker", a.newWorker}}},
-		{"Setting up", []maker{{"login", a.newLogin}, {"logout", a.newLogout}, {"config", a.newConfig}, {"version", a.newVersion},
-			{"completion", newCompletion}, {"man", a.newMan}}},
+		{"Main commands", []maker{{"import", moving.NewImport}, {"copy", moving.NewCopy}, {"tag", moving.NewTag}, {"batch", moving.NewBatch},
+			{"transfer", moving.NewTransfer}, {"mirror", mirroring.NewMirror}, {"plan", moving.NewPlan}, {"apply", moving.NewApply}, {"rm", moving.NewRemove}}},
+		{"Looking", []maker{{"ls", looking.NewList}, {"inspect", looking.NewInspect}, {"digest", looking.NewDigest}, {"manifest", looking.NewManifest},
+			{"repository", newRepositoryAndRemovals}, {"check", looking.NewCheck}, {"verify", looking.NewVerify}}},
+		{"At a server", []maker{{"jobs", jobs.NewJobs}, {"schedules", jobs.NewSchedules}, {"serve", serve.NewServe}, {"worker", serve.NewWorker}}},
+		{"Setting up", []maker{{"login", setup.NewLogin}, {"logout", setup.NewLogout}, {"config", setup.NewConfig}, {"version", setup.NewVersion},
+			{"completion", setup.NewCompletion}, {"man", newManual}}},
 	}
 }
 
-// choose makes the one command that args begin with, else all, of those that only names: making
+// choose makes the one command that args begin with, else all, of those that there are: making
 // all, with their flags, takes as long as a small copy.
-func choose(headings []heading, args, only []string) []group {
-	there := func(m maker) bool { return only == nil || slices.Contains(only, m.name) }
+func choose(a *app.App, args []string) (all []group) {
+	there := func(m maker) bool { return a.IO.Only == nil || slices.Contains(a.IO.Only, m.name) }
+	headings := headings()
 	for _, h := range headings {
 		for _, m := range h.commands {
 			if len(args) > 0 && args[0] == m.name && there(m) {
-				return []group{{h.title, []*cobra.Command{m.make()}}}
+				return []group{{h.title, []*cobra.Command{m.make(a)}}}
 			}
 		}
 	}
-	var all []group
 	for _, h := range headings {
 		g := group{title: h.title}
 		for _, m := range h.commands {
 			if there(m) {
-				g.commands = append(g.commands, m.make())
+				g.commands = append(g.commands, m.make(a))
 			}
 		}
 		if len(g.commands) > 0 {
@@ -179,4 +126,14 @@ func choose(headings []heading, args, only []string) []group {
 		}
 	}
 	return all
+}
+
+// newManual makes the command about the manual pages of all commands.
+func newManual(a *app.App) *cobra.Command {
+	return newMan(func() *cobra.Command { return newRoot(app.New(nil, a.IO), nil) })
+}
+
+// newRepositoryAndRemovals is az acr repository, of which two commands remove.
+func newRepositoryAndRemovals(a *app.App) *cobra.Command {
+	return looking.NewRepository(a, moving.NewUntag(a), moving.NewRepositoryDelete(a))
 }

@@ -6,13 +6,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -20,7 +19,7 @@ import (
 func noEnv(string) string { return "" }
 
 func TestEveryCommandHasAnExampleAndEveryFlagIsExplained(t *testing.T) {
-	root := (&app{}).newRoot(nil)
+	root := newRoot(&app.App{}, nil)
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {
 		if cmd.Short == "" || cmd.Example == "" || strings.HasSuffix(cmd.Short, ".") {
@@ -44,60 +43,16 @@ func TestEveryCommandHasAnExampleAndEveryFlagIsExplained(t *testing.T) {
 }
 
 func TestACommandIsMadeAloneAndAsItIsAmongAll(t *testing.T) {
-	whole := (&app{}).newRoot(nil)
+	whole := newRoot(&app.App{}, nil)
 	for _, c := range whole.Commands() {
-		alone := (&app{}).newRoot([]string{c.Name(), "--help"}).Commands()
+		alone := newRoot(&app.App{}, []string{c.Name(), "--help"}).Commands()
 		if len(alone) != 1 || alone[0].Name() != c.Name() || alone[0].UseLine() != c.UseLine() {
 			t.Errorf("%s: %d commands are made for it", c.Name(), len(alone))
 		}
 	}
 	for _, args := range [][]string{{"--debug", "copy"}, {"help", "copy"}, {"__complete", "cop"}, {"cpy"}} {
-		if n := len((&app{}).newRoot(args).Commands()); n != len(whole.Commands()) {
+		if n := len(newRoot(&app.App{}, args).Commands()); n != len(whole.Commands()) {
 			t.Errorf("%v: %d commands, want all", args, n)
-		}
-	}
-}
-
-func TestEveryKindHasTheExitCodeOfTheTable(t *testing.T) {
-	want := map[fault.Kind]int{
-		fault.Invalid: 2, fault.NotFound: 3, fault.Denied: 4, fault.Conflict: 1, fault.Moved: 5, fault.Refused: 8, fault.TooLarge: 1,
-		fault.Full: 1, fault.Throttled: 75, fault.Unavailable: 1, fault.Corrupt: 1, fault.Canceled: 130, fault.Internal: 1,
-	}
-	for kind, code := range want {
-		if got := exitCode(&fault.Fault{Kind: kind}); got != code {
-			t.Errorf("%s: %d, want %d", kind, got, code)
-		}
-	}
-	denied, missing := &fault.Fault{Kind: fault.Denied}, &fault.Fault{Kind: fault.NotFound}
-	for _, tt := range []struct {
-		succeeded int
-		failures  []error
-		want      int
-	}{
-		{3, nil, 0},
-		{0, []error{denied, denied}, 4},
-		{0, []error{denied, missing}, 1},
-		{1, []error{denied}, 6},
-	} {
-		if got := exitOf(tt.succeeded, tt.failures); got != tt.want {
-			t.Errorf("%d succeeded, failures %v: %d, want %d", tt.succeeded, tt.failures, got, tt.want)
-		}
-	}
-}
-
-func TestAnErrorIsOneLineWhateverARegistryAnswers(t *testing.T) {
-	err := &fault.Fault{Kind: fault.Denied, Side: fault.Target, Op: "put", Name: "a/b:c", Hint: "log in",
-		Err: &fault.Fault{Kind: fault.Denied, Op: "x\r\ny", Name: "\x1b[2J\x07"}}
-	if got, want := errorLine(err), "dray: target: put a/b:c: x  y [2J: denied (hint: log in)"; got != want {
-		t.Errorf("got  %q\nwant %q", got, want)
-	}
-}
-
-func TestTheNearestNameIsOfferedAndNoFarOne(t *testing.T) {
-	names := []string{"import", "copy", "tag", "ls", "inspect", "digest"}
-	for typed, want := range map[string]string{"imprt": "import", "cp": "", "coppy": "copy", "tags": "tag", "insp": "inspect", "transmogrify": ""} {
-		if got := nearest(typed, names); got != want {
-			t.Errorf("%s: %q, want %q", typed, got, want)
 		}
 	}
 }
@@ -129,7 +84,7 @@ func TestAnInterruptStopsWithinASecondAndSaysWhatIsLeft(t *testing.T) {
 	began := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { began <- time.Now() })
 	code := Main(ctx, []string{"copy", src.Host + "/app:v1", dst.Host + "/app:v1", dst.Host + "/app:v2"},
-		IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
+		app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
 	if took := time.Since(<-began); took > time.Second {
 		t.Errorf("it took %s", took)
 	}
@@ -146,34 +101,18 @@ func TestAnInterruptedRunReportsInJSON(t *testing.T) {
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Size: 4096})
 	var out, err bytes.Buffer
 	code := Main(ctx, []string{"copy", src.Host + "/app:v1", "oci:" + t.TempDir() + "/x", "-o", "json"},
-		IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
+		app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
 	if code != 130 || !strings.Contains(out.String(), `"kind": "canceled"`) {
 		t.Errorf("code %d, stdout %s, stderr %s", code, out.String(), err.String())
 	}
-}
-
-func TestAVerbThatDoesNotReturnIsLeftBehind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, interrupt := context.WithCancel(t.Context())
-		time.AfterFunc(time.Minute, interrupt)
-		began := time.Now()
-		_, err := patiently(ctx, grace, func() (int, error) {
-			time.Sleep(time.Hour)
-			return 1, nil
-		})
-		if took := time.Since(began); took != time.Minute+grace || !fault.Is(err, fault.Canceled) {
-			t.Errorf("after %s: %v", took, err)
-		}
-		time.Sleep(time.Hour) // a bubble waits for its goroutines; a process does not
-	})
 }
 
 func TestAPersonIsAskedForUserAndPassword(t *testing.T) {
 	reg := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic}})
 	var out, err bytes.Buffer
 	home := t.TempDir()
-	code := Main(t.Context(), []string{"login", reg.Host}, IO{In: strings.NewReader("user\n"), Out: &out, Err: &err, Env: noEnv, Home: home,
-		Terminal: Terminal{Password: func(context.Context) ([]byte, error) { return []byte("secret"), nil }}})
+	code := Main(t.Context(), []string{"login", reg.Host}, app.IO{In: strings.NewReader("user\n"), Out: &out, Err: &err, Env: noEnv, Home: home,
+		Terminal: app.Terminal{Password: func(context.Context) ([]byte, error) { return []byte("secret"), nil }}})
 	want := "logged in to " + reg.Host + "; the login is kept in docker config ~/.docker/config.json, in plain text\n"
 	if code != 0 || out.String() != want || err.String() != "User: Password for user: \n" {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())

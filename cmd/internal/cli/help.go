@@ -7,11 +7,18 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/drayage/dray/cmd/internal/cli/flag"
 )
 
-// help prints a page on stdout: what it does, how it is written, examples, flags by group.
-func (a *app) help(cmd *cobra.Command, _ []string) {
-	w := a.io.Out
+// group is a heading of the help and the commands below it.
+type group struct {
+	title    string
+	commands []*cobra.Command
+}
+
+// help prints a page: what it does, how it is written, examples, flags by group.
+func help(w io.Writer, cmd *cobra.Command, groups []group) {
 	about := cmd.Long
 	if about == "" {
 		about = cmd.Short + "."
@@ -26,13 +33,13 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	}
 	switch {
 	case !cmd.HasParent():
-		for _, g := range a.groups {
+		for _, g := range groups {
 			listCommands(w, g.title, g.commands)
 		}
 	case cmd.HasSubCommands():
 		listCommands(w, "Commands", cmd.Commands())
 	}
-	for _, group := range []string{"", atServer, registryFlags, everyCommand} {
+	for _, group := range []string{"", flag.AtServer, flag.RegistryFlags, flag.EveryCommand} {
 		title := group
 		if group == "" {
 			title = "Flags"
@@ -63,7 +70,7 @@ func flagUsages(cmd *cobra.Command, group string) string {
 	set := pflag.NewFlagSet("", pflag.ContinueOnError)
 	set.SortFlags = false
 	add := func(f *pflag.Flag) {
-		if f.Name != "help" && strings.Join(f.Annotations[groupKey], "") == group && set.Lookup(f.Name) == nil {
+		if f.Name != "help" && strings.Join(f.Annotations[flag.GroupKey], "") == group && set.Lookup(f.Name) == nil {
 			set.AddFlag(f)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/serving"
 )
 
@@ -15,7 +16,7 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) != "dray" {
 		os.Exit(m.Run())
 	}
-	os.Exit(program(context.Background(), os.Args[1:], cli.IO{
+	os.Exit(program(context.Background(), os.Args[1:], app.IO{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Home: os.Getenv("HOME"),
 	}))
 }
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 func noEnv(string) string { return "" }
 
 // program is cli.Main of a program that is dray and drayd.
-func program(ctx context.Context, args []string, world cli.IO) int {
+func program(ctx context.Context, args []string, world app.IO) int {
 	world.Serving = serving.New()
 	return cli.Main(ctx, args, world)
 }

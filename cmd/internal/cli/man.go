@@ -11,10 +11,14 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/fault"
 )
 
-func (a *app) newMan() *cobra.Command {
+// newMan makes the command about the manual pages of root and all below it.
+func newMan(root func() *cobra.Command) *cobra.Command {
 	dir := ""
 	cmd := &cobra.Command{
 		Use:    "man [COMMAND]",
@@ -26,16 +30,16 @@ func (a *app) newMan() *cobra.Command {
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if dir != "" && len(args) > 0 {
-			return usageError(cmd, errors.New("--dir and a command"), "--dir writes the pages of all commands")
+			return flag.UsageError(cmd, errors.New("--dir and a command"), "--dir writes the pages of all commands")
 		}
-		root := (&app{io: a.io}).newRoot(nil) // with all commands
+		root := root()
 		root.InitDefaultHelpCmd()
 		if dir != "" {
 			return manuals(dir, root)
 		}
 		page, rest, err := root.Find(args)
 		if err != nil || len(rest) > 0 || !page.HasParent() && len(args) > 0 {
-			return unknownCommand(root, strings.Join(args, " "))
+			return flag.UnknownCommand(root, strings.Join(args, " "))
 		}
 		_, err = io.WriteString(cmd.OutOrStdout(), manual(page))
 		return err
@@ -51,7 +55,7 @@ func manuals(dir string, cmd *cobra.Command) error {
 		err = os.WriteFile(filepath.Join(dir, pageName(cmd)+".1"), []byte(manual(cmd)), 0o644)
 	}
 	if err != nil {
-		return &fault.Fault{Kind: fault.Unavailable, Op: "write manual pages", Name: dir, Hint: "check the directory's rights and room", Err: bare(err)}
+		return &fault.Fault{Kind: fault.Unavailable, Op: "write manual pages", Name: dir, Hint: "check the directory's rights and room", Err: out.Bare(err)}
 	}
 	for _, c := range cmd.Commands() {
 		if c.Hidden {
@@ -77,7 +81,7 @@ func manual(cmd *cobra.Command) string {
 	if !cmd.HasParent() {
 		usage = "dray COMMAND [flags]"
 	}
-	fmt.Fprintf(&b, ".TH %q 1 \"\" \"dray %s\"\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), thisBuild().Version, roff(name), roff(cmd.Short))
+	fmt.Fprintf(&b, ".TH %q 1 \"\" \"dray %s\"\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), app.ThisBuild().Version, roff(name), roff(cmd.Short))
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n.SH DESCRIPTION\n%s\n", roff(usage), roff(about))
 	if cmd.HasSubCommands() {
 		b.WriteString(".SH COMMANDS\n")
@@ -99,8 +103,8 @@ func manual(cmd *cobra.Command) string {
 	cmd.LocalFlags().VisitAll(option)
 	cmd.InheritedFlags().VisitAll(option)
 	b.WriteString(".SH EXIT STATUS\n")
-	for _, e := range exitMeanings {
-		fmt.Fprintf(&b, ".TP\n.B %d\n%s\n", e.code, roff(e.meaning))
+	for _, e := range out.ExitMeanings {
+		fmt.Fprintf(&b, ".TP\n.B %d\n%s\n", e.Code, roff(e.Meaning))
 	}
 	fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", roff(cmd.Example))
 	if above := cmd.Parent(); above != nil {

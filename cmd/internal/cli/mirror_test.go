@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/mirror"
 	"github.com/drayage/dray/internal/testbed"
 )
@@ -87,7 +88,7 @@ func TestAWatchRunsRulesReadsThemAgainAndStops(t *testing.T) {
 	}
 	done := make(chan int)
 	go func() {
-		done <- Main(ctx, []string{"mirror", "-f", file, "--watch", "--plain-http", "-o", "json"}, IO{In: strings.NewReader(""), Out: out, Err: story, Env: env,
+		done <- Main(ctx, []string{"mirror", "-f", file, "--watch", "--plain-http", "-o", "json"}, app.IO{In: strings.NewReader(""), Out: out, Err: story, Env: env,
 			Hangup: func(context.Context) <-chan os.Signal { return hangup }})
 	}()
 	story.await(t, `msg="run ended" rule=one outcome=ok drift=1 left=0`, `msg="run ended" rule=broken outcome=failed`, `msg="step failed" rule=broken`)
@@ -116,7 +117,7 @@ func TestAWatchRunsRulesReadsThemAgainAndStops(t *testing.T) {
 	again, quiet := context.WithCancel(t.Context())
 	later := newAwaiting()
 	go func() {
-		done <- Main(again, []string{"mirror", "-f", file, "--watch", "--plain-http"}, IO{In: strings.NewReader(""), Out: out, Err: later, Env: env})
+		done <- Main(again, []string{"mirror", "-f", file, "--watch", "--plain-http"}, app.IO{In: strings.NewReader(""), Out: out, Err: later, Env: env})
 	}()
 	later.await(t, `msg="rule is due" rule=one`, `msg="rule is due" rule=two`)
 	quiet()
@@ -143,7 +144,7 @@ func TestAWatchThatIsStoppedLeavesNothingHalfWrittenAndGoesOnLater(t *testing.T)
 	}
 	done := make(chan int)
 	go func() {
-		done <- Main(ctx, []string{"mirror", "-f", file, "--watch", "--plain-http"}, IO{In: strings.NewReader(""), Out: newAwaiting(), Err: story, Env: env})
+		done <- Main(ctx, []string{"mirror", "-f", file, "--watch", "--plain-http"}, app.IO{In: strings.NewReader(""), Out: newAwaiting(), Err: story, Env: env})
 	}()
 	story.await(t, `msg="run begins" rule=all`)
 	cancel()
@@ -151,7 +152,7 @@ func TestAWatchThatIsStoppedLeavesNothingHalfWrittenAndGoesOnLater(t *testing.T)
 		t.Errorf("code %d\n%s", code, story)
 	}
 	var out, err bytes.Buffer
-	if code := Main(t.Context(), []string{"mirror", "-f", file, "--plain-http"}, IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: env}); code != 0 {
+	if code := Main(t.Context(), []string{"mirror", "-f", file, "--plain-http"}, app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: env}); code != 0 {
 		t.Errorf("code %d\n%s", code, &err)
 	}
 	testbed.Same(t, src, dst, "app", "v6", "app", "v6")
@@ -181,7 +182,7 @@ func TestOneRuleIsRunByOneProcessAtATime(t *testing.T) {
 	env := func(name string) string { return map[string]string{"DRAY_STATE_DIR": dir}[name] }
 	run := func() (int, string) {
 		var story bytes.Buffer
-		code := Main(t.Context(), []string{"mirror", "-f", file, "--plain-http"}, IO{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &story, Env: env})
+		code := Main(t.Context(), []string{"mirror", "-f", file, "--plain-http"}, app.IO{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &story, Env: env})
 		return code, story.String()
 	}
 	if code, story := run(); code != 0 || !strings.Contains(story, "all: note: another process runs this rule\ndray: all: skipped\n") {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -43,7 +44,7 @@ func TestTheLastLineTellsOfPulls(t *testing.T) {
 		{"v2", 75, `(?m)^dray: ` + regexp.QuoteMeta(hub.Host) + `: 2 pulls spent, 0 of 3 left, all back by \d\d:\d\d$`},
 	} {
 		var out, err bytes.Buffer
-		code := Main(t.Context(), []string{"copy", "--config", file, "--max-wait", "1s", "hub/app:" + tt.tag, dst.Host + "/app"}, IO{Out: &out, Err: &err, Env: noEnv})
+		code := Main(t.Context(), []string{"copy", "--config", file, "--max-wait", "1s", "hub/app:" + tt.tag, dst.Host + "/app"}, app.IO{Out: &out, Err: &err, Env: noEnv})
 		if code != tt.code || !regexp.MustCompile(tt.want).Match(bytes.TrimSpace(err.Bytes())) {
 			t.Errorf("%s: exit %d, want %d; stderr\n%swant %s", tt.tag, code, tt.code, &err, tt.want)
 		}

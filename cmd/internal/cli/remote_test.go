@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -100,7 +100,7 @@ func TestWaitingOutlivesAServerThatWasKilled(t *testing.T) {
 	go func() {
 		var out, err bytes.Buffer
 		code := program(context.Background(), []string{"copy", src.Host + "/app:v1", dst.Host + "/app:v1", "--server", "http://" + first.host},
-			cli.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
+			app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
 		ended <- result{code, out.String(), err.String()}
 	}()
 	<-asked
@@ -123,7 +123,7 @@ func TestAnInterruptLeavesTheJobToTheServerAndSaysHowToFindIt(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		ctx, interrupt := context.WithCancel(t.Context())
 		var out, err bytes.Buffer
-		world := cli.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv}
+		world := app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv}
 		left := make(chan int, 1)
 		go func() {
 			left <- program(ctx, []string{"copy", src.Host + "/app:v1", dst.Host + "/app:" + format, "--server", url, "-o", format}, world)
@@ -159,7 +159,7 @@ func TestAnInterruptLeavesTheJobToTheServerAndSaysHowToFindIt(t *testing.T) {
 
 func TestAServerThatIsNotThereIsSaidInOneLine(t *testing.T) {
 	var out, err bytes.Buffer
-	code := program(t.Context(), []string{"jobs", "list", "--server", "http://127.0.0.1:1"}, cli.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
+	code := program(t.Context(), []string{"jobs", "list", "--server", "http://127.0.0.1:1"}, app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
 	if code != 1 || strings.Count(err.String(), "\n") != 1 || !strings.Contains(err.String(), "hint: is dray serve running there?") {
 		t.Errorf("code %d, stderr %q", code, err.String())
 	}
@@ -181,7 +181,7 @@ func TestAWorkerDoesWhatAServerAccepts(t *testing.T) {
 		ended := make(chan int, 1)
 		var said bytes.Buffer
 		go func() {
-			code := program(ctx, append(args, "--config", config), cli.IO{In: strings.NewReader(""), Out: pipe, Err: &said, Env: env})
+			code := program(ctx, append(args, "--config", config), app.IO{In: strings.NewReader(""), Out: pipe, Err: &said, Env: env})
 			pipe.Close()
 			ended <- code
 		}()
@@ -201,7 +201,7 @@ func TestAWorkerDoesWhatAServerAccepts(t *testing.T) {
 	run("worker", "--ops", "127.0.0.1:0", "--data", filepath.Join(dir, "worker"))
 	var out, err bytes.Buffer
 	code := program(t.Context(), []string{"copy", src.Host + "/app:v1", dst.Host + "/app:v1", "--server", "http://" + host},
-		cli.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
+		app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
 	if want := dst.Host + "/app:v1@" + image.Digest() + "\n"; code != 0 || out.String() != want {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 	}

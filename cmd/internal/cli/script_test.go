@@ -17,7 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
 )
 
@@ -186,7 +186,7 @@ var durations = regexp.MustCompile(`\b\d+\.\d s\b|\b\d+ ms\b|took=[0-9.]+s`)
 
 func (s *script) run(ts *testscript.TestScript, args []string) int {
 	var out, err bytes.Buffer
-	code := program(context.Background(), args, cli.IO{
+	code := program(context.Background(), args, app.IO{
 		In: strings.NewReader(s.stdin), Out: &out, Err: &err, Env: ts.Getenv, Home: ts.Getenv("HOME"),
 	})
 	s.stdin, s.stdout = "", bytes.Clone(out.Bytes())

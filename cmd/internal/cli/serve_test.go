@@ -10,8 +10,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/drayage/dray/cmd/internal/cli"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
 )
 
 // serve runs dray serve until the script ends or stops it.
@@ -26,7 +27,7 @@ func (s *script) serve(ts *testscript.TestScript, args []string) {
 	var stderr bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		code := program(ctx, append([]string{"serve", "--listen", listen}, args[1:]...), cli.IO{In: strings.NewReader(""), Out: pipe, Err: &stderr, Env: ts.Getenv, Home: ts.Getenv("HOME")})
+		code := program(ctx, append([]string{"serve", "--listen", listen}, args[1:]...), app.IO{In: strings.NewReader(""), Out: pipe, Err: &stderr, Env: ts.Getenv, Home: ts.Getenv("HOME")})
 		pipe.Close()
 		ended <- code
 	}()
@@ -65,7 +66,7 @@ func TestServeAnswersUntilItIsInterrupted(t *testing.T) {
 	var err bytes.Buffer
 	go func() {
 		ended <- program(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--data", t.TempDir()},
-			cli.IO{In: strings.NewReader(""), Out: pipe, Err: &err, Env: noEnv})
+			app.IO{In: strings.NewReader(""), Out: pipe, Err: &err, Env: noEnv})
 	}()
 	address, rerr := bufio.NewReader(out).ReadString('\n')
 	if rerr != nil {

@@ -12,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/internal/testbed"
-	"github.com/drayage/dray/plan"
-	"github.com/drayage/dray/ref"
 )
 
 // cancelling calls cancel when enough lines were written to it.
@@ -45,28 +44,28 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	env := func(name string) string { return map[string]string{"DRAY_STATE_DIR": "off"}[name] }
 	ctx, cancel := context.WithCancel(t.Context())
 	story := &cancelling{left: 5, cancel: cancel}
-	var out bytes.Buffer
+	var stdout bytes.Buffer
 	began := time.Now()
-	code := Main(ctx, args, IO{In: strings.NewReader(""), Out: &out, Err: story, Env: env})
+	code := Main(ctx, args, app.IO{In: strings.NewReader(""), Out: &stdout, Err: story, Env: env})
 	var report struct {
 		Steps []struct{ State string }
 		Error struct{ Kind string }
 	}
-	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
-		t.Fatalf("%v\n%s", err, &out)
+	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
+		t.Fatalf("%v\n%s", err, &stdout)
 	}
-	if code != exitInterrupted || report.Error.Kind != "canceled" || len(report.Steps) >= 90 || time.Since(began) > 20*time.Second {
+	if code != out.ExitInterrupted || report.Error.Kind != "canceled" || len(report.Steps) >= 90 || time.Since(began) > 20*time.Second {
 		t.Errorf("code %d, %d steps, %+v\n%s", code, len(report.Steps), report.Error, &story.text)
 	}
 	if !strings.Contains(story.text.String(), "dray: interrupted: ") {
 		t.Errorf("%s", &story.text)
 	}
-	out.Reset()
+	stdout.Reset()
 	var later bytes.Buffer
-	if code := Main(t.Context(), args, IO{In: strings.NewReader(""), Out: &out, Err: &later, Env: env}); code != 0 {
+	if code := Main(t.Context(), args, app.IO{In: strings.NewReader(""), Out: &stdout, Err: &later, Env: env}); code != 0 {
 		t.Errorf("code %d\n%s", code, &later)
 	}
-	if err := json.Unmarshal(out.Bytes(), &report); err != nil || len(report.Steps) != 90 {
+	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil || len(report.Steps) != 90 {
 		t.Errorf("%v, %d steps", err, len(report.Steps))
 	}
 	if _, err := os.Stat(failed); !os.IsNotExist(err) {
@@ -75,33 +74,4 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(failed), "*")); err != nil || len(left) != 0 {
 		t.Errorf("%v %v", left, err)
 	}
-}
-
-func TestAPlanThatWasCutOffIsNoPlan(t *testing.T) {
-	var out bytes.Buffer
-	a := &app{io: IO{Out: &out}}
-	a.common.output = formatJSON
-	s := a.newStreamOut(streaming{verb: "transfer", overwrite: "update", dryRun: true})
-	if err := s.step(stepOf(t)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.end(dray.TransferReport{}, errOver); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := summarise(&out); err == nil {
-		t.Error("a plan whose making failed was read")
-	}
-}
-
-func stepOf(t *testing.T) dray.StepReport {
-	t.Helper()
-	from, err := ref.Parse("src.example/app:v1@sha256:" + strings.Repeat("ab", 32))
-	if err != nil {
-		t.Fatal(err)
-	}
-	to, err := ref.Parse("dst.example/app:v1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dray.StepReport{Step: plan.Step{Action: plan.Copy, From: from, To: to}}
 }

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/fault"
 )
 
@@ -25,7 +25,7 @@ func Drayd(ctx context.Context, args []string) (int, error) {
 	if ctx.Err() != nil {
 		return 0, &fault.Fault{Kind: fault.Canceled, Op: "run drayd", Err: context.Cause(ctx)}
 	}
-	code, err := execute(path, args, calling(os.Environ(), cli.Version()))
+	code, err := execute(path, args, calling(os.Environ(), app.Version()))
 	if err != nil {
 		return 0, &fault.Fault{Kind: fault.Unavailable, Op: "run", Name: path, Err: bare(err)}
 	}
@@ -58,8 +58,8 @@ func find(name, self string) (string, error) {
 
 // calling is env with the version of who calls.
 func calling(env []string, version string) []string {
-	env = slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, cli.CalledBy+"=") })
-	return append(env, cli.CalledBy+"="+version)
+	env = slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, app.CalledBy+"=") })
+	return append(env, app.CalledBy+"="+version)
 }
 
 // bare takes the path out of err: the Fault around it says it.

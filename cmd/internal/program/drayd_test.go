@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/fault"
 )
 
@@ -88,9 +88,9 @@ func TestACommandThatIsInterruptedIsNotHandedOver(t *testing.T) {
 }
 
 func TestDraydIsToldWhoCallsIt(t *testing.T) {
-	env := []string{"A=b", cli.CalledBy + "=v0.1.0"}
+	env := []string{"A=b", app.CalledBy + "=v0.1.0"}
 	got := calling(env, "v0.2.0")
-	if !slices.Equal(got, []string{"A=b", cli.CalledBy + "=v0.2.0"}) || !strings.HasSuffix(env[1], "v0.1.0") {
+	if !slices.Equal(got, []string{"A=b", app.CalledBy + "=v0.2.0"}) || !strings.HasSuffix(env[1], "v0.1.0") {
 		t.Errorf("%q, of %q", got, env)
 	}
 }

@@ -10,19 +10,19 @@ import (
 	"runtime"
 	"syscall"
 
-	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 )
 
 // World is this process as a command sees it.
-func World() cli.IO {
+func World() app.IO {
 	home, _ := os.UserHomeDir() // "" is none
 	run := ""
 	if runtime.GOOS == "linux" {
 		run = fmt.Sprintf("/run/containers/%d", os.Getuid())
 	}
-	return cli.IO{
+	return app.IO{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Home: home,
-		Run: run, Terminal: cli.TerminalOf(os.Stdin, os.Stderr), Hangup: hangup,
+		Run: run, Terminal: app.TerminalOf(os.Stdin, os.Stderr), Hangup: hangup,
 	}
 }
 

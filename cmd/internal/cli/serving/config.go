@@ -5,14 +5,14 @@ import (
 	"slices"
 
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/cmd/internal/server"
 	"github.com/drayage/dray/internal/registry"
 )
 
 // configOf is s in the words of package server. A flag wins over the file.
-func configOf(s cli.Setup) (server.Config, error) {
+func configOf(s app.Setup) (server.Config, error) {
 	file := s.File
 	c := server.Config{
 		Listen: cmp.Or(s.Listen, file.Listen), PublicURL: cmp.Or(s.PublicURL, file.PublicURL), Ops: s.Ops,

@@ -4,14 +4,14 @@ import (
 	"context"
 
 	"github.com/drayage/dray/cmd/internal/access"
-	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/server"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
 )
 
 // openOffice opens what a server keeps, while none runs on it.
-func openOffice(ctx context.Context, s cli.Setup) (cli.Office, func() error, error) {
+func openOffice(ctx context.Context, s app.Setup) (app.Office, func() error, error) {
 	c, err := configOf(s)
 	if err != nil {
 		return nil, nil, err

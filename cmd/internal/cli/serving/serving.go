@@ -1,34 +1,32 @@
-// Package serving does what dray's commands of a server ask for: it makes a server, or opens what
-// one keeps, from what package cli read of flags, configuration and environment. Only drayd links it.
 package serving
 
 import (
 	"context"
 
-	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/server"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/internal/registry"
 )
 
 // New is all of it.
-func New() *cli.Serving {
-	return &cli.Serving{
-		Serve:   func(ctx context.Context, s cli.Setup) error { return run(ctx, s, server.Run) },
-		Work:    func(ctx context.Context, s cli.Setup) error { return run(ctx, s, server.Worker) },
+func New() *app.Serving {
+	return &app.Serving{
+		Serve:   func(ctx context.Context, s app.Setup) error { return run(ctx, s, server.Run) },
+		Work:    func(ctx context.Context, s app.Setup) error { return run(ctx, s, server.Worker) },
 		Check:   check,
 		Office:  openOffice,
 		Collect: collect,
-		Backup: func(ctx context.Context, s cli.Setup, to string) (wire.Saved, error) {
+		Backup: func(ctx context.Context, s app.Setup, to string) (wire.Saved, error) {
 			return keep(ctx, s, to, server.Backup)
 		},
-		Restore: func(ctx context.Context, s cli.Setup, from string) (wire.Saved, error) {
+		Restore: func(ctx context.Context, s app.Setup, from string) (wire.Saved, error) {
 			return keep(ctx, s, from, server.Restore)
 		},
 	}
 }
 
-func run(ctx context.Context, s cli.Setup, do func(context.Context, server.Config) error) error {
+func run(ctx context.Context, s app.Setup, do func(context.Context, server.Config) error) error {
 	c, err := configOf(s)
 	if err != nil {
 		return err
@@ -36,7 +34,7 @@ func run(ctx context.Context, s cli.Setup, do func(context.Context, server.Confi
 	return do(ctx, c)
 }
 
-func check(ctx context.Context, s cli.Setup) ([]wire.Finding, error) {
+func check(ctx context.Context, s app.Setup) ([]wire.Finding, error) {
 	c, err := configOf(s)
 	if err != nil {
 		return nil, err
@@ -44,7 +42,7 @@ func check(ctx context.Context, s cli.Setup) ([]wire.Finding, error) {
 	return server.Check(ctx, c), nil
 }
 
-func keep(ctx context.Context, s cli.Setup, dir string, do func(context.Context, server.Config, string) (wire.Saved, error)) (wire.Saved, error) {
+func keep(ctx context.Context, s app.Setup, dir string, do func(context.Context, server.Config, string) (wire.Saved, error)) (wire.Saved, error) {
 	c, err := configOf(s)
 	if err != nil {
 		return wire.Saved{}, err
@@ -52,7 +50,7 @@ func keep(ctx context.Context, s cli.Setup, dir string, do func(context.Context,
 	return do(ctx, c, dir)
 }
 
-func collect(ctx context.Context, s cli.Setup, o cli.Sweep) (wire.Collected, error) {
+func collect(ctx context.Context, s app.Setup, o app.Sweep) (wire.Collected, error) {
 	c, err := configOf(s)
 	if err != nil {
 		return wire.Collected{}, err

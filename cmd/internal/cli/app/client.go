@@ -1,0 +1,104 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// serverURL is the server that the flag, the environment or the configuration names; "" for none.
+func (a *App) serverURL(file config.Config) string {
+	return cmp.Or(a.Common.Server, a.IO.Env("DRAY_SERVER"), file.Client.Server)
+}
+
+// Client speaks to the server that is named; nil where none is.
+func (a *App) Client(ctx context.Context) (*client.Client, error) {
+	file, err := a.LoadConfig()
+	if err != nil {
+		return nil, err
+	}
+	address := a.serverURL(file)
+	if address == "" {
+		return nil, nil
+	}
+	c := client.Config{URL: address, UserAgent: "dray/" + ThisBuild().Version}
+	if address == file.Client.Server {
+		c.CA, c.Cert, c.Key = file.Client.CAFile, file.Client.ClientCert, file.Client.ClientKey
+	}
+	if c.Token, err = a.serverToken(ctx, address, file.Client); err != nil {
+		return nil, err
+	}
+	return client.New(c)
+}
+
+// NeedClient is client where there is nothing to do without a server.
+func (a *App) NeedClient(cmd *cobra.Command) (*client.Client, error) {
+	c, err := a.Client(cmd.Context())
+	if err == nil && c == nil {
+		return nil, flag.UsageError(cmd, errors.New("no server is named"), "--server URL, DRAY_SERVER, or client: in the configuration")
+	}
+	return c, err
+}
+
+// serverToken is the token for a server: of the environment, of the configuration for the server
+// that it names, else what dray login or docker login kept for the host. A login of docker's that
+// is no token of a server's is nobody's business there.
+func (a *App) serverToken(ctx context.Context, address string, c config.Client) (credential.Secret, error) {
+	if t := a.IO.Env("DRAY_TOKEN"); t != "" {
+		return credential.New(t), nil
+	}
+	switch {
+	case address != c.Server:
+	case c.TokenEnv != "":
+		t, err := a.Variable("client.token-env", c.TokenEnv)
+		return credential.New(t), err
+	case c.TokenFile != "":
+		raw, err := os.ReadFile(c.TokenFile)
+		if err == nil && strings.TrimSpace(string(raw)) == "" {
+			err = errors.New("it is empty")
+		}
+		if err != nil {
+			return credential.Secret{}, &fault.Fault{Kind: fault.Invalid, Op: "read token", Name: c.TokenFile, Err: out.Bare(err)}
+		}
+		return credential.New(strings.TrimSpace(string(raw))), nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return credential.Secret{}, nil // the client says what is wrong with it
+	}
+	host, err := ref.Host(u.Host)
+	if err != nil {
+		return credential.Secret{}, nil
+	}
+	l, err := a.Files().Lookups().For(ctx, ref.Repo{Host: host})
+	if err != nil || !strings.HasPrefix(l.Password.Reveal(), "dray_") {
+		return credential.Secret{}, err
+	}
+	return l.Password, nil
+}
+
+// Reach says what may help where a server did not answer, or did not know who asks.
+func Reach(err error) error {
+	var f *fault.Fault
+	switch {
+	case !errors.As(err, &f) || fault.HintOf(err) != "":
+	case f.Kind == fault.Unavailable && f.Op == "ask":
+		return out.WithHint(err, "is dray serve running there?")
+	case f.Kind == fault.Denied && strings.Contains(err.Error(), "authenticate"):
+		return out.WithHint(err, "DRAY_TOKEN, or client: in the configuration, says who asks")
+	}
+	return err
+}

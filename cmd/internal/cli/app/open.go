@@ -1,0 +1,112 @@
+package app
+
+import (
+	"path/filepath"
+	"slices"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/credential"
+)
+
+// Open makes the Dray that the configuration and the flags describe. A flag wins over the file; a
+// login of a flag or a DRAY_ variable wins over the file's, which wins over docker's and podman's,
+// which win over an identity that a cloud gives this machine or person.
+func (a *App) Open() (*dray.Dray, error) {
+	c, _, err := a.DrayConfig()
+	if err != nil {
+		return nil, err
+	}
+	return dray.New(c)
+}
+
+// DrayConfig is what Open makes a Dray of, and the file that it read.
+func (a *App) DrayConfig() (dray.Config, config.Config, error) {
+	file, err := a.LoadConfig()
+	if err != nil {
+		return dray.Config{}, file, err
+	}
+	c := dray.Config{
+		Registries: make(map[string]dray.Registry, len(file.Registries)),
+		Default:    file.Default,
+		Settings:   a.override(dray.Settings{}),
+		Logins:     slices.Concat(file.Lookups(a.IO.Env), a.Files().Lookups(), a.Clouds(file)),
+		UserAgent:  "dray/" + ThisBuild().Version,
+		StateDir:   a.StateDir(),
+		Cloud:      credential.Cloud{Env: a.IO.Env, Home: a.IO.Home},
+		Limits: dray.Limits{
+			Images: a.Common.Images, Blobs: a.Common.Concurrency, Connections: a.Common.Concurrency, Retries: a.Common.Retries,
+			Stall: a.Common.Stall, MaxWait: a.Common.MaxWait, Bandwidth: int64(a.Common.Bandwidth),
+		},
+	}
+	for _, r := range file.Registries {
+		c.Registries[r.Name] = dray.Registry{Host: r.Host, Settings: a.override(settings(r))}
+	}
+	return c, file, nil
+}
+
+// StateDir is where uploads are recorded; "" for nowhere (XDG base directory specification 0.8).
+func (a *App) StateDir() string {
+	dir := a.IO.Env("DRAY_STATE_DIR")
+	switch {
+	case dir == "off":
+		return ""
+	case dir != "":
+		return dir
+	}
+	if dir := a.IO.Env("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "dray")
+	}
+	if a.IO.Home == "" {
+		return ""
+	}
+	return filepath.Join(a.IO.Home, ".local", "state", "dray")
+}
+
+// Clouds are the logins that an identity in a cloud is good for.
+func (a *App) Clouds(file config.Config) credential.Chain {
+	c := credential.Clouds{Cloud: credential.Cloud{Env: a.IO.Env, Home: a.IO.Home}}
+	for _, r := range file.Registries {
+		if r.Kind == config.ACR {
+			c.ACR = append(c.ACR, r.Host)
+		}
+	}
+	return c.Lookups()
+}
+
+// LoadConfig reads the file that the flag or the environment names, else the default one.
+func (a *App) LoadConfig() (config.Config, error) {
+	l := a.Loader()
+	for _, path := range []string{a.Common.Config, a.IO.Env("DRAY_CONFIG")} {
+		if path != "" {
+			return l.Load(path)
+		}
+	}
+	return l.LoadDefault()
+}
+
+// Loader reads configurations in this command's world.
+func (a *App) Loader() config.Loader { return config.Loader{Env: a.IO.Env, Home: a.IO.Home} }
+
+// override lays the flags for all registries over the settings of one.
+func (a *App) override(s dray.Settings) dray.Settings {
+	if a.Common.PlainHTTP {
+		s.PlainHTTP, s.Insecure, s.CAFile, s.ClientCert, s.ClientKey = true, false, "", "", ""
+	}
+	if a.Common.Insecure {
+		s.Insecure = true
+	}
+	if a.Common.CaFile != "" {
+		s.CAFile = a.Common.CaFile
+	}
+	return s
+}
+
+func settings(r config.Registry) dray.Settings {
+	return dray.Settings{
+		Kind: string(r.Kind), PlainHTTP: r.PlainHTTP, Insecure: r.Insecure,
+		CAFile: r.CAFile, ClientCert: r.ClientCert, ClientKey: r.ClientKey, TokenHosts: r.TokenHosts, Mirrors: r.Mirrors,
+		Create: dray.Create(r.Create), Connections: r.Limits.Connections, RequestsPerSecond: r.Limits.RequestsPerSecond,
+		BytesPerSecond: r.Limits.BytesPerSecond, ChunkSize: r.Limits.ChunkSize,
+	}
+}

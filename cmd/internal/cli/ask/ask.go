@@ -1,0 +1,113 @@
+package ask
+
+import (
+	"context"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/plan"
+)
+
+// Known is a verb that is known without asking anybody.
+func Known(r wire.Request) What {
+	return func(context.Context, *client.Client, *dray.Dray) (wire.Request, error) { return r, nil }
+}
+
+// loginJSON is a login as it travels in the body of a request; nil for none.
+func loginJSON(l *credential.Login) *wire.Login {
+	if l == nil {
+		return nil
+	}
+	scheme := string(l.Scheme)
+	if l.Scheme == credential.Basic {
+		scheme = "basic"
+	}
+	return &wire.Login{Scheme: scheme, User: l.User, Password: l.Password.Reveal()}
+}
+
+// Logins are those of a request for both its ends.
+func Logins(source, target *credential.Login) wire.Logins {
+	return wire.Logins{SourceLogin: loginJSON(source), TargetLogin: loginJSON(target)}
+}
+
+// taggingJSON is m, whose expressions were written as renames.
+func taggingJSON(m plan.TagMap, renames []string) wire.Tagging {
+	t := wire.Tagging{Rename: renames}
+	for _, p := range m.Pairs {
+		t.Map = append(t.Map, p.From+"="+p.To)
+	}
+	return t
+}
+
+// Import is an import, whose expressions about tags were written as renames.
+func Import(req dray.ImportRequest, renames []string) wire.Request {
+	return wire.Request{Kind: wire.KindImport, Import: &wire.Import{
+		Source: req.Source, SourceRegistry: req.SourceRegistry, Target: req.Target, Images: req.Images, Repositories: req.Repositories, Tags: req.Tags,
+		Tagging: taggingJSON(req.Map, renames), Overwrite: string(req.Overwrite), Hold: string(req.Hold), Backup: req.Backup.Template,
+		Logins: Logins(req.SourceLogin, req.TargetLogin),
+	}}
+}
+
+// Copy is a copy, likewise.
+func Copy(req dray.CopyRequest, renames []string) wire.Request {
+	return wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{
+		Source: req.Source, Targets: req.Targets, All: string(req.Tags), Tagging: taggingJSON(req.Map, renames),
+		Overwrite: string(req.Overwrite), Hold: string(req.Hold), Backup: req.Backup.Template, Logins: Logins(req.SourceLogin, req.TargetLogin),
+	}}
+}
+
+// Tag is a tag, likewise.
+func Tag(req dray.TagRequest, renames []string) wire.Request {
+	return wire.Request{Kind: wire.KindTag, Tag: &wire.Tag{
+		Image: req.Image, Tags: req.Tags, Tagging: taggingJSON(req.Map, renames), Hold: string(req.Hold), Login: loginJSON(req.Login),
+	}}
+}
+
+// Batch is a list.
+func Batch(req dray.BatchRequest) wire.Request {
+	b := &wire.Batch{Target: req.Target, Overwrite: string(req.Overwrite), Hold: string(req.Hold), Backup: req.Backup.Template, Logins: Logins(req.SourceLogin, req.TargetLogin)}
+	for _, e := range req.Entries {
+		b.Entries = append(b.Entries, wire.BatchEntry{Source: e.Source, Targets: e.Targets, Paths: e.Paths, Overwrite: string(e.Overwrite), Line: e.Line})
+	}
+	return wire.Request{Kind: wire.KindBatch, Batch: b}
+}
+
+// endsJSON is what a transfer and a verify are about, in the words of the flags: ages count from when
+// the server takes the job in.
+func endsJSON(f *flag.Ends, req dray.TransferRequest) wire.Ends {
+	e := wire.Ends{
+		Sources: req.Sources, Target: req.Target, Prefer: req.Prefer, InUse: f.InUseText,
+		Selection: wire.Selection{
+			Repository: f.Repository, Letters: f.Letters, IncludeRepositories: f.Include, ExcludeRepositories: f.Exclude, MaxRepositories: f.Repositories,
+			IncludeTags: f.IncludeTags, ExcludeTags: f.ExcludeTags, Versions: f.Versions, NewerThan: f.NewerThan,
+			Latest: f.Latest, Order: f.LatestBy, MinTags: f.MinTags, Untagged: f.Untagged,
+		},
+		Mapping: wire.Mapping{StripPrefix: f.Strip, Rename: f.Rewrites, Flatten: f.Flatten, Template: f.Template, AddPrefix: f.Prefix, MaxDepth: f.MaxDepth},
+		Tagging: taggingJSON(req.Map, f.Renames),
+	}
+	for _, p := range req.Selection.Ignore {
+		e.Selection.Ignore = append(e.Selection.Ignore, p.String())
+	}
+	return e
+}
+
+// Transfer rests for delay seconds after each image.
+func Transfer(f *flag.Ends, delay float64, req dray.TransferRequest) wire.Request {
+	return wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{
+		Ends: endsJSON(f, req), Overwrite: string(req.Overwrite), Backup: req.Backup.Template, Proof: string(req.Proof),
+		CopyLocks: req.CopyLocks, Heal: req.Heal, Incremental: req.Incremental, Delay: delay, Logins: Logins(req.SourceLogin, req.TargetLogin),
+	}}
+}
+
+// Verify is a verify of what f says.
+func Verify(f *flag.Ends, req dray.VerifyRequest) wire.Request {
+	return wire.Request{Kind: wire.KindVerify, Verify: &wire.Verify{
+		Ends: endsJSON(f, req.Of), Depth: string(req.Depth), Sample: req.Sample, Heal: req.Heal, By: req.By, Logins: Logins(req.Of.SourceLogin, req.Of.TargetLogin),
+	}}
+}
+
+// What is a verb as a server takes it. What needs one, such as to send a file first, may ask c.
+type What func(ctx context.Context, c *client.Client, d *dray.Dray) (wire.Request, error)

@@ -1,0 +1,63 @@
+package ask
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/mirror"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/fault"
+)
+
+// Schedules makes requests of a rule.
+func Schedules(d *dray.Dray, r config.Mirror, path string) ([]wire.ScheduleRequest, error) {
+	bad := func(err error, hint string) ([]wire.ScheduleRequest, error) {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "schedule", Name: fmt.Sprintf("%s:%d: %s", path, r.Line, r.Name), Err: err, Hint: hint}
+	}
+	s := wire.ScheduleRequest{Name: r.Name, Cron: r.Cron, Zone: r.TimeZone, Paused: r.Paused}
+	if r.Every != "" {
+		s.Cron = "@every " + r.Every
+	}
+	if s.Cron == "" {
+		return bad(errors.New("it has no times"), "give it schedule: or every:; dray mirror runs rules without")
+	}
+	// The rule is read as dray mirror reads it, so that what is wrong is said here.
+	work, err := mirror.WorkOf(d, r, time.Now())
+	if err != nil {
+		return bad(err, fault.HintOf(err))
+	}
+	var all []wire.ScheduleRequest
+	if work.Transfer != nil {
+		s := s
+		s.Request = wire.Request{Kind: wire.KindTransfer, Transfer: transferOf(r, *work.Transfer)}
+		all = append(all, s)
+	}
+	if work.Batch != nil {
+		s.Request = Batch(*work.Batch)
+		if len(all) > 0 {
+			s.Name += ".images"
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// transferOf is the rule r, which req was made of, in the words that a server takes.
+func transferOf(r config.Mirror, req dray.TransferRequest) *wire.Transfer {
+	return &wire.Transfer{
+		Ends: wire.Ends{
+			Sources: r.Sources, Target: req.Target, Also: req.Also, Prefer: r.Prefer,
+			Selection: wire.Selection{
+				Letters: r.Letters, Ignore: r.Ignore, IncludeRepositories: r.Include, ExcludeRepositories: r.Exclude, MaxRepositories: r.MaxRepositories,
+				IncludeTags: r.IncludeTags, ExcludeTags: r.ExcludeTags, Versions: r.Semver, NewerThan: r.NewerThan,
+				Latest: r.Latest, Order: r.LatestBy, MinTags: r.MinTags, Untagged: r.Untagged,
+			},
+			Mapping: wire.Mapping{StripPrefix: r.Strip, Rename: r.Rewrite, Flatten: r.Flatten, Template: r.Template, AddPrefix: r.Prefix, MaxDepth: r.MaxDepth},
+			Tagging: taggingJSON(req.Map, r.Rename),
+		},
+		Overwrite: string(req.Overwrite), Backup: r.Backup, Proof: string(req.Proof), CopyLocks: r.CopyLocks, Delay: r.Delay,
+	}
+}

@@ -1,0 +1,90 @@
+package flag
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+// Tags say what tags become, and whether one that fails holds back the others.
+type Tags struct {
+	Pairs   []string
+	File    string
+	Renames []string
+	all     bool
+}
+
+// AddTo adds the flags of verbs that take many tags.
+func (f *Tags) AddTo(flags *pflag.FlagSet) {
+	f.addMapTo(flags)
+	flags.StringArrayVar(&f.Renames, "rename", nil, "change tags that no map names by `s/RE2/TEXT/`, $1 is the first group; repeatable")
+	f.AddHoldTo(flags)
+}
+
+func (f *Tags) addMapTo(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.Pairs, "map", nil, "tag `FROM=TO`: the source's tag FROM becomes TO; repeatable")
+	flags.StringVar(&f.File, "map-file", "", "read such a map from `FILE`: two columns, YAML, or a JSON object")
+}
+
+// AddHoldTo adds the flag about what fails.
+func (f *Tags) AddHoldTo(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.all, "all-or-nothing", false, "set no tag unless all can be set (default each on its own)")
+}
+
+// Hold is what the flag says.
+func (f *Tags) Hold() plan.Hold {
+	if f.all {
+		return plan.All
+	}
+	return plan.Each
+}
+
+// Read makes a map of what the flags say. It is checked for tags by who uses it.
+func (f *Tags) Read(cmd *cobra.Command) (plan.TagMap, error) {
+	var m plan.TagMap
+	for _, s := range f.Pairs {
+		p, err := plan.ParsePair(s)
+		if err != nil {
+			return m, UsageError(cmd, fmt.Errorf("--map %q: not FROM=TO", s), "")
+		}
+		m.Pairs = append(m.Pairs, p)
+	}
+	if f.File != "" {
+		pairs, err := readMapFile(f.File)
+		if err != nil {
+			return m, err
+		}
+		m.Pairs = append(m.Pairs, pairs...)
+	}
+	var err error
+	m.Rename, err = plan.ParseRenames(f.Renames)
+	return m, err
+}
+
+func readMapFile(path string) ([]plan.Pair, error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read tag map", Name: path, Err: out.Bare(err)}
+	}
+	defer in.Close()
+	read, err := config.ReadTagMap(in, path)
+	if err != nil {
+		return nil, err
+	}
+	if len(read) == 0 {
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read tag map", Name: path, Err: errors.New("it names no tag")}
+	}
+	pairs := make([]plan.Pair, len(read))
+	for i, r := range read {
+		pairs[i] = plan.Pair(r)
+	}
+	return pairs, nil
+}

@@ -1,0 +1,159 @@
+package flag
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/drayage/dray/fault"
+)
+
+// Optional refuses more arguments than one.
+func Optional(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error { return Count(cmd, args, 0, 1, what) }
+}
+
+// Gathered makes a command that only has commands below it.
+func Gathered(use, short, long, example string, below ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return UnknownCommand(cmd, args[0])
+		},
+	}
+	cmd.AddCommand(below...)
+	return cmd
+}
+
+// UsageError is how a command says that it was called wrongly.
+func UsageError(cmd *cobra.Command, cause error, hint string) error {
+	see := "see " + cmd.CommandPath() + " --help"
+	switch {
+	case strings.HasSuffix(hint, "?"):
+		see = hint + " " + see
+	case hint != "":
+		see = hint + "; " + see
+	}
+	op := strings.TrimPrefix(cmd.CommandPath(), "dray ")
+	if !cmd.HasParent() {
+		op = ""
+	}
+	return &fault.Fault{Kind: fault.Invalid, Op: op, Hint: see, Err: cause}
+}
+
+// Translate says what pflag found in our words, with the nearest flag.
+func Translate(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var noValue *pflag.ValueRequiredError
+	var bad *pflag.InvalidValueError
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return err
+	case errors.As(err, &unknown):
+		if unknown.GetSpecifiedShortnames() != "" {
+			return UsageError(cmd, fmt.Errorf("unknown flag -%s", unknown.GetSpecifiedName()), "")
+		}
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		name := "--" + unknown.GetSpecifiedName()
+		return UsageError(cmd, fmt.Errorf("unknown flag %s", name), didYouMean(nearest(name, names)))
+	case errors.As(err, &noValue):
+		return UsageError(cmd, fmt.Errorf("--%s needs a value", noValue.GetFlag().Name), "")
+	case errors.As(err, &bad):
+		return UsageError(cmd, fmt.Errorf("--%s %q: %s", bad.GetFlag().Name, bad.GetValue(), whatIsWrong(bad)), "")
+	}
+	return UsageError(cmd, err, "")
+}
+
+func whatIsWrong(bad *pflag.InvalidValueError) string {
+	switch bad.GetFlag().Value.Type() {
+	case "int":
+		return "not a number"
+	case "duration":
+		return "not a duration such as 30s or 10m"
+	case "bool":
+		return "neither true nor false"
+	}
+	return bad.Unwrap().Error()
+}
+
+// RefuseEmpty refuses flags that were given without a value: "--name $UNSET" is a mistake in a script.
+func RefuseEmpty(cmd *cobra.Command, _ []string) error {
+	var err error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		empty := f.Value.String() == ""
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			empty = slices.Contains(list.GetSlice(), "")
+		}
+		if empty && err == nil && f.Name != "password" { // where the password is read says it in az's words
+			err = UsageError(cmd, fmt.Errorf("--%s is empty", f.Name), "")
+		}
+	})
+	return err
+}
+
+// Exactly refuses any other number of arguments than n.
+func Exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error { return Count(cmd, args, n, n, what) }
+}
+
+// AtLeast refuses fewer arguments than n.
+func AtLeast(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error { return Count(cmd, args, n, len(args), what) }
+}
+
+// Count refuses empty arguments, fewer than least and more than most.
+func Count(cmd *cobra.Command, args []string, least, most int, what string) error {
+	for _, arg := range args {
+		if strings.TrimSpace(arg) == "" {
+			return UsageError(cmd, errors.New("an argument is empty"), "write "+what)
+		}
+	}
+	if len(args) > most {
+		return UsageError(cmd, fmt.Errorf("unexpected argument %q", args[most]), "write "+what)
+	}
+	if len(args) < least {
+		return UsageError(cmd, fmt.Errorf("%d of %d arguments given", len(args), least), "write "+what)
+	}
+	return nil
+}
+
+// UnknownCommand refuses name, with the nearest of root's commands.
+func UnknownCommand(root *cobra.Command, name string) error {
+	var names []string
+	for _, c := range root.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return UsageError(root, fmt.Errorf("unknown command %q", name), didYouMean(nearest(name, names)))
+}
+
+func didYouMean(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "did you mean " + name + "?"
+}
+
+// nearest returns the name that is at most a third of its letters away from s, or that s begins; "" for none.
+func nearest(s string, names []string) string {
+	best, at := "", 1000
+	for _, name := range names {
+		d := levenshtein.Distance(s, name, nil)
+		if strings.HasPrefix(name, s) {
+			d = min(d, 1)
+		}
+		if d < at && d <= max(1, len(name)/3) {
+			best, at = name, d
+		}
+	}
+	return best
+}

@@ -1,0 +1,25 @@
+package jobs
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/client"
+)
+
+// atJobs finishes a command about jobs, whose do gets a client.
+func atJobs(a *app.App, cmd *cobra.Command, do func(ctx context.Context, c *client.Client, args []string) error) *cobra.Command {
+	cmd.Flags().SortFlags = false
+	a.Common.AddServerTo(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := a.NeedClient(cmd)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return app.Reach(do(cmd.Context(), c, args))
+	}
+	return cmd
+}

@@ -1,0 +1,325 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/ask"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/cli/run"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+// NewJobs makes dray jobs.
+func NewJobs(a *app.App) *cobra.Command {
+	return flag.Gathered("jobs list|show|watch|wait|logs|cancel|retry", "Look at the jobs of a server, wait for them, stop them",
+		"Look at what a dray server was asked for: one's own jobs, for an admin all of them.",
+		"  dray jobs list --state running,queued\n  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D\n  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		newJobsList(a), newJobsShow(a), newJobsWatch(a), newJobsWait(a), newJobsLogs(a), newJobsCancel(a), newJobsRetry(a))
+}
+
+// jobFlags select jobs.
+type jobFlags struct {
+	states, verbs []string
+	since         string
+	text, owner   string
+	schedule      string
+	limit         int
+	after         string
+}
+
+func newJobsList(a *app.App) *cobra.Command {
+	var f jobFlags
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List jobs, the newest first",
+		Long: "List jobs, the newest first, up to --limit of them. Where there are more, a note says how to go\n" +
+			"on; with --limit 0 all are listed.",
+		Example: "  dray jobs list --state failed,partly --since 7d\n" +
+			"  dray jobs list --text prod/team --verb transfer -o json",
+		Args: flag.Exactly(0, "no argument"),
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.states, "state", nil, "in any of these `STATES`: queued, running, waiting, done, partly, failed, canceled")
+	flags.StringSliceVar(&f.verbs, "verb", nil, "of any of these `VERBS`: "+strings.Join(wire.Kinds(), ", "))
+	flags.StringVar(&f.since, "since", "", "made less than `AGE` ago, as in 7d or 36h, or since a time as in 2026-11-21T08:00:00Z")
+	flags.StringVar(&f.text, "text", "", "with this `TEXT` in source, target or id")
+	flags.StringVar(&f.owner, "principal", "", "of this `NAME`; for admins")
+	flags.StringVar(&f.schedule, "schedule", "", "made by the schedule with this `ID`")
+	flags.IntVar(&f.limit, "limit", 50, "at most `N` jobs; 0 is all")
+	flags.StringVar(&f.after, "after", "", "go on after the page before, whose note gave this `CURSOR`")
+	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+		filter, err := f.filter(cmd, time.Now())
+		if err != nil {
+			return err
+		}
+		jobs, next, err := pages(ctx, c, filter, f.limit)
+		if err != nil {
+			return err
+		}
+		if err := printJobs(a, jobs, next); err != nil {
+			return err
+		}
+		if next != "" && !a.Quiet {
+			a.Warn("note: there are more: --after %s goes on", next)
+		}
+		return nil
+	})
+}
+
+func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (wire.Filter, error) {
+	out := wire.Filter{Kinds: f.verbs, Text: f.text, Principal: f.owner, Schedule: f.schedule, After: f.after}
+	for _, s := range f.states {
+		if !slices.Contains(wire.States(), wire.State(s)) {
+			return out, flag.UsageError(cmd, fmt.Errorf("--state %s: no such state", s), "queued, running, waiting, done, partly, failed or canceled")
+		}
+		out.States = append(out.States, wire.State(s))
+	}
+	for _, v := range f.verbs {
+		if !slices.Contains(wire.Kinds(), v) {
+			return out, flag.UsageError(cmd, fmt.Errorf("--verb %s: no such verb", v), strings.Join(wire.Kinds(), ", "))
+		}
+	}
+	if f.limit < 0 {
+		return out, flag.UsageError(cmd, errors.New("--limit: less than nothing"), "")
+	}
+	if f.since == "" {
+		return out, nil
+	}
+	if at, err := time.Parse(time.RFC3339, f.since); err == nil {
+		out.Since = at
+		return out, nil
+	}
+	age, err := plan.ParseAge(f.since)
+	if err != nil {
+		return out, flag.UsageError(cmd, fmt.Errorf("--since %s: neither an age nor a time", f.since), "as in 7d, 36h or 2026-11-21T08:00:00Z")
+	}
+	out.Since = now.Add(-age)
+	return out, nil
+}
+
+// maxPage is the most that a server gives at once.
+const maxPage = 500
+
+// pages reads as many jobs as limit says, 0 for all.
+func pages(ctx context.Context, c *client.Client, f wire.Filter, limit int) (all []wire.Job, next string, err error) {
+	for {
+		f.Limit = maxPage
+		if limit > 0 {
+			f.Limit = min(maxPage, limit-len(all))
+		}
+		page, next, err := c.Jobs(ctx, f)
+		if err != nil {
+			return all, next, err
+		}
+		all = append(all, page...)
+		if next == "" || limit > 0 && len(all) >= limit {
+			return all, next, nil
+		}
+		f.After = next
+	}
+}
+
+func printJobs(a *app.App, jobs []wire.Job, next string) error {
+	if a.Format == out.FormatJSON {
+		return a.PrintJSON(wire.Jobs{Jobs: append([]wire.Job{}, jobs...), Next: next})
+	}
+	return out.PrintList(&a.Console, jobs, "jobs", []string{"ID", "STATE", "VERB", "CREATED", "BY", "SOURCE", "TARGET"}, func(j wire.Job) []string {
+		return []string{j.ID, string(j.State), j.Kind, out.Moment(j.Created), out.Dashed(j.Principal), out.Dashed(j.Source), out.Dashed(j.Target)}
+	})
+}
+
+func newJobsShow(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show ID",
+		Short:   "Show one job: what was asked for, how far it is, why it failed",
+		Long:    "Show one job. -o json has the request too, without logins.",
+		Example: "  dray jobs show 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		Args:    flag.Exactly(1, "ID"),
+	}
+	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
+		j, err := c.Job(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		rows := jobRows(j, time.Now())
+		return a.Print(out.Answer{
+			JSON: func() error { return a.PrintJSON(j) },
+			Text: func() error {
+				for _, r := range rows {
+					if _, err := fmt.Fprintf(a.Out, "%-9s  %s\n", r[0], out.OneLine(r[1])); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			Header: []string{"KEY", "VALUE"},
+			Rows: func(row func(...string) error) error {
+				for _, r := range rows {
+					if err := row(r[0], out.OneLine(r[1])); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		})
+	})
+}
+
+// jobRows is what a person is told of a job.
+func jobRows(j wire.Job, now time.Time) [][2]string {
+	var rows [][2]string
+	add := func(key, value string) {
+		if value != "" {
+			rows = append(rows, [2]string{key, value})
+		}
+	}
+	at := func(key string, t time.Time) {
+		if !t.IsZero() {
+			add(key, out.Moment(t))
+		}
+	}
+	add("id", j.ID)
+	add("verb", j.Kind)
+	state := string(j.State)
+	if j.CancelRequested && !j.State.Ended() {
+		state += ", to be canceled"
+	}
+	add("state", state)
+	add("by", j.Principal)
+	add("source", j.Source)
+	add("target", j.Target)
+	add("parent", j.Parent)
+	add("schedule", j.Schedule)
+	at("created", j.Created)
+	at("started", j.Started)
+	at("ended", j.Ended)
+	var p wire.Progress
+	if json.Unmarshal(j.Progress, &p) == nil && p.Steps > 0 {
+		add("progress", out.BeatOf(p))
+	}
+	if !j.Started.IsZero() {
+		end := j.Ended
+		if end.IsZero() {
+			end = now
+		}
+		add("took", out.Seconds(end.Sub(j.Started)))
+	}
+	if j.Attempt > 1 {
+		add("attempt", fmt.Sprint(j.Attempt))
+	}
+	add("worker", j.Owner)
+	if f := j.Failure; f != nil {
+		add("failure", f.Text)
+		add("hint", f.Hint)
+	}
+	return rows
+}
+
+func newJobsLogs(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "logs ID",
+		Short:   "Print what a job wrote down: notes, failures, waits",
+		Long:    "Print the log of a job: its notes, steps that failed, and for which registry it waited or tried again.",
+		Example: "  dray jobs logs 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		Args:    flag.Exactly(1, "ID"),
+	}
+	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
+		var all []wire.Line
+		if err := c.Log(ctx, args[0], func(l wire.Line) error { all = append(all, l); return nil }); err != nil {
+			return err
+		}
+		return a.Print(out.Answer{
+			JSON: func() error { return a.PrintJSON(map[string][]wire.Line{"lines": append([]wire.Line{}, all...)}) },
+			Text: func() error {
+				for _, l := range all {
+					if _, err := fmt.Fprintln(a.Out, out.Moment(l.At), out.OneLine(l.Text)); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			Header: []string{"AT", "TEXT"},
+			Rows: func(row func(...string) error) error {
+				for _, l := range all {
+					if err := row(l.At.UTC().Format(time.RFC3339), out.OneLine(l.Text)); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		})
+	})
+}
+
+func newJobsCancel(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cancel ID...",
+		Short: "Stop jobs",
+		Long: "Ask jobs to stop. One that is queued is canceled at once; of one that runs no further tag is set,\n" +
+			"and what is under way is given up within a second. Names that were set stay.",
+		Example: "  dray jobs cancel 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		Args:    flag.AtLeast(1, "ID..."),
+	}
+	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, ids []string) error {
+		var all []wire.Job
+		for _, id := range ids {
+			j, err := c.Cancel(ctx, id)
+			if err != nil {
+				return err
+			}
+			if j.State.Ended() && j.State != wire.Canceled {
+				return &fault.Fault{Kind: fault.Conflict, Op: "cancel job", Name: id, Err: errors.New("it has ended: " + string(j.State))}
+			}
+			if !a.Quiet {
+				a.Warn("job %s is %s", id, map[bool]string{true: "canceled", false: "asked to stop"}[j.State == wire.Canceled])
+			}
+			all = append(all, j)
+		}
+		if a.Format == out.FormatText {
+			return nil
+		}
+		return printWaited(a, all)
+	})
+}
+
+func newJobsRetry(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "retry ID",
+		Short: "Make a new job of what failed in one, and print its id",
+		Long: "Make a job of what failed or was not begun in one that has ended: of an import, copy, tag, batch or\n" +
+			"transfer only those steps, of anything else all of it. Logins that came with the job were wiped:\n" +
+			"--src-creds and --dst-creds give them again.",
+		Example: "  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		Args:    flag.Exactly(1, "ID"),
+	}
+	cmd.Flags().StringVar(&a.Common.SrcCreds, "src-creds", "", "login at the source, `USER[:PASS]` or :TOKEN (default $DRAY_SRC_CREDS)")
+	cmd.Flags().StringVar(&a.Common.DstCreds, "dst-creds", "", "login at the target, `USER[:PASS]` or :TOKEN (default $DRAY_DST_CREDS)")
+	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
+		from, err := a.SourceLogin(ctx)
+		if err != nil {
+			return err
+		}
+		to, err := a.TargetLogin(ctx)
+		if err != nil {
+			return err
+		}
+		j, err := c.Retry(ctx, args[0], ask.Logins(from, to), client.How{})
+		if err != nil {
+			return err
+		}
+		return run.PrintJobID(a, j)
+	})
+}

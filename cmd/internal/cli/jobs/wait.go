@@ -1,0 +1,172 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/cli/run"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/plan"
+)
+
+func newJobsWatch(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "watch ID",
+		Short: "Show a job as if it ran here, until it ends",
+		Long: "Show a job as the verb itself would: bars on a terminal, its lines, its report and its exit code.\n" +
+			"An interrupt ends the looking, not the job.",
+		Example: "  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		Args:    flag.Exactly(1, "ID"),
+	}
+	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
+		return watchJob(ctx, a, c, args[0])
+	})
+}
+
+// watchJob tells of a job as its verb would.
+func watchJob(ctx context.Context, a *app.App, c *client.Client, id string) error {
+	j, err := c.Job(ctx, id)
+	if err != nil {
+		return err
+	}
+	r, err := wire.RequestOf(j.Request)
+	if err != nil {
+		return err
+	}
+	at := &run.There{Client: c, Job: j}
+	of, dryRun := r, r.Kind == wire.KindPlan
+	if p := r.Plan; p != nil {
+		of = wire.Request{Import: p.Import, Copy: p.Copy, Tag: p.Tag, Batch: p.Batch, Transfer: p.Transfer}
+	}
+	switch {
+	case of.Verify != nil:
+		return run.VerifyAt(ctx, a, at, run.Verifying{})
+	case of.Transfer != nil:
+		t := of.Transfer
+		b, err := flag.BackupOf(t.Backup, j.Created)
+		if err != nil {
+			return err
+		}
+		return run.StreamAt(ctx, a, at, run.Streaming{Past: "transferred", Verb: "transfer", DryRun: dryRun, Overwrite: plan.Overwrite(cmp.Or(t.Overwrite, string(plan.Update))), Backup: b,
+			Proof: "dray verify SOURCE TARGET --deep"})
+	case of.Apply != nil:
+		return run.StreamAt(ctx, a, at, run.Streaming{Past: "applied the plan to", Proof: "dray verify SOURCE TARGET --deep"})
+	}
+	w := run.Writing{DryRun: dryRun}
+	switch {
+	case of.Import != nil:
+		w.Past, w.Many, w.Hold, w.Instead = "imported", len(of.Import.Tags)+len(of.Import.Map) > 0, plan.Hold(of.Import.Hold), "--force replaces it"
+	case of.Copy != nil:
+		w.Past, w.Many, w.Hold, w.Instead = "copied", of.Copy.All != "", plan.Hold(of.Copy.Hold), "--overwrite update replaces it"
+	case of.Tag != nil:
+		w.Past, w.Many, w.Hold = "tagged", len(of.Tag.Map)+len(of.Tag.Rename) > 0, plan.Hold(of.Tag.Hold)
+	case of.Batch != nil:
+		w.Past, w.Many, w.Hold, w.Instead = "imported", true, plan.Hold(of.Batch.Hold), "--force replaces it"
+	}
+	return run.WriteAt(ctx, a, at, w)
+}
+
+func newJobsWait(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "wait ID...",
+		Short: "Wait until jobs have ended, with the exit code of their verbs",
+		Long: "Wait for jobs and end with the exit code that their verbs would have ended with here: that of the\n" +
+			"one job, or that which all share; 6 where some ended well and others did not, else 1. Prints a\n" +
+			"line for each, its id and state. A server that is restarted meanwhile is waited for.",
+		Example: "  dray jobs wait $(dray transfer dev prod --server https://dray.example --no-wait)",
+		Args:    flag.AtLeast(1, "ID..."),
+	}
+	cmd.Example = "  dray jobs wait 01KAM3ZQ6M8Y9S5V0T1X2B3C4D"
+	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, ids []string) error {
+		var all []wire.Job
+		codes := map[int]bool{}
+		for _, id := range ids {
+			code, j, err := waitJob(ctx, a, c, id)
+			if err != nil {
+				return err
+			}
+			codes[code] = true
+			all = append(all, j)
+		}
+		if err := printWaited(a, all); err != nil {
+			return err
+		}
+		switch {
+		case len(codes) == 1:
+			for code := range codes {
+				if code != out.ExitOK {
+					return out.Ended(code)
+				}
+			}
+			return nil
+		case codes[out.ExitOK] || codes[out.ExitPartly]:
+			return out.Ended(out.ExitPartly)
+		}
+		return out.Ended(out.ExitFailed)
+	})
+}
+
+// waitJob waits in silence but for errors: the exit code is made of the job's report, as its verb makes it.
+func waitJob(ctx context.Context, a *app.App, c *client.Client, id string) (int, wire.Job, error) {
+	silent := *a
+	silent.Format, silent.Quiet = out.FormatNone, true
+	err := watchJob(ctx, &silent, c, id)
+	var told out.Ended
+	code := out.ExitOK
+	switch {
+	case errors.As(err, &told):
+		code = int(told)
+	case err != nil:
+		code = out.ExitCode(err)
+	}
+	if ctx.Err() != nil {
+		return code, wire.Job{}, err
+	}
+	j, lost := c.Job(ctx, id)
+	if lost != nil {
+		return code, j, lost
+	}
+	if err != nil && code == out.ExitCode(err) && !errors.As(err, &told) {
+		if !j.State.Ended() { // the waiting failed, not the job
+			return code, j, err
+		}
+		a.Fail(err)
+	}
+	return code, j, nil
+}
+
+func printWaited(a *app.App, all []wire.Job) error {
+	return a.Print(out.Answer{
+		JSON: func() error {
+			if len(all) == 1 {
+				return a.PrintJSON(all[0])
+			}
+			return a.PrintJSON(map[string][]wire.Job{"jobs": all})
+		},
+		Text: func() error {
+			for _, j := range all {
+				if _, err := fmt.Fprintln(a.Out, j.ID, j.State); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Header: []string{"ID", "STATE"},
+		Rows: func(row func(...string) error) error {
+			for _, j := range all {
+				if err := row(j.ID, string(j.State)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	})
+}

@@ -1,0 +1,100 @@
+package looking
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+)
+
+// NewCheck makes dray check.
+func NewCheck(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check SRC [DST]",
+		Short: "Find out whether an image can be read, and copied",
+		Long: "Find out whether SRC can be read and, with DST, copied there: is the registry reached and how,\n" +
+			"which login is used and from where, what it may do, is the tag there or which are near, is it\n" +
+			"locked, what is left of the quota, what does the registry know. What is wrong comes with its\n" +
+			"remedy. It takes a few requests and leaves nothing behind: at DST an upload is opened and\n" +
+			"canceled. The exit code is that of the gravest finding: 4 denied, 3 not found, 1 locked.",
+		Example: "  dray check docker.io/library/nginx:1.27\n" +
+			"  dray check ghcr.io/acme/app:v1 prod/acme/app\n" +
+			"  dray check staging/app:v1 prod/app:v1 -o json | jq '.sides[].findings[] | select(.state == \"fail\")'",
+		Args: func(cmd *cobra.Command, args []string) error { return flag.Count(cmd, args, 1, 2, "SRC [DST]") },
+		RunE: func(cmd *cobra.Command, args []string) error { return check(a, cmd, args) },
+	}
+	a.Common.AddRegistryTo(cmd.Flags())
+	return cmd
+}
+
+func check(a *app.App, cmd *cobra.Command, args []string) error {
+	ctx := cmd.Context()
+	req := dray.CheckRequest{Source: args[0]}
+	var err error
+	if req.SourceLogin, err = a.SourceLogin(ctx); err != nil {
+		return err
+	}
+	if len(args) > 1 {
+		req.Target = args[1]
+		if req.TargetLogin, err = a.TargetLogin(ctx); err != nil {
+			return err
+		}
+	}
+	d, err := a.Open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	s := a.NewStory()
+	defer s.End()
+	report, err := app.Patiently(ctx, app.Grace, func() (dray.CheckReport, error) { return d.Check(ctx, req, s.Observe) })
+	s.End()
+	if err != nil {
+		return err
+	}
+	if err := printCheck(a, report); err != nil {
+		return err
+	}
+	if err := report.Err(); err != nil {
+		return out.Ended(out.ExitCode(err)) // the report has told it
+	}
+	return nil
+}
+
+func printCheck(a *app.App, r dray.CheckReport) error {
+	return a.Print(out.Answer{
+		JSON: func() error { return a.PrintJSON(r) },
+		Text: func() error {
+			for _, s := range r.Sides {
+				product := ""
+				if s.Product != "" {
+					product = " (" + s.Product + ")"
+				}
+				fmt.Fprintf(a.Out, "%s: %s%s\n", s.Side, s.Name, product)
+				for _, f := range s.Findings {
+					fmt.Fprintf(a.Out, "  %-9s  %-7s  %s\n", f.What, f.State, out.OneLine(f.Text))
+					if f.Remedy != "" {
+						fmt.Fprintf(a.Out, "  %-9s  %-7s  -> %s\n", "", "", out.OneLine(f.Remedy))
+					}
+				}
+			}
+			_, err := fmt.Fprintln(a.Out, out.OneLine(r.Verdict))
+			return err
+		},
+		Header: []string{"SIDE", "WHAT", "STATE", "TEXT", "REMEDY"},
+		Rows: func(row func(...string) error) error {
+			for _, s := range r.Sides {
+				for _, f := range s.Findings {
+					if err := row(string(s.Side), f.What, string(f.State), out.OneLine(f.Text), out.OneLine(f.Remedy)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+	})
+}

@@ -1,0 +1,108 @@
+package looking
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/plan"
+)
+
+// NewList makes dray ls.
+func NewList(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ls HOST | HOST/PREFIX/ | HOST/REPO | oci:DIR",
+		Short: "List repositories, or the tags of one with their digests",
+		Long: "List the repositories of a registry, those below a prefix (with a slash at the end), or the\n" +
+			"tags of one repository with their digests.",
+		Example: "  dray ls registry.example\n" +
+			"  dray ls registry.example/team/\n" +
+			"  dray ls prod/app -o table",
+		Args: flag.Exactly(1, "HOST, HOST/PREFIX/ or HOST/REPO"),
+		RunE: func(cmd *cobra.Command, args []string) error { return list(a, cmd, args[0]) },
+	}
+	a.Common.AddRegistryTo(cmd.Flags())
+	return cmd
+}
+
+// list prints entries as they come, so that a long list needs no memory; a table waits for its widths.
+func list(a *app.App, cmd *cobra.Command, name string) error {
+	failed := []error{}
+	good := 0
+	each := func(visit func(dray.Entry) error) error {
+		_, err := looking(a, cmd, name, func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story) (struct{}, error) {
+			return struct{}{}, d.List(ctx, req, s.Observe, func(e dray.Entry) error {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if e.Err != nil {
+					failed = append(failed, e.Err)
+				} else {
+					good++
+				}
+				return visit(e)
+			})
+		})
+		return err
+	}
+	err := a.Print(out.Answer{
+		JSON: func() error { return listJSON(a, each) },
+		Text: func() error {
+			return each(func(e dray.Entry) error {
+				_, err := fmt.Fprintln(a.Out, out.WithDigest(e.Name, string(e.Digest)))
+				return err
+			})
+		},
+		Header: []string{"NAME", "TAG", "DIGEST"},
+		Rows: func(row func(...string) error) error {
+			return each(func(e dray.Entry) error { return row(e.Name, e.Tag, string(e.Digest)) })
+		},
+	})
+	if err != nil {
+		return err
+	}
+	for _, err := range failed {
+		a.Fail(err)
+	}
+	if len(failed) > 0 {
+		return out.Ended(out.ExitOf(good, failed))
+	}
+	return nil
+}
+
+// listJSON writes {"entries":[…]}, entry by entry, and closes it with the error that ended it early.
+func listJSON(a *app.App, each func(func(dray.Entry) error) error) error {
+	sep := "{\"entries\":["
+	err := each(func(e dray.Entry) error {
+		b, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.Out, "%s\n  %s", sep, b)
+		sep = ","
+		return err
+	})
+	if sep != "," {
+		if err != nil {
+			return err // nothing is written yet: the error is the answer
+		}
+		fmt.Fprint(a.Out, sep)
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(a.Out, "\n]}")
+		return err
+	}
+	b, jerr := json.Marshal(plan.ProblemOf(err))
+	if jerr != nil {
+		return jerr
+	}
+	fmt.Fprintf(a.Out, "\n],\"error\":%s}\n", b)
+	a.Fail(err)
+	return out.Ended(out.ExitCode(err))
+}

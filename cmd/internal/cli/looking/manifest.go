@@ -1,0 +1,185 @@
+package looking
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/oci"
+)
+
+// azName is a name that az takes in two forms: whole as the argument, or as --registry and --name.
+type azName struct {
+	flag.Az
+	name string
+}
+
+// typed returns what was named, and whether it is a full name.
+func (n *azName) typed(cmd *cobra.Command, args []string) (name string, full bool, err error) {
+	switch {
+	case len(args) == 1 && (n.name != "" || n.Registry != ""):
+		return "", false, flag.UsageError(cmd, errors.New("the name is given twice"), "either HOST/REPO, or -r and -n")
+	case len(args) == 1:
+		return args[0], true, nil
+	case n.name == "":
+		return "", false, flag.UsageError(cmd, errors.New("no name"), "HOST/REPO, or -r REGISTRY and -n REPO")
+	}
+	return n.name, false, nil
+}
+
+func newManifestShow(a *app.App) *cobra.Command {
+	var n azName
+	var raw bool
+	cmd := &cobra.Command{
+		Use:   "show IMAGE | show -r REGISTRY -n REPO[:TAG|@DIGEST]",
+		Short: "Show a manifest or index, as az acr manifest show does",
+		Long: "Show the manifest or index that a name points to, as az acr manifest show does: JSON in order of\n" +
+			"its keys, or with --raw byte for byte.",
+		Example: "  dray manifest show prod.azurecr.io/app:v1\n" +
+			"  dray manifest show -r prod -n app:v1 --raw | sha256sum",
+		Args: flag.Optional("one IMAGE, or -r and -n"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := n.Settle(&a.How, cmd); err != nil {
+				return err
+			}
+			return showManifest(a, cmd, args, n, raw)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	n.AddTo(flags, "registry", "r")
+	flags.StringVarP(&n.name, "name", "n", "", "the image in it, `REPO[:TAG|@DIGEST]` (default tag latest)")
+	flags.BoolVar(&raw, "raw", false, "print the bytes as they are")
+	a.Common.AddRegistryTo(flags)
+	return cmd
+}
+
+func showManifest(a *app.App, cmd *cobra.Command, args []string, n azName, raw bool) error {
+	name, full, err := n.typed(cmd, args)
+	if err != nil {
+		return err
+	}
+	login, err := a.AzLogin(cmd, &n.Az)
+	if err != nil {
+		return err
+	}
+	doc, err := lookingAs(a, cmd, name, login, func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story) (doc oci.Document, err error) {
+		if !full {
+			if req.Name, err = n.Full(a.IO.Env, d, name); err != nil {
+				return doc, err
+			}
+		}
+		return d.Manifest(ctx, req, s.Observe)
+	})
+	switch as := flag.AzFormat(cmd, a.Format); {
+	case err != nil:
+		return err
+	case as == out.FormatNone:
+		return nil
+	case raw || as == out.FormatText && n.Search == nil:
+		_, err = a.Out.Write(doc.Raw)
+		return err
+	default:
+		return out.PrintAz(a.Out, as, n.Search, json.RawMessage(doc.Raw))
+	}
+}
+
+func newListMetadata(a *app.App) *cobra.Command {
+	var n azName
+	var l listing
+	cmd := &cobra.Command{
+		Use:   "list-metadata HOST/REPO | list-metadata -r REGISTRY -n REPO",
+		Short: "List the manifests of a repository with what is known of them",
+		Long: "List the manifests of a repository with digest, tags and what else the registry tells, as az acr\n" +
+			"manifest list-metadata does: in JSON unless -o says otherwise. Those without a tag are listed where\n" +
+			"the registry lists them; where not, a note on stderr says so.",
+		Example: "  dray manifest list-metadata prod.azurecr.io/app\n" +
+			"  dray manifest list-metadata -r prod -n app --orderby time_asc --query \"[?tags==null].digest\" -o tsv",
+		Args: flag.Optional("one HOST/REPO, or -r and -n"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, full, err := n.typed(cmd, args)
+			if err != nil {
+				return err
+			}
+			l.Az, l.detail, l.whole = n.Az, true, full
+			if err := l.check(a, cmd); err != nil {
+				return err
+			}
+			return l.run(a, cmd, name, l.manifests)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	n.AddTo(flags, "registry", "r")
+	flags.StringVarP(&n.name, "name", "n", "", "the `REPO` in it")
+	l.addTopTo(flags)
+	l.addOrderTo(flags)
+	a.Common.AddRegistryTo(flags)
+	return cmd
+}
+
+// described is a name and the descriptor of what it points to.
+type described struct {
+	Name string `json:"name"`
+	oci.Descriptor
+}
+
+// NewDigest makes dray digest.
+func NewDigest(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "digest IMAGE",
+		Short:   "Print the digest of an image",
+		Long:    "Print the digest that a name points to. It costs one HEAD request.",
+		Example: "  dray digest nginx:1.27\n  dray digest prod/app:v1 -o json",
+		Args:    flag.Exactly(1, "IMAGE"),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		desc, err := looking(a, cmd, args[0], func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story) (oci.Descriptor, error) {
+			return d.Digest(ctx, req, s.Observe)
+		})
+		if err != nil {
+			return err
+		}
+		return a.Print(out.Answer{
+			JSON:   func() error { return a.PrintJSON(described{args[0], desc}) },
+			Text:   func() error { _, err := fmt.Fprintln(a.Out, desc.Digest); return err },
+			Header: []string{"NAME", "DIGEST"},
+			Rows:   func(row func(...string) error) error { return row(args[0], string(desc.Digest)) },
+		})
+	}
+	a.Common.AddRegistryTo(cmd.Flags())
+	return cmd
+}
+
+// NewManifest makes dray manifest.
+func NewManifest(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "manifest IMAGE",
+		Short: "Print an image's manifest or index, byte for byte",
+		Long: "Print the manifest or index that a name points to, byte for byte, in every output format. The\n" +
+			"commands below are those of az acr manifest.",
+		Example: "  dray manifest nginx:1.27 | jq .manifests\n  dray manifest prod/app@sha256:... | sha256sum",
+		Args:    flag.Exactly(1, "IMAGE"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return printManifest(a, cmd, args[0]) },
+	}
+	cmd.AddCommand(newManifestShow(a), newListMetadata(a))
+	a.Common.AddRegistryTo(cmd.Flags())
+	return cmd
+}
+
+func printManifest(a *app.App, cmd *cobra.Command, name string) error {
+	doc, err := looking(a, cmd, name, func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story) (oci.Document, error) {
+		return d.Manifest(ctx, req, s.Observe)
+	})
+	if err == nil && a.Format != out.FormatNone {
+		_, err = a.Out.Write(doc.Raw)
+	}
+	return err
+}

@@ -1,0 +1,71 @@
+package mirroring
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/mirror"
+	"github.com/drayage/dray/fault"
+)
+
+// mirrorFlags are those of mirror.
+type mirrorFlags struct {
+	file     string
+	once     bool
+	watch    bool
+	dryRun   bool
+	rules    []string
+	state    string
+	parallel int
+}
+
+// addFileTo adds the flags of all that reads a file of rules.
+func (f *mirrorFlags) addFileTo(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.file, "file", "f", "", "the rules, a `FILE`")
+	cmd.Flags().StringVar(&f.state, "state", "", "keep the last results in `DIR` (default below $DRAY_STATE_DIR, else ~/.local/state/dray)")
+}
+
+// read reads the file and takes the rules that are asked for.
+func (f mirrorFlags) read(cmd *cobra.Command) (config.Mirrors, error) {
+	if f.file == "" {
+		return config.Mirrors{}, flag.UsageError(cmd, errors.New("no file of rules"), "name one with -f")
+	}
+	return f.pick(config.ReadMirrors(f.file))
+}
+
+func (f mirrorFlags) pick(m config.Mirrors, err error) (config.Mirrors, error) {
+	if err != nil {
+		return m, err
+	}
+	var names []string
+	for _, r := range m.Rules {
+		names = append(names, r.Name)
+	}
+	for _, name := range f.rules {
+		if !slices.Contains(names, name) {
+			return m, &fault.Fault{Kind: fault.Invalid, Op: "read mirrors", Name: f.file, Err: fmt.Errorf("no rule is called %q", name), Hint: "it has: " + strings.Join(names, ", ")}
+		}
+	}
+	m.Rules = slices.DeleteFunc(m.Rules, func(r config.Mirror) bool {
+		if len(f.rules) == 0 {
+			return r.Paused
+		}
+		return !slices.Contains(f.rules, r.Name)
+	})
+	return m, nil
+}
+
+// mirrorState is where results are kept.
+func mirrorState(a *app.App, f mirrorFlags) (mirror.State, error) {
+	if f.state != "" {
+		return mirror.State{Dir: f.state}, nil
+	}
+	return mirror.StateFor(a.StateDir(), f.file)
+}

@@ -1,0 +1,76 @@
+package mirroring
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/mirror"
+)
+
+// mirrorOnce runs the rules one after the other.
+func mirrorOnce(ctx context.Context, a *app.App, d *dray.Dray, f mirrorFlags, m config.Mirrors, state mirror.State) error {
+	s := a.NewStory()
+	defer s.End()
+	t := newRuleTeller(a, f.dryRun, s.Say)
+	all := mirrored{Verb: "mirror", File: f.file, DryRun: f.dryRun, Rules: []mirror.Result{}}
+	began := time.Now()
+	for _, rule := range m.Rules {
+		s.Far(rule.Name)
+		r := runRule(ctx, a, d, rule, state, s.Observe, t)
+		all.Rules = append(all.Rules, r)
+		for _, line := range ruleLines(r) {
+			if !a.Quiet || r.Err() != nil && strings.Contains(line, ": failed: ") {
+				s.Say(line)
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	all.Took = time.Since(began)
+	s.End()
+	if err := t.end(all); err != nil {
+		return err
+	}
+	return mirrorEnded(ctx, a, all, len(m.Rules))
+}
+
+// mirrorEnded tells how the whole ended, as an exit code.
+func mirrorEnded(ctx context.Context, a *app.App, all mirrored, rules int) error {
+	good := 0
+	var failures []error
+	for _, r := range all.Rules {
+		if r.Err() != nil {
+			failures = append(failures, r.Err())
+		} else {
+			good++
+		}
+		for _, t := range r.Targets {
+			good += t.Done + t.Unchanged
+		}
+	}
+	if ctx.Err() != nil {
+		a.Warn("interrupted: %d of %s begun; run the same command again to go on", len(all.Rules), out.Plural(rules, "rule"))
+		return out.Ended(out.ExitInterrupted)
+	}
+	if !a.Quiet {
+		line := fmt.Sprintf("mirrored by %s, %s", out.Plural(len(all.Rules), "rule"), out.Seconds(all.Took))
+		if len(failures) > 0 {
+			line = fmt.Sprintf("mirrored by %s, %d not well, %s", out.Plural(len(all.Rules), "rule"), len(failures), out.Seconds(all.Took))
+		}
+		if all.DryRun {
+			line = strings.Replace(line, "mirrored by", "looked at", 1)
+		}
+		a.Warn("%s", line)
+	}
+	if len(failures) == 0 {
+		return nil
+	}
+	return out.Ended(out.ExitOf(good, failures))
+}

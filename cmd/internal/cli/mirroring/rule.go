@@ -1,0 +1,104 @@
+package mirroring
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/mirror"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/plan"
+)
+
+// runRule runs one rule, unless another process does, and keeps the result.
+func runRule(ctx context.Context, a *app.App, d *dray.Dray, rule config.Mirror, state mirror.State, obs event.Observer, t *ruleTeller) mirror.Result {
+	mode := mirror.Write
+	if t.dryRun {
+		mode = mirror.DryRun
+	}
+	if mode == mirror.Write {
+		unlock, alone, err := state.Lock(ctx, rule.Name)
+		switch {
+		case err != nil:
+			t.say(strings.TrimPrefix(out.ErrorLine(err), "dray: "))
+		case !alone:
+			return mirror.Result{Rule: rule.Name, Outcome: mirror.Skipped, Began: time.Now(), Notes: []string{"another process runs this rule"}}
+		default:
+			defer unlock()
+		}
+	}
+	began := time.Now()
+	r, err := app.Patiently(ctx, app.Grace, func() (mirror.Result, error) {
+		return mirror.Run(ctx, d, rule, mode, obs, t.steps), nil
+	})
+	if err != nil { // it was left behind
+		t.stop()
+		r = mirror.StoppedResult(rule.Name, began, err)
+	}
+	if err := state.Write(r); err != nil {
+		t.say(strings.TrimPrefix(out.ErrorLine(err), "dray: "))
+	}
+	return r
+}
+
+// ruleLines tell of one run: notes, what failed, and a summary at the end.
+func ruleLines(r mirror.Result) []string {
+	var lines []string
+	for _, n := range r.Notes {
+		lines = append(lines, r.Rule+": note: "+n)
+	}
+	told := 0
+	for _, t := range r.Targets {
+		for _, f := range t.Failures {
+			told++
+			lines = append(lines, problemLine(r.Rule+": failed: ", f.To, f.Error))
+		}
+	}
+	if told == 0 && r.Error != nil {
+		lines = append(lines, problemLine(r.Rule+": failed: ", "", *r.Error))
+	}
+	for _, t := range r.Targets {
+		lines = append(lines, r.Rule+": "+targetLine(t, r.DryRun))
+	}
+	tail := []string{out.Requests(dray.Report{Traffic: r.Traffic}), out.Seconds(r.Took)}
+	tail = append(out.Blobs(dray.Report{Steps: []dray.StepReport{{Blobs: r.Blobs}}}), tail...)
+	head := fmt.Sprintf("%s: %s", r.Rule, r.Outcome)
+	if r.Outcome != mirror.Skipped {
+		head += fmt.Sprintf(", drift %d, left %d: %s", r.Drift, r.Left, strings.Join(tail, ", "))
+	}
+	return append(lines, head)
+}
+
+func problemLine(before, name string, p plan.Problem) string {
+	line := before
+	if name != "" && !strings.Contains(p.Message, name+": ") {
+		line += name + ": "
+	}
+	line += p.Message
+	if p.Hint != "" {
+		line += " (hint: " + p.Hint + ")"
+	}
+	return line
+}
+
+// targetLine is "prod.example: 3 done (2 missing, 1 re-tagged), 47 unchanged, 1 failed".
+func targetLine(t mirror.Target, dryRun bool) string {
+	word := "done"
+	if dryRun {
+		word = "to do"
+	}
+	line := fmt.Sprintf("%s: %d %s", t.Host, t.Done, word)
+	if t.Missing+t.Retagged > 0 {
+		line += fmt.Sprintf(" (%d missing, %d re-tagged)", t.Missing, t.Retagged)
+	}
+	line += fmt.Sprintf(", %d unchanged", t.Unchanged)
+	if t.Failed > 0 {
+		line += fmt.Sprintf(", %d failed", t.Failed)
+	}
+	return line
+}

@@ -1,0 +1,193 @@
+package mirroring
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/cmd/internal/mirror"
+	"github.com/drayage/dray/cmd/internal/schedule"
+)
+
+func newMirrorValidate(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate FILE",
+		Short: "Check a file of rules",
+		Long: "Read a file of mirror rules strictly and say in which line the first thing is wrong. No registry\n" +
+			"is asked. With --output json the rules are printed with the defaults put in.",
+		Example: "  dray mirror validate mirrors.yaml\n  dray mirror validate mirrors.yaml -o json",
+		Args:    flag.Exactly(1, "one FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			m, err := config.ReadMirrors(args[0])
+			if err != nil {
+				return err
+			}
+			value := struct {
+				File  string          `json:"file"`
+				Rules []config.Mirror `json:"rules"`
+			}{m.Path, m.Rules}
+			return a.Print(out.Answer{
+				JSON: func() error { return a.PrintJSON(value) },
+				Text: func() error {
+					_, err := fmt.Fprintf(a.Out, "%s is valid: %s\n", m.Path, out.Plural(len(m.Rules), "rule"))
+					return err
+				},
+				Header: []string{"FILE", "RULES"},
+				Rows:   func(row func(...string) error) error { return row(m.Path, fmt.Sprint(len(m.Rules))) },
+			})
+		},
+	}
+}
+
+func newMirrorSchema(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use:     "schema",
+		Short:   "Print the JSON Schema of a file of rules",
+		Long:    "Print the JSON Schema (draft 2020-12) of a file of mirror rules, for editors and checks.",
+		Example: "  dray mirror schema > mirrors.schema.json",
+		Args:    flag.Exactly(0, "no argument"),
+		RunE: func(*cobra.Command, []string) error {
+			if a.Format == out.FormatNone {
+				return nil
+			}
+			_, err := a.Out.Write(config.MirrorsSchema())
+			return err
+		},
+	}
+}
+
+// ruleStatus is what is known of one rule.
+type ruleStatus struct {
+	Rule     string         `json:"rule"`
+	Schedule string         `json:"schedule,omitempty"` // "" is none
+	Paused   bool           `json:"paused,omitempty"`
+	Next     *time.Time     `json:"next,omitempty"` // without jitter; for who watches the file
+	Last     *mirror.Result `json:"last,omitempty"` // the last run that wrote
+	Good     *time.Time     `json:"lastGood,omitempty"`
+}
+
+func newMirrorStatus(a *app.App) *cobra.Command {
+	var f mirrorFlags
+	cmd := &cobra.Command{
+		Use:   "status -f FILE",
+		Short: "Tell of each rule how its last run ended and when it is due",
+		Long: "Tell of each rule when it ran last and how that ended, how many tags had drifted then and how many\n" +
+			"are left, and when it is due next. No registry is asked; --dry-run of mirror looks at them.",
+		Example: "  dray mirror status -f mirrors.yaml\n  dray mirror status -f mirrors.yaml -o json",
+		Args:    flag.Exactly(0, "the rules after -f"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.file == "" {
+				return flag.UsageError(cmd, errors.New("no file of rules"), "name one with -f")
+			}
+			m, err := config.ReadMirrors(f.file)
+			if err != nil {
+				return err
+			}
+			state, err := mirrorState(a, f)
+			if err != nil {
+				return err
+			}
+			return printStatus(a, f.file, statusOf(m, state, time.Now()))
+		},
+	}
+	f.addFileTo(cmd)
+	return cmd
+}
+
+func statusOf(m config.Mirrors, state mirror.State, now time.Time) []ruleStatus {
+	all := []ruleStatus{}
+	for _, rule := range m.Rules {
+		s := ruleStatus{Rule: rule.Name, Paused: rule.Paused, Schedule: scheduleText(rule.Spec)}
+		var last time.Time
+		if kept, ok := state.Read(rule.Name); ok {
+			s.Last, last = &kept.Last, kept.Last.Began
+			switch {
+			case kept.Last.Outcome == mirror.OK:
+				s.Good = &kept.Last.Began
+			case kept.Good != nil:
+				s.Good = &kept.Good.Began
+			}
+		}
+		if when, err := schedule.Parse(rule.Spec); err == nil && !rule.Paused && !when.Never() {
+			next := when.First(now, last)
+			s.Next = &next
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// scheduleText is a schedule in a word or two.
+func scheduleText(s schedule.Spec) string {
+	switch {
+	case s.Every != "":
+		return "every " + s.Every
+	case s.TimeZone != "" && s.Cron != "":
+		return s.Cron + " " + s.TimeZone
+	}
+	return s.Cron
+}
+
+func printStatus(a *app.App, file string, all []ruleStatus) error {
+	cells := func(s ruleStatus) []string {
+		row := []string{s.Rule, dash(s.Schedule), "-", "-", "-", "-", "-"}
+		if s.Last != nil {
+			row[2], row[3] = stamp(s.Last.Began), string(s.Last.Outcome)
+			row[4], row[5] = fmt.Sprint(s.Last.Drift), fmt.Sprint(s.Last.Left)
+		}
+		switch {
+		case s.Paused:
+			row[6] = "paused"
+		case s.Next != nil:
+			row[6] = stamp(*s.Next)
+		}
+		return row
+	}
+	header := []string{"RULE", "SCHEDULE", "LAST", "OUTCOME", "DRIFT", "LEFT", "NEXT"}
+	rows := func(row func(...string) error) error {
+		for _, s := range all {
+			if err := row(cells(s)...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return a.Print(out.Answer{
+		JSON: func() error {
+			return a.PrintJSON(struct {
+				File  string       `json:"file"`
+				Rules []ruleStatus `json:"rules"`
+			}{file, all})
+		},
+		Text: func() error {
+			tab := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+			row := func(cells ...string) error { _, err := fmt.Fprintln(tab, strings.Join(cells, "\t")); return err }
+			if err := row(header...); err != nil {
+				return err
+			}
+			if err := rows(row); err != nil {
+				return err
+			}
+			return tab.Flush()
+		},
+		Header: header,
+		Rows:   rows,
+	})
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04Z") }

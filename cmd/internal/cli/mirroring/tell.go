@@ -1,0 +1,77 @@
+package mirroring
+
+import (
+	"sync"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/mirror"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// mirrored is the answer of --once.
+type mirrored struct {
+	Verb   string          `json:"verb"`
+	File   string          `json:"file"`
+	DryRun bool            `json:"dryRun,omitempty"`
+	Rules  []mirror.Result `json:"rules"` // in the order of the file
+	Took   time.Duration   `json:"tookNanoseconds"`
+}
+
+// ruleTeller writes on stdout what runs of rules bring, one repository at a time. After
+// stop it is silent, also for a run that was left behind.
+type ruleTeller struct {
+	app    *app.App
+	dryRun bool
+	say    func(string)
+
+	mu   sync.Mutex
+	out  out.Steps
+	over bool
+}
+
+func newRuleTeller(a *app.App, dryRun bool, say func(string)) *ruleTeller {
+	t := &ruleTeller{app: a, dryRun: dryRun, say: say, out: out.NoSteps{}}
+	switch {
+	case a.Format == out.FormatJSON:
+	case dryRun:
+		t.out = a.NewPlanOut(plan.Plan{Verb: "mirror"})
+	default:
+		t.out = a.NewReportOut()
+	}
+	return t
+}
+
+func (t *ruleTeller) steps(_ ref.Repo, steps []dray.StepReport, _ time.Duration) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return out.ErrOver
+	}
+	for _, s := range steps {
+		if err := t.out.Step(s); err != nil {
+			return err
+		}
+	}
+	return t.out.Flush()
+}
+
+func (t *ruleTeller) stop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+}
+
+// end closes the answer of --once.
+func (t *ruleTeller) end(all mirrored) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	if t.app.Format == out.FormatJSON {
+		return t.app.PrintJSON(all)
+	}
+	return t.out.End(dray.TransferReport{}, nil)
+}

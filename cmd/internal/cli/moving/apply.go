@@ -1,0 +1,134 @@
+package moving
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/ask"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/cli/run"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+// NewApply makes dray apply.
+func NewApply(a *app.App) *cobra.Command {
+	var follow bool
+	var failedTo string
+	cmd := &cobra.Command{
+		Use:   "apply PLAN",
+		Short: "Carry out a plan that was written before",
+		Long: "Do what a plan's file says (- is stdin), and nothing else: exactly the digests that it names go\n" +
+			"where it says. Both ends are looked at again first. A tag that points elsewhere than when the\n" +
+			"plan was made is left alone and is an error, exit code 5, or 6 where others were done; of a plan\n" +
+			"to be done whole or not at all, nothing is done then. --follow plans such tags anew. With a server\n" +
+			"the file is sent there; PLAN may then be the id of a plan that it made.",
+		Example: "  dray apply plan.json\n" +
+			"  dray plan transfer dev prod | dray apply -\n" +
+			"  dray apply plan.json --follow --failed-to again.txt",
+		Args: flag.Exactly(1, "the file of a plan, or - for stdin"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runApply(a, cmd, args[0], failedTo, follow)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&follow, "follow", false, "plan steps anew whose source or target moved since")
+	flags.StringVar(&failedTo, "failed-to", "", "write the tags that failed to `FILE`, a list for dray batch --force; without such, there is no file")
+	a.Common.AddHandOverTo(flags)
+	a.Common.AddRegistryTo(flags)
+	return cmd
+}
+
+func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool) error {
+	ctx := cmd.Context()
+	var logins [2]*credential.Login
+	var err error
+	if logins[0], err = a.SourceLogin(ctx); err != nil {
+		return err
+	}
+	if logins[1], err = a.TargetLogin(ctx); err != nil {
+		return err
+	}
+	w := run.Streaming{Past: "applied the plan to", FailedTo: failedTo, Proof: "dray verify SOURCE TARGET --deep"}
+	body := wire.Apply{Follow: follow, Logins: ask.Logins(logins[0], logins[1])}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && run.IsJobID(path) {
+		body.Plan = path
+		w.Ask = ask.Known(wire.Request{Kind: wire.KindApply, Apply: &body})
+		w.Run = func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryReport) error) (dray.TransferReport, error) {
+			return dray.TransferReport{}, &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: path, Err: errors.New("no such file"), Hint: "a plan by its id is at a server: name that with --server"}
+		}
+		return run.Stream(a, cmd, w)
+	}
+	if err := checkPlan(ctx, a, path); err != nil {
+		return err
+	}
+	in, done, err := openPlan(a, path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var read bytes.Buffer // what NewReader took from in, for a server
+	r, err := app.Patiently(ctx, 0, func() (*plan.Reader, error) { return plan.NewReader(io.TeeReader(in, &read)) })
+	if err != nil {
+		return err
+	}
+	req := dray.PlanFileRequest{Plan: r, Follow: follow, SourceLogin: logins[0], TargetLogin: logins[1]}
+	w.Verb = r.Header().Verb
+	w.Ask = func(ctx context.Context, c *client.Client, _ *dray.Dray) (wire.Request, error) {
+		id, err := sendPlan(ctx, a, c, io.MultiReader(&read, in))
+		body.Plan = id
+		return wire.Request{Kind: wire.KindApply, Apply: &body}, err
+	}
+	w.Run = func(ctx context.Context, d *dray.Dray, tell event.Observer, _ *out.Story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error) {
+		return d.ApplyFile(ctx, req, tell, visit)
+	}
+	return run.Stream(a, cmd, w)
+}
+
+// sendPlan makes a plan of the server's of a file, and returns its id.
+func sendPlan(ctx context.Context, a *app.App, c *client.Client, in io.Reader) (string, error) {
+	file, err := app.Patiently(ctx, 0, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, wire.MaxPlan+1)) })
+	if err == nil && len(file) > wire.MaxPlan {
+		err = &fault.Fault{Kind: fault.TooLarge, Op: "send plan", Err: errors.New("longer than " + out.Size(wire.MaxPlan)), Hint: "let the server make it: dray plan transfer --server"}
+	}
+	if err != nil {
+		return "", err
+	}
+	j, err := c.Submit(ctx, wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: file}}, client.How{})
+	if err == nil {
+		j, err = c.Wait(ctx, j.ID)
+	}
+	if err == nil && j.State != wire.Done && j.State != wire.Partly {
+		err = cmp.Or(run.FailureOf(j), error(&fault.Fault{Kind: fault.Internal, Op: "send plan"}))
+	}
+	return j.ID, err
+}
+
+// checkPlan reads a file through before any of it is done: a plan that was cut off, or
+// written by hand and wrong, is refused whole. What comes from a pipe is read once.
+func checkPlan(ctx context.Context, a *app.App, path string) error {
+	if at, err := os.Stat(path); path == "-" || err != nil || !at.Mode().IsRegular() {
+		return nil
+	}
+	in, done, err := openPlan(a, path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	_, err = app.Patiently(ctx, 0, func() (planSummary, error) { return summarise(in) })
+	return err
+}

@@ -1,0 +1,116 @@
+package moving
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/ask"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/run"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/plan"
+)
+
+// copyFlags are those of copy.
+type copyFlags struct {
+	overwrite flag.Overwrite
+	backup    string
+	allTags   bool
+	sharing   bool
+	dryRun    bool
+	flag.Tags
+}
+
+// NewCopy makes dray copy.
+func NewCopy(a *app.App) *cobra.Command {
+	f := copyFlags{overwrite: flag.Overwrite(plan.Update)}
+	cmd := &cobra.Command{
+		Use:   "copy SOURCE TARGET...",
+		Short: "Copy an image, or all tags of a repository",
+		Long: "Copy an image to one or more names, between registries or OCI image layouts on disk\n" +
+			"(oci:DIR[:TAG]). A target without a tag takes the source's; a source by digest without a\n" +
+			"tag arrives by digest. Prints HOST/REPO:TAG@DIGEST for each target.",
+		Example: "  dray copy nginx:1.27 registry.example/nginx:1.27 registry.example/nginx:stable\n" +
+			"  dray copy registry.example/app:v1 oci:app:v1\n" +
+			"  dray copy --all-tags dev.example/app prod.example/app --dry-run\n" +
+			"  dray copy --all-tags dev.example/app prod.example/app --map latest=stable --rename 's/^(v.*)$/$1-production/'\n" +
+			"  dray copy --all-tags-of dev.example/app:latest prod.example/app",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return flag.UsageError(cmd, fmt.Errorf("%s is the source; no target given", args[0]), "name where it goes")
+			}
+			return flag.AtLeast(2, "SOURCE TARGET...")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runCopy(a, cmd, f, args) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&f.allTags, "all-tags", false, "copy every tag; SOURCE and TARGET are repositories")
+	flags.BoolVar(&f.sharing, "all-tags-of", false, "copy every tag that has the digest of SOURCE; TARGET is a repository")
+	f.Tags.AddTo(flags)
+	flags.Var(&f.overwrite, "overwrite", "what to do where a target tag holds something else; always puts equal ones again too")
+	flag.AddBackupTo(flags, &f.backup)
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
+	a.Common.AddHandOverTo(flags)
+	a.Common.AddRegistryTo(flags)
+	return cmd
+}
+
+func runCopy(a *app.App, cmd *cobra.Command, f copyFlags, args []string) error {
+	req := dray.CopyRequest{Source: args[0], Targets: args[1:], Overwrite: plan.Overwrite(f.overwrite), Hold: f.Hold()}
+	switch {
+	case f.allTags && f.sharing:
+		return flag.UsageError(cmd, errors.New("--all-tags and --all-tags-of both given"), "keep one of them")
+	case f.allTags:
+		req.Tags = dray.AllTags
+	case f.sharing:
+		req.Tags = dray.Sharing
+	}
+	var err error
+	if req.Backup, err = flag.BackupOf(f.backup, time.Now()); err != nil {
+		return err
+	}
+	if req.Map, err = f.Tags.Read(cmd); err != nil {
+		return err
+	}
+	if req.SourceLogin, err = a.SourceLogin(cmd.Context()); err != nil {
+		return err
+	}
+	if req.TargetLogin, err = a.TargetLogin(cmd.Context()); err != nil {
+		return err
+	}
+	return run.Write(a, cmd, run.Writing{
+		Past: "copied", Many: req.Tags != dray.NamedTag, DryRun: f.dryRun, Instead: "--overwrite update replaces it",
+		Hold: req.Hold, Ask: ask.Known(ask.Copy(req, f.Renames)),
+		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
+			return d.PlanCopy(ctx, req, tell)
+		},
+		Note: func(steps []plan.Step) string {
+			if !f.allTags {
+				return ""
+			}
+			return unused(req.Map, steps)
+		},
+	})
+}
+
+// unused says which tags of a map the source does not have: a map of old names is easily out of date.
+func unused(m plan.TagMap, steps []plan.Step) string {
+	there := map[string]bool{}
+	for _, s := range steps {
+		there[s.From.Tag] = true
+	}
+	gone := slices.DeleteFunc(m.Keys(), func(tag string) bool { return there[tag] })
+	if len(gone) == 0 {
+		return ""
+	}
+	return "the map names tags that the source does not have: " + strings.Join(gone, ", ")
+}

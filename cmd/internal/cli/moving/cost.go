@@ -1,0 +1,113 @@
+package moving
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/plan"
+)
+
+func newPlanCost(a *app.App) *cobra.Command {
+	rate := "50MiB"
+	cmd := &cobra.Command{
+		Use:   "cost PLAN",
+		Short: "Estimate bytes, requests and time of a plan",
+		Long: "Read the manifests of what a plan moves (- is stdin), ask its targets which blobs they have, and\n" +
+			"say what carrying it out takes: bytes after what is there or can be mounted, requests at each\n" +
+			"registry, the look of apply at all names counted, against the limits that it is known to have,\n" +
+			"and the least time. Nothing is written.\n" +
+			"Where the source is Docker Hub, each manifest that is read counts as a pull.",
+		Example: "  dray plan cost plan.json --rate 100MiB\n" +
+			"  dray plan copy app:v1 prod/app:v1 | dray plan cost - -o json",
+		Args: flag.Exactly(1, "the file of a plan, or - for stdin"),
+		RunE: func(cmd *cobra.Command, args []string) error { return runPlanCost(a, cmd, args[0], rate) },
+	}
+	cmd.Flags().StringVar(&rate, "rate", rate, "what the link between the registries carries in a second, as `SIZE`")
+	a.Common.AddRegistryTo(cmd.Flags())
+	return cmd
+}
+
+func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
+	perSecond, err := config.Size(rate)
+	if err != nil || perSecond == 0 {
+		return flag.UsageError(cmd, fmt.Errorf("--rate %q is not a rate", rate), "write a size such as 100MiB")
+	}
+	req := dray.EstimateRequest{Rate: perSecond}
+	in, done, err := openPlan(a, path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if req.Plan, err = app.Patiently(cmd.Context(), 0, func() (*plan.Reader, error) { return plan.NewReader(in) }); err != nil {
+		return err
+	}
+	if req.SourceLogin, err = a.SourceLogin(cmd.Context()); err != nil {
+		return err
+	}
+	if req.TargetLogin, err = a.TargetLogin(cmd.Context()); err != nil {
+		return err
+	}
+	d, err := a.Open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	s := a.NewStory()
+	defer s.End()
+	sum, err := app.Patiently(cmd.Context(), app.Grace, func() (dray.Estimate, error) { return d.Estimate(cmd.Context(), req, s.Observe) })
+	s.End()
+	if err != nil {
+		return err
+	}
+	return a.Print(out.Answer{
+		JSON:   func() error { return a.PrintJSON(sum) },
+		Text:   func() error { _, err := io.WriteString(a.Out, costText(sum)); return err },
+		Header: []string{"REGISTRY", "READS", "WRITES", "PULLS", "IN", "OUT"},
+		Rows: func(row func(...string) error) error {
+			for _, host := range slices.Sorted(maps.Keys(sum.Registries)) {
+				r := sum.Registries[host]
+				if err := row(host, strconv.Itoa(r.Reads), strconv.Itoa(r.Writes), strconv.Itoa(r.Pulls), strconv.FormatInt(r.Sent, 10), strconv.FormatInt(r.Received, 10)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	})
+}
+
+func costText(e dray.Estimate) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s, %s\n", out.Plural(e.Images, "image"), out.Plural(e.Tags, "tag"), out.Plural(e.Documents, "manifest"))
+	fmt.Fprintf(&b, "%s: %d there, %d mounted, %d sent\n", out.Plural(e.Blobs, "blob"), e.Present, e.Mounted, e.Sent)
+	fmt.Fprintf(&b, "%s to send, %s saved\n", out.Size(e.Bytes), out.Size(e.Saved))
+	fmt.Fprintf(&b, "at least %s at %s/s\n", out.Seconds(e.Time), out.Size(e.Rate))
+	for _, host := range slices.Sorted(maps.Keys(e.Registries)) {
+		r := e.Registries[host]
+		fmt.Fprintf(&b, "%s: %s, %s", host, out.Plural(r.Reads, "read"), out.Plural(r.Writes, "write"))
+		if r.Pulls > 0 {
+			fmt.Fprintf(&b, ", %s of its limit", out.Plural(r.Pulls, "pull"))
+		}
+		if len(r.Limits) > 0 {
+			fmt.Fprintf(&b, "; it allows %s", strings.Join(r.Limits, ", "))
+		}
+		if r.AtLeast > 0 {
+			fmt.Fprintf(&b, ": at least %s", out.Seconds(r.AtLeast))
+		}
+		b.WriteString("\n")
+	}
+	for _, line := range e.Unknown {
+		fmt.Fprintf(&b, "not counted: %s\n", out.OneLine(line))
+	}
+	return b.String()
+}

@@ -1,0 +1,102 @@
+package moving
+
+import (
+	"bytes"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/cli/run"
+	"github.com/drayage/dray/cmd/internal/config"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// leftover is what a run of a list has still to do, as a list again.
+type leftover struct {
+	path    string // "" keeps nothing
+	list    config.List
+	target  string // as in dray.BatchRequest
+	entries func(*dray.Dray, config.List) []dray.BatchEntry
+}
+
+// route is one source name and one target name of a list.
+type route struct{ from, to ref.Name }
+
+// keep writes the entries that no step says to be done, in the list's order. It may run after an
+// interrupt: without steps all entries are left, for the reason why.
+func (l leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where string, err error) {
+	if l.path == "" {
+		return "", nil
+	}
+	ended := endsOf(steps)
+	rest := config.List{Form: l.list.Form}
+	var reasons []string
+	for _, e := range l.entries(d, l.list) {
+		left, reason := l.left(d, e, ended, why)
+		if left.Source == "" {
+			continue
+		}
+		left.Overwrite = string(e.Overwrite)
+		rest.Entries = append(rest.Entries, left)
+		reasons = append(reasons, reason)
+	}
+	var text bytes.Buffer
+	if err := rest.Write(&text, func(i int) string { return reasons[i] }); err != nil {
+		return "", err
+	}
+	if err := run.Replace(l.path, text.Bytes()); err != nil {
+		return "", &fault.Fault{Kind: fault.Unavailable, Op: "write", Name: l.path, Hint: "check the directory's rights and room", Err: out.Bare(err)}
+	}
+	if len(rest.Entries) == 0 {
+		return "", nil
+	}
+	return out.Plural(len(rest.Entries), "image") + " left to do, listed in " + l.path, nil
+}
+
+// endsOf finds steps by what a list says. Where the plan resolved a tag, the list has the name without
+// the digest; and of two sources with one digest that go to one name, the plan has one step.
+func endsOf(steps []dray.StepReport) map[route]dray.StepReport {
+	ended := map[route]dray.StepReport{}
+	for _, s := range steps {
+		if s.Problem != nil {
+			continue
+		}
+		ended[route{to: s.To}] = s
+		ended[route{s.From, s.To}] = s
+		ended[route{s.From.Repo.Tagged(s.From.Tag), s.To}] = s
+	}
+	for _, s := range steps {
+		if s.Problem != nil {
+			ended[route{s.From, s.To}] = s
+		}
+	}
+	return ended
+}
+
+// left is what remains of an entry, with full names, and why; an Entry without a source where all is done.
+func (l leftover) left(d *dray.Dray, e dray.BatchEntry, ended map[route]dray.StepReport, why error) (config.Entry, string) {
+	from, to, err := d.EntryNames(e, l.target)
+	if err != nil {
+		return config.Entry{Source: e.Source, Targets: e.Targets}, err.Error()
+	}
+	reason := "not begun"
+	if why != nil && len(ended) == 0 {
+		reason += ": " + why.Error()
+	}
+	left := config.Entry{}
+	for _, n := range to {
+		s, known := ended[route{from, n}]
+		if !known && n.Tag != "" {
+			s = ended[route{to: n}]
+		}
+		if s.State == dray.Done || s.State == dray.Unchanged {
+			continue
+		}
+		if s.Err != nil && len(left.Targets) == 0 {
+			reason = s.Err.Error()
+		}
+		left.Source = from.String()
+		left.Targets = append(left.Targets, n.String())
+	}
+	return left, reason
+}

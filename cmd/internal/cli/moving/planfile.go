@@ -1,0 +1,22 @@
+package moving
+
+import (
+	"io"
+	"os"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/fault"
+)
+
+// openPlan opens a file, or stdin for "-".
+func openPlan(a *app.App, path string) (in io.Reader, done func(), err error) {
+	if path == "-" {
+		return a.IO.In, func() {}, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: path, Err: out.Bare(err)}
+	}
+	return f, func() { f.Close() }, nil
+}

@@ -1,0 +1,335 @@
+package moving
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+)
+
+// removing is one run of a command that removes.
+type removing struct {
+	what   dray.RemoveWhat
+	dryRun bool
+	yes    bool
+	login  *credential.Login
+	images func(*dray.Dray) ([]string, error) // full names
+}
+
+// NewRemove makes dray rm.
+func NewRemove(a *app.App) *cobra.Command {
+	var manifest bool
+	var r removing
+	cmd := &cobra.Command{
+		Use:   "rm IMAGE...",
+		Short: "Remove a tag, or a manifest with all its tags",
+		Long: "Remove tags; what they point to stays, and so do its other tags. With --manifest remove what each\n" +
+			"IMAGE points to, with all its tags: they are named first, and you are asked. Registries free\n" +
+			"the room in their own time; some, such as Docker Hub, remove nothing in this way.",
+		Example: "  dray rm registry.example/app:pr-17 registry.example/app:pr-18\n" +
+			"  dray rm --manifest registry.example/app@sha256:... --dry-run\n" +
+			"  dray rm --manifest --yes prod/app:v1",
+		Args: flag.AtLeast(1, "one or more images"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			login, err := a.OneLogin(cmd.Context(), a.TargetLogin, a.SourceLogin)
+			if err != nil {
+				return err
+			}
+			r.what, r.login = dray.RemoveTag, login
+			if manifest {
+				r.what = dray.RemoveManifest
+			}
+			r.images = func(*dray.Dray) ([]string, error) { return args, nil }
+			return remove(a, cmd, r)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&manifest, "manifest", false, "remove the manifest with all its tags, not the tag alone")
+	flags.BoolVarP(&r.yes, "yes", "y", false, "do not ask")
+	flags.BoolVar(&r.dryRun, "dry-run", false, "say what would be removed, remove nothing")
+	a.Common.AddRegistryTo(flags)
+	return cmd
+}
+
+// NewUntag makes dray repository untag.
+func NewUntag(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "untag -n REGISTRY --image REPO:TAG",
+		Short:   "Remove a tag; what it points to stays",
+		Long:    "Remove a tag and leave what it points to, as az acr repository untag does. dray rm does the same.",
+		Example: "  dray repository untag -n prod --image app:pr-17",
+	}
+	return azRemoval(a, cmd, dray.RemoveTag)
+}
+
+// NewRepositoryDelete makes dray repository delete.
+func NewRepositoryDelete(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "delete -n REGISTRY --image REPO[:TAG|@DIGEST]",
+		Short: "Remove a manifest with all its tags",
+		Long: "Remove what an image's name points to, with all its tags, as az acr repository delete does: they\n" +
+			"are named first, and you are asked. Whole repositories are not removed. dray rm --manifest does\n" +
+			"the same.",
+		Example: "  dray repository delete -n prod --image app:v1\n" +
+			"  dray repository delete -n prod --image app@sha256:... --yes",
+	}
+	return azRemoval(a, cmd, dray.RemoveManifest)
+}
+
+// azRemoval gives cmd az's flags for removing one image.
+func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Command {
+	var f flag.Az
+	var image, repository string
+	r := removing{what: what}
+	cmd.Args = flag.Exactly(0, "the image after --image")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		switch {
+		case repository != "":
+			return flag.UsageError(cmd, errors.New("dray removes no whole repository"), "name an image with --image")
+		case image == "":
+			return flag.UsageError(cmd, errors.New("--image is missing"), "name an image")
+		}
+		if err := f.Settle(&a.How, cmd); err != nil {
+			return err
+		}
+		var err error
+		if r.login, err = a.AzLogin(cmd, &f); err != nil {
+			return err
+		}
+		r.images = func(d *dray.Dray) ([]string, error) {
+			name, err := f.Full(a.IO.Env, d, image)
+			if _, last, _ := strings.Cut(image, "/"); err == nil && !strings.ContainsAny(last, ":@") && !strings.ContainsAny(image, ":@") {
+				name += ":latest" // as az reads it
+			}
+			return []string{name}, err
+		}
+		return remove(a, cmd, r)
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	f.AddTo(flags, "name", "n")
+	flags.StringVarP(&image, "image", "t", "", "the `IMAGE` to remove")
+	if what == dray.RemoveManifest {
+		flags.StringVar(&repository, "repository", "", "`REPO`: refused, whole repositories are not removed")
+		flags.BoolVarP(&r.yes, "yes", "y", false, "do not ask")
+	}
+	flags.BoolVar(&r.dryRun, "dry-run", false, "say what would be removed, remove nothing")
+	a.Common.AddRegistryTo(flags)
+	return cmd
+}
+
+// removedImage is one image that was to be removed, and what became of it.
+type removedImage struct {
+	Name   string          `json:"name"`
+	What   dray.RemoveWhat `json:"what"`
+	Digest oci.Digest      `json:"digest,omitempty"`
+	Tags   []string        `json:"tags,omitempty"` // that go
+	State  string          `json:"state"`          // "planned", "removed", "failed"
+	Error  *plan.Problem   `json:"error,omitempty"`
+
+	plan dray.Removal
+}
+
+// removed is the answer of the commands that remove.
+type removed struct {
+	Images []removedImage `json:"images"`
+}
+
+func remove(a *app.App, cmd *cobra.Command, r removing) error {
+	asks := r.what == dray.RemoveManifest && !r.yes && !r.dryRun
+	if asks && a.IO.Terminal.Password == nil {
+		return flag.UsageError(cmd, errors.New("there is nobody to ask"), "--yes removes without asking, --dry-run only says what it would")
+	}
+	d, err := a.Open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	names, err := r.images(d)
+	if err != nil {
+		return err
+	}
+	s := a.NewStory()
+	defer s.End()
+	ctx := cmd.Context()
+	all, failures := planRemovals(ctx, a, d, r, names, s)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if asks && len(failures) < len(all) {
+		s.End()
+		tellRemovals(a, all)
+		if sure, err := confirm(ctx, a); err != nil || !sure {
+			a.Warn("nothing was removed")
+			return out.Ended(out.ExitFailed)
+		}
+	}
+	if !r.dryRun {
+		failures = append(failures, removeAll(ctx, a, d, all, r.login, s)...)
+	}
+	s.End()
+	if err := printRemoved(a, removed{all}); err != nil {
+		return err
+	}
+	return endRemoval(ctx, a, r, all, failures)
+}
+
+// planRemovals finds out what goes, each image on its own. One that is named twice goes once.
+func planRemovals(ctx context.Context, a *app.App, d *dray.Dray, r removing, names []string, s *out.Story) (all []removedImage, failures []error) {
+	seen := map[string]bool{}
+	for _, name := range names {
+		p, err := app.Patiently(ctx, app.Grace, func() (dray.Removal, error) {
+			return d.PlanRemove(ctx, dray.RemoveRequest{Image: name, What: r.what, Login: r.login}, s.Observe)
+		})
+		one := removedImage{plan: p, Name: name, What: r.what, Digest: p.Digest, Tags: p.Tags, State: "planned"}
+		key := name
+		if err == nil {
+			one.Name = p.Image.String()
+			key = one.Name
+			if r.what == dray.RemoveManifest {
+				key = p.Image.Repo.At(string(p.Digest)).String()
+			}
+		}
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		if err != nil {
+			failures = append(failures, err)
+			one.fail(err)
+		}
+		all = append(all, one)
+	}
+	return all, failures
+}
+
+func (m *removedImage) fail(err error) {
+	m.State, m.Error = "failed", plan.ProblemOf(err)
+}
+
+// tellRemovals names manifests with all that goes with them.
+func tellRemovals(a *app.App, all []removedImage) {
+	for _, m := range all {
+		switch {
+		case m.State != "planned":
+		case len(m.Tags) == 0:
+			a.Warn("%s has no tag", m.plan.Image.Repo.At(string(m.Digest)))
+		default:
+			a.Warn("%s goes with %s: %s", m.plan.Image.Repo.At(string(m.Digest)), out.Plural(len(m.Tags), "tag"), strings.Join(m.Tags, ", "))
+		}
+	}
+}
+
+// confirm asks a person on stderr, so that stdout stays the answer. Anything but yes is no.
+func confirm(ctx context.Context, a *app.App) (bool, error) {
+	io.WriteString(a.Err, "Remove? [y/N] ")
+	line, err := app.Patiently(ctx, 0, func() (string, error) {
+		return bufio.NewReader(io.LimitReader(a.IO.In, 4096)).ReadString('\n')
+	})
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(line))), nil
+}
+
+// removeAll removes what is planned, one after the other.
+func removeAll(ctx context.Context, a *app.App, d *dray.Dray, all []removedImage, login *credential.Login, s *out.Story) (failures []error) {
+	for i := range all {
+		if all[i].State != "planned" {
+			continue
+		}
+		if ctx.Err() != nil {
+			return failures
+		}
+		_, err := app.Patiently(ctx, app.Grace, func() (struct{}, error) { return struct{}{}, d.Remove(ctx, all[i].plan, login, s.Observe) })
+		if err != nil {
+			failures = append(failures, err)
+			all[i].fail(err)
+			continue
+		}
+		all[i].State = "removed"
+	}
+	return failures
+}
+
+func printRemoved(a *app.App, r removed) error {
+	each := func(visit func(m removedImage) error) error {
+		for _, m := range r.Images {
+			if m.State == "failed" {
+				continue
+			}
+			if err := visit(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return a.Print(out.Answer{
+		JSON: func() error { return a.PrintJSON(r) },
+		Text: func() error {
+			return each(func(m removedImage) error {
+				for _, tag := range m.Tags {
+					if _, err := fmt.Fprintln(a.Out, out.WithDigest(m.plan.Image.Repo.Tagged(tag).String(), string(m.Digest))); err != nil {
+						return err
+					}
+				}
+				if m.What == dray.RemoveTag {
+					return nil
+				}
+				_, err := fmt.Fprintln(a.Out, m.plan.Image.Repo.At(string(m.Digest)))
+				return err
+			})
+		},
+		Header: []string{"REPOSITORY", "DIGEST", "TAGS", "STATE"},
+		Rows: func(row func(...string) error) error {
+			return each(func(m removedImage) error {
+				return row(m.plan.Image.Repo.String(), string(m.Digest), strings.Join(m.Tags, ","), m.State)
+			})
+		},
+	})
+}
+
+// endRemoval tells how it ended.
+func endRemoval(ctx context.Context, a *app.App, r removing, all []removedImage, failures []error) error {
+	done := 0
+	for _, m := range all {
+		if m.State == "removed" || m.State == "planned" && r.dryRun {
+			done++
+		}
+	}
+	interrupted := ctx.Err() != nil
+	for _, err := range failures {
+		if !interrupted || !fault.Is(err, fault.Canceled) {
+			a.Fail(err)
+		}
+	}
+	what := map[dray.RemoveWhat]string{dray.RemoveTag: "tag", dray.RemoveManifest: "manifest"}[r.what]
+	switch {
+	case interrupted:
+		a.Warn("interrupted: %d of %s removed", done, out.Plural(len(all), what))
+		return out.Ended(out.ExitInterrupted)
+	case r.dryRun && !a.Quiet:
+		a.Warn("would remove %s", out.Plural(done, what))
+	case done > 0 && !a.Quiet:
+		a.Warn("removed %s", out.Plural(done, what))
+	}
+	if len(failures) == 0 {
+		return nil
+	}
+	return out.Ended(out.ExitOf(done, failures))
+}

@@ -1,0 +1,140 @@
+package moving
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// planSummary is what plan show tells of a plan.
+type planSummary struct {
+	Verb         string              `json:"verb"`
+	Overwrite    plan.Overwrite      `json:"overwrite"`
+	Hold         plan.Hold           `json:"hold,omitempty"`
+	Steps        int                 `json:"steps"`
+	Repositories int                 `json:"repositories"`
+	Actions      map[plan.Action]int `json:"actions"`
+	Retagged     int                 `json:"retagged"`
+	Locked       int                 `json:"locked,omitempty"` // names on which something is to be locked
+	Retags       []dray.Retag        `json:"retags,omitempty"`
+	Problems     []string            `json:"problems,omitempty"` // of conflicts and broken steps
+	Notes        []string            `json:"notes,omitempty"`
+}
+
+func newPlanShow(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show PLAN",
+		Short: "Count what a plan would do, and list what it re-tags",
+		Long: "Read a plan's file (- is stdin) and count its steps by action. Tags that it takes from one digest\n" +
+			"to another, conflicts and what could not be planned are listed, the first ten thousand of each.",
+		Example: "  dray plan show plan.json\n  dray plan show plan.json -o json",
+		Args:    flag.Exactly(1, "the file of a plan, or - for stdin"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, done, err := openPlan(a, args[0])
+			if err != nil {
+				return err
+			}
+			defer done()
+			sum, err := app.Patiently(cmd.Context(), 0, func() (planSummary, error) { return summarise(in) })
+			if err != nil {
+				return err
+			}
+			return a.Print(out.Answer{
+				JSON:   func() error { return a.PrintJSON(sum) },
+				Text:   func() error { _, err := io.WriteString(a.Out, sum.String()); return err },
+				Header: []string{"ACTION", "STEPS"},
+				Rows: func(row func(...string) error) error {
+					for _, action := range actions {
+						if n := sum.Actions[action]; n > 0 {
+							if err := row(string(action), fmt.Sprint(n)); err != nil {
+								return err
+							}
+						}
+					}
+					return nil
+				},
+			})
+		},
+	}
+}
+
+// actions are all there are, in the order in which they are told.
+var actions = []plan.Action{plan.Copy, plan.Replace, plan.Retag, plan.Skip, plan.Conflict, plan.Broken}
+
+func summarise(in io.Reader) (planSummary, error) {
+	r, err := plan.NewReader(in)
+	if err != nil {
+		return planSummary{}, err
+	}
+	head := r.Header()
+	sum := planSummary{Verb: head.Verb, Overwrite: head.Overwrite, Hold: head.Hold, Notes: head.Notes, Actions: map[plan.Action]int{}}
+	seen := map[ref.Repo]bool{}
+	for {
+		s, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			sum.Repositories = len(seen)
+			return sum, nil
+		}
+		if err != nil {
+			return sum, err
+		}
+		seen[s.To.Repo] = true
+		sum.add(s)
+	}
+}
+
+func (p *planSummary) add(s plan.Step) {
+	p.Steps++
+	p.Actions[s.Action]++
+	if s.Locks != (oci.Locks{}) {
+		p.Locked++
+	}
+	if s.Retags() {
+		if p.Retagged++; len(p.Retags) < dray.MaxRetags {
+			p.Retags = append(p.Retags, dray.Retag{From: s.From, To: s.To, Was: string(s.Replaces), Is: string(s.Digest()), Kept: s.Backup})
+		}
+	}
+	if (s.Action == plan.Conflict || s.Action == plan.Broken) && len(p.Problems) < dray.MaxRetags {
+		p.Problems = append(p.Problems, s.Describe())
+	}
+}
+
+func (p planSummary) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s in %s\n", p.Verb, out.Plural(p.Steps, "step"), out.Repositories(p.Repositories))
+	for _, action := range actions {
+		if n := p.Actions[action]; n > 0 {
+			fmt.Fprintf(&b, "  %-8s  %d\n", action, n)
+		}
+	}
+	if p.Retagged > 0 {
+		fmt.Fprintf(&b, "re-tagged artifacts: %d\n", p.Retagged)
+	}
+	for _, m := range p.Retags {
+		fmt.Fprintf(&b, "  %s\n", out.RetagLine(m.To.String(), m.Was, m.Is, m.Kept))
+	}
+	if p.Locked > 0 {
+		fmt.Fprintf(&b, "to lock: %d\n", p.Locked)
+	}
+	if n := p.Actions[plan.Conflict] + p.Actions[plan.Broken]; n > 0 {
+		fmt.Fprintf(&b, "not possible: %d\n", n)
+	}
+	for _, line := range p.Problems {
+		fmt.Fprintf(&b, "  %s\n", out.OneLine(line))
+	}
+	for _, n := range p.Notes {
+		fmt.Fprintf(&b, "note: %s\n", out.OneLine(n))
+	}
+	return b.String()
+}

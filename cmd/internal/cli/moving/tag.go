@@ -1,0 +1,68 @@
+package moving
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/ask"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/run"
+	"github.com/drayage/dray/event"
+)
+
+// NewTag makes dray tag.
+func NewTag(a *app.App) *cobra.Command {
+	var f flag.Tags
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "tag IMAGE NEWTAG... | REPO --map FROM=TO... | REPO --rename s/RE2/TEXT/",
+		Short: "Give an image further tags in its repository",
+		Long: "Point further tags of a repository at an image that is in it. Only the manifest is read and\n" +
+			"put; a tag that holds something else is moved. With a map or an expression, many tags of a\n" +
+			"repository get further names, each on its own.",
+		Example: "  dray tag registry.example/app:v1 stable latest\n" +
+			"  dray tag registry.example/app@sha256:... v1\n" +
+			"  dray tag registry.example/app --map latest=stable --map v1.0=v1.0-production\n" +
+			"  dray tag registry.example/app --rename 's/^v(.*)$/v$1-production/'",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(f.Pairs) > 0 || f.File != "" || len(f.Renames) > 0 {
+				return flag.Exactly(1, "a repository; the map names the new tags")(cmd, args)
+			}
+			return flag.AtLeast(2, "IMAGE NEWTAG...")(cmd, args)
+		},
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, tag := range args[1:] {
+			if strings.ContainsAny(tag, "/:@") {
+				return flag.UsageError(cmd, fmt.Errorf("%s is a full name, not a tag", tag), "dray copy "+args[0]+" "+tag+" copies it there")
+			}
+		}
+		renamed, err := f.Read(cmd)
+		if err != nil {
+			return err
+		}
+		login, err := a.OneLogin(cmd.Context(), a.TargetLogin, a.SourceLogin)
+		if err != nil {
+			return err
+		}
+		req := dray.TagRequest{Image: args[0], Tags: args[1:], Map: renamed, Hold: f.Hold(), Login: login}
+		return run.Write(a, cmd, run.Writing{
+			Past: "tagged", Many: len(renamed.Pairs)+len(renamed.Rename) > 0, DryRun: dryRun, Hold: req.Hold, Ask: ask.Known(ask.Tag(req, f.Renames)),
+			Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
+				return d.PlanTag(ctx, req, tell)
+			},
+		})
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	f.AddTo(flags)
+	flags.BoolVar(&dryRun, "dry-run", false, "print what would be done, write nothing")
+	a.Common.AddHandOverTo(flags)
+	a.Common.AddRegistryTo(flags)
+	return cmd
+}

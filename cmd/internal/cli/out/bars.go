@@ -1,0 +1,119 @@
+package out
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+const (
+	refresh  = 150 * time.Millisecond
+	maxLines = 8  // of blobs
+	barWidth = 24 // columns
+	narrow   = 60 // columns; below it there is text instead of bars
+)
+
+// bars draws a tally on a terminal: a line for each of the oldest blobs under way, a total, and
+// what is waited for. To mpb it is one bar whose extension has as many lines as there are blobs.
+// Nothing is drawn before there is something to see.
+type bars struct {
+	out   io.Writer
+	tally *tally
+
+	mu    sync.Mutex
+	drawn *mpb.Progress // nil until there is something to see
+	total *mpb.Bar
+
+	now state // read once a frame, by mpb's drawing goroutine
+}
+
+// above is where other lines go, so that they do not tear the bars.
+func (b *bars) above() io.Writer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.drawn == nil {
+		return b.out
+	}
+	return b.drawn
+}
+
+// see begins to draw as soon as there is something to see.
+func (b *bars) see() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.drawn != nil || !b.tally.visible() {
+		return
+	}
+	b.drawn = mpb.New(mpb.WithOutput(b.out), mpb.WithAutoRefresh(), mpb.WithRefreshRate(refresh))
+	b.total = b.drawn.MustAdd(0, mpb.BarFillerFunc(func(w io.Writer, stat decor.Statistics) error {
+		b.now = b.tally.at(time.Now())
+		return line(w, stat.AvailableWidth, "total", b.now.done, b.now.total, b.now.progress())
+	}), mpb.BarFillerTrim(), mpb.BarExtender(mpb.BarFillerFunc(b.extend), true))
+}
+
+// extend writes the lines above the total, from the bottom up, as mpb stacks them. It is called
+// after the total of the same frame.
+func (b *bars) extend(w io.Writer, stat decor.Statistics) error {
+	for _, waiting := range b.now.waiting {
+		fmt.Fprintln(w, clip(waiting, stat.AvailableWidth))
+	}
+	for _, blob := range slices.Backward(b.now.blobs[:min(len(b.now.blobs), maxLines)]) {
+		name := blob.digest[:min(len(blob.digest), len("sha256:")+12)]
+		if err := line(w, stat.AvailableWidth, name, blob.done, blob.total, Size(blob.done)+" of "+Size(blob.total)); err != nil {
+			return err
+		}
+		io.WriteString(w, "\n")
+	}
+	return nil
+}
+
+// line is "sha256:0123456789ab [=====>      ] 12 MiB of 45 MiB", cut to the terminal's width: a line
+// that wraps would tear the picture.
+func line(w io.Writer, width int, name string, done, total int64, text string) error {
+	if width < narrow {
+		_, err := io.WriteString(w, clip(name+" "+text, width))
+		return err
+	}
+	bar := make([]byte, barWidth)
+	full := 0
+	if total > 0 {
+		full = int(float64(barWidth) * min(1, float64(done)/float64(total)))
+	}
+	for i := range bar {
+		switch {
+		case i < full:
+			bar[i] = '='
+		case i == full:
+			bar[i] = '>'
+		default:
+			bar[i] = ' '
+		}
+	}
+	_, err := io.WriteString(w, clip(fmt.Sprintf("%-19s [%s] %s", name, bar, text), width))
+	return err
+}
+
+// clip keeps the last column free: some terminals wrap when it is written.
+func clip(s string, width int) string {
+	if width < 2 || len(s) < width {
+		return s
+	}
+	return s[:width-1]
+}
+
+// end takes the bars off the screen and leaves the cursor where they began.
+func (b *bars) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.drawn == nil {
+		return
+	}
+	b.total.Abort(true)
+	b.drawn.Wait()
+	b.drawn = nil
+}

@@ -1,0 +1,222 @@
+package out
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/plan"
+)
+
+// ErrOver stops a run that was left behind.
+var ErrOver = errors.New("over")
+
+// Steps writes the answer of a streaming verb on stdout.
+type Steps interface {
+	Step(dray.StepReport) error
+	Flush() error // a repository is complete
+	End(sum dray.TransferReport, problem error) error
+}
+
+// NewReportOut writes what became of steps.
+func (c *Console) NewReportOut() Steps {
+	if c.Format == FormatJSON {
+		return &jsonStream{w: c.Out}
+	}
+	return c.newPlainOut(lineStream{w: c.Out})
+}
+
+// NewPlanOut writes the steps of a plan, whose file begins with head.
+func (c *Console) NewPlanOut(head plan.Plan) Steps {
+	if c.Format == FormatJSON {
+		return &planStream{w: c.Out, head: head}
+	}
+	return c.newPlainOut(lineStream{w: c.Out, dryRun: true})
+}
+
+// newPlainOut is l, or what another format makes of it.
+func (c *Console) newPlainOut(l lineStream) Steps {
+	switch c.Format {
+	case FormatNone:
+		return NoSteps{}
+	case FormatText:
+		return l
+	}
+	out := &rowStream{tab: tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', 0), dryRun: l.dryRun}
+	if out.w = io.Writer(out.tab); c.Format == FormatTSV {
+		out.w = c.Out
+	}
+	out.header = c.Format == FormatTable
+	return out
+}
+
+// NoSteps is the format none.
+type NoSteps struct{}
+
+func (NoSteps) Step(dray.StepReport) error { return nil }
+
+func (NoSteps) Flush() error { return nil }
+
+func (NoSteps) End(dray.TransferReport, error) error { return nil }
+
+// lineStream is the format text: what was brought, or what would be done.
+type lineStream struct {
+	w      io.Writer
+	dryRun bool
+}
+
+func (l lineStream) Step(s dray.StepReport) error {
+	line := ""
+	switch {
+	case l.dryRun && (s.Action != plan.Skip || s.Works()):
+		line = s.Describe()
+	case !l.dryRun && s.State == dray.Done:
+		line = WithDigest(TargetName(s.Step), string(s.Digest()))
+	}
+	if line == "" {
+		return nil
+	}
+	_, err := fmt.Fprintln(l.w, line)
+	return err
+}
+
+func (l lineStream) Flush() error { return nil }
+
+func (l lineStream) End(dray.TransferReport, error) error { return nil }
+
+// rowStream is the formats table and tsv. Columns of a table are as wide as one repository needs.
+type rowStream struct {
+	tab            *tabwriter.Writer
+	w              io.Writer
+	dryRun, header bool
+}
+
+func (r *rowStream) row(cells ...string) error {
+	_, err := fmt.Fprintln(r.w, strings.Join(cells, "\t"))
+	return err
+}
+
+func (r *rowStream) head() error {
+	if !r.header {
+		return nil
+	}
+	r.header = false
+	if r.dryRun {
+		return r.row("ACTION", "FROM", "TO", "DIGEST", "REPLACES")
+	}
+	return r.row("TARGET", "DIGEST", "STATE")
+}
+
+func (r *rowStream) Step(s dray.StepReport) error {
+	if err := r.head(); err != nil {
+		return err
+	}
+	switch {
+	case r.dryRun && (s.Action != plan.Skip || s.Works()):
+		return r.row(string(s.Action), s.From.Repo.Tagged(s.From.Tag).String(), TargetName(s.Step), string(s.Digest()), string(s.Replaces))
+	case !r.dryRun && s.State == dray.Done:
+		return r.row(TargetName(s.Step), string(s.Digest()), string(s.State))
+	}
+	return nil
+}
+
+func (r *rowStream) Flush() error { return r.tab.Flush() }
+
+func (r *rowStream) End(dray.TransferReport, error) error {
+	if err := r.head(); err != nil {
+		return err
+	}
+	return r.tab.Flush()
+}
+
+// planStream is the format json of --dry-run: the form of a plan's file.
+type planStream struct {
+	w    io.Writer
+	head plan.Plan
+	out  *plan.Writer
+}
+
+func (p *planStream) open() (err error) {
+	if p.out == nil {
+		p.out, err = plan.NewWriter(p.w, p.head)
+	}
+	return err
+}
+
+func (p *planStream) Step(s dray.StepReport) error {
+	if err := p.open(); err != nil {
+		return err
+	}
+	return p.out.Step(s.Step)
+}
+
+func (p *planStream) Flush() error { return nil }
+
+// end leaves a plan that could not be made whole without its last line, so that no reader takes it.
+func (p *planStream) End(_ dray.TransferReport, problem error) error {
+	if problem != nil && p.out == nil {
+		return nil // nothing was planned, so there is no plan
+	}
+	if err := p.open(); err != nil {
+		return err
+	}
+	if problem != nil {
+		return p.out.Flush()
+	}
+	return p.out.Close()
+}
+
+// jsonStream is the format json: one value, whose steps are written as they end.
+type jsonStream struct {
+	w     io.Writer
+	begun bool
+}
+
+func (j *jsonStream) Step(s dray.StepReport) error {
+	raw, err := marshal(s)
+	if err != nil {
+		return err
+	}
+	before := "{\n  \"steps\": [\n    "
+	if j.begun {
+		before = ",\n    "
+	}
+	j.begun = true
+	_, err = fmt.Fprint(j.w, before, string(raw))
+	return err
+}
+
+func (j *jsonStream) Flush() error { return nil }
+
+func (j *jsonStream) End(sum dray.TransferReport, problem error) error {
+	tail := struct {
+		dray.TransferReport
+		Error *plan.Problem `json:"error,omitempty"`
+	}{TransferReport: sum}
+	if problem != nil {
+		tail.Error = plan.ProblemOf(problem)
+	}
+	raw, err := marshal(tail)
+	if err != nil {
+		return err
+	}
+	before := "{\n  \"steps\": ["
+	if j.begun {
+		before = "\n  "
+	}
+	_, err = fmt.Fprint(j.w, before, "],\n  ", string(raw[1:]), "\n")
+	return err
+}
+
+// marshal writes v on one line, and signs such as < as they are.
+func marshal(v any) ([]byte, error) {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return []byte(strings.TrimSuffix(b.String(), "\n")), err
+}

@@ -1,0 +1,208 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// There is a verb that a server carries out: a job of it.
+type There struct {
+	Client *client.Client
+	local  *dray.Dray
+	Job    wire.Job
+}
+
+func (t *There) names() *dray.Dray { return t.local }
+
+func (t *There) close() {
+	t.Client.Close()
+	if t.local != nil {
+		t.local.Close()
+	}
+}
+
+// away is how long a server that was reached may be gone while a job is waited for: long enough for
+// one that is restarted.
+const away = 5 * time.Minute
+
+// follow tells s how far the job is, and calls news when more of its report may be there, until
+// the job has ended. A server that is away is waited for, and asked again.
+func (t *There) follow(ctx context.Context, s *out.Story, news func() error) error {
+	after, heard, gone := int64(0), time.Now(), false
+	for {
+		for e, err := range t.Client.Watch(ctx, t.Job.ID, after) {
+			switch {
+			case ctx.Err() != nil:
+				return &leftOn{t.Job}
+			case err != nil && (!fault.Is(err, fault.Unavailable) || time.Since(heard) > away):
+				return app.Reach(err)
+			case err != nil && !gone:
+				gone = true
+				s.Say("the server does not answer; job " + t.Job.ID + " is asked for again for " + out.Seconds(away))
+			}
+			if err != nil {
+				break // out of the watch, and on to the next
+			}
+			heard, gone, after = time.Now(), false, max(after, e.Seq)
+			if over, err := t.hear(e, s, news); over || err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return &leftOn{t.Job}
+		}
+	}
+}
+
+// hear takes one event in.
+func (t *There) hear(e wire.Event, s *out.Story, news func() error) (over bool, err error) {
+	bad := func(err error) (bool, error) {
+		return true, &fault.Fault{Kind: fault.Internal, Op: "read event of job", Name: t.Job.ID, Err: err}
+	}
+	switch e.Kind {
+	case "state", "ended":
+		if err := json.Unmarshal(e.Data, &t.Job); err != nil {
+			return bad(err)
+		}
+		s.Waits(t.Job.State == wire.Queued || t.Job.State == wire.Waiting)
+		if e.Kind == "state" || news == nil {
+			return e.Kind == "ended", nil
+		}
+		return true, news()
+	case "progress":
+		var p wire.Progress
+		if err := json.Unmarshal(e.Data, &p); err != nil {
+			return bad(err)
+		}
+		s.Progress(p)
+		if news != nil {
+			return false, news()
+		}
+	case "log":
+	default:
+		var said wire.Told
+		if err := json.Unmarshal(e.Data, &said); err != nil || said.Kind == "" {
+			return false, nil // too large to be told, or of a newer server
+		}
+		s.Tell(said.Event())
+	}
+	return false, nil
+}
+
+// FailureOf is why a job did not do all; nil for one that did.
+func FailureOf(j wire.Job) error {
+	f := j.Failure
+	switch {
+	case f == nil && j.State == wire.Done:
+		return nil
+	case f == nil:
+		return &fault.Fault{Kind: fault.Internal, Op: "job " + j.ID, Err: errors.New("it is " + string(j.State) + ", and says not why")}
+	case j.State == wire.Canceled:
+		return &fault.Fault{Kind: fault.Canceled, Op: "job", Name: j.ID, Err: errors.New("it was canceled")}
+	}
+	kind := f.Kind
+	if kind == "" {
+		kind = fault.Internal // several
+	}
+	err := (&plan.Problem{Kind: kind, Side: sideOf(f.Text), Message: f.Text, Hint: f.Hint}).Err()
+	return elsewhere(err)
+}
+
+// sideOf is the end that an error begins with.
+func sideOf(text string) fault.Side {
+	for _, side := range []fault.Side{fault.Source, fault.Target} {
+		if strings.HasPrefix(text, string(side)+": ") {
+			return side
+		}
+	}
+	return ""
+}
+
+// elsewhere is err with a next step that helps where a server did the work: it knows no login of
+// this machine's.
+func elsewhere(err error) error {
+	if !strings.HasPrefix(fault.HintOf(err), "sign in with: dray login ") {
+		return err
+	}
+	return out.WithHint(err, "give the login along, or keep it at the server: dray serve secret put NAME "+strings.TrimPrefix(fault.HintOf(err), "sign in with: dray login "))
+}
+
+// report reads what the job says it did; false where it has none.
+func (t *There) report(ctx context.Context, into any) (bool, error) {
+	raw, err := t.Client.Report(ctx, t.Job.ID)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return false, &fault.Fault{Kind: fault.Internal, Op: "read report of job", Name: t.Job.ID, Err: err}
+	}
+	return true, nil
+}
+
+// gathering makes repositories of the lines of a report, which come in their order.
+type gathering[T any] struct {
+	t     *There
+	seq   int64
+	to    func(T) ref.Repo
+	visit func(ref.Repo, []T) error
+
+	at    ref.Repo
+	group []T
+}
+
+// more reads what came since the last time.
+func (g *gathering[T]) more(ctx context.Context) error {
+	return g.t.Client.ItemsAfter(ctx, g.t.Job.ID, g.seq, func(it wire.Item) error {
+		g.seq = it.Seq
+		var one T
+		if err := json.Unmarshal(it.Data, &one); err != nil {
+			return &fault.Fault{Kind: fault.Internal, Op: "read report of job", Name: g.t.Job.ID, Err: err}
+		}
+		to := g.to(one)
+		if to != g.at {
+			if err := g.flush(); err != nil {
+				return err
+			}
+		}
+		g.at = to
+		g.group = append(g.group, one)
+		return nil
+	})
+}
+
+func (g *gathering[T]) flush() error {
+	group := g.group
+	g.group = nil
+	if len(group) == 0 {
+		return nil
+	}
+	return g.visit(g.at, group)
+}
+
+// each follows the job and hands over its report, repository by repository.
+func each[T any](ctx context.Context, t *There, s *out.Story, to func(T) ref.Repo, visit func(ref.Repo, []T) error) error {
+	g := &gathering[T]{t: t, to: to, visit: visit}
+	err := t.follow(ctx, s, func() error { return g.more(ctx) })
+	if err == nil {
+		err = g.flush()
+	}
+	if ctx.Err() != nil {
+		err = &leftOn{t.Job}
+	}
+	return err
+}

@@ -1,0 +1,90 @@
+package run
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/ask"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/fault"
+)
+
+// placeFor finds where a verb is carried out. At a server it is submitted here; where nobody waits
+// for it all is told then, which is the error.
+func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place, error) {
+	ctx := cmd.Context()
+	d, err := a.Open()
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.Client(ctx)
+	if err == nil && c == nil {
+		if a.Common.NoWait && !a.Quiet {
+			a.Warn("--no-wait: there is no server to hand this to; it runs here and the exit code tells how it ended")
+		}
+		return here{d}, nil
+	}
+	if err == nil {
+		err = refuseOurs(a, cmd)
+	}
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	t := &There{Client: c, local: d}
+	if a.Common.NoWait && !cmd.Flags().Changed("output") {
+		a.Format = out.FormatText // also of a command whose answer would be a plan
+	}
+	if err := handOver(ctx, a, t, what, dryRun); err != nil {
+		t.close()
+		if ctx.Err() != nil && !fault.Is(err, fault.Invalid) {
+			a.Warn("interrupted: it is not known whether the server has it; dray jobs list tells")
+			return nil, out.Ended(out.ExitInterrupted)
+		}
+		return nil, app.Reach(err)
+	}
+	return t, nil
+}
+
+func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun bool) error {
+	r, err := what(ctx, t.Client, t.local)
+	if err != nil {
+		return err
+	}
+	if dryRun {
+		r = wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Import: r.Import, Copy: r.Copy, Tag: r.Tag, Batch: r.Batch, Transfer: r.Transfer}}
+	}
+	// Once it is on its way its id is waited for: a job that nobody knows of can not be stopped.
+	whole := context.WithoutCancel(ctx)
+	if t.Job, err = app.Patiently(ctx, app.Grace, func() (wire.Job, error) { return t.Client.Submit(whole, r, client.How{}) }); err != nil {
+		return err
+	}
+	if !a.Common.NoWait {
+		return nil
+	}
+	if err := PrintJobID(a, t.Job); err != nil {
+		return err
+	}
+	return out.Ended(out.ExitOK)
+}
+
+// refuseOurs refuses flags about how this machine speaks to registries: a server does so in its
+// own way, and would do something else than what was asked for.
+func refuseOurs(a *app.App, cmd *cobra.Command) error {
+	var err error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		in := f.Annotations[flag.GroupKey]
+		ours := len(in) == 1 && in[0] == flag.RegistryFlags && f.Name != "src-creds" && f.Name != "dst-creds"
+		if err == nil && (ours || f.Name == "parallel-imports") {
+			err = flag.UsageError(cmd, fmt.Errorf("--%s is about this machine, and a server does the work", f.Name), "the server's configuration says how it speaks to registries")
+		}
+	})
+	return err
+}

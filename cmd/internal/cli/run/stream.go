@@ -1,0 +1,288 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+// Stream runs a verb and tells of it while it runs.
+func Stream(a *app.App, cmd *cobra.Command, w Streaming) error {
+	if w.DryRun {
+		w.FailedTo = ""
+	}
+	if err := CheckFailedTo(w.FailedTo, ""); err != nil {
+		return err
+	}
+	at, err := placeFor(a, cmd, w.Ask, w.DryRun)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	return StreamAt(cmd.Context(), a, at, w)
+}
+
+// StreamAt is Stream where the place is found already.
+func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error) {
+	began := time.Now()
+	s := a.NewStory()
+	defer s.End()
+	t := &teller{app: a, story: s, Streaming: w, out: a.NewReportOut()}
+	if w.DryRun {
+		t.out = a.NewPlanOut(w.head())
+	}
+	if t.list, err = newFailedList(w.FailedTo); err != nil {
+		return err
+	}
+	defer t.list.discard()
+	var sum dray.TransferReport
+	if w.DryRun {
+		sum, err = at.planEach(ctx, w, s, t.planned)
+	} else {
+		sum, err = at.runEach(ctx, w, s, t.finished)
+	}
+	var left *leftOn
+	if errors.As(err, &left) {
+		s.End()
+		return tellGoesOn(a, left)
+	}
+	return t.end(ctx, sum, err, time.Since(began))
+}
+
+// teller tells of a stream. After end it is silent, also for a run that was left behind.
+type teller struct {
+	app   *app.App
+	story *out.Story
+	Streaming
+	out  out.Steps
+	list *failedList
+
+	mu           sync.Mutex
+	over         bool
+	repositories int // in which something was done
+	good         int // steps that are right now, or would be
+	done         int
+	failed       int
+	code         int // that all failures share; exitFailed where they differ
+}
+
+// planned tells of one repository's plan.
+func (t *teller) planned(p dray.RepositoryPlan) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return out.ErrOver
+	}
+	told := map[string]bool{}
+	for _, s := range p.Steps {
+		switch s.Action {
+		case plan.Conflict:
+			t.failure(told, dray.StepReport{Step: s, Err: &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: t.Verb, Name: s.To.String(), Hint: "--overwrite update replaces it",
+				Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}})
+		case plan.Broken:
+			t.failure(told, dray.StepReport{Step: s, Err: s.Problem.Err()})
+		default:
+			t.good++
+		}
+		if err := t.out.Step(dray.StepReport{Step: s}); err != nil {
+			return err
+		}
+	}
+	t.repositories++
+	t.story.Far(out.Repositories(t.repositories) + " planned")
+	return t.out.Flush()
+}
+
+// finished tells of what became of one repository.
+func (t *teller) finished(r dray.RepositoryReport) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return out.ErrOver
+	}
+	told, states, retagged := map[string]bool{}, map[dray.State]int{}, 0
+	for _, s := range r.Steps {
+		states[s.State]++
+		if s.State == dray.Done && s.Retags() {
+			retagged++
+		}
+		if s.Err != nil {
+			t.failure(told, s)
+		}
+		if s.State == dray.Failed || s.State == dray.NotStarted {
+			if err := t.list.add(s); err != nil {
+				return err
+			}
+		}
+		if err := t.out.Step(s); err != nil {
+			return err
+		}
+	}
+	t.good += states[dray.Done] + states[dray.Unchanged]
+	t.done += states[dray.Done]
+	t.repositories++
+	t.story.Far(fmt.Sprintf("%s done, %s brought", out.Repositories(t.repositories), out.Plural(t.done, "tag")))
+	if len(r.Steps) > states[dray.Unchanged] && !t.app.Quiet {
+		t.story.Say(repositoryLine(r, states, retagged))
+	}
+	return t.out.Flush()
+}
+
+// repositoryLine is "HOST/REPO: 3 done (1 re-tagged), 47 unchanged, 1 failed, 2.1 s".
+func repositoryLine(r dray.RepositoryReport, states map[dray.State]int, retagged int) string {
+	var parts []string
+	for _, c := range []struct {
+		state dray.State
+		word  string
+	}{{dray.Done, "done"}, {dray.Unchanged, "unchanged"}, {dray.Failed, "failed"}, {dray.NotStarted, "not begun"}} {
+		if n := states[c.state]; n > 0 {
+			part := fmt.Sprintf("%d %s", n, c.word)
+			if c.state == dray.Done && retagged > 0 {
+				part += fmt.Sprintf(" (%d re-tagged)", retagged)
+			}
+			parts = append(parts, part)
+		}
+	}
+	if r.Took > 0 { // a server's report does not tell
+		parts = append(parts, out.Seconds(r.Took))
+	}
+	return r.To.String() + ": " + strings.Join(parts, ", ")
+}
+
+// failure tells of a step that failed. Steps of one image share what befell it.
+func (t *teller) failure(told map[string]bool, s dray.StepReport) {
+	if code := out.ExitCode(s.Err); t.failed == 0 {
+		t.code = code
+	} else if t.code != code {
+		t.code = out.ExitFailed
+	}
+	t.failed++
+	prefix := ""
+	if name := out.TargetName(s.Step); s.To.Tag != "" && !strings.Contains(s.Err.Error(), name+": ") {
+		prefix = name + ": "
+	}
+	line := strings.TrimPrefix(out.ErrorLine(named{prefix, s.Err}), "dray: ")
+	if !told[line] && !fault.Is(s.Err, fault.Canceled) {
+		told[line] = true
+		t.story.Say(line)
+	}
+}
+
+// end tells how the whole ended, and returns the exit code as an error.
+func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, took time.Duration) error {
+	t.story.End()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	sum.Verb = cmp.Or(sum.Verb, t.Verb) // of a run that was left behind nothing is known
+	interrupted := err != nil && ctx.Err() != nil
+	var whole error                   // what ended all, and is no step's
+	if err != nil && err != sum.Err { //nolint:errorlint // the very same value
+		whole = err
+	}
+	if perr := t.out.End(sum, whole); perr != nil {
+		return perr
+	}
+	quiet := t.app.Quiet
+	if !quiet {
+		for _, n := range sum.Notes {
+			t.app.Warn("note: %s", n)
+		}
+		t.retags(sum)
+	}
+	missed := t.app.TellLost(sum.InUse)
+	where, lost := t.list.keep()
+	tellKept(t.app, where, lost)
+	switch {
+	case interrupted:
+		t.app.Warn("interrupted: %s done; run the same command again to go on", out.Plural(t.done, "tag"))
+		return out.Ended(out.ExitInterrupted)
+	case whole != nil:
+		t.app.Fail(whole)
+		return out.Ended(out.ExitCode(whole))
+	}
+	if !quiet {
+		t.app.Warn("%s", t.summary(sum, took))
+	}
+	switch {
+	case t.failed > 0 && t.good > 0:
+		return out.Ended(out.ExitPartly)
+	case t.failed > 0:
+		return out.Ended(t.code)
+	case lost != nil:
+		return out.Ended(out.ExitFailed)
+	case missed > 0:
+		return out.Ended(out.ExitPartly)
+	}
+	return nil
+}
+
+// retags is the section about tags that held something else.
+func (t *teller) retags(sum dray.TransferReport) {
+	if sum.Retagged == 0 {
+		return
+	}
+	t.app.Warn("re-tagged artifacts: %d", sum.Retagged)
+	for _, m := range sum.Retags {
+		line := "  " + out.RetagLine(m.To.String(), m.Was, m.Is, m.Kept)
+		if m.State != "" && m.State != dray.Done {
+			line += fmt.Sprintf(" (%s)", strings.ReplaceAll(string(m.State), "_", " "))
+		}
+		t.app.Warn("%s", line)
+	}
+	if more := sum.Retagged - len(sum.Retags); more > 0 {
+		t.app.Warn("  and %d more", more)
+	}
+}
+
+// summary is the last line.
+func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
+	r := dray.Report{Steps: []dray.StepReport{{Blobs: sum.Blobs}}, Traffic: sum.Traffic, Pulls: sum.Pulls}
+	tail := slices.Concat(out.Blobs(r), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
+	parts := []string{}
+	count := func(n int, word string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, word))
+		}
+	}
+	head := ""
+	if t.DryRun {
+		head = "planned " + out.Repositories(sum.Repositories)
+		count(sum.Actions[plan.Copy], "to copy")
+		count(sum.Retagged, "to re-tag")
+		count(sum.Actions[plan.Replace]+sum.Actions[plan.Retag]-sum.Retagged, "to put again")
+		count(sum.Actions[plan.Skip], "right already")
+		count(sum.Locked, "to lock")
+		count(t.failed, "not possible")
+	} else {
+		head = fmt.Sprintf("%s %s in %s", t.Past, out.Plural(sum.States[dray.Done], "tag"), out.Repositories(sum.Repositories))
+		count(sum.Retagged, "re-tagged")
+		count(sum.States[dray.Unchanged], "unchanged")
+		count(sum.Healed, "healed")
+		count(sum.Locked, "locked")
+		count(sum.States[dray.Failed], "failed")
+		count(sum.States[dray.NotStarted], "not begun")
+	}
+	count(sum.Untagged, "without a tag")
+	if sum.InUse != nil {
+		parts = append(parts, out.InUse(sum.InUse))
+	}
+	line := strings.Join(append([]string{head}, parts...), ", ") + ": " + strings.Join(tail, ", ")
+	if sum.Unproven > 0 {
+		line += fmt.Sprintf("; content of %s not proven yet: %s", out.Plural(sum.Unproven, "tag"), t.Proof)
+	}
+	return line
+}

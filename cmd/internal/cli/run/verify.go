@@ -1,0 +1,232 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/fault"
+)
+
+// Verify compares, and tells of it while it does.
+func Verify(a *app.App, cmd *cobra.Command, w Verifying) error {
+	at, err := placeFor(a, cmd, w.Ask, false)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	return VerifyAt(cmd.Context(), a, at, w)
+}
+
+// VerifyAt is Verify where the place is found already.
+func VerifyAt(ctx context.Context, a *app.App, at Place, w Verifying) error {
+	began := time.Now()
+	s := a.NewStory()
+	defer s.End()
+	t := &troubles{app: a, story: s}
+	receipt, err := at.verify(ctx, w, s, t.see)
+	s.End()
+	var left *leftOn
+	if errors.As(err, &left) {
+		return tellGoesOn(a, left)
+	}
+	interrupted := err != nil && ctx.Err() != nil
+	if interrupted {
+		a.Warn("interrupted: %s compared; run the same command again", out.Plural(t.close(), "name"))
+		return out.Ended(out.ExitInterrupted)
+	}
+	t.close()
+	if err != nil && receipt.Matches[dray.Unproven] == 0 {
+		return err
+	}
+	return endVerify(a, w.Receipt, receipt, t.failures, time.Since(began))
+}
+
+// endVerify prints what is left to say and returns the exit code.
+func endVerify(a *app.App, receipt string, r dray.Receipt, failures []error, took time.Duration) error {
+	if a.Format == out.FormatJSON {
+		if err := a.PrintJSON(r); err != nil {
+			return err
+		}
+	}
+	lost := keepReceipt(a, receipt, r)
+	if lost != nil {
+		a.Fail(lost)
+	}
+	if !a.Quiet {
+		for _, n := range r.Notes {
+			a.Warn("note: %s", n)
+		}
+		a.Warn("%s", verifySummary(r, took))
+	}
+	a.TellLost(r.InUse)
+	switch {
+	case len(failures) == r.Names && r.Names > 0:
+		return out.Ended(out.ExitOf(0, failures))
+	case r.Matches[dray.Unproven] > 0 || lost != nil:
+		return out.Ended(out.ExitFailed)
+	case !r.Right():
+		return out.Ended(out.ExitDiffers)
+	}
+	return nil
+}
+
+func keepReceipt(a *app.App, path string, r dray.Receipt) error {
+	if path == "" {
+		return nil
+	}
+	// A receipt is there whole or not at all.
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".receipt-*")
+	if err == nil {
+		defer os.Remove(tmp.Name())
+		err = errors.Join(out.WriteJSON(tmp, r), tmp.Close())
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return &fault.Fault{Kind: fault.Invalid, Op: "write receipt", Name: path, Err: out.Bare(err)}
+	}
+	return nil
+}
+
+// verifySummary is "verified 42 names in 3 repositories by digests: 40 same, 1 differs, 1 missing, 3 only at the target: 12 requests, 0.3 s".
+func verifySummary(r dray.Receipt, took time.Duration) string {
+	parts := []string{}
+	for _, m := range []dray.Match{dray.Same, dray.Differs, dray.Absent, dray.Incomplete, dray.Corrupted, dray.Unproven} {
+		n := r.Matches[m]
+		if n == 0 && m != dray.Same {
+			continue
+		}
+		part := fmt.Sprintf("%d %s", n, m)
+		if m == dray.Same && r.Healed > 0 {
+			part += fmt.Sprintf(" (%d healed)", r.Healed)
+		}
+		parts = append(parts, part)
+	}
+	if r.InUse != nil {
+		parts = append(parts, out.InUse(r.InUse))
+	}
+	if r.Extra > 0 {
+		parts = append(parts, fmt.Sprintf("%d only at the target", r.Extra))
+	}
+	tail := []string{}
+	if r.Depth != dray.Digests {
+		tail = append(tail, fmt.Sprintf("%s and %s looked at", out.Plural(r.Looked.Documents, "manifest"), out.Plural(r.Looked.Blobs, "blob")))
+	}
+	if r.Looked.Read > 0 {
+		tail = append(tail, out.Size(r.Looked.Bytes)+" read")
+	}
+	tail = append(tail, out.Requests(dray.Report{Traffic: r.Traffic}))
+	tail = append(append(tail, out.Pulls(dray.Report{Pulls: r.Pulls})...), out.Seconds(took))
+	return fmt.Sprintf("verified %s in %s by %s: %s: %s", out.Plural(r.Names, "name"), out.Repositories(r.Repositories), r.Depth,
+		strings.Join(parts, ", "), strings.Join(tail, ", "))
+}
+
+// troubles tells of each name that is not the same. After close it is silent.
+type troubles struct {
+	app   *app.App
+	story *out.Story
+
+	mu   sync.Mutex
+	over bool
+	seen int
+
+	failures []error           // of what could not be compared
+	tab      *tabwriter.Writer // of the format table
+}
+
+func (t *troubles) close() (seen int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	if t.tab != nil {
+		t.tab.Flush()
+	}
+	return t.seen
+}
+
+func (t *troubles) see(e dray.VerifyEntry) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return out.ErrOver
+	}
+	t.seen++
+	t.story.Far(out.Plural(t.seen, "name") + " compared")
+	if e.Err != nil {
+		t.story.Say(strings.TrimPrefix(out.ErrorLine(e.Err), "dray: "))
+	}
+	if e.Healed {
+		t.story.Note(e.To.String() + ": healed")
+	}
+	if e.Match == dray.Unproven {
+		t.failures = append(t.failures, e.Err)
+	}
+	if e.Match == dray.Same {
+		return nil
+	}
+	return t.print(e)
+}
+
+func (t *troubles) print(e dray.VerifyEntry) error {
+	cells := []string{string(e.Match), e.From.String(), e.To.String(), string(e.Source), string(e.Target), lacks(e)}
+	var err error
+	switch t.app.Format {
+	case out.FormatJSON, out.FormatNone:
+	case out.FormatTSV:
+		_, err = fmt.Fprintln(t.app.Out, strings.Join(cells, "\t"))
+	case out.FormatTable:
+		if t.tab == nil {
+			t.tab = tabwriter.NewWriter(t.app.Out, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t.tab, "MATCH\tFROM\tTO\tSOURCE\tTARGET\tLACKS")
+		}
+		_, err = fmt.Fprintln(t.tab, strings.Join(cells, "\t"))
+	default:
+		_, err = fmt.Fprintln(t.app.Out, out.OneLine(troubleLine(e)))
+	}
+	return err
+}
+
+// troubleLine is "differs     HOST/REPO:TAG  is sha256:…, the source sha256:…".
+func troubleLine(e dray.VerifyEntry) string {
+	name := e.To.String()
+	if e.To.Tag == "" && e.To.Digest == "" {
+		name = e.To.Repo.String()
+	}
+	line := fmt.Sprintf("%-10s  %s", e.Match, name)
+	switch e.Match {
+	case dray.Differs:
+		line += fmt.Sprintf("  is %s, the source %s", e.Target, e.Source)
+	case dray.Absent:
+		line += fmt.Sprintf("  the source is %s", e.Source)
+	case dray.Incomplete, dray.Corrupted:
+		line += "  " + lacks(e)
+	}
+	return line
+}
+
+// lacks names the first of what is lacking.
+func lacks(e dray.VerifyEntry) string {
+	const most = 3
+	var parts []string
+	for i, l := range e.Lacks {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(e.Lacks)-most))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %s (%s) %s", l.What, l.Digest, out.Size(l.Size), l.Why))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,281 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+// reportJSON is a dray.Report with the error that belongs to no step.
+type reportJSON struct {
+	dray.Report
+	Error *plan.Problem `json:"error,omitempty"`
+}
+
+// printReport prints the targets that hold what they should, or the whole report as JSON.
+func printReport(a *app.App, r dray.Report, err error) error {
+	good := func(each func(name string, s dray.StepReport) error) error {
+		for _, s := range r.Steps {
+			if s.State != dray.Done && s.State != dray.Unchanged {
+				continue
+			}
+			if err := each(out.TargetName(s.Step), s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return a.Print(out.Answer{
+		JSON: func() error {
+			out := reportJSON{Report: r}
+			if err != nil && r.Err() == nil {
+				out.Error = plan.ProblemOf(err)
+			}
+			return a.PrintJSON(out)
+		},
+		Text: func() error {
+			return good(func(name string, s dray.StepReport) error {
+				_, err := fmt.Fprintln(a.Out, out.WithDigest(name, string(s.Digest())))
+				return err
+			})
+		},
+		Header: []string{"TARGET", "DIGEST", "STATE"},
+		Rows: func(row func(...string) error) error {
+			return good(func(name string, s dray.StepReport) error { return row(name, string(s.Digest()), string(s.State)) })
+		},
+	})
+}
+
+// Write plans, then prints the plan or applies it and prints the report.
+func Write(a *app.App, cmd *cobra.Command, w Writing) error {
+	at, err := placeFor(a, cmd, w.Ask, w.DryRun)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	return WriteAt(cmd.Context(), a, at, w)
+}
+
+// WriteAt is Write where the place is found already.
+func WriteAt(ctx context.Context, a *app.App, at Place, w Writing) error {
+	began := time.Now()
+	s := a.NewStory()
+	defer s.End()
+	var left *leftOn
+	if w.DryRun {
+		p, err := at.plan(ctx, w, s)
+		s.End()
+		if errors.As(err, &left) {
+			return tellGoesOn(a, left)
+		}
+		if err != nil {
+			return err
+		}
+		return showPlan(a, p, w)
+	}
+	p, report, err := at.write(ctx, w, s)
+	s.End()
+	if errors.As(err, &left) {
+		return tellGoesOn(a, left)
+	}
+	where, lost := keepRest(a, w, at.names(), report.Steps, err) // before the report: stdout may be a pipe that is broken
+	if p == nil {
+		tellKept(a, where, lost)
+		return err
+	}
+	ending := showReport(ctx, a, w, time.Since(began), *p, report, err)
+	tellKept(a, where, lost)
+	if ending == nil && lost != nil {
+		ending = out.Ended(out.ExitFailed)
+	}
+	return ending
+}
+
+func keepRest(a *app.App, w Writing, d *dray.Dray, steps []dray.StepReport, why error) (where string, err error) {
+	if w.Keep == nil || w.DryRun {
+		return "", nil
+	}
+	return w.Keep(d, steps, why)
+}
+
+// showPlan is the answer of --dry-run. Where the run would refuse, so does it.
+func showPlan(a *app.App, p plan.Plan, w Writing) error {
+	err := a.Print(out.Answer{
+		Header: []string{"ACTION", "FROM", "TO", "DIGEST", "REPLACES"},
+		Rows: func(row func(...string) error) error {
+			for _, s := range p.Steps {
+				from, to := s.From.Repo.Tagged(s.From.Tag).String(), out.TargetName(s)
+				if s.Asked != "" {
+					from, to = s.Asked, ""
+				}
+				if err := row(string(s.Action), from, to, string(s.Digest()), string(s.Replaces)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Text: func() error { _, err := fmt.Fprint(a.Out, p); return err },
+		JSON: func() error { return p.Write(a.Out) },
+	})
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, s := range p.Steps {
+		switch s.Action {
+		case plan.Conflict:
+			failures = append(failures, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: p.Verb, Name: s.To.String(), Hint: w.Instead,
+				Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())})
+		case plan.Broken:
+			failures = append(failures, s.Problem.Err())
+		}
+	}
+	for _, err := range failures {
+		a.Fail(err)
+	}
+	if len(failures) == 0 {
+		return nil
+	}
+	return out.Ended(out.ExitOf(free(p, len(p.Steps)-len(failures)), failures))
+}
+
+// free is how many of n steps can be done, or were, beside others that are known to fail.
+func free(p plan.Plan, n int) int {
+	if p.Hold == plan.All {
+		return 0
+	}
+	return n
+}
+
+// showReport prints the answer and tells the end of the story.
+func showReport(ctx context.Context, a *app.App, w Writing, took time.Duration, p plan.Plan, r dray.Report, err error) error {
+	interrupted := err != nil && ctx.Err() != nil
+	if perr := printReport(a, r, err); perr != nil {
+		return perr
+	}
+	if !a.Quiet {
+		for _, line := range changes(r) {
+			a.Warn("%s", line)
+		}
+	}
+	canceled := !interrupted && fault.Is(err, fault.Canceled) // at a server, by somebody
+	failures := tellFailures(a, w, r, err, interrupted || canceled)
+	done := r.Count(dray.Done) + r.Count(dray.Unchanged)
+	switch {
+	case canceled:
+		a.Warn("canceled: %d of %d steps done", done, len(p.Steps))
+		return out.Ended(out.ExitInterrupted)
+	case interrupted:
+		a.Warn("interrupted: %d of %d steps done; run the same command again to go on", done, len(p.Steps))
+		return out.Ended(out.ExitInterrupted)
+	}
+	if line := summary(w.Past, r, took); line != "" && !a.Quiet {
+		a.Warn("%s", line)
+	}
+	switch {
+	case len(failures) == 0:
+		return nil
+	case slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Action == plan.Conflict || s.Action == plan.Broken }):
+		// With all or nothing, nothing was touched, also where another target was right before.
+		return out.Ended(out.ExitOf(free(p, r.Count(dray.Done)+r.Count(dray.Unchanged)), failures))
+	}
+	return out.Ended(out.ExitOf(r.Count(dray.Done)+r.Count(dray.Unchanged), failures))
+}
+
+// tellFailures writes a line for each step that failed, and for err where no step has it.
+func tellFailures(a *app.App, w Writing, r dray.Report, err error, interrupted bool) []error {
+	var failures []error
+	told := map[string]bool{} // steps of one image that share a repository share what befell it
+	tell := func(prefix string, err error) {
+		failures = append(failures, err)
+		line := prefix + err.Error()
+		if !told[line] && (!interrupted || !fault.Is(err, fault.Canceled)) {
+			told[line] = true
+			a.Fail(named{prefix, err})
+		}
+	}
+	for _, s := range r.Steps {
+		if s.Err == nil {
+			continue
+		}
+		prefix := ""
+		if name := out.TargetName(s.Step); w.Many && s.Asked == "" && !strings.Contains(s.Err.Error(), name+": ") {
+			prefix = name + ": "
+		}
+		tell(prefix, s.Err)
+	}
+	if len(failures) == 0 && err != nil {
+		tell("", err)
+	}
+	return failures
+}
+
+// changes says which tags moved from what to what.
+func changes(r dray.Report) []string {
+	var lines []string
+	for _, s := range r.Steps {
+		if s.State == dray.Done && s.Replaces != "" && s.Replaces != s.Digest() {
+			lines = append(lines, out.RetagLine(out.TargetName(s.Step), string(s.Replaces), string(s.Digest()), s.Backup))
+		}
+	}
+	return lines
+}
+
+// summary is the last line of a run: "imported 2 tags: 12 blobs sent (45 MiB), 31 requests, 2.1 s".
+func summary(past string, r dray.Report, took time.Duration) string {
+	done, unchanged, failed := r.Count(dray.Done), r.Count(dray.Unchanged), r.Count(dray.Failed)
+	if done == 0 && failed > 0 {
+		return strings.Join(out.Pulls(r), ", ")
+	}
+	head := past + " " + names(r, dray.Done)
+	switch {
+	case len(r.Steps) == 0 && r.Verb == "batch":
+		head = "nothing to do, the list is empty"
+	case len(r.Steps) == 0:
+		head = "nothing to do, no tags there"
+	case done == 0:
+		head = "nothing to do, right already: " + names(r, dray.Unchanged)
+	case unchanged > 0:
+		head += fmt.Sprintf(", %d unchanged", unchanged)
+	}
+	if failed > 0 {
+		head += fmt.Sprintf(", %d failed", failed)
+	}
+	sep := ": "
+	if done == 0 {
+		sep = ", "
+	}
+	return head + sep + strings.Join(slices.Concat(out.Blobs(r), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)}), ", ")
+}
+
+// names counts what ended in state, by tag and by digest.
+func names(r dray.Report, state dray.State) string {
+	tags, digests := 0, 0
+	for _, s := range r.Steps {
+		switch {
+		case s.State != state:
+		case s.To.Tag == "":
+			digests++
+		default:
+			tags++
+		}
+	}
+	switch {
+	case digests == 0:
+		return out.Plural(tags, "tag")
+	case tags == 0:
+		return out.Plural(digests, "digest")
+	}
+	return out.Plural(tags, "tag") + " and " + out.Plural(digests, "digest")
+}

@@ -1,0 +1,101 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/wire"
+)
+
+func newServeAudit(a *app.App) *cobra.Command {
+	var f app.PlaceFlags
+	var verify bool
+	var after int64
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Print a server's audit log, or prove that it is whole",
+		Long: "Print who did what, and which digest a name held before and after, in order. Each entry holds\n" +
+			"the hash of the one before; --verify reads the whole chain and says whether anything is missing\n" +
+			"or was changed. -o json prints a JSON object a line.",
+		Example: "  dray serve audit --after 4711\n" +
+			"  dray serve audit -o json > audit.jsonl\n" +
+			"  dray serve audit --verify --server https://dray.example",
+		Args: flag.Exactly(0, "no argument"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return inOffice(a, cmd, f, func(ctx context.Context, o app.Office) error {
+				if verify {
+					if err := o.Verify(ctx); err != nil {
+						return err
+					}
+					return a.Print(out.Answer{
+						JSON:   func() error { return a.PrintJSON(map[string]bool{"whole": true}) },
+						Text:   func() error { _, err := fmt.Fprintln(a.Out, "the audit log is whole"); return err },
+						Header: []string{"WHOLE"},
+						Rows:   func(row func(...string) error) error { return row("true") },
+					})
+				}
+				return printAudit(ctx, a, o, after)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&verify, "verify", false, "prove that no entry is missing or was changed")
+	cmd.Flags().Int64Var(&after, "after", 0, "only what comes after the entry of this `NUMBER`")
+	return officeFlags(a, cmd, &f)
+}
+
+// printAudit goes through the log page by page.
+func printAudit(ctx context.Context, a *app.App, o app.Office, after int64) error {
+	return a.Print(out.Answer{
+		JSON: func() error {
+			enc := json.NewEncoder(a.Out)
+			enc.SetEscapeHTML(false)
+			return eachEntry(ctx, o, after, func(e wire.Entry) error { return enc.Encode(e) })
+		},
+		Text: func() error {
+			return eachEntry(ctx, o, after, func(e wire.Entry) error {
+				line := fmt.Sprintf("%d  %s  %s  %s", e.Seq, out.Moment(e.At), out.Dashed(e.Principal), e.Verb)
+				for _, s := range []string{e.Source, e.Target} {
+					if s != "" {
+						line += "  " + s
+					}
+				}
+				if e.Old+e.New != "" {
+					line += "  " + out.Dashed(e.Old) + " -> " + out.Dashed(e.New)
+				}
+				_, err := fmt.Fprintln(a.Out, out.OneLine(line))
+				return err
+			})
+		},
+		Header: []string{"SEQ", "AT", "PRINCIPAL", "VERB", "SOURCE", "TARGET", "OLD", "NEW"},
+		Rows: func(row func(...string) error) error {
+			return eachEntry(ctx, o, after, func(e wire.Entry) error {
+				return row(fmt.Sprint(e.Seq), e.At.UTC().Format(time.RFC3339), out.Dashed(e.Principal), e.Verb, out.Dashed(e.Source), out.Dashed(e.Target), out.Dashed(e.Old), out.Dashed(e.New))
+			})
+		},
+	})
+}
+
+func eachEntry(ctx context.Context, o app.Office, after int64, visit func(wire.Entry) error) error {
+	for {
+		page, next, err := o.Entries(ctx, after)
+		if err != nil {
+			return err
+		}
+		for _, e := range page {
+			if err := visit(e); err != nil {
+				return err
+			}
+		}
+		if next == 0 {
+			return nil
+		}
+		after = next
+	}
+}

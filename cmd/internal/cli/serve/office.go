@@ -1,0 +1,109 @@
+package serve
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+)
+
+// inOffice calls do with the office that the flags name: a directory or database that a flag names,
+// else a server, else the directory that serve would take.
+func inOffice(a *app.App, cmd *cobra.Command, f app.PlaceFlags, do func(context.Context, app.Office) error) error {
+	in, err := officeOf(a, cmd, f)
+	if err != nil {
+		return err
+	}
+	return in(do)
+}
+
+// officeOf finds the office and does not enter it yet.
+func officeOf(a *app.App, cmd *cobra.Command, f app.PlaceFlags) (in func(do func(context.Context, app.Office) error) error, err error) {
+	ctx := cmd.Context()
+	if !given(f) {
+		c, err := a.Client(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil {
+			return func(do func(context.Context, app.Office) error) error {
+				defer c.Close()
+				return app.Reach(do(ctx, counter{c}))
+			}, nil
+		}
+	}
+	here, err := serving(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return func(do func(context.Context, app.Office) error) error {
+		s, err := serverSetup(a, cmd, app.ServeFlags{PlaceFlags: f})
+		if err != nil {
+			return err
+		}
+		o, done, err := here.Office(ctx, s)
+		if fault.Is(err, fault.Conflict) && strings.Contains(err.Error(), "another process holds it") {
+			err = out.WithHint(err, "a server runs there: ask it with --server URL, as an admin")
+		}
+		if err != nil {
+			return err
+		}
+		defer done()
+		return do(ctx, o)
+	}, nil
+}
+
+// counter is the office at a server.
+type counter struct{ *client.Client }
+
+func (c counter) PutSecret(ctx context.Context, id, place string, l credential.Login) error {
+	scheme := string(l.Scheme)
+	if l.Scheme == credential.Basic {
+		scheme = "basic"
+	}
+	return c.Client.PutSecret(ctx, id, wire.PutSecret{Place: place, Scheme: scheme, User: l.User, Password: l.Password.Reveal()})
+}
+
+func (c counter) Entries(ctx context.Context, after int64) ([]wire.Entry, int64, error) {
+	return c.Audit(ctx, after)
+}
+
+func (c counter) Verify(ctx context.Context) error {
+	v, err := c.VerifyAudit(ctx)
+	if err == nil && !v.Whole {
+		err = &fault.Fault{Kind: fault.Corrupt, Op: "verify audit log", Name: v.Problem, Hint: "compare with an export or a backup"}
+	}
+	return err
+}
+
+// officeFlags are those of all that is done in an office.
+func officeFlags(a *app.App, cmd *cobra.Command, f *app.PlaceFlags) *cobra.Command {
+	cmd.Flags().SortFlags = false
+	addPlaceTo(f, cmd.Flags())
+	a.Common.AddServerTo(cmd.Flags())
+	return cmd
+}
+
+// newEnding makes cmd end what its arguments name, one after the other.
+func newEnding(a *app.App, done string, end func(app.Office, context.Context, string) error, cmd *cobra.Command) *cobra.Command {
+	var f app.PlaceFlags
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return inOffice(a, cmd, f, func(ctx context.Context, o app.Office) error {
+			for _, id := range args {
+				if err := end(o, ctx, id); err != nil {
+					return err
+				}
+				a.PrintWord(done, id)
+			}
+			return nil
+		})
+	}
+	return officeFlags(a, cmd, &f)
+}

@@ -1,0 +1,231 @@
+package setup
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/config"
+)
+
+// NewConfig makes dray config.
+func NewConfig(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config validate|show|schema",
+		Short: "Check, show or describe the configuration",
+		Example: "  dray config validate dray.yaml\n" +
+			"  dray config show",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return flag.UnknownCommand(cmd, args[0])
+		},
+	}
+	cmd.AddCommand(newValidate(a), newShow(a), newSchema(a))
+	return cmd
+}
+
+// validated is what validate found in a file that is right.
+type validated struct {
+	File       string   `json:"file"` // "" where there is none
+	Registries int      `json:"registries"`
+	Missing    []string `json:"missing,omitempty"` // files that it names and that are not there
+}
+
+func newValidate(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate [FILE]",
+		Short: "Check the configuration, or a file that is to be one",
+		Long: "Read a configuration file strictly, the one in use or FILE, and say in which line the first\n" +
+			"thing is wrong. Certificates and secrets that it names are not read; those that are not there\n" +
+			"are named, and are no error: the file may be for another machine.",
+		Example: "  dray config validate\n" +
+			"  dray config validate deploy/dray.yaml",
+		Args: func(cmd *cobra.Command, args []string) error { return flag.Count(cmd, args, 0, 1, "one FILE or none") },
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				a.Common.Config = args[0]
+			}
+			c, err := a.LoadConfig()
+			if err != nil {
+				return err
+			}
+			return printValidated(a, c)
+		},
+	}
+}
+
+func printValidated(a *app.App, c config.Config) error {
+	v := validated{File: c.Path, Registries: len(c.Registries)}
+	for _, r := range c.Registries {
+		for _, f := range r.Files() {
+			if _, err := os.Stat(f.Value); err != nil {
+				v.Missing = append(v.Missing, fmt.Sprintf("%s: %s: %v", f.Key, f.Value, out.Bare(err)))
+			}
+		}
+	}
+	if !a.Quiet {
+		for _, m := range v.Missing {
+			a.Warn("note: %s", m)
+		}
+	}
+	return a.Print(out.Answer{
+		JSON: func() error { return a.PrintJSON(v) },
+		Text: func() error {
+			line := v.File + " is valid"
+			if v.File == "" {
+				line = "there is no configuration file, and none is needed"
+			}
+			_, err := fmt.Fprintln(a.Out, line)
+			return err
+		},
+		Header: []string{"FILE", "REGISTRIES"},
+		Rows:   func(row func(...string) error) error { return row(v.File, fmt.Sprint(v.Registries)) },
+	})
+}
+
+// setting is one value that takes effect, and where it comes from.
+type setting struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	From  string `json:"from"`
+}
+
+func newShow(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show",
+		Short: "Show what is configured, and where each value comes from",
+		Long: "Show every value that takes effect and where it comes from: a line of the file, a variable, or\n" +
+			"dray's own default. Secrets are never shown, only where they are.",
+		Example: "  dray config show\n" +
+			"  dray config show -o json",
+		Args: flag.Exactly(0, "no argument"),
+		RunE: func(*cobra.Command, []string) error {
+			all, err := settings(a)
+			if err != nil {
+				return err
+			}
+			return a.Print(out.Answer{
+				JSON: func() error { return a.PrintJSON(map[string][]setting{"settings": all}) },
+				Text: func() error {
+					w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+					for _, s := range all {
+						fmt.Fprintf(w, "%s\t%s\t%s\n", s.Key, out.OneLine(s.Value), s.From)
+					}
+					return w.Flush()
+				},
+				Header: []string{"KEY", "VALUE", "FROM"},
+				Rows: func(row func(...string) error) error {
+					for _, s := range all {
+						if err := row(s.Key, out.OneLine(s.Value), s.From); err != nil {
+							return err
+						}
+					}
+					return nil
+				},
+			})
+		},
+	}
+}
+
+// settings lists what takes effect: the file, its values, variables, and the defaults of flags.
+func settings(a *app.App) ([]setting, error) {
+	c, err := a.LoadConfig()
+	if err != nil {
+		return nil, err
+	}
+	lines, err := a.Loader().Settings(c)
+	if err != nil {
+		return nil, err
+	}
+	all := []setting{fileSetting(a, c)}
+	name := a.IO.Env("AZURE_DEFAULTS_ACR")
+	if name != "" {
+		all = append(all, setting{"default-registry", name, "env AZURE_DEFAULTS_ACR"})
+	}
+	address := a.IO.Env("DRAY_SERVER")
+	if address != "" {
+		all = append(all, setting{"client.server", withoutLogin(address), "env DRAY_SERVER"})
+	}
+	if a.IO.Env("DRAY_TOKEN") != "" {
+		all = append(all, setting{"client.token", "(set)", "env DRAY_TOKEN"})
+	}
+	for _, s := range lines {
+		if (s.Key != "default-registry" || name == "") && (s.Key != "client.server" || address == "") {
+			all = append(all, setting{s.Key, s.Value, fmt.Sprintf("%s:%d", c.Path, s.Line)})
+		}
+	}
+	for _, v := range []string{"DRAY_SRC_CREDS", "DRAY_SRC_USERNAME", "DRAY_SRC_PASSWORD", "DRAY_DST_CREDS", "DRAY_DST_USERNAME", "DRAY_DST_PASSWORD"} {
+		if a.IO.Env(v) != "" {
+			all = append(all, setting{strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(v, "DRAY_"), "_", "-")), "(set)", "env " + v})
+		}
+	}
+	for _, v := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
+		for _, name := range []string{v, strings.ToLower(v)} {
+			if value := a.IO.Env(name); value != "" {
+				all = append(all, setting{strings.ToLower(strings.ReplaceAll(v, "_", "-")), withoutLogin(value), "env " + name})
+				break
+			}
+		}
+	}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(flag.Common).AddRegistryTo(flags)
+	for _, name := range []string{"bandwidth", "concurrency", "max-wait", "retries", "stall-timeout"} {
+		all = append(all, setting{name, cmp.Or(flags.Lookup(name).DefValue, "any"), "default"})
+	}
+	return all, nil
+}
+
+func fileSetting(a *app.App, c config.Config) setting {
+	s := setting{Key: "file", Value: c.Path, From: "default"}
+	switch {
+	case a.Common.Config != "":
+		s.From = "flag --config"
+	case a.IO.Env("DRAY_CONFIG") != "":
+		s.From = "env DRAY_CONFIG"
+	case c.Path == "":
+		s.Value, s.From = a.Loader().DefaultPath(), "default, not there"
+	}
+	return s
+}
+
+// withoutLogin takes user and password out of a proxy's address.
+func withoutLogin(proxy string) string {
+	if !strings.Contains(proxy, "@") {
+		return proxy
+	}
+	u, err := url.Parse(proxy)
+	if err != nil || u.User == nil {
+		return "(set)"
+	}
+	u.User = nil
+	return u.String()
+}
+
+func newSchema(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use:     "schema",
+		Short:   "Print the JSON Schema of the configuration file",
+		Long:    "Print the JSON Schema (draft 2020-12) of the configuration file, for editors and checks.",
+		Example: "  dray config schema > dray.schema.json",
+		Args:    flag.Exactly(0, "no argument"),
+		RunE: func(*cobra.Command, []string) error {
+			if a.Format == out.FormatNone {
+				return nil
+			}
+			_, err := a.Out.Write(config.Schema())
+			return err
+		},
+	}
+}

@@ -1,0 +1,6 @@
+// Package setup has the commands that set dray up, and tell of it. In the order of the walk:
+//
+//	config.go   dray config: validate, show, schema
+//	login.go    dray login and logout
+//	about.go    dray version and completion
+package setup

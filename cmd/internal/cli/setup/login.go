@@ -1,0 +1,223 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/flag"
+	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// loginFlags are those of login: docker's, and az's of az acr login.
+type loginFlags struct {
+	flag.Az
+	expose bool
+}
+
+// NewLogin makes dray login.
+func NewLogin(a *app.App) *cobra.Command {
+	var f loginFlags
+	cmd := &cobra.Command{
+		Use:   "login HOST | login --name REGISTRY",
+		Short: "Check a login and keep it where docker and podman find it",
+		Long: "Check a login against the registry, then keep it in docker's configuration, its credential\n" +
+			"helper, or $REGISTRY_AUTH_FILE, so that docker, podman, skopeo and crane find it too.\n\n" +
+			"With --name and no password it signs in as az acr login does, with an identity of the cloud: a\n" +
+			"service principal, a workload or managed identity, or whoever is logged in to az. An Entra token\n" +
+			"is exchanged, and the registry's refresh token kept.\n\n" +
+			"--expose-token prints that refresh token on stdout and keeps nothing. It is the one place where\n" +
+			"dray shows a secret: whoever has it has the identity's rights at the registry for some hours.",
+		Example: "  dray login registry.example -u ann\n" +
+			"  echo \"$TOKEN\" | dray login ghcr.io -u ann --password-stdin\n" +
+			"  dray login --name prod\n" +
+			"  TOKEN=$(dray login --name prod --expose-token --query accessToken -o tsv)",
+		Args: flag.Optional("HOST, or --name REGISTRY"),
+		RunE: func(cmd *cobra.Command, args []string) error { return login(a, cmd, args, f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.Registry, "name", "n", "", "`REGISTRY` as az acr login takes it: a configured name, a host, or an Azure registry's name")
+	flags.StringVarP(&f.Username, "username", "u", "", "`USER`")
+	flags.StringVarP(&f.Password, "password", "p", "", "`PASSWORD`, or alone a token; others can see it in the list of processes")
+	flags.BoolVar(&f.PasswordStdin, "password-stdin", false, "read the password from stdin")
+	flags.BoolVar(&f.expose, "expose-token", false, "print the registry's refresh token on stdout and keep nothing")
+	f.AddCommonTo(flags)
+	a.Common.AddRegistryTo(flags)
+	return cmd
+}
+
+func login(a *app.App, cmd *cobra.Command, args []string, f loginFlags) error {
+	switch {
+	case len(args) == 0 && f.Registry == "":
+		return flag.UsageError(cmd, errors.New("no registry"), "HOST, or --name REGISTRY")
+	case len(args) == 1 && f.Registry != "":
+		return flag.UsageError(cmd, errors.New("HOST and --name both given"), "keep one of them")
+	case f.expose && f.Username != "":
+		return flag.UsageError(cmd, errors.New("--expose-token and --username both given"), "the token is that of an identity of the cloud")
+	case f.Query != "" && !f.expose:
+		return flag.UsageError(cmd, errors.New("--query without --expose-token"), "")
+	}
+	if err := f.Settle(&a.How, cmd); err != nil {
+		return err
+	}
+	d, err := a.Open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	host, err := d.RegistryHost(f.Registry)
+	if len(args) == 1 {
+		host, err = d.Host(args[0])
+	}
+	if err != nil {
+		return err
+	}
+	l, err := findLogin(a, cmd, host, f)
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	worth, err := app.Patiently(ctx, app.Grace, func() (credential.Login, error) { return d.CheckLogin(ctx, host, l) })
+	switch {
+	case err != nil:
+		return err
+	case f.expose:
+		return expose(a, cmd, host, worth, f)
+	case !d.AsksForLogin(host):
+		a.Warn("%s asks nobody for a login: nothing was checked", host)
+	}
+	return keep(ctx, a, host, worth)
+}
+
+// findLogin is the login that the flags give or a person types; with az's flags, the cloud's.
+func findLogin(a *app.App, cmd *cobra.Command, host string, f loginFlags) (credential.Login, error) {
+	typed := cmd.Flags().Changed("password")
+	switch {
+	case f.PasswordStdin && typed:
+		return credential.Login{}, flag.UsageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
+	case f.PasswordStdin:
+		password, err := a.ReadPassword()
+		if err != nil {
+			return credential.Login{}, err
+		}
+		return credential.FromPassword(f.Username, password)
+	case typed:
+		return credential.FromPassword(f.Username, f.Password)
+	case f.Username == "" && (f.Registry != "" || f.expose):
+		return cloudLogin(cmd.Context(), a, host)
+	}
+	return a.AskLogin(cmd, f.Username)
+}
+
+func cloudLogin(ctx context.Context, a *app.App, host string) (credential.Login, error) {
+	file, err := a.LoadConfig()
+	if err != nil {
+		return credential.Login{}, err
+	}
+	clouds := a.Clouds(file)
+	l, err := app.Patiently(ctx, app.Grace, func() (credential.Login, error) { return clouds.For(ctx, ref.Repo{Host: host}) })
+	if err == nil && l.IsAnonymous() {
+		err = &fault.Fault{Kind: fault.Denied, Op: "find a cloud identity for", Name: host,
+			Hint: "az login, or a service principal in AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET; elsewhere than in a cloud -u USER --password-stdin",
+			Err:  errors.New("there is none")}
+	}
+	return l, err
+}
+
+// exposed is what az acr login --expose-token prints.
+type exposed struct {
+	Token  string `json:"accessToken"`
+	Server string `json:"loginServer"`
+}
+
+// expose is the one place where a secret goes to stdout.
+func expose(a *app.App, cmd *cobra.Command, host string, l credential.Login, f loginFlags) error {
+	if l.Scheme != credential.Refresh {
+		return &fault.Fault{Kind: fault.Invalid, Op: "expose the token of", Name: host, Hint: "leave --expose-token off",
+			Err: errors.New("this registry gave no token for the login")}
+	}
+	if !a.Quiet {
+		a.Warn("whoever has this token has your rights at %s until it ends; docker takes it so: docker login %s -u %s --password-stdin", host, host, credential.TokenUser)
+	}
+	token := exposed{l.Password.Reveal(), host}
+	as := flag.AzFormat(cmd, a.Format)
+	if as == out.FormatText {
+		_, err := fmt.Fprintln(a.Out, token.Token)
+		return err
+	}
+	return out.PrintAz(a.Out, as, f.Search, token)
+}
+
+// kept is the answer of login and logout.
+type kept struct {
+	Host    string `json:"host"`
+	Place   string `json:"place"`             // "docker config ~/.docker/config.json"
+	Plain   bool   `json:"plainText"`         // whoever reads the place reads the password
+	Removed *bool  `json:"removed,omitempty"` // logout only
+}
+
+func keep(ctx context.Context, a *app.App, host string, l credential.Login) error {
+	place, err := a.Files().Save(ctx, host, l)
+	if err != nil {
+		return err
+	}
+	how := ""
+	if place.Plain {
+		how = ", in plain text"
+	}
+	return printKept(a, kept{Host: host, Place: place.Name, Plain: place.Plain}, fmt.Sprintf("logged in to %s%s; the login is kept in %s%s", host, by(l), place, how))
+}
+
+// by says who signed in, where nobody typed it.
+func by(l credential.Login) string {
+	if l.From == "" {
+		return ""
+	}
+	return " by " + l.From
+}
+
+// NewLogout makes dray logout.
+func NewLogout(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use:     "logout HOST",
+		Short:   "Forget the login for a registry",
+		Long:    "Remove the login for a registry from where login keeps it.",
+		Example: "  dray logout registry.example",
+		Args:    flag.Exactly(1, "HOST"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := a.Open()
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			host, err := d.Host(args[0])
+			if err != nil {
+				return err
+			}
+			place, removed, err := a.Files().Erase(cmd.Context(), host)
+			if err != nil {
+				return err
+			}
+			line := fmt.Sprintf("logged out of %s; the login is gone from %s", host, place)
+			if !removed {
+				line = fmt.Sprintf("no login for %s in %s", host, place)
+			}
+			return printKept(a, kept{Host: host, Place: place.Name, Plain: place.Plain, Removed: &removed}, line)
+		},
+	}
+}
+
+func printKept(a *app.App, k kept, line string) error {
+	return a.Print(out.Answer{
+		JSON:   func() error { return a.PrintJSON(k) },
+		Text:   func() error { _, err := fmt.Fprintln(a.Out, line); return err },
+		Header: []string{"HOST", "PLACE"},
+		Rows:   func(row func(...string) error) error { return row(k.Host, k.Place) },
+	})
+}
