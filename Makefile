@@ -10,25 +10,31 @@ TAGS ?=
 # Time and revision of the last commit, so that equal sources give an equal image.
 EPOCH    := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+PROGRAMS := ./cmd/dray ./cmd/drayd
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+MKIMAGE  := $(GO) run ./packaging/mkimage -tag latest -revision "$(REVISION)" -epoch "$(EPOCH)"
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
+# Stripped and without this machine's paths, as in the image, so that what is compiled is shared. The
+# version is what Go stamps: that of the module, or of the commit.
 .PHONY: build
-build: go-version ## bin/dray
-	CGO_ENABLED=0 $(GO) build -tags "$(TAGS)" -o bin/dray ./cmd/dray
+build: go-version ## bin/dray, and bin/drayd for its serve and worker
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -tags "$(TAGS)" -o bin/ $(PROGRAMS)
 
 .PHONY: demo
-demo: build image ## the main job on real input: import, re-tag, import again, refuse
-	@demo/run.sh bin/dray dist/image
+demo: build ## the main job on real input: import, re-tag, import again, refuse
+	@rm -rf dist/demo
+	@$(MKIMAGE) -o dist/demo -bin bin
+	@demo/run.sh bin/dray dist/demo
 
 .PHONY: image
 image: go-version ## dray's release image as an OCI layout, dist/image
 	@rm -rf dist/image
-	@$(GO) run ./cmd/internal/mkimage -o dist/image -tag latest -tags "$(TAGS)" -revision "$(REVISION)" -epoch "$(EPOCH)"
+	@$(MKIMAGE) -o dist/image -tags "$(TAGS)"
 
 .PHONY: man
 man: build ## the manual pages, dist/man
@@ -45,7 +51,7 @@ check: go-version packages format vet test cross ## everything that has to pass
 # The longest first, so that no core is idle at the end.
 test: go-version ## the tests, with the race detector
 	@if command -v $${CC:-cc} >/dev/null; then race=-race; else race=; echo "make: no C compiler: testing without the race detector"; fi; \
-	$(GO) test $$race -timeout 15m . ./internal/remote ./cmd/internal/mkimage ./... && $(GO) test -run '^TestAMillionTags' .
+	$(GO) test $$race -timeout 15m . ./internal/remote ./packaging/mkimage ./... && $(GO) test -run '^TestAMillionTags' .
 
 .PHONY: soak
 soak: go-version ## the server and its queue with N processes killed, paused and restarted: make soak N=300
@@ -68,7 +74,7 @@ vet: go-version
 .PHONY: cross
 # With -trimpath, as the image is built, so that the two share what was compiled.
 cross: go-version ## builds for every platform
-	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -o /dev/null ./cmd/dray; done
+	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -o /dev/null $(PROGRAMS); done
 
 .PHONY: packages
 packages: ## what Debian has for the tests: registries, a database, clients and judges

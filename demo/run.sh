@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The main job on real input: two registries start on loopback, dray's own
-# multi-platform release image goes into the first, is imported from there into
+# The main job on real input: two registries start on loopback, an image of dray
+# itself, as it was just built, goes into the first, is imported from there into
 # the second under two names, is re-tagged without a byte moving, imported again
 # (nothing to do), and refused where it would overwrite something else.
 # Everything ends with the script; nothing is left but bin/ and dist/.

@@ -66,12 +66,12 @@ var may = map[string]string{
 	"cmd/dray":                   "cmd/internal/cli cmd/internal/program",
 	"cmd/drayd":                  "cmd/internal/cli cmd/internal/cli/serving cmd/internal/program",
 
-	"bench":                "internal/registry", // measures the program from outside, and our registry as one of several
-	"cmd/internal/mkimage": "internal/layout oci",
-	"internal/conform":     "fault oci ref internal/transfer",
-	"internal/testbed":     "",
-	"internal/hostile":     "internal/testbed",
-	"internal/archtest":    "",
+	"bench":             "internal/registry", // measures the program from outside, and our registry as one of several
+	"packaging/mkimage": "internal/layout oci",
+	"internal/conform":  "fault oci ref internal/transfer",
+	"internal/testbed":  "",
+	"internal/hostile":  "internal/testbed",
+	"internal/archtest": "",
 }
 
 // never names what a package promises not to import, in its name.

@@ -9,7 +9,9 @@ import (
 	"debug/elf"
 	"encoding/json"
 	"io"
+	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -24,8 +26,8 @@ func TestTheReleaseImageRunsWithoutRootAndIsTheSameEachTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds dray for two platforms")
 	}
-	first, at := build(t)
-	second, _ := build(t)
+	first, at := build(t, "")
+	second, _ := build(t, "")
 	if first.Digest != second.Digest {
 		t.Errorf("%s, then %s from equal sources", first.Digest, second.Digest)
 	}
@@ -39,7 +41,7 @@ func TestTheReleaseImageRunsWithoutRootAndIsTheSameEachTime(t *testing.T) {
 		decode(t, document(t, at, child).Raw, &m)
 		var config v1.Image
 		decode(t, blob(t, at, m.Config), &config)
-		if config.Config.User != user || config.OS+"/"+config.Architecture != platform || config.Config.Entrypoint[0] != "/"+binaryPath {
+		if config.Config.User != user || config.OS+"/"+config.Architecture != platform || config.Config.Entrypoint[0] != entrypoint {
 			t.Errorf("%s: config %+v", platform, config)
 		}
 		files := map[string][]byte{}
@@ -53,14 +55,41 @@ func TestTheReleaseImageRunsWithoutRootAndIsTheSameEachTime(t *testing.T) {
 		if !x509.NewCertPool().AppendCertsFromPEM(files[certsPath]) {
 			t.Errorf("%s: no certificates", platform)
 		}
-		checkBinary(t, files[binaryPath], machines[platform])
+		for _, name := range programs {
+			checkBinary(t, files[binDir+name], machines[platform])
+		}
 	}
 }
 
-func build(t *testing.T) (oci.Document, *layout.Dir) {
+func TestProgramsThatAreBuiltAreTakenAsTheyAre(t *testing.T) {
+	bin := t.TempDir()
+	for _, name := range programs {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("this is "+name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root, at := build(t, bin)
+	if len(root.Documents) != 1 || root.Documents[0].Platform.Architecture != runtime.GOARCH {
+		t.Fatalf("platforms %+v", root.Documents)
+	}
+	var m v1.Manifest
+	decode(t, document(t, at, root.Documents[0]).Raw, &m)
+	files := map[string][]byte{}
+	for _, l := range m.Layers {
+		untar(t, unzip(t, blob(t, at, l)), files)
+	}
+	for _, name := range programs {
+		if string(files[binDir+name]) != "this is "+name {
+			t.Errorf("%s: %q", name, files[binDir+name])
+		}
+	}
+}
+
+// build makes the image, of the programs in bin, or of programs that it builds.
+func build(t *testing.T, bin string) (oci.Document, *layout.Dir) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "image")
-	b := builder{dir: dir, tag: "latest", revision: "abc", created: time.Unix(1_700_000_000, 0).UTC()}
+	b := builder{dir: dir, tag: "latest", revision: "abc", bin: bin, created: time.Unix(1_700_000_000, 0).UTC()}
 	root, err := b.build(context.Background())
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,8 @@
 // Command mkimage builds dray's release image into an OCI image layout, without
-// Docker: linux/amd64 and linux/arm64, one static binary, the CA certificates of
-// Mozilla, no root. Equal sources give equal bytes.
+// Docker: linux/amd64 and linux/arm64, dray and drayd as static programs, the CA
+// certificates of Mozilla, no root. Equal sources give equal bytes.
+//
+// With -bin it takes programs that are built, for the platform that they are for.
 package main
 
 import (
@@ -16,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -27,9 +30,14 @@ import (
 
 const (
 	user       = "65532:65532"
-	binaryPath = "usr/bin/dray"
+	binDir     = "usr/bin/"
+	entrypoint = "/" + binDir + "dray"
 	certsPath  = "etc/ssl/certs/ca-certificates.crt"
+	commands   = "github.com/drayage/dray/cmd/"
 )
+
+// programs are what the image holds; one runs the other, beside it.
+var programs = []string{"dray", "drayd"}
 
 var platforms = []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
 
@@ -38,9 +46,14 @@ func main() {
 	tag := flag.String("tag", "latest", "the image's `TAG` in the layout")
 	revision := flag.String("revision", "", "the source `REVISION`, for the annotations")
 	tags := flag.String("tags", "", "Go's build `TAGS`: s3, azure, gcs for storage that is no directory")
+	bin := flag.String("bin", "", "take the programs in this `DIR`, which are for this machine, and build none")
 	epoch := flag.Int64("epoch", 0, "the time of the image, in `SECONDS` of Unix time")
 	flag.Parse()
-	b := builder{dir: *out, tag: *tag, tags: *tags, revision: *revision, created: time.Unix(*epoch, 0).UTC()}
+	if *bin != "" && runtime.GOOS != "linux" {
+		fmt.Fprintln(os.Stderr, "mkimage: -bin: programs of this machine are none for an image")
+		os.Exit(2)
+	}
+	b := builder{dir: *out, tag: *tag, tags: *tags, revision: *revision, bin: *bin, created: time.Unix(*epoch, 0).UTC()}
 	root, err := b.build(context.Background())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mkimage:", err)
@@ -51,6 +64,7 @@ func main() {
 
 type builder struct {
 	dir, tag, tags, revision string
+	bin                      string // of programs that are built; "" builds them
 	created                  time.Time
 	layout                   *layout.Dir
 }
@@ -67,7 +81,7 @@ func (b *builder) build(ctx context.Context) (oci.Document, error) {
 	}
 	index := v1.Index{MediaType: oci.TypeIndex, Annotations: b.annotations()}
 	index.SchemaVersion = 2
-	for _, p := range platforms {
+	for _, p := range b.platforms() {
 		image, err := b.image(ctx, p, base)
 		if err != nil {
 			return oci.Document{}, fmt.Errorf("%s/%s: %w", p.OS, p.Architecture, err)
@@ -76,6 +90,14 @@ func (b *builder) build(ctx context.Context) (oci.Document, error) {
 		index.Manifests = append(index.Manifests, image)
 	}
 	return b.document(ctx, oci.TypeIndex, index, b.tag)
+}
+
+// platforms are those of the programs that there are, or are to be.
+func (b *builder) platforms() []v1.Platform {
+	if b.bin != "" {
+		return []v1.Platform{{OS: "linux", Architecture: runtime.GOARCH}}
+	}
+	return platforms
 }
 
 // layer is a stored layer and the digest of its tar, which the configuration names.
@@ -106,12 +128,29 @@ func (b *builder) base(ctx context.Context) (layer, error) {
 }
 
 func (b *builder) image(ctx context.Context, p v1.Platform, base layer) (v1.Descriptor, error) {
-	binary, err := compile(ctx, p, b.tags)
-	if err != nil {
-		return v1.Descriptor{}, err
+	bin := b.bin
+	if bin == "" {
+		dir, err := os.MkdirTemp("", "mkimage")
+		if err != nil {
+			return v1.Descriptor{}, err
+		}
+		defer os.RemoveAll(dir)
+		if err := compile(ctx, p, b.tags, dir); err != nil {
+			return v1.Descriptor{}, err
+		}
+		bin = dir
 	}
 	program, err := b.layer(ctx, func(w *tar.Writer) error {
-		return b.file(w, binaryPath, 0o755, binary)
+		for _, name := range programs {
+			binary, err := os.ReadFile(filepath.Join(bin, name))
+			if err != nil {
+				return err
+			}
+			if err := b.file(w, binDir+name, 0o755, binary); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return v1.Descriptor{}, err
@@ -126,26 +165,24 @@ func (b *builder) image(ctx context.Context, p v1.Platform, base layer) (v1.Desc
 	return doc.Descriptor, err
 }
 
-// compile builds the binary for p in a directory of its own.
-func compile(ctx context.Context, p v1.Platform, tags string) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "mkimage")
-	if err != nil {
-		return nil, err
+// compile builds the programs for p into dir, as make build does.
+func compile(ctx context.Context, p v1.Platform, tags, dir string) error {
+	args := []string{"build", "-trimpath", "-tags", tags, "-ldflags=-s -w", "-o", dir + string(filepath.Separator)}
+	for _, name := range programs {
+		args = append(args, commands+name)
 	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "dray")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", tags, "-ldflags=-s -w", "-o", path, "github.com/drayage/dray/cmd/dray")
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.OS, "GOARCH="+p.Architecture)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("go build: %w", err)
+		return fmt.Errorf("go build: %w", err)
 	}
-	return os.ReadFile(path)
+	return nil
 }
 
 func (b *builder) config(ctx context.Context, p v1.Platform, layers ...layer) (v1.Descriptor, error) {
 	image := v1.Image{Created: &b.created, Platform: p, Config: v1.ImageConfig{
-		User: user, Entrypoint: []string{"/" + binaryPath}, Cmd: []string{"--help"}, WorkingDir: "/data", Env: []string{"HOME=/data", "PATH=/usr/bin"},
+		User: user, Entrypoint: []string{entrypoint}, Cmd: []string{"--help"}, WorkingDir: "/data", Env: []string{"HOME=/data", "PATH=/usr/bin"},
 		Labels: b.annotations(),
 	}, RootFS: v1.RootFS{Type: "layers"}}
 	for _, l := range layers {
