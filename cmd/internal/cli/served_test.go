@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
@@ -19,7 +20,7 @@ func handing(t *testing.T, args ...string) (given []string, code int, stdout, st
 	var out, err bytes.Buffer
 	unread, end := io.Pipe() // whoever reads it hangs
 	defer end.Close()
-	code = Main(t.Context(), args, IO{In: unread, Out: &out, Err: &err, Env: noEnv, Home: t.TempDir(),
+	code = Main(t.Context(), args, app.IO{In: unread, Out: &out, Err: &err, Env: noEnv, Home: t.TempDir(),
 		Drayd: func(_ context.Context, args []string) (int, error) {
 			given = args
 			return 7, nil
@@ -65,7 +66,7 @@ func TestAServerIsLookedAfterFromAfarWithoutDrayd(t *testing.T) {
 
 func TestWhereDraydDoesNotRunTheErrorIsToldAsAnyOther(t *testing.T) {
 	var out, err bytes.Buffer
-	code := Main(t.Context(), []string{"serve"}, IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv, Drayd: func(context.Context, []string) (int, error) {
+	code := Main(t.Context(), []string{"serve"}, app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv, Drayd: func(context.Context, []string) (int, error) {
 		return 0, &fault.Fault{Kind: fault.Unavailable, Op: "run drayd", Err: errors.New("it is nowhere"), Hint: "install it"}
 	}})
 	if want := "dray: run drayd: unavailable: it is nowhere (hint: install it)\n"; code != 1 || out.Len() > 0 || err.String() != want {
@@ -77,26 +78,26 @@ func TestWhereDraydDoesNotRunTheErrorIsToldAsAnyOther(t *testing.T) {
 func collecting(t *testing.T, caller string, flags ...string) string {
 	t.Helper()
 	var err bytes.Buffer
-	env := func(name string) string { return map[string]string{CalledBy: caller}[name] }
-	here := &Serving{Collect: func(context.Context, Setup, Sweep) (wire.Collected, error) { return wire.Collected{}, nil }}
-	if code := Main(t.Context(), append([]string{"serve", "gc"}, flags...), IO{Out: io.Discard, Err: &err, Env: env, Home: t.TempDir(), Serving: here}); code != 0 {
+	env := func(name string) string { return map[string]string{app.CalledBy: caller}[name] }
+	here := &app.Serving{Collect: func(context.Context, app.Setup, app.Sweep) (wire.Collected, error) { return wire.Collected{}, nil }}
+	if code := Main(t.Context(), append([]string{"serve", "gc"}, flags...), app.IO{Out: io.Discard, Err: &err, Env: env, Home: t.TempDir(), Serving: here}); code != 0 {
 		t.Errorf("code %d", code)
 	}
 	return err.String()
 }
 
 func TestALineSaysThatTheProgramsAreNotOfOneRelease(t *testing.T) {
-	if got, want := collecting(t, "v0.0.1"), "dray: note: dray is v0.0.1 and drayd is "+Version()+"; install both from one release\n"; got != want {
+	if got, want := collecting(t, "v0.0.1"), "dray: note: dray is v0.0.1 and drayd is "+app.Version()+"; install both from one release\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := collecting(t, "v0.0.1", "-q") + collecting(t, Version()) + collecting(t, ""); got != "" {
+	if got := collecting(t, "v0.0.1", "-q") + collecting(t, app.Version()) + collecting(t, ""); got != "" {
 		t.Errorf("nothing to say, and it says %q", got)
 	}
 }
 
 func TestAProgramHasTheCommandsThatItIsMadeFor(t *testing.T) {
 	var out, err bytes.Buffer
-	world := IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv, Only: []string{"serve", "worker", "version"}}
+	world := app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv, Only: []string{"serve", "worker", "version"}}
 	if code := Main(t.Context(), []string{"--help"}, world); code != 0 || strings.Contains(out.String(), "  import ") || !strings.Contains(out.String(), "  serve ") {
 		t.Errorf("code %d, stdout %s", code, out.String())
 	}

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/drayage/dray/cmd/internal/cli"
+	"github.com/drayage/dray/cmd/internal/cli/app"
 )
 
 // TestMain is dray where the test program is called so.
@@ -51,11 +51,11 @@ func pair(t *testing.T, script string, args ...string) *exec.Cmd {
 }
 
 func TestDraydHasTheArgumentsTheStreamsAndTheExitCode(t *testing.T) {
-	cmd := pair(t, `for a in "$@"; do echo "<$a>"; done; cat; echo "called by $`+cli.CalledBy+`" >&2; exit 6`, "serve", "--data", "a b", "")
+	cmd := pair(t, `for a in "$@"; do echo "<$a>"; done; cat; echo "called by $`+app.CalledBy+`" >&2; exit 6`, "serve", "--data", "a b", "")
 	var out, err bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader("stdin\n"), &out, &err
 	cmd.Run()
-	if code := cmd.ProcessState.ExitCode(); code != 6 || out.String() != "<serve>\n<--data>\n<a b>\n<>\nstdin\n" || err.String() != "called by "+cli.Version()+"\n" {
+	if code := cmd.ProcessState.ExitCode(); code != 6 || out.String() != "<serve>\n<--data>\n<a b>\n<>\nstdin\n" || err.String() != "called by "+app.Version()+"\n" {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 	}
 }

@@ -10,7 +10,7 @@ import (
 // Console is where a command answers and tells, and how.
 type Console struct {
 	Out, Err io.Writer
-	Terminal bool // err is one: bars can be drawn
+	Terminal bool // Err is one: bars can be drawn
 	How
 }
 
