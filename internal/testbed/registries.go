@@ -11,8 +11,7 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the drivers of Options.Dir
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // keeps Options.Dir
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/sirupsen/logrus"
 )
@@ -56,6 +55,7 @@ func Distribution(tb testing.TB, o Options) *Registry {
 // outside a testing/synctest bubble. It may be served inside.
 func NewDistribution(tb testing.TB, o Options) http.Handler {
 	tb.Helper()
+	knowGathering()
 	logrus.SetOutput(io.Discard) // it logs every 404 as an error
 	config, err := configuration.Parse(strings.NewReader(distributionConfig(o)))
 	if err != nil {
@@ -73,7 +73,7 @@ func NewDistribution(tb testing.TB, o Options) http.Handler {
 // distributionConfig is YAML because Parse fills in defaults that a
 // configuration made by hand lacks.
 func distributionConfig(o Options) string {
-	storage := "inmemory: {}"
+	storage := gathering + ": {}"
 	if o.Dir != "" {
 		storage = fmt.Sprintf("filesystem: {rootdirectory: %q}", o.Dir)
 	}
