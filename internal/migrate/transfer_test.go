@@ -88,8 +88,11 @@ func TestOnlyWhatIsMissingOrRetaggedMoves(t *testing.T) {
 
 func TestTwoHundredRepositoriesInSyncCostAListAndAHeadATag(t *testing.T) {
 	repos, tags := 200, 50
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		repos, tags = 20, 10
+	case underRace:
+		repos, tags = 40, 10 // make check runs it whole without the detector
 	}
 	y := yard.New(t)
 	for i := range repos {

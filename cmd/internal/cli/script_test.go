@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Values["script"] = &script{tb: env.T().(testing.TB), registries: map[string]*testbed.Registry{}, shelves: map[string]*testbed.Shelf{}, servers: map[string]func(){}}
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("GORACE", os.Getenv("GORACE")) // make test lets each process end without a second's sleep
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
