@@ -73,7 +73,7 @@ func TestAMillionTagsArePlannedAndReadAsStreams(t *testing.T) {
 	switch {
 	case testing.Short():
 		repos = 100
-	case underRace:
+	case testbed.UnderRace:
 		repos = 60 // make check runs it whole without the detector
 	}
 	src, dst := &endless{repos: repos, generation: 1}, &endless{repos: repos, generation: 2}
@@ -86,7 +86,7 @@ func TestAMillionTagsArePlannedAndReadAsStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Close)
-	most := watchHeap()
+	most := yard.WatchHeap()
 	in, out := io.Pipe()
 	type result struct {
 		sum dray.TransferReport

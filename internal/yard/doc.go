@@ -4,5 +4,6 @@
 //
 //	azure.go  a source like Azure's
 //	disk.go   a target whose files can be spoiled
+//	heap.go   how much memory it takes
 //	yard.go   the yard, and what is done in it
 package yard

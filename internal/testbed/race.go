@@ -1,0 +1,6 @@
+//go:build race
+
+package testbed
+
+// UnderRace says that the race detector looks on: it makes hashing and copying many times slower.
+const UnderRace = true
