@@ -5,11 +5,11 @@
 // of one. Who keeps such a thing (job, access) or carries it out (verb) imports it, and package api
 // makes docs/openapi.json of it. In the order of a walk:
 //
+//	answer.go    pages of what follows, and where all of it is
 //	request.go   what is asked for: every verb
 //	job.go       what becomes of it: a job, its steps, log, events and schedule
 //	progress.go  how far a job is, and what happens to images meanwhile
 //	access.go    who may ask: roles, tokens, stored logins, the audit log
-//	answer.go    pages and answers around these
 //	problem.go   an answer that is an error
 //	keep.go      what looking after a server tells
 package wire
