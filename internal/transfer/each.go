@@ -39,19 +39,6 @@ func each[T any](ctx context.Context, gate gate[T], items []T, do func(ctx conte
 	return context.Cause(ctx)
 }
 
-// enter takes a place in gate; false means ctx ended first and no place is held.
-func enter(ctx context.Context, gate chan struct{}) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	select {
-	case gate <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // all calls do for every item at once and waits for all. Nobody's error stops another.
 func all[T any](items []T, do func(item T)) {
 	var wg sync.WaitGroup

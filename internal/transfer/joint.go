@@ -140,9 +140,9 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 			continue
 		}
 		var others *flight
-		place := j.engine.places.apart
+		place := j.engine.fetch.places.apart
 		if !apart {
-			place = j.engine.places.enter
+			place = j.engine.fetch.places.enter
 			if lands[m], others = m.claim(b); others == nil {
 				continue
 			}
@@ -154,7 +154,7 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 	pace.Add(len(lands))
 	var buf []byte
 	if b.Size > fanSmall && len(lands) > 1 {
-		buf = j.engine.room.take(fanWindow)
+		buf = j.engine.fetch.room.take(fanWindow)
 	}
 	f := newFan(len(lands), buf)
 	apart := b.Size > fanSmall && buf == nil // there is no memory to share a reading in
@@ -166,7 +166,7 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 			j.mu.Unlock()
 			ends()
 		}
-		reader := f.join(behind, func(ctx context.Context) (func(), bool) { return j.engine.places.apart(ctx, b.Size) })
+		reader := f.join(behind, func(ctx context.Context) (func(), bool) { return j.engine.fetch.places.apart(ctx, b.Size) })
 		j.wg.Go(func() {
 			open := m.open(b)
 			if !apart {
@@ -182,7 +182,7 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 	pace.Wait()
 	f.pumping.Wait()
 	if buf != nil {
-		j.engine.room.give(buf)
+		j.engine.fetch.room.give(buf)
 	}
 }
 

@@ -5,14 +5,9 @@ import (
 	"context"
 	"io"
 
-	"golang.org/x/time/rate"
-
 	"github.com/drayage/dray/oci"
+	"golang.org/x/time/rate"
 )
-
-// burstOf is how many bytes may pass at once: a twentieth of a second's, and no less
-// than what makes sense to read at a time.
-func burstOf(perSecond int64) int { return int(min(max(perSecond/20, 16<<10), 4<<20)) }
 
 // paced hands no more to a target than Options.Bandwidth.
 func (e *Engine) paced(open oci.Opener) oci.Opener {

@@ -11,30 +11,6 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Proof says how much of what is known of a target's blobs is believed.
-type Proof string
-
-const (
-	// Claimed believes what the target said or was seen to hold, and mounts unasked.
-	Claimed Proof = ""
-
-	// Sized asks the target itself for each blob, before it is left out and after it was
-	// brought: presence and size. Nothing that was seen, mounted or sent counts.
-	Sized Proof = "sized"
-
-	// Hashed is Sized, and reads each blob back: one whose bytes differ from its digest is
-	// sent again, and read again. It needs End.Back.
-	Hashed Proof = "hashed"
-)
-
-// Puts says which documents are put.
-type Puts string
-
-const (
-	Every   Puts = ""        // all, also those that are there
-	Lacking Puts = "lacking" // those that the target does not have by digest; the root where it has to be tagged, too
-)
-
 // ahead returns the blobs that have to be brought to a target of which nothing is
 // believed. What can be mounted is still mounted, and proven then.
 func (e *Engine) ahead(ctx context.Context, m *mover, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
@@ -103,34 +79,6 @@ func (e *Engine) differing(ctx context.Context, m *mover, blobs []oci.Descriptor
 	return bad, err
 }
 
-// Back reads back what a repository holds. It remembers which blobs were right, so that of
-// many images that share one it is read once. It is safe for concurrent use.
-type Back struct {
-	at   Source
-	mu   sync.Mutex
-	good map[oci.Digest]bool
-}
-
-// NewBack reads at.
-func NewBack(at Source) *Back { return &Back{at: at, good: map[oci.Digest]bool{}} }
-
-func (b *Back) document(ctx context.Context, reference string) (oci.Descriptor, error) {
-	doc, err := b.at.Document(ctx, reference)
-	return doc.Descriptor, err
-}
-
-func (b *Back) knows(d oci.Digest) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.good[d]
-}
-
-func (b *Back) note(d oci.Digest) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.good[d] = true
-}
-
 // Check reads all of a blob and holds it against its size and digest, unless that was done.
 // The error is Corrupt where they differ, NotFound where it is not there. It goes on where
 // a connection broke, like a copy, and counts as one of Options.Blobs.
@@ -149,7 +97,7 @@ func (e *Engine) check(ctx context.Context, back *Back, d oci.Descriptor) error 
 	if err != nil {
 		return err
 	}
-	body, err := e.download(ctx, Task{From: back.at}, d, 0, back.at.Repo().String(), "")
+	body, err := e.fetch.download(ctx, want{from: back.at, blob: d, name: back.at.Repo().String()}, 0)
 	if err != nil {
 		return unsided(err)
 	}

@@ -129,3 +129,8 @@ type Blobs struct {
 	Bytes   int64 `json:"bytes"`            // size in bytes of the blobs sent
 	Proven  int   `json:"proven,omitempty"` // blobs that the target was asked for, and has: see Proof
 }
+
+func (t Task) tell(e event.Event) {
+	e.Step = t.Step
+	t.Observe.Tell(e)
+}

@@ -62,3 +62,16 @@ func (p places) leave() { <-p.all }
 
 // full reports whether there is as much under way as a line takes: half of all.
 func (p places) full() bool { return len(p.all) >= cap(p.all)/2 }
+
+// enter takes a place in gate; false means ctx ended first and no place is held.
+func enter(ctx context.Context, gate chan struct{}) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	select {
+	case gate <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/oci"
 )
 
 const tellEvery = 100 * time.Millisecond
@@ -15,12 +14,7 @@ const tellEvery = 100 * time.Millisecond
 // download reads one blob of the source, in order: over one connection, or over
 // several where that is faster (see ranges). Every error has the Side Source.
 type download struct {
-	ctx    context.Context // of the Put that reads; a Reader has no other way to get it
-	engine *Engine
-	task   Task
-	blob   oci.Descriptor
-	name   string
-	to     string // the host that it is read for, as that may be what is slow
+	want want
 
 	at   int64   // the next byte to deliver
 	one  *stream // what is read over one connection; nil where that was given up for ranges
@@ -29,23 +23,20 @@ type download struct {
 }
 
 // download begins to read a blob at a byte.
-func (e *Engine) download(ctx context.Context, t Task, blob oci.Descriptor, at int64, name, to string) (*download, error) {
-	d := &download{ctx: ctx, engine: e, task: t, blob: blob, name: name, to: to, at: at}
-	end := blob.Size
-	if width := e.widthFor(d); width != 1 {
-		d.wide = newRanges(d, width)
+// ctx is of whoever reads; a Reader has no other way to get it.
+func (f *fetcher) download(ctx context.Context, w want, at int64) (*download, error) {
+	d := &download{want: w, at: at}
+	end := w.blob.Size
+	if width := f.widthFor(w, at); width != 1 {
+		d.wide = newRanges(ctx, f, w, at, width)
 		end = min(end, at+d.wide.first)
 	}
-	d.one = d.stream(at, end)
+	d.one = f.stream(ctx, w, at, end)
 	if err := d.one.reopen(); err != nil {
 		d.Close()
 		return nil, fault.On(fault.Source, err)
 	}
 	return d, nil
-}
-
-func (d *download) stream(at, end int64) *stream {
-	return &stream{ctx: d.ctx, task: d.task, blob: d.blob, retries: d.engine.retries, at: at, end: end}
 }
 
 func (d *download) Read(p []byte) (int, error) {
@@ -73,15 +64,15 @@ func (d *download) read(p []byte) (int, error) {
 		var n int
 		var err error
 		switch {
-		case d.one != nil && (d.at < d.one.end || d.at == d.blob.Size):
+		case d.one != nil && (d.at < d.one.end || d.at == d.want.blob.Size):
 			return d.wide.timed(d.one, p)
 		case d.one != nil:
-			err = d.wide.pass()
-		case d.at == d.blob.Size:
+			d.one, err = d.wide.pass(d.one)
+		case d.at == d.want.blob.Size:
 			return 0, io.EOF
 		default:
-			if n, err = d.wide.read(p); n == 0 && err == nil && d.at < d.blob.Size {
-				d.one, err = d.wide.alone()
+			if n, err = d.wide.read(p); n == 0 && err == nil && d.at < d.want.blob.Size {
+				d.one, err = d.wide.alone(d.at)
 			}
 		}
 		if n > 0 || err != nil {
@@ -109,5 +100,22 @@ func (d *download) advance() {
 }
 
 func (d *download) tell(k event.Kind) {
-	d.task.tell(event.Event{Kind: k, Name: d.name, Digest: string(d.blob.Digest), Done: d.at, Total: d.blob.Size})
+	d.want.say(event.Event{Kind: k, Name: d.want.name, Digest: string(d.want.blob.Digest), Done: d.at, Total: d.want.blob.Size})
+}
+
+// widthFor is over how many connections w should begin to be read, from a byte on: 0 when that has to be found out.
+func (f *fetcher) widthFor(w want, at int64) int {
+	if w.blob.Size-at < worthWide || f.room.size < partSize || f.places.full() {
+		return 1
+	}
+	f.paths.mu.Lock()
+	defer f.paths.mu.Unlock()
+	k := w.path()
+	switch {
+	case f.paths.refused[w.from.Repo()]:
+		return 1
+	case time.Since(f.paths.at[k]) < knownFor:
+		return f.paths.width[k]
+	}
+	return 0
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/oci"
 )
 
 const (
@@ -25,11 +24,16 @@ const (
 // for the rest, with all that is in memory or on its way.
 type reading struct {
 	ctx  context.Context // of the Put
-	m    *mover
-	blob oci.Descriptor
+	by   *fetcher
+	want want
 
 	mu   sync.Mutex
 	left *pass // what the target let go of before its end
+}
+
+// reading reads w for one Put, of which ctx is.
+func (f *fetcher) reading(ctx context.Context, w want) *reading {
+	return &reading{ctx: ctx, by: f, want: w}
 }
 
 // open is an oci.Opener.
@@ -44,7 +48,7 @@ func (r *reading) open(ctx context.Context, at int64) (io.ReadCloser, error) {
 	p := &pass{reading: r, life: life, cancel: cancel}
 	begun := context.AfterFunc(ctx, cancel)
 	var err error
-	if p.d, err = r.m.download(life, r.blob, at); err != nil {
+	if p.d, err = r.by.download(life, r.want, at); err != nil {
 		cancel()
 		return nil, err
 	}
@@ -93,7 +97,7 @@ func (p *pass) again(ctx context.Context, at int64) bool {
 	if at < p.d.at && !p.openGap(ctx, at) {
 		return false
 	}
-	p.d.task.tell(event.Event{Kind: event.Started, Name: p.d.name, Digest: string(p.blob.Digest), Done: at, Total: p.blob.Size})
+	p.want.say(event.Event{Kind: event.Started, Name: p.want.name, Digest: string(p.want.blob.Digest), Done: at, Total: p.want.blob.Size})
 	p.watch(ctx)
 	return true
 }
@@ -102,8 +106,7 @@ func (p *pass) openGap(ctx context.Context, at int64) bool {
 	life, cancel := context.WithCancel(p.life)
 	follow := context.AfterFunc(ctx, cancel)
 	tooLong := time.AfterFunc(beside, cancel)
-	s := p.d.stream(at, p.d.at)
-	s.ctx = life
+	s := p.by.stream(life, p.want, at, p.d.at)
 	p.gap, p.closeIt = s, func() {
 		follow()
 		s.Close()
@@ -157,7 +160,7 @@ func (p *pass) Close() error {
 	if p.gap != nil {
 		p.closeIt()
 	}
-	if p.broken || p.life.Err() != nil || p.d.at == p.blob.Size {
+	if p.broken || p.life.Err() != nil || p.d.at == p.want.blob.Size {
 		return p.end()
 	}
 	p.mu.Lock()
