@@ -3,6 +3,8 @@ package transfer
 import (
 	"context"
 	"sync"
+
+	"github.com/drayage/dray/internal/transfer/fetch"
 )
 
 // gate lets an item in; leave gives its place back. ok is false when ctx ended
@@ -11,7 +13,7 @@ type gate[T any] func(ctx context.Context, item T) (leave func(), ok bool)
 
 // in is the gate with as many places as ch has room for.
 func in[T any](ch chan struct{}) gate[T] {
-	return func(ctx context.Context, _ T) (func(), bool) { return func() { <-ch }, enter(ctx, ch) }
+	return func(ctx context.Context, _ T) (func(), bool) { return func() { <-ch }, fetch.Enter(ctx, ch) }
 }
 
 // each calls do for every item, as many at once as gate has room for, and waits

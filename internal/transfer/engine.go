@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 
-	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/oci"
 	"golang.org/x/time/rate"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer/fetch"
+	"github.com/drayage/dray/oci"
 )
 
 // Options bound an Engine. Zero values take the defaults named here.
@@ -28,7 +30,7 @@ type Options struct {
 // Engine copies images. One Engine serves a whole process, so that its limits hold
 // across concurrent copies. Its methods are safe for concurrent use.
 type Engine struct {
-	fetch    *fetcher
+	fetch    *fetch.Fetcher
 	requests chan struct{}
 	flights  flights
 	limit    *rate.Limiter // nil is none
@@ -48,7 +50,7 @@ func New(o Options) *Engine {
 	if o.Ahead == 0 {
 		o.Ahead = 64 << 20
 	}
-	e := &Engine{fetch: newFetcher(o.Retries, o.Blobs, o.Ahead), requests: make(chan struct{}, o.Requests)}
+	e := &Engine{fetch: fetch.New(o.Retries, o.Blobs, o.Ahead), requests: make(chan struct{}, o.Requests)}
 	if o.Bandwidth > 0 {
 		e.limit = rate.NewLimiter(rate.Limit(o.Bandwidth), burstOf(o.Bandwidth))
 	}
@@ -57,7 +59,7 @@ func New(o Options) *Engine {
 
 // blobs is the gate for work on one blob.
 func (e *Engine) blobs(ctx context.Context, b oci.Descriptor) (leave func(), ok bool) {
-	return e.fetch.places.enter(ctx, b.Size)
+	return e.fetch.Places.Enter(ctx, b.Size)
 }
 
 // burstOf is how many bytes may pass at once: a twentieth of a second's, and no less

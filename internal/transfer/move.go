@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/drayage/dray/internal/transfer/fetch"
 	"github.com/drayage/dray/oci"
 )
 
@@ -14,7 +15,7 @@ import (
 func (m *mover) move(ctx context.Context, blobs []oci.Descriptor) error {
 	blobs = slices.Clone(blobs)
 	slices.SortStableFunc(blobs, largestFirst)
-	small := slices.IndexFunc(blobs, func(b oci.Descriptor) bool { return b.Size < smallBlob })
+	small := slices.IndexFunc(blobs, func(b oci.Descriptor) bool { return b.Size < fetch.SmallBlob })
 	if small < 0 {
 		small = len(blobs)
 	}
@@ -53,7 +54,7 @@ func (m *mover) inOrder(ctx context.Context, blobs []oci.Descriptor) error {
 			continue
 		}
 		wg.Go(func() {
-			if err := m.alone(ctx, b, others, m.engine.fetch.places.enter); err != nil {
+			if err := m.alone(ctx, b, others, m.engine.fetch.Places.Enter); err != nil {
 				cancel(err)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer/fetch"
 	"github.com/drayage/dray/oci"
 )
 
@@ -97,7 +98,7 @@ func (e *Engine) check(ctx context.Context, back *Back, d oci.Descriptor) error 
 	if err != nil {
 		return err
 	}
-	body, err := e.fetch.download(ctx, want{from: back.at, blob: d, name: back.at.Repo().String()}, 0)
+	body, err := e.fetch.Begin(ctx, fetch.Want{From: back.at, Blob: d, Name: back.at.Repo().String()}, 0)
 	if err != nil {
 		return unsided(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer/fetch"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -88,9 +89,9 @@ func (m *mover) putFrom(ctx context.Context, b oci.Descriptor, likely []ref.Repo
 func (m *mover) once(ctx context.Context, b oci.Descriptor, likely []ref.Repo) (oci.Arrival, error) {
 	life, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := m.engine.fetch.reading(life, m.want(b))
-	defer r.close()
-	return m.target.Put(ctx, b, likely, m.engine.paced(r.open))
+	r := m.engine.fetch.Once(life, m.want(b))
+	defer r.Close()
+	return m.target.Put(ctx, b, likely, m.engine.paced(r.Open))
 }
 
 // settle takes a Put's outcome. Bytes that do not match their digest are read once more
@@ -114,19 +115,19 @@ func (m *mover) settle(ctx context.Context, b oci.Descriptor, likely []ref.Repo,
 // open reads b from the source, through breaks of the connection.
 func (m *mover) open(b oci.Descriptor) oci.Opener {
 	return func(ctx context.Context, at int64) (io.ReadCloser, error) {
-		d, err := m.engine.fetch.download(ctx, m.want(b), at)
+		d, err := m.engine.fetch.Begin(ctx, m.want(b), at)
 		if err != nil {
 			return nil, err
 		}
-		d.tell(event.Started)
+		d.Tell(event.Started)
 		return d, nil
 	}
 }
 
 // want is b, to be read for m's target.
-func (m *mover) want(b oci.Descriptor) want {
+func (m *mover) want(b oci.Descriptor) fetch.Want {
 	to := m.target.Repo()
-	return want{from: m.task.From, blob: b, name: to.String(), to: to.Host, tell: m.task.tell}
+	return fetch.Want{From: m.task.From, Blob: b, Name: to.String(), To: to.Host, Tell: m.task.tell}
 }
 
 func (m *mover) arrived(b oci.Descriptor, a oci.Arrival) {

@@ -1,4 +1,4 @@
-package transfer
+package fetch
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 
 const tellEvery = 100 * time.Millisecond
 
-// download reads one blob of the source, in order: over one connection, or over
+// Download reads one blob of the source, in order: over one connection, or over
 // several where that is faster (see ranges). Every error has the Side Source.
-type download struct {
-	want want
+type Download struct {
+	want Want
 
 	at   int64   // the next byte to deliver
 	one  *stream // what is read over one connection; nil where that was given up for ranges
@@ -22,11 +22,11 @@ type download struct {
 	told time.Time
 }
 
-// download begins to read a blob at a byte.
+// Begin begins to read a blob at a byte.
 // ctx is of whoever reads; a Reader has no other way to get it.
-func (f *fetcher) download(ctx context.Context, w want, at int64) (*download, error) {
-	d := &download{want: w, at: at}
-	end := w.blob.Size
+func (f *Fetcher) Begin(ctx context.Context, w Want, at int64) (*Download, error) {
+	d := &Download{want: w, at: at}
+	end := w.Blob.Size
 	if width := f.widthFor(w, at); width != 1 {
 		d.wide = newRanges(ctx, f, w, at, width)
 		end = min(end, at+d.wide.first)
@@ -39,7 +39,7 @@ func (f *fetcher) download(ctx context.Context, w want, at int64) (*download, er
 	return d, nil
 }
 
-func (d *download) Read(p []byte) (int, error) {
+func (d *Download) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -56,7 +56,7 @@ func (d *download) Read(p []byte) (int, error) {
 }
 
 // read takes the next bytes from whatever holds them.
-func (d *download) read(p []byte) (int, error) {
+func (d *Download) read(p []byte) (int, error) {
 	if d.wide == nil {
 		return d.one.Read(p)
 	}
@@ -64,14 +64,14 @@ func (d *download) read(p []byte) (int, error) {
 		var n int
 		var err error
 		switch {
-		case d.one != nil && (d.at < d.one.end || d.at == d.want.blob.Size):
+		case d.one != nil && (d.at < d.one.end || d.at == d.want.Blob.Size):
 			return d.wide.timed(d.one, p)
 		case d.one != nil:
 			d.one, err = d.wide.pass(d.one)
-		case d.at == d.want.blob.Size:
+		case d.at == d.want.Blob.Size:
 			return 0, io.EOF
 		default:
-			if n, err = d.wide.read(p); n == 0 && err == nil && d.at < d.want.blob.Size {
+			if n, err = d.wide.read(p); n == 0 && err == nil && d.at < d.want.Blob.Size {
 				d.one, err = d.wide.alone(d.at)
 			}
 		}
@@ -82,7 +82,7 @@ func (d *download) read(p []byte) (int, error) {
 }
 
 // Close lets go of all connections. Nothing of d runs after it.
-func (d *download) Close() error {
+func (d *Download) Close() error {
 	if d.wide != nil {
 		d.wide.close()
 	}
@@ -92,27 +92,27 @@ func (d *download) Close() error {
 	return d.one.Close()
 }
 
-func (d *download) advance() {
+func (d *Download) advance() {
 	if now := time.Now(); now.Sub(d.told) >= tellEvery {
 		d.told = now
-		d.tell(event.Advanced)
+		d.Tell(event.Advanced)
 	}
 }
 
-func (d *download) tell(k event.Kind) {
-	d.want.say(event.Event{Kind: k, Name: d.want.name, Digest: string(d.want.blob.Digest), Done: d.at, Total: d.want.blob.Size})
+func (d *Download) Tell(k event.Kind) {
+	d.want.say(event.Event{Kind: k, Name: d.want.Name, Digest: string(d.want.Blob.Digest), Done: d.at, Total: d.want.Blob.Size})
 }
 
 // widthFor is over how many connections w should begin to be read, from a byte on: 0 when that has to be found out.
-func (f *fetcher) widthFor(w want, at int64) int {
-	if w.blob.Size-at < worthWide || f.room.size < partSize || f.places.full() {
+func (f *Fetcher) widthFor(w Want, at int64) int {
+	if w.Blob.Size-at < worthWide || f.Room.size < partSize || f.Places.full() {
 		return 1
 	}
 	f.paths.mu.Lock()
 	defer f.paths.mu.Unlock()
 	k := w.path()
 	switch {
-	case f.paths.refused[w.from.Repo()]:
+	case f.paths.refused[w.From.Repo()]:
 		return 1
 	case time.Since(f.paths.at[k]) < knownFor:
 		return f.paths.width[k]

@@ -1,4 +1,4 @@
-package transfer
+package fetch
 
 import (
 	"context"
@@ -11,43 +11,43 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// fetcher reads blobs. One serves a whole process, so that its limits hold for all that
+// Fetcher reads blobs. One serves a whole process, so that its limits hold for all that
 // is read. It is safe for concurrent use.
-type fetcher struct {
+type Fetcher struct {
 	retries int // tries of one download without a byte of progress in between
-	places  places
-	room    room
+	Places  Places
+	Room    Room
 	paths   paths
 }
 
-// newFetcher reads among blobs in flight, with memory in bytes for what comes before its turn.
-func newFetcher(retries, blobs int, memory int64) *fetcher {
-	return &fetcher{retries: retries, places: newPlaces(blobs), room: room{size: memory}}
+// New reads among blobs in flight, with memory in bytes for what comes before its turn.
+func New(retries, blobs int, memory int64) *Fetcher {
+	return &Fetcher{retries: retries, Places: newPlaces(blobs), Room: Room{size: memory}}
 }
 
-// blobSource is what is read from: see transfer.Source.
-type blobSource interface {
+// Source is what is read from: see transfer.Source.
+type Source interface {
 	Repo() ref.Repo
 	Blob(ctx context.Context, d oci.Descriptor, at, n int64) (body io.ReadCloser, from int64, err error)
 }
 
-// want is a blob that is to be read.
-type want struct {
-	from blobSource
-	blob oci.Descriptor
-	name string            // for events
-	to   string            // the host that it is read for, as that may be what is slow
-	tell func(event.Event) // nil tells nobody
+// Want is a blob that is to be read.
+type Want struct {
+	From Source
+	Blob oci.Descriptor
+	Name string            // for events
+	To   string            // the host that it is read for, as that may be what is slow
+	Tell func(event.Event) // nil tells nobody
 }
 
-func (w want) say(e event.Event) {
-	if w.tell != nil {
-		w.tell(e)
+func (w Want) say(e event.Event) {
+	if w.Tell != nil {
+		w.Tell(e)
 	}
 }
 
 // path is where the bytes go.
-func (w want) path() path { return path{w.from.Repo().Host, w.to} }
+func (w Want) path() path { return path{w.From.Repo().Host, w.To} }
 
 // path is what is known of reading from one host for another.
 type path struct{ from, to string }

@@ -1,4 +1,4 @@
-package transfer
+package fetch
 
 import (
 	"context"
@@ -28,8 +28,8 @@ const (
 // the bytes before it are delivered, and goes on by itself where it broke. Each
 // but one takes a place of Options.Blobs, and only one that nobody else wants.
 type ranges struct {
-	by     *fetcher
-	want   want
+	by     *Fetcher
+	want   Want
 	life   context.Context // of the download
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -71,7 +71,7 @@ type part struct {
 }
 
 // newRanges reads a blob from a byte on, over width connections at first.
-func newRanges(ctx context.Context, by *fetcher, w want, at int64, width int) *ranges {
+func newRanges(ctx context.Context, by *Fetcher, w Want, at int64, width int) *ranges {
 	r := &ranges{by: by, want: w, life: ctx, width: max(width, 1), before: max(width, 1), own: true, head: true, first: probeSize}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	if width > 1 {
@@ -107,7 +107,7 @@ func (r *ranges) timed(one *stream, p []byte) (int, error) {
 // look decides how many connections there should be, and sees to it. mu is held.
 func (r *ranges) look(now time.Time, over bool) {
 	switch {
-	case r.refused || r.next >= r.want.blob.Size:
+	case r.refused || r.next >= r.want.Blob.Size:
 		return
 	case r.width == 1:
 		r.decide(now, over)
@@ -126,7 +126,7 @@ func (r *ranges) decide(now time.Time, over bool) {
 	}
 	rate := float64(r.got) / max(took, time.Millisecond).Seconds()
 	if r.waited < took*4/5 || rate > tooFast {
-		r.next = r.want.blob.Size // the stream reads on, alone
+		r.next = r.want.Blob.Size // the stream reads on, alone
 		r.by.paths.learn(r.want.path(), 1)
 		return
 	}
@@ -163,23 +163,23 @@ func (r *ranges) grow(now time.Time) {
 // spawn begins as many parts as there may be. mu is held.
 func (r *ranges) spawn() {
 	e := r.by
-	for r.width > 1 && !r.refused && r.next < r.want.blob.Size && (r.proven || len(r.parts) == 0) {
+	for r.width > 1 && !r.refused && r.next < r.want.Blob.Size && (r.proven || len(r.parts) == 0) {
 		streams := r.busy
 		if r.head {
 			streams++
 		}
 		own := !r.own
-		if streams >= r.width || !own && !e.places.spare() {
+		if streams >= r.width || !own && !e.Places.spare() {
 			return
 		}
-		buf := e.room.take(partSize)
+		buf := e.Room.Take(partSize)
 		if buf == nil {
 			if !own {
-				e.places.leave()
+				e.Places.leave()
 			}
 			return
 		}
-		p := &part{at: r.next, buf: buf[:min(partSize, r.want.blob.Size-r.next)], own: own, news: make(chan struct{}, 1)}
+		p := &part{at: r.next, buf: buf[:min(partSize, r.want.Blob.Size-r.next)], own: own, news: make(chan struct{}, 1)}
 		r.next += int64(len(p.buf))
 		r.parts = append(r.parts, p)
 		r.own = true
@@ -221,11 +221,11 @@ func (r *ranges) ended(p *part, err error) {
 	if p.own {
 		r.own = false
 	} else {
-		r.by.places.leave()
+		r.by.Places.leave()
 	}
 	if errors.Is(err, errNoRange) {
 		r.refused = true
-		r.by.paths.refuse(r.want.from.Repo())
+		r.by.paths.refuse(r.want.From.Repo())
 	}
 	p.done, p.err = true, err
 	p.tell()
@@ -302,12 +302,12 @@ func (r *ranges) read(b []byte) (int, error) {
 			return n, nil
 		case errors.Is(p.err, errNoRange):
 			r.drop()
-			r.next = r.want.blob.Size
+			r.next = r.want.Blob.Size
 		case p.err != nil:
 			return 0, p.err
 		case p.done:
 			r.parts = r.parts[1:]
-			r.by.room.give(p.buf)
+			r.by.Room.Give(p.buf)
 			r.look(time.Now(), false)
 		default:
 			if err := r.wait(p); err != nil {
@@ -332,9 +332,9 @@ func (r *ranges) alone(at int64) (*stream, error) {
 // where parts are wanted and nothing is free for them. mu is held.
 func (r *ranges) beyond() int64 {
 	if r.width == 1 || r.refused {
-		return r.want.blob.Size
+		return r.want.Blob.Size
 	}
-	return min(r.next+2*probeSize, r.want.blob.Size)
+	return min(r.next+2*probeSize, r.want.Blob.Size)
 }
 
 // drop gives up all parts that were not delivered. mu is held, and not while they end.
@@ -348,7 +348,7 @@ func (r *ranges) drop() {
 	r.wg.Wait()
 	r.mu.Lock()
 	for _, p := range r.parts {
-		r.by.room.give(p.buf)
+		r.by.Room.Give(p.buf)
 	}
 	r.parts = nil
 }
