@@ -15,8 +15,7 @@
 //	commit.go    put the documents, children first, then the tags
 //	proof.go     where a target is not believed: what it has is asked for and read back
 //	put.go       one blob, put
-//	pace.go      how fast
-//	engine.go    Engine and its bounds
+//	engine.go    Engine, its bounds, and how fast
 //	flights.go   what is being put just now goes once
 //	each.go      many at once
 //	task.go      Task, End, Outcome; the documents of an image
