@@ -32,17 +32,22 @@ var (
 	errKeys = errors.New("its answer holds no keys")
 )
 
-// keys finds credentials; ok=false when nothing is configured. STS is asked in the machine's own
-// region, where it is known: that is the one which a closed network lets through.
-func (a *aws) keys(ctx context.Context, region string) (awsKeys, bool, error) {
-	region = orElse(a.env("AWS_REGION"), orElse(a.env("AWS_DEFAULT_REGION"), region))
-	for _, source := range []func(context.Context, string) (awsKeys, bool, error){
-		a.fromEnv, a.fromProfile, a.fromWebIdentity, a.fromContainer, a.fromEC2} {
-		if k, ok, err := source(ctx, region); ok || err != nil {
-			return k, ok, err
-		}
+// aws is a machine as AWS's tools see it.
+type aws struct{ *machine }
+
+// signed asks with a signature of this moment.
+func (a *aws) signed(ctx context.Context, keys awsKeys, q question, region, service string) (reply, error) {
+	u, err := endpoint(q.url)
+	if err == nil && (strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
+		err = errors.New("an AWS endpoint here has neither path nor query")
 	}
-	return awsKeys{}, false, nil
+	if err != nil {
+		return reply{}, q.fail(fault.Invalid, err)
+	}
+	u.Path = "/"
+	q.url = u.String()
+	keys.sign(http.MethodPost, u, q.header, q.body, region, service, time.Now())
+	return a.ask(ctx, q)
 }
 
 func (a *aws) fromEnv(context.Context, string) (awsKeys, bool, error) {
@@ -258,11 +263,4 @@ func words(line string) []string {
 		all = append(all, word.String())
 	}
 	return all
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -14,6 +14,19 @@ import (
 // maxRoles is how many roles may stand on one another.
 const maxRoles = 5
 
+// keys finds credentials; ok=false when nothing is configured. STS is asked in the machine's own
+// region, where it is known: that is the one which a closed network lets through.
+func (a *aws) keys(ctx context.Context, region string) (awsKeys, bool, error) {
+	region = orElse(a.env("AWS_REGION"), orElse(a.env("AWS_DEFAULT_REGION"), region))
+	for _, source := range []func(context.Context, string) (awsKeys, bool, error){
+		a.fromEnv, a.fromProfile, a.fromWebIdentity, a.fromContainer, a.fromEC2} {
+		if k, ok, err := source(ctx, region); ok || err != nil {
+			return k, ok, err
+		}
+	}
+	return awsKeys{}, false, nil
+}
+
 // profiles are the settings of AWS's files by profile.
 type profiles map[string]map[string]string
 

@@ -31,21 +31,6 @@ type Azure struct {
 	Hosts []string
 }
 
-// azureCloud is one of the separate clouds of Azure.
-type azureCloud struct {
-	suffix    string
-	authority string
-	manager   string // the resource manager's audience
-}
-
-const registryAudience = "https://containerregistry.azure.net"
-
-var azureClouds = []azureCloud{
-	{".azurecr.io", "https://login.microsoftonline.com", "https://management.azure.com"},
-	{".azurecr.cn", "https://login.chinacloudapi.cn", "https://management.chinacloudapi.cn"},
-	{".azurecr.us", "https://login.microsoftonline.us", "https://management.usgovcloudapi.net"},
-}
-
 // Lookup answers for Azure's registries; Cloud tells of errors, caching and concurrency.
 func (a Azure) Lookup() Lookup { return a.on(a.machine()) }
 
@@ -67,11 +52,6 @@ func (a Azure) on(m *machine) Lookup {
 		}
 		return Login{}, false, nil
 	}
-}
-
-type azure struct {
-	*machine
-	seconds []*second // of azureClouds
 }
 
 // identity asks the sources once for each cloud and audience.
@@ -96,26 +76,4 @@ func (z *azure) find(ctx context.Context, c azureCloud, audience string) found {
 		func(ctx context.Context) found { return z.managed(ctx, audience) },
 		func(ctx context.Context) found { return z.command(ctx, audience) },
 	)
-}
-
-// unknownAudience knows the answers of Entra to an audience that the tenant or cloud does not
-// have; the older forms of its services say it in words only.
-func unknownAudience(err error) bool {
-	if err == nil {
-		return false
-	}
-	for _, sign := range []string{"invalid_resource", "invalid_scope", "AADSTS500011"} {
-		if strings.Contains(err.Error(), sign) {
-			return true
-		}
-	}
-	return false
-}
-
-// entra is the Login for a token, or the fault.
-func entra(who string, t token, err error) found {
-	if err != nil {
-		return found{err: err}
-	}
-	return t.good(Login{Scheme: Exchange, Password: New(t.value), From: who})
 }

@@ -1,11 +1,3 @@
-// Package credential finds the login for a registry, keeps it out of sight, and writes logins
-// where other container tools find them too.
-//
-// A Chain asks Lookups in order; the first that knows the repository answers and no answer means
-// anonymous. Files brings the lookups for docker's and podman's files and their credential
-// helpers, and the writing side of login and logout. Clouds brings the lookups that trade the
-// identity of a machine or a person in a cloud for a login to that cloud's registries. Nothing
-// here talks to a registry: what a Login's Scheme demands is done by the client that uses it.
 package credential
 
 import (

@@ -46,9 +46,6 @@ func (e ECR) on(m *machine) Lookup {
 	}
 }
 
-// aws is a machine as AWS's tools see it.
-type aws struct{ *machine }
-
 // ecrAPI is where one region's passwords are had.
 type ecrAPI struct{ url, region, service, target string }
 
@@ -124,19 +121,4 @@ func (a *aws) password(ctx context.Context, at ecrAPI) found {
 
 func notForUs(why string) bool {
 	return strings.Contains(why, "AccessDenied") || strings.Contains(why, "UnrecognizedClient")
-}
-
-// signed asks with a signature of this moment.
-func (a *aws) signed(ctx context.Context, keys awsKeys, q question, region, service string) (reply, error) {
-	u, err := endpoint(q.url)
-	if err == nil && (strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
-		err = errors.New("an AWS endpoint here has neither path nor query")
-	}
-	if err != nil {
-		return reply{}, q.fail(fault.Invalid, err)
-	}
-	u.Path = "/"
-	q.url = u.String()
-	keys.sign(http.MethodPost, u, q.header, q.body, region, service, time.Now())
-	return a.ask(ctx, q)
 }

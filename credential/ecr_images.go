@@ -40,9 +40,8 @@ func (i ecrImage) image() ECRImage {
 }
 
 const (
-	imagesAtOnce  = 1000     // in a page: the most that ECR gives
-	imagePages    = 10_000   // of one repository
-	maxImagesPage = 16 << 20 // bytes: an image may have a thousand tags
+	imagesAtOnce = 1000   // in a page: the most that ECR gives
+	imagePages   = 10_000 // of one repository
 )
 
 const describeHint = "these AWS credentials need ecr:DescribeImages"

@@ -36,6 +36,9 @@ type heldKeys struct {
 // metadata service, which replace theirs minutes before the end.
 const keysHeld = time.Minute
 
+// maxImagesPage is how many bytes an answer may have: an image may have a thousand tags.
+const maxImagesPage = 16 << 20
+
 // mutability is what ECR says of the tags of one repository.
 type mutability struct {
 	Mode       string `json:"imageTagMutability"`

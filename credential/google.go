@@ -4,10 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
-	"path/filepath"
 	"strings"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
 )
 
@@ -22,12 +20,6 @@ import (
 // The scope is cloud-platform: rights are what the identity's roles give.
 type Google struct{ Cloud }
 
-const (
-	googleUser  = "oauth2accesstoken"
-	googleScope = "https://www.googleapis.com/auth/cloud-platform"
-	googleMeta  = "169.254.169.254"
-)
-
 // Lookup answers for Google's registries; Cloud tells of errors, caching and concurrency.
 func (g Google) Lookup() Lookup { return g.on(g.machine()) }
 
@@ -40,16 +32,6 @@ func (g Google) on(m *machine) Lookup {
 		}
 		return w.once(ctx, "google", func(ctx context.Context) found { return first(ctx, w.file, w.metadata) })
 	}
-}
-
-type google struct{ *machine }
-
-// grant is the Login for a token, or the fault.
-func (g *google) grant(who string, t token, err error) found {
-	if err != nil {
-		return found{err: err}
-	}
-	return t.good(Login{User: googleUser, Password: New(t.value), From: who})
 }
 
 func (g *google) metadata(ctx context.Context) found {
@@ -79,26 +61,4 @@ func (g *google) metadata(ctx context.Context) found {
 	}
 	t, err := q.token(a)
 	return g.grant(q.who, t, err)
-}
-
-// adcPath is where the application default credentials are, and whether somebody named the place.
-func (g *google) adcPath() (path string, named bool) {
-	if p := g.env("GOOGLE_APPLICATION_CREDENTIALS"); p != "" {
-		return p, true
-	}
-	const name = "application_default_credentials.json"
-	switch dir := g.env("CLOUDSDK_CONFIG"); {
-	case dir != "":
-		return filepath.Join(dir, name), false
-	case g.env("APPDATA") != "": // on Windows
-		return filepath.Join(g.env("APPDATA"), "gcloud", name), false
-	case g.Home != "":
-		return filepath.Join(g.Home, ".config", "gcloud", name), false
-	}
-	return "", false
-}
-
-func badADC(path string, kind fault.Kind, err error) found {
-	return found{err: &fault.Fault{Kind: kind, Op: "read google credentials", Name: path,
-		Hint: "gcloud auth application-default login", Err: err}}
 }

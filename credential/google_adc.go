@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,6 +21,44 @@ const (
 	tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 §2.1
 	accessToken   = "urn:ietf:params:oauth:token-type:access_token"   // RFC 8693 §3
 	googleJSON    = "a JSON file of type authorized_user, service_account or external_account"
+)
+
+type google struct{ *machine }
+
+// grant is the Login for a token, or the fault.
+func (g *google) grant(who string, t token, err error) found {
+	if err != nil {
+		return found{err: err}
+	}
+	return t.good(Login{User: googleUser, Password: New(t.value), From: who})
+}
+
+// adcPath is where the application default credentials are, and whether somebody named the place.
+func (g *google) adcPath() (path string, named bool) {
+	if p := g.env("GOOGLE_APPLICATION_CREDENTIALS"); p != "" {
+		return p, true
+	}
+	const name = "application_default_credentials.json"
+	switch dir := g.env("CLOUDSDK_CONFIG"); {
+	case dir != "":
+		return filepath.Join(dir, name), false
+	case g.env("APPDATA") != "": // on Windows
+		return filepath.Join(g.env("APPDATA"), "gcloud", name), false
+	case g.Home != "":
+		return filepath.Join(g.Home, ".config", "gcloud", name), false
+	}
+	return "", false
+}
+
+func badADC(path string, kind fault.Kind, err error) found {
+	return found{err: &fault.Fault{Kind: kind, Op: "read google credentials", Name: path,
+		Hint: "gcloud auth application-default login", Err: err}}
+}
+
+const (
+	googleUser  = "oauth2accesstoken"
+	googleScope = "https://www.googleapis.com/auth/cloud-platform"
+	googleMeta  = "169.254.169.254"
 )
 
 // adc is a file of application default credentials; each type has its own fields.

@@ -32,9 +32,10 @@ var may = map[string]string{
 	"report":     "fault oci plan ref",
 	"credential": "fault ref",
 
-	"internal/transfer": "event fault oci ref",
-	"internal/ledger":   "fault oci ref",
-	"internal/remote":   "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/signin internal/remote/wire oci ref",
+	"internal/transfer/fetch": "event fault oci ref",
+	"internal/transfer":       "event fault internal/transfer/fetch oci ref",
+	"internal/ledger":         "fault oci ref",
+	"internal/remote":         "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/signin internal/remote/wire oci ref",
 
 	// Below remote, by what a request is for. The ground floor first.
 	"internal/remote/limit":   "credential ref",

@@ -3,12 +3,9 @@ package layout
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"slices"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -207,76 +204,4 @@ func (d *Dir) enter(ctx context.Context, doc oci.Document, tags []string) error 
 		return &fault.Fault{Kind: fault.TooLarge, Op: "write " + v1.ImageIndexFile, Name: d.repo.String(), Err: fmt.Errorf("%d bytes; the limit is %d", len(raw), maxIndex), Hint: "use another directory"}
 	}
 	return d.replace(v1.ImageIndexFile, raw)
-}
-
-// replace writes a whole file in one step that others can see.
-func (d *Dir) replace(target string, raw []byte) error {
-	return d.file("write "+path.Base(target), d.repo.String(), target, func(f *os.File) error {
-		if _, err := f.Write(raw); err != nil {
-			return d.failed("write "+path.Base(target), d.repo.String(), err)
-		}
-		return nil
-	})
-}
-
-// file makes target from what fill writes: in a temporary file, brought to the
-// disk before it gets the name. Whatever goes wrong, target is what it was and
-// the temporary file is gone. Temporary files are kept beside index.json, so
-// that nobody takes one for a blob and sweeping need not list all blobs.
-func (d *Dir) file(op, name, target string, fill func(*os.File) error) error {
-	if err := d.makeParent(op, name, target); err != nil {
-		return err
-	}
-	temp := tempPrefix + rand.Text() + tempSuffix
-	f, err := d.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return d.failed(op, name, err)
-	}
-	err = fill(f)
-	if err == nil {
-		if err = f.Sync(); err != nil {
-			err = d.failed(op, name, err)
-		}
-	}
-	if closeErr := f.Close(); err == nil && closeErr != nil {
-		err = d.failed(op, name, closeErr)
-	}
-	if err == nil {
-		if err = d.root.Rename(temp, target); err != nil {
-			err = d.failed(op, name, err)
-		}
-	}
-	if err != nil {
-		d.root.Remove(temp)
-		return err
-	}
-	if err := syncDir(d.root, path.Dir(target)); err != nil {
-		return d.failed(op, name, err)
-	}
-	return nil
-}
-
-// makeParent makes the directory of blobs of one algorithm.
-func (d *Dir) makeParent(op, name, target string) error {
-	dir := path.Dir(target)
-	if dir == "." {
-		return nil
-	}
-	if _, err := d.root.Stat(dir); err == nil {
-		return nil
-	}
-	if err := d.root.MkdirAll(dir, 0o755); err != nil {
-		return d.failed(op, name, err)
-	}
-	if err := errors.Join(syncDir(d.root, path.Dir(dir)), syncDir(d.root, ".")); err != nil {
-		return d.failed(op, name, err)
-	}
-	return nil
-}
-
-func (d *Dir) mayWrite(ctx context.Context, op, name string) error {
-	if d.mode != Write {
-		return &fault.Fault{Kind: fault.Denied, Op: op, Name: name, Err: errors.New("the layout was opened to be read")}
-	}
-	return canceled(ctx, op, name)
 }

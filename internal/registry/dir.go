@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"syscall"
 
 	"github.com/gofrs/flock"
 
@@ -109,16 +108,4 @@ func writeFile(name, content string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-func kindOf(err error) fault.Kind {
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return fault.Denied
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
-		return fault.Invalid
-	case errors.Is(err, syscall.ENOSPC):
-		return fault.Full
-	}
-	return fault.Unavailable
 }

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"path"
@@ -48,20 +47,4 @@ func uploadID(repo string, d digest.Digest) string {
 	s := sha256.Sum256([]byte(repo + "\x00" + string(d)))
 	s[6], s[8] = s[6]&0x0f|0x80, s[8]&0x3f|0x80 // version 8: made by rules of our own (RFC 9562 §5.8)
 	return fmt.Sprintf("%x-%x-%x-%x-%x", s[:4], s[4:6], s[6:8], s[8:10], s[10:16])
-}
-
-// follow reads the link in dir; "" is no link.
-func (r *Registry) follow(ctx context.Context, dir string) (digest.Digest, error) {
-	raw, err := r.index.driver.GetContent(ctx, path.Join(dir, "link"))
-	if missing(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	return digest.Parse(string(raw))
-}
-
-func (r *Registry) link(ctx context.Context, dir string, d digest.Digest) error {
-	return r.index.driver.PutContent(ctx, path.Join(dir, "link"), []byte(d))
 }

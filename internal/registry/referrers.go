@@ -8,17 +8,14 @@ import (
 	"fmt"
 	"log/slog"
 	"mime"
-	"net/http"
 	"path"
 	"slices"
 	"sync"
 
 	"github.com/distribution/distribution/v3"
-	"github.com/distribution/distribution/v3/registry/api/errcode"
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -329,40 +326,6 @@ func (x *index) rebuildRepo(ctx context.Context, repo reference.Named, log *slog
 		}
 	}
 	return nil
-}
-
-// referrers answers GET /v2/<repo>/referrers/<digest>: 200 with an image index,
-// an empty one where nothing is known (distribution-spec v1.1.1 §Listing referrers).
-func (r *Registry) referrers(w *answer, req *http.Request, repo reference.Named, last string) {
-	if req.Method != http.MethodGet && req.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		refuse(w, http.StatusMethodNotAllowed, errcode.ErrorCodeUnsupported)
-		return
-	}
-	subject, err := digest.Parse(last)
-	if err != nil {
-		refuse(w, http.StatusBadRequest, errcode.ErrorCodeDigestInvalid.WithDetail(last))
-		return
-	}
-	query := req.URL.Query()
-	artifactType := query.Get("artifactType")
-	page, next, err := r.index.list(req.Context(), repo, subject, artifactType, query.Get("last"))
-	if err != nil {
-		r.fail(w, req, err)
-		return
-	}
-	if artifactType != "" {
-		w.Header().Set("OCI-Filters-Applied", "artifactType")
-	}
-	if next != "" {
-		query.Set("last", next)
-		w.Header().Set("Link", fmt.Sprintf(`</v2/%s/referrers/%s?%s>; rel="next"`, repo.Name(), subject, query.Encode()))
-	}
-	if page == nil {
-		page = []v1.Descriptor{} // "manifests" must be a list, never null
-	}
-	w.Header().Set("Content-Type", v1.MediaTypeImageIndex)
-	json.NewEncoder(w).Encode(v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: page})
 }
 
 func missing(err error) bool {

@@ -1,14 +1,3 @@
-// Package registry is a durable OCI registry in one directory: the storage and
-// the handlers of the distribution project in process, and a referrers layer
-// over them.
-//
-// It speaks distribution-spec v1.1.1: pull, push (monolithic, chunked, mounted,
-// resumed after a restart), discovery (tags, catalog, referrers) and management
-// (deletion of tags, manifests and blobs). It takes what a copy may need to
-// write: foreign layers as descriptors, indexes whose children are not all
-// there, nested indexes, Docker's types. Digests are sha256.
-//
-// It has no authentication: whoever reaches the handler may read and write.
 package registry
 
 import (
@@ -32,7 +21,6 @@ import (
 const (
 	maxCatalog  = 10_000 // repositories in one answer; a larger n is refused with 400
 	maxTags     = 1_000  // tags in one answer; a larger n is cut to it
-	maxThreads  = 100    // files that a directory has in hand at once
 	maxManifest = 4 << 20
 )
 
@@ -205,6 +193,12 @@ func newApp(ctx context.Context, dir string, c *configuration.Configuration) (ap
 	return handlers.NewApp(context.WithoutCancel(ctx), c), nil
 }
 
-func failed(dir string, kind fault.Kind, hint string, err error) error {
-	return &fault.Fault{Kind: kind, Op: "open registry", Name: dir, Hint: hint, Err: err}
+func (r *Registry) enter() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.running.Add(1)
+	return true
 }

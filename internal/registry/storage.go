@@ -34,6 +34,8 @@ type Storage struct {
 
 const inDirectory = "filesystem"
 
+const maxThreads = 100 // files that a directory has in hand at once
+
 func (s Storage) isLocal() bool { return s.Driver == "" || s.Driver == inDirectory }
 
 // open makes the driver. dir is the directory of the registry.

@@ -274,10 +274,6 @@ func (s *Store) begin(ctx context.Context, op, reference string) (done func(), e
 	return s.reg.running.Done, nil
 }
 
-func errClosed(op, name string) error {
-	return &fault.Fault{Kind: fault.Unavailable, Op: op, Name: name, Err: errors.New("the registry is closing")}
-}
-
 func (s *Store) named(reference string) string {
 	switch {
 	case reference == "":
@@ -301,18 +297,18 @@ func (s *Store) failed(ctx context.Context, op, reference string, err error) err
 	return faultOf(ctx, op, s.named(reference), err)
 }
 
-func faultOf(ctx context.Context, op, name string, err error) error {
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-		var f *fault.Fault
-		if errors.As(err, &f) {
-			return err
-		}
-		return &fault.Fault{Kind: fault.Canceled, Op: op, Name: name, Err: err}
+// follow reads the link in dir; "" is no link.
+func (r *Registry) follow(ctx context.Context, dir string) (digest.Digest, error) {
+	raw, err := r.index.driver.GetContent(ctx, path.Join(dir, "link"))
+	if missing(err) {
+		return "", nil
 	}
-	var f *fault.Fault
-	if errors.As(err, &f) {
-		return err
+	if err != nil {
+		return "", err
 	}
-	return &fault.Fault{Kind: kindOf(err), Op: op, Name: name, Err: err}
+	return digest.Parse(string(raw))
+}
+
+func (r *Registry) link(ctx context.Context, dir string, d digest.Digest) error {
+	return r.index.driver.PutContent(ctx, path.Join(dir, "link"), []byte(d))
 }

@@ -2,69 +2,11 @@ package transfer
 
 import (
 	"context"
-	"errors"
 
-	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
-
-	"golang.org/x/time/rate"
 )
-
-// Options bound an Engine. Zero values take the defaults named here.
-type Options struct {
-	Blobs    int // blobs in flight at once over all copies; default 32. Beside them go half as many small ones, and a quarter as many of ends that are slower than others
-	Requests int // documents in flight at once, reading and writing each; default 16
-	Retries  int // tries of one download without a byte of progress in between; default 8
-
-	// Ahead is the memory in bytes, over all copies, for what is read of a blob before
-	// it can be handed on: over several connections at once. Default 64 MiB; with less
-	// than 3 MiB every blob is read over one.
-	Ahead int64
-
-	// Bandwidth caps the bytes/s of blobs that all copies together hand to their
-	// targets; 0 is no cap. What is read does not run ahead of that by more than Ahead.
-	Bandwidth int64
-}
-
-// Engine copies images. One Engine serves a whole process, so that its limits hold
-// across concurrent copies. Its methods are safe for concurrent use.
-type Engine struct {
-	places   places
-	requests chan struct{}
-	retries  int
-	room     room
-	paths    paths
-	flights  flights
-	limit    *rate.Limiter // nil is none
-}
-
-// New returns an Engine bounded by o.
-func New(o Options) *Engine {
-	if o.Blobs == 0 {
-		o.Blobs = 32
-	}
-	if o.Requests == 0 {
-		o.Requests = 16
-	}
-	if o.Retries == 0 {
-		o.Retries = 8
-	}
-	if o.Ahead == 0 {
-		o.Ahead = 64 << 20
-	}
-	e := &Engine{places: newPlaces(o.Blobs), requests: make(chan struct{}, o.Requests), retries: o.Retries, room: room{size: o.Ahead}}
-	if o.Bandwidth > 0 {
-		e.limit = rate.NewLimiter(rate.Limit(o.Bandwidth), burstOf(o.Bandwidth))
-	}
-	return e
-}
-
-// blobs is the gate for work on one blob.
-func (e *Engine) blobs(ctx context.Context, b oci.Descriptor) (leave func(), ok bool) {
-	return e.places.enter(ctx, b.Size)
-}
 
 // Copy brings t.Root and everything under it to every End, then sets its tags.
 // There is one Outcome for each End, in their order; an End that fails does not
@@ -154,20 +96,4 @@ func byHost(ends []End) [][]int {
 		groups[g] = append(groups[g], i)
 	}
 	return groups
-}
-
-// settle turns the many ways in which an ended context shows into one.
-func settle(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() == nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	if fault.Is(err, fault.Canceled) {
-		return err
-	}
-	return &fault.Fault{Kind: fault.Canceled, Op: "copy", Err: context.Canceled}
-}
-
-func (t Task) tell(e event.Event) {
-	e.Step = t.Step
-	t.Observe.Tell(e)
 }

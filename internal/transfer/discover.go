@@ -16,14 +16,6 @@ const (
 	maxHeld   = 64 << 20 // bytes of documents held for one image
 )
 
-// tree is what discover found: every document once, and the blobs they need.
-type tree struct {
-	levels [][]oci.Document // levels[0] is the root alone; a document is at its deepest level
-	blobs  []oci.Descriptor // each once, in the order of the documents
-}
-
-func (t *tree) root() oci.Document { return t.levels[0][0] }
-
 // discover reads the root and every document below it, one level after another,
 // and validates all of them before a blob moves. Where every End is the source's
 // own repository the root is enough.

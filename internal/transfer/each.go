@@ -3,6 +3,8 @@ package transfer
 import (
 	"context"
 	"sync"
+
+	"github.com/drayage/dray/internal/transfer/fetch"
 )
 
 // gate lets an item in; leave gives its place back. ok is false when ctx ended
@@ -11,7 +13,7 @@ type gate[T any] func(ctx context.Context, item T) (leave func(), ok bool)
 
 // in is the gate with as many places as ch has room for.
 func in[T any](ch chan struct{}) gate[T] {
-	return func(ctx context.Context, _ T) (func(), bool) { return func() { <-ch }, enter(ctx, ch) }
+	return func(ctx context.Context, _ T) (func(), bool) { return func() { <-ch }, fetch.Enter(ctx, ch) }
 }
 
 // each calls do for every item, as many at once as gate has room for, and waits
@@ -37,19 +39,6 @@ func each[T any](ctx context.Context, gate gate[T], items []T, do func(ctx conte
 	}
 	wg.Wait()
 	return context.Cause(ctx)
-}
-
-// enter takes a place in gate; false means ctx ended first and no place is held.
-func enter(ctx context.Context, gate chan struct{}) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	select {
-	case gate <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // all calls do for every item at once and waits for all. Nobody's error stops another.

@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"context"
 	"sync"
 
 	"github.com/drayage/dray/oci"
@@ -57,52 +56,4 @@ func (f *flights) claim(c cargo) (land func(arrived bool), others *flight) {
 		mine.arrived = arrived
 		close(landed)
 	}, nil
-}
-
-// claim is flights.claim for a blob of m's, with the turn that its End has to wait for.
-func (m *mover) claim(b oci.Descriptor) (land func(arrived bool), others *flight) {
-	mine, others := m.engine.flights.claim(cargo{blob, m.target.Repo(), b.Digest})
-	if others != nil || m.turn == nil {
-		return mine, others
-	}
-	done, busy := m.turn(b.Digest)
-	if busy != nil {
-		mine(false)
-		return nil, &flight{landed: busy}
-	}
-	return func(arrived bool) {
-		done()
-		mine(arrived)
-	}, nil
-}
-
-// alone brings a blob in a place of its own. It waits before that for what others
-// bring; nil is nobody. What did not arrive by that is m's to bring.
-func (m *mover) alone(ctx context.Context, b oci.Descriptor, others *flight, place gate[int64]) error {
-	for {
-		if others != nil {
-			select {
-			case <-others.landed:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-			if others.arrived {
-				m.arrived(b, oci.Arrival{Way: oci.Present})
-				return nil
-			}
-		}
-		var land func(bool)
-		if land, others = m.claim(b); others != nil {
-			continue
-		}
-		leave, ok := place(ctx, b.Size)
-		if !ok {
-			land(false)
-			return context.Cause(ctx)
-		}
-		defer leave()
-		err := m.put(ctx, b, m.likely)
-		land(err == nil)
-		return err
-	}
 }

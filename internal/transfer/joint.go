@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/drayage/dray/internal/transfer/fetch"
 	"github.com/drayage/dray/oci"
 )
 
@@ -95,7 +96,7 @@ func (j *joint) run(ctx context.Context) {
 	var large, small []oci.Descriptor
 	for m, s := range j.lacks {
 		for _, b := range s.blobs {
-			if who[b.Digest] == nil && b.Size < smallBlob {
+			if who[b.Digest] == nil && b.Size < fetch.SmallBlob {
 				small = append(small, b)
 			} else if who[b.Digest] == nil {
 				large = append(large, b)
@@ -140,9 +141,9 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 			continue
 		}
 		var others *flight
-		place := j.engine.places.apart
+		place := j.engine.fetch.Places.Apart
 		if !apart {
-			place = j.engine.places.enter
+			place = j.engine.fetch.Places.Enter
 			if lands[m], others = m.claim(b); others == nil {
 				continue
 			}
@@ -153,11 +154,11 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 	var pace sync.WaitGroup // those that keep pace
 	pace.Add(len(lands))
 	var buf []byte
-	if b.Size > fanSmall && len(lands) > 1 {
-		buf = j.engine.room.take(fanWindow)
+	if b.Size > fetch.FanSmall && len(lands) > 1 {
+		buf = j.engine.fetch.Room.Take(fetch.FanWindow)
 	}
-	f := newFan(len(lands), buf)
-	apart := b.Size > fanSmall && buf == nil // there is no memory to share a reading in
+	f := fetch.NewFan(len(lands), buf)
+	apart := b.Size > fetch.FanSmall && buf == nil // there is no memory to share a reading in
 	for m, land := range lands {
 		s, ends := j.lacks[m], sync.OnceFunc(pace.Done)
 		behind := func() {
@@ -166,23 +167,23 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 			j.mu.Unlock()
 			ends()
 		}
-		reader := f.join(behind, func(ctx context.Context) (func(), bool) { return j.engine.places.apart(ctx, b.Size) })
+		reader := f.Join(behind, func(ctx context.Context) (func(), bool) { return j.engine.fetch.Places.Apart(ctx, b.Size) })
 		j.wg.Go(func() {
 			open := m.open(b)
 			if !apart {
-				open = reader.opener(ctx, open)
+				open = reader.Opener(ctx, open)
 			}
 			err := m.putFrom(s.ctx, b, m.likely, open)
-			reader.leave()
+			reader.Leave()
 			land(err == nil)
 			j.through(s, err)
 			ends()
 		})
 	}
 	pace.Wait()
-	f.pumping.Wait()
+	f.Pumping.Wait()
 	if buf != nil {
-		j.engine.room.give(buf)
+		j.engine.fetch.Room.Give(buf)
 	}
 }
 

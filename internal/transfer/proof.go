@@ -8,15 +8,8 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/transfer/fetch"
 	"github.com/drayage/dray/oci"
-)
-
-// Puts says which documents are put.
-type Puts string
-
-const (
-	Every   Puts = ""        // all, also those that are there
-	Lacking Puts = "lacking" // those that the target does not have by digest; the root where it has to be tagged, too
 )
 
 // ahead returns the blobs that have to be brought to a target of which nothing is
@@ -87,34 +80,6 @@ func (e *Engine) differing(ctx context.Context, m *mover, blobs []oci.Descriptor
 	return bad, err
 }
 
-// Back reads back what a repository holds. It remembers which blobs were right, so that of
-// many images that share one it is read once. It is safe for concurrent use.
-type Back struct {
-	at   Source
-	mu   sync.Mutex
-	good map[oci.Digest]bool
-}
-
-// NewBack reads at.
-func NewBack(at Source) *Back { return &Back{at: at, good: map[oci.Digest]bool{}} }
-
-func (b *Back) document(ctx context.Context, reference string) (oci.Descriptor, error) {
-	doc, err := b.at.Document(ctx, reference)
-	return doc.Descriptor, err
-}
-
-func (b *Back) knows(d oci.Digest) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.good[d]
-}
-
-func (b *Back) note(d oci.Digest) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.good[d] = true
-}
-
 // Check reads all of a blob and holds it against its size and digest, unless that was done.
 // The error is Corrupt where they differ, NotFound where it is not there. It goes on where
 // a connection broke, like a copy, and counts as one of Options.Blobs.
@@ -133,7 +98,7 @@ func (e *Engine) check(ctx context.Context, back *Back, d oci.Descriptor) error 
 	if err != nil {
 		return err
 	}
-	body, err := e.download(ctx, Task{From: back.at}, d, 0, back.at.Repo().String(), "")
+	body, err := e.fetch.Begin(ctx, fetch.Want{From: back.at, Blob: d, Name: back.at.Repo().String()}, 0)
 	if err != nil {
 		return unsided(err)
 	}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// challenge is one way in which a registry wants to know who asks (RFC 9110 §11.6.1).
-type challenge struct {
+// Challenge is one way in which a registry wants to know who asks (RFC 9110 §11.6.1).
+type Challenge struct {
 	Scheme string            // lower case
 	params map[string]string // keys in lower case
 }
@@ -14,16 +14,16 @@ type challenge struct {
 // ParseChallenges reads WWW-Authenticate headers: several in one header or in
 // several, and with the slips that registries make (quotes that never close,
 // commas that are missing or too many). It never fails; what makes no sense is left out.
-func ParseChallenges(h http.Header) []challenge {
-	var all []challenge
+func ParseChallenges(h http.Header) []Challenge {
+	var all []Challenge
 	for _, line := range h.Values("WWW-Authenticate") {
 		all = append(all, parseChallenge(line)...)
 	}
 	return all
 }
 
-func parseChallenge(s string) []challenge {
-	var all []challenge
+func parseChallenge(s string) []Challenge {
+	var all []Challenge
 	for {
 		s = strings.TrimLeft(s, " \t,")
 		word, rest := token(s)
@@ -33,7 +33,7 @@ func parseChallenge(s string) []challenge {
 		value, after, isParam := param(rest)
 		switch {
 		case !isParam:
-			all = append(all, challenge{Scheme: strings.ToLower(word), params: map[string]string{}})
+			all = append(all, Challenge{Scheme: strings.ToLower(word), params: map[string]string{}})
 			s = rest
 		case len(all) == 0:
 			s = after // a parameter of nothing

@@ -20,7 +20,7 @@ type Desk struct {
 	first *firstContact
 
 	mu       sync.Mutex
-	known    *challenge // nil while nobody was asked for a login
+	known    *Challenge // nil while nobody was asked for a login
 	tokens   map[tokenKey]*tokenCell
 	traded   map[tokenKey]string // refresh tokens that came of an exchange
 	openRead bool                // it let somebody read without a login

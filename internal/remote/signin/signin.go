@@ -149,7 +149,7 @@ func whose(l credential.Login) string {
 
 // missingScope names the scope that a token lacks for good: it was asked for
 // and not given. One that was not asked for yet is added to the next token.
-func missingScope(offered []challenge, who *wire.Access, sent string) string {
+func missingScope(offered []Challenge, who *wire.Access, sent string) string {
 	if !strings.HasPrefix(sent, "Bearer ") {
 		return ""
 	}
@@ -180,7 +180,7 @@ func missingScope(offered []challenge, who *wire.Access, sent string) string {
 const PingPath = "/v2/"
 
 // ping asks for the challenge that a 401 left out, as gcr.io's do.
-func (d *Desk) ping(ctx context.Context, c *wire.Call) ([]challenge, error) {
+func (d *Desk) ping(ctx context.Context, c *wire.Call) ([]Challenge, error) {
 	origin, err := d.host.Origin(ctx)
 	if err != nil {
 		return nil, err
@@ -195,7 +195,7 @@ func (d *Desk) ping(ctx context.Context, c *wire.Call) ([]challenge, error) {
 
 // strongest chooses among what a registry offers: a token before a password,
 // as long as the token service may be told the login.
-func (d *Desk) strongest(ctx context.Context, offered []challenge, login credential.Login) (*challenge, error) {
+func (d *Desk) strongest(ctx context.Context, offered []Challenge, login credential.Login) (*Challenge, error) {
 	var refused error
 	for _, ch := range offered {
 		if ch.Scheme != "bearer" {
@@ -220,7 +220,7 @@ func (d *Desk) strongest(ctx context.Context, offered []challenge, login credent
 
 // recognise learns the kind from a challenge: Harbor and Quay under names of
 // their own, and ACR behind a custom domain, show themselves there.
-func (d *Desk) recognise(offered []challenge) {
+func (d *Desk) recognise(offered []Challenge) {
 	for _, ch := range offered {
 		realm, err := url.Parse(ch.params["realm"])
 		if err != nil || ch.Scheme != "bearer" {

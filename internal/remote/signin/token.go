@@ -39,7 +39,7 @@ type realm struct {
 // realm settles where a token is asked for. The login goes to the registry's
 // own origin, to a known service of it, or where TokenHosts says; elsewhere
 // only a request without a login goes.
-func (d *Desk) realm(ctx context.Context, ch challenge, login credential.Login) (realm, error) {
+func (d *Desk) realm(ctx context.Context, ch Challenge, login credential.Login) (realm, error) {
 	origin, err := d.host.Origin(ctx)
 	if err != nil {
 		return realm{}, err
@@ -89,7 +89,7 @@ func (t *tokenCell) good(now time.Time, c *wire.Call) bool {
 const longBody = 16 << 20
 
 // token returns a token that covers the call's scopes and is not old.
-func (d *Desk) token(ctx context.Context, c *wire.Call, ch *challenge, login credential.Login, old string) (string, error) {
+func (d *Desk) token(ctx context.Context, c *wire.Call, ch *Challenge, login credential.Login, old string) (string, error) {
 	scopes := c.Access.Wanted()
 	key := tokenKey{login.Scheme, login.User, login.Password, ch.params["realm"] + " " + ch.params["service"], strings.Join(scopes, " ")}
 	d.mu.Lock()
@@ -122,7 +122,7 @@ func (d *Desk) token(ctx context.Context, c *wire.Call, ch *challenge, login cre
 // fetchToken asks as the login's scheme wants it: GET with Basic
 // (distribution's token specification), POST for refresh tokens (its OAuth2
 // form), after ACR's exchange for Entra tokens.
-func (d *Desk) fetchToken(ctx context.Context, c *wire.Call, at realm, ch *challenge, login credential.Login, scopes []string) (string, time.Duration, error) {
+func (d *Desk) fetchToken(ctx context.Context, c *wire.Call, at realm, ch *Challenge, login credential.Login, scopes []string) (string, time.Duration, error) {
 	form := url.Values{}
 	if s := ch.params["service"]; s != "" {
 		form.Set("service", s)
@@ -163,7 +163,7 @@ func post(c *wire.Call, to *url.URL, form url.Values) *wire.Call {
 
 // trade turns an Entra token into a refresh token at the registry's own
 // /oauth2/exchange, once for a login.
-func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *challenge, login credential.Login) (string, error) {
+func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *Challenge, login credential.Login) (string, error) {
 	key := tokenKey{scheme: login.Scheme, password: login.Password}
 	d.mu.Lock()
 	refresh := d.traded[key]

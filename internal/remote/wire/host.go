@@ -52,7 +52,7 @@ type Host struct {
 	Budgets          *limit.Budgets // of requests
 	Pulls            *limit.Pulls   // nil where nobody counts them
 	Pause            limit.Pause
-	Pulse            pulse
+	Pulse            Pulse
 
 	probing limit.Gate // of the one question whether a loopback host speaks TLS
 

@@ -19,8 +19,8 @@ const (
 	lastLook  = 30 * time.Second
 )
 
-// pulse is whether a host answers. The zero pulse is that of one that never did.
-type pulse struct {
+// Pulse is whether a host answers. The zero pulse is that of one that never did.
+type Pulse struct {
 	mu       sync.Mutex
 	answered bool
 	heardAt  time.Time // when it last did
@@ -36,21 +36,21 @@ type circuit struct {
 }
 
 // heard notes an answer.
-func (p *pulse) heard() {
+func (p *Pulse) heard() {
 	p.mu.Lock()
 	p.answered, p.heardAt, p.open = true, time.Now(), nil
 	p.mu.Unlock()
 }
 
 // Never reports whether the host never answered.
-func (p *pulse) Never() bool {
+func (p *Pulse) Never() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.answered
 }
 
 // Lost opens the circuit, if the host is silent since then.
-func (p *pulse) Lost(since time.Time, cause error) {
+func (p *Pulse) Lost(since time.Time, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open != nil || p.heardAt.After(since) {
@@ -60,14 +60,14 @@ func (p *pulse) Lost(since time.Time, cause error) {
 }
 
 // IsLost reports whether the circuit is open: then nothing is tried twice.
-func (p *pulse) IsLost() bool {
+func (p *Pulse) IsLost() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.open != nil
 }
 
 // Spared returns why a request of host is not made. It is nil for the one that looks again.
-func (p *pulse) Spared(host string) error {
+func (p *Pulse) Spared(host string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	o, now := p.open, time.Now()

@@ -1,4 +1,4 @@
-package transfer
+package fetch
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/oci"
 )
 
 const (
@@ -28,8 +27,7 @@ var errNoRange = errors.New("the source gives no ranges")
 // came.
 type stream struct {
 	ctx     context.Context
-	task    Task
-	blob    oci.Descriptor
+	want    Want
 	retries int
 	strict  bool // it may not be read over what comes before at
 
@@ -38,6 +36,11 @@ type stream struct {
 	body    io.ReadCloser
 	tries   int // since the last byte
 	skips   int // reads from 0 to go on later
+}
+
+// stream is bytes at to end of w, not opened yet.
+func (f *Fetcher) stream(ctx context.Context, w Want, at, end int64) *stream {
+	return &stream{ctx: ctx, want: w, retries: f.retries, at: at, end: end}
 }
 
 // open opens the body, in more than one try.
@@ -76,11 +79,11 @@ func (s *stream) readOnce(p []byte) (int, error) {
 	left := s.end - s.at
 	if left == 0 {
 		var more [1]byte
-		if s.end < s.blob.Size {
+		if s.end < s.want.Blob.Size {
 			return 0, io.EOF
 		}
 		if n, _ := io.ReadFull(s.body, more[:]); n > 0 {
-			return 0, s.fail(fault.Corrupt, fmt.Errorf("the body is longer than its %d bytes", s.blob.Size))
+			return 0, s.fail(fault.Corrupt, fmt.Errorf("the body is longer than its %d bytes", s.want.Blob.Size))
 		}
 		return 0, io.EOF
 	}
@@ -126,11 +129,11 @@ func (s *stream) pause(cause error) error {
 	}
 	wait := min(firstPause<<(s.tries-2), maxPause)
 	wait = wait/2 + rand.N(wait/2)
-	host := s.task.From.Repo().Host
-	if s.task.From.Repo().IsLayout() {
+	host := s.want.From.Repo().Host
+	if s.want.From.Repo().IsLayout() {
 		host = ""
 	}
-	s.task.tell(event.Event{Kind: event.Retried, Side: string(fault.Source), Host: host, Digest: string(s.blob.Digest), Wait: wait, Err: cause})
+	s.want.say(event.Event{Kind: event.Retried, Side: string(fault.Source), Host: host, Digest: string(s.want.Blob.Digest), Wait: wait, Err: cause})
 	select {
 	case <-time.After(wait):
 		return nil
@@ -146,10 +149,10 @@ func (s *stream) reopen() error {
 	}
 	s.body = io.NopCloser(eof{})
 	n := s.end - s.at
-	if n == s.blob.Size {
+	if n == s.want.Blob.Size {
 		n = -1
 	}
-	body, from, err := s.task.From.Blob(s.ctx, s.blob, s.at, n)
+	body, from, err := s.want.From.Blob(s.ctx, s.want.Blob, s.at, n)
 	if err != nil {
 		return err
 	}
@@ -182,5 +185,5 @@ func (s *stream) Close() error {
 }
 
 func (s *stream) fail(k fault.Kind, err error) error {
-	return &fault.Fault{Kind: k, Side: fault.Source, Op: "read blob", Name: s.task.From.Repo().At(string(s.blob.Digest)).String(), Err: err}
+	return &fault.Fault{Kind: k, Side: fault.Source, Op: "read blob", Name: s.want.From.Repo().At(string(s.want.Blob.Digest)).String(), Err: err}
 }

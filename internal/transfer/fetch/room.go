@@ -1,10 +1,12 @@
-package transfer
+package fetch
 
-import "sync"
+import (
+	"sync"
+)
 
-// room is the memory in which downloads hold bytes that can not be delivered yet.
+// Room is the memory in which downloads hold bytes that can not be delivered yet.
 // Nobody waits for it: who gets none reads without.
-type room struct {
+type Room struct {
 	size int64 // bytes, in all
 
 	mu   sync.Mutex
@@ -13,8 +15,8 @@ type room struct {
 	free map[int64][][]byte // by size, to be used again: what the collector would leave behind counts as ours
 }
 
-// take gives n bytes, or nil when they are not left.
-func (r *room) take(n int64) []byte {
+// Take gives n bytes, or nil when they are not left.
+func (r *Room) Take(n int64) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.used+n > r.size {
@@ -33,8 +35,8 @@ func (r *room) take(n int64) []byte {
 	return make([]byte, n)
 }
 
-// give takes back what take gave.
-func (r *room) give(b []byte) {
+// Give takes back what take gave.
+func (r *Room) Give(b []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := int64(cap(b))

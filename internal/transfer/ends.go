@@ -1,27 +1,9 @@
-// Package transfer moves one image from a source repository to target
-// repositories. It knows digests and bytes; it knows no plans, no credentials,
-// no command line and no server.
-//
-// copy.go is the walk; its four steps are four files, in the order they run:
-//
-//	discover.go  read the documents under the root, validate them
-//	missing.go   ask a target what it lacks
-//	move.go      bring the blobs: mount, or stream with resume
-//	commit.go    put the documents, children first, then the tags
-//
-// move reads through a download (download.go): over one connection (stream.go), or
-// over several that bring parts (ranges.go, room.go), or once for Ends at several
-// registries (joint.go, fan.go). places.go and flights.go say when a blob may go,
-// pace.go how fast.
-//
-// proof.go is what missing, move and commit do besides where a target is not believed.
 package transfer
 
 import (
 	"context"
 	"io"
 
-	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -86,37 +68,4 @@ type Target interface {
 	// error is for a document that could not be stored at all: NotFound when
 	// the target says that something below it is missing.
 	PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error)
-}
-
-// Task is one image to bring over.
-type Task struct {
-	From    Source
-	Root    oci.Descriptor
-	To      []End
-	Known   map[oci.Digest]oci.Document // documents read already, by digest; they are not read again
-	Proof   oci.Proof                   // "" is Claimed
-	Puts    Puts                        // "" is Every
-	Step    int                         // stamped on events
-	Observe event.Observer
-}
-
-// End is where an image goes. Without Tags it arrives by digest only.
-type End struct {
-	Target Target
-	Tags   []string
-	Last   []string // further tags, set once Tags are: names that move from release to release
-	Back   *Back    // the same repository, to read from; for Hashed alone
-
-	// Turn is asked before a blob is put, and while it takes up no place: done is
-	// called when the Put has ended, or busy is closed when it is worth asking again.
-	// It lets one repository of a registry wait for what another is being sent, to
-	// mount that. Nil never waits.
-	Turn func(d oci.Digest) (done func(), busy <-chan struct{})
-}
-
-// Outcome is what became of one End.
-type Outcome struct {
-	Blobs    oci.Blobs
-	Accepted oci.Accepted
-	Err      error // why the End has not all it should have; its tags that are not in Accepted.Failed were left alone
 }

@@ -1,4 +1,4 @@
-package transfer
+package fetch
 
 import (
 	"context"
@@ -15,11 +15,11 @@ const (
 	fanChunk = 64 << 10
 
 	// fanWindow is the memory in which the readers of one blob may be apart: 1 MiB.
-	fanWindow = 1 << 20
+	FanWindow = 1 << 20
 
 	// fanSmall is the size in bytes up to which a blob is held whole, in memory that is
 	// not counted: 256 KiB.
-	fanSmall = 4 * fanChunk
+	FanSmall = 4 * fanChunk
 
 	// fanPatience is how long the others wait for one that does not ask, and in all for
 	// the slowest while they read: that, and a quarter of the time that the reading takes.
@@ -34,7 +34,7 @@ type fan struct {
 	changed chan struct{} // closed and made anew whenever something is different
 	window  int64         // how far the readers may be apart, in bytes
 	open    int           // readers that have neither asked nor left
-	readers map[*fanReader]bool
+	readers map[*FanReader]bool
 	begun   bool
 
 	chunks  [][]byte
@@ -43,15 +43,15 @@ type fan struct {
 	err     error // how the reading ended
 	spare   [][]byte
 	stop    context.CancelFunc // of the reading
-	pumping sync.WaitGroup
+	Pumping sync.WaitGroup
 	start   time.Time
 	late    time.Duration // for how long somebody was waited for
 }
 
-// newFan holds in buf what not all have read; nil is memory of its own, for a small blob.
-func newFan(readers int, buf []byte) *fan {
-	f := &fan{open: readers, readers: map[*fanReader]bool{}, changed: make(chan struct{}), window: fanSmall}
-	if len(buf) > fanSmall {
+// NewFan holds in buf what not all have read; nil is memory of its own, for a small blob.
+func NewFan(readers int, buf []byte) *fan {
+	f := &fan{open: readers, readers: map[*FanReader]bool{}, changed: make(chan struct{}), window: FanSmall}
+	if len(buf) > FanSmall {
 		f.window = int64(len(buf)) - fanChunk // one is being read into
 		for ; len(buf) >= fanChunk; buf = buf[fanChunk:] {
 			f.spare = append(f.spare, buf[:fanChunk:fanChunk])
@@ -60,8 +60,8 @@ func newFan(readers int, buf []byte) *fan {
 	return f
 }
 
-// fanReader is one End's part in a fan.
-type fanReader struct {
+// FanReader is one End's part in a fan.
+type FanReader struct {
 	fan  *fan
 	ctx  context.Context
 	said bool
@@ -74,10 +74,10 @@ type fanReader struct {
 	left   func()
 }
 
-// join makes a reader. behind is called once it does not keep pace; what it reads from
+// Join makes a reader. behind is called once it does not keep pace; what it reads from
 // then on takes a place of its own.
-func (f *fan) join(behind func(), place func(context.Context) (func(), bool)) *fanReader {
-	return &fanReader{fan: f, behind: behind, place: place}
+func (f *fan) Join(behind func(), place func(context.Context) (func(), bool)) *FanReader {
+	return &FanReader{fan: f, behind: behind, place: place}
 }
 
 // change tells everybody who waits. f.mu is held.
@@ -100,8 +100,8 @@ func (f *fan) wait(ctx context.Context, most <-chan time.Time) bool {
 	return false
 }
 
-// leave says that a reader asks for nothing any more. It may be called again.
-func (r *fanReader) leave() {
+// Leave says that a reader asks for nothing any more. It may be called again.
+func (r *FanReader) Leave() {
 	r.fan.mu.Lock()
 	defer r.fan.mu.Unlock()
 	r.say()
@@ -109,7 +109,7 @@ func (r *fanReader) leave() {
 }
 
 // without goes on without a reader, and stops the reading after the last. f.mu is held.
-func (f *fan) without(r *fanReader) {
+func (f *fan) without(r *FanReader) {
 	delete(f.readers, r)
 	if len(f.readers) == 0 && f.open == 0 && f.stop != nil {
 		f.stop()
@@ -118,16 +118,16 @@ func (f *fan) without(r *fanReader) {
 }
 
 // say counts the reader among those that are known. f.mu is held.
-func (r *fanReader) say() {
+func (r *FanReader) say() {
 	if !r.said {
 		r.said = true
 		r.fan.open--
 	}
 }
 
-// opener takes part in the fan at the first reading from the beginning; all else is read
+// Opener takes part in the fan at the first reading from the beginning; all else is read
 // alone, by base. ctx ends the reading for all.
-func (r *fanReader) opener(ctx context.Context, base oci.Opener) oci.Opener {
+func (r *FanReader) Opener(ctx context.Context, base oci.Opener) oci.Opener {
 	return func(own context.Context, at int64) (io.ReadCloser, error) {
 		f := r.fan
 		f.mu.Lock()
@@ -158,7 +158,7 @@ func (r *fanReader) opener(ctx context.Context, base oci.Opener) oci.Opener {
 		if !f.begun {
 			f.begun, f.start = true, time.Now()
 			ctx, f.stop = context.WithCancel(ctx)
-			f.pumping.Go(func() { f.pump(ctx, base) })
+			f.Pumping.Go(func() { f.pump(ctx, base) })
 		}
 		f.mu.Unlock()
 		return r, nil
@@ -229,8 +229,8 @@ func (f *fan) add(ctx context.Context, chunk []byte) bool {
 	return true
 }
 
-func (f *fan) slowest() *fanReader {
-	var slowest *fanReader
+func (f *fan) slowest() *FanReader {
+	var slowest *FanReader
 	for r := range f.readers {
 		if slowest == nil || r.at < slowest.at {
 			slowest = r
@@ -271,7 +271,7 @@ func (f *fan) blank() []byte {
 	return chunk
 }
 
-func (r *fanReader) Read(p []byte) (int, error) {
+func (r *FanReader) Read(p []byte) (int, error) {
 	f := r.fan
 	f.mu.Lock()
 	for r.own == nil {
@@ -302,7 +302,7 @@ func (r *fanReader) Read(p []byte) (int, error) {
 }
 
 // alone has r read on by itself.
-func (r *fanReader) alone() (err error) {
+func (r *FanReader) alone() (err error) {
 	var ok bool
 	if r.left, ok = r.place(r.ctx); !ok {
 		return context.Cause(r.ctx)
@@ -312,7 +312,7 @@ func (r *fanReader) alone() (err error) {
 }
 
 // copy takes what there is at r.at. f.mu is held.
-func (r *fanReader) copy(p []byte) int {
+func (r *FanReader) copy(p []byte) int {
 	f := r.fan
 	at := f.from
 	for _, chunk := range f.chunks {
@@ -327,7 +327,7 @@ func (r *fanReader) copy(p []byte) int {
 	return 0
 }
 
-func (r *fanReader) Close() error {
+func (r *FanReader) Close() error {
 	r.fan.mu.Lock()
 	r.fan.without(r)
 	r.fan.mu.Unlock()

@@ -1,4 +1,4 @@
-package transfer
+package fetch
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/oci"
 )
 
 const (
@@ -20,20 +19,25 @@ const (
 	lastRead = time.Second
 )
 
-// reading opens one blob of the source for one Put. A target that goes back a little,
+// Reading opens one blob of the source for one Put. A target that goes back a little,
 // because its upload was cut, has only that little read again: the download stays open
 // for the rest, with all that is in memory or on its way.
-type reading struct {
+type Reading struct {
 	ctx  context.Context // of the Put
-	m    *mover
-	blob oci.Descriptor
+	by   *Fetcher
+	want Want
 
 	mu   sync.Mutex
 	left *pass // what the target let go of before its end
 }
 
-// open is an oci.Opener.
-func (r *reading) open(ctx context.Context, at int64) (io.ReadCloser, error) {
+// Once reads w for one Put, of which ctx is.
+func (f *Fetcher) Once(ctx context.Context, w Want) *Reading {
+	return &Reading{ctx: ctx, by: f, want: w}
+}
+
+// Open is an oci.Opener.
+func (r *Reading) Open(ctx context.Context, at int64) (io.ReadCloser, error) {
 	if p := r.take(); p != nil {
 		if p.again(ctx, at) {
 			return p, nil
@@ -41,10 +45,10 @@ func (r *reading) open(ctx context.Context, at int64) (io.ReadCloser, error) {
 		p.end()
 	}
 	life, cancel := context.WithCancel(r.ctx)
-	p := &pass{reading: r, life: life, cancel: cancel}
+	p := &pass{Reading: r, life: life, cancel: cancel}
 	begun := context.AfterFunc(ctx, cancel)
 	var err error
-	if p.d, err = r.m.download(life, r.blob, at); err != nil {
+	if p.d, err = r.by.Begin(life, r.want, at); err != nil {
 		cancel()
 		return nil, err
 	}
@@ -52,12 +56,12 @@ func (r *reading) open(ctx context.Context, at int64) (io.ReadCloser, error) {
 		p.end()
 		return nil, context.Cause(ctx)
 	}
-	p.d.tell(event.Started)
+	p.d.Tell(event.Started)
 	p.watch(ctx)
 	return p, nil
 }
 
-func (r *reading) take() *pass {
+func (r *Reading) take() *pass {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.left
@@ -65,7 +69,7 @@ func (r *reading) take() *pass {
 	return p
 }
 
-func (r *reading) close() {
+func (r *Reading) Close() {
 	if p := r.take(); p != nil {
 		p.end()
 	}
@@ -73,10 +77,10 @@ func (r *reading) close() {
 
 // pass is a download in the hands of a target, perhaps again.
 type pass struct {
-	*reading
+	*Reading
 	life    context.Context // of d
 	cancel  context.CancelFunc
-	d       *download
+	d       *Download
 	broken  bool
 	gap     *stream // what was let go of, and comes before d once more; nil for nothing
 	closeIt func()  // ends the gap
@@ -93,7 +97,7 @@ func (p *pass) again(ctx context.Context, at int64) bool {
 	if at < p.d.at && !p.openGap(ctx, at) {
 		return false
 	}
-	p.d.task.tell(event.Event{Kind: event.Started, Name: p.d.name, Digest: string(p.blob.Digest), Done: at, Total: p.blob.Size})
+	p.want.say(event.Event{Kind: event.Started, Name: p.want.Name, Digest: string(p.want.Blob.Digest), Done: at, Total: p.want.Blob.Size})
 	p.watch(ctx)
 	return true
 }
@@ -102,8 +106,7 @@ func (p *pass) openGap(ctx context.Context, at int64) bool {
 	life, cancel := context.WithCancel(p.life)
 	follow := context.AfterFunc(ctx, cancel)
 	tooLong := time.AfterFunc(beside, cancel)
-	s := p.d.stream(at, p.d.at)
-	s.ctx = life
+	s := p.by.stream(life, p.want, at, p.d.at)
 	p.gap, p.closeIt = s, func() {
 		follow()
 		s.Close()
@@ -157,7 +160,7 @@ func (p *pass) Close() error {
 	if p.gap != nil {
 		p.closeIt()
 	}
-	if p.broken || p.life.Err() != nil || p.d.at == p.blob.Size {
+	if p.broken || p.life.Err() != nil || p.d.at == p.want.Blob.Size {
 		return p.end()
 	}
 	p.mu.Lock()

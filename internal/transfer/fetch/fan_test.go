@@ -1,4 +1,4 @@
-package transfer
+package fetch
 
 import (
 	"bytes"
@@ -28,15 +28,15 @@ func noise(n int) (data []byte, open oci.Opener, opened *atomic.Int32) {
 	}, opened
 }
 
-func joined(f *fan) *fanReader {
-	return f.join(func() {}, func(context.Context) (func(), bool) { return func() {}, true })
+func joined(f *fan) *FanReader {
+	return f.Join(func() {}, func(context.Context) (func(), bool) { return func() {}, true })
 }
 
 // readAt reads a blob through a fan, resting before each piece.
-func readAt(t *testing.T, r *fanReader, open oci.Opener, at int64, rest time.Duration) []byte {
+func readAt(t *testing.T, r *FanReader, open oci.Opener, at int64, rest time.Duration) []byte {
 	t.Helper()
-	defer r.leave()
-	body, err := r.opener(t.Context(), open)(t.Context(), at)
+	defer r.Leave()
+	body, err := r.Opener(t.Context(), open)(t.Context(), at)
 	if err != nil {
 		t.Error(err)
 		return nil
@@ -73,7 +73,7 @@ func TestReadersOfOneBlobShareAReading(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				data, open, opened := noise(c.size)
-				f := newFan(len(c.rests), make([]byte, fanWindow))
+				f := NewFan(len(c.rests), make([]byte, FanWindow))
 				var wg sync.WaitGroup
 				for _, rest := range c.rests {
 					wg.Go(func() {
@@ -94,8 +94,8 @@ func TestReadersOfOneBlobShareAReading(t *testing.T) {
 func TestAReaderThatLeavesOrStopsHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		data, open, opened := noise(5 << 20)
-		f := newFan(5, make([]byte, fanWindow))
-		joined(f).leave() // it was mounted
+		f := NewFan(5, make([]byte, FanWindow))
+		joined(f).Leave() // it was mounted
 		var wg sync.WaitGroup
 		wg.Go(func() { // goes on with an upload
 			if got := readAt(t, joined(f), open, 1<<20, 0); !bytes.Equal(got, data[1<<20:]) {
@@ -104,8 +104,8 @@ func TestAReaderThatLeavesOrStopsHoldsNobodyUp(t *testing.T) {
 		})
 		wg.Go(func() { // breaks off
 			r := joined(f)
-			defer r.leave()
-			body, err := r.opener(t.Context(), open)(t.Context(), 0)
+			defer r.Leave()
+			body, err := r.Opener(t.Context(), open)(t.Context(), 0)
 			if err != nil {
 				t.Error(err)
 				return
@@ -114,7 +114,7 @@ func TestAReaderThatLeavesOrStopsHoldsNobodyUp(t *testing.T) {
 				t.Error(err)
 			}
 			body.Close()
-			again, err := r.opener(t.Context(), open)(t.Context(), 0)
+			again, err := r.Opener(t.Context(), open)(t.Context(), 0)
 			if err != nil {
 				t.Error(err)
 				return
@@ -140,7 +140,7 @@ func TestAReaderThatLeavesOrStopsHoldsNobodyUp(t *testing.T) {
 func TestNobodyWaitsLongForAReaderThatDoesNotAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		data, open, _ := noise(5 << 20)
-		f := newFan(3, make([]byte, fanWindow))
+		f := NewFan(3, make([]byte, FanWindow))
 		late := joined(f)
 		began := time.Now()
 		var wg sync.WaitGroup
@@ -167,13 +167,13 @@ func TestAReadingThatFailsFailsForAll(t *testing.T) {
 		open := func(context.Context, int64) (io.ReadCloser, error) {
 			return io.NopCloser(io.MultiReader(bytes.NewReader(make([]byte, 100_000)), &broken{bad})), nil
 		}
-		f := newFan(2, make([]byte, fanWindow))
+		f := NewFan(2, make([]byte, FanWindow))
 		var wg sync.WaitGroup
 		for range 2 {
 			wg.Go(func() {
 				r := joined(f)
-				defer r.leave()
-				body, err := r.opener(t.Context(), open)(t.Context(), 0)
+				defer r.Leave()
+				body, err := r.Opener(t.Context(), open)(t.Context(), 0)
 				if err != nil {
 					t.Error(err)
 					return

@@ -1,4 +1,4 @@
-package transfer
+package fetch
 
 import (
 	"context"
@@ -6,8 +6,6 @@ import (
 	"io"
 	"sync"
 	"time"
-
-	"github.com/drayage/dray/ref"
 )
 
 const (
@@ -30,7 +28,9 @@ const (
 // the bytes before it are delivered, and goes on by itself where it broke. Each
 // but one takes a place of Options.Blobs, and only one that nobody else wants.
 type ranges struct {
-	d      *download
+	by     *Fetcher
+	want   Want
+	life   context.Context // of the download
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -70,62 +70,14 @@ type part struct {
 	news  chan struct{}
 }
 
-// path is what is known of reading from one host for another.
-type path struct{ from, to string }
-
-// paths are what downloads learned. The zero value knows nothing.
-type paths struct {
-	mu      sync.Mutex
-	width   map[path]int
-	at      map[path]time.Time
-	refused map[ref.Repo]bool
-}
-
-func (p *paths) learn(k path, width int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.width == nil {
-		p.width, p.at = map[path]int{}, map[path]time.Time{}
-	}
-	p.width[k], p.at[k] = width, time.Now()
-}
-
-// refuse notes that a repository gives no ranges.
-func (p *paths) refuse(repo ref.Repo) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.refused == nil {
-		p.refused = map[ref.Repo]bool{}
-	}
-	p.refused[repo] = true
-}
-
-func (d *download) path() path { return path{d.task.From.Repo().Host, d.to} }
-
-// widthFor is over how many connections d should begin: 0 when that has to be found out.
-func (e *Engine) widthFor(d *download) int {
-	if d.blob.Size-d.at < worthWide || e.room.size < partSize || e.places.full() {
-		return 1
-	}
-	e.paths.mu.Lock()
-	defer e.paths.mu.Unlock()
-	k := d.path()
-	switch {
-	case e.paths.refused[d.task.From.Repo()]:
-		return 1
-	case time.Since(e.paths.at[k]) < knownFor:
-		return e.paths.width[k]
-	}
-	return 0
-}
-
-func newRanges(d *download, width int) *ranges {
-	r := &ranges{d: d, width: max(width, 1), before: max(width, 1), own: true, head: true, first: probeSize}
-	r.ctx, r.cancel = context.WithCancel(d.ctx)
+// newRanges reads a blob from a byte on, over width connections at first.
+func newRanges(ctx context.Context, by *Fetcher, w Want, at int64, width int) *ranges {
+	r := &ranges{by: by, want: w, life: ctx, width: max(width, 1), before: max(width, 1), own: true, head: true, first: probeSize}
+	r.ctx, r.cancel = context.WithCancel(ctx)
 	if width > 1 {
 		r.first, r.proven = partSize, true
 	}
-	r.next = d.at + r.first
+	r.next = at + r.first
 	if width > 1 {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -155,7 +107,7 @@ func (r *ranges) timed(one *stream, p []byte) (int, error) {
 // look decides how many connections there should be, and sees to it. mu is held.
 func (r *ranges) look(now time.Time, over bool) {
 	switch {
-	case r.refused || r.next >= r.d.blob.Size:
+	case r.refused || r.next >= r.want.Blob.Size:
 		return
 	case r.width == 1:
 		r.decide(now, over)
@@ -174,8 +126,8 @@ func (r *ranges) decide(now time.Time, over bool) {
 	}
 	rate := float64(r.got) / max(took, time.Millisecond).Seconds()
 	if r.waited < took*4/5 || rate > tooFast {
-		r.next = r.d.blob.Size // the stream reads on, alone
-		r.d.engine.paths.learn(r.d.path(), 1)
+		r.next = r.want.Blob.Size // the stream reads on, alone
+		r.by.paths.learn(r.want.path(), 1)
 		return
 	}
 	r.last, r.before, r.width = rate, 1, 2
@@ -205,29 +157,29 @@ func (r *ranges) grow(now time.Time) {
 	default:
 		r.last, r.before, r.width = rate, r.width, min(8*r.width, maxWidth)
 	}
-	r.d.engine.paths.learn(r.d.path(), r.before)
+	r.by.paths.learn(r.want.path(), r.before)
 }
 
 // spawn begins as many parts as there may be. mu is held.
 func (r *ranges) spawn() {
-	e := r.d.engine
-	for r.width > 1 && !r.refused && r.next < r.d.blob.Size && (r.proven || len(r.parts) == 0) {
+	e := r.by
+	for r.width > 1 && !r.refused && r.next < r.want.Blob.Size && (r.proven || len(r.parts) == 0) {
 		streams := r.busy
 		if r.head {
 			streams++
 		}
 		own := !r.own
-		if streams >= r.width || !own && !e.places.spare() {
+		if streams >= r.width || !own && !e.Places.spare() {
 			return
 		}
-		buf := e.room.take(partSize)
+		buf := e.Room.Take(partSize)
 		if buf == nil {
 			if !own {
-				e.places.leave()
+				e.Places.leave()
 			}
 			return
 		}
-		p := &part{at: r.next, buf: buf[:min(partSize, r.d.blob.Size-r.next)], own: own, news: make(chan struct{}, 1)}
+		p := &part{at: r.next, buf: buf[:min(partSize, r.want.Blob.Size-r.next)], own: own, news: make(chan struct{}, 1)}
 		r.next += int64(len(p.buf))
 		r.parts = append(r.parts, p)
 		r.own = true
@@ -239,8 +191,8 @@ func (r *ranges) spawn() {
 
 // fetch reads one part.
 func (r *ranges) fetch(p *part) {
-	s := r.d.stream(p.at, p.at+int64(len(p.buf)))
-	s.ctx, s.strict = r.ctx, true
+	s := r.by.stream(r.ctx, r.want, p.at, p.at+int64(len(p.buf)))
+	s.strict = true
 	err := s.open()
 	if err == nil {
 		r.came(p, 0)
@@ -269,11 +221,11 @@ func (r *ranges) ended(p *part, err error) {
 	if p.own {
 		r.own = false
 	} else {
-		r.d.engine.places.leave()
+		r.by.Places.leave()
 	}
 	if errors.Is(err, errNoRange) {
 		r.refused = true
-		r.d.engine.paths.refuse(r.d.task.From.Repo())
+		r.by.paths.refuse(r.want.From.Repo())
 	}
 	p.done, p.err = true, err
 	p.tell()
@@ -301,26 +253,25 @@ func (p *part) tell() {
 }
 
 // pass goes on behind the end of the one stream: with the parts, where there are
-// some and the source gives them, else with the stream.
-func (r *ranges) pass() error {
+// some and the source gives them, else with the stream, which it returns then.
+func (r *ranges) pass(one *stream) (*stream, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	d := r.d
 	for {
 		switch {
 		case r.refused || len(r.parts) == 0:
 			r.drop()
 			r.next = r.beyond()
-			d.one.end = r.next
-			return nil
+			one.end = r.next
+			return one, nil
 		case r.proven || r.parts[0].done:
-			d.one.Close()
-			d.one, r.own, r.head = nil, false, false
+			one.Close()
+			r.own, r.head = false, false
 			r.spawn()
-			return nil
+			return nil, nil
 		}
 		if err := r.wait(r.parts[0]); err != nil {
-			return err
+			return one, err
 		}
 	}
 }
@@ -351,12 +302,12 @@ func (r *ranges) read(b []byte) (int, error) {
 			return n, nil
 		case errors.Is(p.err, errNoRange):
 			r.drop()
-			r.next = r.d.blob.Size
+			r.next = r.want.Blob.Size
 		case p.err != nil:
 			return 0, p.err
 		case p.done:
 			r.parts = r.parts[1:]
-			r.d.engine.room.give(p.buf)
+			r.by.Room.Give(p.buf)
 			r.look(time.Now(), false)
 		default:
 			if err := r.wait(p); err != nil {
@@ -367,12 +318,12 @@ func (r *ranges) read(b []byte) (int, error) {
 	return 0, nil
 }
 
-// alone is the stream that reads on where there are no parts.
-func (r *ranges) alone() (*stream, error) {
+// alone is the stream that reads on at a byte where there are no parts.
+func (r *ranges) alone(at int64) (*stream, error) {
 	r.mu.Lock()
 	r.next = r.beyond()
 	r.own, r.head = true, true
-	s := r.d.stream(r.d.at, r.next)
+	s := r.by.stream(r.life, r.want, at, r.next)
 	r.mu.Unlock()
 	return s, s.open()
 }
@@ -381,9 +332,9 @@ func (r *ranges) alone() (*stream, error) {
 // where parts are wanted and nothing is free for them. mu is held.
 func (r *ranges) beyond() int64 {
 	if r.width == 1 || r.refused {
-		return r.d.blob.Size
+		return r.want.Blob.Size
 	}
-	return min(r.next+2*probeSize, r.d.blob.Size)
+	return min(r.next+2*probeSize, r.want.Blob.Size)
 }
 
 // drop gives up all parts that were not delivered. mu is held, and not while they end.
@@ -397,7 +348,7 @@ func (r *ranges) drop() {
 	r.wg.Wait()
 	r.mu.Lock()
 	for _, p := range r.parts {
-		r.d.engine.room.give(p.buf)
+		r.by.Room.Give(p.buf)
 	}
 	r.parts = nil
 }

@@ -1,0 +1,146 @@
+package layout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// Open opens the layout in the directory path; call Close when done.
+//
+// To Read, the directory must hold a layout of version 1: NotFound when it does
+// not. To Write, an absent or empty directory becomes an empty layout, and
+// temporary files that a writer left there more than a day ago are removed; a
+// directory that holds something else is a Conflict and is left alone.
+func Open(path string, mode Mode) (*Dir, error) {
+	d := &Dir{repo: ref.Repo{Host: ref.Layout, Path: filepath.Clean(path)}, mode: mode, turn: make(chan struct{}, 1)}
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return nil, d.failed("open layout", d.repo.String(), err)
+	}
+	if mode == Write {
+		if err := os.MkdirAll(whole, 0o755); err != nil {
+			return nil, d.failed("make layout", d.repo.String(), err)
+		}
+	}
+	if d.root, err = os.OpenRoot(whole); err != nil {
+		return nil, d.failed("open layout", d.repo.String(), err)
+	}
+	if mode == Write {
+		err = d.prepare()
+	}
+	if err == nil {
+		err = d.check()
+	}
+	if err != nil {
+		d.root.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// check says whether this is a layout that we understand.
+func (d *Dir) check() error {
+	raw, err := d.readFile(v1.ImageLayoutFile, maxHeader)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &fault.Fault{Kind: fault.NotFound, Op: "open layout", Name: d.repo.String(), Err: errors.New("there is no image layout: it has no file " + v1.ImageLayoutFile)}
+	}
+	if err != nil {
+		return d.failed("open layout", d.repo.String(), err)
+	}
+	var header v1.ImageLayout
+	if err := json.Unmarshal(raw, &header); err != nil {
+		return d.malformed(v1.ImageLayoutFile, "not a JSON object")
+	}
+	if major, _, _ := strings.Cut(header.Version, "."); major != "1" {
+		return d.malformed(v1.ImageLayoutFile, "image layout version %.50q; dray reads version 1", header.Version)
+	}
+	_, err = d.readIndex()
+	return err
+}
+
+// prepare makes d a layout if it is empty, and sweeps.
+func (d *Dir) prepare() error {
+	names, err := d.names()
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(names, v1.ImageLayoutFile) && slices.ContainsFunc(names, foreign) {
+		return d.occupied()
+	}
+	unlock, err := d.lock(context.Background()) // bounded by lockWait
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if names, err = d.names(); err != nil {
+		return err
+	}
+	d.sweep(names)
+	return d.initialise(names)
+}
+
+// initialise writes what a layout has to have. The file oci-layout comes first:
+// whoever finds another of these files without it knows that they are not ours.
+func (d *Dir) initialise(names []string) error {
+	if !slices.Contains(names, v1.ImageLayoutFile) {
+		if slices.ContainsFunc(names, func(n string) bool { return !ours(n) }) {
+			return d.occupied()
+		}
+		if err := d.replace(v1.ImageLayoutFile, []byte(layoutBytes)); err != nil {
+			return err
+		}
+	}
+	if err := d.makeParent("make layout", d.repo.String(), v1.ImageBlobsDir+"/sha256/"); err != nil {
+		return err
+	}
+	if slices.Contains(names, v1.ImageIndexFile) {
+		return nil
+	}
+	return d.replace(v1.ImageIndexFile, []byte(emptyIndex))
+}
+
+// foreign reports whether a file has no place in a layout that is being made.
+func foreign(name string) bool {
+	return !ours(name) && name != v1.ImageLayoutFile && name != v1.ImageIndexFile && name != v1.ImageBlobsDir
+}
+
+func ours(name string) bool {
+	return name == lockFile || strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
+}
+
+// sweep removes what writers that died long ago left. It is no matter if it fails.
+func (d *Dir) sweep(names []string) {
+	for _, name := range names {
+		if name == lockFile || !ours(name) {
+			continue
+		}
+		if info, err := d.root.Lstat(name); err == nil && time.Since(info.ModTime()) > staleAfter {
+			d.root.Remove(name)
+		}
+	}
+}
+
+func (d *Dir) names() ([]string, error) {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return nil, d.failed("open layout", d.repo.String(), err)
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, d.failed("open layout", d.repo.String(), err)
+	}
+	return names, nil
+}

@@ -1,0 +1,121 @@
+package fetch
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+)
+
+const tellEvery = 100 * time.Millisecond
+
+// Download reads one blob of the source, in order: over one connection, or over
+// several where that is faster (see ranges). Every error has the Side Source.
+type Download struct {
+	want Want
+
+	at   int64   // the next byte to deliver
+	one  *stream // what is read over one connection; nil where that was given up for ranges
+	wide *ranges // nil where one connection is enough
+	told time.Time
+}
+
+// Begin begins to read a blob at a byte.
+// ctx is of whoever reads; a Reader has no other way to get it.
+func (f *Fetcher) Begin(ctx context.Context, w Want, at int64) (*Download, error) {
+	d := &Download{want: w, at: at}
+	end := w.Blob.Size
+	if width := f.widthFor(w, at); width != 1 {
+		d.wide = newRanges(ctx, f, w, at, width)
+		end = min(end, at+d.wide.first)
+	}
+	d.one = f.stream(ctx, w, at, end)
+	if err := d.one.reopen(); err != nil {
+		d.Close()
+		return nil, fault.On(fault.Source, err)
+	}
+	return d, nil
+}
+
+func (d *Download) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, err := d.read(p)
+	if n > 0 {
+		d.at += int64(n)
+		d.advance()
+		return n, nil
+	}
+	if err == io.EOF {
+		return 0, io.EOF
+	}
+	return 0, fault.On(fault.Source, err)
+}
+
+// read takes the next bytes from whatever holds them.
+func (d *Download) read(p []byte) (int, error) {
+	if d.wide == nil {
+		return d.one.Read(p)
+	}
+	for {
+		var n int
+		var err error
+		switch {
+		case d.one != nil && (d.at < d.one.end || d.at == d.want.Blob.Size):
+			return d.wide.timed(d.one, p)
+		case d.one != nil:
+			d.one, err = d.wide.pass(d.one)
+		case d.at == d.want.Blob.Size:
+			return 0, io.EOF
+		default:
+			if n, err = d.wide.read(p); n == 0 && err == nil && d.at < d.want.Blob.Size {
+				d.one, err = d.wide.alone(d.at)
+			}
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+// Close lets go of all connections. Nothing of d runs after it.
+func (d *Download) Close() error {
+	if d.wide != nil {
+		d.wide.close()
+	}
+	if d.one == nil {
+		return nil
+	}
+	return d.one.Close()
+}
+
+func (d *Download) advance() {
+	if now := time.Now(); now.Sub(d.told) >= tellEvery {
+		d.told = now
+		d.Tell(event.Advanced)
+	}
+}
+
+func (d *Download) Tell(k event.Kind) {
+	d.want.say(event.Event{Kind: k, Name: d.want.Name, Digest: string(d.want.Blob.Digest), Done: d.at, Total: d.want.Blob.Size})
+}
+
+// widthFor is over how many connections w should begin to be read, from a byte on: 0 when that has to be found out.
+func (f *Fetcher) widthFor(w Want, at int64) int {
+	if w.Blob.Size-at < worthWide || f.Room.size < partSize || f.Places.full() {
+		return 1
+	}
+	f.paths.mu.Lock()
+	defer f.paths.mu.Unlock()
+	k := w.path()
+	switch {
+	case f.paths.refused[w.From.Repo()]:
+		return 1
+	case time.Since(f.paths.at[k]) < knownFor:
+		return f.paths.width[k]
+	}
+	return 0
+}
