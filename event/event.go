@@ -1,4 +1,3 @@
-// Package event is what a running transfer tells whoever watches it.
 package event
 
 import (

@@ -1,8 +1,3 @@
-// Package fault is the one vocabulary in which dray says what went wrong.
-//
-// Every error that leaves a package of this module is a *Fault or wraps one, so
-// the edges (exit codes, HTTP statuses, retry verdicts) read one field, Kind,
-// and never parse text.
 package fault
 
 import (

@@ -1,7 +1,3 @@
-// Package oci holds the documents of the OCI image format as values:
-// descriptors, manifests and indexes, read from bytes once and never changed.
-//
-// It follows image-spec v1.1.1 and Docker's image manifest v2 schema 2.
 package oci
 
 import (

@@ -11,13 +11,6 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Backup names the tags that keep what other tags hold before those are overwritten.
-// The zero Backup keeps nothing.
-type Backup struct {
-	Template string `json:"template"`       // as "{tag}-before-{date}"; see Check
-	Date     string `json:"date,omitempty"` // what {date} becomes, as "20260301": times are values handed in
-}
-
 // Check refuses a template with a placeholder other than {tag}, {digest} (64 hex digits),
 // {digest12} (the first 12 of them) and {date}, one that makes no tag, and one that makes of
 // a tag that tag itself. The error is Invalid.

@@ -50,15 +50,6 @@ func ParsePattern(s string) (Pattern, error) {
 	return p, nil
 }
 
-// shown keeps a long pattern readable in an error.
-func shown(s string) string {
-	const most = 80
-	if len(s) > most {
-		return fmt.Sprintf("%q…", s[:most])
-	}
-	return fmt.Sprintf("%q", s)
-}
-
 func compile(s string) (Pattern, error) {
 	if len(s) > MaxPattern {
 		return Pattern{}, fmt.Errorf("longer than %d bytes", MaxPattern)

@@ -1,6 +1,3 @@
-// Package plan decides what a transfer will do. It reads nothing and writes
-// nothing: Make is a function of two inventories and some rules, and its
-// result is a value that can be printed, saved, reviewed and applied later.
 package plan
 
 import (
@@ -198,4 +195,11 @@ func (s Step) Describe() string {
 		line += "  (lock " + s.Locks.String() + ")"
 	}
 	return line
+}
+
+// Backup names the tags that keep what other tags hold before those are overwritten.
+// The zero Backup keeps nothing.
+type Backup struct {
+	Template string `json:"template"`       // as "{tag}-before-{date}"; see Check
+	Date     string `json:"date,omitempty"` // what {date} becomes, as "20260301": times are values handed in
 }

@@ -2,6 +2,12 @@ package ref
 
 import "strings"
 
+// Limits of the grammar.
+const (
+	MaxPath = 255 // bytes of host and path together
+	MaxTag  = 128 // bytes
+)
+
 // The grammar by hand: as regular expressions it is most of what the start of a program
 // that only asks for its version would do.
 

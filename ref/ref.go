@@ -1,9 +1,3 @@
-// Package ref reads, prints and compares image names.
-//
-// A name is always fully qualified: "nginx" is read as
-// "docker.io/library/nginx", as every container tool reads it. The grammar is
-// that of distribution-spec v1.1.1 §Pulling manifests, with the limits of
-// distribution/reference v0.6.0; anything else is refused before a request is made.
 package ref
 
 import (
@@ -21,12 +15,6 @@ const DockerHub = "docker.io"
 
 // Layout is the Host of a Repo that is an OCI image layout on disk; its Path is a directory.
 const Layout = "oci:"
-
-// Limits of the grammar.
-const (
-	MaxPath = 255 // bytes of host and path together
-	MaxTag  = 128 // bytes
-)
 
 // Repo is a repository somewhere: a registry host and a path in it, or a layout on disk.
 // It is comparable: two equal Repos are the same repository.
