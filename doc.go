@@ -19,8 +19,8 @@
 //	copy.go      one image, or all tags of a repository
 //	tag.go       further tags on an image
 //	batch.go     a list of images
-//	transfer.go  whole registries
 //	verify.go    is it all there
+//	transfer.go  whole registries
 //	check.go     will it work
 //	look.go      what is there
 //	remove.go    take an image away

@@ -6,5 +6,6 @@
 //
 // Files, in the order of the walk:
 //
-//	fault.go  Fault, Kind, Side
+//	misuse.go  what can not be done as it was asked
+//	fault.go   Fault, Kind, Side
 package fault

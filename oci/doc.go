@@ -10,5 +10,6 @@
 //	document.go  manifests and indexes, read once
 //	strict.go    JSON that reads one way only
 //	verify.go    bytes held against their descriptor
+//	proof.go     how far a target is believed; what became of blobs
 //	oci.go       descriptors, media types
 package oci

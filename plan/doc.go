@@ -7,6 +7,7 @@
 //	file.go       a plan as a file, whole or step by step
 //	backup.go     what is kept before it is overwritten
 //	merge.go      two listings, compared as they are read
+//	entry.go      what a batch or a copy asks for
 //	mapping.go    where each repository of a source goes
 //	tagmap.go     which tags go by which other name
 //	selection.go  which repositories and tags are meant

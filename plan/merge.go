@@ -76,11 +76,6 @@ func (m Merge) choose(to ref.Name, from []ref.Name, src Inventory) (ref.Name, er
 	return best, nil
 }
 
-// Works reports whether the step does something: it Moves, or locks a name.
-func (s Step) Works() bool {
-	return s.Moves() || s.Locks != (oci.Locks{}) && s.Action == Skip
-}
-
 // Moves reports whether the step brings something, or gives it a name.
 func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s.Action == Retag }
 

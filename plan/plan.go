@@ -12,6 +12,11 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// Works reports whether the step does something: it Moves, or locks a name.
+func (s Step) Works() bool {
+	return s.Moves() || s.Locks != (oci.Locks{}) && s.Action == Skip
+}
+
 // Inventory is what was found at one moment: the content behind each name. A name is
 // a tag of a repository, or a digest in it. A name that is not in it was not there.
 type Inventory map[ref.Name]oci.Descriptor
@@ -203,3 +208,15 @@ type Backup struct {
 	Template string `json:"template"`       // as "{tag}-before-{date}"; see Check
 	Date     string `json:"date,omitempty"` // what {date} becomes, as "20260301": times are values handed in
 }
+
+// Repository is what is to be done about one target repository. Its steps are those
+// of a plan whose verb is "transfer" and whose hold is Each. A step that is Broken
+// and has no tag says why the repository could not be planned.
+type Repository struct {
+	To    ref.Repo
+	From  []ref.Repo // in the order of their names
+	Steps []Step
+}
+
+// Needs reports whether something is to be done.
+func (p Repository) Needs() bool { return slices.ContainsFunc(p.Steps, Step.Works) }
