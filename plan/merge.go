@@ -76,9 +76,6 @@ func (m Merge) choose(to ref.Name, from []ref.Name, src Inventory) (ref.Name, er
 	return best, nil
 }
 
-// Moves reports whether the step brings something, or gives it a name.
-func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s.Action == Retag }
-
 // Retags reports whether the step takes a name from one digest to another.
 func (s Step) Retags() bool {
 	return s.Moves() && s.Replaces != "" && s.Replaces != oci.Digest(s.From.Digest)

@@ -12,6 +12,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// Moves reports whether the step brings something, or gives it a name.
+func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s.Action == Retag }
+
 // Works reports whether the step does something: it Moves, or locks a name.
 func (s Step) Works() bool {
 	return s.Moves() || s.Locks != (oci.Locks{}) && s.Action == Skip
