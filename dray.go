@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/name"
@@ -54,6 +55,9 @@ type Config struct {
 	// Cloud is how ECR's own API is asked: for Settings.Create, for immutable tags and
 	// for listings with digests. Without Env it is not.
 	Cloud credential.Cloud
+
+	// Requests is told of each HTTP exchange with a registry when it has ended; nil is nobody.
+	Requests event.Requests
 
 	// Dial opens connections; nil means the system's network.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -117,7 +121,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	})
 	return &Dray{
 		base: &place.Base{
-			Remote: client, Engine: engine, Here: in.Local, Images: cmp.Or(c.Limits.Images, 32), MaxWait: cmp.Or(c.Limits.MaxWait, 10*time.Minute),
+			Remote: client, Engine: engine, Requests: c.Requests, Here: in.Local, Images: cmp.Or(c.Limits.Images, 32), MaxWait: cmp.Or(c.Limits.MaxWait, 10*time.Minute),
 			Proofs: ledger.NewProofs(c.StateDir), Times: ledger.NewTimes(c.StateDir), Marks: ledger.NewMarks(c.StateDir), Earlier: ledger.NewWhereabouts(c.StateDir),
 		},
 		names: &name.Reader{Hosts: names, Default: c.Default, Pin: client.Pin},

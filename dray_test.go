@@ -317,7 +317,7 @@ func TestWhoWatchesHearsTheStoryInOrder(t *testing.T) {
 	watch := func(e event.Event) {
 		mu.Lock()
 		defer mu.Unlock()
-		if e.Kind != event.Requested && e.Kind != event.Advanced {
+		if e.Kind != event.Advanced {
 			kinds = append(kinds, e.Kind)
 		}
 	}

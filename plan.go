@@ -50,7 +50,7 @@ func (p *Prepared) Traffic() map[string]Traffic {
 	if p.session == nil {
 		return nil
 	}
-	return p.session.Exchanged()
+	return p.session.Traffic.Exchanged()
 }
 
 // Apply carries out p. The Report has one entry for each step, in the plan's

@@ -23,7 +23,6 @@ const (
 	Noted     Kind = "noted"     // Text is something a person should know
 	Waiting   Kind = "waiting"   // a limit or a 429 holds us for Wait; Text says whose
 	Retried   Kind = "retried"   // a request is tried again after Wait because of Err
-	Requested Kind = "requested" // one HTTP exchange ended: Method, URL, Status, Sent, Received, Took
 )
 
 // Event is one line of the story. The zero value of a field means "does not apply".
@@ -33,7 +32,7 @@ type Event struct {
 	Step   int    // index into the plan's Steps
 	Side   string // "source" or "target"
 	Name   string // canonical image name
-	Host   string // registry, for Waiting, Retried and Requested
+	Host   string // registry, for Waiting and Retried
 	Digest string // "sha256:…"
 	Done   int64  // bytes so far
 	Total  int64  // bytes expected
@@ -41,13 +40,6 @@ type Event struct {
 	Wait   time.Duration
 	Text   string
 	Err    error
-
-	Method   string
-	URL      string // without query values: they may carry a capability
-	Status   int    // 0 when no answer came
-	Sent     int64  // body bytes sent
-	Received int64  // body bytes received
-	Took     time.Duration
 }
 
 // Observer receives events. It is called from many goroutines at once and must
@@ -65,3 +57,44 @@ func (o Observer) Tell(e Event) {
 	}
 	o(e)
 }
+
+// Request is one HTTP exchange with a registry that has ended, for metrics and for who looks for
+// trouble. The zero value of a field means "does not apply".
+type Request struct {
+	Time     time.Time
+	Host     string // registry
+	Name     string // of the image or repository that it was about
+	Method   string
+	URL      string // without query values: they may carry a capability
+	Status   int    // 0 when no answer came
+	Sent     int64  // body bytes sent
+	Received int64  // body bytes received
+	Took     time.Duration
+	Err      error
+}
+
+// Requests receives requests, on the terms of an Observer. A nil Requests ignores everything.
+type Requests func(Request)
+
+// Tell calls r when it is not nil, and stamps the time.
+func (r Requests) Tell(q Request) {
+	if r == nil {
+		return
+	}
+	if q.Time.IsZero() {
+		q.Time = time.Now()
+	}
+	r(q)
+}
+
+// Watch is who watches events and who watches requests. The zero Watch is nobody.
+type Watch struct {
+	Events   Observer
+	Requests Requests
+}
+
+// Tell tells of an event.
+func (w Watch) Tell(e Event) { w.Events.Tell(e) }
+
+// Request tells of a request.
+func (w Watch) Request(q Request) { w.Requests.Tell(q) }

@@ -39,7 +39,7 @@ func Plan(ctx context.Context, b *place.Base, w Work, obs event.Observer) (repor
 		r.Lock(ctx)
 		stop = ctx.Err()
 	}
-	rep := report.Report{Verb: w.Plan.Verb, Steps: r.Reports, Notes: w.Plan.Notes, Traffic: r.session.Exchanged(), Pulls: r.session.Pulls(), Took: time.Since(start)}
+	rep := report.Report{Verb: w.Plan.Verb, Steps: r.Reports, Notes: w.Plan.Notes, Traffic: r.session.Traffic.Exchanged(), Pulls: r.session.Traffic.Pulls(r.session.Base), Took: time.Since(start)}
 	switch err := rep.Err(); {
 	case err != nil:
 		return rep, err

@@ -22,7 +22,7 @@ func List(ctx context.Context, b *place.Base, names *name.Reader, req Request, o
 	}
 	if isRegistry {
 		s := b.Begin(req.Login, nil, obs)
-		return b.Repositories(ctx, host, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Observe}, func(path string) error {
+		return b.Repositories(ctx, host, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Watch()}, func(path string) error {
 			if !strings.HasPrefix(path, prefix) {
 				return nil
 			}

@@ -65,7 +65,7 @@ func Manifests(ctx context.Context, b *place.Base, names *name.Reader, req Reque
 	if here, ok := b.Registry(name.Host); ok {
 		return listLocal(ctx, here, name.Repo, visit)
 	}
-	at := b.Remote.Open(name.Repo, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Observe})
+	at := b.Remote.Open(name.Repo, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Watch()})
 	return at.Manifests(ctx, func(m remote.Manifest) error {
 		e := report.Manifest{Digest: m.Digest, Tags: m.Tags, Size: m.Total, Created: report.Moment(m.Created), Updated: report.Moment(m.Updated), MediaType: m.MediaType}
 		if m.Platform != nil {

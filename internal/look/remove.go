@@ -73,7 +73,7 @@ func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req Remo
 func Remove(ctx context.Context, b *place.Base, r report.Removal, login *credential.Login, obs event.Observer) error {
 	s := b.Begin(login, nil, obs)
 	defer s.Release()
-	at, err := b.Deleter(r.Image.Repo, remote.Use{Actions: remote.Pull, Login: login, Observe: s.Observe})
+	at, err := b.Deleter(r.Image.Repo, remote.Use{Actions: remote.Pull, Login: login, Observe: s.Watch()})
 	if err != nil {
 		return err
 	}

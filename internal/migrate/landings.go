@@ -119,7 +119,7 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 			repos = append(repos, repo)
 			continue
 		}
-		use := remote.Use{Actions: remote.Pull, Login: r.req.SourceLogin, Observe: r.observe}
+		use := remote.Use{Actions: remote.Pull, Login: r.req.SourceLogin, Observe: r.begin().Watch()}
 		err := r.Base.Repositories(ctx, from.Host, use, func(path string) error {
 			arrived := slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, path) })
 			if strings.HasPrefix(path, from.Prefix) && !arrived {

@@ -30,6 +30,7 @@ type transferring struct {
 	watch  event.Observer
 	report *summing
 	shared *place.Sharing
+	spent  *place.Traffic
 	images chan struct{}
 	hold   plan.Hold // "" is plan.Each
 
@@ -76,7 +77,7 @@ type Request struct {
 func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.Observer) *transferring {
 	req.Overwrite = cmp.Or(req.Overwrite, plan.Update)
 	return &transferring{
-		Scope: newScope(b, req), req: req, names: names, watch: obs, report: newSumming("transfer"), shared: place.NewSharing(b.Earlier),
+		Scope: newScope(b, req), req: req, names: names, watch: obs, report: newSumming("transfer"), shared: place.NewSharing(b.Earlier), spent: place.NewTraffic(),
 		images: make(chan struct{}, b.Images),
 	}
 }
@@ -94,16 +95,10 @@ func (r *transferring) rules() survey.Rules {
 	return survey.Rules{Verb: "transfer", Overwrite: r.req.Overwrite, Backup: r.req.Backup}
 }
 
-// observe counts what is exchanged, and passes it on.
-func (r *transferring) observe(e event.Event) {
-	r.report.see(e)
-	r.watch.Tell(e)
-}
-
 // begin opens what one target repository needs.
 func (r *transferring) begin() *place.Session {
-	s := r.Base.Begin(r.req.SourceLogin, r.req.TargetLogin, r.observe)
-	s.Shared = r.shared
+	s := r.Base.Begin(r.req.SourceLogin, r.req.TargetLogin, r.watch)
+	s.Shared, s.Traffic = r.shared, r.spent
 	return s
 }
 
@@ -139,7 +134,7 @@ func (r *transferring) endPlan(err error) (report.Transfer, error) {
 	r.shared.Keep()
 	r.report.mu.Lock()
 	defer r.report.mu.Unlock()
-	r.report.sum.Pulls = r.Base.PullsOf(r.report.pulled)
+	r.report.sum.Traffic, r.report.sum.Pulls = r.spent.Exchanged(), r.spent.Pulls(r.Base)
 	r.report.sum.Took = time.Since(r.report.began)
 	return r.report.sum, err
 }

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -22,31 +20,10 @@ type summing struct {
 	mu    sync.Mutex
 	began time.Time
 	sum   report.Transfer
-
-	pulled map[string]int // manifests read, by each host that was asked
 }
 
 func newSumming(verb string) *summing {
-	return &summing{began: time.Now(), pulled: map[string]int{}, sum: report.Transfer{Verb: verb, Actions: map[plan.Action]int{}, States: map[report.State]int{}, Traffic: map[string]report.Traffic{}}}
-}
-
-func (s *summing) see(e event.Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.sum.Traffic[e.Host]
-	switch e.Kind {
-	case event.Requested:
-		t.Requests++
-		t.Sent += e.Sent
-		t.Received += e.Received
-		s.pulled[e.Host] += place.PullsIn(e)
-		s.sum.Traffic[e.Host] = t
-	case event.Retried:
-		if e.Host != "" { // else it is a layout's
-			t.Retries++
-			s.sum.Traffic[e.Host] = t
-		}
-	}
+	return &summing{began: time.Now(), sum: report.Transfer{Verb: verb, Actions: map[plan.Action]int{}, States: map[report.State]int{}}}
 }
 
 func (s *summing) verb() string { return s.sum.Verb }

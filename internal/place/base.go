@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/remote"
@@ -21,6 +22,8 @@ type Base struct {
 	Engine *transfer.Engine
 	Here   func(host string) (Local, bool)          // registries of this process; nil is none
 	Guard  func(context.Context, []plan.Step) error // asked before names are set; nil is nobody
+
+	Requests event.Requests // told of each exchange with a registry; nil is nobody
 
 	Images  int           // in flight
 	MaxWait time.Duration // the longest wait that a registry may ask for
@@ -123,8 +126,8 @@ func (b *Base) Deleter(repo ref.Repo, use remote.Use) (interface {
 	return b.Remote.Open(repo, use), nil
 }
 
-// PullsOf says what each registry with a pull limit has left, of those where pulls were spent.
-func (b *Base) PullsOf(spent map[string]int) map[string]report.Pulls {
+// pulls says what each registry with a pull limit has left, of those where pulls were spent.
+func (b *Base) pulls(spent map[string]int) map[string]report.Pulls {
 	var all map[string]report.Pulls
 	for host, n := range spent {
 		budget, known := b.Remote.Budget(host)

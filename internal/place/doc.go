@@ -3,8 +3,9 @@
 //
 // Files, in the order in which they use each other:
 //
-//	session.go     what one plan and its application share: opened ends, logins, traffic, pulls
+//	session.go     what one plan and its application share: opened ends, logins
 //	sharing.go     which repositories of a registry hold which blobs
+//	traffic.go     what was exchanged with registries
 //	base.go        what all sessions of one Dray share
 //	repository.go  a repository wherever it is
 //	each.go        a few things at a time

@@ -2,10 +2,7 @@ package place
 
 import (
 	"context"
-	"maps"
-	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -17,7 +14,6 @@ import (
 	"github.com/drayage/dray/internal/transfer"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
-	"github.com/drayage/dray/report"
 )
 
 // Session is what one plan and its application share: the repositories that were opened and
@@ -27,6 +23,9 @@ type Session struct {
 	Base   *Base
 	Logins map[fault.Side]*credential.Login // nil asks the chain
 	Shared *Sharing                         // what target registries hold, for runs of many repositories; nil is nothing
+
+	// Traffic is counted here; sessions of one run may share it.
+	Traffic *Traffic
 
 	// Looks says that targets are only looked at, where they are: a login that may not write is enough.
 	Looks bool
@@ -41,8 +40,6 @@ type Session struct {
 	places  map[opened]Repository
 	layouts map[opened]*layout.Dir
 	watch   event.Observer
-	traffic map[string]report.Traffic
-	pulled  map[string]int // manifests read, by host
 	backs   map[Repository]*transfer.Back
 }
 
@@ -58,7 +55,7 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 	return &Session{
 		Base: b, Logins: map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target}, watch: obs,
 		mounts: map[ref.Repo][]string{}, docs: map[oci.Digest]oci.Document{}, places: map[opened]Repository{}, layouts: map[opened]*layout.Dir{},
-		traffic: map[string]report.Traffic{}, pulled: map[string]int{}, backs: map[Repository]*transfer.Back{},
+		Traffic: NewTraffic(), backs: map[Repository]*transfer.Back{},
 	}
 }
 
@@ -109,7 +106,7 @@ func (s *Session) Open(side fault.Side, repo ref.Repo, mode layout.Mode) (Reposi
 		}
 		return p, err
 	}
-	use := remote.Use{Actions: remote.Pull, Login: s.Logins[side], Observe: s.Observe, Yield: s.Applying.Load}
+	use := remote.Use{Actions: remote.Pull, Login: s.Logins[side], Observe: s.Watch(), Yield: s.Applying.Load}
 	if side == fault.Target && s.Looks {
 		p := s.Base.Remote.Open(repo, use).Direct()
 		s.places[key] = p
@@ -137,12 +134,12 @@ func (s *Session) openLayout(key opened) (Repository, error) {
 
 // Own opens repo for what its registry has beside the distribution API.
 func (s *Session) Own(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
-	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Observe})
+	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Watch()})
 }
 
 // Once opens a repository of a registry to ask what transfers do not, and gives up at the first trouble.
 func (s *Session) Once(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
-	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Observe}).Once()
+	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Watch()}).Once()
 }
 
 // Warm has connections dialled for the blobs that will go from one registry to another, while manifests are read.
@@ -180,31 +177,19 @@ func (s *Session) Release() {
 
 // Observe counts e and passes it on to whoever watches now.
 func (s *Session) Observe(e event.Event) {
+	s.Traffic.Event(e)
 	s.mu.Lock()
-	t := s.traffic[e.Host]
-	switch e.Kind {
-	case event.Requested:
-		t.Requests++
-		t.Sent += e.Sent
-		t.Received += e.Received
-		s.pulled[e.Host] += PullsIn(e)
-		s.traffic[e.Host] = t
-	case event.Retried:
-		if e.Host != "" { // else it is a layout's
-			t.Retries++
-			s.traffic[e.Host] = t
-		}
-	}
 	watch := s.watch
 	s.mu.Unlock()
 	watch.Tell(e)
 }
 
-// Exchanged is what was exchanged so far, by registry host.
-func (s *Session) Exchanged() map[string]report.Traffic {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.traffic)
+// Watch is told of what happens at registries.
+func (s *Session) Watch() event.Watch { return event.Watch{Events: s.Observe, Requests: s.requested} }
+
+func (s *Session) requested(q event.Request) {
+	s.Traffic.Request(q)
+	s.Base.Requests.Tell(q)
 }
 
 // Keep holds on to a document that was read, so that a copy does not read it again.
@@ -222,19 +207,4 @@ func (s *Session) WatchedBy(obs event.Observer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.watch = obs
-}
-
-// Pulls says what each registry with a pull limit has left.
-func (s *Session) Pulls() map[string]report.Pulls {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.Base.PullsOf(s.pulled)
-}
-
-// PullsIn is how many pulls an answer is, at a registry that counts them.
-func PullsIn(e event.Event) int {
-	if e.Method == http.MethodGet && e.Status == http.StatusOK && strings.Contains(e.URL, "/manifests/") {
-		return 1
-	}
-	return 0
 }

@@ -53,7 +53,7 @@ func Check(ctx context.Context, b *place.Base, names *name.Reader, req Request, 
 	if ctx.Err() != nil {
 		return rep, &fault.Fault{Kind: fault.Canceled, Op: "check", Err: context.Cause(ctx)}
 	}
-	rep.Traffic = s.Exchanged()
+	rep.Traffic = s.Traffic.Exchanged()
 	conclude(&rep, from, to)
 	return rep, nil
 }

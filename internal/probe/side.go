@@ -87,7 +87,7 @@ func (c *checker) sourceLayout(ctx context.Context) {
 func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 	client := c.session.Base.Remote
 	c.repo = c.session.Once(c.side, c.name.Repo, actions)
-	at, err := client.Contact(ctx, c.name.Host, c.session.Observe)
+	at, err := client.Contact(ctx, c.name.Host, c.session.Watch())
 	c.traits = client.Traits(c.name.Host)
 	switch {
 	case err != nil:
@@ -307,7 +307,7 @@ func (c *checker) lost(ctx context.Context) string {
 	if err == nil {
 		return fmt.Sprintf("the repository is there; no tag of it looks like %s", c.name.Tag)
 	}
-	repos, _ := c.session.Base.Remote.FirstRepositories(ctx, c.name.Host, remote.Use{Login: c.session.Logins[c.side], Observe: c.session.Observe})
+	repos, _ := c.session.Base.Remote.FirstRepositories(ctx, c.name.Host, remote.Use{Login: c.session.Logins[c.side], Observe: c.session.Watch()})
 	if near := survey.NearestOf(c.name.Path, repos); len(near) > 0 {
 		return "the nearest repositories there: " + strings.Join(near, ", ")
 	}

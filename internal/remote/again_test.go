@@ -53,7 +53,7 @@ func (s *state) next() {
 	must(s, err)
 	s.Cleanup(c.Close)
 	s.client, s.events = c, &events{}
-	s.repo = c.Open(repo(s.r, "app"), remote.Use{Actions: remote.Push, Observe: s.events.observe})
+	s.repo = c.Open(repo(s.r, "app"), remote.Use{Actions: remote.Push, Observe: s.events.watch()})
 }
 
 // cutAt sends until n bytes were read, and gives up there.

@@ -50,7 +50,7 @@ func bubble(t *testing.T, faults []*hostile.Fault, test func(b *bench), changes 
 		must(t, err)
 		t.Cleanup(c.Close)
 		b := &bench{T: t, r: r, client: c, events: &events{}}
-		b.repo = c.Open(repo(r, "app"), remote.Use{Actions: remote.Push, Observe: b.events.observe})
+		b.repo = c.Open(repo(r, "app"), remote.Use{Actions: remote.Push, Observe: b.events.watch()})
 		test(b)
 		if t.Failed() {
 			story := r.Story()
@@ -354,10 +354,10 @@ func TestF01AHostThatNeverAnsweredIsGivenUpSoon(t *testing.T) {
 		must(t, err)
 		defer c.Close()
 		e := &events{}
-		r := c.Open(repo(&testbed.Registry{Host: "nobody.example"}, "app"), remote.Use{Observe: e.observe})
+		r := c.Open(repo(&testbed.Registry{Host: "nobody.example"}, "app"), remote.Use{Observe: e.watch()})
 		_, err = r.Resolve(context.Background(), "v1")
 		wantKind(t, err, fault.Unavailable)
-		if n := len(e.of(event.Requested)); n != 4 {
+		if n := len(e.requests); n != 4 {
 			t.Errorf("%d tries", n)
 		}
 	})

@@ -35,7 +35,7 @@ type Contact struct {
 // Contact asks host for its API's root, once and without a login: the one
 // request tells of name, connection, certificate and challenge. An error is one
 // of the connection; the Contact then holds how far it came.
-func (c *Client) Contact(ctx context.Context, host string, obs event.Observer) (Contact, error) {
+func (c *Client) Contact(ctx context.Context, host string, obs event.Watch) (Contact, error) {
 	name, err := ref.Host(host)
 	if err != nil {
 		return Contact{}, err

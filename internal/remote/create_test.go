@@ -134,7 +134,7 @@ func TestAMissingECRRepositoryIsCreatedOnceBeforeAnythingIsSent(t *testing.T) {
 	c := client(t, e.options(credential.CreatePrivate))
 	var heard notes
 	for range 2 {
-		r := c.Open(ref.Repo{Host: ecrName, Path: "team/app"}, remote.Use{Actions: remote.Push, Observe: heard.see})
+		r := c.Open(ref.Repo{Host: ecrName, Path: "team/app"}, remote.Use{Actions: remote.Push, Observe: event.Watch{Events: heard.see}})
 		must(t, push(t, r, 5))
 	}
 	if got := fmt.Sprint(e.asks); got != "[CreateRepository]" {
@@ -276,7 +276,7 @@ func TestAMissingHarborProjectIsCreatedOnce(t *testing.T) {
 		var heard notes
 		c := client(t, withLogin, h.settings(create))
 		for _, path := range []string{"team/app", "team/web"} {
-			r := c.Open(repo(h.Registry, path), remote.Use{Actions: remote.Push, Observe: heard.see})
+			r := c.Open(repo(h.Registry, path), remote.Use{Actions: remote.Push, Observe: event.Watch{Events: heard.see}})
 			_, err := r.Resolve(t.Context(), "v1")
 			wantKind(t, err, fault.NotFound)
 			must(t, push(t, r, 3))

@@ -60,7 +60,7 @@ func visit(t *testing.T, name string, hosts map[string]*testbed.Registry, change
 	must(t, err)
 	t.Cleanup(c.Close)
 	s := &shop{T: t, client: c, events: &events{}}
-	s.repo = c.Open(n.Repo, remote.Use{Observe: s.events.observe})
+	s.repo = c.Open(n.Repo, remote.Use{Observe: s.events.watch()})
 	return s
 }
 

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/credential"
-	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/remote"
@@ -70,7 +69,7 @@ func TestF20F26F37F67NoCredentialLeavesItsOrigin(t *testing.T) {
 				r.Blob(t, "app", d.MediaType, data)
 			}
 			e := &events{}
-			err := c.do(client(t, withLogin, few).Open(repo(r, "app"), remote.Use{Actions: remote.Push, Observe: e.observe}))
+			err := c.do(client(t, withLogin, few).Open(repo(r, "app"), remote.Use{Actions: remote.Push, Observe: e.watch()}))
 			wantKind(t, err, c.kind)
 			if heard := canary.Credentials(); len(heard) > 0 {
 				t.Errorf("the canary heard %q", heard)
@@ -78,7 +77,7 @@ func TestF20F26F37F67NoCredentialLeavesItsOrigin(t *testing.T) {
 			if visited := canary.Requests() > 0; visited != c.visited {
 				t.Errorf("visited: %v, want %v (%v)", visited, c.visited, err)
 			}
-			for _, v := range e.of(event.Requested) {
+			for _, v := range e.requests {
 				if strings.Contains(v.URL, "sig=1") || strings.Contains(v.URL, "state=1") {
 					t.Errorf("an event shows %s", v.URL)
 				}
@@ -267,7 +266,7 @@ func TestNoEventAndNoErrorShowsASecret(t *testing.T) {
 	o := testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"user": "s3cret-canary"}}}
 	r := testbed.Distribution(t, o)
 	e := &events{}
-	to := client(t).Open(repo(r, "app"), remote.Use{Actions: remote.Push, Login: &secret, Observe: e.observe})
+	to := client(t).Open(repo(r, "app"), remote.Use{Actions: remote.Push, Login: &secret, Observe: e.watch()})
 	put(t, to, "v1")
 	_, err := to.Resolve(t.Context(), "absent")
 	wantKind(t, err, fault.NotFound)
@@ -277,11 +276,11 @@ func TestNoEventAndNoErrorShowsASecret(t *testing.T) {
 			t.Errorf("%q shows", bad)
 		}
 	}
-	if len(e.of(event.Requested)) != r.Requests() {
-		t.Errorf("%d events for %d requests", len(e.of(event.Requested)), r.Requests())
+	if len(e.requests) != r.Requests() {
+		t.Errorf("%d events for %d requests", len(e.requests), r.Requests())
 	}
 	var sent int64
-	for _, v := range e.of(event.Requested) {
+	for _, v := range e.requests {
 		sent += v.Sent
 	}
 	if in, _ := r.Sent("", ""); in != sent {

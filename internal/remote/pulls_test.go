@@ -23,7 +23,7 @@ func hub(t *testing.T, p *testbed.PullLimit, maxWait time.Duration, test func(b 
 		for i := range 10 {
 			digests = append(digests, string(testbed.Random(b, b.r, "app", fmt.Sprintf("v%d", i), testbed.RandomOptions{Seed: uint64(i + 1), Size: 100}).Root.Digest))
 		}
-		b.repo = b.client.Open(ref.Repo{Host: ref.DockerHub, Path: "app"}, remote.Use{Observe: b.events.observe})
+		b.repo = b.client.Open(ref.Repo{Host: ref.DockerHub, Path: "app"}, remote.Use{Observe: b.events.watch()})
 		test(b, digests)
 	}, func(s *testbed.Options, o *remote.Options) { s.Front, o.MaxWait = p.Front, maxWait })
 }
@@ -157,7 +157,7 @@ func TestACallerThatYieldsDoesNotWaitForPulls(t *testing.T) {
 func TestThePlain429OfDockerHubIsOrdinaryBackOff(t *testing.T) {
 	n := 0
 	hub(t, &testbed.PullLimit{Limit: 100, Window: time.Hour}, time.Minute, func(b *bench, digests []string) {
-		b.repo = b.client.Open(ref.Repo{Host: ref.DockerHub, Path: "app"}, remote.Use{Observe: b.events.observe})
+		b.repo = b.client.Open(ref.Repo{Host: ref.DockerHub, Path: "app"}, remote.Use{Observe: b.events.watch()})
 		_, err := b.repo.Document(b.Context(), digests[0])
 		must(b, err)
 		if got := b.budget(); got.Spent() || n != 0 {
@@ -176,7 +176,7 @@ func TestThePlain429OfDockerHubIsOrdinaryBackOff(t *testing.T) {
 	}
 	bubble(t, nil, func(b *bench) {
 		d := b.another("v1")
-		r := b.client.Open(ref.Repo{Host: ref.DockerHub, Path: "app"}, remote.Use{Observe: b.events.observe})
+		r := b.client.Open(ref.Repo{Host: ref.DockerHub, Path: "app"}, remote.Use{Observe: b.events.watch()})
 		begin := time.Now()
 		_, err := r.Document(b.Context(), string(d.Digest))
 		must(b, err)

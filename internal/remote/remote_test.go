@@ -85,8 +85,9 @@ func must(t testing.TB, err error) {
 
 // events collects what an Observer hears.
 type events struct {
-	mu  sync.Mutex
-	all []event.Event
+	mu       sync.Mutex
+	all      []event.Event
+	requests []event.Request
 }
 
 func (e *events) observe(v event.Event) {
@@ -94,6 +95,15 @@ func (e *events) observe(v event.Event) {
 	defer e.mu.Unlock()
 	e.all = append(e.all, v)
 }
+
+func (e *events) request(q event.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.requests = append(e.requests, q)
+}
+
+// watch is for a repository to open.
+func (e *events) watch() event.Watch { return event.Watch{Events: e.observe, Requests: e.request} }
 
 func (e *events) of(k event.Kind) []event.Event {
 	e.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/remote"
@@ -77,14 +78,14 @@ func TestTraitsAreKnownWithoutARequest(t *testing.T) {
 
 func TestContactTellsHowFarItCame(t *testing.T) {
 	reg := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic}})
-	at, err := client(t).Contact(t.Context(), reg.Host, nil)
+	at, err := client(t).Contact(t.Context(), reg.Host, event.Watch{})
 	if err != nil || at.Scheme != "http" || at.Status != 401 || at.Address != reg.Host || len(at.Asks) != 1 || at.Asks[0] != "basic" || at.Firewall {
 		t.Errorf("%+v %v", at, err)
 	}
 	if reg.Requests() != 1 {
 		t.Error(reg.Story())
 	}
-	_, err = client(t).Contact(t.Context(), "127.0.0.1:1", nil)
+	_, err = client(t).Contact(t.Context(), "127.0.0.1:1", event.Watch{})
 	wantKind(t, err, fault.Unavailable)
 }
 

@@ -130,14 +130,17 @@ func (m *metrics) jobs(run job.Runner) job.Runner {
 	}
 }
 
+// request counts an exchange of a job with a registry.
+func (m *metrics) request(q event.Request) {
+	host := m.host(q.Host)
+	m.upstream.WithLabelValues(host, knownMethod(q.Method), strconv.Itoa(q.Status)).Inc()
+	m.bytes.WithLabelValues(host, "sent").Add(float64(q.Sent))
+	m.bytes.WithLabelValues(host, "received").Add(float64(q.Received))
+}
+
 // observe counts what jobs do with registries.
 func (m *metrics) observe(e event.Event) {
 	switch e.Kind {
-	case event.Requested:
-		host := m.host(e.Host)
-		m.upstream.WithLabelValues(host, knownMethod(e.Method), strconv.Itoa(e.Status)).Inc()
-		m.bytes.WithLabelValues(host, "sent").Add(float64(e.Sent))
-		m.bytes.WithLabelValues(host, "received").Add(float64(e.Received))
 	case event.Retried:
 		m.retries.WithLabelValues(m.host(e.Host)).Inc()
 	case event.Waiting:

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/drayage/dray/event"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/drayage/dray/event"
 )
 
 // A job may name as many registries as it likes.
@@ -13,7 +14,7 @@ func TestRegistriesBeyondAllBoundsAreCountedTogether(t *testing.T) {
 	m := newMetrics(nil, nil)
 	const asked = 3 * maxHosts
 	for i := range asked {
-		m.observe(event.Event{Kind: event.Requested, Host: fmt.Sprintf("r%d.example", i), Method: "GET", Status: 200})
+		m.request(event.Request{Host: fmt.Sprintf("r%d.example", i), Method: "GET", Status: 200})
 	}
 	series := make(chan prometheus.Metric, asked)
 	m.upstream.Collect(series)

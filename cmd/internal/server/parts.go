@@ -71,6 +71,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	}
 	p.metrics = newMetrics(p.queue, p.db)
 	d, egress := c.drayConfig(p.access, p.hosts)
+	d.Requests = p.metrics.request
 	in := place.Inside{Local: p.local, Proxied: egress.Proxied}
 	if p.db.Postgres() { // else there is nobody to share with
 		in.Draw = p.budgets.draw

@@ -21,7 +21,7 @@ type Handle struct {
 	Host    *Host
 	Repo    ref.Repo
 	Access  *wire.Access
-	Observe event.Observer
+	Observe event.Watch
 	Single  bool        // its trouble is not waited for: one try
 	Yield   func() bool // asked where a request would wait for a spent pull limit; nil waits
 }

@@ -55,7 +55,7 @@ func (b *Budget) Wait(ctx context.Context, err error) error {
 	if asked > h.Options.MaxWait {
 		return tooLong(err, asked)
 	}
-	tell := event.Event{Host: h.Name, Name: b.call.Name, Method: b.call.Method, Wait: d, Err: err}
+	tell := event.Event{Host: h.Name, Name: b.call.Name, Wait: d, Err: err}
 	if fault.Is(err, fault.Throttled) {
 		until := time.Now().Add(d)
 		if h.Pause.Until(until) {

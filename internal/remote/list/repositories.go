@@ -18,7 +18,7 @@ import (
 
 // Repositories calls visit for each repository path of host. Many registries
 // have no such list: then the error says to give repositories by name.
-func Repositories(ctx context.Context, h *ask.Host, who *wire.Access, observe event.Observer, visit func(path string) error) error {
+func Repositories(ctx context.Context, h *ask.Host, who *wire.Access, observe event.Watch, visit func(path string) error) error {
 	valid := func(s string) bool {
 		_, err := ref.NewRepo(h.Name, s)
 		return err == nil
@@ -47,7 +47,7 @@ func (r *Lister) FirstTags(ctx context.Context) ([]string, error) {
 }
 
 // FirstRepositories reads the first page of the list of repositories: one request, tried once.
-func FirstRepositories(ctx context.Context, h *ask.Host, who *wire.Access, observe event.Observer) ([]string, error) {
+func FirstRepositories(ctx context.Context, h *ask.Host, who *wire.Access, observe event.Watch) ([]string, error) {
 	page, err := firstPage(ctx, h, catalog(h, who, observe))
 	return slices.DeleteFunc(page.Repositories, func(s string) bool {
 		_, err := ref.NewRepo(h.Name, s)
@@ -72,6 +72,6 @@ func firstPage(ctx context.Context, h *ask.Host, c *wire.Call) (firstNames, erro
 }
 
 // catalog asks for the repositories of a registry.
-func catalog(h *ask.Host, who *wire.Access, observe event.Observer) *wire.Call {
+func catalog(h *ask.Host, who *wire.Access, observe event.Watch) *wire.Call {
 	return &wire.Call{Op: "list repositories of", Name: h.Name, Method: http.MethodGet, Path: "/v2/_catalog", Access: who, Observe: observe}
 }

@@ -171,7 +171,7 @@ func (f *floor) passed(n int, waited time.Duration) error {
 	return nil
 }
 
-// told is the event of one exchange.
+// told is what is told of one exchange.
 type told struct {
 	call   *Call
 	host   string
@@ -182,8 +182,8 @@ type told struct {
 }
 
 func (t *told) tell(received int64, status int, err error) {
-	t.call.Observe.Tell(event.Event{
-		Kind: event.Requested, Host: t.host, Name: t.call.Name, Method: t.call.Method, URL: bare(t.url),
+	t.call.Observe.Request(event.Request{
+		Host: t.host, Name: t.call.Name, Method: t.call.Method, URL: bare(t.url),
 		Status: status, Sent: t.sent.Load(), Received: received, Took: time.Since(t.begin), Err: err,
 	})
 }

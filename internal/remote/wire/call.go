@@ -36,7 +36,7 @@ type Call struct {
 	Header      http.Header
 	Lane        Lane
 	Access      *Access // whose login; nil sends none
-	Observe     event.Observer
+	Observe     event.Watch
 
 	Body    func(ctx context.Context) (io.ReadCloser, error) // nil for none; called for each exchange
 	Size    int64                                            // of the body

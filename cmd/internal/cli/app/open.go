@@ -17,6 +17,7 @@ func (a *App) Open() (*dray.Dray, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Requests = a.Console.Relay.Request
 	return dray.New(c)
 }
 

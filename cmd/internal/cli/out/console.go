@@ -12,6 +12,7 @@ type Console struct {
 	Out, Err io.Writer
 	Terminal bool // Err is one: bars can be drawn
 	How
+	*Relay
 }
 
 // How says what stdout and stderr get.

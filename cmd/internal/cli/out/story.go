@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/drayage/dray"
@@ -33,6 +34,7 @@ type Story struct {
 // NewStory begins to tell. Call End when the verb has returned.
 func (c *Console) NewStory() *Story {
 	s := &Story{console: c, tally: newTally(), quit: make(chan struct{})}
+	c.Relay.set(s)
 	if c.Quiet || c.NoProgress {
 		return s
 	}
@@ -147,10 +149,6 @@ func (s *Story) Progress(p wire.Progress) {
 func (s *Story) Tell(e event.Event) {
 	c := s.console
 	switch {
-	case e.Kind == event.Requested:
-		if c.Debug {
-			s.Say(requestLine(e))
-		}
 	case e.Kind == event.Noted:
 		s.Note(e.Text)
 	case c.Verbose || c.Debug:
@@ -160,8 +158,27 @@ func (s *Story) Tell(e event.Event) {
 	}
 }
 
+// Relay tells the story that runs of requests to registries: the Dray that sends them is older. A
+// nil Relay tells nobody.
+type Relay struct {
+	told atomic.Pointer[Story]
+}
+
+func (r *Relay) set(s *Story) {
+	if r != nil {
+		r.told.Store(s)
+	}
+}
+
+// Request tells of one request, with --debug.
+func (r *Relay) Request(q event.Request) {
+	if s := r.told.Load(); s != nil && s.console.Debug {
+		s.Say(requestLine(q))
+	}
+}
+
 // requestLine is what --debug tells of one request. Headers, and with them secrets, are not in it.
-func requestLine(e event.Event) string {
+func requestLine(e event.Request) string {
 	status := "no answer"
 	if e.Status != 0 {
 		status = fmt.Sprint(e.Status)

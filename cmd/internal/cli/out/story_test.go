@@ -135,7 +135,7 @@ func screen(s string) string {
 }
 
 func TestDebugLinesTellOneRequest(t *testing.T) {
-	e := event.Event{Kind: event.Requested, Method: "PUT", URL: "https://reg/v2/a/blobs/uploads/1", Status: 201, Sent: 5, Took: 12 * time.Millisecond}
+	e := event.Request{Method: "PUT", URL: "https://reg/v2/a/blobs/uploads/1", Status: 201, Sent: 5, Took: 12 * time.Millisecond}
 	if got, want := requestLine(e), "PUT https://reg/v2/a/blobs/uploads/1 201 sent=5 received=0 took=0.012s"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
