@@ -1,60 +1,72 @@
-package job
+package live
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/drayage/dray/cmd/internal/wire"
+)
 
 const (
 	kept      = 1024    // events of a run that can be replayed
 	keptBytes = 1 << 20 // and their size
 )
 
-// live is what a run said of late: a ring that watchers read at their own pace. A slow one misses
-// events and stops nobody.
-type live struct {
+// Ring is what a run said of late: watchers read it at their own pace. A slow one misses events and
+// stops nobody.
+type Ring struct {
+	job     string
+	attempt int
+
 	mu      sync.Mutex
 	seq     int64
-	events  []Event
+	events  []wire.Event
 	size    int
 	changed chan struct{} // closed, and made anew, with each event
 	ended   bool
 }
 
-func newLive(first int64) *live { return &live{seq: first, changed: make(chan struct{})} }
+// New is the ring of an attempt at a job. Its events are numbered from behind first.
+func New(job string, attempt int, first int64) *Ring {
+	return &Ring{job: job, attempt: attempt, seq: first, changed: make(chan struct{})}
+}
 
-func (l *live) add(e Event) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended {
+// Add numbers e and keeps it, unless the run has ended.
+func (r *Ring) Add(e wire.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
 		return
 	}
-	l.seq++
-	e.Seq = l.seq
-	l.events = append(l.events, e)
-	l.size += len(e.Data)
-	for len(l.events) > kept || l.size > keptBytes && len(l.events) > 1 {
-		l.size -= len(l.events[0].Data)
-		l.events = l.events[1:]
+	r.seq++
+	e.Seq = r.seq
+	r.events = append(r.events, e)
+	r.size += len(e.Data)
+	for len(r.events) > kept || r.size > keptBytes && len(r.events) > 1 {
+		r.size -= len(r.events[0].Data)
+		r.events = r.events[1:]
 	}
-	close(l.changed)
-	l.changed = make(chan struct{})
+	close(r.changed)
+	r.changed = make(chan struct{})
 }
 
 // since returns what is kept after seq, a channel that closes when there is more, and whether
 // there will be no more.
-func (l *live) since(seq int64) (events []Event, more <-chan struct{}, ended bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	at := len(l.events)
-	for at > 0 && l.events[at-1].Seq > seq {
+func (r *Ring) since(seq int64) (events []wire.Event, more <-chan struct{}, ended bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := len(r.events)
+	for at > 0 && r.events[at-1].Seq > seq {
 		at--
 	}
-	return append([]Event(nil), l.events[at:]...), l.changed, l.ended
+	return append([]wire.Event(nil), r.events[at:]...), r.changed, r.ended
 }
 
-func (l *live) end() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.ended {
-		l.ended = true
-		close(l.changed)
+// End says that there will be no more.
+func (r *Ring) End() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.ended = true
+		close(r.changed)
 	}
 }
