@@ -68,11 +68,11 @@ var may = map[string]string{
 	"cmd/internal/client":        "credential fault cmd/internal/wire plan",
 	"cmd/internal/access":        "credential fault ref cmd/internal/store cmd/internal/wire",
 	"cmd/internal/store":         "fault",
-	"cmd/internal/job":           "fault cmd/internal/store cmd/internal/wire",
+	"cmd/internal/job":           "fault cmd/internal/job/live cmd/internal/store cmd/internal/wire",
 	"cmd/internal/verb":          ". credential event fault cmd/internal/access cmd/internal/job cmd/internal/store cmd/internal/wire internal/place oci plan ref",
 	"cmd/internal/api":           "credential fault cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire",
 	"cmd/internal/arm":           "credential fault cmd/internal/access cmd/internal/job cmd/internal/verb cmd/internal/wire ref",
-	"cmd/internal/server":        ". credential event fault cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/store cmd/internal/verb cmd/internal/wire internal/place oci ref internal/registry",
+	"cmd/internal/server":        ". credential fault cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/server/gate cmd/internal/server/measure cmd/internal/store cmd/internal/verb cmd/internal/wire internal/place ref internal/registry",
 	"cmd/internal/cli/out":       ". event fault cmd/internal/wire plan",
 	"cmd/internal/cli/flag":      ". fault cmd/internal/cli/out cmd/internal/config plan",
 	"cmd/internal/cli/app":       ". credential fault cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/wire ref",
@@ -89,6 +89,11 @@ var may = map[string]string{
 	"cmd/internal/program":       "fault cmd/internal/cli/app",
 	"cmd/dray":                   "cmd/internal/cli cmd/internal/program",
 	"cmd/drayd":                  "cmd/internal/cli cmd/internal/cli/serving cmd/internal/program",
+
+	// Below job and server. The ground floor first.
+	"cmd/internal/job/live":       "fault cmd/internal/store cmd/internal/wire",
+	"cmd/internal/server/measure": "event fault cmd/internal/job cmd/internal/store cmd/internal/wire",
+	"cmd/internal/server/gate":    "fault cmd/internal/access cmd/internal/server/measure cmd/internal/store internal/registry oci ref",
 
 	"bench":             "internal/registry", // measures the program from outside, and our registry as one of several
 	"packaging/mkimage": "internal/layout oci",

@@ -2,50 +2,20 @@ package access
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 
+	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
 
 // Challenge is the value of WWW-Authenticate for a 401.
 const Challenge = `Basic realm="dray", charset="UTF-8"`
-
-// presented is what a request shows in its Authorization.
-type presented struct {
-	user, secret string
-	basic        bool
-}
-
-var errAuthorization = errors.New("the Authorization is not Basic or Bearer as RFC 7617 and RFC 6750 write them")
-
-// readAuthorization takes the header apart: RFC 9110 §11.6.2, RFC 7617 §2, RFC 6750 §2.1.
-func readAuthorization(h string) (presented, error) {
-	scheme, rest, ok := strings.Cut(h, " ")
-	rest = strings.TrimLeft(rest, " ")
-	switch {
-	case !ok || rest == "":
-		return presented{}, errAuthorization
-	case strings.EqualFold(scheme, "bearer"):
-		if strings.ContainsFunc(rest, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-			return presented{}, errAuthorization
-		}
-		return presented{secret: rest}, nil
-	case strings.EqualFold(scheme, "basic"):
-		raw, err := base64.StdEncoding.DecodeString(rest)
-		user, password, colon := strings.Cut(string(raw), ":")
-		if err != nil || !colon {
-			return presented{}, errAuthorization
-		}
-		return presented{user: user, secret: password, basic: true}, nil
-	}
-	return presented{}, errAuthorization
-}
 
 // Authenticate finds who r comes from. A token is taken as Bearer, or as the password of any
 // user in Basic; what Issue made is taken as a token is. Authorization goes before a client
@@ -110,6 +80,114 @@ func (a *Access) known(ctx context.Context, p presented) (Principal, error) {
 	return Principal{}, denied("these credentials are not known here", "")
 }
 
+// byCertificate takes the name of a certificate that TLS has verified: the first URI of its
+// alternative names, else the first e-mail address, else the common name.
+func (a *Access) byCertificate(cert *x509.Certificate) (Principal, error) {
+	name := cert.Subject.CommonName
+	switch {
+	case len(cert.URIs) > 0:
+		name = cert.URIs[0].String()
+	case len(cert.EmailAddresses) > 0:
+		name = cert.EmailAddresses[0]
+	}
+	if err := checkName(name); err != nil {
+		return Principal{}, denied("the client certificate names nobody: "+err.Error(), "it needs a URI, an e-mail address or a common name")
+	}
+	return Principal{Name: name, Role: a.roleOf(name), Via: ViaCertificate, until: cert.NotAfter}, nil
+}
+
+// ClientCAs are the certificates that sign clients', for tls.Config.ClientCAs with
+// tls.VerifyClientCertIfGiven; nil when clients have none. Ask for each connection: the file
+// is read again when it changed. The error is Invalid.
+func (a *Access) ClientCAs() (*x509.CertPool, error) {
+	if a.ca == nil {
+		return nil, nil
+	}
+	return a.ca.pool()
+}
+
+// Still is p, who asked for something once, as it stands now, when that begins: with p.Role at
+// most, and with less where less is left of it. A token gives way to another of the same
+// principal. The error is Denied where p is nobody any more: every token of it has ended, or its
+// user is gone. Of certificates, and of who came from this machine, nobody keeps a list, and of
+// users none but processes with the file: those are what they were.
+func (a *Access) Still(ctx context.Context, p Principal) (Principal, error) {
+	if p.Via != ViaToken && (p.Via != ViaHtpasswd || a.users == nil) {
+		return p, nil
+	}
+	now, err := a.standing(ctx, p.Name)
+	switch {
+	case err != nil:
+		return Principal{}, err
+	case !now.Known():
+		return Principal{}, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Err: errors.New("every token of it has ended, or its user is gone"),
+			Hint: "make a token for it, and ask again"}
+	case !now.Covers(p.Role):
+		p.Role = now
+	}
+	return p, nil
+}
+
+// standing is the greatest role that a token or the user of this name has; "" is none.
+func (a *Access) standing(ctx context.Context, name string) (Role, error) {
+	var best Role
+	if a.users != nil {
+		users, err := a.users.current()
+		if err != nil {
+			return "", err
+		}
+		if _, there := users[name]; there {
+			best = a.roleOf(name)
+		}
+	}
+	rows, err := a.db.QueryContext(ctx, `SELECT role FROM access_tokens WHERE principal = $1 AND revoked = 0 AND expires > $2`, name, store.Micros(a.now()))
+	if err != nil {
+		return "", dbFault("look up", "tokens of "+name, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var role Role
+		if err := rows.Scan(&role); err != nil {
+			return "", dbFault("look up", "tokens of "+name, err)
+		}
+		if role.Known() && !best.Covers(role) {
+			best = role
+		}
+	}
+	return best, dbFault("look up", "tokens of "+name, rows.Err())
+}
+
+// presented is what a request shows in its Authorization.
+type presented struct {
+	user, secret string
+	basic        bool
+}
+
+var errAuthorization = errors.New("the Authorization is not Basic or Bearer as RFC 7617 and RFC 6750 write them")
+
+// readAuthorization takes the header apart: RFC 9110 §11.6.2, RFC 7617 §2, RFC 6750 §2.1.
+func readAuthorization(h string) (presented, error) {
+	scheme, rest, ok := strings.Cut(h, " ")
+	rest = strings.TrimLeft(rest, " ")
+	switch {
+	case !ok || rest == "":
+		return presented{}, errAuthorization
+	case strings.EqualFold(scheme, "bearer"):
+		if strings.ContainsFunc(rest, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+			return presented{}, errAuthorization
+		}
+		return presented{secret: rest}, nil
+	case strings.EqualFold(scheme, "basic"):
+		raw, err := base64.StdEncoding.DecodeString(rest)
+		user, password, colon := strings.Cut(string(raw), ":")
+		if err != nil || !colon {
+			return presented{}, errAuthorization
+		}
+		return presented{user: user, secret: password, basic: true}, nil
+	}
+	return presented{}, errAuthorization
+}
+
 // open reports whether nobody is configured and only this machine can reach the server.
 func (a *Access) open(ctx context.Context) (bool, error) {
 	if !a.loopback || a.users != nil || a.ca != nil {
@@ -146,12 +224,4 @@ func fromHere(r *http.Request) bool {
 	}
 	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil && ip.Unmap().IsLoopback()
-}
-
-func (a *Access) grantsAnonymous() bool {
-	return slices.ContainsFunc(a.rules, func(r rule) bool { return slices.Contains(r.Principals, Anonymous) })
-}
-
-func denied(cause, hint string) error {
-	return &fault.Fault{Kind: fault.Denied, Op: "authenticate", Hint: hint, Err: errors.New(cause)}
 }

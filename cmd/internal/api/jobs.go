@@ -13,17 +13,6 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// ByID names a thing by its id.
-type ByID struct {
-	ID string `path:"id" maxLength:"128"`
-}
-
-// nothing is the answer of what has none: 204.
-type nothing struct{}
-
-// body is an answer with a body alone.
-type body[B any] struct{ Body B }
-
 func (a *api) jobs() {
 	get := func(id, path, text string) operation {
 		return operation{id: id, method: http.MethodGet, path: path, role: access.Reader, status: http.StatusOK, text: text, tag: "jobs"}

@@ -8,12 +8,6 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// made is an answer with the place of what was made.
-type made[B any] struct {
-	Location string `header:"Location"`
-	Body     B
-}
-
 type scheduling struct {
 	Body wire.ScheduleRequest
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
+	"github.com/drayage/dray/cmd/internal/job/live"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
@@ -41,7 +43,7 @@ func (q *Queue) cancel(ctx context.Context, tx *sql.Tx, j *Job) error {
 		if err := q.db.Notify(tx, saidCancel, j.ID); err != nil {
 			return err
 		}
-		return q.db.Notify(tx, saidOf(j.ID), "")
+		return q.db.Notify(tx, live.Topic(j.ID), "")
 	}
 	j.State, j.Ended = Canceled, instant(store.Micros(q.now()))
 	j.Failure = &Failure{Kind: fault.Canceled, Text: "canceled"}
@@ -56,5 +58,53 @@ func (q *Queue) cancel(ctx context.Context, tx *sql.Tx, j *Job) error {
 	if err := wipe(ctx, tx, j.ID); err != nil {
 		return err
 	}
-	return q.db.Notify(tx, saidOf(j.ID), "")
+	return q.db.Notify(tx, live.Topic(j.ID), "")
+}
+
+const pollCancel = 700 * time.Millisecond // a cancel is seen within a second, notified or not
+
+// canceling hands cancels on to what runs here.
+func (q *Queue) canceling(ctx context.Context) {
+	said, err := q.db.Listen(ctx, saidCancel)
+	if err != nil {
+		return
+	}
+	tick := time.NewTicker(pollCancel)
+	defer tick.Stop()
+	for {
+		id, open := "", true
+		select {
+		case <-ctx.Done():
+			return
+		case id, open = <-said:
+			if !open {
+				said = nil
+			}
+		case <-tick.C:
+		}
+		if r := q.local(id); r != nil {
+			r.askCancel()
+		} else if id == "" && len(q.runs()) > 0 {
+			q.lookForCancels(ctx)
+		}
+	}
+}
+
+func (q *Queue) lookForCancels(ctx context.Context) {
+	ctx, done := context.WithTimeout(ctx, 5*time.Second)
+	defer done()
+	rows, err := q.db.QueryContext(ctx, `SELECT id FROM jobs WHERE state = 'running' AND owner = $1 AND cancel_requested = 1`, q.owner)
+	if err != nil {
+		return // and again at the next tick
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if rows.Scan(&id) != nil {
+			return
+		}
+		if r := q.local(id); r != nil {
+			r.askCancel()
+		}
+	}
 }

@@ -11,29 +11,6 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 )
 
-// tenant is a principal with queued jobs, as fairness sees it.
-type tenant struct {
-	principal string
-	running   int64
-	turn      int64 // when a job of it was last claimed
-	oldest    string
-}
-
-// tenants hops from principal to principal along the index, so that it costs by the number of
-// them and not by that of their jobs.
-const tenants = `
-WITH RECURSIVE p (principal) AS (
-	SELECT * FROM (SELECT principal FROM jobs /*by*/ WHERE state = 'queued' ORDER BY principal LIMIT 1) AS first
-	UNION ALL
-	SELECT (SELECT n.principal FROM jobs n /*by*/ WHERE n.state = 'queued' AND n.principal > p.principal ORDER BY n.principal LIMIT 1)
-	FROM p WHERE p.principal IS NOT NULL
-)
-SELECT principal,
-	(SELECT count(*) FROM jobs r WHERE r.state = 'running' AND r.principal = p.principal),
-	(SELECT coalesce(max(c.claimed), 0) FROM jobs c WHERE c.principal = p.principal),
-	(SELECT o.id FROM jobs o /*by*/ WHERE o.state = 'queued' AND o.principal = p.principal ORDER BY o.id LIMIT 1)
-FROM p WHERE principal IS NOT NULL`
-
 // claim takes up to n jobs for this Queue: always of the principal with the fewest running, of
 // those the one that was not served the longest, and of its jobs the oldest.
 func (q *Queue) claim(ctx context.Context, n int) ([]*Run, error) {
@@ -72,6 +49,29 @@ func (q *Queue) claim(ctx context.Context, n int) ([]*Run, error) {
 	}
 	return runs, nil
 }
+
+// tenant is a principal with queued jobs, as fairness sees it.
+type tenant struct {
+	principal string
+	running   int64
+	turn      int64 // when a job of it was last claimed
+	oldest    string
+}
+
+// tenants hops from principal to principal along the index, so that it costs by the number of
+// them and not by that of their jobs.
+const tenants = `
+WITH RECURSIVE p (principal) AS (
+	SELECT * FROM (SELECT principal FROM jobs /*by*/ WHERE state = 'queued' ORDER BY principal LIMIT 1) AS first
+	UNION ALL
+	SELECT (SELECT n.principal FROM jobs n /*by*/ WHERE n.state = 'queued' AND n.principal > p.principal ORDER BY n.principal LIMIT 1)
+	FROM p WHERE p.principal IS NOT NULL
+)
+SELECT principal,
+	(SELECT count(*) FROM jobs r WHERE r.state = 'running' AND r.principal = p.principal),
+	(SELECT coalesce(max(c.claimed), 0) FROM jobs c WHERE c.principal = p.principal),
+	(SELECT o.id FROM jobs o /*by*/ WHERE o.state = 'queued' AND o.principal = p.principal ORDER BY o.id LIMIT 1)
+FROM p WHERE principal IS NOT NULL`
 
 // anyQueued keeps an idle worker from writing.
 func (q *Queue) anyQueued(ctx context.Context) (bool, error) {

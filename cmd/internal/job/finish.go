@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/job/live"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
 
-// persistence is how long a result is offered to a database that does not answer. After that the
-// lease ends and the job is run again.
-const persistence = time.Minute
+// errStopped is why a run's context ends when its worker is stopped.
+var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("this worker stops; the job goes on elsewhere")}
 
 // finish writes how r ended, if it still holds the job.
 func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
@@ -68,7 +68,7 @@ func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) error {
 		if err := q.setEnd(ctx, tx, r, afterCancel(out, asked)); err != nil {
 			return err
 		}
-		return q.db.Notify(tx, saidOf(r.Job.ID), "")
+		return q.db.Notify(tx, live.Topic(r.Job.ID), "")
 	})
 	if err != nil {
 		r.giveBack(items, lines)

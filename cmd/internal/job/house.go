@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/job/live"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
@@ -214,7 +215,7 @@ func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
 			return err
 		}
 	}
-	return q.db.Notify(tx, saidOf(j.ID), "")
+	return q.db.Notify(tx, live.Topic(j.ID), "")
 }
 
 const (

@@ -1,10 +1,3 @@
-// Package job keeps work that was accepted until it is done: in a database, through crashes of
-// who runs it.
-//
-// A job is a row. Who claims it holds a lease on it, renews that, and is fenced by the number of
-// its attempt: every change is made `WHERE id = … AND attempt = …`, so that a worker that was
-// paused, and whose job went to another, changes nothing when it wakes up. docs/jobs.md has the
-// states as a drawing. The package knows no images: a request is JSON, and a Runner reads it.
 package job
 
 import (
@@ -12,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
@@ -58,6 +52,15 @@ type Submission struct {
 	Parent, Schedule string
 	Secret           []byte                        // sealed at rest, wiped when the job ends; nil for none
 	Also             func(tx *sql.Tx, j Job) error // in the same transaction, for a job that is new; nil for nothing. It may run more than once
+}
+
+// submission is a Submission with what is decided once, however often its transaction runs.
+type submission struct {
+	Submission
+	id     string
+	now    time.Time
+	due    time.Time // of a firing
+	sealed []byte
 }
 
 // Outcome is how a run ended.
@@ -111,3 +114,5 @@ func raw(s string) json.RawMessage {
 	}
 	return json.RawMessage(s)
 }
+
+func instant(us int64) time.Time { return store.Time(us) }

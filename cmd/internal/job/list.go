@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/drayage/dray/cmd/internal/job/live"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
@@ -190,6 +192,16 @@ func (q *Queue) Log(ctx context.Context, id string, after int64, limit int) ([]L
 	}
 	return lines, q.db.Explain("read log of job", rows.Err())
 }
+
+// Watch yields what happens to a job, after the event of sequence number after, or from what is
+// kept with 0: first "state", then what the run says, "state" again when that changes, and at the
+// end "ended". Events may be missing, where more was said than can be kept or a connection was
+// down; states are not. It ends with an error, when ctx ends, or after "ended".
+func (q *Queue) Watch(ctx context.Context, id string, after int64) iter.Seq2[Event, error] {
+	return q.watched().Watch(ctx, id, after)
+}
+
+func (q *Queue) watched() live.Jobs { return live.Jobs{DB: q.db, Get: q.Get, Here: q.ring, Now: q.now} }
 
 // page bounds what one question returns: 1000 unless told, at most 10,000.
 func page(limit int) int { return min(cmp.Or(max(limit, 0), 1000), 10_000) }

@@ -9,12 +9,6 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// backlog is what one principal had queued a little while ago, and what it added since.
-type backlog struct {
-	queued  int
-	counted time.Time
-}
-
 const (
 	recount     = time.Second            // how long a count is good for
 	recountFull = 100 * time.Millisecond // and one that refuses: its cost grows with the jobs

@@ -8,9 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/job/live"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
@@ -21,36 +21,14 @@ import (
 type Runner func(ctx context.Context, r *Run) Outcome
 
 const (
-	maxLines  = 10_000  // of a job's log
-	maxLine   = 4 << 10 // bytes
-	bulk      = 256     // items that wait to be written
-	seqOfNext = 32      // bits: sequence numbers begin at attempt << 32, so that they grow over attempts
+	maxLines = 10_000  // of a job's log
+	maxLine  = 4 << 10 // bytes
+	bulk     = 256     // items that wait to be written
 )
-
-// Run is one attempt at a job. Its methods may be used at the same time.
-type Run struct {
-	Job  Job
-	live *live // what was said of late, for those who watch
-
-	q      *Queue
-	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when the runner returned
-
-	flushing sync.Mutex // one flush at a time, so that lines stay in order
-
-	mu       sync.Mutex
-	items    []Item
-	lines    []Line
-	lineSeq  int64
-	itemSeq  int64
-	progress json.RawMessage
-	written  string // the progress that the row has
-	asked    bool   // to be canceled
-}
 
 func newRun(q *Queue, j Job) *Run {
 	first := int64(j.Attempt) << seqOfNext
-	return &Run{Job: j, q: q, live: newLive(first), lineSeq: first, itemSeq: first, done: make(chan struct{})}
+	return &Run{Job: j, q: q, live: live.New(j.ID, j.Attempt, first), lineSeq: first, itemSeq: first, done: make(chan struct{})}
 }
 
 // Secret is what was submitted with the job, opened; nil when there was none.
@@ -75,9 +53,11 @@ func (r *Run) Secret(ctx context.Context) ([]byte, error) {
 	return r.q.cfg.Seal.Open(sealed, sealedName(r.Job.ID))
 }
 
+func sealedName(id string) string { return "job/" + id }
+
 // Emit tells those who watch. Nothing of it is written: what must be read later is an Item or Log.
 func (r *Run) Emit(kind string, data json.RawMessage) {
-	r.live.add(Event{Kind: kind, Data: data, At: r.q.now()})
+	r.live.Add(Event{Kind: kind, Data: data, At: r.q.now()})
 }
 
 // Progress is the latest snapshot: told at once as "progress", and written every few seconds.
@@ -133,6 +113,10 @@ func (r *Run) Log(text string) {
 func (r *Run) Fence(ctx context.Context) error {
 	return insist(ctx, func() error { return r.held(ctx, r.q.db.QueryRowContext(ctx, holds, r.Job.ID, r.Job.Attempt)) })
 }
+
+// persistence is how long a result is offered to a database that does not answer. After that the
+// lease ends and the job is run again.
+const persistence = time.Minute
 
 // insist asks a database that is away again and again: it may be restarted, and the work so far is
 // worth a wait.

@@ -10,17 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drayage/dray/cmd/internal/job/live"
 	"github.com/drayage/dray/fault"
 )
 
 const (
-	poll       = time.Second            // between looks for what a notification would have told
-	pollCancel = 700 * time.Millisecond // a cancel is seen within a second, notified or not
-	unwinding  = time.Second            // for a runner whose context ended, when Work is stopped
+	unwinding = time.Second // for a runner whose context ended, when Work is stopped
 )
-
-// errStopped is why a run's context ends when its worker is stopped.
-var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("this worker stops; the job goes on elsewhere")}
 
 // Work claims jobs and runs them, up to slots at a time, and keeps house for the queue: leases,
 // schedules, history. With no slots it only keeps house. It returns when ctx has ended: what runs
@@ -39,7 +35,7 @@ func (q *Queue) Work(ctx context.Context, slots int, run Runner) error {
 
 	house, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){q.renewing, q.canceling, q.flushing, q.telling} {
+	for _, loop := range []func(context.Context){q.renewing, q.canceling, q.flushing, q.watched().Tell} {
 		loops.Go(func() { loop(house) })
 	}
 	loops.Go(func() { q.housekeeping(ctx) })
@@ -123,10 +119,10 @@ func (q *Queue) start(ctx context.Context, r *Run, run Runner, freed chan<- stru
 	if r.Job.CancelRequested {
 		r.askCancel()
 	}
-	_ = q.db.Publish(saidOf(r.Job.ID), "") // it is no larger than allowed
+	_ = q.db.Publish(live.Topic(r.Job.ID), "") // it is no larger than allowed
 	go func() {
 		out := guarded(ctx, r, run)
-		r.live.end()
+		r.live.End()
 		q.finish(ctx, r, out)
 		r.cancel(nil)
 		q.forget(r)
@@ -197,76 +193,6 @@ func wait(ctx context.Context, runs []*Run) (left []*Run) {
 	return left
 }
 
-func (q *Queue) runs() []*Run {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	all := make([]*Run, 0, len(q.running))
-	for _, r := range q.running {
-		all = append(all, r)
-	}
-	return all
-}
-
-func (q *Queue) local(id string) *Run {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if r := q.running[id]; r != nil {
-		return r
-	}
-	for _, r := range slices.Backward(q.late) {
-		if r.Job.ID == id {
-			return r
-		}
-	}
-	return nil
-}
-
-// canceling hands cancels on to what runs here.
-func (q *Queue) canceling(ctx context.Context) {
-	said, err := q.db.Listen(ctx, saidCancel)
-	if err != nil {
-		return
-	}
-	tick := time.NewTicker(pollCancel)
-	defer tick.Stop()
-	for {
-		id, open := "", true
-		select {
-		case <-ctx.Done():
-			return
-		case id, open = <-said:
-			if !open {
-				said = nil
-			}
-		case <-tick.C:
-		}
-		if r := q.local(id); r != nil {
-			r.askCancel()
-		} else if id == "" && len(q.runs()) > 0 {
-			q.lookForCancels(ctx)
-		}
-	}
-}
-
-func (q *Queue) lookForCancels(ctx context.Context) {
-	ctx, done := context.WithTimeout(ctx, 5*time.Second)
-	defer done()
-	rows, err := q.db.QueryContext(ctx, `SELECT id FROM jobs WHERE state = 'running' AND owner = $1 AND cancel_requested = 1`, q.owner)
-	if err != nil {
-		return // and again at the next tick
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id string
-		if rows.Scan(&id) != nil {
-			return
-		}
-		if r := q.local(id); r != nil {
-			r.askCancel()
-		}
-	}
-}
-
 // flushing writes the items and log lines of what runs here, every second.
 func (q *Queue) flushing(ctx context.Context) {
 	for pause(ctx, poll) {
@@ -274,17 +200,5 @@ func (q *Queue) flushing(ctx context.Context) {
 			// What could not be written is kept, and told by the next Item.
 			_ = r.flush(ctx)
 		}
-	}
-}
-
-// pause reports whether ctx goes on after d.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

@@ -238,11 +238,3 @@ func saving(op, name string, err error) error {
 	}
 	return &fault.Fault{Kind: kind, Op: op, Name: name, Err: err}
 }
-
-// filePath is the path of a database that is a file.
-func filePath(database string) (string, bool) { return strings.CutPrefix(database, "sqlite:") }
-
-func isFile(database string) bool {
-	_, ok := filePath(database)
-	return ok
-}

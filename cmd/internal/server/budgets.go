@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/server/measure"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
 )
@@ -27,13 +28,13 @@ const drawsPerSecond = 5
 type budgets struct {
 	queue   *job.Queue
 	dray    *dray.Dray
-	metrics *metrics
+	metrics *measure.Metrics
 
 	mu   sync.Mutex
 	held map[place.Draw]int // drawn and not used
 }
 
-func (b *budgets) serve(q *job.Queue, d *dray.Dray, m *metrics) {
+func (b *budgets) serve(q *job.Queue, d *dray.Dray, m *measure.Metrics) {
 	b.queue, b.dray, b.metrics, b.held = q, d, m, map[place.Draw]int{}
 }
 
@@ -75,7 +76,7 @@ func (b *budgets) take(ctx context.Context, of place.Draw, a dray.Allowance) err
 			b.mu.Unlock()
 			continue
 		}
-		b.metrics.waited.WithLabelValues(b.metrics.host(of.Host)).Add(wait.Seconds())
+		b.metrics.Waited(of.Host, wait)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

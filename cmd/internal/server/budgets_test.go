@@ -2,15 +2,17 @@ package server
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/server/measure"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
@@ -37,7 +39,7 @@ func sharing(t *testing.T, n int) []*budgets {
 		}
 		t.Cleanup(d.Close)
 		all[i] = &budgets{}
-		all[i].serve(q, d, newMetrics(q, db))
+		all[i].serve(q, d, measure.NewMetrics(q, db))
 	}
 	return all
 }
@@ -63,8 +65,10 @@ func TestProcessesOfOneDatabaseShareWhatARegistryAllows(t *testing.T) {
 	if took := time.Since(start); took < time.Second {
 		t.Errorf("75 requests took %v; 50 a second are allowed", took)
 	}
-	if n, err := testutil.GatherAndCount(processes[0].metrics.registry, "dray_budget_requests"); err != nil || n != 1 {
-		t.Error(n, err)
+	shown := httptest.NewRecorder()
+	processes[0].metrics.Handler().ServeHTTP(shown, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if n := strings.Count(shown.Body.String(), "\ndray_budget_requests{"); n != 1 {
+		t.Error(n)
 	}
 	// Another login and another registry have budgets of their own.
 	for _, d := range []place.Draw{{Host: "reg.example", Identity: "other", Class: "writes"}, {Host: "free.example", Identity: "ci", Class: "reads"}} {

@@ -310,3 +310,11 @@ func (c Config) mayListen(who known) error {
 	}
 	return nil
 }
+
+// filePath is the path of a database that is a file.
+func filePath(database string) (string, bool) { return strings.CutPrefix(database, "sqlite:") }
+
+func isFile(database string) bool {
+	_, ok := filePath(database)
+	return ok
+}

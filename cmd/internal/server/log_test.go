@@ -8,11 +8,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/drayage/dray/cmd/internal/server/measure"
 )
 
 func TestAPanicIsLoggedAndCutsTheConnection(t *testing.T) {
 	var out bytes.Buffer
-	s := &serving{streams: newStreams(), parts: &parts{metrics: newMetrics(nil, nil), traces: &traces{},
+	s := &serving{streams: newStreams(), parts: &parts{metrics: measure.NewMetrics(nil, nil), traces: &measure.Traces{},
 		config: Config{Log: slog.New(slog.NewTextHandler(&out, nil)), Stall: time.Minute}}}
 	srv := httptest.NewServer(s.watched(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a defect") })))
 	resp, err := http.Get(srv.URL)

@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/server/measure"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/verb"
 	"github.com/drayage/dray/fault"
@@ -34,9 +35,9 @@ type parts struct {
 	reg     *registry.Registry // nil at a worker
 	dray    *dray.Dray
 	service *verb.Service
-	metrics *metrics
+	metrics *measure.Metrics
 	budgets budgets
-	traces  *traces
+	traces  *measure.Traces
 }
 
 // open opens everything, in the order in which it is needed. addr is where the registry
@@ -61,7 +62,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	if err := p.openAccess(ctx); err != nil {
 		return p, err
 	}
-	if p.traces, err = newTraces(ctx, c); err != nil {
+	if p.traces, err = measure.NewTraces(ctx, c.Env, c.Version); err != nil {
 		return p, err
 	}
 	p.queue, err = job.Open(ctx, job.Config{DB: p.db, Owner: hostname(), Seal: p.vault,
@@ -69,9 +70,9 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.metrics = newMetrics(p.queue, p.db)
+	p.metrics = measure.NewMetrics(p.queue, p.db)
 	d, egress := c.drayConfig(p.access, p.hosts)
-	d.Requests = p.metrics.request
+	d.Requests = p.metrics.Request
 	in := place.Inside{Local: p.local, Proxied: egress.Proxied}
 	if p.db.Postgres() { // else there is nobody to share with
 		in.Draw = p.budgets.draw
@@ -80,7 +81,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 		return p, err
 	}
 	p.budgets.serve(p.queue, p.dray, p.metrics)
-	p.service = verb.New(verb.Config{Dray: p.dray, Queue: p.queue, Access: p.access, DB: p.db, Tool: "dray " + c.Version, Observe: p.metrics.observe})
+	p.service = verb.New(verb.Config{Dray: p.dray, Queue: p.queue, Access: p.access, DB: p.db, Tool: "dray " + c.Version, Observe: p.metrics.Observe})
 	return p, nil
 }
 
@@ -117,7 +118,7 @@ func (p *parts) close() error {
 		errs = append(errs, p.reg.Close())
 	}
 	if p.traces != nil {
-		p.traces.close()
+		p.traces.Close()
 	}
 	if p.db != nil {
 		errs = append(errs, p.db.Close())
@@ -163,4 +164,20 @@ func dataFault(dir string, err error) error {
 		kind = fault.Invalid
 	}
 	return &fault.Fault{Kind: kind, Op: "open data directory", Name: dir, Hint: "choose a directory that this user may write", Err: fmt.Errorf("%w", err)}
+}
+
+// OpenAccess opens what a server knows about who may do what, for a person at its machine: where
+// the database is a file, no server runs meanwhile, which is Conflict. done closes it.
+func OpenAccess(ctx context.Context, c Config) (a *access.Access, done func() error, err error) {
+	if c, err = c.filled(); err != nil {
+		return nil, nil, err
+	}
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, nil, dataFault(c.Data, err)
+	}
+	p := &parts{config: c}
+	if err := p.openAccess(ctx); err != nil {
+		return nil, nil, errors.Join(err, p.close())
+	}
+	return p.access, p.close, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/api"
 	"github.com/drayage/dray/cmd/internal/arm"
 	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/server/gate"
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
@@ -17,15 +18,16 @@ import (
 // pages of other origins are refused, tools send no Origin.
 func (s *serving) routes() (http.Handler, error) {
 	mux := http.NewServeMux()
-	mux.Handle("/v2/", &gate{parts: s.parts, next: s.reg})
-	mux.HandleFunc("GET "+tokenPath, s.token)
+	g := &gate.Gate{Registry: s.reg, Host: s.hosts[0], Access: s.access, DB: s.db, Log: s.config.Log, PublicURL: s.config.PublicURL, Anonymous: s.config.anonymous()}
+	mux.Handle("/v2/", g)
+	mux.HandleFunc("GET "+gate.TokenPath, g.Token)
 	mux.Handle(wire.Prefix+"/", s.api())
 	cloud := s.arm()
 	for _, pattern := range arm.Patterns() {
 		mux.Handle(pattern, cloud)
 	}
 	s.health(mux)
-	mux.Handle("GET /metrics", s.known(s.metrics.handler()))
+	mux.Handle("GET /metrics", s.known(g, s.metrics.Handler()))
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("/", elsewhere(cloud))
 	return s.watched(http.NewCrossOriginProtection().Handler(mux)), nil
@@ -69,7 +71,7 @@ func elsewhere(cloud http.Handler) http.HandlerFunc {
 func (s *serving) opsRoutes() http.Handler {
 	mux := http.NewServeMux()
 	s.health(mux)
-	mux.Handle("GET /metrics", s.metrics.handler())
+	mux.Handle("GET /metrics", s.metrics.Handler())
 	return s.watched(mux)
 }
 
@@ -79,16 +81,15 @@ func (s *serving) health(mux *http.ServeMux) {
 }
 
 // known lets in who is somebody.
-func (s *serving) known(next http.Handler) http.Handler {
-	g := &gate{parts: s.parts}
+func (s *serving) known(g *gate.Gate, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := s.access.Authenticate(r)
 		if err != nil {
-			g.refuse(w, r, p, err)
+			g.Refuse(w, r, p, err)
 			return
 		}
 		if p.Via == access.ViaNothing {
-			g.challenge(w, r)
+			g.Challenge(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -120,5 +121,5 @@ func plain(w http.ResponseWriter, status int, text string) {
 
 // runner is what jobs are run with.
 func (s *serving) runner() job.Runner {
-	return s.traces.jobs(s.metrics.jobs(s.service.Run))
+	return s.traces.Jobs(s.metrics.Jobs(s.service.Run))
 }

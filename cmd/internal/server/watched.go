@@ -1,14 +1,15 @@
 package server
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/drayage/dray/cmd/internal/server/gate"
+	"github.com/drayage/dray/cmd/internal/server/measure"
 )
 
 // watched is around every request: it is logged, counted and traced, a client that does not
@@ -16,31 +17,31 @@ import (
 func (s *serving) watched(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		ctx, span := s.traces.request(r)
+		ctx, span := s.traces.Request(r)
 		ctx, leave := s.streams.enter(ctx, r)
 		defer leave()
 		r = r.WithContext(ctx)
 		p := &pace{ResponseController: http.NewResponseController(w), stall: s.config.Stall}
-		c := &counter{ResponseWriter: w, pace: p}
+		c := &measure.Answer{ResponseWriter: &pacedAnswer{w, p}}
 		r.Body = &pacedBody{r.Body, p}
-		done := s.metrics.begin()
+		done := s.metrics.Begin()
 		defer func() {
 			crash := recover()
 			if crash != nil && crash != http.ErrAbortHandler {
-				c.status = http.StatusInternalServerError
+				c.Status = http.StatusInternalServerError
 				s.config.Log.LogAttrs(ctx, slog.LevelError, "panic", slog.Any("err", crash), slog.String("stack", string(debug.Stack())))
 			}
 			p.end()
 			route, took := routeOf(r), time.Since(start)
-			done(route, r.Method, c.status, took)
-			span(route, c.status)
-			at := level(r, c.status)
+			done(route, r.Method, c.Status, took)
+			span(route, c.Status)
+			at := level(r, c.Status)
 			if r.Context().Err() != nil && crash == nil {
 				at = slog.LevelDebug // the client is gone, and nobody has to act
 			}
 			s.config.Log.LogAttrs(ctx, at, "request",
-				slog.String("method", r.Method), slog.String("path", shown(r, route)), slog.Int("status", c.status),
-				slog.Int64("bytes", c.bytes), slog.Duration("took", took))
+				slog.String("method", r.Method), slog.String("path", shown(r, route)), slog.Int("status", c.Status),
+				slog.Int64("bytes", c.Bytes), slog.Duration("took", took))
 			if crash != nil {
 				panic(http.ErrAbortHandler) // the connection is cut, and that is said once
 			}
@@ -60,8 +61,8 @@ func shown(r *http.Request, route string) string {
 // routeOf is a request's kind, of which there are few: names of repositories and jobs do not
 // belong in a metric.
 func routeOf(r *http.Request) string {
-	if at, ok := readPath(r.URL.Path); ok && r.URL.Path != tokenPath {
-		return "/v2/" + at.part
+	if route, ok := gate.Route(r.URL.Path); ok {
+		return route
 	}
 	_, route, ok := strings.Cut(r.Pattern, " ")
 	if !ok {
@@ -89,42 +90,6 @@ func level(r *http.Request, status int) slog.Level {
 	return slog.LevelDebug
 }
 
-// counter remembers the status and the bytes of an answer.
-type counter struct {
-	http.ResponseWriter
-	pace   *pace // nil keeps no time
-	status int
-	bytes  int64
-}
-
-func (c *counter) WriteHeader(status int) {
-	if c.status == 0 && status >= 200 {
-		c.status = status
-	}
-	c.ResponseWriter.WriteHeader(status)
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	if c.status == 0 {
-		c.status = http.StatusOK
-	}
-	if c.pace != nil {
-		c.pace.SetWriteDeadline(time.Now().Add(c.pace.stall))
-		defer c.pace.SetWriteDeadline(time.Time{}) // a stream may be silent for long
-	}
-	n, err := c.ResponseWriter.Write(p)
-	c.bytes += int64(n)
-	return n, err
-}
-
-// Flush is for handlers of streams that ask for it in the old way.
-func (c *counter) Flush() {
-	_ = http.NewResponseController(c.ResponseWriter).Flush()
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (c *counter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
-
 // pace cuts a client that sends or takes no byte for the time of stall: each read and each
 // write has that long, however long the whole takes.
 type pace struct {
@@ -138,6 +103,21 @@ func (p *pace) end() {
 	p.SetReadDeadline(time.Now().Add(p.stall))
 }
 
+// pacedAnswer is an answer each of whose writes has its time.
+type pacedAnswer struct {
+	http.ResponseWriter
+	pace *pace
+}
+
+func (a *pacedAnswer) Write(p []byte) (int, error) {
+	a.pace.SetWriteDeadline(time.Now().Add(a.pace.stall))
+	defer a.pace.SetWriteDeadline(time.Time{}) // a stream may be silent for long
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (a *pacedAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
 type pacedBody struct {
 	io.ReadCloser
 	pace *pace
@@ -147,42 +127,4 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	b.pace.SetReadDeadline(time.Now().Add(b.pace.stall))
 	defer b.pace.SetReadDeadline(time.Time{}) // between reads it is we who take the time
 	return b.ReadCloser.Read(p)
-}
-
-// streams are the answers that have no end of their own.
-type streams struct {
-	mu    sync.Mutex
-	ended bool
-	open  map[*http.Request]context.CancelFunc
-}
-
-func newStreams() *streams { return &streams{open: map[*http.Request]context.CancelFunc{}} }
-
-// enter gives a request for a stream of events a context that ends with the process.
-func (s *streams) enter(ctx context.Context, r *http.Request) (context.Context, func()) {
-	if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") && !strings.HasSuffix(r.URL.Path, "/events") {
-		return ctx, func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open[r] = cancel
-	if s.ended {
-		cancel()
-	}
-	return ctx, func() {
-		cancel()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.open, r)
-	}
-}
-
-func (s *streams) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ended = true
-	for _, cancel := range s.open {
-		cancel()
-	}
 }

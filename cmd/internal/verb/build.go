@@ -2,7 +2,6 @@ package verb
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -235,104 +234,6 @@ func shape(r wire.Request) error {
 		return invalid("read request", r.Kind, "it does not name exactly one verb", "one of import, copy, tag, batch, transfer")
 	}
 	return nil
-}
-
-// logins are where a request keeps those that came with it.
-func logins(r *wire.Request) []**wire.Login {
-	switch {
-	case r.Import != nil:
-		return []**wire.Login{&r.Import.SourceLogin, &r.Import.TargetLogin}
-	case r.Copy != nil:
-		return []**wire.Login{&r.Copy.SourceLogin, &r.Copy.TargetLogin}
-	case r.Tag != nil:
-		return []**wire.Login{nil, &r.Tag.Login}
-	case r.Batch != nil:
-		return []**wire.Login{&r.Batch.SourceLogin, &r.Batch.TargetLogin}
-	case r.Transfer != nil:
-		return []**wire.Login{&r.Transfer.SourceLogin, &r.Transfer.TargetLogin}
-	case r.Apply != nil:
-		return []**wire.Login{&r.Apply.SourceLogin, &r.Apply.TargetLogin}
-	case r.Verify != nil:
-		return []**wire.Login{&r.Verify.SourceLogin, &r.Verify.TargetLogin}
-	case r.Plan != nil:
-		of := r.Plan.Of()
-		return logins(&of)
-	}
-	return nil
-}
-
-// secret is what is sealed apart.
-type secret struct {
-	Source *wire.Login `json:"source,omitempty"`
-	Target *wire.Login `json:"target,omitempty"`
-	File   []byte      `json:"file,omitempty"` // of an uploaded plan
-}
-
-// part returns r without its logins, and these apart. r itself is not changed.
-func part(r wire.Request) (wire.Request, secret, error) {
-	var bare wire.Request
-	raw, err := json.Marshal(r)
-	if err == nil {
-		err = json.Unmarshal(raw, &bare)
-	}
-	if err != nil {
-		return bare, secret{}, &fault.Fault{Kind: fault.Internal, Op: "store request", Err: err}
-	}
-	var s secret
-	into := []**wire.Login{&s.Source, &s.Target}
-	for i, at := range logins(&bare) {
-		if at != nil {
-			*into[i], *at = *at, nil
-		}
-	}
-	if r.Plan != nil {
-		s.File = r.Plan.File
-	}
-	return bare, s, nil
-}
-
-// join puts logins back into r.
-func join(r *wire.Request, s secret) {
-	from := []*wire.Login{s.Source, s.Target}
-	for i, at := range logins(r) {
-		if at != nil && from[i] != nil {
-			*at = from[i]
-		}
-	}
-}
-
-func (s secret) inline() []string {
-	var sides []string
-	if s.Source != nil {
-		sides = append(sides, string(fault.Source))
-	}
-	if s.Target != nil {
-		sides = append(sides, string(fault.Target))
-	}
-	return sides
-}
-
-// seal is nil when there is nothing to hide.
-func (s secret) seal() ([]byte, error) {
-	if s.Source == nil && s.Target == nil && s.File == nil {
-		return nil, nil
-	}
-	raw, err := json.Marshal(s)
-	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Internal, Op: "store logins", Err: errors.New("they do not read as JSON")}
-	}
-	return raw, nil
-}
-
-func unseal(raw []byte) (secret, error) {
-	var s secret
-	if len(raw) == 0 {
-		return s, nil
-	}
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return s, &fault.Fault{Kind: fault.Internal, Op: "read logins", Err: errors.New("they do not read as they were written")}
-	}
-	return s, nil
 }
 
 func invalid(op, name, cause, hint string) error {

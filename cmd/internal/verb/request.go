@@ -1,15 +1,13 @@
-// Package verb makes every verb of dray a job: requests as JSON, in the words of package dray,
-// who may make them, and the runner that carries them out.
-//
-// A request is held against the rules twice: when it is submitted, and again when it runs, which
-// may be much later. Logins that a request brings are taken out of it and sealed apart: what is
-// stored, listed and told holds none.
 package verb
 
 import (
+	"encoding/json"
+	"errors"
+
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/fault"
 )
 
 // row is a Request as it is stored with its job: without logins.
@@ -19,6 +17,104 @@ type row struct {
 	Via    access.Via  `json:"via"`              // how they showed who they are
 	Inline []string    `json:"inline,omitempty"` // "source", "target": logins that came with it, sealed apart
 	Failed bool        `json:"failed,omitempty"` // only what failed of the job's parent
+}
+
+// secret is what is sealed apart.
+type secret struct {
+	Source *wire.Login `json:"source,omitempty"`
+	Target *wire.Login `json:"target,omitempty"`
+	File   []byte      `json:"file,omitempty"` // of an uploaded plan
+}
+
+// part returns r without its logins, and these apart. r itself is not changed.
+func part(r wire.Request) (wire.Request, secret, error) {
+	var bare wire.Request
+	raw, err := json.Marshal(r)
+	if err == nil {
+		err = json.Unmarshal(raw, &bare)
+	}
+	if err != nil {
+		return bare, secret{}, &fault.Fault{Kind: fault.Internal, Op: "store request", Err: err}
+	}
+	var s secret
+	into := []**wire.Login{&s.Source, &s.Target}
+	for i, at := range logins(&bare) {
+		if at != nil {
+			*into[i], *at = *at, nil
+		}
+	}
+	if r.Plan != nil {
+		s.File = r.Plan.File
+	}
+	return bare, s, nil
+}
+
+// join puts logins back into r.
+func join(r *wire.Request, s secret) {
+	from := []*wire.Login{s.Source, s.Target}
+	for i, at := range logins(r) {
+		if at != nil && from[i] != nil {
+			*at = from[i]
+		}
+	}
+}
+
+// logins are where a request keeps those that came with it.
+func logins(r *wire.Request) []**wire.Login {
+	switch {
+	case r.Import != nil:
+		return []**wire.Login{&r.Import.SourceLogin, &r.Import.TargetLogin}
+	case r.Copy != nil:
+		return []**wire.Login{&r.Copy.SourceLogin, &r.Copy.TargetLogin}
+	case r.Tag != nil:
+		return []**wire.Login{nil, &r.Tag.Login}
+	case r.Batch != nil:
+		return []**wire.Login{&r.Batch.SourceLogin, &r.Batch.TargetLogin}
+	case r.Transfer != nil:
+		return []**wire.Login{&r.Transfer.SourceLogin, &r.Transfer.TargetLogin}
+	case r.Apply != nil:
+		return []**wire.Login{&r.Apply.SourceLogin, &r.Apply.TargetLogin}
+	case r.Verify != nil:
+		return []**wire.Login{&r.Verify.SourceLogin, &r.Verify.TargetLogin}
+	case r.Plan != nil:
+		of := r.Plan.Of()
+		return logins(&of)
+	}
+	return nil
+}
+
+func (s secret) inline() []string {
+	var sides []string
+	if s.Source != nil {
+		sides = append(sides, string(fault.Source))
+	}
+	if s.Target != nil {
+		sides = append(sides, string(fault.Target))
+	}
+	return sides
+}
+
+// seal is nil when there is nothing to hide.
+func (s secret) seal() ([]byte, error) {
+	if s.Source == nil && s.Target == nil && s.File == nil {
+		return nil, nil
+	}
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return nil, &fault.Fault{Kind: fault.Internal, Op: "store logins", Err: errors.New("they do not read as JSON")}
+	}
+	return raw, nil
+}
+
+func unseal(raw []byte) (secret, error) {
+	var s secret
+	if len(raw) == 0 {
+		return s, nil
+	}
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return s, &fault.Fault{Kind: fault.Internal, Op: "read logins", Err: errors.New("they do not read as they were written")}
+	}
+	return s, nil
 }
 
 // loginOf is l as registries are shown it; nil for nil.

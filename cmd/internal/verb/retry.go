@@ -4,17 +4,75 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
+
+// Retry makes a job of what failed in one that has ended: of an import, copy, tag, batch or
+// transfer the steps that failed or were not begun, where it had got so far, else all of it again.
+// Logins that the job had brought were wiped and have to be given again.
+func (s *Service) Retry(ctx context.Context, p access.Principal, id string, with Again) (job.Job, bool, error) {
+	j, err := s.Visible(ctx, p, id)
+	if err != nil {
+		return job.Job{}, false, err
+	}
+	r, err := readRow(p, j.Request)
+	if err != nil {
+		return job.Job{}, false, err
+	}
+	refuse := func(kind fault.Kind, cause, hint string) (job.Job, bool, error) {
+		return job.Job{}, false, &fault.Fault{Kind: kind, Op: "retry job", Name: id, Err: errors.New(cause), Hint: hint}
+	}
+	given := secret{Source: with.SourceLogin, Target: with.TargetLogin}
+	switch {
+	case !j.State.Ended():
+		return refuse(fault.Conflict, "it is "+string(j.State), "wait for its end, or cancel it")
+	case j.State == job.Done:
+		return refuse(fault.Conflict, "nothing of it failed", "submit it again")
+	case r.Plan != nil && r.Plan.Uploaded:
+		return refuse(fault.Invalid, "the file was wiped when it was read", "send it again")
+	}
+	for _, side := range r.Inline {
+		if !slices.Contains(given.inline(), side) {
+			return refuse(fault.Invalid, "it came with a login for the "+side+", which was wiped when it ended", "give "+side+"Login again")
+		}
+	}
+	if err := s.allow(ctx, p, r.Request, time.Now()); err != nil {
+		return job.Job{}, false, err
+	}
+	parent := j.ID
+	if some, err := s.anyFailed(ctx, j); err != nil {
+		return job.Job{}, false, err
+	} else if some {
+		r.Failed = true
+	} else if r.Failed { // it was a retry, and did not get so far
+		parent = j.Parent
+	}
+	join(&r.Request, given)
+	sub, err := s.submission(p, r.Request, r)
+	if err != nil {
+		return job.Job{}, false, err
+	}
+	sub.Parent, sub.Key = parent, with.Key
+	return s.queue.Submit(ctx, sub)
+}
+
+// Again is what a retry may bring along.
+type Again struct {
+	wire.Logins
+	Key string `json:"-"`
+}
 
 // anyFailed reports whether j is of a verb that goes step by step, and got as far as steps that failed.
 func (s *Service) anyFailed(ctx context.Context, j job.Job) (bool, error) {

@@ -1,21 +1,19 @@
-package job
+package live
 
 import (
 	"context"
 	"encoding/json"
 	"iter"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
 const (
-	interest = 30 * time.Second       // how long a worker tells after somebody said that they watch
-	remind   = 10 * time.Second       // how often a watcher says so
-	beat     = 100 * time.Millisecond // between messages of a teller
+	poll   = time.Second      // between looks for what a notification would have told
+	remind = 10 * time.Second // how often a watcher says so
 )
 
 // Watch yields what happens to a job, after the event of sequence number after, or from what is
@@ -25,31 +23,31 @@ const (
 //
 // A run in this process is read directly; one elsewhere is asked by a notification to tell. Where
 // notifications do not get through, only states and the snapshots of progress are seen.
-func (q *Queue) Watch(ctx context.Context, id string, after int64) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
+func (j Jobs) Watch(ctx context.Context, id string, after int64) iter.Seq2[wire.Event, error] {
+	return func(yield func(wire.Event, error) bool) {
 		ctx, done := context.WithCancel(ctx)
 		defer done()
-		said, err := q.db.Listen(ctx, saidOf(id))
+		said, err := j.DB.Listen(ctx, Topic(id))
 		if err != nil {
-			yield(Event{}, err)
+			yield(wire.Event{}, err)
 			return
 		}
-		w := &watcher{looked: time.Now(), q: q, id: id, seq: after, said: said, yield: yield}
+		w := &watcher{looked: time.Now(), jobs: j, id: id, seq: after, said: said, yield: yield}
 		if err := w.run(ctx); err != nil {
-			yield(Event{}, err)
+			yield(wire.Event{}, err)
 		}
 	}
 }
 
 type watcher struct {
-	q     *Queue
+	jobs  Jobs
 	id    string
 	seq   int64 // of the event that was yielded last
 	said  <-chan string
-	yield func(Event, error) bool
+	yield func(wire.Event, error) bool
 
-	last     Job  // as it was yielded
-	here     *Run // the latest attempt that ran in this process
+	last     wire.Job // as it was yielded
+	here     *Ring    // the latest attempt that ran in this process
 	reminded time.Time
 	looked   time.Time // when the job was read last
 }
@@ -59,19 +57,19 @@ func (w *watcher) run(ctx context.Context) error {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
-		j, err := w.q.Get(ctx, w.id)
-		if fault.Is(err, fault.Unavailable) && time.Since(w.looked) < interest && pause(ctx, poll) {
+		j, err := w.jobs.Get(ctx, w.id)
+		if fault.Is(err, fault.Unavailable) && time.Since(w.looked) < interest && pause(ctx) {
 			continue // a database that was restarted
 		}
 		if err != nil {
 			return err
 		}
 		w.looked = time.Now()
-		if here := w.q.local(w.id); here != nil {
+		if here := w.jobs.Here(w.id); here != nil {
 			w.here = here // and stays when it has ended, for its last words
 		}
 		r := w.here
-		if r != nil && r.Job.Attempt != j.Attempt {
+		if r != nil && r.attempt != j.Attempt {
 			r = nil
 		}
 		if !w.tell(j, r) {
@@ -83,9 +81,9 @@ func (w *watcher) run(ctx context.Context) error {
 			if more, on = w.read(r); !on {
 				return nil
 			}
-		} else if j.State == Running && time.Since(w.reminded) > remind {
+		} else if j.State == wire.Running && time.Since(w.reminded) > remind {
 			w.reminded = time.Now()
-			if err := w.q.db.Publish(saidWatch, w.id+" "+strconv.FormatInt(w.seq, 10)); err != nil {
+			if err := w.jobs.DB.Publish(watched, w.id+" "+strconv.FormatInt(w.seq, 10)); err != nil {
 				return err
 			}
 		}
@@ -97,7 +95,7 @@ func (w *watcher) run(ctx context.Context) error {
 }
 
 // wait returns true when the job is to be looked at again, and false when nobody takes more.
-func (w *watcher) wait(ctx context.Context, r *Run, more <-chan struct{}, tick <-chan time.Time) (bool, error) {
+func (w *watcher) wait(ctx context.Context, r *Ring, more <-chan struct{}, tick <-chan time.Time) (bool, error) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -128,7 +126,7 @@ func (w *watcher) wait(ctx context.Context, r *Run, more <-chan struct{}, tick <
 }
 
 // tell yields the job's state when it is news, and reports whether the watch goes on.
-func (w *watcher) tell(j Job, r *Run) bool {
+func (w *watcher) tell(j wire.Job, r *Ring) bool {
 	was := w.last
 	w.last = j
 	if j.State.Ended() {
@@ -150,18 +148,18 @@ func (w *watcher) tell(j Job, r *Run) bool {
 	return true
 }
 
-func (w *watcher) say(kind string, j Job) bool {
+func (w *watcher) say(kind string, j wire.Job) bool {
 	data, err := json.Marshal(j)
 	if err != nil {
-		return w.yield(Event{}, err)
+		return w.yield(wire.Event{}, err)
 	}
-	return w.yield(Event{Seq: w.seq, Kind: kind, Data: data, At: w.q.now()}, nil)
+	return w.yield(wire.Event{Seq: w.seq, Kind: kind, Data: data, At: w.jobs.Now()}, nil)
 }
 
 // read yields what r said since; more is nil when it will say no more.
-func (w *watcher) read(r *Run) (more <-chan struct{}, on bool) {
+func (w *watcher) read(r *Ring) (more <-chan struct{}, on bool) {
 	for {
-		events, more, ended := r.live.since(w.seq)
+		events, more, ended := r.since(w.seq)
 		for _, e := range events {
 			w.seq = e.Seq
 			if !w.yield(e, nil) {
@@ -196,7 +194,7 @@ func (w *watcher) catchUp() bool {
 
 // replay yields the events of a message, those that are news.
 func (w *watcher) replay(payload string) bool {
-	var events []Event
+	var events []wire.Event
 	if json.Unmarshal([]byte(payload), &events) != nil {
 		return true // not ours
 	}
@@ -212,92 +210,12 @@ func (w *watcher) replay(payload string) bool {
 	return true
 }
 
-// telling sends what runs here say to watchers in other processes, for jobs that are watched.
-func (q *Queue) telling(ctx context.Context) {
-	said, err := q.db.Listen(ctx, saidWatch)
-	if err != nil {
-		return
+// pause reports whether ctx goes on for another look.
+func pause(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(poll):
+		return true
 	}
-	told := map[string]*teller{}
-	tick := time.NewTicker(beat)
-	defer tick.Stop()
-	for {
-		var ticks <-chan time.Time
-		if len(told) > 0 {
-			ticks = tick.C
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case payload, open := <-said:
-			if !open {
-				return
-			}
-			q.watched(told, payload)
-		case <-ticks:
-		}
-		for id, t := range told {
-			if !t.tell(q.db) || time.Now().After(t.until) {
-				delete(told, id)
-			}
-		}
-	}
-}
-
-// teller sends the events of one run.
-type teller struct {
-	r     *Run
-	seq   int64
-	until time.Time
-}
-
-func (q *Queue) watched(told map[string]*teller, payload string) {
-	id, after, _ := strings.Cut(payload, " ")
-	r := q.local(id)
-	seq, err := strconv.ParseInt(after, 10, 64)
-	if r == nil || err != nil || !q.db.Postgres() { // within one process watchers read the run
-		return
-	}
-	t := told[id]
-	if t == nil || t.r != r {
-		t = &teller{r: r, seq: seq}
-		told[id] = t
-	}
-	t.seq = min(t.seq, seq) // those who have it skip it
-	t.until = time.Now().Add(interest)
-}
-
-// tell reports whether there may be more.
-func (t *teller) tell(db *store.DB) bool {
-	events, _, ended := t.r.live.since(t.seq)
-	for len(events) > 0 {
-		payload, n := message(events)
-		if db.Publish(saidOf(t.r.Job.ID), payload) != nil {
-			return false
-		}
-		t.seq, events = events[n-1].Seq, events[n:]
-	}
-	return !ended
-}
-
-// message packs as many events as fit. One that is too large by itself goes without its data.
-func message(events []Event) (payload string, n int) {
-	var b strings.Builder
-	for _, e := range events {
-		one, err := json.Marshal(e)
-		if err != nil || len(one) > store.MaxPayload-2 {
-			one, _ = json.Marshal(Event{Seq: e.Seq, Kind: e.Kind, At: e.At}) // of no data: it always marshals
-		}
-		if b.Len()+len(one)+2 > store.MaxPayload {
-			break
-		}
-		if n++; n == 1 {
-			b.WriteByte('[')
-		} else {
-			b.WriteByte(',')
-		}
-		b.Write(one)
-	}
-	b.WriteByte(']')
-	return b.String(), n
 }

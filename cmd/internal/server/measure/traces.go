@@ -1,4 +1,4 @@
-package server
+package measure
 
 import (
 	"context"
@@ -25,19 +25,20 @@ const (
 	otlpTraceEndpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 )
 
-// traces makes a span of each request and of each run of a job.
-type traces struct {
+// Traces makes a span of each request and of each run of a job.
+type Traces struct {
 	provider *sdk.TracerProvider // nil makes none
 	tracer   trace.Tracer
 }
 
-func newTraces(ctx context.Context, c Config) (*traces, error) {
-	endpoint, whole := c.Env(otlpTraceEndpoint), true
+// NewTraces sends spans where env says, and makes none where it says nothing.
+func NewTraces(ctx context.Context, env func(string) string, version string) (*Traces, error) {
+	endpoint, whole := env(otlpTraceEndpoint), true
 	if endpoint == "" {
-		endpoint, whole = c.Env(otlpEndpoint), false
+		endpoint, whole = env(otlpEndpoint), false
 	}
 	if endpoint == "" {
-		return &traces{tracer: noop.NewTracerProvider().Tracer("")}, nil
+		return &Traces{tracer: noop.NewTracerProvider().Tracer("")}, nil
 	}
 	if !whole {
 		endpoint += "/v1/traces"
@@ -46,13 +47,13 @@ func newTraces(ctx context.Context, c Config) (*traces, error) {
 	if err != nil {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "export traces to", Name: otlpEndpoint, Err: err}
 	}
-	about := resource.NewSchemaless(attribute.String("service.name", "dray"), attribute.String("service.version", c.Version))
+	about := resource.NewSchemaless(attribute.String("service.name", "dray"), attribute.String("service.version", version))
 	p := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
-	return &traces{provider: p, tracer: p.Tracer("github.com/drayage/dray")}, nil
+	return &Traces{provider: p, tracer: p.Tracer("github.com/drayage/dray")}, nil
 }
 
-// close sends what is left, for a moment.
-func (t *traces) close() {
+// Close sends what is left, for a moment.
+func (t *Traces) Close() {
 	if t.provider == nil {
 		return
 	}
@@ -61,8 +62,8 @@ func (t *traces) close() {
 	_ = t.provider.Shutdown(ctx) // who collects traces may be gone
 }
 
-// request begins the span of r, below the client's own.
-func (t *traces) request(r *http.Request) (context.Context, func(route string, status int)) {
+// Request begins the span of r, below the client's own.
+func (t *Traces) Request(r *http.Request) (context.Context, func(route string, status int)) {
 	if t.provider == nil {
 		return r.Context(), func(string, int) {}
 	}
@@ -78,8 +79,8 @@ func (t *traces) request(r *http.Request) (context.Context, func(route string, s
 	}
 }
 
-// jobs makes a span of each run.
-func (t *traces) jobs(run job.Runner) job.Runner {
+// Jobs makes a span of each run.
+func (t *Traces) Jobs(run job.Runner) job.Runner {
 	if t.provider == nil {
 		return run
 	}

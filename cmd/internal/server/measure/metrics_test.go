@@ -1,4 +1,4 @@
-package server
+package measure
 
 import (
 	"fmt"
@@ -11,10 +11,10 @@ import (
 
 // A job may name as many registries as it likes.
 func TestRegistriesBeyondAllBoundsAreCountedTogether(t *testing.T) {
-	m := newMetrics(nil, nil)
+	m := NewMetrics(nil, nil)
 	const asked = 3 * maxHosts
 	for i := range asked {
-		m.request(event.Request{Host: fmt.Sprintf("r%d.example", i), Method: "GET", Status: 200})
+		m.Request(event.Request{Host: fmt.Sprintf("r%d.example", i), Method: "GET", Status: 200})
 	}
 	series := make(chan prometheus.Metric, asked)
 	m.upstream.Collect(series)

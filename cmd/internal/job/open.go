@@ -1,5 +1,39 @@
 package job
 
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/drayage/dray/fault"
+)
+
+// Open brings the tables up to date and takes over what a dead process of this database left. On
+// SQLite, which has one process and one Queue, that is all that was running; on PostgreSQL a lease
+// has to end.
+func Open(ctx context.Context, cfg Config) (*Queue, error) {
+	if cfg.DB == nil {
+		return nil, &fault.Fault{Kind: fault.Internal, Op: "open queue", Err: errors.New("no database")}
+	}
+	q := &Queue{cfg: cfg.withDefaults(), db: cfg.DB, running: map[string]*Run{}, backlogs: map[string]backlog{}, entropy: ulid.Monotonic(rand.Reader, 0)}
+	q.owner = cmp.Or(cfg.Owner, "dray") + "/" + rand.Text()[:10]
+	if err := q.db.Migrate(ctx, "job", schema()); err != nil {
+		return nil, err
+	}
+	if err := q.setClock(ctx); err != nil {
+		return nil, err
+	}
+	if !q.db.Postgres() {
+		if err := q.sweep(ctx, everybody); err != nil {
+			return nil, err
+		}
+	}
+	return q, nil
+}
+
 // schema is what made the tables, step by step; docs/jobs.md tells what they are for.
 //
 // No index begins with the state of all jobs: a planner with old figures would take it for what is

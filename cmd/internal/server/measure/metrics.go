@@ -1,4 +1,4 @@
-package server
+package measure
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 	"github.com/drayage/dray/event"
 )
 
-// metrics are what Prometheus reads. docs/server.md lists them.
-type metrics struct {
+// Metrics are what Prometheus reads. docs/server.md lists them.
+type Metrics struct {
 	registry *prometheus.Registry
 
 	requests *prometheus.CounterVec
@@ -43,7 +43,7 @@ type metrics struct {
 const maxHosts = 500
 
 // host is the label of a registry.
-func (m *metrics) host(name string) string {
+func (m *Metrics) host(name string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.hosts == nil {
@@ -58,8 +58,8 @@ func (m *metrics) host(name string) string {
 	return name
 }
 
-// newMetrics takes what of the figures is in the database from db; nil has none.
-func newMetrics(q *job.Queue, db *store.DB) *metrics {
+// NewMetrics takes what of the figures is in the database from db; nil has none.
+func NewMetrics(q *job.Queue, db *store.DB) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -69,7 +69,7 @@ func newMetrics(q *job.Queue, db *store.DB) *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
-	m := &metrics{
+	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: counter("dray_http_requests_total", "Requests answered.", "route", "method", "code"),
 		took: histogram("dray_http_request_duration_seconds", "How long requests took, bodies included.",
@@ -94,12 +94,13 @@ func newMetrics(q *job.Queue, db *store.DB) *metrics {
 	return m
 }
 
-func (m *metrics) handler() http.Handler {
+// Handler shows them.
+func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// begin counts a request; done is called when it was answered.
-func (m *metrics) begin() (done func(route, method string, status int, took time.Duration)) {
+// Begin counts a request; done is called when it was answered.
+func (m *Metrics) Begin() (done func(route, method string, status int, took time.Duration)) {
 	m.flying.Inc()
 	return func(route, method string, status int, took time.Duration) {
 		m.flying.Dec()
@@ -117,8 +118,8 @@ func knownMethod(s string) string {
 	return "other"
 }
 
-// jobs counts what run does.
-func (m *metrics) jobs(run job.Runner) job.Runner {
+// Jobs counts what run does.
+func (m *Metrics) Jobs(run job.Runner) job.Runner {
 	return func(ctx context.Context, r *job.Run) job.Outcome {
 		m.working.Inc()
 		defer m.working.Dec()
@@ -130,24 +131,29 @@ func (m *metrics) jobs(run job.Runner) job.Runner {
 	}
 }
 
-// request counts an exchange of a job with a registry.
-func (m *metrics) request(q event.Request) {
+// Request counts an exchange of a job with a registry.
+func (m *Metrics) Request(q event.Request) {
 	host := m.host(q.Host)
 	m.upstream.WithLabelValues(host, knownMethod(q.Method), strconv.Itoa(q.Status)).Inc()
 	m.bytes.WithLabelValues(host, "sent").Add(float64(q.Sent))
 	m.bytes.WithLabelValues(host, "received").Add(float64(q.Received))
 }
 
-// observe counts what jobs do with registries.
-func (m *metrics) observe(e event.Event) {
+// Observe counts what jobs do with registries.
+func (m *Metrics) Observe(e event.Event) {
 	switch e.Kind {
 	case event.Retried:
 		m.retries.WithLabelValues(m.host(e.Host)).Inc()
 	case event.Waiting:
-		m.waited.WithLabelValues(m.host(e.Host)).Add(e.Wait.Seconds())
+		m.Waited(e.Host, e.Wait)
 	case event.Moved, event.Mounted, event.Present, event.Committed, event.Tagged:
 		m.moved.WithLabelValues(string(e.Kind)).Inc()
 	}
+}
+
+// Waited counts how long the budget of a registry let a job wait.
+func (m *Metrics) Waited(host string, wait time.Duration) {
+	m.waited.WithLabelValues(m.host(host)).Add(wait.Seconds())
 }
 
 // queueMetrics asks the database when somebody looks.
@@ -162,6 +168,8 @@ func (q *queueMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- q.oldest
 	to <- q.budget
 }
+
+const asking = 2 * time.Second // longest wait for the database
 
 func (q *queueMetrics) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), asking)

@@ -1,0 +1,115 @@
+package access
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/fault"
+)
+
+// Config is what Open needs: DB and Vault are required.
+type Config struct {
+	DB    *store.DB
+	Vault *Vault
+
+	Htpasswd string // path of a file with bcrypt hashes, read again when it changes; "" for none
+	ClientCA string // path of PEM certificates that sign clients', read again when it changes; "" for none
+
+	// Roles are those of htpasswd's users and of certificates, by the principal's name;
+	// who is not here is a Reader.
+	Roles map[string]Role
+	Rules []Rule
+
+	// Loopback says that every listener of the server is bound to loopback. Then, and while
+	// there is no token, no htpasswd file and no CA, requests from this machine are Local's.
+	Loopback bool
+
+	Clock func() time.Time // nil is time.Now
+}
+
+// Open checks c, brings the tables up to date and re-seals with the newest key what an
+// older one sealed. Errors are Invalid for a bad rule, role or file, Conflict when the
+// database was sealed by keys that c.Vault lacks, and those of the database.
+func Open(ctx context.Context, c Config) (*Access, error) {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	a := &Access{db: c.DB, vault: c.Vault, roles: c.Roles, loopback: c.Loopback, clock: c.Clock, used: map[string]time.Time{}}
+	for name, role := range c.Roles {
+		if !role.Known() {
+			return nil, &fault.Fault{Kind: fault.Invalid, Op: "read role of", Name: name, Hint: "reader, submitter or admin", Err: errors.New("no such role: " + string(role))}
+		}
+	}
+	var err error
+	if a.rules, err = compile(c.Rules); err != nil {
+		return nil, err
+	}
+	if c.Htpasswd != "" {
+		a.users = newHtpasswd(c.Htpasswd)
+		if _, err := a.users.current(); err != nil {
+			return nil, err
+		}
+	}
+	if c.ClientCA != "" {
+		a.ca = &caFile{path: c.ClientCA}
+		if _, err := a.ca.pool(); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.DB.Migrate(ctx, "access", schema); err != nil {
+		return nil, err
+	}
+	if err := a.guard(ctx); err != nil {
+		return nil, dbFault("prepare", "audit log", err)
+	}
+	if err := a.adopt(ctx); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// schema is what Migrate is given.
+var schema = []string{`
+CREATE TABLE access_tokens (id TEXT PRIMARY KEY, name TEXT NOT NULL, principal TEXT NOT NULL, role TEXT NOT NULL,
+	hash TEXT NOT NULL, made_by TEXT NOT NULL, created BIGINT NOT NULL, expires BIGINT NOT NULL,
+	revoked BIGINT NOT NULL, used BIGINT NOT NULL);
+CREATE TABLE access_secrets (id TEXT PRIMARY KEY, place TEXT NOT NULL UNIQUE, sealed TEXT NOT NULL,
+	made_by TEXT NOT NULL, created BIGINT NOT NULL, changed BIGINT NOT NULL);
+CREATE TABLE access_seal (id BIGINT PRIMARY KEY, sealed TEXT NOT NULL);
+CREATE TABLE audit (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, principal TEXT NOT NULL, verb TEXT NOT NULL,
+	source TEXT NOT NULL, target TEXT NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL);
+CREATE TABLE audit_head (id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL);
+INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '')`}
+
+// guard keeps the audit log from being changed by a slip; who means to has to drop the triggers first.
+// They are statements with semicolons within, which no step of Migrate may be.
+func (a *Access) guard(ctx context.Context) error {
+	return a.db.Tx(ctx, func(tx *sql.Tx) error {
+		if err := a.db.Lock(ctx, tx, "audit guards"); err != nil {
+			return err
+		}
+		ask, statements := `SELECT COUNT(*) FROM sqlite_master WHERE type = 'trigger' AND name IN ('audit_unchanged', 'audit_undeleted')`, []string{
+			`CREATE TRIGGER IF NOT EXISTS audit_unchanged BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END`,
+			`CREATE TRIGGER IF NOT EXISTS audit_undeleted BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END`,
+		}
+		if a.db.Postgres() {
+			ask, statements = `SELECT COUNT(*) FROM pg_trigger WHERE tgname = 'audit_stays' AND tgrelid = 'audit'::regclass`, []string{
+				`CREATE OR REPLACE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$`,
+				`CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION audit_stays()`,
+			}
+		}
+		var have int
+		if err := tx.QueryRowContext(ctx, ask).Scan(&have); err != nil || have > 0 {
+			return err
+		}
+		for _, statement := range statements {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,58 @@
+package gate
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// TokenPath is where Token is served.
+const TokenPath = "/v2/token"
+
+// Route is what a path of the distribution API asks for, "/v2/manifests"; ok is false for any other.
+func Route(path string) (route string, ok bool) {
+	at, ok := readPath(path)
+	return "/v2/" + at.part, ok && path != TokenPath
+}
+
+// wanted is what a request of the distribution API touches.
+type wanted struct {
+	repo, part, last string // "team/app", "manifests", "v1"; part is "" for /v2/, "_catalog" for that
+}
+
+// readPath reads the paths of distribution-spec v1.1.1 §Endpoints. What it can not read is not passed on.
+func readPath(path string) (w wanted, ok bool) {
+	rest, ok := strings.CutPrefix(path, "/v2/")
+	switch {
+	case !ok:
+		return w, false
+	case rest == "":
+		return w, true
+	case rest == "_catalog":
+		return wanted{part: rest}, true
+	}
+	i := strings.LastIndexByte(rest, '/')
+	if i < 0 {
+		return w, false
+	}
+	rest, w.last = rest[:i], rest[i+1:]
+	if i = strings.LastIndexByte(rest, '/'); i < 0 {
+		return w, false
+	}
+	w.repo, w.part = rest[:i], rest[i+1:]
+	switch w.part {
+	case "manifests", "blobs", "referrers":
+		ok = w.last != ""
+	case "tags":
+		ok = w.last == "list"
+	case "uploads":
+		w.repo, ok = strings.CutSuffix(w.repo, "/blobs")
+	default:
+		ok = false
+	}
+	return w, ok && repoForm().MatchString(w.repo)
+}
+
+var repoForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+})

@@ -1,0 +1,78 @@
+package verb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/plan"
+	"github.com/drayage/dray/ref"
+)
+
+// announce is asked before names are set. It says so in the audit log, in the transaction that
+// finds that this attempt still holds the job: no name moves that the log does not tell of, also
+// where this process ends before it knows that it did.
+func (w *work) announce(ctx context.Context, steps []plan.Step) error {
+	var entries []access.Entry
+	for _, s := range steps {
+		if s.Backup != "" {
+			entries = append(entries, access.Entry{Verb: w.run.Job.Kind + " (backup)", Source: s.To.String(), Target: s.Kept().String(), New: string(s.Replaces)})
+		}
+		entries = append(entries, w.entry(s, ""))
+	}
+	const tries = 3
+	for n := 1; ; n++ {
+		err := w.run.Tx(ctx, func(tx *sql.Tx) error { return w.write(tx, entries) })
+		if n < tries && errors.Is(err, store.ErrUncertain) {
+			continue // a line that is there twice harms nobody
+		}
+		if err == nil {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			for _, s := range steps {
+				w.announced[s.To] = true
+			}
+		}
+		return err
+	}
+}
+
+// over reports whether name was announced, and forgets that.
+func (w *work) over(name ref.Name) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	said := w.announced[name]
+	delete(w.announced, name)
+	return said
+}
+
+func (w *work) entry(s plan.Step, more string) access.Entry {
+	return access.Entry{Verb: w.run.Job.Kind + more, Source: s.From.String(), Target: s.To.String(), Old: string(s.Replaces), New: string(s.Digest())}
+}
+
+func (w *work) write(tx *sql.Tx, entries []access.Entry) error {
+	for _, e := range entries {
+		e.Principal = w.run.Job.Principal
+		if err := w.access.Audit(tx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atOnce is how many entries of the audit log one transaction writes.
+const atOnce = 200
+
+// audit says which of the names that were announced their targets did not confirm. That it can
+// not be written is told, and undoes nothing.
+func (w *work) audit(ctx context.Context, entries []access.Entry) {
+	ctx = context.WithoutCancel(ctx)
+	for some := range slices.Chunk(entries, atOnce) {
+		if err := w.db.Tx(ctx, func(tx *sql.Tx) error { return w.write(tx, some) }); err != nil {
+			w.run.Log("the audit log could not be written: " + oneLine(err))
+		}
+	}
+}

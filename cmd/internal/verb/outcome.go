@@ -1,0 +1,94 @@
+package verb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/fault"
+)
+
+// finished keeps what became of steps.
+func (w *work) finished(ctx context.Context, steps []dray.StepReport) error {
+	var unsure []access.Entry
+	for _, s := range steps {
+		said := w.over(s.To)
+		switch s.State {
+		case dray.Done, dray.Unchanged:
+			w.good++
+		case dray.Failed:
+			w.failed(s.Err)
+			w.run.Log(oneLine(s.Err))
+			if said {
+				unsure = append(unsure, w.entry(s.Step, " (not confirmed)"))
+			}
+		}
+		if err := w.item(ctx, s); err != nil {
+			return err
+		}
+	}
+	w.tally.done(len(steps))
+	w.audit(ctx, unsure)
+	return nil
+}
+
+// item keeps a line of the report.
+func (w *work) item(ctx context.Context, line any) error {
+	raw, err := json.Marshal(line)
+	if err != nil {
+		return &fault.Fault{Kind: fault.Internal, Op: "write report", Err: err}
+	}
+	return w.run.Item(ctx, raw)
+}
+
+// failed counts a step that failed.
+func (w *work) failed(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.first == nil {
+		w.first = err
+	}
+	w.bad++
+	w.kinds[fault.KindOf(err)] = true
+}
+
+// outcome says how the job ended: Done, Partly where some steps ended well and others not,
+// Failed, or Canceled where its context ended first.
+func (w *work) outcome(ctx context.Context, report any, err error) job.Outcome {
+	var raw json.RawMessage
+	if report != nil {
+		var e error
+		if raw, e = json.Marshal(report); e != nil {
+			return failure(job.Failed, nil, &fault.Fault{Kind: fault.Internal, Op: "write report", Err: e})
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case ctx.Err() != nil && (err != nil || w.bad > 0):
+		return failure(job.Canceled, raw, &fault.Fault{Kind: fault.Canceled, Op: w.row.Kind, Err: errors.New("it stopped before its end")})
+	case err == nil && w.bad == 0:
+		return job.Outcome{State: job.Done, Report: raw}
+	case w.bad == 0:
+		return failure(job.Failed, raw, err)
+	}
+	out := failure(job.Failed, raw, w.first)
+	if w.good > 0 {
+		out.State = job.Partly
+	}
+	if w.good+w.bad > 1 {
+		out.Failure.Text = fmt.Sprintf("%d of %d steps failed: %s", w.bad, w.good+w.bad, out.Failure.Text)
+	}
+	if len(w.kinds) > 1 {
+		out.Failure.Kind = "" // several
+	}
+	return out
+}
+
+func failure(state job.State, report json.RawMessage, err error) job.Outcome {
+	return job.Outcome{State: state, Report: report, Failure: job.FailureOf(err)}
+}

@@ -1,0 +1,111 @@
+package verb
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/access"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
+)
+
+// Plan returns the file of a plan that p may see, JSON Lines as plan.Plan.Write writes them.
+func (s *Service) Plan(ctx context.Context, p access.Principal, id string) (io.Reader, error) {
+	if _, err := s.plan(ctx, p, id); err != nil {
+		return nil, err
+	}
+	return s.planFile(ctx, id)
+}
+
+// plan returns the job of a plan that p may see and that can be carried out.
+func (s *Service) plan(ctx context.Context, p access.Principal, id string) (job.Job, error) {
+	j, err := s.Visible(ctx, p, id)
+	if err != nil {
+		return job.Job{}, err
+	}
+	no := func(kind fault.Kind, cause, hint string) error {
+		return &fault.Fault{Kind: kind, Op: "get plan", Name: id, Err: errors.New(cause), Hint: hint}
+	}
+	switch {
+	case j.Kind != wire.KindPlan:
+		return job.Job{}, no(fault.NotFound, "that job is no plan but a job of "+j.Kind, "")
+	case !j.State.Ended():
+		return job.Job{}, no(fault.Conflict, "it is not made yet: "+string(j.State), "wait for its end")
+	case j.State != job.Done && j.State != job.Partly:
+		return job.Job{}, no(fault.Conflict, "it could not be made: "+string(j.State), "the job says why")
+	}
+	return j, nil
+}
+
+func (s *Service) planFile(ctx context.Context, id string) (io.Reader, error) {
+	raw, err := s.queue.Report(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var report planReport
+	if err := json.Unmarshal(raw, &report); err != nil || len(report.Header) == 0 {
+		return nil, &fault.Fault{Kind: fault.Internal, Op: "read plan", Name: id, Err: errors.New("it has no header")}
+	}
+	f := &planFile{next: func(after int64) ([]job.Item, error) { return s.queue.Items(ctx, id, after, 0) }}
+	f.add(report.Header)
+	return f, nil
+}
+
+type planReport = wire.PlanReport[dray.TransferReport]
+
+// openPlan reads a plan's steps.
+func (s *Service) openPlan(ctx context.Context, id string) (*plan.Reader, error) {
+	f, err := s.planFile(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return plan.NewReader(f)
+}
+
+// planFile reads the lines of a plan page by page.
+type planFile struct {
+	next  func(after int64) ([]job.Item, error)
+	after int64
+	lines bytes.Buffer
+	end   bool
+}
+
+func (f *planFile) add(line []byte) {
+	f.lines.Write(line)
+	f.lines.WriteByte('\n')
+}
+
+func (f *planFile) Read(p []byte) (int, error) {
+	for f.lines.Len() == 0 {
+		if f.end {
+			return 0, io.EOF
+		}
+		items, err := f.next(f.after)
+		if err != nil {
+			return 0, err
+		}
+		for _, it := range items {
+			f.add(it.Data)
+			f.after = it.Seq
+		}
+		if f.end = len(items) == 0; f.end {
+			f.add([]byte(plan.End))
+		}
+	}
+	return f.lines.Read(p)
+}
+
+// next is in.Next with its end as a value.
+func next(in *plan.Reader) (step plan.Step, end bool, err error) {
+	step, err = in.Next()
+	if errors.Is(err, io.EOF) {
+		return step, true, nil
+	}
+	return step, false, err
+}

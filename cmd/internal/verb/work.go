@@ -1,0 +1,50 @@
+package verb
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/job"
+	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/ref"
+)
+
+// work is one run of a job.
+type work struct {
+	*Service
+	run   *job.Run
+	dray  *dray.Dray // guarded by announce
+	row   row
+	at    time.Time // when the job was made
+	tally *tally
+
+	mu        sync.Mutex
+	good      int // steps that ended well
+	bad       int
+	kinds     map[fault.Kind]bool
+	first     error
+	announced map[ref.Name]bool // names that the audit log says are set, of steps that have not ended
+}
+
+func (w *work) observe(e event.Event) {
+	w.watch.Tell(e)
+	w.tally.see(e)
+	if kind, told := tells[e.Kind]; told {
+		if raw, err := json.Marshal(wire.TellOf(e)); err == nil {
+			w.run.Emit(kind, raw)
+		}
+	}
+	switch e.Kind {
+	case event.Noted:
+		w.run.Log("note: " + e.Text)
+	case event.Retried:
+		w.run.Log(fmt.Sprintf("%s: again in %s: %s", e.Host, e.Wait.Round(time.Millisecond), oneLine(e.Err)))
+	case event.Waiting:
+		w.run.Log(fmt.Sprintf("%s: waiting %s: %s", e.Host, e.Wait.Round(time.Millisecond), e.Text))
+	}
+}
