@@ -507,7 +507,7 @@ func TestSixtyFourNamesAreAskedForAtOnceAtEachSide(t *testing.T) {
 				n := busy[side].Add(1)
 				for old := most[side].Load(); n > old && !most[side].CompareAndSwap(old, n); old = most[side].Load() {
 				}
-				time.Sleep(20 * time.Millisecond)
+				time.Sleep(60 * time.Millisecond)
 				defer busy[side].Add(-1)
 			}
 			next.ServeHTTP(w, req)

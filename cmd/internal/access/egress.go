@@ -51,7 +51,7 @@ func (e *Egress) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 	return conn, err
 }
 
-// Proxied fits dray.Config.Proxied: an address that is written out is held to the same rules where
+// Proxied is for place.Inside: an address that is written out is held to the same rules where
 // a proxy is to dial it. What a name means is the proxy's to find out and to judge.
 func (e *Egress) Proxied(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
