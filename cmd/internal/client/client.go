@@ -1,5 +1,3 @@
-// Package client speaks to a dray server over REST, in the words of package wire. It links nothing
-// of a server.
 package client
 
 import (
