@@ -1,7 +1,6 @@
 package testbed
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -262,13 +261,4 @@ func scopesOf(all []need) string {
 		b.WriteString("repository:" + repo + ":" + strings.Join(actions[repo], ","))
 	}
 	return b.String()
-}
-
-// refuse answers in the form of distribution-spec v1.1.1 §Error Codes.
-func refuse(w http.ResponseWriter, status int, code, message string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"errors": []map[string]string{{"code": code, "message": message}},
-	})
 }

@@ -234,8 +234,3 @@ func mint(claims map[string]any) string {
 	}
 	return part(map[string]string{"alg": "none", "typ": "JWT"}) + "." + part(claims) + "." + rand.Text()
 }
-
-func answer(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v)
-}

@@ -13,20 +13,6 @@ import (
 // Kind says which endpoint of the distribution API a request is for.
 type Kind string
 
-// Kinds of endpoints. Other is everything that is not named here.
-const (
-	Manifest Kind = "manifest"
-	Blob     Kind = "blob"
-	Upload   Kind = "upload" // POST starts, PATCH and PUT send, GET asks, DELETE ends
-	Tags     Kind = "tags"
-	Catalog  Kind = "catalog"
-	Referrer Kind = "referrers"
-	Token    Kind = "token" // /token, /oauth2/token, /oauth2/exchange
-	Ping     Kind = "ping"  // /v2/
-	Own      Kind = "own"   // what a registry has beside the distribution API; see Shelf
-	Other    Kind = "other"
-)
-
 const tokenPath = "/token"
 
 // Endpoint is what a path means.
@@ -66,6 +52,42 @@ func Parse(path string) Endpoint {
 	}
 	return Endpoint{Kind: Other}
 }
+
+// parseOwn reads the paths of these APIs. Only ACR's name a repository here: they take the registry's tokens.
+func parseOwn(path string) (Endpoint, bool) {
+	if strings.HasPrefix(path, "/v2/repositories/") && strings.HasSuffix(path, "/tags") {
+		return Endpoint{Kind: Own}, true
+	}
+	for _, prefix := range []string{"/api/v1/repository/", "/api/v2.0/projects/", "/orgs/", "/users/"} {
+		if strings.HasPrefix(path, prefix) {
+			return Endpoint{Kind: Own}, true
+		}
+	}
+	rest, ok := strings.CutPrefix(path, "/acr/v1/")
+	if !ok {
+		return Endpoint{}, false
+	}
+	for _, infix := range []string{"/_tags", "/_manifests"} {
+		if i := strings.LastIndex(rest, infix); i > 0 {
+			return Endpoint{Kind: Own, Repo: rest[:i], Ref: strings.TrimPrefix(rest[i+len(infix):], "/")}, true
+		}
+	}
+	return Endpoint{Kind: Own}, true
+}
+
+// Kinds of endpoints. Other is everything that is not named here.
+const (
+	Manifest Kind = "manifest"
+	Blob     Kind = "blob"
+	Upload   Kind = "upload" // POST starts, PATCH and PUT send, GET asks, DELETE ends
+	Tags     Kind = "tags"
+	Catalog  Kind = "catalog"
+	Referrer Kind = "referrers"
+	Token    Kind = "token" // /token, /oauth2/token, /oauth2/exchange
+	Ping     Kind = "ping"  // /v2/
+	Own      Kind = "own"   // what a registry has beside the distribution API; see Shelf
+	Other    Kind = "other"
+)
 
 // Request is one recorded request and its answer.
 type Request struct {

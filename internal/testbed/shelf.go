@@ -51,28 +51,6 @@ func (r Row) updated() time.Time {
 // Shelved is when everything on a Shelf was pushed.
 var Shelved = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// parseOwn reads the paths of these APIs. Only ACR's name a repository here: they take the registry's tokens.
-func parseOwn(path string) (Endpoint, bool) {
-	if strings.HasPrefix(path, "/v2/repositories/") && strings.HasSuffix(path, "/tags") {
-		return Endpoint{Kind: Own}, true
-	}
-	for _, prefix := range []string{"/api/v1/repository/", "/api/v2.0/projects/", "/orgs/", "/users/"} {
-		if strings.HasPrefix(path, prefix) {
-			return Endpoint{Kind: Own}, true
-		}
-	}
-	rest, ok := strings.CutPrefix(path, "/acr/v1/")
-	if !ok {
-		return Endpoint{}, false
-	}
-	for _, infix := range []string{"/_tags", "/_manifests"} {
-		if i := strings.LastIndex(rest, infix); i > 0 {
-			return Endpoint{Kind: Own, Repo: rest[:i], Ref: strings.TrimPrefix(rest[i+len(infix):], "/")}, true
-		}
-	}
-	return Endpoint{Kind: Own}, true
-}
-
 // tag is one tag of a shelf.
 type tag struct {
 	name string

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -24,12 +25,12 @@ func Sparse(tb testing.TB, size int64, o Options) (*Registry, Image) {
 		tb.Fatal(err)
 	}
 	layer := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: h.Digest(), Size: size}
-	raw := encode(tb, v1.Image{
+	raw := marshal(tb, v1.Image{
 		Platform: v1.Platform{OS: "linux", Architecture: "amd64"},
 		RootFS:   v1.RootFS{Type: "layers", DiffIDs: []digest.Digest{layer.Digest}},
 	})
 	config := v1.Descriptor{MediaType: v1.MediaTypeImageConfig, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
-	manifest := encode(tb, v1.Manifest{
+	manifest := marshal(tb, v1.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2},
 		MediaType: v1.MediaTypeImageManifest,
 		Config:    config,
@@ -41,6 +42,15 @@ func Sparse(tb testing.TB, size int64, o Options) (*Registry, Image) {
 		Root: root, Repo: "sparse", Tag: "v1", Manifests: 1, Blobs: 2, Bytes: size + config.Size,
 		Layers: []v1.Descriptor{layer, config},
 	}
+}
+
+func marshal(tb testing.TB, v any) []byte {
+	tb.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
 }
 
 type sparse struct {

@@ -57,12 +57,3 @@ func (p parser) serverURL(n *yaml.Node, out *string) error {
 	*out = u.Scheme + "://" + u.Host
 	return nil
 }
-
-func (c Client) settings(add func(key string, value any)) {
-	add("server", c.Server)
-	add("token-env", c.TokenEnv)
-	add("token-file", c.TokenFile)
-	add("ca-file", c.CAFile)
-	add("client-cert", c.ClientCert)
-	add("client-key", c.ClientKey)
-}

@@ -1,20 +1,9 @@
-// Package config reads dray's configuration: one YAML file, taken strictly.
-//
-// Whatever the file says is either understood or refused with the line where it stands: unknown
-// and repeated keys, wrong types, bad hosts, half a pair of keys. Nothing that a key names is
-// opened here: certificates and secrets are read where they are used. docs/config.md is the
-// description for people, testdata/example.yaml an example with every key.
 package config
 
 import (
-	"errors"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
-	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/credential"
 )
 
 // Config is the content of the file. The zero Config is that of a file that is not there.
@@ -111,89 +100,13 @@ func (c Config) ByName(name string) (Registry, bool) {
 	return Registry{}, false
 }
 
-// Loader says in whose name a file is read. The zero Loader has no default file and no home.
-type Loader struct {
-	Env  func(string) string // how variables are read, as os.Getenv; nil means none is set
-	Home string              // the user's home directory, for "~/" and the default file
-}
-
-// maxFile bounds the file, in bytes.
-const maxFile = 1 << 20
-
-// DefaultPath is $XDG_CONFIG_HOME/dray/config.yaml, else ~/.config/dray/config.yaml on every system,
-// else "".
-func (l Loader) DefaultPath() string {
-	dir := ""
-	if l.Env != nil {
-		dir = l.Env("XDG_CONFIG_HOME")
+// Lookups are those of all registries that name credentials; getenv is as os.Getenv.
+func (c Config) Lookups(getenv func(string) string) credential.Chain {
+	var chain credential.Chain
+	for _, r := range c.Registries {
+		if r.Credentials != (Credentials{}) {
+			chain = append(chain, r.Credentials.Lookup(r.Host, getenv))
+		}
 	}
-	// The base directory specification has relative values ignored.
-	if filepath.IsAbs(dir) {
-		return filepath.Join(dir, "dray", "config.yaml")
-	}
-	if l.Home == "" {
-		return ""
-	}
-	return filepath.Join(l.Home, ".config", "dray", "config.yaml")
-}
-
-// LoadDefault reads the file at DefaultPath; where there is none it returns the zero Config.
-// Errors are those of Load.
-func (l Loader) LoadDefault() (Config, error) {
-	path := l.DefaultPath()
-	if path == "" {
-		return Config{}, nil
-	}
-	data, err := readFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Config{}, nil
-	}
-	return l.parse(path, data, err)
-}
-
-// Load reads the file at path, which has to be there. Errors are Invalid and name the file and,
-// where it could be read, the line of the first thing that is wrong.
-func (l Loader) Load(path string) (Config, error) {
-	data, err := readFile(path)
-	return l.parse(path, data, err)
-}
-
-func (l Loader) parse(path string, data []byte, err error) (Config, error) {
-	if err != nil {
-		return Config{}, &fault.Fault{Kind: fault.Invalid, Op: "read configuration", Name: path, Err: bare(err)}
-	}
-	// Paths in the file are relative to it, also after a change of directory.
-	whole, err := filepath.Abs(path)
-	if err != nil {
-		return Config{}, &fault.Fault{Kind: fault.Invalid, Op: "read configuration", Name: path, Err: err}
-	}
-	p := parser{path: path, dir: filepath.Dir(whole), home: l.Home}
-	c, err := p.file(data)
-	if err != nil {
-		return Config{}, err
-	}
-	c.Path = path
-	return c, nil
-}
-
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = errors.New("longer than 1 MiB")
-	}
-	return data, err
-}
-
-// bare takes the path out of a file system error: the Fault around it says it.
-func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
+	return chain
 }

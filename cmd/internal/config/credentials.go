@@ -17,10 +17,7 @@ import (
 // maxSecret bounds a password or token file, in bytes.
 const maxSecret = 64 << 10
 
-var (
-	envForm    = lazily(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	helperForm = lazily(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-)
+var helperForm = lazily(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // Credentials says where a registry's login is: Username with one of PasswordEnv and PasswordFile,
 // or one of Helper, TokenEnv and TokenFile alone. It holds no secret, and nothing it names is read
@@ -53,17 +50,6 @@ func (c Credentials) Lookup(host string, getenv func(string) string) credential.
 		l.From = "config " + c.Where
 		return l, true, nil
 	}
-}
-
-// Lookups are those of all registries that name credentials; getenv is as os.Getenv.
-func (c Config) Lookups(getenv func(string) string) credential.Chain {
-	var chain credential.Chain
-	for _, r := range c.Registries {
-		if r.Credentials != (Credentials{}) {
-			chain = append(chain, r.Credentials.Lookup(r.Host, getenv))
-		}
-	}
-	return chain
 }
 
 func (c Credentials) login(ctx context.Context, repo ref.Repo, getenv func(string) string) (credential.Login, error) {
@@ -152,17 +138,6 @@ func (p parser) user(n *yaml.Node, out *string) error {
 	}
 	if strings.ContainsAny(*out, ":\r\n") {
 		return p.bad(n, "a user name has no colon and no line break", "")
-	}
-	return nil
-}
-
-func (p parser) variable(n *yaml.Node, out *string) error {
-	if err := p.text(n, out); err != nil {
-		return err
-	}
-	if !envForm().MatchString(*out) {
-		// What stands here by mistake may be the secret.
-		return p.bad(n, "not the name of an environment variable", "write the variable's name, without $, not its value")
 	}
 	return nil
 }

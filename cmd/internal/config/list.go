@@ -2,26 +2,17 @@ package config
 
 import (
 	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/drayage/dray/fault"
 )
 
-const (
-	// maxList bounds a list, in bytes: some hundred thousand images.
-	maxList = 64 << 20
-	// maxListLine bounds a line of a list in text, in bytes.
-	maxListLine = 64 << 10
-)
+// maxList bounds a list, in bytes: some hundred thousand images.
+const maxList = 64 << 20
 
 // List is a list of images to bring somewhere.
 type List struct {
@@ -111,80 +102,6 @@ func quoted(s string) string {
 	return strings.TrimSuffix(string(b), "\n")
 }
 
-// eachLine hands over the words of each line that has some.
-func eachLine(data []byte, name string, visit func(line int, words []string) error) error {
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, maxListLine)
-	n := 0
-	for lines.Scan() {
-		n++
-		words := strings.Fields(lines.Text())
-		if i := slices.IndexFunc(words, func(w string) bool { return w[0] == '#' }); i >= 0 {
-			words = words[:i]
-		}
-		if len(words) == 0 {
-			continue
-		}
-		if err := visit(n, words); err != nil {
-			return err
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return badLine(name, n+1, "longer than 64 KiB", "")
-	}
-	return nil
-}
-
-// readAll reads what is no more than most bytes of UTF-8, without its byte order mark.
-func readAll(r io.Reader, name string, most int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, most+1))
-	switch {
-	case err != nil:
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: bare(err)}
-	case int64(len(data)) > most:
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: fmt.Errorf("longer than %d MiB", most>>20)}
-	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Hint: "save it as UTF-8", Err: errors.New("it is UTF-16")}
-	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	if i := firstInvalid(data); i >= 0 {
-		return nil, badLine(name, 1+bytes.Count(data[:i], []byte("\n")), "not UTF-8", "save it as UTF-8")
-	}
-	return data, nil
-}
-
-// firstInvalid is where data stops to be UTF-8, or -1. A zero byte is no text either.
-func firstInvalid(data []byte) int {
-	if utf8.Valid(data) {
-		return bytes.IndexByte(data, 0)
-	}
-	for i := 0; i < len(data); {
-		r, n := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && n == 1 {
-			return i
-		}
-		i += n
-	}
-	return -1
-}
-
-// isYAML tells by the name, else by the first word that is no comment.
-func isYAML(name string, data []byte, begins func(first string) bool) bool {
-	for _, end := range []string{".yaml", ".yml", ".json"} {
-		if strings.HasSuffix(strings.ToLower(name), end) {
-			return true
-		}
-	}
-	yes := false
-	// The error is a line that is too long: no matter here, and said by the reading itself.
-	_ = eachLine(data, name, func(_ int, words []string) error {
-		first := words[0]
-		yes = first == "---" || first[0] == '{' || first[0] == '[' || begins(first)
-		return io.EOF
-	})
-	return yes
-}
-
 func readYAMLList(data []byte, name string) (List, error) {
 	p := parser{path: name}
 	l := List{Form: YAML}
@@ -259,9 +176,4 @@ func (p parser) overwrite(n *yaml.Node, out *string) error {
 		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites), "one of "+strings.Join(overwrites, ", "))
 	}
 	return nil
-}
-
-// badLine reads "map.txt:7: invalid: cause", as bad does.
-func badLine(name string, line int, cause, hint string) error {
-	return parser{path: name}.bad(&yaml.Node{Line: line}, cause, hint)
 }

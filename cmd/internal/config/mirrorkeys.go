@@ -2,7 +2,6 @@ package config
 
 import (
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,58 @@ import (
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
+
+// Mirror is one rule: what is to be elsewhere too, and when. Its JSON form has the keys of
+// the file, where it may stand. Texts are checked and as they were written; the words
+// are those of dray transfer.
+type Mirror struct {
+	Name string `json:"name"`
+	schedule.Spec
+	Jitter Duration `json:"jitter,omitempty"` // the most that a beginning is put off, by chance
+	Paused bool     `json:"paused,omitempty"` // it has no times; it may be run by its name
+
+	Sources []string `json:"sources,omitempty"` // registries, prefixes, repositories
+	Images  []string `json:"images,omitempty"`  // images by tag or digest
+	Targets []string `json:"targets"`
+	Prefer  []string `json:"prefer,omitempty"`
+
+	Letters         string   `json:"letters,omitempty"`
+	Ignore          []string `json:"ignore-pattern,omitempty"`
+	Include         []string `json:"include,omitempty"`
+	Exclude         []string `json:"exclude,omitempty"`
+	MaxRepositories int      `json:"max-repositories,omitempty"`
+	IncludeTags     []string `json:"include-tags,omitempty"`
+	ExcludeTags     []string `json:"exclude-tags,omitempty"`
+	Semver          string   `json:"semver,omitempty"`
+	NewerThan       string   `json:"newer-than,omitempty"`
+	Latest          int      `json:"latest,omitempty"`
+	LatestBy        string   `json:"latest-by,omitempty"`
+	MinTags         int      `json:"min-tags,omitempty"`
+	Untagged        bool     `json:"untagged,omitempty"`
+
+	Strip    string              `json:"strip,omitempty"`
+	Rewrite  []string            `json:"rewrite,omitempty"`
+	Flatten  bool                `json:"flatten,omitempty"`
+	Template string              `json:"template,omitempty"`
+	Prefix   string              `json:"prefix,omitempty"`
+	MaxDepth int                 `json:"max-depth,omitempty"`
+	Map      map[string][]string `json:"map,omitempty"`
+	Rename   []string            `json:"rename,omitempty"`
+
+	Overwrite string  `json:"overwrite,omitempty"` // "" is update
+	Backup    string  `json:"backup,omitempty"`
+	Rehash    bool    `json:"rehash,omitempty"`
+	CopyLocks bool    `json:"copy-locks,omitempty"`
+	Delay     float64 `json:"delay-seconds,omitempty"`
+
+	Line int `json:"-"` // in the file
+}
+
+// Duration is written as Go writes it: "5m0s".
+type Duration time.Duration
+
+// MarshalText writes d.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
 // maxJitter bounds the jitter of a rule.
 const maxJitter = 24 * time.Hour
@@ -218,13 +269,4 @@ func (p parser) image(n *yaml.Node, out *string) error {
 		return p.bad(n, "no tag and no digest: "+strconv.Quote(*out), "write IMAGE:TAG; whole repositories stand below sources:")
 	}
 	return nil
-}
-
-func readFileOf(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readAll(f, path, most)
 }

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -29,58 +27,6 @@ type Mirrors struct {
 	Path  string
 	Rules []Mirror // in the order of the file
 }
-
-// Mirror is one rule: what is to be elsewhere too, and when. Its JSON form has the keys of
-// the file, where it may stand. Texts are checked and as they were written; the words
-// are those of dray transfer.
-type Mirror struct {
-	Name string `json:"name"`
-	schedule.Spec
-	Jitter Duration `json:"jitter,omitempty"` // the most that a beginning is put off, by chance
-	Paused bool     `json:"paused,omitempty"` // it has no times; it may be run by its name
-
-	Sources []string `json:"sources,omitempty"` // registries, prefixes, repositories
-	Images  []string `json:"images,omitempty"`  // images by tag or digest
-	Targets []string `json:"targets"`
-	Prefer  []string `json:"prefer,omitempty"`
-
-	Letters         string   `json:"letters,omitempty"`
-	Ignore          []string `json:"ignore-pattern,omitempty"`
-	Include         []string `json:"include,omitempty"`
-	Exclude         []string `json:"exclude,omitempty"`
-	MaxRepositories int      `json:"max-repositories,omitempty"`
-	IncludeTags     []string `json:"include-tags,omitempty"`
-	ExcludeTags     []string `json:"exclude-tags,omitempty"`
-	Semver          string   `json:"semver,omitempty"`
-	NewerThan       string   `json:"newer-than,omitempty"`
-	Latest          int      `json:"latest,omitempty"`
-	LatestBy        string   `json:"latest-by,omitempty"`
-	MinTags         int      `json:"min-tags,omitempty"`
-	Untagged        bool     `json:"untagged,omitempty"`
-
-	Strip    string              `json:"strip,omitempty"`
-	Rewrite  []string            `json:"rewrite,omitempty"`
-	Flatten  bool                `json:"flatten,omitempty"`
-	Template string              `json:"template,omitempty"`
-	Prefix   string              `json:"prefix,omitempty"`
-	MaxDepth int                 `json:"max-depth,omitempty"`
-	Map      map[string][]string `json:"map,omitempty"`
-	Rename   []string            `json:"rename,omitempty"`
-
-	Overwrite string  `json:"overwrite,omitempty"` // "" is update
-	Backup    string  `json:"backup,omitempty"`
-	Rehash    bool    `json:"rehash,omitempty"`
-	CopyLocks bool    `json:"copy-locks,omitempty"`
-	Delay     float64 `json:"delay-seconds,omitempty"`
-
-	Line int `json:"-"` // in the file
-}
-
-// Duration is written as Go writes it: "5m0s".
-type Duration time.Duration
-
-// MarshalText writes d.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
 // ByName finds a rule.
 func (m Mirrors) ByName(name string) (Mirror, bool) {
@@ -213,18 +159,5 @@ func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) 
 // forSources are the keys that say something about repositories and their tags.
 var forSources = []string{"prefer", "letters", "ignore-pattern", "include", "exclude", "max-repositories", "include-tags", "exclude-tags",
 	"semver", "newer-than", "latest", "latest-by", "min-tags", "untagged", "copy-locks", "delay-seconds"}
-
-// wrong gives the complaint of a value's own reader a place.
-func (p parser) wrong(n *yaml.Node, err error) error {
-	return &fault.Fault{Kind: fault.Invalid, Name: p.path + ":" + strconv.Itoa(n.Line), Hint: fault.HintOf(err), Err: strip(err)}
-}
-
-// strip takes the kind off an error: the Fault around it says it.
-func strip(err error) error {
-	text := err.Error()
-	return plainError(strings.Replace(text, string(fault.Invalid)+": ", "", 1))
-}
-
-type plainError string
 
 func (e plainError) Error() string { return string(e) }

@@ -3,11 +3,14 @@ package config
 import (
 	"errors"
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/agext/levenshtein"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/drayage/dray/ref"
 )
 
 var (
@@ -194,3 +197,55 @@ func nearest(word string, known []string) string {
 	}
 	return " (did you mean " + strconv.Quote(best) + "?)"
 }
+
+func (p parser) host(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	host, err := ref.Host(*out)
+	if err != nil {
+		what := "not a host: " + strconv.Quote(*out)
+		if strings.Contains(*out, "@") { // there may be a password in it
+			what = "not a host"
+		}
+		return p.bad(n, what, "write HOST or HOST:PORT, without http:// and path; logins belong under credentials:")
+	}
+	*out = host
+	return nil
+}
+
+// filePath makes a path absolute: "~/" is the home directory, anything relative hangs on the file's directory.
+func (p parser) filePath(n *yaml.Node, out *string) error {
+	var s string
+	if err := p.text(n, &s); err != nil {
+		return err
+	}
+	rest, ours := strings.CutPrefix(s, "~/")
+	switch {
+	case strings.ContainsRune(s, 0):
+		return p.bad(n, "not a path: "+strconv.Quote(s), "")
+	case ours && p.home == "":
+		return p.bad(n, "no home directory for "+strconv.Quote(s), "write the whole path")
+	case ours:
+		s = filepath.Join(p.home, rest)
+	case strings.HasPrefix(s, "~"):
+		return p.bad(n, "no such directory: "+strconv.Quote(s), "only ~/ is understood; write the whole path")
+	case !filepath.IsAbs(s):
+		s = filepath.Join(p.dir, s)
+	}
+	*out = filepath.Clean(s)
+	return nil
+}
+
+func (p parser) variable(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	if !envForm().MatchString(*out) {
+		// What stands here by mistake may be the secret.
+		return p.bad(n, "not the name of an environment variable", "write the variable's name, without $, not its value")
+	}
+	return nil
+}
+
+var envForm = lazily(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -1,39 +1,15 @@
 package config
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
 )
-
-var (
-	// nameForm is one component of a repository path, without a dot.
-	nameForm = lazily(`^[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*$`)
-	lineForm = lazily(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
-)
-
-// parser turns the YAML tree of one file into values; it stops at the first thing that is wrong.
-type parser struct {
-	path string // as given, for messages
-	dir  string // absolute, what relative paths hang on
-	home string
-}
-
-// field is one key of a mapping and what reads its value.
-type field struct {
-	key  string
-	read func(*yaml.Node) error
-}
 
 func (p parser) file(data []byte) (Config, error) {
 	root, err := p.root(data)
@@ -64,25 +40,8 @@ func (p parser) file(data []byte) (Config, error) {
 	return c, nil
 }
 
-// root is what the one document in data holds; nil where there is nothing.
-func (p parser) root(data []byte) (*yaml.Node, error) {
-	d := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, more yaml.Node
-	if err := d.Decode(&doc); err == io.EOF {
-		return nil, nil
-	} else if err != nil {
-		return nil, p.syntax(err)
-	}
-	if err := d.Decode(&more); err == nil {
-		return nil, p.bad(&more, "a second document", "keep one document in the file")
-	} else if err != io.EOF {
-		return nil, p.syntax(err)
-	}
-	if root := doc.Content[0]; root.ShortTag() != "!!null" {
-		return root, nil
-	}
-	return nil, nil
-}
+// nameForm is one component of a repository path, without a dot.
+var nameForm = lazily(`^[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*$`)
 
 func (p parser) registries(n *yaml.Node) ([]Registry, error) {
 	var all []Registry
@@ -161,22 +120,6 @@ func (p parser) limits(n *yaml.Node, out *Limits) error {
 	})
 }
 
-func (p parser) host(n *yaml.Node, out *string) error {
-	if err := p.text(n, out); err != nil {
-		return err
-	}
-	host, err := ref.Host(*out)
-	if err != nil {
-		what := "not a host: " + strconv.Quote(*out)
-		if strings.Contains(*out, "@") { // there may be a password in it
-			what = "not a host"
-		}
-		return p.bad(n, what, "write HOST or HOST:PORT, without http:// and path; logins belong under credentials:")
-	}
-	*out = host
-	return nil
-}
-
 func (p parser) kind(n *yaml.Node, out *Kind) error {
 	var s string
 	if err := p.text(n, &s); err != nil {
@@ -201,44 +144,42 @@ func (p parser) create(n *yaml.Node, out *Create) error {
 	return nil
 }
 
-// filePath makes a path absolute: "~/" is the home directory, anything relative hangs on the file's directory.
-func (p parser) filePath(n *yaml.Node, out *string) error {
-	var s string
-	if err := p.text(n, &s); err != nil {
+func (p parser) policy(n *yaml.Node, c *Config) error {
+	repository := func(n *yaml.Node, out *string) error { return p.repositoryPattern(n, *c, out) }
+	return list(p, n, &c.Server.Policy, func(n *yaml.Node, r *Rule) error {
+		r.Where = p.path + ":" + strconv.Itoa(n.Line)
+		err := p.mapping(n, "a rule", []field{
+			{"principals", func(n *yaml.Node) error { return list(p, n, &r.Principals, p.text) }},
+			{"verbs", func(n *yaml.Node) error { return list(p, n, &r.Verbs, p.text) }},
+			{"sources", func(n *yaml.Node) error { return list(p, n, &r.Sources, repository) }},
+			{"targets", func(n *yaml.Node) error { return list(p, n, &r.Targets, repository) }},
+			{"rights", func(n *yaml.Node) error {
+				return list(p, n, &r.Rights, func(n *yaml.Node, out *string) error { return p.oneOf(n, rights, "right", out) })
+			}},
+		})
+		if err == nil && (len(r.Principals) == 0 || len(r.Verbs) == 0) {
+			err = p.bad(n, "a rule wants principals and verbs", `["*"] is all of them`)
+		}
+		return err
+	})
+}
+
+// repositoryPattern reads a pattern of HOST/REPO; in front may be the name of a registry.
+func (p parser) repositoryPattern(n *yaml.Node, c Config, out *string) error {
+	if err := p.text(n, out); err != nil {
 		return err
 	}
-	rest, ours := strings.CutPrefix(s, "~/")
-	switch {
-	case strings.ContainsRune(s, 0):
-		return p.bad(n, "not a path: "+strconv.Quote(s), "")
-	case ours && p.home == "":
-		return p.bad(n, "no home directory for "+strconv.Quote(s), "write the whole path")
-	case ours:
-		s = filepath.Join(p.home, rest)
-	case strings.HasPrefix(s, "~"):
-		return p.bad(n, "no such directory: "+strconv.Quote(s), "only ~/ is understood; write the whole path")
-	case !filepath.IsAbs(s):
-		s = filepath.Join(p.dir, s)
+	first, rest, parted := strings.Cut(*out, "/")
+	if r, ok := c.ByName(first); ok && parted {
+		*out = r.Host + "/" + rest
+		return nil
 	}
-	*out = filepath.Clean(s)
+	if !strings.ContainsAny(first, "*?") && (!parted || !ref.LooksLikeHost(first)) {
+		var names []string
+		for _, r := range c.Registries {
+			names = append(names, r.Name)
+		}
+		return p.bad(n, strconv.Quote(*out)+" matches nothing: no registry is called "+strconv.Quote(first)+nearest(first, names), "write HOST/PATTERN or NAME/PATTERN, such as prod/team/**")
+	}
 	return nil
-}
-
-// syntax gives yaml's own complaint our form.
-func (p parser) syntax(err error) error {
-	line, text := 0, err.Error()
-	if m := lineForm().FindStringSubmatch(text); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		text = m[2]
-	}
-	return p.bad(&yaml.Node{Line: line}, "not YAML: "+text, "")
-}
-
-// bad reads "config.yaml:7: invalid: cause".
-func (p parser) bad(n *yaml.Node, cause, hint string) error {
-	name := p.path
-	if n.Line > 0 {
-		name += ":" + strconv.Itoa(n.Line)
-	}
-	return &fault.Fault{Kind: fault.Invalid, Name: name, Hint: hint, Err: errors.New(cause)}
 }

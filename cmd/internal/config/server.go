@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/drayage/dray/ref"
 )
 
 // Server is what the file says to dray serve and dray worker. The zero Server says nothing:
@@ -272,57 +270,4 @@ func (p parser) storage(n *yaml.Node, s *Storage) error {
 		err = p.bad(n, "storage wants a driver", "one of "+strings.Join(drivers, ", "))
 	}
 	return err
-}
-
-func (p parser) policy(n *yaml.Node, c *Config) error {
-	repository := func(n *yaml.Node, out *string) error { return p.repositoryPattern(n, *c, out) }
-	return list(p, n, &c.Server.Policy, func(n *yaml.Node, r *Rule) error {
-		r.Where = p.path + ":" + strconv.Itoa(n.Line)
-		err := p.mapping(n, "a rule", []field{
-			{"principals", func(n *yaml.Node) error { return list(p, n, &r.Principals, p.text) }},
-			{"verbs", func(n *yaml.Node) error { return list(p, n, &r.Verbs, p.text) }},
-			{"sources", func(n *yaml.Node) error { return list(p, n, &r.Sources, repository) }},
-			{"targets", func(n *yaml.Node) error { return list(p, n, &r.Targets, repository) }},
-			{"rights", func(n *yaml.Node) error {
-				return list(p, n, &r.Rights, func(n *yaml.Node, out *string) error { return p.oneOf(n, rights, "right", out) })
-			}},
-		})
-		if err == nil && (len(r.Principals) == 0 || len(r.Verbs) == 0) {
-			err = p.bad(n, "a rule wants principals and verbs", `["*"] is all of them`)
-		}
-		return err
-	})
-}
-
-// repositoryPattern reads a pattern of HOST/REPO; in front may be the name of a registry.
-func (p parser) repositoryPattern(n *yaml.Node, c Config, out *string) error {
-	if err := p.text(n, out); err != nil {
-		return err
-	}
-	first, rest, parted := strings.Cut(*out, "/")
-	if r, ok := c.ByName(first); ok && parted {
-		*out = r.Host + "/" + rest
-		return nil
-	}
-	if !strings.ContainsAny(first, "*?") && (!parted || !ref.LooksLikeHost(first)) {
-		var names []string
-		for _, r := range c.Registries {
-			names = append(names, r.Name)
-		}
-		return p.bad(n, strconv.Quote(*out)+" matches nothing: no registry is called "+strconv.Quote(first)+nearest(first, names), "write HOST/PATTERN or NAME/PATTERN, such as prod/team/**")
-	}
-	return nil
-}
-
-// Files are the paths that the server's settings name, by their keys, but for those that it makes itself.
-func (s Server) Files() []Setting {
-	var named []Setting
-	for _, f := range []Setting{{Key: "database-file", Value: s.DatabaseFile}, {Key: "tls.cert", Value: s.TLS.Cert}, {Key: "tls.key", Value: s.TLS.Key},
-		{Key: "tls.client-ca", Value: s.TLS.ClientCA}, {Key: "auth.htpasswd", Value: s.Auth.Htpasswd}, {Key: "schedules", Value: s.Schedules}} {
-		if f.Value != "" {
-			f.Key = "server." + f.Key
-			named = append(named, f)
-		}
-	}
-	return named
 }

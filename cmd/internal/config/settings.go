@@ -142,3 +142,25 @@ func (r Registry) Files() []Setting {
 	})
 	return named
 }
+
+// Files are the paths that the server's settings name, by their keys, but for those that it makes itself.
+func (s Server) Files() []Setting {
+	var named []Setting
+	for _, f := range []Setting{{Key: "database-file", Value: s.DatabaseFile}, {Key: "tls.cert", Value: s.TLS.Cert}, {Key: "tls.key", Value: s.TLS.Key},
+		{Key: "tls.client-ca", Value: s.TLS.ClientCA}, {Key: "auth.htpasswd", Value: s.Auth.Htpasswd}, {Key: "schedules", Value: s.Schedules}} {
+		if f.Value != "" {
+			f.Key = "server." + f.Key
+			named = append(named, f)
+		}
+	}
+	return named
+}
+
+func (c Client) settings(add func(key string, value any)) {
+	add("server", c.Server)
+	add("token-env", c.TokenEnv)
+	add("token-file", c.TokenFile)
+	add("ca-file", c.CAFile)
+	add("client-cert", c.ClientCert)
+	add("client-key", c.ClientKey)
+}

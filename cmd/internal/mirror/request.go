@@ -1,5 +1,3 @@
-// Package mirror runs mirror rules: a rule becomes requests of package dray, what became of
-// them one Result for all its targets, and a Watch runs rules at their times.
 package mirror
 
 import (

@@ -1,5 +1,3 @@
-// Package program is what dray and drayd have in common when they start: the world that package cli
-// is given, and dray's way to drayd.
 package program
 
 import (

@@ -7,19 +7,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/gofrs/flock"
-	"modernc.org/sqlite" // also registers the driver
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/drayage/dray/fault"
 )
 
-const (
-	readers  = 4
-	patience = 5 * time.Second // for a lock that a backup or a checkpoint holds
-)
+const readers = 4
 
 // dsn: WAL lets readers go on beside the writer; FULL makes a commit durable when it returns.
 func dsn(path string, more url.Values) string {
@@ -84,7 +78,7 @@ func (d *DB) openPools(ctx context.Context) error {
 		w.Close()
 		return d.explain("open database", err)
 	}
-	d.writer = newWriter(w, d)
+	d.writer = newWriter(w, d.bus, d.url)
 	d.DB, err = sql.Open("sqlite", dsn(d.path, url.Values{"_pragma": {"query_only(ON)"}}))
 	if err != nil {
 		return d.explain("open database", errors.Join(err, d.writer.close()))
@@ -163,29 +157,4 @@ func commitFile(part, path string) error {
 		return &fault.Fault{Kind: fault.Full, Op: "back up to", Name: path, Err: err}
 	}
 	return nil
-}
-
-// sqliteKind maps a result code; "" when err is not SQLite's.
-func sqliteKind(err error) (kind fault.Kind, again bool) {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return "", false
-	}
-	switch e.Code() & 0xff {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return fault.Unavailable, true
-	case sqlite3.SQLITE_CONSTRAINT:
-		return fault.Conflict, false
-	case sqlite3.SQLITE_FULL:
-		return fault.Full, false
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return fault.Corrupt, false
-	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN:
-		return fault.Unavailable, false
-	case sqlite3.SQLITE_READONLY:
-		return fault.Refused, false
-	case sqlite3.SQLITE_INTERRUPT:
-		return fault.Canceled, false
-	}
-	return fault.Internal, false
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"slices"
 	"strings"
@@ -15,7 +16,8 @@ import (
 // is said goes out in batches after the commit. NOTIFY within a transaction would make commits
 // wait for each other (a lock over the whole database while it syncs).
 type wire struct {
-	d    *DB
+	db   *sql.DB
+	bus  *bus
 	cfg  *pgx.ConnConfig
 	self string // who said it; our own come by the bus
 
@@ -25,11 +27,14 @@ type wire struct {
 	ended  chan struct{}
 }
 
-const channel = "dray_" // the prefix of topics among the channels of a database
+const (
+	channel  = "dray_"         // the prefix of topics among the channels of a database
+	patience = 5 * time.Second // for a batch to be said
+)
 
-func newWire(d *DB, cfg *pgx.ConnConfig) *wire {
+func newWire(db *sql.DB, b *bus, cfg *pgx.ConnConfig) *wire {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &wire{d: d, cfg: cfg, self: rand.Text()[:8], out: make(chan note, 4096), change: make(chan struct{}, 1), cancel: cancel, ended: make(chan struct{})}
+	w := &wire{db: db, bus: b, cfg: cfg, self: rand.Text()[:8], out: make(chan note, 4096), change: make(chan struct{}, 1), cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(w.ended)
 		told := make(chan struct{})
@@ -97,7 +102,7 @@ func (w *wire) notify(ctx context.Context, batch []note) {
 	}
 	ctx, done := context.WithTimeout(ctx, patience)
 	defer done()
-	_, _ = w.d.DB.ExecContext(ctx, `SELECT pg_notify(c, p) FROM unnest($1::text[], $2::text[]) AS n(c, p)`, topics, payloads)
+	_, _ = w.db.ExecContext(ctx, `SELECT pg_notify(c, p) FROM unnest($1::text[], $2::text[]) AS n(c, p)`, topics, payloads)
 }
 
 func (w *wire) listen(ctx context.Context) {
@@ -133,7 +138,7 @@ func (w *wire) session(ctx context.Context) {
 			return
 		}
 		if first {
-			w.d.bus.wake()
+			w.bus.wake()
 		}
 		if err := w.hear(ctx, c); err != nil {
 			return
@@ -143,7 +148,7 @@ func (w *wire) session(ctx context.Context) {
 
 // follow makes the connection listen to what is listened to here.
 func (w *wire) follow(ctx context.Context, c *pgx.Conn, on []string) ([]string, error) {
-	want := w.d.bus.topics()
+	want := w.bus.topics()
 	var say []string
 	for _, t := range want {
 		if !slices.Contains(on, t) {
@@ -201,7 +206,7 @@ func (w *wire) receive(ctx context.Context, c *pgx.Conn) error {
 			return err
 		}
 		if who, payload := n.Payload[:min(8, len(n.Payload))], n.Payload[min(8, len(n.Payload)):]; who != w.self {
-			w.d.bus.deliver(note{strings.TrimPrefix(n.Channel, channel), payload})
+			w.bus.deliver(note{strings.TrimPrefix(n.Channel, channel), payload})
 		}
 	}
 }

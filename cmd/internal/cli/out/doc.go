@@ -11,6 +11,7 @@
 //	exit.go      exit codes, and the end of a command
 //	print.go     an answer, as JSON, text, table or tsv
 //	console.go   where a command answers and tells, and how
+//	relay.go     the way of requests to the story
 //	units.go     counts, sizes and times for people
 //	lines.go     errors and other texts as one line
 package out

@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/drayage/dray"
@@ -34,7 +33,7 @@ type Story struct {
 // NewStory begins to tell. Call End when the verb has returned.
 func (c *Console) NewStory() *Story {
 	s := &Story{console: c, tally: newTally(), quit: make(chan struct{})}
-	c.Relay.set(s)
+	c.Relay.set(s.request)
 	if c.Quiet || c.NoProgress {
 		return s
 	}
@@ -158,21 +157,9 @@ func (s *Story) Tell(e event.Event) {
 	}
 }
 
-// Relay tells the story that runs of requests to registries: the Dray that sends them is older. A
-// nil Relay tells nobody.
-type Relay struct {
-	told atomic.Pointer[Story]
-}
-
-func (r *Relay) set(s *Story) {
-	if r != nil {
-		r.told.Store(s)
-	}
-}
-
-// Request tells of one request, with --debug.
-func (r *Relay) Request(q event.Request) {
-	if s := r.told.Load(); s != nil && s.console.Debug {
+// request writes a line for a request, with --debug.
+func (s *Story) request(q event.Request) {
+	if s.console.Debug {
 		s.Say(requestLine(q))
 	}
 }

@@ -1,0 +1,100 @@
+package arm
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/drayage/dray/fault"
+)
+
+func answer(w http.ResponseWriter, status int, body any) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		status, raw = http.StatusInternalServerError, []byte(`{"error":{"code":"InternalServerError","message":"the answer does not marshal"}}`)
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // to a client that may have gone
+}
+
+func list(items ...any) map[string]any {
+	if items == nil {
+		items = []any{}
+	}
+	return map[string]any{"value": items}
+}
+
+// tell answers with an error as the resource manager writes them; x-ms-error-code is what SDKs look at first.
+func tell(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("X-Ms-Error-Code", code)
+	answer(w, status, map[string]any{"error": map[string]string{"code": code, "message": message}})
+}
+
+func notThere(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		tell(w, http.StatusNotFound, "InvalidResourceOperation", "dray imports images; it does not know this operation.")
+		return
+	}
+	tell(w, http.StatusNotFound, "InvalidResourceType", "dray knows container registries and the import of images; it does not know this resource.")
+}
+
+func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, err error) {
+	if err != nil && !fault.Is(err, fault.Denied) {
+		refuse(w, err)
+		return
+	}
+	message := "Log in with a token of dray."
+	if err != nil {
+		message = said(err)
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="`+h.base(r)+`/adfs"`)
+	tell(w, http.StatusUnauthorized, "AuthenticationFailed", message)
+}
+
+// refuse answers a request that failed as such; jobs that fail are told by failed.
+func refuse(w http.ResponseWriter, err error) {
+	switch kind := fault.KindOf(err); kind {
+	case fault.Denied:
+		tell(w, http.StatusForbidden, "AuthorizationFailed", said(err))
+	case fault.Conflict:
+		tell(w, http.StatusConflict, "Conflict", said(err))
+	case fault.NotFound:
+		tell(w, http.StatusNotFound, "NotFound", said(err))
+	case fault.Throttled, fault.Full:
+		w.Header().Set("Retry-After", "5")
+		tell(w, http.StatusTooManyRequests, "TooManyRequests", said(err))
+	case fault.Unavailable, fault.Canceled:
+		w.Header().Set("Retry-After", "5")
+		tell(w, http.StatusServiceUnavailable, "ServerTimeout", said(err))
+	case fault.Internal:
+		tell(w, http.StatusInternalServerError, "InternalServerError", said(err))
+	default:
+		tell(w, http.StatusBadRequest, "InvalidParameters", said(err))
+	}
+}
+
+func said(err error) string {
+	text := err.Error()
+	if hint := fault.HintOf(err); hint != "" {
+		text += " (hint: " + hint + ")"
+	}
+	return text
+}
+
+// read decodes the body into v. The error is Invalid.
+func read(w http.ResponseWriter, r *http.Request, v any) error {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	if err := d.Decode(v); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) {
+			return invalid("the value of " + wrong.Field + " has the wrong type")
+		}
+		return invalid("the body is not the JSON that was expected") // which may hold a password: it is not quoted
+	}
+	return nil
+}
+
+func invalid(cause string) error {
+	return &fault.Fault{Kind: fault.Invalid, Op: "read request", Err: errors.New(cause)}
+}

@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/drayage/dray/fault"
+)
+
+// explained makes a Fault of a database's error; nil stays nil, and a Fault as it is. hint is for
+// one that is not there.
+func explained(op, url, hint string, err error) error {
+	var f *fault.Fault
+	if err == nil || errors.As(err, &f) {
+		return err
+	}
+	out := &fault.Fault{Kind: kindOf(err), Op: op, Name: url, Err: err}
+	if out.Kind == fault.Unavailable {
+		out.Hint = hint
+	}
+	return out
+}
+
+func kindOf(err error) fault.Kind {
+	if errors.Is(err, context.Canceled) {
+		return fault.Canceled
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fault.Unavailable
+	}
+	if k, _ := sqliteKind(err); k != "" {
+		return k
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return postgresKind(pg.Code)
+	}
+	if postgresVerdict(err) != no {
+		return fault.Unavailable
+	}
+	return fault.Internal
+}
+
+// postgresKind reads an SQLSTATE.
+func postgresKind(code string) fault.Kind {
+	switch {
+	case strings.HasPrefix(code, "23"):
+		return fault.Conflict
+	case strings.HasPrefix(code, "28"), code == "42501":
+		return fault.Denied
+	case code == "22021", code == "22P05": // bytes that are no text
+		return fault.Invalid
+	case code == "3D000":
+		return fault.NotFound
+	case code == "53100":
+		return fault.Full
+	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "57"), strings.HasPrefix(code, "40"), code == "55P03":
+		return fault.Unavailable
+	case code == "25006":
+		return fault.Unavailable // a stand-by, for a moment, in a fail-over
+	}
+	return fault.Internal
+}
+
+// sqliteKind maps a result code; "" when err is not SQLite's.
+func sqliteKind(err error) (kind fault.Kind, again bool) {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return "", false
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return fault.Unavailable, true
+	case sqlite3.SQLITE_CONSTRAINT:
+		return fault.Conflict, false
+	case sqlite3.SQLITE_FULL:
+		return fault.Full, false
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return fault.Corrupt, false
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN:
+		return fault.Unavailable, false
+	case sqlite3.SQLITE_READONLY:
+		return fault.Refused, false
+	case sqlite3.SQLITE_INTERRUPT:
+		return fault.Canceled, false
+	}
+	return fault.Internal, false
+}
+
+// verdict says whether a transaction that failed may be run again, having changed nothing.
+type verdict int
+
+const (
+	no    verdict = iota
+	soon          // it met another transaction
+	later         // the database is gone
+)
+
+const outage = 5 * time.Second // how long a transaction waits for a database that is gone
+
+// postgresVerdict is asked of what failed before a commit was sent: then nothing was changed.
+func postgresVerdict(err error) verdict {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch {
+		case pg.Code == "40001", pg.Code == "40P01":
+			return soon
+		case strings.HasPrefix(pg.Code, "08"), pg.Code == "53300", pg.Code == "25006",
+			pg.Code == "57P01", pg.Code == "57P02", pg.Code == "57P03":
+			return later
+		}
+		return no
+	}
+	var dial *pgconn.ConnectError
+	var network net.Error
+	if errors.As(err, &dial) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) || err.Error() == "conn closed" {
+		if errors.Is(err, context.Canceled) {
+			return no
+		}
+		return later
+	}
+	return no
+}

@@ -1,0 +1,200 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/drayage/dray/fault"
+)
+
+// writer takes turns on the one connection that writes to a SQLite file. While one group is
+// being committed the next gathers: under load many transactions share an fsync, and alone one
+// waits for nobody.
+type writer struct {
+	db    *sql.DB
+	bus   *bus
+	url   string
+	turns chan *turn
+	stop  chan struct{}
+	ended chan struct{}
+}
+
+const together = 256 // transactions to one commit
+
+func newWriter(db *sql.DB, b *bus, url string) *writer {
+	w := &writer{db: db, bus: b, url: url, turns: make(chan *turn), stop: make(chan struct{}), ended: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+func (w *writer) tx(ctx context.Context, f func(*sql.Tx) error) error {
+	t := &turn{ctx: ctx, begin: make(chan *sql.Tx), did: make(chan error), end: make(chan error, 1)}
+	select {
+	case w.turns <- t:
+	case <-ctx.Done():
+		return &fault.Fault{Kind: fault.Canceled, Op: "write to", Name: w.url, Err: context.Cause(ctx)}
+	case <-w.ended:
+		return &fault.Fault{Kind: fault.Unavailable, Op: "write to", Name: w.url, Err: errors.New("closed")}
+	}
+	for {
+		select {
+		case tx := <-t.begin:
+			t.run(tx, f)
+		case err := <-t.end:
+			return err
+		}
+	}
+}
+
+// turn is one transaction that waits. f runs on the goroutine of whoever asked for it: a panic
+// there is theirs.
+type turn struct {
+	ctx   context.Context
+	begin chan *sql.Tx
+	did   chan error
+	end   chan error
+}
+
+var errPanic = errors.New("it panicked")
+
+func (t *turn) run(tx *sql.Tx, f func(*sql.Tx) error) {
+	err := errPanic
+	defer func() { t.did <- err }()
+	err = f(tx)
+}
+
+func (w *writer) run() {
+	defer close(w.ended)
+	for {
+		select {
+		case <-w.stop:
+			return
+		case t := <-w.turns:
+			w.group(w.gather(t))
+		}
+	}
+}
+
+func (w *writer) gather(first *turn) []*turn {
+	group := []*turn{first}
+	for len(group) < together {
+		select {
+		case t := <-w.turns:
+			group = append(group, t)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// group runs turns in one transaction, each within a savepoint. Where the whole breaks, each of
+// them gets a transaction of its own.
+func (w *writer) group(turns []*turn) {
+	if len(turns) == 1 {
+		w.alone(turns[0])
+		return
+	}
+	ctx := context.Background()
+	tx, err := w.db.BeginTx(ctx, nil)
+	if err == nil {
+		w.bus.begin(tx)
+		defer w.bus.forget(tx)
+		defer tx.Rollback()
+		turns, err = w.each(ctx, tx, turns)
+	}
+	if err == nil {
+		said := w.bus.said(tx)
+		if err = tx.Commit(); err == nil {
+			w.bus.send(said)
+			for _, t := range turns {
+				t.end <- nil
+			}
+			return
+		}
+	}
+	if tx != nil {
+		tx.Rollback()
+	}
+	for _, t := range turns {
+		w.alone(t)
+	}
+}
+
+// each returns the turns that are to be committed, or to be run alone when there is an error.
+// Those that failed by themselves were told.
+func (w *writer) each(ctx context.Context, tx *sql.Tx, turns []*turn) ([]*turn, error) {
+	var good []*turn
+	for i, t := range turns {
+		if t.ctx.Err() != nil {
+			t.end <- &fault.Fault{Kind: fault.Canceled, Op: "write to", Name: w.url, Err: context.Cause(t.ctx)}
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, `SAVEPOINT turn`); err != nil {
+			return append(good, turns[i:]...), err
+		}
+		mark := w.bus.mark(tx)
+		t.begin <- tx
+		failed := <-t.did
+		if failed == nil {
+			good = append(good, t)
+		} else {
+			w.bus.cut(tx, mark)
+			t.end <- failed
+			// A statement that was interrupted may have undone everybody's: then there is no savepoint.
+			if _, err := tx.ExecContext(ctx, `ROLLBACK TO turn`); err != nil {
+				return append(good, turns[i+1:]...), err
+			}
+		}
+		if _, err := tx.ExecContext(ctx, `RELEASE turn`); err != nil {
+			return append(good, turns[i+1:]...), err
+		}
+	}
+	return good, nil
+}
+
+func (w *writer) alone(t *turn) {
+	until := time.Now().Add(outage)
+	for {
+		again, err := w.once(t)
+		if !again || t.ctx.Err() != nil || time.Now().After(until) {
+			t.end <- err
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (w *writer) once(t *turn) (again bool, err error) {
+	if t.ctx.Err() != nil {
+		return false, &fault.Fault{Kind: fault.Canceled, Op: "write to", Name: w.url, Err: context.Cause(t.ctx)}
+	}
+	tx, err := w.db.BeginTx(context.Background(), nil)
+	if err != nil {
+		_, again := sqliteKind(err)
+		return again, explained("begin", w.url, "", err)
+	}
+	w.bus.begin(tx)
+	defer w.bus.forget(tx)
+	defer tx.Rollback()
+	t.begin <- tx
+	if err := <-t.did; err != nil {
+		_, again := sqliteKind(err)
+		return again, err
+	}
+	said := w.bus.said(tx)
+	if err := tx.Commit(); err != nil {
+		_, again := sqliteKind(err)
+		return again, explained("commit", w.url, "", err)
+	}
+	w.bus.send(said)
+	return false, nil
+}
+
+func (w *writer) close() error {
+	close(w.stop)
+	<-w.ended
+	return w.db.Close()
+}
