@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/hollow"
 	"github.com/drayage/dray/internal/yard"
 )
 
@@ -17,8 +18,8 @@ func TestALayerOfMoreThanTwoGiBIsCopiedInBoundedMemory(t *testing.T) {
 	if testing.Short() {
 		size = 64<<20 + 1
 	}
-	src, img := testbed.Sparse(t, size, testbed.Options{})
-	sink := testbed.NewSink(t)
+	src, img := hollow.Sparse(t, size, testbed.Options{})
+	sink := hollow.NewSink(t)
 	y := yard.Of(t, src, testbed.Serve(t, sink, testbed.Options{}))
 
 	var before runtime.MemStats
