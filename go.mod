@@ -40,6 +40,8 @@ require (
 	modernc.org/sqlite v1.60.1
 )
 
+require golang.org/x/mod v0.42.0 // indirect
+
 require (
 	cel.dev/expr v0.25.2 // indirect
 	cloud.google.com/go v0.121.6 // indirect

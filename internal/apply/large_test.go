@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/hollow"
 	"github.com/drayage/dray/internal/yard"
 )
 
@@ -16,11 +17,11 @@ func TestALayerOfMoreThanTwoGiBIsCopiedInBoundedMemory(t *testing.T) {
 	switch {
 	case testing.Short():
 		size = 64<<20 + 1
-	case testbed.UnderRace:
+	case yard.UnderRace:
 		size = 256<<20 + 1 // make check runs it whole without the detector
 	}
-	src, img := testbed.Sparse(t, size, testbed.Options{})
-	sink := testbed.NewSink(t)
+	src, img := hollow.Sparse(t, size, testbed.Options{})
+	sink := hollow.NewSink(t)
 	y := yard.Of(t, src, testbed.Serve(t, sink, testbed.Options{}))
 
 	runtime.GC()

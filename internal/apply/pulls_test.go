@@ -15,18 +15,19 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/internal/yard"
 )
 
 // harbour is a Docker Hub with a pull limit, another registry, and a target, in virtual time.
 type harbour struct {
 	*yard.Yard
-	limit *testbed.PullLimit
+	limit *beside.PullLimit
 	other *testbed.Registry
 }
 
 // inHarbour runs test with six images at Docker Hub and four elsewhere, and a plan that brings all of them.
-func inHarbour(t *testing.T, limit *testbed.PullLimit, maxWait time.Duration, test func(h *harbour, p *dray.Prepared)) {
+func inHarbour(t *testing.T, limit *beside.PullLimit, maxWait time.Duration, test func(h *harbour, p *dray.Prepared)) {
 	stores := []http.Handler{testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{})}
 	synctest.Test(t, func(t *testing.T) {
 		t.Cleanup(func() { time.Sleep(time.Second) })
@@ -69,7 +70,7 @@ func inHarbour(t *testing.T, limit *testbed.PullLimit, maxWait time.Duration, te
 
 func TestWhatIsFreeGoesOnWhilePullsAreSpentAndTheRestWaits(t *testing.T) {
 	for _, quiet := range []bool{false, true} {
-		inHarbour(t, &testbed.PullLimit{Limit: 3, Window: 6 * time.Hour, Quiet: quiet}, 7*time.Hour, func(h *harbour, p *dray.Prepared) {
+		inHarbour(t, &beside.PullLimit{Limit: 3, Window: 6 * time.Hour, Quiet: quiet}, 7*time.Hour, func(h *harbour, p *dray.Prepared) {
 			begin := time.Now()
 			var mu sync.Mutex
 			early, told := 0, []string(nil)
@@ -104,7 +105,7 @@ func TestWhatIsFreeGoesOnWhilePullsAreSpentAndTheRestWaits(t *testing.T) {
 }
 
 func TestPullsThatAreSpentForTooLongFailTheirOwnStepsOnly(t *testing.T) {
-	inHarbour(t, &testbed.PullLimit{Limit: 4, Window: 6 * time.Hour}, 0, func(h *harbour, p *dray.Prepared) {
+	inHarbour(t, &beside.PullLimit{Limit: 4, Window: 6 * time.Hour}, 0, func(h *harbour, p *dray.Prepared) {
 		begin := time.Now()
 		rep, err := h.Apply(h.T.Context(), p, nil)
 		if !fault.Is(err, fault.Throttled) || !strings.Contains(err.Error(), "pulls are spent until") {
@@ -127,7 +128,7 @@ func TestPullsThatAreSpentForTooLongFailTheirOwnStepsOnly(t *testing.T) {
 }
 
 func TestACallerWhoGivesUpWhilePullsAreSpentLeavesTheRestNotStarted(t *testing.T) {
-	inHarbour(t, &testbed.PullLimit{Limit: 3, Window: 6 * time.Hour}, 7*time.Hour, func(h *harbour, p *dray.Prepared) {
+	inHarbour(t, &beside.PullLimit{Limit: 3, Window: 6 * time.Hour}, 7*time.Hour, func(h *harbour, p *dray.Prepared) {
 		ctx, cancel := context.WithTimeout(h.T.Context(), time.Hour)
 		defer cancel()
 		rep, err := h.Apply(ctx, p, nil)
@@ -138,7 +139,7 @@ func TestACallerWhoGivesUpWhilePullsAreSpentLeavesTheRestNotStarted(t *testing.T
 }
 
 func TestAnEqualImageAtDockerHubIsNoPull(t *testing.T) {
-	inHarbour(t, &testbed.PullLimit{Limit: 100, Window: 6 * time.Hour}, 0, func(h *harbour, p *dray.Prepared) {
+	inHarbour(t, &beside.PullLimit{Limit: 100, Window: 6 * time.Hour}, 0, func(h *harbour, p *dray.Prepared) {
 		rep := h.Must(h.Apply(h.T.Context(), p, nil))
 		if got := rep.Pulls["docker.io"]; got.Spent != 6 || *got.Left != 94 {
 			h.T.Errorf("%+v", got)

@@ -28,4 +28,15 @@
 //
 // Content is stored with testbed's image functions, which pass the faults by.
 // Elsewhere is a listener that wants credentials; no test may give it one.
+//
+// In the order of the walk:
+//
+//	downloads.go      what goes wrong with bytes that are read
+//	uploads.go        what goes wrong with bytes that are sent
+//	answers.go        answers that are wrong
+//	elsewhere.go      where credentials must not go
+//	fault.go          when one fires
+//	wire.go           connections, cut and held
+//	settle_linux.go   a connection's last bytes, waited for
+//	settle_other.go   the same elsewhere
 package hostile

@@ -13,6 +13,7 @@ import (
 
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/hollow"
 )
 
 // stream hides the length of an upload's body from net/http.
@@ -51,7 +52,7 @@ func TestOtherRegistriesKeepOrLoseACutUploadInTheirOwnWay(t *testing.T) {
 		rng     string
 	}{
 		"distribution on disk": {testbed.NewDistribution(t, testbed.Options{Dir: t.TempDir()}), 204, "0-99999"},
-		"sink":                 {testbed.NewSink(t), 204, "0-99999"},
+		"sink":                 {hollow.NewSink(t), 204, "0-99999"},
 		"docker-registry":      {testbed.NewDockerRegistry(t, testbed.Options{}), 404, ""},
 	} {
 		f := hostile.CutRequestAt(100_000).Once()

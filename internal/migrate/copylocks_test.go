@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -19,11 +20,11 @@ import (
 
 // azureYard is a yard of two registries that are kept like Azure's, with their logins, and the
 // locks of team/app in both.
-func azureYard(t *testing.T, front func(http.Handler) http.Handler) (y *yard.Yard, src, dst *testbed.Shelf) {
+func azureYard(t *testing.T, front func(http.Handler) http.Handler) (y *yard.Yard, src, dst *beside.Shelf) {
 	t.Helper()
 	var regs []*testbed.Registry
 	for i := range 2 {
-		shelf := &testbed.Shelf{Repo: "team/app", Live: true, TB: t}
+		shelf := &beside.Shelf{Repo: "team/app", Live: true, TB: t}
 		h := shelf.ACR(testbed.NewDistribution(t, testbed.Options{}))
 		if i == 1 && front != nil {
 			h = front(h)

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/internal/yard"
 )
 
@@ -66,7 +67,7 @@ func TestWhatCanNotBeHealedIsAFailureOfItsTag(t *testing.T) {
 }
 
 func TestATransferTellsOfPulls(t *testing.T) {
-	limit := &testbed.PullLimit{Limit: 100, Window: 6 * 3600e9}
+	limit := &beside.PullLimit{Limit: 100, Window: 6 * 3600e9}
 	src := testbed.Distribution(t, testbed.Options{Front: limit.Front})
 	dst := testbed.Distribution(t, testbed.Options{})
 	d, err := dray.New(dray.Config{Registries: map[string]dray.Registry{

@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -23,14 +24,14 @@ func TestAnIncrementalTransferListsOnlyWhatChanged(t *testing.T) {
 	shelf.Page = 4
 	y.RunOn(t.TempDir(), "acr")
 	for i := range shelf.Rows { // hours apart, the last one newest
-		shelf.Rows[i].Updated = testbed.Shelved.Add(time.Duration(i) * time.Hour)
+		shelf.Rows[i].Updated = beside.Shelved.Add(time.Duration(i) * time.Hour)
 	}
 	if got, _, err := y.Transferred(incremental()); err != nil || strings.Count(got, "done") != 30 {
 		t.Fatalf("%s %v", got, err)
 	}
 	// One image is new, one tag of an old image is set anew.
 	img := testbed.Random(t, y.Src, shelf.Repo, "new", testbed.RandomOptions{Seed: 99})
-	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: string(img.Root.Digest), MediaType: img.Root.MediaType, Tags: []string{"new", "v000"}, Updated: testbed.Shelved.Add(100 * time.Hour)})
+	shelf.Rows = append(shelf.Rows, beside.Row{Digest: string(img.Root.Digest), MediaType: img.Root.MediaType, Tags: []string{"new", "v000"}, Updated: beside.Shelved.Add(100 * time.Hour)})
 	shelf.Rows[0].Tags = shelf.Rows[0].Tags[1:]
 	y.Src.Manifest(t, shelf.Repo, "v000", img.Root.MediaType, y.Raw(y.Src, shelf.Repo, "new", img.Root.MediaType))
 	y.Forget()
@@ -59,7 +60,7 @@ func TestAnIncrementalTransferListsOnlyWhatChanged(t *testing.T) {
 func TestAnIncrementalTransferThatFailedIsNoMark(t *testing.T) {
 	y, shelf := yard.Azure(t, 6)
 	y.RunOn(t.TempDir(), "acr")
-	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: "sha256:" + strings.Repeat("0", 64), MediaType: shelf.Rows[0].MediaType, Tags: []string{"lost"}})
+	shelf.Rows = append(shelf.Rows, beside.Row{Digest: "sha256:" + strings.Repeat("0", 64), MediaType: shelf.Rows[0].MediaType, Tags: []string{"lost"}})
 	if got, _, err := y.Transferred(incremental()); err == nil || !strings.Contains(got, "app:lost failed") {
 		t.Fatalf("%s %v", got, err)
 	}
@@ -81,12 +82,12 @@ func TestAnIncrementalTransferLooksBackAWhileAndAtAllOfItOnceAWeek(t *testing.T)
 	y, shelf := yard.Azure(t, 6)
 	state := t.TempDir()
 	y.RunOn(state, "acr")
-	shelf.Rows[1].Updated = testbed.Shelved.Add(time.Hour)
+	shelf.Rows[1].Updated = beside.Shelved.Add(time.Hour)
 	if got, _, err := y.Transferred(incremental()); err != nil {
 		t.Fatal(got, err)
 	}
 	img := testbed.Random(t, y.Src, shelf.Repo, "late", testbed.RandomOptions{Seed: 99})
-	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: string(img.Root.Digest), MediaType: img.Root.MediaType, Tags: []string{"late"}, Updated: testbed.Shelved.Add(time.Hour - time.Minute)})
+	shelf.Rows = append(shelf.Rows, beside.Row{Digest: string(img.Root.Digest), MediaType: img.Root.MediaType, Tags: []string{"late"}, Updated: beside.Shelved.Add(time.Hour - time.Minute)})
 	y.Forget()
 	if got, _, err := y.Transferred(incremental()); err != nil || got != "app:late done" || y.Dst.Count("GET", testbed.Tags) != 0 {
 		t.Errorf("%s %v %s", got, err, yard.Spent(y.Dst))

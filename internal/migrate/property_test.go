@@ -9,6 +9,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/plan"
 )
@@ -58,7 +59,7 @@ func TestPlansAreDeterministicAndCarriedOutLeaveNothingToDo(t *testing.T) {
 }
 
 // randomState fills both ends of team/app, and asks for something.
-func randomState(rng *rand.Rand, y *yard.Yard, src, dst *testbed.Shelf) dray.TransferRequest {
+func randomState(rng *rand.Rand, y *yard.Yard, src, dst *beside.Shelf) dray.TransferRequest {
 	var running []string
 	for i := range 6 {
 		tag := fmt.Sprintf("v%d", i)

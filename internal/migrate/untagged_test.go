@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/internal/yard"
 	"github.com/drayage/dray/plan"
 )
@@ -19,9 +20,9 @@ func looseYard(t *testing.T) (y *yard.Yard, index, image testbed.Image) {
 	y, shelf := yard.Azure(t, 2)
 	add := func(img testbed.Image, tags ...string) {
 		for _, d := range img.Children {
-			shelf.Rows = append(shelf.Rows, testbed.Row{Digest: d.Digest.String(), MediaType: d.MediaType, Size: 9})
+			shelf.Rows = append(shelf.Rows, beside.Row{Digest: d.Digest.String(), MediaType: d.MediaType, Size: 9})
 		}
-		shelf.Rows = append(shelf.Rows, testbed.Row{Digest: img.Digest(), MediaType: img.Root.MediaType, Size: 9, Tags: tags})
+		shelf.Rows = append(shelf.Rows, beside.Row{Digest: img.Digest(), MediaType: img.Root.MediaType, Size: 9, Tags: tags})
 	}
 	tagged := testbed.Index(t, y.Src, "team/app", "multi", 2)
 	index = testbed.Nested(t, y.Src, "team/app", "was", 1)
@@ -77,7 +78,7 @@ func TestChildrenOfATaggedIndexThatIsNotSelectedAreNotUntagged(t *testing.T) {
 	if err != nil || strings.Count(got, "copy") != 4 {
 		t.Errorf("%s %v", got, err)
 	}
-	req.Selection.Since = testbed.Shelved.AddDate(0, 0, 1)
+	req.Selection.Since = beside.Shelved.AddDate(0, 0, 1)
 	if got, err := y.Planned(req); got != "" || err != nil {
 		t.Errorf("newer: %s %v", got, err)
 	}

@@ -9,13 +9,14 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/oci"
 )
 
 func TestLocksAreListedAndSetByAzuresAPIAlone(t *testing.T) {
-	shelf := &testbed.Shelf{Repo: "team/app", Page: 2, TB: t}
+	shelf := &beside.Shelf{Repo: "team/app", Page: 2, TB: t}
 	for _, tag := range []string{"v1", "v2", "v3", "v4", "v5"} {
-		shelf.Rows = append(shelf.Rows, testbed.Row{Digest: "sha256:" + oci.Sum([]byte(tag)).Encoded(), Tags: []string{tag}})
+		shelf.Rows = append(shelf.Rows, beside.Row{Digest: "sha256:" + oci.Sum([]byte(tag)).Encoded(), Tags: []string{tag}})
 	}
 	shelf.Lock("v2", "readEnabled", false)
 	shelf.Lock("v5", "deleteEnabled", false)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/hollow"
 	"github.com/drayage/dray/oci"
 )
 
@@ -15,7 +16,7 @@ import (
 func BenchmarkPut(b *testing.B) {
 	const size = 64 * mib
 	data, d := noise(b, 1, size)
-	r := testbed.Serve(b, testbed.NewSink(b), testbed.Options{})
+	r := testbed.Serve(b, hollow.NewSink(b), testbed.Options{})
 	c := client(b)
 	b.SetBytes(size)
 	b.ReportAllocs()
@@ -55,7 +56,7 @@ func BenchmarkCopy(b *testing.B) {
 	data, d := noise(b, 1, size)
 	src := testbed.Sloppy(b, testbed.Options{})
 	src.Blob(b, "app", d.MediaType, data)
-	dst := testbed.Serve(b, testbed.NewSink(b), testbed.Options{})
+	dst := testbed.Serve(b, hollow.NewSink(b), testbed.Options{})
 	c := client(b)
 	from := c.Open(repo(src, "app"), remote.Use{})
 	b.SetBytes(size)

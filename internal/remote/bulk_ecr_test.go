@@ -12,6 +12,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/oci"
 )
 
@@ -29,7 +30,7 @@ func aws(url string, pairs ...string) func(*remote.Options) {
 var awsKeys = []string{"AWS_ACCESS_KEY_ID", "AKID", "AWS_SECRET_ACCESS_KEY", "canary"}
 
 // visitECR opens team/app at a registry that answers as r, whose API is that of shelf.
-func visitECR(t *testing.T, shelf *testbed.Shelf, r *testbed.Registry, keys ...string) (*shop, *testbed.Registry) {
+func visitECR(t *testing.T, shelf *beside.Shelf, r *testbed.Registry, keys ...string) (*shop, *testbed.Registry) {
 	api := testbed.Serve(t, shelf.ECR(ecrName), testbed.Options{})
 	return visit(t, ecrName+"/team/app", map[string]*testbed.Registry{ecrName: r}, aws(api.URL, keys...)), api
 }
@@ -61,7 +62,7 @@ func TestAThousandTagsOfECRAreOneSignedRequest(t *testing.T) {
 
 func TestECRsManifestsComeWithThoseThatHaveNoTag(t *testing.T) {
 	shelf := shelf(t, "team/app", 25)
-	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: sum(500), Tags: []string{"w1", "w2"}}, testbed.Row{Digest: sum(501), MediaType: oci.TypeIndex, Size: 77})
+	shelf.Rows = append(shelf.Rows, beside.Row{Digest: sum(500), Tags: []string{"w1", "w2"}}, beside.Row{Digest: sum(501), MediaType: oci.TypeIndex, Size: 77})
 	shelf.Page = 10
 	r := open(t, func(h http.Handler) http.Handler { return h }, http.NotFoundHandler())
 	s, api := visitECR(t, shelf, r, awsKeys...)
@@ -71,7 +72,7 @@ func TestECRsManifestsComeWithThoseThatHaveNoTag(t *testing.T) {
 	if len(got) != 27 || !slices.Equal(got[25].Tags, []string{"w1", "w2"}) {
 		t.Fatalf("%+v", got)
 	}
-	if m := got[26]; string(m.Digest) != sum(501) || len(m.Tags) != 0 || m.MediaType != oci.TypeIndex || m.Size != 0 || m.Total != 77 || !m.Updated.Equal(testbed.Shelved) {
+	if m := got[26]; string(m.Digest) != sum(501) || len(m.Tags) != 0 || m.MediaType != oci.TypeIndex || m.Size != 0 || m.Total != 77 || !m.Updated.Equal(beside.Shelved) {
 		t.Errorf("%+v", m)
 	}
 	if api.Requests() != 6 || r.Requests() != 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/oci"
 )
 
@@ -68,8 +69,8 @@ func TestARightToDeleteThatIsMissingIsDeniedAndSpoilsNothingElse(t *testing.T) {
 }
 
 func TestTagsOfACRAndHarborAreDeletedByTheirOwnAPIs(t *testing.T) {
-	for kindOf, stub := range map[string]func(*testbed.Shelf, http.Handler) http.Handler{"acr": (*testbed.Shelf).ACR, "harbor": (*testbed.Shelf).Harbor} {
-		shelf := &testbed.Shelf{Repo: "team/app", TB: t}
+	for kindOf, stub := range map[string]func(*beside.Shelf, http.Handler) http.Handler{"acr": (*beside.Shelf).ACR, "harbor": (*beside.Shelf).Harbor} {
+		shelf := &beside.Shelf{Repo: "team/app", TB: t}
 		r := open(t, func(next http.Handler) http.Handler { return stub(shelf, next) }, plain(t))
 		s := visit(t, r.Host+"/team/app", map[string]*testbed.Registry{"127.0.0.1": r}, kind(r.Host, kindOf))
 		must(t, s.repo.Delete(t.Context(), "v2"))

@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 )
 
 func TestManifestsWithoutATagAreToldByRegistriesThatListThemAndByNoOthers(t *testing.T) {
@@ -20,7 +21,7 @@ func TestManifestsWithoutATagAreToldByRegistriesThatListThemAndByNoOthers(t *tes
 		})
 		return all, loose, told, err
 	}
-	shelf := &testbed.Shelf{Repo: "team/app", TB: t, Rows: []testbed.Row{
+	shelf := &beside.Shelf{Repo: "team/app", TB: t, Rows: []beside.Row{
 		{Digest: "sha256:" + hexOf("1"), Tags: []string{"v1", "v2"}}, {Digest: "sha256:" + hexOf("2")}, {Digest: "sha256:" + hexOf("3")}}}
 	reg := testbed.Serve(t, shelf.ACR(testbed.NewDistribution(t, testbed.Options{})), testbed.Options{})
 	r := client(t, withHost(reg, credential.Settings{Kind: "acr"})).Open(repo(reg, "team/app"), remote.Use{})

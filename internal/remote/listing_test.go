@@ -15,15 +15,16 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
 // shelf has n manifests with a tag each, "v0000" and on, then one with two tags and one with none.
-func shelf(t *testing.T, repo string, n int) *testbed.Shelf {
-	s := &testbed.Shelf{Repo: repo, TB: t}
+func shelf(t *testing.T, repo string, n int) *beside.Shelf {
+	s := &beside.Shelf{Repo: repo, TB: t}
 	for i := range n {
-		s.Rows = append(s.Rows, testbed.Row{Digest: sum(i), MediaType: oci.TypeManifest, OS: "linux", Arch: "arm64", Size: int64(1000 + i), Tags: []string{fmt.Sprintf("v%04d", i)}})
+		s.Rows = append(s.Rows, beside.Row{Digest: sum(i), MediaType: oci.TypeManifest, OS: "linux", Arch: "arm64", Size: int64(1000 + i), Tags: []string{fmt.Sprintf("v%04d", i)}})
 	}
 	return s
 }
@@ -86,7 +87,7 @@ func (s *shop) notes(want int) {
 }
 
 // wantTags holds a list against the shelf: in the order of the names, with digests unless they begin with "old".
-func (s *shop) wantTags(shelf *testbed.Shelf) {
+func (s *shop) wantTags(shelf *beside.Shelf) {
 	s.Helper()
 	got, err := s.list()
 	must(s, err)
@@ -104,7 +105,7 @@ func (s *shop) wantTags(shelf *testbed.Shelf) {
 		if !known || string(l.Descriptor.Digest) != d {
 			s.Errorf("%s is listed as %q, want %q", l.Tag, l.Descriptor.Digest, d)
 		}
-		if d != "" && !l.Updated.Equal(testbed.Shelved) {
+		if d != "" && !l.Updated.Equal(beside.Shelved) {
 			s.Errorf("%s was set %v", l.Tag, l.Updated)
 		}
 		delete(want, l.Tag)
@@ -139,20 +140,20 @@ func TestEveryListIsReadPageByPageAsItsDocumentsSay(t *testing.T) {
 	for name, tt := range map[string]struct {
 		repo, host string
 		kind       string
-		stub       func(*testbed.Shelf, http.Handler) http.Handler
+		stub       func(*beside.Shelf, http.Handler) http.Handler
 		requests   int
 	}{
-		"acr":           {"team/app", "reg.azurecr.io", "", (*testbed.Shelf).ACR, 3},
-		"acr, by kind":  {"team/app", "reg.example.com", "acr", (*testbed.Shelf).ACR, 3},
-		"quay":          {"team/app", "quay.io", "", (*testbed.Shelf).Quay, 3},
-		"harbor":        {"team/web/app", "harbor.example.com", "harbor", (*testbed.Shelf).Harbor, 3},
-		"gcr":           {"team/app", "gcr.io", "", (*testbed.Shelf).Google, 1},
-		"gcr, anywhere": {"team/app", "mirror.example.com", "", (*testbed.Shelf).Google, 1},
-		"gar":           {"p/team/app", "europe-docker.pkg.dev", "", (*testbed.Shelf).Google, 1},
+		"acr":           {"team/app", "reg.azurecr.io", "", (*beside.Shelf).ACR, 3},
+		"acr, by kind":  {"team/app", "reg.example.com", "acr", (*beside.Shelf).ACR, 3},
+		"quay":          {"team/app", "quay.io", "", (*beside.Shelf).Quay, 3},
+		"harbor":        {"team/web/app", "harbor.example.com", "harbor", (*beside.Shelf).Harbor, 3},
+		"gcr":           {"team/app", "gcr.io", "", (*beside.Shelf).Google, 1},
+		"gcr, anywhere": {"team/app", "mirror.example.com", "", (*beside.Shelf).Google, 1},
+		"gar":           {"p/team/app", "europe-docker.pkg.dev", "", (*beside.Shelf).Google, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			shelf := shelf(t, tt.repo, 25)
-			shelf.Rows = append(shelf.Rows, testbed.Row{Digest: sum(500), Tags: []string{"w1", "w2"}}, testbed.Row{Digest: sum(501)})
+			shelf.Rows = append(shelf.Rows, beside.Row{Digest: sum(500), Tags: []string{"w1", "w2"}}, beside.Row{Digest: sum(501)})
 			shelf.Page = 10
 			r := open(t, func(next http.Handler) http.Handler { return tt.stub(shelf, next) }, http.NotFoundHandler())
 			s := visit(t, tt.host+"/"+tt.repo, map[string]*testbed.Registry{tt.host: r}, kind(tt.host, tt.kind))
@@ -167,7 +168,7 @@ func TestEveryListIsReadPageByPageAsItsDocumentsSay(t *testing.T) {
 
 func TestDockerHubsOwnListIsAskedWithoutALogin(t *testing.T) {
 	shelf := shelf(t, "library/app", 25)
-	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: sum(500), Tags: []string{"old1"}})
+	shelf.Rows = append(shelf.Rows, beside.Row{Digest: sum(500), Tags: []string{"old1"}})
 	shelf.Page = 10
 	hub, r := open(t, shelf.Hub, http.NotFoundHandler()), testbed.Distribution(t, testbed.Options{})
 	s := visit(t, "app", map[string]*testbed.Registry{"hub.docker.com": hub, "registry-1.docker.io": r})
@@ -180,7 +181,7 @@ func TestDockerHubsOwnListIsAskedWithoutALogin(t *testing.T) {
 func TestGitHubsPackagesAreAskedWithTheTokenOfGHCR(t *testing.T) {
 	for owner, requests := range map[string]int{"orgs": 3, "users": 4} {
 		shelf := shelf(t, "ann/web/app", 25)
-		shelf.Rows = append(shelf.Rows, testbed.Row{Digest: sum(501)})
+		shelf.Rows = append(shelf.Rows, beside.Row{Digest: sum(501)})
 		shelf.Page, shelf.Owner, shelf.Login = 10, owner, "ghp_token"
 		hub := testbed.Serve(t, shelf.GitHub(), testbed.Options{})
 		s := visit(t, "ghcr.io/ann/web/app", map[string]*testbed.Registry{"api.github.com": hub}, func(o *remote.Options) {
@@ -192,7 +193,7 @@ func TestGitHubsPackagesAreAskedWithTheTokenOfGHCR(t *testing.T) {
 		}
 		all, err := s.manifests()
 		must(t, err)
-		if len(all) != 26 || len(all[25].Tags) != 0 || !all[25].Updated.Equal(testbed.Shelved) {
+		if len(all) != 26 || len(all[25].Tags) != 0 || !all[25].Updated.Equal(beside.Shelved) {
 			t.Errorf("%d manifests", len(all))
 		}
 	}
@@ -234,7 +235,7 @@ func TestTroubleWithTheOwnListFallsBackOnceAndSaysSo(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			shelf := &testbed.Shelf{Repo: "team/app", TB: t, Each: func(w http.ResponseWriter, _ *http.Request) bool { answer(w); return true }}
+			shelf := &beside.Shelf{Repo: "team/app", TB: t, Each: func(w http.ResponseWriter, _ *http.Request) bool { answer(w); return true }}
 			r := open(t, shelf.ACR, plain(t))
 			s := visit(t, r.Host+"/team/app", map[string]*testbed.Registry{"127.0.0.1": r}, kind(r.Host, "acr"))
 			for range 2 {
@@ -323,15 +324,15 @@ func TestManifestsWithoutTagsAreListedWhereTheRegistryTellsThem(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		host, kind string
-		stub       func(*testbed.Shelf, http.Handler) http.Handler
+		stub       func(*beside.Shelf, http.Handler) http.Handler
 		requests   int
 	}{
-		"acr": {"reg.azurecr.io", "", (*testbed.Shelf).ACR, 2}, "harbor": {"harbor.example.com", "harbor", (*testbed.Shelf).Harbor, 1},
-		"gcr": {"gcr.io", "", (*testbed.Shelf).Google, 1},
+		"acr": {"reg.azurecr.io", "", (*beside.Shelf).ACR, 2}, "harbor": {"harbor.example.com", "harbor", (*beside.Shelf).Harbor, 1},
+		"gcr": {"gcr.io", "", (*beside.Shelf).Google, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			shelf := shelf(t, "team/app", 3)
-			shelf.Rows = append(shelf.Rows, testbed.Row{Digest: sum(500), Tags: many}, testbed.Row{Digest: sum(501), MediaType: oci.TypeIndex, Size: 77})
+			shelf.Rows = append(shelf.Rows, beside.Row{Digest: sum(500), Tags: many}, beside.Row{Digest: sum(501), MediaType: oci.TypeIndex, Size: 77})
 			r := open(t, func(next http.Handler) http.Handler { return tt.stub(shelf, next) }, http.NotFoundHandler())
 			s := visit(t, tt.host+"/team/app", map[string]*testbed.Registry{tt.host: r}, kind(tt.host, tt.kind))
 			got, err := s.manifests()
@@ -343,7 +344,7 @@ func TestManifestsWithoutTagsAreListedWhereTheRegistryTellsThem(t *testing.T) {
 			if m := byDigest[sum(500)]; len(got) != 5 || !slices.Equal(m.Tags, many) {
 				t.Errorf("%d manifests, %v", len(got), m)
 			}
-			if m := byDigest[sum(501)]; len(m.Tags) != 0 || m.MediaType != oci.TypeIndex || m.Total != 77 || !m.Updated.Equal(testbed.Shelved) {
+			if m := byDigest[sum(501)]; len(m.Tags) != 0 || m.MediaType != oci.TypeIndex || m.Total != 77 || !m.Updated.Equal(beside.Shelved) {
 				t.Errorf("%+v", m)
 			}
 			if m := byDigest[sum(1)]; name != "gcr" && (m.Platform == nil || m.Platform.Architecture != "arm64" || m.Platform.OS != "linux") {

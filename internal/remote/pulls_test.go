@@ -12,12 +12,13 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
 // hub runs test in virtual time at a docker.io with a pull limit, where app has the tags v0 to v9.
-func hub(t *testing.T, p *testbed.PullLimit, maxWait time.Duration, test func(b *bench, digests []string)) {
+func hub(t *testing.T, p *beside.PullLimit, maxWait time.Duration, test func(b *bench, digests []string)) {
 	bubble(t, nil, func(b *bench) {
 		var digests []string
 		for i := range 10 {
@@ -38,7 +39,7 @@ func (b *bench) budget() remote.Budget {
 }
 
 func TestPullsAreReadAndCountedAndHeadsAreFree(t *testing.T) {
-	hub(t, &testbed.PullLimit{Limit: 100, Window: 6 * time.Hour}, 0, func(b *bench, digests []string) {
+	hub(t, &beside.PullLimit{Limit: 100, Window: 6 * time.Hour}, 0, func(b *bench, digests []string) {
 		if _, ok := b.client.Budget("docker.io"); ok {
 			b.Error("something is known before anything was asked")
 		}
@@ -64,7 +65,7 @@ func TestPullsAreReadAndCountedAndHeadsAreFree(t *testing.T) {
 }
 
 func TestSpentPullsWaitForTheWindowWhileTheRestGoesOn(t *testing.T) {
-	for name, p := range map[string]*testbed.PullLimit{
+	for name, p := range map[string]*beside.PullLimit{
 		"told by headers": {Limit: 2, Window: 6 * time.Hour}, "told by the 429": {Limit: 2, Window: 6 * time.Hour, Quiet: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +106,7 @@ func TestSpentPullsWaitForTheWindowWhileTheRestGoesOn(t *testing.T) {
 }
 
 func TestPullsThatComeBackEarlierAreUsedThen(t *testing.T) {
-	p := &testbed.PullLimit{Limit: 1, Window: 6 * time.Hour}
+	p := &beside.PullLimit{Limit: 1, Window: 6 * time.Hour}
 	hub(t, p, 7*time.Hour, func(b *bench, digests []string) {
 		_, err := b.repo.Document(b.Context(), digests[0])
 		must(b, err)
@@ -123,7 +124,7 @@ func TestPullsThatComeBackEarlierAreUsedThen(t *testing.T) {
 }
 
 func TestAWaitForPullsBeyondTheLongestFailsThatRequestOnly(t *testing.T) {
-	hub(t, &testbed.PullLimit{Limit: 1, Window: 6 * time.Hour}, 10*time.Minute, func(b *bench, digests []string) {
+	hub(t, &beside.PullLimit{Limit: 1, Window: 6 * time.Hour}, 10*time.Minute, func(b *bench, digests []string) {
 		_, err := b.repo.Document(b.Context(), digests[0])
 		must(b, err)
 		begin := time.Now()
@@ -144,7 +145,7 @@ func TestAWaitForPullsBeyondTheLongestFailsThatRequestOnly(t *testing.T) {
 }
 
 func TestACallerThatYieldsDoesNotWaitForPulls(t *testing.T) {
-	hub(t, &testbed.PullLimit{Limit: 0, Window: time.Hour}, 2*time.Hour, func(b *bench, digests []string) {
+	hub(t, &beside.PullLimit{Limit: 0, Window: time.Hour}, 2*time.Hour, func(b *bench, digests []string) {
 		r := b.client.Open(ref.Repo{Host: ref.DockerHub, Path: "app"}, remote.Use{Yield: func() bool { return true }})
 		begin := time.Now()
 		_, err := r.Document(b.Context(), digests[0])
@@ -156,7 +157,7 @@ func TestACallerThatYieldsDoesNotWaitForPulls(t *testing.T) {
 
 func TestThePlain429OfDockerHubIsOrdinaryBackOff(t *testing.T) {
 	n := 0
-	hub(t, &testbed.PullLimit{Limit: 100, Window: time.Hour}, time.Minute, func(b *bench, digests []string) {
+	hub(t, &beside.PullLimit{Limit: 100, Window: time.Hour}, time.Minute, func(b *bench, digests []string) {
 		b.repo = b.client.Open(ref.Repo{Host: ref.DockerHub, Path: "app"}, remote.Use{Observe: b.events.watch()})
 		_, err := b.repo.Document(b.Context(), digests[0])
 		must(b, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/internal/yard"
 )
 
@@ -88,10 +89,10 @@ func TestListsOfACRTellDigestsAndTimes(t *testing.T) {
 	if err := y.List(t.Context(), dray.LookRequest{Name: "src/team/app"}, nil, func(e dray.Entry) error { tags = append(tags, e); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if len(tags) != 9 || tags[4].Digest == "" || tags[4].Updated == nil || !tags[4].Updated.Equal(testbed.Shelved) || y.Src.Requests() != 1 {
+	if len(tags) != 9 || tags[4].Digest == "" || tags[4].Updated == nil || !tags[4].Updated.Equal(beside.Shelved) || y.Src.Requests() != 1 {
 		t.Errorf("%+v\n%s", tags, y.Src.Story())
 	}
-	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: "sha256:" + strings.Repeat("ab", 32), MediaType: "application/x", Size: 5})
+	shelf.Rows = append(shelf.Rows, beside.Row{Digest: "sha256:" + strings.Repeat("ab", 32), MediaType: "application/x", Size: 5})
 	var all []dray.ManifestEntry
 	if err := y.ListManifests(t.Context(), dray.LookRequest{Name: "src/team/app"}, nil, func(e dray.ManifestEntry) error { all = append(all, e); return nil }); err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ func TestARemovalNamesWhatGoesAndTakesNothingThatMoved(t *testing.T) {
 			y, _ := yard.Azure(t, 6)
 			if kind == "plain" {
 				y = yard.New(t)
-				y.Shelve(&testbed.Shelf{Repo: "team/app"}, 6)
+				y.Shelve(&beside.Shelf{Repo: "team/app"}, 6)
 			}
 			removal, err := y.PlanRemove(t.Context(), dray.RemoveRequest{Image: "src/team/app:v001"}, nil)
 			if err != nil || !slices.Equal(removal.Tags, []string{"v001"}) || removal.Digest == "" {

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// refuse answers in the form of distribution-spec v1.1.1 §Error Codes.
-func refuse(w http.ResponseWriter, status int, code, message string) {
+// Refuse answers in the form of distribution-spec v1.1.1 §Error Codes.
+func Refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{
@@ -14,7 +14,8 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 	})
 }
 
-func answer(w http.ResponseWriter, v any) {
+// Answer is v as JSON.
+func Answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v)
 }

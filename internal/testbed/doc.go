@@ -9,7 +9,7 @@
 //	r := testbed.Distribution(t, testbed.Options{})                    // distribution v3, in process
 //	r := testbed.Sloppy(t, testbed.Options{})                          // go-containerregistry's: few checks
 //	r := testbed.DockerRegistry(t, testbed.Options{})                  // Debian's docker-registry 2.8.2
-//	r := testbed.Serve(t, testbed.NewSink(t), testbed.Options{})       // hashes uploads and forgets them
+//	r := testbed.Serve(t, hollow.NewSink(t), testbed.Options{})        // hashes uploads and forgets them
 //	r := testbed.Serve(t, anyHandler, testbed.Options{})               // your own
 //
 // Options put any of them behind TLS, HTTP/2, Basic or Bearer authentication,
@@ -50,7 +50,7 @@
 //	img := testbed.Index(t, r, "team/app", "v1", 120)
 //
 // Others: Nested, HelloWorld, Busybox (runs), HelmChart, Artifact, Foreign,
-// Layout with RegclientRepo, and Sparse for a layer of any size.
+// Layout with RegclientRepo, and hollow.Sparse for a layer of any size.
 //
 // Blob and Manifest of a Registry store single pieces the same way.
 //
@@ -59,4 +59,26 @@
 // Same walks an image at source and target and hashes every byte, again behind
 // the front. SkopeoInspect, SkopeoCopy, CraneDigest and UmociUnpack ask other
 // people's tools, over the wire.
+//
+// # Files
+//
+// What registries have beside the distribution API is package beside, those that
+// hold nothing are package hollow, and databases package database. Here, in the
+// order of the walk:
+//
+//	special.go      charts, artifacts, foreign layers, schema 1
+//	real.go         images that somebody else made
+//	docker.go       Debian's docker-registry
+//	registries.go   distribution in this process, and a lenient registry
+//	serve.go        any handler, served until the test ends
+//	auth.go         logins, asked for
+//	judge.go        what a target holds, read again by us and by others' tools
+//	pipe.go         connections without sockets, for virtual time
+//	issuer.go       tokens, given out
+//	images.go       images that are made up
+//	put.go          blobs and manifests, stored behind the front
+//	registry.go     a running registry, and the log of its requests
+//	options.go      how a registry is served
+//	request.go      what a path means, and which rights a request takes
+//	answer.go       answers in the form of registries
 package testbed

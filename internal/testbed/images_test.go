@@ -16,6 +16,7 @@ import (
 
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/hollow"
 )
 
 // failures catches what a judge has to say.
@@ -153,7 +154,7 @@ func TestSparseServesGigabytesFromNothing(t *testing.T) {
 	if !testing.Short() {
 		size = 2<<30 + 1
 	}
-	r, img := testbed.Sparse(t, size, testbed.Options{})
+	r, img := hollow.Sparse(t, size, testbed.Options{})
 	path := "/v2/sparse/blobs/" + img.Layers[0].Digest.String()
 	resp, _ := get(t, r, "HEAD", path, "")
 	if resp.ContentLength != size {

@@ -6,40 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"sync"
-	"testing"
 	"time"
 )
-
-// Issuer is a token service: the one that the Bearer challenges of a Registry
-// name. Its tokens look like JWTs (exp included) but nobody can check their
-// third part: the issuer remembers what it gave. Safe for concurrent use.
-type Issuer struct {
-	URL    string    // the realm
-	Server *Registry // its own listener with OtherListener; nil otherwise
-
-	auth Auth
-
-	mu       sync.Mutex
-	issued   int
-	tokens   map[string]token
-	refreshs map[string]string // refresh token to user
-}
-
-type token struct {
-	rights map[need]bool
-	ends   time.Time
-}
-
-func newIssuer(tb testing.TB, o Options) *Issuer {
-	tb.Helper()
-	i := &Issuer{auth: o.Auth, tokens: map[string]token{}, refreshs: map[string]string{}}
-	if o.Auth.Realm == OtherListener {
-		i.Server = Serve(tb, i, Options{Wire: o.Wire, Host: "127.0.0.1:5001"})
-		i.settle(i.Server.URL)
-	}
-	return i
-}
 
 // settle fixes the realm, unless it has its own listener already.
 func (i *Issuer) settle(origin string) {
@@ -84,7 +52,7 @@ func (i *Issuer) grant(value string) (map[need]bool, bool) {
 // OAuth2 POST) and, for ACR, the exchange.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err := req.ParseForm(); err != nil {
-		refuse(w, http.StatusBadRequest, "UNSUPPORTED", err.Error())
+		Refuse(w, http.StatusBadRequest, "UNSUPPORTED", err.Error())
 		return
 	}
 	switch {
@@ -149,20 +117,20 @@ func (i *Issuer) refresher(value string) (user string, ok bool) {
 func (i *Issuer) exchange(w http.ResponseWriter, req *http.Request) {
 	user, ok := i.auth.Entra[req.PostForm.Get("access_token")]
 	if !ok || req.PostForm.Get("grant_type") != "access_token" || req.PostForm.Get("service") == "" {
-		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+		Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
 		return
 	}
-	answer(w, map[string]any{"refresh_token": i.RefreshToken(user)})
+	Answer(w, map[string]any{"refresh_token": i.RefreshToken(user)})
 }
 
 func (i *Issuer) reply(w http.ResponseWriter, req *http.Request, user string, ok bool) {
 	if !ok {
-		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+		Refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
 		return
 	}
 	access := i.issue(user, req.Form["scope"])
 	if i.auth.Dialect == ACR {
-		answer(w, map[string]any{"access_token": access})
+		Answer(w, map[string]any{"access_token": access})
 		return
 	}
 	m := map[string]any{
@@ -172,7 +140,7 @@ func (i *Issuer) reply(w http.ResponseWriter, req *http.Request, user string, ok
 	if user != "" && (req.Form.Get("offline_token") == "true" || req.Form.Get("access_type") == "offline") {
 		m["refresh_token"] = i.RefreshToken(user)
 	}
-	answer(w, m)
+	Answer(w, m)
 }
 
 func (i *Issuer) ttl() time.Duration {

@@ -54,7 +54,7 @@ func Same(tb testing.TB, from, to *Registry, fromRepo, fromRef, toRepo, toRef st
 func (r *Registry) raw(tb testing.TB, repo, ref string) []byte {
 	tb.Helper()
 	var b bytes.Buffer
-	resp := r.Direct(tb, http.MethodGet, "/v2/"+repo+"/manifests/"+ref, everyType(), nil, &b)
+	resp := r.Direct(tb, http.MethodGet, "/v2/"+repo+"/manifests/"+ref, EveryType(), nil, &b)
 	if resp.StatusCode != http.StatusOK {
 		return nil
 	}
@@ -87,14 +87,14 @@ func (w *walk) document(d v1.Descriptor) {
 		return
 	}
 	w.Manifests++
-	doc, err := readDocument(raw)
+	doc, err := ReadDocument(raw)
 	if err != nil {
 		w.tb.Errorf("target: manifest %s@%s: %v", w.toRepo, d.Digest, err)
 	}
 	for _, child := range doc.Manifests {
 		w.document(child)
 	}
-	for _, blob := range doc.blobs() {
+	for _, blob := range doc.Blobs() {
 		w.blob(blob)
 	}
 }
@@ -131,20 +131,22 @@ func (s *sizer) Write(p []byte) (int, error) {
 	return s.hash.Write(p)
 }
 
-// document is as much of a manifest or index as a walk needs.
-type document struct {
+// Document is as much of a manifest or index as a walk needs.
+type Document struct {
 	Config    *v1.Descriptor  `json:"config"`
 	Layers    []v1.Descriptor `json:"layers"`
 	Manifests []v1.Descriptor `json:"manifests"`
 }
 
-func readDocument(raw []byte) (document, error) {
-	var d document
+// ReadDocument reads a manifest or an index.
+func ReadDocument(raw []byte) (Document, error) {
+	var d Document
 	err := json.Unmarshal(raw, &d)
 	return d, err
 }
 
-func (d document) blobs() []v1.Descriptor {
+// Blobs are its config and layers.
+func (d Document) Blobs() []v1.Descriptor {
 	if d.Config == nil {
 		return d.Layers
 	}

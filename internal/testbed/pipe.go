@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
 	"testing"
 )
-
-// Dial opens a connection as net.Dialer.DialContext does.
-type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // Pipe serves h over connections that never leave this process: each dial is a
 // net.Pipe, whatever the address. Inside a testing/synctest bubble such a
@@ -77,7 +76,8 @@ func (l *pipeListener) Addr() net.Addr { return pipeAddr("pipe") }
 
 type pipeAddr string
 
-func (pipeAddr) Network() string  { return "pipe" }
+func (pipeAddr) Network() string { return "pipe" }
+
 func (a pipeAddr) String() string { return string(a) }
 
 // Dialer reaches several registries on Pipes by their Host. Any other address
@@ -111,3 +111,7 @@ func servePipe(ctx context.Context, tb testing.TB, r *Registry, h http.Handler, 
 	}
 	return stop
 }
+
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func silent() *log.Logger { return log.New(io.Discard, "", 0) }

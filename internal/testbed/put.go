@@ -105,8 +105,8 @@ func (w *directWriter) Write(p []byte) (int, error) {
 	return w.to.Write(p)
 }
 
-// everyType is the Accept header of somebody who takes what is there.
-func everyType() http.Header {
+// EveryType is the Accept header of somebody who takes what is there.
+func EveryType() http.Header {
 	return http.Header{"Accept": {strings.Join([]string{
 		v1.MediaTypeImageIndex, v1.MediaTypeImageManifest, dockerList, dockerManifest,
 		dockerSchema1Signed, dockerSchema1, "*/*",

@@ -150,14 +150,14 @@ func (l *loader) document(d v1.Descriptor) {
 		return
 	}
 	l.seen[d.Digest] = true
-	doc, err := readDocument(raw)
+	doc, err := ReadDocument(raw)
 	if err != nil {
 		l.tb.Fatal(err)
 	}
 	for _, child := range doc.Manifests {
 		l.document(child)
 	}
-	for _, blob := range doc.blobs() {
+	for _, blob := range doc.Blobs() {
 		if data := l.read(blob); data != nil && !l.seen[blob.Digest] {
 			l.seen[blob.Digest] = true
 			l.r.Blob(l.tb, l.repo, blob.MediaType, data)

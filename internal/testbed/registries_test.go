@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/hollow"
 )
 
 func TestDebiansRegistryIsTheOldOne(t *testing.T) {
@@ -87,7 +88,7 @@ func send(t *testing.T, r *testbed.Registry, method, target string, h http.Heade
 }
 
 func TestASinkChecksWhatItForgets(t *testing.T) {
-	sink := testbed.NewSink(t)
+	sink := hollow.NewSink(t)
 	r := testbed.Serve(t, sink, testbed.Options{})
 	img := testbed.Index(t, r, "app", "v1", 3) // refuses manifests before their blobs
 	if sink.Blobs("app") != img.Blobs || sink.Bytes() != img.Bytes {
@@ -117,7 +118,7 @@ func TestASinkChecksWhatItForgets(t *testing.T) {
 }
 
 func TestASinkTakesChunksInOrderOnlyAndTellsItsOffset(t *testing.T) {
-	r := testbed.Serve(t, testbed.NewSink(t), testbed.Options{})
+	r := testbed.Serve(t, hollow.NewSink(t), testbed.Options{})
 	data := bytes.Repeat([]byte("abcdefgh"), 1000)
 	at := send(t, r, "POST", "/v2/app/blobs/uploads/", nil, nil).Header.Get("Location")
 	send(t, r, "PATCH", at, http.Header{"Content-Range": {"0-3999"}}, bytes.NewReader(data[:4000]))

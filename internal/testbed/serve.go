@@ -4,91 +4,14 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 )
-
-// Scheme says whether a registry speaks TLS.
-type Scheme string
-
-// The zero Scheme is HTTP. The certificate of HTTPS is valid for 127.0.0.1 and
-// example.com; Client trusts it and CAFile writes it.
-const (
-	HTTP  Scheme = ""
-	HTTPS Scheme = "https"
-)
-
-// Protocol says which versions of HTTP a registry speaks.
-type Protocol string
-
-// The zero Protocol is HTTP/1.1 alone. HTTP2 adds HTTP/2: by ALPN over TLS,
-// with prior knowledge (h2c) over plain HTTP.
-const (
-	HTTP1 Protocol = ""
-	HTTP2 Protocol = "h2"
-)
-
-// Wire says what carries the connections of a registry.
-type Wire string
-
-// The zero Wire is Loopback: a socket on 127.0.0.1. Pipes are for tests in
-// virtual time; only Registry.Dial and Registry.Client reach such a registry.
-const (
-	Loopback Wire = ""
-	Pipes    Wire = "pipes"
-)
-
-// Options choose how a registry is served. The zero value is plain HTTP/1.1
-// without authentication.
-type Options struct {
-	Wire     Wire
-	Scheme   Scheme
-	Protocol Protocol
-	Auth     Auth
-
-	// Host is what a registry on Pipes is called; "" is "127.0.0.1:5000".
-	Host string
-
-	// Front wraps everything but the log: authentication and the registry.
-	Front func(http.Handler) http.Handler
-
-	// Dir is where Distribution and DockerRegistry keep content. "" is memory
-	// for the first and a directory of the test for the second.
-	Dir string
-
-	// Content says what Distribution accepts; see Strict and Open.
-	Content Content
-
-	// Referrers says whether Sloppy has the referrers API.
-	Referrers Referrers
-}
-
-// Registry is a running registry. Its methods may be called concurrently.
-type Registry struct {
-	Host   string       // "127.0.0.1:port"
-	URL    string       // "http://127.0.0.1:port", no slash at the end
-	Dial   Dial         // reaches it by Pipes, any address by Loopback
-	Client *http.Client // trusts the certificate and speaks the protocol; sends no credentials
-	Issuer *Issuer      // nil without Bearer authentication
-
-	auth    Auth
-	handler http.Handler // the registry itself, behind log, front and authentication
-	cert    *x509.Certificate
-
-	running sync.WaitGroup // handlers
-
-	mu     sync.Mutex
-	closed bool
-	log    []*Request
-}
 
 // Serve runs h until the test ends. The contexts of requests end then, too, and
 // their handlers are waited for.
@@ -116,6 +39,29 @@ func Serve(tb testing.TB, h http.Handler, o Options) *Registry {
 		r.wait()
 	})
 	return r
+}
+
+// guard puts authentication in front of a registry.
+func guard(tb testing.TB, r *Registry, next http.Handler, o Options) http.Handler {
+	tb.Helper()
+	switch o.Auth.Mode {
+	case Basic:
+		return basic(next, o.Auth)
+	case Bearer:
+		r.Issuer = newIssuer(tb, o)
+		return bearer(next, r.Issuer)
+	}
+	return next
+}
+
+func newIssuer(tb testing.TB, o Options) *Issuer {
+	tb.Helper()
+	i := &Issuer{auth: o.Auth, tokens: map[string]token{}, refreshs: map[string]string{}}
+	if o.Auth.Realm == OtherListener {
+		i.Server = Serve(tb, i, Options{Wire: o.Wire, Host: "127.0.0.1:5001"})
+		i.settle(i.Server.URL)
+	}
+	return i
 }
 
 // wait returns when no handler runs and none will: connections that a handler
@@ -171,8 +117,6 @@ func client(s *httptest.Server, o Options) *http.Client {
 	return &http.Client{Transport: t, CheckRedirect: stay}
 }
 
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
 // Pool returns the certificates to trust for an HTTPS registry; empty otherwise.
 func (r *Registry) Pool() *x509.CertPool {
 	p := x509.NewCertPool()
@@ -193,5 +137,3 @@ func (r *Registry) CAFile(tb testing.TB) string {
 	}
 	return name
 }
-
-func silent() *log.Logger { return log.New(io.Discard, "", 0) }

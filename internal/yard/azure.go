@@ -8,12 +8,13 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 )
 
 // Azure is a yard whose source is kept like an Azure registry, with tags "v000" and on of its own images.
-func Azure(t *testing.T, n int) (*Yard, *testbed.Shelf) {
+func Azure(t *testing.T, n int) (*Yard, *beside.Shelf) {
 	t.Helper()
-	shelf := &testbed.Shelf{Repo: "team/app", TB: t}
+	shelf := &beside.Shelf{Repo: "team/app", TB: t}
 	src := testbed.Serve(t, shelf.ACR(testbed.NewDistribution(t, testbed.Options{})), testbed.Options{})
 	dst := testbed.Distribution(t, testbed.Options{})
 	d, err := dray.New(dray.Config{Registries: map[string]dray.Registry{
@@ -31,11 +32,11 @@ func Azure(t *testing.T, n int) (*Yard, *testbed.Shelf) {
 }
 
 // Shelve stores an image under three tags at a time, and puts it on the shelf.
-func (y *Yard) Shelve(shelf *testbed.Shelf, n int) {
+func (y *Yard) Shelve(shelf *beside.Shelf, n int) {
 	y.T.Helper()
 	for i := 0; i < n; i += 3 {
 		img := testbed.Random(y.T, y.Src, shelf.Repo, fmt.Sprintf("v%03d", i), testbed.RandomOptions{Seed: uint64(i + 1), Size: 100})
-		row := testbed.Row{Digest: string(img.Root.Digest), MediaType: img.Root.MediaType, Size: img.Bytes, OS: "linux", Arch: "amd64", Tags: []string{fmt.Sprintf("v%03d", i)}}
+		row := beside.Row{Digest: string(img.Root.Digest), MediaType: img.Root.MediaType, Size: img.Bytes, OS: "linux", Arch: "amd64", Tags: []string{fmt.Sprintf("v%03d", i)}}
 		var raw strings.Builder
 		y.Src.Direct(y.T, "GET", "/v2/"+shelf.Repo+"/manifests/"+row.Tags[0], http.Header{"Accept": {img.Root.MediaType}}, nil, &raw)
 		for k := i + 1; k < min(i+3, n); k++ {

@@ -2,8 +2,10 @@
 //
 // Files, in the order in which they use each other:
 //
-//	azure.go  a source like Azure's
-//	disk.go   a target whose files can be spoiled
-//	heap.go   how much memory it takes
-//	yard.go   the yard, and what is done in it
+//	azure.go   a source like Azure's
+//	disk.go    a target whose files can be spoiled
+//	heap.go    how much memory it takes
+//	race.go    the race detector looks on
+//	norace.go  it does not
+//	yard.go    the yard, and what is done in it
 package yard

@@ -5,12 +5,12 @@ package access
 import (
 	"testing"
 
-	"github.com/drayage/dray/internal/testbed"
+	databases "github.com/drayage/dray/internal/testbed/database"
 )
 
 // The statements are the same on both databases; these are the tests that run them.
 func TestAllOfItHoldsOnPostgreSQLToo(t *testing.T) {
-	cluster := testbed.NewPostgres(t)
+	cluster := databases.NewPostgres(t)
 	onPostgres = func(t testing.TB) string { return cluster.Database(t) }
 	defer func() { onPostgres = nil }()
 	for name, f := range map[string]func(*testing.T){
@@ -34,7 +34,7 @@ func TestAllOfItHoldsOnPostgreSQLToo(t *testing.T) {
 }
 
 func BenchmarkAuditOnPostgreSQL(b *testing.B) {
-	cluster := testbed.NewPostgres(b)
+	cluster := databases.NewPostgres(b)
 	onPostgres = func(t testing.TB) string { return cluster.Database(t) }
 	defer func() { onPostgres = nil }()
 	b.SetParallelism(16)

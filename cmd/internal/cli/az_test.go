@@ -16,6 +16,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 )
 
 // principalSecret is what the service principal of tests shows to entra.
@@ -52,7 +53,7 @@ func principalEnv(authority string) map[string]string {
 func (s *script) onShelf(name, word string, o *testbed.Options) bool {
 	how, repo, ok := strings.Cut(word, "=")
 	if ok = ok && (how == "shelf" || how == "live"); ok {
-		shelf := &testbed.Shelf{Repo: repo, Live: how == "live", TB: s.tb}
+		shelf := &beside.Shelf{Repo: repo, Live: how == "live", TB: s.tb}
 		s.shelves[name], o.Front = shelf, shelf.ACR
 	}
 	return ok
@@ -68,7 +69,7 @@ func (s *script) lock(_ *testscript.TestScript, args []string) {
 // shelve lists one manifest.
 func (s *script) shelve(_ *testscript.TestScript, args []string) {
 	shelf := s.shelves[args[0]]
-	shelf.Rows = append(shelf.Rows, testbed.Row{Digest: args[1], MediaType: "application/vnd.oci.image.manifest.v1+json", OS: "linux", Arch: "amd64", Size: 4321, Tags: args[2:]})
+	shelf.Rows = append(shelf.Rows, beside.Row{Digest: args[1], MediaType: "application/vnd.oci.image.manifest.v1+json", OS: "linux", Arch: "amd64", Size: 4321, Tags: args[2:]})
 }
 
 func TestACloudIdentityIsKeptAsARefreshTokenAndShownToNobody(t *testing.T) {

@@ -11,11 +11,12 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 )
 
 // A registry that counts pulls as Docker Hub does: the last line says what they were.
 func TestTheLastLineTellsOfPulls(t *testing.T) {
-	limit := &testbed.PullLimit{Limit: 3, Window: 6 * time.Hour}
+	limit := &beside.PullLimit{Limit: 3, Window: 6 * time.Hour}
 	// A refusal overtakes the pulls that are under way, which count all the same.
 	slow := func(next http.Handler) http.Handler {
 		return limit.Front(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

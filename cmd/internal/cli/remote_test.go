@@ -16,6 +16,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/database"
 )
 
 // ulid is a job's id.
@@ -173,7 +174,7 @@ func TestAWorkerDoesWhatAServerAccepts(t *testing.T) {
 	if err := os.WriteFile(config, []byte("server: {database-env: THE_DATABASE, secrets: {key-file: key}, egress: {allow: [127.0.0.0/8]}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	database := testbed.Postgres(t)
+	database := database.Postgres(t)
 	env := func(name string) string { return map[string]string{"THE_DATABASE": database}[name] }
 	run := func(args ...string) (address string) {
 		ctx, stop := context.WithCancel(context.Background())

@@ -19,6 +19,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/beside"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output of scripts")
@@ -52,7 +53,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: *update, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
-			env.Values["script"] = &script{tb: env.T().(testing.TB), registries: map[string]*testbed.Registry{}, shelves: map[string]*testbed.Shelf{}, servers: map[string]func(){}}
+			env.Values["script"] = &script{tb: env.T().(testing.TB), registries: map[string]*testbed.Registry{}, shelves: map[string]*beside.Shelf{}, servers: map[string]func(){}}
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("GORACE", os.Getenv("GORACE")) // make test lets each process end without a second's sleep
 			return nil
@@ -87,7 +88,7 @@ func TestScripts(t *testing.T) {
 type script struct {
 	tb         testing.TB
 	registries map[string]*testbed.Registry
-	shelves    map[string]*testbed.Shelf
+	shelves    map[string]*beside.Shelf
 	names      []string // pairs for strings.NewReplacer: what is put out, what it reads
 	servers    map[string]func()
 	stdin      string

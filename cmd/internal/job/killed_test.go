@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/cmd/internal/job"
-	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/database"
 )
 
 // kills is how many processes die in a test: 25 unless DRAY_SOAK says how many.
@@ -170,7 +170,7 @@ func TestNoAcceptedJobIsLostOrDoneTwiceWhenTheServerIsKilled(t *testing.T) {
 // Two servers and three workers on one PostgreSQL: any of them is killed or paused for longer than
 // its lease, and the database crashes in the middle.
 func TestNoAcceptedJobIsLostOrDoneTwiceInACluster(t *testing.T) {
-	p := testbed.NewPostgres(t)
+	p := database.NewPostgres(t)
 	url := p.URL
 	witness(t, url)
 	c := newClients(t, 8)
@@ -284,7 +284,7 @@ func TestASecondServerOnTheFileIsRefused(t *testing.T) {
 }
 
 func TestARunOutlivesARestartOfTheDatabase(t *testing.T) {
-	p := testbed.NewPostgres(t)
+	p := database.NewPostgres(t)
 	db := openDB(t, p.URL)
 	q := open(t, p.URL, job.Config{DB: db})
 	begun, down := make(chan struct{}), make(chan struct{})

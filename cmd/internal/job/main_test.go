@@ -12,10 +12,10 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
-	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/database"
 )
 
-var databases testbed.Databases
+var databases database.Databases
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv("DRAY_JOB_ROLE"); role != "" {

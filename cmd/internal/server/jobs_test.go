@@ -21,6 +21,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/database"
 )
 
 // remoteAs is a client of r with a token; it dials nothing but r.
@@ -200,7 +201,7 @@ func TestAStopEndsStreamsAndGivesJobsBackWithinTenSeconds(t *testing.T) {
 
 // A server that only accepts, and a worker beside it, with PostgreSQL between them.
 func TestAWorkerTakesTheJobsOfAServer(t *testing.T) {
-	url := testbed.Postgres(t)
+	url := database.Postgres(t)
 	source := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
 	target := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
 	testbed.Random(t, source, "app", "v1", testbed.RandomOptions{Layers: 1, Size: 1 << 10})

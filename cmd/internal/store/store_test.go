@@ -16,10 +16,10 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/internal/testbed/database"
 )
 
-var databases testbed.Databases
+var databases database.Databases
 
 func TestMain(m *testing.M) { os.Exit(databases.Main(m)) }
 
@@ -338,7 +338,7 @@ func TestANotificationComesAfterTheCommitAndOnlyThen(t *testing.T) {
 
 // One cluster of its own: it is crashed in the middle.
 func TestWorkGoesOnAfterPostgresWasRestarted(t *testing.T) {
-	p := testbed.NewPostgres(t)
+	p := database.NewPostgres(t)
 	here, there := open(t, p.URL), open(t, p.URL)
 	table(t, here)
 	heard, err := here.Listen(t.Context(), "topic")

@@ -1,6 +1,6 @@
 //go:build !race
 
-package testbed
+package yard
 
 // UnderRace says that the race detector looks on: it makes hashing and copying many times slower.
 const UnderRace = false

@@ -1,4 +1,4 @@
-package testbed
+package hollow
 
 import (
 	"encoding/json"
@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/drayage/dray/internal/testbed"
 )
 
 // Sink is a registry that hashes what it is sent and forgets it, for tests of
@@ -68,31 +70,31 @@ func (s *Sink) Blobs(repo string) int {
 }
 
 func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e := Parse(r.URL.Path)
+	e := testbed.Parse(r.URL.Path)
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
-	case e.Kind == Ping:
+	case e.Kind == testbed.Ping:
 		w.WriteHeader(http.StatusOK)
-	case e.Kind == Upload && r.Method == http.MethodPost:
+	case e.Kind == testbed.Upload && r.Method == http.MethodPost:
 		s.start(w, r, e)
-	case e.Kind == Upload && e.Ref != "":
+	case e.Kind == testbed.Upload && e.Ref != "":
 		s.upload(w, r, e)
-	case e.Kind == Blob && r.Method == http.MethodHead:
+	case e.Kind == testbed.Blob && r.Method == http.MethodHead:
 		s.head(w, e)
-	case e.Kind == Manifest && r.Method == http.MethodPut:
+	case e.Kind == testbed.Manifest && r.Method == http.MethodPut:
 		s.put(w, r, e)
-	case e.Kind == Manifest && read:
+	case e.Kind == testbed.Manifest && read:
 		s.manifest(w, e)
-	case e.Kind == Tags && read:
+	case e.Kind == testbed.Tags && read:
 		s.tags(w, e)
 	default:
-		refuse(w, http.StatusNotFound, "UNSUPPORTED", "a sink keeps no such thing")
+		testbed.Refuse(w, http.StatusNotFound, "UNSUPPORTED", "a sink keeps no such thing")
 	}
 }
 
 // start mounts or opens an upload; distribution-spec v1.1.1 §Mounting a blob
 // from another repository lets a registry ignore from.
-func (s *Sink) start(w http.ResponseWriter, r *http.Request, e Endpoint) {
+func (s *Sink) start(w http.ResponseWriter, r *http.Request, e testbed.Endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := r.URL.Query().Get("mount")
@@ -108,12 +110,12 @@ func (s *Sink) start(w http.ResponseWriter, r *http.Request, e Endpoint) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-func (s *Sink) upload(w http.ResponseWriter, r *http.Request, e Endpoint) {
+func (s *Sink) upload(w http.ResponseWriter, r *http.Request, e testbed.Endpoint) {
 	s.mu.Lock()
 	u := s.sessions[e.Repo+"/"+e.Ref]
 	s.mu.Unlock()
 	if u == nil {
-		refuse(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "no such upload")
+		testbed.Refuse(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "no such upload")
 		return
 	}
 	u.mu.Lock()
@@ -143,23 +145,23 @@ func (s *Sink) upload(w http.ResponseWriter, r *http.Request, e Endpoint) {
 func (u *session) take(w http.ResponseWriter, r *http.Request) bool {
 	if from, _, ok := strings.Cut(strings.TrimPrefix(r.Header.Get("Content-Range"), "bytes "), "-"); ok && from != strconv.FormatInt(u.size, 10) {
 		w.Header().Set("Range", fmt.Sprintf("0-%d", max(u.size-1, 0)))
-		refuse(w, http.StatusRequestedRangeNotSatisfiable, "BLOB_UPLOAD_INVALID", "out of order")
+		testbed.Refuse(w, http.StatusRequestedRangeNotSatisfiable, "BLOB_UPLOAD_INVALID", "out of order")
 		return false
 	}
 	n, err := io.CopyBuffer(struct{ io.Writer }{u.hash}, r.Body, make([]byte, 256<<10))
 	u.size += n
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "BLOB_UPLOAD_INVALID", err.Error())
+		testbed.Refuse(w, http.StatusBadRequest, "BLOB_UPLOAD_INVALID", err.Error())
 	}
 	return err == nil
 }
 
-func (s *Sink) commit(w http.ResponseWriter, r *http.Request, e Endpoint, u *session) {
+func (s *Sink) commit(w http.ResponseWriter, r *http.Request, e testbed.Endpoint, u *session) {
 	s.forget(e)
 	want, got := r.URL.Query().Get("digest"), digest.NewDigest(digest.Canonical, u.hash).String()
 	if want != got {
 		s.tb.Logf("sink: %s: got %s with %d bytes, promised %s", e.Repo, got, u.size, want)
-		refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "digest does not match")
+		testbed.Refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "digest does not match")
 		return
 	}
 	s.mu.Lock()
@@ -169,14 +171,14 @@ func (s *Sink) commit(w http.ResponseWriter, r *http.Request, e Endpoint, u *ses
 	created(w, "/v2/"+e.Repo+"/blobs/"+got, got)
 }
 
-func (s *Sink) forget(e Endpoint) {
+func (s *Sink) forget(e testbed.Endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The key stays, so that the next session gets another id.
 	s.sessions[e.Repo+"/"+e.Ref] = nil
 }
 
-func (s *Sink) head(w http.ResponseWriter, e Endpoint) {
+func (s *Sink) head(w http.ResponseWriter, e testbed.Endpoint) {
 	s.mu.Lock()
 	size, ok := s.blobs[e.Repo+"@"+e.Ref]
 	s.mu.Unlock()
@@ -188,30 +190,30 @@ func (s *Sink) head(w http.ResponseWriter, e Endpoint) {
 	w.Header().Set("Docker-Content-Digest", e.Ref)
 }
 
-func (s *Sink) put(w http.ResponseWriter, r *http.Request, e Endpoint) {
+func (s *Sink) put(w http.ResponseWriter, r *http.Request, e testbed.Endpoint) {
 	raw, err := io.ReadAll(io.LimitReader(r.Body, 16<<20))
-	doc, bad := readDocument(raw)
+	doc, bad := testbed.ReadDocument(raw)
 	if err != nil || bad != nil {
-		refuse(w, http.StatusBadRequest, "MANIFEST_INVALID", "unreadable")
+		testbed.Refuse(w, http.StatusBadRequest, "MANIFEST_INVALID", "unreadable")
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, d := range doc.blobs() {
+	for _, d := range doc.Blobs() {
 		if _, ok := s.blobs[e.Repo+"@"+d.Digest.String()]; !ok && len(d.URLs) == 0 {
-			refuse(w, http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN", d.Digest.String())
+			testbed.Refuse(w, http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN", d.Digest.String())
 			return
 		}
 	}
 	for _, d := range doc.Manifests {
 		if _, ok := s.manifests[e.Repo+"@"+d.Digest.String()]; !ok {
-			refuse(w, http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN", d.Digest.String())
+			testbed.Refuse(w, http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN", d.Digest.String())
 			return
 		}
 	}
 	d := digest.FromBytes(raw).String()
 	if strings.Contains(e.Ref, ":") && e.Ref != d {
-		refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "digest does not match")
+		testbed.Refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "digest does not match")
 		return
 	}
 	k := kept{r.Header.Get("Content-Type"), raw}
@@ -222,7 +224,7 @@ func (s *Sink) put(w http.ResponseWriter, r *http.Request, e Endpoint) {
 	created(w, r.URL.Path, d)
 }
 
-func (s *Sink) manifest(w http.ResponseWriter, e Endpoint) {
+func (s *Sink) manifest(w http.ResponseWriter, e testbed.Endpoint) {
 	s.mu.Lock()
 	k, ok := s.manifests[e.Repo+"@"+e.Ref]
 	if !ok {
@@ -230,7 +232,7 @@ func (s *Sink) manifest(w http.ResponseWriter, e Endpoint) {
 	}
 	s.mu.Unlock()
 	if !ok {
-		refuse(w, http.StatusNotFound, "MANIFEST_UNKNOWN", "no such manifest")
+		testbed.Refuse(w, http.StatusNotFound, "MANIFEST_UNKNOWN", "no such manifest")
 		return
 	}
 	w.Header().Set("Content-Type", k.mediaType)
@@ -239,7 +241,7 @@ func (s *Sink) manifest(w http.ResponseWriter, e Endpoint) {
 	_, _ = w.Write(k.raw)
 }
 
-func (s *Sink) tags(w http.ResponseWriter, e Endpoint) {
+func (s *Sink) tags(w http.ResponseWriter, e testbed.Endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := []string{}
@@ -249,7 +251,7 @@ func (s *Sink) tags(w http.ResponseWriter, e Endpoint) {
 		}
 	}
 	if len(all) == 0 && s.unknown(e.Repo) {
-		refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "no such repository")
+		testbed.Refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "no such repository")
 		return
 	}
 	slices.Sort(all)

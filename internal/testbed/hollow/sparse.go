@@ -1,4 +1,4 @@
-package testbed
+package hollow
 
 import (
 	"bytes"
@@ -12,13 +12,15 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray/internal/testbed"
 )
 
 // Sparse serves one image whose layer is size bytes of zeros, under any tag of
 // the repository "sparse", without holding the layer anywhere: ranges work,
 // nothing can be written. Hashing costs about a second per 2 GiB: guard tests
 // with large ones by testing.Short.
-func Sparse(tb testing.TB, size int64, o Options) (*Registry, Image) {
+func Sparse(tb testing.TB, size int64, o testbed.Options) (*testbed.Registry, testbed.Image) {
 	tb.Helper()
 	h := digest.Canonical.Digester()
 	if _, err := io.Copy(h.Hash(), Zeros(size)); err != nil {
@@ -38,7 +40,7 @@ func Sparse(tb testing.TB, size int64, o Options) (*Registry, Image) {
 	})
 	root := v1.Descriptor{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromBytes(manifest), Size: int64(len(manifest))}
 	s := &sparse{root: root, manifest: manifest, config: config, raw: raw, layer: layer}
-	return Serve(tb, s, o), Image{
+	return testbed.Serve(tb, s, o), testbed.Image{
 		Root: root, Repo: "sparse", Tag: "v1", Manifests: 1, Blobs: 2, Bytes: size + config.Size,
 		Layers: []v1.Descriptor{layer, config},
 	}
@@ -59,9 +61,9 @@ type sparse struct {
 }
 
 func (s *sparse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e := Parse(r.URL.Path)
+	e := testbed.Parse(r.URL.Path)
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		refuse(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "read only")
+		testbed.Refuse(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "read only")
 		return
 	}
 	serve := func(d v1.Descriptor, body io.ReadSeeker) {
@@ -70,19 +72,19 @@ func (s *sparse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "", time.Time{}, body)
 	}
 	switch {
-	case e.Kind == Ping:
+	case e.Kind == testbed.Ping:
 		w.WriteHeader(http.StatusOK)
-	case e.Kind == Manifest && (e.Ref == s.root.Digest.String() || digest.Digest(e.Ref).Validate() != nil):
+	case e.Kind == testbed.Manifest && (e.Ref == s.root.Digest.String() || digest.Digest(e.Ref).Validate() != nil):
 		w.Header().Set("Content-Type", s.root.MediaType)
 		serve(s.root, bytes.NewReader(s.manifest))
-	case e.Kind == Blob && e.Ref == s.config.Digest.String():
+	case e.Kind == testbed.Blob && e.Ref == s.config.Digest.String():
 		w.Header().Set("Content-Type", "application/octet-stream")
 		serve(s.config, bytes.NewReader(s.raw))
-	case e.Kind == Blob && e.Ref == s.layer.Digest.String():
+	case e.Kind == testbed.Blob && e.Ref == s.layer.Digest.String():
 		w.Header().Set("Content-Type", "application/octet-stream")
 		serve(s.layer, Zeros(s.layer.Size))
 	default:
-		refuse(w, http.StatusNotFound, "NOT_FOUND", "only one image is here")
+		testbed.Refuse(w, http.StatusNotFound, "NOT_FOUND", "only one image is here")
 	}
 }
 

@@ -1,10 +1,12 @@
-package testbed
+package beside
 
 import (
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/drayage/dray/internal/testbed"
 )
 
 // PullLimit counts as Docker Hub does: a GET of a manifest is a pull, a HEAD is
@@ -30,7 +32,7 @@ func (p *PullLimit) Used() int {
 // Front is for Options.
 func (p *PullLimit) Front(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if Parse(req.URL.Path).Kind != Manifest || req.Method != http.MethodGet && req.Method != http.MethodHead {
+		if testbed.Parse(req.URL.Path).Kind != testbed.Manifest || req.Method != http.MethodGet && req.Method != http.MethodHead {
 			next.ServeHTTP(w, req)
 			return
 		}
@@ -46,7 +48,7 @@ func (p *PullLimit) Front(next http.Handler) http.Handler {
 			w.Header().Set("Docker-Ratelimit-Source", source)
 		}
 		if !ok {
-			refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS", "You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit")
+			testbed.Refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS", "You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit")
 			return
 		}
 		next.ServeHTTP(w, req)

@@ -2,107 +2,57 @@ package testbed
 
 import (
 	"bufio"
+	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
-// Kind says which endpoint of the distribution API a request is for.
-type Kind string
+// Registry is a running registry. Its methods may be called concurrently.
+type Registry struct {
+	Host   string       // "127.0.0.1:port"
+	URL    string       // "http://127.0.0.1:port", no slash at the end
+	Dial   Dial         // reaches it by Pipes, any address by Loopback
+	Client *http.Client // trusts the certificate and speaks the protocol; sends no credentials
+	Issuer *Issuer      // nil without Bearer authentication
 
-const tokenPath = "/token"
+	auth    Auth
+	handler http.Handler // the registry itself, behind log, front and authentication
+	cert    *x509.Certificate
 
-// Endpoint is what a path means.
-type Endpoint struct {
-	Kind Kind
-	Repo string // "" for Token, Ping, Catalog and Other
-	Ref  string // tag, digest or upload session; "" where the endpoint has none
+	running sync.WaitGroup // handlers
+
+	mu     sync.Mutex
+	closed bool
+	log    []*Request
 }
 
-// Parse reads a URL path by distribution-spec v1.1.1 §Endpoints.
-func Parse(path string) Endpoint {
-	switch path {
-	case "/v2", "/v2/":
-		return Endpoint{Kind: Ping}
-	case "/v2/_catalog":
-		return Endpoint{Kind: Catalog}
-	case tokenPath, "/oauth2/token", "/oauth2/exchange":
-		return Endpoint{Kind: Token}
-	}
-	if own, ok := parseOwn(path); ok {
-		return own
-	}
-	rest, ok := strings.CutPrefix(path, "/v2/")
-	if !ok {
-		return Endpoint{Kind: Other}
-	}
-	if repo, ok := strings.CutSuffix(rest, "/tags/list"); ok {
-		return Endpoint{Kind: Tags, Repo: repo}
-	}
-	for _, s := range []struct {
-		infix string
-		kind  Kind
-	}{{"/blobs/uploads/", Upload}, {"/manifests/", Manifest}, {"/blobs/", Blob}, {"/referrers/", Referrer}} {
-		if i := strings.LastIndex(rest, s.infix); i > 0 {
-			return Endpoint{Kind: s.kind, Repo: rest[:i], Ref: rest[i+len(s.infix):]}
-		}
-	}
-	return Endpoint{Kind: Other}
+// Dial opens a connection as net.Dialer.DialContext does.
+type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// Issuer is a token service: the one that the Bearer challenges of a Registry
+// name. Its tokens look like JWTs (exp included) but nobody can check their
+// third part: the issuer remembers what it gave. Safe for concurrent use.
+type Issuer struct {
+	URL    string    // the realm
+	Server *Registry // its own listener with OtherListener; nil otherwise
+
+	auth Auth
+
+	mu       sync.Mutex
+	issued   int
+	tokens   map[string]token
+	refreshs map[string]string // refresh token to user
 }
 
-// parseOwn reads the paths of these APIs. Only ACR's name a repository here: they take the registry's tokens.
-func parseOwn(path string) (Endpoint, bool) {
-	if strings.HasPrefix(path, "/v2/repositories/") && strings.HasSuffix(path, "/tags") {
-		return Endpoint{Kind: Own}, true
-	}
-	for _, prefix := range []string{"/api/v1/repository/", "/api/v2.0/projects/", "/orgs/", "/users/"} {
-		if strings.HasPrefix(path, prefix) {
-			return Endpoint{Kind: Own}, true
-		}
-	}
-	rest, ok := strings.CutPrefix(path, "/acr/v1/")
-	if !ok {
-		return Endpoint{}, false
-	}
-	for _, infix := range []string{"/_tags", "/_manifests"} {
-		if i := strings.LastIndex(rest, infix); i > 0 {
-			return Endpoint{Kind: Own, Repo: rest[:i], Ref: strings.TrimPrefix(rest[i+len(infix):], "/")}, true
-		}
-	}
-	return Endpoint{Kind: Own}, true
-}
-
-// Kinds of endpoints. Other is everything that is not named here.
-const (
-	Manifest Kind = "manifest"
-	Blob     Kind = "blob"
-	Upload   Kind = "upload" // POST starts, PATCH and PUT send, GET asks, DELETE ends
-	Tags     Kind = "tags"
-	Catalog  Kind = "catalog"
-	Referrer Kind = "referrers"
-	Token    Kind = "token" // /token, /oauth2/token, /oauth2/exchange
-	Ping     Kind = "ping"  // /v2/
-	Own      Kind = "own"   // what a registry has beside the distribution API; see Shelf
-	Other    Kind = "other"
-)
-
-// Request is one recorded request and its answer.
-type Request struct {
-	Endpoint
-	Method   string
-	Path     string // as decoded by net/http
-	RawQuery string
-	Proto    string      // "HTTP/1.1", "HTTP/2.0"
-	Header   http.Header // of the request
-	At       time.Time
-
-	Status int         // 0 when no header was sent
-	Answer http.Header // of the response; nil when no header was sent
-	In     int64       // body bytes read by the handlers
-	Out    int64       // body bytes written by the handlers
+type token struct {
+	rights map[need]bool
+	ends   time.Time
 }
 
 // Log returns a copy of all requests since the last Reset, in the order in
