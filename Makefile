@@ -13,7 +13,20 @@ REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 PROGRAMS := ./cmd/dray ./cmd/drayd
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 MKIMAGE  := $(GO) run ./packaging/mkimage -tag latest -revision "$(REVISION)" -epoch "$(EPOCH)"
+
+# Tools that are not in go.mod, and nothing else needs: their versions are here alone.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+CRANE       := github.com/google/go-containerregistry/cmd/crane@v0.22.1
+REGCTL      := github.com/regclient/regclient/cmd/regctl@v0.11.7
+REGSYNC     := github.com/regclient/regclient/cmd/regsync@v0.11.7
+TOOLS       := $(CURDIR)/.tools
+
+# What is not tested with the race detector is built as the programs are, so that it is compiled once.
+PLAIN := CGO_ENABLED=0 GOFLAGS="$(GOFLAGS) -trimpath" $(GO)
+
+# Tests of one goroutine, or of sizes that the race detector makes hours of: small or left out with
+# it, and whole without.
+WHOLE := -run '^(TestAMillionTags|TestALayerOfMoreThan|TestTwoHundredRepositories|TestTheReleaseImage)' ./internal/migrate ./internal/apply ./packaging/mkimage
 
 .PHONY: help
 help: ## say what can be made
@@ -23,7 +36,7 @@ help: ## say what can be made
 # version is what Go stamps: that of the module, or of the commit.
 .PHONY: build
 build: go-version ## bin/dray, and bin/drayd for its serve and worker
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -tags "$(TAGS)" -o bin/ $(PROGRAMS)
+	$(PLAIN) build -ldflags "-s -w" -tags "$(TAGS)" -o bin/ $(PROGRAMS)
 
 .PHONY: demo
 demo: build ## the main job on real input: import, re-tag, import again, refuse
@@ -45,17 +58,27 @@ smoke: build ## import, tag and copy at a registry of yours: make smoke REGISTRY
 	@demo/smoke.sh bin/dray "$(REGISTRY)"
 
 .PHONY: check
-check: go-version packages format vet test cross ## everything that has to pass
+check: go-version packages format vet lint whole test ## everything that has to pass; make judges clients finds what it skips
 
 .PHONY: test
-# The longest first, so that no core is idle at the end.
+# Four packages at once: many wait more than they work. The longest first, so that no core is idle
+# at the end.
 test: go-version ## the tests, with the race detector
 	@if command -v $${CC:-cc} >/dev/null; then race=-race; else race=; echo "make: no C compiler: testing without the race detector"; fi; \
-	$(GO) test $$race -timeout 15m . ./internal/remote ./packaging/mkimage ./... && $(GO) test -run '^TestAMillionTags' .
+	$(GO) test $$race -p 4 -timeout 15m ./internal/remote ./internal/apply ./cmd/internal/cli ./cmd/internal/job ./cmd/internal/server ./internal/migrate ./...
+
+.PHONY: whole
+whole: go-version ## the largest tests, at their full size
+	$(PLAIN) test -timeout 15m $(WHOLE)
+
+.PHONY: test-fast
+test-fast: go-version ## short tests of what changed since the last commit and of what imports it, without the race detector
+	@p=$$(.ci/changed $(SINCE)); if [ -z "$$p" ]; then echo "make: nothing changed"; else $(PLAIN) test -short -p 4 -timeout 5m $$p; fi
 
 .PHONY: soak
-soak: go-version ## the server and its queue with N processes killed, paused and restarted: make soak N=300
+soak: go-version ## whole sizes under the race detector, and processes killed, paused and restarted N times: make soak N=300
 	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled)' ./cmd/internal/job ./cmd/internal/server
+	DRAY_WHOLE=1 $(GO) test -race -timeout 2h ./internal/...
 
 .PHONY: fuzz
 fuzz: go-version ## every fuzz target for 20 s
@@ -68,17 +91,27 @@ format:
 
 .PHONY: vet
 vet: go-version
-	$(GO) vet ./...
-	@if $(GO) run $(STATICCHECK) -version >/dev/null 2>&1; then $(GO) run $(STATICCHECK) ./...; else echo "make: staticcheck can not be had here: skipped"; fi
+	$(PLAIN) vet ./...
+
+.PHONY: lint
+lint: ## staticcheck, where make judges put it
+	@if [ -x $(TOOLS)/staticcheck ]; then $(TOOLS)/staticcheck ./...; else echo "make: staticcheck is not installed: skipped (make judges)"; fi
 
 .PHONY: cross
-# With -trimpath, as the image is built, so that the two share what was compiled.
-cross: go-version ## builds for every platform
-	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -o /dev/null $(PROGRAMS); done
+cross: go-version ## both programs for every platform
+	@for t in $(TARGETS); do echo "build $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} $(PLAIN) build -ldflags "-s -w" -o /dev/null $(PROGRAMS); done
 
 .PHONY: packages
-packages: ## what Debian has for the tests: registries, a database, clients and judges
-	@demo/packages.sh gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql azure-cli nodejs
+packages: ## what Debian has for the tests that is small: a compiler, registries, a database, judges of images
+	@demo/packages.sh gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
+
+.PHONY: judges
+judges: go-version packages ## what judges the code: staticcheck, into .tools
+	GOBIN=$(TOOLS) $(GO) install $(STATICCHECK)
+
+.PHONY: clients
+clients: ## the real clients that servers are tested with: az, node
+	@demo/packages.sh azure-cli nodejs
 
 .PHONY: go-version
 go-version:
@@ -93,10 +126,10 @@ bench: build ## dray beside crane, regctl and skopeo: make bench ARGS="-run W4,W
 .PHONY: bench-tools
 bench-tools: go-version ## the peers for make bench
 	@demo/packages.sh skopeo
-	GOBIN=$(CURDIR)/bench/tools $(GO) install github.com/google/go-containerregistry/cmd/crane@v0.22.1
-	GOBIN=$(CURDIR)/bench/tools $(GO) install github.com/regclient/regclient/cmd/regctl@v0.11.7
-	GOBIN=$(CURDIR)/bench/tools $(GO) install github.com/regclient/regclient/cmd/regsync@v0.11.7
+	GOBIN=$(CURDIR)/bench/tools $(GO) install $(CRANE)
+	GOBIN=$(CURDIR)/bench/tools $(GO) install $(REGCTL)
+	GOBIN=$(CURDIR)/bench/tools $(GO) install $(REGSYNC)
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin dist
+	rm -rf bin dist .tools

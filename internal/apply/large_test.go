@@ -17,7 +17,7 @@ func TestALayerOfMoreThanTwoGiBIsCopiedInBoundedMemory(t *testing.T) {
 	switch {
 	case testing.Short():
 		size = 64<<20 + 1
-	case yard.UnderRace:
+	case yard.Small():
 		size = 256<<20 + 1 // make check runs it whole without the detector
 	}
 	src, img := hollow.Sparse(t, size, testbed.Options{})

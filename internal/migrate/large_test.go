@@ -73,7 +73,7 @@ func TestAMillionTagsArePlannedAndReadAsStreams(t *testing.T) {
 	switch {
 	case testing.Short():
 		repos = 100
-	case yard.UnderRace:
+	case yard.Small():
 		repos = 60 // make check runs it whole without the detector
 	}
 	src, dst := &endless{repos: repos, generation: 1}, &endless{repos: repos, generation: 2}

@@ -91,7 +91,7 @@ func TestTwoHundredRepositoriesInSyncCostAListAndAHeadATag(t *testing.T) {
 	switch {
 	case testing.Short():
 		repos, tags = 20, 10
-	case yard.UnderRace:
+	case yard.Small():
 		repos, tags = 40, 10 // make check runs it whole without the detector
 	}
 	y := yard.New(t)

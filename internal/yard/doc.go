@@ -5,6 +5,7 @@
 //	azure.go   a source like Azure's
 //	disk.go    a target whose files can be spoiled
 //	heap.go    how much memory it takes
+//	size.go    how large the largest tests are
 //	race.go    the race detector looks on
 //	norace.go  it does not
 //	yard.go    the yard, and what is done in it

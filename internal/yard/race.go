@@ -2,5 +2,4 @@
 
 package yard
 
-// UnderRace says that the race detector looks on: it makes hashing and copying many times slower.
-const UnderRace = true
+const underRace = true
