@@ -13,7 +13,24 @@ REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 PROGRAMS := ./cmd/dray ./cmd/drayd
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 MKIMAGE  := $(GO) run ./packaging/mkimage -tag latest -revision "$(REVISION)" -epoch "$(EPOCH)"
+
+# What others make, at these versions: judges and peers that are built, and packages of Debian.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+CRANE       := github.com/google/go-containerregistry/cmd/crane@v0.22.1
+REGCTL      := github.com/regclient/regclient/cmd/regctl@v0.11.7
+REGSYNC     := github.com/regclient/regclient/cmd/regsync@v0.11.7
+PACKAGES    := gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
+CLIENTS     := azure-cli nodejs
+TOOLS       := $(CURDIR)/.tools
+
+# The race detector needs a C compiler, which packages may have brought. What it costs is one compilation
+# of everything: what else is compiled for this machine is compiled so, too. Each process would sleep for
+# a second when it ends, and shadows take small pages, which cost more than what is done in them.
+RACE = $(shell command -v $${CC:-cc} >/dev/null && echo -race)
+export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
+# What is small under the race detector (testbed.UnderRace), and runs whole without it.
+WHOLE          := TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage
+WHOLE_PACKAGES := ./internal/apply ./internal/migrate ./packaging/mkimage
 
 .PHONY: help
 help: ## say what can be made
@@ -45,13 +62,24 @@ smoke: build ## import, tag and copy at a registry of yours: make smoke REGISTRY
 	@demo/smoke.sh bin/dray "$(REGISTRY)"
 
 .PHONY: check
-check: go-version packages format vet test cross ## everything that has to pass
+check: go-version packages format vet test whole ## everything that has to pass; builds no foreign tool
 
 .PHONY: test
-# The longest first, so that no core is idle at the end.
+# The longest first, and more packages at a time than there are cores, since many wait for something.
 test: go-version ## the tests, with the race detector
-	@if command -v $${CC:-cc} >/dev/null; then race=-race; else race=; echo "make: no C compiler: testing without the race detector"; fi; \
-	$(GO) test $$race -timeout 15m . ./internal/remote ./packaging/mkimage ./... && $(GO) test -run '^TestAMillionTags' .
+	@$(if $(RACE),,echo "make: no C compiler: testing without the race detector")
+	$(GO) test $(RACE) -p 4 -timeout 15m ./cmd/internal/job ./internal/apply ./internal/transfer ./internal/remote ./internal/migrate ./...
+
+.PHONY: whole
+# Compiled as the image is. Not from the cache: go build and go list, which they run, are not seen by it.
+whole: export CGO_ENABLED := 0
+whole: go-version ## what is small under the race detector, whole; the image; all platforms by their types
+	$(GO) test -trimpath -count=1 -run '^($(WHOLE))' $(WHOLE_PACKAGES)
+	$(GO) test -trimpath -count=1 ./internal/archtest
+
+.PHONY: test-fast
+test-fast: go-version ## for the hand: the tests of what was changed since main, and of what imports it; small, no race detector
+	@p=$$(.ci/changed); if [ -z "$$p" ]; then echo "nothing was changed"; else $(GO) test -short -p 4 $$p; fi
 
 .PHONY: soak
 soak: go-version ## the server and its queue with N processes killed, paused and restarted: make soak N=300
@@ -68,8 +96,8 @@ format:
 
 .PHONY: vet
 vet: go-version
-	$(GO) vet ./...
-	@if $(GO) run $(STATICCHECK) -version >/dev/null 2>&1; then $(GO) run $(STATICCHECK) ./...; else echo "make: staticcheck can not be had here: skipped"; fi
+	$(GO) vet $(RACE) ./...
+	@if [ -x $(TOOLS)/staticcheck ]; then echo "staticcheck ./..." && GOFLAGS="$(GOFLAGS) $(RACE)" $(TOOLS)/staticcheck ./...; else echo "make: no staticcheck (make judges): skipped"; fi
 
 .PHONY: cross
 # With -trimpath, as the image is built, so that the two share what was compiled.
@@ -77,8 +105,16 @@ cross: go-version ## builds for every platform
 	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -o /dev/null $(PROGRAMS); done
 
 .PHONY: packages
-packages: ## what Debian has for the tests: registries, a database, clients and judges
-	@demo/packages.sh gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql azure-cli nodejs
+packages: ## what Debian has for the tests: a compiler, registries, a database
+	@demo/packages.sh $(PACKAGES)
+
+.PHONY: judges
+judges: go-version ## what judges the code, for make check, into .tools
+	GOBIN=$(TOOLS) $(GO) install $(STATICCHECK)
+
+.PHONY: clients
+clients: ## the real clients that the tests drive, of Debian: az, node
+	@demo/packages.sh $(CLIENTS)
 
 .PHONY: go-version
 go-version:
@@ -93,9 +129,9 @@ bench: build ## dray beside crane, regctl and skopeo: make bench ARGS="-run W4,W
 .PHONY: bench-tools
 bench-tools: go-version ## the peers for make bench
 	@demo/packages.sh skopeo
-	GOBIN=$(CURDIR)/bench/tools $(GO) install github.com/google/go-containerregistry/cmd/crane@v0.22.1
-	GOBIN=$(CURDIR)/bench/tools $(GO) install github.com/regclient/regclient/cmd/regctl@v0.11.7
-	GOBIN=$(CURDIR)/bench/tools $(GO) install github.com/regclient/regclient/cmd/regsync@v0.11.7
+	GOBIN=$(CURDIR)/bench/tools $(GO) install $(CRANE)
+	GOBIN=$(CURDIR)/bench/tools $(GO) install $(REGCTL)
+	GOBIN=$(CURDIR)/bench/tools $(GO) install $(REGSYNC)
 
 .PHONY: clean
 clean: ## remove what was built

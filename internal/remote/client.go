@@ -90,7 +90,7 @@ type Use struct {
 	Actions   Actions
 	MountFrom []string          // repository paths at the same host that blobs may be mounted from
 	Login     *credential.Login // nil asks Options.Logins
-	Observe   event.Watch    // hears of requests, retries and waits
+	Observe   event.Watch       // hears of requests, retries and waits
 
 	// Writing reports whether content is being written now, as opposed to looked at: then
 	// Missing may leave to Put what that finds out without a further request. nil is never.
