@@ -14,19 +14,23 @@ PROGRAMS := ./cmd/dray ./cmd/drayd
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 MKIMAGE  := $(GO) run ./packaging/mkimage -tag latest -revision "$(REVISION)" -epoch "$(EPOCH)"
 
-# Tools that are not in go.mod, and nothing else needs: their versions are here alone.
+# What others make, at these versions: judges and peers that are built, and packages of Debian.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CRANE       := github.com/google/go-containerregistry/cmd/crane@v0.22.1
 REGCTL      := github.com/regclient/regclient/cmd/regctl@v0.11.7
 REGSYNC     := github.com/regclient/regclient/cmd/regsync@v0.11.7
+PACKAGES    := gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
+CLIENTS     := azure-cli nodejs
 TOOLS       := $(CURDIR)/.tools
 
-# What is not tested with the race detector is built as the programs are, so that it is compiled once.
-PLAIN := CGO_ENABLED=0 GOFLAGS="$(GOFLAGS) -trimpath" $(GO)
-
-# Tests of one goroutine, or of sizes that the race detector makes hours of: small or left out with
-# it, and whole without.
-WHOLE := -run '^(TestAMillionTags|TestALayerOfMoreThan|TestTwoHundredRepositories|TestTheReleaseImage)' ./internal/migrate ./internal/apply ./packaging/mkimage
+# The race detector needs a C compiler, which packages may have brought. What it costs is one compilation
+# of everything: what else is compiled for this machine is compiled so, too. Each process would sleep for
+# a second when it ends, and shadows take small pages, which cost more than what is done in them.
+RACE = $(shell command -v $${CC:-cc} >/dev/null && echo -race)
+export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
+# What is small under the race detector (yard.Small), and runs whole without it.
+WHOLE          := TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage
+WHOLE_PACKAGES := ./internal/apply ./internal/migrate ./packaging/mkimage
 
 .PHONY: help
 help: ## say what can be made
@@ -36,7 +40,7 @@ help: ## say what can be made
 # version is what Go stamps: that of the module, or of the commit.
 .PHONY: build
 build: go-version ## bin/dray, and bin/drayd for its serve and worker
-	$(PLAIN) build -ldflags "-s -w" -tags "$(TAGS)" -o bin/ $(PROGRAMS)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -tags "$(TAGS)" -o bin/ $(PROGRAMS)
 
 .PHONY: demo
 demo: build ## the main job on real input: import, re-tag, import again, refuse
@@ -58,27 +62,29 @@ smoke: build ## import, tag and copy at a registry of yours: make smoke REGISTRY
 	@demo/smoke.sh bin/dray "$(REGISTRY)"
 
 .PHONY: check
-check: go-version packages format vet lint whole test ## everything that has to pass; make judges clients finds what it skips
+check: go-version packages format vet test whole ## everything that has to pass; builds no foreign tool
 
 .PHONY: test
-# Four packages at once: many wait more than they work. The longest first, so that no core is idle
-# at the end.
+# The longest first, and more packages at a time than there are cores, since many wait for something.
 test: go-version ## the tests, with the race detector
-	@if command -v $${CC:-cc} >/dev/null; then race=-race; else race=; echo "make: no C compiler: testing without the race detector"; fi; \
-	$(GO) test $$race -p 4 -timeout 15m ./internal/remote ./internal/apply ./cmd/internal/cli ./cmd/internal/job ./cmd/internal/server ./internal/migrate ./...
+	@$(if $(RACE),,echo "make: no C compiler: testing without the race detector")
+	$(GO) test $(RACE) -p 4 -timeout 15m ./cmd/internal/job ./internal/apply ./internal/transfer ./internal/remote ./internal/migrate ./...
 
 .PHONY: whole
-whole: go-version ## the largest tests, at their full size
-	$(PLAIN) test -timeout 15m $(WHOLE)
+# Compiled as the image is. Not from the cache: go build and go list, which they run, are not seen by it.
+whole: export CGO_ENABLED := 0
+whole: go-version ## what is small under the race detector, whole; the image; all platforms by their types
+	$(GO) test -trimpath -count=1 -run '^($(WHOLE))' $(WHOLE_PACKAGES)
+	$(GO) test -trimpath -count=1 ./internal/archtest
 
 .PHONY: test-fast
-test-fast: go-version ## short tests of what changed since the last commit and of what imports it, without the race detector
-	@p=$$(.ci/changed $(SINCE)); if [ -z "$$p" ]; then echo "make: nothing changed"; else $(PLAIN) test -short -p 4 -timeout 5m $$p; fi
+test-fast: go-version ## for the hand: the tests of what was changed since main, and of what imports it; small, no race detector
+	@p=$$(.ci/changed); if [ -z "$$p" ]; then echo "nothing was changed"; else $(GO) test -short -p 4 $$p; fi
 
 .PHONY: soak
-soak: go-version ## whole sizes under the race detector, and processes killed, paused and restarted N times: make soak N=300
+soak: go-version ## the largest tests whole under the race detector; processes killed, paused and restarted N times: make soak N=300
+	DRAY_WHOLE=1 $(GO) test -race -timeout 2h -run '^($(WHOLE))' $(WHOLE_PACKAGES)
 	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled)' ./cmd/internal/job ./cmd/internal/server
-	DRAY_WHOLE=1 $(GO) test -race -timeout 2h ./internal/...
 
 .PHONY: fuzz
 fuzz: go-version ## every fuzz target for 20 s
@@ -91,27 +97,25 @@ format:
 
 .PHONY: vet
 vet: go-version
-	$(PLAIN) vet ./...
-
-.PHONY: lint
-lint: ## staticcheck, where make judges put it
-	@if [ -x $(TOOLS)/staticcheck ]; then $(TOOLS)/staticcheck ./...; else echo "make: staticcheck is not installed: skipped (make judges)"; fi
+	$(GO) vet $(RACE) ./...
+	@if [ -x $(TOOLS)/staticcheck ]; then echo "staticcheck ./..." && GOFLAGS="$(GOFLAGS) $(RACE)" $(TOOLS)/staticcheck ./...; else echo "make: no staticcheck (make judges): skipped"; fi
 
 .PHONY: cross
-cross: go-version ## both programs for every platform
-	@for t in $(TARGETS); do echo "build $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} $(PLAIN) build -ldflags "-s -w" -o /dev/null $(PROGRAMS); done
+# With -trimpath, as the image is built, so that the two share what was compiled.
+cross: go-version ## builds for every platform
+	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -o /dev/null $(PROGRAMS); done
 
 .PHONY: packages
-packages: ## what Debian has for the tests that is small: a compiler, registries, a database, judges of images
-	@demo/packages.sh gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
+packages: ## what Debian has for the tests: a compiler, registries, a database
+	@demo/packages.sh $(PACKAGES)
 
 .PHONY: judges
-judges: go-version packages ## what judges the code: staticcheck, into .tools
+judges: go-version ## what judges the code, for make check, into .tools
 	GOBIN=$(TOOLS) $(GO) install $(STATICCHECK)
 
 .PHONY: clients
-clients: ## the real clients that servers are tested with: az, node
-	@demo/packages.sh azure-cli nodejs
+clients: ## the real clients that the tests drive, of Debian: az, node
+	@demo/packages.sh $(CLIENTS)
 
 .PHONY: go-version
 go-version:

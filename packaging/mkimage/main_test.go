@@ -25,7 +25,7 @@ import (
 // The release image is built for real, both platforms, and read back.
 func TestTheReleaseImageRunsWithoutRootAndIsTheSameEachTime(t *testing.T) {
 	if testing.Short() || yard.Small() {
-		t.Skip("it builds both programs for two platforms, in one goroutine: make whole runs it")
+		t.Skip("builds dray for two platforms: make check runs it without the detector")
 	}
 	first, at := build(t, "")
 	second, _ := build(t, "")
