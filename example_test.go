@@ -1,6 +1,7 @@
 package dray_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/plan"
 )
 
 // exampleRegistry starts a registry that holds the image team/app:v1, and a Dray that knows it as "dev".
@@ -142,4 +144,116 @@ func ExampleDray_Transfer() {
 	// planned: copy backup/team/app v1
 	// done: backup/team/app
 	// 1 tag
+}
+
+// Each entry stands for itself: one that can not be read or found stops no other.
+func ExampleDray_PlanBatch() {
+	d, stop := exampleRegistry()
+	defer stop()
+	ctx := context.Background()
+
+	plan, err := d.PlanBatch(ctx, dray.BatchRequest{Target: "dev", Entries: []dray.BatchEntry{
+		{Source: "dev/team/app:v1", Targets: []string{"prod/app:v1"}},
+		{Source: "dev/team/app:v9", Targets: []string{"prod/app:v9"}},
+	}}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := d.Apply(ctx, plan, nil)
+	for _, step := range report.Steps {
+		fmt.Println(step.To.Tag, step.State)
+	}
+	fmt.Println(fault.KindOf(err))
+	// Output:
+	// v1 done
+	// v9 failed
+	// not_found
+}
+
+// A plan is kept in a file, reviewed, and applied later: it moves exactly what it says, or nothing.
+func ExampleDray_ApplyFile() {
+	d, stop := exampleRegistry()
+	defer stop()
+	ctx := context.Background()
+
+	made, err := d.PlanCopy(ctx, dray.CopyRequest{Source: "dev/team/app:v1", Targets: []string{"dev/prod/app"}}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var file bytes.Buffer
+	if err := made.Write(&file); err != nil {
+		log.Fatal(err)
+	}
+	read, err := plan.NewReader(&file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := d.ApplyFile(ctx, dray.PlanFileRequest{Plan: read}, nil, func(r dray.RepositoryReport) error {
+		for _, step := range r.Steps {
+			fmt.Println(step.Action, step.To.Path, step.State)
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report.Verb)
+	// Output:
+	// copy prod/app done
+	// copy
+}
+
+// Verify compares what targets hold with their sources; Deep looks at all that is below their names.
+func ExampleDray_Verify() {
+	d, stop := exampleRegistry()
+	defer stop()
+
+	receipt, err := d.Verify(context.Background(), dray.VerifyRequest{
+		Of:    dray.TransferRequest{Sources: []string{"dev/team/app"}, Target: "dev/prod/app"},
+		Depth: dray.Deep,
+	}, nil, func(e dray.VerifyEntry) error {
+		fmt.Println(e.From.Tag, e.Match)
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(receipt.Right())
+	// Output:
+	// v1 missing
+	// false
+}
+
+// Check finds out what is in the way of a copy, and leaves nothing behind.
+func ExampleDray_Check() {
+	d, stop := exampleRegistry()
+	defer stop()
+
+	report, err := d.Check(context.Background(), dray.CheckRequest{Source: "dev/team/app:v9"}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report.Ready, report.Verdict)
+	// Output: false not ready: in the way: source tag
+}
+
+// What a removal takes with it is known before it is done.
+func ExampleDray_Remove() {
+	d, stop := exampleRegistry()
+	defer stop()
+	ctx := context.Background()
+
+	found, err := d.PlanRemove(ctx, dray.RemoveRequest{Image: "dev/team/app:v1"}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("goes:", found.Tags)
+	if err := d.Remove(ctx, found, nil, nil); err != nil {
+		log.Fatal(err)
+	}
+	_, err = d.Digest(ctx, dray.LookRequest{Name: "dev/team/app:v1"}, nil)
+	fmt.Println(fault.KindOf(err))
+	// Output:
+	// goes: [v1]
+	// not_found
 }
