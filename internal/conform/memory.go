@@ -287,7 +287,7 @@ func (m *Memory) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, o
 			return oci.Arrival{Way: oci.Mounted, From: n.repo.Path}, nil
 		}
 	}
-	b, err := take(ctx, v, open)
+	b, err := take(ctx, v, d.Size, open)
 	if err != nil {
 		return oci.Arrival{}, err
 	}
@@ -417,15 +417,15 @@ func (m *Memory) blob(d oci.Digest) ([]byte, bool) {
 	return b, ok
 }
 
-// take reads all of a blob and verifies it.
-func take(ctx context.Context, v *oci.Verifier, open oci.Opener) ([]byte, error) {
+// take reads all of a blob, into memory that does not have to grow, and verifies it.
+func take(ctx context.Context, v *oci.Verifier, size int64, open oci.Opener) ([]byte, error) {
 	body, err := open(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	var buf bytes.Buffer
-	if _, err := io.Copy(io.MultiWriter(v, &buf), body); err != nil {
+	buf := bytes.NewBuffer(make([]byte, 0, min(max(size, 0), 256<<20)))
+	if _, err := io.Copy(io.MultiWriter(v, buf), body); err != nil {
 		if c := canceled(ctx, "put blob", ""); c != nil {
 			return nil, c
 		}

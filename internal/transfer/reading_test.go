@@ -43,7 +43,7 @@ func (b *backward) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo,
 	if body, err = open(ctx, b.back); err != nil {
 		return oci.Arrival{}, err
 	}
-	rest, err := io.ReadAll(body)
+	rest, err := readAll(body, d.Size-b.back)
 	body.Close()
 	if err != nil {
 		return oci.Arrival{}, err
