@@ -12,7 +12,8 @@ EPOCH    := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 PROGRAMS := ./cmd/dray ./cmd/drayd
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
-MKIMAGE  := $(GO) run ./packaging/mkimage -tag latest -revision "$(REVISION)" -epoch "$(EPOCH)"
+# Compiled as the programs are, so that what they share is compiled once.
+MKIMAGE  := CGO_ENABLED=0 $(GO) run -trimpath ./packaging/mkimage -tag latest -revision "$(REVISION)" -epoch "$(EPOCH)"
 
 # What others make, at these versions: judges and peers that are built, and packages of Debian.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
