@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,9 +29,14 @@ func TestTheReleaseImageRunsWithoutRootAndIsTheSameEachTime(t *testing.T) {
 		t.Skip("builds dray for two platforms: make check runs it without the detector")
 	}
 	first, at := build(t, "")
-	second, _ := build(t, "")
-	if first.Digest != second.Digest {
-		t.Errorf("%s, then %s from equal sources", first.Digest, second.Digest)
+	host := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
+	again := t.TempDir()
+	if err := compile(t.Context(), host, "", again); err != nil {
+		t.Fatal(err)
+	}
+	second, _ := build(t, again)
+	if !slices.ContainsFunc(first.Documents, func(d oci.Descriptor) bool { return d.Digest == second.Documents[0].Digest }) {
+		t.Errorf("%s of equal sources, which had none such before: %v", second.Documents[0].Digest, first.Documents)
 	}
 	if len(first.Documents) != len(platforms) {
 		t.Fatalf("%d platforms", len(first.Documents))
