@@ -30,8 +30,8 @@ TOOLS       := $(CURDIR)/.tools
 RACE = $(shell command -v $${CC:-cc} >/dev/null && echo -race)
 export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
 # What is small under the race detector (yard.Small), and runs whole without it.
-WHOLE          := TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage
-WHOLE_PACKAGES := ./internal/apply ./internal/migrate ./packaging/mkimage
+WHOLE          := TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes|TestPackagesStaySmall|TestFilesUseFiles
+WHOLE_PACKAGES := ./packaging/mkimage ./internal/archtest ./internal/apply ./internal/migrate
 
 .PHONY: help
 help: ## say what can be made
@@ -77,7 +77,6 @@ test: go-version ## the tests, with the race detector
 whole: export CGO_ENABLED := 0
 whole: go-version ## what is small under the race detector, whole; the image; all platforms by their types
 	$(GO) test -trimpath -vet=off -count=1 -run '^($(WHOLE))' $(WHOLE_PACKAGES)
-	$(GO) test -trimpath -vet=off -count=1 ./internal/archtest
 
 .PHONY: test-fast
 test-fast: go-version ## for the hand: the tests of what was changed since main, and of what imports it; small, no race detector
