@@ -67,16 +67,16 @@ check: go-version packages format vet test whole ## everything that has to pass;
 
 .PHONY: test
 # The longest first, and more packages at a time than there are cores, since many wait for something.
-# make vet looks at more than go test would.
+# make vet looks at more than go test would, and no debugger reads what is linked.
 test: go-version ## the tests, with the race detector
 	@$(if $(RACE),,echo "make: no C compiler: testing without the race detector")
-	$(GO) test $(RACE) -vet=off -p 4 -timeout 15m ./cmd/internal/job ./internal/apply ./internal/transfer ./internal/remote ./internal/migrate ./...
+	$(GO) test $(RACE) -vet=off -ldflags=-w -p 4 -timeout 15m ./cmd/internal/job ./internal/apply ./internal/transfer ./internal/remote ./internal/migrate ./...
 
 .PHONY: whole
 # Compiled as the image is. Not from the cache: go build and go list, which they run, are not seen by it.
 whole: export CGO_ENABLED := 0
 whole: go-version ## what is small under the race detector, whole; the image; all platforms by their types
-	$(GO) test -trimpath -vet=off -count=1 -run '^($(WHOLE))' $(WHOLE_PACKAGES)
+	$(GO) test -trimpath -vet=off -ldflags=-w -count=1 -run '^($(WHOLE))' $(WHOLE_PACKAGES)
 
 .PHONY: test-fast
 test-fast: go-version ## for the hand: the tests of what was changed since main, and of what imports it; small, no race detector
