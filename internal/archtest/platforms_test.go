@@ -13,15 +13,13 @@ import (
 	"unicode"
 
 	source "golang.org/x/tools/go/packages"
-
-	"github.com/drayage/dray/internal/yard"
 )
 
 // All lines of both programs and of all that they import are right for the compiler's eye on every
 // platform that we build for, but linux, for which the tests build images. That is quick; that machine
 // code comes of it and links, make cross proves.
 func TestTheProgramsHaveTypesOnEveryPlatform(t *testing.T) {
-	if yard.Small() || testing.Short() {
+	if underRace || testing.Short() {
 		t.Skip("reads some seven hundred packages for each platform: make check runs it without the detector")
 	}
 	for _, platform := range []string{"darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"} {
@@ -83,7 +81,7 @@ func TestWhatIsSmallUnderTheRaceDetectorIsRunWhole(t *testing.T) {
 	}
 }
 
-// smallTests names the tests of a file that ask whether they are to be small, or read the walks, which do.
+// smallTests names the tests of a file that ask whether they are to be small.
 func smallTests(t *testing.T, file string) (names []string) {
 	tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 	if err != nil {
@@ -96,12 +94,7 @@ func smallTests(t *testing.T, file string) (names []string) {
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
 			s, ok := n.(*ast.SelectorExpr)
-			call, calls := n.(*ast.CallExpr)
-			if calls {
-				id, plain := call.Fun.(*ast.Ident)
-				calls = plain && id.Name == "walks"
-			}
-			if (ok && s.Sel.Name == "Small" || calls) && strings.HasPrefix(f.Name.Name, "Test") {
+			if ok && s.Sel.Name == "Small" {
 				names = append(names, f.Name.Name)
 			}
 			return true

@@ -5,15 +5,12 @@ import (
 	"go/ast"
 	"go/types"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/tools/go/packages"
-
-	"github.com/drayage/dray/internal/yard"
 )
 
 const (
@@ -35,13 +32,14 @@ var up = map[string]string{}
 const maxUp = 10
 
 // walks loads the packages of the module with their types, those that hold code. What they import
-// is compiled as make whole compiles it.
+// is compiled as this test is.
 func walks(t *testing.T) []*packages.Package {
 	t.Helper()
-	if yard.Small() {
-		t.Skip("it compiles what the module imports once more: make whole runs it")
+	var flags []string
+	if underRace {
+		flags = append(flags, "-race")
 	}
-	all, err := packages.Load(&packages.Config{Dir: filepath.Join("..", ".."), Env: append(os.Environ(), "CGO_ENABLED=0"), BuildFlags: []string{"-trimpath"}, Mode: packages.NeedName | packages.NeedFiles | packages.NeedImports |
+	all, err := packages.Load(&packages.Config{Dir: filepath.Join("..", ".."), BuildFlags: flags, Mode: packages.NeedName | packages.NeedFiles | packages.NeedImports |
 		packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedExportFile}, "./...")
 	if err != nil {
 		t.Fatal(err)
