@@ -7,8 +7,9 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// missing returns the blobs that have to be put. Where the target's registry may
-// mount them nothing is asked: the mount is question and answer in one.
+// missing returns the blobs that have to be put. If the registry of the target may be able to
+// mount them, missing does not ask for them, because the answer to a mount request also tells
+// whether the blob is there.
 func (e *Engine) missing(ctx context.Context, m *mover, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	var total int64
 	for _, b := range blobs {
