@@ -90,7 +90,7 @@ func (e *Engine) putNow(ctx context.Context, m *mover, found *tree, doc oci.Docu
 // repair sends everything directly under doc again, no matter what the target reports to have.
 func (m *mover) repair(ctx context.Context, found *tree, doc oci.Document) error {
 	m.task.tell(event.Event{Kind: event.Noted, Digest: string(doc.Digest),
-		Text: "the target lacks content that it had said to hold; sending it again"})
+		Text: "the target lacks content that it reported to have; sending it again"})
 	for _, b := range doc.Blobs {
 		if err := m.put(ctx, b, nil); err != nil {
 			return err

@@ -23,7 +23,7 @@ func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
 	held := 0
 	for level := []oci.Descriptor{t.Root}; len(level) > 0; {
 		if len(levels) == maxLevels {
-			return nil, refuse(t.Root, "indexes nest deeper than %d", maxLevels)
+			return nil, refuse(t.Root, "indexes are nested deeper than %d levels", maxLevels)
 		}
 		docs, err := e.read(ctx, t, level)
 		if err != nil {
@@ -39,7 +39,7 @@ func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
 			level = append(level, d.Documents...)
 		}
 		if held > maxHeld {
-			return nil, &fault.Fault{Kind: fault.TooLarge, Op: "read manifests", Name: string(t.Root.Digest), Err: fmt.Errorf("more than %d MiB of them", maxHeld>>20)}
+			return nil, &fault.Fault{Kind: fault.TooLarge, Op: "read manifests", Name: string(t.Root.Digest), Err: fmt.Errorf("the image has more than %d MiB of manifests", maxHeld>>20)}
 		}
 		level = firstOfEach(level)
 	}
@@ -78,11 +78,11 @@ func readDocument(ctx context.Context, t Task, want oci.Descriptor) (oci.Documen
 	}
 	switch {
 	case doc.Digest != want.Digest:
-		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("got %s", doc.Digest)}
+		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("the source served %s instead", doc.Digest)}
 	case want.Size != 0 && doc.Size != want.Size:
-		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("%d bytes, its descriptor says %d", doc.Size, want.Size)}
+		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("it has %d bytes, but its descriptor says %d", doc.Size, want.Size)}
 	case want.MediaType != "" && doc.MediaType != want.MediaType:
-		return oci.Document{}, refuse(want, "its descriptor says %s, it is %s", want.MediaType, doc.MediaType)
+		return oci.Document{}, refuse(want, "its descriptor says the media type %s, but it is %s", want.MediaType, doc.MediaType)
 	}
 	return doc, nil
 }
@@ -119,7 +119,7 @@ func blobsOf(levels [][]oci.Document) ([]oci.Descriptor, error) {
 			for _, b := range doc.Blobs {
 				size, seen := sizes[b.Digest]
 				if seen && size != b.Size {
-					return nil, refuse(b, "two manifests name it with two sizes, %d and %d", size, b.Size)
+					return nil, refuse(b, "two manifests list it with different sizes, %d and %d bytes", size, b.Size)
 				}
 				if !seen {
 					sizes[b.Digest] = b.Size
@@ -144,7 +144,7 @@ func (t Task) tellForeign(found *tree) {
 	}
 	if len(at) > 0 {
 		t.tell(event.Event{Kind: event.Noted, Digest: string(t.Root.Digest),
-			Text: fmt.Sprintf("%d foreign layers stay with their publisher: %s", len(at), strings.Join(at, ", "))})
+			Text: fmt.Sprintf("%d foreign layers are not copied, because their publisher serves them: %s", len(at), strings.Join(at, ", "))})
 	}
 }
 

@@ -39,16 +39,16 @@ func (e *Engine) settled(ctx context.Context, m *mover, blobs, brought []oci.Des
 		return err
 	}
 	if len(lack) > 0 {
-		return unproven(m, lack[0], errors.New("it took the blob, and does not show it with its size"),
-			"the registry lost it or answers wrongly: look at its storage")
+		return unproven(m, lack[0], errors.New("the target accepted the blob, but does not report it with its size"),
+			"check the storage of the target registry; it lost the blob or answers wrongly")
 	}
 	bad, err := e.differing(ctx, m, brought)
 	if err != nil {
 		return err
 	}
 	if len(bad) > 0 {
-		return unproven(m, bad[0], errors.New("it took the bytes again, and still serves others"),
-			"some registries keep what they have: remove the blob there and collect its garbage, then run this again")
+		return unproven(m, bad[0], errors.New("the target accepted the bytes again, but still serves different bytes"),
+			"delete the blob at the target registry, run its garbage collection, then run this command again; some registries keep the bytes they have")
 	}
 	m.proved(len(blobs))
 	return nil
@@ -71,7 +71,7 @@ func (e *Engine) differing(ctx context.Context, m *mover, blobs []oci.Descriptor
 			return fault.On(fault.Target, err)
 		}
 		m.task.tell(event.Event{Kind: event.Noted, Name: m.target.Repo().String(), Digest: string(b.Digest), Err: err,
-			Text: "the target serves other bytes: " + m.target.Repo().At(string(b.Digest)).String()})
+			Text: "the target does not serve the bytes of this digest: " + m.target.Repo().At(string(b.Digest)).String()})
 		mu.Lock()
 		defer mu.Unlock()
 		bad = append(bad, b)

@@ -23,7 +23,7 @@ const (
 )
 
 // errNoRange is the error of a strict stream if the source does not begin at the requested byte.
-var errNoRange = errors.New("the source gives no ranges")
+var errNoRange = errors.New("the source does not support range requests")
 
 // stream reads the bytes from at to end of one blob over one connection. If the connection
 // breaks, stream reopens it where it broke. It counts the attempts since the last received byte.
@@ -85,7 +85,7 @@ func (s *stream) readOnce(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if n, _ := io.ReadFull(s.body, more[:]); n > 0 {
-			return 0, s.fail(fault.Corrupt, fmt.Errorf("the body is longer than its %d bytes", s.want.Blob.Size))
+			return 0, s.fail(fault.Corrupt, fmt.Errorf("the body is longer than the blob's %d bytes", s.want.Blob.Size))
 		}
 		return 0, io.EOF
 	}
@@ -113,7 +113,7 @@ func (s *stream) recover(err error) error {
 			return err
 		}
 		if s.tries++; s.tries > s.retries {
-			return s.fail(fault.Unavailable, fmt.Errorf("no progress in %d tries: %w", s.retries, err))
+			return s.fail(fault.Unavailable, fmt.Errorf("no progress in %d attempts: %w", s.retries, err))
 		}
 		if err := s.pause(err); err != nil {
 			return err
@@ -168,10 +168,10 @@ func (s *stream) reopen() error {
 		return errNoRange
 	}
 	if s.skips++; from > s.at || s.skips > maxSkips || s.at-from > maxSkip {
-		return s.fail(fault.Corrupt, fmt.Errorf("broke at byte %d, and the source can not go on there", s.at))
+		return s.fail(fault.Corrupt, fmt.Errorf("the connection broke at byte %d, and the source cannot resume there", s.at))
 	}
 	if _, err := io.CopyN(io.Discard, body, s.at-from); err != nil {
-		return s.fail(fault.Unavailable, fmt.Errorf("reading up to byte %d again: %w", s.at, err))
+		return s.fail(fault.Unavailable, fmt.Errorf("skipping to byte %d again: %w", s.at, err))
 	}
 	return nil
 }
