@@ -33,7 +33,7 @@ func (r *Reader) End(s string) (End, error) {
 	case err != nil:
 		return End{}, err
 	case n.Tag != "" || n.Digest != "":
-		return End{}, fault.Misuse("transfer", n.String(), "this names one image", "leave the tag off, or use dray copy")
+		return End{}, fault.Misuse("transfer", n.String(), "this names one image, not a repository", "leave the tag off, or use dray copy")
 	}
 	return End{Host: n.Host, Repo: n.Repo}, nil
 }
@@ -78,7 +78,7 @@ func (r *Reader) layoutReach(s string) (End, error) {
 	case err != nil:
 		return End{}, err
 	case n.Tag != "" || n.Digest != "":
-		return End{}, fault.Misuse("transfer", n.String(), "this names one image", "leave the tag off, or use dray copy")
+		return End{}, fault.Misuse("transfer", n.String(), "this names one image, not a repository", "leave the tag off, or use dray copy")
 	case strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(filepath.Separator)):
 		return End{Host: ref.Layout, Prefix: strings.TrimSuffix(n.Path, string(filepath.Separator)) + string(filepath.Separator)}, nil
 	}

@@ -72,7 +72,7 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 			return n, err
 		}
 		if to.Tag != "" && len(n.Tags) > 0 {
-			return n, fault.Misuse("parse name", image, "several tags go to a repository: this names one image", "leave the tag off; --map renames tags")
+			return n, fault.Misuse("parse name", image, "several tags are copied to a repository, but this names one image", "leave the tag off; use --map to rename tags")
 		}
 		n.Targets = append(n.Targets, n.tagged(to, image, req.Map)...)
 	}
@@ -85,7 +85,7 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 			return n, fault.Misuse("parse name", repository, "a repository for a manifest-only copy has no tag", "use --image for a name with a tag")
 		}
 		if len(n.Tags) > 0 {
-			return n, fault.Misuse("parse name", repository, "a manifest-only copy takes one image", "name repositories with --image")
+			return n, fault.Misuse("parse name", repository, "a manifest-only copy copies one image, not several tags", "use --image to name the repositories")
 		}
 		n.Targets = append(n.Targets, to)
 	}
@@ -101,7 +101,7 @@ func (r *Reader) Copy(from string, to []string) (source ref.Name, targets []ref.
 		return source, nil, err
 	}
 	if len(to) == 0 {
-		return source, nil, fault.Misuse("copy", source.String(), "no target", "name at least one")
+		return source, nil, fault.Misuse("copy", source.String(), "no target", "name at least one target")
 	}
 	for _, s := range to {
 		n, err := r.Parse(s)
@@ -119,14 +119,14 @@ func (r *Reader) Copy(from string, to []string) (source ref.Name, targets []ref.
 // sameName makes the source's own path and tag the target.
 func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 	if host == "" {
-		return fault.Misuse("import", n.Source.String(), "no target", "name the registry with --name, or a full name with --image")
+		return fault.Misuse("import", n.Source.String(), "no target", "name the registry with --name, or write a full name with --image")
 	}
 	repo, err := ref.NewRepo(host, n.Source.Path)
 	if err != nil {
 		return err
 	}
 	if n.Source.Tag == "" && len(n.Tags) == 0 {
-		n.note("the source is named by digest: it arrives as %s without a tag; --image gives it one", repo.At(n.Source.Digest))
+		n.note("the source is named by digest: it is copied to %s without a tag; use --image to give it a tag", repo.At(n.Source.Digest))
 	}
 	n.Targets = []ref.Name{repo.Tagged(n.Source.Tag)}
 	if n.Source.Tag != "" {
@@ -144,11 +144,11 @@ func (n *Named) tagged(to ref.Name, image string, m plan.TagMap) []ref.Name {
 	case n.Source.Tag != "":
 		return Spread(n.Source, []ref.Name{to}, m)
 	case n.reading != AsAz:
-		n.note("%s is named by digest: it arrives as %s without a tag", n.Source, to.At(n.Source.Digest))
+		n.note("%s is named by digest: it is copied to %s without a tag", n.Source, to.At(n.Source.Digest))
 		return []ref.Name{to}
 	}
 	to.Tag = "latest"
-	n.note("%s has no tag, nor has the source: it becomes %s", image, to)
+	n.note("neither %s nor the source has a tag: the target becomes %s", image, to)
 	return []ref.Name{to}
 }
 
@@ -172,7 +172,7 @@ func (r *Reader) importSource(req Request, n *Named) error {
 	bare := n.Source.Tag == "" && n.Source.Digest == ""
 	switch {
 	case len(req.Tags) > 0 && !bare:
-		return fault.Misuse("import", n.Source.String(), "tags are listed apart from the source: this names one image", "leave its tag off")
+		return fault.Misuse("import", n.Source.String(), "the tags are listed separately, but the source names one image", "leave the tag off the source")
 	case len(req.Tags) > 0:
 		n.Tags = req.Tags
 	case bare && len(req.Map.Pairs) > 0:
@@ -248,7 +248,7 @@ func (r *Reader) isFull(s string) bool {
 // trimHost removes host from the beginning of s, because another flag already names that host.
 func (r *Reader) trimHost(host, s, in, by string, n *Named) string {
 	if k := len(host) + 1; len(s) > k && strings.EqualFold(s[:k], host+"/") {
-		n.note("%q in %s is left out: %s names the registry already", host, in, by)
+		n.note("%q in %s is ignored: %s names the registry already", host, in, by)
 		return s[k:]
 	}
 	return s
@@ -256,5 +256,5 @@ func (r *Reader) trimHost(host, s, in, by string, n *Named) string {
 
 // DigestTarget returns the error for a target that is named by digest.
 func DigestTarget(s string) error {
-	return fault.Misuse("parse name", s, "a target is a repository and a tag, not a digest", "the content's digest stays what it is at the source")
+	return fault.Misuse("parse name", s, "a target is a repository and a tag, not a digest", "leave the digest off; the copy keeps the digest of the source")
 }

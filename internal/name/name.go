@@ -57,7 +57,7 @@ func (r *Reader) Parse(s string) (ref.Name, error) {
 		return ref.Name{}, err
 	}
 	if n.IsLayout() && scheme != "" {
-		return ref.Name{}, fault.Misuse("parse name", s, "a layout is no web address", "write oci:DIR")
+		return ref.Name{}, fault.Misuse("parse name", s, "an image layout has no http:// or https:// address", "write oci:DIR")
 	}
 	return n, r.pin(n.Host, scheme)
 }
@@ -102,7 +102,7 @@ func (r *Reader) Registry(s string) (host, prefix string, ok bool, err error) {
 // ID. "" means r.Default. The error is Invalid.
 func (r *Reader) RegistryHost(name string) (string, error) {
 	if name = cmp.Or(name, r.Default); name == "" {
-		return "", fault.Misuse("find registry", "", "no registry", "name one, or a default in the configuration")
+		return "", fault.Misuse("find registry", "", "no registry", "name a registry, or set default-registry in the configuration")
 	}
 	return r.sourceRegistryHost(name)
 }
@@ -128,7 +128,7 @@ func (r *Reader) registryHost(name string) (string, error) {
 		return host, r.pin(host, scheme)
 	}
 	if !acrName().MatchString(rest) {
-		return "", fault.Misuse("find registry", name, "not a configured registry, not a host, not the name of an Azure container registry", "write the host, or name it in the configuration")
+		return "", fault.Misuse("find registry", name, "not a configured registry, a host or the name of an Azure container registry", "write the host, or add the registry to the configuration")
 	}
 	return strings.ToLower(rest) + acrSuffix, nil
 }
@@ -143,7 +143,7 @@ func (r *Reader) sourceRegistryHost(s string) (string, error) {
 	n := len(segments)
 	if n != 8 || !strings.EqualFold(segments[0], "subscriptions") || !strings.EqualFold(segments[5], "Microsoft.ContainerRegistry") || !strings.EqualFold(segments[6], "registries") {
 		// The error does not repeat the ID, because the ID contains a subscription.
-		return "", fault.Misuse("read resource ID", "", "not the ID of a container registry", "/subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/NAME")
+		return "", fault.Misuse("read resource ID", "", "not the ID of a container registry", "write /subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/NAME")
 	}
 	return r.registryHost(segments[n-1])
 }

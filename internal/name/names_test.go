@@ -108,7 +108,7 @@ func TestImportRefusesWhatItCanNotRead(t *testing.T) {
 			t.Errorf("%s: %v; want %q", tt.about, err, tt.want)
 		}
 		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "subscriptions")) {
-			t.Errorf("%s: tells too much: %v", tt.about, err)
+			t.Errorf("%s: the error repeats a secret or a subscription: %v", tt.about, err)
 		}
 	}
 }
@@ -157,7 +157,7 @@ func TestATargetOfAListMayBeAFullName(t *testing.T) {
 	}
 	for _, paths := range []string{"web", "other.example/web"} {
 		if n, err := d.Entry(plan.Entry{Source: "nginx:1", Targets: []string{paths}, Paths: true}, ""); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%s: %v %v, and no registry was named", paths, n.Targets, err)
+			t.Errorf("%s: %v, %v; want Invalid, because no registry is named", paths, n.Targets, err)
 		}
 	}
 }
