@@ -77,5 +77,5 @@ func take(path string) (*flock.Flock, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("the lock %s changes all the time", filepath.Base(path))
+	return nil, fmt.Errorf("the lock file %s is replaced again and again", filepath.Base(path))
 }

@@ -50,7 +50,7 @@ func (b book) encode(n uint32, r record) ([]byte, error) {
 	}
 	size := b.seal.NonceSize() + len(plain) + b.seal.Overhead()
 	if size > maxRecord {
-		return nil, errors.New("a session's address is too long to be kept")
+		return nil, errors.New("the address of the upload session is too long to store")
 	}
 	out := binary.BigEndian.AppendUint32([]byte{version}, uint32(size)) //nolint:gosec // at most maxRecord
 	nonce := make([]byte, b.seal.NonceSize())
@@ -106,7 +106,7 @@ func readKey(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() != keySize || runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, errors.New("the key is not fit for use")
+		return nil, errors.New("the key file is damaged, or other users may read it")
 	}
 	f, err := os.Open(path)
 	if err != nil {
