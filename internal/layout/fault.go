@@ -24,16 +24,16 @@ func (d *Dir) failed(op, name string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind = fault.NotFound
 	case isFull(err):
-		f.Kind, f.Hint = fault.Full, "make room on the disk that holds "+d.repo.Path
+		f.Kind, f.Hint = fault.Full, "free space on the disk of "+d.repo.Path
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		f.Kind, f.Hint = fault.Denied, "check who may write to and read from "+d.repo.Path
+		f.Kind, f.Hint = fault.Denied, "check the permissions of "+d.repo.Path
 	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
 		f.Kind = fault.Refused
 	case errors.Is(err, fs.ErrClosed), errors.Is(err, fs.ErrInvalid):
 		f.Kind = fault.Internal
 	case !errors.As(err, &errno):
 		// os.Root reports a path that leads out of the layout with an error that is not an errno.
-		f.Kind, f.Hint = fault.Refused, "a layout holds regular files, none of them outside of it"
+		f.Kind, f.Hint = fault.Refused, "check the links in the layout; they must not lead out of it"
 	default:
 		f.Kind = fault.Unavailable
 	}
@@ -50,7 +50,7 @@ func (d *Dir) malformed(file, format string, args ...any) error {
 }
 
 func (d *Dir) occupied() error {
-	return &fault.Fault{Kind: fault.Conflict, Op: "make layout", Name: d.repo.String(), Err: errors.New("the directory holds something that is no image layout"), Hint: "name a new or an empty directory"}
+	return &fault.Fault{Kind: fault.Conflict, Op: "make layout", Name: d.repo.String(), Err: errors.New("the directory is not empty and is not an image layout"), Hint: "name a new or an empty directory"}
 }
 
 // canceled returns nil until ctx ends, and then a fault of the Kind Canceled.

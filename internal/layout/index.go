@@ -39,7 +39,7 @@ type entry struct {
 // descriptor returns the descriptor in the entry, after checking it.
 func (e entry) descriptor() (oci.Descriptor, error) {
 	if ref.Digest(e.Digest) != nil || e.Size < 0 {
-		return oci.Descriptor{}, &fault.Fault{Kind: fault.Refused, Op: "read " + v1.ImageIndexFile, Name: fmt.Sprintf("%.150q", e.Digest), Err: fmt.Errorf("an entry of %d bytes without a sound digest and size", e.Size)}
+		return oci.Descriptor{}, &fault.Fault{Kind: fault.Refused, Op: "read " + v1.ImageIndexFile, Name: fmt.Sprintf("%.150q", e.Digest), Err: fmt.Errorf("an entry with the size %d has an invalid digest or size", e.Size)}
 	}
 	return oci.Descriptor{MediaType: e.MediaType, Digest: oci.Digest(e.Digest), Size: e.Size}, nil
 }
@@ -85,7 +85,7 @@ func (e entry) isBare() bool {
 func (d *Dir) readIndex() (*index, error) {
 	raw, err := d.readFile(v1.ImageIndexFile, maxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, d.malformed(v1.ImageIndexFile, "there is none in this layout")
+		return nil, d.malformed(v1.ImageIndexFile, "the layout has no such file")
 	}
 	if err != nil {
 		return nil, d.failed("read "+v1.ImageIndexFile, d.repo.String(), err)
@@ -116,7 +116,7 @@ func parseIndex(raw []byte) (*index, error) {
 		case !strings.EqualFold(key, "manifests"):
 			err = dec.Decode(&json.RawMessage{})
 		case found || key != "manifests":
-			err = fmt.Errorf("the key %q could be read in two ways", key)
+			err = fmt.Errorf("the key %q is ambiguous", key)
 		default:
 			found = true
 			err = x.readEntries(dec, raw)
@@ -132,7 +132,7 @@ func parseIndex(raw []byte) (*index, error) {
 		return nil, errors.New("there is text after the object")
 	}
 	if !found {
-		return nil, errors.New("it has no list of manifests")
+		return nil, errors.New("the list of manifests is missing")
 	}
 	return x, nil
 }
@@ -192,7 +192,7 @@ func (x *index) bytes() []byte {
 // a layout opened with Read, "latest" also finds the only entry, if that has no name.
 func (x *index) find(reference string, mode Mode) (entry, error) {
 	if reference == "" {
-		return only(x.entries, "several entries and no tag asked for")
+		return only(x.entries, "the layout has several entries, and no tag was given")
 	}
 	exact, part := []entry{}, []entry{}
 	for _, e := range x.entries {
@@ -220,7 +220,7 @@ func only(list []entry, why string) (entry, error) {
 	}
 	for _, e := range list[1:] {
 		if e.Digest != list[0].Digest {
-			return entry{}, &fault.Fault{Kind: fault.Refused, Op: "choose", Hint: "ask for it by digest: " + list[0].Digest + " or " + e.Digest, Err: errors.New(why)}
+			return entry{}, &fault.Fault{Kind: fault.Refused, Op: "choose", Hint: "use a digest: " + list[0].Digest + " or " + e.Digest, Err: errors.New(why)}
 		}
 	}
 	return list[0], nil

@@ -293,5 +293,5 @@ func (d *Dir) name(reference string) string {
 }
 
 func (d *Dir) corrupt(op string, b oci.Descriptor, size int64) error {
-	return &fault.Fault{Kind: fault.Corrupt, Op: op, Name: d.name(string(b.Digest)), Err: fmt.Errorf("the file has %d bytes, its descriptor says %d", size, b.Size)}
+	return &fault.Fault{Kind: fault.Corrupt, Op: op, Name: d.name(string(b.Digest)), Err: fmt.Errorf("the file has %d bytes, but its descriptor says %d", size, b.Size)}
 }
