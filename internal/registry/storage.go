@@ -13,32 +13,32 @@ import (
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/distribution/v3/registry/storage/driver/factory"
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory" // makes itself known
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory" // registers itself
 
 	"github.com/drayage/dray/fault"
 )
 
-// Storage names what keeps the content. What is not in a directory has no lock:
-// several processes may read and write one bucket side by side, since content
-// is named by its digest and a tag is one object, the last write of which wins.
-// Only one process at a time may Collect or delete there, and an upload over
-// HTTP goes on at the process that began it alone; nothing enforces either.
+// Storage selects where the content is stored. A storage other than a directory has no lock.
+// Several processes may read and write one bucket at the same time, because content is named by
+// its digest, and a tag is one object, of which the last write wins. But only one process at a
+// time may call Collect or delete content there, and an upload over HTTP can only continue at the
+// process that began it. Nothing enforces these two rules.
 type Storage struct {
-	// Driver is "filesystem" (the default), "inmemory", or, in a program built with
-	// the tag of that name, "s3", "azure" or "gcs".
+	// Driver is "filesystem" (the default) or "inmemory". "s3", "azure" and "gcs" are available
+	// in a program that was built with the tag of that name.
 	Driver string
-	// Parameters are the driver's own, by distribution's names: bucket, region,
+	// Parameters are the parameters of the driver, with distribution's names: bucket, region,
 	// rootdirectory, container, accountname and so on.
 	Parameters map[string]any
 }
 
 const inDirectory = "filesystem"
 
-const maxThreads = 100 // files that a directory has in hand at once
+const maxThreads = 100 // most files that are open at once in a directory
 
 func (s Storage) isLocal() bool { return s.Driver == "" || s.Driver == inDirectory }
 
-// open makes the driver. dir is the directory of the registry.
+// open opens the driver. dir is the directory of the registry.
 func (s Storage) open(ctx context.Context, dir string) (storagedriver.StorageDriver, error) {
 	shareDrivers()
 	if s.isLocal() {
@@ -68,11 +68,12 @@ func (s Storage) open(ctx context.Context, dir string) (storagedriver.StorageDri
 	return driver, nil
 }
 
-// given is the name under which distribution's handlers are given a driver that is open.
+// given is the driver name with which distribution's handlers receive a driver that is already
+// open.
 const given = "given"
 
-// shareDrivers lets the handlers and us stand on one driver: distribution makes
-// drivers by name alone, from a table that each process has once.
+// shareDrivers registers the driver "given", so that the handlers and this package use the same
+// driver. distribution opens drivers only by name, from a table that each process has once.
 var shareDrivers = sync.OnceFunc(func() { factory.Register(given, sharing{}) })
 
 type sharing struct{}
