@@ -258,7 +258,7 @@ func (c *collector) listed(ctx context.Context, r *room, d digest.Digest) ([]dig
 	}
 	if err := json.Unmarshal(raw, &m); err != nil || digest.FromBytes(raw) != d {
 		return nil, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: r.name.Name() + "@" + d.String(),
-			Hint: "push it again, or delete it", Err: fmt.Errorf("its bytes are damaged, so what it needs is not known")}
+			Hint: "push the manifest again, or delete it", Err: fmt.Errorf("its bytes are damaged, so the content that it needs is not known")}
 	}
 	var out []digest.Digest
 	if m.Config != nil {

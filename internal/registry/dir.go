@@ -38,7 +38,7 @@ func lockDir(dir string) (*flock.Flock, error) {
 		return nil, failed(dir, kindOf(err), "choose a directory that this user may write", err)
 	}
 	if !ok {
-		return nil, failed(dir, fault.Conflict, "stop the other one or choose another directory",
+		return nil, failed(dir, fault.Conflict, "stop the other process, or choose another directory",
 			errors.New("another process serves this directory"))
 	}
 	return l, nil
@@ -52,8 +52,8 @@ func secretIn(dir string) (string, error) {
 	case err == nil && len(got) == 2*secretBytes:
 		return string(got), nil
 	case err == nil:
-		return "", failed(dir, fault.Corrupt, "remove the file; clients begin their open uploads anew",
-			fmt.Errorf("%s has %d bytes, not %d", secretFile, len(got), 2*secretBytes))
+		return "", failed(dir, fault.Corrupt, "delete the file; clients then have to begin their open uploads again",
+			fmt.Errorf("%s has %d bytes, but it must have %d", secretFile, len(got), 2*secretBytes))
 	case !errors.Is(err, fs.ErrNotExist):
 		return "", failed(dir, kindOf(err), "", err)
 	}

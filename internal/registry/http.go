@@ -100,7 +100,7 @@ func checkVersion(raw []byte) error {
 		SchemaVersion int `json:"schemaVersion"`
 	}
 	if err := json.Unmarshal(raw, &m); err == nil && m.SchemaVersion != 2 {
-		return fmt.Errorf("schemaVersion is %d, not 2", m.SchemaVersion)
+		return fmt.Errorf("schemaVersion is %d, but it must be 2", m.SchemaVersion)
 	}
 	return nil
 }

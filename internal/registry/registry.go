@@ -74,7 +74,7 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 		o.ReferrersPage = 500
 	}
 	if o.Dir == "" {
-		return nil, failed(o.Dir, fault.Invalid, "name a directory for its content", fmt.Errorf("no directory"))
+		return nil, failed(o.Dir, fault.Invalid, "name a directory for the content of the registry", fmt.Errorf("no directory is named"))
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {

@@ -43,8 +43,8 @@ func (s Storage) open(ctx context.Context, dir string) (storagedriver.StorageDri
 	shareDrivers()
 	if s.isLocal() {
 		if len(s.Parameters) > 0 {
-			return nil, failed(dir, fault.Invalid, "the content is in the directory; leave them out",
-				fmt.Errorf("the parameters %s", strings.Join(slices.Sorted(maps.Keys(s.Parameters)), ", ")))
+			return nil, failed(dir, fault.Invalid, "leave out the parameters: content in a directory needs none",
+				fmt.Errorf("the filesystem driver has no parameters %s", strings.Join(slices.Sorted(maps.Keys(s.Parameters)), ", ")))
 		}
 		root := filepath.Join(dir, "storage")
 		return filesystem.New(filesystem.DriverParameters{RootDirectory: root, MaxThreads: maxThreads}), nil
@@ -60,7 +60,7 @@ func (s Storage) open(ctx context.Context, dir string) (storagedriver.StorageDri
 	var unknown factory.InvalidStorageDriverError
 	switch {
 	case errors.As(err, &unknown):
-		return nil, failed(dir, fault.Invalid, "build dray with -tags "+s.Driver+", or use the filesystem",
+		return nil, failed(dir, fault.Invalid, "build dray with -tags "+s.Driver+", or use the driver filesystem",
 			fmt.Errorf("this program has no storage driver %q", s.Driver))
 	case err != nil:
 		return nil, failed(dir, fault.Invalid, "see distribution's documentation of the driver's parameters", fmt.Errorf("storage %s: %w", s.Driver, err))
@@ -81,7 +81,7 @@ type sharing struct{}
 func (sharing) Create(_ context.Context, p map[string]any) (storagedriver.StorageDriver, error) {
 	d, ok := p["driver"].(storagedriver.StorageDriver)
 	if !ok {
-		return nil, errors.New("no driver was given")
+		return nil, errors.New("the parameter driver is missing")
 	}
 	return d, nil
 }

@@ -77,7 +77,7 @@ func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, op
 		return oci.Arrival{}, err
 	}
 	if d.Digest.Algorithm() != digest.SHA256 {
-		return oci.Arrival{}, s.fault(fault.Refused, op, string(d.Digest), errors.New("the embedded registry keeps sha256 alone"))
+		return oci.Arrival{}, s.fault(fault.Refused, op, string(d.Digest), errors.New("the embedded registry stores only content with sha256 digests"))
 	}
 	if err := s.reg.puts.lock(ctx, s.key(d)); err != nil {
 		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
@@ -281,7 +281,7 @@ func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...strin
 		return oci.Accepted{}, err
 	}
 	if doc.Digest.Algorithm() != digest.SHA256 {
-		return oci.Accepted{}, s.fault(fault.Refused, op, string(doc.Digest), errors.New("the embedded registry keeps sha256 alone"))
+		return oci.Accepted{}, s.fault(fault.Refused, op, string(doc.Digest), errors.New("the embedded registry stores only content with sha256 digests"))
 	}
 	l, err := linkOf(s.name, doc.MediaType, doc.Raw)
 	if err == nil {
@@ -349,7 +349,7 @@ func (s *Store) store(ctx context.Context, doc oci.Document) error {
 	}
 	for _, e := range all {
 		if errors.As(e, &lacks) {
-			return s.fault(fault.NotFound, op, string(doc.Digest), fmt.Errorf("it needs %s, which is not here", lacks.Digest))
+			return s.fault(fault.NotFound, op, string(doc.Digest), fmt.Errorf("it needs %s, which is not in the repository", lacks.Digest))
 		}
 	}
 	return s.fault(fault.Refused, op, string(doc.Digest), all[0])
