@@ -61,7 +61,8 @@ func output(t *testing.T, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// testrepo opens a layout that regclient made. It has nested indexes, artifacts, referrers and fallback tags.
+// testrepo opens a layout that regclient made. It has nested indexes, artifacts, referrers and
+// fallback tags.
 func testrepo(t *testing.T) *layout.Dir {
 	t.Helper()
 	module := output(t, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/regclient/regclient")

@@ -119,7 +119,7 @@ func (r *Reader) Copy(from string, to []string) (source ref.Name, targets []ref.
 // sameName makes the source's own path and tag the target.
 func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 	if host == "" {
-		return fault.Misuse("import", n.Source.String(), "no target", "name the registry with --name, or write a full name with --image")
+		return fault.Misuse("import", n.Source.String(), "no target", "name the registry with --name, or a full name with --image")
 	}
 	repo, err := ref.NewRepo(host, n.Source.Path)
 	if err != nil {

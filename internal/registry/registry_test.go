@@ -145,7 +145,8 @@ func (p *place) put(repo, reference, mediaType string, doc any) (v1.Descriptor, 
 	return d, p.do("PUT", "/v2/"+repo+"/manifests/"+reference, raw, "Content-Type: "+mediaType)
 }
 
-// image returns a manifest whose only blob, the config, is in repo. mark makes it different from others.
+// image returns a manifest whose only blob, the config, is in repo. mark makes it different from
+// others.
 func (p *place) image(repo, mark string) v1.Manifest {
 	m := v1.Manifest{MediaType: v1.MediaTypeImageManifest, Layers: []v1.Descriptor{}}
 	m.SchemaVersion = 2
