@@ -40,7 +40,7 @@ type Upload struct {
 	file    *os.File
 	records uint32 // number of records in the file
 	durable int64  // the furthest mark that is known to be on disk
-	under   *flush // the last fsync that was started
+	syncing *flush // the last fsync that was started
 	err     error  // the error that ended the writing
 }
 
@@ -212,9 +212,9 @@ type flush struct {
 // flush starts an fsync. It waits for the one in progress only if marks are too far ahead of the
 // disk.
 func (u *Upload) flush(at int64) error {
-	if u.under != nil {
+	if u.syncing != nil {
 		select {
-		case <-u.under.done:
+		case <-u.syncing.done:
 		default:
 			if at-u.durable <= lead {
 				return nil
@@ -225,7 +225,7 @@ func (u *Upload) flush(at int64) error {
 		}
 	}
 	f, file := &flush{done: make(chan struct{}), at: at}, u.file
-	u.under = f
+	u.syncing = f
 	go func() {
 		defer close(f.done)
 		if f.err = file.Sync(); f.at == 0 {
@@ -245,12 +245,12 @@ func syncDir(dir string) {
 
 // settle waits for the fsync in progress.
 func (u *Upload) settle() error {
-	f := u.under
+	f := u.syncing
 	if f == nil {
 		return nil
 	}
 	<-f.done
-	u.under, u.durable = nil, max(u.durable, f.at)
+	u.syncing, u.durable = nil, max(u.durable, f.at)
 	return f.err
 }
 

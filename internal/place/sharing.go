@@ -19,9 +19,9 @@ const (
 	// maxHolders is how many repositories are remembered for each blob.
 	maxHolders = 2
 
-	// distrust is after how many refused mounts a registry is assumed to refuse all mounts, if it
+	// maxRefused is after how many refused mounts a registry is assumed to refuse all mounts, if it
 	// has accepted none.
-	distrust = 3
+	maxRefused = 3
 )
 
 // Sharing remembers, during one run, which repositories of a registry hold which blobs. A blob
@@ -171,7 +171,7 @@ func (k *shared) from(d oci.Digest, repo ref.Repo) []ref.Repo {
 
 func (k *shared) others(d oci.Digest, repo ref.Repo) []ref.Repo {
 	h := k.blobs[d]
-	if h == nil || k.barren() {
+	if h == nil || k.refusesMounts() {
 		return nil
 	}
 	var at []ref.Repo
@@ -183,8 +183,8 @@ func (k *shared) others(d oci.Digest, repo ref.Repo) []ref.Repo {
 	return at
 }
 
-// barren reports whether the registry seems to refuse all mounts.
-func (k *shared) barren() bool { return k.mounted == 0 && k.refused >= distrust }
+// refusesMounts reports whether the registry seems to refuse all mounts.
+func (k *shared) refusesMounts() bool { return k.mounted == 0 && k.refused >= maxRefused }
 
 // turn lets the caller put a blob to repo, or mount it if another repository holds it. The caller
 // must call done when the Put has ended. If another repository is receiving the blob, turn
@@ -192,7 +192,7 @@ func (k *shared) barren() bool { return k.mounted == 0 && k.refused >= distrust 
 func (k *shared) turn(d oci.Digest, repo ref.Repo) (done func(), busy <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.others(d, repo)) > 0 || k.barren() {
+	if len(k.others(d, repo)) > 0 || k.refusesMounts() {
 		return func() {}, nil
 	}
 	h := k.holders(d)

@@ -47,7 +47,7 @@ func TestWhenABlobIsNotBroughtTheNextBringsIt(t *testing.T) {
 func TestAWrongHintIsDroppedAndARegistryThatMountsNothingIsBelieved(t *testing.T) {
 	known := &shared{blobs: map[oci.Digest]*holders{}}
 	two := ref.Repo{Host: "r.example", Path: "two"}
-	for i := range distrust {
+	for i := range maxRefused {
 		known.note(sum(i), "one")
 		if at := known.from(sum(i), two); len(at) != 1 {
 			t.Fatalf("%d: %v", i, at)

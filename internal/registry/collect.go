@@ -114,32 +114,32 @@ type collector struct {
 	sum     Collected
 }
 
-// room is one repository with its manifests and the content that it needs.
-type room struct {
+// repoContent is one repository with its manifests and the content that it needs.
+type repoContent struct {
 	name      reference.Named
 	manifests map[digest.Digest]bool // true means that the manifest is kept
 	needs     map[digest.Digest]bool // the manifests that are kept, and what they list
 }
 
 func (c *collector) run(ctx context.Context) error {
-	var rooms []*room
+	var repos []*repoContent
 	err := c.repositories(ctx, func(named reference.Named) {
-		rooms = append(rooms, &room{name: named, manifests: map[digest.Digest]bool{}, needs: map[digest.Digest]bool{}})
+		repos = append(repos, &repoContent{name: named, manifests: map[digest.Digest]bool{}, needs: map[digest.Digest]bool{}})
 	})
 	if err != nil {
 		return err
 	}
-	for _, r := range rooms {
+	for _, r := range repos {
 		if err := c.mark(ctx, r); err != nil {
 			return err
 		}
 	}
-	for _, r := range rooms {
+	for _, r := range repos {
 		if err := c.sweepManifests(ctx, r); err != nil {
 			return err
 		}
 	}
-	for _, r := range rooms {
+	for _, r := range repos {
 		if err := c.sweepLinks(ctx, r); err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (c *collector) repositories(ctx context.Context, visit func(reference.Named
 }
 
 // mark finds the content that r needs.
-func (c *collector) mark(ctx context.Context, r *room) error {
+func (c *collector) mark(ctx context.Context, r *repoContent) error {
 	c.sum.Repositories++
 	all, err := c.index.digests(ctx, r.name)
 	if err != nil {
@@ -210,7 +210,7 @@ func (c *collector) mark(ctx context.Context, r *room) error {
 
 // roots returns the manifests that are needed themselves: those with a tag and those that are too
 // young to be removed or, without Untagged, all.
-func (c *collector) roots(ctx context.Context, r *room, all []digest.Digest) ([]digest.Digest, error) {
+func (c *collector) roots(ctx context.Context, r *repoContent, all []digest.Digest) ([]digest.Digest, error) {
 	if !c.options.Untagged {
 		return all, nil
 	}
@@ -242,7 +242,7 @@ func (c *collector) roots(ctx context.Context, r *room, all []digest.Digest) ([]
 }
 
 // listed returns all digests that the manifest d lists: config, layers, manifests and blobs.
-func (c *collector) listed(ctx context.Context, r *room, d digest.Digest) ([]digest.Digest, error) {
+func (c *collector) listed(ctx context.Context, r *repoContent, d digest.Digest) ([]digest.Digest, error) {
 	raw, err := c.driver.GetContent(ctx, blobPath(d))
 	if err != nil {
 		return nil, err
@@ -272,7 +272,7 @@ func (c *collector) listed(ctx context.Context, r *room, d digest.Digest) ([]dig
 
 // sweepManifests removes the manifests that are not kept from r, and from the referrers of their
 // subjects.
-func (c *collector) sweepManifests(ctx context.Context, r *room) error {
+func (c *collector) sweepManifests(ctx context.Context, r *repoContent) error {
 	for d, kept := range r.manifests {
 		if kept {
 			c.sum.Kept.Manifests++
@@ -286,7 +286,7 @@ func (c *collector) sweepManifests(ctx context.Context, r *room) error {
 	return nil
 }
 
-func (c *collector) remove(ctx context.Context, r *room, d digest.Digest) error {
+func (c *collector) remove(ctx context.Context, r *repoContent, d digest.Digest) error {
 	mediaType, raw, err := c.index.read(ctx, r.name, d)
 	if err == nil {
 		if l, err := linkOf(r.name, mediaType, raw); err == nil && l != nil {
@@ -297,7 +297,7 @@ func (c *collector) remove(ctx context.Context, r *room, d digest.Digest) error 
 }
 
 // sweepLinks removes the links to blobs that nothing in r needs.
-func (c *collector) sweepLinks(ctx context.Context, r *room) error {
+func (c *collector) sweepLinks(ctx context.Context, r *repoContent) error {
 	layers := path.Join(repositories, r.name.Name(), "_layers")
 	var gone []string
 	err := c.driver.Walk(ctx, layers, func(info storagedriver.FileInfo) error {

@@ -154,8 +154,8 @@ func (r *Registry) Close() error {
 func configure(driver storagedriver.StorageDriver, secret string) *configuration.Configuration {
 	c := &configuration.Configuration{
 		Storage: configuration.Storage{
-			given:    {"driver": driver},
-			"delete": {"enabled": true},
+			openDriver: {"driver": driver},
+			"delete":   {"enabled": true},
 			// Clients of a registry inside a private network cannot always reach the storage
 			// behind it.
 			"redirect": {"disable": true},

@@ -68,13 +68,13 @@ func (s Storage) open(ctx context.Context, dir string) (storagedriver.StorageDri
 	return driver, nil
 }
 
-// given is the driver name with which distribution's handlers receive a driver that is already
+// openDriver is the driver name with which distribution's handlers receive a driver that is already
 // open.
-const given = "given"
+const openDriver = "given"
 
 // shareDrivers registers the driver "given", so that the handlers and this package use the same
 // driver. distribution opens drivers only by name, from a table that each process has once.
-var shareDrivers = sync.OnceFunc(func() { factory.Register(given, sharing{}) })
+var shareDrivers = sync.OnceFunc(func() { factory.Register(openDriver, sharing{}) })
 
 type sharing struct{}
 

@@ -83,7 +83,7 @@ func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, op
 		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
 	}
 	if _, doubted := s.doubted.Load(d.Digest); !doubted {
-		a, err := s.without(ctx, d, likely)
+		a, err := s.putWithoutBytes(ctx, d, likely)
 		if err != nil || a.Way != "" {
 			s.reg.puts.unlock(s.key(d))
 			return a, err
@@ -96,9 +96,9 @@ func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, op
 	return a, err
 }
 
-// without stores d without its bytes if that is possible: because the repository has d, or
+// putWithoutBytes stores d without its bytes if that is possible: because the repository has d, or
 // because a repository in likely has it.
-func (s *Store) without(ctx context.Context, d oci.Descriptor, likely []ref.Repo) (oci.Arrival, error) {
+func (s *Store) putWithoutBytes(ctx context.Context, d oci.Descriptor, likely []ref.Repo) (oci.Arrival, error) {
 	const op = "put blob"
 	there, err := s.has(ctx, d)
 	if err != nil {
@@ -139,7 +139,7 @@ func (s *Store) send(ctx context.Context, d oci.Descriptor, v *oci.Verifier, ope
 	if err == nil {
 		if err = v.Verify(); err == nil {
 			defer s.reg.puts.unlock(s.key(d))
-			return sent, s.keep(ctx, d, dir, w)
+			return sent, s.finish(ctx, d, dir, w)
 		}
 	}
 	// Close syncs the written bytes to disk, so that a later Put can resume. That may take
@@ -160,11 +160,11 @@ func (s *Store) send(ctx context.Context, d oci.Descriptor, v *oci.Verifier, ope
 func (s *Store) upload(ctx context.Context, d oci.Descriptor, dir string, v *oci.Verifier) (storagedriver.FileWriter, error) {
 	driver := s.reg.index.driver
 	file := path.Join(dir, "data")
-	goesOn := false
+	resumed := false
 	if info, err := driver.Stat(ctx, file); err == nil && s.reg.local && info.Size() <= d.Size {
-		goesOn = s.reread(ctx, file, info.Size(), v) == nil
+		resumed = s.reread(ctx, file, info.Size(), v) == nil
 	}
-	if !goesOn {
+	if !resumed {
 		v.Reset()
 		s.drop(ctx, dir)
 	}
@@ -172,7 +172,7 @@ func (s *Store) upload(ctx context.Context, d oci.Descriptor, dir string, v *oci
 	if err := driver.PutContent(ctx, path.Join(dir, "startedat"), []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
 		return nil, err
 	}
-	return driver.Writer(ctx, file, goesOn)
+	return driver.Writer(ctx, file, resumed)
 }
 
 // reread feeds the first n bytes of file to v.
@@ -230,7 +230,7 @@ func (s *Store) fill(ctx context.Context, d oci.Descriptor, w io.Writer, v *oci.
 }
 
 // keep turns a verified upload into the blob, and links the blob to the repository.
-func (s *Store) keep(ctx context.Context, d oci.Descriptor, dir string, w storagedriver.FileWriter) error {
+func (s *Store) finish(ctx context.Context, d oci.Descriptor, dir string, w storagedriver.FileWriter) error {
 	const op = "put blob"
 	driver := s.reg.index.driver
 	err := w.Commit(ctx)

@@ -33,11 +33,11 @@ func (e *Engine) Copy(ctx context.Context, t Task) []Outcome {
 	all(hosts, func(ends []int) {
 		var holders []ref.Repo
 		for k, i := range ends {
-			beside := first
+			together := first
 			if k > 0 {
-				beside = nil // this End mounts the blobs that the first End of its registry received
+				together = nil // this End mounts the blobs that the first End of its registry received
 			}
-			out[i] = e.bring(ctx, t, t.To[i], tree, holders, beside)
+			out[i] = e.copyTo(ctx, t, t.To[i], tree, holders, together)
 			if out[i].Err == nil {
 				holders = append(holders, t.To[i].Target.Repo())
 			}
@@ -47,12 +47,12 @@ func (e *Engine) Copy(ctx context.Context, t Task) []Outcome {
 	return out
 }
 
-// bring runs the steps missing, move and commit for one End. If beside is not nil, it moves the
-// blobs of this End together with those of other Ends.
-func (e *Engine) bring(ctx context.Context, t Task, end End, tree *tree, holders []ref.Repo, beside *joint) (out Outcome) {
+// copyTo runs the steps missing, move and commit for one End. If together is not nil, the
+// blobs of this End move together with those of other Ends.
+func (e *Engine) copyTo(ctx context.Context, t Task, end End, tree *tree, holders []ref.Repo, together *joint) (out Outcome) {
 	m := &mover{engine: e, task: t, target: end.Target, turn: end.Turn, back: end.Back, likely: likely(t.From.Repo(), end.Target.Repo(), holders)}
 	out.Err = func() error {
-		defer beside.leave(m)
+		defer together.leave(m)
 		if t.From.Repo() == end.Target.Repo() {
 			return nil // the repository already holds all content of an image that it serves; only its tags change
 		}
@@ -60,10 +60,10 @@ func (e *Engine) bring(ctx context.Context, t Task, end End, tree *tree, holders
 		if err != nil {
 			return err
 		}
-		if err := beside.move(ctx, m, lack); err != nil || t.Proof == oci.Claimed {
+		if err := together.move(ctx, m, lack); err != nil || t.Proof == oci.Claimed {
 			return err
 		}
-		return e.settled(ctx, m, tree.blobs, lack)
+		return e.proveAfter(ctx, m, tree.blobs, lack)
 	}()
 	if out.Err == nil {
 		out.Accepted, out.Err = e.commit(ctx, m, end, tree)

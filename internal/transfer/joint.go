@@ -18,7 +18,7 @@ type joint struct {
 	mu     sync.Mutex
 	open   int // Ends that have not yet reported which blobs they lack
 	ready  chan struct{}
-	lacks  map[*mover]*share
+	shares map[*mover]*share
 	start  sync.Once
 	wg     sync.WaitGroup
 }
@@ -36,7 +36,7 @@ type share struct {
 }
 
 func (e *Engine) newJoint(ends int) *joint {
-	return &joint{engine: e, open: ends, ready: make(chan struct{}), lacks: map[*mover]*share{}}
+	return &joint{engine: e, open: ends, ready: make(chan struct{}), shares: map[*mover]*share{}}
 }
 
 // wait waits for every goroutine that j started. A nil joint started none.
@@ -54,15 +54,15 @@ func (j *joint) leave(m *mover) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.lacks[m] != nil {
+	if j.shares[m] != nil {
 		return
 	}
-	j.lacks[m] = &share{}
-	j.said()
+	j.shares[m] = &share{}
+	j.reported()
 }
 
-// said counts one more End that has reported which blobs it lacks. The caller holds j.mu.
-func (j *joint) said() {
+// reported counts one more End that has reported which blobs it lacks. The caller holds j.mu.
+func (j *joint) reported() {
 	if j.open--; j.open == 0 {
 		close(j.ready)
 	}
@@ -79,8 +79,8 @@ func (j *joint) move(ctx context.Context, m *mover, blobs []oci.Descriptor) erro
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	defer s.cancel(nil)
 	j.mu.Lock()
-	j.lacks[m] = s
-	j.said()
+	j.shares[m] = s
+	j.reported()
 	j.mu.Unlock()
 	select {
 	case <-j.ready:
@@ -96,23 +96,23 @@ func (j *joint) move(ctx context.Context, m *mover, blobs []oci.Descriptor) erro
 // run puts all blobs, the largest first and the small ones at the same time. Each blob takes one
 // place among the blobs in flight.
 func (j *joint) run(ctx context.Context) {
-	who := map[oci.Digest][]*mover{}
+	wantedBy := map[oci.Digest][]*mover{}
 	var large, small []oci.Descriptor
-	for m, s := range j.lacks {
+	for m, s := range j.shares {
 		for _, b := range s.blobs {
-			if who[b.Digest] == nil && b.Size < fetch.SmallBlob {
+			if wantedBy[b.Digest] == nil && b.Size < fetch.SmallBlob {
 				small = append(small, b)
-			} else if who[b.Digest] == nil {
+			} else if wantedBy[b.Digest] == nil {
 				large = append(large, b)
 			}
-			who[b.Digest] = append(who[b.Digest], m)
+			wantedBy[b.Digest] = append(wantedBy[b.Digest], m)
 		}
 	}
 	slices.SortFunc(large, largestFirst)
 	j.wg.Go(func() {
 		all([][]oci.Descriptor{large, small}, func(blobs []oci.Descriptor) {
 			_ = each(ctx, j.engine.blobs, blobs, func(ctx context.Context, _ int, b oci.Descriptor) error {
-				j.bring(ctx, b, who[b.Digest])
+				j.putShared(ctx, b, wantedBy[b.Digest])
 				return nil
 			})
 		})
@@ -121,20 +121,20 @@ func (j *joint) run(ctx context.Context) {
 		}
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		for _, s := range j.lacks {
+		for _, s := range j.shares {
 			if s.left > 0 { // some of its blobs were never begun
-				j.end(s, context.Cause(ctx))
+				j.fail(s, context.Cause(ctx))
 			}
 		}
 	})
 }
 
-// bring puts one blob at each End in wanted that has not failed. It returns when the Ends that
+// putShared puts one blob at each End in wanted that has not failed. It returns when the Ends that
 // keep pace have the blob.
-func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
+func (j *joint) putShared(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 	lands := map[*mover]func(bool){}
 	for _, m := range wanted {
-		s := j.lacks[m]
+		s := j.shares[m]
 		j.mu.Lock()
 		failed, apart := s.left == 0, s.apart
 		if !failed {
@@ -153,7 +153,7 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 			}
 			delete(lands, m)
 		}
-		j.wg.Go(func() { j.through(s, m.alone(s.ctx, b, others, place)) })
+		j.wg.Go(func() { j.finish(s, m.putAfter(s.ctx, b, others, place)) })
 	}
 	var pace sync.WaitGroup // counts the Ends that keep pace
 	pace.Add(len(lands))
@@ -165,7 +165,7 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 	// If no memory is left for a shared download, each End reads the blob itself.
 	apart := b.Size > fetch.FanSmall && buf == nil
 	for m, land := range lands {
-		s, ends := j.lacks[m], sync.OnceFunc(pace.Done)
+		s, ends := j.shares[m], sync.OnceFunc(pace.Done)
 		behind := func() {
 			j.mu.Lock()
 			s.apart = true
@@ -181,7 +181,7 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 			err := m.putFrom(s.ctx, b, m.likely, open)
 			reader.Leave()
 			land(err == nil)
-			j.through(s, err)
+			j.finish(s, err)
 			ends()
 		})
 	}
@@ -192,15 +192,15 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 	}
 }
 
-// through records that the copy of one blob of s ended with err.
-func (j *joint) through(s *share, err error) {
+// finish records that the copy of one blob of s ended with err.
+func (j *joint) finish(s *share, err error) {
 	defer s.running.Done()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {
 	case s.left == 0: // the share has already failed because of another blob
 	case err != nil:
-		j.end(s, err)
+		j.fail(s, err)
 	default:
 		if s.left--; s.left == 0 {
 			close(s.done)
@@ -208,8 +208,8 @@ func (j *joint) through(s *share, err error) {
 	}
 }
 
-// end marks a share as failed with err. The caller holds j.mu.
-func (j *joint) end(s *share, err error) {
+// fail marks a share as failed with err. The caller holds j.mu.
+func (j *joint) fail(s *share, err error) {
 	s.err, s.left = err, 0
 	s.cancel(err)
 	close(s.done)

@@ -17,7 +17,7 @@ func (e *Engine) missing(ctx context.Context, m *mover, blobs []oci.Descriptor) 
 	}
 	m.task.tell(event.Event{Kind: event.Sized, Name: m.target.Repo().String(), Total: total, Count: len(blobs)})
 	if m.task.Proof != oci.Claimed {
-		return e.ahead(ctx, m, blobs)
+		return e.proveBefore(ctx, m, blobs)
 	}
 	if len(m.likely) > 0 || len(blobs) == 0 {
 		return blobs, nil

@@ -55,7 +55,7 @@ func (m *mover) inOrder(ctx context.Context, blobs []oci.Descriptor) error {
 			continue
 		}
 		wg.Go(func() {
-			if err := m.alone(ctx, b, others, m.engine.fetch.Places.Enter); err != nil {
+			if err := m.putAfter(ctx, b, others, m.engine.fetch.Places.Enter); err != nil {
 				cancel(err)
 			}
 		})

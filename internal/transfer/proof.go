@@ -12,9 +12,9 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// ahead returns the blobs that have to be copied to a target that is not trusted. Blobs that can
-// be mounted are still mounted; settled proves them afterwards.
-func (e *Engine) ahead(ctx context.Context, m *mover, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+// proveBefore returns the blobs that have to be copied to a target that is not trusted. Blobs that
+// can be mounted are still mounted; proveAfter proves them.
+func (e *Engine) proveBefore(ctx context.Context, m *mover, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	lack, err := m.target.Prove(ctx, blobs)
 	if err != nil {
 		return nil, err
@@ -31,10 +31,10 @@ func (e *Engine) ahead(ctx context.Context, m *mover, blobs []oci.Descriptor) ([
 	return append(lack, bad...), nil
 }
 
-// settled checks that the target has the blobs that were copied to it. If the registry accepted
+// proveAfter checks that the target has the blobs that were copied to it. If the registry accepted
 // bytes but serves different ones, the error is Corrupt, and no tag is set on the image.
-func (e *Engine) settled(ctx context.Context, m *mover, blobs, brought []oci.Descriptor) error {
-	lack, err := m.target.Prove(ctx, brought)
+func (e *Engine) proveAfter(ctx context.Context, m *mover, blobs, copied []oci.Descriptor) error {
+	lack, err := m.target.Prove(ctx, copied)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (e *Engine) settled(ctx context.Context, m *mover, blobs, brought []oci.Des
 		return unproven(m, lack[0], errors.New("the target accepted the blob, but does not report it with its size"),
 			"check the storage of the target registry; it lost the blob or answers wrongly")
 	}
-	bad, err := e.differing(ctx, m, brought)
+	bad, err := e.differing(ctx, m, copied)
 	if err != nil {
 		return err
 	}
@@ -101,11 +101,11 @@ func (e *Engine) check(ctx context.Context, back *Back, d oci.Descriptor) error 
 	}
 	body, err := e.fetch.Begin(ctx, fetch.Want{From: back.at, Blob: d, Name: back.at.Repo().String()}, 0)
 	if err != nil {
-		return unsided(err)
+		return withoutSide(err)
 	}
 	defer body.Close()
 	if _, err := io.Copy(v, body); err != nil {
-		return unsided(err)
+		return withoutSide(err)
 	}
 	if err := v.Verify(); err != nil {
 		return err
@@ -114,9 +114,9 @@ func (e *Engine) check(ctx context.Context, back *Back, d oci.Descriptor) error 
 	return nil
 }
 
-// unsided removes the Side from an error of a download, because here the download may read from
+// withoutSide removes the Side from an error of a download, because here the download may read from
 // the source or from a target.
-func unsided(err error) error {
+func withoutSide(err error) error {
 	var f *fault.Fault
 	if !errors.As(err, &f) || f.Side == "" {
 		return err

@@ -25,9 +25,9 @@ type mover struct {
 	done oci.Blobs
 }
 
-// alone puts one blob, and takes a place for it. If others is not nil, it first waits for that
+// putAfter puts one blob, and takes a place for it. If others is not nil, it first waits for that
 // flight. If the flight ends without the blob, alone puts the blob itself.
-func (m *mover) alone(ctx context.Context, b oci.Descriptor, others *flight, place gate[int64]) error {
+func (m *mover) putAfter(ctx context.Context, b oci.Descriptor, others *flight, place gate[int64]) error {
 	for {
 		if others != nil {
 			select {

@@ -16,10 +16,10 @@ const tellEvery = 100 * time.Millisecond
 type Download struct {
 	want Want
 
-	at   int64   // offset of the next byte to deliver
-	one  *stream // reads over one connection; nil while the parts of wide are read
-	wide *ranges // reads over several connections; nil if one connection is enough
-	told time.Time
+	at       int64   // offset of the next byte to deliver
+	one      *stream // reads over one connection; nil while the parts of wide are read
+	wide     *ranges // reads over several connections; nil if one connection is enough
+	lastTold time.Time
 }
 
 // Begin begins to read a blob at byte at. The Download keeps ctx, because Read has no parameter
@@ -94,15 +94,15 @@ func (d *Download) Close() error {
 }
 
 func (d *Download) advance() {
-	if now := time.Now(); now.Sub(d.told) >= tellEvery {
-		d.told = now
+	if now := time.Now(); now.Sub(d.lastTold) >= tellEvery {
+		d.lastTold = now
 		d.Tell(event.Advanced)
 	}
 }
 
 // Tell reports an event of kind k about the blob, with the number of bytes delivered so far.
 func (d *Download) Tell(k event.Kind) {
-	d.want.say(event.Event{Kind: k, Name: d.want.Name, Digest: string(d.want.Blob.Digest), Done: d.at, Total: d.want.Blob.Size})
+	d.want.tell(event.Event{Kind: k, Name: d.want.Name, Digest: string(d.want.Blob.Digest), Done: d.at, Total: d.want.Blob.Size})
 }
 
 // widthFor returns over how many connections to begin to read w from byte at on. 0 means that the

@@ -64,12 +64,12 @@ func NewFan(readers int, buf []byte) *fan {
 
 // FanReader is the reader of one End in a fan.
 type FanReader struct {
-	fan  *fan
-	ctx  context.Context
-	said bool
-	at   int64
-	base oci.Opener
-	own  io.ReadCloser // the reader's own download, after it fell behind
+	fan     *fan
+	ctx     context.Context
+	settled bool
+	at      int64
+	base    oci.Opener
+	own     io.ReadCloser // the reader's own download, after it fell behind
 
 	behind func()                                            // called when the reader falls behind
 	place  func(ctx context.Context) (leave func(), ok bool) // waits for a place for the reader's own download
@@ -107,13 +107,13 @@ func (f *fan) wait(ctx context.Context, most <-chan time.Time) bool {
 func (r *FanReader) Leave() {
 	r.fan.mu.Lock()
 	defer r.fan.mu.Unlock()
-	r.say()
-	r.fan.without(r)
+	r.settle()
+	r.fan.remove(r)
 }
 
-// without removes a reader from the fan, and stops the download after the last one has gone. The
+// remove takes a reader out of the fan, and stops the download after the last one has gone. The
 // caller holds f.mu.
-func (f *fan) without(r *FanReader) {
+func (f *fan) remove(r *FanReader) {
 	delete(f.readers, r)
 	if len(f.readers) == 0 && f.open == 0 && f.stop != nil {
 		f.stop()
@@ -121,10 +121,10 @@ func (f *fan) without(r *FanReader) {
 	f.change()
 }
 
-// say records that the reader has asked for the blob or has left. The caller holds f.mu.
-func (r *FanReader) say() {
-	if !r.said {
-		r.said = true
+// settle records that the reader has asked for the blob or has left. The caller holds f.mu.
+func (r *FanReader) settle() {
+	if !r.settled {
+		r.settled = true
 		r.fan.open--
 	}
 }
@@ -136,13 +136,13 @@ func (r *FanReader) Opener(ctx context.Context, base oci.Opener) oci.Opener {
 	return func(own context.Context, at int64) (io.ReadCloser, error) {
 		f := r.fan
 		f.mu.Lock()
-		if r.said || at > 0 {
-			r.say()
+		if r.settled || at > 0 {
+			r.settle()
 			f.change()
 			f.mu.Unlock()
 			return base(own, at)
 		}
-		r.say()
+		r.settle()
 		r.ctx, r.base = own, base
 		f.readers[r] = true
 		f.change()
@@ -178,7 +178,7 @@ func (f *fan) pump(ctx context.Context, base oci.Opener) {
 		defer body.Close()
 	}
 	for err == nil {
-		chunk := f.blank()
+		chunk := f.freeChunk()
 		var n int
 		if n, err = io.ReadFull(body, chunk); errors.Is(err, io.ErrUnexpectedEOF) {
 			err = io.EOF
@@ -203,7 +203,7 @@ func (f *fan) add(ctx context.Context, chunk []byte) bool {
 		if slowest == nil {
 			return false
 		}
-		f.forget(slowest.at)
+		f.release(slowest.at)
 		if f.to-slowest.at+int64(len(chunk)) <= f.window {
 			break
 		}
@@ -225,7 +225,7 @@ func (f *fan) add(ctx context.Context, chunk []byte) bool {
 		if f.late >= fanPatience+time.Since(f.start)/4 {
 			f.late = 0
 			slowest.behind()
-			f.without(slowest)
+			f.remove(slowest)
 		}
 	}
 	if len(chunk) > 0 {
@@ -256,8 +256,8 @@ func (f *fan) waiting() bool {
 	return false
 }
 
-// forget releases the chunks before the offset at, which all readers have read.
-func (f *fan) forget(at int64) {
+// release frees the chunks before the offset at, which all readers have read.
+func (f *fan) release(at int64) {
 	for len(f.chunks) > 0 && f.from+int64(len(f.chunks[0])) <= at {
 		f.from += int64(len(f.chunks[0]))
 		f.spare = append(f.spare, f.chunks[0][:fanChunk])
@@ -265,9 +265,9 @@ func (f *fan) forget(at int64) {
 	}
 }
 
-// blank returns a chunk to read into. It reuses a chunk that all readers have read, if there is
+// freeChunk returns a chunk to read into. It reuses a chunk that all readers have read, if there is
 // one.
-func (f *fan) blank() []byte {
+func (f *fan) freeChunk() []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := len(f.spare)
@@ -286,7 +286,7 @@ func (r *FanReader) Read(p []byte) (int, error) {
 	for r.own == nil {
 		if !f.readers[r] {
 			f.mu.Unlock()
-			if err := r.alone(); err != nil {
+			if err := r.readAlone(); err != nil {
 				return 0, err
 			}
 			return r.own.Read(p)
@@ -310,8 +310,8 @@ func (r *FanReader) Read(p []byte) (int, error) {
 	return r.own.Read(p)
 }
 
-// alone starts a download of its own for r, from r.at on.
-func (r *FanReader) alone() (err error) {
+// readAlone starts a download of its own for r, from r.at on.
+func (r *FanReader) readAlone() (err error) {
 	var ok bool
 	if r.left, ok = r.place(r.ctx); !ok {
 		return context.Cause(r.ctx)
@@ -339,7 +339,7 @@ func (r *FanReader) copy(p []byte) int {
 // Close leaves the fan and closes the reader's own download, if there is one.
 func (r *FanReader) Close() error {
 	r.fan.mu.Lock()
-	r.fan.without(r)
+	r.fan.remove(r)
 	r.fan.mu.Unlock()
 	if r.left != nil {
 		defer r.left()

@@ -41,7 +41,7 @@ type Want struct {
 	Tell func(event.Event) // receives events; nil ignores them
 }
 
-func (w Want) say(e event.Event) {
+func (w Want) tell(e event.Event) {
 	if w.Tell != nil {
 		w.Tell(e)
 	}

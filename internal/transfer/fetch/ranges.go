@@ -102,12 +102,12 @@ func (r *ranges) timed(one *stream, p []byte) (int, error) {
 		r.waited += now.Sub(begin)
 		r.got += int64(n)
 	}
-	r.look(now, one.at == one.end)
+	r.adjust(now, one.at == one.end)
 	return n, err
 }
 
-// look decides how many connections there should be, and opens them. The caller holds mu.
-func (r *ranges) look(now time.Time, over bool) {
+// adjust decides how many connections there should be, and opens them. The caller holds mu.
+func (r *ranges) adjust(now time.Time, over bool) {
 	switch {
 	case r.refused || r.next >= r.want.Blob.Size:
 		return
@@ -198,13 +198,13 @@ func (r *ranges) fetch(p *part) {
 	s.strict = true
 	err := s.open()
 	if err == nil {
-		r.came(p, 0)
+		r.received(p, 0)
 	}
 	for at := 0; err == nil; {
 		var n int
 		n, err = s.Read(p.buf[at:])
 		at += n
-		r.came(p, n)
+		r.received(p, n)
 	}
 	s.Close()
 	if err == io.EOF {
@@ -232,12 +232,12 @@ func (r *ranges) ended(p *part, err error) {
 	}
 	p.done, p.err = true, err
 	p.tell()
-	r.look(time.Now(), false)
+	r.adjust(time.Now(), false)
 }
 
-// came records n received bytes of a part. The first call has n = 0 and records that the source
+// received records n received bytes of a part. The first call has n = 0 and records that the source
 // honored the range request.
-func (r *ranges) came(p *part, n int) {
+func (r *ranges) received(p *part, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p.n == 0 && n > 0 {
@@ -303,7 +303,7 @@ func (r *ranges) read(b []byte) (int, error) {
 		case p.given < p.n:
 			n := copy(b, p.buf[p.given:p.n])
 			p.given += n
-			r.look(time.Now(), false)
+			r.adjust(time.Now(), false)
 			return n, nil
 		case errors.Is(p.err, errNoRange):
 			r.drop()
@@ -313,7 +313,7 @@ func (r *ranges) read(b []byte) (int, error) {
 		case p.done:
 			r.parts = r.parts[1:]
 			r.by.Room.Give(p.buf)
-			r.look(time.Now(), false)
+			r.adjust(time.Now(), false)
 		default:
 			if err := r.wait(p); err != nil {
 				return 0, err

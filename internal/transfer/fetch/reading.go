@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	goBack = 16 << 20 // most bytes to read again in order to keep using an open download
-	// beside is how long it may take to open the connection for those bytes: 5 s. The open
+	maxGap = 16 << 20 // most bytes to read again in order to keep using an open download
+	// gapTimeout is how long it may take to open the connection for those bytes: 5 s. The open
 	// download holds a connection that the source may need to serve them.
-	beside = 5 * time.Second
-	// lastRead is how long a read may go on after its context has ended: 1 s.
-	lastRead = time.Second
+	gapTimeout = 5 * time.Second
+	// readGrace is how long a read may go on after its context has ended: 1 s.
+	readGrace = time.Second
 )
 
 // Reading opens one blob of the source for one Put. If the upload breaks and the target goes back
@@ -79,26 +79,26 @@ func (r *Reading) Close() {
 // pass is a download that the target reads, possibly after it closed the download and came back.
 type pass struct {
 	*Reading
-	life    context.Context // context of d
-	cancel  context.CancelFunc
-	d       *Download
-	broken  bool
-	gap     *stream // reads once more the bytes before d that the target asked for again; nil if there are none
-	closeIt func()  // closes gap
-	closed  chan struct{}
-	unwatch func() bool
+	life     context.Context // context of d
+	cancel   context.CancelFunc
+	d        *Download
+	broken   bool
+	gap      *stream // reads once more the bytes before d that the target asked for again; nil if there are none
+	closeGap func()  // closes gap
+	closed   chan struct{}
+	unwatch  func() bool
 }
 
 // again prepares the download to be read from byte at on. It returns false if a new download is
 // better.
 func (p *pass) again(ctx context.Context, at int64) bool {
-	if at > p.d.at || p.d.at-at > goBack {
+	if at > p.d.at || p.d.at-at > maxGap {
 		return false
 	}
 	if at < p.d.at && !p.openGap(ctx, at) {
 		return false
 	}
-	p.want.say(event.Event{Kind: event.Started, Name: p.want.Name, Digest: string(p.want.Blob.Digest), Done: at, Total: p.want.Blob.Size})
+	p.want.tell(event.Event{Kind: event.Started, Name: p.want.Name, Digest: string(p.want.Blob.Digest), Done: at, Total: p.want.Blob.Size})
 	p.watch(ctx)
 	return true
 }
@@ -106,16 +106,16 @@ func (p *pass) again(ctx context.Context, at int64) bool {
 func (p *pass) openGap(ctx context.Context, at int64) bool {
 	life, cancel := context.WithCancel(p.life)
 	follow := context.AfterFunc(ctx, cancel)
-	tooLong := time.AfterFunc(beside, cancel)
+	tooLong := time.AfterFunc(gapTimeout, cancel)
 	s := p.by.stream(life, p.want, at, p.d.at)
-	p.gap, p.closeIt = s, func() {
+	p.gap, p.closeGap = s, func() {
 		follow()
 		s.Close()
 		cancel()
 		p.gap = nil
 	}
 	if err := s.reopen(); err != nil || !tooLong.Stop() {
-		p.closeIt()
+		p.closeGap()
 		return false
 	}
 	return true
@@ -129,7 +129,7 @@ func (p *pass) watch(ctx context.Context) {
 	p.unwatch = context.AfterFunc(ctx, func() {
 		select {
 		case <-closed:
-		case <-time.After(lastRead):
+		case <-time.After(readGrace):
 			p.cancel()
 		}
 	})
@@ -144,7 +144,7 @@ func (p *pass) Read(b []byte) (int, error) {
 		if err != io.EOF {
 			return 0, fault.On(fault.Source, err)
 		}
-		p.closeIt()
+		p.closeGap()
 	}
 	n, err := p.d.Read(b)
 	p.broken = err != nil
@@ -160,7 +160,7 @@ func (p *pass) Close() error {
 	p.unwatch = nil
 	close(p.closed)
 	if p.gap != nil {
-		p.closeIt()
+		p.closeGap()
 	}
 	if p.broken || p.life.Err() != nil || p.d.at == p.want.Blob.Size {
 		return p.end()

@@ -136,7 +136,7 @@ func (s *stream) pause(cause error) error {
 	if s.want.From.Repo().IsLayout() {
 		host = ""
 	}
-	s.want.say(event.Event{Kind: event.Retried, Side: string(fault.Source), Host: host, Digest: string(s.want.Blob.Digest), Wait: wait, Err: cause})
+	s.want.tell(event.Event{Kind: event.Retried, Side: string(fault.Source), Host: host, Digest: string(s.want.Blob.Digest), Wait: wait, Err: cause})
 	select {
 	case <-time.After(wait):
 		return nil
