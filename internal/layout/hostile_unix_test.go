@@ -25,14 +25,14 @@ func TestFilesThatAreNoneAreRefused(t *testing.T) {
 	write(t, outside, "secret", "secret")
 	b, doc := describe("secret"), artifact(t, "x")
 	for why, place := range map[string]func(path string) error{
-		"a link out, absolute":  func(path string) error { return os.Symlink(filepath.Join(outside, "secret"), path) },
-		"a link out, by ..":     func(path string) error { return os.Symlink("../../../../../../../../../etc/hostname", path) },
-		"a link to itself":      func(path string) error { return os.Symlink(filepath.Base(path), path) },
-		"a pipe":                func(path string) error { return syscall.Mkfifo(path, 0o644) },
-		"a directory":           func(path string) error { return os.Mkdir(path, 0o755) },
-		"a link to a device":    func(path string) error { return os.Symlink("/dev/zero", path) },
-		"a link to a socket":    func(path string) error { return os.Symlink("/dev/log", path) },
-		"a link out, to nobody": func(path string) error { return os.Symlink(filepath.Join(outside, "made"), path) },
+		"a link out, absolute":          func(path string) error { return os.Symlink(filepath.Join(outside, "secret"), path) },
+		"a link out, by ..":             func(path string) error { return os.Symlink("../../../../../../../../../etc/hostname", path) },
+		"a link to itself":              func(path string) error { return os.Symlink(filepath.Base(path), path) },
+		"a pipe":                        func(path string) error { return syscall.Mkfifo(path, 0o644) },
+		"a directory":                   func(path string) error { return os.Mkdir(path, 0o755) },
+		"a link to a device":            func(path string) error { return os.Symlink("/dev/zero", path) },
+		"a link to a socket":            func(path string) error { return os.Symlink("/dev/log", path) },
+		"a link out, to a missing file": func(path string) error { return os.Symlink(filepath.Join(outside, "made"), path) },
 	} {
 		t.Run(why, func(t *testing.T) {
 			path := t.TempDir()

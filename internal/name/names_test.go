@@ -97,7 +97,7 @@ func TestImportRefusesWhatItCanNotRead(t *testing.T) {
 		{"a target by digest", Request{Source: "nginx", Target: "prod", Images: []string{"x@" + someDigest}}, "not a digest"},
 		{"a repository with a tag", Request{Source: "nginx", Target: "prod", Repositories: []string{"x:1"}}, "manifest-only copy has no tag"},
 		{"an empty image", Request{Source: "nginx", Target: "prod", Images: []string{""}}, "empty target name"},
-		{"a registry that can not be", Request{Source: "nginx", Target: "my_registry"}, "not a configured registry"},
+		{"a name that cannot be a registry", Request{Source: "nginx", Target: "my_registry"}, "not a configured registry"},
 		{"a bad resource ID", Request{Source: "x", SourceRegistry: "/subscriptions/s/resourceGroups/rg", Target: "prod"}, "not the ID of a container registry"},
 		{"http to a host that is not configured for it", Request{Source: "http://a.example/x", Target: "prod"}, "a.example"},
 		{"credentials in a name", Request{Source: "me:hunter2@a.io/x", Target: "prod"}, "no credentials"},
