@@ -13,16 +13,16 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Is reports whether the directory is marked as an image layout.
+// Is reports whether dir is marked as an image layout by its oci-layout file.
 func Is(dir string) bool {
 	info, err := os.Lstat(filepath.Join(dir, v1.ImageLayoutFile))
 	return err == nil && info.Mode().IsRegular()
 }
 
-// Below calls visit with the path below root, with slashes, of each directory there that is
-// a layout, in order, until visit returns an error, which Below returns. Links are not
-// followed, and what is inside a layout is not looked at. A directory that can not be read
-// is an error: it is never taken for an empty one.
+// Below calls visit for each directory below root that is a layout, in order. The path is
+// relative to root and has slashes. If visit returns an error, Below stops and returns that
+// error. Below does not follow links and does not look inside a layout. A directory that cannot
+// be read is an error; it never counts as empty.
 func Below(ctx context.Context, root string, visit func(path string) error) error {
 	const op = "list layouts below"
 	name := ref.Layout + root + string(filepath.Separator)
@@ -36,7 +36,7 @@ func Below(ctx context.Context, root string, visit func(path string) error) erro
 		case !d.IsDir() || !Is(path):
 			return nil
 		case path == root:
-			stop = &fault.Fault{Kind: fault.Invalid, Op: op, Name: name, Err: errors.New("it is a layout itself"), Hint: "leave the slash at its end off"}
+			stop = &fault.Fault{Kind: fault.Invalid, Op: op, Name: name, Err: errors.New("the directory itself is a layout"), Hint: "leave off the slash at the end"}
 			return stop
 		}
 		rel, err := filepath.Rel(root, path)

@@ -30,7 +30,7 @@ func TestLayoutsBelowADirectoryAreFoundAndNothingInThemOrBehindLinks(t *testing.
 	if err := os.Symlink(away, filepath.Join(root, "link")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Join(root, "empty", "oci-layout"), 0o755); err != nil { // a directory of that name
+	if err := os.MkdirAll(filepath.Join(root, "empty", "oci-layout"), 0o755); err != nil { // a directory named oci-layout
 		t.Fatal(err)
 	}
 	var got []string

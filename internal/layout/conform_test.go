@@ -20,7 +20,7 @@ func TestDirConforms(t *testing.T) {
 	}})
 }
 
-// What is written through one Dir is what another finds that was opened before.
+// What one Dir writes, another Dir that was opened earlier can read.
 func TestTwoDirsOnOneDirectoryConform(t *testing.T) {
 	conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {
 		path := t.TempDir()

@@ -10,15 +10,15 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Mode says what a layout is opened for.
+// Mode selects what a layout is opened for.
 type Mode int
 
 const (
-	Read  Mode = iota // it has to be there; nothing is written, not even a lock
-	Write             // it is made when it is not there
+	Read  Mode = iota // the layout must exist; nothing is written, not even a lock
+	Write             // the layout is created if it does not exist
 )
 
-// Names of our own files in a layout; the spec lets additional files be.
+// Names of dray's own files in a layout. The specification allows additional files.
 const (
 	lockFile   = ".dray.lock"
 	tempPrefix = ".dray-"
@@ -26,29 +26,30 @@ const (
 )
 
 const (
-	maxIndex    = 64 << 20         // bytes of index.json that are read
-	maxHeader   = 1 << 20          // bytes of oci-layout that are read
-	lockWait    = 30 * time.Second // an index.json is held for milliseconds
+	maxIndex    = 64 << 20         // most bytes of index.json that are read
+	maxHeader   = 1 << 20          // most bytes of oci-layout that are read
+	lockWait    = 30 * time.Second // a writer holds index.json only for milliseconds
 	lockPause   = 5 * time.Millisecond
-	staleAfter  = 24 * time.Hour // a temporary file that old has no living writer
+	staleAfter  = 24 * time.Hour // the writer of a temporary file this old is no longer running
 	emptyIndex  = `{"schemaVersion":2,"mediaType":"` + v1.MediaTypeImageIndex + `","manifests":[]}`
 	layoutBytes = `{"imageLayoutVersion":"` + v1.ImageLayoutVersion + `"}`
 )
 
-// Dir is an image layout. It is a transfer.Source and, opened to Write, a
-// transfer.Target; its methods are safe for concurrent use, and any number of
-// processes may write to one layout at once without losing a tag.
+// Dir is an image layout. It is a transfer.Source and, if it was opened with Write, a
+// transfer.Target. Its methods are safe for concurrent use. Several processes may write to the
+// same layout at once without losing a tag.
 type Dir struct {
 	repo ref.Repo
 	mode Mode
 	root *os.Root
-	turn chan struct{} // held by the one goroutine that changes index.json
+	turn chan struct{} // held by the goroutine that is changing index.json
 
-	doubted sync.Map // digests of blobs whose files are to be replaced
+	doubted sync.Map // digests of blobs whose files have to be replaced
 }
 
-// Close lets go of the directory. Bodies that Blob returned may still be read.
+// Close closes the directory. Bodies that Blob returned can still be read.
 func (d *Dir) Close() error { return d.root.Close() }
 
-// Repo is the layout's identity: ref.Layout and the cleaned path it was opened by.
+// Repo returns the identity of the layout: ref.Layout and the cleaned path that it was opened
+// with.
 func (d *Dir) Repo() ref.Repo { return d.repo }

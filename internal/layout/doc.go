@@ -1,25 +1,24 @@
-// Package layout is an OCI image layout on disk as a place to read images from
-// and to write them to.
+// Package layout reads and writes images in an OCI image layout on disk.
 //
-// It follows image-spec v1.1.1 §Image Layout. Names are read as the tools write
-// them: an entry of index.json has the tag of its annotation
-// org.opencontainers.image.ref.name; where that is a full image name, as docker
-// and skopeo may write, or where containerd's io.containerd.image.name is one,
-// the tag part of it counts too, unless another entry has that very tag.
+// It follows image-spec v1.1.1 §Image Layout. It reads names as the common tools write them. For
+// example, an entry of index.json with the annotation org.opencontainers.image.ref.name "v1" has
+// the tag v1. docker and skopeo may write a full image name into that annotation, and containerd
+// writes one into io.containerd.image.name. The tag of a full name counts too, unless another entry
+// has exactly that tag.
 //
-// All files are reached through an os.Root: no link and no name leads out of
-// the layout's directory, and nothing but regular files is read.
+// The package reaches all files through an os.Root. So no link and no name leads out of the
+// directory of the layout. It reads only regular files.
 //
 // Files, in the order of the walk:
 //
-//	below.go           layouts below a directory
-//	open.go            a layout is opened, or made
-//	write.go           blobs and documents put
-//	read.go            and read
-//	index.go           index.json
-//	files.go           files in the directory: one writer, whole files
-//	fault.go           what an error of the file system means
+//	below.go           finds the layouts below a directory
+//	open.go            opens or creates a layout
+//	write.go           puts blobs and documents
+//	read.go            reads blobs and documents
+//	index.go           parses and changes index.json
+//	files.go           files in the directory: one writer at a time, whole files only
+//	fault.go           converts errors of the file system
 //	dir.go             Dir
-//	system_unix.go     a full disk, a directory on the disk
+//	system_unix.go     detects a full disk and syncs directories
 //	system_windows.go  the same on Windows
 package layout

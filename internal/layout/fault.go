@@ -10,7 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// failed says what an error of the file system means for op on name.
+// failed converts an error of the file system to the fault for op on name.
 func (d *Dir) failed(op, name string, err error) error {
 	f := &fault.Fault{Op: op, Name: name, Err: err}
 	var known *fault.Fault
@@ -24,23 +24,23 @@ func (d *Dir) failed(op, name string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind = fault.NotFound
 	case isFull(err):
-		f.Kind, f.Hint = fault.Full, "make room on the disk that holds "+d.repo.Path
+		f.Kind, f.Hint = fault.Full, "free space on the disk of "+d.repo.Path
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		f.Kind, f.Hint = fault.Denied, "check who may write to and read from "+d.repo.Path
+		f.Kind, f.Hint = fault.Denied, "check the permissions of "+d.repo.Path
 	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
 		f.Kind = fault.Refused
 	case errors.Is(err, fs.ErrClosed), errors.Is(err, fs.ErrInvalid):
 		f.Kind = fault.Internal
 	case !errors.As(err, &errno):
-		// What os.Root says of a way out of the layout is no error of the system.
-		f.Kind, f.Hint = fault.Refused, "a layout holds regular files, none of them outside of it"
+		// os.Root reports a path that leads out of the layout with an error that is not an errno.
+		f.Kind, f.Hint = fault.Refused, "check the links in the layout; they must not lead out of it"
 	default:
 		f.Kind = fault.Unavailable
 	}
 	return f
 }
 
-// irregular is a file that is a device, a pipe, a directory, where content should be.
+// irregular is the error for a device, a pipe or a directory in the place of a content file.
 type irregular struct{ name string }
 
 func (e *irregular) Error() string { return e.name + " is not a regular file" }
@@ -50,10 +50,10 @@ func (d *Dir) malformed(file, format string, args ...any) error {
 }
 
 func (d *Dir) occupied() error {
-	return &fault.Fault{Kind: fault.Conflict, Op: "make layout", Name: d.repo.String(), Err: errors.New("the directory holds something that is no image layout"), Hint: "name a new or an empty directory"}
+	return &fault.Fault{Kind: fault.Conflict, Op: "make layout", Name: d.repo.String(), Err: errors.New("the directory is not empty and is not an image layout"), Hint: "name a new or an empty directory"}
 }
 
-// canceled is nil while ctx lasts.
+// canceled returns nil until ctx ends, and then a fault of the Kind Canceled.
 func canceled(ctx context.Context, op, name string) error {
 	if ctx.Err() == nil {
 		return nil

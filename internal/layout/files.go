@@ -19,10 +19,10 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// lock makes the caller the only one, in all processes, to change index.json.
-// The lock ends with the process that holds it, however that ends.
+// lock waits until no other goroutine or process changes index.json, and then holds the lock. The
+// operating system releases the lock when the process ends, even if it is killed.
 func (d *Dir) lock(ctx context.Context) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, &fault.Fault{Kind: fault.Unavailable, Op: "lock layout", Name: d.repo.String(), Err: fmt.Errorf("another process holds %s for %s", lockFile, lockWait), Hint: "end that process, then try again"})
+	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, &fault.Fault{Kind: fault.Unavailable, Op: "lock layout", Name: d.repo.String(), Err: fmt.Errorf("another process has held %s for %s", lockFile, lockWait), Hint: "end that process, then try again"})
 	defer cancel()
 	select {
 	case d.turn <- struct{}{}:
@@ -34,7 +34,8 @@ func (d *Dir) lock(ctx context.Context) (unlock func(), err error) {
 			<-d.turn
 		}
 	}()
-	// The file is made through the root, which lets no link lead elsewhere; flock opens it by name, only to lock it.
+	// The root creates the file, because it lets no link lead out of the layout. flock opens the
+	// file by name only in order to lock it.
 	f, err := d.openRegular(lockFile, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, d.failed("lock layout", d.repo.String(), err)
@@ -51,9 +52,9 @@ func (d *Dir) lock(ctx context.Context) (unlock func(), err error) {
 	return func() { l.Close(); <-d.turn }, nil
 }
 
-// openRegular opens a file that is, links followed inside the layout, a regular
-// one. It is asked before the opening, which could hang or have effects, and
-// after it, when it can not change any more.
+// openRegular opens a regular file. It follows links inside the layout. It checks the type before
+// it opens the file, because opening another type could block or have side effects. It checks the
+// type again afterwards, when it can no longer change.
 func (d *Dir) openRegular(name string, flag int) (*os.File, error) {
 	info, err := d.root.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
@@ -90,15 +91,16 @@ func (d *Dir) readFile(name string, limit int64) ([]byte, error) {
 	return raw, err
 }
 
-// blobPath is where d's bytes are. The error is Refused when d is no digest that we know.
+// blobPath returns the path of the file for d. If d is not a known kind of digest, the error is
+// Refused.
 func blobPath(d oci.Digest) (string, error) {
 	if ref.Digest(string(d)) != nil {
-		return "", &fault.Fault{Kind: fault.Refused, Op: "find blob", Name: fmt.Sprintf("%.100q", string(d)), Err: errors.New("not a digest of sha256, sha384 or sha512")}
+		return "", &fault.Fault{Kind: fault.Refused, Op: "find blob", Name: fmt.Sprintf("%.100q", string(d)), Err: errors.New("not a sha256, sha384 or sha512 digest")}
 	}
 	return v1.ImageBlobsDir + "/" + d.Algorithm().String() + "/" + d.Encoded(), nil
 }
 
-// replace writes a whole file in one step that others can see.
+// replace writes a whole file. Readers see either the old file or the new one.
 func (d *Dir) replace(target string, raw []byte) error {
 	return d.file("write "+path.Base(target), d.repo.String(), target, func(f *os.File) error {
 		if _, err := f.Write(raw); err != nil {
@@ -108,10 +110,10 @@ func (d *Dir) replace(target string, raw []byte) error {
 	})
 }
 
-// file makes target from what fill writes: in a temporary file, brought to the
-// disk before it gets the name. Whatever goes wrong, target is what it was and
-// the temporary file is gone. Temporary files are kept beside index.json, so
-// that nobody takes one for a blob and sweeping need not list all blobs.
+// file creates target with the content that fill writes. The content goes into a temporary file,
+// which is synced to disk before it is renamed. If anything fails, target is unchanged and the
+// temporary file is removed. Temporary files are next to index.json. So they cannot be mistaken
+// for blobs, and sweep does not have to list all blobs.
 func (d *Dir) file(op, name, target string, fill func(*os.File) error) error {
 	if err := d.makeParent(op, name, target); err != nil {
 		return err
@@ -145,7 +147,7 @@ func (d *Dir) file(op, name, target string, fill func(*os.File) error) error {
 	return nil
 }
 
-// makeParent makes the directory of blobs of one algorithm.
+// makeParent creates the directory for the blobs of one digest algorithm.
 func (d *Dir) makeParent(op, name, target string) error {
 	dir := path.Dir(target)
 	if dir == "." {
@@ -165,7 +167,7 @@ func (d *Dir) makeParent(op, name, target string) error {
 
 func (d *Dir) mayWrite(ctx context.Context, op, name string) error {
 	if d.mode != Write {
-		return &fault.Fault{Kind: fault.Denied, Op: op, Name: name, Err: errors.New("the layout was opened to be read")}
+		return &fault.Fault{Kind: fault.Denied, Op: op, Name: name, Err: errors.New("the layout was opened for reading only")}
 	}
 	return canceled(ctx, op, name)
 }

@@ -18,21 +18,21 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// F-82: whatever stands where a file should be, it is refused, nothing outside
-// is read or made, and nothing hangs.
+// F-82: whatever is in the place of a file, it is refused. Nothing outside the layout
+// is read or created, and nothing blocks.
 func TestFilesThatAreNoneAreRefused(t *testing.T) {
 	outside := t.TempDir()
 	write(t, outside, "secret", "secret")
 	b, doc := describe("secret"), artifact(t, "x")
 	for why, place := range map[string]func(path string) error{
-		"a link out, absolute":  func(path string) error { return os.Symlink(filepath.Join(outside, "secret"), path) },
-		"a link out, by ..":     func(path string) error { return os.Symlink("../../../../../../../../../etc/hostname", path) },
-		"a link to itself":      func(path string) error { return os.Symlink(filepath.Base(path), path) },
-		"a pipe":                func(path string) error { return syscall.Mkfifo(path, 0o644) },
-		"a directory":           func(path string) error { return os.Mkdir(path, 0o755) },
-		"a link to a device":    func(path string) error { return os.Symlink("/dev/zero", path) },
-		"a link to a socket":    func(path string) error { return os.Symlink("/dev/log", path) },
-		"a link out, to nobody": func(path string) error { return os.Symlink(filepath.Join(outside, "made"), path) },
+		"a link out, absolute":          func(path string) error { return os.Symlink(filepath.Join(outside, "secret"), path) },
+		"a link out, by ..":             func(path string) error { return os.Symlink("../../../../../../../../../etc/hostname", path) },
+		"a link to itself":              func(path string) error { return os.Symlink(filepath.Base(path), path) },
+		"a pipe":                        func(path string) error { return syscall.Mkfifo(path, 0o644) },
+		"a directory":                   func(path string) error { return os.Mkdir(path, 0o755) },
+		"a link to a device":            func(path string) error { return os.Symlink("/dev/zero", path) },
+		"a link to a socket":            func(path string) error { return os.Symlink("/dev/log", path) },
+		"a link out, to a missing file": func(path string) error { return os.Symlink(filepath.Join(outside, "made"), path) },
 	} {
 		t.Run(why, func(t *testing.T) {
 			path := t.TempDir()
@@ -72,7 +72,7 @@ func TestFilesThatAreNoneAreRefused(t *testing.T) {
 				}
 			}
 			if _, err := os.Stat(filepath.Join(outside, "made")); err == nil {
-				t.Error("a file was made outside")
+				t.Error("a file was created outside the layout")
 			}
 		})
 	}
@@ -116,7 +116,7 @@ func TestALinkInsideTheLayoutIsFollowed(t *testing.T) {
 	}
 }
 
-// fillUp puts a blob that does not fit, as on a full disk, then one that does.
+// fillUp puts a blob that exceeds the file size limit, as on a full disk, then a small one.
 func fillUp(d *layout.Dir) error {
 	signal.Ignore(syscall.SIGXFSZ)
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1 << 20, Max: 1 << 20}); err != nil {
@@ -131,7 +131,7 @@ func fillUp(d *layout.Dir) error {
 	return err
 }
 
-// F-80: disk full. The limit on a file's size holds for a process, so the test runs itself in one.
+// F-80: disk full. The limit on file size applies to a whole process, so the test starts a process.
 func TestABlobThatDoesNotFitLeavesNothingBehind(t *testing.T) {
 	const variable = "DRAY_LAYOUT_TEST_FULL"
 	if path := os.Getenv(variable); path != "" {

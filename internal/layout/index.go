@@ -17,13 +17,13 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// index is index.json. What we do not change in it is written again byte for byte.
+// index is a parsed index.json. Parts that do not change are written again byte for byte.
 type index struct {
-	before, after []byte // the text around the list of entries
+	before, after []byte // the text before and after the list of entries
 	entries       []entry
 }
 
-// entry is one of the manifests of index.json.
+// entry is one entry of the list of manifests in index.json.
 type entry struct {
 	raw json.RawMessage
 
@@ -32,22 +32,22 @@ type entry struct {
 	Size        int64  `json:"size"`
 	Annotations struct {
 		Ref  string `json:"org.opencontainers.image.ref.name"`
-		Name string `json:"io.containerd.image.name"` // full names, by containerd
+		Name string `json:"io.containerd.image.name"` // containerd writes a full name here
 	} `json:"annotations"`
 }
 
-// descriptor checks what the entry says.
+// descriptor returns the descriptor in the entry, after checking it.
 func (e entry) descriptor() (oci.Descriptor, error) {
 	if ref.Digest(e.Digest) != nil || e.Size < 0 {
-		return oci.Descriptor{}, &fault.Fault{Kind: fault.Refused, Op: "read " + v1.ImageIndexFile, Name: fmt.Sprintf("%.150q", e.Digest), Err: fmt.Errorf("an entry of %d bytes without a sound digest and size", e.Size)}
+		return oci.Descriptor{}, &fault.Fault{Kind: fault.Refused, Op: "read " + v1.ImageIndexFile, Name: fmt.Sprintf("%.150q", e.Digest), Err: fmt.Errorf("an entry with the size %d has an invalid digest or size", e.Size)}
 	}
 	return oci.Descriptor{MediaType: e.MediaType, Digest: oci.Digest(e.Digest), Size: e.Size}, nil
 }
 
-// isTagged reports whether the entry has a name of any sort.
+// isTagged reports whether the entry has a name in either annotation.
 func (e entry) isTagged() bool { return e.Annotations.Ref != "" || e.Annotations.Name != "" }
 
-// tag is the tag that the entry's annotation says, or "".
+// tag returns the tag in the ref.name annotation, or "" if that is not a tag.
 func (e entry) tag() string {
 	if ref.Tag(e.Annotations.Ref) == nil {
 		return e.Annotations.Ref
@@ -55,7 +55,7 @@ func (e entry) tag() string {
 	return ""
 }
 
-// tagPart is the tag of the full name that the entry has, or "".
+// tagPart returns the tag of the full name in either annotation, or "".
 func (e entry) tagPart() string {
 	for _, full := range []string{e.Annotations.Name, e.Annotations.Ref} {
 		if !strings.Contains(full, ":") || strings.HasPrefix(full, ref.Layout) {
@@ -68,7 +68,7 @@ func (e entry) tagPart() string {
 	return ""
 }
 
-// isBare reports whether the entry says no more than where a document is.
+// isBare reports whether the entry has no fields except media type, digest and size.
 func (e entry) isBare() bool {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(e.raw, &fields) != nil {
@@ -85,7 +85,7 @@ func (e entry) isBare() bool {
 func (d *Dir) readIndex() (*index, error) {
 	raw, err := d.readFile(v1.ImageIndexFile, maxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, d.malformed(v1.ImageIndexFile, "there is none in this layout")
+		return nil, d.malformed(v1.ImageIndexFile, "the layout has no such file")
 	}
 	if err != nil {
 		return nil, d.failed("read "+v1.ImageIndexFile, d.repo.String(), err)
@@ -97,7 +97,8 @@ func (d *Dir) readIndex() (*index, error) {
 	return x, nil
 }
 
-// parseIndex reads an index.json. "manifests": null is an empty list, as older tools wrote it.
+// parseIndex parses an index.json. It accepts "manifests": null as an empty list, because older
+// tools wrote that.
 func parseIndex(raw []byte) (*index, error) {
 	x := &index{}
 	dec := json.NewDecoder(bytes.NewReader(raw))
@@ -110,12 +111,12 @@ func parseIndex(raw []byte) (*index, error) {
 		if err != nil {
 			return nil, fmt.Errorf("not JSON: %w", err)
 		}
-		key := tok.(string) // before a value, a token of an object is its key
+		key := tok.(string) // at this position the token of an object is a key, which is a string
 		switch {
 		case !strings.EqualFold(key, "manifests"):
 			err = dec.Decode(&json.RawMessage{})
 		case found || key != "manifests":
-			err = fmt.Errorf("the key %q could be read in two ways", key)
+			err = fmt.Errorf("the key %q is ambiguous", key)
 		default:
 			found = true
 			err = x.readEntries(dec, raw)
@@ -131,13 +132,13 @@ func parseIndex(raw []byte) (*index, error) {
 		return nil, errors.New("there is text after the object")
 	}
 	if !found {
-		return nil, errors.New("it has no list of manifests")
+		return nil, errors.New("the list of manifests is missing")
 	}
 	return x, nil
 }
 
-// readEntries reads the list that dec, which reads raw, comes to next. Entries
-// share raw's bytes: a list may be tens of megabytes.
+// readEntries reads the list that is the next value of dec. dec reads raw. The entries share the
+// bytes of raw, because a list may have tens of megabytes.
 func (x *index) readEntries(dec *json.Decoder, raw []byte) error {
 	tok, err := dec.Token()
 	if err != nil {
@@ -170,7 +171,7 @@ func (x *index) readEntries(dec *json.Decoder, raw []byte) error {
 	return nil
 }
 
-// bytes writes the index: one entry a line, and everything else as it was.
+// bytes returns the text of the index. It writes one entry a line and everything else unchanged.
 func (x *index) bytes() []byte {
 	var b bytes.Buffer
 	b.Write(x.before)
@@ -187,12 +188,11 @@ func (x *index) bytes() []byte {
 	return b.Bytes()
 }
 
-// find returns the entry that reference names: a tag, a full name, or "" for
-// the only entry. In a layout that is only read, "latest" is also what an only
-// entry without a name is called.
+// find returns the entry for reference, which is a tag, a full name, or "" for the only entry. In
+// a layout opened with Read, "latest" also finds the only entry, if that has no name.
 func (x *index) find(reference string, mode Mode) (entry, error) {
 	if reference == "" {
-		return only(x.entries, "several entries and no tag asked for")
+		return only(x.entries, "the layout has several entries, and no tag was given")
 	}
 	exact, part := []entry{}, []entry{}
 	for _, e := range x.entries {
@@ -213,20 +213,20 @@ func (x *index) find(reference string, mode Mode) (entry, error) {
 	return entry{}, fs.ErrNotExist
 }
 
-// only returns the one thing that all of list name.
+// only returns the first entry of list. All entries must have the same digest.
 func only(list []entry, why string) (entry, error) {
 	if len(list) == 0 {
 		return entry{}, fs.ErrNotExist
 	}
 	for _, e := range list[1:] {
 		if e.Digest != list[0].Digest {
-			return entry{}, &fault.Fault{Kind: fault.Refused, Op: "choose", Hint: "ask for it by digest: " + list[0].Digest + " or " + e.Digest, Err: errors.New(why)}
+			return entry{}, &fault.Fault{Kind: fault.Refused, Op: "choose", Hint: "use a digest: " + list[0].Digest + " or " + e.Digest, Err: errors.New(why)}
 		}
 	}
 	return list[0], nil
 }
 
-// tags lists every tag once, in order.
+// tags returns every tag once, sorted.
 func (x *index) tags() []string {
 	var out []string
 	for _, e := range x.entries {
@@ -240,9 +240,9 @@ func (x *index) tags() []string {
 	return slices.Compact(out)
 }
 
-// point makes tag name doc, and says whether that changed anything. The first
-// entry of that tag is replaced where it stands and others of it go; every
-// other entry stays as it is.
+// point makes tag refer to doc, and reports whether that changed the index. It replaces the first
+// entry with that tag in its position and removes other entries with that tag. All other entries
+// stay unchanged.
 func (x *index) point(tag string, doc oci.Descriptor) bool {
 	had, kept, changed := false, x.entries[:0:0], false
 	for _, e := range x.entries {
@@ -266,7 +266,7 @@ func (x *index) point(tag string, doc oci.Descriptor) bool {
 	return changed
 }
 
-// list makes sure that doc is an entry, tagged or not, and says whether it had to.
+// list ensures that doc has an entry, tagged or not, and reports whether it added one.
 func (x *index) list(doc oci.Descriptor) bool {
 	if slices.ContainsFunc(x.entries, func(e entry) bool { return e.Digest == string(doc.Digest) }) {
 		return false
@@ -275,9 +275,9 @@ func (x *index) list(doc oci.Descriptor) bool {
 	return true
 }
 
-// unlist drops the entries of digests that nobody named and nobody annotated,
-// and says whether there were any. One with a media type of its own kind stays:
-// the document may not name that type itself.
+// unlist removes the entries of these digests that have neither a name nor annotations. It
+// reports whether there were any. It keeps an entry with an uncommon media type, because the
+// document may not contain its media type itself.
 func (x *index) unlist(digests map[string]bool) bool {
 	before := len(x.entries)
 	x.entries = slices.DeleteFunc(x.entries, func(e entry) bool { return digests[e.Digest] && isCommon(e.MediaType) && e.isBare() })
@@ -299,6 +299,6 @@ func newEntry(tag string, doc oci.Descriptor) entry {
 	if tag != "" {
 		d.Annotations = map[string]string{v1.AnnotationRefName: tag}
 	}
-	e.raw, _ = json.Marshal(d) // text and a number: it can not fail
+	e.raw, _ = json.Marshal(d) // cannot fail, because it has only strings and a number
 	return e
 }

@@ -21,7 +21,7 @@ var (
 	two = oci.Sum([]byte("two"))
 )
 
-// of is the text of an index.json with these entries; each is a digest and its annotations.
+// of returns an index.json with these entries; each is a digest and its annotations.
 func of(entries ...[2]string) string {
 	list := make([]string, len(entries))
 	for i, e := range entries {
@@ -94,7 +94,7 @@ func TestAnIndexThatCouldBeReadInTwoWaysIsRefused(t *testing.T) {
 		`{"manifests":{}}`, `{"manifests":[1]}`, `{"manifests":["x"]}`, `{"manifests":[{"size":"3"}]}`, `{"manifests":[{"annotations":[]}]}`,
 	} {
 		if x, err := parseIndex([]byte(raw)); err == nil {
-			t.Errorf("%s: read as %+v", raw, x)
+			t.Errorf("%s: parsed as %+v; want an error", raw, x)
 		}
 	}
 }
@@ -143,8 +143,8 @@ func TestSettingATagKeepsEveryOtherByte(t *testing.T) {
 	}
 }
 
-// FuzzIndex: no text of an index.json crashes the reader, and what can be read
-// can be written with a new tag and loses no other entry.
+// FuzzIndex checks that no index.json crashes the parser, and that an index which can be parsed
+// can be written with a new tag without losing another entry.
 func FuzzIndex(f *testing.F) {
 	f.Add([]byte(emptyIndex))
 	f.Add([]byte(`{"manifests":null}`))
@@ -183,7 +183,7 @@ func FuzzIndex(f *testing.F) {
 	})
 }
 
-// F-80: what the disk says is told in the words that callers act on.
+// F-80: errors of the disk become faults of the Kinds that callers act on.
 func TestErrorsOfTheDiskHaveTheirKinds(t *testing.T) {
 	d := &Dir{}
 	d.repo.Path = "some/dir"
@@ -197,7 +197,7 @@ func TestErrorsOfTheDiskHaveTheirKinds(t *testing.T) {
 			t.Errorf("%v: %v; want kind %s", errno, err, want)
 		}
 		if want == fault.Denied && !strings.Contains(fault.HintOf(err), "some/dir") {
-			t.Errorf("%v: the hint %q does not say where", errno, fault.HintOf(err))
+			t.Errorf("%v: the hint %q does not name the layout", errno, fault.HintOf(err))
 		}
 	}
 }

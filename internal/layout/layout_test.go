@@ -98,7 +98,7 @@ func TestALayoutOpenedToReadIsNotWritten(t *testing.T) {
 		t.Errorf("put document: %v", err)
 	}
 	if entries, _ := os.ReadDir(path); len(entries) != 3 {
-		t.Errorf("the layout has now %v", entries)
+		t.Errorf("the layout now has %v", entries)
 	}
 }
 
@@ -125,7 +125,7 @@ func TestUntaggedDocumentsAreEntriesUntilTheyCanBeReachedOtherwise(t *testing.T)
 	putDocument(t, d, over, "also")
 	putDocument(t, d, over)
 	if after, err := os.Stat(filepath.Join(path, "index.json")); err != nil || !os.SameFile(before, after) {
-		t.Errorf("putting what is there wrote index.json again (%v)", err)
+		t.Errorf("putting a document that is there wrote index.json again (%v)", err)
 	}
 }
 
@@ -228,7 +228,7 @@ func read(t *testing.T, d *layout.Dir, b oci.Descriptor) string {
 	return string(raw)
 }
 
-// artifact is a manifest over the empty configuration "{}", one for each name.
+// artifact stores a manifest with the empty configuration "{}"; each name gives another manifest.
 func artifact(t *testing.T, name string) oci.Document {
 	t.Helper()
 	return parse(t, `{"schemaVersion":2,"mediaType":"`+oci.TypeManifest+`","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"`+string(describe("{}").Digest)+`","size":2},"layers":[],"annotations":{"name":"`+name+`"}}`)

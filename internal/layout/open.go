@@ -17,12 +17,12 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Open opens the layout in the directory path; call Close when done.
+// Open opens the layout in the directory path. Call Close when it is no longer needed.
 //
-// To Read, the directory must hold a layout of version 1: NotFound when it does
-// not. To Write, an absent or empty directory becomes an empty layout, and
-// temporary files that a writer left there more than a day ago are removed; a
-// directory that holds something else is a Conflict and is left alone.
+// With Read, the directory must hold a layout of version 1; otherwise the error is NotFound. With
+// Write, an absent or empty directory becomes an empty layout. Write also removes temporary files
+// that a writer left more than a day ago. A directory that holds anything else is a Conflict and
+// stays unchanged.
 func Open(path string, mode Mode) (*Dir, error) {
 	d := &Dir{repo: ref.Repo{Host: ref.Layout, Path: filepath.Clean(path)}, mode: mode, turn: make(chan struct{}, 1)}
 	whole, err := filepath.Abs(path)
@@ -50,11 +50,11 @@ func Open(path string, mode Mode) (*Dir, error) {
 	return d, nil
 }
 
-// check says whether this is a layout that we understand.
+// check checks that dray can read this layout.
 func (d *Dir) check() error {
 	raw, err := d.readFile(v1.ImageLayoutFile, maxHeader)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &fault.Fault{Kind: fault.NotFound, Op: "open layout", Name: d.repo.String(), Err: errors.New("there is no image layout: it has no file " + v1.ImageLayoutFile)}
+		return &fault.Fault{Kind: fault.NotFound, Op: "open layout", Name: d.repo.String(), Err: errors.New("this is no image layout, because it has no file " + v1.ImageLayoutFile)}
 	}
 	if err != nil {
 		return d.failed("open layout", d.repo.String(), err)
@@ -70,7 +70,7 @@ func (d *Dir) check() error {
 	return err
 }
 
-// prepare makes d a layout if it is empty, and sweeps.
+// prepare creates the layout if the directory is empty, and removes old temporary files.
 func (d *Dir) prepare() error {
 	names, err := d.names()
 	if err != nil {
@@ -79,7 +79,7 @@ func (d *Dir) prepare() error {
 	if !slices.Contains(names, v1.ImageLayoutFile) && slices.ContainsFunc(names, foreign) {
 		return d.occupied()
 	}
-	unlock, err := d.lock(context.Background()) // bounded by lockWait
+	unlock, err := d.lock(context.Background()) // waits at most lockWait
 	if err != nil {
 		return err
 	}
@@ -91,8 +91,8 @@ func (d *Dir) prepare() error {
 	return d.initialise(names)
 }
 
-// initialise writes what a layout has to have. The file oci-layout comes first:
-// whoever finds another of these files without it knows that they are not ours.
+// initialise writes the files that every layout has. It writes oci-layout first. So if another of
+// these files exists without oci-layout, dray did not write it.
 func (d *Dir) initialise(names []string) error {
 	if !slices.Contains(names, v1.ImageLayoutFile) {
 		if slices.ContainsFunc(names, func(n string) bool { return !ours(n) }) {
@@ -111,7 +111,7 @@ func (d *Dir) initialise(names []string) error {
 	return d.replace(v1.ImageIndexFile, []byte(emptyIndex))
 }
 
-// foreign reports whether a file has no place in a layout that is being made.
+// foreign reports whether a file cannot be part of a layout that is being created.
 func foreign(name string) bool {
 	return !ours(name) && name != v1.ImageLayoutFile && name != v1.ImageIndexFile && name != v1.ImageBlobsDir
 }
@@ -120,7 +120,7 @@ func ours(name string) bool {
 	return name == lockFile || strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
 }
 
-// sweep removes what writers that died long ago left. It is no matter if it fails.
+// sweep removes temporary files that a crashed writer left long ago. Errors are ignored.
 func (d *Dir) sweep(names []string) {
 	for _, name := range names {
 		if name == lockFile || !ours(name) {

@@ -17,7 +17,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// carry copies what reference names, and all below it, children first.
+// carry copies the document for reference and everything below it, children first.
 func carry(t *testing.T, from, to *layout.Dir, reference string, tags ...string) oci.Document {
 	t.Helper()
 	doc, err := from.Document(t.Context(), reference)
@@ -51,7 +51,7 @@ func tagsOf(t *testing.T, d *layout.Dir) []string {
 	return tags
 }
 
-// output runs go or a tool of Debian.
+// output runs go or a Debian tool and returns its output.
 func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
@@ -61,7 +61,8 @@ func output(t *testing.T, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// testrepo is a layout with nested indexes, artifacts, referrers and fallback tags, by regclient.
+// testrepo opens a layout that regclient made. It has nested indexes, artifacts, referrers and
+// fallback tags.
 func testrepo(t *testing.T) *layout.Dir {
 	t.Helper()
 	module := output(t, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/regclient/regclient")
@@ -153,7 +154,7 @@ func TestLayoutsOfGoContainerregistryAndOursAreEachOthers(t *testing.T) {
 	}
 }
 
-// readAll reads every blob of every image of x as its own tool does, and checks the digests.
+// readAll reads every blob of every image of x with go-containerregistry and checks the digests.
 func readAll(t *testing.T, x v1.ImageIndex) {
 	t.Helper()
 	m, err := x.IndexManifest()
@@ -197,7 +198,7 @@ func TestSkopeoReadsOursAndWeReadSkopeos(t *testing.T) {
 		output(t, "skopeo", "--insecure-policy", "copy", "--all", "--preserve-digests", "oci:"+ours+":"+tag, "oci:"+theirs+":"+tag)
 		d := open(t, theirs, layout.Read)
 		if got := carry(t, d, open(t, t.TempDir(), layout.Write), tag); got.Digest != doc.Digest {
-			t.Errorf("%s: skopeo made %s of %s", tag, got.Digest, doc.Digest)
+			t.Errorf("%s: skopeo wrote %s for %s", tag, got.Digest, doc.Digest)
 		}
 	}
 	d := open(t, theirs, layout.Write)

@@ -14,9 +14,10 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// List calls visit with each tag once, in order, until it returns an error.
-// Entries without a tag are not visited; a tag that names several images is,
-// and Resolve refuses it. Digests are left to Resolve, which looks at the file.
+// List calls visit with each tag once, sorted. If visit returns an error, List stops and returns
+// that error. Entries without a tag are not visited. A tag that several images have is visited,
+// but Resolve refuses it. The digests are empty; Resolve returns them, because it also looks at
+// the file.
 func (d *Dir) List(ctx context.Context, visit func(oci.Listed) error) error {
 	x, err := d.readIndex()
 	if err != nil {
@@ -33,10 +34,10 @@ func (d *Dir) List(ctx context.Context, visit func(oci.Listed) error) error {
 	return nil
 }
 
-// Resolve says what a tag or digest points to. An empty reference is the only
-// entry of the layout, whatever its tag; in a layout opened to Read, "latest"
-// too is the only entry, if that has no name. A tag that names two images is
-// Refused, one whose document is not in the layout NotFound.
+// Resolve returns the descriptor that a tag or digest points to. An empty reference means the
+// only entry of the layout, no matter which tag it has. In a layout opened with Read, "latest"
+// also means the only entry, if that has no name. If several images have the tag, the error is
+// Refused. If the document is not in the layout, the error is NotFound.
 func (d *Dir) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
 	want, err := d.locate(ctx, "resolve", reference)
 	if err != nil {
@@ -56,9 +57,8 @@ func (d *Dir) Resolve(ctx context.Context, reference string) (oci.Descriptor, er
 	return want, nil
 }
 
-// Document reads a manifest or an index by what Resolve takes. Its bytes are
-// verified. Where it does not name its media type itself, that of index.json
-// counts.
+// Document reads a manifest or an index by any reference that Resolve accepts. It verifies the
+// bytes. If the document does not contain its media type, the one from index.json counts.
 func (d *Dir) Document(ctx context.Context, reference string) (oci.Document, error) {
 	want, err := d.locate(ctx, "read manifest", reference)
 	if err != nil {
@@ -67,8 +67,9 @@ func (d *Dir) Document(ctx context.Context, reference string) (oci.Document, err
 	return d.document("read manifest", reference, want)
 }
 
-// Blob reads n bytes of b from byte at on. It seeks: from is always at. A file
-// whose size is not b's is Corrupt; its bytes are not looked at. The body ends when ctx does.
+// Blob reads n bytes of b, beginning at byte at. It can seek, so from is always at. If the size
+// of the file differs from the size of b, the error is Corrupt. Blob does not verify the bytes.
+// When ctx ends, reading the body fails.
 func (d *Dir) Blob(ctx context.Context, b oci.Descriptor, at, n int64) (io.ReadCloser, int64, error) {
 	const op = "read blob"
 	name := d.name(string(b.Digest))
@@ -113,7 +114,7 @@ func (d *Dir) Blob(ctx context.Context, b oci.Descriptor, at, n int64) (io.ReadC
 	return body{read, f}, at, nil
 }
 
-// body is a part of a file.
+// body reads a part of a file.
 type body struct {
 	read func([]byte) (int, error)
 	io.Closer
@@ -121,11 +122,10 @@ type body struct {
 
 func (b body) Read(p []byte) (int, error) { return b.read(p) }
 
-// Referrers lists the documents that can be reached from index.json and whose
-// subject is s, with their artifact types and annotations, and what an index
-// under the fallback tag lists (distribution-spec v1.1.1 §Referrers Tag
-// Schema). It reads every document of the layout; those that are missing or
-// malformed are passed over.
+// Referrers lists the documents that can be reached from index.json and whose subject is s, with
+// their artifact types and annotations. It also lists the entries of an index under the fallback
+// tag (distribution-spec v1.1.1 §Referrers Tag Schema). It reads every document of the layout and
+// skips those that are missing or malformed.
 func (d *Dir) Referrers(ctx context.Context, s oci.Descriptor) ([]oci.Descriptor, error) {
 	x, err := d.readIndex()
 	if err != nil {
@@ -160,7 +160,7 @@ func (d *Dir) Referrers(ctx context.Context, s oci.Descriptor) ([]oci.Descriptor
 	return out, nil
 }
 
-// walk visits top, which has tag, and every document below it that was not seen.
+// walk visits top, which has tag, and every document below it that was not visited before.
 func (d *Dir) walk(ctx context.Context, top oci.Descriptor, tag string, seen map[oci.Digest]bool, visit func(doc oci.Document, tag string)) error {
 	for next := []oci.Descriptor{top}; len(next) > 0; tag = "" {
 		at := next[len(next)-1]
@@ -184,7 +184,8 @@ func (d *Dir) walk(ctx context.Context, top oci.Descriptor, tag string, seen map
 	return nil
 }
 
-// described adds what a list of referrers says of doc.
+// described returns the descriptor of doc with its artifact type and annotations, as in a list of
+// referrers.
 func described(doc oci.Document) oci.Descriptor {
 	r := doc.Descriptor
 	var says struct {
@@ -201,7 +202,8 @@ func described(doc oci.Document) oci.Descriptor {
 	return r
 }
 
-// locate finds what reference names. Of a digest, size and type stay empty where index.json has it not.
+// locate finds the descriptor for reference. For a digest, the size and the media type stay
+// empty.
 func (d *Dir) locate(ctx context.Context, op, reference string) (oci.Descriptor, error) {
 	if err := canceled(ctx, op, d.name(reference)); err != nil {
 		return oci.Descriptor{}, err
@@ -220,7 +222,7 @@ func (d *Dir) locate(ctx context.Context, op, reference string) (oci.Descriptor,
 	return e.descriptor()
 }
 
-// document reads and verifies what want names.
+// document reads and verifies the document that want describes.
 func (d *Dir) document(op, reference string, want oci.Descriptor) (oci.Document, error) {
 	path, err := blobPath(want.Digest)
 	if err != nil {
@@ -240,7 +242,7 @@ func (d *Dir) document(op, reference string, want oci.Descriptor) (oci.Document,
 	return doc, nil
 }
 
-// typeOf is what index.json says of a document that does not name its own media type, or "".
+// typeOf returns the media type in index.json of a document that does not contain its own, or "".
 func (d *Dir) typeOf(dgst oci.Digest, raw []byte) string {
 	var own struct {
 		MediaType string `json:"mediaType"`
@@ -260,7 +262,7 @@ func (d *Dir) typeOf(dgst oci.Digest, raw []byte) string {
 	return ""
 }
 
-// stat asks for the file of dgst, which has to be a regular one.
+// stat returns the file info of dgst, which must be a regular file.
 func (d *Dir) stat(dgst oci.Digest) (fs.FileInfo, error) {
 	path, err := blobPath(dgst)
 	if err != nil {
@@ -273,7 +275,7 @@ func (d *Dir) stat(dgst oci.Digest) (fs.FileInfo, error) {
 	return info, err
 }
 
-// has reports whether b is there, by name and size.
+// has reports whether b is there with the right size.
 func (d *Dir) has(b oci.Descriptor) (bool, error) {
 	info, err := d.stat(b.Digest)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -282,7 +284,7 @@ func (d *Dir) has(b oci.Descriptor) (bool, error) {
 	return err == nil && info.Size() == b.Size, err
 }
 
-// name is how reference, a tag or a digest, reads in a message.
+// name returns the full name of a tag or digest, for error messages.
 func (d *Dir) name(reference string) string {
 	if ref.Digest(reference) == nil {
 		return d.repo.At(reference).String()
@@ -291,5 +293,5 @@ func (d *Dir) name(reference string) string {
 }
 
 func (d *Dir) corrupt(op string, b oci.Descriptor, size int64) error {
-	return &fault.Fault{Kind: fault.Corrupt, Op: op, Name: d.name(string(b.Digest)), Err: fmt.Errorf("the file has %d bytes, its descriptor says %d", size, b.Size)}
+	return &fault.Fault{Kind: fault.Corrupt, Op: op, Name: d.name(string(b.Digest)), Err: fmt.Errorf("the file has %d bytes, but its descriptor says %d", size, b.Size)}
 }

@@ -8,14 +8,15 @@ import (
 	"syscall"
 )
 
-// nonblock keeps the opening of a pipe from waiting for its other end.
+// nonblock prevents that opening a pipe waits for the other end of the pipe.
 const nonblock = syscall.O_NONBLOCK
 
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-// syncDir makes a rename in the directory last. File systems that can not sync a directory need not.
+// syncDir makes a rename in the directory durable. It ignores that some file systems cannot sync
+// a directory.
 func syncDir(root *os.Root, name string) error {
 	f, err := root.Open(name)
 	if err != nil {

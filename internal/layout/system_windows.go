@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// nonblock is for systems that have named pipes in directories.
+// nonblock has no effect on Windows, which has no named pipes in directories.
 const nonblock = 0
 
 func isFull(err error) bool {
@@ -14,5 +14,5 @@ func isFull(err error) bool {
 	return errors.Is(err, errorHandleDiskFull) || errors.Is(err, errorDiskFull)
 }
 
-// syncDir does nothing: Windows can not sync a directory.
+// syncDir does nothing, because Windows cannot sync a directory.
 func syncDir(*os.Root, string) error { return nil }

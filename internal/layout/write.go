@@ -15,8 +15,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Missing implements transfer.Target. A blob is there when its file has its
-// size: files appear whole and verified or not at all.
+// Missing implements transfer.Target. A blob is there if its file has the right size, because a
+// file gets its name only after it is complete and verified.
 func (d *Dir) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	var out []oci.Descriptor
 	for _, b := range blobs {
@@ -35,22 +35,22 @@ func (d *Dir) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descri
 	return out, nil
 }
 
-// Prove implements transfer.Target: the disk is asked each time.
+// Prove implements transfer.Target. It is the same as Missing, which always looks at the disk.
 func (d *Dir) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	return d.Missing(ctx, blobs)
 }
 
-// Distrust implements transfer.Target: the next Put of each replaces its file.
+// Distrust implements transfer.Target. The next Put of each blob replaces its file.
 func (d *Dir) Distrust(blobs []oci.Descriptor) {
 	for _, b := range blobs {
 		d.doubted.Store(b.Digest, true)
 	}
 }
 
-// Put implements transfer.Target. Likely repositories are not asked: what is on
-// disk already is Present, everything else is read. The bytes go into a
-// temporary file, which gets the blob's name when it was verified and is safe on
-// disk. A file of that name with another size is replaced.
+// Put implements transfer.Target. It does not use the likely repositories. A blob that is on disk
+// is Present; any other blob is read from open. The bytes go into a temporary file. The file gets
+// the name of the blob after it is verified and synced to disk. A file of that name with another
+// size is replaced.
 func (d *Dir) Put(ctx context.Context, b oci.Descriptor, _ []ref.Repo, open oci.Opener) (oci.Arrival, error) {
 	const op = "put blob"
 	name := d.name(string(b.Digest))
@@ -85,7 +85,7 @@ func (d *Dir) Put(ctx context.Context, b oci.Descriptor, _ []ref.Repo, open oci.
 	return oci.Arrival{Way: oci.Sent, Sent: b.Size}, nil
 }
 
-// fill copies from into f and verifies it. An error of from comes back as it is.
+// fill copies from into f and verifies it. It returns an error of from unchanged.
 func (d *Dir) fill(ctx context.Context, f *os.File, v *oci.Verifier, from io.Reader, name string) error {
 	buf := make([]byte, 256<<10)
 	for {
@@ -108,15 +108,16 @@ func (d *Dir) fill(ctx context.Context, f *os.File, v *oci.Verifier, from io.Rea
 	}
 }
 
-// PutDocument implements transfer.Target. It is NotFound when a blob or a
-// document below doc is not in the layout; a subject need not be.
+// PutDocument implements transfer.Target. If a blob or a document below doc is not in the layout,
+// the error is NotFound. The subject of doc does not have to be there.
 //
-// Each tag is one entry of index.json: the entry that has the tag already is
-// replaced where it stands, or left alone when it names doc, and every other
-// entry stays byte for byte. Without tags doc becomes an entry of its own,
-// unless it is one; such an entry goes when doc gets a tag, or when an index is
-// put that lists doc, since it can be reached from there.
-// Referrers finds doc by its subject, so Accepted.Subject is that.
+// Each tag is one entry of index.json. If an entry has the tag already, it is replaced in its
+// position, or stays as it is if it refers to doc. All other entries stay unchanged, byte for
+// byte. Without tags, doc gets an entry without a name, unless it has one. That entry is removed
+// when doc gets a tag, or when an index that lists doc is put, because doc can then be reached
+// from there.
+//
+// Accepted.Subject is the subject of doc, because Referrers finds doc by its subject.
 func (d *Dir) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	const op = "put manifest"
 	name := d.name(string(doc.Digest))
@@ -157,7 +158,7 @@ func (d *Dir) PutDocument(ctx context.Context, doc oci.Document, tags ...string)
 	return acc, nil
 }
 
-// store writes doc's bytes unless they are there, and right.
+// store writes the bytes of doc, unless the file has exactly these bytes.
 func (d *Dir) store(doc oci.Document) error {
 	target, err := blobPath(doc.Digest)
 	if err != nil {
@@ -169,7 +170,7 @@ func (d *Dir) store(doc oci.Document) error {
 	return d.replace(target, doc.Raw)
 }
 
-// enter brings doc into index.json, alone among all writers.
+// enter adds doc to index.json while it holds the lock.
 func (d *Dir) enter(ctx context.Context, doc oci.Document, tags []string) error {
 	unlock, err := d.lock(ctx)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// roleVariable makes the test binary another process that works on a layout.
+// roleVariable names the environment variable that makes the test binary a second process on a layout.
 const roleVariable = "DRAY_LAYOUT_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -47,7 +47,7 @@ var roles = map[string]func(*layout.Dir) error{
 	"killed":  waitInABlob,
 }
 
-// child starts this binary in a role; it ends with the test.
+// child starts this binary in a role and stops it at the end of the test.
 func child(t *testing.T, role, path string) *exec.Cmd {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0])
@@ -56,7 +56,7 @@ func child(t *testing.T, role, path string) *exec.Cmd {
 	return c
 }
 
-// writeTags puts n documents, each under a tag that begins with name.
+// writeTags puts n documents, each with a tag that begins with name.
 func writeTags(d *layout.Dir, name string, n int) error {
 	ctx := context.Background()
 	if _, err := d.Put(ctx, describe("{}"), nil, serve("{}")); err != nil {
@@ -76,7 +76,7 @@ func writeTags(d *layout.Dir, name string, n int) error {
 	return nil
 }
 
-// Two copies that lose tags in one layout are skopeo #1018.
+// skopeo issue 1018: two copies at the same time lose tags in one layout.
 func TestWritersInSeveralProcessesLoseNoTag(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "made by all of them at once")
 	var children []*exec.Cmd
@@ -123,7 +123,7 @@ func TestWritersInSeveralProcessesLoseNoTag(t *testing.T) {
 	wantFiles(t, path, ".dray.lock", "blobs", "index.json", "oci-layout")
 }
 
-// waitInABlob puts a blob and stops in the middle of it.
+// waitInABlob puts a blob and waits forever in the middle of it.
 func waitInABlob(d *layout.Dir) error {
 	_, err := d.Put(context.Background(), describe("first half, second half"), nil, func(context.Context, int64) (io.ReadCloser, error) {
 		return struct {
@@ -164,7 +164,7 @@ func TestAKilledWriterLeavesNothingThatCanBeSeen(t *testing.T) {
 
 	left, err := filepath.Glob(filepath.Join(path, ".dray-*.tmp"))
 	if err != nil || len(left) != 1 {
-		t.Fatalf("the test shows nothing: temporary files %q, %v", left, err)
+		t.Fatalf("the writer left no temporary file, so the test proves nothing: %q, %v", left, err)
 	}
 	wantFiles(t, filepath.Join(path, "blobs", "sha256"))
 	d := open(t, path, layout.Write)
@@ -178,7 +178,7 @@ func TestAKilledWriterLeavesNothingThatCanBeSeen(t *testing.T) {
 	}
 }
 
-// writeEndlessly says each tag that it has set.
+// writeEndlessly sets tags forever and prints each tag after it is set.
 func writeEndlessly(d *layout.Dir) error {
 	for i := 0; ; i++ {
 		tag := fmt.Sprintf("%d-%d", os.Getpid(), i)
@@ -205,13 +205,13 @@ func TestWritersKilledAtAnyTimeLeaveASoundLayout(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(i) * 700 * time.Microsecond) // somewhere in the writing of one of the next tags
+		time.Sleep(time.Duration(i) * 700 * time.Microsecond) // so that the kill comes at different points of a write
 		c.Process.Kill()
 		io.Copy(io.Discard, said)
 		c.Wait()
 		d := open(t, path, layout.Write)
 		if _, err := d.Document(t.Context(), strings.TrimSpace(set)); err != nil {
-			t.Errorf("a tag that was said to be set: %v", err)
+			t.Errorf("a tag that was printed is not set: %v", err)
 		}
 		if err := writeTags(d, fmt.Sprint("after", i), 1); err != nil {
 			t.Fatal(err)
@@ -248,7 +248,7 @@ func TestALockThatIsHeldIsWaitedForUntilTheCallerGivesUp(t *testing.T) {
 	putDocument(t, d, artifact(t, "x"), "v1")
 }
 
-// holdLock is another writer in the middle of index.json.
+// holdLock locks index.json, as another writer does.
 func holdLock(t *testing.T, path string) (release func()) {
 	t.Helper()
 	l := flock.New(filepath.Join(path, ".dray.lock"))

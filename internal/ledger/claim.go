@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Claim makes an upload of a blob of size bytes the caller's, until its Forget
-// or Release, and reads what an earlier owner left. Where another owner has it,
-// both results are nil. An error is one of the disk: Full, Denied or
-// Unavailable; nothing is remembered then, and nothing else is wrong.
+// Claim makes the caller the owner of the upload of a blob of size bytes, until it calls Forget
+// or Release. It reads what an earlier owner left. If another owner has the upload, both results
+// are nil. An error comes from the disk and has the Kind Full, Denied or Unavailable. The upload
+// can then go on, but its progress is not stored.
 func (s *Uploads) Claim(key Key, size int64) (*Upload, error) {
 	if s == nil {
 		return nil, nil
@@ -32,8 +32,8 @@ func (s *Uploads) Claim(key Key, size int64) (*Upload, error) {
 	return u, nil
 }
 
-// ready makes what is missing and sweeps once a day. Nothing is remembered of the
-// directory, which may be removed at any time.
+// ready creates the directory and the key if they are missing, and sweeps once a day. It checks
+// the directory each time, because somebody may remove it at any time.
 func (s *Uploads) ready() (cipher.AEAD, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,8 +50,8 @@ func (s *Uploads) ready() (cipher.AEAD, error) {
 	return seal, err
 }
 
-// sweep removes what was not touched for KeepFor and is nobody's now. What can
-// not be removed stays for the next time.
+// sweep removes files that have not changed for KeepFor and have no owner. Files that cannot be
+// removed stay until the next sweep.
 func (s *Uploads) sweep(now time.Time) {
 	entries, err := os.ReadDir(s.uploads())
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *Uploads) sweep(now time.Time) {
 		if filepath.Ext(path) == lockSuffix {
 			path = path[:len(path)-len(lockSuffix)]
 			if data, err := os.Lstat(path); err == nil && now.Sub(data.ModTime()) <= KeepFor {
-				continue // locks keep the time at which they were made
+				continue // a lock file keeps the time at which it was created, so the data file's time counts
 			}
 		}
 		if l, _ := take(path + lockSuffix); l != nil {

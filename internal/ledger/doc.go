@@ -1,20 +1,20 @@
-// Package ledger keeps small facts between runs, in files under one directory
-// that only their owner may read. What it holds is never needed for a right
-// outcome, only for a cheap one: a file that is missing, damaged, of a newer
-// version or under another key counts as absent.
+// Package ledger stores small facts between runs, in files under one directory that only their
+// owner may read. dray does not need these facts for a correct result. They only make the next run
+// cheaper. A file that is missing, damaged, of a newer version or encrypted with another key counts
+// as absent.
 //
 // Files, in the order of the walk:
 //
-//	proofs.go       which images were proven to be whole
-//	times.go        when images were made
-//	marks.go        up to when a repository was read
-//	whereabouts.go  where blobs were seen
-//	trail.go        repositories that are being filled
+//	proofs.go       which images were proven to be complete
+//	times.go        when images were created
+//	marks.go        up to which time a source repository was copied
+//	whereabouts.go  in which repositories blobs were seen
+//	trail.go        repositories that have content but no tag yet
 //	notes.go        short lines about each repository
-//	file.go         files that may be damaged
-//	claim.go        an upload made one's own
-//	upload.go       what the next process needs to go on with an upload
-//	seal.go         the seal of its records
-//	ledger.go       Uploads, and whose they are
-//	fault.go        what an error of the disk means
+//	file.go         reads and replaces files that may be damaged
+//	claim.go        makes one process the owner of an upload
+//	upload.go       stores what the next process needs to resume an upload
+//	seal.go         encrypts and authenticates the records of an upload
+//	ledger.go       Uploads, and the locks that show who owns an upload
+//	fault.go        converts errors of the disk
 package ledger

@@ -8,7 +8,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// diskFault says what an error of the disk means; nil stays nil.
+// diskFault converts an error of the disk to a fault of the matching Kind; nil stays nil.
 func diskFault(op, path string, err error) error {
 	if err == nil {
 		return nil

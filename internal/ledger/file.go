@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// patience is how long another process that writes a file is waited for; after that the change is
-// lost. What is written so are notes and hints: without them more is asked, and more is sent.
+// patience is how long to wait for another process that is writing the same file: 2 s. After
+// that, the change is lost. The files hold only notes and hints: without them, dray sends more
+// requests and more blobs.
 const patience = 2 * time.Second
 
-// load returns what the file at path holds, and when it was written. One that is missing, no
-// regular file, or longer than maxFile holds nothing.
+// load returns the content of the file at path, and when it was written. A file that is missing,
+// not regular, or longer than maxFile counts as empty.
 func load(path string) (raw []byte, written time.Time, err error) {
 	info, err := os.Lstat(path)
 	if errors.Is(err, os.ErrNotExist) || err == nil && (!info.Mode().IsRegular() || info.Size() > maxFile) {
@@ -25,8 +26,8 @@ func load(path string) (raw []byte, written time.Time, err error) {
 	return raw, info.ModTime(), diskFault("read", path, err)
 }
 
-// revise writes what change makes of the file at path. It is not fsynced: a file that the power
-// took is damaged, and a damaged one says nothing.
+// revise replaces the file at path with the result of change. It does not call fsync: if the
+// power fails, the file may be damaged, and a damaged file counts as absent.
 func revise(path string, change func(raw []byte, written time.Time) []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return diskFault("open", filepath.Dir(path), err)

@@ -16,22 +16,21 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// KeepFor is how long after its last change an upload is remembered: seven
-// days, after which distribution throws uploads under way away by default.
+// KeepFor is how long an upload is remembered after its last change: seven days. The distribution
+// registry deletes unfinished uploads after the same time by default.
 const KeepFor = 7 * 24 * time.Hour
 
-// Uploads remembers uploads that a process left unfinished. It is safe for
-// concurrent use, by any number of processes on one directory. The nil Uploads
-// remembers nothing.
+// Uploads remembers uploads that a process did not finish. It is safe for concurrent use, also by
+// several processes that use the same directory. A nil Uploads remembers nothing.
 type Uploads struct {
-	dir string // the state directory; uploads are in a directory below
+	dir string // the state directory; the uploads are in a directory below it
 
 	mu    sync.Mutex
 	swept time.Time
 }
 
-// NewUploads returns the Uploads kept under dir; nil for "". It does no I/O:
-// the directory is made by the first Claim.
+// NewUploads returns the Uploads in the directory dir, or nil if dir is "". It does no I/O. The
+// first Claim creates the directory.
 func NewUploads(dir string) *Uploads {
 	if dir == "" {
 		return nil
@@ -39,13 +38,13 @@ func NewUploads(dir string) *Uploads {
 	return &Uploads{dir: dir}
 }
 
-// Key names an upload: one blob on its way to one repository.
+// Key identifies an upload of one blob to one repository.
 type Key struct {
 	Repo   ref.Repo
 	Digest oci.Digest
 }
 
-// file is what the upload's file is called. It tells nothing of what is in it.
+// file returns the name of the upload's file. The name reveals nothing about the upload.
 func (k Key) file() string {
 	sum := sha256.Sum256([]byte(k.Repo.Host + "\x00" + k.Repo.Path + "\x00" + string(k.Digest)))
 	return hex.EncodeToString(sum[:])
@@ -55,9 +54,9 @@ func (s *Uploads) uploads() string { return filepath.Join(s.dir, "uploads") }
 
 const lockSuffix = ".lock"
 
-// take locks the file at path, which it makes. Both results are nil where
-// somebody else holds it. The owner of a lock removes its file, so a lock counts
-// only while the file that was locked is the one that is there.
+// take locks the file at path, and creates the file if necessary. If another process or goroutine
+// holds the lock, both results are nil. The owner of a lock removes the lock file. So a lock is
+// valid only if the locked file is still the file at path.
 func take(path string) (*flock.Flock, error) {
 	for range 100 {
 		l := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
@@ -78,5 +77,5 @@ func take(path string) (*flock.Flock, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("the lock %s changes all the time", filepath.Base(path))
+	return nil, fmt.Errorf("the lock file %s is replaced again and again", filepath.Base(path))
 }

@@ -46,7 +46,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// write records a session with n marks and lets go of it.
+// write records a session with n marks and releases the upload.
 func write(t testing.TB, s *Uploads, n int) {
 	t.Helper()
 	u := claim(t, s, size)
@@ -63,7 +63,7 @@ func TestAnUploadComesBackAsItWasLeft(t *testing.T) {
 	dir := t.TempDir()
 	u := claim(t, NewUploads(dir), size)
 	if u.Left() != nil {
-		t.Fatal("something is left of nothing")
+		t.Fatal("a new upload has progress from an earlier owner")
 	}
 	must(t, u.Begin("https://a.example/1"))
 	must(t, u.Mark(mark(1)))
@@ -71,7 +71,7 @@ func TestAnUploadComesBackAsItWasLeft(t *testing.T) {
 	for i := range 5 {
 		must(t, u.Mark(mark(i+1)))
 	}
-	must(t, u.Mark(mark(3))) // it went back
+	must(t, u.Mark(mark(3))) // the owner went back
 	must(t, u.Move(session))
 	u.Release()
 
@@ -87,12 +87,12 @@ func TestAnUploadComesBackAsItWasLeft(t *testing.T) {
 	u.Release()
 	u = claim(t, NewUploads(dir), size)
 	if u.Left().Sent() != 4*MarkEvery {
-		t.Errorf("%d after going on", u.Left().Sent())
+		t.Errorf("the last mark is %d after the upload was resumed", u.Left().Sent())
 	}
 	u.Forget()
 	u = claim(t, NewUploads(dir), size)
 	if u.Left() != nil {
-		t.Error("it was forgotten and came back")
+		t.Error("the progress is still there after Forget")
 	}
 }
 
@@ -104,7 +104,7 @@ func TestARecordOfABlobOfAnotherSizeIsDropped(t *testing.T) {
 	}
 }
 
-// No part of a damaged record is trusted, and what stands before it is.
+// No part of a damaged record is trusted. The records before it are.
 func TestEveryFlippedBitAndEveryCutIsFound(t *testing.T) {
 	s := NewUploads(t.TempDir())
 	write(t, s, 2)
@@ -127,7 +127,7 @@ func TestEveryFlippedBitAndEveryCutIsFound(t *testing.T) {
 			want = ends[records-1]
 		}
 		if n != want || records == 0 && left.Session != "" || records > 0 && (left.Session != session || len(left.Marks) != records-1) {
-			t.Fatalf("%s: %d bytes and %+v were taken, want %d", what, n, left, want)
+			t.Fatalf("%s: %d bytes and %+v were accepted, want %d bytes", what, n, left, want)
 		}
 	}
 	for i := range whole {
@@ -192,7 +192,7 @@ func TestARecordBelongsToItsUploadAlone(t *testing.T) {
 	must(t, err)
 	defer u.Release()
 	if u.Left() != nil {
-		t.Error("another repository's session was taken")
+		t.Error("the session of another repository was accepted")
 	}
 }
 
@@ -239,7 +239,7 @@ func TestOfManyThatClaimAtOnceOneIsTheOwner(t *testing.T) {
 	}
 	wg.Wait()
 	if most != 1 || owned == 0 {
-		t.Errorf("%d owners at once, %d in all", most, owned)
+		t.Errorf("%d owners at once, want 1; %d in total", most, owned)
 	}
 }
 
@@ -313,15 +313,15 @@ func TestWhatNobodyTouchedForAWeekIsSweptUnlessItIsOwned(t *testing.T) {
 		t.Fatalf("swept too early: %s", names())
 	}
 	age(KeepFor + time.Hour)
-	u := claim(t, s, size) // it swept a moment ago
+	u := claim(t, s, size) // the sweep was a moment ago
 	if u.Left() != nil {
-		t.Error("an old upload is used")
+		t.Error("the progress of an old upload was returned")
 	}
 	u.Release()
 	_, err = NewUploads(dir).ready()
 	must(t, err)
 	if n := len(strings.Fields(names())); n != 2 || !strings.Contains(names(), filepath.Base(owned.path)) {
-		t.Errorf("left: %s", names())
+		t.Errorf("files that are left: %s", names())
 	}
 }
 
@@ -342,12 +342,12 @@ func TestAKeyThatIsNotFitIsReplacedAndItsRecordsAreLost(t *testing.T) {
 			must(t, spoil(filepath.Join(s.dir, "key")))
 			u := claim(t, NewUploads(s.dir), size)
 			if u.Left() != nil {
-				t.Error("a record under another key was read")
+				t.Error("a record that was encrypted with another key was read")
 			}
 			must(t, u.Begin(session))
 			u.Release()
 			if u := claim(t, NewUploads(s.dir), size); u.Left() == nil {
-				t.Error("the new key does not last")
+				t.Error("the new key was not used again")
 			}
 			info, err := os.Lstat(filepath.Join(s.dir, "key"))
 			must(t, err)
@@ -377,7 +377,7 @@ func TestProcessesThatMakeTheKeyAtOnceAgreeOnOne(t *testing.T) {
 			u, err := NewUploads(dir).Claim(Key{Repo: ref.Repo{Host: "a", Path: fmt.Sprint(i)}}, size)
 			must(t, err)
 			if u.Left() == nil {
-				t.Fatal("a record was sealed with a key that did not stay")
+				t.Fatal("a record was encrypted with a key that was replaced")
 			}
 			u.Release()
 		}
@@ -394,7 +394,7 @@ func TestAStateDirectoryThatDoesNotWorkIsAnErrorOfTheDisk(t *testing.T) {
 	s := NewUploads(t.TempDir())
 	must(t, os.MkdirAll(path(s), 0o700))
 	if _, err := s.Claim(key, size); err == nil {
-		t.Error("a directory was taken for a record")
+		t.Error("a directory was accepted as a record")
 	}
 }
 
@@ -425,7 +425,7 @@ func TestARepositoryIsBeingFilledUntilItHasATag(t *testing.T) {
 	var none *Uploads
 	none.Filled(key.Repo)
 	if filling, err := none.Filling(key.Repo); filling || err != nil || none.Fill(key.Repo) != nil {
-		t.Error("no state knows of something")
+		t.Error("without a state directory, a repository is being filled")
 	}
 }
 
@@ -444,10 +444,10 @@ func TestAnAddressThatIsTooLongEndsTheRecord(t *testing.T) {
 	u := claim(t, s, size)
 	must(t, u.Begin(session))
 	if err := u.Move(strings.Repeat("x", maxRecord)); err == nil {
-		t.Error("it was kept")
+		t.Error("an address that is too long was stored")
 	}
 	if u.Mark(mark(1)) == nil {
-		t.Error("it went on after an error")
+		t.Error("records were written after an error")
 	}
 }
 
@@ -464,7 +464,7 @@ func FuzzFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		u.records = 0
 		left, n := u.read(in)
-		// Nothing is taken but what begins as the file does: nobody else has the key.
+		// Only a prefix of the original file may be accepted, because no one else has the key.
 		if n > 0 && (n > len(raw) || !bytes.Equal(in[:n], raw[:n]) || left.Session != session) {
 			t.Fatalf("%d bytes: %+v", n, left)
 		}

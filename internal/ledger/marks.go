@@ -10,26 +10,26 @@ import (
 )
 
 const (
-	// MarksFor is how long the marks of a target are kept after the last of them: 90 days.
+	// MarksFor is how long the marks of a target are kept after the last change: 90 days.
 	MarksFor = 90 * 24 * time.Hour
 
-	maxMarks = 1000 // of a target; the oldest are forgotten
+	maxMarks = 1000 // marks of one target; the oldest are dropped
 )
 
-// Mark says how far a source was brought to a target, all of it.
+// Mark records that everything in a source up to a point in time was copied to a target.
 type Mark struct {
-	Through time.Time // when the newest of its tags was set, by the source's clock
-	Full    time.Time // when it was last listed as a whole
+	Through time.Time // when the newest tag was set, by the clock of the source
+	Full    time.Time // when all tags of the source were last listed
 }
 
-// Marks remembers which source repositories a target repository has all of, and as of when. It is
-// safe for concurrent use, by any number of processes on one directory. The nil Marks
-// remembers nothing.
+// Marks remembers which source repositories were copied completely to a target repository, and up
+// to which time. It is safe for concurrent use, also by several processes that use the same
+// directory. A nil Marks remembers nothing.
 type Marks struct {
 	notes notes
 }
 
-// NewMarks returns the Marks kept under dir; nil for "". It does no I/O.
+// NewMarks returns the Marks in the directory dir, or nil if dir is "". It does no I/O.
 func NewMarks(dir string) *Marks {
 	if dir == "" {
 		return nil
@@ -37,7 +37,8 @@ func NewMarks(dir string) *Marks {
 	return &Marks{notes{dir: filepath.Join(dir, "marks"), head: "dray marks 1\n", most: maxMarks, keep: MarksFor}}
 }
 
-// Of returns the mark of from at to; the zero Mark where there is none.
+// Of returns the mark of the source from at the target to. If there is none, it returns the zero
+// Mark.
 func (m *Marks) Of(from, to ref.Repo) Mark {
 	if m == nil {
 		return Mark{}
@@ -50,8 +51,8 @@ func (m *Marks) Of(from, to ref.Repo) Mark {
 	return Mark{}
 }
 
-// Note keeps the mark of from at to. An error is one of the disk: Full, Denied or
-// Unavailable; nothing else is wrong then.
+// Note stores the mark of the source from at the target to. An error comes from the disk and has
+// the Kind Full, Denied or Unavailable; it affects nothing but the mark.
 func (m *Marks) Note(from, to ref.Repo, mark Mark) error {
 	if m == nil {
 		return nil

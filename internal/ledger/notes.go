@@ -13,13 +13,14 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// notes are short lines about each repository, in a file of its own. What a line says is
-// its reader's: one that makes no sense is passed over. Of layouts nothing is noted.
+// notes stores short lines about repositories, in one file for each repository. The types that
+// use notes define the content of a line, and skip lines that they cannot parse. Nothing is
+// stored about layouts.
 type notes struct {
 	dir  string
-	head string        // the first line of a file, with its version
-	most int           // lines of a repository; the oldest are forgotten
-	keep time.Duration // how long a file counts after the last line
+	head string        // first line of each file, with the version of its format
+	most int           // lines of one repository; the oldest are dropped
+	keep time.Duration // how long a file is valid after its last change
 }
 
 func (n notes) file(repo ref.Repo) string {
@@ -32,7 +33,7 @@ func (n notes) read(repo ref.Repo) []string {
 	if repo.IsLayout() {
 		return nil
 	}
-	raw, written, _ := load(n.file(repo)) // what can not be read is not known
+	raw, written, _ := load(n.file(repo)) // a file that cannot be read counts as absent
 	return n.lines(raw, written)
 }
 
@@ -50,7 +51,7 @@ func (n notes) lines(raw []byte, written time.Time) []string {
 	return all
 }
 
-// change writes what f makes of the lines about repo.
+// change replaces the lines about repo with the result of f.
 func (n notes) change(repo ref.Repo, f func([]string) []string) error {
 	if repo.IsLayout() {
 		return nil
@@ -65,12 +66,12 @@ func (n notes) change(repo ref.Repo, f func([]string) []string) error {
 	})
 }
 
-// summed ends a line with a checksum, where one that was damaged would mislead.
+// summed appends a checksum to a line. It is for lines that would mislead if they were damaged.
 func summed(line string) string {
 	return fmt.Sprintf("%s %08x", line, crc32.ChecksumIEEE([]byte(line)))
 }
 
-// fields are the words of a line that summed made; none of another one.
+// fields returns the words of a line that summed returned. For any other line it returns nil.
 func fields(line string) []string {
 	text := line[:max(0, strings.LastIndexByte(line, ' '))]
 	if summed(text) != line {

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// ProofsFor is how long the proofs of a repository count after the last of them: 90 days.
+	// ProofsFor is how long the proofs of a repository are kept after the last change: 90 days.
 	ProofsFor = 90 * 24 * time.Hour
 
-	maxProofs = 20_000 // of a repository; the oldest are forgotten
+	maxProofs = 20_000 // proofs of one repository; the oldest are dropped
 )
 
-// Proofs remembers which images of a repository were once proven to be whole there. It says
-// nothing of what became of them since. It is safe for concurrent use, by any number of
-// processes on one directory. The nil Proofs remembers nothing.
+// Proofs remembers which images of a repository were proven to be complete at some time. The
+// images may have changed since. It is safe for concurrent use, also by several processes that
+// use the same directory. A nil Proofs remembers nothing.
 type Proofs struct {
 	notes notes
 }
 
-// NewProofs returns the Proofs kept under dir; nil for "". It does no I/O.
+// NewProofs returns the Proofs in the directory dir, or nil if dir is "". It does no I/O.
 func NewProofs(dir string) *Proofs {
 	if dir == "" {
 		return nil
@@ -31,7 +31,7 @@ func NewProofs(dir string) *Proofs {
 	return &Proofs{notes{dir: filepath.Join(dir, "proofs"), head: "dray proofs 1\n", most: maxProofs, keep: ProofsFor}}
 }
 
-// Of returns what was proven in repo.
+// Of returns the digests of the images that were proven to be complete in repo.
 func (p *Proofs) Of(repo ref.Repo) map[oci.Digest]bool {
 	if p == nil {
 		return nil
@@ -45,13 +45,14 @@ func (p *Proofs) Of(repo ref.Repo) map[oci.Digest]bool {
 	return proven
 }
 
-// Note adds what was proven in repo and takes out what was found to lack something. An error
-// is one of the disk: Full, Denied or Unavailable; nothing else is wrong then.
+// Note adds the images that were proven in repo, and removes those that were found to be
+// incomplete. An error comes from the disk and has the Kind Full, Denied or Unavailable; it
+// affects nothing but the proofs.
 func (p *Proofs) Note(repo ref.Repo, proven, broken []oci.Digest) error {
 	if p == nil || len(proven)+len(broken) == 0 {
 		return nil
 	}
-	out := map[string]bool{} // what is not kept where it stands
+	out := map[string]bool{} // digests to remove from their present lines
 	for _, d := range append(append([]oci.Digest{}, proven...), broken...) {
 		out[string(d)] = true
 	}

@@ -54,7 +54,7 @@ func TestProofsAreKeptUntilTheyAreTakenBackOrOld(t *testing.T) {
 	}
 	var none *Proofs
 	if none.Note(app, []oci.Digest{digestOf(1)}, nil) != nil || none.Of(app) != nil || NewProofs("") != nil {
-		t.Error("the nil Proofs remembers")
+		t.Error("a nil Proofs remembers something")
 	}
 }
 
@@ -92,7 +92,7 @@ func TestProofsOfARepositoryAreBoundedAndWrittenByMany(t *testing.T) {
 	}
 	wg.Wait()
 	if got := p.Of(few); len(got) != 20 {
-		t.Errorf("%d of those that 20 processes noted at once", len(got))
+		t.Errorf("%d of the proofs that 20 processes noted at once", len(got))
 	}
 	if left, _ := filepath.Glob(filepath.Join(p.notes.dir, "*"+lockSuffix)); len(left) != 0 {
 		t.Errorf("%v", left)
@@ -109,7 +109,7 @@ func TestWhatIsNoFileOfOursHoldsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := p.Of(app); len(got) != 0 {
-		t.Errorf("longer than any: %v", got)
+		t.Errorf("a file longer than maxFile: %v", got)
 	}
 	if err := os.MkdirAll(w.file("a.io"), 0o700); err != nil {
 		t.Fatal(err)

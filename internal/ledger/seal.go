@@ -16,22 +16,23 @@ import (
 )
 
 const (
-	version   = 1       // of the form of a record; anything else is not read
-	maxRecord = 1 << 20 // bytes of a sealed record
+	version   = 1       // of the format of a record; records of other versions are not read
+	maxRecord = 1 << 20 // most bytes of an encrypted record
 	keySize   = 32      // AES-256
 )
 
-// record is one line of an upload's story: the session, where it is or has
-// moved to, or the state of the hash at one byte.
+// record is one step in the history of an upload. It holds the address of the session, or the
+// state of the hash at one byte.
 type record struct {
 	Session string    `json:"session,omitempty"`
-	Size    int64     `json:"size,omitempty"` // of the blob; with the first session
+	Size    int64     `json:"size,omitempty"` // size of the blob; only in the record of a new session
 	Mark    *oci.Mark `json:"mark,omitempty"`
 }
 
-// book seals the records of one file. On disk a record is its version (1 byte),
-// its length (4), a nonce and the AES-256-GCM of its JSON, bound to its file and
-// to its place in it: it can be cut off, but not changed, moved or mixed.
+// book encrypts the records of one file. A record on disk is its version (1 byte), its length (4
+// bytes), a nonce, and the AES-256-GCM ciphertext of its JSON. The additional data binds the
+// record to its file and to its position. So records can be cut off at the end, but they cannot
+// be changed, moved or mixed without detection.
 type book struct {
 	seal cipher.AEAD
 	name string
@@ -41,7 +42,7 @@ func (b book) bound(n uint32) []byte {
 	return binary.BigEndian.AppendUint32([]byte("dray upload\x00"+string(rune(version))+b.name), n)
 }
 
-// encode seals r as the file's record n.
+// encode encrypts r as record number n of the file.
 func (b book) encode(n uint32, r record) ([]byte, error) {
 	plain, err := json.Marshal(r)
 	if err != nil {
@@ -49,7 +50,7 @@ func (b book) encode(n uint32, r record) ([]byte, error) {
 	}
 	size := b.seal.NonceSize() + len(plain) + b.seal.Overhead()
 	if size > maxRecord {
-		return nil, errors.New("a session's address is too long to be kept")
+		return nil, errors.New("the address of the upload session is too long to store")
 	}
 	out := binary.BigEndian.AppendUint32([]byte{version}, uint32(size)) //nolint:gosec // at most maxRecord
 	nonce := make([]byte, b.seal.NonceSize())
@@ -58,7 +59,8 @@ func (b book) encode(n uint32, r record) ([]byte, error) {
 	return b.seal.Seal(out, nonce, plain, b.bound(n)), nil
 }
 
-// decode opens the record n that raw begins with. It is false for anything that encode did not write.
+// decode decrypts record number n, which is at the beginning of raw. ok is false for anything
+// that encode did not write.
 func (b book) decode(n uint32, raw []byte) (r record, rest []byte, ok bool) {
 	if len(raw) < 5 || raw[0] != version {
 		return r, nil, false
@@ -76,8 +78,8 @@ func (b book) decode(n uint32, raw []byte) (r record, rest []byte, ok bool) {
 	return r, raw[size:], true
 }
 
-// sealer returns the cipher under the directory's key, which it makes when there
-// is none that is fit. Records under another key are lost, and that is all.
+// sealer returns the cipher for the key of the directory. If there is no usable key, it makes
+// one. Records under an earlier key are then lost, which does no other harm.
 func (s *Uploads) sealer() (cipher.AEAD, error) {
 	path := filepath.Join(s.dir, "key")
 	key, err := readKey(path)
@@ -85,7 +87,7 @@ func (s *Uploads) sealer() (cipher.AEAD, error) {
 		if err := s.makeKey(path, errors.Is(err, os.ErrNotExist)); err != nil {
 			return nil, err
 		}
-		// Of two processes that make one, both read the one that stayed.
+		// If two processes make a key at the same time, both read the one that is in place now.
 		if key, err = readKey(path); err != nil {
 			return nil, err
 		}
@@ -97,14 +99,14 @@ func (s *Uploads) sealer() (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// readKey takes no key that somebody else may have read.
+// readKey reads the key. It rejects a key that another user may have read.
 func readKey(path string) ([]byte, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() != keySize || runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, errors.New("the key is not fit for use")
+		return nil, errors.New("the key file is damaged, or other users may read it")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -116,10 +118,10 @@ func readKey(path string) ([]byte, error) {
 	return key, err
 }
 
-// makeKey writes a key that is whole before anybody can see it. One that
-// appeared in the meantime stays, unless it is to be replaced.
+// makeKey writes a new key to a temporary file and moves it into place as a whole. If first is
+// true, a key that another process made in the meantime stays.
 func (s *Uploads) makeKey(path string, first bool) error {
-	f, err := os.CreateTemp(s.uploads(), "key-*") // 0600; swept from there if this process ends now
+	f, err := os.CreateTemp(s.uploads(), "key-*") // mode 0600; a later sweep removes it if this process is killed now
 	if err != nil {
 		return err
 	}

@@ -11,20 +11,21 @@ import (
 )
 
 const (
-	// TimesFor is how long the times of a repository's images are kept after the last of them: 90 days.
+	// TimesFor is how long the times of a repository's images are kept after the last change: 90
+	// days.
 	TimesFor = 90 * 24 * time.Hour
 
-	maxTimes = 20_000 // of a repository; the oldest are forgotten
+	maxTimes = 20_000 // times of one repository; the oldest are dropped
 )
 
-// Times remembers when images were made, as their configurations say, so that these are
-// read once. It is safe for concurrent use, by any number of processes on one directory.
-// The nil Times remembers nothing.
+// Times remembers when images were created, as their configurations say, so that each
+// configuration is read only once. It is safe for concurrent use, also by several processes that
+// use the same directory. A nil Times remembers nothing.
 type Times struct {
 	notes notes
 }
 
-// NewTimes returns the Times kept under dir; nil for "". It does no I/O.
+// NewTimes returns the Times in the directory dir, or nil if dir is "". It does no I/O.
 func NewTimes(dir string) *Times {
 	if dir == "" {
 		return nil
@@ -32,7 +33,7 @@ func NewTimes(dir string) *Times {
 	return &Times{notes{dir: filepath.Join(dir, "times"), head: "dray times 1\n", most: maxTimes, keep: TimesFor}}
 }
 
-// Of returns what is known of the images of repo.
+// Of returns the known times of the images of repo.
 func (t *Times) Of(repo ref.Repo) map[oci.Digest]time.Time {
 	if t == nil {
 		return nil
@@ -46,8 +47,8 @@ func (t *Times) Of(repo ref.Repo) map[oci.Digest]time.Time {
 	return known
 }
 
-// Note adds times of images of repo. An error is one of the disk: Full, Denied or
-// Unavailable; nothing else is wrong then.
+// Note adds times of images of repo. An error comes from the disk and has the Kind Full, Denied
+// or Unavailable; it affects nothing but the times.
 func (t *Times) Note(repo ref.Repo, made map[oci.Digest]time.Time) error {
 	if t == nil || len(made) == 0 {
 		return nil
@@ -70,7 +71,7 @@ func (t *Times) Note(repo ref.Repo, made map[oci.Digest]time.Time) error {
 	})
 }
 
-// timeLine has nanoseconds since 1970.
+// timeLine formats a time as nanoseconds since 1970.
 func timeLine(d oci.Digest, at time.Time) string {
 	return summed(fmt.Sprintf("%s %d", d, at.UnixNano()))
 }

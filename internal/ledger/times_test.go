@@ -28,7 +28,7 @@ func TestTimesAreRememberedAndDamageIsDropped(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	if got := NewTimes(dir).Of(ref.Repo{Host: "reg.example", Path: "other"}); len(got) != 0 {
-		t.Errorf("of another repository: %v", got)
+		t.Errorf("times of another repository: %v", got)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "times", "*"))
 	if err != nil || len(files) != 1 {

@@ -9,17 +9,17 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// A repository without tags looks as if it did not exist, whatever blobs a
-// process that was killed brought there. So who begins to fill one leaves an
-// empty file, and takes it away once there is a tag.
+// A repository without tags looks as if it did not exist, even if it has blobs from a process
+// that was killed. So a process that starts to fill such a repository creates an empty file, and
+// removes the file when the repository has a tag.
 
 func (s *Uploads) trail(repo ref.Repo) string {
 	sum := sha256.Sum256([]byte("filling\x00" + repo.Host + "\x00" + repo.Path))
 	return filepath.Join(s.uploads(), hex.EncodeToString(sum[:]))
 }
 
-// Filling reports whether somebody began to fill repo in the last KeepFor and
-// did not come to its tags.
+// Filling reports whether a process started to fill repo within the last KeepFor and did not set
+// a tag.
 func (s *Uploads) Filling(repo ref.Repo) (bool, error) {
 	if s == nil {
 		return false, nil
@@ -34,7 +34,7 @@ func (s *Uploads) Filling(repo ref.Repo) (bool, error) {
 	return err == nil, diskFault("read", s.trail(repo), err)
 }
 
-// Fill says that a repository that has no tags is being filled.
+// Fill records that a process starts to fill repo, which has no tags.
 func (s *Uploads) Fill(repo ref.Repo) error {
 	if s == nil {
 		return nil
@@ -45,7 +45,7 @@ func (s *Uploads) Fill(repo ref.Repo) error {
 	return diskFault("write", s.trail(repo), os.WriteFile(s.trail(repo), nil, 0o600))
 }
 
-// Filled says that repo has a tag.
+// Filled records that repo has a tag.
 func (s *Uploads) Filled(repo ref.Repo) {
 	if s != nil {
 		_ = os.Remove(s.trail(repo))

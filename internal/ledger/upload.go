@@ -14,43 +14,45 @@ import (
 )
 
 const (
-	// MarkEvery is how many bytes apart the marks are that an owner has to make: 8 MiB.
+	// MarkEvery is the largest distance between two marks in bytes: 8 MiB. The owner must call
+	// Mark that often.
 	MarkEvery = 8 << 20
-	// lead is how many bytes may be marked and not yet be on disk. The owner
-	// waits for the disk before there are more.
+	// lead is how many bytes marks may be ahead of the last mark that is on disk. If they are
+	// further ahead, the owner waits for the disk.
 	lead = 64 << 20
-	// maxFile is how many bytes of a file are read: the marks of a blob of about a TiB.
+	// maxFile is how many bytes of a file are read. That is enough for the marks of a blob of
+	// about 1 TiB.
 	maxFile = 64 << 20
 )
 
-// Upload is one upload under way. Begin, Move and Mark write at once, so that
-// nothing is lost when the process is killed, and the disk is told to keep it
-// (fsync) while the upload goes on, so that little is lost with the power. After
-// an error of the disk no more is written. The nil Upload remembers nothing.
-// Its methods are safe for concurrent use.
+// Upload stores the progress of one upload. Begin, Move and Mark write at once, so that nothing
+// is lost if the process is killed. They also start an fsync in the background, so that little is
+// lost if the power fails. After an error of the disk, nothing more is written. A nil Upload
+// stores nothing. Its methods are safe for concurrent use.
 type Upload struct {
 	book
 	path string
 	lock *flock.Flock
-	size int64 // of the blob
+	size int64 // size of the blob
 	left *Left
 
 	mu      sync.Mutex
 	file    *os.File
-	records uint32 // in the file
+	records uint32 // number of records in the file
 	durable int64  // the furthest mark that is known to be on disk
-	under   *flush // the last one that was begun
-	err     error  // what ended the writing
+	syncing *flush // the last fsync that was started
+	err     error  // the error that ended the writing
 }
 
-// Left is what an earlier owner left of an upload.
+// Left is the progress of an upload that an earlier owner stored.
 type Left struct {
-	Session string     // the address of the session: a capability, perhaps
-	Marks   []oci.Mark // states of the hash, by rising byte
-	At      time.Time  // of the last change
+	Session string     // address of the session; it may grant access to whoever has it
+	Marks   []oci.Mark // states of the hash, in order of their bytes
+	At      time.Time  // time of the last change
 }
 
-// Sent is the last mark's byte: at least so many bytes were read to be sent.
+// Sent returns the offset of the last mark. At least that many bytes were read in order to be
+// sent.
 func (l *Left) Sent() int64 {
 	if len(l.Marks) == 0 {
 		return 0
@@ -58,10 +60,10 @@ func (l *Left) Sent() int64 {
 	return l.Marks[len(l.Marks)-1].At
 }
 
-// Reach is a byte that was not sent, nor any behind it.
+// Reach returns an offset. No byte at or after that offset was sent.
 func (l *Left) Reach() int64 { return l.Sent() + lead + MarkEvery }
 
-// Left returns what an earlier owner left; nil for nothing.
+// Left returns what an earlier owner stored, or nil if there is nothing.
 func (u *Upload) Left() *Left {
 	if u == nil {
 		return nil
@@ -71,7 +73,7 @@ func (u *Upload) Left() *Left {
 	return u.left
 }
 
-// open reads the file up to where it is sound and throws the rest away.
+// open reads the valid records at the beginning of the file and cuts off the rest.
 func (u *Upload) open() error {
 	info, err := os.Lstat(u.path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -105,7 +107,7 @@ func (u *Upload) open() error {
 	return err
 }
 
-// read takes in records until one is not sound; n is their length in bytes.
+// read parses records up to the first invalid one; n is the length in bytes of the valid ones.
 func (u *Upload) read(raw []byte) (left Left, n int) {
 	for rest := raw; ; {
 		r, more, ok := u.decode(u.records, rest)
@@ -129,7 +131,8 @@ func (u *Upload) read(raw []byte) (left Left, n int) {
 	}
 }
 
-// before leaves out the marks that an owner passed again after it went back.
+// before drops the marks from offset at on. The owner went back to before them, and then passed
+// them again.
 func before(marks []oci.Mark, at int64) []oci.Mark {
 	for len(marks) > 0 && marks[len(marks)-1].At >= at {
 		marks = marks[:len(marks)-1]
@@ -137,7 +140,7 @@ func before(marks []oci.Mark, at int64) []oci.Mark {
 	return marks
 }
 
-// Begin says that a new session is used, from byte 0. What was left is forgotten.
+// Begin records that a new session is used, from byte 0. It discards the stored progress.
 func (u *Upload) Begin(session string) error {
 	return u.write(0, record{Session: session, Size: u.blob()}, func() error {
 		u.left, u.records, u.durable = nil, 0, 0
@@ -159,16 +162,17 @@ func (u *Upload) blob() int64 {
 	return u.size
 }
 
-// Move says that the session's address is another one now.
+// Move records that the address of the session has changed.
 func (u *Upload) Move(session string) error {
 	return u.write(0, record{Session: session}, nil)
 }
 
-// Mark keeps the state of the hash at one byte. It has to be called at least
-// every MarkEvery bytes, before any byte behind it is sent.
+// Mark stores the state of the hash at one byte. The owner must call Mark at least every
+// MarkEvery bytes, and before it sends any byte after that offset.
 func (u *Upload) Mark(m oci.Mark) error { return u.write(m.At, record{Mark: &m}, nil) }
 
-// write appends r, after first. A mark before any session is not kept.
+// write calls first, if it is not nil, and then appends r. It ignores a record that comes before
+// any session.
 func (u *Upload) write(at int64, r record, first func() error) error {
 	if u == nil {
 		return nil
@@ -198,18 +202,19 @@ func (u *Upload) write(at int64, r record, first func() error) error {
 	return u.err
 }
 
-// flush is one fsync; at and err may be read once done is closed.
+// flush is one fsync. Read at and err only after done is closed.
 type flush struct {
 	done chan struct{}
 	at   int64
 	err  error
 }
 
-// flush has the file brought to disk, and waits only when too much is not there yet.
+// flush starts an fsync. It waits for the one in progress only if marks are too far ahead of the
+// disk.
 func (u *Upload) flush(at int64) error {
-	if u.under != nil {
+	if u.syncing != nil {
 		select {
-		case <-u.under.done:
+		case <-u.syncing.done:
 		default:
 			if at-u.durable <= lead {
 				return nil
@@ -220,7 +225,7 @@ func (u *Upload) flush(at int64) error {
 		}
 	}
 	f, file := &flush{done: make(chan struct{}), at: at}, u.file
-	u.under = f
+	u.syncing = f
 	go func() {
 		defer close(f.done)
 		if f.err = file.Sync(); f.at == 0 {
@@ -230,7 +235,7 @@ func (u *Upload) flush(at int64) error {
 	return nil
 }
 
-// syncDir has a new file's name kept. Not every system can; then it is not.
+// syncDir makes the name of a new file durable, on systems that can do that.
 func syncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {
 		_ = d.Sync()
@@ -238,18 +243,19 @@ func syncDir(dir string) {
 	}
 }
 
-// settle waits for the flush that is under way.
+// settle waits for the fsync in progress.
 func (u *Upload) settle() error {
-	f := u.under
+	f := u.syncing
 	if f == nil {
 		return nil
 	}
 	<-f.done
-	u.under, u.durable = nil, max(u.durable, f.at)
+	u.syncing, u.durable = nil, max(u.durable, f.at)
 	return f.err
 }
 
-// Forget removes the upload and gives it back: it is done, or given up.
+// Forget removes the stored progress and releases the upload, because the upload is done or given
+// up.
 func (u *Upload) Forget() {
 	if u == nil {
 		return
@@ -260,8 +266,8 @@ func (u *Upload) Forget() {
 	u.Release()
 }
 
-// Release gives the upload back and leaves what it holds for the next run. Only
-// the first Forget or Release counts.
+// Release releases the upload and keeps the stored progress for the next run. Only the first call
+// of Forget or Release has an effect.
 func (u *Upload) Release() {
 	if u == nil {
 		return
@@ -287,7 +293,7 @@ func (u *Upload) Release() {
 	u.lock = nil
 }
 
-// Found takes back the record of an upload whose blob turned out to be there.
+// Found removes the record of an upload, because its blob turned out to be in the repository.
 func (s *Uploads) Found(key Key) {
 	if s == nil {
 		return

@@ -17,7 +17,7 @@ func TestTheRecordOfAnUploadWhoseBlobIsThereIsTakenBack(t *testing.T) {
 	if err := u.Begin("https://reg.example/session"); err != nil {
 		t.Fatal(err)
 	}
-	s.Found(key) // it is somebody's
+	s.Found(key) // the upload has an owner
 	u.Release()
 	if u, err = s.Claim(key, 100); err != nil || u.Left() == nil {
 		t.Fatalf("%v, %v", u, err)

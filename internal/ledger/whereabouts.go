@@ -20,23 +20,27 @@ import (
 )
 
 const (
-	// HintsFor is how long after it was last seen it is remembered where a blob is: 90 days.
+	// HintsFor is how long the place of a blob is remembered after it was last seen: 90 days.
 	HintsFor = 90 * 24 * time.Hour
 
-	maxHints  = 1 << 17 // blobs of a registry, some 5 MB; of more, those go that were seen longest ago
-	maxPlaces = 2       // repositories of one blob
+	// maxHints is how many blobs of a registry are remembered, in about 5 MB. If there are
+	// more, those that were not seen for the longest time are dropped.
+	maxHints  = 1 << 17
+	maxPlaces = 2 // repositories of one blob
 )
 
-// Whereabouts remembers in which repositories of a registry blobs were seen, so that the
-// next run mounts what it would have to send. It is hints: a repository may have lost a
-// blob since, and then the registry says so. It is safe for concurrent use, by any number
-// of processes on one directory. The nil Whereabouts remembers nothing.
+// Whereabouts remembers in which repositories of a registry blobs were seen. The next run can
+// then mount these blobs instead of sending them. The places are only hints: if a repository has
+// lost a blob since, the registry refuses the mount. It is safe for concurrent use, also by
+// several processes that use the same directory. A nil Whereabouts remembers nothing.
 type Whereabouts struct{ dir string }
 
-// Places are the paths of repositories by the blobs that they hold, those seen last first.
+// Places holds, for each blob, the paths of the repositories that hold it. The repository that
+// was seen last comes first.
 type Places map[oci.Digest][]string
 
-// NewWhereabouts returns the Whereabouts kept under dir; nil for "". It does no I/O.
+// NewWhereabouts returns the Whereabouts in the directory dir, or nil if dir is "". It does no
+// I/O.
 func NewWhereabouts(dir string) *Whereabouts {
 	if dir == "" {
 		return nil
@@ -49,8 +53,8 @@ func (w *Whereabouts) file(host string) string {
 	return filepath.Join(w.dir, hex.EncodeToString(sum[:]))
 }
 
-// Read returns what is known of the registry at host. A file that is missing or damaged
-// is nothing known; the error is one of the disk.
+// Read returns what is known about the registry at host. For a file that is missing or damaged,
+// it returns no places and no error. An error comes from the disk.
 func (w *Whereabouts) Read(host string) (Places, error) {
 	if w == nil {
 		return nil, nil
@@ -67,8 +71,8 @@ func (w *Whereabouts) Read(host string) (Places, error) {
 	return places, nil
 }
 
-// Merge adds what was seen now and takes away what proved wrong. What other processes
-// added meanwhile stays. Only sha256 is remembered.
+// Merge adds what was seen now and removes what proved to be wrong. It keeps what other processes
+// have added in the meantime. Only sha256 digests are remembered.
 func (w *Whereabouts) Merge(host string, seen, wrong Places) error {
 	if w == nil || len(seen)+len(wrong) == 0 {
 		return nil
@@ -79,15 +83,15 @@ func (w *Whereabouts) Merge(host string, seen, wrong Places) error {
 	})
 }
 
-// hint is where one blob is, and the day on which that was last seen.
+// hint holds the repositories of one blob, and the day on which the blob was last seen there.
 type hint struct {
-	day uint16 // since 1970
+	day uint16 // days since 1970-01-01
 	at  []string
 }
 
 type hints map[[sha256.Size]byte]hint
 
-func dayOf(t time.Time) uint16 { return uint16(t.Unix() / 86400) } //nolint:gosec // until the year 2149
+func dayOf(t time.Time) uint16 { return uint16(t.Unix() / 86400) } //nolint:gosec // fits until the year 2149
 
 func merged(h hints, seen, wrong Places, now time.Time) hints {
 	for d, paths := range wrong {
@@ -140,9 +144,13 @@ func keyOf(d oci.Digest) (key [sha256.Size]byte, ok bool) {
 	return key, err == nil && n == len(key)
 }
 
-// hintsHead begins a file. Behind it are a CRC-32C of the rest; the number of
-// repositories, and the length and bytes of each; and for each blob its sha256, the day,
-// the number of its repositories and their indexes. All numbers but the CRC are uvarints.
+// hintsHead is the beginning of a file. These parts follow:
+//
+// - the CRC-32C of the rest
+// - the number of repositories, and the length and the bytes of each path
+// - for each blob its sha256, the day, the number of its repositories, and their indexes
+//
+// All numbers except the CRC are uvarints.
 var hintsHead = []byte("dray whereabouts 1\n")
 
 func hintsFile(h hints) []byte {
@@ -175,7 +183,8 @@ func hintsFile(h hints) []byte {
 	return append(out, body...)
 }
 
-// parseHints drops all of a file that is not as it was written, and what is too old.
+// parseHints returns the hints in a file that are not too old. It returns none if the file is
+// damaged.
 func parseHints(raw []byte, host string, now time.Time) hints {
 	body, ok := bytes.CutPrefix(raw, hintsHead)
 	if !ok || len(body) < 4 || crc32.Checksum(body[4:], crc32.MakeTable(crc32.Castagnoli)) != binary.BigEndian.Uint32(body) {

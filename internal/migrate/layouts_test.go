@@ -108,7 +108,7 @@ func TestLayoutsThatCanNotBeAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 	if _, err := y.Planned(dray.TransferRequest{Sources: []string{"src/team"}, Target: "oci:" + root + "/team-app/"}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("%v", err)
 	}
-	if _, err := y.Planned(dray.TransferRequest{Sources: []string{"oci:" + root + "/team/"}, Target: "dst"}); !fault.Is(err, fault.Invalid) || fault.HintOf(err) != "leave the slash at its end off" {
+	if _, err := y.Planned(dray.TransferRequest{Sources: []string{"oci:" + root + "/team/"}, Target: "dst"}); !fault.Is(err, fault.Invalid) || fault.HintOf(err) != "leave off the slash at the end" {
 		t.Errorf("%v", err)
 	}
 	bad := filepath.Join(root, "UPPER")

@@ -1,9 +1,10 @@
-// Package name reads names as people type them: az's rules, configured registries, short
-// names, ends of a transfer. It asks nothing of a registry.
+// Package name parses the names that users write. It knows the rules of `az acr`, the names of
+// configured registries, short names such as "nginx", and the two ends of a transfer. It sends no
+// request to a registry.
 //
 // Files, in the order in which they use each other:
 //
-//	import.go  what an import or a copy names
-//	end.go     an end of a transfer: a registry, a prefix of it, one repository
-//	name.go    the reader: registries and full names
+//	import.go  the names in an import or a copy
+//	end.go     one end of a transfer: a registry, a prefix in it, or one repository
+//	name.go    Reader: registries and full names
 package name

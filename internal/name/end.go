@@ -8,14 +8,15 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// End is one end of a transfer: a registry, what is below a prefix of it, or one repository.
+// End is one end of a transfer: a whole registry, the repositories below a prefix of it, or one
+// repository.
 type End struct {
 	Host   string
-	Prefix string   // "" or "team/"
-	Repo   ref.Repo // set for one repository
+	Prefix string   // "" or a prefix such as "team/"
+	Repo   ref.Repo // the zero value unless the end is one repository
 }
 
-// End reads "HOST", "HOST/PREFIX/" and "HOST/REPO", "oci:DIR/" and "oci:DIR".
+// End parses names such as "HOST", "HOST/PREFIX/", "HOST/REPO", "oci:DIR/" and "oci:DIR".
 func (r *Reader) End(s string) (End, error) {
 	if strings.HasPrefix(s, ref.Layout) {
 		return r.layoutReach(s)
@@ -32,7 +33,7 @@ func (r *Reader) End(s string) (End, error) {
 	case err != nil:
 		return End{}, err
 	case n.Tag != "" || n.Digest != "":
-		return End{}, fault.Misuse("transfer", n.String(), "this names one image", "leave the tag off, or use dray copy")
+		return End{}, fault.Misuse("transfer", n.String(), "this names one image, not a repository", "leave the tag off, or use dray copy")
 	}
 	return End{Host: n.Host, Repo: n.Repo}, nil
 }
@@ -40,7 +41,7 @@ func (r *Reader) End(s string) (End, error) {
 // Single reports whether r is one repository.
 func (r End) Single() bool { return r.Repo != ref.Repo{} }
 
-// Covers reports whether repo is within r.
+// Covers reports whether repo is in r.
 func (r End) Covers(repo ref.Repo) bool {
 	if r.Single() {
 		return repo == r.Repo
@@ -48,7 +49,7 @@ func (r End) Covers(repo ref.Repo) bool {
 	return repo.Host == r.Host && strings.HasPrefix(repo.Path, r.Prefix)
 }
 
-// Meets reports whether one of both is within the other.
+// Meets reports whether r and other overlap, that is, whether one of them contains the other.
 func (r End) Meets(other End) bool {
 	switch {
 	case r.Single():
@@ -59,29 +60,32 @@ func (r End) Meets(other End) bool {
 	return r.Host == other.Host && (strings.HasPrefix(r.Prefix, other.Prefix) || strings.HasPrefix(other.Prefix, r.Prefix))
 }
 
-// Receives reports whether what a listing of from tells is rather what a transfer brought below the target's prefix.
+// Receives reports whether path is where a transfer from from to r stores its copies. A listing
+// of from also contains these repositories if r is below a prefix of the same registry; they are
+// not part of the source.
 func (r End) Receives(from End, path string) bool {
 	return r.Host == from.Host && r.Prefix != "" && strings.HasPrefix(path, r.Prefix) && !strings.HasPrefix(from.Prefix, r.Prefix)
 }
 
-// Image layouts as ends of a transfer: "oci:DIR" is one repository, and "oci:DIR/" are the
-// layouts in directories below DIR, each a repository by its path there, like "HOST/PREFIX/".
+// An image layout can be an end of a transfer. "oci:DIR" is one repository. "oci:DIR/" means all
+// layouts in directories below DIR, like "HOST/PREFIX/". Each of these layouts is a repository,
+// and its path below DIR is its name.
 
-// layoutReach reads an end that begins with ref.Layout.
+// layoutReach parses an end that begins with ref.Layout.
 func (r *Reader) layoutReach(s string) (End, error) {
 	n, err := r.Parse(s)
 	switch {
 	case err != nil:
 		return End{}, err
 	case n.Tag != "" || n.Digest != "":
-		return End{}, fault.Misuse("transfer", n.String(), "this names one image", "leave the tag off, or use dray copy")
+		return End{}, fault.Misuse("transfer", n.String(), "this names one image, not a repository", "leave the tag off, or use dray copy")
 	case strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(filepath.Separator)):
 		return End{Host: ref.Layout, Prefix: strings.TrimSuffix(n.Path, string(filepath.Separator)) + string(filepath.Separator)}, nil
 	}
 	return End{Host: ref.Layout, Repo: n.Repo}, nil
 }
 
-// IsLayouts reports whether an end is written as layouts below a directory.
+// IsLayouts reports whether s means all layouts below a directory, such as "oci:DIR/".
 func IsLayouts(s string) bool {
 	return strings.HasPrefix(s, ref.Layout) && (strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(filepath.Separator)))
 }

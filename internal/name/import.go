@@ -10,40 +10,47 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Request is what an import names, in the words of `az acr import`.
+// Request holds the names in an import, with the terms of `az acr import`.
 type Request struct {
 	Source         string
-	SourceRegistry string // "" where Source is a full name
-	Target         string // a registry; "" takes the default
+	SourceRegistry string // "" if Source is a full name
+	Target         string // a registry; "" means Reader.Default
 	Images         []string
 	Repositories   []string
 	Tags           []string
 	Map            plan.TagMap
 }
 
-// Named is what an ImportRequest names.
+// Named is a parsed Request.
 type Named struct {
 	Source  ref.Name
-	Tags    []string   // of source's repository, where several are asked for
-	Targets []ref.Name // in order; repositories where several tags are asked for
-	Notes   []string   // how the request was read, where a person should know
+	Tags    []string   // tags of the source repository, if more than one is requested
+	Targets []ref.Name // in order of the request; repositories without a tag if Tags is set
+	Notes   []string   // how dray understood the request, if that may surprise the user
 	reading reading
 }
 
-// reading says how targets are read.
+// reading selects how the names of targets are parsed.
 type reading int
 
 const (
-	AsAz   reading = iota // where a registry is named, a path in it; no tag anywhere makes "latest"
-	asPath                // of a list: a path in the registry; a source by digest makes no tag
-	asName                // the same, but what begins with a registry is a full name
+	// AsAz follows az: if a registry is named, a target is a path in that registry. If neither
+	// the target nor the source has a tag, the target gets "latest".
+	AsAz reading = iota
+
+	// asPath is for lists: a target is a path in the registry. If the source is named by
+	// digest, the target gets no tag.
+	asPath
+
+	// asName is like asPath, but a target that begins with a registry is a full name.
+	asName
 )
 
 func (n *Named) note(format string, args ...any) {
 	n.Notes = append(n.Notes, fmt.Sprintf(format, args...))
 }
 
-// Import settles what an ImportRequest names. Nothing was asked of a registry before it is clear.
+// Import parses the names in an import. It finds errors in the names before any request is sent.
 func (r *Reader) Import(req Request, how reading) (Named, error) {
 	n := Named{reading: how}
 	if err := req.Map.Check(); err != nil {
@@ -65,7 +72,7 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 			return n, err
 		}
 		if to.Tag != "" && len(n.Tags) > 0 {
-			return n, fault.Misuse("parse name", image, "several tags go to a repository: this names one image", "leave the tag off; --map renames tags")
+			return n, fault.Misuse("parse name", image, "several tags are copied to a repository, but this names one image", "leave the tag off; use --map to rename tags")
 		}
 		n.Targets = append(n.Targets, n.tagged(to, image, req.Map)...)
 	}
@@ -78,7 +85,7 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 			return n, fault.Misuse("parse name", repository, "a repository for a manifest-only copy has no tag", "use --image for a name with a tag")
 		}
 		if len(n.Tags) > 0 {
-			return n, fault.Misuse("parse name", repository, "a manifest-only copy takes one image", "name repositories with --image")
+			return n, fault.Misuse("parse name", repository, "a manifest-only copy copies one image, not several tags", "use --image to name the repositories")
 		}
 		n.Targets = append(n.Targets, to)
 	}
@@ -88,13 +95,13 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 	return n, r.sameName(host, req.Map, &n)
 }
 
-// Copy settles what a copy names.
+// Copy parses the names in a copy.
 func (r *Reader) Copy(from string, to []string) (source ref.Name, targets []ref.Name, err error) {
 	if source, err = r.Parse(from); err != nil {
 		return source, nil, err
 	}
 	if len(to) == 0 {
-		return source, nil, fault.Misuse("copy", source.String(), "no target", "name at least one")
+		return source, nil, fault.Misuse("copy", source.String(), "no target", "name at least one target")
 	}
 	for _, s := range to {
 		n, err := r.Parse(s)
@@ -109,7 +116,7 @@ func (r *Reader) Copy(from string, to []string) (source ref.Name, targets []ref.
 	return source, targets, nil
 }
 
-// sameName makes the source's own name the target.
+// sameName makes the source's own path and tag the target.
 func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 	if host == "" {
 		return fault.Misuse("import", n.Source.String(), "no target", "name the registry with --name, or a full name with --image")
@@ -119,7 +126,7 @@ func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 		return err
 	}
 	if n.Source.Tag == "" && len(n.Tags) == 0 {
-		n.note("the source is named by digest: it arrives as %s without a tag; --image gives it one", repo.At(n.Source.Digest))
+		n.note("the source is named by digest: it is copied to %s without a tag; use --image to give it a tag", repo.At(n.Source.Digest))
 	}
 	n.Targets = []ref.Name{repo.Tagged(n.Source.Tag)}
 	if n.Source.Tag != "" {
@@ -128,7 +135,8 @@ func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 	return nil
 }
 
-// tagged gives a target without a tag the source's, or what the map makes of it, or "latest".
+// tagged returns a target with its tag. If to has no tag, it gets the tag of the source, or the
+// tags that m maps that tag to, or "latest".
 func (n *Named) tagged(to ref.Name, image string, m plan.TagMap) []ref.Name {
 	switch {
 	case to.Tag != "" || len(n.Tags) > 0:
@@ -136,11 +144,11 @@ func (n *Named) tagged(to ref.Name, image string, m plan.TagMap) []ref.Name {
 	case n.Source.Tag != "":
 		return Spread(n.Source, []ref.Name{to}, m)
 	case n.reading != AsAz:
-		n.note("%s is named by digest: it arrives as %s without a tag", n.Source, to.At(n.Source.Digest))
+		n.note("%s is named by digest: it is copied to %s without a tag", n.Source, to.At(n.Source.Digest))
 		return []ref.Name{to}
 	}
 	to.Tag = "latest"
-	n.note("%s has no tag, nor has the source: it becomes %s", image, to)
+	n.note("neither %s nor the source has a tag: the target becomes %s", image, to)
 	return []ref.Name{to}
 }
 
@@ -164,7 +172,7 @@ func (r *Reader) importSource(req Request, n *Named) error {
 	bare := n.Source.Tag == "" && n.Source.Digest == ""
 	switch {
 	case len(req.Tags) > 0 && !bare:
-		return fault.Misuse("import", n.Source.String(), "tags are listed apart from the source: this names one image", "leave its tag off")
+		return fault.Misuse("import", n.Source.String(), "the tags are listed separately, but the source names one image", "leave the tag off the source")
 	case len(req.Tags) > 0:
 		n.Tags = req.Tags
 	case bare && len(req.Map.Pairs) > 0:
@@ -180,7 +188,7 @@ func (r *Reader) importSource(req Request, n *Named) error {
 	return nil
 }
 
-// Entry reads one line of a list.
+// Entry parses one line of a list of images.
 func (r *Reader) Entry(e plan.Entry, target string) (Named, error) {
 	how := asName
 	if e.Paths {
@@ -189,7 +197,7 @@ func (r *Reader) Entry(e plan.Entry, target string) (Named, error) {
 	return r.Import(Request{Source: e.Source, Target: target, Images: e.Targets}, how)
 }
 
-// Spread gives a target without a tag the tags that the source's becomes.
+// Spread gives each target without a tag the tags that m maps the source's tag to.
 func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
 	var out []ref.Name
 	for _, to := range targets {
@@ -204,7 +212,7 @@ func Spread(source ref.Name, targets []ref.Name, m plan.TagMap) []ref.Name {
 	return out
 }
 
-// WithLatest gives a name at a registry the tag that everyone means by none.
+// WithLatest adds the tag "latest" to a name at a registry that has neither a tag nor a digest.
 func WithLatest(n ref.Name) ref.Name {
 	if n.Tag == "" && n.Digest == "" && !n.IsLayout() {
 		n.Tag = "latest"
@@ -237,16 +245,16 @@ func (r *Reader) isFull(s string) bool {
 	return strings.HasPrefix(s, ref.Layout) || ok && (ref.LooksLikeHost(first) || r.Hosts[first] != "")
 }
 
-// trimHost takes a host off s that another flag gave already.
+// trimHost removes host from the beginning of s, because another flag already names that host.
 func (r *Reader) trimHost(host, s, in, by string, n *Named) string {
 	if k := len(host) + 1; len(s) > k && strings.EqualFold(s[:k], host+"/") {
-		n.note("%q in %s is left out: %s names the registry already", host, in, by)
+		n.note("%q in %s is ignored: %s names the registry already", host, in, by)
 		return s[k:]
 	}
 	return s
 }
 
-// DigestTarget refuses a target that is named by digest.
+// DigestTarget returns the error for a target that is named by digest.
 func DigestTarget(s string) error {
-	return fault.Misuse("parse name", s, "a target is a repository and a tag, not a digest", "the content's digest stays what it is at the source")
+	return fault.Misuse("parse name", s, "a target is a repository and a tag, not a digest", "leave the digest off; the copy keeps the digest of the source")
 }

@@ -10,21 +10,27 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// acrSuffix is what the login servers of Azure's public cloud end in.
+// acrSuffix is the suffix of the login servers in the public Azure cloud.
 const acrSuffix = ".azurecr.io"
 
-// acrName is the form of an Azure container registry's name.
+// acrName matches the name of an Azure container registry.
 var acrName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]{5,50}$`) })
 
-// Reader reads names as people type them.
+// Reader parses names as users write them.
 type Reader struct {
-	Hosts   map[string]string               // of the configured registries, by name
-	Default string                          // the registry that an import goes to when nothing names one; "" is none
-	Pin     func(host, scheme string) error // told the scheme that was typed before a host
+	Hosts map[string]string // hosts of the configured registries, by their configured names
+
+	// Default is the registry, by name or host, that an import goes to if the request names
+	// none; "" means that there is no default.
+	Default string
+
+	// Pin is called with the scheme, "http" or "https", that the user wrote before a host. Its
+	// error is returned.
+	Pin func(host, scheme string) error
 }
 
-// Host returns the canonical host of a registry: a configured name, or a host as
-// people type it, with or without "https://". The error is Invalid.
+// Host returns the canonical host of a registry. The name may be a configured name, or a host
+// with or without "https://" or "http://" before it. The error is Invalid.
 func (r *Reader) Host(name string) (string, error) {
 	scheme, rest := cutScheme(strings.TrimSuffix(name, "/"))
 	if host, ok := r.Hosts[rest]; ok {
@@ -37,8 +43,8 @@ func (r *Reader) Host(name string) (string, error) {
 	return host, r.pin(host, scheme)
 }
 
-// Parse reads a full name. Its first component may be a configured registry's
-// name, and "http://" or "https://" may stand before a host.
+// Parse parses a full name such as "registry.example/team/app:v1". The first component may be the
+// name of a configured registry, and "http://" or "https://" may precede a host.
 func (r *Reader) Parse(s string) (ref.Name, error) {
 	scheme, rest := cutScheme(s)
 	if first, path, ok := strings.Cut(rest, "/"); ok && scheme == "" {
@@ -51,12 +57,13 @@ func (r *Reader) Parse(s string) (ref.Name, error) {
 		return ref.Name{}, err
 	}
 	if n.IsLayout() && scheme != "" {
-		return ref.Name{}, fault.Misuse("parse name", s, "a layout is no web address", "write oci:DIR")
+		return ref.Name{}, fault.Misuse("parse name", s, "an image layout has no http:// or https:// address", "write oci:DIR")
 	}
 	return n, r.pin(n.Host, scheme)
 }
 
-// pin holds host to the scheme that was typed before it; "" leaves it open.
+// pin reports the scheme that the user wrote before host to r.Pin. It does nothing if there was
+// none.
 func (r *Reader) pin(host, scheme string) error {
 	if scheme == "" {
 		return nil
@@ -73,7 +80,8 @@ func cutScheme(s string) (scheme, rest string) {
 	return "", s
 }
 
-// Registry reads "HOST", "HOST/" and "HOST/PREFIX/".
+// Registry parses names such as "HOST", "HOST/" and "HOST/PREFIX/". ok is false if s is a name of
+// another form.
 func (r *Reader) Registry(s string) (host, prefix string, ok bool, err error) {
 	scheme, rest := cutScheme(s)
 	first, path, slash := strings.Cut(rest, "/")
@@ -89,18 +97,18 @@ func (r *Reader) Registry(s string) (host, prefix string, ok bool, err error) {
 	return host, path, true, err
 }
 
-// RegistryHost returns the canonical host of what `az acr` means by a registry's
-// name: a configured name, a login server, the name of an Azure container
-// registry, or an ARM resource ID. "" is Config.Default. The error is Invalid.
+// RegistryHost returns the canonical host of a registry, which is named as in `az acr`: by a
+// configured name, a login server, the name of an Azure container registry, or an ARM resource
+// ID. "" means r.Default. The error is Invalid.
 func (r *Reader) RegistryHost(name string) (string, error) {
 	if name = cmp.Or(name, r.Default); name == "" {
-		return "", fault.Misuse("find registry", "", "no registry", "name one, or a default in the configuration")
+		return "", fault.Misuse("find registry", "", "no registry", "name a registry, or set default-registry in the configuration")
 	}
 	return r.sourceRegistryHost(name)
 }
 
-// registryHost finds the registry that `az acr` means by a name: configured, a
-// login server, or the name of an Azure container registry.
+// registryHost returns the host of a registry that is named by a configured name, a login server
+// or the name of an Azure container registry.
 func (r *Reader) registryHost(name string) (string, error) {
 	scheme, rest := cutScheme(name)
 	short := rest
@@ -120,12 +128,13 @@ func (r *Reader) registryHost(name string) (string, error) {
 		return host, r.pin(host, scheme)
 	}
 	if !acrName().MatchString(rest) {
-		return "", fault.Misuse("find registry", name, "not a configured registry, not a host, not the name of an Azure container registry", "write the host, or name it in the configuration")
+		return "", fault.Misuse("find registry", name, "not a configured registry, a host or the name of an Azure container registry", "write the host, or add the registry to the configuration")
 	}
 	return strings.ToLower(rest) + acrSuffix, nil
 }
 
-// sourceRegistryHost is registryHost for `--registry`, which may be an ARM resource ID.
+// sourceRegistryHost is like registryHost, but also accepts an ARM resource ID, as `--registry`
+// does.
 func (r *Reader) sourceRegistryHost(s string) (string, error) {
 	if !strings.HasPrefix(s, "/") {
 		return r.registryHost(s)
@@ -133,8 +142,8 @@ func (r *Reader) sourceRegistryHost(s string) (string, error) {
 	segments := strings.Split(strings.Trim(s, "/"), "/")
 	n := len(segments)
 	if n != 8 || !strings.EqualFold(segments[0], "subscriptions") || !strings.EqualFold(segments[5], "Microsoft.ContainerRegistry") || !strings.EqualFold(segments[6], "registries") {
-		// The ID itself is not repeated: it names a subscription.
-		return "", fault.Misuse("read resource ID", "", "not the ID of a container registry", "/subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/NAME")
+		// The error does not repeat the ID, because the ID contains a subscription.
+		return "", fault.Misuse("read resource ID", "", "not the ID of a container registry", "write /subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/NAME")
 	}
 	return r.registryHost(segments[n-1])
 }

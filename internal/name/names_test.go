@@ -97,7 +97,7 @@ func TestImportRefusesWhatItCanNotRead(t *testing.T) {
 		{"a target by digest", Request{Source: "nginx", Target: "prod", Images: []string{"x@" + someDigest}}, "not a digest"},
 		{"a repository with a tag", Request{Source: "nginx", Target: "prod", Repositories: []string{"x:1"}}, "manifest-only copy has no tag"},
 		{"an empty image", Request{Source: "nginx", Target: "prod", Images: []string{""}}, "empty target name"},
-		{"a registry that can not be", Request{Source: "nginx", Target: "my_registry"}, "not a configured registry"},
+		{"a name that cannot be a registry", Request{Source: "nginx", Target: "my_registry"}, "not a configured registry"},
 		{"a bad resource ID", Request{Source: "x", SourceRegistry: "/subscriptions/s/resourceGroups/rg", Target: "prod"}, "not the ID of a container registry"},
 		{"http to a host that is not configured for it", Request{Source: "http://a.example/x", Target: "prod"}, "a.example"},
 		{"credentials in a name", Request{Source: "me:hunter2@a.io/x", Target: "prod"}, "no credentials"},
@@ -108,7 +108,7 @@ func TestImportRefusesWhatItCanNotRead(t *testing.T) {
 			t.Errorf("%s: %v; want %q", tt.about, err, tt.want)
 		}
 		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "subscriptions")) {
-			t.Errorf("%s: tells too much: %v", tt.about, err)
+			t.Errorf("%s: the error repeats a secret or a subscription: %v", tt.about, err)
 		}
 	}
 }
@@ -157,7 +157,7 @@ func TestATargetOfAListMayBeAFullName(t *testing.T) {
 	}
 	for _, paths := range []string{"web", "other.example/web"} {
 		if n, err := d.Entry(plan.Entry{Source: "nginx:1", Targets: []string{paths}, Paths: true}, ""); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%s: %v %v, and no registry was named", paths, n.Targets, err)
+			t.Errorf("%s: %v, %v; want Invalid, because no registry is named", paths, n.Targets, err)
 		}
 	}
 }

@@ -15,59 +15,62 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Base is what all sessions of one Dray share. It is made once and not changed; a copy works
-// for somebody else beside it.
+// Base holds what all sessions of one Dray share. It does not change after it is made. For
+// returns a copy that shares everything and works for another job.
 type Base struct {
 	Remote *remote.Client
 	Engine *transfer.Engine
-	Here   func(host string) (Local, bool)          // registries of this process; nil is none
-	Guard  func(context.Context, []plan.Step) error // asked before names are set; nil is nobody
+	// Here returns a registry inside this process; nil means that there are none.
+	Here func(host string) (Local, bool)
+	// Guard is called before tags are set, see Job.Guard; nil allows all.
+	Guard func(context.Context, []plan.Step) error
 
-	Requests event.Requests // told of each exchange with a registry; nil is nobody
+	Requests event.Requests // receives each exchange with a registry; nil ignores them
 
-	Images  int           // in flight
-	MaxWait time.Duration // the longest wait that a registry may ask for
+	Images  int           // number of images in flight at once
+	MaxWait time.Duration // the longest wait that is accepted when a registry asks for one
 
 	Proofs  *ledger.Proofs
 	Times   *ledger.Times
 	Marks   *ledger.Marks
-	Earlier *ledger.Whereabouts // where earlier runs saw blobs; nil is not known
+	Earlier *ledger.Whereabouts // where earlier runs saw blobs; nil means that nothing is known
 }
 
-// Draw is one request on its way to a registry that limits them.
+// Draw is a request that is about to be sent to a registry with rate limits.
 type Draw = remote.Draw
 
-// Inside is what only programs of this module set.
+// Inside holds options that only programs of this module set.
 type Inside struct {
-	// Local gives the registries that are in this process, by host as names say it. They
-	// are read and written without HTTP, and nobody is asked for a login; nil is none.
+	// Local returns the registry inside this process for a host, as names write the host. Such
+	// registries are read and written without HTTP and without a login. nil means that there are
+	// none.
 	Local func(host string) (Local, bool)
 
-	// Draw waits until a request may be sent to a registry that limits them, for processes
-	// that share its limits; nil keeps to them in this process alone.
+	// Draw waits until a request may be sent to a registry with rate limits. It is for processes
+	// that share these limits. If it is nil, this process keeps the limits alone.
 	Draw func(ctx context.Context, d Draw) error
 
-	// Proxied is asked about the HOST:PORT that a proxy of the environment is to dial, which
-	// Dial does not see; its error ends the request. nil asks nobody.
+	// Proxied is called with the HOST:PORT that a proxy from the environment will dial, because
+	// Dial does not see that address. An error from Proxied ends the request. nil allows all.
 	Proxied func(addr string) error
 }
 
-// Job is for whom a Dray works, where that is one job of a server.
+// Job holds what is specific to one job of a server.
 type Job struct {
-	// Guard is asked right before names are set, those of one image in one target repository
-	// at a time. The steps are those of the names: Replaces is what each held. Where it
-	// returns an error, these names are left as they are, and the error is that of their
-	// steps. Content by digest arrives unguarded: it takes nothing from anybody. Guard may be
-	// called from many goroutines; nil is nobody.
+	// Guard is called right before tags are set. Each call has the tags of one image in one
+	// target repository, as steps, and Replaces in a step is the digest that the tag had. If
+	// Guard returns an error, these tags stay as they are, and their steps fail with that error.
+	// Guard is not called for content that is stored by digest, because that replaces nothing.
+	// Guard may be called from many goroutines at once. nil allows all.
 	Guard func(context.Context, []plan.Step) error
 
-	// Apart leaves out what earlier runs saw in other repositories of a registry, and mounts
-	// nothing from there. It is for those who work for several principals with one login:
-	// who names a digest does not get what another has.
+	// Apart disables mounts from other repositories of a registry in which earlier runs saw a
+	// blob. It is for servers that work for several principals with one login: a principal must
+	// not get another one's content by naming its digest.
 	Apart bool
 }
 
-// For returns a base that shares everything with b and works for j.
+// For returns a copy of b that shares everything with b and works for j.
 func (b *Base) For(j Job) *Base {
 	c := *b
 	c.Guard = j.Guard
@@ -77,7 +80,7 @@ func (b *Base) For(j Job) *Base {
 	return &c
 }
 
-// Registry is the registry of this process at host, if there is one.
+// Registry returns the registry inside this process at host, if there is one.
 func (b *Base) Registry(host string) (Local, bool) {
 	if b.Here == nil {
 		return nil, false
@@ -85,13 +88,13 @@ func (b *Base) Registry(host string) (Local, bool) {
 	return b.Here(host)
 }
 
-// Elsewhere reports whether repo is behind a registry's API.
+// Elsewhere reports whether repo is at a registry that is reached over its API.
 func (b *Base) Elsewhere(repo ref.Repo) bool {
 	_, here := b.Registry(repo.Host)
 	return !here && !repo.IsLayout()
 }
 
-// Repositories lists a registry, wherever it is.
+// Repositories lists the repositories of a registry inside or outside this process.
 func (b *Base) Repositories(ctx context.Context, host string, use remote.Use, visit func(path string) error) error {
 	if here, ok := b.Registry(host); ok {
 		return here.Repositories(ctx, visit)
@@ -99,7 +102,8 @@ func (b *Base) Repositories(ctx context.Context, host string, use remote.Use, vi
 	return b.Remote.Repositories(ctx, host, use, visit)
 }
 
-// ListsDigests reports whether a listing of tags tells their digests, and tells of every tag.
+// ListsDigests reports whether a listing of tags also has their digests, and whether it has every
+// tag.
 func (b *Base) ListsDigests(host string) (tells, complete bool) {
 	if _, here := b.Registry(host); here {
 		return true, true
@@ -107,7 +111,7 @@ func (b *Base) ListsDigests(host string) (tells, complete bool) {
 	return b.Remote.ListsDigests(host)
 }
 
-// IsAbsent reports whether err says for certain that there is no such repository.
+// IsAbsent reports whether err proves that the repository does not exist.
 func (b *Base) IsAbsent(repo ref.Repo, err error) bool {
 	if _, here := b.Registry(repo.Host); here {
 		return fault.Is(err, fault.NotFound)
@@ -115,7 +119,7 @@ func (b *Base) IsAbsent(repo ref.Repo, err error) bool {
 	return remote.IsAbsent(err)
 }
 
-// Deleter opens a repository to take something away from it.
+// Deleter opens a repository in order to delete tags or manifests from it.
 func (b *Base) Deleter(repo ref.Repo, use remote.Use) (interface {
 	Resolve(ctx context.Context, reference string) (oci.Descriptor, error)
 	Delete(ctx context.Context, reference string, tags ...string) error
@@ -126,7 +130,8 @@ func (b *Base) Deleter(repo ref.Repo, use remote.Use) (interface {
 	return b.Remote.Open(repo, use), nil
 }
 
-// pulls says what each registry with a pull limit has left, of those where pulls were spent.
+// pulls returns the state of the pull limit of each registry in spent that has one. spent holds
+// the number of pulls by host.
 func (b *Base) pulls(spent map[string]int) map[string]report.Pulls {
 	var all map[string]report.Pulls
 	for host, n := range spent {

@@ -1,12 +1,12 @@
-// Package place is a repository wherever it is: behind a registry's API, in a layout on disk, or
-// in a registry of this process.
+// Package place opens repositories, no matter where they are: at a registry, in a layout on disk,
+// or in a registry inside this process.
 //
 // Files, in the order in which they use each other:
 //
-//	session.go     what one plan and its application share: opened ends, logins
+//	session.go     state that a plan and its application share: open repositories, logins
 //	sharing.go     which repositories of a registry hold which blobs
-//	traffic.go     what was exchanged with registries
-//	base.go        what all sessions of one Dray share
-//	repository.go  a repository wherever it is
-//	each.go        a few things at a time
+//	traffic.go     counts the traffic with registries
+//	base.go        state that all sessions of one Dray share
+//	repository.go  the interfaces of a repository
+//	each.go        runs a function for several items at a time
 package place

@@ -13,20 +13,21 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Repository is a repository wherever it is: both ends of a transfer, and listable.
+// Repository is a repository anywhere. It can be the source and the target of a transfer, and its
+// tags can be listed.
 type Repository interface {
 	transfer.Source
 	transfer.Target
 	List(ctx context.Context, visit func(oci.Listed) error) error
 }
 
-// Local is a registry in this process. Its methods are safe for concurrent use;
-// their errors are *fault.Fault without a Side.
+// Local is a registry inside this process. Its methods are safe for concurrent use. Their errors
+// are *fault.Fault without a Side.
 type Local interface {
-	// Open opens a repository, which need not be there yet.
+	// Open opens a repository, which does not have to exist yet.
 	Open(repo ref.Repo) (LocalRepository, error)
-	// Repositories calls visit with the path of each repository, until that returns an
-	// error, and returns that.
+	// Repositories calls visit with the path of each repository. If visit returns an error,
+	// Repositories stops and returns that error.
 	Repositories(ctx context.Context, visit func(path string) error) error
 }
 
@@ -35,16 +36,18 @@ type LocalRepository interface {
 	transfer.Source
 	transfer.Target
 
-	// List calls visit with each tag and its digest, until that returns an error, and
-	// returns that. NotFound is a repository that is not there.
+	// List calls visit with each tag and its digest. If visit returns an error, List stops and
+	// returns that error. The error is NotFound if the repository does not exist.
 	List(ctx context.Context, visit func(oci.Listed) error) error
 	// Digests lists the manifests and indexes, tagged or not.
 	Digests(ctx context.Context) ([]oci.Digest, error)
-	// Delete removes a tag, and only that, or by digest a manifest with its tags.
+	// Delete removes a tag and nothing else, if reference is a tag. If reference is a digest, it
+	// removes the manifest and its tags.
 	Delete(ctx context.Context, reference string, tags ...string) error
 }
 
-// Absent reports whether repo is a layout that is not there yet: it holds nothing, and looking must not make it.
+// Absent reports whether repo is a layout that does not exist yet. Such a layout holds nothing,
+// and looking at it must not create it.
 func Absent(repo ref.Repo) bool {
 	if !repo.IsLayout() {
 		return false
@@ -53,10 +56,10 @@ func Absent(repo ref.Repo) bool {
 	return os.IsNotExist(err) || err == nil && len(entries) == 0
 }
 
-// maxConfig bounds a configuration blob that is held in memory: 8 MiB.
+// maxConfig is the largest image configuration that is read into memory: 8 MiB.
 const maxConfig = 8 << 20
 
-// ReadSmall reads a blob that fits in memory, and proves it.
+// ReadSmall reads a blob of at most 8 MiB into memory and verifies its size and digest.
 func ReadSmall(ctx context.Context, at Repository, d oci.Descriptor) ([]byte, error) {
 	if d.Size > maxConfig {
 		return nil, &fault.Fault{Kind: fault.TooLarge, Op: "read image config", Name: at.Repo().At(string(d.Digest)).String(), Err: fmt.Errorf("%d bytes; the limit is %d", d.Size, maxConfig)}

@@ -16,24 +16,28 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Session is what one plan and its application share: the repositories that were opened and
-// all that they learned, the documents that were read, what was exchanged. Its methods are
-// safe for concurrent use; its fields are set before it is used.
+// Session holds what one plan and its application share: open repositories and what they learned,
+// documents that were read, and the count of traffic. Its methods are safe for concurrent use.
+// Its fields must be set before it is used.
 type Session struct {
 	Base   *Base
-	Logins map[fault.Side]*credential.Login // nil asks the chain
-	Shared *Sharing                         // what target registries hold, for runs of many repositories; nil is nothing
+	Logins map[fault.Side]*credential.Login // a nil login means that the credential chain is asked
+	// Shared holds what target registries have, for runs with many repositories; nil disables
+	// sharing.
+	Shared *Sharing
 
-	// Traffic is counted here; sessions of one run may share it.
+	// Traffic counts the traffic of this session. Several sessions of one run may share it.
 	Traffic *Traffic
 
-	// Looks says that targets are only looked at, where they are: a login that may not write is enough.
+	// Looks says that target registries are only read, so that a login without push access is
+	// enough.
 	Looks bool
 
-	// Applying says that steps are being done: one that has to wait makes room for others.
+	// Applying says that steps are being executed. A step that has to wait then lets other steps
+	// go on.
 	Applying atomic.Bool
 
-	mounts map[ref.Repo][]string // the targets, and the paths that blobs may be mounted from
+	mounts map[ref.Repo][]string // for each target, the paths of the repositories that it may mount blobs from
 	docs   map[oci.Digest]oci.Document
 
 	mu      sync.Mutex
@@ -43,14 +47,15 @@ type Session struct {
 	backs   map[Repository]*transfer.Back
 }
 
-// opened is a repository as one side uses it.
+// opened identifies a repository as one side opened it.
 type opened struct {
 	side fault.Side
 	repo ref.Repo
-	mode layout.Mode // of a layout
+	mode layout.Mode // only for layouts
 }
 
-// Begin opens a session. A nil login asks the chain; a nil observer watches nothing.
+// Begin opens a session. If a login is nil, the session asks the credential chain. If obs is nil,
+// events are ignored.
 func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Session {
 	return &Session{
 		Base: b, Logins: map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target}, watch: obs,
@@ -59,7 +64,8 @@ func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Sess
 	}
 }
 
-// Aim says that targets will be written from source, so that the first token asked for covers it all.
+// Aim announces that source will be copied to targets. The first token that is requested for a
+// target then also covers the mounts from the other repositories.
 func (s *Session) Aim(source ref.Repo, targets ...ref.Repo) {
 	for _, to := range targets {
 		s.mounts[to] = append([]string{}, s.mounts[to]...)
@@ -71,8 +77,8 @@ func (s *Session) Aim(source ref.Repo, targets ...ref.Repo) {
 	}
 }
 
-// Source opens repo for reading. A repository that is a target too, with the same
-// login, is opened once for both.
+// Source opens repo for reading. If repo is also a target with the same login, it is opened only
+// once for both.
 func (s *Session) Source(repo ref.Repo) (Repository, error) {
 	side := fault.Source
 	if _, both := s.mounts[repo]; both && s.Logins[fault.Source] == s.Logins[fault.Target] {
@@ -82,13 +88,13 @@ func (s *Session) Source(repo ref.Repo) (Repository, error) {
 	return p, fault.On(fault.Source, err)
 }
 
-// Target opens repo for writing, or for looking at what writing would meet.
+// Target opens repo for writing, or for a survey of a target.
 func (s *Session) Target(repo ref.Repo, mode layout.Mode) (Repository, error) {
 	p, err := s.Open(fault.Target, repo, mode)
 	return p, fault.On(fault.Target, err)
 }
 
-// Open opens repo for one side. mode is that of a layout.
+// Open opens repo for one side. mode applies only to a layout.
 func (s *Session) Open(side fault.Side, repo ref.Repo, mode layout.Mode) (Repository, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,17 +138,19 @@ func (s *Session) openLayout(key opened) (Repository, error) {
 	return dir, nil
 }
 
-// Own opens repo for what its registry has beside the distribution API.
+// Own opens repo for requests that the registry offers in addition to the distribution API.
 func (s *Session) Own(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
 	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Watch()})
 }
 
-// Once opens a repository of a registry to ask what transfers do not, and gives up at the first trouble.
+// Once opens a repository of a registry for requests that transfers do not send. Such a request
+// is not retried.
 func (s *Session) Once(side fault.Side, repo ref.Repo, actions remote.Actions) *remote.Repository {
 	return s.Base.Remote.Open(repo, remote.Use{Actions: actions, Login: s.Logins[side], Observe: s.Watch()}).Once()
 }
 
-// Warm has connections dialled for the blobs that will go from one registry to another, while manifests are read.
+// Warm opens connections for the blobs that will be copied from one registry to another, while
+// the manifests are still being read.
 func (s *Session) Warm(ctx context.Context, from, to ref.Repo) {
 	if from.Host == to.Host {
 		return
@@ -154,7 +162,8 @@ func (s *Session) Warm(ctx context.Context, from, to ref.Repo) {
 	}
 }
 
-// BackOf reads back what at holds; what it saw there counts for all images of the session.
+// BackOf returns the transfer.Back of a repository. All images of the session share it, so that
+// each blob is read back only once.
 func (s *Session) BackOf(at Repository) *transfer.Back {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +173,7 @@ func (s *Session) BackOf(at Repository) *transfer.Back {
 	return s.backs[at]
 }
 
-// Release closes what is open on disk. What is needed again is opened again.
+// Release closes the layouts that are open. They are opened again when they are needed.
 func (s *Session) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,7 +184,7 @@ func (s *Session) Release() {
 	clear(s.backs)
 }
 
-// Observe counts e and passes it on to whoever watches now.
+// Observe counts e and passes it to the current observer.
 func (s *Session) Observe(e event.Event) {
 	s.Traffic.Event(e)
 	s.mu.Lock()
@@ -184,7 +193,7 @@ func (s *Session) Observe(e event.Event) {
 	watch.Tell(e)
 }
 
-// Watch is told of what happens at registries.
+// Watch returns the observers for the events and requests of registries.
 func (s *Session) Watch() event.Watch { return event.Watch{Events: s.Observe, Requests: s.requested} }
 
 func (s *Session) requested(q event.Request) {
@@ -192,17 +201,17 @@ func (s *Session) requested(q event.Request) {
 	s.Base.Requests.Tell(q)
 }
 
-// Keep holds on to a document that was read, so that a copy does not read it again.
+// Keep stores a document that was read, so that a copy does not read it again.
 func (s *Session) Keep(doc oci.Document) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.docs[doc.Digest] = doc
 }
 
-// Kept are the documents that were kept. Nothing may be kept while they are used.
+// Kept returns the stored documents. Keep must not be called while they are used.
 func (s *Session) Kept() map[oci.Digest]oci.Document { return s.docs }
 
-// WatchedBy changes who watches.
+// WatchedBy replaces the observer.
 func (s *Session) WatchedBy(obs event.Observer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

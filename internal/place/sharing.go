@@ -12,20 +12,21 @@ import (
 )
 
 const (
-	// maxShared is how many blobs of a registry are remembered: some 20 MiB. One that is
-	// forgotten costs at most that it is sent again.
+	// maxShared is how many blobs are remembered for one registry, in about 20 MiB of memory. At
+	// worst, a forgotten blob is sent again.
 	maxShared = 1 << 17
 
-	// maxHolders is how many repositories are remembered for each.
+	// maxHolders is how many repositories are remembered for each blob.
 	maxHolders = 2
 
-	// distrust is how many mounts a registry may refuse, and take none, before it is
-	// believed to take none at all.
-	distrust = 3
+	// maxRefused is after how many refused mounts a registry is assumed to refuse all mounts, if it
+	// has accepted none.
+	maxRefused = 3
 )
 
-// Sharing remembers during one run which repositories of a registry hold which blobs, so
-// that what one received the others mount. What earlier runs saw is taken for a hint.
+// Sharing remembers, during one run, which repositories of a registry hold which blobs. A blob
+// that one repository has received can then be mounted into the others. What earlier runs saw is
+// used as a hint that may be wrong.
 type Sharing struct {
 	earlier *ledger.Whereabouts
 
@@ -33,28 +34,29 @@ type Sharing struct {
 	hosts map[string]*shared
 }
 
-// NewSharing begins with what earlier runs saw; nil is nothing.
+// NewSharing returns a Sharing that begins with the hints of earlier runs. If earlier is nil, it
+// begins without hints.
 func NewSharing(earlier *ledger.Whereabouts) *Sharing {
 	return &Sharing{earlier: earlier, hosts: map[string]*shared{}}
 }
 
-// shared is what is known of one registry.
+// shared is what is known about one registry.
 type shared struct {
 	mu      sync.Mutex
 	blobs   map[oci.Digest]*holders
 	mounted int
-	refused int           // mounts of blobs that a repository was believed to hold
-	wrong   ledger.Places // hints that led to nothing
+	refused int           // refused mounts of blobs that this run saw in a repository
+	wrong   ledger.Places // hints that turned out to be wrong
 }
 
-// holders are the repositories that hold one blob.
+// holders lists the repositories that hold one blob.
 type holders struct {
 	paths []string
-	seen  []string      // those of paths that this run saw; the others are hints of earlier runs
-	busy  chan struct{} // closed when the Put under way ends; nil while there is none
+	seen  []string      // the part of paths that this run saw; the rest are hints of earlier runs
+	busy  chan struct{} // closed when the Put in progress ends; nil if no Put is in progress
 }
 
-// Target wraps at, if it is at a registry.
+// Target returns at with sharing, if it is at a registry. Otherwise it returns at.
 func (s *Sharing) Target(at Repository) transfer.Target {
 	if s == nil || at.Repo().IsLayout() {
 		return at
@@ -62,8 +64,8 @@ func (s *Sharing) Target(at Repository) transfer.Target {
 	return &sharer{Repository: at, known: s.of(at.Repo().Host)}
 }
 
-// Turn is the transfer.End.Turn of at: of repositories that lack one blob at the same
-// time one gets it sent, and the others wait for that and mount it.
+// Turn returns the transfer.End.Turn of at. If several repositories lack a blob at the same time,
+// one of them receives it, and the others wait and then mount it.
 func (s *Sharing) Turn(at Repository) func(oci.Digest) (done func(), busy <-chan struct{}) {
 	if s == nil || at.Repo().IsLayout() {
 		return nil
@@ -72,14 +74,14 @@ func (s *Sharing) Turn(at Repository) func(oci.Digest) (done func(), busy <-chan
 	return func(d oci.Digest) (func(), <-chan struct{}) { return known.turn(d, at.Repo()) }
 }
 
-// of is what is known of a registry.
+// of returns what is known about a registry.
 func (s *Sharing) of(host string) *shared {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.hosts[host]
 	if known == nil {
 		known = &shared{blobs: map[oci.Digest]*holders{}, wrong: ledger.Places{}}
-		hints, _ := s.earlier.Read(host) // without hints more is sent, and that is all
+		hints, _ := s.earlier.Read(host) // without hints, more blobs are sent, but the result is the same
 		for d, paths := range hints {
 			known.blobs[d] = &holders{paths: paths}
 		}
@@ -88,7 +90,7 @@ func (s *Sharing) of(host string) *shared {
 	return known
 }
 
-// Keep hands what was seen on to later runs, as far as the disk works.
+// Keep saves what this run saw for later runs. Errors of the disk are ignored.
 func (s *Sharing) Keep() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,8 +113,8 @@ type sharer struct {
 	known *shared
 }
 
-// Missing asks only for blobs that no repository of the registry is known to hold: the
-// mount of the others is question and answer in one.
+// Missing asks the registry only for blobs that no other repository is known to hold. The others
+// are mounted, and the answer to a mount request also tells whether the blob is there.
 func (s *sharer) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	var ask []oci.Descriptor
 	elsewhere := map[oci.Digest]bool{}
@@ -145,7 +147,7 @@ func (s *sharer) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Des
 	return missing, nil
 }
 
-// Put mounts d where another repository holds it.
+// Put mounts d if another repository holds it, and sends it otherwise.
 func (s *sharer) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error) {
 	at := s.known.from(d.Digest, s.Repo())
 	for _, repo := range at {
@@ -169,7 +171,7 @@ func (k *shared) from(d oci.Digest, repo ref.Repo) []ref.Repo {
 
 func (k *shared) others(d oci.Digest, repo ref.Repo) []ref.Repo {
 	h := k.blobs[d]
-	if h == nil || k.barren() {
+	if h == nil || k.refusesMounts() {
 		return nil
 	}
 	var at []ref.Repo
@@ -181,15 +183,16 @@ func (k *shared) others(d oci.Digest, repo ref.Repo) []ref.Repo {
 	return at
 }
 
-// barren reports whether mounting leads to nothing here.
-func (k *shared) barren() bool { return k.mounted == 0 && k.refused >= distrust }
+// refusesMounts reports whether the registry seems to refuse all mounts.
+func (k *shared) refusesMounts() bool { return k.mounted == 0 && k.refused >= maxRefused }
 
-// turn makes the caller the one who brings a blob to repo, unless it can be mounted; done
-// tells the others to go on. Where somebody else brings it, busy is closed when that ended.
+// turn lets the caller put a blob to repo, or mount it if another repository holds it. The caller
+// must call done when the Put has ended. If another repository is receiving the blob, turn
+// returns busy instead, which is closed when that has ended.
 func (k *shared) turn(d oci.Digest, repo ref.Repo) (done func(), busy <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.others(d, repo)) > 0 || k.barren() {
+	if len(k.others(d, repo)) > 0 || k.refusesMounts() {
 		return func() {}, nil
 	}
 	h := k.holders(d)
@@ -206,7 +209,8 @@ func (k *shared) turn(d oci.Digest, repo ref.Repo) (done func(), busy <-chan str
 	}, nil
 }
 
-// holders makes room for a blob where there is none. k.mu is held.
+// holders returns the entry for a blob, and makes one if there is none. If there are too many
+// entries, it drops others first. The caller holds k.mu.
 func (k *shared) holders(d oci.Digest) *holders {
 	if h := k.blobs[d]; h != nil {
 		return h
@@ -224,7 +228,7 @@ func (k *shared) holders(d oci.Digest) *holders {
 	return h
 }
 
-// note remembers that a repository holds a blob.
+// note records that a repository holds a blob.
 func (k *shared) note(d oci.Digest, path string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -237,11 +241,11 @@ func (k *shared) add(d oci.Digest, path string) {
 		return
 	}
 	h.seen = append(h.seen, path)
-	h.paths = slices.Clone(h.seen) // before the hints
+	h.paths = slices.Clone(h.seen) // seen repositories replace the hints
 }
 
-// ended learns from a Put. What was sent although it was thought to be mountable was a
-// wrong hint, which is dropped.
+// ended records the result of a Put. If a blob was sent although it should have been mountable,
+// the list of its holders was wrong and is dropped.
 func (k *shared) ended(d oci.Digest, path string, way oci.Way, hinted bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -253,7 +257,7 @@ func (k *shared) ended(d oci.Digest, path string, way oci.Way, hinted bool) {
 		if len(h.seen) > 0 {
 			k.refused++
 		} else {
-			k.wrong[d] = h.paths // things change between runs: that says nothing about mounts
+			k.wrong[d] = h.paths // content may change between runs, so this does not count as a refused mount
 		}
 		h.paths, h.seen = nil, nil
 	}

@@ -15,11 +15,11 @@ func TestWhoLacksABlobWaitsForWhoBringsIt(t *testing.T) {
 	one, two := ref.Repo{Host: "r.example", Path: "one"}, ref.Repo{Host: "r.example", Path: "two"}
 	done, busy := known.turn(sum(1), one)
 	if busy != nil {
-		t.Fatal("the first waits")
+		t.Fatal("the first repository has to wait")
 	}
 	_, busy = known.turn(sum(1), two)
 	if busy == nil {
-		t.Fatal("both bring it")
+		t.Fatal("both repositories may put the blob at the same time")
 	}
 	known.ended(sum(1), "one", oci.Sent, false)
 	done()
@@ -28,7 +28,7 @@ func TestWhoLacksABlobWaitsForWhoBringsIt(t *testing.T) {
 		t.Errorf("%v", at)
 	}
 	if done, busy = known.turn(sum(1), two); busy != nil {
-		t.Error("what can be mounted is waited for")
+		t.Error("a repository waits for a blob that it can mount")
 	}
 	done()
 }
@@ -36,10 +36,10 @@ func TestWhoLacksABlobWaitsForWhoBringsIt(t *testing.T) {
 func TestWhenABlobIsNotBroughtTheNextBringsIt(t *testing.T) {
 	known := &shared{blobs: map[oci.Digest]*holders{}}
 	done, _ := known.turn(sum(1), ref.Repo{Host: "r.example", Path: "one"})
-	done() // it failed
+	done() // the Put failed
 	done, busy := known.turn(sum(1), ref.Repo{Host: "r.example", Path: "two"})
 	if busy != nil {
-		t.Fatal("nobody brings it")
+		t.Fatal("the second repository waits although the first has failed")
 	}
 	done()
 }
@@ -47,7 +47,7 @@ func TestWhenABlobIsNotBroughtTheNextBringsIt(t *testing.T) {
 func TestAWrongHintIsDroppedAndARegistryThatMountsNothingIsBelieved(t *testing.T) {
 	known := &shared{blobs: map[oci.Digest]*holders{}}
 	two := ref.Repo{Host: "r.example", Path: "two"}
-	for i := range distrust {
+	for i := range maxRefused {
 		known.note(sum(i), "one")
 		if at := known.from(sum(i), two); len(at) != 1 {
 			t.Fatalf("%d: %v", i, at)
@@ -75,6 +75,6 @@ func TestWhatIsKnownOfBlobsStaysBounded(t *testing.T) {
 		known.note(sum(i+1), "one")
 	}
 	if n := len(known.blobs); n > maxShared+1 || known.blobs[sum(0)] == nil {
-		t.Errorf("%d blobs; who is waited for is forgotten: %v", n, known.blobs[sum(0)] == nil)
+		t.Errorf("%d blobs are remembered; the blob with a Put in progress was dropped: %v", n, known.blobs[sum(0)] == nil)
 	}
 }

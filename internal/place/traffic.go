@@ -10,20 +10,20 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Traffic counts what is exchanged with registries, and the pulls among it. It is safe for
+// Traffic counts the requests, bytes, retries and pulls at each registry. It is safe for
 // concurrent use.
 type Traffic struct {
 	mu     sync.Mutex
 	hosts  map[string]report.Traffic
-	pulled map[string]int // manifests read, by host
+	pulled map[string]int // manifests that were read, by host
 }
 
-// NewTraffic counts from zero.
+// NewTraffic returns a Traffic with all counts at zero.
 func NewTraffic() *Traffic {
 	return &Traffic{hosts: map[string]report.Traffic{}, pulled: map[string]int{}}
 }
 
-// Request counts an exchange.
+// Request counts one exchange with a registry.
 func (t *Traffic) Request(q event.Request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -35,7 +35,7 @@ func (t *Traffic) Request(q event.Request) {
 	t.pulled[q.Host] += pullsIn(q)
 }
 
-// Event counts what is tried again. What has no host is a layout's.
+// Event counts the retries. An event without a host comes from a layout and is not counted.
 func (t *Traffic) Event(e event.Event) {
 	if e.Kind != event.Retried || e.Host == "" {
 		return
@@ -47,21 +47,22 @@ func (t *Traffic) Event(e event.Event) {
 	t.hosts[e.Host] = h
 }
 
-// Exchanged is what was exchanged so far, by registry host.
+// Exchanged returns the traffic so far, by registry host.
 func (t *Traffic) Exchanged() map[string]report.Traffic {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return maps.Clone(t.hosts)
 }
 
-// Pulls says what each registry with a pull limit has left, of those that were asked.
+// Pulls returns the state of the pull limit of each registry that has one and was asked for
+// manifests.
 func (t *Traffic) Pulls(b *Base) map[string]report.Pulls {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return b.pulls(t.pulled)
 }
 
-// pullsIn is how many pulls an exchange is, at a registry that counts them.
+// pullsIn returns how many pulls an exchange counts as, at a registry that counts pulls.
 func pullsIn(q event.Request) int {
 	if q.Method == http.MethodGet && q.Status == http.StatusOK && strings.Contains(q.URL, "/manifests/") {
 		return 1

@@ -19,48 +19,48 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// CollectOptions say what Collect may take away. The zero CollectOptions take
-// away what no manifest needs, and no manifest.
+// CollectOptions select what Collect removes. The zero CollectOptions remove blobs that no
+// manifest needs, and no manifest.
 type CollectOptions struct {
 	Storage Storage // as in Options
 
-	// Untagged also takes manifests that nothing leads to: no tag, no index that
-	// stays, no subject that stays.
+	// Untagged also removes manifests that cannot be reached: they have no tag, no index that is
+	// kept lists them, and they have no subject that is kept.
 	Untagged bool
-	// DryRun counts and changes nothing.
+	// DryRun only counts and changes nothing.
 	DryRun bool
-	// Keep spares what is younger: content may come before the manifest that needs
-	// it. 0 is an hour; negative spares nothing.
+	// Keep protects content that is younger, because content may be pushed before the manifest
+	// that needs it. 0 means one hour; a negative value protects nothing.
 	Keep time.Duration
-	Log  *slog.Logger // each thing that goes, at debug level; nil is silent
+	Log  *slog.Logger // logs each removal at debug level; nil means that nothing is logged
 }
 
-// Collected is what Collect did, or with DryRun would do.
+// Collected counts what Collect has removed, or with DryRun would remove.
 type Collected struct {
 	Repositories int
 	Kept         struct {
 		Manifests int
-		Blobs     int   // files, of manifests too; each once for all repositories
+		Blobs     int   // files, including those of manifests; a file that several repositories share counts once
 		Bytes     int64 // of those files
 	}
 	Removed struct {
 		Manifests int
-		Links     int // blobs that a repository no longer shows
+		Links     int // blobs that were removed from a repository
 		Blobs     int
 		Bytes     int64
 	}
 	DryRun bool
 }
 
-// Collect removes from the registry in dir what nothing needs. What is needed
-// begins at the tags (and, without Untagged, at every manifest) and follows
-// what a manifest lists, whatever its kind and depth, and what names it as its
-// subject, whatever names that in turn.
+// Collect removes content that nothing needs from the registry in dir. A manifest with a tag is
+// needed; without Untagged, every manifest is needed. Everything that a needed manifest lists is
+// also needed, whatever its kind and depth. The referrers of a needed manifest, and their
+// referrers, are needed too.
 //
-// No process may serve dir meanwhile: that is Conflict, and nothing was done. A
-// manifest that can not be read ends it as Corrupt before anything is removed,
-// since what it needs is not known. Stopped or killed at any point it leaves a
-// sound registry: manifests go before what they need.
+// No process may serve dir at the same time; otherwise the error is Conflict and nothing is
+// removed. If a manifest cannot be read, the error is Corrupt and nothing is removed, because it
+// is not known what that manifest needs. If Collect is stopped or killed, the registry stays
+// consistent, because manifests are removed before the content that they need.
 func Collect(ctx context.Context, dir string, o CollectOptions) (_ Collected, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -88,7 +88,7 @@ func Collect(ctx context.Context, dir string, o CollectOptions) (_ Collected, er
 		return Collected{}, collecting(ctx, dir, err)
 	}
 	c := &collector{options: o, driver: driver, index: &index{driver: driver, store: store}, needed: map[digest.Digest]bool{}}
-	if o.Untagged { // else every manifest stays, and nothing has to be found by its subject
+	if o.Untagged { // otherwise all manifests are kept, and referrers do not have to be found
 		if err := indexOnce(ctx, dir, c.index, o.Log); err != nil {
 			return Collected{}, err
 		}
@@ -104,7 +104,8 @@ func collecting(ctx context.Context, dir string, err error) error {
 	return faultOf(ctx, "collect garbage in", dir, err)
 }
 
-// collector is one run: all repositories are marked before anything is removed.
+// collector is one run of Collect. It marks the content of all repositories before it removes
+// anything.
 type collector struct {
 	options CollectOptions
 	driver  storagedriver.StorageDriver
@@ -113,32 +114,32 @@ type collector struct {
 	sum     Collected
 }
 
-// room is one repository: its manifests, and what of it stays.
-type room struct {
+// repoContent is one repository with its manifests and the content that it needs.
+type repoContent struct {
 	name      reference.Named
-	manifests map[digest.Digest]bool // true is kept
-	needs     map[digest.Digest]bool // the manifests that stay and what they list
+	manifests map[digest.Digest]bool // true means that the manifest is kept
+	needs     map[digest.Digest]bool // the manifests that are kept, and what they list
 }
 
 func (c *collector) run(ctx context.Context) error {
-	var rooms []*room
+	var repos []*repoContent
 	err := c.repositories(ctx, func(named reference.Named) {
-		rooms = append(rooms, &room{name: named, manifests: map[digest.Digest]bool{}, needs: map[digest.Digest]bool{}})
+		repos = append(repos, &repoContent{name: named, manifests: map[digest.Digest]bool{}, needs: map[digest.Digest]bool{}})
 	})
 	if err != nil {
 		return err
 	}
-	for _, r := range rooms {
+	for _, r := range repos {
 		if err := c.mark(ctx, r); err != nil {
 			return err
 		}
 	}
-	for _, r := range rooms {
+	for _, r := range repos {
 		if err := c.sweepManifests(ctx, r); err != nil {
 			return err
 		}
 	}
-	for _, r := range rooms {
+	for _, r := range repos {
 		if err := c.sweepLinks(ctx, r); err != nil {
 			return err
 		}
@@ -146,7 +147,8 @@ func (c *collector) run(ctx context.Context) error {
 	return c.sweepBlobs(ctx)
 }
 
-// repositories finds those too that have blobs and no manifest, which distribution does not list.
+// repositories also visits repositories that have blobs but no manifest. distribution does not
+// list those.
 func (c *collector) repositories(ctx context.Context, visit func(reference.Named)) error {
 	seen := map[string]bool{}
 	err := c.driver.Walk(ctx, repositories, func(info storagedriver.FileInfo) error {
@@ -168,8 +170,8 @@ func (c *collector) repositories(ctx context.Context, visit func(reference.Named
 	return nil
 }
 
-// mark finds what r needs.
-func (c *collector) mark(ctx context.Context, r *room) error {
+// mark finds the content that r needs.
+func (c *collector) mark(ctx context.Context, r *repoContent) error {
 	c.sum.Repositories++
 	all, err := c.index.digests(ctx, r.name)
 	if err != nil {
@@ -206,8 +208,9 @@ func (c *collector) mark(ctx context.Context, r *room) error {
 	return nil
 }
 
-// roots is where to begin: what has a tag, and what may not be taken for want of one.
-func (c *collector) roots(ctx context.Context, r *room, all []digest.Digest) ([]digest.Digest, error) {
+// roots returns the manifests that are needed themselves: those with a tag and those that are too
+// young to be removed or, without Untagged, all.
+func (c *collector) roots(ctx context.Context, r *repoContent, all []digest.Digest) ([]digest.Digest, error) {
 	if !c.options.Untagged {
 		return all, nil
 	}
@@ -238,8 +241,8 @@ func (c *collector) roots(ctx context.Context, r *room, all []digest.Digest) ([]
 	return roots, nil
 }
 
-// listed returns what the manifest d lists, in any of the places where one can.
-func (c *collector) listed(ctx context.Context, r *room, d digest.Digest) ([]digest.Digest, error) {
+// listed returns all digests that the manifest d lists: config, layers, manifests and blobs.
+func (c *collector) listed(ctx context.Context, r *repoContent, d digest.Digest) ([]digest.Digest, error) {
 	raw, err := c.driver.GetContent(ctx, blobPath(d))
 	if err != nil {
 		return nil, err
@@ -255,7 +258,7 @@ func (c *collector) listed(ctx context.Context, r *room, d digest.Digest) ([]dig
 	}
 	if err := json.Unmarshal(raw, &m); err != nil || digest.FromBytes(raw) != d {
 		return nil, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: r.name.Name() + "@" + d.String(),
-			Hint: "push it again, or delete it", Err: fmt.Errorf("its bytes are damaged, so what it needs is not known")}
+			Hint: "push the manifest again, or delete it", Err: fmt.Errorf("its bytes are damaged, so the content that it needs is not known")}
 	}
 	var out []digest.Digest
 	if m.Config != nil {
@@ -267,8 +270,9 @@ func (c *collector) listed(ctx context.Context, r *room, d digest.Digest) ([]dig
 	return out, nil
 }
 
-// sweepManifests takes manifests out of r, with their entries under their subjects.
-func (c *collector) sweepManifests(ctx context.Context, r *room) error {
+// sweepManifests removes the manifests that are not kept from r, and from the referrers of their
+// subjects.
+func (c *collector) sweepManifests(ctx context.Context, r *repoContent) error {
 	for d, kept := range r.manifests {
 		if kept {
 			c.sum.Kept.Manifests++
@@ -282,18 +286,18 @@ func (c *collector) sweepManifests(ctx context.Context, r *room) error {
 	return nil
 }
 
-func (c *collector) remove(ctx context.Context, r *room, d digest.Digest) error {
+func (c *collector) remove(ctx context.Context, r *repoContent, d digest.Digest) error {
 	mediaType, raw, err := c.index.read(ctx, r.name, d)
 	if err == nil {
 		if l, err := linkOf(r.name, mediaType, raw); err == nil && l != nil {
-			defer func() { _ = c.drop(ctx, l.dir()) }() // one that stays is not listed and does no harm
+			defer func() { _ = c.drop(ctx, l.dir()) }() // an entry that stays is not listed and does no harm
 		}
 	}
 	return c.drop(ctx, path.Join(revisionDir(r.name.Name(), d), "link"))
 }
 
-// sweepLinks takes blobs out of r that nothing in it needs.
-func (c *collector) sweepLinks(ctx context.Context, r *room) error {
+// sweepLinks removes the links to blobs that nothing in r needs.
+func (c *collector) sweepLinks(ctx context.Context, r *repoContent) error {
 	layers := path.Join(repositories, r.name.Name(), "_layers")
 	var gone []string
 	err := c.driver.Walk(ctx, layers, func(info storagedriver.FileInfo) error {
@@ -305,7 +309,7 @@ func (c *collector) sweepLinks(ctx context.Context, r *room) error {
 		d := digest.NewDigestFromEncoded(digest.Algorithm(path.Base(path.Dir(dir))), path.Base(dir))
 		switch {
 		case r.needs[d]:
-			// A link of another algorithm leads to the sha256 of the same bytes.
+			// A link with another algorithm leads to the sha256 digest of the same bytes.
 			raw, err := c.driver.GetContent(ctx, info.Path())
 			if err != nil {
 				return err
@@ -330,7 +334,7 @@ func (c *collector) sweepLinks(ctx context.Context, r *room) error {
 	return nil
 }
 
-// sweepBlobs takes the bytes that no repository needs.
+// sweepBlobs removes the files that no repository needs.
 func (c *collector) sweepBlobs(ctx context.Context) error {
 	var gone []string
 	err := c.driver.Walk(ctx, allBlobs, func(info storagedriver.FileInfo) error {
@@ -366,7 +370,7 @@ func (c *collector) young(info storagedriver.FileInfo) bool {
 	return time.Since(info.ModTime()) < c.options.Keep
 }
 
-// drop deletes name, unless this is but a look.
+// drop deletes name, or only logs it if DryRun is set.
 func (c *collector) drop(ctx context.Context, name string) error {
 	c.options.Log.LogAttrs(ctx, slog.LevelDebug, "removed", slog.String("path", name), slog.Bool("dryRun", c.options.DryRun))
 	if c.options.DryRun {

@@ -28,7 +28,7 @@ func (p *place) collect(o registry.CollectOptions) registry.Collected {
 	return sum
 }
 
-// list pushes an index over children; reference "" is by digest.
+// list pushes an index of children. If reference is "", it pushes by digest.
 func (p *place) list(repo, reference string, children ...v1.Descriptor) v1.Descriptor {
 	p.t.Helper()
 	idx := v1.Index{MediaType: v1.MediaTypeImageIndex, Manifests: children}
@@ -38,7 +38,7 @@ func (p *place) list(repo, reference string, children ...v1.Descriptor) v1.Descr
 	return d
 }
 
-// layered is an image with a layer of its own, pushed under reference.
+// layered pushes an image with a layer that no other image has.
 func (p *place) layered(repo, reference, mark string, subject *v1.Descriptor) (manifest, layer v1.Descriptor) {
 	p.t.Helper()
 	m := p.image(repo, mark)
@@ -68,14 +68,14 @@ func TestCollectKeepsWhatATagLeadsToByIndexAndBySubject(t *testing.T) {
 	child, childLayer := p.layered("app", "", "child", nil)
 	inner := p.list("app", "", child)
 	outer := p.list("app", "v1", inner)
-	sbom, sbomLayer := p.layered("app", "", "sbom", &child)               // of a child, untagged
-	signature, signatureLayer := p.layered("app", "", "signature", &sbom) // of a referrer
+	sbom, sbomLayer := p.layered("app", "", "sbom", &child)               // referrer of a child, untagged
+	signature, signatureLayer := p.layered("app", "", "signature", &sbom) // referrer of a referrer
 	onIndex, _ := p.layered("app", "", "attestation", &outer)
 
 	loose, looseLayer := p.layered("app", "", "loose", nil)
 	lone, loneLayer := p.layered("app", "", "sbom of loose", &loose)
 	unused := p.blob("app", []byte("a blob that no manifest needs"))
-	shared := p.blob("other", []byte("layer of child")) // unneeded in other, needed in app
+	shared := p.blob("other", []byte("layer of child")) // not needed in other, but needed in app
 
 	all := p.collect(registry.CollectOptions{})
 	if all.Removed.Manifests != 0 || all.Kept.Manifests != 8 || all.Removed.Blobs != 1 || all.Removed.Links != 2 {
@@ -89,7 +89,7 @@ func TestCollectKeepsWhatATagLeadsToByIndexAndBySubject(t *testing.T) {
 	p.there("app", "manifests", loose, lone)
 	did := p.collect(registry.CollectOptions{Untagged: true})
 	if look.DryRun = false; look != did {
-		t.Errorf("a look said %+v, it was %+v", look, did)
+		t.Errorf("the dry run reported %+v, but Collect reported %+v", look, did)
 	}
 	if did.Removed.Manifests != 2 || did.Removed.Blobs != 4 || did.Kept.Manifests != 6 {
 		t.Errorf("%+v", did)
@@ -102,9 +102,9 @@ func TestCollectKeepsWhatATagLeadsToByIndexAndBySubject(t *testing.T) {
 		t.Error(got)
 	}
 	if again := p.collect(registry.CollectOptions{Untagged: true}); again.Removed.Manifests+again.Removed.Blobs+again.Removed.Links != 0 || again.Kept != did.Kept {
-		t.Errorf("a second time: %+v", again)
+		t.Errorf("the second run reported %+v", again)
 	}
-	// What went may come back.
+	// Content that was removed can be pushed again.
 	p.layered("app", "v2", "loose", nil)
 }
 
@@ -158,7 +158,7 @@ func TestCollectRemovesNothingWhereAManifestIsDamaged(t *testing.T) {
 	p.there("app", "blobs", b)
 }
 
-// A push with sha512 left two links to one blob, on which distribution's own collection stops.
+// A push with sha512 leaves two links to one blob. distribution's own garbage collection fails on them.
 func TestCollectTakesBlobsOfOtherAlgorithms(t *testing.T) {
 	p := start(t, registry.Options{})
 	content := []byte("named by sha512")

@@ -17,17 +17,17 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Files beside the storage in a registry's directory.
+// Files in a registry's directory, next to the storage.
 const (
 	lockFile    = "lock"
 	secretFile  = "http-secret"       // signs upload locations
-	indexedFile = "referrers-indexed" // the storage was searched for referrers once
+	indexedFile = "referrers-indexed" // exists after the storage was searched for referrers
 )
 
 const secretBytes = 32
 
-// lockDir makes dir and takes it for this process. The kernel drops the lock
-// with the process, so a killed one leaves nothing to clean up.
+// lockDir creates dir and locks it for this process. The kernel releases the lock when the
+// process ends, so a killed process leaves nothing to clean up.
 func lockDir(dir string) (*flock.Flock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, failed(dir, kindOf(err), "choose a directory that this user may write", err)
@@ -38,13 +38,13 @@ func lockDir(dir string) (*flock.Flock, error) {
 		return nil, failed(dir, kindOf(err), "choose a directory that this user may write", err)
 	}
 	if !ok {
-		return nil, failed(dir, fault.Conflict, "stop the other one or choose another directory",
+		return nil, failed(dir, fault.Conflict, "stop the other process, or choose another directory",
 			errors.New("another process serves this directory"))
 	}
 	return l, nil
 }
 
-// secretIn reads the secret in dir, or makes one.
+// secretIn reads the secret in dir, or creates it.
 func secretIn(dir string) (string, error) {
 	name := filepath.Join(dir, secretFile)
 	got, err := os.ReadFile(name)
@@ -52,8 +52,8 @@ func secretIn(dir string) (string, error) {
 	case err == nil && len(got) == 2*secretBytes:
 		return string(got), nil
 	case err == nil:
-		return "", failed(dir, fault.Corrupt, "remove the file; clients begin their open uploads anew",
-			fmt.Errorf("%s has %d bytes, not %d", secretFile, len(got), 2*secretBytes))
+		return "", failed(dir, fault.Corrupt, "delete the file; clients then have to begin their open uploads again",
+			fmt.Errorf("%s has %d bytes, but it must have %d", secretFile, len(got), 2*secretBytes))
 	case !errors.Is(err, fs.ErrNotExist):
 		return "", failed(dir, kindOf(err), "", err)
 	}
@@ -66,7 +66,8 @@ func secretIn(dir string) (string, error) {
 	return secret, nil
 }
 
-// indexOnce fills x from manifests that were stored without it.
+// indexOnce records the subjects of manifests that were stored without the index. It does so only
+// once.
 func indexOnce(ctx context.Context, dir string, x *index, log *slog.Logger) error {
 	name := filepath.Join(dir, indexedFile)
 	if _, err := os.Stat(name); err == nil {
@@ -84,8 +85,8 @@ func indexOnce(ctx context.Context, dir string, x *index, log *slog.Logger) erro
 	return nil
 }
 
-// writeFile puts content at name, readable by this user alone: after a crash
-// the file is whole or not there.
+// writeFile writes content to the file name, which only this user can read. After a crash, the
+// file is either complete or absent.
 func writeFile(name, content string) error {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp") // mode 0600
 	if err != nil {
@@ -100,7 +101,7 @@ func writeFile(name, content string) error {
 	if err := os.Rename(f.Name(), name); err != nil {
 		return err
 	}
-	if runtime.GOOS == "windows" { // which can not sync a directory
+	if runtime.GOOS == "windows" { // Windows cannot sync a directory
 		return nil
 	}
 	d, err := os.Open(filepath.Dir(name))

@@ -1,27 +1,26 @@
-// Package registry is a durable OCI registry in one directory: the storage and
-// the handlers of the distribution project in process, and a referrers layer
-// over them.
+// Package registry is a durable OCI registry in one directory. It uses the storage and the HTTP
+// handlers of the distribution project inside this process, and adds the referrers API.
 //
-// It speaks distribution-spec v1.1.1: pull, push (monolithic, chunked, mounted,
-// resumed after a restart), discovery (tags, catalog, referrers) and management
-// (deletion of tags, manifests and blobs). It takes what a copy may need to
-// write: foreign layers as descriptors, indexes whose children are not all
-// there, nested indexes, Docker's types. Digests are sha256.
+// It implements distribution-spec v1.1.1: pull, push (monolithic, chunked, mounted, resumed after a
+// restart), discovery (tags, catalog, referrers) and management (deletion of tags, manifests and
+// blobs). It accepts everything that a copy may need to write: foreign layers as descriptors,
+// indexes of which some children are missing, nested indexes, and Docker's media types. All digests
+// are sha256.
 //
-// It has no authentication: whoever reaches the handler may read and write.
+// It has no authentication. Every client that can reach the handler can read and write.
 //
 // Files, in the order of the walk:
 //
-//	collect.go      removing what nothing needs
-//	store_write.go  a repository of the registry written to, without HTTP
-//	store.go        and read
-//	http.go         the handler: distribution's, with referrers and subjects added
-//	registry.go     Registry, opened and closed
-//	storage.go      where the content is kept
-//	dir.go          the directory: its lock, its secret, what was done to it once
-//	log.go          what distribution says
-//	referrers.go    manifests by the subject that they name
-//	turns.go        one at a time for a key
-//	paths.go        the layout of distribution's storage
-//	fault.go        what an error of the storage means
+//	collect.go      removes content that nothing needs
+//	store_write.go  writes to a repository of the registry, without HTTP
+//	store.go        reads from a repository of the registry, without HTTP
+//	http.go         the handler: distribution's handler plus referrers and subjects
+//	registry.go     Registry: open and close
+//	storage.go      where the content is stored
+//	dir.go          the directory: its lock, its secret, its state
+//	log.go          forwards the log of distribution
+//	referrers.go    finds manifests by their subject
+//	turns.go        a lock for each key
+//	paths.go        the paths in distribution's storage
+//	fault.go        converts errors of the storage
 package registry

@@ -19,11 +19,11 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// everyType is what we serve at /manifests/.
+// everyType lists all media types that the registry serves at /manifests/.
 const everyType = v1.MediaTypeImageIndex + ", " + v1.MediaTypeImageManifest + ", " +
 	manifestlist.MediaTypeManifestList + ", " + schema2.MediaTypeManifest
 
-// ServeHTTP serves everything under /v2/.
+// ServeHTTP serves all paths below /v2/.
 func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if !r.enter() {
 		http.Error(w, "the registry is closing", http.StatusServiceUnavailable)
@@ -31,9 +31,9 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	defer r.running.Done()
 
-	req = req.Clone(req.Context()) // its body and Accept are changed below
-	// distribution looks for parameters in a form first, and a body is content: whoever stands
-	// before this handler sees the query alone.
+	req = req.Clone(req.Context()) // its body and its Accept header are changed below
+	// distribution looks for parameters in a form in the body first. Here a body is always
+	// content, and a handler in front of this one checks only the query. So the query is the form.
 	req.Form = req.URL.Query()
 	a := &answer{ResponseWriter: w}
 
@@ -49,7 +49,7 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case part == "manifests" && req.Method == http.MethodDelete:
 		r.deleteManifest(a, req, repo, last)
 	case part == "manifests" && reads && takesAnything(req.Header):
-		// distribution would answer 404 where the type is not named.
+		// distribution would answer 404 if Accept does not name the type.
 		req.Header.Set("Accept", everyType)
 		r.app.ServeHTTP(a, req)
 	default:
@@ -57,9 +57,9 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// putManifest records a subject before the manifest is stored: whatever
-// happens in between, a manifest that is there is found by its subject. A
-// record without its manifest is not listed and does no harm.
+// putManifest records the subject of a manifest before it stores the manifest. So a manifest that
+// exists can always be found by its subject, even after a crash. A record without its manifest is
+// not listed and does no harm.
 //
 // distribution-spec v1.1.1 §Pushing manifests with subject.
 func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Named) {
@@ -69,7 +69,7 @@ func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Name
 	case errors.As(err, &big):
 		refuse(a, http.StatusRequestEntityTooLarge, errcode.ErrorCodeManifestInvalid.WithMessage("manifest larger than 4 MiB"))
 		return
-	case err != nil: // the client is gone
+	case err != nil: // the client has disconnected
 		refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))
 		return
 	}
@@ -93,18 +93,20 @@ func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Name
 	}
 }
 
-// checkVersion refuses what distribution would answer 500. What is no JSON is its own to refuse.
+// checkVersion refuses a schemaVersion for which distribution would answer 500. It accepts text
+// that is not JSON, because distribution refuses that itself.
 func checkVersion(raw []byte) error {
 	var m struct {
 		SchemaVersion int `json:"schemaVersion"`
 	}
 	if err := json.Unmarshal(raw, &m); err == nil && m.SchemaVersion != 2 {
-		return fmt.Errorf("schemaVersion is %d, not 2", m.SchemaVersion)
+		return fmt.Errorf("schemaVersion is %d, but it must be 2", m.SchemaVersion)
 	}
 	return nil
 }
 
-// deleteManifest takes a deleted manifest out of its subject's list. A tag has no entry there.
+// deleteManifest deletes a manifest and removes it from the referrers of its subject. If last is
+// a tag, there is nothing to remove.
 func (r *Registry) deleteManifest(a *answer, req *http.Request, repo reference.Named, last string) {
 	dgst, err := digest.Parse(last)
 	if err != nil {
@@ -117,7 +119,7 @@ func (r *Registry) deleteManifest(a *answer, req *http.Request, repo reference.N
 	}
 }
 
-// fail answers 500 unless an answer is on its way, and says why to whoever runs the registry.
+// fail logs err, and answers 500 unless a response was already started.
 func (r *Registry) fail(a *answer, req *http.Request, err error) {
 	r.log.LogAttrs(req.Context(), slog.LevelError, "storage", slog.String("method", req.Method),
 		slog.String("path", req.URL.Path), slog.Any("err", err))
@@ -132,8 +134,8 @@ func refuse(w http.ResponseWriter, status int, err error) {
 	json.NewEncoder(w).Encode(errcode.Errors{err})
 }
 
-// split takes "/v2/<repo>/<part>/<last>" apart. The repository is nil where the
-// path has another form; such paths are distribution's to judge.
+// split parses "/v2/<repo>/<part>/<last>". repo is nil if the path has another form; distribution
+// decides about such paths.
 func split(path string) (repo reference.Named, part, last string) {
 	rest, ok := strings.CutPrefix(path, "/v2/")
 	i := strings.LastIndexByte(rest, '/')
@@ -152,14 +154,15 @@ func split(path string) (repo reference.Named, part, last string) {
 	return repo, rest[i+1:], last
 }
 
-// takesAnything reports whether a request names no types, or all of them as curl does.
+// takesAnything reports whether a request accepts all media types: it has no Accept header, or
+// "*/*" as curl sends it.
 func takesAnything(h http.Header) bool {
 	all := strings.Join(h.Values("Accept"), ",")
 	return all == "" || strings.Contains(all, "*/*")
 }
 
-// answer remembers the status and lets only the first through: distribution
-// answers some requests twice.
+// answer remembers the status of a response and ignores every status after the first, because
+// distribution answers some requests twice.
 type answer struct {
 	http.ResponseWriter
 	status  int
@@ -184,11 +187,11 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
-// Unwrap lets http.ResponseController reach the connection.
+// Unwrap gives http.ResponseController access to the connection.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// referrers answers GET /v2/<repo>/referrers/<digest>: 200 with an image index,
-// an empty one where nothing is known (distribution-spec v1.1.1 §Listing referrers).
+// referrers answers GET /v2/<repo>/referrers/<digest> with 200 and an image index. The index is
+// empty if there are no referrers (distribution-spec v1.1.1 §Listing referrers).
 func (r *Registry) referrers(w *answer, req *http.Request, repo reference.Named, last string) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

@@ -10,16 +10,16 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// quiet stops the distribution code from writing to standard error. It logs
-// through logrus's standard logger and offers no other way in.
+// quiet prevents the distribution code from writing to standard error. distribution logs through
+// logrus's standard logger, and this is the only way to control that.
 func quiet() {
 	logrus.SetOutput(io.Discard)
 	logrus.SetLevel(logrus.WarnLevel)
 	logrus.StandardLogger().ReplaceHooks(logrus.LevelHooks{})
 }
 
-// forward sends what distribution says from now on to log. It is called after
-// the start, whose warnings are about settings that we chose.
+// forward sends all later log entries of distribution to log. It is called after the start,
+// because the warnings of the start are about settings that configure chose on purpose.
 func forward(log *slog.Logger) {
 	hooks := logrus.LevelHooks{}
 	hooks.Add(forwarder{log})
@@ -32,9 +32,9 @@ func (forwarder) Levels() []logrus.Level {
 	return []logrus.Level{logrus.PanicLevel, logrus.FatalLevel, logrus.ErrorLevel, logrus.WarnLevel}
 }
 
-// Fire sorts by who has to act. distribution calls everything an error that a
-// client did wrong, down to a HEAD of a blob that is not there yet; only a 5xx
-// concerns whoever runs the registry.
+// Fire sets the level by who has to act. distribution logs every mistake of a client as an error,
+// even a HEAD request for a blob that does not exist yet. Only a 5xx response concerns the
+// operator of the registry.
 func (f forwarder) Fire(e *logrus.Entry) error {
 	ctx := context.Background()
 	at := slog.LevelWarn
@@ -55,7 +55,7 @@ func (f forwarder) Fire(e *logrus.Entry) error {
 	}
 	add("method", "http.request.method")
 	if uri, ok := e.Data["http.request.uri"].(string); ok {
-		path, _, _ := strings.Cut(uri, "?") // the query of an upload is what lets one write to it
+		path, _, _ := strings.Cut(uri, "?") // the query of an upload URL grants write access to the upload
 		attrs = append(attrs, slog.String("path", path))
 	}
 	add("status", "http.response.status")
@@ -65,9 +65,9 @@ func (f forwarder) Fire(e *logrus.Entry) error {
 	return nil
 }
 
-// serverFault reports whether a request ended in a failure of ours. distribution
-// answers a client that went away in the middle of a body with 499 and then
-// again with 500; only its words tell that apart.
+// serverFault reports whether a request failed because of the registry. If a client disconnects
+// in the middle of a body, distribution answers first 499 and then 500. Only the error text
+// distinguishes this from a real failure.
 func serverFault(data logrus.Fields) bool {
 	status, _ := data["http.response.status"].(int)
 	return status >= http.StatusInternalServerError && data["err.detail"] != "client disconnected"

@@ -19,30 +19,30 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-const maxAnswer = 2 << 20 // bytes of descriptors after which a page ends; clients take 4 MiB
+const maxAnswer = 2 << 20 // bytes of descriptors after which a page ends; clients accept 4 MiB
 
-// index finds manifests by the subject that they name.
+// index finds manifests by their subject.
 //
-// It is a set of link files beside the subject's own, whether the subject is
-// there or not:
+// It is a set of link files in the directory of the subject, whether the subject exists or not:
 //
 //	<repo>/_manifests/revisions/<alg>/<subject>/_referrers/<alg>/<referrer>/link
 //
-// This is distribution's pull request 4828 without its level for the artifact
-// type, whose escaped name no driver of v3.1.2 accepts as a path.
+// This is the format of distribution's pull request 4828, but without the directory level for the
+// artifact type. No driver of v3.1.2 accepts the escaped name of an artifact type as a path.
 //
-// A link may outlive its manifest; a manifest is never there without its link.
+// A link may exist without its manifest, but a manifest never exists without its link.
 type index struct {
 	driver storagedriver.StorageDriver
 	store  distribution.Namespace
 	page   int
 
-	// A deletion looks whether the manifest is there and then drops its link.
-	// Nobody may put the same manifest in between: puts share, deletions are alone.
+	// A deletion checks whether the manifest is gone and then removes its link. Nobody may put
+	// the same manifest in between. So puts hold mu for reading and deletions hold it for
+	// writing.
 	mu sync.RWMutex
 }
 
-// link is one entry: referrer names subject.
+// link is one entry of the index: the manifest referrer has the subject.
 type link struct {
 	repo              reference.Named
 	subject, referrer digest.Digest
@@ -56,7 +56,7 @@ func referrersDir(repo reference.Named, subject digest.Digest) string {
 	return path.Join(revisionDir(repo.Name(), subject), "_referrers")
 }
 
-// manifest is the part of an image manifest or index that the index reads.
+// manifest holds the fields of an image manifest or index that the index reads.
 type manifest struct {
 	ArtifactType string            `json:"artifactType"`
 	Annotations  map[string]string `json:"annotations"`
@@ -68,12 +68,12 @@ type manifest struct {
 	} `json:"subject"`
 }
 
-// artifactType is the manifest's own or, for an image, its config's
-// (distribution-spec v1.1.1 §Listing referrers).
+// artifactType returns the artifact type of the manifest or, for an image, the media type of its
+// config (distribution-spec v1.1.1 §Listing referrers).
 func (m manifest) artifactType() string { return cmp.Or(m.ArtifactType, m.Config.MediaType) }
 
-// linkOf returns the entry for a manifest, nil when it has no subject. Only OCI
-// types have one. What is no JSON is distribution's to refuse.
+// linkOf returns the entry for a manifest, or nil if the manifest has no subject. Only OCI media
+// types have one. Text that is not JSON has none; distribution refuses it.
 func linkOf(repo reference.Named, contentType string, raw []byte) (*link, error) {
 	mediaType, _, _ := mime.ParseMediaType(contentType)
 	if mediaType != v1.MediaTypeImageManifest && mediaType != v1.MediaTypeImageIndex {
@@ -89,9 +89,9 @@ func linkOf(repo reference.Named, contentType string, raw []byte) (*link, error)
 	return &link{repo, m.Subject.Digest, digest.FromBytes(raw)}, nil
 }
 
-// put records l around store, which stores the manifest. Where the manifest is
-// not there afterwards, the record goes again. The error is about the record:
-// before store ran it means that nothing was stored.
+// put records l and then calls store, which stores the manifest. If the manifest does not exist
+// afterwards, put removes the record. An error is about the record: if put returns an error
+// without calling store, nothing was stored.
 func (x *index) put(ctx context.Context, l *link, store func()) error {
 	if err := x.shared(ctx, l, store); err != nil {
 		return err
@@ -99,7 +99,8 @@ func (x *index) put(ctx context.Context, l *link, store func()) error {
 	if there, err := x.has(ctx, l.repo, l.referrer); there || err != nil {
 		return err
 	}
-	// Refused. Alone now: another put of the same manifest may have had luck meanwhile.
+	// The manifest was refused. Now the lock excludes all puts, so check again: another put of
+	// the same manifest may have succeeded in the meantime.
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.dropDead(ctx, l)
@@ -115,12 +116,13 @@ func (x *index) shared(ctx context.Context, l *link, store func()) error {
 	return nil
 }
 
-// delete drops the link of dgst when remove, which deletes the manifest, did so.
+// delete calls remove, which deletes the manifest dgst. If the manifest is gone afterwards,
+// delete also removes its link.
 func (x *index) delete(ctx context.Context, repo reference.Named, dgst digest.Digest, remove func()) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	mediaType, raw, err := x.read(ctx, repo, dgst)
-	if err != nil { // unknown or unreadable: it has no link that would be listed
+	if err != nil { // the manifest does not exist or is damaged, so a link to it is not listed
 		remove()
 		return nil
 	}
@@ -132,7 +134,8 @@ func (x *index) delete(ctx context.Context, repo reference.Named, dgst digest.Di
 	return x.dropDead(ctx, l)
 }
 
-// record is durable when it returns: the driver syncs the file and its directory.
+// record writes l. It is durable when record returns, because the driver syncs the file and its
+// directory.
 func (x *index) record(ctx context.Context, l *link) error {
 	name := path.Join(l.dir(), "link")
 	if got, err := x.driver.GetContent(ctx, name); err == nil && string(got) == l.referrer.String() {
@@ -152,7 +155,7 @@ func (x *index) dropDead(ctx context.Context, l *link) error {
 	return nil
 }
 
-// has reports whether repo holds the manifest dgst.
+// has reports whether repo has the manifest dgst.
 func (x *index) has(ctx context.Context, repo reference.Named, dgst digest.Digest) (bool, error) {
 	ms, err := x.manifests(ctx, repo)
 	if err != nil {
@@ -181,9 +184,9 @@ func (x *index) manifests(ctx context.Context, repo reference.Named) (distributi
 	return r.Manifests(ctx)
 }
 
-// list returns a page of the referrers of subject in the order of their
-// digests, those after last, and the digest to go on after, "" at the end.
-// artifactType "" is every type.
+// list returns one page of the referrers of subject, sorted by digest, beginning after last. next
+// is the value of last for the next page, or "" at the end. If artifactType is "", all types are
+// listed.
 func (x *index) list(ctx context.Context, repo reference.Named, subject digest.Digest, artifactType, last string) (
 	page []v1.Descriptor, next string, err error) {
 	all, err := x.linked(ctx, repo, subject)
@@ -218,7 +221,7 @@ func (x *index) list(ctx context.Context, repo reference.Named, subject digest.D
 // linked returns the digests of all links of subject, sorted.
 func (x *index) linked(ctx context.Context, repo reference.Named, subject digest.Digest) ([]digest.Digest, error) {
 	level := []string{referrersDir(repo, subject)}
-	for range 2 { // algorithms, digests
+	for range 2 { // first the algorithms, then the digests
 		var below []string
 		for _, dir := range level {
 			names, err := x.driver.List(ctx, dir)
@@ -253,8 +256,8 @@ func (x *index) describe(ctx context.Context, repo reference.Named, dgst digest.
 		ArtifactType: m.artifactType(), Annotations: m.Annotations}, nil
 }
 
-// rebuild records the subject of every manifest in the storage. A manifest that
-// can not be read is told to log and left out: it can not be pulled either.
+// rebuild records the subject of every manifest in the storage. It logs and skips a manifest that
+// cannot be read, because such a manifest cannot be pulled either.
 func (x *index) rebuild(ctx context.Context, log *slog.Logger) error {
 	var names []string
 	err := x.repositories(ctx, func(name string) error { names = append(names, name); return ctx.Err() })
@@ -273,11 +276,11 @@ func (x *index) rebuild(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// repositories calls visit with each repository. None is no error.
+// repositories calls visit with each repository. An empty storage is not an error.
 func (x *index) repositories(ctx context.Context, visit func(name string) error) error {
 	repos, ok := x.store.(distribution.RepositoryEnumerator)
 	if !ok {
-		return fmt.Errorf("the storage does not list its repositories")
+		return fmt.Errorf("the storage cannot list its repositories")
 	}
 	if err := repos.Enumerate(ctx, visit); !missing(err) {
 		return err
@@ -285,7 +288,7 @@ func (x *index) repositories(ctx context.Context, visit func(name string) error)
 	return nil
 }
 
-// digests lists the manifests of repo, tagged or not.
+// digests lists the manifests of repo, tagged or not, sorted.
 func (x *index) digests(ctx context.Context, repo reference.Named) ([]digest.Digest, error) {
 	ms, err := x.manifests(ctx, repo)
 	if err != nil {
@@ -293,14 +296,14 @@ func (x *index) digests(ctx context.Context, repo reference.Named) ([]digest.Dig
 	}
 	enumerator, ok := ms.(distribution.ManifestEnumerator)
 	if !ok {
-		return nil, fmt.Errorf("the storage does not list its manifests")
+		return nil, fmt.Errorf("the storage cannot list its manifests")
 	}
-	var all []digest.Digest // first read, then written to: links lie in the tree that is walked
+	var all []digest.Digest // read completely first, because the links are written into the tree that is read
 	err = enumerator.Enumerate(ctx, func(d digest.Digest) error { all = append(all, d); return ctx.Err() })
 	if err != nil && !missing(err) {
 		return nil, err
 	}
-	slices.Sort(all) // a referrer's link in its subject's directory names it a second time
+	slices.Sort(all) // the link of a referrer in its subject's directory lists the referrer a second time
 	return slices.Compact(all), nil
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/internal/registry"
 )
 
-// referrers walks every page.
+// referrers reads every page of referrers.
 func (p *place) referrers(repo string, subject digest.Digest, query string) []v1.Descriptor {
 	p.t.Helper()
 	var all []v1.Descriptor
@@ -61,20 +61,20 @@ func TestAReferrerIsListedFromItsPushToItsDeletion(t *testing.T) {
 	}
 	check()
 	if got := p.referrers("other", subject.Digest, ""); len(got) != 0 {
-		t.Fatal("another repository knows it", got)
+		t.Fatal("another repository lists the referrer", got)
 	}
 	p.reopen()
 	check()
-	p.refer("app", "one", subject) // again: no second entry
+	p.refer("app", "one", subject) // pushed again: no second entry
 	check()
 	p.do("DELETE", "/v2/app/manifests/"+subject.Digest.String(), nil).want(202)
-	check() // the subject may go and come
+	check() // the subject may be deleted and pushed again
 	p.do("DELETE", "/v2/app/manifests/"+d.Digest.String(), nil).want(202)
 	if got := p.referrers("app", subject.Digest, ""); len(got) != 0 {
 		t.Fatal(got)
 	}
 	if left := links(t, p.o.Dir); len(left) > 0 {
-		t.Fatal("left behind", left)
+		t.Fatal("links are left behind", left)
 	}
 	p.refer("app", "one", subject)
 	check()
@@ -104,7 +104,7 @@ func TestAReferrerMayComeBeforeItsSubject(t *testing.T) {
 	if got := p.referrers("app", subject.Digest, ""); len(got) != 1 || got[0].Digest != d.Digest {
 		t.Fatal(got)
 	}
-	// An index refers too, to a digest of any algorithm.
+	// An index can have a subject too, with a digest of any algorithm.
 	idx := v1.Index{MediaType: v1.MediaTypeImageIndex, ArtifactType: "application/x.index", Manifests: []v1.Descriptor{}}
 	idx.SchemaVersion = 2
 	idx.Subject = &v1.Descriptor{MediaType: m.MediaType, Digest: digest.SHA512.FromString("x"), Size: 1}
@@ -132,7 +132,7 @@ func TestReferrersAreFilteredByArtifactType(t *testing.T) {
 		t.Fatal(got)
 	}
 	if got := p.referrers("app", subject.Digest, "?artifactType="+v1.MediaTypeImageConfig[:20]); len(got) != 0 {
-		t.Fatal("a prefix is no match", got)
+		t.Fatal("a prefix of the artifact type matches", got)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestManyReferrersComeInPages(t *testing.T) {
 	for i := range 7 {
 		want = append(want, p.refer("app", fmt.Sprint(i), subject).Digest.String())
 	}
-	// Three fat ones: fewer than a page by count, more by bytes.
+	// Three large referrers: fewer than a page by number, but more than a page by bytes.
 	for i := range 3 {
 		m := p.image("app", strings.Repeat("x", 1<<20)+fmt.Sprint(i))
 		m.Subject, m.ArtifactType = &subject, "application/fat"
@@ -220,7 +220,7 @@ func TestReferrersOfAStorageWithoutAnIndexAreFound(t *testing.T) {
 }
 
 func TestALinkWithoutItsManifestIsNotListed(t *testing.T) {
-	// What kill -9 between the link and the manifest leaves.
+	// The state after kill -9 between the writing of the link and of the manifest.
 	p := start(t, registry.Options{})
 	subject := p.push("app", "v1", "subject")
 	d := p.refer("app", "one", subject)

@@ -19,52 +19,53 @@ import (
 )
 
 const (
-	maxCatalog  = 10_000 // repositories in one answer; a larger n is refused with 400
-	maxTags     = 1_000  // tags in one answer; a larger n is cut to it
+	maxCatalog  = 10_000 // most repositories in one response; a larger n is refused with 400
+	maxTags     = 1_000  // most tags in one response; a larger n is reduced to this number
 	maxManifest = 4 << 20
 )
 
-// Options say where a registry keeps its content.
+// Options configure a registry. The zero value of each field except Dir is a valid default.
 type Options struct {
-	// Dir holds everything: content, upload sessions, the secret that signs
-	// upload locations, a lock. It is made when it is not there.
+	// Dir is the directory of the registry. It holds a lock, the secret that signs upload
+	// locations and, unless Storage says otherwise, the content and the upload sessions. It is
+	// created if it does not exist.
 	Dir string
-	// Log gets failures of the storage as errors and what clients did wrong at
-	// debug level. nil is silent. The distribution code has one logger per
-	// process: with several registries open, all of it goes to the Log of the
-	// one that was opened last.
+	// Log receives failures of the storage as errors, and mistakes of clients at debug level. nil
+	// means that nothing is logged. The distribution code has one logger in each process. If
+	// several registries are open, it logs for all of them to the Log of the one that was opened
+	// last.
 	Log *slog.Logger
-	// ReferrersPage is the most referrers in one answer; the rest is behind a
-	// Link header. 0 is 500.
+	// ReferrersPage is the largest number of referrers in one response. A Link header leads to
+	// the rest. 0 means 500.
 	ReferrersPage int
-	// Storage is where the content is kept; the zero Storage is Dir.
+	// Storage is where the content is stored. The zero Storage stores it in Dir.
 	Storage Storage
 }
 
-// Registry is an open registry. It serves any number of requests at once.
+// Registry is an open registry. It is safe for concurrent use.
 type Registry struct {
 	app   *handlers.App
 	index *index
 	lock  *flock.Flock
 	log   *slog.Logger
-	local bool  // the content is in a directory of this machine
-	puts  turns // blobs on their way into a repository
+	local bool  // the content is in a directory on this machine
+	puts  turns // blobs that are being written to a repository
 
-	mu      sync.Mutex // guards closed, and running against Add after Wait
+	mu      sync.Mutex // guards closed, and prevents running.Add after running.Wait
 	closed  bool
 	running sync.WaitGroup
 }
 
-// Open opens the registry in o.Dir, or makes one there. One process at a time
-// may hold it. Upload sessions of an earlier process, killed or not, go on;
-// those older than a week are removed.
+// Open opens the registry in o.Dir, or creates one there. Only one process at a time can have it
+// open. Upload sessions of an earlier process can be resumed, even if that process was killed.
+// Those older than a week are removed.
 //
-// Content put there by another distribution registry (its root directory moved
-// to Dir/storage) is searched once for referrers. ctx bounds only the opening.
+// Another distribution registry may have stored the content, if its root directory was moved to
+// Dir/storage. Open then searches that content for referrers, once. ctx limits only the opening.
 //
-// Errors are of Kind Invalid for options that can not work, Conflict when
-// another process holds Dir, and Denied, Full or Unavailable by what the file
-// system says. After an error nothing stays open.
+// The error is Invalid for options that cannot work, and Conflict if another process has Dir
+// open. For errors of the file system it is Denied, Full or Unavailable. After an error, nothing
+// stays open.
 func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -73,7 +74,7 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 		o.ReferrersPage = 500
 	}
 	if o.Dir == "" {
-		return nil, failed(o.Dir, fault.Invalid, "name a directory for its content", fmt.Errorf("no directory"))
+		return nil, failed(o.Dir, fault.Invalid, "name a directory for the content of the registry", fmt.Errorf("no directory is named"))
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -118,7 +119,7 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 	return &Registry{app: app, index: x, lock: lock, log: o.Log, local: o.Storage.isLocal()}, nil
 }
 
-// Ping asks the storage whether it answers.
+// Ping checks that the storage responds.
 func (r *Registry) Ping(ctx context.Context) error {
 	if !r.enter() {
 		return errClosed("ask", "the embedded registry")
@@ -130,9 +131,9 @@ func (r *Registry) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close waits for the requests that run, then releases the directory. Stop the
-// server in front first: it is what cuts requests. Later requests get 503.
-// Closing twice is no error.
+// Close waits for the requests in progress and then releases the directory. Stop the HTTP server
+// first, because Close does not interrupt requests. Later requests get 503. Closing twice is not
+// an error.
 func (r *Registry) Close() error {
 	r.mu.Lock()
 	was := r.closed
@@ -149,41 +150,42 @@ func (r *Registry) Close() error {
 	return nil
 }
 
-// configure says all that distribution would otherwise default to something a
-// copy trips over.
+// configure sets every option whose default in distribution would break a copy.
 func configure(driver storagedriver.StorageDriver, secret string) *configuration.Configuration {
 	c := &configuration.Configuration{
 		Storage: configuration.Storage{
-			given:    {"driver": driver},
-			"delete": {"enabled": true},
-			// Clients of a registry at home can not always reach the storage behind it.
+			openDriver: {"driver": driver},
+			"delete":   {"enabled": true},
+			// Clients of a registry inside a private network cannot always reach the storage
+			// behind it.
 			"redirect": {"disable": true},
-			// No "cache": remembered descriptors would outlive deleted blobs.
+			// No "cache" here, because cached descriptors would still exist after their blobs are
+			// deleted.
 		},
 	}
-	// A random secret per start would orphan every open upload session.
+	// With a new random secret at each start, no open upload session could be resumed.
 	c.HTTP.Secret = secret
-	// Absolute locations would repeat whatever Host a proxy sends.
+	// Absolute locations would repeat the Host header as a proxy sends it.
 	c.HTTP.RelativeURLs = true
-	// 0 would refuse every ?n= of a catalog, and let a tag list grow without end.
+	// 0 would refuse every ?n= of a catalog request, and would not limit the list of tags.
 	c.Catalog.MaxEntries = maxCatalog
 	c.Tags.MaxTags = maxTags
-	// Without this a manifest with a foreign layer is answered 500.
+	// Without this, the response to a manifest with a foreign layer is 500.
 	c.Validation.Manifests.URLs.Allow = []string{foreign}
-	// Copies of some platforms keep the index, byte for byte, and leave children out.
+	// A copy of only some platforms keeps the index byte for byte and leaves out children.
 	c.Validation.Manifests.Indexes.Platforms = "none"
 	return c
 }
 
-const foreign = "^https?://" // where layers may be that their publisher keeps
+const foreign = "^https?://" // URLs from which publishers may serve foreign layers
 
-// namespace is what the handlers stand on, with the same rules.
+// namespace returns the storage that the handlers also use, with the same rules.
 func namespace(ctx context.Context, driver storagedriver.StorageDriver) (distribution.Namespace, error) {
 	return storage.NewRegistry(ctx, driver, storage.EnableDelete, storage.ManifestURLsAllowRegexp(regexp.MustCompile(foreign)))
 }
 
-// newApp turns the panics with which distribution answers a bad configuration
-// into faults.
+// newApp creates distribution's handler. distribution panics on an invalid configuration; newApp
+// returns that as an error.
 func newApp(ctx context.Context, dir string, c *configuration.Configuration) (app *handlers.App, err error) {
 	defer func() {
 		if p := recover(); p != nil {

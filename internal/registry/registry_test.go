@@ -26,7 +26,7 @@ import (
 	"github.com/drayage/dray/internal/registry"
 )
 
-// place is a registry on loopback over one directory, which can be left and entered again.
+// place is a registry in one directory, served on loopback. It can be closed and opened again.
 type place struct {
 	t   *testing.T
 	o   registry.Options
@@ -114,7 +114,7 @@ func (r *reply) header(key, want string) *reply {
 	return r
 }
 
-// to puts a query onto an upload location.
+// to adds a query to an upload location.
 func to(location string, d digest.Digest) string {
 	sep := "?"
 	if strings.Contains(location, "?") {
@@ -131,7 +131,7 @@ func (p *place) blob(repo string, content []byte) v1.Descriptor {
 	return v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: d, Size: int64(len(content))}
 }
 
-// put pushes doc under reference, its digest when that is "".
+// put pushes doc as reference. If reference is "", it pushes by digest.
 func (p *place) put(repo, reference, mediaType string, doc any) (v1.Descriptor, *reply) {
 	p.t.Helper()
 	raw, err := json.Marshal(doc)
@@ -145,7 +145,8 @@ func (p *place) put(repo, reference, mediaType string, doc any) (v1.Descriptor, 
 	return d, p.do("PUT", "/v2/"+repo+"/manifests/"+reference, raw, "Content-Type: "+mediaType)
 }
 
-// image returns a manifest whose only blob, its config, is in repo. mark makes it differ from others.
+// image returns a manifest whose only blob, the config, is in repo. mark makes it different from
+// others.
 func (p *place) image(repo, mark string) v1.Manifest {
 	m := v1.Manifest{MediaType: v1.MediaTypeImageManifest, Layers: []v1.Descriptor{}}
 	m.SchemaVersion = 2
@@ -281,7 +282,7 @@ func TestASecondOpenIsRefusedAndNamesTheDirectory(t *testing.T) {
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), p.o.Dir) || fault.HintOf(err) == "" {
 		t.Fatalf("%v (hint %q)", err, fault.HintOf(err))
 	}
-	p.reopen() // the refused one has left the lock alone, Close gives it back
+	p.reopen() // the refused Open has not changed the lock; Close releases it
 }
 
 func TestBadOptionsAreOneClearFault(t *testing.T) {
@@ -305,7 +306,7 @@ func TestBadOptionsAreOneClearFault(t *testing.T) {
 	if err := os.Remove(filepath.Join(broken, "http-secret")); err != nil {
 		t.Fatal(err)
 	}
-	start(t, registry.Options{Dir: broken}) // what the hint says helps
+	start(t, registry.Options{Dir: broken}) // following the hint helps
 }
 
 func TestTheSecretStaysAndIsReadableByItsOwnerAlone(t *testing.T) {
@@ -322,7 +323,7 @@ func TestTheSecretStaysAndIsReadableByItsOwnerAlone(t *testing.T) {
 	p.reopen()
 	after, _ := os.ReadFile(name)
 	if !bytes.Equal(before, after) {
-		t.Fatal("the secret changed")
+		t.Fatal("the secret has changed")
 	}
 	if left, _ := filepath.Glob(filepath.Join(p.o.Dir, "*.tmp")); len(left) > 0 {
 		t.Fatal(left)
@@ -363,7 +364,7 @@ func TestListsComeInPages(t *testing.T) {
 			}
 			next, _, _ = strings.Cut(strings.TrimPrefix(r.Header.Get("Link"), "<"), ">")
 			if len(all) > 10 {
-				t.Fatal("endless", all)
+				t.Fatal("the pages do not end", all)
 			}
 		}
 		if got := strings.Join(all, " "); got != c.want {
@@ -402,7 +403,7 @@ func TestWhatAClientDoesWrongIsNoErrorInTheLog(t *testing.T) {
 	}
 	p.open()
 
-	// A storage that fails is an error, with its cause.
+	// A failure of the storage is logged as an error, with its cause.
 	p.push("app", "v1", "x")
 	link := filepath.Join(p.o.Dir, "storage/docker/registry/v2/repositories/app/_manifests/tags/v1/current/link")
 	if err := os.Remove(link); err != nil {

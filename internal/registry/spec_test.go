@@ -207,7 +207,7 @@ func TestTheClausesOfTheDistributionSpecHold(t *testing.T) {
 			p.do("GET", "/v2/app/blobs/"+blob.Digest.String(), nil).want(404)
 			p.do("GET", "/v2/mounted/blobs/"+blob.Digest.String(), nil).want(200)
 			p.do("DELETE", "/v2/app/blobs/"+blob.Digest.String(), nil).want(404)
-			p.blob("app", content) // and may come back
+			p.blob("app", content) // a deleted blob can be pushed again
 		}},
 		{"names: a bad one is refused", func() {
 			if r := p.do("GET", "/v2/UPPER/manifests/v1", nil); r.StatusCode != 400 && r.StatusCode != 404 {

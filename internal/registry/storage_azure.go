@@ -3,5 +3,5 @@
 package registry
 
 import (
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/azure" // makes itself known as "azure"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/azure" // registers itself as "azure"
 )

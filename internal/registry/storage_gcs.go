@@ -3,5 +3,5 @@
 package registry
 
 import (
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/gcs" // makes itself known as "gcs"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/gcs" // registers itself as "gcs"
 )

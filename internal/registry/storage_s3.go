@@ -3,5 +3,5 @@
 package registry
 
 import (
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/s3-aws" // makes itself known as "s3"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/s3-aws" // registers itself as "s3"
 )

@@ -18,22 +18,22 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Store is a repository of the registry without HTTP: a transfer.Source and a
-// transfer.Target that read and write the storage. What one writes, the other
-// way of asking finds. It is safe for concurrent use.
+// Store is a repository of the registry without HTTP. It is a transfer.Source and a
+// transfer.Target that use the storage directly. What a Store writes can be read over HTTP, and
+// the other way around. It is safe for concurrent use.
 //
-// It knows sha256 alone; content of another algorithm is Refused.
+// A Store supports only sha256. Content with another algorithm is Refused.
 type Store struct {
 	reg  *Registry
 	repo ref.Repo
 	name reference.Named
 
-	doubted sync.Map // oci.Digest: the next Put of it writes, whatever is there
+	doubted sync.Map // set of oci.Digest: the next Put writes the blob even if it is there
 }
 
-// Store opens the repository repo, which need not be there yet. Its Host is
-// what this registry is called; only equal ones share blobs. The error is
-// Invalid for a path that is no repository's name.
+// Store opens the repository repo, which does not have to exist yet. repo.Host is the name of
+// this registry; only repositories with equal Hosts share blobs. If the path is not a valid
+// repository name, the error is Invalid.
 func (r *Registry) Store(repo ref.Repo) (*Store, error) {
 	name, err := reference.WithName(repo.Path)
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Store) Resolve(ctx context.Context, reference string) (oci.Descriptor, 
 		return oci.Descriptor{}, err
 	}
 	doc, err := oci.Parse(oci.Descriptor{Digest: dgst}, raw)
-	if err != nil { // damaged on disk: what it is called is told all the same, reading it says what is wrong
+	if err != nil { // the file is damaged; Resolve still returns the digest, and reading the document reports the damage
 		return oci.Descriptor{Digest: dgst, Size: int64(len(raw))}, nil
 	}
 	return doc.Descriptor, nil
@@ -79,7 +79,7 @@ func (s *Store) Document(ctx context.Context, reference string) (oci.Document, e
 	return oci.Parse(oci.Descriptor{Digest: dgst}, raw)
 }
 
-// manifest reads the bytes that reference names, and does not judge them.
+// manifest reads the bytes of the manifest for reference. It does not verify them.
 func (s *Store) manifest(ctx context.Context, op, reference string) (oci.Digest, []byte, error) {
 	dgst := digest.Digest(reference)
 	if ref.Digest(reference) != nil {
@@ -111,7 +111,7 @@ func (s *Store) manifest(ctx context.Context, op, reference string) (oci.Digest,
 	return dgst, raw, nil
 }
 
-// Blob implements transfer.Source. It seeks: from is always at.
+// Blob implements transfer.Source. It can seek, so from is always at.
 func (s *Store) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.ReadCloser, int64, error) {
 	const op = "read blob"
 	done, err := s.begin(ctx, op, string(d.Digest))
@@ -127,7 +127,7 @@ func (s *Store) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Rea
 		return nil, 0, s.notFound(op, string(d.Digest))
 	case at < 0 || at > size:
 		return nil, 0, s.fault(fault.Invalid, op, string(d.Digest), fmt.Errorf("byte %d of %d", at, size))
-	case at == size: // no driver promises to open a file at its end
+	case at == size: // drivers need not support a reader at the end of a file
 		return io.NopCloser(bytes.NewReader(nil)), at, nil
 	}
 	body, err := s.reg.index.driver.Reader(ctx, file, at)
@@ -143,7 +143,8 @@ func (s *Store) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Rea
 	}{io.LimitReader(body, n), body}, at, nil
 }
 
-// find returns the file of a blob of this repository and its size in bytes; "" is none.
+// find returns the file of a blob of this repository, and its size in bytes. If there is none,
+// file is "".
 func (s *Store) find(ctx context.Context, d digest.Digest) (file string, size int64, err error) {
 	if ref.Digest(string(d)) != nil {
 		return "", 0, nil
@@ -188,8 +189,8 @@ func (s *Store) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descript
 	}
 }
 
-// List calls visit with each tag and its digest, in order, until that returns an
-// error. NotFound is a repository that is not there.
+// List calls visit with each tag and its digest, in order. If visit returns an error, List stops
+// and returns that error. If the repository does not exist, the error is NotFound.
 func (s *Store) List(ctx context.Context, visit func(oci.Listed) error) error {
 	const op = "list tags of"
 	done, err := s.begin(ctx, op, "")
@@ -217,7 +218,7 @@ func (s *Store) List(ctx context.Context, visit func(oci.Listed) error) error {
 		if err != nil {
 			return s.failed(ctx, op, tag, err)
 		}
-		if dgst == "" { // deleted meanwhile
+		if dgst == "" { // the tag was deleted in the meantime
 			continue
 		}
 		if err := visit(oci.Listed{Tag: tag, Descriptor: oci.Descriptor{Digest: dgst}}); err != nil {
@@ -227,7 +228,7 @@ func (s *Store) List(ctx context.Context, visit func(oci.Listed) error) error {
 	return nil
 }
 
-// Digests lists the manifests and indexes of the repository, tagged or not, in order.
+// Digests lists the manifests and indexes of the repository, tagged or not, sorted.
 func (s *Store) Digests(ctx context.Context) ([]oci.Digest, error) {
 	const op = "list manifests of"
 	done, err := s.begin(ctx, op, "")
@@ -242,14 +243,14 @@ func (s *Store) Digests(ctx context.Context) ([]oci.Digest, error) {
 	return all, nil
 }
 
-// Repositories calls visit with the path of each repository, in order, until
-// that returns an error, and returns that.
+// Repositories calls visit with the path of each repository, in order. If visit returns an error,
+// Repositories stops and returns that error.
 func (r *Registry) Repositories(ctx context.Context, visit func(path string) error) error {
 	if !r.enter() {
 		return errClosed("list repositories of", "")
 	}
 	defer r.running.Done()
-	var stop error // on its way through distribution's walk an error can not be told from the storage's
+	var stop error // distribution's walk does not distinguish errors of visit from errors of the storage
 	err := r.index.repositories(ctx, func(name string) error {
 		stop = visit(name)
 		return errors.Join(stop, ctx.Err())
@@ -263,7 +264,8 @@ func (r *Registry) Repositories(ctx context.Context, visit func(path string) err
 	return nil
 }
 
-// begin lets a method run unless its caller gave up or the registry was closed.
+// begin registers a running method. It returns an error if ctx has ended or the registry is
+// closed.
 func (s *Store) begin(ctx context.Context, op, reference string) (done func(), err error) {
 	if ctx.Err() != nil {
 		return nil, s.failed(ctx, op, reference, context.Cause(ctx))
@@ -292,12 +294,12 @@ func (s *Store) fault(kind fault.Kind, op, reference string, err error) error {
 	return &fault.Fault{Kind: kind, Op: op, Name: s.named(reference), Err: err}
 }
 
-// failed says what the storage, or whoever gave up, means.
+// failed converts an error of the storage, or the end of ctx, to a fault.
 func (s *Store) failed(ctx context.Context, op, reference string, err error) error {
 	return faultOf(ctx, op, s.named(reference), err)
 }
 
-// follow reads the link in dir; "" is no link.
+// follow returns the digest in the link file in dir, or "" if there is no link.
 func (r *Registry) follow(ctx context.Context, dir string) (digest.Digest, error) {
 	raw, err := r.index.driver.GetContent(ctx, path.Join(dir, "link"))
 	if missing(err) {

@@ -125,14 +125,14 @@ func TestABlobIsMountedOnlyFromWhatIsLikely(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	if a := p.bring(p.store("three"), layer); a.Way != oci.Sent {
-		t.Errorf("%+v: who may not read one must not have its blobs", a)
+		t.Errorf("%+v: the blob was mounted from a repository that is not in likely, which the client may not be allowed to read", a)
 	}
 	if a := p.bring(p.store("four"), layer, ref.Repo{Host: "elsewhere.example", Path: "one"}); a.Way != oci.Sent {
 		t.Errorf("%+v", a)
 	}
 }
 
-// The next process reads on from where the last one was cut, and only its bytes count as sent.
+// The next process resumes where the last one was interrupted, and only its own bytes count as sent.
 func TestAnUploadThatWasCutGoesOnAfterARestart(t *testing.T) {
 	p := start(t, registry.Options{})
 	layer := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
@@ -150,10 +150,10 @@ func TestAnUploadThatWasCutGoesOnAfterARestart(t *testing.T) {
 		return serving(layer)(ctx, at)
 	})
 	if err != nil || asked != 3<<18 || a.Sent != 1<<18 {
-		t.Fatalf("asked for byte %d, %+v, %v", asked, a, err)
+		t.Fatalf("the source was asked for byte %d; %+v, %v", asked, a, err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(p.o.Dir, "storage/docker/registry/v2/repositories/app/_uploads/*")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("uploads are left behind: %v", left)
 	}
 }
 
@@ -161,7 +161,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// What an unclean stop left of an upload may be other bytes than were written.
+// After a crash, an upload may hold different bytes than were written.
 func TestAnUploadWithDamagedBytesIsCorruptOnceAndThenBeginsAnew(t *testing.T) {
 	p := start(t, registry.Options{})
 	layer := bytes.Repeat([]byte("0123456789abcdef"), 1<<10)

@@ -19,8 +19,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Missing implements transfer.Target. A blob is there when the repository has a
-// link to it and its file has its size: files appear whole and verified.
+// Missing implements transfer.Target. A blob is there if the repository has a link to it and its
+// file has the right size, because a file gets its name only after it is complete and verified.
 func (s *Store) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	const op = "look for blob"
 	done, err := s.begin(ctx, op, "")
@@ -41,19 +41,19 @@ func (s *Store) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Desc
 	return out, nil
 }
 
-// Prove implements transfer.Target: the storage is asked each time.
+// Prove implements transfer.Target. It is the same as Missing, which always asks the storage.
 func (s *Store) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	return s.Missing(ctx, blobs)
 }
 
-// Distrust implements transfer.Target: the next Put of each replaces its file.
+// Distrust implements transfer.Target. The next Put of each blob replaces its file.
 func (s *Store) Distrust(blobs []oci.Descriptor) {
 	for _, b := range blobs {
 		s.doubted.Store(b.Digest, true)
 	}
 }
 
-// key is the one writer of d in the repository.
+// key returns the key in Registry.puts that allows only one writer of d in the repository.
 func (s *Store) key(d oci.Descriptor) string { return s.repo.Path + "@" + string(d.Digest) }
 
 func (s *Store) has(ctx context.Context, b oci.Descriptor) (bool, error) {
@@ -61,10 +61,10 @@ func (s *Store) has(ctx context.Context, b oci.Descriptor) (bool, error) {
 	return file != "" && size == b.Size, err
 }
 
-// Put implements transfer.Target. Of several Puts of one digest at once one
-// writes and the others find it Present. What one that was cut had brought stays
-// for a week, and the next goes on there, in this process or another; on a
-// storage that is no directory it begins anew.
+// Put implements transfer.Target. If several Puts of one digest run at once, one writes the blob
+// and the others find it Present. If a Put is interrupted, its bytes stay for a week, and the
+// next Put resumes there, in this process or another. If the storage is not a directory, the next
+// Put begins again at byte 0.
 func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error) {
 	const op = "put blob"
 	done, err := s.begin(ctx, op, string(d.Digest))
@@ -77,13 +77,13 @@ func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, op
 		return oci.Arrival{}, err
 	}
 	if d.Digest.Algorithm() != digest.SHA256 {
-		return oci.Arrival{}, s.fault(fault.Refused, op, string(d.Digest), errors.New("the embedded registry keeps sha256 alone"))
+		return oci.Arrival{}, s.fault(fault.Refused, op, string(d.Digest), errors.New("the embedded registry stores only content with sha256 digests"))
 	}
 	if err := s.reg.puts.lock(ctx, s.key(d)); err != nil {
 		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
 	}
 	if _, doubted := s.doubted.Load(d.Digest); !doubted {
-		a, err := s.without(ctx, d, likely)
+		a, err := s.putWithoutBytes(ctx, d, likely)
 		if err != nil || a.Way != "" {
 			s.reg.puts.unlock(s.key(d))
 			return a, err
@@ -96,8 +96,9 @@ func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, op
 	return a, err
 }
 
-// without brings d in without its bytes, if it can: it is there, or one of likely has it.
-func (s *Store) without(ctx context.Context, d oci.Descriptor, likely []ref.Repo) (oci.Arrival, error) {
+// putWithoutBytes stores d without its bytes if that is possible: because the repository has d, or
+// because a repository in likely has it.
+func (s *Store) putWithoutBytes(ctx context.Context, d oci.Descriptor, likely []ref.Repo) (oci.Arrival, error) {
 	const op = "put blob"
 	there, err := s.has(ctx, d)
 	if err != nil {
@@ -112,7 +113,7 @@ func (s *Store) without(ctx context.Context, d oci.Descriptor, likely []ref.Repo
 		}
 		file, size, err := s.reg.find(ctx, from.Path, d.Digest)
 		if err != nil || file != blobPath(d.Digest) || size != d.Size {
-			continue // a mount that can not be is a blob that is sent
+			continue // if the mount is not possible, the blob is sent
 		}
 		if err := s.reg.link(ctx, layerDir(s.repo.Path, d.Digest), d.Digest); err != nil {
 			return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
@@ -122,9 +123,8 @@ func (s *Store) without(ctx context.Context, d oci.Descriptor, likely []ref.Repo
 	return oci.Arrival{}, nil
 }
 
-// send writes the bytes into an upload of their own, and makes that the blob
-// once they are verified and on the disk. An error of open comes back as it is.
-// It gives up d's key.
+// send writes the bytes to an upload. When they are verified and synced to disk, the upload
+// becomes the blob. An error of open is returned unchanged. send unlocks the key of d.
 func (s *Store) send(ctx context.Context, d oci.Descriptor, v *oci.Verifier, open oci.Opener) (oci.Arrival, error) {
 	const op = "put blob"
 	dir := s.uploadDir(d)
@@ -139,11 +139,12 @@ func (s *Store) send(ctx context.Context, d oci.Descriptor, v *oci.Verifier, ope
 	if err == nil {
 		if err = v.Verify(); err == nil {
 			defer s.reg.puts.unlock(s.key(d))
-			return sent, s.keep(ctx, d, dir, w)
+			return sent, s.finish(ctx, d, dir, w)
 		}
 	}
-	// Closing brings what was written to the disk, for whoever goes on: that may take
-	// seconds, for which nobody who gave up has to wait. The next writer waits, and Close.
+	// Close syncs the written bytes to disk, so that a later Put can resume. That may take
+	// seconds, so it runs in the background and a canceled caller does not wait for it. The next
+	// writer of the blob waits for it, and so does Registry.Close.
 	s.reg.running.Go(func() {
 		defer s.reg.puts.unlock(s.key(d))
 		w.Close()
@@ -154,26 +155,27 @@ func (s *Store) send(ctx context.Context, d oci.Descriptor, v *oci.Verifier, ope
 	return sent, err
 }
 
-// upload opens d's upload in dir where an earlier one ended. v has taken what is in it.
+// upload opens the upload of d in dir at the end of the bytes that an earlier Put has left. It
+// feeds these bytes to v.
 func (s *Store) upload(ctx context.Context, d oci.Descriptor, dir string, v *oci.Verifier) (storagedriver.FileWriter, error) {
 	driver := s.reg.index.driver
 	file := path.Join(dir, "data")
-	goesOn := false
+	resumed := false
 	if info, err := driver.Stat(ctx, file); err == nil && s.reg.local && info.Size() <= d.Size {
-		goesOn = s.reread(ctx, file, info.Size(), v) == nil
+		resumed = s.reread(ctx, file, info.Size(), v) == nil
 	}
-	if !goesOn {
+	if !resumed {
 		v.Reset()
 		s.drop(ctx, dir)
 	}
-	// Its age is what the weekly removal of uploads goes by.
+	// The weekly removal of old uploads uses this time.
 	if err := driver.PutContent(ctx, path.Join(dir, "startedat"), []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
 		return nil, err
 	}
-	return driver.Writer(ctx, file, goesOn)
+	return driver.Writer(ctx, file, resumed)
 }
 
-// reread feeds v the n bytes that are there.
+// reread feeds the first n bytes of file to v.
 func (s *Store) reread(ctx context.Context, file string, n int64, v *oci.Verifier) error {
 	body, err := s.reg.index.driver.Reader(ctx, file, 0)
 	if err != nil {
@@ -196,10 +198,10 @@ func (s *Store) reread(ctx context.Context, file string, n int64, v *oci.Verifie
 	return nil
 }
 
-// chunk is how many bytes are written at once.
+// chunk is how many bytes are read and written at once.
 const chunk = 256 << 10
 
-// fill writes what open yields from where v stands.
+// fill reads from open, from offset v.At() on, and writes the bytes to w.
 func (s *Store) fill(ctx context.Context, d oci.Descriptor, w io.Writer, v *oci.Verifier, open oci.Opener) error {
 	from, err := open(ctx, v.At())
 	if err != nil {
@@ -227,13 +229,13 @@ func (s *Store) fill(ctx context.Context, d oci.Descriptor, w io.Writer, v *oci.
 	}
 }
 
-// keep makes a verified upload the blob, and the blob one of the repository.
-func (s *Store) keep(ctx context.Context, d oci.Descriptor, dir string, w storagedriver.FileWriter) error {
+// keep turns a verified upload into the blob, and links the blob to the repository.
+func (s *Store) finish(ctx context.Context, d oci.Descriptor, dir string, w storagedriver.FileWriter) error {
 	const op = "put blob"
 	driver := s.reg.index.driver
 	err := w.Commit(ctx)
 	w.Close()
-	if err == nil && d.Size == 0 { // object stores keep no empty upload
+	if err == nil && d.Size == 0 { // object stores do not keep an empty upload
 		err = driver.PutContent(ctx, blobPath(d.Digest), nil)
 	} else if err == nil {
 		err = driver.Move(ctx, path.Join(dir, "data"), blobPath(d.Digest))
@@ -248,13 +250,15 @@ func (s *Store) keep(ctx context.Context, d oci.Descriptor, dir string, w storag
 	return nil
 }
 
-// drop takes an upload away. What stays is found by the next Put, or removed after a week.
+// drop deletes an upload. If that fails, the next Put finds the upload, or it is removed after a
+// week.
 func (s *Store) drop(ctx context.Context, dir string) {
 	_ = s.reg.index.driver.Delete(context.WithoutCancel(ctx), dir)
 }
 
-// uploadDir is where d's upload is: in a directory where the next process finds it; elsewhere,
-// where other processes may write at the same time, in one of its own.
+// uploadDir returns the directory of the upload of d. In a local directory it is always the same,
+// so that the next process finds it. In other storages it is unique, because other processes may
+// write there at the same time.
 func (s *Store) uploadDir(d oci.Descriptor) string {
 	name := s.repo.Path
 	if !s.reg.local {
@@ -263,8 +267,8 @@ func (s *Store) uploadDir(d oci.Descriptor) string {
 	return uploadDir(s.repo.Path, uploadID(name, d.Digest))
 }
 
-// PutDocument implements transfer.Target. It takes and refuses what the handler
-// does. The subject is recorded before the document is there.
+// PutDocument implements transfer.Target. It accepts and refuses the same documents as the
+// handler. It records the subject before it stores the document.
 func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	const op = "put manifest"
 	done, err := s.begin(ctx, op, string(doc.Digest))
@@ -277,7 +281,7 @@ func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...strin
 		return oci.Accepted{}, err
 	}
 	if doc.Digest.Algorithm() != digest.SHA256 {
-		return oci.Accepted{}, s.fault(fault.Refused, op, string(doc.Digest), errors.New("the embedded registry keeps sha256 alone"))
+		return oci.Accepted{}, s.fault(fault.Refused, op, string(doc.Digest), errors.New("the embedded registry stores only content with sha256 digests"))
 	}
 	l, err := linkOf(s.name, doc.MediaType, doc.Raw)
 	if err == nil {
@@ -327,7 +331,8 @@ func (s *Store) store(ctx context.Context, doc oci.Document) error {
 	if err != nil {
 		return err
 	}
-	// distribution takes a file that is there for right; one that the disk damaged is written anew.
+	// distribution assumes that an existing file is correct. So a file that the disk has damaged
+	// is written again here.
 	if old, err := s.reg.index.driver.GetContent(ctx, blobPath(doc.Digest)); err == nil && !bytes.Equal(old, doc.Raw) {
 		if err := s.reg.index.driver.PutContent(ctx, blobPath(doc.Digest), doc.Raw); err != nil {
 			return err
@@ -344,7 +349,7 @@ func (s *Store) store(ctx context.Context, doc oci.Document) error {
 	}
 	for _, e := range all {
 		if errors.As(e, &lacks) {
-			return s.fault(fault.NotFound, op, string(doc.Digest), fmt.Errorf("it needs %s, which is not here", lacks.Digest))
+			return s.fault(fault.NotFound, op, string(doc.Digest), fmt.Errorf("it needs %s, which is not in the repository", lacks.Digest))
 		}
 	}
 	return s.fault(fault.Refused, op, string(doc.Digest), all[0])
@@ -368,8 +373,9 @@ func (s *Store) tag(ctx context.Context, tag string, d digest.Digest) error {
 	return nil
 }
 
-// Delete removes what reference names: a tag, and only that, or by digest a
-// manifest with all tags that point to it. NotFound means that it is not there.
+// Delete removes a tag and nothing else, if reference is a tag. If reference is a digest, it
+// removes the manifest and all tags that point to it. If there is no such tag or manifest, the
+// error is NotFound.
 func (s *Store) Delete(ctx context.Context, reference string, _ ...string) error {
 	const op = "delete"
 	done, err := s.begin(ctx, op, reference)

@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// turns lets one at a time do something with a key. Its zero value is ready.
+// turns is a lock for each key. The zero value is ready for use.
 type turns struct {
 	mu   sync.Mutex
-	busy map[string]chan struct{} // closed when whoever has the key is done
+	busy map[string]chan struct{} // closed when the key is unlocked
 }
 
-// lock waits for its turn, or for ctx.
+// lock waits until key is free and locks it. It returns an error if ctx ends first.
 func (t *turns) lock(ctx context.Context, key string) error {
 	for {
 		t.mu.Lock()
@@ -33,7 +33,7 @@ func (t *turns) lock(ctx context.Context, key string) error {
 	}
 }
 
-// unlock ends the turn of whoever has key.
+// unlock unlocks key.
 func (t *turns) unlock(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -23,10 +23,11 @@ import (
 	"github.com/drayage/dray/internal/registry"
 )
 
-// buffered is what a killed process may have read and not yet given to the kernel.
+// buffered is how many bytes a killed process may have read and not yet written to the kernel.
 const buffered = 4096
 
-// childDir names the directory that a copy of this test binary serves until it is killed.
+// childDir names the environment variable for the directory that a child process serves until it is
+// killed.
 const childDir = "DRAY_TEST_REGISTRY_DIR"
 
 func TestMain(m *testing.M) {
@@ -46,7 +47,7 @@ func TestMain(m *testing.M) {
 	}
 	fmt.Println(l.Addr())
 	go http.Serve(l, reg)
-	io.Copy(io.Discard, os.Stdin) // ends with the parent, should nobody kill us
+	io.Copy(io.Discard, os.Stdin) // ends with the parent process if this process is not killed
 }
 
 func noise(n int) []byte {
@@ -56,8 +57,8 @@ func noise(n int) []byte {
 	return b
 }
 
-// half sends the head of a PATCH and n bytes of a body twice as long, and returns the
-// upload's path and the connection, still open.
+// half sends the head of a PATCH request and content as the first half of its body. It returns the
+// connection, which is still open.
 func half(t *testing.T, host, path string, content []byte) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", host)
@@ -73,18 +74,19 @@ func half(t *testing.T, host, path string, content []byte) net.Conn {
 	return conn
 }
 
-// cut leaves an upload of n bytes in the middle of a PATCH and returns its path once the registry has noticed.
+// cut disconnects in the middle of a PATCH request, after n bytes. It returns the path of the upload
+// after the registry has noticed.
 func (p *place) cut(repo string, n int) string {
 	p.t.Helper()
 	at := p.do("POST", "/v2/"+repo+"/blobs/uploads/", nil).want(202).Header.Get("Location")
 	conn := half(p.t, p.host(), at, noise(n))
 	conn.(*net.TCPConn).CloseWrite()
-	bufio.NewReader(conn).ReadString('\n') // the answer, or the end of the connection
+	bufio.NewReader(conn).ReadString('\n') // the response, or the end of the connection
 	conn.Close()
 	return at
 }
 
-// reset does the same by a connection that breaks.
+// reset is like cut, but resets the connection.
 func (p *place) reset(repo string, n int) {
 	p.t.Helper()
 	at := p.do("POST", "/v2/"+repo+"/blobs/uploads/", nil).want(202).Header.Get("Location")
@@ -97,7 +99,7 @@ func (p *place) reset(repo string, n int) {
 	conn.Close()
 }
 
-// finish asks for the state of an upload and sends what is missing of content.
+// finish asks for the state of an upload and sends the rest of content.
 func (p *place) finish(at, repo string, content []byte) (kept int) {
 	p.t.Helper()
 	path, _, _ := strings.Cut(at, "?")
@@ -112,7 +114,7 @@ func (p *place) finish(at, repo string, content []byte) (kept int) {
 	d := digest.FromBytes(content)
 	p.do("PUT", to(r.Header.Get("Location"), d), content[kept:]).want(201)
 	if got := p.do("GET", "/v2/"+repo+"/blobs/"+d.String(), nil).want(200); !bytes.Equal(got.body, content) {
-		p.t.Fatal("other bytes came back")
+		p.t.Fatal("the blob has other bytes than were sent")
 	}
 	return kept
 }
@@ -128,7 +130,7 @@ func TestACutUploadGoesOnAfterARestart(t *testing.T) {
 	conn.Close()
 	p.reopen()
 	if kept := p.finish(at, "app", content); kept != 600_000 {
-		t.Fatalf("kept %d of 600000 bytes", kept)
+		t.Fatalf("the registry kept %d of 600000 bytes", kept)
 	}
 }
 
@@ -141,7 +143,7 @@ func TestAnUploadLocationIsGoodAfterARestart(t *testing.T) {
 	p.do("PUT", to(at, digest.FromBytes(content)), content[50_000:]).want(201)
 }
 
-// child serves dir in a process of its own, until it is killed.
+// child starts a process that serves dir until it is killed.
 func child(t *testing.T, dir string) (host string, kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -195,7 +197,7 @@ func TestAReferrerThatWasAnswered201OutlivesAKill(t *testing.T) {
 	}
 	kill()
 	if len(answered) == 0 {
-		t.Fatal("killed too early to tell anything")
+		t.Fatal("the child was killed too early: no request was answered")
 	}
 
 	p := start(t, registry.Options{Dir: dir})
@@ -239,6 +241,6 @@ func TestAnUploadGoesOnAfterTheProcessIsKilled(t *testing.T) {
 
 	p := start(t, registry.Options{Dir: dir})
 	if kept := p.finish(at, "app", content); kept < 2<<20-buffered {
-		t.Fatalf("kept %d of %d bytes", kept, 2<<20)
+		t.Fatalf("the registry kept %d of %d bytes", kept, 2<<20)
 	}
 }

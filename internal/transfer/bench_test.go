@@ -12,7 +12,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// takes is a target that reads what it is given, and keeps nothing.
+// takes is a target that reads the blobs it is sent and discards them.
 type takes struct {
 	*conform.Memory
 	buf []byte
@@ -43,7 +43,7 @@ func (s *takes) PutDocument(_ context.Context, _ oci.Document, tags ...string) (
 	return oci.Accepted{Tags: tags}, nil
 }
 
-// BenchmarkBlob copies an image of 64 layers: what the engine costs for one blob.
+// BenchmarkBlob copies an image of 64 blobs to measure the engine's cost for one blob.
 func BenchmarkBlob(b *testing.B) {
 	src := repo("a.io", "x")
 	var layers []oci.Descriptor
@@ -53,7 +53,7 @@ func BenchmarkBlob(b *testing.B) {
 	benchmark(b, src, manifest(src, "v1", layers...), 64)
 }
 
-// BenchmarkManifest copies an index of 64 manifests that hold the same.
+// BenchmarkManifest copies 64 documents, an index and its manifests, which share one config.
 func BenchmarkManifest(b *testing.B) {
 	src := repo("a.io", "x")
 	var children []oci.Document
@@ -72,7 +72,7 @@ func BenchmarkBytes(b *testing.B) {
 	benchmark(b, src, large(src, 16*mib), 1)
 }
 
-// benchmark tells the costs of one of n equal things in a copy.
+// benchmark copies root and reports n, the number of equal things in one copy.
 func benchmark(b *testing.B, src *conform.Memory, root oci.Document, n int) {
 	e := transfer.New(transfer.Options{Blobs: 1})
 	dst := &takes{repo("b.io", "y"), make([]byte, 256<<10)}

@@ -9,8 +9,8 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// commit puts the documents, the deepest first and by digest only, and the root
-// last, under its tags: a reader never sees a tag whose content is not there.
+// commit puts the documents by digest, the deepest first. It puts the root last, with its tags,
+// so that a reader never sees a tag whose content is not there.
 func (e *Engine) commit(ctx context.Context, m *mover, end End, found *tree) (oci.Accepted, error) {
 	if m.target.Repo() != m.task.From.Repo() {
 		for _, level := range slices.Backward(found.levels[1:]) {
@@ -42,8 +42,8 @@ func (e *Engine) commit(ctx context.Context, m *mover, end End, found *tree) (oc
 	return accepted, err
 }
 
-// putDocument puts doc. What another copy puts by digest alone just now is waited for,
-// and not put again.
+// putDocument puts doc. If another copy is putting the same document by digest only, putDocument
+// waits for that copy instead of putting the document a second time.
 func (e *Engine) putDocument(ctx context.Context, m *mover, found *tree, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	if len(tags) > 0 {
 		return e.putNow(ctx, m, found, doc, tags...)
@@ -66,8 +66,8 @@ func (e *Engine) putDocument(ctx context.Context, m *mover, found *tree, doc oci
 	}
 }
 
-// putNow puts doc. A target that says it lacks what it had claimed to hold gets that
-// content again, once.
+// putNow puts doc. If the target then answers that it lacks content which it had reported to
+// have, putNow sends that content again, once.
 func (e *Engine) putNow(ctx context.Context, m *mover, found *tree, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	lacks, err := m.lacks(ctx, doc, tags)
 	if err != nil || !lacks {
@@ -87,10 +87,10 @@ func (e *Engine) putNow(ctx context.Context, m *mover, found *tree, doc oci.Docu
 	return accepted, nil
 }
 
-// repair sends everything directly under doc again, whatever the target says it has.
+// repair sends everything directly under doc again, no matter what the target reports to have.
 func (m *mover) repair(ctx context.Context, found *tree, doc oci.Document) error {
 	m.task.tell(event.Event{Kind: event.Noted, Digest: string(doc.Digest),
-		Text: "the target lacks content that it had said to hold; sending it again"})
+		Text: "the target lacks content that it reported to have; sending it again"})
 	for _, b := range doc.Blobs {
 		if err := m.put(ctx, b, nil); err != nil {
 			return err

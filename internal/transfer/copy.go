@@ -8,13 +8,13 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Copy brings t.Root and everything under it to every End, then sets its tags.
-// There is one Outcome for each End, in their order; an End that fails does not
-// stop the others, and leaves its tags as they were.
+// Copy copies t.Root and everything under it to every End, then sets the End's tags. It returns
+// one Outcome for each End, in the order of t.To. If an End fails, the others go on, and the tags
+// of the failed End stay as they were.
 //
-// Documents and blobs are read once for all Ends. Ends at one registry go one after
-// another, so that the second can mount what the first received; registries go
-// side by side.
+// Copy reads each document and each blob once for all Ends. It serves Ends at the same registry
+// one after another, so that the second can mount the blobs that the first received. It serves
+// different registries concurrently.
 func (e *Engine) Copy(ctx context.Context, t Task) []Outcome {
 	out := make([]Outcome, len(t.To))
 	tree, err := e.discover(ctx, t)
@@ -33,11 +33,11 @@ func (e *Engine) Copy(ctx context.Context, t Task) []Outcome {
 	all(hosts, func(ends []int) {
 		var holders []ref.Repo
 		for k, i := range ends {
-			beside := first
+			together := first
 			if k > 0 {
-				beside = nil // it mounts what the first received
+				together = nil // this End mounts the blobs that the first End of its registry received
 			}
-			out[i] = e.bring(ctx, t, t.To[i], tree, holders, beside)
+			out[i] = e.copyTo(ctx, t, t.To[i], tree, holders, together)
 			if out[i].Err == nil {
 				holders = append(holders, t.To[i].Target.Repo())
 			}
@@ -47,22 +47,23 @@ func (e *Engine) Copy(ctx context.Context, t Task) []Outcome {
 	return out
 }
 
-// bring is the walk for one End. beside is what moves its blobs together with those of other Ends; nil is nobody.
-func (e *Engine) bring(ctx context.Context, t Task, end End, tree *tree, holders []ref.Repo, beside *joint) (out Outcome) {
+// copyTo runs the steps missing, move and commit for one End. If together is not nil, the
+// blobs of this End move together with those of other Ends.
+func (e *Engine) copyTo(ctx context.Context, t Task, end End, tree *tree, holders []ref.Repo, together *joint) (out Outcome) {
 	m := &mover{engine: e, task: t, target: end.Target, turn: end.Turn, back: end.Back, likely: likely(t.From.Repo(), end.Target.Repo(), holders)}
 	out.Err = func() error {
-		defer beside.leave(m)
+		defer together.leave(m)
 		if t.From.Repo() == end.Target.Repo() {
-			return nil // what a repository serves it holds; only names change
+			return nil // the repository already holds all content of an image that it serves; only its tags change
 		}
 		lack, err := e.missing(ctx, m, tree.blobs)
 		if err != nil {
 			return err
 		}
-		if err := beside.move(ctx, m, lack); err != nil || t.Proof == oci.Claimed {
+		if err := together.move(ctx, m, lack); err != nil || t.Proof == oci.Claimed {
 			return err
 		}
-		return e.settled(ctx, m, tree.blobs, lack)
+		return e.proveAfter(ctx, m, tree.blobs, lack)
 	}()
 	if out.Err == nil {
 		out.Accepted, out.Err = e.commit(ctx, m, end, tree)
@@ -72,7 +73,7 @@ func (e *Engine) bring(ctx context.Context, t Task, end End, tree *tree, holders
 	return out
 }
 
-// likely lists the repositories of to's registry that should hold the image already.
+// likely lists the repositories of the registry of to that probably hold the image already.
 func likely(from, to ref.Repo, holders []ref.Repo) []ref.Repo {
 	var at []ref.Repo
 	if from.Host == to.Host && from != to {
@@ -81,7 +82,8 @@ func likely(from, to ref.Repo, holders []ref.Repo) []ref.Repo {
 	return append(at, holders...)
 }
 
-// byHost groups the indexes of ends by registry, in the order in which registries come up.
+// byHost groups the indexes of ends by registry. The registries are in the order of their first
+// End.
 func byHost(ends []End) [][]int {
 	at := map[string]int{}
 	var groups [][]int

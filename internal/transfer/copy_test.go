@@ -24,7 +24,7 @@ import (
 
 func repo(host, path string) *conform.Memory { return conform.New(ref.Repo{Host: host, Path: path}) }
 
-// manifest stores an image of layers in m.
+// manifest stores an image with these layers in m.
 func manifest(m *conform.Memory, tag string, layers ...oci.Descriptor) oci.Document {
 	config := m.Preload("application/vnd.oci.image.config.v1+json", []byte(`{"os":"linux"}`))
 	return document(m, tag, map[string]any{"schemaVersion": 2, "mediaType": oci.TypeManifest, "config": config, "layers": layers})
@@ -53,7 +53,7 @@ func layer(m *conform.Memory, content string) oci.Descriptor {
 	return m.Preload("application/vnd.oci.image.layer.v1.tar", []byte(content))
 }
 
-// copyOne copies root from src to dst under tags and returns what happened.
+// copyOne copies root from src to dst, sets tags, and returns the outcome and the events.
 func copyOne(t *testing.T, src transfer.Source, dst transfer.Target, root oci.Document, tags ...string) (transfer.Outcome, []event.Event) {
 	t.Helper()
 	var mu sync.Mutex
@@ -93,7 +93,7 @@ func TestTagsAreSetAfterEverythingBelowThem(t *testing.T) {
 		}
 	}
 	if kinds(seen, event.Moved) != 4 || kinds(seen, event.Tagged) != 2 {
-		t.Errorf("%d blobs told, %d tags", kinds(seen, event.Moved), kinds(seen, event.Tagged))
+		t.Errorf("%d Moved events, want 4; %d Tagged events, want 2", kinds(seen, event.Moved), kinds(seen, event.Tagged))
 	}
 }
 
@@ -116,7 +116,7 @@ func TestWhatIsThereIsNotSent(t *testing.T) {
 	}
 	for _, op := range src.Ops() {
 		if strings.HasPrefix(op, "blob "+string(l.Digest)) {
-			t.Error("a blob was read that the target has")
+			t.Error("the copy read a blob that the target has")
 		}
 	}
 }
@@ -198,7 +198,7 @@ func TestWithinARegistryBlobsAreMounted(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 	if ops := strings.Join(append(src.Ops(), dst.Ops()...), "\n"); strings.Contains(ops, "blob ") || strings.Contains(ops, "missing") {
-		t.Errorf("asked or read more than a mount needs:\n%s", ops)
+		t.Errorf("the copy sent more requests than mounts need:\n%s", ops)
 	}
 }
 
@@ -213,11 +213,11 @@ func TestTheSecondEndAtARegistryMountsFromTheFirst(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 	if !fault.Is(out[1].Err, fault.Denied) {
-		t.Errorf("the broken end says %v", out[1].Err)
+		t.Errorf("the error of the broken End is %v, want Denied", out[1].Err)
 	}
 }
 
-// F-42, t12: a claim that the target contradicts is dropped and the bytes are sent.
+// F-42, t12: if the target contradicts its own claim to have a blob, the blob is sent.
 func TestATargetThatLacksWhatItClaimedGetsItSent(t *testing.T) {
 	src, dst := repo("a.io", "x"), repo("b.io", "y")
 	l := layer(src, "claimed")
@@ -229,7 +229,7 @@ func TestATargetThatLacksWhatItClaimedGetsItSent(t *testing.T) {
 	}
 }
 
-// forgetful says that it has one blob, and has it not.
+// forgetful reports to have one blob which it does not have.
 type forgetful struct {
 	*conform.Memory
 	claims oci.Digest
@@ -240,11 +240,11 @@ func (f *forgetful) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.
 	return slices.DeleteFunc(lack, func(d oci.Descriptor) bool { return d.Digest == f.claims }), err
 }
 
-// F-58: bytes that do not match are read twice at most, and never committed.
+// F-58: bytes that do not match their digest are read at most twice, and never committed.
 func TestCorruptBytesAreReadOnceMoreAndThenRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		flip int // how many reads are wrong
+		flip int // how many reads return wrong bytes
 		want fault.Kind
 	}{{"a passing error is healed", 1, ""}, {"a lasting one is refused", 9, fault.Corrupt}} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -268,12 +268,12 @@ func TestCorruptBytesAreReadOnceMoreAndThenRefused(t *testing.T) {
 	}
 }
 
-// broken lets read put itself between one blob and its reader.
+// broken is a source that passes the bodies of one blob through read.
 type broken struct {
 	*conform.Memory
 	blob  oci.Digest
 	read  func(n int, body io.Reader) io.Reader
-	seek  bool // whether it can: else every body begins at 0
+	seek  bool // whether it can seek; if not, every body begins at byte 0
 	reads int
 }
 
@@ -298,7 +298,7 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("connection reset by peer") }
 
-// F-02, s01, s04: a download goes on where it broke, as long as it moves at all.
+// F-02, s01, s04: a download resumes where it broke, as long as each attempt brings bytes.
 func TestABrokenDownloadGoesOnWhereItBroke(t *testing.T) {
 	src, dst := repo("a.io", "x"), repo("b.io", "y")
 	l := layer(src, strings.Repeat("0123456789", 100))
@@ -309,11 +309,11 @@ func TestABrokenDownloadGoesOnWhereItBroke(t *testing.T) {
 		t.Fatalf("%v after %d reads", out.Err, bad.reads)
 	}
 	if kinds(seen, event.Retried) != 0 {
-		t.Error("waited though every try brought bytes")
+		t.Error("the copy paused although every attempt brought bytes")
 	}
 }
 
-// F-03, s02: a source that begins at 0 again is read over what came, twice at most.
+// F-03, s02: if a source begins at byte 0 again, the bytes that came before are skipped, at most twice.
 func TestASourceThatCanNotSeekIsReadFromTheBeginningTwiceAtMost(t *testing.T) {
 	for cuts, want := range map[int]fault.Kind{1: "", 2: "", 3: fault.Corrupt} {
 		src, dst := repo("a.io", "x"), repo("b.io", "y")
@@ -332,7 +332,7 @@ func TestASourceThatCanNotSeekIsReadFromTheBeginningTwiceAtMost(t *testing.T) {
 	}
 }
 
-// F-08, F-09: short and long bodies.
+// F-08, F-09: a body is shorter or longer than the blob.
 func TestABodyThatEndsEarlyIsGoneOnWithAndOneThatNeverEndsIsRefused(t *testing.T) {
 	src, dst := repo("a.io", "x"), repo("b.io", "y")
 	l := layer(src, "0123456789")
@@ -364,11 +364,11 @@ func TestASourceWithoutProgressIsGivenUpAfterItsRetries(t *testing.T) {
 		}
 		for _, e := range seen {
 			if e.Kind == event.Retried && e.Host != "a.io" {
-				t.Errorf("tried again at %q", e.Host)
+				t.Errorf("the retry names the host %q, want a.io", e.Host)
 			}
 		}
 		if took := time.Since(start); took < 750*time.Millisecond || took > 2*time.Second {
-			t.Errorf("waited %v in all", took)
+			t.Errorf("the copy took %v, want 750ms to 2s of pauses", took)
 		}
 	})
 }
@@ -410,7 +410,7 @@ func TestDocumentsThatCouldBeReadInTwoWaysStopTheCopyBeforeABlobMoves(t *testing
 	}
 }
 
-// F-54: a foreign layer stays a descriptor, and a person is told.
+// F-54: a foreign layer is not copied, its descriptor stays, and a Noted event reports it.
 func TestForeignLayersAreNamedAndNotCopied(t *testing.T) {
 	src, dst := repo("a.io", "x"), repo("b.io", "y")
 	foreign := oci.Descriptor{MediaType: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", Digest: oci.Sum([]byte("win")), Size: 3, URLs: []string{"https://mcr.example/win"}}
@@ -418,7 +418,7 @@ func TestForeignLayersAreNamedAndNotCopied(t *testing.T) {
 	out, seen := copyOne(t, src, dst, root, "v1")
 	i := slices.IndexFunc(seen, func(e event.Event) bool { return e.Kind == event.Noted })
 	if out.Err != nil || out.Blobs.Sent != 2 || i < 0 || !strings.Contains(seen[i].Text, "https://mcr.example/win") {
-		t.Errorf("%+v, told %d", out, i)
+		t.Errorf("%+v, index of the Noted event %d", out, i)
 	}
 }
 
@@ -438,7 +438,7 @@ func TestACallerWhoGivesUpIsToldSoAndNothingIsTagged(t *testing.T) {
 	}
 }
 
-// F-52: an index of 120 children, as many images have them, and each child once.
+// F-52: an index of 120 manifests is copied, each manifest once.
 func TestAnIndexOfManyManifestsIsCopiedWhole(t *testing.T) {
 	src, dst := repo("a.io", "x"), repo("b.io", "y")
 	var children []oci.Document

@@ -12,19 +12,18 @@ import (
 )
 
 const (
-	maxLevels = 8        // how deep indexes may nest
-	maxHeld   = 64 << 20 // bytes of documents held for one image
+	maxLevels = 8        // levels of nested indexes in one image
+	maxHeld   = 64 << 20 // bytes of documents that are held in memory for one image
 )
 
-// discover reads the root and every document below it, one level after another,
-// and validates all of them before a blob moves. Where every End is the source's
-// own repository the root is enough.
+// discover reads the root and every document below it, level by level, and validates all of them
+// before any blob moves. If every End is in the source repository, it reads only the root.
 func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
 	var levels [][]oci.Document
 	held := 0
 	for level := []oci.Descriptor{t.Root}; len(level) > 0; {
 		if len(levels) == maxLevels {
-			return nil, refuse(t.Root, "indexes nest deeper than %d", maxLevels)
+			return nil, refuse(t.Root, "indexes are nested deeper than %d levels", maxLevels)
 		}
 		docs, err := e.read(ctx, t, level)
 		if err != nil {
@@ -40,7 +39,7 @@ func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
 			level = append(level, d.Documents...)
 		}
 		if held > maxHeld {
-			return nil, &fault.Fault{Kind: fault.TooLarge, Op: "read manifests", Name: string(t.Root.Digest), Err: fmt.Errorf("more than %d MiB of them", maxHeld>>20)}
+			return nil, &fault.Fault{Kind: fault.TooLarge, Op: "read manifests", Name: string(t.Root.Digest), Err: fmt.Errorf("the image has more than %d MiB of manifests", maxHeld>>20)}
 		}
 		level = firstOfEach(level)
 	}
@@ -56,7 +55,8 @@ func onlyRenames(t Task) bool {
 
 func (e *Engine) read(ctx context.Context, t Task, level []oci.Descriptor) ([]oci.Document, error) {
 	docs := make([]oci.Document, len(level))
-	// An error stops the next reads, not those under way: where pulls are counted they are spent.
+	// An error stops only the reads that have not begun. Those in progress are not canceled,
+	// because a registry that counts pulls has already counted them.
 	err := each(ctx, in[oci.Descriptor](e.requests), level, func(_ context.Context, i int, d oci.Descriptor) (err error) {
 		docs[i], err = readDocument(ctx, t, d)
 		return err
@@ -64,7 +64,7 @@ func (e *Engine) read(ctx context.Context, t Task, level []oci.Descriptor) ([]oc
 	return docs, err
 }
 
-// readDocument reads one document by digest and holds it against the descriptor that its parent has of it.
+// readDocument reads one document by digest and checks it against its parent's descriptor.
 func readDocument(ctx context.Context, t Task, want oci.Descriptor) (oci.Document, error) {
 	if want.Size > oci.MaxDocument {
 		return oci.Document{}, &fault.Fault{Kind: fault.TooLarge, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("%d bytes; the limit is %d", want.Size, oci.MaxDocument)}
@@ -78,11 +78,11 @@ func readDocument(ctx context.Context, t Task, want oci.Descriptor) (oci.Documen
 	}
 	switch {
 	case doc.Digest != want.Digest:
-		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("got %s", doc.Digest)}
+		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("the source served %s instead", doc.Digest)}
 	case want.Size != 0 && doc.Size != want.Size:
-		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("%d bytes, its descriptor says %d", doc.Size, want.Size)}
+		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("it has %d bytes, but its descriptor says %d", doc.Size, want.Size)}
 	case want.MediaType != "" && doc.MediaType != want.MediaType:
-		return oci.Document{}, refuse(want, "its descriptor says %s, it is %s", want.MediaType, doc.MediaType)
+		return oci.Document{}, refuse(want, "its descriptor says the media type %s, but it is %s", want.MediaType, doc.MediaType)
 	}
 	return doc, nil
 }
@@ -96,7 +96,8 @@ func firstOfEach(list []oci.Descriptor) []oci.Descriptor {
 	})
 }
 
-// keepDeepest drops a document from every level but its deepest, so that it is put before all that refer to it.
+// keepDeepest keeps each document only at its deepest level, so that it is put before every
+// document that refers to it.
 func keepDeepest(levels [][]oci.Document) [][]oci.Document {
 	seen := map[oci.Digest]bool{}
 	for i, level := range slices.Backward(levels) {
@@ -109,7 +110,7 @@ func keepDeepest(levels [][]oci.Document) [][]oci.Document {
 	return levels
 }
 
-// blobsOf lists the blobs under all documents, each once.
+// blobsOf lists the blobs of all documents, each once.
 func blobsOf(levels [][]oci.Document) ([]oci.Descriptor, error) {
 	var blobs []oci.Descriptor
 	sizes := map[oci.Digest]int64{}
@@ -118,7 +119,7 @@ func blobsOf(levels [][]oci.Document) ([]oci.Descriptor, error) {
 			for _, b := range doc.Blobs {
 				size, seen := sizes[b.Digest]
 				if seen && size != b.Size {
-					return nil, refuse(b, "two manifests name it with two sizes, %d and %d", size, b.Size)
+					return nil, refuse(b, "two manifests list it with different sizes, %d and %d bytes", size, b.Size)
 				}
 				if !seen {
 					sizes[b.Digest] = b.Size
@@ -130,7 +131,8 @@ func blobsOf(levels [][]oci.Document) ([]oci.Descriptor, error) {
 	return blobs, nil
 }
 
-// tellForeign says which layers are left where their publisher keeps them.
+// tellForeign reports the foreign layers, which are not copied because their publisher serves
+// them.
 func (t Task) tellForeign(found *tree) {
 	var at []string
 	for _, level := range found.levels {
@@ -142,7 +144,7 @@ func (t Task) tellForeign(found *tree) {
 	}
 	if len(at) > 0 {
 		t.tell(event.Event{Kind: event.Noted, Digest: string(t.Root.Digest),
-			Text: fmt.Sprintf("%d foreign layers stay with their publisher: %s", len(at), strings.Join(at, ", "))})
+			Text: fmt.Sprintf("%d foreign layers are not copied, because their publisher serves them: %s", len(at), strings.Join(at, ", "))})
 	}
 }
 

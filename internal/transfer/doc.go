@@ -1,24 +1,26 @@
-// Package transfer moves one image from a source repository to target
-// repositories. It knows digests and bytes; it knows no plans, no credentials,
-// no command line and no server.
+// Package transfer copies one image from a source repository to target repositories.
 //
-// copy.go is the walk; its four steps are discover, missing, move and commit. How a
-// blob is read, through breaks and over several connections, is package fetch.
+// It works on digests and bytes only. It has no notion of plans, credentials, the command
+// line or the server.
+//
+// The entry point is Engine.Copy in copy.go. A copy has four steps: discover, missing, move
+// and commit. The package fetch reads the blobs: it resumes broken downloads and reads large
+// blobs over several connections.
 //
 // Files, in the order of the walk:
 //
-//	copy.go      the walk, for each end
-//	discover.go  read the documents under the root, validate them
-//	missing.go   ask a target what it lacks
-//	joint.go     one reading for ends at several registries
-//	move.go      bring the blobs, the largest first, as there are places
-//	commit.go    put the documents, children first, then the tags
-//	proof.go     where a target is not believed: what it has is asked for and read back
-//	put.go       one blob, put
-//	engine.go    Engine, its bounds, and how fast
-//	flights.go   what is being put just now goes once
-//	each.go      many at once
-//	task.go      Task, End, Outcome; the documents of an image
-//	trust.go     how much a target is believed
+//	copy.go      the four steps of a copy, for each End
+//	discover.go  reads the documents under the root and validates them
+//	missing.go   asks a target which blobs it lacks
+//	joint.go     reads each blob once for Ends at several registries
+//	move.go      copies the blobs, the largest first, as places become free
+//	commit.go    puts the documents, children first, then the tags
+//	proof.go     verifies a target that is not trusted: asks for its blobs and reads them back
+//	put.go       puts one blob
+//	engine.go    Engine, its limits, and the bandwidth limit
+//	flights.go   tracks the uploads in progress, so that no content is put twice
+//	each.go      runs a function for many items at once
+//	task.go      Task, End, Outcome, and the documents of an image
+//	trust.go     how far a target is trusted
 //	ends.go      Source and Target
 package transfer

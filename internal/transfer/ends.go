@@ -8,64 +8,66 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Source is one repository to read from. Its methods are safe for concurrent use;
-// their errors are *fault.Fault without a Side.
+// Source is one repository to read from. Its methods are safe for concurrent use. Their errors
+// are *fault.Fault without a Side.
 type Source interface {
-	// Repo is the identity of the repository: between equal Repos no byte has to move.
+	// Repo returns the identity of the repository. Between equal Repos, no bytes have to move.
 	Repo() ref.Repo
 
-	// Resolve asks what a tag or digest points to: one HEAD, where that is enough. NotFound when it is not there.
+	// Resolve returns the descriptor that a tag or digest points to. It sends one HEAD request if
+	// that is enough. The error is NotFound if the tag or digest does not exist.
 	Resolve(ctx context.Context, reference string) (oci.Descriptor, error)
 
-	// Document reads a manifest or an index by tag or digest: one GET. Read by
-	// digest, its bytes are verified against it; by tag, the document's Digest is
-	// that of the bytes.
+	// Document reads a manifest or an index by tag or digest, with one GET request. If reference
+	// is a digest, the bytes are verified against it. If reference is a tag, the document's
+	// Digest is computed from the bytes.
 	Document(ctx context.Context, reference string) (oci.Document, error)
 
-	// Blob reads n bytes of d from byte at on; n < 0 reads to the end. The body
-	// begins at byte from, which may be less than at where the source can not
-	// seek: then it goes on to the end of d. What it yields is not verified; it may break off with any error.
+	// Blob reads n bytes of d, beginning at byte at. If n < 0, it reads to the end. The body
+	// begins at byte from. If the source cannot seek, from may be less than at, and the body then
+	// goes on to the end of d. The bytes are not verified, and the body may break off with any
+	// error.
 	Blob(ctx context.Context, d oci.Descriptor, at, n int64) (body io.ReadCloser, from int64, err error)
 
-	// Referrers lists the documents whose subject is d. None is an empty list.
+	// Referrers lists the documents whose subject is d. If there are none, the list is empty.
 	Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error)
 }
 
-// Target is one repository to write to. Its methods are safe for concurrent use;
-// their errors are *fault.Fault without a Side.
+// Target is one repository to write to. Its methods are safe for concurrent use. Their errors are
+// *fault.Fault without a Side.
 type Target interface {
-	// Repo is the identity of the repository.
+	// Repo returns the identity of the repository.
 	Repo() ref.Repo
 
-	// Resolve asks what a tag or digest points to. NotFound when it is not there.
+	// Resolve returns the descriptor that a tag or digest points to. The error is NotFound if the
+	// tag or digest does not exist.
 	Resolve(ctx context.Context, reference string) (oci.Descriptor, error)
 
-	// Missing returns those of blobs that the repository lacks, in the same order.
-	// It asks in the way that costs least: nothing at all of a repository known
-	// to be empty.
+	// Missing returns those of blobs that the repository lacks, in the same order. It uses the
+	// cheapest way to find out. For a repository that is known to be empty, it sends no request.
 	Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error)
 
-	// Prove is Missing for whoever believes nothing: each blob is asked for now, and one
-	// that is there with another size is missing. What was proven is not asked for again
-	// until it is put or distrusted. A repository that can not be asked is an error.
+	// Prove is like Missing, but trusts no earlier answer. It asks for each blob now, and a blob
+	// that is there with another size counts as missing. A blob that was proven is not asked for
+	// again until it is put or distrusted. If the repository cannot be asked, Prove returns an
+	// error.
 	Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error)
 
-	// Distrust says that what the repository shows of blobs is wrong: the next Put of
-	// each sends its bytes, whatever is there, and mounts nothing.
+	// Distrust marks the copies of blobs in the repository as wrong. The next Put of each blob
+	// sends its bytes even if the repository has the blob, and does not mount it.
 	Distrust(blobs []oci.Descriptor)
 
-	// Put brings d into the repository. likely names repositories that may hold
-	// d: where one is at the same registry the target first tries to mount from
-	// it. Otherwise it reads d through open, from byte 0 or wherever it can go
-	// on, and commits only what matches d's size and digest; a mismatch is
-	// Corrupt and leaves nothing behind. An error of open comes back as it is,
-	// with its Side, and is not retried here.
+	// Put stores d in the repository. likely names repositories that may hold d; if one of them
+	// is at the same registry, Put first tries to mount d from it. Otherwise Put reads d through
+	// open, from byte 0 or from the byte at which it can resume. It commits only bytes that match
+	// the size and digest of d; if they do not match, the error is Corrupt and nothing is stored.
+	// Put returns an error of open unchanged, with its Side, and does not retry it.
 	Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error)
 
-	// PutDocument stores doc's bytes as they are, by digest and under each of
-	// tags, and returns only when the target confirmed doc's digest. A tag that
-	// is refused does not hold back the others: it is in Accepted.Failed. The
-	// error is for a document that could not be stored at all: NotFound when
-	// the target says that something below it is missing.
+	// PutDocument stores the bytes of doc unchanged, by digest and under each of tags. It returns
+	// only after the target has confirmed the digest of doc. If a tag is refused, the other tags
+	// are still set, and the refused tag is in Accepted.Failed. The error is not nil only if the
+	// document could not be stored at all. It is NotFound if the target answers that content
+	// below the document is missing.
 	PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error)
 }

@@ -13,32 +13,40 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Options bound an Engine. Zero values take the defaults named here.
+// Options limit the work of an Engine. A zero value means the default named here.
 type Options struct {
-	Blobs    int // blobs in flight at once over all copies; default 32. Beside them go half as many small ones, and a quarter as many of ends that are slower than others
-	Requests int // documents in flight at once, reading and writing each; default 16
-	Retries  int // tries of one download without a byte of progress in between; default 8
+	// Blobs is the number of blobs in flight at once, over all copies; default 32. In
+	// addition there are half as many places for small blobs (see fetch.SmallBlob), and a
+	// quarter as many for Ends that are slower than the others of their copy.
+	Blobs int
 
-	// Ahead is the memory in bytes, over all copies, for what is read of a blob before
-	// it can be handed on: over several connections at once. Default 64 MiB; with less
-	// than 3 MiB every blob is read over one.
+	// Requests is the number of documents in flight at once, read or written, over all copies;
+	// default 16.
+	Requests int
+
+	// Retries is how often a download is tried again without receiving a byte; default 8.
+	Retries int
+
+	// Ahead is the memory in bytes, over all copies, for bytes that were read before the target
+	// can take them: parts of blobs that are read over several connections. Default 64 MiB. With
+	// less than 3 MiB, every blob is read over a single connection.
 	Ahead int64
 
-	// Bandwidth caps the bytes/s of blobs that all copies together hand to their
-	// targets; 0 is no cap. What is read does not run ahead of that by more than Ahead.
+	// Bandwidth limits the bytes/s of blobs that all copies together send to their targets; 0
+	// means no limit. Downloads are ahead of the uploads by at most Ahead bytes.
 	Bandwidth int64
 }
 
-// Engine copies images. One Engine serves a whole process, so that its limits hold
-// across concurrent copies. Its methods are safe for concurrent use.
+// Engine copies images. A process uses one Engine, so that its limits hold across concurrent
+// copies. Its methods are safe for concurrent use.
 type Engine struct {
 	fetch    *fetch.Fetcher
 	requests chan struct{}
 	flights  flights
-	limit    *rate.Limiter // nil is none
+	limit    *rate.Limiter // nil means no limit
 }
 
-// New returns an Engine bounded by o.
+// New returns an Engine with the limits of o.
 func New(o Options) *Engine {
 	if o.Blobs == 0 {
 		o.Blobs = 32
@@ -59,16 +67,16 @@ func New(o Options) *Engine {
 	return e
 }
 
-// blobs is the gate for work on one blob.
+// blobs is the gate that limits the blobs in flight.
 func (e *Engine) blobs(ctx context.Context, b oci.Descriptor) (leave func(), ok bool) {
 	return e.fetch.Places.Enter(ctx, b.Size)
 }
 
-// burstOf is how many bytes may pass at once: a twentieth of a second's, and no less
-// than what makes sense to read at a time.
+// burstOf returns how many bytes may pass at once: the bytes of a twentieth of a second, but at
+// least 16 KiB, because smaller reads are wasteful, and at most 4 MiB.
 func burstOf(perSecond int64) int { return int(min(max(perSecond/20, 16<<10), 4<<20)) }
 
-// settle turns the many ways in which an ended context shows into one.
+// settle converts every error that an ended context can cause to one of the Kind Canceled.
 func settle(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 		return err
@@ -79,7 +87,7 @@ func settle(ctx context.Context, err error) error {
 	return &fault.Fault{Kind: fault.Canceled, Op: "copy", Err: context.Canceled}
 }
 
-// paced hands no more to a target than Options.Bandwidth.
+// paced returns open with its bodies slowed down to Options.Bandwidth.
 func (e *Engine) paced(open oci.Opener) oci.Opener {
 	if e.limit == nil {
 		return open

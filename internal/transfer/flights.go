@@ -7,22 +7,22 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// flights are what is being put just now, by any copy of the process: a blob or a
-// document goes to a repository once, however many images need it there. The zero
-// value is ready.
+// flights tracks the uploads in progress, over all copies of the process. It ensures that a blob
+// or document is put to a repository only once, even if several images need it there at the same
+// time. The zero value is ready for use.
 type flights struct {
 	mu  sync.Mutex
 	all map[cargo]*flight
 }
 
-// cargo is one blob or document for one repository.
+// cargo identifies one blob or document on its way to one repository.
 type cargo struct {
 	kind   kind
 	to     ref.Repo
 	digest oci.Digest
 }
 
-// kind tells a blob from a document: one may have the bytes of the other.
+// kind distinguishes a blob from a document, because both may have the same bytes.
 type kind int
 
 const (
@@ -30,13 +30,14 @@ const (
 	document
 )
 
-// flight is a Put under way. arrived may be read once landed is closed.
+// flight is a Put in progress. Read arrived only after landed is closed.
 type flight struct {
 	landed  <-chan struct{}
 	arrived bool
 }
 
-// claim makes c the caller's, who calls land when it has ended, or returns whose it is.
+// claim registers c as in progress for the caller, which must call land when the upload has
+// ended. If another goroutine already uploads c, claim returns its flight instead.
 func (f *flights) claim(c cargo) (land func(arrived bool), others *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

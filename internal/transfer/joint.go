@@ -9,63 +9,67 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// joint moves the blobs of several Ends at different registries by one reading: a blob is
-// read when all Ends that lack it ask for it, and each gets the same bytes. An End that
-// fails leaves the others alone; one that does not keep pace goes on by itself.
+// joint moves the blobs of several Ends at different registries, and reads each blob only once.
+// It starts to read a blob when all Ends that lack the blob have asked for it, and each End gets
+// the same bytes. If an End fails, the others go on. An End that does not keep pace continues
+// with a download of its own.
 type joint struct {
 	engine *Engine
 	mu     sync.Mutex
-	open   int // Ends that have not said yet what they lack
+	open   int // Ends that have not yet reported which blobs they lack
 	ready  chan struct{}
-	lacks  map[*mover]*share
+	shares map[*mover]*share
 	start  sync.Once
 	wg     sync.WaitGroup
 }
 
-// share is what one End lacks.
+// share holds the blobs that one End lacks, and the state of their copies.
 type share struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	blobs   []oci.Descriptor
-	left    int // blobs that are not through
+	left    int // blobs that are not done
 	done    chan struct{}
 	err     error
-	apart   bool // it did not keep pace with the others
+	apart   bool // the End did not keep pace with the others
 	running sync.WaitGroup
 }
 
 func (e *Engine) newJoint(ends int) *joint {
-	return &joint{engine: e, open: ends, ready: make(chan struct{}), lacks: map[*mover]*share{}}
+	return &joint{engine: e, open: ends, ready: make(chan struct{}), shares: map[*mover]*share{}}
 }
 
-// wait waits for all that j began; nil began nothing.
+// wait waits for every goroutine that j started. A nil joint started none.
 func (j *joint) wait() {
 	if j != nil {
 		j.wg.Wait()
 	}
 }
 
-// leave says that m has nothing to say any more. It may be called twice, and of a nil joint.
+// leave reports that m lacks no blobs, so that the other Ends do not wait for it. It may be
+// called more than once, and on a nil joint.
 func (j *joint) leave(m *mover) {
 	if j == nil {
 		return
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.lacks[m] != nil {
+	if j.shares[m] != nil {
 		return
 	}
-	j.lacks[m] = &share{}
-	j.said()
+	j.shares[m] = &share{}
+	j.reported()
 }
 
-func (j *joint) said() {
+// reported counts one more End that has reported which blobs it lacks. The caller holds j.mu.
+func (j *joint) reported() {
 	if j.open--; j.open == 0 {
 		close(j.ready)
 	}
 }
 
-// move brings m what it lacks, beside the others, and returns when m has it.
+// move copies the blobs that m lacks, together with those of the other Ends. It returns when m
+// has all of them or has failed.
 func (j *joint) move(ctx context.Context, m *mover, blobs []oci.Descriptor) error {
 	if j == nil || len(blobs) == 0 {
 		j.leave(m)
@@ -75,8 +79,8 @@ func (j *joint) move(ctx context.Context, m *mover, blobs []oci.Descriptor) erro
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	defer s.cancel(nil)
 	j.mu.Lock()
-	j.lacks[m] = s
-	j.said()
+	j.shares[m] = s
+	j.reported()
 	j.mu.Unlock()
 	select {
 	case <-j.ready:
@@ -89,26 +93,26 @@ func (j *joint) move(ctx context.Context, m *mover, blobs []oci.Descriptor) erro
 	return s.err
 }
 
-// run goes through all blobs, the largest first and small ones beside them. Each has one
-// place among those in flight.
+// run puts all blobs, the largest first and the small ones at the same time. Each blob takes one
+// place among the blobs in flight.
 func (j *joint) run(ctx context.Context) {
-	who := map[oci.Digest][]*mover{}
+	wantedBy := map[oci.Digest][]*mover{}
 	var large, small []oci.Descriptor
-	for m, s := range j.lacks {
+	for m, s := range j.shares {
 		for _, b := range s.blobs {
-			if who[b.Digest] == nil && b.Size < fetch.SmallBlob {
+			if wantedBy[b.Digest] == nil && b.Size < fetch.SmallBlob {
 				small = append(small, b)
-			} else if who[b.Digest] == nil {
+			} else if wantedBy[b.Digest] == nil {
 				large = append(large, b)
 			}
-			who[b.Digest] = append(who[b.Digest], m)
+			wantedBy[b.Digest] = append(wantedBy[b.Digest], m)
 		}
 	}
 	slices.SortFunc(large, largestFirst)
 	j.wg.Go(func() {
 		all([][]oci.Descriptor{large, small}, func(blobs []oci.Descriptor) {
 			_ = each(ctx, j.engine.blobs, blobs, func(ctx context.Context, _ int, b oci.Descriptor) error {
-				j.bring(ctx, b, who[b.Digest])
+				j.putShared(ctx, b, wantedBy[b.Digest])
 				return nil
 			})
 		})
@@ -117,20 +121,20 @@ func (j *joint) run(ctx context.Context) {
 		}
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		for _, s := range j.lacks {
-			if s.left > 0 { // what was not begun
-				j.end(s, context.Cause(ctx))
+		for _, s := range j.shares {
+			if s.left > 0 { // some of its blobs were never begun
+				j.fail(s, context.Cause(ctx))
 			}
 		}
 	})
 }
 
-// bring puts one blob at all that want it and have not failed. It returns when those
-// have it that kept pace.
-func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
+// putShared puts one blob at each End in wanted that has not failed. It returns when the Ends that
+// keep pace have the blob.
+func (j *joint) putShared(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 	lands := map[*mover]func(bool){}
 	for _, m := range wanted {
-		s := j.lacks[m]
+		s := j.shares[m]
 		j.mu.Lock()
 		failed, apart := s.left == 0, s.apart
 		if !failed {
@@ -149,18 +153,19 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 			}
 			delete(lands, m)
 		}
-		j.wg.Go(func() { j.through(s, m.alone(s.ctx, b, others, place)) })
+		j.wg.Go(func() { j.finish(s, m.putAfter(s.ctx, b, others, place)) })
 	}
-	var pace sync.WaitGroup // those that keep pace
+	var pace sync.WaitGroup // counts the Ends that keep pace
 	pace.Add(len(lands))
 	var buf []byte
 	if b.Size > fetch.FanSmall && len(lands) > 1 {
 		buf = j.engine.fetch.Room.Take(fetch.FanWindow)
 	}
 	f := fetch.NewFan(len(lands), buf)
-	apart := b.Size > fetch.FanSmall && buf == nil // there is no memory to share a reading in
+	// If no memory is left for a shared download, each End reads the blob itself.
+	apart := b.Size > fetch.FanSmall && buf == nil
 	for m, land := range lands {
-		s, ends := j.lacks[m], sync.OnceFunc(pace.Done)
+		s, ends := j.shares[m], sync.OnceFunc(pace.Done)
 		behind := func() {
 			j.mu.Lock()
 			s.apart = true
@@ -176,7 +181,7 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 			err := m.putFrom(s.ctx, b, m.likely, open)
 			reader.Leave()
 			land(err == nil)
-			j.through(s, err)
+			j.finish(s, err)
 			ends()
 		})
 	}
@@ -187,15 +192,15 @@ func (j *joint) bring(ctx context.Context, b oci.Descriptor, wanted []*mover) {
 	}
 }
 
-// through says how a blob of s ended.
-func (j *joint) through(s *share, err error) {
+// finish records that the copy of one blob of s ended with err.
+func (j *joint) finish(s *share, err error) {
 	defer s.running.Done()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {
-	case s.left == 0: // it failed with another blob
+	case s.left == 0: // the share has already failed because of another blob
 	case err != nil:
-		j.end(s, err)
+		j.fail(s, err)
 	default:
 		if s.left--; s.left == 0 {
 			close(s.done)
@@ -203,8 +208,8 @@ func (j *joint) through(s *share, err error) {
 	}
 }
 
-// end lets a share fail. j.mu is held.
-func (j *joint) end(s *share, err error) {
+// fail marks a share as failed with err. The caller holds j.mu.
+func (j *joint) fail(s *share, err error) {
 	s.err, s.left = err, 0
 	s.cancel(err)
 	close(s.done)

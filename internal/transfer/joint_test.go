@@ -38,7 +38,7 @@ func TestEndsAtSeveralRegistriesAreServedByOneReading(t *testing.T) {
 			total += b.Size
 		}
 		if src.served != total || time.Since(begun) > 2*time.Second {
-			t.Errorf("%d bytes were read of %d, in %v", src.served, total, time.Since(begun))
+			t.Errorf("%d bytes were read, want %d; it took %v", src.served, total, time.Since(begun))
 		}
 	})
 }
@@ -69,7 +69,7 @@ func TestASlowEndReadsByItselfAndDoesNotSlowTheOthers(t *testing.T) {
 				t.Errorf("end %d: %v", i, o.Err)
 			}
 		}
-		// 108 MiB at 4 x 16 MiB/s are 2 s. The slow one has one place, and needs 18 s for each layer.
+		// 108 MiB at 4 x 16 MiB/s take 2 s. The slow End has one place and needs 18 s for each layer.
 		if done["b.io"] > 8*time.Second || done["d.io"] > 8*time.Second || done["c.io"] < 100*time.Second {
 			t.Errorf("%v", done)
 		}

@@ -7,8 +7,9 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// missing returns the blobs that have to be put. Where the target's registry may
-// mount them nothing is asked: the mount is question and answer in one.
+// missing returns the blobs that have to be put. If the registry of the target may be able to
+// mount them, missing does not ask for them, because the answer to a mount request also tells
+// whether the blob is there.
 func (e *Engine) missing(ctx context.Context, m *mover, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	var total int64
 	for _, b := range blobs {
@@ -16,7 +17,7 @@ func (e *Engine) missing(ctx context.Context, m *mover, blobs []oci.Descriptor) 
 	}
 	m.task.tell(event.Event{Kind: event.Sized, Name: m.target.Repo().String(), Total: total, Count: len(blobs)})
 	if m.task.Proof != oci.Claimed {
-		return e.ahead(ctx, m, blobs)
+		return e.proveBefore(ctx, m, blobs)
 	}
 	if len(m.likely) > 0 || len(blobs) == 0 {
 		return blobs, nil

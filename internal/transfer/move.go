@@ -10,8 +10,8 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// move brings blobs over, the largest first, and stops at the first error. Blobs
-// that arrived stay: content without a name harms nobody, and the next run finds it.
+// move copies blobs, the largest first, and stops at the first error. Blobs that have arrived
+// stay at the target: content without a name does no harm, and the next run finds it.
 func (m *mover) move(ctx context.Context, blobs []oci.Descriptor) error {
 	blobs = slices.Clone(blobs)
 	slices.SortStableFunc(blobs, largestFirst)
@@ -29,8 +29,9 @@ func (m *mover) move(ctx context.Context, blobs []oci.Descriptor) error {
 	return context.Cause(ctx)
 }
 
-// inOrder brings blobs as there are places for them. One that somebody else brings
-// to the same repository just now is waited for beside the others, without a place.
+// inOrder copies blobs in the order of the list, as places become free. If another goroutine
+// already puts a blob to the same repository, inOrder waits for that blob in the background, and
+// the waiting takes no place.
 func (m *mover) inOrder(ctx context.Context, blobs []oci.Descriptor) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -54,7 +55,7 @@ func (m *mover) inOrder(ctx context.Context, blobs []oci.Descriptor) error {
 			continue
 		}
 		wg.Go(func() {
-			if err := m.alone(ctx, b, others, m.engine.fetch.Places.Enter); err != nil {
+			if err := m.putAfter(ctx, b, others, m.engine.fetch.Places.Enter); err != nil {
 				cancel(err)
 			}
 		})

@@ -12,9 +12,9 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// ahead returns the blobs that have to be brought to a target of which nothing is
-// believed. What can be mounted is still mounted, and proven then.
-func (e *Engine) ahead(ctx context.Context, m *mover, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+// proveBefore returns the blobs that have to be copied to a target that is not trusted. Blobs that
+// can be mounted are still mounted; proveAfter proves them.
+func (e *Engine) proveBefore(ctx context.Context, m *mover, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	lack, err := m.target.Prove(ctx, blobs)
 	if err != nil {
 		return nil, err
@@ -31,24 +31,24 @@ func (e *Engine) ahead(ctx context.Context, m *mover, blobs []oci.Descriptor) ([
 	return append(lack, bad...), nil
 }
 
-// settled holds against the target that it has what was brought. A registry that took
-// bytes and shows others is Corrupt: no name is set on that.
-func (e *Engine) settled(ctx context.Context, m *mover, blobs, brought []oci.Descriptor) error {
-	lack, err := m.target.Prove(ctx, brought)
+// proveAfter checks that the target has the blobs that were copied to it. If the registry accepted
+// bytes but serves different ones, the error is Corrupt, and no tag is set on the image.
+func (e *Engine) proveAfter(ctx context.Context, m *mover, blobs, copied []oci.Descriptor) error {
+	lack, err := m.target.Prove(ctx, copied)
 	if err != nil {
 		return err
 	}
 	if len(lack) > 0 {
-		return unproven(m, lack[0], errors.New("it took the blob, and does not show it with its size"),
-			"the registry lost it or answers wrongly: look at its storage")
+		return unproven(m, lack[0], errors.New("the target accepted the blob, but does not report it with its size"),
+			"check the storage of the target registry; it lost the blob or answers wrongly")
 	}
-	bad, err := e.differing(ctx, m, brought)
+	bad, err := e.differing(ctx, m, copied)
 	if err != nil {
 		return err
 	}
 	if len(bad) > 0 {
-		return unproven(m, bad[0], errors.New("it took the bytes again, and still serves others"),
-			"some registries keep what they have: remove the blob there and collect its garbage, then run this again")
+		return unproven(m, bad[0], errors.New("the target accepted the bytes again, but still serves different bytes"),
+			"delete the blob at the target registry, run its garbage collection, then run this command again; some registries keep the bytes they have")
 	}
 	m.proved(len(blobs))
 	return nil
@@ -58,7 +58,7 @@ func unproven(m *mover, b oci.Descriptor, cause error, hint string) error {
 	return &fault.Fault{Kind: fault.Corrupt, Side: fault.Target, Op: "prove blob", Name: m.target.Repo().At(string(b.Digest)).String(), Err: cause, Hint: hint}
 }
 
-// differing reads blobs at the target and returns those that are not what their digest says.
+// differing reads blobs from the target and returns those whose bytes do not match their digest.
 func (e *Engine) differing(ctx context.Context, m *mover, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	if m.task.Proof != oci.Hashed {
 		return nil, nil
@@ -71,7 +71,7 @@ func (e *Engine) differing(ctx context.Context, m *mover, blobs []oci.Descriptor
 			return fault.On(fault.Target, err)
 		}
 		m.task.tell(event.Event{Kind: event.Noted, Name: m.target.Repo().String(), Digest: string(b.Digest), Err: err,
-			Text: "the target serves other bytes: " + m.target.Repo().At(string(b.Digest)).String()})
+			Text: "the target does not serve the bytes of this digest: " + m.target.Repo().At(string(b.Digest)).String()})
 		mu.Lock()
 		defer mu.Unlock()
 		bad = append(bad, b)
@@ -80,9 +80,10 @@ func (e *Engine) differing(ctx context.Context, m *mover, blobs []oci.Descriptor
 	return bad, err
 }
 
-// Check reads all of a blob and holds it against its size and digest, unless that was done.
-// The error is Corrupt where they differ, NotFound where it is not there. It goes on where
-// a connection broke, like a copy, and counts as one of Options.Blobs.
+// Check reads all of a blob and checks its size and digest. If back has found the blob correct
+// before, Check reads nothing. The error is Corrupt if the size or digest differs, and NotFound
+// if the blob is not there. Like a copy, Check resumes after a broken connection, and it counts
+// as one of Options.Blobs.
 func (e *Engine) Check(ctx context.Context, back *Back, d oci.Descriptor) error {
 	err := each(ctx, e.blobs, []oci.Descriptor{d}, func(ctx context.Context, _ int, d oci.Descriptor) error {
 		return e.check(ctx, back, d)
@@ -100,11 +101,11 @@ func (e *Engine) check(ctx context.Context, back *Back, d oci.Descriptor) error 
 	}
 	body, err := e.fetch.Begin(ctx, fetch.Want{From: back.at, Blob: d, Name: back.at.Repo().String()}, 0)
 	if err != nil {
-		return unsided(err)
+		return withoutSide(err)
 	}
 	defer body.Close()
 	if _, err := io.Copy(v, body); err != nil {
-		return unsided(err)
+		return withoutSide(err)
 	}
 	if err := v.Verify(); err != nil {
 		return err
@@ -113,8 +114,9 @@ func (e *Engine) check(ctx context.Context, back *Back, d oci.Descriptor) error 
 	return nil
 }
 
-// unsided takes the side off an error of a download: here it reads from either.
-func unsided(err error) error {
+// withoutSide removes the Side from an error of a download, because here the download may read from
+// the source or from a target.
+func withoutSide(err error) error {
 	var f *fault.Fault
 	if !errors.As(err, &f) || f.Side == "" {
 		return err
@@ -131,7 +133,7 @@ func (m *mover) lacks(ctx context.Context, doc oci.Document, tags []string) (boo
 	}
 	ask := m.target.Resolve
 	if m.back != nil {
-		ask = m.back.document // its bytes, not what a HEAD says of them
+		ask = m.back.document // compares the document's bytes, not only the answer to a HEAD request
 	}
 	have, err := ask(ctx, string(doc.Digest))
 	switch {
@@ -143,7 +145,7 @@ func (m *mover) lacks(ctx context.Context, doc oci.Document, tags []string) (boo
 	return have.Digest != doc.Digest || have.Size > 0 && have.Size != doc.Size, nil
 }
 
-// without returns the blobs of all that are not among some.
+// without returns the blobs of all that are not in some.
 func without(all, some []oci.Descriptor) []oci.Descriptor {
 	drop := make(map[oci.Digest]bool, len(some))
 	for _, b := range some {

@@ -11,7 +11,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// proven copies root from src to dst in the way of task.
+// proven copies root from src to dst with the options of task.
 func proven(t *testing.T, task transfer.Task, src, dst *conform.Memory, root oci.Document, tags ...string) transfer.Outcome {
 	t.Helper()
 	task.From, task.Root = src, root.Descriptor
@@ -51,7 +51,7 @@ func TestAProvenCopyAsksForEachBlobAndPutsEveryDocumentAgain(t *testing.T) {
 	}
 	sent, again := slices.Index(ops, "put "+string(one.Digest)+" sent"), slices.Index(ops, "prove "+string(one.Digest))
 	if sent < 0 || again < sent {
-		t.Errorf("what was sent was not asked for afterwards:\n%s", strings.Join(ops, "\n"))
+		t.Errorf("the copy did not ask for the blob after it had sent it:\n%s", strings.Join(ops, "\n"))
 	}
 }
 
@@ -115,14 +115,14 @@ func TestBytesThatDifferAreSentAgainWhenTheyAreRead(t *testing.T) {
 		t.Fatalf("%+v", out)
 	}
 	if n := count(dst.Ops(), "blob "+string(one.Digest)); n != 2 {
-		t.Errorf("the blob was read %d times, want once before and once after", n)
+		t.Errorf("the blob was read %d times, want once before the copy and once after it", n)
 	}
 	if n := count(dst.Ops(), "blob "); n != 4 {
 		t.Errorf("%d blobs were read, want 4:\n%s", n, strings.Join(dst.Ops(), "\n"))
 	}
 }
 
-// keeper is a registry that keeps the bytes it has, whatever it is sent.
+// keeper is a registry that keeps the bytes it has, even when it receives others.
 type keeper struct{ *conform.Memory }
 
 func (k keeper) Distrust([]oci.Descriptor) {}

@@ -12,12 +12,12 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// mover brings blobs to one End and counts what happened.
+// mover copies blobs to one End and counts the results.
 type mover struct {
 	engine *Engine
 	task   Task
 	target Target
-	turn   func(oci.Digest) (func(), <-chan struct{}) // as in End
+	turn   func(oci.Digest) (func(), <-chan struct{}) // see End.Turn; nil never waits
 	back   *Back
 	likely []ref.Repo
 
@@ -25,9 +25,9 @@ type mover struct {
 	done oci.Blobs
 }
 
-// alone brings a blob in a place of its own. It waits before that for what others
-// bring; nil is nobody. What did not arrive by that is m's to bring.
-func (m *mover) alone(ctx context.Context, b oci.Descriptor, others *flight, place gate[int64]) error {
+// putAfter puts one blob, and takes a place for it. If others is not nil, it first waits for that
+// flight. If the flight ends without the blob, alone puts the blob itself.
+func (m *mover) putAfter(ctx context.Context, b oci.Descriptor, others *flight, place gate[int64]) error {
 	for {
 		if others != nil {
 			select {
@@ -56,7 +56,8 @@ func (m *mover) alone(ctx context.Context, b oci.Descriptor, others *flight, pla
 	}
 }
 
-// claim is flights.claim for a blob of m's, with the turn that its End has to wait for.
+// claim claims b in Engine.flights. If the End has a Turn, claim also asks for the turn of the
+// blob; a turn that has not come yet looks to the caller like a flight of others.
 func (m *mover) claim(b oci.Descriptor) (land func(arrived bool), others *flight) {
 	mine, others := m.engine.flights.claim(cargo{blob, m.target.Repo(), b.Digest})
 	if others != nil || m.turn == nil {
@@ -73,19 +74,20 @@ func (m *mover) claim(b oci.Descriptor) (land func(arrived bool), others *flight
 	}, nil
 }
 
-// put brings one blob.
+// put copies one blob.
 func (m *mover) put(ctx context.Context, b oci.Descriptor, likely []ref.Repo) error {
 	arrival, err := m.once(ctx, b, likely)
 	return m.settle(ctx, b, likely, arrival, err)
 }
 
-// putFrom is put with a reading of others for the first try.
+// putFrom is like put, but its first attempt reads through open, which may share a download with
+// others.
 func (m *mover) putFrom(ctx context.Context, b oci.Descriptor, likely []ref.Repo, open oci.Opener) error {
 	arrival, err := m.target.Put(ctx, b, likely, m.engine.paced(open))
 	return m.settle(ctx, b, likely, arrival, err)
 }
 
-// once is one Put with a reading of its own.
+// once makes one attempt to put b, with a download that is not shared.
 func (m *mover) once(ctx context.Context, b oci.Descriptor, likely []ref.Repo) (oci.Arrival, error) {
 	life, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -94,8 +96,8 @@ func (m *mover) once(ctx context.Context, b oci.Descriptor, likely []ref.Repo) (
 	return m.target.Put(ctx, b, likely, m.engine.paced(r.Open))
 }
 
-// settle takes a Put's outcome. Bytes that do not match their digest are read once more
-// from the beginning, since a bit flips more often in transit than at rest.
+// settle handles the result of a Put. If the bytes do not match their digest, it reads them once
+// more from the beginning, because a bit flips more often in transit than in storage.
 func (m *mover) settle(ctx context.Context, b oci.Descriptor, likely []ref.Repo, arrival oci.Arrival, err error) error {
 	if fault.Is(err, fault.Corrupt) && ctx.Err() == nil {
 		m.task.tell(event.Event{Kind: event.Restarted, Digest: string(b.Digest), Total: b.Size, Err: err})
@@ -104,7 +106,7 @@ func (m *mover) settle(ctx context.Context, b oci.Descriptor, likely []ref.Repo,
 	switch {
 	case fault.Is(err, fault.Corrupt):
 		return &fault.Fault{Kind: fault.Corrupt, Side: fault.Source, Op: "read blob", Name: m.task.From.Repo().At(string(b.Digest)).String(), Err: err,
-			Hint: "the source serves other bytes than its manifest names; nothing was committed"}
+			Hint: "check the storage of the source registry; the target did not keep the bytes"}
 	case err != nil:
 		return fault.On(fault.Target, err)
 	}
@@ -112,7 +114,7 @@ func (m *mover) settle(ctx context.Context, b oci.Descriptor, likely []ref.Repo,
 	return nil
 }
 
-// open reads b from the source, through breaks of the connection.
+// open returns an Opener for b that reads from the source and resumes broken connections.
 func (m *mover) open(b oci.Descriptor) oci.Opener {
 	return func(ctx context.Context, at int64) (io.ReadCloser, error) {
 		d, err := m.engine.fetch.Begin(ctx, m.want(b), at)
@@ -124,7 +126,7 @@ func (m *mover) open(b oci.Descriptor) oci.Opener {
 	}
 }
 
-// want is b, to be read for m's target.
+// want describes b to the fetcher, to be read for m's target.
 func (m *mover) want(b oci.Descriptor) fetch.Want {
 	to := m.target.Repo()
 	return fetch.Want{From: m.task.From, Blob: b, Name: to.String(), To: to.Host, Tell: m.task.tell}

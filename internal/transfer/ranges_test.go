@@ -23,17 +23,17 @@ import (
 
 const mib = 1 << 20
 
-// line is a source whose connections each bring so many bytes/s, and one that counts them.
+// line is a source that limits the bytes/s of each connection and counts the connections.
 type line struct {
 	*conform.Memory
-	rate  int64
-	whole bool                         // it gives no ranges
-	cut   int64                        // each body breaks after so many bytes; 0 is never
-	fail  func(at int64) error         // of a body that is opened at
-	spoil func(at int64, bytes []byte) // of what is read at
+	rate  int64                        // bytes/s of each connection; 0 means no limit
+	whole bool                         // it ignores range requests
+	cut   int64                        // each body breaks after so many bytes; 0 means never
+	fail  func(at int64) error         // error for a body that is opened at byte at
+	spoil func(at int64, bytes []byte) // changes the bytes that are read at byte at
 
 	mu     sync.Mutex
-	asked  [][2]int64 // at and n of each body
+	asked  [][2]int64 // at and n of each request for a large blob
 	served int64
 	open   int
 	most   int
@@ -107,7 +107,7 @@ func (f *flow) Close() error {
 	return f.body.Close()
 }
 
-// large stores layers of so many bytes, and an image of them.
+// large stores an image with layers of these sizes.
 func large(m *conform.Memory, sizes ...int) oci.Document {
 	var layers []oci.Descriptor
 	for i, n := range sizes {
@@ -118,15 +118,15 @@ func large(m *conform.Memory, sizes ...int) oci.Document {
 	return manifest(m, "v1", layers...)
 }
 
-// readAll is io.ReadAll of about n bytes, in memory that does not have to grow: that takes longer than
-// to read them, under the race detector.
+// readAll is like io.ReadAll, but allocates memory for about n bytes at once. Under the race
+// detector, growing the memory takes longer than reading the bytes.
 func readAll(r io.Reader, n int64) ([]byte, error) {
 	b := bytes.NewBuffer(make([]byte, 0, n+bytes.MinRead))
 	_, err := b.ReadFrom(r)
 	return b.Bytes(), err
 }
 
-// bring copies root and tells how long it took.
+// bring copies root and returns how long that took.
 func bring(t *testing.T, e *transfer.Engine, src transfer.Source, dst transfer.Target, root oci.Document) (transfer.Outcome, time.Duration) {
 	t.Helper()
 	begun := time.Now()
@@ -146,15 +146,15 @@ func TestALargeBlobComesOverManyConnectionsWhereEachIsSlow(t *testing.T) {
 			t.Errorf("took %v", took)
 		}
 		if config := root.Blobs[0].Size; src.served != 112*mib+config {
-			t.Errorf("%d bytes were read of %d", src.served, 112*mib+config)
+			t.Errorf("%d bytes were read, want %d", src.served, 112*mib+config)
 		}
 		for _, a := range src.asked {
 			if a[1] < 0 {
-				t.Errorf("an open range from byte %d", a[0])
+				t.Errorf("the copy requested an open range from byte %d, want only closed ranges", a[0])
 			}
 		}
 		if src.most != 21 || src.open != 0 {
-			t.Errorf("%d connections at once, %d left open", src.most, src.open)
+			t.Errorf("%d connections at once, want 21; %d left open", src.most, src.open)
 		}
 	})
 }
@@ -179,18 +179,18 @@ func TestOneConnectionIsEnoughWhereTheSourceIsNotWaitedFor(t *testing.T) {
 			src := &line{Memory: repo("a.io", "x"), rate: tt.from}
 			e := transfer.New(transfer.Options{})
 			root := large(src.Memory, 64*mib)
-			for i, want := range []int{2, 1} { // the first tells it
+			for i, want := range []int{2, 1} { // the first copy finds out that one connection is enough
 				src.asked, src.most = nil, 0
 				dst := &slowly{Memory: repo("b.io", "y"), rate: tt.to}
 				if out, _ := bring(t, e, src, dst, root); out.Err != nil || len(src.asked) != want || src.most > 2 {
-					t.Errorf("%s, copy %d: %v; the layer was asked for as %v", name, i, out.Err, src.asked)
+					t.Errorf("%s, copy %d: %v; the layer was requested as %v (at, n)", name, i, out.Err, src.asked)
 				}
 			}
 		}
 	})
 }
 
-// slowly takes so many bytes/s.
+// slowly is a target that reads at most rate bytes/s.
 type slowly struct {
 	*conform.Memory
 	rate int64
@@ -226,13 +226,13 @@ func TestASourceThatIgnoresRangesIsReadOnceOverOneConnection(t *testing.T) {
 			src.asked, src.served = nil, 0
 			out, _ := bring(t, e, src, repo("b.io", "y"), root)
 			if out.Err != nil || src.served != 64*mib+root.Blobs[0].Size || len(src.asked) != want || src.open != 0 {
-				t.Errorf("copy %d: %v; %d bytes were read, asked for as %v", i, out.Err, src.served, src.asked)
+				t.Errorf("copy %d: %v; %d bytes were read, requested as %v (at, n)", i, out.Err, src.served, src.asked)
 			}
 		}
 	})
 }
 
-// F-02: each part goes on by itself where it broke.
+// F-02: each part resumes by itself where it broke.
 func TestPartsThatBreakGoOnWhereTheyBroke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &line{Memory: repo("a.io", "x"), rate: 16 * mib, cut: 3 * mib}
@@ -256,15 +256,15 @@ func TestADownloadThatBeginsInTheMiddleIsWideToo(t *testing.T) {
 			t.Fatal(err, out.Err)
 		}
 		if want, _ := readAll(body, layer.Size-dst.at); !bytes.Equal(dst.got, want) {
-			t.Errorf("%d bytes came, of %d", len(dst.got), len(want))
+			t.Errorf("%d bytes arrived, want %d, or they differ", len(dst.got), len(want))
 		}
 		if rest := layer.Size - dst.at + root.Blobs[0].Size; src.served != rest || took > 2*time.Second {
-			t.Errorf("%d bytes were read of %d, in %v", src.served, rest, took)
+			t.Errorf("%d bytes were read, want %d; it took %v", src.served, rest, took)
 		}
 	})
 }
 
-// midway holds the beginning of large blobs already.
+// midway is a target that already holds the beginning of large blobs.
 type midway struct {
 	*conform.Memory
 	at  int64
@@ -293,7 +293,7 @@ func TestBlobsThatFillThePlacesAreReadOverOneConnectionEach(t *testing.T) {
 		src := &line{Memory: repo("a.io", "x"), rate: 16 * mib}
 		root := large(src.Memory, 40*mib, 40*mib, 40*mib, 40*mib)
 		out, _ := bring(t, transfer.New(transfer.Options{Blobs: 2}), src, repo("b.io", "y"), root)
-		if out.Err != nil || src.most > 3 { // and the config
+		if out.Err != nil || src.most > 3 { // two layers and the config
 			t.Errorf("%v; %d connections at once", out.Err, src.most)
 		}
 	})
@@ -402,7 +402,7 @@ func TestABlobThatSeveralImagesNeedIsPutOnceAndHoldsOnePlace(t *testing.T) {
 		}
 		begun := time.Now()
 		wg.Wait()
-		if took := time.Since(begun); took > 11*time.Second { // beside the shared one the five have a place
+		if took := time.Since(begun); took > 11*time.Second { // while the shared blob moves, the other five use the second place
 			t.Errorf("took %v", took)
 		}
 		if n := len(slices.DeleteFunc(dst.Ops(), func(op string) bool { return op != "put "+string(shared.Digest)+" sent" })); n != 1 {
@@ -433,7 +433,7 @@ func TestADocumentThatSeveralImagesNeedAtOnceIsPutOnce(t *testing.T) {
 		}
 		wg.Wait()
 		if n := strings.Count(strings.Join(dst.Ops(), "\n"), "commit "+string(shared.Digest)); n != 1 {
-			t.Errorf("it was put %d times", n)
+			t.Errorf("the shared manifest was put %d times, want once", n)
 		}
 	})
 }
@@ -459,11 +459,11 @@ func TestABlobIsNotPutBeforeItsTurn(t *testing.T) {
 				return func() { mu.Lock(); defer mu.Unlock(); ended++ }, nil
 			}}}})
 		if out[0].Err != nil || turns != 3 || ended != 3 {
-			t.Errorf("%+v; %d turns, %d ended", out[0], turns, ended)
+			t.Errorf("%+v; %d turns, %d ended, want 3 of each", out[0], turns, ended)
 		}
 		ops := slices.DeleteFunc(dst.Ops(), func(op string) bool { return !strings.HasPrefix(op, "put ") })
 		if len(ops) != 3 || ops[2] != "put "+string(root.Blobs[1].Digest)+" sent" {
-			t.Errorf("the one place was held, or the turn was not waited for:\n%s", strings.Join(ops, "\n"))
+			t.Errorf("the waiting blob held the only place, or it did not wait for its turn:\n%s", strings.Join(ops, "\n"))
 		}
 	})
 }
@@ -484,7 +484,7 @@ func TestBandwidthHoldsForAllCopiesTogether(t *testing.T) {
 		}
 		wg.Wait()
 		if took := time.Since(begun); took < 9500*time.Millisecond || took > 11*time.Second {
-			t.Errorf("40 MiB took %v", took)
+			t.Errorf("40 MiB at 4 MiB/s took %v, want about 10s", took)
 		}
 	})
 }

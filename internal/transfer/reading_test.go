@@ -15,7 +15,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// backward reads a large blob up to stop, ends that as a cut upload does, and goes on at back.
+// backward is a target that reads a large blob up to stop, closes the body as a broken upload
+// does, and opens the blob again at back.
 type backward struct {
 	*conform.Memory
 	stop, back int64
@@ -33,10 +34,10 @@ func (b *backward) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo,
 	if err != nil {
 		return oci.Arrival{}, err
 	}
-	time.AfterFunc(time.Hour, end) // for a source that brings nothing more
+	time.AfterFunc(time.Hour, end) // for a source that sends no more bytes
 	n, err := io.ReadFull(body, all)
 	if err != nil && int64(n) < b.back {
-		b.t.Errorf("%d bytes before the end: %v", n, err)
+		b.t.Errorf("only %d bytes arrived before the source stopped: %v", n, err)
 	}
 	end()
 	body.Close()
@@ -57,8 +58,8 @@ func (b *backward) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo,
 func TestATargetThatGoesBackALittleHasOnlyThatReadAgain(t *testing.T) {
 	for name, row := range map[string]struct {
 		size, stop, back int64
-		again            int64 // bytes
-		asked            int   // bodies; 0 is any
+		again            int64 // bytes that are read again
+		asked            int   // requests for the large blob; 0 means any number
 	}{
 		"over one connection":                 {20 * mib, 9*mib + 5, 8 * mib, mib + 5, 2},
 		"not at all":                          {20 * mib, 9 * mib, 9 * mib, 0, 1},
@@ -76,10 +77,10 @@ func TestATargetThatGoesBackALittleHasOnlyThatReadAgain(t *testing.T) {
 					t.Fatal(out.Err)
 				}
 				if again := src.served - row.size - root.Blobs[0].Size; again != row.again {
-					t.Errorf("%d bytes were read again, not %d", again, row.again)
+					t.Errorf("%d bytes were read again, want %d", again, row.again)
 				}
 				if row.asked != 0 && len(src.asked) != row.asked || src.open != 0 {
-					t.Errorf("asked for %v, %d left open", src.asked, src.open)
+					t.Errorf("the source was asked for %v (at, n), %d bodies left open", src.asked, src.open)
 				}
 			})
 		})
@@ -111,15 +112,15 @@ func TestWhatHoldsTheOnlyPlaceIsGivenUpForWhatIsReadAgain(t *testing.T) {
 		dst := &backward{Memory: repo("b.io", "y"), stop: 9 * mib, back: 8 * mib, t: t}
 		out, took := bring(t, transfer.New(transfer.Options{}), src, dst, large(src.Memory, 20*mib))
 		if out.Err != nil || took > 10*time.Second || src.open != 0 {
-			t.Errorf("%v after %v, %d left open", out.Err, took, src.open)
+			t.Errorf("%v after %v, %d bodies left open", out.Err, took, src.open)
 		}
 		if want := [][2]int64{{0, -1}, {8 * mib, 12 * mib}}; !slices.Equal(src.asked, want) {
-			t.Errorf("asked for %v", src.asked)
+			t.Errorf("the source was asked for %v (at, n), want %v", src.asked, want)
 		}
 	})
 }
 
-// hushed brings nothing more after the first so many bytes of its first large body.
+// hushed is a source whose first large body sends no more bytes after the first ones.
 type hushed struct {
 	*line
 	after int64
@@ -151,10 +152,10 @@ func TestASourceThatBringsNothingIsLetGoOfSoon(t *testing.T) {
 		dst := &backward{Memory: repo("b.io", "y"), stop: 10 * mib, back: 8 * mib, t: t}
 		out, took := bring(t, transfer.New(transfer.Options{}), src, dst, large(src.Memory, 20*mib))
 		if out.Err != nil || took > time.Hour+2*time.Second || src.open != 0 {
-			t.Errorf("%v after %v, %d left open", out.Err, took, src.open)
+			t.Errorf("%v after %v, %d bodies left open", out.Err, took, src.open)
 		}
 		if want := [][2]int64{{0, -1}, {8 * mib, 12 * mib}}; !slices.Equal(src.asked, want) {
-			t.Errorf("asked for %v", src.asked)
+			t.Errorf("the source was asked for %v (at, n), want %v", src.asked, want)
 		}
 	})
 }

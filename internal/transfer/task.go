@@ -5,15 +5,18 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Task is one image to bring over.
+// Task describes one image to copy, from one source to any number of targets.
 type Task struct {
-	From    Source
-	Root    oci.Descriptor
-	To      []End
-	Known   map[oci.Digest]oci.Document // documents read already, by digest; they are not read again
-	Proof   oci.Proof                   // "" is Claimed
-	Puts    Puts                        // "" is Every
-	Step    int                         // stamped on events
+	From Source
+	Root oci.Descriptor // the manifest or index to copy
+	To   []End
+
+	// Known holds documents that were read already, by digest. They are not read again.
+	Known map[oci.Digest]oci.Document
+
+	Proof   oci.Proof // "" means oci.Claimed
+	Puts    Puts      // "" means Every
+	Step    int       // the step of the plan, set on each event
 	Observe event.Observer
 }
 
@@ -22,31 +25,38 @@ func (t Task) tell(e event.Event) {
 	t.Observe.Tell(e)
 }
 
-// End is where an image goes. Without Tags it arrives by digest only.
+// End is one target of a copy. If Tags and Last are both empty, the image is stored by digest
+// only.
 type End struct {
 	Target Target
 	Tags   []string
-	Last   []string // further tags, set once Tags are: names that move from release to release
-	Back   *Back    // the same repository, to read from; for Hashed alone
+	Last   []string // further tags that are set after Tags, such as "latest", which move with each release
+	Back   *Back    // reads back what the target holds; required if Proof is oci.Hashed
 
-	// Turn is asked before a blob is put, and while it takes up no place: done is
-	// called when the Put has ended, or busy is closed when it is worth asking again.
-	// It lets one repository of a registry wait for what another is being sent, to
-	// mount that. Nil never waits.
+	// Turn, if not nil, is called before a blob is put, and before the blob takes a place. It
+	// returns either done or busy. If it returns done, the blob may be put now, and done is
+	// called when the Put has ended. If it returns busy, the blob must wait: busy is closed when
+	// Turn should be called again. Turn lets one repository wait while another repository of the
+	// same registry receives the blob, so that it can mount the blob. If Turn is nil, no blob
+	// waits.
 	Turn func(d oci.Digest) (done func(), busy <-chan struct{})
 }
 
-// Outcome is what became of one End.
+// Outcome is the result of the copy to one End.
 type Outcome struct {
 	Blobs    oci.Blobs
 	Accepted oci.Accepted
-	Err      error // why the End has not all it should have; its tags that are not in Accepted.Failed were left alone
+
+	// Err says why the copy to this End is incomplete; nil means that it is complete. If Err
+	// is not nil, the tags that are in neither Accepted.Tags nor Accepted.Failed are unchanged.
+	Err error
 }
 
-// tree is what discover found: every document once, and the blobs they need.
+// tree is the result of discover: every document of the image once, and the blobs that the
+// documents refer to.
 type tree struct {
-	levels [][]oci.Document // levels[0] is the root alone; a document is at its deepest level
-	blobs  []oci.Descriptor // each once, in the order of the documents
+	levels [][]oci.Document // levels[0] holds only the root; each document is at its deepest level
+	blobs  []oci.Descriptor // each blob once, in the order of the documents
 }
 
 func (t *tree) root() oci.Document { return t.levels[0][0] }

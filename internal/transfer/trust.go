@@ -7,23 +7,26 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Puts says which documents are put.
+// Puts selects the documents that are put.
 type Puts string
 
 const (
-	Every   Puts = ""        // all, also those that are there
-	Lacking Puts = "lacking" // those that the target does not have by digest; the root where it has to be tagged, too
+	Every Puts = "" // all documents, including those that the target has
+
+	// Lacking puts only the documents that the target does not have by digest. The root is
+	// also put if it has to be tagged.
+	Lacking Puts = "lacking"
 )
 
-// Back reads back what a repository holds. It remembers which blobs were right, so that of
-// many images that share one it is read once. It is safe for concurrent use.
+// Back reads back what a repository holds. It remembers which blobs were correct, so that a blob
+// that many images share is read only once. It is safe for concurrent use.
 type Back struct {
 	at   Source
 	mu   sync.Mutex
 	good map[oci.Digest]bool
 }
 
-// NewBack reads at.
+// NewBack returns a Back that reads from at.
 func NewBack(at Source) *Back { return &Back{at: at, good: map[oci.Digest]bool{}} }
 
 func (b *Back) document(ctx context.Context, reference string) (oci.Descriptor, error) {

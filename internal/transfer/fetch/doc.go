@@ -1,14 +1,15 @@
-// Package fetch reads one blob of a source: through breaks of the connection, over several
-// connections where that is faster, and once for several readers.
+// Package fetch downloads one blob from a source. It resumes broken connections, reads a large
+// blob over several connections if that is faster, and shares one download among several
+// readers.
 //
 // Files, in the order of the walk:
 //
-//	reading.go   a reading for one Put, which may come back for a little of it
-//	download.go  one blob, in order
-//	ranges.go    over several connections, whose parts are put back in order
-//	stream.go    over one, opened again where it broke
-//	fetcher.go   Fetcher, what is wanted, and what is known of paths
-//	fan.go       one reading for several who want the same
-//	places.go    places for blobs in flight
-//	room.go      memory for what comes before its turn
+//	reading.go   one download for one Put, which may go back a little and read that again
+//	download.go  reads one blob, in order
+//	ranges.go    reads over several connections and puts the parts back in order
+//	stream.go    reads over one connection and reopens it where it broke
+//	fetcher.go   Fetcher, Want, and what it learned about the paths between hosts
+//	fan.go       one download that several readers share
+//	places.go    limits the blobs in flight
+//	room.go      memory for bytes that cannot be delivered yet
 package fetch

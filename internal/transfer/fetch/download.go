@@ -11,19 +11,19 @@ import (
 
 const tellEvery = 100 * time.Millisecond
 
-// Download reads one blob of the source, in order: over one connection, or over
-// several where that is faster (see ranges). Every error has the Side Source.
+// Download reads one blob of the source, in order. It uses one connection, or several if that is
+// faster (see ranges). Every error has the Side Source.
 type Download struct {
 	want Want
 
-	at   int64   // the next byte to deliver
-	one  *stream // what is read over one connection; nil where that was given up for ranges
-	wide *ranges // nil where one connection is enough
-	told time.Time
+	at       int64   // offset of the next byte to deliver
+	one      *stream // reads over one connection; nil while the parts of wide are read
+	wide     *ranges // reads over several connections; nil if one connection is enough
+	lastTold time.Time
 }
 
-// Begin begins to read a blob at a byte.
-// ctx is of whoever reads; a Reader has no other way to get it.
+// Begin begins to read a blob at byte at. The Download keeps ctx, because Read has no parameter
+// for a context: when ctx ends, Read fails.
 func (f *Fetcher) Begin(ctx context.Context, w Want, at int64) (*Download, error) {
 	d := &Download{want: w, at: at}
 	end := w.Blob.Size
@@ -39,6 +39,7 @@ func (f *Fetcher) Begin(ctx context.Context, w Want, at int64) (*Download, error
 	return d, nil
 }
 
+// Read reads the next bytes of the blob.
 func (d *Download) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -55,7 +56,7 @@ func (d *Download) Read(p []byte) (int, error) {
 	return 0, fault.On(fault.Source, err)
 }
 
-// read takes the next bytes from whatever holds them.
+// read returns the next bytes, either from the single stream or from the parts.
 func (d *Download) read(p []byte) (int, error) {
 	if d.wide == nil {
 		return d.one.Read(p)
@@ -81,7 +82,7 @@ func (d *Download) read(p []byte) (int, error) {
 	}
 }
 
-// Close lets go of all connections. Nothing of d runs after it.
+// Close closes all connections. When it returns, no goroutine of d is running.
 func (d *Download) Close() error {
 	if d.wide != nil {
 		d.wide.close()
@@ -93,17 +94,19 @@ func (d *Download) Close() error {
 }
 
 func (d *Download) advance() {
-	if now := time.Now(); now.Sub(d.told) >= tellEvery {
-		d.told = now
+	if now := time.Now(); now.Sub(d.lastTold) >= tellEvery {
+		d.lastTold = now
 		d.Tell(event.Advanced)
 	}
 }
 
+// Tell reports an event of kind k about the blob, with the number of bytes delivered so far.
 func (d *Download) Tell(k event.Kind) {
-	d.want.say(event.Event{Kind: k, Name: d.want.Name, Digest: string(d.want.Blob.Digest), Done: d.at, Total: d.want.Blob.Size})
+	d.want.tell(event.Event{Kind: k, Name: d.want.Name, Digest: string(d.want.Blob.Digest), Done: d.at, Total: d.want.Blob.Size})
 }
 
-// widthFor is over how many connections w should begin to be read, from a byte on: 0 when that has to be found out.
+// widthFor returns over how many connections to begin to read w from byte at on. 0 means that the
+// number is not known and has to be measured.
 func (f *Fetcher) widthFor(w Want, at int64) int {
 	if w.Blob.Size-at < worthWide || f.Room.size < partSize || f.Places.full() {
 		return 1

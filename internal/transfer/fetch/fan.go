@@ -14,45 +14,47 @@ import (
 const (
 	fanChunk = 64 << 10
 
-	// fanWindow is the memory in which the readers of one blob may be apart: 1 MiB.
+	// FanWindow is the memory in bytes that the readers of one blob share: 1 MiB. It limits how
+	// far the fastest reader can be ahead of the slowest.
 	FanWindow = 1 << 20
 
-	// fanSmall is the size in bytes up to which a blob is held whole, in memory that is
-	// not counted: 256 KiB.
+	// FanSmall is the largest size in bytes of a blob that is held in memory as a whole: 256 KiB.
+	// This memory does not count against Room.
 	FanSmall = 4 * fanChunk
 
-	// fanPatience is how long the others wait for one that does not ask, and in all for
-	// the slowest while they read: that, and a quarter of the time that the reading takes.
-	// It then reads alone.
+	// fanPatience is how long the other readers wait for a reader that does not begin. While they
+	// read, the waits for the slowest reader may add up to fanPatience plus a quarter of the time
+	// since the beginning. After that, the slowest reader continues with a download of its own.
 	fanPatience = time.Second
 )
 
-// fan is one blob that several Ends read together. The reading begins when each of them
-// asked for it or turned out not to need it, and keeps no more than fanWindow of it.
+// fan is one download that several Ends share. It begins when each reader either has asked for
+// the blob or has left because it does not need the blob. The fan holds at most FanWindow bytes.
 type fan struct {
 	mu      sync.Mutex
-	changed chan struct{} // closed and made anew whenever something is different
-	window  int64         // how far the readers may be apart, in bytes
-	open    int           // readers that have neither asked nor left
+	changed chan struct{} // closed and replaced by a new channel at every change
+	window  int64         // how many bytes the fastest reader may be ahead of the slowest
+	open    int           // readers that have neither asked for the blob nor left
 	readers map[*FanReader]bool
 	begun   bool
 
 	chunks  [][]byte
-	from    int64 // where chunks begin
-	to      int64 // where they end
-	err     error // how the reading ended
+	from    int64 // offset of the first byte in chunks
+	to      int64 // offset of the first byte after chunks
+	err     error // why the download ended; io.EOF at the end of the blob
 	spare   [][]byte
-	stop    context.CancelFunc // of the reading
+	stop    context.CancelFunc // ends the download
 	Pumping sync.WaitGroup
 	start   time.Time
-	late    time.Duration // for how long somebody was waited for
+	late    time.Duration // total time that the download has waited for the slowest reader
 }
 
-// NewFan holds in buf what not all have read; nil is memory of its own, for a small blob.
+// NewFan returns a fan for so many readers. It holds the bytes that not all readers have read in
+// buf. If buf is nil, it allocates the memory itself; that is meant for small blobs.
 func NewFan(readers int, buf []byte) *fan {
 	f := &fan{open: readers, readers: map[*FanReader]bool{}, changed: make(chan struct{}), window: FanSmall}
 	if len(buf) > FanSmall {
-		f.window = int64(len(buf)) - fanChunk // one is being read into
+		f.window = int64(len(buf)) - fanChunk // one chunk is always being read into
 		for ; len(buf) >= fanChunk; buf = buf[fanChunk:] {
 			f.spare = append(f.spare, buf[:fanChunk:fanChunk])
 		}
@@ -60,33 +62,34 @@ func NewFan(readers int, buf []byte) *fan {
 	return f
 }
 
-// FanReader is one End's part in a fan.
+// FanReader is the reader of one End in a fan.
 type FanReader struct {
-	fan  *fan
-	ctx  context.Context
-	said bool
-	at   int64
-	base oci.Opener
-	own  io.ReadCloser // what it reads alone, since it was too late
+	fan     *fan
+	ctx     context.Context
+	settled bool
+	at      int64
+	base    oci.Opener
+	own     io.ReadCloser // the reader's own download, after it fell behind
 
-	behind func()                                            // is called when it has to read alone
-	place  func(ctx context.Context) (leave func(), ok bool) // where it does that
+	behind func()                                            // called when the reader falls behind
+	place  func(ctx context.Context) (leave func(), ok bool) // waits for a place for the reader's own download
 	left   func()
 }
 
-// Join makes a reader. behind is called once it does not keep pace; what it reads from
-// then on takes a place of its own.
+// Join returns a new reader. The fan calls behind when the reader does not keep pace. From then
+// on, the reader has a download of its own, for which it takes a place.
 func (f *fan) Join(behind func(), place func(context.Context) (func(), bool)) *FanReader {
 	return &FanReader{fan: f, behind: behind, place: place}
 }
 
-// change tells everybody who waits. f.mu is held.
+// change wakes every goroutine that waits for a change. The caller holds f.mu.
 func (f *fan) change() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
-// wait gives f.mu away until something is different; false is that ctx or the time ended first.
+// wait releases f.mu until something changes. It returns false if ctx or the time ended first.
+// The caller holds f.mu.
 func (f *fan) wait(ctx context.Context, most <-chan time.Time) bool {
 	changed := f.changed
 	f.mu.Unlock()
@@ -100,16 +103,17 @@ func (f *fan) wait(ctx context.Context, most <-chan time.Time) bool {
 	return false
 }
 
-// Leave says that a reader asks for nothing any more. It may be called again.
+// Leave reports that the reader needs no more bytes. It may be called more than once.
 func (r *FanReader) Leave() {
 	r.fan.mu.Lock()
 	defer r.fan.mu.Unlock()
-	r.say()
-	r.fan.without(r)
+	r.settle()
+	r.fan.remove(r)
 }
 
-// without goes on without a reader, and stops the reading after the last. f.mu is held.
-func (f *fan) without(r *FanReader) {
+// remove takes a reader out of the fan, and stops the download after the last one has gone. The
+// caller holds f.mu.
+func (f *fan) remove(r *FanReader) {
 	delete(f.readers, r)
 	if len(f.readers) == 0 && f.open == 0 && f.stop != nil {
 		f.stop()
@@ -117,27 +121,28 @@ func (f *fan) without(r *FanReader) {
 	f.change()
 }
 
-// say counts the reader among those that are known. f.mu is held.
-func (r *FanReader) say() {
-	if !r.said {
-		r.said = true
+// settle records that the reader has asked for the blob or has left. The caller holds f.mu.
+func (r *FanReader) settle() {
+	if !r.settled {
+		r.settled = true
 		r.fan.open--
 	}
 }
 
-// Opener takes part in the fan at the first reading from the beginning; all else is read
-// alone, by base. ctx ends the reading for all.
+// Opener returns an opener whose first use reads from the fan, if it begins at byte 0. Any other
+// use opens a separate download with base. The end of ctx stops the shared download for all
+// readers.
 func (r *FanReader) Opener(ctx context.Context, base oci.Opener) oci.Opener {
 	return func(own context.Context, at int64) (io.ReadCloser, error) {
 		f := r.fan
 		f.mu.Lock()
-		if r.said || at > 0 {
-			r.say()
+		if r.settled || at > 0 {
+			r.settle()
 			f.change()
 			f.mu.Unlock()
 			return base(own, at)
 		}
-		r.say()
+		r.settle()
 		r.ctx, r.base = own, base
 		f.readers[r] = true
 		f.change()
@@ -165,7 +170,7 @@ func (r *FanReader) Opener(ctx context.Context, base oci.Opener) oci.Opener {
 	}
 }
 
-// pump reads the blob until nobody is there any more.
+// pump reads the blob until the last reader has left.
 func (f *fan) pump(ctx context.Context, base oci.Opener) {
 	defer f.stop()
 	body, err := base(ctx, 0)
@@ -173,7 +178,7 @@ func (f *fan) pump(ctx context.Context, base oci.Opener) {
 		defer body.Close()
 	}
 	for err == nil {
-		chunk := f.blank()
+		chunk := f.freeChunk()
 		var n int
 		if n, err = io.ReadFull(body, chunk); errors.Is(err, io.ErrUnexpectedEOF) {
 			err = io.EOF
@@ -188,7 +193,8 @@ func (f *fan) pump(ctx context.Context, base oci.Opener) {
 	f.change()
 }
 
-// add hands out a chunk when there is room for it. It is false when nobody reads any more.
+// add waits until there is room for a chunk, and then hands it to the readers. It returns false
+// if there are no readers any more.
 func (f *fan) add(ctx context.Context, chunk []byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -197,11 +203,12 @@ func (f *fan) add(ctx context.Context, chunk []byte) bool {
 		if slowest == nil {
 			return false
 		}
-		f.forget(slowest.at)
+		f.release(slowest.at)
 		if f.to-slowest.at+int64(len(chunk)) <= f.window {
 			break
 		}
-		// Readers are kept waiting by the slowest once one of them is through.
+		// The slowest reader delays the others only if one of them has read all
+		// the bytes downloaded so far.
 		if !f.waiting() {
 			if !f.wait(ctx, nil) {
 				return false
@@ -218,7 +225,7 @@ func (f *fan) add(ctx context.Context, chunk []byte) bool {
 		if f.late >= fanPatience+time.Since(f.start)/4 {
 			f.late = 0
 			slowest.behind()
-			f.without(slowest)
+			f.remove(slowest)
 		}
 	}
 	if len(chunk) > 0 {
@@ -239,7 +246,7 @@ func (f *fan) slowest() *FanReader {
 	return slowest
 }
 
-// waiting reports whether a reader has read all that there is.
+// waiting reports whether some reader has read all the bytes downloaded so far.
 func (f *fan) waiting() bool {
 	for r := range f.readers {
 		if r.at == f.to {
@@ -249,8 +256,8 @@ func (f *fan) waiting() bool {
 	return false
 }
 
-// forget drops the chunks that everybody has read.
-func (f *fan) forget(at int64) {
+// release frees the chunks before the offset at, which all readers have read.
+func (f *fan) release(at int64) {
 	for len(f.chunks) > 0 && f.from+int64(len(f.chunks[0])) <= at {
 		f.from += int64(len(f.chunks[0]))
 		f.spare = append(f.spare, f.chunks[0][:fanChunk])
@@ -258,8 +265,9 @@ func (f *fan) forget(at int64) {
 	}
 }
 
-// blank is a chunk to read into: one that everybody has read, where there is one.
-func (f *fan) blank() []byte {
+// freeChunk returns a chunk to read into. It reuses a chunk that all readers have read, if there is
+// one.
+func (f *fan) freeChunk() []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := len(f.spare)
@@ -271,13 +279,14 @@ func (f *fan) blank() []byte {
 	return chunk
 }
 
+// Read reads from the fan, or from the reader's own download after the reader fell behind.
 func (r *FanReader) Read(p []byte) (int, error) {
 	f := r.fan
 	f.mu.Lock()
 	for r.own == nil {
 		if !f.readers[r] {
 			f.mu.Unlock()
-			if err := r.alone(); err != nil {
+			if err := r.readAlone(); err != nil {
 				return 0, err
 			}
 			return r.own.Read(p)
@@ -301,8 +310,8 @@ func (r *FanReader) Read(p []byte) (int, error) {
 	return r.own.Read(p)
 }
 
-// alone has r read on by itself.
-func (r *FanReader) alone() (err error) {
+// readAlone starts a download of its own for r, from r.at on.
+func (r *FanReader) readAlone() (err error) {
 	var ok bool
 	if r.left, ok = r.place(r.ctx); !ok {
 		return context.Cause(r.ctx)
@@ -311,7 +320,7 @@ func (r *FanReader) alone() (err error) {
 	return err
 }
 
-// copy takes what there is at r.at. f.mu is held.
+// copy copies bytes from r.at on into p. The caller holds f.mu.
 func (r *FanReader) copy(p []byte) int {
 	f := r.fan
 	at := f.from
@@ -327,9 +336,10 @@ func (r *FanReader) copy(p []byte) int {
 	return 0
 }
 
+// Close leaves the fan and closes the reader's own download, if there is one.
 func (r *FanReader) Close() error {
 	r.fan.mu.Lock()
-	r.fan.without(r)
+	r.fan.remove(r)
 	r.fan.mu.Unlock()
 	if r.left != nil {
 		defer r.left()

@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// noise is a blob, and what counts how often it is opened.
+// noise returns a random blob, its opener, and a counter of how often it was opened.
 func noise(n int) (data []byte, open oci.Opener, opened *atomic.Int32) {
 	data = make([]byte, n)
 	for i := range data {
@@ -32,7 +32,7 @@ func joined(f *fan) *FanReader {
 	return f.Join(func() {}, func(context.Context) (func(), bool) { return func() {}, true })
 }
 
-// readAt reads a blob through a fan, resting before each piece.
+// readAt reads a blob through a fan and sleeps for rest before each 128 KiB.
 func readAt(t *testing.T, r *FanReader, open oci.Opener, at int64, rest time.Duration) []byte {
 	t.Helper()
 	defer r.Leave()
@@ -78,13 +78,13 @@ func TestReadersOfOneBlobShareAReading(t *testing.T) {
 				for _, rest := range c.rests {
 					wg.Go(func() {
 						if got := readAt(t, joined(f), open, 0, rest); !bytes.Equal(got, data) {
-							t.Errorf("%d bytes came, of %d", len(got), len(data))
+							t.Errorf("%d bytes arrived, want %d, or they differ", len(got), len(data))
 						}
 					})
 				}
 				wg.Wait()
 				if n := opened.Load(); n != c.want {
-					t.Errorf("read %d times", n)
+					t.Errorf("the blob was opened %d times", n)
 				}
 			})
 		})
@@ -95,14 +95,14 @@ func TestAReaderThatLeavesOrStopsHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		data, open, opened := noise(5 << 20)
 		f := NewFan(5, make([]byte, FanWindow))
-		joined(f).Leave() // it was mounted
+		joined(f).Leave() // its blob was mounted
 		var wg sync.WaitGroup
-		wg.Go(func() { // goes on with an upload
+		wg.Go(func() { // this reader resumes an upload
 			if got := readAt(t, joined(f), open, 1<<20, 0); !bytes.Equal(got, data[1<<20:]) {
-				t.Error("other bytes")
+				t.Error("the bytes differ from the blob")
 			}
 		})
-		wg.Go(func() { // breaks off
+		wg.Go(func() { // this reader stops early and begins again
 			r := joined(f)
 			defer r.Leave()
 			body, err := r.Opener(t.Context(), open)(t.Context(), 0)
@@ -126,13 +126,13 @@ func TestAReaderThatLeavesOrStopsHoldsNobodyUp(t *testing.T) {
 		for range 2 {
 			wg.Go(func() {
 				if got := readAt(t, joined(f), open, 0, 0); !bytes.Equal(got, data) {
-					t.Error("other bytes")
+					t.Error("the bytes differ from the blob")
 				}
 			})
 		}
 		wg.Wait()
 		if n := opened.Load(); n != 3 {
-			t.Errorf("read %d times", n)
+			t.Errorf("the blob was opened %d times", n)
 		}
 	})
 }
@@ -147,7 +147,7 @@ func TestNobodyWaitsLongForAReaderThatDoesNotAsk(t *testing.T) {
 		for range 2 {
 			wg.Go(func() {
 				if got := readAt(t, joined(f), open, 0, 0); !bytes.Equal(got, data) {
-					t.Error("other bytes")
+					t.Error("the bytes differ from the blob")
 				}
 			})
 		}
@@ -156,7 +156,7 @@ func TestNobodyWaitsLongForAReaderThatDoesNotAsk(t *testing.T) {
 			t.Error(took)
 		}
 		if got := readAt(t, late, open, 0, 0); !bytes.Equal(got, data) {
-			t.Error("the late one got other bytes")
+			t.Error("the late reader got bytes that differ from the blob")
 		}
 	})
 }

@@ -11,48 +11,50 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Fetcher reads blobs. One serves a whole process, so that its limits hold for all that
-// is read. It is safe for concurrent use.
+// Fetcher reads blobs. A process uses one Fetcher, so that its limits hold for all downloads
+// together. It is safe for concurrent use.
 type Fetcher struct {
-	retries int // tries of one download without a byte of progress in between
+	retries int // how often a download is tried again without receiving a byte
 	Places  Places
 	Room    Room
 	paths   paths
 }
 
-// New reads among blobs in flight, with memory in bytes for what comes before its turn.
+// New returns a Fetcher. blobs is the number of blobs in flight at once. memory is the number of
+// bytes in which all downloads together may hold data that cannot be delivered yet.
 func New(retries, blobs int, memory int64) *Fetcher {
 	return &Fetcher{retries: retries, Places: newPlaces(blobs), Room: Room{size: memory}}
 }
 
-// Source is what is read from: see transfer.Source.
+// Source is the part of transfer.Source that downloads use.
 type Source interface {
 	Repo() ref.Repo
 	Blob(ctx context.Context, d oci.Descriptor, at, n int64) (body io.ReadCloser, from int64, err error)
 }
 
-// Want is a blob that is to be read.
+// Want describes a blob to read.
 type Want struct {
 	From Source
 	Blob oci.Descriptor
-	Name string            // for events
-	To   string            // the host that it is read for, as that may be what is slow
-	Tell func(event.Event) // nil tells nobody
+	Name string            // the name to set on events
+	To   string            // the host that the blob is read for; that host may be the slow end of the path
+	Tell func(event.Event) // receives events; nil ignores them
 }
 
-func (w Want) say(e event.Event) {
+func (w Want) tell(e event.Event) {
 	if w.Tell != nil {
 		w.Tell(e)
 	}
 }
 
-// path is where the bytes go.
+// path returns the path that the bytes take.
 func (w Want) path() path { return path{w.From.Repo().Host, w.To} }
 
-// path is what is known of reading from one host for another.
+// path identifies downloads from one host for another host.
 type path struct{ from, to string }
 
-// paths are what downloads learned. The zero value knows nothing.
+// paths remembers what earlier downloads measured: the best number of connections for each path,
+// and the repositories that do not support range requests. The zero value is empty and ready.
 type paths struct {
 	mu      sync.Mutex
 	width   map[path]int
@@ -69,7 +71,7 @@ func (p *paths) learn(k path, width int) {
 	p.width[k], p.at[k] = width, time.Now()
 }
 
-// refuse notes that a repository gives no ranges.
+// refuse records that a repository does not support range requests.
 func (p *paths) refuse(repo ref.Repo) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

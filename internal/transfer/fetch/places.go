@@ -4,13 +4,13 @@ import (
 	"context"
 )
 
-// SmallBlob is the size in bytes below which a blob is gone before it is worth
-// ordering: 1 MiB.
+// SmallBlob is the size in bytes below which the order of a blob does not matter, because it
+// moves quickly: 1 MiB.
 const SmallBlob = 1 << 20
 
-// Places are those for blobs in flight. Beside those for all, small blobs have some of
-// their own, so that they never wait behind large ones, and so have ends that do not
-// keep pace, so that nobody waits behind those.
+// Places limits the blobs in flight. Each blob in flight takes one place. Besides the places for
+// all blobs, there are extra places for small blobs, so that they never wait behind large ones.
+// There are also extra places for Ends that do not keep pace, so that nothing waits behind them.
 type Places struct {
 	all   chan struct{}
 	small chan struct{}
@@ -21,13 +21,13 @@ func newPlaces(n int) Places {
 	return Places{all: make(chan struct{}, n), small: make(chan struct{}, max(n/2, 1)), slow: make(chan struct{}, max(n/4, 1))}
 }
 
-// Enter waits for a place for a blob of so many bytes, which leave gives back.
-// It is false when ctx ended first.
+// Enter waits for a place for a blob of size bytes; leave frees the place. If ctx ends first, ok
+// is false.
 func (p Places) Enter(ctx context.Context, size int64) (leave func(), ok bool) {
 	if ctx.Err() != nil {
 		return nil, false
 	}
-	var small chan struct{} // nil: it is never ready
+	var small chan struct{} // nil is never ready
 	if size < SmallBlob {
 		small = p.small
 	}
@@ -41,13 +41,13 @@ func (p Places) Enter(ctx context.Context, size int64) (leave func(), ok bool) {
 	}
 }
 
-// Apart waits for a place for an end that does not keep pace.
+// Apart waits for a place for an End that does not keep pace.
 func (p Places) Apart(ctx context.Context, _ int64) (leave func(), ok bool) {
 	return func() { <-p.slow }, Enter(ctx, p.slow)
 }
 
-// spare takes a place that no blob of its own needs; leave gives it back. A third of
-// all is left for blobs that come.
+// spare takes a place that no other blob needs now, for a further connection of a blob; leave
+// frees it. A third of all places stays free for blobs that come later.
 func (p Places) spare() bool {
 	if len(p.all) >= cap(p.all)*2/3 {
 		return false
@@ -62,10 +62,11 @@ func (p Places) spare() bool {
 
 func (p Places) leave() { <-p.all }
 
-// full reports whether there is as much under way as a line takes: half of all.
+// full reports whether half of all places are taken. That many blobs are enough to use a whole
+// network line, so further connections would not help.
 func (p Places) full() bool { return len(p.all) >= cap(p.all)/2 }
 
-// Enter takes a place in gate; false means ctx ended first and no place is held.
+// Enter takes a place in gate. If ctx ends first, it returns false and holds no place.
 func Enter(ctx context.Context, gate chan struct{}) bool {
 	if ctx.Err() != nil {
 		return false

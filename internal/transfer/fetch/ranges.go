@@ -9,68 +9,70 @@ import (
 )
 
 const (
-	partSize  = 3 << 20   // bytes that one connection of several brings at a time
-	probeSize = 8 << 20   // bytes at the beginning of a large blob, from which the speed of one connection is told
-	worthWide = 32 << 20  // bytes from which on several connections are thought of
-	maxWidth  = 21        // connections for one blob
-	tooFast   = 256 << 20 // bytes/s of one connection, above which it is never what holds things up
+	partSize  = 3 << 20   // size in bytes of a part, which one of several connections reads
+	probeSize = 8 << 20   // bytes at the beginning of a large blob that are used to measure the speed of one connection
+	worthWide = 32 << 20  // size in bytes from which several connections are considered
+	maxWidth  = 21        // most connections for one blob
+	tooFast   = 256 << 20 // bytes/s of one connection above which the source is never the bottleneck
 	watchFor  = 50 * time.Millisecond
-	holdFor   = time.Second // before a width is tried that did not pay
-	knownFor  = time.Minute // how long a path is believed to be as it was
+	holdFor   = time.Second // wait before another width is tried after one that was not faster
+	knownFor  = time.Minute // how long a measured width is used again
 )
 
-// ranges reads one blob over several connections at once and puts the parts back
-// in order. It begins with one connection. When that is what is waited for, a
-// second one is asked for a part, and only what it answers proves that the source
-// gives ranges. Then there are more, as long as more come faster.
+// ranges reads one blob over several connections at once and puts the parts back in order. It
+// begins with one connection. If that connection is the bottleneck, it asks for one part over a
+// second connection. The answer shows whether the source supports range requests. After that, it
+// adds connections as long as they make the download faster.
 //
-// A part is asked for as a closed range, is held in memory of Options.Ahead until
-// the bytes before it are delivered, and goes on by itself where it broke. Each
-// but one takes a place of Options.Blobs, and only one that nobody else wants.
+// A part is requested as a closed range. It is held in the memory of Options.Ahead until the
+// bytes before it are delivered, and it resumes by itself if its connection breaks. The first
+// connection uses the place of the download itself. Each further one takes a place of
+// Options.Blobs, but only one that no other blob needs.
 type ranges struct {
 	by     *Fetcher
 	want   Want
-	life   context.Context // of the download
+	life   context.Context // context of the download
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
 	mu      sync.Mutex
 	parts   []*part // in order; the first is delivered next
-	first   int64   // bytes that the one stream begins with
-	next    int64   // where the part after them begins
-	width   int     // connections that may be read from at once
-	before  int     // width, before it was made larger
+	first   int64   // bytes that the single stream reads at the beginning
+	next    int64   // offset of the next part to request
+	width   int     // connections that may be open at once
+	before  int     // width before the last increase
 	busy    int     // parts that are being read
-	cold    int     // of those, without a byte so far
+	cold    int     // parts that are being read and have received no byte yet
 	own     bool    // the place of the download itself is in use
-	head    bool    // by the one stream
-	proven  bool
-	refused bool // the source gives no ranges
+	head    bool    // the single stream uses that place
+	proven  bool    // the source has answered a range request correctly
+	refused bool    // the source does not support range requests
 
-	got    int64         // bytes that came, over all connections
-	begun  time.Time     // when the first came
-	waited time.Duration // for the one stream, since
-	since  time.Time     // when this width began to be measured
-	base   int64         // got, then
-	last   float64       // bytes/s at the width before
-	hold   time.Time     // no wider until then
+	got    int64         // bytes received, over all connections
+	begun  time.Time     // when the first bytes came
+	waited time.Duration // time spent waiting for the single stream since begun
+	since  time.Time     // when the measurement of the current width began
+	base   int64         // value of got at since
+	last   float64       // bytes/s at the previous width
+	hold   time.Time     // the width is not increased before this time
 }
 
-// part is a range on its way. Its fields are guarded by ranges.mu, but for the
-// bytes of buf behind n, which are its reader's.
+// part is a range that is being read. ranges.mu guards its fields. The bytes of buf from n on are
+// the exception: they belong to the goroutine that reads the part.
 type part struct {
 	at    int64
 	buf   []byte
-	n     int // bytes that came
-	given int // bytes that were delivered
+	n     int // bytes received
+	given int // bytes delivered
 	done  bool
 	err   error
-	own   bool
-	news  chan struct{}
+	own   bool          // it uses the place of the download itself
+	news  chan struct{} // receives a value when the part changes
 }
 
-// newRanges reads a blob from a byte on, over width connections at first.
+// newRanges returns a ranges that reads w from byte at on, over width connections at first. A
+// width of 0 means that the width has to be measured.
 func newRanges(ctx context.Context, by *Fetcher, w Want, at int64, width int) *ranges {
 	r := &ranges{by: by, want: w, life: ctx, width: max(width, 1), before: max(width, 1), own: true, head: true, first: probeSize}
 	r.ctx, r.cancel = context.WithCancel(ctx)
@@ -87,7 +89,7 @@ func newRanges(ctx context.Context, by *Fetcher, w Want, at int64, width int) *r
 	return r
 }
 
-// timed reads from the one stream and takes the time.
+// timed reads from the single stream and measures how long that takes.
 func (r *ranges) timed(one *stream, p []byte) (int, error) {
 	begin := time.Now()
 	n, err := one.Read(p)
@@ -100,12 +102,12 @@ func (r *ranges) timed(one *stream, p []byte) (int, error) {
 		r.waited += now.Sub(begin)
 		r.got += int64(n)
 	}
-	r.look(now, one.at == one.end)
+	r.adjust(now, one.at == one.end)
 	return n, err
 }
 
-// look decides how many connections there should be, and sees to it. mu is held.
-func (r *ranges) look(now time.Time, over bool) {
+// adjust decides how many connections there should be, and opens them. The caller holds mu.
+func (r *ranges) adjust(now time.Time, over bool) {
 	switch {
 	case r.refused || r.next >= r.want.Blob.Size:
 		return
@@ -117,8 +119,9 @@ func (r *ranges) look(now time.Time, over bool) {
 	r.spawn()
 }
 
-// decide tells from the one stream whether more would help: whether it is slow,
-// and what is waited for. over means that the probe has come to its end.
+// decide uses the single stream to find out whether more connections would help. They help if the
+// stream is slow and most of the time goes into waiting for it. over means that the stream has
+// reached the end of the probe.
 func (r *ranges) decide(now time.Time, over bool) {
 	took := now.Sub(r.begun)
 	if !r.head || took < watchFor && !over {
@@ -126,15 +129,15 @@ func (r *ranges) decide(now time.Time, over bool) {
 	}
 	rate := float64(r.got) / max(took, time.Millisecond).Seconds()
 	if r.waited < took*4/5 || rate > tooFast {
-		r.next = r.want.Blob.Size // the stream reads on, alone
+		r.next = r.want.Blob.Size // the single stream reads the rest
 		r.by.paths.learn(r.want.path(), 1)
 		return
 	}
 	r.last, r.before, r.width = rate, 1, 2
 }
 
-// grow measures what the width brings. It makes it larger while that pays, and
-// takes back what did not.
+// grow measures the speed at the current width. It increases the width while that pays, and
+// reverts an increase that did not pay.
 func (r *ranges) grow(now time.Time) {
 	switch {
 	case !r.proven || now.Before(r.hold):
@@ -160,7 +163,7 @@ func (r *ranges) grow(now time.Time) {
 	r.by.paths.learn(r.want.path(), r.before)
 }
 
-// spawn begins as many parts as there may be. mu is held.
+// spawn starts as many parts as the width, the places and the memory allow. The caller holds mu.
 func (r *ranges) spawn() {
 	e := r.by
 	for r.width > 1 && !r.refused && r.next < r.want.Blob.Size && (r.proven || len(r.parts) == 0) {
@@ -195,13 +198,13 @@ func (r *ranges) fetch(p *part) {
 	s.strict = true
 	err := s.open()
 	if err == nil {
-		r.came(p, 0)
+		r.received(p, 0)
 	}
 	for at := 0; err == nil; {
 		var n int
 		n, err = s.Read(p.buf[at:])
 		at += n
-		r.came(p, n)
+		r.received(p, n)
 	}
 	s.Close()
 	if err == io.EOF {
@@ -210,7 +213,7 @@ func (r *ranges) fetch(p *part) {
 	r.ended(p, err)
 }
 
-// ended gives back the place of a part.
+// ended records the end of a part and frees its place.
 func (r *ranges) ended(p *part, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -229,11 +232,12 @@ func (r *ranges) ended(p *part, err error) {
 	}
 	p.done, p.err = true, err
 	p.tell()
-	r.look(time.Now(), false)
+	r.adjust(time.Now(), false)
 }
 
-// came notes bytes of a part; none that its answer began where it was asked to.
-func (r *ranges) came(p *part, n int) {
+// received records n received bytes of a part. The first call has n = 0 and records that the source
+// honored the range request.
+func (r *ranges) received(p *part, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p.n == 0 && n > 0 {
@@ -252,8 +256,9 @@ func (p *part) tell() {
 	}
 }
 
-// pass goes on behind the end of the one stream: with the parts, where there are
-// some and the source gives them, else with the stream, which it returns then.
+// pass continues after the end of the single stream. If there are parts and the source supports
+// range requests, it goes on with the parts and returns nil. Otherwise it returns the stream,
+// which reads on.
 func (r *ranges) pass(one *stream) (*stream, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -276,7 +281,7 @@ func (r *ranges) pass(one *stream) (*stream, error) {
 	}
 }
 
-// wait waits for news of a part. mu is held, and not while it waits.
+// wait waits for news of a part. The caller holds mu, and wait releases mu while it waits.
 func (r *ranges) wait(p *part) error {
 	r.mu.Unlock()
 	defer r.mu.Lock()
@@ -288,7 +293,7 @@ func (r *ranges) wait(p *part) error {
 	}
 }
 
-// read delivers the next bytes of the parts; none at all when there are no parts.
+// read delivers the next bytes of the parts. If there are no parts, it returns 0 and no error.
 func (r *ranges) read(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -298,7 +303,7 @@ func (r *ranges) read(b []byte) (int, error) {
 		case p.given < p.n:
 			n := copy(b, p.buf[p.given:p.n])
 			p.given += n
-			r.look(time.Now(), false)
+			r.adjust(time.Now(), false)
 			return n, nil
 		case errors.Is(p.err, errNoRange):
 			r.drop()
@@ -308,7 +313,7 @@ func (r *ranges) read(b []byte) (int, error) {
 		case p.done:
 			r.parts = r.parts[1:]
 			r.by.Room.Give(p.buf)
-			r.look(time.Now(), false)
+			r.adjust(time.Now(), false)
 		default:
 			if err := r.wait(p); err != nil {
 				return 0, err
@@ -318,7 +323,7 @@ func (r *ranges) read(b []byte) (int, error) {
 	return 0, nil
 }
 
-// alone is the stream that reads on at a byte where there are no parts.
+// alone opens a single stream that reads on at byte at. It is used when there are no parts.
 func (r *ranges) alone(at int64) (*stream, error) {
 	r.mu.Lock()
 	r.next = r.beyond()
@@ -328,8 +333,9 @@ func (r *ranges) alone(at int64) (*stream, error) {
 	return s, s.open()
 }
 
-// beyond is where the one stream should end that reads on behind all parts: soon,
-// where parts are wanted and nothing is free for them. mu is held.
+// beyond returns the offset at which a single stream after all parts should end. If parts are
+// wanted but nothing is free for them, the stream is short, so that parts can follow soon. The
+// caller holds mu.
 func (r *ranges) beyond() int64 {
 	if r.width == 1 || r.refused {
 		return r.want.Blob.Size
@@ -337,7 +343,8 @@ func (r *ranges) beyond() int64 {
 	return min(r.next+2*probeSize, r.want.Blob.Size)
 }
 
-// drop gives up all parts that were not delivered. mu is held, and not while they end.
+// drop gives up all parts that are not delivered. The caller holds mu, and drop releases mu while
+// it waits for the parts to end.
 func (r *ranges) drop() {
 	if len(r.parts) == 0 {
 		return
@@ -353,7 +360,7 @@ func (r *ranges) drop() {
 	r.parts = nil
 }
 
-// close ends all that runs.
+// close stops all connections and waits for them.
 func (r *ranges) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

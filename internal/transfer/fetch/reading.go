@@ -11,32 +11,32 @@ import (
 )
 
 const (
-	goBack = 16 << 20 // bytes that are read again at most, to go on with what is open
-	// beside is how long that may take to begin: 5 s. What is open holds a place that
-	// somebody else may need to do the same.
-	beside = 5 * time.Second
-	// lastRead is how long a read may last that nobody waits for any more: 1 s.
-	lastRead = time.Second
+	maxGap = 16 << 20 // most bytes to read again in order to keep using an open download
+	// gapTimeout is how long it may take to open the connection for those bytes: 5 s. The open
+	// download holds a connection that the source may need to serve them.
+	gapTimeout = 5 * time.Second
+	// readGrace is how long a read may go on after its context has ended: 1 s.
+	readGrace = time.Second
 )
 
-// Reading opens one blob of the source for one Put. A target that goes back a little,
-// because its upload was cut, has only that little read again: the download stays open
-// for the rest, with all that is in memory or on its way.
+// Reading opens one blob of the source for one Put. If the upload breaks and the target goes back
+// a little, only those bytes are read again. The rest comes from the open download, with all
+// bytes that are in memory or on their way.
 type Reading struct {
-	ctx  context.Context // of the Put
+	ctx  context.Context // context of the Put
 	by   *Fetcher
 	want Want
 
 	mu   sync.Mutex
-	left *pass // what the target let go of before its end
+	left *pass // the download that the target closed before its end
 }
 
-// Once reads w for one Put, of which ctx is.
+// Once returns a Reading of w for one Put, whose context is ctx.
 func (f *Fetcher) Once(ctx context.Context, w Want) *Reading {
 	return &Reading{ctx: ctx, by: f, want: w}
 }
 
-// Open is an oci.Opener.
+// Open has the signature of an oci.Opener.
 func (r *Reading) Open(ctx context.Context, at int64) (io.ReadCloser, error) {
 	if p := r.take(); p != nil {
 		if p.again(ctx, at) {
@@ -69,35 +69,36 @@ func (r *Reading) take() *pass {
 	return p
 }
 
+// Close closes the download if it is still open.
 func (r *Reading) Close() {
 	if p := r.take(); p != nil {
 		p.end()
 	}
 }
 
-// pass is a download in the hands of a target, perhaps again.
+// pass is a download that the target reads, possibly after it closed the download and came back.
 type pass struct {
 	*Reading
-	life    context.Context // of d
-	cancel  context.CancelFunc
-	d       *Download
-	broken  bool
-	gap     *stream // what was let go of, and comes before d once more; nil for nothing
-	closeIt func()  // ends the gap
-	closed  chan struct{}
-	unwatch func() bool
+	life     context.Context // context of d
+	cancel   context.CancelFunc
+	d        *Download
+	broken   bool
+	gap      *stream // reads once more the bytes before d that the target asked for again; nil if there are none
+	closeGap func()  // closes gap
+	closed   chan struct{}
+	unwatch  func() bool
 }
 
-// again takes the download up once more, for bytes from at on. It is false where that
-// is no use.
+// again prepares the download to be read from byte at on. It returns false if a new download is
+// better.
 func (p *pass) again(ctx context.Context, at int64) bool {
-	if at > p.d.at || p.d.at-at > goBack {
+	if at > p.d.at || p.d.at-at > maxGap {
 		return false
 	}
 	if at < p.d.at && !p.openGap(ctx, at) {
 		return false
 	}
-	p.want.say(event.Event{Kind: event.Started, Name: p.want.Name, Digest: string(p.want.Blob.Digest), Done: at, Total: p.want.Blob.Size})
+	p.want.tell(event.Event{Kind: event.Started, Name: p.want.Name, Digest: string(p.want.Blob.Digest), Done: at, Total: p.want.Blob.Size})
 	p.watch(ctx)
 	return true
 }
@@ -105,29 +106,30 @@ func (p *pass) again(ctx context.Context, at int64) bool {
 func (p *pass) openGap(ctx context.Context, at int64) bool {
 	life, cancel := context.WithCancel(p.life)
 	follow := context.AfterFunc(ctx, cancel)
-	tooLong := time.AfterFunc(beside, cancel)
+	tooLong := time.AfterFunc(gapTimeout, cancel)
 	s := p.by.stream(life, p.want, at, p.d.at)
-	p.gap, p.closeIt = s, func() {
+	p.gap, p.closeGap = s, func() {
 		follow()
 		s.Close()
 		cancel()
 		p.gap = nil
 	}
 	if err := s.reopen(); err != nil || !tooLong.Stop() {
-		p.closeIt()
+		p.closeGap()
 		return false
 	}
 	return true
 }
 
-// watch ends a read that goes on when ctx is over. One that ends by itself loses nothing.
+// watch cancels the download if a read still runs lastRead after the end of ctx. A read that ends
+// sooner loses no bytes.
 func (p *pass) watch(ctx context.Context) {
 	closed := make(chan struct{})
 	p.closed = closed
 	p.unwatch = context.AfterFunc(ctx, func() {
 		select {
 		case <-closed:
-		case <-time.After(lastRead):
+		case <-time.After(readGrace):
 			p.cancel()
 		}
 	})
@@ -142,14 +144,14 @@ func (p *pass) Read(b []byte) (int, error) {
 		if err != io.EOF {
 			return 0, fault.On(fault.Source, err)
 		}
-		p.closeIt()
+		p.closeGap()
 	}
 	n, err := p.d.Read(b)
 	p.broken = err != nil
 	return n, err
 }
 
-// Close leaves the download open where the target may come back for more of it.
+// Close keeps the download open if the target may come back for the rest of it.
 func (p *pass) Close() error {
 	if p.unwatch == nil {
 		return nil
@@ -158,7 +160,7 @@ func (p *pass) Close() error {
 	p.unwatch = nil
 	close(p.closed)
 	if p.gap != nil {
-		p.closeIt()
+		p.closeGap()
 	}
 	if p.broken || p.life.Err() != nil || p.d.at == p.want.Blob.Size {
 		return p.end()
@@ -169,6 +171,7 @@ func (p *pass) Close() error {
 	return nil
 }
 
+// end closes the download for good.
 func (p *pass) end() error {
 	err := p.d.Close()
 	p.cancel()

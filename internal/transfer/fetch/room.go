@@ -4,18 +4,20 @@ import (
 	"sync"
 )
 
-// Room is the memory in which downloads hold bytes that can not be delivered yet.
-// Nobody waits for it: who gets none reads without.
+// Room is the memory in which downloads hold bytes that cannot be delivered yet. No download
+// waits for memory: if there is none left, the download works without it.
 type Room struct {
-	size int64 // bytes, in all
+	size int64 // bytes in total
 
 	mu   sync.Mutex
 	used int64
-	idle int64              // bytes in free
-	free map[int64][][]byte // by size, to be used again: what the collector would leave behind counts as ours
+	idle int64 // bytes in free
+	// Buffers to reuse, by size. New buffers would take more memory than size allows, because
+	// discarded ones still take memory until the garbage collector frees them.
+	free map[int64][][]byte
 }
 
-// Take gives n bytes, or nil when they are not left.
+// Take returns a buffer of n bytes, or nil if fewer than n bytes are left.
 func (r *Room) Take(n int64) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -35,7 +37,7 @@ func (r *Room) Take(n int64) []byte {
 	return make([]byte, n)
 }
 
-// Give takes back what take gave.
+// Give returns a buffer that came from Take.
 func (r *Room) Give(b []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,35 +15,37 @@ import (
 const (
 	firstPause = 500 * time.Millisecond
 	maxPause   = 30 * time.Second
-	maxSkips   = 2         // how often one blob may be read again from 0 by a source that can not seek…
-	maxSkip    = 256 << 20 // …and how many bytes each time: without bounds this grows with the square of the breaks
+	// A source that cannot seek serves a blob only from byte 0. Such a blob is read again at
+	// most maxSkips times, and skips at most maxSkip bytes each time. Without these limits,
+	// the bytes read grow with the square of the number of breaks.
+	maxSkips = 2
+	maxSkip  = 256 << 20
 )
 
-// errNoRange is what a strict stream says of a source that does not begin where it is asked to.
-var errNoRange = errors.New("the source gives no ranges")
+// errNoRange is the error of a strict stream if the source does not begin at the requested byte.
+var errNoRange = errors.New("the source does not support range requests")
 
-// stream reads bytes at to end of one blob over one connection. One that breaks
-// is opened again where it broke; the tries are counted from the last byte that
-// came.
+// stream reads the bytes from at to end of one blob over one connection. If the connection
+// breaks, stream reopens it where it broke. It counts the attempts since the last received byte.
 type stream struct {
 	ctx     context.Context
 	want    Want
 	retries int
-	strict  bool // it may not be read over what comes before at
+	strict  bool // fail instead of skipping bytes before at
 
 	at, end int64
-	asked   int64 // where the open body was told to end
+	asked   int64 // end of the range that was requested for the open body
 	body    io.ReadCloser
-	tries   int // since the last byte
-	skips   int // reads from 0 to go on later
+	tries   int // attempts since the last received byte
+	skips   int // how often bytes before at were skipped
 }
 
-// stream is bytes at to end of w, not opened yet.
+// stream returns a stream of the bytes from at to end of w. It is not opened yet.
 func (f *Fetcher) stream(ctx context.Context, w Want, at, end int64) *stream {
 	return &stream{ctx: ctx, want: w, retries: f.retries, at: at, end: end}
 }
 
-// open opens the body, in more than one try.
+// open opens the body, and tries again if that fails.
 func (s *stream) open() error {
 	err := s.reopen()
 	if err != nil {
@@ -52,7 +54,7 @@ func (s *stream) open() error {
 	return err
 }
 
-// Read reads on. At the end it needs no room in p to say so.
+// Read reads the next bytes. It reports the end of the stream even if p is empty.
 func (s *stream) Read(p []byte) (int, error) {
 	for {
 		n, err := s.readOnce(p)
@@ -73,8 +75,8 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 }
 
-// readOnce reads from the open body. It returns EOF only at the stream's end, and
-// Corrupt when the body goes on after the blob's.
+// readOnce reads from the open body. It returns io.EOF only at the end of the stream. The error
+// is Corrupt if the body goes on after the end of the blob.
 func (s *stream) readOnce(p []byte) (int, error) {
 	left := s.end - s.at
 	if left == 0 {
@@ -83,7 +85,7 @@ func (s *stream) readOnce(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if n, _ := io.ReadFull(s.body, more[:]); n > 0 {
-			return 0, s.fail(fault.Corrupt, fmt.Errorf("the body is longer than its %d bytes", s.want.Blob.Size))
+			return 0, s.fail(fault.Corrupt, fmt.Errorf("the body is longer than the blob's %d bytes", s.want.Blob.Size))
 		}
 		return 0, io.EOF
 	}
@@ -94,13 +96,13 @@ func (s *stream) readOnce(p []byte) (int, error) {
 	if err == io.EOF {
 		err = s.fail(fault.Unavailable, fmt.Errorf("the body ended at byte %d of %d", s.at, s.end))
 		if s.at == s.asked {
-			return 0, s.reopen() // it was asked for no more
+			return 0, s.reopen() // the end of the requested range, not of the stream
 		}
 	}
 	return 0, err
 }
 
-// recover opens the body again after err, or returns why not.
+// recover reopens the body after err. If it cannot, it returns an error.
 func (s *stream) recover(err error) error {
 	for {
 		if s.ctx.Err() != nil {
@@ -111,7 +113,7 @@ func (s *stream) recover(err error) error {
 			return err
 		}
 		if s.tries++; s.tries > s.retries {
-			return s.fail(fault.Unavailable, fmt.Errorf("no progress in %d tries: %w", s.retries, err))
+			return s.fail(fault.Unavailable, fmt.Errorf("no progress in %d attempts: %w", s.retries, err))
 		}
 		if err := s.pause(err); err != nil {
 			return err
@@ -122,7 +124,8 @@ func (s *stream) recover(err error) error {
 	}
 }
 
-// pause waits before a try, not at all before the first: a broken connection is most often just that.
+// pause waits before an attempt. It does not wait before the first one, because a broken
+// connection usually works again at once.
 func (s *stream) pause(cause error) error {
 	if s.tries == 1 {
 		return nil
@@ -133,7 +136,7 @@ func (s *stream) pause(cause error) error {
 	if s.want.From.Repo().IsLayout() {
 		host = ""
 	}
-	s.want.say(event.Event{Kind: event.Retried, Side: string(fault.Source), Host: host, Digest: string(s.want.Blob.Digest), Wait: wait, Err: cause})
+	s.want.tell(event.Event{Kind: event.Retried, Side: string(fault.Source), Host: host, Digest: string(s.want.Blob.Digest), Wait: wait, Err: cause})
 	select {
 	case <-time.After(wait):
 		return nil
@@ -142,7 +145,8 @@ func (s *stream) pause(cause error) error {
 	}
 }
 
-// reopen opens the body at s.at, reading over what comes before it where the source can not seek.
+// reopen opens the body at s.at. If the source cannot seek, it reads and discards the bytes
+// before s.at.
 func (s *stream) reopen() error {
 	if s.body != nil {
 		s.body.Close()
@@ -164,10 +168,10 @@ func (s *stream) reopen() error {
 		return errNoRange
 	}
 	if s.skips++; from > s.at || s.skips > maxSkips || s.at-from > maxSkip {
-		return s.fail(fault.Corrupt, fmt.Errorf("broke at byte %d, and the source can not go on there", s.at))
+		return s.fail(fault.Corrupt, fmt.Errorf("the connection broke at byte %d, and the source cannot resume there", s.at))
 	}
 	if _, err := io.CopyN(io.Discard, body, s.at-from); err != nil {
-		return s.fail(fault.Unavailable, fmt.Errorf("reading up to byte %d again: %w", s.at, err))
+		return s.fail(fault.Unavailable, fmt.Errorf("skipping to byte %d again: %w", s.at, err))
 	}
 	return nil
 }
@@ -176,7 +180,7 @@ type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
-// Close lets go of the connection.
+// Close closes the connection.
 func (s *stream) Close() error {
 	if s.body == nil {
 		return nil
