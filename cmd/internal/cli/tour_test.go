@@ -28,14 +28,13 @@ import (
 // numbers of requests may differ, see variable. A digest that stands twice in the page must be printed
 // twice. Each server of the page listens on a free port in place of the page's port.
 //
-// With -update, lines that changed are written back to the page.
+// Each further argument is a page that quotes commands of the first one: what it says that they print is
+// compared with the first page. With -update, lines that changed are written back to the pages.
 func (s *script) tour(ts *testscript.TestScript, args []string) {
-	path := filepath.Join("..", "..", "..", "docs", args[0])
-	raw, err := os.ReadFile(path)
-	ts.Check(err)
+	page := readPage(ts, args[0])
 	putDrayOnPath(ts)
-	t := readTour(string(raw))
-	fromPage, toPage := freePorts(ts, string(raw))
+	t := readTour(page)
+	fromPage, toPage := freePorts(ts, page)
 	ts.Check(ts.Exec("sh", "-c", fromPage.Replace(t.shellScript())))
 	printed := toPage.Replace(ts.ReadFile("stdout"))
 	changed := false
@@ -48,12 +47,19 @@ func (s *script) tour(ts *testscript.TestScript, args []string) {
 		printed = rest
 		changed = t.check(i, head) || changed
 	}
-	switch {
-	case changed && *update:
-		ts.Check(os.WriteFile(path, []byte(t.page()), 0o644))
-	case changed:
-		ts.Fatalf("%s does not say what its commands print (go test ./cmd/internal/cli -run TestScripts/paper_tour -update rewrites it):\n%s", args[0], t.diff.String())
+	t.settle(ts, args[0], changed)
+	for _, name := range args[1:] {
+		quoting := readTour(readPage(ts, name))
+		quoting.settle(ts, name, quoting.quote(t))
 	}
+}
+
+func docsPath(name string) string { return filepath.Join("..", "..", "..", "docs", name) }
+
+func readPage(ts *testscript.TestScript, name string) string {
+	raw, err := os.ReadFile(docsPath(name))
+	ts.Check(err)
+	return string(raw)
 }
 
 // mark begins the line that the shell prints after each command. The command's exit code follows it.
@@ -166,6 +172,35 @@ func (t *tourPage) merge(old, printed string) string {
 		b.WriteString(line)
 	}
 	return b.String()
+}
+
+// quote compares the commands of t with the same commands of the page from. If their output differs, it puts
+// the output of from into t and returns true.
+func (t *tourPage) quote(from *tourPage) (changed bool) {
+	for i, c := range t.commands {
+		at := slices.IndexFunc(from.commands, func(o tourCommand) bool { return o.text == c.text })
+		switch {
+		case c.text == "":
+		case at < 0:
+			fmt.Fprintf(&t.diff, "this command is not in the tour:\n%s", c.text)
+			changed = true
+		case from.commands[at].output != c.output:
+			fmt.Fprintf(&t.diff, "%s--- the page says\n%s+++ the tour says\n%s", c.text, c.output, from.commands[at].output)
+			t.commands[i].output = from.commands[at].output
+			changed = true
+		}
+	}
+	return changed
+}
+
+// settle fails the test if the page changed. With -update it writes the page instead.
+func (t *tourPage) settle(ts *testscript.TestScript, name string, changed bool) {
+	switch {
+	case changed && *update:
+		ts.Check(os.WriteFile(docsPath(name), []byte(t.page()), 0o644))
+	case changed:
+		ts.Fatalf("%s does not say what its commands print (go test ./cmd/internal/cli -run TestScripts/paper_tour -update rewrites it):\n%s", name, t.diff.String())
+	}
 }
 
 func (t *tourPage) page() string {
