@@ -92,10 +92,14 @@ func readTour(page string) *tourPage {
 			from = end
 		case "console":
 			for from < end {
-				at := strings.Index(page[from:end], "$ ") + from
-				t.commands = append(t.commands, readCommand(page[from:at], page[at:end]))
-				last := t.commands[len(t.commands)-1]
-				from = at + len(last.text) + len(last.output)
+				next := nextCommand.FindStringIndex(page[from:end])
+				if next == nil {
+					break // the block has no command: it is text of the page
+				}
+				at := from + next[0]
+				c := readCommand(page[from:at], page[at:end])
+				t.commands = append(t.commands, c)
+				from = at + len(c.text) + len(c.output)
 			}
 		}
 	}
@@ -224,7 +228,7 @@ var (
 	variable = regexp.MustCompile(`\b\d+(?:\.\d+)? (?:B|KiB|MiB|GiB|ms|s|requests?)\b|\b\d{4}-\d\d-\d\dT[0-9:.]+Z|revision=\S+`)
 )
 
-// plain puts numbers for digests and a sign for what differs from run to run.
+// plain returns text with a number in place of each digest, and as blank returns it.
 func (d digests) plain(text string) string {
 	return blank(digest.ReplaceAllStringFunc(text, func(name string) string {
 		if d[name] == "" {
@@ -244,12 +248,14 @@ func (d digests) of(n string) (string, bool) {
 	return "", false
 }
 
-// blank puts a sign for what differs from run to run, and one blank for several.
+// blank returns text with a sign in place of whatever differs from run to run, and with one blank in place of
+// several, because the width of columns differs, too.
 func blank(text string) string {
 	return blanks.ReplaceAllString(variable.ReplaceAllString(text, "N"), " ")
 }
 
-// withVariables puts values for what differs from run to run, if there are as many.
+// withVariables returns line with values in place of whatever differs from run to run, if there are as many of
+// them. Otherwise it returns line unchanged.
 func withVariables(line string, values []string) string {
 	if len(variable.FindAllString(line, -1)) != len(values) {
 		return line
@@ -260,8 +266,8 @@ func withVariables(line string, values []string) string {
 
 var listens = regexp.MustCompile(`--listen 127\.0\.0\.1:(\d+)`)
 
-// freePorts returns what puts a free port for each port on which the page lets a server listen, and what
-// puts the port of the page back.
+// freePorts finds a free port for each port on which the page lets a server listen. fromPage replaces the ports
+// of the page by the free ones, and toPage replaces the free ones by those of the page.
 func freePorts(ts *testscript.TestScript, page string) (fromPage, toPage *strings.Replacer) {
 	var from, to []string
 	for _, m := range listens.FindAllStringSubmatch(page, -1) {
