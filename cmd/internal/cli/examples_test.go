@@ -37,14 +37,7 @@ func (s *script) pipeline(ts *testscript.TestScript, args []string) {
 		from, to, _ := strings.Cut(arg, "=")
 		pairs = append(pairs, from, to)
 	}
-	self, err := os.Executable()
-	ts.Check(err)
-	bin := ts.MkAbs("bin")
-	ts.Check(os.MkdirAll(bin, 0o755))
-	if _, err := os.Lstat(filepath.Join(bin, "dray")); err != nil {
-		ts.Check(os.Symlink(self, filepath.Join(bin, "dray")))
-		ts.Setenv("PATH", bin+string(os.PathListSeparator)+ts.Getenv("PATH"))
-	}
+	putDrayOnPath(ts)
 	ran := 0
 	for _, text := range shellScripts(&doc) {
 		if strings.Contains(text, "go install ") {

@@ -9,11 +9,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// block is a fenced block of a page: its language, a file's name after it, its lines.
+// block matches a fenced block of a page. Its groups are the language, the name of a file that may follow
+// the language, and the lines.
 var block = regexp.MustCompile("(?ms)^```(\\w+)(?: (\\S+))?\n(.*?)^```$")
 
-// paper runs a page of docs: a block "text NAME" becomes the file NAME, a block "sh" is run by sh, in order,
-// with dray on the path. Further arguments FROM=TO replace what the page says by what is here.
+// paper runs a page of docs from its first block to its last. It writes a block "text NAME" to the file
+// NAME, and runs a block "sh" by sh, with dray on the path. Each further argument FROM=TO replaces the text
+// FROM of the page, such as a host, by TO.
 func (s *script) paper(ts *testscript.TestScript, args []string) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", args[0]))
 	ts.Check(err)
@@ -22,12 +24,7 @@ func (s *script) paper(ts *testscript.TestScript, args []string) {
 		from, to, _ := strings.Cut(arg, "=")
 		pairs = append(pairs, from, to)
 	}
-	self, err := os.Executable()
-	ts.Check(err)
-	bin := ts.MkAbs("bin")
-	ts.Check(os.MkdirAll(bin, 0o755))
-	ts.Check(os.Symlink(self, filepath.Join(bin, "dray")))
-	ts.Setenv("PATH", bin+string(os.PathListSeparator)+ts.Getenv("PATH"))
+	putDrayOnPath(ts)
 	ran := 0
 	for _, b := range block.FindAllStringSubmatch(string(page), -1) {
 		switch {
@@ -40,6 +37,20 @@ func (s *script) paper(ts *testscript.TestScript, args []string) {
 		}
 	}
 	if ran == 0 {
-		ts.Fatalf("%s has no block of sh", args[0])
+		ts.Fatalf("%s has no block marked sh", args[0])
 	}
+}
+
+// putDrayOnPath puts this test program on the path under the name dray, in the script's directory bin.
+// A second call has no effect.
+func putDrayOnPath(ts *testscript.TestScript) {
+	self, err := os.Executable()
+	ts.Check(err)
+	bin := ts.MkAbs("bin")
+	ts.Check(os.MkdirAll(bin, 0o755))
+	if _, err := os.Lstat(filepath.Join(bin, "dray")); err == nil {
+		return
+	}
+	ts.Check(os.Symlink(self, filepath.Join(bin, "dray")))
+	ts.Setenv("PATH", bin+string(os.PathListSeparator)+ts.Getenv("PATH"))
 }

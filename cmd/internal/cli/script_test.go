@@ -42,6 +42,8 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts"
 //	json PATH WANT                              the last stdout is JSON and holds WANT at PATH ("steps.0.state", "steps.len")
 //	same REGISTRY REPO REF REGISTRY REPO REF   every byte of an image arrived
 //	paper FILE [FROM=TO…]                       run the blocks of a page of docs
+//	tour FILE [QUOTING…]                        run a page of docs, and compare its output
+//	release DIR                                 write an image like the release image to a layout on disk
 //	entra                                       a service principal in the environment, and an Entra that knows it
 //	pipeline FILE [FROM=TO…]                    run the shell scripts of a pipeline of examples
 //	server NAME ARGS…                           run dray serve in process; $NAME is its address, which it is again when
@@ -73,6 +75,8 @@ func TestScripts(t *testing.T) {
 			"shelve":   command((*script).shelve),
 			"lock":     command((*script).lock),
 			"paper":    command((*script).paper),
+			"tour":     command((*script).tour),
+			"release":  command((*script).release),
 			"entra":    command((*script).principal),
 			"forget":   command((*script).forget),
 			"requests": command((*script).requests),
