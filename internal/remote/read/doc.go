@@ -9,5 +9,5 @@
 //	resolve.go    what a name points to; documents
 //	reader.go     Reader, and what answers taught
 //	shortcuts.go  where a blob was found behind a redirect
-//	kept.go       documents whose reading is counted
+//	cache.go      documents whose reading is counted
 package read

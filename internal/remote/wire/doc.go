@@ -7,14 +7,14 @@
 // Files, in the order of the walk:
 //
 //	exchange.go  a place among the others, one request, where it leads
-//	once.go      one request and its answer, and what that teaches of limits
+//	request.go   one request and its answer, and what that teaches of limits
 //	refusal.go   what an answer that was not hoped for means
 //	open.go      a host is opened: its transports and certificates
 //	origin.go    its scheme, and connections that are dialled before they are needed
 //	dial.go      dialling the registry, and what it points to
 //	redirect.go  where a Location or a Link leads
 //	host.go      Host: what is known of one
-//	pulse.go     whether it answers at all
+//	circuit.go   whether it answers at all
 //	address.go   which addresses are inside
 //	conn.go      connections that wait for a body; bodies in large pieces
 //	body.go      bodies on their way, the watchdog, the event of an exchange
