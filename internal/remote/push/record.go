@@ -4,7 +4,8 @@ import (
 	"github.com/drayage/dray/event"
 )
 
-// recorded tells, once for a Client, that the state directory does not work. No copy fails by it.
+// recorded reports, once per Client, that the state directory does not work. Copies do not fail
+// because of it.
 func (r *Pusher) recorded(err error) {
 	if err == nil {
 		return
@@ -15,8 +16,8 @@ func (r *Pusher) recorded(err error) {
 	})
 }
 
-// filling reports whether a process began to fill the repository and set no tag:
-// then it may hold blobs, however empty it looks.
+// filling reports whether a process began to fill the repository and has not set a tag since. Such
+// a repository may hold blobs even if it looks empty.
 func (r *Pusher) filling() bool {
 	filling, err := r.dock.uploads.Filling(r.Repo)
 	r.recorded(err)
@@ -29,7 +30,7 @@ func (r *Pusher) filling() bool {
 	return filling
 }
 
-// fill puts on record, once, that a repository that may have no tags gets its blobs now.
+// fill records, once, that blobs are now put into a repository that may have no tags.
 func (r *Pusher) fill() {
 	r.known.mu.Lock()
 	first := !r.known.trail

@@ -11,12 +11,12 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// maxReferrers is how many referrers of one document are listed.
+// maxReferrers is the largest number of referrers of one document that are listed.
 const maxReferrers = 10_000
 
-// Referrers lists the documents whose subject is d, by the referrers API or,
-// where the registry has none, by the tag that stands in for it
-// (distribution-spec v1.1.1 §Listing Referrers, §Backwards Compatibility).
+// Referrers lists the documents whose subject is d. It uses the referrers API or, if the registry
+// does not have it, the referrers tag (distribution-spec v1.1.1 §Listing Referrers, §Backwards
+// Compatibility).
 func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	c := r.Call("list referrers of", http.MethodGet, "/referrers/"+string(d.Digest), r.BlobName(d))
 	if err := c.Checked(string(d.Digest)); err != nil {
@@ -35,7 +35,7 @@ func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 			return nil, err
 		case a.Status != http.StatusOK && len(asked) == 0:
 			if code, _ := a.Problem(); code == "" && a.Status == http.StatusNotFound {
-				r.taught.learn(noReferrers) // the path, not the repository, is unknown
+				r.taught.learn(noReferrers) // the registry does not know the path; an unknown repository has a code
 			}
 			return r.referrersByTag(ctx, d)
 		case a.Status != http.StatusOK:
@@ -68,6 +68,7 @@ func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 	}
 }
 
+// referrersByTag reads the referrers tag: the digest of d with "-" in place of ":".
 func (r *Reader) referrersByTag(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	doc, err := r.document(ctx, "list referrers of", strings.Replace(string(d.Digest), ":", "-", 1))
 	switch {

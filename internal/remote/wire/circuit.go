@@ -8,48 +8,48 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// A host that went down in the midst of a run is found out once, not by each of a
-// thousand tags: when an operation has used up its tries, and the host gave no answer
-// to anybody since the first of them, the circuit opens. From then on operations fail
-// at once and with that fault, but for one at a time that looks again, after a second
-// and then after longer and longer. Any answer closes the circuit.
-
+// The circuit breaker finds out once that a host went down during a run, instead of once for each
+// of a thousand tags. The circuit opens when an operation has used up its attempts and the host has
+// not answered any request since the first of them. While the circuit is open, operations fail at
+// once with that error. One operation at a time is let through to check whether the host answers
+// again: after a second first, and then after longer and longer waits. Any answer closes the
+// circuit.
 const (
-	firstLook = time.Second
-	lastLook  = 30 * time.Second
+	firstLook = time.Second      // wait before the first check
+	lastLook  = 30 * time.Second // longest wait between two checks
 )
 
-// Pulse is whether a host answers. The zero pulse is that of one that never did.
+// Pulse records whether a host answers. The zero Pulse belongs to a host that has never answered.
 type Pulse struct {
 	mu       sync.Mutex
 	answered bool
-	heardAt  time.Time // when it last did
-	open     *circuit  // it went down; nil while it did not
+	heardAt  time.Time // time of the last answer
+	open     *circuit  // not nil while the circuit is open
 }
 
-// circuit is open.
+// circuit is an open circuit.
 type circuit struct {
 	cause error
-	since time.Time // of the first try that got no answer
-	look  time.Time // when one may look again
-	wait  time.Duration
+	since time.Time     // of the first attempt that got no answer
+	look  time.Time     // when the next check is allowed
+	wait  time.Duration // wait after that check
 }
 
-// heard notes an answer.
+// heard records an answer.
 func (p *Pulse) heard() {
 	p.mu.Lock()
 	p.answered, p.heardAt, p.open = true, time.Now(), nil
 	p.mu.Unlock()
 }
 
-// Never reports whether the host never answered.
+// Never reports whether the host has never answered.
 func (p *Pulse) Never() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.answered
 }
 
-// Lost opens the circuit, if the host is silent since then.
+// Lost opens the circuit if the host has not answered after since.
 func (p *Pulse) Lost(since time.Time, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,14 +59,15 @@ func (p *Pulse) Lost(since time.Time, cause error) {
 	p.open = &circuit{cause: cause, since: since, look: time.Now().Add(firstLook), wait: firstLook}
 }
 
-// IsLost reports whether the circuit is open: then nothing is tried twice.
+// IsLost reports whether the circuit is open. Then no request is retried.
 func (p *Pulse) IsLost() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.open != nil
 }
 
-// Spared returns why a request of host is not made. It is nil for the one that looks again.
+// Spared returns an error if the circuit is open, in which case the request is not sent. It returns
+// nil for the one request that checks whether the host answers again.
 func (p *Pulse) Spared(host string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
