@@ -185,12 +185,12 @@ func (c *Client) Pin(host, scheme string) error {
 		h.Pin(scheme)
 		return nil
 	case scheme == "http":
-		return &fault.Fault{Kind: fault.Invalid, Op: "use plain http with", Name: name, Err: errors.New("it is not on this machine"),
-			Hint: "set plain-http for this registry in the configuration, or --plain-http"}
+		return &fault.Fault{Kind: fault.Invalid, Op: "use plain http with", Name: name, Err: errors.New("plain http is for this machine only"),
+			Hint: "set plain-http for this registry in the configuration, or use --plain-http"}
 	case scheme == "https":
-		return &fault.Fault{Kind: fault.Invalid, Op: "use https with", Name: name, Err: errors.New("it is configured for plain http")}
+		return &fault.Fault{Kind: fault.Invalid, Op: "use https with", Name: name, Err: errors.New("the configuration sets plain-http for it")}
 	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "use scheme " + scheme + " with", Name: name, Err: errors.New("only http and https are known")}
+	return &fault.Fault{Kind: fault.Invalid, Op: "use scheme " + scheme + " with", Name: name, Err: errors.New("the scheme is neither http nor https")}
 }
 
 // Check asks host whether it accepts login, and returns the login to keep. For an Entra token that
@@ -231,13 +231,13 @@ func notSignIn(err error, host string, login credential.Login) error {
 		return err
 	}
 	g := *f
-	g.Hint = strings.TrimSuffix(rest, "; else ")
+	g.Hint = strings.TrimSuffix(rest, "; otherwise ")
 	switch {
 	case g.Hint != "":
 	case login.Scheme == credential.Basic:
 		g.Hint = "check the user and the password"
 	default:
-		g.Hint = "check that the token is for this registry and has not ended"
+		g.Hint = "check that the token is for this registry and has not expired"
 	}
 	return &g
 }

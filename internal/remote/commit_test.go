@@ -100,7 +100,7 @@ func TestF77AMissingBlobIsNotFoundAndClaimsAreDropped(t *testing.T) {
 		}
 		_, err = b.repo.PutDocument(b.Context(), bad, "v1")
 		wantKind(b, err, fault.NotFound)
-		if !strings.Contains(err.Error(), "lacks content below it") {
+		if !strings.Contains(err.Error(), "lacks content that the manifest refers to") {
 			b.Error(err)
 		}
 		missing, err = b.repo.Missing(b.Context(), bad.Blobs)

@@ -47,9 +47,9 @@ func (c *Client) Contact(ctx context.Context, host string, obs event.Watch) (Con
 	}
 	at := Contact{Scheme: origin.Scheme, Unchecked: h.Set.Insecure && origin.Scheme == "https"}
 	if origin.Scheme == "http" {
-		at.Why = "this machine, and its answer is not TLS"
+		at.Why = "a host on this machine that does not speak TLS"
 		if h.Set.PlainHTTP {
-			at.Why = "plain-http is set for it"
+			at.Why = "the configuration sets plain-http for it"
 		}
 	}
 	if p, err := http.ProxyFromEnvironment(&http.Request{URL: origin}); err == nil && p != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // errNoDelete is the cause for registries that let no registry client delete anything.
-var errNoDelete = errors.New("this registry deletes nothing by the distribution API")
+var errNoDelete = errors.New("this registry does not support deletion through the distribution API")
 
 func isTag(reference string) bool { return ref.Digest(reference) != nil }
 
@@ -66,9 +66,9 @@ func (r *Repository) remove(ctx context.Context, c *wire.Call, isTag bool) (bool
 	case a.Status == http.StatusConflict, a.Status == http.StatusPreconditionFailed, locked:
 		return false, c.Fault(fault.Conflict, "", said)
 	case isTag: // docker-registry 2.8.2 answers UNSUPPORTED or DIGEST_INVALID: it accepts only a digest here
-		return false, c.Fault(fault.Refused, "--manifest deletes the digest with all its tags", fmt.Errorf("this registry deletes no tag by itself: %w", said))
+		return false, c.Fault(fault.Refused, "use --manifest to delete the digest with all its tags", fmt.Errorf("this registry cannot delete a tag alone: %w", said))
 	}
-	return false, c.Fault(fault.Refused, "deleting may be switched off there", said)
+	return false, c.Fault(fault.Refused, "check whether the registry has deletion enabled", said)
 }
 
 // deleteHarborTag deletes a tag through Harbor's own API, because Harbor's distribution API accepts

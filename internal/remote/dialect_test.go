@@ -245,7 +245,7 @@ func TestF20ANameThatLeadsInsideIsRefusedByItsAddress(t *testing.T) {
 		_, d := noise(t, 1, 10)
 		_, _, err = c.Open(ref.Repo{Host: "registry.example", Path: "app"}, remote.Use{}).Blob(t.Context(), d, 0, -1)
 		wantKind(t, err, fault.Refused)
-		if !strings.Contains(err.Error(), "where it is not itself") {
+		if !strings.Contains(err.Error(), "an address that is not public") {
 			t.Error(err)
 		}
 		if !slices.Equal(dialled, []string{"registry.example:80", "innocent.example:443"}) {

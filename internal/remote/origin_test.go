@@ -120,7 +120,7 @@ func TestF20RedirectsThatMustNotBeFollowed(t *testing.T) {
 				_, d := b.store(1, 10)
 				_, _, err := b.repo.Blob(b.Context(), d, 0, -1)
 				wantKind(b, err, fault.Refused)
-				if inside[name] && !strings.Contains(err.Error(), "where it is not itself") {
+				if inside[name] && !strings.Contains(err.Error(), "an address that is not public") {
 					b.Error(err)
 				}
 				b.count("", "", 1)

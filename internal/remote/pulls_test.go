@@ -94,7 +94,7 @@ func TestSpentPullsWaitForTheWindowWhileTheRestGoesOn(t *testing.T) {
 					b.Errorf("took %v", d)
 				}
 				w := b.events.of(event.Waiting)
-				if len(w) != 1 || !strings.HasPrefix(w[0].Text, "docker.io: pulls spent, until ") {
+				if len(w) != 1 || !strings.HasPrefix(w[0].Text, "docker.io: the pull limit is used up until ") {
 					b.Errorf("told %v", w)
 				}
 				if got := b.budget(); got.SpentHere != 4 {

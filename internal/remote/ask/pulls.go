@@ -41,10 +41,10 @@ func (h *Host) admit(ctx context.Context, c *wire.Call, ask func(context.Context
 		d := time.Until(until)
 		if d > h.Options.MaxWait || c.Yield != nil && c.Yield() {
 			return &fault.Fault{Kind: fault.Throttled, Op: c.Op, Name: c.Name, RetryAfter: d, Err: limit.Spent(until),
-				Hint: "try again then, raise the longest wait, or use another login for " + h.Name}
+				Hint: "try again after that time, raise --max-wait, or use another login for " + h.Name}
 		}
 		if h.Pulls.News(until) {
-			c.Observe.Tell(event.Event{Kind: event.Waiting, Host: h.Name, Name: c.Name, Wait: d, Text: h.Name + ": pulls spent, until " + limit.Clock(until)})
+			c.Observe.Tell(event.Event{Kind: event.Waiting, Host: h.Name, Name: c.Name, Wait: d, Text: h.Name + ": the pull limit is used up until " + limit.Clock(until)})
 		}
 		err := h.Pulls.Await(ctx, free, d, func() {
 			look := *c

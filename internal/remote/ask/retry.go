@@ -78,7 +78,7 @@ func tooLong(err error, d time.Duration) error {
 	if d > 12*time.Hour {
 		layout = "2006-01-02 15:04"
 	}
-	return &fault.Fault{Kind: fault.Throttled, RetryAfter: d, Hint: "try again then, or raise the longest wait",
+	return &fault.Fault{Kind: fault.Throttled, RetryAfter: d, Hint: "try again after that time, or raise --max-wait",
 		Err: fmt.Errorf("the registry asks to wait until %s: %w", until.Format(layout), err)}
 }
 

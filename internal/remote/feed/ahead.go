@@ -248,7 +248,7 @@ func (a *ahead) over(request context.Context) error {
 	case err != nil:
 		return err
 	}
-	return a.sums.corrupt("longer than its %d bytes", a.sums.d.Size)
+	return a.sums.corrupt("the source is longer than the blob's %d bytes", a.sums.d.Size)
 }
 
 func (a *ahead) close() {

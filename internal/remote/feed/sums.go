@@ -36,7 +36,7 @@ func toMark(at int64) int64 { return stepEvery - at%stepEvery }
 // short returns the error for a source that ended with err at an offset before the blob's end.
 func (s *sums) short(err error, at int64) error {
 	if err == io.EOF {
-		return s.corrupt("%d of %d bytes", at, s.d.Size)
+		return s.corrupt("the source ended after %d of %d bytes", at, s.d.Size)
 	}
 	return err
 }
@@ -46,7 +46,7 @@ func (s *sums) short(err error, at int64) error {
 func (s *sums) noMore(src io.Reader) error {
 	var more [1]byte
 	if n, _ := io.ReadFull(src, more[:]); n > 0 {
-		return s.corrupt("longer than its %d bytes", s.d.Size)
+		return s.corrupt("the source is longer than the blob's %d bytes", s.d.Size)
 	}
 	return nil
 }

@@ -114,7 +114,7 @@ func (b *Budgets) Draw(cs [3]credential.Class, identity string, now time.Time) (
 		wait, news = d, ""
 		if until := now.Add(d); d >= time.Second && until.Sub(k.told) >= time.Second {
 			k.told = until
-			news = fmt.Sprintf("%s: %v %s in %s are allowed, until %s", b.host, k.n[k.step], k.class, unit(k.per), until.Format("15:04:05"))
+			news = fmt.Sprintf("%s: the registry allows %v %s %s, waiting until %s", b.host, k.n[k.step], k.class, unit(k.per), until.Format("15:04:05"))
 		}
 	}
 	return wait, news

@@ -81,7 +81,7 @@ func TestALongWaitIsToldOnceWithItsReason(t *testing.T) {
 				told = append(told, news)
 			}
 		}
-		if len(told) < 1 || len(told) > 7 || !strings.HasPrefix(told[0], "reg: 15 requests in a second are allowed, until ") {
+		if len(told) < 1 || len(told) > 7 || !strings.HasPrefix(told[0], "reg: the registry allows 15 requests a second, waiting until ") {
 			t.Errorf("told %q", told)
 		}
 	})

@@ -29,7 +29,7 @@ func (b Budget) Spent() bool { return b.Limit > 0 && b.Remaining <= 0 }
 type spentError struct{ until time.Time }
 
 func (e *spentError) Error() string {
-	return "the pulls are spent until " + Clock(e.until)
+	return "the pull limit is used up until " + Clock(e.until)
 }
 
 // Spent returns an error that says that the pull limit is used up until then. SpentUntil recognizes

@@ -62,7 +62,7 @@ func (r *Lister) ghcrBulk() *bulk {
 }
 
 // errNoToken is the reason why GitHub is not asked.
-var errNoToken = errors.New("it wants a token of GitHub, and there is none")
+var errNoToken = errors.New("it requires a GitHub token, and there is none")
 
 func versions(rows []ghcrVersion) []Manifest {
 	all := make([]Manifest, len(rows))

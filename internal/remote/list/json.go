@@ -28,7 +28,7 @@ func readPage(c *wire.Call, body io.Reader, read func(io.Reader) error) error {
 	var f *fault.Fault
 	switch {
 	case limited.N == 0:
-		return c.Fault(fault.TooLarge, "", fmt.Errorf("a page longer than %d bytes", maxPage))
+		return c.Fault(fault.TooLarge, "", fmt.Errorf("a page is longer than %d bytes", maxPage))
 	case err == nil, errors.As(err, &f):
 		return err
 	}
@@ -42,7 +42,7 @@ func members(page io.Reader, each func(member string, dec *json.Decoder) error) 
 	if t, err := dec.Token(); err != nil {
 		return notJSON(err)
 	} else if t != json.Delim('{') {
-		return errors.New("the page is no JSON object")
+		return errors.New("the page is not a JSON object")
 	}
 	for dec.More() {
 		t, err := dec.Token()
@@ -60,7 +60,7 @@ func members(page io.Reader, each func(member string, dec *json.Decoder) error) 
 	return nil
 }
 
-func notJSON(err error) error { return fmt.Errorf("the page is no JSON: %w", err) }
+func notJSON(err error) error { return fmt.Errorf("the page is not JSON: %w", err) }
 
 // open reads the beginning of an array or an object. It returns false for null.
 func open(dec *json.Decoder, member string, begin json.Delim) (bool, error) {
@@ -71,7 +71,7 @@ func open(dec *json.Decoder, member string, begin json.Delim) (bool, error) {
 	case t == nil:
 		return false, nil
 	case t != begin:
-		return false, fmt.Errorf("%s is no %s", member, map[json.Delim]string{'[': "list", '{': "object"}[begin])
+		return false, fmt.Errorf("%s is not a JSON %s", member, map[json.Delim]string{'[': "array", '{': "object"}[begin])
 	}
 	return true, nil
 }
@@ -159,7 +159,7 @@ func following(ctx context.Context, h *ask.Host, c *wire.Call, a *wire.Answer, l
 		return nil, c.Named(err)
 	}
 	if !wire.SameOrigin(u, origin) {
-		return nil, c.Fault(fault.Refused, "", fmt.Errorf("the next page is said to be on another host, %s", u.Host))
+		return nil, c.Fault(fault.Refused, "", fmt.Errorf("the link to the next page leads to another host, %s", u.Host))
 	}
 	return u, nil
 }

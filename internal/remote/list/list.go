@@ -110,6 +110,6 @@ func (b *bulk) dispensable(err error) bool {
 func (r *Lister) withoutBulk(b *bulk, err error) {
 	if r.taught.learnNoBulk() {
 		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(), Err: err,
-			Text: fmt.Sprintf("%s can not be read, so tags of %s are listed without digests and asked for one by one: %v", b.name, r.Host.Name, err)})
+			Text: fmt.Sprintf("%s is not available, so the tags of %s are listed without digests and resolved one by one: %v", b.name, r.Host.Name, err)})
 	}
 }

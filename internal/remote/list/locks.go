@@ -209,7 +209,7 @@ func (r *Lister) Lock(ctx context.Context, tag string, l oci.Locks) error {
 
 var (
 	errNoAzure  = errors.New("only Azure's registries have such locks")
-	errUnlocked = errors.New("the registry's answer does not say that it is locked")
+	errUnlocked = errors.New("the registry's answer does not confirm the lock")
 )
 
 // azures returns an error unless the registry is known to be an Azure container registry.
@@ -217,5 +217,5 @@ func (r *Lister) azures(c *wire.Call) error {
 	if r.Host.Product() == "acr" {
 		return nil
 	}
-	return c.Fault(fault.Refused, "if it is one under a name of its own, set kind: acr for it in the configuration", errNoAzure)
+	return c.Fault(fault.Refused, "for an Azure registry with a custom domain, set kind: acr in the configuration", errNoAzure)
 }

@@ -29,7 +29,7 @@ func Repositories(ctx context.Context, h *ask.Host, who *wire.Access, observe ev
 	case fault.Denied, fault.NotFound, fault.Invalid:
 		var f *fault.Fault
 		if errors.As(err, &f) && f.Op == l.call.Op {
-			hint := "give repositories by name"
+			hint := "name the repositories"
 			if f.Hint != "" {
 				hint = f.Hint + "; or " + hint
 			}
@@ -67,7 +67,7 @@ func firstPage(ctx context.Context, h *ask.Host, c *wire.Call) (firstNames, erro
 		return firstNames{}, err
 	}
 	if json.Unmarshal(a.Raw, &p) != nil {
-		return firstNames{}, c.Fault(fault.Refused, "", wire.Quote(a.Status, "", "the list is no JSON"))
+		return firstNames{}, c.Fault(fault.Refused, "", wire.Quote(a.Status, "", "the list is not JSON"))
 	}
 	return p, nil
 }

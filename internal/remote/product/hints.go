@@ -17,7 +17,7 @@ func Needed(product, method string) string {
 }
 
 // FirewallHint is the hint if the registry refuses the client's address, whatever the login.
-const FirewallHint = "a network rule refuses this address, whatever the login: allow it in the registry's firewall, or use its private endpoint, or run dray inside that network (dray serve)"
+const FirewallHint = "a login does not help, because a network rule blocks this machine's address: allow the address in the registry's firewall, use its private endpoint, or run dray inside that network (dray serve)"
 
 // Firewalled reports whether an answer refuses the client's address and not its login. ACR, for
 // example, answers "client with IP '…' is not allowed access".
@@ -42,14 +42,14 @@ func CreateHint(product string) string {
 	case "harbor":
 		return "create the project first, or set create: private for this registry in the configuration"
 	}
-	return "create the repository first; this registry does not on its own"
+	return "create the repository first; this registry does not create it on push"
 }
 
 // CutHint is the hint for a connection that ends without an answer, or "". ECR ends the connection
 // of a push if the repository does not exist.
 func CutHint(product, method, path string) string {
 	if product == "ecr" && method == http.MethodPost && strings.HasSuffix(path, "/blobs/uploads/") {
-		return "ECR does this where the repository is missing: " + CreateHint(product)
+		return "ECR ends the connection if the repository does not exist: " + CreateHint(product)
 	}
 	return ""
 }

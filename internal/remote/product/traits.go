@@ -10,7 +10,7 @@ var rights = map[string]Rights{
 		"ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload, ecr:PutImage"},
 	"gar":         {"Artifact Registry Reader", "Artifact Registry Writer"},
 	"ghcr":        {"read:packages", "write:packages"},
-	"hub":         {"an access token with read", "an access token with read and write"},
+	"hub":         {"an access token with the permission read", "an access token with the permissions read and write"},
 	"harbor":      {"guest in the project", "developer in the project"},
 	"quay":        {"read on the repository", "write on the repository"},
 	"gitlab":      {"read_registry", "write_registry"},
@@ -22,9 +22,9 @@ var rights = map[string]Rights{
 
 // slow holds the products at which a changed permission takes a while to take effect.
 var slow = map[string]string{
-	"acr": "a role that was assigned just now takes up to ten minutes to count",
-	"gar": "a role that was granted just now takes up to seven minutes to count",
-	"ecr": "a policy that was changed just now takes a few minutes to count",
+	"acr": "a new role assignment takes up to ten minutes to take effect",
+	"gar": "a newly granted role takes up to seven minutes to take effect",
+	"ecr": "a policy change takes a few minutes to take effect",
 }
 
 // Traits is what is known about a registry in advance. "" means unknown.
@@ -39,8 +39,8 @@ type Traits struct {
 // mounts says, by product, whether blobs can be mounted, and under which condition.
 var mounts = map[string]string{
 	"acr": "yes", "hub": "yes", "harbor": "yes", "quay": "yes", "gar": "yes", "gitlab": "yes", "distribution": "yes", "gitea": "yes",
-	"ecr": "only with BLOB_MOUNTING enabled in the account, within account and region",
-	"zot": "where deduplication is on",
+	"ecr": "only if BLOB_MOUNTING is enabled in the account, and only within one account and region",
+	"zot": "only if deduplication is enabled",
 }
 
 // resumes holds the products at which an interrupted upload can be resumed.

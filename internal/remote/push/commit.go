@@ -164,7 +164,7 @@ func (p *commit) confirm(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 		return c.Named(fmt.Errorf("read back: %w", err))
 	}
 	if d.Digest != p.doc.Digest {
-		return c.Fault(fault.Corrupt, "", fmt.Errorf("the registry took %s and answers with %s", p.doc.Digest, d.Digest))
+		return c.Fault(fault.Corrupt, "", fmt.Errorf("the registry accepted %s but returns %s", p.doc.Digest, d.Digest))
 	}
 	return nil
 }
@@ -176,7 +176,7 @@ func (p *commit) refused(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 	switch {
 	case code == "MANIFEST_BLOB_UNKNOWN" || code == "MANIFEST_UNKNOWN" || code == "BLOB_UNKNOWN":
 		p.r.known.disown(p.doc.Blobs)
-		return c.Fault(fault.NotFound, "", fmt.Errorf("the target lacks content below it: %w", err))
+		return c.Fault(fault.NotFound, "", fmt.Errorf("the target lacks content that the manifest refers to: %w", err))
 	case ref.Digest(reference) != nil && immutable(a.Status, code, text):
 		if p.holds(ctx, reference) {
 			return nil

@@ -133,7 +133,7 @@ func (r *Pusher) ensureProject(ctx context.Context) error {
 		return nil // another client created it first
 	case a.Status != http.StatusCreated:
 		code, text := a.Problem()
-		return c.Fault(wire.KindOf(a.Status, code, text), "this login may not create projects: create it first, or let an administrator", wire.Quote(a.Status, code, text))
+		return c.Fault(wire.KindOf(a.Status, code, text), "create the project first or ask an administrator to create it, because this login may not create projects", wire.Quote(a.Status, code, text))
 	}
 	r.Host.ForgetTokens()
 	r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(),
@@ -162,7 +162,7 @@ func (r *Pusher) Unmade(ctx context.Context, err error) error {
 	if askErr != nil || there || !known {
 		return err
 	}
-	return &fault.Fault{Kind: fault.NotFound, Op: "resolve", Name: r.Repo.String(), Err: fmt.Errorf("there is no project %s yet", projectOf(r.Repo))}
+	return &fault.Fault{Kind: fault.NotFound, Op: "resolve", Name: r.Repo.String(), Err: fmt.Errorf("the project %s does not exist yet", projectOf(r.Repo))}
 }
 
 // projectOf returns the first component of a path, which is the project at Harbor.

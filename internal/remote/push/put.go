@@ -116,7 +116,7 @@ func (u *upload) mount(ctx context.Context, likely []ref.Repo) (from string, err
 		c.Query = "mount=" + string(u.d.Digest) + "&from=" + repo.Path
 		a, err := h.Do(ctx, c, http.StatusCreated, http.StatusAccepted, http.StatusInternalServerError)
 		if err == nil && a.Status == http.StatusInternalServerError {
-			err = c.Fault(fault.Invalid, "", errors.New("the registry can not mount"))
+			err = c.Fault(fault.Invalid, "", errors.New("the registry cannot mount"))
 		}
 		switch {
 		case fault.Is(err, fault.Canceled) || ask.Passing(err):

@@ -12,7 +12,7 @@ func (r *Pusher) recorded(err error) {
 	}
 	r.dock.told.Do(func() {
 		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(), Err: err,
-			Text: "uploads are not recorded, so one that is killed begins anew: " + err.Error()})
+			Text: "uploads are not recorded, so an interrupted upload starts again from the beginning: " + err.Error()})
 	})
 }
 

@@ -77,28 +77,28 @@ func (u *upload) again(ctx context.Context) (there bool, _ error) {
 func (u *upload) reopen(ctx context.Context, left *ledger.Left) (why string) {
 	origin, err := u.r.Host.Origin(ctx)
 	if err != nil {
-		return "the registry can not be asked for the upload"
+		return "the registry cannot be asked about the interrupted upload"
 	}
 	if u.at, err = u.r.Host.Located(origin, origin, left.Session); err != nil {
-		return "the upload's address is not the registry's any more"
+		return "the address of the interrupted upload no longer belongs to the registry"
 	}
 	if !u.resumes() {
 		u.abandon(ctx)
-		return "the registry keeps no cut uploads"
+		return "the registry does not keep interrupted uploads"
 	}
 	got, err := u.settled(ctx, left)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return "the registry did not keep the cut upload"
+		return "the registry did not keep the interrupted upload"
 	case err != nil:
 		u.abandon(ctx)
-		return "the registry can not go on with the cut upload"
+		return "the registry cannot resume the interrupted upload"
 	case got <= 1:
 		u.abandon(ctx)
-		return "the registry kept nothing of the cut upload"
+		return "the registry kept no bytes of the interrupted upload"
 	case got > u.d.Size || got >= left.Reach():
 		u.abandon(ctx)
-		return fmt.Sprintf("the registry says that it kept %d bytes, which were never sent", got)
+		return fmt.Sprintf("the registry reports %d bytes, which were never sent", got)
 	}
 	u.feed.Recall(left.Marks)
 	u.feed.Max = got

@@ -181,12 +181,12 @@ func (u *upload) put(ctx context.Context, n int64) error {
 	case a.Status >= 400:
 		return u.refused(a, n)
 	case a.Status == http.StatusAccepted:
-		return u.call.Fault(fault.Unavailable, "", errors.New("the registry has not closed the upload"))
+		return u.call.Fault(fault.Unavailable, "", errors.New("the registry has not completed the upload"))
 	}
 	said := a.Header.Get("Docker-Content-Digest")
 	if said != "" && read.SameAlgorithm(said, string(u.d.Digest)) && said != string(u.d.Digest) {
 		u.at = nil
-		u.feed.Err = u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry stored it as %s", wire.Clean(said)))
+		u.feed.Err = u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry stored the blob as %s", wire.Clean(said)))
 		return u.feed.Err
 	}
 	u.at = nil
@@ -199,7 +199,7 @@ func (u *upload) relogin(a *wire.Answer) error {
 	if u.logins++; u.logins > 8 {
 		return u.r.Host.Refusal(u.call, a)
 	}
-	return u.call.Fault(fault.Unavailable, "", errors.New("the token ended"))
+	return u.call.Fault(fault.Unavailable, "", errors.New("the token expired"))
 }
 
 // refused turns a refusal of bytes into an error that recover can act on.
@@ -214,7 +214,7 @@ func (u *upload) refused(a *wire.Answer, n int64) error {
 		return gone()
 	case code == "DIGEST_INVALID" || code == "SIZE_INVALID":
 		if u.twice {
-			return u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry got other bytes than were sent: %w", err))
+			return u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry received other bytes than dray sent: %w", err))
 		}
 		u.twice = true
 		return gone()

@@ -43,7 +43,7 @@ func (r *Reader) blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Re
 		end = min(end, at+n)
 	}
 	if at < 0 || at > d.Size {
-		return nil, 0, c.Fault(fault.Invalid, "", fmt.Errorf("no byte %d in a blob of %d", at, d.Size))
+		return nil, 0, c.Fault(fault.Invalid, "", fmt.Errorf("there is no byte %d in a blob of %d bytes", at, d.Size))
 	}
 	if at >= end && d.Size > 0 {
 		// An empty range is never requested: docker-registry 2.8.2 cuts off the answer to a range
@@ -121,7 +121,7 @@ func (r *Reader) whole(ctx context.Context, c *wire.Call, d oci.Descriptor) (io.
 			return &measured{body: a.Body, left: d.Size, call: c}, nil
 		}
 		a.Close()
-		wrong = c.Fault(fault.Corrupt, "", fmt.Errorf("the registry has %d bytes, its descriptor says %d", a.Length, d.Size))
+		wrong = c.Fault(fault.Corrupt, "", fmt.Errorf("the registry has %d bytes, but the descriptor says %d", a.Length, d.Size))
 	}
 	return nil, wrong
 }
@@ -138,7 +138,7 @@ func (m *measured) Read(p []byte) (int, error) {
 	m.left -= int64(n)
 	switch {
 	case m.left < 0:
-		return n + int(m.left), m.call.Fault(fault.Corrupt, "", errors.New("it is longer than its descriptor says"))
+		return n + int(m.left), m.call.Fault(fault.Corrupt, "", errors.New("the body is longer than the descriptor says"))
 	case err == io.EOF && m.left > 0:
 		return n, m.call.Fault(fault.Unavailable, "", fmt.Errorf("the body ended %d bytes early", m.left))
 	}

@@ -41,7 +41,7 @@ func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 		case a.Status != http.StatusOK:
 			return nil, r.Host.Refusal(c, a)
 		case a.Over:
-			return nil, c.Fault(fault.TooLarge, "", fmt.Errorf("longer than %d bytes", oci.MaxDocument))
+			return nil, c.Fault(fault.TooLarge, "", fmt.Errorf("the list is longer than %d bytes", oci.MaxDocument))
 		}
 		doc, err := oci.Parse(oci.Descriptor{MediaType: oci.TypeIndex}, a.Raw)
 		if err != nil {
@@ -61,7 +61,7 @@ func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 		}
 		next, err := r.Host.Located(origin, a.Asked, link)
 		if err != nil || !wire.SameOrigin(next, origin) || asked[next.String()] {
-			return nil, c.Fault(fault.Refused, "", fmt.Errorf("the next page is on another host or was seen before"))
+			return nil, c.Fault(fault.Refused, "", fmt.Errorf("the link to the next page leads to another host or to a page that was read before"))
 		}
 		asked[next.String()] = true
 		c.URL = next

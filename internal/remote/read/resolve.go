@@ -66,7 +66,7 @@ func headDescriptor(c *wire.Call, a *wire.Answer, reference string) (d oci.Descr
 	}
 	if ref.Digest(reference) == nil && string(d.Digest) != reference {
 		if SameAlgorithm(string(d.Digest), reference) {
-			return oci.Descriptor{}, false, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with %s", d.Digest))
+			return oci.Descriptor{}, false, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with the digest %s instead", d.Digest))
 		}
 		return oci.Descriptor{}, false, nil
 	}
@@ -118,7 +118,7 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 	if byDigest {
 		want.Digest = oci.Digest(reference)
 		if said != "" && SameAlgorithm(said, reference) && said != reference {
-			return oci.Document{}, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with %s", wire.Clean(said)))
+			return oci.Document{}, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with the digest %s instead", wire.Clean(said)))
 		}
 	}
 	doc, err := oci.Parse(want, a.Raw)
@@ -130,7 +130,7 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 	}
 	if !byDigest && said != "" && SameAlgorithm(said, string(doc.Digest)) && said != string(doc.Digest) {
 		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: c.Name, Digest: string(doc.Digest),
-			Text: "the registry calls this manifest " + wire.Clean(said) + "; its bytes are " + string(doc.Digest)})
+			Text: "the registry reports the digest " + wire.Clean(said) + " for this manifest, but its bytes have the digest " + string(doc.Digest)})
 	}
 	return doc, nil
 }
@@ -139,7 +139,7 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 // its bytes would not be the stored ones.
 func encoded(c *wire.Call, h http.Header) error {
 	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return c.Fault(fault.Refused, "", fmt.Errorf("it comes in Content-Encoding %.40q although none was asked for", e))
+		return c.Fault(fault.Refused, "", fmt.Errorf("the answer has Content-Encoding %.40q, which was not requested", e))
 	}
 	return nil
 }

@@ -217,7 +217,7 @@ func (d *Desk) strongest(ctx context.Context, offered []Challenge, login credent
 	if refused != nil {
 		return nil, refused
 	}
-	return nil, d.host.Fail(fault.Denied, "", "%w: %s", errors.New("it offers no way to sign in that is known"), wire.Clean(offered[0].Scheme))
+	return nil, d.host.Fail(fault.Denied, "", "%w: %s", errors.New("the registry offers no supported way to sign in"), wire.Clean(offered[0].Scheme))
 }
 
 // recognise learns the kind of the registry from its challenges. They reveal Harbor and Quay under

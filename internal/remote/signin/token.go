@@ -47,9 +47,9 @@ func (d *Desk) realm(ctx context.Context, ch Challenge, login credential.Login) 
 	u, err := wire.ParseLocation(origin, ch.params["realm"])
 	switch {
 	case err != nil || ch.params["realm"] == "":
-		return realm{}, d.host.Fail(fault.Refused, "", "the address of its token service can not be used")
+		return realm{}, d.host.Fail(fault.Refused, "", "the registry names a token service with an invalid address")
 	case origin.Scheme == "https" && u.Scheme != "https":
-		return realm{}, d.host.Fail(fault.Refused, "", "its token service %s is without TLS", u.Host)
+		return realm{}, d.host.Fail(fault.Refused, "", "the token service %s does not use TLS", u.Host)
 	case wire.SameOrigin(u, origin):
 		return realm{u, d.host}, nil
 	case d.vouchesFor(u):
@@ -57,7 +57,7 @@ func (d *Desk) realm(ctx context.Context, ch Challenge, login credential.Login) 
 			return realm{u, d.peer(name)}, nil
 		}
 	case !login.IsAnonymous():
-		return realm{}, d.host.Fail(fault.Refused, "if that is right, add it to token-hosts of this registry", "its token service is on another host, %s: the login is not sent there", u.Host)
+		return realm{}, d.host.Fail(fault.Refused, "if you trust that host, add it to token-hosts of this registry", "the token service is on another host, %s, and the login is not sent there", u.Host)
 	}
 	if u, err = d.host.Redirected(origin, origin, u.String()); err != nil {
 		return realm{}, err
@@ -197,7 +197,7 @@ func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *Challenge, login cre
 		return "", err
 	}
 	if reply.Refresh == "" {
-		return "", d.host.Fail(fault.Denied, "", "the exchange gave no refresh token")
+		return "", d.host.Fail(fault.Denied, "", "the token exchange returned no refresh token")
 	}
 	d.mu.Lock()
 	d.traded[key] = reply.Refresh
@@ -223,7 +223,7 @@ func askToken(ctx context.Context, via *wire.Host, c *wire.Call) (string, time.D
 		value = reply.Token
 	}
 	if value == "" || strings.ContainsAny(value, "\r\n\x00") {
-		return "", 0, via.Fail(fault.Denied, "", "the token service's answer holds no token")
+		return "", 0, via.Fail(fault.Denied, "", "the answer of the token service contains no token")
 	}
 	return value, lifeOf(value, reply.Expires, time.Now()), nil
 }
@@ -242,7 +242,7 @@ func askService(ctx context.Context, via *wire.Host, c *wire.Call) (tokenReply, 
 	}
 	var reply tokenReply
 	if err := json.Unmarshal(a.Raw, &reply); err != nil || a.Over {
-		return tokenReply{}, c.Fault(fault.Denied, "", fmt.Errorf("the answer of %s is no token", via.Name))
+		return tokenReply{}, c.Fault(fault.Denied, "", fmt.Errorf("the answer of %s is not a token", via.Name))
 	}
 	return reply, nil
 }

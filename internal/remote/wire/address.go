@@ -75,7 +75,7 @@ func (s *homes) note(address string) {
 }
 
 // errInside is the cause if a registry redirects to an address that dray must not dial.
-var errInside = errors.New("the registry points to an address where it is not itself")
+var errInside = errors.New("the registry points to an address that is not public")
 
 // admit returns an error for an address that is not public, unless the registry itself was dialed
 // at an address of the same kind.

@@ -194,7 +194,7 @@ func Quote(status int, code, text string) error {
 	said := strings.TrimSpace(strings.Trim(code+": "+text, ": "))
 	if said == "" {
 		if status == http.StatusNotFound {
-			return errors.New("not there, or this login may not see it")
+			return errors.New("no such tag or repository, or this login may not see it")
 		}
 		return fmt.Errorf("the registry answers %d %s", status, http.StatusText(status))
 	}

@@ -152,7 +152,7 @@ func (h *Host) tlsConfigs() (*tls.Config, *x509.CertPool, error) {
 		for _, name := range files {
 			pem, err := os.ReadFile(name)
 			if err == nil && !pool.AppendCertsFromPEM(pem) {
-				err = errors.New("no certificate in it")
+				err = errors.New("the file contains no certificate")
 			}
 			if err != nil {
 				return nil, nil, h.badFile(name, err)

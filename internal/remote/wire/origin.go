@@ -102,7 +102,7 @@ func (h *Host) dialFault(ctx context.Context, err error) error {
 	if errors.As(err, &already) {
 		return err // Options.Dial refuses the address
 	}
-	return &fault.Fault{Kind: fault.Unavailable, Op: "reach", Name: h.Name, Err: err, Hint: "is a registry running there?"}
+	return &fault.Fault{Kind: fault.Unavailable, Op: "reach", Name: h.Name, Err: err, Hint: "check that a registry is running there"}
 }
 
 // dialBody returns a connection that was dialed early, or a new one.

@@ -38,7 +38,7 @@ func portOf(u *url.URL) string {
 func (h *Host) Redirected(origin, at *url.URL, location string) (*url.URL, error) {
 	to, err := ParseLocation(at, location)
 	if err != nil {
-		return nil, h.Fail(fault.Refused, "", "the registry points to an address that can not be used: %w", err)
+		return nil, h.Fail(fault.Refused, "", "the registry points to an invalid address: %w", err)
 	}
 	switch {
 	case SameOrigin(to, origin):
@@ -64,7 +64,7 @@ func (h *Host) Redirected(origin, at *url.URL, location string) (*url.URL, error
 // https; it is never used as it is.
 func (h *Host) Located(origin, at *url.URL, location string) (*url.URL, error) {
 	if location == "" {
-		return nil, h.Fail(fault.Unavailable, "", "the answer has no Location")
+		return nil, h.Fail(fault.Unavailable, "", "the answer has no Location header")
 	}
 	to, err := ParseLocation(at, location)
 	if err == nil && origin.Scheme == "https" && to.Scheme == "http" && strings.EqualFold(to.Hostname(), origin.Hostname()) {
@@ -87,9 +87,9 @@ func ParseLocation(at *url.URL, location string) (*url.URL, error) {
 	to.Fragment, to.RawFragment = "", ""
 	switch {
 	case to.User != nil:
-		return nil, errors.New("it holds a login")
+		return nil, errors.New("it contains a login")
 	case to.Scheme != "https" && to.Scheme != "http":
-		return nil, fmt.Errorf("scheme %.20q", to.Scheme)
+		return nil, fmt.Errorf("unsupported scheme %.20q", to.Scheme)
 	case to.Hostname() == "" || to.Opaque != "":
 		return nil, errors.New("it has no host")
 	}

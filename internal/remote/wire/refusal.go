@@ -11,7 +11,7 @@ import (
 )
 
 // proxyHint is the hint if a proxy requires a login, either by an answer or by refusing to connect.
-const proxyHint = "put a login into the proxy's address"
+const proxyHint = "put the user and the password into the URL of the proxy"
 
 // Refusal turns an unexpected answer into an error of the Kind that its status and code mean
 // (distribution-spec v1.1.1 §Error Codes).
@@ -31,11 +31,11 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	case f.Kind == fault.Denied:
 		f.Hint = h.DeniedHint(c, a)
 	case a.Status == http.StatusUnsupportedMediaType:
-		f.Hint = "this registry does not take this media type; zot takes Docker's with http.compat docker2s2"
+		f.Hint = "the registry does not accept this media type; for zot, set http.compat to docker2s2 to accept Docker's media types"
 	case product.Placeless(h.Product(), code, text) && (c.Method == http.MethodPost || c.Method == http.MethodPut):
 		f.Hint = product.CreateHint(h.Product())
 	case isRedirect(a.Status):
-		f.Kind, f.Hint = fault.Refused, "name the registry by its own address"
+		f.Kind, f.Hint = fault.Refused, "use the registry's own address"
 	}
 	return f
 }
@@ -56,7 +56,7 @@ func (h *Host) DeniedHint(c *Call, a *Answer) string {
 	if need == "" {
 		return product.SignInHint(h.Name)
 	}
-	return "the login needs " + need + "; else " + product.SignInHint(h.Name)
+	return "the login needs " + need + "; otherwise " + product.SignInHint(h.Name)
 }
 
 // absent marks an answer in which the registry itself says that it has no such repository.

@@ -158,9 +158,9 @@ func (h *Host) broke(ctx, inner context.Context, c *Call, err error) error {
 	case errors.As(err, &unknown), errors.As(err, &badHost), errors.As(err, &invalid), errors.As(err, &verify):
 		return c.Fault(fault.Refused, "set ca-file for this registry, or put its certificate into certs.d", err)
 	case notHTTPS, errors.As(err, &notTLS):
-		return c.Fault(fault.Refused, "if this registry has no TLS, set plain-http for it", errors.New("the answer is not TLS"))
+		return c.Fault(fault.Refused, "if this registry has no TLS, set plain-http for it", errors.New("the registry does not answer with TLS"))
 	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
-		return c.Fault(fault.Denied, proxyHint, errors.New("the proxy wants a login"))
+		return c.Fault(fault.Denied, proxyHint, errors.New("the proxy requires a login"))
 	}
 	return c.Fault(fault.Unavailable, product.CutHint(h.Product(), c.Method, c.Path), err)
 }
@@ -202,6 +202,6 @@ func (h *Host) heed(c *Call, a *Answer) {
 	}
 	if h.Pause.Until(until) {
 		c.Observe.Tell(event.Event{Kind: event.Waiting, Host: h.Name, Name: c.Name, Wait: time.Until(until),
-			Text: h.Name + ": no requests are left, until " + until.Format("15:04:05")})
+			Text: h.Name + ": the request limit is used up until " + until.Format("15:04:05")})
 	}
 }
