@@ -11,7 +11,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// left lists what of v1, v2 and v3 is still there.
+// left lists which of v1, v2 and v3 still exist.
 func (s *shop) left() string {
 	s.Helper()
 	var there []string
@@ -106,7 +106,7 @@ func TestWhereTheDistributionAPIDeletesNothingNothingIsAsked(t *testing.T) {
 			err := s.repo.Delete(t.Context(), reference)
 			wantKind(t, err, fault.Refused)
 			if fault.HintOf(err) == "" {
-				t.Error("no way out is named")
+				t.Error("the error has no hint")
 			}
 		}
 	}

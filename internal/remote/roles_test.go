@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// F-31: what refuses says what to do about it.
+// F-31: a refusal says what to do about it.
 func TestARefusalIsWordedByWhatRefuses(t *testing.T) {
 	firewall := "client with IP '203.0.113.9' is not allowed access. Refer https://aka.ms/acr/firewall to grant access."
 	for _, tt := range []struct {
@@ -54,7 +54,7 @@ func TestARepositoryThatMayNotBeListedIsCreatedOrPushedTo(t *testing.T) {
 			}
 			must(t, push(t, client(t, e.options(credential.CreatePrivate)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push}), 2))
 			if !e.made["app"] {
-				t.Error("not made")
+				t.Error("the repository was not created")
 			}
 		})
 	}
