@@ -34,7 +34,7 @@ type Contact struct {
 
 // Contact requests the root of host's API once, without a login. This one request shows the name
 // resolution, the connection, the certificate and the challenge. An error means that the connection
-// failed; the Contact then holds what was found until then.
+// failed; the Contact then contains the results up to the failure.
 func (c *Client) Contact(ctx context.Context, host string, obs event.Watch) (Contact, error) {
 	name, err := ref.Host(host)
 	if err != nil {

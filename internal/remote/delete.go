@@ -17,11 +17,11 @@ var errNoDelete = errors.New("this registry does not support deletion through th
 
 func isTag(reference string) bool { return ref.Digest(reference) != nil }
 
-// Delete removes what reference names. A tag removes only that tag; a digest removes the manifest
-// with all tags that point to it. Registries that delete no tagged manifest need these tags in the
-// tags argument, and Delete removes them first. The error is NotFound if there is no such
-// reference, Refused if the registry does not support this kind of deletion, and Conflict if the
-// content is locked.
+// Delete removes what reference names. If reference is a tag, it removes only that tag. If
+// reference is a digest, it removes the manifest with all tags that point to it. Registries that
+// delete no tagged manifest need these tags in the tags argument, and Delete removes them first.
+// The error is NotFound if there is no such reference, Refused if the registry does not support
+// this kind of deletion, and Conflict if the content is locked.
 func (r *Repository) Delete(ctx context.Context, reference string, tags ...string) error {
 	c := r.handle.Call("delete", http.MethodDelete, "/manifests/"+reference, r.handle.At(reference))
 	if err := c.Checked(reference); err != nil {

@@ -17,9 +17,9 @@ import (
 //
 // If the registry has a list of its own with digests, List uses that list: one request returns
 // hundreds of tags. Which registries have one is known from Settings.Kind, from the host's name, or
-// from what its answers show. If that list is not available, List reads the one of the distribution
-// API instead and does not ask for the other one at this host again; an event reports that. The
-// list of the distribution API mostly leaves Digest empty. Media types are listed only by ECR and
+// from their answers. If that list is not available, List uses the list of the distribution API
+// instead, sends an event that says so, and does not ask for the other list at this host again. In
+// the list of the distribution API, Digest is mostly "". Media types are listed only by ECR and
 // Harbor, and sizes by no registry.
 func (r *Lister) List(ctx context.Context, visit func(oci.Listed) error) error {
 	s := &sieve{visit: visit, seen: map[string]bool{}, op: "list tags of", name: r.Repo.String()}

@@ -7,7 +7,8 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// inventory is what is known about a repository's blobs. That a blob exists can be withdrawn.
+// inventory is what is known about a repository's blobs. The knowledge that a blob exists can be
+// withdrawn, see disown.
 type inventory struct {
 	mu    sync.Mutex
 	blobs map[oci.Digest]bool // whether each blob existed when it was last checked

@@ -12,7 +12,7 @@ type Reader struct {
 	*ask.Handle
 	mirrors []*Reader // asked first
 	taught  *Lessons
-	pulled  kept // documents that were read where reading counts as a pull
+	pulled  kept // documents that were read, if reading them counts as a pull
 	storage shortcuts
 }
 
