@@ -31,7 +31,7 @@ func TestAFullDiskUnderTheStateFailsNoCopy(t *testing.T) {
 		repo := fmt.Sprintf("app%d", limit)
 		c := send(t, errand{State: filepath.Join(t.TempDir(), "state"), Source: src.Host + "/app:v1", Target: dst.Host + "/" + repo + ":v1", FileLimit: limit})
 		c.wait(t)
-		if said := c.out.String(); strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "uploads are not recorded, so one that is killed begins anew: ") {
+		if said := c.out.String(); strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "uploads are not recorded, so an interrupted upload starts again from the beginning: ") {
 			t.Errorf("at %d bytes: %s", limit, said)
 		}
 		testbed.Same(t, src, dst, "app", "v1", repo, "v1")

@@ -81,7 +81,7 @@ func TestCheckNamesTheMissingRightByTheRegistrysOwnRoles(t *testing.T) {
 	src := testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
 	for kind, role := range map[string]string{
-		"acr": "AcrPush (with ABAC: Container Registry Repository Writer); a role that was assigned just now takes up to ten minutes",
+		"acr": "AcrPush (with ABAC: Container Registry Repository Writer); a new role assignment takes up to ten minutes",
 		"gar": "Artifact Registry Writer", "ghcr": "write:packages", "harbor": "developer", "generic": "the right to push",
 	} {
 		t.Run(kind, func(t *testing.T) {

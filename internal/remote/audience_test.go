@@ -12,7 +12,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// entra gives out a token named after the audience that is asked for.
+// entra issues a token that is named after the requested audience.
 type entra struct{}
 
 func (entra) RoundTrip(r *http.Request) (*http.Response, error) {

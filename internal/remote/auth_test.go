@@ -28,7 +28,7 @@ func as(l credential.Login) func(*testbed.Options, *remote.Options) {
 	}
 }
 
-// refusals counts answers 401.
+// refusals counts the answers with status 401.
 func (b *bench) refusals() int {
 	n := 0
 	for _, q := range b.r.Log() {
@@ -39,7 +39,7 @@ func (b *bench) refusals() int {
 	return n
 }
 
-// work uses a repository in many ways at once.
+// work uses a repository concurrently in many ways.
 func (b *bench) work(r *remote.Repository, from ...ref.Repo) {
 	b.Helper()
 	var wg sync.WaitGroup
@@ -75,7 +75,7 @@ func TestATokenIsFetchedOncePerRepositoryAndOneRequestIsRefusedPerHost(t *testin
 				b.work(open("app"))
 				refused := 1
 				if a.Challenge == testbed.OnlyOnPing {
-					refused = 2 // the ping's answer, too
+					refused = 2 // the answer to the ping counts, too
 				}
 				if b.refusals() != refused || b.r.Issuer.Issued() != 1 {
 					b.Errorf("%d refused, %d tokens", b.refusals(), b.r.Issuer.Issued())
@@ -89,7 +89,7 @@ func TestATokenIsFetchedOncePerRepositoryAndOneRequestIsRefusedPerHost(t *testin
 					b.Errorf("%+v", arrival)
 				}
 				if b.refusals() != refused || b.r.Issuer.Issued() != 2 {
-					b.Errorf("with another repository %d refused, %d tokens", b.refusals(), b.r.Issuer.Issued())
+					b.Errorf("with another repository: %d refused, %d tokens", b.refusals(), b.r.Issuer.Issued())
 				}
 			}, auth(a))
 		})
@@ -139,7 +139,7 @@ func TestAnonymousUsersReadWithAnonymousTokens(t *testing.T) {
 		_, err = r.Put(b.Context(), d, nil, opener(data))
 		wantKind(b, err, fault.Denied)
 		if fault.HintOf(err) == "" {
-			b.Error("no next step")
+			b.Error("the error has no hint")
 		}
 	}, auth(testbed.Auth{Mode: testbed.Bearer, Anonymous: testbed.Pull}), as(credential.Login{}))
 }
@@ -154,7 +154,7 @@ func TestAWrongPasswordIsDenied(t *testing.T) {
 				b.Errorf("%d requests", b.r.Requests())
 			}
 			if strings.Contains(fmt.Sprintf("%+v %#v %v", err, err, b.events.all), "wr0ng") {
-				b.Error("the password shows")
+				b.Error("the error contains the password")
 			}
 			_, err = b.client.Check(b.Context(), b.r.Host, wrong)
 			wantKind(b, err, fault.Denied)
@@ -164,7 +164,7 @@ func TestAWrongPasswordIsDenied(t *testing.T) {
 			kept, err := b.client.Check(b.Context(), b.r.Host, login)
 			must(b, err)
 			if kept != login {
-				b.Error("another login came back")
+				b.Error("another login was returned")
 			}
 		}, auth(testbed.Auth{Mode: mode}), as(wrong))
 	}
@@ -244,7 +244,7 @@ func TestRefreshTokensAndEntraTokensAreTraded(t *testing.T) {
 		kept, err := b.client.Check(b.Context(), b.r.Host, credential.Login{Scheme: credential.Exchange, Password: credential.New("entra")})
 		must(b, err)
 		if kept.Scheme != credential.Refresh {
-			b.Errorf("an Entra token is kept as %q", kept.Scheme)
+			b.Errorf("the login to keep for an Entra token has the scheme %q", kept.Scheme)
 		}
 		_, err = b.client.Check(b.Context(), b.r.Host, kept)
 		must(b, err)
@@ -273,7 +273,7 @@ func TestAnAccessTokenIsSentAsItIs(t *testing.T) {
 
 func TestF25OddChallengesAreRefusedClearly(t *testing.T) {
 	for value, text := range map[string]string{
-		`Negotiate abc`:                                  "no way to sign in",
+		`Negotiate abc`:                                  "no supported way to sign in",
 		`Bearer service="x"`:                             "token service",
 		`Bearer realm="ftp://127.0.0.1:5000/t"`:          "token service",
 		`Bearer realm="http://a:b@127.0.0.1:5000/token"`: "token service",

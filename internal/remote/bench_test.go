@@ -12,7 +12,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// BenchmarkPut sends blobs of 64 MiB over loopback to a registry that hashes and forgets them.
+// BenchmarkPut sends blobs of 64 MiB over loopback to a registry that hashes and discards them.
 func BenchmarkPut(b *testing.B) {
 	const size = 64 * mib
 	data, d := noise(b, 1, size)
@@ -50,7 +50,8 @@ func BenchmarkBlob(b *testing.B) {
 	}
 }
 
-// BenchmarkCopy reads a blob of 256 MiB from one registry and puts it to another, as an engine does.
+// BenchmarkCopy reads a blob of 256 MiB from one registry and puts it into another, as an engine
+// does.
 func BenchmarkCopy(b *testing.B) {
 	const size = 256 * mib
 	data, d := noise(b, 1, size)

@@ -20,7 +20,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// bench is a registry with faults, and a repository of it, in virtual time.
+// bench is a registry with faults and one of its repositories, in virtual time.
 type bench struct {
 	*testing.T
 	r      *testbed.Registry
@@ -29,12 +29,12 @@ type bench struct {
 	events *events
 }
 
-// bubble runs test in virtual time against distribution v3 behind faults.
+// bubble runs test in virtual time against distribution v3 with faults in front of it.
 func bubble(t *testing.T, faults []*hostile.Fault, test func(b *bench), changes ...func(*testbed.Options, *remote.Options)) {
 	t.Helper()
 	h := testbed.NewDistribution(t, testbed.Options{})
 	synctest.Test(t, func(t *testing.T) {
-		t.Cleanup(func() { time.Sleep(time.Second) }) // a server lingers half a second on a connection that it closes early
+		t.Cleanup(func() { time.Sleep(time.Second) }) // a server waits half a second before it closes a connection early
 		serve := testbed.Options{Wire: testbed.Pipes}
 		o := remote.Options{CertDirs: []string{}, Default: credential.Settings{PlainHTTP: true}, Stall: 30 * time.Second}
 		withLogin(&o)
@@ -77,7 +77,7 @@ func (b *bench) read(d oci.Descriptor, at, n int64) (got []byte, from int64, err
 	return got, from, err
 }
 
-// send puts data and says whether it arrived whole.
+// send puts data and checks that it was stored completely.
 func (b *bench) send(data []byte, d oci.Descriptor) (oci.Arrival, error) {
 	b.Helper()
 	a, err := b.repo.Put(b.Context(), d, nil, opener(data))
@@ -87,7 +87,7 @@ func (b *bench) send(data []byte, d oci.Descriptor) (oci.Arrival, error) {
 	var stored bytes.Buffer
 	b.r.Direct(b, "GET", "/v2/app/blobs/"+string(d.Digest), nil, nil, &stored)
 	if !bytes.Equal(stored.Bytes(), data) {
-		b.Errorf("%d bytes are stored of %d, or others", stored.Len(), len(data))
+		b.Errorf("%d of %d bytes are stored, or they differ", stored.Len(), len(data))
 	}
 	return a, err
 }
@@ -95,7 +95,7 @@ func (b *bench) send(data []byte, d oci.Descriptor) (oci.Arrival, error) {
 func (b *bench) absent(d oci.Descriptor) {
 	b.Helper()
 	if resp := b.r.Direct(b, "HEAD", "/v2/app/blobs/"+string(d.Digest), nil, nil, nil); resp.StatusCode != 404 {
-		b.Errorf("the blob is there: %d", resp.StatusCode)
+		b.Errorf("the blob exists: status %d", resp.StatusCode)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestF03F04F05ARangeThatIsNotGivenBeginsFromTheStart(t *testing.T) {
 						b.Errorf("from %d, %d bytes", from, len(got))
 					}
 				}
-				b.count("GET", testbed.Blob, 3) // one to learn that there are no ranges, then two whole
+				b.count("GET", testbed.Blob, 3) // one shows that there are no ranges, then the whole blob twice
 			})
 		})
 	}
@@ -159,7 +159,7 @@ func TestARangeIsClosedAndNothingIsAskedAtTheEnd(t *testing.T) {
 			b.Errorf("from %d, %d bytes", from, len(got))
 		}
 		if h := b.r.Log()[0].Header; h.Get("Range") != "bytes=400-499" || h.Get("Accept-Encoding") != "identity" {
-			b.Errorf("asked with %v", h)
+			b.Errorf("requested with %v", h)
 		}
 		b.r.Reset()
 		if got, _, err := b.read(d, 1000, -1); err != nil || len(got) != 0 {
@@ -226,7 +226,7 @@ func TestASlowReaderIsNoStall(t *testing.T) {
 		got, err := io.ReadAll(body)
 		must(b, err)
 		if !bytes.Equal(got, data) {
-			b.Error("other bytes")
+			b.Error("the bytes differ")
 		}
 	})
 }
@@ -241,7 +241,7 @@ func TestF12NoHeaderIsTriedAgain(t *testing.T) {
 			b.Errorf("took %v", d)
 		}
 		if len(b.events.of(event.Retried)) != 1 {
-			b.Error("nobody was told")
+			b.Error("the wait was not reported")
 		}
 	})
 }
@@ -260,7 +260,7 @@ func TestF16RetryAfterIsHonouredByTheWholeHost(t *testing.T) {
 					done <- err
 				}()
 				time.Sleep(time.Minute)
-				_, err := b.repo.Document(b.Context(), "v1") // another request of the same host
+				_, err := b.repo.Document(b.Context(), "v1") // another request to the same host
 				must(b, err)
 				must(b, <-done)
 				if d := time.Since(begin); d < time.Hour || d > time.Hour+2*time.Second {
@@ -268,7 +268,7 @@ func TestF16RetryAfterIsHonouredByTheWholeHost(t *testing.T) {
 				}
 				w := b.events.of(event.Waiting)
 				if len(w) != 1 || w[0].Host != b.r.Host || w[0].Wait < 59*time.Minute || !strings.Contains(w[0].Text, "until ") {
-					b.Errorf("told %v", w)
+					b.Errorf("reported %v", w)
 				}
 			}, func(_ *testbed.Options, o *remote.Options) { o.MaxWait = 2 * time.Hour })
 		})

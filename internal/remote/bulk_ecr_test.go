@@ -16,7 +16,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// aws lets ECR's API be asked at url, with credentials that come in pairs of a variable and its value.
+// aws configures ECR's API at url, with credentials given as pairs of a variable and its value.
 func aws(url string, pairs ...string) func(*remote.Options) {
 	env := map[string]string{"AWS_ENDPOINT_URL_ECR": url, "AWS_EC2_METADATA_DISABLED": "true"}
 	for p := range slices.Chunk(pairs, 2) {
@@ -29,7 +29,7 @@ func aws(url string, pairs ...string) func(*remote.Options) {
 
 var awsKeys = []string{"AWS_ACCESS_KEY_ID", "AKID", "AWS_SECRET_ACCESS_KEY", "canary"}
 
-// visitECR opens team/app at a registry that answers as r, whose API is that of shelf.
+// visitECR opens team/app at the ECR registry r, whose API lists the shelf.
 func visitECR(t *testing.T, shelf *beside.Shelf, r *testbed.Registry, keys ...string) (*shop, *testbed.Registry) {
 	api := testbed.Serve(t, shelf.ECR(ecrName), testbed.Options{})
 	return visit(t, ecrName+"/team/app", map[string]*testbed.Registry{ecrName: r}, aws(api.URL, keys...)), api

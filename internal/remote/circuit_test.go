@@ -43,19 +43,19 @@ func TestAHostThatWentDownIsFoundOutOnceAndFoundAgain(t *testing.T) {
 		wantKind(t, look(), fault.Unavailable)
 		first, took := dials.Load(), time.Since(begin)
 		if first != 9 {
-			t.Errorf("the first to meet it tried %d times, want 9", first)
+			t.Errorf("the first request was tried %d times, want 9", first)
 		}
 		for range 1000 {
 			wantKind(t, look(), fault.Unavailable)
 		}
 		if dials.Load() != first || time.Since(begin) != took {
-			t.Errorf("the others tried %d times and took %v", dials.Load()-first, time.Since(begin)-took)
+			t.Errorf("the other requests were tried %d times and took %v", dials.Load()-first, time.Since(begin)-took)
 		}
 		time.Sleep(time.Second)
 		wantKind(t, look(), fault.Unavailable)
 		wantKind(t, look(), fault.Unavailable)
 		if dials.Load() != first+1 {
-			t.Errorf("%d looked again, want 1", dials.Load()-first)
+			t.Errorf("%d requests checked the host again, want 1", dials.Load()-first)
 		}
 		down.Store(false)
 		wantKind(t, look(), fault.Unavailable)

@@ -23,52 +23,69 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Options are what all hosts of a Client share. The zero value works.
+// Options configures a Client. The options apply to all hosts, and the zero value works.
 type Options struct {
-	Logins  credential.Chain               // asked once per Repository, when a registry wants a login; nil is anonymous
-	Hosts   map[string]credential.Settings // settings by host, as people write it: "docker.io", "localhost:5000"
-	Default credential.Settings            // settings of every other host; Kind, Mirrors, TokenHosts and Create in it do not count
+	// Logins is asked for a login once per Repository, when a registry requires one. Nil means
+	// anonymous access.
+	Logins credential.Chain
+	// Hosts holds the settings by host. The keys are names as people write them: "docker.io",
+	// "localhost:5000".
+	Hosts map[string]credential.Settings
+	// Default holds the settings of every host that Hosts does not name. Its fields Kind, Mirrors,
+	// TokenHosts and Create are ignored.
+	Default credential.Settings
 
-	Retries     int           // further tries of an operation without progress; 0 is 8, negative none
-	Stall       time.Duration // how long a request may go without a byte; 0 is 30 s
-	MaxWait     time.Duration // the longest single wait that a registry may ask for; 0 is 10 min
-	Connections int           // blob bodies per host and direction at once, at most; 0 begins with 32, and goes up to 64 while that is faster
-	UserAgent   string        // "" is "dray"
-	CertDirs    []string      // directories like /etc/docker/certs.d; nil is docker's and podman's, empty is none
+	// Retries is the number of further attempts of an operation that makes no progress. 0 means 8,
+	// a negative number means none.
+	Retries int
+	// Stall is how long a request may go without transferring a byte. 0 means 30 s.
+	Stall time.Duration
+	// MaxWait is the longest single wait that a registry may ask for. 0 means 10 min.
+	MaxWait time.Duration
+	// Connections limits the blob bodies that are transferred at once, per host and direction. 0
+	// starts with 32 and grows to at most 64 while that increases the throughput.
+	Connections int
+	// UserAgent is the User-Agent header. "" means "dray".
+	UserAgent string
+	// CertDirs are directories of certificates by host, like /etc/docker/certs.d. Nil means the
+	// directories of docker and podman, an empty list means none.
+	CertDirs []string
 
-	// ECR makes the repositories that Settings.Create asks for, tells whether tags are
-	// immutable and lists images with their digests; nil does none of it.
+	// ECR creates the repositories that Settings.Create asks for, reports whether tags are
+	// immutable, and lists images with their digests. Nil does none of this.
 	ECR *credential.ECRRepositories
 
-	// Uploads remembers large uploads that a process leaves unfinished, so that the
-	// next one goes on with them; nil remembers none.
+	// Uploads records large uploads that a process leaves unfinished, so that the next process can
+	// resume them. Nil records none.
 	Uploads *ledger.Uploads
 
-	// Draw waits until a request may be sent, in place of the budgets that each Client keeps
-	// of what registries allow: for several processes that share one. Its error ends the
-	// request. nil keeps the Client's own.
+	// Draw waits until a request may be sent. It replaces the request budgets that the Client keeps
+	// for each host, so that several processes can share one budget. If Draw returns an error, the
+	// request is not sent. Nil keeps the Client's own budgets.
 	Draw func(ctx context.Context, d limit.Draw) error
 
-	// Dial replaces net.Dialer. The address it is given is not resolved.
+	// Dial replaces net.Dialer. Its addr argument is not resolved: it contains the host name.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Proxied is asked, with each request that a proxy of the environment takes, about the
-	// HOST:PORT that the proxy is to dial; its error ends the request. nil asks nobody.
+	// Proxied is called for each request that goes through a proxy of the environment, with the
+	// HOST:PORT that the proxy will dial. If Proxied returns an error, the request is not sent. Nil
+	// allows all.
 	Proxied func(addr string) error
 }
 
-// Client is registries over HTTP. It is safe for concurrent use; Close it.
+// Client reaches registries over HTTP. It is safe for concurrent use. Call Close when it is no
+// longer needed.
 type Client struct {
 	options Options
 	lines   wire.Options
 	dock    *push.Dock
-	pieces  sync.Pool // of bytes on their way to a connection
+	pieces  sync.Pool // buffers that bodies are copied through; see wire.New
 
 	mu    sync.Mutex
 	hosts map[string]*registry
 }
 
-// registry is one host, and what its answers taught.
+// registry is one host, with what its answers taught so far.
 type registry struct {
 	*ask.Host
 	reading read.Lessons
@@ -76,33 +93,35 @@ type registry struct {
 	pushing *push.Lessons
 }
 
-// Actions is what a Repository is opened for.
+// Actions names the actions that a Repository is opened for.
 type Actions string
 
 const (
-	Pull Actions = "pull"      // reading; the zero Actions is Pull, too
+	Pull Actions = "pull"      // reading; the zero Actions means Pull
 	Push Actions = "pull,push" // writing, and the reading that it needs
 )
 
-// Use says what a Repository is opened for, so that the first token request
-// already carries every scope.
+// Use says what a Repository is opened for, so that the first token request already covers every
+// scope.
 type Use struct {
 	Actions   Actions
-	MountFrom []string          // repository paths at the same host that blobs may be mounted from
-	Login     *credential.Login // nil asks Options.Logins
-	Observe   event.Watch       // hears of requests, retries and waits
+	MountFrom []string          // repository paths at the same host from which blobs may be mounted
+	Login     *credential.Login // nil means that Options.Logins is asked
+	Observe   event.Watch       // receives the requests, retries and waits
 
-	// Writing reports whether content is being written now, as opposed to looked at: then
-	// Missing may leave to Put what that finds out without a further request. nil is never.
+	// Writing reports whether content is being written now, not only surveyed. While it returns
+	// true, Missing may make no request and leave it to Put to find out which blobs exist. Nil
+	// means never.
 	Writing func() bool
 
-	// Yield is asked where a request would wait for a spent pull limit: on true it
-	// fails at once (see SpentUntil), so that the caller can do other work first.
-	// nil waits.
+	// Yield is called when a request would have to wait because the pull limit is used up. If it
+	// returns true, the request fails at once (see SpentUntil), so that the caller can do other
+	// work first. If Yield is nil, the request waits.
 	Yield func() bool
 }
 
-// New checks the settings. The error is Invalid.
+// New returns a Client with the options o. It returns an error of Kind Invalid if the settings of a
+// host cannot be used.
 func New(o Options) (*Client, error) {
 	if o.Retries == 0 {
 		o.Retries = 8
@@ -143,7 +162,7 @@ func orDuration(d, fallback time.Duration) time.Duration {
 	return d
 }
 
-// Close drops idle connections. Requests under way go on.
+// Close closes idle connections. It does not interrupt requests in progress.
 func (c *Client) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,8 +171,9 @@ func (c *Client) Close() {
 	}
 }
 
-// Pin says which scheme a person typed before host: "http" or "https". Plain
-// http is for loopback hosts and for hosts configured so; anything else is Invalid.
+// Pin sets the scheme that the user typed before host: "http" or "https". Plain http is allowed
+// only for loopback hosts and for hosts that are configured for it. Any other combination is an
+// error of Kind Invalid.
 func (c *Client) Pin(host, scheme string) error {
 	name, err := ref.Host(host)
 	if err != nil {
@@ -165,18 +185,18 @@ func (c *Client) Pin(host, scheme string) error {
 		h.Pin(scheme)
 		return nil
 	case scheme == "http":
-		return &fault.Fault{Kind: fault.Invalid, Op: "use plain http with", Name: name, Err: errors.New("it is not on this machine"),
-			Hint: "set plain-http for this registry in the configuration, or --plain-http"}
+		return &fault.Fault{Kind: fault.Invalid, Op: "use plain http with", Name: name, Err: errors.New("plain http is for this machine only"),
+			Hint: "set plain-http for this registry in the configuration, or use --plain-http"}
 	case scheme == "https":
-		return &fault.Fault{Kind: fault.Invalid, Op: "use https with", Name: name, Err: errors.New("it is configured for plain http")}
+		return &fault.Fault{Kind: fault.Invalid, Op: "use https with", Name: name, Err: errors.New("the configuration sets plain-http for it")}
 	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "use scheme " + scheme + " with", Name: name, Err: errors.New("only http and https are known")}
+	return &fault.Fault{Kind: fault.Invalid, Op: "use scheme " + scheme + " with", Name: name, Err: errors.New("the scheme is neither http nor https")}
 }
 
-// Check asks host whether it takes login, and returns the login that is worth
-// keeping: for an Entra token the refresh token that the host's exchange gave,
-// else login itself. It is Denied when the host does not take it, and no error
-// where the host asks nobody for a login.
+// Check asks host whether it accepts login, and returns the login to keep. For an Entra token that
+// is the refresh token that the host's token exchange returned; otherwise it is login itself. The
+// error is Denied if the host rejects login. If the host requires no login, Check returns login and
+// no error.
 func (c *Client) Check(ctx context.Context, host string, login credential.Login) (credential.Login, error) {
 	name, err := ref.Host(host)
 	if err != nil {
@@ -194,7 +214,7 @@ func (c *Client) Check(ctx context.Context, host string, login credential.Login)
 	return credential.Login{Scheme: credential.Refresh, Password: credential.New(refresh), From: login.From}, nil
 }
 
-// Asks reports whether host has asked anybody for a login so far.
+// Asks reports whether host has required a login in any answer so far.
 func (c *Client) Asks(host string) bool {
 	name, err := ref.Host(host)
 	if err != nil {
@@ -203,7 +223,7 @@ func (c *Client) Asks(host string) bool {
 	return c.host(name).Asks()
 }
 
-// notSignIn takes the advice to sign in to host from whoever is doing that.
+// notSignIn replaces the hint "log in to host" in err, because the user is logging in already.
 func notSignIn(err error, host string, login credential.Login) error {
 	var f *fault.Fault
 	rest, told := strings.CutSuffix(fault.HintOf(err), product.SignInHint(host))
@@ -211,18 +231,18 @@ func notSignIn(err error, host string, login credential.Login) error {
 		return err
 	}
 	g := *f
-	g.Hint = strings.TrimSuffix(rest, "; else ")
+	g.Hint = strings.TrimSuffix(rest, "; otherwise ")
 	switch {
 	case g.Hint != "":
 	case login.Scheme == credential.Basic:
 		g.Hint = "check the user and the password"
 	default:
-		g.Hint = "check that the token is for this registry and has not ended"
+		g.Hint = "check that the token is for this registry and has not expired"
 	}
 	return &g
 }
 
-// host returns what is known of a host with a canonical name.
+// host returns the registry with the canonical host name, and creates it on first use.
 func (c *Client) host(name string) *registry {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// document is a manifest whose blobs are in app.
+// document returns a manifest whose blobs are in app.
 func (b *bench) document() oci.Document {
 	b.Helper()
 	img := testbed.Random(b, b.r, "app", "", testbed.RandomOptions{})
@@ -96,17 +96,17 @@ func TestF77AMissingBlobIsNotFoundAndClaimsAreDropped(t *testing.T) {
 		missing, err := b.repo.Missing(b.Context(), []oci.Descriptor{d})
 		must(b, err)
 		if len(missing) != 0 {
-			b.Fatal("the lie did not work")
+			b.Fatal("the registry did not report the missing blob as existing")
 		}
 		_, err = b.repo.PutDocument(b.Context(), bad, "v1")
 		wantKind(b, err, fault.NotFound)
-		if !strings.Contains(err.Error(), "lacks content below it") {
+		if !strings.Contains(err.Error(), "lacks content that the manifest refers to") {
 			b.Error(err)
 		}
 		missing, err = b.repo.Missing(b.Context(), bad.Blobs)
 		must(b, err)
 		if len(missing) != len(bad.Blobs) {
-			b.Errorf("%d are to be proved, want %d", len(missing), len(bad.Blobs))
+			b.Errorf("%d blobs must be proved, want %d", len(missing), len(bad.Blobs))
 		}
 		_, err = b.send(data, d)
 		must(b, err)
@@ -168,7 +168,7 @@ func TestSeveralTagsGoInOnePutWhereTheRegistryTakesThat(t *testing.T) {
 		if !slices.Equal(accepted.Tags, []string{"a", "b", "c", "odd"}) {
 			b.Errorf("%+v", accepted)
 		}
-		b.count("PUT", testbed.Manifest, 2) // "odd" was not taken along
+		b.count("PUT", testbed.Manifest, 2) // the registry did not name "odd" in OCI-Tag, so it is put again
 		b.r.Reset()
 		_, err = b.repo.PutDocument(b.Context(), doc, "a", "b")
 		must(b, err)

@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// What every Source and Target must do, over HTTP to registries that are real.
+// This runs the suite that every Source and Target must pass over HTTP, against real registries.
 func TestARepositoryOverHTTPDoesWhatEveryRepositoryMust(t *testing.T) {
 	for name, tt := range map[string]struct {
 		open  func(t *testing.T) *testbed.Registry
@@ -53,7 +53,7 @@ func TestARepositoryOverHTTPDoesWhatEveryRepositoryMust(t *testing.T) {
 	}
 }
 
-// ours is the registry that dray serve serves.
+// ours returns the registry that dray serve provides.
 func ours(t *testing.T) *testbed.Registry {
 	t.Helper()
 	r, err := registry.Open(t.Context(), registry.Options{Dir: t.TempDir()})

@@ -15,26 +15,26 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Contact is how a host is reached. Fields that do not apply are zero.
+// Contact describes how a host is reached. Fields that do not apply are zero.
 type Contact struct {
 	Scheme    string    // "https" or "http"
-	Why       string    // why it is http
-	Addresses []string  // what the name resolved to; nil behind a proxy
-	Address   string    // that took the connection: the registry's, or the proxy's
-	Proxy     string    // HOST:PORT of a proxy in the way
-	TLS       string    // "TLS 1.3"
-	Issuer    string    // of the certificate
-	Expires   time.Time // of the certificate
-	Unchecked bool      // the certificate is not looked at, by configuration
-	Status    int       // of GET /v2/ without a login; 0 when no answer came
-	Asks      []string  // schemes of its challenge: "bearer", "basic"
-	Firewall  bool      // it refuses the address that we come from
-	Said      string    // what it says when it refuses
+	Why       string    // why the scheme is http
+	Addresses []string  // addresses that the name resolved to; nil behind a proxy
+	Address   string    // address that was connected to, of the registry or of the proxy
+	Proxy     string    // HOST:PORT of the proxy that is used
+	TLS       string    // TLS version: "TLS 1.3"
+	Issuer    string    // issuer of the certificate
+	Expires   time.Time // expiry of the certificate
+	Unchecked bool      // the certificate is not verified, because of the configuration
+	Status    int       // status of GET /v2/ without a login; 0 if there was no answer
+	Asks      []string  // schemes of the challenges: "bearer", "basic"
+	Firewall  bool      // the registry refuses the address of this machine
+	Said      string    // the text of the refusal
 }
 
-// Contact asks host for its API's root, once and without a login: the one
-// request tells of name, connection, certificate and challenge. An error is one
-// of the connection; the Contact then holds how far it came.
+// Contact requests the root of host's API once, without a login. This one request shows the name
+// resolution, the connection, the certificate and the challenge. An error means that the connection
+// failed; the Contact then contains the results up to the failure.
 func (c *Client) Contact(ctx context.Context, host string, obs event.Watch) (Contact, error) {
 	name, err := ref.Host(host)
 	if err != nil {
@@ -47,21 +47,21 @@ func (c *Client) Contact(ctx context.Context, host string, obs event.Watch) (Con
 	}
 	at := Contact{Scheme: origin.Scheme, Unchecked: h.Set.Insecure && origin.Scheme == "https"}
 	if origin.Scheme == "http" {
-		at.Why = "this machine, and its answer is not TLS"
+		at.Why = "a host on this machine that does not speak TLS"
 		if h.Set.PlainHTTP {
-			at.Why = "plain-http is set for it"
+			at.Why = "the configuration sets plain-http for it"
 		}
 	}
 	if p, err := http.ProxyFromEnvironment(&http.Request{URL: origin}); err == nil && p != nil {
 		at.Proxy = p.Host
 	}
-	h.Idle() // a connection that is open already would tell nothing
+	h.Idle() // only a new connection shows name resolution and TLS
 	origin.Path = signin.PingPath
 	var mu sync.Mutex
 	call := &wire.Call{Op: "reach", Name: name, Method: http.MethodGet, URL: origin, Observe: obs, Single: true}
 	a, err := h.Exchange(httptrace.WithClientTrace(ctx, at.trace(&mu)), call, "")
 	mu.Lock()
-	defer mu.Unlock() // a dial that lost the race may still tell
+	defer mu.Unlock() // a dial that lost the race may still call the trace
 	if err != nil {
 		return at, call.Named(err)
 	}
@@ -76,7 +76,8 @@ func (c *Client) Contact(ctx context.Context, host string, obs event.Watch) (Con
 	return at, nil
 }
 
-// trace fills in what the transport tells on its way. It may tell from several goroutines.
+// trace returns hooks that fill in at while the transport connects. The transport may call them
+// from several goroutines; mu guards at.
 func (at *Contact) trace(mu *sync.Mutex) *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		DNSDone: func(i httptrace.DNSDoneInfo) {

@@ -23,16 +23,16 @@ import (
 
 const ecrName = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
-// ecr is a registry that lacks repositories until its API makes them, as ECR does.
+// ecr is a registry whose repositories must be created by its API, as at ECR.
 type ecr struct {
 	*testbed.Registry
 	api  *httptest.Server
 	mu   sync.Mutex
 	made map[string]bool
-	asks []string // actions of the API
-	says string   // an error of the API; "" makes what is asked for
+	asks []string // actions that the API was asked for
+	says string   // an error of the API; "" creates what is requested
 
-	hidden bool // nobody may list
+	hidden bool // tags/list is forbidden
 }
 
 func newECR(t *testing.T) *ecr {
@@ -48,7 +48,7 @@ func newECR(t *testing.T) *ecr {
 				w.WriteHeader(http.StatusForbidden)
 			case at.Repo == "" || made:
 				next.ServeHTTP(w, r)
-			case r.Method == http.MethodPost: // cut off, as seen at ECR
+			case r.Method == http.MethodPost: // the connection is cut off, as observed at ECR
 				panic(http.ErrAbortHandler)
 			default:
 				w.WriteHeader(http.StatusNotFound)
@@ -111,7 +111,7 @@ func (n *notes) see(e event.Event) {
 
 func (n *notes) String() string { return strings.Join(n.all, "; ") }
 
-// push puts n blobs at once, as the engine does.
+// push puts n blobs concurrently, as the engine does.
 func push(t *testing.T, r *remote.Repository, n int) error {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -144,7 +144,7 @@ func TestAMissingECRRepositoryIsCreatedOnceBeforeAnythingIsSent(t *testing.T) {
 		t.Error(got)
 	}
 	if n := e.Count("GET", testbed.Tags); n != 1 {
-		t.Errorf("%d questions for existence\n%s", n, e.Story())
+		t.Errorf("%d requests asked whether the repository exists\n%s", n, e.Story())
 	}
 }
 
@@ -191,11 +191,11 @@ func TestAnIdentityThatMayNotCreateIsToldWhichRightItLacks(t *testing.T) {
 	}
 }
 
-// harbor refuses everything below projects that were not made, as Harbor does.
+// harbor refuses everything in projects that were not created, as Harbor does.
 type harbor struct {
 	*testbed.Registry
 	mu   sync.Mutex
-	made map[string]string // project to "public" of its metadata
+	made map[string]string // from the project to "public" in its metadata
 	asks []string
 	may  bool
 }
@@ -229,7 +229,7 @@ func (h *harbor) serve(t *testing.T, w http.ResponseWriter, r *http.Request) {
 	defer h.mu.Unlock()
 	h.asks = append(h.asks, r.Method+" "+r.URL.RequestURI())
 	if user, password, ok := r.BasicAuth(); !ok || user != "user" || password != "secret" {
-		t.Errorf("%s without the login: %v", r.URL, r.Header)
+		t.Errorf("%s was requested without the login: %v", r.URL, r.Header)
 	}
 	switch {
 	case r.Method == http.MethodHead && r.URL.Path == "/api/v2.0/projects":

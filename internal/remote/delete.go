@@ -12,15 +12,16 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// errNoDelete is said of registries where nothing can be deleted with what a registry client has.
-var errNoDelete = errors.New("this registry deletes nothing by the distribution API")
+// errNoDelete is the cause for registries that let no registry client delete anything.
+var errNoDelete = errors.New("this registry does not support deletion through the distribution API")
 
 func isTag(reference string) bool { return ref.Digest(reference) != nil }
 
-// Delete removes what reference names: a tag, and only that, or by digest a
-// manifest with all tags that point to it; these may be named for registries
-// that want them gone first. NotFound means that it is not there, Refused that
-// the registry does not delete in this way, Conflict that it is locked.
+// Delete removes what reference names. If reference is a tag, it removes only that tag. If
+// reference is a digest, it removes the manifest with all tags that point to it. Registries that
+// delete no tagged manifest need these tags in the tags argument, and Delete removes them first.
+// The error is NotFound if there is no such reference, Refused if the registry does not support
+// this kind of deletion, and Conflict if the content is locked.
 func (r *Repository) Delete(ctx context.Context, reference string, tags ...string) error {
 	c := r.handle.Call("delete", http.MethodDelete, "/manifests/"+reference, r.handle.At(reference))
 	if err := c.Checked(reference); err != nil {
@@ -43,7 +44,7 @@ func (r *Repository) Delete(ctx context.Context, reference string, tags ...strin
 			}
 		}
 	}
-	if r.handle.Host.Kind() == "quay" { // gives no token at all where delete is among its scopes
+	if r.handle.Host.Kind() == "quay" { // returns no token at all if the scopes include delete
 		_, err := r.remove(ctx, c, tagged)
 		return err
 	}
@@ -51,7 +52,8 @@ func (r *Repository) Delete(ctx context.Context, reference string, tags ...strin
 	return err
 }
 
-// remove sends the request (distribution-spec v1.1.1 §Content Management) and sorts out refusals.
+// remove sends the request (distribution-spec v1.1.1 §Content Management) and maps refusals to
+// errors.
 func (r *Repository) remove(ctx context.Context, c *wire.Call, isTag bool) (bool, error) {
 	a, err := r.handle.Host.Do(ctx, c, 200, 202, 204, 400, 405, 409, 412, 501)
 	if err != nil || a.Status < 300 {
@@ -63,13 +65,14 @@ func (r *Repository) remove(ctx context.Context, c *wire.Call, isTag bool) (bool
 	switch {
 	case a.Status == http.StatusConflict, a.Status == http.StatusPreconditionFailed, locked:
 		return false, c.Fault(fault.Conflict, "", said)
-	case isTag: // docker-registry 2.8.2 says UNSUPPORTED or DIGEST_INVALID: it wants a digest here
-		return false, c.Fault(fault.Refused, "--manifest deletes the digest with all its tags", fmt.Errorf("this registry deletes no tag by itself: %w", said))
+	case isTag: // docker-registry 2.8.2 answers UNSUPPORTED or DIGEST_INVALID: it accepts only a digest here
+		return false, c.Fault(fault.Refused, "use --manifest to delete the digest with all its tags", fmt.Errorf("this registry cannot delete a tag alone: %w", said))
 	}
-	return false, c.Fault(fault.Refused, "deleting may be switched off there", said)
+	return false, c.Fault(fault.Refused, "check whether the registry has deletion enabled", said)
 }
 
-// deleteHarborTag uses Harbor's API: its distribution API takes digests only.
+// deleteHarborTag deletes a tag through Harbor's own API, because Harbor's distribution API accepts
+// only digests.
 func (r *Repository) deleteHarborTag(ctx context.Context, c *wire.Call, tag string) error {
 	project, rest, ok := strings.Cut(r.handle.Repo.Path, "/")
 	if !ok {

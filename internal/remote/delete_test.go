@@ -11,7 +11,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// left lists what of v1, v2 and v3 is still there.
+// left lists which of v1, v2 and v3 still exist.
 func (s *shop) left() string {
 	s.Helper()
 	var there []string
@@ -91,7 +91,7 @@ func TestARegistryThatDeletesNoTagByItselfPointsToTheManifest(t *testing.T) {
 	s := visit(t, r.Host+"/team/app", map[string]*testbed.Registry{"127.0.0.1": r})
 	err := s.repo.Delete(t.Context(), "v1")
 	wantKind(t, err, fault.Refused)
-	if !strings.Contains(err.Error(), "deletes no tag by itself") || !strings.Contains(fault.HintOf(err), "--manifest") {
+	if !strings.Contains(err.Error(), "cannot delete a tag alone") || !strings.Contains(fault.HintOf(err), "--manifest") {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 	if _, err := s.repo.Resolve(t.Context(), string(img.Root.Digest)); err != nil {
@@ -106,7 +106,7 @@ func TestWhereTheDistributionAPIDeletesNothingNothingIsAsked(t *testing.T) {
 			err := s.repo.Delete(t.Context(), reference)
 			wantKind(t, err, fault.Refused)
 			if fault.HintOf(err) == "" {
-				t.Error("no way out is named")
+				t.Error("the error has no hint")
 			}
 		}
 	}

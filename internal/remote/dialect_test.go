@@ -56,7 +56,7 @@ func TestF71TheRegistrysLeastPieceIsKept(t *testing.T) {
 }
 
 func TestTheLastPieceGoesIntoTheClosingRequestWhereThatMustNotBeEmpty(t *testing.T) {
-	lies := hostile.Header("Range", "0-5242879").On("PATCH", testbed.Upload) // as ECR, whose Range stays at the first piece
+	lies := hostile.Header("Range", "0-5242879").On("PATCH", testbed.Upload) // as ECR, whose Range stays at the first chunk
 	bubble(t, []*hostile.Fault{lies}, func(b *bench) {
 		data, d := noise(b, 1, 12*mib)
 		_, err := b.send(data, d)
@@ -123,7 +123,7 @@ func TestConnectionsAreCountedUntilBodiesAreClosed(t *testing.T) {
 		defer cancel()
 		_, err = open(ctx)
 		wantKind(b, err, fault.Canceled)
-		_, err = b.repo.Resolve(b.Context(), "v1") // small requests have places of their own
+		_, err = b.repo.Resolve(b.Context(), "v1") // small requests have their own places
 		wantKind(b, err, fault.NotFound)
 		must(b, one.Close())
 		three, err := open(b.Context())
@@ -132,7 +132,7 @@ func TestConnectionsAreCountedUntilBodiesAreClosed(t *testing.T) {
 	}, with(credential.Settings{Connections: 2}))
 }
 
-// halting reads a blob in two requests, as a download that was cut does.
+// halting reads a blob in two requests, as an interrupted download does.
 type halting struct {
 	io.ReadCloser
 	again func() (io.ReadCloser, error)
@@ -216,7 +216,7 @@ func TestReferrersArePaged(t *testing.T) {
 	}
 }
 
-// placed is a connection that seems to lead to an address.
+// placed is a connection that appears to lead to an address.
 type placed struct {
 	net.Conn
 	at string
@@ -245,11 +245,11 @@ func TestF20ANameThatLeadsInsideIsRefusedByItsAddress(t *testing.T) {
 		_, d := noise(t, 1, 10)
 		_, _, err = c.Open(ref.Repo{Host: "registry.example", Path: "app"}, remote.Use{}).Blob(t.Context(), d, 0, -1)
 		wantKind(t, err, fault.Refused)
-		if !strings.Contains(err.Error(), "where it is not itself") {
+		if !strings.Contains(err.Error(), "an address that is not public") {
 			t.Error(err)
 		}
 		if !slices.Equal(dialled, []string{"registry.example:80", "innocent.example:443"}) {
-			t.Errorf("dialled %v", dialled)
+			t.Errorf("dialed %v", dialled)
 		}
 	})
 }

@@ -1,22 +1,23 @@
-// Package remote speaks the distribution API (distribution-spec v1.1.1) as a
-// client: what a registry elsewhere has, and how content gets there.
+// Package remote is a client of the distribution API (distribution-spec v1.1.1). It reads what a
+// registry holds and pushes content to it.
 //
-// A Client knows hosts; a Repository is one repository of a host, opened with
-// what will be done there: it reads (package read), lists (list) and puts (push, feed). What
-// they ask takes one path down: ask, which tries again; signin, which says who asks; wire,
-// which makes one exchange; limit, which holds it back. product is what is known of registries.
+// A Client knows the registry hosts. A Repository is one repository at a host, opened for reading
+// or for writing. It embeds a reader (package read), a lister (package list) and a pusher (package
+// push, which reads its blobs through package feed). Every request takes the same path down:
+// package ask repeats it, package signin adds the credentials, package wire makes one HTTP
+// exchange, and package limit delays it until the registry's limits allow it. Package product holds
+// what is known about registry products in advance.
 //
-// A credential goes to its registry's origin and that registry's token service
-// and nowhere else. Nothing here logs; events and errors hold no query values
-// and no secrets.
+// A credential is sent only to the origin of its registry and to that registry's token service.
+// This package does not log. Events and errors contain no query values and no secrets.
 //
 // Files, in the order of the walk:
 //
 //	delete.go      deleting tags and manifests
-//	rights.go      what a login may do
-//	contact.go     how a host is reached
-//	hosts.go       what is known of a host, and what it lists
-//	repository.go  Repository, opened
-//	names.go       the vocabulary
+//	rights.go      which actions a login may perform
+//	contact.go     how a host is reached: address, proxy, TLS, challenge
+//	hosts.go       what is known about a host, and the list of its repositories
+//	repository.go  Repository, and opening one
+//	names.go       names of the subpackages that callers use
 //	client.go      Client and its options
 package remote

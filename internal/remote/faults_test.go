@@ -52,7 +52,7 @@ func TestF22AnswersOfAnySizeAreReadUpToALimit(t *testing.T) {
 		_, err := b.repo.Document(b.Context(), "v1")
 		wantKind(b, err, fault.Denied)
 		if len(err.Error()) > 500 {
-			b.Errorf("an error of %d bytes", len(err.Error()))
+			b.Errorf("the error text has %d bytes", len(err.Error()))
 		}
 		if _, out := b.r.Sent("GET", testbed.Manifest); out > 2*mib {
 			b.Errorf("%d bytes were read", out)
@@ -60,7 +60,8 @@ func TestF22AnswersOfAnySizeAreReadUpToALimit(t *testing.T) {
 	})
 }
 
-// The environment's proxies are read once in a process, so this test runs itself in one.
+// The proxies of the environment are read once per process, so this test runs itself in a process
+// of its own.
 func TestF24AProxyThatWantsALoginIsNamed(t *testing.T) {
 	if os.Getenv("DRAY_TEST_BEHIND_A_PROXY") != "" {
 		for _, plain := range []bool{false, true} {
@@ -85,6 +86,6 @@ func TestF24AProxyThatWantsALoginIsNamed(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if len(requests) != 2 {
-		t.Errorf("the proxy was asked %d times", len(requests))
+		t.Errorf("the proxy got %d requests", len(requests))
 	}
 }

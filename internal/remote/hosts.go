@@ -11,8 +11,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Allowances tells what the registry at host is known to allow, by what it publishes, what
-// was configured and what it refused so far. It makes no request; nil is nothing known.
+// Allowances returns the request rates that the registry at host is known to allow: those it
+// publishes or those configured, reduced after refusals. Nil means that none is known. It makes no
+// request.
 func (c *Client) Allowances(host string) []credential.Allowance {
 	name, err := ref.Host(host)
 	if err != nil {
@@ -21,8 +22,8 @@ func (c *Client) Allowances(host string) []credential.Allowance {
 	return c.host(name).Budgets.Allowances()
 }
 
-// Budget tells of the pull limit of host. ok is false where there is none, or
-// nothing is known of it yet. It makes no request.
+// Budget returns the pull limit of host. It returns ok = false if the host has no pull limit or
+// nothing is known about it yet. It makes no request.
 func (c *Client) Budget(host string) (b limit.Budget, ok bool) {
 	name, err := ref.Host(host)
 	if err != nil {
@@ -35,15 +36,16 @@ func (c *Client) Budget(host string) (b limit.Budget, ok bool) {
 	return p.Budget()
 }
 
-// Traits tells what is known of host, which is in canonical form. It makes no request.
+// Traits returns what is known in advance about the product that runs at host. The name host must
+// be in canonical form. It makes no request.
 func (c *Client) Traits(host string) product.Traits {
 	h := c.host(host)
 	return product.TraitsOf(h.Product(), h.Dialect)
 }
 
-// Warm dials connections for blob bodies to host, where they are going to be needed, so that TCP
-// and TLS are done with when they are. It returns at once, and does nothing the second time, for a host
-// that is not spoken to over TLS, and where a proxy or a mirror is in the way.
+// Warm dials connections to host for blob bodies before they are needed, so that the TCP and TLS
+// handshakes are done by then. It returns at once. It does nothing on a second call, for a host
+// that is not reached over TLS, and if a proxy or a mirror is in use.
 func (c *Client) Warm(ctx context.Context, host string) {
 	name, err := ref.Host(host)
 	if err != nil {
@@ -52,8 +54,8 @@ func (c *Client) Warm(ctx context.Context, host string) {
 	c.host(name).Warm(ctx)
 }
 
-// Repositories calls visit for each repository path of host. Many registries
-// have no such list: then the error says to give repositories by name.
+// Repositories calls visit for each repository path of host. Many registries do not offer this
+// list; the hint of the error then says to name the repositories.
 func (c *Client) Repositories(ctx context.Context, host string, use Use, visit func(path string) error) error {
 	name, err := ref.Host(host)
 	if err != nil {
@@ -62,7 +64,8 @@ func (c *Client) Repositories(ctx context.Context, host string, use Use, visit f
 	return list.Repositories(ctx, c.host(name).Host, c.catalogAccess(name, use), use.Observe, visit)
 }
 
-// FirstRepositories reads the first page of the list of repositories: one request, tried once.
+// FirstRepositories returns the first page of the list of repositories. It makes one request and
+// does not retry.
 func (c *Client) FirstRepositories(ctx context.Context, host string, use Use) ([]string, error) {
 	name, err := ref.Host(host)
 	if err != nil {
@@ -75,9 +78,9 @@ func (c *Client) catalogAccess(name string, use Use) *wire.Access {
 	return wire.NewAccess(c.options.Logins, ref.Repo{Host: name}, use.Login, "registry:catalog:*")
 }
 
-// ListsDigests reports whether List is expected to tell digests at host, from
-// what is known of it so far, and whether a tag that is not listed is not there:
-// the list of another service than the registry may lag behind it.
+// ListsDigests reports, from what is known about host so far, whether List is expected to return
+// digests (tells), and whether a tag that is not listed does not exist (complete). The list of a
+// service other than the registry itself may lag behind the registry.
 func (c *Client) ListsDigests(host string) (tells, complete bool) {
 	name, err := ref.Host(host)
 	if err != nil {

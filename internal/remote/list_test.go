@@ -153,7 +153,7 @@ func TestF41TheListOfRepositoriesMayBeMissing(t *testing.T) {
 	for _, code := range []int{401, 403, 404, 405} {
 		bubble(t, []*hostile.Fault{hostile.Status(code, nil, "")}, func(b *bench) {
 			err := b.client.Repositories(b.Context(), b.r.Host, remote.Use{}, func(string) error { return nil })
-			if err == nil || !strings.Contains(fault.HintOf(err), "by name") {
+			if err == nil || !strings.Contains(fault.HintOf(err), "name the repositories") {
 				b.Errorf("%d: %v", code, err)
 			}
 		})

@@ -20,7 +20,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// shelf has n manifests with a tag each, "v0000" and on, then one with two tags and one with none.
+// shelf returns a listing with n manifests that have one tag each, "v0000" and so on, then one
+// manifest with two tags and one without a tag.
 func shelf(t *testing.T, repo string, n int) *beside.Shelf {
 	s := &beside.Shelf{Repo: repo, TB: t}
 	for i := range n {
@@ -31,7 +32,7 @@ func shelf(t *testing.T, repo string, n int) *beside.Shelf {
 
 func sum(i int) string { return string(oci.Sum(fmt.Appendf(nil, "manifest %d", i))) }
 
-// shop is a Client and one repository, and where its names lead.
+// shop is a Client and one repository, with hosts that lead to registries of the test.
 type shop struct {
 	*testing.T
 	client *remote.Client
@@ -39,7 +40,7 @@ type shop struct {
 	events *events
 }
 
-// visit opens name at a Client for which each of the hosts is one of the registries.
+// visit opens name with a Client for which each of hosts leads to one of the registries.
 func visit(t *testing.T, name string, hosts map[string]*testbed.Registry, changes ...func(*remote.Options)) *shop {
 	t.Helper()
 	n, err := ref.Parse(name)
@@ -50,7 +51,7 @@ func visit(t *testing.T, name string, hosts map[string]*testbed.Registry, change
 		host, _, _ := net.SplitHostPort(addr)
 		r := hosts[host]
 		if r == nil {
-			return nil, fmt.Errorf("nobody answers at %s", addr)
+			return nil, fmt.Errorf("no host at %s in this test", addr)
 		}
 		return r.Dial(ctx, network, r.Host)
 	}
@@ -86,7 +87,8 @@ func (s *shop) notes(want int) {
 	}
 }
 
-// wantTags holds a list against the shelf: in the order of the names, with digests unless they begin with "old".
+// wantTags compares the list with the shelf: the order of the names, and the digests of all tags
+// whose name does not begin with "old".
 func (s *shop) wantTags(shelf *beside.Shelf) {
 	s.Helper()
 	got, err := s.list()
@@ -106,7 +108,7 @@ func (s *shop) wantTags(shelf *beside.Shelf) {
 			s.Errorf("%s is listed as %q, want %q", l.Tag, l.Descriptor.Digest, d)
 		}
 		if d != "" && !l.Updated.Equal(beside.Shelved) {
-			s.Errorf("%s was set %v", l.Tag, l.Updated)
+			s.Errorf("%s has the time %v", l.Tag, l.Updated)
 		}
 		delete(want, l.Tag)
 	}
@@ -115,7 +117,7 @@ func (s *shop) wantTags(shelf *beside.Shelf) {
 	}
 }
 
-// open is a registry that wants no login, with shelf's stub around it.
+// open returns a registry that requires no login, with stub in front of it.
 func open(t *testing.T, stub func(http.Handler) http.Handler, next http.Handler) *testbed.Registry {
 	return testbed.Serve(t, stub(next), testbed.Options{})
 }
@@ -199,7 +201,7 @@ func TestGitHubsPackagesAreAskedWithTheTokenOfGHCR(t *testing.T) {
 	}
 }
 
-// plain is distribution with tags v1 to v3 of app, all of one digest.
+// plain returns a distribution registry with the tags v1 to v3 of app, all with one digest.
 func plain(t *testing.T) http.Handler {
 	h := testbed.NewDistribution(t, testbed.Options{})
 	r := testbed.Serve(t, h, testbed.Options{})
@@ -254,7 +256,7 @@ func TestTroubleWithTheOwnListFallsBackOnceAndSaysSo(t *testing.T) {
 				t.Errorf("%s", r.Story())
 			}
 			if tells, _ := s.client.ListsDigests(r.Host); tells {
-				t.Error("it is still expected to tell digests")
+				t.Error("the list is still expected to contain digests")
 			}
 		})
 	}
@@ -283,7 +285,7 @@ func TestAClosedHostBesideTheRegistryIsGivenUpSoon(t *testing.T) {
 	s.notes(1)
 	other := visit(t, "quay.io/team/app", map[string]*testbed.Registry{})
 	if _, err := other.list(); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("the registry itself is away: %v", err)
+		t.Errorf("the registry itself is unreachable: %v", err)
 	}
 }
 
@@ -298,7 +300,7 @@ func TestTheKindOfARegistryIsLearnedFromItsChallenge(t *testing.T) {
 	})
 	s.wantTags(shelf)
 	s.wantTags(shelf)
-	if r.Count("GET", testbed.Own) != 2 || r.Count("GET", testbed.Tags) != 2 { // 401, and the one that taught it
+	if r.Count("GET", testbed.Own) != 2 || r.Count("GET", testbed.Tags) != 2 { // the 401, and the request that learned from it
 		t.Errorf("%s", r.Story())
 	}
 }

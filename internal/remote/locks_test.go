@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// F-78: an immutable or locked tag is seen before anything moves.
+// F-78: an immutable or locked tag is found before anything is copied.
 func TestLocksAreReadInEachRegistrysOwnWay(t *testing.T) {
 	t.Run("acr", func(t *testing.T) {
 		reg := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer, Dialect: testbed.ACR}, Front: acrAttributes})
@@ -61,7 +61,7 @@ func TestLocksAreReadInEachRegistrysOwnWay(t *testing.T) {
 	})
 }
 
-// acrAttributes is ACR's API of tags, without its authentication.
+// acrAttributes is ACR's API for the attributes of tags, without its authentication.
 func acrAttributes(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tag, ok := strings.CutPrefix(r.URL.Path, "/acr/v1/team/app/_tags/")

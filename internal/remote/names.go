@@ -11,7 +11,7 @@ import (
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
-// What a Client and a Repository speak of, by the names that their users know.
+// These are the types of the subpackages that callers of Client and Repository use.
 type (
 	Budget   = limit.Budget
 	Draw     = limit.Draw
@@ -21,12 +21,14 @@ type (
 	Traits   = product.Traits
 )
 
-// ErrUnauthorized is in the tree of an error when the registry itself, and not its token service, answered 401 for good.
+// ErrUnauthorized is in the tree of an error if the final answer of the registry itself, and not of
+// its token service, was 401.
 var ErrUnauthorized = signin.ErrUnauthorized
 
-// IsAbsent reports whether err is the registry's own word that the repository is not
-// there. Any other error of a listing tells nothing about what the repository holds.
+// IsAbsent reports whether err is an answer in which the registry itself says that the repository
+// does not exist. Any other error of a listing says nothing about what the repository holds.
 func IsAbsent(err error) bool { return wire.IsAbsent(err) }
 
-// SpentUntil reports whether err says that a pull limit is spent, and until when at the latest.
+// SpentUntil reports whether err says that a pull limit is used up, and returns the time at which
+// pulls are available again at the latest.
 func SpentUntil(err error) (until time.Time, is bool) { return limit.SpentUntil(err) }

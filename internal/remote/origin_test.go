@@ -17,7 +17,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// guarded serves a registry behind tokens, and faults that point to a canary.
+// guarded returns a registry that requires tokens, with a fault that points to a canary.
 func guarded(t *testing.T, make func(c *hostile.Canary) *hostile.Fault) (*testbed.Registry, *hostile.Canary) {
 	t.Helper()
 	c := hostile.Elsewhere(t, testbed.Options{})
@@ -25,7 +25,8 @@ func guarded(t *testing.T, make func(c *hostile.Canary) *hostile.Fault) (*testbe
 	return hostile.Serve(t, testbed.NewDistribution(t, o), o, make(c)), c
 }
 
-// TestF20F26F37F67NoCredentialLeavesItsOrigin goes to a canary by every way that leads away.
+// TestF20F26F37F67NoCredentialLeavesItsOrigin leads requests to a canary in every way that leaves
+// the registry's origin.
 func TestF20F26F37F67NoCredentialLeavesItsOrigin(t *testing.T) {
 	few := func(o *remote.Options) { o.Retries = -1 }
 	read := func(r *remote.Repository) error {
@@ -72,14 +73,14 @@ func TestF20F26F37F67NoCredentialLeavesItsOrigin(t *testing.T) {
 			err := c.do(client(t, withLogin, few).Open(repo(r, "app"), remote.Use{Actions: remote.Push, Observe: e.watch()}))
 			wantKind(t, err, c.kind)
 			if heard := canary.Credentials(); len(heard) > 0 {
-				t.Errorf("the canary heard %q", heard)
+				t.Errorf("the canary received %q", heard)
 			}
 			if visited := canary.Requests() > 0; visited != c.visited {
 				t.Errorf("visited: %v, want %v (%v)", visited, c.visited, err)
 			}
 			for _, v := range e.requests {
 				if strings.Contains(v.URL, "sig=1") || strings.Contains(v.URL, "state=1") {
-					t.Errorf("an event shows %s", v.URL)
+					t.Errorf("an event contains the secret URL %s", v.URL)
 				}
 			}
 		})
@@ -120,7 +121,7 @@ func TestF20RedirectsThatMustNotBeFollowed(t *testing.T) {
 				_, d := b.store(1, 10)
 				_, _, err := b.repo.Blob(b.Context(), d, 0, -1)
 				wantKind(b, err, fault.Refused)
-				if inside[name] && !strings.Contains(err.Error(), "where it is not itself") {
+				if inside[name] && !strings.Contains(err.Error(), "an address that is not public") {
 					b.Error(err)
 				}
 				b.count("", "", 1)
@@ -144,7 +145,7 @@ func TestF20HttpsNeverLeadsToHttp(t *testing.T) {
 	_, _, err := client(t, withHost(r, credential.Settings{CAFile: r.CAFile(t)})).Open(repo(r, "app"), remote.Use{}).Blob(t.Context(), d, 0, -1)
 	wantKind(t, err, fault.Refused)
 	if canary.Requests() != 0 {
-		t.Error("it was followed")
+		t.Error("the redirect was followed")
 	}
 }
 
@@ -257,7 +258,7 @@ func TestAMirrorIsReadFirstAndItsTroubleIsNone(t *testing.T) {
 		testbed.Random(t, mirror, "app", "v1", testbed.RandomOptions{})
 	}
 	if home.Requests() != 1 || mirror.Requests() != 2 {
-		t.Errorf("%d at home, %d at the mirror", home.Requests(), mirror.Requests())
+		t.Errorf("%d requests to the registry, %d to the mirror", home.Requests(), mirror.Requests())
 	}
 }
 
@@ -284,11 +285,11 @@ func TestNoEventAndNoErrorShowsASecret(t *testing.T) {
 		sent += v.Sent
 	}
 	if in, _ := r.Sent("", ""); in != sent {
-		t.Errorf("told %d bytes, %d arrived", sent, in)
+		t.Errorf("events report %d bytes, %d arrived", sent, in)
 	}
 }
 
-// A mirror that is behind would make a target look right that is not.
+// A mirror that is out of date would make a target look up to date that is not.
 func TestATargetIsNeverLookedAtThroughAMirror(t *testing.T) {
 	home, mirror := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, mirror, "app", "v1", testbed.RandomOptions{})
@@ -296,6 +297,6 @@ func TestATargetIsNeverLookedAtThroughAMirror(t *testing.T) {
 	_, err := c.Open(repo(home, "app"), remote.Use{Actions: remote.Push}).Resolve(t.Context(), "v1")
 	wantKind(t, err, fault.NotFound)
 	if mirror.Requests() != 0 {
-		t.Errorf("the mirror was asked:\n%s", mirror.Story())
+		t.Errorf("the mirror got requests:\n%s", mirror.Story())
 	}
 }

@@ -50,10 +50,10 @@ func TestProvingAsksForEachBlobWhateverIsKnownAndNotTwice(t *testing.T) {
 		}
 	}
 	if n := reg.Count(http.MethodHead, testbed.Blob); n != 3 || reg.Requests() != 3 {
-		t.Errorf("%d requests, want a HEAD for each and a second for the one that is not there\n%s", reg.Requests(), reg.Story())
+		t.Errorf("%d requests, want a HEAD for each and a second one for the missing blob\n%s", reg.Requests(), reg.Story())
 	}
 	if a, err := r.Put(t.Context(), blobs[1], nil, bytesOf("gone")); err != nil || a.Way != oci.Sent {
-		t.Errorf("%+v, %v: what was known of it is not true any more", a, err)
+		t.Errorf("%+v, %v: the earlier knowledge about the blob is no longer true", a, err)
 	}
 	if lack, err := r.Prove(t.Context(), blobs); err != nil || len(lack) != 0 {
 		t.Errorf("%v, %v", lack, err)
@@ -84,7 +84,7 @@ func TestADistrustedBlobIsSentAlthoughItIsThere(t *testing.T) {
 	}
 	r.Distrust(blobs[:1])
 	if lack, err := r.Prove(t.Context(), blobs[:1]); err != nil || len(lack) != 1 {
-		t.Errorf("%v, %v: a HEAD can not clear it", lack, err)
+		t.Errorf("%v, %v: a HEAD cannot clear the doubt", lack, err)
 	}
 	other := ref.Repo{Host: reg.Host, Path: "other"}
 	if a, err := r.Put(t.Context(), blobs[0], []ref.Repo{other}, bytesOf("there")); err != nil || a.Way != oci.Sent {
@@ -95,7 +95,7 @@ func TestADistrustedBlobIsSentAlthoughItIsThere(t *testing.T) {
 	}
 	for _, q := range reg.Log() {
 		if q.Method == http.MethodPost && bytes.Contains([]byte(q.RawQuery), []byte("mount=")) {
-			t.Error("it was to be mounted")
+			t.Error("the blob was to be mounted")
 		}
 	}
 }

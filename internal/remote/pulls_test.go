@@ -17,7 +17,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// hub runs test in virtual time at a docker.io with a pull limit, where app has the tags v0 to v9.
+// hub runs test in virtual time at a docker.io with a pull limit. Its repository app has the tags
+// v0 to v9.
 func hub(t *testing.T, p *beside.PullLimit, maxWait time.Duration, test func(b *bench, digests []string)) {
 	bubble(t, nil, func(b *bench) {
 		var digests []string
@@ -41,7 +42,7 @@ func (b *bench) budget() remote.Budget {
 func TestPullsAreReadAndCountedAndHeadsAreFree(t *testing.T) {
 	hub(t, &beside.PullLimit{Limit: 100, Window: 6 * time.Hour}, 0, func(b *bench, digests []string) {
 		if _, ok := b.client.Budget("docker.io"); ok {
-			b.Error("something is known before anything was asked")
+			b.Error("a budget is known before the first request")
 		}
 		begin := time.Now()
 		_, err := b.repo.Resolve(b.Context(), "v0")
@@ -49,7 +50,7 @@ func TestPullsAreReadAndCountedAndHeadsAreFree(t *testing.T) {
 		if got := b.budget(); got.Limit != 100 || got.Remaining != 100 || got.SpentHere != 0 || got.Window != 6*time.Hour || !got.Resets.IsZero() {
 			b.Errorf("%+v", got)
 		}
-		for range 3 { // by tag it is read each time, and by digest never again
+		for range 3 { // by tag it is read each time, by digest from the cache
 			_, err = b.repo.Document(b.Context(), "v1")
 			must(b, err)
 			_, err = b.repo.Document(b.Context(), digests[1])
@@ -59,7 +60,7 @@ func TestPullsAreReadAndCountedAndHeadsAreFree(t *testing.T) {
 			b.Errorf("%+v", got)
 		}
 		if _, ok := b.client.Budget("quay.io"); ok {
-			b.Error("quay.io has no such limit")
+			b.Error("quay.io has no pull limit")
 		}
 	})
 }
@@ -84,7 +85,7 @@ func TestSpentPullsWaitForTheWindowWhileTheRestGoesOn(t *testing.T) {
 					must(b, err)
 				}
 				if d := time.Since(begin); d != time.Minute {
-					b.Errorf("HEADs waited %v", d-time.Minute)
+					b.Errorf("the HEAD requests waited %v", d-time.Minute)
 				}
 				if got := b.budget(); !got.Spent() || got.SpentHere != 2 || got.Resets.Sub(begin) < 5*time.Hour {
 					b.Errorf("%+v", got)
@@ -94,8 +95,8 @@ func TestSpentPullsWaitForTheWindowWhileTheRestGoesOn(t *testing.T) {
 					b.Errorf("took %v", d)
 				}
 				w := b.events.of(event.Waiting)
-				if len(w) != 1 || !strings.HasPrefix(w[0].Text, "docker.io: pulls spent, until ") {
-					b.Errorf("told %v", w)
+				if len(w) != 1 || !strings.HasPrefix(w[0].Text, "docker.io: the pull limit is used up until ") {
+					b.Errorf("reported %v", w)
 				}
 				if got := b.budget(); got.SpentHere != 4 {
 					b.Errorf("%+v", got)
@@ -136,7 +137,7 @@ func TestAWaitForPullsBeyondTheLongestFailsThatRequestOnly(t *testing.T) {
 		}
 		_, err = b.repo.Resolve(b.Context(), "v3")
 		must(b, err)
-		_, err = b.repo.Document(b.Context(), digests[0]) // it was read before
+		_, err = b.repo.Document(b.Context(), digests[0]) // it was read before, so it is in the cache
 		must(b, err)
 		time.Sleep(6*time.Hour + time.Minute)
 		_, err = b.repo.Document(b.Context(), digests[1])
@@ -182,7 +183,7 @@ func TestThePlain429OfDockerHubIsOrdinaryBackOff(t *testing.T) {
 		_, err := r.Document(b.Context(), string(d.Digest))
 		must(b, err)
 		if time.Since(begin) > 10*time.Second || len(b.events.of(event.Retried)) != 2 {
-			b.Errorf("took %v, %d times again", time.Since(begin), len(b.events.of(event.Retried)))
+			b.Errorf("took %v with %d retries", time.Since(begin), len(b.events.of(event.Retried)))
 		}
 	}, func(s *testbed.Options, _ *remote.Options) { s.Front = flood })
 }

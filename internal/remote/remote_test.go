@@ -26,10 +26,10 @@ var (
 	_ transfer.Target = (*remote.Repository)(nil)
 )
 
-// login is what every registry of testbed that asks takes.
+// login is accepted by every registry of testbed that requires one.
 var login = credential.Login{User: "user", Password: credential.New("secret")}
 
-// client is a Client that does not wait long, with what changes makes of its options.
+// client returns a Client with short waits, whose options are modified by changes.
 func client(t testing.TB, changes ...func(*remote.Options)) *remote.Client {
 	t.Helper()
 	o := remote.Options{Stall: 10 * time.Second, CertDirs: []string{}}
@@ -83,7 +83,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// events collects what an Observer hears.
+// events collects what an Observer receives.
 type events struct {
 	mu       sync.Mutex
 	all      []event.Event
@@ -102,7 +102,7 @@ func (e *events) request(q event.Request) {
 	e.requests = append(e.requests, q)
 }
 
-// watch is for a repository to open.
+// watch returns the observer to open a repository with.
 func (e *events) watch() event.Watch { return event.Watch{Events: e.observe, Requests: e.request} }
 
 func (e *events) of(k event.Kind) []event.Event {
@@ -117,7 +117,7 @@ func (e *events) of(k event.Kind) []event.Event {
 	return some
 }
 
-// put brings an image of two layers to path:tag, as an engine would.
+// put pushes an image of two layers to the tags, as an engine does.
 func put(t testing.TB, r *remote.Repository, tags ...string) (oci.Document, [][]byte) {
 	t.Helper()
 	ctx := t.Context()
@@ -147,7 +147,7 @@ func put(t testing.TB, r *remote.Repository, tags ...string) (oci.Document, [][]
 	return doc, blobs
 }
 
-// check reads back what put brought.
+// check reads back what put pushed.
 func check(t testing.TB, r *remote.Repository, doc oci.Document, blobs [][]byte, tags ...string) {
 	t.Helper()
 	ctx := t.Context()

@@ -11,7 +11,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// A cloud's login ends after an hour or twelve; a repository may be open for longer.
+// A cloud login expires after an hour or twelve, but a repository may be open for longer.
 func TestALoginOfTheChainIsAskedForAgainInALongRun(t *testing.T) {
 	asked := 0
 	bubble(t, nil, func(b *bench) {
@@ -22,14 +22,14 @@ func TestALoginOfTheChainIsAskedForAgainInALongRun(t *testing.T) {
 			}
 		}
 		if asked != 1 {
-			b.Errorf("asked %d times at once", asked)
+			b.Errorf("the login was looked up %d times at once", asked)
 		}
 		time.Sleep(time.Hour)
 		if _, _, err := b.read(d, 0, -1); err != nil {
 			b.Fatal(err)
 		}
 		if asked != 2 {
-			b.Errorf("asked %d times after an hour", asked)
+			b.Errorf("the login was looked up %d times after an hour", asked)
 		}
 	}, func(serve *testbed.Options, o *remote.Options) {
 		serve.Auth = testbed.Auth{Mode: testbed.Basic, Users: map[string]string{"ann": "secret"}}

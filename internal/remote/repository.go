@@ -13,9 +13,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Repository is one repository of a registry: what reads it, what lists it, and what
-// puts content there. It is safe for concurrent use and remembers which blobs it saw
-// there. Errors are *fault.Fault without Side.
+// Repository is one repository of a registry, with the methods that read it, list it and push
+// content to it. It is safe for concurrent use, and it remembers which blobs it has seen there.
+// Errors are of type *fault.Fault with an empty Side.
 type Repository struct {
 	*read.Reader
 	*list.Lister
@@ -23,12 +23,13 @@ type Repository struct {
 	handle *ask.Handle
 }
 
-// Open returns a repository. Nothing is asked of the registry yet.
+// Open returns a handle on a repository. It makes no request.
 func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 	h := c.host(repo.Host)
 	r := &Repository{handle: &ask.Handle{Host: h.Host, Repo: repo, Access: c.access(repo, use), Observe: use.Observe, Yield: use.Yield}}
 	var mirrors []*read.Reader
-	if use.Actions != Push { // what is written is looked at where it is written: a mirror may be behind
+	// A repository that is written to is read without mirrors, because a mirror may be out of date.
+	if use.Actions != Push {
 		mirrors = c.mirrors(h, repo, use)
 	}
 	r.Reader = read.New(r.handle, &h.reading, mirrors)
@@ -37,7 +38,7 @@ func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 	return r
 }
 
-// mirrors are those of a registry, which are tried first when reading.
+// mirrors returns readers of the registry's mirrors, which are tried first when reading.
 func (c *Client) mirrors(h *registry, repo ref.Repo, use Use) (all []*read.Reader) {
 	for _, m := range h.Set.Mirrors {
 		name, err := ref.Host(m)
@@ -51,7 +52,8 @@ func (c *Client) mirrors(h *registry, repo ref.Repo, use Use) (all []*read.Reade
 	return all
 }
 
-// access puts the repository's own scope first: some token services look at the first only.
+// access returns the login and the scopes for repo. The scope of repo itself comes first, because
+// some token services look only at the first scope.
 func (c *Client) access(repo ref.Repo, use Use) *wire.Access {
 	actions := use.Actions
 	if actions == "" {
@@ -66,31 +68,32 @@ func (c *Client) access(repo ref.Repo, use Use) *wire.Access {
 	return a
 }
 
-// Repo is the identity of the repository.
+// Repo returns the name of the repository.
 func (r *Repository) Repo() ref.Repo { return r.handle.Repo }
 
-// Resolve asks what a tag or digest points to: one HEAD where the answer is
-// complete, else a GET whose bytes are hashed. It is NotFound when it is not there.
+// Resolve returns the descriptor that a tag or digest points to. It sends one HEAD. If the headers
+// of the answer are incomplete, it sends a GET and computes the digest of the body. The error is
+// NotFound if there is no such reference.
 func (r *Repository) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
 	d, err := r.Reader.Resolve(ctx, reference)
 	return d, r.Pusher.Unmade(ctx, err)
 }
 
-// Direct leaves mirrors out: what is asked then shows the registry itself. Call it before
-// anything else.
+// Direct makes r read from the registry itself and not from its mirrors. Call it before any other
+// method.
 func (r *Repository) Direct() *Repository {
 	r.Reader.Direct()
 	return r
 }
 
-// Once makes r give up where it would wait and try again, and leaves mirrors
-// out: what is asked then shows the registry as it is now. Call it before anything else.
+// Once makes r fail where it would otherwise wait and try again, and bypasses mirrors, so that the
+// answers show the present state of the registry. Call it before any other method.
 func (r *Repository) Once() *Repository {
 	r.handle.Single = true
 	return r.Direct()
 }
 
-// Login is what r shows the registry.
+// Login returns the login that r uses at the registry.
 func (r *Repository) Login(ctx context.Context) (credential.Login, error) {
 	return r.handle.Access.Who(ctx)
 }

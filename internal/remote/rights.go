@@ -12,9 +12,9 @@ import (
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
-// Granted returns the actions that the token of r's login lacks: "push". known is false where
-// there is no token, or it does not tell what it is good for. It costs a request
-// only where no token was asked for yet.
+// Granted returns the actions that r was opened for but that the token of its login does not grant,
+// for example "push". It returns known = false if there is no token, or if the token does not list
+// its actions. It makes a request only if no token was fetched before.
 func (r *Repository) Granted(ctx context.Context) (missing []string, known bool, err error) {
 	c := r.handle.Call("get a token for", http.MethodPost, "", r.handle.Repo.String())
 	authz, err := r.handle.Host.Authorization(ctx, c, "")
@@ -38,8 +38,9 @@ func (r *Repository) Granted(ctx context.Context) (missing []string, known bool,
 	return missing, true, nil
 }
 
-// grantedBy reads the access claim of a token (distribution's token
-// specification §Claim Set); known is false where it has none.
+// grantedBy reads the actions on the repository at path from the access claim of a token
+// (distribution's token specification §Claim Set). It returns known = false if the token has no
+// such claim.
 func grantedBy(token, path string) (actions []string, known bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -63,8 +64,9 @@ func grantedBy(token, path string) (actions []string, known bool) {
 	return actions, true
 }
 
-// TryPush opens an upload and cancels it: nothing stays. left reports that the
-// registry did not take the cancelling; it drops the upload by itself in time.
+// TryPush opens an upload session and cancels it, to find out whether the login may push. It leaves
+// nothing behind unless left is true: then the registry rejected the cancellation, and it removes
+// the session later by itself.
 func (r *Repository) TryPush(ctx context.Context) (left bool, err error) {
 	c := r.handle.Call("open an upload in", http.MethodPost, "/blobs/uploads/", r.handle.Repo.String())
 	a, err := r.handle.Host.Do(ctx, c, http.StatusAccepted)
@@ -82,7 +84,8 @@ func (r *Repository) TryPush(ctx context.Context) (left bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	end := *c
-	// Some registries want the right to delete for this: the 401 says so, and the next token asks for it.
+	// Some registries require the right to delete for this. Their 401 says so, and the next token
+	// covers it.
 	end.Op, end.Method, end.URL = "cancel the upload in", http.MethodDelete, at
 	_, err = r.handle.Host.Do(ctx, &end, http.StatusOK, http.StatusAccepted, http.StatusNoContent, http.StatusNotFound)
 	return err != nil, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// F-31: what refuses says what to do about it.
+// F-31: a refusal says what to do about it.
 func TestARefusalIsWordedByWhatRefuses(t *testing.T) {
 	firewall := "client with IP '203.0.113.9' is not allowed access. Refer https://aka.ms/acr/firewall to grant access."
 	for _, tt := range []struct {
@@ -32,7 +32,7 @@ func TestARefusalIsWordedByWhatRefuses(t *testing.T) {
 		{"harbor", 404, "NOT_FOUND", "project team not found", fault.NotFound, "set create: private for this registry"},
 		{"harbor", 403, "FORBIDDEN", "project team not found", fault.Denied, "set create: private for this registry"},
 		{"ecr", 404, "NAME_UNKNOWN", "The repository with name 'x' does not exist", fault.NotFound, "set create: private for this registry"},
-		{"gitlab", 404, "NAME_UNKNOWN", "no such project", fault.NotFound, "create the repository first; this registry does not on its own"},
+		{"gitlab", 404, "NAME_UNKNOWN", "no such project", fault.NotFound, "create the repository first; this registry does not create it on push"},
 	} {
 		reg := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Error(tt.status, tt.code, tt.text).On("POST", ""))
 		r := client(t, withHost(reg, credential.Settings{Kind: tt.kind})).Open(repo(reg, "team/app"), remote.Use{Actions: remote.Push})
@@ -54,7 +54,7 @@ func TestARepositoryThatMayNotBeListedIsCreatedOrPushedTo(t *testing.T) {
 			}
 			must(t, push(t, client(t, e.options(credential.CreatePrivate)).Open(ref.Repo{Host: ecrName, Path: "app"}, remote.Use{Actions: remote.Push}), 2))
 			if !e.made["app"] {
-				t.Error("not made")
+				t.Error("the repository was not created")
 			}
 		})
 	}
@@ -63,7 +63,7 @@ func TestARepositoryThatMayNotBeListedIsCreatedOrPushedTo(t *testing.T) {
 func TestTraitsAreKnownWithoutARequest(t *testing.T) {
 	c := client(t)
 	for host, want := range map[string]remote.Traits{
-		ecrName:          {Product: "ecr", Mount: "only with BLOB_MOUNTING enabled in the account, within account and region", Resume: "no"},
+		ecrName:          {Product: "ecr", Mount: "only if BLOB_MOUNTING is enabled in the account, and only within one account and region", Resume: "no"},
 		"x.azurecr.io":   {Product: "acr", Mount: "yes"},
 		"docker.io":      {Product: "hub", Mount: "yes", Resume: "yes"},
 		"reg.example":    {},

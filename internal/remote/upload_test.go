@@ -54,7 +54,7 @@ func TestARepositoryThatDoesNotExistLacksEverythingForOneRequest(t *testing.T) {
 		missing, err := b.repo.Missing(b.Context(), list)
 		must(b, err)
 		if len(missing) != 40 {
-			b.Errorf("%d are missing", len(missing))
+			b.Errorf("%d blobs are missing", len(missing))
 		}
 		b.count("", "", 1)
 	})
@@ -71,7 +71,7 @@ func TestARepositoryWithoutTagsMayHoldBlobs(t *testing.T) {
 		missing, err := b.repo.Missing(b.Context(), list)
 		must(b, err)
 		if len(missing) != 19 || missing[9].Digest == there.Digest || missing[0].Digest != list[0].Digest {
-			b.Errorf("%d are missing", len(missing))
+			b.Errorf("%d blobs are missing", len(missing))
 		}
 		b.count("HEAD", testbed.Blob, 20)
 	})
@@ -95,7 +95,7 @@ func TestF58BytesThatAreNotTheBlobsAreNeverCommitted(t *testing.T) {
 				b.count("DELETE", testbed.Upload, 1)
 				for _, q := range b.r.Log() {
 					if q.Method == "PUT" && q.In > size-64<<10 {
-						b.Errorf("%d bytes left, the last ones among them", q.In)
+						b.Errorf("%d bytes were sent, including the last ones", q.In)
 					}
 				}
 			})
@@ -216,7 +216,8 @@ func TestF73ALostAnswerIsLookedUp(t *testing.T) {
 	})
 }
 
-// The registry was still at it when the blob was looked for; then the session is gone.
+// The registry was still completing the upload when the blob was looked up; after that, the session
+// is gone.
 func TestF73ABlobThatLandsLateIsLookedUpAgain(t *testing.T) {
 	late := hostile.Error(404, "BLOB_UNKNOWN", "").On("HEAD", testbed.Blob).Times(2)
 	bubble(t, []*hostile.Fault{hostile.LoseAnswer().On("PUT", testbed.Upload).Once(), late}, func(b *bench) {
@@ -278,7 +279,7 @@ func TestF72ABodyThatIsTooLargeIsSentInPieces(t *testing.T) {
 		data, d = noise(b, 2, 4*mib)
 		_, err = b.send(data, d)
 		must(b, err)
-		b.count("PATCH", testbed.Upload, 2) // the size is remembered: 2 MiB
+		b.count("PATCH", testbed.Upload, 2) // the chunk size is remembered: 2 MiB
 	})
 }
 
@@ -420,7 +421,7 @@ func TestF55OneBlobIsSentOnceHoweverManyWantIt(t *testing.T) {
 		n := 0
 		sent.Range(func(any, any) bool { n++; return true })
 		if n != 1 {
-			b.Errorf("%d sent it", n)
+			b.Errorf("%d Puts sent the blob", n)
 		}
 		b.count("PUT", testbed.Upload, 1)
 	})

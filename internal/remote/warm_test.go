@@ -39,7 +39,7 @@ func (l *lines) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return &Host{Conn: conn, of: l}, nil
 }
 
-// wait waits until n connections were dialled.
+// wait waits until n connections were dialed.
 func (l *lines) wait(t *testing.T, n int32) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); l.dialled.Load() != n; time.Sleep(time.Millisecond) {
@@ -49,7 +49,7 @@ func (l *lines) wait(t *testing.T, n int32) {
 	}
 }
 
-// counted is a registry with an image, and a client whose connections are counted from here on.
+// counted returns a registry with an image, and a Client whose connections are counted from now on.
 func counted(t *testing.T, o testbed.Options) (*testbed.Registry, *remote.Client, *lines, oci.Document) {
 	r := testbed.Distribution(t, o)
 	host := credential.Settings{PlainHTTP: true}

@@ -10,8 +10,9 @@ import (
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
-// Do asks until the registry gives an answer of one of the statuses ok; any
-// other is an error. What may help later is tried again, within the budget.
+// Do sends c until the registry answers with one of the statuses ok, and returns that answer. Any
+// other status is an error. If another attempt may help, Do repeats the request within the retry
+// budget.
 func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, error) {
 	b := h.Budget(c)
 	for {
@@ -24,7 +25,7 @@ func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, e
 		a, err := h.try(ctx, c)
 		if err == nil && h.Pulls != nil && c.OnManifest() && h.Pulls.Heed(replyOf(c, a)) && b.used <= h.Tries() {
 			b.used++
-			continue // to wait for pulls, which is nobody else's concern
+			continue // to wait for pulls; the wait is not reported as a retry
 		}
 		if err == nil {
 			if slices.Contains(ok, a.Status) || a.Renewed {
@@ -42,7 +43,8 @@ func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, e
 	}
 }
 
-// try asks once, with whatever login it takes.
+// try makes one attempt: it sends c with the login that the registry requires, and again after each
+// 401 that a new token may solve.
 func (h *Host) try(ctx context.Context, c *wire.Call) (*wire.Answer, error) {
 	if c.URL == nil {
 		origin, err := h.Origin(ctx)

@@ -16,20 +16,21 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Handle is one repository to ask: of which host, with whose login, and who watches.
+// Handle is one repository that requests are sent to, with its host, its login and the observer of
+// its requests.
 type Handle struct {
 	Host    *Host
 	Repo    ref.Repo
 	Access  *wire.Access
 	Observe event.Watch
-	Single  bool        // its trouble is not waited for: one try
-	Yield   func() bool // asked where a request would wait for a spent pull limit; nil waits
+	Single  bool        // failures are not waited for: each request is sent once
+	Yield   func() bool // called if a request would wait for the pull limit, see remote.Use; nil waits
 }
 
-// Path returns the path of tail below the repository.
+// Path returns the URL path of tail within the repository.
 func (r *Handle) Path(tail string) string { return "/v2/" + r.Repo.Path + tail }
 
-// At is how a reference of r reads in errors and events.
+// At returns the name of a tag or digest of r, as errors and events show it.
 func (r *Handle) At(reference string) string {
 	if ref.Digest(reference) == nil {
 		return r.Repo.At(reference).String()
@@ -37,17 +38,17 @@ func (r *Handle) At(reference string) string {
 	return r.Repo.Tagged(reference).String()
 }
 
-// BlobName is how a blob of r reads in errors and events.
+// BlobName returns the name of a blob of r, as errors and events show it.
 func (r *Handle) BlobName(d oci.Descriptor) string { return r.Repo.At(string(d.Digest)).String() }
 
-// Call begins a request below the repository.
+// Call returns a request to the path of tail within the repository.
 func (r *Handle) Call(op, method, tail, name string) *wire.Call {
 	return &wire.Call{Op: op, Name: name, Method: method, Path: r.Path(tail), Access: r.Access, Observe: r.Observe, Single: r.Single, Yield: r.Yield}
 }
 
-// API asks the registry's own API, beside the distribution API and at its
-// origin: with the same user and password as Basic, because its tokens are not
-// good there. Without a password nothing is shown. One try.
+// API sends a request to the registry's own API, which it offers at its origin in addition to the
+// distribution API. The request carries the user and password as Basic, because the registry's
+// tokens are not valid there. Without a password it carries no login. API makes one attempt.
 func (r *Handle) API(ctx context.Context, c *wire.Call, path, query string) (*wire.Answer, error) {
 	login, err := r.Access.Who(ctx)
 	if err != nil {
@@ -73,8 +74,8 @@ func (r *Handle) API(ctx context.Context, c *wire.Call, path, query string) (*wi
 	return a, nil
 }
 
-// WithScope asks with a further right on the repository, and takes its scope
-// back where that brought nothing: a token service may refuse all for one.
+// WithScope calls ask with a further action on the repository in the token's scopes. If ask fails,
+// it removes the scope again, because a token service may refuse all scopes on account of one.
 func (r *Handle) WithScope(ctx context.Context, action string, ask func(context.Context) (bool, error)) (bool, error) {
 	scope := "repository:" + r.Repo.Path + ":" + action
 	had := r.Access.Covers(scope)
@@ -86,7 +87,8 @@ func (r *Handle) WithScope(ctx context.Context, action string, ask func(context.
 	return unknown, err
 }
 
-// HarborCall begins a call below a repository of Harbor's API, where a slash in the repository's name is encoded twice.
+// HarborCall returns a request to the artifacts of a repository in Harbor's API. A slash in the
+// repository's name is encoded twice there.
 func (r *Handle) HarborCall(ctx context.Context, op, project, rest string) (*wire.Call, error) {
 	c := r.Apart(op)
 	c.Path = fmt.Sprintf("/api/v2.0/projects/%s/repositories/%s/artifacts", project, strings.ReplaceAll(rest, "/", "%2F"))
@@ -97,7 +99,8 @@ func (r *Handle) HarborCall(ctx context.Context, op, project, rest string) (*wir
 	return c, err
 }
 
-// Apart begins a call to an API beside the registry's, which gets no login of the registry.
+// Apart returns a request to an API other than the registry's distribution API. It carries no login
+// of the registry.
 func (r *Handle) Apart(op string) *wire.Call {
 	return &wire.Call{Op: op, Name: r.Repo.String(), Method: http.MethodGet, Observe: r.Observe, Stay: true}
 }

@@ -5,11 +5,11 @@ import (
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
-// Host is one registry host to ask: its connections, and who signs requests in.
+// Host is one registry host: its connections, and the desk that logs requests in.
 type Host struct {
 	*wire.Host
 	*signin.Desk
 }
 
-// New joins a connection and its desk.
+// New returns a Host that uses the connections l and the login desk d.
 func New(l *wire.Host, d *signin.Desk) *Host { return &Host{l, d} }

@@ -12,28 +12,28 @@ import (
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
-// Passing reports whether trying again may help.
+// Passing reports whether err is temporary, so that another attempt may help.
 func Passing(err error) bool {
 	return fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Throttled)
 }
 
-// Budget is how often one operation may still go wrong.
+// Budget counts the failures of one operation and limits its retries.
 type Budget struct {
 	host *Host
 	call *wire.Call
 	used int
-	from time.Time // of the first failure; zero before any
+	from time.Time // of the first failure; zero if there was none
 }
 
-// Budget begins the count for an operation that c is of.
+// Budget returns a full retry budget for the operation that c belongs to.
 func (h *Host) Budget(c *wire.Call) *Budget { return &Budget{host: h, call: c} }
 
-// Refill is for progress: an operation that moves on is not failing.
+// Refill resets the budget after progress: only failures without progress in between count.
 func (b *Budget) Refill() { b.used, b.from = 0, time.Time{} }
 
-// Wait sleeps before the next try because of err. It returns the error to give
-// up with when the budget is spent, the registry asks for more than MaxWait,
-// or the caller gave up.
+// Wait sleeps before the next attempt, which err made necessary. It returns the error to give up
+// with if the budget is used up, if the registry asks for a wait longer than MaxWait, or if ctx
+// ended.
 func (b *Budget) Wait(ctx context.Context, err error) error {
 	h := b.host
 	if b.from.IsZero() {
@@ -78,7 +78,7 @@ func tooLong(err error, d time.Duration) error {
 	if d > 12*time.Hour {
 		layout = "2006-01-02 15:04"
 	}
-	return &fault.Fault{Kind: fault.Throttled, RetryAfter: d, Hint: "try again then, or raise the longest wait",
+	return &fault.Fault{Kind: fault.Throttled, RetryAfter: d, Hint: "try again after that time, or raise --max-wait",
 		Err: fmt.Errorf("the registry asks to wait until %s: %w", until.Format(layout), err)}
 }
 
@@ -89,8 +89,9 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// backoff is the wait before try n+1: exponential from 0.5 s to 60 s, with full jitter.
+// backoff returns the wait after n failed attempts: exponential from 0.5 s to 60 s, with full
+// jitter.
 func backoff(n int) time.Duration {
 	top := min(500*time.Millisecond<<min(n, 10), time.Minute)
-	return time.Millisecond + rand.N(top) //nolint:gosec // spreads load, hides nothing
+	return time.Millisecond + rand.N(top) //nolint:gosec // spreads the load; needs no secure randomness
 }

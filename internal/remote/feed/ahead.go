@@ -10,28 +10,30 @@ import (
 )
 
 const (
-	// worthAhead is the size in bytes from which a blob is read ahead: 1 MiB. Below,
-	// two goroutines cost more than they bring.
+	// worthAhead is the size in bytes from which a blob is read ahead: 1 MiB. For smaller blobs,
+	// two goroutines cost more than they gain.
 	worthAhead = 1 << 20
 
 	slabSize = 256 << 10 // bytes of one slab
-	slabs    = 4         // of one blob: one is read into, one hashed, one waits, one is sent
+	slabs    = 4         // slabs of one blob: one is read into, one hashed, one waits, one is sent
 )
 
-// source yields a blob's bytes from one byte on, hashed. Only one goroutine uses it at a time.
+// source yields the bytes of a blob from some offset on, and hashes them. Only one goroutine uses
+// it at a time.
 type source interface {
-	// take fills p with the next bytes. Where these end at a place to go back to, it
-	// yields that, too. It waits no longer than request.
+	// take fills p with the next bytes. If they end at a mark, which is an offset that can be
+	// returned to, take returns the mark, too. It stops waiting when request ends.
 	take(request context.Context, p []byte) (n int, mark *oci.Mark, err error)
 
-	// over returns nil when all came and nothing more does. Then the verifier is the caller's.
+	// over returns nil if the source ends exactly at the blob's size. After that, the verifier
+	// belongs to the caller.
 	over(request context.Context) error
 
-	// close ends it. Then the verifier is the caller's.
+	// close ends the source. After that, the verifier belongs to the caller.
 	close()
 }
 
-// direct reads and hashes when it is asked to.
+// direct is a source that reads and hashes when take is called.
 type direct struct {
 	sums *sums
 	src  io.ReadCloser
@@ -59,25 +61,25 @@ func (s *direct) close() {
 	s.src.Close()
 }
 
-// ahead reads and hashes on goroutines of its own, while what they got before is
-// sent. The memory is that of its slabs, which go round.
+// ahead is a source that reads and hashes on its own goroutines while earlier bytes are sent. It
+// reuses a fixed set of slabs, so its memory use is bounded.
 type ahead struct {
 	sums  *sums
-	at    int64 // the next byte that take gives
+	at    int64 // the next offset that take returns
 	src   io.ReadCloser
-	stop  context.CancelFunc // of the source's life, and so of what is read
+	stop  context.CancelFunc // cancels the context of the source, and so the reading
 	done  <-chan struct{}    // closed by stop
 	free  chan *slab
 	read  chan *slab
 	ready chan *slab
-	now   *slab // what take is in
-	used  int   // bytes of it
-	err   error // what came after the last byte
+	now   *slab // the slab that take copies from
+	used  int   // bytes of now that were copied
+	err   error // the error or EOF after the last byte
 	wg    sync.WaitGroup
-	back  func() // gives the place back
+	back  func() // returns the slabs and the place to Readers
 }
 
-// slab is some bytes on their way, and what follows them.
+// slab is a buffer of consecutive bytes, with the mark or the error that follows them.
 type slab struct {
 	buf  [slabSize]byte
 	n    int
@@ -85,17 +87,18 @@ type slab struct {
 	err  error
 }
 
-// Readers are those who read ahead, and their slabs: as many as there are cores,
-// because with more blobs than that under way the cores have enough to do without.
+// Readers limits how many blobs are read ahead, and pools their slabs. The limit is the number of
+// cores: with more blobs in progress, the cores are busy without reading ahead.
 type Readers struct {
 	places limit.Gate
 	pool   sync.Pool
 }
 
-// NewReaders lets n blobs be read ahead.
+// NewReaders allows n blobs to be read ahead at once.
 func NewReaders(n int) *Readers { return &Readers{places: make(limit.Gate, n)} }
 
-// begin has src read and summed up: ahead, where that is worth it and a place is free.
+// begin returns a source for src. It reads ahead if the rest of the blob is large enough and a
+// place is free. A nil Readers never reads ahead.
 func (b *Readers) begin(life context.Context, stop context.CancelFunc, s *sums, src io.ReadCloser) source {
 	at := s.check.At()
 	if b == nil || s.d.Size-at < worthAhead {
@@ -131,8 +134,9 @@ func (b *Readers) begin(life context.Context, stop context.CancelFunc, s *sums, 
 	return a
 }
 
-// reading fills slabs. One goes on as soon as the hash waits for it, and is filled
-// further while it does not: a slow source is not waited for, a fast one moves in large pieces.
+// reading fills slabs from the source. It passes a slab on as soon as hashing is ready for it, and
+// keeps filling the slab until then. So a slow source causes no delay, and a fast one is moved in
+// large pieces.
 func (a *ahead) reading() {
 	defer close(a.read)
 	for at := a.sums.check.At(); ; {
@@ -183,7 +187,8 @@ func (a *ahead) reading() {
 	}
 }
 
-// hashing passes on what was hashed; nothing waits here, because there is room for every slab.
+// hashing hashes the slabs and passes them on. Sending to ready never blocks, because the channel
+// has room for every slab.
 func (a *ahead) hashing() {
 	defer close(a.ready)
 	for s := range a.read {
@@ -212,7 +217,7 @@ func (a *ahead) take(request context.Context, p []byte) (n int, mark *oci.Mark, 
 	return n, mark, nil
 }
 
-// next has a slab with bytes in it at hand, or returns what came in place of one.
+// next makes a slab with bytes available in now, or returns the error that came in place of one.
 func (a *ahead) next(request context.Context) error {
 	for a.now == nil {
 		if a.err != nil {
@@ -222,7 +227,7 @@ func (a *ahead) next(request context.Context) error {
 		case s, open := <-a.ready:
 			switch {
 			case !open:
-				a.err = context.Canceled // stopped: nobody else closes it before the end is told
+				a.err = context.Canceled // canceled: ready is closed before the end only if the source was stopped
 			case s.n == 0:
 				a.err = s.err
 				a.free <- s
@@ -243,7 +248,7 @@ func (a *ahead) over(request context.Context) error {
 	case err != nil:
 		return err
 	}
-	return a.sums.corrupt("longer than its %d bytes", a.sums.d.Size)
+	return a.sums.corrupt("the source is longer than the blob's %d bytes", a.sums.d.Size)
 }
 
 func (a *ahead) close() {

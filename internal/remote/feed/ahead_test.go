@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// random is a blob of n bytes.
+// random returns a blob of n bytes.
 func random(t testing.TB, n int64) ([]byte, oci.Descriptor) {
 	t.Helper()
 	b := make([]byte, n)
@@ -23,7 +23,7 @@ func random(t testing.TB, n int64) ([]byte, oci.Descriptor) {
 	return b, oci.Descriptor{Digest: oci.Sum(b), Size: n}
 }
 
-// fed begins a feed that opens data through each, with places places to read ahead.
+// fed returns a Feed that opens data through each, in which places blobs can be read ahead.
 func fed(t testing.TB, data []byte, d oci.Descriptor, places int, each func(io.Reader) io.Reader) *Feed {
 	t.Helper()
 	v, err := oci.NewVerifier(d)
@@ -86,7 +86,7 @@ func TestReadingAheadGoesBackToTheLastMark(t *testing.T) {
 	f.Begin(t.Context())
 	want(markEvery+5, 2*markEvery-5)
 	if !f.Proved() {
-		t.Error("the end is not proved")
+		t.Error("the blob was not verified at the end")
 	}
 	if at := []int64{0, markEvery, 0, markEvery}; !slices.Equal(opened, at) {
 		t.Errorf("opened at %v, want %v", opened, at)
@@ -142,7 +142,7 @@ func TestNobodyWaitsForASourceLongerThanItsRequest(t *testing.T) {
 	}
 }
 
-// stuck yields nothing until its context ends. Being read ends the request.
+// stuck yields nothing until its context ends. Reading from it ends the request.
 type stuck struct {
 	ctx context.Context
 	end func()
@@ -167,10 +167,10 @@ func TestReadingAheadIsForAsManyAsThereArePlaces(t *testing.T) {
 		feeds = append(feeds, f)
 	}
 	if _, is := feeds[0].src.(*direct); is {
-		t.Error("the first does not read ahead")
+		t.Error("the first feed does not read ahead")
 	}
 	if _, is := feeds[1].src.(*direct); !is {
-		t.Error("the second reads ahead, without a place")
+		t.Error("the second feed reads ahead without a place")
 	}
 	feeds[0].Close()
 	feeds[2].drop()
@@ -178,6 +178,6 @@ func TestReadingAheadIsForAsManyAsThereArePlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, is := feeds[2].src.(*direct); is {
-		t.Error("the place of one that ended is not free")
+		t.Error("a closed feed did not free its place")
 	}
 }

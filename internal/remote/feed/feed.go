@@ -8,38 +8,40 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Feed reads a blob's source into upload requests. It can go back: to the last
-// mark before a byte, from where the source is read again. The last bytes leave
-// only when the whole blob matched, so no registry can close an upload of others.
+// Feed provides the bytes of a blob's source to upload requests. It can return to an earlier
+// offset: it goes back to the last mark before that offset and reads the source again from there.
+// It releases the last bytes only after the whole blob has been verified, so that no registry can
+// complete an upload of other bytes.
 //
-// One piece is read at a time; the next begins after the last one's Close.
+// Only one Piece is read at a time. The next one begins after the previous one was closed.
 type Feed struct {
-	sums  // src's while there is one, and then ahead of at, perhaps
+	sums  // belongs to src while a source is open, and may then be ahead of at
 	open  oci.Opener
-	ahead *Readers   // who may read ahead; nil for nobody
-	marks []oci.Mark // by rising byte; those ahead of at are of an earlier process
-	src   source     // nil while none is open
-	at    int64      // the next byte of src
-	life  context.Context
-	Stop  context.CancelFunc // ends life; nil when there is none
-	tail  []byte             // the last bytes of the blob, once they are proved; else nil
-	Max   int64              // the furthest byte that was handed out
-	Sent  int64              // bytes handed out, all in all
-	Err   error              // what ended the source, or proved it wrong
+	ahead *Readers // the limit for reading ahead; nil never reads ahead
+	// marks is sorted by offset. Marks beyond at come from an earlier process.
+	marks []oci.Mark
+	src   source             // nil while no source is open
+	at    int64              // the next offset of src
+	life  context.Context    // bounds the source, and lasts longer than one request
+	Stop  context.CancelFunc // ends life; nil if there is none
+	tail  []byte             // the last bytes of the blob once the blob is verified, else nil
+	Max   int64              // the offset after the last byte that was handed out
+	Sent  int64              // bytes handed out in total, including repeats
+	Err   error              // the error that ended the source, or a mismatch of its bytes
 }
 
-// New feeds what open yields of d, held against d by v.
+// New returns a Feed of the blob d that open yields. v verifies the bytes.
 func New(d oci.Descriptor, v *oci.Verifier, open oci.Opener, ahead *Readers) *Feed {
 	return &Feed{sums: sums{d: d, check: v}, open: open, ahead: ahead}
 }
 
-// held is where the bytes begin that are held back.
+// held returns the offset at which the bytes begin that are held back until the blob is verified.
 func (f *Feed) held() int64 { return max(0, f.d.Size-heldBack) }
 
-// Proved reports whether what was read matches.
+// Proved reports whether the whole blob was read and its digest and size match.
 func (f *Feed) Proved() bool { return f.tail != nil }
 
-// read fills p with bytes from at on.
+// read fills p with bytes from offset at on.
 func (f *Feed) read(request context.Context, p []byte, at int64) (int, error) {
 	if at >= f.held() {
 		if !f.Proved() {
@@ -55,7 +57,7 @@ func (f *Feed) read(request context.Context, p []byte, at int64) (int, error) {
 	return f.take(request, p[:min(int64(len(p)), f.held()-at)])
 }
 
-// Prove reads to the end and compares.
+// Prove reads to the end of the source and verifies the digest and the size.
 func (f *Feed) Prove(request context.Context) error {
 	if err := f.seek(request, f.held()); err != nil {
 		return err
@@ -80,7 +82,7 @@ func (f *Feed) Prove(request context.Context) error {
 	return nil
 }
 
-// take reads the next bytes of the source, which are hashed then.
+// take reads the next bytes of the source. They are hashed when they are read.
 func (f *Feed) take(request context.Context, p []byte) (int, error) {
 	n, mark, err := f.src.take(request, p)
 	f.at += int64(n)
@@ -90,7 +92,7 @@ func (f *Feed) take(request context.Context, p []byte) (int, error) {
 	return n, err
 }
 
-// before are the marks at bytes before at.
+// before returns the marks at offsets less than at.
 func (f *Feed) before(at int64) []oci.Mark {
 	n := len(f.marks)
 	for n > 0 && f.marks[n-1].At >= at {
@@ -99,7 +101,8 @@ func (f *Feed) before(at int64) []oci.Mark {
 	return f.marks[:n]
 }
 
-// Recall takes marks of an earlier process for this one's, unless they are of another make.
+// Recall adopts the marks that an earlier process recorded. It ignores them if they have another
+// spacing or cannot be restored.
 func (f *Feed) Recall(marks []oci.Mark) {
 	for i, m := range marks {
 		if m.At != int64(i+1)*markEvery || f.check.Return(m) != nil {
@@ -111,7 +114,7 @@ func (f *Feed) Recall(marks []oci.Mark) {
 	f.marks, f.at = marks, 0
 }
 
-// Ready has the source stand where bytes from at on are read next.
+// Ready positions the source so that the bytes from offset at on are read next.
 func (f *Feed) Ready(life context.Context, at int64) error {
 	if f.Proved() && at >= f.held() {
 		return nil
@@ -119,8 +122,8 @@ func (f *Feed) Ready(life context.Context, at int64) error {
 	return f.seek(life, min(at, f.held()))
 }
 
-// seek brings the source to byte at: to the last mark before it where that saves
-// reading, and on by reading.
+// seek positions the source at offset at. It goes to the last mark before at if that saves reading,
+// and reads the bytes from there to at.
 func (f *Feed) seek(request context.Context, at int64) error {
 	marks, last := f.before(at+1), int64(0)
 	if len(marks) > 0 {
@@ -150,7 +153,7 @@ func (f *Feed) seek(request context.Context, at int64) error {
 	return nil
 }
 
-// start opens the source, for a life of its own within that of the feed.
+// start opens the source at f.at, with a context of its own within f.life.
 func (f *Feed) start() error {
 	life, stop := context.WithCancel(f.life)
 	src, err := f.open(life, f.at)
@@ -162,7 +165,7 @@ func (f *Feed) start() error {
 	return nil
 }
 
-// drop lets the source go. What was proved of it counts no more.
+// drop closes the source and discards the result of its verification.
 func (f *Feed) drop() {
 	f.tail = nil
 	if f.src != nil {
@@ -171,15 +174,15 @@ func (f *Feed) drop() {
 	}
 }
 
-// Begin makes sure that there is a life for the source to be opened in: as
-// long as ctx, or until stop.
+// Begin ensures that there is a context for opening the source. It lasts until ctx ends or Stop is
+// called.
 func (f *Feed) Begin(ctx context.Context) {
 	if f.Stop == nil {
 		f.life, f.Stop = context.WithCancel(ctx)
 	}
 }
 
-// Close ends the source and its context. The next begin and seek start at the last mark.
+// Close ends the source and its context. Reading can start again from the last mark.
 func (f *Feed) Close() {
 	f.drop()
 	if f.Stop != nil {
@@ -196,15 +199,16 @@ type Piece struct {
 	once    sync.Once
 }
 
-// Piece begins a body of bytes at to end. life is that of the whole upload,
-// request that of the one exchange.
+// Piece returns a body of the bytes from offset at to end. life is the context of the whole upload,
+// and request that of the one exchange.
 func (f *Feed) Piece(life, request context.Context, at, end int64) *Piece {
 	return &Piece{at: at, end: end, Closed: make(chan struct{}), fill: func(p []byte, at int64) (int, error) {
 		return f.fill(life, request, p, at)
 	}}
 }
 
-// fill is read for one request: a source that is waited for ends with it.
+// fill reads bytes for one request. If the request ends while the source is waited for, the source
+// ends, too.
 func (f *Feed) fill(life, request context.Context, p []byte, at int64) (int, error) {
 	if f.Err != nil {
 		return 0, f.Err
@@ -216,7 +220,7 @@ func (f *Feed) fill(life, request context.Context, p []byte, at int64) (int, err
 	switch {
 	case err == nil:
 	case request.Err() == nil:
-		f.Err = err // the source's own error; it is not the registry's to answer for
+		f.Err = err // an error of the source; the registry did not cause it
 	default:
 		f.Close()
 	}
@@ -233,7 +237,7 @@ func (p *Piece) Read(buf []byte) (int, error) {
 	return n, err
 }
 
-// Close tells the upload that nobody reads this piece any more.
+// Close tells the upload that this piece is no longer read.
 func (p *Piece) Close() error {
 	p.once.Do(func() { close(p.Closed) })
 	return nil

@@ -10,32 +10,33 @@ import (
 	"github.com/drayage/dray/credential"
 )
 
-// Draw is one request on its way, for whoever shares a registry's limits among
-// processes (Options.Draw).
+// Draw describes one request to a function that shares a registry's limits among several processes
+// (remote.Options.Draw).
 type Draw struct {
 	Host     string
-	Identity string           // the user of the login, or its scheme where it has none; "" is anonymous
-	Class    credential.Class // never credential.All, which all are; Manifests are Writes, too
+	Identity string           // the user of the login, or its scheme if it has no user; "" means anonymous
+	Class    credential.Class // never credential.All, which covers all classes; Manifests count as Writes, too
 }
 
-// allowance is what a registry publishes: so many requests of a class in so much time.
-// Where it depends on what somebody pays, the most comes first, and a 429 leads to the next.
+// allowance is a rate that a registry publishes: a number of requests of a class per period. If the
+// number depends on the customer's tier, the values run from the highest to the lowest, and each
+// 429 leads to the next one.
 type allowance struct {
 	class credential.Class
 	per   time.Duration
 	n     []float64
 }
 
-// allowances by product, from their documentation of 2026: ACR's service limits by SKU
-// (Premium, Standard, Basic), Alibaba's rate for its registry, ECR's quota of PutImage.
-// Docker Hub's pulls are counted by pulls.
+// allowances holds the rates by product, from the products' documentation of 2026: ACR's service
+// limits by SKU (Premium, Standard, Basic), Alibaba's rate for its registry, and ECR's quota for
+// PutImage. Docker Hub's pulls are counted by Pulls.
 var allowances = map[string][]allowance{
 	"acr":     {{credential.Reads, time.Minute, []float64{10_000, 3_000, 1_000}}, {credential.Writes, time.Minute, []float64{2_000, 500, 100}}},
 	"ecr":     {{credential.Manifests, time.Second, []float64{10}}},
 	"alibaba": {{credential.All, time.Second, []float64{15}}},
 }
 
-// Budgets are the buckets of one host, by identity and class.
+// Budgets holds the buckets of one host, by identity and class. It is safe for concurrent use.
 type Budgets struct {
 	host    string
 	allowed []allowance
@@ -44,27 +45,28 @@ type Budgets struct {
 	each map[Draw]*bucket
 }
 
-// bucket fills evenly, up to a tenth of what is allowed at once, so that no stretch of
-// the registry's time sees more than its number.
+// bucket is a token bucket. It refills evenly and holds at most a tenth of the allowance, so that
+// no window of the registry's period sees more requests than allowed.
 type bucket struct {
 	allowance
-	step int     // which of n holds
-	left float64 // below 0 for those who wait
-	at   time.Time
-	told time.Time
-	calm time.Time
+	step int       // index of the value of n that applies
+	left float64   // below 0 while requests wait
+	at   time.Time // of the last refill
+	told time.Time // end of the last wait that was reported
+	calm time.Time // before this time, a further 429 teaches nothing
 }
 
-// NewBudgets keeps to what product publishes, or to perSecond requests where that is not 0.
+// NewBudgets returns the budgets of host: the rates that product publishes, or perSecond requests
+// per second if that is not 0.
 func NewBudgets(host, product string, perSecond float64) *Budgets {
 	b := &Budgets{host: host, allowed: allowances[product], each: map[Draw]*bucket{}}
-	if perSecond > 0 { // somebody who knows better
+	if perSecond > 0 { // the configuration overrides the published rates
 		b.allowed = []allowance{{credential.All, time.Second, []float64{perSecond}}}
 	}
 	return b
 }
 
-// Allowances is what is known to be allowed now; nil is nothing known.
+// Allowances returns the rates that apply now. Nil means that none is known.
 func (b *Budgets) Allowances() []credential.Allowance {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -81,10 +83,10 @@ func (b *Budgets) Allowances() []credential.Allowance {
 	return all
 }
 
-// None reports whether nothing is known to be counted.
+// None reports whether the host has no known rate.
 func (b *Budgets) None() bool { return len(b.allowed) == 0 }
 
-// Classes of a request, and so the buckets that it takes from.
+// Classes returns the classes of a request, which determine the buckets that it draws from.
 func Classes(method, path string) [3]credential.Class {
 	switch {
 	case method == http.MethodGet || method == http.MethodHead:
@@ -95,7 +97,8 @@ func Classes(method, path string) [3]credential.Class {
 	return [3]credential.Class{credential.All, credential.Writes}
 }
 
-// Draw takes one request's due and returns how long to wait for it, and why.
+// Draw takes one request out of its buckets and returns how long to wait before sending it. news is
+// the reason to report, or "".
 func (b *Budgets) Draw(cs [3]credential.Class, identity string, now time.Time) (wait time.Duration, news string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,7 +114,7 @@ func (b *Budgets) Draw(cs [3]credential.Class, identity string, now time.Time) (
 		wait, news = d, ""
 		if until := now.Add(d); d >= time.Second && until.Sub(k.told) >= time.Second {
 			k.told = until
-			news = fmt.Sprintf("%s: %v %s in %s are allowed, until %s", b.host, k.n[k.step], k.class, unit(k.per), until.Format("15:04:05"))
+			news = fmt.Sprintf("%s: the registry allows %v %s %s, waiting until %s", b.host, k.n[k.step], k.class, unit(k.per), until.Format("15:04:05"))
 		}
 	}
 	return wait, news
@@ -134,8 +137,9 @@ func (b *Budgets) bucket(a allowance, identity string) *bucket {
 	return k
 }
 
-// rate is in requests a second. What a published number is about is not measured as
-// exactly as it is printed; a configured one is taken at its word.
+// rate returns the allowed requests per second. Only 90 % of a published rate per minute is used,
+// because registries do not measure as exactly as they document. A rate per second, such as a
+// configured one, is used in full.
 func (k *bucket) rate() float64 {
 	r := k.n[k.step] / k.per.Seconds()
 	if k.per == time.Minute {
@@ -144,6 +148,7 @@ func (k *bucket) rate() float64 {
 	return r
 }
 
+// take removes one request from the bucket and returns the wait until it may be sent.
 func (k *bucket) take(now time.Time) time.Duration {
 	if !k.at.IsZero() {
 		k.left = min(k.left+now.Sub(k.at).Seconds()*k.rate(), max(1, k.n[k.step]/10))
@@ -156,7 +161,7 @@ func (k *bucket) take(now time.Time) time.Duration {
 	return time.Duration(-k.left / k.rate() * float64(time.Second))
 }
 
-// Refused learns from a 429: what was thought to be allowed is not.
+// Refused learns from a 429: the allowed rate is lower than assumed.
 func (b *Budgets) Refused(cs [3]credential.Class, identity string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -165,7 +170,7 @@ func (b *Budgets) Refused(cs [3]credential.Class, identity string, now time.Time
 		if k == nil || a.class != cs[0] && a.class != cs[1] && a.class != cs[2] || now.Before(k.calm) {
 			continue
 		}
-		k.calm = now.Add(k.per) // the others of the same burst teach nothing more
+		k.calm = now.Add(k.per) // the other requests of the same burst teach nothing more
 		k.step = min(k.step+1, len(k.n)-1)
 		k.left = min(k.left, 0)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// spend makes n calls of a method side by side and returns how long they took.
+// spend makes n concurrent calls of a method and returns how long they took.
 func spend(t *testing.T, b *Budgets, identity, method, path string, n int) time.Duration {
 	t.Helper()
 	begin := time.Now()
@@ -81,8 +81,8 @@ func TestALongWaitIsToldOnceWithItsReason(t *testing.T) {
 				told = append(told, news)
 			}
 		}
-		if len(told) < 1 || len(told) > 7 || !strings.HasPrefix(told[0], "reg: 15 requests in a second are allowed, until ") {
-			t.Errorf("told %q", told)
+		if len(told) < 1 || len(told) > 7 || !strings.HasPrefix(told[0], "reg: the registry allows 15 requests a second, waiting until ") {
+			t.Errorf("reported %q", told)
 		}
 	})
 }
@@ -91,7 +91,7 @@ func TestHeadersThatSayThatNothingIsLeftAreRead(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	for _, tt := range []struct {
 		header, value, reset string
-		want                 time.Duration // 0 is not
+		want                 time.Duration // 0 means that the header is ignored
 	}{
 		{"RateLimit-Remaining", "0", "30", 30 * time.Second},
 		{"RateLimit-Remaining", "0;w=60", "30", 30 * time.Second},

@@ -7,61 +7,64 @@ import (
 	"time"
 )
 
-// Crowd finds out how many requests a host gets at once, while they are made. A host has one
-// for small requests, one for blobs that are read and one for blobs that are written. Five
-// rules, which look at what was answered and at who waits, and at nothing else:
+// Crowd limits how many requests a host gets at once, and finds out the best limit while requests
+// are made. A host has one Crowd for small requests, one for blobs that are read and one for blobs
+// that are written. It follows five rules, which depend only on the answers and on the requests
+// that wait:
 //
-//  1. The number goes up only while somebody waits for a place: there is no use in room
-//     that nobody takes.
-//  2. Small requests: each answer adds one place, which doubles the number in a round
-//     trip, until the first trouble; after that a whole round of answers adds one.
-//  3. Bodies: every half second the bytes are counted. While they are a tenth
-//     more than ever before, a quarter of the number is added: a link that is full, or
-//     a disk, stops that by itself.
-//  4. A 429 halves the number and a 5xx takes a quarter of it; then a tenth go where
-//     small requests take four times as long as the fastest of late, and 50 ms: they
-//     stand in a queue there. That is at most once in two of the times that the answer
-//     took, and 100 ms: those that follow belong to requests that were under way already.
-//  5. Small bodies do not stand behind large ones: a quarter of the places is for them
-//     while some wait, and half as many as all beside.
+//  1. The limit rises only while a request waits for a place, because unused places teach nothing.
+//  2. Small requests: each answer adds one place, which doubles the limit per round trip, until the
+//     first trouble. After that, a whole round of answers adds one place.
+//  3. Bodies: every half second the transferred bytes are counted. If the rate is a tenth above the
+//     best so far, the limit rises by a quarter. A full link or a slow disk stops this growth by
+//     itself.
+//  4. A 429 halves the limit, and a 5xx takes away a quarter. The limit also shrinks by a tenth
+//     when small requests queue at the host: when they take longer than four times the fastest
+//     recent answer plus 50 ms. The limit shrinks at most once in twice the time of the answer, and
+//     at most once in 100 ms, because the answers that follow belong to requests sent before the
+//     change.
+//  5. Small bodies do not wait behind large ones. While small bodies wait, a quarter of the places
+//     is kept for them, and they may exceed the limit by half.
 //
-// The number never leaves the range that configuration and dialect give.
+// The limit never leaves the range that the configuration and the dialect set. A Crowd is safe for
+// concurrent use.
 type Crowd struct {
 	floor, Top int
 	bodies     bool
 
 	mu      sync.Mutex
 	limit   float64
-	used    int // large and small
-	large   int
-	queue   []chan struct{} // closed when a place is the waiter's
-	quick   []chan struct{} // of small bodies
-	settled bool            // there was trouble, so doubling is over
-	calm    time.Time       // nothing is taken away before
+	used    int             // places taken, by small and large requests
+	large   int             // places taken by large ones
+	queue   []chan struct{} // each is closed when its waiter gets a place
+	quick   []chan struct{} // the queue of small bodies
+	settled bool            // the first trouble occurred, so doubling is over
+	calm    time.Time       // before this time, the limit does not shrink again
 
-	full  bool // somebody waited in this window
-	began time.Time
-	bytes int64
-	best  float64 // bytes in a second
+	full  bool      // a request waited in this window
+	began time.Time // start of this window
+	bytes int64     // bytes transferred in this window
+	best  float64   // the best rate so far, in bytes per second
 
-	fastest time.Duration // of late; it is forgotten slowly
-	since   time.Time     // when some of it was
-	typical time.Duration // moving average
+	fastest time.Duration // fastest recent answer; it is forgotten slowly
+	since   time.Time     // when fastest was last raised
+	typical time.Duration // moving average of the answers
 }
 
 const (
-	window   = 500 * time.Millisecond
-	breather = 100 * time.Millisecond
-	memory   = 30 * time.Second // in which the fastest is forgotten by a quarter
-	standing = 50 * time.Millisecond
+	window   = 500 * time.Millisecond // in which bytes are counted
+	breather = 100 * time.Millisecond // shortest time between two reductions
+	memory   = 30 * time.Second       // after which the fastest answer is raised by a quarter
+	standing = 50 * time.Millisecond  // wait in the host's queue that is tolerated
 )
 
-// NewCrowd is for small requests: start of them at once at first, top at most.
+// NewCrowd returns a Crowd for small requests. It starts with start requests at once and allows at
+// most top.
 func NewCrowd(start, top int) *Crowd {
 	return &Crowd{floor: min(2, top), Top: top, limit: float64(min(start, top))}
 }
 
-// NewBodies is for blobs.
+// NewBodies returns a Crowd for blob bodies.
 func NewBodies(start, top int) *Crowd {
 	c := NewCrowd(start, top)
 	c.bodies = true
@@ -71,7 +74,7 @@ func NewBodies(start, top int) *Crowd {
 // SmallBody is the size in bytes below which a body is small: 1 MiB.
 const SmallBody = 1 << 20
 
-// free reports whether there is a place for the next to come in.
+// free reports whether the next request may take a place.
 func (c *Crowd) free(small bool) bool {
 	limit := int(c.limit)
 	switch {
@@ -83,7 +86,7 @@ func (c *Crowd) free(small bool) bool {
 	return c.used < limit
 }
 
-// take counts who has a place now.
+// take adds n to the places taken.
 func (c *Crowd) take(small bool, n int) {
 	c.used += n
 	if !small {
@@ -91,7 +94,8 @@ func (c *Crowd) take(small bool, n int) {
 	}
 }
 
-// Enter takes a place, in the order of asking. small is a small body.
+// Enter waits for a place; waiting requests get places in the order of their calls. small marks a
+// body below SmallBody. If ctx ends first, Enter returns its cause.
 func (c *Crowd) Enter(ctx context.Context, small bool) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -121,7 +125,7 @@ func (c *Crowd) Enter(ctx context.Context, small bool) error {
 		*queue = slices.Delete(*queue, i, i+1)
 		return context.Cause(ctx)
 	}
-	c.take(small, -1) // the place came at the same moment
+	c.take(small, -1) // the place was given at the same moment
 	c.admit()
 	return context.Cause(ctx)
 }
@@ -134,7 +138,7 @@ func (c *Crowd) Leave(small bool) {
 	c.admit()
 }
 
-// admit gives out places while there are some.
+// admit gives free places to waiting requests.
 func (c *Crowd) admit() {
 	for {
 		queue, small := &c.queue, false
@@ -150,10 +154,10 @@ func (c *Crowd) admit() {
 	}
 }
 
-// waits reports whether somebody does.
+// waits reports whether any request waits.
 func (c *Crowd) waits() bool { return len(c.queue)+len(c.quick) > 0 }
 
-// Answered learns from an answer of a status, which took so long.
+// Answered adapts the limit to an answer with the given status that took so long.
 func (c *Crowd) Answered(status int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,10 +180,11 @@ func (c *Crowd) Answered(status int, took time.Duration) {
 	}
 }
 
-// timed is the part of rule 4 that looks at time.
+// timed applies the part of rule 4 that looks at times.
 func (c *Crowd) timed(now time.Time, took time.Duration) {
 	if now.Sub(c.since) > memory {
-		c.fastest, c.since = c.fastest+c.fastest/4, now // not anew: what is asked now may stand in the queue, too
+		// The value is not reset: answers measured now may have waited in the host's queue, too.
+		c.fastest, c.since = c.fastest+c.fastest/4, now
 	}
 	if c.fastest == 0 || took < c.fastest {
 		c.fastest = took
@@ -193,7 +198,7 @@ func (c *Crowd) timed(now time.Time, took time.Duration) {
 	}
 }
 
-// Moved counts n bytes of bodies.
+// Moved counts n transferred bytes of bodies.
 func (c *Crowd) Moved(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

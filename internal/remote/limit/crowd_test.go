@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// through makes n requests of one crowd, each of which takes what took says of how many are there at once.
+// through makes n requests through one Crowd. took returns the status and the duration of a
+// request, given the number of concurrent requests.
 func through(t *testing.T, c *Crowd, n int, took func(there int) (status int, d time.Duration)) (peak int) {
 	t.Helper()
 	var mu sync.Mutex
@@ -58,7 +59,7 @@ func TestNobodyWaitingNeedsNoMoreRoom(t *testing.T) {
 			through(t, c, 8, func(int) (int, time.Duration) { return 200, time.Millisecond })
 		}
 		if c.limit != 8 {
-			t.Errorf("room for %v", c.limit)
+			t.Errorf("the limit is %v", c.limit)
 		}
 	})
 }
@@ -70,14 +71,14 @@ func TestTooManyRequestsHalveTheNumberOnceForAllThatWereUnderWay(t *testing.T) {
 			c.Answered(429, time.Millisecond)
 		}
 		if c.limit != 32 {
-			t.Errorf("room for %v, want 32", c.limit)
+			t.Errorf("the limit is %v, want 32", c.limit)
 		}
 		for range 20 {
 			time.Sleep(breather)
 			c.Answered(503, time.Millisecond)
 		}
 		if c.limit != 2 {
-			t.Errorf("room for %v, want 2", c.limit)
+			t.Errorf("the limit is %v, want 2", c.limit)
 		}
 	})
 }
@@ -106,7 +107,7 @@ func TestRequestsThatQueueAtTheHostBecomeFewer(t *testing.T) {
 			return 200, 10 * time.Millisecond * time.Duration(max(1, there-4))
 		})
 		if c.limit > 20 {
-			t.Errorf("room for %v", c.limit)
+			t.Errorf("the limit is %v", c.limit)
 		}
 	})
 }
@@ -114,7 +115,7 @@ func TestRequestsThatQueueAtTheHostBecomeFewer(t *testing.T) {
 func TestBodiesGetMoreRoomWhileTheyMoveFasterByIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewBodies(4, 32)
-		const each, link = 25, 400 // MB a second of one connection and of all
+		const each, link = 25, 400 // MB per second of one connection and of all connections
 		there := 0
 		var mu sync.Mutex
 		var wg sync.WaitGroup
@@ -141,7 +142,7 @@ func TestBodiesGetMoreRoomWhileTheyMoveFasterByIt(t *testing.T) {
 		}
 		wg.Wait()
 		if c.limit < 14 || c.limit > 26 {
-			t.Errorf("room for %v, the link is full with 16", c.limit)
+			t.Errorf("the limit is %v, but 16 connections fill the link", c.limit)
 		}
 	})
 }
@@ -155,7 +156,7 @@ func TestWhoGivesUpWaitingLeavesNoPlaceTaken(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if c.Enter(ctx, false) == nil {
-			t.Error("there was no place")
+			t.Error("Enter succeeded although no place was free")
 		}
 		c.Leave(false)
 		if err := c.Enter(t.Context(), false); err != nil || c.used != 1 || len(c.queue) != 0 {
@@ -166,10 +167,10 @@ func TestWhoGivesUpWaitingLeavesNoPlaceTaken(t *testing.T) {
 
 func TestSmallBodiesDoNotStandBehindLargeOnes(t *testing.T) {
 	for _, tt := range []struct {
-		start, top, want int // want small ones in the first second
+		start, top, want int // want is the number of small bodies in the first second
 	}{
-		{8, 16, 4 * 100}, // places beside those of the large ones
-		{8, 8, 0},        // none
+		{8, 16, 4 * 100}, // places in addition to those of the large bodies
+		{8, 8, 0},        // no additional places
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := NewBodies(tt.start, tt.top)

@@ -1,12 +1,13 @@
-// Package limit holds requests back: as many at once as a host takes, no more of a kind
-// than a registry allows in its time, no pull that is not left, nothing while a registry
-// asks to wait. It sends nothing; whoever sends asks here first, and tells what was answered.
+// Package limit delays requests. It limits how many requests a host gets at once, how many of a
+// class it gets in a period, and how many pulls are made, and it holds back all requests while a
+// registry asks to wait. It sends nothing: its callers ask before they send a request, and report
+// the answer.
 //
 // Files, in the order of the walk:
 //
 //	crowd.go      how many requests a host gets at once
-//	allowance.go  how many of a kind in so much time, by what registries publish
-//	pulls.go      Docker Hub's limit of pulls
-//	headers.go    what answers say of waiting: Retry-After, RateLimit-*
-//	gate.go       places, an even pace, a pause for all; sleeping
+//	allowance.go  request rates that registries publish
+//	pulls.go      the pull limit of Docker Hub
+//	headers.go    parsing Retry-After and RateLimit-*
+//	gate.go       Gate, Pace and Pause: places, an even rate, a pause for all; sleeping
 package limit

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Abreast is how many small requests one question about many blobs or manifests takes.
+// Abreast is the number of small requests that are made at once to check many blobs or manifests.
 const Abreast = 32
 
-// Sleep waits for d or for the end of ctx, whose cause it returns.
+// Sleep waits for d. If ctx ends first, it returns its cause.
 func Sleep(ctx context.Context, d time.Duration) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -24,10 +24,10 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Gate has as many places as its capacity. The nil gate lets everybody pass.
+// Gate is a semaphore with as many places as its capacity. The nil Gate has unlimited places.
 type Gate chan struct{}
 
-// Enter waits for a place, or for the end of ctx, whose cause it returns.
+// Enter waits for a place. If ctx ends first, it returns its cause.
 func (g Gate) Enter(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -50,7 +50,7 @@ func (g Gate) Leave() {
 	}
 }
 
-// Pace spreads units evenly over time. The zero pace lets everything pass.
+// Pace spreads units, such as bytes, evenly over time. The zero Pace has no limit.
 type Pace struct {
 	PerSecond float64
 
@@ -77,14 +77,13 @@ func (p *Pace) Take(ctx context.Context, n int64) error {
 	return Sleep(ctx, wait)
 }
 
-// Pause holds everybody until a time. The zero pause holds nobody.
+// Pause holds back all requests until some time. The zero Pause holds back none.
 type Pause struct {
 	mu  sync.Mutex
 	end time.Time
 }
 
-// Until makes everybody wait until t. news is false when they would have waited
-// about as long anyway.
+// Until extends the pause to t. It returns news = false if the pause lasted about as long anyway.
 func (p *Pause) Until(t time.Time) (news bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,14 +94,14 @@ func (p *Pause) Until(t time.Time) (news bool) {
 	return news
 }
 
-// Holds reports whether it does now.
+// Holds reports whether the pause is in effect.
 func (p *Pause) Holds() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return time.Now().Before(p.end)
 }
 
-// Await returns when it holds nobody.
+// Await waits until the pause is over. If ctx ends first, it returns its cause.
 func (p *Pause) Await(ctx context.Context) error {
 	for {
 		p.mu.Lock()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ParseRetryAfter reads seconds or a date (RFC 9110 §10.2.3). What is neither,
-// or lies in the past, is 0: then backoff decides.
+// ParseRetryAfter returns the wait that s asks for, in seconds or as a date (RFC 9110 §10.2.3). It
+// returns 0 for anything else and for a date in the past; then the backoff decides.
 func ParseRetryAfter(s string, now time.Time) time.Duration {
 	s = strings.TrimSpace(s)
 	if n, err := strconv.ParseFloat(s, 64); err == nil {
@@ -24,7 +24,8 @@ func ParseRetryAfter(s string, now time.Time) time.Duration {
 	return min(t.Sub(now), 10*365*24*time.Hour)
 }
 
-// Resets is when requests are back, where a header says that none are left.
+// Resets returns when requests are available again, if a header says that none are left. Otherwise
+// it returns the zero time.
 func Resets(h http.Header, now time.Time) time.Time {
 	for _, prefix := range []string{"", "X-"} {
 		left, _, ok := quota(h.Get(prefix + "RateLimit-Remaining"))
@@ -34,7 +35,7 @@ func Resets(h http.Header, now time.Time) time.Time {
 		n, err := strconv.ParseInt(strings.TrimSpace(h.Get(prefix+"RateLimit-Reset")), 10, 64)
 		switch {
 		case err != nil || n <= 0:
-		case n > 1e9: // GitLab and GitHub write the time itself
+		case n > 1e9: // GitLab and GitHub send a Unix time instead of a duration
 			if t := time.Unix(n, 0); t.After(now) {
 				return t
 			}
@@ -45,7 +46,7 @@ func Resets(h http.Header, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// quota reads "100;w=21600": a count and, in seconds, a window.
+// quota parses "100;w=21600": a count, and a window in seconds.
 func quota(s string) (n int, window time.Duration, ok bool) {
 	count, params, _ := strings.Cut(s, ";")
 	n, err := strconv.Atoi(strings.TrimSpace(count))

@@ -10,30 +10,34 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Budget is what is known of a registry's pull limit. Docker Hub has one: a GET
-// of a manifest is a pull, a HEAD is free, and so are blobs.
+// Budget is what is known about a registry's pull limit. Docker Hub has one: a GET of a manifest
+// counts as a pull; a HEAD and blobs are free.
 type Budget struct {
-	Limit     int           // pulls in a window; 0 where the registry told of none
+	Limit     int           // pulls per window; 0 if the registry reported none
 	Remaining int           // pulls left, as of the last answer; 0 without a Limit
-	Window    time.Duration // 0 where the registry told of none
-	SpentHere int           // pulls of this Client
-	Resets    time.Time     // when all of it is back, at the latest; zero while nothing is known to be spent
+	Window    time.Duration // 0 if the registry reported none
+	SpentHere int           // pulls made by this Client
+	// Resets is when the whole limit is available again, at the latest. Zero while no pull is known
+	// to be used.
+	Resets time.Time
 }
 
-// Spent reports whether pulls have to wait.
+// Spent reports whether the limit is used up.
 func (b Budget) Spent() bool { return b.Limit > 0 && b.Remaining <= 0 }
 
-// spentError is why a pull was not made.
+// spentError is the cause of a pull that was not made.
 type spentError struct{ until time.Time }
 
 func (e *spentError) Error() string {
-	return "the pulls are spent until " + Clock(e.until)
+	return "the pull limit is used up until " + Clock(e.until)
 }
 
-// Spent says that the pulls are spent until then, so that SpentUntil finds it.
+// Spent returns an error that says that the pull limit is used up until then. SpentUntil recognizes
+// it.
 func Spent(until time.Time) error { return &spentError{until} }
 
-// SpentUntil reports whether err says that a pull limit is spent, and until when at the latest.
+// SpentUntil reports whether err says that a pull limit is used up, and returns the time at which
+// pulls are available again at the latest.
 func SpentUntil(err error) (until time.Time, is bool) {
 	var s *spentError
 	if !errors.As(err, &s) {
@@ -42,7 +46,7 @@ func SpentUntil(err error) (until time.Time, is bool) {
 	return s.until, true
 }
 
-// Clock writes a time of day, with the day where that is not today's.
+// Clock returns t as a time of day, with the date if t is more than 12 hours away.
 func Clock(t time.Time) string {
 	if time.Until(t) > 12*time.Hour {
 		return t.Format("2006-01-02 15:04")
@@ -51,29 +55,31 @@ func Clock(t time.Time) string {
 }
 
 const (
-	slack     = 5 * time.Second // after a window, for clocks that differ
-	hubWindow = 6 * time.Hour   // of Docker Hub, where no answer told another
-	recheck   = 5 * time.Minute // how often a HEAD is spent to see whether pulls are back
+	slack     = 5 * time.Second // added to a window, because clocks differ
+	hubWindow = 6 * time.Hour   // Docker Hub's window, if no answer reported another
+	recheck   = 5 * time.Minute // how often a HEAD checks whether pulls are available again
 )
 
-// Pulls keeps count of a host's pull limit.
+// Pulls tracks a host's pull limit. It is safe for concurrent use.
 type Pulls struct {
-	turn Gate // of the one request that looks whether pulls are back
+	turn Gate // for the one request that checks whether pulls are available
 
 	mu     sync.Mutex
-	limit  int // 0 before any answer told
+	limit  int // 0 before any answer reported it
 	left   int
 	window time.Duration
-	source string    // whose limit it is: an address or an account
-	began  time.Time // when something was first seen to be spent: it is back no later than a window after that; zero is never
-	spent  int
-	until  time.Time     // no pull before; zero is none
-	free   chan struct{} // closed when pulls are back
-	told   time.Time     // the until that somebody was told of
+	source string // the address or account that the limit applies to
+	// began is when pulls were first seen to be used. They are available again at most one window
+	// later. Zero means never.
+	began time.Time
+	spent int
+	until time.Time     // no pull before this time; zero means no wait
+	free  chan struct{} // closed when pulls are available again
+	told  time.Time     // the last value of until that was reported
 }
 
-// NewPulls is nil for hosts that have no such limit. Docker Hub has it under any
-// name: one that is configured to be of its kind passes its answers on.
+// NewPulls returns nil for a host without a pull limit. Docker Hub has one under any name: a
+// registry that is configured with its kind passes on its answers.
 func NewPulls(host, kind string) *Pulls {
 	if host != ref.DockerHub && kind != "hub" {
 		return nil
@@ -81,7 +87,7 @@ func NewPulls(host, kind string) *Pulls {
 	return &Pulls{turn: make(Gate, 1)}
 }
 
-// resets is when the window that is known of ends, at the latest.
+// resets returns when the present window ends, at the latest.
 func (p *Pulls) resets() time.Time {
 	w := p.window
 	if w <= 0 {
@@ -90,7 +96,7 @@ func (p *Pulls) resets() time.Time {
 	return p.began.Add(w + slack)
 }
 
-// expire opens what a time that has passed kept closed, and begins a new window after the old one.
+// expire ends a wait and a window whose time has passed.
 func (p *Pulls) expire(now time.Time) {
 	if !p.until.IsZero() && !now.Before(p.until) {
 		p.open()
@@ -116,17 +122,17 @@ func (p *Pulls) shut(until time.Time) {
 	}
 }
 
-// Reply is an answer about a manifest, as far as it tells of pulls.
+// Reply is what an answer about a manifest says about pulls.
 type Reply struct {
 	Method string
 	Status int
 	Header http.Header
-	Source string // whose limit it is, as the answer says
-	Spent  bool   // it is the 429 that says that the pulls are spent, not the plain one against floods of requests
+	Source string // the address or account that the limit applies to, as the answer says
+	Spent  bool   // the answer is the 429 for a used-up pull limit, not the one against too many requests
 }
 
-// Heed reads what an answer about a manifest says: "ratelimit-limit: 100;w=21600".
-// It returns whether that is that the pulls are spent.
+// Heed records an answer about a manifest, with headers such as "ratelimit-limit: 100;w=21600". It
+// returns true if the answer says that the pull limit is used up.
 func (p *Pulls) Heed(r Reply) (spent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,7 +152,7 @@ func (p *Pulls) Heed(r Reply) (spent bool) {
 	left, _, counted := quota(r.Header.Get("Ratelimit-Remaining"))
 	if told && counted {
 		if !p.began.IsZero() && r.Method == http.MethodGet && left > p.left && left <= p.left+Abreast {
-			left = p.left // answers to requests side by side come in any order
+			left = p.left // concurrent requests may be answered in any order
 		}
 		p.limit, p.left, p.window = limit, left, window
 		if left >= limit && left > 0 {
@@ -176,7 +182,8 @@ func (p *Pulls) Heed(r Reply) (spent bool) {
 	return true
 }
 
-// Closed says until when pulls have to wait; zero is not at all.
+// Closed returns until when pulls must wait, and a channel that is closed if they are available
+// earlier. A zero time means that pulls need not wait.
 func (p *Pulls) Closed() (until time.Time, free chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -184,7 +191,7 @@ func (p *Pulls) Closed() (until time.Time, free chan struct{}) {
 	return p.until, p.free
 }
 
-// News is true for the first who waits until then.
+// News reports whether a wait until the given time was not reported before.
 func (p *Pulls) News(until time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -193,7 +200,7 @@ func (p *Pulls) News(until time.Time) bool {
 	return first
 }
 
-// Budget is what is known. ok is false where that is nothing yet.
+// Budget returns what is known about the limit. ok is false if nothing is known yet.
 func (p *Pulls) Budget() (b Budget, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -214,8 +221,9 @@ func (p *Pulls) Budget() (b Budget, ok bool) {
 	return b, b.Limit > 0 || b.SpentHere > 0
 }
 
-// Await waits until pulls are back, or may be: until a time, or what free tells. Now and
-// then one of those who wait looks, which is free.
+// Await waits for d at most, or until free is closed. From time to time one of the waiting callers
+// calls look, which checks with a HEAD that does not count as a pull. After that, Await returns
+// too, and the caller has to check again.
 func (p *Pulls) Await(ctx context.Context, free chan struct{}, d time.Duration, look func()) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -8,7 +8,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// acrTag is a row of ACR's /acr/v1/NAME/_tags.
+// acrTag is one row of ACR's /acr/v1/NAME/_tags.
 type acrTag struct {
 	Name    string `json:"name"`
 	Digest  string `json:"digest"`
@@ -16,9 +16,8 @@ type acrTag struct {
 	Updated string `json:"lastUpdateTime"`
 }
 
-// acrBulk is the data plane API of Azure container registries (api-version
-// 2021-07-01). Its manifests name no more than some of their tags, so these
-// are taken from the list of tags.
+// acrBulk returns the data plane API of Azure container registries (api-version 2021-07-01). Its
+// list of manifests contains only some of their tags, so the tags are taken from the list of tags.
 func (r *Lister) acrBulk() *bulk {
 	b := &bulk{name: "the tag list of Azure's own API"}
 	b.tags = func(ctx context.Context, show func([]oci.Listed) (int, error)) (bool, error) {
@@ -48,7 +47,7 @@ func (r *Lister) acrBulk() *bulk {
 	return b
 }
 
-// acrManifest is a row of ACR's /acr/v1/NAME/_manifests.
+// acrManifest is one row of ACR's /acr/v1/NAME/_manifests.
 type acrManifest struct {
 	Digest    string `json:"digest"`
 	MediaType string `json:"mediaType"`
@@ -64,7 +63,7 @@ func (m acrManifest) manifest() Manifest {
 		Total: m.Size, Created: moment(m.Created), Updated: moment(m.Updated)}
 }
 
-// acrTags lists tags as query says.
+// acrTags lists tags with the query parameters in query.
 func (r *Lister) acrTags(ctx context.Context, query string, show func([]oci.Listed) (int, error)) (unknown bool, err error) {
 	l := &pages[acrTag]{host: r.Host, key: "tags", call: r.acrCall("list tags of", "/_tags"), show: func(rows []acrTag) (int, error) {
 		tags := make([]oci.Listed, len(rows))

@@ -10,10 +10,10 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// hubHost is where Docker Hub's own API is.
+// hubHost is the host of Docker Hub's own API.
 const hubHost = "hub.docker.com"
 
-// hubTag is a row of Docker Hub's tags API.
+// hubTag is one row of Docker Hub's tags API.
 type hubTag struct {
 	Name    string  `json:"name"`
 	Digest  *string `json:"digest"` // null for some old tags
@@ -21,8 +21,8 @@ type hubTag struct {
 	Pushed  string  `json:"tag_last_pushed"`
 }
 
-// hubBulk is Docker Hub's tags API. It takes another login than the registry,
-// so it is asked without one: private repositories are "not found" there.
+// hubBulk returns Docker Hub's tags API. It needs another login than the registry, so it is asked
+// without one; for private repositories it answers "not found".
 func (r *Lister) hubBulk() *bulk {
 	b := &bulk{name: "the tag list of " + hubHost, elsewhere: true}
 	b.tags = func(ctx context.Context, show func([]oci.Listed) (int, error)) (bool, error) {
@@ -47,7 +47,7 @@ func (r *Lister) hubBulk() *bulk {
 	return b
 }
 
-// quayTag is a row of Quay's v1 tag API.
+// quayTag is one row of Quay's v1 tag API.
 type quayTag struct {
 	Name    string `json:"name"`
 	Digest  string `json:"manifest_digest"`
@@ -55,8 +55,8 @@ type quayTag struct {
 	Started int64  `json:"start_ts"`
 }
 
-// quayBulk is Quay's API v1, which logins of the registry do not open: it
-// answers 401 for private repositories.
+// quayBulk returns Quay's API v1. It does not accept logins of the registry: for private
+// repositories it answers 401.
 func (r *Lister) quayBulk() *bulk {
 	b := &bulk{name: "the tag list of Quay's API v1"}
 	b.tags = func(ctx context.Context, show func([]oci.Listed) (int, error)) (bool, error) {
@@ -82,7 +82,7 @@ func (r *Lister) quayBulk() *bulk {
 	return b
 }
 
-// harborArtifact is a row of Harbor's artifacts API.
+// harborArtifact is one row of Harbor's artifacts API.
 type harborArtifact struct {
 	Digest    string `json:"digest"`
 	MediaType string `json:"manifest_media_type"`
@@ -98,8 +98,8 @@ type harborArtifact struct {
 	} `json:"extra_attrs"`
 }
 
-// harborBulk is Harbor's API v2.0. It takes the registry's user and password as
-// they are, and tokens of the registry not at all.
+// harborBulk returns Harbor's API v2.0. It accepts the registry's user and password, but not the
+// registry's tokens.
 func (r *Lister) harborBulk() *bulk {
 	project, rest, ok := strings.Cut(r.Repo.Path, "/")
 	if !ok {

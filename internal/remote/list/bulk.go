@@ -6,12 +6,14 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// bulks make the list of a repository by the registry's kind; nil where this repository has none.
+// bulks maps the registry's kind to the function that returns the own list of a repository. The
+// function returns nil if this repository has none.
 var bulks = map[string]func(*Lister) *bulk{
 	"acr": (*Lister).acrBulk, "hub": (*Lister).hubBulk, "quay": (*Lister).quayBulk,
 	"harbor": (*Lister).harborBulk, "ghcr": (*Lister).ghcrBulk, "ecr": (*Lister).ecrBulk,
 }
 
+// bulk returns the registry's own list, or nil if it has none.
 func (r *Lister) bulk() *bulk {
 	if !r.taught.hasBulk() {
 		return nil
@@ -19,8 +21,8 @@ func (r *Lister) bulk() *bulk {
 	return bulks[r.Host.Kind()](r)
 }
 
-// hasBulk reports whether repositories of h are expected to have such a list.
-// Where it is at a host of its own, that one lists no other registry's.
+// hasBulk reports whether the registry is expected to have a list of its own. A list at a separate
+// host covers only that registry, whatever the configured kind.
 func (m *Lessons) hasBulk() bool {
 	h := m.host
 	kind := h.Kind()
@@ -31,15 +33,15 @@ func (m *Lessons) hasBulk() bool {
 		return h.Name == ref.DockerHub
 	case kind == "ghcr":
 		return h.Name == "ghcr.io"
-	case kind == "ecr": // its public registry's list is its owner's alone
+	case kind == "ecr": // the list of the public registry is available only to its owner
 		return m.ecr.Lists(h.Name)
 	}
 	return true
 }
 
-// Tells reports whether lists of tags are expected to tell digests, from what is known so
-// far, and whether a tag that is not listed is not there: the list of another service
-// than the registry may lag behind it.
+// Tells reports, from what is known so far, whether lists of tags are expected to contain digests,
+// and whether a tag that is not listed does not exist (complete). The list of a service other than
+// the registry itself may lag behind the registry.
 func (m *Lessons) Tells() (digests, complete bool) {
 	if !m.hasBulk() {
 		digests = m.tellsDigests()

@@ -9,9 +9,9 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// ecrBulk is ECR's own API, DescribeImages. It takes AWS credentials, which a
-// docker login is none of, at a host that may be closed off where the registry
-// is not. It is what the registry itself looks into, so it does not lag behind.
+// ecrBulk returns ECR's own API, DescribeImages. It needs AWS credentials; a docker login is not
+// enough. Its host may be unreachable while the registry is not. The registry itself uses the same
+// data, so the list does not lag behind it.
 func (r *Lister) ecrBulk() *bulk {
 	b := &bulk{name: "the image list of ECR's API", elsewhere: true}
 	b.manifests = func(ctx context.Context, show func([]Manifest) (int, error)) (bool, error) {
@@ -29,7 +29,8 @@ func (r *Lister) ecrBulk() *bulk {
 	return b
 }
 
-// ecrManifests takes over what ECR tells, which is not the size of a manifest itself.
+// ecrManifests converts the images that ECR lists. ECR does not report the size of the manifest
+// itself.
 func ecrManifests(images []credential.ECRImage) []Manifest {
 	all := make([]Manifest, len(images))
 	for i, m := range images {

@@ -11,10 +11,10 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// githubHost is where the packages API of ghcr.io is.
+// githubHost is the host of ghcr.io's packages API.
 const githubHost = "api.github.com"
 
-// ghcrVersion is a row of GitHub's packages API: a manifest.
+// ghcrVersion is one row of GitHub's packages API: a manifest.
 type ghcrVersion struct {
 	Digest   string `json:"name"`
 	Created  string `json:"created_at"`
@@ -26,9 +26,9 @@ type ghcrVersion struct {
 	} `json:"metadata"`
 }
 
-// ghcrBulk is GitHub's REST API for packages (version 2022-11-28). It always
-// wants a login, and takes the one of ghcr.io where that is a token of GitHub:
-// it goes to GitHub's own host and is the only login that leaves for another one.
+// ghcrBulk returns GitHub's REST API for packages (version 2022-11-28). It always requires a login,
+// and accepts the login of ghcr.io if that is a GitHub token. The token is sent to GitHub's own
+// host; no other login is sent to another host than its registry and token service.
 func (r *Lister) ghcrBulk() *bulk {
 	owner, name, ok := strings.Cut(r.Repo.Path, "/")
 	if !ok {
@@ -52,7 +52,7 @@ func (r *Lister) ghcrBulk() *bulk {
 			c.Encoded = true
 			l := &pages[ghcrVersion]{host: h, call: c, show: func(rows []ghcrVersion) (int, error) { return show(versions(rows)) }}
 			if _, err = l.run(ctx); !fault.Is(err, fault.NotFound) {
-				break // an owner is one or the other
+				break // an owner is either an organization or a user
 			}
 		}
 		return false, err
@@ -61,8 +61,8 @@ func (r *Lister) ghcrBulk() *bulk {
 	return b
 }
 
-// errNoToken is why GitHub is not asked.
-var errNoToken = errors.New("it wants a token of GitHub, and there is none")
+// errNoToken is the reason why GitHub is not asked.
+var errNoToken = errors.New("it requires a GitHub token, and there is none")
 
 func versions(rows []ghcrVersion) []Manifest {
 	all := make([]Manifest, len(rows))

@@ -14,35 +14,35 @@ import (
 )
 
 const (
-	pageSize  = 1000     // names asked for at once; ECR refuses more
+	pageSize  = 1000     // names requested at once; ECR refuses more
 	maxPage   = 64 << 20 // bytes of one page
 	maxNames  = 1 << 20  // names in one page
 	maxPages  = 100_000
-	maxStrays = 3 // pages without a new name that are borne
+	maxStrays = 3 // successive pages without a new name that are tolerated
 )
 
-// readPage reads one page of a list while it arrives, up to maxPage.
+// readPage parses one page of a list while it arrives, up to maxPage.
 func readPage(c *wire.Call, body io.Reader, read func(io.Reader) error) error {
 	limited := &io.LimitedReader{R: body, N: maxPage + 1}
 	err := read(limited)
 	var f *fault.Fault
 	switch {
 	case limited.N == 0:
-		return c.Fault(fault.TooLarge, "", fmt.Errorf("a page longer than %d bytes", maxPage))
+		return c.Fault(fault.TooLarge, "", fmt.Errorf("a page is longer than %d bytes", maxPage))
 	case err == nil, errors.As(err, &f):
 		return err
 	}
 	return c.Fault(fault.Refused, "", err)
 }
 
-// members calls each at the value of every member of the JSON object that page
-// is; each reads that value.
+// members parses a page that is a JSON object. It calls each for every member; each must read the
+// value of the member.
 func members(page io.Reader, each func(member string, dec *json.Decoder) error) error {
 	dec := json.NewDecoder(page)
 	if t, err := dec.Token(); err != nil {
 		return notJSON(err)
 	} else if t != json.Delim('{') {
-		return errors.New("the page is no JSON object")
+		return errors.New("the page is not a JSON object")
 	}
 	for dec.More() {
 		t, err := dec.Token()
@@ -60,9 +60,9 @@ func members(page io.Reader, each func(member string, dec *json.Decoder) error) 
 	return nil
 }
 
-func notJSON(err error) error { return fmt.Errorf("the page is no JSON: %w", err) }
+func notJSON(err error) error { return fmt.Errorf("the page is not JSON: %w", err) }
 
-// open reads the beginning of a list or of an object. It is false for null.
+// open reads the beginning of an array or an object. It returns false for null.
 func open(dec *json.Decoder, member string, begin json.Delim) (bool, error) {
 	t, err := dec.Token()
 	switch {
@@ -71,12 +71,13 @@ func open(dec *json.Decoder, member string, begin json.Delim) (bool, error) {
 	case t == nil:
 		return false, nil
 	case t != begin:
-		return false, fmt.Errorf("%s is no %s", member, map[json.Delim]string{'[': "list", '{': "object"}[begin])
+		return false, fmt.Errorf("%s is not a JSON %s", member, map[json.Delim]string{'[': "array", '{': "object"}[begin])
 	}
 	return true, nil
 }
 
-// texts calls each for the texts of a list, and passes over everything else in it, such as null names.
+// texts calls each for the strings of an array. It skips everything else in it, such as names that
+// are null.
 func texts(dec *json.Decoder, member string, each func(string) error) error {
 	if some, err := open(dec, member, '['); !some || err != nil {
 		return err
@@ -101,7 +102,7 @@ func texts(dec *json.Decoder, member string, each func(string) error) error {
 	return nil
 }
 
-// skip passes over one value.
+// skip skips one value.
 func skip(dec *json.Decoder) error {
 	switch t, err := dec.Token(); {
 	case err != nil:
@@ -112,7 +113,7 @@ func skip(dec *json.Decoder) error {
 	return nil
 }
 
-// leave passes over the rest of the list or object that was begun.
+// leave skips the rest of the array or object that was begun.
 func leave(dec *json.Decoder) error {
 	for depth := 1; depth > 0; {
 		t, err := dec.Token()
@@ -147,7 +148,7 @@ func readRows[T any](dec *json.Decoder, member string, rows *[]T, c *wire.Call) 
 	return err
 }
 
-// following says where the page after a is; it is on the same origin or nowhere.
+// following returns the URL of the page after a. It must be at the same origin.
 func following(ctx context.Context, h *ask.Host, c *wire.Call, a *wire.Answer, link string) (*url.URL, error) {
 	origin, err := h.Origin(ctx)
 	if err != nil {
@@ -158,7 +159,7 @@ func following(ctx context.Context, h *ask.Host, c *wire.Call, a *wire.Answer, l
 		return nil, c.Named(err)
 	}
 	if !wire.SameOrigin(u, origin) {
-		return nil, c.Fault(fault.Refused, "", fmt.Errorf("the next page is said to be on another host, %s", u.Host))
+		return nil, c.Fault(fault.Refused, "", fmt.Errorf("the link to the next page leads to another host, %s", u.Host))
 	}
 	return u, nil
 }

@@ -12,16 +12,15 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// List calls visit for each tag, in the registry's order, until visit returns
-// an error, which List returns as it is. Names that are no tags and repeats are
-// left out.
+// List calls visit for each tag, in the registry's order. If visit returns an error, List stops and
+// returns that error unchanged. It leaves out names that are not valid tags, and repeats.
 //
-// Where the registry has a list of its own that tells digests, that is what is
-// asked: one request for hundreds of tags. Which registries have one is known
-// from Settings.Kind, from the host's name, or from what its answers show. When
-// that list can not be had, the one of the distribution API is read instead,
-// which mostly leaves the Digest "", and the host is not asked again; an event
-// says so. Media types are told by ECR and Harbor only, sizes by nobody.
+// If the registry has a list of its own with digests, List uses that list: one request returns
+// hundreds of tags. Which registries have one is known from Settings.Kind, from the host's name, or
+// from their answers. If that list is not available, List uses the list of the distribution API
+// instead, sends an event that says so, and does not ask for the other list at this host again. In
+// the list of the distribution API, Digest is mostly "". Media types are listed only by ECR and
+// Harbor, and sizes by no registry.
 func (r *Lister) List(ctx context.Context, visit func(oci.Listed) error) error {
 	s := &sieve{visit: visit, seen: map[string]bool{}, op: "list tags of", name: r.Repo.String()}
 	return r.inBulk(ctx, s.ended, func(ctx context.Context, b *bulk) (bool, error) {
@@ -34,9 +33,10 @@ var (
 	errUnsorted = errors.New("the list is not in the order of time")
 )
 
-// ListNewest is List for who knows all tags that were set before since: it returns the
-// others, the newest first. sorted is false where the registry does not list by time, which
-// Azure's does, or that list could not be had: List tells all then.
+// ListNewest is List for a caller that knows all tags that were set before since. It returns the
+// tags set since then, the newest first. sorted is false if the registry does not list tags by
+// time, which only Azure's registries do, or if that list is not available. Then tags is empty, and
+// the caller has to use List.
 func (r *Lister) ListNewest(ctx context.Context, since time.Time) (tags []oci.Listed, sorted bool, err error) {
 	if r.Host.Kind() != "acr" || !r.taught.hasBulk() {
 		return nil, false, nil
@@ -61,8 +61,8 @@ func (r *Lister) ListNewest(ctx context.Context, since time.Time) (tags []oci.Li
 	return tags, true, nil
 }
 
-// inBulk reads a list in its bulk form, and falls back on the plain one. ended
-// reports whether the visitor has had enough.
+// inBulk reads the registry's own list with ask, and falls back to the list of the distribution API
+// with plain. ended returns the error with which the visitor stopped, or nil.
 func (r *Lister) inBulk(ctx context.Context, ended func() error, ask func(context.Context, *bulk) (unknown bool, err error), plain func(context.Context) error) error {
 	b := r.bulk()
 	if b == nil {
@@ -90,26 +90,26 @@ func (r *Lister) inBulk(ctx context.Context, ended func() error, ask func(contex
 		return plainErr
 	}
 	if absent && !b.elsewhere {
-		r.withoutBulk(b, err) // the repository is there: what is not is the list
+		r.withoutBulk(b, err) // the repository exists, so it is the list that does not
 	}
 	return nil
 }
 
-// dispensable reports whether the plain list is worth a try after err.
+// dispensable reports whether the plain list may work after err.
 func (b *bulk) dispensable(err error) bool {
 	switch fault.KindOf(err) {
 	case fault.Canceled:
 		return false
 	case fault.Unavailable, fault.Throttled:
-		return b.elsewhere // the registry itself may do well
+		return b.elsewhere // the registry itself may work
 	}
 	return true
 }
 
-// withoutBulk remembers that the host's own list can not be had, and says it once.
+// withoutBulk records that the host's own list is not available, and reports it once.
 func (r *Lister) withoutBulk(b *bulk, err error) {
 	if r.taught.learnNoBulk() {
 		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(), Err: err,
-			Text: fmt.Sprintf("%s can not be read, so tags of %s are listed without digests and asked for one by one: %v", b.name, r.Host.Name, err)})
+			Text: fmt.Sprintf("%s is not available, so the tags of %s are listed without digests and resolved one by one: %v", b.name, r.Host.Name, err)})
 	}
 }

@@ -9,56 +9,60 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Lister lists one repository: its tags, its manifests, what is locked. It is safe for
-// concurrent use.
+// Lister lists one repository: its tags, its manifests and its locks. It is safe for concurrent
+// use.
 type Lister struct {
 	*ask.Handle
-	taught  *Lessons
-	resolve func(ctx context.Context, reference string) (oci.Descriptor, error) // what a tag points to that a list does not tell
+	taught *Lessons
+	// resolve returns the target of a tag for lists without digests.
+	resolve func(ctx context.Context, reference string) (oci.Descriptor, error)
 }
 
-// New lists what h is of.
+// New returns a Lister of the repository of h. resolve returns the target of a tag.
 func New(h *ask.Handle, taught *Lessons, resolve func(context.Context, string) (oci.Descriptor, error)) *Lister {
 	return &Lister{Handle: h, taught: taught, resolve: resolve}
 }
 
-// Lessons are what one registry's answers taught about its lists, and whom else to ask for them.
+// Lessons holds what one registry's answers taught about its lists, and the other hosts and APIs to
+// use for them. It is safe for concurrent use.
 type Lessons struct {
 	host *ask.Host
-	peer func(name string) *ask.Host // another host: some lists are not at the registry's
-	ecr  *credential.ECRRepositories // nil asks none
+	peer func(name string) *ask.Host // returns another host, because some lists are not at the registry's own
+	ecr  *credential.ECRRepositories // nil is not used
 
 	mu      sync.Mutex
-	digests bool // its tags/list tells digests
-	noBulk  bool // its own list of tags can not be had
+	digests bool // its tags/list was seen to contain digests
+	noBulk  bool // its own list of tags is not available
 }
 
-// NewLessons knows of h nothing yet. peer gives other hosts; ecr may be nil.
+// NewLessons returns empty Lessons about h. peer returns other hosts; ecr may be nil.
 func NewLessons(h *ask.Host, peer func(name string) *ask.Host, ecr *credential.ECRRepositories) *Lessons {
 	return &Lessons{host: h, peer: peer, ecr: ecr}
 }
 
-// tellsDigests reports whether the plain list was seen to tell digests.
+// tellsDigests reports whether the plain list was seen to contain digests.
 func (m *Lessons) tellsDigests() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.digests
 }
 
+// learnDigests records that the plain list contains digests.
 func (m *Lessons) learnDigests() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.digests = true
 }
 
-// withoutBulk reports whether the registry's own list can not be had.
+// withoutBulk reports whether the registry's own list is not available.
 func (m *Lessons) withoutBulk() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.noBulk
 }
 
-// learnNoBulk reports whether that is news.
+// learnNoBulk records that the registry's own list is not available, and reports whether that is
+// new.
 func (m *Lessons) learnNoBulk() (news bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -66,16 +70,19 @@ func (m *Lessons) learnNoBulk() (news bool) {
 	return news
 }
 
-// bulk is a list that a registry has beside the distribution API and that tells digests.
+// bulk is a list with digests that a registry offers in addition to the distribution API.
 type bulk struct {
-	name      string // for people
-	elsewhere bool   // asked of another host than the registry, which may be down or closed on its own
+	name string // for messages
+	// elsewhere means that another host than the registry serves the list. That host may be down or
+	// unreachable while the registry is not.
+	elsewhere bool
 
-	tags      func(context.Context, func([]oci.Listed) (int, error)) (unknown bool, err error)
-	manifests func(context.Context, func([]Manifest) (int, error)) (unknown bool, err error) // nil: only tags are listed
+	tags func(context.Context, func([]oci.Listed) (int, error)) (unknown bool, err error)
+	// manifests is nil if only tags are listed.
+	manifests func(context.Context, func([]Manifest) (int, error)) (unknown bool, err error)
 }
 
-// fromRows turns a list of manifests into one of tags.
+// fromRows turns a list of manifests into a list of tags.
 func fromRows(manifests func(context.Context, func([]Manifest) (int, error)) (bool, error)) func(context.Context, func([]oci.Listed) (int, error)) (bool, error) {
 	return func(ctx context.Context, show func([]oci.Listed) (int, error)) (bool, error) {
 		return manifests(ctx, func(rows []Manifest) (int, error) {
@@ -88,7 +95,7 @@ func fromRows(manifests func(context.Context, func([]Manifest) (int, error)) (bo
 			if _, err := show(tags); err != nil {
 				return 0, err
 			}
-			return len(rows), nil // a page of manifests without tags is no stray
+			return len(rows), nil // a page of untagged manifests counts as progress
 		})
 	}
 }

@@ -16,10 +16,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Locked says why tag, which exists, can not be moved: "the tag is locked
-// (writeEnabled=false)". It is "" where it can be, and where nothing tells. It
-// costs one request on ACR, ECR, Harbor and Quay and none elsewhere. Canceled is
-// the only error.
+// Locked returns why tag, which exists, cannot be moved: "the tag is locked (writeEnabled=false)".
+// It returns "" if the tag can be moved, and if the registry does not tell. It makes one request at
+// ACR, ECR, Harbor and Quay, and none at other registries. Canceled is the only Kind of error.
 func (r *Lister) Locked(ctx context.Context, tag string) (why string, err error) {
 	switch r.Host.Product() {
 	case "acr":
@@ -35,13 +34,13 @@ func (r *Lister) Locked(ctx context.Context, tag string) (why string, err error)
 		why, err = r.lockedQuay(ctx, tag)
 	}
 	if !fault.Is(err, fault.Canceled) {
-		err = nil // what does not tell is no lock; the push will say
+		err = nil // an unanswered question does not count as a lock; the push will show it
 	}
 	return why, err
 }
 
-// lockedACR reads the tag's attributes (GET /acr/v1/{name}/_tags/{tag}), with a
-// token of its own: they take the action metadata_read, which pushing does not.
+// lockedACR reads the tag's attributes (GET /acr/v1/{name}/_tags/{tag}). It uses a token of its
+// own, because the attributes require the action metadata_read, which a push does not.
 func (r *Lister) lockedACR(ctx context.Context, tag string) (string, error) {
 	login, err := r.Access.Who(ctx)
 	if err != nil {
@@ -69,7 +68,7 @@ func (r *Lister) lockedACR(ctx context.Context, tag string) (string, error) {
 // lockedHarbor reads whether a rule of the project makes the tag immutable.
 func (r *Lister) lockedHarbor(ctx context.Context, tag string) (string, error) {
 	project, repository, _ := strings.Cut(r.Repo.Path, "/")
-	// A slash in the repository's name is escaped twice (Harbor API v2.0).
+	// A slash in the repository's name is encoded twice (Harbor API v2.0).
 	path := "/api/v2.0/projects/" + project + "/repositories/" + url.PathEscape(url.PathEscape(repository)) + "/artifacts/" + tag + "/tags"
 	c := &wire.Call{Op: "look at lock of", Name: r.At(tag), Method: http.MethodGet, Observe: r.Observe, Stay: true}
 	a, err := r.API(ctx, c, path, url.Values{"with_immutable_status": {"true"}, "q": {"name=" + tag}}.Encode())
@@ -91,7 +90,8 @@ func (r *Lister) lockedHarbor(ctx context.Context, tag string) (string, error) {
 	return "", nil
 }
 
-// lockedQuay asks Quay's API, which takes no login of the registry: only public repositories tell.
+// lockedQuay asks Quay's API. It accepts no login of the registry, so only public repositories
+// answer.
 func (r *Lister) lockedQuay(ctx context.Context, tag string) (string, error) {
 	c := &wire.Call{Op: "look at lock of", Name: r.At(tag), Method: http.MethodGet, Observe: r.Observe, Stay: true,
 		Path: "/api/v1/repository/" + r.Repo.Path + "/tag/", Query: url.Values{"specificTag": {tag}, "onlyActiveTags": {"true"}, "limit": {"1"}}.Encode(), Single: true}
@@ -116,8 +116,8 @@ func (r *Lister) lockedQuay(ctx context.Context, tag string) (string, error) {
 	return "", nil
 }
 
-// attributes are what ACR lets be changed about a tag (changeableAttributes, api-version
-// 2021-07-01). What is not said is enabled.
+// attributes are the properties of a tag that ACR allows to change (changeableAttributes,
+// api-version 2021-07-01). An attribute that is missing is enabled.
 type attributes struct {
 	Delete *bool `json:"deleteEnabled,omitempty"`
 	Write  *bool `json:"writeEnabled,omitempty"`
@@ -130,7 +130,8 @@ func (a attributes) locks() oci.Locks {
 	return oci.Locks{Delete: off(a.Delete), Write: off(a.Write), List: off(a.List), Read: off(a.Read)}
 }
 
-// locking says l and nothing else: what it does not lock stays as it is.
+// locking returns attributes that set the locks in l. Other attributes are left out, so they stay
+// as they are.
 func locking(l oci.Locks) attributes {
 	off := func(b bool) *bool {
 		if !b {
@@ -141,8 +142,8 @@ func locking(l oci.Locks) attributes {
 	return attributes{Delete: off(l.Delete), Write: off(l.Write), List: off(l.List), Read: off(l.Read)}
 }
 
-// Locks calls visit with each tag on which something is locked, as ACR's own list of tags
-// tells it: one request for a thousand tags. Another registry is Refused.
+// Locks calls visit with each tag that has a lock, from ACR's own list of tags: one request for a
+// thousand tags. For any other registry the error is Refused.
 func (r *Lister) Locks(ctx context.Context, visit func(tag string, l oci.Locks) error) error {
 	c := r.acrCall("list locks of", "/_tags")
 	if err := r.azures(c); err != nil {
@@ -172,9 +173,9 @@ func (r *Lister) Locks(ctx context.Context, visit func(tag string, l oci.Locks) 
 	return err
 }
 
-// Lock locks what l says on a tag, and leaves its other attributes alone:
-// PATCH /acr/v1/{name}/_tags/{tag}. It returns when the registry has said that it is so.
-// Another registry is Refused.
+// Lock sets the locks in l on a tag, and leaves its other attributes unchanged: PATCH
+// /acr/v1/{name}/_tags/{tag}. It returns nil only if the answer confirms the locks. For any other
+// registry the error is Refused.
 func (r *Lister) Lock(ctx context.Context, tag string, l oci.Locks) error {
 	c := r.acrCall("lock", "/_tags/"+tag)
 	c.Name, c.Method, c.Query = r.At(tag), http.MethodPatch, ""
@@ -208,13 +209,13 @@ func (r *Lister) Lock(ctx context.Context, tag string, l oci.Locks) error {
 
 var (
 	errNoAzure  = errors.New("only Azure's registries have such locks")
-	errUnlocked = errors.New("the registry's answer does not say that it is locked")
+	errUnlocked = errors.New("the registry's answer does not confirm the lock")
 )
 
-// azures refuses registries that are not known to be Azure's.
+// azures returns an error unless the registry is known to be an Azure container registry.
 func (r *Lister) azures(c *wire.Call) error {
 	if r.Host.Product() == "acr" {
 		return nil
 	}
-	return c.Fault(fault.Refused, "if it is one under a name of its own, set kind: acr for it in the configuration", errNoAzure)
+	return c.Fault(fault.Refused, "for an Azure registry with a custom domain, set kind: acr in the configuration", errNoAzure)
 }

@@ -11,11 +11,10 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Manifests calls visit for each manifest and index of the repository, until
-// visit returns an error, which Manifests returns as it is. Those without a tag
-// are among them where the registry lists them (ACR, ECR, Harbor, GHCR, gcr.io,
-// Artifact Registry). Elsewhere each digest that a tag points to is visited
-// once, and an event says that there may be more.
+// Manifests calls visit for each manifest and index of the repository. If visit returns an error,
+// Manifests stops and returns that error unchanged. Untagged manifests are included if the registry
+// lists them (ACR, ECR, Harbor, GHCR, gcr.io, Artifact Registry). For other registries, each digest
+// that a tag points to is visited once, and an event says that there may be more manifests.
 func (r *Lister) Manifests(ctx context.Context, visit func(Manifest) error) error {
 	s := &manifestSieve{visit: visit, seen: map[oci.Digest]bool{}, name: r.Repo.String()}
 	return r.inBulk(ctx, func() error { return s.stop }, func(ctx context.Context, b *bulk) (bool, error) {
@@ -29,8 +28,8 @@ func (r *Lister) Manifests(ctx context.Context, visit func(Manifest) error) erro
 	})
 }
 
-// byTags visits what tags point to. tags is the registry's own list; nil is the
-// plain one, which may tell of manifests all the same.
+// byTags visits the targets of tags. tags is the registry's own list. If it is nil, the plain list
+// is used, which may contain manifests, too.
 func (r *Lister) byTags(ctx context.Context, s *manifestSieve, tags func(context.Context, func([]oci.Listed) (int, error)) (bool, error)) (unknown bool, err error) {
 	var listed []oci.Listed
 	told := false
@@ -59,7 +58,8 @@ func (r *Lister) byTags(ctx context.Context, s *manifestSieve, tags func(context
 	return false, err
 }
 
-// resolveListed asks for the digests that a list of tags left out. A tag that is gone by then keeps none.
+// resolveListed resolves the tags that a list returned without digests. A tag that was deleted
+// meanwhile stays without a digest.
 func (r *Lister) resolveListed(ctx context.Context, listed []oci.Listed) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -85,7 +85,8 @@ func (r *Lister) resolveListed(ctx context.Context, listed []oci.Listed) error {
 	return context.Cause(ctx)
 }
 
-// grouped makes one manifest of all tags that share a digest, in the order in which they come up.
+// grouped returns one Manifest for all tags that share a digest, in the order of their first
+// occurrence.
 func grouped(listed []oci.Listed) []Manifest {
 	var all []Manifest
 	at := map[oci.Digest]int{}
@@ -105,8 +106,8 @@ func grouped(listed []oci.Listed) []Manifest {
 	return all
 }
 
-// Every is Manifests of registries that list manifests. Elsewhere told is false, and
-// visit was not called; it costs no more there than a list of tags.
+// Every is Manifests for registries that list manifests. For other registries, told is false, and
+// visit was not called; the cost is at most that of a list of tags.
 func (r *Lister) Every(ctx context.Context, visit func(Manifest) error) (told bool, err error) {
 	s := &manifestSieve{visit: visit, seen: map[oci.Digest]bool{}, name: r.Repo.String()}
 	err = r.inBulk(ctx, func() error { return s.stop }, func(ctx context.Context, b *bulk) (bool, error) {

@@ -15,27 +15,29 @@ import (
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
-// pages walks a list that a registry has beside the distribution API: JSON
-// pages of rows. It bears no more oddity than list does: what does not fit is
-// Refused, and the plain list is there to fall back on.
+// pages reads a list that a registry offers in addition to the distribution API, as JSON pages of
+// rows. It tolerates as many irregularities as list does. Anything else is Refused, and the plain
+// list serves as the fallback.
 type pages[T any] struct {
 	host *ask.Host
 	call *wire.Call
-	key  string // the member that holds the rows; "" where the page itself is the list
+	key  string // the member that holds the rows; "" if the page itself is the array
 
 	show func(rows []T) (fresh int, err error)
-	next func(page[T]) string // what a page says of the next beside Link, a URL or a query; nil and "" say nothing
+	// next returns what a page says about the next one, in addition to Link: a URL, a query, or "".
+	// It may be nil.
+	next func(page[T]) string
 }
 
-// page is one page and what it says of the next.
+// page is one page, and what it says about the next one.
 type page[T any] struct {
-	number int // of this page, from 1
+	number int // of this page, starting with 1
 	rows   []T
-	next   string // the member of this name, where it is a text
+	next   string // the member "next", if it is a string
 	more   bool   // the member "has_additional"
 }
 
-// run ends with the last page. unknown is true when the registry says that there is no such repository.
+// run reads all pages. unknown is true if the registry says that the repository does not exist.
 func (l *pages[T]) run(ctx context.Context) (unknown bool, err error) {
 	c := *l.call
 	at := page[T]{}
@@ -80,13 +82,14 @@ func (l *pages[T]) run(ctx context.Context) (unknown bool, err error) {
 	return false, c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d pages", maxPages))
 }
 
-// patience is how long a host beside the registry has for its first answer: it
-// may be closed off where the registry is not.
+// patience is how long a host other than the registry has for its first answer. Such a host may be
+// unreachable while the registry is not.
 const patience = 10 * time.Second
 
 var errSilent = errors.New("no answer in ten seconds")
 
-// ask gets one page. A host that is not the registry and never answered is tried once, and not for long.
+// ask requests one page. A host other than the registry that has never answered gets one attempt
+// and a short time.
 func (l *pages[T]) ask(ctx context.Context, c *wire.Call) (*wire.Answer, error) {
 	once := *c
 	if once.Stay && l.host.Pulse.Never() {
@@ -102,7 +105,8 @@ func (l *pages[T]) ask(ctx context.Context, c *wire.Call) (*wire.Answer, error) 
 	return a, err
 }
 
-// following finds the next page: by Link, else by what the page says.
+// following returns the URL of the next page, from Link or from what the page says. Nil means that
+// there is none.
 func (l *pages[T]) following(ctx context.Context, c *wire.Call, a *wire.Answer, at page[T]) (*url.URL, error) {
 	to := wire.NextLink(a.Header)
 	if to == "" && l.next != nil {
@@ -114,7 +118,7 @@ func (l *pages[T]) following(ctx context.Context, c *wire.Call, a *wire.Answer, 
 	return following(ctx, l.host, c, a, to)
 }
 
-// read takes in one page. Members that are not known are passed over.
+// read parses one page and skips unknown members.
 func (l *pages[T]) read(body io.Reader, into *page[T]) error {
 	if l.key == "" {
 		dec := json.NewDecoder(body)

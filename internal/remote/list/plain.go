@@ -16,7 +16,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// errLearned ends a plain list whose first answer showed what kind of registry gives it.
+// errLearned ends a plain list whose first answer revealed a kind of registry that has a list of
+// its own.
 type errLearned struct{}
 
 func (errLearned) Error() string { return "the registry turned out to have a list of its own" }
@@ -26,9 +27,8 @@ func isLearned(err error) bool {
 	return is
 }
 
-// listPlain reads the list of the distribution API. gcr.io and Artifact
-// Registry say in the same answer which digests the tags have; images, if not
-// nil, is then shown them.
+// listPlain reads the list of the distribution API. gcr.io and Artifact Registry include the
+// digests of the tags in the same answer; images, if it is not nil, is then called with them.
 func (r *Lister) listPlain(ctx context.Context, s *sieve, images func([]Manifest) error) error {
 	var told []Manifest
 	digests := map[string]oci.Listed{}
@@ -71,14 +71,14 @@ func (r *Lister) listPlain(ctx context.Context, s *sieve, images func([]Manifest
 	return l.run(ctx)
 }
 
-// readMap reads the map from digests to images of gcr.io's tags/list.
+// readMap parses the map from digests to images in the tags/list of gcr.io.
 func readMap(dec *json.Decoder, c *wire.Call) ([]Manifest, error) {
 	t, err := dec.Token()
 	switch {
 	case err != nil:
 		return nil, notJSON(err)
 	case t == json.Delim('['):
-		return nil, leave(dec) // something else of the same name
+		return nil, leave(dec) // another member of the same name
 	case t != json.Delim('{'):
 		return nil, nil
 	}
@@ -101,7 +101,7 @@ func readMap(dec *json.Decoder, c *wire.Call) ([]Manifest, error) {
 		}
 		name, _ := t.(string)
 		if json.Unmarshal(raw, &entry) != nil || digestOf(name) == "" {
-			continue // an extension of somebody else's
+			continue // an unknown extension
 		}
 		if len(all) == maxNames {
 			return nil, c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d manifests in a page", maxNames))
@@ -113,18 +113,21 @@ func readMap(dec *json.Decoder, c *wire.Call) ([]Manifest, error) {
 	return all, err
 }
 
-// list walks the pages of one list (distribution-spec v1.1.1 §Content Discovery).
+// list reads the pages of one list (distribution-spec v1.1.1 §Content Discovery).
 type list struct {
 	host  *ask.Host
 	call  *wire.Call
 	key   string
 	valid func(string) bool
 	visit func(string) error
-	also  func(member string, dec *json.Decoder) error // reads the page's other members; nil passes over them
-	begin func()                                       // called before a page is read, anew for each try; nil is nothing
-	paged func() error                                 // called after a page was read, before its names are visited; nil is nothing
+	// also reads the other members of a page. If it is nil, they are skipped.
+	also func(member string, dec *json.Decoder) error
+	// begin is called before a page is read, again for each attempt. It may be nil.
+	begin func()
+	// paged is called after a page was read and before its names are visited. It may be nil.
+	paged func() error
 
-	before map[string]bool // the names of the page before
+	before map[string]bool // the names of the previous page
 	last   string
 }
 
@@ -170,7 +173,7 @@ func (l *list) run(ctx context.Context) error {
 	return c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d pages", maxPages))
 }
 
-// read takes the names out of one page while it arrives.
+// read parses the names of one page while it arrives.
 func (l *list) read(body io.Reader) (page []string, err error) {
 	if l.begin != nil {
 		l.begin()
@@ -195,7 +198,8 @@ func (l *list) read(body io.Reader) (page []string, err error) {
 	return page, err
 }
 
-// show visits the names of one page. fresh is how many were not on the page before.
+// show visits the names of one page. fresh is the number of names that were not on the previous
+// page.
 func (l *list) show(page []string) (fresh int, err error) {
 	here := map[string]bool{}
 	for _, name := range page {
@@ -215,8 +219,8 @@ func (l *list) show(page []string) (fresh int, err error) {
 	return fresh, nil
 }
 
-// next finds the following page: by Link, and where a full page has none by
-// asking once more with its last name, because some registries leave it out.
+// next returns the URL of the next page, or nil if there is none. If a full page has no Link, it
+// continues after the page's last name, because some registries leave Link out.
 func (l *list) next(ctx context.Context, c *wire.Call, a *wire.Answer, count, fresh int) (*url.URL, error) {
 	if to := wire.NextLink(a.Header); to != "" {
 		return following(ctx, l.host, c, a, to)

@@ -16,8 +16,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Repositories calls visit for each repository path of host. Many registries
-// have no such list: then the error says to give repositories by name.
+// Repositories calls visit for each repository path of host. Many registries do not offer this
+// list; the hint of the error then says to name the repositories.
 func Repositories(ctx context.Context, h *ask.Host, who *wire.Access, observe event.Watch, visit func(path string) error) error {
 	valid := func(s string) bool {
 		_, err := ref.NewRepo(h.Name, s)
@@ -29,7 +29,7 @@ func Repositories(ctx context.Context, h *ask.Host, who *wire.Access, observe ev
 	case fault.Denied, fault.NotFound, fault.Invalid:
 		var f *fault.Fault
 		if errors.As(err, &f) && f.Op == l.call.Op {
-			hint := "give repositories by name"
+			hint := "name the repositories"
 			if f.Hint != "" {
 				hint = f.Hint + "; or " + hint
 			}
@@ -39,14 +39,15 @@ func Repositories(ctx context.Context, h *ask.Host, who *wire.Access, observe ev
 	return err
 }
 
-// FirstTags reads the first page of the list of tags: one request, tried once.
+// FirstTags returns the first page of the list of tags. It makes one request and does not retry.
 func (r *Lister) FirstTags(ctx context.Context) ([]string, error) {
 	c := r.Call("list tags of", http.MethodGet, "/tags/list", r.Repo.String())
 	page, err := firstPage(ctx, r.Host, c)
 	return slices.DeleteFunc(page.Tags, func(s string) bool { return ref.Tag(s) != nil }), err
 }
 
-// FirstRepositories reads the first page of the list of repositories: one request, tried once.
+// FirstRepositories returns the first page of the list of repositories. It makes one request and
+// does not retry.
 func FirstRepositories(ctx context.Context, h *ask.Host, who *wire.Access, observe event.Watch) ([]string, error) {
 	page, err := firstPage(ctx, h, catalog(h, who, observe))
 	return slices.DeleteFunc(page.Repositories, func(s string) bool {
@@ -66,12 +67,12 @@ func firstPage(ctx context.Context, h *ask.Host, c *wire.Call) (firstNames, erro
 		return firstNames{}, err
 	}
 	if json.Unmarshal(a.Raw, &p) != nil {
-		return firstNames{}, c.Fault(fault.Refused, "", wire.Quote(a.Status, "", "the list is no JSON"))
+		return firstNames{}, c.Fault(fault.Refused, "", wire.Quote(a.Status, "", "the list is not JSON"))
 	}
 	return p, nil
 }
 
-// catalog asks for the repositories of a registry.
+// catalog returns the request for the repositories of a registry.
 func catalog(h *ask.Host, who *wire.Access, observe event.Watch) *wire.Call {
 	return &wire.Call{Op: "list repositories of", Name: h.Name, Method: http.MethodGet, Path: "/v2/_catalog", Access: who, Observe: observe}
 }

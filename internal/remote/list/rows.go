@@ -11,22 +11,23 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Manifest is one manifest or index of a repository, as a listing tells of it.
+// Manifest is one manifest or index of a repository, as a list describes it.
 type Manifest struct {
-	// Descriptor has the Digest always; the rest where the listing tells it. Size is that of the document.
+	// Descriptor always has the Digest, and the other fields if the list has them. Size is the size
+	// of the document.
 	oci.Descriptor
 
-	Tags    []string  // all that point to it
-	Total   int64     // bytes of the image below it, as the registry counts them; 0 where that is not told
-	Created time.Time // zero where that is not told
-	Updated time.Time // zero where that is not told
+	Tags    []string  // all tags that point to it
+	Total   int64     // bytes of the image, as the registry counts them; 0 if unknown
+	Created time.Time // zero if unknown
+	Updated time.Time // zero if unknown
 }
 
-// manifestSieve lets each manifest through once.
+// manifestSieve passes each manifest to visit once.
 type manifestSieve struct {
 	visit func(Manifest) error
 	seen  map[oci.Digest]bool
-	stop  error // what visit returned
+	stop  error // the error that visit returned
 	name  string
 }
 
@@ -47,10 +48,10 @@ func (s *manifestSieve) show(rows []Manifest) (fresh int, err error) {
 	return fresh, nil
 }
 
-// maxListed is how many tags or manifests of one repository are listed.
+// maxListed is the largest number of tags or manifests of one repository that are listed.
 const maxListed = 10 << 20
 
-// sieve lets each valid tag through once.
+// sieve passes each valid tag to visit once.
 type sieve struct {
 	visit    func(oci.Listed) error
 	seen     map[string]bool
@@ -60,7 +61,7 @@ type sieve struct {
 
 func (s *sieve) ended() error { return s.stop }
 
-// show visits what is new of rows.
+// show visits the tags of rows that are new, and returns their number.
 func (s *sieve) show(rows []oci.Listed) (fresh int, err error) {
 	for _, l := range rows {
 		if ref.Tag(l.Tag) != nil || s.seen[l.Tag] {
@@ -78,8 +79,8 @@ func (s *sieve) show(rows []oci.Listed) (fresh int, err error) {
 	return fresh, nil
 }
 
-// moment reads a time as registries write it: RFC 3339, RFC 1123, or
-// milliseconds in a text. What is none of these is no time.
+// moment parses a time as registries write it: RFC 3339, RFC 1123, or milliseconds in a string. It
+// returns the zero time for anything else.
 func moment(s string) time.Time {
 	for _, layout := range []string{time.RFC3339Nano, time.RFC1123Z, time.RFC1123} {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -92,7 +93,7 @@ func moment(s string) time.Time {
 	return time.Time{}
 }
 
-// digestOf keeps a digest, and only that.
+// digestOf returns s if it is a digest, and "" otherwise.
 func digestOf(s string) oci.Digest {
 	if ref.Digest(s) != nil {
 		return ""
@@ -100,7 +101,7 @@ func digestOf(s string) oci.Digest {
 	return oci.Digest(s)
 }
 
-// number reads a count of bytes out of a text; what is none is 0.
+// number parses a number of bytes. It returns 0 for anything else.
 func number(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 {

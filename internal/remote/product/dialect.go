@@ -6,33 +6,34 @@ import (
 	"github.com/drayage/dray/credential"
 )
 
-// Dialect is how a registry differs from distribution-spec v1.1.1. The zero
-// value is a registry that keeps to it. Answers teach more at run time.
+// Dialect describes how a registry differs from distribution-spec v1.1.1. The zero value is a
+// registry that conforms to it. Answers of the registry may teach more at run time.
 type Dialect struct {
 	Kind     string
 	Chunk    int64 // bytes of one PATCH; 0 sends a blob whole, in one PUT
-	MaxChunk int64 // the largest PATCH it takes; 0 is any
-	MinChunk int64 // the smallest PATCH but the last; 0 is any
+	MaxChunk int64 // the largest PATCH that the registry accepts, in bytes; 0 means no limit
+	MinChunk int64 // the smallest PATCH except the last, in bytes; 0 means no limit
 
-	NoChunks  bool // PATCH is refused
-	NoResume  bool // what it says of an upload under way is not to be trusted
+	NoChunks  bool // the registry refuses PATCH
+	NoResume  bool // the status of an upload session in progress is not reliable
 	FullClose bool // the last bytes go into the closing PUT, which must not be empty
-	TagQuery  bool // PUT by digest takes ?tag= (distribution-spec main, end-7b)
+	TagQuery  bool // PUT by digest accepts ?tag= (distribution-spec main, end-7b)
 }
 
-// dialects are the known kinds.
+// dialects holds the dialect of each known kind.
 var dialects = map[string]Dialect{
-	"acr":  {Kind: "acr"},
-	"ecr":  {Kind: "ecr", MinChunk: 5 << 20, NoResume: true, FullClose: true}, // its Range stays at the first chunk
+	"acr": {Kind: "acr"},
+	// The Range of ECR's answers stays at the first chunk.
+	"ecr":  {Kind: "ecr", MinChunk: 5 << 20, NoResume: true, FullClose: true},
 	"gar":  {Kind: "gar", NoChunks: true, NoResume: true},
 	"ghcr": {Kind: "ghcr", MaxChunk: 4 << 20},
 	"quay": {Kind: "quay"},
 	"hub":  {Kind: "hub"}, "dockerhub": {Kind: "hub"},
 	"harbor": {Kind: "harbor"},
-	"zot":    {Kind: "zot", TagQuery: true, NoResume: true}, // a cut upload ends its session
+	"zot":    {Kind: "zot", TagQuery: true, NoResume: true}, // a request that is cut off ends the upload session
 }
 
-// kinds tells the kind from the name of the host.
+// kinds maps host names to kinds.
 var kinds = []struct{ suffix, kind string }{
 	{"docker.io", "hub"},
 	{".azurecr.io", "acr"}, {".azurecr.cn", "acr"}, {".azurecr.us", "acr"},
@@ -42,7 +43,8 @@ var kinds = []struct{ suffix, kind string }{
 	{"quay.io", "quay"},
 }
 
-// Of is the configured kind, else what the name tells; "" when that is nothing.
+// Of returns the kind of registry at host: the configured kind, or else the one that the host name
+// implies. "" means unknown.
 func Of(host string, set credential.Settings) string {
 	if set.Kind != "" {
 		return set.Kind
@@ -55,7 +57,7 @@ func Of(host string, set credential.Settings) string {
 	return ""
 }
 
-// DialectOf picks by product. One that is not known is a plain registry.
+// DialectOf returns the dialect of the registry at host. An unknown product gets the zero Dialect.
 func DialectOf(host string, set credential.Settings) Dialect {
 	d := dialects[Of(host, set)]
 	if set.ChunkSize > 0 && !d.NoChunks {

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// SignInHint is for who needs a login, or another one.
+// SignInHint is the hint for a user who needs a login, or another login.
 func SignInHint(host string) string { return "sign in with: dray login " + host }
 
-// Needed is the right that a request takes; "" is not known.
+// Needed returns the permission that a request with method requires at product. "" means unknown.
 func Needed(product, method string) string {
 	if method == http.MethodGet || method == http.MethodHead {
 		return rights[product].Pull
@@ -16,23 +16,25 @@ func Needed(product, method string) string {
 	return rights[product].Push
 }
 
-// FirewallHint is the way out where an address is refused, and not a login.
-const FirewallHint = "a network rule refuses this address, whatever the login: allow it in the registry's firewall, or use its private endpoint, or run dray inside that network (dray serve)"
+// FirewallHint is the hint if the registry refuses the client's address, whatever the login.
+const FirewallHint = "a login does not help, because a network rule blocks this machine's address: allow the address in the registry's firewall, use its private endpoint, or run dray inside that network (dray serve)"
 
-// Firewalled recognises a refusal of the address and not of the login. ACR: "client with IP '…' is not allowed access".
+// Firewalled reports whether an answer refuses the client's address and not its login. ACR, for
+// example, answers "client with IP '…' is not allowed access".
 func Firewalled(status int, text string) bool {
 	words := strings.ToLower(text)
 	return status == http.StatusForbidden && (strings.Contains(words, "client with ip") || strings.Contains(words, "firewall") ||
 		strings.Contains(words, "public network access") || strings.Contains(words, "ip address is not"))
 }
 
-// Placeless recognises that there is nothing to push into: no repository, no project of Harbor.
+// Placeless reports whether an answer says that the push has no destination: the repository, or the
+// project of Harbor, does not exist.
 func Placeless(product, code, text string) bool {
 	words := strings.ToLower(text)
 	return code == "NAME_UNKNOWN" || product == "harbor" && strings.Contains(words, "project") && strings.Contains(words, "not found")
 }
 
-// CreateHint is for a push that meets nothing to push into.
+// CreateHint is the hint for a push whose repository or project does not exist.
 func CreateHint(product string) string {
 	switch product {
 	case "ecr":
@@ -40,13 +42,14 @@ func CreateHint(product string) string {
 	case "harbor":
 		return "create the project first, or set create: private for this registry in the configuration"
 	}
-	return "create the repository first; this registry does not on its own"
+	return "create the repository first; this registry does not create it on push"
 }
 
-// CutHint is for connections that end without an answer: ECR ends them where the repository is missing.
+// CutHint is the hint for a connection that ends without an answer, or "". ECR ends the connection
+// of a push if the repository does not exist.
 func CutHint(product, method, path string) string {
 	if product == "ecr" && method == http.MethodPost && strings.HasSuffix(path, "/blobs/uploads/") {
-		return "ECR does this where the repository is missing: " + CreateHint(product)
+		return "ECR ends the connection if the repository does not exist: " + CreateHint(product)
 	}
 	return ""
 }

@@ -1,16 +1,16 @@
 package product
 
-// Rights are what a registry itself calls the rights to read and to write there.
+// Rights holds a registry's own names for the permissions to read and to write.
 type Rights struct{ Pull, Push string }
 
-// rights by product. docs/permissions.md is the table for people.
+// rights holds the names by product. The table for users is docs/permissions.md.
 var rights = map[string]Rights{
 	"acr": {"AcrPull (with ABAC: Container Registry Repository Reader)", "AcrPush (with ABAC: Container Registry Repository Writer)"},
 	"ecr": {"ecr:GetAuthorizationToken, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer",
 		"ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload, ecr:PutImage"},
 	"gar":         {"Artifact Registry Reader", "Artifact Registry Writer"},
 	"ghcr":        {"read:packages", "write:packages"},
-	"hub":         {"an access token with read", "an access token with read and write"},
+	"hub":         {"an access token with the permission read", "an access token with the permissions read and write"},
 	"harbor":      {"guest in the project", "developer in the project"},
 	"quay":        {"read on the repository", "write on the repository"},
 	"gitlab":      {"read_registry", "write_registry"},
@@ -20,34 +20,35 @@ var rights = map[string]Rights{
 	"gitea":       {"read:package", "write:package"},
 }
 
-// slow are the products whose role assignments take a while to count.
+// slow holds the products at which a changed permission takes a while to take effect.
 var slow = map[string]string{
-	"acr": "a role that was assigned just now takes up to ten minutes to count",
-	"gar": "a role that was granted just now takes up to seven minutes to count",
-	"ecr": "a policy that was changed just now takes a few minutes to count",
+	"acr": "a new role assignment takes up to ten minutes to take effect",
+	"gar": "a newly granted role takes up to seven minutes to take effect",
+	"ecr": "a policy change takes a few minutes to take effect",
 }
 
-// Traits is what is known of a registry without asking it. "" is not known.
+// Traits is what is known about a registry in advance. "" means unknown.
 type Traits struct {
 	Product string // "acr", "ecr", "hub", "harbor", …
 	Rights  Rights
-	Slow    string // a sentence: how long a new right takes to count
-	Mount   string // whether blobs are mounted across its repositories
-	Resume  string // whether a cut upload goes on
+	Slow    string // a sentence that says how long a new permission takes to take effect
+	Mount   string // whether blobs can be mounted from other repositories of the registry
+	Resume  string // whether an interrupted upload can be resumed
 }
 
-// mounts by product, with what they need.
+// mounts says, by product, whether blobs can be mounted, and under which condition.
 var mounts = map[string]string{
 	"acr": "yes", "hub": "yes", "harbor": "yes", "quay": "yes", "gar": "yes", "gitlab": "yes", "distribution": "yes", "gitea": "yes",
-	"ecr": "only with BLOB_MOUNTING enabled in the account, within account and region",
-	"zot": "where deduplication is on",
+	"ecr": "only if BLOB_MOUNTING is enabled in the account, and only within one account and region",
+	"zot": "only if deduplication is enabled",
 }
 
+// resumes holds the products at which an interrupted upload can be resumed.
 var resumes = map[string]string{
 	"hub": "yes", "harbor": "yes", "quay": "yes", "gitlab": "yes", "distribution": "yes", "gitea": "yes",
 }
 
-// TraitsOf tells what is known of a product, whose registry has the dialect d.
+// TraitsOf returns the traits of product for a registry with the dialect d.
 func TraitsOf(product string, d Dialect) Traits {
 	t := Traits{Product: product, Rights: rights[product], Slow: slow[product], Mount: mounts[product], Resume: resumes[product]}
 	if d.NoResume {

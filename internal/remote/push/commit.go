@@ -17,11 +17,10 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// PutDocument stores doc under each of tags, or by digest without any
-// (distribution-spec v1.1.1 §Pushing Manifests), and returns when the registry
-// confirmed doc's digest for each. Tags after the first are set side by side.
-// NotFound means that the registry misses something below doc, Conflict that a
-// tag holds something else and may not be moved.
+// PutDocument stores doc under each of tags, or by digest if there are none (distribution-spec
+// v1.1.1 §Pushing Manifests). It returns when the registry has confirmed doc's digest for each. It
+// puts the first tag alone and the others concurrently. The error is NotFound if the registry lacks
+// content that doc refers to, and Conflict if a tag points to something else and may not be moved.
 func (r *Pusher) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	p := &commit{r: r, doc: doc}
 	if err := p.verify(); err != nil {
@@ -55,7 +54,7 @@ func (r *Pusher) PutDocument(ctx context.Context, doc oci.Document, tags ...stri
 	return p.accepted, nil
 }
 
-// commit is one document on its way to its tags.
+// commit is one document that is being stored under its tags.
 type commit struct {
 	r   *Pusher
 	doc oci.Document
@@ -64,7 +63,8 @@ type commit struct {
 	accepted oci.Accepted
 }
 
-// verify holds the bytes against their digest: a registry would take any bytes under a tag.
+// verify checks the bytes against their digest, because a registry would accept any bytes under a
+// tag.
 func (p *commit) verify() error {
 	v, err := oci.NewVerifier(p.doc.Descriptor)
 	if err == nil {
@@ -79,7 +79,7 @@ func (p *commit) verify() error {
 	return nil
 }
 
-// one puts the document under one reference and notes what came of it.
+// one puts the document under one reference and records the result.
 func (p *commit) one(ctx context.Context, reference string) error {
 	var subject oci.Digest
 	err := p.checked(reference)
@@ -104,7 +104,7 @@ func (p *commit) one(ctx context.Context, reference string) error {
 	return err
 }
 
-// checked refuses what is neither a tag nor a digest.
+// checked returns an error if reference is neither a tag nor a digest.
 func (p *commit) checked(reference string) error {
 	if ref.Digest(reference) == nil {
 		return nil
@@ -115,7 +115,8 @@ func (p *commit) checked(reference string) error {
 	return nil
 }
 
-// put repeats until it is answered: the same bytes under the same name change nothing twice.
+// put repeats the request until it is answered. It may do so because putting the same bytes under
+// the same name twice changes nothing.
 func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest, err error) {
 	h := p.r.Host
 	c := p.call(reference)
@@ -153,7 +154,7 @@ func (p *commit) holds(ctx context.Context, reference string) bool {
 	return err == nil && d.Digest == p.doc.Digest
 }
 
-// confirm takes the digest in the answer for proof; without one it asks.
+// confirm checks the digest in the answer. If the answer has none, it resolves the reference.
 func (p *commit) confirm(ctx context.Context, c *wire.Call, a *wire.Answer, reference string) error {
 	if a.Header.Get("Docker-Content-Digest") == string(p.doc.Digest) {
 		return nil
@@ -163,19 +164,19 @@ func (p *commit) confirm(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 		return c.Named(fmt.Errorf("read back: %w", err))
 	}
 	if d.Digest != p.doc.Digest {
-		return c.Fault(fault.Corrupt, "", fmt.Errorf("the registry took %s and answers with %s", p.doc.Digest, d.Digest))
+		return c.Fault(fault.Corrupt, "", fmt.Errorf("the registry accepted %s but returns %s", p.doc.Digest, d.Digest))
 	}
 	return nil
 }
 
-// refused sorts out what a refusal means.
+// refused turns a refusal into an error, or into success if the tag already points to the document.
 func (p *commit) refused(ctx context.Context, c *wire.Call, a *wire.Answer, reference string) error {
 	code, text := a.Problem()
 	err := p.r.Host.Refusal(c, a)
 	switch {
 	case code == "MANIFEST_BLOB_UNKNOWN" || code == "MANIFEST_UNKNOWN" || code == "BLOB_UNKNOWN":
 		p.r.known.disown(p.doc.Blobs)
-		return c.Fault(fault.NotFound, "", fmt.Errorf("the target lacks content below it: %w", err))
+		return c.Fault(fault.NotFound, "", fmt.Errorf("the target lacks content that the manifest refers to: %w", err))
 	case ref.Digest(reference) != nil && immutable(a.Status, code, text):
 		if p.holds(ctx, reference) {
 			return nil
@@ -185,8 +186,8 @@ func (p *commit) refused(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 	return err
 }
 
-// immutable recognises how registries refuse to move a tag: Harbor 412, Quay
-// and Artifact Registry 409 or 400, ACR 405, ECR 400 TAG_INVALID.
+// immutable reports whether an answer refuses to move a tag. Harbor answers 412, Quay and Artifact
+// Registry 409 or 400, ACR 405, and ECR 400 TAG_INVALID.
 func immutable(status int, code, text string) bool {
 	switch status {
 	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusMethodNotAllowed:
@@ -196,12 +197,11 @@ func immutable(status int, code, text string) bool {
 	return code == "TAG_INVALID" || strings.Contains(words, "immutable") || strings.Contains(words, "locked") || strings.Contains(words, "already exists")
 }
 
-// maxTagQuery is how many tags go into one PUT; registries take at least ten.
+// maxTagQuery is the number of tags in one PUT. Registries accept at least ten.
 const maxTagQuery = 10
 
-// together puts the document by digest with up to ten tags at once, as the
-// distribution-spec after v1.1.1 has it (end-7b). It returns the tags that the
-// registry did not name in OCI-Tag.
+// together puts the document by digest with up to ten tags at once, as the distribution-spec after
+// v1.1.1 defines it (end-7b). It returns the tags that the registry did not name in OCI-Tag.
 func (p *commit) together(ctx context.Context, tags []string) (left []string) {
 	for some := range slices.Chunk(tags, maxTagQuery) {
 		c := p.call(string(p.doc.Digest))
@@ -226,7 +226,7 @@ func (p *commit) together(ctx context.Context, tags []string) (left []string) {
 	return left
 }
 
-// filled takes the record back when the repository got a tag.
+// filled removes the record that the repository is being filled, once the repository has a tag.
 func (p *commit) filled() {
 	k := &p.r.known
 	k.mu.Lock()

@@ -18,9 +18,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// prepare makes what r needs to exist, where that is asked for and it is not
-// there: once in a process for each place, before anything is sent. What could
-// not be found out is left for the push to meet.
+// prepare creates the ECR repository or Harbor project that r needs, if the configuration asks for
+// it and it does not exist. It does so before anything is sent, and once in a process for each
+// place. If it cannot find out whether the place exists, the push will show it.
 func (r *Pusher) prepare(ctx context.Context) error {
 	h := r.Host
 	place, ensure := r.Repo.Path, r.ensureRepository
@@ -48,14 +48,17 @@ func (r *Pusher) prepare(ctx context.Context) error {
 	return nil
 }
 
-// Place is what has to exist before anything is pushed.
+// Place is the repository or project that must exist before a push.
 type Place struct {
-	Name    string // "the Harbor project team"; "" where it exists, or the registry makes it, or nothing tells
-	Created bool   // Settings.Create has a push make it
+	// Name says what is missing, for example "the Harbor project team". It is "" if the place
+	// exists, if the registry creates it on push, or if the registry does not tell.
+	Name    string
+	Created bool // a push creates it, because Settings.Create is set
 	Hint    string
 }
 
-// Absent looks for the place that a push would go to, at ECR and Harbor.
+// Absent returns the place that a push at ECR or Harbor needs and that does not exist. The Place of
+// any other registry has no Name.
 func (r *Pusher) Absent(ctx context.Context) (Place, error) {
 	at := Place{Created: r.Host.Set.Create != credential.CreateNothing, Hint: product.CreateHint(r.Host.Product())}
 	switch r.Host.Product() {
@@ -80,7 +83,7 @@ func (r *Pusher) Absent(ctx context.Context) (Place, error) {
 	return at, nil
 }
 
-// ensureRepository makes an ECR repository.
+// ensureRepository creates the ECR repository if it does not exist.
 func (r *Pusher) ensureRepository(ctx context.Context) error {
 	if err := r.askEmpty(ctx); err != nil {
 		return err
@@ -93,7 +96,7 @@ func (r *Pusher) ensureRepository(ctx context.Context) error {
 	}
 	made, err := r.dock.ecr.Create(ctx, r.Repo)
 	if hidden && fault.Is(err, fault.Denied) {
-		return nil // it may well be there: who may not list and not create may still push
+		return nil // the repository may exist: a login that may neither list nor create may still push
 	}
 	if err != nil {
 		return r.Call("create repository", "", "", r.Repo.String()).Named(err)
@@ -104,7 +107,7 @@ func (r *Pusher) ensureRepository(ctx context.Context) error {
 	return nil
 }
 
-// ensureProject makes a Harbor project (Harbor API v2.0, POST /projects).
+// ensureProject creates the Harbor project if it does not exist (Harbor API v2.0, POST /projects).
 func (r *Pusher) ensureProject(ctx context.Context) error {
 	there, known, err := r.hasProject(ctx)
 	if err != nil || there || !known {
@@ -127,10 +130,10 @@ func (r *Pusher) ensureProject(ctx context.Context) error {
 	case err != nil:
 		return err
 	case a.Status == http.StatusConflict:
-		return nil // somebody else was faster
+		return nil // another client created it first
 	case a.Status != http.StatusCreated:
 		code, text := a.Problem()
-		return c.Fault(wire.KindOf(a.Status, code, text), "this login may not create projects: create it first, or let an administrator", wire.Quote(a.Status, code, text))
+		return c.Fault(wire.KindOf(a.Status, code, text), "create the project first or ask an administrator to create it, because this login may not create projects", wire.Quote(a.Status, code, text))
 	}
 	r.Host.ForgetTokens()
 	r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(),
@@ -138,7 +141,8 @@ func (r *Pusher) ensureProject(ctx context.Context) error {
 	return nil
 }
 
-// hasProject asks Harbor whether the project exists. known is false where it does not tell this login.
+// hasProject asks Harbor whether the project exists. known is false if Harbor does not tell this
+// login.
 func (r *Pusher) hasProject(ctx context.Context) (there, known bool, err error) {
 	c := &wire.Call{Op: "look for project", Name: r.Host.Name + "/" + projectOf(r.Repo), Method: http.MethodHead, Observe: r.Observe, Stay: true}
 	a, err := r.API(ctx, c, "/api/v2.0/projects", url.Values{"project_name": {projectOf(r.Repo)}}.Encode())
@@ -148,8 +152,8 @@ func (r *Pusher) hasProject(ctx context.Context) (there, known bool, err error) 
 	return a.Status == http.StatusOK, a.Status == http.StatusOK || a.Status == http.StatusNotFound, nil
 }
 
-// Unmade tells a refusal that only means that a Harbor project does not exist,
-// which the push will make, from one that means what it says.
+// Unmade returns NotFound in place of a Denied that only means that the Harbor project does not
+// exist yet and that the push will create it. It returns any other err unchanged.
 func (r *Pusher) Unmade(ctx context.Context, err error) error {
 	if r.Host.Set.Create == credential.CreateNothing || r.Host.Product() != "harbor" || !fault.Is(err, fault.Denied) {
 		return err
@@ -158,10 +162,10 @@ func (r *Pusher) Unmade(ctx context.Context, err error) error {
 	if askErr != nil || there || !known {
 		return err
 	}
-	return &fault.Fault{Kind: fault.NotFound, Op: "resolve", Name: r.Repo.String(), Err: fmt.Errorf("there is no project %s yet", projectOf(r.Repo))}
+	return &fault.Fault{Kind: fault.NotFound, Op: "resolve", Name: r.Repo.String(), Err: fmt.Errorf("the project %s does not exist yet", projectOf(r.Repo))}
 }
 
-// projectOf is the first component of a path: Harbor's project.
+// projectOf returns the first component of a path, which is the project at Harbor.
 func projectOf(repo ref.Repo) string {
 	project, _, _ := strings.Cut(repo.Path, "/")
 	return project

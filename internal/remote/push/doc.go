@@ -1,19 +1,19 @@
-// Package push brings content into one repository: blobs by mounting or sending them,
-// documents under their tags (distribution-spec v1.1.1 §Push).
+// Package push puts content into one repository. It mounts or uploads blobs, and stores documents
+// under their tags (distribution-spec v1.1.1 §Push).
 //
 // Files, in the order of the walk:
 //
-//	missing.go    what the repository lacks; proving what it has
-//	commit.go     a document under its tags
-//	put.go        a blob, in the cheapest way that is open
-//	tells.go      whether it is there, by the request that begins its upload
-//	again.go      what an earlier process left of its upload
-//	upload.go     sending it
-//	session.go    the session of an upload, opened, held and ended
-//	create.go     the place to push into, made where that is asked for
-//	look.go       questions about blobs
-//	record.go     what the next process will need to know
-//	pusher.go     Pusher, and the Dock where all puts of a process pass
+//	missing.go    which blobs the repository lacks; verifying those it has
+//	commit.go     storing a document under its tags
+//	put.go        putting a blob, in the cheapest way that is possible
+//	selfmount.go  whether the blob exists, by the request that begins its upload
+//	resume.go     resuming the upload that an earlier process left
+//	upload.go     uploading a blob
+//	session.go    the upload session: opening, moving, querying and canceling it
+//	create.go     creating the repository or project, if the configuration asks for it
+//	exists.go     requests that ask whether blobs exist
+//	record.go     recording what a later process needs to know
+//	pusher.go     Pusher, and Dock, which coordinates all puts of a process
 //	lessons.go    what answers taught
-//	inventory.go  what was seen of a repository's blobs
+//	inventory.go  what is known about a repository's blobs
 package push

@@ -7,18 +7,24 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// inventory is what was seen of a repository's blobs. A claim can be taken back.
+// inventory is what is known about a repository's blobs. The knowledge that a blob exists can be
+// withdrawn, see disown.
 type inventory struct {
-	mu     sync.Mutex
-	blobs  map[oci.Digest]bool // there or not, as last seen
-	doubt  map[oci.Digest]bool // said to be there and then missed: only sending it proves anything
-	proven map[oci.Digest]bool // asked for since it was put: see Prove
-	settle limit.Gate          // one question about emptiness at a time
-	empty  bool                // the repository did not exist: what was not put since is not there
-	asked  bool                // whether it is empty was asked
-	hidden bool                // and the answer does not tell
-	open   int                 // how many blobs Missing left to Put at once, at most
-	trail  bool                // it is on record as being filled, for it has no tags
+	mu    sync.Mutex
+	blobs map[oci.Digest]bool // whether each blob existed when it was last checked
+	// doubt holds blobs that were reported to exist and then turned out to be missing. Only an
+	// upload proves that they exist.
+	doubt  map[oci.Digest]bool
+	proven map[oci.Digest]bool // what Prove found; a put blob is not proven by its put
+	// settle lets one caller at a time ask whether the repository is empty.
+	settle limit.Gate
+	// empty means that the repository did not exist, so a blob that was not put since does not
+	// exist.
+	empty  bool
+	asked  bool // it was asked whether the repository is empty
+	hidden bool // the answer to that did not tell
+	open   int  // the most blobs that Missing left to Put in one call
+	trail  bool // the repository is recorded as being filled, because it has no tags
 }
 
 func (i *inventory) has(d oci.Digest) (there, known bool) {
@@ -37,21 +43,21 @@ func (i *inventory) note(d oci.Digest, there bool) {
 	i.blobs[d] = there
 }
 
-// leave notes that it is left to Put whether n blobs are there.
+// leave records that Missing left n blobs to Put.
 func (i *inventory) leave(n int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.open = max(i.open, n)
 }
 
-// left is how many blobs were left so.
+// left returns the most blobs that Missing left to Put in one call.
 func (i *inventory) left() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.open
 }
 
-// disown takes back that blobs are there.
+// disown withdraws that blobs exist, and marks them as doubted.
 func (i *inventory) disown(blobs []oci.Descriptor) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -65,8 +71,8 @@ func (i *inventory) disown(blobs []oci.Descriptor) {
 	}
 }
 
-// proof notes what the registry itself says of a blob. One that is doubted stays so until
-// it was put: its size was right before, too.
+// proof records what the registry answered about a blob. A doubted blob stays doubted until it is
+// put, because the registry reported the right size for it before, too.
 func (i *inventory) proof(d oci.Digest, there bool) {
 	if there && i.doubted(d) {
 		return
@@ -92,14 +98,15 @@ func (i *inventory) unproven(blobs []oci.Descriptor) []oci.Descriptor {
 	return list
 }
 
-// doubted reports whether only sending the blob proves anything.
+// doubted reports whether only an upload proves that the blob exists.
 func (i *inventory) doubted(d oci.Digest) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.doubt[d] && !i.blobs[d]
 }
 
-// tended notes that an earlier process was at work in the repository.
+// tended records that an earlier process put content into the repository, so it is not assumed to
+// be empty.
 func (i *inventory) tended() {
 	i.mu.Lock()
 	defer i.mu.Unlock()

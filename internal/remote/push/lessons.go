@@ -8,32 +8,32 @@ import (
 	"github.com/drayage/dray/internal/remote/product"
 )
 
-// Lessons are what one registry's answers taught about pushing.
+// Lessons holds what one registry's answers taught about pushing. It is safe for concurrent use.
 type Lessons struct {
 	dialect product.Dialect
 
-	trial limit.Gate // of the one mount that finds out whether mounts tell
+	trial limit.Gate // for the single mount that finds out whether mounts tell which blobs exist
 	made  places
 
 	mu        sync.Mutex
-	chunk     int64           // what a 413 left of the largest body; 0 is any
+	chunk     int64           // the largest body in bytes after answers of 413; 0 means no limit
 	minChunk  int64           // OCI-Chunk-Min-Length
-	mounts    verdict         // whether its answer to a mount tells what is there
-	mountless map[string]bool // "from" paths that were refused
+	mounts    verdict         // whether the answer to a mount tells if the blob exists
+	mountless map[string]bool // "from" paths of refused mounts
 }
 
-// NewLessons knows nothing yet but the dialect.
+// NewLessons returns Lessons that hold only the dialect.
 func NewLessons(d product.Dialect) *Lessons {
 	return &Lessons{dialect: d, trial: make(limit.Gate, 1), mountless: map[string]bool{}}
 }
 
-// places are what was looked after already, by ECR's repository or Harbor's project.
+// places holds the ECR repositories or Harbor projects that were prepared for pushing.
 type places struct {
 	mu  sync.Mutex
 	all map[string]*preparing
 }
 
-// preparing lets one request look after a place; it holds what came of it.
+// preparing lets one caller at a time prepare a place; done is true once that has succeeded.
 type preparing struct {
 	turn limit.Gate
 	done bool
@@ -53,7 +53,7 @@ func (p *places) of(name string) *preparing {
 	return at
 }
 
-// chunkSize is how many bytes one PATCH carries now; 0 sends whole blobs.
+// chunkSize returns the number of bytes in one PATCH. 0 means that whole blobs are sent.
 func (m *Lessons) chunkSize() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -70,11 +70,12 @@ func (m *Lessons) chunkSize() int64 {
 	return max(n, m.dialect.MinChunk, m.minChunk)
 }
 
-// firstChunk is where halving begins when a registry takes no whole blob: 8 MiB.
+// firstChunk is the chunk size with which halving begins if a registry refuses whole blobs as too
+// large: 8 MiB.
 const firstChunk = 8 << 20
 
-// tooMuch learns from a 413 to a body of n bytes: pieces, then smaller ones.
-// It returns false when there is nothing smaller to try.
+// tooMuch learns from a 413 to a body of n bytes: it changes to chunks, and then to smaller chunks.
+// It returns false if there is no smaller size to try.
 func (m *Lessons) tooMuch(n int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -88,19 +89,19 @@ func (m *Lessons) tooMuch(n int64) bool {
 	return true
 }
 
-// verdict is whether a registry's 202 to a mount says that the blob is not there.
+// verdict says whether a registry's 202 to a mount proves that the blob does not exist.
 type verdict int
 
 const (
 	untried verdict = iota
-	tells
-	silent
+	tells           // 202 proves it
+	silent          // 202 proves nothing
 )
 
-// tryable are the products whose answers may tell; "" is one that is not known.
+// tryable holds the products for which a 202 may prove it. "" is an unknown product.
 var tryable = map[string]bool{"": true, "distribution": true, "harbor": true, "gitlab": true}
 
-// verdict is what is known of the host.
+// verdict returns what is known about the host.
 func (m *Lessons) verdict() verdict {
 	if !tryable[m.dialect.Kind] {
 		return silent
@@ -110,8 +111,8 @@ func (m *Lessons) verdict() verdict {
 	return m.mounts
 }
 
-// sole returns when it is known whether mounts tell, or when it is the caller's turn to
-// find that out for all; leave ends the turn.
+// sole returns when the verdict is known, or when it is the caller's turn to find it out for all.
+// The caller must call leave after that.
 func (m *Lessons) sole(ctx context.Context) (leave func(), err error) {
 	if m.verdict() != untried {
 		return func() {}, nil
@@ -132,21 +133,21 @@ func (m *Lessons) refusesMount(from string) bool {
 	return m.mountless[from]
 }
 
-// learnMounts notes what an answer to a mount shows.
+// learnMounts records the verdict that an answer to a mount showed.
 func (m *Lessons) learnMounts(v verdict) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mounts = v
 }
 
-// learnMinChunk notes the least that the registry takes in one piece, in bytes.
+// learnMinChunk records the smallest chunk that the registry accepts, in bytes.
 func (m *Lessons) learnMinChunk(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.minChunk = n
 }
 
-// refuseMount notes that nothing is mounted from a path.
+// refuseMount records that a mount from a path was refused.
 func (m *Lessons) refuseMount(from string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -7,11 +7,11 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Missing returns those of blobs that the repository lacks, in their order. A
-// repository that does not exist lacks all of them: with more than two blobs
-// that is asked first, with one request; else each blob is asked for. While content is
-// written (Use.Writing), and where the first request of an upload tells whether its blob
-// is there, nothing is asked here and what is not known counts as missing.
+// Missing returns those of blobs that the repository lacks, in their order. A repository that does
+// not exist lacks all of them. With more than two blobs, one request asks about that first;
+// otherwise each blob is asked for. If content is being written (Use.Writing) and the first request
+// of an upload tells whether its blob exists, Missing makes no request, and blobs of unknown state
+// count as missing.
 func (r *Pusher) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
@@ -47,11 +47,11 @@ func (r *Pusher) askEach(ctx context.Context, blobs []oci.Descriptor) error {
 	})
 }
 
-// Prove returns those of blobs that are not there with their size, in their order. Each is
-// asked for with one HEAD (distribution-spec v1.1.1 §Checking if content exists in the
-// registry), once: what an answer proved holds until the blob is put or distrusted. A size
-// that the registry does not tell is not held against it. A registry that answers neither
-// 200 nor 404 has proven nothing: that is an error.
+// Prove returns those of blobs that do not exist with their size, in their order. It sends one HEAD
+// for each (distribution-spec v1.1.1 §Checking if content exists in the registry), and only once: a
+// proven blob stays proven until it is put or distrusted. An answer without a length counts as the
+// right size. If the registry answers neither 200 nor 404, nothing is proven, and Prove returns an
+// error.
 func (r *Pusher) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	if err := r.askAll(ctx, r.known.unproven(blobs), r.proveBlob); err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (r *Pusher) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descr
 	return r.known.unproven(blobs), nil
 }
 
-// Distrust makes the next Put of each of blobs send its bytes.
+// Distrust makes the next Put of each of blobs upload its bytes.
 func (r *Pusher) Distrust(blobs []oci.Descriptor) { r.known.disown(blobs) }
 
 func (r *Pusher) proveBlob(ctx context.Context, d oci.Descriptor) error {

@@ -14,8 +14,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Pusher puts content into one repository. It is safe for concurrent use and remembers
-// which blobs it saw there.
+// Pusher puts content into one repository. It is safe for concurrent use and remembers which blobs
+// it has seen there.
 type Pusher struct {
 	*ask.Handle
 	dock   *Dock
@@ -27,52 +27,56 @@ type Pusher struct {
 
 // Use says what a repository is opened for.
 type Use struct {
-	Writing func() bool // whether content is being written now, as opposed to looked at; nil is never
-	Pushes  bool        // it is opened to push: what is looked for may be filled
+	Writing func() bool // reports whether content is being written now, not only surveyed; nil means never
+	// Pushes is true if the repository was opened to push. Then a repository that is found empty is
+	// recorded as being filled.
+	Pushes bool
 }
 
-// New puts content where h is.
+// New returns a Pusher for the repository of h.
 func New(h *ask.Handle, k *Dock, taught *Lessons, read *read.Reader, use Use) *Pusher {
 	p := &Pusher{Handle: h, dock: k, taught: taught, read: read, use: use}
 	p.known.settle = make(limit.Gate, 1)
 	return p
 }
 
-// leaves reports whether Missing may leave it to Put to find out what is there.
+// leaves reports whether Missing may make no request and leave it to Put to find out which blobs
+// exist.
 func (r *Pusher) leaves() bool {
 	return r.use.Writing != nil && r.use.Writing() && r.taught.verdict() != silent
 }
 
-// Dock is where all puts of a process pass, to whichever registry.
+// Dock coordinates all puts of a process, to all registries. It is safe for concurrent use.
 type Dock struct {
-	uploads *ledger.Uploads             // nil remembers none
-	ecr     *credential.ECRRepositories // makes repositories; nil makes none
+	uploads *ledger.Uploads             // nil records none
+	ecr     *credential.ECRRepositories // creates repositories; nil creates none
 	readers *feed.Readers
 
 	mu   sync.Mutex
-	puts map[putKey]*flight
+	puts map[putKey]*flight // the puts in progress
 
-	told sync.Once // that uploads does not work
+	told sync.Once // reports once that uploads does not work
 }
 
-// NewDock reads ahead for as many blobs as there are cores.
+// NewDock returns a Dock. It reads ahead for as many blobs as there are cores.
 func NewDock(uploads *ledger.Uploads, ecr *credential.ECRRepositories) *Dock {
 	return &Dock{uploads: uploads, ecr: ecr, readers: feed.NewReaders(runtime.GOMAXPROCS(0)), puts: map[putKey]*flight{}}
 }
 
-// putKey is one blob on its way to one repository.
+// putKey names one blob in one repository.
 type putKey struct {
 	repo   ref.Repo
 	digest oci.Digest
 }
 
-// flight is a Put under way. arrived may be read once done is closed.
+// flight is a Put in progress. arrived may be read after done was closed.
 type flight struct {
 	done    chan struct{}
 	arrived bool
 }
 
-// claim makes a key the caller's, who calls mine when done, or returns whose it is.
+// claim registers key as in progress for the caller, which must call mine when its Put has ended.
+// If another goroutine is already putting key, claim returns that flight instead, and mine is nil.
 func (k *Dock) claim(key putKey) (others *flight, mine func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -89,14 +93,15 @@ func (k *Dock) claim(key putKey) (others *flight, mine func()) {
 	}
 }
 
+// arrived records that the blob of a claimed key is in its repository.
 func (k *Dock) arrived(key putKey) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.puts[key].arrived = true
 }
 
-// worthAsking is the size in bytes from which a HEAD is cheaper than sending
-// for nothing: 64 KiB.
+// worthAsking is the size in bytes from which a HEAD is cheaper than an upload that may be
+// unnecessary: 64 KiB.
 const worthAsking = 64 << 10
 
 // worthKeeping is the size in bytes from which an upload is recorded: 16 MiB.

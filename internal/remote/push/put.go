@@ -13,13 +13,14 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Put brings d into the repository: by mounting it from one of likely that is
-// at the same host, else by sending what open yields (distribution-spec v1.1.1
-// §Pushing blobs). Bytes that are not d's are Corrupt and never committed. An
-// error of open comes back as it is. Of several Puts of one digest at once one
-// sends and the others find it Present. With Options.Uploads a blob of 16 MiB or
-// more goes on where an earlier process was cut; one that ends as Canceled,
-// Denied, Throttled or Unavailable stays at the registry for the next.
+// Put puts d into the repository. It mounts d from one of likely that is at the same host, or else
+// uploads the bytes that open yields (distribution-spec v1.1.1 §Pushing blobs). Bytes that do not
+// match d are an error of Kind Corrupt and are never committed. Put returns an error of open
+// unchanged. If several Puts of one digest run at once, one uploads, and the others report Present.
+//
+// If Options.Uploads of the Client is set, a blob of 16 MiB or more is resumed at the point at
+// which an earlier process was interrupted. An upload that ends with Canceled, Denied, Throttled or
+// Unavailable stays at the registry for the next process.
 func (r *Pusher) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error) {
 	c := r.Call("put blob", "", "", r.BlobName(d))
 	v, err := oci.NewVerifier(d)
@@ -65,10 +66,11 @@ func (r *Pusher) put(ctx context.Context, c *wire.Call, d oci.Descriptor, likely
 	return arrival, err
 }
 
-// bring takes the cheapest way that is open. What it leaves open is for end to close.
+// bring puts the blob in the cheapest way that is possible. If it leaves a session open, end closes
+// it.
 func (u *upload) bring(ctx context.Context, likely []ref.Repo) (oci.Arrival, error) {
 	if u.r.known.doubted(u.d.Digest) {
-		likely = nil // a mount would link what is doubted
+		likely = nil // a mount would link the doubted blob
 	}
 	from, err := u.mount(ctx, likely)
 	if err != nil {
@@ -96,9 +98,9 @@ func (u *upload) bring(ctx context.Context, likely []ref.Repo) (oci.Arrival, err
 	return oci.Arrival{Way: oci.Sent, Sent: u.feed.Sent}, err
 }
 
-// mount asks for d from each of likely at this host until one gives it
-// (distribution-spec v1.1.1 §Mounting a blob from another repository). A 202
-// instead is an upload session: it stays for the upload.
+// mount tries to mount d from each of likely at this host until one succeeds (distribution-spec
+// v1.1.1 §Mounting a blob from another repository). If the registry answers 202, it has opened an
+// upload session instead, and the upload uses it.
 func (u *upload) mount(ctx context.Context, likely []ref.Repo) (from string, err error) {
 	r, h := u.r, u.r.Host
 	for _, repo := range likely {
@@ -114,7 +116,7 @@ func (u *upload) mount(ctx context.Context, likely []ref.Repo) (from string, err
 		c.Query = "mount=" + string(u.d.Digest) + "&from=" + repo.Path
 		a, err := h.Do(ctx, c, http.StatusCreated, http.StatusAccepted, http.StatusInternalServerError)
 		if err == nil && a.Status == http.StatusInternalServerError {
-			err = c.Fault(fault.Invalid, "", errors.New("the registry can not mount"))
+			err = c.Fault(fault.Invalid, "", errors.New("the registry cannot mount"))
 		}
 		switch {
 		case fault.Is(err, fault.Canceled) || ask.Passing(err):

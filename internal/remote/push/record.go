@@ -4,19 +4,20 @@ import (
 	"github.com/drayage/dray/event"
 )
 
-// recorded tells, once for a Client, that the state directory does not work. No copy fails by it.
+// recorded reports, once per Client, that the state directory does not work. Copies do not fail
+// because of it.
 func (r *Pusher) recorded(err error) {
 	if err == nil {
 		return
 	}
 	r.dock.told.Do(func() {
 		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(), Err: err,
-			Text: "uploads are not recorded, so one that is killed begins anew: " + err.Error()})
+			Text: "uploads are not recorded, so an interrupted upload starts again from the beginning: " + err.Error()})
 	})
 }
 
-// filling reports whether a process began to fill the repository and set no tag:
-// then it may hold blobs, however empty it looks.
+// filling reports whether a process began to fill the repository and has not set a tag since. Such
+// a repository may hold blobs even if it looks empty.
 func (r *Pusher) filling() bool {
 	filling, err := r.dock.uploads.Filling(r.Repo)
 	r.recorded(err)
@@ -29,7 +30,7 @@ func (r *Pusher) filling() bool {
 	return filling
 }
 
-// fill puts on record, once, that a repository that may have no tags gets its blobs now.
+// fill records, once, that blobs are now put into a repository that may have no tags.
 func (r *Pusher) fill() {
 	r.known.mu.Lock()
 	first := !r.known.trail

@@ -16,36 +16,38 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// upload brings one blob into a repository by sending it (distribution-spec
-// v1.1.1 §Pushing a blob in chunks, §POST then PUT). Whole blobs go in one PUT;
-// pieces are for registries that need them and for what a cut request left over.
+// upload puts one blob into a repository by sending it (distribution-spec v1.1.1 §Pushing a blob in
+// chunks, §POST then PUT). It sends a whole blob in one PUT. It sends chunks if the registry needs
+// them, and to send the rest of a blob after an interrupted request.
 type upload struct {
 	r      *Pusher
 	call   *wire.Call
 	d      oci.Descriptor
 	feed   *feed.Feed
 	budget *ask.Budget
-	lease  *ledger.Upload // what the next process would need to go on; nil keeps nothing
-	past   *ledger.Left   // what an earlier process left, until it is used or given up
+	// lease records what a later process needs to resume the upload; nil records nothing.
+	lease *ledger.Upload
+	// past is what an earlier process left, until it is used or given up.
+	past *ledger.Left
 
-	at      *url.URL // the session; nil when none is open
+	at      *url.URL // the session; nil if none is open
 	done    int64    // bytes that the registry has
-	best    int64    // the most that it ever had, for the budget
-	twice   bool     // the registry found the digest wrong once
-	logins  int      // 401s in the middle
-	noPatch bool     // PATCH was refused
-	misfit  int64    // where a piece was answered 416
-	misfits int      // how often, there
+	best    int64    // the largest done so far: a larger one refills the budget
+	twice   bool     // the registry reported a wrong digest once
+	logins  int      // number of 401s during the upload
+	noPatch bool     // the registry refused PATCH
+	misfit  int64    // the offset at which a chunk was answered 416
+	misfits int      // how often that happened at this offset
 }
 
-// abandon ends the session, if one is open, as far as the registry lets us. It
-// is no part of the outcome, so it is short and outlives ctx.
+// abandon cancels the session, if one is open. The result of the upload does not depend on it, so
+// it has a short timeout, and it continues after ctx ended.
 func (u *upload) abandon(ctx context.Context) {
 	u.cancel(ctx, u.at)
 	u.at = nil
 }
 
-// cancel ends the session at an address; nil is none.
+// cancel cancels the session at an address, unless the address is nil.
 func (u *upload) cancel(ctx context.Context, at *url.URL) {
 	if at == nil {
 		return
@@ -57,7 +59,7 @@ func (u *upload) cancel(ctx context.Context, at *url.URL) {
 	_, _ = u.r.Host.Do(ctx, &c, http.StatusNoContent)
 }
 
-// hold takes the session that an answer opened or moved.
+// hold adopts the address of the session that an answer opened or moved.
 func (u *upload) hold(ctx context.Context, a *wire.Answer) error {
 	origin, err := u.r.Host.Origin(ctx)
 	if err != nil {
@@ -74,34 +76,34 @@ func (u *upload) hold(ctx context.Context, a *wire.Answer) error {
 	return nil
 }
 
-// landed asks for the blob where all of it may have been sent: perhaps only the answer
-// was lost, or the registry still closes what an earlier process sent.
+// landed reports whether the blob exists after all its bytes may have been sent. Perhaps only the
+// answer was lost, or the registry is still completing what an earlier process sent.
 func (u *upload) landed(ctx context.Context) bool {
 	there, err := u.r.hasBlob(ctx, u.d)
 	return err == nil && there
 }
 
-// resumes reports whether a session can be gone on with after a cut.
+// resumes reports whether a session can be resumed after an interruption.
 func (u *upload) resumes() bool {
 	return !u.noPatch && !u.r.Host.Dialect.NoResume && !u.r.Host.Dialect.NoChunks
 }
 
-// resume asks how much the registry kept. It is false when that can not be
-// used: then a new session is safer than a guess.
+// resume asks how many bytes the registry kept. It returns false if the answer is of no use: then a
+// new session is safer than a guess.
 func (u *upload) resume(ctx context.Context) bool {
 	if !u.resumes() {
 		return false
 	}
 	got, err := u.status(ctx)
 	if err != nil || got <= 1 || got > u.feed.Max {
-		return false // "0-0" is said of nothing and of one byte
+		return false // registries answer "0-0" both for no bytes and for one byte
 	}
 	u.advance(got)
 	return true
 }
 
-// status asks how many bytes the session has, and goes where the answer says
-// (distribution-spec v1.1.1 §Pushing a blob in chunks). 0 is nothing or unknown.
+// status asks how many bytes the session has, and adopts the address in the answer
+// (distribution-spec v1.1.1 §Pushing a blob in chunks). 0 means none or unknown.
 func (u *upload) status(ctx context.Context) (int64, error) {
 	c := *u.call
 	c.Method, c.URL = http.MethodGet, u.at
@@ -116,8 +118,8 @@ func (u *upload) status(ctx context.Context) (int64, error) {
 	return got, err
 }
 
-// parseUploadRange reads how many bytes an upload has from "0-99", "bytes=0-99"
-// or "bytes 0-99/200".
+// parseUploadRange returns the number of bytes that an upload has, from "0-99", "bytes=0-99" or
+// "bytes 0-99/200".
 func parseUploadRange(s string) (n int64, ok bool) {
 	s = strings.TrimSpace(s)
 	if len(s) > 5 && strings.EqualFold(s[:5], "bytes") {
@@ -131,6 +133,7 @@ func parseUploadRange(s string) (n int64, ok bool) {
 	return last + 1, true
 }
 
+// advance sets the number of bytes that the registry has. Progress refills the retry budget.
 func (u *upload) advance(to int64) {
 	u.done = to
 	if u.done > u.best {
@@ -139,6 +142,7 @@ func (u *upload) advance(to int64) {
 	}
 }
 
+// learnChunks reads the smallest chunk that the registry accepts from an answer.
 func (u *upload) learnChunks(a *wire.Answer) {
 	if n, err := strconv.ParseInt(a.Header.Get("OCI-Chunk-Min-Length"), 10, 64); err == nil && n > 0 && n <= 1<<30 {
 		u.r.taught.learnMinChunk(n)

@@ -18,12 +18,12 @@ import (
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
-// errGone marks an upload session that the registry does not know (any more).
+// errGone marks an error after which the upload session cannot be used any more.
 var errGone = errors.New("the upload session is gone")
 
-// run sends until the blob is committed. It takes its place before it opens
-// the source: were it the other way round, uploads that wait for a place could
-// hold all the reading that those with a place need to go on.
+// run uploads until the blob is committed. It takes its place before it opens the source. In the
+// other order, uploads that wait for a place could hold all the reading capacity that those with a
+// place need to proceed.
 func (u *upload) run(ctx context.Context) error {
 	up, small := u.r.Host.Up, u.d.Size < limit.SmallBody
 	if err := up.Enter(ctx, small); err != nil {
@@ -45,9 +45,9 @@ func (u *upload) run(ctx context.Context) error {
 	}
 }
 
-// begin opens what send needs, side by side: the session, where there is none, and
-// the source. No byte of a request is sent before the source answered: a registry
-// that copies within itself may not answer it while it waits for a body.
+// begin opens concurrently what send needs: the source, and the session if there is none. No byte
+// of a request is sent before the source has answered: a registry that is both source and target
+// may not serve the source while it waits for a request body.
 func (u *upload) begin(ctx context.Context) error {
 	if u.at == nil {
 		u.done = 0
@@ -58,7 +58,7 @@ func (u *upload) begin(ctx context.Context) error {
 	var err error
 	if u.at == nil {
 		if err = u.start(ctx); err != nil {
-			u.feed.Stop() // nobody needs the source any more
+			u.feed.Stop() // the source is no longer needed
 		}
 	}
 	if feedErr := <-opened; err == nil && feedErr != nil {
@@ -84,7 +84,7 @@ func (u *upload) start(ctx context.Context) error {
 	return nil
 }
 
-// send sends what the registry lacks and closes the upload.
+// send sends the bytes that the registry lacks, and closes the upload.
 func (u *upload) send(ctx context.Context) error {
 	size, chunk := u.d.Size, u.r.taught.chunkSize()
 	if u.noPatch {
@@ -106,14 +106,14 @@ func (u *upload) send(ctx context.Context) error {
 	return u.put(ctx, size-u.done)
 }
 
-// request is a PATCH or PUT of the next n bytes.
+// request sends a PATCH or PUT with the next n bytes.
 func (u *upload) request(ctx context.Context, method string, n int64, to *url.URL) (*wire.Answer, error) {
 	c := *u.call
 	c.Method, c.URL, c.Lane, c.Single = method, to, wire.Up, true
 	c.Header = http.Header{"Content-Type": {"application/octet-stream"}}
 	c.Size, c.Closing = n, u.closing(n)
 	if method == http.MethodPatch {
-		// ACR takes this form only, without the unit and total of RFC 9110.
+		// ACR accepts only this form, without the unit and the total of RFC 9110.
 		c.Header.Set("Content-Range", fmt.Sprintf("%d-%d", u.done, u.done+n-1))
 	}
 	var body *feed.Piece
@@ -123,7 +123,7 @@ func (u *upload) request(ctx context.Context, method string, n int64, to *url.UR
 	}
 	a, err := u.r.Host.Do(ctx, &c, 200, 201, 202, 204, 400, 404, 405, 411, 413, 416, 501)
 	if body != nil {
-		<-body.Closed // the transport may read on for a moment after it has given up
+		<-body.Closed // the transport may read the body for a moment after it has given up
 	}
 	if u.feed.Err != nil {
 		return nil, u.feed.Err
@@ -131,13 +131,13 @@ func (u *upload) request(ctx context.Context, method string, n int64, to *url.UR
 	return a, err
 }
 
-// closing is how long the answer to n bytes may take once they are sent: the
-// stall time and a second for each 8 MiB, because registries hash and move what
-// they got before they answer.
+// closing returns how long the answer to n bytes may take after they were sent: the stall time, and
+// a second for each 8 MiB, because registries hash and move the bytes before they answer.
 func (u *upload) closing(n int64) time.Duration {
 	return u.r.Host.Options.Stall + time.Duration(n/(8<<20))*time.Second
 }
 
+// patch sends the next n bytes as a chunk.
 func (u *upload) patch(ctx context.Context, n int64) error {
 	a, err := u.request(ctx, http.MethodPatch, n, u.at)
 	if err != nil {
@@ -156,13 +156,13 @@ func (u *upload) patch(ctx context.Context, n int64) error {
 	}
 	end := u.done + n
 	if got, ok := parseUploadRange(a.Header.Get("Range")); ok && !u.r.Host.Dialect.NoResume && got > u.done && got < end {
-		end = got // it kept less than it was sent
+		end = got // the registry kept less than was sent
 	}
 	u.advance(end)
 	return nil
 }
 
-// put sends the last n bytes and the digest.
+// put sends the last n bytes with the digest, which closes the upload.
 func (u *upload) put(ctx context.Context, n int64) error {
 	if n == 0 && !u.feed.Proved() {
 		u.feed.Begin(ctx)
@@ -181,27 +181,28 @@ func (u *upload) put(ctx context.Context, n int64) error {
 	case a.Status >= 400:
 		return u.refused(a, n)
 	case a.Status == http.StatusAccepted:
-		return u.call.Fault(fault.Unavailable, "", errors.New("the registry has not closed the upload"))
+		return u.call.Fault(fault.Unavailable, "", errors.New("the registry has not completed the upload"))
 	}
 	said := a.Header.Get("Docker-Content-Digest")
 	if said != "" && read.SameAlgorithm(said, string(u.d.Digest)) && said != string(u.d.Digest) {
 		u.at = nil
-		u.feed.Err = u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry stored it as %s", wire.Clean(said)))
+		u.feed.Err = u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry stored the blob as %s", wire.Clean(said)))
 		return u.feed.Err
 	}
 	u.at = nil
 	return nil
 }
 
-// relogin is a 401 in the middle: there is a newer token now.
+// relogin handles a 401 during the upload: it returns a temporary error, so that recover continues
+// with the new token.
 func (u *upload) relogin(a *wire.Answer) error {
 	if u.logins++; u.logins > 8 {
 		return u.r.Host.Refusal(u.call, a)
 	}
-	return u.call.Fault(fault.Unavailable, "", errors.New("the token ended"))
+	return u.call.Fault(fault.Unavailable, "", errors.New("the token expired"))
 }
 
-// refused turns an answer to bytes into an error that recover understands.
+// refused turns a refusal of bytes into an error that recover can act on.
 func (u *upload) refused(a *wire.Answer, n int64) error {
 	code, _ := a.Problem()
 	err := u.r.Host.Refusal(u.call, a)
@@ -213,7 +214,7 @@ func (u *upload) refused(a *wire.Answer, n int64) error {
 		return gone()
 	case code == "DIGEST_INVALID" || code == "SIZE_INVALID":
 		if u.twice {
-			return u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry got other bytes than were sent: %w", err))
+			return u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry received other bytes than dray sent: %w", err))
 		}
 		u.twice = true
 		return gone()
@@ -222,7 +223,7 @@ func (u *upload) refused(a *wire.Answer, n int64) error {
 			u.misfit, u.misfits = u.done, 0
 		}
 		if u.misfits++; u.misfits > 2 {
-			return gone() // what it says that it has is not what it takes
+			return gone() // the offset that the registry reports is not the one that it accepts
 		}
 		return u.call.Fault(fault.Unavailable, "", err)
 	case u.done > 0 && (a.Status == 405 || a.Status == 411 || a.Status == 501):
@@ -234,8 +235,8 @@ func (u *upload) refused(a *wire.Answer, n int64) error {
 	return err
 }
 
-// recover decides how to go on after err: committed when the blob is there all
-// the same, an error when not at all; else the next send is prepared.
+// recover decides how to continue after err. committed is true if the blob exists in spite of err.
+// An error means that the upload has failed. Otherwise recover has prepared the next send.
 func (u *upload) recover(ctx context.Context, err error) (committed bool, _ error) {
 	switch {
 	case u.feed.Err != nil:
@@ -252,7 +253,7 @@ func (u *upload) recover(ctx context.Context, err error) (committed bool, _ erro
 		return false, u.call.Named(err)
 	}
 	if errors.Is(err, errGone) || !u.resume(ctx) {
-		if all && u.landed(ctx) { // by now
+		if all && u.landed(ctx) { // the registry may have completed it during the wait
 			u.at = nil
 			return true, nil
 		}
@@ -262,7 +263,8 @@ func (u *upload) recover(ctx context.Context, err error) (committed bool, _ erro
 	return false, nil
 }
 
-// abandonQuietly ends a session that is given up for a new one, unless the registry lost it itself.
+// abandonQuietly cancels a session that a new one will replace, unless the registry has lost it
+// already.
 func (u *upload) abandonQuietly(ctx context.Context, err error) {
 	if !errors.Is(err, errGone) {
 		u.abandon(ctx)

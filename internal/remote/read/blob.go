@@ -16,10 +16,10 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Blob reads n bytes of d from byte at on; n < 0 reads to the end. from is
-// less than at where the registry gives no ranges: then the body begins there
-// and ends with the blob. A read that breaks off fails with Unavailable; a
-// body of another length than d's is Corrupt. The bytes are not verified.
+// Blob reads n bytes of d from offset at on; n < 0 reads to the end. If the registry does not
+// support ranges, from is less than at: the body then begins at from and ends with the blob. A body
+// that ends early fails with Unavailable, and a body that is longer than d fails with Corrupt. Blob
+// does not verify the digest.
 func (r *Reader) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (body io.ReadCloser, from int64, err error) {
 	type opened struct {
 		body io.ReadCloser
@@ -43,10 +43,11 @@ func (r *Reader) blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Re
 		end = min(end, at+n)
 	}
 	if at < 0 || at > d.Size {
-		return nil, 0, c.Fault(fault.Invalid, "", fmt.Errorf("no byte %d in a blob of %d", at, d.Size))
+		return nil, 0, c.Fault(fault.Invalid, "", fmt.Errorf("there is no byte %d in a blob of %d bytes", at, d.Size))
 	}
 	if at >= end && d.Size > 0 {
-		// Never asked: docker-registry 2.8.2 breaks off a range that begins at the end.
+		// An empty range is never requested: docker-registry 2.8.2 cuts off the answer to a range
+		// that begins at the end.
 		return io.NopCloser(bytes.NewReader(nil)), at, nil
 	}
 	c.Small = end-at < limit.SmallBody
@@ -61,8 +62,9 @@ func (r *Reader) blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Re
 	return body, 0, err
 }
 
-// ranged asks for bytes at to end. Both nil means that the registry gives no
-// such range, which only its answer tells: not Accept-Ranges, nor its absence.
+// ranged requests the bytes from at to end. It returns nil and no error if the registry does not
+// return this range. Only the answer itself shows that; the presence or absence of Accept-Ranges
+// does not.
 func (r *Reader) ranged(ctx context.Context, c *wire.Call, d oci.Descriptor, at, end int64) (io.ReadCloser, error) {
 	ask := *c
 	ask.Header = http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", at, end-1)}}
@@ -96,14 +98,14 @@ func (r *Reader) ranged(ctx context.Context, c *wire.Call, d oci.Descriptor, at,
 	return &measured{body: a.Body, left: end - at, call: c}, nil
 }
 
-// isRange reports whether the answer is bytes at to end of so many.
+// isRange reports whether the answer holds the bytes from at to end of a blob of the given size.
 func isRange(a *wire.Answer, at, end, size int64) bool {
 	first, last, total, ok := parseContentRange(a.Header.Get("Content-Range"))
 	return a.Status == 206 && ok && first == at && last == end-1 && (total < 0 || total == size) && (a.Length < 0 || a.Length == end-at)
 }
 
-// whole asks for all of it. A length that is not d's is refused before the
-// first byte, after a second look.
+// whole requests the whole blob. If the length of the answer is not that of d, it requests the blob
+// once more, and then fails before the first byte.
 func (r *Reader) whole(ctx context.Context, c *wire.Call, d oci.Descriptor) (io.ReadCloser, error) {
 	var wrong error
 	for range 2 {
@@ -119,7 +121,7 @@ func (r *Reader) whole(ctx context.Context, c *wire.Call, d oci.Descriptor) (io.
 			return &measured{body: a.Body, left: d.Size, call: c}, nil
 		}
 		a.Close()
-		wrong = c.Fault(fault.Corrupt, "", fmt.Errorf("the registry has %d bytes, its descriptor says %d", a.Length, d.Size))
+		wrong = c.Fault(fault.Corrupt, "", fmt.Errorf("the registry has %d bytes, but the descriptor says %d", a.Length, d.Size))
 	}
 	return nil, wrong
 }
@@ -136,7 +138,7 @@ func (m *measured) Read(p []byte) (int, error) {
 	m.left -= int64(n)
 	switch {
 	case m.left < 0:
-		return n + int(m.left), m.call.Fault(fault.Corrupt, "", errors.New("it is longer than its descriptor says"))
+		return n + int(m.left), m.call.Fault(fault.Corrupt, "", errors.New("the body is longer than the descriptor says"))
 	case err == io.EOF && m.left > 0:
 		return n, m.call.Fault(fault.Unavailable, "", fmt.Errorf("the body ended %d bytes early", m.left))
 	}
@@ -145,7 +147,7 @@ func (m *measured) Read(p []byte) (int, error) {
 
 func (m *measured) Close() error { return m.body.Close() }
 
-// parseContentRange reads "bytes 0-9/10" (RFC 9110 §14.4); total is -1 for "*".
+// parseContentRange parses "bytes 0-9/10" (RFC 9110 §14.4). total is -1 for "*".
 func parseContentRange(s string) (first, last, total int64, ok bool) {
 	unit, rest, _ := strings.Cut(strings.TrimSpace(s), " ")
 	span, size, found := strings.Cut(strings.TrimSpace(rest), "/")
@@ -162,7 +164,7 @@ func parseContentRange(s string) (first, last, total int64, ok bool) {
 	return first, last, total, err == nil && total > last
 }
 
-// ParseSpan reads "0-9".
+// ParseSpan parses "0-9".
 func ParseSpan(s string) (first, last int64, ok bool) {
 	a, b, _ := strings.Cut(strings.TrimSpace(s), "-")
 	first, err := strconv.ParseInt(strings.TrimSpace(a), 10, 64)

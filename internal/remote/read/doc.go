@@ -1,13 +1,13 @@
-// Package read reads one repository: what names point to, documents, blobs, referrers
-// (distribution-spec v1.1.1 §Pull, §Listing Referrers). Mirrors are asked first.
+// Package read reads one repository: the targets of tags and digests, documents, blobs and
+// referrers (distribution-spec v1.1.1 §Pull, §Listing Referrers). It asks mirrors first.
 //
 // Files, in the order of the walk:
 //
-//	probe.go      whether ranges and referrers can be had
-//	referrers.go  what refers to a document
+//	probe.go      whether the registry supports ranges and referrers
+//	referrers.go  the documents that refer to a document
 //	blob.go       a blob, or a part of it
-//	resolve.go    what a name points to; documents
+//	resolve.go    the target of a tag or digest; documents
 //	reader.go     Reader, and what answers taught
-//	shortcuts.go  where a blob was found behind a redirect
-//	kept.go       documents whose reading is counted
+//	shortcuts.go  where a redirect for a blob led
+//	cache.go      documents whose reading counts as a pull
 package read

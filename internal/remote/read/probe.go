@@ -8,7 +8,8 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Ranges asks for the first byte of a blob of at least two, and reports whether that is what came.
+// Ranges requests the first byte of a blob, which must have at least two bytes, and reports whether
+// the registry returned exactly that range.
 func (r *Reader) Ranges(ctx context.Context, d oci.Descriptor) (bool, error) {
 	c := r.Call("read a byte of", http.MethodGet, "/blobs/"+string(d.Digest), r.BlobName(d))
 	if err := c.Checked(string(d.Digest)); err != nil {
@@ -22,7 +23,8 @@ func (r *Reader) Ranges(ctx context.Context, d oci.Descriptor) (bool, error) {
 	return true, body.Close()
 }
 
-// HasReferrers asks whether the registry has the referrers API; known is false where its answer does not tell.
+// HasReferrers asks whether the registry has the referrers API. known is false if the answer does
+// not tell.
 func (r *Reader) HasReferrers(ctx context.Context, d oci.Digest) (has, known bool, err error) {
 	c := r.Call("list referrers of", http.MethodGet, "/referrers/"+string(d), r.Repo.At(string(d)).String())
 	if err := c.Checked(string(d)); err != nil {

@@ -6,26 +6,26 @@ import (
 	"github.com/drayage/dray/internal/remote/ask"
 )
 
-// Reader reads one repository: what names point to, documents, blobs. It is safe for
+// Reader reads one repository: the targets of tags and digests, documents and blobs. It is safe for
 // concurrent use.
 type Reader struct {
 	*ask.Handle
 	mirrors []*Reader // asked first
 	taught  *Lessons
-	pulled  kept // what was read where reading is counted
+	pulled  kept // documents that were read, if reading them counts as a pull
 	storage shortcuts
 }
 
-// New reads what h is of, and asks mirrors first.
+// New returns a Reader of the repository of h. It asks mirrors before the registry.
 func New(h *ask.Handle, taught *Lessons, mirrors []*Reader) *Reader {
 	return &Reader{Handle: h, taught: taught, mirrors: mirrors}
 }
 
-// Direct leaves mirrors out: what is asked then shows the registry itself. Call it
-// before anything else.
+// Direct makes r read from the registry itself and not from its mirrors. Call it before any other
+// method.
 func (r *Reader) Direct() { r.mirrors = nil }
 
-// Lessons are what one registry's answers taught about reading. The zero value is nothing.
+// Lessons holds what one registry's answers taught about reading. The zero value holds nothing.
 type Lessons struct {
 	mu  sync.Mutex
 	all map[lesson]bool
@@ -34,7 +34,7 @@ type Lessons struct {
 type lesson string
 
 const (
-	noRanges    lesson = "no ranges"    // it answered a Range with something else
+	noRanges    lesson = "no ranges"    // it answered a Range request with something else
 	noHead      lesson = "no HEAD"      // it answered 405 to HEAD
 	noReferrers lesson = "no referrers" // it has no referrers API
 )

@@ -11,12 +11,12 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// maxReferrers is how many referrers of one document are listed.
+// maxReferrers is the largest number of referrers of one document that are listed.
 const maxReferrers = 10_000
 
-// Referrers lists the documents whose subject is d, by the referrers API or,
-// where the registry has none, by the tag that stands in for it
-// (distribution-spec v1.1.1 §Listing Referrers, §Backwards Compatibility).
+// Referrers lists the documents whose subject is d. It uses the referrers API or, if the registry
+// does not have it, the referrers tag (distribution-spec v1.1.1 §Listing Referrers, §Backwards
+// Compatibility).
 func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	c := r.Call("list referrers of", http.MethodGet, "/referrers/"+string(d.Digest), r.BlobName(d))
 	if err := c.Checked(string(d.Digest)); err != nil {
@@ -35,13 +35,13 @@ func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 			return nil, err
 		case a.Status != http.StatusOK && len(asked) == 0:
 			if code, _ := a.Problem(); code == "" && a.Status == http.StatusNotFound {
-				r.taught.learn(noReferrers) // the path, not the repository, is unknown
+				r.taught.learn(noReferrers) // the registry does not know the path; an unknown repository has a code
 			}
 			return r.referrersByTag(ctx, d)
 		case a.Status != http.StatusOK:
 			return nil, r.Host.Refusal(c, a)
 		case a.Over:
-			return nil, c.Fault(fault.TooLarge, "", fmt.Errorf("longer than %d bytes", oci.MaxDocument))
+			return nil, c.Fault(fault.TooLarge, "", fmt.Errorf("the list is longer than %d bytes", oci.MaxDocument))
 		}
 		doc, err := oci.Parse(oci.Descriptor{MediaType: oci.TypeIndex}, a.Raw)
 		if err != nil {
@@ -61,13 +61,14 @@ func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 		}
 		next, err := r.Host.Located(origin, a.Asked, link)
 		if err != nil || !wire.SameOrigin(next, origin) || asked[next.String()] {
-			return nil, c.Fault(fault.Refused, "", fmt.Errorf("the next page is on another host or was seen before"))
+			return nil, c.Fault(fault.Refused, "", fmt.Errorf("the link to the next page leads to another host or to a page that was read before"))
 		}
 		asked[next.String()] = true
 		c.URL = next
 	}
 }
 
+// referrersByTag reads the referrers tag: the digest of d with "-" in place of ":".
 func (r *Reader) referrersByTag(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	doc, err := r.document(ctx, "list referrers of", strings.Replace(string(d.Digest), ":", "-", 1))
 	switch {

@@ -13,13 +13,15 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Resolve asks what a tag or digest points to: one HEAD where the answer is
-// complete, else a GET whose bytes are hashed. It is NotFound when it is not there.
+// Resolve returns the descriptor that a tag or digest points to. It sends one HEAD. If the headers
+// of the answer are incomplete, it sends a GET and computes the digest of the body. The error is
+// NotFound if there is no such reference.
 func (r *Reader) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
 	return firstOf(r, func(r *Reader) (oci.Descriptor, error) { return r.Straight(ctx, reference) })
 }
 
-// firstOf asks the mirrors, then the registry itself. A mirror's error is no answer.
+// firstOf calls ask with each mirror, and then with the registry itself. An error of a mirror is
+// ignored.
 func firstOf[T any](r *Reader, ask func(*Reader) (T, error)) (T, error) {
 	for _, m := range r.mirrors {
 		if v, err := ask(m); err == nil {
@@ -46,7 +48,7 @@ func (r *Reader) Straight(ctx context.Context, reference string) (oci.Descriptor
 			if complete || err != nil {
 				return d, err
 			}
-		case a.Status == 403: // an answer to HEAD has no body that says why
+		case a.Status == 403: // an answer to HEAD has no body that says why; the answer to GET has
 		default:
 			r.taught.learn(noHead)
 		}
@@ -55,22 +57,23 @@ func (r *Reader) Straight(ctx context.Context, reference string) (oci.Descriptor
 	return doc.Descriptor, err
 }
 
-// headDescriptor reads the headers of an answer to HEAD; complete is false when they leave something out.
+// headDescriptor reads a descriptor from the headers of an answer to HEAD. complete is false if
+// they leave something out.
 func headDescriptor(c *wire.Call, a *wire.Answer, reference string) (d oci.Descriptor, complete bool, err error) {
 	d = oci.Descriptor{MediaType: mediaTypeOf(a.Header), Digest: oci.Digest(a.Header.Get("Docker-Content-Digest")), Size: a.Length}
-	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 { // no manifest is empty, but some registries say so
+	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 { // some registries send length 0, but no manifest is empty
 		return oci.Descriptor{}, false, nil
 	}
 	if ref.Digest(reference) == nil && string(d.Digest) != reference {
 		if SameAlgorithm(string(d.Digest), reference) {
-			return oci.Descriptor{}, false, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with %s", d.Digest))
+			return oci.Descriptor{}, false, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with the digest %s instead", d.Digest))
 		}
 		return oci.Descriptor{}, false, nil
 	}
 	return d, true, nil
 }
 
-// SameAlgorithm reports whether two digests are made the same way, and so can be compared.
+// SameAlgorithm reports whether two digests use the same algorithm and so can be compared.
 func SameAlgorithm(a, b string) bool {
 	x, _, _ := strings.Cut(a, ":")
 	y, _, _ := strings.Cut(b, ":")
@@ -82,9 +85,9 @@ func mediaTypeOf(h http.Header) string {
 	return strings.TrimSpace(t)
 }
 
-// Document reads a manifest or an index: one GET. By digest its bytes are
-// verified; by tag the digest is that of the bytes. Longer than
-// oci.MaxDocument is TooLarge.
+// Document reads a manifest or an index with one GET. For a digest, it verifies the bytes. For a
+// tag, it computes the digest of the bytes. The error is TooLarge if the document is longer than
+// oci.MaxDocument.
 func (r *Reader) Document(ctx context.Context, reference string) (oci.Document, error) {
 	return firstOf(r, func(r *Reader) (oci.Document, error) { return r.document(ctx, "read manifest", reference) })
 }
@@ -115,7 +118,7 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 	if byDigest {
 		want.Digest = oci.Digest(reference)
 		if said != "" && SameAlgorithm(said, reference) && said != reference {
-			return oci.Document{}, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with %s", wire.Clean(said)))
+			return oci.Document{}, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with the digest %s instead", wire.Clean(said)))
 		}
 	}
 	doc, err := oci.Parse(want, a.Raw)
@@ -127,16 +130,16 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 	}
 	if !byDigest && said != "" && SameAlgorithm(said, string(doc.Digest)) && said != string(doc.Digest) {
 		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: c.Name, Digest: string(doc.Digest),
-			Text: "the registry calls this manifest " + wire.Clean(said) + "; its bytes are " + string(doc.Digest)})
+			Text: "the registry reports the digest " + wire.Clean(said) + " for this manifest, but its bytes have the digest " + string(doc.Digest)})
 	}
 	return doc, nil
 }
 
-// encoded refuses a body in another coding than the one asked for: its bytes
-// would not be the stored ones.
+// encoded returns an error if the body has another content coding than the one requested, because
+// its bytes would not be the stored ones.
 func encoded(c *wire.Call, h http.Header) error {
 	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return c.Fault(fault.Refused, "", fmt.Errorf("it comes in Content-Encoding %.40q although none was asked for", e))
+		return c.Fault(fault.Refused, "", fmt.Errorf("the answer has Content-Encoding %.40q, which was not requested", e))
 	}
 	return nil
 }

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	shortcutFor  = time.Minute // presigned addresses are good for longer than that
+	shortcutFor  = time.Minute // presigned URLs are valid for longer than that
 	maxShortcuts = 64
 )
 
-// shortcuts remember where the registry sent us for a blob, so that the further
-// ranges of it cost the registry nothing. What is in it was admitted by
-// Host.Redirected, and is dialled as what a redirect leads to: no login goes
-// there, and no address inside is reached. The zero value is empty.
+// shortcuts remembers the URLs that the registry redirected to for blobs, so that further ranges of
+// a blob need no request to the registry. Each URL was accepted by Host.Redirected and is dialed
+// like the target of a redirect: no login is sent there, and internal addresses are not reached.
+// The zero value is empty.
 type shortcuts struct {
 	mu sync.Mutex
 	to map[oci.Digest]shortcut
@@ -27,7 +27,7 @@ type shortcut struct {
 	since time.Time
 }
 
-// of is where to ask for a blob; nil is the registry.
+// of returns the URL at which to request a blob. Nil means the registry.
 func (s *shortcuts) of(d oci.Digest) *url.URL {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,7 +46,7 @@ func (s *shortcuts) keep(d oci.Digest, at *url.URL) {
 	s.to[d] = shortcut{at, time.Now()}
 }
 
-// forget drops what did not work, unless there is something newer.
+// forget removes a URL that did not work, unless a newer one has replaced it.
 func (s *shortcuts) forget(d oci.Digest, at *url.URL) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

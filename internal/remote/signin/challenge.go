@@ -5,15 +5,16 @@ import (
 	"strings"
 )
 
-// Challenge is one way in which a registry wants to know who asks (RFC 9110 §11.6.1).
+// Challenge is one way of authentication that a registry offers (RFC 9110 §11.6.1).
 type Challenge struct {
-	Scheme string            // lower case
+	Scheme string            // in lower case
 	params map[string]string // keys in lower case
 }
 
-// ParseChallenges reads WWW-Authenticate headers: several in one header or in
-// several, and with the slips that registries make (quotes that never close,
-// commas that are missing or too many). It never fails; what makes no sense is left out.
+// ParseChallenges parses the WWW-Authenticate headers of h. There may be several challenges in one
+// header and several headers. It accepts the mistakes that registries make: quotes that are not
+// closed, and commas that are missing or superfluous. It never fails; it skips what it cannot
+// parse.
 func ParseChallenges(h http.Header) []Challenge {
 	var all []Challenge
 	for _, line := range h.Values("WWW-Authenticate") {
@@ -36,7 +37,7 @@ func parseChallenge(s string) []Challenge {
 			all = append(all, Challenge{Scheme: strings.ToLower(word), params: map[string]string{}})
 			s = rest
 		case len(all) == 0:
-			s = after // a parameter of nothing
+			s = after // a parameter without a scheme
 		default:
 			params := all[len(all)-1].params
 			if key := strings.ToLower(word); params[key] == "" {
@@ -47,7 +48,7 @@ func parseChallenge(s string) []Challenge {
 	}
 }
 
-// token cuts a token (RFC 9110 §5.6.2) off s; bytes that can not be in one are passed over.
+// token cuts a token (RFC 9110 §5.6.2) off s. It skips bytes that cannot be part of one.
 func token(s string) (word, rest string) {
 	s = strings.TrimLeftFunc(s, func(r rune) bool { return !inToken(r) })
 	if i := strings.IndexFunc(s, func(r rune) bool { return !inToken(r) }); i >= 0 {
@@ -60,7 +61,7 @@ func inToken(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
-// param cuts "=value" off s. A quoted value that never closes ends with the header.
+// param cuts "=value" off s. A quoted value that is not closed extends to the end of the header.
 func param(s string) (value, rest string, ok bool) {
 	s = strings.TrimLeft(s, " \t")
 	if !strings.HasPrefix(s, "=") {

@@ -11,48 +11,50 @@ import (
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
-// Desk signs requests in at one registry host: what the host wants to know of who
-// asks, and the tokens that were got so far.
+// Desk logs requests in at one registry host. It holds the host's challenge and the tokens that
+// were fetched so far. It is safe for concurrent use.
 type Desk struct {
 	host *wire.Host
-	peer func(name string) *wire.Host // the connection to another host, where token services are
+	peer func(name string) *wire.Host // returns the connections to another host, for token services
 
 	first *firstContact
 
 	mu       sync.Mutex
-	known    *Challenge // nil while nobody was asked for a login
+	known    *Challenge // nil while no challenge was received
 	tokens   map[tokenKey]*tokenCell
-	traded   map[tokenKey]string // refresh tokens that came of an exchange
-	openRead bool                // it let somebody read without a login
+	traded   map[tokenKey]string // refresh tokens that an exchange returned
+	openRead bool                // a read without a login has succeeded
 }
 
-// New signs requests in at the host of l. peer gives the connection to another host.
+// New returns a Desk for the host l. peer returns the connections to another host.
 func New(l *wire.Host, peer func(name string) *wire.Host) *Desk {
 	return &Desk{host: l, peer: peer, first: newFirstContact(), tokens: map[tokenKey]*tokenCell{}, traded: map[tokenKey]string{}}
 }
 
-// Asks reports whether the host has asked anybody for a login so far.
+// Asks reports whether the host has required a login in any answer so far.
 func (d *Desk) Asks() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.known != nil
 }
 
-// Refresh is the refresh token that the host's exchange gave for a login; "" is none.
+// Refresh returns the refresh token that the host's exchange returned for a login, or "".
 func (d *Desk) Refresh(login credential.Login) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.traded[tokenKey{scheme: login.Scheme, password: login.Password}]
 }
 
-// ForgetTokens makes the next requests ask for new tokens: what exists has changed.
+// ForgetTokens discards all tokens, so that the next requests fetch new ones. It is needed after a
+// project was created, because older tokens do not cover it.
 func (d *Desk) ForgetTokens() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.tokens = map[tokenKey]*tokenCell{}
 }
 
-// tokenKey is what a token is good for.
+// tokenKey says which requests may share a token: those with the same login, token service and
+// scopes.
 type tokenKey struct {
 	scheme       credential.Scheme
 	user         string
@@ -60,18 +62,19 @@ type tokenKey struct {
 	realm, scope string
 }
 
-// tokenCell holds the one token of a key. Its turn makes sure that one request fetches it.
+// tokenCell holds the token of one key. Its turn ensures that only one request at a time fetches
+// the token.
 type tokenCell struct {
 	turn      limit.Gate
 	value     string
 	got, ends time.Time
 }
 
-// firstContact lets one request go ahead while it is not known whether a host
-// wants a login, so that many at once are not all answered 401.
+// firstContact lets one request go ahead while it is unknown whether a host requires a login, so
+// that many concurrent requests are not all answered 401.
 type firstContact struct {
 	turn limit.Gate
-	done [2]chan struct{} // closed when a request of the class got through
+	done [2]chan struct{} // closed when a request of the class was answered
 	once [2]sync.Once
 }
 
@@ -79,10 +82,10 @@ func newFirstContact() *firstContact {
 	return &firstContact{turn: make(limit.Gate, 1), done: [2]chan struct{}{make(chan struct{}), make(chan struct{})}}
 }
 
-// acrUser is the user name under which ACR takes a token for a password.
+// acrUser is the user name with which ACR accepts a token as password.
 const acrUser = "00000000-0000-0000-0000-000000000000"
 
-// Basic is the header that shows a login as user and password.
+// Basic returns the Authorization header that contains a login as user and password.
 func Basic(l credential.Login) string {
 	user := l.User
 	if l.Scheme != credential.Basic && user == "" {
@@ -91,10 +94,11 @@ func Basic(l credential.Login) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+l.Password.Reveal()))
 }
 
-// ErrUnauthorized is in the tree of an error when the registry itself, and not its token service, answered 401 for good.
+// ErrUnauthorized is in the tree of an error if the final answer of the registry itself, and not of
+// its token service, was 401.
 var ErrUnauthorized = errors.New("unauthorized")
 
-// unauthorized reads as the answer did.
+// unauthorized marks an error as ErrUnauthorized and keeps its text.
 type unauthorized struct{ error }
 
 func (unauthorized) Is(target error) bool { return target == ErrUnauthorized }

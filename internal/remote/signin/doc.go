@@ -1,12 +1,13 @@
-// Package signin finds out what Authorization a request carries: nothing before a registry
-// asks, then what its challenge wants, a password or a token of its token service.
+// Package signin chooses the Authorization header of a request. A request carries none until the
+// registry sends a challenge. Then it carries what the challenge asks for: a user and password, or
+// a token of the registry's token service.
 //
-// A login goes to its registry's origin and to that registry's token service, and nowhere else.
+// A login is sent only to its registry's origin and to that registry's token service.
 //
 // Files, in the order of the walk:
 //
-//	signin.go     the first request, the header, the answer to a 401
-//	token.go      where tokens come from, and fetching them
-//	desk.go       Desk: what a host wants to know, and the tokens so far
-//	challenge.go  WWW-Authenticate, however sloppy
+//	signin.go     the first request to a host, the header, the reaction to a 401
+//	token.go      finding the token service, and fetching tokens
+//	desk.go       Desk: the challenge of a host, and the tokens fetched so far
+//	challenge.go  parsing WWW-Authenticate, with its common mistakes
 package signin

@@ -30,14 +30,14 @@ func TestChallengesAreReadHoweverSloppy(t *testing.T) {
 			got = append(got, s)
 		}
 		if s := strings.Join(got, " / "); s != want {
-			t.Errorf("%s is read as %q, want %q", line, s, want)
+			t.Errorf("%s is parsed as %q, want %q", line, s, want)
 		}
 	}
 }
 
 func TestATokensLifeIsClamped(t *testing.T) {
 	now := time.Unix(1000, 0)
-	jwt := "x.eyJleHAiOjE5MDB9.y" // exp 1900
+	jwt := "x.eyJleHAiOjE5MDB9.y" // exp is 1900
 	for _, c := range []struct {
 		value, expires string
 		want           time.Duration

@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
-// acquainted reports whether it is known what a call of this class needs.
+// acquainted reports whether it is known which login calls of this class need.
 func (d *Desk) acquainted(class int) bool {
 	d.mu.Lock()
 	known := d.known != nil
@@ -30,7 +30,8 @@ func (d *Desk) acquainted(class int) bool {
 	}
 }
 
-// Meet waits for this call's turn. leave lets the next go.
+// Meet waits until c may be sent. While it is unknown which login the host requires, only one
+// request at a time is sent; leave lets the next one proceed.
 func (d *Desk) Meet(ctx context.Context, c *wire.Call) (leave func(), err error) {
 	if d.acquainted(c.Class()) {
 		return func() {}, nil
@@ -49,7 +50,7 @@ func (d *Desk) Meet(ctx context.Context, c *wire.Call) (leave func(), err error)
 	return d.first.turn.Leave, nil
 }
 
-// Met notes that a request of this class got through.
+// Met records that a request of c's class was answered.
 func (d *Desk) Met(c *wire.Call, authz string, a *wire.Answer) {
 	d.first.once[c.Class()].Do(func() { close(d.first.done[c.Class()]) })
 	if authz == "" && c.Class() == 0 && a.Status < 400 {
@@ -59,8 +60,8 @@ func (d *Desk) Met(c *wire.Call, authz string, a *wire.Answer) {
 	}
 }
 
-// Authorization returns the header that a call carries: nothing before a
-// registry asked for it. old is a token that was refused.
+// Authorization returns the Authorization header for a call, or "" if the registry has not asked
+// for one. old is a token that the registry has rejected; "" means none.
 func (d *Desk) Authorization(ctx context.Context, c *wire.Call, old string) (string, error) {
 	d.mu.Lock()
 	ch, open := d.known, d.openRead
@@ -87,9 +88,9 @@ func (d *Desk) Authorization(ctx context.Context, c *wire.Call, old string) (str
 	return "Bearer " + token, nil
 }
 
-// Challenged answers a 401: it returns what to send instead, or the error when
-// nothing better can be sent. refused is how often a login was refused in this
-// try: a token is renewed once.
+// Challenged handles a 401. It returns the Authorization header to send instead of sent, or an
+// error if there is no better one. refused is the number of logins that were rejected in this
+// attempt: a token is renewed only once.
 func (d *Desk) Challenged(ctx context.Context, c *wire.Call, a *wire.Answer, sent string, refused int) (string, error) {
 	login, err := c.Access.Who(ctx)
 	if err != nil {
@@ -136,7 +137,7 @@ func (d *Desk) denied(c *wire.Call, a *wire.Answer, login credential.Login) erro
 	return c.Fault(fault.Denied, d.host.DeniedHint(c, a), unauthorized{wire.Quote(a.Status, code, text)})
 }
 
-// whose names a login without showing any of it but the user.
+// whose names a login in errors. It shows nothing of the login but the user.
 func whose(l credential.Login) string {
 	switch {
 	case l.IsAnonymous():
@@ -147,8 +148,9 @@ func whose(l credential.Login) string {
 	return "this login"
 }
 
-// missingScope names the scope that a token lacks for good: it was asked for
-// and not given. One that was not asked for yet is added to the next token.
+// missingScope returns a scope that was requested with the token in sent but that the token service
+// did not grant. If the challenge names a scope that was not requested yet, it adds that scope to
+// the next token and returns "".
 func missingScope(offered []Challenge, who *wire.Access, sent string) string {
 	if !strings.HasPrefix(sent, "Bearer ") {
 		return ""
@@ -176,10 +178,10 @@ func missingScope(offered []Challenge, who *wire.Access, sent string) string {
 	return ""
 }
 
-// PingPath is the root of the API, which asks who is there.
+// PingPath is the root of the API. A request to it returns the challenge.
 const PingPath = "/v2/"
 
-// ping asks for the challenge that a 401 left out, as gcr.io's do.
+// ping requests the challenge that a 401 left out, as the answers of gcr.io do.
 func (d *Desk) ping(ctx context.Context, c *wire.Call) ([]Challenge, error) {
 	origin, err := d.host.Origin(ctx)
 	if err != nil {
@@ -193,8 +195,8 @@ func (d *Desk) ping(ctx context.Context, c *wire.Call) ([]Challenge, error) {
 	return ParseChallenges(a.Header), nil
 }
 
-// strongest chooses among what a registry offers: a token before a password,
-// as long as the token service may be told the login.
+// strongest chooses among the challenges that a registry offers. It prefers a token to a password,
+// if the login may be sent to the token service.
 func (d *Desk) strongest(ctx context.Context, offered []Challenge, login credential.Login) (*Challenge, error) {
 	var refused error
 	for _, ch := range offered {
@@ -215,11 +217,11 @@ func (d *Desk) strongest(ctx context.Context, offered []Challenge, login credent
 	if refused != nil {
 		return nil, refused
 	}
-	return nil, d.host.Fail(fault.Denied, "", "%w: %s", errors.New("it offers no way to sign in that is known"), wire.Clean(offered[0].Scheme))
+	return nil, d.host.Fail(fault.Denied, "", "%w: %s", errors.New("the registry offers no supported way to sign in"), wire.Clean(offered[0].Scheme))
 }
 
-// recognise learns the kind from a challenge: Harbor and Quay under names of
-// their own, and ACR behind a custom domain, show themselves there.
+// recognise learns the kind of the registry from its challenges. They reveal Harbor and Quay under
+// any host name, and ACR behind a custom domain.
 func (d *Desk) recognise(offered []Challenge) {
 	for _, ch := range offered {
 		realm, err := url.Parse(ch.params["realm"])

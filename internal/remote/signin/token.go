@@ -22,7 +22,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// tokenServices are the hosts beside a registry that are known to give out its tokens.
+// tokenServices maps registries to hosts that are known to issue their tokens.
 var tokenServices = map[string]string{
 	"docker.io":                 "auth.docker.io",
 	"registry.gitlab.com":       "gitlab.com",
@@ -30,15 +30,15 @@ var tokenServices = map[string]string{
 	"registry.digitalocean.com": "api.digitalocean.com",
 }
 
-// realm is where tokens come from, and which host's connection to use for it.
+// realm is the URL of a token service, and the host whose connections reach it.
 type realm struct {
 	url *url.URL
 	via *wire.Host
 }
 
-// realm settles where a token is asked for. The login goes to the registry's
-// own origin, to a known service of it, or where TokenHosts says; elsewhere
-// only a request without a login goes.
+// realm returns the token service of a challenge. The login is sent only to the registry's own
+// origin, to a known token service of the registry, or to a host in TokenHosts. Any other token
+// service gets only requests without a login.
 func (d *Desk) realm(ctx context.Context, ch Challenge, login credential.Login) (realm, error) {
 	origin, err := d.host.Origin(ctx)
 	if err != nil {
@@ -47,9 +47,9 @@ func (d *Desk) realm(ctx context.Context, ch Challenge, login credential.Login) 
 	u, err := wire.ParseLocation(origin, ch.params["realm"])
 	switch {
 	case err != nil || ch.params["realm"] == "":
-		return realm{}, d.host.Fail(fault.Refused, "", "the address of its token service can not be used")
+		return realm{}, d.host.Fail(fault.Refused, "", "the registry names a token service with an invalid address")
 	case origin.Scheme == "https" && u.Scheme != "https":
-		return realm{}, d.host.Fail(fault.Refused, "", "its token service %s is without TLS", u.Host)
+		return realm{}, d.host.Fail(fault.Refused, "", "the token service %s does not use TLS", u.Host)
 	case wire.SameOrigin(u, origin):
 		return realm{u, d.host}, nil
 	case d.vouchesFor(u):
@@ -57,7 +57,7 @@ func (d *Desk) realm(ctx context.Context, ch Challenge, login credential.Login) 
 			return realm{u, d.peer(name)}, nil
 		}
 	case !login.IsAnonymous():
-		return realm{}, d.host.Fail(fault.Refused, "if that is right, add it to token-hosts of this registry", "its token service is on another host, %s: the login is not sent there", u.Host)
+		return realm{}, d.host.Fail(fault.Refused, "if you trust that host, add it to token-hosts of this registry", "the token service is on another host, %s, and the login is not sent there", u.Host)
 	}
 	if u, err = d.host.Redirected(origin, origin, u.String()); err != nil {
 		return realm{}, err
@@ -65,6 +65,7 @@ func (d *Desk) realm(ctx context.Context, ch Challenge, login credential.Login) 
 	return realm{u, d.host}, nil
 }
 
+// vouchesFor reports whether u is a token service that the login may be sent to.
 func (d *Desk) vouchesFor(u *url.URL) bool {
 	if known := tokenServices[d.host.Name]; known != "" && u.Host == known && u.Scheme == "https" {
 		return true
@@ -74,8 +75,8 @@ func (d *Desk) vouchesFor(u *url.URL) bool {
 	})
 }
 
-// good reports whether the token will do: a quarter of its life is left, or
-// half for a request with a long body.
+// good reports whether the token is valid for long enough: for a quarter of its lifetime, or for
+// half of it if the request has a long body.
 func (t *tokenCell) good(now time.Time, c *wire.Call) bool {
 	life := t.ends.Sub(t.got)
 	keep := life / 4
@@ -85,10 +86,11 @@ func (t *tokenCell) good(now time.Time, c *wire.Call) bool {
 	return t.value != "" && t.ends.Sub(now) > keep
 }
 
-// longBody is the size in bytes from which a request may outlive a token.
+// longBody is the size in bytes from which a request may last longer than a token: 16 MiB.
 const longBody = 16 << 20
 
-// token returns a token that covers the call's scopes and is not old.
+// token returns a token that covers the call's scopes and differs from old. It fetches one if
+// necessary.
 func (d *Desk) token(ctx context.Context, c *wire.Call, ch *Challenge, login credential.Login, old string) (string, error) {
 	scopes := c.Access.Wanted()
 	key := tokenKey{login.Scheme, login.User, login.Password, ch.params["realm"] + " " + ch.params["service"], strings.Join(scopes, " ")}
@@ -119,9 +121,9 @@ func (d *Desk) token(ctx context.Context, c *wire.Call, ch *Challenge, login cre
 	return value, nil
 }
 
-// fetchToken asks as the login's scheme wants it: GET with Basic
-// (distribution's token specification), POST for refresh tokens (its OAuth2
-// form), after ACR's exchange for Entra tokens.
+// fetchToken requests a token in the way that the login's scheme needs: GET with Basic
+// (distribution's token specification) for a user and password, POST for a refresh token (the
+// OAuth2 form of that specification), and for an Entra token ACR's exchange first.
 func (d *Desk) fetchToken(ctx context.Context, c *wire.Call, at realm, ch *Challenge, login credential.Login, scopes []string) (string, time.Duration, error) {
 	form := url.Values{}
 	if s := ch.params["service"]; s != "" {
@@ -161,8 +163,8 @@ func post(c *wire.Call, to *url.URL, form url.Values) *wire.Call {
 		}, Size: int64(len(text))}
 }
 
-// trade turns an Entra token into a refresh token at the registry's own
-// /oauth2/exchange, once for a login.
+// trade exchanges an Entra token for a refresh token at the registry's own /oauth2/exchange, once
+// per login.
 func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *Challenge, login credential.Login) (string, error) {
 	key := tokenKey{scheme: login.Scheme, password: login.Password}
 	d.mu.Lock()
@@ -186,7 +188,7 @@ func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *Challenge, login cre
 	}
 	reply, err := ask(login.Password)
 	if fault.Is(err, fault.Denied) {
-		// Some registries want the token that Azure's resource manager takes.
+		// Some registries accept only the token for Azure's resource manager.
 		if again, ok, ferr := login.Fallback(ctx); ferr == nil && ok {
 			reply, err = ask(again.Password)
 		}
@@ -195,7 +197,7 @@ func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *Challenge, login cre
 		return "", err
 	}
 	if reply.Refresh == "" {
-		return "", d.host.Fail(fault.Denied, "", "the exchange gave no refresh token")
+		return "", d.host.Fail(fault.Denied, "", "the token exchange returned no refresh token")
 	}
 	d.mu.Lock()
 	d.traded[key] = reply.Refresh
@@ -203,7 +205,7 @@ func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *Challenge, login cre
 	return reply.Refresh, nil
 }
 
-// tokenReply is what a token service says.
+// tokenReply is the answer of a token service.
 type tokenReply struct {
 	Token   string          `json:"token"`
 	Access  string          `json:"access_token"`
@@ -221,33 +223,34 @@ func askToken(ctx context.Context, via *wire.Host, c *wire.Call) (string, time.D
 		value = reply.Token
 	}
 	if value == "" || strings.ContainsAny(value, "\r\n\x00") {
-		return "", 0, via.Fail(fault.Denied, "", "the token service's answer holds no token")
+		return "", 0, via.Fail(fault.Denied, "", "the answer of the token service contains no token")
 	}
 	return value, lifeOf(value, reply.Expires, time.Now()), nil
 }
 
-// askService follows no redirect and reads at most 1 MiB.
+// askService sends a request to a token service. It follows no redirect and reads at most 1 MiB.
 func askService(ctx context.Context, via *wire.Host, c *wire.Call) (tokenReply, error) {
-	// One try: the request that wants the token is what is repeated.
+	// One attempt: the request that needs the token is repeated instead.
 	c.Op, c.Limit, c.Stay, c.Single = "get a token for", 1<<20, true, true
 	a, err := via.Ask(ctx, c, http.StatusOK, http.StatusCreated)
 	if err != nil {
 		if f := (*fault.Fault)(nil); errors.As(err, &f) && f.Kind == fault.Invalid {
-			// Services answer 400 to logins that they can not read.
+			// Token services answer 400 to a login that they cannot parse.
 			return tokenReply{}, &fault.Fault{Kind: fault.Denied, Op: c.Op, Name: c.Name, Hint: product.SignInHint(via.Name), Err: f.Err}
 		}
 		return tokenReply{}, err
 	}
 	var reply tokenReply
 	if err := json.Unmarshal(a.Raw, &reply); err != nil || a.Over {
-		return tokenReply{}, c.Fault(fault.Denied, "", fmt.Errorf("the answer of %s is no token", via.Name))
+		return tokenReply{}, c.Fault(fault.Denied, "", fmt.Errorf("the answer of %s is not a token", via.Name))
 	}
 	return reply, nil
 }
 
-// lifeOf is how long a token lasts: what the service says, else its own exp,
-// else 60 s (distribution's token specification); never less than 30 s nor
-// more than an hour. The service's clock is not trusted.
+// lifeOf returns how long a token is used: for the lifetime that the service states, or else until
+// the token's own exp, or else for 60 s (distribution's token specification). The result is at
+// least 30 s and at most an hour. Lifetimes count from the time of arrival, because the service's
+// clock may be wrong.
 func lifeOf(value string, expires json.RawMessage, now time.Time) time.Duration {
 	seconds, err := strconv.ParseFloat(strings.Trim(string(expires), `"`), 64)
 	if err != nil {
@@ -262,7 +265,7 @@ func lifeOf(value string, expires json.RawMessage, now time.Time) time.Duration 
 	return time.Duration(min(seconds, 3600)) * time.Second
 }
 
-// expOf reads exp out of a JWT's payload (RFC 7519 §4.1.4); 0 when it is none.
+// expOf returns the exp claim of a JWT (RFC 7519 §4.1.4), or 0 if value is not a JWT.
 func expOf(value string) float64 {
 	parts := strings.Split(value, ".")
 	if len(parts) != 3 {

@@ -11,8 +11,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Access is who asks and for what: a login, looked up when it is first wanted,
-// and the scopes that its tokens have to cover.
+// Access is the login of a request, looked up when it is first needed, and the scopes that its
+// tokens must cover. It is safe for concurrent use.
 type Access struct {
 	chain credential.Chain
 	repo  ref.Repo
@@ -23,16 +23,17 @@ type Access struct {
 	scopes []string
 }
 
-// askAgain is how long a login of the chain is taken for good: a run may outlive a
-// cloud's login of an hour, and sources that know better answer from memory.
+// askAgain is how long a login of the chain is used before the chain is asked again. A run may
+// outlive a cloud login of one hour. Sources that know when their login expires answer from memory.
 const askAgain = 5 * time.Minute
 
-// NewAccess is a login, looked up in chain where it is nil, and scopes for repo.
+// NewAccess returns an Access with login and the scopes for repo. If login is nil, it is looked up
+// in chain.
 func NewAccess(chain credential.Chain, repo ref.Repo, login *credential.Login, scopes ...string) *Access {
 	return &Access{chain: chain, repo: repo, login: login, scopes: scopes}
 }
 
-// Need adds a scope to those that the next token has to cover.
+// Need adds a scope to those that the next token must cover.
 func (a *Access) Need(scope string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -41,14 +42,14 @@ func (a *Access) Need(scope string) {
 	}
 }
 
-// Drop takes a scope back that brought nothing.
+// Drop removes a scope that was of no use.
 func (a *Access) Drop(scope string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.scopes = slices.DeleteFunc(slices.Clone(a.scopes), func(s string) bool { return s == scope })
 }
 
-// Covers reports whether scope was asked for already.
+// Covers reports whether scope is among those that tokens must cover.
 func (a *Access) Covers(scope string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -62,7 +63,8 @@ func (a *Access) Covers(scope string) bool {
 	return false
 }
 
-// CutActions parts a scope into what it is about and the actions on that.
+// CutActions splits a scope into the resource and the actions on it: "repository:app:pull,push"
+// into "repository:app" and ["pull", "push"].
 func CutActions(scope string) (name string, actions []string) {
 	i := strings.LastIndexByte(scope, ':')
 	if i < 0 {
@@ -71,7 +73,7 @@ func CutActions(scope string) (name string, actions []string) {
 	return scope[:i], strings.Split(scope[i+1:], ",")
 }
 
-// Who is the login, looked up when it is first wanted, and again after a while.
+// Who returns the login. It looks up the login on first use, and again after askAgain.
 func (a *Access) Who(ctx context.Context) (credential.Login, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -85,14 +87,15 @@ func (a *Access) Who(ctx context.Context) (credential.Login, error) {
 	return *a.login, nil
 }
 
-// Wanted are the scopes that a token has to cover.
+// Wanted returns the scopes that a token must cover.
 func (a *Access) Wanted() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.scopes)
 }
 
-// identity is the user of the login, or its scheme where it has none; "" is nobody's.
+// identity returns the user of the login, or the login's scheme if it has no user. "" means
+// anonymous.
 func (a *Access) identity() string {
 	if a == nil {
 		return ""

@@ -16,9 +16,11 @@ const (
 	private   place = "private"
 	linkLocal place = "link-local"
 	loopback  place = "loopback"
-	nowhere   place = "reserved" // unspecified, multicast, reserved
+	nowhere   place = "reserved" // unspecified, multicast or reserved
 )
 
+// placeOf returns the kind of ip. An IPv4 address embedded in IPv6 (NAT64 or 6to4) counts as that
+// IPv4 address.
 func placeOf(ip netip.Addr) place {
 	ip = ip.Unmap()
 	if b := ip.As16(); ip.Is6() && (nat64.Contains(ip) || sixToFour.Contains(ip)) {
@@ -51,12 +53,14 @@ var (
 	awsMetadata6    = netip.MustParseAddr("fd00:ec2::254")
 )
 
-// homes are the places where the registry itself was dialled. The zero value is none.
+// homes records the kinds of address at which the registry itself was dialed. The zero value has
+// none.
 type homes struct {
 	mu   sync.Mutex
 	seen map[place]bool
 }
 
+// note records the kind of address, which has the form IP:PORT.
 func (s *homes) note(address string) {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -70,14 +74,15 @@ func (s *homes) note(address string) {
 	s.seen[placeOf(a.Addr())] = true
 }
 
-// errInside marks an address that a registry may not send us to.
-var errInside = errors.New("the registry points to an address where it is not itself")
+// errInside is the cause if a registry redirects to an address that dray must not dial.
+var errInside = errors.New("the registry points to an address that is not public")
 
-// admit refuses an address that is not public, unless the registry is in such a place itself.
+// admit returns an error for an address that is not public, unless the registry itself was dialed
+// at an address of the same kind.
 func (s *homes) admit(address string) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return nil // a name, dialled by Options.Dial: there is no address to look at
+		return nil // a name, dialed by Options.Dial: there is no address to check
 	}
 	where := placeOf(a.Addr())
 	s.mu.Lock()

@@ -19,22 +19,22 @@ type stalled struct{ after time.Duration }
 
 func (s *stalled) Error() string { return fmt.Sprintf("no progress for %v", s.after) }
 
-// watchdog ends a request when no byte moves for its limit. It runs only while
-// the network is what is waited for: not while our own reader or source is slow.
+// watchdog ends a request if no byte moves for its limit. It runs only while the network is waited
+// for, and not while the source or the reader of a body is slow.
 type watchdog struct {
 	limit  time.Duration
 	cancel context.CancelCauseFunc
 
 	mu    sync.Mutex
 	timer *time.Timer
-	after time.Duration // what timer was set to
+	after time.Duration // the duration that timer was set to
 }
 
 func newWatchdog(limit time.Duration, cancel context.CancelCauseFunc) *watchdog {
 	return &watchdog{limit: limit, cancel: cancel}
 }
 
-// kick gives the request its limit anew.
+// kick restarts the timer with the limit.
 func (w *watchdog) kick() { w.kickFor(w.limit) }
 
 func (w *watchdog) kickFor(d time.Duration) {
@@ -55,7 +55,7 @@ func (w *watchdog) bark() {
 	w.cancel(&stalled{d})
 }
 
-// hold stops the clock.
+// hold stops the timer.
 func (w *watchdog) hold() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -64,7 +64,7 @@ func (w *watchdog) hold() {
 	}
 }
 
-// sending is a request's body on its way.
+// sending is the body of a request in transfer.
 type sending struct {
 	io.ReadCloser
 	w       *watchdog
@@ -75,7 +75,7 @@ type sending struct {
 }
 
 func (s *sending) Read(p []byte) (int, error) {
-	s.w.hold() // while the source is read, it is the source that has to hurry
+	s.w.hold() // a slow source is not a stalled connection
 	n, err := s.ReadCloser.Read(p)
 	if err == nil {
 		err = s.spend(n)
@@ -88,15 +88,15 @@ func (s *sending) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// receiving is an answer's body on its way. Its errors are *fault.Fault.
+// receiving is the body of an answer in transfer. Its errors are of type *fault.Fault.
 type receiving struct {
 	body   io.ReadCloser
 	w      *watchdog
 	cancel context.CancelCauseFunc
 	spend  func(n int) error // as in sending
-	broke  func(error) error // says what an error of body means
+	broke  func(error) error // turns an error of body into the error of the exchange
 	told   *told
-	leave  func() // gives the place in the gate back
+	leave  func() // gives back the place that Exchange took
 	floor  floor
 	got    int64
 	err    error
@@ -128,7 +128,7 @@ func (r *receiving) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the request; the connection is kept where the body was read to its end.
+// Close ends the request. The connection is reused if the body was read to its end.
 func (r *receiving) Close() error {
 	r.once.Do(func() {
 		r.w.hold()
@@ -146,13 +146,13 @@ func (r *receiving) Close() error {
 	return nil
 }
 
-// A body that comes slower than this is as good as stalled.
+// A body slower than this counts as stalled.
 const (
 	floorBytes = 120 << 10
 	floorTime  = 2 * time.Minute
 )
 
-// floor ends a body that trickles: less than 1 KiB/s over two minutes of waiting for it.
+// floor ends a body that transfers less than 1 KiB/s during two minutes of waiting for it.
 type floor struct {
 	bytes  int64
 	waited time.Duration
@@ -171,7 +171,7 @@ func (f *floor) passed(n int, waited time.Duration) error {
 	return nil
 }
 
-// told is what is told of one exchange.
+// told holds what the event of one exchange reports.
 type told struct {
 	call   *Call
 	host   string
@@ -188,7 +188,7 @@ func (t *told) tell(received int64, status int, err error) {
 	})
 }
 
-// bare writes a URL with the names of its query but not their values.
+// bare returns the text of a URL with the names of its query parameters but without their values.
 func bare(u *url.URL) string {
 	s := u.Scheme + "://" + u.Host + u.EscapedPath()
 	var keys []string

@@ -17,54 +17,60 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Lane says what a request carries, and so which gate and transport it takes.
+// Lane says what a request carries. It decides which limit and which transport apply.
 type Lane int
 
 const (
 	asking Lane = iota // no blob body
-	Down               // the answer is a blob; a 2xx leaves its body open
-	Up                 // the request is a blob; it is sent once, its owner repeats it
+	Down               // the answer is a blob; the body of a 2xx is left open
+	Up                 // the request is a blob; it is sent once, and its caller repeats it
 )
 
-// Call is one thing to ask of a registry.
+// Call is one request to a registry.
 type Call struct {
 	Op, Name    string // for errors and events
 	Method      string
 	Path, Query string   // below the origin
-	Encoded     bool     // path is percent-encoded already
-	URL         *url.URL // instead of path and query: an upload location, a token service
+	Encoded     bool     // Path is percent-encoded already
+	URL         *url.URL // replaces Path and Query: an upload location, a token service
 	Header      http.Header
 	Lane        Lane
-	Access      *Access // whose login; nil sends none
+	Access      *Access // login and scopes; nil sends no login
 	Observe     event.Watch
 
-	Body    func(ctx context.Context) (io.ReadCloser, error) // nil for none; called for each exchange
-	Size    int64                                            // of the body
-	Closing time.Duration                                    // how long the answer may take once the body is sent; 0 is Options.Stall
-	Limit   int64                                            // of the answer's body; 0 is maxErrorBody
-	Take    func(io.Reader) error                            // reads the body of a 200 in place of Answer.Raw, anew for each try
-	Yield   func() bool                                      // as in Use
-	Single  bool                                             // one try: the caller repeats
-	Stay    bool                                             // redirects are refused
-	Small   bool                                             // on the lane down: less than smallBody is to come
+	// Body opens the request's body, once for each exchange. Nil means that there is none.
+	Body func(ctx context.Context) (io.ReadCloser, error)
+	Size int64 // of the body, in bytes
+	// Closing is how long the answer may take once the body is sent. 0 means Options.Stall.
+	Closing time.Duration
+	// Limit is the longest body of an answer in bytes. 0 means maxErrorBody.
+	Limit int64
+	// Take reads the body of a 200, which then is not stored in Answer.Raw. It is called again for
+	// each attempt.
+	Take func(io.Reader) error
+	// Yield has the meaning of remote.Use.Yield.
+	Yield  func() bool
+	Single bool // one attempt: the caller repeats the request
+	Stay   bool // redirects are errors
+	Small  bool // in the lane Down: the expected body is shorter than limit.SmallBody
 }
 
-// Answer is what a registry said. Its body was read into raw, but for a 2xx on
-// the lane down, whose body the owner closes.
+// Answer is the answer of a registry. Its body is in Raw, except for a 2xx in the lane Down, whose
+// body is open in Body. The caller closes it.
 type Answer struct {
 	Status  int
 	Header  http.Header
 	Length  int64 // Content-Length, or -1
 	Raw     []byte
-	Over    bool // the body is longer than raw
+	Over    bool // the body is longer than Raw
 	Body    io.ReadCloser
-	Away    bool     // not from the registry's origin
-	Asked   *url.URL // what the registry was asked for, before redirects: Location is relative to it
-	At      *url.URL // what answered
-	Renewed bool     // 401 on the lane up, and a new token is there now
+	Away    bool     // it does not come from the registry's origin
+	Asked   *url.URL // the URL of the request, before redirects: Location is relative to it
+	At      *url.URL // the URL that answered
+	Renewed bool     // it is a 401 in the lane Up, and a new token is available now
 }
 
-// Close lets go of a body that was not read.
+// Close closes a body that was not read.
 func (a *Answer) Close() {
 	if a.Body != nil {
 		a.Body.Close()
@@ -72,12 +78,12 @@ func (a *Answer) Close() {
 	}
 }
 
-// Fault is an error of this call.
+// Fault returns an error of this call.
 func (c *Call) Fault(kind fault.Kind, hint string, err error) error {
 	return &fault.Fault{Kind: kind, Op: c.Op, Name: c.Name, Hint: hint, Err: err}
 }
 
-// Named says of which call err is.
+// Named adds the operation and the name of this call to err.
 func (c *Call) Named(err error) error {
 	var f *fault.Fault
 	if !errors.As(err, &f) {
@@ -89,7 +95,7 @@ func (c *Call) Named(err error) error {
 	return &fault.Fault{Kind: f.Kind, Op: c.Op, Name: c.Name, RetryAfter: f.RetryAfter, Err: err}
 }
 
-// Stopped tells the caller's giving up from a failure.
+// Stopped returns Canceled if ctx ended, and otherwise err with the name of this call.
 func (c *Call) Stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return c.Fault(fault.Canceled, "", context.Cause(ctx))
@@ -97,7 +103,8 @@ func (c *Call) Stopped(ctx context.Context, err error) error {
 	return c.Named(err)
 }
 
-// Class of a request: a registry that lets everybody read may still want a login for writing.
+// Class returns 0 for a request that reads and 1 for one that writes. A registry that lets
+// everybody read may still require a login for writing.
 func (c *Call) Class() int {
 	if c.Method == http.MethodGet || c.Method == http.MethodHead {
 		return 0
@@ -105,12 +112,14 @@ func (c *Call) Class() int {
 	return 1
 }
 
-// OnManifest reports whether c reads or looks at a manifest. Both tell what is left; only a GET is counted.
+// OnManifest reports whether c is a GET or HEAD of a manifest. Answers to both say how many pulls
+// are left, but only a GET counts as a pull.
 func (c *Call) OnManifest() bool {
 	return (c.Method == http.MethodGet || c.Method == http.MethodHead) && strings.Contains(c.Path, "/manifests/")
 }
 
-// Checked refuses what is neither a tag nor a digest before it gets into a URL.
+// Checked returns an error if reference is neither a tag nor a digest, before it becomes part of a
+// URL.
 func (c *Call) Checked(reference string) error {
 	if ref.Digest(reference) != nil && ref.Tag(reference) != nil {
 		return c.Fault(fault.Invalid, "", fmt.Errorf("%.100q is neither a tag nor a digest", reference))
@@ -118,7 +127,8 @@ func (c *Call) Checked(reference string) error {
 	return nil
 }
 
-// KindOf is what an answer of a status with an error of code and text means.
+// KindOf returns the Kind of error that an answer means. code and text are those of the first error
+// in its body.
 func KindOf(status int, code, text string) fault.Kind {
 	words := strings.ToLower(code + " " + text)
 	full := strings.Contains(words, "quota") || strings.Contains(words, "no space left") || strings.Contains(words, "storage limit")
@@ -143,14 +153,15 @@ func KindOf(status int, code, text string) fault.Kind {
 	return fault.Unavailable
 }
 
-// Problem reads the first error of the body. Both are "" where it has none.
+// Problem returns the code and the text of the first error in the body. Both are "" if the body has
+// no error.
 func (a *Answer) Problem() (code, text string) {
 	var body struct {
 		Errors []struct {
 			Code    any `json:"code"`
 			Message any `json:"message"`
 		} `json:"errors"`
-		Details any `json:"details"` // token services
+		Details any `json:"details"` // of token services
 		Message any `json:"message"`
 	}
 	if json.Unmarshal(a.Raw, &body) != nil {
@@ -169,7 +180,7 @@ func (a *Answer) Problem() (code, text string) {
 	return "", Clean(word(body.Message))
 }
 
-// Clean keeps what can be printed, at most 200 characters on one line.
+// Clean returns the printable part of s on one line, shortened to 200 characters.
 func Clean(s string) string {
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
 	if r := []rune(s); len(r) > 200 {
@@ -178,17 +189,18 @@ func Clean(s string) string {
 	return s
 }
 
-// Quote is the error that tells what the registry answered.
+// Quote returns an error that repeats what the registry answered.
 func Quote(status int, code, text string) error {
 	said := strings.TrimSpace(strings.Trim(code+": "+text, ": "))
 	if said == "" {
 		if status == http.StatusNotFound {
-			return errors.New("not there, or this login may not see it")
+			return errors.New("no such tag or repository, or this login may not see it")
 		}
 		return fmt.Errorf("the registry answers %d %s", status, http.StatusText(status))
 	}
 	return fmt.Errorf("the registry answers %d %s", status, said)
 }
 
-// maxErrorBody is how much of an answer is read that is not the content asked for: 64 KiB.
+// maxErrorBody is the number of bytes that are read of an answer that is not the requested content:
+// 64 KiB.
 const maxErrorBody = 64 << 10

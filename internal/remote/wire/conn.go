@@ -10,22 +10,27 @@ import (
 )
 
 const (
-	warmed    = 2                // connections that are dialled early: an image has a configuration and a layer at least
-	warmFor   = 5 * time.Second  // how long one may wait for its first request: servers close those that say nothing
-	handshake = 15 * time.Second // how long one may take
+	// warmed is how many connections are dialed early. An image has at least a config and a layer.
+	warmed = 2
+	// warmFor is how long an early connection may wait for its first request. Servers close
+	// connections that stay silent.
+	warmFor = 5 * time.Second
+	// handshake is the longest time that a TLS handshake may take.
+	handshake = 15 * time.Second
 )
 
 var errHandshake = errors.New("no TLS handshake within 15 s")
 
-// spares are connections for blob bodies that were dialled before there was a body to send or to ask for.
+// spares holds connections for blob bodies that are dialed before a body is sent or requested.
 type spares struct {
 	mu     sync.Mutex
-	asked  bool
-	over   bool // nobody waits any more
+	asked  bool // fill was called
+	over   bool // the connections are no longer needed
 	stop   context.CancelFunc
-	coming []chan net.Conn // one gives a connection, or is closed without
+	coming []chan net.Conn // each delivers a connection, or is closed without one
 }
 
+// fill dials the connections in the background. Only the first call has an effect.
 func (s *spares) fill(ctx context.Context, dial func(context.Context) (net.Conn, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,7 +52,7 @@ func (s *spares) fill(ctx context.Context, dial func(context.Context) (net.Conn,
 	}
 }
 
-// take waits for a connection that is on its way; nil where there is none.
+// take waits for a connection that is being dialed. It returns nil if there is none.
 func (s *spares) take(ctx context.Context) net.Conn {
 	for {
 		s.mu.Lock()
@@ -76,7 +81,7 @@ func (s *spares) take(ctx context.Context) net.Conn {
 	}
 }
 
-// drain lets go of what nobody took.
+// drain closes the connections that nobody took.
 func (s *spares) drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,18 +103,18 @@ func (s *spares) close() {
 	s.drain()
 }
 
-// wideSize is how many bytes of a body are read and written at once: 128 KiB, which
-// stays in a core's own cache between the hash and the write.
+// wideSize is the number of bytes of a body that are read and written at once: 128 KiB, which stays
+// in a core's own cache between the hash and the write.
 const wideSize = 128 << 10
 
-// wide is a connection that bodies are written to in large pieces. net/http copies 32
-// KiB at a time, and where it can it leaves copying to the connection.
+// wide is a connection that bodies are written to in large pieces. net/http copies 32 KiB at a
+// time, but it leaves the copying to a connection that implements io.ReaderFrom.
 type wide struct {
 	net.Conn
 	pool *sync.Pool
 }
 
-// widened dials connections that are wide.
+// widened wraps dial so that its connections are wide.
 func widened(dial dialer, pool *sync.Pool) dialer {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
@@ -122,7 +127,7 @@ func widened(dial dialer, pool *sync.Pool) dialer {
 
 type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// ReadFrom implements io.ReaderFrom.
+// ReadFrom implements io.ReaderFrom with a pooled buffer of wideSize bytes.
 func (w *wide) ReadFrom(r io.Reader) (n int64, err error) {
 	buf, ok := w.pool.Get().(*[wideSize]byte)
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// dialHome dials the registry and notes what kind of address it has.
+// dialHome dials the registry and records what kind of address it has.
 func (h *Host) dialHome(ctx context.Context, network, addr string) (net.Conn, error) {
 	if h.Options.Dial != nil {
 		conn, err := h.Options.Dial(ctx, network, addr)
@@ -28,8 +28,8 @@ func (h *Host) dialHome(ctx context.Context, network, addr string) (net.Conn, er
 	return d.DialContext(ctx, network, addr)
 }
 
-// dialAway dials somewhere a registry pointed to. It looks at the address
-// after name resolution, so that no name can lead inside.
+// dialAway dials a host that the registry redirected to. It checks the address after name
+// resolution, so that no name can lead to an internal address.
 func (h *Host) dialAway(ctx context.Context, network, addr string) (net.Conn, error) {
 	if proxied(addr) {
 		return (&net.Dialer{Timeout: 30 * time.Second}).DialContext(ctx, network, addr)
@@ -50,8 +50,8 @@ func (h *Host) dialAway(ctx context.Context, network, addr string) (net.Conn, er
 	return d.DialContext(ctx, network, addr)
 }
 
-// proxied reports whether addr is a proxy of the environment: it is dialled on
-// the user's word, and what lies behind it is the proxy's to judge.
+// proxied reports whether addr is a proxy of the environment. The user chose the proxy, so it is
+// dialed without a check; what may be reached through it is the proxy's decision.
 func proxied(addr string) bool {
 	for _, scheme := range []string{"http", "https"} {
 		p, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: scheme, Host: "proxy.invalid"}})
@@ -62,6 +62,8 @@ func proxied(addr string) bool {
 	return false
 }
 
+// addressOf returns the IP address and port that conn is connected to, or addr if conn does not
+// tell.
 func addressOf(conn net.Conn, addr string) string {
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		return a.String()

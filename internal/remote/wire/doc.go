@@ -1,23 +1,24 @@
-// Package wire makes one exchange with a registry over HTTP: a Call goes out under the
-// limits of its Host, redirects are followed, a watchdog looks on, and an Answer comes back.
-// Who asks is for signin, and asking again for ask.
+// Package wire makes one exchange with a registry over HTTP. A Call is sent within the limits of
+// its Host, redirects are followed, a watchdog ends an exchange that makes no progress, and an
+// Answer is returned. Package signin chooses the credentials, and package ask repeats requests.
 //
-// Nothing inside is reached by a redirect, and no login leaves its registry's origin.
+// A redirect never reaches an internal address, unless the registry itself has an address of that
+// kind. A login never leaves the origin of its registry.
 //
 // Files, in the order of the walk:
 //
-//	exchange.go  a place among the others, one request, where it leads
-//	once.go      one request and its answer, and what that teaches of limits
-//	refusal.go   what an answer that was not hoped for means
-//	open.go      a host is opened: its transports and certificates
-//	origin.go    its scheme, and connections that are dialled before they are needed
-//	dial.go      dialling the registry, and what it points to
+//	exchange.go  waiting for a free place, sending, following redirects
+//	request.go   one request and its answer, and what the answer says about limits
+//	refusal.go   turning an unexpected answer into an error
+//	open.go      setting up a host: its transports and certificates
+//	origin.go    its scheme, and connections that are dialed before they are needed
+//	dial.go      dialing the registry, and the hosts that it redirects to
 //	redirect.go  where a Location or a Link leads
-//	host.go      Host: what is known of one
-//	pulse.go     whether it answers at all
-//	address.go   which addresses are inside
+//	host.go      Host: what is known about one host
+//	circuit.go   the circuit breaker: whether the host answers at all
+//	address.go   public, private and other kinds of addresses
 //	conn.go      connections that wait for a body; bodies in large pieces
-//	body.go      bodies on their way, the watchdog, the event of an exchange
+//	body.go      bodies in transfer, the watchdog, the event of an exchange
 //	call.go      Call and Answer
-//	access.go    Access: whose login, for what
+//	access.go    Access: a login, and the scopes of its tokens
 package wire

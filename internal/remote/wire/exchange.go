@@ -10,12 +10,13 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// maxHops is how many redirects are followed.
+// maxHops is the largest number of redirects that are followed.
 const maxHops = 5
 
-// Exchange takes a place in the gate, sends one request and follows where it leads.
+// Exchange waits until the host may get another request, sends c and follows redirects. authz is
+// the Authorization header; "" sends none.
 func (h *Host) Exchange(ctx context.Context, c *Call, authz string) (*Answer, error) {
-	g, place := h.crowd(c.Lane), c.Lane != Up // an upload has had a place since before it opened its source
+	g, place := h.crowd(c.Lane), c.Lane != Up // an upload took its place before it opened its source
 	for {
 		if err := h.Pause.Await(ctx); err != nil {
 			return nil, c.Stopped(ctx, err)
@@ -48,7 +49,8 @@ func (h *Host) Exchange(ctx context.Context, c *Call, authz string) (*Answer, er
 	return a, err
 }
 
-// Ask is one exchange without a login, held to the statuses ok.
+// Ask makes one exchange without a login. An answer with another status than those in ok is an
+// error.
 func (h *Host) Ask(ctx context.Context, c *Call, ok ...int) (*Answer, error) {
 	if err := h.Pulse.Spared(h.Name); err != nil {
 		return nil, c.Named(err)
@@ -64,8 +66,8 @@ func (h *Host) Ask(ctx context.Context, c *Call, ok ...int) (*Answer, error) {
 	return nil, c.Named(h.Refusal(c, a))
 }
 
-// follow sends the request and goes after redirects. The login is sent to the
-// registry's origin only; dropped once, it stays dropped.
+// follow sends the request and follows redirects. The login is sent only to the registry's origin.
+// After a redirect to another origin it is not sent again, even if a later redirect leads back.
 func (h *Host) follow(ctx context.Context, c *Call, authz string) (*Answer, error) {
 	origin, err := h.Origin(ctx)
 	if err != nil {

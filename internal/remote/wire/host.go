@@ -15,63 +15,70 @@ import (
 	"github.com/drayage/dray/internal/remote/product"
 )
 
-// Options are what all hosts share.
+// Options are the options that all hosts share. See remote.Options for the defaults.
 type Options struct {
-	Retries     int           // further tries of an operation without progress
-	Stall       time.Duration // how long a request may go without a byte
-	MaxWait     time.Duration // the longest single wait that a registry may ask for
-	Connections int           // blob bodies per host and direction at once, at most; 0 begins with 32, and goes up to 64 while that is faster
+	Retries int           // further attempts of an operation without progress
+	Stall   time.Duration // how long a request may go without transferring a byte
+	MaxWait time.Duration // the longest single wait that a registry may ask for
+	// Connections limits the blob bodies that are transferred at once, per host and direction. 0
+	// starts with 32 and grows to at most 64 while that increases the throughput.
+	Connections int
 	UserAgent   string
 	CertDirs    []string // directories like /etc/docker/certs.d
 
-	Draw    func(ctx context.Context, d limit.Draw) error                     // in place of the budgets kept here; nil keeps them
-	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil is net.Dialer
-	Proxied func(addr string) error                                           // asked about what a proxy is to dial; nil asks nobody
+	// Draw replaces the budgets that are kept here, if it is not nil.
+	Draw func(ctx context.Context, d limit.Draw) error
+	// Dial replaces net.Dialer, if it is not nil.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Proxied is called with the address that a proxy is to dial. Nil allows all.
+	Proxied func(addr string) error
 }
 
-// Host is one registry host: its connections, what may be asked of it at once, and
-// whether it answers.
+// Host is one registry host: its connections, how many requests it may get at once, and whether it
+// answers.
 type Host struct {
-	Name    string // canonical: "docker.io"
-	api     string // where its API is: "registry-1.docker.io"
+	Name    string // canonical name: "docker.io"
+	api     string // host of its API: "registry-1.docker.io"
 	Set     credential.Settings
 	Options *Options
 	pieces  *sync.Pool
 	Dialect product.Dialect
-	Broken  error // why its settings can not be used
+	Broken  error // why the settings of this host cannot be used
 
-	meta  *http.Transport // HTTP/2 where offered: many small requests
+	meta  *http.Transport // HTTP/2 if offered: many small requests
 	blobs *http.Transport // HTTP/1.1: a connection of its own for each body
-	away  *http.Transport // other origins: storage behind redirects and upload locations
+	away  *http.Transport // other origins: storage that redirects and upload locations lead to
 	homes homes
 
-	spares spares // for blobs
+	spares spares // connections for blobs, dialed early
 
-	asking, down, Up *limit.Crowd // places for small requests, for blob bodies read and written
+	// asking limits small requests; down and Up limit the blob bodies that are read and written.
+	asking, down, Up *limit.Crowd
 	bytes            limit.Pace
-	Budgets          *limit.Budgets // of requests
-	Pulls            *limit.Pulls   // nil where nobody counts them
+	Budgets          *limit.Budgets // request rates
+	Pulls            *limit.Pulls   // nil if the registry does not count pulls
 	Pause            limit.Pause
 	Pulse            Pulse
 
-	probing limit.Gate // of the one question whether a loopback host speaks TLS
+	probing limit.Gate // for the single probe that finds out whether a loopback host speaks TLS
 
 	mu        sync.Mutex
-	scheme    string    // "" while a loopback host was not asked yet
-	spare     *tls.Conn // of the probe that asked it; nil is none
-	kindShown string    // what runs there, as its answers showed
+	scheme    string    // "" while a loopback host was not probed yet
+	spare     *tls.Conn // connection of that probe; nil if there is none
+	kindShown string    // the product that its answers showed
 }
 
 const (
-	// asks is how many requests without blob bodies a host gets at once, at most.
+	// asks is the largest number of requests without blob bodies that a host gets at once.
 	asks = 64
 
-	// bodies is how many blob bodies a host and direction begin with, where that is not configured.
+	// bodies is the number of blob bodies that a host starts with per direction, if the
+	// configuration sets none.
 	bodies = 32
 )
 
-// Tries is how often an operation may go wrong without progress. A host that
-// never answered is more likely misspelt than busy.
+// Tries returns how many times an operation may fail without progress. A host that has never
+// answered is more likely misspelled than busy, so it gets at most 3 retries.
 func (h *Host) Tries() int {
 	if h.Pulse.Never() {
 		return min(h.Options.Retries, 3)
@@ -79,7 +86,8 @@ func (h *Host) Tries() int {
 	return h.Options.Retries
 }
 
-// Product is what runs at the host; "" when it is not known.
+// Product returns the product that runs at the host, including kinds without a dialect. "" means
+// unknown.
 func (h *Host) Product() string {
 	switch p := product.Of(h.Name, h.Set); p {
 	case "":
@@ -91,7 +99,8 @@ func (h *Host) Product() string {
 	}
 }
 
-// Kind is what runs at the host: configured, told from its name, or learned.
+// Kind returns the kind whose dialect applies: configured, implied by the host name, or learned
+// from answers. "" means unknown.
 func (h *Host) Kind() string {
 	if h.Dialect.Kind != "" || h.Set.Kind != "" {
 		return h.Dialect.Kind
@@ -99,33 +108,33 @@ func (h *Host) Kind() string {
 	return h.shown()
 }
 
-// Fail is an error of the host, and of no call.
+// Fail returns an error that concerns the host and not a single call.
 func (h *Host) Fail(kind fault.Kind, hint, format string, args ...any) error {
 	return &fault.Fault{Kind: kind, Name: h.Name, Hint: hint, Err: fmt.Errorf(format, args...)}
 }
 
-// shown is the kind that its answers showed; "" is none.
+// shown returns the kind that the host's answers showed, or "".
 func (h *Host) shown() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.kindShown
 }
 
-// Show notes the kind that an answer showed.
+// Show records the kind that an answer showed.
 func (h *Host) Show(kind string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.kindShown = kind
 }
 
-// Pin settles the scheme of a loopback host: "http" or "https".
+// Pin sets the scheme of a loopback host: "http" or "https".
 func (h *Host) Pin(scheme string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.scheme = scheme
 }
 
-// crowd are the places on a lane.
+// crowd returns the limit on concurrent requests in a lane.
 func (h *Host) crowd(l Lane) *limit.Crowd {
 	switch l {
 	case Down:

@@ -21,8 +21,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// New makes the connection to a host with a canonical name. pieces holds memory of bytes
-// on their way.
+// New returns the host with the canonical name. It makes no request. pieces pools the buffers that
+// bodies are copied through.
 func New(name string, set credential.Settings, o *Options, pieces *sync.Pool) *Host {
 	h := &Host{Name: name, api: name, Set: set, Options: o, pieces: pieces}
 	if name == ref.DockerHub {
@@ -48,7 +48,7 @@ func New(name string, set credential.Settings, o *Options, pieces *sync.Pool) *H
 	return h
 }
 
-// Close lets go of connections that are idle.
+// Close closes idle connections, including those dialed early.
 func (h *Host) Close() {
 	h.spares.close()
 	for _, t := range []*http.Transport{h.meta, h.blobs, h.away} {
@@ -64,14 +64,14 @@ func (h *Host) Close() {
 	}
 }
 
-// Idle lets go of connections that nobody uses.
+// Idle closes the idle connections to the registry, so that the next request dials a new one.
 func (h *Host) Idle() {
 	for _, t := range []*http.Transport{h.meta, h.blobs} {
 		t.CloseIdleConnections()
 	}
 }
 
-// connect builds the host's transports.
+// connect creates the host's transports.
 func (h *Host) connect() error {
 	own, roots, err := h.tlsConfigs()
 	if err != nil {
@@ -95,7 +95,7 @@ func (h *Host) transport(config *tls.Config, dial dialer) *http.Transport {
 		DialContext:            dial,
 		TLSClientConfig:        config.Clone(),
 		TLSHandshakeTimeout:    handshake,
-		DisableCompression:     true, // bytes arrive as they were stored
+		DisableCompression:     true, // bytes arrive as they are stored
 		MaxIdleConnsPerHost:    2 * max(h.down.Top, asks),
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
@@ -105,7 +105,8 @@ func (h *Host) transport(config *tls.Config, dial dialer) *http.Transport {
 	return t
 }
 
-// proxy is that of the environment, where Options.Proxied agrees to what it is to dial.
+// proxy returns the proxy of the environment for req, if Options.Proxied accepts the address that
+// the proxy would dial.
 func (h *Host) proxy(req *http.Request) (*url.URL, error) {
 	p, err := http.ProxyFromEnvironment(req)
 	if err == nil && p != nil && h.Options.Proxied != nil {
@@ -114,7 +115,7 @@ func (h *Host) proxy(req *http.Request) (*url.URL, error) {
 	return p, err
 }
 
-// CertDirs are where docker and podman keep certificates by host.
+// CertDirs returns the directories in which docker and podman keep certificates by host.
 func CertDirs() []string {
 	dirs := []string{"/etc/containers/certs.d", "/etc/docker/certs.d"}
 	if home, err := os.UserHomeDir(); err == nil {
@@ -123,10 +124,10 @@ func CertDirs() []string {
 	return dirs
 }
 
-// tlsConfigs returns the configuration for the registry itself, and the roots
-// that are also trusted for its storage elsewhere.
+// tlsConfigs returns the TLS configuration for the registry itself, and the root certificates that
+// are also trusted for its storage at other hosts.
 func (h *Host) tlsConfigs() (*tls.Config, *x509.CertPool, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: h.Set.Insecure, ClientSessionCache: tls.NewLRUClientSessionCache(0)} //nolint:gosec // by configuration, for this host
+	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: h.Set.Insecure, ClientSessionCache: tls.NewLRUClientSessionCache(0)} //nolint:gosec // the configuration of this host asks for it
 	var files []string
 	if h.Set.CAFile != "" {
 		files = append(files, h.Set.CAFile)
@@ -151,7 +152,7 @@ func (h *Host) tlsConfigs() (*tls.Config, *x509.CertPool, error) {
 		for _, name := range files {
 			pem, err := os.ReadFile(name)
 			if err == nil && !pool.AppendCertsFromPEM(pem) {
-				err = errors.New("no certificate in it")
+				err = errors.New("the file contains no certificate")
 			}
 			if err != nil {
 				return nil, nil, h.badFile(name, err)

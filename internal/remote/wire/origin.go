@@ -11,9 +11,9 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Origin returns the registry's scheme and host. The first time that a
-// loopback host is used it is asked whether it speaks TLS; no other host is
-// ever used without, unless configured so.
+// Origin returns the registry's scheme and host. On the first use of a loopback host it finds out
+// whether the host speaks TLS. Any other host is reached without TLS only if the configuration says
+// so.
 func (h *Host) Origin(ctx context.Context) (*url.URL, error) {
 	if h.Broken != nil {
 		return nil, h.Broken
@@ -35,15 +35,16 @@ func (h *Host) Origin(ctx context.Context) (*url.URL, error) {
 	return &url.URL{Scheme: scheme, Host: h.api}, nil
 }
 
-// pinned is the scheme, "" while it is not known.
+// pinned returns the scheme, or "" while it is unknown.
 func (h *Host) pinned() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.scheme
 }
 
-// probe shakes hands. The connection is kept for the first request; where the
-// handshake fails by anything but an answer that is no TLS, that request will say why.
+// probe makes a TLS handshake and returns the scheme. It keeps the connection for the first
+// request. If the answer is not TLS, the scheme is http. If the handshake fails for another reason,
+// the scheme is https, and the first request will report the error.
 func (h *Host) probe(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.Options.Stall)
 	defer cancel()
@@ -68,7 +69,7 @@ func (h *Host) probe(ctx context.Context) (string, error) {
 	return "https", nil
 }
 
-// overTLS begins what the transport for small requests would.
+// overTLS returns a TLS client on conn, configured as the transport for small requests would do it.
 func (h *Host) overTLS(conn net.Conn) *tls.Conn {
 	config := h.meta.TLSClientConfig.Clone()
 	config.ServerName, _, _ = net.SplitHostPort(withPort(h.api, "443"))
@@ -76,7 +77,8 @@ func (h *Host) overTLS(conn net.Conn) *tls.Conn {
 	return tls.Client(conn, config)
 }
 
-// dialSpare gives out the connection of the probe, and then new ones. The transport shakes hands.
+// dialSpare returns the connection of the probe to its first caller, and new connections to all
+// others. The transport makes the handshake on these.
 func (h *Host) dialSpare(ctx context.Context, network, addr string) (net.Conn, error) {
 	h.mu.Lock()
 	spare := h.spare
@@ -100,10 +102,10 @@ func (h *Host) dialFault(ctx context.Context, err error) error {
 	if errors.As(err, &already) {
 		return err // Options.Dial refuses the address
 	}
-	return &fault.Fault{Kind: fault.Unavailable, Op: "reach", Name: h.Name, Err: err, Hint: "is a registry running there?"}
+	return &fault.Fault{Kind: fault.Unavailable, Op: "reach", Name: h.Name, Err: err, Hint: "check that a registry is running there"}
 }
 
-// dialBody gives out a connection that was dialled early, or a new one.
+// dialBody returns a connection that was dialed early, or a new one.
 func (h *Host) dialBody(ctx context.Context, network, addr string) (net.Conn, error) {
 	if addr == withPort(h.api, "443") {
 		if conn := h.spares.take(ctx); conn != nil {
@@ -113,7 +115,7 @@ func (h *Host) dialBody(ctx context.Context, network, addr string) (net.Conn, er
 	return h.dialTLS(ctx, network, addr)
 }
 
-// dialTLS dials addr, the registry's or a proxy's, for HTTP/1.1.
+// dialTLS dials addr, which is the registry's or a proxy's, for HTTP/1.1.
 func (h *Host) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := h.dialHome(ctx, network, addr)
 	if err != nil {
@@ -135,7 +137,8 @@ func (h *Host) dialTLS(ctx context.Context, network, addr string) (net.Conn, err
 	return shaken, nil
 }
 
-// Warm dials connections for blob bodies, once, where that can be told to be of use.
+// Warm dials connections for blob bodies, once. It does nothing if they would not be used: without
+// TLS, with mirrors, or behind a proxy.
 func (h *Host) Warm(ctx context.Context) {
 	if h.Broken != nil || h.pinned() != "https" || len(h.Set.Mirrors) > 0 {
 		return

@@ -20,7 +20,7 @@ func TestLinksAreReadByRelation(t *testing.T) {
 		`<a,b>; rel="next"`:                           "a,b",
 	} {
 		if got := NextLink(http.Header{"Link": {line}}); got != want {
-			t.Errorf("%s is read as %q, want %q", line, got, want)
+			t.Errorf("%s is parsed as %q, want %q", line, got, want)
 		}
 	}
 }
@@ -49,8 +49,8 @@ func FuzzLink(f *testing.F) {
 	})
 }
 
-// FuzzLocation holds that what comes out is the registry's own origin or is
-// reached with TLS, and never holds a login.
+// FuzzLocation checks that every accepted URL is at the registry's own origin or uses TLS, and that
+// it contains no login.
 func FuzzLocation(f *testing.F) {
 	f.Add("/v2/x?state=1", "https")
 	f.Add("//evil.example/x", "https")

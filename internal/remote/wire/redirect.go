@@ -12,12 +12,12 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// SameOrigin compares scheme, host and port (RFC 6454 §5).
+// SameOrigin reports whether a and b have the same scheme, host and port (RFC 6454 §5).
 func SameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && SameHost(a, b)
 }
 
-// SameHost compares host and port.
+// SameHost reports whether a and b have the same host and port.
 func SameHost(a, b *url.URL) bool {
 	return strings.EqualFold(a.Hostname(), b.Hostname()) && portOf(a) == portOf(b)
 }
@@ -32,12 +32,13 @@ func portOf(u *url.URL) string {
 	return "443"
 }
 
-// Redirected says where a Location leads from at. It refuses what must not be
-// followed at all; whether the login goes along is for the caller to compare.
+// Redirected returns the URL that a Location in an answer of at leads to. It returns an error if
+// that URL must not be followed at all. Whether the login may be sent there is for the caller to
+// decide.
 func (h *Host) Redirected(origin, at *url.URL, location string) (*url.URL, error) {
 	to, err := ParseLocation(at, location)
 	if err != nil {
-		return nil, h.Fail(fault.Refused, "", "the registry points to an address that can not be used: %w", err)
+		return nil, h.Fail(fault.Refused, "", "the registry points to an invalid address: %w", err)
 	}
 	switch {
 	case SameOrigin(to, origin):
@@ -49,7 +50,8 @@ func (h *Host) Redirected(origin, at *url.URL, location string) (*url.URL, error
 		return nil, h.Fail(fault.Refused, "", "the registry points to %s without TLS", to.Host)
 	}
 	if ip := net.ParseIP(to.Hostname()); ip != nil {
-		// Said here too, because behind a proxy the dialled address is the proxy's.
+		// This check repeats the one in dialAway, because behind a proxy the dialed address is the
+		// proxy's.
 		if err := h.homes.admit(net.JoinHostPort(ip.String(), portOf(to))); err != nil {
 			return nil, h.Fail(fault.Refused, "", "%w", err)
 		}
@@ -57,12 +59,12 @@ func (h *Host) Redirected(origin, at *url.URL, location string) (*url.URL, error
 	return to, nil
 }
 
-// Located is redirected for the Location of an upload session or a Link. A
-// registry behind a proxy that ends TLS often writes http for its own name:
-// that is read as https, never followed as it is.
+// Located is Redirected for the Location of an upload session and for a Link. A registry behind a
+// proxy that terminates TLS often writes http for its own name. Located returns that address as
+// https; it is never used as it is.
 func (h *Host) Located(origin, at *url.URL, location string) (*url.URL, error) {
 	if location == "" {
-		return nil, h.Fail(fault.Unavailable, "", "the answer has no Location")
+		return nil, h.Fail(fault.Unavailable, "", "the answer has no Location header")
 	}
 	to, err := ParseLocation(at, location)
 	if err == nil && origin.Scheme == "https" && to.Scheme == "http" && strings.EqualFold(to.Hostname(), origin.Hostname()) {
@@ -74,7 +76,8 @@ func (h *Host) Located(origin, at *url.URL, location string) (*url.URL, error) {
 	return h.Redirected(origin, at, location)
 }
 
-// ParseLocation reads where a Location, Link or realm leads from at. It holds no login, and it is http or https.
+// ParseLocation returns the URL that a Location, Link or realm in an answer of at leads to. The URL
+// must be http or https and contain no login.
 func ParseLocation(at *url.URL, location string) (*url.URL, error) {
 	to, err := url.Parse(location)
 	if err != nil {
@@ -84,9 +87,9 @@ func ParseLocation(at *url.URL, location string) (*url.URL, error) {
 	to.Fragment, to.RawFragment = "", ""
 	switch {
 	case to.User != nil:
-		return nil, errors.New("it holds a login")
+		return nil, errors.New("it contains a login")
 	case to.Scheme != "https" && to.Scheme != "http":
-		return nil, fmt.Errorf("scheme %.20q", to.Scheme)
+		return nil, fmt.Errorf("unsupported scheme %.20q", to.Scheme)
 	case to.Hostname() == "" || to.Opaque != "":
 		return nil, errors.New("it has no host")
 	}
@@ -101,8 +104,8 @@ func isRedirect(status int) bool {
 	return false
 }
 
-// WithQuery appends raw to the query that u has and leaves the rest of it alone:
-// an upload location may be signed.
+// WithQuery appends raw to the query of u and leaves the rest unchanged, because an upload location
+// may be signed.
 func WithQuery(u *url.URL, raw string) *url.URL {
 	v := *u
 	if v.RawQuery != "" {
@@ -112,7 +115,7 @@ func WithQuery(u *url.URL, raw string) *url.URL {
 	return &v
 }
 
-// NextLink returns the target of the Link with rel="next" (RFC 8288 §3); "" when there is none.
+// NextLink returns the target of the Link with rel="next" (RFC 8288 §3), or "" if there is none.
 func NextLink(h http.Header) string {
 	for _, line := range h.Values("Link") {
 		for line != "" {

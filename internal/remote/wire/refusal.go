@@ -10,11 +10,11 @@ import (
 	"github.com/drayage/dray/internal/remote/product"
 )
 
-// proxyHint is the way out where a proxy refuses, by an answer or by refusing to connect.
-const proxyHint = "put a login into the proxy's address"
+// proxyHint is the hint if a proxy requires a login, either by an answer or by refusing to connect.
+const proxyHint = "put the user and the password into the URL of the proxy"
 
-// Refusal turns an answer that was not hoped for into an error of the Kind that
-// its status and code mean (distribution-spec v1.1.1 §Error Codes).
+// Refusal turns an unexpected answer into an error of the Kind that its status and code mean
+// (distribution-spec v1.1.1 §Error Codes).
 func (h *Host) Refusal(c *Call, a *Answer) error {
 	code, text := a.Problem()
 	f := &fault.Fault{Kind: KindOf(a.Status, code, text), Op: c.Op, Name: c.Name, Err: Quote(a.Status, code, text)}
@@ -23,7 +23,7 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	}
 	switch {
 	case a.Away && a.Status == http.StatusForbidden && c.Lane == Down:
-		f.Kind = fault.Unavailable // the signature of a redirect has run out; the registry writes a new one
+		f.Kind = fault.Unavailable // the signature of a redirect has expired; the registry writes a new one
 	case f.Kind == fault.Throttled, a.Status == http.StatusServiceUnavailable:
 		f.RetryAfter = limit.ParseRetryAfter(a.Header.Get("Retry-After"), time.Now())
 	case a.Status == http.StatusProxyAuthRequired:
@@ -31,16 +31,17 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	case f.Kind == fault.Denied:
 		f.Hint = h.DeniedHint(c, a)
 	case a.Status == http.StatusUnsupportedMediaType:
-		f.Hint = "this registry does not take this media type; zot takes Docker's with http.compat docker2s2"
+		f.Hint = "the registry does not accept this media type; for zot, set http.compat to docker2s2 to accept Docker's media types"
 	case product.Placeless(h.Product(), code, text) && (c.Method == http.MethodPost || c.Method == http.MethodPut):
 		f.Hint = product.CreateHint(h.Product())
 	case isRedirect(a.Status):
-		f.Kind, f.Hint = fault.Refused, "name the registry by its own address"
+		f.Kind, f.Hint = fault.Refused, "use the registry's own address"
 	}
 	return f
 }
 
-// DeniedHint tells a rule of the network from a missing project, a missing right, and a login.
+// DeniedHint returns the hint for a refusal. It distinguishes a network rule, a missing project, a
+// missing permission and a missing login.
 func (h *Host) DeniedHint(c *Call, a *Answer) string {
 	_, text := a.Problem()
 	switch {
@@ -55,7 +56,7 @@ func (h *Host) DeniedHint(c *Call, a *Answer) string {
 	if need == "" {
 		return product.SignInHint(h.Name)
 	}
-	return "the login needs " + need + "; else " + product.SignInHint(h.Name)
+	return "the login needs " + need + "; otherwise " + product.SignInHint(h.Name)
 }
 
 // absent marks an answer in which the registry itself says that it has no such repository.
@@ -63,14 +64,15 @@ type absent struct{ error }
 
 func (a absent) Unwrap() error { return a.error }
 
-// saysAbsent reports whether an answer means that: 404 with NAME_UNKNOWN, or with
-// NOT_FOUND, as Harbor says it. A 404 without either may come from anything on the way.
+// saysAbsent reports whether an answer says that the repository does not exist: a 404 with
+// NAME_UNKNOWN, or with NOT_FOUND as Harbor answers. A 404 without either code may come from any
+// host in between.
 func saysAbsent(status int, code string) bool {
 	return status == http.StatusNotFound && (code == "NAME_UNKNOWN" || code == "NOT_FOUND")
 }
 
-// IsAbsent reports whether err is the registry's own word that the repository is not
-// there. Any other error of a listing tells nothing about what the repository holds.
+// IsAbsent reports whether err is an answer in which the registry itself says that the repository
+// does not exist. Any other error of a listing says nothing about what the repository holds.
 func IsAbsent(err error) bool {
 	var a absent
 	return errors.As(err, &a)

@@ -36,7 +36,7 @@ func TestWhoGivesUpWaitingForAConnectionLeavesItToTheNext(t *testing.T) {
 		brief, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		if s.take(brief) != nil {
-			t.Error("a connection before it was dialled")
+			t.Error("take returned a connection before one was dialed")
 		}
 		for range warmed {
 			if s.take(t.Context()) != ours {
@@ -44,7 +44,7 @@ func TestWhoGivesUpWaitingForAConnectionLeavesItToTheNext(t *testing.T) {
 			}
 		}
 		if s.take(t.Context()) != nil {
-			t.Error("one too many")
+			t.Error("take returned more connections than were dialed")
 		}
 	})
 }

@@ -6,14 +6,14 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// kept holds documents that were pulls, so that none is made twice.
+// kept caches the documents that counted as pulls, so that no document is pulled twice.
 type kept struct {
 	mu    sync.Mutex
 	docs  map[oci.Digest]oci.Document
 	bytes int
 }
 
-// maxKept is how many bytes of documents one Repository keeps: 16 MiB.
+// maxKept is the size limit of the documents that one Repository caches: 16 MiB.
 const maxKept = 16 << 20
 
 func (k *kept) get(d string) (oci.Document, bool) {

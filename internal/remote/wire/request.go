@@ -19,7 +19,7 @@ import (
 	"github.com/drayage/dray/internal/remote/product"
 )
 
-// once is one request and its answer, under the eye of a watchdog.
+// once sends one request and returns its answer. A watchdog ends it if it makes no progress.
 func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz string) (*Answer, error) {
 	if SameOrigin(at, origin) {
 		if err := h.spend(ctx, c); err != nil {
@@ -59,7 +59,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 	return a, a.read(in, c)
 }
 
-// read takes in the whole body, up to the call's limit.
+// read reads the whole body, up to the call's limit.
 func (a *Answer) read(in *receiving, c *Call) error {
 	defer in.Close()
 	if c.Take != nil && a.Status == http.StatusOK {
@@ -107,7 +107,8 @@ func (h *Host) request(ctx context.Context, c *Call, at *url.URL, w *watchdog) (
 	return req, sent, nil
 }
 
-// spender counts blob bytes against the host's BytesPerSecond.
+// spender returns a function that counts blob bytes and waits while the host's BytesPerSecond is
+// used up.
 func (h *Host) spender(ctx context.Context, c *Call) func(int) error {
 	return func(n int) error {
 		if c.Lane == asking {
@@ -118,9 +119,10 @@ func (h *Host) spender(ctx context.Context, c *Call) func(int) error {
 	}
 }
 
-// transportFor chooses by lane; what is not the registry itself gets neither
-// its client certificate nor its leniency, and no address inside. Without TLS there is no
-// HTTP/2, and one pool of connections serves all.
+// transportFor returns the transport for a request. A host other than the registry itself gets
+// neither the registry's client certificate nor its relaxed TLS verification, and it may not have
+// an internal address. Without TLS there is no HTTP/2, and one pool of connections serves all
+// requests.
 func (h *Host) transportFor(c *Call, origin, at *url.URL) *http.Transport {
 	switch {
 	case !SameOrigin(at, origin):
@@ -131,7 +133,8 @@ func (h *Host) transportFor(c *Call, origin, at *url.URL) *http.Transport {
 	return h.blobs
 }
 
-// broke says why an exchange ended early. Its text holds no URL: the transport's own errors have none.
+// broke returns the error of an exchange that ended early. Its text contains no URL: the errors of
+// the transport have none.
 func (h *Host) broke(ctx, inner context.Context, c *Call, err error) error {
 	var (
 		unknown  x509.UnknownAuthorityError
@@ -155,17 +158,17 @@ func (h *Host) broke(ctx, inner context.Context, c *Call, err error) error {
 	case errors.As(err, &unknown), errors.As(err, &badHost), errors.As(err, &invalid), errors.As(err, &verify):
 		return c.Fault(fault.Refused, "set ca-file for this registry, or put its certificate into certs.d", err)
 	case notHTTPS, errors.As(err, &notTLS):
-		return c.Fault(fault.Refused, "if this registry has no TLS, set plain-http for it", errors.New("the answer is not TLS"))
+		return c.Fault(fault.Refused, "if this registry has no TLS, set plain-http for it", errors.New("the registry does not answer with TLS"))
 	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
-		return c.Fault(fault.Denied, proxyHint, errors.New("the proxy wants a login"))
+		return c.Fault(fault.Denied, proxyHint, errors.New("the proxy requires a login"))
 	}
 	return c.Fault(fault.Unavailable, product.CutHint(h.Product(), c.Method, c.Path), err)
 }
 
-// spend waits until c may be sent. It tells of a wait that can be felt.
+// spend waits until c may be sent. It reports a wait that is long enough to notice.
 func (h *Host) spend(ctx context.Context, c *Call) error {
 	if c.Access == nil {
-		return nil // a token service, which is counted apart if at all
+		return nil // a token service, whose requests are counted separately, if at all
 	}
 	if draw := h.Options.Draw; draw != nil {
 		cs := limit.Classes(c.Method, c.Path)
@@ -184,14 +187,14 @@ func (h *Host) spend(ctx context.Context, c *Call) error {
 	return limit.Sleep(ctx, d)
 }
 
-// heed learns from an answer: from a 429, and from headers that say that nothing is
-// left until a time (RateLimit-Remaining and -Reset, with and without X-).
+// heed learns from an answer about limits: from a 429, and from headers that say that no requests
+// are left until some time (RateLimit-Remaining and -Reset, with and without X-).
 func (h *Host) heed(c *Call, a *Answer) {
 	if a.Status == http.StatusTooManyRequests {
 		h.Budgets.Refused(limit.Classes(c.Method, c.Path), c.Access.identity(), time.Now())
 	}
 	if h.Pulls != nil || a.Status == http.StatusTooManyRequests {
-		return // Docker Hub's headers are about pulls; a 429 has its own way to say until when
+		return // Docker Hub's headers concern pulls; for a 429, Retry-After says until when
 	}
 	until := limit.Resets(a.Header, time.Now())
 	if until.IsZero() || time.Until(until) > h.Options.MaxWait {
@@ -199,6 +202,6 @@ func (h *Host) heed(c *Call, a *Answer) {
 	}
 	if h.Pause.Until(until) {
 		c.Observe.Tell(event.Event{Kind: event.Waiting, Host: h.Name, Name: c.Name, Wait: time.Until(until),
-			Text: h.Name + ": no requests are left, until " + until.Format("15:04:05")})
+			Text: h.Name + ": the request limit is used up until " + until.Format("15:04:05")})
 	}
 }

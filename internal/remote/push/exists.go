@@ -12,8 +12,8 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// askAll asks for all of blobs, as many at once as the host's gate lets. The
-// first error ends it.
+// askAll calls ask for each of blobs, up to limit.Abreast at once. The first error cancels the
+// rest.
 func (r *Pusher) askAll(ctx context.Context, blobs []oci.Descriptor, ask func(context.Context, oci.Descriptor) error) error {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -39,6 +39,7 @@ func (r *Pusher) askAll(ctx context.Context, blobs []oci.Descriptor, ask func(co
 	return r.Call("look for blobs in", "", "", r.Repo.String()).Stopped(ctx, context.Cause(inner))
 }
 
+// unknown returns those of blobs of which it is not known whether they exist.
 func (r *Pusher) unknown(blobs []oci.Descriptor) []oci.Descriptor {
 	var list []oci.Descriptor
 	for _, d := range blobs {
@@ -49,13 +50,14 @@ func (r *Pusher) unknown(blobs []oci.Descriptor) []oci.Descriptor {
 	return list
 }
 
-// hasBlob asks with HEAD. A size that is not d's counts as absent.
+// hasBlob asks with a HEAD whether the blob exists. A blob of another size than d's counts as
+// missing.
 func (r *Pusher) hasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
 	c := r.Call("look for blob", http.MethodHead, "/blobs/"+string(d.Digest), r.BlobName(d))
 	if err := c.Checked(string(d.Digest)); err != nil {
 		return false, err
 	}
-	// What a HEAD may not see is left for the upload to find out: 403, 405.
+	// Some logins or registries refuse a HEAD (403, 405). Then the upload finds out.
 	a, err := r.Host.Do(ctx, c, 200, 400, 403, 404, 405, 501)
 	if err != nil {
 		return false, err
@@ -68,8 +70,9 @@ func (r *Pusher) hasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
 	return there, nil
 }
 
-// askEmpty asks for one tag. Only NAME_UNKNOWN says that a repository is
-// empty: one without tags may hold blobs, and a bare 404 may come from anything.
+// askEmpty requests one tag to find out whether the repository is empty. Only NAME_UNKNOWN proves
+// that. A repository without tags may hold blobs, and a 404 without that code may come from any
+// host in between.
 func (r *Pusher) askEmpty(ctx context.Context) error {
 	if err := r.known.settle.Enter(ctx); err != nil {
 		return r.Call("look into", "", "", r.Repo.String()).Stopped(ctx, err)
@@ -85,20 +88,20 @@ func (r *Pusher) askEmpty(ctx context.Context) error {
 	c.Query = "n=1"
 	a, err := r.Host.Do(ctx, c, 200, 400, 403, 404, 405, 501)
 	if fault.Is(err, fault.Denied) {
-		err, a = nil, &wire.Answer{} // listing may be forbidden where pushing is not
+		err, a = nil, &wire.Answer{} // the login may be allowed to push but not to list
 	}
 	if err != nil {
 		return err
 	}
 	code, _ := a.Problem()
 	empty := a.Status == 404 && code == "NAME_UNKNOWN"
-	if empty && r.use.Pushes { // who only looks fills nothing
+	if empty && r.use.Pushes { // a caller that only looks fills nothing
 		r.fill()
 	}
 	r.known.mu.Lock()
 	defer r.known.mu.Unlock()
 	if r.known.asked {
-		return nil // it was tended, as is known since
+		return nil // meanwhile an upload left by an earlier process was found, so the repository is not empty
 	}
 	r.known.asked, r.known.empty = true, empty
 	r.known.hidden = a.Status != 200 && !empty

@@ -22,7 +22,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// state is a state directory and the processes that use it, one after the other.
+// state is a state directory and the processes that use it one after the other.
 type state struct {
 	*bench
 	dir     string
@@ -43,7 +43,7 @@ func remembering(t *testing.T, faults []*hostile.Fault, test func(s *state), cha
 	}, changes...)
 }
 
-// next is the process after this one.
+// next starts the next process on the state directory.
 func (s *state) next() {
 	s.Helper()
 	s.client.Close()
@@ -56,7 +56,7 @@ func (s *state) next() {
 	s.repo = c.Open(repo(s.r, "app"), remote.Use{Actions: remote.Push, Observe: s.events.watch()})
 }
 
-// cutAt sends until n bytes were read, and gives up there.
+// cutAt sends data until n bytes were read, and is canceled there.
 func (s *state) cutAt(n int64, data []byte, d oci.Descriptor) {
 	s.Helper()
 	ctx, cancel := context.WithCancel(s.Context())
@@ -67,19 +67,19 @@ func (s *state) cutAt(n int64, data []byte, d oci.Descriptor) {
 	wantKind(s, err, fault.Canceled)
 }
 
-// giveUp is a source that ends the whole work.
+// giveUp is a source that cancels the whole Put when it is read.
 type giveUp context.CancelFunc
 
 func (g giveUp) Read([]byte) (int, error) { g(); return 0, errors.New("given up") }
 
-// bulk is a large blob that costs little.
+// bulk returns a large blob that is cheap to make.
 func bulk(size int64) ([]byte, oci.Descriptor) {
 	data := make([]byte, size)
 	copy(data, "not all zeros")
 	return data, oci.Descriptor{MediaType: "application/octet-stream", Digest: oci.Sum(data), Size: size}
 }
 
-// records counts what is in the state directory but for the key.
+// records counts the files in the state directory, without the key.
 func (s *state) records() int {
 	s.Helper()
 	entries, err := os.ReadDir(filepath.Join(s.dir, "uploads"))
@@ -106,7 +106,7 @@ func TestAnUploadThatIsGivenUpStaysForTheNextProcess(t *testing.T) {
 		must(s, err)
 		in, _ := s.r.Sent("", testbed.Upload)
 		if in != d.Size || a.Sent >= 4*mib || a.Sent < 3*mib {
-			s.Errorf("%d bytes arrived, %d were sent at last", in, a.Sent)
+			s.Errorf("%d bytes arrived, the last process sent %d", in, a.Sent)
 		}
 		if len(from) != 1 || from[0] != 16*mib {
 			s.Errorf("read from %v", from)
@@ -118,7 +118,8 @@ func TestAnUploadThatIsGivenUpStaysForTheNextProcess(t *testing.T) {
 	})
 }
 
-// Between the session and the first mark: the hash begins anew, and nothing is sent twice.
+// The upload is interrupted after the session was opened and before the first mark. The hash starts
+// from the beginning, and no byte is sent twice.
 func TestAnUploadThatWasCutBeforeItsFirstMarkGoesOn(t *testing.T) {
 	remembering(t, nil, func(s *state) {
 		data, d := bulk(20 * mib)
@@ -156,7 +157,7 @@ func TestASmallUploadIsNotRecorded(t *testing.T) {
 	})
 }
 
-// Only the closing request is missing: nothing is sent, and the digest is proved all the same.
+// Only the closing request is missing. No byte is sent, and the digest is verified nevertheless.
 func TestAnUploadOfWhichEverythingArrivedIsOnlyClosed(t *testing.T) {
 	var cancel context.CancelFunc
 	stop := hostile.Status(500, nil, "").On("PUT", testbed.Upload).When(func(*http.Request) bool { cancel(); return true }).Once()
@@ -210,14 +211,14 @@ func TestAnUploadThatCanNotGoOnIsBegunAnewAndItIsToldWhatThatCosts(t *testing.T)
 				}
 				s.count("DELETE", testbed.Upload, row.deletes)
 				if s.records() != 0 {
-					s.Error("a record is left")
+					s.Error("the record was not removed")
 				}
 			}, with(row.host))
 		})
 	}
 }
 
-// A registry that says more than it has costs a few requests, and no byte is lost.
+// A registry that reports more bytes than it has costs a few requests, but no byte is lost.
 func TestARegistryThatTakesLessThanItSaysGetsTheBlobAnew(t *testing.T) {
 	remembering(t, []*hostile.Fault{hostile.Header("Range", "0-9999999").On("GET", testbed.Upload)}, func(s *state) {
 		data, d := bulk(16 * mib)
@@ -231,7 +232,8 @@ func TestARegistryThatTakesLessThanItSaysGetsTheBlobAnew(t *testing.T) {
 	})
 }
 
-// leave opens a session at the registry and records it with n marks of wrong bytes, of which none was sent.
+// leave opens a session at the registry and records it with n marks of wrong bytes, none of which
+// was sent.
 func (s *state) leave(d oci.Descriptor, n int) error {
 	s.Helper()
 	resp := s.r.Direct(s, "POST", "/v2/app/blobs/uploads/", nil, nil, nil)
@@ -259,7 +261,7 @@ func (s *state) record(d oci.Descriptor, session string, marks int) error {
 	return err
 }
 
-// A state of the hash that is not of these bytes can only cost time.
+// A recorded hash state that belongs to other bytes can only cost time.
 func TestAWrongMarkNeverCommitsWrongBytes(t *testing.T) {
 	remembering(t, nil, func(s *state) {
 		data, d := bulk(20 * mib)
@@ -276,14 +278,15 @@ func TestAWrongMarkNeverCommitsWrongBytes(t *testing.T) {
 		s.absent(d)
 		s.count("DELETE", testbed.Upload, 1)
 		if s.records() != 0 {
-			s.Error("what proved wrong is still on record")
+			s.Error("the wrong marks are still recorded")
 		}
 		_, err = s.send(data, d)
 		must(s, err)
 	})
 }
 
-// The recorded address is followed as any Location is: elsewhere without the login, inside never.
+// The recorded address is treated like any Location: at another host it gets no login, and an
+// internal address is not reached.
 func TestARecordedAddressGetsTheLoginOnlyAtHome(t *testing.T) {
 	var asked []*http.Request
 	remembering(t, nil, func(s *state) {
@@ -386,22 +389,23 @@ func TestARepositoryWithoutTagsIsLookedIntoWhereAProcessWasKilled(t *testing.T) 
 		missing, err := s.repo.Missing(s.Context(), list)
 		must(s, err)
 		if len(missing) != 5 {
-			s.Fatalf("%d are missing", len(missing)) // the repository was taken for empty
+			s.Fatalf("%d blobs are missing", len(missing)) // the repository was assumed to be empty
 		}
 		s.next()
 		missing, err = s.repo.Missing(s.Context(), list)
 		must(s, err)
 		if len(missing) != 4 || missing[0].Digest == first.Digest {
-			s.Errorf("%d are missing", len(missing))
+			s.Errorf("%d blobs are missing", len(missing))
 		}
 		put(s, s.repo, "v1")
 		if s.records() != 0 {
-			s.Error("it has a tag and is still on record")
+			s.Error("the repository has a tag but is still recorded as being filled")
 		}
 	})
 }
 
-// Where mounts tell, nobody asks whether the repository is empty; it is put on record all the same.
+// If mounts tell which blobs exist, it is not asked whether the repository is empty. The repository
+// is recorded nevertheless.
 func TestARepositoryThatWasFilledByMountsIsLookedIntoWhereAProcessWasKilled(t *testing.T) {
 	remembering(t, nil, func(s *state) {
 		writing := s.client.Open(repo(s.r, "app"), remote.Use{Actions: remote.Push, Writing: always})
@@ -419,11 +423,11 @@ func TestARepositoryThatWasFilledByMountsIsLookedIntoWhereAProcessWasKilled(t *t
 		missing, err := s.repo.Missing(s.Context(), list)
 		must(s, err)
 		if len(missing) != 4 {
-			s.Errorf("%d are missing", len(missing))
+			s.Errorf("%d blobs are missing", len(missing))
 		}
 		put(s, s.repo, "v1")
 		if s.records() != 0 {
-			s.Error("it has a tag and is still on record")
+			s.Error("the repository has a tag but is still recorded as being filled")
 		}
 	})
 }

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// drained is how long after its last mark a process that was killed may still
-	// have bytes on their way to the registry: 1 min.
+	// drained is how long bytes of a killed process may still be on their way to the registry after
+	// its last mark: 1 min.
 	drained = time.Minute
-	// settling is the time between two looks at such an upload.
+	// settling is the time between two status requests to such an upload.
 	settling = 100 * time.Millisecond
 )
 
-// claim takes the record of this upload. Without one, because another process
-// has it or the disk does not work, the upload goes on unrecorded.
+// claim takes the record of this upload. If another process holds the record, or the disk does not
+// work, the upload runs unrecorded.
 func (u *upload) claim() {
 	if u.d.Size < worthKeeping {
 		return
@@ -37,14 +37,14 @@ func (u *upload) claim() {
 	}
 }
 
-// again goes on with the session that an earlier process left, where the
-// registry still has it. Else it is given up for a new one, and it is told what
-// that costs; or it was closed since, and the blob is there.
+// again resumes the session that an earlier process left, if the registry still has it. It returns
+// there = true if that session was completed meanwhile, so that the blob exists. Otherwise the old
+// session is replaced by a new one, and an event reports how many bytes are sent again.
 func (u *upload) again(ctx context.Context) (there bool, _ error) {
 	if u.past == nil && u.at == nil {
 		return false, nil
 	}
-	left, fresh := u.past, u.at // fresh is what a refused mount opened
+	left, fresh := u.past, u.at // fresh is the session that a refused mount opened
 	if left != nil {
 		why := u.reopen(ctx, left)
 		if ctx.Err() != nil {
@@ -71,34 +71,34 @@ func (u *upload) again(ctx context.Context) (there bool, _ error) {
 	return false, nil
 }
 
-// reopen takes left for this upload's session; why it can not, if it can not.
-// The address is held to the rules of every Location: it is followed with the
-// login only where it is the registry's own.
+// reopen makes the session in left the session of this upload. If that is not possible, it returns
+// the reason. The address follows the rules for every Location: the login is sent there only if it
+// is at the registry's own origin.
 func (u *upload) reopen(ctx context.Context, left *ledger.Left) (why string) {
 	origin, err := u.r.Host.Origin(ctx)
 	if err != nil {
-		return "the registry can not be asked for the upload"
+		return "the registry cannot be asked about the interrupted upload"
 	}
 	if u.at, err = u.r.Host.Located(origin, origin, left.Session); err != nil {
-		return "the upload's address is not the registry's any more"
+		return "the address of the interrupted upload no longer belongs to the registry"
 	}
 	if !u.resumes() {
 		u.abandon(ctx)
-		return "the registry keeps no cut uploads"
+		return "the registry does not keep interrupted uploads"
 	}
 	got, err := u.settled(ctx, left)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return "the registry did not keep the cut upload"
+		return "the registry did not keep the interrupted upload"
 	case err != nil:
 		u.abandon(ctx)
-		return "the registry can not go on with the cut upload"
+		return "the registry cannot resume the interrupted upload"
 	case got <= 1:
 		u.abandon(ctx)
-		return "the registry kept nothing of the cut upload"
+		return "the registry kept no bytes of the interrupted upload"
 	case got > u.d.Size || got >= left.Reach():
 		u.abandon(ctx)
-		return fmt.Sprintf("the registry says that it kept %d bytes, which were never sent", got)
+		return fmt.Sprintf("the registry reports %d bytes, which were never sent", got)
 	}
 	u.feed.Recall(left.Marks)
 	u.feed.Max = got
@@ -106,8 +106,8 @@ func (u *upload) reopen(ctx context.Context, left *ledger.Left) (why string) {
 	return ""
 }
 
-// settled asks for the status until it stays the same. The kernel sends on what
-// a killed process gave it, and two writers in one session would be in each other's way.
+// settled asks for the status until it no longer changes. The kernel still sends what a killed
+// process had written, and two writers in one session would disturb each other.
 func (u *upload) settled(ctx context.Context, left *ledger.Left) (int64, error) {
 	got, err := u.status(ctx)
 	for looks := 0; err == nil && time.Since(left.At) < drained; looks++ {
@@ -115,7 +115,7 @@ func (u *upload) settled(ctx context.Context, left *ledger.Left) (int64, error) 
 			return 0, err
 		}
 		was := got
-		// Some show nothing of a request before it has ended: they get three seconds.
+		// Some registries do not count a request before it has ended. They get three seconds.
 		if got, err = u.status(ctx); got == was && (got > 1 || left.Sent() == 0 || looks == 30) {
 			break
 		}
@@ -123,13 +123,13 @@ func (u *upload) settled(ctx context.Context, left *ledger.Left) (int64, error) 
 	return got, err
 }
 
-// end closes what the upload has open. A session that the next process can go
-// on with stays, and its record; any other is canceled.
+// end closes what the upload has open. A session that a later process can resume is kept, and so is
+// its record. Any other session is canceled.
 func (u *upload) end(ctx context.Context, err error) {
 	stays := fault.Is(err, fault.Canceled) || fault.Is(err, fault.Denied) || ask.Passing(err)
 	if u.lease != nil && stays && u.resumes() && (u.past != nil || u.feed.Max > 0) {
 		if u.past != nil {
-			u.abandon(ctx) // it is not the recorded one
+			u.abandon(ctx) // u.at is not the recorded session
 		}
 		u.lease.Release()
 		return

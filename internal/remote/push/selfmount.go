@@ -9,13 +9,14 @@ import (
 	"github.com/drayage/dray/internal/remote/ask"
 )
 
-// Registries of distribution's make tell by one POST whether a repository has a blob:
-// asked to mount it from the repository itself they answer 201 where it is, and else
-// 202 with the session that the upload needs anyway. Elsewhere 202 may mean only that
-// nothing is mounted, so the blob is asked for, or the repository whether it is empty.
+// A registry that is based on distribution tells with one POST whether a repository has a blob.
+// Asked to mount the blob from the repository itself, it answers 201 if the blob exists, and
+// otherwise 202 with the session that the upload needs anyway. At other registries, 202 may mean
+// only that nothing is mounted. There, a HEAD asks for the blob, or one request asks whether the
+// repository is empty.
 
-// asked says whether the repository has the blob, in the cheapest way that is open.
-// What it opens for the answer stays for the upload.
+// asked reports whether the repository has the blob, and finds out in the cheapest way that is
+// possible. If that opens an upload session, the session is kept for the upload.
 func (u *upload) asked(ctx context.Context) (there bool, err error) {
 	r := u.r
 	if u.at == nil && u.past == nil && r.leaves() {
@@ -31,7 +32,9 @@ func (u *upload) asked(ctx context.Context) (there bool, err error) {
 			return there, err
 		}
 		if u.at != nil && u.d.Size < worthAsking {
-			return false, nil // to ask first and cancel the session takes more requests than to send it again
+			// Asking and then canceling the session takes more requests than an upload that may be
+			// unnecessary.
+			return false, nil
 		}
 	}
 	left := r.known.left()
@@ -50,7 +53,7 @@ func (u *upload) asked(ctx context.Context) (there bool, err error) {
 	return there, err
 }
 
-// mountSelf asks to mount the blob from where it is to go.
+// mountSelf asks to mount the blob from the repository that it is to be put into.
 func (u *upload) mountSelf(ctx context.Context) (there bool, err error) {
 	r, h := u.r, u.r.Host
 	c := r.Call("put blob", http.MethodPost, "/blobs/uploads/", u.call.Name)
@@ -66,14 +69,14 @@ func (u *upload) mountSelf(ctx context.Context) (there bool, err error) {
 		r.taught.learnMounts(tells)
 		return true, nil
 	}
-	// Only distribution writes the state of an upload into its address.
+	// Only distribution writes the state of an upload into the upload's address.
 	v := silent
 	if strings.Contains(a.Header.Get("Location"), "_state=") {
 		v = tells
 	}
 	r.taught.learnMounts(v)
 	if v == tells && u.lease != nil {
-		r.fill() // nobody asked whether it is empty
+		r.fill() // it was not asked whether the repository is empty
 	}
 	u.learnChunks(a)
 	return false, u.hold(ctx, a)

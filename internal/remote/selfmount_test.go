@@ -11,8 +11,8 @@ import (
 
 func always() bool { return true }
 
-// fresh brings n blobs and their manifest to a repository, as an engine does after it
-// looked whether the tag is there.
+// fresh pushes n blobs and their manifest to a repository, as an engine does after it has checked
+// whether the tag exists.
 func fresh(t *testing.T, to *remote.Repository, n int, size int64) oci.Document {
 	t.Helper()
 	config := []byte(`{"architecture":"amd64","os":"linux"}`)
@@ -30,7 +30,7 @@ func fresh(t *testing.T, to *remote.Repository, n int, size int64) oci.Document 
 	must(t, err)
 	_, err = to.Resolve(t.Context(), "v1")
 	if err == nil {
-		t.Fatal("the tag is there")
+		t.Fatal("the tag exists")
 	}
 	missing, err := to.Missing(t.Context(), doc.Blobs)
 	must(t, err)
