@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Import plans what an import names: one HEAD for the source, one for each target.
+// Import plans an import: one HEAD for the source, and one for each target.
 func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draft, error) {
 	p := r.draft(s)
 	if err := CheckBackup(r); err != nil {
@@ -32,7 +32,8 @@ func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draf
 	return p, p.many(ctx, wants)
 }
 
-// Batch plans every entry on its own, with its targets in the registry target where they name none.
+// Batch plans each entry independently. An entry that names no target registry goes to the registry
+// target.
 func Batch(ctx context.Context, s *place.Session, names *name.Reader, entries []plan.Entry, target string, r Rules) (*Draft, error) {
 	p := r.draft(s)
 	if err := CheckBackup(r); err != nil {
@@ -50,7 +51,7 @@ func Batch(ctx context.Context, s *place.Session, names *name.Reader, entries []
 	return p, p.many(ctx, wants)
 }
 
-// Copy plans one image, or the tags of its repository that which says.
+// Copy plans the copy of one image or, depending on which, of several tags of its repository.
 func Copy(ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name, which plan.Tags, r Rules) (*Draft, error) {
 	p := r.draft(s)
 	if err := CheckBackup(r); err != nil {
@@ -73,7 +74,7 @@ func Copy(ctx context.Context, s *place.Session, source ref.Name, targets []ref.
 	return p, p.one(ctx, source, targets)
 }
 
-// Tag plans further tags on an image, in its own repository.
+// Tag plans additional tags for an image, in the image's own repository.
 func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r Rules) (*Draft, error) {
 	if err := checkNewTags(image, tags, r.Map); err != nil {
 		return nil, err
@@ -127,10 +128,10 @@ func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
 	return m.Check()
 }
 
-// renames reports whether m gives tags other names.
+// renames reports whether m gives new names to tags.
 func renames(m plan.TagMap) bool { return len(m.Pairs) > 0 || len(m.Rename) > 0 }
 
-// atLine says in which line of a list an error is.
+// atLine adds the line number of a list to err. Line 0 adds nothing.
 func atLine(line int, err error) error {
 	if line == 0 {
 		return err
@@ -138,8 +139,8 @@ func atLine(line int, err error) error {
 	return &fault.Fault{Kind: fault.KindOf(err), Op: "read list", Name: fmt.Sprintf("line %d", line), Err: err, Hint: fault.HintOf(err)}
 }
 
-// mapped lists the tags that m gives another name: its keys, and where it renames
-// by an expression those of repo that the expression changes.
+// mapped lists the tags to which m gives another name: the keys of m and, if m renames by an
+// expression, the tags of repo that the expression changes.
 func mapped(ctx context.Context, s *place.Session, repo ref.Repo, m plan.TagMap) ([]string, error) {
 	tags := m.Keys()
 	if len(m.Rename) == 0 {
@@ -174,13 +175,14 @@ func (p *Draft) one(ctx context.Context, source ref.Name, targets []ref.Name) er
 	return cmp.Or(err, p.see(ctx))
 }
 
-// survey looks at both ends side by side. Within one registry it looks at the
-// target first: where the name is free, the source is read at once and not asked about before.
+// survey looks at both sides in parallel. Within one registry it looks at the target first. If the
+// target name is free, the manifest of the source is needed anyway, so the source is read at once,
+// without a HEAD request before.
 func survey(ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name) (src, dst plan.Inventory, err error) {
 	byDigest := slices.ContainsFunc(targets, func(n ref.Name) bool { return n.Tag == "" })
 	oneRegistry := !slices.ContainsFunc(targets, func(n ref.Name) bool { return n.Host != source.Host })
 	switch {
-	case byDigest: // the digest has to be known before it can be asked for
+	case byDigest: // the digest must be known before the target can be asked for it
 		if src, err = Source(ctx, s, source); err == nil {
 			dst, err = Targets(ctx, s, targets, src[source].Digest)
 		}
@@ -201,7 +203,7 @@ func survey(ctx context.Context, s *place.Session, source ref.Name, targets []re
 	return src, dst, err
 }
 
-// tagsOf plans all tags of a repository, or those that share one digest.
+// tagsOf plans all tags of a repository, or all tags that have the same digest.
 func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name, which plan.Tags, m plan.TagMap) error {
 	names := targets
 	if which == plan.AllTags {
@@ -252,7 +254,7 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	return cmp.Or(err, p.see(ctx))
 }
 
-// lists reads the listings of the source and of all targets side by side.
+// lists reads the listings of the source and of all targets in parallel.
 func lists(ctx context.Context, s *place.Session, source ref.Repo, targets []ref.Repo) (from tagList, to []tagList, err error) {
 	to = make([]tagList, len(targets))
 	err = place.BySide(ctx,
@@ -266,7 +268,7 @@ func lists(ctx context.Context, s *place.Session, source ref.Repo, targets []ref
 	return from, to, err
 }
 
-// sharing keeps of list the tags that hold what image holds.
+// sharing keeps the tags of list that have the same digest as image.
 func (p *Draft) sharing(ctx context.Context, image ref.Name, list tagList) (tagList, error) {
 	found, err := Source(ctx, p.session, image)
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// findTimes writes into a listing when the candidates were made that it tells no time of:
-// the time in the image's configuration. Each image is read once, and remembered for later
-// runs. Documents are kept for the copy. What has no time there, or can not be read, keeps
-// none.
+// findTimes fills in the creation time of the candidates for which the listing has no time. The
+// time is that of the image's configuration. Each image is read once, and its time is remembered
+// for later runs. The documents that are read are kept for the copy. An image without a time, or
+// one that cannot be read, keeps no time.
 func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Listed) error {
 	open := map[string]bool{}
 	for _, t := range candidates {
@@ -46,7 +46,7 @@ func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 		if t.Descriptor.Digest == "" {
 			desc, err := s.at.Resolve(ctx, t.Tag)
 			if err != nil {
-				return context.Cause(ctx) // the tag is asked for again, and then it counts
+				return context.Cause(ctx) // if the tag is selected, it is looked up again, and then an error counts
 			}
 			t.Descriptor = desc
 		}
@@ -70,11 +70,11 @@ func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 		}
 		return context.Cause(ctx)
 	})
-	_ = k.Base.Times.Note(s.at.Repo(), news) // what can not be remembered is read again
+	_ = k.Base.Times.Note(s.at.Repo(), news) // a time that cannot be remembered is read again
 	return err
 }
 
-// made reads the time of an image; of an index, that of its first image.
+// made reads the creation time of an image. For an index it is that of the first image.
 func (k *Landing) made(ctx context.Context, at place.Repository, digest oci.Digest) time.Time {
 	doc, err := at.Document(ctx, string(digest))
 	if err != nil {

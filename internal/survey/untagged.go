@@ -16,7 +16,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// addLoose adds to src and dst what goes by digest.
+// addLoose adds to src and dst what is copied by digest.
 func (k *Landing) addLoose(ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error) error {
 	if !k.looselyToo() {
 		return nil
@@ -41,7 +41,7 @@ func (k *Landing) addLoose(ctx context.Context, src, dst plan.Inventory, lost ma
 	return nil
 }
 
-// looselyToo reports whether something may go by digest.
+// looselyToo reports whether anything may be copied by digest.
 func (k *Landing) looselyToo() bool {
 	return k.Selection.Untagged || len(k.InUse.Images) > 0
 }
@@ -92,7 +92,8 @@ func (k *Landing) findLoose(ctx context.Context, from ref.Repo, src plan.Invento
 	return l, err
 }
 
-// addFrom adds what goes by digest from one source. What only an index names goes with that.
+// addFrom adds what one source has to copy by digest. A manifest that an index names is copied with
+// that index.
 func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inventory, lost map[ref.Name]error) error {
 	l := k.loose[from]
 	for n, err := range l.broken {
@@ -109,7 +110,7 @@ func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inve
 	if err != nil {
 		return err
 	}
-	here := map[oci.Digest]bool{} // of what the target holds
+	here := map[oci.Digest]bool{} // digests that the target has
 	for _, desc := range dst {
 		here[desc.Digest] = true
 	}
@@ -136,8 +137,8 @@ func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inve
 	return nil
 }
 
-// heldByDigest finds out which of the wanted the target has: by its own list where it has
-// one and many are wanted, else one by one.
+// heldByDigest finds out which of the wanted digests the target has. If many are wanted and the
+// registry lists manifests, it reads that list. Otherwise it asks one by one.
 func (k *Landing) heldByDigest(ctx context.Context, wanted plan.Inventory, lost map[ref.Name]error) (plan.Inventory, error) {
 	to, held := k.Of.To, plan.Inventory{}
 	if len(wanted) > Handful && !to.IsLayout() {
@@ -151,7 +152,7 @@ func (k *Landing) heldByDigest(ctx context.Context, wanted plan.Inventory, lost 
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		clear(held) // the questions one by one will say what is wrong
+		clear(held) // the single requests below will report the error
 	}
 	if place.Absent(to) {
 		return held, nil
@@ -169,8 +170,8 @@ func (k *Landing) heldByDigest(ctx context.Context, wanted plan.Inventory, lost 
 	return held, err
 }
 
-// children reads the parents, if anything is lacking, and lists what they name. What can
-// not be read names nothing: its children then go each on its own.
+// children reads the parents, if lacking is not empty, and returns the digests that they name. A
+// parent that cannot be read names nothing: its children are then copied each on its own.
 func (k *Landing) children(ctx context.Context, from ref.Repo, lacking plan.Inventory, parents []oci.Descriptor) (map[oci.Digest]bool, error) {
 	children := map[oci.Digest]bool{}
 	if len(lacking) == 0 || len(parents) == 0 {

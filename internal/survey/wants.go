@@ -14,18 +14,18 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// want is one source name and where it is to go.
+// want is one source name and its targets.
 type want struct {
 	source    ref.Name
 	targets   []ref.Name
 	overwrite plan.Overwrite
-	asked     string             // the request's words, for one that could not be read
+	asked     string             // the text of the request, if it could not be parsed
 	err       error              // why the source is not known
-	lost      map[ref.Name]error // targets that could not be asked for
+	lost      map[ref.Name]error // targets that could not be looked up
 }
 
-// many plans wants that stand each for itself: one that can not be found out is a
-// broken step and stops nothing else.
+// many plans wants that are independent of each other. A name that cannot be looked up becomes a
+// Broken step and does not stop the others.
 func (p *Draft) many(ctx context.Context, wants []want) error {
 	for _, w := range wants {
 		for _, to := range w.targets {
@@ -63,7 +63,7 @@ func (p *Draft) many(ctx context.Context, wants []want) error {
 	return collisions(p.Steps)
 }
 
-// makeSome adds the steps of the wants that overwrite in the way of ow.
+// makeSome adds the steps of the wants whose overwrite rule is ow.
 func (p *Draft) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrite) error {
 	targets := map[ref.Name][]ref.Name{}
 	some := plan.Inventory{}
@@ -87,7 +87,8 @@ func (p *Draft) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrit
 	return err
 }
 
-// collisions refuses steps that bring different content to one name, which Make can not see between its calls.
+// collisions refuses steps that bring different content to one name. plan.Make cannot see these,
+// since each of its calls gets only a part of the wants.
 func collisions(steps []plan.Step) error {
 	seen := map[ref.Name]int{}
 	for i, s := range steps {
@@ -106,11 +107,11 @@ func collisions(steps []plan.Step) error {
 	return nil
 }
 
-// sources looks at every source once, and writes what went wrong into the wants. Many names
-// are looked up in listings; a manifest that is tagged is read, for it is put again.
+// sources looks at every source once, and writes its error into the wants. Many names are looked up
+// in listings. For the verb tag the manifest is read, since it is put again under the new tag.
 func (p *Draft) sources(ctx context.Context, wants []want) (plan.Inventory, error) {
 	var names []ref.Name
-	known := map[ref.Name]bool{} // a list has many lines
+	known := map[ref.Name]bool{} // several lines of a list may name the same source
 	for _, w := range wants {
 		if w.err == nil && !known[w.source] {
 			known[w.source] = true
@@ -151,7 +152,8 @@ func (p *Draft) lookAtSource(ctx context.Context, n ref.Name) (plan.Inventory, e
 	return Source(ctx, p.session, n)
 }
 
-// surveyWanted looks at every target of the wants whose source is known, and writes into them which it could not.
+// surveyWanted looks at every target of the wants whose source is known. It writes into the wants
+// the targets that it could not look up.
 func surveyWanted(ctx context.Context, s *place.Session, wants []want, src plan.Inventory) (plan.Inventory, error) {
 	type look struct {
 		want   *want
@@ -197,7 +199,7 @@ func surveyWanted(ctx context.Context, s *place.Session, wants []want, src plan.
 		}
 		if desc.Digest != "" {
 			if l.name.Tag == "" {
-				l.name.Digest = string(desc.Digest) // several may be asked for in one repository
+				l.name.Digest = string(desc.Digest) // several digests of one repository may be wanted
 			}
 			inv[l.name] = desc
 		}
@@ -206,7 +208,7 @@ func surveyWanted(ctx context.Context, s *place.Session, wants []want, src plan.
 	return inv, err
 }
 
-// tagWants spreads a repository's tags over target repositories by a map.
+// tagWants returns a want for each tag, with the names that m gives it in all target repositories.
 func tagWants(source ref.Repo, tags []string, targets []ref.Name, m plan.TagMap, ow plan.Overwrite) ([]want, error) {
 	var wants []want
 	for _, tag := range tags {
