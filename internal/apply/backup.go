@@ -10,14 +10,14 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// keeper is a repository in which some tags are kept under another name before they move.
+// keeper is a target repository in which some tags are saved under a backup name before they move.
 type keeper struct {
 	transfer.Target
 	at    place.Repository
-	steps map[string]plan.Step // by tag, those with a Backup
+	steps map[string]plan.Step // the steps that have a Backup, by tag
 }
 
-// keeping wraps to, which is at, if a step of e has a Backup.
+// keeping wraps to in a keeper if a step of e has a Backup. at is the repository behind to.
 func (r *Run) keeping(e *end, at place.Repository, to transfer.Target) transfer.Target {
 	k := &keeper{Target: to, at: at, steps: map[string]plan.Step{}}
 	for _, i := range e.steps {
@@ -31,7 +31,8 @@ func (r *Run) keeping(e *end, at place.Repository, to transfer.Target) transfer.
 	return k
 }
 
-// PutDocument leaves a tag alone that can not be kept first.
+// PutDocument does not move a tag whose backup failed. It reports the error of that tag in
+// Accepted.Failed.
 func (k *keeper) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	var free []string
 	var lost oci.Accepted
@@ -49,7 +50,8 @@ func (k *keeper) PutDocument(ctx context.Context, doc oci.Document, tags ...stri
 	return accepted.And(lost), err
 }
 
-// keep puts what tag held when the plan was made under its backup: one GET and one PUT.
+// keep saves the manifest that tag pointed to when the plan was made under its backup name. This
+// costs one GET and one PUT.
 func (k *keeper) keep(ctx context.Context, tag string) error {
 	s, has := k.steps[tag]
 	if !has {

@@ -15,7 +15,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// copy does one task and settles its steps. What a spent pull limit stops is returned, to be done later.
+// copy copies one image to all ends of t and settles their steps. Ends that the source's pull limit
+// stopped are returned as a task for later.
 func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	from, err := r.open(t)
 	if err != nil {
@@ -63,8 +64,8 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	return late
 }
 
-// proof says how much of the targets of t is believed: what is put again although it is
-// equal is put to be sure of it.
+// proof says how much evidence is required that the targets of t have a blob. If an image that is
+// already there is put again, the reason is to be sure of it, so the size of each blob is checked.
 func (r *Run) proof(t *task) oci.Proof {
 	if r.believe != oci.Claimed {
 		return r.believe
@@ -79,7 +80,7 @@ func (r *Run) proof(t *task) oci.Proof {
 	return oci.Claimed
 }
 
-// open opens where t reads from.
+// open opens the repository that t reads from.
 func (r *Run) open(t *task) (place.Repository, error) {
 	if t.part == naming {
 		return r.session.Target(t.from, layout.Write)
@@ -87,7 +88,8 @@ func (r *Run) open(t *task) (place.Repository, error) {
 	return r.session.Source(t.from)
 }
 
-// tags lists the tags of an end: those that stay, and those that move and are set last.
+// tags returns the tags of an end: first those that stay on their image, then those that move from
+// release to release and are set last.
 func (r *Run) tags(e *end) (stay, move []string) {
 	for _, i := range e.steps {
 		switch tag := r.Plan.Steps[i].To.Tag; {
@@ -101,7 +103,7 @@ func (r *Run) tags(e *end) (stay, move []string) {
 	return stay, move
 }
 
-// settle writes what became of an end into the reports of its steps.
+// settle writes the outcome of an end into the reports of its steps.
 func (r *Run) settle(e *end, out transfer.Outcome) {
 	set := map[string]bool{"": out.Err == nil}
 	for _, tag := range out.Accepted.Tags {
@@ -124,7 +126,7 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 	}
 }
 
-// count writes down what happened to the blobs of an end, at its first step.
+// count records the blobs of an end in the report of its first step.
 func (r *Run) count(e *end, blobs oci.Blobs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -133,7 +135,7 @@ func (r *Run) count(e *end, blobs oci.Blobs) {
 	}
 }
 
-// spent adds the time that an image took to each of its names at an end.
+// spent adds the time that an image took to the report of each of its names at an end.
 func (r *Run) spent(e *end, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

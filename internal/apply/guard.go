@@ -10,7 +10,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// guarded is a repository whose names are set once guard agreed.
+// guarded is a target repository that asks the guard before it sets names.
 type guarded struct {
 	transfer.Target
 	guard func(context.Context, []plan.Step) error
@@ -18,7 +18,7 @@ type guarded struct {
 	steps map[string]plan.Step // by tag
 }
 
-// guarding wraps to, if there is a guard. The wrap is of one image.
+// guarding wraps to if there is a guard. The wrapper serves one image only.
 func (r *Run) guarding(e *end, to transfer.Target) transfer.Target {
 	if r.guard == nil {
 		return to
@@ -32,7 +32,8 @@ func (r *Run) guarding(e *end, to transfer.Target) transfer.Target {
 	return g
 }
 
-// PutDocument asks before names are set, and takes none from who was refused.
+// PutDocument asks the guard before it sets names. If the guard returns an error, none of them is
+// set.
 func (g *guarded) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	var free []string
 	var steps []plan.Step
@@ -57,9 +58,10 @@ func (g *guarded) PutDocument(ctx context.Context, doc oci.Document, tags ...str
 	return accepted.And(lost), err
 }
 
-// look is the step of tag. Its target is looked at once more where the plan did not look at all,
-// and where the tag has to be free: content may have come for hours, as slowly as its source
-// liked, and a tag that somebody else has made meanwhile is theirs, a Conflict.
+// look returns the step of tag. It looks at the target once more in two cases: if the plan did not
+// look at all, and if the tag must not exist yet. The copy of the content may have taken hours, at
+// a speed that the source decides. A tag that was created by somebody else meanwhile must not be
+// overwritten, so it is a Conflict.
 func (g *guarded) look(ctx context.Context, doc oci.Document, tag string) (plan.Step, error) {
 	s := g.steps[tag]
 	create := s.Overwrite == plan.Refuse && s.Replaces == ""

@@ -11,9 +11,8 @@ import (
 	"github.com/drayage/dray/internal/transfer"
 )
 
-// through does the waves of tasks, one after another. What a spent pull limit
-// stops is left for later and in nobody's way: it waits for the limit once all
-// else is done.
+// through runs the rounds of tasks, one after another. A task that the pull limit stops does not
+// block the others: it waits for the limit after all other tasks are done.
 func (r *Run) through(ctx context.Context, images int, waves ...[]*task) {
 	for {
 		var late []*task
@@ -26,7 +25,7 @@ func (r *Run) through(ctx context.Context, images int, waves ...[]*task) {
 		}
 		err := r.refill(ctx, late)
 		if ctx.Err() != nil {
-			return // they were not started
+			return // the tasks were not started
 		}
 		if err != nil {
 			for _, t := range late {
@@ -39,10 +38,10 @@ func (r *Run) through(ctx context.Context, images int, waves ...[]*task) {
 	}
 }
 
-// pass does tasks side by side and returns those that have to wait.
+// pass runs tasks in parallel and returns those that must wait for the pull limit.
 func (r *Run) pass(ctx context.Context, images int, tasks []*task) []*task {
 	late := make([]*task, len(tasks))
-	// The error is that of a context that ended; what each step met is in its report.
+	// The error only says that the context ended. The error of each step is in its report.
 	_ = place.Each(ctx, images, place.IndexesOf(tasks), func(ctx context.Context, i int) error {
 		late[i] = r.copy(ctx, tasks[i])
 		return nil
@@ -60,11 +59,12 @@ func present(tasks []*task) []*task {
 	return there
 }
 
-// glance is how often a wait for pulls looks whether they are back, which is free.
+// glance is how often refill checks whether pulls are available again. Such a check is not counted
+// as a pull.
 const glance = 5 * time.Minute
 
-// refill waits until the registry that late tasks read from has pulls again. The
-// error says that this takes longer than any wait may, or that ctx ended.
+// refill waits until the registry that the late tasks read from allows pulls again. Its error says
+// that the wait would exceed Base.MaxWait, or that ctx ended.
 func (r *Run) refill(ctx context.Context, late []*task) error {
 	told := false
 	for {
@@ -94,7 +94,8 @@ func (r *Run) refill(ctx context.Context, late []*task) error {
 	}
 }
 
-// look asks for one image's digest, whose answer tells what is left. An error tells nothing, and the wait goes on.
+// look resolves the digest of one image with a HEAD request. The response headers update the known
+// pull limit. An error is ignored, and refill keeps waiting.
 func (r *Run) look(ctx context.Context, t *task) {
 	if at, err := r.session.Source(t.from); err == nil {
 		_, _ = at.Resolve(ctx, string(t.root.Digest))

@@ -10,8 +10,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Work does all steps that are left, image by image: first those that set names
-// which stay, then those that set a name which moves.
+// Work applies all steps that are left, image by image. Images whose tags all stay come first.
+// Images with a tag that moves from release to release come last.
 func (r *Run) Work(ctx context.Context, images int) {
 	tasks := r.tasks()
 	if r.Plan.Hold == plan.All && len(tasks) > 1 {
@@ -25,9 +25,8 @@ func (r *Run) Work(ctx context.Context, images int) {
 	r.through(ctx, images, staying, moving)
 }
 
-// stage brings all content without a name, and returns the tasks that name it
-// where it is by then. It is false when some of it did not arrive: then no name is
-// set at all.
+// stage copies all content without setting a name. It returns tasks that then set the names of the
+// content at each target. all is false if some content did not arrive: then no name may be set.
 func (r *Run) stage(ctx context.Context, images int, tasks []*task) (named []*task, all bool) {
 	var bare []*task
 	for _, t := range tasks {
@@ -50,7 +49,7 @@ func (r *Run) moves(t *task) bool {
 	})
 }
 
-// tasks groups the steps: one task an image, one end a repository.
+// tasks groups the steps: one task for each image, one end for each target repository.
 func (r *Run) tasks() []*task {
 	type image struct {
 		repo   ref.Repo
