@@ -12,7 +12,7 @@ import (
 
 var errNoPlan = errors.New("a plan tells of digests only, and not of what is lacking below them")
 
-// checkHeal refuses to plan a repair.
+// checkHeal refuses a request to plan a repair.
 func (r *transferring) checkHeal() error {
 	if !r.req.Heal {
 		return nil
@@ -20,7 +20,7 @@ func (r *transferring) checkHeal() error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "plan transfer", Err: errNoPlan, Hint: "dray verify --deep tells what is lacking"}
 }
 
-// checkLocking refuses to copy locks from or to registries that have none.
+// checkLocking refuses to copy locks between registries that do not support them.
 func (r *transferring) checkLocking(landings []plan.Landing) error {
 	if !r.req.CopyLocks {
 		return nil
@@ -57,7 +57,7 @@ func (r *transferring) locks(side fault.Side, repo ref.Repo) error {
 
 var errNotIncremental = errors.New("incremental, and more than what changed has to be looked at")
 
-// checkIncremental refuses what tags that are known would have to be looked at for.
+// checkIncremental refuses rules that need all tags of a repository, not only those that changed.
 func (r *transferring) checkIncremental() error {
 	q, sel := r.req, r.req.Selection
 	if !q.Incremental {

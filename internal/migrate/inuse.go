@@ -9,7 +9,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// follow begins with the images of the request that are at its sources.
+// follow starts to track the images in use that are at the sources of the request.
 func (r *transferring) follow() error {
 	if len(r.req.InUse.Images) == 0 {
 		return nil
@@ -35,7 +35,7 @@ func (r *transferring) follow() error {
 	return nil
 }
 
-// see takes a repository's plan in.
+// see records that a repository was surveyed, and the images that its plan copies.
 func (u *running) see(from []ref.Repo, steps []plan.Step) {
 	if u == nil {
 		return
@@ -50,7 +50,7 @@ func (u *running) see(from []ref.Repo, steps []plan.Step) {
 	}
 }
 
-// brought takes in a name with its tag, its digest or both.
+// brought records that an image is at the target, by its tag, its digest or both.
 func (u *running) brought(n ref.Name) {
 	if u == nil {
 		return
@@ -61,7 +61,7 @@ func (u *running) brought(n ref.Name) {
 	}
 }
 
-// end says what is lost.
+// end returns the report of images in use, with those that the target lacks.
 func (u *running) end() *report.InUse {
 	if u == nil {
 		return nil

@@ -15,12 +15,12 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Ends returns what the sources and targets of req name, the Target first.
+// Ends parses the sources and targets of req. In targets, Target comes before Also.
 func Ends(b *place.Base, names *name.Reader, req Request) (sources, targets []name.End, err error) {
 	return newTransferring(b, names, req, nil).ends()
 }
 
-// landings finds the source repositories and where each goes.
+// landings finds the source repositories and the target of each.
 func (r *transferring) landings(ctx context.Context) ([]plan.Landing, error) {
 	sources, targets, err := r.ends()
 	if err != nil {
@@ -55,7 +55,7 @@ func (r *transferring) landingsAt(to name.End, repos []ref.Repo) ([]plan.Landing
 	return r.mapped(to, repos)
 }
 
-// ends reads the names of the request. Nothing was asked of a registry before.
+// ends parses the names of the request. It sends no request to a registry.
 func (r *transferring) ends() (sources, targets []name.End, err error) {
 	if len(r.req.Sources) == 0 {
 		return nil, nil, fault.Misuse("transfer", "", "no source", "name a registry, a prefix of it or a repository")
@@ -95,8 +95,8 @@ func (r *transferring) ends() (sources, targets []name.End, err error) {
 	return sources, targets, r.req.Mapping.Check()
 }
 
-// repositories lists what the sources hold and takes what is selected of it. A list that
-// can not be read ends the transfer: it is never taken for an empty one.
+// repositories lists the repositories of the sources and returns the selected ones. A listing that
+// fails ends the transfer, so that it is never mistaken for an empty one.
 func (r *transferring) repositories(ctx context.Context, sources, targets []name.End) ([]ref.Repo, error) {
 	var repos []ref.Repo
 	found := map[string][]ref.Repo{} // by path
@@ -150,7 +150,7 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 	return slices.Compact(repos), err
 }
 
-// targets reads Target and Also.
+// targets parses Target and Also.
 func (r *transferring) targets(sources []name.End) ([]name.End, error) {
 	var targets []name.End
 	for _, s := range append([]string{r.req.Target}, r.req.Also...) {
@@ -175,11 +175,11 @@ func twice(target string) error {
 
 var errTwice = errors.New("two targets are one place")
 
-// together parts landings by what lands: those of one part have the same sources, one
-// landing at each target, and are planned and carried out by one reading.
+// together groups landings by their sources. The landings of one group have the same sources and
+// one target each. They are planned and applied together, so that the sources are read once.
 func together(landings []plan.Landing) [][]plan.Landing {
 	var parts [][]plan.Landing
-	at := map[ref.Repo][]int{} // by the first source: the parts that begin with it
+	at := map[ref.Repo][]int{} // indexes into parts, by the first source of each part
 next:
 	for _, l := range landings {
 		for _, i := range at[l.From[0]] {

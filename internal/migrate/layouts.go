@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// below are the layouts of a source "oci:DIR/": by their path below DIR, where they are.
+// below calls visit with each layout of a source "oci:DIR/": its path below DIR, and where it is.
 func below(ctx context.Context, from name.End, visit func(path string, at ref.Repo) error) error {
 	return layout.Below(ctx, from.Prefix, func(path string) error {
 		if _, err := ref.NewRepo("localhost", path); err != nil {
@@ -25,10 +25,10 @@ func below(ctx context.Context, from name.End, visit func(path string, at ref.Re
 	})
 }
 
-// onDisk is the host that layouts have while their paths are mapped.
+// onDisk is the host of layouts while their paths are mapped.
 const onDisk = "oci"
 
-// mapped is Mapping.Landings, with layouts named by their path below a directory.
+// mapped is Mapping.Landings for layouts too: they are named by their path below a directory.
 func (r *transferring) mapped(to name.End, repos []ref.Repo) ([]plan.Landing, error) {
 	m, host := r.req.Mapping, to.Host
 	if host == ref.Layout {
@@ -65,7 +65,8 @@ func (r *transferring) mapped(to name.End, repos []ref.Repo) ([]plan.Landing, er
 	return landings, nested(to, landings)
 }
 
-// nested refuses layouts that would lie inside one another: neither could be told from the other's files.
+// nested refuses a layout inside another layout, since the files of the two could not be told
+// apart.
 func nested(to name.End, landings []plan.Landing) error {
 	if to.Host != ref.Layout {
 		return nil
@@ -87,7 +88,7 @@ func nested(to name.End, landings []plan.Landing) error {
 	return nil
 }
 
-// layouts adds to found the layouts of one source, by their path below it.
+// layouts adds the layouts of one source to found, by their path below it.
 func (r *transferring) layouts(ctx context.Context, from name.End, targets []name.End, found map[string][]ref.Repo) error {
 	err := below(ctx, from, func(path string, at ref.Repo) error {
 		if !slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, at.Path) }) && r.paths[at] == "" {

@@ -32,7 +32,8 @@ func Plan(ctx context.Context, b *place.Base, names *name.Reader, req Request, o
 	return r.endPlan(err)
 }
 
-// Transfer does what Plan plans, and calls visit with each target repository when it is done.
+// Transfer plans as Plan does, applies the plans, and calls visit with each target repository when
+// it is done.
 func Transfer(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Repository) error) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
 	r.visit = visit
@@ -50,7 +51,8 @@ func Transfer(ctx context.Context, b *place.Base, names *name.Reader, req Reques
 // errEnough ends the planning at Selection.MaxRepositories.
 var errEnough = errors.New("enough")
 
-// planAll plans each landing, and hands the plans out in their order, those of one reading together.
+// planAll plans each landing and passes the plans on in the order of the landings. Plans with the
+// same sources are passed on together.
 func (r *transferring) planAll(ctx context.Context, take func(context.Context, []survey.Surveyed) error) error {
 	if err := cmp.Or(survey.CheckBackup(r.rules()), r.checkIncremental()); err != nil {
 		return err
@@ -92,8 +94,8 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 	return err
 }
 
-// planPart looks at the sources of a part once, and at each of its targets. What is wrong
-// with one target is Broken there alone.
+// planPart surveys the sources of a part once, and each of its targets. An error at one target
+// becomes a Broken step of that target alone.
 func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []survey.Surveyed {
 	s := r.begin()
 	var targets []ref.Repo
@@ -122,7 +124,8 @@ func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []surv
 	return plans
 }
 
-// joined is a part as one plan: an image that goes to several targets is one task, and is read once.
+// joined combines the plans of a part into one plan. An image that goes to several targets is then
+// one task, and is read once.
 func joined(part []survey.Surveyed) survey.Surveyed {
 	all := part[0]
 	all.Steps = slices.Clone(all.Steps)

@@ -22,7 +22,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// remember does the same for what a verification found.
+// remember stores what a verification proved, so that later runs know it.
 func (v *verifying) remember(got compared) {
 	if v.of.Depth == report.Digests {
 		return
@@ -40,7 +40,8 @@ func (v *verifying) remember(got compared) {
 	_ = v.Base.Proofs.Note(got.To, proven, broken)
 }
 
-// VerifyRequest is what a verification is asked for. The public VerifyRequest has the words about each.
+// VerifyRequest holds the settings of a verification. They are documented at the public
+// VerifyRequest.
 type VerifyRequest struct {
 	Of     Request
 	Depth  report.Depth
@@ -86,17 +87,17 @@ func Verify(ctx context.Context, b *place.Base, names *name.Reader, req VerifyRe
 	return v.receipt, cmp.Or(err, v.first)
 }
 
-// verifying is one verification.
+// verifying is the state of one verification.
 type verifying struct {
 	*transferring
 	of      VerifyRequest
-	image   *pair // one image is compared
+	image   *pair // set if a single image is compared
 	lines   hash.Hash
 	receipt report.Receipt
 	first   error
 }
 
-// pair is one image and where it should be.
+// pair is one image and the name that it should have at the target.
 type pair struct{ from, to ref.Name }
 
 func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs event.Observer) (*verifying, error) {
@@ -111,15 +112,15 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 	}
 	of := req.Of
 	of.Overwrite = plan.Update
-	of.Incremental = false // what is verified is all of it
+	of.Incremental = false // a verification looks at all tags
 	v := &verifying{transferring: newTransferring(b, names, of, obs), of: req, lines: sha256.New()}
 	v.receipt = report.Receipt{Format: 1, Tool: req.Tool, By: req.By, When: req.When.UTC(), Sources: of.Sources, Target: of.Target,
 		Depth: req.Depth, Sample: req.Sample, Matches: map[report.Match]int{}, Traffic: map[string]report.Traffic{}}
 	return v, nil
 }
 
-// abreast is how many repositories are compared side by side: each that is looked into
-// holds what it saw.
+// abreast returns how many repositories are compared in parallel. At the other depths each
+// comparison holds in memory what it saw.
 func (v *verifying) abreast() int {
 	if v.of.Depth == report.Digests {
 		return planning
@@ -155,7 +156,8 @@ func (v *verifying) pairs(ctx context.Context) ([]plan.Landing, error) {
 	return []plan.Landing{{To: to.Repo, From: []ref.Repo{from.Repo}}}, nil
 }
 
-// isName reports whether s names an image or a layout, which a transfer does not take.
+// isName reports whether s names a single image or a layout, which is not valid as an end of a
+// transfer.
 func (v *verifying) isName(s string) bool {
 	if name.IsLayouts(s) {
 		return false
@@ -167,7 +169,7 @@ func (v *verifying) isName(s string) bool {
 	return err == nil && (n.IsLayout() || n.Tag != "" || n.Digest != "")
 }
 
-// compared is what came of one target repository.
+// compared holds the result of one target repository.
 type compared struct {
 	prove.Looking
 	extra   int
@@ -175,7 +177,7 @@ type compared struct {
 	explain []plan.Explain
 }
 
-// compare looks at one target repository and its sources.
+// compare compares one target repository with its sources.
 func (v *verifying) compare(ctx context.Context, l plan.Landing) compared {
 	s := v.begin()
 	s.Looks = true
@@ -198,7 +200,7 @@ func (v *verifying) compare(ctx context.Context, l plan.Landing) compared {
 	return got
 }
 
-// steps surveys a landing, or one image.
+// steps surveys a landing, or the single image.
 func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, error) {
 	if v.image == nil {
 		src, dst, lost, err := k.Survey(ctx)
@@ -227,7 +229,7 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 	return plan.Make(src, dst, plan.Rules{Overwrite: plan.Update, Targets: func(ref.Name) []ref.Name { return []ref.Name{to} }})
 }
 
-// take writes down what came of one repository and tells it.
+// take adds the result of one repository to the receipt and reports it.
 func (v *verifying) take(got compared, visit func(report.Comparison) error) error {
 	v.running.see(got.From, nil)
 	v.remember(got)
