@@ -17,10 +17,10 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// maxDeep is how deep indexes and referrers may nest below a name.
+// maxDeep limits how deep indexes and referrers may nest below a name.
 const maxDeep = 16
 
-// lookBelow reads and asks for everything below the names that are the same.
+// lookBelow checks all content below the names that point to the same digest at both sides.
 func (v *Prover) lookBelow(ctx context.Context, s *place.Session, repo ref.Repo, entries []report.Comparison) (*deep, error) {
 	at, err := s.Target(repo, layout.Read)
 	if err != nil {
@@ -56,7 +56,7 @@ func (v *Prover) lookBelow(ctx context.Context, s *place.Session, repo ref.Repo,
 
 var errTooDeep = fmt.Errorf("it nests deeper than %d", maxDeep)
 
-// add takes a document into a level, unless it was seen.
+// add adds a document to a level, unless the document is already known.
 func (p *deep) add(level []*sighted, what string, from place.Repository, d oci.Descriptor) []*sighted {
 	if p.docs[d.Digest] != nil {
 		return level
@@ -66,7 +66,7 @@ func (p *deep) add(level []*sighted, what string, from place.Repository, d oci.D
 	return append(level, doc)
 }
 
-// below gathers what a level refers to: its blobs, and the documents of the next level.
+// below collects the references of a level: its blobs, and the documents of the next level.
 func (p *deep) below(level []*sighted) []*sighted {
 	var next []*sighted
 	for _, d := range level {
@@ -85,8 +85,8 @@ func (p *deep) below(level []*sighted) []*sighted {
 	return next
 }
 
-// sight reads one document at the target; where it is not there, at the source, for what
-// is below it. The error is that of ctx alone.
+// sight reads one document at the target. If the target lacks it, sight reads it at the source, to
+// learn what is below it. The returned error only says that ctx ended.
 func (p *deep) sight(ctx context.Context, d *sighted) error {
 	doc, err := p.at.Document(ctx, string(d.desc.Digest))
 	switch {
@@ -121,7 +121,7 @@ func (p *deep) sight(ctx context.Context, d *sighted) error {
 	return context.Cause(ctx)
 }
 
-// referrers asks the source what refers to d and, where something does, the target.
+// referrers asks the source for the referrers of d and, if there are any, the target too.
 func (p *deep) referrers(ctx context.Context, d *sighted) error {
 	want, err := d.from.Referrers(ctx, d.desc)
 	if err != nil || len(want) == 0 {
@@ -140,7 +140,8 @@ func (p *deep) referrers(ctx context.Context, d *sighted) error {
 	return nil
 }
 
-// probeAll asks for each blob once, and reads it where that is wanted.
+// probeAll asks the target for each blob once, and reads the blob if Depth is Rehash and it is in
+// the sample.
 func (p *deep) probeAll(ctx context.Context) error {
 	var all []*probed
 	for _, b := range p.blobs {
@@ -179,7 +180,8 @@ func (p *deep) read(ctx context.Context, b *probed) {
 	p.looked.Bytes += b.desc.Size
 }
 
-// sampled reports whether a blob is among so many of a hundred. The same blobs are, at any time.
+// sampled reports whether a blob is in a sample of of100 percent. The choice depends on the digest
+// alone, so each run samples the same blobs.
 func sampled(d oci.Digest, of100 int) bool {
 	if of100 == 0 {
 		return true
@@ -189,7 +191,7 @@ func sampled(d oci.Digest, of100 int) bool {
 	return err != nil || int(n%100) < of100
 }
 
-// settle writes what was seen below a name into its entry.
+// settle writes what was found below a name into its entry.
 func (p *deep) settle(e *report.Comparison) {
 	if e.Match != report.Same {
 		return

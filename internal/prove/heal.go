@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// heal repairs the names of one repository, and looks at them again.
+// heal repairs the names of one repository, and checks them again.
 func (v *Prover) heal(ctx context.Context, p *deep, got *Looking) {
 	broken := map[oci.Digest]error{}
 	var roots []*report.Comparison
@@ -45,7 +45,7 @@ func (v *Prover) heal(ctx context.Context, p *deep, got *Looking) {
 	v.lookAgain(ctx, got, broken)
 }
 
-// mend sends what is lacking below one name: the image, then each referrer with what it needs.
+// mend sends what is missing below one name: first the image, then each referrer with its content.
 func (v *Prover) mend(ctx context.Context, s *place.Session, p *deep, e report.Comparison) error {
 	from, err := s.Source(e.From.Repo)
 	if err != nil {
@@ -79,8 +79,9 @@ type mending struct {
 	puts transfer.Puts
 }
 
-// attached lists the referrers below a document, the outermost last. One that is there and
-// not listed is put again: that is when a registry lists it.
+// attached appends the referrers below a document to into, the outermost last. A referrer that
+// exists but is not listed is put again, because a registry adds a referrer to its list when it is
+// put.
 func (p *deep) attached(digest oci.Digest, seen map[oci.Digest]bool, into *[]mending) {
 	d := p.docs[digest]
 	if d == nil || seen[digest] {
@@ -103,7 +104,7 @@ func (p *deep) attached(digest oci.Digest, seen map[oci.Digest]bool, into *[]men
 	}
 }
 
-// lookAgain proves what was repaired, with nothing remembered.
+// lookAgain checks what was repaired, in a new session that remembers nothing of the first check.
 func (v *Prover) lookAgain(ctx context.Context, got *Looking, broken map[oci.Digest]error) {
 	s := v.Begin()
 	s.Looks = true
