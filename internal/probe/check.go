@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Request asks whether an image can be read and, with a Target, written there.
+// Request asks whether an image can be read from Source and, if Target is set, written to Target.
 type Request struct {
 	Source      string
 	Target      string
@@ -72,7 +72,7 @@ func checkTarget(names *name.Reader, s string, source ref.Name) (ref.Name, error
 	return target, nil
 }
 
-// conclude writes the last line.
+// conclude sets the verdict of the report.
 func conclude(r *report.Check, from, to *checker) {
 	var bad []string
 	for _, s := range r.Sides {

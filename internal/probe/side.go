@@ -19,7 +19,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// checker looks at one end.
+// checker examines one side.
 type checker struct {
 	session  *place.Session
 	side     fault.Side
@@ -28,15 +28,16 @@ type checker struct {
 	traits   remote.Traits
 	login    credential.Login
 	findings []report.Finding
-	found    oci.Descriptor // what the name holds
+	found    oci.Descriptor // what the name points to
 	basic    bool           // the registry asks for a password, not for a token
-	refused  bool           // the login was
+	refused  bool           // the registry refused the login
 }
 
-// anyDigest is asked for where any digest will do: that of "{}" (image-spec v1.1 §empty descriptor).
+// anyDigest is used for requests that need some digest, but for which any will do. It is the digest
+// of "{}" (image-spec v1.1 §empty descriptor).
 const anyDigest oci.Digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
-// findingOrder is how a report reads.
+// findingOrder is the order of the findings in a report.
 var findingOrder = []string{"reached", "login", "token", "pull", "push", "tag", "lock", "quota", "ranges", "mount", "resume", "referrers"}
 
 func (c *checker) report() report.Side {
@@ -54,7 +55,7 @@ func (c *checker) fail(what string, kind fault.Kind, text, remedy string) {
 	c.findings = append(c.findings, report.Finding{What: what, State: report.Fail, Text: text, Remedy: remedy, Kind: kind})
 }
 
-// source asks whether the image can be read, and how.
+// source checks whether the image can be read, and how.
 func (c *checker) source(ctx context.Context) {
 	if !c.session.Base.Elsewhere(c.name.Repo) {
 		c.sourceLayout(ctx)
@@ -64,7 +65,7 @@ func (c *checker) source(ctx context.Context) {
 		return
 	}
 	if c.traits.Product == "hub" {
-		c.note("ranges", report.OK, "known: a cut download goes on", "") // reading a manifest to try it would count as a pull
+		c.note("ranges", report.OK, "known: a cut download goes on", "") // trying it would read a manifest, which counts as a pull
 	} else {
 		c.ranges(ctx)
 	}
@@ -83,7 +84,8 @@ func (c *checker) sourceLayout(ctx context.Context) {
 	c.note("tag", report.OK, "found: "+string(c.found.Digest), "")
 }
 
-// begin reaches the registry and finds the login. It is false where nothing more can be asked.
+// begin contacts the registry and finds the login. It returns false if no further request is
+// possible.
 func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 	client := c.session.Base.Remote
 	c.repo = c.session.Once(c.side, c.name.Repo, actions)
@@ -115,7 +117,7 @@ func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 	return true
 }
 
-// way says how a host is reached: scheme, TLS, certificate, addresses, proxy.
+// way describes how a host is reached: scheme, TLS, certificate, addresses, proxy.
 func way(at remote.Contact, trouble string) string {
 	parts := []string{at.Scheme}
 	if at.Why != "" {
@@ -161,7 +163,7 @@ func reachRemedy(at remote.Contact, err error) string {
 	return "is a registry running there, and does a firewall let this machine through?"
 }
 
-// soon is when a certificate's end is worth saying.
+// soon is the remaining time from which the expiry of a certificate is reported.
 const soon = 14 * 24 * time.Hour
 
 func certificateRemedy(at remote.Contact) string {
@@ -171,13 +173,14 @@ func certificateRemedy(at remote.Contact) string {
 	return ""
 }
 
-// pull asks for the name: may it be read, is it there. It is false when what it holds is not known.
+// pull resolves the name. This shows whether the login may read it, and whether it exists. pull
+// returns false if the digest of the name is not known.
 func (c *checker) pull(ctx context.Context) bool {
 	asked := c.name.Tag
 	if c.side == fault.Source {
 		asked = survey.Reference(c.name)
 	} else if asked == "" {
-		asked = string(anyDigest) // the content will arrive by digest: no tag is in the way
+		asked = string(anyDigest) // the content is copied by digest: no tag can conflict
 	}
 	desc, err := c.repo.Resolve(ctx, asked)
 	if !c.signedIn(err) {
@@ -207,7 +210,7 @@ func (c *checker) pull(ctx context.Context) bool {
 	return false
 }
 
-// signedIn says which login was used, and whether the registry's token service took it.
+// signedIn reports which login was used, and whether the registry or its token service accepted it.
 func (c *checker) signedIn(err error) bool {
 	var f *fault.Fault
 	for e := err; errors.As(e, &f); e = f.Err {
@@ -234,7 +237,7 @@ func (c *checker) signedIn(err error) bool {
 	return true
 }
 
-// who names a login and where it came from, and nothing else of it.
+// who names the user or kind of a login and its origin, but no secret.
 func who(l credential.Login) string {
 	text := map[credential.Scheme]string{
 		credential.Refresh: "a refresh token", credential.Bearer: "an access token of the registry", credential.Exchange: "an Entra token",
@@ -253,14 +256,15 @@ func who(l credential.Login) string {
 	return text
 }
 
-// granted compares what the token gives with what was asked for.
+// granted compares the actions that the token grants with those that were requested.
 func (c *checker) granted(ctx context.Context) {
 	if missing, known, err := c.repo.Granted(ctx); err == nil && known && len(missing) > 0 {
 		c.note("token", report.Warn, fmt.Sprintf("it lacks %s, which was asked for", strings.Join(missing, " and ")), "")
 	}
 }
 
-// quota says what is left of a pull limit, from the answers that were had anyway.
+// quota reports what is left of a pull limit. It uses the headers of earlier responses and sends no
+// request.
 func (c *checker) quota() {
 	b, _ := c.session.Base.Remote.Budget(c.name.Host)
 	window := ""
@@ -276,7 +280,7 @@ func (c *checker) quota() {
 	}
 }
 
-// denied says which right is missing, in the registry's own words.
+// denied reports which right is missing, named as the registry names it.
 func (c *checker) denied(what string, err error, right string) {
 	remedy := fault.HintOf(err)
 	if c.login.IsAnonymous() {
@@ -293,7 +297,7 @@ func (c *checker) denied(what string, err error, right string) {
 	c.fail(what, fault.Denied, causeOf(err), remedy)
 }
 
-// lost names what the missing tag, or repository, may have been.
+// lost suggests names similar to the missing tag or repository.
 func (c *checker) lost(ctx context.Context) string {
 	if c.name.Tag == "" {
 		return "look at the digest: it may be another repository's"
@@ -314,7 +318,7 @@ func (c *checker) lost(ctx context.Context) string {
 	return "look at the spelling of the repository, and whether this login may see it"
 }
 
-// ranges reads a byte of the smallest blob.
+// ranges tests range requests: it reads one byte of the smallest blob.
 func (c *checker) ranges(ctx context.Context) {
 	doc, err := c.repo.Document(ctx, string(c.found.Digest))
 	if err == nil && doc.IsIndex() && len(doc.Documents) > 0 {
@@ -356,7 +360,7 @@ func (c *checker) referrers(ctx context.Context, d oci.Digest) {
 	}
 }
 
-// causeOf is an error's own words, without the side, verb and name that the report says anyway.
+// causeOf returns the text of the innermost error. The report already names side, verb and name.
 func causeOf(err error) string {
 	var f *fault.Fault
 	for errors.As(err, &f) && f.Err != nil {

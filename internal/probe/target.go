@@ -11,7 +11,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// target asks whether the repository can be written to.
+// target checks whether the repository can be written to.
 func (c *checker) target(ctx context.Context) {
 	if _, here := c.session.Base.Registry(c.name.Host); here {
 		c.note("reached", report.OK, "in this process", "")
@@ -41,7 +41,7 @@ func (c *checker) target(ctx context.Context) {
 	c.referrers(ctx, anyDigest)
 }
 
-// push opens an upload and cancels it.
+// push opens an upload session and cancels it.
 func (c *checker) push(ctx context.Context) {
 	left, err := c.repo.TryPush(ctx)
 	switch {
@@ -62,7 +62,8 @@ func (c *checker) push(ctx context.Context) {
 	}
 }
 
-// absent says that there is nothing to push into, and takes back what was refused for that alone.
+// absent reports that the repository or registry to push to does not exist. If a read was denied
+// only for that reason, its finding is corrected.
 func (c *checker) absent(place remote.Place) {
 	if place.Created {
 		c.note("push", report.OK, place.Name+" does not exist: the first push creates it, as create says", "")
@@ -84,7 +85,8 @@ func (c *checker) known(what, text string) {
 	c.note(what, report.OK, "known: "+text, "")
 }
 
-// meeting compares what both ends hold: may the target's name be moved?
+// meeting compares what both sides have. If the tag would move, it checks whether the registry
+// allows that.
 func (c *checker) meeting(ctx context.Context, from *checker) {
 	if c.found.Digest == "" || c.name.Tag == "" {
 		return
