@@ -14,7 +14,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// List calls visit with each repository of a registry, or with each tag of a repository and its digest.
+// List calls visit with each repository of a registry, or with each tag of a repository and its
+// digest.
 func List(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Entry) error) error {
 	host, prefix, isRegistry, err := names.Registry(req.Name)
 	if err != nil {
@@ -41,7 +42,8 @@ func List(ctx context.Context, b *place.Base, names *name.Reader, req Request, o
 	return listTags(ctx, at, visit)
 }
 
-// listTags asks for the digests that the listing does not tell, of a window of tags at a time, and tells all in order.
+// listTags calls visit with each tag in the order of the listing. It looks up the digests that the
+// listing lacks, for a window of tags at a time.
 func listTags(ctx context.Context, at place.Repository, visit func(report.Entry) error) error {
 	var window []report.Entry
 	flush := func() error {
@@ -72,7 +74,8 @@ func listTags(ctx context.Context, at place.Repository, visit func(report.Entry)
 	return flush()
 }
 
-// Tags calls visit with each tag as the listing tells of it, and asks for none by itself.
+// Tags calls visit with each tag as the listing reports it. It does not look up a digest that the
+// listing lacks.
 func Tags(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Entry) error) error {
 	name, at, s, err := open(b, names, req, obs)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// listLocal is ListManifests of a registry in this process.
+// listLocal is Manifests for a registry in this process.
 func listLocal(ctx context.Context, here place.Local, repo ref.Repo, visit func(report.Manifest) error) error {
 	at, err := here.Open(repo)
 	if err != nil {

@@ -17,14 +17,14 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// RemoveRequest asks to take an image away.
+// RemoveRequest asks to delete a tag, or a manifest with its tags.
 type RemoveRequest struct {
 	Image string
 	What  report.RemoveWhat
 	Login *credential.Login
 }
 
-// PlanRemove finds out what a removal takes with it. Nothing is removed.
+// PlanRemove finds out what a removal would delete. It deletes nothing.
 func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req RemoveRequest, obs event.Observer) (report.Removal, error) {
 	name, err := names.Parse(req.Image)
 	r := report.Removal{What: cmp.Or(req.What, report.RemoveTag), Image: name}
@@ -69,7 +69,7 @@ func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req Remo
 	return r, nil
 }
 
-// Remove carries out what planRemove found.
+// Remove deletes what PlanRemove found.
 func Remove(ctx context.Context, b *place.Base, r report.Removal, login *credential.Login, obs event.Observer) error {
 	s := b.Begin(login, nil, obs)
 	defer s.Release()
@@ -99,7 +99,7 @@ func gone(r report.Removal, now oci.Digest) error {
 	return &fault.Fault{Kind: fault.Moved, Op: "remove", Name: n.String(), Hint: "look at it again", Err: fmt.Errorf("it was %s, it is %s", was, now)}
 }
 
-// sideless takes the side off an error of a verb that has one end only.
+// sideless removes the side from an error, for a verb that has one side only.
 func sideless(err error) error {
 	f, ok := err.(*fault.Fault) //nolint:errorlint // the side is said by the outermost one
 	if !ok {
