@@ -65,7 +65,7 @@ func (k *keeper) keep(ctx context.Context, tag string) error {
 		}
 	}
 	if err != nil {
-		return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Target, Op: "keep " + s.To.String() + " as", Name: s.Backup, Err: err, Hint: fault.HintOf(err)}
+		return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Target, Op: "back up " + s.To.String() + " as", Name: s.Backup, Err: err, Hint: fault.HintOf(err)}
 	}
 	return nil
 }

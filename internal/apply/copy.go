@@ -117,7 +117,7 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 		case err == nil && set[tag]:
 			r.End(i, report.Done, nil)
 		case err == nil && out.Err == nil:
-			r.End(i, report.Failed, &fault.Fault{Kind: fault.Internal, Side: fault.Target, Op: "tag", Name: r.Plan.Steps[i].To.String(), Err: errors.New("the target said nothing of it")})
+			r.End(i, report.Failed, &fault.Fault{Kind: fault.Internal, Side: fault.Target, Op: "tag", Name: r.Plan.Steps[i].To.String(), Err: errors.New("the target did not report whether it set the tag")})
 		case err == nil:
 			r.End(i, report.Failed, out.Err)
 		default:

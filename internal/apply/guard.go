@@ -76,7 +76,7 @@ func (g *guarded) look(ctx context.Context, doc oci.Document, tag string) (plan.
 		return s, err
 	case create && there.Digest != doc.Digest:
 		return s, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "put tag", Name: g.Repo().Tagged(tag).String(),
-			Err: errors.New("it exists with another digest"), Hint: "somebody made it meanwhile"}
+			Err: errors.New("the tag exists with another digest"), Hint: "it was created while the content was copied; make the plan again"}
 	}
 	s.Replaces = there.Digest
 	return s, nil

@@ -47,12 +47,12 @@ func (r *Run) Settled(i int, s plan.Step) {
 }
 
 func conflict(verb string, s plan.Step) error {
-	hint := "--force replaces it"
+	hint := "use --force to replace it"
 	if verb == "copy" || verb == "transfer" {
-		hint = "--overwrite update replaces it"
+		hint = "use --overwrite update to replace it"
 	}
 	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: hint,
-		Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
+		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
 }
 
 // overwrite returns the overwrite rule that applies to s.
@@ -92,7 +92,7 @@ func (r *Run) Healed(i int, e report.Comparison) {
 	case e.Err != nil:
 		r.End(i, report.Failed, e.Err)
 	default:
-		lack := fmt.Errorf("%d things below it are not there", len(e.Lacks))
+		lack := fmt.Errorf("%d manifests or blobs of the image are missing", len(e.Lacks))
 		if len(e.Lacks) > 0 {
 			lack = fmt.Errorf("%w, the first is %s %s", lack, e.Lacks[0].What, e.Lacks[0].Digest)
 		}

@@ -37,7 +37,7 @@ func List(ctx context.Context, b *place.Base, names *name.Reader, req Request, o
 	}
 	defer s.Release()
 	if name.Tag != "" || name.Digest != "" {
-		return fault.Misuse("list", name.String(), "this names one image", "leave the tag off, or use dray digest")
+		return fault.Misuse("list", name.String(), "this names one image, not a repository", "leave the tag off, or use dray digest")
 	}
 	return listTags(ctx, at, visit)
 }
@@ -83,7 +83,7 @@ func Tags(ctx context.Context, b *place.Base, names *name.Reader, req Request, o
 	}
 	defer s.Release()
 	if name.Tag != "" || name.Digest != "" {
-		return fault.Misuse("list tags of", name.String(), "this names one image", "leave the tag off, or use dray digest")
+		return fault.Misuse("list tags of", name.String(), "this names one image, not a repository", "leave the tag off, or use dray digest")
 	}
 	return at.List(ctx, func(l oci.Listed) error {
 		return visit(report.Entry{Repository: at.Repo(), Name: at.Repo().Tagged(l.Tag).String(), Tag: l.Tag, Digest: l.Descriptor.Digest, Updated: report.Moment(l.Updated), Created: report.Moment(l.Created)})

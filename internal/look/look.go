@@ -60,7 +60,7 @@ func Config(ctx context.Context, b *place.Base, names *name.Reader, req Request,
 		}
 	}
 	if doc.Config == nil {
-		return nil, fault.Misuse("read image config", name.String(), "it has none", "")
+		return nil, fault.Misuse("read image config", name.String(), "it has no configuration", "")
 	}
 	return place.ReadSmall(ctx, at, *doc.Config)
 }
@@ -76,7 +76,7 @@ func onlyImage(ctx context.Context, at place.Repository, name ref.Name, index oc
 		}
 	}
 	if len(images) != 1 {
-		return oci.Document{}, fault.Misuse("read image config", name.String(), fmt.Sprintf("an index of %d platforms: %s", len(images), strings.Join(choice, ", ")), "ask for one of them by digest")
+		return oci.Document{}, fault.Misuse("read image config", name.String(), fmt.Sprintf("it is an index with %d platforms: %s", len(images), strings.Join(choice, ", ")), "ask for one of them by digest")
 	}
 	return at.Document(ctx, images[0])
 }

@@ -32,11 +32,11 @@ func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req Remo
 	case err != nil:
 		return r, err
 	case name.IsLayout():
-		return r, fault.Misuse("remove", name.String(), "a layout", "nothing is removed from layouts")
+		return r, fault.Misuse("remove", name.String(), "dray deletes nothing from a layout", "delete its directory instead")
 	case r.What == report.RemoveTag && name.Tag == "":
-		return r, fault.Misuse("remove", name.String(), "it names no tag", "write the tag; --manifest removes a digest with all its tags")
+		return r, fault.Misuse("remove", name.String(), "this names no tag", "name a tag, or use --manifest to delete a digest with all its tags")
 	case name.Tag == "" && name.Digest == "":
-		return r, fault.Misuse("remove", name.String(), "it names no image", "write a tag or a digest")
+		return r, fault.Misuse("remove", name.String(), "this names a repository, not an image", "name a tag or a digest")
 	}
 	s := b.Begin(req.Login, nil, obs)
 	defer s.Release()
@@ -96,7 +96,7 @@ func gone(r report.Removal, now oci.Digest) error {
 	n := r.Image
 	was := cmp.Or(n.Digest, string(r.Digest))
 	n.Digest = ""
-	return &fault.Fault{Kind: fault.Moved, Op: "remove", Name: n.String(), Hint: "look at it again", Err: fmt.Errorf("it was %s, it is %s", was, now)}
+	return &fault.Fault{Kind: fault.Moved, Op: "remove", Name: n.String(), Hint: "look at the image again", Err: fmt.Errorf("it was %s, now it is %s", was, now)}
 }
 
 // sideless removes the side from an error, for a verb that has one side only.

@@ -49,7 +49,7 @@ func (r *transferring) checkCollisions(ctx context.Context, landings []plan.Land
 	if len(found) > mostTold {
 		found = append(found[:mostTold], fmt.Sprintf("and %d more", len(found)-mostTold))
 	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "map names", Err: errors.New(strings.Join(found, "; ")), Hint: "change the mapping, or leave one of them out; nothing was moved"}
+	return &fault.Fault{Kind: fault.Invalid, Op: "map names", Err: errors.New(strings.Join(found, "; ")), Hint: "change the mapping, or leave one of the sources out; nothing was copied"}
 }
 
 // mayCollide reports whether a rule may give one target name to two names of one registry.

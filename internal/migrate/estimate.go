@@ -284,7 +284,7 @@ func (e *estimating) finish() {
 			h.AtLeast = max(h.AtLeast, time.Duration(float64(e.counted(host, a.Class))/a.N*float64(a.Per)))
 		}
 		if b, known := e.Base.Remote.Budget(host); known && b.Limit > 0 {
-			h.Limits = append(h.Limits, fmt.Sprintf("%d pulls in %s, %d of them left", b.Limit, b.Window, b.Remaining))
+			h.Limits = append(h.Limits, fmt.Sprintf("%d pulls in %s, %d left", b.Limit, b.Window, b.Remaining))
 		}
 		e.sum.Registries[host] = h
 		e.sum.Time = max(e.sum.Time, h.AtLeast)

@@ -27,10 +27,10 @@ func (r *transferring) follow() error {
 		}
 	}
 	if len(r.running.images) == 0 {
-		r.report.note("none of the %d images in use is at a source", r.running.elsewhere)
+		r.report.note("none of the %d images in use is at one of the sources", r.running.elsewhere)
 	}
 	if n := r.req.InUse.Local; n > 0 {
-		r.report.note("%d images in use are known by an ID of their node only: their names count, where they are there", n)
+		r.report.note("for %d images in use, only an ID that is local to their node is known: dray uses their names where these are given", n)
 	}
 	return nil
 }
@@ -71,11 +71,11 @@ func (u *running) end() *report.InUse {
 		switch {
 		case u.found[n]:
 		case !u.looked[n.Repo]:
-			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "its repository is not selected, or not there"})
+			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "its repository is not selected or does not exist"})
 		case n.Tag != "":
-			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "its tag is not selected, or not there"})
+			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "its tag is not selected or does not exist"})
 		default:
-			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "it is not at the source"})
+			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "the source does not have this digest"})
 		}
 	}
 	return rep

@@ -77,7 +77,7 @@ func (r *transferring) ends() (sources, targets []name.End, err error) {
 			return nil, nil, err
 		}
 		if !slices.ContainsFunc(sources, p.Meets) {
-			r.report.note("%s is preferred, and no source", s)
+			r.report.note("%s is preferred but is not one of the sources", s)
 		}
 		preferred = append(preferred, p)
 	}
@@ -159,7 +159,7 @@ func (r *transferring) targets(sources []name.End) ([]name.End, error) {
 			return nil, err
 		}
 		if to.Single() && slices.ContainsFunc(sources, func(s name.End) bool { return !s.Single() }) {
-			return nil, fault.Misuse("transfer", s, "many repositories do not go into one", "a prefix ends in a slash: "+s+"/")
+			return nil, fault.Misuse("transfer", s, "several source repositories cannot be copied into one repository", "to name a prefix, end it with a slash: "+s+"/")
 		}
 		if slices.Contains(targets, to) {
 			return nil, twice(s)
@@ -170,10 +170,10 @@ func (r *transferring) targets(sources []name.End) ([]name.End, error) {
 }
 
 func twice(target string) error {
-	return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: target, Hint: "take one of them out", Err: errTwice}
+	return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: target, Hint: "leave one of them out", Err: errTwice}
 }
 
-var errTwice = errors.New("two targets are one place")
+var errTwice = errors.New("two targets name the same place")
 
 // together groups landings by their sources. The landings of one group have the same sources and
 // one target each. They are planned and applied together, so that the sources are read once.

@@ -18,8 +18,8 @@ import (
 func below(ctx context.Context, from name.End, visit func(path string, at ref.Repo) error) error {
 	return layout.Below(ctx, from.Prefix, func(path string) error {
 		if _, err := ref.NewRepo("localhost", path); err != nil {
-			return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: ref.Layout + from.Prefix + path, Err: errors.New("its path is no repository's name"),
-				Hint: "name it alone, and a repository as its target"}
+			return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: ref.Layout + from.Prefix + path, Err: errors.New("its path is not a valid repository name"),
+				Hint: "copy this layout separately, with a repository as its target"}
 		}
 		return visit(path, ref.Repo{Host: ref.Layout, Path: filepath.Join(from.Prefix, filepath.FromSlash(path))})
 	})
@@ -42,7 +42,7 @@ func (r *transferring) mapped(to name.End, repos []ref.Repo) ([]plan.Landing, er
 		if named[i] = repo; repo.IsLayout() {
 			path, known := r.paths[repo]
 			if !known {
-				return nil, fault.Misuse("transfer", repo.String(), "one layout has no name in a registry", "name a repository as the target, or write oci:DIR/ for the layouts below DIR")
+				return nil, fault.Misuse("transfer", repo.String(), "a single layout has no repository name", "name a repository as the target, or write oci:DIR/ for the layouts below DIR")
 			}
 			named[i] = ref.Repo{Host: onDisk, Path: path}
 		}
@@ -81,7 +81,7 @@ func nested(to name.End, landings []plan.Landing) error {
 			dir = filepath.Dir(dir)
 			if taken[dir] || layout.Is(dir) {
 				return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: l.To.String(),
-					Err: fmt.Errorf("it would lie inside another layout, %s%s", ref.Layout, dir), Hint: "give it another place, as --flatten or --rewrite do"}
+					Err: fmt.Errorf("it would be inside another layout, %s%s", ref.Layout, dir), Hint: "choose another path for it, for example with --flatten or --rewrite"}
 			}
 		}
 	}

@@ -74,7 +74,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		}
 		if most := r.req.Selection.MaxRepositories; most > 0 && slices.ContainsFunc(part, survey.Surveyed.Needs) {
 			if needing++; needing > most {
-				r.report.note("more repositories need work than the %d of --max-repositories: they are left for another run", most)
+				r.report.note("more than the %d repositories of --max-repositories need work: the rest is left for another run", most)
 				return errEnough
 			}
 		}

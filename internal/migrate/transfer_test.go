@@ -271,7 +271,7 @@ func TestASourceThatIsNotThereMayBeAPrefix(t *testing.T) {
 	y := yard.New(t)
 	y.Tagged("team/app", "v1")
 	_, _, err := y.Transferred(dray.TransferRequest{Sources: []string{"src/team"}, Target: "dst"})
-	if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "what is below a prefix has a slash at its end: "+y.Src.Host+"/team/" {
+	if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "to name all repositories below a prefix, end it with a slash: "+y.Src.Host+"/team/" {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 }

@@ -138,7 +138,7 @@ func TestOnlyWhatRunsIsBroughtAndWhatIsLostIsTold(t *testing.T) {
 	for _, l := range sum.InUse.Lost {
 		lost = append(lost, strings.TrimPrefix(l.String(), y.Src.Host+"/"))
 	}
-	want := []string{"app@" + never + ": it is not at the source", "other:v1: its repository is not selected, or not there", "web:v9: its tag is not selected, or not there"}
+	want := []string{"app@" + never + ": the source does not have this digest", "other:v1: its repository is not selected or does not exist", "web:v9: its tag is not selected or does not exist"}
 	if strings.Join(lost, "\n") != strings.Join(want, "\n") || sum.InUse.Images != 6 || sum.InUse.Elsewhere != 1 {
 		t.Errorf("%+v\n%s", sum.InUse, strings.Join(lost, "\n"))
 	}
@@ -168,7 +168,7 @@ func TestImagesInUseElsewhereSelectNothing(t *testing.T) {
 	req := yard.Whole()
 	req.InUse, _ = plan.ParseInUse([]byte("elsewhere.io/a:1"))
 	got, sum, err := y.Transferred(req)
-	if got != "" || err != nil || len(sum.Notes) != 1 || !strings.Contains(sum.Notes[0], "none of the 1 images in use is at a source") {
+	if got != "" || err != nil || len(sum.Notes) != 1 || !strings.Contains(sum.Notes[0], "none of the 1 images in use is at one of the sources") {
 		t.Errorf("%s %v %q", got, err, sum.Notes)
 	}
 }

@@ -76,7 +76,7 @@ func Verify(ctx context.Context, b *place.Base, names *name.Reader, req VerifyRe
 		err = canceled(ctx, "verify")
 	}
 	if v.receipt.Names == 0 && err == nil && v.first == nil {
-		v.report.note("there was nothing to compare")
+		v.report.note("there is nothing to compare")
 	}
 	if err == nil {
 		v.receipt.InUse = v.running.end()
@@ -104,11 +104,11 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 	req.Depth = cmp.Or(req.Depth, report.Digests)
 	switch {
 	case !slices.Contains([]report.Depth{report.Digests, report.Deep, report.Rehash}, req.Depth):
-		return nil, fault.Misuse("verify", string(req.Depth), "not one of digests, deep, rehash", "")
+		return nil, fault.Misuse("verify", string(req.Depth), "the depth is not one of digests, deep, rehash", "")
 	case req.Sample < 0 || req.Sample > 100 || req.Sample > 0 && req.Depth != report.Rehash:
-		return nil, fault.Misuse("verify", fmt.Sprint(req.Sample), "a sample is 1 to 100 of 100 blobs that are read", "")
+		return nil, fault.Misuse("verify", fmt.Sprint(req.Sample), "a sample is a percentage of blobs from 1 to 100, and requires the depth rehash", "")
 	case req.Heal && req.Depth == report.Digests:
-		return nil, fault.Misuse("verify", "", "digests alone do not tell what is to be repaired", "look deeper: --deep or --rehash")
+		return nil, fault.Misuse("verify", "", "digests alone do not tell what must be repaired", "use --deep or --rehash")
 	}
 	of := req.Of
 	of.Overwrite = plan.Update
@@ -145,7 +145,7 @@ func (v *verifying) pairs(ctx context.Context) ([]plan.Landing, error) {
 		return nil, err
 	}
 	if bare := from.Tag == "" && from.Digest == ""; bare && (to.Tag != "" || to.Digest != "") {
-		return nil, fault.Misuse("verify", to.String(), "the source names all tags, the target one image", "name a tag at both")
+		return nil, fault.Misuse("verify", to.String(), "the source names a repository, but the target names one image", "name a tag at both sides")
 	} else if !bare {
 		if to.Tag == "" && to.Digest == "" {
 			to.Tag, to.Digest = from.Tag, from.Digest

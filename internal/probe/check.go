@@ -85,10 +85,10 @@ func conclude(r *report.Check, from, to *checker) {
 	r.Ready = len(bad) == 0
 	switch {
 	case !r.Ready:
-		r.Verdict = "not ready: in the way: " + strings.Join(bad, ", ")
+		r.Verdict = "not ready, problems with: " + strings.Join(bad, ", ")
 	case to == nil:
-		r.Verdict = fmt.Sprintf("ready: %s can be read as far as can be seen", from.name)
+		r.Verdict = fmt.Sprintf("ready: no problem found, %s can be read", from.name)
 	default:
-		r.Verdict = fmt.Sprintf("ready: dray copy %s %s will work as far as can be seen", from.name, to.name)
+		r.Verdict = fmt.Sprintf("ready: no problem found, dray copy %s %s should work", from.name, to.name)
 	}
 }

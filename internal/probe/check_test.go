@@ -90,7 +90,7 @@ func TestCheckNamesTheMissingRightByTheRegistrysOwnRoles(t *testing.T) {
 			wants(t, found, "target login", dray.OK, "user robot, from flag --dst-creds", "")
 			wants(t, found, "target tag", dray.OK, "free", "")
 			wants(t, found, "target push", dray.Fail, "lacks repository:app:", role)
-			if rep.Ready || !fault.Is(rep.Err(), fault.Denied) || rep.Verdict != "not ready: in the way: target push" {
+			if rep.Ready || !fault.Is(rep.Err(), fault.Denied) || rep.Verdict != "not ready, problems with: target push" {
 				t.Errorf("%v %s", rep.Err(), rep.Verdict)
 			}
 		})
@@ -127,7 +127,7 @@ func TestAnUploadThatMayNotBeCanceledIsSaid(t *testing.T) {
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
 	dst := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Error(403, "DENIED", "no right to delete").On("DELETE", ""))
 	rep, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/app", TargetLogin: &robot}, src, dst)
-	wants(t, found, "target push", dray.OK, "the registry keeps it for a while: this login may not cancel it", "")
+	wants(t, found, "target push", dray.OK, "this login may not cancel it, so the registry keeps it for a while", "")
 	if !rep.Ready {
 		t.Error(rep.Verdict)
 	}
@@ -144,7 +144,7 @@ func TestAFirewallIsToldFromAMissingRight(t *testing.T) {
 				io.WriteString(w, body)
 			}), testbed.Options{})
 			rep, found := check(t, dray.Settings{Kind: "acr"}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &robot}, reg)
-			wants(t, found, "source reached", dray.Fail, "a firewall answers", "no login helps")
+			wants(t, found, "source reached", dray.Fail, "a firewall refuses the request", "a login does not help")
 			if !fault.Is(rep.Err(), fault.Denied) || reg.Requests() != 1 {
 				t.Errorf("%v\n%s", rep.Err(), reg.Story())
 			}
@@ -166,7 +166,7 @@ func TestCheckTellsHowARegistryIsReached(t *testing.T) {
 		t.Error(rep.Err())
 	}
 	rep, found = check(t, dray.Settings{Insecure: true}, dray.CheckRequest{Source: "src/app:v1"}, reg)
-	wants(t, found, "source reached", dray.OK, "certificate not checked", "")
+	wants(t, found, "source reached", dray.OK, "certificate not verified", "")
 	if !rep.Ready {
 		t.Error(rep.Verdict)
 	}
@@ -202,7 +202,7 @@ func TestATokenWithFewerScopesIsShown(t *testing.T) {
 		}
 	}), testbed.Options{})
 	_, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &robot}, reg)
-	wants(t, found, "source token", dray.Warn, "it lacks pull, which was asked for", "")
+	wants(t, found, "source token", dray.Warn, "the token does not grant pull, which was requested", "")
 	wants(t, found, "source pull", dray.Fail, "401", "the right to pull")
 }
 
@@ -258,7 +258,7 @@ func TestALockedTagIsAConflictBeforeAnythingMoves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := p.Steps[0]; s.Action != plan.Broken || s.Problem.Kind != fault.Conflict || !strings.Contains(p.String(), "the tag is locked (writeEnabled=false): it holds sha256:") {
+	if s := p.Steps[0]; s.Action != plan.Broken || s.Problem.Kind != fault.Conflict || !strings.Contains(p.String(), "the tag is locked (writeEnabled=false): it has digest sha256:") {
 		t.Errorf("%+v\n%s", s, p)
 	}
 	dst.Reset()
@@ -359,7 +359,7 @@ func TestTheNearestTagsAreNamedAndCostOneRequest(t *testing.T) {
 	}
 	y.Forget()
 	_, err := y.Copy(dray.CopyRequest{Source: "src/app:1.27", Targets: []string{"dst/app"}})
-	if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "the nearest tags there: 1.2, 1.27.1, 1.27.0" || y.Src.Count("GET", testbed.Tags) != 1 {
+	if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "similar tags in this repository: 1.2, 1.27.1, 1.27.0" || y.Src.Count("GET", testbed.Tags) != 1 {
 		t.Errorf("%v (hint: %s)\n%s", err, fault.HintOf(err), y.Src.Story())
 	}
 	if _, err = y.Copy(dray.CopyRequest{Source: "src/app:something-else", Targets: []string{"dst/app"}}); fault.HintOf(err) != "" {
@@ -395,7 +395,7 @@ func TestAMissingHarborProjectIsNotTakenForAMissingRight(t *testing.T) {
 	}})
 	rep, found := check(t, dray.Settings{Kind: "harbor"}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/team/app", TargetLogin: &robot}, src, dst)
 	wants(t, found, "target push", dray.Fail, "the Harbor project team does not exist", "set create: private")
-	wants(t, found, "target pull", dray.Unknown, "nothing is there yet", "")
+	wants(t, found, "target pull", dray.Unknown, "nothing to read yet", "")
 	if !fault.Is(rep.Err(), fault.NotFound) {
 		t.Error(rep.Err())
 	}

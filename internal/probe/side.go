@@ -65,7 +65,7 @@ func (c *checker) source(ctx context.Context) {
 		return
 	}
 	if c.traits.Product == "hub" {
-		c.note("ranges", report.OK, "known: a cut download goes on", "") // trying it would read a manifest, which counts as a pull
+		c.note("ranges", report.OK, "known: an interrupted download can be resumed", "") // trying it would read a manifest, which counts as a pull
 	} else {
 		c.ranges(ctx)
 	}
@@ -98,13 +98,13 @@ func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 	case at.Firewall:
 		said := at.Said
 		if said == "" {
-			said = "403 to everybody, without asking for a login"
+			said = "every request gets 403, without a challenge for a login"
 		}
-		c.fail("reached", fault.Denied, way(at, "a firewall answers: "+said),
-			"no login helps: allow this machine's address in the registry's network rules, use its private endpoint, or run dray inside that network (dray serve)")
+		c.fail("reached", fault.Denied, way(at, "a firewall refuses the request: "+said),
+			"a login does not help: allow this machine's address in the registry's network rules, use its private endpoint, or run dray inside that network (dray serve)")
 		return false
 	case at.Status != 200 && at.Status != 401:
-		c.note("reached", report.Warn, way(at, fmt.Sprintf("GET /v2/ is answered %d", at.Status)), "is this a registry? look at the host and the port")
+		c.note("reached", report.Warn, way(at, fmt.Sprintf("GET /v2/ returns status %d", at.Status)), "check the host and the port: this may not be a registry")
 	default:
 		c.note("reached", report.OK, way(at, ""), certificateRemedy(at))
 	}
@@ -127,10 +127,10 @@ func way(at remote.Contact, trouble string) string {
 		parts = append(parts, at.TLS)
 	}
 	if at.Issuer != "" {
-		parts = append(parts, fmt.Sprintf("certificate of %s until %s", at.Issuer, at.Expires.UTC().Format(time.DateOnly)))
+		parts = append(parts, fmt.Sprintf("certificate of %s, valid until %s", at.Issuer, at.Expires.UTC().Format(time.DateOnly)))
 	}
 	if at.Unchecked {
-		parts = append(parts, "certificate not checked")
+		parts = append(parts, "certificate not verified")
 	}
 	if at.Proxy != "" {
 		parts = append(parts, "through the proxy "+at.Proxy)
@@ -156,11 +156,11 @@ func reachRemedy(at remote.Contact, err error) string {
 	}
 	switch {
 	case at.Proxy != "":
-		return "is the proxy right? look at HTTPS_PROXY and NO_PROXY"
+		return "check the proxy: see HTTPS_PROXY and NO_PROXY"
 	case len(at.Addresses) == 0:
-		return "does the name exist? look at its spelling and at DNS; private endpoints resolve inside their network only"
+		return "check the spelling of the host and DNS; private endpoints resolve inside their network only"
 	}
-	return "is a registry running there, and does a firewall let this machine through?"
+	return "check that a registry is running there and that no firewall blocks this machine"
 }
 
 // soon is the remaining time from which the expiry of a certificate is reported.
@@ -168,7 +168,7 @@ const soon = 14 * 24 * time.Hour
 
 func certificateRemedy(at remote.Contact) string {
 	if !at.Expires.IsZero() && time.Until(at.Expires) < soon {
-		return "the certificate ends soon"
+		return "the certificate expires soon"
 	}
 	return ""
 }
@@ -225,12 +225,12 @@ func (c *checker) signedIn(err error) bool {
 			remedy += "; " + c.traits.Slow
 		}
 		c.refused = true
-		c.fail("login", f.Kind, who(c.login)+": the token service refuses it: "+causeOf(f), remedy)
+		c.fail("login", f.Kind, who(c.login)+": the token service refuses this login: "+causeOf(f), remedy)
 		return false
 	}
 	if c.basic && !c.login.IsAnonymous() && errors.Is(err, remote.ErrUnauthorized) {
 		c.refused = true
-		c.fail("login", fault.Denied, who(c.login)+": "+causeOf(err), "check the user and the password: dray login "+c.name.Host)
+		c.fail("login", fault.Denied, who(c.login)+": "+causeOf(err), "check the user and the password, then sign in with: dray login "+c.name.Host)
 		return false
 	}
 	c.note("login", report.OK, who(c.login), "")
@@ -259,7 +259,7 @@ func who(l credential.Login) string {
 // granted compares the actions that the token grants with those that were requested.
 func (c *checker) granted(ctx context.Context) {
 	if missing, known, err := c.repo.Granted(ctx); err == nil && known && len(missing) > 0 {
-		c.note("token", report.Warn, fmt.Sprintf("it lacks %s, which was asked for", strings.Join(missing, " and ")), "")
+		c.note("token", report.Warn, fmt.Sprintf("the token does not grant %s, which was requested", strings.Join(missing, " and ")), "")
 	}
 }
 
@@ -274,7 +274,7 @@ func (c *checker) quota() {
 	switch {
 	case b.Limit == 0:
 	case b.Spent():
-		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window), "wait until the window refills, or sign in with: dray login "+c.name.Host)
+		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window), "wait until pulls are available again, or sign in with: dray login "+c.name.Host)
 	default:
 		c.note("quota", report.OK, fmt.Sprintf("%d of %d pulls left%s", b.Remaining, b.Limit, window), "")
 	}
@@ -286,9 +286,9 @@ func (c *checker) denied(what string, err error, right string) {
 	if c.login.IsAnonymous() {
 		remedy = "sign in with: dray login " + c.name.Host
 	} else if !strings.Contains(remedy, "network rule") && !strings.Contains(remedy, "create:") {
-		remedy = "this login needs the right to " + what
+		remedy = "this login requires the right to " + what
 		if right != "" {
-			remedy = "this login needs: " + right
+			remedy = "this login requires: " + right
 		}
 		if c.traits.Slow != "" {
 			remedy += "; " + c.traits.Slow
@@ -300,22 +300,22 @@ func (c *checker) denied(what string, err error, right string) {
 // lost suggests names similar to the missing tag or repository.
 func (c *checker) lost(ctx context.Context) string {
 	if c.name.Tag == "" {
-		return "look at the digest: it may be another repository's"
+		return "check the digest: it may belong to another repository"
 	}
 	ctx, cancel := context.WithTimeout(ctx, survey.NearestLimit)
 	defer cancel()
 	tags, err := c.repo.FirstTags(ctx)
 	if near := survey.NearestOf(c.name.Tag, tags); len(near) > 0 {
-		return "the nearest tags there: " + strings.Join(near, ", ")
+		return "similar tags in this repository: " + strings.Join(near, ", ")
 	}
 	if err == nil {
-		return fmt.Sprintf("the repository is there; no tag of it looks like %s", c.name.Tag)
+		return fmt.Sprintf("the repository exists, but has no tag similar to %s", c.name.Tag)
 	}
 	repos, _ := c.session.Base.Remote.FirstRepositories(ctx, c.name.Host, remote.Use{Login: c.session.Logins[c.side], Observe: c.session.Watch()})
 	if near := survey.NearestOf(c.name.Path, repos); len(near) > 0 {
-		return "the nearest repositories there: " + strings.Join(near, ", ")
+		return "similar repositories in this registry: " + strings.Join(near, ", ")
 	}
-	return "look at the spelling of the repository, and whether this login may see it"
+	return "check the spelling of the repository, and whether this login may see it"
 }
 
 // ranges tests range requests: it reads one byte of the smallest blob.
@@ -343,20 +343,20 @@ func (c *checker) ranges(ctx context.Context) {
 	case err != nil:
 		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 	case yes:
-		c.note("ranges", report.OK, "yes: a cut download goes on", "")
+		c.note("ranges", report.OK, "yes: an interrupted download can be resumed", "")
 	default:
-		c.note("ranges", report.Warn, "no: a cut download begins anew", "")
+		c.note("ranges", report.Warn, "no: an interrupted download starts again from the beginning", "")
 	}
 }
 
 func (c *checker) referrers(ctx context.Context, d oci.Digest) {
 	switch has, known, err := c.repo.HasReferrers(ctx, d); {
 	case err != nil, !known:
-		c.note("referrers", report.Unknown, "its answer does not tell", "")
+		c.note("referrers", report.Unknown, "the registry's response does not show it", "")
 	case has:
 		c.note("referrers", report.OK, "the registry lists them", "")
 	default:
-		c.note("referrers", report.OK, "no API for them: tags stand in", "")
+		c.note("referrers", report.OK, "no API for them: referrers are stored under tags", "")
 	}
 }
 

@@ -18,9 +18,9 @@ func (c *checker) target(ctx context.Context) {
 		return
 	}
 	if c.name.IsLayout() {
-		text := "the layout is there"
+		text := "the layout exists"
 		if place.Absent(c.name.Repo) {
-			text = "nothing is there yet: the layout will be made"
+			text = "the layout does not exist yet: it will be created"
 		} else if _, err := c.session.Target(c.name.Repo, layout.Read); err != nil {
 			c.fail("reached", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 			return
@@ -46,7 +46,7 @@ func (c *checker) push(ctx context.Context) {
 	left, err := c.repo.TryPush(ctx)
 	switch {
 	case err == nil && left:
-		c.note("push", report.OK, "an upload was opened; the registry keeps it for a while: this login may not cancel it", "")
+		c.note("push", report.OK, "an upload was opened; this login may not cancel it, so the registry keeps it for a while", "")
 	case err == nil:
 		c.note("push", report.OK, "an upload was opened and canceled", "")
 	default:
@@ -66,13 +66,13 @@ func (c *checker) push(ctx context.Context) {
 // only for that reason, its finding is corrected.
 func (c *checker) absent(place remote.Place) {
 	if place.Created {
-		c.note("push", report.OK, place.Name+" does not exist: the first push creates it, as create says", "")
+		c.note("push", report.OK, place.Name+" does not exist: the first push creates it, as create: in the configuration allows", "")
 	} else {
 		c.fail("push", fault.NotFound, place.Name+" does not exist", place.Hint)
 	}
 	for i := range c.findings {
 		if c.findings[i].What == "pull" && c.findings[i].Kind == fault.Denied {
-			c.findings[i] = report.Finding{What: "pull", State: report.Unknown, Text: "nothing is there yet"}
+			c.findings[i] = report.Finding{What: "pull", State: report.Unknown, Text: "nothing to read yet"}
 		}
 	}
 }
@@ -92,10 +92,10 @@ func (c *checker) meeting(ctx context.Context, from *checker) {
 		return
 	}
 	if c.found.Digest == from.found.Digest {
-		c.note("tag", report.OK, "it holds the same digest already: nothing to do", "")
+		c.note("tag", report.OK, "it already has the same digest: nothing to do", "")
 		return
 	}
-	c.note("tag", report.OK, "it holds "+string(c.found.Digest)+": copy replaces it, import refuses without --force", "")
+	c.note("tag", report.OK, "it has digest "+string(c.found.Digest)+": copy replaces it, import requires --force", "")
 	why, err := c.repo.Locked(ctx, c.name.Tag)
 	if err == nil && why != "" {
 		c.fail("lock", fault.Conflict, why, survey.LockedHint)

@@ -54,7 +54,7 @@ func (v *Prover) lookBelow(ctx context.Context, s *place.Session, repo ref.Repo,
 	return p, p.probeAll(ctx)
 }
 
-var errTooDeep = fmt.Errorf("it nests deeper than %d", maxDeep)
+var errTooDeep = fmt.Errorf("indexes or referrers are nested more than %d levels deep", maxDeep)
 
 // add adds a document to a level, unless the document is already known.
 func (p *deep) add(level []*sighted, what string, from place.Repository, d oci.Descriptor) []*sighted {
@@ -98,7 +98,7 @@ func (p *deep) sight(ctx context.Context, d *sighted) error {
 			why = "corrupt"
 		}
 		if doc, err = d.from.Document(ctx, string(d.desc.Digest)); fault.Is(err, fault.NotFound) && d.what != "manifest" {
-			p.Note("the source lacks it too: %s", p.at.Repo().At(string(d.desc.Digest)))
+			p.Note("missing at the target, and at the source too: %s", p.at.Repo().At(string(d.desc.Digest)))
 			return nil
 		}
 		if err != nil {

@@ -24,8 +24,8 @@ func Moved(side fault.Side, n ref.Name, was, is string) error {
 		}
 		return d
 	}
-	return &fault.Fault{Kind: fault.Moved, Side: side, Op: "apply plan", Name: n.String(), Hint: "make the plan anew",
-		Err: fmt.Errorf("it was %s when the plan was made, it is %s", say(was), say(is))}
+	return &fault.Fault{Kind: fault.Moved, Side: side, Op: "apply plan", Name: n.String(), Hint: "make the plan again",
+		Err: fmt.Errorf("it was %s when the plan was made, now it is %s", say(was), say(is))}
 }
 
 // TargetOf returns the name under which the target of a step is looked up.

@@ -72,12 +72,12 @@ func RecheckBackups(ctx context.Context, steps []plan.Step, failed map[int]error
 	return err
 }
 
-var errNoForce = errors.New("nothing is overwritten, so nothing is to be kept")
+var errNoForce = errors.New("a backup is only made of a tag that is overwritten, and this request overwrites none")
 
 // CheckBackup refuses an invalid template, and a template in a request that overwrites nothing.
 func CheckBackup(r Rules) error {
 	if r.Backup != (plan.Backup{}) && r.Overwrite == plan.Refuse {
-		return &fault.Fault{Kind: fault.Invalid, Op: r.Verb, Err: errNoForce, Hint: "leave the backup out, or let tags be overwritten"}
+		return &fault.Fault{Kind: fault.Invalid, Op: r.Verb, Err: errNoForce, Hint: "leave the backup out, or allow tags to be overwritten"}
 	}
 	return r.Backup.Check()
 }

@@ -150,7 +150,7 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 		k.blame(repo)
 	}
 	if fault.Is(err, fault.NotFound) && !repo.IsLayout() {
-		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: "what is below a prefix has a slash at its end: " + repo.String() + "/"}
+		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"}
 	}
 	return l, fault.On(fault.Source, err)
 }
@@ -239,7 +239,7 @@ func (k *Landing) resolveSources(ctx context.Context, sources []listing, src pla
 			k.broken = append(k.broken, plan.Step{Action: plan.Broken, From: n, To: k.Of.To.Tagged(n.Tag), Problem: plan.ProblemOf(err)})
 			delete(src, n)
 		case found[n].Digest == "":
-			k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("listed, and gone when it was asked for: %s", n))
+			k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("the tag was in the listing, but no longer exists: %s", n))
 			delete(src, n)
 		}
 	}

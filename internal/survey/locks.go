@@ -66,7 +66,7 @@ func (p *Draft) seeLocks(ctx context.Context) error {
 			return fault.On(fault.Target, err)
 		}
 		step.Action = plan.Broken
-		step.Problem = plan.ProblemOf(locked(p.Verb, step.To, fmt.Errorf("%s: it holds %s, the source is %s", why, step.Replaces, step.Digest())))
+		step.Problem = plan.ProblemOf(locked(p.Verb, step.To, fmt.Errorf("%s: it has digest %s, the source has %s", why, step.Replaces, step.Digest())))
 		return nil
 	})
 }

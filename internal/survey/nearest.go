@@ -36,7 +36,7 @@ func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error
 		return err
 	}
 	g := *f
-	g.Hint = "the nearest tags there: " + strings.Join(near, ", ")
+	g.Hint = "similar tags in this repository: " + strings.Join(near, ", ")
 	return &g
 }
 

@@ -67,7 +67,7 @@ func Copy(ctx context.Context, s *place.Session, source ref.Name, targets []ref.
 	targets = name.Spread(source, targets, r.Map)
 	for i := range targets {
 		if targets[i].Tag == "" && source.Tag == "" && source.Digest != "" {
-			p.Notes = append(p.Notes, fmt.Sprintf("the source is named by digest: it arrives as %s without a tag", targets[i].Repo.At(source.Digest)))
+			p.Notes = append(p.Notes, fmt.Sprintf("the source is named by digest: it is copied to %s without a tag", targets[i].Repo.At(source.Digest)))
 		}
 		targets[i].Tag = cmp.Or(targets[i].Tag, source.Tag)
 	}
@@ -111,15 +111,15 @@ func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r
 func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
 	switch {
 	case renames(m) && len(tags) > 0:
-		return fault.Misuse("tag", image.String(), "new tags and a map at once", "the map names the new tags")
+		return fault.Misuse("tag", image.String(), "new tags and a map were given together", "leave the new tags out, the map names them")
 	case renames(m) && (image.Tag != "" || image.Digest != ""):
-		return fault.Misuse("tag", image.String(), "a map is for a repository: this names one image", "leave the tag off")
+		return fault.Misuse("tag", image.String(), "a map applies to a repository, but this names one image", "leave the tag off")
 	case !renames(m) && len(tags) == 0:
-		return fault.Misuse("tag", image.String(), "no new tag", "name at least one")
+		return fault.Misuse("tag", image.String(), "no new tag", "name at least one new tag")
 	}
 	for _, tag := range tags {
 		if strings.ContainsAny(tag, "/:@") {
-			return fault.Misuse("tag", image.String(), fmt.Sprintf("%q is not a tag", tag), "dray copy brings an image to another name")
+			return fault.Misuse("tag", image.String(), fmt.Sprintf("%q is not a tag", tag), "use dray copy to copy an image to another repository")
 		}
 		if err := ref.Tag(tag); err != nil {
 			return err
@@ -211,7 +211,7 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	}
 	for _, n := range names {
 		if n.Tag != "" || n.Digest != "" {
-			return fault.Misuse("copy", n.String(), "several tags go to a repository: this names one image", "leave the tag off")
+			return fault.Misuse("copy", n.String(), "several tags are copied to a repository, but this names one image", "leave the tag off")
 		}
 	}
 	repos := make([]ref.Repo, len(targets))

@@ -83,7 +83,7 @@ func (k *Landing) findLoose(ctx context.Context, from ref.Repo, src plan.Invento
 		})
 	}
 	if err == nil && !told {
-		k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("%s lists tags only: manifests of %s without a tag are not seen, and are not brought", from.Host, from))
+		k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("%s lists tags only: manifests of %s without a tag cannot be found and are not copied", from.Host, from))
 	}
 	var why plan.Explain
 	if l.manifests, why = k.Selection.Loose(from.Path, l.manifests); told && k.Explained {

@@ -215,7 +215,7 @@ func tagWants(source ref.Repo, tags []string, targets []ref.Name, m plan.TagMap,
 		w := want{source: source.Tagged(tag), overwrite: ow}
 		for _, to := range m.Targets(tag) {
 			if err := ref.Tag(to); err != nil {
-				return nil, fault.Misuse("map tag", tag, fmt.Sprintf("it becomes %q, which is not a tag", to), "")
+				return nil, fault.Misuse("map tag", tag, fmt.Sprintf("the map changes it to %q, which is not a valid tag", to), "")
 			}
 			for _, n := range targets {
 				w.targets = append(w.targets, n.Repo.Tagged(to))
