@@ -228,7 +228,7 @@ func rootfs(tb testing.TB, arch string) []byte {
 		"--include=busybox-static", "--architectures="+arch, "bookworm", fresh)
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		tb.Skipf("mmdebstrap can not build busybox for %s (no Debian mirror?): %v\n%s", arch, err, out)
+		tb.Skipf("mmdebstrap cannot build busybox for %s (no Debian mirror?): %v\n%s", arch, err, out)
 	}
 	b, err := os.ReadFile(fresh)
 	if err != nil {

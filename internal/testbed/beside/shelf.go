@@ -99,7 +99,7 @@ func (s *Shelf) want(w http.ResponseWriter, req *http.Request, query string) boo
 }
 
 func (s *Shelf) wrong(w http.ResponseWriter, req *http.Request) {
-	s.TB.Errorf("the API knows no %s %s", req.Method, req.URL)
+	s.TB.Errorf("this API has no %s %s", req.Method, req.URL)
 	testbed.Refuse(w, http.StatusBadRequest, "UNSUPPORTED", "no such thing")
 }
 

@@ -87,7 +87,7 @@ func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case e.Kind == testbed.Tags && read:
 		s.tags(w, e)
 	default:
-		testbed.Refuse(w, http.StatusNotFound, "UNSUPPORTED", "a sink keeps no such thing")
+		testbed.Refuse(w, http.StatusNotFound, "UNSUPPORTED", "a sink does not store this")
 	}
 }
 

@@ -83,7 +83,7 @@ func (s *sparse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/octet-stream")
 		serve(s.layer, Zeros(s.layer.Size))
 	default:
-		testbed.Refuse(w, http.StatusNotFound, "NOT_FOUND", "only one image is here")
+		testbed.Refuse(w, http.StatusNotFound, "NOT_FOUND", "this registry has only one image")
 	}
 }
 
