@@ -59,7 +59,7 @@ func blobChecks() []check {
 	}
 }
 
-// badBlobChecks are about blobs that must not be kept.
+// badBlobChecks are about blobs that must not be stored.
 func badBlobChecks() []check {
 	return []check{
 		{"a blob with a flipped bit is corrupt and is not kept", func(t *testing.T, p Pair) {
@@ -111,7 +111,7 @@ func badBlobChecks() []check {
 	}
 }
 
-// refusesBlob puts bad under the name of b.
+// refusesBlob puts the bytes bad under the digest of b, and checks that the target refuses them.
 func refusesBlob(t *testing.T, p Pair, b, bad []byte) {
 	t.Helper()
 	_, err := p.Target.Put(t.Context(), layer(b), nil, lenient(bad))
@@ -120,7 +120,7 @@ func refusesBlob(t *testing.T, p Pair, b, bad []byte) {
 	wantBlob(t, p, putBlob(t, p, "", b), b)
 }
 
-// lenient serves b, and nothing from where b has ended.
+// lenient serves b, and an empty body at or after the end of b.
 func lenient(b []byte) oci.Opener {
 	return func(_ context.Context, at int64) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(b[min(at, int64(len(b))):])), nil

@@ -53,7 +53,7 @@ func documentChecks() []check {
 	}
 }
 
-// familyChecks are about documents and what is below or above them.
+// familyChecks are about documents and the documents below or above them.
 func familyChecks() []check {
 	return []check{
 		{"an index over images and an index over that arrive", func(t *testing.T, p Pair) {
@@ -83,7 +83,7 @@ func familyChecks() []check {
 			noChild := index(t, "", parse(t, string(noLayer.Raw)))
 			for tag, doc := range map[string]oci.Document{"no-layer": noLayer, "no-child": noChild} {
 				if tag == "no-child" && mayResolve(t, p, noLayer) {
-					continue // the layer was not asked for, so the child is there
+					continue // the registry does not check for the layer, so the child exists
 				}
 				_, err := p.Target.PutDocument(t.Context(), doc, tag)
 				t.Logf("%s: %v", tag, err)

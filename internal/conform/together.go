@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// soon is how long a canceled call may take to come back.
+// soon is the time within which a canceled call must return.
 const soon = 5 * time.Second
 
 func togetherChecks() []check {
@@ -108,7 +108,7 @@ func cancelsPut(t *testing.T, p Pair) {
 	wantNoBlob(t, p, layer(b))
 }
 
-// waiting is a body whose next byte does not come.
+// waiting is a body that never delivers its next byte.
 type waiting struct {
 	ctx     context.Context
 	reached chan struct{}
