@@ -333,7 +333,7 @@ func (m *Memory) commit(doc oci.Document) error {
 		_, blob := m.blobs[d.Digest]
 		_, document := m.docs[d.Digest]
 		if !blob && !document {
-			return &fault.Fault{Kind: fault.NotFound, Op: "put manifest", Name: m.repo.At(string(doc.Digest)).String(), Err: fmt.Errorf("it needs %s, which is not here", d.Digest)}
+			return &fault.Fault{Kind: fault.NotFound, Op: "put manifest", Name: m.repo.At(string(doc.Digest)).String(), Err: fmt.Errorf("it refers to %s, which does not exist", d.Digest)}
 		}
 	}
 	m.docs[doc.Digest] = doc

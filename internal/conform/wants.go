@@ -24,11 +24,11 @@ func wantKind(t *testing.T, what string, err error, kinds ...fault.Kind) {
 	case err == nil:
 		t.Fatalf("%s: no error; want kind %q", what, kinds)
 	case !errors.As(err, &f):
-		t.Fatalf("%s: %v is no fault", what, err)
+		t.Fatalf("%s: %v is not a *fault.Fault", what, err)
 	case !slices.Contains(kinds, f.Kind):
 		t.Fatalf("%s: kind %q (%v); want %q", what, f.Kind, err, kinds)
 	case f.Side != "":
-		t.Fatalf("%s: %v says its side, which it can not know", what, err)
+		t.Fatalf("%s: %v has a side, which only the caller can know", what, err)
 	}
 }
 
@@ -163,7 +163,7 @@ func wantAbsent(t *testing.T, p Pair, reference string) {
 func wantMissing(t *testing.T, p Pair, asked []oci.Descriptor, want ...oci.Descriptor) {
 	t.Helper()
 	got, err := p.Target.Missing(t.Context(), asked)
-	noError(t, "ask what is missing", err)
+	noError(t, "ask for missing blobs", err)
 	if !slices.EqualFunc(got, want, func(a, b oci.Descriptor) bool { return a.Digest == b.Digest }) {
 		t.Fatalf("missing: %v; want %v", got, want)
 	}
@@ -177,7 +177,7 @@ func wantNoBlob(t *testing.T, p Pair, d oci.Descriptor) {
 	if err == nil {
 		body.Close()
 	}
-	wantKind(t, "read a blob that is not there", err, fault.NotFound)
+	wantKind(t, "read a blob that does not exist", err, fault.NotFound)
 }
 
 // wantBlob fails the test unless d exists and reads as b.
@@ -199,7 +199,7 @@ func readBlob(t *testing.T, p Pair, d oci.Descriptor, at, n int64) []byte {
 		t.Fatalf("asked for byte %d, the body begins at %d", at, from)
 	}
 	_, err = io.CopyN(io.Discard, body, at-from)
-	noError(t, "read up to where was asked", err)
+	noError(t, "skip to the requested byte", err)
 	got, err := io.ReadAll(body)
 	noError(t, "read blob", err)
 	return got
