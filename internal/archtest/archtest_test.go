@@ -1,5 +1,5 @@
-// Package archtest holds the house rules: which package may import which, what a
-// library user must never link, how long a file may be.
+// Package archtest tests the rules of this repository: which package may import which, what the
+// library must never link, how long a file may be, and the order of files in a package.
 package archtest
 
 import (
@@ -21,8 +21,8 @@ import (
 
 const module = "github.com/drayage/dray"
 
-// may lists, for each package, the packages of this module that it may import.
-// A package that is not here may not exist. Read it top to bottom: the ground floor first.
+// may lists, for each package, the packages of this module that it may import. A package that is
+// not listed must not exist. Packages that import the fewest others come first.
 var may = map[string]string{
 	"fault":      "",
 	"event":      "",
@@ -37,7 +37,8 @@ var may = map[string]string{
 	"internal/ledger":         "fault oci ref",
 	"internal/remote":         "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/signin internal/remote/wire oci ref",
 
-	// Below remote, by what a request is for. The ground floor first.
+	// The packages below remote, one for each kind of request. Packages that import the fewest
+	// others come first.
 	"internal/remote/limit":   "credential ref",
 	"internal/remote/product": "credential",
 	"internal/remote/wire":    "credential event fault internal/remote/limit internal/remote/product ref",
@@ -94,7 +95,7 @@ var may = map[string]string{
 	"internal/testbed/hollow":   "internal/testbed",
 	"internal/testbed/database": "",
 
-	// Below job and server. The ground floor first.
+	// The packages below job and server.
 	"cmd/internal/job/live":       "fault cmd/internal/store cmd/internal/wire",
 	"cmd/internal/server/measure": "event fault cmd/internal/job cmd/internal/store cmd/internal/wire",
 	"cmd/internal/server/gate":    "fault cmd/internal/access cmd/internal/server/measure cmd/internal/store internal/registry oci ref",
@@ -108,9 +109,9 @@ var may = map[string]string{
 	"internal/yard":     ". fault internal/testbed internal/testbed/beside plan",
 }
 
-// never names what a package promises not to import, in its name.
+// never lists standard packages that a package must not import.
 var never = map[string][]string{
-	"plan":              {"os", "net", "net/http", "io/fs", "context"}, // time for values only: a test of plan holds it off the clock
+	"plan":              {"os", "net", "net/http", "io/fs", "context"}, // time for values only: a test of plan checks that it does not read the clock
 	"ref":               {"os", "net/http", "context"},
 	"oci":               {"os", "net/http"},
 	"internal/transfer": {"os", "net/http", "flag"},
@@ -129,13 +130,14 @@ var never = map[string][]string{
 	"internal/remote/push":    {"net", "os"},
 }
 
-// unlinked is what a program that uses package dray must not carry.
+// unlinked lists what a program that uses package dray must not link.
 var unlinked = []string{
 	module + "/internal/registry", "github.com/distribution/distribution", "github.com/spf13/cobra", "github.com/vbauerster/mpb",
 	"github.com/sirupsen/logrus", "log/slog", "database/sql", "google.golang.org/grpc",
 }
 
-// serving is what makes a server: drayd has it, and dray starts without it.
+// serving lists what a server consists of: drayd links it, and dray must not, so that it starts
+// quickly.
 var serving = []string{
 	module + "/internal/registry", "github.com/distribution/distribution", "github.com/danielgtaylor/huma", "database/sql", "modernc.org",
 	"github.com/jackc/pgx", "github.com/prometheus", "google.golang.org/grpc", "google.golang.org/protobuf", "go.opentelemetry.io",
@@ -198,8 +200,9 @@ func TestTheLibraryLinksNoRegistryNoDatabaseNoCommandLineAndNoLogger(t *testing.
 		}
 		for _, dep := range p.Deps {
 			for _, bad := range unlinked {
-				// The secret type knows how slog would print it; that is the only use.
-				// database/sql/driver is but an interface, which a version number meets.
+				// The secret type refers to log/slog to hide its value there, which is the only
+				// use. database/sql/driver has only an interface, which a type of version numbers
+				// implements.
 				if strings.HasPrefix(dep, bad) && dep != "database/sql/driver" && dep != "log/slog" && !strings.HasPrefix(dep, "log/slog/") {
 					t.Errorf("package dray links %s", dep)
 				}
@@ -211,7 +214,7 @@ func TestTheLibraryLinksNoRegistryNoDatabaseNoCommandLineAndNoLogger(t *testing.
 }
 
 func TestTheSmallProgramLinksNothingOfAServer(t *testing.T) {
-	linked := map[string]bool{} // each of them by drayd, else the list is of another house
+	linked := map[string]bool{} // by drayd, to make sure that the names in serving are right
 	for _, p := range listed(t) {
 		for _, dep := range p.Deps {
 			for _, bad := range serving {
@@ -234,7 +237,7 @@ func TestTheSmallProgramLinksNothingOfAServer(t *testing.T) {
 	}
 }
 
-// The release image has no time zones, and schedules are in one.
+// The release image has no time zone database, but schedules use time zones.
 func TestBothProgramsCarryTheTimeZones(t *testing.T) {
 	for _, p := range listed(t) {
 		if name := room(p.ImportPath); (name == "cmd/dray" || name == "cmd/drayd") && !slices.Contains(p.Deps, "time/tzdata") {
@@ -253,7 +256,7 @@ func TestOnlyTheSecretTypeKnowsTheLoggerInTheLibrary(t *testing.T) {
 
 const (
 	maxFile     = 500 // lines
-	maxFunction = 80  // lines; the rule is 60, this is where a test says stop
+	maxFunction = 80  // lines; the rule is 60, and this is the limit of the test
 )
 
 func TestFilesAndFunctionsFitTheirBounds(t *testing.T) {
@@ -292,12 +295,13 @@ func checkSyntax(t *testing.T, name string, raw []byte) {
 	}
 }
 
-// Expressions that are compiled at the start take a millisecond of each command, all together.
+// Regular expressions that are compiled at the start take about a millisecond of each command, all
+// together.
 func TestNoExpressionOfTheProgramsIsCompiledBeforeItIsUsed(t *testing.T) {
 	all := listed(t)
 	at := slices.IndexFunc(all, func(p pkg) bool { return room(p.ImportPath) == "cmd/drayd" })
 	for _, p := range all {
-		if !slices.Contains(all[at].Deps, p.ImportPath) { // which has all that dray has
+		if !slices.Contains(all[at].Deps, p.ImportPath) { // drayd links everything that dray links
 			continue
 		}
 		for _, file := range p.GoFiles {
@@ -312,7 +316,7 @@ func TestNoExpressionOfTheProgramsIsCompiledBeforeItIsUsed(t *testing.T) {
 	}
 }
 
-// compiledAtStart names the variables whose values call regexp.MustCompile outside of a function.
+// compiledAtStart returns the variables whose values call regexp.MustCompile outside of a function.
 func compiledAtStart(tree *ast.File) (names []string) {
 	for _, decl := range tree.Decls {
 		vars, ok := decl.(*ast.GenDecl)
@@ -332,7 +336,7 @@ func compiledAtStart(tree *ast.File) (names []string) {
 	return names
 }
 
-// Every row of the catalogue of faults that this code can meet names its test.
+// Every fault in the catalogue that this code can meet names its test.
 func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
 	root := filepath.Join("..", "..")
 	raw, err := os.ReadFile(filepath.Join(root, "docs", "faults.md"))

@@ -15,9 +15,9 @@ import (
 	source "golang.org/x/tools/go/packages"
 )
 
-// All lines of both programs and of all that they import are right for the compiler's eye on every
-// platform that we build for, but linux, for which the tests build images. That is quick; that machine
-// code comes of it and links, make cross proves.
+// The test type-checks both programs and everything that they import on every platform that dray is
+// built for, except linux, for which other tests build images. This is quick. "make cross" proves
+// that the programs also compile and link.
 func TestTheProgramsHaveTypesOnEveryPlatform(t *testing.T) {
 	if underRace || testing.Short() {
 		t.Skip("reads some seven hundred packages for each platform: make check runs it without the detector")
@@ -48,7 +48,8 @@ func TestTheProgramsHaveTypesOnEveryPlatform(t *testing.T) {
 	}
 }
 
-// What is small under the race detector is whole in make whole: its line of the Makefile names the test.
+// Tests that use less data under the race detector run with all data in "make whole". The Makefile
+// must name each of these tests.
 func TestWhatIsSmallUnderTheRaceDetectorIsRunWhole(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
 	if err != nil {
@@ -81,7 +82,7 @@ func TestWhatIsSmallUnderTheRaceDetectorIsRunWhole(t *testing.T) {
 	}
 }
 
-// smallTests names the tests of a file that ask whether they are to be small.
+// smallTests returns the tests of a file that call yard.Small.
 func smallTests(t *testing.T, file string) (names []string) {
 	tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 	if err != nil {

@@ -14,25 +14,25 @@ import (
 )
 
 const (
-	maxRootFiles = 15   // files of package dray that are no tests
+	maxRootFiles = 15   // files of package dray without tests
 	maxFiles     = 15   // files of a package
 	maxLines     = 2500 // lines of a package
 )
 
-// large names packages that have more than maxFiles files or maxLines lines, with the reason.
+// large lists packages that have more than maxFiles files or maxLines lines, with the reason.
 var large = map[string]string{
 	"credential": "every cloud's exchange is a file or two; as packages of their own they would be public too, or hidden from who builds a Chain",
 	"bench":      "one program: the workloads, the registries they run against and the peers; nothing imports it",
 }
 
-// up lists references that run from a file to one that its package's doc.go names earlier, as
-// "package from.go to.go", with the reason. There are at most maxUp of them in the library.
+// up lists references from a file to one that doc.go names earlier, as "package from.go to.go",
+// with the reason. The library may have at most maxUp of them.
 var up = map[string]string{}
 
 const maxUp = 10
 
-// walks loads the packages of the module with their types, those that hold code. What they import
-// is compiled as this test is.
+// walks loads all packages of the module that have code, with their types. Their imports are
+// compiled with the same flags as this test.
 func walks(t *testing.T) []*packages.Package {
 	t.Helper()
 	var flags []string
@@ -109,7 +109,8 @@ func TestFilesUseFilesThatComeLaterInTheWalk(t *testing.T) {
 	}
 }
 
-// walk reads the order of files in doc.go: lines of its package comment that begin with a file's name.
+// walk returns the order of files in doc.go: the lines of its package comment that begin with the
+// name of a file.
 func walk(p *packages.Package) (order []string) {
 	for _, f := range p.Syntax {
 		if file(p, f) != "doc.go" || f.Doc == nil {
@@ -124,7 +125,7 @@ func walk(p *packages.Package) (order []string) {
 	return order
 }
 
-// climbs finds what files use of files that come earlier, by "from.go to.go": functions,
+// climbs returns what files use of files that doc.go lists earlier, by "from.go to.go": functions,
 // types, constants, variables, methods and fields.
 func climbs(p *packages.Package, order []string) map[string]map[string]bool {
 	found := map[string]map[string]bool{}
@@ -153,7 +154,7 @@ func climbs(p *packages.Package, order []string) map[string]map[string]bool {
 	return found
 }
 
-// wide reports whether an object is seen in the whole package: nothing that is local to a function.
+// wide reports whether an object is visible in the whole package, so it is not local to a function.
 func wide(obj types.Object, in *types.Package) bool {
 	switch o := obj.(type) {
 	case *types.Var:
