@@ -23,7 +23,7 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// The release image is built for real, both platforms, and read back.
+// The test builds the release image for both platforms and reads it again.
 func TestTheReleaseImageRunsWithoutRootAndIsTheSameEachTime(t *testing.T) {
 	if testing.Short() || yard.Small() {
 		t.Skip("builds dray for two platforms: make check runs it without the detector")
@@ -92,7 +92,7 @@ func TestProgramsThatAreBuiltAreTakenAsTheyAre(t *testing.T) {
 	}
 }
 
-// build makes the image, of the programs in bin, or of programs that it builds.
+// build builds the image from the programs in bin, or compiles them if bin is "".
 func build(t *testing.T, bin string) (oci.Document, *layout.Dir) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "image")
@@ -168,7 +168,8 @@ func untar(t *testing.T, raw []byte, files map[string][]byte) {
 	}
 }
 
-// checkBinary wants a program for machine that needs nothing else: no interpreter, no libraries.
+// checkBinary fails the test unless raw is a static program for machine: without interpreter and
+// libraries.
 func checkBinary(t *testing.T, raw []byte, machine elf.Machine) {
 	t.Helper()
 	f, err := elf.NewFile(bytes.NewReader(raw))
