@@ -131,7 +131,7 @@ func TestFaultsCutOnceAndKeepWhatArrived(t *testing.T) {
 		t.Error("the upload was not cut")
 	}
 	var held string
-	for range 100 { // the handler may still be at it
+	for range 100 { // the handler may not have ended yet
 		held = do(s, http.MethodGet, to, "", nil).Header().Get("Range")
 		if held == "0-1048575" {
 			return

@@ -1,6 +1,6 @@
-// Bench runs dray beside other tools that copy images, between registries in
-// this process, and says which was faster. It is started by "make bench"; see
-// docs/benchmarks.md for what the workloads are and how far to trust them.
+// Bench runs dray and other tools that copy images, between registries in this process, and reports
+// which was faster. "make bench" starts it. docs/benchmarks.md explains the workloads and the
+// limits of the results.
 //
 //	go run ./bench -dray bin/dray            quick: up to ten minutes on two cores
 //	go run ./bench -dray bin/dray -full      the sizes of the goals: long
@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-// options are the flags.
+// options holds the values of the flags.
 type options struct {
 	sizes                 sizes
 	full, list            bool
@@ -80,7 +80,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-// settle fills in what was not given.
+// settle sets the values of flags that were not given.
 func (o *options) settle() {
 	z, limit, patience := quick, 8*time.Second, 500*time.Millisecond
 	if o.full {
@@ -161,7 +161,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// choose finds workloads by name; an empty list is all of them.
+// choose returns the workloads with these names. An empty list means all.
 func choose(names string) (chosen []workload, kills []string, err error) {
 	if names == "" {
 		return workloads(), []string{"kill", "kill95"}, nil
@@ -181,7 +181,7 @@ func choose(names string) (chosen []workload, kills []string, err error) {
 }
 
 func prepare(o options) (b *bench, missing []string, err error) {
-	for _, p := range []*string{&o.dray, &o.tools} { // tools run in directories of their own
+	for _, p := range []*string{&o.dray, &o.tools} { // each tool runs in its own directory
 		if *p, err = filepath.Abs(*p); err != nil {
 			return nil, nil, err
 		}
