@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The main job on real input: two registries start on loopback, an image of dray
-# itself, as it was just built, goes into the first, is imported from there into
-# the second under two names, is re-tagged without a byte moving, imported again
-# (nothing to do), and refused where it would overwrite something else.
-# Everything ends with the script; nothing is left but bin/ and dist/.
+# Shows dray with real registries. It starts two registries on loopback and copies an image of dray
+# itself, as it was just built, to the first. From there it imports the image to the second under
+# two names, re-tags it without moving a byte, and imports it again (nothing to do). At the end it
+# shows that an import that would overwrite another image is refused. The script ends everything
+# that it started, and leaves only bin/ and dist/.
 set -euo pipefail
 dray=$(realpath "$1")
 image=$2
@@ -23,7 +23,7 @@ run() {
 	"$dray" "$@"
 }
 
-# A configuration of its own: nothing of yours is read or changed.
+# The demo has its own configuration. It does not read or change yours.
 export HOME=$work XDG_CONFIG_HOME=$work XDG_DATA_HOME=$work XDG_STATE_HOME=$work DOCKER_CONFIG=$work REGISTRY_AUTH_FILE= DRAY_CONFIG=
 
 start() { # start NAME: serves from a new directory, sets $address

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The main job against a registry of yours: smoke.sh DRAY REGISTRY. REGISTRY is a host, a registry's name in
-# your configuration, or either with a path below which you may push (ghcr.io/you). The login is yours: make it
-# before, with dray login. Everything happens in repositories named dray-smoke-RANDOM, and is removed at the end.
-# SMOKE_SOURCE names another image to import; without a network it is dray's own, from dist/image.
+# Runs dray against one of your registries: smoke.sh DRAY REGISTRY. REGISTRY is a host or the name
+# of a registry in your configuration. It may have a path below which you may push (ghcr.io/you).
+# The script uses your login: run dray login before. It only uses repositories named
+# dray-smoke-RANDOM, and removes what it pushed at the end. SMOKE_SOURCE names another image to
+# import. If the source cannot be read, the script uses dray's own image from dist/image.
 set -euo pipefail
 [ $# -eq 2 ] && [ -n "$2" ] || { echo "usage: smoke.sh DRAY REGISTRY   (make smoke REGISTRY=registry.example)" >&2; exit 2; }
 dray=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -29,7 +30,7 @@ clean() {
 	trap - EXIT
 	say "Clean up: what was pushed goes, with its tags."
 	for image in ${left[@]+"${left[@]}"}; do
-		# The children of an index stay when it goes, and have to be removed by themselves.
+		# Removing an index does not remove its children, so these are removed separately.
 		children=$("$dray" manifest show "$image" --query 'manifests[].digest' -o tsv 2>/dev/null) || continue # never came
 		for digest in ${image##*@} $children; do
 			run rm --manifest --yes "${image%@*}@$digest" || { echo "smoke.sh: ${image%@*}@$digest is still there: remove it yourself" >&2; code=1; }
