@@ -222,12 +222,12 @@ func verify(h http.Handler, want []image) error {
 		to := m.Repo
 		w := do(h, http.MethodGet, "/v2/"+to+"/manifests/"+m.Tag, "", nil)
 		if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), m.root().raw) {
-			return fmt.Errorf("%s:%s is not what the source has (%d)", to, m.Tag, w.Code)
+			return fmt.Errorf("%s:%s differs from the source (status %d)", to, m.Tag, w.Code)
 		}
 		for _, doc := range m.Docs {
 			w := do(h, http.MethodGet, "/v2/"+to+"/manifests/"+digestOf(doc.raw), "", nil)
 			if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), doc.raw) {
-				return fmt.Errorf("manifest %s@%s is not there (%d)", to, digestOf(doc.raw), w.Code)
+				return fmt.Errorf("manifest %s@%s is missing (status %d)", to, digestOf(doc.raw), w.Code)
 			}
 		}
 		for d, b := range m.Blobs {
@@ -250,7 +250,7 @@ func verifyBlob(h http.Handler, repo, digest string, size int64) error {
 		b, ok := s.blobs[repo+"@"+digest]
 		s.mu.Unlock()
 		if !ok || b.size != size {
-			return fmt.Errorf("blob %s@%s is not there with %d bytes", repo, digest, size)
+			return fmt.Errorf("blob %s@%s with %d bytes is missing", repo, digest, size)
 		}
 		return nil
 	}
@@ -266,7 +266,7 @@ func verifyBlob(h http.Handler, repo, digest string, size int64) error {
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	pw.Close()
 	if have := <-got; have != fmt.Sprintf("%s %d", digest, size) {
-		return fmt.Errorf("blob %s@%s reads as %s", repo, digest, have)
+		return fmt.Errorf("blob %s@%s has other content: %s", repo, digest, have)
 	}
 	return nil
 }

@@ -199,7 +199,7 @@ func human(n int64) string {
 
 // conclude summarizes what dray won, tied and lost, and which tools were not compared.
 func (r report) conclude(w io.Writer) {
-	fmt.Fprintln(w, "\nIn short, dray at its defaults beside the fastest peer at any flags; within 15 % is a tie:")
+	fmt.Fprintln(w, "\nSummary: dray with its defaults compared with the fastest peer with any flags; a difference within 15 % is a tie:")
 	for _, v := range []string{"dray wins", "tie", "dray loses", "dray fails", "dray ran alone"} {
 		var names []string
 		for _, res := range r.Results {
@@ -212,7 +212,7 @@ func (r report) conclude(w io.Writer) {
 		}
 	}
 	if len(r.Missing) > 0 {
-		fmt.Fprintf(w, "Left out because they are not installed (make bench-tools): %s\n", strings.Join(r.Missing, ", "))
+		fmt.Fprintf(w, "Not compared because they are not installed (run make bench-tools): %s\n", strings.Join(r.Missing, ", "))
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // where dist keeps its content
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the storage of dist
 	"github.com/sirupsen/logrus"
 
 	"github.com/drayage/dray/internal/registry"

@@ -179,12 +179,12 @@ func TestEveryPackageImportsOnlyWhatItsRoomAllows(t *testing.T) {
 		name := room(p.ImportPath)
 		allowed, known := may[name]
 		if !known {
-			t.Errorf("package %s is not in the plan of the house", name)
+			t.Errorf("package %s is not in the table may", name)
 			continue
 		}
 		for _, imp := range p.Imports {
 			if slices.Contains(never[name], imp) {
-				t.Errorf("%s imports %q, and promises not to", name, imp)
+				t.Errorf("%s imports %q, which the table never forbids", name, imp)
 			}
 			if strings.HasPrefix(imp, module) && !slices.Contains(strings.Fields(allowed), room(imp)) {
 				t.Errorf("%s imports %s; it may import: %s", name, room(imp), allowed)
@@ -232,7 +232,7 @@ func TestTheSmallProgramLinksNothingOfAServer(t *testing.T) {
 	}
 	for _, bad := range serving {
 		if !linked[bad] {
-			t.Errorf("drayd links no %s", bad)
+			t.Errorf("drayd does not link %s: correct the list serving", bad)
 		}
 	}
 }
@@ -241,7 +241,7 @@ func TestTheSmallProgramLinksNothingOfAServer(t *testing.T) {
 func TestBothProgramsCarryTheTimeZones(t *testing.T) {
 	for _, p := range listed(t) {
 		if name := room(p.ImportPath); (name == "cmd/dray" || name == "cmd/drayd") && !slices.Contains(p.Deps, "time/tzdata") {
-			t.Errorf("%s has no time zones", name)
+			t.Errorf("%s does not link time/tzdata", name)
 		}
 	}
 }
@@ -249,7 +249,7 @@ func TestBothProgramsCarryTheTimeZones(t *testing.T) {
 func TestOnlyTheSecretTypeKnowsTheLoggerInTheLibrary(t *testing.T) {
 	for _, p := range listed(t) {
 		if r := room(p.ImportPath); !strings.HasPrefix(r, "cmd/") && r != "credential" && r != "internal/registry" && r != "internal/testbed" && r != "bench" && (slices.Contains(p.Imports, "log/slog") || slices.Contains(p.Imports, "log")) {
-			t.Errorf("%s logs; a library tells its observer", room(p.ImportPath))
+			t.Errorf("%s logs, but a library reports events to its observer", room(p.ImportPath))
 		}
 	}
 }
@@ -268,7 +268,7 @@ func TestFilesAndFunctionsFitTheirBounds(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n := bytes.Count(raw, []byte("\n")); n > maxFile {
-				t.Errorf("%s/%s has %d lines; the bound is %d", room(p.ImportPath), file, n, maxFile)
+				t.Errorf("%s/%s has %d lines; the limit is %d", room(p.ImportPath), file, n, maxFile)
 			}
 			checkSyntax(t, room(p.ImportPath)+"/"+file, raw)
 		}
@@ -287,7 +287,7 @@ func checkSyntax(t *testing.T, name string, raw []byte) {
 			continue
 		}
 		if lines := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1; lines > maxFunction {
-			t.Errorf("%s: %s has %d lines; the bound is %d", name, f.Name.Name, lines, maxFunction)
+			t.Errorf("%s: %s has %d lines; the limit is %d", name, f.Name.Name, lines, maxFunction)
 		}
 		if f.Name.Name == "init" && f.Recv == nil {
 			t.Errorf("%s has an init function", name)
@@ -310,7 +310,7 @@ func TestNoExpressionOfTheProgramsIsCompiledBeforeItIsUsed(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range compiledAtStart(tree) {
-				t.Errorf("%s/%s: %s is compiled when the program starts; sync.OnceValue defers it", room(p.ImportPath), file, name)
+				t.Errorf("%s/%s: %s is compiled when the program starts; use sync.OnceValue to defer it", room(p.ImportPath), file, name)
 			}
 		}
 	}
@@ -353,12 +353,12 @@ func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
 		for _, test := range strings.FieldsFunc(cells[len(cells)-2], func(r rune) bool { return strings.ContainsRune("`, ", r) }) {
 			claims++
 			if !tests[test] {
-				t.Errorf("%s names %s, which is no test", strings.TrimSpace(cells[1]), test)
+				t.Errorf("%s names %s, but there is no such test", strings.TrimSpace(cells[1]), test)
 			}
 		}
 	}
 	if claims < 50 {
-		t.Errorf("the catalogue names %d tests; it was cut or its form changed", claims)
+		t.Errorf("the catalogue names only %d tests: it was shortened, or its format changed", claims)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // that the programs also compile and link.
 func TestTheProgramsHaveTypesOnEveryPlatform(t *testing.T) {
 	if underRace || testing.Short() {
-		t.Skip("reads some seven hundred packages for each platform: make check runs it without the detector")
+		t.Skip("reads about 700 packages for each platform: make check runs it without the race detector")
 	}
 	for _, platform := range []string{"darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"} {
 		t.Run(platform, func(t *testing.T) {
@@ -42,7 +42,7 @@ func TestTheProgramsHaveTypesOnEveryPlatform(t *testing.T) {
 				}
 			}
 			if len(all) < 500 {
-				t.Errorf("%d packages were read: that is not all of them", len(all))
+				t.Errorf("only %d packages were read", len(all))
 			}
 		})
 	}
@@ -72,13 +72,13 @@ func TestWhatIsSmallUnderTheRaceDetectorIsRunWhole(t *testing.T) {
 				small++
 				named := slices.ContainsFunc(whole["WHOLE"], func(prefix string) bool { return strings.HasPrefix(test, prefix) })
 				if !named || !slices.Contains(whole["WHOLE_PACKAGES"], "./"+room(p.ImportPath)) {
-					t.Errorf("%s of %s is small under the race detector, and make whole does not run it", test, room(p.ImportPath))
+					t.Errorf("%s of %s uses less data under the race detector, but make whole does not run it", test, room(p.ImportPath))
 				}
 			}
 		}
 	}
 	if small < 4 {
-		t.Errorf("%d tests are small: yard.Small has another name, or this looks at the wrong place", small)
+		t.Errorf("only %d tests use yard.Small: it was renamed, or this test looks in the wrong place", small)
 	}
 }
 

@@ -42,15 +42,15 @@ var programs = []string{"dray", "drayd"}
 var platforms = []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
 
 func main() {
-	out := flag.String("o", "dist/image", "the layout `DIR`ectory")
-	tag := flag.String("tag", "latest", "the image's `TAG` in the layout")
-	revision := flag.String("revision", "", "the source `REVISION`, for the annotations")
-	tags := flag.String("tags", "", "Go's build `TAGS`: s3, azure, gcs for storage that is no directory")
-	bin := flag.String("bin", "", "take the programs in this `DIR`, which are for this machine, and build none")
-	epoch := flag.Int64("epoch", 0, "the time of the image, in `SECONDS` of Unix time")
+	out := flag.String("o", "dist/image", "`DIR`ectory of the layout")
+	tag := flag.String("tag", "latest", "`TAG` of the image in the layout")
+	revision := flag.String("revision", "", "`REVISION` of the source, for the annotations")
+	tags := flag.String("tags", "", "build `TAGS` for Go: s3, azure, gcs for storage other than a directory")
+	bin := flag.String("bin", "", "use the programs in this `DIR`, built for this machine, instead of building them")
+	epoch := flag.Int64("epoch", 0, "creation time of the image, in `SECONDS` of Unix time")
 	flag.Parse()
 	if *bin != "" && runtime.GOOS != "linux" {
-		fmt.Fprintln(os.Stderr, "mkimage: -bin: programs of this machine are none for an image")
+		fmt.Fprintln(os.Stderr, "mkimage: -bin requires linux: programs of this machine do not run in an image")
 		os.Exit(2)
 	}
 	b := builder{dir: *out, tag: *tag, tags: *tags, revision: *revision, bin: *bin, created: time.Unix(*epoch, 0).UTC()}
