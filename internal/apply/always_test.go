@@ -30,7 +30,7 @@ func TestAlwaysPutsEveryManifestAgainAndProvesEachBlobOnce(t *testing.T) {
 	if err != nil || sum.States[dray.Done] != 4 || sum.Blobs.Sent != 1 || sum.Blobs.Bytes != lost.Size {
 		t.Fatalf("%v %+v", err, sum)
 	}
-	blobs := sum.Blobs.Proven // the images share none
+	blobs := sum.Blobs.Proven // the images share no blob
 	if n := y.Dst.Count(http.MethodHead, testbed.Blob); n != blobs+1 {
 		t.Errorf("%d questions about %d blobs, of which one was sent and asked for again\n%s", n, blobs, y.Dst.Story())
 	}

@@ -23,7 +23,8 @@ func (e errand) limit() error {
 	return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: e.FileLimit, Max: e.FileLimit})
 }
 
-// The records of an upload outgrow what the disk takes: the copy goes on without them, and says so once.
+// The records of an upload grow larger than the disk allows. The copy continues without them, and
+// reports this once.
 func TestAFullDiskUnderTheStateFailsNoCopy(t *testing.T) {
 	src, dst := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 2, Size: 17 << 20})
@@ -38,7 +39,7 @@ func TestAFullDiskUnderTheStateFailsNoCopy(t *testing.T) {
 	}
 }
 
-// An interrupt leaves the session and its record, as a kill does.
+// An interrupt leaves the upload session and its record, as a kill does.
 func TestAnInterruptedCopyGoesOnWhereItWas(t *testing.T) {
 	src, dst := testbed.Distribution(t, testbed.Options{Front: slowly}), testbed.Distribution(t, testbed.Options{Dir: t.TempDir()})
 	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 1, Size: 20 << 20})

@@ -97,7 +97,7 @@ func TestTwoTagsThatLandOnOneAreRefusedBeforeAnythingMoves(t *testing.T) {
 func TestNamesThatMoveAreSetAfterThoseThatStay(t *testing.T) {
 	y := yard.New(t)
 	y.Tagged("app", "a-latest", "v1", "v2")
-	testbed.SkopeoCopy(t, y.Src, "app", "v2") // the image is whole
+	testbed.SkopeoCopy(t, y.Src, "app", "v2") // the image is complete
 	y.Must(y.Applied(y.PlanTag(t.Context(), dray.TagRequest{Image: "src/app:v2", Tags: []string{"latest"}}, nil)))
 	y.Forget()
 	y.Must(y.Copy(dray.CopyRequest{Source: "src/app", Targets: []string{"dst/app"}, Tags: dray.AllTags}))

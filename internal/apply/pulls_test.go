@@ -19,14 +19,15 @@ import (
 	"github.com/drayage/dray/internal/yard"
 )
 
-// harbour is a Docker Hub with a pull limit, another registry, and a target, in virtual time.
+// harbour has a Docker Hub with a pull limit, another registry and a target, in virtual time.
 type harbour struct {
 	*yard.Yard
 	limit *beside.PullLimit
 	other *testbed.Registry
 }
 
-// inHarbour runs test with six images at Docker Hub and four elsewhere, and a plan that brings all of them.
+// inHarbour runs test with six images at Docker Hub and four elsewhere, and a plan that copies all
+// of them.
 func inHarbour(t *testing.T, limit *beside.PullLimit, maxWait time.Duration, test func(h *harbour, p *dray.Prepared)) {
 	stores := []http.Handler{testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{})}
 	synctest.Test(t, func(t *testing.T) {
@@ -115,7 +116,7 @@ func TestPullsThatAreSpentForTooLongFailTheirOwnStepsOnly(t *testing.T) {
 			h.T.Errorf("%s after %v", yard.States(rep), time.Since(begin))
 		}
 		h.Forget()
-		again, err := h.Apply(h.T.Context(), p, nil) // nothing was lost: what is left is tried again
+		again, err := h.Apply(h.T.Context(), p, nil) // nothing was lost: the rest is tried again
 		if !fault.Is(err, fault.Throttled) || again.Count(dray.Failed) != 2 {
 			h.T.Errorf("%v %s", err, yard.States(again))
 		}

@@ -24,7 +24,7 @@ func TestCutBodyAtResetsTheConnectionAfterExactlyNBytes(t *testing.T) {
 		if len(got) != n || !bytes.Equal(got, b.data[:n]) {
 			t.Errorf("at %d: %d bytes", n, len(got))
 		}
-		// A client that has Content-Length bytes does not look further.
+		// A client that has read Content-Length bytes does not read further.
 		if n < size && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("at %d: %v", n, err)
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/drayage/dray/internal/testbed/hollow"
 )
 
-// stream hides the length of an upload's body from net/http.
+// stream hides the length of an upload body from net/http.
 func stream(data []byte) io.Reader { return io.MultiReader(bytes.NewReader(data)) }
 
 func TestCutRequestAtLeavesTheSessionWithExactlyNBytes(t *testing.T) {

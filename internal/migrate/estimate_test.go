@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// planFile writes the plan of a transfer.
+// planFile returns the plan file of a transfer.
 func planFile(y *yard.Yard, req dray.TransferRequest) []byte {
 	y.T.Helper()
 	var out bytes.Buffer
@@ -114,7 +114,8 @@ func TestAnEstimateCountsTheLookBeforeAPlanIsApplied(t *testing.T) {
 	if got := e.Registries[y.Dst.Host]; got.Reads != looks || looks != 4 {
 		t.Errorf("estimated %+v, it took %s", got, yard.Spent(y.Dst))
 	}
-	// That a repository was looked into is no sign that somebody began to fill it.
+	// An estimate looks into a repository, but this must not count as a transfer that began to fill
+	// it.
 	if n := y.Dst.Count(http.MethodHead, testbed.Blob); n != 0 {
 		t.Errorf("%d blobs were asked for where nothing is: %s", n, yard.Spent(y.Dst))
 	}

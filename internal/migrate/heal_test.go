@@ -19,7 +19,7 @@ func TestATransferThatHealsSendsWhatIsLackingBelowTagsThatAreRight(t *testing.T)
 	y.Tagged("app", "v1", "v2", "v3")
 	index := testbed.Index(t, y.Src, "multi", "v1", 2)
 	y.Transfers(yard.Whole())
-	testbed.Random(t, y.Src, "app", "v3", testbed.RandomOptions{Seed: 60}) // and one that moved
+	testbed.Random(t, y.Src, "app", "v3", testbed.RandomOptions{Seed: 60}) // a tag that moved
 	img := testbed.Random(t, y.Src, "app", "v2", testbed.RandomOptions{Seed: 2})
 	yard.Remove(t, yard.Data(t, dir, string(img.Layers[0].Digest)))
 	links := filepath.Join(dir, "docker/registry/v2/repositories/multi/_manifests/revisions/sha256", index.Children[0].Digest.Encoded())
@@ -97,10 +97,10 @@ func TestATransferTellsOfPulls(t *testing.T) {
 func TestWhatWasProvenOnceIsRememberedAndTakenBack(t *testing.T) {
 	y, dir := yard.Disk(t)
 	y.Tagged("app", "v1", "v2")
-	y.Transfers(yard.Whole()) // by somebody else
+	y.Transfers(yard.Whole()) // by another tool
 	y.Run(t.TempDir())
 	testbed.Random(t, y.Src, "app", "v3", testbed.RandomOptions{Seed: 3})
-	for _, want := range []int{2, 2} { // v3 it brought itself
+	for _, want := range []int{2, 2} { // v3 was copied by the first run itself
 		if _, sum, err := y.Transferred(yard.Whole()); err != nil || sum.Unproven != want {
 			t.Errorf("%d unproven, want %d; %v", sum.Unproven, want, err)
 		}

@@ -104,7 +104,7 @@ func TestLayoutsThatCanNotBeAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 	if got, _, err := y.Transferred(flat); strings.Count(got, " done") != 2 || err != nil {
 		t.Errorf("%s %v", got, err)
 	}
-	// Inside what is there, and a directory of something else.
+	// Inside an existing layout, and in a directory with other files.
 	if _, err := y.Planned(dray.TransferRequest{Sources: []string{"src/team"}, Target: "oci:" + root + "/team-app/"}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("%v", err)
 	}

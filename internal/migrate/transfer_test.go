@@ -92,7 +92,7 @@ func TestTwoHundredRepositoriesInSyncCostAListAndAHeadATag(t *testing.T) {
 	case testing.Short():
 		repos, tags = 20, 10
 	case yard.Small():
-		repos, tags = 40, 10 // make check runs it whole without the detector
+		repos, tags = 40, 10 // make check runs the full size without the race detector
 	}
 	y := yard.New(t)
 	for i := range repos {
@@ -245,7 +245,7 @@ func TestSeveralSourcesMergeAndPreferOrdersThem(t *testing.T) {
 	t.Cleanup(d.Close)
 	y.Dray = d
 	y.Tagged("app", "v1", "v2")
-	testbed.Random(t, other, "app", "v1", testbed.RandomOptions{Seed: 1}) // the same
+	testbed.Random(t, other, "app", "v1", testbed.RandomOptions{Seed: 1}) // the same image
 	testbed.Random(t, other, "app", "v2", testbed.RandomOptions{Seed: 30})
 	testbed.Random(t, other, "lib", "v1", testbed.RandomOptions{Seed: 31})
 	req := dray.TransferRequest{Sources: []string{y.Src.Host, other.Host}, Target: y.Dst.Host}
@@ -362,7 +362,7 @@ func TestAMapThatMakesOneTagOfTwoIsRefusedBeforeAnythingMoves(t *testing.T) {
 
 func TestATransferThatIsInterruptedGoesOnInTheNextRun(t *testing.T) {
 	y := yard.New(t)
-	const repos = 60 // more than are in flight at once
+	const repos = 60 // more than are in flight at the same time
 	for i := range repos {
 		testbed.Random(t, y.Src, fmt.Sprintf("r%02d", i), "v1", testbed.RandomOptions{Seed: uint64(i + 1)})
 	}
@@ -460,7 +460,7 @@ func TestTimesThatWereReadAreRememberedByTheNextRun(t *testing.T) {
 	dated(y, "app", made.Add(time.Hour), "new")
 	state, req := t.TempDir(), yard.Whole()
 	req.Selection.Since = made.Add(time.Minute)
-	for _, reads := range []int{4, 0} { // of each image its manifest and its configuration
+	for _, reads := range []int{4, 0} { // two images, each with a manifest and a configuration
 		y.Run(state)
 		if got, err := y.Planned(req); err != nil || got != "copy app:new" {
 			t.Errorf("%s %v", got, err)
@@ -471,7 +471,7 @@ func TestTimesThatWereReadAreRememberedByTheNextRun(t *testing.T) {
 	}
 }
 
-// dated stores an image of a time under tags.
+// dated stores an image with a creation time under tags.
 func dated(y *yard.Yard, repo string, made time.Time, tags ...string) {
 	y.T.Helper()
 	config := y.Src.Blob(y.T, repo, v1.MediaTypeImageConfig, fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","created":%q,"rootfs":{"type":"layers","diff_ids":[]}}`, made.Format(time.RFC3339)))

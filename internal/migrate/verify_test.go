@@ -127,7 +127,7 @@ func TestOnlyReadingFindsWrongBytes(t *testing.T) {
 	y.Verifies("", dray.VerifyRequest{Of: yard.Whole(), Depth: dray.Deep})
 	y.Verifies("app:v1 corrupt layer=corrupt", dray.VerifyRequest{Of: yard.Whole(), Depth: dray.Rehash})
 
-	// This registry keeps the bytes that it has: the repair says so instead of believing it.
+	// This registry does not replace bytes that it has. The repair must report this.
 	got, rec, err := y.Verified(dray.VerifyRequest{Of: yard.Whole(), Depth: dray.Rehash, Heal: true})
 	if err != nil || got != "app:v1 corrupt layer=corrupt" || rec.Healed != 0 || len(rec.Troubles) != 1 || !fault.Is(rec.Troubles[0].Err, fault.Corrupt) || fault.HintOf(rec.Troubles[0].Err) == "" {
 		t.Errorf("%s %v %+v", got, err, rec.Troubles)

@@ -23,12 +23,12 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// canary is a password that must not be seen anywhere.
+// canary is a password that must not appear anywhere.
 const canary = "canary-5up3r"
 
 var robot = credential.Login{User: "robot", Password: credential.New(canary), From: "flag --dst-creds"}
 
-// Check runs a check from reg/app:v1 and returns the findings by "side what".
+// check runs a check from reg/app:v1 and returns the findings by "side what".
 func check(t *testing.T, settings dray.Settings, req dray.CheckRequest, hosts ...*testbed.Registry) (dray.CheckReport, map[string]dray.Finding) {
 	t.Helper()
 	settings.PlainHTTP = !settings.Insecure && settings.CAFile == "" && strings.HasPrefix(hosts[0].URL, "http:")
@@ -60,7 +60,7 @@ func check(t *testing.T, settings dray.Settings, req dray.CheckRequest, hosts ..
 	return rep, found
 }
 
-// wants holds a finding against what it must say.
+// wants checks the state, text and remedy of a finding.
 func wants(t *testing.T, found map[string]dray.Finding, key string, state dray.Severity, text, remedy string) {
 	t.Helper()
 	f, ok := found[key]
@@ -111,7 +111,7 @@ func TestCheckLeavesNothingAtTheTarget(t *testing.T) {
 		}
 		var left []string
 		walk(t, dir, func(path string) {
-			// distribution writes the state of its hash once more after the upload is gone
+			// distribution writes the state of its hash once more after the upload was canceled
 			if !strings.Contains(path, "hashstates") {
 				left = append(left, path)
 			}
@@ -188,7 +188,7 @@ func TestARefusedLoginIsToldFromAMissingRight(t *testing.T) {
 	}
 }
 
-// F-30: a token that gives less than was asked for is shown.
+// F-30: a token that grants less than was requested is reported.
 func TestATokenWithFewerScopesIsShown(t *testing.T) {
 	var reg *testbed.Registry
 	reg = testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -229,7 +229,7 @@ func TestCheckReadsDockerHubsBudgetAndSpendsNone(t *testing.T) {
 	}
 }
 
-// locks is ACR's API of tags: every tag of it is locked.
+// locks is ACR's API of tags, in which every tag is locked.
 func locks(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/acr/v1/app/_tags/v") {
@@ -240,7 +240,7 @@ func locks(next http.Handler) http.Handler {
 	})
 }
 
-// F-78: a locked tag is seen before anything moves; the same digest is no trouble.
+// F-78: a locked tag is found before anything moves. It does not matter if the digest is the same.
 func TestALockedTagIsAConflictBeforeAnythingMoves(t *testing.T) {
 	src, dst := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{Front: locks})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
@@ -312,7 +312,7 @@ func TestAMissingPlaceThatWillBeCreatedIsNoFailure(t *testing.T) {
 	}))
 	defer api.Close()
 	env := map[string]string{"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": canary, "AWS_ENDPOINT_URL_ECR": api.URL}
-	for _, create := range []dray.Create{"", "private"} { // in this order: the second makes it
+	for _, create := range []dray.Create{"", "private"} { // in this order: the second one creates it
 		ready := create != ""
 		d, err := dray.New(dray.Config{
 			Registries: map[string]dray.Registry{"src": {Host: src.Host, Settings: dray.Settings{PlainHTTP: true}},
@@ -367,7 +367,7 @@ func TestTheNearestTagsAreNamedAndCostOneRequest(t *testing.T) {
 	}
 }
 
-// walk visits files and what they lie in, but directories that only lead nowhere do not count.
+// walk visits files and the directories that contain them. Directories without files do not count.
 func walk(t *testing.T, dir string, visit func(string)) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

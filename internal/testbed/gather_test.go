@@ -9,8 +9,9 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 )
 
-// What is gathered behaves as files do: an upload that was closed goes on at its end, sizes
-// count what is under way, one that was canceled is gone, and none is longer than its bytes.
+// The storage in memory behaves as files do: an upload that was closed continues at its end, sizes
+// include data that is still buffered, a canceled upload is gone, and no upload has more bytes than
+// were written.
 func TestStorageInMemoryWritesAsADirectoryDoes(t *testing.T) {
 	memory, err := gatherers{}.Create(t.Context(), nil)
 	if err != nil {
