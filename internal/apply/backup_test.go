@@ -95,7 +95,7 @@ func TestABackupNameThatIsTakenIsAConflictOfItsStepAlone(t *testing.T) {
 	testbed.Random(t, y.Dst, "app", "v2", testbed.RandomOptions{Seed: 61})
 	req.Backup = plan.Backup{Template: "before"}
 	if got, _, err := y.Transferred(req); got != "app:v1 done, app:v2 failed, app:v3 done" || !fault.Is(err, fault.Conflict) {
-		t.Errorf("one name: %s %v", got, err)
+		t.Errorf("same backup name: %s %v", got, err)
 	}
 	req.Backup = plan.Backup{Template: "v3"}
 	if got, err := y.Planned(req); got != "skip app:v1, broken app:v2, skip app:v3" || err != nil {

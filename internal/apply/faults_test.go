@@ -85,7 +85,7 @@ func TestAnImportLivesThroughEachOfThirtyRecoverableFaults(t *testing.T) {
 	layer := testbed.Random(t, testbed.Distribution(t, testbed.Options{}), "app", "v1", image).Layers[0]
 	cases := recoverable(string(layer.Digest))
 	if len(cases) != 30 {
-		t.Fatalf("%d faults, the comparison has 30", len(cases))
+		t.Fatalf("%d faults, but docs/faults.md compares 30", len(cases))
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestAnImportLivesThroughEachOfThirtyRecoverableFaults(t *testing.T) {
 				c.live(t, a, b)
 				testbed.Same(t, a, b, "app", "v1", "app", "v1")
 				if first := append(c.source, c.target...)[0]; first.Fired() == 0 {
-					t.Errorf("the fault was not met\n%s\n%s", a.Story(), b.Story())
+					t.Errorf("the fault did not fire\n%s\n%s", a.Story(), b.Story())
 				}
 			})
 		})
@@ -153,7 +153,7 @@ func TestF42ATagThatIsListedAndGoneIsLeftOutAndNamed(t *testing.T) {
 	p, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app", Targets: []string{"dst/app"}, Tags: dray.AllTags}, hear)
 	rep := y.Must(y.Applied(p, err))
 	if yard.States(rep) != "app:v1 done, app:v3 done" || len(told) != 1 || !strings.Contains(told[0], "app:v2") {
-		t.Errorf("%s; told %q", yard.States(rep), told)
+		t.Errorf("%s; notes %q", yard.States(rep), told)
 	}
 }
 

@@ -62,7 +62,7 @@ func TestAGuardIsAskedOnceForEachNameBeforeItIsSet(t *testing.T) {
 			asked[s.To.String()]++
 			for _, q := range y.Dst.Log() {
 				if q.Method == http.MethodPut && q.Ref == s.To.Tag {
-					t.Errorf("%s was set before", s.To)
+					t.Errorf("%s was set before the guard was asked", s.To)
 				}
 			}
 		}

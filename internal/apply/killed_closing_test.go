@@ -98,7 +98,7 @@ func TestABlobWhoseAnswerWasNotSeenIsNotSentAgain(t *testing.T) {
 				}
 			})
 			if !killed {
-				t.Fatal("it ended before it was killed")
+				t.Fatal("the copy ended before it was killed")
 			}
 			time.Sleep(50 * time.Millisecond) // the registry still reads bytes from the kernel's buffer
 			next := send(t, e)

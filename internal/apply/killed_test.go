@@ -195,9 +195,9 @@ func TestACopyThatIsKilledAnywhereGoesOnWithoutSendingAnythingTwice(t *testing.T
 			for n := 0; k.kills < kills; n++ {
 				k.round(fmt.Sprintf("team/app%d", n))
 			}
-			t.Logf("%d kills, at most %d KiB of a blob read again, %d uploads gone on with", k.kills, k.most>>10, k.again)
+			t.Logf("%d kills, at most %d KiB of a blob read again, %d uploads resumed", k.kills, k.most>>10, k.again)
 			if k.again == 0 {
-				t.Error("no upload was gone on with: this test tells nothing")
+				t.Error("no upload was resumed, so this test has shown nothing")
 			}
 		})
 	}
@@ -291,7 +291,7 @@ func (k *killer) opaque() {
 		}
 		for _, word := range []string{"http", "127.0.0.1", "uploads", "_state", "sha256", "team"} {
 			if strings.Contains(string(raw), word) {
-				k.t.Errorf("a record shows %q", word)
+				k.t.Errorf("a record contains %q in clear text", word)
 			}
 		}
 	}
@@ -319,12 +319,12 @@ func TestARegistryThatKeepsNoCutUploadGetsTheBlobAnewAndItIsTold(t *testing.T) {
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 1, Size: 17 << 20})
 	e := errand{State: filepath.Join(t.TempDir(), "state"), Source: src.Host + "/app:v1", Target: dst.Host + "/app:v1"}
 	if !send(t, e).killAt(t, func() bool { in, _ := dst.Sent("", testbed.Upload); return in > 10<<20 }) {
-		t.Fatal("it ended before it was killed")
+		t.Fatal("the copy ended before it was killed")
 	}
 	c := send(t, e)
 	c.wait(t)
 	if said := c.out.String(); !strings.Contains(said, ": 8 MiB are sent again: the registry ") {
-		t.Errorf("said: %s", said)
+		t.Errorf("output: %s", said)
 	}
 	testbed.Same(t, src, dst, "app", "v1", "app", "v1")
 }

@@ -33,7 +33,7 @@ func TestAFullDiskUnderTheStateFailsNoCopy(t *testing.T) {
 		c := send(t, errand{State: filepath.Join(t.TempDir(), "state"), Source: src.Host + "/app:v1", Target: dst.Host + "/" + repo + ":v1", FileLimit: limit})
 		c.wait(t)
 		if said := c.out.String(); strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "uploads are not recorded, so one that is killed begins anew: ") {
-			t.Errorf("at %d bytes: %s", limit, said)
+			t.Errorf("limit of %d bytes: %s", limit, said)
 		}
 		testbed.Same(t, src, dst, "app", "v1", repo, "v1")
 	}
@@ -53,7 +53,7 @@ func TestAnInterruptedCopyGoesOnWhereItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-c.done; err == nil {
-		t.Fatal("it ended before the interrupt")
+		t.Fatal("the copy ended before the interrupt")
 	}
 	send(t, e).wait(t)
 	if received() != img.Bytes || dst.Count("DELETE", testbed.Upload) != 0 {

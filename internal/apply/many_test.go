@@ -38,7 +38,7 @@ func TestAllOrNothingSetsNoNameWhereOneFails(t *testing.T) {
 	req.Tags = req.Tags[:2]
 	rep = y.Must(y.Import(req))
 	if rep.Steps[0].Blobs.Sent == 0 {
-		t.Error("the report has lost the blobs")
+		t.Error("the report has no blobs")
 	}
 	testbed.Same(t, y.Src, y.Dst, "app", "v2", "app", "v2")
 }

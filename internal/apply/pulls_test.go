@@ -42,7 +42,7 @@ func inHarbour(t *testing.T, limit *beside.PullLimit, maxWait time.Duration, tes
 						return r.Dial(ctx, network, addr)
 					}
 				}
-				return nil, fmt.Errorf("nobody answers at %s", addr)
+				return nil, fmt.Errorf("no server at %s", addr)
 			}})
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +63,7 @@ func inHarbour(t *testing.T, limit *beside.PullLimit, maxWait time.Duration, tes
 			t.Fatal(err)
 		}
 		if hub.Count("GET", "") != 0 {
-			t.Errorf("planning pulled:\n%s", hub.Story())
+			t.Errorf("planning used pulls:\n%s", hub.Story())
 		}
 		test(h, p)
 	})
@@ -92,7 +92,7 @@ func TestWhatIsFreeGoesOnWhilePullsAreSpentAndTheRestWaits(t *testing.T) {
 				h.T.Errorf("took %v", d)
 			}
 			if len(told) != 1 || !strings.HasPrefix(told[0], "docker.io: pulls spent, until ") {
-				h.T.Errorf("told %q", told)
+				h.T.Errorf("events %q", told)
 			}
 			got := rep.Pulls["docker.io"]
 			if got.Spent != 6 || len(rep.Pulls) != 1 {
@@ -121,7 +121,7 @@ func TestPullsThatAreSpentForTooLongFailTheirOwnStepsOnly(t *testing.T) {
 			h.T.Errorf("%v %s", err, yard.States(again))
 		}
 		if h.Src.Count("GET", testbed.Manifest) != 0 {
-			h.T.Errorf("pulled again:\n%s", h.Src.Story())
+			h.T.Errorf("finished images were pulled again:\n%s", h.Src.Story())
 		}
 		time.Sleep(6*time.Hour + time.Minute)
 		h.Must(h.Apply(h.T.Context(), p, nil))
@@ -153,7 +153,7 @@ func TestAnEqualImageAtDockerHubIsNoPull(t *testing.T) {
 			}
 		}
 		if h.limit.Used() != used {
-			h.T.Errorf("%d pulls for nothing", h.limit.Used()-used)
+			h.T.Errorf("%d pulls of an image that is up to date", h.limit.Used()-used)
 		}
 	})
 }

@@ -63,7 +63,7 @@ func TestStallAtIsSilentInMidBodyAndThenGoesOn(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(rest), err)
 	}
 	if took := time.Since(start); took < 200*time.Millisecond {
-		t.Errorf("silent for %s only", took)
+		t.Errorf("paused for %s only", took)
 	}
 	fired(t, f, 1)
 }
@@ -77,7 +77,7 @@ func TestEndlessSilenceEndsWithTheTest(t *testing.T) {
 			b := newBench(t, f)
 			b.Client.Timeout = 100 * time.Millisecond
 			if _, _, err := b.ask("GET", b.blob, nil, nil); err == nil {
-				t.Error("an answer came")
+				t.Error("a response arrived")
 			}
 			fired(t, f, 1)
 		})

@@ -154,7 +154,7 @@ func TestElsewhereHearsEveryKindOfCredential(t *testing.T) {
 	b.must("GET", "/token?scope=repository:a:pull", nil, nil)
 	b.must("GET", "/v2/a/blobs/sha256:x", nil, nil)
 	if all := c.Credentials(); len(all) != 0 {
-		t.Fatalf("heard %q in innocent requests", all)
+		t.Fatalf("reported %q for requests without credentials", all)
 	}
 	b.must("PATCH", "/v2/a/blobs/uploads/1", http.Header{"Authorization": {"Bearer t"}}, strings.NewReader("x"))
 	b.must("POST", "/token", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, strings.NewReader("password=p"))

@@ -29,17 +29,17 @@ func TestARuleThatMakesOneNameOfTwoIsAnErrorBeforeAnythingMoves(t *testing.T) {
 	}
 	flat.Prefer = []string{"src/a/b"}
 	if got, err := y.Planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
-		t.Errorf("ordered: %s %v", got, err)
+		t.Errorf("with an order: %s %v", got, err)
 	}
 	flat.Map = plan.TagMap{Pairs: []plan.Pair{{From: "none", To: "one"}}} // with a map, all names are checked
 	if got, err := y.Planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
-		t.Errorf("ordered, with a map: %s %v", got, err)
+		t.Errorf("with an order and a map: %s %v", got, err)
 	}
 	flat.Map = plan.TagMap{}
 	flat.Prefer = nil
 	flat.Selection.ExcludeRepositories, _ = plan.ParsePatterns("a/b")
 	if got, err := y.Planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
-		t.Errorf("left out: %s %v", got, err)
+		t.Errorf("with one source left out: %s %v", got, err)
 	}
 
 	y = yard.New(t)

@@ -20,7 +20,7 @@ func TestAPlanFileOfATransferIsTheSameEachTimeAndDoneStepByStep(t *testing.T) {
 	testbed.Random(t, y.Dst, "app", "v4", testbed.RandomOptions{Seed: 4}) // already up to date
 	file := y.Written(yard.Whole())
 	if again := y.Written(yard.Whole()); !bytes.Equal(file, again) {
-		t.Errorf("two plans of one state:\n%s\n%s", file, again)
+		t.Errorf("two plans of the same state differ:\n%s\n%s", file, again)
 	}
 	testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{Seed: 60}) // the source moved
 	testbed.Random(t, y.Dst, "app", "v2", testbed.RandomOptions{Seed: 61}) // the target moved
@@ -35,7 +35,7 @@ func TestAPlanFileOfATransferIsTheSameEachTimeAndDoneStepByStep(t *testing.T) {
 	}
 	got, sum, err = y.FromFile(file, true)
 	if got != "app:v1 done, app:v2 done, app:v3 unchanged, app:v4 done, app:v5 unchanged, web:v1 unchanged" || err != nil || sum.Retagged != 2 {
-		t.Errorf("followed: %s %v %+v", got, err, sum)
+		t.Errorf("with Follow: %s %v %+v", got, err, sum)
 	}
 	testbed.Same(t, y.Src, y.Dst, "app", "v1", "app", "v1")
 	y.Forget()
@@ -73,7 +73,7 @@ func TestAPlanToBeDoneWholeIsNotBegunWhereAStepMoved(t *testing.T) {
 		t.Errorf("%s %v", got, err)
 	}
 	if got, _, err = y.FromFile(file.Bytes(), true); got != "app:v1 done, app:v2 done" || err != nil {
-		t.Errorf("followed: %s %v", got, err)
+		t.Errorf("with Follow: %s %v", got, err)
 	}
 }
 

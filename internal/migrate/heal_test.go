@@ -29,7 +29,7 @@ func TestATransferThatHealsSendsWhatIsLackingBelowTagsThatAreRight(t *testing.T)
 	req := yard.Whole()
 	req.Sources = []string{"src/app", "src/multi"}
 	if got, sum, err := y.Transferred(req); got != "app:v3 done" || err != nil || sum.Unproven != 3 || sum.Healed != 0 {
-		t.Fatalf("without: %s %v %+v", got, err, sum)
+		t.Fatalf("without Heal: %s %v %+v", got, err, sum)
 	}
 	req.Heal = true
 	y.Forget()
@@ -107,7 +107,7 @@ func TestWhatWasProvenOnceIsRememberedAndTakenBack(t *testing.T) {
 	}
 	y.Verifies("", dray.VerifyRequest{Of: yard.Whole()})
 	if _, sum, _ := y.Transferred(yard.Whole()); sum.Unproven != 2 {
-		t.Errorf("digests prove no content: %+v", sum)
+		t.Errorf("a comparison of digests must not prove content: %+v", sum)
 	}
 	y.Verifies("", dray.VerifyRequest{Of: yard.Whole(), Depth: dray.Deep})
 	if _, sum, _ := y.Transferred(yard.Whole()); sum.Unproven != 0 {

@@ -53,7 +53,7 @@ func TestAnIncrementalTransferListsOnlyWhatChanged(t *testing.T) {
 	req := incremental()
 	req.Incremental = false
 	if got, _, err := y.Transferred(req); err != nil || got != "" || y.Src.Count("GET", testbed.Own) != 8 {
-		t.Errorf("all of it: %s %v %s", got, err, yard.Spent(y.Src))
+		t.Errorf("full listing: %s %v %s", got, err, yard.Spent(y.Src))
 	}
 }
 

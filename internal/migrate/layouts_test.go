@@ -35,7 +35,7 @@ func TestARegistryGoesThroughLayoutsOnDiskToAnother(t *testing.T) {
 		t.Errorf("again: %s %v", got, err)
 	}
 	if got, _, err := y.FromFile(file, false); strings.Contains(got, "failed") || err != nil {
-		t.Errorf("from a file: %s %v", got, err)
+		t.Errorf("from a plan file: %s %v", got, err)
 	}
 	y.Verifies("", dray.VerifyRequest{Of: out, Depth: dray.Deep})
 

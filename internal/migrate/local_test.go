@@ -42,7 +42,7 @@ func newLocalYard(t *testing.T) *yard.Yard {
 		},
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr != src.Host {
-				t.Errorf("dialed %s", addr)
+				t.Errorf("a connection to %s was opened", addr)
 			}
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		},

@@ -28,7 +28,7 @@ func TestPlansAreDeterministicAndCarriedOutLeaveNothingToDo(t *testing.T) {
 			req := randomState(rng, y, src, dst)
 			file := y.Written(req)
 			if again := y.Written(req); !bytes.Equal(file, again) {
-				t.Fatalf("two plans of one state:\n%s\n%s", file, again)
+				t.Fatalf("two plans of the same state differ:\n%s\n%s", file, again)
 			}
 			var got string
 			var err error
@@ -47,7 +47,7 @@ func TestPlansAreDeterministicAndCarriedOutLeaveNothingToDo(t *testing.T) {
 			}
 			for _, line := range strings.Split(steps, "\n")[1:] {
 				if !strings.HasPrefix(line, `{"action":"skip"`) || strings.Contains(line, `"locks"`) || strings.Contains(line, `"backup"`) {
-					t.Errorf("left to do: %s\nof the plan\n%s", line, file)
+					t.Errorf("still to do: %s\nafter the plan\n%s", line, file)
 				}
 			}
 			req.Heal = true

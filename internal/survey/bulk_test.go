@@ -176,7 +176,7 @@ func dockerHub(t *testing.T, r, dst *testbed.Registry) *yard.Yard {
 			case addr == dst.Host:
 				return dst.Dial(ctx, network, addr)
 			}
-			return nil, fmt.Errorf("nobody answers at %s", addr)
+			return nil, fmt.Errorf("no server at %s", addr)
 		},
 	})
 	if err != nil {

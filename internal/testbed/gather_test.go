@@ -30,18 +30,18 @@ func writes(t *testing.T, d storagedriver.StorageDriver) {
 	w := writer(t, d, "/a/b", false)
 	feed(t, w, whole[:cut])
 	if w.Size() != int64(cut) {
-		t.Errorf("%d bytes while they are written, want %d", w.Size(), cut)
+		t.Errorf("size %d while writing, want %d", w.Size(), cut)
 	}
 	end(t, w.Close())
 	if _, err := w.Write(whole); err == nil {
-		t.Error("a closed writer took more")
+		t.Error("a closed writer accepted more data")
 	}
 	if info, err := d.Stat(t.Context(), "/a/b"); err != nil || info.Size() != int64(cut) {
 		t.Errorf("closed: %v %v, want %d bytes", info, err, cut)
 	}
 	w = writer(t, d, "/a/b", true)
 	if w.Size() != int64(cut) {
-		t.Errorf("it goes on at %d, want %d", w.Size(), cut)
+		t.Errorf("the upload continues at %d, want %d", w.Size(), cut)
 	}
 	feed(t, w, whole[cut:])
 	end(t, w.Commit(t.Context()))
@@ -58,7 +58,7 @@ func writes(t *testing.T, d storagedriver.StorageDriver) {
 	feed(t, w, whole)
 	end(t, w.Cancel(t.Context()))
 	if _, err := d.Stat(t.Context(), "/a/c"); err == nil {
-		t.Error("what was canceled is there")
+		t.Error("a canceled upload still exists")
 	}
 }
 
