@@ -57,7 +57,7 @@ func (r *Run) prepare(ctx context.Context, b *place.Base, w Work, obs event.Obse
 		for _, s := range r.Plan.Steps {
 			r.session.Aim(s.From.Repo, s.To.Repo)
 		}
-		if err := r.stale(ctx); err != nil {
+		if err := r.checkSteps(ctx); err != nil {
 			return err
 		}
 		if err := r.FirstErr(); err != nil {
@@ -74,9 +74,9 @@ func (r *Run) prepare(ctx context.Context, b *place.Base, w Work, obs event.Obse
 	return nil
 }
 
-// stale checks a plan from a file against both sides. If a name points to another digest than the
-// plan expects, its step fails with Moved.
-func (r *Run) stale(ctx context.Context) error {
+// checkSteps checks a plan from a file against both sides. If a name points to another digest than
+// the plan expects, its step fails with Moved.
+func (r *Run) checkSteps(ctx context.Context) error {
 	return place.Each(ctx, place.Lookups, place.IndexesOf(r.Plan.Steps), func(ctx context.Context, i int) error {
 		err := checkStep(ctx, r.session, r.Plan.Verb, r.Plan.Steps[i])
 		if fault.Is(err, fault.Moved) {

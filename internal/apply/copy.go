@@ -35,9 +35,9 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		}
 		ends = append(ends, e)
 		tags, last := r.tags(e)
-		to := transfer.End{Target: r.guarding(e, r.keeping(e, at, r.session.Shared.Target(at))), Tags: tags, Last: last, Back: r.session.BackOf(at)}
+		to := transfer.End{Target: r.withGuard(e, r.withBackup(e, at, r.session.Shared.Target(at))), Tags: tags, Last: last, Back: r.session.BackOf(at)}
 		to.Turn = r.session.Shared.Turn(at)
-		if t.part == bringing {
+		if t.part == contentOnly {
 			to.Tags, to.Last = nil, nil
 		}
 		job.To = append(job.To, to)
@@ -47,7 +47,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	}
 	began := time.Now()
 	for i, out := range r.session.Base.Engine.Copy(ctx, job) {
-		r.spent(ends[i], time.Since(began))
+		r.addTime(ends[i], time.Since(began))
 		if _, spent := remote.SpentUntil(out.Err); spent {
 			if late == nil {
 				late = &task{from: t.from, root: t.root, part: t.part, late: out.Err}
@@ -55,8 +55,8 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 			late.to = append(late.to, ends[i])
 			continue
 		}
-		if t.part == bringing && out.Err == nil {
-			r.count(ends[i], out.Blobs)
+		if t.part == contentOnly && out.Err == nil {
+			r.recordBlobs(ends[i], out.Blobs)
 			continue
 		}
 		r.settle(ends[i], out)
@@ -67,8 +67,8 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 // proof says how much evidence is required that the targets of t have a blob. If an image that is
 // already there is put again, the reason is to be sure of it, so the size of each blob is checked.
 func (r *Run) proof(t *task) oci.Proof {
-	if r.believe != oci.Claimed {
-		return r.believe
+	if r.wantedProof != oci.Claimed {
+		return r.wantedProof
 	}
 	for _, e := range t.to {
 		for _, i := range e.steps {
@@ -82,7 +82,7 @@ func (r *Run) proof(t *task) oci.Proof {
 
 // open opens the repository that t reads from.
 func (r *Run) open(t *task) (place.Repository, error) {
-	if t.part == naming {
+	if t.part == namesOnly {
 		return r.session.Target(t.from, layout.Write)
 	}
 	return r.session.Source(t.from)
@@ -109,7 +109,7 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 	for _, tag := range out.Accepted.Tags {
 		set[tag] = true
 	}
-	r.count(e, out.Blobs)
+	r.recordBlobs(e, out.Blobs)
 	for _, i := range e.steps {
 		tag := r.Plan.Steps[i].To.Tag
 		err := out.Accepted.Failed[tag]
@@ -126,8 +126,8 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 	}
 }
 
-// count records the blobs of an end in the report of its first step.
-func (r *Run) count(e *end, blobs oci.Blobs) {
+// recordBlobs records the blobs of an end in the report of its first step.
+func (r *Run) recordBlobs(e *end, blobs oci.Blobs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if blobs != (oci.Blobs{}) {
@@ -135,8 +135,8 @@ func (r *Run) count(e *end, blobs oci.Blobs) {
 	}
 }
 
-// spent adds the time that an image took to the report of each of its names at an end.
-func (r *Run) spent(e *end, took time.Duration) {
+// addTime adds the time that an image took to the report of each of its names at an end.
+func (r *Run) addTime(e *end, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, i := range e.steps {

@@ -11,13 +11,13 @@ import (
 	"github.com/drayage/dray/internal/transfer"
 )
 
-// through runs the rounds of tasks, one after another. A task that the pull limit stops does not
+// runRounds runs the rounds of tasks, one after another. A task that the pull limit stops does not
 // block the others: it waits for the limit after all other tasks are done.
-func (r *Run) through(ctx context.Context, images int, waves ...[]*task) {
+func (r *Run) runRounds(ctx context.Context, images int, waves ...[]*task) {
 	for {
 		var late []*task
 		for i, wave := range waves {
-			waves[i] = r.pass(ctx, images, wave)
+			waves[i] = r.runTasks(ctx, images, wave)
 			late = append(late, waves[i]...)
 		}
 		if len(late) == 0 || ctx.Err() != nil {
@@ -38,18 +38,18 @@ func (r *Run) through(ctx context.Context, images int, waves ...[]*task) {
 	}
 }
 
-// pass runs tasks in parallel and returns those that must wait for the pull limit.
-func (r *Run) pass(ctx context.Context, images int, tasks []*task) []*task {
+// runTasks runs tasks in parallel and returns those that must wait for the pull limit.
+func (r *Run) runTasks(ctx context.Context, images int, tasks []*task) []*task {
 	late := make([]*task, len(tasks))
 	// The error only says that the context ended. The error of each step is in its report.
 	_ = place.Each(ctx, images, place.IndexesOf(tasks), func(ctx context.Context, i int) error {
 		late[i] = r.copy(ctx, tasks[i])
 		return nil
 	})
-	return present(late)
+	return withoutNil(late)
 }
 
-func present(tasks []*task) []*task {
+func withoutNil(tasks []*task) []*task {
 	var there []*task
 	for _, t := range tasks {
 		if t != nil {
@@ -59,9 +59,9 @@ func present(tasks []*task) []*task {
 	return there
 }
 
-// glance is how often refill checks whether pulls are available again. Such a check is not counted
-// as a pull.
-const glance = 5 * time.Minute
+// refillInterval is how often refill checks whether pulls are available again. Such a check is not
+// counted as a pull.
+const refillInterval = 5 * time.Minute
 
 // refill waits until the registry that the late tasks read from allows pulls again. Its error says
 // that the wait would exceed Base.MaxWait, or that ctx ended.
@@ -88,15 +88,15 @@ func (r *Run) refill(ctx context.Context, late []*task) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(min(d, glance)):
+		case <-time.After(min(d, refillInterval)):
 		}
-		r.look(ctx, late[0])
+		r.refreshLimit(ctx, late[0])
 	}
 }
 
 // look resolves the digest of one image with a HEAD request. The response headers update the known
 // pull limit. An error is ignored, and refill keeps waiting.
-func (r *Run) look(ctx context.Context, t *task) {
+func (r *Run) refreshLimit(ctx context.Context, t *task) {
 	if at, err := r.session.Source(t.from); err == nil {
 		_, _ = at.Resolve(ctx, string(t.root.Digest))
 	}

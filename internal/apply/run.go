@@ -16,18 +16,18 @@ import (
 
 // Run is one application of a plan.
 type Run struct {
-	session *place.Session
-	Plan    *plan.Plan
-	believe oci.Proof
-	guard   func(context.Context, []plan.Step) error    // the guard of the caller that applies the plan, which may differ from that of the caller that made it
-	Turn    func(context.Context) (end func(), ok bool) // waits for a free place for one image; nil does not limit the number
-	mu      sync.Mutex
-	Reports []report.Step
+	session     *place.Session
+	Plan        *plan.Plan
+	wantedProof oci.Proof
+	guard       func(context.Context, []plan.Step) error    // the guard of the caller that applies the plan, which may differ from that of the caller that made it
+	Turn        func(context.Context) (end func(), ok bool) // waits for a free place for one image; nil does not limit the number
+	mu          sync.Mutex
+	Reports     []report.Step
 }
 
 // NewRun returns a Run that applies p. With a nil session, one is opened when the plan is checked.
 func NewRun(b *place.Base, s *place.Session, p *plan.Plan, believe oci.Proof) *Run {
-	r := &Run{session: s, Plan: p, believe: believe, guard: b.Guard, Reports: make([]report.Step, len(p.Steps))}
+	r := &Run{session: s, Plan: p, wantedProof: believe, guard: b.Guard, Reports: make([]report.Step, len(p.Steps))}
 	for i, step := range p.Steps {
 		r.Reports[i] = report.Step{Step: step, State: report.NotStarted}
 	}

@@ -18,10 +18,10 @@ type task struct {
 type stage int
 
 const (
-	// whole copies the content and sets the names.
-	whole    stage = iota
-	bringing       // copies the content only
-	naming         // sets the names only, of content that its single end already has
+	// contentAndNames copies the content and sets the names.
+	contentAndNames stage = iota
+	contentOnly           // copies the content only
+	namesOnly             // sets the names only, of content that its single end already has
 )
 
 // end is one target repository and the steps that set names in it.

@@ -22,7 +22,7 @@ func (r *Run) Work(ctx context.Context, images int) {
 	}
 	staying := slices.DeleteFunc(slices.Clone(tasks), r.moves)
 	moving := slices.DeleteFunc(tasks, func(t *task) bool { return !r.moves(t) })
-	r.through(ctx, images, staying, moving)
+	r.runRounds(ctx, images, staying, moving)
 }
 
 // stage copies all content without setting a name. It returns tasks that then set the names of the
@@ -31,13 +31,13 @@ func (r *Run) stage(ctx context.Context, images int, tasks []*task) (named []*ta
 	var bare []*task
 	for _, t := range tasks {
 		b := *t
-		b.part = bringing
+		b.part = contentOnly
 		bare = append(bare, &b)
 	}
-	r.through(ctx, images, bare)
+	r.runRounds(ctx, images, bare)
 	for _, t := range tasks {
 		for _, e := range t.to {
-			named = append(named, &task{from: e.repo, root: t.root, to: []*end{e}, part: naming})
+			named = append(named, &task{from: e.repo, root: t.root, to: []*end{e}, part: namesOnly})
 		}
 	}
 	return named, r.FirstErr() == nil && ctx.Err() == nil

@@ -103,28 +103,28 @@ func HugePage(size int64) *Fault {
 
 // LinkSelf adds a Link from a page to the same page. It applies to tag lists.
 func LinkSelf() *Fault {
-	return heads(func(r *http.Request, h http.Header) {
+	return changeHeader(func(r *http.Request, h http.Header) {
 		h.Set("Link", "<"+r.URL.RequestURI()+`>; rel="next"`)
 	}).On(http.MethodGet, testbed.Tags)
 }
 
 // LinkTo adds a Link to url. It applies to tag lists.
 func LinkTo(url string) *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		h.Set("Link", "<"+url+`>; rel="next"`)
 	}).On(http.MethodGet, testbed.Tags)
 }
 
 // WrongDigestHeader sends the digest of other content. It applies to manifests, with any method.
 func WrongDigestHeader() *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		h.Set("Docker-Content-Digest", digest.FromString("something else").String())
 	}).On("", testbed.Manifest)
 }
 
 // NoDigestHeader leaves out Docker-Content-Digest and ETag. It applies to any request.
 func NoDigestHeader() *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		h.Del("Docker-Content-Digest")
 		h.Del("ETag")
 	})
@@ -132,14 +132,14 @@ func NoDigestHeader() *Fault {
 
 // WrongContentType sends another Content-Type. It applies to manifests, with any method.
 func WrongContentType(mediaType string) *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		h.Set("Content-Type", mediaType)
 	}).On("", testbed.Manifest)
 }
 
 // Header sets a header in the response; "" removes it. It applies to any request.
 func Header(name, value string) *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		if value == "" {
 			h.Del(name)
 			return
@@ -150,7 +150,7 @@ func Header(name, value string) *Fault {
 
 // LocationTo rewrites the Location in responses about uploads.
 func LocationTo(rewrite func(string) string) *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		if at := h.Get("Location"); at != "" {
 			h.Set("Location", rewrite(at))
 		}
@@ -160,7 +160,7 @@ func LocationTo(rewrite func(string) string) *Fault {
 // RealmTo puts another realm into Bearer challenges. It applies to any request, and must be in
 // front of the authentication, as Serve puts it.
 func RealmTo(url string) *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		for i, c := range h.Values("WWW-Authenticate") {
 			h["Www-Authenticate"][i] = realm.ReplaceAllLiteralString(c, `realm="`+url+`"`)
 		}
@@ -169,8 +169,8 @@ func RealmTo(url string) *Fault {
 
 var realm = regexp.MustCompile(`realm="[^"]*"`)
 
-// heads changes the header of a response.
-func heads(change func(*http.Request, http.Header)) *Fault {
+// changeHeader changes the header of a response.
+func changeHeader(change func(*http.Request, http.Header)) *Fault {
 	return &Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
 			change(r, h)

@@ -17,7 +17,7 @@ import (
 // completely and then cut. Over HTTP/2 the stream is reset, and the client may have received less
 // than n bytes. It applies to GETs of blobs.
 func CutBodyAt(n int64) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, at int64) {
 			_, _ = w.Write(clip(p, n-at))
 			if at+int64(len(p)) >= n {
@@ -31,7 +31,7 @@ func CutBodyAt(n int64) *Fault {
 // CleanEOFAt sends n bytes without a Content-Length and then ends the body normally. It applies to
 // GETs of blobs.
 func CleanEOFAt(n int64) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(&tap{
 			ResponseWriter: w,
 			head:           chunked,
@@ -46,7 +46,7 @@ func CleanEOFAt(n int64) *Fault {
 // StallAt sends n bytes, pauses for d, and continues. With d 0 it pauses until the client leaves or
 // the test ends. It applies to GETs of blobs.
 func StallAt(n int64, d time.Duration) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		stalled := false
 		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, at int64) {
 			if head := clip(p, n-at); !stalled && at+int64(len(p)) >= n {
@@ -76,7 +76,7 @@ func NoHeader(d time.Duration) *Fault {
 
 // Trickle sends a body at a rate in bytes/s, ten times a second. It applies to GETs of blobs.
 func Trickle(rate int) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, _ int64) {
 			for len(p) > 0 {
 				head := clip(p, int64(max(rate/10, 1)))
@@ -94,7 +94,7 @@ func Trickle(rate int) *Fault {
 // FlipBit flips the lowest bit of one byte of the response body, at the offset at. It applies to
 // GETs of blobs.
 func FlipBit(at int64) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, from int64) {
 			if i := at - from; i >= 0 && i < int64(len(p)) {
 				p = append([]byte(nil), p...)
@@ -107,7 +107,7 @@ func FlipBit(at int64) *Fault {
 
 // LongerBody adds extra bytes to a body, and to its Content-Length. It applies to GETs of blobs.
 func LongerBody(extra int64) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		t := &tap{ResponseWriter: w, head: lengthen(extra)}
 		next.ServeHTTP(t, r)
 		t.finish()
@@ -119,7 +119,7 @@ func LongerBody(extra int64) *Fault {
 // positive delta the connection ends early, with a negative one the client sees a shorter body. It
 // applies to GETs of blobs.
 func ContentLengthMismatch(delta int64) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		left := int64(math.MaxInt64)
 		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
 			code = lengthen(delta)(code, h)
@@ -137,7 +137,7 @@ func ContentLengthMismatch(delta int64) *Fault {
 // ContentEncoding sets the header Content-Encoding. With "gzip" the body is really compressed. With
 // any other name the body is not changed, so the header is wrong. It applies to GETs of blobs.
 func ContentEncoding(name string) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
 			h.Set("Content-Encoding", name)
 			if name == "gzip" {
@@ -157,7 +157,7 @@ func ContentEncoding(name string) *Fault {
 
 // IgnoreRange answers 200 with the whole body. It applies to GETs of blobs with Range.
 func IgnoreRange() *Fault {
-	return ranged(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return rangeFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		r = r.Clone(r.Context())
 		r.Header.Del("Range")
 		next.ServeHTTP(w, r)
@@ -166,13 +166,13 @@ func IgnoreRange() *Fault {
 
 // RangeNotSatisfiable answers 416. It applies to GETs of blobs with Range.
 func RangeNotSatisfiable() *Fault {
-	return ranged(Status(http.StatusRequestedRangeNotSatisfiable, nil, "").act)
+	return rangeFault(Status(http.StatusRequestedRangeNotSatisfiable, nil, "").act)
 }
 
 // WrongContentRange sends the right bytes with a Content-Range that begins and ends one byte later.
 // It applies to GETs of blobs with Range.
 func WrongContentRange() *Fault {
-	return ranged(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return rangeFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(&tap{ResponseWriter: w, head: func(code int, h http.Header) int {
 			var from, to int64
 			var total string
@@ -188,7 +188,7 @@ func WrongContentRange() *Fault {
 // for several ranges. It applies to GETs of blobs with Range.
 func MultipartRange() *Fault {
 	const boundary = "testbed"
-	return ranged(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return rangeFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		part := ""
 		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
 			part = fmt.Sprintf("--%s\r\nContent-Type: %s\r\nContent-Range: %s\r\n\r\n",
@@ -209,12 +209,12 @@ func MultipartRange() *Fault {
 	})
 }
 
-func blobs(a act) *Fault { return (&Fault{act: a}).On(http.MethodGet, testbed.Blob) }
+func blobFault(a act) *Fault { return (&Fault{act: a}).On(http.MethodGet, testbed.Blob) }
 
-// ranged is blobs for requests with Range. It removes If-Range, so that the response depends on the
-// range alone.
-func ranged(a act) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+// rangeFault is blobFault for requests with Range. It removes If-Range, so that the response
+// depends on the range alone.
+func rangeFault(a act) *Fault {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		r = r.Clone(r.Context())
 		r.Header.Del("If-Range")
 		a(w, r, next)

@@ -15,10 +15,10 @@ import (
 // BLOB_UPLOAD_INVALID to the Location that the client has. A shorter body is accepted, and its
 // response is lost. It applies to PATCH and PUT of uploads.
 func CutRequestAt(n int64) *Fault {
-	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return uploadFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		r = r.Clone(r.Context())
 		r.Body = &brokenBody{ReadCloser: r.Body, left: n}
-		next.ServeHTTP(&unheard{header: http.Header{}}, r)
+		next.ServeHTTP(&discardedResponse{header: http.Header{}}, r)
 		reset(w)
 	})
 }
@@ -26,12 +26,12 @@ func CutRequestAt(n int64) *Fault {
 // DropRequestAt reads n bytes of a request body, cancels the upload session and resets the
 // connection. Later requests for the session get 404. It applies to PATCH and PUT of uploads.
 func DropRequestAt(n int64) *Fault {
-	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return uploadFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		_, _ = io.CopyN(io.Discard, r.Body, n)
 		forget := r.Clone(r.Context())
 		forget.Method, forget.Body, forget.ContentLength = http.MethodDelete, http.NoBody, 0
 		forget.Header.Del("Content-Length")
-		next.ServeHTTP(&unheard{header: http.Header{}}, forget)
+		next.ServeHTTP(&discardedResponse{header: http.Header{}}, forget)
 		reset(w)
 	})
 }
@@ -40,7 +40,7 @@ func DropRequestAt(n int64) *Fault {
 // the response. It applies to any request; narrow it with On.
 func LoseAnswer() *Fault {
 	return &Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		next.ServeHTTP(&unheard{header: http.Header{}}, r)
+		next.ServeHTTP(&discardedResponse{header: http.Header{}}, r)
 		reset(w)
 	}}
 }
@@ -49,7 +49,7 @@ func LoseAnswer() *Fault {
 // test ends. The client notices only when the buffers of both kernels are full (megabytes on
 // loopback, none on testbed.Pipes). It applies to PATCH and PUT of uploads.
 func StopReading(n int64, d time.Duration) *Fault {
-	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return uploadFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		head := make([]byte, n)
 		got, err := io.ReadFull(r.Body, head)
 		if err == nil && !pause(r.Context(), d) {
@@ -82,7 +82,7 @@ func Lying201(digest string) *Fault {
 // Content-Length, or after limit+1 bytes. It reads and discards the rest of the body after the
 // response, as proxies do. It applies to PATCH and PUT of uploads.
 func TooLarge(limit int64) *Fault {
-	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return uploadFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.ContentLength <= limit {
 			head, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 			if err != nil || int64(len(head)) <= limit {
@@ -119,8 +119,8 @@ func MountAnswers(code int) *Fault {
 	})
 }
 
-// sends applies to requests that send bytes of a blob.
-func sends(a act) *Fault {
+// uploadFault applies to requests that send bytes of a blob.
+func uploadFault(a act) *Fault {
 	return (&Fault{act: a}).On("", testbed.Upload).When(func(r *http.Request) bool {
 		return r.Method == http.MethodPatch || r.Method == http.MethodPut
 	})

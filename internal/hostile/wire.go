@@ -91,20 +91,20 @@ func (t *tap) Flush() {
 // finish sends the header of a response without a body.
 func (t *tap) finish() { t.WriteHeader(http.StatusOK) }
 
-// unheard discards a response.
-type unheard struct {
+// discardedResponse discards a response.
+type discardedResponse struct {
 	header http.Header
 	status int
 }
 
-func (u *unheard) Header() http.Header { return u.header }
+func (u *discardedResponse) Header() http.Header { return u.header }
 
-func (u *unheard) Write(p []byte) (int, error) {
+func (u *discardedResponse) Write(p []byte) (int, error) {
 	u.WriteHeader(http.StatusOK)
 	return len(p), nil
 }
 
-func (u *unheard) WriteHeader(code int) {
+func (u *discardedResponse) WriteHeader(code int) {
 	if u.status == 0 {
 		u.status = code
 	}

@@ -50,13 +50,13 @@ func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req Remo
 	}
 	r.Digest = desc.Digest
 	if name.Tag != "" && name.Digest != "" && string(desc.Digest) != name.Digest {
-		return r, gone(r, desc.Digest)
+		return r, movedError(r, desc.Digest)
 	}
 	r.Tags = []string{name.Tag}
 	if r.What == report.RemoveManifest {
 		inv, err := survey.SourceTags(ctx, s, name.Repo)
 		if err != nil {
-			return r, sideless(err)
+			return r, withoutSide(err)
 		}
 		r.Tags = nil
 		for n, at := range inv {
@@ -83,7 +83,7 @@ func Remove(ctx context.Context, b *place.Base, r report.Removal, login *credent
 		case err != nil:
 			return err
 		case now.Digest != r.Digest:
-			return gone(r, now.Digest)
+			return movedError(r, now.Digest)
 		}
 	}
 	if r.What == report.RemoveManifest {
@@ -92,15 +92,15 @@ func Remove(ctx context.Context, b *place.Base, r report.Removal, login *credent
 	return at.Delete(ctx, r.Image.Tag)
 }
 
-func gone(r report.Removal, now oci.Digest) error {
+func movedError(r report.Removal, now oci.Digest) error {
 	n := r.Image
 	was := cmp.Or(n.Digest, string(r.Digest))
 	n.Digest = ""
 	return &fault.Fault{Kind: fault.Moved, Op: "remove", Name: n.String(), Hint: "look at the image again", Err: fmt.Errorf("it was %s, now it is %s", was, now)}
 }
 
-// sideless removes the side from an error, for a verb that has one side only.
-func sideless(err error) error {
+// withoutSide removes the side from an error, for a verb that has one side only.
+func withoutSide(err error) error {
 	f, ok := err.(*fault.Fault) //nolint:errorlint // the side is said by the outermost one
 	if !ok {
 		return err

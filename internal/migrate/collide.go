@@ -16,8 +16,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// mostTold limits how many collisions an error names.
-const mostTold = 10
+// maxCollisions limits how many collisions an error names.
+const maxCollisions = 10
 
 // checkCollisions refuses rules that give one target name to two source names with different
 // content. It runs before anything moves. If no rule can have this effect, it sends no request.
@@ -32,7 +32,7 @@ func (r *transferring) checkCollisions(ctx context.Context, landings []plan.Land
 	}
 	var mu sync.Mutex
 	var found []string
-	err := place.Each(ctx, planning, suspects, func(ctx context.Context, l plan.Landing) error {
+	err := place.Each(ctx, maxPlanning, suspects, func(ctx context.Context, l plan.Landing) error {
 		some := r.collisionsOf(ctx, l)
 		mu.Lock()
 		defer mu.Unlock()
@@ -46,8 +46,8 @@ func (r *transferring) checkCollisions(ctx context.Context, landings []plan.Land
 		return nil
 	}
 	slices.Sort(found)
-	if len(found) > mostTold {
-		found = append(found[:mostTold], fmt.Sprintf("and %d more", len(found)-mostTold))
+	if len(found) > maxCollisions {
+		found = append(found[:maxCollisions], fmt.Sprintf("and %d more", len(found)-maxCollisions))
 	}
 	return &fault.Fault{Kind: fault.Invalid, Op: "map names", Err: errors.New(strings.Join(found, "; ")), Hint: "change the mapping, or leave one of the sources out; nothing was copied"}
 }

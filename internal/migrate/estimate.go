@@ -37,7 +37,7 @@ func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event
 		sum: report.Estimate{Registries: map[string]report.RegistryEstimate{}, Rate: cmp.Or(req.Rate, report.DefaultRate)}}
 	w := r.newWorkers(ctx)
 	err := groups(req.Plan, func(steps []plan.Step) error {
-		e.looks(head.Verb, steps)
+		e.countLookups(head.Verb, steps)
 		return w.start(func(ctx context.Context) error { return e.group(ctx, steps) })
 	})
 	err = cmp.Or(w.wait(), err)
@@ -66,9 +66,9 @@ type image struct {
 	digest oci.Digest
 }
 
-// looks adds the requests that check steps against both sides again: one for each name, or a
+// countLookups adds the requests that check steps against both sides again: one for each name, or a
 // listing, which counts as one page.
-func (e *estimating) looks(verb string, steps []plan.Step) {
+func (e *estimating) countLookups(verb string, steps []plan.Step) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	sources, targets := map[ref.Name]bool{}, map[ref.Name]bool{}
@@ -92,7 +92,7 @@ func (e *estimating) looks(verb string, steps []plan.Step) {
 			if tells, _ := e.Base.ListsDigests(repo.Host); tells && n > survey.Handful {
 				n = 1
 			}
-			e.at(repo, func(h *report.RegistryEstimate) { h.Reads += n })
+			e.addTo(repo, func(h *report.RegistryEstimate) { h.Reads += n })
 		}
 	}
 }
@@ -215,18 +215,18 @@ func (e *estimating) count(i image, tags, docs int) {
 	e.sum.Images++
 	e.sum.Tags += tags
 	e.sum.Documents += max(docs, 1)
-	e.at(i.from, func(h *report.RegistryEstimate) {
+	e.addTo(i.from, func(h *report.RegistryEstimate) {
 		h.Reads += max(docs, 1)
 		if i.from.Host == ref.DockerHub {
 			h.Pulls += max(docs, 1)
 		}
 	})
-	e.at(i.to, func(h *report.RegistryEstimate) { h.Writes += max(docs, 1) + tags - 1 })
+	e.addTo(i.to, func(h *report.RegistryEstimate) { h.Writes += max(docs, 1) + tags - 1 })
 	e.manifests[i.to.Host] += max(docs, 1) + tags - 1
 }
 
-// at adds requests to the registry of repo. A layout receives no requests.
-func (e *estimating) at(repo ref.Repo, add func(*report.RegistryEstimate)) {
+// addTo adds requests to the registry of repo. A layout receives no requests.
+func (e *estimating) addTo(repo ref.Repo, add func(*report.RegistryEstimate)) {
 	if repo.IsLayout() {
 		return
 	}
@@ -251,7 +251,7 @@ func (e *estimating) blobs(to ref.Repo, needed, missing []oci.Descriptor, source
 	}
 	e.sum.Blobs += len(needed)
 	if len(missing) < len(needed) {
-		e.at(to, func(h *report.RegistryEstimate) { h.Reads += len(needed) }) // each blob is asked for
+		e.addTo(to, func(h *report.RegistryEstimate) { h.Reads += len(needed) }) // each blob is asked for
 	}
 	for _, b := range needed {
 		from := sources[b.Digest]
@@ -262,12 +262,12 @@ func (e *estimating) blobs(to ref.Repo, needed, missing []oci.Descriptor, source
 		case bound[b.Digest], from.Host == to.Host && !to.IsLayout():
 			e.sum.Mounted++
 			e.sum.Saved += b.Size
-			e.at(to, func(h *report.RegistryEstimate) { h.Writes++ })
+			e.addTo(to, func(h *report.RegistryEstimate) { h.Writes++ })
 		default:
 			e.sum.Sent++
 			e.sum.Bytes += b.Size
-			e.at(from, func(h *report.RegistryEstimate) { h.Reads++; h.Received += b.Size })
-			e.at(to, func(h *report.RegistryEstimate) { h.Writes += 2; h.Sent += b.Size })
+			e.addTo(from, func(h *report.RegistryEstimate) { h.Reads++; h.Received += b.Size })
+			e.addTo(to, func(h *report.RegistryEstimate) { h.Writes += 2; h.Sent += b.Size })
 		}
 		bound[b.Digest] = true
 	}

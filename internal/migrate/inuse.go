@@ -9,8 +9,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// follow starts to track the images in use that are at the sources of the request.
-func (r *transferring) follow() error {
+// trackInUse starts to track the images in use that are at the sources of the request.
+func (r *transferring) trackInUse() error {
 	if len(r.req.InUse.Images) == 0 {
 		return nil
 	}
@@ -35,8 +35,8 @@ func (r *transferring) follow() error {
 	return nil
 }
 
-// see records that a repository was surveyed, and the images that its plan copies.
-func (u *running) see(from []ref.Repo, steps []plan.Step) {
+// addSurveyed records that a repository was surveyed, and the images that its plan copies.
+func (u *running) addSurveyed(from []ref.Repo, steps []plan.Step) {
 	if u == nil {
 		return
 	}
@@ -45,13 +45,13 @@ func (u *running) see(from []ref.Repo, steps []plan.Step) {
 	}
 	for _, s := range steps {
 		if s.Action != plan.Broken {
-			u.brought(s.From)
+			u.addCopied(s.From)
 		}
 	}
 }
 
-// brought records that an image is at the target, by its tag, its digest or both.
-func (u *running) brought(n ref.Name) {
+// addCopied records that an image is at the target, by its tag, its digest or both.
+func (u *running) addCopied(n ref.Name) {
 	if u == nil {
 		return
 	}

@@ -39,7 +39,7 @@ func (r *transferring) landings(ctx context.Context) ([]plan.Landing, error) {
 		}
 		for _, l := range some {
 			if known[l.To] {
-				return nil, twice(l.To.String())
+				return nil, errorSameTarget(l.To.String())
 			}
 			known[l.To] = true
 		}
@@ -162,18 +162,18 @@ func (r *transferring) targets(sources []name.End) ([]name.End, error) {
 			return nil, fault.Misuse("transfer", s, "several source repositories cannot be copied into one repository", "to name a prefix, end it with a slash: "+s+"/")
 		}
 		if slices.Contains(targets, to) {
-			return nil, twice(s)
+			return nil, errorSameTarget(s)
 		}
 		targets = append(targets, to)
 	}
 	return targets, nil
 }
 
-func twice(target string) error {
-	return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: target, Hint: "leave one of them out", Err: errTwice}
+func errorSameTarget(target string) error {
+	return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: target, Hint: "leave one of them out", Err: errSameTarget}
 }
 
-var errTwice = errors.New("two targets name the same place")
+var errSameTarget = errors.New("two targets name the same place")
 
 // together groups landings by their sources. The landings of one group have the same sources and
 // one target each. They are planned and applied together, so that the sources are read once.

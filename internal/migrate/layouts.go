@@ -14,8 +14,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// below calls visit with each layout of a source "oci:DIR/": its path below DIR, and where it is.
-func below(ctx context.Context, from name.End, visit func(path string, at ref.Repo) error) error {
+// eachLayout calls visit with each layout of a source "oci:DIR/": its path below DIR, and where it
+// is.
+func eachLayout(ctx context.Context, from name.End, visit func(path string, at ref.Repo) error) error {
 	return layout.Below(ctx, from.Prefix, func(path string) error {
 		if _, err := ref.NewRepo("localhost", path); err != nil {
 			return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: ref.Layout + from.Prefix + path, Err: errors.New("its path is not a valid repository name"),
@@ -62,12 +63,12 @@ func (r *transferring) mapped(to name.End, repos []ref.Repo) ([]plan.Landing, er
 			landings[i].To = ref.Repo{Host: ref.Layout, Path: filepath.Join(to.Prefix, filepath.FromSlash(l.To.Path))}
 		}
 	}
-	return landings, nested(to, landings)
+	return landings, checkNested(to, landings)
 }
 
-// nested refuses a layout inside another layout, since the files of the two could not be told
+// checkNested refuses a layout inside another layout, since the files of the two could not be told
 // apart.
-func nested(to name.End, landings []plan.Landing) error {
+func checkNested(to name.End, landings []plan.Landing) error {
 	if to.Host != ref.Layout {
 		return nil
 	}
@@ -90,7 +91,7 @@ func nested(to name.End, landings []plan.Landing) error {
 
 // layouts adds the layouts of one source to found, by their path below it.
 func (r *transferring) layouts(ctx context.Context, from name.End, targets []name.End, found map[string][]ref.Repo) error {
-	err := below(ctx, from, func(path string, at ref.Repo) error {
+	err := eachLayout(ctx, from, func(path string, at ref.Repo) error {
 		if !slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, at.Path) }) && r.paths[at] == "" {
 			r.paths[at] = path
 			found[path] = append(found[path], at)

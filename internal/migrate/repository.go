@@ -21,7 +21,7 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 	defer p.Session.Release()
 	began := time.Now()
 	work := apply.NewRun(r.Base, p.Session, &plan.Plan{Verb: r.report.verb(), Overwrite: r.req.Overwrite, Hold: r.hold, Steps: p.Steps}, r.req.Proof)
-	work.Turn = r.turn
+	work.Turn = r.acquireImage
 	for i, s := range p.Steps {
 		if err := moved[i]; err != nil {
 			work.End(i, report.Failed, err)
@@ -34,11 +34,11 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		r.heal(ctx, p.From, work)
 		work.Lock(ctx)
 	}
-	r.marked(p.Mark, work.Reports)
-	r.telling.Lock()
-	defer r.telling.Unlock()
+	r.rememberMark(p.Mark, work.Reports)
+	r.visiting.Lock()
+	defer r.visiting.Unlock()
 	for _, steps := range byTarget(work.Reports, func(s report.Step) ref.Repo { return s.To.Repo }) {
-		r.recall(steps[0].To.Repo, steps)
+		r.rememberApplied(steps[0].To.Repo, steps)
 		report := report.Repository{To: steps[0].To.Repo, From: sourcesOf(steps), Steps: steps, Took: time.Since(began)}
 		r.report.done(report)
 		if err := r.visit(report); err != nil {

@@ -18,26 +18,26 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// planning limits how many repositories are surveyed in parallel. Their plans are held in memory.
-const planning = 16
+// maxPlanning limits how many repositories are surveyed in parallel. Their plans are held in memory.
+const maxPlanning = 16
 
 // transferring is the state of one transfer, or of one application of a plan file.
 type transferring struct {
 	*survey.Scope
-	req    Request
-	names  *name.Reader
-	watch  event.Observer
-	report *summing
-	shared *place.Sharing
-	spent  *place.Traffic
-	images chan struct{}
-	hold   plan.Hold // "" means plan.Each
+	req     Request
+	names   *name.Reader
+	watch   event.Observer
+	report  *summing
+	shared  *place.Sharing
+	traffic *place.Traffic
+	images  chan struct{}
+	hold    plan.Hold // "" means plan.Each
 
 	paths   map[ref.Repo]string // source layouts, and the repository path of each
 	running *running            // nil if the request does not list images in use
 
-	telling sync.Mutex // held during visit: one call at a time
-	visit   func(report.Repository) error
+	visiting sync.Mutex // held during visit: one call at a time
+	visit    func(report.Repository) error
 }
 
 // running tracks which of the images in use are copied.
@@ -76,7 +76,7 @@ type Request struct {
 func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.Observer) *transferring {
 	req.Overwrite = cmp.Or(req.Overwrite, plan.Update)
 	return &transferring{
-		Scope: newScope(b, req), req: req, names: names, watch: obs, report: newSumming("transfer"), shared: place.NewSharing(b.Earlier), spent: place.NewTraffic(),
+		Scope: newScope(b, req), req: req, names: names, watch: obs, report: newSumming("transfer"), shared: place.NewSharing(b.Earlier), traffic: place.NewTraffic(),
 		images: make(chan struct{}, b.Images),
 	}
 }
@@ -97,13 +97,13 @@ func (r *transferring) rules() survey.Rules {
 // begin opens a session for one target repository.
 func (r *transferring) begin() *place.Session {
 	s := r.Base.Begin(r.req.SourceLogin, r.req.TargetLogin, r.watch)
-	s.Shared, s.Traffic = r.shared, r.spent
+	s.Shared, s.Traffic = r.shared, r.traffic
 	return s
 }
 
-// turn waits until another image may be in flight. end frees that place again, after the requested
-// Delay. ok is false if ctx ended first.
-func (r *transferring) turn(ctx context.Context) (end func(), ok bool) {
+// acquireImage waits until another image may be in flight. end frees that place again, after the
+// requested Delay. ok is false if ctx ended first.
+func (r *transferring) acquireImage(ctx context.Context) (end func(), ok bool) {
 	select {
 	case r.images <- struct{}{}:
 	case <-ctx.Done():
@@ -133,7 +133,7 @@ func (r *transferring) endPlan(err error) (report.Transfer, error) {
 	r.shared.Keep()
 	r.report.mu.Lock()
 	defer r.report.mu.Unlock()
-	r.report.sum.Traffic, r.report.sum.Pulls = r.spent.Exchanged(), r.spent.Pulls(r.Base)
+	r.report.sum.Traffic, r.report.sum.Pulls = r.traffic.Exchanged(), r.traffic.Pulls(r.Base)
 	r.report.sum.Took = time.Since(r.report.began)
 	return r.report.sum, err
 }

@@ -59,7 +59,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 	}
 	landings, err := r.landings(ctx)
 	if err == nil {
-		err = cmp.Or(r.checkLocking(landings), r.follow())
+		err = cmp.Or(r.checkLocking(landings), r.trackInUse())
 	}
 	if err == nil {
 		err = r.checkCollisions(ctx, landings)
@@ -68,7 +68,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		return err
 	}
 	needing := 0
-	err = inOrder(ctx, planning, together(landings), r.planPart, func(ctx context.Context, part []survey.Surveyed) error {
+	err = inOrder(ctx, maxPlanning, together(landings), r.planPart, func(ctx context.Context, part []survey.Surveyed) error {
 		if ctx.Err() != nil {
 			return canceled(ctx, "plan transfer")
 		}
@@ -79,7 +79,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 			}
 		}
 		for _, p := range part {
-			r.running.see(p.From, p.Steps)
+			r.running.addSurveyed(p.From, p.Steps)
 			r.explain(p.Explains...)
 			r.report.planned(p.Steps, p.Notes)
 		}

@@ -23,7 +23,7 @@ import (
 )
 
 // remember stores what a verification proved, so that later runs know it.
-func (v *verifying) remember(got compared) {
+func (v *verifying) rememberVerified(got compared) {
 	if v.of.Depth == report.Digests {
 		return
 	}
@@ -61,12 +61,12 @@ func Verify(ctx context.Context, b *place.Base, names *name.Reader, req VerifyRe
 	began := time.Now()
 	landings, err := v.pairs(ctx)
 	if err == nil {
-		err = v.follow()
+		err = v.trackInUse()
 	}
 	if err != nil {
 		return v.receipt, err
 	}
-	err = inOrder(ctx, v.abreast(), landings, v.compare, func(ctx context.Context, got compared) error {
+	err = inOrder(ctx, v.parallel(), landings, v.compare, func(ctx context.Context, got compared) error {
 		if ctx.Err() != nil {
 			return canceled(ctx, "verify")
 		}
@@ -119,11 +119,11 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 	return v, nil
 }
 
-// abreast returns how many repositories are compared in parallel. At the other depths each
+// parallel returns how many repositories are compared in parallel. At the other depths each
 // comparison holds in memory what it saw.
-func (v *verifying) abreast() int {
+func (v *verifying) parallel() int {
 	if v.of.Depth == report.Digests {
-		return planning
+		return maxPlanning
 	}
 	return cap(v.images)
 }
@@ -231,8 +231,8 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 
 // take adds the result of one repository to the receipt and reports it.
 func (v *verifying) take(got compared, visit func(report.Comparison) error) error {
-	v.running.see(got.From, nil)
-	v.remember(got)
+	v.running.addSurveyed(got.From, nil)
+	v.rememberVerified(got)
 	v.explain(got.explain...)
 	for _, n := range got.notes {
 		v.report.note("%s", n)
@@ -251,7 +251,7 @@ func (v *verifying) take(got compared, visit func(report.Comparison) error) erro
 			r.Healed++
 		}
 		if e.Match != report.Unproven {
-			v.running.brought(ref.Name{Repo: e.From.Repo, Tag: e.From.Tag, Digest: string(e.Source)})
+			v.running.addCopied(ref.Name{Repo: e.From.Repo, Tag: e.From.Tag, Digest: string(e.Source)})
 		}
 		if e.Match == report.Unproven && v.first == nil {
 			v.first = e.Err

@@ -47,7 +47,7 @@ func Check(ctx context.Context, b *place.Base, names *name.Reader, req Request, 
 	wg.Wait()
 	rep := report.Check{Sides: []report.Side{from.report()}}
 	if to != nil {
-		to.meeting(ctx, from)
+		to.compareTags(ctx, from)
 		rep.Sides = append(rep.Sides, to.report())
 	}
 	if ctx.Err() != nil {

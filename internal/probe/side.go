@@ -93,20 +93,20 @@ func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 	c.traits = client.Traits(c.name.Host)
 	switch {
 	case err != nil:
-		c.fail("reached", fault.KindOf(err), way(at, causeOf(err)), reachRemedy(at, err))
+		c.fail("reached", fault.KindOf(err), describeContact(at, causeOf(err)), reachRemedy(at, err))
 		return false
 	case at.Firewall:
 		said := at.Said
 		if said == "" {
 			said = "every request gets 403, without a challenge for a login"
 		}
-		c.fail("reached", fault.Denied, way(at, "a firewall refuses the request: "+said),
+		c.fail("reached", fault.Denied, describeContact(at, "a firewall refuses the request: "+said),
 			"a login does not help: allow this machine's address in the registry's network rules, use its private endpoint, or run dray inside that network (dray serve)")
 		return false
 	case at.Status != 200 && at.Status != 401:
-		c.note("reached", report.Warn, way(at, fmt.Sprintf("GET /v2/ returns status %d", at.Status)), "check the host and the port: this may not be a registry")
+		c.note("reached", report.Warn, describeContact(at, fmt.Sprintf("GET /v2/ returns status %d", at.Status)), "check the host and the port: this may not be a registry")
 	default:
-		c.note("reached", report.OK, way(at, ""), certificateRemedy(at))
+		c.note("reached", report.OK, describeContact(at, ""), certificateRemedy(at))
 	}
 	c.basic = slices.Equal(at.Asks, []string{"basic"})
 	c.login, err = c.repo.Login(ctx)
@@ -117,8 +117,8 @@ func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 	return true
 }
 
-// way describes how a host is reached: scheme, TLS, certificate, addresses, proxy.
-func way(at remote.Contact, trouble string) string {
+// describeContact describes how a host is reached: scheme, TLS, certificate, addresses, proxy.
+func describeContact(at remote.Contact, trouble string) string {
 	parts := []string{at.Scheme}
 	if at.Why != "" {
 		parts[0] += " (" + at.Why + ")"
@@ -163,11 +163,11 @@ func reachRemedy(at remote.Contact, err error) string {
 	return "check that a registry is running there and that no firewall blocks this machine"
 }
 
-// soon is the remaining time from which the expiry of a certificate is reported.
-const soon = 14 * 24 * time.Hour
+// expiresSoon is the remaining time from which the expiry of a certificate is reported.
+const expiresSoon = 14 * 24 * time.Hour
 
 func certificateRemedy(at remote.Contact) string {
-	if !at.Expires.IsZero() && time.Until(at.Expires) < soon {
+	if !at.Expires.IsZero() && time.Until(at.Expires) < expiresSoon {
 		return "the certificate expires soon"
 	}
 	return ""
@@ -183,10 +183,10 @@ func (c *checker) pull(ctx context.Context) bool {
 		asked = string(anyDigest) // the content is copied by digest: no tag can conflict
 	}
 	desc, err := c.repo.Resolve(ctx, asked)
-	if !c.signedIn(err) {
+	if !c.checkLogin(err) {
 		return false
 	}
-	c.granted(ctx)
+	c.checkToken(ctx)
 	c.quota()
 	switch {
 	case err == nil:
@@ -201,17 +201,18 @@ func (c *checker) pull(ctx context.Context) bool {
 			c.note("tag", report.OK, "free", "")
 		}
 	case fault.Is(err, fault.NotFound):
-		c.fail("tag", fault.NotFound, causeOf(err), c.lost(ctx))
+		c.fail("tag", fault.NotFound, causeOf(err), c.suggestNames(ctx))
 	case fault.Is(err, fault.Denied):
-		c.denied("pull", err, c.traits.Rights.Pull)
+		c.failDenied("pull", err, c.traits.Rights.Pull)
 	default:
 		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 	}
 	return false
 }
 
-// signedIn reports which login was used, and whether the registry or its token service accepted it.
-func (c *checker) signedIn(err error) bool {
+// checkLogin reports which login was used, and whether the registry or its token service accepted
+// it.
+func (c *checker) checkLogin(err error) bool {
 	var f *fault.Fault
 	for e := err; errors.As(e, &f); e = f.Err {
 		if f.Op != "get a token for" {
@@ -225,20 +226,20 @@ func (c *checker) signedIn(err error) bool {
 			remedy += "; " + c.traits.Slow
 		}
 		c.refused = true
-		c.fail("login", f.Kind, who(c.login)+": the token service refuses this login: "+causeOf(f), remedy)
+		c.fail("login", f.Kind, describeLogin(c.login)+": the token service refuses this login: "+causeOf(f), remedy)
 		return false
 	}
 	if c.basic && !c.login.IsAnonymous() && errors.Is(err, remote.ErrUnauthorized) {
 		c.refused = true
-		c.fail("login", fault.Denied, who(c.login)+": "+causeOf(err), "check the user and the password, then sign in with: dray login "+c.name.Host)
+		c.fail("login", fault.Denied, describeLogin(c.login)+": "+causeOf(err), "check the user and the password, then sign in with: dray login "+c.name.Host)
 		return false
 	}
-	c.note("login", report.OK, who(c.login), "")
+	c.note("login", report.OK, describeLogin(c.login), "")
 	return true
 }
 
-// who names the user or kind of a login and its origin, but no secret.
-func who(l credential.Login) string {
+// describeLogin names the user or kind of a login and its origin, but no secret.
+func describeLogin(l credential.Login) string {
 	text := map[credential.Scheme]string{
 		credential.Refresh: "a refresh token", credential.Bearer: "an access token of the registry", credential.Exchange: "an Entra token",
 	}[l.Scheme]
@@ -256,8 +257,8 @@ func who(l credential.Login) string {
 	return text
 }
 
-// granted compares the actions that the token grants with those that were requested.
-func (c *checker) granted(ctx context.Context) {
+// checkToken compares the actions that the token grants with those that were requested.
+func (c *checker) checkToken(ctx context.Context) {
 	if missing, known, err := c.repo.Granted(ctx); err == nil && known && len(missing) > 0 {
 		c.note("token", report.Warn, fmt.Sprintf("the token does not grant %s, which was requested", strings.Join(missing, " and ")), "")
 	}
@@ -280,8 +281,8 @@ func (c *checker) quota() {
 	}
 }
 
-// denied reports which right is missing, named as the registry names it.
-func (c *checker) denied(what string, err error, right string) {
+// failDenied reports which right is missing, named as the registry names it.
+func (c *checker) failDenied(what string, err error, right string) {
 	remedy := fault.HintOf(err)
 	if c.login.IsAnonymous() {
 		remedy = "sign in with: dray login " + c.name.Host
@@ -297,8 +298,8 @@ func (c *checker) denied(what string, err error, right string) {
 	c.fail(what, fault.Denied, causeOf(err), remedy)
 }
 
-// lost suggests names similar to the missing tag or repository.
-func (c *checker) lost(ctx context.Context) string {
+// suggestNames suggests names similar to the missing tag or repository.
+func (c *checker) suggestNames(ctx context.Context) string {
 	if c.name.Tag == "" {
 		return "check the digest: it may belong to another repository"
 	}
@@ -339,7 +340,7 @@ func (c *checker) ranges(ctx context.Context) {
 	}
 	switch yes, err := c.repo.Ranges(ctx, small); {
 	case fault.Is(err, fault.Denied):
-		c.denied("pull", err, c.traits.Rights.Pull)
+		c.failDenied("pull", err, c.traits.Rights.Pull)
 	case err != nil:
 		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 	case yes:

@@ -36,8 +36,8 @@ func (c *checker) target(ctx context.Context) {
 		return
 	}
 	c.push(ctx)
-	c.known("mount", c.traits.Mount)
-	c.known("resume", c.traits.Resume)
+	c.noteKnown("mount", c.traits.Mount)
+	c.noteKnown("resume", c.traits.Resume)
 	c.referrers(ctx, anyDigest)
 }
 
@@ -55,7 +55,7 @@ func (c *checker) push(ctx context.Context) {
 			return
 		}
 		if fault.Is(err, fault.Denied) {
-			c.denied("push", err, c.traits.Rights.Push)
+			c.failDenied("push", err, c.traits.Rights.Push)
 			return
 		}
 		c.fail("push", fault.KindOf(err), causeOf(err), fault.HintOf(err))
@@ -77,7 +77,7 @@ func (c *checker) absent(place remote.Place) {
 	}
 }
 
-func (c *checker) known(what, text string) {
+func (c *checker) noteKnown(what, text string) {
 	if text == "" {
 		c.note(what, report.Unknown, "not known", "")
 		return
@@ -85,9 +85,9 @@ func (c *checker) known(what, text string) {
 	c.note(what, report.OK, "known: "+text, "")
 }
 
-// meeting compares what both sides have. If the tag would move, it checks whether the registry
+// compareTags compares what both sides have. If the tag would move, it checks whether the registry
 // allows that.
-func (c *checker) meeting(ctx context.Context, from *checker) {
+func (c *checker) compareTags(ctx context.Context, from *checker) {
 	if c.found.Digest == "" || c.name.Tag == "" {
 		return
 	}

@@ -33,22 +33,22 @@ type Looking struct {
 	Looked  report.Looked
 }
 
-// deep holds what was found below the names of one target repository. A document or blob that
+// deepCheck holds what was found below the names of one target repository. A document or blob that
 // several names share is checked once.
-type deep struct {
+type deepCheck struct {
 	*Prover
 	session *place.Session
 	at      place.Repository
 	back    *transfer.Back
 
 	mu     sync.Mutex
-	docs   map[oci.Digest]*sighted
-	blobs  map[oci.Digest]*probed
+	docs   map[oci.Digest]*checkedDocument
+	blobs  map[oci.Digest]*checkedBlob
 	looked report.Looked
 }
 
-// sighted is one document at the target, with its references.
-type sighted struct {
+// checkedDocument is one document at the target, with its references.
+type checkedDocument struct {
 	what      string
 	desc      oci.Descriptor
 	from      place.Repository // a source that has the document
@@ -60,8 +60,8 @@ type sighted struct {
 	err       error
 }
 
-// probed is one blob at the target.
-type probed struct {
+// checkedBlob is one blob at the target.
+type checkedBlob struct {
 	desc oci.Descriptor
 	why  string // "missing" or "corrupt"; "" if the blob is as it should be
 	err  error

@@ -11,10 +11,10 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// see finds what prevents the steps from moving names: locked tags, and backup names that already
-// hold something else.
-func (p *Draft) see(ctx context.Context) error {
-	if err := p.seeLocks(ctx); err != nil {
+// checkTargets finds what prevents the steps from moving names: locked tags, and backup names that
+// already hold something else.
+func (p *Draft) checkTargets(ctx context.Context) error {
+	if err := p.checkLocks(ctx); err != nil {
 		return err
 	}
 	names := p.Backup.Name(p.Steps)

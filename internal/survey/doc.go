@@ -11,11 +11,11 @@
 //	times.go        creation times of images, if the listing has none
 //	resolve.go      digests of tags, if the listing has none
 //	backup.go       the tags that keep what is overwritten
-//	again.go        the names of a plan file, looked up once more before it is applied
+//	recheck.go      the names of a plan file, looked up once more before it is applied
 //	locks.go        tags that the registry does not allow to move
 //	lists.go        many names, looked up in listings
 //	tags.go         all tags of a repository
-//	one.go          one name, looked up with a HEAD or a GET request
+//	lookup.go       one name, looked up with a HEAD or a GET request
 //	nearest.go      similar tags, for the hint of a "not found" error
 //	scope.go        the types that all of these files share
 package survey

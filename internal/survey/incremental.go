@@ -46,13 +46,13 @@ func (k *Landing) incremental(ctx context.Context) (sources []listing, target li
 	if target.at, err = k.Into.Session.Target(l.To, layout.Read); err != nil {
 		return nil, listing{}, false, err
 	}
-	k.marking(tags, known.Through, known.Full, 0)
+	k.setMark(tags, known.Through, known.Full, 0)
 	return []listing{one}, target, true, nil
 }
 
-// marking records up to which time the source is copied once this landing is applied: up to its
-// newest tag, minus last. If a tag has no time, marking records nothing.
-func (k *Landing) marking(tags []oci.Listed, through, full time.Time, last time.Duration) {
+// setMark records up to which time the source is copied once this landing is applied: up to its
+// newest tag, minus last. If a tag has no time, setMark records nothing.
+func (k *Landing) setMark(tags []oci.Listed, through, full time.Time, last time.Duration) {
 	if !k.Incremental || len(k.Of.From) != 1 {
 		return
 	}

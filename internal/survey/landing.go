@@ -23,7 +23,7 @@ func NewLanding(s *Scope, l plan.Landing, p *Surveyed) *Landing {
 // After reuses what another survey found in the same sources. It does nothing useful if that survey
 // did not get as far as reading the sources.
 func (k *Landing) After(other *Landing) {
-	k.seen, k.gone, k.loose = other.seen, other.gone, other.loose
+	k.seen, k.seenBroken, k.byDigest = other.seen, other.seenBroken, other.byDigest
 }
 
 // SawSources reports whether the survey has read the sources.
@@ -43,7 +43,7 @@ func (k *Landing) Plan(ctx context.Context) error {
 		return err
 	}
 	p := &Draft{Plan: plan.Plan{Verb: "transfer", Backup: k.Backup, Steps: steps}, session: k.Into.Session}
-	if err := p.see(ctx); err != nil {
+	if err := p.checkTargets(ctx); err != nil {
 		return err
 	}
 	k.Into.Steps = p.Steps
@@ -89,18 +89,18 @@ func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map
 		func(ctx context.Context) error { return k.resolveSources(ctx, sources, src) },
 		func(ctx context.Context) (err error) { dst, lost, err = k.held(ctx, target, wanted); return err })
 	if err == nil && k.seen == nil {
-		k.seen, k.gone = src, slices.Clone(k.broken)
-		if k.looselyToo() {
+		k.seen, k.seenBroken = src, slices.Clone(k.broken)
+		if k.copiesByDigest() {
 			src = maps.Clone(src) // entries added below belong to this target alone
 		}
 	} else {
-		for _, step := range k.gone {
+		for _, step := range k.seenBroken {
 			step.To.Repo = k.Of.To
 			k.broken = append(k.broken, step)
 		}
 	}
 	if err == nil {
-		err = k.addLoose(ctx, src, dst, lost)
+		err = k.addByDigest(ctx, src, dst, lost)
 	}
 	return src, dst, lost, err
 }
@@ -128,7 +128,7 @@ func (k *Landing) list(ctx context.Context) (sources []listing, target listing, 
 		return err
 	})
 	if err == nil { // a tag that was set during the listing may be on a page that was already read
-		k.marking(all[0].tags, time.Time{}, listed, time.Since(listed))
+		k.setMark(all[0].tags, time.Time{}, listed, time.Since(listed))
 	}
 	return all[:len(k.Of.From)], all[len(k.Of.From)], err
 }
@@ -147,7 +147,7 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 		err = l.read(ctx)
 	}
 	if err != nil {
-		k.blame(repo)
+		k.setTroubled(repo)
 	}
 	if fault.Is(err, fault.NotFound) && !repo.IsLayout() {
 		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"}

@@ -48,11 +48,11 @@ func (k *Landing) findLocks(ctx context.Context) error {
 	return nil
 }
 
-// seeLocks asks the registry, for each name that would move from one digest to another, whether the
-// tag may be moved. A step that would move a locked or immutable tag becomes a Broken step with a
-// Conflict, before anything moves. This costs one request for each name at registries that report
+// checkLocks asks the registry, for each name that would move from one digest to another, whether
+// the tag may be moved. A step that would move a locked or immutable tag becomes a Broken step with
+// a Conflict, before anything moves. This costs one request for each name at registries that report
 // locks, and no request at others.
-func (p *Draft) seeLocks(ctx context.Context) error {
+func (p *Draft) checkLocks(ctx context.Context) error {
 	var moving []int
 	for i, s := range p.Steps {
 		if (s.Action == plan.Replace || s.Action == plan.Retag) && s.To.Tag != "" && s.Replaces != "" && s.Replaces != s.Digest() && p.session.Base.Elsewhere(s.To.Repo) {

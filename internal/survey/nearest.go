@@ -26,7 +26,7 @@ func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error
 	if !fault.Is(err, fault.NotFound) || n.Tag == "" || n.Digest != "" || fault.HintOf(err) != "" {
 		return err
 	}
-	tags := someTags(ctx, s, fault.Source, n.Repo)
+	tags := firstTags(ctx, s, fault.Source, n.Repo)
 	near := NearestOf(n.Tag, tags)
 	if len(near) == 0 {
 		return err
@@ -40,9 +40,9 @@ func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error
 	return &g
 }
 
-// someTags returns the tags that a single request lists. Its errors are ignored: the result only
+// firstTags returns the tags that a single request lists. Its errors are ignored: the result only
 // improves a hint.
-func someTags(ctx context.Context, s *place.Session, side fault.Side, repo ref.Repo) []string {
+func firstTags(ctx context.Context, s *place.Session, side fault.Side, repo ref.Repo) []string {
 	ctx, cancel := context.WithTimeout(ctx, NearestLimit)
 	defer cancel()
 	if s.Base.Elsewhere(repo) {

@@ -23,13 +23,13 @@ func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draf
 	}
 	p.Notes = n.Notes
 	if len(n.Tags) == 0 {
-		return p, p.one(ctx, n.Source, n.Targets)
+		return p, p.planOne(ctx, n.Source, n.Targets)
 	}
 	wants, err := tagWants(n.Source.Repo, n.Tags, n.Targets, r.Map, r.Overwrite)
 	if err != nil {
 		return nil, err
 	}
-	return p, p.many(ctx, wants)
+	return p, p.planMany(ctx, wants)
 }
 
 // Batch plans each entry independently. An entry that names no target registry goes to the registry
@@ -48,7 +48,7 @@ func Batch(ctx context.Context, s *place.Session, names *name.Reader, entries []
 		}
 		p.Notes = append(p.Notes, n.Notes...)
 	}
-	return p, p.many(ctx, wants)
+	return p, p.planMany(ctx, wants)
 }
 
 // Copy plans the copy of one image or, depending on which, of several tags of its repository.
@@ -71,7 +71,7 @@ func Copy(ctx context.Context, s *place.Session, source ref.Name, targets []ref.
 		}
 		targets[i].Tag = cmp.Or(targets[i].Tag, source.Tag)
 	}
-	return p, p.one(ctx, source, targets)
+	return p, p.planOne(ctx, source, targets)
 }
 
 // Tag plans additional tags for an image, in the image's own repository.
@@ -90,7 +90,7 @@ func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r
 		if err != nil {
 			return nil, err
 		}
-		return p, p.many(ctx, wants)
+		return p, p.planMany(ctx, wants)
 	}
 	p.Hold = plan.All
 	image = name.WithLatest(image)
@@ -160,7 +160,7 @@ func mapped(ctx context.Context, s *place.Session, repo ref.Repo, m plan.TagMap)
 }
 
 // one plans a single source name.
-func (p *Draft) one(ctx context.Context, source ref.Name, targets []ref.Name) error {
+func (p *Draft) planOne(ctx context.Context, source ref.Name, targets []ref.Name) error {
 	repos := make([]ref.Repo, len(targets))
 	for i, to := range targets {
 		repos[i] = to.Repo
@@ -172,7 +172,7 @@ func (p *Draft) one(ctx context.Context, source ref.Name, targets []ref.Name) er
 		return err
 	}
 	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(ref.Name) []ref.Name { return targets }})
-	return cmp.Or(err, p.see(ctx))
+	return cmp.Or(err, p.checkTargets(ctx))
 }
 
 // survey looks at both sides in parallel. Within one registry it looks at the target first. If the
@@ -251,7 +251,7 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 		return err
 	}
 	p.Steps, err = plan.Make(list.told, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(from ref.Name) []ref.Name { return to[from] }})
-	return cmp.Or(err, p.see(ctx))
+	return cmp.Or(err, p.checkTargets(ctx))
 }
 
 // lists reads the listings of the source and of all targets in parallel.

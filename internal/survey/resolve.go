@@ -32,7 +32,7 @@ func (k *Landing) findDigests(ctx context.Context, s listing, candidates []oci.L
 	return err
 }
 
-func (k *Landing) blame(repo ref.Repo) {
+func (k *Landing) setTroubled(repo ref.Repo) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.at = repo
@@ -42,8 +42,8 @@ func (k *Landing) blame(repo ref.Repo) {
 func (k *Landing) resolve(ctx context.Context, side fault.Side, names []ref.Name, at func(ref.Name) place.Repository) (found plan.Inventory, lost map[ref.Name]error, err error) {
 	var mu sync.Mutex
 	found, lost = plan.Inventory{}, map[ref.Name]error{}
-	err = place.Each(ctx, asking, names, func(ctx context.Context, n ref.Name) error {
-		done, err := k.ask(ctx, side)
+	err = place.Each(ctx, maxLookups, names, func(ctx context.Context, n ref.Name) error {
+		done, err := k.acquireLookup(ctx, side)
 		if err != nil {
 			return err
 		}

@@ -32,8 +32,8 @@ type Draft struct {
 	session *place.Session
 }
 
-// asking limits how many names all surveys of one transfer look up at once, at each side.
-const asking = 64
+// maxLookups limits how many names all surveys of one transfer look up at once, at each side.
+const maxLookups = 64
 
 // Scope holds what the surveys of all landings of one transfer share.
 type Scope struct {
@@ -49,21 +49,21 @@ type Scope struct {
 	Explained   bool               // the caller wants to know why each tag is selected or not
 	Rank        func(ref.Repo) int // order of sources that have different content for one name: the lowest rank is used
 
-	asks map[fault.Side]chan struct{} // semaphores that limit the lookups at each side
+	lookups map[fault.Side]chan struct{} // semaphores that limit the lookups at each side
 }
 
 // NewScope returns a copy of s that is ready for use.
 func NewScope(s Scope) *Scope {
-	s.asks = map[fault.Side]chan struct{}{fault.Source: make(chan struct{}, asking), fault.Target: make(chan struct{}, asking)}
+	s.lookups = map[fault.Side]chan struct{}{fault.Source: make(chan struct{}, maxLookups), fault.Target: make(chan struct{}, maxLookups)}
 	return &s
 }
 
-// ask waits until another name may be looked up at a side. The caller must call done when the
-// lookup has ended.
-func (s *Scope) ask(ctx context.Context, side fault.Side) (done func(), err error) {
+// acquireLookup waits until another name may be looked up at a side. The caller must call done when
+// the lookup has ended.
+func (s *Scope) acquireLookup(ctx context.Context, side fault.Side) (done func(), err error) {
 	select {
-	case s.asks[side] <- struct{}{}:
-		return func() { <-s.asks[side] }, nil
+	case s.lookups[side] <- struct{}{}:
+		return func() { <-s.lookups[side] }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -83,11 +83,11 @@ type Surveyed struct {
 // of them.
 type Landing struct {
 	*Scope
-	Of    plan.Landing
-	Into  *Surveyed
-	loose map[ref.Repo]*loose // what of the same sources is copied by digest; nil if not known yet
-	seen  plan.Inventory      // what the same sources have, if another landing surveyed them before; else nil
-	gone  []plan.Step         // the Broken steps of seen
+	Of         plan.Landing
+	Into       *Surveyed
+	byDigest   map[ref.Repo]*byDigest // what of the same sources is copied by digest; nil if not known yet
+	seen       plan.Inventory         // what the same sources have, if another landing surveyed them before; else nil
+	seenBroken []plan.Step            // the Broken steps of seen
 
 	mu     sync.Mutex
 	at     ref.Repo // the source to name next to the target in an error
@@ -102,8 +102,8 @@ type listing struct {
 	part bool // the listing is not complete: each wanted name is looked up with a request
 }
 
-// loose holds the content of a source repository that is to be copied by digest.
-type loose struct {
+// byDigest holds the content of a source repository that is to be copied by digest.
+type byDigest struct {
 	running   plan.Inventory     // images in use without a selected tag
 	manifests []oci.Listed       // manifests without a tag
 	parents   []oci.Descriptor   // descriptors that may be an index, with a tag or without

@@ -36,8 +36,8 @@ func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 	var mu sync.Mutex
 	times := map[oci.Digest]func() time.Time{}
 	known, news := k.Base.Times.Of(s.at.Repo()), map[oci.Digest]time.Time{}
-	err := place.Each(ctx, asking, at, func(ctx context.Context, i int) error {
-		done, err := k.ask(ctx, fault.Source)
+	err := place.Each(ctx, maxLookups, at, func(ctx context.Context, i int) error {
+		done, err := k.acquireLookup(ctx, fault.Source)
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 		mu.Lock()
 		made := times[digest]
 		if made == nil {
-			made = sync.OnceValue(func() time.Time { return k.made(ctx, s.at, digest) })
+			made = sync.OnceValue(func() time.Time { return k.creationTime(ctx, s.at, digest) })
 			times[digest] = made
 		}
 		mu.Unlock()
@@ -74,8 +74,8 @@ func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 	return err
 }
 
-// made reads the creation time of an image. For an index it is that of the first image.
-func (k *Landing) made(ctx context.Context, at place.Repository, digest oci.Digest) time.Time {
+// creationTime reads the creation time of an image. For an index it is that of the first image.
+func (k *Landing) creationTime(ctx context.Context, at place.Repository, digest oci.Digest) time.Time {
 	doc, err := at.Document(ctx, string(digest))
 	if err != nil {
 		return time.Time{}

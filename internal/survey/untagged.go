@@ -16,22 +16,22 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// addLoose adds to src and dst what is copied by digest.
-func (k *Landing) addLoose(ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error) error {
-	if !k.looselyToo() {
+// addByDigest adds to src and dst what is copied by digest.
+func (k *Landing) addByDigest(ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error) error {
+	if !k.copiesByDigest() {
 		return nil
 	}
-	if k.loose == nil {
-		found := map[ref.Repo]*loose{}
+	if k.byDigest == nil {
+		found := map[ref.Repo]*byDigest{}
 		for _, from := range k.Of.From {
-			l, err := k.findLoose(ctx, from, src)
+			l, err := k.findByDigest(ctx, from, src)
 			if err != nil {
-				k.blame(from)
+				k.setTroubled(from)
 				return fault.On(fault.Source, err)
 			}
 			found[from] = l
 		}
-		k.loose = found
+		k.byDigest = found
 	}
 	for _, from := range k.Of.From {
 		if err := k.addFrom(ctx, from, src, dst, lost); err != nil {
@@ -41,13 +41,13 @@ func (k *Landing) addLoose(ctx context.Context, src, dst plan.Inventory, lost ma
 	return nil
 }
 
-// looselyToo reports whether anything may be copied by digest.
-func (k *Landing) looselyToo() bool {
+// copiesByDigest reports whether anything may be copied by digest.
+func (k *Landing) copiesByDigest() bool {
 	return k.Selection.Untagged || len(k.InUse.Images) > 0
 }
 
-func (k *Landing) findLoose(ctx context.Context, from ref.Repo, src plan.Inventory) (*loose, error) {
-	l := &loose{}
+func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inventory) (*byDigest, error) {
+	l := &byDigest{}
 	if running := k.InUse.Of(from); running != nil {
 		tagged := map[oci.Digest]bool{}
 		for n, desc := range src {
@@ -95,7 +95,7 @@ func (k *Landing) findLoose(ctx context.Context, from ref.Repo, src plan.Invento
 // addFrom adds what one source has to copy by digest. A manifest that an index names is copied with
 // that index.
 func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inventory, lost map[ref.Name]error) error {
-	l := k.loose[from]
+	l := k.byDigest[from]
 	for n, err := range l.broken {
 		k.broken = append(k.broken, plan.Step{Action: plan.Broken, From: n, To: k.Of.To.Tagged(""), Problem: plan.ProblemOf(err)})
 	}
@@ -182,8 +182,8 @@ func (k *Landing) children(ctx context.Context, from ref.Repo, lacking plan.Inve
 		return nil, err
 	}
 	var mu sync.Mutex
-	return children, place.Each(ctx, asking, parents, func(ctx context.Context, d oci.Descriptor) error {
-		done, err := k.ask(ctx, fault.Source)
+	return children, place.Each(ctx, maxLookups, parents, func(ctx context.Context, d oci.Descriptor) error {
+		done, err := k.acquireLookup(ctx, fault.Source)
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ type want struct {
 
 // many plans wants that are independent of each other. A name that cannot be looked up becomes a
 // Broken step and does not stop the others.
-func (p *Draft) many(ctx context.Context, wants []want) error {
+func (p *Draft) planMany(ctx context.Context, wants []want) error {
 	for _, w := range wants {
 		for _, to := range w.targets {
 			p.session.Aim(w.source.Repo, to.Repo)
@@ -43,11 +43,11 @@ func (p *Draft) many(ctx context.Context, wants []want) error {
 		}
 	}
 	for _, ow := range []plan.Overwrite{plan.Refuse, plan.Update, plan.Always} {
-		if err := p.makeSome(wants, src, dst, ow); err != nil {
+		if err := p.planOverwrite(wants, src, dst, ow); err != nil {
 			return err
 		}
 	}
-	if err := p.see(ctx); err != nil {
+	if err := p.checkTargets(ctx); err != nil {
 		return err
 	}
 	for _, w := range wants {
@@ -63,8 +63,8 @@ func (p *Draft) many(ctx context.Context, wants []want) error {
 	return collisions(p.Steps)
 }
 
-// makeSome adds the steps of the wants whose overwrite rule is ow.
-func (p *Draft) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrite) error {
+// planOverwrite adds the steps of the wants whose overwrite rule is ow.
+func (p *Draft) planOverwrite(wants []want, src, dst plan.Inventory, ow plan.Overwrite) error {
 	targets := map[ref.Name][]ref.Name{}
 	some := plan.Inventory{}
 	for _, w := range wants {

@@ -30,7 +30,7 @@ func DockerRegistry(tb testing.TB, o Options) *Registry {
 // lists ignore n and last.
 func NewDockerRegistry(tb testing.TB, o Options) http.Handler {
 	tb.Helper()
-	wanted(tb, "docker-registry")
+	requireProgram(tb, "docker-registry")
 	dir := o.Dir
 	if dir == "" {
 		dir = tb.TempDir()

@@ -277,7 +277,7 @@ func (r *Registry) pull(tb testing.TB, repo, ref string, more ...string) string 
 // skipped.
 func UmociUnpack(tb testing.TB, r *Registry, repo, ref string) string {
 	tb.Helper()
-	wanted(tb, "umoci")
+	requireProgram(tb, "umoci")
 	layout := r.pull(tb, repo, ref, "--override-os=linux", "--override-arch="+runtime.GOARCH)
 	bundle := filepath.Join(tb.TempDir(), "bundle")
 	args := []string{"unpack"}
@@ -311,7 +311,7 @@ func separator(ref string) string {
 // the test is skipped.
 func tool(tb testing.TB, program string, args ...string) []byte {
 	tb.Helper()
-	wanted(tb, program)
+	requireProgram(tb, program)
 	cmd := exec.CommandContext(tb.Context(), program, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -323,7 +323,7 @@ func tool(tb testing.TB, program string, args ...string) []byte {
 	return out
 }
 
-func wanted(tb testing.TB, program string) {
+func requireProgram(tb testing.TB, program string) {
 	tb.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		tb.Skip(program + " (Debian package) is not installed")

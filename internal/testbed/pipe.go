@@ -105,11 +105,11 @@ func servePipe(ctx context.Context, tb testing.TB, r *Registry, h http.Handler, 
 	r.Dial, stop = pipe(ctx, h)
 	r.Client = &http.Client{
 		Transport:     &http.Transport{DialContext: r.Dial, DisableCompression: true},
-		CheckRedirect: stay,
+		CheckRedirect: keepRedirect,
 	}
 	return stop
 }
 
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+func keepRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func silent() *log.Logger { return log.New(io.Discard, "", 0) }

@@ -218,7 +218,7 @@ func rootfs(tb testing.TB, arch string) []byte {
 	if b, err := os.ReadFile(name); err == nil {
 		return b
 	}
-	wanted(tb, "mmdebstrap")
+	requireProgram(tb, "mmdebstrap")
 	mode := "--mode=unshare"
 	if os.Getuid() == 0 {
 		mode = "--mode=root"

@@ -40,7 +40,7 @@ func Distribution(tb testing.TB, o Options) *Registry {
 // outside of a testing/synctest bubble. It may be served inside.
 func NewDistribution(tb testing.TB, o Options) http.Handler {
 	tb.Helper()
-	knowGathering()
+	registerGathering()
 	logrus.SetOutput(io.Discard) // distribution logs every 404 as an error
 	config, err := configuration.Parse(strings.NewReader(distributionConfig(o)))
 	if err != nil {
@@ -99,7 +99,7 @@ func NewSloppy(o Options) http.Handler {
 // table that each process has once.
 const gathering = "gathering"
 
-var knowGathering = sync.OnceFunc(func() { factory.Register(gathering, gatherers{}) })
+var registerGathering = sync.OnceFunc(func() { factory.Register(gathering, gatherers{}) })
 
 type gatherers struct{}
 

@@ -114,7 +114,7 @@ func client(s *httptest.Server, o Options) *http.Client {
 		t.Protocols = new(http.Protocols)
 		t.Protocols.SetUnencryptedHTTP2(true)
 	}
-	return &http.Client{Transport: t, CheckRedirect: stay}
+	return &http.Client{Transport: t, CheckRedirect: keepRedirect}
 }
 
 // Pool returns the certificates to trust for an HTTPS registry. It is empty otherwise.

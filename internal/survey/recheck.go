@@ -54,8 +54,8 @@ func Again(ctx context.Context, s *place.Session, side fault.Side, names []ref.N
 	}
 	maps.Copy(f.Inv, inv)
 	var mu sync.Mutex
-	return f, place.Each(ctx, asking, left, func(ctx context.Context, n ref.Name) error {
-		desc, err := lookAtSide(ctx, s, side, n)
+	return f, place.Each(ctx, maxLookups, left, func(ctx context.Context, n ref.Name) error {
+		desc, err := resolveAtSide(ctx, s, side, n)
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
@@ -77,9 +77,9 @@ func listSide(ctx context.Context, s *place.Session, side fault.Side, names []re
 	return listTargets(ctx, s, names)
 }
 
-// lookAtSide resolves one name. At a source it resolves n itself. At a target it resolves the tag
+// resolveAtSide resolves one name. At a source it resolves n itself. At a target it resolves the tag
 // of n or, if n has no tag, checks whether the target has the digest.
-func lookAtSide(ctx context.Context, s *place.Session, side fault.Side, n ref.Name) (oci.Descriptor, error) {
+func resolveAtSide(ctx context.Context, s *place.Session, side fault.Side, n ref.Name) (oci.Descriptor, error) {
 	if side == fault.Target {
 		return Target(ctx, s, ref.Name{Repo: n.Repo, Tag: n.Tag}, oci.Digest(n.Digest))
 	}
