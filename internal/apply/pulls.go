@@ -83,7 +83,7 @@ func (r *Run) refill(ctx context.Context, late []*task) error {
 		case !told:
 			told = true
 			r.session.Observe(event.Event{Kind: event.Waiting, Host: late[0].from.Host, Wait: d, Count: len(late),
-				Text: fmt.Sprintf("%s: pulls spent, until %s", late[0].from.Host, until.Format("15:04"))})
+				Text: fmt.Sprintf("%s: the pull limit is used up until %s", late[0].from.Host, until.Format("15:04"))})
 		}
 		select {
 		case <-ctx.Done():

@@ -91,7 +91,7 @@ func TestWhatIsFreeGoesOnWhilePullsAreSpentAndTheRestWaits(t *testing.T) {
 			if d := time.Since(begin); d < 6*time.Hour || d > 6*time.Hour+10*time.Minute {
 				h.T.Errorf("took %v", d)
 			}
-			if len(told) != 1 || !strings.HasPrefix(told[0], "docker.io: pulls spent, until ") {
+			if len(told) != 1 || !strings.HasPrefix(told[0], "docker.io: the pull limit is used up until ") {
 				h.T.Errorf("events %q", told)
 			}
 			got := rep.Pulls["docker.io"]
@@ -109,7 +109,7 @@ func TestPullsThatAreSpentForTooLongFailTheirOwnStepsOnly(t *testing.T) {
 	inHarbour(t, &beside.PullLimit{Limit: 4, Window: 6 * time.Hour}, 0, func(h *harbour, p *dray.Prepared) {
 		begin := time.Now()
 		rep, err := h.Apply(h.T.Context(), p, nil)
-		if !fault.Is(err, fault.Throttled) || !strings.Contains(err.Error(), "pulls are spent until") {
+		if !fault.Is(err, fault.Throttled) || !strings.Contains(err.Error(), " until ") {
 			h.T.Errorf("%v", err)
 		}
 		if rep.Count(dray.Done) != 8 || rep.Count(dray.Failed) != 2 || time.Since(begin) > time.Minute {
