@@ -32,7 +32,7 @@ func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req Remo
 	case err != nil:
 		return r, err
 	case name.IsLayout():
-		return r, fault.Misuse("remove", name.String(), "dray deletes nothing from a layout", "delete its directory instead")
+		return r, fault.Misuse("remove", name.String(), "this is a layout on disk", "dray deletes only from registries")
 	case r.What == report.RemoveTag && name.Tag == "":
 		return r, fault.Misuse("remove", name.String(), "this names no tag", "name a tag, or use --manifest to delete a digest with all its tags")
 	case name.Tag == "" && name.Digest == "":
