@@ -234,7 +234,7 @@ func ExampleDray_Check() {
 		log.Fatal(err)
 	}
 	fmt.Println(report.Ready, report.Verdict)
-	// Output: false not ready: in the way: source tag
+	// Output: false not ready, problems with: source tag
 }
 
 // What a removal takes with it is known before it is done.

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// bearer is a registry that wants a token for each repository and action, and gives one
-// to everybody who asks (distribution's token specification). A token holds its scopes.
+// bearer is a registry that requires a token for each repository and action, and gives one to
+// everybody who asks for it (distribution's token specification). A token contains its scopes.
 type bearer struct{ next http.Handler }
 
 func (b bearer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +34,7 @@ func (b bearer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refuse(w, http.StatusUnauthorized, "UNAUTHORIZED")
 }
 
-// scope is what a request needs. Actions are in the order in which tools write them.
+// scope is what a request requires. The actions are in the order in which the tools write them.
 type scope struct{ repo, actions string }
 
 func needed(r *http.Request) scope {

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// bench is one run of this program.
+// bench is the state of one run of this program.
 type bench struct {
 	sizes    sizes
 	runs     int
-	limit    time.Duration // of one run of a tool
+	limit    time.Duration // time limit of one run of a tool
 	patience time.Duration // see enough
 	tools    []tool
 	dir      string
@@ -26,11 +26,11 @@ type bench struct {
 	launcher *launcher
 }
 
-// machine is what this computer can do, measured before anything else. Rates in bytes/s.
+// machine holds what this computer can do, measured before everything else. Rates are in bytes/s.
 type machine struct {
 	Cores int    `json:"cores"`
 	Hash  int64  `json:"hash"` // sha256 on one core
-	Disk  int64  `json:"disk"` // a new file with fsync
+	Disk  int64  `json:"disk"` // writing a new file, with fsync
 	Go    string `json:"go"`
 	OS    string `json:"os"`
 }
@@ -38,7 +38,7 @@ type machine struct {
 func measure(dir string) (machine, error) {
 	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH}
 	b := noise(1, 64<<20)
-	for range 6 { // the best of some, as others may use the machine too
+	for range 6 { // the best of several runs, since other programs may use the machine too
 		begun := time.Now()
 		sha256.Sum256(b)
 		m.Hash = max(m.Hash, rate(len(b), begun))
@@ -64,16 +64,16 @@ func measure(dir string) (machine, error) {
 
 func rate(n int, begun time.Time) int64 { return int64(float64(n) / time.Since(begun).Seconds()) }
 
-// sample is one run of one tool.
+// sample is the result of one run of one tool.
 type sample struct {
 	outcome
 	Src, Dst counts
-	Wrong    string // what was found out when the result was read back; "" is nothing
+	Wrong    string // the error of verifying the target after the run; "" is none
 }
 
 func (s sample) ok() bool { return s.Failed == "" && !s.Over && s.Wrong == "" }
 
-// content is the source of a workload, kept for all its runs.
+// content is the source of a workload, which all its runs share.
 type content struct {
 	workload
 	images  []image
@@ -81,8 +81,8 @@ type content struct {
 	dir     string
 }
 
-// do runs every tool on a workload, one after another and that again, so that
-// a busy minute falls on all of them.
+// do runs every tool on a workload. The tools take turns, so that a busy minute affects all of
+// them.
 func (b *bench) do(ctx context.Context, w workload) (result, error) {
 	r := result{Name: w.Name, What: w.What}
 	dir, err := os.MkdirTemp(b.dir, w.Name)
@@ -133,8 +133,8 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 	return r, ctx.Err()
 }
 
-// enough reports whether a tool is not run again: one run took twice the
-// patience, or three took it together.
+// enough reports whether a tool is not run again. This is so if one run took twice the patience, or
+// if three runs together took longer than the patience.
 func (b *bench) enough(samples []sample) bool {
 	var spent time.Duration
 	for _, s := range samples {
@@ -151,7 +151,7 @@ func setBulk(h http.Handler, w workload) {
 	}
 }
 
-// once runs one tool against an empty target, and reads the result back.
+// once runs one tool against an empty target, and verifies the result.
 func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err error) {
 	dir, err := os.MkdirTemp(c.dir, "run")
 	if err != nil {
@@ -199,7 +199,7 @@ func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err erro
 	return s, nil
 }
 
-// target opens an empty registry, puts into it what a target holds before, and listens.
+// target opens a registry, stores what the target has before the run, and listens.
 func (b *bench) target(ctx context.Context, c content, dir string) (target http.Handler, at *side, stop func(), err error) {
 	target, shut, err := open(ctx, c.Dst, dir)
 	if err != nil {
@@ -223,7 +223,7 @@ func (b *bench) target(ctx context.Context, c content, dir string) (target http.
 	return target, at, func() { at.close(); shut() }, nil
 }
 
-// tokens puts a registry behind tokens, where the workload says so.
+// tokens makes a registry require tokens, if the workload says so.
 func (c content) tokens(h http.Handler) http.Handler {
 	if c.Bearer {
 		return bearer{h}
@@ -231,7 +231,7 @@ func (c content) tokens(h http.Handler) http.Handler {
 	return h
 }
 
-// wanted is what the target has to hold in the end.
+// wanted returns the images that the target must have in the end.
 func (c content) wanted() []image {
 	out := slices.Clone(c.images)
 	if c.To != nil {
@@ -263,7 +263,8 @@ func (c content) job(dir string, hosts ...string) job {
 	return j
 }
 
-// environment keeps a tool's memory of former runs, and this user's logins, out of the run.
+// environment gives a tool an empty home, so that it finds no state of earlier runs and no logins
+// of this user.
 func environment(dir string) []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_STATE_HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir,
 		"XDG_DATA_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir, "DOCKER_CONFIG=" + dir, "TMPDIR=" + dir}

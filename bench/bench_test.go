@@ -36,12 +36,12 @@ func TestEachKindOfRegistryHoldsWhatWasPutAndVerifyFindsWhatIsNot(t *testing.T) 
 		}
 		other := single(repo, "v2", 2, 1, 4000)
 		if err := verify(h, []image{other}); err == nil {
-			t.Errorf("%s: a tag with another digest passed", kind)
+			t.Errorf("%s: a tag with the wrong digest passed", kind)
 		}
 		other = images[1]
 		other.Blobs = map[string][]byte{digestOf([]byte("absent")): []byte("absent")}
 		if err := verify(h, []image{other}); err == nil {
-			t.Errorf("%s: a blob that is not there passed", kind)
+			t.Errorf("%s: a missing blob passed", kind)
 		}
 	}
 }
@@ -81,10 +81,10 @@ func TestALinkDelaysAndSlowsEachConnection(t *testing.T) {
 		return time.Since(begun)
 	}
 	if d := took("/v2/"); d < 60*time.Millisecond {
-		t.Errorf("a new connection answered after %v; the handshake and the request are two round trips", d)
+		t.Errorf("a new connection answered after %v, but handshake and request take two round trips of 30 ms", d)
 	}
 	if d := took("/v2/"); d < 30*time.Millisecond {
-		t.Errorf("an answer after %v, the round trip is 30 ms", d)
+		t.Errorf("an answer after %v, but a round trip takes 30 ms", d)
 	}
 	for digest, b := range m.Blobs {
 		if len(b) == 1<<20 {
@@ -131,14 +131,14 @@ func TestFaultsCutOnceAndKeepWhatArrived(t *testing.T) {
 		t.Error("the upload was not cut")
 	}
 	var held string
-	for range 100 { // the handler may still be at it
+	for range 100 { // the handler may not have ended yet
 		held = do(s, http.MethodGet, to, "", nil).Header().Get("Range")
 		if held == "0-1048575" {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Errorf("the session holds %q, want the half", held)
+	t.Errorf("the session has %q, want the first half", held)
 }
 
 func TestTheLauncherTellsWhatCommandsCostAndWhichFailed(t *testing.T) {
@@ -187,7 +187,7 @@ func TestWorkloadsHaveNamesOfTheirOwnAndToolsThatAreAbsentAreNamed(t *testing.T)
 	seen := map[string]bool{}
 	for _, w := range workloads() {
 		if seen[strings.ToLower(w.Name)] {
-			t.Errorf("%s stands twice", w.Name)
+			t.Errorf("two workloads have the name %s", w.Name)
 		}
 		seen[strings.ToLower(w.Name)] = true
 	}
@@ -197,7 +197,7 @@ func TestWorkloadsHaveNamesOfTheirOwnAndToolsThatAreAbsentAreNamed(t *testing.T)
 		t.Errorf("%v %v", tools, missing)
 	}
 	if _, _, err := choose("W1,W99"); err == nil {
-		t.Error("an unknown workload was taken")
+		t.Error("an unknown workload was accepted")
 	}
 }
 
@@ -224,6 +224,6 @@ func TestARegistryThatWantsTokensGivesThemForWhatIsAskedFor(t *testing.T) {
 	}
 	manifest := "/v2/" + repo + "/manifests/v1"
 	if a, b, c := ask("GET", manifest, ""), ask("GET", manifest, got.Token), ask("PUT", manifest, got.Token); a != 401 || b != 200 || c != 401 {
-		t.Errorf("%d without a token, %d with one, %d for what it is not for", a, b, c)
+		t.Errorf("%d without a token, %d with one, %d for another action", a, b, c)
 	}
 }

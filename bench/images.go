@@ -59,7 +59,7 @@ type image struct {
 
 func (m image) root() doc { return m.Docs[len(m.Docs)-1] }
 
-// size is the bytes of distinct blobs, counted once in each repository.
+// size returns the bytes of all blobs. A blob counts once in each repository.
 func size(images []image) (n int64) {
 	seen := map[string]bool{}
 	for _, m := range images {
@@ -80,13 +80,13 @@ func digestOf(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// noise does not compress, begins as gzip does and is the same for the same seed.
+// noise returns bytes that do not compress and begin like gzip. The same seed gives the same bytes.
 func noise(seed uint64, size int64) []byte {
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[:], seed)
 	b := make([]byte, size)
 	_, _ = rand.NewChaCha8(key).Read(b)
-	copy(b, "\x1f\x8b\x08") // else skopeo takes a layer for not compressed, and compresses it
+	copy(b, "\x1f\x8b\x08") // otherwise skopeo considers a layer uncompressed, and compresses it
 	return b
 }
 
@@ -100,7 +100,7 @@ func (m *image) add(kind string, data []byte) descriptor {
 	return d
 }
 
-// child adds one platform's manifest with these layers.
+// child adds the manifest of one platform with these layers.
 func (m *image) child(arch string, seed uint64, layers ...[]byte) descriptor {
 	p := &platform{"linux", arch}
 	config, _ := json.Marshal(map[string]any{"os": p.OS, "architecture": p.Arch, "seed": seed, "rootfs": map[string]any{"type": "layers", "diff_ids": []string{}}})
@@ -140,7 +140,7 @@ func index(repo, tag string, platforms, n int, layer int64) image {
 	return m
 }
 
-// family is n tags of ten layers each, of which nine are in all of them.
+// family returns n tags of ten layers each. All tags share nine of the layers.
 func family(repo string, n int, layer int64) []image {
 	var shared [][]byte
 	for i := range 9 {
@@ -155,7 +155,7 @@ func family(repo string, n int, layer int64) []image {
 	return all
 }
 
-// put stores images through a registry's handler: no network, no counts.
+// put stores images through a registry's handler, without network and without counting.
 func put(h http.Handler, images []image) error {
 	seen := map[string]bool{}
 	for _, m := range images {
@@ -213,21 +213,21 @@ func do(h http.Handler, method, target, kind string, body []byte) *httptest.Resp
 	return w
 }
 
-// verify reads images back behind the counts: each document byte for byte, each
-// blob by its bytes where the registry holds them, else by its size, which with
-// a store that verifies is as good.
+// verify reads images through the handler, without counting. It compares each document byte by
+// byte. It compares the bytes of each blob if the registry keeps them. Otherwise it compares the
+// size, which is enough for a store that verifies uploads.
 func verify(h http.Handler, want []image) error {
 	seen := map[string]bool{}
 	for _, m := range want {
 		to := m.Repo
 		w := do(h, http.MethodGet, "/v2/"+to+"/manifests/"+m.Tag, "", nil)
 		if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), m.root().raw) {
-			return fmt.Errorf("%s:%s is not what the source has (%d)", to, m.Tag, w.Code)
+			return fmt.Errorf("%s:%s differs from the source (status %d)", to, m.Tag, w.Code)
 		}
 		for _, doc := range m.Docs {
 			w := do(h, http.MethodGet, "/v2/"+to+"/manifests/"+digestOf(doc.raw), "", nil)
 			if w.Code != http.StatusOK || !bytes.Equal(w.Body.Bytes(), doc.raw) {
-				return fmt.Errorf("manifest %s@%s is not there (%d)", to, digestOf(doc.raw), w.Code)
+				return fmt.Errorf("manifest %s@%s is missing (status %d)", to, digestOf(doc.raw), w.Code)
 			}
 		}
 		for d, b := range m.Blobs {
@@ -250,7 +250,7 @@ func verifyBlob(h http.Handler, repo, digest string, size int64) error {
 		b, ok := s.blobs[repo+"@"+digest]
 		s.mu.Unlock()
 		if !ok || b.size != size {
-			return fmt.Errorf("blob %s@%s is not there with %d bytes", repo, digest, size)
+			return fmt.Errorf("blob %s@%s with %d bytes is missing", repo, digest, size)
 		}
 		return nil
 	}
@@ -266,12 +266,12 @@ func verifyBlob(h http.Handler, repo, digest string, size int64) error {
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	pw.Close()
 	if have := <-got; have != fmt.Sprintf("%s %d", digest, size) {
-		return fmt.Errorf("blob %s@%s reads as %s", repo, digest, have)
+		return fmt.Errorf("blob %s@%s has other content: %s", repo, digest, have)
 	}
 	return nil
 }
 
-// hashing is a ResponseWriter whose body goes elsewhere.
+// hashing is a ResponseWriter that writes its body to w.
 type hashing struct {
 	header http.Header
 	w      io.Writer

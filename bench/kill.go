@@ -13,38 +13,38 @@ import (
 	"time"
 )
 
-// killed is what a tool sends again after SIGKILL at a random point and a
-// second run, against distribution on files, which keeps cut uploads. Bytes.
+// killed holds what a tool sends again in a second run after it was killed by SIGKILL. The target
+// is distribution on files, which keeps interrupted uploads. All sizes are in bytes.
 type killed struct {
 	What      string  `json:"what"`
 	Tool      string  `json:"tool"`
 	Image     int64   `json:"image"`
 	Runs      int     `json:"runs"`
 	At        []int64 `json:"at"`        // had arrived when the run was killed
-	SentTwice []int64 `json:"sentTwice"` // arrived more than once, both runs together
-	ReadAgain []int64 `json:"readAgain"` // handed out to the second run beyond what had not arrived
-	Lost      []int64 `json:"lost"`      // handed out to the first run and not arrived: in its memory and on both lines
+	SentTwice []int64 `json:"sentTwice"` // arrived more than once, in both runs together
+	ReadAgain []int64 `json:"readAgain"` // read by the second run beyond what had not arrived
+	Lost      []int64 `json:"lost"`      // read by the first run and not arrived: it was in memory or on the network
 	Failed    string  `json:"failed,omitempty"`
 }
 
-// slow makes time to kill in: 2 ms and 100 MB/s for each connection.
+// slow gives enough time to kill a tool: 2 ms and 100 MB/s for each connection.
 var slow = link{RTT: 2 * time.Millisecond, Rate: 100 << 20}
 
-// deaths says where in a copy a tool is killed.
+// deaths says at which points of a copy a tool is killed.
 type deaths struct {
 	what string
-	at   func() float64 // the next point, of the bytes of the image
+	at   func() float64 // the next point, as a fraction of the bytes of the image
 }
 
-// random are the same points for every tool.
+// random returns the same points for every tool.
 func random() deaths {
-	points := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // nobody is to be surprised
+	points := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the points must be the same in each run
 	return deaths{"at random points", func() float64 { return 0.05 + 0.9*points.Float64() }}
 }
 
 func late() deaths { return deaths{"at 95 %", func() float64 { return 0.95 }} }
 
-// killAll has each tool killed runs times in the copy of an image with these layers.
+// killAll kills each tool runs times while it copies an image with these layers.
 func (b *bench) killAll(ctx context.Context, when func() deaths, runs int, layers ...int64) ([]killed, error) {
 	m := image{Repo: repo, Tag: "v1", Blobs: map[string][]byte{}}
 	var data [][]byte
@@ -75,7 +75,7 @@ func (b *bench) killAll(ctx context.Context, when func() deaths, runs int, layer
 	return out, ctx.Err()
 }
 
-// killOnce kills a run once at bytes have arrived, and runs the tool again to the end.
+// killOnce kills a run as soon as at bytes have arrived, and then runs the tool again to the end.
 func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *killed) error {
 	dir, err := os.MkdirTemp(c.dir, "kill")
 	if err != nil {
@@ -140,7 +140,8 @@ func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *ki
 	return nil
 }
 
-// settled is what arrived at s, once nothing has for 300 ms: what was under way still does.
+// settled returns how many bytes arrived at s, after nothing has arrived for 300 ms. Bytes that
+// were on the way still arrive.
 func settled(s *side) int64 {
 	for last := int64(-1); ; {
 		now := s.counts().Uploaded

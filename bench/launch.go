@@ -15,26 +15,26 @@ import (
 	"time"
 )
 
-// order is what the launcher starts: commands, Parallel of them at a time.
+// order says what the launcher starts: commands, and how many of them in parallel.
 type order struct {
 	Cmds     [][]string
-	Parallel int // 0 is one after another
+	Parallel int // 0 runs them one after another
 	Env      []string
 	Dir      string
 	Limit    time.Duration
 }
 
-// outcome is what it cost. RSS is the largest of the processes', in bytes.
+// outcome holds the cost of an order. RSS is the largest of all processes, in bytes.
 type outcome struct {
 	Wall, CPU time.Duration
 	RSS       int64
-	Failed    string // what the first failed command said last
-	Over      bool   // it was ended at the limit
+	Failed    string // the last line that the first failed command printed
+	Over      bool   // ended at the time limit
 }
 
-// launcher is a small process that starts the tools. A process inherits the
-// peak memory of the one that forked it, so it can not be the one that holds
-// the registries.
+// launcher is a small process that starts the tools. A process inherits the peak memory of the
+// process that forked it. The process with the registries is large, so it cannot start the tools
+// itself.
 type launcher struct {
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -76,10 +76,10 @@ func (l *launcher) close() {
 	_ = l.cmd.Wait()
 }
 
-// launchWord makes this program the launcher.
+// launchWord is the argument that makes this program the launcher.
 const launchWord = "launch-for-bench"
 
-// launch obeys orders from in until it ends.
+// launch runs the orders from in until in ends.
 func launch(in io.Reader, out io.Writer) int {
 	orders, answers := json.NewDecoder(in), json.NewEncoder(out)
 	for {
@@ -131,8 +131,9 @@ func obey(o order) (r outcome) {
 	return r
 }
 
-// supervise runs cmd and tells its peak memory. What the system tells is never
-// less than the launcher's own peak, so below that the process is watched.
+// supervise runs cmd and returns its peak memory. The value from the operating system is never
+// smaller than the launcher's own peak. For smaller processes, supervise polls the peak while the
+// process runs.
 func supervise(cmd *exec.Cmd, floor int64) (rss int64, err error) {
 	if err := cmd.Start(); err != nil {
 		return 0, err
@@ -160,8 +161,7 @@ func supervise(cmd *exec.Cmd, floor int64) (rss int64, err error) {
 	return watched, err
 }
 
-// highWater is the peak memory of a running process, in bytes; 0 where the
-// system has no /proc.
+// highWater returns the peak memory of a running process in bytes, or 0 if the system has no /proc.
 func highWater(pid string) int64 {
 	raw, _ := os.ReadFile("/proc/" + pid + "/status")
 	for line := range strings.Lines(string(raw)) {

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// link is what lies between a tool and a registry. The zero link is loopback.
+// link is the network between a tool and a registry. The zero link is loopback.
 //
-// The model: each direction of a connection is a delay line of half the round
-// trip behind a bottleneck of Rate, with window bytes under way; opening a TCP
-// connection costs one round trip more. There is no slow start and no loss, so
-// new connections and single streams fare better here than on a real long line.
+// The model: each direction of a connection is a delay of half the round trip behind a bottleneck
+// of Rate, with at most window bytes on the way. Opening a TCP connection costs one more round
+// trip. There is no slow start and no packet loss, so new connections and single streams are faster
+// than on a real long line.
 type link struct {
-	RTT  time.Duration // 0 is none
+	RTT  time.Duration // 0 is no delay
 	Rate int64         // bytes/s of one connection in one direction; 0 is no limit
 	TLS  tlsMode
 	H2   h2Mode
@@ -25,7 +25,7 @@ type tlsMode string
 const (
 	plain  tlsMode = ""
 	tls13  tlsMode = "TLS 1.3"
-	window         = 4 << 20 // bytes under way in one direction
+	window         = 4 << 20 // bytes on the way in one direction
 	packet         = 64 << 10
 )
 
@@ -36,12 +36,12 @@ const (
 	offerH2 h2Mode = "h2"
 )
 
-// far is a region on another continent's edge: 40 ms and 200 Mbit/s for each connection.
+// far is a region at the edge of another continent: 40 ms and 200 Mbit/s for each connection.
 var far = link{RTT: 40 * time.Millisecond, Rate: 200e6 / 8, TLS: tls13}
 
 func (l link) loopback() bool { return l.RTT == 0 && l.Rate == 0 }
 
-// delayed is a listener whose connections are at the other end of a link.
+// delayed is a listener whose connections go through a link.
 type delayed struct {
 	net.Listener
 	link link
@@ -53,7 +53,7 @@ func (d delayed) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	server, inner := net.Pipe()
-	up := newLane(d.link, time.Now().Add(d.link.RTT)) // the handshake's round trip
+	up := newLane(d.link, time.Now().Add(d.link.RTT)) // the round trip of the handshake
 	down := newLane(d.link, time.Time{})
 	go up.read(c)
 	go down.read(inner)
@@ -62,7 +62,7 @@ func (d delayed) Accept() (net.Conn, error) {
 	return &piped{Conn: server, tcp: c}, nil
 }
 
-// piped is the server's end; it shows the addresses of the real connection.
+// piped is the server's end of a connection. It has the addresses of the real connection.
 type piped struct {
 	net.Conn
 	tcp net.Conn
@@ -71,13 +71,13 @@ type piped struct {
 func (p *piped) LocalAddr() net.Addr  { return p.tcp.LocalAddr() }
 func (p *piped) RemoteAddr() net.Addr { return p.tcp.RemoteAddr() }
 
-// lane is one direction: packets in order, each with the time at which it arrives.
+// lane is one direction of a connection: packets in order, each with the time at which it arrives.
 type lane struct {
 	link link
 	mu   sync.Mutex
 	more sync.Cond
-	free time.Time // when the bottleneck has sent all so far
-	held int       // bytes under way
+	free time.Time // when the bottleneck has sent everything so far
+	held int       // bytes on the way
 	line []pack
 	end  bool
 }
@@ -93,7 +93,7 @@ func newLane(l link, begin time.Time) *lane {
 	return n
 }
 
-// read takes what c says until it ends.
+// read puts the bytes that c delivers on the lane, until c ends.
 func (l *lane) read(c net.Conn) {
 	for {
 		b := make([]byte, packet)
@@ -129,7 +129,8 @@ func (l *lane) put(b []byte) bool {
 	return true
 }
 
-// write delivers in time until the line is empty and ended, or c takes no more.
+// write delivers packets at their time, until the lane has ended and is empty, or c accepts no
+// more.
 func (l *lane) write(c io.Writer) {
 	for {
 		p, ok := l.next()
@@ -161,7 +162,7 @@ func (l *lane) next() (pack, bool) {
 	return p, true
 }
 
-// drop ends the line; what is under way still arrives.
+// drop ends the lane. Packets on the way still arrive.
 func (l *lane) drop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,6 +1,6 @@
-// Bench runs dray beside other tools that copy images, between registries in
-// this process, and says which was faster. It is started by "make bench"; see
-// docs/benchmarks.md for what the workloads are and how far to trust them.
+// Bench runs dray and other tools that copy images, between registries in this process, and reports
+// which was faster. "make bench" starts it. docs/benchmarks.md explains the workloads and the
+// limits of the results.
 //
 //	go run ./bench -dray bin/dray            quick: up to ten minutes on two cores
 //	go run ./bench -dray bin/dray -full      the sizes of the goals: long
@@ -38,7 +38,7 @@ func main() {
 	}
 }
 
-// options are the flags.
+// options holds the values of the flags.
 type options struct {
 	sizes                 sizes
 	full, list            bool
@@ -52,35 +52,35 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	o := options{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&o.dray, "dray", "bin/dray", "the program")
-	f.StringVar(&o.tools, "tools", "bench/tools", "where to look for the peers before PATH")
-	f.StringVar(&o.only, "peers", "", "only these of crane,regctl,skopeo")
-	f.StringVar(&o.run, "run", "", "only these workloads, by name: W1,W4,kill")
+	f.StringVar(&o.dray, "dray", "bin/dray", "path of the dray program")
+	f.StringVar(&o.tools, "tools", "bench/tools", "directory to search for the peers before PATH")
+	f.StringVar(&o.only, "peers", "", "run only these peers: a list of crane,regctl,skopeo")
+	f.StringVar(&o.run, "run", "", "run only these workloads, by name: W1,W4,kill")
 	f.StringVar(&o.out, "o", "", "write the report here as JSON")
-	f.StringVar(&o.dir, "dir", "", "where registries on files live for the time of a run; default is the system's")
-	f.IntVar(&o.runs, "n", 5, "runs of each; the median counts")
+	f.StringVar(&o.dir, "dir", "", "directory for registries on files during a run; default is the system's directory for temporary files")
+	f.IntVar(&o.runs, "n", 5, "runs of each tool; the median counts")
 	f.IntVar(&o.kills, "kills", 5, "how often each tool is killed")
-	f.BoolVar(&o.full, "full", false, "the whole sizes, every run repeated, long limits")
-	f.BoolVar(&o.list, "list", false, "name the workloads and end")
-	f.DurationVar(&o.limit, "limit", 0, "end a tool's run after this long; default 8s, with -full 2m")
-	f.DurationVar(&o.patience, "patience", 0, "do not repeat a run of twice this, nor three that took this together; default 500ms, with -full 3m")
-	f.Int64Var(&o.sizes.Big, "big", 0, "MiB of the one big layer")
-	f.Int64Var(&o.sizes.Layer, "layer", 0, "MiB of each of twenty layers")
-	f.Int64Var(&o.sizes.Far, "far", 0, "MiB of the one layer from a far source")
-	f.Int64Var(&o.sizes.Broken, "broken", 0, "MiB of each of four layers that are cut")
-	f.IntVar(&o.sizes.Tags, "tags", 0, "tags of the repository that is synced")
-	f.IntVar(&o.sizes.Many, "many", 0, "tags of the long repository in sync")
+	f.BoolVar(&o.full, "full", false, "use the full sizes, repeat every run, and use long limits")
+	f.BoolVar(&o.list, "list", false, "list the workloads and exit")
+	f.DurationVar(&o.limit, "limit", 0, "end a tool's run after this time; default 8s, with -full 2m")
+	f.DurationVar(&o.patience, "patience", 0, "do not repeat a run that took twice this time, or three runs that took this time together; default 500ms, with -full 3m")
+	f.Int64Var(&o.sizes.Big, "big", 0, "size of the big layer, in MiB")
+	f.Int64Var(&o.sizes.Layer, "layer", 0, "size of each of the twenty layers, in MiB")
+	f.Int64Var(&o.sizes.Far, "far", 0, "size of the layer from a far source, in MiB")
+	f.Int64Var(&o.sizes.Broken, "broken", 0, "size of each of the four layers whose transfer is cut, in MiB")
+	f.IntVar(&o.sizes.Tags, "tags", 0, "number of tags of the repository that is synced")
+	f.IntVar(&o.sizes.Many, "many", 0, "number of tags of the large repository that is in sync")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
 	if o.runs < 1 || f.NArg() > 0 {
-		return o, errors.New("-n is at least 1, and there are no arguments beside flags")
+		return o, errors.New("-n must be at least 1, and there are no arguments besides flags")
 	}
 	o.settle()
 	return o, nil
 }
 
-// settle fills in what was not given.
+// settle sets the values of flags that were not given.
 func (o *options) settle() {
 	z, limit, patience := quick, 8*time.Second, 500*time.Millisecond
 	if o.full {
@@ -161,7 +161,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// choose finds workloads by name; an empty list is all of them.
+// choose returns the workloads with these names. An empty list means all.
 func choose(names string) (chosen []workload, kills []string, err error) {
 	if names == "" {
 		return workloads(), []string{"kill", "kill95"}, nil
@@ -173,7 +173,7 @@ func choose(names string) (chosen []workload, kills []string, err error) {
 		}
 		i := slices.IndexFunc(workloads(), func(w workload) bool { return strings.EqualFold(w.Name, name) })
 		if i < 0 {
-			return nil, nil, fmt.Errorf("there is no workload %q (-list names them)", name)
+			return nil, nil, fmt.Errorf("there is no workload %q (-list shows all)", name)
 		}
 		chosen = append(chosen, workloads()[i])
 	}
@@ -181,13 +181,13 @@ func choose(names string) (chosen []workload, kills []string, err error) {
 }
 
 func prepare(o options) (b *bench, missing []string, err error) {
-	for _, p := range []*string{&o.dray, &o.tools} { // tools run in directories of their own
+	for _, p := range []*string{&o.dray, &o.tools} { // each tool runs in its own directory
 		if *p, err = filepath.Abs(*p); err != nil {
 			return nil, nil, err
 		}
 	}
 	if !executable(o.dray) {
-		return nil, nil, fmt.Errorf("%s is no program (make build)", o.dray)
+		return nil, nil, fmt.Errorf("%s is not a program (run make build first)", o.dray)
 	}
 	b = &bench{sizes: o.sizes, runs: o.runs, limit: o.limit, patience: o.patience}
 	if b.launcher, err = startLauncher(); err != nil { // first, while this process is small
@@ -221,6 +221,6 @@ func (r report) head(w io.Writer) {
 	for _, t := range sorted(r.Versions) {
 		fmt.Fprintf(w, "%s %s  ", t, r.Versions[t])
 	}
-	fmt.Fprintf(w, "\nfar is %s and %d Mbit/s for each connection and direction, TLS 1.3, no slow start, no loss\n", far.RTT, far.Rate*8/1e6)
-	fmt.Fprintln(w, "by best: wall by that of the fastest peer; read, sent: blob bytes by those of the image")
+	fmt.Fprintf(w, "\nfar means %s and %d Mbit/s for each connection and direction, TLS 1.3, no slow start, no loss\n", far.RTT, far.Rate*8/1e6)
+	fmt.Fprintln(w, "by best: wall time divided by that of the fastest peer; read, sent: blob bytes divided by those of the image")
 }

@@ -12,35 +12,36 @@ import (
 	"time"
 )
 
-// tie is how far two medians may be apart, as a part of the smaller, and still
-// mean nothing.
+// tie is the largest difference of two medians, as a fraction of the smaller one, that counts as
+// equal.
 const tie = 0.15
 
-// report is what -o writes. Times in seconds, memory in bytes.
+// report is what -o writes. Times are in seconds, memory in bytes.
 type report struct {
 	Date     time.Time         `json:"date"`
 	Command  []string          `json:"command"`
 	Machine  machine           `json:"machine"`
 	Sizes    sizes             `json:"sizes"`
 	Versions map[string]string `json:"versions"`
-	Missing  []string          `json:"missing"` // tools that are not here
+	Missing  []string          `json:"missing"` // tools that are not installed
 	Results  []result          `json:"results"`
 	Kills    []killed          `json:"kills,omitempty"`
 }
 
-// result is one workload.
+// result is the result of one workload.
 type result struct {
 	Name    string  `json:"name"`
 	What    string  `json:"what"`
 	Bytes   int64   `json:"bytes"`           // of distinct blobs
-	Bound   float64 `json:"bound,omitempty"` // s; 0 is none that says anything
+	Bound   float64 `json:"bound,omitempty"` // in seconds; 0 if there is no useful bound
 	BoundIs string  `json:"boundIs,omitempty"`
 	Rows    []row   `json:"rows"`
 	Verdict string  `json:"verdict"` // dray wins, ties, loses or fails, or runs alone
 	Best    string  `json:"best"`    // the fastest peer
 }
 
-// row is one tool: medians of its runs that ended well. Counts are those of the median run.
+// row is the result of one tool: medians of its successful runs. Counts are those of the median
+// run.
 type row struct {
 	Tool    string    `json:"tool"`
 	Runs    int       `json:"runs"`
@@ -50,13 +51,13 @@ type row struct {
 	RSS     int64     `json:"rss"` // the largest of all runs
 	Src     counts    `json:"source"`
 	Dst     counts    `json:"target"`
-	Read    float64   `json:"read"` // blob bytes that the source gave, by the bytes of the image
-	Sent    float64   `json:"sent"` // upload bytes that arrived, by the same
+	Read    float64   `json:"read"` // bytes of blobs that the source served, divided by the bytes of the image
+	Sent    float64   `json:"sent"` // bytes of uploads that arrived, divided by the bytes of the image
 	ToBest  float64   `json:"toBestPeer,omitempty"`
 	ToBound float64   `json:"toBound,omitempty"`
-	Failed  string    `json:"failed,omitempty"` // why runs failed; Wall is then that of the good ones, 0 when there is none
+	Failed  string    `json:"failed,omitempty"` // why runs failed; Wall is then that of the successful runs, or 0 if there is none
 	Over    bool      `json:"over,omitempty"`   // ended at the time limit
-	Bad     int       `json:"bad,omitempty"`    // how many runs failed
+	Bad     int       `json:"bad,omitempty"`    // number of failed runs
 }
 
 func summarise(name string, samples []sample, bytes int64, ends int) row {
@@ -94,7 +95,7 @@ func summarise(name string, samples []sample, bytes int64, ends int) row {
 	return r
 }
 
-// compare sets the ratios and what they say of dray.
+// compare sets the ratios and the verdict about dray.
 func (r *result) compare() {
 	best, mine := -1, -1
 	for i, row := range r.Rows {
@@ -196,9 +197,9 @@ func human(n int64) string {
 	return fmt.Sprintf("%d B", n)
 }
 
-// conclude says in one place what was won, tied and lost, and what was not compared.
+// conclude summarizes what dray won, tied and lost, and which tools were not compared.
 func (r report) conclude(w io.Writer) {
-	fmt.Fprintln(w, "\nIn short, dray at its defaults beside the fastest peer at any flags; within 15 % is a tie:")
+	fmt.Fprintln(w, "\nSummary: dray with its defaults compared with the fastest peer with any flags; a difference within 15 % is a tie:")
 	for _, v := range []string{"dray wins", "tie", "dray loses", "dray fails", "dray ran alone"} {
 		var names []string
 		for _, res := range r.Results {
@@ -211,7 +212,7 @@ func (r report) conclude(w io.Writer) {
 		}
 	}
 	if len(r.Missing) > 0 {
-		fmt.Fprintf(w, "Left out because they are not installed (make bench-tools): %s\n", strings.Join(r.Missing, ", "))
+		fmt.Fprintf(w, "Not compared because they are not installed (run make bench-tools): %s\n", strings.Join(r.Missing, ", "))
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// peak is the most memory that an ended process had resident, in bytes.
+// peak returns the peak resident memory of an ended process, in bytes.
 func peak(p *os.ProcessState) int64 {
 	u, ok := p.SysUsage().(*syscall.Rusage)
 	if !ok {

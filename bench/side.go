@@ -21,21 +21,21 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // where dist keeps its content
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the storage of dist
 	"github.com/sirupsen/logrus"
 
 	"github.com/drayage/dray/internal/registry"
 )
 
-// counts is what one registry saw in one run.
+// counts holds what one registry counted in one run.
 type counts struct {
 	Requests    int64            `json:"requests"`
-	Kinds       map[string]int64 `json:"kinds"` // "GET blob" and so on
+	Kinds       map[string]int64 `json:"kinds"` // by method and kind, as "GET blob"
 	Connections int64            `json:"connections"`
-	In          int64            `json:"bytesIn"` // of connections: with heads, without TLS's framing being taken off
+	In          int64            `json:"bytesIn"` // of all connections, with headers and TLS framing
 	Out         int64            `json:"bytesOut"`
 	Uploaded    int64            `json:"uploaded"` // bytes of upload bodies that arrived
-	Served      int64            `json:"served"`   // bytes of blob bodies that were handed out
+	Served      int64            `json:"served"`   // bytes of blob bodies that were sent
 }
 
 func (c *counts) add(more counts) {
@@ -51,7 +51,7 @@ func (c *counts) add(more counts) {
 	c.Uploaded, c.Served = c.Uploaded+more.Uploaded, c.Served+more.Served
 }
 
-// side is a registry that listens for one run.
+// side is a registry that listens during one run.
 type side struct {
 	addr   string
 	server *http.Server
@@ -61,7 +61,7 @@ type side struct {
 	conns  atomic.Int64
 }
 
-// front counts requests and breaks what its faults say, before the registry.
+// front is in front of the registry. It counts requests and causes the faults.
 type front struct {
 	next   http.Handler
 	faults faults
@@ -74,12 +74,12 @@ type front struct {
 	down   atomic.Int64
 }
 
-// faults are deterministic by the count of requests; the zero faults is none.
+// faults are deterministic: they depend on the count of requests. The zero value has none.
 type faults struct {
-	CutGets    bool // each blob's first GET breaks off at three quarters
-	CutUploads int  // the first so many uploads of 1 MiB or more break off in the middle; the session keeps what came
-	Every429   int  // every n-th request is answered 429 with Retry-After: 1
-	Every500   int  // every n-th request is answered 500
+	CutGets    bool // the first GET of each blob breaks off after three quarters
+	CutUploads int  // this many uploads of 1 MiB or more break off in the middle; the session keeps what arrived
+	Every429   int  // every n-th request gets 429 with Retry-After: 1
+	Every500   int  // every n-th request gets 500
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -129,7 +129,7 @@ func (f *front) upload(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// counted is a request's body; with left set it breaks off after so many bytes.
+// counted is a request body. If left is set, it breaks off after that many bytes.
 type counted struct {
 	io.ReadCloser
 	n     *atomic.Int64
@@ -155,7 +155,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// cutWriter counts a blob's bytes, and breaks off at three quarters when told to.
+// cutWriter counts the bytes of a blob. If cut is set, it breaks off after three quarters.
 type cutWriter struct {
 	http.ResponseWriter
 	n    *atomic.Int64
@@ -185,7 +185,7 @@ func (c *cutWriter) Write(p []byte) (int, error) {
 	panic(http.ErrAbortHandler)
 }
 
-// listen serves h at the other end of a link, on loopback.
+// listen serves h on loopback, through a link.
 func listen(h http.Handler, l link, f faults, cert *tls.Certificate) (*side, error) {
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -254,7 +254,7 @@ func (m *meter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// certificate is one that nobody trusts: the tools are told not to check.
+// certificate returns a certificate that no tool trusts. The tools are told not to verify it.
 func certificate() (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -266,7 +266,7 @@ func certificate() (*tls.Certificate, error) {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
-// open makes an empty registry of a kind, in dir where it needs one.
+// open creates an empty registry of a kind, in dir if it stores files.
 func open(ctx context.Context, kind, dir string) (http.Handler, func(), error) {
 	switch kind {
 	case "dist":
@@ -280,7 +280,7 @@ http: {secret: bench}
 		if err != nil {
 			return nil, nil, err
 		}
-		logrus.SetOutput(io.Discard) // it logs every 404 as an error
+		logrus.SetOutput(io.Discard) // distribution logs every 404 as an error
 		ctx, cancel := context.WithCancel(ctx)
 		app := handlers.NewApp(ctx, config)
 		return app, func() { cancel(); _ = app.Shutdown() }, nil

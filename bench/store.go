@@ -23,13 +23,13 @@ import (
 type keeping string
 
 const (
-	keep  keeping = "mem"  // holds them
-	check keeping = "hash" // verifies and forgets them
-	trust keeping = "sink" // forgets them unverified: the tool alone is the limit
+	keep  keeping = "mem"  // keeps them
+	check keeping = "hash" // verifies and discards them
+	trust keeping = "sink" // discards them without verification, so that only the tool limits the speed
 )
 
-// store is a registry in memory: what the tools ask of the distribution API,
-// and ACR's list of tags where bulk is set. A cut upload keeps what arrived.
+// store is a registry in memory. It has the part of the distribution API that the tools use and, if
+// bulk is set, ACR's list of tags. An interrupted upload keeps what arrived.
 type store struct {
 	keeping keeping
 	bulk    bool
@@ -42,7 +42,7 @@ type store struct {
 }
 
 type blob struct {
-	data []byte // nil unless kept
+	data []byte // nil unless the bytes are kept
 	size int64
 }
 
@@ -63,7 +63,7 @@ func newStore(k keeping) *store {
 	return &store{keeping: k, blobs: map[string]blob{}, docs: map[string]doc{}, tags: map[string]map[string]string{}, sessions: map[string]*session{}}
 }
 
-// endpoint is what a path means: its kind, the repository and the last part.
+// endpoint is the meaning of a path: its kind, the repository and the last part.
 type endpoint struct{ kind, repo, ref string }
 
 func parse(path string) endpoint {
@@ -128,7 +128,7 @@ func (s *store) catalog(w http.ResponseWriter) {
 	answer(w, map[string]any{"repositories": repos})
 }
 
-// page cuts the tags of a repository to n after last; next is where the following page begins.
+// page returns n tags of a repository after last. next is the query of the following page, or "".
 func (s *store) page(r *http.Request, repo string) (names []string, digests map[string]string, next string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,7 +253,7 @@ func (s *store) blob(w http.ResponseWriter, r *http.Request, e endpoint) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b.data))
 }
 
-// upload is distribution-spec v1.1.1 §Pushing blobs.
+// upload implements distribution-spec v1.1.1 §Pushing blobs.
 func (s *store) upload(w http.ResponseWriter, r *http.Request, e endpoint) {
 	q := r.URL.Query()
 	if r.Method == http.MethodPost {
@@ -280,7 +280,7 @@ func (s *store) upload(w http.ResponseWriter, r *http.Request, e endpoint) {
 		refuse(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN")
 		return
 	}
-	u.mu.Lock() // a request whose connection broke may still be at it
+	u.mu.Lock() // a request whose connection broke may not have ended yet
 	defer u.mu.Unlock()
 	switch r.Method {
 	case http.MethodGet:
@@ -354,7 +354,7 @@ func (s *store) add(w http.ResponseWriter, r *http.Request, e endpoint, u *sessi
 	w.WriteHeader(http.StatusCreated)
 }
 
-// receive adds a body to the session; what came before it broke stays.
+// receive adds a body to the session. If the body breaks, the bytes before that stay.
 func (s *store) receive(u *session, body io.Reader) error {
 	buf := make([]byte, 256<<10)
 	for {

@@ -11,23 +11,23 @@ import (
 	"strings"
 )
 
-// verb is what a tool is asked to do.
+// verb is what a tool must do.
 type verb string
 
 const (
-	copyImage verb = "image" // Images[0]: one image, all platforms
-	copyTags  verb = "tags"  // Repos[0]: every tag of a repository
-	copyRepos verb = "repos" // Repos: every tag of each
-	retag     verb = "tag"   // Images[0] gets the tag New
+	copyImage verb = "image" // one image, all platforms
+	copyTags  verb = "tags"  // every tag of one repository
+	copyRepos verb = "repos" // every tag of several repositories
+	retag     verb = "tag"   // another tag for one image
 )
 
-// job is a verb with its names, which lack their hosts.
+// job is a verb with its names. The names have no host.
 type job struct {
 	Verb  verb
-	From  []string // "repo:tag" for images, "repo" for the others
-	To    []string // the same; unused by retag
-	New   string   // the tag of retag
-	Hosts []string // the source's, then those of the targets
+	From  []string // "repo:tag" for images and tags, "repo" otherwise
+	To    []string // the same for the target; unused by retag
+	New   string   // the new tag of retag
+	Hosts []string // the host of the source, then those of the targets
 	TLS   [2]tlsMode
 	Bulk  bool // the registries list digests as Azure's do
 	Dir   string
@@ -36,7 +36,7 @@ type job struct {
 func (j job) src(i int) string { return j.Hosts[0] + "/" + j.From[i] }
 func (j job) dst(i int) string { return j.Hosts[1] + "/" + j.To[i] }
 
-// dsts are the names of image i at all targets.
+// dsts returns the names of image i at all targets.
 func (j job) dsts(i int) []string {
 	var all []string
 	for _, h := range j.Hosts[1:] {
@@ -45,18 +45,17 @@ func (j job) dsts(i int) []string {
 	return all
 }
 
-// tool is a program with flags. Commands writes what configuration the job
-// needs into job.Dir.
+// tool is a program with flags. Commands writes the configuration that the job requires to job.Dir.
 type tool struct {
 	Name     string
-	Peer     string // program: dray, crane, regctl, skopeo
-	Wide     bool   // best flags for much at once; left out where there is nothing to do at once
+	Peer     string // the program: dray, crane, regctl, skopeo
+	Wide     bool   // uses the best flags for parallel work; left out if a workload has no parallel work
 	Path     string
 	Version  string
 	Commands func(t tool, j job) (order, error)
 }
 
-// find returns the tools that are here, and the names of those that are not.
+// find returns the tools that are installed, and the names of those that are not.
 func find(dray, dir string, only []string) (tools []tool, missing []string) {
 	look := func(name string) string {
 		if p := filepath.Join(dir, name); executable(p) {
@@ -88,9 +87,9 @@ func find(dray, dir string, only []string) (tools []tool, missing []string) {
 	return tools, missing
 }
 
-// install copies the programs to dir and lets the tools run from there. What the linker has just
-// written lies in the page cache in small pages, from which a program starts 1 to 2 ms later than
-// from a file that was copied, as programs are that were installed.
+// install copies the programs to dir and runs the tools from there. A file that the linker has just
+// written is in the page cache in small pages. A program starts 1 to 2 ms later from it than from a
+// copied file, and installed programs are copied files.
 func install(tools []tool, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -137,8 +136,8 @@ func version(t tool) string {
 	return "?"
 }
 
-// drayCommands uses nothing but defaults. What it has to be told is what
-// Azure's host names would tell, and that the certificate is not to be checked.
+// drayCommands uses the defaults only. The flags tell dray what Azure's host names would tell it,
+// and that the certificate must not be verified.
 func drayCommands(t tool, j job) (order, error) {
 	o := order{}
 	var flags []string
@@ -183,7 +182,7 @@ func craneCommands(t tool, j job) (order, error) {
 	flags := []string{"--insecure"}
 	if t.Wide && j.Verb != retag {
 		flags = append(flags, "-j", "32")
-		o.Parallel = 8 // processes, where one does one repository
+		o.Parallel = 8 // processes, if one process copies one repository
 	}
 	run := func(args ...string) { o.Cmds = append(o.Cmds, append(append([]string{t.Path}, args...), flags...)) }
 	switch j.Verb {
@@ -201,7 +200,7 @@ func craneCommands(t tool, j job) (order, error) {
 	return o, nil
 }
 
-// regclientCommands are regctl's for images and regsync's for repositories.
+// regclientCommands uses regctl for images and regsync for repositories.
 func regclientCommands(t tool, j job) (order, error) {
 	concurrent := 0 // its default
 	if t.Wide {

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// sizes of the work. Bytes unless they count something.
+// sizes are the sizes of the workloads, in bytes unless they count something.
 type sizes struct {
-	Big    int64 `json:"big"`    // the one big layer
-	Layer  int64 `json:"layer"`  // each of twenty
-	Far    int64 `json:"far"`    // the one layer from a far source
-	Broken int64 `json:"broken"` // each of four that are cut
-	Tags   int   `json:"tags"`   // of the repository that is copied and then is in sync
-	Many   int   `json:"many"`   // of the long one in sync
+	Big    int64 `json:"big"`    // the big layer
+	Layer  int64 `json:"layer"`  // each of twenty layers
+	Far    int64 `json:"far"`    // the layer from a far source
+	Broken int64 `json:"broken"` // each of four layers whose transfer is cut
+	Tags   int   `json:"tags"`   // of the repository that is copied, and is in sync after that
+	Many   int   `json:"many"`   // of the large repository in sync
 }
 
 var (
@@ -20,7 +20,7 @@ var (
 	full  = sizes{Big: 1 << 30, Layer: 32 << 20, Far: 256 << 20, Broken: 128 << 20, Tags: 100, Many: 1000}
 )
 
-// workload is one thing to do, between two registries, with what it can not be faster than.
+// workload is one task between two registries, with a lower bound of its duration.
 type workload struct {
 	Name, What       string
 	Src, Dst         string // kinds of registries: mem, hash, sink, dist, dray
@@ -28,14 +28,14 @@ type workload struct {
 	Faults           [2]faults
 	Verb             verb
 	Images           func(z sizes) []image
-	Held             func(images []image) []image // what the target has before; nil is nothing
-	To               func(m image) image          // the name an image gets; nil is its own
+	Held             func(images []image) []image // what the target has before the run; nil is nothing
+	To               func(m image) image          // the name of an image at the target; nil keeps the name
 	Bound            func(w workload, m machine, images []image) (time.Duration, string)
-	OneHost          bool // source and target are one registry, which holds Images
-	Wide             bool // there is much to do at once, so peers run with their best flags too
+	OneHost          bool // source and target are one registry, which has Images
+	Wide             bool // there is parallel work, so peers also run with their best flags
 	Bulk             bool // both registries list digests as Azure's do
-	Bearer           bool // both registries want tokens, which anybody gets
-	Ends             int  // how many targets there are; 0 is one
+	Bearer           bool // both registries require tokens, which everybody gets
+	Ends             int  // number of targets; 0 means one
 }
 
 const repo = "bench/app"
@@ -60,7 +60,7 @@ func twentyByTwenty(sizes) []image {
 	return out
 }
 
-// oneChanged is what a target holds that has all but one tag right.
+// oneChanged returns what a target has if all tags but one are up to date.
 func oneChanged(images []image) []image {
 	out := append([]image(nil), images...)
 	at := len(out) / 2
@@ -71,25 +71,25 @@ func oneChanged(images []image) []image {
 func elsewhere(m image) image { m.Repo = "other/app"; return m }
 func stable(m image) image    { m.Tag = "stable"; return m }
 
-// workloads is the catalogue, in the order of running.
+// workloads returns the workloads in the order of running.
 func workloads() []workload {
 	farH2 := far
 	farH2.H2 = offerH2
 	list := []workload{
 		{Name: "W0", What: "fresh copy of a 64 KiB image, loopback", Dst: "hash", Verb: copyImage, Images: small},
 		{Name: "W0w", What: "the same, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyImage, Images: small, Bound: trips(8)},
-		{Name: "W1", What: "one big layer to a target that takes anything", Dst: "sink", Verb: copyImage, Images: oneBig, Bound: hashed(1)},
-		{Name: "W1d", What: "one big layer, distribution on files at both ends", Src: "dist", Dst: "dist", Verb: copyImage, Images: oneBig, Bound: written},
-		{Name: "W1e", What: "one big layer, embedded dray registry at both ends", Src: "dray", Dst: "dray", Verb: copyImage, Images: oneBig, Bound: written},
-		{Name: "W2", What: "20 layers to a target that takes anything", Dst: "sink", Verb: copyImage, Images: twenty, Wide: true, Bound: hashed(2)},
-		{Name: "W2d", What: "20 layers, distribution on files at both ends", Src: "dist", Dst: "dist", Verb: copyImage, Images: twenty, Wide: true, Bound: written},
+		{Name: "W1", What: "one big layer to a target that verifies nothing", Dst: "sink", Verb: copyImage, Images: oneBig, Bound: hashed(1)},
+		{Name: "W1d", What: "one big layer, distribution on files at both sides", Src: "dist", Dst: "dist", Verb: copyImage, Images: oneBig, Bound: written},
+		{Name: "W1e", What: "one big layer, embedded dray registry at both sides", Src: "dray", Dst: "dray", Verb: copyImage, Images: oneBig, Bound: written},
+		{Name: "W2", What: "20 layers to a target that verifies nothing", Dst: "sink", Verb: copyImage, Images: twenty, Wide: true, Bound: hashed(2)},
+		{Name: "W2d", What: "20 layers, distribution on files at both sides", Src: "dist", Dst: "dist", Verb: copyImage, Images: twenty, Wide: true, Bound: written},
 		{Name: "W3", What: "index of 4 platforms with 8 layers of 4 MiB", Dst: "sink", Verb: copyImage, Images: platforms, Wide: true, Bound: hashed(2)},
 		{Name: "W3w", What: "the same, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyImage, Images: platforms, Wide: true, Bound: streamed(8)},
 		{Name: "W4", What: "first sync of tags that share 9 of 10 layers, loopback", Dst: "hash", Verb: copyTags, Images: tags, Wide: true},
 		{Name: "W4w", What: "the same, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: tags, Wide: true, Bound: streamed(7)},
 		{Name: "W5", What: "the same tags in sync, loopback", Dst: "hash", Verb: copyTags, Images: tags, Held: all, Wide: true},
 		{Name: "W5w", What: "the same, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: tags, Held: all, Wide: true, Bound: heads},
-		{Name: "W5a", What: "the same tags in sync, loopback, registries that want tokens", Dst: "hash", Verb: copyTags, Images: tags, Held: all, Wide: true, Bearer: true},
+		{Name: "W5a", What: "the same tags in sync, loopback, registries that require tokens", Dst: "hash", Verb: copyTags, Images: tags, Held: all, Wide: true, Bearer: true},
 		{Name: "W6", What: "many tags in sync, loopback", Dst: "hash", Verb: copyTags, Images: many, Held: all, Wide: true},
 		{Name: "W6w", What: "many tags in sync, both far, HEADs", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: many, Held: all, Wide: true, Bound: heads},
 		{Name: "W6b", What: "many tags in sync, both far, registries that list digests", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: many, Held: all, Wide: true, Bulk: true, Bound: trips(3)},
@@ -117,14 +117,14 @@ func workloads() []workload {
 	return list
 }
 
-// trips is n round trips one after another, the two of TCP and TLS counted.
+// trips is a bound of n round trips one after another, including the two of TCP and TLS.
 func trips(n int) func(workload, machine, []image) (time.Duration, string) {
 	return func(w workload, _ machine, _ []image) (time.Duration, string) {
 		return time.Duration(n) * w.DstLink.RTT, fmt.Sprintf("%d round trips", n)
 	}
 }
 
-// hashed is sha256 of all bytes on so many cores.
+// hashed is a bound: sha256 of all bytes on the given number of cores.
 func hashed(cores int) func(workload, machine, []image) (time.Duration, string) {
 	return func(_ workload, m machine, images []image) (time.Duration, string) {
 		n := min(cores, m.Cores)
@@ -132,12 +132,12 @@ func hashed(cores int) func(workload, machine, []image) (time.Duration, string) 
 	}
 }
 
-// written is one file of the same size, synced.
+// written is a bound: writing one file of the same size, with fsync.
 func written(_ workload, m machine, images []image) (time.Duration, string) {
 	return over(size(images), m.Disk), "writing the bytes to a file, with fsync"
 }
 
-// streamed is the largest blob on one connection beside all others, and n round trips.
+// streamed is a bound: the largest blob on one connection while all others run, and n round trips.
 func streamed(n int) func(workload, machine, []image) (time.Duration, string) {
 	return func(w workload, m machine, images []image) (time.Duration, string) {
 		d := time.Duration(n)*far.RTT + over(largest(images), far.Rate)
@@ -148,13 +148,13 @@ func streamed(n int) func(workload, machine, []image) (time.Duration, string) {
 	}
 }
 
-// ranged is one layer on sixteen connections.
+// ranged is a bound: one layer on sixteen connections.
 func ranged(_ workload, m machine, images []image) (time.Duration, string) {
 	d := 6*far.RTT + over(largest(images), 16*far.Rate)
 	return max(d, over(size(images), m.Hash)), "the layer on 16 connections + 6 round trips"
 }
 
-// heads is a list and one HEAD for each tag, 64 at a time.
+// heads is a bound: a list and one HEAD for each tag, 64 in parallel.
 func heads(_ workload, _ machine, images []image) (time.Duration, string) {
 	waves := (len(images) + 63) / 64
 	return time.Duration(3+waves) * far.RTT, fmt.Sprintf("TCP, TLS, a list and %d wave(s) of 64 HEADs", waves)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs Debian packages that the tests use, those that are missing. Without
-# root, or where there is no apt, it says what is left out: tests that need it skip by name.
+# Installs the missing ones of the given Debian packages, which tests use. Without root or apt it
+# prints the missing packages: their tests skip, and say why.
 set -u
 missing=()
 for p in "$@"; do
@@ -8,13 +8,13 @@ for p in "$@"; do
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-	echo "packages: not installed, their tests are skipped: ${missing[*]}"
+	echo "packages: these are not installed, so their tests are skipped: ${missing[*]}"
 	exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq >/dev/null 2>&1 || echo "packages: the package lists could not be refreshed"
+apt-get update -qq >/dev/null 2>&1 || echo "packages: cannot refresh the package lists"
 for p in "${missing[@]}"; do
-	# Registries are started by the tests, on loopback; a package must not start one of its own.
-	RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$p" >/dev/null 2>&1 || echo "packages: could not install $p: its tests are skipped"
+	# The tests start registries themselves, on loopback. A package must not start its own.
+	RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$p" >/dev/null 2>&1 || echo "packages: cannot install $p, so its tests are skipped"
 done
 exit 0

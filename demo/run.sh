@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The main job on real input: two registries start on loopback, an image of dray
-# itself, as it was just built, goes into the first, is imported from there into
-# the second under two names, is re-tagged without a byte moving, imported again
-# (nothing to do), and refused where it would overwrite something else.
-# Everything ends with the script; nothing is left but bin/ and dist/.
+# Shows dray with real registries. It starts two registries on loopback and copies an image of dray
+# itself, as it was just built, to the first. From there it imports the image to the second under
+# two names, re-tags it without moving a byte, and imports it again (nothing to do). At the end it
+# shows that an import that would overwrite another image is refused. The script ends everything
+# that it started, and leaves only bin/ and dist/.
 set -euo pipefail
 dray=$(realpath "$1")
 image=$2
@@ -23,7 +23,7 @@ run() {
 	"$dray" "$@"
 }
 
-# A configuration of its own: nothing of yours is read or changed.
+# The demo has its own configuration. It does not read or change yours.
 export HOME=$work XDG_CONFIG_HOME=$work XDG_DATA_HOME=$work XDG_STATE_HOME=$work DOCKER_CONFIG=$work REGISTRY_AUTH_FILE= DRAY_CONFIG=
 
 start() { # start NAME: serves from a new directory, sets $address
@@ -50,29 +50,29 @@ registries:
   prod: {host: "$prod", plain-http: true}
 YAML
 
-say "Two registries run here: dev is $dev, prod is $prod. dray's own image goes into dev."
+say "Two registries are running: dev is $dev, prod is $prod. Copy dray's own image to dev."
 run copy "oci:$image:latest" dev/tools/dray:v1
 run inspect dev/tools/dray:v1
 
-say "Import it into prod under two names: one reading, byte for byte."
+say "Import it to prod under two names. It is read once, and copied byte for byte."
 run import --name prod --source dev/tools/dray:v1 --image dray:v1 --image dray:latest
 run ls prod/dray
 
-say "Re-tag it: two requests, no blob moves."
+say "Re-tag it: two requests, and no blob is copied."
 run tag prod/dray:v1 stable
 
-say "Import it again: nothing to do."
+say "Import it again: there is nothing to do."
 run import --name prod --source dev/tools/dray:v1 --image dray:v1
 
-say "Put something else under the same name in dev, and import that: refused, prod stays as it is."
+say "Put another image under the same name in dev, and import it: dray refuses, and prod does not change."
 child=$("$dray" inspect -o json dev/tools/dray:v1 | sed -n 's/.*"digest": *"\(sha256:[0-9a-f]*\)".*/\1/p' | sed -n 2p)
 run tag "dev/tools/dray@$child" v1
 if run import --name prod --source dev/tools/dray:v1 --image dray:v1; then
-	echo "it should have been refused" >&2
+	echo "dray should have refused this import" >&2
 	exit 1
 else
 	echo "(exit code $?)"
 fi
 [ "$("$dray" digest prod/dray:v1)" = "$("$dray" digest prod/dray:stable)" ] || { echo "prod was changed" >&2; exit 1; }
 
-say "All as it should be."
+say "The demo has succeeded."

@@ -30,9 +30,9 @@ func TestAlwaysPutsEveryManifestAgainAndProvesEachBlobOnce(t *testing.T) {
 	if err != nil || sum.States[dray.Done] != 4 || sum.Blobs.Sent != 1 || sum.Blobs.Bytes != lost.Size {
 		t.Fatalf("%v %+v", err, sum)
 	}
-	blobs := sum.Blobs.Proven // the images share none
+	blobs := sum.Blobs.Proven // the images share no blob
 	if n := y.Dst.Count(http.MethodHead, testbed.Blob); n != blobs+1 {
-		t.Errorf("%d questions about %d blobs, of which one was sent and asked for again\n%s", n, blobs, y.Dst.Story())
+		t.Errorf("%d HEAD requests for %d blobs; want one for each, and one more for the blob that was sent\n%s", n, blobs, y.Dst.Story())
 	}
 	if n := y.Dst.Count(http.MethodPut, testbed.Manifest); n != 3+4 {
 		t.Errorf("%d manifests were put, want all 7", n)
@@ -77,7 +77,7 @@ func TestRehashSendsBytesThatDifferAgain(t *testing.T) {
 	y.Forget()
 	got, _, err := y.Transferred(req)
 	if !fault.Is(err, fault.Corrupt) || got != "app:v1 failed" {
-		t.Errorf("this registry keeps its bytes, and that was not seen: %s %v", got, err)
+		t.Errorf("the registry kept the wrong bytes, and this was not reported: %s %v", got, err)
 	}
 	if in, _ := y.Dst.Sent("", testbed.Upload); in != img.Layers[0].Size {
 		t.Errorf("%d bytes were sent, want %d", in, img.Layers[0].Size)

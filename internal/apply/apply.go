@@ -15,18 +15,18 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Work is a plan to be carried out.
+// Work is a plan to apply, with the settings of its application.
 type Work struct {
 	Plan    *plan.Plan
-	Proof   oci.Proof      // how much of the targets is believed
-	Session *place.Session // in which the plan was made; nil of one that was read: it is held against both ends first
+	Proof   oci.Proof      // how much evidence is required that a target has a blob
+	Session *place.Session // the session in which the plan was made; nil for a plan from a file, which is checked against both sides first
 
-	// The logins of a plan without a session; nil asks the chain.
+	// The logins of a plan without a session. nil uses the chain of credential sources.
 	SourceLogin *credential.Login
 	TargetLogin *credential.Login
 }
 
-// Plan carries out w. The report has one entry for each step, in the plan's order.
+// Plan applies w. The report has one entry for each step, in the order of the plan.
 func Plan(ctx context.Context, b *place.Base, w Work, obs event.Observer) (report.Report, error) {
 	start := time.Now()
 	r := NewRun(b, w.Session, w.Plan, w.Proof)
@@ -49,14 +49,15 @@ func Plan(ctx context.Context, b *place.Base, w Work, obs event.Observer) (repor
 	return rep, stop
 }
 
-// prepare says what stands in the way of touching anything.
+// prepare checks the plan before anything is changed. Its error is the reason why nothing may be
+// applied.
 func (r *Run) prepare(ctx context.Context, b *place.Base, w Work, obs event.Observer) error {
 	if r.session == nil {
 		r.session = b.Begin(w.SourceLogin, w.TargetLogin, obs)
 		for _, s := range r.Plan.Steps {
 			r.session.Aim(s.From.Repo, s.To.Repo)
 		}
-		if err := r.stale(ctx); err != nil {
+		if err := r.checkSteps(ctx); err != nil {
 			return err
 		}
 		if err := r.FirstErr(); err != nil {
@@ -73,8 +74,9 @@ func (r *Run) prepare(ctx context.Context, b *place.Base, w Work, obs event.Obse
 	return nil
 }
 
-// stale holds a plan from a file against both ends: a name that points elsewhere than it did is Moved.
-func (r *Run) stale(ctx context.Context) error {
+// checkSteps checks a plan from a file against both sides. If a name points to another digest than
+// the plan expects, its step fails with Moved.
+func (r *Run) checkSteps(ctx context.Context) error {
 	return place.Each(ctx, place.Lookups, place.IndexesOf(r.Plan.Steps), func(ctx context.Context, i int) error {
 		err := checkStep(ctx, r.session, r.Plan.Verb, r.Plan.Steps[i])
 		if fault.Is(err, fault.Moved) {
@@ -98,7 +100,7 @@ func checkStep(ctx context.Context, s *place.Session, verb string, step plan.Ste
 		}
 	}
 	if verb == "tag" {
-		return nil // it looks at no target when it is planned either
+		return nil // a plan of tag does not look at its target either
 	}
 	now, err := survey.Target(ctx, s, step.To, step.Digest())
 	if err != nil {

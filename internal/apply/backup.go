@@ -10,16 +10,17 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// keeper is a repository in which some tags are kept under another name before they move.
-type keeper struct {
+// backupTarget is a target repository in which some tags are saved under a backup name before they
+// move.
+type backupTarget struct {
 	transfer.Target
 	at    place.Repository
-	steps map[string]plan.Step // by tag, those with a Backup
+	steps map[string]plan.Step // the steps that have a Backup, by tag
 }
 
-// keeping wraps to, which is at, if a step of e has a Backup.
-func (r *Run) keeping(e *end, at place.Repository, to transfer.Target) transfer.Target {
-	k := &keeper{Target: to, at: at, steps: map[string]plan.Step{}}
+// withBackup wraps to in a backupTarget if a step of e has a Backup. at is the repository behind to.
+func (r *Run) withBackup(e *end, at place.Repository, to transfer.Target) transfer.Target {
+	k := &backupTarget{Target: to, at: at, steps: map[string]plan.Step{}}
 	for _, i := range e.steps {
 		if s := r.Plan.Steps[i]; s.Backup != "" {
 			k.steps[s.To.Tag] = s
@@ -31,12 +32,13 @@ func (r *Run) keeping(e *end, at place.Repository, to transfer.Target) transfer.
 	return k
 }
 
-// PutDocument leaves a tag alone that can not be kept first.
-func (k *keeper) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
+// PutDocument does not move a tag whose backup failed. It reports the error of that tag in
+// Accepted.Failed.
+func (k *backupTarget) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	var free []string
 	var lost oci.Accepted
 	for _, tag := range tags {
-		if err := k.keep(ctx, tag); err == nil {
+		if err := k.backUp(ctx, tag); err == nil {
 			free = append(free, tag)
 		} else {
 			lost = lost.And(oci.Accepted{Failed: map[string]error{tag: err}})
@@ -49,8 +51,9 @@ func (k *keeper) PutDocument(ctx context.Context, doc oci.Document, tags ...stri
 	return accepted.And(lost), err
 }
 
-// keep puts what tag held when the plan was made under its backup: one GET and one PUT.
-func (k *keeper) keep(ctx context.Context, tag string) error {
+// backUp saves the manifest that tag pointed to when the plan was made under its backup name. This
+// costs one GET and one PUT.
+func (k *backupTarget) backUp(ctx context.Context, tag string) error {
 	s, has := k.steps[tag]
 	if !has {
 		return nil
@@ -63,7 +66,7 @@ func (k *keeper) keep(ctx context.Context, tag string) error {
 		}
 	}
 	if err != nil {
-		return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Target, Op: "keep " + s.To.String() + " as", Name: s.Backup, Err: err, Hint: fault.HintOf(err)}
+		return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Target, Op: "back up " + s.To.String() + " as", Name: s.Backup, Err: err, Hint: fault.HintOf(err)}
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func TestATagThatIsOverwrittenIsKeptUnderAnotherNameFirst(t *testing.T) {
 	if got, err := y.Planned(req); got != "skip app:v1, skip app:v2, skip app:v3" || err != nil {
 		t.Errorf("again: %s %v", got, err)
 	}
-	// The tag is kept before it moves.
+	// The backup is made before the tag moves.
 	at := map[string]int{}
 	for i, q := range y.Dst.Log() {
 		if q.Method == http.MethodPut && q.Kind == testbed.Manifest {
@@ -78,7 +78,7 @@ func TestABackupNameThatIsTakenIsAConflictOfItsStepAlone(t *testing.T) {
 	for i, tag := range []string{"v1", "v2", "v3", "v1-old"} {
 		testbed.Random(t, y.Dst, "app", tag, testbed.RandomOptions{Seed: uint64(50 + i)})
 	}
-	testbed.Random(t, y.Dst, "app", "v2-old", testbed.RandomOptions{Seed: 51}) // kept already, by a run that was ended
+	testbed.Random(t, y.Dst, "app", "v2-old", testbed.RandomOptions{Seed: 51}) // already backed up, by a run that was interrupted
 	req := yard.Whole()
 	req.Backup = kept("{tag}-old")
 	got, _, err := y.Transferred(req)
@@ -88,14 +88,14 @@ func TestABackupNameThatIsTakenIsAConflictOfItsStepAlone(t *testing.T) {
 	if was := testbed.CraneDigest(t, y.Dst, "app", "v1"); !strings.Contains(err.Error(), was) {
 		t.Errorf("v1 is %s: %v", was, err)
 	}
-	// Two tags that want one name, and a name that the transfer itself sets.
+	// Two tags with the same backup name, and a backup name that the transfer itself sets.
 	y = yard.New(t)
 	y.Tagged("app", "v1", "v2", "v3")
 	testbed.Random(t, y.Dst, "app", "v1", testbed.RandomOptions{Seed: 60})
 	testbed.Random(t, y.Dst, "app", "v2", testbed.RandomOptions{Seed: 61})
 	req.Backup = plan.Backup{Template: "before"}
 	if got, _, err := y.Transferred(req); got != "app:v1 done, app:v2 failed, app:v3 done" || !fault.Is(err, fault.Conflict) {
-		t.Errorf("one name: %s %v", got, err)
+		t.Errorf("same backup name: %s %v", got, err)
 	}
 	req.Backup = plan.Backup{Template: "v3"}
 	if got, err := y.Planned(req); got != "skip app:v1, broken app:v2, skip app:v3" || err != nil {
@@ -148,7 +148,7 @@ func TestAPlanFileKeepsItsBackupsAndHoldsTheirNamesAgainstTheTarget(t *testing.T
 	if name := "v2-" + moved.Root.Digest.Encoded()[:12]; testbed.CraneDigest(t, y.Dst, "app", name) != moved.Digest() {
 		t.Errorf("%s is not %s", name, moved.Digest())
 	}
-	// A plan that was read whole.
+	// A plan that is applied as a whole.
 	p, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app:v3", Targets: []string{"dst/app:v3"}, Backup: kept("{tag}-again")}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestATagThatCanNotBeKeptIsNotMoved(t *testing.T) {
 	}
 }
 
-// refusing answers 403 to what is put at path.
+// refusing answers 403 to a PUT at path.
 func refusing(next http.Handler, path string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, path) {

@@ -15,7 +15,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// copy does one task and settles its steps. What a spent pull limit stops is returned, to be done later.
+// copy copies one image to all ends of t and settles their steps. Ends that the source's pull limit
+// stopped are returned as a task for later.
 func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	from, err := r.open(t)
 	if err != nil {
@@ -34,9 +35,9 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		}
 		ends = append(ends, e)
 		tags, last := r.tags(e)
-		to := transfer.End{Target: r.guarding(e, r.keeping(e, at, r.session.Shared.Target(at))), Tags: tags, Last: last, Back: r.session.BackOf(at)}
+		to := transfer.End{Target: r.withGuard(e, r.withBackup(e, at, r.session.Shared.Target(at))), Tags: tags, Last: last, Back: r.session.BackOf(at)}
 		to.Turn = r.session.Shared.Turn(at)
-		if t.part == bringing {
+		if t.part == contentOnly {
 			to.Tags, to.Last = nil, nil
 		}
 		job.To = append(job.To, to)
@@ -46,7 +47,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	}
 	began := time.Now()
 	for i, out := range r.session.Base.Engine.Copy(ctx, job) {
-		r.spent(ends[i], time.Since(began))
+		r.addTime(ends[i], time.Since(began))
 		if _, spent := remote.SpentUntil(out.Err); spent {
 			if late == nil {
 				late = &task{from: t.from, root: t.root, part: t.part, late: out.Err}
@@ -54,8 +55,8 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 			late.to = append(late.to, ends[i])
 			continue
 		}
-		if t.part == bringing && out.Err == nil {
-			r.count(ends[i], out.Blobs)
+		if t.part == contentOnly && out.Err == nil {
+			r.recordBlobs(ends[i], out.Blobs)
 			continue
 		}
 		r.settle(ends[i], out)
@@ -63,11 +64,11 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	return late
 }
 
-// proof says how much of the targets of t is believed: what is put again although it is
-// equal is put to be sure of it.
+// proof says how much evidence is required that the targets of t have a blob. If an image that is
+// already there is put again, the reason is to be sure of it, so the size of each blob is checked.
 func (r *Run) proof(t *task) oci.Proof {
-	if r.believe != oci.Claimed {
-		return r.believe
+	if r.wantedProof != oci.Claimed {
+		return r.wantedProof
 	}
 	for _, e := range t.to {
 		for _, i := range e.steps {
@@ -79,15 +80,16 @@ func (r *Run) proof(t *task) oci.Proof {
 	return oci.Claimed
 }
 
-// open opens where t reads from.
+// open opens the repository that t reads from.
 func (r *Run) open(t *task) (place.Repository, error) {
-	if t.part == naming {
+	if t.part == namesOnly {
 		return r.session.Target(t.from, layout.Write)
 	}
 	return r.session.Source(t.from)
 }
 
-// tags lists the tags of an end: those that stay, and those that move and are set last.
+// tags returns the tags of an end: first those that stay on their image, then those that move from
+// release to release and are set last.
 func (r *Run) tags(e *end) (stay, move []string) {
 	for _, i := range e.steps {
 		switch tag := r.Plan.Steps[i].To.Tag; {
@@ -101,13 +103,13 @@ func (r *Run) tags(e *end) (stay, move []string) {
 	return stay, move
 }
 
-// settle writes what became of an end into the reports of its steps.
+// settle writes the outcome of an end into the reports of its steps.
 func (r *Run) settle(e *end, out transfer.Outcome) {
 	set := map[string]bool{"": out.Err == nil}
 	for _, tag := range out.Accepted.Tags {
 		set[tag] = true
 	}
-	r.count(e, out.Blobs)
+	r.recordBlobs(e, out.Blobs)
 	for _, i := range e.steps {
 		tag := r.Plan.Steps[i].To.Tag
 		err := out.Accepted.Failed[tag]
@@ -115,7 +117,7 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 		case err == nil && set[tag]:
 			r.End(i, report.Done, nil)
 		case err == nil && out.Err == nil:
-			r.End(i, report.Failed, &fault.Fault{Kind: fault.Internal, Side: fault.Target, Op: "tag", Name: r.Plan.Steps[i].To.String(), Err: errors.New("the target said nothing of it")})
+			r.End(i, report.Failed, &fault.Fault{Kind: fault.Internal, Side: fault.Target, Op: "tag", Name: r.Plan.Steps[i].To.String(), Err: errors.New("the target did not report whether it set the tag")})
 		case err == nil:
 			r.End(i, report.Failed, out.Err)
 		default:
@@ -124,8 +126,8 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 	}
 }
 
-// count writes down what happened to the blobs of an end, at its first step.
-func (r *Run) count(e *end, blobs oci.Blobs) {
+// recordBlobs records the blobs of an end in the report of its first step.
+func (r *Run) recordBlobs(e *end, blobs oci.Blobs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if blobs != (oci.Blobs{}) {
@@ -133,8 +135,8 @@ func (r *Run) count(e *end, blobs oci.Blobs) {
 	}
 }
 
-// spent adds the time that an image took to each of its names at an end.
-func (r *Run) spent(e *end, took time.Duration) {
+// addTime adds the time that an image took to the report of each of its names at an end.
+func (r *Run) addTime(e *end, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, i := range e.steps {

@@ -1,14 +1,14 @@
-// Package apply carries out a plan. It is the only writer of names.
+// Package apply carries out a plan. It is the only package that sets names.
 //
 // Files, in the order in which they use each other:
 //
-//	apply.go   a plan: checked, carried out, reported
-//	work.go    the order of it: content first where all depends on all, names that move last
-//	pulls.go   waves of tasks, and the wait for a pull limit
-//	copy.go    one task: an image, and all names that it gets
+//	apply.go   checks a plan, applies it and makes the report
+//	work.go    the order of the work: content before names with plan.All, moving tags last
+//	pulls.go   rounds of tasks, and the wait for a pull limit
+//	copy.go    one task: an image and all names that it gets
 //	guard.go   a guard that is asked before names are set
-//	backup.go  tags that are kept before they move
-//	locks.go   locks, after all names
+//	backup.go  tags that are saved under another name before they move
+//	locks.go   locks, set after all names
 //	task.go    steps grouped by image and repository
-//	run.go     one application: its steps and how they ended
+//	run.go     one application of a plan: its steps and their results
 package apply

@@ -19,30 +19,30 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// A layer of the image under test, and a part of it.
+// The size of a layer of the image under test, and of a part of it.
 const (
 	faultLayer = 1 << 20
 	faultPart  = faultLayer / 4
 )
 
-// survived is one fault that a copy has to live through: at the source or the
-// target, the first of them being the one that must have been met.
+// survived is one fault that a copy must survive: at the source or at the target. The first fault
+// must have fired.
 type survived struct {
 	source, target []*hostile.Fault
 	set            dray.Settings // of the target
-	used           bool          // the target's repository holds something else already
+	used           bool          // the target's repository already has another image
 }
 
 func from(faults ...*hostile.Fault) survived { return survived{source: faults} }
 
 func to(faults ...*hostile.Fault) survived { return survived{target: faults} }
 
-// recoverable are the faults after which a right tool gets the image across
-// without help; docs/faults.md tells how other tools do. The names are those
-// of that measurement.
+// recoverable holds the faults after which a correct tool copies the image without help.
+// docs/faults.md reports how other tools behave. The names are those used there.
 //
-// They are aimed at a layer: which blob comes first is not told. Where blobs are asked
-// for with HEAD the target is not known to be distribution, of which that is not needed.
+// The faults apply to one layer, because the order of the blobs is not specified. In the cases that
+// ask for blobs with HEAD, the target must not be recognized as distribution, since dray does not
+// send HEAD requests to distribution.
 func recoverable(layer string) map[string]survived {
 	cut := func() *hostile.Fault { return hostile.CutBodyAt(2 * faultPart).At(layer).Once() }
 	large := func(r *http.Request) bool { return r.ContentLength == faultLayer }
@@ -85,13 +85,13 @@ func TestAnImportLivesThroughEachOfThirtyRecoverableFaults(t *testing.T) {
 	layer := testbed.Random(t, testbed.Distribution(t, testbed.Options{}), "app", "v1", image).Layers[0]
 	cases := recoverable(string(layer.Digest))
 	if len(cases) != 30 {
-		t.Fatalf("%d faults, the comparison has 30", len(cases))
+		t.Fatalf("%d faults, but docs/faults.md compares 30", len(cases))
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			src, dst := testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{})
 			synctest.Test(t, func(t *testing.T) {
-				t.Cleanup(func() { time.Sleep(time.Second) }) // a server lingers half a second on a connection that it closes early
+				t.Cleanup(func() { time.Sleep(time.Second) }) // a server waits half a second before it closes a connection early
 				serve := testbed.Options{Wire: testbed.Pipes, Auth: testbed.Auth{Mode: testbed.Bearer}, Host: "src.example:5000"}
 				a := hostile.Serve(t, src, serve, c.source...)
 				serve.Host = "dst.example:5000"
@@ -103,14 +103,14 @@ func TestAnImportLivesThroughEachOfThirtyRecoverableFaults(t *testing.T) {
 				c.live(t, a, b)
 				testbed.Same(t, a, b, "app", "v1", "app", "v1")
 				if first := append(c.source, c.target...)[0]; first.Fired() == 0 {
-					t.Errorf("the fault was not met\n%s\n%s", a.Story(), b.Story())
+					t.Errorf("the fault did not fire\n%s\n%s", a.Story(), b.Story())
 				}
 			})
 		})
 	}
 }
 
-// live imports app:v1 and wants it done.
+// live imports app:v1 and expects success.
 func (c survived) live(t *testing.T, src, dst *testbed.Registry) {
 	t.Helper()
 	c.set.PlainHTTP = true
@@ -153,7 +153,7 @@ func TestF42ATagThatIsListedAndGoneIsLeftOutAndNamed(t *testing.T) {
 	p, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app", Targets: []string{"dst/app"}, Tags: dray.AllTags}, hear)
 	rep := y.Must(y.Applied(p, err))
 	if yard.States(rep) != "app:v1 done, app:v3 done" || len(told) != 1 || !strings.Contains(told[0], "app:v2") {
-		t.Errorf("%s; told %q", yard.States(rep), told)
+		t.Errorf("%s; notes %q", yard.States(rep), told)
 	}
 }
 

@@ -10,20 +10,20 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// guarded is a repository whose names are set once guard agreed.
-type guarded struct {
+// guardedTarget is a target repository that asks the guard before it sets names.
+type guardedTarget struct {
 	transfer.Target
 	guard func(context.Context, []plan.Step) error
 	verb  string
 	steps map[string]plan.Step // by tag
 }
 
-// guarding wraps to, if there is a guard. The wrap is of one image.
-func (r *Run) guarding(e *end, to transfer.Target) transfer.Target {
+// withGuard wraps to if there is a guard. The wrapper serves one image only.
+func (r *Run) withGuard(e *end, to transfer.Target) transfer.Target {
 	if r.guard == nil {
 		return to
 	}
-	g := &guarded{Target: to, guard: r.guard, verb: r.Plan.Verb, steps: map[string]plan.Step{}}
+	g := &guardedTarget{Target: to, guard: r.guard, verb: r.Plan.Verb, steps: map[string]plan.Step{}}
 	for _, i := range e.steps {
 		s := r.Plan.Steps[i]
 		s.Overwrite = r.overwrite(s)
@@ -32,13 +32,14 @@ func (r *Run) guarding(e *end, to transfer.Target) transfer.Target {
 	return g
 }
 
-// PutDocument asks before names are set, and takes none from who was refused.
-func (g *guarded) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
+// PutDocument asks the guard before it sets names. If the guard returns an error, none of them is
+// set.
+func (g *guardedTarget) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	var free []string
 	var steps []plan.Step
 	var lost oci.Accepted
 	for _, tag := range tags {
-		s, err := g.look(ctx, doc, tag)
+		s, err := g.checkTag(ctx, doc, tag)
 		if err != nil {
 			lost = lost.And(oci.Accepted{Failed: map[string]error{tag: err}})
 			continue
@@ -57,10 +58,11 @@ func (g *guarded) PutDocument(ctx context.Context, doc oci.Document, tags ...str
 	return accepted.And(lost), err
 }
 
-// look is the step of tag. Its target is looked at once more where the plan did not look at all,
-// and where the tag has to be free: content may have come for hours, as slowly as its source
-// liked, and a tag that somebody else has made meanwhile is theirs, a Conflict.
-func (g *guarded) look(ctx context.Context, doc oci.Document, tag string) (plan.Step, error) {
+// checkTag returns the step of tag. It looks at the target once more in two cases: if the plan did
+// not look at all, and if the tag must not exist yet. The copy of the content may have taken hours,
+// at a speed that the source decides. A tag that was created by somebody else meanwhile must not be
+// overwritten, so it is a Conflict.
+func (g *guardedTarget) checkTag(ctx context.Context, doc oci.Document, tag string) (plan.Step, error) {
 	s := g.steps[tag]
 	create := s.Overwrite == plan.Refuse && s.Replaces == ""
 	if !create && g.verb != "tag" {
@@ -74,7 +76,7 @@ func (g *guarded) look(ctx context.Context, doc oci.Document, tag string) (plan.
 		return s, err
 	case create && there.Digest != doc.Digest:
 		return s, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "put tag", Name: g.Repo().Tagged(tag).String(),
-			Err: errors.New("it exists with another digest"), Hint: "somebody made it meanwhile"}
+			Err: errors.New("the tag exists with another digest"), Hint: "it was created while the content was copied; make the plan again"}
 	}
 	s.Replaces = there.Digest
 	return s, nil

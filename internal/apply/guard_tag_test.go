@@ -13,7 +13,8 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// A source may be as slow as it likes: who may make a name moves none for it.
+// The source may be so slow that the tag is created by somebody else meanwhile. A caller that may
+// only create tags must not move it then.
 func TestANameThatSomebodyMadeMeanwhileIsTheirs(t *testing.T) {
 	y := yard.New(t)
 	y.Tagged("app", "v1")
@@ -28,7 +29,7 @@ func TestANameThatSomebodyMadeMeanwhileIsTheirs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs := testbed.Random(t, y.Dst, "app", "v1", testbed.RandomOptions{Seed: 51}) // between the plan and its names
+	theirs := testbed.Random(t, y.Dst, "app", "v1", testbed.RandomOptions{Seed: 51}) // created after the plan and before its names are set
 	rep, _ := d.Apply(t.Context(), p, nil)
 	if rep.Count(dray.Failed) != 1 || rep.Count(dray.Done) != 1 {
 		t.Errorf("%v", yard.States(rep))
@@ -39,7 +40,7 @@ func TestANameThatSomebodyMadeMeanwhileIsTheirs(t *testing.T) {
 	if len(asked) != 1 || asked["v2"] != 1 {
 		t.Errorf("the guard was asked for %v", asked)
 	}
-	// What is there already because an earlier attempt was cut is no conflict.
+	// An image that an interrupted attempt already copied is not a conflict.
 	if rep, err := d.Apply(t.Context(), p, nil); rep.Count(dray.Failed) != 1 || rep.Count(dray.Done)+rep.Count(dray.Unchanged) != 1 {
 		t.Errorf("%v %v", yard.States(rep), err)
 	}
@@ -60,7 +61,7 @@ func TestAnEntryOfAListOverwritesAsItSaysUntilItsNameIsSet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		theirs := testbed.Random(t, y.Dst, "theirs", "v1", testbed.RandomOptions{Seed: 51}) // between the plan and its names
+		theirs := testbed.Random(t, y.Dst, "theirs", "v1", testbed.RandomOptions{Seed: 51}) // created after the plan and before its names are set
 		testbed.Random(t, y.Dst, "ours", "v1", testbed.RandomOptions{Seed: 51})
 		rep, err := d.Apply(t.Context(), p, nil)
 		if got := yard.States(rep); !fault.Is(err, fault.Conflict) || !strings.Contains(got, "theirs:v1 failed") || !strings.Contains(got, "ours:v1 done") {

@@ -43,7 +43,7 @@ func TestAGuardThatRefusesLeavesTheNamesAlone(t *testing.T) {
 	if got := testbed.CraneDigest(t, y.Dst, "app", "latest"); got != old.Digest() {
 		t.Errorf("latest moved to %s", got)
 	}
-	// What arrived is there: the next one, whose lease holds, sends no blob.
+	// What was copied stays. The next attempt, whose lease is valid, sends no blob again.
 	y.Forget()
 	if _, err := y.Transfer(t.Context(), yard.Whole(), nil, func(dray.RepositoryReport) error { return nil }); err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestAGuardIsAskedOnceForEachNameBeforeItIsSet(t *testing.T) {
 			asked[s.To.String()]++
 			for _, q := range y.Dst.Log() {
 				if q.Method == http.MethodPut && q.Ref == s.To.Tag {
-					t.Errorf("%s was set before", s.To)
+					t.Errorf("%s was set before the guard was asked", s.To)
 				}
 			}
 		}
@@ -75,7 +75,7 @@ func TestAGuardIsAskedOnceForEachNameBeforeItIsSet(t *testing.T) {
 	if _, err := d.Apply(t.Context(), p, nil); err != nil {
 		t.Fatal(err)
 	}
-	// A plan that somebody else made is guarded by who applies it.
+	// A plan that another Dray made is guarded by the Dray that applies it.
 	p, err = y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app:v2", Targets: []string{"dst/app:v2"}}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestAGuardIsAskedOnceForEachNameBeforeItIsSet(t *testing.T) {
 	if _, err := d.Apply(t.Context(), p, nil); err != nil {
 		t.Fatal(err)
 	}
-	// What sets no name asks nobody.
+	// The guard is not asked for a step that sets no name.
 	p, err = d.PlanImport(t.Context(), dray.ImportRequest{Source: "src/app:v1", Repositories: []string{"dst/bare"}}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +100,8 @@ func TestAGuardIsAskedOnceForEachNameBeforeItIsSet(t *testing.T) {
 	}
 }
 
-// What a name held is told before it is set, also where the plan did not look.
+// The guard learns what a name pointed to before it is set, even if the plan did not look at the
+// target.
 func TestAGuardIsToldWhatNamesHeld(t *testing.T) {
 	y := yard.New(t)
 	old := testbed.Random(t, y.Dst, "app", "v2", testbed.RandomOptions{Seed: 50})
@@ -166,7 +167,7 @@ func TestWhatARequestWouldTouchIsKnownBeforeAnythingIsAsked(t *testing.T) {
 		t.Errorf("%+v %+v %v", from, to, err)
 	}
 	source, targets, err := y.ImportNames(dray.ImportRequest{Source: "src/app", Target: "dst", Images: []string{"a", "b:v2"}, Map: plan.TagMap{Pairs: []plan.Pair{{From: "v1", To: "v2"}}}})
-	if !fault.Is(err, fault.Invalid) { // several tags, and one image that names one
+	if !fault.Is(err, fault.Invalid) { // several tags are requested, but the source names one image
 		t.Errorf("%v %v %v", source, targets, err)
 	}
 	source, targets, err = y.ImportNames(dray.ImportRequest{Source: "src/app:v1", Target: "dst", Images: []string{"a", "b:v2"}})

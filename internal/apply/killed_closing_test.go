@@ -12,12 +12,12 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// closings stands before a registry and holds up the closing request of one blob.
+// closings is in front of a registry and delays the request that closes the upload of one blob.
 type closings struct {
 	digest string
-	before bool          // held before the registry closes the upload, else with its answer
-	held   chan struct{} // closed when it is held up
-	free   chan struct{} // closed to let it go on
+	before bool          // delay before the registry closes the upload; otherwise delay the response
+	held   chan struct{} // closed when the request is delayed
+	free   chan struct{} // closed to let the request continue
 	ended  chan struct{} // closed when the registry has closed the upload
 	once   sync.Once
 }
@@ -40,7 +40,7 @@ func (c *closings) front(next http.Handler) http.Handler {
 	})
 }
 
-// close is one closing request, of which the first is held up.
+// close handles one closing request. The first one is delayed.
 func (c *closings) close(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-c.held:
@@ -63,7 +63,7 @@ func (c *closings) close(next http.Handler, w http.ResponseWriter, r *http.Reque
 	}
 }
 
-// heldEnd is a body that calls reached once, when all of it was read.
+// heldEnd is a body that calls reached once, when it was read to its end.
 type heldEnd struct {
 	io.ReadCloser
 	left    int64
@@ -79,8 +79,8 @@ func (h *heldEnd) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// All of a blob was at the registry when the process died, and the answer was not: in a
-// repository that has no tag yet and so looks as if it did not exist.
+// The registry has all bytes of a blob when the process is killed, but the process has not seen the
+// response. The repository has no tag yet, so it looks as if it did not exist.
 func TestABlobWhoseAnswerWasNotSeenIsNotSentAgain(t *testing.T) {
 	for name, before := range map[string]bool{"closed when the next process begins": false, "closed while the next process looks": true} {
 		t.Run(name, func(t *testing.T) {
@@ -98,9 +98,9 @@ func TestABlobWhoseAnswerWasNotSeenIsNotSentAgain(t *testing.T) {
 				}
 			})
 			if !killed {
-				t.Fatal("it ended before it was killed")
+				t.Fatal("the copy ended before it was killed")
 			}
-			time.Sleep(50 * time.Millisecond) // the registry reads out what the kernel still had
+			time.Sleep(50 * time.Millisecond) // the registry still reads bytes from the kernel's buffer
 			next := send(t, e)
 			next.wait(t)
 			if said := next.out.String(); said != "" {

@@ -21,7 +21,8 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// childCopy holds the errand of a copy of this test binary that copies until it is killed.
+// childCopy names the variable with the errand of a child process: this test binary, which copies
+// until it is killed.
 const childCopy = "DRAY_TEST_COPY"
 
 func TestMain(m *testing.M) {
@@ -31,10 +32,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// errand is what a child does.
+// errand says what a child process does.
 type errand struct {
 	State, Source, Target string
-	FileLimit             uint64 // the largest file that it may write; 0 is any
+	FileLimit             uint64 // the largest file that it may write; 0 does not limit it
 }
 
 func runErrand(raw string) int {
@@ -71,7 +72,7 @@ func runErrand(raw string) int {
 	return 0
 }
 
-// child is a copy under way in a process of its own.
+// child is a copy that runs in its own process.
 type child struct {
 	cmd  *exec.Cmd
 	out  strings.Builder
@@ -94,7 +95,7 @@ func send(t *testing.T, e errand) *child {
 	return c
 }
 
-// wait returns when the child has ended well.
+// wait waits until the child has ended successfully.
 func (c *child) wait(t *testing.T) {
 	t.Helper()
 	if err := <-c.done; err != nil {
@@ -102,7 +103,8 @@ func (c *child) wait(t *testing.T) {
 	}
 }
 
-// killAt kills the child when reached says so. It is false when the child ended before.
+// killAt kills the child as soon as reached returns true. It returns false if the child ended
+// before that.
 func (c *child) killAt(t *testing.T, reached func() bool) bool {
 	t.Helper()
 	for {
@@ -122,7 +124,7 @@ func (c *child) killAt(t *testing.T, reached func() bool) bool {
 	}
 }
 
-// slowly hands blobs out at 60 MiB/s for each request, at most.
+// slowly limits the download of a blob to 60 MiB/s for each request.
 func slowly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && testbed.Parse(r.URL.Path).Kind == testbed.Blob {
@@ -144,12 +146,12 @@ func (s *slow) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// arrivals reads a target's log: which bytes of which blob each upload request brought.
+// arrivals reads the log of a target: how many bytes of which blob each upload request delivered.
 type arrivals struct {
 	t     *testing.T
-	seen  int               // requests of the log that were read
-	blobs map[string]string // session -> digest
-	bytes map[string]int64  // digest -> bytes received
+	seen  int               // number of requests of the log that were read
+	blobs map[string]string // session to digest
+	bytes map[string]int64  // digest to bytes received
 }
 
 func newArrivals(t *testing.T) *arrivals {
@@ -172,8 +174,8 @@ func (a *arrivals) read(r *testbed.Registry) {
 
 const killSlack = 8 << 20 // bytes of a blob that may be read again
 
-// Promise 3, with real processes: whenever a copy is killed, the next one sends
-// nothing again that arrived, and reads at most 8 MiB of each blob again.
+// Promise 3, with real processes: whenever a copy is killed, the next one sends nothing that had
+// arrived again, and reads at most 8 MiB of each blob again.
 func TestACopyThatIsKilledAnywhereGoesOnWithoutSendingAnythingTwice(t *testing.T) {
 	targets := map[string]func(t *testing.T) *testbed.Registry{
 		"distribution on disk": func(t *testing.T) *testbed.Registry {
@@ -193,9 +195,9 @@ func TestACopyThatIsKilledAnywhereGoesOnWithoutSendingAnythingTwice(t *testing.T
 			for n := 0; k.kills < kills; n++ {
 				k.round(fmt.Sprintf("team/app%d", n))
 			}
-			t.Logf("%d kills, at most %d KiB of a blob read again, %d uploads gone on with", k.kills, k.most>>10, k.again)
+			t.Logf("%d kills, at most %d KiB of a blob read again, %d uploads resumed", k.kills, k.most>>10, k.again)
 			if k.again == 0 {
-				t.Error("no upload was gone on with: this test tells nothing")
+				t.Error("no upload was resumed, so this test has shown nothing")
 			}
 		})
 	}
@@ -221,7 +223,7 @@ type killer struct {
 	most         int64
 }
 
-// round copies to one repository, killed again and again until it is there.
+// round copies to one repository, and kills the copy again and again until it succeeds.
 func (k *killer) round(repo string) {
 	k.t.Helper()
 	k.dst.Reset()
@@ -251,7 +253,8 @@ func (k *killer) round(repo string) {
 
 func (k *killer) received() int64 { in, _ := k.dst.Sent("", testbed.Upload); return in }
 
-// readAgain compares where each blob was read from with what the target had of it before.
+// readAgain compares the position from which each blob was read with what the target already had of
+// it.
 func (k *killer) readAgain(got *arrivals) {
 	k.t.Helper()
 	for _, q := range k.src.Log() {
@@ -270,11 +273,11 @@ func (k *killer) readAgain(got *arrivals) {
 			k.t.Errorf("the target had %d bytes, the source was read from %d", got.bytes[q.Ref], from)
 		}
 	}
-	time.Sleep(50 * time.Millisecond) // the registry reads out what the kernel still had
+	time.Sleep(50 * time.Millisecond) // the registry still reads bytes from the kernel's buffer
 	got.read(k.dst)
 }
 
-// opaque looks for anything readable in the state directory.
+// opaque checks that the state directory has no readable text.
 func (k *killer) opaque() {
 	k.t.Helper()
 	files, err := filepath.Glob(filepath.Join(k.state, "uploads", "*"))
@@ -288,13 +291,13 @@ func (k *killer) opaque() {
 		}
 		for _, word := range []string{"http", "127.0.0.1", "uploads", "_state", "sha256", "team"} {
 			if strings.Contains(string(raw), word) {
-				k.t.Errorf("a record shows %q", word)
+				k.t.Errorf("a record contains %q in clear text", word)
 			}
 		}
 	}
 }
 
-// Both copies end well, and nobody takes the other's upload.
+// Both copies succeed, and neither uses the other's upload.
 func TestTwoProcessesAtOnceOnOneBlobBothSucceed(t *testing.T) {
 	src, dst := testbed.Distribution(t, testbed.Options{Front: slowly}), testbed.Distribution(t, testbed.Options{Dir: t.TempDir()})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 1, Size: 17 << 20})
@@ -309,18 +312,19 @@ func TestTwoProcessesAtOnceOnOneBlobBothSucceed(t *testing.T) {
 	testbed.Same(t, src, dst, "app", "v1", "app", "v1")
 }
 
-// docker-registry 2.8.2 drops what was cut in the closing request. That costs the blob, and it is said.
+// docker-registry 2.8.2 drops an upload whose closing request was interrupted. The whole blob is
+// sent again, and dray reports it.
 func TestARegistryThatKeepsNoCutUploadGetsTheBlobAnewAndItIsTold(t *testing.T) {
 	src, dst := testbed.Distribution(t, testbed.Options{Front: slowly}), testbed.DockerRegistry(t, testbed.Options{})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 1, Size: 17 << 20})
 	e := errand{State: filepath.Join(t.TempDir(), "state"), Source: src.Host + "/app:v1", Target: dst.Host + "/app:v1"}
 	if !send(t, e).killAt(t, func() bool { in, _ := dst.Sent("", testbed.Upload); return in > 10<<20 }) {
-		t.Fatal("it ended before it was killed")
+		t.Fatal("the copy ended before it was killed")
 	}
 	c := send(t, e)
 	c.wait(t)
 	if said := c.out.String(); !strings.Contains(said, ": 8 MiB are sent again: the registry ") {
-		t.Errorf("said: %s", said)
+		t.Errorf("output: %s", said)
 	}
 	testbed.Same(t, src, dst, "app", "v1", "app", "v1")
 }

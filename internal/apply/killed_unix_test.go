@@ -23,7 +23,8 @@ func (e errand) limit() error {
 	return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: e.FileLimit, Max: e.FileLimit})
 }
 
-// The records of an upload outgrow what the disk takes: the copy goes on without them, and says so once.
+// The records of an upload grow larger than the disk allows. The copy continues without them, and
+// reports this once.
 func TestAFullDiskUnderTheStateFailsNoCopy(t *testing.T) {
 	src, dst := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 2, Size: 17 << 20})
@@ -32,13 +33,13 @@ func TestAFullDiskUnderTheStateFailsNoCopy(t *testing.T) {
 		c := send(t, errand{State: filepath.Join(t.TempDir(), "state"), Source: src.Host + "/app:v1", Target: dst.Host + "/" + repo + ":v1", FileLimit: limit})
 		c.wait(t)
 		if said := c.out.String(); strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "uploads are not recorded, so an interrupted upload starts again from the beginning: ") {
-			t.Errorf("at %d bytes: %s", limit, said)
+			t.Errorf("limit of %d bytes: %s", limit, said)
 		}
 		testbed.Same(t, src, dst, "app", "v1", repo, "v1")
 	}
 }
 
-// An interrupt leaves the session and its record, as a kill does.
+// An interrupt leaves the upload session and its record, as a kill does.
 func TestAnInterruptedCopyGoesOnWhereItWas(t *testing.T) {
 	src, dst := testbed.Distribution(t, testbed.Options{Front: slowly}), testbed.Distribution(t, testbed.Options{Dir: t.TempDir()})
 	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 1, Size: 20 << 20})
@@ -52,7 +53,7 @@ func TestAnInterruptedCopyGoesOnWhereItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-c.done; err == nil {
-		t.Fatal("it ended before the interrupt")
+		t.Fatal("the copy ended before the interrupt")
 	}
 	send(t, e).wait(t)
 	if received() != img.Bytes || dst.Count("DELETE", testbed.Upload) != 0 {

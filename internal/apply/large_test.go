@@ -10,15 +10,15 @@ import (
 	"github.com/drayage/dray/internal/yard"
 )
 
-// Promise 8, and more than the 2 GiB that az acr import once took: a layer of any
-// size costs the same memory. Both registries are in this process and hold no bytes.
+// Promise 8: a layer of any size takes the same memory. The size is more than the 2 GiB that were
+// once the limit of az acr import. Both registries are in this process and store no bytes.
 func TestALayerOfMoreThanTwoGiBIsCopiedInBoundedMemory(t *testing.T) {
 	size := int64(2<<30 + 1)
 	switch {
 	case testing.Short():
 		size = 64<<20 + 1
 	case yard.Small():
-		size = 256<<20 + 1 // make check runs it whole without the detector
+		size = 256<<20 + 1 // make check runs the full size without the race detector
 	}
 	src, img := hollow.Sparse(t, size, testbed.Options{})
 	sink := hollow.NewSink(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Lock locks the names that are right now. It comes after all tags: a lock may be what keeps
-// the next one from being set.
+// Lock locks the names that have the right digest now. It runs after all tags are set, because a
+// lock may prevent another tag from being set.
 func (r *Run) Lock(ctx context.Context) {
 	var at []int
 	for i, s := range r.Plan.Steps {
@@ -19,7 +19,7 @@ func (r *Run) Lock(ctx context.Context) {
 			at = append(at, i)
 		}
 	}
-	// The error is that of a context that ended; what each step met is in its report.
+	// The error only says that the context ended. The error of each step is in its report.
 	_ = place.Each(ctx, place.Lookups, at, func(ctx context.Context, i int) error {
 		s := r.Plan.Steps[i]
 		if err := r.session.Own(fault.Target, s.To.Repo, remote.Push).Lock(ctx, s.To.Tag, s.Locks); err != nil {

@@ -38,7 +38,7 @@ func TestAllOrNothingSetsNoNameWhereOneFails(t *testing.T) {
 	req.Tags = req.Tags[:2]
 	rep = y.Must(y.Import(req))
 	if rep.Steps[0].Blobs.Sent == 0 {
-		t.Error("the report has lost the blobs")
+		t.Error("the report has no blobs")
 	}
 	testbed.Same(t, y.Src, y.Dst, "app", "v2", "app", "v2")
 }
@@ -89,7 +89,7 @@ func TestTwoTagsThatLandOnOneAreRefusedBeforeAnythingMoves(t *testing.T) {
 	y.Tagged("app", "v1", "v2")
 	_, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app", Targets: []string{"dst/app"}, Tags: dray.AllTags,
 		Map: plan.TagMap{Pairs: []plan.Pair{{From: "v1", To: "x"}, {From: "v2", To: "x"}}}}, nil)
-	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "two different sources") {
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "sources") {
 		t.Error(err)
 	}
 }
@@ -97,7 +97,7 @@ func TestTwoTagsThatLandOnOneAreRefusedBeforeAnythingMoves(t *testing.T) {
 func TestNamesThatMoveAreSetAfterThoseThatStay(t *testing.T) {
 	y := yard.New(t)
 	y.Tagged("app", "a-latest", "v1", "v2")
-	testbed.SkopeoCopy(t, y.Src, "app", "v2") // the image is whole
+	testbed.SkopeoCopy(t, y.Src, "app", "v2") // the image is complete
 	y.Must(y.Applied(y.PlanTag(t.Context(), dray.TagRequest{Image: "src/app:v2", Tags: []string{"latest"}}, nil)))
 	y.Forget()
 	y.Must(y.Copy(dray.CopyRequest{Source: "src/app", Targets: []string{"dst/app"}, Tags: dray.AllTags}))

@@ -11,14 +11,13 @@ import (
 	"github.com/drayage/dray/internal/transfer"
 )
 
-// through does the waves of tasks, one after another. What a spent pull limit
-// stops is left for later and in nobody's way: it waits for the limit once all
-// else is done.
-func (r *Run) through(ctx context.Context, images int, waves ...[]*task) {
+// runRounds runs the rounds of tasks, one after another. A task that the pull limit stops does not
+// block the others: it waits for the limit after all other tasks are done.
+func (r *Run) runRounds(ctx context.Context, images int, waves ...[]*task) {
 	for {
 		var late []*task
 		for i, wave := range waves {
-			waves[i] = r.pass(ctx, images, wave)
+			waves[i] = r.runTasks(ctx, images, wave)
 			late = append(late, waves[i]...)
 		}
 		if len(late) == 0 || ctx.Err() != nil {
@@ -26,7 +25,7 @@ func (r *Run) through(ctx context.Context, images int, waves ...[]*task) {
 		}
 		err := r.refill(ctx, late)
 		if ctx.Err() != nil {
-			return // they were not started
+			return // the tasks were not started
 		}
 		if err != nil {
 			for _, t := range late {
@@ -39,18 +38,18 @@ func (r *Run) through(ctx context.Context, images int, waves ...[]*task) {
 	}
 }
 
-// pass does tasks side by side and returns those that have to wait.
-func (r *Run) pass(ctx context.Context, images int, tasks []*task) []*task {
+// runTasks runs tasks in parallel and returns those that must wait for the pull limit.
+func (r *Run) runTasks(ctx context.Context, images int, tasks []*task) []*task {
 	late := make([]*task, len(tasks))
-	// The error is that of a context that ended; what each step met is in its report.
+	// The error only says that the context ended. The error of each step is in its report.
 	_ = place.Each(ctx, images, place.IndexesOf(tasks), func(ctx context.Context, i int) error {
 		late[i] = r.copy(ctx, tasks[i])
 		return nil
 	})
-	return present(late)
+	return withoutNil(late)
 }
 
-func present(tasks []*task) []*task {
+func withoutNil(tasks []*task) []*task {
 	var there []*task
 	for _, t := range tasks {
 		if t != nil {
@@ -60,11 +59,12 @@ func present(tasks []*task) []*task {
 	return there
 }
 
-// glance is how often a wait for pulls looks whether they are back, which is free.
-const glance = 5 * time.Minute
+// refillInterval is how often refill checks whether pulls are available again. Such a check is not
+// counted as a pull.
+const refillInterval = 5 * time.Minute
 
-// refill waits until the registry that late tasks read from has pulls again. The
-// error says that this takes longer than any wait may, or that ctx ended.
+// refill waits until the registry that the late tasks read from allows pulls again. Its error says
+// that the wait would exceed Base.MaxWait, or that ctx ended.
 func (r *Run) refill(ctx context.Context, late []*task) error {
 	told := false
 	for {
@@ -88,14 +88,15 @@ func (r *Run) refill(ctx context.Context, late []*task) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(min(d, glance)):
+		case <-time.After(min(d, refillInterval)):
 		}
-		r.look(ctx, late[0])
+		r.refreshLimit(ctx, late[0])
 	}
 }
 
-// look asks for one image's digest, whose answer tells what is left. An error tells nothing, and the wait goes on.
-func (r *Run) look(ctx context.Context, t *task) {
+// look resolves the digest of one image with a HEAD request. The response headers update the known
+// pull limit. An error is ignored, and refill keeps waiting.
+func (r *Run) refreshLimit(ctx context.Context, t *task) {
 	if at, err := r.session.Source(t.from); err == nil {
 		_, _ = at.Resolve(ctx, string(t.root.Digest))
 	}

@@ -19,14 +19,15 @@ import (
 	"github.com/drayage/dray/internal/yard"
 )
 
-// harbour is a Docker Hub with a pull limit, another registry, and a target, in virtual time.
+// harbour has a Docker Hub with a pull limit, another registry and a target, in virtual time.
 type harbour struct {
 	*yard.Yard
 	limit *beside.PullLimit
 	other *testbed.Registry
 }
 
-// inHarbour runs test with six images at Docker Hub and four elsewhere, and a plan that brings all of them.
+// inHarbour runs test with six images at Docker Hub and four elsewhere, and a plan that copies all
+// of them.
 func inHarbour(t *testing.T, limit *beside.PullLimit, maxWait time.Duration, test func(h *harbour, p *dray.Prepared)) {
 	stores := []http.Handler{testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{})}
 	synctest.Test(t, func(t *testing.T) {
@@ -41,7 +42,7 @@ func inHarbour(t *testing.T, limit *beside.PullLimit, maxWait time.Duration, tes
 						return r.Dial(ctx, network, addr)
 					}
 				}
-				return nil, fmt.Errorf("nobody answers at %s", addr)
+				return nil, fmt.Errorf("no server at %s", addr)
 			}})
 		if err != nil {
 			t.Fatal(err)
@@ -62,7 +63,7 @@ func inHarbour(t *testing.T, limit *beside.PullLimit, maxWait time.Duration, tes
 			t.Fatal(err)
 		}
 		if hub.Count("GET", "") != 0 {
-			t.Errorf("planning pulled:\n%s", hub.Story())
+			t.Errorf("planning used pulls:\n%s", hub.Story())
 		}
 		test(h, p)
 	})
@@ -91,7 +92,7 @@ func TestWhatIsFreeGoesOnWhilePullsAreSpentAndTheRestWaits(t *testing.T) {
 				h.T.Errorf("took %v", d)
 			}
 			if len(told) != 1 || !strings.HasPrefix(told[0], "docker.io: the pull limit is used up until ") {
-				h.T.Errorf("told %q", told)
+				h.T.Errorf("events %q", told)
 			}
 			got := rep.Pulls["docker.io"]
 			if got.Spent != 6 || len(rep.Pulls) != 1 {
@@ -115,12 +116,12 @@ func TestPullsThatAreSpentForTooLongFailTheirOwnStepsOnly(t *testing.T) {
 			h.T.Errorf("%s after %v", yard.States(rep), time.Since(begin))
 		}
 		h.Forget()
-		again, err := h.Apply(h.T.Context(), p, nil) // nothing was lost: what is left is tried again
+		again, err := h.Apply(h.T.Context(), p, nil) // nothing was lost: the rest is tried again
 		if !fault.Is(err, fault.Throttled) || again.Count(dray.Failed) != 2 {
 			h.T.Errorf("%v %s", err, yard.States(again))
 		}
 		if h.Src.Count("GET", testbed.Manifest) != 0 {
-			h.T.Errorf("pulled again:\n%s", h.Src.Story())
+			h.T.Errorf("finished images were pulled again:\n%s", h.Src.Story())
 		}
 		time.Sleep(6*time.Hour + time.Minute)
 		h.Must(h.Apply(h.T.Context(), p, nil))
@@ -152,7 +153,7 @@ func TestAnEqualImageAtDockerHubIsNoPull(t *testing.T) {
 			}
 		}
 		if h.limit.Used() != used {
-			h.T.Errorf("%d pulls for nothing", h.limit.Used()-used)
+			h.T.Errorf("%d pulls of an image that is up to date", h.limit.Used()-used)
 		}
 	})
 }

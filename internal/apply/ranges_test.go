@@ -11,8 +11,8 @@ import (
 	"github.com/drayage/dray/internal/yard"
 )
 
-// A layer whose source is slow on each connection comes over several, through breaks of
-// some of them: no byte is asked for twice, and the target sees what it always sees.
+// A layer whose source is slow on each connection is read over several connections, even if some of
+// them break. No byte is requested twice, and the target receives the upload as usual.
 func TestALargeLayerOfASlowSourceComesInRangesAndEachByteOnce(t *testing.T) {
 	const size = 34 << 20
 	for name, faults := range map[string][]*hostile.Fault{
@@ -22,7 +22,7 @@ func TestALargeLayerOfASlowSourceComesInRangesAndEachByteOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			src, dst := testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{})
 			synctest.Test(t, func(t *testing.T) {
-				t.Cleanup(func() { time.Sleep(time.Second) }) // a server lingers half a second on a connection that it closes early
+				t.Cleanup(func() { time.Sleep(time.Second) }) // a server waits half a second before it closes a connection early
 				a := hostile.Serve(t, src, testbed.Options{Wire: testbed.Pipes, Host: "src.example:5000"}, append(faults, hostile.Trickle(8<<20))...)
 				b := testbed.Serve(t, dst, testbed.Options{Wire: testbed.Pipes, Host: "dst.example:5000"})
 				image := testbed.Random(t, a, "app", "v1", testbed.RandomOptions{Size: size})
@@ -43,10 +43,10 @@ func TestALargeLayerOfASlowSourceComesInRangesAndEachByteOnce(t *testing.T) {
 				if total := image.Bytes; out > total+total/50 {
 					t.Errorf("%d bytes were read, of %d\n%s", out, total, a.Story())
 				}
-				if slow := took > time.Minute; slow != (name == "without ranges") { // what trickles comes 32 KiB at a time
+				if slow := took > time.Minute; slow != (name == "without ranges") { // Trickle sends 32 KiB at a time
 					t.Errorf("took %v\n%s", took, a.Story())
 				}
-				if name == "with broken parts" { // of a source without ranges, connections are dropped with bytes under way
+				if name == "with broken parts" { // if the source has no ranges, connections with bytes on the way are closed
 					y.Spends(rep.Traffic, a, b)
 				}
 				if posts, puts := b.Count("POST", testbed.Upload), b.Count("PUT", testbed.Upload); posts != 2 || puts != 2 {

@@ -16,25 +16,25 @@ import (
 
 // Run is one application of a plan.
 type Run struct {
-	session *place.Session
-	Plan    *plan.Plan
-	believe oci.Proof
-	guard   func(context.Context, []plan.Step) error    // of who applies the plan; who made it may have had another
-	Turn    func(context.Context) (end func(), ok bool) // a place for one image; nil is any number
-	mu      sync.Mutex
-	Reports []report.Step
+	session     *place.Session
+	Plan        *plan.Plan
+	wantedProof oci.Proof
+	guard       func(context.Context, []plan.Step) error    // the guard of the caller that applies the plan, which may differ from that of the caller that made it
+	Turn        func(context.Context) (end func(), ok bool) // waits for a free place for one image; nil does not limit the number
+	mu          sync.Mutex
+	Reports     []report.Step
 }
 
-// NewRun begins an application of p. A nil session is one that is opened when the plan is checked.
+// NewRun returns a Run that applies p. With a nil session, one is opened when the plan is checked.
 func NewRun(b *place.Base, s *place.Session, p *plan.Plan, believe oci.Proof) *Run {
-	r := &Run{session: s, Plan: p, believe: believe, guard: b.Guard, Reports: make([]report.Step, len(p.Steps))}
+	r := &Run{session: s, Plan: p, wantedProof: believe, guard: b.Guard, Reports: make([]report.Step, len(p.Steps))}
 	for i, step := range p.Steps {
 		r.Reports[i] = report.Step{Step: step, State: report.NotStarted}
 	}
 	return r
 }
 
-// Settled writes down how a step ends that needs no work.
+// Settled records the result of a step that requires no work.
 func (r *Run) Settled(i int, s plan.Step) {
 	switch s.Action {
 	case plan.Skip:
@@ -47,18 +47,18 @@ func (r *Run) Settled(i int, s plan.Step) {
 }
 
 func conflict(verb string, s plan.Step) error {
-	hint := "--force replaces it"
+	hint := "use --force to replace it"
 	if verb == "copy" || verb == "transfer" {
-		hint = "--overwrite update replaces it"
+		hint = "use --overwrite update to replace it"
 	}
 	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: hint,
-		Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
+		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
 }
 
-// overwrite is what s may do with what its name holds.
+// overwrite returns the overwrite rule that applies to s.
 func (r *Run) overwrite(s plan.Step) plan.Overwrite { return cmp.Or(s.Overwrite, r.Plan.Overwrite) }
 
-// End writes down how step i ended, and tells it.
+// End records the result of step i, and reports it as an event.
 func (r *Run) End(i int, s report.State, err error) {
 	r.mu.Lock()
 	r.Reports[i].State, r.Reports[i].Err = s, err
@@ -70,7 +70,7 @@ func (r *Run) End(i int, s report.State, err error) {
 	r.session.Observe(e)
 }
 
-// FirstErr is the error of the first step that failed; nil is none.
+// FirstErr returns the error of the first step that failed, or nil.
 func (r *Run) FirstErr() error {
 	for _, rep := range r.Reports {
 		if rep.Err != nil {
@@ -80,7 +80,7 @@ func (r *Run) FirstErr() error {
 	return nil
 }
 
-// Healed writes down what came of a look below a name.
+// Healed records what a check of the content below a name found, and whether it was repaired.
 func (r *Run) Healed(i int, e report.Comparison) {
 	r.Reports[i].Lacks = e.Match == report.Incomplete || e.Match == report.Corrupted
 	switch {
@@ -92,7 +92,7 @@ func (r *Run) Healed(i int, e report.Comparison) {
 	case e.Err != nil:
 		r.End(i, report.Failed, e.Err)
 	default:
-		lack := fmt.Errorf("%d things below it are not there", len(e.Lacks))
+		lack := fmt.Errorf("%d manifests or blobs of the image are missing", len(e.Lacks))
 		if len(e.Lacks) > 0 {
 			lack = fmt.Errorf("%w, the first is %s %s", lack, e.Lacks[0].What, e.Lacks[0].Digest)
 		}

@@ -5,25 +5,26 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// task is one image and all steps that bring it somewhere.
+// task is one image and all steps that copy it to some repository.
 type task struct {
 	from ref.Repo
 	root oci.Descriptor
 	to   []*end
 	part stage
-	late error // why it has to be done again later: the pulls of its source are spent
+	late error // the pull limit error that postponed the task
 }
 
-// stage says which part of its work a task does.
+// stage says which part of the work a task does.
 type stage int
 
 const (
-	whole    stage = iota
-	bringing       // content only
-	naming         // names only, of content that its one end holds
+	// contentAndNames copies the content and sets the names.
+	contentAndNames stage = iota
+	contentOnly           // copies the content only
+	namesOnly             // sets the names only, of content that its single end already has
 )
 
-// end is one repository and the steps that name it.
+// end is one target repository and the steps that set names in it.
 type end struct {
 	repo  ref.Repo
 	steps []int

@@ -14,7 +14,8 @@ import (
 	"github.com/drayage/dray/internal/yard"
 )
 
-// The source does not answer for its manifest before connections for bodies were dialled at both ends.
+// The source answers the request for its manifest only after connections for blobs were opened at
+// both sides.
 func TestConnectionsForBlobsAreDialledWhileTheManifestIsRead(t *testing.T) {
 	var mu sync.Mutex
 	dials := map[string]int{}

@@ -10,8 +10,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Work does all steps that are left, image by image: first those that set names
-// which stay, then those that set a name which moves.
+// Work applies all steps that are left, image by image. Images whose tags all stay come first.
+// Images with a tag that moves from release to release come last.
 func (r *Run) Work(ctx context.Context, images int) {
 	tasks := r.tasks()
 	if r.Plan.Hold == plan.All && len(tasks) > 1 {
@@ -22,23 +22,22 @@ func (r *Run) Work(ctx context.Context, images int) {
 	}
 	staying := slices.DeleteFunc(slices.Clone(tasks), r.moves)
 	moving := slices.DeleteFunc(tasks, func(t *task) bool { return !r.moves(t) })
-	r.through(ctx, images, staying, moving)
+	r.runRounds(ctx, images, staying, moving)
 }
 
-// stage brings all content without a name, and returns the tasks that name it
-// where it is by then. It is false when some of it did not arrive: then no name is
-// set at all.
+// stage copies all content without setting a name. It returns tasks that then set the names of the
+// content at each target. all is false if some content did not arrive: then no name may be set.
 func (r *Run) stage(ctx context.Context, images int, tasks []*task) (named []*task, all bool) {
 	var bare []*task
 	for _, t := range tasks {
 		b := *t
-		b.part = bringing
+		b.part = contentOnly
 		bare = append(bare, &b)
 	}
-	r.through(ctx, images, bare)
+	r.runRounds(ctx, images, bare)
 	for _, t := range tasks {
 		for _, e := range t.to {
-			named = append(named, &task{from: e.repo, root: t.root, to: []*end{e}, part: naming})
+			named = append(named, &task{from: e.repo, root: t.root, to: []*end{e}, part: namesOnly})
 		}
 	}
 	return named, r.FirstErr() == nil && ctx.Err() == nil
@@ -50,7 +49,7 @@ func (r *Run) moves(t *task) bool {
 	})
 }
 
-// tasks groups the steps: one task an image, one end a repository.
+// tasks groups the steps: one task for each image, one end for each target repository.
 func (r *Run) tasks() []*task {
 	type image struct {
 		repo   ref.Repo

@@ -1,5 +1,5 @@
-// Package archtest holds the house rules: which package may import which, what a
-// library user must never link, how long a file may be.
+// Package archtest tests the rules of this repository: which package may import which, what the
+// library must never link, how long a file may be, and the order of files in a package.
 package archtest
 
 import (
@@ -21,8 +21,8 @@ import (
 
 const module = "github.com/drayage/dray"
 
-// may lists, for each package, the packages of this module that it may import.
-// A package that is not here may not exist. Read it top to bottom: the ground floor first.
+// may lists, for each package, the packages of this module that it may import. A package that is
+// not listed must not exist. Packages that import the fewest others come first.
 var may = map[string]string{
 	"fault":      "",
 	"event":      "",
@@ -37,7 +37,8 @@ var may = map[string]string{
 	"internal/ledger":         "fault oci ref",
 	"internal/remote":         "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/signin internal/remote/wire oci ref",
 
-	// Below remote, by what a request is for. The ground floor first.
+	// The packages below remote, one for each kind of request. Packages that import the fewest
+	// others come first.
 	"internal/remote/limit":   "credential ref",
 	"internal/remote/product": "credential",
 	"internal/remote/wire":    "credential event fault internal/remote/limit internal/remote/product ref",
@@ -94,7 +95,7 @@ var may = map[string]string{
 	"internal/testbed/hollow":   "internal/testbed",
 	"internal/testbed/database": "",
 
-	// Below job and server. The ground floor first.
+	// The packages below job and server.
 	"cmd/internal/job/live":       "fault cmd/internal/store cmd/internal/wire",
 	"cmd/internal/server/measure": "event fault cmd/internal/job cmd/internal/store cmd/internal/wire",
 	"cmd/internal/server/gate":    "fault cmd/internal/access cmd/internal/server/measure cmd/internal/store internal/registry oci ref",
@@ -108,9 +109,9 @@ var may = map[string]string{
 	"internal/yard":     ". fault internal/testbed internal/testbed/beside plan",
 }
 
-// never names what a package promises not to import, in its name.
+// never lists standard packages that a package must not import.
 var never = map[string][]string{
-	"plan":              {"os", "net", "net/http", "io/fs", "context"}, // time for values only: a test of plan holds it off the clock
+	"plan":              {"os", "net", "net/http", "io/fs", "context"}, // time for values only: a test of plan checks that it does not read the clock
 	"ref":               {"os", "net/http", "context"},
 	"oci":               {"os", "net/http"},
 	"internal/transfer": {"os", "net/http", "flag"},
@@ -129,13 +130,14 @@ var never = map[string][]string{
 	"internal/remote/push":    {"net", "os"},
 }
 
-// unlinked is what a program that uses package dray must not carry.
+// unlinked lists what a program that uses package dray must not link.
 var unlinked = []string{
 	module + "/internal/registry", "github.com/distribution/distribution", "github.com/spf13/cobra", "github.com/vbauerster/mpb",
 	"github.com/sirupsen/logrus", "log/slog", "database/sql", "google.golang.org/grpc",
 }
 
-// serving is what makes a server: drayd has it, and dray starts without it.
+// serving lists what a server consists of: drayd links it, and dray must not, so that it starts
+// quickly.
 var serving = []string{
 	module + "/internal/registry", "github.com/distribution/distribution", "github.com/danielgtaylor/huma", "database/sql", "modernc.org",
 	"github.com/jackc/pgx", "github.com/prometheus", "google.golang.org/grpc", "google.golang.org/protobuf", "go.opentelemetry.io",
@@ -177,12 +179,12 @@ func TestEveryPackageImportsOnlyWhatItsRoomAllows(t *testing.T) {
 		name := room(p.ImportPath)
 		allowed, known := may[name]
 		if !known {
-			t.Errorf("package %s is not in the plan of the house", name)
+			t.Errorf("package %s is not in the table may", name)
 			continue
 		}
 		for _, imp := range p.Imports {
 			if slices.Contains(never[name], imp) {
-				t.Errorf("%s imports %q, and promises not to", name, imp)
+				t.Errorf("%s imports %q, which the table never forbids", name, imp)
 			}
 			if strings.HasPrefix(imp, module) && !slices.Contains(strings.Fields(allowed), room(imp)) {
 				t.Errorf("%s imports %s; it may import: %s", name, room(imp), allowed)
@@ -198,8 +200,9 @@ func TestTheLibraryLinksNoRegistryNoDatabaseNoCommandLineAndNoLogger(t *testing.
 		}
 		for _, dep := range p.Deps {
 			for _, bad := range unlinked {
-				// The secret type knows how slog would print it; that is the only use.
-				// database/sql/driver is but an interface, which a version number meets.
+				// The secret type refers to log/slog to hide its value there, which is the only
+				// use. database/sql/driver has only an interface, which a type of version numbers
+				// implements.
 				if strings.HasPrefix(dep, bad) && dep != "database/sql/driver" && dep != "log/slog" && !strings.HasPrefix(dep, "log/slog/") {
 					t.Errorf("package dray links %s", dep)
 				}
@@ -211,7 +214,7 @@ func TestTheLibraryLinksNoRegistryNoDatabaseNoCommandLineAndNoLogger(t *testing.
 }
 
 func TestTheSmallProgramLinksNothingOfAServer(t *testing.T) {
-	linked := map[string]bool{} // each of them by drayd, else the list is of another house
+	linked := map[string]bool{} // by drayd, to make sure that the names in serving are right
 	for _, p := range listed(t) {
 		for _, dep := range p.Deps {
 			for _, bad := range serving {
@@ -229,16 +232,16 @@ func TestTheSmallProgramLinksNothingOfAServer(t *testing.T) {
 	}
 	for _, bad := range serving {
 		if !linked[bad] {
-			t.Errorf("drayd links no %s", bad)
+			t.Errorf("drayd does not link %s: correct the list serving", bad)
 		}
 	}
 }
 
-// The release image has no time zones, and schedules are in one.
+// The release image has no time zone database, but schedules use time zones.
 func TestBothProgramsCarryTheTimeZones(t *testing.T) {
 	for _, p := range listed(t) {
 		if name := room(p.ImportPath); (name == "cmd/dray" || name == "cmd/drayd") && !slices.Contains(p.Deps, "time/tzdata") {
-			t.Errorf("%s has no time zones", name)
+			t.Errorf("%s does not link time/tzdata", name)
 		}
 	}
 }
@@ -246,14 +249,14 @@ func TestBothProgramsCarryTheTimeZones(t *testing.T) {
 func TestOnlyTheSecretTypeKnowsTheLoggerInTheLibrary(t *testing.T) {
 	for _, p := range listed(t) {
 		if r := room(p.ImportPath); !strings.HasPrefix(r, "cmd/") && r != "credential" && r != "internal/registry" && r != "internal/testbed" && r != "bench" && (slices.Contains(p.Imports, "log/slog") || slices.Contains(p.Imports, "log")) {
-			t.Errorf("%s logs; a library tells its observer", room(p.ImportPath))
+			t.Errorf("%s logs, but a library reports events to its observer", room(p.ImportPath))
 		}
 	}
 }
 
 const (
 	maxFile     = 500 // lines
-	maxFunction = 80  // lines; the rule is 60, this is where a test says stop
+	maxFunction = 80  // lines; the rule is 60, and this is the limit of the test
 )
 
 func TestFilesAndFunctionsFitTheirBounds(t *testing.T) {
@@ -265,7 +268,7 @@ func TestFilesAndFunctionsFitTheirBounds(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n := bytes.Count(raw, []byte("\n")); n > maxFile {
-				t.Errorf("%s/%s has %d lines; the bound is %d", room(p.ImportPath), file, n, maxFile)
+				t.Errorf("%s/%s has %d lines; the limit is %d", room(p.ImportPath), file, n, maxFile)
 			}
 			checkSyntax(t, room(p.ImportPath)+"/"+file, raw)
 		}
@@ -284,7 +287,7 @@ func checkSyntax(t *testing.T, name string, raw []byte) {
 			continue
 		}
 		if lines := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1; lines > maxFunction {
-			t.Errorf("%s: %s has %d lines; the bound is %d", name, f.Name.Name, lines, maxFunction)
+			t.Errorf("%s: %s has %d lines; the limit is %d", name, f.Name.Name, lines, maxFunction)
 		}
 		if f.Name.Name == "init" && f.Recv == nil {
 			t.Errorf("%s has an init function", name)
@@ -292,12 +295,13 @@ func checkSyntax(t *testing.T, name string, raw []byte) {
 	}
 }
 
-// Expressions that are compiled at the start take a millisecond of each command, all together.
+// Regular expressions that are compiled at the start take about a millisecond of each command, all
+// together.
 func TestNoExpressionOfTheProgramsIsCompiledBeforeItIsUsed(t *testing.T) {
 	all := listed(t)
 	at := slices.IndexFunc(all, func(p pkg) bool { return room(p.ImportPath) == "cmd/drayd" })
 	for _, p := range all {
-		if !slices.Contains(all[at].Deps, p.ImportPath) { // which has all that dray has
+		if !slices.Contains(all[at].Deps, p.ImportPath) { // drayd links everything that dray links
 			continue
 		}
 		for _, file := range p.GoFiles {
@@ -306,13 +310,13 @@ func TestNoExpressionOfTheProgramsIsCompiledBeforeItIsUsed(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range compiledAtStart(tree) {
-				t.Errorf("%s/%s: %s is compiled when the program starts; sync.OnceValue defers it", room(p.ImportPath), file, name)
+				t.Errorf("%s/%s: %s is compiled when the program starts; use sync.OnceValue to defer it", room(p.ImportPath), file, name)
 			}
 		}
 	}
 }
 
-// compiledAtStart names the variables whose values call regexp.MustCompile outside of a function.
+// compiledAtStart returns the variables whose values call regexp.MustCompile outside of a function.
 func compiledAtStart(tree *ast.File) (names []string) {
 	for _, decl := range tree.Decls {
 		vars, ok := decl.(*ast.GenDecl)
@@ -332,7 +336,7 @@ func compiledAtStart(tree *ast.File) (names []string) {
 	return names
 }
 
-// Every row of the catalogue of faults that this code can meet names its test.
+// Every fault in the catalogue that this code can meet names its test.
 func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
 	root := filepath.Join("..", "..")
 	raw, err := os.ReadFile(filepath.Join(root, "docs", "faults.md"))
@@ -349,12 +353,12 @@ func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
 		for _, test := range strings.FieldsFunc(cells[len(cells)-2], func(r rune) bool { return strings.ContainsRune("`, ", r) }) {
 			claims++
 			if !tests[test] {
-				t.Errorf("%s names %s, which is no test", strings.TrimSpace(cells[1]), test)
+				t.Errorf("%s names %s, but there is no such test", strings.TrimSpace(cells[1]), test)
 			}
 		}
 	}
 	if claims < 50 {
-		t.Errorf("the catalogue names %d tests; it was cut or its form changed", claims)
+		t.Errorf("the catalogue names only %d tests: it was shortened, or its format changed", claims)
 	}
 }
 

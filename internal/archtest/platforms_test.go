@@ -15,12 +15,12 @@ import (
 	source "golang.org/x/tools/go/packages"
 )
 
-// All lines of both programs and of all that they import are right for the compiler's eye on every
-// platform that we build for, but linux, for which the tests build images. That is quick; that machine
-// code comes of it and links, make cross proves.
+// The test type-checks both programs and everything that they import on every platform that dray is
+// built for, except linux, for which other tests build images. This is quick. "make cross" proves
+// that the programs also compile and link.
 func TestTheProgramsHaveTypesOnEveryPlatform(t *testing.T) {
 	if underRace || testing.Short() {
-		t.Skip("reads some seven hundred packages for each platform: make check runs it without the detector")
+		t.Skip("reads about 700 packages for each platform: make check runs it without the race detector")
 	}
 	for _, platform := range []string{"darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"} {
 		t.Run(platform, func(t *testing.T) {
@@ -42,13 +42,14 @@ func TestTheProgramsHaveTypesOnEveryPlatform(t *testing.T) {
 				}
 			}
 			if len(all) < 500 {
-				t.Errorf("%d packages were read: that is not all of them", len(all))
+				t.Errorf("only %d packages were read", len(all))
 			}
 		})
 	}
 }
 
-// What is small under the race detector is whole in make whole: its line of the Makefile names the test.
+// Tests that use less data under the race detector run with all data in "make whole". The Makefile
+// must name each of these tests.
 func TestWhatIsSmallUnderTheRaceDetectorIsRunWhole(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
 	if err != nil {
@@ -71,17 +72,17 @@ func TestWhatIsSmallUnderTheRaceDetectorIsRunWhole(t *testing.T) {
 				small++
 				named := slices.ContainsFunc(whole["WHOLE"], func(prefix string) bool { return strings.HasPrefix(test, prefix) })
 				if !named || !slices.Contains(whole["WHOLE_PACKAGES"], "./"+room(p.ImportPath)) {
-					t.Errorf("%s of %s is small under the race detector, and make whole does not run it", test, room(p.ImportPath))
+					t.Errorf("%s of %s uses less data under the race detector, but make whole does not run it", test, room(p.ImportPath))
 				}
 			}
 		}
 	}
 	if small < 4 {
-		t.Errorf("%d tests are small: yard.Small has another name, or this looks at the wrong place", small)
+		t.Errorf("only %d tests use yard.Small: it was renamed, or this test looks in the wrong place", small)
 	}
 }
 
-// smallTests names the tests of a file that ask whether they are to be small.
+// smallTests returns the tests of a file that call yard.Small.
 func smallTests(t *testing.T, file string) (names []string) {
 	tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 	if err != nil {

@@ -14,25 +14,25 @@ import (
 )
 
 const (
-	maxRootFiles = 15   // files of package dray that are no tests
+	maxRootFiles = 15   // files of package dray without tests
 	maxFiles     = 15   // files of a package
 	maxLines     = 2500 // lines of a package
 )
 
-// large names packages that have more than maxFiles files or maxLines lines, with the reason.
+// large lists packages that have more than maxFiles files or maxLines lines, with the reason.
 var large = map[string]string{
-	"credential": "every cloud's exchange is a file or two; as packages of their own they would be public too, or hidden from who builds a Chain",
-	"bench":      "one program: the workloads, the registries they run against and the peers; nothing imports it",
+	"credential": "the token exchange of each cloud is one or two files; as separate packages they would either be public too, or not usable to build a Chain",
+	"bench":      "one program with the workloads, the registries and the peers; nothing imports it",
 }
 
-// up lists references that run from a file to one that its package's doc.go names earlier, as
-// "package from.go to.go", with the reason. There are at most maxUp of them in the library.
+// up lists references from a file to one that doc.go names earlier, as "package from.go to.go",
+// with the reason. The library may have at most maxUp of them.
 var up = map[string]string{}
 
 const maxUp = 10
 
-// walks loads the packages of the module with their types, those that hold code. What they import
-// is compiled as this test is.
+// walks loads all packages of the module that have code, with their types. Their imports are
+// compiled with the same flags as this test.
 func walks(t *testing.T) []*packages.Package {
 	t.Helper()
 	var flags []string
@@ -66,11 +66,11 @@ func TestPackagesStaySmall(t *testing.T) {
 			}
 		}
 		if name == "." && files > maxRootFiles {
-			t.Errorf("package dray has %d files; the bound is %d", files, maxRootFiles)
+			t.Errorf("package dray has %d files; the limit is %d", files, maxRootFiles)
 		}
 		_, excused := large[name]
 		if over := files > maxFiles || lines > maxLines; over != excused {
-			t.Errorf("%s has %d files and %d lines; the bounds are %d and %d, and the table says otherwise", name, files, lines, maxFiles, maxLines)
+			t.Errorf("%s has %d files and %d lines; the limits are %d and %d; correct the package or the table large", name, files, lines, maxFiles, maxLines)
 		}
 	}
 }
@@ -85,31 +85,32 @@ func TestFilesUseFilesThatComeLaterInTheWalk(t *testing.T) {
 		order := walk(p)
 		for _, f := range p.Syntax {
 			if n := file(p, f); n != "doc.go" && !slices.Contains(order, n) {
-				t.Errorf("%s: doc.go does not say where in the walk %s is", name, n)
+				t.Errorf("%s: doc.go does not list %s", name, n)
 			}
 		}
 		for ref, names := range climbs(p, order) {
 			key := name + " " + ref
 			if used[key] = true; up[key] == "" {
-				t.Errorf("%s: up the walk, and not excused: %s", key, strings.Join(slices.Sorted(maps.Keys(names)), " "))
+				t.Errorf("%s: refers to a file that doc.go lists earlier, and is not in the table up: %s", key, strings.Join(slices.Sorted(maps.Keys(names)), " "))
 			}
 		}
 	}
 	excused := 0
 	for key := range up {
 		if !used[key] {
-			t.Errorf("%s: excused, and not there", key)
+			t.Errorf("%s: is in the table up, but there is no such reference", key)
 		}
 		if !strings.HasPrefix(key, "cmd/") {
 			excused++
 		}
 	}
 	if excused > maxUp {
-		t.Errorf("%d references up are excused in the library; the bound is %d", excused, maxUp)
+		t.Errorf("the table up has %d references of the library; the limit is %d", excused, maxUp)
 	}
 }
 
-// walk reads the order of files in doc.go: lines of its package comment that begin with a file's name.
+// walk returns the order of files in doc.go: the lines of its package comment that begin with the
+// name of a file.
 func walk(p *packages.Package) (order []string) {
 	for _, f := range p.Syntax {
 		if file(p, f) != "doc.go" || f.Doc == nil {
@@ -124,7 +125,7 @@ func walk(p *packages.Package) (order []string) {
 	return order
 }
 
-// climbs finds what files use of files that come earlier, by "from.go to.go": functions,
+// climbs returns what files use of files that doc.go lists earlier, by "from.go to.go": functions,
 // types, constants, variables, methods and fields.
 func climbs(p *packages.Package, order []string) map[string]map[string]bool {
 	found := map[string]map[string]bool{}
@@ -153,7 +154,7 @@ func climbs(p *packages.Package, order []string) map[string]map[string]bool {
 	return found
 }
 
-// wide reports whether an object is seen in the whole package: nothing that is local to a function.
+// wide reports whether an object is visible in the whole package, so it is not local to a function.
 func wide(obj types.Object, in *types.Package) bool {
 	switch o := obj.(type) {
 	case *types.Var:

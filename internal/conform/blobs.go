@@ -38,14 +38,14 @@ func blobChecks() []check {
 			putBlob(t, p, "", b)
 			wantBlob(t, p, d, b)
 		}},
-		{"a blob of no bytes arrives", func(t *testing.T, p Pair) {
+		{"an empty blob arrives", func(t *testing.T, p Pair) {
 			wantBlob(t, p, putBlob(t, p, "", nil), nil)
 		}},
 		{"a blob of more than 16 MiB arrives", func(t *testing.T, p Pair) {
 			b := content(3, 17<<20+3)
 			wantBlob(t, p, putBlob(t, p, "", b), b)
 		}},
-		{"what is missing comes in the order asked", func(t *testing.T, p Pair) {
+		{"missing blobs are returned in the order in which they were asked for", func(t *testing.T, p Pair) {
 			d := make([]oci.Descriptor, 6)
 			for i := range d {
 				b := content(uint64(10+i), 10+i)
@@ -59,27 +59,27 @@ func blobChecks() []check {
 	}
 }
 
-// badBlobChecks are about blobs that must not be kept.
+// badBlobChecks are about blobs that must not be stored.
 func badBlobChecks() []check {
 	return []check{
-		{"a blob with a flipped bit is corrupt and is not kept", func(t *testing.T, p Pair) {
+		{"a blob with a flipped bit is corrupt and is not stored", func(t *testing.T, p Pair) {
 			b := content(4, 100_000)
 			bad := bytes.Clone(b)
 			bad[77_777] ^= 4
 			refusesBlob(t, p, b, bad)
 		}},
-		{"a blob that ends early is corrupt and is not kept", func(t *testing.T, p Pair) {
+		{"a blob that ends early is corrupt and is not stored", func(t *testing.T, p Pair) {
 			b := content(5, 100_000)
 			refusesBlob(t, p, b, b[:len(b)-1])
 		}},
-		{"a blob with no bytes where some should be is corrupt", func(t *testing.T, p Pair) {
+		{"an empty body is corrupt if the blob is not empty", func(t *testing.T, p Pair) {
 			refusesBlob(t, p, content(5, 100), nil)
 		}},
-		{"a blob that goes on is corrupt and is not kept", func(t *testing.T, p Pair) {
+		{"a blob longer than its size is corrupt and is not stored", func(t *testing.T, p Pair) {
 			b := content(6, 100_000)
 			refusesBlob(t, p, b, append(bytes.Clone(b), 'x'))
 		}},
-		{"a blob whose size is wrong is corrupt, though its digest is right", func(t *testing.T, p Pair) {
+		{"a blob of the wrong size is corrupt, even if its digest is right", func(t *testing.T, p Pair) {
 			b := content(7, 1000)
 			for _, size := range []int64{999, 1001} {
 				d := layer(b)
@@ -89,7 +89,7 @@ func badBlobChecks() []check {
 			}
 			wantNoBlob(t, p, layer(b))
 		}},
-		{"a digest of no known algorithm is refused", func(t *testing.T, p Pair) {
+		{"a digest of an unknown algorithm is refused", func(t *testing.T, p Pair) {
 			b := content(8, 10)
 			for _, bad := range []oci.Digest{"md5:900150983cd24fb0d6963f7d28e17f72", "sha256:../../../../etc/passwd", ""} {
 				_, err := p.Target.Put(t.Context(), oci.Descriptor{Digest: bad, Size: 10}, nil, opener(b))
@@ -97,7 +97,7 @@ func badBlobChecks() []check {
 			}
 		}},
 		{"a blob of sha512 arrives or is refused", putsSHA512},
-		{"an error of the opener comes back as it is", func(t *testing.T, p Pair) {
+		{"an error of the opener is returned unchanged", func(t *testing.T, p Pair) {
 			b := content(9, 1000)
 			cause := &fault.Fault{Kind: fault.Throttled, Side: fault.Source, Op: "read blob"}
 			opened := 0
@@ -107,11 +107,11 @@ func badBlobChecks() []check {
 			}
 			wantNoBlob(t, p, layer(b))
 		}},
-		{"a body that breaks is opened where it broke, or its error comes back and nothing is kept", survivesABreak},
+		{"a body that breaks is opened again where it broke, or its error is returned and nothing is stored", survivesABreak},
 	}
 }
 
-// refusesBlob puts bad under the name of b.
+// refusesBlob puts the bytes bad under the digest of b, and checks that the target refuses them.
 func refusesBlob(t *testing.T, p Pair, b, bad []byte) {
 	t.Helper()
 	_, err := p.Target.Put(t.Context(), layer(b), nil, lenient(bad))
@@ -120,7 +120,7 @@ func refusesBlob(t *testing.T, p Pair, b, bad []byte) {
 	wantBlob(t, p, putBlob(t, p, "", b), b)
 }
 
-// lenient serves b, and nothing from where b has ended.
+// lenient serves b, and an empty body at or after the end of b.
 func lenient(b []byte) oci.Opener {
 	return func(_ context.Context, at int64) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(b[min(at, int64(len(b))):])), nil
@@ -182,7 +182,7 @@ func rangeChecks() []check {
 				want = want[:n]
 			}
 			if got := readBlob(t, p, d, at, n); !bytes.Equal(got, want) {
-				t.Fatalf("bytes %d+%d: %d bytes that are not the %d asked for", at, n, len(got), len(want))
+				t.Fatalf("bytes %d+%d: got %d bytes that are not the %d requested", at, n, len(got), len(want))
 			}
 		}
 	}

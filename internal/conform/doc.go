@@ -1,13 +1,13 @@
-// Package conform is what every transfer.Source and transfer.Target of this
-// module is held to, and a repository in memory for tests of what stands above
-// them. Only tests import it; since it imports transfer, transfer's own tests
-// that use it are in package transfer_test. In the order of the walk:
+// Package conform has the checks that every transfer.Source and transfer.Target of this module must
+// pass, and a repository in memory for tests of the packages above them. Only tests import it. It
+// imports transfer, so transfer's own tests that use it are in package transfer_test. In the order
+// of the walk:
 //
-//	suite.go       all checks, run
+//	suite.go       runs all checks
 //	blobs.go       checks of blobs
 //	documents.go   checks of documents, tags and referrers
-//	together.go    checks of many at once
-//	wants.go       what checks put, and hold answers against
-//	pair.go        what is checked, and one check
+//	together.go    checks of concurrent calls and cancellation
+//	wants.go       content that the checks put, and assertions
+//	pair.go        the types of a repository under test and of a check
 //	memory.go      a repository in memory
 package conform

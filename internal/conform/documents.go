@@ -35,17 +35,17 @@ func documentChecks() []check {
 			putDocument(t, p, doc, "chart")
 			wantDocument(t, p, "chart", doc)
 		}},
-		{"a document of a type of its own arrives or is refused", func(t *testing.T, p Pair) {
+		{"a document of an unknown media type arrives or is refused", func(t *testing.T, p Pair) {
 			doc := parse(t, strings.Replace(string(image(t, p, 103, "").Raw), oci.TypeManifest, "application/vnd.example.manifest+json", 1))
 			if _, err := p.Target.PutDocument(t.Context(), doc, "own"); err != nil {
 				wantKind(t, "put", err, fault.Refused, fault.Invalid)
-				t.Logf("a type of its own is refused: %v", err)
+				t.Logf("an unknown media type is refused: %v", err)
 				wantAbsent(t, p, "own")
 				return
 			}
 			wantDocument(t, p, "own", doc)
 		}},
-		{"a manifest of Docker's arrives", func(t *testing.T, p Pair) {
+		{"a Docker manifest arrives", func(t *testing.T, p Pair) {
 			doc := parse(t, strings.Replace(string(image(t, p, 104, "").Raw), oci.TypeManifest, oci.TypeDockerManifest, 1))
 			putDocument(t, p, doc, "docker")
 			wantDocument(t, p, "docker", doc)
@@ -53,7 +53,7 @@ func documentChecks() []check {
 	}
 }
 
-// familyChecks are about documents and what is below or above them.
+// familyChecks are about documents and the documents below or above them.
 func familyChecks() []check {
 	return []check{
 		{"an index over images and an index over that arrive", func(t *testing.T, p Pair) {
@@ -69,7 +69,7 @@ func familyChecks() []check {
 				wantDocument(t, p, string(doc.Digest), doc)
 			}
 		}},
-		{"a document whose bytes are not its digest's is refused", func(t *testing.T, p Pair) {
+		{"a document whose bytes do not match its digest is refused", func(t *testing.T, p Pair) {
 			doc := image(t, p, 107, "")
 			bad := doc
 			bad.Raw = append(slices.Clone(doc.Raw), ' ')
@@ -78,12 +78,12 @@ func familyChecks() []check {
 			wantAbsent(t, p, "bad")
 			wantAbsent(t, p, string(doc.Digest))
 		}},
-		{"a document before its children is refused as not found, or is accepted whole", func(t *testing.T, p Pair) {
+		{"a document put before its children is refused as not found, or accepted and readable", func(t *testing.T, p Pair) {
 			noLayer := manifest(t, putBlob(t, p, "application/vnd.oci.image.config.v1+json", []byte("{}")), "", layer(content(108, 10)))
 			noChild := index(t, "", parse(t, string(noLayer.Raw)))
 			for tag, doc := range map[string]oci.Document{"no-layer": noLayer, "no-child": noChild} {
 				if tag == "no-child" && mayResolve(t, p, noLayer) {
-					continue // the layer was not asked for, so the child is there
+					continue // the registry does not check for the layer, so the child exists
 				}
 				_, err := p.Target.PutDocument(t.Context(), doc, tag)
 				t.Logf("%s: %v", tag, err)
@@ -95,7 +95,7 @@ func familyChecks() []check {
 				wantAbsent(t, p, tag)
 			}
 		}},
-		{"a document nobody refers to has an empty list of referrers", func(t *testing.T, p Pair) {
+		{"a document without referrers has an empty list of referrers", func(t *testing.T, p Pair) {
 			doc := image(t, p, 109, "")
 			for range 2 {
 				list, err := p.Source.Referrers(t.Context(), doc.Descriptor)
@@ -164,7 +164,7 @@ func tagChecks() []check {
 			wantDocument(t, p, "moving", old)
 			wantDocument(t, p, string(next.Digest), next)
 		}},
-		{"a tag that is refused does not hold back the others", func(t *testing.T, p Pair) {
+		{"a refused tag does not prevent the other tags", func(t *testing.T, p Pair) {
 			doc := image(t, p, 124, "")
 			acc, err := p.Target.PutDocument(t.Context(), doc, "before", "-not/a tag", "after")
 			noError(t, "put document", err)
@@ -176,7 +176,7 @@ func tagChecks() []check {
 			wantDocument(t, p, "before", doc)
 			wantDocument(t, p, "after", doc)
 		}},
-		{"tags are listed, each once, until the visitor has enough", listsTags},
+		{"tags are listed, each once, until visit returns an error", listsTags},
 	}
 }
 
@@ -205,6 +205,6 @@ func listsTags(t *testing.T, p Pair) {
 	}
 	enough, visits := errors.New("enough"), 0
 	if err := p.List(t.Context(), func(oci.Listed) error { visits++; return enough }); !errors.Is(err, enough) || visits != 1 {
-		t.Fatalf("%v after %d visits; want the visitor's error after one", err, visits)
+		t.Fatalf("%v after %d visits; want the error of visit after one visit", err, visits)
 	}
 }

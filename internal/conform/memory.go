@@ -23,18 +23,18 @@ var (
 	_ transfer.Target = (*Memory)(nil)
 )
 
-// Memory is a repository in maps: a transfer.Source and a transfer.Target over
-// the same content, as strict as a strict registry. It is safe for concurrent
-// use; its exported fields are set before the first call and not changed after.
+// Memory is a repository stored in maps. It is a transfer.Source and a transfer.Target over the
+// same content, and as strict as a strict registry. It is safe for concurrent use. Its exported
+// fields are set before the first call and not changed after that.
 type Memory struct {
-	// Fail is asked before each operation and may break it: what it returns
-	// comes back as it is. op is the first word of an Ops line; name is the tag
-	// or the digest that is dealt with. A tag that fails lands in Accepted.Failed.
-	// Nil lets everything pass.
+	// Fail is called before each operation. If it returns an error, the operation fails with that
+	// error, unchanged. op is the first word of an Ops line, and name is the tag or digest of the
+	// operation. If Fail fails a tag, the error is in Accepted.Failed. A nil Fail lets all
+	// operations pass.
 	Fail func(op, name string) error
 
-	// Neighbours are repositories of the same registry; Put mounts from those
-	// that likely names.
+	// Neighbours are repositories of the same registry. Put mounts a blob from a neighbour that the
+	// parameter likely names.
 	Neighbours []*Memory
 
 	repo ref.Repo
@@ -52,11 +52,11 @@ func New(repo ref.Repo) *Memory {
 	return &Memory{repo: repo, blobs: map[oci.Digest][]byte{}, doubt: map[oci.Digest]bool{}, docs: map[oci.Digest]oci.Document{}, tags: map[string]oci.Digest{}}
 }
 
-// Repo is what New was told.
+// Repo returns the name given to New.
 func (m *Memory) Repo() ref.Repo { return m.repo }
 
-// Ops lists what was done, in order. Reads are written down when they are
-// asked, writes when they took effect, so a write that failed is not there:
+// Ops lists the operations in order. A read is recorded when it is requested. A write is recorded
+// when it took effect, so a write that failed is not in the list:
 //
 //	resolve REFERENCE
 //	document REFERENCE
@@ -73,7 +73,7 @@ func (m *Memory) Ops() []string {
 	return slices.Clone(m.ops)
 }
 
-// ForgetOps begins the list of Ops anew.
+// ForgetOps empties the list of Ops.
 func (m *Memory) ForgetOps() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -89,8 +89,8 @@ func (m *Memory) Preload(mediaType string, b []byte) oci.Descriptor {
 	return d
 }
 
-// PreloadDocument stores raw as a document under tags, without an Ops line and
-// without a look at its children. It panics when raw is not a document.
+// PreloadDocument stores raw as a document under tags, without an Ops line and without a check of
+// its children. It panics if raw is not a document.
 func (m *Memory) PreloadDocument(raw []byte, tags ...string) oci.Document {
 	doc, err := oci.Parse(oci.Descriptor{}, raw)
 	if err != nil {
@@ -105,7 +105,7 @@ func (m *Memory) PreloadDocument(raw []byte, tags ...string) oci.Document {
 	return doc
 }
 
-// Drop removes the blob or document d, as a registry's clean-up would. Tags stay.
+// Drop removes the blob or document d, as the garbage collection of a registry would. Tags stay.
 func (m *Memory) Drop(d oci.Digest) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -113,7 +113,7 @@ func (m *Memory) Drop(d oci.Digest) {
 	delete(m.docs, d)
 }
 
-// Holds reports whether the blob or document d is there.
+// Holds reports whether the repository has the blob or document d.
 func (m *Memory) Holds(d oci.Digest) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -129,7 +129,7 @@ func (m *Memory) Tagged() map[string]oci.Digest {
 	return maps.Clone(m.tags)
 }
 
-// List calls visit with each tag, in order, until it returns an error.
+// List calls visit with each tag, sorted, until visit returns an error.
 func (m *Memory) List(ctx context.Context, visit func(oci.Listed) error) error {
 	tagged := m.Tagged()
 	for _, tag := range slices.Sorted(maps.Keys(tagged)) {
@@ -160,7 +160,7 @@ func (m *Memory) Document(ctx context.Context, reference string) (oci.Document, 
 	return m.find("read manifest", reference)
 }
 
-// Blob implements transfer.Source. It seeks: from is always at.
+// Blob implements transfer.Source. It can start at any byte: from always equals at.
 func (m *Memory) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.ReadCloser, int64, error) {
 	if err := m.begin(ctx, "blob", string(d.Digest), at, n); err != nil {
 		return nil, 0, err
@@ -197,10 +197,11 @@ func (m *Memory) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 	return out, nil
 }
 
-// described adds what a list of referrers says of doc.
+// described returns the descriptor of doc as a list of referrers has it, with artifact type and
+// annotations.
 func described(doc oci.Document) oci.Descriptor {
 	d := doc.Descriptor
-	_ = json.Unmarshal(doc.Raw, &struct { // what was parsed before is an object
+	_ = json.Unmarshal(doc.Raw, &struct { // doc was parsed before, so Raw is a JSON object
 		ArtifactType *string            `json:"artifactType"`
 		Annotations  *map[string]string `json:"annotations"`
 	}{&d.ArtifactType, &d.Annotations})
@@ -227,8 +228,8 @@ func (m *Memory) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Des
 	return out, nil
 }
 
-// Prove implements transfer.Target. Fail is asked about each blob too, as "proof": NotFound
-// makes it missing.
+// Prove implements transfer.Target. It also calls Fail for each blob, with the op "proof". If Fail
+// returns NotFound, the blob counts as missing.
 func (m *Memory) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	names := make([]string, len(blobs))
 	for i, d := range blobs {
@@ -259,7 +260,7 @@ func (m *Memory) Distrust(blobs []oci.Descriptor) {
 	}
 }
 
-// Spoil puts other bytes under the digest of a blob, as a failing disk would.
+// Spoil stores other bytes under the digest of a blob, as a failing disk would.
 func (m *Memory) Spoil(d oci.Digest, b []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -295,8 +296,8 @@ func (m *Memory) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, o
 	return oci.Arrival{Way: oci.Sent, Sent: d.Size}, nil
 }
 
-// PutDocument implements transfer.Target. It is NotFound when a blob or a
-// document below doc is not there; a subject need not be.
+// PutDocument implements transfer.Target. The error is NotFound if a blob or a document below doc
+// does not exist. A subject need not exist.
 func (m *Memory) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
 	if err := m.allow(ctx, "commit", string(doc.Digest)); err != nil {
 		return oci.Accepted{}, err
@@ -332,7 +333,7 @@ func (m *Memory) commit(doc oci.Document) error {
 		_, blob := m.blobs[d.Digest]
 		_, document := m.docs[d.Digest]
 		if !blob && !document {
-			return &fault.Fault{Kind: fault.NotFound, Op: "put manifest", Name: m.repo.At(string(doc.Digest)).String(), Err: fmt.Errorf("it needs %s, which is not here", d.Digest)}
+			return &fault.Fault{Kind: fault.NotFound, Op: "put manifest", Name: m.repo.At(string(doc.Digest)).String(), Err: fmt.Errorf("it refers to %s, which does not exist", d.Digest)}
 		}
 	}
 	m.docs[doc.Digest] = doc
@@ -354,7 +355,7 @@ func (m *Memory) tag(ctx context.Context, tag string, d oci.Digest) error {
 	return nil
 }
 
-// allow says whether the caller and Fail let op happen.
+// allow returns an error if ctx has ended or if Fail returns one.
 func (m *Memory) allow(ctx context.Context, op, name string) error {
 	if err := canceled(ctx, op, name); err != nil {
 		return err
@@ -365,7 +366,7 @@ func (m *Memory) allow(ctx context.Context, op, name string) error {
 	return m.Fail(op, name)
 }
 
-// begin is allow for a read, which it also writes down.
+// begin is allow for a read, which it also records.
 func (m *Memory) begin(ctx context.Context, op, name string, more ...int64) error {
 	m.mu.Lock()
 	line := op + " " + name
@@ -390,7 +391,8 @@ func (m *Memory) find(op, reference string) (oci.Document, error) {
 	return oci.Document{}, &fault.Fault{Kind: fault.NotFound, Op: op, Name: m.repo.String() + " " + reference}
 }
 
-// settle stores b and writes down how it came; for Present it stores nothing and says whether d is there.
+// settle stores b and records how it arrived. For oci.Present it stores nothing and reports whether
+// d exists.
 func (m *Memory) settle(d oci.Descriptor, b []byte, way oci.Way) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -417,7 +419,7 @@ func (m *Memory) blob(d oci.Digest) ([]byte, bool) {
 	return b, ok
 }
 
-// take reads all of a blob, into memory that does not have to grow, and verifies it.
+// take reads a whole blob into a buffer of the right size, and verifies it.
 func take(ctx context.Context, v *oci.Verifier, size int64, open oci.Opener) ([]byte, error) {
 	body, err := open(ctx, 0)
 	if err != nil {

@@ -8,27 +8,27 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Pair is one repository, to read from and to write to.
+// Pair is one repository to read from and to write to.
 type Pair struct {
 	Source transfer.Source
 	Target transfer.Target
 
-	// List lists the tags, if the repository can do that; else nil.
+	// List lists the tags. It is nil if the repository cannot list them.
 	List func(ctx context.Context, visit func(oci.Listed) error) error
 }
 
-// check is one behaviour, shown on a repository of its own.
+// check is one behavior. Each check runs on its own repository.
 type check struct {
 	name string
 	run  func(t *testing.T, p Pair)
 }
 
-// Suite says what is held to the checks. Only Open has to be set.
+// Suite says what the checks run on. Only Open is required.
 type Suite struct {
 	// Open returns an empty, writable repository that no other check uses.
 	Open func(t *testing.T) Pair
 
-	// NoReferrers leaves out that a document is found by its subject, for
-	// registries that have neither the API nor anybody who writes the fallback tag.
+	// NoReferrers skips the check that a document is found by its subject. It is for registries
+	// that have no referrers API and do not write the fallback tag.
 	NoReferrers bool
 }

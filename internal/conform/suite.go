@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Run runs each check as a subtest. What the interfaces leave open, such as
-// whether a document may come before its children, is logged.
+// Run runs each check as a subtest. Behavior that the interfaces do not specify, such as whether a
+// document may come before its children, is logged.
 func Run(t *testing.T, s Suite) {
 	t.Helper()
 	checks := slices.Concat(blobChecks(), badBlobChecks(), rangeChecks(), documentChecks(), familyChecks(), tagChecks(), togetherChecks())

@@ -13,13 +13,13 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// soon is how long a canceled call may take to come back.
+// soon is the time within which a canceled call must return.
 const soon = 5 * time.Second
 
 func togetherChecks() []check {
 	return []check{
-		{"16 writers of the same and of different content lose nothing", manyWriters},
-		{"a put that is canceled ends soon and keeps nothing", cancelsPut},
+		{"16 concurrent writers of the same and of different content lose nothing", manyWriters},
+		{"a canceled put ends soon and stores nothing", cancelsPut},
 		{"a canceled context sets no tag", func(t *testing.T, p Pair) {
 			doc := image(t, p, 200, "")
 			ctx, cancel := context.WithCancel(t.Context())
@@ -28,7 +28,7 @@ func togetherChecks() []check {
 			wantKind(t, "put document", err, fault.Canceled)
 			wantAbsent(t, p, "late")
 		}},
-		{"a canceled context is told from an absent thing", func(t *testing.T, p Pair) {
+		{"a canceled context is not reported as not found", func(t *testing.T, p Pair) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			b := content(201, 10)
@@ -96,19 +96,19 @@ func cancelsPut(t *testing.T, p Pair) {
 	select {
 	case <-reached:
 	case err := <-done:
-		t.Fatalf("put came back before half of the blob was read: %v", err)
+		t.Fatalf("put returned before half of the blob was read: %v", err)
 	}
 	cancel()
 	select {
 	case err := <-done:
 		wantKind(t, "put", err, fault.Canceled)
 	case <-time.After(soon):
-		t.Fatalf("put did not come back within %v", soon)
+		t.Fatalf("put did not return within %v", soon)
 	}
 	wantNoBlob(t, p, layer(b))
 }
 
-// waiting is a body whose next byte does not come.
+// waiting is a body that never delivers its next byte.
 type waiting struct {
 	ctx     context.Context
 	reached chan struct{}

@@ -15,7 +15,8 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// wantKind fails unless err is a fault of one of kinds that leaves the side to the caller.
+// wantKind fails the test unless err is a fault of one of kinds without a Side, which only the
+// caller knows.
 func wantKind(t *testing.T, what string, err error, kinds ...fault.Kind) {
 	t.Helper()
 	var f *fault.Fault
@@ -23,11 +24,11 @@ func wantKind(t *testing.T, what string, err error, kinds ...fault.Kind) {
 	case err == nil:
 		t.Fatalf("%s: no error; want kind %q", what, kinds)
 	case !errors.As(err, &f):
-		t.Fatalf("%s: %v is no fault", what, err)
+		t.Fatalf("%s: %v is not a *fault.Fault", what, err)
 	case !slices.Contains(kinds, f.Kind):
 		t.Fatalf("%s: kind %q (%v); want %q", what, f.Kind, err, kinds)
 	case f.Side != "":
-		t.Fatalf("%s: %v says its side, which it can not know", what, err)
+		t.Fatalf("%s: %v has a side, which only the caller can know", what, err)
 	}
 }
 
@@ -38,7 +39,7 @@ func noError(t *testing.T, what string, err error) {
 	}
 }
 
-// content is n bytes that look random and are the same for the same seed.
+// content returns n bytes that look random. The same seed gives the same bytes.
 func content(seed uint64, n int) []byte {
 	var key [32]byte
 	copy(key[:], fmt.Sprint("conform ", seed))
@@ -65,7 +66,7 @@ func opener(b []byte) oci.Opener {
 	}
 }
 
-// putBlob brings b in and returns its descriptor.
+// putBlob stores b and returns its descriptor.
 func putBlob(t *testing.T, p Pair, mediaType string, b []byte) oci.Descriptor {
 	t.Helper()
 	d := describe(mediaType, b)
@@ -74,8 +75,8 @@ func putBlob(t *testing.T, p Pair, mediaType string, b []byte) oci.Descriptor {
 	return d
 }
 
-// image brings in a configuration and a layer and returns the manifest over
-// them, which is not put. extra is put into the manifest as it is: `,"key":1`.
+// image stores a configuration and a layer and returns a manifest of them, which is not stored.
+// extra is inserted into the manifest as it is: `,"key":1`.
 func image(t *testing.T, p Pair, seed uint64, extra string) oci.Document {
 	t.Helper()
 	config := putBlob(t, p, "application/vnd.oci.image.config.v1+json", fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","seed":%d}`, seed))
@@ -92,7 +93,7 @@ func manifest(t *testing.T, config oci.Descriptor, extra string, layers ...oci.D
 	return parse(t, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":`+entry(config, "")+`,"layers":[`+strings.Join(list, ",")+`]`+extra+`}`)
 }
 
-// index is an index over docs, each with extra in its descriptor.
+// index returns an index of docs, each with extra in its descriptor.
 func index(t *testing.T, extra string, docs ...oci.Document) oci.Document {
 	t.Helper()
 	list := make([]string, len(docs))
@@ -123,7 +124,8 @@ func putDocument(t *testing.T, p Pair, doc oci.Document, tags ...string) {
 	}
 }
 
-// wantDocument fails unless reference gives doc, byte for byte, in every way of asking.
+// wantDocument fails the test unless reference gives doc, byte for byte, with each method that
+// reads it.
 func wantDocument(t *testing.T, p Pair, reference string, doc oci.Document) {
 	t.Helper()
 	got, err := p.Source.Document(t.Context(), reference)
@@ -146,7 +148,7 @@ func sameDescriptor(t *testing.T, what string, got, want oci.Descriptor) {
 	}
 }
 
-// wantAbsent fails unless reference is not found by either side.
+// wantAbsent fails the test unless both sides report reference as not found.
 func wantAbsent(t *testing.T, p Pair, reference string) {
 	t.Helper()
 	_, err := p.Target.Resolve(t.Context(), reference)
@@ -157,17 +159,17 @@ func wantAbsent(t *testing.T, p Pair, reference string) {
 	wantKind(t, "read "+reference, err, fault.NotFound)
 }
 
-// wantMissing fails unless exactly want of asked is missing, in that order.
+// wantMissing fails the test unless exactly the blobs want are missing among asked, in that order.
 func wantMissing(t *testing.T, p Pair, asked []oci.Descriptor, want ...oci.Descriptor) {
 	t.Helper()
 	got, err := p.Target.Missing(t.Context(), asked)
-	noError(t, "ask what is missing", err)
+	noError(t, "ask for missing blobs", err)
 	if !slices.EqualFunc(got, want, func(a, b oci.Descriptor) bool { return a.Digest == b.Digest }) {
 		t.Fatalf("missing: %v; want %v", got, want)
 	}
 }
 
-// wantNoBlob fails unless d is missing and can not be read.
+// wantNoBlob fails the test unless d is missing and cannot be read.
 func wantNoBlob(t *testing.T, p Pair, d oci.Descriptor) {
 	t.Helper()
 	wantMissing(t, p, []oci.Descriptor{d}, d)
@@ -175,10 +177,10 @@ func wantNoBlob(t *testing.T, p Pair, d oci.Descriptor) {
 	if err == nil {
 		body.Close()
 	}
-	wantKind(t, "read a blob that is not there", err, fault.NotFound)
+	wantKind(t, "read a blob that does not exist", err, fault.NotFound)
 }
 
-// wantBlob fails unless d is there and reads as b.
+// wantBlob fails the test unless d exists and reads as b.
 func wantBlob(t *testing.T, p Pair, d oci.Descriptor, b []byte) {
 	t.Helper()
 	wantMissing(t, p, []oci.Descriptor{d})
@@ -187,7 +189,7 @@ func wantBlob(t *testing.T, p Pair, d oci.Descriptor, b []byte) {
 	}
 }
 
-// readBlob reads as a reader does that wants the bytes from at on.
+// readBlob reads n bytes from byte at on, like a reader that resumes. n < 0 reads to the end.
 func readBlob(t *testing.T, p Pair, d oci.Descriptor, at, n int64) []byte {
 	t.Helper()
 	body, from, err := p.Source.Blob(t.Context(), d, at, n)
@@ -197,7 +199,7 @@ func readBlob(t *testing.T, p Pair, d oci.Descriptor, at, n int64) []byte {
 		t.Fatalf("asked for byte %d, the body begins at %d", at, from)
 	}
 	_, err = io.CopyN(io.Discard, body, at-from)
-	noError(t, "read up to where was asked", err)
+	noError(t, "skip to the requested byte", err)
 	got, err := io.ReadAll(body)
 	noError(t, "read blob", err)
 	return got

@@ -14,8 +14,8 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// Status answers every request with code, headers and body after reading the
-// whole request. Narrow it with On.
+// Status answers every request with code, headers and body after it has read the whole request.
+// Narrow it with On.
 func Status(code int, h http.Header, body string) *Fault {
 	return &Fault{act: func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -27,15 +27,15 @@ func Status(code int, h http.Header, body string) *Fault {
 	}}
 }
 
-// Error answers with code and a body in the form of distribution-spec v1.1.1
-// §Error Codes: Error(507, "DENIED", "no space left").
+// Error answers with code and a body in the form of distribution-spec v1.1.1 §Error Codes, for
+// example Error(507, "DENIED", "no space left").
 func Error(code int, name, message string) *Fault {
 	body := fmt.Sprintf(`{"errors":[{"code":%q,"message":%q}]}`, name, message)
 	return Status(code, http.Header{"Content-Type": {"application/json"}}, body)
 }
 
-// TooMany answers 429 with a Retry-After as given: seconds, a date, "-1",
-// garbage; "" leaves it out. Any request.
+// TooMany answers 429 with the given Retry-After: seconds, a date, "-1" or garbage. "" leaves the
+// header out. It applies to any request.
 func TooMany(retryAfter string) *Fault {
 	h := http.Header{"Content-Type": {"application/json"}}
 	if retryAfter != "" {
@@ -44,8 +44,8 @@ func TooMany(retryAfter string) *Fault {
 	return Status(http.StatusTooManyRequests, h, `{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`)
 }
 
-// TooManyUntil answers 429 with a Retry-After that is a date, d from the
-// request on. Dates have whole seconds; this one is rounded up.
+// TooManyUntil answers 429 with a Retry-After date, d after the request. Dates have whole seconds,
+// so the date is rounded up.
 func TooManyUntil(d time.Duration) *Fault {
 	return &Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		at := time.Now().Add(d + time.Second - 1).UTC().Format(http.TimeFormat)
@@ -53,7 +53,7 @@ func TooManyUntil(d time.Duration) *Fault {
 	}}
 }
 
-// RedirectTo answers with a redirect; code 0 is 307. Blob GETs.
+// RedirectTo answers with a redirect; code 0 means 307. It applies to GETs of blobs.
 func RedirectTo(url string, code int) *Fault {
 	if code == 0 {
 		code = http.StatusTemporaryRedirect
@@ -61,8 +61,8 @@ func RedirectTo(url string, code int) *Fault {
 	return Status(code, http.Header{"Location": {url}}, "").On(http.MethodGet, testbed.Blob)
 }
 
-// OtherManifest serves raw with Content-Type mediaType and claims that it is
-// what was asked for. Manifest GETs.
+// OtherManifest serves raw with Content-Type mediaType and claims that it is what was requested. It
+// applies to GETs of manifests.
 func OtherManifest(mediaType string, raw []byte) *Fault {
 	return (&Fault{act: func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		claim := testbed.Parse(r.URL.Path).Ref
@@ -76,7 +76,7 @@ func OtherManifest(mediaType string, raw []byte) *Fault {
 	}}).On(http.MethodGet, testbed.Manifest)
 }
 
-// EndlessManifest serves one JSON string that does not end. Manifest GETs.
+// EndlessManifest serves one JSON string that never ends. It applies to GETs of manifests.
 func EndlessManifest() *Fault {
 	return (&Fault{act: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
@@ -88,7 +88,7 @@ func EndlessManifest() *Fault {
 	}}).On(http.MethodGet, testbed.Manifest)
 }
 
-// HugePage serves one page of distinct tags of at least size bytes. Tag lists.
+// HugePage serves one page of distinct tags with at least size bytes. It applies to tag lists.
 func HugePage(size int64) *Fault {
 	return (&Fault{act: func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/json")
@@ -101,45 +101,45 @@ func HugePage(size int64) *Fault {
 	}}).On(http.MethodGet, testbed.Tags)
 }
 
-// LinkSelf adds a Link to the page itself. Tag lists.
+// LinkSelf adds a Link from a page to the same page. It applies to tag lists.
 func LinkSelf() *Fault {
-	return heads(func(r *http.Request, h http.Header) {
+	return changeHeader(func(r *http.Request, h http.Header) {
 		h.Set("Link", "<"+r.URL.RequestURI()+`>; rel="next"`)
 	}).On(http.MethodGet, testbed.Tags)
 }
 
-// LinkTo adds a Link to url. Tag lists.
+// LinkTo adds a Link to url. It applies to tag lists.
 func LinkTo(url string) *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		h.Set("Link", "<"+url+`>; rel="next"`)
 	}).On(http.MethodGet, testbed.Tags)
 }
 
-// WrongDigestHeader sends the digest of something else. Manifests, any method.
+// WrongDigestHeader sends the digest of other content. It applies to manifests, with any method.
 func WrongDigestHeader() *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		h.Set("Docker-Content-Digest", digest.FromString("something else").String())
 	}).On("", testbed.Manifest)
 }
 
-// NoDigestHeader leaves Docker-Content-Digest and ETag out. Any request.
+// NoDigestHeader leaves out Docker-Content-Digest and ETag. It applies to any request.
 func NoDigestHeader() *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		h.Del("Docker-Content-Digest")
 		h.Del("ETag")
 	})
 }
 
-// WrongContentType sends another Content-Type. Manifests, any method.
+// WrongContentType sends another Content-Type. It applies to manifests, with any method.
 func WrongContentType(mediaType string) *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		h.Set("Content-Type", mediaType)
 	}).On("", testbed.Manifest)
 }
 
-// Header sets a header in the answer; "" removes it. Any request.
+// Header sets a header in the response; "" removes it. It applies to any request.
 func Header(name, value string) *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		if value == "" {
 			h.Del(name)
 			return
@@ -148,19 +148,19 @@ func Header(name, value string) *Fault {
 	})
 }
 
-// LocationTo rewrites the Location of answers about uploads.
+// LocationTo rewrites the Location in responses about uploads.
 func LocationTo(rewrite func(string) string) *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		if at := h.Get("Location"); at != "" {
 			h.Set("Location", rewrite(at))
 		}
 	}).On("", testbed.Upload)
 }
 
-// RealmTo puts another realm into Bearer challenges. Any request; it must be
-// in front of the authentication, as Serve puts it.
+// RealmTo puts another realm into Bearer challenges. It applies to any request, and must be in
+// front of the authentication, as Serve puts it.
 func RealmTo(url string) *Fault {
-	return heads(func(_ *http.Request, h http.Header) {
+	return changeHeader(func(_ *http.Request, h http.Header) {
 		for i, c := range h.Values("WWW-Authenticate") {
 			h["Www-Authenticate"][i] = realm.ReplaceAllLiteralString(c, `realm="`+url+`"`)
 		}
@@ -169,8 +169,8 @@ func RealmTo(url string) *Fault {
 
 var realm = regexp.MustCompile(`realm="[^"]*"`)
 
-// heads changes the header of an answer.
-func heads(change func(*http.Request, http.Header)) *Fault {
+// changeHeader changes the header of a response.
+func changeHeader(change func(*http.Request, http.Header)) *Fault {
 	return &Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
 			change(r, h)
@@ -181,9 +181,9 @@ func heads(change func(*http.Request, http.Header)) *Fault {
 	}}
 }
 
-// Early401 refuses a token before its time, with the challenge that the
-// registry gives to a request without one. Requests with Authorization; it must
-// be in front of the authentication, as Serve puts it.
+// Early401 refuses a token that has not expired, with the challenge that the registry sends to a
+// request without a token. It applies to requests with Authorization, and must be in front of the
+// authentication, as Serve puts it.
 func Early401() *Fault {
 	return (&Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		r = r.Clone(r.Context())
@@ -194,8 +194,8 @@ func Early401() *Fault {
 	})
 }
 
-// LyingHead answers 200 with the size, whether the blob is there or not. Blob
-// HEADs.
+// LyingHead answers 200 with the size, whether the blob exists or not. It applies to HEADs of
+// blobs.
 func LyingHead(size int64) *Fault {
 	return (&Fault{act: func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))

@@ -23,7 +23,7 @@ func TestStatusReadsTheRequestAndAnswersAsTold(t *testing.T) {
 		t.Errorf("%s %q %v", resp.Status, got, resp.Header)
 	}
 	if in, _ := b.Sent("PATCH", testbed.Upload); in != 5<<20 {
-		t.Errorf("read %d bytes", in)
+		t.Errorf("the handler read %d bytes", in)
 	}
 	fired(t, f, 1)
 }

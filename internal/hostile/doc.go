@@ -1,7 +1,7 @@
 // Package hostile makes a real registry misbehave on request.
 //
-// A Fault is made by a constructor that says what goes wrong, narrowed by
-// methods that say when, and put in front of a real handler:
+// A Fault is made by a constructor that says what goes wrong. Its methods say when it happens. It
+// is put in front of a real handler:
 //
 //	cut := hostile.CutBodyAt(1 << 20).Once()
 //	r := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), cut)
@@ -9,34 +9,32 @@
 //	… copy from r …
 //	if cut.Fired() != 1 { … }
 //
-// Without narrowing a fault fires on every request that its constructor names
-// (blob GETs for CutBodyAt). On replaces that choice; In, At, When, Once, Times
-// and Nth narrow it. Several faults nest: the first is the outermost, all that
-// match the same request act on it.
+// Unless it is narrowed, a fault fires on every request that its constructor names (GETs of blobs
+// for CutBodyAt). On replaces that choice. In, At, When, Once, Times and Nth narrow it. Several
+// faults nest: the first is the outermost, and all that match a request act on it.
 //
 //	hostile.Status(503, nil, "").On("GET", testbed.Blob).Times(2)
 //	hostile.LoseAnswer().On("PUT", testbed.Manifest).At("v1").Once()
 //	hostile.Early401().On("PATCH", testbed.Upload).Nth(3)
 //
-// Uploads are told apart by method: POST starts, PATCH sends, PUT ends, GET
-// asks for the offset, DELETE gives up.
+// The requests of an upload differ by method: POST starts, PATCH sends, PUT completes, GET asks for
+// the offset, DELETE cancels.
 //
-// Serve puts a registry with authentication behind faults, so that they see
-// token requests and challenges. With Options.Wire = testbed.Pipes everything
-// runs in a testing/synctest bubble, and stalls cost no real time; a reset is an
-// unexpected EOF there, since pipes know no RST.
+// Serve puts the faults in front of a registry with authentication, so that they see token requests
+// and challenges. With Options.Wire = testbed.Pipes everything runs in a testing/synctest bubble,
+// and stalls cost no real time. A reset is an unexpected EOF there, since pipes have no RST.
 //
-// Content is stored with testbed's image functions, which pass the faults by.
-// Elsewhere is a listener that wants credentials; no test may give it one.
+// testbed's image functions store content directly in the registry, without the faults. Elsewhere
+// is a listener that tries to obtain credentials. No test may send it any.
 //
 // In the order of the walk:
 //
-//	downloads.go      what goes wrong with bytes that are read
-//	uploads.go        what goes wrong with bytes that are sent
-//	answers.go        answers that are wrong
-//	elsewhere.go      where credentials must not go
-//	fault.go          when one fires
-//	wire.go           connections, cut and held
-//	settle_linux.go   a connection's last bytes, waited for
-//	settle_other.go   the same elsewhere
+//	downloads.go      faults of bytes that are read
+//	uploads.go        faults of bytes that are sent
+//	answers.go        wrong responses
+//	elsewhere.go      a listener that must never receive credentials
+//	fault.go          when a fault fires
+//	wire.go           breaks off and stalls connections
+//	settle_linux.go   waits until the last bytes of a connection are sent
+//	settle_other.go   the same on other systems
 package hostile

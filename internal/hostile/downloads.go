@@ -13,11 +13,11 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// CutBodyAt resets the connection after n bytes of the answer's body. A shorter
-// body is sent whole and then cut. Over HTTP/2 the stream is reset, and the client
-// may have got less than n. Blob GETs.
+// CutBodyAt resets the connection after n bytes of the response body. A shorter body is sent
+// completely and then cut. Over HTTP/2 the stream is reset, and the client may have received less
+// than n bytes. It applies to GETs of blobs.
 func CutBodyAt(n int64) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, at int64) {
 			_, _ = w.Write(clip(p, n-at))
 			if at+int64(len(p)) >= n {
@@ -28,10 +28,10 @@ func CutBodyAt(n int64) *Fault {
 	})
 }
 
-// CleanEOFAt sends n bytes without a Content-Length and ends in good order.
-// Blob GETs.
+// CleanEOFAt sends n bytes without a Content-Length and then ends the body normally. It applies to
+// GETs of blobs.
 func CleanEOFAt(n int64) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(&tap{
 			ResponseWriter: w,
 			head:           chunked,
@@ -43,10 +43,10 @@ func CleanEOFAt(n int64) *Fault {
 	})
 }
 
-// StallAt sends n bytes, is silent for d, and goes on; 0 is silent until the
-// client leaves or the test ends. Blob GETs.
+// StallAt sends n bytes, pauses for d, and continues. With d 0 it pauses until the client leaves or
+// the test ends. It applies to GETs of blobs.
 func StallAt(n int64, d time.Duration) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		stalled := false
 		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, at int64) {
 			if head := clip(p, n-at); !stalled && at+int64(len(p)) >= n {
@@ -63,8 +63,8 @@ func StallAt(n int64, d time.Duration) *Fault {
 	})
 }
 
-// NoHeader is silent for d before anything else happens; 0 is until the client
-// leaves or the test ends. Any request.
+// NoHeader waits for d before anything else happens. With d 0 it waits until the client leaves or
+// the test ends. It applies to any request.
 func NoHeader(d time.Duration) *Fault {
 	return &Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if !pause(r.Context(), d) {
@@ -74,9 +74,9 @@ func NoHeader(d time.Duration) *Fault {
 	}}
 }
 
-// Trickle sends a body at a rate in bytes/s, ten times a second. Blob GETs.
+// Trickle sends a body at a rate in bytes/s, ten times a second. It applies to GETs of blobs.
 func Trickle(rate int) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, _ int64) {
 			for len(p) > 0 {
 				head := clip(p, int64(max(rate/10, 1)))
@@ -91,10 +91,10 @@ func Trickle(rate int) *Fault {
 	})
 }
 
-// FlipBit flips the lowest bit of the byte at an offset of the answer's body.
-// Blob GETs.
+// FlipBit flips the lowest bit of one byte of the response body, at the offset at. It applies to
+// GETs of blobs.
 func FlipBit(at int64) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(&tap{ResponseWriter: w, body: func(p []byte, from int64) {
 			if i := at - from; i >= 0 && i < int64(len(p)) {
 				p = append([]byte(nil), p...)
@@ -105,9 +105,9 @@ func FlipBit(at int64) *Fault {
 	})
 }
 
-// LongerBody adds extra bytes to a body, and to its Content-Length. Blob GETs.
+// LongerBody adds extra bytes to a body, and to its Content-Length. It applies to GETs of blobs.
 func LongerBody(extra int64) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		t := &tap{ResponseWriter: w, head: lengthen(extra)}
 		next.ServeHTTP(t, r)
 		t.finish()
@@ -115,11 +115,11 @@ func LongerBody(extra int64) *Fault {
 	})
 }
 
-// ContentLengthMismatch adds delta to the Content-Length and leaves the body:
-// with a positive delta the connection ends early, with a negative one the
-// client sees a shorter body. Blob GETs.
+// ContentLengthMismatch adds delta to the Content-Length and does not change the body. With a
+// positive delta the connection ends early, with a negative one the client sees a shorter body. It
+// applies to GETs of blobs.
 func ContentLengthMismatch(delta int64) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		left := int64(math.MaxInt64)
 		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
 			code = lengthen(delta)(code, h)
@@ -134,10 +134,10 @@ func ContentLengthMismatch(delta int64) *Fault {
 	})
 }
 
-// ContentEncoding names a coding in the header. "gzip" is true: the body is
-// compressed on the way; any other name is a lie. Blob GETs.
+// ContentEncoding sets the header Content-Encoding. With "gzip" the body is really compressed. With
+// any other name the body is not changed, so the header is wrong. It applies to GETs of blobs.
 func ContentEncoding(name string) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
 			h.Set("Content-Encoding", name)
 			if name == "gzip" {
@@ -155,24 +155,24 @@ func ContentEncoding(name string) *Fault {
 	})
 }
 
-// IgnoreRange answers 200 with the whole body. Blob GETs with Range.
+// IgnoreRange answers 200 with the whole body. It applies to GETs of blobs with Range.
 func IgnoreRange() *Fault {
-	return ranged(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return rangeFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		r = r.Clone(r.Context())
 		r.Header.Del("Range")
 		next.ServeHTTP(w, r)
 	})
 }
 
-// RangeNotSatisfiable answers 416. Blob GETs with Range.
+// RangeNotSatisfiable answers 416. It applies to GETs of blobs with Range.
 func RangeNotSatisfiable() *Fault {
-	return ranged(Status(http.StatusRequestedRangeNotSatisfiable, nil, "").act)
+	return rangeFault(Status(http.StatusRequestedRangeNotSatisfiable, nil, "").act)
 }
 
-// WrongContentRange sends the right bytes under a Content-Range that begins
-// and ends one byte later. Blob GETs with Range.
+// WrongContentRange sends the right bytes with a Content-Range that begins and ends one byte later.
+// It applies to GETs of blobs with Range.
 func WrongContentRange() *Fault {
-	return ranged(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return rangeFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(&tap{ResponseWriter: w, head: func(code int, h http.Header) int {
 			var from, to int64
 			var total string
@@ -184,11 +184,11 @@ func WrongContentRange() *Fault {
 	})
 }
 
-// MultipartRange wraps a partial body into multipart/byteranges, as RFC 9110
-// §15.3.7.2 allows only for several ranges. Blob GETs with Range.
+// MultipartRange sends a partial body as multipart/byteranges, which RFC 9110 §15.3.7.2 allows only
+// for several ranges. It applies to GETs of blobs with Range.
 func MultipartRange() *Fault {
 	const boundary = "testbed"
-	return ranged(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return rangeFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		part := ""
 		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
 			part = fmt.Sprintf("--%s\r\nContent-Type: %s\r\nContent-Range: %s\r\n\r\n",
@@ -209,12 +209,12 @@ func MultipartRange() *Fault {
 	})
 }
 
-func blobs(a act) *Fault { return (&Fault{act: a}).On(http.MethodGet, testbed.Blob) }
+func blobFault(a act) *Fault { return (&Fault{act: a}).On(http.MethodGet, testbed.Blob) }
 
-// ranged is blobs for requests that ask for a part. If-Range is taken away, so
-// that the answer is about the range alone.
-func ranged(a act) *Fault {
-	return blobs(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+// rangeFault is blobFault for requests with Range. It removes If-Range, so that the response
+// depends on the range alone.
+func rangeFault(a act) *Fault {
+	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		r = r.Clone(r.Context())
 		r.Header.Del("If-Range")
 		a(w, r, next)
@@ -223,7 +223,7 @@ func ranged(a act) *Fault {
 
 var askedRange = regexp.MustCompile(`^bytes=`)
 
-// clip returns the first n bytes of p, none when n is negative.
+// clip returns the first n bytes of p, or none if n is negative.
 func clip(p []byte, n int64) []byte {
 	return p[:min(max(n, 0), int64(len(p)))]
 }

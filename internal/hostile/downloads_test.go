@@ -24,7 +24,7 @@ func TestCutBodyAtResetsTheConnectionAfterExactlyNBytes(t *testing.T) {
 		if len(got) != n || !bytes.Equal(got, b.data[:n]) {
 			t.Errorf("at %d: %d bytes", n, len(got))
 		}
-		// A client that has Content-Length bytes does not look further.
+		// A client that has read Content-Length bytes does not read further.
 		if n < size && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("at %d: %v", n, err)
 		}
@@ -63,7 +63,7 @@ func TestStallAtIsSilentInMidBodyAndThenGoesOn(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(rest), err)
 	}
 	if took := time.Since(start); took < 200*time.Millisecond {
-		t.Errorf("silent for %s only", took)
+		t.Errorf("paused for %s only", took)
 	}
 	fired(t, f, 1)
 }
@@ -77,7 +77,7 @@ func TestEndlessSilenceEndsWithTheTest(t *testing.T) {
 			b := newBench(t, f)
 			b.Client.Timeout = 100 * time.Millisecond
 			if _, _, err := b.ask("GET", b.blob, nil, nil); err == nil {
-				t.Error("an answer came")
+				t.Error("a response arrived")
 			}
 			fired(t, f, 1)
 		})

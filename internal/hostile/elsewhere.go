@@ -13,9 +13,8 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// Canary is a listener that nobody should trust. It answers as a registry, a
-// token service and a blob store would, so that a client goes on, and keeps
-// what it was told.
+// Canary is a listener that must not be trusted. It answers as a registry, a token service and a
+// blob store would, so that a client continues. It records the credentials that it receives.
 type Canary struct {
 	*testbed.Registry
 
@@ -31,8 +30,8 @@ func Elsewhere(tb testing.TB, o testbed.Options) *Canary {
 	return c
 }
 
-// Credentials returns what looks like a secret in the requests so far, in
-// words: "GET /x: header Authorization: Basic …". A good client leaves none.
+// Credentials lists everything that looks like a secret in the requests so far, for example "GET
+// /x: header Authorization: Basic …". A correct client sends none.
 func (c *Canary) Credentials() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

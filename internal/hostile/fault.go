@@ -9,8 +9,8 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// Fault is one thing that goes wrong, and when. Narrow it before it is served;
-// Fired may be called at any time.
+// Fault is one thing that goes wrong, and when it does. Narrow it before it is served. Fired may be
+// called at any time.
 type Fault struct {
 	act act
 
@@ -27,11 +27,11 @@ type Fault struct {
 	fired int
 }
 
-// act answers a request in place of next, or meddles with next's answer.
+// act answers a request instead of next, or changes the response of next.
 type act func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
-// On says for which requests a fault is meant, in place of what its
-// constructor chose. "" is any method or kind.
+// On says to which requests a fault applies. It replaces the choice of its constructor. "" is any
+// method or kind.
 func (f *Fault) On(method string, kind testbed.Kind) *Fault {
 	f.method, f.kind = method, kind
 	return f
@@ -49,22 +49,22 @@ func (f *Fault) At(ref string) *Fault {
 	return f
 }
 
-// When narrows a fault to requests that fit.
+// When narrows a fault to requests for which fit returns true.
 func (f *Fault) When(fit func(*http.Request) bool) *Fault {
 	f.when = append(f.when, fit)
 	return f
 }
 
-// Once lets a fault fire at the first match only.
+// Once lets a fault fire only at the first matching request.
 func (f *Fault) Once() *Fault { return f.Times(1) }
 
-// Times lets a fault fire at the first n matches only.
+// Times lets a fault fire only at the first n matching requests.
 func (f *Fault) Times(n int) *Fault {
 	f.times = n
 	return f
 }
 
-// Nth lets a fault fire at these matches only; the first is 1.
+// Nth lets a fault fire only at these matching requests; the first is 1.
 func (f *Fault) Nth(hits ...int) *Fault {
 	f.nth = hits
 	return f
@@ -77,7 +77,7 @@ func (f *Fault) Fired() int {
 	return f.fired
 }
 
-// Hits returns how many requests matched, whether it fired or not.
+// Hits returns how many requests matched, whether the fault fired or not.
 func (f *Fault) Hits() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -133,8 +133,8 @@ func New(tb testing.TB, base http.Handler, faults ...*Fault) *testbed.Registry {
 	return Serve(tb, base, testbed.Options{}, faults...)
 }
 
-// Serve is New with a choice of wire and authentication. The faults are in
-// front of o.Front and of the authentication.
+// Serve is New with a choice of wire and authentication. The faults are in front of o.Front and of
+// the authentication.
 func Serve(tb testing.TB, base http.Handler, o testbed.Options, faults ...*Fault) *testbed.Registry {
 	tb.Helper()
 	inner := o.Front

@@ -16,13 +16,13 @@ import (
 
 const size = 300_000
 
-// bench is a hostile registry with one image, and what came over the wire.
+// bench is a hostile registry with one image, and a client.
 type bench struct {
 	*testing.T
 	*testbed.Registry
 	img  testbed.Image
-	blob string // path of its layer
-	data []byte // of its layer
+	blob string // path of the image's layer
+	data []byte // content of the layer
 }
 
 func newBench(t *testing.T, faults ...*hostile.Fault) *bench {
@@ -41,8 +41,8 @@ func serveBench(t *testing.T, o testbed.Options, faults ...*hostile.Fault) *benc
 	return &bench{t, r, img, "/v2/app/blobs/" + img.Layers[0].Digest.String(), data}
 }
 
-// ask returns the answer, what arrived of its body, and the error that ended
-// either.
+// ask returns the response, the part of its body that arrived, and the error that ended either of
+// them.
 func (b *bench) ask(method, target string, h http.Header, body io.Reader) (*http.Response, []byte, error) {
 	b.Helper()
 	if strings.HasPrefix(target, "/") {
@@ -65,7 +65,7 @@ func (b *bench) ask(method, target string, h http.Header, body io.Reader) (*http
 	return resp, got, err
 }
 
-// must is ask for requests that are answered.
+// must is ask for requests that must get a complete response.
 func (b *bench) must(method, target string, h http.Header, body io.Reader) (*http.Response, []byte) {
 	b.Helper()
 	resp, got, err := b.ask(method, target, h, body)
@@ -85,7 +85,7 @@ func (b *bench) upload() string {
 	return resp.Header.Get("Location")
 }
 
-// ending is an upload's URL with the digest of data.
+// ending returns the URL that completes an upload of data.
 func ending(session string, data []byte) string {
 	u, err := url.Parse(session)
 	if err != nil {
@@ -154,7 +154,7 @@ func TestElsewhereHearsEveryKindOfCredential(t *testing.T) {
 	b.must("GET", "/token?scope=repository:a:pull", nil, nil)
 	b.must("GET", "/v2/a/blobs/sha256:x", nil, nil)
 	if all := c.Credentials(); len(all) != 0 {
-		t.Fatalf("heard %q in innocent requests", all)
+		t.Fatalf("reported %q for requests without credentials", all)
 	}
 	b.must("PATCH", "/v2/a/blobs/uploads/1", http.Header{"Authorization": {"Bearer t"}}, strings.NewReader("x"))
 	b.must("POST", "/token", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, strings.NewReader("password=p"))

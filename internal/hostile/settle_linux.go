@@ -7,9 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle waits until the peer's kernel has everything that was written, at
-// most two seconds: an RST throws away what is still queued here, and a cut
-// after n bytes would come earlier.
+// settle waits, for at most two seconds, until the peer's kernel has received everything that was
+// written. An RST discards what is still queued here, so a cut after n bytes would come too early.
 func settle(conn *net.TCPConn) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

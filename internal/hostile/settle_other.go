@@ -7,6 +7,5 @@ import (
 	"time"
 )
 
-// settle gives what was written time to leave: an RST throws away what is
-// still queued here.
+// settle waits so that the written bytes are sent: an RST discards what is still queued here.
 func settle(*net.TCPConn) { time.Sleep(50 * time.Millisecond) }

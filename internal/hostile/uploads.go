@@ -9,49 +9,47 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// CutRequestAt reads n bytes of a request's body, gives them to the registry as
-// the body of a client that went away, and resets the connection. What is kept
-// is the registry's choice: distribution v3 and Sink keep n bytes and their
-// upload status tells it; docker-registry 2.8.2 answers 404 BLOB_UPLOAD_INVALID
-// to the Location that the client knows. A shorter body is accepted and its
-// answer lost. PATCH and PUT of uploads.
+// CutRequestAt reads n bytes of a request body, passes them to the registry as the body of a client
+// that disconnected, and resets the connection. The registry decides what it keeps. distribution v3
+// and Sink keep n bytes, and their upload status reports it. docker-registry 2.8.2 answers 404
+// BLOB_UPLOAD_INVALID to the Location that the client has. A shorter body is accepted, and its
+// response is lost. It applies to PATCH and PUT of uploads.
 func CutRequestAt(n int64) *Fault {
-	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return uploadFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		r = r.Clone(r.Context())
 		r.Body = &brokenBody{ReadCloser: r.Body, left: n}
-		next.ServeHTTP(&unheard{header: http.Header{}}, r)
+		next.ServeHTTP(&discardedResponse{header: http.Header{}}, r)
 		reset(w)
 	})
 }
 
-// DropRequestAt reads n bytes of a request's body, gives the upload session up
-// and resets the connection: later requests for the session are answered 404.
-// PATCH and PUT of uploads.
+// DropRequestAt reads n bytes of a request body, cancels the upload session and resets the
+// connection. Later requests for the session get 404. It applies to PATCH and PUT of uploads.
 func DropRequestAt(n int64) *Fault {
-	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return uploadFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		_, _ = io.CopyN(io.Discard, r.Body, n)
 		forget := r.Clone(r.Context())
 		forget.Method, forget.Body, forget.ContentLength = http.MethodDelete, http.NoBody, 0
 		forget.Header.Del("Content-Length")
-		next.ServeHTTP(&unheard{header: http.Header{}}, forget)
+		next.ServeHTTP(&discardedResponse{header: http.Header{}}, forget)
 		reset(w)
 	})
 }
 
-// LoseAnswer lets the registry do what it was asked for and resets the
-// connection in place of its answer. Any request; narrow it with On.
+// LoseAnswer lets the registry process the request, and resets the connection instead of sending
+// the response. It applies to any request; narrow it with On.
 func LoseAnswer() *Fault {
 	return &Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		next.ServeHTTP(&unheard{header: http.Header{}}, r)
+		next.ServeHTTP(&discardedResponse{header: http.Header{}}, r)
 		reset(w)
 	}}
 }
 
-// StopReading reads n bytes of a request's body and then none for d; 0 is until
-// the test ends. The client notices only when the buffers of both kernels are
-// full (megabytes on loopback, none on testbed.Pipes). PATCH and PUT of uploads.
+// StopReading reads n bytes of a request body and then nothing for d. With d 0 it stops until the
+// test ends. The client notices only when the buffers of both kernels are full (megabytes on
+// loopback, none on testbed.Pipes). It applies to PATCH and PUT of uploads.
 func StopReading(n int64, d time.Duration) *Fault {
-	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return uploadFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		head := make([]byte, n)
 		got, err := io.ReadFull(r.Body, head)
 		if err == nil && !pause(r.Context(), d) {
@@ -67,8 +65,8 @@ func StopReading(n int64, d time.Duration) *Fault {
 	})
 }
 
-// Lying201 reads a request and answers 201 with Docker-Content-Digest digest,
-// and stores nothing; "" leaves the header out. Manifest PUTs.
+// Lying201 reads a request, answers 201 with Docker-Content-Digest digest, and stores nothing. ""
+// leaves the header out. It applies to PUTs of manifests.
 func Lying201(digest string) *Fault {
 	return (&Fault{act: func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -80,11 +78,11 @@ func Lying201(digest string) *Fault {
 	}}).On(http.MethodPut, testbed.Manifest)
 }
 
-// TooLarge answers 413 as soon as a body is known to be over limit bytes: at
-// once by its Content-Length, else after limit+1 bytes. What comes after the
-// answer is read and dropped, as proxies do. PATCH and PUT of uploads.
+// TooLarge answers 413 as soon as it knows that a body is longer than limit bytes: at once from its
+// Content-Length, or after limit+1 bytes. It reads and discards the rest of the body after the
+// response, as proxies do. It applies to PATCH and PUT of uploads.
 func TooLarge(limit int64) *Fault {
-	return sends(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	return uploadFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.ContentLength <= limit {
 			head, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 			if err != nil || int64(len(head)) <= limit {
@@ -102,9 +100,8 @@ func TooLarge(limit int64) *Fault {
 	})
 }
 
-// MountAnswers answers a request to mount. 202 opens an upload as if nothing
-// had been said of mounting; any other code is sent as it is, and nothing
-// happens.
+// MountAnswers answers a request to mount. With 202 it opens an upload, as if the request had not
+// asked for a mount. Any other code is sent as it is, and nothing happens.
 func MountAnswers(code int) *Fault {
 	return (&Fault{act: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if code != http.StatusAccepted {
@@ -122,8 +119,8 @@ func MountAnswers(code int) *Fault {
 	})
 }
 
-// sends is for requests that bring bytes of a blob.
-func sends(a act) *Fault {
+// uploadFault applies to requests that send bytes of a blob.
+func uploadFault(a act) *Fault {
 	return (&Fault{act: a}).On("", testbed.Upload).When(func(r *http.Request) bool {
 		return r.Method == http.MethodPatch || r.Method == http.MethodPut
 	})

@@ -16,7 +16,7 @@ import (
 	"github.com/drayage/dray/internal/testbed/hollow"
 )
 
-// stream hides the length of an upload's body from net/http.
+// stream hides the length of an upload body from net/http.
 func stream(data []byte) io.Reader { return io.MultiReader(bytes.NewReader(data)) }
 
 func TestCutRequestAtLeavesTheSessionWithExactlyNBytes(t *testing.T) {
@@ -96,7 +96,7 @@ func TestDropRequestAtWorksWithATokenForPushAlone(t *testing.T) {
 		t.Error("PATCH was answered")
 	}
 	if resp, _ := b.must("GET", session, bearer, nil); resp.StatusCode != 404 {
-		t.Errorf("the session is still there: %s", resp.Status)
+		t.Errorf("the session still exists: %s", resp.Status)
 	}
 	fired(t, f, 1)
 }
@@ -168,7 +168,7 @@ func TestLying201StoresNothing(t *testing.T) {
 		t.Errorf("%s %v", resp.Status, resp.Header)
 	}
 	if resp, _ = b.must("HEAD", "/v2/app/manifests/v2", nil, nil); resp.StatusCode != 404 {
-		t.Errorf("stored after all: %s", resp.Status)
+		t.Errorf("the manifest was stored: %s", resp.Status)
 	}
 	fired(t, f, 1)
 }
@@ -199,7 +199,7 @@ func TestMountAnswersRefuseOrOpenAnUpload(t *testing.T) {
 			t.Errorf("%d: %s", code, resp.Status)
 		}
 		if resp, _ = b.must("HEAD", "/v2/other/blobs/"+d, nil, nil); resp.StatusCode != 404 {
-			t.Errorf("%d: the blob is there: %s", code, resp.Status)
+			t.Errorf("%d: the blob exists: %s", code, resp.Status)
 		}
 		b.upload()
 		fired(t, f, 1)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// reset breaks the connection off with RST (HTTP/2: the stream) after what was
-// written has left. It does not return.
+// reset breaks the connection with RST (with HTTP/2: the stream) after the written bytes have been
+// sent. It does not return.
 func reset(w http.ResponseWriter) {
 	c := http.NewResponseController(w)
 	_ = c.Flush()
@@ -31,8 +31,8 @@ func sever(conn net.Conn) {
 	_ = raw.Close()
 }
 
-// pause waits for d, for ever when d is 0. It ends with the request and says
-// whether the time has passed.
+// pause waits for d, or without limit if d is 0. It ends with the request. It reports whether d has
+// passed.
 func pause(ctx context.Context, d time.Duration) bool {
 	if d == 0 {
 		<-ctx.Done()
@@ -48,12 +48,12 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// tap lets a fault see and change an answer while it streams by. It does not
-// forward what head or body swallow, and never fails towards the handler.
+// tap lets a fault see and change a response while it is streamed. It forwards only what head and
+// body pass on, and never returns an error to the handler.
 type tap struct {
 	http.ResponseWriter
-	head func(code int, h http.Header) int // may change both; nil leaves them
-	body func(p []byte, at int64)          // writes what it likes to ResponseWriter; nil writes p
+	head func(code int, h http.Header) int // may change both; nil changes nothing
+	body func(p []byte, at int64)          // writes what it wants to ResponseWriter; nil writes p
 	at   int64
 	sent bool
 }
@@ -82,35 +82,35 @@ func (t *tap) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Flush keeps handlers that assert for it working.
+// Flush is for handlers that use a type assertion for it.
 func (t *tap) Flush() {
 	t.WriteHeader(http.StatusOK)
 	_ = http.NewResponseController(t.ResponseWriter).Flush()
 }
 
-// finish sends the header of an answer without a body.
+// finish sends the header of a response without a body.
 func (t *tap) finish() { t.WriteHeader(http.StatusOK) }
 
-// unheard takes an answer that nobody will get.
-type unheard struct {
+// discardedResponse discards a response.
+type discardedResponse struct {
 	header http.Header
 	status int
 }
 
-func (u *unheard) Header() http.Header { return u.header }
+func (u *discardedResponse) Header() http.Header { return u.header }
 
-func (u *unheard) Write(p []byte) (int, error) {
+func (u *discardedResponse) Write(p []byte) (int, error) {
 	u.WriteHeader(http.StatusOK)
 	return len(p), nil
 }
 
-func (u *unheard) WriteHeader(code int) {
+func (u *discardedResponse) WriteHeader(code int) {
 	if u.status == 0 {
 		u.status = code
 	}
 }
 
-// brokenBody is the body of an upload whose sender goes away after n bytes.
+// brokenBody is the body of an upload whose sender disconnects after left more bytes.
 type brokenBody struct {
 	io.ReadCloser
 	left int64

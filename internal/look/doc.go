@@ -1,10 +1,10 @@
-// Package look shows what a registry holds, and takes images away.
+// Package look shows what a registry holds, and deletes tags and manifests.
 //
 // Files, in the order in which they use each other:
 //
-//	inspect.go    an image: its documents and configurations
+//	inspect.go    an image: its manifests, indexes and configurations
 //	list.go       repositories and tags
-//	manifests.go  manifests, tagged or not
-//	remove.go     a tag, or a manifest with its tags
+//	manifests.go  the manifests of a repository, tagged or not
+//	remove.go     deletes a tag, or a manifest with its tags
 //	look.go       one name: its digest, manifest and configuration
 package look

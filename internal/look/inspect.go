@@ -16,7 +16,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Inspect reads an image's documents and the configuration of each platform.
+// Inspect reads the documents of an image and the configuration of each platform.
 func Inspect(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) (report.Image, error) {
 	name, at, s, err := open(b, names, req, obs)
 	if err != nil {
@@ -65,7 +65,7 @@ func Inspect(ctx context.Context, b *place.Base, names *name.Reader, req Request
 	return img, err
 }
 
-// total sums up distinct content.
+// total sets i.Total to the size of all content, each digest counted once.
 func total(i *report.Image, docs []oci.Document) {
 	seen := map[oci.Digest]bool{}
 	for _, doc := range docs {
@@ -78,7 +78,8 @@ func total(i *report.Image, docs []oci.Document) {
 	}
 }
 
-// variant describes one manifest. Its platform and time are the configuration's, where that is an image's.
+// variant describes one manifest. The platform and the creation time come from the configuration,
+// if it is that of a container image.
 func variant(ctx context.Context, at place.Repository, doc oci.Document) (report.Variant, error) {
 	v := report.Variant{Digest: doc.Digest, MediaType: doc.MediaType}
 	for _, b := range doc.Blobs {
@@ -101,7 +102,7 @@ func variant(ctx context.Context, at place.Repository, doc oci.Document) (report
 	}
 	var config v1.Image
 	if err := json.Unmarshal(raw, &config); err != nil {
-		return v, nil // an odd configuration is for the runtime to complain about
+		return v, nil // an invalid configuration is no error here: the container runtime reports it
 	}
 	v.Platform = oci.PlatformString(&config.Platform)
 	v.Created = config.Created

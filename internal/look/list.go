@@ -14,7 +14,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// List calls visit with each repository of a registry, or with each tag of a repository and its digest.
+// List calls visit with each repository of a registry, or with each tag of a repository and its
+// digest.
 func List(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Entry) error) error {
 	host, prefix, isRegistry, err := names.Registry(req.Name)
 	if err != nil {
@@ -36,12 +37,13 @@ func List(ctx context.Context, b *place.Base, names *name.Reader, req Request, o
 	}
 	defer s.Release()
 	if name.Tag != "" || name.Digest != "" {
-		return fault.Misuse("list", name.String(), "this names one image", "leave the tag off, or use dray digest")
+		return fault.Misuse("list", name.String(), "this names one image, not a repository", "leave the tag off, or use dray digest")
 	}
 	return listTags(ctx, at, visit)
 }
 
-// listTags asks for the digests that the listing does not tell, of a window of tags at a time, and tells all in order.
+// listTags calls visit with each tag in the order of the listing. It looks up the digests that the
+// listing lacks, for a window of tags at a time.
 func listTags(ctx context.Context, at place.Repository, visit func(report.Entry) error) error {
 	var window []report.Entry
 	flush := func() error {
@@ -72,7 +74,8 @@ func listTags(ctx context.Context, at place.Repository, visit func(report.Entry)
 	return flush()
 }
 
-// Tags calls visit with each tag as the listing tells of it, and asks for none by itself.
+// Tags calls visit with each tag as the listing reports it. It does not look up a digest that the
+// listing lacks.
 func Tags(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Entry) error) error {
 	name, at, s, err := open(b, names, req, obs)
 	if err != nil {
@@ -80,7 +83,7 @@ func Tags(ctx context.Context, b *place.Base, names *name.Reader, req Request, o
 	}
 	defer s.Release()
 	if name.Tag != "" || name.Digest != "" {
-		return fault.Misuse("list tags of", name.String(), "this names one image", "leave the tag off, or use dray digest")
+		return fault.Misuse("list tags of", name.String(), "this names one image, not a repository", "leave the tag off, or use dray digest")
 	}
 	return at.List(ctx, func(l oci.Listed) error {
 		return visit(report.Entry{Repository: at.Repo(), Name: at.Repo().Tagged(l.Tag).String(), Tag: l.Tag, Digest: l.Descriptor.Digest, Updated: report.Moment(l.Updated), Created: report.Moment(l.Created)})

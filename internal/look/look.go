@@ -16,13 +16,14 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Request names what is looked at.
+// Request names the image or repository to look at. A nil Login uses the chain of credential
+// sources.
 type Request struct {
 	Name  string
 	Login *credential.Login
 }
 
-// Digest resolves an image: one HEAD.
+// Digest resolves an image. It sends one HEAD request.
 func Digest(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) (oci.Descriptor, error) {
 	name, at, s, err := open(b, names, req, obs)
 	if err != nil {
@@ -32,7 +33,7 @@ func Digest(ctx context.Context, b *place.Base, names *name.Reader, req Request,
 	return at.Resolve(ctx, survey.Reference(name))
 }
 
-// Manifest reads an image's manifest or index: one GET.
+// Manifest reads the manifest or index of an image. It sends one GET request.
 func Manifest(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) (oci.Document, error) {
 	name, at, s, err := open(b, names, req, obs)
 	if err != nil {
@@ -42,7 +43,7 @@ func Manifest(ctx context.Context, b *place.Base, names *name.Reader, req Reques
 	return at.Document(ctx, survey.Reference(name))
 }
 
-// Config reads the configuration of a plain image, or of the one platform of an index.
+// Config reads the configuration of an image. An index must have a single platform.
 func Config(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) ([]byte, error) {
 	name, at, s, err := open(b, names, req, obs)
 	if err != nil {
@@ -59,12 +60,13 @@ func Config(ctx context.Context, b *place.Base, names *name.Reader, req Request,
 		}
 	}
 	if doc.Config == nil {
-		return nil, fault.Misuse("read image config", name.String(), "it has none", "")
+		return nil, fault.Misuse("read image config", name.String(), "it has no configuration", "")
 	}
 	return place.ReadSmall(ctx, at, *doc.Config)
 }
 
-// onlyImage finds the one child of an index that is an image with a platform.
+// onlyImage returns the only child of an index that is an image with a platform. If there are
+// several, the error lists them.
 func onlyImage(ctx context.Context, at place.Repository, name ref.Name, index oci.Document) (oci.Document, error) {
 	var images, choice []string
 	for _, child := range index.Documents {
@@ -74,12 +76,12 @@ func onlyImage(ctx context.Context, at place.Repository, name ref.Name, index oc
 		}
 	}
 	if len(images) != 1 {
-		return oci.Document{}, fault.Misuse("read image config", name.String(), fmt.Sprintf("an index of %d platforms: %s", len(images), strings.Join(choice, ", ")), "ask for one of them by digest")
+		return oci.Document{}, fault.Misuse("read image config", name.String(), fmt.Sprintf("it is an index with %d platforms: %s", len(images), strings.Join(choice, ", ")), "ask for one of them by digest")
 	}
 	return at.Document(ctx, images[0])
 }
 
-// open opens what a request names.
+// open opens the repository that a request names.
 func open(b *place.Base, names *name.Reader, req Request, obs event.Observer) (ref.Name, place.Repository, *place.Session, error) {
 	name, err := names.Parse(req.Name)
 	if err != nil {

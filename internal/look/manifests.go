@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// listLocal is ListManifests of a registry in this process.
+// listLocal is Manifests for a registry in this process.
 func listLocal(ctx context.Context, here place.Local, repo ref.Repo, visit func(report.Manifest) error) error {
 	at, err := here.Open(repo)
 	if err != nil {
@@ -57,9 +57,9 @@ func Manifests(ctx context.Context, b *place.Base, names *name.Reader, req Reque
 	case err != nil:
 		return err
 	case name.IsLayout():
-		return fault.Misuse("list manifests of", name.String(), "a layout", "dray ls lists its images")
+		return fault.Misuse("list manifests of", name.String(), "a layout has no list of manifests", "use dray ls to list its images")
 	case name.Tag != "" || name.Digest != "":
-		return fault.Misuse("list manifests of", name.String(), "this names one image", "leave the tag off, or use dray inspect")
+		return fault.Misuse("list manifests of", name.String(), "this names one image, not a repository", "leave the tag off, or use dray inspect")
 	}
 	s := b.Begin(req.Login, nil, obs)
 	if here, ok := b.Registry(name.Host); ok {

@@ -17,14 +17,14 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// RemoveRequest asks to take an image away.
+// RemoveRequest asks to delete a tag, or a manifest with its tags.
 type RemoveRequest struct {
 	Image string
 	What  report.RemoveWhat
 	Login *credential.Login
 }
 
-// PlanRemove finds out what a removal takes with it. Nothing is removed.
+// PlanRemove finds out what a removal would delete. It deletes nothing.
 func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req RemoveRequest, obs event.Observer) (report.Removal, error) {
 	name, err := names.Parse(req.Image)
 	r := report.Removal{What: cmp.Or(req.What, report.RemoveTag), Image: name}
@@ -32,11 +32,11 @@ func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req Remo
 	case err != nil:
 		return r, err
 	case name.IsLayout():
-		return r, fault.Misuse("remove", name.String(), "a layout", "nothing is removed from layouts")
+		return r, fault.Misuse("remove", name.String(), "this is a layout on disk", "dray deletes only from registries")
 	case r.What == report.RemoveTag && name.Tag == "":
-		return r, fault.Misuse("remove", name.String(), "it names no tag", "write the tag; --manifest removes a digest with all its tags")
+		return r, fault.Misuse("remove", name.String(), "this names no tag", "name a tag, or use --manifest to delete a digest with all its tags")
 	case name.Tag == "" && name.Digest == "":
-		return r, fault.Misuse("remove", name.String(), "it names no image", "write a tag or a digest")
+		return r, fault.Misuse("remove", name.String(), "this names a repository, not an image", "name a tag or a digest")
 	}
 	s := b.Begin(req.Login, nil, obs)
 	defer s.Release()
@@ -50,13 +50,13 @@ func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req Remo
 	}
 	r.Digest = desc.Digest
 	if name.Tag != "" && name.Digest != "" && string(desc.Digest) != name.Digest {
-		return r, gone(r, desc.Digest)
+		return r, movedError(r, desc.Digest)
 	}
 	r.Tags = []string{name.Tag}
 	if r.What == report.RemoveManifest {
 		inv, err := survey.SourceTags(ctx, s, name.Repo)
 		if err != nil {
-			return r, sideless(err)
+			return r, withoutSide(err)
 		}
 		r.Tags = nil
 		for n, at := range inv {
@@ -69,7 +69,7 @@ func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req Remo
 	return r, nil
 }
 
-// Remove carries out what planRemove found.
+// Remove deletes what PlanRemove found.
 func Remove(ctx context.Context, b *place.Base, r report.Removal, login *credential.Login, obs event.Observer) error {
 	s := b.Begin(login, nil, obs)
 	defer s.Release()
@@ -83,7 +83,7 @@ func Remove(ctx context.Context, b *place.Base, r report.Removal, login *credent
 		case err != nil:
 			return err
 		case now.Digest != r.Digest:
-			return gone(r, now.Digest)
+			return movedError(r, now.Digest)
 		}
 	}
 	if r.What == report.RemoveManifest {
@@ -92,15 +92,15 @@ func Remove(ctx context.Context, b *place.Base, r report.Removal, login *credent
 	return at.Delete(ctx, r.Image.Tag)
 }
 
-func gone(r report.Removal, now oci.Digest) error {
+func movedError(r report.Removal, now oci.Digest) error {
 	n := r.Image
 	was := cmp.Or(n.Digest, string(r.Digest))
 	n.Digest = ""
-	return &fault.Fault{Kind: fault.Moved, Op: "remove", Name: n.String(), Hint: "look at it again", Err: fmt.Errorf("it was %s, it is %s", was, now)}
+	return &fault.Fault{Kind: fault.Moved, Op: "remove", Name: n.String(), Hint: "look at the image again", Err: fmt.Errorf("it was %s, now it is %s", was, now)}
 }
 
-// sideless takes the side off an error of a verb that has one end only.
-func sideless(err error) error {
+// withoutSide removes the side from an error, for a verb that has one side only.
+func withoutSide(err error) error {
 	f, ok := err.(*fault.Fault) //nolint:errorlint // the side is said by the outermost one
 	if !ok {
 		return err

@@ -10,17 +10,17 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-var errNoPlan = errors.New("a plan tells of digests only, and not of what is lacking below them")
+var errNoPlan = errors.New("a plan compares digests only, and cannot tell which content is missing below them")
 
-// checkHeal refuses to plan a repair.
+// checkHeal refuses a request to plan a repair.
 func (r *transferring) checkHeal() error {
 	if !r.req.Heal {
 		return nil
 	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "plan transfer", Err: errNoPlan, Hint: "dray verify --deep tells what is lacking"}
+	return &fault.Fault{Kind: fault.Invalid, Op: "plan transfer", Err: errNoPlan, Hint: "use dray verify --deep to find out what is missing"}
 }
 
-// checkLocking refuses to copy locks from or to registries that have none.
+// checkLocking refuses to copy locks between registries that do not support them.
 func (r *transferring) checkLocking(landings []plan.Landing) error {
 	if !r.req.CopyLocks {
 		return nil
@@ -43,21 +43,21 @@ func (r *transferring) locks(side fault.Side, repo ref.Repo) error {
 	if !repo.IsLayout() {
 		product = r.Base.Remote.Traits(repo.Host).Product
 	}
-	what := "it is not known to be one"
+	what := "this one is not known to be an Azure registry"
 	switch product {
 	case "acr":
 		return nil
 	case "":
 	default:
-		what = "it is " + product
+		what = "this one is " + product
 	}
 	return &fault.Fault{Kind: fault.Invalid, Side: side, Op: "copy locks", Name: repo.Host, Err: fmt.Errorf("only Azure's registries have such locks: %s", what),
-		Hint: "leave the locks out, or where it is one under a name of its own, set kind: acr for it in the configuration"}
+		Hint: "leave the locks out; for an Azure registry with a custom domain, set kind: acr in the configuration"}
 }
 
-var errNotIncremental = errors.New("incremental, and more than what changed has to be looked at")
+var errNotIncremental = errors.New("this request cannot be incremental: it must look at more than the tags that changed")
 
-// checkIncremental refuses what tags that are known would have to be looked at for.
+// checkIncremental refuses rules that need all tags of a repository, not only those that changed.
 func (r *transferring) checkIncremental() error {
 	q, sel := r.req, r.req.Selection
 	if !q.Incremental {
@@ -67,7 +67,7 @@ func (r *transferring) checkIncremental() error {
 	if tags || sel.Untagged || len(q.InUse.Images) > 0 || len(q.Map.Pairs)+len(q.Map.Rename) > 0 || len(q.Also) > 0 || q.CopyLocks || q.Heal ||
 		q.Explain != nil || q.Overwrite == plan.Always || (q.Proof != "" && q.Proof != oci.Claimed) {
 		return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: q.Target, Err: errNotIncremental,
-			Hint: "it goes with one target, rules about repositories and mappings of them, and no others"}
+			Hint: "leave incremental out, or keep to one target and to rules and mappings of repositories"}
 	}
 	return nil
 }

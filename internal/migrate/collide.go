@@ -16,12 +16,13 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// mostTold is how many collisions an error names.
-const mostTold = 10
+// maxCollisions limits how many collisions an error names.
+const maxCollisions = 10
 
-// checkCollisions refuses rules that make one name of two that hold different content, before
-// anything moves. Where no rule could do that nothing is asked. What several registries hold
-// under one name is no mistake of a rule, and a conflict about that name alone.
+// checkCollisions refuses rules that give one target name to two source names with different
+// content. It runs before anything moves. If no rule can have this effect, it sends no request.
+// Different content under the same name in several registries is not an error of a rule: it is a
+// conflict of that name alone.
 func (r *transferring) checkCollisions(ctx context.Context, landings []plan.Landing) error {
 	var suspects []plan.Landing
 	for _, part := range together(landings) {
@@ -31,7 +32,7 @@ func (r *transferring) checkCollisions(ctx context.Context, landings []plan.Land
 	}
 	var mu sync.Mutex
 	var found []string
-	err := place.Each(ctx, planning, suspects, func(ctx context.Context, l plan.Landing) error {
+	err := place.Each(ctx, maxPlanning, suspects, func(ctx context.Context, l plan.Landing) error {
 		some := r.collisionsOf(ctx, l)
 		mu.Lock()
 		defer mu.Unlock()
@@ -45,13 +46,13 @@ func (r *transferring) checkCollisions(ctx context.Context, landings []plan.Land
 		return nil
 	}
 	slices.Sort(found)
-	if len(found) > mostTold {
-		found = append(found[:mostTold], fmt.Sprintf("and %d more", len(found)-mostTold))
+	if len(found) > maxCollisions {
+		found = append(found[:maxCollisions], fmt.Sprintf("and %d more", len(found)-maxCollisions))
 	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "map names", Err: errors.New(strings.Join(found, "; ")), Hint: "change the mapping, or leave one of them out; nothing was moved"}
+	return &fault.Fault{Kind: fault.Invalid, Op: "map names", Err: errors.New(strings.Join(found, "; ")), Hint: "change the mapping, or leave one of the sources out; nothing was copied"}
 }
 
-// mayCollide reports whether a rule may bring two names of one registry to one.
+// mayCollide reports whether a rule may give one target name to two names of one registry.
 func (r *transferring) mayCollide(l plan.Landing) bool {
 	if len(r.req.Map.Pairs) > 0 || len(r.req.Map.Rename) > 0 {
 		return true
@@ -66,8 +67,8 @@ func (r *transferring) mayCollide(l plan.Landing) bool {
 	return false
 }
 
-// collisionsOf reads the sources of a landing. What can not be read is no collision: the
-// planning will say what is wrong.
+// collisionsOf finds the collisions of a landing. A source that cannot be read is ignored: planning
+// will report its error.
 func (r *transferring) collisionsOf(ctx context.Context, l plan.Landing) (found []string) {
 	s := r.begin()
 	defer s.Release()
@@ -105,7 +106,7 @@ func (r *transferring) collisionsOf(ctx context.Context, l plan.Landing) (found 
 	return found
 }
 
-// differing finds two names of one registry, of one rank, that hold different content.
+// differing finds two names of one registry and of one rank that point to different content.
 func differing(ctx context.Context, k *survey.Landing, names []ref.Name, src plan.Inventory) (a, b ref.Name, differ bool) {
 	digest := func(n ref.Name) oci.Digest {
 		if d := src[n].Digest; d != "" {

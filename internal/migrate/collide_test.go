@@ -15,7 +15,7 @@ func TestARuleThatMakesOneNameOfTwoIsAnErrorBeforeAnythingMoves(t *testing.T) {
 	y := yard.New(t)
 	y.Tagged("other", "v1")
 	testbed.Random(t, y.Src, "a/b", "v1", testbed.RandomOptions{Seed: 5})
-	testbed.Random(t, y.Src, "a-b", "v1", testbed.RandomOptions{Seed: 5}) // the same: no harm
+	testbed.Random(t, y.Src, "a-b", "v1", testbed.RandomOptions{Seed: 5}) // the same image, which is no collision
 	flat := yard.Whole()
 	flat.Mapping = plan.Mapping{Flatten: true}
 	if got, err := y.Planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
@@ -29,17 +29,17 @@ func TestARuleThatMakesOneNameOfTwoIsAnErrorBeforeAnythingMoves(t *testing.T) {
 	}
 	flat.Prefer = []string{"src/a/b"}
 	if got, err := y.Planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
-		t.Errorf("ordered: %s %v", got, err)
+		t.Errorf("with an order: %s %v", got, err)
 	}
-	flat.Map = plan.TagMap{Pairs: []plan.Pair{{From: "none", To: "one"}}} // then all names are looked at
+	flat.Map = plan.TagMap{Pairs: []plan.Pair{{From: "none", To: "one"}}} // with a map, all names are checked
 	if got, err := y.Planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
-		t.Errorf("ordered, with a map: %s %v", got, err)
+		t.Errorf("with an order and a map: %s %v", got, err)
 	}
 	flat.Map = plan.TagMap{}
 	flat.Prefer = nil
 	flat.Selection.ExcludeRepositories, _ = plan.ParsePatterns("a/b")
 	if got, err := y.Planned(flat); got != "copy a-b:v1, copy other:v1" || err != nil {
-		t.Errorf("left out: %s %v", got, err)
+		t.Errorf("with one source left out: %s %v", got, err)
 	}
 
 	y = yard.New(t)

@@ -18,8 +18,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// azureYard is a yard of two registries that are kept like Azure's, with their logins, and the
-// locks of team/app in both.
+// azureYard returns a yard of two registries with Azure's APIs and logins, and the shelf of
+// team/app of each.
 func azureYard(t *testing.T, front func(http.Handler) http.Handler) (y *yard.Yard, src, dst *beside.Shelf) {
 	t.Helper()
 	var regs []*testbed.Registry
@@ -54,11 +54,11 @@ func azureYard(t *testing.T, front func(http.Handler) http.Handler) (y *yard.Yar
 func TestLocksOfAzureAreCopiedAfterTheTagsAndNothingIsUnlocked(t *testing.T) {
 	y, src, dst := azureYard(t, nil)
 	y.Tagged("team/app", "v1", "v2", "v3")
-	testbed.Random(t, y.Dst, "team/app", "v2", testbed.RandomOptions{Seed: 2}) // right already
+	testbed.Random(t, y.Dst, "team/app", "v2", testbed.RandomOptions{Seed: 2}) // already up to date
 	src.Lock("v1", "writeEnabled", false)
 	src.Lock("v1", "deleteEnabled", false)
 	src.Lock("v2", "deleteEnabled", false)
-	dst.Lock("v2", "writeEnabled", false) // at the target alone
+	dst.Lock("v2", "writeEnabled", false) // only at the target
 	req := dray.TransferRequest{Sources: []string{"src/team/app"}, Target: "dst", CopyLocks: true}
 	file := y.Written(req)
 	if again := y.Written(req); !bytes.Equal(file, again) || !bytes.Contains(file, []byte(`"locks":"delete,write"`)) || !bytes.Contains(file, []byte(`"locks":"delete"}`)) {
@@ -99,7 +99,7 @@ func TestLocksOfAzureAreCopiedAfterTheTagsAndNothingIsUnlocked(t *testing.T) {
 	if again := y.Written(req); bytes.Contains(again, []byte("locks")) {
 		t.Errorf("%s", again)
 	}
-	// A plan that was written before finds that all is done.
+	// A plan that was written before finds that everything is done.
 	if got, _, err := y.FromFile(file, false); strings.Contains(got, "failed") || err != nil {
 		t.Errorf("%s %v", got, err)
 	}

@@ -1,21 +1,21 @@
-// Package migrate moves registries: it plans, transfers, verifies and estimates many repositories
-// as streams, so that their number never sits in memory.
+// Package migrate works on whole registries: it plans, transfers, verifies and estimates many
+// repositories. It streams them, so that memory does not grow with their number.
 //
 // Files, in the order in which they use each other:
 //
-//	transfer.go    all target repositories planned, and carried out
+//	transfer.go    plans all target repositories and applies the plans
 //	estimate.go    what a plan file would cost
-//	file.go        a plan file, carried out while it is read
-//	verify.go      all target repositories compared with their sources
-//	collide.go     names that rules bring together
-//	repository.go  the plan of one target repository, carried out
-//	heal.go        what is below names that are right
-//	proven.go      what outlives a run: what was proven, how far it came
-//	inuse.go       what becomes of the images that run
-//	checks.go      what goes together
+//	file.go        applies a plan file while reading it
+//	verify.go      compares all target repositories with their sources
+//	collide.go     two source names that rules map to one target name
+//	repository.go  applies the plan of one target repository
+//	heal.go        checks and repairs the content below names that are up to date
+//	proven.go      what is remembered for later runs: proven images, progress of incremental runs
+//	inuse.go       which images in use are copied, and which are missing
+//	checks.go      which settings may be combined
 //	landings.go    which source repositories go where
-//	layouts.go     layouts on disk as ends
-//	workers.go     many things, a few at a time
-//	run.go         one transfer
-//	sum.go         its report
+//	layouts.go     image layouts on disk as source or target
+//	workers.go     many tasks, a few of them in parallel
+//	run.go         the state of one transfer
+//	sum.go         the report of one transfer
 package migrate

@@ -21,15 +21,15 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// EstimateRequest asks what a plan would cost.
+// EstimateRequest holds the settings of Estimate.
 type EstimateRequest struct {
 	Plan        *plan.Reader
-	Rate        int64 // bytes per second that the link carries; 0 is DefaultRate
+	Rate        int64 // bytes per second of the network link; 0 means DefaultRate
 	SourceLogin *credential.Login
 	TargetLogin *credential.Login
 }
 
-// Estimate adds up what a plan would move and ask for.
+// Estimate adds up the bytes that a plan would copy and the requests that it would send.
 func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event.Observer) (report.Estimate, error) {
 	head := req.Plan.Header()
 	r := newTransferring(b, nil, Request{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
@@ -37,7 +37,7 @@ func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event
 		sum: report.Estimate{Registries: map[string]report.RegistryEstimate{}, Rate: cmp.Or(req.Rate, report.DefaultRate)}}
 	w := r.newWorkers(ctx)
 	err := groups(req.Plan, func(steps []plan.Step) error {
-		e.looks(head.Verb, steps)
+		e.countLookups(head.Verb, steps)
 		return w.start(func(ctx context.Context) error { return e.group(ctx, steps) })
 	})
 	err = cmp.Or(w.wait(), err)
@@ -48,27 +48,27 @@ func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event
 	return e.sum, err
 }
 
-// estimating is an Estimate in the making.
+// estimating is the state of one Estimate.
 type estimating struct {
 	*transferring
 
 	mu    sync.Mutex
 	sum   report.Estimate
-	bound map[string]map[oci.Digest]bool // blobs that a registry gets or is known to have, by host
+	bound map[string]map[oci.Digest]bool // by host: blobs that a registry will get, or is known to have
 
-	manifests map[string]int // of the writes, those that put one, by host
+	manifests map[string]int // by host: the writes that put a manifest
 }
 
-// image is one image on its way to one repository.
+// image is one image that is copied to one repository.
 type image struct {
 	from   ref.Repo
 	to     ref.Repo
 	digest oci.Digest
 }
 
-// looks adds what it takes to hold steps against both ends again: a request for each name, or
-// a listing, which has one page at least.
-func (e *estimating) looks(verb string, steps []plan.Step) {
+// countLookups adds the requests that check steps against both sides again: one for each name, or a
+// listing, which counts as one page.
+func (e *estimating) countLookups(verb string, steps []plan.Step) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	sources, targets := map[ref.Name]bool{}, map[ref.Name]bool{}
@@ -92,12 +92,12 @@ func (e *estimating) looks(verb string, steps []plan.Step) {
 			if tells, _ := e.Base.ListsDigests(repo.Host); tells && n > survey.Handful {
 				n = 1
 			}
-			e.at(repo, func(h *report.RegistryEstimate) { h.Reads += n })
+			e.addTo(repo, func(h *report.RegistryEstimate) { h.Reads += n })
 		}
 	}
 }
 
-// group adds up steps, those of one target repository at a time.
+// group adds up steps, one target repository at a time.
 func (e *estimating) group(ctx context.Context, steps []plan.Step) error {
 	for _, one := range byTarget(steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
 		if err := e.repository(ctx, one); ctx.Err() != nil {
@@ -135,7 +135,7 @@ func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 	s := e.begin()
 	s.Looks = true
 	defer s.Release()
-	var target place.Repository // nil is a layout that is not there
+	var target place.Repository // nil is a layout that does not exist yet
 	var err error
 	if to := images[0].to; !place.Absent(to) {
 		if target, err = s.Target(to, layout.Read); err != nil {
@@ -174,7 +174,8 @@ func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 	return nil
 }
 
-// documents reads what is below an image, unless it only gets another name.
+// documents reads all documents of an image. It reads none if the image only gets another tag in
+// the same repository.
 func (e *estimating) documents(ctx context.Context, s *place.Session, i image) ([]oci.Document, error) {
 	if i.from == i.to {
 		return nil, nil
@@ -206,25 +207,26 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 	return docs, nil
 }
 
-// count adds an image's documents and tags. The root is put under its first tag.
+// count adds the documents and tags of an image. Putting the root also sets its first tag, so that
+// tag costs no extra request.
 func (e *estimating) count(i image, tags, docs int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.sum.Images++
 	e.sum.Tags += tags
 	e.sum.Documents += max(docs, 1)
-	e.at(i.from, func(h *report.RegistryEstimate) {
+	e.addTo(i.from, func(h *report.RegistryEstimate) {
 		h.Reads += max(docs, 1)
 		if i.from.Host == ref.DockerHub {
 			h.Pulls += max(docs, 1)
 		}
 	})
-	e.at(i.to, func(h *report.RegistryEstimate) { h.Writes += max(docs, 1) + tags - 1 })
+	e.addTo(i.to, func(h *report.RegistryEstimate) { h.Writes += max(docs, 1) + tags - 1 })
 	e.manifests[i.to.Host] += max(docs, 1) + tags - 1
 }
 
-// at adds to what the registry of repo is asked for; a layout is asked for nothing.
-func (e *estimating) at(repo ref.Repo, add func(*report.RegistryEstimate)) {
+// addTo adds requests to the registry of repo. A layout receives no requests.
+func (e *estimating) addTo(repo ref.Repo, add func(*report.RegistryEstimate)) {
 	if repo.IsLayout() {
 		return
 	}
@@ -233,8 +235,8 @@ func (e *estimating) at(repo ref.Repo, add func(*report.RegistryEstimate)) {
 	e.sum.Registries[repo.Host] = h
 }
 
-// blobs adds up what happens to the blobs of one target repository: of all repositories
-// of a registry that lack one, the first is sent it and the others mount it.
+// blobs adds up what happens to the blobs of one target repository. If several repositories of a
+// registry lack a blob, it is sent to the first and mounted in the others.
 func (e *estimating) blobs(to ref.Repo, needed, missing []oci.Descriptor, sources map[oci.Digest]ref.Repo) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -249,7 +251,7 @@ func (e *estimating) blobs(to ref.Repo, needed, missing []oci.Descriptor, source
 	}
 	e.sum.Blobs += len(needed)
 	if len(missing) < len(needed) {
-		e.at(to, func(h *report.RegistryEstimate) { h.Reads += len(needed) }) // it is asked for each
+		e.addTo(to, func(h *report.RegistryEstimate) { h.Reads += len(needed) }) // each blob is asked for
 	}
 	for _, b := range needed {
 		from := sources[b.Digest]
@@ -260,19 +262,19 @@ func (e *estimating) blobs(to ref.Repo, needed, missing []oci.Descriptor, source
 		case bound[b.Digest], from.Host == to.Host && !to.IsLayout():
 			e.sum.Mounted++
 			e.sum.Saved += b.Size
-			e.at(to, func(h *report.RegistryEstimate) { h.Writes++ })
+			e.addTo(to, func(h *report.RegistryEstimate) { h.Writes++ })
 		default:
 			e.sum.Sent++
 			e.sum.Bytes += b.Size
-			e.at(from, func(h *report.RegistryEstimate) { h.Reads++; h.Received += b.Size })
-			e.at(to, func(h *report.RegistryEstimate) { h.Writes += 2; h.Sent += b.Size })
+			e.addTo(from, func(h *report.RegistryEstimate) { h.Reads++; h.Received += b.Size })
+			e.addTo(to, func(h *report.RegistryEstimate) { h.Writes += 2; h.Sent += b.Size })
 		}
 		bound[b.Digest] = true
 	}
 }
 
-// finish says how long it takes at least: the bytes over the link, and what each
-// registry is known to allow, all at once.
+// finish computes the minimum duration: the longer of the time for the bytes over the link and the
+// time that the known rate limit of each registry requires. All of these run in parallel.
 func (e *estimating) finish() {
 	slices.Sort(e.sum.Unknown)
 	e.sum.Time = time.Duration(float64(e.sum.Bytes) / float64(e.sum.Rate) * float64(time.Second))
@@ -282,14 +284,14 @@ func (e *estimating) finish() {
 			h.AtLeast = max(h.AtLeast, time.Duration(float64(e.counted(host, a.Class))/a.N*float64(a.Per)))
 		}
 		if b, known := e.Base.Remote.Budget(host); known && b.Limit > 0 {
-			h.Limits = append(h.Limits, fmt.Sprintf("%d pulls in %s, %d of them left", b.Limit, b.Window, b.Remaining))
+			h.Limits = append(h.Limits, fmt.Sprintf("%d pulls in %s, %d left", b.Limit, b.Window, b.Remaining))
 		}
 		e.sum.Registries[host] = h
 		e.sum.Time = max(e.sum.Time, h.AtLeast)
 	}
 }
 
-// counted is how many of the requests a registry counts as class.
+// counted returns how many of the requests to a registry fall under the rate limit class.
 func (e *estimating) counted(host string, class credential.Class) int {
 	h := e.sum.Registries[host]
 	switch class {

@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// planFile writes the plan of a transfer.
+// planFile returns the plan file of a transfer.
 func planFile(y *yard.Yard, req dray.TransferRequest) []byte {
 	y.T.Helper()
 	var out bytes.Buffer
@@ -79,19 +79,19 @@ func TestAnEstimateIsWhatTheTransferThenTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e.Bytes != sum.Blobs.Bytes || e.Sent != sum.Blobs.Sent || e.Mounted != sum.Blobs.Mounted || e.Present != sum.Blobs.Present {
-		t.Errorf("estimated %+v, it took %+v", e, sum.Blobs)
+		t.Errorf("estimated %+v, the transfer took %+v", e, sum.Blobs)
 	}
 	writes := y.Dst.Count(http.MethodPut, testbed.Manifest) + y.Dst.Count(http.MethodPost, testbed.Upload) +
 		y.Dst.Count(http.MethodPut, testbed.Upload) + y.Dst.Count(http.MethodPatch, testbed.Upload)
 	if got := e.Registries[y.Dst.Host]; got.Writes != writes || got.Sent != sum.Blobs.Bytes {
-		t.Errorf("estimated %+v, it took %d writes: %s", got, writes, yard.Spent(y.Dst))
+		t.Errorf("estimated %+v, the transfer took %d writes: %s", got, writes, yard.Spent(y.Dst))
 	}
 	reads := y.Src.Count(http.MethodHead, testbed.Manifest) + y.Src.Count(http.MethodGet, testbed.Manifest) + y.Src.Count(http.MethodGet, testbed.Blob)
 	if got := e.Registries[y.Src.Host]; got.Reads != reads || got.Received != sum.Blobs.Bytes {
-		t.Errorf("estimated %+v, it took %d reads: %s", got, reads, yard.Spent(y.Src))
+		t.Errorf("estimated %+v, the transfer took %d reads: %s", got, reads, yard.Spent(y.Src))
 	}
 	if again := estimate(y, file); again.Bytes != 0 || again.Sent != 0 {
-		t.Errorf("all is there, and %+v", again)
+		t.Errorf("everything is at the target, but the estimate is %+v", again)
 	}
 }
 
@@ -108,15 +108,16 @@ func TestAnEstimateCountsTheLookBeforeAPlanIsApplied(t *testing.T) {
 		t.Fatal(got, err)
 	}
 	if got := e.Registries[y.Src.Host]; got.Reads != y.Src.Requests() || got.Writes != 0 {
-		t.Errorf("estimated %+v, it took %s", got, yard.Spent(y.Src))
+		t.Errorf("estimated %+v, the application took %s", got, yard.Spent(y.Src))
 	}
 	looks := y.Dst.Count(http.MethodHead, testbed.Manifest)
 	if got := e.Registries[y.Dst.Host]; got.Reads != looks || looks != 4 {
-		t.Errorf("estimated %+v, it took %s", got, yard.Spent(y.Dst))
+		t.Errorf("estimated %+v, the application took %s", got, yard.Spent(y.Dst))
 	}
-	// That a repository was looked into is no sign that somebody began to fill it.
+	// An estimate looks into a repository, but this must not count as a transfer that began to fill
+	// it.
 	if n := y.Dst.Count(http.MethodHead, testbed.Blob); n != 0 {
-		t.Errorf("%d blobs were asked for where nothing is: %s", n, yard.Spent(y.Dst))
+		t.Errorf("%d requests for blobs of an empty repository: %s", n, yard.Spent(y.Dst))
 	}
 }
 
@@ -129,7 +130,7 @@ func TestAnEstimateTakesOneListForManyNamesWhereItTellsDigests(t *testing.T) {
 		t.Fatal(got, err)
 	}
 	if got := e.Registries[y.Src.Host]; got.Reads != y.Src.Requests() || y.Src.Count(http.MethodHead, testbed.Manifest) != 0 {
-		t.Errorf("estimated %+v, it took %s", got, yard.Spent(y.Src))
+		t.Errorf("estimated %+v, the application took %s", got, yard.Spent(y.Src))
 	}
 }
 

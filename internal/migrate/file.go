@@ -17,18 +17,18 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// maxGroup is how many steps of a plan file are held at once for each image in flight.
+// maxGroup limits how many steps of a plan file are held in memory for each image in flight.
 const maxGroup = 10_000
 
-// FileRequest asks that a plan that was written is carried out.
+// FileRequest asks to apply a plan file.
 type FileRequest struct {
 	Plan        *plan.Reader
-	Follow      bool // steps that moved are planned anew
+	Follow      bool // a step whose source or target moved is planned again
 	SourceLogin *credential.Login
 	TargetLogin *credential.Login
 }
 
-// Apply carries out a plan while it is read.
+// Apply applies a plan while reading it.
 func Apply(ctx context.Context, b *place.Base, names *name.Reader, req FileRequest, obs event.Observer, visit func(report.Repository) error) (report.Transfer, error) {
 	head := req.Plan.Header()
 	r := newTransferring(b, names, Request{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
@@ -48,9 +48,9 @@ func Apply(ctx context.Context, b *place.Base, names *name.Reader, req FileReque
 	return r.end(err)
 }
 
-// groups reads steps and hands on those that belong together: of a transfer those of one
-// target repository, of another plan as many as may be held, and all of a plan that is to
-// be done whole or not at all.
+// groups reads steps and passes on those that belong together. For a transfer these are the steps
+// of one target repository. For other plans it is as many steps as may be held in memory. For a
+// plan with plan.All it is all of them.
 func groups(in *plan.Reader, take func([]plan.Step) error) error {
 	var group []plan.Step
 	all, apart := in.Header().Hold == plan.All, in.Header().Verb == "transfer"
@@ -79,7 +79,7 @@ func groups(in *plan.Reader, take func([]plan.Step) error) error {
 	}
 }
 
-// applyRead holds steps against both ends and does them.
+// applyRead checks steps against both sides and applies them.
 func (r *transferring) applyRead(ctx context.Context, req FileRequest, steps []plan.Step) error {
 	s := r.begin()
 	p := survey.Surveyed{Repository: plan.Repository{Steps: steps}, Session: s}
@@ -88,7 +88,7 @@ func (r *transferring) applyRead(ctx context.Context, req FileRequest, steps []p
 	}
 	moved, err := recheck(ctx, req, p.Steps, s)
 	if ctx.Err() != nil {
-		return nil // what is not begun is not told of
+		return nil // steps that were not started are not reported
 	}
 	if err != nil {
 		return err
@@ -99,8 +99,9 @@ func (r *transferring) applyRead(ctx context.Context, req FileRequest, steps []p
 	return r.applyChecked(ctx, p, moved)
 }
 
-// recheck looks at both ends of each step again. failed are the steps that are not to be
-// done, and why: with Follow a step that moved is planned anew instead, in its place.
+// recheck looks at both sides of each step again. failed holds the steps that must not be applied,
+// with the reason of each. With Follow, a step that moved is planned again and replaces the old
+// step.
 func recheck(ctx context.Context, req FileRequest, steps []plan.Step, s *place.Session) (failed map[int]error, err error) {
 	var from, to []ref.Name
 	verb := req.Plan.Header().Verb
@@ -111,7 +112,7 @@ func recheck(ctx context.Context, req FileRequest, steps []plan.Step, s *place.S
 		if step.From.Tag != "" {
 			from = append(from, step.From.Repo.Tagged(step.From.Tag))
 		}
-		if verb != "tag" { // it looks at no target when it is planned either
+		if verb != "tag" { // a plan of tag does not look at its target either
 			to = append(to, survey.TargetOf(step))
 		}
 	}
@@ -133,7 +134,7 @@ func recheck(ctx context.Context, req FileRequest, steps []plan.Step, s *place.S
 		}
 		if why == nil {
 			if step.Moves() && dst.Inv[survey.TargetOf(step)].Digest == step.Digest() && cmp.Or(step.Overwrite, req.Plan.Header().Overwrite) != plan.Always {
-				steps[i].Action = plan.Skip // it was done since
+				steps[i].Action = plan.Skip // somebody did this step after the plan was made
 			}
 			continue
 		}

@@ -17,15 +17,15 @@ func TestAPlanFileOfATransferIsTheSameEachTimeAndDoneStepByStep(t *testing.T) {
 	y := yard.New(t)
 	y.Tagged("app", "v1", "v2", "v3", "v4", "v5")
 	y.Tagged("web", "v1")
-	testbed.Random(t, y.Dst, "app", "v4", testbed.RandomOptions{Seed: 4}) // right already
+	testbed.Random(t, y.Dst, "app", "v4", testbed.RandomOptions{Seed: 4}) // already up to date
 	file := y.Written(yard.Whole())
 	if again := y.Written(yard.Whole()); !bytes.Equal(file, again) {
-		t.Errorf("two plans of one state:\n%s\n%s", file, again)
+		t.Errorf("two plans of the same state differ:\n%s\n%s", file, again)
 	}
 	testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{Seed: 60}) // the source moved
 	testbed.Random(t, y.Dst, "app", "v2", testbed.RandomOptions{Seed: 61}) // the target moved
-	testbed.Random(t, y.Dst, "app", "v4", testbed.RandomOptions{Seed: 62}) // what was right is not
-	testbed.Random(t, y.Dst, "web", "v1", testbed.RandomOptions{Seed: 1})  // somebody did it
+	testbed.Random(t, y.Dst, "app", "v4", testbed.RandomOptions{Seed: 62}) // was up to date when the plan was made
+	testbed.Random(t, y.Dst, "web", "v1", testbed.RandomOptions{Seed: 1})  // somebody else copied it
 	got, sum, err := y.FromFile(file, false)
 	if got != "app:v1 failed moved, app:v2 failed moved, app:v3 done, app:v4 failed moved, app:v5 done, web:v1 unchanged" || !fault.Is(err, fault.Moved) {
 		t.Errorf("%s %v", got, err)
@@ -35,7 +35,7 @@ func TestAPlanFileOfATransferIsTheSameEachTimeAndDoneStepByStep(t *testing.T) {
 	}
 	got, sum, err = y.FromFile(file, true)
 	if got != "app:v1 done, app:v2 done, app:v3 unchanged, app:v4 done, app:v5 unchanged, web:v1 unchanged" || err != nil || sum.Retagged != 2 {
-		t.Errorf("followed: %s %v %+v", got, err, sum)
+		t.Errorf("with Follow: %s %v %+v", got, err, sum)
 	}
 	testbed.Same(t, y.Src, y.Dst, "app", "v1", "app", "v1")
 	y.Forget()
@@ -73,7 +73,7 @@ func TestAPlanToBeDoneWholeIsNotBegunWhereAStepMoved(t *testing.T) {
 		t.Errorf("%s %v", got, err)
 	}
 	if got, _, err = y.FromFile(file.Bytes(), true); got != "app:v1 done, app:v2 done" || err != nil {
-		t.Errorf("followed: %s %v", got, err)
+		t.Errorf("with Follow: %s %v", got, err)
 	}
 }
 

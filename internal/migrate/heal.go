@@ -9,8 +9,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// heal looks below the names that were right before, sends what is lacking there, and looks
-// again. A name that is then not whole is Failed.
+// heal checks the content below the names that were up to date before the run, sends what is
+// missing there, and checks again. A name whose content is still not complete is Failed.
 func (r *transferring) heal(ctx context.Context, from []ref.Repo, work *apply.Run) {
 	if !r.req.Heal {
 		return
@@ -43,7 +43,7 @@ func (r *transferring) heal(ctx context.Context, from []ref.Repo, work *apply.Ru
 	}
 }
 
-// prover looks below names with what this transfer shares.
+// prover returns a Prover that shares the state of this transfer.
 func (r *transferring) prover(depth report.Depth, sample int) *prove.Prover {
 	return &prove.Prover{Base: r.Base, Depth: depth, Sample: sample, Begin: r.begin, Note: r.report.note, Moved: r.report.moved, Shared: r.shared}
 }

@@ -19,7 +19,7 @@ func TestATransferThatHealsSendsWhatIsLackingBelowTagsThatAreRight(t *testing.T)
 	y.Tagged("app", "v1", "v2", "v3")
 	index := testbed.Index(t, y.Src, "multi", "v1", 2)
 	y.Transfers(yard.Whole())
-	testbed.Random(t, y.Src, "app", "v3", testbed.RandomOptions{Seed: 60}) // and one that moved
+	testbed.Random(t, y.Src, "app", "v3", testbed.RandomOptions{Seed: 60}) // a tag that moved
 	img := testbed.Random(t, y.Src, "app", "v2", testbed.RandomOptions{Seed: 2})
 	yard.Remove(t, yard.Data(t, dir, string(img.Layers[0].Digest)))
 	links := filepath.Join(dir, "docker/registry/v2/repositories/multi/_manifests/revisions/sha256", index.Children[0].Digest.Encoded())
@@ -29,7 +29,7 @@ func TestATransferThatHealsSendsWhatIsLackingBelowTagsThatAreRight(t *testing.T)
 	req := yard.Whole()
 	req.Sources = []string{"src/app", "src/multi"}
 	if got, sum, err := y.Transferred(req); got != "app:v3 done" || err != nil || sum.Unproven != 3 || sum.Healed != 0 {
-		t.Fatalf("without: %s %v %+v", got, err, sum)
+		t.Fatalf("without Heal: %s %v %+v", got, err, sum)
 	}
 	req.Heal = true
 	y.Forget()
@@ -97,17 +97,17 @@ func TestATransferTellsOfPulls(t *testing.T) {
 func TestWhatWasProvenOnceIsRememberedAndTakenBack(t *testing.T) {
 	y, dir := yard.Disk(t)
 	y.Tagged("app", "v1", "v2")
-	y.Transfers(yard.Whole()) // by somebody else
+	y.Transfers(yard.Whole()) // by another tool
 	y.Run(t.TempDir())
 	testbed.Random(t, y.Src, "app", "v3", testbed.RandomOptions{Seed: 3})
-	for _, want := range []int{2, 2} { // v3 it brought itself
+	for _, want := range []int{2, 2} { // v3 was copied by the first run itself
 		if _, sum, err := y.Transferred(yard.Whole()); err != nil || sum.Unproven != want {
 			t.Errorf("%d unproven, want %d; %v", sum.Unproven, want, err)
 		}
 	}
 	y.Verifies("", dray.VerifyRequest{Of: yard.Whole()})
 	if _, sum, _ := y.Transferred(yard.Whole()); sum.Unproven != 2 {
-		t.Errorf("digests prove no content: %+v", sum)
+		t.Errorf("a comparison of digests must not prove content: %+v", sum)
 	}
 	y.Verifies("", dray.VerifyRequest{Of: yard.Whole(), Depth: dray.Deep})
 	if _, sum, _ := y.Transferred(yard.Whole()); sum.Unproven != 0 {

@@ -23,13 +23,13 @@ func TestAnIncrementalTransferListsOnlyWhatChanged(t *testing.T) {
 	y, shelf := yard.Azure(t, 30)
 	shelf.Page = 4
 	y.RunOn(t.TempDir(), "acr")
-	for i := range shelf.Rows { // hours apart, the last one newest
+	for i := range shelf.Rows { // hours apart, the last one is the newest
 		shelf.Rows[i].Updated = beside.Shelved.Add(time.Duration(i) * time.Hour)
 	}
 	if got, _, err := y.Transferred(incremental()); err != nil || strings.Count(got, "done") != 30 {
 		t.Fatalf("%s %v", got, err)
 	}
-	// One image is new, one tag of an old image is set anew.
+	// One image is new, and one tag of an old image is set again.
 	img := testbed.Random(t, y.Src, shelf.Repo, "new", testbed.RandomOptions{Seed: 99})
 	shelf.Rows = append(shelf.Rows, beside.Row{Digest: string(img.Root.Digest), MediaType: img.Root.MediaType, Tags: []string{"new", "v000"}, Updated: beside.Shelved.Add(100 * time.Hour)})
 	shelf.Rows[0].Tags = shelf.Rows[0].Tags[1:]
@@ -53,7 +53,7 @@ func TestAnIncrementalTransferListsOnlyWhatChanged(t *testing.T) {
 	req := incremental()
 	req.Incremental = false
 	if got, _, err := y.Transferred(req); err != nil || got != "" || y.Src.Count("GET", testbed.Own) != 8 {
-		t.Errorf("all of it: %s %v %s", got, err, yard.Spent(y.Src))
+		t.Errorf("full listing: %s %v %s", got, err, yard.Spent(y.Src))
 	}
 }
 
@@ -76,8 +76,8 @@ func TestAnIncrementalTransferThatFailedIsNoMark(t *testing.T) {
 	}
 }
 
-// Two tags that are set at once may come to be seen in either order, and what is listed by time
-// alone tells nothing of tags that went.
+// Two tags that are set at the same moment may be listed in either order. A listing of what changed
+// does not report deleted tags.
 func TestAnIncrementalTransferLooksBackAWhileAndAtAllOfItOnceAWeek(t *testing.T) {
 	y, shelf := yard.Azure(t, 6)
 	state := t.TempDir()

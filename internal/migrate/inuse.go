@@ -9,8 +9,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// follow begins with the images of the request that are at its sources.
-func (r *transferring) follow() error {
+// trackInUse starts to track the images in use that are at the sources of the request.
+func (r *transferring) trackInUse() error {
 	if len(r.req.InUse.Images) == 0 {
 		return nil
 	}
@@ -27,16 +27,16 @@ func (r *transferring) follow() error {
 		}
 	}
 	if len(r.running.images) == 0 {
-		r.report.note("none of the %d images in use is at a source", r.running.elsewhere)
+		r.report.note("none of the %d images in use is at one of the sources", r.running.elsewhere)
 	}
 	if n := r.req.InUse.Local; n > 0 {
-		r.report.note("%d images in use are known by an ID of their node only: their names count, where they are there", n)
+		r.report.note("for %d images in use, only an ID that is local to their node is known: dray uses their names where these are given", n)
 	}
 	return nil
 }
 
-// see takes a repository's plan in.
-func (u *running) see(from []ref.Repo, steps []plan.Step) {
+// addSurveyed records that a repository was surveyed, and the images that its plan copies.
+func (u *running) addSurveyed(from []ref.Repo, steps []plan.Step) {
 	if u == nil {
 		return
 	}
@@ -45,13 +45,13 @@ func (u *running) see(from []ref.Repo, steps []plan.Step) {
 	}
 	for _, s := range steps {
 		if s.Action != plan.Broken {
-			u.brought(s.From)
+			u.addCopied(s.From)
 		}
 	}
 }
 
-// brought takes in a name with its tag, its digest or both.
-func (u *running) brought(n ref.Name) {
+// addCopied records that an image is at the target, by its tag, its digest or both.
+func (u *running) addCopied(n ref.Name) {
 	if u == nil {
 		return
 	}
@@ -61,7 +61,7 @@ func (u *running) brought(n ref.Name) {
 	}
 }
 
-// end says what is lost.
+// end returns the report of images in use, with those that the target lacks.
 func (u *running) end() *report.InUse {
 	if u == nil {
 		return nil
@@ -71,11 +71,11 @@ func (u *running) end() *report.InUse {
 		switch {
 		case u.found[n]:
 		case !u.looked[n.Repo]:
-			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "its repository is not selected, or not there"})
+			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "its repository is not selected or does not exist"})
 		case n.Tag != "":
-			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "its tag is not selected, or not there"})
+			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "its tag is not selected or does not exist"})
 		default:
-			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "it is not at the source"})
+			rep.Lost = append(rep.Lost, report.Lost{Image: n, Why: "the source does not have this digest"})
 		}
 	}
 	return rep

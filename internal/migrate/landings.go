@@ -15,12 +15,12 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Ends returns what the sources and targets of req name, the Target first.
+// Ends parses the sources and targets of req. In targets, Target comes before Also.
 func Ends(b *place.Base, names *name.Reader, req Request) (sources, targets []name.End, err error) {
 	return newTransferring(b, names, req, nil).ends()
 }
 
-// landings finds the source repositories and where each goes.
+// landings finds the source repositories and the target of each.
 func (r *transferring) landings(ctx context.Context) ([]plan.Landing, error) {
 	sources, targets, err := r.ends()
 	if err != nil {
@@ -39,7 +39,7 @@ func (r *transferring) landings(ctx context.Context) ([]plan.Landing, error) {
 		}
 		for _, l := range some {
 			if known[l.To] {
-				return nil, twice(l.To.String())
+				return nil, errorSameTarget(l.To.String())
 			}
 			known[l.To] = true
 		}
@@ -55,7 +55,7 @@ func (r *transferring) landingsAt(to name.End, repos []ref.Repo) ([]plan.Landing
 	return r.mapped(to, repos)
 }
 
-// ends reads the names of the request. Nothing was asked of a registry before.
+// ends parses the names of the request. It sends no request to a registry.
 func (r *transferring) ends() (sources, targets []name.End, err error) {
 	if len(r.req.Sources) == 0 {
 		return nil, nil, fault.Misuse("transfer", "", "no source", "name a registry, a prefix of it or a repository")
@@ -77,7 +77,7 @@ func (r *transferring) ends() (sources, targets []name.End, err error) {
 			return nil, nil, err
 		}
 		if !slices.ContainsFunc(sources, p.Meets) {
-			r.report.note("%s is preferred, and no source", s)
+			r.report.note("%s is preferred but is not one of the sources", s)
 		}
 		preferred = append(preferred, p)
 	}
@@ -95,8 +95,8 @@ func (r *transferring) ends() (sources, targets []name.End, err error) {
 	return sources, targets, r.req.Mapping.Check()
 }
 
-// repositories lists what the sources hold and takes what is selected of it. A list that
-// can not be read ends the transfer: it is never taken for an empty one.
+// repositories lists the repositories of the sources and returns the selected ones. A listing that
+// fails ends the transfer, so that it is never mistaken for an empty one.
 func (r *transferring) repositories(ctx context.Context, sources, targets []name.End) ([]ref.Repo, error) {
 	var repos []ref.Repo
 	found := map[string][]ref.Repo{} // by path
@@ -150,7 +150,7 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 	return slices.Compact(repos), err
 }
 
-// targets reads Target and Also.
+// targets parses Target and Also.
 func (r *transferring) targets(sources []name.End) ([]name.End, error) {
 	var targets []name.End
 	for _, s := range append([]string{r.req.Target}, r.req.Also...) {
@@ -159,27 +159,27 @@ func (r *transferring) targets(sources []name.End) ([]name.End, error) {
 			return nil, err
 		}
 		if to.Single() && slices.ContainsFunc(sources, func(s name.End) bool { return !s.Single() }) {
-			return nil, fault.Misuse("transfer", s, "many repositories do not go into one", "a prefix ends in a slash: "+s+"/")
+			return nil, fault.Misuse("transfer", s, "several source repositories cannot be copied into one repository", "to name a prefix, end it with a slash: "+s+"/")
 		}
 		if slices.Contains(targets, to) {
-			return nil, twice(s)
+			return nil, errorSameTarget(s)
 		}
 		targets = append(targets, to)
 	}
 	return targets, nil
 }
 
-func twice(target string) error {
-	return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: target, Hint: "take one of them out", Err: errTwice}
+func errorSameTarget(target string) error {
+	return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: target, Hint: "leave one of them out", Err: errSameTarget}
 }
 
-var errTwice = errors.New("two targets are one place")
+var errSameTarget = errors.New("two targets name the same place")
 
-// together parts landings by what lands: those of one part have the same sources, one
-// landing at each target, and are planned and carried out by one reading.
+// together groups landings by their sources. The landings of one group have the same sources and
+// one target each. They are planned and applied together, so that the sources are read once.
 func together(landings []plan.Landing) [][]plan.Landing {
 	var parts [][]plan.Landing
-	at := map[ref.Repo][]int{} // by the first source: the parts that begin with it
+	at := map[ref.Repo][]int{} // indexes into parts, by the first source of each part
 next:
 	for _, l := range landings {
 		for _, i := range at[l.From[0]] {

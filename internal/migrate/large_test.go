@@ -17,8 +17,8 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// endless answers the lists of a registry like Azure's, made up while they are asked for:
-// repos repositories with 500 tags each. One tag in a thousand differs in each generation.
+// endless answers the lists of a registry like Azure's, and generates them while they are read:
+// repos repositories with 500 tags each. In each generation, one tag in a thousand differs.
 type endless struct {
 	repos, generation int
 	pages             atomic.Int64
@@ -74,7 +74,7 @@ func TestAMillionTagsArePlannedAndReadAsStreams(t *testing.T) {
 	case testing.Short():
 		repos = 100
 	case yard.Small():
-		repos = 60 // make check runs it whole without the detector
+		repos = 60 // make check runs the full size without the race detector
 	}
 	src, dst := &endless{repos: repos, generation: 1}, &endless{repos: repos, generation: 2}
 	serve := func(e *endless) string { return testbed.Serve(t, e, testbed.Options{}).Host }

@@ -14,21 +14,22 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// below are the layouts of a source "oci:DIR/": by their path below DIR, where they are.
-func below(ctx context.Context, from name.End, visit func(path string, at ref.Repo) error) error {
+// eachLayout calls visit with each layout of a source "oci:DIR/": its path below DIR, and where it
+// is.
+func eachLayout(ctx context.Context, from name.End, visit func(path string, at ref.Repo) error) error {
 	return layout.Below(ctx, from.Prefix, func(path string) error {
 		if _, err := ref.NewRepo("localhost", path); err != nil {
-			return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: ref.Layout + from.Prefix + path, Err: errors.New("its path is no repository's name"),
-				Hint: "name it alone, and a repository as its target"}
+			return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: ref.Layout + from.Prefix + path, Err: errors.New("its path is not a valid repository name"),
+				Hint: "copy this layout separately, with a repository as its target"}
 		}
 		return visit(path, ref.Repo{Host: ref.Layout, Path: filepath.Join(from.Prefix, filepath.FromSlash(path))})
 	})
 }
 
-// onDisk is the host that layouts have while their paths are mapped.
+// onDisk is the host of layouts while their paths are mapped.
 const onDisk = "oci"
 
-// mapped is Mapping.Landings, with layouts named by their path below a directory.
+// mapped is Mapping.Landings for layouts too: they are named by their path below a directory.
 func (r *transferring) mapped(to name.End, repos []ref.Repo) ([]plan.Landing, error) {
 	m, host := r.req.Mapping, to.Host
 	if host == ref.Layout {
@@ -42,7 +43,7 @@ func (r *transferring) mapped(to name.End, repos []ref.Repo) ([]plan.Landing, er
 		if named[i] = repo; repo.IsLayout() {
 			path, known := r.paths[repo]
 			if !known {
-				return nil, fault.Misuse("transfer", repo.String(), "one layout has no name in a registry", "name a repository as the target, or write oci:DIR/ for the layouts below DIR")
+				return nil, fault.Misuse("transfer", repo.String(), "a single layout has no repository name", "name a repository as the target, or write oci:DIR/ for the layouts below DIR")
 			}
 			named[i] = ref.Repo{Host: onDisk, Path: path}
 		}
@@ -62,11 +63,12 @@ func (r *transferring) mapped(to name.End, repos []ref.Repo) ([]plan.Landing, er
 			landings[i].To = ref.Repo{Host: ref.Layout, Path: filepath.Join(to.Prefix, filepath.FromSlash(l.To.Path))}
 		}
 	}
-	return landings, nested(to, landings)
+	return landings, checkNested(to, landings)
 }
 
-// nested refuses layouts that would lie inside one another: neither could be told from the other's files.
-func nested(to name.End, landings []plan.Landing) error {
+// checkNested refuses a layout inside another layout, since the files of the two could not be told
+// apart.
+func checkNested(to name.End, landings []plan.Landing) error {
 	if to.Host != ref.Layout {
 		return nil
 	}
@@ -80,16 +82,16 @@ func nested(to name.End, landings []plan.Landing) error {
 			dir = filepath.Dir(dir)
 			if taken[dir] || layout.Is(dir) {
 				return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: l.To.String(),
-					Err: fmt.Errorf("it would lie inside another layout, %s%s", ref.Layout, dir), Hint: "give it another place, as --flatten or --rewrite do"}
+					Err: fmt.Errorf("it would be inside another layout, %s%s", ref.Layout, dir), Hint: "choose another path for it, for example with --flatten or --rewrite"}
 			}
 		}
 	}
 	return nil
 }
 
-// layouts adds to found the layouts of one source, by their path below it.
+// layouts adds the layouts of one source to found, by their path below it.
 func (r *transferring) layouts(ctx context.Context, from name.End, targets []name.End, found map[string][]ref.Repo) error {
-	err := below(ctx, from, func(path string, at ref.Repo) error {
+	err := eachLayout(ctx, from, func(path string, at ref.Repo) error {
 		if !slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, at.Path) }) && r.paths[at] == "" {
 			r.paths[at] = path
 			found[path] = append(found[path], at)

@@ -35,7 +35,7 @@ func TestARegistryGoesThroughLayoutsOnDiskToAnother(t *testing.T) {
 		t.Errorf("again: %s %v", got, err)
 	}
 	if got, _, err := y.FromFile(file, false); strings.Contains(got, "failed") || err != nil {
-		t.Errorf("from a file: %s %v", got, err)
+		t.Errorf("from a plan file: %s %v", got, err)
 	}
 	y.Verifies("", dray.VerifyRequest{Of: out, Depth: dray.Deep})
 
@@ -72,7 +72,7 @@ func TestOneLayoutIsOneRepository(t *testing.T) {
 		t.Errorf("%s %v", got, err)
 	}
 	testbed.Same(t, y.Src, y.Dst, "app", "v2", "back", "v2")
-	if _, err := y.Planned(dray.TransferRequest{Sources: []string{"oci:" + dir}, Target: "dst"}); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "one layout has no name in a registry") {
+	if _, err := y.Planned(dray.TransferRequest{Sources: []string{"oci:" + dir}, Target: "dst"}); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "a single layout has no repository name") {
 		t.Errorf("%v", err)
 	}
 }
@@ -87,8 +87,8 @@ func TestLayoutsThatCanNotBeAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 		req  dray.TransferRequest
 		want string
 	}{
-		{dray.TransferRequest{Sources: []string{"src"}, Target: "oci:" + root + "/"}, "it would lie inside another layout"},
-		{dray.TransferRequest{Sources: []string{"src"}, Target: "oci:" + root}, "many repositories do not go into one"},
+		{dray.TransferRequest{Sources: []string{"src"}, Target: "oci:" + root + "/"}, "it would be inside another layout"},
+		{dray.TransferRequest{Sources: []string{"src"}, Target: "oci:" + root}, "several source repositories cannot be copied into one repository"},
 		{dray.TransferRequest{Sources: []string{"src"}, Target: "oci:" + root + ":v1"}, "this names one image"},
 		{dray.TransferRequest{Sources: []string{"oci:" + root + "/none/"}, Target: "dst"}, "no such file"},
 		{dray.TransferRequest{Sources: []string{"src"}, Target: "oci:" + root + "/", CopyLocks: true, Mapping: plan.Mapping{Flatten: true}}, "only Azure's registries have such locks"},
@@ -104,7 +104,7 @@ func TestLayoutsThatCanNotBeAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 	if got, _, err := y.Transferred(flat); strings.Count(got, " done") != 2 || err != nil {
 		t.Errorf("%s %v", got, err)
 	}
-	// Inside what is there, and a directory of something else.
+	// Inside an existing layout, and in a directory with other files.
 	if _, err := y.Planned(dray.TransferRequest{Sources: []string{"src/team"}, Target: "oci:" + root + "/team-app/"}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("%v", err)
 	}
@@ -115,7 +115,7 @@ func TestLayoutsThatCanNotBeAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 	if err := os.Rename(filepath.Join(root, "team"), bad); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := y.Planned(dray.TransferRequest{Sources: []string{"oci:" + root + "/"}, Target: "dst"}); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "its path is no repository's name") {
+	if _, err := y.Planned(dray.TransferRequest{Sources: []string{"oci:" + root + "/"}, Target: "dst"}); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "its path is not a valid repository name") {
 		t.Errorf("%v", err)
 	}
 }

@@ -25,8 +25,8 @@ type local struct{ *registry.Registry }
 
 func (l local) Open(repo ref.Repo) (place.LocalRepository, error) { return l.Store(repo) }
 
-// newLocalYard is a registry elsewhere, "src", and one in this process, "here": a
-// connection to anything but src fails the test.
+// newLocalYard returns a yard with a registry over HTTP, "src", and one in this process, "here". A
+// connection to any other address than src fails the test.
 func newLocalYard(t *testing.T) *yard.Yard {
 	t.Helper()
 	reg, err := registry.Open(t.Context(), registry.Options{Dir: t.TempDir()})
@@ -42,7 +42,7 @@ func newLocalYard(t *testing.T) *yard.Yard {
 		},
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr != src.Host {
-				t.Errorf("dialed %s", addr)
+				t.Errorf("a connection to %s was opened", addr)
 			}
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		},
@@ -97,7 +97,7 @@ func TestARegistryOfThisProcessIsTransferredListedAndCleaned(t *testing.T) {
 	}
 	testbed.Random(t, y.Src, "other", "v1", testbed.RandomOptions{Layers: 1, Size: 1 << 10})
 	req := dray.TransferRequest{Sources: []string{"src"}, Target: "here/mirror/"}
-	for range 2 { // the second finds all of it there
+	for range 2 { // the second time everything is up to date
 		if rep, err := y.Transfer(t.Context(), req, nil, func(dray.RepositoryReport) error { return nil }); err != nil {
 			t.Fatalf("%v: %+v", err, rep)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// wide is a yard with two more targets, of which the last is broken by faults.
+// wide returns a yard with two more targets. The faults apply to the last one.
 func wide(t *testing.T, faults ...*hostile.Fault) (y *yard.Yard, second, third *testbed.Registry) {
 	t.Helper()
 	open := testbed.Options{Content: testbed.Open}
@@ -37,7 +37,7 @@ func TestSeveralTargetsAreServedByOneReading(t *testing.T) {
 	y.Tagged("app", "v1", "v2")
 	names := map[string]string{y.Dst.Host: "dst", second.Host: "second", third.Host: "third"}
 	testbed.Same(t, y.Src, y.Src, "app", "v1", "app", "v1")
-	testbed.Random(t, second, "m/app", "v1", testbed.RandomOptions{Seed: 90}) // re-tagged there alone
+	testbed.Random(t, second, "m/app", "v1", testbed.RandomOptions{Seed: 90}) // only the second target has another image under this tag
 	y.Forget()
 	req := dray.TransferRequest{Sources: []string{"src"}, Target: "dst", Also: []string{"second/m/", "third"}}
 	got, sum, err := y.Outcomes(req, names)
@@ -120,7 +120,7 @@ func TestTheReportOfARunWithTroubleAddsUpToo(t *testing.T) {
 		t.Errorf("%s %v", got, err)
 	}
 	y.Spends(sum.Traffic, y.Src, y.Dst)
-	if retries := sum.Traffic[y.Src.Host].Retries + sum.Traffic[y.Dst.Host].Retries; retries != 2 || cut.Fired() != 3 { // a body that is cut is gone on with at once
+	if retries := sum.Traffic[y.Src.Host].Retries + sum.Traffic[y.Dst.Host].Retries; retries != 2 || cut.Fired() != 3 { // an interrupted body is resumed at once, which is no retry
 		t.Errorf("%d retries, %d bodies were cut", retries, cut.Fired())
 	}
 }

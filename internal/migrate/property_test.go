@@ -14,8 +14,8 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Whatever both ends hold and whatever is asked for: equal states give equal plans, byte for
-// byte, and after a plan was carried out the next one finds nothing to do.
+// For any state of both sides and any request: equal states give equal plans, byte for byte, and
+// after a plan was applied, the next plan has nothing to do.
 func TestPlansAreDeterministicAndCarriedOutLeaveNothingToDo(t *testing.T) {
 	rounds := 12
 	if testing.Short() {
@@ -28,7 +28,7 @@ func TestPlansAreDeterministicAndCarriedOutLeaveNothingToDo(t *testing.T) {
 			req := randomState(rng, y, src, dst)
 			file := y.Written(req)
 			if again := y.Written(req); !bytes.Equal(file, again) {
-				t.Fatalf("two plans of one state:\n%s\n%s", file, again)
+				t.Fatalf("two plans of the same state differ:\n%s\n%s", file, again)
 			}
 			var got string
 			var err error
@@ -47,7 +47,7 @@ func TestPlansAreDeterministicAndCarriedOutLeaveNothingToDo(t *testing.T) {
 			}
 			for _, line := range strings.Split(steps, "\n")[1:] {
 				if !strings.HasPrefix(line, `{"action":"skip"`) || strings.Contains(line, `"locks"`) || strings.Contains(line, `"backup"`) {
-					t.Errorf("left to do: %s\nof the plan\n%s", line, file)
+					t.Errorf("still to do: %s\nafter the plan\n%s", line, file)
 				}
 			}
 			req.Heal = true
@@ -58,7 +58,7 @@ func TestPlansAreDeterministicAndCarriedOutLeaveNothingToDo(t *testing.T) {
 	}
 }
 
-// randomState fills both ends of team/app, and asks for something.
+// randomState fills team/app at both sides, and returns a random request.
 func randomState(rng *rand.Rand, y *yard.Yard, src, dst *beside.Shelf) dray.TransferRequest {
 	var running []string
 	for i := range 6 {
@@ -77,7 +77,7 @@ func randomState(rng *rand.Rand, y *yard.Yard, src, dst *beside.Shelf) dray.Tran
 			dst.Lock(tag, "deleteEnabled", false)
 		}
 	}
-	// An image that runs, and whose tag moved on.
+	// An image that is in use, and whose tag has moved.
 	img := testbed.Random(y.T, y.Src, "team/app", "v0", testbed.RandomOptions{Seed: 50, Size: 100})
 	testbed.Random(y.T, y.Src, "team/app", "v0", testbed.RandomOptions{Seed: 51, Size: 100})
 	req := dray.TransferRequest{Sources: []string{"src/team/app"}, Target: "dst", CopyLocks: rng.IntN(2) == 0}

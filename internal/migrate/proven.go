@@ -7,8 +7,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// marked remembers how far a source was brought, if all of it was.
-func (r *transferring) marked(m *survey.Mark, steps []report.Step) {
+// rememberMark remembers up to which time a source was copied, if all of its steps succeeded.
+func (r *transferring) rememberMark(m *survey.Mark, steps []report.Step) {
 	if m == nil {
 		return
 	}
@@ -17,13 +17,14 @@ func (r *transferring) marked(m *survey.Mark, steps []report.Step) {
 			return
 		}
 	}
-	_ = r.Base.Marks.Note(m.From, m.To, m.Now) // what is not remembered is listed again
+	_ = r.Base.Marks.Note(m.From, m.To, m.Now) // if this fails, the next run lists the whole repository
 }
 
-// recall marks steps that were right before and whose content was proven once, and remembers
-// what was proven now: a name is set when all that is below it was proven at the target. What
-// can not be remembered is only told of again.
-func (r *transferring) recall(repo ref.Repo, steps []report.Step) {
+// rememberApplied marks the steps that were up to date and whose content was proven in an earlier
+// run. It also remembers what was proven in this run: a name is only set after all content below it
+// was proven at the target. If this cannot be written to disk, a later run reports the image as not
+// proven again.
+func (r *transferring) rememberApplied(repo ref.Repo, steps []report.Step) {
 	known := r.Base.Proofs.Of(repo)
 	var proven, broken []oci.Digest
 	for i := range steps {

@@ -11,17 +11,17 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// apply does what one repository's plan says, and tells how it ended.
+// apply applies the plan of one target repository, and reports the result.
 func (r *transferring) apply(ctx context.Context, p survey.Surveyed) error {
 	return r.applyChecked(ctx, p, nil)
 }
 
-// applyChecked is apply for steps of which some turned out to have moved.
+// applyChecked is apply for steps of which some must not be applied, since their names moved.
 func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, moved map[int]error) error {
 	defer p.Session.Release()
 	began := time.Now()
 	work := apply.NewRun(r.Base, p.Session, &plan.Plan{Verb: r.report.verb(), Overwrite: r.req.Overwrite, Hold: r.hold, Steps: p.Steps}, r.req.Proof)
-	work.Turn = r.turn
+	work.Turn = r.acquireImage
 	for i, s := range p.Steps {
 		if err := moved[i]; err != nil {
 			work.End(i, report.Failed, err)
@@ -34,11 +34,11 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		r.heal(ctx, p.From, work)
 		work.Lock(ctx)
 	}
-	r.marked(p.Mark, work.Reports)
-	r.telling.Lock()
-	defer r.telling.Unlock()
+	r.rememberMark(p.Mark, work.Reports)
+	r.visiting.Lock()
+	defer r.visiting.Unlock()
 	for _, steps := range byTarget(work.Reports, func(s report.Step) ref.Repo { return s.To.Repo }) {
-		r.recall(steps[0].To.Repo, steps)
+		r.rememberApplied(steps[0].To.Repo, steps)
 		report := report.Repository{To: steps[0].To.Repo, From: sourcesOf(steps), Steps: steps, Took: time.Since(began)}
 		r.report.done(report)
 		if err := r.visit(report); err != nil {
@@ -48,7 +48,7 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 	return nil
 }
 
-// byTarget parts steps by target repository, in the order in which these come up.
+// byTarget groups steps by target repository, in the order in which the repositories first appear.
 func byTarget[S any](steps []S, repo func(S) ref.Repo) [][]S {
 	at := map[ref.Repo]int{}
 	var parts [][]S
@@ -64,7 +64,7 @@ func byTarget[S any](steps []S, repo func(S) ref.Repo) [][]S {
 	return parts
 }
 
-// sourcesOf lists where steps come from, each repository once.
+// sourcesOf lists the source repositories of steps, each once.
 func sourcesOf(steps []report.Step) []ref.Repo {
 	var from []ref.Repo
 	known := map[ref.Repo]bool{}

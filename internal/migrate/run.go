@@ -18,38 +18,37 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// planning is how many repositories are looked at side by side. Their plans are what
-// is in memory.
-const planning = 16
+// maxPlanning limits how many repositories are surveyed in parallel. Their plans are held in memory.
+const maxPlanning = 16
 
-// transferring is one transfer, or one application of a plan of many repositories.
+// transferring is the state of one transfer, or of one application of a plan file.
 type transferring struct {
 	*survey.Scope
-	req    Request
-	names  *name.Reader
-	watch  event.Observer
-	report *summing
-	shared *place.Sharing
-	spent  *place.Traffic
-	images chan struct{}
-	hold   plan.Hold // "" is plan.Each
+	req     Request
+	names   *name.Reader
+	watch   event.Observer
+	report  *summing
+	shared  *place.Sharing
+	traffic *place.Traffic
+	images  chan struct{}
+	hold    plan.Hold // "" means plan.Each
 
-	paths   map[ref.Repo]string // of the sources' layouts, the repositories that they stand for
-	running *running            // nil where nobody asks what is in use
+	paths   map[ref.Repo]string // source layouts, and the repository path of each
+	running *running            // nil if the request does not list images in use
 
-	telling sync.Mutex // of visit: one call at a time
-	visit   func(report.Repository) error
+	visiting sync.Mutex // held during visit: one call at a time
+	visit    func(report.Repository) error
 }
 
-// running follows what becomes of the images in use.
+// running tracks which of the images in use are copied.
 type running struct {
 	images    []ref.Name
 	elsewhere int
-	looked    map[ref.Repo]bool // sources that were looked at
+	looked    map[ref.Repo]bool // sources that were surveyed
 	found     map[ref.Name]bool
 }
 
-// Request is what a transfer is asked for. The public TransferRequest has the words about each.
+// Request holds the settings of a transfer. They are documented at the public TransferRequest.
 type Request struct {
 	Sources []string
 	Target  string
@@ -77,12 +76,12 @@ type Request struct {
 func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.Observer) *transferring {
 	req.Overwrite = cmp.Or(req.Overwrite, plan.Update)
 	return &transferring{
-		Scope: newScope(b, req), req: req, names: names, watch: obs, report: newSumming("transfer"), shared: place.NewSharing(b.Earlier), spent: place.NewTraffic(),
+		Scope: newScope(b, req), req: req, names: names, watch: obs, report: newSumming("transfer"), shared: place.NewSharing(b.Earlier), traffic: place.NewTraffic(),
 		images: make(chan struct{}, b.Images),
 	}
 }
 
-// newScope is what the survey of req has to know of it.
+// newScope returns the part of req that the surveys need.
 func newScope(b *place.Base, req Request) *survey.Scope {
 	return survey.NewScope(survey.Scope{
 		Base: b, Selection: req.Selection, InUse: req.InUse, Map: req.Map, Overwrite: req.Overwrite, Backup: req.Backup,
@@ -90,21 +89,21 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 	})
 }
 
-// rules are those of the plan of a landing.
+// rules returns the rules for the plan of a landing.
 func (r *transferring) rules() survey.Rules {
 	return survey.Rules{Verb: "transfer", Overwrite: r.req.Overwrite, Backup: r.req.Backup}
 }
 
-// begin opens what one target repository needs.
+// begin opens a session for one target repository.
 func (r *transferring) begin() *place.Session {
 	s := r.Base.Begin(r.req.SourceLogin, r.req.TargetLogin, r.watch)
-	s.Shared, s.Traffic = r.shared, r.spent
+	s.Shared, s.Traffic = r.shared, r.traffic
 	return s
 }
 
-// turn waits for a place among the images in flight. end gives it back, after the rest
-// that was asked for. It is false when ctx ended first.
-func (r *transferring) turn(ctx context.Context) (end func(), ok bool) {
+// acquireImage waits until another image may be in flight. end frees that place again, after the
+// requested Delay. ok is false if ctx ended first.
+func (r *transferring) acquireImage(ctx context.Context) (end func(), ok bool) {
 	select {
 	case r.images <- struct{}{}:
 	case <-ctx.Done():
@@ -123,28 +122,28 @@ func (r *transferring) turn(ctx context.Context) (end func(), ok bool) {
 	}, true
 }
 
-// end tells of pulls and closes the sum. Where the whole went well, the first step that did not is the error.
+// end completes the report. If err is nil, the error of the first failed step is returned.
 func (r *transferring) end(err error) (report.Transfer, error) {
 	sum, err := r.endPlan(err)
 	return sum, cmp.Or(err, sum.Err)
 }
 
-// endPlan is end of what was only looked at: a step that can not be done is no error of it.
+// endPlan is end for a run that only plans: a step that cannot be applied is not an error there.
 func (r *transferring) endPlan(err error) (report.Transfer, error) {
 	r.shared.Keep()
 	r.report.mu.Lock()
 	defer r.report.mu.Unlock()
-	r.report.sum.Traffic, r.report.sum.Pulls = r.spent.Exchanged(), r.spent.Pulls(r.Base)
+	r.report.sum.Traffic, r.report.sum.Pulls = r.traffic.Exchanged(), r.traffic.Pulls(r.Base)
 	r.report.sum.Took = time.Since(r.report.began)
 	return r.report.sum, err
 }
 
-// canceled is the error of what a context ended.
+// canceled returns the error of an operation whose context ended.
 func canceled(ctx context.Context, verb string) error {
 	return &fault.Fault{Kind: fault.Canceled, Op: verb, Err: context.Cause(ctx)}
 }
 
-// explain tells why repositories and tags take part or not, if somebody asks.
+// explain reports why repositories and tags are selected or not, if the request asks for it.
 func (r *transferring) explain(all ...plan.Explain) {
 	for _, e := range all {
 		if r.req.Explain != nil {

@@ -12,10 +12,10 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// maxNotes is how many notes a report holds: tags that vanish while they are listed may be many.
+// maxNotes limits the notes of a report. Many tags may be deleted while they are listed.
 const maxNotes = 1000
 
-// summing is a TransferReport in the making.
+// summing is a report.Transfer while it is made.
 type summing struct {
 	mu    sync.Mutex
 	began time.Time
@@ -41,7 +41,7 @@ func (s *summing) note(format string, args ...any) {
 	}
 }
 
-// planned counts a repository's plan.
+// planned counts the plan of one repository.
 func (s *summing) planned(steps []plan.Step, notes []string) {
 	for _, n := range notes {
 		s.note("%s", n)
@@ -73,7 +73,7 @@ func (s *summing) retag(step plan.Step, state report.State) {
 	}
 }
 
-// done counts how a repository's steps ended.
+// done counts the results of one repository's steps.
 func (s *summing) done(rep report.Repository) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +104,7 @@ func (s *summing) done(rep report.Repository) {
 	}
 }
 
-// add counts what became of blobs. s.mu is held.
+// add counts blobs. The caller holds s.mu.
 func (s *summing) add(b oci.Blobs) {
 	s.sum.Blobs.Sent += b.Sent
 	s.sum.Blobs.Mounted += b.Mounted
@@ -113,7 +113,7 @@ func (s *summing) add(b oci.Blobs) {
 	s.sum.Blobs.Proven += b.Proven
 }
 
-// moved counts blobs that no step tells of: those of a repair.
+// moved counts blobs that belong to no step: those of a repair.
 func (s *summing) moved(b oci.Blobs) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -32,7 +32,8 @@ func Plan(ctx context.Context, b *place.Base, names *name.Reader, req Request, o
 	return r.endPlan(err)
 }
 
-// Transfer does what Plan plans, and calls visit with each target repository when it is done.
+// Transfer plans as Plan does, applies the plans, and calls visit with each target repository when
+// it is done.
 func Transfer(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Repository) error) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
 	r.visit = visit
@@ -50,14 +51,15 @@ func Transfer(ctx context.Context, b *place.Base, names *name.Reader, req Reques
 // errEnough ends the planning at Selection.MaxRepositories.
 var errEnough = errors.New("enough")
 
-// planAll plans each landing, and hands the plans out in their order, those of one reading together.
+// planAll plans each landing and passes the plans on in the order of the landings. Plans with the
+// same sources are passed on together.
 func (r *transferring) planAll(ctx context.Context, take func(context.Context, []survey.Surveyed) error) error {
 	if err := cmp.Or(survey.CheckBackup(r.rules()), r.checkIncremental()); err != nil {
 		return err
 	}
 	landings, err := r.landings(ctx)
 	if err == nil {
-		err = cmp.Or(r.checkLocking(landings), r.follow())
+		err = cmp.Or(r.checkLocking(landings), r.trackInUse())
 	}
 	if err == nil {
 		err = r.checkCollisions(ctx, landings)
@@ -66,18 +68,18 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		return err
 	}
 	needing := 0
-	err = inOrder(ctx, planning, together(landings), r.planPart, func(ctx context.Context, part []survey.Surveyed) error {
+	err = inOrder(ctx, maxPlanning, together(landings), r.planPart, func(ctx context.Context, part []survey.Surveyed) error {
 		if ctx.Err() != nil {
 			return canceled(ctx, "plan transfer")
 		}
 		if most := r.req.Selection.MaxRepositories; most > 0 && slices.ContainsFunc(part, survey.Surveyed.Needs) {
 			if needing++; needing > most {
-				r.report.note("more repositories need work than the %d of --max-repositories: they are left for another run", most)
+				r.report.note("more than the %d repositories of --max-repositories need work: the rest is left for another run", most)
 				return errEnough
 			}
 		}
 		for _, p := range part {
-			r.running.see(p.From, p.Steps)
+			r.running.addSurveyed(p.From, p.Steps)
 			r.explain(p.Explains...)
 			r.report.planned(p.Steps, p.Notes)
 		}
@@ -92,8 +94,8 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 	return err
 }
 
-// planPart looks at the sources of a part once, and at each of its targets. What is wrong
-// with one target is Broken there alone.
+// planPart surveys the sources of a part once, and each of its targets. An error at one target
+// becomes a Broken step of that target alone.
 func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []survey.Surveyed {
 	s := r.begin()
 	var targets []ref.Repo
@@ -122,7 +124,8 @@ func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []surv
 	return plans
 }
 
-// joined is a part as one plan: an image that goes to several targets is one task, and is read once.
+// joined combines the plans of a part into one plan. An image that goes to several targets is then
+// one task, and is read once.
 func joined(part []survey.Surveyed) survey.Surveyed {
 	all := part[0]
 	all.Steps = slices.Clone(all.Steps)

@@ -49,7 +49,7 @@ func TestARegistryIsTransferredAndTheSecondRunSendsNothing(t *testing.T) {
 		t.Errorf("%s %v %+v", got, err, sum)
 	}
 	if yard.Spent(y.Src) != "GET catalog ×1, GET tags ×3, HEAD manifest ×5" || yard.Spent(y.Dst) != "GET tags ×3, HEAD manifest ×5" {
-		t.Errorf("%s; %s", yard.Spent(y.Src), yard.Spent(y.Dst))
+		t.Errorf("source %s; target %s", yard.Spent(y.Src), yard.Spent(y.Dst))
 	}
 }
 
@@ -92,7 +92,7 @@ func TestTwoHundredRepositoriesInSyncCostAListAndAHeadATag(t *testing.T) {
 	case testing.Short():
 		repos, tags = 20, 10
 	case yard.Small():
-		repos, tags = 40, 10 // make check runs it whole without the detector
+		repos, tags = 40, 10 // make check runs the full size without the race detector
 	}
 	y := yard.New(t)
 	for i := range repos {
@@ -116,7 +116,7 @@ func TestTwoHundredRepositoriesInSyncCostAListAndAHeadATag(t *testing.T) {
 	}
 	n := repos * tags
 	if y.Src.Count(http.MethodHead, testbed.Manifest) != n || y.Dst.Count(http.MethodHead, testbed.Manifest) > n+1 {
-		t.Errorf("%d HEADs and %d, want %d", y.Src.Count(http.MethodHead, testbed.Manifest), y.Dst.Count(http.MethodHead, testbed.Manifest), n)
+		t.Errorf("%d HEADs at the source and %d at the target, want %d at each", y.Src.Count(http.MethodHead, testbed.Manifest), y.Dst.Count(http.MethodHead, testbed.Manifest), n)
 	}
 	if y.Src.Count(http.MethodGet, testbed.Manifest) != 1 || y.Src.Count(http.MethodGet, testbed.Tags) != repos || y.Dst.Count(http.MethodPut, testbed.Manifest) != 1 {
 		t.Errorf("%s; %s", yard.Spent(y.Src), yard.Spent(y.Dst))
@@ -245,7 +245,7 @@ func TestSeveralSourcesMergeAndPreferOrdersThem(t *testing.T) {
 	t.Cleanup(d.Close)
 	y.Dray = d
 	y.Tagged("app", "v1", "v2")
-	testbed.Random(t, other, "app", "v1", testbed.RandomOptions{Seed: 1}) // the same
+	testbed.Random(t, other, "app", "v1", testbed.RandomOptions{Seed: 1}) // the same image
 	testbed.Random(t, other, "app", "v2", testbed.RandomOptions{Seed: 30})
 	testbed.Random(t, other, "lib", "v1", testbed.RandomOptions{Seed: 31})
 	req := dray.TransferRequest{Sources: []string{y.Src.Host, other.Host}, Target: y.Dst.Host}
@@ -271,7 +271,7 @@ func TestASourceThatIsNotThereMayBeAPrefix(t *testing.T) {
 	y := yard.New(t)
 	y.Tagged("team/app", "v1")
 	_, _, err := y.Transferred(dray.TransferRequest{Sources: []string{"src/team"}, Target: "dst"})
-	if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "what is below a prefix has a slash at its end: "+y.Src.Host+"/team/" {
+	if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "to name all repositories below a prefix, end it with a slash: "+y.Src.Host+"/team/" {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 }
@@ -325,7 +325,7 @@ func TestRepositoriesAndTagsAreSelectedMappedAndCounted(t *testing.T) {
 		t.Errorf("%s %v %q", got, err, sum.Notes)
 	}
 	if got, err := y.Planned(req); err != nil || !strings.HasSuffix(got, "copy m/c-three:1.0.0") {
-		t.Errorf("only repositories that need work count: %s %v", got, err)
+		t.Errorf("the limit must count only repositories that need work: %s %v", got, err)
 	}
 	var told []string
 	req.Explain = func(e plan.Explain) { told = append(told, e.Of) }
@@ -362,7 +362,7 @@ func TestAMapThatMakesOneTagOfTwoIsRefusedBeforeAnythingMoves(t *testing.T) {
 
 func TestATransferThatIsInterruptedGoesOnInTheNextRun(t *testing.T) {
 	y := yard.New(t)
-	const repos = 60 // more than are in flight at once
+	const repos = 60 // more than are in flight at the same time
 	for i := range repos {
 		testbed.Random(t, y.Src, fmt.Sprintf("r%02d", i), "v1", testbed.RandomOptions{Seed: uint64(i + 1)})
 	}
@@ -445,7 +445,7 @@ func TestTimesThatNoListingTellsAreReadOnceForEachImage(t *testing.T) {
 		t.Errorf("%s %v", got, err)
 	}
 	if y.Src.Count(http.MethodGet, testbed.Manifest) != 3 {
-		t.Errorf("what was read for its time is read again: %s", yard.Spent(y.Src))
+		t.Errorf("documents that were read for their time are read again: %s", yard.Spent(y.Src))
 	}
 	req.Selection = plan.Selection{Latest: 1, Order: plan.ByTime}
 	if got, err := y.Planned(req); err != nil || got != "skip app:new" && got != "skip app:latest" {
@@ -460,7 +460,7 @@ func TestTimesThatWereReadAreRememberedByTheNextRun(t *testing.T) {
 	dated(y, "app", made.Add(time.Hour), "new")
 	state, req := t.TempDir(), yard.Whole()
 	req.Selection.Since = made.Add(time.Minute)
-	for _, reads := range []int{4, 0} { // of each image its manifest and its configuration
+	for _, reads := range []int{4, 0} { // two images, each with a manifest and a configuration
 		y.Run(state)
 		if got, err := y.Planned(req); err != nil || got != "copy app:new" {
 			t.Errorf("%s %v", got, err)
@@ -471,7 +471,7 @@ func TestTimesThatWereReadAreRememberedByTheNextRun(t *testing.T) {
 	}
 }
 
-// dated stores an image of a time under tags.
+// dated stores an image with a creation time under tags.
 func dated(y *yard.Yard, repo string, made time.Time, tags ...string) {
 	y.T.Helper()
 	config := y.Src.Blob(y.T, repo, v1.MediaTypeImageConfig, fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","created":%q,"rootfs":{"type":"layers","diff_ids":[]}}`, made.Format(time.RFC3339)))
@@ -492,7 +492,7 @@ func TestAnImageOfManyTagsIsReadOnce(t *testing.T) {
 		t.Fatalf("%s %v", got, err)
 	}
 	if y.Src.Count(http.MethodHead, testbed.Manifest) != 0 || y.Src.Count(http.MethodGet, testbed.Manifest) != 2 {
-		t.Errorf("an image of three tags is read once, and no tag is asked for: %s", yard.Spent(y.Src))
+		t.Errorf("want one read of an image with three tags, and no request for a tag: %s", yard.Spent(y.Src))
 	}
 	if sum.Blobs.Sent != y.Dst.Count(http.MethodPut, testbed.Upload) {
 		t.Errorf("%+v\n%s", sum.Blobs, yard.Spent(y.Dst))
@@ -531,10 +531,10 @@ func TestSixtyFourNamesAreAskedForAtOnceAtEachSide(t *testing.T) {
 	if err != nil || sum.States[dray.Unchanged] != 400 {
 		t.Fatalf("%+v %v", sum, err)
 	}
-	t.Logf("%v; at most %d and %d at once", sum.Took, most[0].Load(), most[1].Load())
+	t.Logf("%v; at most %d and %d in parallel", sum.Took, most[0].Load(), most[1].Load())
 	for side := range most {
 		if n := most[side].Load(); n < 32 || n > 64 {
-			t.Errorf("side %d: at most %d at once", side, n)
+			t.Errorf("side %d: at most %d in parallel", side, n)
 		}
 	}
 }
@@ -565,6 +565,6 @@ func TestTokensCoverWhatIsMountedFromOtherRepositories(t *testing.T) {
 		t.Errorf("%+v %v", sum.States, err)
 	}
 	if n := y.Dst.Issuer.Issued() - before; n > 6 {
-		t.Errorf("%d further tokens of the target", n)
+		t.Errorf("%d more tokens of the target", n)
 	}
 }

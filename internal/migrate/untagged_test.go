@@ -13,8 +13,8 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// looseYard is acrYard with, at the source, an index under a tag, an index without one, and an
-// image without one. It returns the digests of the two last.
+// looseYard returns a yard with Azure's API at the source, and two manifests there without a tag:
+// an index and an image, which it returns. There is also an index with a tag.
 func looseYard(t *testing.T) (y *yard.Yard, index, image testbed.Image) {
 	t.Helper()
 	y, shelf := yard.Azure(t, 2)
@@ -114,7 +114,7 @@ func TestOnlyWhatRunsIsBroughtAndWhatIsLostIsTold(t *testing.T) {
 	y.Tagged("app", "v1", "v2", "v3")
 	y.Tagged("web", "v1", "v2")
 	y.Tagged("idle", "v1")
-	gone := testbed.Random(t, y.Src, "app", "moving", testbed.RandomOptions{Seed: 70}) // runs, and its tag moved on
+	gone := testbed.Random(t, y.Src, "app", "moving", testbed.RandomOptions{Seed: 70}) // in use, but its tag has moved
 	testbed.Random(t, y.Src, "app", "moving", testbed.RandomOptions{Seed: 71})
 	at := func(repo, tag string) string {
 		return y.Src.Host + "/" + repo + "@" + testbed.CraneDigest(t, y.Src, repo, tag)
@@ -138,7 +138,7 @@ func TestOnlyWhatRunsIsBroughtAndWhatIsLostIsTold(t *testing.T) {
 	for _, l := range sum.InUse.Lost {
 		lost = append(lost, strings.TrimPrefix(l.String(), y.Src.Host+"/"))
 	}
-	want := []string{"app@" + never + ": it is not at the source", "other:v1: its repository is not selected, or not there", "web:v9: its tag is not selected, or not there"}
+	want := []string{"app@" + never + ": the source does not have this digest", "other:v1: its repository is not selected or does not exist", "web:v9: its tag is not selected or does not exist"}
 	if strings.Join(lost, "\n") != strings.Join(want, "\n") || sum.InUse.Images != 6 || sum.InUse.Elsewhere != 1 {
 		t.Errorf("%+v\n%s", sum.InUse, strings.Join(lost, "\n"))
 	}
@@ -149,7 +149,7 @@ func TestOnlyWhatRunsIsBroughtAndWhatIsLostIsTold(t *testing.T) {
 	if err != nil || rec.Right() || len(rec.InUse.Lost) != 3 || rec.Matches[dray.Same] != 3 {
 		t.Errorf("%+v %v", rec, err)
 	}
-	// Rules about repositories count.
+	// Rules about repositories still apply.
 	req.Selection.ExcludeRepositories, _ = plan.ParsePatterns("web")
 	if got, sum, err := y.Transferred(req); got != "" || err != nil || len(sum.InUse.Lost) != 4 {
 		t.Errorf("%s %v %+v", got, err, sum.InUse)
@@ -168,7 +168,7 @@ func TestImagesInUseElsewhereSelectNothing(t *testing.T) {
 	req := yard.Whole()
 	req.InUse, _ = plan.ParseInUse([]byte("elsewhere.io/a:1"))
 	got, sum, err := y.Transferred(req)
-	if got != "" || err != nil || len(sum.Notes) != 1 || !strings.Contains(sum.Notes[0], "none of the 1 images in use is at a source") {
+	if got != "" || err != nil || len(sum.Notes) != 1 || !strings.Contains(sum.Notes[0], "none of the 1 images in use is at one of the sources") {
 		t.Errorf("%s %v %q", got, err, sum.Notes)
 	}
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// remember does the same for what a verification found.
-func (v *verifying) remember(got compared) {
+// remember stores what a verification proved, so that later runs know it.
+func (v *verifying) rememberVerified(got compared) {
 	if v.of.Depth == report.Digests {
 		return
 	}
@@ -40,7 +40,8 @@ func (v *verifying) remember(got compared) {
 	_ = v.Base.Proofs.Note(got.To, proven, broken)
 }
 
-// VerifyRequest is what a verification is asked for. The public VerifyRequest has the words about each.
+// VerifyRequest holds the settings of a verification. They are documented at the public
+// VerifyRequest.
 type VerifyRequest struct {
 	Of     Request
 	Depth  report.Depth
@@ -60,12 +61,12 @@ func Verify(ctx context.Context, b *place.Base, names *name.Reader, req VerifyRe
 	began := time.Now()
 	landings, err := v.pairs(ctx)
 	if err == nil {
-		err = v.follow()
+		err = v.trackInUse()
 	}
 	if err != nil {
 		return v.receipt, err
 	}
-	err = inOrder(ctx, v.abreast(), landings, v.compare, func(ctx context.Context, got compared) error {
+	err = inOrder(ctx, v.parallel(), landings, v.compare, func(ctx context.Context, got compared) error {
 		if ctx.Err() != nil {
 			return canceled(ctx, "verify")
 		}
@@ -75,7 +76,7 @@ func Verify(ctx context.Context, b *place.Base, names *name.Reader, req VerifyRe
 		err = canceled(ctx, "verify")
 	}
 	if v.receipt.Names == 0 && err == nil && v.first == nil {
-		v.report.note("there was nothing to compare")
+		v.report.note("there is nothing to compare")
 	}
 	if err == nil {
 		v.receipt.InUse = v.running.end()
@@ -86,43 +87,43 @@ func Verify(ctx context.Context, b *place.Base, names *name.Reader, req VerifyRe
 	return v.receipt, cmp.Or(err, v.first)
 }
 
-// verifying is one verification.
+// verifying is the state of one verification.
 type verifying struct {
 	*transferring
 	of      VerifyRequest
-	image   *pair // one image is compared
+	image   *pair // set if a single image is compared
 	lines   hash.Hash
 	receipt report.Receipt
 	first   error
 }
 
-// pair is one image and where it should be.
+// pair is one image and the name that it should have at the target.
 type pair struct{ from, to ref.Name }
 
 func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs event.Observer) (*verifying, error) {
 	req.Depth = cmp.Or(req.Depth, report.Digests)
 	switch {
 	case !slices.Contains([]report.Depth{report.Digests, report.Deep, report.Rehash}, req.Depth):
-		return nil, fault.Misuse("verify", string(req.Depth), "not one of digests, deep, rehash", "")
+		return nil, fault.Misuse("verify", string(req.Depth), "the depth is not one of digests, deep, rehash", "")
 	case req.Sample < 0 || req.Sample > 100 || req.Sample > 0 && req.Depth != report.Rehash:
-		return nil, fault.Misuse("verify", fmt.Sprint(req.Sample), "a sample is 1 to 100 of 100 blobs that are read", "")
+		return nil, fault.Misuse("verify", fmt.Sprint(req.Sample), "a sample is a percentage of blobs from 1 to 100, and requires the depth rehash", "")
 	case req.Heal && req.Depth == report.Digests:
-		return nil, fault.Misuse("verify", "", "digests alone do not tell what is to be repaired", "look deeper: --deep or --rehash")
+		return nil, fault.Misuse("verify", "", "digests alone do not tell what must be repaired", "use --deep or --rehash")
 	}
 	of := req.Of
 	of.Overwrite = plan.Update
-	of.Incremental = false // what is verified is all of it
+	of.Incremental = false // a verification looks at all tags
 	v := &verifying{transferring: newTransferring(b, names, of, obs), of: req, lines: sha256.New()}
 	v.receipt = report.Receipt{Format: 1, Tool: req.Tool, By: req.By, When: req.When.UTC(), Sources: of.Sources, Target: of.Target,
 		Depth: req.Depth, Sample: req.Sample, Matches: map[report.Match]int{}, Traffic: map[string]report.Traffic{}}
 	return v, nil
 }
 
-// abreast is how many repositories are compared side by side: each that is looked into
-// holds what it saw.
-func (v *verifying) abreast() int {
+// parallel returns how many repositories are compared in parallel. At the other depths each
+// comparison holds in memory what it saw.
+func (v *verifying) parallel() int {
 	if v.of.Depth == report.Digests {
-		return planning
+		return maxPlanning
 	}
 	return cap(v.images)
 }
@@ -144,7 +145,7 @@ func (v *verifying) pairs(ctx context.Context) ([]plan.Landing, error) {
 		return nil, err
 	}
 	if bare := from.Tag == "" && from.Digest == ""; bare && (to.Tag != "" || to.Digest != "") {
-		return nil, fault.Misuse("verify", to.String(), "the source names all tags, the target one image", "name a tag at both")
+		return nil, fault.Misuse("verify", to.String(), "the source names a repository, but the target names one image", "name a tag at both sides")
 	} else if !bare {
 		if to.Tag == "" && to.Digest == "" {
 			to.Tag, to.Digest = from.Tag, from.Digest
@@ -155,7 +156,8 @@ func (v *verifying) pairs(ctx context.Context) ([]plan.Landing, error) {
 	return []plan.Landing{{To: to.Repo, From: []ref.Repo{from.Repo}}}, nil
 }
 
-// isName reports whether s names an image or a layout, which a transfer does not take.
+// isName reports whether s names a single image or a layout, which is not valid as an end of a
+// transfer.
 func (v *verifying) isName(s string) bool {
 	if name.IsLayouts(s) {
 		return false
@@ -167,7 +169,7 @@ func (v *verifying) isName(s string) bool {
 	return err == nil && (n.IsLayout() || n.Tag != "" || n.Digest != "")
 }
 
-// compared is what came of one target repository.
+// compared holds the result of one target repository.
 type compared struct {
 	prove.Looking
 	extra   int
@@ -175,7 +177,7 @@ type compared struct {
 	explain []plan.Explain
 }
 
-// compare looks at one target repository and its sources.
+// compare compares one target repository with its sources.
 func (v *verifying) compare(ctx context.Context, l plan.Landing) compared {
 	s := v.begin()
 	s.Looks = true
@@ -198,7 +200,7 @@ func (v *verifying) compare(ctx context.Context, l plan.Landing) compared {
 	return got
 }
 
-// steps surveys a landing, or one image.
+// steps surveys a landing, or the single image.
 func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, error) {
 	if v.image == nil {
 		src, dst, lost, err := k.Survey(ctx)
@@ -227,10 +229,10 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 	return plan.Make(src, dst, plan.Rules{Overwrite: plan.Update, Targets: func(ref.Name) []ref.Name { return []ref.Name{to} }})
 }
 
-// take writes down what came of one repository and tells it.
+// take adds the result of one repository to the receipt and reports it.
 func (v *verifying) take(got compared, visit func(report.Comparison) error) error {
-	v.running.see(got.From, nil)
-	v.remember(got)
+	v.running.addSurveyed(got.From, nil)
+	v.rememberVerified(got)
 	v.explain(got.explain...)
 	for _, n := range got.notes {
 		v.report.note("%s", n)
@@ -249,7 +251,7 @@ func (v *verifying) take(got compared, visit func(report.Comparison) error) erro
 			r.Healed++
 		}
 		if e.Match != report.Unproven {
-			v.running.brought(ref.Name{Repo: e.From.Repo, Tag: e.From.Tag, Digest: string(e.Source)})
+			v.running.addCopied(ref.Name{Repo: e.From.Repo, Tag: e.From.Tag, Digest: string(e.Source)})
 		}
 		if e.Match == report.Unproven && v.first == nil {
 			v.first = e.Err

@@ -108,12 +108,12 @@ func TestWhatIsGoneBehindTheRegistrysBackIsFoundAndHealed(t *testing.T) {
 		t.Errorf("%+v", rec)
 	}
 	if puts := y.Dst.Count("PUT", testbed.Manifest); puts != 1 || y.Dst.Count("PUT", testbed.Upload) != 1 {
-		t.Errorf("%d manifests were put, want the child alone\n%s", puts, y.Dst.Story())
+		t.Errorf("%d manifests were put, want only the child\n%s", puts, y.Dst.Story())
 	}
 	y.Forget()
 	y.Verifies("", deep)
 	if y.Dst.Count("PUT", "") != 0 {
-		t.Error("there was nothing to heal")
+		t.Error("nothing was missing, so nothing was healed")
 	}
 	testbed.Same(t, y.Src, y.Dst, "app", "v1", "app", "v1")
 	testbed.Same(t, y.Src, y.Dst, "multi", "v1", "multi", "v1")
@@ -127,7 +127,7 @@ func TestOnlyReadingFindsWrongBytes(t *testing.T) {
 	y.Verifies("", dray.VerifyRequest{Of: yard.Whole(), Depth: dray.Deep})
 	y.Verifies("app:v1 corrupt layer=corrupt", dray.VerifyRequest{Of: yard.Whole(), Depth: dray.Rehash})
 
-	// This registry keeps the bytes that it has: the repair says so instead of believing it.
+	// This registry does not replace bytes that it has. The repair must report this.
 	got, rec, err := y.Verified(dray.VerifyRequest{Of: yard.Whole(), Depth: dray.Rehash, Heal: true})
 	if err != nil || got != "app:v1 corrupt layer=corrupt" || rec.Healed != 0 || len(rec.Troubles) != 1 || !fault.Is(rec.Troubles[0].Err, fault.Corrupt) || fault.HintOf(rec.Troubles[0].Err) == "" {
 		t.Errorf("%s %v %+v", got, err, rec.Troubles)
@@ -266,11 +266,11 @@ func TestNothingIsWrittenAndNoRightToWriteIsAskedFor(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if dst.Count("", testbed.Token) == 0 {
-		t.Error("no token was asked for")
+		t.Error("no token was requested")
 	}
 	for _, q := range dst.Log() {
 		if strings.Contains(q.RawQuery, "push") {
-			t.Errorf("a token for pushing was asked for: %s", q.RawQuery)
+			t.Errorf("a token for push was requested: %s", q.RawQuery)
 		}
 	}
 }
@@ -284,7 +284,7 @@ func TestTheReceiptIsForTheRecord(t *testing.T) {
 	first := y.Verifies("app:v2 differs", req)
 	second := y.Verifies("app:v2 differs", req)
 	if first.Digest != second.Digest || first.Digest == "" {
-		t.Error("the same registries have the same digest")
+		t.Error("the receipts of equal registries have different digests")
 	}
 	first.Took, first.Traffic, first.Digest = 0, nil, "sha256:…"
 	raw, err := json.MarshalIndent(first, "", "  ")
@@ -334,6 +334,6 @@ func TestTheReceiptIsForTheRecord(t *testing.T) {
 	}
 	testbed.Random(t, y.Dst, "app", "v1", testbed.RandomOptions{Seed: 55})
 	if third := y.Verifies("app:v1 differs, app:v2 differs", req); third.Digest == second.Digest {
-		t.Error("other findings have another digest")
+		t.Error("receipts with different findings have the same digest")
 	}
 }

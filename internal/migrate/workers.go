@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// inOrder calls do for each item, at most n at once, and take with the results in the
-// items' order. No more than n results wait. The first error of take ends it.
+// inOrder calls do for each item, at most n in parallel, and calls take with the results in the
+// order of the items. At most n results wait in memory. The first error of take ends it.
 func inOrder[T, R any](ctx context.Context, n int, items []T, do func(context.Context, T) R, take func(context.Context, R) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -33,7 +33,7 @@ func inOrder[T, R any](ctx context.Context, n int, items []T, do func(context.Co
 	return nil
 }
 
-// workers do many things, a few at a time. The first error ends all.
+// workers runs many tasks, a few in parallel. The first error ends all of them.
 type workers struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -50,7 +50,7 @@ func (r *transferring) newWorkers(ctx context.Context) *workers {
 	return w
 }
 
-// start waits for a place and calls do there.
+// start waits for a free worker and runs do there.
 func (w *workers) start(do func(context.Context) error) error {
 	select {
 	case w.places <- struct{}{}:

@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Request asks whether an image can be read and, with a Target, written there.
+// Request asks whether an image can be read from Source and, if Target is set, written to Target.
 type Request struct {
 	Source      string
 	Target      string
@@ -47,7 +47,7 @@ func Check(ctx context.Context, b *place.Base, names *name.Reader, req Request, 
 	wg.Wait()
 	rep := report.Check{Sides: []report.Side{from.report()}}
 	if to != nil {
-		to.meeting(ctx, from)
+		to.compareTags(ctx, from)
 		rep.Sides = append(rep.Sides, to.report())
 	}
 	if ctx.Err() != nil {
@@ -72,7 +72,7 @@ func checkTarget(names *name.Reader, s string, source ref.Name) (ref.Name, error
 	return target, nil
 }
 
-// conclude writes the last line.
+// conclude sets the verdict of the report.
 func conclude(r *report.Check, from, to *checker) {
 	var bad []string
 	for _, s := range r.Sides {
@@ -85,10 +85,10 @@ func conclude(r *report.Check, from, to *checker) {
 	r.Ready = len(bad) == 0
 	switch {
 	case !r.Ready:
-		r.Verdict = "not ready: in the way: " + strings.Join(bad, ", ")
+		r.Verdict = "not ready, problems with: " + strings.Join(bad, ", ")
 	case to == nil:
-		r.Verdict = fmt.Sprintf("ready: %s can be read as far as can be seen", from.name)
+		r.Verdict = fmt.Sprintf("ready: no problem found, %s can be read", from.name)
 	default:
-		r.Verdict = fmt.Sprintf("ready: dray copy %s %s will work as far as can be seen", from.name, to.name)
+		r.Verdict = fmt.Sprintf("ready: no problem found, dray copy %s %s should work", from.name, to.name)
 	}
 }

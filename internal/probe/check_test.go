@@ -23,12 +23,12 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// canary is a password that must not be seen anywhere.
+// canary is a password that must not appear anywhere.
 const canary = "canary-5up3r"
 
 var robot = credential.Login{User: "robot", Password: credential.New(canary), From: "flag --dst-creds"}
 
-// Check runs a check from reg/app:v1 and returns the findings by "side what".
+// check runs a check from reg/app:v1 and returns the findings by "side what".
 func check(t *testing.T, settings dray.Settings, req dray.CheckRequest, hosts ...*testbed.Registry) (dray.CheckReport, map[string]dray.Finding) {
 	t.Helper()
 	settings.PlainHTTP = !settings.Insecure && settings.CAFile == "" && strings.HasPrefix(hosts[0].URL, "http:")
@@ -60,7 +60,7 @@ func check(t *testing.T, settings dray.Settings, req dray.CheckRequest, hosts ..
 	return rep, found
 }
 
-// wants holds a finding against what it must say.
+// wants checks the state, text and remedy of a finding.
 func wants(t *testing.T, found map[string]dray.Finding, key string, state dray.Severity, text, remedy string) {
 	t.Helper()
 	f, ok := found[key]
@@ -90,7 +90,7 @@ func TestCheckNamesTheMissingRightByTheRegistrysOwnRoles(t *testing.T) {
 			wants(t, found, "target login", dray.OK, "user robot, from flag --dst-creds", "")
 			wants(t, found, "target tag", dray.OK, "free", "")
 			wants(t, found, "target push", dray.Fail, "lacks repository:app:", role)
-			if rep.Ready || !fault.Is(rep.Err(), fault.Denied) || rep.Verdict != "not ready: in the way: target push" {
+			if rep.Ready || !fault.Is(rep.Err(), fault.Denied) || rep.Verdict != "not ready, problems with: target push" {
 				t.Errorf("%v %s", rep.Err(), rep.Verdict)
 			}
 		})
@@ -111,7 +111,7 @@ func TestCheckLeavesNothingAtTheTarget(t *testing.T) {
 		}
 		var left []string
 		walk(t, dir, func(path string) {
-			// distribution writes the state of its hash once more after the upload is gone
+			// distribution writes the state of its hash once more after the upload was canceled
 			if !strings.Contains(path, "hashstates") {
 				left = append(left, path)
 			}
@@ -127,7 +127,7 @@ func TestAnUploadThatMayNotBeCanceledIsSaid(t *testing.T) {
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
 	dst := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Error(403, "DENIED", "no right to delete").On("DELETE", ""))
 	rep, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/app", TargetLogin: &robot}, src, dst)
-	wants(t, found, "target push", dray.OK, "the registry keeps it for a while: this login may not cancel it", "")
+	wants(t, found, "target push", dray.OK, "this login may not cancel it, so the registry keeps it for a while", "")
 	if !rep.Ready {
 		t.Error(rep.Verdict)
 	}
@@ -144,7 +144,7 @@ func TestAFirewallIsToldFromAMissingRight(t *testing.T) {
 				io.WriteString(w, body)
 			}), testbed.Options{})
 			rep, found := check(t, dray.Settings{Kind: "acr"}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &robot}, reg)
-			wants(t, found, "source reached", dray.Fail, "a firewall answers", "no login helps")
+			wants(t, found, "source reached", dray.Fail, "a firewall refuses the request", "a login does not help")
 			if !fault.Is(rep.Err(), fault.Denied) || reg.Requests() != 1 {
 				t.Errorf("%v\n%s", rep.Err(), reg.Story())
 			}
@@ -166,7 +166,7 @@ func TestCheckTellsHowARegistryIsReached(t *testing.T) {
 		t.Error(rep.Err())
 	}
 	rep, found = check(t, dray.Settings{Insecure: true}, dray.CheckRequest{Source: "src/app:v1"}, reg)
-	wants(t, found, "source reached", dray.OK, "certificate not checked", "")
+	wants(t, found, "source reached", dray.OK, "certificate not verified", "")
 	if !rep.Ready {
 		t.Error(rep.Verdict)
 	}
@@ -188,7 +188,7 @@ func TestARefusedLoginIsToldFromAMissingRight(t *testing.T) {
 	}
 }
 
-// F-30: a token that gives less than was asked for is shown.
+// F-30: a token that grants less than was requested is reported.
 func TestATokenWithFewerScopesIsShown(t *testing.T) {
 	var reg *testbed.Registry
 	reg = testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -202,7 +202,7 @@ func TestATokenWithFewerScopesIsShown(t *testing.T) {
 		}
 	}), testbed.Options{})
 	_, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1", SourceLogin: &robot}, reg)
-	wants(t, found, "source token", dray.Warn, "it lacks pull, which was asked for", "")
+	wants(t, found, "source token", dray.Warn, "the token does not grant pull, which was requested", "")
 	wants(t, found, "source pull", dray.Fail, "401", "the right to pull")
 }
 
@@ -229,7 +229,7 @@ func TestCheckReadsDockerHubsBudgetAndSpendsNone(t *testing.T) {
 	}
 }
 
-// locks is ACR's API of tags: every tag of it is locked.
+// locks is ACR's API of tags, in which every tag is locked.
 func locks(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/acr/v1/app/_tags/v") {
@@ -240,7 +240,7 @@ func locks(next http.Handler) http.Handler {
 	})
 }
 
-// F-78: a locked tag is seen before anything moves; the same digest is no trouble.
+// F-78: a locked tag is found before anything moves. It does not matter if the digest is the same.
 func TestALockedTagIsAConflictBeforeAnythingMoves(t *testing.T) {
 	src, dst := testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{Front: locks})
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
@@ -258,7 +258,7 @@ func TestALockedTagIsAConflictBeforeAnythingMoves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := p.Steps[0]; s.Action != plan.Broken || s.Problem.Kind != fault.Conflict || !strings.Contains(p.String(), "the tag is locked (writeEnabled=false): it holds sha256:") {
+	if s := p.Steps[0]; s.Action != plan.Broken || s.Problem.Kind != fault.Conflict || !strings.Contains(p.String(), "the tag is locked (writeEnabled=false): it has digest sha256:") {
 		t.Errorf("%+v\n%s", s, p)
 	}
 	dst.Reset()
@@ -312,7 +312,7 @@ func TestAMissingPlaceThatWillBeCreatedIsNoFailure(t *testing.T) {
 	}))
 	defer api.Close()
 	env := map[string]string{"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": canary, "AWS_ENDPOINT_URL_ECR": api.URL}
-	for _, create := range []dray.Create{"", "private"} { // in this order: the second makes it
+	for _, create := range []dray.Create{"", "private"} { // in this order: the second one creates it
 		ready := create != ""
 		d, err := dray.New(dray.Config{
 			Registries: map[string]dray.Registry{"src": {Host: src.Host, Settings: dray.Settings{PlainHTTP: true}},
@@ -359,7 +359,7 @@ func TestTheNearestTagsAreNamedAndCostOneRequest(t *testing.T) {
 	}
 	y.Forget()
 	_, err := y.Copy(dray.CopyRequest{Source: "src/app:1.27", Targets: []string{"dst/app"}})
-	if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "the nearest tags there: 1.2, 1.27.1, 1.27.0" || y.Src.Count("GET", testbed.Tags) != 1 {
+	if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "similar tags in this repository: 1.2, 1.27.1, 1.27.0" || y.Src.Count("GET", testbed.Tags) != 1 {
 		t.Errorf("%v (hint: %s)\n%s", err, fault.HintOf(err), y.Src.Story())
 	}
 	if _, err = y.Copy(dray.CopyRequest{Source: "src/app:something-else", Targets: []string{"dst/app"}}); fault.HintOf(err) != "" {
@@ -367,7 +367,7 @@ func TestTheNearestTagsAreNamedAndCostOneRequest(t *testing.T) {
 	}
 }
 
-// walk visits files and what they lie in, but directories that only lead nowhere do not count.
+// walk visits files and the directories that contain them. Directories without files do not count.
 func walk(t *testing.T, dir string, visit func(string)) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -395,7 +395,7 @@ func TestAMissingHarborProjectIsNotTakenForAMissingRight(t *testing.T) {
 	}})
 	rep, found := check(t, dray.Settings{Kind: "harbor"}, dray.CheckRequest{Source: "src/app:v1", Target: "dst/team/app", TargetLogin: &robot}, src, dst)
 	wants(t, found, "target push", dray.Fail, "the Harbor project team does not exist", "set create: private")
-	wants(t, found, "target pull", dray.Unknown, "nothing is there yet", "")
+	wants(t, found, "target pull", dray.Unknown, "nothing to read yet", "")
 	if !fault.Is(rep.Err(), fault.NotFound) {
 		t.Error(rep.Err())
 	}

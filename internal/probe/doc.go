@@ -1,8 +1,8 @@
-// Package probe finds out what stands in the way of a copy, with a few requests.
+// Package probe finds out, with a few requests, what would prevent a copy.
 //
 // Files, in the order in which they use each other:
 //
-//	check.go   both ends, and what their findings say together
-//	target.go  may it be written
-//	side.go    is it reached, may it be read
+//	check.go   both sides, and the conclusion from their findings
+//	target.go  whether the target can be written to
+//	side.go    whether a registry can be reached, and an image read
 package probe

@@ -19,7 +19,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// checker looks at one end.
+// checker examines one side.
 type checker struct {
 	session  *place.Session
 	side     fault.Side
@@ -28,15 +28,16 @@ type checker struct {
 	traits   remote.Traits
 	login    credential.Login
 	findings []report.Finding
-	found    oci.Descriptor // what the name holds
+	found    oci.Descriptor // what the name points to
 	basic    bool           // the registry asks for a password, not for a token
-	refused  bool           // the login was
+	refused  bool           // the registry refused the login
 }
 
-// anyDigest is asked for where any digest will do: that of "{}" (image-spec v1.1 §empty descriptor).
+// anyDigest is used for requests that need some digest, but for which any will do. It is the digest
+// of "{}" (image-spec v1.1 §empty descriptor).
 const anyDigest oci.Digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
-// findingOrder is how a report reads.
+// findingOrder is the order of the findings in a report.
 var findingOrder = []string{"reached", "login", "token", "pull", "push", "tag", "lock", "quota", "ranges", "mount", "resume", "referrers"}
 
 func (c *checker) report() report.Side {
@@ -54,7 +55,7 @@ func (c *checker) fail(what string, kind fault.Kind, text, remedy string) {
 	c.findings = append(c.findings, report.Finding{What: what, State: report.Fail, Text: text, Remedy: remedy, Kind: kind})
 }
 
-// source asks whether the image can be read, and how.
+// source checks whether the image can be read, and how.
 func (c *checker) source(ctx context.Context) {
 	if !c.session.Base.Elsewhere(c.name.Repo) {
 		c.sourceLayout(ctx)
@@ -64,7 +65,7 @@ func (c *checker) source(ctx context.Context) {
 		return
 	}
 	if c.traits.Product == "hub" {
-		c.note("ranges", report.OK, "known: a cut download goes on", "") // reading a manifest to try it would count as a pull
+		c.note("ranges", report.OK, "known: an interrupted download can be resumed", "") // trying it would read a manifest, which counts as a pull
 	} else {
 		c.ranges(ctx)
 	}
@@ -83,7 +84,8 @@ func (c *checker) sourceLayout(ctx context.Context) {
 	c.note("tag", report.OK, "found: "+string(c.found.Digest), "")
 }
 
-// begin reaches the registry and finds the login. It is false where nothing more can be asked.
+// begin contacts the registry and finds the login. It returns false if no further request is
+// possible.
 func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 	client := c.session.Base.Remote
 	c.repo = c.session.Once(c.side, c.name.Repo, actions)
@@ -91,20 +93,20 @@ func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 	c.traits = client.Traits(c.name.Host)
 	switch {
 	case err != nil:
-		c.fail("reached", fault.KindOf(err), way(at, causeOf(err)), reachRemedy(at, err))
+		c.fail("reached", fault.KindOf(err), describeContact(at, causeOf(err)), reachRemedy(at, err))
 		return false
 	case at.Firewall:
 		said := at.Said
 		if said == "" {
-			said = "403 to everybody, without asking for a login"
+			said = "every request gets 403, without a challenge for a login"
 		}
-		c.fail("reached", fault.Denied, way(at, "a firewall answers: "+said),
-			"no login helps: allow this machine's address in the registry's network rules, use its private endpoint, or run dray inside that network (dray serve)")
+		c.fail("reached", fault.Denied, describeContact(at, "a firewall refuses the request: "+said),
+			"a login does not help: allow this machine's address in the registry's network rules, use its private endpoint, or run dray inside that network (dray serve)")
 		return false
 	case at.Status != 200 && at.Status != 401:
-		c.note("reached", report.Warn, way(at, fmt.Sprintf("GET /v2/ is answered %d", at.Status)), "is this a registry? look at the host and the port")
+		c.note("reached", report.Warn, describeContact(at, fmt.Sprintf("GET /v2/ returns status %d", at.Status)), "check the host and the port: this may not be a registry")
 	default:
-		c.note("reached", report.OK, way(at, ""), certificateRemedy(at))
+		c.note("reached", report.OK, describeContact(at, ""), certificateRemedy(at))
 	}
 	c.basic = slices.Equal(at.Asks, []string{"basic"})
 	c.login, err = c.repo.Login(ctx)
@@ -115,8 +117,8 @@ func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 	return true
 }
 
-// way says how a host is reached: scheme, TLS, certificate, addresses, proxy.
-func way(at remote.Contact, trouble string) string {
+// describeContact describes how a host is reached: scheme, TLS, certificate, addresses, proxy.
+func describeContact(at remote.Contact, trouble string) string {
 	parts := []string{at.Scheme}
 	if at.Why != "" {
 		parts[0] += " (" + at.Why + ")"
@@ -125,10 +127,10 @@ func way(at remote.Contact, trouble string) string {
 		parts = append(parts, at.TLS)
 	}
 	if at.Issuer != "" {
-		parts = append(parts, fmt.Sprintf("certificate of %s until %s", at.Issuer, at.Expires.UTC().Format(time.DateOnly)))
+		parts = append(parts, fmt.Sprintf("certificate of %s, valid until %s", at.Issuer, at.Expires.UTC().Format(time.DateOnly)))
 	}
 	if at.Unchecked {
-		parts = append(parts, "certificate not checked")
+		parts = append(parts, "certificate not verified")
 	}
 	if at.Proxy != "" {
 		parts = append(parts, "through the proxy "+at.Proxy)
@@ -154,36 +156,37 @@ func reachRemedy(at remote.Contact, err error) string {
 	}
 	switch {
 	case at.Proxy != "":
-		return "is the proxy right? look at HTTPS_PROXY and NO_PROXY"
+		return "check the proxy: see HTTPS_PROXY and NO_PROXY"
 	case len(at.Addresses) == 0:
-		return "does the name exist? look at its spelling and at DNS; private endpoints resolve inside their network only"
+		return "check the spelling of the host and DNS; private endpoints resolve inside their network only"
 	}
-	return "is a registry running there, and does a firewall let this machine through?"
+	return "check that a registry is running there and that no firewall blocks this machine"
 }
 
-// soon is when a certificate's end is worth saying.
-const soon = 14 * 24 * time.Hour
+// expiresSoon is the remaining time from which the expiry of a certificate is reported.
+const expiresSoon = 14 * 24 * time.Hour
 
 func certificateRemedy(at remote.Contact) string {
-	if !at.Expires.IsZero() && time.Until(at.Expires) < soon {
-		return "the certificate ends soon"
+	if !at.Expires.IsZero() && time.Until(at.Expires) < expiresSoon {
+		return "the certificate expires soon"
 	}
 	return ""
 }
 
-// pull asks for the name: may it be read, is it there. It is false when what it holds is not known.
+// pull resolves the name. This shows whether the login may read it, and whether it exists. pull
+// returns false if the digest of the name is not known.
 func (c *checker) pull(ctx context.Context) bool {
 	asked := c.name.Tag
 	if c.side == fault.Source {
 		asked = survey.Reference(c.name)
 	} else if asked == "" {
-		asked = string(anyDigest) // the content will arrive by digest: no tag is in the way
+		asked = string(anyDigest) // the content is copied by digest: no tag can conflict
 	}
 	desc, err := c.repo.Resolve(ctx, asked)
-	if !c.signedIn(err) {
+	if !c.checkLogin(err) {
 		return false
 	}
-	c.granted(ctx)
+	c.checkToken(ctx)
 	c.quota()
 	switch {
 	case err == nil:
@@ -198,17 +201,18 @@ func (c *checker) pull(ctx context.Context) bool {
 			c.note("tag", report.OK, "free", "")
 		}
 	case fault.Is(err, fault.NotFound):
-		c.fail("tag", fault.NotFound, causeOf(err), c.lost(ctx))
+		c.fail("tag", fault.NotFound, causeOf(err), c.suggestNames(ctx))
 	case fault.Is(err, fault.Denied):
-		c.denied("pull", err, c.traits.Rights.Pull)
+		c.failDenied("pull", err, c.traits.Rights.Pull)
 	default:
 		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 	}
 	return false
 }
 
-// signedIn says which login was used, and whether the registry's token service took it.
-func (c *checker) signedIn(err error) bool {
+// checkLogin reports which login was used, and whether the registry or its token service accepted
+// it.
+func (c *checker) checkLogin(err error) bool {
 	var f *fault.Fault
 	for e := err; errors.As(e, &f); e = f.Err {
 		if f.Op != "get a token for" {
@@ -222,20 +226,20 @@ func (c *checker) signedIn(err error) bool {
 			remedy += "; " + c.traits.Slow
 		}
 		c.refused = true
-		c.fail("login", f.Kind, who(c.login)+": the token service refuses it: "+causeOf(f), remedy)
+		c.fail("login", f.Kind, describeLogin(c.login)+": the token service refuses this login: "+causeOf(f), remedy)
 		return false
 	}
 	if c.basic && !c.login.IsAnonymous() && errors.Is(err, remote.ErrUnauthorized) {
 		c.refused = true
-		c.fail("login", fault.Denied, who(c.login)+": "+causeOf(err), "check the user and the password: dray login "+c.name.Host)
+		c.fail("login", fault.Denied, describeLogin(c.login)+": "+causeOf(err), "check the user and the password, then sign in with: dray login "+c.name.Host)
 		return false
 	}
-	c.note("login", report.OK, who(c.login), "")
+	c.note("login", report.OK, describeLogin(c.login), "")
 	return true
 }
 
-// who names a login and where it came from, and nothing else of it.
-func who(l credential.Login) string {
+// describeLogin names the user or kind of a login and its origin, but no secret.
+func describeLogin(l credential.Login) string {
 	text := map[credential.Scheme]string{
 		credential.Refresh: "a refresh token", credential.Bearer: "an access token of the registry", credential.Exchange: "an Entra token",
 	}[l.Scheme]
@@ -253,14 +257,15 @@ func who(l credential.Login) string {
 	return text
 }
 
-// granted compares what the token gives with what was asked for.
-func (c *checker) granted(ctx context.Context) {
+// checkToken compares the actions that the token grants with those that were requested.
+func (c *checker) checkToken(ctx context.Context) {
 	if missing, known, err := c.repo.Granted(ctx); err == nil && known && len(missing) > 0 {
-		c.note("token", report.Warn, fmt.Sprintf("it lacks %s, which was asked for", strings.Join(missing, " and ")), "")
+		c.note("token", report.Warn, fmt.Sprintf("the token does not grant %s, which was requested", strings.Join(missing, " and ")), "")
 	}
 }
 
-// quota says what is left of a pull limit, from the answers that were had anyway.
+// quota reports what is left of a pull limit. It uses the headers of earlier responses and sends no
+// request.
 func (c *checker) quota() {
 	b, _ := c.session.Base.Remote.Budget(c.name.Host)
 	window := ""
@@ -270,21 +275,21 @@ func (c *checker) quota() {
 	switch {
 	case b.Limit == 0:
 	case b.Spent():
-		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window), "wait until the window refills, or sign in with: dray login "+c.name.Host)
+		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window), "wait until pulls are available again, or sign in with: dray login "+c.name.Host)
 	default:
 		c.note("quota", report.OK, fmt.Sprintf("%d of %d pulls left%s", b.Remaining, b.Limit, window), "")
 	}
 }
 
-// denied says which right is missing, in the registry's own words.
-func (c *checker) denied(what string, err error, right string) {
+// failDenied reports which right is missing, named as the registry names it.
+func (c *checker) failDenied(what string, err error, right string) {
 	remedy := fault.HintOf(err)
 	if c.login.IsAnonymous() {
 		remedy = "sign in with: dray login " + c.name.Host
 	} else if !strings.Contains(remedy, "network rule") && !strings.Contains(remedy, "create:") {
-		remedy = "this login needs the right to " + what
+		remedy = "this login requires the right to " + what
 		if right != "" {
-			remedy = "this login needs: " + right
+			remedy = "this login requires: " + right
 		}
 		if c.traits.Slow != "" {
 			remedy += "; " + c.traits.Slow
@@ -293,28 +298,28 @@ func (c *checker) denied(what string, err error, right string) {
 	c.fail(what, fault.Denied, causeOf(err), remedy)
 }
 
-// lost names what the missing tag, or repository, may have been.
-func (c *checker) lost(ctx context.Context) string {
+// suggestNames suggests names similar to the missing tag or repository.
+func (c *checker) suggestNames(ctx context.Context) string {
 	if c.name.Tag == "" {
-		return "look at the digest: it may be another repository's"
+		return "check the digest: it may belong to another repository"
 	}
 	ctx, cancel := context.WithTimeout(ctx, survey.NearestLimit)
 	defer cancel()
 	tags, err := c.repo.FirstTags(ctx)
 	if near := survey.NearestOf(c.name.Tag, tags); len(near) > 0 {
-		return "the nearest tags there: " + strings.Join(near, ", ")
+		return "similar tags in this repository: " + strings.Join(near, ", ")
 	}
 	if err == nil {
-		return fmt.Sprintf("the repository is there; no tag of it looks like %s", c.name.Tag)
+		return fmt.Sprintf("the repository exists, but has no tag similar to %s", c.name.Tag)
 	}
 	repos, _ := c.session.Base.Remote.FirstRepositories(ctx, c.name.Host, remote.Use{Login: c.session.Logins[c.side], Observe: c.session.Watch()})
 	if near := survey.NearestOf(c.name.Path, repos); len(near) > 0 {
-		return "the nearest repositories there: " + strings.Join(near, ", ")
+		return "similar repositories in this registry: " + strings.Join(near, ", ")
 	}
-	return "look at the spelling of the repository, and whether this login may see it"
+	return "check the spelling of the repository, and whether this login may see it"
 }
 
-// ranges reads a byte of the smallest blob.
+// ranges tests range requests: it reads one byte of the smallest blob.
 func (c *checker) ranges(ctx context.Context) {
 	doc, err := c.repo.Document(ctx, string(c.found.Digest))
 	if err == nil && doc.IsIndex() && len(doc.Documents) > 0 {
@@ -335,28 +340,28 @@ func (c *checker) ranges(ctx context.Context) {
 	}
 	switch yes, err := c.repo.Ranges(ctx, small); {
 	case fault.Is(err, fault.Denied):
-		c.denied("pull", err, c.traits.Rights.Pull)
+		c.failDenied("pull", err, c.traits.Rights.Pull)
 	case err != nil:
 		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 	case yes:
-		c.note("ranges", report.OK, "yes: a cut download goes on", "")
+		c.note("ranges", report.OK, "yes: an interrupted download can be resumed", "")
 	default:
-		c.note("ranges", report.Warn, "no: a cut download begins anew", "")
+		c.note("ranges", report.Warn, "no: an interrupted download starts again from the beginning", "")
 	}
 }
 
 func (c *checker) referrers(ctx context.Context, d oci.Digest) {
 	switch has, known, err := c.repo.HasReferrers(ctx, d); {
 	case err != nil, !known:
-		c.note("referrers", report.Unknown, "its answer does not tell", "")
+		c.note("referrers", report.Unknown, "the registry's response does not show it", "")
 	case has:
 		c.note("referrers", report.OK, "the registry lists them", "")
 	default:
-		c.note("referrers", report.OK, "no API for them: tags stand in", "")
+		c.note("referrers", report.OK, "no API for them: referrers are stored under tags", "")
 	}
 }
 
-// causeOf is an error's own words, without the side, verb and name that the report says anyway.
+// causeOf returns the text of the innermost error. The report already names side, verb and name.
 func causeOf(err error) string {
 	var f *fault.Fault
 	for errors.As(err, &f) && f.Err != nil {

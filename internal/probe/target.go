@@ -11,16 +11,16 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// target asks whether the repository can be written to.
+// target checks whether the repository can be written to.
 func (c *checker) target(ctx context.Context) {
 	if _, here := c.session.Base.Registry(c.name.Host); here {
 		c.note("reached", report.OK, "in this process", "")
 		return
 	}
 	if c.name.IsLayout() {
-		text := "the layout is there"
+		text := "the layout exists"
 		if place.Absent(c.name.Repo) {
-			text = "nothing is there yet: the layout will be made"
+			text = "the layout does not exist yet: it will be created"
 		} else if _, err := c.session.Target(c.name.Repo, layout.Read); err != nil {
 			c.fail("reached", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 			return
@@ -36,17 +36,17 @@ func (c *checker) target(ctx context.Context) {
 		return
 	}
 	c.push(ctx)
-	c.known("mount", c.traits.Mount)
-	c.known("resume", c.traits.Resume)
+	c.noteKnown("mount", c.traits.Mount)
+	c.noteKnown("resume", c.traits.Resume)
 	c.referrers(ctx, anyDigest)
 }
 
-// push opens an upload and cancels it.
+// push opens an upload session and cancels it.
 func (c *checker) push(ctx context.Context) {
 	left, err := c.repo.TryPush(ctx)
 	switch {
 	case err == nil && left:
-		c.note("push", report.OK, "an upload was opened; the registry keeps it for a while: this login may not cancel it", "")
+		c.note("push", report.OK, "an upload was opened; this login may not cancel it, so the registry keeps it for a while", "")
 	case err == nil:
 		c.note("push", report.OK, "an upload was opened and canceled", "")
 	default:
@@ -55,28 +55,29 @@ func (c *checker) push(ctx context.Context) {
 			return
 		}
 		if fault.Is(err, fault.Denied) {
-			c.denied("push", err, c.traits.Rights.Push)
+			c.failDenied("push", err, c.traits.Rights.Push)
 			return
 		}
 		c.fail("push", fault.KindOf(err), causeOf(err), fault.HintOf(err))
 	}
 }
 
-// absent says that there is nothing to push into, and takes back what was refused for that alone.
+// absent reports that the repository or registry to push to does not exist. If a read was denied
+// only for that reason, its finding is corrected.
 func (c *checker) absent(place remote.Place) {
 	if place.Created {
-		c.note("push", report.OK, place.Name+" does not exist: the first push creates it, as create says", "")
+		c.note("push", report.OK, place.Name+" does not exist: the first push creates it, as create: in the configuration allows", "")
 	} else {
 		c.fail("push", fault.NotFound, place.Name+" does not exist", place.Hint)
 	}
 	for i := range c.findings {
 		if c.findings[i].What == "pull" && c.findings[i].Kind == fault.Denied {
-			c.findings[i] = report.Finding{What: "pull", State: report.Unknown, Text: "nothing is there yet"}
+			c.findings[i] = report.Finding{What: "pull", State: report.Unknown, Text: "nothing to read yet"}
 		}
 	}
 }
 
-func (c *checker) known(what, text string) {
+func (c *checker) noteKnown(what, text string) {
 	if text == "" {
 		c.note(what, report.Unknown, "not known", "")
 		return
@@ -84,16 +85,17 @@ func (c *checker) known(what, text string) {
 	c.note(what, report.OK, "known: "+text, "")
 }
 
-// meeting compares what both ends hold: may the target's name be moved?
-func (c *checker) meeting(ctx context.Context, from *checker) {
+// compareTags compares what both sides have. If the tag would move, it checks whether the registry
+// allows that.
+func (c *checker) compareTags(ctx context.Context, from *checker) {
 	if c.found.Digest == "" || c.name.Tag == "" {
 		return
 	}
 	if c.found.Digest == from.found.Digest {
-		c.note("tag", report.OK, "it holds the same digest already: nothing to do", "")
+		c.note("tag", report.OK, "it already has the same digest: nothing to do", "")
 		return
 	}
-	c.note("tag", report.OK, "it holds "+string(c.found.Digest)+": copy replaces it, import refuses without --force", "")
+	c.note("tag", report.OK, "it has digest "+string(c.found.Digest)+": copy replaces it, import requires --force", "")
 	why, err := c.repo.Locked(ctx, c.name.Tag)
 	if err == nil && why != "" {
 		c.fail("lock", fault.Conflict, why, survey.LockedHint)

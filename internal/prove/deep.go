@@ -17,17 +17,17 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// maxDeep is how deep indexes and referrers may nest below a name.
+// maxDeep limits how deep indexes and referrers may nest below a name.
 const maxDeep = 16
 
-// lookBelow reads and asks for everything below the names that are the same.
-func (v *Prover) lookBelow(ctx context.Context, s *place.Session, repo ref.Repo, entries []report.Comparison) (*deep, error) {
+// checkBelow checks all content below the names that point to the same digest at both sides.
+func (v *Prover) checkBelow(ctx context.Context, s *place.Session, repo ref.Repo, entries []report.Comparison) (*deepCheck, error) {
 	at, err := s.Target(repo, layout.Read)
 	if err != nil {
 		return nil, err
 	}
-	p := &deep{Prover: v, session: s, at: at, back: transfer.NewBack(at), docs: map[oci.Digest]*sighted{}, blobs: map[oci.Digest]*probed{}}
-	var level []*sighted
+	p := &deepCheck{Prover: v, session: s, at: at, back: transfer.NewBack(at), docs: map[oci.Digest]*checkedDocument{}, blobs: map[oci.Digest]*checkedBlob{}}
+	var level []*checkedDocument
 	for _, e := range entries {
 		if e.Match != report.Same {
 			continue
@@ -42,7 +42,7 @@ func (v *Prover) lookBelow(ctx context.Context, s *place.Session, repo ref.Repo,
 		if len(level) == 0 {
 			break
 		}
-		if err := place.Each(ctx, place.Lookups, level, p.sight); err != nil {
+		if err := place.Each(ctx, place.Lookups, level, p.checkDocument); err != nil {
 			return nil, err
 		}
 		level = p.below(level)
@@ -51,28 +51,28 @@ func (v *Prover) lookBelow(ctx context.Context, s *place.Session, repo ref.Repo,
 		d.err = &fault.Fault{Kind: fault.TooLarge, Op: "verify", Name: repo.At(string(d.desc.Digest)).String(), Err: errTooDeep}
 	}
 	p.looked.Documents, p.looked.Blobs = len(p.docs), len(p.blobs)
-	return p, p.probeAll(ctx)
+	return p, p.checkBlobs(ctx)
 }
 
-var errTooDeep = fmt.Errorf("it nests deeper than %d", maxDeep)
+var errTooDeep = fmt.Errorf("indexes or referrers are nested more than %d levels deep", maxDeep)
 
-// add takes a document into a level, unless it was seen.
-func (p *deep) add(level []*sighted, what string, from place.Repository, d oci.Descriptor) []*sighted {
+// add adds a document to a level, unless the document is already known.
+func (p *deepCheck) add(level []*checkedDocument, what string, from place.Repository, d oci.Descriptor) []*checkedDocument {
 	if p.docs[d.Digest] != nil {
 		return level
 	}
-	doc := &sighted{what: what, desc: d, from: from}
+	doc := &checkedDocument{what: what, desc: d, from: from}
 	p.docs[d.Digest] = doc
 	return append(level, doc)
 }
 
-// below gathers what a level refers to: its blobs, and the documents of the next level.
-func (p *deep) below(level []*sighted) []*sighted {
-	var next []*sighted
+// below collects the references of a level: its blobs, and the documents of the next level.
+func (p *deepCheck) below(level []*checkedDocument) []*checkedDocument {
+	var next []*checkedDocument
 	for _, d := range level {
 		for _, b := range d.blobs {
 			if p.blobs[b.Digest] == nil {
-				p.blobs[b.Digest] = &probed{desc: b}
+				p.blobs[b.Digest] = &checkedBlob{desc: b}
 			}
 		}
 		for _, c := range d.documents {
@@ -85,9 +85,9 @@ func (p *deep) below(level []*sighted) []*sighted {
 	return next
 }
 
-// sight reads one document at the target; where it is not there, at the source, for what
-// is below it. The error is that of ctx alone.
-func (p *deep) sight(ctx context.Context, d *sighted) error {
+// checkDocument reads one document at the target. If the target lacks it, checkDocument reads it at
+// the source, to learn what is below it. The returned error only says that ctx ended.
+func (p *deepCheck) checkDocument(ctx context.Context, d *checkedDocument) error {
 	doc, err := p.at.Document(ctx, string(d.desc.Digest))
 	switch {
 	case ctx.Err() != nil:
@@ -98,7 +98,7 @@ func (p *deep) sight(ctx context.Context, d *sighted) error {
 			why = "corrupt"
 		}
 		if doc, err = d.from.Document(ctx, string(d.desc.Digest)); fault.Is(err, fault.NotFound) && d.what != "manifest" {
-			p.Note("the source lacks it too: %s", p.at.Repo().At(string(d.desc.Digest)))
+			p.Note("missing at the target, and at the source too: %s", p.at.Repo().At(string(d.desc.Digest)))
 			return nil
 		}
 		if err != nil {
@@ -121,8 +121,8 @@ func (p *deep) sight(ctx context.Context, d *sighted) error {
 	return context.Cause(ctx)
 }
 
-// referrers asks the source what refers to d and, where something does, the target.
-func (p *deep) referrers(ctx context.Context, d *sighted) error {
+// referrers asks the source for the referrers of d and, if there are any, the target too.
+func (p *deepCheck) referrers(ctx context.Context, d *checkedDocument) error {
 	want, err := d.from.Referrers(ctx, d.desc)
 	if err != nil || len(want) == 0 {
 		return fault.On(fault.Source, err)
@@ -140,14 +140,15 @@ func (p *deep) referrers(ctx context.Context, d *sighted) error {
 	return nil
 }
 
-// probeAll asks for each blob once, and reads it where that is wanted.
-func (p *deep) probeAll(ctx context.Context) error {
-	var all []*probed
+// checkBlobs asks the target for each blob once, and reads the blob if Depth is Rehash and it is in
+// the sample.
+func (p *deepCheck) checkBlobs(ctx context.Context) error {
+	var all []*checkedBlob
 	for _, b := range p.blobs {
 		all = append(all, b)
 	}
-	slices.SortFunc(all, func(a, b *probed) int { return cmp.Compare(a.desc.Digest, b.desc.Digest) })
-	return place.Each(ctx, place.Lookups, all, func(ctx context.Context, b *probed) error {
+	slices.SortFunc(all, func(a, b *checkedBlob) int { return cmp.Compare(a.desc.Digest, b.desc.Digest) })
+	return place.Each(ctx, place.Lookups, all, func(ctx context.Context, b *checkedBlob) error {
 		lack, err := p.at.Prove(ctx, []oci.Descriptor{b.desc})
 		switch {
 		case ctx.Err() != nil:
@@ -157,13 +158,13 @@ func (p *deep) probeAll(ctx context.Context) error {
 		case len(lack) > 0:
 			b.why = "missing"
 		case p.Depth == report.Rehash && sampled(b.desc.Digest, p.Sample):
-			p.read(ctx, b)
+			p.rehash(ctx, b)
 		}
 		return context.Cause(ctx)
 	})
 }
 
-func (p *deep) read(ctx context.Context, b *probed) {
+func (p *deepCheck) rehash(ctx context.Context, b *checkedBlob) {
 	err := p.Base.Engine.Check(ctx, p.back, b.desc)
 	switch {
 	case fault.Is(err, fault.NotFound):
@@ -179,7 +180,8 @@ func (p *deep) read(ctx context.Context, b *probed) {
 	p.looked.Bytes += b.desc.Size
 }
 
-// sampled reports whether a blob is among so many of a hundred. The same blobs are, at any time.
+// sampled reports whether a blob is in a sample of of100 percent. The choice depends on the digest
+// alone, so each run samples the same blobs.
 func sampled(d oci.Digest, of100 int) bool {
 	if of100 == 0 {
 		return true
@@ -189,8 +191,8 @@ func sampled(d oci.Digest, of100 int) bool {
 	return err != nil || int(n%100) < of100
 }
 
-// settle writes what was seen below a name into its entry.
-func (p *deep) settle(e *report.Comparison) {
+// settle writes what was found below a name into its entry.
+func (p *deepCheck) settle(e *report.Comparison) {
 	if e.Match != report.Same {
 		return
 	}
@@ -206,7 +208,7 @@ func (p *deep) settle(e *report.Comparison) {
 	}
 }
 
-func (p *deep) gather(e *report.Comparison, digest oci.Digest, seen map[oci.Digest]bool) {
+func (p *deepCheck) gather(e *report.Comparison, digest oci.Digest, seen map[oci.Digest]bool) {
 	d := p.docs[digest]
 	if d == nil || seen[digest] {
 		return

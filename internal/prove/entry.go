@@ -5,7 +5,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// EntryOf reads a step as an answer.
+// EntryOf converts a step to a comparison.
 func EntryOf(s plan.Step) report.Comparison {
 	e := report.Comparison{From: s.From, To: s.To, Source: s.Digest(), Target: s.Replaces}
 	e.From.Digest = ""

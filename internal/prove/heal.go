@@ -13,8 +13,8 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// heal repairs the names of one repository, and looks at them again.
-func (v *Prover) heal(ctx context.Context, p *deep, got *Looking) {
+// heal repairs the names of one repository, and checks them again.
+func (v *Prover) heal(ctx context.Context, p *deepCheck, got *Looking) {
 	broken := map[oci.Digest]error{}
 	var roots []*report.Comparison
 	for i, e := range got.Entries {
@@ -36,17 +36,17 @@ func (v *Prover) heal(ctx context.Context, p *deep, got *Looking) {
 	defer s.Release()
 	var mu sync.Mutex
 	_ = place.Each(ctx, v.Base.Images, roots, func(ctx context.Context, e *report.Comparison) error {
-		err := v.mend(ctx, s, p, *e)
+		err := v.repair(ctx, s, p, *e)
 		mu.Lock()
 		defer mu.Unlock()
 		broken[e.Source] = err
 		return nil
 	})
-	v.lookAgain(ctx, got, broken)
+	v.checkAgain(ctx, got, broken)
 }
 
-// mend sends what is lacking below one name: the image, then each referrer with what it needs.
-func (v *Prover) mend(ctx context.Context, s *place.Session, p *deep, e report.Comparison) error {
+// repair sends what is missing below one name: first the image, then each referrer with its content.
+func (v *Prover) repair(ctx context.Context, s *place.Session, p *deepCheck, e report.Comparison) error {
 	from, err := s.Source(e.From.Repo)
 	if err != nil {
 		return err
@@ -60,8 +60,8 @@ func (v *Prover) mend(ctx context.Context, s *place.Session, p *deep, e report.C
 	if v.Depth == report.Rehash {
 		task.Proof = oci.Hashed
 	}
-	roots := []mending{{root: p.docs[e.Source].desc, puts: transfer.Lacking}}
-	p.attached(e.Source, map[oci.Digest]bool{}, &roots)
+	roots := []repairRoot{{root: p.docs[e.Source].desc, puts: transfer.Lacking}}
+	p.appendReferrers(e.Source, map[oci.Digest]bool{}, &roots)
 	for _, m := range roots {
 		task.Root, task.Puts = m.root, m.puts
 		out := v.Base.Engine.Copy(ctx, task)[0]
@@ -73,15 +73,16 @@ func (v *Prover) mend(ctx context.Context, s *place.Session, p *deep, e report.C
 	return nil
 }
 
-// mending is one image or referrer to repair.
-type mending struct {
+// repairRoot is one image or referrer to repair.
+type repairRoot struct {
 	root oci.Descriptor
 	puts transfer.Puts
 }
 
-// attached lists the referrers below a document, the outermost last. One that is there and
-// not listed is put again: that is when a registry lists it.
-func (p *deep) attached(digest oci.Digest, seen map[oci.Digest]bool, into *[]mending) {
+// appendReferrers appends the referrers below a document to into, the outermost last. A referrer
+// that exists but is not listed is put again, because a registry adds a referrer to its list when
+// it is put.
+func (p *deepCheck) appendReferrers(digest oci.Digest, seen map[oci.Digest]bool, into *[]repairRoot) {
 	d := p.docs[digest]
 	if d == nil || seen[digest] {
 		return
@@ -92,19 +93,19 @@ func (p *deep) attached(digest oci.Digest, seen map[oci.Digest]bool, into *[]men
 		if at == nil || at.err != nil {
 			continue
 		}
-		m := mending{root: at.desc, puts: transfer.Lacking}
+		m := repairRoot{root: at.desc, puts: transfer.Lacking}
 		if slices.ContainsFunc(d.lacks, func(l report.Lack) bool { return l.Digest == r.Digest && l.Why == "unlisted" }) {
 			m.puts = transfer.Every
 		}
 		*into = append(*into, m)
 	}
 	for _, c := range slices.Concat(d.documents, d.referrers) {
-		p.attached(c.Digest, seen, into)
+		p.appendReferrers(c.Digest, seen, into)
 	}
 }
 
-// lookAgain proves what was repaired, with nothing remembered.
-func (v *Prover) lookAgain(ctx context.Context, got *Looking, broken map[oci.Digest]error) {
+// checkAgain checks what was repaired, in a new session that remembers nothing of the first check.
+func (v *Prover) checkAgain(ctx context.Context, got *Looking, broken map[oci.Digest]error) {
 	s := v.Begin()
 	s.Looks = true
 	defer s.Release()
@@ -118,7 +119,7 @@ func (v *Prover) lookAgain(ctx context.Context, got *Looking, broken map[oci.Dig
 			places = append(places, i)
 		}
 	}
-	p, err := v.lookBelow(ctx, s, got.To, again)
+	p, err := v.checkBelow(ctx, s, got.To, again)
 	for k, i := range places {
 		e := &got.Entries[i]
 		if err != nil {

@@ -7,9 +7,10 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Into looks below the names that are the same, and repairs what it may.
+// Into checks the content below the names that point to the same digest, and repairs it if v.Heal
+// is set. The results are written to got.
 func (v *Prover) Into(ctx context.Context, s *place.Session, got *Looking) {
-	p, err := v.lookBelow(ctx, s, got.To, got.Entries)
+	p, err := v.checkBelow(ctx, s, got.To, got.Entries)
 	if err != nil {
 		for i := range got.Entries {
 			if got.Entries[i].Match == report.Same {

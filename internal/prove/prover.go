@@ -10,21 +10,22 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// Prover looks below names: at the manifests, and at the configs and layers that these need.
+// Prover checks the content below names: manifests, and the configs and layers that they refer to.
 type Prover struct {
 	Base *place.Base
 
 	Depth  report.Depth // Deep or Rehash
-	Sample int          // of 100 blobs, how many are read; 0 is all
-	Heal   bool         // what is lacking is sent, and looked at again
+	Sample int          // percentage of the blobs to read; 0 means all
+	Heal   bool         // send what is missing, and check it again
 
-	Begin  func() *place.Session            // opens both ends anew
-	Note   func(format string, args ...any) // told what a person should know
-	Moved  func(oci.Blobs)                  // told what a repair sent
+	Begin  func() *place.Session            // opens a new session for both sides
+	Note   func(format string, args ...any) // gets messages for the user
+	Moved  func(oci.Blobs)                  // gets the number of blobs that a repair sent
 	Shared *place.Sharing
 }
 
-// Looking is one target repository: names that were compared, and what came of looking below them.
+// Looking is one target repository: the names that were compared, and the result of the check below
+// them.
 type Looking struct {
 	To      ref.Repo
 	From    []ref.Repo
@@ -32,25 +33,25 @@ type Looking struct {
 	Looked  report.Looked
 }
 
-// deep is what was seen below the names of one target repository: each document and each
-// blob once, whatever shares it.
-type deep struct {
+// deepCheck holds what was found below the names of one target repository. A document or blob that
+// several names share is checked once.
+type deepCheck struct {
 	*Prover
 	session *place.Session
 	at      place.Repository
 	back    *transfer.Back
 
 	mu     sync.Mutex
-	docs   map[oci.Digest]*sighted
-	blobs  map[oci.Digest]*probed
+	docs   map[oci.Digest]*checkedDocument
+	blobs  map[oci.Digest]*checkedBlob
 	looked report.Looked
 }
 
-// sighted is one document at the target, and what it needs.
-type sighted struct {
+// checkedDocument is one document at the target, with its references.
+type checkedDocument struct {
 	what      string
 	desc      oci.Descriptor
-	from      place.Repository // a source that has it
+	from      place.Repository // a source that has the document
 	documents []oci.Descriptor
 	blobs     []oci.Descriptor
 	config    oci.Digest
@@ -59,9 +60,9 @@ type sighted struct {
 	err       error
 }
 
-// probed is one blob at the target.
-type probed struct {
+// checkedBlob is one blob at the target.
+type checkedBlob struct {
 	desc oci.Descriptor
-	why  string // what is wrong with it; "" is nothing
+	why  string // "missing" or "corrupt"; "" if the blob is as it should be
 	err  error
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// see asks what stands in the way of moving names: locks, and names that are to keep
-// what others hold and are taken.
-func (p *Draft) see(ctx context.Context) error {
-	if err := p.seeLocks(ctx); err != nil {
+// checkTargets finds what prevents the steps from moving names: locked tags, and backup names that
+// already hold something else.
+func (p *Draft) checkTargets(ctx context.Context) error {
+	if err := p.checkLocks(ctx); err != nil {
 		return err
 	}
 	names := p.Backup.Name(p.Steps)
@@ -28,12 +28,13 @@ func (p *Draft) see(ctx context.Context) error {
 	return err
 }
 
-// backupTaken says that a name which is to keep what s replaces holds something else by now.
+// backupTaken returns the error for a backup name that now holds something else.
 func backupTaken(s plan.Step, holds oci.Digest) error {
 	return Moved(fault.Target, s.Kept(), "", string(holds))
 }
 
-// BackupFree holds a plan of a file against its target: the name of a backup is free, or holds what is to be kept.
+// BackupFree checks a step of a plan file against its target: the backup name must be free, or must
+// already hold the digest that is to be kept.
 func BackupFree(ctx context.Context, s *place.Session, step plan.Step) error {
 	if step.Backup == "" || step.Action == plan.Broken {
 		return nil
@@ -45,7 +46,8 @@ func BackupFree(ctx context.Context, s *place.Session, step plan.Step) error {
 	return err
 }
 
-// RecheckBackups looks at the names of all backups, and writes into failed the steps whose name is taken.
+// RecheckBackups looks up the backup names of all steps. It writes an error into failed for each
+// step whose backup name is taken.
 func RecheckBackups(ctx context.Context, steps []plan.Step, failed map[int]error, s *place.Session) error {
 	var names []ref.Name
 	var at []int
@@ -70,12 +72,12 @@ func RecheckBackups(ctx context.Context, steps []plan.Step, failed map[int]error
 	return err
 }
 
-var errNoForce = errors.New("nothing is overwritten, so nothing is to be kept")
+var errNoForce = errors.New("a backup is only made of a tag that is overwritten, and this request overwrites none")
 
-// CheckBackup refuses a template that is none, and one where nothing will be overwritten.
+// CheckBackup refuses an invalid template, and a template in a request that overwrites nothing.
 func CheckBackup(r Rules) error {
 	if r.Backup != (plan.Backup{}) && r.Overwrite == plan.Refuse {
-		return &fault.Fault{Kind: fault.Invalid, Op: r.Verb, Err: errNoForce, Hint: "leave the backup out, or let tags be overwritten"}
+		return &fault.Fault{Kind: fault.Invalid, Op: r.Verb, Err: errNoForce, Hint: "leave the backup out, or allow tags to be overwritten"}
 	}
 	return r.Backup.Check()
 }

@@ -28,7 +28,7 @@ func TestAllTagsOfACRAreCopiedWithoutAHeadAtTheSource(t *testing.T) {
 		t.Errorf("%d steps\n%s%s", len(p.Steps), y.Src.Story(), y.Dst.Story())
 	}
 	var file strings.Builder
-	if err := p.Write(&file); err != nil { // sizes and media types are not known, and need not be
+	if err := p.Write(&file); err != nil { // sizes and media types are not known, and not required
 		t.Fatal(err)
 	}
 	if strings.Contains(p.String(), `%!`) || !strings.Contains(p.String(), "sha256:") {
@@ -70,7 +70,8 @@ func TestMoreThanAHandfulOfTagsOfACRIsOneListing(t *testing.T) {
 			t.Errorf("%d tags: %s, want %s", n, got, want)
 		}
 	}
-	// The other way round, what is listed at the target is not asked for, and what is not is free.
+	// In the other direction, a tag that the target lists is not asked for, and a tag that it does
+	// not list is free.
 	y.Forget()
 	testbed.Random(t, y.Dst, "app", "v1", testbed.RandomOptions{})
 	var entries []dray.BatchEntry
@@ -162,7 +163,7 @@ func TestARemovalImpliesNoTag(t *testing.T) {
 	y.WantSpent("", "")
 }
 
-// dockerHub is a Dray for which docker.io is r and no other host but dst is there.
+// dockerHub returns a yard in which docker.io is r, and dst is the only other host.
 func dockerHub(t *testing.T, r, dst *testbed.Registry) *yard.Yard {
 	t.Helper()
 	d, err := dray.New(dray.Config{
@@ -175,7 +176,7 @@ func dockerHub(t *testing.T, r, dst *testbed.Registry) *yard.Yard {
 			case addr == dst.Host:
 				return dst.Dial(ctx, network, addr)
 			}
-			return nil, fmt.Errorf("nobody answers at %s", addr)
+			return nil, fmt.Errorf("no server at %s", addr)
 		},
 	})
 	if err != nil {

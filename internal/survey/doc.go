@@ -1,20 +1,21 @@
-// Package survey looks at both ends and makes plans of what it finds. It writes nothing.
+// Package survey looks at the source and the target, and makes plans from what it finds. It writes
+// nothing.
 //
 // Files, in the order in which they use each other:
 //
-//	plan.go         import, copy, tag, batch: their steps
-//	wants.go        many names, each for itself
-//	landing.go      one target repository of a transfer, and what is to land there
-//	incremental.go  what changed since all of it was there
-//	untagged.go     what goes by digest
-//	times.go        when images were made that no listing tells of
-//	resolve.go      digests that no listing tells
-//	backup.go       the names that keep what is overwritten
-//	again.go        names of a plan that was read, looked at once more
-//	locks.go        names that may not move
+//	plan.go         the steps of import, copy, tag and batch
+//	wants.go        plans of many names, each planned independently of the others
+//	landing.go      the survey of one target repository of a transfer
+//	incremental.go  what changed in a source since a transfer copied all of it
+//	untagged.go     manifests that are copied by digest, without a tag
+//	times.go        creation times of images, if the listing has none
+//	resolve.go      digests of tags, if the listing has none
+//	backup.go       the tags that keep what is overwritten
+//	recheck.go      the names of a plan file, looked up once more before it is applied
+//	locks.go        tags that the registry does not allow to move
 //	lists.go        many names, looked up in listings
 //	tags.go         all tags of a repository
-//	one.go          one name: a HEAD or a GET
-//	nearest.go      the names that were meant
-//	scope.go        what all of these know
+//	lookup.go       one name, looked up with a HEAD or a GET request
+//	nearest.go      similar tags, for the hint of a "not found" error
+//	scope.go        the types that all of these files share
 package survey

@@ -12,7 +12,7 @@ import (
 	"github.com/drayage/dray/internal/yard"
 )
 
-// elsewhere begins a run at a target that holds, in one repository, what another one is to get.
+// elsewhere starts a new run at a target in which one repository has what another is to receive.
 func elsewhere(t *testing.T) *yard.Yard {
 	t.Helper()
 	y := yard.New(t)

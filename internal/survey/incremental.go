@@ -13,16 +13,17 @@ import (
 )
 
 const (
-	// wholeEvery is how long lists of what changed are enough: then a repository is listed whole again.
+	// wholeEvery is how long an incremental listing is enough. After that the repository is listed
+	// as a whole again.
 	wholeEvery = 7 * 24 * time.Hour
 
-	// overlap is how much of what is known is listed again: of two tags that are set at once
-	// the later may be stamped first.
+	// overlap is how far a listing reaches back before the time that is already known. If two tags
+	// are set at the same moment, the later one may get the earlier time stamp.
 	overlap = 5 * time.Minute
 )
 
-// incremental lists what changed in the source since all of it was at the target. ok is
-// false where everything has to be looked at.
+// incremental lists only what changed in the source since a transfer copied all of it to the
+// target. ok is false if everything has to be listed.
 func (k *Landing) incremental(ctx context.Context) (sources []listing, target listing, ok bool, err error) {
 	l := k.Of
 	if !k.Incremental || len(l.From) != 1 || !k.Base.Elsewhere(l.From[0]) || place.Absent(l.To) {
@@ -45,13 +46,13 @@ func (k *Landing) incremental(ctx context.Context) (sources []listing, target li
 	if target.at, err = k.Into.Session.Target(l.To, layout.Read); err != nil {
 		return nil, listing{}, false, err
 	}
-	k.marking(tags, known.Through, known.Full, 0)
+	k.setMark(tags, known.Through, known.Full, 0)
 	return []listing{one}, target, true, nil
 }
 
-// marking says how far the source will have been brought: to its newest tag, but for those
-// of the last while. A tag without a time leaves that open.
-func (k *Landing) marking(tags []oci.Listed, through, full time.Time, last time.Duration) {
+// setMark records up to which time the source is copied once this landing is applied: up to its
+// newest tag, minus last. If a tag has no time, setMark records nothing.
+func (k *Landing) setMark(tags []oci.Listed, through, full time.Time, last time.Duration) {
 	if !k.Incremental || len(k.Of.From) != 1 {
 		return
 	}

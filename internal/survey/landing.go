@@ -15,23 +15,24 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// NewLanding surveys l into p.
+// NewLanding returns the survey of l, which writes its result into p.
 func NewLanding(s *Scope, l plan.Landing, p *Surveyed) *Landing {
 	return &Landing{Scope: s, Of: l, Into: p, at: l.From[0]}
 }
 
-// After takes over what a survey of the same sources saw there, if it saw them.
+// After reuses what another survey found in the same sources. It does nothing useful if that survey
+// did not get as far as reading the sources.
 func (k *Landing) After(other *Landing) {
-	k.seen, k.gone, k.loose = other.seen, other.gone, other.loose
+	k.seen, k.seenBroken, k.byDigest = other.seen, other.seenBroken, other.byDigest
 }
 
-// SawSources reports whether the sources were seen.
+// SawSources reports whether the survey has read the sources.
 func (k *Landing) SawSources() bool { return k.seen != nil }
 
-// Troubled is the source that is to be named beside the target when there is trouble.
+// Troubled returns the source to name next to the target in an error.
 func (k *Landing) Troubled() ref.Name { return k.at.Tagged("") }
 
-// Plan makes the steps of the landing.
+// Plan surveys both sides and makes the steps of the landing.
 func (k *Landing) Plan(ctx context.Context) error {
 	src, dst, lost, err := k.Survey(ctx)
 	if err != nil {
@@ -42,15 +43,15 @@ func (k *Landing) Plan(ctx context.Context) error {
 		return err
 	}
 	p := &Draft{Plan: plan.Plan{Verb: "transfer", Backup: k.Backup, Steps: steps}, session: k.Into.Session}
-	if err := p.see(ctx); err != nil {
+	if err := p.checkTargets(ctx); err != nil {
 		return err
 	}
 	k.Into.Steps = p.Steps
 	return k.findLocks(ctx)
 }
 
-// Survey finds out what is to go, and what the target has under its names. lost are those
-// names of the target that could not be asked for.
+// Survey finds out what is to be copied, and what the target has under these names. lost holds the
+// names of the target that could not be looked up.
 func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map[ref.Name]error, err error) {
 	sources, target, err := k.list(ctx)
 	if err != nil {
@@ -72,7 +73,7 @@ func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map
 	for from := range src {
 		to, err := k.Of.Targets(from, k.Map)
 		if err != nil {
-			continue // Merge says it
+			continue // Merge reports this error
 		}
 		for _, n := range to {
 			wanted[n.Tag] = true
@@ -83,29 +84,29 @@ func (k *Landing) Survey(ctx context.Context) (src, dst plan.Inventory, lost map
 			k.Extra++
 		}
 	}
-	// Digests that listings do not tell are asked for at both sides at once.
+	// Both sides are asked at the same time for the digests that their listings lack.
 	err = place.BySide(ctx,
 		func(ctx context.Context) error { return k.resolveSources(ctx, sources, src) },
 		func(ctx context.Context) (err error) { dst, lost, err = k.held(ctx, target, wanted); return err })
 	if err == nil && k.seen == nil {
-		k.seen, k.gone = src, slices.Clone(k.broken)
-		if k.looselyToo() {
-			src = maps.Clone(src) // what is added is this target's
+		k.seen, k.seenBroken = src, slices.Clone(k.broken)
+		if k.copiesByDigest() {
+			src = maps.Clone(src) // entries added below belong to this target alone
 		}
 	} else {
-		for _, step := range k.gone {
+		for _, step := range k.seenBroken {
 			step.To.Repo = k.Of.To
 			k.broken = append(k.broken, step)
 		}
 	}
 	if err == nil {
-		err = k.addLoose(ctx, src, dst, lost)
+		err = k.addByDigest(ctx, src, dst, lost)
 	}
 	return src, dst, lost, err
 }
 
-// list reads the listings of all sources and of the target side by side; of the target
-// alone where the sources were seen.
+// list reads the listings of all sources and of the target in parallel. If the sources are known
+// already, it reads the listing of the target only.
 func (k *Landing) list(ctx context.Context) (sources []listing, target listing, err error) {
 	if k.seen != nil {
 		target, err = k.listTarget(ctx, k.Of.To)
@@ -126,13 +127,13 @@ func (k *Landing) list(ctx context.Context) (sources []listing, target listing, 
 		}
 		return err
 	})
-	if err == nil { // what was set while pages were read may be on one that was read before
-		k.marking(all[0].tags, time.Time{}, listed, time.Since(listed))
+	if err == nil { // a tag that was set during the listing may be on a page that was already read
+		k.setMark(all[0].tags, time.Time{}, listed, time.Since(listed))
 	}
 	return all[:len(k.Of.From)], all[len(k.Of.From)], err
 }
 
-// Selects lists what of one source is to go, with the digests that its listing tells.
+// Selects lists what is selected of one source. Digests that the listing lacks stay empty.
 func (k *Landing) Selects(ctx context.Context, from ref.Repo) (plan.Inventory, error) {
 	l, err := k.listSource(ctx, from)
 	if err != nil {
@@ -146,15 +147,16 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 		err = l.read(ctx)
 	}
 	if err != nil {
-		k.blame(repo)
+		k.setTroubled(repo)
 	}
 	if fault.Is(err, fault.NotFound) && !repo.IsLayout() {
-		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: "what is below a prefix has a slash at its end: " + repo.String() + "/"}
+		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"}
 	}
 	return l, fault.On(fault.Source, err)
 }
 
-// listTarget takes a repository for empty only where the registry says that there is none.
+// listTarget returns an empty listing only if the registry clearly says that the repository does
+// not exist.
 func (k *Landing) listTarget(ctx context.Context, repo ref.Repo) (l listing, err error) {
 	if place.Absent(repo) {
 		return listing{}, nil
@@ -175,7 +177,7 @@ func (l *listing) read(ctx context.Context) error {
 	})
 }
 
-// selected takes the tags that are to go, with the digests that the listing tells.
+// selected returns the tags that are to be copied. Digests that the listing lacks stay empty.
 func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, error) {
 	sel, tags := k.Selection, s.tags
 	repo := s.at.Repo()
@@ -212,8 +214,8 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 	return inv, err
 }
 
-// resolveSources asks for the digests that src lacks. A tag that is gone is left out, one
-// in trouble is broken.
+// resolveSources asks for the digests that src lacks. A tag that no longer exists is left out with
+// a note. A tag that could not be looked up becomes a Broken step.
 func (k *Landing) resolveSources(ctx context.Context, sources []listing, src plan.Inventory) error {
 	var open []ref.Name
 	for n, desc := range src {
@@ -237,15 +239,15 @@ func (k *Landing) resolveSources(ctx context.Context, sources []listing, src pla
 			k.broken = append(k.broken, plan.Step{Action: plan.Broken, From: n, To: k.Of.To.Tagged(n.Tag), Problem: plan.ProblemOf(err)})
 			delete(src, n)
 		case found[n].Digest == "":
-			k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("listed, and gone when it was asked for: %s", n))
+			k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("the tag was in the listing, but no longer exists: %s", n))
 			delete(src, n)
 		}
 	}
 	return nil
 }
 
-// held finds out what the target holds under the wanted tags. lost are those that could
-// not be asked for.
+// held finds out what the target has under the wanted tags. lost holds the names that could not be
+// looked up.
 func (k *Landing) held(ctx context.Context, target listing, wanted map[string]bool) (dst plan.Inventory, lost map[ref.Name]error, err error) {
 	dst = plan.Inventory{}
 	repo := k.Of.To
@@ -264,7 +266,7 @@ func (k *Landing) held(ctx context.Context, target listing, wanted map[string]bo
 	if tells, complete := k.Base.ListsDigests(repo.Host); tells && !complete || target.part {
 		for tag := range wanted {
 			if !listed[tag] {
-				open = append(open, repo.Tagged(tag)) // that list may lag behind
+				open = append(open, repo.Tagged(tag)) // this registry's listing may lag behind
 			}
 		}
 	}
@@ -273,7 +275,7 @@ func (k *Landing) held(ctx context.Context, target listing, wanted map[string]bo
 	return dst, lost, err
 }
 
-// Merge makes the steps of what was found.
+// Merge compares both sides and makes the steps.
 func (k *Landing) Merge(src, dst plan.Inventory, lost map[ref.Name]error) ([]plan.Step, error) {
 	steps, err := k.Of.Merge(src, dst, plan.Merge{Verb: "transfer", Overwrite: k.Overwrite, Tags: k.Map, Rank: k.Rank})
 	if err != nil {

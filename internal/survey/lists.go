@@ -15,36 +15,37 @@ import (
 )
 
 const (
-	// handful is how many names of a repository are asked for one by one; where
-	// more are wanted and the registry lists digests, its listing is read instead.
+	// Handful is how many tags of a repository are looked up one by one. If more are wanted and the
+	// registry lists digests, its listing is read instead.
 	Handful = 4
 
-	// worth is how many listed tags a wanted one may cost: beyond that a request
-	// for each name is cheaper.
-	worth = 100
+	// listedPerWanted is how many tags of a listing are read for each wanted tag. Beyond that, one
+	// request for each name is cheaper.
+	listedPerWanted = 100
 )
 
-// listSources looks names up in the listings of their repositories. left are
-// the names that these do not tell.
+// listSources looks names up in the listings of their repositories. left holds the names for which
+// the listings have no digest.
 func listSources(ctx context.Context, s *place.Session, names []ref.Name) (inv plan.Inventory, left []ref.Name, err error) {
-	inv, absent, left, err := lookUp(ctx, s, names, func(repo ref.Repo) (place.Repository, error) { return s.Source(repo) })
+	inv, absent, left, err := findInListings(ctx, s, names, func(repo ref.Repo) (place.Repository, error) { return s.Source(repo) })
 	for n := range inv {
 		s.Observe(event.Event{Kind: event.Resolved, Side: string(fault.Source), Name: n.String(), Digest: string(inv[n].Digest)})
 	}
-	return inv, append(left, absent...), err // the registry itself says what is not there
+	return inv, append(left, absent...), err // only the registry's own answer to a request says what is missing
 }
 
-// listTargets is listSources for names that may be free: what a complete listing leaves out is not there.
+// listTargets is listSources for names that may not exist yet: a name that is missing from a
+// complete listing does not exist.
 func listTargets(ctx context.Context, s *place.Session, names []ref.Name) (inv plan.Inventory, left []ref.Name, err error) {
-	inv, _, left, err = lookUp(ctx, s, names, func(repo ref.Repo) (place.Repository, error) { return s.Target(repo, layout.Read) })
+	inv, _, left, err = findInListings(ctx, s, names, func(repo ref.Repo) (place.Repository, error) { return s.Target(repo, layout.Read) })
 	return inv, left, err
 }
 
-// lookUp reads a listing of each repository of which more than a handful of tags
-// are wanted. absent are the names that a complete listing leaves out, left those
-// that no listing tells of. A listing in trouble tells of nothing: the requests
-// for its names will say what is wrong.
-func lookUp(ctx context.Context, s *place.Session, names []ref.Name, open func(ref.Repo) (place.Repository, error)) (inv plan.Inventory, absent, left []ref.Name, err error) {
+// findInListings reads the listing of each repository of which more than a handful of tags are
+// wanted. absent holds the names that are missing from a complete listing. left holds the names for
+// which no listing has a digest. A listing that fails counts as empty: the requests for its names
+// will report the error.
+func findInListings(ctx context.Context, s *place.Session, names []ref.Name, open func(ref.Repo) (place.Repository, error)) (inv plan.Inventory, absent, left []ref.Name, err error) {
 	wanted := map[ref.Repo]map[string]bool{}
 	for _, n := range names {
 		if n.Tag == "" || n.Digest != "" || n.IsLayout() {
@@ -68,7 +69,7 @@ func lookUp(ctx context.Context, s *place.Session, names []ref.Name, open func(r
 		if err != nil {
 			return err
 		}
-		told, all := lookIn(ctx, at, wanted[repo])
+		told, all := findInListing(ctx, at, wanted[repo])
 		_, complete := s.Base.ListsDigests(repo.Host)
 		mu.Lock()
 		defer mu.Unlock()
@@ -91,8 +92,9 @@ func lookUp(ctx context.Context, s *place.Session, names []ref.Name, open func(r
 	return inv, absent, left, err
 }
 
-// lookIn finds the wanted tags in a listing. all is true when what it did not find is not there.
-func lookIn(ctx context.Context, at place.Repository, wanted map[string]bool) (found plan.Inventory, all bool) {
+// findInListing finds the wanted tags in a listing. all is true if a tag that it did not find does
+// not exist.
+func findInListing(ctx context.Context, at place.Repository, wanted map[string]bool) (found plan.Inventory, all bool) {
 	enough := errors.New("enough")
 	found = plan.Inventory{}
 	seen, blind := 0, false
@@ -105,7 +107,7 @@ func lookIn(ctx context.Context, at place.Repository, wanted map[string]bool) (f
 				found[at.Repo().Tagged(l.Tag)] = l.Descriptor
 			}
 		}
-		if len(found) == len(wanted) || seen == worth*len(wanted) {
+		if len(found) == len(wanted) || seen == listedPerWanted*len(wanted) {
 			return enough
 		}
 		return nil

@@ -13,8 +13,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// findLocks reads the locks of both sides, a listing each, and gives each step those that its
-// target lacks. Nothing is ever unlocked.
+// findLocks reads the locks of both sides, with one listing each. It gives each step the locks that
+// its target lacks. dray never removes a lock.
 func (k *Landing) findLocks(ctx context.Context) error {
 	if !k.CopyLocks {
 		return nil
@@ -29,7 +29,7 @@ func (k *Landing) findLocks(ctx context.Context) error {
 			return nil
 		})
 		if side == fault.Target && fault.Is(err, fault.NotFound) {
-			return nil // what is not there is not locked
+			return nil // what does not exist is not locked
 		}
 		return fault.On(side, err)
 	}
@@ -48,11 +48,11 @@ func (k *Landing) findLocks(ctx context.Context) error {
 	return nil
 }
 
-// seeLocks asks, for each name that would move from one digest to another,
-// whether the registry lets it: a step onto a locked or immutable tag is Broken
-// by a Conflict, before anything moves. It costs a request a name on the
-// registries that tell, and none elsewhere.
-func (p *Draft) seeLocks(ctx context.Context) error {
+// checkLocks asks the registry, for each name that would move from one digest to another, whether
+// the tag may be moved. A step that would move a locked or immutable tag becomes a Broken step with
+// a Conflict, before anything moves. This costs one request for each name at registries that report
+// locks, and no request at others.
+func (p *Draft) checkLocks(ctx context.Context) error {
 	var moving []int
 	for i, s := range p.Steps {
 		if (s.Action == plan.Replace || s.Action == plan.Retag) && s.To.Tag != "" && s.Replaces != "" && s.Replaces != s.Digest() && p.session.Base.Elsewhere(s.To.Repo) {
@@ -66,12 +66,12 @@ func (p *Draft) seeLocks(ctx context.Context) error {
 			return fault.On(fault.Target, err)
 		}
 		step.Action = plan.Broken
-		step.Problem = plan.ProblemOf(locked(p.Verb, step.To, fmt.Errorf("%s: it holds %s, the source is %s", why, step.Replaces, step.Digest())))
+		step.Problem = plan.ProblemOf(locked(p.Verb, step.To, fmt.Errorf("%s: it has digest %s, the source has %s", why, step.Replaces, step.Digest())))
 		return nil
 	})
 }
 
-// LockedHint is the next step where a tag may not be moved.
+// LockedHint is the hint for a tag that may not be moved.
 const LockedHint = "use another tag, or unlock this one"
 
 func locked(verb string, to ref.Name, why error) error {

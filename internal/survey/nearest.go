@@ -17,16 +17,16 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// NearestLimit is how long a list may take that only helps to word an error.
+// NearestLimit is the time limit of a listing that only serves to improve an error text.
 const NearestLimit = 5 * time.Second
 
-// Nearest adds to err, when it says that a tag is not there, the tags of the
-// repository that look like it. It costs one request, on failure only.
+// Nearest adds a hint to err if err says that a tag does not exist: the tags of the repository
+// whose names are similar. It costs one request, and only in the case of an error.
 func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error {
 	if !fault.Is(err, fault.NotFound) || n.Tag == "" || n.Digest != "" || fault.HintOf(err) != "" {
 		return err
 	}
-	tags := someTags(ctx, s, fault.Source, n.Repo)
+	tags := firstTags(ctx, s, fault.Source, n.Repo)
 	near := NearestOf(n.Tag, tags)
 	if len(near) == 0 {
 		return err
@@ -36,12 +36,13 @@ func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error
 		return err
 	}
 	g := *f
-	g.Hint = "the nearest tags there: " + strings.Join(near, ", ")
+	g.Hint = "similar tags in this repository: " + strings.Join(near, ", ")
 	return &g
 }
 
-// someTags are the tags that one request tells of, or none. What goes wrong with it is told by nobody.
-func someTags(ctx context.Context, s *place.Session, side fault.Side, repo ref.Repo) []string {
+// firstTags returns the tags that a single request lists. Its errors are ignored: the result only
+// improves a hint.
+func firstTags(ctx context.Context, s *place.Session, side fault.Side, repo ref.Repo) []string {
 	ctx, cancel := context.WithTimeout(ctx, NearestLimit)
 	defer cancel()
 	if s.Base.Elsewhere(repo) {
@@ -58,7 +59,7 @@ func someTags(ctx context.Context, s *place.Session, side fault.Side, repo ref.R
 	return tags
 }
 
-// NearestOf picks up to three of have that want may have meant.
+// NearestOf picks up to three of the names in have that resemble want.
 func NearestOf(want string, have []string) []string {
 	type candidate struct {
 		name string

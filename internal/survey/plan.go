@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Import plans what an import names: one HEAD for the source, one for each target.
+// Import plans an import: one HEAD for the source, and one for each target.
 func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draft, error) {
 	p := r.draft(s)
 	if err := CheckBackup(r); err != nil {
@@ -23,16 +23,17 @@ func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draf
 	}
 	p.Notes = n.Notes
 	if len(n.Tags) == 0 {
-		return p, p.one(ctx, n.Source, n.Targets)
+		return p, p.planOne(ctx, n.Source, n.Targets)
 	}
 	wants, err := tagWants(n.Source.Repo, n.Tags, n.Targets, r.Map, r.Overwrite)
 	if err != nil {
 		return nil, err
 	}
-	return p, p.many(ctx, wants)
+	return p, p.planMany(ctx, wants)
 }
 
-// Batch plans every entry on its own, with its targets in the registry target where they name none.
+// Batch plans each entry independently. An entry that names no target registry goes to the registry
+// target.
 func Batch(ctx context.Context, s *place.Session, names *name.Reader, entries []plan.Entry, target string, r Rules) (*Draft, error) {
 	p := r.draft(s)
 	if err := CheckBackup(r); err != nil {
@@ -47,10 +48,10 @@ func Batch(ctx context.Context, s *place.Session, names *name.Reader, entries []
 		}
 		p.Notes = append(p.Notes, n.Notes...)
 	}
-	return p, p.many(ctx, wants)
+	return p, p.planMany(ctx, wants)
 }
 
-// Copy plans one image, or the tags of its repository that which says.
+// Copy plans the copy of one image or, depending on which, of several tags of its repository.
 func Copy(ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name, which plan.Tags, r Rules) (*Draft, error) {
 	p := r.draft(s)
 	if err := CheckBackup(r); err != nil {
@@ -66,14 +67,14 @@ func Copy(ctx context.Context, s *place.Session, source ref.Name, targets []ref.
 	targets = name.Spread(source, targets, r.Map)
 	for i := range targets {
 		if targets[i].Tag == "" && source.Tag == "" && source.Digest != "" {
-			p.Notes = append(p.Notes, fmt.Sprintf("the source is named by digest: it arrives as %s without a tag", targets[i].Repo.At(source.Digest)))
+			p.Notes = append(p.Notes, fmt.Sprintf("the source is named by digest: it is copied to %s without a tag", targets[i].Repo.At(source.Digest)))
 		}
 		targets[i].Tag = cmp.Or(targets[i].Tag, source.Tag)
 	}
-	return p, p.one(ctx, source, targets)
+	return p, p.planOne(ctx, source, targets)
 }
 
-// Tag plans further tags on an image, in its own repository.
+// Tag plans additional tags for an image, in the image's own repository.
 func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r Rules) (*Draft, error) {
 	if err := checkNewTags(image, tags, r.Map); err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r
 		if err != nil {
 			return nil, err
 		}
-		return p, p.many(ctx, wants)
+		return p, p.planMany(ctx, wants)
 	}
 	p.Hold = plan.All
 	image = name.WithLatest(image)
@@ -110,15 +111,15 @@ func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r
 func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
 	switch {
 	case renames(m) && len(tags) > 0:
-		return fault.Misuse("tag", image.String(), "new tags and a map at once", "the map names the new tags")
+		return fault.Misuse("tag", image.String(), "new tags and a map were given together", "leave the new tags out, the map names them")
 	case renames(m) && (image.Tag != "" || image.Digest != ""):
-		return fault.Misuse("tag", image.String(), "a map is for a repository: this names one image", "leave the tag off")
+		return fault.Misuse("tag", image.String(), "a map applies to a repository, but this names one image", "leave the tag off")
 	case !renames(m) && len(tags) == 0:
-		return fault.Misuse("tag", image.String(), "no new tag", "name at least one")
+		return fault.Misuse("tag", image.String(), "no new tag", "name at least one new tag")
 	}
 	for _, tag := range tags {
 		if strings.ContainsAny(tag, "/:@") {
-			return fault.Misuse("tag", image.String(), fmt.Sprintf("%q is not a tag", tag), "dray copy brings an image to another name")
+			return fault.Misuse("tag", image.String(), fmt.Sprintf("%q is not a tag", tag), "use dray copy to copy an image to another repository")
 		}
 		if err := ref.Tag(tag); err != nil {
 			return err
@@ -127,10 +128,10 @@ func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
 	return m.Check()
 }
 
-// renames reports whether m gives tags other names.
+// renames reports whether m gives new names to tags.
 func renames(m plan.TagMap) bool { return len(m.Pairs) > 0 || len(m.Rename) > 0 }
 
-// atLine says in which line of a list an error is.
+// atLine adds the line number of a list to err. Line 0 adds nothing.
 func atLine(line int, err error) error {
 	if line == 0 {
 		return err
@@ -138,8 +139,8 @@ func atLine(line int, err error) error {
 	return &fault.Fault{Kind: fault.KindOf(err), Op: "read list", Name: fmt.Sprintf("line %d", line), Err: err, Hint: fault.HintOf(err)}
 }
 
-// mapped lists the tags that m gives another name: its keys, and where it renames
-// by an expression those of repo that the expression changes.
+// mapped lists the tags to which m gives another name: the keys of m and, if m renames by an
+// expression, the tags of repo that the expression changes.
 func mapped(ctx context.Context, s *place.Session, repo ref.Repo, m plan.TagMap) ([]string, error) {
 	tags := m.Keys()
 	if len(m.Rename) == 0 {
@@ -159,7 +160,7 @@ func mapped(ctx context.Context, s *place.Session, repo ref.Repo, m plan.TagMap)
 }
 
 // one plans a single source name.
-func (p *Draft) one(ctx context.Context, source ref.Name, targets []ref.Name) error {
+func (p *Draft) planOne(ctx context.Context, source ref.Name, targets []ref.Name) error {
 	repos := make([]ref.Repo, len(targets))
 	for i, to := range targets {
 		repos[i] = to.Repo
@@ -171,16 +172,17 @@ func (p *Draft) one(ctx context.Context, source ref.Name, targets []ref.Name) er
 		return err
 	}
 	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(ref.Name) []ref.Name { return targets }})
-	return cmp.Or(err, p.see(ctx))
+	return cmp.Or(err, p.checkTargets(ctx))
 }
 
-// survey looks at both ends side by side. Within one registry it looks at the
-// target first: where the name is free, the source is read at once and not asked about before.
+// survey looks at both sides in parallel. Within one registry it looks at the target first. If the
+// target name is free, the manifest of the source is needed anyway, so the source is read at once,
+// without a HEAD request before.
 func survey(ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name) (src, dst plan.Inventory, err error) {
 	byDigest := slices.ContainsFunc(targets, func(n ref.Name) bool { return n.Tag == "" })
 	oneRegistry := !slices.ContainsFunc(targets, func(n ref.Name) bool { return n.Host != source.Host })
 	switch {
-	case byDigest: // the digest has to be known before it can be asked for
+	case byDigest: // the digest must be known before the target can be asked for it
 		if src, err = Source(ctx, s, source); err == nil {
 			dst, err = Targets(ctx, s, targets, src[source].Digest)
 		}
@@ -201,7 +203,7 @@ func survey(ctx context.Context, s *place.Session, source ref.Name, targets []re
 	return src, dst, err
 }
 
-// tagsOf plans all tags of a repository, or those that share one digest.
+// tagsOf plans all tags of a repository, or all tags that have the same digest.
 func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name, which plan.Tags, m plan.TagMap) error {
 	names := targets
 	if which == plan.AllTags {
@@ -209,7 +211,7 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	}
 	for _, n := range names {
 		if n.Tag != "" || n.Digest != "" {
-			return fault.Misuse("copy", n.String(), "several tags go to a repository: this names one image", "leave the tag off")
+			return fault.Misuse("copy", n.String(), "several tags are copied to a repository, but this names one image", "leave the tag off")
 		}
 	}
 	repos := make([]ref.Repo, len(targets))
@@ -249,10 +251,10 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 		return err
 	}
 	p.Steps, err = plan.Make(list.told, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(from ref.Name) []ref.Name { return to[from] }})
-	return cmp.Or(err, p.see(ctx))
+	return cmp.Or(err, p.checkTargets(ctx))
 }
 
-// lists reads the listings of the source and of all targets side by side.
+// lists reads the listings of the source and of all targets in parallel.
 func lists(ctx context.Context, s *place.Session, source ref.Repo, targets []ref.Repo) (from tagList, to []tagList, err error) {
 	to = make([]tagList, len(targets))
 	err = place.BySide(ctx,
@@ -266,7 +268,7 @@ func lists(ctx context.Context, s *place.Session, source ref.Repo, targets []ref
 	return from, to, err
 }
 
-// sharing keeps of list the tags that hold what image holds.
+// sharing keeps the tags of list that have the same digest as image.
 func (p *Draft) sharing(ctx context.Context, image ref.Name, list tagList) (tagList, error) {
 	found, err := Source(ctx, p.session, image)
 	if err != nil {

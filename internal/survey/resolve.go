@@ -11,7 +11,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// findDigests asks for the digests of the tags that may be in use and that the listing does not tell.
+// findDigests asks for the digests of the candidates for which the listing has none. An image in
+// use may be known by its digest alone.
 func (k *Landing) findDigests(ctx context.Context, s listing, candidates []oci.Listed) error {
 	open := map[ref.Name]bool{}
 	var names []ref.Name
@@ -21,7 +22,7 @@ func (k *Landing) findDigests(ctx context.Context, s listing, candidates []oci.L
 			names = append(names, n)
 		}
 	}
-	// What can not be asked for is asked for again once it is selected, and then it counts.
+	// An error counts only later: if the tag is selected, it is looked up again.
 	found, _, err := k.resolve(ctx, fault.Source, names, func(ref.Name) place.Repository { return s.at })
 	for i, t := range s.tags {
 		if d, ok := found[s.at.Repo().Tagged(t.Tag)]; ok {
@@ -31,18 +32,18 @@ func (k *Landing) findDigests(ctx context.Context, s listing, candidates []oci.L
 	return err
 }
 
-func (k *Landing) blame(repo ref.Repo) {
+func (k *Landing) setTroubled(repo ref.Repo) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.at = repo
 }
 
-// resolve asks for names. What is not there is neither found nor lost.
+// resolve looks names up. A name that does not exist is in neither found nor lost.
 func (k *Landing) resolve(ctx context.Context, side fault.Side, names []ref.Name, at func(ref.Name) place.Repository) (found plan.Inventory, lost map[ref.Name]error, err error) {
 	var mu sync.Mutex
 	found, lost = plan.Inventory{}, map[ref.Name]error{}
-	err = place.Each(ctx, asking, names, func(ctx context.Context, n ref.Name) error {
-		done, err := k.ask(ctx, side)
+	err = place.Each(ctx, maxLookups, names, func(ctx context.Context, n ref.Name) error {
+		done, err := k.acquireLookup(ctx, side)
 		if err != nil {
 			return err
 		}

@@ -13,11 +13,11 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Rules are what a request says beside names.
+// Rules holds the settings of a request that are not names.
 type Rules struct {
 	Verb      string // "import", "copy", "tag", "batch", "transfer"
 	Overwrite plan.Overwrite
-	Hold      plan.Hold // with several names; "" is plan.Each
+	Hold      plan.Hold // applies to several names; "" means plan.Each
 	Backup    plan.Backup
 	Map       plan.TagMap
 }
@@ -26,16 +26,16 @@ func (r Rules) draft(s *place.Session) *Draft {
 	return &Draft{Plan: plan.Plan{Verb: r.Verb, Overwrite: r.Overwrite, Backup: r.Backup, Hold: cmp.Or(r.Hold, plan.Each)}, session: s}
 }
 
-// Draft is a plan in the making, and the session in which it is made.
+// Draft is a plan while it is made, with the session in which it is made.
 type Draft struct {
 	plan.Plan
 	session *place.Session
 }
 
-// asking is how many names the surveys of one transfer ask for at once, at each side.
-const asking = 64
+// maxLookups limits how many names all surveys of one transfer look up at once, at each side.
+const maxLookups = 64
 
-// Scope is what the surveys of all landings of one transfer share.
+// Scope holds what the surveys of all landings of one transfer share.
 type Scope struct {
 	Base *place.Base
 
@@ -45,30 +45,31 @@ type Scope struct {
 	Overwrite   plan.Overwrite
 	Backup      plan.Backup
 	CopyLocks   bool
-	Incremental bool               // only what changed is listed, where that is known
-	Explained   bool               // somebody asks why each tag takes part or not
-	Rank        func(ref.Repo) int // of sources that bring different content to one name: the lowest wins
+	Incremental bool               // list only what changed, if it is known what was copied before
+	Explained   bool               // the caller wants to know why each tag is selected or not
+	Rank        func(ref.Repo) int // order of sources that have different content for one name: the lowest rank is used
 
-	asks map[fault.Side]chan struct{} // places for names that are asked for at once
+	lookups map[fault.Side]chan struct{} // semaphores that limit the lookups at each side
 }
 
-// NewScope begins what the surveys of one transfer share.
+// NewScope returns a copy of s that is ready for use.
 func NewScope(s Scope) *Scope {
-	s.asks = map[fault.Side]chan struct{}{fault.Source: make(chan struct{}, asking), fault.Target: make(chan struct{}, asking)}
+	s.lookups = map[fault.Side]chan struct{}{fault.Source: make(chan struct{}, maxLookups), fault.Target: make(chan struct{}, maxLookups)}
 	return &s
 }
 
-// ask waits for a place among the names that are asked for at a side.
-func (s *Scope) ask(ctx context.Context, side fault.Side) (done func(), err error) {
+// acquireLookup waits until another name may be looked up at a side. The caller must call done when
+// the lookup has ended.
+func (s *Scope) acquireLookup(ctx context.Context, side fault.Side) (done func(), err error) {
 	select {
-	case s.asks[side] <- struct{}{}:
-		return func() { <-s.asks[side] }, nil
+	case s.lookups[side] <- struct{}{}:
+		return func() { <-s.lookups[side] }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 }
 
-// Surveyed is the plan of one target repository, and what was learned while it was made.
+// Surveyed is the plan of one target repository, and what was learned while the plan was made.
 type Surveyed struct {
 	plan.Repository
 
@@ -78,37 +79,38 @@ type Surveyed struct {
 	Mark     *Mark
 }
 
-// Landing is the survey of one landing: its sources, and the target that receives what is selected of them.
+// Landing is the survey of one landing: its sources, and the target that receives what is selected
+// of them.
 type Landing struct {
 	*Scope
-	Of    plan.Landing
-	Into  *Surveyed
-	loose map[ref.Repo]*loose // what of the same sources goes by digest; nil is not known yet
-	seen  plan.Inventory      // what the same sources hold, where another landing looked at them before; else nil
-	gone  []plan.Step         // and what of that is broken
+	Of         plan.Landing
+	Into       *Surveyed
+	byDigest   map[ref.Repo]*byDigest // what of the same sources is copied by digest; nil if not known yet
+	seen       plan.Inventory         // what the same sources have, if another landing surveyed them before; else nil
+	seenBroken []plan.Step            // the Broken steps of seen
 
 	mu     sync.Mutex
-	at     ref.Repo // the source that is to be named beside the target when there is trouble
+	at     ref.Repo // the source to name next to the target in an error
 	broken []plan.Step
-	Extra  int // tags that only the target has
+	Extra  int // number of tags that only the target has
 }
 
-// listing is what one repository says it holds.
+// listing holds the tags that one repository lists.
 type listing struct {
 	at   place.Repository
 	tags []oci.Listed
-	part bool // it says nothing: what is wanted is asked for, name by name
+	part bool // the listing is not complete: each wanted name is looked up with a request
 }
 
-// loose is what a source repository holds that is to go by digest.
-type loose struct {
-	running   plan.Inventory     // what is in use and has no tag among those that go
-	manifests []oci.Listed       // without a tag
-	parents   []oci.Descriptor   // what may be an index, with a tag or without
-	broken    map[ref.Name]error // of what is in use
+// byDigest holds the content of a source repository that is to be copied by digest.
+type byDigest struct {
+	running   plan.Inventory     // images in use without a selected tag
+	manifests []oci.Listed       // manifests without a tag
+	parents   []oci.Descriptor   // descriptors that may be an index, with a tag or without
+	broken    map[ref.Name]error // images in use that could not be looked up
 }
 
-// Mark is how far a landing will have been brought when all of its steps are done.
+// Mark records up to which time a source is copied when all steps of a landing are done.
 type Mark struct {
 	From, To ref.Repo
 	Now      ledger.Mark

@@ -24,8 +24,8 @@ func tagsIn(inv plan.Inventory) []string {
 	return tags
 }
 
-// SourceTags lists repo, and asks for the digest of each tag that the listing
-// does not tell. A tag that vanishes meanwhile is left out.
+// SourceTags lists repo, and asks for the digest of each tag for which the listing has none. A tag
+// that is deleted meanwhile is left out.
 func SourceTags(ctx context.Context, s *place.Session, repo ref.Repo) (plan.Inventory, error) {
 	l, err := sourceList(ctx, s, repo)
 	if err != nil {
@@ -34,7 +34,8 @@ func SourceTags(ctx context.Context, s *place.Session, repo ref.Repo) (plan.Inve
 	return l.told, askSource(ctx, s, l)
 }
 
-// tagList is what the listing of a repository tells: some digests, and the names of the others.
+// tagList holds the listing of a repository: the digests that it contains, and the names of the
+// tags without one.
 type tagList struct {
 	at   place.Repository
 	told plan.Inventory
@@ -50,7 +51,7 @@ func sourceList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, 
 	return l, fault.On(fault.Source, err)
 }
 
-// targetList is empty for a repository that is not there.
+// targetList returns an empty list for a repository that does not exist.
 func targetList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, error) {
 	if place.Absent(repo) {
 		return tagList{}, nil
@@ -79,7 +80,7 @@ func listed(ctx context.Context, at place.Repository) (tagList, error) {
 	return l, err
 }
 
-// tags are the tags of the list, sorted.
+// tags returns the tags of the list, sorted.
 func (l tagList) tags() []string {
 	tags := tagsIn(l.told)
 	for _, n := range l.open {
@@ -89,13 +90,13 @@ func (l tagList) tags() []string {
 	return tags
 }
 
-// askSource adds to l.told the digests of l.open.
+// askSource adds the digests of l.open to l.told.
 func askSource(ctx context.Context, s *place.Session, l tagList) error {
 	var mu sync.Mutex
 	return place.Each(ctx, place.Lookups, l.open, func(ctx context.Context, n ref.Name) error {
 		desc, err := l.at.Resolve(ctx, n.Tag)
 		if fault.Is(err, fault.NotFound) {
-			s.Observe(event.Event{Kind: event.Noted, Name: n.String(), Text: "listed, and gone when it was asked for: " + n.String()})
+			s.Observe(event.Event{Kind: event.Noted, Name: n.String(), Text: "the tag was in the listing, but no longer exists: " + n.String()})
 			return nil
 		}
 		if err != nil {
@@ -108,8 +109,8 @@ func askSource(ctx context.Context, s *place.Session, l tagList) error {
 	})
 }
 
-// heldBy returns what the listed repositories hold under the wanted tags. Of tags whose
-// digests are not listed, only those that are listed are asked for.
+// heldBy returns what the listed repositories have under the wanted tags. A tag without a digest is
+// looked up only if it is in a listing.
 func heldBy(ctx context.Context, s *place.Session, lists []tagList, wanted map[string]bool) (plan.Inventory, error) {
 	inv := plan.Inventory{}
 	var open []ref.Name

@@ -13,10 +13,10 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// findTimes writes into a listing when the candidates were made that it tells no time of:
-// the time in the image's configuration. Each image is read once, and remembered for later
-// runs. Documents are kept for the copy. What has no time there, or can not be read, keeps
-// none.
+// findTimes fills in the creation time of the candidates for which the listing has no time. The
+// time is that of the image's configuration. Each image is read once, and its time is remembered
+// for later runs. The documents that are read are kept for the copy. An image without a time, or
+// one that cannot be read, keeps no time.
 func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Listed) error {
 	open := map[string]bool{}
 	for _, t := range candidates {
@@ -36,8 +36,8 @@ func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 	var mu sync.Mutex
 	times := map[oci.Digest]func() time.Time{}
 	known, news := k.Base.Times.Of(s.at.Repo()), map[oci.Digest]time.Time{}
-	err := place.Each(ctx, asking, at, func(ctx context.Context, i int) error {
-		done, err := k.ask(ctx, fault.Source)
+	err := place.Each(ctx, maxLookups, at, func(ctx context.Context, i int) error {
+		done, err := k.acquireLookup(ctx, fault.Source)
 		if err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 		if t.Descriptor.Digest == "" {
 			desc, err := s.at.Resolve(ctx, t.Tag)
 			if err != nil {
-				return context.Cause(ctx) // the tag is asked for again, and then it counts
+				return context.Cause(ctx) // if the tag is selected, it is looked up again, and then an error counts
 			}
 			t.Descriptor = desc
 		}
@@ -58,7 +58,7 @@ func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 		mu.Lock()
 		made := times[digest]
 		if made == nil {
-			made = sync.OnceValue(func() time.Time { return k.made(ctx, s.at, digest) })
+			made = sync.OnceValue(func() time.Time { return k.creationTime(ctx, s.at, digest) })
 			times[digest] = made
 		}
 		mu.Unlock()
@@ -70,12 +70,12 @@ func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 		}
 		return context.Cause(ctx)
 	})
-	_ = k.Base.Times.Note(s.at.Repo(), news) // what can not be remembered is read again
+	_ = k.Base.Times.Note(s.at.Repo(), news) // a time that cannot be remembered is read again
 	return err
 }
 
-// made reads the time of an image; of an index, that of its first image.
-func (k *Landing) made(ctx context.Context, at place.Repository, digest oci.Digest) time.Time {
+// creationTime reads the creation time of an image. For an index it is that of the first image.
+func (k *Landing) creationTime(ctx context.Context, at place.Repository, digest oci.Digest) time.Time {
 	doc, err := at.Document(ctx, string(digest))
 	if err != nil {
 		return time.Time{}

@@ -16,22 +16,22 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// addLoose adds to src and dst what goes by digest.
-func (k *Landing) addLoose(ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error) error {
-	if !k.looselyToo() {
+// addByDigest adds to src and dst what is copied by digest.
+func (k *Landing) addByDigest(ctx context.Context, src, dst plan.Inventory, lost map[ref.Name]error) error {
+	if !k.copiesByDigest() {
 		return nil
 	}
-	if k.loose == nil {
-		found := map[ref.Repo]*loose{}
+	if k.byDigest == nil {
+		found := map[ref.Repo]*byDigest{}
 		for _, from := range k.Of.From {
-			l, err := k.findLoose(ctx, from, src)
+			l, err := k.findByDigest(ctx, from, src)
 			if err != nil {
-				k.blame(from)
+				k.setTroubled(from)
 				return fault.On(fault.Source, err)
 			}
 			found[from] = l
 		}
-		k.loose = found
+		k.byDigest = found
 	}
 	for _, from := range k.Of.From {
 		if err := k.addFrom(ctx, from, src, dst, lost); err != nil {
@@ -41,13 +41,13 @@ func (k *Landing) addLoose(ctx context.Context, src, dst plan.Inventory, lost ma
 	return nil
 }
 
-// looselyToo reports whether something may go by digest.
-func (k *Landing) looselyToo() bool {
+// copiesByDigest reports whether anything may be copied by digest.
+func (k *Landing) copiesByDigest() bool {
 	return k.Selection.Untagged || len(k.InUse.Images) > 0
 }
 
-func (k *Landing) findLoose(ctx context.Context, from ref.Repo, src plan.Inventory) (*loose, error) {
-	l := &loose{}
+func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inventory) (*byDigest, error) {
+	l := &byDigest{}
 	if running := k.InUse.Of(from); running != nil {
 		tagged := map[oci.Digest]bool{}
 		for n, desc := range src {
@@ -83,7 +83,7 @@ func (k *Landing) findLoose(ctx context.Context, from ref.Repo, src plan.Invento
 		})
 	}
 	if err == nil && !told {
-		k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("%s lists tags only: manifests of %s without a tag are not seen, and are not brought", from.Host, from))
+		k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("%s lists tags only: manifests of %s without a tag cannot be found and are not copied", from.Host, from))
 	}
 	var why plan.Explain
 	if l.manifests, why = k.Selection.Loose(from.Path, l.manifests); told && k.Explained {
@@ -92,9 +92,10 @@ func (k *Landing) findLoose(ctx context.Context, from ref.Repo, src plan.Invento
 	return l, err
 }
 
-// addFrom adds what goes by digest from one source. What only an index names goes with that.
+// addFrom adds what one source has to copy by digest. A manifest that an index names is copied with
+// that index.
 func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inventory, lost map[ref.Name]error) error {
-	l := k.loose[from]
+	l := k.byDigest[from]
 	for n, err := range l.broken {
 		k.broken = append(k.broken, plan.Step{Action: plan.Broken, From: n, To: k.Of.To.Tagged(""), Problem: plan.ProblemOf(err)})
 	}
@@ -109,7 +110,7 @@ func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inve
 	if err != nil {
 		return err
 	}
-	here := map[oci.Digest]bool{} // of what the target holds
+	here := map[oci.Digest]bool{} // digests that the target has
 	for _, desc := range dst {
 		here[desc.Digest] = true
 	}
@@ -136,8 +137,8 @@ func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inve
 	return nil
 }
 
-// heldByDigest finds out which of the wanted the target has: by its own list where it has
-// one and many are wanted, else one by one.
+// heldByDigest finds out which of the wanted digests the target has. If many are wanted and the
+// registry lists manifests, it reads that list. Otherwise it asks one by one.
 func (k *Landing) heldByDigest(ctx context.Context, wanted plan.Inventory, lost map[ref.Name]error) (plan.Inventory, error) {
 	to, held := k.Of.To, plan.Inventory{}
 	if len(wanted) > Handful && !to.IsLayout() {
@@ -151,7 +152,7 @@ func (k *Landing) heldByDigest(ctx context.Context, wanted plan.Inventory, lost 
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		clear(held) // the questions one by one will say what is wrong
+		clear(held) // the single requests below will report the error
 	}
 	if place.Absent(to) {
 		return held, nil
@@ -169,8 +170,8 @@ func (k *Landing) heldByDigest(ctx context.Context, wanted plan.Inventory, lost 
 	return held, err
 }
 
-// children reads the parents, if anything is lacking, and lists what they name. What can
-// not be read names nothing: its children then go each on its own.
+// children reads the parents, if lacking is not empty, and returns the digests that they name. A
+// parent that cannot be read names nothing: its children are then copied each on its own.
 func (k *Landing) children(ctx context.Context, from ref.Repo, lacking plan.Inventory, parents []oci.Descriptor) (map[oci.Digest]bool, error) {
 	children := map[oci.Digest]bool{}
 	if len(lacking) == 0 || len(parents) == 0 {
@@ -181,8 +182,8 @@ func (k *Landing) children(ctx context.Context, from ref.Repo, lacking plan.Inve
 		return nil, err
 	}
 	var mu sync.Mutex
-	return children, place.Each(ctx, asking, parents, func(ctx context.Context, d oci.Descriptor) error {
-		done, err := k.ask(ctx, fault.Source)
+	return children, place.Each(ctx, maxLookups, parents, func(ctx context.Context, d oci.Descriptor) error {
+		done, err := k.acquireLookup(ctx, fault.Source)
 		if err != nil {
 			return err
 		}

@@ -14,19 +14,19 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// want is one source name and where it is to go.
+// want is one source name and its targets.
 type want struct {
 	source    ref.Name
 	targets   []ref.Name
 	overwrite plan.Overwrite
-	asked     string             // the request's words, for one that could not be read
+	asked     string             // the text of the request, if it could not be parsed
 	err       error              // why the source is not known
-	lost      map[ref.Name]error // targets that could not be asked for
+	lost      map[ref.Name]error // targets that could not be looked up
 }
 
-// many plans wants that stand each for itself: one that can not be found out is a
-// broken step and stops nothing else.
-func (p *Draft) many(ctx context.Context, wants []want) error {
+// many plans wants that are independent of each other. A name that cannot be looked up becomes a
+// Broken step and does not stop the others.
+func (p *Draft) planMany(ctx context.Context, wants []want) error {
 	for _, w := range wants {
 		for _, to := range w.targets {
 			p.session.Aim(w.source.Repo, to.Repo)
@@ -43,11 +43,11 @@ func (p *Draft) many(ctx context.Context, wants []want) error {
 		}
 	}
 	for _, ow := range []plan.Overwrite{plan.Refuse, plan.Update, plan.Always} {
-		if err := p.makeSome(wants, src, dst, ow); err != nil {
+		if err := p.planOverwrite(wants, src, dst, ow); err != nil {
 			return err
 		}
 	}
-	if err := p.see(ctx); err != nil {
+	if err := p.checkTargets(ctx); err != nil {
 		return err
 	}
 	for _, w := range wants {
@@ -63,8 +63,8 @@ func (p *Draft) many(ctx context.Context, wants []want) error {
 	return collisions(p.Steps)
 }
 
-// makeSome adds the steps of the wants that overwrite in the way of ow.
-func (p *Draft) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrite) error {
+// planOverwrite adds the steps of the wants whose overwrite rule is ow.
+func (p *Draft) planOverwrite(wants []want, src, dst plan.Inventory, ow plan.Overwrite) error {
 	targets := map[ref.Name][]ref.Name{}
 	some := plan.Inventory{}
 	for _, w := range wants {
@@ -87,7 +87,8 @@ func (p *Draft) makeSome(wants []want, src, dst plan.Inventory, ow plan.Overwrit
 	return err
 }
 
-// collisions refuses steps that bring different content to one name, which Make can not see between its calls.
+// collisions refuses steps that bring different content to one name. plan.Make cannot see these,
+// since each of its calls gets only a part of the wants.
 func collisions(steps []plan.Step) error {
 	seen := map[ref.Name]int{}
 	for i, s := range steps {
@@ -99,18 +100,18 @@ func collisions(steps []plan.Step) error {
 			key.Digest = s.From.Digest
 		}
 		if other, twice := seen[key]; twice && steps[other].Digest() != s.Digest() {
-			return fault.Misuse("plan", key.String(), fmt.Sprintf("two different sources land on it: %s and %s", steps[other].From, s.From), "give each source a target tag of its own")
+			return fault.Misuse("plan", key.String(), fmt.Sprintf("two sources with different content have this target: %s and %s", steps[other].From, s.From), "give each source its own target tag")
 		}
 		seen[key] = i
 	}
 	return nil
 }
 
-// sources looks at every source once, and writes what went wrong into the wants. Many names
-// are looked up in listings; a manifest that is tagged is read, for it is put again.
+// sources looks at every source once, and writes its error into the wants. Many names are looked up
+// in listings. For the verb tag the manifest is read, since it is put again under the new tag.
 func (p *Draft) sources(ctx context.Context, wants []want) (plan.Inventory, error) {
 	var names []ref.Name
-	known := map[ref.Name]bool{} // a list has many lines
+	known := map[ref.Name]bool{} // several lines of a list may name the same source
 	for _, w := range wants {
 		if w.err == nil && !known[w.source] {
 			known[w.source] = true
@@ -151,7 +152,8 @@ func (p *Draft) lookAtSource(ctx context.Context, n ref.Name) (plan.Inventory, e
 	return Source(ctx, p.session, n)
 }
 
-// surveyWanted looks at every target of the wants whose source is known, and writes into them which it could not.
+// surveyWanted looks at every target of the wants whose source is known. It writes into the wants
+// the targets that it could not look up.
 func surveyWanted(ctx context.Context, s *place.Session, wants []want, src plan.Inventory) (plan.Inventory, error) {
 	type look struct {
 		want   *want
@@ -197,7 +199,7 @@ func surveyWanted(ctx context.Context, s *place.Session, wants []want, src plan.
 		}
 		if desc.Digest != "" {
 			if l.name.Tag == "" {
-				l.name.Digest = string(desc.Digest) // several may be asked for in one repository
+				l.name.Digest = string(desc.Digest) // several digests of one repository may be wanted
 			}
 			inv[l.name] = desc
 		}
@@ -206,14 +208,14 @@ func surveyWanted(ctx context.Context, s *place.Session, wants []want, src plan.
 	return inv, err
 }
 
-// tagWants spreads a repository's tags over target repositories by a map.
+// tagWants returns a want for each tag, with the names that m gives it in all target repositories.
 func tagWants(source ref.Repo, tags []string, targets []ref.Name, m plan.TagMap, ow plan.Overwrite) ([]want, error) {
 	var wants []want
 	for _, tag := range tags {
 		w := want{source: source.Tagged(tag), overwrite: ow}
 		for _, to := range m.Targets(tag) {
 			if err := ref.Tag(to); err != nil {
-				return nil, fault.Misuse("map tag", tag, fmt.Sprintf("it becomes %q, which is not a tag", to), "")
+				return nil, fault.Misuse("map tag", tag, fmt.Sprintf("the map changes it to %q, which is not a valid tag", to), "")
 			}
 			for _, n := range targets {
 				w.targets = append(w.targets, n.Repo.Tagged(to))

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// Refuse answers in the form of distribution-spec v1.1.1 §Error Codes.
+// Refuse writes an error response in the form of distribution-spec v1.1.1 §Error Codes.
 func Refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -14,7 +14,7 @@ func Refuse(w http.ResponseWriter, status int, code, message string) {
 	})
 }
 
-// Answer is v as JSON.
+// Answer writes v as JSON.
 func Answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v)

@@ -40,8 +40,8 @@ func bearer(next http.Handler, i *Issuer) http.Handler {
 	})
 }
 
-// admits reports whether a request carries what it needs; otherwise the
-// problem is the error of RFC 6750 §3.1, "" when there was no token.
+// admits reports whether a request carries the credentials that it requires. If not, problem is the
+// error code of RFC 6750 §3.1, or "" if the request has no token.
 func (i *Issuer) admits(req *http.Request) (problem string, ok bool) {
 	header := req.Header.Get("Authorization")
 	if user, password, isBasic := req.BasicAuth(); isBasic && i.auth.Challenge == TwoChallenges {
@@ -85,8 +85,7 @@ func (i *Issuer) challenge(w http.ResponseWriter, req *http.Request, problem str
 	}
 }
 
-// scopesOf writes rights as the scope value of a challenge, repository by
-// repository.
+// scopesOf writes rights as the scope value of a challenge, repository by repository.
 func scopesOf(all []need) string {
 	var order []string
 	actions := map[string][]string{}

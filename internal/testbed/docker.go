@@ -15,22 +15,22 @@ import (
 	"time"
 )
 
-// DockerRegistry runs Debian's docker-registry (distribution 2.8.2) with
-// deletes on. It listens on a loopback port of its own; the Registry is a
-// reverse proxy in front of it, so that logs, authentication and faults are
-// there as everywhere. Without the program the test is skipped.
+// DockerRegistry runs Debian's docker-registry (distribution 2.8.2) with deletion enabled, on its
+// own loopback port. The Registry is a reverse proxy in front of it, so that log, authentication
+// and faults work as with the other registries. If the program is not installed, the test is
+// skipped.
 func DockerRegistry(tb testing.TB, o Options) *Registry {
 	tb.Helper()
 	return Serve(tb, NewDockerRegistry(tb, o), o)
 }
 
-// NewDockerRegistry is the handler of DockerRegistry: o.Dir and o.Content
-// count. A range that starts at the end of a blob is answered 416 with the
-// Content-Length of the blob, and breaks off; chunks may come out of order;
-// tags can not be deleted; tag lists ignore n and last.
+// NewDockerRegistry returns the handler of DockerRegistry. It uses o.Dir and o.Content. Quirks of
+// this version: a range that starts at the end of a blob is answered 416 with the Content-Length of
+// the blob, and the connection breaks; chunks may come out of order; tags cannot be deleted; tag
+// lists ignore n and last.
 func NewDockerRegistry(tb testing.TB, o Options) http.Handler {
 	tb.Helper()
-	wanted(tb, "docker-registry")
+	requireProgram(tb, "docker-registry")
 	dir := o.Dir
 	if dir == "" {
 		dir = tb.TempDir()
@@ -53,8 +53,8 @@ http: {addr: "127.0.0.1:0", secret: testbed}
 	return proxy(start(tb, config))
 }
 
-// start runs the program until the test ends and returns its address. The
-// shell in between ends it even when the test binary dies: its stdin closes.
+// start runs the program until the test ends and returns its address. A shell in between ends the
+// program even if the test binary dies, because the shell's stdin is then closed.
 func start(tb testing.TB, config string) string {
 	tb.Helper()
 	cmd := exec.Command("sh", "-c", `docker-registry serve "$0" & p=$!; cat >/dev/null; kill -9 $p; wait $p`, config)
@@ -69,7 +69,7 @@ func start(tb testing.TB, config string) string {
 	}
 	tb.Cleanup(func() {
 		_ = stdin.Close()
-		_ = cmd.Wait() // always an error: it was killed
+		_ = cmd.Wait() // always an error: the process was killed
 	})
 	select {
 	case at := <-out.at:
@@ -111,8 +111,8 @@ func (l *listening) text() string {
 	return l.seen.String()
 }
 
-// proxy passes requests on with the Host and scheme that the client used: the
-// registry builds its Locations from them.
+// proxy passes requests on with the Host and scheme that the client used, since the registry builds
+// its Locations from these.
 func proxy(addr string) http.Handler {
 	return &httputil.ReverseProxy{
 		FlushInterval: -1,

@@ -9,8 +9,9 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 )
 
-// What is gathered behaves as files do: an upload that was closed goes on at its end, sizes
-// count what is under way, one that was canceled is gone, and none is longer than its bytes.
+// The storage in memory behaves as files do: an upload that was closed continues at its end, sizes
+// include data that is still buffered, a canceled upload is gone, and no upload has more bytes than
+// were written.
 func TestStorageInMemoryWritesAsADirectoryDoes(t *testing.T) {
 	memory, err := gatherers{}.Create(t.Context(), nil)
 	if err != nil {
@@ -29,18 +30,18 @@ func writes(t *testing.T, d storagedriver.StorageDriver) {
 	w := writer(t, d, "/a/b", false)
 	feed(t, w, whole[:cut])
 	if w.Size() != int64(cut) {
-		t.Errorf("%d bytes while they are written, want %d", w.Size(), cut)
+		t.Errorf("size %d while writing, want %d", w.Size(), cut)
 	}
 	end(t, w.Close())
 	if _, err := w.Write(whole); err == nil {
-		t.Error("a closed writer took more")
+		t.Error("a closed writer accepted more data")
 	}
 	if info, err := d.Stat(t.Context(), "/a/b"); err != nil || info.Size() != int64(cut) {
 		t.Errorf("closed: %v %v, want %d bytes", info, err, cut)
 	}
 	w = writer(t, d, "/a/b", true)
 	if w.Size() != int64(cut) {
-		t.Errorf("it goes on at %d, want %d", w.Size(), cut)
+		t.Errorf("the upload continues at %d, want %d", w.Size(), cut)
 	}
 	feed(t, w, whole[cut:])
 	end(t, w.Commit(t.Context()))
@@ -57,7 +58,7 @@ func writes(t *testing.T, d storagedriver.StorageDriver) {
 	feed(t, w, whole)
 	end(t, w.Cancel(t.Context()))
 	if _, err := d.Stat(t.Context(), "/a/c"); err == nil {
-		t.Error("what was canceled is there")
+		t.Error("a canceled upload still exists")
 	}
 }
 

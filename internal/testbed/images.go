@@ -12,30 +12,30 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Image is content that was put into a repository.
+// Image describes content that was stored in a repository.
 type Image struct {
 	Root      v1.Descriptor
 	Repo, Tag string
 	Manifests int   // distinct manifests and indexes
-	Blobs     int   // distinct configs and layers that are there
-	Bytes     int64 // of those blobs
+	Blobs     int   // distinct configs and layers that are stored
+	Bytes     int64 // total size of those blobs
 
 	Layers   []v1.Descriptor // layers and configs in the order of storing
 	Children []v1.Descriptor // manifests below the root, in the order of storing
 }
 
-// Digest is the digest of the root.
+// Digest returns the digest of the root.
 func (m Image) Digest() string { return m.Root.Digest.String() }
 
-// RandomOptions describe an image of noise.
+// RandomOptions describe an image of random bytes.
 type RandomOptions struct {
-	Layers int    // 0 is one
-	Size   int64  // of each layer, in bytes; 0 is 1 KiB
+	Layers int    // 0 means one
+	Size   int64  // of each layer, in bytes; 0 means 1 KiB
 	Seed   uint64 // the same seed gives the same digests
 }
 
-// Random stores one linux/amd64 image whose layers do not compress. They are
-// noise, not gzip: registries do not care, unpackers do.
+// Random stores one linux/amd64 image whose layers do not compress. The layers are random bytes and
+// not gzip: registries do not check this, but the image cannot be unpacked.
 func Random(tb testing.TB, r *Registry, repo, tag string, o RandomOptions) Image {
 	tb.Helper()
 	m := builder{tb: tb, r: r, Image: Image{Repo: repo, Tag: tag}}
@@ -50,8 +50,8 @@ func Random(tb testing.TB, r *Registry, repo, tag string, o RandomOptions) Image
 	return m.done()
 }
 
-// Index stores an index of n platforms under a tag. Each has a config and a
-// layer of its own and one layer that all share: 2n+1 blobs, n+1 manifests.
+// Index stores an index of n platforms under a tag. Each platform has its own config and layer, and
+// all share one more layer: 2n+1 blobs, n+1 manifests.
 func Index(tb testing.TB, r *Registry, repo, tag string, n int) Image {
 	tb.Helper()
 	m := builder{tb: tb, r: r, Image: Image{Repo: repo, Tag: tag}}
@@ -67,8 +67,8 @@ func Index(tb testing.TB, r *Registry, repo, tag string, n int) Image {
 	return m.done()
 }
 
-// Nested stores indexes inside one another: depth indexes above one image. A
-// depth of 1 is an index that holds a manifest.
+// Nested stores indexes inside one another: depth indexes above one image. A depth of 1 is an index
+// that holds a manifest.
 func Nested(tb testing.TB, r *Registry, repo, tag string, depth int) Image {
 	tb.Helper()
 	m := builder{tb: tb, r: r, Image: Image{Repo: repo, Tag: tag}}
@@ -84,7 +84,7 @@ func Nested(tb testing.TB, r *Registry, repo, tag string, depth int) Image {
 	return m.done()
 }
 
-// platform returns the i-th of many platforms that differ.
+// platform returns the i-th of many different platforms.
 func platform(i int) v1.Platform {
 	real := []v1.Platform{
 		{OS: "linux", Architecture: "amd64"},
@@ -113,7 +113,7 @@ func (m *builder) blob(mediaType string, data []byte) v1.Descriptor {
 	return d
 }
 
-// noise stores a layer of seeded noise without holding it in memory.
+// noise stores a layer of random bytes of a seed without holding it in memory.
 func (m *builder) noise(size int64, seed uint64) v1.Descriptor {
 	m.tb.Helper()
 	hash := digest.Canonical.Digester()
@@ -126,8 +126,7 @@ func (m *builder) noise(size int64, seed uint64) v1.Descriptor {
 	return d
 }
 
-// manifest stores an image manifest with a config for p. An empty name stores
-// by digest.
+// manifest stores an image manifest with a config for p. An empty name stores it by digest.
 func (m *builder) manifest(name string, p v1.Platform, layers []v1.Descriptor) v1.Descriptor {
 	m.tb.Helper()
 	config := v1.Image{Platform: p, RootFS: v1.RootFS{Type: "layers"}}
@@ -158,7 +157,7 @@ func (m *builder) document(name, mediaType string, v any) v1.Descriptor {
 	return d
 }
 
-// done counts what was stored; the root is not its own child.
+// done counts what was stored. The root is not its own child.
 func (m *builder) done() Image {
 	seen := map[digest.Digest]bool{}
 	for _, d := range m.Children {
@@ -188,7 +187,7 @@ func encode(tb testing.TB, v any) []byte {
 	return b
 }
 
-// Noise is size bytes that do not compress, the same for the same seed.
+// Noise returns a reader of size bytes that do not compress. The same seed gives the same bytes.
 func Noise(seed uint64, size int64) io.Reader {
 	var key [32]byte
 	for i := range 8 {

@@ -19,7 +19,7 @@ import (
 	"github.com/drayage/dray/internal/testbed/hollow"
 )
 
-// failures catches what a judge has to say.
+// failures records what a judge reports.
 type failures struct {
 	testing.TB
 	said []string
@@ -135,7 +135,7 @@ func TestSameFindsWhatIsMissingOrDifferent(t *testing.T) {
 	testbed.Random(t, to, "app", "v1", testbed.RandomOptions{})
 	judge(to, "target: %s:%s is %s, want %s")
 	_, raw := get(t, from, "GET", "/v2/app/manifests/v1", "")
-	to.Manifest(t, "app", "v1", img.Root.MediaType, []byte(raw)) // sparse: no child is there
+	to.Manifest(t, "app", "v1", img.Root.MediaType, []byte(raw)) // a sparse index: it has no child here
 	judge(to, "target: no manifest %s@%s", "target: no manifest %s@%s")
 	testbed.Index(t, to, "app", "v1", 2)
 	judge(to)
@@ -189,7 +189,7 @@ func TestBusyboxIsARealImageThatUnpacksAndRuns(t *testing.T) {
 		return
 	}
 	root := testbed.UmociUnpack(t, r, "library/busybox", "v1")
-	// It is static, so it runs wherever it lies.
+	// The program is static, so it runs anywhere.
 	out, err := exec.CommandContext(t.Context(), filepath.Join(root, "bin", "busybox"), "echo", "hello").Output()
 	if err != nil || string(out) != "hello\n" {
 		t.Errorf("%q, %v", out, err)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// settle fixes the realm, unless it has its own listener already.
+// settle sets the realm, unless the token service has its own listener.
 func (i *Issuer) settle(origin string) {
 	if i.URL != "" {
 		return
@@ -17,14 +17,14 @@ func (i *Issuer) settle(origin string) {
 	i.URL = origin + i.path()
 }
 
-// Issued returns how many access tokens were given out.
+// Issued returns how many access tokens were issued.
 func (i *Issuer) Issued() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.issued
 }
 
-// Revoke makes every access token invalid at once. Refresh tokens stay.
+// Revoke makes every access token invalid at once. Refresh tokens stay valid.
 func (i *Issuer) Revoke() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -40,7 +40,7 @@ func (i *Issuer) RefreshToken(user string) string {
 	return t
 }
 
-// grant returns the rights of a token, false when it is unknown or over.
+// grant returns the rights of a token. ok is false if the token is unknown or has expired.
 func (i *Issuer) grant(value string) (map[need]bool, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -48,8 +48,8 @@ func (i *Issuer) grant(value string) (map[need]bool, bool) {
 	return t.rights, ok && time.Now().Before(t.ends)
 }
 
-// ServeHTTP answers token requests by the Docker token specification (GET and
-// OAuth2 POST) and, for ACR, the exchange.
+// ServeHTTP answers token requests as the Docker token specification describes (GET, and POST for
+// OAuth2) and, for ACR, the exchange.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err := req.ParseForm(); err != nil {
 		Refuse(w, http.StatusBadRequest, "UNSUPPORTED", err.Error())
@@ -78,7 +78,7 @@ func (i *Issuer) path() string {
 	return tokenPath
 }
 
-// byBasic returns who asks; "" is anonymous.
+// byBasic returns the user of a request with Basic authentication; "" is anonymous.
 func (i *Issuer) byBasic(req *http.Request) (user string, ok bool) {
 	user, password, given := req.BasicAuth()
 	if !given {
@@ -150,8 +150,8 @@ func (i *Issuer) ttl() time.Duration {
 	return i.auth.TTL
 }
 
-// issue gives what may be given of the scopes: a token service answers 200
-// with less than was asked rather than refuse.
+// issue returns a token with those of the scopes that the user may have. Like a real token service
+// it grants less than was requested instead of refusing.
 func (i *Issuer) issue(user string, scopes []string) string {
 	rights := map[need]bool{}
 	for _, scope := range strings.Fields(strings.Join(scopes, " ")) {
@@ -191,7 +191,7 @@ func parseScope(s string) []need {
 	return all
 }
 
-// mint makes a token that nobody else has, in the shape of a JWT.
+// mint returns a unique token in the form of a JWT.
 func mint(claims map[string]any) string {
 	part := func(v any) string {
 		b, err := json.Marshal(v)

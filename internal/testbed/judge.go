@@ -21,17 +21,16 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Tally is what a judge has looked at, each content once.
+// Tally counts what a judge has read, each content once.
 type Tally struct {
 	Manifests, Blobs int
 	Bytes            int64 // of blobs
 }
 
-// Same fails the test unless a tag or digest at the target is the image at the
-// source, byte for byte: the same root, and at the target every child, config
-// and layer with its digest and size. Content that the source lacks, too
-// (foreign layers, children of a sparse index), is passed over. Both ends are
-// read behind their fronts.
+// Same fails the test unless a tag or digest at the target is the image at the source, byte for
+// byte: the same root, and at the target every child, config and layer with its digest and size.
+// Content that the source lacks too (foreign layers, children of a sparse index) is not required.
+// Both sides are read behind their fronts.
 func Same(tb testing.TB, from, to *Registry, fromRepo, fromRef, toRepo, toRef string) Tally {
 	tb.Helper()
 	w := walk{tb: tb, from: from, to: to, fromRepo: fromRepo, toRepo: toRepo, seen: map[digest.Digest]bool{}}
@@ -50,7 +49,7 @@ func Same(tb testing.TB, from, to *Registry, fromRepo, fromRef, toRepo, toRef st
 	return w.Tally
 }
 
-// raw returns a manifest, nil when it is not there.
+// raw returns a manifest, or nil if it does not exist.
 func (r *Registry) raw(tb testing.TB, repo, ref string) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -131,21 +130,21 @@ func (s *sizer) Write(p []byte) (int, error) {
 	return s.hash.Write(p)
 }
 
-// Document is as much of a manifest or index as a walk needs.
+// Document holds the parts of a manifest or index that a walk needs.
 type Document struct {
 	Config    *v1.Descriptor  `json:"config"`
 	Layers    []v1.Descriptor `json:"layers"`
 	Manifests []v1.Descriptor `json:"manifests"`
 }
 
-// ReadDocument reads a manifest or an index.
+// ReadDocument parses a manifest or an index.
 func ReadDocument(raw []byte) (Document, error) {
 	var d Document
 	err := json.Unmarshal(raw, &d)
 	return d, err
 }
 
-// Blobs are its config and layers.
+// Blobs returns the config and the layers.
 func (d Document) Blobs() []v1.Descriptor {
 	if d.Config == nil {
 		return d.Layers
@@ -153,7 +152,7 @@ func (d Document) Blobs() []v1.Descriptor {
 	return append([]v1.Descriptor{*d.Config}, d.Layers...)
 }
 
-// login returns the first user of the registry, "" when it wants none.
+// login returns the first user of the registry, or "" if it requires no login.
 func (r *Registry) login() (user, password string) {
 	if r.auth.Mode == None {
 		return "", ""
@@ -167,9 +166,9 @@ func (r *Registry) login() (user, password string) {
 	return user, all[user]
 }
 
-// CraneDigest reads an image with go-containerregistry's client, over the wire
-// and signed in: every layer of every platform is checked. It returns the root
-// digest. Registry must be on Loopback.
+// CraneDigest reads an image with go-containerregistry's client, over the network and with a login.
+// It reads every layer of every platform, and the client checks the digests. It returns the root
+// digest. The Registry must be on Loopback.
 func CraneDigest(tb testing.TB, r *Registry, repo, ref string) string {
 	tb.Helper()
 	at, err := name.ParseReference(r.Host+"/"+repo+separator(ref)+ref, name.Insecure)
@@ -226,8 +225,7 @@ func craneIndex(tb testing.TB, index crane.ImageIndex) {
 	}
 }
 
-// craneImage reads to the end of every blob: that is where the client checks
-// digests.
+// craneImage reads every blob to its end, which is where the client checks digests.
 func craneImage(tb testing.TB, image crane.Image) {
 	tb.Helper()
 	if _, err := image.RawConfigFile(); err != nil {
@@ -249,17 +247,17 @@ func craneImage(tb testing.TB, image crane.Image) {
 	}
 }
 
-// SkopeoInspect returns the digest of what skopeo reads under a tag or digest,
-// over the wire and signed in. Without skopeo the test is skipped.
+// SkopeoInspect returns the digest of what skopeo reads under a tag or digest, over the network and
+// with a login. If skopeo is not installed, the test is skipped.
 func SkopeoInspect(tb testing.TB, r *Registry, repo, ref string) string {
 	tb.Helper()
 	args := append([]string{"inspect", "--raw", "--tls-verify=false"}, r.creds("--creds")...)
 	return digest.FromBytes(tool(tb, "skopeo", append(args, r.docker(repo, ref))...)).String()
 }
 
-// SkopeoCopy has skopeo read an image, all platforms and every blob, into a new
-// OCI layout under the tag "judged", and returns the layout's directory. Images
-// of Docker media types are converted. Without skopeo the test is skipped.
+// SkopeoCopy lets skopeo copy an image, all platforms and every blob, to a new OCI layout under the
+// tag "judged". It returns the layout's directory. Images of Docker media types are converted. If
+// skopeo is not installed, the test is skipped.
 func SkopeoCopy(tb testing.TB, r *Registry, repo, ref string) string {
 	tb.Helper()
 	return r.pull(tb, repo, ref, "--all")
@@ -274,12 +272,12 @@ func (r *Registry) pull(tb testing.TB, repo, ref string, more ...string) string 
 	return dir
 }
 
-// UmociUnpack unpacks the image for this machine's architecture (linux) and
-// returns the directory of its root file system. skopeo fetches it. Without
-// umoci or skopeo the test is skipped.
+// UmociUnpack unpacks the image for this machine's architecture (linux) and returns the directory
+// of its root file system. skopeo downloads it. If umoci or skopeo is not installed, the test is
+// skipped.
 func UmociUnpack(tb testing.TB, r *Registry, repo, ref string) string {
 	tb.Helper()
-	wanted(tb, "umoci")
+	requireProgram(tb, "umoci")
 	layout := r.pull(tb, repo, ref, "--override-os=linux", "--override-arch="+runtime.GOARCH)
 	bundle := filepath.Join(tb.TempDir(), "bundle")
 	args := []string{"unpack"}
@@ -309,11 +307,11 @@ func separator(ref string) string {
 	return ":"
 }
 
-// tool runs a program of another project and returns its stdout. When it is
-// not installed the test is skipped.
+// tool runs a program of another project and returns its stdout. If the program is not installed,
+// the test is skipped.
 func tool(tb testing.TB, program string, args ...string) []byte {
 	tb.Helper()
-	wanted(tb, program)
+	requireProgram(tb, program)
 	cmd := exec.CommandContext(tb.Context(), program, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -325,7 +323,7 @@ func tool(tb testing.TB, program string, args ...string) []byte {
 	return out
 }
 
-func wanted(tb testing.TB, program string) {
+func requireProgram(tb testing.TB, program string) {
 	tb.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		tb.Skip(program + " (Debian package) is not installed")

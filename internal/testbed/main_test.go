@@ -6,8 +6,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Nothing that a test started outlives it, but for what distribution can not
-// stop.
+// No goroutine of a test may be left at the end, except for the ones that distribution cannot stop.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/docker/go-events.(*Broadcaster).run"))
 }

@@ -5,22 +5,21 @@ import (
 	"time"
 )
 
-// Options choose how a registry is served. The zero value is plain HTTP/1.1
-// without authentication.
+// Options choose how a registry is served. The zero value is plain HTTP/1.1 without authentication.
 type Options struct {
 	Wire     Wire
 	Scheme   Scheme
 	Protocol Protocol
 	Auth     Auth
 
-	// Host is what a registry on Pipes is called; "" is "127.0.0.1:5000".
+	// Host is the name of a registry on Pipes; "" means "127.0.0.1:5000".
 	Host string
 
-	// Front wraps everything but the log: authentication and the registry.
+	// Front wraps authentication and the registry, but not the log.
 	Front func(http.Handler) http.Handler
 
-	// Dir is where Distribution and DockerRegistry keep content. "" is memory
-	// for the first and a directory of the test for the second.
+	// Dir is where Distribution and DockerRegistry store content. "" means memory for Distribution,
+	// and a directory of the test for DockerRegistry.
 	Dir string
 
 	// Content says what Distribution accepts; see Strict and Open.
@@ -33,8 +32,8 @@ type Options struct {
 // Wire says what carries the connections of a registry.
 type Wire string
 
-// The zero Wire is Loopback: a socket on 127.0.0.1. Pipes are for tests in
-// virtual time; only Registry.Dial and Registry.Client reach such a registry.
+// The zero Wire is Loopback: a socket on 127.0.0.1. Pipes are for tests in virtual time. Only
+// Registry.Dial and Registry.Client reach such a registry.
 const (
 	Loopback Wire = ""
 	Pipes    Wire = "pipes"
@@ -43,8 +42,8 @@ const (
 // Scheme says whether a registry speaks TLS.
 type Scheme string
 
-// The zero Scheme is HTTP. The certificate of HTTPS is valid for 127.0.0.1 and
-// example.com; Client trusts it and CAFile writes it.
+// The zero Scheme is HTTP. The certificate of HTTPS is valid for 127.0.0.1 and example.com.
+// Registry.Client trusts it and CAFile writes it.
 const (
 	HTTP  Scheme = ""
 	HTTPS Scheme = "https"
@@ -53,8 +52,8 @@ const (
 // Protocol says which versions of HTTP a registry speaks.
 type Protocol string
 
-// The zero Protocol is HTTP/1.1 alone. HTTP2 adds HTTP/2: by ALPN over TLS,
-// with prior knowledge (h2c) over plain HTTP.
+// The zero Protocol is HTTP/1.1 only. HTTP2 adds HTTP/2: by ALPN over TLS, with prior knowledge
+// (h2c) over plain HTTP.
 const (
 	HTTP1 Protocol = ""
 	HTTP2 Protocol = "h2"
@@ -64,8 +63,8 @@ const (
 type Content string
 
 const (
-	// Strict is distribution as it comes: a manifest with foreign layers is
-	// answered 500, an index needs all its children.
+	// Strict is distribution with its default settings: it answers 500 to a manifest with foreign
+	// layers, and an index requires all its children.
 	Strict Content = ""
 	// Open accepts foreign layers from any URL and sparse indexes.
 	Open Content = "open"
@@ -80,7 +79,7 @@ const (
 	WithReferrers Referrers = "yes"
 )
 
-// Auth describes who may do what. The zero value lets everybody do everything.
+// Auth describes who may do what. The zero value allows everybody everything.
 type Auth struct {
 	Mode      Mode
 	Challenge Challenge
@@ -88,18 +87,18 @@ type Auth struct {
 	Anonymous Anonymous
 	Dialect   Dialect
 
-	Users map[string]string // name to password; nil is user "user" with password "secret"
+	Users map[string]string // user name to password; nil means user "user" with password "secret"
 	Entra map[string]string // Entra access token to user name, for ACR
 
-	TTL     time.Duration // of a token; 0 is five minutes
-	Service string        // "" is "testbed"
+	TTL     time.Duration // lifetime of a token; 0 means five minutes
+	Service string        // "" means "testbed"
 
-	// May narrows what a signed-in user gets; nil is everything. The actions
-	// are pull, push, delete and ACR's metadata_read, and * on the repository "registry:catalog".
+	// May limits the rights of a user who has logged in; nil allows everything. The actions are
+	// pull, push, delete and ACR's metadata_read, and * on the repository "registry:catalog".
 	May func(user, repo, action string) bool
 }
 
-// Mode says how a registry wants people to sign in.
+// Mode says which kind of login a registry requires.
 type Mode string
 
 // The zero Mode is None.
@@ -109,33 +108,31 @@ const (
 	Bearer Mode = "bearer"
 )
 
-// Challenge says what a 401 looks like in Bearer mode.
+// Challenge says how a 401 response looks in Bearer mode.
 type Challenge string
 
 const (
-	// Plain is one Bearer challenge with realm, service and the scope that
-	// the request needs.
+	// Plain is one Bearer challenge with realm, service and the scope that the request requires.
 	Plain Challenge = ""
-	// TwoChallenges is what Gitea sends: Bearer with scope "*", and Basic in a
-	// second header. Basic is accepted, too.
+	// TwoChallenges is what Gitea sends: Bearer with scope "*", and Basic in a second header. A
+	// Basic login is accepted too.
 	TwoChallenges Challenge = "two"
-	// OnlyOnPing leaves WWW-Authenticate out of every 401 but that of /v2/, as
-	// gcr.io does.
+	// OnlyOnPing leaves WWW-Authenticate out of every 401 except that of /v2/, as gcr.io does.
 	OnlyOnPing Challenge = "ping"
 )
 
 // Realm says where the token service listens.
 type Realm string
 
-// The zero Realm is SameListener: the registry's own origin. OtherListener is
-// another port of 127.0.0.1, recorded by Issuer.Server; on Pipes it is
-// "127.0.0.1:5001", to be reached by Dialer.
+// The zero Realm is SameListener: the registry's own origin. OtherListener is another port of
+// 127.0.0.1, recorded by Issuer.Server. On Pipes it is "127.0.0.1:5001", and a client reaches it
+// with Dialer.
 const (
 	SameListener  Realm = ""
 	OtherListener Realm = "other"
 )
 
-// Anonymous says what a request without credentials gets.
+// Anonymous says what a request without credentials may do.
 type Anonymous string
 
 // The zero Anonymous is Nothing.
@@ -148,12 +145,12 @@ const (
 type Dialect string
 
 const (
-	// Docker has GET /token with Basic and POST /token with grant_type password
-	// or refresh_token; answers carry expires_in and issued_at.
+	// Docker has GET /token with Basic and POST /token with grant_type password or refresh_token.
+	// Its responses have expires_in and issued_at.
 	Docker Dialect = ""
-	// ACR has /oauth2/token in place of /token, answers without expires_in, and
-	// POST /oauth2/exchange, which turns an Entra access token (a value of
-	// Auth.Entra) into a refresh token.
+	// ACR has /oauth2/token instead of /token, and responses without expires_in. It also has POST
+	// /oauth2/exchange, which exchanges an Entra access token (a key of Auth.Entra) for a refresh
+	// token.
 	ACR Dialect = "acr"
 )
 

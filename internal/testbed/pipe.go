@@ -12,10 +12,9 @@ import (
 	"testing"
 )
 
-// Pipe serves h over connections that never leave this process: each dial is a
-// net.Pipe, whatever the address. Inside a testing/synctest bubble such a
-// server takes part in virtual time, which sockets do not. Call stop before the
-// bubble ends; it closes every connection.
+// Pipe serves h over connections inside this process: each dial is a net.Pipe, whatever the
+// address. Inside a testing/synctest bubble such a server takes part in virtual time, which sockets
+// do not. Call stop before the bubble ends. It closes every connection.
 func Pipe(h http.Handler) (dial Dial, stop func()) {
 	return pipe(context.Background(), h)
 }
@@ -80,8 +79,7 @@ func (pipeAddr) Network() string { return "pipe" }
 
 func (a pipeAddr) String() string { return string(a) }
 
-// Dialer reaches several registries on Pipes by their Host. Any other address
-// is refused.
+// Dialer reaches several registries on Pipes by their Host. It refuses any other address.
 func Dialer(all ...*Registry) Dial {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		for _, r := range all {
@@ -93,7 +91,7 @@ func Dialer(all ...*Registry) Dial {
 	}
 }
 
-// servePipe is the part of Serve that is about Pipes.
+// servePipe is the part of Serve for Pipes.
 func servePipe(ctx context.Context, tb testing.TB, r *Registry, h http.Handler, o Options) (stop func()) {
 	tb.Helper()
 	if o.Scheme != HTTP || o.Protocol != HTTP1 {
@@ -107,11 +105,11 @@ func servePipe(ctx context.Context, tb testing.TB, r *Registry, h http.Handler, 
 	r.Dial, stop = pipe(ctx, h)
 	r.Client = &http.Client{
 		Transport:     &http.Transport{DialContext: r.Dial, DisableCompression: true},
-		CheckRedirect: stay,
+		CheckRedirect: keepRedirect,
 	}
 	return stop
 }
 
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+func keepRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func silent() *log.Logger { return log.New(io.Discard, "", 0) }

@@ -22,8 +22,7 @@ func (r *Registry) Blob(tb testing.TB, repo, mediaType string, data []byte) v1.D
 	return d
 }
 
-// BlobFrom stores what body says as d in repo, behind the front, without
-// holding it in memory.
+// BlobFrom stores the content of body as d in repo, behind the front, without holding it in memory.
 func (r *Registry) BlobFrom(tb testing.TB, repo string, d v1.Descriptor, body io.Reader) {
 	tb.Helper()
 	start := r.Direct(tb, http.MethodPost, "/v2/"+repo+"/blobs/uploads/", nil, nil, nil)
@@ -43,8 +42,8 @@ func (r *Registry) BlobFrom(tb testing.TB, repo string, d v1.Descriptor, body io
 	}
 }
 
-// Manifest stores raw in repo under a tag or digest, behind the front, and
-// returns its descriptor. An empty reference is its digest.
+// Manifest stores raw in repo under a tag or digest, behind the front, and returns its descriptor.
+// An empty reference stores it by digest.
 func (r *Registry) Manifest(tb testing.TB, repo, reference, mediaType string, raw []byte) v1.Descriptor {
 	tb.Helper()
 	d := v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
@@ -60,9 +59,8 @@ func (r *Registry) Manifest(tb testing.TB, repo, reference, mediaType string, ra
 	return d
 }
 
-// Direct asks the registry behind its front: no network, no log, no
-// authentication, no faults. The response has no body: it goes to the writer
-// to; nil drops it.
+// Direct sends a request to the registry behind its front: without network, log, authentication or
+// faults. The returned response has no body. The body is written to the writer to; nil discards it.
 func (r *Registry) Direct(tb testing.TB, method, target string, h http.Header, body io.Reader, to io.Writer) *http.Response {
 	tb.Helper()
 	req := httptest.NewRequestWithContext(tb.Context(), method, r.URL+target, body)
@@ -105,7 +103,7 @@ func (w *directWriter) Write(p []byte) (int, error) {
 	return w.to.Write(p)
 }
 
-// EveryType is the Accept header of somebody who takes what is there.
+// EveryType returns an Accept header for all media types of manifests.
 func EveryType() http.Header {
 	return http.Header{"Accept": {strings.Join([]string{
 		v1.MediaTypeImageIndex, v1.MediaTypeImageManifest, dockerList, dockerManifest,

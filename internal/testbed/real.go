@@ -20,13 +20,13 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	// Keeps the module, whose test repository RegclientRepo copies, in go.mod.
+	// This import keeps the module in go.mod. RegclientRepo copies its test repository.
 	_ "github.com/regclient/regclient/types/mediatype"
 )
 
-// HelloWorld stores docker.io/library/hello-world for linux/arm64 as Docker
-// v25 saved it: its own manifest, config and uncompressed layer. The archive
-// comes from go-containerregistry's module.
+// HelloWorld stores docker.io/library/hello-world for linux/arm64 as Docker v25 saved it: its
+// original manifest, config and uncompressed layer. The archive comes from go-containerregistry's
+// module.
 func HelloWorld(tb testing.TB, r *Registry, repo, tag string) Image {
 	tb.Helper()
 	m := builder{tb: tb, r: r, Image: Image{Repo: repo, Tag: tag}}
@@ -73,10 +73,9 @@ func tarBlobs(tb testing.TB, name string) map[string][]byte {
 	}
 }
 
-// RegclientRepo returns a writable copy of regclient's testrepo, an OCI image
-// layout with indexes (v1 v2 v3, b1 b2 b3), images (a1 a2 a3, child, mirror),
-// artifacts, fallback tags of referrers, digest tags and a loop of referrers
-// (tag loop).
+// RegclientRepo returns a writable copy of regclient's testrepo. It is an OCI image layout with
+// indexes (v1 v2 v3, b1 b2 b3), images (a1 a2 a3, child, mirror), artifacts, fallback tags of
+// referrers, digest tags and a loop of referrers (tag loop).
 func RegclientRepo(tb testing.TB) string {
 	tb.Helper()
 	from := filepath.Join(moduleDir(tb, "github.com/regclient/regclient"), "testdata/testrepo")
@@ -99,10 +98,9 @@ func RegclientRepo(tb testing.TB) string {
 	return to
 }
 
-// Layout stores the content of an OCI image layout with its tags and returns
-// the roots by tag. Documents are stored with everything below them; what the
-// layout lacks is left out, so a sparse one needs Distribution with Content
-// Open.
+// Layout stores the content of an OCI image layout with its tags and returns the roots by tag.
+// Documents are stored with everything below them. Content that the layout lacks is left out, so a
+// sparse layout requires Distribution with Content Open.
 func Layout(tb testing.TB, r *Registry, repo, dir string) map[string]v1.Descriptor {
 	tb.Helper()
 	raw, err := os.ReadFile(filepath.Join(dir, "index.json"))
@@ -133,7 +131,7 @@ type loader struct {
 	seen map[digest.Digest]bool
 }
 
-// read returns a blob of the layout, nil when it is not there.
+// read returns a blob of the layout, or nil if it does not exist.
 func (l *loader) read(d v1.Descriptor) []byte {
 	l.tb.Helper()
 	raw, err := os.ReadFile(filepath.Join(l.dir, "blobs", d.Digest.Algorithm().String(), d.Digest.Encoded()))
@@ -166,10 +164,10 @@ func (l *loader) document(d v1.Descriptor) {
 	l.r.Manifest(l.tb, l.repo, "", d.MediaType, raw)
 }
 
-// Busybox stores a real index of linux/amd64 and linux/arm64 that holds
-// Debian's busybox-static; it unpacks and runs. mmdebstrap makes the root file
-// systems in some seconds and needs a Debian mirror; they are kept in the
-// user's cache directory. Without either the test is skipped.
+// Busybox stores a real index of linux/amd64 and linux/arm64 with Debian's busybox-static, which
+// can be unpacked and run. mmdebstrap builds the root file systems in some seconds and requires a
+// Debian mirror. The result is kept in the user's cache directory. If it is not there yet, and
+// mmdebstrap or the mirror is missing, the test is skipped.
 func Busybox(tb testing.TB, r *Registry, repo, tag string) Image {
 	tb.Helper()
 	m := builder{tb: tb, r: r, Image: Image{Repo: repo, Tag: tag}}
@@ -208,7 +206,7 @@ func compress(tb testing.TB, b []byte) []byte {
 	return out.Bytes()
 }
 
-// rootfs returns a tar archive of busybox-static alone.
+// rootfs returns a tar archive with busybox-static only.
 func rootfs(tb testing.TB, arch string) []byte {
 	tb.Helper()
 	cache, err := os.UserCacheDir()
@@ -220,7 +218,7 @@ func rootfs(tb testing.TB, arch string) []byte {
 	if b, err := os.ReadFile(name); err == nil {
 		return b
 	}
-	wanted(tb, "mmdebstrap")
+	requireProgram(tb, "mmdebstrap")
 	mode := "--mode=unshare"
 	if os.Getuid() == 0 {
 		mode = "--mode=root"
@@ -230,7 +228,7 @@ func rootfs(tb testing.TB, arch string) []byte {
 		"--include=busybox-static", "--architectures="+arch, "bookworm", fresh)
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		tb.Skipf("mmdebstrap can not build busybox for %s (no Debian mirror?): %v\n%s", arch, err, out)
+		tb.Skipf("mmdebstrap cannot build busybox for %s (no Debian mirror?): %v\n%s", arch, err, out)
 	}
 	b, err := os.ReadFile(fresh)
 	if err != nil {
@@ -240,7 +238,8 @@ func rootfs(tb testing.TB, arch string) []byte {
 	return b
 }
 
-// keep writes a file at once or not at all: other test binaries look for it.
+// keep writes a file completely or not at all, since other test binaries may look for it at the
+// same time.
 func keep(tb testing.TB, dir, name string, b []byte) {
 	tb.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -259,7 +258,7 @@ func keep(tb testing.TB, dir, name string, b []byte) {
 	}
 }
 
-// moduleDir returns where the Go command keeps a module that this one needs.
+// moduleDir returns the directory in which the Go command keeps a module that this one requires.
 func moduleDir(tb testing.TB, module string) string {
 	tb.Helper()
 	out, err := exec.CommandContext(tb.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module).Output()

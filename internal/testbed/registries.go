@@ -22,8 +22,8 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Distribution runs distribution v3 in this process, with deletes on. It is not
-// for Pipes: see NewDistribution.
+// Distribution runs distribution v3 in this process, with deletion enabled. It cannot be used with
+// Pipes: see NewDistribution.
 func Distribution(tb testing.TB, o Options) *Registry {
 	tb.Helper()
 	if o.Wire == Pipes {
@@ -32,17 +32,16 @@ func Distribution(tb testing.TB, o Options) *Registry {
 	return Serve(tb, NewDistribution(tb, o), o)
 }
 
-// NewDistribution is the handler of Distribution: o.Dir and o.Content count.
-// It has no referrers API and no sha512.
+// NewDistribution returns the handler of Distribution. It uses o.Dir and o.Content. It has no
+// referrers API and no sha512.
 //
-// Each one leaves a goroutine behind, because distribution can not stop it:
-// tell goleak to ignore the top function
-// "github.com/docker/go-events.(*Broadcaster).run", and make the handler
-// outside a testing/synctest bubble. It may be served inside.
+// Each handler leaves a goroutine behind, because distribution cannot stop it. Tell goleak to
+// ignore the top function "github.com/docker/go-events.(*Broadcaster).run", and create the handler
+// outside of a testing/synctest bubble. It may be served inside.
 func NewDistribution(tb testing.TB, o Options) http.Handler {
 	tb.Helper()
-	knowGathering()
-	logrus.SetOutput(io.Discard) // it logs every 404 as an error
+	registerGathering()
+	logrus.SetOutput(io.Discard) // distribution logs every 404 as an error
 	config, err := configuration.Parse(strings.NewReader(distributionConfig(o)))
 	if err != nil {
 		tb.Fatal(err)
@@ -56,8 +55,8 @@ func NewDistribution(tb testing.TB, o Options) http.Handler {
 	return app
 }
 
-// distributionConfig is YAML because Parse fills in defaults that a
-// configuration made by hand lacks.
+// distributionConfig returns YAML because Parse sets defaults that a configuration value built in
+// Go would lack.
 func distributionConfig(o Options) string {
 	storage := gathering + ": {}"
 	if o.Dir != "" {
@@ -81,15 +80,14 @@ http: {secret: %q}
 	return c
 }
 
-// Sloppy runs go-containerregistry's registry in this process: it takes
-// manifests whose blobs are absent, knows no open-ended ranges and mounts
-// nothing.
+// Sloppy runs go-containerregistry's registry in this process. It accepts manifests whose blobs are
+// missing, does not support open-ended ranges and mounts nothing.
 func Sloppy(tb testing.TB, o Options) *Registry {
 	tb.Helper()
 	return Serve(tb, NewSloppy(o), o)
 }
 
-// NewSloppy is the handler of Sloppy: o.Referrers counts.
+// NewSloppy returns the handler of Sloppy. It uses o.Referrers.
 func NewSloppy(o Options) http.Handler {
 	return registry.New(
 		registry.Logger(silent()),
@@ -97,11 +95,11 @@ func NewSloppy(o Options) http.Handler {
 	)
 }
 
-// gathering is the name of the storage in memory. Distribution makes drivers by
-// name alone, from a table that each process has once.
+// gathering is the name of the storage in memory. Distribution creates drivers only by name, from a
+// table that each process has once.
 const gathering = "gathering"
 
-var knowGathering = sync.OnceFunc(func() { factory.Register(gathering, gatherers{}) })
+var registerGathering = sync.OnceFunc(func() { factory.Register(gathering, gatherers{}) })
 
 type gatherers struct{}
 
@@ -109,9 +107,9 @@ func (gatherers) Create(context.Context, map[string]any) (storagedriver.StorageD
 	return &gatherer{inmemory.New()}, nil
 }
 
-// gatherer is distribution's storage in memory, whose writers gather what they are
-// given until it is read. Distribution's own copies all that an upload has so far at
-// each 32 KiB: a blob of 17 MiB is 4.6 GiB of copying.
+// gatherer is distribution's storage in memory with writers that buffer their data until it is
+// read. Distribution's own writer copies everything that an upload has so far for each 32 KiB: a
+// blob of 17 MiB means 4.6 GiB of copying.
 type gatherer struct{ *inmemory.Driver }
 
 func (g *gatherer) Writer(ctx context.Context, path string, again bool) (storagedriver.FileWriter, error) {
@@ -123,9 +121,9 @@ func (g *gatherer) Writer(ctx context.Context, path string, again bool) (storage
 }
 
 type gatheringWriter struct {
-	storagedriver.FileWriter // has nothing but what was committed or closed
+	storagedriver.FileWriter // has only what was committed or closed
 
-	size  int64 // of all that was written, as the writer of a directory counts
+	size  int64 // of all data that was written, as the writer of a directory counts
 	held  bytes.Buffer
 	ended bool
 }
@@ -160,8 +158,7 @@ func (w *gatheringWriter) Cancel(ctx context.Context) error {
 	return w.FileWriter.Cancel(ctx)
 }
 
-// settle hands over what was gathered. What is wrong with the state of the writer is left
-// to the one below.
+// settle writes the buffered data to the writer below. That writer reports errors of its state.
 func (w *gatheringWriter) settle() error {
 	w.ended = true
 	if w.held.Len() == 0 {

@@ -20,11 +20,11 @@ func TestDebiansRegistryIsTheOldOne(t *testing.T) {
 	r := testbed.DockerRegistry(t, testbed.Options{})
 	img := testbed.Index(t, r, "team/app", "v1", 2)
 	testbed.Same(t, r, r, "team/app", "v1", "team/app", img.Digest())
-	// Only 2.8.2 can not delete a tag.
+	// Only 2.8.2 cannot delete a tag.
 	if resp, _ := get(t, r, "DELETE", "/v2/team/app/manifests/v1", ""); resp.StatusCode != 400 {
 		t.Errorf("delete tag: %s", resp.Status)
 	}
-	// Only 2.8.2 breaks off in its answer to a range that starts at the end.
+	// Only 2.8.2 breaks the connection in its response to a range that starts at the end.
 	layer := img.Layers[0]
 	req, err := http.NewRequestWithContext(t.Context(), "GET", r.URL+"/v2/team/app/blobs/"+layer.Digest.String(), nil)
 	if err != nil {
@@ -69,7 +69,7 @@ func TestSkopeoReadsWhatIsStoredAlsoBehindTLSAndTokens(t *testing.T) {
 	}
 }
 
-// send does one request with a body and returns the answer.
+// send sends one request with a body and returns the response.
 func send(t *testing.T, r *testbed.Registry, method, target string, h http.Header, body io.Reader) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, r.URL+target, body)
@@ -90,7 +90,7 @@ func send(t *testing.T, r *testbed.Registry, method, target string, h http.Heade
 func TestASinkChecksWhatItForgets(t *testing.T) {
 	sink := hollow.NewSink(t)
 	r := testbed.Serve(t, sink, testbed.Options{})
-	img := testbed.Index(t, r, "app", "v1", 3) // refuses manifests before their blobs
+	img := testbed.Index(t, r, "app", "v1", 3) // a sink refuses manifests before their blobs
 	if sink.Blobs("app") != img.Blobs || sink.Bytes() != img.Bytes {
 		t.Errorf("%d blobs, %d bytes; want %d, %d", sink.Blobs("app"), sink.Bytes(), img.Blobs, img.Bytes)
 	}

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// Registry is a running registry. Its methods may be called concurrently.
+// Registry is a running registry. Its methods are safe for concurrent use.
 type Registry struct {
 	Host   string       // "127.0.0.1:port"
 	URL    string       // "http://127.0.0.1:port", no slash at the end
-	Dial   Dial         // reaches it by Pipes, any address by Loopback
+	Dial   Dial         // reaches this registry with Pipes, any address with Loopback
 	Client *http.Client // trusts the certificate and speaks the protocol; sends no credentials
 	Issuer *Issuer      // nil without Bearer authentication
 
@@ -25,7 +25,7 @@ type Registry struct {
 	handler http.Handler // the registry itself, behind log, front and authentication
 	cert    *x509.Certificate
 
-	running sync.WaitGroup // handlers
+	running sync.WaitGroup // the running handlers
 
 	mu     sync.Mutex
 	closed bool
@@ -35,9 +35,9 @@ type Registry struct {
 // Dial opens a connection as net.Dialer.DialContext does.
 type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// Issuer is a token service: the one that the Bearer challenges of a Registry
-// name. Its tokens look like JWTs (exp included) but nobody can check their
-// third part: the issuer remembers what it gave. Safe for concurrent use.
+// Issuer is a token service: the one that the Bearer challenges of a Registry name. Its tokens look
+// like JWTs (with exp) but their signature cannot be checked: the issuer remembers the tokens that
+// it issued. It is safe for concurrent use.
 type Issuer struct {
 	URL    string    // the realm
 	Server *Registry // its own listener with OtherListener; nil otherwise
@@ -55,8 +55,8 @@ type token struct {
 	ends   time.Time
 }
 
-// Log returns a copy of all requests since the last Reset, in the order in
-// which they came. Requests still under way are in it.
+// Log returns a copy of all requests since the last Reset, in the order of their arrival. It
+// includes requests that have not ended.
 func (r *Registry) Log() []Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,11 +74,10 @@ func (r *Registry) Reset() {
 	r.log = nil
 }
 
-// Requests returns how many requests came since the last Reset.
+// Requests returns the number of requests since the last Reset.
 func (r *Registry) Requests() int { return r.Count("", "") }
 
-// Count returns how many requests of a method and kind came since the last
-// Reset. "" counts any.
+// Count returns the number of requests of a method and kind since the last Reset. "" counts any.
 func (r *Registry) Count(method string, kind Kind) int {
 	n := 0
 	for _, q := range r.Log() {
@@ -89,8 +88,8 @@ func (r *Registry) Count(method string, kind Kind) int {
 	return n
 }
 
-// Sent returns the body bytes that were read by the handlers and written by
-// them for requests of a method and kind. "" counts any.
+// Sent returns the bytes of bodies that the handlers read and wrote for requests of a method and
+// kind. "" counts any.
 func (r *Registry) Sent(method string, kind Kind) (in, out int64) {
 	for _, q := range r.Log() {
 		if (method == "" || q.Method == method) && (kind == "" || q.Kind == kind) {
@@ -101,8 +100,7 @@ func (r *Registry) Sent(method string, kind Kind) (in, out int64) {
 	return in, out
 }
 
-// Story prints the log, one line for each request, for failure messages. It
-// shows no header.
+// Story formats the log for failure messages, one line for each request, without headers.
 func (r *Registry) Story() string {
 	var b strings.Builder
 	for _, q := range r.Log() {
@@ -152,8 +150,8 @@ func (b *recordedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// recorder notes an answer before the client can see it, so that a test that
-// has the answer finds it in the log.
+// recorder records a response before the client can see it, so that a test that has the response
+// also finds it in the log.
 type recorder struct {
 	http.ResponseWriter
 	r *Registry
@@ -184,7 +182,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Flush and Hijack are here for handlers that assert for them.
+// Flush and Hijack exist for handlers that use type assertions for them.
 func (w *recorder) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
 
 func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {

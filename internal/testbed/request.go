@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// Kind says which endpoint of the distribution API a request is for.
+// Kind says to which endpoint of the distribution API a request goes.
 type Kind string
 
-// Kinds of endpoints. Other is everything that is not named here.
+// The kinds of endpoints. Other is every path that is not named here.
 const (
 	Manifest Kind = "manifest"
 	Blob     Kind = "blob"
-	Upload   Kind = "upload" // POST starts, PATCH and PUT send, GET asks, DELETE ends
+	Upload   Kind = "upload" // POST starts, PATCH and PUT send, GET asks for the progress, DELETE cancels
 	Tags     Kind = "tags"
 	Catalog  Kind = "catalog"
 	Referrer Kind = "referrers"
 	Token    Kind = "token" // /token, /oauth2/token, /oauth2/exchange
 	Ping     Kind = "ping"  // /v2/
-	Own      Kind = "own"   // what a registry has beside the distribution API; see Shelf
+	Own      Kind = "own"   // an API beside the distribution API; see beside.Shelf
 	Other    Kind = "other"
 )
 
 const tokenPath = "/token"
 
-// Endpoint is what a path means.
+// Endpoint is the meaning of a path.
 type Endpoint struct {
 	Kind Kind
 	Repo string // "" for Token, Ping, Catalog and Other
-	Ref  string // tag, digest or upload session; "" where the endpoint has none
+	Ref  string // tag, digest or upload session; "" if the endpoint has none
 }
 
 // Parse reads a URL path by distribution-spec v1.1.1 §Endpoints.
@@ -63,7 +63,8 @@ func Parse(path string) Endpoint {
 	return Endpoint{Kind: Other}
 }
 
-// parseOwn reads the paths of these APIs. Only ACR's name a repository here: they take the registry's tokens.
+// parseOwn reads the paths of the APIs beside the distribution API. Only ACR's have a Repo here,
+// since only they use the registry's tokens.
 func parseOwn(path string) (Endpoint, bool) {
 	if strings.HasPrefix(path, "/v2/repositories/") && strings.HasSuffix(path, "/tags") {
 		return Endpoint{Kind: Own}, true
@@ -85,7 +86,7 @@ func parseOwn(path string) (Endpoint, bool) {
 	return Endpoint{Kind: Own}, true
 }
 
-// Request is one recorded request and its answer.
+// Request is one recorded request and its response.
 type Request struct {
 	Endpoint
 	Method   string
@@ -95,20 +96,20 @@ type Request struct {
 	Header   http.Header // of the request
 	At       time.Time
 
-	Status int         // 0 when no header was sent
-	Answer http.Header // of the response; nil when no header was sent
-	In     int64       // body bytes read by the handlers
-	Out    int64       // body bytes written by the handlers
+	Status int         // 0 if no header was sent
+	Answer http.Header // of the response; nil if no header was sent
+	In     int64       // bytes of the body that the handlers read
+	Out    int64       // bytes of the body that the handlers wrote
 }
 
-// need is one right that a request uses.
+// need is one right that a request requires.
 type need struct{ repo, action string }
 
 const catalog = "registry:catalog"
 
-// needs lists the rights by which distribution guards the same request. A
-// mount also needs to pull from where it mounts. Unlike distribution, who may
-// push may also give up an upload.
+// needs lists the rights that distribution requires for the same request. A mount also requires
+// pull for the repository that it mounts from. Unlike in distribution, the right to push is enough
+// to cancel an upload.
 func needs(req *http.Request) []need {
 	e := Parse(req.URL.Path)
 	if e.Kind == Catalog {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Serve runs h until the test ends. The contexts of requests end then, too, and
-// their handlers are waited for.
+// Serve serves h until the test ends. Then it cancels the contexts of requests and waits for their
+// handlers.
 func Serve(tb testing.TB, h http.Handler, o Options) *Registry {
 	tb.Helper()
 	r := &Registry{handler: h, auth: o.Auth}
@@ -64,8 +64,8 @@ func newIssuer(tb testing.TB, o Options) *Issuer {
 	return i
 }
 
-// wait returns when no handler runs and none will: connections that a handler
-// took over are not the server's any more, and stop leaves them alone.
+// wait returns when no handler runs and none will start. stop does not wait for connections that a
+// handler has hijacked.
 func (r *Registry) wait() {
 	r.mu.Lock()
 	r.closed = true
@@ -73,7 +73,7 @@ func (r *Registry) wait() {
 	r.running.Wait()
 }
 
-// serveLoopback is the part of Serve that is about sockets.
+// serveLoopback is the part of Serve for sockets.
 func serveLoopback(ctx context.Context, r *Registry, h http.Handler, o Options) (stop func()) {
 	s := newServer(ctx, h, o)
 	r.URL, r.Host = s.URL, s.Listener.Addr().String()
@@ -90,7 +90,7 @@ func newServer(ctx context.Context, h http.Handler, o Options) *httptest.Server 
 	s := httptest.NewUnstartedServer(h)
 	s.Config.BaseContext = func(net.Listener) context.Context { return ctx }
 	s.Config.ReadHeaderTimeout = time.Minute
-	s.Config.ErrorLog = silent() // aborted handlers are what tests ask for
+	s.Config.ErrorLog = silent() // tests cause aborted handlers on purpose
 	if o.Scheme == HTTPS {
 		s.EnableHTTP2 = o.Protocol == HTTP2
 		s.StartTLS()
@@ -105,8 +105,8 @@ func newServer(ctx context.Context, h http.Handler, o Options) *httptest.Server 
 	return s
 }
 
-// client returns the server's client, made to leave redirects and content
-// codings alone: tests look at the wire.
+// client returns the server's client. It does not follow redirects or decode content codings, since
+// tests look at the wire.
 func client(s *httptest.Server, o Options) *http.Client {
 	t := s.Client().Transport.(*http.Transport).Clone()
 	t.DisableCompression = true
@@ -114,10 +114,10 @@ func client(s *httptest.Server, o Options) *http.Client {
 		t.Protocols = new(http.Protocols)
 		t.Protocols.SetUnencryptedHTTP2(true)
 	}
-	return &http.Client{Transport: t, CheckRedirect: stay}
+	return &http.Client{Transport: t, CheckRedirect: keepRedirect}
 }
 
-// Pool returns the certificates to trust for an HTTPS registry; empty otherwise.
+// Pool returns the certificates to trust for an HTTPS registry. It is empty otherwise.
 func (r *Registry) Pool() *x509.CertPool {
 	p := x509.NewCertPool()
 	if r.cert != nil {
@@ -126,8 +126,8 @@ func (r *Registry) Pool() *x509.CertPool {
 	return p
 }
 
-// CAFile writes the certificate of an HTTPS registry as PEM into a directory
-// of the test and returns the file's name.
+// CAFile writes the certificate of an HTTPS registry as PEM into a directory of the test and
+// returns the file's name.
 func (r *Registry) CAFile(tb testing.TB) string {
 	tb.Helper()
 	name := filepath.Join(tb.TempDir(), "ca.crt")

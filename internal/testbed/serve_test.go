@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// get asks r over the wire and returns the answer and its body.
+// get sends a request over the network and returns the response and its body.
 func get(t *testing.T, r *testbed.Registry, method, target, authorization string) (*http.Response, string) {
 	t.Helper()
 	if strings.HasPrefix(target, "/") {
@@ -118,7 +118,7 @@ func TestBasicLetsOnlyKnownUsersIn(t *testing.T) {
 	}
 }
 
-// token asks the issuer for scope and returns "Bearer …".
+// token requests a token for scope from the issuer and returns "Bearer …".
 func token(t *testing.T, r *testbed.Registry, scope string) string {
 	t.Helper()
 	u, _ := url.Parse(r.Issuer.URL)
@@ -201,7 +201,7 @@ func TestAnonymousTokensPullOnlyAndTheIssuerMayListenElsewhere(t *testing.T) {
 	}
 }
 
-// form posts to the token service and returns the status and the answer.
+// form sends a form to the token service and returns the status and the answer.
 func form(t *testing.T, r *testbed.Registry, path string, values url.Values) (int, map[string]any) {
 	t.Helper()
 	resp, err := r.Client.PostForm(r.URL+path, values)

@@ -14,7 +14,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Media types of Helm charts and of what Artifact stores.
+// Media types of Helm charts, and of what Artifact stores.
 const (
 	HelmConfig   = "application/vnd.cncf.helm.config.v1+json"
 	HelmContent  = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
@@ -22,8 +22,8 @@ const (
 	ReportLayer  = "application/vnd.example.report.layer.v1+json"
 )
 
-// HelmChart stores a small chart that helm can pull and install: a real .tgz
-// under Helm's media types.
+// HelmChart stores a small chart that helm can pull and install: a real .tgz with Helm's media
+// types.
 func HelmChart(tb testing.TB, r *Registry, repo, tag string) Image {
 	tb.Helper()
 	m := builder{tb: tb, r: r, Image: Image{Repo: repo, Tag: tag}}
@@ -66,11 +66,10 @@ func archive(tb testing.TB, files map[string]string) []byte {
 	return b.Bytes()
 }
 
-// Artifact stores something that is no image: an artifactType, the empty
-// config, a layer of a media type nobody knows, and a subject. Where the
-// registry does not index subjects, the artifact is also listed under the
-// subject's fallback tag (distribution-spec v1.1.1 §Referrers Tag Schema). An
-// empty tag stores by digest; a zero subject is left out.
+// Artifact stores a manifest that is not an image: an artifactType, the empty config, a layer of an
+// unknown media type, and a subject. If the registry does not index subjects, the artifact is also
+// listed under the subject's fallback tag (distribution-spec v1.1.1 §Referrers Tag Schema). An
+// empty tag stores it by digest. A zero subject is left out.
 func Artifact(tb testing.TB, r *Registry, repo, tag string, subject v1.Descriptor) Image {
 	tb.Helper()
 	m := builder{tb: tb, r: r, Image: Image{Repo: repo, Tag: tag}}
@@ -111,9 +110,8 @@ func listFallback(tb testing.TB, r *Registry, repo string, subject, artifact v1.
 	r.Manifest(tb, repo, tag, v1.MediaTypeImageIndex, encode(tb, list))
 }
 
-// Foreign stores an image of Docker media types whose first layer is foreign:
-// it has URLs and is not in the registry. Its second layer is. Distribution
-// needs Content Open.
+// Foreign stores an image of Docker media types whose first layer is foreign: it has URLs and is
+// not in the registry. Its second layer is in the registry. Distribution requires Content Open.
 func Foreign(tb testing.TB, r *Registry, repo, tag string, urls ...string) Image {
 	tb.Helper()
 	m := builder{tb: tb, r: r, Image: Image{Repo: repo, Tag: tag}}
@@ -139,9 +137,8 @@ func Foreign(tb testing.TB, r *Registry, repo, tag string, urls ...string) Image
 	return m.done()
 }
 
-// Schema1 returns a signed manifest of Docker's schema 1, as registries served
-// it before 2016. No registry here stores it: serve it with
-// hostile.OtherManifest.
+// Schema1 returns a signed manifest of Docker's schema 1, as registries served it before 2016. No
+// registry here stores it: serve it with hostile.OtherManifest.
 func Schema1() (mediaType string, raw []byte) {
 	return dockerSchema1Signed, []byte(`{
    "schemaVersion": 1,

@@ -11,7 +11,8 @@ import (
 	"github.com/drayage/dray/internal/testbed/beside"
 )
 
-// Azure is a yard whose source is kept like an Azure registry, with tags "v000" and on of its own images.
+// Azure returns a yard whose source has Azure's API in addition. The repository team/app has n
+// tags, "v000" and following. Three tags at a time share an image.
 func Azure(t *testing.T, n int) (*Yard, *beside.Shelf) {
 	t.Helper()
 	shelf := &beside.Shelf{Repo: "team/app", TB: t}
@@ -31,7 +32,7 @@ func Azure(t *testing.T, n int) (*Yard, *beside.Shelf) {
 	return y, shelf
 }
 
-// Shelve stores an image under three tags at a time, and puts it on the shelf.
+// Shelve stores images under n tags, three tags for each image, and adds them to the shelf.
 func (y *Yard) Shelve(shelf *beside.Shelf, n int) {
 	y.T.Helper()
 	for i := 0; i < n; i += 3 {

@@ -9,14 +9,14 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// Disk is a yard whose target keeps its content in dir.
+// Disk returns a yard whose target stores its content in dir.
 func Disk(t *testing.T) (y *Yard, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	return Of(t, testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{Dir: dir})), dir
 }
 
-// Data is the file of a blob or document in dir.
+// Data returns the file of a blob or document in dir.
 func Data(t *testing.T, dir, digest string) string {
 	t.Helper()
 	hex := strings.TrimPrefix(digest, "sha256:")

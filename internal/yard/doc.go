@@ -1,12 +1,12 @@
-// Package yard is for tests: two real registries, and a Dray that knows them.
+// Package yard is for tests: it has two real registries, and a Dray configured for them.
 //
 // Files, in the order in which they use each other:
 //
-//	azure.go   a source like Azure's
-//	disk.go    a target whose files can be spoiled
-//	heap.go    how much memory it takes
+//	azure.go   a source with Azure's API
+//	disk.go    a target whose files can be damaged
+//	heap.go    how much memory is in use
 //	size.go    how large the largest tests are
-//	race.go    the race detector looks on
-//	norace.go  it does not
-//	yard.go    the yard, and what is done in it
+//	race.go    underRace, with the race detector
+//	norace.go  underRace, without it
+//	yard.go    the yard, and what tests do with it
 package yard

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// WatchHeap samples the heap until the returned function is called, which tells the most seen.
+// WatchHeap samples the heap until the returned function is called. That function returns the
+// largest size seen, in bytes.
 func WatchHeap() func() uint64 {
 	stop, done := make(chan struct{}), make(chan uint64)
 	go func() {
@@ -23,7 +24,8 @@ func WatchHeap() func() uint64 {
 	return func() uint64 { close(stop); return <-done }
 }
 
-// Heap is what objects take, as runtime.MemStats has it in HeapAlloc, and stops nobody for it.
+// Heap returns the bytes of all heap objects, as runtime.MemStats.HeapAlloc does, but without
+// stopping the program.
 func Heap() uint64 {
 	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(s)

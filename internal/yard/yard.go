@@ -15,21 +15,21 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Yard is two registries and a Dray that knows them as "src" and "dst".
+// Yard holds two registries and a Dray that knows them as "src" and "dst".
 type Yard struct {
 	*dray.Dray
 	T        *testing.T
 	Src, Dst *testbed.Registry
 }
 
-// New makes a yard of two registries that take what the specification allows.
+// New returns a yard of two registries that accept everything that the specification allows.
 func New(t *testing.T) *Yard {
 	t.Helper()
 	open := testbed.Options{Content: testbed.Open}
 	return Of(t, testbed.Distribution(t, open), testbed.Distribution(t, open))
 }
 
-// Of makes a yard of two registries.
+// Of returns a yard of two registries.
 func Of(t *testing.T, src, dst *testbed.Registry) *Yard {
 	t.Helper()
 	d, err := dray.New(dray.Config{Registries: map[string]dray.Registry{
@@ -43,10 +43,10 @@ func Of(t *testing.T, src, dst *testbed.Registry) *Yard {
 	return &Yard{Dray: d, T: t, Src: src, Dst: dst}
 }
 
-// Forget begins the request logs anew.
+// Forget empties both request logs.
 func (y *Yard) Forget() { y.Src.Reset(); y.Dst.Reset() }
 
-// Applied applies what was planned.
+// Applied applies a plan.
 func (y *Yard) Applied(p *dray.Prepared, err error) (dray.Report, error) {
 	y.T.Helper()
 	if err != nil {
@@ -67,7 +67,7 @@ func (y *Yard) Copy(req dray.CopyRequest) (dray.Report, error) {
 	return y.Applied(y.PlanCopy(y.T.Context(), req, nil))
 }
 
-// Must ends the test where err is not nil.
+// Must ends the test if err is not nil.
 func (y *Yard) Must(rep dray.Report, err error) dray.Report {
 	y.T.Helper()
 	if err != nil {
@@ -76,7 +76,7 @@ func (y *Yard) Must(rep dray.Report, err error) dray.Report {
 	return rep
 }
 
-// Spent lists "METHOD kind ×n" of a registry, sorted.
+// Spent lists the requests of a registry as "METHOD kind ×n", sorted.
 func Spent(r *testbed.Registry) string {
 	count := map[string]int{}
 	for _, q := range r.Log() {
@@ -90,7 +90,7 @@ func Spent(r *testbed.Registry) string {
 	return strings.Join(lines, ", ")
 }
 
-// WantSpent holds the requests of both registries against what they should have been.
+// WantSpent compares the requests of both registries with the expected ones.
 func (y *Yard) WantSpent(src, dst string) {
 	y.T.Helper()
 	if got := Spent(y.Src); got != src {
@@ -103,14 +103,14 @@ func (y *Yard) WantSpent(src, dst string) {
 	}
 }
 
-// Spends holds what a report says of each registry against what that counted.
+// Spends compares the traffic in a report with what each registry counted.
 func (y *Yard) Spends(got map[string]dray.Traffic, registries ...*testbed.Registry) {
 	y.T.Helper()
 	for _, r := range registries {
 		var in, out int64
 		for _, q := range r.Log() {
 			in += q.In
-			if q.Method != http.MethodHead { // its body is counted, and never leaves
+			if q.Method != http.MethodHead { // the handler's body is counted, but not sent
 				out += q.Out
 			}
 		}
@@ -120,10 +120,10 @@ func (y *Yard) Spends(got map[string]dray.Traffic, registries ...*testbed.Regist
 	}
 }
 
-// Run begins a program of its own, with what state the last one left.
+// Run replaces the Dray by a new one that uses the state directory state, as a new process would.
 func (y *Yard) Run(state string) { y.T.Helper(); y.RunOn(state, "") }
 
-// RunOn is Run with a source of one kind.
+// RunOn is Run with a source of the given kind.
 func (y *Yard) RunOn(state, kind string) {
 	y.T.Helper()
 	d, err := dray.New(dray.Config{StateDir: state, Registries: map[string]dray.Registry{
@@ -136,7 +136,7 @@ func (y *Yard) RunOn(state, kind string) {
 	y.Forget()
 }
 
-// Tagged fills the source with an image for each tag.
+// Tagged fills a repository of the source with a different image for each tag.
 func (y *Yard) Tagged(repo string, tags ...string) {
 	y.T.Helper()
 	for i, tag := range tags {
@@ -144,7 +144,7 @@ func (y *Yard) Tagged(repo string, tags ...string) {
 	}
 }
 
-// States lists "target state", in the report's order.
+// States lists "target state" of each step, in the report's order.
 func States(rep dray.Report) string {
 	var lines []string
 	for _, s := range rep.Steps {
@@ -153,7 +153,7 @@ func States(rep dray.Report) string {
 	return strings.Join(lines, ", ")
 }
 
-// Written is the plan file of a transfer.
+// Written returns the plan file of a transfer.
 func (y *Yard) Written(req dray.TransferRequest) []byte {
 	y.T.Helper()
 	var b bytes.Buffer
@@ -200,7 +200,8 @@ func (y *Yard) FromFile(file []byte, follow bool) (string, dray.TransferReport, 
 	return strings.Join(lines, ", "), sum, err
 }
 
-// Outcomes lists "HOST NAME/PATH:TAG STATE" of what a transfer did, sorted.
+// Outcomes lists the steps of a transfer as "NAME/PATH:TAG STATE", sorted. names has the NAME of
+// each host.
 func (y *Yard) Outcomes(req dray.TransferRequest, names map[string]string) (string, dray.TransferReport, error) {
 	y.T.Helper()
 	var lines []string
@@ -214,7 +215,8 @@ func (y *Yard) Outcomes(req dray.TransferRequest, names map[string]string) (stri
 	return strings.Join(lines, ", "), sum, err
 }
 
-// Transferred runs a transfer and lists "REPO:TAG STATE" of what was not right before, sorted.
+// Transferred runs a transfer and lists "REPO:TAG STATE" of all steps that are not Unchanged,
+// sorted.
 func (y *Yard) Transferred(req dray.TransferRequest) (string, dray.TransferReport, error) {
 	y.T.Helper()
 	var lines []string
@@ -243,12 +245,12 @@ func (y *Yard) Planned(req dray.TransferRequest) (string, error) {
 	return strings.Join(lines, ", "), err
 }
 
-// Whole asks for all of the source.
+// Whole returns a request for all of the source.
 func Whole() dray.TransferRequest {
 	return dray.TransferRequest{Sources: []string{"src"}, Target: "dst"}
 }
 
-// Raw reads a manifest without a trace in the log.
+// Raw reads a manifest without an entry in the log.
 func (y *Yard) Raw(r *testbed.Registry, repo, tag, mediaType string) []byte {
 	y.T.Helper()
 	var raw bytes.Buffer
@@ -256,7 +258,7 @@ func (y *Yard) Raw(r *testbed.Registry, repo, tag, mediaType string) []byte {
 	return raw.Bytes()
 }
 
-// Complete fails the test where a tag of the target does not have all its content.
+// Complete fails the test if content of a tag is missing at the target.
 func (y *Yard) Complete() {
 	y.T.Helper()
 	err := y.List(y.T.Context(), dray.LookRequest{Name: "dst"}, nil, func(repo dray.Entry) error {
@@ -270,7 +272,7 @@ func (y *Yard) Complete() {
 	}
 }
 
-// Verified lists what is not the same: "REPO:TAG MATCH what=why…".
+// Verified lists the names that are not the same: "REPO:TAG MATCH what=why…".
 func (y *Yard) Verified(req dray.VerifyRequest) (string, dray.Receipt, error) {
 	y.T.Helper()
 	var lines []string
@@ -291,7 +293,7 @@ func (y *Yard) Verified(req dray.VerifyRequest) (string, dray.Receipt, error) {
 	return strings.Join(lines, ", "), rec, err
 }
 
-// Verifies wants want of a verification.
+// Verifies fails the test unless a verification finds exactly want.
 func (y *Yard) Verifies(want string, req dray.VerifyRequest) dray.Receipt {
 	y.T.Helper()
 	got, rec, err := y.Verified(req)
@@ -301,7 +303,7 @@ func (y *Yard) Verifies(want string, req dray.VerifyRequest) dray.Receipt {
 	return rec
 }
 
-// Transfers runs a transfer that has to end well.
+// Transfers runs a transfer that must succeed.
 func (y *Yard) Transfers(req dray.TransferRequest) {
 	y.T.Helper()
 	if got, _, err := y.Transferred(req); err != nil {

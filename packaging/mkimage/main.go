@@ -1,8 +1,8 @@
-// Command mkimage builds dray's release image into an OCI image layout, without
-// Docker: linux/amd64 and linux/arm64, dray and drayd as static programs, the CA
-// certificates of Mozilla, no root. Equal sources give equal bytes.
+// Command mkimage builds dray's release image into an OCI image layout, without Docker. The image
+// is for linux/amd64 and linux/arm64, has dray and drayd as static programs and Mozilla's CA
+// certificates, and does not run as root. Equal sources give equal bytes.
 //
-// With -bin it takes programs that are built, for the platform that they are for.
+// With -bin it uses programs that are already built, for the platform of this machine.
 package main
 
 import (
@@ -36,21 +36,21 @@ const (
 	commands   = "github.com/drayage/dray/cmd/"
 )
 
-// programs are what the image holds; one runs the other, beside it.
+// programs are the programs in the image. dray runs drayd, which must be in the same directory.
 var programs = []string{"dray", "drayd"}
 
 var platforms = []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}}
 
 func main() {
-	out := flag.String("o", "dist/image", "the layout `DIR`ectory")
-	tag := flag.String("tag", "latest", "the image's `TAG` in the layout")
-	revision := flag.String("revision", "", "the source `REVISION`, for the annotations")
-	tags := flag.String("tags", "", "Go's build `TAGS`: s3, azure, gcs for storage that is no directory")
-	bin := flag.String("bin", "", "take the programs in this `DIR`, which are for this machine, and build none")
-	epoch := flag.Int64("epoch", 0, "the time of the image, in `SECONDS` of Unix time")
+	out := flag.String("o", "dist/image", "`DIR`ectory of the layout")
+	tag := flag.String("tag", "latest", "`TAG` of the image in the layout")
+	revision := flag.String("revision", "", "`REVISION` of the source, for the annotations")
+	tags := flag.String("tags", "", "build `TAGS` for Go: s3, azure, gcs for storage other than a directory")
+	bin := flag.String("bin", "", "use the programs in this `DIR`, built for this machine, instead of building them")
+	epoch := flag.Int64("epoch", 0, "creation time of the image, in `SECONDS` of Unix time")
 	flag.Parse()
 	if *bin != "" && runtime.GOOS != "linux" {
-		fmt.Fprintln(os.Stderr, "mkimage: -bin: programs of this machine are none for an image")
+		fmt.Fprintln(os.Stderr, "mkimage: -bin requires linux: programs of this machine do not run in an image")
 		os.Exit(2)
 	}
 	b := builder{dir: *out, tag: *tag, tags: *tags, revision: *revision, bin: *bin, created: time.Unix(*epoch, 0).UTC()}
@@ -64,7 +64,7 @@ func main() {
 
 type builder struct {
 	dir, tag, tags, revision string
-	bin                      string // of programs that are built; "" builds them
+	bin                      string // directory of programs that are already built; "" builds them
 	created                  time.Time
 	layout                   *layout.Dir
 }
@@ -92,7 +92,7 @@ func (b *builder) build(ctx context.Context) (oci.Document, error) {
 	return b.document(ctx, oci.TypeIndex, index, b.tag)
 }
 
-// platforms are those of the programs that there are, or are to be.
+// platforms returns the platforms of the image.
 func (b *builder) platforms() []v1.Platform {
 	if b.bin != "" {
 		return []v1.Platform{{OS: "linux", Architecture: runtime.GOARCH}}
@@ -100,13 +100,13 @@ func (b *builder) platforms() []v1.Platform {
 	return platforms
 }
 
-// layer is a stored layer and the digest of its tar, which the configuration names.
+// layer is a stored layer, and the digest of its uncompressed tar, which the configuration names.
 type layer struct {
 	v1.Descriptor
 	diff oci.Digest
 }
 
-// base is what both platforms share: certificates, a user, a directory to write to.
+// base is the layer that both platforms share: certificates, a user, and a directory to write to.
 func (b *builder) base(ctx context.Context) (layer, error) {
 	var certs bytes.Buffer
 	for root := range bundle.Roots() {

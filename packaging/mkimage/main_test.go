@@ -23,10 +23,10 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// The release image is built for real, both platforms, and read back.
+// The test builds the release image for both platforms and reads it again.
 func TestTheReleaseImageRunsWithoutRootAndIsTheSameEachTime(t *testing.T) {
 	if testing.Short() || yard.Small() {
-		t.Skip("builds dray for two platforms: make check runs it without the detector")
+		t.Skip("builds dray for two platforms: make check runs it without the race detector")
 	}
 	first, at := build(t, "")
 	host := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
@@ -36,7 +36,7 @@ func TestTheReleaseImageRunsWithoutRootAndIsTheSameEachTime(t *testing.T) {
 	}
 	second, _ := build(t, again)
 	if !slices.ContainsFunc(first.Documents, func(d oci.Descriptor) bool { return d.Digest == second.Documents[0].Digest }) {
-		t.Errorf("%s of equal sources, which had none such before: %v", second.Documents[0].Digest, first.Documents)
+		t.Errorf("a second build of the same sources gave %s, the first gave %v", second.Documents[0].Digest, first.Documents)
 	}
 	if len(first.Documents) != len(platforms) {
 		t.Fatalf("%d platforms", len(first.Documents))
@@ -55,7 +55,7 @@ func TestTheReleaseImageRunsWithoutRootAndIsTheSameEachTime(t *testing.T) {
 		for i, l := range m.Layers {
 			raw := unzip(t, blob(t, at, l))
 			if oci.Sum(raw) != config.RootFS.DiffIDs[i] {
-				t.Errorf("%s: layer %d is not what the config names", platform, i)
+				t.Errorf("%s: layer %d differs from the digest in the config", platform, i)
 			}
 			untar(t, raw, files)
 		}
@@ -92,7 +92,7 @@ func TestProgramsThatAreBuiltAreTakenAsTheyAre(t *testing.T) {
 	}
 }
 
-// build makes the image, of the programs in bin, or of programs that it builds.
+// build builds the image from the programs in bin, or compiles them if bin is "".
 func build(t *testing.T, bin string) (oci.Document, *layout.Dir) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "image")
@@ -168,7 +168,8 @@ func untar(t *testing.T, raw []byte, files map[string][]byte) {
 	}
 }
 
-// checkBinary wants a program for machine that needs nothing else: no interpreter, no libraries.
+// checkBinary fails the test unless raw is a static program for machine: without interpreter and
+// libraries.
 func checkBinary(t *testing.T, raw []byte, machine elf.Machine) {
 	t.Helper()
 	f, err := elf.NewFile(bytes.NewReader(raw))

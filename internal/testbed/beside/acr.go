@@ -14,9 +14,9 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// ACR has GET /acr/v1/NAME/_tags and _manifests, with n, last and a relative
-// Link, GET and PATCH of a tag's attributes, and DELETE of a tag, which it passes on as the
-// deletion of a tag of next.
+// ACR is a stub of Azure's API: GET /acr/v1/NAME/_tags and _manifests with n, last and a relative
+// Link; GET and PATCH of the attributes of a tag; and DELETE of a tag, which it passes on to next
+// as the deletion of a tag.
 func (s *Shelf) ACR(next http.Handler) http.Handler {
 	return s.front(next, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if s.Live {
@@ -95,7 +95,7 @@ func (s *Shelf) acrManifests(w http.ResponseWriter, req *http.Request) {
 			m["os"], m["architecture"] = r.OS, r.Arch
 		}
 		if len(r.Tags) > 0 {
-			m["tags"] = r.Tags[:min(len(r.Tags), 10)] // as the service does
+			m["tags"] = r.Tags[:min(len(r.Tags), 10)] // the real service also lists at most 10
 		}
 		out = append(out, m)
 	}
@@ -105,7 +105,7 @@ func (s *Shelf) acrManifests(w http.ResponseWriter, req *http.Request) {
 	testbed.Answer(w, map[string]any{"registry": req.Host, "imageName": s.Repo, "manifests": out})
 }
 
-// acrTag answers GET and PATCH of a tag's attributes (TagAttributes_Get and
+// acrTag answers GET and PATCH of the attributes of a tag (TagAttributes_Get and
 // TagAttributes_Update, api-version 2021-07-01).
 func (s *Shelf) acrTag(w http.ResponseWriter, req *http.Request, name string) {
 	for _, t := range s.tags() {
@@ -133,7 +133,7 @@ func (s *Shelf) acrTag(w http.ResponseWriter, req *http.Request, name string) {
 	testbed.Refuse(w, http.StatusNotFound, "TAG_UNKNOWN", "tag not known")
 }
 
-// look reads what next holds into Rows, if the shelf is Live.
+// look reads the content of next into Rows, if the shelf is Live.
 func (s *Shelf) look(next http.Handler) {
 	if !s.Live {
 		return
@@ -167,7 +167,7 @@ func (s *Shelf) look(next http.Handler) {
 	s.Rows = rows
 }
 
-// Lock sets an attribute of one of ACR's tags, as "writeEnabled".
+// Lock sets an attribute of one of ACR's tags, such as "writeEnabled".
 func (s *Shelf) Lock(tag, attribute string, enabled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,7 +180,7 @@ func (s *Shelf) Lock(tag, attribute string, enabled bool) {
 	s.locks[tag][attribute] = enabled
 }
 
-// Locked tells all attributes of a tag.
+// Locked returns all attributes of a tag.
 func (s *Shelf) Locked(tag string) map[string]bool { return s.attributes(tag) }
 
 func (s *Shelf) attributes(tag string) map[string]bool {

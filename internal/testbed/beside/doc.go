@@ -1,8 +1,8 @@
-// Package beside has what registries have beside the distribution API: lists of their own, and
-// limits of pulls. In the order of the walk:
+// Package beside provides stubs of the APIs that registries offer in addition to the distribution
+// API: lists of tags and manifests, and pull limits. In the order of the walk:
 //
 //	acr.go     Azure's lists, and attributes of tags
-//	lists.go   lists of Docker Hub, Quay, Harbor, GitHub, ECR and Google
-//	pulls.go   pulls, counted as Docker Hub does
-//	shelf.go   what one repository holds, for all of these lists
+//	lists.go   the lists of Docker Hub, Quay, Harbor, GitHub, ECR and Google
+//	pulls.go   a pull limit that counts as Docker Hub does
+//	shelf.go   the content of one repository, shared by all of these lists
 package beside

@@ -12,8 +12,8 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// Hub is hub.docker.com's GET /v2/repositories/NAME/tags by page and page_size.
-// The digest of a tag that begins with "old" is null, as Docker Hub's sometimes are.
+// Hub is a stub of hub.docker.com's GET /v2/repositories/NAME/tags with page and page_size. If the
+// name of a tag begins with "old", its digest is null, as it sometimes is at Docker Hub.
 func (s *Shelf) Hub(next http.Handler) http.Handler {
 	return s.front(next, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Header.Get("Authorization") != "" {
@@ -55,7 +55,8 @@ func (s *Shelf) Hub(next http.Handler) http.Handler {
 	}))
 }
 
-// Quay is Quay's GET /api/v1/repository/NAME/tag/. It answers 401 where Login is set: the registry's logins do not open it.
+// Quay is a stub of Quay's GET /api/v1/repository/NAME/tag/. If Login is set it answers 401, since
+// a login of the registry is not valid for this API.
 func (s *Shelf) Quay(next http.Handler) http.Handler {
 	return s.front(next, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch {
@@ -83,7 +84,8 @@ func (s *Shelf) Quay(next http.Handler) http.Handler {
 	}))
 }
 
-// Harbor is Harbor's GET of …/artifacts, and DELETE of a tag below it, for the user and password in Login.
+// Harbor is a stub of Harbor's GET …/artifacts and DELETE of a tag below it, for the user and
+// password in Login.
 func (s *Shelf) Harbor(next http.Handler) http.Handler {
 	project, rest, _ := strings.Cut(s.Repo, "/")
 	base := "/api/v2.0/projects/" + project + "/repositories/" + url.PathEscape(url.PathEscape(rest)) + "/artifacts"
@@ -135,7 +137,8 @@ func (s *Shelf) Harbor(next http.Handler) http.Handler {
 	}))
 }
 
-// GitHub is api.github.com's GET of the versions of a container package, for the token in Login.
+// GitHub is a stub of api.github.com's GET of the versions of a container package, for the token in
+// Login.
 func (s *Shelf) GitHub() http.Handler {
 	owner, name, _ := strings.Cut(s.Repo, "/")
 	base := "/" + s.Owner + "/" + owner + "/packages/container/" + url.PathEscape(name) + "/versions"
@@ -184,8 +187,8 @@ func (s *Shelf) GitHub() http.Handler {
 	}))
 }
 
-// ECR is DescribeImages of Amazon ECR's API in the region and of the account of
-// host, whoever signs. With no repository of that name it says so.
+// ECR is a stub of DescribeImages of Amazon ECR's API, for the region and account of host. It
+// accepts any signature. An unknown repository gets RepositoryNotFoundException.
 func (s *Shelf) ECR(host string) http.Handler {
 	name := strings.Split(host, ".") // ACCOUNT.dkr.ecr.REGION.amazonaws.com
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -9,27 +9,27 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// PullLimit counts as Docker Hub does: a GET of a manifest is a pull, a HEAD is
-// free, and every answer about manifests says what is left. Safe for concurrent use.
+// PullLimit counts pulls as Docker Hub does: a GET of a manifest is a pull, a HEAD is free, and
+// each response about manifests has headers with the rest. It is safe for concurrent use.
 type PullLimit struct {
 	Limit  int
 	Window time.Duration
-	Source string // "" is "192.0.2.1"
-	Quiet  bool   // no header says what is left, only the 429 that it is nothing
+	Source string // "" means "192.0.2.1"
+	Quiet  bool   // send no headers with the rest, only a 429 when the limit is reached
 
 	mu   sync.Mutex
 	used int
 	ends time.Time
 }
 
-// Used returns how many pulls of the current window were made.
+// Used returns how many pulls were counted in the current window.
 func (p *PullLimit) Used() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.used
 }
 
-// Front is for Options.
+// Front is a value for testbed.Options.Front.
 func (p *PullLimit) Front(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if testbed.Parse(req.URL.Path).Kind != testbed.Manifest || req.Method != http.MethodGet && req.Method != http.MethodHead {

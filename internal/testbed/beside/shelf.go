@@ -13,32 +13,32 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// Shelf is what one repository holds, as the lists tell it that registries have
-// beside the distribution API. Each of its methods is a stub of one such API,
-// by its documents: it takes the paths, queries and headers that are named
-// there, fails the test at any other, and passes the rest to next.
+// Shelf holds the content of one repository, as registries list it in APIs beside the distribution
+// API. Each of its methods is a stub of one such API, written from its documentation: it accepts
+// the documented paths, queries and headers, fails the test at any other, and passes the rest to
+// next.
 type Shelf struct {
 	Repo  string
 	Rows  []Row
-	Login string // "user:password" that Harbor wants, the token that GitHub wants; "" is none
+	Login string // "user:password" for Harbor, the token for GitHub; "" requires no login
 	Owner string // of a GitHub package: "orgs" or "users"
-	Page  int    // rows of a page, where the request asks for more; 0 is what it asks for
+	Page  int    // limits the rows of a page if the request asks for more; 0 does not limit
 	Each  func(w http.ResponseWriter, req *http.Request) (answered bool)
 	TB    testing.TB
 
-	Live bool // ACR tells what next holds, and not Rows
+	Live bool // ACR lists the content of next instead of Rows
 
-	live  sync.Mutex // of requests that look at next
+	live  sync.Mutex // held by requests that read next
 	mu    sync.Mutex
-	locks map[string]map[string]bool // of ACR's tags: the attributes that were set
+	locks map[string]map[string]bool // attributes that were set on ACR's tags
 }
 
-// Row is one manifest. Times are Shelved.
+// Row is one manifest. Its times are Shelved.
 type Row struct {
 	Digest, MediaType, OS, Arch string
 	Tags                        []string
 	Size                        int64
-	Updated                     time.Time // of the tags, for ACR; zero is Shelved
+	Updated                     time.Time // time of the tags, for ACR; zero means Shelved
 }
 
 func (r Row) updated() time.Time {
@@ -48,7 +48,7 @@ func (r Row) updated() time.Time {
 	return r.Updated
 }
 
-// Shelved is when everything on a Shelf was pushed.
+// Shelved is the time at which all content of a Shelf was pushed.
 var Shelved = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // tag is one tag of a shelf.
@@ -57,7 +57,7 @@ type tag struct {
 	row  Row
 }
 
-// tags come in the order of their names.
+// tags returns all tags, sorted by name.
 func (s *Shelf) tags() []tag {
 	var all []tag
 	for _, r := range s.Rows {
@@ -69,7 +69,8 @@ func (s *Shelf) tags() []tag {
 	return all
 }
 
-// page cuts rows from on to what was asked for, and says where the next begins; 0 is nowhere.
+// page returns at most n rows from index from, and the index at which the next page begins; 0 means
+// that this is the last page.
 func page[T any](s *Shelf, all []T, from, n int) (rows []T, next int) {
 	if s.Page > 0 {
 		n = min(n, s.Page)
@@ -81,7 +82,8 @@ func page[T any](s *Shelf, all []T, from, n int) (rows []T, next int) {
 	return all[from:], 0
 }
 
-// want fails the test unless the query is exactly this, values in any order; "*" is any number.
+// want fails the test unless the query has exactly these values, in any order. "*" stands for any
+// number.
 func (s *Shelf) want(w http.ResponseWriter, req *http.Request, query string) bool {
 	want, _ := url.ParseQuery(query)
 	got := req.URL.Query()
@@ -97,11 +99,11 @@ func (s *Shelf) want(w http.ResponseWriter, req *http.Request, query string) boo
 }
 
 func (s *Shelf) wrong(w http.ResponseWriter, req *http.Request) {
-	s.TB.Errorf("the API knows no %s %s", req.Method, req.URL)
+	s.TB.Errorf("this API has no %s %s", req.Method, req.URL)
 	testbed.Refuse(w, http.StatusBadRequest, "UNSUPPORTED", "no such thing")
 }
 
-// front lets Each answer first.
+// front calls Each first, if it is set. If Each does not answer, own does.
 func (s *Shelf) front(next, own http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch {
@@ -113,5 +115,5 @@ func (s *Shelf) front(next, own http.Handler) http.Handler {
 	})
 }
 
-// link sets a Link like ACR's.
+// link sets a Link header like ACR's.
 func link(w http.ResponseWriter, to string) { w.Header().Set("Link", "<"+to+`>; rel="next"`) }

@@ -13,16 +13,17 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Databases are those on which a package's tests run: a SQLite file, and one PostgreSQL that all
-// of them share and none stops. The zero value starts it for the first test that asks.
+// Databases provides the databases on which a package's tests run: a SQLite file, and one
+// PostgreSQL server that all of these tests share and none stops. The zero value starts the server
+// for the first test that asks for it.
 type Databases struct {
 	once    sync.Once
 	cluster *PostgresServer
 	err     error
 }
 
-// Main runs the tests, ends the cluster, and holds it against the package when a goroutine is left.
-// It returns the code to exit with.
+// Main runs the tests and stops the server. It fails if a goroutine is left running. It returns the
+// exit code.
 func (d *Databases) Main(m *testing.M) int {
 	code := m.Run()
 	if d.cluster != nil {
@@ -35,13 +36,13 @@ func (d *Databases) Main(m *testing.M) int {
 	return code
 }
 
-// SQLite is the address of a file that is not there yet, in a directory of the test.
+// SQLite returns the address of a new file in a temporary directory of the test.
 func (d *Databases) SQLite(tb testing.TB) string {
 	return "sqlite:" + filepath.Join(tb.TempDir(), "a b?#%.db")
 }
 
-// Postgres is the address of a database of the test's own. It is skipped, by name, where there is
-// no PostgreSQL.
+// Postgres returns the address of a new database for this test. Without PostgreSQL on this machine
+// the test is skipped, and the message says why.
 func (d *Databases) Postgres(tb testing.TB) string {
 	tb.Helper()
 	d.once.Do(func() { d.cluster, d.err = StartPostgres() })
@@ -54,7 +55,7 @@ func (d *Databases) Postgres(tb testing.TB) string {
 	return d.cluster.Database(tb)
 }
 
-// Both holds both databases to one behaviour.
+// Both runs f on both databases, which must behave in the same way.
 func (d *Databases) Both(t *testing.T, f func(t *testing.T, url string)) {
 	t.Run("sqlite", func(t *testing.T) { f(t, d.SQLite(t)) })
 	t.Run("postgres", func(t *testing.T) { f(t, d.Postgres(t)) })

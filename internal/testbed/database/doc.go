@@ -1,6 +1,7 @@
-// Package database gives tests a SQLite file and a real PostgreSQL. In the order of the walk:
+// Package database provides a SQLite file and a real PostgreSQL for tests. In the order of the
+// walk:
 //
-//	databases.go        those on which a package's tests run
-//	postgres.go         a cluster of its own
-//	postgres_other.go   where there is none
+//	databases.go        the databases on which a package's tests run
+//	postgres.go         starts a PostgreSQL server for the tests
+//	postgres_other.go   skips these tests on systems other than Unix
 package database

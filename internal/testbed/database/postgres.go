@@ -20,23 +20,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// PostgresServer is a cluster of its own, on a free port of the loopback address.
+// PostgresServer is a PostgreSQL server started for tests, on a free port of the loopback address.
 type PostgresServer struct {
-	URL string // of its first database
+	URL string // address of its first database
 
 	bin, dir string
 	port     int
-	as       *syscall.Credential // nil: as ourselves
+	as       *syscall.Credential // user that runs the server; nil means the current user
 }
 
-// ErrNoPostgres says that this machine has none, or none that this user can start.
+// ErrNoPostgres says that PostgreSQL is not installed, or that this user cannot start it.
 var ErrNoPostgres = errors.New("no PostgreSQL here (apt-get install postgresql)")
 
-// Postgres starts PostgreSQL in a temporary directory and returns the address of a database. A
-// test on a machine without it is skipped, and says so.
+// Postgres starts PostgreSQL in a temporary directory and returns the address of a database.
+// Without PostgreSQL on this machine the test is skipped.
 func Postgres(tb testing.TB) string { return NewPostgres(tb).URL }
 
-// NewPostgres is Postgres for tests that stop the server in the middle.
+// NewPostgres is Postgres for tests that stop and start the server.
 func NewPostgres(tb testing.TB) *PostgresServer {
 	tb.Helper()
 	p, err := StartPostgres()
@@ -50,16 +50,17 @@ func NewPostgres(tb testing.TB) *PostgresServer {
 	return p
 }
 
-// StartPostgres is NewPostgres for a cluster that many tests share: End it in TestMain.
+// StartPostgres is NewPostgres for a server that many tests share. Call End in TestMain.
 func StartPostgres() (*PostgresServer, error) {
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // newer ones sort behind, but for 9
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the newest version is sorted last, except for 9.x
 	if path, err := exec.LookPath("initdb"); err == nil && len(found) == 0 {
 		found = append(found, path)
 	}
 	if len(found) == 0 {
 		return nil, ErrNoPostgres
 	}
-	// Not TempDir: a socket's path may have but a hundred bytes, and another user has to reach it.
+	// Not TempDir: the path of a Unix socket may have only about 100 bytes, and another user must
+	// be able to reach it.
 	dir, err := os.MkdirTemp("/tmp", "dray-pg-")
 	if err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func (p *PostgresServer) init() error {
 	return p.Start()
 }
 
-// runAs: PostgreSQL does not run as root.
+// runAs chooses another user if this process runs as root, since PostgreSQL refuses to run as root.
 func (p *PostgresServer) runAs() error {
 	if os.Getuid() != 0 {
 		return nil
@@ -132,13 +133,13 @@ func (p *PostgresServer) run(name string, args ...string) error {
 	return nil
 }
 
-// Start starts the server after Stop.
+// Start starts the server again after Stop.
 func (p *PostgresServer) Start() error {
 	return p.run("pg_ctl", "-D", p.dir+"/data", "-l", p.dir+"/log", "-w", "-t", "60",
 		"-o", fmt.Sprintf("-h 127.0.0.1 -p %d -k %s -c max_connections=200", p.port, p.dir), "start")
 }
 
-// Stop stops it: "fast" ends its connections, "immediate" is a crash.
+// Stop stops the server. Mode "fast" ends its connections, mode "immediate" acts as a crash.
 func (p *PostgresServer) Stop(mode string) error {
 	if _, err := os.Stat(p.dir + "/data/postmaster.pid"); err != nil {
 		return nil
@@ -146,7 +147,7 @@ func (p *PostgresServer) Stop(mode string) error {
 	return p.run("pg_ctl", "-D", p.dir+"/data", "-w", "-t", "60", "-m", mode, "stop")
 }
 
-// End stops the server and removes all of it.
+// End stops the server and removes its directory.
 func (p *PostgresServer) End() {
 	if err := p.Stop("immediate"); err != nil {
 		fmt.Fprintln(os.Stderr, "testbed:", err)
@@ -156,7 +157,7 @@ func (p *PostgresServer) End() {
 	}
 }
 
-// Database makes another, empty database in the cluster and returns its address.
+// Database creates an empty database and returns its address.
 func (p *PostgresServer) Database(tb testing.TB) string {
 	tb.Helper()
 	name := fmt.Sprintf("d%d", time.Now().UnixNano())

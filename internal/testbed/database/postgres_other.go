@@ -4,9 +4,9 @@ package database
 
 import "testing"
 
-// Postgres skips the test: PostgreSQL is started on Unix alone.
+// Postgres skips the test: the tests start PostgreSQL only on Unix.
 func Postgres(tb testing.TB) string {
 	tb.Helper()
-	tb.Skip("SKIPPED: PostgreSQL is started on Unix alone")
+	tb.Skip("SKIPPED: the tests start PostgreSQL only on Unix")
 	return ""
 }

@@ -1,6 +1,6 @@
-// Package hollow has registries that hold nothing: one hashes what is pushed and forgets it, one
-// makes up what is pulled. In the order of the walk:
+// Package hollow provides registries that store no content. One hashes what is pushed and discards
+// it, the other generates what is pulled. In the order of the walk:
 //
-//	sink.go     hashes uploads and forgets them
+//	sink.go     hashes uploads and discards them
 //	sparse.go   an image with a layer of any size
 package hollow

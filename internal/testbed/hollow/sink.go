@@ -17,18 +17,17 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// Sink is a registry that hashes what it is sent and forgets it, for tests of
-// memory and speed. It keeps manifests and the digests and sizes of blobs:
-// HEAD of a blob answers, GET does not. It knows sha256 only, mounts blobs
-// that it has seen in any repository, and refuses manifests whose blobs or
-// children it has not seen.
+// Sink is a registry that hashes what it receives and discards it, for tests of memory and speed.
+// It keeps manifests, and the digests and sizes of blobs: it answers HEAD of a blob, but not GET.
+// It supports sha256 only, mounts blobs that it has seen in any repository, and refuses manifests
+// whose blobs or children it has not seen.
 type Sink struct {
 	tb testing.TB
 
 	mu        sync.Mutex
 	sessions  map[string]*session
 	blobs     map[string]int64 // "repo@digest" to size
-	manifests map[string]kept  // "repo@digest" and "repo:tag"
+	manifests map[string]kept  // by "repo@digest" and "repo:tag"
 	bytes     int64
 }
 
@@ -43,13 +42,13 @@ type kept struct {
 	raw       []byte
 }
 
-// NewSink returns an empty Sink. A blob that does not match its digest is
-// answered 400 and reported with tb.Logf.
+// NewSink returns an empty Sink. It answers 400 to a blob that does not match its digest, and
+// reports it with tb.Logf.
 func NewSink(tb testing.TB) *Sink {
 	return &Sink{tb: tb, sessions: map[string]*session{}, blobs: map[string]int64{}, manifests: map[string]kept{}}
 }
 
-// Bytes returns how many blob bytes were committed.
+// Bytes returns how many bytes of blobs were committed.
 func (s *Sink) Bytes() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,12 +87,12 @@ func (s *Sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case e.Kind == testbed.Tags && read:
 		s.tags(w, e)
 	default:
-		testbed.Refuse(w, http.StatusNotFound, "UNSUPPORTED", "a sink keeps no such thing")
+		testbed.Refuse(w, http.StatusNotFound, "UNSUPPORTED", "a sink does not store this")
 	}
 }
 
-// start mounts or opens an upload; distribution-spec v1.1.1 §Mounting a blob
-// from another repository lets a registry ignore from.
+// start mounts a blob or opens an upload. distribution-spec v1.1.1 §Mounting a blob from another
+// repository allows a registry to ignore from.
 func (s *Sink) start(w http.ResponseWriter, r *http.Request, e testbed.Endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,8 +139,7 @@ func (s *Sink) upload(w http.ResponseWriter, r *http.Request, e testbed.Endpoint
 	}
 }
 
-// take hashes a body that begins where the last one ended. What came before an
-// error counts.
+// take hashes a body that must begin where the last one ended. The bytes before an error count.
 func (u *session) take(w http.ResponseWriter, r *http.Request) bool {
 	if from, _, ok := strings.Cut(strings.TrimPrefix(r.Header.Get("Content-Range"), "bytes "), "-"); ok && from != strconv.FormatInt(u.size, 10) {
 		w.Header().Set("Range", fmt.Sprintf("0-%d", max(u.size-1, 0)))
@@ -174,7 +172,7 @@ func (s *Sink) commit(w http.ResponseWriter, r *http.Request, e testbed.Endpoint
 func (s *Sink) forget(e testbed.Endpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// The key stays, so that the next session gets another id.
+	// The key stays in the map, so that the next session gets another id.
 	s.sessions[e.Repo+"/"+e.Ref] = nil
 }
 

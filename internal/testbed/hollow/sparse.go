@@ -16,10 +16,9 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// Sparse serves one image whose layer is size bytes of zeros, under any tag of
-// the repository "sparse", without holding the layer anywhere: ranges work,
-// nothing can be written. Hashing costs about a second per 2 GiB: guard tests
-// with large ones by testing.Short.
+// Sparse serves one image whose layer is size bytes of zeros, under any tag of the repository
+// "sparse". It does not hold the layer in memory or on disk. Ranges work, writing does not. Hashing
+// takes about a second per 2 GiB: skip tests with large layers if testing.Short is set.
 func Sparse(tb testing.TB, size int64, o testbed.Options) (*testbed.Registry, testbed.Image) {
 	tb.Helper()
 	h := digest.Canonical.Digester()
@@ -84,11 +83,11 @@ func (s *sparse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/octet-stream")
 		serve(s.layer, Zeros(s.layer.Size))
 	default:
-		testbed.Refuse(w, http.StatusNotFound, "NOT_FOUND", "only one image is here")
+		testbed.Refuse(w, http.StatusNotFound, "NOT_FOUND", "this registry has only one image")
 	}
 }
 
-// Zeros reads as size bytes of zero.
+// Zeros returns a reader of size zero bytes.
 func Zeros(size int64) io.ReadSeeker { return &zeros{size: size} }
 
 type zeros struct{ at, size int64 }

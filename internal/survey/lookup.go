@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Source asks what n is. It costs one HEAD.
+// Source resolves n at the source with one HEAD request.
 func Source(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, error) {
 	at, err := s.Source(n.Repo)
 	if err != nil {
@@ -26,7 +26,8 @@ func Source(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, 
 	return foundAs(s, n, desc), nil
 }
 
-// Read asks for n itself, where it will be needed anyway: one GET instead of a HEAD and a GET.
+// Read reads the document that n points to, for callers that need the document anyway: one GET
+// instead of a HEAD and a GET.
 func Read(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, error) {
 	at, err := s.Source(n.Repo)
 	if err != nil {
@@ -45,7 +46,8 @@ func foundAs(s *place.Session, n ref.Name, desc oci.Descriptor) plan.Inventory {
 	return plan.Inventory{n: desc}
 }
 
-// Reference is what a registry is asked for. A layout is asked for "", which is its only image, where nothing is named.
+// Reference returns the reference to ask a repository for. For a layout without a tag or digest it
+// is "", which means the layout's only image.
 func Reference(n ref.Name) string {
 	if n.IsLayout() && n.Tag == "" && n.Digest == "" {
 		return ""
@@ -53,8 +55,8 @@ func Reference(n ref.Name) string {
 	return n.Reference()
 }
 
-// Targets asks what the names hold. A name without a tag is asked for by
-// digest. What is not there is not in the inventory.
+// Targets resolves names at the target. A name without a tag is looked up by digest. A name that
+// does not exist is not in the inventory.
 func Targets(ctx context.Context, s *place.Session, names []ref.Name, digest oci.Digest) (plan.Inventory, error) {
 	var mu sync.Mutex
 	inv := plan.Inventory{}
@@ -71,8 +73,8 @@ func Targets(ctx context.Context, s *place.Session, names []ref.Name, digest oci
 	return inv, err
 }
 
-// Target asks what n holds at a target. The zero Descriptor is nothing. A name without a tag is
-// asked for by digest.
+// Target resolves n at the target. It returns the zero Descriptor if n does not exist. A name
+// without a tag is looked up by digest.
 func Target(ctx context.Context, s *place.Session, n ref.Name, digest oci.Digest) (oci.Descriptor, error) {
 	if place.Absent(n.Repo) {
 		return oci.Descriptor{}, nil

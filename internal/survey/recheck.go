@@ -14,7 +14,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Moved says that a name of a plan points elsewhere by now. An empty digest is nothing there.
+// Moved returns the error for a name that no longer points to what the plan expected. An empty
+// digest means that the name does not exist.
 func Moved(side fault.Side, n ref.Name, was, is string) error {
 	n.Digest = ""
 	say := func(d string) string {
@@ -23,11 +24,11 @@ func Moved(side fault.Side, n ref.Name, was, is string) error {
 		}
 		return d
 	}
-	return &fault.Fault{Kind: fault.Moved, Side: side, Op: "apply plan", Name: n.String(), Hint: "make the plan anew",
-		Err: fmt.Errorf("it was %s when the plan was made, it is %s", say(was), say(is))}
+	return &fault.Fault{Kind: fault.Moved, Side: side, Op: "apply plan", Name: n.String(), Hint: "make the plan again",
+		Err: fmt.Errorf("it was %s when the plan was made, now it is %s", say(was), say(is))}
 }
 
-// TargetOf is the name that a step's target is looked up by.
+// TargetOf returns the name under which the target of a step is looked up.
 func TargetOf(s plan.Step) ref.Name {
 	if s.To.Tag != "" {
 		return s.To
@@ -35,13 +36,15 @@ func TargetOf(s plan.Step) ref.Name {
 	return s.To.Repo.At(string(s.Digest()))
 }
 
-// Found is what names hold now; lost are those that could not be asked for.
+// Found holds the result of a second look: what each name points to now. lost holds the names that
+// could not be looked up, with the error of each.
 type Found struct {
 	Inv  plan.Inventory
 	lost map[ref.Name]error
 }
 
-// Again asks for names: by a listing where that tells digests of many, else one by one.
+// Again looks names up once more. It reads a listing if the registry lists digests and many names
+// are wanted. Otherwise it asks for the names one by one.
 func Again(ctx context.Context, s *place.Session, side fault.Side, names []ref.Name) (Found, error) {
 	slices.SortFunc(names, ref.Name.Compare)
 	inv, left, err := listSide(ctx, s, side, slices.Compact(names))
@@ -51,8 +54,8 @@ func Again(ctx context.Context, s *place.Session, side fault.Side, names []ref.N
 	}
 	maps.Copy(f.Inv, inv)
 	var mu sync.Mutex
-	return f, place.Each(ctx, asking, left, func(ctx context.Context, n ref.Name) error {
-		desc, err := lookAtSide(ctx, s, side, n)
+	return f, place.Each(ctx, maxLookups, left, func(ctx context.Context, n ref.Name) error {
+		desc, err := resolveAtSide(ctx, s, side, n)
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
@@ -74,8 +77,9 @@ func listSide(ctx context.Context, s *place.Session, side fault.Side, names []re
 	return listTargets(ctx, s, names)
 }
 
-// lookAtSide asks what a source holds, what a target holds under a tag, or whether it holds a digest.
-func lookAtSide(ctx context.Context, s *place.Session, side fault.Side, n ref.Name) (oci.Descriptor, error) {
+// resolveAtSide resolves one name. At a source it resolves n itself. At a target it resolves the tag
+// of n or, if n has no tag, checks whether the target has the digest.
+func resolveAtSide(ctx context.Context, s *place.Session, side fault.Side, n ref.Name) (oci.Descriptor, error) {
 	if side == fault.Target {
 		return Target(ctx, s, ref.Name{Repo: n.Repo, Tag: n.Tag}, oci.Digest(n.Digest))
 	}
@@ -87,7 +91,8 @@ func lookAtSide(ctx context.Context, s *place.Session, side fault.Side, n ref.Na
 	return desc, fault.On(fault.Source, err)
 }
 
-// Holds says what the source of a step is now, and why the step is not to be done as it was planned.
+// Holds returns the digest that the source of a step has now. why is the error if the step cannot
+// be applied as planned.
 func (f Found) Holds(s plan.Step) (now oci.Digest, why error) {
 	if s.From.Tag == "" {
 		return s.Digest(), nil
@@ -102,8 +107,8 @@ func (f Found) Holds(s plan.Step) (now oci.Digest, why error) {
 	return now, nil
 }
 
-// Took says why the target of a step is not what it was: a name that holds the planned
-// digest by now is as good.
+// Took returns an error if the target of a step changed since the plan was made. A name that
+// already holds the planned digest is not an error.
 func (f Found) Took(s plan.Step) error {
 	n := TargetOf(s)
 	if err := f.lost[n]; err != nil {
