@@ -15,8 +15,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// The build functions make requests of package dray. at is when the job was made: ages and
-// dates count from it, however often the job is begun.
+// The build functions convert requests to those of package dray. at is the time when the job was
+// created. Ages and dates are computed from it, so every attempt at the job computes the same.
 
 func buildImport(r wire.Import, at time.Time) (dray.ImportRequest, error) {
 	req := dray.ImportRequest{
@@ -124,7 +124,7 @@ func buildTagging(t wire.Tagging) (plan.TagMap, error) {
 	return m, cmp.Or(err, m.Check())
 }
 
-// backup is a template with the date that {date} becomes.
+// backup returns the backup rule of a template. Its date, which replaces {date}, is the UTC date of at.
 func backup(template string, at time.Time) plan.Backup {
 	b := plan.Backup{Template: template}
 	if strings.Contains(template, "{date}") {
@@ -140,8 +140,9 @@ func proof(s string) dray.Proof {
 	return dray.Proof(s)
 }
 
-// remoteOnly refuses what a server must not be made to read or write: its own directories, and
-// addresses whose scheme would hold the host to it for everybody.
+// remoteOnly refuses names that a client must not give to a server: directories of the server's
+// machine, and addresses with a scheme. A scheme would change how the server connects to the host for
+// every principal.
 func remoteOnly(names ...string) error {
 	for _, name := range names {
 		switch {
@@ -154,7 +155,7 @@ func remoteOnly(names ...string) error {
 	return nil
 }
 
-// check looks at all that can be looked at without asking a registry.
+// check checks everything in r that can be checked without a request to a registry.
 func (s *Service) check(r wire.Request, at time.Time) error {
 	err := words(r)
 	if err != nil {
@@ -194,7 +195,7 @@ func (s *Service) check(r wire.Request, at time.Time) error {
 	return err
 }
 
-// words refuses choices that there are not.
+// words refuses unknown values of overwrite and hold.
 func words(r wire.Request) error {
 	var overwrite, hold string
 	entries := []wire.BatchEntry{}
@@ -225,7 +226,7 @@ func words(r wire.Request) error {
 	return nil
 }
 
-// shape refuses a request that is not exactly one verb.
+// shape refuses a request that does not have exactly one verb, the one of its kind.
 func shape(r wire.Request) error {
 	if !slices.Equal(r.Given(), []string{r.Kind}) {
 		return invalid("read request", r.Kind, "it does not say exactly what its kind asks for", "one of "+strings.Join(wire.Kinds(), ", "))

@@ -19,18 +19,20 @@ import (
 )
 
 const (
-	// grace is how long a verb may take to return once its job is canceled: its state says so
-	// within a second. What is left behind ends on its own, and the fence keeps it from names.
+	// grace is how long a verb may take to return after its job was canceled. It is short, so that the
+	// job's state changes within a second. A verb that takes longer is left to end on its own. It can
+	// set no more names, because the job's attempt no longer holds the job.
 	grace = 500 * time.Millisecond
 
 	// often is the time between two snapshots of progress.
 	often = 250 * time.Millisecond
 
-	// unasked is when a job is tried again that began while the database did not answer.
+	// unasked is the time until a job is tried again if the database was not reachable when the rights
+	// of its owner were checked.
 	unasked = 5 * time.Second
 )
 
-// Run does a job: it is the queue's job.Runner.
+// Run carries out the job of r. It is the job.Runner of the queue.
 func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 	w := &work{Service: s, run: r, at: r.Job.Created, tally: newTally(), kinds: map[fault.Kind]bool{}, announced: map[ref.Name]bool{}}
 	w.dray = s.dray.For(place.Job{Guard: w.announce})
@@ -68,7 +70,7 @@ func (w *work) snapshot() {
 	}
 }
 
-// do reads the request, holds it against the rules as they are now, and carries it out.
+// do reads the request, checks it against the present rules, and carries it out.
 func (w *work) do(ctx context.Context) job.Outcome {
 	r := w.run.Job
 	sealed, err := w.run.Secret(ctx)
@@ -97,8 +99,8 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	return w.outcome(ctx, report, err)
 }
 
-// orphan pauses the schedule whose job this is: its owner is nobody any more, and it would fail
-// each time. The job says why.
+// orphan pauses the schedule that created this job, because its owner no longer exists and each of its
+// jobs would fail. The job's log says so.
 func (w *work) orphan(ctx context.Context) {
 	r := w.run.Job
 	if r.Schedule == "" {
@@ -114,7 +116,7 @@ func (w *work) orphan(ctx context.Context) {
 	w.run.Log("its schedule is paused: who made it is nobody any more")
 }
 
-// carryOut does the verb. The report may be there beside an error.
+// carryOut carries out the verb. It may return a report together with an error.
 func (w *work) carryOut(ctx context.Context, hidden secret) (report any, err error) {
 	if w.row.Failed {
 		return w.again(ctx)

@@ -14,21 +14,21 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// work is one run of a job.
+// work is the state of one run of a job.
 type work struct {
 	*Service
 	run   *job.Run
-	dray  *dray.Dray // guarded by announce
+	dray  *dray.Dray // it calls announce before it sets a name
 	row   row
-	at    time.Time // when the job was made
+	at    time.Time // when the job was created
 	tally *tally
 
 	mu        sync.Mutex
-	good      int // steps that ended well
-	bad       int
-	kinds     map[fault.Kind]bool
-	first     error
-	announced map[ref.Name]bool // names that the audit log says are set, of steps that have not ended
+	good      int                 // steps that succeeded
+	bad       int                 // steps that failed
+	kinds     map[fault.Kind]bool // the Kinds of the failed steps
+	first     error               // the error of the first failed step
+	announced map[ref.Name]bool   // names with an entry in the audit log, of steps that have not ended
 }
 
 func (w *work) observe(e event.Event) {
