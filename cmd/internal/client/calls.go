@@ -67,7 +67,7 @@ func (c *Client) Submit(ctx context.Context, r wire.Request, how How) (wire.Job,
 	case r.Kind == wire.KindPlan && r.Plan != nil:
 		q.body = wire.Planned{Import: r.Plan.Import, Copy: r.Plan.Copy, Tag: r.Plan.Tag, Batch: r.Plan.Batch, Transfer: r.Plan.Transfer}
 	default:
-		return wire.Job{}, &fault.Fault{Kind: fault.Invalid, Op: "submit", Name: r.Kind, Err: errors.New("the request says nothing of its kind")}
+		return wire.Job{}, &fault.Fault{Kind: fault.Invalid, Op: "submit", Name: r.Kind, Err: errors.New("the request has no content for its kind")}
 	}
 	var j wire.Job
 	_, err := c.do(ctx, q, &j)

@@ -60,10 +60,10 @@ func New(c Config) (*Client, error) {
 	}
 	if u.User != nil {
 		c.URL = u.Redacted()
-		return bad(errors.New("a login does not belong in the address"), "give a token apart")
+		return bad(errors.New("the address contains a login"), "remove it, and set DRAY_TOKEN instead")
 	}
 	if u.Scheme == "http" && !c.Token.IsZero() && !loopback(u.Hostname()) {
-		return bad(errors.New("a token would be sent without TLS"), "write https://")
+		return bad(errors.New("the token would be sent without TLS"), "write https://")
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CA != "" {
@@ -74,7 +74,7 @@ func New(c Config) (*Client, error) {
 	if c.Cert != "" || c.Key != "" {
 		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 		if err != nil {
-			return bad(err, "a client certificate is a file and its key")
+			return bad(err, "give the file of the client certificate and the file of its key")
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
@@ -110,7 +110,7 @@ func pool(path string) (*x509.CertPool, error) {
 		all = x509.NewCertPool()
 	}
 	if !all.AppendCertsFromPEM(raw) {
-		return nil, errors.New(path + " holds no certificate")
+		return nil, errors.New(path + " contains no PEM certificate")
 	}
 	return all, nil
 }
@@ -226,7 +226,7 @@ func (c *Client) trouble(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		f.Kind, f.Err = fault.Canceled, context.Cause(ctx)
 	case errors.As(err, &unknown), errors.As(err, &name):
-		f.Kind, f.Hint = fault.Refused, "name the certificate's authority"
+		f.Kind, f.Hint = fault.Refused, "trust the authority that issued the certificate: client: ca-file in the configuration"
 	}
 	return f
 }

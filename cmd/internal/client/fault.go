@@ -20,7 +20,7 @@ func faultOf(status int, header http.Header, body []byte) error {
 		if p.Kind == "" {
 			p.Kind = fault.Unavailable
 			if status < http.StatusInternalServerError {
-				p.Kind, p.Hint = fault.Invalid, "is this the address of a dray server?"
+				p.Kind, p.Hint = fault.Invalid, "check that this is the address of a dray server"
 			}
 		}
 	}

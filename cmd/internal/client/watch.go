@@ -93,7 +93,7 @@ func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield f
 	}
 }
 
-var errSilent = errors.New("the server is silent")
+var errSilent = errors.New("the server has sent nothing for 60 seconds")
 
 // quietly returns err, or Unavailable if the connection was cut because of silence. Watch then connects
 // again.

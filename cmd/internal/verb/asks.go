@@ -288,7 +288,7 @@ func (s *Service) allowAll(p access.Principal, ask access.Ask) error {
 				words = append(words, "("+ask.Write+")")
 			}
 			return &fault.Fault{Kind: fault.KindOf(err), Op: "allow " + p.Name, Name: strings.Join(append(words, "from", ask.Source, "to", ask.Target), " "),
-				Hint: "name less, or ask for a rule with ** that covers it", Err: errors.New("no rule grants all of it")}
+				Hint: "name fewer repositories, or ask for a rule with ** that covers all of them", Err: errors.New("no rule grants all of these repositories")}
 		}
 	}
 	return nil

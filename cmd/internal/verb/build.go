@@ -81,7 +81,7 @@ func buildVerify(r wire.Verify, at time.Time) (dray.VerifyRequest, error) {
 	of.SourceLogin, of.TargetLogin = loginOf(r.SourceLogin), loginOf(r.TargetLogin)
 	req := dray.VerifyRequest{Of: of, Depth: dray.Depth(r.Depth), Sample: r.Sample, Heal: r.Heal, By: r.By, When: at}
 	if err == nil && r.Heal && (r.Depth == "" || req.Depth == dray.Digests) {
-		err = invalid("verify", "", "digests alone do not tell what is lacking", "heal with depth deep or rehash")
+		err = invalid("verify", "", "depth digests does not find missing content", "use heal with depth deep or rehash")
 	}
 	return req, err
 }
@@ -147,9 +147,9 @@ func remoteOnly(names ...string) error {
 	for _, name := range names {
 		switch {
 		case strings.HasPrefix(strings.TrimSpace(name), ref.Layout):
-			return &fault.Fault{Kind: fault.Refused, Op: "read name", Name: name, Err: errors.New("a directory of the server's machine"), Hint: "a server copies between registries; oci: works on your own machine"}
+			return &fault.Fault{Kind: fault.Refused, Op: "read name", Name: name, Err: errors.New("a server does not read or write directories"), Hint: "use oci: in a command that runs without a server"}
 		case strings.Contains(name, "://"):
-			return invalid("read name", name, "an address with a scheme", "write HOST/REPO; how a host is spoken to is configured at the server")
+			return invalid("read name", name, "a name has no scheme", "write HOST/REPO; the server's configuration says how to connect to a host")
 		}
 	}
 	return nil
@@ -217,11 +217,11 @@ func words(r wire.Request) error {
 	}
 	for _, w := range words {
 		if !slices.Contains([]plan.Overwrite{"", plan.Refuse, plan.Update, plan.Always}, plan.Overwrite(w)) {
-			return invalid("read request", r.Kind, "unknown overwrite "+strconv.Quote(w), "refuse, update or always")
+			return invalid("read request", r.Kind, "unknown overwrite "+strconv.Quote(w), "use refuse, update or always")
 		}
 	}
 	if !slices.Contains([]plan.Hold{"", plan.Each, plan.All}, plan.Hold(hold)) {
-		return invalid("read request", r.Kind, "unknown hold "+strconv.Quote(hold), "each or all")
+		return invalid("read request", r.Kind, "unknown hold "+strconv.Quote(hold), "use each or all")
 	}
 	return nil
 }
@@ -229,10 +229,10 @@ func words(r wire.Request) error {
 // shape refuses a request that does not have exactly one verb, the one of its kind.
 func shape(r wire.Request) error {
 	if !slices.Equal(r.Given(), []string{r.Kind}) {
-		return invalid("read request", r.Kind, "it does not say exactly what its kind asks for", "one of "+strings.Join(wire.Kinds(), ", "))
+		return invalid("read request", r.Kind, "the request must contain exactly one verb, the one of its kind", "use one of "+strings.Join(wire.Kinds(), ", "))
 	}
 	if r.Kind == wire.KindPlan && !r.Plan.Uploaded && len(r.Plan.Of().Given()) != 1 {
-		return invalid("read request", r.Kind, "it does not name exactly one verb", "one of import, copy, tag, batch, transfer")
+		return invalid("read request", r.Kind, "the plan must name exactly one verb", "use one of import, copy, tag, batch, transfer")
 	}
 	return nil
 }

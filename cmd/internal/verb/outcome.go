@@ -71,7 +71,7 @@ func (w *work) outcome(ctx context.Context, report any, err error) job.Outcome {
 	defer w.mu.Unlock()
 	switch {
 	case ctx.Err() != nil && (err != nil || w.bad > 0):
-		return failure(job.Canceled, raw, &fault.Fault{Kind: fault.Canceled, Op: w.row.Kind, Err: errors.New("it stopped before its end")})
+		return failure(job.Canceled, raw, &fault.Fault{Kind: fault.Canceled, Op: w.row.Kind, Err: errors.New("the job stopped before it was complete")})
 	case err == nil && w.bad == 0:
 		return job.Outcome{State: job.Done, Report: raw}
 	case w.bad == 0:

@@ -111,7 +111,7 @@ func (w *work) planned(ctx context.Context, sum *dray.TransferReport, step plan.
 	}
 	switch step.Action {
 	case plan.Conflict:
-		w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindPlan, Name: step.To.String(), Err: errors.New("it exists with another digest")})
+		w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindPlan, Name: step.To.String(), Err: errors.New("the tag exists with another digest")})
 	case plan.Broken:
 		w.failed(step.Problem.Err())
 	default:

@@ -36,11 +36,11 @@ func (s *Service) plan(ctx context.Context, p access.Principal, id string) (job.
 	}
 	switch {
 	case j.Kind != wire.KindPlan:
-		return job.Job{}, no(fault.NotFound, "that job is no plan but a job of "+j.Kind, "")
+		return job.Job{}, no(fault.NotFound, "the job is not a plan but has the kind "+j.Kind, "")
 	case !j.State.Ended():
-		return job.Job{}, no(fault.Conflict, "it is not made yet: "+string(j.State), "wait for its end")
+		return job.Job{}, no(fault.Conflict, "the plan is not ready: its job is "+string(j.State), "wait until the job has ended")
 	case j.State != job.Done && j.State != job.Partly:
-		return job.Job{}, no(fault.Conflict, "it could not be made: "+string(j.State), "the job says why")
+		return job.Job{}, no(fault.Conflict, "the plan could not be made: its job is "+string(j.State), "see the job for the reason")
 	}
 	return j, nil
 }
@@ -52,7 +52,7 @@ func (s *Service) planFile(ctx context.Context, id string) (io.Reader, error) {
 	}
 	var report planReport
 	if err := json.Unmarshal(raw, &report); err != nil || len(report.Header) == 0 {
-		return nil, &fault.Fault{Kind: fault.Internal, Op: "read plan", Name: id, Err: errors.New("it has no header")}
+		return nil, &fault.Fault{Kind: fault.Internal, Op: "read plan", Name: id, Err: errors.New("the stored plan has no header")}
 	}
 	f := &planFile{next: func(after int64) ([]job.Item, error) { return s.queue.Items(ctx, id, after, 0) }}
 	f.add(report.Header)

@@ -41,15 +41,15 @@ func (s *Service) Retry(ctx context.Context, p access.Principal, id string, with
 	given := secret{Source: with.SourceLogin, Target: with.TargetLogin}
 	switch {
 	case !j.State.Ended():
-		return refuse(fault.Conflict, "it is "+string(j.State), "wait for its end, or cancel it")
+		return refuse(fault.Conflict, "the job is "+string(j.State), "wait until it has ended, or cancel it")
 	case j.State == job.Done:
-		return refuse(fault.Conflict, "nothing of it failed", "submit it again")
+		return refuse(fault.Conflict, "no step of the job failed", "submit the request again")
 	case r.Plan != nil && r.Plan.Uploaded:
-		return refuse(fault.Invalid, "the file was wiped when it was read", "send it again")
+		return refuse(fault.Invalid, "the uploaded plan was deleted when the job read it", "upload it again")
 	}
 	for _, side := range r.Inline {
 		if !slices.Contains(given.inline(), side) {
-			return refuse(fault.Invalid, "it came with a login for the "+side+", which was wiped when it ended", "give "+side+"Login again")
+			return refuse(fault.Invalid, "the job's login for the "+side+" was deleted when the job ended", "give "+side+"Login again")
 		}
 	}
 	if err := s.allow(ctx, p, r.Request, time.Now()); err != nil {

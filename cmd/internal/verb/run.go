@@ -40,7 +40,7 @@ func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				done <- failure(job.Failed, nil, &fault.Fault{Kind: fault.Internal, Op: "run job", Err: fmt.Errorf("it panicked: %v", p)})
+				done <- failure(job.Failed, nil, &fault.Fault{Kind: fault.Internal, Op: "run job", Err: fmt.Errorf("the job panicked: %v", p)})
 			}
 		}()
 		done <- w.do(ctx)
@@ -59,7 +59,7 @@ func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 		case <-ended:
 			ended, late = nil, time.After(grace)
 		case <-late:
-			return failure(job.Canceled, nil, &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("it stopped before its end")})
+			return failure(job.Canceled, nil, &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("the job stopped before it was complete")})
 		}
 	}
 }
@@ -110,10 +110,10 @@ func (w *work) orphan(ctx context.Context) {
 		return w.access.Audit(tx, access.Entry{Principal: r.Principal, Verb: "schedule pause (its owner is gone)", Source: r.Source, Target: r.Target, Old: r.Schedule})
 	})
 	if err != nil {
-		w.run.Log("its schedule could not be paused: " + oneLine(err))
+		w.run.Log("the schedule of this job could not be paused: " + oneLine(err))
 		return
 	}
-	w.run.Log("its schedule is paused: who made it is nobody any more")
+	w.run.Log("the schedule of this job is paused, because its owner no longer exists")
 }
 
 // carryOut carries out the verb. It may return a report together with an error.

@@ -34,14 +34,14 @@ func (s *Service) PutSchedule(ctx context.Context, p access.Principal, id string
 	}
 	r := in.Request
 	if r.Kind == wire.KindApply || r.Kind == wire.KindPlan && r.Plan != nil && r.Plan.Uploaded {
-		return job.Schedule{}, invalid("put schedule", in.Name, "a plan is carried out once", "schedule the verb itself")
+		return job.Schedule{}, invalid("put schedule", in.Name, "a plan cannot be applied by a schedule", "schedule the verb itself")
 	}
 	sub, err := s.Prepare(ctx, owner, r)
 	if err != nil {
 		return job.Schedule{}, err
 	}
 	if sub.Secret != nil {
-		return job.Schedule{}, invalid("put schedule", in.Name, "a schedule keeps no logins", "store a secret for the registry instead")
+		return job.Schedule{}, invalid("put schedule", in.Name, "a schedule cannot contain logins", "store a secret for the registry instead")
 	}
 	return s.queue.PutSchedule(ctx, job.Schedule{ID: id, Name: in.Name, Kind: r.Kind, Principal: owner.Name, Cron: in.Cron, Zone: in.Zone, Request: sub.Request,
 		Source: sub.Source, Target: sub.Target, Paused: in.Paused}, func(tx *sql.Tx, made job.Schedule) error {

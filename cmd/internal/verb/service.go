@@ -78,7 +78,7 @@ func readRow(p access.Principal, raw json.RawMessage) (row, error) {
 		return r, &fault.Fault{Kind: fault.Internal, Op: "read request", Err: err}
 	}
 	if !p.Role.Covers(r.Role) {
-		return r, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: r.Kind, Err: errors.New("it was made by a " + string(r.Role)), Hint: "use a token of that role"}
+		return r, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: r.Kind, Err: errors.New("it requires the role " + string(r.Role)), Hint: "use a token with that role"}
 	}
 	return r, nil
 }

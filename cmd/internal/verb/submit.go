@@ -34,7 +34,7 @@ func (s *Service) Submit(ctx context.Context, p access.Principal, r wire.Request
 // Prepare does the checks of Submit and returns what Submit would give to the queue. It submits nothing.
 func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Request) (job.Submission, error) {
 	if p.Via == access.ViaNothing || p.Name == "" {
-		return job.Submission{}, &fault.Fault{Kind: fault.Denied, Op: "submit", Name: r.Kind, Err: errors.New("jobs are somebody's"), Hint: "log in"}
+		return job.Submission{}, &fault.Fault{Kind: fault.Denied, Op: "submit", Name: r.Kind, Err: errors.New("an anonymous client cannot submit jobs"), Hint: "log in"}
 	}
 	if err := shape(r); err != nil {
 		return job.Submission{}, err

@@ -43,7 +43,7 @@ func (w *work) observe(e event.Event) {
 	case event.Noted:
 		w.run.Log("note: " + e.Text)
 	case event.Retried:
-		w.run.Log(fmt.Sprintf("%s: again in %s: %s", e.Host, e.Wait.Round(time.Millisecond), oneLine(e.Err)))
+		w.run.Log(fmt.Sprintf("%s: retry in %s: %s", e.Host, e.Wait.Round(time.Millisecond), oneLine(e.Err)))
 	case event.Waiting:
 		w.run.Log(fmt.Sprintf("%s: waiting %s: %s", e.Host, e.Wait.Round(time.Millisecond), e.Text))
 	}

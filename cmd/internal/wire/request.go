@@ -257,7 +257,7 @@ func (p Plan) Of() Request {
 func RequestOf(raw json.RawMessage) (Request, error) {
 	var r Request
 	if err := json.Unmarshal(raw, &r); err != nil {
-		return Request{}, &fault.Fault{Kind: fault.Internal, Op: "read request", Err: errors.New("it does not read as it was written")}
+		return Request{}, &fault.Fault{Kind: fault.Internal, Op: "read request", Err: errors.New("the stored request is not valid JSON")}
 	}
 	return r, nil
 }
