@@ -13,10 +13,11 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// errStopped is why a run's context ends when its worker is stopped.
+// errStopped is the cause with which a run's context ends when its worker stops.
 var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("this worker stops; the job goes on elsewhere")}
 
-// finish writes how r ended, if it still holds the job.
+// finish stores how r ended, if r still holds the job. If its worker stops and the job is not complete,
+// the job is queued again.
 func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
 	stopped := errors.Is(context.Cause(ctx), errStopped)
 	out = settle(out)
@@ -36,7 +37,7 @@ func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
 				return
 			}
 		case out.Failure != nil && out.Failure.Kind == fault.Internal && out.Report == nil:
-			return // not even this can be written
+			return // Even this minimal outcome cannot be written.
 		default:
 			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: "its result could not be written: " + err.Error()}}
 			r.unwritten()
@@ -44,7 +45,8 @@ func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
 	}
 }
 
-// settle makes an outcome that can be written of what a runner returned.
+// settle replaces an outcome with an unknown state by a failure. A runner must return Waiting or a final
+// state.
 func settle(out Outcome) Outcome {
 	if out.State == Waiting || out.State.Ended() {
 		return out
@@ -76,8 +78,8 @@ func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) error {
 	return q.db.Explain("end job", err)
 }
 
-// afterCancel: what was asked to stop and did not get to its end was canceled, whatever it says
-// about the cause.
+// afterCancel returns the outcome of a job that may have been asked to stop. Such a job is Canceled
+// unless it is Done, whatever cause its runner gives.
 func afterCancel(out Outcome, asked bool) Outcome {
 	if asked && out.State != Done {
 		out.State = Canceled
@@ -137,7 +139,8 @@ func encode(f *Failure) (string, error) {
 	return string(b), err
 }
 
-// handBack queues r's job again at once: its worker stops, and that is no fault of the job's.
+// handBack queues r's job again at once, because its worker stops. That does not count as a loss of the
+// job.
 func (q *Queue) handBack(ctx context.Context, r *Run) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer done()

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Topics of notifications, beside those of package live.
+// Topics of notifications, in addition to those of package live.
 const (
-	saidQueued = "queued" // there is a job to claim
-	saidCancel = "cancel" // the job of this id is to be canceled
+	saidQueued = "queued" // a job can be claimed
+	saidCancel = "cancel" // a cancel was requested for the job with the ID in the payload
 )
 
-const poll = time.Second // between looks for what a notification would have told
+const poll = time.Second // notifications may be lost, so changes are also looked for at this interval
 
-// pause reports whether ctx goes on after d.
+// pause waits for d. It reports false if ctx ends before that.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

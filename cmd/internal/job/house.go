@@ -12,12 +12,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// renewing prolongs the leases of what runs here, three times while one lasts, and writes the
-// latest progress with it.
+// renewing renews the leases of the runs in this process, three times during the length of a lease. It
+// stores their latest progress in the same transaction.
 func (q *Queue) renewing(ctx context.Context) {
 	for pause(ctx, q.cfg.Lease/3) {
-		// Without an answer nothing is known, and work goes on: only the database says that a
-		// lease was lost, and the fence stands before whatever can't be done twice.
+		// If the database does not answer, the runs continue. Only the database can say that a lease was
+		// lost, and a run checks the fence before every action that must not be done twice.
 		_ = q.renew(ctx)
 	}
 }
@@ -66,7 +66,7 @@ func (q *Queue) renew(ctx context.Context) error {
 	return nil
 }
 
-// newProgress is the snapshot if there is one that is not written yet.
+// newProgress returns the latest snapshot of the progress, or "" if it is already stored.
 func (r *Run) newProgress() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,9 +82,10 @@ func (r *Run) wrote(progress string) {
 	r.written = cmp.Or(progress, r.written)
 }
 
-// housekeeping does what one process has to do for all of them, and what any may do.
+// housekeeping does the regular work that any process may do for all of them. It queues waiting jobs
+// again, fires schedules, ends expired leases and deletes old jobs.
 func (q *Queue) housekeeping(ctx context.Context) {
-	var quiet time.Time // until when a database that was away is left to its workers
+	var quiet time.Time // no leases are ended before this time, because the database was not reachable
 	tick, swept, cleaned := time.Now(), time.Time{}, time.Now().Add(30*time.Second-cleaning)
 	for ; pause(ctx, poll); tick = time.Now() {
 		err := q.wakeWaiting(ctx)
@@ -102,8 +103,8 @@ func (q *Queue) housekeeping(ctx context.Context) {
 			cleaned = tick
 		}
 		if err != nil {
-			// All leases ended while nobody could renew them: their workers get a lease's time to say
-			// that they live.
+			// While the database is not reachable, no worker can renew its leases, and all of them may
+			// expire. So the workers get the length of one lease to renew them.
 			quiet = time.Now().Add(q.cfg.Lease)
 		}
 	}
@@ -123,16 +124,17 @@ func (q *Queue) wakeWaiting(ctx context.Context) error {
 	})
 }
 
-// whose leases a sweep ends
+// whose says which leases a sweep ends.
 type whose int
 
 const (
-	expired   whose = iota
-	everybody       // a new process on a SQLite file knows that all others are dead
+	expired   whose = iota // leases that have expired
+	everybody              // all leases; a SQLite file has one process, so a new one knows that no other runs
 )
 
-// sweep queues again what dead workers held. A job that was to be canceled is; one that lost its
-// worker too often is failed, for it may be what kills them.
+// sweep queues the jobs of dead workers again. A job for which a cancel was requested is Canceled
+// instead. A job that has lost its worker Config.Losses times is Failed, because it may be what kills
+// the workers.
 func (q *Queue) sweep(ctx context.Context, w whose) error {
 	before := store.Micros(q.now())
 	if w == everybody {
@@ -157,7 +159,7 @@ func (q *Queue) sweep(ctx context.Context, w whose) error {
 	}
 }
 
-const sweeping = 500 // jobs of one transaction
+const sweeping = 500 // maximum number of jobs in one transaction of a sweep
 
 func (q *Queue) abandoned(ctx context.Context, tx *sql.Tx, before int64) ([]Job, error) {
 	lock := ""
@@ -205,7 +207,7 @@ func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
 		WHERE id = $4 AND attempt = $5 AND state = 'running'`, state, ended, failure, j.ID, j.Attempt); err != nil {
 		return err
 	}
-	// The last line that an attempt can have, after all that it wrote itself.
+	// This is the highest sequence number of the attempt, so the line follows all lines of the run itself.
 	line := Line{Seq: int64(j.Attempt+1)<<seqOfNext - 1, At: instant(now), Text: text}
 	if err := write(ctx, tx, j.ID, nil, []Line{line}); err != nil {
 		return err
@@ -219,11 +221,12 @@ func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
 }
 
 const (
-	cleaning = 10 * time.Minute
-	strip    = 500 // jobs that one transaction deletes
+	cleaning = 10 * time.Minute // time between two clean-ups of the history
+	strip    = 500              // maximum number of jobs that one transaction deletes
 )
 
-// clean bounds history, by age and by count.
+// clean deletes ended jobs that are older than Config.Keep or more than Config.KeepMost, and old
+// idempotency keys.
 func (q *Queue) clean(ctx context.Context) error {
 	before := store.Micros(q.now().Add(-q.cfg.Keep))
 	var over sql.NullInt64
@@ -245,7 +248,7 @@ func (q *Queue) clean(ctx context.Context) error {
 
 func (q *Queue) cleanOnce(ctx context.Context, before int64) (n int, err error) {
 	err = q.db.Tx(ctx, func(tx *sql.Tx) error {
-		// One at a time: two that delete the same rows would only wait for each other.
+		// Only one process cleans at a time. Two that delete the same rows would wait for each other.
 		if err := q.db.Lock(ctx, tx, "clean jobs"); err != nil {
 			return err
 		}
