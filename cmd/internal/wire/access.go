@@ -37,7 +37,7 @@ type Whoami struct {
 	Name    string `json:"name"`
 	Role    Role   `json:"role"`
 	Via     Via    `json:"via"`
-	Version string `json:"version,omitempty" doc:"Version of the server."`
+	Version string `json:"version,omitempty" doc:"version of the server"`
 }
 
 // Token is an API token without its secret.
@@ -55,16 +55,16 @@ type Token struct {
 
 // NewToken is a request to create a token.
 type NewToken struct {
-	Name      string    `json:"name,omitempty" maxLength:"255" doc:"A label for people."`
-	Principal string    `json:"principal" minLength:"1" maxLength:"255" doc:"The principal that the token authenticates."`
+	Name      string    `json:"name,omitempty" maxLength:"255" doc:"a label for people"`
+	Principal string    `json:"principal" minLength:"1" maxLength:"255" doc:"the principal that the token authenticates"`
 	Role      Role      `json:"role" enum:"reader,submitter,admin"`
-	Expires   time.Time `json:"expires,omitzero" doc:"When the token expires, at most 366 days from now. Default: in 90 days."`
+	Expires   time.Time `json:"expires,omitzero" doc:"when the token expires, at most 366 days from now; default: in 90 days"`
 }
 
 // MadeToken is a new token with its secret. No other answer contains the secret.
 type MadeToken struct {
 	Token
-	Secret string `json:"secret" doc:"The token's secret. It is shown only in this answer."`
+	Secret string `json:"secret" doc:"the token's secret; it is shown only in this answer"`
 }
 
 // Secret describes a stored login, without the login itself.
@@ -78,7 +78,7 @@ type Secret struct {
 
 // PutSecret is a request to store a login for a registry, or for a part of one.
 type PutSecret struct {
-	Place    string `json:"place" minLength:"1" doc:"HOST or HOST/PATH. The login is sent only there."`
+	Place    string `json:"place" minLength:"1" doc:"HOST or HOST/PATH; the login is sent only there"`
 	Scheme   string `json:"scheme,omitempty" enum:"basic,refresh,bearer,exchange"`
 	User     string `json:"user,omitempty"`
 	Password string `json:"password" minLength:"1" writeOnly:"true"`

@@ -11,19 +11,19 @@ const MaxWait = 60 * time.Second
 // Jobs is one page of a list of jobs.
 type Jobs struct {
 	Jobs []Job  `json:"jobs" nullable:"false"`
-	Next string `json:"next,omitempty" doc:"Value of the parameter after for the next page. Absent on the last page."`
+	Next string `json:"next,omitempty" doc:"value of the parameter after for the next page; absent on the last page"`
 }
 
 // Items is one page of the steps of a job.
 type Items struct {
 	Items []Item `json:"items" nullable:"false"`
-	Next  int64  `json:"next,omitempty" doc:"Value of the parameter after for the next page. Absent on the last page."`
+	Next  int64  `json:"next,omitempty" doc:"value of the parameter after for the next page; absent on the last page"`
 }
 
 // Lines is one page of a job's log.
 type Lines struct {
 	Lines []Line `json:"lines" nullable:"false"`
-	Next  int64  `json:"next,omitempty" doc:"Value of the parameter after for the next page. Absent on the last page."`
+	Next  int64  `json:"next,omitempty" doc:"value of the parameter after for the next page; absent on the last page"`
 }
 
 // Schedules lists every schedule that the caller may see.
@@ -55,5 +55,5 @@ type Registries struct {
 // Entries is one page of the audit log.
 type Entries struct {
 	Entries []Entry `json:"entries" nullable:"false"`
-	Next    int64   `json:"next,omitempty" doc:"Value of the parameter after for the next page. Absent on the last page."`
+	Next    int64   `json:"next,omitempty" doc:"value of the parameter after for the next page; absent on the last page"`
 }

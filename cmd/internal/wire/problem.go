@@ -12,18 +12,18 @@ import (
 type Problem struct {
 	Title  string     `json:"title"`
 	Status int        `json:"status"`
-	Detail string     `json:"detail" doc:"What went wrong, in one line."`
-	Kind   fault.Kind `json:"kind" doc:"The kind of error. It tells a program how to react." enum:"invalid,not_found,denied,conflict,moved,refused,too_large,full,throttled,unavailable,corrupt,canceled,internal"`
+	Detail string     `json:"detail" doc:"what went wrong, in one line"`
+	Kind   fault.Kind `json:"kind" doc:"the kind of error; it tells a program how to react" enum:"invalid,not_found,denied,conflict,moved,refused,too_large,full,throttled,unavailable,corrupt,canceled,internal"`
 	Side   fault.Side `json:"side,omitempty" enum:"source,target"`
-	Hint   string     `json:"hint,omitempty" doc:"A next step for a person."`
-	Errors []Wrong    `json:"errors,omitempty" doc:"Every mistake in the request."`
+	Hint   string     `json:"hint,omitempty" doc:"a next step for a person"`
+	Errors []Wrong    `json:"errors,omitempty" doc:"every mistake in the request"`
 }
 
 // Wrong is one mistake in a request.
 type Wrong struct {
-	Pointer string `json:"pointer,omitempty" doc:"JSON Pointer (RFC 6901) to the value in the body."`
+	Pointer string `json:"pointer,omitempty" doc:"JSON Pointer (RFC 6901) to the value in the body"`
 	In      string `json:"in" enum:"body,query,path,header"`
-	Name    string `json:"name,omitempty" doc:"Name of the parameter."`
+	Name    string `json:"name,omitempty" doc:"name of the parameter"`
 	Detail  string `json:"detail"`
 }
 
