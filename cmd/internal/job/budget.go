@@ -20,7 +20,7 @@ import (
 // token.
 func (q *Queue) Draw(ctx context.Context, registry, identity, class string, rate float64, burst, want int) (got int, wait time.Duration, err error) {
 	if rate <= 0 || burst < 1 || want < 1 {
-		return 0, 0, &fault.Fault{Kind: fault.Internal, Op: "draw from budget", Name: registry, Err: errors.New("a rate, a burst and a want are positive")}
+		return 0, 0, &fault.Fault{Kind: fault.Internal, Op: "draw from budget", Name: registry, Err: errors.New("rate, burst and want must be positive")}
 	}
 	err = q.db.Tx(ctx, func(tx *sql.Tx) error {
 		got, wait = 0, 0

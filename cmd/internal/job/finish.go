@@ -14,7 +14,7 @@ import (
 )
 
 // errStopped is the cause with which a run's context ends when its worker stops.
-var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("this worker stops; the job goes on elsewhere")}
+var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("this worker is stopping, and another one continues the job")}
 
 // finish stores how r ended, if r still holds the job. If its worker stops and the job is not complete,
 // the job is queued again.
@@ -39,7 +39,7 @@ func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
 		case out.Failure != nil && out.Failure.Kind == fault.Internal && out.Report == nil:
 			return // Even this minimal outcome cannot be written.
 		default:
-			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: "its result could not be written: " + err.Error()}}
+			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: "the result of the job could not be written: " + err.Error()}}
 			r.unwritten()
 		}
 	}
@@ -51,7 +51,7 @@ func settle(out Outcome) Outcome {
 	if out.State == Waiting || out.State.Ended() {
 		return out
 	}
-	return Outcome{State: Failed, Report: out.Report, Failure: &Failure{Kind: fault.Internal, Text: fmt.Sprintf("its runner returned the state %q", out.State)}}
+	return Outcome{State: Failed, Report: out.Report, Failure: &Failure{Kind: fault.Internal, Text: fmt.Sprintf("the runner of the job returned the unknown state %q", out.State)}}
 }
 
 func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) error {
@@ -144,6 +144,6 @@ func encode(f *Failure) (string, error) {
 func (q *Queue) handBack(ctx context.Context, r *Run) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer done()
-	r.Log("its worker stops; queued again")
+	r.Log("the worker is stopping; the job is queued again")
 	return q.conclude(ctx, r, Outcome{State: Queued})
 }

@@ -184,16 +184,16 @@ func (q *Queue) abandoned(ctx context.Context, tx *sql.Tx, before int64) ([]Job,
 
 func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
 	now := store.Micros(q.now())
-	state, text := Queued, fmt.Sprintf("attempt %d: its worker %s was not heard of again; queued again", j.Attempt, j.Owner)
+	state, text := Queued, fmt.Sprintf("attempt %d: the lease of worker %s expired; the job is queued again", j.Attempt, j.Owner)
 	var why *Failure
 	switch {
 	case j.CancelRequested:
-		state, text = Canceled, fmt.Sprintf("attempt %d: its worker %s was not heard of again; canceled, as was asked", j.Attempt, j.Owner)
+		state, text = Canceled, fmt.Sprintf("attempt %d: the lease of worker %s expired; the job is canceled, as requested", j.Attempt, j.Owner)
 		why = &Failure{Kind: fault.Canceled, Text: "canceled"}
 	case j.Lost+1 >= q.cfg.Losses:
-		state, text = Failed, fmt.Sprintf("attempt %d: its worker %s was not heard of again; given up", j.Attempt, j.Owner)
-		why = &Failure{Kind: fault.Internal, Text: fmt.Sprintf("%d workers that ran it were not heard of again", j.Lost+1),
-			Hint: "it may be what ends them: look for a worker that is out of memory"}
+		state, text = Failed, fmt.Sprintf("attempt %d: the lease of worker %s expired; the job is not tried again", j.Attempt, j.Owner)
+		why = &Failure{Kind: fault.Internal, Text: fmt.Sprintf("%d workers ran the job and disappeared", j.Lost+1),
+			Hint: "the job may be the cause: check whether the workers ran out of memory"}
 	}
 	failure, err := encode(why)
 	if err != nil {

@@ -326,7 +326,7 @@ func TestAPausedWorkerIsToldAtItsNextRenewal(t *testing.T) {
 		if err := <-lost; !fault.Is(err, fault.Moved) {
 			t.Error(err)
 		}
-		if j := ended(t, q, j.ID); j.Attempt != 6 || j.State != job.Done { // the other was not heard of again
+		if j := ended(t, q, j.ID); j.Attempt != 6 || j.State != job.Done { // the lease of the other worker expired
 			t.Error(j)
 		}
 	})
@@ -353,7 +353,7 @@ func TestAJobThatLosesItsWorkersIsGivenUp(t *testing.T) {
 		j = ended(t, q, j.ID)
 		lines, err := q.Log(t.Context(), j.ID, 0, 0)
 		if j.State != job.Failed || j.Lost != 3 || !strings.Contains(j.Failure.Text, "3 workers") || err != nil || len(lines) != 3 ||
-			!strings.HasSuffix(lines[2].Text, "given up") || count(t, db, `SELECT count(*) FROM job_secrets`) != 0 {
+			!strings.HasSuffix(lines[2].Text, "the job is not tried again") || count(t, db, `SELECT count(*) FROM job_secrets`) != 0 {
 			t.Error(j, j.Failure, lines, err)
 		}
 		c := submit(t, q, job.Submission{})

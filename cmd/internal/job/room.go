@@ -50,7 +50,7 @@ func (q *Queue) admit(ctx context.Context, tx *sql.Tx, s submission) error {
 	q.backlogs[s.Principal] = b
 	if full {
 		return &fault.Fault{Kind: fault.Throttled, Op: "submit job", Name: s.Principal, RetryAfter: 5 * time.Second,
-			Err: fmt.Errorf("it has %d jobs queued", most), Hint: "wait until some are done, or let the server take more: server.per-principal.queued-jobs"}
+			Err: fmt.Errorf("the principal has %d jobs queued", most), Hint: "wait until some of them have ended, or raise server.per-principal.queued-jobs"}
 	}
 	return nil
 }

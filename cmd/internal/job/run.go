@@ -49,7 +49,7 @@ func (r *Run) Secret(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	if r.q.cfg.Seal == nil {
-		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret of job", Name: r.Job.ID, Err: errors.New("there is no key here")}
+		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret of job", Name: r.Job.ID, Err: errors.New("this server has no key to open secrets")}
 	}
 	return r.q.cfg.Seal.Open(sealed, sealedName(r.Job.ID))
 }
@@ -99,7 +99,7 @@ func (r *Run) Log(text string) {
 		return
 	}
 	if n == maxLines {
-		text = "the log of this attempt is cut here"
+		text = "the log of this attempt is full; no more lines are kept"
 	}
 	r.lineSeq++
 	line := Line{Seq: r.lineSeq, At: r.q.now(), Text: text}
@@ -176,11 +176,11 @@ func (r *Run) tx(ctx context.Context, f func(*sql.Tx) error) error {
 }
 
 func (r *Run) lost() error {
-	return &fault.Fault{Kind: fault.Moved, Op: "run job", Name: r.Job.ID, Err: errors.New("its lease ended and the job went on without this worker")}
+	return &fault.Fault{Kind: fault.Moved, Op: "run job", Name: r.Job.ID, Err: errors.New("this worker no longer holds the lease of the job")}
 }
 
 func canceled(id string) error {
-	return &fault.Fault{Kind: fault.Canceled, Op: "run job", Name: id, Err: errors.New("it was asked to stop")}
+	return &fault.Fault{Kind: fault.Canceled, Op: "run job", Name: id, Err: errors.New("a cancel was requested")}
 }
 
 // CancelRequested reports whether this process knows that a cancel was requested.

@@ -21,7 +21,7 @@ const often = time.Minute // the shortest interval that @every may name
 func next(s Schedule, t time.Time) (time.Time, error) {
 	zone, err := time.LoadLocation(cmp.Or(s.Zone, "UTC"))
 	if err != nil || s.Zone == "Local" {
-		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read time zone", Name: s.Zone, Hint: "write one like Europe/Berlin"}
+		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read time zone", Name: s.Zone, Hint: "write a name such as Europe/Berlin"}
 	}
 	parser, err := cron.TryNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.Hash | cron.DowOrDom)
 	if err != nil {
@@ -39,7 +39,7 @@ func next(s Schedule, t time.Time) (time.Time, error) {
 		due = rule.Next(due)
 	}
 	if due.IsZero() {
-		return due, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: errors.New("it has no next time")}
+		return due, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: errors.New("it is never due")}
 	}
 	return due, nil
 }
@@ -59,7 +59,7 @@ func again(due time.Time) bool {
 // Conflict if the principal has another schedule of the same name.
 func (q *Queue) PutSchedule(ctx context.Context, s Schedule, also func(*sql.Tx, Schedule) error) (Schedule, error) {
 	if s.Name == "" || s.Kind == "" || s.Principal == "" {
-		return Schedule{}, &fault.Fault{Kind: fault.Invalid, Op: "put schedule", Name: s.Name, Err: errors.New("no name, no kind or no principal")}
+		return Schedule{}, &fault.Fault{Kind: fault.Invalid, Op: "put schedule", Name: s.Name, Err: errors.New("the name, the kind or the principal is missing")}
 	}
 	now := q.now()
 	fresh := s.ID == ""
@@ -82,7 +82,7 @@ func (q *Queue) PutSchedule(ctx context.Context, s Schedule, also func(*sql.Tx, 
 		return err
 	})
 	if fault.Is(q.db.Explain("", err), fault.Conflict) {
-		return Schedule{}, &fault.Fault{Kind: fault.Conflict, Op: "put schedule", Name: s.Name, Err: errors.New("there is one of this name")}
+		return Schedule{}, &fault.Fault{Kind: fault.Conflict, Op: "put schedule", Name: s.Name, Err: errors.New("a schedule of this name exists already")}
 	}
 	return s, q.db.Explain("put schedule", err)
 }

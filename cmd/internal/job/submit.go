@@ -22,7 +22,7 @@ import (
 // of the database.
 func (q *Queue) Submit(ctx context.Context, s Submission) (j Job, fresh bool, err error) {
 	if s.Kind == "" || s.Principal == "" {
-		return Job{}, false, &fault.Fault{Kind: fault.Invalid, Op: "submit job", Err: errors.New("no kind or no principal")}
+		return Job{}, false, &fault.Fault{Kind: fault.Invalid, Op: "submit job", Err: errors.New("the kind or the principal is missing")}
 	}
 	sub := submission{Submission: s, now: q.now()}
 	sub.id = q.id(sub.now)
@@ -53,7 +53,7 @@ func (q *Queue) seal(secret []byte, id string) ([]byte, error) {
 		return nil, nil
 	}
 	if q.cfg.Seal == nil {
-		return nil, &fault.Fault{Kind: fault.Refused, Op: "submit job", Err: errors.New("there is no key to seal its secret with")}
+		return nil, &fault.Fault{Kind: fault.Refused, Op: "submit job", Err: errors.New("this server has no key to seal secrets")}
 	}
 	sealed, err := q.cfg.Seal.Seal(secret, sealedName(id))
 	if err != nil {
@@ -119,7 +119,7 @@ func (q *Queue) sameKey(ctx context.Context, tx *sql.Tx, s submission) (Job, err
 	}
 	if other != hash {
 		return Job{}, &fault.Fault{Kind: fault.Conflict, Op: "submit job", Name: s.Key,
-			Err: errors.New("the key was used for another request within a day"), Hint: "take a new idempotency key for each request"}
+			Err: errors.New("the idempotency key was used for another request within a day"), Hint: "use a new idempotency key for each request"}
 	}
 	j, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) { // The job was deleted from history, so the key is free again.

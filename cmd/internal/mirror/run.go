@@ -164,7 +164,7 @@ func planned(steps []plan.Step) []dray.StepReport {
 			}
 		case plan.Conflict:
 			all[i].State, all[i].Err = dray.Failed, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "mirror", Name: s.To.String(),
-				Hint: "overwrite: update replaces it", Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
+				Hint: "use overwrite: update to replace it", Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
 		case plan.Broken:
 			all[i].State, all[i].Err = dray.Failed, s.Problem.Err()
 		}

@@ -104,5 +104,5 @@ func (s State) bad(err error) error {
 	if errors.As(err, &at) {
 		err = at.Err
 	}
-	return &fault.Fault{Kind: fault.Unavailable, Op: "keep the state of mirrors in", Name: s.Dir, Err: err, Hint: "name another directory with --state"}
+	return &fault.Fault{Kind: fault.Unavailable, Op: "store the state of mirrors in", Name: s.Dir, Err: err, Hint: "use --state to name another directory"}
 }

@@ -42,7 +42,7 @@ type Schedule struct {
 // Parse reads s. The zero Spec gives the zero Schedule. The error is Invalid.
 func Parse(s Spec) (Schedule, error) {
 	if s.Cron != "" && s.Every != "" {
-		return Schedule{}, invalid(s.Every, "a schedule and an interval", "keep one of schedule and every")
+		return Schedule{}, invalid(s.Every, "both a schedule and an interval are given", "keep only one of schedule and every")
 	}
 	zone, err := Zone(s.TimeZone)
 	if err != nil {
@@ -52,7 +52,7 @@ func Parse(s Spec) (Schedule, error) {
 	case s.Every != "":
 		every, err := time.ParseDuration(s.Every)
 		if err != nil {
-			return Schedule{}, invalid(s.Every, "not a duration", "write 30m, 6h or 1h30m; what is due by days is a schedule such as @daily")
+			return Schedule{}, invalid(s.Every, "not a duration", "write 30m, 6h or 1h30m; for whole days, use a schedule such as @daily")
 		}
 		if every < Least {
 			return Schedule{}, invalid(s.Every, "less than a minute", "write 1m or more")
@@ -87,7 +87,7 @@ func parseCron(text string, zone *time.Location) (Schedule, error) {
 	fields := strings.Fields(text)
 	s := Schedule{cron: c, zone: zone, hourly: text == "@hourly" || len(fields) > 1 && strings.HasPrefix(fields[1], "*")}
 	if s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return Schedule{}, invalid(text, "no day is like this", "")
+		return Schedule{}, invalid(text, "it is never due", "")
 	}
 	return s, nil
 }

@@ -36,7 +36,7 @@ func (d *DB) Explain(op string, err error) error { return d.explain(op, err) }
 func (d *DB) explain(op string, err error) error {
 	hint := ""
 	if d.Postgres() {
-		hint = "is the database running?"
+		hint = "check that the database is running"
 	}
 	return explained(op, d.url, hint, err)
 }

@@ -44,8 +44,8 @@ func (d *DB) Migrate(ctx context.Context, room string, steps []string) error {
 }
 
 func newer(url, room string, have, know int) error {
-	return &fault.Fault{Kind: fault.Conflict, Op: "migrate", Name: url, Hint: "run the newer dray, or restore the backup made before it",
-		Err: fmt.Errorf("its %s tables are of version %d, and this dray knows %d: a newer one has been here", room, have, know)}
+	return &fault.Fault{Kind: fault.Conflict, Op: "migrate", Name: url, Hint: "run the newer dray, or restore a backup from before the upgrade",
+		Err: fmt.Errorf("its %s tables have version %d, and this dray knows version %d: a newer dray has used the database", room, have, know)}
 }
 
 // step runs the statements of a step one by one, because pgx prepares each, and a prepared statement is

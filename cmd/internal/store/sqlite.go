@@ -36,7 +36,7 @@ func openFile(ctx context.Context, path string) (*DB, error) {
 	}
 	if !held {
 		return nil, &fault.Fault{Kind: fault.Conflict, Op: "open database", Name: path, Err: errors.New("another process holds it"),
-			Hint: "stop the other server, or let both use one PostgreSQL"}
+			Hint: "stop the other server, or use a PostgreSQL database for both"}
 	}
 	d := &DB{bus: newBus(), release: lock, url: "sqlite:" + path, path: path}
 	if err := d.openPools(ctx); err != nil {
@@ -117,14 +117,14 @@ func openFileReadOnly(ctx context.Context, path string) (*DB, error) {
 // path exists, and Full if the copy cannot be completed.
 func (d *DB) Backup(ctx context.Context, path string) error {
 	if d.Postgres() {
-		return &fault.Fault{Kind: fault.Refused, Op: "back up", Name: d.url, Err: errors.New("not a file"), Hint: "use pg_dump"}
+		return &fault.Fault{Kind: fault.Refused, Op: "back up", Name: d.url, Err: errors.New("the database is not a SQLite file"), Hint: "use pg_dump"}
 	}
 	path, err := settle(path)
 	if err != nil {
 		return err
 	}
 	if _, err := os.Lstat(path); err == nil {
-		return &fault.Fault{Kind: fault.Conflict, Op: "back up to", Name: path, Err: errors.New("it is there already")}
+		return &fault.Fault{Kind: fault.Conflict, Op: "back up to", Name: path, Err: errors.New("the file exists already")}
 	}
 	// VACUUM INTO writes, which the pool refuses, so it gets a separate connection.
 	c, err := sql.Open("sqlite", dsn(d.path, nil))

@@ -200,7 +200,7 @@ func TestMigrationsRunOnceInOrderAndTogether(t *testing.T) {
 		if err := d.QueryRowContext(t.Context(), `SELECT sum(x) FROM a`).Scan(&sum); err != nil || sum != 11 {
 			t.Error(sum, err)
 		}
-		if err := d.Migrate(t.Context(), "test", steps[:1]); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "of version 2, and this dray knows 1") {
+		if err := d.Migrate(t.Context(), "test", steps[:1]); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "have version 2, and this dray knows version 1") {
 			t.Error("a newer schema:", err)
 		}
 	})

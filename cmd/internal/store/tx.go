@@ -29,7 +29,7 @@ func (d *DB) Tx(ctx context.Context, f func(*sql.Tx) error) error {
 	case d.wire != nil:
 		return d.txRetried(ctx, f)
 	}
-	return &fault.Fault{Kind: fault.Refused, Op: "write to", Name: d.url, Err: errors.New("opened to be read")}
+	return &fault.Fault{Kind: fault.Refused, Op: "write to", Name: d.url, Err: errors.New("the database is open for reading only")}
 }
 
 func (d *DB) txRetried(ctx context.Context, f func(*sql.Tx) error) error {
@@ -76,7 +76,7 @@ func (d *DB) txOnce(ctx context.Context, f func(*sql.Tx) error) (verdict, error)
 }
 
 // ErrUncertain is contained in the error of a Tx that may have taken effect.
-var ErrUncertain = errors.New("it may have taken effect")
+var ErrUncertain = errors.New("the transaction may have taken effect")
 
 func uncertain(err error) error {
 	var f *fault.Fault

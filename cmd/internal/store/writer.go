@@ -36,7 +36,7 @@ func (w *writer) tx(ctx context.Context, f func(*sql.Tx) error) error {
 	case <-ctx.Done():
 		return &fault.Fault{Kind: fault.Canceled, Op: "write to", Name: w.url, Err: context.Cause(ctx)}
 	case <-w.ended:
-		return &fault.Fault{Kind: fault.Unavailable, Op: "write to", Name: w.url, Err: errors.New("closed")}
+		return &fault.Fault{Kind: fault.Unavailable, Op: "write to", Name: w.url, Err: errors.New("the database is closed")}
 	}
 	for {
 		select {
@@ -57,7 +57,7 @@ type turn struct {
 	end   chan error
 }
 
-var errPanic = errors.New("it panicked")
+var errPanic = errors.New("the function of the transaction panicked")
 
 func (t *turn) run(tx *sql.Tx, f func(*sql.Tx) error) {
 	err := errPanic
