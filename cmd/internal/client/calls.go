@@ -46,7 +46,7 @@ var paths = map[string]string{
 
 // Submit submits r as a job and returns the job. The job is durable when Submit returns.
 func (c *Client) Submit(ctx context.Context, r wire.Request, how How) (wire.Job, error) {
-	q := call{method: http.MethodPost, path: paths[r.Kind], header: how.header(), twice: true}
+	q := call{method: http.MethodPost, path: paths[r.Kind], header: how.header(), repeatable: true}
 	switch {
 	case r.Kind == wire.KindImport && r.Import != nil:
 		q.body = r.Import
@@ -76,7 +76,7 @@ func (c *Client) Submit(ctx context.Context, r wire.Request, how How) (wire.Job,
 
 // Plan returns the file of the plan that job id made. The caller must close it.
 func (c *Client) Plan(ctx context.Context, id string) (io.ReadCloser, error) {
-	resp, err := c.send(ctx, call{method: http.MethodGet, path: "/plans/" + url.PathEscape(id), twice: true})
+	resp, err := c.send(ctx, call{method: http.MethodGet, path: "/plans/" + url.PathEscape(id), repeatable: true})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func jobPath(id, what string) string { return "/jobs/" + url.PathEscape(id) + wh
 
 // Job returns the job with the given ID.
 func (c *Client) Job(ctx context.Context, id string) (j wire.Job, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, ""), twice: true}, &j)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, ""), repeatable: true}, &j)
 	return j, err
 }
 
@@ -95,27 +95,27 @@ func (c *Client) Job(ctx context.Context, id string) (j wire.Job, err error) {
 // next is "" on the last page.
 func (c *Client) Jobs(ctx context.Context, f wire.Filter) (jobs []wire.Job, next string, err error) {
 	var page wire.Jobs
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/jobs", query: f.Query(), twice: true}, &page)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/jobs", query: f.Query(), repeatable: true}, &page)
 	return page.Jobs, page.Next, err
 }
 
 // Cancel requests that a job stops. A running job ends soon after Cancel has returned.
 func (c *Client) Cancel(ctx context.Context, id string) (j wire.Job, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/cancel"), twice: true}, &j)
+	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/cancel"), repeatable: true}, &j)
 	return j, err
 }
 
 // Retry submits a new job for the steps that failed in job id. If that job had logins of its own, the
 // server deleted them when it ended, and the caller must give them again in with.
 func (c *Client) Retry(ctx context.Context, id string, with wire.Logins, how How) (j wire.Job, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/retry"), header: how.header(), body: with, twice: true}, &j)
+	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/retry"), header: how.header(), body: with, repeatable: true}, &j)
 	return j, err
 }
 
 // Report returns the report of a job that has ended. It is the JSON that the command of the same verb
 // prints.
 func (c *Client) Report(ctx context.Context, id string) (raw json.RawMessage, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/report"), twice: true}, &raw)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/report"), repeatable: true}, &raw)
 	return raw, err
 }
 
@@ -129,7 +129,7 @@ func (c *Client) ItemsAfter(ctx context.Context, id string, after int64, visit f
 	for {
 		var page wire.Items
 		query := url.Values{"after": {strconv.FormatInt(after, 10)}, "limit": {strconv.Itoa(pageItems)}}
-		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/items"), query: query, twice: true}, &page); err != nil {
+		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/items"), query: query, repeatable: true}, &page); err != nil {
 			return err
 		}
 		for _, it := range page.Items {
@@ -148,7 +148,7 @@ func (c *Client) Log(ctx context.Context, id string, visit func(wire.Line) error
 	for after := int64(0); ; {
 		var page wire.Lines
 		query := url.Values{"after": {strconv.FormatInt(after, 10)}, "limit": {strconv.Itoa(pageItems)}}
-		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/log"), query: query, twice: true}, &page); err != nil {
+		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/log"), query: query, repeatable: true}, &page); err != nil {
 			return err
 		}
 		for _, l := range page.Lines {
@@ -164,27 +164,27 @@ func (c *Client) Log(ctx context.Context, id string, visit func(wire.Line) error
 
 // Whoami returns the principal that the server recognizes in the client's requests.
 func (c *Client) Whoami(ctx context.Context) (w wire.Whoami, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/whoami", twice: true}, &w)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/whoami", repeatable: true}, &w)
 	return w, err
 }
 
 // Registries returns the registries that the server's configuration names.
 func (c *Client) Registries(ctx context.Context) ([]wire.Registry, error) {
 	var all wire.Registries
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/registries", twice: true}, &all)
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/registries", repeatable: true}, &all)
 	return all.Registries, err
 }
 
 // Schedules returns every schedule that the client may see.
 func (c *Client) Schedules(ctx context.Context) ([]wire.Schedule, error) {
 	var all wire.Schedules
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/schedules", twice: true}, &all)
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/schedules", repeatable: true}, &all)
 	return all.Schedules, err
 }
 
 // Schedule returns the schedule with the given ID.
 func (c *Client) Schedule(ctx context.Context, id string) (s wire.Schedule, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/schedules/" + url.PathEscape(id), twice: true}, &s)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/schedules/" + url.PathEscape(id), repeatable: true}, &s)
 	return s, err
 }
 
@@ -193,7 +193,7 @@ func (c *Client) Schedule(ctx context.Context, id string) (s wire.Schedule, err 
 func (c *Client) PutSchedule(ctx context.Context, id string, in wire.ScheduleRequest) (s wire.Schedule, err error) {
 	q := call{method: http.MethodPost, path: "/schedules", body: in}
 	if id != "" {
-		q.method, q.path, q.twice = http.MethodPut, "/schedules/"+url.PathEscape(id), true
+		q.method, q.path, q.repeatable = http.MethodPut, "/schedules/"+url.PathEscape(id), true
 	}
 	_, err = c.do(ctx, q, &s)
 	return s, err
@@ -207,13 +207,13 @@ func (c *Client) DeleteSchedule(ctx context.Context, id string) error {
 
 // PauseSchedule stops a schedule from creating jobs until it is resumed.
 func (c *Client) PauseSchedule(ctx context.Context, id string) (s wire.Schedule, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/pause", twice: true}, &s)
+	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/pause", repeatable: true}, &s)
 	return s, err
 }
 
 // ResumeSchedule resumes a paused schedule. What was due in the meantime is skipped.
 func (c *Client) ResumeSchedule(ctx context.Context, id string) (s wire.Schedule, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/resume", twice: true}, &s)
+	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/resume", repeatable: true}, &s)
 	return s, err
 }
 
@@ -226,7 +226,7 @@ func (c *Client) RunSchedule(ctx context.Context, id string) (j wire.Job, err er
 // Tokens returns every API token, without its secret.
 func (c *Client) Tokens(ctx context.Context) ([]wire.Token, error) {
 	var all wire.Tokens
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/tokens", twice: true}, &all)
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/tokens", repeatable: true}, &all)
 	return all.Tokens, err
 }
 
@@ -238,20 +238,20 @@ func (c *Client) MakeToken(ctx context.Context, in wire.NewToken) (t wire.MadeTo
 
 // RevokeToken revokes an API token. The server rejects it from then on.
 func (c *Client) RevokeToken(ctx context.Context, id string) error {
-	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/tokens/" + url.PathEscape(id), twice: true}, nil)
+	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/tokens/" + url.PathEscape(id), repeatable: true}, nil)
 	return err
 }
 
 // Secrets returns every stored login, without the login itself.
 func (c *Client) Secrets(ctx context.Context) ([]wire.Secret, error) {
 	var all wire.Secrets
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/secrets", twice: true}, &all)
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/secrets", repeatable: true}, &all)
 	return all.Secrets, err
 }
 
 // PutSecret stores a login under the name id. It replaces a stored login of that name.
 func (c *Client) PutSecret(ctx context.Context, id string, in wire.PutSecret) error {
-	_, err := c.do(ctx, call{method: http.MethodPut, path: "/secrets/" + url.PathEscape(id), body: in, twice: true}, nil)
+	_, err := c.do(ctx, call{method: http.MethodPut, path: "/secrets/" + url.PathEscape(id), body: in, repeatable: true}, nil)
 	return err
 }
 
@@ -265,12 +265,12 @@ func (c *Client) DeleteSecret(ctx context.Context, id string) error {
 // after to get the following page; next is 0 on the last page.
 func (c *Client) Audit(ctx context.Context, after int64) (entries []wire.Entry, next int64, err error) {
 	var page wire.Entries
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit", query: url.Values{"after": {strconv.FormatInt(after, 10)}}, twice: true}, &page)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit", query: url.Values{"after": {strconv.FormatInt(after, 10)}}, repeatable: true}, &page)
 	return page.Entries, page.Next, err
 }
 
 // VerifyAudit makes the server check whether the audit log is complete and unchanged.
 func (c *Client) VerifyAudit(ctx context.Context) (v wire.Verdict, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit/verification", twice: true}, &v)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit/verification", repeatable: true}, &v)
 	return v, err
 }

@@ -43,8 +43,8 @@ type Client struct {
 
 const (
 	answerTime = 30 * time.Second // how long an answer may take to begin, in addition to wire.MaxWait
-	mostBody   = 64 << 20         // bytes of an answer that is read into memory
-	tries      = 4                // attempts at a request that may be repeated
+	maxBody    = 64 << 20         // bytes of an answer that is read into memory
+	maxTries   = 4                // attempts at a request that may be repeated
 	pageItems  = 1000             // items or log lines that one request asks for
 )
 
@@ -122,7 +122,7 @@ type call struct {
 	header       http.Header
 	body         any    // sent as JSON; a []byte is sent unchanged
 	kind         string // media type of a []byte body
-	twice        bool   // whether the request may be repeated if no answer arrived
+	repeatable   bool   // whether the request may be repeated if no answer arrived
 }
 
 // do sends q and decodes the JSON answer into out. If out is nil, the answer's body is ignored.
@@ -135,26 +135,26 @@ func (c *Client) do(ctx context.Context, q call, out any) (*http.Response, error
 	if out == nil {
 		return resp, nil
 	}
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, mostBody+1))
-	if err == nil && len(raw) > mostBody {
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err == nil && len(raw) > maxBody {
 		return resp, &fault.Fault{Kind: fault.TooLarge, Op: "read answer of", Name: c.base, Err: errors.New("longer than 64 MiB")}
 	}
 	if err == nil {
 		err = json.Unmarshal(raw, out)
 	}
 	if err != nil {
-		return resp, c.trouble(ctx, err)
+		return resp, c.networkFault(ctx, err)
 	}
 	return resp, nil
 }
 
 // send sends q and returns its answer if that is a success. The caller must close the body. A request
-// that may be repeated is sent up to tries times, as long as the error is Unavailable: the network
+// that may be repeated is sent up to maxTries times, as long as the error is Unavailable: the network
 // failed, or the server is starting or stopping.
 func (c *Client) send(ctx context.Context, q call) (*http.Response, error) {
 	for n := 1; ; n++ {
 		resp, err := c.once(ctx, q)
-		if err == nil || !q.twice || n == tries || !fault.Is(err, fault.Unavailable) || ctx.Err() != nil {
+		if err == nil || !q.repeatable || n == maxTries || !fault.Is(err, fault.Unavailable) || ctx.Err() != nil {
 			return resp, err
 		}
 		t := time.NewTimer(time.Duration(n*n) * 200 * time.Millisecond)
@@ -200,7 +200,7 @@ func (c *Client) once(ctx context.Context, q call) (*http.Response, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.trouble(ctx, err)
+		return nil, c.networkFault(ctx, err)
 	}
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return resp, nil
@@ -210,9 +210,9 @@ func (c *Client) once(ctx context.Context, q call) (*http.Response, error) {
 	return nil, faultOf(resp.StatusCode, resp.Header, raw)
 }
 
-// trouble returns the fault for a failed exchange: Canceled if ctx has ended, Refused if the server's
+// networkFault returns the fault for a failed exchange: Canceled if ctx has ended, Refused if the server's
 // certificate is not trusted, else Unavailable.
-func (c *Client) trouble(ctx context.Context, err error) error {
+func (c *Client) networkFault(ctx context.Context, err error) error {
 	f := &fault.Fault{Kind: fault.Unavailable, Op: "ask", Name: c.base, Err: err}
 	var (
 		asked   *url.Error

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	maxEvent = 4 << 20          // bytes of the longest line of an event
-	silence  = 60 * time.Second // a connection without events and heartbeats for this long is dead
-	returns  = 30               // attempts to reach a server again that has answered before; about two minutes
+	maxEvent   = 4 << 20          // bytes of the longest line of an event
+	silence    = 60 * time.Second // a connection without events and heartbeats for this long is dead
+	reconnects = 30               // attempts to reach a server again that has answered before; about two minutes
 )
 
 // Watch yields the events of a job that follow sequence number after. With 0 it begins with the oldest
@@ -30,14 +30,14 @@ const (
 // after "ended", or with an error, which is Canceled if ctx has ended.
 func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[wire.Event, error] {
 	return func(yield func(wire.Event, error) bool) {
-		most := tries
+		most := maxTries
 		for failures := 0; ; {
 			over, progress, err := c.watchOnce(ctx, id, &after, yield)
 			if over {
 				return
 			}
 			if progress || fault.Is(err, fault.Throttled) {
-				most = returns
+				most = reconnects
 			}
 			if progress {
 				failures = 0
@@ -72,7 +72,7 @@ func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield f
 	}
 	resp, err := c.send(ctx, call{method: http.MethodGet, path: jobPath(id, "/events"), header: header})
 	if err != nil {
-		return false, false, quietly(ctx, err)
+		return false, false, unavailableIfSilent(ctx, err)
 	}
 	defer resp.Body.Close()
 	in := &eventReader{lines: bufio.NewScanner(resp.Body)}
@@ -84,7 +84,7 @@ func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield f
 			return false, progress, nil // the server or a proxy closed the connection
 		}
 		if err != nil {
-			return false, progress, quietly(ctx, c.trouble(ctx, err))
+			return false, progress, unavailableIfSilent(ctx, c.networkFault(ctx, err))
 		}
 		*after, progress = max(*after, e.Seq), true
 		if !yield(e, nil) || e.Kind == "ended" {
@@ -95,9 +95,9 @@ func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield f
 
 var errSilent = errors.New("the server has sent nothing for 60 seconds")
 
-// quietly returns err, or Unavailable if the connection was cut because of silence. Watch then connects
+// unavailableIfSilent returns err, or Unavailable if the connection was cut because of silence. Watch then connects
 // again.
-func quietly(ctx context.Context, err error) error {
+func unavailableIfSilent(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), errSilent) {
 		return &fault.Fault{Kind: fault.Unavailable, Op: "watch", Err: errSilent}
 	}

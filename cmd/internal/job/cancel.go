@@ -43,7 +43,7 @@ func (q *Queue) cancel(ctx context.Context, tx *sql.Tx, j *Job) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET cancel_requested = 1 WHERE id = $1`, j.ID); err != nil {
 			return err
 		}
-		if err := q.db.Notify(tx, saidCancel, j.ID); err != nil {
+		if err := q.db.Notify(tx, topicCancel, j.ID); err != nil {
 			return err
 		}
 		return q.db.Notify(tx, live.Topic(j.ID), "")
@@ -68,7 +68,7 @@ const pollCancel = 700 * time.Millisecond // short enough to see a cancel within
 
 // canceling passes requests to cancel on to the runs in this process.
 func (q *Queue) canceling(ctx context.Context) {
-	said, err := q.db.Listen(ctx, saidCancel)
+	said, err := q.db.Listen(ctx, topicCancel)
 	if err != nil {
 		return
 	}

@@ -11,19 +11,19 @@
 //
 // In the order of the walk:
 //
-//	open.go       opens a Queue, and creates its tables
-//	work.go       claims jobs and runs them, until the worker stops
-//	house.go      renews leases, queues waiting jobs again, and deletes old history
-//	schedule.go   schedules, which create jobs at their times
-//	cancel.go     cancels jobs
-//	finish.go     stores how a run ended
-//	submit.go     creates jobs, one for each idempotency key
-//	room.go       limits how many jobs of a principal are queued
-//	claim.go      chooses the next jobs, fairly among principals
-//	run.go        one attempt at a job, and the methods for its runner
-//	list.go       reads, lists, counts and watches jobs
-//	budget.go     request budgets of registries, shared by all workers
-//	hints.go      topics of notifications, and polling without them
-//	queue.go      the types that all files use: Config, Queue and Run
-//	job.go        the types of jobs, and how a row is read
+//	open.go           opens a Queue, and creates its tables
+//	work.go           claims jobs and runs them, until the worker stops
+//	housekeeping.go   renews leases, queues waiting jobs again, and deletes old history
+//	schedule.go       schedules, which create jobs at their times
+//	cancel.go         cancels jobs
+//	finish.go         stores how a run ended
+//	submit.go         creates jobs, one for each idempotency key
+//	backlog.go        limits how many jobs of a principal are queued
+//	claim.go          chooses the next jobs, fairly among principals
+//	run.go            one attempt at a job, and the methods for its runner
+//	list.go           reads, lists, counts and watches jobs
+//	budget.go         request budgets of registries, shared by all workers
+//	notify.go         topics of notifications, and polling without them
+//	queue.go          the types that all files use: Config, Queue and Run
+//	job.go            the types of jobs, and how a row is read
 package job

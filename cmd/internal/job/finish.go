@@ -20,12 +20,12 @@ var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.N
 // the job is queued again.
 func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
 	stopped := errors.Is(context.Cause(ctx), errStopped)
-	out = settle(out)
+	out = validOutcome(out)
 	if stopped && out.State != Done && out.State != Partly {
 		_ = q.handBack(ctx, r)
 		return
 	}
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), persistence)
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), outage)
 	defer done()
 	for {
 		err := q.conclude(ctx, r, out)
@@ -45,9 +45,9 @@ func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
 	}
 }
 
-// settle replaces an outcome with an unknown state by a failure. A runner must return Waiting or a final
+// validOutcome replaces an outcome with an unknown state by a failure. A runner must return Waiting or a final
 // state.
-func settle(out Outcome) Outcome {
+func validOutcome(out Outcome) Outcome {
 	if out.State == Waiting || out.State.Ended() {
 		return out
 	}
@@ -73,7 +73,7 @@ func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) error {
 		return q.db.Notify(tx, live.Topic(r.Job.ID), "")
 	})
 	if err != nil {
-		r.giveBack(items, lines)
+		r.putBack(items, lines)
 	}
 	return q.db.Explain("end job", err)
 }
@@ -118,7 +118,7 @@ func (q *Queue) setEnd(ctx context.Context, tx *sql.Tx, r *Run, out Outcome) err
 		}
 	}
 	if out.State == Queued {
-		return q.db.Notify(tx, saidQueued, "")
+		return q.db.Notify(tx, topicQueued, "")
 	}
 	if out.State == Waiting {
 		return nil

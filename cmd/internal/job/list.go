@@ -153,7 +153,7 @@ func (q *Queue) Items(ctx context.Context, id string, after int64, limit int) ([
 	if err != nil {
 		return nil, err
 	}
-	after = max(after, int64(j.Attempt)<<seqOfNext)
+	after = max(after, int64(j.Attempt)<<attemptBits)
 	rows, err := q.db.QueryContext(ctx, `SELECT seq, data FROM job_items WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, page(limit))
 	if err != nil {
 		return nil, q.db.Explain("list items of job", err)

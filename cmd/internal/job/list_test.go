@@ -108,7 +108,7 @@ func TestARestartAmongOldJobsGoesOnWithWhatRan(t *testing.T) {
 		j := submit(t, q, job.Submission{})
 		// As a killed process leaves it.
 		if _, err := db.ExecContext(t.Context(), `UPDATE jobs SET state = 'running', attempt = 1, owner = 'dead', lease_until = $2 WHERE id = $1`,
-			j.ID, time.Now().Add(time.Duration(one(db.Postgres()))*time.Hour).UnixMicro()); err != nil {
+			j.ID, time.Now().Add(time.Duration(leaseHours(db.Postgres()))*time.Hour).UnixMicro()); err != nil {
 			t.Fatal(err)
 		}
 		must(t, db.Close())
@@ -124,8 +124,9 @@ func TestARestartAmongOldJobsGoesOnWithWhatRan(t *testing.T) {
 	})
 }
 
-// one: a lease on SQLite may have long to go, for its holder is dead if the file can be opened.
-func one(postgres bool) int {
+// leaseHours returns how long the lease still lasts. On SQLite it may last long, because its holder must
+// be dead if the file can be opened.
+func leaseHours(postgres bool) int {
 	if postgres {
 		return -1
 	}

@@ -27,7 +27,7 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 		return nil, err
 	}
 	if !q.db.Postgres() {
-		if err := q.sweep(ctx, everybody); err != nil {
+		if err := q.sweep(ctx, allLeases); err != nil {
 			return nil, err
 		}
 	}

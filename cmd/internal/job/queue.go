@@ -54,7 +54,7 @@ type Queue struct {
 
 	mu       sync.Mutex
 	running  map[string]*Run
-	late     []*Run // runs that ended here last; a watcher that was cut off can still read their events
+	recent   []*Run // runs that ended here last; a watcher that was cut off can still read their events
 	working  bool
 	entropy  *ulid.MonotonicEntropy
 	backlogs map[string]backlog // by principal
@@ -66,9 +66,9 @@ type backlog struct {
 	counted time.Time
 }
 
-// seqOfNext is a number of bits. The sequence numbers of an attempt begin at attempt << 32, so that they
+// attemptBits is a number of bits. The sequence numbers of an attempt begin at attempt << 32, so that they
 // increase from attempt to attempt.
-const seqOfNext = 32
+const attemptBits = 32
 
 // Run is one attempt at a job. Its methods are safe for concurrent use.
 type Run struct {
@@ -139,7 +139,7 @@ func (q *Queue) local(id string) *Run {
 	if r := q.running[id]; r != nil {
 		return r
 	}
-	for _, r := range slices.Backward(q.late) {
+	for _, r := range slices.Backward(q.recent) {
 		if r.Job.ID == id {
 			return r
 		}

@@ -21,13 +21,13 @@ import (
 type Runner func(ctx context.Context, r *Run) Outcome
 
 const (
-	maxLines = 10_000  // lines of the log of one attempt
-	maxLine  = 4 << 10 // bytes of one line
-	bulk     = 256     // unwritten items at which Item writes them itself
+	maxLines  = 10_000  // lines of the log of one attempt
+	maxLine   = 4 << 10 // bytes of one line
+	itemBatch = 256     // unwritten items at which Item writes them itself
 )
 
 func newRun(q *Queue, j Job) *Run {
-	first := int64(j.Attempt) << seqOfNext
+	first := int64(j.Attempt) << attemptBits
 	return &Run{Job: j, q: q, live: live.New(j.ID, j.Attempt, first), lineSeq: first, itemSeq: first, done: make(chan struct{})}
 }
 
@@ -35,7 +35,7 @@ func newRun(q *Queue, j Job) *Run {
 // error is Denied if this Queue has no Sealer, or that of the Sealer or of the database.
 func (r *Run) Secret(ctx context.Context) ([]byte, error) {
 	var sealed []byte
-	err := insist(ctx, func() error {
+	err := retryOutage(ctx, func() error {
 		err := r.q.db.QueryRowContext(ctx, `SELECT sealed FROM job_secrets WHERE job = $1`, r.Job.ID).Scan(&sealed)
 		if errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -77,10 +77,10 @@ func (r *Run) Item(ctx context.Context, data json.RawMessage) error {
 	r.mu.Lock()
 	r.itemSeq++
 	r.items = append(r.items, Item{Seq: r.itemSeq, Data: data})
-	full := len(r.items) >= bulk
+	full := len(r.items) >= itemBatch
 	r.mu.Unlock()
 	if full {
-		return insist(ctx, func() error { return r.flush(ctx) })
+		return retryOutage(ctx, func() error { return r.flush(ctx) })
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (r *Run) Log(text string) {
 		text = strings.ToValidUTF8(text[:maxLine], "") + "…"
 	}
 	r.mu.Lock()
-	n := r.lineSeq - int64(r.Job.Attempt)<<seqOfNext
+	n := r.lineSeq - int64(r.Job.Attempt)<<attemptBits
 	if n > maxLines {
 		r.mu.Unlock()
 		return
@@ -115,17 +115,17 @@ func (r *Run) Log(text string) {
 // requested, Moved if another worker has the job, and Unavailable if the database does not answer for a
 // minute.
 func (r *Run) Fence(ctx context.Context) error {
-	return insist(ctx, func() error { return r.held(ctx, r.q.db.QueryRowContext(ctx, holds, r.Job.ID, r.Job.Attempt)) })
+	return retryOutage(ctx, func() error { return r.held(ctx, r.q.db.QueryRowContext(ctx, holds, r.Job.ID, r.Job.Attempt)) })
 }
 
-// persistence is how long a result is retried if the database does not answer. After that the lease
+// outage is how long a result is retried if the database does not answer. After that the lease
 // expires, and the job runs again.
-const persistence = time.Minute
+const outage = time.Minute
 
-// insist repeats f while the database does not answer, for up to a minute. The database may be
+// retryOutage repeats f while the database does not answer, for up to a minute. The database may be
 // restarting, and the work so far would be lost.
-func insist(ctx context.Context, f func() error) error {
-	until := time.Now().Add(persistence)
+func retryOutage(ctx context.Context, f func() error) error {
+	until := time.Now().Add(outage)
 	for {
 		err := f()
 		if !fault.Is(err, fault.Unavailable) || time.Now().After(until) || !pause(ctx, 300*time.Millisecond) {
@@ -155,7 +155,7 @@ func (r *Run) held(ctx context.Context, row *sql.Row) error {
 // run more than once. If the error contains store.ErrUncertain, the changes may have taken effect.
 func (r *Run) Tx(ctx context.Context, f func(*sql.Tx) error) error {
 	var uncertain error
-	err := insist(ctx, func() error {
+	err := retryOutage(ctx, func() error {
 		err := r.tx(ctx, f)
 		if errors.Is(err, store.ErrUncertain) { // perhaps committed, so f must not be repeated here
 			uncertain = err
@@ -199,7 +199,7 @@ func (r *Run) askCancel() {
 }
 
 // unwritten takes the items and lines that are not written yet. The caller writes them, or gives them
-// back with giveBack.
+// back with putBack.
 func (r *Run) unwritten() (items []Item, lines []Line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -208,7 +208,7 @@ func (r *Run) unwritten() (items []Item, lines []Line) {
 	return items, lines
 }
 
-func (r *Run) giveBack(items []Item, lines []Line) {
+func (r *Run) putBack(items []Item, lines []Line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.items, r.lines = append(items, r.items...), append(lines, r.lines...)
@@ -230,7 +230,7 @@ func (r *Run) flush(ctx context.Context) error {
 		return write(ctx, tx, r.Job.ID, items, lines)
 	})
 	if err != nil && !fault.Is(err, fault.Moved) {
-		r.giveBack(items, lines)
+		r.putBack(items, lines)
 	}
 	return r.q.db.Explain("write items of job", err)
 }

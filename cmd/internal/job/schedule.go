@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-const often = time.Minute // the shortest interval that @every may name
+const minEvery = time.Minute // the shortest interval that @every may name
 
 // next returns the first time after t at which s is due. t may be in any time zone.
 func next(s Schedule, t time.Time) (time.Time, error) {
@@ -27,7 +27,7 @@ func next(s Schedule, t time.Time) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, &fault.Fault{Kind: fault.Internal, Op: "read schedule", Name: s.Cron, Err: err}
 	}
-	rule, err := parser.WithMinEveryInterval(often).ParseWithHashKey(s.Cron, cmp.Or(s.ID, s.Name))
+	rule, err := parser.WithMinEveryInterval(minEvery).ParseWithHashKey(s.Cron, cmp.Or(s.ID, s.Name))
 	if err != nil {
 		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: err, Hint: "write five fields: minute hour day month weekday"}
 	}
@@ -35,7 +35,7 @@ func next(s Schedule, t time.Time) (time.Time, error) {
 		spec.Location = zone // replaces a zone that "CRON_TZ=" in the rule may have set
 	}
 	due := rule.Next(t.In(zone))
-	if spec, ok := rule.(*cron.SpecSchedule); ok && spec.Hour&everyHour == 0 && again(due) {
+	if spec, ok := rule.(*cron.SpecSchedule); ok && spec.Hour&everyHour == 0 && repeatedHour(due) {
 		due = rule.Next(due)
 	}
 	if due.IsZero() {
@@ -46,9 +46,9 @@ func next(s Schedule, t time.Time) (time.Time, error) {
 
 const everyHour = 1 << 63 // the bit that package cron sets in a field for *
 
-// again reports whether local clocks showed the same time one hour before due, as when summer time ends.
+// repeatedHour reports whether local clocks showed the same time one hour before due, as when summer time ends.
 // A daily rule was already due then.
-func again(due time.Time) bool {
+func repeatedHour(due time.Time) bool {
 	return !due.IsZero() && due.Add(-time.Hour).Format(time.TimeOnly) == due.Format(time.TimeOnly)
 }
 
@@ -101,11 +101,11 @@ func (q *Queue) putSchedule(ctx context.Context, tx *sql.Tx, s Schedule, fresh b
 	res, err := tx.ExecContext(ctx, `UPDATE schedules SET name = $1, kind = $2, principal = $3, cron = $4, zone = $5, request = $6, source = $7, target = $8,
 		paused = $9, next_due = $10 WHERE id = $11`,
 		s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target, paused, store.Micros(due), s.ID)
-	return one(res, err, s.ID)
+	return foundOne(res, err, s.ID)
 }
 
-// one returns NotFound if a statement changed no schedule.
-func one(res sql.Result, err error, id string) error {
+// foundOne returns NotFound if a statement changed no schedule.
+func foundOne(res sql.Result, err error, id string) error {
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (q *Queue) ResumeSchedule(ctx context.Context, id string, also func(*sql.Tx
 func (q *Queue) changeSchedule(ctx context.Context, id string, also func(*sql.Tx) error, query string, args ...any) error {
 	err := q.db.Tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, query, append([]any{id}, args...)...)
-		if err := one(res, err, id); err != nil {
+		if err := foundOne(res, err, id); err != nil {
 			return err
 		}
 		if also != nil {
@@ -212,7 +212,7 @@ func (q *Queue) RunSchedule(ctx context.Context, id string, also func(*sql.Tx, J
 			return err
 		}
 		res, err := tx.ExecContext(ctx, `UPDATE schedules SET last_job = $1, last_due = $2 WHERE id = $3`, j.ID, store.Micros(now), id)
-		return one(res, err, id)
+		return foundOne(res, err, id)
 	})
 	return j, q.db.Explain("run schedule", err)
 }

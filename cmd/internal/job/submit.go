@@ -90,7 +90,7 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, s submission) (Job, bool
 			return Job{}, false, err
 		}
 	}
-	return j, true, q.db.Notify(tx, saidQueued, "")
+	return j, true, q.db.Notify(tx, topicQueued, "")
 }
 
 // sameKey returns the job that s.Key stands for. If there is none, it records that the key stands for s
@@ -101,7 +101,7 @@ func (q *Queue) sameKey(ctx context.Context, tx *sql.Tx, s submission) (Job, err
 	}
 	now, hash := store.Micros(s.now), fingerprint(s.Submission)
 	if _, err := tx.ExecContext(ctx, `DELETE FROM job_keys WHERE principal = $1 AND client_key = $2 AND created <= $3`,
-		s.Principal, s.Key, store.Micros(s.now.Add(-keyDay))); err != nil {
+		s.Principal, s.Key, store.Micros(s.now.Add(-keyLife))); err != nil {
 		return Job{}, err
 	}
 	// If two requests with the same key arrive at the same time, the second one waits here for the first.
@@ -129,8 +129,8 @@ func (q *Queue) sameKey(ctx context.Context, tx *sql.Tx, s submission) (Job, err
 	return j, err
 }
 
-// keyDay is how long an idempotency key stands for its job.
-const keyDay = 24 * time.Hour
+// keyLife is how long an idempotency key stands for its job.
+const keyLife = 24 * time.Hour
 
 // fingerprint returns a hash that tells requests apart. White space in JSON makes no difference. The hash
 // does not include the secret, because it is stored unencrypted.

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	unwinding = time.Second // how long a runner has to return after its context ended, when Work is stopped
+	returnTime = time.Second // how long a runner has to return after its context ended, when Work is stopped
 )
 
 // Work claims jobs and runs them, up to slots at a time. It also does the housekeeping of the queue:
@@ -36,14 +36,14 @@ func (q *Queue) Work(ctx context.Context, slots int, run Runner) error {
 	q.working = true
 	q.mu.Unlock()
 
-	house, stop := context.WithCancel(context.WithoutCancel(ctx))
+	loopsCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
 	for _, loop := range []func(context.Context){q.renewing, q.canceling, q.flushing, q.watched().Tell} {
-		loops.Go(func() { loop(house) })
+		loops.Go(func() { loop(loopsCtx) })
 	}
 	loops.Go(func() { q.housekeeping(ctx) })
 	q.dispatch(ctx, slots, run)
-	q.wind(house)
+	q.windDown(loopsCtx)
 	stop()
 	loops.Wait()
 
@@ -55,7 +55,7 @@ func (q *Queue) Work(ctx context.Context, slots int, run Runner) error {
 
 // dispatch claims jobs for the free slots until ctx ends.
 func (q *Queue) dispatch(ctx context.Context, slots int, run Runner) {
-	said, err := q.db.Listen(ctx, saidQueued)
+	said, err := q.db.Listen(ctx, topicQueued)
 	if err != nil || slots <= 0 {
 		<-ctx.Done()
 		return
@@ -149,8 +149,8 @@ func (q *Queue) forget(r *Run) {
 	if q.running[r.Job.ID] == r {
 		delete(q.running, r.Job.ID)
 	}
-	if q.late = append(q.late, r); len(q.late) > keptRuns {
-		q.late = slices.Delete(q.late, 0, 1)
+	if q.recent = append(q.recent, r); len(q.recent) > keptRuns {
+		q.recent = slices.Delete(q.recent, 0, 1)
 	}
 }
 
@@ -166,15 +166,15 @@ func guarded(ctx context.Context, r *Run, run Runner) (out Outcome) {
 	return run(ctx, r)
 }
 
-// wind waits for running jobs to end, and queues those again that do not.
-func (q *Queue) wind(ctx context.Context) {
+// windDown waits for running jobs to end, and queues those again that do not.
+func (q *Queue) windDown(ctx context.Context) {
 	grace, done := context.WithTimeout(ctx, q.cfg.Grace)
 	defer done()
 	left := wait(grace, q.runs())
 	for _, r := range left {
 		r.cancel(errStopped)
 	}
-	end, ended := context.WithTimeout(ctx, unwinding)
+	end, ended := context.WithTimeout(ctx, returnTime)
 	defer ended()
 	for _, r := range wait(end, left) {
 		if q.handBack(ctx, r) == nil {

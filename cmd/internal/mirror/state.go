@@ -62,14 +62,14 @@ func (s State) Write(r Result) error {
 	}
 	data, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
-		return s.bad(err)
+		return s.stateFault(err)
 	}
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
-		return s.bad(err)
+		return s.stateFault(err)
 	}
 	temp, err := os.CreateTemp(s.Dir, ".new-*")
 	if err != nil {
-		return s.bad(err)
+		return s.stateFault(err)
 	}
 	_, err = temp.Write(append(data, '\n'))
 	if err = errors.Join(err, temp.Close()); err == nil {
@@ -77,7 +77,7 @@ func (s State) Write(r Result) error {
 	}
 	if err != nil {
 		os.Remove(temp.Name())
-		return s.bad(err)
+		return s.stateFault(err)
 	}
 	return nil
 }
@@ -90,16 +90,16 @@ func (s State) Lock(ctx context.Context, rule string) (unlock func(), alone bool
 		return func() {}, true, nil
 	}
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
-		return nil, false, s.bad(err)
+		return nil, false, s.stateFault(err)
 	}
 	l := flock.New(filepath.Join(s.Dir, rule+".lock"))
 	if alone, err = l.TryLock(); err != nil {
-		return nil, false, s.bad(err)
+		return nil, false, s.stateFault(err)
 	}
 	return func() { l.Close() }, alone, nil
 }
 
-func (s State) bad(err error) error {
+func (s State) stateFault(err error) error {
 	var at *fs.PathError
 	if errors.As(err, &at) {
 		err = at.Err

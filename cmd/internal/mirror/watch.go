@@ -49,8 +49,8 @@ const (
 	Gone    FiringKind = "gone"    // the rule is paused or no longer in the configuration
 )
 
-// never is how long the timer waits if no rule is due. When it expires, nothing happens.
-const never = 365 * 24 * time.Hour
+// idleWait is how long the timer waits if no rule is due. When it expires, nothing happens.
+const idleWait = 365 * 24 * time.Hour
 
 // watching is the state of a Watch that is running. Only one goroutine uses it.
 type watching struct {
@@ -85,7 +85,7 @@ func (w *Watch) Until(ctx context.Context, rules []config.Mirror, reload <-chan 
 	s.take(rules)
 	defer s.wait()
 	for {
-		timer := time.NewTimer(never)
+		timer := time.NewTimer(idleWait)
 		if next := s.earliest(); !next.IsZero() {
 			timer.Reset(time.Until(next))
 		}

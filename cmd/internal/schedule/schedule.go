@@ -64,9 +64,9 @@ func Parse(s Spec) (Schedule, error) {
 	return parseCron(s.Cron, zone)
 }
 
-// never is a number of years: a schedule must be due within this time. 29 February occurs at least once in
+// maxYears is a number of years: a schedule must be due within this time. 29 February occurs at least once in
 // 8 years.
-const never = 9
+const maxYears = 9
 
 func parseCron(text string, zone *time.Location) (Schedule, error) {
 	const hint = "write MINUTE HOUR DAY MONTH WEEKDAY as in crontab, or @hourly, @daily, @weekly, @monthly, @yearly"
@@ -80,7 +80,7 @@ func parseCron(text string, zone *time.Location) (Schedule, error) {
 	if err != nil {
 		return Schedule{}, &fault.Fault{Kind: fault.Internal, Op: "read schedule", Name: text, Err: err}
 	}
-	c, err := p.WithMaxSearchYears(never).Parse(text)
+	c, err := p.WithMaxSearchYears(maxYears).Parse(text)
 	if err != nil {
 		return Schedule{}, invalid(text, "not a schedule: "+err.Error(), hint)
 	}
@@ -128,28 +128,28 @@ func (s Schedule) Next(after time.Time) time.Time {
 	}
 	// The library follows clocks only, so a run at 02:30 would be due twice in the night in which 02:30
 	// occurs twice. To avoid that, Next gives it the time that clocks show as if it were UTC.
-	for wall := shown(after, s.zone); ; {
+	for wall := wallClock(after, s.zone); ; {
 		if wall = s.cron.Next(wall); wall.IsZero() {
 			return wall
 		}
-		if next := real(wall, s.zone); next.After(after) {
+		if next := instantOf(wall, s.zone); next.After(after) {
 			return next
 		}
 	}
 }
 
-// shown returns the time that clocks in zone show at t, as a time in UTC.
-func shown(t time.Time, zone *time.Location) time.Time {
+// wallClock returns the time that clocks in zone show at t, as a time in UTC.
+func wallClock(t time.Time, zone *time.Location) time.Time {
 	_, offset := t.In(zone).Zone()
 	return t.UTC().Add(time.Duration(offset) * time.Second)
 }
 
-// real returns the time at which clocks in zone show wall. If they show it twice, it returns the first
+// instantOf returns the time at which clocks in zone show wall. If they show it twice, it returns the first
 // time. If they never show it, it returns the end of the skipped hour.
-func real(wall time.Time, zone *time.Location) time.Time {
+func instantOf(wall time.Time, zone *time.Location) time.Time {
 	t := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, zone)
 	begin, end := t.ZoneBounds()
-	switch now := shown(t, zone); {
+	switch now := wallClock(t, zone); {
 	case now.After(wall):
 		return begin
 	case now.Before(wall):

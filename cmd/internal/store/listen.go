@@ -45,7 +45,7 @@ func (d *DB) Publish(topic, payload string) error {
 // to PostgreSQL is down. When it is up again, every channel receives an empty payload. The error is
 // Unavailable if the database is closed.
 func (d *DB) Listen(ctx context.Context, topic string) (<-chan string, error) {
-	c := make(chan string, unread)
+	c := make(chan string, maxUnread)
 	if !d.bus.add(topic, c) {
 		return nil, &fault.Fault{Kind: fault.Unavailable, Op: "listen to", Name: topic, Err: errors.New("the database is closed")}
 	}
@@ -61,7 +61,7 @@ func (d *DB) Listen(ctx context.Context, topic string) (<-chan string, error) {
 	return c, nil
 }
 
-const unread = 256 // maximum number of notifications that wait for one listener
+const maxUnread = 256 // maximum number of notifications that wait for one listener
 
 func (d *DB) send(said []note) {
 	d.bus.send(said)

@@ -25,7 +25,7 @@ func dsn(path string, more url.Values) string {
 }
 
 func openFile(ctx context.Context, path string) (*DB, error) {
-	path, err := settle(path)
+	path, err := absolute(path)
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +46,8 @@ func openFile(ctx context.Context, path string) (*DB, error) {
 	return d, nil
 }
 
-// settle makes path absolute, so that a later change of the working directory has no effect.
-func settle(path string) (string, error) {
+// absolute makes path absolute, so that a later change of the working directory has no effect.
+func absolute(path string) (string, error) {
 	if path == "" {
 		return "", &fault.Fault{Kind: fault.Invalid, Op: "open database", Hint: "write sqlite:PATH"}
 	}
@@ -90,7 +90,7 @@ func (d *DB) openPools(ctx context.Context) error {
 }
 
 func openFileReadOnly(ctx context.Context, path string) (*DB, error) {
-	path, err := settle(path)
+	path, err := absolute(path)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 	if d.Postgres() {
 		return &fault.Fault{Kind: fault.Refused, Op: "back up", Name: d.url, Err: errors.New("the database is not a SQLite file"), Hint: "use pg_dump"}
 	}
-	path, err := settle(path)
+	path, err := absolute(path)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ type writer struct {
 	ended chan struct{}
 }
 
-const together = 256 // maximum number of transactions in one commit
+const maxGroup = 256 // maximum number of transactions in one commit
 
 func newWriter(db *sql.DB, b *bus, url string) *writer {
 	w := &writer{db: db, bus: b, url: url, turns: make(chan *turn), stop: make(chan struct{}), ended: make(chan struct{})}
@@ -79,7 +79,7 @@ func (w *writer) run() {
 
 func (w *writer) gather(first *turn) []*turn {
 	group := []*turn{first}
-	for len(group) < together {
+	for len(group) < maxGroup {
 		select {
 		case t := <-w.turns:
 			group = append(group, t)

@@ -10,8 +10,8 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// mostSteps is the maximum number of steps that a report lists. The items of the job have every step.
-const mostSteps = 1000
+// maxReportSteps is the maximum number of steps that a report lists. The items of the job have every step.
+const maxReportSteps = 1000
 
 // applyAll carries out a plan whose steps are all in memory.
 func (w *work) applyAll(ctx context.Context, p *dray.Prepared) (any, error) {
@@ -26,7 +26,7 @@ func (w *work) applyAll(ctx context.Context, p *dray.Prepared) (any, error) {
 	if p.Hold == plan.All && w.bad > 0 && (len(p.Conflicts()) > 0 || broken(p.Steps)) {
 		w.good = 0 // With plan.All nothing was written, so a name that was up to date before is no success.
 	}
-	if len(rep.Steps) > mostSteps {
+	if len(rep.Steps) > maxReportSteps {
 		return struct {
 			dray.Report
 			Steps   []dray.StepReport `json:"steps"`

@@ -26,15 +26,15 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// house is a service on a database of its own.
-type house struct {
+// fixture is a service with a separate database.
+type fixture struct {
 	db      *store.DB
 	access  *access.Access
 	queue   *job.Queue
 	service *verb.Service
 }
 
-func newHouse(t *testing.T, c dray.Config, rules ...access.Rule) *house {
+func newFixture(t *testing.T, c dray.Config, rules ...access.Rule) *fixture {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -42,7 +42,7 @@ func newHouse(t *testing.T, c dray.Config, rules ...access.Rule) *house {
 			t.Fatal(err)
 		}
 	}
-	h := &house{}
+	h := &fixture{}
 	var err error
 	h.db, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "dray.db"))
 	must(err)
@@ -60,7 +60,7 @@ func newHouse(t *testing.T, c dray.Config, rules ...access.Rule) *house {
 }
 
 // worker is a service as another process of h would have it.
-func (h *house) worker(t *testing.T, c dray.Config) *verb.Service {
+func (h *fixture) worker(t *testing.T, c dray.Config) *verb.Service {
 	t.Helper()
 	d, err := dray.New(c)
 	if err != nil {
@@ -70,12 +70,12 @@ func (h *house) worker(t *testing.T, c dray.Config) *verb.Service {
 	return verb.New(verb.Config{Dray: d, Queue: h.queue, Access: h.access, DB: h.db})
 }
 
-// newPair is a house between two registries, where ann may do everything. front is around the target.
-func newPair(t *testing.T, front func(http.Handler) http.Handler) (h *house, src, dst *testbed.Registry) {
+// newPair is a fixture between two registries, where ann may do everything. front is around the target.
+func newPair(t *testing.T, front func(http.Handler) http.Handler) (h *fixture, src, dst *testbed.Registry) {
 	t.Helper()
 	src = testbed.Distribution(t, testbed.Options{Content: testbed.Open})
 	dst = testbed.Distribution(t, testbed.Options{Content: testbed.Open, Front: front})
-	h = newHouse(t, between(src, dst),
+	h = newFixture(t, between(src, dst),
 		access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
 	return h, src, dst
 }
@@ -140,7 +140,7 @@ func TestWhatIsManyRepositoriesTakesARuleForAllOfThem(t *testing.T) {
 		"a plan reads":             {wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Transfer: transfer("b.example", "a.example").Transfer}}, []access.Rule{rule("**", "**")}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, dray.Config{}, tt.rules...)
+			h := newFixture(t, dray.Config{}, tt.rules...)
 			_, _, err := h.service.Submit(t.Context(), ann, tt.request, "")
 			if tt.granted && err != nil || !tt.granted && !fault.Is(err, fault.Denied) {
 				t.Errorf("granted %v: %v", tt.granted, err)
@@ -150,7 +150,7 @@ func TestWhatIsManyRepositoriesTakesARuleForAllOfThem(t *testing.T) {
 }
 
 func TestNobodyAnonymousHasJobs(t *testing.T) {
-	h := newHouse(t, dray.Config{}, access.Rule{Principals: []string{"*", access.Anonymous}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}})
+	h := newFixture(t, dray.Config{}, access.Rule{Principals: []string{"*", access.Anonymous}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}})
 	p := access.Principal{Name: access.Anonymous, Role: access.Reader, Via: access.ViaNothing}
 	r := wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Transfer: transfer("b.example", "a.example").Transfer}}
 	if _, _, err := h.service.Submit(t.Context(), p, r, ""); !fault.Is(err, fault.Denied) {
@@ -160,7 +160,7 @@ func TestNobodyAnonymousHasJobs(t *testing.T) {
 
 // A rule that is gone when the job begins is gone: the request is held against the rules again.
 func TestAJobThatIsNotAllowedAnyMoreIsNotRun(t *testing.T) {
-	h := newHouse(t, dray.Config{})
+	h := newFixture(t, dray.Config{})
 	row := json.RawMessage(`{"kind":"import","import":{"source":"a.example/x:1","target":"b.example"},"role":"submitter"}`)
 	if _, _, err := h.queue.Submit(t.Context(), job.Submission{Kind: "import", Principal: "ann", Request: row}); err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestAJobThatIsNotAllowedAnyMoreIsNotRun(t *testing.T) {
 }
 
 // runOne works until the newest job has ended.
-func (h *house) runOne(t *testing.T, run job.Runner) job.Job {
+func (h *fixture) runOne(t *testing.T, run job.Runner) job.Job {
 	t.Helper()
 	jobs, _, err := h.queue.List(t.Context(), job.Filter{Limit: 1})
 	if err != nil || len(jobs) != 1 {
@@ -199,7 +199,7 @@ func (h *house) runOne(t *testing.T, run job.Runner) job.Job {
 }
 
 // takeAway queues r's job again, as when its lease has ended.
-func (h *house) takeAway(t *testing.T, r *job.Run) {
+func (h *fixture) takeAway(t *testing.T, r *job.Run) {
 	t.Helper()
 	if _, err := h.db.ExecContext(t.Context(), `UPDATE jobs SET state = 'queued', attempt = attempt + 1 WHERE id = $1`, r.Job.ID); err != nil {
 		t.Error(err)
@@ -355,7 +355,7 @@ func TestTheAuditLogTellsWhatATargetDidNotConfirm(t *testing.T) {
 }
 
 // entries are the whole log, whose chain holds.
-func (h *house) entries(t *testing.T) []access.Entry {
+func (h *fixture) entries(t *testing.T) []access.Entry {
 	t.Helper()
 	all, err := h.access.Entries(t.Context(), 0, 0)
 	if err != nil {
@@ -370,7 +370,7 @@ func (h *house) entries(t *testing.T) []access.Entry {
 func TestARequestWithoutItsLoginsIsTheSameRequest(t *testing.T) {
 	r := wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"a.example"}, Target: "b.example", Mapping: wire.Mapping{Flatten: true}, Tagging: wire.Tagging{Map: []string{"a=b"}}},
 		Overwrite: string(plan.Always), Logins: wire.Logins{SourceLogin: &wire.Login{User: "u", Password: "pw"}}}}
-	h := newHouse(t, dray.Config{}, access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
+	h := newFixture(t, dray.Config{}, access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
 	j, _, err := h.service.Submit(t.Context(), ann, r, "")
 	if err != nil {
 		t.Fatal(err)
@@ -418,7 +418,7 @@ func TestAPlanThatWasWrittenByHandTakesTheRightsOfItsSteps(t *testing.T) {
 		"within a registry":            {"copy", step("b.example/y:1", "b.example/x:1", ""), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, dray.Config{}, access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"a.example/**", "b.example/**"}, Targets: []string{"b.example/**"}, Rights: []string{access.Create}})
+			h := newFixture(t, dray.Config{}, access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"a.example/**", "b.example/**"}, Targets: []string{"b.example/**"}, Rights: []string{access.Create}})
 			var file bytes.Buffer
 			if err := (plan.Plan{Verb: tt.verb, Overwrite: plan.Update, Steps: []plan.Step{tt.step}}).Write(&file); err != nil {
 				t.Fatal(err)

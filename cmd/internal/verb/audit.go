@@ -40,8 +40,8 @@ func (w *work) announce(ctx context.Context, steps []plan.Step) error {
 	}
 }
 
-// over reports whether name was announced, and forgets the announcement.
-func (w *work) over(name ref.Name) bool {
+// wasAnnounced reports whether name was announced, and forgets the announcement.
+func (w *work) wasAnnounced(name ref.Name) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	said := w.announced[name]
@@ -63,14 +63,14 @@ func (w *work) write(tx *sql.Tx, entries []access.Entry) error {
 	return nil
 }
 
-// atOnce is the maximum number of entries that one transaction writes to the audit log.
-const atOnce = 200
+// auditBatch is the maximum number of entries that one transaction writes to the audit log.
+const auditBatch = 200
 
 // audit writes entries for announced names whose steps failed: the registry did not confirm that they
 // were set. If the entries cannot be written, that is reported in the job's log and changes nothing else.
 func (w *work) audit(ctx context.Context, entries []access.Entry) {
 	ctx = context.WithoutCancel(ctx)
-	for some := range slices.Chunk(entries, atOnce) {
+	for some := range slices.Chunk(entries, auditBatch) {
 		if err := w.db.Tx(ctx, func(tx *sql.Tx) error { return w.write(tx, some) }); err != nil {
 			w.run.Log("the audit log could not be written: " + oneLine(err))
 		}

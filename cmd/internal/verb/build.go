@@ -157,7 +157,7 @@ func remoteOnly(names ...string) error {
 
 // check checks everything in r that can be checked without a request to a registry.
 func (s *Service) check(r wire.Request, at time.Time) error {
-	err := words(r)
+	err := checkChoices(r)
 	if err != nil {
 		return err
 	}
@@ -195,8 +195,8 @@ func (s *Service) check(r wire.Request, at time.Time) error {
 	return err
 }
 
-// words refuses unknown values of overwrite and hold.
-func words(r wire.Request) error {
+// checkChoices refuses unknown values of overwrite and hold.
+func checkChoices(r wire.Request) error {
 	var overwrite, hold string
 	entries := []wire.BatchEntry{}
 	switch {
@@ -226,8 +226,8 @@ func words(r wire.Request) error {
 	return nil
 }
 
-// shape refuses a request that does not have exactly one verb, the one of its kind.
-func shape(r wire.Request) error {
+// checkVerb refuses a request that does not have exactly one verb, the one of its kind.
+func checkVerb(r wire.Request) error {
 	if !slices.Equal(r.Given(), []string{r.Kind}) {
 		return invalid("read request", r.Kind, "the request must contain exactly one verb, the one of its kind", "use one of "+strings.Join(wire.Kinds(), ", "))
 	}

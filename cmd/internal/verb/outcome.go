@@ -17,7 +17,7 @@ import (
 func (w *work) finished(ctx context.Context, steps []dray.StepReport) error {
 	var unsure []access.Entry
 	for _, s := range steps {
-		said := w.over(s.To)
+		said := w.wasAnnounced(s.To)
 		switch s.State {
 		case dray.Done, dray.Unchanged:
 			w.good++

@@ -126,9 +126,9 @@ func (t *tally) rate(now time.Time, done int64) float64 {
 	return 0
 }
 
-// tells has the kinds of events that a job passes on to its watchers, each with its name there. The
+// passedOn has the kinds of events that a job passes on to its watchers, each with its name there. The
 // progress of blobs is part of the snapshots instead, and single HTTP requests would be too many.
-var tells = map[event.Kind]string{
+var passedOn = map[event.Kind]string{
 	event.Resolved: "resolved", event.Sized: "sized", event.Present: "present", event.Mounted: "mounted", event.Started: "started",
 	event.Restarted: "restarted", event.Moved: "moved", event.Committed: "committed", event.Tagged: "tagged", event.Finished: "finished",
 	event.Failed: "failed", event.Noted: "noted", event.Waiting: "waiting", event.Retried: "retried",

@@ -26,8 +26,8 @@ type secret struct {
 	File   []byte      `json:"file,omitempty"` // of an uploaded plan
 }
 
-// part splits r into a copy without logins and the secret part. It does not change r.
-func part(r wire.Request) (wire.Request, secret, error) {
+// splitLogins splits r into a copy without logins and the secret part. It does not change r.
+func splitLogins(r wire.Request) (wire.Request, secret, error) {
 	var bare wire.Request
 	raw, err := json.Marshal(r)
 	if err == nil {

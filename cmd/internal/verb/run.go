@@ -24,12 +24,12 @@ const (
 	// set no more names, because the job's attempt no longer holds the job.
 	grace = 500 * time.Millisecond
 
-	// often is the time between two snapshots of progress.
-	often = 250 * time.Millisecond
+	// snapshotInterval is the time between two snapshots of progress.
+	snapshotInterval = 250 * time.Millisecond
 
-	// unasked is the time until a job is tried again if the database was not reachable when the rights
+	// retryAfterOutage is the time until a job is tried again if the database was not reachable when the rights
 	// of its owner were checked.
-	unasked = 5 * time.Second
+	retryAfterOutage = 5 * time.Second
 )
 
 // Run carries out the job of r. It is the job.Runner of the queue.
@@ -45,7 +45,7 @@ func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 		}()
 		done <- w.do(ctx)
 	}()
-	tick := time.NewTicker(often)
+	tick := time.NewTicker(snapshotInterval)
 	defer tick.Stop()
 	var late <-chan time.Time
 	ended := ctx.Done()
@@ -84,11 +84,11 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	p, err := w.access.Still(ctx, access.Principal{Name: r.Principal, Role: w.row.Role, Via: w.row.Via})
 	switch {
 	case fault.Is(err, fault.Unavailable):
-		return job.Outcome{State: job.Waiting, After: unasked}
+		return job.Outcome{State: job.Waiting, After: retryAfterOutage}
 	case fault.Is(err, fault.Denied):
-		w.orphan(ctx)
+		w.pauseOrphanedSchedule(ctx)
 	}
-	if err := cmp.Or(err, shape(w.row.Request)); err != nil {
+	if err := cmp.Or(err, checkVerb(w.row.Request)); err != nil {
 		return failure(job.Failed, nil, err)
 	}
 	if err := w.allow(ctx, p, w.row.Request, w.at); err != nil {
@@ -99,9 +99,9 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	return w.outcome(ctx, report, err)
 }
 
-// orphan pauses the schedule that created this job, because its owner no longer exists and each of its
+// pauseOrphanedSchedule pauses the schedule that created this job, because its owner no longer exists and each of its
 // jobs would fail. The job's log says so.
-func (w *work) orphan(ctx context.Context) {
+func (w *work) pauseOrphanedSchedule(ctx context.Context) {
 	r := w.run.Job
 	if r.Schedule == "" {
 		return

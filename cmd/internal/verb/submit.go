@@ -36,7 +36,7 @@ func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Reques
 	if p.Via == access.ViaNothing || p.Name == "" {
 		return job.Submission{}, &fault.Fault{Kind: fault.Denied, Op: "submit", Name: r.Kind, Err: errors.New("an anonymous client cannot submit jobs"), Hint: "log in"}
 	}
-	if err := shape(r); err != nil {
+	if err := checkVerb(r); err != nil {
 		return job.Submission{}, err
 	}
 	now := time.Now()
@@ -56,16 +56,16 @@ func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Reques
 		sent.Digest = string(oci.Sum(sent.File))
 		r.Plan = &sent
 	}
-	r, err := s.plainly(r)
+	r, err := s.withoutSubscription(r)
 	if err != nil {
 		return job.Submission{}, err
 	}
 	return s.submission(p, r, row{})
 }
 
-// plainly replaces an ARM resource ID by the host that it stands for. The ID contains a subscription,
+// withoutSubscription replaces an ARM resource ID by the host that it stands for. The ID contains a subscription,
 // which must not appear in a list of jobs.
-func (s *Service) plainly(r wire.Request) (wire.Request, error) {
+func (s *Service) withoutSubscription(r wire.Request) (wire.Request, error) {
 	at := &r.Import
 	if r.Plan != nil {
 		p := *r.Plan
@@ -83,7 +83,7 @@ func (s *Service) plainly(r wire.Request) (wire.Request, error) {
 // submission returns the submission of r. It stores r without its logins in a row with the other fields
 // of as.
 func (s *Service) submission(p access.Principal, r wire.Request, as row) (job.Submission, error) {
-	bare, hidden, err := part(r)
+	bare, hidden, err := splitLogins(r)
 	if err != nil {
 		return job.Submission{}, err
 	}

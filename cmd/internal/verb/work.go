@@ -34,7 +34,7 @@ type work struct {
 func (w *work) observe(e event.Event) {
 	w.watch.Tell(e)
 	w.tally.see(e)
-	if kind, told := tells[e.Kind]; told {
+	if kind, told := passedOn[e.Kind]; told {
 		if raw, err := json.Marshal(wire.TellOf(e)); err == nil {
 			w.run.Emit(kind, raw)
 		}

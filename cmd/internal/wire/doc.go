@@ -8,11 +8,11 @@
 //
 // In the order of the walk:
 //
-//	answer.go    pages of the types below, and the prefix of every path
-//	request.go   requests: one type for each verb
-//	job.go       a job, its steps, log, events and schedule
-//	progress.go  progress of a job, and the events of its images
-//	access.go    roles, tokens, stored logins and the audit log
-//	problem.go   an answer that is an error
-//	keep.go      results of checking, backing up and cleaning a server
+//	answer.go        pages of the types below, and the prefix of every path
+//	request.go       requests: one type for each verb
+//	job.go           a job, its steps, log, events and schedule
+//	progress.go      progress of a job, and the events of its images
+//	access.go        roles, tokens, stored logins and the audit log
+//	problem.go       an answer that is an error
+//	maintenance.go   results of checking, backing up and cleaning a server
 package wire

@@ -7,8 +7,8 @@ import (
 
 // Topics of notifications, in addition to those of package live.
 const (
-	saidQueued = "queued" // a job can be claimed
-	saidCancel = "cancel" // a cancel was requested for the job with the ID in the payload
+	topicQueued = "queued" // a job can be claimed
+	topicCancel = "cancel" // a cancel was requested for the job with the ID in the payload
 )
 
 const poll = time.Second // notifications may be lost, so changes are also looked for at this interval

@@ -85,7 +85,7 @@ func TestAJobOfWhoIsNobodyAnyMoreIsNotBegun(t *testing.T) {
 
 // An admin who changes somebody's schedule gives them no rights of an admin.
 func TestAScheduleKeepsItsOwnersRightsWhoeverChangesIt(t *testing.T) {
-	h := newHouse(t, between(testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})),
+	h := newFixture(t, between(testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})),
 		access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"*/app"}, Rights: access.Rights})
 	in := wire.ScheduleRequest{Name: "nightly", Cron: "@daily", Request: wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}}}}
 	s, err := h.service.PutSchedule(t.Context(), ann, "", in)

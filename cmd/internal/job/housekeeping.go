@@ -86,7 +86,7 @@ func (r *Run) wrote(progress string) {
 // again, fires schedules, ends expired leases and deletes old jobs.
 func (q *Queue) housekeeping(ctx context.Context) {
 	var quiet time.Time // no leases are ended before this time, because the database was not reachable
-	tick, swept, cleaned := time.Now(), time.Time{}, time.Now().Add(30*time.Second-cleaning)
+	tick, swept, cleaned := time.Now(), time.Time{}, time.Now().Add(30*time.Second-cleanInterval)
 	for ; pause(ctx, poll); tick = time.Now() {
 		err := q.wakeWaiting(ctx)
 		if err == nil {
@@ -94,11 +94,11 @@ func (q *Queue) housekeeping(ctx context.Context) {
 		}
 		if err == nil && tick.Sub(swept) >= q.cfg.Lease/3 {
 			if err = q.setClock(ctx); err == nil && tick.After(quiet) {
-				err = q.sweep(ctx, expired)
+				err = q.sweep(ctx, expiredLeases)
 			}
 			swept = tick
 		}
-		if err == nil && tick.Sub(cleaned) >= cleaning {
+		if err == nil && tick.Sub(cleaned) >= cleanInterval {
 			err = q.clean(ctx)
 			cleaned = tick
 		}
@@ -120,24 +120,24 @@ func (q *Queue) wakeWaiting(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'queued', wake = 0 WHERE state = 'waiting' AND wake <= $1`, now); err != nil {
 			return err
 		}
-		return q.db.Notify(tx, saidQueued, "")
+		return q.db.Notify(tx, topicQueued, "")
 	})
 }
 
-// whose says which leases a sweep ends.
-type whose int
+// sweepScope says which leases a sweep ends.
+type sweepScope int
 
 const (
-	expired   whose = iota // leases that have expired
-	everybody              // all leases; a SQLite file has one process, so a new one knows that no other runs
+	expiredLeases sweepScope = iota // leases that have expired
+	allLeases                       // all leases; a SQLite file has one process, so a new one knows that no other runs
 )
 
 // sweep queues the jobs of dead workers again. A job for which a cancel was requested is Canceled
 // instead. A job that has lost its worker Config.Losses times is Failed, because it may be what kills
 // the workers.
-func (q *Queue) sweep(ctx context.Context, w whose) error {
+func (q *Queue) sweep(ctx context.Context, w sweepScope) error {
 	before := store.Micros(q.now())
-	if w == everybody {
+	if w == allLeases {
 		before = 1<<63 - 1
 	}
 	for {
@@ -149,24 +149,24 @@ func (q *Queue) sweep(ctx context.Context, w whose) error {
 				err = q.release(ctx, tx, lost[i])
 			}
 			if n > 0 && err == nil {
-				err = q.db.Notify(tx, saidQueued, "")
+				err = q.db.Notify(tx, topicQueued, "")
 			}
 			return err
 		})
-		if err != nil || n < sweeping {
+		if err != nil || n < sweepBatch {
 			return q.db.Explain("sweep leases", err)
 		}
 	}
 }
 
-const sweeping = 500 // maximum number of jobs in one transaction of a sweep
+const sweepBatch = 500 // maximum number of jobs in one transaction of a sweep
 
 func (q *Queue) abandoned(ctx context.Context, tx *sql.Tx, before int64) ([]Job, error) {
 	lock := ""
 	if q.db.Postgres() {
 		lock = " FOR UPDATE SKIP LOCKED"
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT `+columns+` FROM jobs WHERE state = 'running' AND lease_until < $1 LIMIT $2`+lock, before, sweeping)
+	rows, err := tx.QueryContext(ctx, `SELECT `+columns+` FROM jobs WHERE state = 'running' AND lease_until < $1 LIMIT $2`+lock, before, sweepBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
 		return err
 	}
 	// This is the highest sequence number of the attempt, so the line follows all lines of the run itself.
-	line := Line{Seq: int64(j.Attempt+1)<<seqOfNext - 1, At: instant(now), Text: text}
+	line := Line{Seq: int64(j.Attempt+1)<<attemptBits - 1, At: instant(now), Text: text}
 	if err := write(ctx, tx, j.ID, nil, []Line{line}); err != nil {
 		return err
 	}
@@ -221,8 +221,8 @@ func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
 }
 
 const (
-	cleaning = 10 * time.Minute // time between two clean-ups of the history
-	strip    = 500              // maximum number of jobs that one transaction deletes
+	cleanInterval = 10 * time.Minute // time between two clean-ups of the history
+	cleanBatch    = 500              // maximum number of jobs that one transaction deletes
 )
 
 // clean deletes ended jobs that are older than Config.Keep or more than Config.KeepMost, and old
@@ -238,11 +238,11 @@ func (q *Queue) clean(ctx context.Context) error {
 	}
 	for {
 		n, err := q.cleanOnce(ctx, before)
-		if err != nil || n < strip {
+		if err != nil || n < cleanBatch {
 			break
 		}
 	}
-	_, err := q.db.ExecContext(ctx, `DELETE FROM job_keys WHERE created <= $1`, store.Micros(q.now().Add(-keyDay)))
+	_, err := q.db.ExecContext(ctx, `DELETE FROM job_keys WHERE created <= $1`, store.Micros(q.now().Add(-keyLife)))
 	return err
 }
 
@@ -254,11 +254,11 @@ func (q *Queue) cleanOnce(ctx context.Context, before int64) (n int, err error) 
 		}
 		const old = `SELECT id FROM jobs WHERE ended > 0 AND ended < $1 ORDER BY ended, id LIMIT $2`
 		for _, table := range []string{"job_reports", "job_items", "job_log"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE job IN (`+old+`)`, before, strip); err != nil {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE job IN (`+old+`)`, before, cleanBatch); err != nil {
 				return err
 			}
 		}
-		res, err := tx.ExecContext(ctx, `DELETE FROM jobs WHERE id IN (`+old+`)`, before, strip)
+		res, err := tx.ExecContext(ctx, `DELETE FROM jobs WHERE id IN (`+old+`)`, before, cleanBatch)
 		if err != nil {
 			return err
 		}
