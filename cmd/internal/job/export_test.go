@@ -2,7 +2,7 @@ package job
 
 import "context"
 
-// What housekeeping does from time to time, for tests at once.
+// These methods do at once what housekeeping does from time to time.
 
 func (q *Queue) FireDue(ctx context.Context) error      { return q.fireDue(ctx) }
 func (q *Queue) Clean(ctx context.Context) error        { return q.clean(ctx) }

@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/schedule"
 )
 
-// diary writes down what a Watch does; time begins on 1 January 2000, a Saturday, at midnight UTC.
+// diary records what a Watch does. Time begins at midnight UTC on 1 January 2000, a Saturday.
 type diary struct {
 	mu    sync.Mutex
 	lines []string
@@ -35,7 +35,7 @@ func ruleOf(name string, spec schedule.Spec) config.Mirror {
 	return config.Mirror{Name: name, Spec: spec}
 }
 
-// watchFor runs a Watch for a while of virtual time, with runs that take as long as they are told.
+// watchFor runs a Watch for some virtual time. takes says how long the run of each rule lasts.
 func watchFor(t *testing.T, d *diary, w Watch, takes map[string]time.Duration, reload <-chan []config.Mirror, forTime time.Duration, rules ...config.Mirror) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), forTime)
