@@ -10,7 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-func TestAPrincipalHasOnlySoManyJobsQueued(t *testing.T) {
+func TestTheQueuedJobsOfAPrincipalAreLimited(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{QueuedMost: 3})
 		first := submit(t, q, job.Submission{Key: "first"})

@@ -59,7 +59,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestAJobIsRunAndTellsAllOfIt(t *testing.T) {
+func TestAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Owner: "host", Seal: reversed{}})
@@ -258,7 +258,7 @@ func expire(t *testing.T, db *store.DB, id string) {
 	}
 }
 
-func TestAnAttemptWhoseLeaseWentChangesNothing(t *testing.T) {
+func TestAnAttemptThatLostItsLeaseChangesNothing(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: time.Hour})
@@ -303,7 +303,7 @@ func TestAnAttemptWhoseLeaseWentChangesNothing(t *testing.T) {
 	})
 }
 
-func TestAPausedWorkerIsToldAtItsNextRenewal(t *testing.T) {
+func TestASuspendedWorkerLearnsAtItsNextRenewalThatItLostTheJob(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: 1500 * time.Millisecond})
@@ -332,7 +332,7 @@ func TestAPausedWorkerIsToldAtItsNextRenewal(t *testing.T) {
 	})
 }
 
-func TestAJobThatLosesItsWorkersIsGivenUp(t *testing.T) {
+func TestAJobThatLosesItsWorkersTooOftenFails(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: time.Hour, Losses: 3, Seal: reversed{}})
@@ -368,7 +368,7 @@ func TestAJobThatLosesItsWorkersIsGivenUp(t *testing.T) {
 	})
 }
 
-func TestAStoppedWorkerGivesItsJobsBack(t *testing.T) {
+func TestAStoppedWorkerQueuesItsJobsAgain(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{Grace: time.Millisecond, Lease: time.Hour})
 		started := make(chan struct{}, 2)
@@ -421,7 +421,7 @@ func TestAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T) {
 	})
 }
 
-func TestAJobCanWaitAndGoOn(t *testing.T) {
+func TestAJobCanWaitAndContinue(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Seal: reversed{}})
@@ -526,7 +526,7 @@ func TestTenThousandJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T) {
 	})
 }
 
-func TestAQueueToldInFigures(t *testing.T) {
+func TestStatsCountsJobsAndTheAgeOfTheOldest(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{})
 		if s, err := q.Stats(t.Context()); err != nil || len(s.Jobs) != 0 || s.Oldest != 0 {

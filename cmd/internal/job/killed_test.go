@@ -215,7 +215,7 @@ func TestNoAcceptedJobIsLostOrDoneTwiceInACluster(t *testing.T) {
 
 // The test forces the order: the first process waits before its effect until the other one has completed
 // the job.
-func TestAPausedProcessThatWakesUpChangesNothing(t *testing.T) {
+func TestASuspendedProcessChangesNothingWhenItContinues(t *testing.T) {
 	url := databases.Postgres(t)
 	witness(t, url)
 	db := openDB(t, url)

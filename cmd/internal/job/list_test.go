@@ -101,7 +101,7 @@ func TestHistoryIsBoundedByAgeAndByNumber(t *testing.T) {
 
 // This is a test of what BenchmarkRestartToFirstDispatch measures: neither a page of a list nor a restart
 // reads the history.
-func TestARestartAmongOldJobsGoesOnWithWhatRan(t *testing.T) {
+func TestARestartWithALongHistoryResumesTheRunningJob(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Grace: time.Millisecond})
@@ -134,7 +134,7 @@ func leaseHours(postgres bool) int {
 	return 1
 }
 
-func TestAWatchMissesNoStateAndGoesOnWhereItWas(t *testing.T) {
+func TestAWatchMissesNoStateAndResumesAfterAnEvent(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{})
 		step := make(chan struct{})
@@ -191,7 +191,7 @@ func TestAWatchMissesNoStateAndGoesOnWhereItWas(t *testing.T) {
 }
 
 // Two connections to one database represent two processes.
-func TestARunElsewhereIsWatchedAndCanceled(t *testing.T) {
+func TestARunInAnotherProcessIsWatchedAndCanceled(t *testing.T) {
 	url := databases.Postgres(t)
 	here, there := open(t, url, job.Config{}), open(t, url, job.Config{Lease: time.Hour})
 	more := make(chan struct{})
@@ -328,7 +328,7 @@ func TestAScheduleFiresOnceInTheClusterAndSkipsWhatItMissed(t *testing.T) {
 	})
 }
 
-func TestARuleThatIsNoneIsRefused(t *testing.T) {
+func TestAnInvalidCronExpressionOrZoneIsRefused(t *testing.T) {
 	q := open(t, "sqlite:"+t.TempDir()+"/x.db", job.Config{})
 	for _, s := range []job.Schedule{
 		{Cron: ""}, {Cron: "* * * *"}, {Cron: "61 * * * *"}, {Cron: "* * * * *", Zone: "Nowhere/Land"}, {Cron: "0 0 30 2 *"}, {Cron: "@every 1s"}, {Cron: "* * * * *", Zone: "Local"},
@@ -387,7 +387,7 @@ func TestABudgetIsSharedAndNeverOverdrawn(t *testing.T) {
 }
 
 // A database with old statistics of the table must not read all queued jobs for each principal.
-func TestWhoIsNextIsLookedUpInTheIndexOfTheQueue(t *testing.T) {
+func TestClaimsReadTheIndexOfQueuedJobs(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})

@@ -86,7 +86,7 @@ func random(t *testing.T, r *testbed.Registry, repo, tag string, seed uint64) {
 	testbed.Random(t, r, repo, tag, testbed.RandomOptions{Seed: seed})
 }
 
-func TestARuleBringsRepositoriesAndImagesToAllTargetsByOneReading(t *testing.T) {
+func TestARuleCopiesRepositoriesAndImagesToAllTargetsAndReadsThemOnce(t *testing.T) {
 	y := newYard(t, nil)
 	random(t, y.src, "team/app", "v1", 1)
 	random(t, y.src, "team/app", "v2-rc1", 2)
@@ -130,7 +130,7 @@ func TestARuleBringsRepositoriesAndImagesToAllTargetsByOneReading(t *testing.T) 
 	}
 }
 
-func TestWhatFailsAtOneTargetStopsNoOther(t *testing.T) {
+func TestAFailureAtOneTargetDoesNotStopTheOthers(t *testing.T) {
 	refuses := hostile.Status(403, nil, "").When(func(q *http.Request) bool { return q.Method == http.MethodPost })
 	y := newYard(t, hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), refuses))
 	random(t, y.src, "app", "v1", 1)
@@ -151,7 +151,7 @@ func TestWhatFailsAtOneTargetStopsNoOther(t *testing.T) {
 	}
 }
 
-func TestATargetThatDoesNotAnswerStopsNoOther(t *testing.T) {
+func TestATargetThatDoesNotAnswerDoesNotStopTheOthers(t *testing.T) {
 	y := newYard(t, hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Status(503, nil, "")))
 	random(t, y.src, "app", "v1", 1)
 	random(t, y.src, "tool", "v1", 2)
@@ -164,7 +164,7 @@ func TestATargetThatDoesNotAnswerStopsNoOther(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithARuleIsItsResult(t *testing.T) {
+func TestAnErrorInARuleIsItsResult(t *testing.T) {
 	y := newYard(t, nil)
 	random(t, y.src, "app", "v1", 1)
 	for text, kind := range map[string]fault.Kind{

@@ -84,7 +84,7 @@ func TestEachRuleRunsAtItsTimes(t *testing.T) {
 	})
 }
 
-func TestARuleIsNeverRunTwiceAtOnceAndSaysWhatItLeavesOut(t *testing.T) {
+func TestARuleNeverRunsTwiceAtOnceAndReportsSkippedTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
 		watchFor(t, &d, Watch{}, map[string]time.Duration{"slow": 150 * time.Minute}, nil, 8*time.Hour, ruleOf("slow", schedule.Spec{Cron: "@hourly"}))
@@ -92,7 +92,7 @@ func TestARuleIsNeverRunTwiceAtOnceAndSaysWhatItLeavesOut(t *testing.T) {
 	})
 }
 
-func TestRulesWaitForAPlace(t *testing.T) {
+func TestRulesWaitWhileParallelOthersRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
 		all := map[string]time.Duration{"a": time.Hour, "b": time.Hour, "c": time.Minute}
@@ -108,7 +108,7 @@ func TestRulesWaitForAPlace(t *testing.T) {
 	})
 }
 
-func TestJitterPutsABeginningOffAndKeepsTheSchedule(t *testing.T) {
+func TestJitterDelaysARunAndKeepsTheSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
 		rule := ruleOf("x", schedule.Spec{Cron: "0 6 * * *"})
@@ -118,7 +118,7 @@ func TestJitterPutsABeginningOffAndKeepsTheSchedule(t *testing.T) {
 	})
 }
 
-func TestNewRulesTakeThePlaceOfThoseBeforeAndARunUnderWayEndsAsItBegan(t *testing.T) {
+func TestNewRulesReplaceTheOldOnesAndARunInProgressContinues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
 		reload := make(chan []config.Mirror)
@@ -134,7 +134,7 @@ func TestNewRulesTakeThePlaceOfThoseBeforeAndARunUnderWayEndsAsItBegan(t *testin
 	})
 }
 
-func TestAnIntervalGoesOnFromTheRunBefore(t *testing.T) {
+func TestAnIntervalCountsFromThePreviousRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
 		last := time.Now().Add(-4 * time.Hour)

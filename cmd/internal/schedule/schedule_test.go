@@ -55,7 +55,7 @@ func TestASchedulesTimesAreThoseOfItsZone(t *testing.T) {
 	}
 }
 
-func TestAnHourThatIsLeftOutIsMadeUpForAndOneThatComesTwiceCountsOnce(t *testing.T) {
+func TestARunInASkippedHourIsMadeUpForAndOneInARepeatedHourRunsOnce(t *testing.T) {
 	for _, c := range []struct {
 		spec        Spec
 		after, want string
@@ -83,7 +83,7 @@ func TestAnHourThatIsLeftOutIsMadeUpForAndOneThatComesTwiceCountsOnce(t *testing
 	}
 }
 
-func TestWhatIsNoScheduleIsRefused(t *testing.T) {
+func TestAnInvalidScheduleIsRefused(t *testing.T) {
 	for _, s := range []Spec{
 		{Cron: "30 2 * *"}, {Cron: "30 2 * * * *"}, {Cron: "61 * * * *"}, {Cron: "every day"}, {Cron: "@reboot"}, {Cron: "0 0 31 2 *"},
 		{Cron: "@every 5m"}, {Cron: "CRON_TZ=UTC 0 0 * * *"}, {Cron: "TZ=UTC @daily"}, {Cron: "@daily", Every: "6h"},
@@ -100,7 +100,7 @@ func TestWhatIsNoScheduleIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnIntervalGoesOnFromTheLastRunAndACronScheduleMakesUpForNothing(t *testing.T) {
+func TestAnIntervalContinuesFromTheLastRunAndACronScheduleMakesUpForNothing(t *testing.T) {
 	now := at(t, "2026-01-10T12:00:00Z")
 	for _, c := range []struct {
 		spec Spec

@@ -66,7 +66,7 @@ func names(t *testing.T, d *store.DB) string {
 	return strings.Join(all, " ")
 }
 
-func TestWhatATransactionWroteIsThereAfterItAndNotWhenItFailed(t *testing.T) {
+func TestWritesOfATransactionAreKeptOnSuccessAndUndoneOnFailure(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		d := open(t, url)
 		table(t, d)
@@ -139,7 +139,7 @@ func TestATransactionThatFailsPanicsOrIsCanceledLeavesItsNeighboursAlone(t *test
 	})
 }
 
-func TestCountingAtTheSameTimeLosesNothing(t *testing.T) {
+func TestConcurrentIncrementsLoseNothing(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		d := open(t, url)
 		table(t, d)
@@ -220,7 +220,7 @@ func TestProcessesThatStartTogetherMigrateOnce(t *testing.T) {
 	wg.Wait()
 }
 
-func TestASecondProcessOnAFileIsRefusedUnlessItOnlyLooks(t *testing.T) {
+func TestASecondProcessOnAFileIsRefusedUnlessItOnlyReads(t *testing.T) {
 	url := databases.SQLite(t)
 	d := open(t, url)
 	table(t, d)
@@ -255,7 +255,7 @@ func TestASecondProcessOnAFileIsRefusedUnlessItOnlyLooks(t *testing.T) {
 	}
 }
 
-func TestABackupIsWholeAndReplacesNothing(t *testing.T) {
+func TestABackupIsCompleteAndReplacesNothing(t *testing.T) {
 	url := databases.SQLite(t)
 	d := open(t, url)
 	table(t, d)

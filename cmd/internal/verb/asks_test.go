@@ -98,7 +98,7 @@ func mapped(m wire.Mapping) wire.Request {
 	return r
 }
 
-func TestWhatIsManyRepositoriesTakesARuleForAllOfThem(t *testing.T) {
+func TestARequestForManyRepositoriesNeedsARuleForAllOfThem(t *testing.T) {
 	rule := func(source, target string, rights ...string) access.Rule {
 		return access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{source}, Targets: []string{target}, Rights: rights}
 	}
@@ -150,7 +150,7 @@ func TestWhatIsManyRepositoriesTakesARuleForAllOfThem(t *testing.T) {
 	}
 }
 
-func TestNobodyAnonymousHasJobs(t *testing.T) {
+func TestAnAnonymousClientCannotSubmitJobs(t *testing.T) {
 	h := newFixture(t, dray.Config{}, access.Rule{Principals: []string{"*", access.Anonymous}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}})
 	p := access.Principal{Name: access.Anonymous, Role: access.Reader, Via: access.ViaNothing}
 	r := wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Transfer: transfer("b.example", "a.example").Transfer}}
@@ -160,7 +160,7 @@ func TestNobodyAnonymousHasJobs(t *testing.T) {
 }
 
 // The request is checked again when the job begins. A rule that no longer exists then does not count.
-func TestAJobThatIsNotAllowedAnyMoreIsNotRun(t *testing.T) {
+func TestAJobThatIsNoLongerAllowedDoesNotRun(t *testing.T) {
 	h := newFixture(t, dray.Config{})
 	row := json.RawMessage(`{"kind":"import","import":{"source":"a.example/x:1","target":"b.example"},"role":"submitter"}`)
 	if _, _, err := h.queue.Submit(t.Context(), job.Submission{Kind: "import", Principal: "ann", Request: row}); err != nil {
@@ -235,7 +235,7 @@ func TestAWorkerThatLostItsJobSetsNoName(t *testing.T) {
 	}
 }
 
-func TestTheAuditLogTellsWhoAskedAndWhichNamesMoved(t *testing.T) {
+func TestTheAuditLogRecordsThePrincipalAndTheNamesThatMoved(t *testing.T) {
 	h, src, dst := newPair(t, nil)
 	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
 	old := testbed.Random(t, dst, "app", "v1", testbed.RandomOptions{Seed: 2})
@@ -267,7 +267,7 @@ func TestTheAuditLogTellsWhoAskedAndWhichNamesMoved(t *testing.T) {
 
 // The worker dies right after the target has set the name. The next worker finds the name set. The audit
 // log must have the entry, although the dead worker could not write one afterwards.
-func TestTheAuditLogTellsOfANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
+func TestTheAuditLogRecordsANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
 	set, never := make(chan struct{}), make(chan struct{})
 	var armed atomic.Bool
 	h, src, dst := newPair(t, func(next http.Handler) http.Handler {
@@ -325,7 +325,7 @@ func TestTheAuditLogTellsOfANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
 	}
 }
 
-func TestTheAuditLogTellsWhatATargetDidNotConfirm(t *testing.T) {
+func TestTheAuditLogRecordsWhatATargetDidNotConfirm(t *testing.T) {
 	h, src, dst := newPair(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/v2") {
@@ -393,7 +393,7 @@ func TestARequestWithoutItsLoginsIsTheSameRequest(t *testing.T) {
 
 // Each step of a plan is checked against the rules. A plan may have been written by hand, so it gives its
 // sender no more rights.
-func TestAPlanThatWasWrittenByHandTakesTheRightsOfItsSteps(t *testing.T) {
+func TestAPlanThatWasWrittenByHandNeedsTheRightsOfItsSteps(t *testing.T) {
 	name := func(s string) ref.Name {
 		n, err := ref.Parse(s)
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // A job that was queued with a token does not run after the token has ended, unless its owner has another
 // token with a sufficient role.
-func TestAJobOfWhoIsNobodyAnyMoreIsNotBegun(t *testing.T) {
+func TestAJobWhoseOwnerNoLongerExistsDoesNotRun(t *testing.T) {
 	var asked atomic.Int64
 	h, src, dst := newPair(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked.Add(1); next.ServeHTTP(w, r) })
@@ -85,7 +85,7 @@ func TestAJobOfWhoIsNobodyAnyMoreIsNotBegun(t *testing.T) {
 
 // An admin who changes the schedule of another principal must not give the schedule the rights of an
 // admin.
-func TestAScheduleKeepsItsOwnersRightsWhoeverChangesIt(t *testing.T) {
+func TestAScheduleKeepsItsOwnersRightsWhenAnAdminChangesIt(t *testing.T) {
 	h := newFixture(t, between(testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})),
 		access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"*/app"}, Rights: access.Rights})
 	in := wire.ScheduleRequest{Name: "nightly", Cron: "@daily", Request: wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}}}}
