@@ -24,7 +24,7 @@ func Kinds() []string {
 	return []string{KindImport, KindCopy, KindTag, KindBatch, KindTransfer, KindPlan, KindApply, KindVerify}
 }
 
-// Request is a request for one verb. Exactly one field beside Kind is set: the one that Kind names.
+// Request is a request for one verb. In addition to Kind, exactly one field is set: the one that Kind names.
 type Request struct {
 	Kind     string    `json:"kind"`
 	Import   *Import   `json:"import,omitempty"`
