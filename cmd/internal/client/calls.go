@@ -15,10 +15,15 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// How says how a job is submitted.
+// How says how a job is submitted. The zero value submits it and does not wait.
 type How struct {
-	Key  string        // idempotency key; "" makes one, so that a request whose answer was lost makes no second job
-	Wait time.Duration // hold the answer until the job ends, up to a minute
+	// Key is the idempotency key. If it is "", the client makes one, so that a retry after a lost answer
+	// creates no second job.
+	Key string
+
+	// Wait is how long the server holds the answer for the job to end: whole seconds (rounded up), at
+	// most wire.MaxWait. Zero means no wait.
+	Wait time.Duration
 }
 
 func (h How) header() http.Header {
@@ -33,15 +38,15 @@ func (h How) header() http.Header {
 	return out
 }
 
-// paths are where each verb is asked for.
+// paths has the path to which the request of each kind is sent.
 var paths = map[string]string{
 	wire.KindImport: "/imports", wire.KindCopy: "/copies", wire.KindTag: "/tags", wire.KindBatch: "/batches",
 	wire.KindTransfer: "/transfers", wire.KindPlan: "/plans", wire.KindVerify: "/verifications",
 }
 
-// Submit makes a job of r. It is durable when Submit returns.
+// Submit submits r as a job and returns the job. The job is durable when Submit returns.
 func (c *Client) Submit(ctx context.Context, r wire.Request, how How) (wire.Job, error) {
-	q := call{method: http.MethodPost, path: paths[r.Kind], header: how.header(), twice: true}
+	q := call{method: http.MethodPost, path: paths[r.Kind], header: how.header(), repeatable: true}
 	switch {
 	case r.Kind == wire.KindImport && r.Import != nil:
 		q.body = r.Import
@@ -62,16 +67,16 @@ func (c *Client) Submit(ctx context.Context, r wire.Request, how How) (wire.Job,
 	case r.Kind == wire.KindPlan && r.Plan != nil:
 		q.body = wire.Planned{Import: r.Plan.Import, Copy: r.Plan.Copy, Tag: r.Plan.Tag, Batch: r.Plan.Batch, Transfer: r.Plan.Transfer}
 	default:
-		return wire.Job{}, &fault.Fault{Kind: fault.Invalid, Op: "submit", Name: r.Kind, Err: errors.New("the request says nothing of its kind")}
+		return wire.Job{}, &fault.Fault{Kind: fault.Invalid, Op: "submit", Name: r.Kind, Err: errors.New("the request has no content for its kind")}
 	}
 	var j wire.Job
 	_, err := c.do(ctx, q, &j)
 	return j, err
 }
 
-// Plan returns the file of a plan; it is to be closed.
+// Plan returns the file of the plan that job id made. The caller must close it.
 func (c *Client) Plan(ctx context.Context, id string) (io.ReadCloser, error) {
-	resp, err := c.send(ctx, call{method: http.MethodGet, path: "/plans/" + url.PathEscape(id), twice: true})
+	resp, err := c.send(ctx, call{method: http.MethodGet, path: "/plans/" + url.PathEscape(id), repeatable: true})
 	if err != nil {
 		return nil, err
 	}
@@ -80,35 +85,37 @@ func (c *Client) Plan(ctx context.Context, id string) (io.ReadCloser, error) {
 
 func jobPath(id, what string) string { return "/jobs/" + url.PathEscape(id) + what }
 
-// Job returns one.
+// Job returns the job with the given ID.
 func (c *Client) Job(ctx context.Context, id string) (j wire.Job, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, ""), twice: true}, &j)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, ""), repeatable: true}, &j)
 	return j, err
 }
 
-// Jobs returns a page of them, the newest first, and next, which is Filter.After of the page
-// behind it; "" when this is the last.
+// Jobs returns one page of jobs, the newest first. Set Filter.After to next to get the following page;
+// next is "" on the last page.
 func (c *Client) Jobs(ctx context.Context, f wire.Filter) (jobs []wire.Job, next string, err error) {
 	var page wire.Jobs
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/jobs", query: f.Query(), twice: true}, &page)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/jobs", query: f.Query(), repeatable: true}, &page)
 	return page.Jobs, page.Next, err
 }
 
-// Cancel asks a job to stop.
+// Cancel requests that a job stops. A running job ends soon after Cancel has returned.
 func (c *Client) Cancel(ctx context.Context, id string) (j wire.Job, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/cancel"), twice: true}, &j)
+	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/cancel"), repeatable: true}, &j)
 	return j, err
 }
 
-// Retry makes a job of what failed in another; with brings logins again that it had brought.
+// Retry submits a new job for the steps that failed in job id. If that job had logins of its own, the
+// server deleted them when it ended, and the caller must give them again in with.
 func (c *Client) Retry(ctx context.Context, id string, with wire.Logins, how How) (j wire.Job, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/retry"), header: how.header(), body: with, twice: true}, &j)
+	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/retry"), header: how.header(), body: with, repeatable: true}, &j)
 	return j, err
 }
 
-// Report is what a job that has ended did, in the form that its verb prints as JSON.
+// Report returns the report of a job that has ended. It is the JSON that the command of the same verb
+// prints.
 func (c *Client) Report(ctx context.Context, id string) (raw json.RawMessage, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/report"), twice: true}, &raw)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/report"), repeatable: true}, &raw)
 	return raw, err
 }
 
@@ -117,12 +124,12 @@ func (c *Client) Items(ctx context.Context, id string, visit func(wire.Item) err
 	return c.ItemsAfter(ctx, id, 0, visit)
 }
 
-// ItemsAfter is Items for those that come after the one of sequence number after.
+// ItemsAfter calls visit like Items, but only with the lines that follow sequence number after.
 func (c *Client) ItemsAfter(ctx context.Context, id string, after int64, visit func(wire.Item) error) error {
 	for {
 		var page wire.Items
 		query := url.Values{"after": {strconv.FormatInt(after, 10)}, "limit": {strconv.Itoa(pageItems)}}
-		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/items"), query: query, twice: true}, &page); err != nil {
+		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/items"), query: query, repeatable: true}, &page); err != nil {
 			return err
 		}
 		for _, it := range page.Items {
@@ -141,7 +148,7 @@ func (c *Client) Log(ctx context.Context, id string, visit func(wire.Line) error
 	for after := int64(0); ; {
 		var page wire.Lines
 		query := url.Values{"after": {strconv.FormatInt(after, 10)}, "limit": {strconv.Itoa(pageItems)}}
-		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/log"), query: query, twice: true}, &page); err != nil {
+		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/log"), query: query, repeatable: true}, &page); err != nil {
 			return err
 		}
 		for _, l := range page.Lines {
@@ -155,113 +162,115 @@ func (c *Client) Log(ctx context.Context, id string, visit func(wire.Line) error
 	}
 }
 
-// Whoami is who the server takes the client for.
+// Whoami returns the principal that the server recognizes in the client's requests.
 func (c *Client) Whoami(ctx context.Context) (w wire.Whoami, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/whoami", twice: true}, &w)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/whoami", repeatable: true}, &w)
 	return w, err
 }
 
-// Registries are those that the server knows by name.
+// Registries returns the registries that the server's configuration names.
 func (c *Client) Registries(ctx context.Context) ([]wire.Registry, error) {
 	var all wire.Registries
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/registries", twice: true}, &all)
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/registries", repeatable: true}, &all)
 	return all.Registries, err
 }
 
-// Schedules lists them.
+// Schedules returns every schedule that the client may see.
 func (c *Client) Schedules(ctx context.Context) ([]wire.Schedule, error) {
 	var all wire.Schedules
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/schedules", twice: true}, &all)
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/schedules", repeatable: true}, &all)
 	return all.Schedules, err
 }
 
-// Schedule returns one.
+// Schedule returns the schedule with the given ID.
 func (c *Client) Schedule(ctx context.Context, id string) (s wire.Schedule, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/schedules/" + url.PathEscape(id), twice: true}, &s)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/schedules/" + url.PathEscape(id), repeatable: true}, &s)
 	return s, err
 }
 
-// PutSchedule makes a schedule, or with an id changes that one.
+// PutSchedule creates a schedule if id is "", and else changes the schedule with that ID. Creating one
+// is not retried, because a second request would create another schedule.
 func (c *Client) PutSchedule(ctx context.Context, id string, in wire.ScheduleRequest) (s wire.Schedule, err error) {
 	q := call{method: http.MethodPost, path: "/schedules", body: in}
 	if id != "" {
-		q.method, q.path, q.twice = http.MethodPut, "/schedules/"+url.PathEscape(id), true
+		q.method, q.path, q.repeatable = http.MethodPut, "/schedules/"+url.PathEscape(id), true
 	}
 	_, err = c.do(ctx, q, &s)
 	return s, err
 }
 
-// DeleteSchedule forgets one; its jobs stay.
+// DeleteSchedule deletes a schedule. Its jobs stay.
 func (c *Client) DeleteSchedule(ctx context.Context, id string) error {
 	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/schedules/" + url.PathEscape(id)}, nil)
 	return err
 }
 
-// PauseSchedule lets it not fire.
+// PauseSchedule stops a schedule from creating jobs until it is resumed.
 func (c *Client) PauseSchedule(ctx context.Context, id string) (s wire.Schedule, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/pause", twice: true}, &s)
+	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/pause", repeatable: true}, &s)
 	return s, err
 }
 
-// ResumeSchedule lets it fire again, from now on.
+// ResumeSchedule resumes a paused schedule. What was due in the meantime is skipped.
 func (c *Client) ResumeSchedule(ctx context.Context, id string) (s wire.Schedule, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/resume", twice: true}, &s)
+	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/resume", repeatable: true}, &s)
 	return s, err
 }
 
-// RunSchedule makes its job now.
+// RunSchedule creates the schedule's job now.
 func (c *Client) RunSchedule(ctx context.Context, id string) (j wire.Job, err error) {
 	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/run"}, &j)
 	return j, err
 }
 
-// Tokens lists them, without their secrets.
+// Tokens returns every API token, without its secret.
 func (c *Client) Tokens(ctx context.Context) ([]wire.Token, error) {
 	var all wire.Tokens
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/tokens", twice: true}, &all)
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/tokens", repeatable: true}, &all)
 	return all.Tokens, err
 }
 
-// MakeToken makes one; its secret is shown once.
+// MakeToken creates an API token. The answer is the only one that contains its secret.
 func (c *Client) MakeToken(ctx context.Context, in wire.NewToken) (t wire.MadeToken, err error) {
 	_, err = c.do(ctx, call{method: http.MethodPost, path: "/tokens", body: in}, &t)
 	return t, err
 }
 
-// RevokeToken ends one at once.
+// RevokeToken revokes an API token. The server rejects it from then on.
 func (c *Client) RevokeToken(ctx context.Context, id string) error {
-	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/tokens/" + url.PathEscape(id), twice: true}, nil)
+	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/tokens/" + url.PathEscape(id), repeatable: true}, nil)
 	return err
 }
 
-// Secrets lists the stored logins, without the logins.
+// Secrets returns every stored login, without the login itself.
 func (c *Client) Secrets(ctx context.Context) ([]wire.Secret, error) {
 	var all wire.Secrets
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/secrets", twice: true}, &all)
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/secrets", repeatable: true}, &all)
 	return all.Secrets, err
 }
 
-// PutSecret stores a login.
+// PutSecret stores a login under the name id. It replaces a stored login of that name.
 func (c *Client) PutSecret(ctx context.Context, id string, in wire.PutSecret) error {
-	_, err := c.do(ctx, call{method: http.MethodPut, path: "/secrets/" + url.PathEscape(id), body: in, twice: true}, nil)
+	_, err := c.do(ctx, call{method: http.MethodPut, path: "/secrets/" + url.PathEscape(id), body: in, repeatable: true}, nil)
 	return err
 }
 
-// DeleteSecret forgets a login.
+// DeleteSecret deletes a stored login.
 func (c *Client) DeleteSecret(ctx context.Context, id string) error {
 	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/secrets/" + url.PathEscape(id)}, nil)
 	return err
 }
 
-// Audit returns a page of the audit log, and next, which is after of the page behind it; 0 when this is the last.
+// Audit returns one page of the audit log: the entries that follow sequence number after. Pass next as
+// after to get the following page; next is 0 on the last page.
 func (c *Client) Audit(ctx context.Context, after int64) (entries []wire.Entry, next int64, err error) {
 	var page wire.Entries
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit", query: url.Values{"after": {strconv.FormatInt(after, 10)}}, twice: true}, &page)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit", query: url.Values{"after": {strconv.FormatInt(after, 10)}}, repeatable: true}, &page)
 	return page.Entries, page.Next, err
 }
 
-// VerifyAudit says whether the audit log is whole.
+// VerifyAudit makes the server check whether the audit log is complete and unchanged.
 func (c *Client) VerifyAudit(ctx context.Context) (v wire.Verdict, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit/verification", twice: true}, &v)
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit/verification", repeatable: true}, &v)
 	return v, err
 }

@@ -20,20 +20,20 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Config says which server, and who asks.
+// Config says to which server a Client sends requests, and with which credentials.
 type Config struct {
-	URL   string            // "https://dray.example"; what is below Prefix is added
-	Token credential.Secret // shown as Bearer; zero is none
+	URL   string            // "https://dray.example"; the client appends wire.Prefix and the path of each request
+	Token credential.Secret // sent as a Bearer token; zero means none
 
-	CA        string // path of PEM certificates that sign the server's, beside the system's
-	Cert, Key string // paths of a client certificate and its key
-	UserAgent string // "" is "dray"
+	CA        string // file of PEM certificates that are trusted in addition to the system's; "" means none
+	Cert, Key string // files of a client certificate and its key; "" means none
+	UserAgent string // default "dray"
 
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil is the system's network
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // opens connections; nil means the system's network
 }
 
-// Client speaks to a server. Its errors are faults of the Kind that the server's were, so that
-// exit codes are the same. It is safe for concurrent use.
+// Client sends requests to a server. Its errors are faults with the Kind that the server reported, so
+// a command ends with the same exit code with and without a server. A Client is safe for concurrent use.
 type Client struct {
 	base  string
 	token credential.Secret
@@ -42,13 +42,14 @@ type Client struct {
 }
 
 const (
-	answerTime = 30 * time.Second // until an answer begins; one that is held has longer
-	mostBody   = 64 << 20         // of an answer that is held in memory
-	tries      = 4                // of what may be asked twice
-	pageItems  = 1000
+	answerTime = 30 * time.Second // how long an answer may take to begin, in addition to wire.MaxWait
+	maxBody    = 64 << 20         // bytes of an answer that is read into memory
+	maxTries   = 4                // attempts at a request that may be repeated
+	pageItems  = 1000             // items or log lines that one request asks for
 )
 
-// New checks c. It does no I/O but for the files that c names.
+// New checks c and returns a client for it. It reads the files that c names and does no other I/O.
+// The error is Invalid.
 func New(c Config) (*Client, error) {
 	bad := func(err error, hint string) (*Client, error) {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "use server", Name: c.URL, Err: err, Hint: hint}
@@ -59,10 +60,10 @@ func New(c Config) (*Client, error) {
 	}
 	if u.User != nil {
 		c.URL = u.Redacted()
-		return bad(errors.New("a login does not belong in the address"), "give a token apart")
+		return bad(errors.New("the address contains a login"), "remove it, and set DRAY_TOKEN instead")
 	}
 	if u.Scheme == "http" && !c.Token.IsZero() && !loopback(u.Hostname()) {
-		return bad(errors.New("a token would be sent without TLS"), "write https://")
+		return bad(errors.New("the token would be sent without TLS"), "write https://")
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CA != "" {
@@ -73,7 +74,7 @@ func New(c Config) (*Client, error) {
 	if c.Cert != "" || c.Key != "" {
 		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 		if err != nil {
-			return bad(err, "a client certificate is a file and its key")
+			return bad(err, "give the file of the client certificate and the file of its key")
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
@@ -87,11 +88,11 @@ func New(c Config) (*Client, error) {
 		agent = "dray"
 	}
 	return &Client{base: strings.TrimSuffix(strings.TrimSuffix(u.String(), "/"), wire.Prefix) + wire.Prefix, token: c.Token, agent: agent,
-		// A redirect would take the token along: no server of ours sends any.
+		// Following a redirect could send the token to another host. A dray server sends no redirects.
 		http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
 
-// Close lets idle connections go.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 func loopback(host string) bool {
@@ -109,7 +110,7 @@ func pool(path string) (*x509.CertPool, error) {
 		all = x509.NewCertPool()
 	}
 	if !all.AppendCertsFromPEM(raw) {
-		return nil, errors.New(path + " holds no certificate")
+		return nil, errors.New(path + " contains no PEM certificate")
 	}
 	return all, nil
 }
@@ -119,12 +120,12 @@ type call struct {
 	method, path string
 	query        url.Values
 	header       http.Header
-	body         any    // written as JSON; []byte as it is
-	kind         string // of a body of bytes
-	twice        bool   // it may be sent again where no answer came
+	body         any    // sent as JSON; a []byte is sent unchanged
+	kind         string // media type of a []byte body
+	repeatable   bool   // whether the request may be repeated if no answer arrived
 }
 
-// do sends q and reads a JSON answer into out; nil takes none.
+// do sends q and decodes the JSON answer into out. If out is nil, the answer's body is ignored.
 func (c *Client) do(ctx context.Context, q call, out any) (*http.Response, error) {
 	resp, err := c.send(ctx, q)
 	if err != nil {
@@ -134,25 +135,26 @@ func (c *Client) do(ctx context.Context, q call, out any) (*http.Response, error
 	if out == nil {
 		return resp, nil
 	}
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, mostBody+1))
-	if err == nil && len(raw) > mostBody {
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err == nil && len(raw) > maxBody {
 		return resp, &fault.Fault{Kind: fault.TooLarge, Op: "read answer of", Name: c.base, Err: errors.New("longer than 64 MiB")}
 	}
 	if err == nil {
 		err = json.Unmarshal(raw, out)
 	}
 	if err != nil {
-		return resp, c.trouble(ctx, err)
+		return resp, c.networkFault(ctx, err)
 	}
 	return resp, nil
 }
 
-// send returns an answer that is no error; its body is to be closed. What may be sent twice is,
-// where the network or a server that begins or ends stood in the way.
+// send sends q and returns its answer if that is a success. The caller must close the body. A request
+// that may be repeated is sent up to maxTries times, as long as the error is Unavailable: the network
+// failed, or the server is starting or stopping.
 func (c *Client) send(ctx context.Context, q call) (*http.Response, error) {
 	for n := 1; ; n++ {
 		resp, err := c.once(ctx, q)
-		if err == nil || !q.twice || n == tries || !fault.Is(err, fault.Unavailable) || ctx.Err() != nil {
+		if err == nil || !q.repeatable || n == maxTries || !fault.Is(err, fault.Unavailable) || ctx.Err() != nil {
 			return resp, err
 		}
 		t := time.NewTimer(time.Duration(n*n) * 200 * time.Millisecond)
@@ -198,18 +200,19 @@ func (c *Client) once(ctx context.Context, q call) (*http.Response, error) {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.trouble(ctx, err)
+		return nil, c.networkFault(ctx, err)
 	}
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what is there of it
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // an incomplete body is used as it is
 	return nil, faultOf(resp.StatusCode, resp.Header, raw)
 }
 
-// trouble is an error of the network.
-func (c *Client) trouble(ctx context.Context, err error) error {
+// networkFault returns the fault for a failed exchange: Canceled if ctx has ended, Refused if the server's
+// certificate is not trusted, else Unavailable.
+func (c *Client) networkFault(ctx context.Context, err error) error {
 	f := &fault.Fault{Kind: fault.Unavailable, Op: "ask", Name: c.base, Err: err}
 	var (
 		asked   *url.Error
@@ -217,13 +220,13 @@ func (c *Client) trouble(ctx context.Context, err error) error {
 		name    x509.HostnameError
 	)
 	if errors.As(err, &asked) {
-		f.Err = asked.Err // the address is said already
+		f.Err = asked.Err // Name has the address already
 	}
 	switch {
 	case ctx.Err() != nil:
 		f.Kind, f.Err = fault.Canceled, context.Cause(ctx)
 	case errors.As(err, &unknown), errors.As(err, &name):
-		f.Kind, f.Hint = fault.Refused, "name the certificate's authority"
+		f.Kind, f.Hint = fault.Refused, "trust the authority that issued the certificate: client: ca-file in the configuration"
 	}
 	return f
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-func TestAClientSendsATokenOnlyWhereItIsMeantTo(t *testing.T) {
+func TestAClientSendsItsTokenOnlyOverTLSOrToLoopback(t *testing.T) {
 	token := credential.New("dray_x")
 	for url, ok := range map[string]bool{
 		"https://dray.example": true, "https://dray.example/": true, "https://dray.example" + wire.Prefix: true, "http://127.0.0.1:5000": true, "http://localhost:5000": true,
@@ -30,7 +30,7 @@ func TestAClientSendsATokenOnlyWhereItIsMeantTo(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNotOursHasTheKindOfItsStatus(t *testing.T) {
+func TestAnAnswerWithoutAProblemHasTheKindOfItsStatus(t *testing.T) {
 	for status, kind := range map[int]fault.Kind{502: fault.Unavailable, 404: fault.NotFound, 418: fault.Invalid, 599: fault.Unavailable, 401: fault.Denied} {
 		if err := faultOf(status, nil, []byte("<html>")); fault.KindOf(err) != kind {
 			t.Errorf("%d: %v", status, err)

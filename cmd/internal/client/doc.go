@@ -1,8 +1,8 @@
-// Package client speaks to a dray server over REST, in the words of package wire. It links nothing
-// of a server.
+// Package client sends requests to a dray server over REST, with the types of package wire. It imports
+// nothing of a server.
 //
-//	watch.go   what happens to a job, live, over connections that break
-//	calls.go   one method a request
-//	client.go  the server, who asks, sending and asking again
-//	fault.go   the error that an answer was made of
+//	watch.go   the events of a job, read live over connections that may break
+//	calls.go   one method for each request of the REST interface
+//	client.go  the client's configuration, and how it sends a request and retries it
+//	fault.go   the error of an answer, as a fault
 package client

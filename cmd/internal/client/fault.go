@@ -11,7 +11,8 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// faultOf is the error that an answer was made of, as a fault of the same Kind and words.
+// faultOf returns the error of an answer as a fault, with the Kind, text and hint of the problem in
+// body. If body is no problem of a dray server, the Kind depends on the status.
 func faultOf(status int, header http.Header, body []byte) error {
 	var p wire.Problem
 	if json.Unmarshal(body, &p) != nil || p.Kind == "" {
@@ -19,7 +20,7 @@ func faultOf(status int, header http.Header, body []byte) error {
 		if p.Kind == "" {
 			p.Kind = fault.Unavailable
 			if status < http.StatusInternalServerError {
-				p.Kind, p.Hint = fault.Invalid, "is this the address of a dray server?"
+				p.Kind, p.Hint = fault.Invalid, "check that this is the address of a dray server"
 			}
 		}
 	}

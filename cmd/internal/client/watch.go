@@ -17,25 +17,27 @@ import (
 )
 
 const (
-	maxEvent = 4 << 20          // bytes of one
-	silence  = 60 * time.Second // without even a heartbeat the connection is dead
-	returns  = 30               // a server that was there is waited for, about two minutes
+	maxEvent   = 4 << 20          // bytes of the longest line of an event
+	silence    = 60 * time.Second // a connection without events and heartbeats for this long is dead
+	reconnects = 30               // attempts to reach a server again that has answered before; about two minutes
 )
 
-// Watch yields what happens to a job after the event of sequence number after, or from what is
-// kept with 0: its state first, then what its run says, and "ended" at last, with the job. A
-// connection that breaks is opened again, and goes on after the last event. It ends with an
-// error, when ctx ends, or after "ended".
+// Watch yields the events of a job that follow sequence number after. With 0 it begins with the oldest
+// event that the server still has. The first event is the job's state, then come the events of its run,
+// and the last one is "ended". "state" and "ended" carry the job.
+//
+// If the connection breaks, Watch connects again and continues after the last event. The sequence ends
+// after "ended", or with an error, which is Canceled if ctx has ended.
 func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[wire.Event, error] {
 	return func(yield func(wire.Event, error) bool) {
-		most := tries
+		most := maxTries
 		for failures := 0; ; {
 			over, progress, err := c.watchOnce(ctx, id, &after, yield)
 			if over {
 				return
 			}
 			if progress || fault.Is(err, fault.Throttled) {
-				most = returns
+				most = reconnects
 			}
 			if progress {
 				failures = 0
@@ -57,7 +59,8 @@ func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[wi
 	}
 }
 
-// watchOnce reads one connection. over says that nothing more is to come, or nobody takes it.
+// watchOnce yields the events of one connection. over reports whether the watch is finished: the job
+// has ended, or yield returned false. progress reports whether at least one event arrived.
 func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield func(wire.Event, error) bool) (over, progress bool, err error) {
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
@@ -69,7 +72,7 @@ func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield f
 	}
 	resp, err := c.send(ctx, call{method: http.MethodGet, path: jobPath(id, "/events"), header: header})
 	if err != nil {
-		return false, false, quietly(ctx, err)
+		return false, false, unavailableIfSilent(ctx, err)
 	}
 	defer resp.Body.Close()
 	in := &eventReader{lines: bufio.NewScanner(resp.Body)}
@@ -78,10 +81,10 @@ func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield f
 	for {
 		e, err := in.next()
 		if errors.Is(err, io.EOF) {
-			return false, progress, nil // the server ended, or a proxy did
+			return false, progress, nil // the server or a proxy closed the connection
 		}
 		if err != nil {
-			return false, progress, quietly(ctx, c.trouble(ctx, err))
+			return false, progress, unavailableIfSilent(ctx, c.networkFault(ctx, err))
 		}
 		*after, progress = max(*after, e.Seq), true
 		if !yield(e, nil) || e.Kind == "ended" {
@@ -90,20 +93,21 @@ func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield f
 	}
 }
 
-var errSilent = errors.New("the server is silent")
+var errSilent = errors.New("the server has sent nothing for 60 seconds")
 
-// quietly makes of a connection that was given up one to open again.
-func quietly(ctx context.Context, err error) error {
+// unavailableIfSilent returns err, or Unavailable if the connection was cut because of silence. Watch then connects
+// again.
+func unavailableIfSilent(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), errSilent) {
 		return &fault.Fault{Kind: fault.Unavailable, Op: "watch", Err: errSilent}
 	}
 	return err
 }
 
-// eventReader reads server-sent events, as the HTML standard describes the stream.
+// eventReader reads a stream of server-sent events, as the HTML standard defines it.
 type eventReader struct {
 	lines *bufio.Scanner
-	alive func() // called for each line, comments too
+	alive func() // called for each line, including comments
 }
 
 func (r *eventReader) next() (wire.Event, error) {
@@ -123,7 +127,7 @@ func (r *eventReader) next() (wire.Event, error) {
 		value = strings.TrimPrefix(value, " ")
 		switch field {
 		case "id":
-			e.Seq, _ = strconv.ParseInt(value, 10, 64) // another's id is none of ours
+			e.Seq, _ = strconv.ParseInt(value, 10, 64) // 0 if the ID is no number, which dray never sends
 		case "event":
 			e.Kind = value
 		case "data":
@@ -136,7 +140,7 @@ func (r *eventReader) next() (wire.Event, error) {
 	return e, io.EOF
 }
 
-// Wait returns the job once it has ended.
+// Wait waits until the job has ended and returns it.
 func (c *Client) Wait(ctx context.Context, id string) (wire.Job, error) {
 	for e, err := range c.Watch(ctx, id, 0) {
 		if err != nil {

@@ -25,18 +25,19 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// The test program runs itself as servers and workers, so that they can be killed.
+// The test program starts itself as servers and workers, so that a test can kill them.
 
-const lease = time.Second // of the processes of these tests
+const lease = time.Second // the lease of these processes
 
-// act is such a process. A server submits what it reads, a line with a key each, and says
-// "accepted KEY ID" when that is durable. Both work until they are told to stop.
+// act is the main function of such a process. A server reads keys, one a line, and submits a job for
+// each. It prints "accepted KEY ID" when the job is durable. Both a server and a worker run jobs until
+// they are stopped.
 func act(role string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	db, q, err := enter(ctx, role)
 	for until := time.Now().Add(time.Minute); fault.Is(err, fault.Unavailable) && time.Now().Before(until); {
-		time.Sleep(100 * time.Millisecond) // it was started while the database was down
+		time.Sleep(100 * time.Millisecond) // the database is not reachable yet
 		db, q, err = enter(ctx, role)
 	}
 	if err != nil {
@@ -45,7 +46,7 @@ func act(role string) error {
 	defer db.Close()
 	lines := make(chan string)
 	go func() {
-		defer stop() // a test that died leaves no process behind
+		defer stop() // stdin is closed if the test dies, and then this process ends too
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 			lines <- in.Text()
 		}
@@ -94,7 +95,7 @@ func serve(ctx context.Context, q *job.Queue, keys <-chan string) {
 func perform(lines <-chan string, role string) job.Runner {
 	return func(ctx context.Context, r *job.Run) job.Outcome {
 		switch r.Job.Kind {
-		case "ticks": // until it is canceled
+		case "ticks": // emits events until it is canceled
 			for i := 0; ; i++ {
 				r.Emit("tick", nil)
 				select {
@@ -103,7 +104,7 @@ func perform(lines <-chan string, role string) job.Runner {
 				case <-time.After(100 * time.Millisecond):
 				}
 			}
-		case "held": // it asks before its effect, in the first process only
+		case "held": // in a worker, waits for a line before its effect
 			say("begun", r.Job.Attempt)
 			if role == "worker" {
 				<-lines
@@ -126,8 +127,8 @@ func perform(lines <-chan string, role string) job.Runner {
 	}
 }
 
-// effect is done once: it looks whether it was done, as a copy looks at its target, and does it
-// under the fence.
+// effect takes effect once per job. It checks whether it was already done, as a copy checks its target,
+// and is done in a transaction with the fence.
 func effect(ctx context.Context, r *job.Run) error {
 	return r.Tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO effects (job, attempt) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM effects WHERE job = $1)`, r.Job.ID, r.Job.Attempt)
@@ -135,7 +136,7 @@ func effect(ctx context.Context, r *job.Run) error {
 	})
 }
 
-// witness makes the tables of effects and ends; a job that ends is written down by the database.
+// witness creates the tables effects and ends, and a trigger that records each job that ends.
 func witness(t *testing.T, url string) {
 	t.Helper()
 	db, err := store.Open(t.Context(), url)
@@ -162,10 +163,10 @@ type node struct {
 	in    io.WriteCloser
 	ready chan struct{}
 	gone  chan struct{}
-	said  chan string // but for what hear takes
+	said  chan string // the lines that it prints, except those that hear receives
 }
 
-// start starts a process; hear is told of each line "accepted …" or "refused …".
+// start starts a process. hear is called with each line "accepted …" or "refused …".
 func start(t *testing.T, role, url string, hear func(line string)) *node {
 	t.Helper()
 	n := &node{cmd: exec.Command(os.Args[0], "-test.run=^$"), ready: make(chan struct{}), gone: make(chan struct{}), said: make(chan string, 100)}
@@ -195,13 +196,13 @@ func start(t *testing.T, role, url string, hear func(line string)) *node {
 	return n
 }
 
-// up waits until it works.
+// up waits until the process is ready.
 func (n *node) up(t *testing.T) {
 	t.Helper()
 	select {
 	case <-n.ready:
 	case <-n.gone:
-		t.Fatal("it ended by itself: ", n.cmd.ProcessState)
+		t.Fatal("the process ended before it was ready: ", n.cmd.ProcessState)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 )
 
-// One client, each submission durable before the next.
+// One client submits jobs. Each is durable before the next.
 func BenchmarkSubmitOneByOne(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
 		q := open(b, url, job.Config{})
@@ -39,7 +39,7 @@ func BenchmarkSubmitFrom200Clients(b *testing.B) {
 	})
 }
 
-// 100 submissions a second from 200 clients, while two slots work them off.
+// 200 clients submit 100 jobs a second together, while two slots run them.
 func BenchmarkSubmit100PerSecond(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
 		q := open(b, url, job.Config{})
@@ -61,8 +61,8 @@ func BenchmarkSubmit100PerSecond(b *testing.B) {
 	})
 }
 
-// fromClients does n things from so many goroutines, each when there is a tick, and returns how
-// long each took.
+// fromClients calls do n times from several goroutines, each time at a tick. It returns how long each
+// call took.
 func fromClients(b *testing.B, clients, n int, do func(int), ticks ...chan struct{}) []time.Duration {
 	took := make([]time.Duration, n)
 	var next atomic.Int64
@@ -93,7 +93,7 @@ func quantiles(b *testing.B, took []time.Duration) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
 
-// From the submission to the runner, with nothing else to do.
+// The time from the submission to the start of the runner, on an idle worker.
 func BenchmarkIdleSubmitToStart(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
 		q := open(b, url, job.Config{})
@@ -126,7 +126,7 @@ func BenchmarkJobsThatDoNothing(b *testing.B) {
 	})
 }
 
-// Fairness costs by the number of principals with queued jobs.
+// The cost of fairness depends on the number of principals with queued jobs.
 func BenchmarkJobsOf1000Principals(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
 		q := open(b, url, job.Config{})
@@ -146,7 +146,7 @@ func BenchmarkJobsOf1000Principals(b *testing.B) {
 	})
 }
 
-// history fills a database with jobs that ended.
+// history fills a database with ended jobs.
 func history(tb testing.TB, db *store.DB, n int) {
 	tb.Helper()
 	series := `WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < $1) SELECT i FROM s`
@@ -203,7 +203,7 @@ func BenchmarkListPageOf100k(b *testing.B) {
 	})
 }
 
-// A server that comes back to 100k jobs of history and one that was running.
+// A server restarts with a history of 100,000 jobs and one job that was running.
 func BenchmarkRestartToFirstDispatch(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
 		func() {

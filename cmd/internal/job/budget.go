@@ -11,18 +11,21 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Draw takes up to want tokens from the bucket that all workers share for requests of one class
-// to a registry under one identity. It fills with rate tokens a second, up to burst. got is how
-// many may be used, any time later: drawn in batches a request costs no round trip. With none got,
-// wait is when there will be one.
+// Draw takes up to want tokens from a token bucket. Each token allows one request of one class to a
+// registry under one identity. All workers share the bucket, which gains rate tokens a second, up to
+// burst.
+//
+// got is the number of tokens taken. They may be used at any later time, so a worker draws several at
+// once and does not need the database for each request. If got is 0, wait is the time until the next
+// token.
 func (q *Queue) Draw(ctx context.Context, registry, identity, class string, rate float64, burst, want int) (got int, wait time.Duration, err error) {
 	if rate <= 0 || burst < 1 || want < 1 {
-		return 0, 0, &fault.Fault{Kind: fault.Internal, Op: "draw from budget", Name: registry, Err: errors.New("a rate, a burst and a want are positive")}
+		return 0, 0, &fault.Fault{Kind: fault.Internal, Op: "draw from budget", Name: registry, Err: errors.New("rate, burst and want must be positive")}
 	}
 	err = q.db.Tx(ctx, func(tx *sql.Tx) error {
 		got, wait = 0, 0
 		now := q.now()
-		// A bucket begins full.
+		// A new bucket is full.
 		if _, err := tx.ExecContext(ctx, `INSERT INTO budgets (registry, identity, class, tokens, refilled) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
 			registry, identity, class, float64(burst), store.Micros(now)); err != nil {
 			return err
@@ -33,7 +36,8 @@ func (q *Queue) Draw(ctx context.Context, registry, identity, class string, rate
 			registry, identity, class).Scan(&tokens, &refilled); err != nil {
 			return err
 		}
-		// A clock that is behind another's gives nothing twice.
+		// If the clock of another process was ahead, no time has passed since the last refill. Time is
+		// never counted twice.
 		since := max(0, now.Sub(store.Time(refilled)))
 		tokens = min(float64(burst), tokens+rate*since.Seconds())
 		if got = min(want, int(math.Floor(tokens))); got == 0 {

@@ -11,9 +11,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Cancel asks a job to stop, durably. One that waits is canceled when Cancel returns; one that
-// runs ends soon, and its CancelRequested is set; one that has ended stays as it is, and that is
-// no error. also runs in the same transaction unless the job has ended; nil for nothing.
+// Cancel requests that a job stops. The request is durable. A job that is queued or waiting is Canceled
+// when Cancel returns. A job that runs has CancelRequested set, and ends soon. A job that has ended does
+// not change, which is no error.
+//
+// also runs in the same transaction, unless the job has ended; nil does nothing. The error is NotFound
+// if there is no such job, or that of also or of the database.
 func (q *Queue) Cancel(ctx context.Context, id string, also func(*sql.Tx) error) (Job, error) {
 	var j Job
 	err := q.db.Tx(ctx, func(tx *sql.Tx) (err error) {
@@ -40,7 +43,7 @@ func (q *Queue) cancel(ctx context.Context, tx *sql.Tx, j *Job) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET cancel_requested = 1 WHERE id = $1`, j.ID); err != nil {
 			return err
 		}
-		if err := q.db.Notify(tx, saidCancel, j.ID); err != nil {
+		if err := q.db.Notify(tx, topicCancel, j.ID); err != nil {
 			return err
 		}
 		return q.db.Notify(tx, live.Topic(j.ID), "")
@@ -61,11 +64,11 @@ func (q *Queue) cancel(ctx context.Context, tx *sql.Tx, j *Job) error {
 	return q.db.Notify(tx, live.Topic(j.ID), "")
 }
 
-const pollCancel = 700 * time.Millisecond // a cancel is seen within a second, notified or not
+const pollCancel = 700 * time.Millisecond // short enough to see a cancel within a second without a notification
 
-// canceling hands cancels on to what runs here.
+// canceling passes requests to cancel on to the runs in this process.
 func (q *Queue) canceling(ctx context.Context) {
-	said, err := q.db.Listen(ctx, saidCancel)
+	said, err := q.db.Listen(ctx, topicCancel)
 	if err != nil {
 		return
 	}
@@ -95,7 +98,7 @@ func (q *Queue) lookForCancels(ctx context.Context) {
 	defer done()
 	rows, err := q.db.QueryContext(ctx, `SELECT id FROM jobs WHERE state = 'running' AND owner = $1 AND cancel_requested = 1`, q.owner)
 	if err != nil {
-		return // and again at the next tick
+		return // the next tick tries again
 	}
 	defer rows.Close()
 	for rows.Next() {

@@ -11,8 +11,9 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 )
 
-// claim takes up to n jobs for this Queue: always of the principal with the fewest running, of
-// those the one that was not served the longest, and of its jobs the oldest.
+// claim claims up to n jobs for this Queue. It takes each job from the principal with the fewest running
+// jobs; among equals, from the one whose last claim is the longest ago. Of that principal it takes the
+// oldest job.
 func (q *Queue) claim(ctx context.Context, n int) ([]*Run, error) {
 	ask, err := q.anyQueued(ctx)
 	if err != nil || !ask {
@@ -31,7 +32,7 @@ func (q *Queue) claim(ctx context.Context, n int) ([]*Run, error) {
 			t := &list[0]
 			stamp := store.Micros(now) + int64(len(runs))
 			r, err := q.take(ctx, tx, t.principal, stamp, until)
-			if errors.Is(err, sql.ErrNoRows) { // its last one went to another worker
+			if errors.Is(err, sql.ErrNoRows) { // another worker claimed the last job of this principal
 				list = list[1:]
 				continue
 			}
@@ -50,16 +51,16 @@ func (q *Queue) claim(ctx context.Context, n int) ([]*Run, error) {
 	return runs, nil
 }
 
-// tenant is a principal with queued jobs, as fairness sees it.
+// tenant is a principal with queued jobs, with what decides whose turn it is.
 type tenant struct {
 	principal string
 	running   int64
-	turn      int64 // when a job of it was last claimed
-	oldest    string
+	turn      int64  // when one of its jobs was claimed last
+	oldest    string // ID of its oldest queued job
 }
 
-// tenants hops from principal to principal along the index, so that it costs by the number of
-// them and not by that of their jobs.
+// tenants is a query that steps from principal to principal in the index. So its cost depends on the
+// number of principals and not on the number of their jobs.
 const tenants = `
 WITH RECURSIVE p (principal) AS (
 	SELECT * FROM (SELECT principal FROM jobs /*by*/ WHERE state = 'queued' ORDER BY principal LIMIT 1) AS first
@@ -73,7 +74,8 @@ SELECT principal,
 	(SELECT o.id FROM jobs o /*by*/ WHERE o.state = 'queued' AND o.principal = p.principal ORDER BY o.id LIMIT 1)
 FROM p WHERE principal IS NOT NULL`
 
-// anyQueued keeps an idle worker from writing.
+// anyQueued reports whether any job is queued. It is a read, so that an idle worker does not start write
+// transactions.
 func (q *Queue) anyQueued(ctx context.Context) (bool, error) {
 	var there bool
 	err := q.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued')`).Scan(&there)
@@ -102,8 +104,8 @@ func (q *Queue) tenants(ctx context.Context, tx *sql.Tx) ([]tenant, error) {
 	return list, rows.Err()
 }
 
-// byQueue names the index to SQLite, which has no figures of the table and would read all that is
-// queued, or all history of a principal.
+// byQueue adds the name of the index for SQLite. SQLite has no statistics of the table. Without the name
+// it would read every queued job, or the whole history of a principal.
 func (q *Queue) byQueue(query string) string {
 	if q.db.Postgres() {
 		return query

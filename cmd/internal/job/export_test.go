@@ -2,10 +2,10 @@ package job
 
 import "context"
 
-// What housekeeping does from time to time, for tests at once.
+// These methods do at once what housekeeping does from time to time.
 
 func (q *Queue) FireDue(ctx context.Context) error      { return q.fireDue(ctx) }
 func (q *Queue) Clean(ctx context.Context) error        { return q.clean(ctx) }
-func (q *Queue) SweepExpired(ctx context.Context) error { return q.sweep(ctx, expired) }
+func (q *Queue) SweepExpired(ctx context.Context) error { return q.sweep(ctx, expiredLeases) }
 
 func (q *Queue) TenantsQuery() string { return q.byQueue(tenants) }

@@ -13,18 +13,19 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// errStopped is why a run's context ends when its worker is stopped.
-var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("this worker stops; the job goes on elsewhere")}
+// errStopped is the cause with which a run's context ends when its worker stops.
+var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("this worker is stopping, and another one continues the job")}
 
-// finish writes how r ended, if it still holds the job.
+// finish stores how r ended, if r still holds the job. If its worker stops and the job is not complete,
+// the job is queued again.
 func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
 	stopped := errors.Is(context.Cause(ctx), errStopped)
-	out = settle(out)
+	out = validOutcome(out)
 	if stopped && out.State != Done && out.State != Partly {
 		_ = q.handBack(ctx, r)
 		return
 	}
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), persistence)
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), outage)
 	defer done()
 	for {
 		err := q.conclude(ctx, r, out)
@@ -36,20 +37,21 @@ func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
 				return
 			}
 		case out.Failure != nil && out.Failure.Kind == fault.Internal && out.Report == nil:
-			return // not even this can be written
+			return // Even this minimal outcome cannot be written.
 		default:
-			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: "its result could not be written: " + err.Error()}}
+			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: "the result of the job could not be written: " + err.Error()}}
 			r.unwritten()
 		}
 	}
 }
 
-// settle makes an outcome that can be written of what a runner returned.
-func settle(out Outcome) Outcome {
+// validOutcome replaces an outcome with an unknown state by a failure. A runner must return Waiting or a final
+// state.
+func validOutcome(out Outcome) Outcome {
 	if out.State == Waiting || out.State.Ended() {
 		return out
 	}
-	return Outcome{State: Failed, Report: out.Report, Failure: &Failure{Kind: fault.Internal, Text: fmt.Sprintf("its runner returned the state %q", out.State)}}
+	return Outcome{State: Failed, Report: out.Report, Failure: &Failure{Kind: fault.Internal, Text: fmt.Sprintf("the runner of the job returned the unknown state %q", out.State)}}
 }
 
 func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) error {
@@ -71,13 +73,13 @@ func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) error {
 		return q.db.Notify(tx, live.Topic(r.Job.ID), "")
 	})
 	if err != nil {
-		r.giveBack(items, lines)
+		r.putBack(items, lines)
 	}
 	return q.db.Explain("end job", err)
 }
 
-// afterCancel: what was asked to stop and did not get to its end was canceled, whatever it says
-// about the cause.
+// afterCancel returns the outcome of a job that may have been asked to stop. Such a job is Canceled
+// unless it is Done, whatever cause its runner gives.
 func afterCancel(out Outcome, asked bool) Outcome {
 	if asked && out.State != Done {
 		out.State = Canceled
@@ -116,7 +118,7 @@ func (q *Queue) setEnd(ctx context.Context, tx *sql.Tx, r *Run, out Outcome) err
 		}
 	}
 	if out.State == Queued {
-		return q.db.Notify(tx, saidQueued, "")
+		return q.db.Notify(tx, topicQueued, "")
 	}
 	if out.State == Waiting {
 		return nil
@@ -137,10 +139,11 @@ func encode(f *Failure) (string, error) {
 	return string(b), err
 }
 
-// handBack queues r's job again at once: its worker stops, and that is no fault of the job's.
+// handBack queues r's job again at once, because its worker stops. That does not count as a loss of the
+// job.
 func (q *Queue) handBack(ctx context.Context, r *Run) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer done()
-	r.Log("its worker stops; queued again")
+	r.Log("the worker is stopping; the job is queued again")
 	return q.conclude(ctx, r, Outcome{State: Queued})
 }

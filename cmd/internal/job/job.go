@@ -10,7 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// What is shown of a job is declared in package wire, so that who only reads it links no database.
+// Package wire declares the types that a client sees, so that a client does not link a database.
 type (
 	State    = wire.State
 	Failure  = wire.Failure
@@ -33,7 +33,7 @@ const (
 	Canceled = wire.Canceled
 )
 
-// FailureOf is err as it is stored; nil for nil.
+// FailureOf returns err in its stored form. It returns nil if err is nil.
 func FailureOf(err error) *Failure {
 	if err == nil {
 		return nil
@@ -41,43 +41,44 @@ func FailureOf(err error) *Failure {
 	return &Failure{Kind: fault.KindOf(err), Text: err.Error(), Hint: fault.HintOf(err)}
 }
 
-// Submission is a job to be.
+// Submission describes a job that Submit creates. Kind and Principal are required.
 type Submission struct {
 	Kind, Principal string
 	Request         json.RawMessage
-	Source, Target  string // what a person would search for in a list
-	// Key is the client's idempotency key; "" for none. The same key of the same principal within
-	// a day is the same job; another request under it is a Conflict.
+	Source, Target  string // for lists of jobs, in which people search for them
+	// Key is the client's idempotency key; "" means none. For one day, the same key of the same principal
+	// stands for the same job. Another request with the same key is a Conflict.
 	Key              string
 	Parent, Schedule string
-	Secret           []byte                        // sealed at rest, wiped when the job ends; nil for none
-	Also             func(tx *sql.Tx, j Job) error // in the same transaction, for a job that is new; nil for nothing. It may run more than once
+	Secret           []byte                        // stored sealed, and deleted when the job ends; nil means none
+	Also             func(tx *sql.Tx, j Job) error // runs in the same transaction if the job is new, perhaps more than once; nil does nothing
 }
 
-// submission is a Submission with what is decided once, however often its transaction runs.
+// submission is a Submission with the values that must be the same each time that its transaction runs.
 type submission struct {
 	Submission
 	id     string
 	now    time.Time
-	due    time.Time // of a firing
+	due    time.Time // when the schedule was due; zero for a job that no schedule fired
 	sealed []byte
 }
 
-// Outcome is how a run ended.
+// Outcome is the result of a run.
 type Outcome struct {
-	State   State         // Done, Partly, Failed, Canceled; or Waiting, to be queued again
-	After   time.Duration // with Waiting: how long
+	State   State         // Done, Partly, Failed or Canceled; or Waiting, to run the job again later
+	After   time.Duration // with Waiting: the time until the job is queued again
 	Report  json.RawMessage
 	Failure *Failure // nil for Done
 }
 
-// Stats is the queue in figures.
+// Stats has figures of the queue.
 type Stats struct {
-	Jobs   map[State]int // as far as history reaches
-	Oldest time.Duration // how long the oldest queued job waits; 0 when none does
+	Jobs   map[State]int // number of jobs in each state, including the history that is kept
+	Oldest time.Duration // how long the oldest queued job has waited; 0 if no job is queued
 }
 
-// Sealer hides secrets at rest, each bound to its name.
+// Sealer encrypts secrets for storage. A sealed secret can only be opened with the name that it was
+// sealed with.
 type Sealer interface {
 	Seal(plain []byte, name string) ([]byte, error)
 	Open(sealed []byte, name string) ([]byte, error)

@@ -20,7 +20,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// reversed is a Sealer that is bound to names and can be read by eye.
+// reversed is a Sealer for tests. It binds a secret to its name and inverts its bytes.
 type reversed struct{}
 
 func (reversed) Seal(plain []byte, name string) ([]byte, error) {
@@ -30,7 +30,7 @@ func (reversed) Seal(plain []byte, name string) ([]byte, error) {
 func (reversed) Open(sealed []byte, name string) ([]byte, error) {
 	rest, ok := bytes.CutPrefix(sealed, []byte(name+"\x00"))
 	if !ok {
-		return nil, errors.New("another's")
+		return nil, errors.New("sealed under another name")
 	}
 	return flip(rest), nil
 }
@@ -59,7 +59,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestAJobIsRunAndTellsAllOfIt(t *testing.T) {
+func TestAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Owner: "host", Seal: reversed{}})
@@ -129,7 +129,7 @@ func TestASubmissionThatFailsLeavesNothing(t *testing.T) {
 		no := errors.New("no audit, no job")
 		for name, s := range map[string]job.Submission{
 			"also":   {Kind: "k", Principal: "p", Key: "1", Also: func(*sql.Tx, job.Job) error { return no }},
-			"secret": {Kind: "k", Principal: "p", Key: "2", Secret: []byte("x")}, // and nothing to seal it with
+			"secret": {Kind: "k", Principal: "p", Key: "2", Secret: []byte("x")}, // there is no Sealer
 			"kind":   {Principal: "p"},
 		} {
 			if _, _, err := q.Submit(t.Context(), s); err == nil {
@@ -150,7 +150,7 @@ func TestAKeyStandsForOneJobForADay(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 30 {
 			wg.Go(func() {
-				body := []string{`{"a":1}`, "{ \"a\":\t1 }"}[i%2] // spaces are no difference
+				body := []string{`{"a":1}`, "{ \"a\":\t1 }"}[i%2] // white space makes no difference
 				j, isNew, err := q.Submit(t.Context(), job.Submission{Kind: "k", Principal: "ann", Request: json.RawMessage(body), Key: "key", Also: func(*sql.Tx, job.Job) error { return nil }})
 				if err != nil {
 					t.Error(err)
@@ -190,7 +190,7 @@ func TestAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T) {
 		q := open(t, url, job.Config{DB: db, Seal: reversed{}})
 		j := submit(t, q, job.Submission{Secret: []byte("x")})
 		also := 0
-		for range 2 { // the second time changes nothing
+		for range 2 { // the second call must change nothing
 			c, err := q.Cancel(t.Context(), j.ID, func(*sql.Tx) error { also++; return nil })
 			if err != nil || c.State != job.Canceled || c.Ended.IsZero() {
 				t.Error(c, err)
@@ -202,7 +202,7 @@ func TestAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T) {
 		next := submit(t, q, job.Submission{})
 		work(t, q, 1, func(_ context.Context, r *job.Run) job.Outcome {
 			if r.Job.ID == j.ID {
-				t.Error("it ran")
+				t.Error("the canceled job ran")
 			}
 			return job.Outcome{State: job.Done}
 		})
@@ -219,7 +219,7 @@ func TestAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T) {
 func TestARunningJobIsCanceled(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
-		q := open(t, url, job.Config{DB: db, Lease: time.Hour}) // no renewal comes to help
+		q := open(t, url, job.Config{DB: db, Lease: time.Hour}) // so long that no renewal notices the cancel
 		running := make(chan string, 4)
 		work(t, q, 4, func(ctx context.Context, r *job.Run) job.Outcome {
 			running <- r.Job.ID
@@ -236,7 +236,7 @@ func TestARunningJobIsCanceled(t *testing.T) {
 		if c, err := q.Cancel(t.Context(), told.ID, nil); err != nil || c.State != job.Running || !c.CancelRequested {
 			t.Error(c, err)
 		}
-		// Where no notification gets through it is seen all the same.
+		// The cancel is also noticed if no notification arrives.
 		if _, err := db.ExecContext(t.Context(), `UPDATE jobs SET cancel_requested = 1 WHERE id = $1`, silent.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -250,7 +250,7 @@ func TestARunningJobIsCanceled(t *testing.T) {
 	})
 }
 
-// expire ends a lease as if its worker had not been heard of.
+// expire makes the lease of a job expire, as if its worker had died.
 func expire(t *testing.T, db *store.DB, id string) {
 	t.Helper()
 	if _, err := db.ExecContext(t.Context(), `UPDATE jobs SET lease_until = 1 WHERE id = $1 AND state = 'running'`, id); err != nil {
@@ -258,7 +258,7 @@ func expire(t *testing.T, db *store.DB, id string) {
 	}
 }
 
-func TestAnAttemptWhoseLeaseWentChangesNothing(t *testing.T) {
+func TestAnAttemptThatLostItsLeaseChangesNothing(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: time.Hour})
@@ -303,7 +303,7 @@ func TestAnAttemptWhoseLeaseWentChangesNothing(t *testing.T) {
 	})
 }
 
-func TestAPausedWorkerIsToldAtItsNextRenewal(t *testing.T) {
+func TestASuspendedWorkerLearnsAtItsNextRenewalThatItLostTheJob(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: 1500 * time.Millisecond})
@@ -326,13 +326,13 @@ func TestAPausedWorkerIsToldAtItsNextRenewal(t *testing.T) {
 		if err := <-lost; !fault.Is(err, fault.Moved) {
 			t.Error(err)
 		}
-		if j := ended(t, q, j.ID); j.Attempt != 6 || j.State != job.Done { // the other was not heard of again
+		if j := ended(t, q, j.ID); j.Attempt != 6 || j.State != job.Done { // the lease of the other worker expired
 			t.Error(j)
 		}
 	})
 }
 
-func TestAJobThatLosesItsWorkersIsGivenUp(t *testing.T) {
+func TestAJobThatLosesItsWorkersTooOftenFails(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: time.Hour, Losses: 3, Seal: reversed{}})
@@ -353,7 +353,7 @@ func TestAJobThatLosesItsWorkersIsGivenUp(t *testing.T) {
 		j = ended(t, q, j.ID)
 		lines, err := q.Log(t.Context(), j.ID, 0, 0)
 		if j.State != job.Failed || j.Lost != 3 || !strings.Contains(j.Failure.Text, "3 workers") || err != nil || len(lines) != 3 ||
-			!strings.HasSuffix(lines[2].Text, "given up") || count(t, db, `SELECT count(*) FROM job_secrets`) != 0 {
+			!strings.HasSuffix(lines[2].Text, "the job is not tried again") || count(t, db, `SELECT count(*) FROM job_secrets`) != 0 {
 			t.Error(j, j.Failure, lines, err)
 		}
 		c := submit(t, q, job.Submission{})
@@ -368,7 +368,7 @@ func TestAJobThatLosesItsWorkersIsGivenUp(t *testing.T) {
 	})
 }
 
-func TestAStoppedWorkerGivesItsJobsBack(t *testing.T) {
+func TestAStoppedWorkerQueuesItsJobsAgain(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{Grace: time.Millisecond, Lease: time.Hour})
 		started := make(chan struct{}, 2)
@@ -421,7 +421,7 @@ func TestAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T) {
 	})
 }
 
-func TestAJobCanWaitAndGoOn(t *testing.T) {
+func TestAJobCanWaitAndContinue(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Seal: reversed{}})
@@ -461,7 +461,7 @@ func TestAPanicFailsOneJobAndNotTheOthers(t *testing.T) {
 				panic("oh")
 			case "nonsense":
 				return job.Outcome{State: "nonsense"}
-			case "bad": // PostgreSQL takes no such text
+			case "bad": // PostgreSQL does not accept this text
 				return job.Outcome{State: job.Done, Report: json.RawMessage("\"\x00\"")}
 			}
 			return job.Outcome{State: job.Done}
@@ -478,7 +478,7 @@ func TestAPanicFailsOneJobAndNotTheOthers(t *testing.T) {
 	})
 }
 
-// fill queues n jobs of one principal at once.
+// fill queues n jobs of one principal with one statement.
 func fill(t *testing.T, db *store.DB, principal string, n int) {
 	t.Helper()
 	if _, err := db.ExecContext(t.Context(), `INSERT INTO jobs (id, kind, principal, request, source, target, state, created)
@@ -493,7 +493,7 @@ func TestTenThousandJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})
 		n := 10_000
-		if racing && !db.Postgres() { // SQLite in Go takes a quarter of a minute to fill under the race detector
+		if racing && !db.Postgres() { // under the race detector, filling SQLite takes 15 seconds
 			n = 2_000
 		}
 		fill(t, db, "ann", n)
@@ -519,14 +519,14 @@ func TestTenThousandJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T) {
 			next <- struct{}{}
 			order += (<-claimed)[:1]
 		}
-		// The next two places are theirs, and then each has its turn.
+		// The other principals get the next two slots, and after that the principals take turns.
 		if first := order[:2]; first != "bc" && first != "cb" || strings.Count(order, "b") != 3 || strings.Count(order, "c") != 3 {
 			t.Error(order)
 		}
 	})
 }
 
-func TestAQueueToldInFigures(t *testing.T) {
+func TestStatsCountsJobsAndTheAgeOfTheOldest(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{})
 		if s, err := q.Stats(t.Context()); err != nil || len(s.Jobs) != 0 || s.Oldest != 0 {

@@ -22,7 +22,7 @@ import (
 	"github.com/drayage/dray/internal/testbed/database"
 )
 
-// kills is how many processes die in a test: 25 unless DRAY_SOAK says how many.
+// kills returns how many processes a test kills: 25, or the number in DRAY_SOAK.
 func kills(t *testing.T) int {
 	n, err := strconv.Atoi(os.Getenv("DRAY_SOAK"))
 	if err != nil || n < 1 {
@@ -32,14 +32,14 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// clients submit through whatever server there is, until each key is accepted, and remember what
-// they were told.
+// clients submit jobs through any server that runs, until each key is accepted. They remember the ID
+// with which each key was accepted.
 type clients struct {
 	t       *testing.T
 	mu      sync.Mutex
 	servers []*node
 	waits   map[string]chan string // by key: the answers
-	ids     map[string]string      // by key: the id that was accepted
+	ids     map[string]string      // by key: the accepted job
 	stop    atomic.Bool
 	wg      sync.WaitGroup
 }
@@ -81,13 +81,13 @@ func (c *clients) submit(key string) {
 			if a == "accepted" {
 				return
 			}
-		case <-s.gone: // and with it the answer: asked again under the same key
-		case <-time.After(2 * time.Second): // it is paused
+		case <-s.gone: // the answer is lost, so the same key is submitted again
+		case <-time.After(2 * time.Second): // the server is suspended
 		}
 	}
 }
 
-// hear takes the answers of a server.
+// hear receives an answer of a server.
 func (c *clients) hear(line string) {
 	words := strings.Fields(line)
 	c.mu.Lock()
@@ -118,7 +118,7 @@ func (c *clients) use(s *node, instead *node) {
 	}
 }
 
-// judge works off what is left and counts.
+// judge runs the remaining jobs and then checks all counts.
 func (c *clients) judge(t *testing.T, url string) {
 	t.Helper()
 	db := openDB(t, url)
@@ -146,7 +146,8 @@ func (c *clients) judge(t *testing.T, url string) {
 	}
 }
 
-// The server is killed again and again while it accepts and works. What it accepted is done, once.
+// The server is killed again and again while it accepts and runs jobs. Every accepted job must be done
+// once.
 func TestNoAcceptedJobIsLostOrDoneTwiceWhenTheServerIsKilled(t *testing.T) {
 	url := "sqlite:" + filepath.Join(t.TempDir(), "dray.db")
 	witness(t, url)
@@ -155,7 +156,7 @@ func TestNoAcceptedJobIsLostOrDoneTwiceWhenTheServerIsKilled(t *testing.T) {
 		s := start(t, "server", url, c.hear)
 		s.up(t)
 		c.use(s, nil)
-		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // the moment of the kill is chance
+		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // a random moment for the kill
 		s.kill()
 		c.use(nil, s)
 	}
@@ -167,8 +168,8 @@ func TestNoAcceptedJobIsLostOrDoneTwiceWhenTheServerIsKilled(t *testing.T) {
 	c.judge(t, url)
 }
 
-// Two servers and three workers on one PostgreSQL: any of them is killed or paused for longer than
-// its lease, and the database crashes in the middle.
+// Two servers and three workers share one PostgreSQL. Each of them may be killed, or suspended for longer
+// than its lease. The database crashes in the middle.
 func TestNoAcceptedJobIsLostOrDoneTwiceInACluster(t *testing.T) {
 	p := database.NewPostgres(t)
 	url := p.URL
@@ -186,9 +187,9 @@ func TestNoAcceptedJobIsLostOrDoneTwiceInACluster(t *testing.T) {
 	for k := range n {
 		i := rand.IntN(len(nodes))
 		nodes[i].up(t)
-		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // the moment is chance
+		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond) // a random moment
 		switch {
-		case k%5 == 4: // a pause, and it wakes up beside its successor
+		case k%5 == 4: // a suspended process continues next to its successor
 			nodes[i].signal(syscall.SIGSTOP)
 			time.Sleep(lease + lease/2)
 			nodes[i].signal(syscall.SIGCONT)
@@ -212,8 +213,9 @@ func TestNoAcceptedJobIsLostOrDoneTwiceInACluster(t *testing.T) {
 	c.judge(t, url)
 }
 
-// The order of things is forced here: it stands still before its effect until another has done all.
-func TestAPausedProcessThatWakesUpChangesNothing(t *testing.T) {
+// The test forces the order: the first process waits before its effect until the other one has completed
+// the job.
+func TestASuspendedProcessChangesNothingWhenItContinues(t *testing.T) {
 	url := databases.Postgres(t)
 	witness(t, url)
 	db := openDB(t, url)
@@ -239,11 +241,12 @@ func TestAPausedProcessThatWakesUpChangesNothing(t *testing.T) {
 		t.Error(j, string(report), err)
 	}
 	if n := count(t, db, `SELECT attempt FROM effects`); n != 2 {
-		t.Error("the effect is of attempt", n)
+		t.Error("the effect is that of attempt", n)
 	}
 }
 
-// The runner ticks every 100 ms: fewer than ten ticks are less than a second, on a busy machine, too.
+// The runner emits a tick every 100 ms. Fewer than ten ticks mean less than a second, even on a busy
+// machine.
 func TestACancelIsSeenInAnotherProcessWithinASecond(t *testing.T) {
 	url := databases.Postgres(t)
 	q := open(t, url, job.Config{})
@@ -279,7 +282,7 @@ func TestASecondServerOnTheFileIsRefused(t *testing.T) {
 		t.Error(second.cmd.ProcessState)
 	}
 	s.kill()
-	third := start(t, "server", url, nil) // a killed process leaves no lock
+	third := start(t, "server", url, nil) // the lock of a killed process does not remain
 	third.up(t)
 }
 
@@ -309,7 +312,7 @@ func TestARunOutlivesARestartOfTheDatabase(t *testing.T) {
 		close(down)
 		restarted <- errors.Join(err, p.Start())
 	}()
-	if j = ended(t, q, j.ID); j.State != job.Done || j.Attempt != 1 { // the watch outlives it, too
+	if j = ended(t, q, j.ID); j.State != job.Done || j.Attempt != 1 { // the watch survives the restart too
 		t.Error(j)
 	}
 	must(t, <-restarted)

@@ -19,7 +19,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Get returns a job, or NotFound.
+// Get returns the job with the given ID. The error is NotFound if there is none.
 func (q *Queue) Get(ctx context.Context, id string) (Job, error) {
 	j, err := scan(q.db.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -32,8 +32,8 @@ func missing(what, id string) error {
 	return &fault.Fault{Kind: fault.NotFound, Op: "get " + what, Name: id}
 }
 
-// List returns a page of jobs, the newest first, and next, which is Filter.After of the page
-// behind it; "" when this is the last.
+// List returns one page of jobs, the newest first. Set Filter.After to next to get the following page;
+// next is "" on the last page.
 func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next string, err error) {
 	limit := min(cmp.Or(max(f.Limit, 0), 50), 500)
 	like := "LIKE"
@@ -61,7 +61,8 @@ func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next string, er
 	return jobs, next, q.db.Explain("list jobs", rows.Err())
 }
 
-// conditions of f: SQLite's LIKE knows no case, PostgreSQL's is another word.
+// conditions returns the WHERE clause of f and its arguments. like is the operator that ignores case:
+// LIKE on SQLite, ILIKE on PostgreSQL.
 func conditions(f Filter, like string) (where string, args []any) {
 	var all []string
 	add := func(condition string, arg any) {
@@ -76,7 +77,8 @@ func conditions(f Filter, like string) (where string, args []any) {
 	}
 	if len(f.States) > 0 {
 		all = append(all, oneOf("state", f.States, &args))
-		switch past := slices.ContainsFunc(f.States, State.Ended); { // which lets an index be used
+		// The condition on ended lets the database use a partial index.
+		switch past := slices.ContainsFunc(f.States, State.Ended); {
 		case !past:
 			all = append(all, "ended = 0")
 		case !slices.ContainsFunc(f.States, func(s State) bool { return !s.Ended() }):
@@ -89,7 +91,7 @@ func conditions(f Filter, like string) (where string, args []any) {
 	if f.Parent != "" {
 		add("parent = ?", f.Parent)
 	}
-	// An id begins with the time of its making: the range is one of the index that orders.
+	// An ID begins with the time of creation, so a range of times is a range of the primary key.
 	if !f.Since.IsZero() {
 		add("id >= ?", bound(f.Since))
 	}
@@ -102,7 +104,7 @@ func conditions(f Filter, like string) (where string, args []any) {
 	if f.Text != "" {
 		part := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Text) + "%"
 		text := `source LIKE ? ESCAPE '\' OR target LIKE ? ESCAPE '\'`
-		// A range costs less than a third LIKE, and nobody remembers the middle of an id.
+		// An ID is only compared by its beginning. A range costs less than a third LIKE.
 		args = append(args, strings.ToUpper(f.Text))
 		text += fmt.Sprintf(` OR (id >= $%d AND id < $%d || '~')`, len(args), len(args))
 		add("("+strings.ReplaceAll(text, "LIKE", like)+")", part)
@@ -122,16 +124,16 @@ func oneOf[T ~string](column string, values []T, args *[]any) string {
 	return column + " IN (" + strings.Join(marks, ", ") + ")"
 }
 
-// bound is the least id of jobs that were made at t or later.
+// bound returns the lowest ID that a job created at t or later can have.
 func bound(t time.Time) string {
 	var id ulid.ULID
 	if t.UnixMilli() > 0 {
-		_ = id.SetTime(min(ulid.Timestamp(t), ulid.MaxTime())) // within bounds it has no error
+		_ = id.SetTime(min(ulid.Timestamp(t), ulid.MaxTime())) // it cannot fail up to MaxTime
 	}
 	return id.String()
 }
 
-// Report is what the runner returned; nil while there is none.
+// Report returns the report that the job's runner returned, or nil if there is none.
 func (q *Queue) Report(ctx context.Context, id string) (json.RawMessage, error) {
 	if _, err := q.Get(ctx, id); err != nil {
 		return nil, err
@@ -144,14 +146,14 @@ func (q *Queue) Report(ctx context.Context, id string) (json.RawMessage, error) 
 	return raw(report), q.db.Explain("get report of job", err)
 }
 
-// Items returns up to limit lines of the report of the latest attempt, those after the sequence
-// number after.
+// Items returns up to limit items of the latest attempt, beginning after sequence number after. A limit
+// of 0 means 1000; the maximum is 10,000.
 func (q *Queue) Items(ctx context.Context, id string, after int64, limit int) ([]Item, error) {
 	j, err := q.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	after = max(after, int64(j.Attempt)<<seqOfNext)
+	after = max(after, int64(j.Attempt)<<attemptBits)
 	rows, err := q.db.QueryContext(ctx, `SELECT seq, data FROM job_items WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, page(limit))
 	if err != nil {
 		return nil, q.db.Explain("list items of job", err)
@@ -170,7 +172,8 @@ func (q *Queue) Items(ctx context.Context, id string, after int64, limit int) ([
 	return items, q.db.Explain("list items of job", rows.Err())
 }
 
-// Log returns up to limit lines of the log of all attempts, those after the sequence number after.
+// Log returns up to limit lines of the log of all attempts, beginning after sequence number after. A
+// limit of 0 means 1000; the maximum is 10,000.
 func (q *Queue) Log(ctx context.Context, id string, after int64, limit int) ([]Line, error) {
 	if _, err := q.Get(ctx, id); err != nil {
 		return nil, err
@@ -193,21 +196,23 @@ func (q *Queue) Log(ctx context.Context, id string, after int64, limit int) ([]L
 	return lines, q.db.Explain("read log of job", rows.Err())
 }
 
-// Watch yields what happens to a job, after the event of sequence number after, or from what is
-// kept with 0: first "state", then what the run says, "state" again when that changes, and at the
-// end "ended". Events may be missing, where more was said than can be kept or a connection was
-// down; states are not. It ends with an error, when ctx ends, or after "ended".
+// Watch yields the events of a job that follow sequence number after. With 0 it begins with the oldest
+// event that is still kept. The first event is "state", and "state" is repeated when the state changes.
+// In between are the events of the run, and the last event is "ended".
+//
+// Events of the run may be missing, if there were more than can be kept or if a connection was down.
+// States are never missing. The sequence ends after "ended", or with an error, also when ctx ends.
 func (q *Queue) Watch(ctx context.Context, id string, after int64) iter.Seq2[Event, error] {
 	return q.watched().Watch(ctx, id, after)
 }
 
 func (q *Queue) watched() live.Jobs { return live.Jobs{DB: q.db, Get: q.Get, Here: q.ring, Now: q.now} }
 
-// page bounds what one question returns: 1000 unless told, at most 10,000.
+// page returns the number of rows that one query returns: limit, but 1000 for 0 and at most 10,000.
 func page(limit int) int { return min(cmp.Or(max(limit, 0), 1000), 10_000) }
 
-// Stats counts jobs by state. It reads an index of all that history keeps: some milliseconds for
-// each ten thousand.
+// Stats counts jobs by state. It reads an index of all jobs, which takes some milliseconds for each ten
+// thousand jobs.
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	s := Stats{Jobs: map[State]int{}}
 	rows, err := q.db.QueryContext(ctx, `SELECT state, count(*) FROM jobs WHERE ended = 0 GROUP BY state

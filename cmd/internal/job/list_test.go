@@ -63,7 +63,7 @@ func TestAListHasPagesAndFilters(t *testing.T) {
 			"24 23 22 21 20":                                                   {Parent: "plan"},
 			"17":                                                               {Text: "APP17"},
 			"7":                                                                {Text: ids[7]},
-			"":                                                                 {Text: "100x"}, // % is no wildcard here
+			"":                                                                 {Text: "100x"}, // % is not a wildcard here
 			"24 18 12 6 0":                                                     {Text: "100%_X", Principal: "ann", Kinds: []string{"import"}, Limit: 50, Since: begin, Until: begin.Add(25 * time.Second)},
 		} {
 			if got := list(f); got != want {
@@ -89,26 +89,27 @@ func TestHistoryIsBoundedByAgeAndByNumber(t *testing.T) {
 			t.Error(n, items)
 		}
 		if n := count(t, db, `SELECT count(*) FROM jobs WHERE source LIKE '%:1500'`); n != 1 {
-			t.Error("the newest is gone")
+			t.Error("the newest job was deleted")
 		}
 		ahead.Store(int64(25 * time.Hour))
 		must(t, q.Clean(t.Context()))
 		if n := count(t, db, `SELECT count(*) FROM jobs`); n != 3 {
-			t.Error(n, "are left; those that wait have no age")
+			t.Error(n, "jobs are left; queued jobs must not be deleted")
 		}
 	})
 }
 
-// The suite's form of the benchmark: a page and a restart do not read history.
-func TestARestartAmongOldJobsGoesOnWithWhatRan(t *testing.T) {
+// This is a test of what BenchmarkRestartToFirstDispatch measures: neither a page of a list nor a restart
+// reads the history.
+func TestARestartWithALongHistoryResumesTheRunningJob(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Grace: time.Millisecond})
 		history(t, db, 5000)
 		j := submit(t, q, job.Submission{})
-		// As a killed process leaves it.
+		// The state that a killed process leaves.
 		if _, err := db.ExecContext(t.Context(), `UPDATE jobs SET state = 'running', attempt = 1, owner = 'dead', lease_until = $2 WHERE id = $1`,
-			j.ID, time.Now().Add(time.Duration(one(db.Postgres()))*time.Hour).UnixMicro()); err != nil {
+			j.ID, time.Now().Add(time.Duration(leaseHours(db.Postgres()))*time.Hour).UnixMicro()); err != nil {
 			t.Fatal(err)
 		}
 		must(t, db.Close())
@@ -124,15 +125,16 @@ func TestARestartAmongOldJobsGoesOnWithWhatRan(t *testing.T) {
 	})
 }
 
-// one: a lease on SQLite may have long to go, for its holder is dead if the file can be opened.
-func one(postgres bool) int {
+// leaseHours returns how long the lease still lasts. On SQLite it may last long, because its holder must
+// be dead if the file can be opened.
+func leaseHours(postgres bool) int {
 	if postgres {
 		return -1
 	}
 	return 1
 }
 
-func TestAWatchMissesNoStateAndGoesOnWhereItWas(t *testing.T) {
+func TestAWatchMissesNoStateAndResumesAfterAnEvent(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{})
 		step := make(chan struct{})
@@ -144,7 +146,7 @@ func TestAWatchMissesNoStateAndGoesOnWhereItWas(t *testing.T) {
 			must(t, err)
 			kinds, seqs = append(kinds, e.Kind), append(seqs, e.Seq)
 			switch {
-			case len(kinds) == 1: // it is queued
+			case len(kinds) == 1: // the job is queued
 				work(t, q, 1, func(_ context.Context, r *job.Run) job.Outcome {
 					for i := range 5 {
 						r.Emit("step", json.RawMessage(fmt.Sprint(i)))
@@ -154,7 +156,7 @@ func TestAWatchMissesNoStateAndGoesOnWhereItWas(t *testing.T) {
 				})
 			case e.Kind == "step" && string(e.Data) == "2" && !emitted:
 				emitted = true
-				var again []string // another that has seen this one
+				var again []string // what a second watch yields that begins after this event
 				for e2, err := range q.Watch(t.Context(), j.ID, e.Seq) {
 					must(t, err)
 					if e2.Kind == "step" {
@@ -188,8 +190,8 @@ func TestAWatchMissesNoStateAndGoesOnWhereItWas(t *testing.T) {
 	})
 }
 
-// Two connections to one database stand for two processes.
-func TestARunElsewhereIsWatchedAndCanceled(t *testing.T) {
+// Two connections to one database represent two processes.
+func TestARunInAnotherProcessIsWatchedAndCanceled(t *testing.T) {
 	url := databases.Postgres(t)
 	here, there := open(t, url, job.Config{}), open(t, url, job.Config{Lease: time.Hour})
 	more := make(chan struct{})
@@ -212,7 +214,7 @@ func TestARunElsewhereIsWatchedAndCanceled(t *testing.T) {
 		must(t, err)
 		got[e.Kind]++
 		if e.Seq < seq {
-			t.Error("seq goes back")
+			t.Error("the sequence number decreases")
 		}
 		seq = e.Seq
 		switch e.Kind {
@@ -220,7 +222,7 @@ func TestARunElsewhereIsWatchedAndCanceled(t *testing.T) {
 			close(more)
 		case "big":
 			if e.Data != nil {
-				t.Error("how?")
+				t.Error("an event that is too large for a notification arrived with its data")
 			}
 		case "last":
 			asked = true
@@ -284,7 +286,7 @@ func TestAScheduleFiresOnceInTheClusterAndSkipsWhatItMissed(t *testing.T) {
 			}
 		}
 		step("not yet", "2026-03-28T01:29:59Z", 0, "2026-03-28T01:30:00Z")
-		step("due", "2026-03-28T01:30:01Z", 1, "2026-03-29T01:30:00Z") // on the 29th there is no 02:30 in Berlin: it is 03:30
+		step("due", "2026-03-28T01:30:01Z", 1, "2026-03-29T01:30:00Z") // on 29 March there is no 02:30 in Berlin, so it is due at 03:30
 		if j, err := q.Get(t.Context(), s.LastJob); err != nil || j.Principal != "ann" || j.Kind != "transfer" || string(j.Request) != `{"rule":1}` || s.LastState != job.Queued || s.LastDue.Format(time.RFC3339) != "2026-03-28T01:30:00Z" {
 			t.Error(j, s, err)
 		}
@@ -308,7 +310,7 @@ func TestAScheduleFiresOnceInTheClusterAndSkipsWhatItMissed(t *testing.T) {
 		if s.LastState != job.Canceled {
 			t.Error(s)
 		}
-		set("2026-10-24T12:00:00Z") // in the night 02:30 comes twice, and once is enough
+		set("2026-10-24T12:00:00Z") // 02:30 occurs twice in this night, but it must fire once
 		step("before winter", "2026-10-24T12:00:00Z", 0, "2026-10-25T00:30:00Z")
 		step("winter", "2026-10-25T00:30:00Z", 1, "2026-10-26T01:30:00Z")
 		if _, err := q.PutSchedule(t.Context(), job.Schedule{Name: "mirror", Kind: "x", Principal: "ann", Cron: "@daily"}, nil); !fault.Is(err, fault.Conflict) {
@@ -326,7 +328,7 @@ func TestAScheduleFiresOnceInTheClusterAndSkipsWhatItMissed(t *testing.T) {
 	})
 }
 
-func TestARuleThatIsNoneIsRefused(t *testing.T) {
+func TestAnInvalidCronExpressionOrZoneIsRefused(t *testing.T) {
 	q := open(t, "sqlite:"+t.TempDir()+"/x.db", job.Config{})
 	for _, s := range []job.Schedule{
 		{Cron: ""}, {Cron: "* * * *"}, {Cron: "61 * * * *"}, {Cron: "* * * * *", Zone: "Nowhere/Land"}, {Cron: "0 0 30 2 *"}, {Cron: "@every 1s"}, {Cron: "* * * * *", Zone: "Local"},
@@ -379,19 +381,19 @@ func TestABudgetIsSharedAndNeverOverdrawn(t *testing.T) {
 			t.Error(n, err)
 		}
 		if _, _, err := q.Draw(t.Context(), "registry", "bob", "pull", 0, 100, 7); err == nil {
-			t.Error("no rate")
+			t.Error("a rate of 0 was accepted")
 		}
 	})
 }
 
-// A database with old figures of its table must not read all that is queued for each principal.
-func TestWhoIsNextIsLookedUpInTheIndexOfTheQueue(t *testing.T) {
+// A database with old statistics of the table must not read all queued jobs for each principal.
+func TestClaimsReadTheIndexOfQueuedJobs(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})
 		explain := "EXPLAIN QUERY PLAN "
 		if db.Postgres() {
-			history(t, db, 5000) // with figures that say that nothing is queued
+			history(t, db, 5000) // the statistics then say that nothing is queued
 			explain = "EXPLAIN "
 		}
 		fill(t, db, "ann", 1000)

@@ -33,7 +33,8 @@ func bothBench(b *testing.B, f func(b *testing.B, url string)) {
 	b.Run("postgres", func(b *testing.B) { f(b, databases.Postgres(b)) })
 }
 
-// open opens a queue on a database of its own connection; on SQLite there is one at a time.
+// open opens a queue. Without cfg.DB it opens the database first, which on SQLite only one queue at a
+// time can do.
 func open(tb testing.TB, url string, cfg job.Config) *job.Queue {
 	tb.Helper()
 	if cfg.DB == nil {
@@ -78,7 +79,7 @@ func submit(tb testing.TB, q *job.Queue, s job.Submission) job.Job {
 	return j
 }
 
-// work works until the function that it returns is called, or the test ends.
+// work runs q.Work until the returned function is called or the test ends.
 func work(tb testing.TB, q *job.Queue, slots int, run job.Runner) (stop func()) {
 	tb.Helper()
 	ctx, done := context.WithCancel(context.Background())
@@ -94,7 +95,7 @@ func work(tb testing.TB, q *job.Queue, slots int, run job.Runner) (stop func()) 
 	return stop
 }
 
-// ended watches a job to its end.
+// ended watches a job until it has ended and returns it.
 func ended(tb testing.TB, q *job.Queue, id string) job.Job {
 	tb.Helper()
 	for e, err := range q.Watch(tb.Context(), id, 0) {

@@ -11,9 +11,9 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Open brings the tables up to date and takes over what a dead process of this database left. On
-// SQLite, which has one process and one Queue, that is all that was running; on PostgreSQL a lease
-// has to end.
+// Open creates or updates the tables and returns a Queue on them. It also queues again the jobs that a
+// dead process left. A SQLite database has one process and one Queue, so these are all jobs that were
+// running. On PostgreSQL, another process may still run them, so they stay until their leases expire.
 func Open(ctx context.Context, cfg Config) (*Queue, error) {
 	if cfg.DB == nil {
 		return nil, &fault.Fault{Kind: fault.Internal, Op: "open queue", Err: errors.New("no database")}
@@ -27,17 +27,17 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 		return nil, err
 	}
 	if !q.db.Postgres() {
-		if err := q.sweep(ctx, everybody); err != nil {
+		if err := q.sweep(ctx, allLeases); err != nil {
 			return nil, err
 		}
 	}
 	return q, nil
 }
 
-// schema is what made the tables, step by step; docs/jobs.md tells what they are for.
+// schema returns the migrations that create the tables, in order. docs/jobs.md explains the tables.
 //
-// No index begins with the state of all jobs: a planner with old figures would take it for what is
-// queued, and read all of that for each principal. Claims go by jobs_queued.
+// No index begins with the state of all jobs. A query planner with old statistics would use it to find
+// queued jobs, and read all of them for each principal. Claims use jobs_queued.
 func schema() []string {
 	return []string{`
 CREATE TABLE jobs (

@@ -16,22 +16,22 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 )
 
-// Config is what a Queue needs. DB must be there; all else has a working zero value.
+// Config configures a Queue. DB is required. Every other field has a default, which its zero value means.
 type Config struct {
 	DB    *store.DB
-	Owner string // who works here, for people: a host's name. Each Queue adds some characters that are its own
-	Seal  Sealer // nil: a submission with a secret is Refused
+	Owner string // name of this worker for people, such as its host name; each Queue appends random characters
+	Seal  Sealer // seals secrets; if nil, a submission with a secret is Refused
 
-	Lease    time.Duration // 0 is 15 s: how long after its last sign of life a worker's jobs go to others
-	Losses   int           // 0 is 10: a job whose worker was lost so often is Failed
-	Grace    time.Duration // 0 is 8 s: for running jobs when Work is stopped
-	Keep     time.Duration // 0 is 30 days: how long ended jobs are kept
-	KeepMost int           // 0 is a million: how many ended jobs are kept
-	Late     time.Duration // 0 is 5 minutes: a firing later than that is skipped
+	Lease    time.Duration // time after its last renewal for which a worker keeps a job; default 15 s
+	Losses   int           // a job that has lost its worker this often is Failed; default 10
+	Grace    time.Duration // time that running jobs have to end when Work is stopped; default 8 s
+	Keep     time.Duration // how long ended jobs are kept; default 30 days
+	KeepMost int           // maximum number of ended jobs that are kept; default 1,000,000
+	Late     time.Duration // a schedule that is due for longer than this does not fire; default 5 minutes
 
-	QueuedMost int // 0 is 100,000: how many jobs of a principal may be queued; another is Throttled
+	QueuedMost int // maximum number of queued jobs of one principal; one more is Throttled; default 100,000
 
-	Clock func() time.Time // nil is the database's clock
+	Clock func() time.Time // default: the clock of the database
 }
 
 func (c Config) withDefaults() Config {
@@ -45,39 +45,41 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Queue is the jobs of one database. All of it may be used at the same time.
+// Queue is the queue of one database. It is safe for concurrent use.
 type Queue struct {
 	cfg   Config
 	db    *store.DB
 	owner string
-	ahead atomic.Int64 // how far the database's clock is before ours, ns
+	ahead atomic.Int64 // how far the clock of the database is ahead of the local one, in ns
 
 	mu       sync.Mutex
 	running  map[string]*Run
-	late     []*Run // that ended here last, for who watches and was cut off
+	recent   []*Run // runs that ended here last; a watcher that was cut off can still read their events
 	working  bool
 	entropy  *ulid.MonotonicEntropy
 	backlogs map[string]backlog // by principal
 }
 
-// backlog is what one principal had queued a little while ago, and what it added since.
+// backlog estimates how many jobs one principal has queued: the last count, and the jobs added since.
 type backlog struct {
 	queued  int
 	counted time.Time
 }
 
-const seqOfNext = 32 // bits: sequence numbers begin at attempt << 32, so that they grow over attempts
+// attemptBits is a number of bits. The sequence numbers of an attempt begin at attempt << 32, so that they
+// increase from attempt to attempt.
+const attemptBits = 32
 
-// Run is one attempt at a job. Its methods may be used at the same time.
+// Run is one attempt at a job. Its methods are safe for concurrent use.
 type Run struct {
 	Job  Job
-	live *live.Ring // what was said of late, for those who watch
+	live *live.Ring // the latest events, for watchers
 
 	q      *Queue
 	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when the runner returned
+	done   chan struct{} // closed when the runner has returned and the outcome is stored
 
-	flushing sync.Mutex // one flush at a time, so that lines stay in order
+	flushing sync.Mutex // held during a flush, so that lines are written in order
 
 	mu       sync.Mutex
 	items    []Item
@@ -85,11 +87,11 @@ type Run struct {
 	lineSeq  int64
 	itemSeq  int64
 	progress json.RawMessage
-	written  string // the progress that the row has
-	asked    bool   // to be canceled
+	written  string // the progress that is stored in the job's row
+	asked    bool   // whether a cancel was requested
 }
 
-// Owner is the name under which this Queue holds leases.
+// Owner returns the name under which this Queue holds leases.
 func (q *Queue) Owner() string { return q.owner }
 
 func (q *Queue) now() time.Time {
@@ -99,7 +101,8 @@ func (q *Queue) now() time.Time {
 	return time.Now().Add(time.Duration(q.ahead.Load()))
 }
 
-// setClock measures the database's clock: leases are only as good as all agree about the time.
+// setClock measures the difference between the clock of the database and the local one. Leases need a
+// clock on which all processes agree.
 func (q *Queue) setClock(ctx context.Context) error {
 	asked := time.Now()
 	there, err := q.db.Now(ctx)
@@ -114,7 +117,7 @@ func (q *Queue) id(at time.Time) string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	id, err := ulid.New(ulid.Timestamp(at), q.entropy)
-	if err != nil { // the random part ran over, once in 2^80
+	if err != nil { // The random part overflowed. The probability is 1 in 2^80.
 		return ulid.MustNew(ulid.Timestamp(at.Add(time.Millisecond)), rand.Reader).String()
 	}
 	return id.String()
@@ -136,7 +139,7 @@ func (q *Queue) local(id string) *Run {
 	if r := q.running[id]; r != nil {
 		return r
 	}
-	for _, r := range slices.Backward(q.late) {
+	for _, r := range slices.Backward(q.recent) {
 		if r.Job.ID == id {
 			return r
 		}
@@ -144,7 +147,7 @@ func (q *Queue) local(id string) *Run {
 	return nil
 }
 
-// ring is what the run here of a job says; nil for none.
+// ring returns the events of the job's run in this process. It returns nil if there is none.
 func (q *Queue) ring(id string) *live.Ring {
 	if r := q.local(id); r != nil {
 		return r.live

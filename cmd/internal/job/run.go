@@ -15,26 +15,27 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Runner does a job. ctx ends when the job is canceled, when its lease went to another, or when
-// Work was stopped and the grace is over; context.Cause says which. What a runner returns after
-// its lease went counts for nothing.
+// Runner carries out a job. ctx ends when the job is canceled, when another worker has claimed the job,
+// or when Work was stopped and Config.Grace is over. context.Cause(ctx) says which. If another worker has
+// claimed the job, the outcome that the runner returns is ignored.
 type Runner func(ctx context.Context, r *Run) Outcome
 
 const (
-	maxLines = 10_000  // of a job's log
-	maxLine  = 4 << 10 // bytes
-	bulk     = 256     // items that wait to be written
+	maxLines  = 10_000  // lines of the log of one attempt
+	maxLine   = 4 << 10 // bytes of one line
+	itemBatch = 256     // unwritten items at which Item writes them itself
 )
 
 func newRun(q *Queue, j Job) *Run {
-	first := int64(j.Attempt) << seqOfNext
+	first := int64(j.Attempt) << attemptBits
 	return &Run{Job: j, q: q, live: live.New(j.ID, j.Attempt, first), lineSeq: first, itemSeq: first, done: make(chan struct{})}
 }
 
-// Secret is what was submitted with the job, opened; nil when there was none.
+// Secret returns the decrypted secret that was submitted with the job, or nil if there was none. The
+// error is Denied if this Queue has no Sealer, or that of the Sealer or of the database.
 func (r *Run) Secret(ctx context.Context) ([]byte, error) {
 	var sealed []byte
-	err := insist(ctx, func() error {
+	err := retryOutage(ctx, func() error {
 		err := r.q.db.QueryRowContext(ctx, `SELECT sealed FROM job_secrets WHERE job = $1`, r.Job.ID).Scan(&sealed)
 		if errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -48,19 +49,21 @@ func (r *Run) Secret(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	if r.q.cfg.Seal == nil {
-		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret of job", Name: r.Job.ID, Err: errors.New("there is no key here")}
+		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret of job", Name: r.Job.ID, Err: errors.New("this server has no key to open secrets")}
 	}
 	return r.q.cfg.Seal.Open(sealed, sealedName(r.Job.ID))
 }
 
 func sealedName(id string) string { return "job/" + id }
 
-// Emit tells those who watch. Nothing of it is written: what must be read later is an Item or Log.
+// Emit sends an event to those who watch the job. It is not stored. Use Item or Log for information that
+// must be readable later.
 func (r *Run) Emit(kind string, data json.RawMessage) {
 	r.live.Add(Event{Kind: kind, Data: data, At: r.q.now()})
 }
 
-// Progress is the latest snapshot: told at once as "progress", and written every few seconds.
+// Progress sets the latest snapshot of the progress. Watchers receive it at once as a "progress" event.
+// It is stored with the job every few seconds.
 func (r *Run) Progress(data json.RawMessage) {
 	r.mu.Lock()
 	r.progress = data
@@ -68,35 +71,35 @@ func (r *Run) Progress(data json.RawMessage) {
 	r.Emit("progress", data)
 }
 
-// Item adds a line to the report. It is durable at the latest when the job has ended, and usually
-// after a second. An error says that lines could not be written; the run should end then.
+// Item adds an item to the job's report. It is usually durable after a second, and at the latest when
+// the job has ended. An error means that items could not be written; the run should then end.
 func (r *Run) Item(ctx context.Context, data json.RawMessage) error {
 	r.mu.Lock()
 	r.itemSeq++
 	r.items = append(r.items, Item{Seq: r.itemSeq, Data: data})
-	full := len(r.items) >= bulk
+	full := len(r.items) >= itemBatch
 	r.mu.Unlock()
 	if full {
-		return insist(ctx, func() error { return r.flush(ctx) })
+		return retryOutage(ctx, func() error { return r.flush(ctx) })
 	}
 	return nil
 }
 
-// Log adds a line to the job's log: told at once as "log", durable as an Item. A line is cut at
-// 4 KiB, and the log of an attempt after 10,000 lines.
+// Log adds a line to the job's log. Watchers receive it at once as a "log" event. It becomes durable as
+// an Item does. A line is cut after 4 KiB, and the log of an attempt ends after 10,000 lines.
 func (r *Run) Log(text string) {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "�"), "\x00", "�") // which no database takes
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "�"), "\x00", "�") // databases do not accept these bytes in text
 	if len(text) > maxLine {
 		text = strings.ToValidUTF8(text[:maxLine], "") + "…"
 	}
 	r.mu.Lock()
-	n := r.lineSeq - int64(r.Job.Attempt)<<seqOfNext
+	n := r.lineSeq - int64(r.Job.Attempt)<<attemptBits
 	if n > maxLines {
 		r.mu.Unlock()
 		return
 	}
 	if n == maxLines {
-		text = "the log of this attempt is cut here"
+		text = "the log of this attempt is full; no more lines are kept"
 	}
 	r.lineSeq++
 	line := Line{Seq: r.lineSeq, At: r.q.now(), Text: text}
@@ -107,21 +110,22 @@ func (r *Run) Log(text string) {
 	}
 }
 
-// Fence asks the database whether this attempt still holds the job: nil if so, Canceled when the
-// job is to be canceled, Moved when it went to another, Unavailable when there is no answer for a
-// minute. Ask right before what can't be done twice.
+// Fence asks the database whether this attempt still holds the job. Call it right before an action that
+// must not be done twice. The error is nil if the attempt holds the job, Canceled if a cancel was
+// requested, Moved if another worker has the job, and Unavailable if the database does not answer for a
+// minute.
 func (r *Run) Fence(ctx context.Context) error {
-	return insist(ctx, func() error { return r.held(ctx, r.q.db.QueryRowContext(ctx, holds, r.Job.ID, r.Job.Attempt)) })
+	return retryOutage(ctx, func() error { return r.held(ctx, r.q.db.QueryRowContext(ctx, holds, r.Job.ID, r.Job.Attempt)) })
 }
 
-// persistence is how long a result is offered to a database that does not answer. After that the
-// lease ends and the job is run again.
-const persistence = time.Minute
+// outage is how long a result is retried if the database does not answer. After that the lease
+// expires, and the job runs again.
+const outage = time.Minute
 
-// insist asks a database that is away again and again: it may be restarted, and the work so far is
-// worth a wait.
-func insist(ctx context.Context, f func() error) error {
-	until := time.Now().Add(persistence)
+// retryOutage repeats f while the database does not answer, for up to a minute. The database may be
+// restarting, and the work so far would be lost.
+func retryOutage(ctx context.Context, f func() error) error {
+	until := time.Now().Add(outage)
 	for {
 		err := f()
 		if !fault.Is(err, fault.Unavailable) || time.Now().After(until) || !pause(ctx, 300*time.Millisecond) {
@@ -146,13 +150,14 @@ func (r *Run) held(ctx context.Context, row *sql.Row) error {
 	return nil
 }
 
-// Tx changes the database together with the fence: f's changes are made if this attempt holds the
-// job when they are committed. Else the error is Fence's, and nothing was changed.
+// Tx runs f in a transaction that also checks the fence. The changes of f are committed only if this
+// attempt holds the job at that time. Otherwise nothing changes, and the error is that of Fence. f may
+// run more than once. If the error contains store.ErrUncertain, the changes may have taken effect.
 func (r *Run) Tx(ctx context.Context, f func(*sql.Tx) error) error {
 	var uncertain error
-	err := insist(ctx, func() error {
+	err := retryOutage(ctx, func() error {
 		err := r.tx(ctx, f)
-		if errors.Is(err, store.ErrUncertain) { // f is perhaps nothing to be done twice
+		if errors.Is(err, store.ErrUncertain) { // perhaps committed, so f must not be repeated here
 			uncertain = err
 			return nil
 		}
@@ -171,21 +176,21 @@ func (r *Run) tx(ctx context.Context, f func(*sql.Tx) error) error {
 }
 
 func (r *Run) lost() error {
-	return &fault.Fault{Kind: fault.Moved, Op: "run job", Name: r.Job.ID, Err: errors.New("its lease ended and the job went on without this worker")}
+	return &fault.Fault{Kind: fault.Moved, Op: "run job", Name: r.Job.ID, Err: errors.New("this worker no longer holds the lease of the job")}
 }
 
 func canceled(id string) error {
-	return &fault.Fault{Kind: fault.Canceled, Op: "run job", Name: id, Err: errors.New("it was asked to stop")}
+	return &fault.Fault{Kind: fault.Canceled, Op: "run job", Name: id, Err: errors.New("a cancel was requested")}
 }
 
-// CancelRequested reports whether this process knows that the job is to be canceled.
+// CancelRequested reports whether this process knows that a cancel was requested.
 func (r *Run) CancelRequested() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.asked
 }
 
-// askCancel ends the runner's context because somebody asked for it.
+// askCancel ends the runner's context because a cancel was requested.
 func (r *Run) askCancel() {
 	r.mu.Lock()
 	r.asked = true
@@ -193,7 +198,8 @@ func (r *Run) askCancel() {
 	r.cancel(canceled(r.Job.ID))
 }
 
-// unwritten takes what flush has to write.
+// unwritten takes the items and lines that are not written yet. The caller writes them, or gives them
+// back with putBack.
 func (r *Run) unwritten() (items []Item, lines []Line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -202,13 +208,13 @@ func (r *Run) unwritten() (items []Item, lines []Line) {
 	return items, lines
 }
 
-func (r *Run) giveBack(items []Item, lines []Line) {
+func (r *Run) putBack(items []Item, lines []Line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.items, r.lines = append(items, r.items...), append(lines, r.lines...)
 }
 
-// flush writes what Item and Log gathered, under the fence.
+// flush writes the items and lines that Item and Log have collected, if this attempt holds the job.
 func (r *Run) flush(ctx context.Context) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
@@ -218,13 +224,13 @@ func (r *Run) flush(ctx context.Context) error {
 	}
 	err := r.q.db.Tx(ctx, func(tx *sql.Tx) error {
 		err := r.held(ctx, tx.QueryRowContext(ctx, holds+r.q.db.ForUpdate(), r.Job.ID, r.Job.Attempt))
-		if err != nil && !fault.Is(err, fault.Canceled) { // how far it came is told of a canceled job, too
+		if err != nil && !fault.Is(err, fault.Canceled) { // a job that is being canceled still has its items
 			return err
 		}
 		return write(ctx, tx, r.Job.ID, items, lines)
 	})
 	if err != nil && !fault.Is(err, fault.Moved) {
-		r.giveBack(items, lines)
+		r.putBack(items, lines)
 	}
 	return r.q.db.Explain("write items of job", err)
 }
@@ -244,9 +250,10 @@ func write(ctx context.Context, tx *sql.Tx, id string, items []Item, lines []Lin
 	return insertMany(ctx, tx, `INSERT INTO job_log (job, seq, at, text) VALUES `, rows)
 }
 
-const rowsAtOnce = 64 // of one statement
+const rowsAtOnce = 64 // rows in one statement
 
-// insertMany may be run again with rows of which nobody knows whether they were committed.
+// insertMany inserts rows. Rows that exist already are ignored, so it may be repeated when it is unknown
+// whether they were committed.
 func insertMany(ctx context.Context, tx *sql.Tx, into string, rows [][]any) error {
 	for len(rows) > 0 {
 		part := rows[:min(rowsAtOnce, len(rows))]

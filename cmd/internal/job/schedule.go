@@ -15,49 +15,51 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-const often = time.Minute // the least of @every
+const minEvery = time.Minute // the shortest interval that @every may name
 
-// next is the first firing of s after t, in t's absolute time.
+// next returns the first time after t at which s is due. t may be in any time zone.
 func next(s Schedule, t time.Time) (time.Time, error) {
 	zone, err := time.LoadLocation(cmp.Or(s.Zone, "UTC"))
 	if err != nil || s.Zone == "Local" {
-		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read time zone", Name: s.Zone, Hint: "write one like Europe/Berlin"}
+		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read time zone", Name: s.Zone, Hint: "write a name such as Europe/Berlin"}
 	}
 	parser, err := cron.TryNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.Hash | cron.DowOrDom)
 	if err != nil {
 		return time.Time{}, &fault.Fault{Kind: fault.Internal, Op: "read schedule", Name: s.Cron, Err: err}
 	}
-	rule, err := parser.WithMinEveryInterval(often).ParseWithHashKey(s.Cron, cmp.Or(s.ID, s.Name))
+	rule, err := parser.WithMinEveryInterval(minEvery).ParseWithHashKey(s.Cron, cmp.Or(s.ID, s.Name))
 	if err != nil {
 		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: err, Hint: "write five fields: minute hour day month weekday"}
 	}
 	if spec, ok := rule.(*cron.SpecSchedule); ok {
-		spec.Location = zone // "CRON_TZ=" in the rule would say another than Zone
+		spec.Location = zone // replaces a zone that "CRON_TZ=" in the rule may have set
 	}
 	due := rule.Next(t.In(zone))
-	if spec, ok := rule.(*cron.SpecSchedule); ok && spec.Hour&everyHour == 0 && again(due) {
+	if spec, ok := rule.(*cron.SpecSchedule); ok && spec.Hour&everyHour == 0 && repeatedHour(due) {
 		due = rule.Next(due)
 	}
 	if due.IsZero() {
-		return due, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: errors.New("it has no next time")}
+		return due, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: errors.New("it is never due")}
 	}
 	return due, nil
 }
 
-const everyHour = 1 << 63 // cron's mark of a *
+const everyHour = 1 << 63 // the bit that package cron sets in a field for *
 
-// again reports whether the clock on the wall said the same an hour before: when summer time ends
-// a daily rule has had its turn.
-func again(due time.Time) bool {
+// repeatedHour reports whether local clocks showed the same time one hour before due, as when summer time ends.
+// A daily rule was already due then.
+func repeatedHour(due time.Time) bool {
 	return !due.IsZero() && due.Add(-time.Hour).Format(time.TimeOnly) == due.Format(time.TimeOnly)
 }
 
-// PutSchedule makes a schedule, or with an ID changes that one. Its next firing is counted from
-// now. Another of the same name and principal is a Conflict. also is in the same transaction; nil
-// for nothing.
+// PutSchedule creates a schedule if s.ID is "", and else changes the schedule with that ID. The time at
+// which it is due next is computed from now. also runs in the same transaction; nil does nothing.
+//
+// Errors are Invalid if a field is missing or wrong, NotFound if there is no schedule with the ID, and
+// Conflict if the principal has another schedule of the same name.
 func (q *Queue) PutSchedule(ctx context.Context, s Schedule, also func(*sql.Tx, Schedule) error) (Schedule, error) {
 	if s.Name == "" || s.Kind == "" || s.Principal == "" {
-		return Schedule{}, &fault.Fault{Kind: fault.Invalid, Op: "put schedule", Name: s.Name, Err: errors.New("no name, no kind or no principal")}
+		return Schedule{}, &fault.Fault{Kind: fault.Invalid, Op: "put schedule", Name: s.Name, Err: errors.New("the name, the kind or the principal is missing")}
 	}
 	now := q.now()
 	fresh := s.ID == ""
@@ -80,7 +82,7 @@ func (q *Queue) PutSchedule(ctx context.Context, s Schedule, also func(*sql.Tx, 
 		return err
 	})
 	if fault.Is(q.db.Explain("", err), fault.Conflict) {
-		return Schedule{}, &fault.Fault{Kind: fault.Conflict, Op: "put schedule", Name: s.Name, Err: errors.New("there is one of this name")}
+		return Schedule{}, &fault.Fault{Kind: fault.Conflict, Op: "put schedule", Name: s.Name, Err: errors.New("a schedule of this name exists already")}
 	}
 	return s, q.db.Explain("put schedule", err)
 }
@@ -99,11 +101,11 @@ func (q *Queue) putSchedule(ctx context.Context, tx *sql.Tx, s Schedule, fresh b
 	res, err := tx.ExecContext(ctx, `UPDATE schedules SET name = $1, kind = $2, principal = $3, cron = $4, zone = $5, request = $6, source = $7, target = $8,
 		paused = $9, next_due = $10 WHERE id = $11`,
 		s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target, paused, store.Micros(due), s.ID)
-	return one(res, err, s.ID)
+	return foundOne(res, err, s.ID)
 }
 
-// one is NotFound for a change that met no schedule.
-func one(res sql.Result, err error, id string) error {
+// foundOne returns NotFound if a statement changed no schedule.
+func foundOne(res sql.Result, err error, id string) error {
 	if err != nil {
 		return err
 	}
@@ -128,7 +130,8 @@ func scanSchedule(row scanner) (Schedule, error) {
 	return s, nil
 }
 
-// Schedules are all of a principal, or of everybody with "", by name.
+// Schedules returns the schedules of a principal, sorted by name. With "" it returns those of all
+// principals.
 func (q *Queue) Schedules(ctx context.Context, principal string) ([]Schedule, error) {
 	rows, err := q.db.QueryContext(ctx, schedules+` WHERE $1 = '' OR s.principal = $1 ORDER BY s.name, s.id`, principal)
 	if err != nil {
@@ -146,7 +149,7 @@ func (q *Queue) Schedules(ctx context.Context, principal string) ([]Schedule, er
 	return all, q.db.Explain("list schedules", rows.Err())
 }
 
-// Schedule returns one, or NotFound.
+// Schedule returns the schedule with the given ID. The error is NotFound if there is none.
 func (q *Queue) Schedule(ctx context.Context, id string) (Schedule, error) {
 	s, err := scanSchedule(q.db.QueryRowContext(ctx, schedules+` WHERE s.id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -155,17 +158,18 @@ func (q *Queue) Schedule(ctx context.Context, id string) (Schedule, error) {
 	return s, q.db.Explain("get schedule", err)
 }
 
-// DeleteSchedule forgets a schedule; its jobs stay.
+// DeleteSchedule deletes a schedule. Its jobs stay. also runs in the same transaction; nil does nothing.
 func (q *Queue) DeleteSchedule(ctx context.Context, id string, also func(*sql.Tx) error) error {
 	return q.changeSchedule(ctx, id, also, `DELETE FROM schedules WHERE id = $1`)
 }
 
-// PauseSchedule stops a schedule from firing.
+// PauseSchedule stops a schedule from creating jobs until it is resumed. also is as in DeleteSchedule.
 func (q *Queue) PauseSchedule(ctx context.Context, id string, also func(*sql.Tx) error) error {
 	return q.changeSchedule(ctx, id, also, `UPDATE schedules SET paused = 1 WHERE id = $1`)
 }
 
-// ResumeSchedule lets it fire again, from now on: what was due meanwhile is skipped.
+// ResumeSchedule resumes a paused schedule. What was due in the meantime is skipped. also is as in
+// DeleteSchedule.
 func (q *Queue) ResumeSchedule(ctx context.Context, id string, also func(*sql.Tx) error) error {
 	s, err := q.Schedule(ctx, id)
 	if err != nil {
@@ -181,7 +185,7 @@ func (q *Queue) ResumeSchedule(ctx context.Context, id string, also func(*sql.Tx
 func (q *Queue) changeSchedule(ctx context.Context, id string, also func(*sql.Tx) error, query string, args ...any) error {
 	err := q.db.Tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, query, append([]any{id}, args...)...)
-		if err := one(res, err, id); err != nil {
+		if err := foundOne(res, err, id); err != nil {
 			return err
 		}
 		if also != nil {
@@ -192,7 +196,8 @@ func (q *Queue) changeSchedule(ctx context.Context, id string, also func(*sql.Tx
 	return q.db.Explain("change schedule", err)
 }
 
-// RunSchedule makes the schedule's job now, paused or not, and leaves its next firing as it is.
+// RunSchedule creates the schedule's job now, also if the schedule is paused. It does not change when
+// the schedule is due next. also runs in the same transaction; nil does nothing.
 func (q *Queue) RunSchedule(ctx context.Context, id string, also func(*sql.Tx, Job) error) (Job, error) {
 	s, err := q.Schedule(ctx, id)
 	if err != nil {
@@ -207,18 +212,19 @@ func (q *Queue) RunSchedule(ctx context.Context, id string, also func(*sql.Tx, J
 			return err
 		}
 		res, err := tx.ExecContext(ctx, `UPDATE schedules SET last_job = $1, last_due = $2 WHERE id = $3`, j.ID, store.Micros(now), id)
-		return one(res, err, id)
+		return foundOne(res, err, id)
 	})
 	return j, q.db.Explain("run schedule", err)
 }
 
-// firing is the job that s makes.
+// firing returns the submission of the job that s creates.
 func firing(s Schedule, id string, now time.Time) submission {
 	return submission{id: id, now: now, Submission: Submission{Kind: s.Kind, Principal: s.Principal, Request: s.Request, Source: s.Source, Target: s.Target, Schedule: s.ID}}
 }
 
-// fireDue fires what is due. Any process may: next_due moves in the transaction that makes the
-// job, and the database takes a (schedule, due) only once.
+// fireDue creates the jobs of the schedules that are due. Several processes may call it at the same
+// time. The transaction that creates a job also advances next_due, and a unique index allows each
+// (schedule, due) only once.
 func (q *Queue) fireDue(ctx context.Context) error {
 	now := q.now()
 	rows, err := q.db.QueryContext(ctx, schedules+` WHERE s.paused = 0 AND s.next_due <= $1 ORDER BY s.next_due LIMIT 100`, store.Micros(now))
@@ -245,11 +251,11 @@ func (q *Queue) fireDue(ctx context.Context) error {
 	return nil
 }
 
-// fire moves s on to its next time and makes its job, unless that is missed or the job before
-// still is at work.
+// fire advances s to its next time and creates its job. It creates no job if s is overdue by more than
+// Config.Late, or if the last job of s has not ended.
 func (q *Queue) fire(ctx context.Context, s Schedule, now time.Time) error {
 	due, err := next(s, now)
-	if err != nil { // it was good once: a zone that is gone, or a last date that has passed
+	if err != nil { // It was valid once. Its zone no longer exists, or its last date has passed.
 		return q.changeSchedule(ctx, s.ID, nil, `UPDATE schedules SET paused = 1 WHERE id = $1`)
 	}
 	missed := now.Sub(s.NextDue) > q.cfg.Late
@@ -263,7 +269,7 @@ func (q *Queue) fire(ctx context.Context, s Schedule, now time.Time) error {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 || missed || busy {
-			return err // another process was first, or there is nothing to make
+			return err // another process fired it, or no job is to be created
 		}
 		j, _, err := q.insert(ctx, tx, sub)
 		if err != nil {

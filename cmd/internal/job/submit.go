@@ -14,11 +14,15 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Submit makes a job; it is durable when Submit returns. fresh is false when s.Key stood for a
-// job already, which is returned.
+// Submit creates a job. The job is durable when Submit returns. If s.Key already stands for a job of the
+// same request, Submit returns that job, and fresh is false.
+//
+// Errors are Invalid without a kind or a principal, Refused for a secret without a Sealer, Conflict for a
+// key of another request, Throttled if the principal has too many queued jobs, and those of s.Also and
+// of the database.
 func (q *Queue) Submit(ctx context.Context, s Submission) (j Job, fresh bool, err error) {
 	if s.Kind == "" || s.Principal == "" {
-		return Job{}, false, &fault.Fault{Kind: fault.Invalid, Op: "submit job", Err: errors.New("no kind or no principal")}
+		return Job{}, false, &fault.Fault{Kind: fault.Invalid, Op: "submit job", Err: errors.New("the kind or the principal is missing")}
 	}
 	sub := submission{Submission: s, now: q.now()}
 	sub.id = q.id(sub.now)
@@ -30,7 +34,7 @@ func (q *Queue) Submit(ctx context.Context, s Submission) (j Job, fresh bool, er
 			j, fresh, err = q.insert(ctx, tx, sub)
 			return err
 		})
-		// The id is the same each time, so that what was committed after all is found.
+		// Every attempt has the same ID. So a job that was committed although its answer was lost is found.
 		if n == tries || !errors.Is(err, store.ErrUncertain) || ctx.Err() != nil {
 			break
 		}
@@ -41,7 +45,7 @@ func (q *Queue) Submit(ctx context.Context, s Submission) (j Job, fresh bool, er
 	return j, fresh, nil
 }
 
-// tries is how often Submit runs when the answer to its commit was lost.
+// tries is how often Submit runs its transaction if the answers to its commits are lost.
 const tries = 3
 
 func (q *Queue) seal(secret []byte, id string) ([]byte, error) {
@@ -49,7 +53,7 @@ func (q *Queue) seal(secret []byte, id string) ([]byte, error) {
 		return nil, nil
 	}
 	if q.cfg.Seal == nil {
-		return nil, &fault.Fault{Kind: fault.Refused, Op: "submit job", Err: errors.New("there is no key to seal its secret with")}
+		return nil, &fault.Fault{Kind: fault.Refused, Op: "submit job", Err: errors.New("this server has no key to seal secrets")}
 	}
 	sealed, err := q.cfg.Seal.Seal(secret, sealedName(id))
 	if err != nil {
@@ -71,7 +75,7 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, s submission) (Job, bool
 		return Job{}, false, err
 	}
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return j, true, err // committed before, with its answer lost
+		return j, true, err // An earlier attempt was committed, and its answer was lost.
 	}
 	if err := q.admit(ctx, tx, s); err != nil {
 		return Job{}, false, err
@@ -86,20 +90,21 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, s submission) (Job, bool
 			return Job{}, false, err
 		}
 	}
-	return j, true, q.db.Notify(tx, saidQueued, "")
+	return j, true, q.db.Notify(tx, topicQueued, "")
 }
 
-// sameKey returns the job that s.Key stands for, or a zero one when it now stands for s.
+// sameKey returns the job that s.Key stands for. If there is none, it records that the key stands for s
+// and returns a zero Job.
 func (q *Queue) sameKey(ctx context.Context, tx *sql.Tx, s submission) (Job, error) {
 	if s.Key == "" {
 		return Job{}, nil
 	}
 	now, hash := store.Micros(s.now), fingerprint(s.Submission)
 	if _, err := tx.ExecContext(ctx, `DELETE FROM job_keys WHERE principal = $1 AND client_key = $2 AND created <= $3`,
-		s.Principal, s.Key, store.Micros(s.now.Add(-keyDay))); err != nil {
+		s.Principal, s.Key, store.Micros(s.now.Add(-keyLife))); err != nil {
 		return Job{}, err
 	}
-	// Of two at once the second waits here for the first.
+	// If two requests with the same key arrive at the same time, the second one waits here for the first.
 	res, err := tx.ExecContext(ctx, `INSERT INTO job_keys (principal, client_key, hash, job, created) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
 		s.Principal, s.Key, hash, s.id, now)
 	if err != nil {
@@ -114,21 +119,21 @@ func (q *Queue) sameKey(ctx context.Context, tx *sql.Tx, s submission) (Job, err
 	}
 	if other != hash {
 		return Job{}, &fault.Fault{Kind: fault.Conflict, Op: "submit job", Name: s.Key,
-			Err: errors.New("the key was used for another request within a day"), Hint: "take a new idempotency key for each request"}
+			Err: errors.New("the idempotency key was used for another request within a day"), Hint: "use a new idempotency key for each request"}
 	}
 	j, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = $1`, id))
-	if errors.Is(err, sql.ErrNoRows) { // swept from history; the key goes with it
+	if errors.Is(err, sql.ErrNoRows) { // The job was deleted from history, so the key is free again.
 		_, err = tx.ExecContext(ctx, `UPDATE job_keys SET job = $1, created = $2 WHERE principal = $3 AND client_key = $4`, s.id, now, s.Principal, s.Key)
 		return Job{}, err
 	}
 	return j, err
 }
 
-// keyDay is how long a key stands for its job.
-const keyDay = 24 * time.Hour
+// keyLife is how long an idempotency key stands for its job.
+const keyLife = 24 * time.Hour
 
-// fingerprint tells requests apart; spaces in JSON make no difference. The secret is left out: its
-// hash would lie here in the open.
+// fingerprint returns a hash that tells requests apart. White space in JSON makes no difference. The hash
+// does not include the secret, because it is stored unencrypted.
 func fingerprint(s Submission) string {
 	var flat bytes.Buffer
 	if json.Compact(&flat, s.Request) != nil {

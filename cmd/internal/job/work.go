@@ -15,32 +15,35 @@ import (
 )
 
 const (
-	unwinding = time.Second // for a runner whose context ended, when Work is stopped
+	returnTime = time.Second // how long a runner has to return after its context ended, when Work is stopped
 )
 
-// Work claims jobs and runs them, up to slots at a time, and keeps house for the queue: leases,
-// schedules, history. With no slots it only keeps house. It returns when ctx has ended: what runs
-// then has Config.Grace, and what still runs after it is given back, queued for the next worker.
-// A runner that does not return although its context ended is left behind, fenced.
+// Work claims jobs and runs them, up to slots at a time. It also does the housekeeping of the queue:
+// leases, schedules and history. With slots of 0 or less it only does the housekeeping.
 //
-// The database may come and go meanwhile. An error is only that of a second Work at the same time.
+// Work returns when ctx has ended. Running jobs then have Config.Grace to end. After that their contexts
+// end, and jobs that are not complete are queued again for another worker. A runner that does not return
+// even then is left running, but the fence keeps it from changing its job.
+//
+// Work continues while the database is not reachable. The only error is Conflict, if Work is already
+// running on this Queue.
 func (q *Queue) Work(ctx context.Context, slots int, run Runner) error {
 	q.mu.Lock()
 	if q.working {
 		q.mu.Unlock()
-		return &fault.Fault{Kind: fault.Conflict, Op: "work", Name: q.owner, Err: errors.New("it works already")}
+		return &fault.Fault{Kind: fault.Conflict, Op: "work", Name: q.owner, Err: errors.New("the queue has a worker already")}
 	}
 	q.working = true
 	q.mu.Unlock()
 
-	house, stop := context.WithCancel(context.WithoutCancel(ctx))
+	loopsCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
 	for _, loop := range []func(context.Context){q.renewing, q.canceling, q.flushing, q.watched().Tell} {
-		loops.Go(func() { loop(house) })
+		loops.Go(func() { loop(loopsCtx) })
 	}
 	loops.Go(func() { q.housekeeping(ctx) })
 	q.dispatch(ctx, slots, run)
-	q.wind(house)
+	q.windDown(loopsCtx)
 	stop()
 	loops.Wait()
 
@@ -50,9 +53,9 @@ func (q *Queue) Work(ctx context.Context, slots int, run Runner) error {
 	return nil
 }
 
-// dispatch claims for free slots until ctx ends.
+// dispatch claims jobs for the free slots until ctx ends.
 func (q *Queue) dispatch(ctx context.Context, slots int, run Runner) {
-	said, err := q.db.Listen(ctx, saidQueued)
+	said, err := q.db.Listen(ctx, topicQueued)
 	if err != nil || slots <= 0 {
 		<-ctx.Done()
 		return
@@ -75,7 +78,7 @@ func (q *Queue) dispatch(ctx context.Context, slots int, run Runner) {
 		if got > 0 && got == free {
 			continue
 		}
-		// A little apart, so that many idle workers do not ask in step.
+		// A random part of the interval keeps many idle workers from asking at the same moment.
 		t := time.NewTimer(poll + rand.N(poll/4))
 		select {
 		case <-ctx.Done():
@@ -90,14 +93,16 @@ func (q *Queue) dispatch(ctx context.Context, slots int, run Runner) {
 	}
 }
 
-// claimWhole is not cut by a stop, which would leave jobs claimed that nobody runs.
+// claimWhole claims jobs even if ctx ends in the meantime. An interrupted claim could leave jobs claimed
+// that no worker runs.
 func (q *Queue) claimWhole(ctx context.Context, n int) ([]*Run, error) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.Lease/3)
 	defer done()
 	return q.claim(ctx, n)
 }
 
-// drain forgets hints to do what is about to be done. It returns nil for what is closed.
+// drain discards pending notifications, because the caller is about to look for jobs anyway. It returns
+// nil if said is closed.
 func drain(said <-chan string) <-chan string {
 	for {
 		select {
@@ -119,7 +124,7 @@ func (q *Queue) start(ctx context.Context, r *Run, run Runner, freed chan<- stru
 	if r.Job.CancelRequested {
 		r.askCancel()
 	}
-	_ = q.db.Publish(live.Topic(r.Job.ID), "") // it is no larger than allowed
+	_ = q.db.Publish(live.Topic(r.Job.ID), "") // an empty payload is never too large
 	go func() {
 		out := guarded(ctx, r, run)
 		r.live.End()
@@ -134,41 +139,42 @@ func (q *Queue) start(ctx context.Context, r *Run, run Runner, freed chan<- stru
 	}()
 }
 
-// keptRuns is how many runs that ended can still be replayed.
+// keptRuns is how many ended runs are kept, so that watchers can read their events.
 const keptRuns = 16
 
-// forget lets go of r, unless the same job was claimed here again meanwhile.
+// forget removes r from the running jobs, unless this process has claimed the same job again.
 func (q *Queue) forget(r *Run) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.running[r.Job.ID] == r {
 		delete(q.running, r.Job.ID)
 	}
-	if q.late = append(q.late, r); len(q.late) > keptRuns {
-		q.late = slices.Delete(q.late, 0, 1)
+	if q.recent = append(q.recent, r); len(q.recent) > keptRuns {
+		q.recent = slices.Delete(q.recent, 0, 1)
 	}
 }
 
-// guarded runs one job. A panic fails that job and not the hundred others of this process.
+// guarded runs one job. If the runner panics, only its job fails, and the other jobs of this process
+// continue.
 func guarded(ctx context.Context, r *Run, run Runner) (out Outcome) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.Log(fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
-			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: fmt.Sprintf("it panicked: %v", p), Hint: "this is a defect of dray; its log has the place"}}
+			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: fmt.Sprintf("the job panicked: %v", p), Hint: "this is a defect of dray: report it with the job's log"}}
 		}
 	}()
 	return run(ctx, r)
 }
 
-// wind lets running jobs come to an end, and gives back those that do not.
-func (q *Queue) wind(ctx context.Context) {
+// windDown waits for running jobs to end, and queues those again that do not.
+func (q *Queue) windDown(ctx context.Context) {
 	grace, done := context.WithTimeout(ctx, q.cfg.Grace)
 	defer done()
 	left := wait(grace, q.runs())
 	for _, r := range left {
 		r.cancel(errStopped)
 	}
-	end, ended := context.WithTimeout(ctx, unwinding)
+	end, ended := context.WithTimeout(ctx, returnTime)
 	defer ended()
 	for _, r := range wait(end, left) {
 		if q.handBack(ctx, r) == nil {
@@ -177,7 +183,7 @@ func (q *Queue) wind(ctx context.Context) {
 	}
 }
 
-// wait returns those of runs that had not ended when ctx did.
+// wait waits for runs to end and returns those that had not ended when ctx did.
 func wait(ctx context.Context, runs []*Run) (left []*Run) {
 	for _, r := range runs {
 		select {
@@ -193,11 +199,11 @@ func wait(ctx context.Context, runs []*Run) (left []*Run) {
 	return left
 }
 
-// flushing writes the items and log lines of what runs here, every second.
+// flushing writes the items and log lines of the runs in this process every second.
 func (q *Queue) flushing(ctx context.Context) {
 	for pause(ctx, poll) {
 		for _, r := range q.runs() {
-			// What could not be written is kept, and told by the next Item.
+			// On an error the items are kept, and the next Item returns the error if it persists.
 			_ = r.flush(ctx)
 		}
 	}

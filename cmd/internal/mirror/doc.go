@@ -1,8 +1,9 @@
-// Package mirror runs mirror rules: a rule becomes requests of package dray, what became of
-// them one Result for all its targets, and a Watch runs rules at their times. In the order of the walk:
+// Package mirror runs the mirror rules of the configuration. A rule becomes requests of package dray. One
+// run of a rule has one Result for all its targets. A Watch runs rules at their scheduled times. In the
+// order of the walk:
 //
-//	watch.go     rules run at their times
-//	state.go     how rules went, kept in files
+//	watch.go     runs rules at their scheduled times
+//	state.go     stores the results of rules in files
 //	run.go       one run of a rule
-//	request.go   a rule as requests
+//	request.go   converts a rule to requests
 package mirror

@@ -13,13 +13,13 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Work is what a rule asks of dray. Either may be nil, not both.
+// Work has the requests of a rule. One of them may be nil, but not both.
 type Work struct {
-	Transfer *dray.TransferRequest // of its sources
-	Batch    *dray.BatchRequest    // of its images
+	Transfer *dray.TransferRequest // for the sources of the rule
+	Batch    *dray.BatchRequest    // for the images of the rule
 }
 
-// WorkOf reads a rule; now is what ages and dates count from. The error is Invalid.
+// WorkOf converts a rule to requests. Ages and dates are computed from now. The error is Invalid.
 func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error) {
 	t := dray.TransferRequest{
 		Sources: rule.Sources, Target: rule.Targets[0], Also: rule.Targets[1:], Prefer: rule.Prefer,
@@ -63,8 +63,8 @@ func selection(rule config.Mirror, now time.Time) (plan.Selection, error) {
 	}.Selection(now)
 }
 
-// batch names the images of a rule, each with all its targets, so that it is read once. Where
-// they go the mapping says, as it does for repositories.
+// batch returns the request for the images of a rule. Each image has one entry with all its targets, so
+// that it is read once. The mapping determines target repositories, as it does for sources.
 func batch(d *dray.Dray, rule config.Mirror, t dray.TransferRequest) (*dray.BatchRequest, error) {
 	b := &dray.BatchRequest{Overwrite: t.Overwrite, Backup: t.Backup, Hold: plan.Each}
 	for _, image := range rule.Images {
@@ -95,7 +95,8 @@ func batch(d *dray.Dray, rule config.Mirror, t dray.TransferRequest) (*dray.Batc
 	return b, nil
 }
 
-// repository is where an image of from goes at a target: below it, or for "HOST/REPO" there itself.
+// repository returns the repository at target for an image of from. If target is "HOST/REPO", it is that
+// repository. Otherwise it is the mapped path below target.
 func repository(target string, from ref.Repo, m plan.Mapping) (string, error) {
 	host, prefix, _ := strings.Cut(target, "/")
 	if prefix != "" && !strings.HasSuffix(prefix, "/") {

@@ -8,7 +8,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 )
 
-func TestEveryWordOfARuleThatSelectsCounts(t *testing.T) {
+func TestEverySelectionKeyOfARuleHasAnEffect(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	s, err := selection(config.Mirror{
 		Include: []string{"a"}, Exclude: []string{"b"}, Letters: "a-c", Ignore: []string{"d"}, MaxRepositories: 1,

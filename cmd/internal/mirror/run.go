@@ -16,60 +16,60 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Outcome is how a run of a rule ended, in a word.
+// Outcome says in one word how a run of a rule ended.
 type Outcome string
 
 const (
-	OK      Outcome = "ok"      // all targets hold what they should
-	Partly  Outcome = "partly"  // some steps failed
-	Failed  Outcome = "failed"  // nothing came right
-	Stopped Outcome = "stopped" // the run was stopped before its end
-	Skipped Outcome = "skipped" // another run of the rule was under way
+	OK      Outcome = "ok"      // every target is up to date
+	Partly  Outcome = "partly"  // some steps failed, others succeeded
+	Failed  Outcome = "failed"  // no step succeeded
+	Stopped Outcome = "stopped" // the run was stopped before it was complete
+	Skipped Outcome = "skipped" // another run of the rule was in progress
 )
 
-// maxFailures is how many failures a Result lists; all are counted.
+// maxFailures is the maximum number of failures that a Target lists. All failures are counted.
 const maxFailures = 100
 
-// Result is what became of one run of a rule. Its JSON form is kept and printed.
+// Result is the result of one run of a rule. Its JSON form is stored and printed.
 type Result struct {
 	Rule    string                  `json:"rule"`
 	Outcome Outcome                 `json:"outcome"`
 	DryRun  bool                    `json:"dryRun,omitempty"`
 	Began   time.Time               `json:"began"`
 	Took    time.Duration           `json:"tookNanoseconds"`
-	Targets []Target                `json:"targets,omitempty"` // by registry, in the order of their hosts
-	Drift   int                     `json:"drift"`             // tags that were missing or re-tagged when the run looked
-	Left    int                     `json:"left"`              // of them, those that are not right afterwards
+	Targets []Target                `json:"targets,omitempty"` // one for each registry, sorted by host
+	Drift   int                     `json:"drift"`             // tags that were missing or had another digest when the run began
+	Left    int                     `json:"left"`              // steps that failed; in a dry run also the tags of Drift
 	Blobs   oci.Blobs               `json:"blobs,omitzero"`
 	Traffic map[string]dray.Traffic `json:"traffic,omitempty"` // by registry host
 	Notes   []string                `json:"notes,omitempty"`
-	Error   *plan.Problem           `json:"error,omitempty"` // what ended the whole, or the first failure
+	Error   *plan.Problem           `json:"error,omitempty"` // the error that ended the run, or that of the first failed step
 
 	err error
 }
 
-// Target is what became of one registry that a rule writes to. A dry run counts what would
-// be: Done is what would move.
+// Target is the result for one registry to which a rule writes. In a dry run, Done counts the steps that
+// a real run would carry out.
 type Target struct {
 	Host      string    `json:"host"`
-	Missing   int       `json:"missing"`  // tags that were not there
-	Retagged  int       `json:"retagged"` // tags that held something else
+	Missing   int       `json:"missing"`  // tags that did not exist
+	Retagged  int       `json:"retagged"` // tags that had another digest
 	Done      int       `json:"done"`
 	Unchanged int       `json:"unchanged"`
-	Failed    int       `json:"failed"` // not begun ones too
+	Failed    int       `json:"failed"` // steps that failed or did not start
 	Failures  []Failure `json:"failures,omitempty"`
 }
 
-// Failure is one step that did not come right.
+// Failure is one step that failed.
 type Failure struct {
 	To    string       `json:"to"`
 	Error plan.Problem `json:"error"`
 }
 
-// Err is why the run was not OK, the first of all reasons; nil for OK.
+// Err returns the first error of the run. It is nil if the outcome is OK.
 func (r Result) Err() error { return r.err }
 
-// Mode says whether a run writes.
+// Mode says whether a run writes to its targets.
 type Mode string
 
 const (
@@ -77,10 +77,11 @@ const (
 	DryRun Mode = "dry run"
 )
 
-// Tell is told of each repository of a run, one call at a time. An error ends the run.
+// Tell is called with the results of each repository of a run, one call at a time. An error ends the run.
 type Tell func(to ref.Repo, steps []dray.StepReport, took time.Duration) error
 
-// Run does what a rule says, or in a dry run only looks. What fails at one target stops no other.
+// Run runs a rule. In a dry run it only reads. A failure at one target does not stop the others. A nil
+// tell is not called.
 func Run(ctx context.Context, d *dray.Dray, rule config.Mirror, mode Mode, obs event.Observer, tell Tell) Result {
 	r := &run{dray: d, mode: mode, watch: obs, tell: tell, began: time.Now(), targets: map[string]*Target{},
 		sum: Result{Rule: rule.Name, DryRun: mode == DryRun, Traffic: map[string]dray.Traffic{}}}
@@ -95,7 +96,7 @@ func Run(ctx context.Context, d *dray.Dray, rule config.Mirror, mode Mode, obs e
 	return r.end(ctx, err)
 }
 
-// run is a Result in the making.
+// run collects the Result of a run.
 type run struct {
 	dray    *dray.Dray
 	mode    Mode
@@ -118,7 +119,7 @@ func (r *run) transfer(ctx context.Context, req dray.TransferRequest) error {
 	r.sum.Notes = append(r.sum.Notes, sum.Notes...)
 	r.sum.Blobs = sum.Blobs
 	r.exchanged(sum.Traffic)
-	if err != nil && sum.Err == err { //nolint:errorlint // the very same value: a step has it
+	if err != nil && sum.Err == err { //nolint:errorlint // the very same value: see has already counted it as the error of a step
 		return nil
 	}
 	return err
@@ -146,12 +147,12 @@ func (r *run) batch(ctx context.Context, req dray.BatchRequest) error {
 		return seen
 	}
 	if report.Err() != nil {
-		return nil // a step has it
+		return nil // seeAll has already counted it as the error of a step
 	}
 	return err
 }
 
-// planned are the steps of a plan, as those of a report: what can not be done has failed.
+// planned returns the steps of a plan as steps of a report. A step that cannot be carried out is Failed.
 func planned(steps []plan.Step) []dray.StepReport {
 	all := make([]dray.StepReport, len(steps))
 	for i, s := range steps {
@@ -163,7 +164,7 @@ func planned(steps []plan.Step) []dray.StepReport {
 			}
 		case plan.Conflict:
 			all[i].State, all[i].Err = dray.Failed, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "mirror", Name: s.To.String(),
-				Hint: "overwrite: update replaces it", Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
+				Hint: "use overwrite: update to replace it", Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
 		case plan.Broken:
 			all[i].State, all[i].Err = dray.Failed, s.Problem.Err()
 		}
@@ -171,7 +172,7 @@ func planned(steps []plan.Step) []dray.StepReport {
 	return all
 }
 
-// seeAll sorts steps by their repositories.
+// seeAll groups steps by target repository and calls see with each group.
 func (r *run) seeAll(steps []dray.StepReport, took time.Duration) error {
 	at := map[ref.Repo][]dray.StepReport{}
 	var order []ref.Repo
@@ -189,7 +190,7 @@ func (r *run) seeAll(steps []dray.StepReport, took time.Duration) error {
 	return nil
 }
 
-// see counts the steps of one repository.
+// see counts the steps of one repository and passes them to tell.
 func (r *run) see(to ref.Repo, steps []dray.StepReport, took time.Duration) error {
 	t := r.targets[to.Host]
 	if t == nil {
@@ -269,7 +270,7 @@ func (r *run) end(ctx context.Context, whole error) Result {
 	return r.sum
 }
 
-// StoppedResult is that of a run that was left behind when everything was stopped.
+// StoppedResult returns the result of a run that had not returned when the program stopped.
 func StoppedResult(rule string, began time.Time, err error) Result {
 	return Result{Rule: rule, Outcome: Stopped, Began: began, Took: time.Since(began), Error: plan.ProblemOf(err), err: err}
 }

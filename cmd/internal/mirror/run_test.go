@@ -19,7 +19,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// yard is a dray with registries "src", "dst" and "eu".
+// yard is a Dray with the registries "src", "dst" and "eu".
 type yard struct {
 	*dray.Dray
 	t            *testing.T
@@ -57,7 +57,7 @@ func (y *yard) rule(text string) config.Mirror {
 	return m.Rules[0]
 }
 
-// run runs a rule and returns the result with "HOST-NAME/REPO:TAG STATE" of its steps, sorted.
+// run runs a rule. It returns the result and, sorted, a line "HOST-NAME/REPO:TAG STATE" for each step.
 func (y *yard) run(rule config.Mirror, mode Mode) (Result, string) {
 	y.t.Helper()
 	names := map[string]string{y.src.Host: "src", y.dst.Host: "dst", y.eu.Host: "eu"}
@@ -86,12 +86,12 @@ func random(t *testing.T, r *testbed.Registry, repo, tag string, seed uint64) {
 	testbed.Random(t, r, repo, tag, testbed.RandomOptions{Seed: seed})
 }
 
-func TestARuleBringsRepositoriesAndImagesToAllTargetsByOneReading(t *testing.T) {
+func TestARuleCopiesRepositoriesAndImagesToAllTargetsAndReadsThemOnce(t *testing.T) {
 	y := newYard(t, nil)
 	random(t, y.src, "team/app", "v1", 1)
 	random(t, y.src, "team/app", "v2-rc1", 2)
 	random(t, y.src, "library/nginx", "1.25", 3)
-	random(t, y.eu, "m/team/app", "v1", 9) // re-tagged there
+	random(t, y.eu, "m/team/app", "v1", 9) // the tag has another image at eu
 	y.src.Reset()
 	rule := y.rule("name: all\nsources: [src/team/]\nimages: [src/library/nginx:1.25]\ntargets: [dst, eu/m/]\nexclude-tags: '*-rc*'\nstrip: library\nmap: {'1.25': [stable, '1.25']}\nbackup: '{tag}-old'")
 	looked, _ := y.run(rule, DryRun)
@@ -99,7 +99,7 @@ func TestARuleBringsRepositoriesAndImagesToAllTargetsByOneReading(t *testing.T) 
 		t.Errorf("%+v", looked)
 	}
 	if got := looked.Traffic[y.src.Host].Requests; got != y.src.Requests() {
-		t.Errorf("%d requests to look, the source counted %d", got, y.src.Requests())
+		t.Errorf("the dry run counted %d requests, the source %d", got, y.src.Requests())
 	}
 	y.src.Reset()
 	r, got := y.run(rule, Write)
@@ -113,7 +113,7 @@ func TestARuleBringsRepositoriesAndImagesToAllTargetsByOneReading(t *testing.T) 
 	for _, q := range y.src.Log() {
 		if at := testbed.Parse(q.Path); q.Method == http.MethodGet && at.Kind == testbed.Blob {
 			if blobs[q.Path]++; blobs[q.Path] > 1 {
-				t.Errorf("%s was read again", q.Path)
+				t.Errorf("%s was read twice", q.Path)
 			}
 		}
 	}
@@ -126,11 +126,11 @@ func TestARuleBringsRepositoriesAndImagesToAllTargetsByOneReading(t *testing.T) 
 		t.Errorf("%s\n%+v", got, again)
 	}
 	if names := testbed.Parse("/v2/m/team/app/manifests/v1-old"); names.Kind != testbed.Manifest || y.eu.Count(http.MethodPut, testbed.Manifest) < 4 {
-		t.Errorf("the tag that was overwritten is not kept: %s", y.eu.Story())
+		t.Errorf("the overwritten tag has no backup: %s", y.eu.Story())
 	}
 }
 
-func TestWhatFailsAtOneTargetStopsNoOther(t *testing.T) {
+func TestAFailureAtOneTargetDoesNotStopTheOthers(t *testing.T) {
 	refuses := hostile.Status(403, nil, "").When(func(q *http.Request) bool { return q.Method == http.MethodPost })
 	y := newYard(t, hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), refuses))
 	random(t, y.src, "app", "v1", 1)
@@ -151,7 +151,7 @@ func TestWhatFailsAtOneTargetStopsNoOther(t *testing.T) {
 	}
 }
 
-func TestATargetThatDoesNotAnswerStopsNoOther(t *testing.T) {
+func TestATargetThatDoesNotAnswerDoesNotStopTheOthers(t *testing.T) {
 	y := newYard(t, hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Status(503, nil, "")))
 	random(t, y.src, "app", "v1", 1)
 	random(t, y.src, "tool", "v1", 2)
@@ -164,7 +164,7 @@ func TestATargetThatDoesNotAnswerStopsNoOther(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithARuleIsItsResult(t *testing.T) {
+func TestAnErrorInARuleIsItsResult(t *testing.T) {
 	y := newYard(t, nil)
 	random(t, y.src, "app", "v1", 1)
 	for text, kind := range map[string]fault.Kind{
@@ -203,7 +203,7 @@ func TestTheStateKeepsTheLastRunAndTheLastGoodOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := s.Read("x"); ok {
-		t.Error("there was nothing to read")
+		t.Error("a result was read, but none was stored")
 	}
 	good := Result{Rule: "x", Outcome: OK, Began: time.Unix(1000, 0).UTC(), Drift: 3}
 	bad := Result{Rule: "x", Outcome: Failed, Began: time.Unix(2000, 0).UTC()}
@@ -237,6 +237,6 @@ func TestTheStateKeepsTheLastRunAndTheLastGoodOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := s.Read("x"); ok {
-		t.Error("half a file was read")
+		t.Error("an incomplete file was read")
 	}
 }

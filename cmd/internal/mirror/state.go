@@ -15,10 +15,11 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// State is a directory with what is known of the last run of each rule. The zero State keeps nothing.
+// State is a directory with the result of the last run of each rule. The zero State stores nothing.
 type State struct{ Dir string }
 
-// StateFor is where the state of the rules in a file is: below dir, by the file's whole path.
+// StateFor returns the State of the rules in a configuration file. It is below dir, under a name that is
+// derived from the file's absolute path. An empty dir gives the zero State.
 func StateFor(dir, file string) (State, error) {
 	whole, err := filepath.Abs(file)
 	if err != nil || dir == "" {
@@ -28,13 +29,14 @@ func StateFor(dir, file string) (State, error) {
 	return State{Dir: filepath.Join(dir, "mirrors", hex.EncodeToString(sum[:8]))}, nil
 }
 
-// Kept is what is known of a rule.
+// Kept has the stored results of a rule.
 type Kept struct {
-	Last Result  `json:"last"`           // the last run that wrote
-	Good *Result `json:"good,omitempty"` // the last of them that was OK, where that is another
+	Last Result  `json:"last"`           // the last run that was not a dry run
+	Good *Result `json:"good,omitempty"` // the last of these runs that was OK; nil if that is Last or there is none
 }
 
-// Read returns what is known of a rule; false is nothing. What can not be read is as if it were not there.
+// Read returns the stored results of a rule, or false if there are none. A file that cannot be read is
+// treated as missing.
 func (s State) Read(rule string) (Kept, bool) {
 	if s.Dir == "" {
 		return Kept{}, false
@@ -47,7 +49,7 @@ func (s State) Read(rule string) (Kept, bool) {
 	return k, true
 }
 
-// Write keeps a result, whole or not at all.
+// Write stores a result atomically. It ignores the results of dry runs and of skipped runs.
 func (s State) Write(r Result) error {
 	if s.Dir == "" || r.DryRun || r.Outcome == Skipped {
 		return nil
@@ -60,14 +62,14 @@ func (s State) Write(r Result) error {
 	}
 	data, err := json.MarshalIndent(k, "", "  ")
 	if err != nil {
-		return s.bad(err)
+		return s.stateFault(err)
 	}
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
-		return s.bad(err)
+		return s.stateFault(err)
 	}
 	temp, err := os.CreateTemp(s.Dir, ".new-*")
 	if err != nil {
-		return s.bad(err)
+		return s.stateFault(err)
 	}
 	_, err = temp.Write(append(data, '\n'))
 	if err = errors.Join(err, temp.Close()); err == nil {
@@ -75,31 +77,32 @@ func (s State) Write(r Result) error {
 	}
 	if err != nil {
 		os.Remove(temp.Name())
-		return s.bad(err)
+		return s.stateFault(err)
 	}
 	return nil
 }
 
-// Lock makes the caller the only one who runs a rule; false is that another process does.
-// Without a directory nobody knows of others.
+// Lock takes the lock of a rule, so that the caller is the only process that runs it. alone is false if
+// another process has the lock. If alone is true, the caller must call unlock. Without a directory, other
+// processes are not visible, and alone is always true.
 func (s State) Lock(ctx context.Context, rule string) (unlock func(), alone bool, err error) {
 	if s.Dir == "" || ctx.Err() != nil {
 		return func() {}, true, nil
 	}
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
-		return nil, false, s.bad(err)
+		return nil, false, s.stateFault(err)
 	}
 	l := flock.New(filepath.Join(s.Dir, rule+".lock"))
 	if alone, err = l.TryLock(); err != nil {
-		return nil, false, s.bad(err)
+		return nil, false, s.stateFault(err)
 	}
 	return func() { l.Close() }, alone, nil
 }
 
-func (s State) bad(err error) error {
+func (s State) stateFault(err error) error {
 	var at *fs.PathError
 	if errors.As(err, &at) {
 		err = at.Err
 	}
-	return &fault.Fault{Kind: fault.Unavailable, Op: "keep the state of mirrors in", Name: s.Dir, Err: err, Hint: "name another directory with --state"}
+	return &fault.Fault{Kind: fault.Unavailable, Op: "store the state of mirrors in", Name: s.Dir, Err: err, Hint: "use --state to name another directory"}
 }

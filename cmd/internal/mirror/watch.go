@@ -10,48 +10,49 @@ import (
 	"github.com/drayage/dray/cmd/internal/schedule"
 )
 
-// Watch runs rules at their times until it is stopped. Rules run side by side, never two
-// runs of one rule.
+// Watch runs rules at their scheduled times until it is stopped. Several rules may run at the same time,
+// but never two runs of the same rule.
 type Watch struct {
-	// Run does one run of a rule. Its context ends when the Watch is stopped.
+	// Run runs a rule once. Its context ends when the Watch is stopped.
 	Run func(ctx context.Context, rule config.Mirror)
 
-	// Last is when a rule began last, as far as anybody knows; nil knows nothing.
+	// Last returns when the last run of a rule began, or the zero time if that is unknown. A nil Last
+	// means that it is unknown for every rule.
 	Last func(rule string) time.Time
 
-	// Tell is told what happens, one call at a time; nil asks nobody.
+	// Tell is called with each Firing, one call at a time; nil is not called.
 	Tell func(Firing)
 
-	// Rand chooses a time below the given one; nil is chance.
+	// Rand returns a duration below the given one, for the jitter of a rule; nil means a random one.
 	Rand func(time.Duration) time.Duration
 
-	// Parallel is how many rules run at once; 0 is 4.
+	// Parallel is the maximum number of rules that run at the same time; default 4.
 	Parallel int
 }
 
-// Firing is something that a Watch tells.
+// Firing is an event of a Watch.
 type Firing struct {
 	Kind FiringKind
 	Rule string
-	At   time.Time // Due: when the rule is next; Overran: when it was due
-	N    int       // Overran: how many times passed
+	At   time.Time // with Due: when the rule runs next; with Overran: the first time that was skipped
+	N    int       // with Overran: the number of times that were skipped
 }
 
-// FiringKind says what a Firing tells.
+// FiringKind is the kind of a Firing.
 type FiringKind string
 
 const (
-	Due     FiringKind = "due"     // the next time of a rule
-	Began   FiringKind = "began"   // a run
-	Waits   FiringKind = "waits"   // it is due, and others have all places
-	Overran FiringKind = "overran" // it was due while its last run went on, which is left out
-	Gone    FiringKind = "gone"    // the rule is no longer in the file, or paused
+	Due     FiringKind = "due"     // the next run of a rule is scheduled
+	Began   FiringKind = "began"   // a run has begun
+	Waits   FiringKind = "waits"   // the rule is due, but Parallel other rules are running
+	Overran FiringKind = "overran" // the rule was due while its last run was still in progress, so that time is skipped
+	Gone    FiringKind = "gone"    // the rule is paused or no longer in the configuration
 )
 
-// never is longer than anybody watches; a look in between costs nothing.
-const never = 365 * 24 * time.Hour
+// idleWait is how long the timer waits if no rule is due. When it expires, nothing happens.
+const idleWait = 365 * 24 * time.Hour
 
-// watching is the state of a Watch under way. One goroutine has it.
+// watching is the state of a Watch that is running. Only one goroutine uses it.
 type watching struct {
 	*Watch
 	rules   map[string]*watched
@@ -64,17 +65,17 @@ type watching struct {
 type watched struct {
 	rule   config.Mirror
 	when   schedule.Schedule
-	due    time.Time // of the schedule; zero is never
-	start  time.Time // due and the jitter
+	due    time.Time // the next time of the schedule; zero means never
+	start  time.Time // due plus the jitter
 	runs   bool
 	gone   bool
 	queued bool
-	fresh  bool // due is a time for which no run began yet
+	fresh  bool // whether no run has begun for the time in due
 }
 
-// Until runs rules until ctx ends, and waits for the runs under way, whose context ends
-// too. Rules that come over reload take the place of those before: a run under way ends as
-// it began.
+// Until runs rules until ctx ends. Then the contexts of the running rules end too, and Until waits for
+// these runs. Rules that arrive on reload replace the previous ones. A run in progress continues with the
+// rule with which it began.
 func (w *Watch) Until(ctx context.Context, rules []config.Mirror, reload <-chan []config.Mirror) {
 	parallel := w.Parallel
 	if parallel == 0 {
@@ -84,7 +85,7 @@ func (w *Watch) Until(ctx context.Context, rules []config.Mirror, reload <-chan 
 	s.take(rules)
 	defer s.wait()
 	for {
-		timer := time.NewTimer(never)
+		timer := time.NewTimer(idleWait)
 		if next := s.earliest(); !next.IsZero() {
 			timer.Reset(time.Until(next))
 		}
@@ -103,7 +104,7 @@ func (w *Watch) Until(ctx context.Context, rules []config.Mirror, reload <-chan 
 	}
 }
 
-// wait lets the runs under way tell their ends to somebody.
+// wait waits for the runs in progress. It receives from ended, because each run sends to it when it ends.
 func (s *watching) wait() {
 	done := make(chan struct{})
 	go func() { s.running.Wait(); close(done) }()
@@ -122,14 +123,13 @@ func (s *watching) tell(f Firing) {
 	}
 }
 
-// take puts rules in the place of those that were there. One that has the same times keeps
-// its next.
+// take replaces the rules. A rule whose schedule and jitter have not changed keeps its next time.
 func (s *watching) take(rules []config.Mirror) {
 	named := map[string]bool{}
 	for _, rule := range rules {
 		when, err := schedule.Parse(rule.Spec)
 		if err != nil || rule.Paused || when.Never() {
-			continue // a rule that was read is right; without a time it has none
+			continue // the configuration was checked when it was read, so this is a rule without a schedule
 		}
 		named[rule.Name] = true
 		before := s.rules[rule.Name]
@@ -158,7 +158,7 @@ func (s *watching) take(rules []config.Mirror) {
 	}
 }
 
-// set gives a rule its next time.
+// set sets the next time of a rule.
 func (s *watching) set(r *watched, due time.Time) {
 	r.due, r.start, r.fresh = due, due, true
 	if most := time.Duration(r.rule.Jitter); most > 0 && !due.IsZero() {
@@ -173,7 +173,7 @@ func (s *watching) set(r *watched, due time.Time) {
 	}
 }
 
-// earliest is when something is to be done next.
+// earliest returns the time at which the next rule starts, or the zero time if no rule is due.
 func (s *watching) earliest() time.Time {
 	var first time.Time
 	for _, r := range s.rules {
@@ -184,7 +184,7 @@ func (s *watching) earliest() time.Time {
 	return first
 }
 
-// fire begins what is due, in the order of the times and the names.
+// fire starts the rules that are due, sorted by time and name.
 func (s *watching) fire(ctx context.Context) {
 	now := time.Now()
 	for {
@@ -202,7 +202,7 @@ func (s *watching) fire(ctx context.Context) {
 	}
 }
 
-// begin starts a run where there is a place for it.
+// begin starts a run if fewer than Parallel rules are running. Otherwise the rule waits for its turn.
 func (s *watching) begin(ctx context.Context, r *watched) {
 	select {
 	case s.places <- struct{}{}:
@@ -221,7 +221,7 @@ func (s *watching) begin(ctx context.Context, r *watched) {
 	})
 }
 
-// end gives a rule whose run is over its next time, and its place to one that waits.
+// end sets the next time of a rule whose run has ended, and starts a rule that waits.
 func (s *watching) end(ctx context.Context, name string) {
 	r := s.rules[name]
 	r.runs = false
@@ -241,7 +241,7 @@ func (s *watching) end(ctx context.Context, name string) {
 	}
 }
 
-// after leaves out the times that passed while the rule ran.
+// after sets the next time of a rule after a run, and skips the times that passed during the run.
 func (s *watching) after(r *watched) {
 	now, next := time.Now(), r.due
 	if !r.fresh {

@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/schedule"
 )
 
-// diary writes down what a Watch does; time begins on 1 January 2000, a Saturday, at midnight UTC.
+// diary records what a Watch does. Time begins at midnight UTC on 1 January 2000, a Saturday.
 type diary struct {
 	mu    sync.Mutex
 	lines []string
@@ -35,7 +35,7 @@ func ruleOf(name string, spec schedule.Spec) config.Mirror {
 	return config.Mirror{Name: name, Spec: spec}
 }
 
-// watchFor runs a Watch for a while of virtual time, with runs that take as long as they are told.
+// watchFor runs a Watch for some virtual time. takes says how long the run of each rule lasts.
 func watchFor(t *testing.T, d *diary, w Watch, takes map[string]time.Duration, reload <-chan []config.Mirror, forTime time.Duration, rules ...config.Mirror) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), forTime)
@@ -84,7 +84,7 @@ func TestEachRuleRunsAtItsTimes(t *testing.T) {
 	})
 }
 
-func TestARuleIsNeverRunTwiceAtOnceAndSaysWhatItLeavesOut(t *testing.T) {
+func TestARuleNeverRunsTwiceAtOnceAndReportsSkippedTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
 		watchFor(t, &d, Watch{}, map[string]time.Duration{"slow": 150 * time.Minute}, nil, 8*time.Hour, ruleOf("slow", schedule.Spec{Cron: "@hourly"}))
@@ -92,7 +92,7 @@ func TestARuleIsNeverRunTwiceAtOnceAndSaysWhatItLeavesOut(t *testing.T) {
 	})
 }
 
-func TestRulesWaitForAPlace(t *testing.T) {
+func TestRulesWaitWhileParallelOthersRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
 		all := map[string]time.Duration{"a": time.Hour, "b": time.Hour, "c": time.Minute}
@@ -108,7 +108,7 @@ func TestRulesWaitForAPlace(t *testing.T) {
 	})
 }
 
-func TestJitterPutsABeginningOffAndKeepsTheSchedule(t *testing.T) {
+func TestJitterDelaysARunAndKeepsTheSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
 		rule := ruleOf("x", schedule.Spec{Cron: "0 6 * * *"})
@@ -118,7 +118,7 @@ func TestJitterPutsABeginningOffAndKeepsTheSchedule(t *testing.T) {
 	})
 }
 
-func TestNewRulesTakeThePlaceOfThoseBeforeAndARunUnderWayEndsAsItBegan(t *testing.T) {
+func TestNewRulesReplaceTheOldOnesAndARunInProgressContinues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
 		reload := make(chan []config.Mirror)
@@ -134,7 +134,7 @@ func TestNewRulesTakeThePlaceOfThoseBeforeAndARunUnderWayEndsAsItBegan(t *testin
 	})
 }
 
-func TestAnIntervalGoesOnFromTheRunBefore(t *testing.T) {
+func TestAnIntervalCountsFromThePreviousRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
 		last := time.Now().Add(-4 * time.Hour)

@@ -1,5 +1,5 @@
-// Package schedule reads when something is to be done again and again, and says when the
-// next time is. It holds no clock: times are values handed in.
+// Package schedule reads schedules such as "30 3 * * *" or every 6h, and computes when they are due next.
+// It has no clock; the caller passes the times.
 package schedule
 
 import (
@@ -14,35 +14,35 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Spec is a schedule as it is written. The zero Spec is none.
+// Spec is the written form of a schedule. The zero Spec means no schedule.
 type Spec struct {
-	// Cron is five fields, as crontab(5) has them, or one of @hourly, @daily, @midnight,
+	// Cron has five fields, as in crontab(5), or is one of @hourly, @daily, @midnight,
 	// @weekly, @monthly, @yearly and @annually.
 	Cron string `json:"schedule,omitempty"`
 
-	// Every is the time from one beginning to the next, as "6h" or "1h30m"; at least
-	// Least. It excludes Cron.
+	// Every is the time from the start of one run to the start of the next, as "6h" or "1h30m". It is at
+	// least Least. Every and Cron exclude each other.
 	Every string `json:"every,omitempty"`
 
-	// TimeZone is a name such as "Europe/Berlin" in which Cron is meant; "" is UTC.
+	// TimeZone is the name of the time zone of Cron, such as "Europe/Berlin"; "" means UTC.
 	TimeZone string `json:"time-zone,omitempty"`
 }
 
-// Least is the shortest time between two beginnings that Every may ask for.
+// Least is the shortest interval that Every allows.
 const Least = time.Minute
 
-// Schedule says when. The zero Schedule is never.
+// Schedule computes the times at which something is due. The zero Schedule is never due.
 type Schedule struct {
 	cron   cron.Schedule
 	zone   *time.Location
-	hourly bool // whatever the hour: due by the time that passes, not by what clocks show
+	hourly bool // whether it is due in every hour; then it follows elapsed time, and not what clocks show
 	every  time.Duration
 }
 
-// Parse reads s; the zero Spec is the zero Schedule. The error is Invalid.
+// Parse reads s. The zero Spec gives the zero Schedule. The error is Invalid.
 func Parse(s Spec) (Schedule, error) {
 	if s.Cron != "" && s.Every != "" {
-		return Schedule{}, invalid(s.Every, "a schedule and an interval", "keep one of schedule and every")
+		return Schedule{}, invalid(s.Every, "both a schedule and an interval are given", "keep only one of schedule and every")
 	}
 	zone, err := Zone(s.TimeZone)
 	if err != nil {
@@ -52,7 +52,7 @@ func Parse(s Spec) (Schedule, error) {
 	case s.Every != "":
 		every, err := time.ParseDuration(s.Every)
 		if err != nil {
-			return Schedule{}, invalid(s.Every, "not a duration", "write 30m, 6h or 1h30m; what is due by days is a schedule such as @daily")
+			return Schedule{}, invalid(s.Every, "not a duration", "write 30m, 6h or 1h30m; for whole days, use a schedule such as @daily")
 		}
 		if every < Least {
 			return Schedule{}, invalid(s.Every, "less than a minute", "write 1m or more")
@@ -64,35 +64,37 @@ func Parse(s Spec) (Schedule, error) {
 	return parseCron(s.Cron, zone)
 }
 
-// never is how far ahead a schedule has to have a time: 29 February comes round within 8 years.
-const never = 9
+// maxYears is a number of years: a schedule must be due within this time. 29 February occurs at least once in
+// 8 years.
+const maxYears = 9
 
 func parseCron(text string, zone *time.Location) (Schedule, error) {
 	const hint = "write MINUTE HOUR DAY MONTH WEEKDAY as in crontab, or @hourly, @daily, @weekly, @monthly, @yearly"
-	// The parser would take a zone and an interval in the text itself, beside the keys for them.
+	// The parser would accept a time zone and an interval in the text, which have their own keys.
 	if strings.Contains(text, "=") || strings.HasPrefix(text, "@every") {
 		return Schedule{}, invalid(text, "not a schedule", hint)
 	}
-	// crontab(5): where both days are restricted, either is enough.
+	// As in crontab(5), if both the day of the month and the day of the week are restricted, it is due
+	// when either matches.
 	p, err := cron.TryNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom | cron.Descriptor)
 	if err != nil {
 		return Schedule{}, &fault.Fault{Kind: fault.Internal, Op: "read schedule", Name: text, Err: err}
 	}
-	c, err := p.WithMaxSearchYears(never).Parse(text)
+	c, err := p.WithMaxSearchYears(maxYears).Parse(text)
 	if err != nil {
 		return Schedule{}, invalid(text, "not a schedule: "+err.Error(), hint)
 	}
 	fields := strings.Fields(text)
 	s := Schedule{cron: c, zone: zone, hourly: text == "@hourly" || len(fields) > 1 && strings.HasPrefix(fields[1], "*")}
 	if s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return Schedule{}, invalid(text, "no day is like this", "")
+		return Schedule{}, invalid(text, "it is never due", "")
 	}
 	return s, nil
 }
 
 // Zone reads the name of a time zone; "" is UTC. The error is Invalid.
 func Zone(name string) (*time.Location, error) {
-	if strings.EqualFold(name, "local") { // what that is depends on who runs it
+	if strings.EqualFold(name, "local") { // its meaning would depend on the machine
 		return nil, invalid(name, "not the name of a time zone", "write a name such as Europe/Berlin")
 	}
 	zone, err := time.LoadLocation(name)
@@ -106,13 +108,14 @@ func invalid(name, cause, hint string) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: fmt.Sprintf("%q", name), Err: errors.New(cause), Hint: hint}
 }
 
-// Never reports whether s is the zero Schedule.
+// Never reports whether s is the zero Schedule, which is never due.
 func (s Schedule) Never() bool { return s.cron == nil && s.every == 0 }
 
-// Next is the first time after `after`; the zero time where there is none. An interval
-// counts from `after`, which is when the last run began. Where clocks are put forward,
-// what was due in the hour that is left out is due when it is over; where they are put
-// back, what is due in the hour that comes twice is done the first time alone.
+// Next returns the first time after `after` at which s is due, or the zero time if there is none. An
+// interval is added to `after`, which must be the start of the last run.
+//
+// When clocks are set forward, a run that was due in the skipped hour is due at the end of that hour.
+// When clocks are set back, a run that is due in the repeated hour is due only the first time.
 func (s Schedule) Next(after time.Time) time.Time {
 	switch {
 	case s.every > 0:
@@ -123,30 +126,30 @@ func (s Schedule) Next(after time.Time) time.Time {
 	if s.hourly {
 		return s.cron.Next(after.In(s.zone))
 	}
-	// The library goes by clocks alone: what is due at 02:30 would be done twice on the night
-	// when that comes twice. So it is asked for what clocks show, as if that were UTC.
-	for wall := shown(after, s.zone); ; {
+	// The library follows clocks only, so a run at 02:30 would be due twice in the night in which 02:30
+	// occurs twice. To avoid that, Next gives it the time that clocks show as if it were UTC.
+	for wall := wallClock(after, s.zone); ; {
 		if wall = s.cron.Next(wall); wall.IsZero() {
 			return wall
 		}
-		if next := real(wall, s.zone); next.After(after) {
+		if next := instantOf(wall, s.zone); next.After(after) {
 			return next
 		}
 	}
 }
 
-// shown is what clocks in zone show at t, as a time in UTC.
-func shown(t time.Time, zone *time.Location) time.Time {
+// wallClock returns the time that clocks in zone show at t, as a time in UTC.
+func wallClock(t time.Time, zone *time.Location) time.Time {
 	_, offset := t.In(zone).Zone()
 	return t.UTC().Add(time.Duration(offset) * time.Second)
 }
 
-// real is when clocks in zone show wall: the first time where they do twice, the end of
-// what is left out where they never do.
-func real(wall time.Time, zone *time.Location) time.Time {
+// instantOf returns the time at which clocks in zone show wall. If they show it twice, it returns the first
+// time. If they never show it, it returns the end of the skipped hour.
+func instantOf(wall time.Time, zone *time.Location) time.Time {
 	t := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, zone)
 	begin, end := t.ZoneBounds()
-	switch now := shown(t, zone); {
+	switch now := wallClock(t, zone); {
 	case now.After(wall):
 		return begin
 	case now.Before(wall):
@@ -161,9 +164,9 @@ func real(wall time.Time, zone *time.Location) time.Time {
 	return t
 }
 
-// First is when something is due at first: now is when it is looked at, and last when it
-// began last, zero where nobody knows. An interval that has passed is due at once; what a
-// cron schedule missed is not made up for.
+// First returns when s is due for the first time after a program has started. now is the present time,
+// and last is when the last run began, or zero if that is unknown. An interval that has already passed
+// is due at once. A run that a cron schedule missed is not made up for.
 func (s Schedule) First(now, last time.Time) time.Time {
 	if s.every == 0 {
 		return s.Next(now)

@@ -17,7 +17,7 @@ func at(t *testing.T, s string) time.Time {
 	return v
 }
 
-// times lists the next n times after one, in UTC.
+// times lists the next n times after a given one, in UTC.
 func times(t *testing.T, spec Spec, after string, n int) string {
 	t.Helper()
 	s, err := Parse(spec)
@@ -44,7 +44,7 @@ func TestASchedulesTimesAreThoseOfItsZone(t *testing.T) {
 		{Spec{Cron: "@daily", TimeZone: "America/New_York"}, "2026-01-10T00:00:00Z", "01-10T05:00 01-11T05:00"},
 		{Spec{Cron: "@hourly"}, "2026-01-10T00:00:00Z", "01-10T01:00 01-10T02:00"},
 		{Spec{Cron: "*/20 8-9 * * mon-fri"}, "2026-01-09T09:30:00Z", "01-09T09:40 01-12T08:00"},
-		{Spec{Cron: "0 0 13 * fri"}, "2026-01-10T00:00:00Z", "01-13T00:00 01-16T00:00"}, // either day, as crontab has it
+		{Spec{Cron: "0 0 13 * fri"}, "2026-01-10T00:00:00Z", "01-13T00:00 01-16T00:00"}, // either day matches, as in crontab
 		{Spec{Cron: "0 0 29 2 *"}, "2026-01-10T00:00:00Z", "02-29T00:00 02-29T00:00"},
 		{Spec{Every: "6h"}, "2026-01-10T01:02:03Z", "01-10T07:02 01-10T13:02"},
 		{Spec{Every: "90m"}, "2026-01-10T00:00:00Z", "01-10T01:30 01-10T03:00"},
@@ -55,7 +55,7 @@ func TestASchedulesTimesAreThoseOfItsZone(t *testing.T) {
 	}
 }
 
-func TestAnHourThatIsLeftOutIsMadeUpForAndOneThatComesTwiceCountsOnce(t *testing.T) {
+func TestARunInASkippedHourIsMadeUpForAndOneInARepeatedHourRunsOnce(t *testing.T) {
 	for _, c := range []struct {
 		spec        Spec
 		after, want string
@@ -70,9 +70,9 @@ func TestAnHourThatIsLeftOutIsMadeUpForAndOneThatComesTwiceCountsOnce(t *testing
 		{Spec{Cron: "@daily", TimeZone: "America/Sao_Paulo"}, "2018-11-03T00:00:00Z", "11-03T03:00 11-04T03:00 11-05T02:00"},
 		// Lord Howe Island, 5 April 2026: 02:00 becomes 01:30 again, at 15:00 UTC the day before.
 		{Spec{Cron: "45 1 * * *", TimeZone: "Australia/Lord_Howe"}, "2026-04-03T15:00:00Z", "04-04T14:45 04-05T15:15 04-06T15:15"},
-		// Two that fall into what is left out are one.
+		// Two times in the skipped hour are one run.
 		{Spec{Cron: "0,30 2 * * *", TimeZone: "Europe/Berlin"}, "2026-03-28T02:00:00Z", "03-29T01:00 03-30T00:00 03-30T00:30"},
-		// Hours go on through both.
+		// Hourly schedules are not affected by either change.
 		{Spec{Cron: "0 * * * *", TimeZone: "Europe/Berlin"}, "2026-03-29T00:00:00Z", "03-29T01:00 03-29T02:00 03-29T03:00"},
 		{Spec{Cron: "@hourly", TimeZone: "Europe/Berlin"}, "2026-10-24T23:00:00Z", "10-25T00:00 10-25T01:00 10-25T02:00"},
 		{Spec{Every: "1h"}, "2026-03-29T00:00:00Z", "03-29T01:00 03-29T02:00 03-29T03:00"},
@@ -83,7 +83,7 @@ func TestAnHourThatIsLeftOutIsMadeUpForAndOneThatComesTwiceCountsOnce(t *testing
 	}
 }
 
-func TestWhatIsNoScheduleIsRefused(t *testing.T) {
+func TestAnInvalidScheduleIsRefused(t *testing.T) {
 	for _, s := range []Spec{
 		{Cron: "30 2 * *"}, {Cron: "30 2 * * * *"}, {Cron: "61 * * * *"}, {Cron: "every day"}, {Cron: "@reboot"}, {Cron: "0 0 31 2 *"},
 		{Cron: "@every 5m"}, {Cron: "CRON_TZ=UTC 0 0 * * *"}, {Cron: "TZ=UTC @daily"}, {Cron: "@daily", Every: "6h"},
@@ -100,7 +100,7 @@ func TestWhatIsNoScheduleIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnIntervalGoesOnFromTheLastRunAndACronScheduleMakesUpForNothing(t *testing.T) {
+func TestAnIntervalContinuesFromTheLastRunAndACronScheduleMakesUpForNothing(t *testing.T) {
 	now := at(t, "2026-01-10T12:00:00Z")
 	for _, c := range []struct {
 		spec Spec
@@ -110,7 +110,7 @@ func TestAnIntervalGoesOnFromTheLastRunAndACronScheduleMakesUpForNothing(t *test
 		{Spec{Every: "6h"}, "", "12:00"},
 		{Spec{Every: "6h"}, "2026-01-10T08:00:00Z", "14:00"},
 		{Spec{Every: "6h"}, "2026-01-09T08:00:00Z", "12:00"},
-		{Spec{Every: "6h"}, "2026-01-11T08:00:00Z", "12:00"}, // a clock that was wrong
+		{Spec{Every: "6h"}, "2026-01-11T08:00:00Z", "12:00"}, // the last run is in the future: the clock was wrong
 		{Spec{Cron: "@hourly"}, "2026-01-09T08:00:00Z", "13:00"},
 	} {
 		s, err := Parse(c.spec)

@@ -7,11 +7,11 @@ import (
 
 type note struct{ topic, payload string }
 
-// bus carries notifications within the process. They are hints: who listens also looks by itself
-// from time to time.
+// bus delivers notifications within the process. A notification may be lost, so a listener must also look
+// at the database from time to time.
 type bus struct {
 	mu        sync.Mutex
-	pending   map[*sql.Tx][]note // said in transactions that are not committed
+	pending   map[*sql.Tx][]note // notifications of transactions that are not committed yet
 	listeners map[string]map[chan string]bool
 	closed    bool
 }
@@ -63,7 +63,7 @@ func (b *bus) remove(topic string, c chan string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.listeners[topic][c] {
-		return // close was first
+		return // close has already removed and closed it
 	}
 	delete(b.listeners[topic], c)
 	if len(b.listeners[topic]) == 0 {
@@ -89,7 +89,7 @@ func (b *bus) deliver(n note) {
 	}
 }
 
-// wake tells every listener that something may have been missed.
+// wake sends an empty notification to every listener: notifications may have been missed.
 func (b *bus) wake() {
 	for _, topic := range b.topics() {
 		b.deliver(note{topic: topic})

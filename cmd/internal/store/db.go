@@ -6,36 +6,37 @@ import (
 	"sync"
 )
 
-// DB is an open database. The embedded pool is for reading; on SQLite it refuses to write.
+// DB is an open database. Use the embedded pool to read; on SQLite it refuses writes. A DB is safe for
+// concurrent use.
 type DB struct {
 	*sql.DB
 
-	writer  *writer   // SQLite; nil on PostgreSQL
-	bus     *bus      // what is said within this process
-	wire    *wire     // PostgreSQL; nil on SQLite
-	release io.Closer // the lock on a SQLite file; nil when there is none
-	url     string    // without a password, for error lines
-	path    string    // of a SQLite file
+	writer  *writer   // of a SQLite file; nil on PostgreSQL and if opened to read only
+	bus     *bus      // notifications within this process
+	wire    *wire     // notifications between processes on PostgreSQL; nil on SQLite
+	release io.Closer // the lock of a SQLite file; nil if there is none
+	url     string    // without the password, for errors
+	path    string    // path of a SQLite file
 
 	closing sync.Once
 	closed  error
 }
 
-// Postgres reports whether other processes may share this database.
+// Postgres reports whether the database is PostgreSQL, which several processes may share.
 func (d *DB) Postgres() bool { return d.wire != nil }
 
-// URL names the database without its password.
+// URL returns the address of the database without its password.
 func (d *DB) URL() string { return d.url }
 
-// Explain is err of a statement as a *fault.Fault: op is a verb phrase, nil stays nil, and what is
-// a Fault already comes back as it is.
+// Explain returns the error of a statement as a *fault.Fault. op is a verb phrase such as "get job". A
+// nil error and an error that contains a Fault are returned unchanged.
 func (d *DB) Explain(op string, err error) error { return d.explain(op, err) }
 
-// explain is explained, with what a person may look at.
+// explain calls explained with a hint for PostgreSQL.
 func (d *DB) explain(op string, err error) error {
 	hint := ""
 	if d.Postgres() {
-		hint = "is the database running?"
+		hint = "check that the database is running"
 	}
 	return explained(op, d.url, hint, err)
 }

@@ -1,23 +1,22 @@
-// Package store is one database, a SQLite file or PostgreSQL, for what the server must not
-// forget.
+// Package store opens the database of a server: a SQLite file or a PostgreSQL database.
 //
-// The same statements run on both. Placeholders are $1, $2…; times are int64 microseconds UTC,
-// JSON is TEXT, booleans are 0 or 1, ids are ULIDs as TEXT. What is written goes through Tx (or
-// ExecContext), which on SQLite takes turns on one connection and shares one fsync between
-// those that wait.
+// The same statements run on both. Placeholders are $1, $2 and so on. Times are int64 microseconds in
+// UTC, JSON is TEXT, booleans are 0 or 1, and IDs are ULIDs as TEXT. Every write goes through Tx or
+// ExecContext. On SQLite, these use a single connection in turn, and transactions that wait at the same
+// time share one commit and its fsync.
 //
 // In the order of the walk:
 //
-//	open.go        a database is opened, and closed
-//	sqlite.go      a file, and its backup
-//	postgres.go    a server's
-//	migrate.go     tables, brought up to date
-//	statement.go   statements, and what they say on one database and not on the other
-//	tx.go          transactions that write
-//	listen.go      notifications: said, and listened to
-//	db.go          what all of these stand on
-//	writer.go      turns on the one connection that writes to a file
-//	wire.go        notifications between processes
-//	bus.go         notifications within one
-//	faults.go      errors of both databases, and what may be tried again
+//	open.go        opens and closes a database
+//	sqlite.go      a SQLite file, and its backup
+//	postgres.go    a PostgreSQL database
+//	migrate.go     creates and updates tables
+//	statement.go   single statements, and the differences between the two databases
+//	tx.go          write transactions
+//	listen.go      notifications: how they are sent and received
+//	db.go          the DB type
+//	writer.go      the only connection that writes to a SQLite file
+//	wire.go        notifications between processes, over PostgreSQL
+//	bus.go         notifications within a process
+//	faults.go      the errors of both databases, and which of them allow another attempt
 package store

@@ -16,8 +16,8 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// explained makes a Fault of a database's error; nil stays nil, and a Fault as it is. hint is for
-// one that is not there.
+// explained returns a database's error as a Fault. A nil error and a Fault are returned unchanged. hint
+// is used if the database is Unavailable.
 func explained(op, url, hint string, err error) error {
 	var f *fault.Fault
 	if err == nil || errors.As(err, &f) {
@@ -50,14 +50,14 @@ func kindOf(err error) fault.Kind {
 	return fault.Internal
 }
 
-// postgresKind reads an SQLSTATE.
+// postgresKind returns the Kind of an SQLSTATE code.
 func postgresKind(code string) fault.Kind {
 	switch {
 	case strings.HasPrefix(code, "23"):
 		return fault.Conflict
 	case strings.HasPrefix(code, "28"), code == "42501":
 		return fault.Denied
-	case code == "22021", code == "22P05": // bytes that are no text
+	case code == "22021", code == "22P05": // bytes that are not valid text
 		return fault.Invalid
 	case code == "3D000":
 		return fault.NotFound
@@ -66,12 +66,13 @@ func postgresKind(code string) fault.Kind {
 	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "57"), strings.HasPrefix(code, "40"), code == "55P03":
 		return fault.Unavailable
 	case code == "25006":
-		return fault.Unavailable // a stand-by, for a moment, in a fail-over
+		return fault.Unavailable // read only: during a fail-over, this is a standby for a moment
 	}
 	return fault.Internal
 }
 
-// sqliteKind maps a result code; "" when err is not SQLite's.
+// sqliteKind returns the Kind of a SQLite error, or "" if err is no SQLite error. again reports whether
+// the transaction may be run again.
 func sqliteKind(err error) (kind fault.Kind, again bool) {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
@@ -96,18 +97,19 @@ func sqliteKind(err error) (kind fault.Kind, again bool) {
 	return fault.Internal, false
 }
 
-// verdict says whether a transaction that failed may be run again, having changed nothing.
+// verdict says whether a failed transaction may be run again. It may if it changed nothing.
 type verdict int
 
 const (
 	no    verdict = iota
-	soon          // it met another transaction
-	later         // the database is gone
+	soon          // it collided with another transaction
+	later         // the database is not reachable
 )
 
-const outage = 5 * time.Second // how long a transaction waits for a database that is gone
+const outage = 5 * time.Second // how long a transaction is retried while the database is not reachable
 
-// postgresVerdict is asked of what failed before a commit was sent: then nothing was changed.
+// postgresVerdict returns the verdict on an error that occurred before the commit was sent, so that
+// nothing was changed.
 func postgresVerdict(err error) verdict {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {

@@ -8,11 +8,13 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// MaxPayload is what one notification can carry, in bytes: PostgreSQL takes 8000 with the topic.
+// MaxPayload is the maximum size of a notification's payload in bytes. PostgreSQL allows 8000 bytes for
+// payload and topic together.
 const MaxPayload = 7800
 
-// Notify tells those who Listen to topic, here and in other processes, when tx is committed, and
-// nobody when it is not. tx is one of Tx. A notification may be lost.
+// Notify sends a notification to every listener of topic, in this and in other processes, when tx is
+// committed. If tx is rolled back, nothing is sent. tx must be a transaction of Tx. A notification may
+// be lost. The error is TooLarge if payload is longer than MaxPayload.
 func (d *DB) Notify(tx *sql.Tx, topic, payload string) error {
 	if len(payload) > MaxPayload {
 		return &fault.Fault{Kind: fault.TooLarge, Op: "notify", Name: topic}
@@ -21,13 +23,13 @@ func (d *DB) Notify(tx *sql.Tx, topic, payload string) error {
 	defer d.bus.mu.Unlock()
 	said, open := d.bus.pending[tx]
 	if !open {
-		return &fault.Fault{Kind: fault.Internal, Op: "notify", Name: topic, Err: errors.New("not in a transaction of Tx")}
+		return &fault.Fault{Kind: fault.Internal, Op: "notify", Name: topic, Err: errors.New("the transaction is not one of Tx")}
 	}
 	d.bus.pending[tx] = append(said, note{topic, payload})
 	return nil
 }
 
-// Publish is Notify at once, without a transaction.
+// Publish sends a notification at once, without a transaction. The error is TooLarge as for Notify.
 func (d *DB) Publish(topic, payload string) error {
 	if len(payload) > MaxPayload {
 		return &fault.Fault{Kind: fault.TooLarge, Op: "notify", Name: topic}
@@ -36,13 +38,16 @@ func (d *DB) Publish(topic, payload string) error {
 	return nil
 }
 
-// Listen returns what is said about topic until ctx ends, and then closes the channel. Notifications
-// that nobody takes in time are lost, and so is what is said while a connection is down: an empty
-// one then says that it is up again.
+// Listen returns a channel that receives the payloads of topic. The channel is closed when ctx ends or
+// the database is closed.
+//
+// Notifications are lost if more than 256 wait in the channel. They are also lost while the connection
+// to PostgreSQL is down. When it is up again, every channel receives an empty payload. The error is
+// Unavailable if the database is closed.
 func (d *DB) Listen(ctx context.Context, topic string) (<-chan string, error) {
-	c := make(chan string, unread)
+	c := make(chan string, maxUnread)
 	if !d.bus.add(topic, c) {
-		return nil, &fault.Fault{Kind: fault.Unavailable, Op: "listen to", Name: topic, Err: errors.New("closed")}
+		return nil, &fault.Fault{Kind: fault.Unavailable, Op: "listen to", Name: topic, Err: errors.New("the database is closed")}
 	}
 	if d.wire != nil {
 		d.wire.topicsChanged()
@@ -56,7 +61,7 @@ func (d *DB) Listen(ctx context.Context, topic string) (<-chan string, error) {
 	return c, nil
 }
 
-const unread = 256 // notifications that wait for one listener; more are lost
+const maxUnread = 256 // maximum number of notifications that wait for one listener
 
 func (d *DB) send(said []note) {
 	d.bus.send(said)

@@ -10,10 +10,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Migrate brings the tables of room, the package that owns them, up to date: steps are what made
-// them, oldest first, each of one or more statements, never edited once released. All that are
-// missing run in one transaction, under a lock. In a step BLOB is written for bytes. A database
-// that has had more steps than the binary knows is a Conflict and stays as it is.
+// Migrate creates or updates the tables of room, which is the package that owns them. steps are the
+// migrations that create the tables, the oldest first. A step has one or more statements, writes BLOB
+// for bytes, and must not be changed once it is released.
+//
+// The steps that the database does not have yet run in one transaction, under a lock. If the database
+// has had more steps than this program knows, the error is Conflict and nothing changes.
 func (d *DB) Migrate(ctx context.Context, room string, steps []string) error {
 	err := d.Tx(ctx, func(tx *sql.Tx) error {
 		if err := d.Lock(ctx, tx, "schema"); err != nil {
@@ -42,12 +44,12 @@ func (d *DB) Migrate(ctx context.Context, room string, steps []string) error {
 }
 
 func newer(url, room string, have, know int) error {
-	return &fault.Fault{Kind: fault.Conflict, Op: "migrate", Name: url, Hint: "run the newer dray, or restore the backup made before it",
-		Err: fmt.Errorf("its %s tables are of version %d, and this dray knows %d: a newer one has been here", room, have, know)}
+	return &fault.Fault{Kind: fault.Conflict, Op: "migrate", Name: url, Hint: "run the newer dray, or restore a backup from before the upgrade",
+		Err: fmt.Errorf("its %s tables have version %d, and this dray knows version %d: a newer dray has used the database", room, have, know)}
 }
 
-// step runs statements one by one: pgx prepares, and a prepared statement is a single one. No
-// statement of a step has a semicolon within.
+// step runs the statements of a step one by one, because pgx prepares each, and a prepared statement is
+// a single one. No statement may contain a semicolon.
 func (d *DB) step(ctx context.Context, tx *sql.Tx, step string) error {
 	if d.Postgres() {
 		step = strings.ReplaceAll(step, " BLOB", " BYTEA")

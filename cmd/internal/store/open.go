@@ -7,8 +7,9 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Open opens "sqlite:PATH" or "postgres://…". The file is made when it is not there; a second
-// process that opens it is a Conflict. A PostgreSQL that does not answer is Unavailable.
+// Open opens the database at url, "sqlite:PATH" or "postgres://…". A SQLite file that does not exist is
+// created. Errors are Invalid if url cannot be read or the file cannot be created, Conflict if another
+// process has the file open, and Unavailable if PostgreSQL does not answer.
 func Open(ctx context.Context, url string) (*DB, error) {
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		return openFile(ctx, path)
@@ -19,8 +20,9 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	return nil, &fault.Fault{Kind: fault.Invalid, Op: "open database", Hint: "write sqlite:PATH or postgres://USER@HOST/NAME"}
 }
 
-// OpenReadOnly opens a database to look at, beside the process that holds it, or to back it up.
-// Tx and ExecContext are Refused.
+// OpenReadOnly opens a database to read it or to back it up, even while another process has it open. On
+// SQLite, Tx and ExecContext are Refused, and a file that does not exist is NotFound. PostgreSQL is
+// opened as by Open.
 func OpenReadOnly(ctx context.Context, url string) (*DB, error) {
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		return openFileReadOnly(ctx, path)
@@ -28,7 +30,8 @@ func OpenReadOnly(ctx context.Context, url string) (*DB, error) {
 	return Open(ctx, url)
 }
 
-// Close ends what was started and gives the file back. Transactions that run are waited for.
+// Close closes the database, and unlocks the file of a SQLite database. It waits for transactions that
+// are running. Further calls return the same error.
 func (d *DB) Close() error {
 	d.closing.Do(func() { d.closed = d.close() })
 	return d.closed

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	connections = 12 // of one process, with one more to listen on
-	idle        = 4
+	connections = 12 // maximum number of connections of one process; one more listens for notifications
+	idle        = 4  // maximum number of idle connections
 )
 
 func openPostgres(ctx context.Context, address string) (*DB, error) {
 	cfg, err := pgx.ParseConfig(address)
 	if err != nil {
-		// pgx's error may quote the address, and with it the password.
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "open database", Name: redact(address), Err: errors.New("not an address of PostgreSQL"),
+		// The error of pgx may quote the address, which contains the password.
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "open database", Name: redact(address), Err: errors.New("not the address of a PostgreSQL database"),
 			Hint: "write postgres://USER@HOST/NAME"}
 	}
 	if cfg.ConnectTimeout == 0 {

@@ -15,7 +15,7 @@ import (
 
 const readers = 4
 
-// dsn: WAL lets readers go on beside the writer; FULL makes a commit durable when it returns.
+// dsn returns the data source name of a file. synchronous(FULL) makes a commit durable when it returns.
 func dsn(path string, more url.Values) string {
 	q := url.Values{"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)"}}
 	for k, v := range more {
@@ -25,7 +25,7 @@ func dsn(path string, more url.Values) string {
 }
 
 func openFile(ctx context.Context, path string) (*DB, error) {
-	path, err := settle(path)
+	path, err := absolute(path)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func openFile(ctx context.Context, path string) (*DB, error) {
 	}
 	if !held {
 		return nil, &fault.Fault{Kind: fault.Conflict, Op: "open database", Name: path, Err: errors.New("another process holds it"),
-			Hint: "stop the other server, or let both use one PostgreSQL"}
+			Hint: "stop the other server, or use a PostgreSQL database for both"}
 	}
 	d := &DB{bus: newBus(), release: lock, url: "sqlite:" + path, path: path}
 	if err := d.openPools(ctx); err != nil {
@@ -46,8 +46,8 @@ func openFile(ctx context.Context, path string) (*DB, error) {
 	return d, nil
 }
 
-// settle makes path absolute, so that a later change of directory means nothing.
-func settle(path string) (string, error) {
+// absolute makes path absolute, so that a later change of the working directory has no effect.
+func absolute(path string) (string, error) {
 	if path == "" {
 		return "", &fault.Fault{Kind: fault.Invalid, Op: "open database", Hint: "write sqlite:PATH"}
 	}
@@ -62,12 +62,13 @@ func settle(path string) (string, error) {
 }
 
 func (d *DB) openPools(ctx context.Context) error {
-	// The file holds requests and sealed secrets: nobody else's to read.
+	// The file contains requests and sealed secrets, so only its owner may read it.
 	f, err := os.OpenFile(d.path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return &fault.Fault{Kind: fault.Invalid, Op: "open database", Name: d.path, Err: err}
 	}
 	f.Close()
+	// In WAL mode, readers do not wait for the writer.
 	w, err := sql.Open("sqlite", dsn(d.path, url.Values{"_txlock": {"immediate"}, "_pragma": {"journal_mode(WAL)", "wal_autocheckpoint(4000)", "cache_size(-16000)"}}))
 	if err != nil {
 		return d.explain("open database", err)
@@ -89,7 +90,7 @@ func (d *DB) openPools(ctx context.Context) error {
 }
 
 func openFileReadOnly(ctx context.Context, path string) (*DB, error) {
-	path, err := settle(path)
+	path, err := absolute(path)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,8 @@ func openFileReadOnly(ctx context.Context, path string) (*DB, error) {
 		return nil, &fault.Fault{Kind: fault.NotFound, Op: "open database", Name: path, Err: err}
 	}
 	d := &DB{bus: newBus(), url: "sqlite:" + path, path: path}
-	// Not mode=ro: a file whose process was killed needs its log read in, and that writes.
+	// mode=ro would not work: if the last process was killed, SQLite must recover the file from its
+	// write-ahead log, which writes to it.
 	d.DB, err = sql.Open("sqlite", dsn(path, url.Values{"_pragma": {"query_only(ON)"}}))
 	if err != nil {
 		return nil, d.explain("open database", err)
@@ -110,20 +112,21 @@ func openFileReadOnly(ctx context.Context, path string) (*DB, error) {
 	return d, nil
 }
 
-// Backup writes a copy of a SQLite database, as of now, to path, which must not be there yet. It
-// runs beside everything else. For PostgreSQL it is Refused: that has tools of its own.
+// Backup writes a consistent copy of a SQLite database to path, which must not exist yet. The database
+// can be used in the meantime. Errors are Refused for PostgreSQL, which has its own tools, Conflict if
+// path exists, and Full if the copy cannot be completed.
 func (d *DB) Backup(ctx context.Context, path string) error {
 	if d.Postgres() {
-		return &fault.Fault{Kind: fault.Refused, Op: "back up", Name: d.url, Err: errors.New("not a file"), Hint: "use pg_dump"}
+		return &fault.Fault{Kind: fault.Refused, Op: "back up", Name: d.url, Err: errors.New("the database is not a SQLite file"), Hint: "use pg_dump"}
 	}
-	path, err := settle(path)
+	path, err := absolute(path)
 	if err != nil {
 		return err
 	}
 	if _, err := os.Lstat(path); err == nil {
-		return &fault.Fault{Kind: fault.Conflict, Op: "back up to", Name: path, Err: errors.New("it is there already")}
+		return &fault.Fault{Kind: fault.Conflict, Op: "back up to", Name: path, Err: errors.New("the file exists already")}
 	}
-	// A connection of its own: VACUUM INTO writes, and the pool does not.
+	// VACUUM INTO writes, which the pool refuses, so it gets a separate connection.
 	c, err := sql.Open("sqlite", dsn(d.path, nil))
 	if err != nil {
 		return d.explain("back up", err)
@@ -131,7 +134,8 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 	defer c.Close()
 	part := path + ".part"
 	os.Remove(part)
-	// What it makes would be everybody's to read; an empty file of ours is filled instead.
+	// VACUUM INTO would create a file that every user can read. It fills an existing empty file, so one
+	// with the right mode is created first.
 	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return &fault.Fault{Kind: fault.Invalid, Op: "back up to", Name: path, Err: err}
@@ -144,7 +148,7 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 	return commitFile(part, path)
 }
 
-// commitFile makes part durable under its name.
+// commitFile syncs part and renames it to path.
 func commitFile(part, path string) error {
 	f, err := os.OpenFile(part, os.O_RDWR, 0)
 	if err == nil {

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// ExecContext is one statement in a write transaction of its own. It may run more than once, as
-// any Tx.
+// ExecContext runs one statement in its own write transaction. As in Tx, it may run more than once.
 func (d *DB) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	var res sql.Result
 	err := d.Tx(ctx, func(tx *sql.Tx) (err error) {
@@ -17,13 +16,13 @@ func (d *DB) ExecContext(ctx context.Context, query string, args ...any) (sql.Re
 	return res, err
 }
 
-// Exec hides the pool's, which could not write.
+// Exec replaces the Exec of the embedded pool, which cannot write.
 func (d *DB) Exec(query string, args ...any) (sql.Result, error) {
 	return d.ExecContext(context.Background(), query, args...)
 }
 
-// Lock holds name until tx ends: nobody else who asks for it goes on before. SQLite has one
-// writer and needs none.
+// Lock takes the lock of the given name until tx ends. Another transaction that asks for the same name
+// waits until then. On SQLite it does nothing, because there is a single writer.
 func (d *DB) Lock(ctx context.Context, tx *sql.Tx, name string) error {
 	if !d.Postgres() {
 		return nil
@@ -32,8 +31,8 @@ func (d *DB) Lock(ctx context.Context, tx *sql.Tx, name string) error {
 	return d.explain("lock", err)
 }
 
-// ForUpdate is what a SELECT in a Tx ends with when it reads what the transaction will change.
-// SQLite, with its one writer, has no such clause.
+// ForUpdate returns the end of a SELECT that reads rows which its transaction will change. It is
+// " FOR UPDATE" on PostgreSQL. It is "" on SQLite, which has a single writer and no such clause.
 func (d *DB) ForUpdate() string {
 	if d.Postgres() {
 		return " FOR UPDATE"
@@ -41,7 +40,8 @@ func (d *DB) ForUpdate() string {
 	return ""
 }
 
-// Now asks the database what time it is: processes on many machines agree on it.
+// Now returns the time of PostgreSQL's clock, on which processes of several machines agree. On SQLite
+// it returns the local time.
 func (d *DB) Now(ctx context.Context) (time.Time, error) {
 	if !d.Postgres() {
 		return time.Now(), nil
@@ -53,7 +53,7 @@ func (d *DB) Now(ctx context.Context) (time.Time, error) {
 	return time.UnixMicro(us), nil
 }
 
-// Micros is t as it is stored: 0 for the zero time.
+// Micros returns t in its stored form, in microseconds since 1970. It returns 0 for the zero time.
 func Micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -61,7 +61,7 @@ func Micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// Time is the reverse of Micros, in UTC.
+// Time returns the time of a stored value in UTC. It is the reverse of Micros.
 func Time(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}

@@ -66,7 +66,7 @@ func names(t *testing.T, d *store.DB) string {
 	return strings.Join(all, " ")
 }
 
-func TestWhatATransactionWroteIsThereAfterItAndNotWhenItFailed(t *testing.T) {
+func TestWritesOfATransactionAreKeptOnSuccessAndUndoneOnFailure(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		d := open(t, url)
 		table(t, d)
@@ -91,7 +91,7 @@ func TestWhatATransactionWroteIsThereAfterItAndNotWhenItFailed(t *testing.T) {
 	})
 }
 
-// Many at once share commits on SQLite: what happens to one must not happen to the others.
+// On SQLite, concurrent transactions share commits. What happens to one must not affect the others.
 func TestATransactionThatFailsPanicsOrIsCanceledLeavesItsNeighboursAlone(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		d := open(t, url)
@@ -118,7 +118,7 @@ func TestATransactionThatFailsPanicsOrIsCanceledLeavesItsNeighboursAlone(t *test
 						return put(ctx, tx, fmt.Sprintf("u%03d", i), i)
 					case 3:
 						panic("no")
-					case 4: // a constraint: on PostgreSQL the transaction is spoilt, on SQLite but the statement
+					case 4: // a violated constraint aborts the transaction on PostgreSQL, but only the statement on SQLite
 						return put(ctx, tx, fmt.Sprintf("t%03d", i), i)
 					}
 					return nil
@@ -139,7 +139,7 @@ func TestATransactionThatFailsPanicsOrIsCanceledLeavesItsNeighboursAlone(t *test
 	})
 }
 
-func TestCountingAtTheSameTimeLosesNothing(t *testing.T) {
+func TestConcurrentIncrementsLoseNothing(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		d := open(t, url)
 		table(t, d)
@@ -149,7 +149,7 @@ func TestCountingAtTheSameTimeLosesNothing(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 20 {
 			wg.Go(func() {
-				first, second := "a", "b" // and the other way round makes deadlocks, of which one is run again
+				first, second := "a", "b" // the reverse order causes deadlocks, after which one transaction runs again
 				if i%2 == 1 {
 					first, second = second, first
 				}
@@ -168,7 +168,7 @@ func TestCountingAtTheSameTimeLosesNothing(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			if i%2 == 1 { // PostgreSQL takes a second to find a deadlock
+			if i%2 == 1 { // PostgreSQL needs a second to detect a deadlock
 				wg.Wait()
 			}
 		}
@@ -200,7 +200,7 @@ func TestMigrationsRunOnceInOrderAndTogether(t *testing.T) {
 		if err := d.QueryRowContext(t.Context(), `SELECT sum(x) FROM a`).Scan(&sum); err != nil || sum != 11 {
 			t.Error(sum, err)
 		}
-		if err := d.Migrate(t.Context(), "test", steps[:1]); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "of version 2, and this dray knows 1") {
+		if err := d.Migrate(t.Context(), "test", steps[:1]); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "have version 2, and this dray knows version 1") {
 			t.Error("a newer schema:", err)
 		}
 	})
@@ -220,7 +220,7 @@ func TestProcessesThatStartTogetherMigrateOnce(t *testing.T) {
 	wg.Wait()
 }
 
-func TestASecondProcessOnAFileIsRefusedUnlessItOnlyLooks(t *testing.T) {
+func TestASecondProcessOnAFileIsRefusedUnlessItOnlyReads(t *testing.T) {
 	url := databases.SQLite(t)
 	d := open(t, url)
 	table(t, d)
@@ -243,25 +243,25 @@ func TestASecondProcessOnAFileIsRefusedUnlessItOnlyLooks(t *testing.T) {
 	}
 	for _, pool := range []*sql.DB{r.DB, d.DB} {
 		if _, err := pool.ExecContext(t.Context(), `DELETE FROM things`); err == nil {
-			t.Error("a pool for reading wrote")
+			t.Error("the pool for reading accepted a write")
 		}
 	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	open(t, url) // it was given back
+	open(t, url) // the file was unlocked
 	if _, err := store.OpenReadOnly(t.Context(), databases.SQLite(t)); !fault.Is(err, fault.NotFound) {
 		t.Error(err)
 	}
 }
 
-func TestABackupIsWholeAndReplacesNothing(t *testing.T) {
+func TestABackupIsCompleteAndReplacesNothing(t *testing.T) {
 	url := databases.SQLite(t)
 	d := open(t, url)
 	table(t, d)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Go(func() { // the backup runs beside the work
+	wg.Go(func() { // the backup runs while the database is in use
 		for i := 0; ; i++ {
 			select {
 			case <-stop:
@@ -284,7 +284,7 @@ func TestABackupIsWholeAndReplacesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if err := r.Backup(t.Context(), path+"2"); err != nil { // by another process
+	if err := r.Backup(t.Context(), path+"2"); err != nil { // as from another process
 		t.Error(err)
 	}
 	close(stop)
@@ -322,7 +322,7 @@ func TestANotificationComesAfterTheCommitAndOnlyThen(t *testing.T) {
 			t.Fatal(err)
 		}
 		for p := range heard {
-			if p == "" { // the connection is up
+			if p == "" { // the connection was established
 				continue
 			}
 			if p != "done" || names(t, d) != "x" {
@@ -336,7 +336,7 @@ func TestANotificationComesAfterTheCommitAndOnlyThen(t *testing.T) {
 	})
 }
 
-// One cluster of its own: it is crashed in the middle.
+// The test has a separate PostgreSQL, because it crashes it.
 func TestWorkGoesOnAfterPostgresWasRestarted(t *testing.T) {
 	p := database.NewPostgres(t)
 	here, there := open(t, p.URL), open(t, p.URL)
@@ -347,7 +347,7 @@ func TestWorkGoesOnAfterPostgresWasRestarted(t *testing.T) {
 	}
 	say := func(what string) {
 		t.Helper()
-		for { // lossy: said until it is heard
+		for { // notifications may be lost, so repeat until one arrives
 			if err := there.Publish("topic", what); err != nil {
 				t.Fatal(err)
 			}
@@ -358,7 +358,7 @@ func TestWorkGoesOnAfterPostgresWasRestarted(t *testing.T) {
 				}
 			case <-time.After(20 * time.Millisecond):
 			case <-t.Context().Done():
-				t.Fatal("not heard")
+				t.Fatal("no notification arrived")
 			}
 		}
 	}
@@ -376,7 +376,7 @@ func TestWorkGoesOnAfterPostgresWasRestarted(t *testing.T) {
 	if err := <-failed; err != nil && !fault.Is(err, fault.Unavailable) {
 		t.Error(err)
 	} else if err == nil && names(t, here) != "waited" {
-		t.Error("it said that it wrote")
+		t.Error("a write succeeded while the database was down")
 	}
 	if err := here.Tx(t.Context(), func(tx *sql.Tx) error { return put(t.Context(), tx, "x", 1) }); err != nil {
 		t.Error(err)

@@ -11,14 +11,17 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Tx runs f in a write transaction: committed and durable when Tx returns nil, undone when f
-// returns an error, which comes back as it is. f may run more than once, so it must only change
-// what it sets anew each time. It asks the database through tx alone: another connection may be
-// what it would wait for forever.
+// Tx runs f in a write transaction. If Tx returns nil, the transaction is committed and durable. If f
+// returns an error, the transaction is rolled back, and Tx returns that error unchanged.
 //
-// On PostgreSQL the isolation is READ COMMITTED: read with ForUpdate, or Lock, what f decides by.
-// On SQLite one f runs at a time, and those that wait share one commit. A commit whose answer was
-// lost has ErrUncertain in its error.
+// f may run more than once, so it must set every variable that it changes anew each time. f must use the
+// database only through tx; with another connection it could wait forever.
+//
+// On PostgreSQL the isolation level is READ COMMITTED. Use ForUpdate or Lock for the rows on which f
+// bases a decision. On SQLite one f runs at a time, and transactions that wait share one commit.
+//
+// If the answer to the commit was lost, the error contains ErrUncertain. The error is Refused if the
+// database was opened with OpenReadOnly.
 func (d *DB) Tx(ctx context.Context, f func(*sql.Tx) error) error {
 	switch {
 	case d.writer != nil:
@@ -26,7 +29,7 @@ func (d *DB) Tx(ctx context.Context, f func(*sql.Tx) error) error {
 	case d.wire != nil:
 		return d.txRetried(ctx, f)
 	}
-	return &fault.Fault{Kind: fault.Refused, Op: "write to", Name: d.url, Err: errors.New("opened to be read")}
+	return &fault.Fault{Kind: fault.Refused, Op: "write to", Name: d.url, Err: errors.New("the database is open for reading only")}
 }
 
 func (d *DB) txRetried(ctx context.Context, f func(*sql.Tx) error) error {
@@ -48,7 +51,7 @@ func (d *DB) txRetried(ctx context.Context, f func(*sql.Tx) error) error {
 	}
 }
 
-const attempts = 12 // for a transaction that the database turned away
+const attempts = 12 // how often a transaction runs that collides with others
 
 func (d *DB) txOnce(ctx context.Context, f func(*sql.Tx) error) (verdict, error) {
 	tx, err := d.BeginTx(ctx, nil)
@@ -57,7 +60,7 @@ func (d *DB) txOnce(ctx context.Context, f func(*sql.Tx) error) (verdict, error)
 	}
 	d.bus.begin(tx)
 	defer d.bus.forget(tx)
-	defer tx.Rollback() // after a commit it does nothing; it is for a panic in f, too
+	defer tx.Rollback() // after a commit it has no effect; it also covers a panic in f
 	if err := f(tx); err != nil {
 		return postgresVerdict(err), err
 	}
@@ -72,8 +75,8 @@ func (d *DB) txOnce(ctx context.Context, f func(*sql.Tx) error) (verdict, error)
 	return no, nil
 }
 
-// ErrUncertain is within the error of a Tx that may have taken effect.
-var ErrUncertain = errors.New("it may have taken effect")
+// ErrUncertain is contained in the error of a Tx that may have taken effect.
+var ErrUncertain = errors.New("the transaction may have taken effect")
 
 func uncertain(err error) error {
 	var f *fault.Fault

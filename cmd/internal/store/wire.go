@@ -12,24 +12,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// wire carries notifications between processes over PostgreSQL: one connection listens, and what
-// is said goes out in batches after the commit. NOTIFY within a transaction would make commits
-// wait for each other (a lock over the whole database while it syncs).
+// wire carries notifications between processes over PostgreSQL. One connection listens. Outgoing
+// notifications are sent in batches, after their transactions are committed. NOTIFY within a transaction
+// would make commits wait for each other, because it takes a lock on the whole database until the commit
+// is synced.
 type wire struct {
 	db   *sql.DB
 	bus  *bus
 	cfg  *pgx.ConnConfig
-	self string // who said it; our own come by the bus
+	self string // identifies this process as the sender; the bus delivers its own notifications
 
 	out    chan note
-	change chan struct{}
+	change chan struct{} // receives a value when the topics of the bus have changed
 	cancel context.CancelFunc
 	ended  chan struct{}
 }
 
 const (
-	channel  = "dray_"         // the prefix of topics among the channels of a database
-	patience = 5 * time.Second // for a batch to be said
+	channel  = "dray_"         // prefix of the topics among the channels of the database
+	patience = 5 * time.Second // how long the sending of a batch may take
 )
 
 func newWire(db *sql.DB, b *bus, cfg *pgx.ConnConfig) *wire {
@@ -64,7 +65,7 @@ func (w *wire) send(said []note) {
 	for _, n := range said {
 		select {
 		case w.out <- n:
-		default: // a hint, and nobody waits for it
+		default: // a notification may be lost, so the sender does not wait
 		}
 	}
 }
@@ -90,7 +91,7 @@ func (w *wire) tell(ctx context.Context) {
 	}
 }
 
-// notify says equal things once. What a database that is away does not hear is lost.
+// notify sends a batch, equal notifications once. If the database is not reachable, they are lost.
 func (w *wire) notify(ctx context.Context, batch []note) {
 	var topics, payloads []string
 	seen := map[note]bool{}
@@ -121,7 +122,8 @@ func (w *wire) listen(ctx context.Context) {
 	}
 }
 
-// session is one connection's life. A pooler that has no LISTEN ends it at once: then all poll.
+// session listens on one connection until that breaks or ctx ends. A connection pooler that does not
+// support LISTEN ends it at once; then all processes poll.
 func (w *wire) session(ctx context.Context) {
 	c, err := pgx.ConnectConfig(ctx, w.cfg)
 	if err != nil {
@@ -146,7 +148,7 @@ func (w *wire) session(ctx context.Context) {
 	}
 }
 
-// follow makes the connection listen to what is listened to here.
+// follow makes the connection listen to the topics that have listeners in this process.
 func (w *wire) follow(ctx context.Context, c *pgx.Conn, on []string) ([]string, error) {
 	want := w.bus.topics()
 	var say []string
@@ -168,8 +170,8 @@ func (w *wire) follow(ctx context.Context, c *pgx.Conn, on []string) ([]string, 
 	return want, nil
 }
 
-// hear hands on what comes until the topics change. A connection that says nothing for a minute
-// is asked whether it is alive.
+// hear delivers notifications until the topics change. If nothing arrives for a minute, it checks
+// whether the connection is alive.
 func (w *wire) hear(ctx context.Context, c *pgx.Conn) error {
 	wait, done := context.WithTimeout(ctx, time.Minute)
 	defer done()
@@ -187,7 +189,7 @@ func (w *wire) hear(ctx context.Context, c *pgx.Conn) error {
 	err := w.receive(wait, c)
 	close(stop)
 	if <-changed {
-		// The wait was cut by us; the connection is whole.
+		// hear itself ended the wait, so the connection is still good.
 		if c.IsClosed() {
 			return err
 		}

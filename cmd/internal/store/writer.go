@@ -9,9 +9,9 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// writer takes turns on the one connection that writes to a SQLite file. While one group is
-// being committed the next gathers: under load many transactions share an fsync, and alone one
-// waits for nobody.
+// writer gives transactions turns on the only connection that writes to a SQLite file. While one group of
+// transactions is committed, the next group gathers. Under load, many transactions share one fsync. A
+// single transaction waits for no others.
 type writer struct {
 	db    *sql.DB
 	bus   *bus
@@ -21,7 +21,7 @@ type writer struct {
 	ended chan struct{}
 }
 
-const together = 256 // transactions to one commit
+const maxGroup = 256 // maximum number of transactions in one commit
 
 func newWriter(db *sql.DB, b *bus, url string) *writer {
 	w := &writer{db: db, bus: b, url: url, turns: make(chan *turn), stop: make(chan struct{}), ended: make(chan struct{})}
@@ -36,7 +36,7 @@ func (w *writer) tx(ctx context.Context, f func(*sql.Tx) error) error {
 	case <-ctx.Done():
 		return &fault.Fault{Kind: fault.Canceled, Op: "write to", Name: w.url, Err: context.Cause(ctx)}
 	case <-w.ended:
-		return &fault.Fault{Kind: fault.Unavailable, Op: "write to", Name: w.url, Err: errors.New("closed")}
+		return &fault.Fault{Kind: fault.Unavailable, Op: "write to", Name: w.url, Err: errors.New("the database is closed")}
 	}
 	for {
 		select {
@@ -48,8 +48,8 @@ func (w *writer) tx(ctx context.Context, f func(*sql.Tx) error) error {
 	}
 }
 
-// turn is one transaction that waits. f runs on the goroutine of whoever asked for it: a panic
-// there is theirs.
+// turn is one transaction that waits. Its function f runs on the goroutine that called tx, so a panic
+// in f reaches that caller.
 type turn struct {
 	ctx   context.Context
 	begin chan *sql.Tx
@@ -57,7 +57,7 @@ type turn struct {
 	end   chan error
 }
 
-var errPanic = errors.New("it panicked")
+var errPanic = errors.New("the function of the transaction panicked")
 
 func (t *turn) run(tx *sql.Tx, f func(*sql.Tx) error) {
 	err := errPanic
@@ -79,7 +79,7 @@ func (w *writer) run() {
 
 func (w *writer) gather(first *turn) []*turn {
 	group := []*turn{first}
-	for len(group) < together {
+	for len(group) < maxGroup {
 		select {
 		case t := <-w.turns:
 			group = append(group, t)
@@ -90,8 +90,8 @@ func (w *writer) gather(first *turn) []*turn {
 	return group
 }
 
-// group runs turns in one transaction, each within a savepoint. Where the whole breaks, each of
-// them gets a transaction of its own.
+// group runs turns in one transaction, each within a savepoint. If that transaction fails, each turn
+// runs again in a separate transaction.
 func (w *writer) group(turns []*turn) {
 	if len(turns) == 1 {
 		w.alone(turns[0])
@@ -123,8 +123,9 @@ func (w *writer) group(turns []*turn) {
 	}
 }
 
-// each returns the turns that are to be committed, or to be run alone when there is an error.
-// Those that failed by themselves were told.
+// each runs the turns and returns those that succeeded, which are then to be committed. With an error,
+// it returns the turns that must run alone instead. A turn whose own function failed has already
+// received its error and is not returned.
 func (w *writer) each(ctx context.Context, tx *sql.Tx, turns []*turn) ([]*turn, error) {
 	var good []*turn
 	for i, t := range turns {
@@ -143,7 +144,8 @@ func (w *writer) each(ctx context.Context, tx *sql.Tx, turns []*turn) ([]*turn, 
 		} else {
 			w.bus.cut(tx, mark)
 			t.end <- failed
-			// A statement that was interrupted may have undone everybody's: then there is no savepoint.
+			// An interrupted statement may have rolled back the whole transaction. Then there is no
+			// savepoint left.
 			if _, err := tx.ExecContext(ctx, `ROLLBACK TO turn`); err != nil {
 				return append(good, turns[i+1:]...), err
 			}

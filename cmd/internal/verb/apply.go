@@ -10,10 +10,10 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// mostSteps is how many steps a report repeats; all of them are items.
-const mostSteps = 1000
+// maxReportSteps is the maximum number of steps that a report lists. The items of the job have every step.
+const maxReportSteps = 1000
 
-// applyAll carries out a plan that is held at once.
+// applyAll carries out a plan whose steps are all in memory.
 func (w *work) applyAll(ctx context.Context, p *dray.Prepared) (any, error) {
 	for _, note := range p.Notes {
 		w.run.Log("note: " + note)
@@ -24,13 +24,13 @@ func (w *work) applyAll(ctx context.Context, p *dray.Prepared) (any, error) {
 		err = e
 	}
 	if p.Hold == plan.All && w.bad > 0 && (len(p.Conflicts()) > 0 || broken(p.Steps)) {
-		w.good = 0 // nothing was touched, also where another target was right before
+		w.good = 0 // With plan.All nothing was written, so a name that was up to date before is no success.
 	}
-	if len(rep.Steps) > mostSteps {
+	if len(rep.Steps) > maxReportSteps {
 		return struct {
 			dray.Report
 			Steps   []dray.StepReport `json:"steps"`
-			LeftOut int               `json:"stepsLeftOut"` // they are items
+			LeftOut int               `json:"stepsLeftOut"` // the job's items have these steps
 		}{rep, nil, len(rep.Steps)}, err
 	}
 	return rep, err
@@ -59,7 +59,8 @@ func (w *work) verify(ctx context.Context, r wire.Verify) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What somebody says of themselves is beside what the server knows, not in its place.
+	// The receipt names the authenticated principal first. What a request says about its author is not
+	// verified, so it is added and does not replace the principal.
 	by := w.run.Job.Principal
 	if req.By != "" && req.By != by {
 		by += ", for " + req.By
@@ -75,7 +76,7 @@ func (w *work) verify(ctx context.Context, r wire.Verify) (any, error) {
 		case e.Err != nil:
 			w.failed(e.Err)
 		case e.Match != dray.Same:
-			w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindVerify, Name: e.To.String(), Err: fmt.Errorf("it is not what the source has: %s", e.Match)})
+			w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindVerify, Name: e.To.String(), Err: fmt.Errorf("the target differs from the source: %s", e.Match)})
 		default:
 			w.good++
 		}
@@ -87,10 +88,10 @@ func (w *work) verify(ctx context.Context, r wire.Verify) (any, error) {
 	return receipt, err
 }
 
-// lost counts images that run somewhere and are nowhere to be found as a failure.
+// lost counts images that are in use but exist in none of the sources as a failure of the job.
 func (w *work) lost(rep dray.TransferReport, err error) (any, error) {
 	if rep.InUse != nil && len(rep.InUse.Lost) > 0 {
-		w.failed(&fault.Fault{Kind: fault.NotFound, Side: fault.Source, Op: wire.KindTransfer, Err: fmt.Errorf("%d images that are in use are lost; the report names them", len(rep.InUse.Lost))})
+		w.failed(&fault.Fault{Kind: fault.NotFound, Side: fault.Source, Op: wire.KindTransfer, Err: fmt.Errorf("%d images in use were found in no source; the report lists them", len(rep.InUse.Lost))})
 	}
 	return rep, err
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// below ends the name of a place that is more than one repository: "HOST/team/**". No
-// repository's name has a star.
+// below is the end of a place that stands for many repositories: "HOST/team/**". It is unambiguous,
+// because the name of a repository cannot contain a star.
 const below = "**"
 
-// asking gathers what a request asks for, each thing once.
+// asking collects the rights that a request needs, each once.
 type asking struct {
 	verb string
 	all  []access.Ask
@@ -36,13 +36,13 @@ func (a *asking) add(source, target, write string) {
 	}
 }
 
-// write asks for all that writing target from source may take.
+// write adds every right that copying from source to target may need.
 func (a *asking) write(source, target string, ow plan.Overwrite) {
 	a.add(source, target, access.Create)
 	if ow != plan.Refuse {
 		a.add(source, target, access.Overwrite)
 	}
-	// Within one registry blobs are mounted, where that can be.
+	// Within one registry, blobs are mounted from repository to repository if the registry can do that.
 	if hostOf(source) == hostOf(target) && source != target {
 		a.add(source, target, access.Mount)
 	}
@@ -53,7 +53,7 @@ func hostOf(place string) string {
 	return host
 }
 
-// asks are what r needs to be allowed, of all that it may touch.
+// asks returns the rights that r needs. They cover every repository that r may read or write.
 func (s *Service) asks(ctx context.Context, r wire.Request, at time.Time) ([]access.Ask, error) {
 	a := newAsking(r.Kind)
 	if r.Kind == wire.KindApply {
@@ -105,7 +105,7 @@ func (s *Service) verbAsks(a *asking, r wire.Request, at time.Time) error {
 		for _, e := range req.Entries {
 			source, targets, err := s.dray.EntryNames(e, req.Target)
 			if err != nil {
-				continue // a broken step: nothing is touched for it
+				continue // The entry becomes a broken step, which reads and writes nothing.
 			}
 			for _, to := range targets {
 				a.write(source.Repo.String(), to.Repo.String(), cmp.Or(e.Overwrite, req.Overwrite, plan.Refuse))
@@ -148,7 +148,7 @@ func (s *Service) verifyAsks(a *asking, r wire.Verify, at time.Time) error {
 	}
 	ask := func(source, target string) {
 		a.add(source, target, "")
-		if r.Heal { // what is lacking is sent; no name is set
+		if r.Heal { // It sends missing content, but sets no name.
 			a.write(source, target, plan.Refuse)
 		}
 	}
@@ -156,7 +156,7 @@ func (s *Service) verifyAsks(a *asking, r wire.Verify, at time.Time) error {
 	if err == nil || len(r.Sources) != 1 || len(r.Also) > 0 {
 		return err
 	}
-	// Its one source may be an image.
+	// The only source may also be a single image, which is not an end of a transfer.
 	source, e := s.dray.Name(r.Sources[0])
 	if e != nil || source.Tag == "" && source.Digest == "" {
 		return err
@@ -169,7 +169,7 @@ func (s *Service) verifyAsks(a *asking, r wire.Verify, at time.Time) error {
 	return nil
 }
 
-// transferAsks tells the places between which a transfer moves content.
+// transferAsks calls ask with each pair of places between which a transfer may copy content.
 func (s *Service) transferAsks(req dray.TransferRequest, ask func(source, target string)) error {
 	sources, targets, err := s.dray.TransferEnds(req)
 	if err != nil {
@@ -199,8 +199,9 @@ func placeOf(e dray.End) string {
 	return e.Host + "/" + e.Prefix + below
 }
 
-// landing is where what from has lands below to: exactly for a repository, else all that the
-// mapping could make.
+// landing returns the place at target to that receives the repositories of from. If from or to is a
+// single repository, the place is one repository. Otherwise it covers every path that the mapping may
+// produce.
 func landing(from, to dray.End, m plan.Mapping) (string, error) {
 	if to.Repo != (ref.Repo{}) {
 		return to.Repo.String(), nil
@@ -215,7 +216,7 @@ func landing(from, to dray.End, m plan.Mapping) (string, error) {
 		prefix += "/"
 	}
 	if m.MaxDepth > 0 && strings.Count(prefix, "/") >= m.MaxDepth {
-		return to.Host + "/" + below, nil // the last component of the prefix is joined to what follows
+		return to.Host + "/" + below, nil // MaxDepth joins the last component of the prefix to the rest of the path
 	}
 	if m.StripPrefix == "" && len(m.Rename) == 0 && !m.Flatten && m.Template == "" && m.MaxDepth == 0 {
 		prefix += from.Prefix
@@ -223,7 +224,7 @@ func landing(from, to dray.End, m plan.Mapping) (string, error) {
 	return to.Host + "/" + prefix + below, m.Check()
 }
 
-// applyAsks reads a plan through: its steps say what will be written.
+// applyAsks reads the whole plan and adds the rights that its steps need.
 func (s *Service) applyAsks(ctx context.Context, a *asking, r wire.Apply) error {
 	in, err := s.openPlan(ctx, r.Plan)
 	if err != nil {
@@ -243,7 +244,8 @@ func (s *Service) applyAsks(ctx context.Context, a *asking, r wire.Apply) error 
 			return remoteOnly(ref.Layout)
 		}
 		ow := plan.Refuse
-		// A plan to tag looks at no target: what it says of them is nobody's word.
+		// A plan of verb tag was made without a look at its targets, so an empty Replaces does not mean
+		// that the tag is new.
 		if step.Replaces != "" || head.Verb == wire.KindTag || r.Follow && head.Overwrite != plan.Refuse {
 			ow = plan.Update
 		}
@@ -251,7 +253,8 @@ func (s *Service) applyAsks(ctx context.Context, a *asking, r wire.Apply) error 
 	}
 }
 
-// allow holds what r asks for against the rules; the first that is not granted is the error.
+// allow checks the rights that r needs against the rules. The error is that of the first right that p
+// does not have.
 func (s *Service) allow(ctx context.Context, p access.Principal, r wire.Request, at time.Time) error {
 	asks, err := s.asks(ctx, r, at)
 	if err != nil {
@@ -265,9 +268,9 @@ func (s *Service) allow(ctx context.Context, p access.Principal, r wire.Request,
 	return nil
 }
 
-// allowAll is Allow for an ask whose ends may be many repositories: a rule has to grant all of
-// them, known or not. It is asked about names of every depth that nobody would write a rule for,
-// so that only a "**" matches them.
+// allowAll checks an ask whose source or target may stand for many repositories. A rule must grant all
+// of them, including repositories that do not exist yet. So allowAll calls Allow with made-up names of
+// several depths, which only a pattern with "**" matches.
 func (s *Service) allowAll(p access.Principal, ask access.Ask) error {
 	for _, source := range probes(ask.Source) {
 		for _, target := range probes(ask.Target) {
@@ -285,7 +288,7 @@ func (s *Service) allowAll(p access.Principal, ask access.Ask) error {
 				words = append(words, "("+ask.Write+")")
 			}
 			return &fault.Fault{Kind: fault.KindOf(err), Op: "allow " + p.Name, Name: strings.Join(append(words, "from", ask.Source, "to", ask.Target), " "),
-				Hint: "name less, or ask for a rule with ** that covers it", Err: errors.New("no rule grants all of it")}
+				Hint: "name fewer repositories, or ask for a rule with ** that covers all of them", Err: errors.New("no rule grants all of these repositories")}
 		}
 	}
 	return nil

@@ -26,15 +26,15 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// house is a service on a database of its own.
-type house struct {
+// fixture is a service with a separate database.
+type fixture struct {
 	db      *store.DB
 	access  *access.Access
 	queue   *job.Queue
 	service *verb.Service
 }
 
-func newHouse(t *testing.T, c dray.Config, rules ...access.Rule) *house {
+func newFixture(t *testing.T, c dray.Config, rules ...access.Rule) *fixture {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -42,7 +42,7 @@ func newHouse(t *testing.T, c dray.Config, rules ...access.Rule) *house {
 			t.Fatal(err)
 		}
 	}
-	h := &house{}
+	h := &fixture{}
 	var err error
 	h.db, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "dray.db"))
 	must(err)
@@ -59,8 +59,8 @@ func newHouse(t *testing.T, c dray.Config, rules ...access.Rule) *house {
 	return h
 }
 
-// worker is a service as another process of h would have it.
-func (h *house) worker(t *testing.T, c dray.Config) *verb.Service {
+// worker returns a second service on h's database, like that of another process.
+func (h *fixture) worker(t *testing.T, c dray.Config) *verb.Service {
 	t.Helper()
 	d, err := dray.New(c)
 	if err != nil {
@@ -70,12 +70,13 @@ func (h *house) worker(t *testing.T, c dray.Config) *verb.Service {
 	return verb.New(verb.Config{Dray: d, Queue: h.queue, Access: h.access, DB: h.db})
 }
 
-// newPair is a house between two registries, where ann may do everything. front is around the target.
-func newPair(t *testing.T, front func(http.Handler) http.Handler) (h *house, src, dst *testbed.Registry) {
+// newPair returns a fixture with two registries, between which ann may do everything. front wraps the
+// handler of the target.
+func newPair(t *testing.T, front func(http.Handler) http.Handler) (h *fixture, src, dst *testbed.Registry) {
 	t.Helper()
 	src = testbed.Distribution(t, testbed.Options{Content: testbed.Open})
 	dst = testbed.Distribution(t, testbed.Options{Content: testbed.Open, Front: front})
-	h = newHouse(t, between(src, dst),
+	h = newFixture(t, between(src, dst),
 		access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
 	return h, src, dst
 }
@@ -97,7 +98,7 @@ func mapped(m wire.Mapping) wire.Request {
 	return r
 }
 
-func TestWhatIsManyRepositoriesTakesARuleForAllOfThem(t *testing.T) {
+func TestARequestForManyRepositoriesNeedsARuleForAllOfThem(t *testing.T) {
 	rule := func(source, target string, rights ...string) access.Rule {
 		return access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{source}, Targets: []string{target}, Rights: rights}
 	}
@@ -140,7 +141,7 @@ func TestWhatIsManyRepositoriesTakesARuleForAllOfThem(t *testing.T) {
 		"a plan reads":             {wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Transfer: transfer("b.example", "a.example").Transfer}}, []access.Rule{rule("**", "**")}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, dray.Config{}, tt.rules...)
+			h := newFixture(t, dray.Config{}, tt.rules...)
 			_, _, err := h.service.Submit(t.Context(), ann, tt.request, "")
 			if tt.granted && err != nil || !tt.granted && !fault.Is(err, fault.Denied) {
 				t.Errorf("granted %v: %v", tt.granted, err)
@@ -149,8 +150,8 @@ func TestWhatIsManyRepositoriesTakesARuleForAllOfThem(t *testing.T) {
 	}
 }
 
-func TestNobodyAnonymousHasJobs(t *testing.T) {
-	h := newHouse(t, dray.Config{}, access.Rule{Principals: []string{"*", access.Anonymous}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}})
+func TestAnAnonymousClientCannotSubmitJobs(t *testing.T) {
+	h := newFixture(t, dray.Config{}, access.Rule{Principals: []string{"*", access.Anonymous}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}})
 	p := access.Principal{Name: access.Anonymous, Role: access.Reader, Via: access.ViaNothing}
 	r := wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Transfer: transfer("b.example", "a.example").Transfer}}
 	if _, _, err := h.service.Submit(t.Context(), p, r, ""); !fault.Is(err, fault.Denied) {
@@ -158,9 +159,9 @@ func TestNobodyAnonymousHasJobs(t *testing.T) {
 	}
 }
 
-// A rule that is gone when the job begins is gone: the request is held against the rules again.
-func TestAJobThatIsNotAllowedAnyMoreIsNotRun(t *testing.T) {
-	h := newHouse(t, dray.Config{})
+// The request is checked again when the job begins. A rule that no longer exists then does not count.
+func TestAJobThatIsNoLongerAllowedDoesNotRun(t *testing.T) {
+	h := newFixture(t, dray.Config{})
 	row := json.RawMessage(`{"kind":"import","import":{"source":"a.example/x:1","target":"b.example"},"role":"submitter"}`)
 	if _, _, err := h.queue.Submit(t.Context(), job.Submission{Kind: "import", Principal: "ann", Request: row}); err != nil {
 		t.Fatal(err)
@@ -171,8 +172,8 @@ func TestAJobThatIsNotAllowedAnyMoreIsNotRun(t *testing.T) {
 	}
 }
 
-// runOne works until the newest job has ended.
-func (h *house) runOne(t *testing.T, run job.Runner) job.Job {
+// runOne runs jobs until the newest one has ended, and returns it.
+func (h *fixture) runOne(t *testing.T, run job.Runner) job.Job {
 	t.Helper()
 	jobs, _, err := h.queue.List(t.Context(), job.Filter{Limit: 1})
 	if err != nil || len(jobs) != 1 {
@@ -194,20 +195,20 @@ func (h *house) runOne(t *testing.T, run job.Runner) job.Job {
 			return j
 		}
 	}
-	t.Fatal("it did not end")
+	t.Fatal("the job did not end")
 	return job.Job{}
 }
 
-// takeAway queues r's job again, as when its lease has ended.
-func (h *house) takeAway(t *testing.T, r *job.Run) {
+// takeAway queues r's job again, as when its lease has expired.
+func (h *fixture) takeAway(t *testing.T, r *job.Run) {
 	t.Helper()
 	if _, err := h.db.ExecContext(t.Context(), `UPDATE jobs SET state = 'queued', attempt = attempt + 1 WHERE id = $1`, r.Job.ID); err != nil {
 		t.Error(err)
 	}
 }
 
-// A worker that lost its lease in the middle sets no name: here the row is taken away from it
-// as another worker would take it.
+// A worker that loses its lease during a run must set no name. The test changes the row as if another
+// worker had claimed the job.
 func TestAWorkerThatLostItsJobSetsNoName(t *testing.T) {
 	h, src, dst := newPair(t, nil)
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
@@ -220,7 +221,7 @@ func TestAWorkerThatLostItsJobSetsNoName(t *testing.T) {
 	runs := 0
 	j := h.runOne(t, func(ctx context.Context, r *job.Run) job.Outcome {
 		if runs++; runs > 1 {
-			return job.Outcome{State: job.Done} // the other worker, which has not got so far yet
+			return job.Outcome{State: job.Done} // the other worker does nothing
 		}
 		h.takeAway(t, r)
 		first = h.service.Run(ctx, r)
@@ -234,7 +235,7 @@ func TestAWorkerThatLostItsJobSetsNoName(t *testing.T) {
 	}
 }
 
-func TestTheAuditLogTellsWhoAskedAndWhichNamesMoved(t *testing.T) {
+func TestTheAuditLogRecordsThePrincipalAndTheNamesThatMoved(t *testing.T) {
 	h, src, dst := newPair(t, nil)
 	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})
 	old := testbed.Random(t, dst, "app", "v1", testbed.RandomOptions{Seed: 2})
@@ -264,9 +265,9 @@ func TestTheAuditLogTellsWhoAskedAndWhichNamesMoved(t *testing.T) {
 	}
 }
 
-// The worker ends right after the target took the name: whoever goes on finds it set, and the log
-// has the line that nobody could write any more.
-func TestTheAuditLogTellsOfANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
+// The worker dies right after the target has set the name. The next worker finds the name set. The audit
+// log must have the entry, although the dead worker could not write one afterwards.
+func TestTheAuditLogRecordsANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
 	set, never := make(chan struct{}), make(chan struct{})
 	var armed atomic.Bool
 	h, src, dst := newPair(t, func(next http.Handler) http.Handler {
@@ -274,7 +275,7 @@ func TestTheAuditLogTellsOfANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
 			next.ServeHTTP(w, r)
 			if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/v1") && armed.CompareAndSwap(true, false) {
 				set <- struct{}{}
-				<-never // what the worker does not hear
+				<-never // the worker never receives the answer
 			}
 		})
 	})
@@ -299,10 +300,10 @@ func TestTheAuditLogTellsOfANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
 			select {
 			case <-set:
 			case <-killed:
-				t.Error("it ended before it set a name")
+				t.Error("the worker ended before it set a name")
 			}
 			h.takeAway(t, r)
-			return job.Outcome{State: job.Failed} // nobody's any more
+			return job.Outcome{State: job.Failed} // ignored, because this attempt no longer holds the job
 		})
 		if j.State != job.Done || runs != 2 {
 			t.Errorf("%s after %d runs: %+v", j.State, runs, j.Failure)
@@ -316,7 +317,7 @@ func TestTheAuditLogTellsOfANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
 			got = append(got, access.Entry{Verb: e.Verb, Target: strings.TrimPrefix(e.Target, dst.Host+"/"), Old: e.Old, New: e.New})
 		}
 	}
-	// To tag is to put, whatever is there: the second time the name held it already.
+	// The verb tag always puts the tag. The second time, the tag already had this digest.
 	want := []access.Entry{{Verb: "tag", Target: "app:v1", New: old.Digest()}, {Verb: "tag", Target: "app:v1", Old: old.Digest(), New: old.Digest()},
 		{Verb: "copy (backup)", Target: "app:v1-old", New: old.Digest()}, {Verb: "copy", Target: "app:v1", Old: old.Digest(), New: img.Digest()}}
 	if !slices.Equal(got, want) {
@@ -324,7 +325,7 @@ func TestTheAuditLogTellsOfANameWhoseWorkerWasKilledAsItWasSet(t *testing.T) {
 	}
 }
 
-func TestTheAuditLogTellsWhatATargetDidNotConfirm(t *testing.T) {
+func TestTheAuditLogRecordsWhatATargetDidNotConfirm(t *testing.T) {
 	h, src, dst := newPair(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/v2") {
@@ -345,7 +346,7 @@ func TestTheAuditLogTellsWhatATargetDidNotConfirm(t *testing.T) {
 	said := map[string]int{}
 	for _, e := range h.entries(t) {
 		if e.Principal != ann.Name {
-			continue // the token is root's doing
+			continue // root created the token
 		}
 		said[e.Verb+" "+strings.TrimPrefix(e.Target, dst.Host+"/")]++
 	}
@@ -354,8 +355,8 @@ func TestTheAuditLogTellsWhatATargetDidNotConfirm(t *testing.T) {
 	}
 }
 
-// entries are the whole log, whose chain holds.
-func (h *house) entries(t *testing.T) []access.Entry {
+// entries returns the whole audit log, and checks its hash chain.
+func (h *fixture) entries(t *testing.T) []access.Entry {
 	t.Helper()
 	all, err := h.access.Entries(t.Context(), 0, 0)
 	if err != nil {
@@ -370,7 +371,7 @@ func (h *house) entries(t *testing.T) []access.Entry {
 func TestARequestWithoutItsLoginsIsTheSameRequest(t *testing.T) {
 	r := wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"a.example"}, Target: "b.example", Mapping: wire.Mapping{Flatten: true}, Tagging: wire.Tagging{Map: []string{"a=b"}}},
 		Overwrite: string(plan.Always), Logins: wire.Logins{SourceLogin: &wire.Login{User: "u", Password: "pw"}}}}
-	h := newHouse(t, dray.Config{}, access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
+	h := newFixture(t, dray.Config{}, access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"**"}, Rights: access.Rights})
 	j, _, err := h.service.Submit(t.Context(), ann, r, "")
 	if err != nil {
 		t.Fatal(err)
@@ -390,9 +391,9 @@ func TestARequestWithoutItsLoginsIsTheSameRequest(t *testing.T) {
 	}
 }
 
-// What a plan says is held against the rules step by step, and it is nobody's word: one that
-// was written by hand gets no further than the rights of who sends it.
-func TestAPlanThatWasWrittenByHandTakesTheRightsOfItsSteps(t *testing.T) {
+// Each step of a plan is checked against the rules. A plan may have been written by hand, so it gives its
+// sender no more rights.
+func TestAPlanThatWasWrittenByHandNeedsTheRightsOfItsSteps(t *testing.T) {
 	name := func(s string) ref.Name {
 		n, err := ref.Parse(s)
 		if err != nil {
@@ -410,15 +411,15 @@ func TestAPlanThatWasWrittenByHandTakesTheRightsOfItsSteps(t *testing.T) {
 		step    plan.Step
 		granted bool
 	}{
-		"a free name":                  {"copy", step("a.example/x:1", "b.example/x:1", ""), true},
-		"a name that is taken":         {"copy", step("a.example/x:1", "b.example/x:1", other), false},
-		"a tag, of which nothing says": {"tag", step("a.example/x:1", "b.example/x:1", ""), false},
-		"another registry":             {"copy", step("a.example/x:1", "c.example/x:1", ""), false},
-		"another source":               {"transfer", step("d.example/x:1", "b.example/x:1", ""), false},
-		"within a registry":            {"copy", step("b.example/y:1", "b.example/x:1", ""), false},
+		"a free name":                   {"copy", step("a.example/x:1", "b.example/x:1", ""), true},
+		"a name that is taken":          {"copy", step("a.example/x:1", "b.example/x:1", other), false},
+		"a tag whose target is unknown": {"tag", step("a.example/x:1", "b.example/x:1", ""), false},
+		"another registry":              {"copy", step("a.example/x:1", "c.example/x:1", ""), false},
+		"another source":                {"transfer", step("d.example/x:1", "b.example/x:1", ""), false},
+		"within a registry":             {"copy", step("b.example/y:1", "b.example/x:1", ""), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, dray.Config{}, access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"a.example/**", "b.example/**"}, Targets: []string{"b.example/**"}, Rights: []string{access.Create}})
+			h := newFixture(t, dray.Config{}, access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"a.example/**", "b.example/**"}, Targets: []string{"b.example/**"}, Rights: []string{access.Create}})
 			var file bytes.Buffer
 			if err := (plan.Plan{Verb: tt.verb, Overwrite: plan.Update, Steps: []plan.Step{tt.step}}).Write(&file); err != nil {
 				t.Fatal(err)

@@ -12,9 +12,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// announce is asked before names are set. It says so in the audit log, in the transaction that
-// finds that this attempt still holds the job: no name moves that the log does not tell of, also
-// where this process ends before it knows that it did.
+// announce is called before names are set. It writes an entry for each name to the audit log, in the
+// transaction that checks whether this attempt still holds the job. So no name changes without an entry
+// in the log, even if the process ends before it knows whether the name was set.
 func (w *work) announce(ctx context.Context, steps []plan.Step) error {
 	var entries []access.Entry
 	for _, s := range steps {
@@ -27,7 +27,7 @@ func (w *work) announce(ctx context.Context, steps []plan.Step) error {
 	for n := 1; ; n++ {
 		err := w.run.Tx(ctx, func(tx *sql.Tx) error { return w.write(tx, entries) })
 		if n < tries && errors.Is(err, store.ErrUncertain) {
-			continue // a line that is there twice harms nobody
+			continue // If the first commit took effect after all, the entry appears twice, which does no harm.
 		}
 		if err == nil {
 			w.mu.Lock()
@@ -40,8 +40,8 @@ func (w *work) announce(ctx context.Context, steps []plan.Step) error {
 	}
 }
 
-// over reports whether name was announced, and forgets that.
-func (w *work) over(name ref.Name) bool {
+// wasAnnounced reports whether name was announced, and forgets the announcement.
+func (w *work) wasAnnounced(name ref.Name) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	said := w.announced[name]
@@ -63,14 +63,14 @@ func (w *work) write(tx *sql.Tx, entries []access.Entry) error {
 	return nil
 }
 
-// atOnce is how many entries of the audit log one transaction writes.
-const atOnce = 200
+// auditBatch is the maximum number of entries that one transaction writes to the audit log.
+const auditBatch = 200
 
-// audit says which of the names that were announced their targets did not confirm. That it can
-// not be written is told, and undoes nothing.
+// audit writes entries for announced names whose steps failed: the registry did not confirm that they
+// were set. If the entries cannot be written, that is reported in the job's log and changes nothing else.
 func (w *work) audit(ctx context.Context, entries []access.Entry) {
 	ctx = context.WithoutCancel(ctx)
-	for some := range slices.Chunk(entries, atOnce) {
+	for some := range slices.Chunk(entries, auditBatch) {
 		if err := w.db.Tx(ctx, func(tx *sql.Tx) error { return w.write(tx, some) }); err != nil {
 			w.run.Log("the audit log could not be written: " + oneLine(err))
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// The build functions make requests of package dray. at is when the job was made: ages and
-// dates count from it, however often the job is begun.
+// The build functions convert requests to those of package dray. at is the time when the job was
+// created. Ages and dates are computed from it, so every attempt at the job computes the same.
 
 func buildImport(r wire.Import, at time.Time) (dray.ImportRequest, error) {
 	req := dray.ImportRequest{
@@ -81,7 +81,7 @@ func buildVerify(r wire.Verify, at time.Time) (dray.VerifyRequest, error) {
 	of.SourceLogin, of.TargetLogin = loginOf(r.SourceLogin), loginOf(r.TargetLogin)
 	req := dray.VerifyRequest{Of: of, Depth: dray.Depth(r.Depth), Sample: r.Sample, Heal: r.Heal, By: r.By, When: at}
 	if err == nil && r.Heal && (r.Depth == "" || req.Depth == dray.Digests) {
-		err = invalid("verify", "", "digests alone do not tell what is lacking", "heal with depth deep or rehash")
+		err = invalid("verify", "", "depth digests does not find missing content", "use heal with depth deep or rehash")
 	}
 	return req, err
 }
@@ -124,7 +124,7 @@ func buildTagging(t wire.Tagging) (plan.TagMap, error) {
 	return m, cmp.Or(err, m.Check())
 }
 
-// backup is a template with the date that {date} becomes.
+// backup returns the backup rule of a template. Its date, which replaces {date}, is the UTC date of at.
 func backup(template string, at time.Time) plan.Backup {
 	b := plan.Backup{Template: template}
 	if strings.Contains(template, "{date}") {
@@ -140,23 +140,24 @@ func proof(s string) dray.Proof {
 	return dray.Proof(s)
 }
 
-// remoteOnly refuses what a server must not be made to read or write: its own directories, and
-// addresses whose scheme would hold the host to it for everybody.
+// remoteOnly refuses names that a client must not give to a server: directories of the server's
+// machine, and addresses with a scheme. A scheme would change how the server connects to the host for
+// every principal.
 func remoteOnly(names ...string) error {
 	for _, name := range names {
 		switch {
 		case strings.HasPrefix(strings.TrimSpace(name), ref.Layout):
-			return &fault.Fault{Kind: fault.Refused, Op: "read name", Name: name, Err: errors.New("a directory of the server's machine"), Hint: "a server copies between registries; oci: works on your own machine"}
+			return &fault.Fault{Kind: fault.Refused, Op: "read name", Name: name, Err: errors.New("a server does not read or write directories"), Hint: "use oci: in a command that runs without a server"}
 		case strings.Contains(name, "://"):
-			return invalid("read name", name, "an address with a scheme", "write HOST/REPO; how a host is spoken to is configured at the server")
+			return invalid("read name", name, "a name has no scheme", "write HOST/REPO; the server's configuration says how to connect to a host")
 		}
 	}
 	return nil
 }
 
-// check looks at all that can be looked at without asking a registry.
+// check checks everything in r that can be checked without a request to a registry.
 func (s *Service) check(r wire.Request, at time.Time) error {
-	err := words(r)
+	err := checkChoices(r)
 	if err != nil {
 		return err
 	}
@@ -194,8 +195,8 @@ func (s *Service) check(r wire.Request, at time.Time) error {
 	return err
 }
 
-// words refuses choices that there are not.
-func words(r wire.Request) error {
+// checkChoices refuses unknown values of overwrite and hold.
+func checkChoices(r wire.Request) error {
 	var overwrite, hold string
 	entries := []wire.BatchEntry{}
 	switch {
@@ -216,22 +217,22 @@ func words(r wire.Request) error {
 	}
 	for _, w := range words {
 		if !slices.Contains([]plan.Overwrite{"", plan.Refuse, plan.Update, plan.Always}, plan.Overwrite(w)) {
-			return invalid("read request", r.Kind, "unknown overwrite "+strconv.Quote(w), "refuse, update or always")
+			return invalid("read request", r.Kind, "unknown overwrite "+strconv.Quote(w), "use refuse, update or always")
 		}
 	}
 	if !slices.Contains([]plan.Hold{"", plan.Each, plan.All}, plan.Hold(hold)) {
-		return invalid("read request", r.Kind, "unknown hold "+strconv.Quote(hold), "each or all")
+		return invalid("read request", r.Kind, "unknown hold "+strconv.Quote(hold), "use each or all")
 	}
 	return nil
 }
 
-// shape refuses a request that is not exactly one verb.
-func shape(r wire.Request) error {
+// checkVerb refuses a request that does not have exactly one verb, the one of its kind.
+func checkVerb(r wire.Request) error {
 	if !slices.Equal(r.Given(), []string{r.Kind}) {
-		return invalid("read request", r.Kind, "it does not say exactly what its kind asks for", "one of "+strings.Join(wire.Kinds(), ", "))
+		return invalid("read request", r.Kind, "the request must contain exactly one verb, the one of its kind", "use one of "+strings.Join(wire.Kinds(), ", "))
 	}
 	if r.Kind == wire.KindPlan && !r.Plan.Uploaded && len(r.Plan.Of().Given()) != 1 {
-		return invalid("read request", r.Kind, "it does not name exactly one verb", "one of import, copy, tag, batch, transfer")
+		return invalid("read request", r.Kind, "the plan must name exactly one verb", "use one of import, copy, tag, batch, transfer")
 	}
 	return nil
 }

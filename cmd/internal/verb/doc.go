@@ -1,25 +1,25 @@
-// Package verb makes every verb of dray a job: requests as JSON, in the words of package dray,
-// who may make them, and the runner that carries them out.
+// Package verb runs every verb of dray as a job. It has the JSON form of each request of package dray,
+// checks which principal may make it, and is the runner that carries it out.
 //
-// A request is held against the rules twice: when it is submitted, and again when it runs, which
-// may be much later. Logins that a request brings are taken out of it and sealed apart: what is
-// stored, listed and told holds none.
+// A request is checked against the rules twice: when it is submitted, and again when it runs, which
+// may be much later. Logins that come with a request are removed from it and sealed separately. So a
+// request that is stored, listed or shown contains no login.
 //
 // In the order of the walk:
 //
-//	schedules.go   requests that are made again and again
+//	schedules.go   schedules: requests that become a job each time that they are due
 //	run.go         one run of a job, from its request to its outcome
-//	retry.go       what failed in a job, as another one: made, and carried out
+//	retry.go       a new job for the steps that failed in another one
 //	submit.go      requests that become jobs
-//	apply.go       verbs carried out
-//	plan.go        plans made, and kept as items
-//	outcome.go     what became of steps, and of the job
-//	audit.go       what the audit log says before names are set, and after
-//	work.go        what a run has at hand
-//	progress.go    how far it is, added up from events
-//	asks.go        all that a request may touch, held against the rules
+//	apply.go       how plans and verifications are carried out
+//	plan.go        how a plan is made, and stored as the items of its job
+//	outcome.go     the results of steps, and the outcome of the job
+//	audit.go       entries of the audit log, written before a name is set and after a failure
+//	work.go        the state of one run
+//	progress.go    the progress of a run, computed from its events
+//	asks.go        the rights that a request needs, checked against the rules
 //	planfile.go    the file of a plan, read from its job
-//	build.go       requests of package dray, and what is wrong with them before any registry is asked
-//	service.go     the Service, and whose jobs are whose
-//	request.go     a request as it is stored, and logins sealed apart
+//	build.go       requests of package dray, and the checks that need no registry
+//	service.go     the Service, and which principal may see and change which job
+//	request.go     a request in its stored form, and its logins, which are sealed separately
 package verb

@@ -12,11 +12,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// finished keeps what became of steps.
+// finished counts and stores the results of steps. It also writes to the audit log which announced
+// names were not confirmed.
 func (w *work) finished(ctx context.Context, steps []dray.StepReport) error {
 	var unsure []access.Entry
 	for _, s := range steps {
-		said := w.over(s.To)
+		said := w.wasAnnounced(s.To)
 		switch s.State {
 		case dray.Done, dray.Unchanged:
 			w.good++
@@ -36,7 +37,7 @@ func (w *work) finished(ctx context.Context, steps []dray.StepReport) error {
 	return nil
 }
 
-// item keeps a line of the report.
+// item stores one line of the report as an item of the job.
 func (w *work) item(ctx context.Context, line any) error {
 	raw, err := json.Marshal(line)
 	if err != nil {
@@ -56,8 +57,8 @@ func (w *work) failed(err error) {
 	w.kinds[fault.KindOf(err)] = true
 }
 
-// outcome says how the job ended: Done, Partly where some steps ended well and others not,
-// Failed, or Canceled where its context ended first.
+// outcome returns the outcome of the job: Done, Partly if some steps succeeded and others failed,
+// Failed, or Canceled if its context ended before it did.
 func (w *work) outcome(ctx context.Context, report any, err error) job.Outcome {
 	var raw json.RawMessage
 	if report != nil {
@@ -70,7 +71,7 @@ func (w *work) outcome(ctx context.Context, report any, err error) job.Outcome {
 	defer w.mu.Unlock()
 	switch {
 	case ctx.Err() != nil && (err != nil || w.bad > 0):
-		return failure(job.Canceled, raw, &fault.Fault{Kind: fault.Canceled, Op: w.row.Kind, Err: errors.New("it stopped before its end")})
+		return failure(job.Canceled, raw, &fault.Fault{Kind: fault.Canceled, Op: w.row.Kind, Err: errors.New("the job stopped before it was complete")})
 	case err == nil && w.bad == 0:
 		return job.Outcome{State: job.Done, Report: raw}
 	case w.bad == 0:
@@ -84,7 +85,7 @@ func (w *work) outcome(ctx context.Context, report any, err error) job.Outcome {
 		out.Failure.Text = fmt.Sprintf("%d of %d steps failed: %s", w.bad, w.good+w.bad, out.Failure.Text)
 	}
 	if len(w.kinds) > 1 {
-		out.Failure.Kind = "" // several
+		out.Failure.Kind = "" // The steps failed with several Kinds, and none of them is right for the job.
 	}
 	return out
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// plan makes the plan of a verb.
+// plan makes the plan of a verb and stores its steps as items.
 func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
 	of := r.Of()
 	if of.Kind == wire.KindTransfer {
@@ -53,7 +53,7 @@ func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
 	return planReport{Header: head, Summary: sum}, err
 }
 
-// upload keeps the plan that came with the request.
+// upload stores the steps of a plan file that came with the request as items.
 func (w *work) upload(ctx context.Context, file []byte) (planReport, error) {
 	in, err := plan.NewReader(bytes.NewReader(file))
 	if err != nil {
@@ -72,7 +72,7 @@ func (w *work) upload(ctx context.Context, file []byte) (planReport, error) {
 	}
 }
 
-// planOne plans a verb whose steps are held at once.
+// planOne plans a verb whose steps fit into memory: every verb but transfer.
 func (w *work) planOne(ctx context.Context, r wire.Request) (*dray.Prepared, error) {
 	switch r.Kind {
 	case wire.KindImport:
@@ -97,7 +97,7 @@ func (w *work) planOne(ctx context.Context, r wire.Request) (*dray.Prepared, err
 	return w.dray.PlanBatch(ctx, buildBatch(*r.Batch, w.at), w.observe)
 }
 
-// planned keeps a step of a plan.
+// planned stores a step of a plan as an item and counts it. A nil sum is not updated.
 func (w *work) planned(ctx context.Context, sum *dray.TransferReport, step plan.Step) error {
 	line, err := lineOf(step)
 	if err != nil {
@@ -111,7 +111,7 @@ func (w *work) planned(ctx context.Context, sum *dray.TransferReport, step plan.
 	}
 	switch step.Action {
 	case plan.Conflict:
-		w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindPlan, Name: step.To.String(), Err: errors.New("it exists with another digest")})
+		w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindPlan, Name: step.To.String(), Err: errors.New("the tag exists with another digest")})
 	case plan.Broken:
 		w.failed(step.Problem.Err())
 	default:
@@ -120,7 +120,7 @@ func (w *work) planned(ctx context.Context, sum *dray.TransferReport, step plan.
 	return w.run.Item(ctx, line)
 }
 
-// headerOf is the first line of p's file.
+// headerOf returns the first line of p's file.
 func headerOf(p plan.Plan) (json.RawMessage, error) {
 	var line bytes.Buffer
 	w, err := plan.NewWriter(&line, p)
@@ -130,7 +130,7 @@ func headerOf(p plan.Plan) (json.RawMessage, error) {
 	return bytes.TrimSpace(line.Bytes()), err
 }
 
-// lineOf is a step as a line of a plan's file.
+// lineOf returns s as a line of a plan's file.
 func lineOf(s plan.Step) (json.RawMessage, error) {
 	var line bytes.Buffer
 	enc := json.NewEncoder(&line)

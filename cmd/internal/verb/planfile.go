@@ -15,7 +15,9 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Plan returns the file of a plan that p may see, JSON Lines as plan.Plan.Write writes them.
+// Plan returns the file of the plan that job id made, in the JSON Lines format of plan.Plan.Write. The
+// error is NotFound if p may not see the job or the job is no plan, and Conflict if the plan is not
+// ready or could not be made.
 func (s *Service) Plan(ctx context.Context, p access.Principal, id string) (io.Reader, error) {
 	if _, err := s.plan(ctx, p, id); err != nil {
 		return nil, err
@@ -23,7 +25,7 @@ func (s *Service) Plan(ctx context.Context, p access.Principal, id string) (io.R
 	return s.planFile(ctx, id)
 }
 
-// plan returns the job of a plan that p may see and that can be carried out.
+// plan returns the job that made a plan, if p may see it and the plan can be carried out.
 func (s *Service) plan(ctx context.Context, p access.Principal, id string) (job.Job, error) {
 	j, err := s.Visible(ctx, p, id)
 	if err != nil {
@@ -34,11 +36,11 @@ func (s *Service) plan(ctx context.Context, p access.Principal, id string) (job.
 	}
 	switch {
 	case j.Kind != wire.KindPlan:
-		return job.Job{}, no(fault.NotFound, "that job is no plan but a job of "+j.Kind, "")
+		return job.Job{}, no(fault.NotFound, "the job is not a plan but has the kind "+j.Kind, "")
 	case !j.State.Ended():
-		return job.Job{}, no(fault.Conflict, "it is not made yet: "+string(j.State), "wait for its end")
+		return job.Job{}, no(fault.Conflict, "the plan is not ready: its job is "+string(j.State), "wait until the job has ended")
 	case j.State != job.Done && j.State != job.Partly:
-		return job.Job{}, no(fault.Conflict, "it could not be made: "+string(j.State), "the job says why")
+		return job.Job{}, no(fault.Conflict, "the plan could not be made: its job is "+string(j.State), "see the job for the reason")
 	}
 	return j, nil
 }
@@ -50,7 +52,7 @@ func (s *Service) planFile(ctx context.Context, id string) (io.Reader, error) {
 	}
 	var report planReport
 	if err := json.Unmarshal(raw, &report); err != nil || len(report.Header) == 0 {
-		return nil, &fault.Fault{Kind: fault.Internal, Op: "read plan", Name: id, Err: errors.New("it has no header")}
+		return nil, &fault.Fault{Kind: fault.Internal, Op: "read plan", Name: id, Err: errors.New("the stored plan has no header")}
 	}
 	f := &planFile{next: func(after int64) ([]job.Item, error) { return s.queue.Items(ctx, id, after, 0) }}
 	f.add(report.Header)
@@ -59,7 +61,7 @@ func (s *Service) planFile(ctx context.Context, id string) (io.Reader, error) {
 
 type planReport = wire.PlanReport[dray.TransferReport]
 
-// openPlan reads a plan's steps.
+// openPlan returns a reader of the steps of the plan that job id made.
 func (s *Service) openPlan(ctx context.Context, id string) (*plan.Reader, error) {
 	f, err := s.planFile(ctx, id)
 	if err != nil {
@@ -68,7 +70,8 @@ func (s *Service) openPlan(ctx context.Context, id string) (*plan.Reader, error)
 	return plan.NewReader(f)
 }
 
-// planFile reads the lines of a plan page by page.
+// planFile is an io.Reader of a plan's file. It reads the job's items page by page, so a plan may be
+// larger than memory.
 type planFile struct {
 	next  func(after int64) ([]job.Item, error)
 	after int64
@@ -101,7 +104,7 @@ func (f *planFile) Read(p []byte) (int, error) {
 	return f.lines.Read(p)
 }
 
-// next is in.Next with its end as a value.
+// next returns the next step of in. At the end of the plan, end is true and err is nil.
 func next(in *plan.Reader) (step plan.Step, end bool, err error) {
 	step, err = in.Next()
 	if errors.Is(err, io.EOF) {

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	shownBlobs = 16
-	window     = 10 * time.Second // over which the rate is taken
+	shownBlobs = 16               // blobs in transfer that a snapshot lists
+	window     = 10 * time.Second // the rate is the average over this time
 )
 
-// tally adds up a run from its events.
+// tally computes the progress of a run from its events.
 type tally struct {
 	mu       sync.Mutex
 	sum      wire.Progress
@@ -69,12 +69,13 @@ func (t *tally) see(e event.Event) {
 	}
 }
 
-// steps says how many there are; planned that there are more.
+// steps sets the number of planned steps. planned adds n to it.
 func (t *tally) steps(n int) { t.mu.Lock(); t.sum.Steps = n; t.mu.Unlock() }
 
 func (t *tally) planned(n int) { t.mu.Lock(); t.sum.Steps += n; t.mu.Unlock() }
 
-// done says that n steps ended; of a transfer they are told when they did.
+// done adds n steps that ended. A transfer reports its steps only when they have ended, so the number
+// of planned steps grows with them.
 func (t *tally) done(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -82,7 +83,7 @@ func (t *tally) done(n int) {
 	t.sum.Steps = max(t.sum.Steps, t.sum.Finished)
 }
 
-// snapshot is the progress as JSON, and whether it is another than before.
+// snapshot returns the progress as JSON. fresh is false if it equals the previous snapshot.
 func (t *tally) snapshot() (raw json.RawMessage, fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -125,15 +126,16 @@ func (t *tally) rate(now time.Time, done int64) float64 {
 	return 0
 }
 
-// tells are the events that are told one by one, by the name under which they are; how far
-// blobs are is in the progress, and each request is too much.
-var tells = map[event.Kind]string{
+// passedOn has the kinds of events that a job passes on to its watchers, each with its name there. The
+// progress of blobs is part of the snapshots instead, and single HTTP requests would be too many.
+var passedOn = map[event.Kind]string{
 	event.Resolved: "resolved", event.Sized: "sized", event.Present: "present", event.Mounted: "mounted", event.Started: "started",
 	event.Restarted: "restarted", event.Moved: "moved", event.Committed: "committed", event.Tagged: "tagged", event.Finished: "finished",
 	event.Failed: "failed", event.Noted: "noted", event.Waiting: "waiting", event.Retried: "retried",
 }
 
-// oneLine takes out what a registry's answer could do to a log.
+// oneLine returns the text of err on one line. The text may contain parts of a registry's answer, which
+// must not break or forge lines of the log.
 func oneLine(err error) string {
 	if err == nil {
 		return ""

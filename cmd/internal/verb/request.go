@@ -10,24 +10,24 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// row is a Request as it is stored with its job: without logins.
+// row is the stored form of a request. It contains no logins.
 type row struct {
 	wire.Request
-	Role   access.Role `json:"role"`             // of who submitted it
-	Via    access.Via  `json:"via"`              // how they showed who they are
-	Inline []string    `json:"inline,omitempty"` // "source", "target": logins that came with it, sealed apart
-	Failed bool        `json:"failed,omitempty"` // only what failed of the job's parent
+	Role   access.Role `json:"role"`             // the role of the principal that submitted it
+	Via    access.Via  `json:"via"`              // how that principal was authenticated
+	Inline []string    `json:"inline,omitempty"` // "source" and "target" if a login for them came with the request; see secret
+	Failed bool        `json:"failed,omitempty"` // whether to repeat only the failed steps of the job's parent
 }
 
-// secret is what is sealed apart.
+// secret is the part of a request that is sealed and stored separately.
 type secret struct {
 	Source *wire.Login `json:"source,omitempty"`
 	Target *wire.Login `json:"target,omitempty"`
 	File   []byte      `json:"file,omitempty"` // of an uploaded plan
 }
 
-// part returns r without its logins, and these apart. r itself is not changed.
-func part(r wire.Request) (wire.Request, secret, error) {
+// splitLogins splits r into a copy without logins and the secret part. It does not change r.
+func splitLogins(r wire.Request) (wire.Request, secret, error) {
 	var bare wire.Request
 	raw, err := json.Marshal(r)
 	if err == nil {
@@ -59,7 +59,8 @@ func join(r *wire.Request, s secret) {
 	}
 }
 
-// logins are where a request keeps those that came with it.
+// logins returns the places of r that hold the login for the source and the login for the target, in
+// this order. A nil place means that the request has no such login.
 func logins(r *wire.Request) []**wire.Login {
 	switch {
 	case r.Import != nil:
@@ -94,14 +95,14 @@ func (s secret) inline() []string {
 	return sides
 }
 
-// seal is nil when there is nothing to hide.
+// seal returns s as JSON, which the queue encrypts. It returns nil if s is empty.
 func (s secret) seal() ([]byte, error) {
 	if s.Source == nil && s.Target == nil && s.File == nil {
 		return nil, nil
 	}
 	raw, err := json.Marshal(s)
 	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Internal, Op: "store logins", Err: errors.New("they do not read as JSON")}
+		return nil, &fault.Fault{Kind: fault.Internal, Op: "store logins", Err: errors.New("the logins cannot be written as JSON")}
 	}
 	return raw, nil
 }
@@ -112,12 +113,12 @@ func unseal(raw []byte) (secret, error) {
 		return s, nil
 	}
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return s, &fault.Fault{Kind: fault.Internal, Op: "read logins", Err: errors.New("they do not read as they were written")}
+		return s, &fault.Fault{Kind: fault.Internal, Op: "read logins", Err: errors.New("the stored logins are not valid JSON")}
 	}
 	return s, nil
 }
 
-// loginOf is l as registries are shown it; nil for nil.
+// loginOf converts l to the login that is presented to registries. It returns nil if l is nil.
 func loginOf(l *wire.Login) *credential.Login {
 	if l == nil {
 		return nil

@@ -19,9 +19,13 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Retry makes a job of what failed in one that has ended: of an import, copy, tag, batch or
-// transfer the steps that failed or were not begun, where it had got so far, else all of it again.
-// Logins that the job had brought were wiped and have to be given again.
+// Retry submits a new job for what failed in job id, which must have ended. For an import, copy, tag,
+// batch or transfer, the new job repeats only the steps that failed or did not start. If the old job has
+// no such steps or was canceled, or if it has another kind, the new job repeats all of it.
+//
+// Logins that came with the old job were deleted when it ended, so the caller must give them again in
+// with. fresh is false if with.Key already stands for a job. Errors are Conflict if the job has not
+// ended or nothing failed, Invalid if a login or the uploaded file is missing, and those of Submit.
 func (s *Service) Retry(ctx context.Context, p access.Principal, id string, with Again) (job.Job, bool, error) {
 	j, err := s.Visible(ctx, p, id)
 	if err != nil {
@@ -37,15 +41,15 @@ func (s *Service) Retry(ctx context.Context, p access.Principal, id string, with
 	given := secret{Source: with.SourceLogin, Target: with.TargetLogin}
 	switch {
 	case !j.State.Ended():
-		return refuse(fault.Conflict, "it is "+string(j.State), "wait for its end, or cancel it")
+		return refuse(fault.Conflict, "the job is "+string(j.State), "wait until it has ended, or cancel it")
 	case j.State == job.Done:
-		return refuse(fault.Conflict, "nothing of it failed", "submit it again")
+		return refuse(fault.Conflict, "no step of the job failed", "submit the request again")
 	case r.Plan != nil && r.Plan.Uploaded:
-		return refuse(fault.Invalid, "the file was wiped when it was read", "send it again")
+		return refuse(fault.Invalid, "the uploaded plan was deleted when the job read it", "upload it again")
 	}
 	for _, side := range r.Inline {
 		if !slices.Contains(given.inline(), side) {
-			return refuse(fault.Invalid, "it came with a login for the "+side+", which was wiped when it ended", "give "+side+"Login again")
+			return refuse(fault.Invalid, "the job's login for the "+side+" was deleted when the job ended", "give "+side+"Login again")
 		}
 	}
 	if err := s.allow(ctx, p, r.Request, time.Now()); err != nil {
@@ -56,7 +60,7 @@ func (s *Service) Retry(ctx context.Context, p access.Principal, id string, with
 		return job.Job{}, false, err
 	} else if some {
 		r.Failed = true
-	} else if r.Failed { // it was a retry, and did not get so far
+	} else if r.Failed { // The old job was itself a retry, and it failed before its first step.
 		parent = j.Parent
 	}
 	join(&r.Request, given)
@@ -68,13 +72,14 @@ func (s *Service) Retry(ctx context.Context, p access.Principal, id string, with
 	return s.queue.Submit(ctx, sub)
 }
 
-// Again is what a retry may bring along.
+// Again has what a request to retry a job may contain. Key is the idempotency key.
 type Again struct {
 	wire.Logins
 	Key string `json:"-"`
 }
 
-// anyFailed reports whether j is of a verb that goes step by step, and got as far as steps that failed.
+// anyFailed reports whether only the failed steps of j can be repeated: its verb works step by step,
+// and at least one step failed or did not start.
 func (s *Service) anyFailed(ctx context.Context, j job.Job) (bool, error) {
 	if !slices.Contains([]string{wire.KindImport, wire.KindCopy, wire.KindTag, wire.KindBatch, wire.KindTransfer}, j.Kind) || j.State == job.Canceled {
 		return false, nil
@@ -84,7 +89,8 @@ func (s *Service) anyFailed(ctx context.Context, j job.Job) (bool, error) {
 	return found, err
 }
 
-// failedSteps calls visit with each step of a job that failed or was not begun, until it returns false.
+// failedSteps calls visit with each step of a job that failed or did not start, until visit returns
+// false.
 func (s *Service) failedSteps(ctx context.Context, id string, visit func(dray.StepReport) bool) error {
 	for after := int64(0); ; {
 		items, err := s.queue.Items(ctx, id, after, 0)
@@ -104,7 +110,7 @@ func (s *Service) failedSteps(ctx context.Context, id string, visit func(dray.St
 	}
 }
 
-// again does what failed in the job's parent.
+// again repeats the failed steps of the job's parent.
 func (w *work) again(ctx context.Context) (any, error) {
 	var failed []dray.StepReport
 	err := w.failedSteps(ctx, w.run.Job.Parent, func(s dray.StepReport) bool { failed = append(failed, s); return true })
@@ -122,7 +128,8 @@ func (w *work) again(ctx context.Context) (any, error) {
 	return w.applyAll(ctx, p)
 }
 
-// againBatch asks for steps by their names, so that a tag that moved meanwhile is brought as it is.
+// againBatch returns a batch of the failed steps. It names sources by tag, so that a tag that has moved
+// in the meantime is copied in its present state.
 func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
 	req := dray.BatchRequest{Overwrite: plan.Update}
 	asked := map[string]wire.BatchEntry{}
@@ -161,7 +168,7 @@ func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
 	return req
 }
 
-// overwrites are what entries of a batch say of their own, by source and target.
+// overwrites returns the overwrite of each entry that sets one, by source and target.
 func (w *work) overwrites(req dray.BatchRequest) map[[2]ref.Name]plan.Overwrite {
 	said := map[[2]ref.Name]plan.Overwrite{}
 	for _, e := range req.Entries {
@@ -178,15 +185,16 @@ func (w *work) overwrites(req dray.BatchRequest) map[[2]ref.Name]plan.Overwrite 
 	return said
 }
 
-// retried is what failed of one target repository.
+// retried has the failed steps of one target repository.
 type retried struct {
 	to   ref.Repo
 	from map[ref.Repo]bool
-	tags map[string]bool // of the sources
-	all  bool            // it could not be looked at
+	tags map[string]bool // tags of the sources
+	all  bool            // whether a failed step has no tag: the repository could not be listed
 }
 
-// againTransfer transfers the tags that failed, and the repositories that could not be looked at.
+// againTransfer transfers the tags that failed. A repository that could not be listed is transferred as
+// a whole.
 func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any, error) {
 	req, err := buildTransfer(*w.row.Transfer, w.at)
 	if err != nil {
@@ -215,14 +223,14 @@ func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any
 		}
 		slices.Sort(req.Sources)
 		if !at.all {
-			// Tags hold nothing that a pattern would read in another way.
+			// The characters of a tag have no special meaning in a pattern.
 			if req.Selection.IncludeTags, err = plan.ParsePatterns(slices.Sorted(maps.Keys(at.tags))...); err != nil {
 				return sum, err
 			}
 			req.Selection = plan.Selection{IncludeTags: req.Selection.IncludeTags}
 		}
 		rep, err := w.dray.Transfer(ctx, req, w.observe, func(r dray.RepositoryReport) error { return w.finished(ctx, r.Steps) })
-		rep.InUse = nil // of the repositories that are looked at again it would find all others lost
+		rep.InUse = nil // It would report every image of the other repositories as lost.
 		sum = added(sum, rep)
 		if ctx.Err() != nil || err != nil && rep.Err == nil {
 			return sum, err
@@ -231,7 +239,7 @@ func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any
 	return sum, sum.Err
 }
 
-// added is a sum of two reports.
+// added returns the sum of two reports.
 func added(a, b dray.TransferReport) dray.TransferReport {
 	if a.Verb == "" {
 		return b

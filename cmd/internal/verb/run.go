@@ -19,18 +19,20 @@ import (
 )
 
 const (
-	// grace is how long a verb may take to return once its job is canceled: its state says so
-	// within a second. What is left behind ends on its own, and the fence keeps it from names.
+	// grace is how long a verb may take to return after its job was canceled. It is short, so that the
+	// job's state changes within a second. A verb that takes longer is left to end on its own. It can
+	// set no more names, because the job's attempt no longer holds the job.
 	grace = 500 * time.Millisecond
 
-	// often is the time between two snapshots of progress.
-	often = 250 * time.Millisecond
+	// snapshotInterval is the time between two snapshots of progress.
+	snapshotInterval = 250 * time.Millisecond
 
-	// unasked is when a job is tried again that began while the database did not answer.
-	unasked = 5 * time.Second
+	// retryAfterOutage is the time until a job is tried again if the database was not reachable when the rights
+	// of its owner were checked.
+	retryAfterOutage = 5 * time.Second
 )
 
-// Run does a job: it is the queue's job.Runner.
+// Run carries out the job of r. It is the job.Runner of the queue.
 func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 	w := &work{Service: s, run: r, at: r.Job.Created, tally: newTally(), kinds: map[fault.Kind]bool{}, announced: map[ref.Name]bool{}}
 	w.dray = s.dray.For(place.Job{Guard: w.announce})
@@ -38,12 +40,12 @@ func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				done <- failure(job.Failed, nil, &fault.Fault{Kind: fault.Internal, Op: "run job", Err: fmt.Errorf("it panicked: %v", p)})
+				done <- failure(job.Failed, nil, &fault.Fault{Kind: fault.Internal, Op: "run job", Err: fmt.Errorf("the job panicked: %v", p)})
 			}
 		}()
 		done <- w.do(ctx)
 	}()
-	tick := time.NewTicker(often)
+	tick := time.NewTicker(snapshotInterval)
 	defer tick.Stop()
 	var late <-chan time.Time
 	ended := ctx.Done()
@@ -57,7 +59,7 @@ func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 		case <-ended:
 			ended, late = nil, time.After(grace)
 		case <-late:
-			return failure(job.Canceled, nil, &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("it stopped before its end")})
+			return failure(job.Canceled, nil, &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("the job stopped before it was complete")})
 		}
 	}
 }
@@ -68,7 +70,7 @@ func (w *work) snapshot() {
 	}
 }
 
-// do reads the request, holds it against the rules as they are now, and carries it out.
+// do reads the request, checks it against the present rules, and carries it out.
 func (w *work) do(ctx context.Context) job.Outcome {
 	r := w.run.Job
 	sealed, err := w.run.Secret(ctx)
@@ -82,11 +84,11 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	p, err := w.access.Still(ctx, access.Principal{Name: r.Principal, Role: w.row.Role, Via: w.row.Via})
 	switch {
 	case fault.Is(err, fault.Unavailable):
-		return job.Outcome{State: job.Waiting, After: unasked}
+		return job.Outcome{State: job.Waiting, After: retryAfterOutage}
 	case fault.Is(err, fault.Denied):
-		w.orphan(ctx)
+		w.pauseOrphanedSchedule(ctx)
 	}
-	if err := cmp.Or(err, shape(w.row.Request)); err != nil {
+	if err := cmp.Or(err, checkVerb(w.row.Request)); err != nil {
 		return failure(job.Failed, nil, err)
 	}
 	if err := w.allow(ctx, p, w.row.Request, w.at); err != nil {
@@ -97,9 +99,9 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	return w.outcome(ctx, report, err)
 }
 
-// orphan pauses the schedule whose job this is: its owner is nobody any more, and it would fail
-// each time. The job says why.
-func (w *work) orphan(ctx context.Context) {
+// pauseOrphanedSchedule pauses the schedule that created this job, because its owner no longer exists and each of its
+// jobs would fail. The job's log says so.
+func (w *work) pauseOrphanedSchedule(ctx context.Context) {
 	r := w.run.Job
 	if r.Schedule == "" {
 		return
@@ -108,13 +110,13 @@ func (w *work) orphan(ctx context.Context) {
 		return w.access.Audit(tx, access.Entry{Principal: r.Principal, Verb: "schedule pause (its owner is gone)", Source: r.Source, Target: r.Target, Old: r.Schedule})
 	})
 	if err != nil {
-		w.run.Log("its schedule could not be paused: " + oneLine(err))
+		w.run.Log("the schedule of this job could not be paused: " + oneLine(err))
 		return
 	}
-	w.run.Log("its schedule is paused: who made it is nobody any more")
+	w.run.Log("the schedule of this job is paused, because its owner no longer exists")
 }
 
-// carryOut does the verb. The report may be there beside an error.
+// carryOut carries out the verb. It may return a report together with an error.
 func (w *work) carryOut(ctx context.Context, hidden secret) (report any, err error) {
 	if w.row.Failed {
 		return w.again(ctx)

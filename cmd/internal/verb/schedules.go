@@ -11,9 +11,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// PutSchedule makes a schedule in p's name, or with an id changes that one, which takes the role
-// that it was made with. Its request has to be allowed to its owner now, and again at each firing.
-// It brings no logins: those of the server are shown.
+// PutSchedule creates a schedule that p owns if id is "", and else changes the schedule with that ID.
+// To change one, p needs at least the role with which it was created; the schedule keeps its owner.
+//
+// The rules must allow the request to the owner now, and again each time that the schedule is due. The
+// request must not contain logins; its jobs use those of the server. It must be neither an apply nor an
+// uploaded plan. Errors are those of Prepare, NotFound, Denied and Invalid, and those of the queue.
 func (s *Service) PutSchedule(ctx context.Context, p access.Principal, id string, in wire.ScheduleRequest) (job.Schedule, error) {
 	owner := p
 	if id != "" {
@@ -25,20 +28,20 @@ func (s *Service) PutSchedule(ctx context.Context, p access.Principal, id string
 		if err != nil {
 			return job.Schedule{}, err
 		}
-		if old.Principal != p.Name { // it stays its owner's, with the owner's rights
+		if old.Principal != p.Name { // The owner keeps the schedule, so the owner's rights count.
 			owner = access.Principal{Name: old.Principal, Role: was.Role, Via: was.Via}
 		}
 	}
 	r := in.Request
 	if r.Kind == wire.KindApply || r.Kind == wire.KindPlan && r.Plan != nil && r.Plan.Uploaded {
-		return job.Schedule{}, invalid("put schedule", in.Name, "a plan is carried out once", "schedule the verb itself")
+		return job.Schedule{}, invalid("put schedule", in.Name, "a plan cannot be applied by a schedule", "schedule the verb itself")
 	}
 	sub, err := s.Prepare(ctx, owner, r)
 	if err != nil {
 		return job.Schedule{}, err
 	}
 	if sub.Secret != nil {
-		return job.Schedule{}, invalid("put schedule", in.Name, "a schedule keeps no logins", "store a secret for the registry instead")
+		return job.Schedule{}, invalid("put schedule", in.Name, "a schedule cannot contain logins", "store a secret for the registry instead")
 	}
 	return s.queue.PutSchedule(ctx, job.Schedule{ID: id, Name: in.Name, Kind: r.Kind, Principal: owner.Name, Cron: in.Cron, Zone: in.Zone, Request: sub.Request,
 		Source: sub.Source, Target: sub.Target, Paused: in.Paused}, func(tx *sql.Tx, made job.Schedule) error {
@@ -46,7 +49,7 @@ func (s *Service) PutSchedule(ctx context.Context, p access.Principal, id string
 	})
 }
 
-// Schedules are those that p may see: its own, and all of them an admin.
+// Schedules returns the schedules that p may see: its own, or all of them if p is an admin.
 func (s *Service) Schedules(ctx context.Context, p access.Principal) ([]job.Schedule, error) {
 	name := p.Name
 	if p.Admin() {
@@ -57,7 +60,7 @@ func (s *Service) Schedules(ctx context.Context, p access.Principal) ([]job.Sche
 	return s.queue.Schedules(ctx, name)
 }
 
-// Schedule returns one that p may see; any other is NotFound.
+// Schedule returns the schedule with the given ID. If p may not see it, the error is NotFound.
 func (s *Service) Schedule(ctx context.Context, p access.Principal, id string) (job.Schedule, error) {
 	got, err := s.queue.Schedule(ctx, id)
 	if err == nil && !p.Admin() && (p.Name == "" || got.Principal != p.Name) {
@@ -66,17 +69,18 @@ func (s *Service) Schedule(ctx context.Context, p access.Principal, id string) (
 	return got, err
 }
 
-// DeleteSchedule forgets a schedule of those that p may see. Its jobs stay.
+// DeleteSchedule deletes a schedule that p may see. Its jobs stay. Like PauseSchedule and
+// ResumeSchedule, it needs at least the role with which the schedule was created.
 func (s *Service) DeleteSchedule(ctx context.Context, p access.Principal, id string) error {
 	return s.changeSchedule(ctx, p, id, "schedule delete", s.queue.DeleteSchedule)
 }
 
-// PauseSchedule keeps it from firing.
+// PauseSchedule stops a schedule from creating jobs until it is resumed.
 func (s *Service) PauseSchedule(ctx context.Context, p access.Principal, id string) error {
 	return s.changeSchedule(ctx, p, id, "schedule pause", s.queue.PauseSchedule)
 }
 
-// ResumeSchedule lets it fire again, from now on.
+// ResumeSchedule resumes a paused schedule. What was due in the meantime is skipped.
 func (s *Service) ResumeSchedule(ctx context.Context, p access.Principal, id string) error {
 	return s.changeSchedule(ctx, p, id, "schedule resume", s.queue.ResumeSchedule)
 }
@@ -94,7 +98,7 @@ func (s *Service) changeSchedule(ctx context.Context, p access.Principal, id, ve
 	})
 }
 
-// RunSchedule makes the schedule's job now. The request has to be allowed to p too.
+// RunSchedule creates the schedule's job now. The rules must allow the request to p too.
 func (s *Service) RunSchedule(ctx context.Context, p access.Principal, id string) (job.Job, error) {
 	got, err := s.Schedule(ctx, p, id)
 	if err != nil {
@@ -108,7 +112,7 @@ func (s *Service) RunSchedule(ctx context.Context, p access.Principal, id string
 		return job.Job{}, err
 	}
 	return s.queue.RunSchedule(ctx, id, func(tx *sql.Tx, j job.Job) error {
-		// It is its owner's job, also when an admin runs it.
+		// The job belongs to the owner of the schedule, even if an admin runs it.
 		return s.access.Audit(tx, access.Entry{Principal: p.Name, Verb: "schedule run", Source: j.Source, Target: j.Target, Old: id, New: j.ID})
 	})
 }

@@ -16,18 +16,18 @@ import (
 	"github.com/drayage/dray/internal/place"
 )
 
-// Config is what a Service stands on; all of it is required but the last two.
+// Config has the dependencies of a Service. All of them are required, except Tool and Observe.
 type Config struct {
 	Dray   *dray.Dray // its Dial should be that of an access.Egress
 	Queue  *job.Queue
 	Access *access.Access
-	DB     *store.DB // the one of Queue and Access, for the audit log
-	Tool   string    // "dray 1.2.3", for receipts
+	DB     *store.DB // the database of Queue and Access; the audit log is written to it
+	Tool   string    // name and version of the program in receipts, as "dray 1.2.3"; default "dray"
 
-	Observe event.Observer // is told what all jobs do; nil is nobody
+	Observe event.Observer // receives the events of every job; nil for none
 }
 
-// Service takes requests in and carries them out. It is safe for concurrent use.
+// Service accepts requests and carries them out as jobs. It is safe for concurrent use.
 type Service struct {
 	dray   *dray.Dray
 	queue  *job.Queue
@@ -37,12 +37,13 @@ type Service struct {
 	watch  event.Observer
 }
 
-// New wires c. It does no I/O.
+// New returns a Service with the dependencies of c. It does no I/O.
 func New(c Config) *Service {
 	return &Service{dray: c.Dray.For(place.Job{Apart: true}), queue: c.Queue, access: c.Access, db: c.DB, tool: cmp.Or(c.Tool, "dray"), watch: c.Observe}
 }
 
-// Visible returns a job that p may see: its own, and all of them an admin. Any other is NotFound.
+// Visible returns the job with the given ID. If p may not see it, the error is NotFound. A principal
+// sees its own jobs, and an admin sees all jobs.
 func (s *Service) Visible(ctx context.Context, p access.Principal, id string) (job.Job, error) {
 	j, err := s.queue.Get(ctx, id)
 	if err != nil {
@@ -54,7 +55,8 @@ func (s *Service) Visible(ctx context.Context, p access.Principal, id string) (j
 	return j, nil
 }
 
-// Cancel asks a job to stop. It takes the role with which the job was submitted.
+// Cancel requests that a job stops. p needs at least the role with which the job was submitted, else the
+// error is Denied.
 func (s *Service) Cancel(ctx context.Context, p access.Principal, id string) (job.Job, error) {
 	j, err := s.Visible(ctx, p, id)
 	if err != nil {
@@ -68,14 +70,15 @@ func (s *Service) Cancel(ctx context.Context, p access.Principal, id string) (jo
 	})
 }
 
-// readRow reads a stored request for p, who needs the role of the one who made it.
+// readRow reads a stored request. The error is Denied if the role of p does not cover the role with
+// which the request was made.
 func readRow(p access.Principal, raw json.RawMessage) (row, error) {
 	var r row
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return r, &fault.Fault{Kind: fault.Internal, Op: "read request", Err: err}
 	}
 	if !p.Role.Covers(r.Role) {
-		return r, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: r.Kind, Err: errors.New("it was made by a " + string(r.Role)), Hint: "use a token of that role"}
+		return r, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: r.Kind, Err: errors.New("it requires the role " + string(r.Role)), Hint: "use a token with that role"}
 	}
 	return r, nil
 }

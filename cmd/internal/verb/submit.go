@@ -16,10 +16,12 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Submit makes a job of r in p's name; it is durable when Submit returns. fresh is false where
-// key, of this principal, stands for a job already. Errors are Invalid for what can not be read,
-// Denied for what no rule grants, Refused for what a server does not do, Conflict for a key that
-// was used for another request, and the queue's.
+// Submit submits r as a job that p owns. The job is durable when Submit returns. fresh is false if p has
+// already used key for the same request; then Submit returns the job of that request.
+//
+// Errors are Invalid for a request that cannot be read, Denied if no rule grants it, Refused for a
+// request that a server does not carry out, Conflict if key was used for another request, and those of
+// the queue.
 func (s *Service) Submit(ctx context.Context, p access.Principal, r wire.Request, key string) (j job.Job, fresh bool, err error) {
 	sub, err := s.Prepare(ctx, p, r)
 	if err != nil {
@@ -29,12 +31,12 @@ func (s *Service) Submit(ctx context.Context, p access.Principal, r wire.Request
 	return s.queue.Submit(ctx, sub)
 }
 
-// Prepare is Submit without the queue: what would be submitted, if p may.
+// Prepare does the checks of Submit and returns what Submit would give to the queue. It submits nothing.
 func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Request) (job.Submission, error) {
 	if p.Via == access.ViaNothing || p.Name == "" {
-		return job.Submission{}, &fault.Fault{Kind: fault.Denied, Op: "submit", Name: r.Kind, Err: errors.New("jobs are somebody's"), Hint: "log in"}
+		return job.Submission{}, &fault.Fault{Kind: fault.Denied, Op: "submit", Name: r.Kind, Err: errors.New("an anonymous client cannot submit jobs"), Hint: "log in"}
 	}
-	if err := shape(r); err != nil {
+	if err := checkVerb(r); err != nil {
 		return job.Submission{}, err
 	}
 	now := time.Now()
@@ -54,16 +56,16 @@ func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Reques
 		sent.Digest = string(oci.Sum(sent.File))
 		r.Plan = &sent
 	}
-	r, err := s.plainly(r)
+	r, err := s.withoutSubscription(r)
 	if err != nil {
 		return job.Submission{}, err
 	}
 	return s.submission(p, r, row{})
 }
 
-// plainly replaces an ARM resource ID by the host that it means: it names a subscription, which
-// nobody has to read in a list of jobs.
-func (s *Service) plainly(r wire.Request) (wire.Request, error) {
+// withoutSubscription replaces an ARM resource ID by the host that it stands for. The ID contains a subscription,
+// which must not appear in a list of jobs.
+func (s *Service) withoutSubscription(r wire.Request) (wire.Request, error) {
 	at := &r.Import
 	if r.Plan != nil {
 		p := *r.Plan
@@ -78,9 +80,10 @@ func (s *Service) plainly(r wire.Request) (wire.Request, error) {
 	return r, err
 }
 
-// submission stores r, less its logins, in a row like as.
+// submission returns the submission of r. It stores r without its logins in a row with the other fields
+// of as.
 func (s *Service) submission(p access.Principal, r wire.Request, as row) (job.Submission, error) {
-	bare, hidden, err := part(r)
+	bare, hidden, err := splitLogins(r)
 	if err != nil {
 		return job.Submission{}, err
 	}
@@ -102,7 +105,7 @@ func (s *Service) submitted(tx *sql.Tx, j job.Job) error {
 	return s.access.Audit(tx, access.Entry{Principal: j.Principal, Verb: "submit " + j.Kind, Source: j.Source, Target: j.Target, New: j.ID})
 }
 
-// names are what a person would search for of r.
+// names returns the source and the target of r for a list of jobs, in which people search for them.
 func names(r wire.Request) (source, target string) {
 	switch {
 	case r.Import != nil:
@@ -133,7 +136,7 @@ func names(r wire.Request) (source, target string) {
 	return "", ""
 }
 
-// shown is the first of names, as many as a line of a list takes.
+// shown joins the first four names. "…" stands for the rest.
 func shown(names []string) string {
 	const most = 4
 	if len(names) > most {

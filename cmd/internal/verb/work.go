@@ -14,27 +14,27 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// work is one run of a job.
+// work is the state of one run of a job.
 type work struct {
 	*Service
 	run   *job.Run
-	dray  *dray.Dray // guarded by announce
+	dray  *dray.Dray // it calls announce before it sets a name
 	row   row
-	at    time.Time // when the job was made
+	at    time.Time // when the job was created
 	tally *tally
 
 	mu        sync.Mutex
-	good      int // steps that ended well
-	bad       int
-	kinds     map[fault.Kind]bool
-	first     error
-	announced map[ref.Name]bool // names that the audit log says are set, of steps that have not ended
+	good      int                 // steps that succeeded
+	bad       int                 // steps that failed
+	kinds     map[fault.Kind]bool // the Kinds of the failed steps
+	first     error               // the error of the first failed step
+	announced map[ref.Name]bool   // names with an entry in the audit log, of steps that have not ended
 }
 
 func (w *work) observe(e event.Event) {
 	w.watch.Tell(e)
 	w.tally.see(e)
-	if kind, told := tells[e.Kind]; told {
+	if kind, told := passedOn[e.Kind]; told {
 		if raw, err := json.Marshal(wire.TellOf(e)); err == nil {
 			w.run.Emit(kind, raw)
 		}
@@ -43,7 +43,7 @@ func (w *work) observe(e event.Event) {
 	case event.Noted:
 		w.run.Log("note: " + e.Text)
 	case event.Retried:
-		w.run.Log(fmt.Sprintf("%s: again in %s: %s", e.Host, e.Wait.Round(time.Millisecond), oneLine(e.Err)))
+		w.run.Log(fmt.Sprintf("%s: retry in %s: %s", e.Host, e.Wait.Round(time.Millisecond), oneLine(e.Err)))
 	case event.Waiting:
 		w.run.Log(fmt.Sprintf("%s: waiting %s: %s", e.Host, e.Wait.Round(time.Millisecond), e.Text))
 	}

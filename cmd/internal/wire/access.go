@@ -2,101 +2,104 @@ package wire
 
 import "time"
 
-// Role bounds what a principal may ask for at all; the rules say where.
+// Role limits which requests a principal may make. The rules limit further which registries and
+// repositories these requests may name.
 type Role string
 
 const (
-	Reader    Role = "reader"    // looks, and watches its own jobs
-	Submitter Role = "submitter" // also submits what writes, where a rule grants it
-	Admin     Role = "admin"     // everything, everywhere, everybody's jobs; no rule is asked
+	Reader    Role = "reader"    // may make requests that only read, and watch its own jobs
+	Submitter Role = "submitter" // may also submit requests that write, if a rule grants them
+	Admin     Role = "admin"     // may make every request and see every job; no rule is checked
 )
 
 var ranks = map[Role]int{Reader: 1, Submitter: 2, Admin: 3}
 
-// Known reports whether r is one of them.
+// Known reports whether r is one of the roles above.
 func (r Role) Known() bool { return ranks[r] > 0 }
 
-// Covers reports whether r may do what least may.
+// Covers reports whether r may make every request that least may make. No role covers an unknown
+// least.
 func (r Role) Covers(least Role) bool { return ranks[r] >= ranks[least] && ranks[least] > 0 }
 
-// Via is the way in which a principal showed who it is.
+// Via says how a principal proved its identity.
 type Via string
 
 const (
 	ViaToken       Via = "token"
 	ViaHtpasswd    Via = "htpasswd"
 	ViaCertificate Via = "certificate"
-	ViaLoopback    Via = "loopback"  // nobody is configured, and the request came from this machine
-	ViaNothing     Via = "anonymous" // no credentials, where a rule names "anonymous"
+	ViaLoopback    Via = "loopback"  // no users or tokens exist, and the request came from the same machine
+	ViaNothing     Via = "anonymous" // the request has no credentials, and a rule names "anonymous"
 )
 
-// Whoami is who a request comes from.
+// Whoami is the principal that the server recognizes in a request.
 type Whoami struct {
 	Name    string `json:"name"`
 	Role    Role   `json:"role"`
 	Via     Via    `json:"via"`
-	Version string `json:"version,omitempty" doc:"of the server"`
+	Version string `json:"version,omitempty" doc:"version of the server"`
 }
 
 // Token is an API token without its secret.
 type Token struct {
 	ID        string    `json:"id"`
-	Name      string    `json:"name"` // for people
+	Name      string    `json:"name"` // a label that people choose; it grants nothing
 	Principal string    `json:"principal"`
 	Role      Role      `json:"role"`
-	By        string    `json:"by"` // the principal who made it
+	By        string    `json:"by"` // the principal that created the token
 	Created   time.Time `json:"created"`
 	Expires   time.Time `json:"expires"`
 	Revoked   time.Time `json:"revoked,omitzero"`
-	Used      time.Time `json:"used,omitzero"` // last use, to the hour
+	Used      time.Time `json:"used,omitzero"` // the last use; recorded at most once an hour
 }
 
-// NewToken asks for a token.
+// NewToken is a request to create a token.
 type NewToken struct {
-	Name      string    `json:"name,omitempty" maxLength:"255" doc:"for people"`
-	Principal string    `json:"principal" minLength:"1" maxLength:"255" doc:"who it is for"`
+	Name      string    `json:"name,omitempty" maxLength:"255" doc:"a label for people"`
+	Principal string    `json:"principal" minLength:"1" maxLength:"255" doc:"the principal that the token authenticates"`
 	Role      Role      `json:"role" enum:"reader,submitter,admin"`
-	Expires   time.Time `json:"expires,omitzero" doc:"in 90 days when left out; 366 at most"`
+	Expires   time.Time `json:"expires,omitzero" doc:"when the token expires, at most 366 days from now; default: in 90 days"`
 }
 
-// MadeToken is a token with its secret, which is shown once.
+// MadeToken is a new token with its secret. No other answer contains the secret.
 type MadeToken struct {
 	Token
-	Secret string `json:"secret" doc:"shown here, and never again"`
+	Secret string `json:"secret" doc:"the token's secret; it is shown only in this answer"`
 }
 
-// Secret is a stored login without the login.
+// Secret describes a stored login, without the login itself.
 type Secret struct {
-	ID      string    `json:"id"`    // the name that people give it
-	Place   string    `json:"place"` // "HOST" or "HOST/PATH": the only place that is shown it
+	ID      string    `json:"id"`    // a name that people choose
+	Place   string    `json:"place"` // "HOST" or "HOST/PATH": the login is sent only there
 	By      string    `json:"by"`
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed"`
 }
 
-// PutSecret is a login for a registry, or a part of one.
+// PutSecret is a request to store a login for a registry, or for a part of one.
 type PutSecret struct {
-	Place    string `json:"place" minLength:"1" doc:"HOST or HOST/PATH: the only place that is shown it"`
+	Place    string `json:"place" minLength:"1" doc:"HOST or HOST/PATH; the login is sent only there"`
 	Scheme   string `json:"scheme,omitempty" enum:"basic,refresh,bearer,exchange"`
 	User     string `json:"user,omitempty"`
 	Password string `json:"password" minLength:"1" writeOnly:"true"`
 }
 
-// Entry is one line of the audit log: who did what, and what a name held before and after.
+// Entry is one entry of the audit log. It says which principal did what, and which digest a name
+// had before and after.
 type Entry struct {
 	Seq       int64     `json:"seq"`
 	At        time.Time `json:"at"`
 	Principal string    `json:"principal"`
 	Verb      string    `json:"verb"`
-	Source    string    `json:"source"` // a digest, or a name with one
+	Source    string    `json:"source"` // a digest, or a name with a digest
 	Target    string    `json:"target"`
-	Old       string    `json:"old"` // a digest; "" when there was none
+	Old       string    `json:"old"` // a digest; "" if the name did not exist
 	New       string    `json:"new"`
-	Prev      string    `json:"prev"` // Hash of the entry before; "" in the first
+	Prev      string    `json:"prev"` // Hash of the previous entry; "" in the first one
 	Hash      string    `json:"hash"`
 }
 
-// Verdict says whether the audit log is whole.
+// Verdict is the result of verifying the audit log. Whole is true if no entry was changed or removed.
 type Verdict struct {
 	Whole   bool   `json:"whole"`
 	Problem string `json:"problem,omitempty"`

@@ -2,58 +2,58 @@ package wire
 
 import "time"
 
-// Prefix is where the interface is mounted.
+// Prefix is the path below which a server has its REST interface.
 const Prefix = "/api/v1"
 
-// MaxWait is the longest that an answer is held, by Prefer: wait.
+// MaxWait is the longest time for which a server holds an answer because of "Prefer: wait=N".
 const MaxWait = 60 * time.Second
 
-// Jobs is a page.
+// Jobs is one page of a list of jobs.
 type Jobs struct {
 	Jobs []Job  `json:"jobs" nullable:"false"`
-	Next string `json:"next,omitempty" doc:"after of the next page; none where this is the last"`
+	Next string `json:"next,omitempty" doc:"value of the parameter after for the next page; absent on the last page"`
 }
 
-// Items is a page of the steps of a job.
+// Items is one page of the steps of a job.
 type Items struct {
 	Items []Item `json:"items" nullable:"false"`
-	Next  int64  `json:"next,omitempty" doc:"after of the next page; none where this is the last"`
+	Next  int64  `json:"next,omitempty" doc:"value of the parameter after for the next page; absent on the last page"`
 }
 
-// Lines is a page of a log.
+// Lines is one page of a job's log.
 type Lines struct {
 	Lines []Line `json:"lines" nullable:"false"`
-	Next  int64  `json:"next,omitempty" doc:"after of the next page; none where this is the last"`
+	Next  int64  `json:"next,omitempty" doc:"value of the parameter after for the next page; absent on the last page"`
 }
 
-// Schedules is all of them.
+// Schedules lists every schedule that the caller may see.
 type Schedules struct {
 	Schedules []Schedule `json:"schedules" nullable:"false"`
 }
 
-// Tokens is all of them.
+// Tokens lists every API token, without its secret.
 type Tokens struct {
 	Tokens []Token `json:"tokens" nullable:"false"`
 }
 
-// Secrets is all of them, without the logins.
+// Secrets lists every stored login, without the login itself.
 type Secrets struct {
 	Secrets []Secret `json:"secrets" nullable:"false"`
 }
 
-// Registry is one that is configured: its name, and its host. How it is spoken to is nobody's concern.
+// Registry is a registry that the server's configuration names. Its other settings are not shown.
 type Registry struct {
 	Name string `json:"name"`
 	Host string `json:"host"`
 }
 
-// Registries is all that are configured.
+// Registries lists every registry that the server's configuration names.
 type Registries struct {
 	Registries []Registry `json:"registries" nullable:"false"`
 }
 
-// Entries is a page of the audit log.
+// Entries is one page of the audit log.
 type Entries struct {
 	Entries []Entry `json:"entries" nullable:"false"`
-	Next    int64   `json:"next,omitempty" doc:"after of the next page; none where this is the last"`
+	Next    int64   `json:"next,omitempty" doc:"value of the parameter after for the next page; absent on the last page"`
 }

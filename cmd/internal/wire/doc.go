@@ -1,16 +1,18 @@
-// Package wire declares what goes over REST, and what a server keeps and tells in the same form:
-// requests, jobs and their events, tokens and entries of the audit log, answers and problems.
+// Package wire declares the types that a dray server and its clients exchange over REST. The server
+// also stores and prints them in the same form. They are requests, jobs and their events, tokens,
+// entries of the audit log, answers and problems.
 //
-// It is a leaf, so that who only asks a server (the command line, package client) links nothing
-// of one. Who keeps such a thing (job, access) or carries it out (verb) imports it, and package api
-// makes docs/openapi.json of it. In the order of the walk:
+// The package imports nothing of a server, so the programs that only send requests to one (the
+// command line, package client) do not link a server. Packages job and access store these types,
+// package verb carries the requests out, and package api makes docs/openapi.json of them.
 //
-//	answer.go    pages of what follows, and where all of it is
-//	request.go   what is asked for: every verb
-//	answer.go    pages and answers around what follows
-//	job.go       what becomes of it: a job, its steps, log, events and schedule
-//	progress.go  how far a job is, and what happens to images meanwhile
-//	access.go    who may ask: roles, tokens, stored logins, the audit log
-//	problem.go   an answer that is an error
-//	keep.go      what looking after a server tells
+// In the order of the walk:
+//
+//	answer.go        pages of the types below, and the prefix of every path
+//	request.go       requests: one type for each verb
+//	job.go           a job, its steps, log, events and schedule
+//	progress.go      progress of a job, and the events of its images
+//	access.go        roles, tokens, stored logins and the audit log
+//	problem.go       an answer that is an error
+//	maintenance.go   results of checking, backing up and cleaning a server
 package wire

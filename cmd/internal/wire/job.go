@@ -10,58 +10,58 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// State is where a job is.
+// State is the state of a job.
 type State string
 
 const (
-	Queued   State = "queued"   // it waits for a worker
-	Running  State = "running"  // a worker holds its lease
-	Waiting  State = "waiting"  // its runner asked to go on later; it is queued again then
-	Done     State = "done"     // all of it took effect
-	Partly   State = "partly"   // some of it did
-	Failed   State = "failed"   // none of it did
-	Canceled State = "canceled" // somebody asked for that
+	Queued   State = "queued"   // the job waits for a worker
+	Running  State = "running"  // a worker holds the job's lease
+	Waiting  State = "waiting"  // the job's runner asked to continue later; the job is queued again then
+	Done     State = "done"     // every step succeeded
+	Partly   State = "partly"   // some steps succeeded, others did not
+	Failed   State = "failed"   // no step succeeded
+	Canceled State = "canceled" // the job was canceled on request
 )
 
-// Ended reports whether a job in this state never changes again.
+// Ended reports whether s is final: a job in this state never changes again.
 func (s State) Ended() bool {
 	return s == Done || s == Partly || s == Failed || s == Canceled
 }
 
-// States are all, in the order of a job's life.
+// States returns all states, in the order of a job's life.
 func States() []State { return []State{Queued, Running, Waiting, Done, Partly, Failed, Canceled} }
 
-// Failure is why a job did not do all.
+// Failure says why a job did not succeed completely.
 type Failure struct {
 	Kind fault.Kind `json:"kind"`
 	Text string     `json:"text"`
 	Hint string     `json:"hint,omitempty"`
 }
 
-// Job is one request and how far it is.
+// Job is one queued request with its state and progress.
 type Job struct {
-	ID              string          `json:"id"` // a ULID: later jobs have greater ones
+	ID              string          `json:"id"` // a ULID: a later job has a greater ID
 	Kind            string          `json:"kind"`
 	Principal       string          `json:"principal"`
 	Request         json.RawMessage `json:"request,omitempty"`
 	Source          string          `json:"source,omitempty"`
 	Target          string          `json:"target,omitempty"`
 	State           State           `json:"state"`
-	Attempt         int             `json:"attempt"`         // how often it was claimed
-	Lost            int             `json:"lost,omitempty"`  // how often its worker was not heard of again
-	Owner           string          `json:"owner,omitempty"` // the worker, of the last attempt
+	Attempt         int             `json:"attempt"`         // how often a worker claimed the job
+	Lost            int             `json:"lost,omitempty"`  // how often a worker lost the job because its lease expired
+	Owner           string          `json:"owner,omitempty"` // the worker of the last attempt
 	Key             string          `json:"key,omitempty"`
 	Parent          string          `json:"parent,omitempty"`
 	Schedule        string          `json:"schedule,omitempty"`
 	CancelRequested bool            `json:"cancelRequested,omitempty"`
-	Progress        json.RawMessage `json:"progress,omitempty"` // the latest snapshot, some seconds old while it runs
+	Progress        json.RawMessage `json:"progress,omitempty"` // latest stored snapshot; some seconds old while the job runs
 	Failure         *Failure        `json:"failure,omitempty"`
 	Created         time.Time       `json:"created"`
-	Started         time.Time       `json:"started,omitzero"` // the first attempt's; zero before
-	Ended           time.Time       `json:"ended,omitzero"`   // zero before
+	Started         time.Time       `json:"started,omitzero"` // start of the first attempt; zero before
+	Ended           time.Time       `json:"ended,omitzero"`   // zero until the job has ended
 }
 
-// Item is one line of a report.
+// Item is one line of a job's report. For most verbs it is one step.
 type Item struct {
 	Seq  int64           `json:"seq"`
 	Data json.RawMessage `json:"data"`
@@ -74,31 +74,31 @@ type Line struct {
 	Text string    `json:"text"`
 }
 
-// Event is something that happens to a job as one watches.
+// Event is one event of a job that is being watched.
 //
-// Kinds of ours are "state" and "ended", which carry the Job, "progress", which carries the
-// snapshot, and "log", which carries a string. Others are the runner's.
+// Package job itself sends four Kinds. Data of "state" and "ended" is the Job, Data of "progress" is
+// the snapshot, and Data of "log" is a string. The job's runner sends all other Kinds.
 type Event struct {
-	Seq  int64           `json:"seq"` // grows; "state" and "ended" repeat the one before
+	Seq  int64           `json:"seq"` // increases; "state" and "ended" repeat the number of the previous event
 	Kind string          `json:"kind"`
 	Data json.RawMessage `json:"data,omitempty"`
 	At   time.Time       `json:"at"`
 }
 
-// Filter selects jobs; its zero value selects all.
+// Filter selects jobs. A zero field selects every job.
 type Filter struct {
-	Principal    string   // exactly
-	Kinds        []string // any of
-	States       []State  // any of
-	Since, Until time.Time
-	Text         string // within source or target, or what an id begins with; in any case
+	Principal    string    // the exact name
+	Kinds        []string  // any of these
+	States       []State   // any of these
+	Since, Until time.Time // created at or after Since, and before Until
+	Text         string    // a part of the source or the target, or the beginning of the ID; case does not matter
 	Schedule     string
 	Parent       string
-	After        string // the cursor: what List returned as next
-	Limit        int    // 0 is 50; at most 500
+	After        string // the cursor: the next that List returned with the previous page
+	Limit        int    // jobs on a page; 0 means 50, the maximum is 500
 }
 
-// Query is f as GET /jobs takes it.
+// Query returns f as the query parameters of GET /jobs.
 func (f Filter) Query() url.Values {
 	q := url.Values{}
 	add := func(name, value string) {
@@ -131,21 +131,21 @@ func (f Filter) Query() url.Values {
 	return q
 }
 
-// Schedule makes a job again and again.
+// Schedule creates a job each time that it is due.
 type Schedule struct {
 	ID        string          `json:"id"`
-	Name      string          `json:"name"` // one of its principal's
+	Name      string          `json:"name"` // unique among the schedules of the principal
 	Kind      string          `json:"kind"`
 	Principal string          `json:"principal"`
-	Cron      string          `json:"cron"` // five fields, or @hourly, @daily, @every 6h…; H takes a minute of its own
-	Zone      string          `json:"zone"` // an IANA time zone; "" is UTC
+	Cron      string          `json:"cron"` // "30 3 * * *", "@daily", "@every 6h"; H is replaced by a fixed value derived from the ID
+	Zone      string          `json:"zone"` // an IANA time zone; "" means UTC
 	Request   json.RawMessage `json:"request,omitempty"`
 	Source    string          `json:"source,omitempty"`
 	Target    string          `json:"target,omitempty"`
 	Paused    bool            `json:"paused"`
 	Created   time.Time       `json:"created"`
 	NextDue   time.Time       `json:"nextDue,omitzero"`
-	LastDue   time.Time       `json:"lastDue,omitzero"` // of the latest firing, or when it was run by hand
+	LastDue   time.Time       `json:"lastDue,omitzero"` // when LastJob was due, or when a person started it
 	LastJob   string          `json:"lastJob,omitempty"`
-	LastState State           `json:"lastState,omitempty"` // "" when that job is no longer kept
+	LastState State           `json:"lastState,omitempty"` // state of LastJob; "" if that job was deleted from history
 }

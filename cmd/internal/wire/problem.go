@@ -7,26 +7,27 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Problem is the body of every answer that is an error: RFC 9457, with a fault's fields.
+// Problem is the body of every answer that is an error. It is a problem of RFC 9457 with the fields
+// of a fault.Fault.
 type Problem struct {
 	Title  string     `json:"title"`
 	Status int        `json:"status"`
 	Detail string     `json:"detail" doc:"what went wrong, in one line"`
-	Kind   fault.Kind `json:"kind" doc:"what can be done about it" enum:"invalid,not_found,denied,conflict,moved,refused,too_large,full,throttled,unavailable,corrupt,canceled,internal"`
+	Kind   fault.Kind `json:"kind" doc:"the kind of error; it tells a program how to react" enum:"invalid,not_found,denied,conflict,moved,refused,too_large,full,throttled,unavailable,corrupt,canceled,internal"`
 	Side   fault.Side `json:"side,omitempty" enum:"source,target"`
 	Hint   string     `json:"hint,omitempty" doc:"a next step for a person"`
-	Errors []Wrong    `json:"errors,omitempty" doc:"what is wrong in the request"`
+	Errors []Wrong    `json:"errors,omitempty" doc:"every mistake in the request"`
 }
 
-// Wrong is one thing in a request that is wrong.
+// Wrong is one mistake in a request.
 type Wrong struct {
-	Pointer string `json:"pointer,omitempty" doc:"where in the body: RFC 6901"`
+	Pointer string `json:"pointer,omitempty" doc:"JSON Pointer (RFC 6901) to the value in the body"`
 	In      string `json:"in" enum:"body,query,path,header"`
-	Name    string `json:"name,omitempty" doc:"of the parameter"`
+	Name    string `json:"name,omitempty" doc:"name of the parameter"`
 	Detail  string `json:"detail"`
 }
 
-// kinds is for answers that come from elsewhere than our table.
+// kinds gives the Kind of an answer that contains no Problem, for example one that a proxy sent.
 var kinds = map[int]fault.Kind{
 	http.StatusBadRequest: fault.Invalid, http.StatusUnprocessableEntity: fault.Invalid, http.StatusUnsupportedMediaType: fault.Invalid,
 	http.StatusNotAcceptable: fault.Invalid, http.StatusMethodNotAllowed: fault.Invalid, http.StatusUnauthorized: fault.Denied,
@@ -36,10 +37,11 @@ var kinds = map[int]fault.Kind{
 	http.StatusServiceUnavailable: fault.Unavailable, http.StatusGatewayTimeout: fault.Unavailable,
 }
 
-// KindOf is the Kind of an answer that says none; "" where its status says none either.
+// KindOf returns the Kind that fits the status of an answer without a Problem, or "" if none fits.
 func KindOf(status int) fault.Kind { return kinds[status] }
 
-// OneLine keeps what can be printed on one line.
+// OneLine returns s with tabs and line breaks replaced by spaces and other control characters
+// removed, so that it prints on one line.
 func OneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -9,35 +9,36 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Progress is how far a job is: the data of "progress" events, and the snapshot in the job.
+// Progress is the progress of a job. It is the data of "progress" events, and the snapshot that a
+// Job contains.
 type Progress struct {
-	Steps    int     `json:"steps"`    // planned so far; 0 while a plan is made
-	Finished int     `json:"finished"` // of them, well or not
-	Failed   int     `json:"failed,omitempty"`
-	Done     int64   `json:"doneBytes"`         // that arrived
-	Total    int64   `json:"totalBytes"`        // that have to arrive, as far as is known
-	Blobs    []Blob  `json:"blobs,omitempty"`   // under way, the oldest first, up to 16
-	Waiting  []Wait  `json:"waiting,omitempty"` // registries that are not asked for the moment
+	Steps    int     `json:"steps"`             // planned so far; 0 while a plan is made
+	Finished int     `json:"finished"`          // steps that ended, successfully or not
+	Failed   int     `json:"failed,omitempty"`  // steps that failed; Finished counts them too
+	Done     int64   `json:"doneBytes"`         // bytes transferred
+	Total    int64   `json:"totalBytes"`        // bytes to transfer, of the blobs known so far
+	Blobs    []Blob  `json:"blobs,omitempty"`   // blobs in transfer, the oldest first, at most 16
+	Waiting  []Wait  `json:"waiting,omitempty"` // registries that receive no requests at the moment
 	Rate     float64 `json:"bytesPerSecond"`
 }
 
-// Blob is one that is under way.
+// Blob is a blob in transfer.
 type Blob struct {
-	Name   string    `json:"name"` // of the repository that it goes to
+	Name   string    `json:"name"` // the repository to which it is copied
 	Digest string    `json:"digest"`
 	Done   int64     `json:"doneBytes"`
 	Total  int64     `json:"totalBytes"`
 	Since  time.Time `json:"since"`
 }
 
-// Wait is why a registry is not asked for the moment.
+// Wait says why a registry receives no requests at the moment, and until when.
 type Wait struct {
 	Host  string    `json:"host"`
 	Until time.Time `json:"until"`
 	Why   string    `json:"why,omitempty"`
 }
 
-// Told is an event.Event as it is told to who watches a job.
+// Told is the JSON form of an event.Event, for clients that watch a job.
 type Told struct {
 	Time   time.Time     `json:"time"`
 	Kind   event.Kind    `json:"kind"`
@@ -54,14 +55,14 @@ type Told struct {
 	Error  *ToldError    `json:"error,omitempty"`
 }
 
-// ToldError is an error as it is told.
+// ToldError is the JSON form of an event's error.
 type ToldError struct {
 	Kind    fault.Kind `json:"kind"`
 	Message string     `json:"message"`
 	Hint    string     `json:"hint,omitempty"`
 }
 
-// TellOf is e as it is told.
+// TellOf returns the JSON form of e.
 func TellOf(e event.Event) Told {
 	out := Told{Time: e.Time, Kind: e.Kind, Step: e.Step, Side: e.Side, Name: e.Name, Host: e.Host, Digest: e.Digest, Done: e.Done, Total: e.Total, Count: e.Count, Wait: e.Wait, Text: e.Text}
 	if e.Err != nil {
@@ -70,7 +71,7 @@ func TellOf(e event.Event) Told {
 	return out
 }
 
-// Event is the event that t tells of.
+// Event returns the event that t describes. Its error, if any, is a *fault.Fault.
 func (t Told) Event() event.Event {
 	out := event.Event{Time: t.Time, Kind: t.Kind, Step: t.Step, Side: t.Side, Name: t.Name, Host: t.Host, Digest: t.Digest, Done: t.Done, Total: t.Total, Count: t.Count, Wait: t.Wait, Text: t.Text}
 	if t.Error != nil {
@@ -79,8 +80,8 @@ func (t Told) Event() event.Event {
 	return out
 }
 
-// PlanReport is the report of a job of Kind plan, with the sum of a dray.TransferReport. The plan's
-// steps are the job's items.
+// PlanReport is the report of a job of Kind plan. Sum is the type of the summary, a
+// dray.TransferReport. The steps of the plan are the items of the job.
 type PlanReport[Sum any] struct {
 	Header  json.RawMessage `json:"header"` // first line of the plan's file
 	Summary Sum             `json:"summary"`

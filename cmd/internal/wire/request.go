@@ -7,7 +7,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Kinds of jobs; each is one verb.
+// The kinds of jobs. Each is one verb.
 const (
 	KindImport   = "import"
 	KindCopy     = "copy"
@@ -19,12 +19,12 @@ const (
 	KindVerify   = "verify"
 )
 
-// Kinds are all, in the order in which they are documented.
+// Kinds returns all kinds, in the order of the documentation.
 func Kinds() []string {
 	return []string{KindImport, KindCopy, KindTag, KindBatch, KindTransfer, KindPlan, KindApply, KindVerify}
 }
 
-// Request is one verb: the field of its Kind is set, and no other.
+// Request is a request for one verb. In addition to Kind, exactly one field is set: the one that Kind names.
 type Request struct {
 	Kind     string    `json:"kind"`
 	Import   *Import   `json:"import,omitempty"`
@@ -37,136 +37,138 @@ type Request struct {
 	Verify   *Verify   `json:"verify,omitempty"`
 }
 
-// Login is shown to a registry instead of what the server knows for it.
+// Login is a login that the server uses for a registry instead of the one that it has configured or
+// stored.
 type Login struct {
-	Scheme   string `json:"scheme,omitempty" enum:"basic,refresh,bearer,exchange" doc:"how it is presented; basic unless told otherwise"`
-	User     string `json:"user,omitempty" doc:"only with basic"`
-	Password string `json:"password" writeOnly:"true" doc:"the password, or the token of the other schemes"`
+	Scheme   string `json:"scheme,omitempty" enum:"basic,refresh,bearer,exchange" doc:"how the login is presented to the registry; default: basic"`
+	User     string `json:"user,omitempty" doc:"the user name; only with scheme basic"`
+	Password string `json:"password" writeOnly:"true" doc:"the password; with any other scheme, the token"`
 }
 
-// Logins are used once, for one job: they are sealed, and wiped when it ends.
+// Logins are logins for one job only. The server stores them sealed, and deletes them when the job
+// ends.
 type Logins struct {
-	SourceLogin *Login `json:"sourceLogin,omitempty" doc:"shown to the source; kept sealed, and wiped when the job ends"`
-	TargetLogin *Login `json:"targetLogin,omitempty" doc:"shown to the target; likewise"`
+	SourceLogin *Login `json:"sourceLogin,omitempty" doc:"login for the source registries; it is stored sealed and deleted when the job ends"`
+	TargetLogin *Login `json:"targetLogin,omitempty" doc:"login for the target registries; it is stored sealed and deleted when the job ends"`
 }
 
-// Tagging says what tags become.
+// Tagging says how tags are renamed on the way from source to target.
 type Tagging struct {
-	Map    []string `json:"map,omitempty" doc:"FROM=TO: the source's tag FROM becomes TO" example:"[\"v1=stable\"]"`
-	Rename []string `json:"rename,omitempty" doc:"s/RE2/TEXT/ for tags that no map names, one after another" example:"[\"s/^v(.*)$/$1/\"]"`
+	Map    []string `json:"map,omitempty" doc:"FROM=TO copies the source tag FROM as the tag TO" example:"[\"v1=stable\"]"`
+	Rename []string `json:"rename,omitempty" doc:"substitutions s/RE2/TEXT/ for the tags that map does not name; all are applied, in this order" example:"[\"s/^v(.*)$/$1/\"]"`
 }
 
-// Import is dray.ImportRequest.
+// Import is the JSON form of dray.ImportRequest.
 type Import struct {
-	Source         string   `json:"source" minLength:"1" doc:"an image; with sourceRegistry a path in it" example:"docker.io/library/nginx:1.27"`
-	SourceRegistry string   `json:"sourceRegistry,omitempty" doc:"a registry's name, its host, or an ARM resource ID"`
-	Target         string   `json:"target,omitempty" doc:"the registry to import into: a configured name, a host, or an Azure registry's name; the server's default when left out"`
-	Images         []string `json:"images,omitempty" doc:"target names, repository[:tag]; the source's own when left out"`
-	Repositories   []string `json:"repositories,omitempty" doc:"repositories that receive the content by digest, without a tag"`
-	Tags           []string `json:"tags,omitempty" doc:"source tags to import in one go; source then names a repository"`
+	Source         string   `json:"source" minLength:"1" doc:"an image; with sourceRegistry: its path in that registry" example:"docker.io/library/nginx:1.27"`
+	SourceRegistry string   `json:"sourceRegistry,omitempty" doc:"a configured name, a host, the name of an Azure container registry, or an ARM resource ID"`
+	Target         string   `json:"target,omitempty" doc:"the registry to import into: a configured name, a host, or the name of an Azure container registry; default: the server's default registry"`
+	Images         []string `json:"images,omitempty" doc:"target names, each repository[:tag]; default: the repository and tag of the source"`
+	Repositories   []string `json:"repositories,omitempty" doc:"repositories that receive the image by digest, without a tag"`
+	Tags           []string `json:"tags,omitempty" doc:"source tags to import together; the source is then a repository"`
 	Tagging
-	Overwrite string `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"refuse unless told otherwise"`
-	Hold      string `json:"hold,omitempty" enum:"each,all" doc:"with several tags: each on its own, or all or nothing"`
-	Backup    string `json:"backup,omitempty" doc:"keep a tag that is overwritten under this name, with {tag}, {digest12}, {digest} and {date}"`
+	Overwrite string `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: refuse"`
+	Hold      string `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup    string `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
 	Logins
 }
 
-// Copy is dray.CopyRequest.
+// Copy is the JSON form of dray.CopyRequest.
 type Copy struct {
-	Source  string   `json:"source" minLength:"1" doc:"HOST/REPO[:TAG|@DIGEST]; without a tag and with tags: a repository"`
-	Targets []string `json:"targets" minItems:"1" doc:"full names; without a tag the source's is taken"`
-	All     string   `json:"all,omitempty" enum:"all,sharing" doc:"all: every tag of the repository; sharing: every tag that shares the digest of source"`
+	Source  string   `json:"source" minLength:"1" doc:"HOST/REPO[:TAG|@DIGEST]; with all set to all: a repository"`
+	Targets []string `json:"targets" minItems:"1" doc:"full names; a name without a tag gets the tag of the source"`
+	All     string   `json:"all,omitempty" enum:"all,sharing" doc:"all copies every tag of the repository; sharing copies every tag that has the digest of source; default: only the tag of source"`
 	Tagging
-	Overwrite string `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"update unless told otherwise"`
-	Hold      string `json:"hold,omitempty" enum:"each,all" doc:"with several tags: each on its own, or all or nothing"`
-	Backup    string `json:"backup,omitempty" doc:"keep a tag that is overwritten under this name, with {tag}, {digest12}, {digest} and {date}"`
+	Overwrite string `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: update"`
+	Hold      string `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup    string `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
 	Logins
 }
 
-// Tag is dray.TagRequest.
+// Tag is the JSON form of dray.TagRequest.
 type Tag struct {
-	Image string   `json:"image" minLength:"1" doc:"HOST/REPO:TAG or HOST/REPO@DIGEST; with map or rename a repository"`
-	Tags  []string `json:"tags,omitempty" doc:"the further tags"`
+	Image string   `json:"image" minLength:"1" doc:"HOST/REPO:TAG or HOST/REPO@DIGEST; with map or rename: a repository"`
+	Tags  []string `json:"tags,omitempty" doc:"the tags to add"`
 	Tagging
-	Hold  string `json:"hold,omitempty" enum:"each,all" doc:"with map or rename"`
-	Login *Login `json:"login,omitempty" doc:"shown to the registry; kept sealed, and wiped when the job ends"`
+	Hold  string `json:"hold,omitempty" enum:"each,all" doc:"only with map or rename: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Login *Login `json:"login,omitempty" doc:"login for the registry; it is stored sealed and deleted when the job ends"`
 }
 
-// Batch is dray.BatchRequest.
+// Batch is the JSON form of dray.BatchRequest.
 type Batch struct {
-	Entries   []BatchEntry `json:"entries" minItems:"1" doc:"each stands for itself"`
-	Target    string       `json:"target,omitempty" doc:"the registry of targets that name none"`
-	Overwrite string       `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"of entries that say nothing; refuse unless told otherwise"`
-	Hold      string       `json:"hold,omitempty" enum:"each,all" doc:"each on its own, or all or nothing"`
-	Backup    string       `json:"backup,omitempty" doc:"keep a tag that is overwritten under this name, with {tag}, {digest12}, {digest} and {date}"`
+	Entries   []BatchEntry `json:"entries" minItems:"1" doc:"the images to copy; each entry is independent of the others"`
+	Target    string       `json:"target,omitempty" doc:"the registry of every target that does not name a registry"`
+	Overwrite string       `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"the overwrite of every entry that sets none; default: refuse"`
+	Hold      string       `json:"hold,omitempty" enum:"each,all" doc:"with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup    string       `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
 	Logins
 }
 
-// BatchEntry is dray.BatchEntry.
+// BatchEntry is the JSON form of dray.BatchEntry.
 type BatchEntry struct {
 	Source    string   `json:"source" doc:"an image"`
-	Targets   []string `json:"targets,omitempty" doc:"repository[:tag] in target, or full names; the source's own path and tag when left out"`
-	Paths     bool     `json:"paths,omitempty" doc:"targets are paths even where they begin like a host"`
+	Targets   []string `json:"targets,omitempty" doc:"each is repository[:tag] in the registry that target names, or a full name; default: the path and tag of the source"`
+	Paths     bool     `json:"paths,omitempty" doc:"read targets as paths, even if they begin like a host"`
 	Overwrite string   `json:"overwrite,omitempty" enum:"refuse,update,always"`
-	Line      int      `json:"line,omitempty" minimum:"0" doc:"in the list it came from, for messages"`
+	Line      int      `json:"line,omitempty" minimum:"0" doc:"the line of the entry in its list; messages name it"`
 }
 
-// Transfer is dray.TransferRequest.
+// Transfer is the JSON form of dray.TransferRequest.
 type Transfer struct {
 	Ends
-	Overwrite string  `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"update unless told otherwise"`
-	Backup    string  `json:"backup,omitempty" doc:"keep a tag that is overwritten under this name, with {tag}, {digest12}, {digest} and {date}"`
-	Proof     string  `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how much of the target is believed; sized with overwrite always, else claimed"`
-	CopyLocks bool    `json:"copyLocks,omitempty" doc:"lock at the target what is locked at the source; both Azure registries"`
-	Heal      bool    `json:"heal,omitempty" doc:"look below tags that are right, and send what is lacking there; not for a plan"`
-	Delay     float64 `json:"delaySeconds,omitempty" minimum:"0" maximum:"86400" doc:"rest after each image"`
+	Overwrite string  `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: update"`
+	Backup    string  `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	Proof     string  `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how blobs at the target are checked: claimed does not check them, sized asks the target for the size of each blob, hashed also reads each blob back and computes its digest; default: sized with overwrite always, else claimed"`
+	CopyLocks bool    `json:"copyLocks,omitempty" doc:"lock at the target every tag that is locked at the source; both must be Azure registries"`
+	Heal      bool    `json:"heal,omitempty" doc:"also check the content of tags whose digest is equal, and send what is missing; not allowed in a plan"`
+	Delay     float64 `json:"delaySeconds,omitempty" minimum:"0" maximum:"86400" doc:"seconds to wait after each image"`
 
-	Incremental bool `json:"incremental,omitempty" doc:"list only tags set since all was brought last, where the source lists by time; all of it once a week"`
+	Incremental bool `json:"incremental,omitempty" doc:"list only the tags that were set since the last complete transfer, if the source lists tags by time; once a week all tags are listed"`
 	Logins
 }
 
-// Ends are what a Transfer and a Verify are about.
+// Ends says what a Transfer copies, and what a Verify compares.
 type Ends struct {
 	Sources   []string  `json:"sources" minItems:"1" doc:"HOST, HOST/PREFIX/ or HOST/REPO; HOST may be a configured name"`
-	Target    string    `json:"target" minLength:"1" doc:"written like a source"`
+	Target    string    `json:"target" minLength:"1" doc:"HOST, HOST/PREFIX/ or HOST/REPO; HOST may be a configured name"`
 	Also      []string  `json:"also,omitempty" doc:"further targets"`
-	Prefer    []string  `json:"prefer,omitempty" doc:"sources, where several bring one name: the first wins"`
-	InUse     string    `json:"inUse,omitempty" doc:"only what runs: image names and IDs, or the JSON that kubectl prints of pods"`
-	Selection Selection `json:"selection,omitzero" doc:"which repositories and tags take part; all when left out"`
-	Mapping   Mapping   `json:"mapping,omitzero" doc:"where a repository goes; to its own path when left out"`
+	Prefer    []string  `json:"prefer,omitempty" doc:"the order of sources; if several have different content for one target name, the first source wins"`
+	InUse     string    `json:"inUse,omitempty" doc:"select only the images that are in use; the value is a list of image names and IDs, or the JSON that kubectl prints for pods"`
+	Selection Selection `json:"selection,omitzero" doc:"which repositories and tags take part; default: all"`
+	Mapping   Mapping   `json:"mapping,omitzero" doc:"the target path of each repository; default: its own path"`
 	Tagging
 }
 
-// Selection is plan.Selection.
+// Selection is the JSON form of plan.Words. It selects repositories and tags.
 type Selection struct {
-	Repository          string   `json:"repository,omitempty" doc:"only this one; other rules about repositories do not count then"`
-	Letters             string   `json:"letters,omitempty" doc:"by first letter, as in a-c,e"`
-	Ignore              []string `json:"ignore,omitempty" doc:"globs, or re: and an expression"`
+	Repository          string   `json:"repository,omitempty" doc:"only this repository; the other rules for repositories are then ignored"`
+	Letters             string   `json:"letters,omitempty" doc:"only repositories whose name begins with one of these letters, as in a-c,e"`
+	Ignore              []string `json:"ignore,omitempty" doc:"repositories to leave out; each is a glob, or re: followed by a regular expression"`
 	IncludeRepositories []string `json:"includeRepositories,omitempty"`
 	ExcludeRepositories []string `json:"excludeRepositories,omitempty"`
-	MaxRepositories     int      `json:"maxRepositories,omitempty" minimum:"0" doc:"that need work; 0 is all"`
+	MaxRepositories     int      `json:"maxRepositories,omitempty" minimum:"0" doc:"the maximum number of repositories that need work; 0 means no limit"`
 	IncludeTags         []string `json:"includeTags,omitempty"`
 	ExcludeTags         []string `json:"excludeTags,omitempty"`
-	Versions            string   `json:"versions,omitempty" doc:"a range, as in '>=1.2 <2' or '^1.25'"`
-	NewerThan           string   `json:"newerThan,omitempty" doc:"an age before the job was made, as in 90d, 2w or 36h"`
-	Latest              int      `json:"latest,omitempty" minimum:"0" doc:"that many of each repository; 0 is all"`
-	Order               string   `json:"order,omitempty" enum:"version,time,name" doc:"what latest means"`
-	MinTags             int      `json:"minTags,omitempty" minimum:"0" doc:"fewer in a repository is an error"`
-	Untagged            bool     `json:"untagged,omitempty" doc:"take manifests too that no tag and no index names"`
+	Versions            string   `json:"versions,omitempty" doc:"only tags that are versions in this range, as in '>=1.2 <2' or '^1.25'"`
+	NewerThan           string   `json:"newerThan,omitempty" doc:"only tags that were set within this time before the job was created, as in 90d, 2w or 36h; tags without a time are kept"`
+	Latest              int      `json:"latest,omitempty" minimum:"0" doc:"only this many tags of each repository, the latest by order; 0 means all"`
+	Order               string   `json:"order,omitempty" enum:"version,time,name" doc:"how latest compares tags; default: by time if every tag has one, else by version if any tag is one, else by name"`
+	MinTags             int      `json:"minTags,omitempty" minimum:"0" doc:"a repository with fewer tags is an error; 0 means no check"`
+	Untagged            bool     `json:"untagged,omitempty" doc:"also take manifests that no tag and no index refers to"`
 }
 
-// Mapping is plan.Mapping.
+// Mapping is the JSON form of plan.Mapping. Its rules are applied in the order of the fields.
 type Mapping struct {
 	StripPrefix string   `json:"stripPrefix,omitempty"`
-	Rename      []string `json:"rename,omitempty" doc:"s/RE2/TEXT/, one after another"`
-	Flatten     bool     `json:"flatten,omitempty" doc:"a/b/c becomes a-b-c"`
-	Template    string   `json:"template,omitempty" doc:"with {repository}, {name} and {host}"`
+	Rename      []string `json:"rename,omitempty" doc:"substitutions s/RE2/TEXT/ in the path; all are applied, in this order"`
+	Flatten     bool     `json:"flatten,omitempty" doc:"replace each slash, so that a/b/c becomes a-b-c"`
+	Template    string   `json:"template,omitempty" doc:"template of the path; it may contain {repository}, {name} and {host}"`
 	AddPrefix   string   `json:"addPrefix,omitempty"`
-	MaxDepth    int      `json:"maxDepth,omitempty" minimum:"0" doc:"components at most; the rest is joined by -"`
+	MaxDepth    int      `json:"maxDepth,omitempty" minimum:"0" doc:"the maximum number of path components; the remaining ones are joined by -"`
 }
 
-// Plan plans one of the verbs that write, and keeps the plan's lines; or, with Uploaded, it keeps
-// those that came with the request, sealed until they are read.
+// Plan is a request to plan one of the verbs that write, and to store the lines of the plan. With
+// Uploaded, the lines come with the request instead, and are stored sealed until the job reads them.
 type Plan struct {
 	Import   *Import   `json:"import,omitempty"`
 	Copy     *Copy     `json:"copy,omitempty"`
@@ -174,29 +176,29 @@ type Plan struct {
 	Batch    *Batch    `json:"batch,omitempty"`
 	Transfer *Transfer `json:"transfer,omitempty"`
 
-	Uploaded bool   `json:"uploaded,omitempty" readOnly:"true" doc:"it is the file that was sent"`
-	Digest   string `json:"digest,omitempty" readOnly:"true" doc:"of that file: another one is another request"`
+	Uploaded bool   `json:"uploaded,omitempty" readOnly:"true" doc:"the plan is a file that the client sent"`
+	Digest   string `json:"digest,omitempty" readOnly:"true" doc:"digest of that file; it tells requests with different files apart"`
 	File     []byte `json:"-"`
 }
 
-// Apply carries out the plan that a job of Kind plan made.
+// Apply is a request to carry out the plan of a job of Kind plan.
 type Apply struct {
-	Plan   string `json:"plan" readOnly:"true" doc:"the id of a plan"`
-	Follow bool   `json:"follow,omitempty" doc:"plan steps anew whose source or target moved since"`
+	Plan   string `json:"plan" readOnly:"true" doc:"the ID of the job that made the plan"`
+	Follow bool   `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
 	Logins
 }
 
-// Verify is dray.VerifyRequest.
+// Verify is the JSON form of dray.VerifyRequest.
 type Verify struct {
 	Ends
-	Depth  string `json:"depth,omitempty" enum:"digests,deep,rehash" doc:"digests unless told otherwise"`
-	Sample int    `json:"sample,omitempty" minimum:"0" maximum:"100" doc:"with rehash: per cent of the blobs that are read; 0 is all"`
-	Heal   bool   `json:"heal,omitempty" doc:"send what is found lacking, and look again; it needs depth deep or rehash"`
-	By     string `json:"by,omitempty" maxLength:"255" doc:"for whom the principal asks, in the receipt"`
+	Depth  string `json:"depth,omitempty" enum:"digests,deep,rehash" doc:"digests compares digests; deep also checks that the target has all content; rehash also reads blobs and computes their digests; default: digests"`
+	Sample int    `json:"sample,omitempty" minimum:"0" maximum:"100" doc:"with depth rehash: the percentage of blobs to read; 0 means all"`
+	Heal   bool   `json:"heal,omitempty" doc:"send the content that is missing, and check again; it requires depth deep or rehash"`
+	By     string `json:"by,omitempty" maxLength:"255" doc:"for whom the principal makes the request; the receipt names both"`
 	Logins
 }
 
-// Planned names the one verb that is planned.
+// Planned is the body of a request to plan. Exactly one of its fields is set.
 type Planned struct {
 	Import   *Import   `json:"import,omitempty"`
 	Copy     *Copy     `json:"copy,omitempty"`
@@ -205,25 +207,26 @@ type Planned struct {
 	Transfer *Transfer `json:"transfer,omitempty"`
 }
 
-// ApplyBody is an Apply beside the plan's id.
+// ApplyBody is the body of a request to apply a plan. The path of the request has the plan's ID.
 type ApplyBody struct {
-	Follow bool `json:"follow,omitempty" doc:"plan steps anew whose source or target moved since"`
+	Follow bool `json:"follow,omitempty" doc:"plan a step again if its source or target has moved since the plan was made; without it such a step fails"`
 	Logins
 }
 
-// ScheduleRequest is a request that is made again and again.
+// ScheduleRequest is a request to create or change a schedule.
 type ScheduleRequest struct {
-	Name    string  `json:"name" minLength:"1" maxLength:"255" doc:"one of its principal's"`
-	Cron    string  `json:"cron" minLength:"1" doc:"minute hour day month weekday, or @hourly, @daily, @every 6h; H takes a minute of its own" example:"H 3 * * *"`
-	Zone    string  `json:"zone,omitempty" doc:"an IANA time zone; UTC when left out" example:"Europe/Berlin"`
+	Name    string  `json:"name" minLength:"1" maxLength:"255" doc:"the name, unique among the schedules of its principal"`
+	Cron    string  `json:"cron" minLength:"1" doc:"MINUTE HOUR DAY MONTH WEEKDAY as in crontab, or @hourly, @daily, @every 6h; H is replaced by a fixed value derived from the schedule, so that schedules start at different times" example:"H 3 * * *"`
+	Zone    string  `json:"zone,omitempty" doc:"an IANA time zone; default: UTC" example:"Europe/Berlin"`
 	Paused  bool    `json:"paused,omitempty"`
 	Request Request `json:"request"`
 }
 
-// MaxPlan is the longest plan that may be sent, in bytes: it is sealed whole until it is read.
+// MaxPlan is the maximum size of a plan that a client may send, in bytes. The plan is sealed as a whole,
+// and stored until the job reads it.
 const MaxPlan = 32 << 20
 
-// Given are the kinds whose fields are set: of a request that is right its own.
+// Given returns the kinds whose fields are set. A valid request has one, which equals its Kind.
 func (r Request) Given() []string {
 	var kinds []string
 	for _, f := range []struct {
@@ -240,7 +243,7 @@ func (r Request) Given() []string {
 	return kinds
 }
 
-// Of is the verb that is planned.
+// Of returns the request that p plans. Its Kind is "" if no field is set.
 func (p Plan) Of() Request {
 	r := Request{Import: p.Import, Copy: p.Copy, Tag: p.Tag, Batch: p.Batch, Transfer: p.Transfer}
 	for _, kind := range r.Given() {
@@ -249,11 +252,12 @@ func (p Plan) Of() Request {
 	return r
 }
 
-// RequestOf is the request of a job or of a schedule, as it was made, without its logins.
+// RequestOf reads the stored request of a job or a schedule. It is as the client made it, without its
+// logins. The error is Internal.
 func RequestOf(raw json.RawMessage) (Request, error) {
 	var r Request
 	if err := json.Unmarshal(raw, &r); err != nil {
-		return Request{}, &fault.Fault{Kind: fault.Internal, Op: "read request", Err: errors.New("it does not read as it was written")}
+		return Request{}, &fault.Fault{Kind: fault.Internal, Op: "read request", Err: errors.New("the stored request is not valid JSON")}
 	}
 	return r, nil
 }

@@ -7,12 +7,12 @@ import (
 )
 
 const (
-	kept      = 1024    // events of a run that can be replayed
-	keptBytes = 1 << 20 // and their size
+	kept      = 1024    // maximum number of events that are kept
+	keptBytes = 1 << 20 // maximum total size of their data
 )
 
-// Ring is what a run said of late: watchers read it at their own pace. A slow one misses events and
-// stops nobody.
+// Ring keeps the latest events of a run. Watchers read them at their own pace. A slow watcher misses
+// events, and neither the run nor other watchers wait for it. A Ring is safe for concurrent use.
 type Ring struct {
 	job     string
 	attempt int
@@ -21,16 +21,16 @@ type Ring struct {
 	seq     int64
 	events  []wire.Event
 	size    int
-	changed chan struct{} // closed, and made anew, with each event
+	changed chan struct{} // closed and replaced with each event
 	ended   bool
 }
 
-// New is the ring of an attempt at a job. Its events are numbered from behind first.
+// New returns the ring of an attempt at a job. Its first event has the sequence number first+1.
 func New(job string, attempt int, first int64) *Ring {
 	return &Ring{job: job, attempt: attempt, seq: first, changed: make(chan struct{})}
 }
 
-// Add numbers e and keeps it, unless the run has ended.
+// Add gives e the next sequence number and keeps it. After End it does nothing.
 func (r *Ring) Add(e wire.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,8 +49,8 @@ func (r *Ring) Add(e wire.Event) {
 	r.changed = make(chan struct{})
 }
 
-// since returns what is kept after seq, a channel that closes when there is more, and whether
-// there will be no more.
+// since returns the events that are kept and follow seq, a channel that is closed when there are more,
+// and whether the run has ended.
 func (r *Ring) since(seq int64) (events []wire.Event, more <-chan struct{}, ended bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,7 +61,7 @@ func (r *Ring) since(seq int64) (events []wire.Event, more <-chan struct{}, ende
 	return append([]wire.Event(nil), r.events[at:]...), r.changed, r.ended
 }
 
-// End says that there will be no more.
+// End marks the run as ended: no more events follow.
 func (r *Ring) End() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

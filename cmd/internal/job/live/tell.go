@@ -11,9 +11,10 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-const beat = 100 * time.Millisecond // between messages of a teller
+const beat = 100 * time.Millisecond // time between two messages about a run
 
-// Tell sends what runs here say to watchers in other processes, for jobs that are watched.
+// Tell sends the events of runs in this process to watchers in other processes, for jobs that are
+// watched there. It returns when ctx ends, or when the database is closed.
 func (j Jobs) Tell(ctx context.Context) {
 	said, err := j.DB.Listen(ctx, watched)
 	if err != nil {
@@ -56,7 +57,7 @@ func (j Jobs) begin(told map[string]*teller, payload string) {
 	id, after, _ := strings.Cut(payload, " ")
 	r := j.Here(id)
 	seq, err := strconv.ParseInt(after, 10, 64)
-	if r == nil || err != nil || !j.DB.Postgres() { // within one process watchers read the run
+	if r == nil || err != nil || !j.DB.Postgres() { // SQLite has one process, in which watchers read the ring
 		return
 	}
 	t := told[id]
@@ -64,11 +65,11 @@ func (j Jobs) begin(told map[string]*teller, payload string) {
 		t = &teller{r: r, seq: seq}
 		told[id] = t
 	}
-	t.seq = min(t.seq, seq) // those who have it skip it
+	t.seq = min(t.seq, seq) // watchers skip events that they already have
 	t.until = time.Now().Add(interest)
 }
 
-// tell reports whether there may be more.
+// tell sends the events that are new, and reports whether more may follow.
 func (t *teller) tell(db *store.DB) bool {
 	events, _, ended := t.r.since(t.seq)
 	for len(events) > 0 {
@@ -81,13 +82,14 @@ func (t *teller) tell(db *store.DB) bool {
 	return !ended
 }
 
-// message packs as many events as fit. One that is too large by itself goes without its data.
+// message packs as many events as fit into one payload. An event that is too large by itself is sent
+// without its data.
 func message(events []wire.Event) (payload string, n int) {
 	var b strings.Builder
 	for _, e := range events {
 		one, err := json.Marshal(e)
 		if err != nil || len(one) > store.MaxPayload-2 {
-			one, _ = json.Marshal(wire.Event{Seq: e.Seq, Kind: e.Kind, At: e.At}) // of no data: it always marshals
+			one, _ = json.Marshal(wire.Event{Seq: e.Seq, Kind: e.Kind, At: e.At}) // without data, this cannot fail
 		}
 		if b.Len()+len(one)+2 > store.MaxPayload {
 			break

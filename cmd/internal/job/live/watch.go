@@ -12,17 +12,20 @@ import (
 )
 
 const (
-	poll   = time.Second      // between looks for what a notification would have told
-	remind = 10 * time.Second // how often a watcher says so
+	poll   = time.Second      // notifications may be lost, so a watcher also reads the job at this interval
+	remind = 10 * time.Second // how often a watcher announces itself to the process that runs the job
 )
 
-// Watch yields what happens to a job, after the event of sequence number after, or from what is
-// kept with 0: first "state", then what the run says, "state" again when that changes, and at the
-// end "ended". Events may be missing, where more was said than can be kept or a connection was
-// down; states are not. It ends with an error, when ctx ends, or after "ended".
+// Watch yields the events of a job that follow sequence number after. With 0 it begins with the oldest
+// event that is still kept. The first event is "state", and "state" is repeated when the state changes.
+// In between are the events of the run, and the last event is "ended".
 //
-// A run in this process is read directly; one elsewhere is asked by a notification to tell. Where
-// notifications do not get through, only states and the snapshots of progress are seen.
+// Events of the run may be missing, if there were more than can be kept or if a connection was down.
+// States are never missing. The sequence ends after "ended", or with an error, also when ctx ends.
+//
+// The events of a run in this process are read directly. For a run in another process, the watcher
+// announces itself with a notification, and that process sends the events. If notifications do not
+// arrive, the watcher sees only states and the stored snapshots of progress.
 func (j Jobs) Watch(ctx context.Context, id string, after int64) iter.Seq2[wire.Event, error] {
 	return func(yield func(wire.Event, error) bool) {
 		ctx, done := context.WithCancel(ctx)
@@ -42,31 +45,31 @@ func (j Jobs) Watch(ctx context.Context, id string, after int64) iter.Seq2[wire.
 type watcher struct {
 	jobs  Jobs
 	id    string
-	seq   int64 // of the event that was yielded last
+	seq   int64 // sequence number of the last event that was yielded
 	said  <-chan string
 	yield func(wire.Event, error) bool
 
-	last     wire.Job // as it was yielded
-	here     *Ring    // the latest attempt that ran in this process
-	reminded time.Time
+	last     wire.Job  // the job as it was read last
+	here     *Ring     // events of the latest attempt that ran in this process
+	reminded time.Time // when the watcher announced itself last
 	looked   time.Time // when the job was read last
 }
 
-// run returns nil when the watch is over, because the job has ended or nobody takes more.
+// run returns nil when the watch is over, because the job has ended or yield returned false.
 func (w *watcher) run(ctx context.Context) error {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
 		j, err := w.jobs.Get(ctx, w.id)
 		if fault.Is(err, fault.Unavailable) && time.Since(w.looked) < interest && pause(ctx) {
-			continue // a database that was restarted
+			continue // the database may be restarting
 		}
 		if err != nil {
 			return err
 		}
 		w.looked = time.Now()
 		if here := w.jobs.Here(w.id); here != nil {
-			w.here = here // and stays when it has ended, for its last words
+			w.here = here // It is kept after the run has ended, because its last events are still to be read.
 		}
 		r := w.here
 		if r != nil && r.attempt != j.Attempt {
@@ -94,7 +97,8 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 }
 
-// wait returns true when the job is to be looked at again, and false when nobody takes more.
+// wait passes events on until the job must be read again, and then returns true. It returns false if
+// yield returned false.
 func (w *watcher) wait(ctx context.Context, r *Ring, more <-chan struct{}, tick <-chan time.Time) (bool, error) {
 	for {
 		select {
@@ -115,7 +119,7 @@ func (w *watcher) wait(ctx context.Context, r *Ring, more <-chan struct{}, tick 
 				w.said = nil
 			}
 			if payload == "" {
-				w.reminded = time.Time{} // perhaps it has just begun
+				w.reminded = time.Time{} // the run may have just begun, so it must hear of the watcher at once
 				return true, nil
 			}
 			if r == nil && !w.replay(payload) {
@@ -125,12 +129,12 @@ func (w *watcher) wait(ctx context.Context, r *Ring, more <-chan struct{}, tick 
 	}
 }
 
-// tell yields the job's state when it is news, and reports whether the watch goes on.
+// tell yields the job's state if it has changed, and reports whether the watch continues.
 func (w *watcher) tell(j wire.Job, r *Ring) bool {
 	was := w.last
 	w.last = j
 	if j.State.Ended() {
-		// The last words of a run were said before its end was written.
+		// The last events of the run precede its end, so they are yielded first.
 		if r != nil {
 			if _, on := w.read(r); !on {
 				return false
@@ -156,7 +160,8 @@ func (w *watcher) say(kind string, j wire.Job) bool {
 	return w.yield(wire.Event{Seq: w.seq, Kind: kind, Data: data, At: w.jobs.Now()}, nil)
 }
 
-// read yields what r said since; more is nil when it will say no more.
+// read yields the events of r that are new. more is nil if the run has ended. on is false if yield
+// returned false.
 func (w *watcher) read(r *Ring) (more <-chan struct{}, on bool) {
 	for {
 		events, more, ended := r.since(w.seq)
@@ -175,7 +180,7 @@ func (w *watcher) read(r *Ring) (more <-chan struct{}, on bool) {
 	}
 }
 
-// catchUp takes the messages that have come already.
+// catchUp yields the events of notifications that have already arrived.
 func (w *watcher) catchUp() bool {
 	for {
 		select {
@@ -192,11 +197,11 @@ func (w *watcher) catchUp() bool {
 	}
 }
 
-// replay yields the events of a message, those that are news.
+// replay yields the new events of a notification.
 func (w *watcher) replay(payload string) bool {
 	var events []wire.Event
 	if json.Unmarshal([]byte(payload), &events) != nil {
-		return true // not ours
+		return true // it is not a list of events
 	}
 	for _, e := range events {
 		if e.Seq <= w.seq {
@@ -210,7 +215,7 @@ func (w *watcher) replay(payload string) bool {
 	return true
 }
 
-// pause reports whether ctx goes on for another look.
+// pause waits for the polling interval. It reports false if ctx ends before that.
 func pause(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():

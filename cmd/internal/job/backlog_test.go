@@ -10,7 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-func TestAPrincipalHasOnlySoManyJobsQueued(t *testing.T) {
+func TestTheQueuedJobsOfAPrincipalAreLimited(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
 		q := open(t, url, job.Config{QueuedMost: 3})
 		first := submit(t, q, job.Submission{Key: "first"})
@@ -27,7 +27,7 @@ func TestAPrincipalHasOnlySoManyJobsQueued(t *testing.T) {
 			t.Errorf("%d jobs, %v", len(list), err)
 		}
 		submit(t, q, job.Submission{Principal: "bob"})
-		// What was accepted is told again, however full it is.
+		// A repeated request for an accepted job succeeds, even if the limit is reached.
 		if again := submit(t, q, job.Submission{Key: "first"}); again.ID != first.ID {
 			t.Error(again.ID)
 		}
@@ -40,11 +40,11 @@ func TestAPrincipalHasOnlySoManyJobsQueued(t *testing.T) {
 				break
 			}
 			if !fault.Is(err, fault.Throttled) || time.Now().After(until) {
-				t.Fatal("there is room again:", fresh, err)
+				t.Fatal("after a cancel, one more job must be accepted:", fresh, err)
 			}
 		}
 		if _, _, err := q.Submit(t.Context(), job.Submission{Kind: "test", Principal: "ann"}); !fault.Is(err, fault.Throttled) {
-			t.Error("and no more than that:", err)
+			t.Error("the limit is reached again:", err)
 		}
 	})
 }

@@ -10,14 +10,17 @@ import (
 )
 
 const (
-	recount     = time.Second            // how long a count is good for
-	recountFull = 100 * time.Millisecond // and one that refuses: its cost grows with the jobs
-	backlogs    = 1000                   // that are kept
+	recount     = time.Second            // how long a count is used
+	recountFull = 100 * time.Millisecond // how long a count is used if it refuses jobs
+	backlogs    = 1000                   // maximum number of principals with a remembered count
 )
 
-// admit is Throttled where s, which was just inserted, is more than its principal may have queued.
-// A count costs by the jobs that it counts, so it is made now and then: of several processes each
-// may let some more in. The firing of a schedule is let in: there is one at a time.
+// admit returns Throttled if s, which was just inserted, is more than its principal may have queued. The
+// caller then rolls the transaction back.
+//
+// The cost of counting grows with the number of jobs, so admit uses a count for some time. With several
+// processes, each may admit some jobs too many. The firing of a schedule is always admitted, because a
+// schedule has at most one job at a time.
 func (q *Queue) admit(ctx context.Context, tx *sql.Tx, s submission) error {
 	if !s.due.IsZero() {
 		return nil
@@ -37,7 +40,7 @@ func (q *Queue) admit(ctx context.Context, tx *sql.Tx, s submission) error {
 	}
 	full := b.queued > most
 	if full {
-		b.queued-- // it is not to be one of them
+		b.queued-- // the refused job is rolled back
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -47,7 +50,7 @@ func (q *Queue) admit(ctx context.Context, tx *sql.Tx, s submission) error {
 	q.backlogs[s.Principal] = b
 	if full {
 		return &fault.Fault{Kind: fault.Throttled, Op: "submit job", Name: s.Principal, RetryAfter: 5 * time.Second,
-			Err: fmt.Errorf("it has %d jobs queued", most), Hint: "wait until some are done, or let the server take more: server.per-principal.queued-jobs"}
+			Err: fmt.Errorf("the principal has %d jobs queued", most), Hint: "wait until some of them have ended, or raise server.per-principal.queued-jobs"}
 	}
 	return nil
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// What was queued while somebody had a token is not begun when that has ended, unless another of
-// theirs is good for it.
-func TestAJobOfWhoIsNobodyAnyMoreIsNotBegun(t *testing.T) {
+// A job that was queued with a token does not run after the token has ended, unless its owner has another
+// token with a sufficient role.
+func TestAJobWhoseOwnerNoLongerExistsDoesNotRun(t *testing.T) {
 	var asked atomic.Int64
 	h, src, dst := newPair(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked.Add(1); next.ServeHTTP(w, r) })
@@ -67,7 +67,7 @@ func TestAJobOfWhoIsNobodyAnyMoreIsNotBegun(t *testing.T) {
 	}
 	revoke(reader)
 	if j := run(); j.State != job.Failed || j.Failure.Kind != fault.Denied || !strings.Contains(j.Failure.Text, "every token of it has ended") || !paused() {
-		t.Errorf("as nobody: %s %+v, paused %v", j.State, j.Failure, paused())
+		t.Errorf("without a token: %s %+v, paused %v", j.State, j.Failure, paused())
 	}
 	if n := asked.Load(); n != 0 {
 		t.Errorf("the target was asked %d times", n)
@@ -83,9 +83,10 @@ func TestAJobOfWhoIsNobodyAnyMoreIsNotBegun(t *testing.T) {
 	testbed.Same(t, src, dst, "app", "v1", "app", "v1")
 }
 
-// An admin who changes somebody's schedule gives them no rights of an admin.
-func TestAScheduleKeepsItsOwnersRightsWhoeverChangesIt(t *testing.T) {
-	h := newHouse(t, between(testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})),
+// An admin who changes the schedule of another principal must not give the schedule the rights of an
+// admin.
+func TestAScheduleKeepsItsOwnersRightsWhenAnAdminChangesIt(t *testing.T) {
+	h := newFixture(t, between(testbed.Distribution(t, testbed.Options{}), testbed.Distribution(t, testbed.Options{})),
 		access.Rule{Principals: []string{"ann"}, Verbs: []string{"*"}, Sources: []string{"**"}, Targets: []string{"*/app"}, Rights: access.Rights})
 	in := wire.ScheduleRequest{Name: "nightly", Cron: "@daily", Request: wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{Source: "src/app:v1", Targets: []string{"dst/app"}}}}
 	s, err := h.service.PutSchedule(t.Context(), ann, "", in)
@@ -95,18 +96,18 @@ func TestAScheduleKeepsItsOwnersRightsWhoeverChangesIt(t *testing.T) {
 	root := access.Principal{Name: "root", Role: access.Admin, Via: access.ViaToken}
 	in.Request.Copy.Targets = []string{"dst/other"}
 	if _, err := h.service.PutSchedule(t.Context(), root, s.ID, in); !fault.Is(err, fault.Denied) {
-		t.Errorf("what ann may not: %v", err)
+		t.Errorf("a request that ann may not make was accepted: %v", err)
 	}
 	in.Request.Copy.Targets, in.Cron = []string{"dst/app"}, "@hourly"
 	if s, err = h.service.PutSchedule(t.Context(), root, s.ID, in); err != nil || s.Principal != ann.Name {
 		t.Fatal(s.Principal, err)
 	}
 	if !strings.Contains(string(s.Request), `"role":"submitter"`) {
-		t.Errorf("it has another role now: %s", s.Request)
+		t.Errorf("the role of the schedule has changed: %s", s.Request)
 	}
 }
 
-// Who names somebody in a receipt does not sign in their name.
+// The receipt names the principal, even if the request says that it is made for somebody else.
 func TestAReceiptNamesThePrincipalWhateverItSays(t *testing.T) {
 	h, src, dst := newPair(t, nil)
 	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Seed: 1})

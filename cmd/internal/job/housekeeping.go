@@ -12,12 +12,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// renewing prolongs the leases of what runs here, three times while one lasts, and writes the
-// latest progress with it.
+// renewing renews the leases of the runs in this process, three times during the length of a lease. It
+// stores their latest progress in the same transaction.
 func (q *Queue) renewing(ctx context.Context) {
 	for pause(ctx, q.cfg.Lease/3) {
-		// Without an answer nothing is known, and work goes on: only the database says that a
-		// lease was lost, and the fence stands before whatever can't be done twice.
+		// If the database does not answer, the runs continue. Only the database can say that a lease was
+		// lost, and a run checks the fence before every action that must not be done twice.
 		_ = q.renew(ctx)
 	}
 }
@@ -66,7 +66,7 @@ func (q *Queue) renew(ctx context.Context) error {
 	return nil
 }
 
-// newProgress is the snapshot if there is one that is not written yet.
+// newProgress returns the latest snapshot of the progress, or "" if it is already stored.
 func (r *Run) newProgress() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,10 +82,11 @@ func (r *Run) wrote(progress string) {
 	r.written = cmp.Or(progress, r.written)
 }
 
-// housekeeping does what one process has to do for all of them, and what any may do.
+// housekeeping does the regular work that any process may do for all of them. It queues waiting jobs
+// again, fires schedules, ends expired leases and deletes old jobs.
 func (q *Queue) housekeeping(ctx context.Context) {
-	var quiet time.Time // until when a database that was away is left to its workers
-	tick, swept, cleaned := time.Now(), time.Time{}, time.Now().Add(30*time.Second-cleaning)
+	var quiet time.Time // no leases are ended before this time, because the database was not reachable
+	tick, swept, cleaned := time.Now(), time.Time{}, time.Now().Add(30*time.Second-cleanInterval)
 	for ; pause(ctx, poll); tick = time.Now() {
 		err := q.wakeWaiting(ctx)
 		if err == nil {
@@ -93,17 +94,17 @@ func (q *Queue) housekeeping(ctx context.Context) {
 		}
 		if err == nil && tick.Sub(swept) >= q.cfg.Lease/3 {
 			if err = q.setClock(ctx); err == nil && tick.After(quiet) {
-				err = q.sweep(ctx, expired)
+				err = q.sweep(ctx, expiredLeases)
 			}
 			swept = tick
 		}
-		if err == nil && tick.Sub(cleaned) >= cleaning {
+		if err == nil && tick.Sub(cleaned) >= cleanInterval {
 			err = q.clean(ctx)
 			cleaned = tick
 		}
 		if err != nil {
-			// All leases ended while nobody could renew them: their workers get a lease's time to say
-			// that they live.
+			// While the database is not reachable, no worker can renew its leases, and all of them may
+			// expire. So the workers get the length of one lease to renew them.
 			quiet = time.Now().Add(q.cfg.Lease)
 		}
 	}
@@ -119,23 +120,24 @@ func (q *Queue) wakeWaiting(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'queued', wake = 0 WHERE state = 'waiting' AND wake <= $1`, now); err != nil {
 			return err
 		}
-		return q.db.Notify(tx, saidQueued, "")
+		return q.db.Notify(tx, topicQueued, "")
 	})
 }
 
-// whose leases a sweep ends
-type whose int
+// sweepScope says which leases a sweep ends.
+type sweepScope int
 
 const (
-	expired   whose = iota
-	everybody       // a new process on a SQLite file knows that all others are dead
+	expiredLeases sweepScope = iota // leases that have expired
+	allLeases                       // all leases; a SQLite file has one process, so a new one knows that no other runs
 )
 
-// sweep queues again what dead workers held. A job that was to be canceled is; one that lost its
-// worker too often is failed, for it may be what kills them.
-func (q *Queue) sweep(ctx context.Context, w whose) error {
+// sweep queues the jobs of dead workers again. A job for which a cancel was requested is Canceled
+// instead. A job that has lost its worker Config.Losses times is Failed, because it may be what kills
+// the workers.
+func (q *Queue) sweep(ctx context.Context, w sweepScope) error {
 	before := store.Micros(q.now())
-	if w == everybody {
+	if w == allLeases {
 		before = 1<<63 - 1
 	}
 	for {
@@ -147,24 +149,24 @@ func (q *Queue) sweep(ctx context.Context, w whose) error {
 				err = q.release(ctx, tx, lost[i])
 			}
 			if n > 0 && err == nil {
-				err = q.db.Notify(tx, saidQueued, "")
+				err = q.db.Notify(tx, topicQueued, "")
 			}
 			return err
 		})
-		if err != nil || n < sweeping {
+		if err != nil || n < sweepBatch {
 			return q.db.Explain("sweep leases", err)
 		}
 	}
 }
 
-const sweeping = 500 // jobs of one transaction
+const sweepBatch = 500 // maximum number of jobs in one transaction of a sweep
 
 func (q *Queue) abandoned(ctx context.Context, tx *sql.Tx, before int64) ([]Job, error) {
 	lock := ""
 	if q.db.Postgres() {
 		lock = " FOR UPDATE SKIP LOCKED"
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT `+columns+` FROM jobs WHERE state = 'running' AND lease_until < $1 LIMIT $2`+lock, before, sweeping)
+	rows, err := tx.QueryContext(ctx, `SELECT `+columns+` FROM jobs WHERE state = 'running' AND lease_until < $1 LIMIT $2`+lock, before, sweepBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -182,16 +184,16 @@ func (q *Queue) abandoned(ctx context.Context, tx *sql.Tx, before int64) ([]Job,
 
 func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
 	now := store.Micros(q.now())
-	state, text := Queued, fmt.Sprintf("attempt %d: its worker %s was not heard of again; queued again", j.Attempt, j.Owner)
+	state, text := Queued, fmt.Sprintf("attempt %d: the lease of worker %s expired; the job is queued again", j.Attempt, j.Owner)
 	var why *Failure
 	switch {
 	case j.CancelRequested:
-		state, text = Canceled, fmt.Sprintf("attempt %d: its worker %s was not heard of again; canceled, as was asked", j.Attempt, j.Owner)
+		state, text = Canceled, fmt.Sprintf("attempt %d: the lease of worker %s expired; the job is canceled, as requested", j.Attempt, j.Owner)
 		why = &Failure{Kind: fault.Canceled, Text: "canceled"}
 	case j.Lost+1 >= q.cfg.Losses:
-		state, text = Failed, fmt.Sprintf("attempt %d: its worker %s was not heard of again; given up", j.Attempt, j.Owner)
-		why = &Failure{Kind: fault.Internal, Text: fmt.Sprintf("%d workers that ran it were not heard of again", j.Lost+1),
-			Hint: "it may be what ends them: look for a worker that is out of memory"}
+		state, text = Failed, fmt.Sprintf("attempt %d: the lease of worker %s expired; the job is not tried again", j.Attempt, j.Owner)
+		why = &Failure{Kind: fault.Internal, Text: fmt.Sprintf("%d workers ran the job and disappeared", j.Lost+1),
+			Hint: "the job may be the cause: check whether the workers ran out of memory"}
 	}
 	failure, err := encode(why)
 	if err != nil {
@@ -205,8 +207,8 @@ func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
 		WHERE id = $4 AND attempt = $5 AND state = 'running'`, state, ended, failure, j.ID, j.Attempt); err != nil {
 		return err
 	}
-	// The last line that an attempt can have, after all that it wrote itself.
-	line := Line{Seq: int64(j.Attempt+1)<<seqOfNext - 1, At: instant(now), Text: text}
+	// This is the highest sequence number of the attempt, so the line follows all lines of the run itself.
+	line := Line{Seq: int64(j.Attempt+1)<<attemptBits - 1, At: instant(now), Text: text}
 	if err := write(ctx, tx, j.ID, nil, []Line{line}); err != nil {
 		return err
 	}
@@ -219,11 +221,12 @@ func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
 }
 
 const (
-	cleaning = 10 * time.Minute
-	strip    = 500 // jobs that one transaction deletes
+	cleanInterval = 10 * time.Minute // time between two clean-ups of the history
+	cleanBatch    = 500              // maximum number of jobs that one transaction deletes
 )
 
-// clean bounds history, by age and by count.
+// clean deletes ended jobs that are older than Config.Keep or more than Config.KeepMost, and old
+// idempotency keys.
 func (q *Queue) clean(ctx context.Context) error {
 	before := store.Micros(q.now().Add(-q.cfg.Keep))
 	var over sql.NullInt64
@@ -235,27 +238,27 @@ func (q *Queue) clean(ctx context.Context) error {
 	}
 	for {
 		n, err := q.cleanOnce(ctx, before)
-		if err != nil || n < strip {
+		if err != nil || n < cleanBatch {
 			break
 		}
 	}
-	_, err := q.db.ExecContext(ctx, `DELETE FROM job_keys WHERE created <= $1`, store.Micros(q.now().Add(-keyDay)))
+	_, err := q.db.ExecContext(ctx, `DELETE FROM job_keys WHERE created <= $1`, store.Micros(q.now().Add(-keyLife)))
 	return err
 }
 
 func (q *Queue) cleanOnce(ctx context.Context, before int64) (n int, err error) {
 	err = q.db.Tx(ctx, func(tx *sql.Tx) error {
-		// One at a time: two that delete the same rows would only wait for each other.
+		// Only one process cleans at a time. Two that delete the same rows would wait for each other.
 		if err := q.db.Lock(ctx, tx, "clean jobs"); err != nil {
 			return err
 		}
 		const old = `SELECT id FROM jobs WHERE ended > 0 AND ended < $1 ORDER BY ended, id LIMIT $2`
 		for _, table := range []string{"job_reports", "job_items", "job_log"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE job IN (`+old+`)`, before, strip); err != nil {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE job IN (`+old+`)`, before, cleanBatch); err != nil {
 				return err
 			}
 		}
-		res, err := tx.ExecContext(ctx, `DELETE FROM jobs WHERE id IN (`+old+`)`, before, strip)
+		res, err := tx.ExecContext(ctx, `DELETE FROM jobs WHERE id IN (`+old+`)`, before, cleanBatch)
 		if err != nil {
 			return err
 		}
