@@ -52,13 +52,13 @@ func covers(scopes string, need scope) bool {
 	if need == (scope{}) {
 		return true
 	}
-	for _, s := range strings.Fields(scopes) {
+	for s := range strings.FieldsSeq(scopes) {
 		actions, ok := strings.CutPrefix(s, "repository:"+need.repo+":")
 		if !ok {
 			continue
 		}
 		have := strings.Split(actions, ",")
-		for _, a := range strings.Split(need.actions, ",") {
+		for a := range strings.SplitSeq(need.actions, ",") {
 			ok = ok && contains(have, a)
 		}
 		if ok {

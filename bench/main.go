@@ -166,7 +166,7 @@ func choose(names string) (chosen []workload, kills []string, err error) {
 	if names == "" {
 		return workloads(), []string{"kill", "kill95"}, nil
 	}
-	for _, name := range strings.Split(names, ",") {
+	for name := range strings.SplitSeq(names, ",") {
 		if name == "kill" || name == "kill95" {
 			kills = append(kills, name)
 			continue

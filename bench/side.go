@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -216,9 +217,7 @@ func (s *side) counts() counts {
 	s.front.mu.Lock()
 	defer s.front.mu.Unlock()
 	kinds := map[string]int64{}
-	for k, n := range s.front.kinds {
-		kinds[k] = n
-	}
+	maps.Copy(kinds, s.front.kinds)
 	return counts{s.front.total, kinds, s.conns.Load(), s.in.Load(), s.out.Load(), s.front.up.Load(), s.front.down.Load()}
 }
 

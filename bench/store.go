@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -133,9 +134,7 @@ func (s *store) page(r *http.Request, repo string) (names []string, digests map[
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	digests = map[string]string{}
-	for t, d := range s.tags[repo] {
-		digests[t] = d
-	}
+	maps.Copy(digests, s.tags[repo])
 	names = sorted(digests)
 	if last := r.URL.Query().Get("last"); last != "" {
 		i, found := slices.BinarySearch(names, last)

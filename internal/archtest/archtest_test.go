@@ -345,7 +345,7 @@ func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
 	}
 	tests := testNames(t, root)
 	claims := 0
-	for _, line := range strings.Split(string(raw), "\n") {
+	for line := range strings.SplitSeq(string(raw), "\n") {
 		cells := strings.Split(line, "|")
 		if len(cells) < 5 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "F-") {
 			continue

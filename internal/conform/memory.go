@@ -444,8 +444,7 @@ func canceled(ctx context.Context, op, name string) error {
 		return nil
 	}
 	cause := context.Cause(ctx)
-	var f *fault.Fault
-	if errors.As(cause, &f) {
+	if _, ok := errors.AsType[*fault.Fault](cause); ok {
 		return cause
 	}
 	return &fault.Fault{Kind: fault.Canceled, Op: op, Name: name, Err: cause}

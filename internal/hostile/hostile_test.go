@@ -3,6 +3,7 @@ package hostile_test
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -53,9 +54,7 @@ func (b *bench) ask(method, target string, h http.Header, body io.Reader) (*http
 		b.Fatal(err)
 	}
 	req.Header.Set("Accept", "application/vnd.oci.image.manifest.v1+json")
-	for k, v := range h {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, h)
 	resp, err := b.Client.Do(req)
 	if err != nil {
 		return nil, nil, err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -364,7 +365,7 @@ func TestProcessesThatMakeTheKeyAtOnceAgreeOnOne(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 4 {
 			wg.Go(func() {
-				u, err := NewUploads(dir).Claim(Key{Repo: ref.Repo{Host: "a", Path: fmt.Sprint(i)}}, size)
+				u, err := NewUploads(dir).Claim(Key{Repo: ref.Repo{Host: "a", Path: strconv.Itoa(i)}}, size)
 				if err != nil || u.Begin(session) != nil {
 					t.Error(err)
 					return
@@ -374,7 +375,7 @@ func TestProcessesThatMakeTheKeyAtOnceAgreeOnOne(t *testing.T) {
 		}
 		wg.Wait()
 		for i := range 4 {
-			u, err := NewUploads(dir).Claim(Key{Repo: ref.Repo{Host: "a", Path: fmt.Sprint(i)}}, size)
+			u, err := NewUploads(dir).Claim(Key{Repo: ref.Repo{Host: "a", Path: strconv.Itoa(i)}}, size)
 			must(t, err)
 			if u.Left() == nil {
 				t.Fatal("a record was encrypted with a key that was replaced")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestPlansAreDeterministicAndCarriedOutLeaveNothingToDo(t *testing.T) {
 		rounds = 3
 	}
 	for round := range rounds {
-		t.Run(fmt.Sprint(round), func(t *testing.T) {
+		t.Run(strconv.Itoa(round), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(7, uint64(round)))
 			y, src, dst := azureYard(t, nil)
 			req := randomState(rng, y, src, dst)

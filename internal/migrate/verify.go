@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/drayage/dray/event"
@@ -106,7 +107,7 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 	case !slices.Contains([]report.Depth{report.Digests, report.Deep, report.Rehash}, req.Depth):
 		return nil, fault.Misuse("verify", string(req.Depth), "the depth is not one of digests, deep, rehash", "")
 	case req.Sample < 0 || req.Sample > 100 || req.Sample > 0 && req.Depth != report.Rehash:
-		return nil, fault.Misuse("verify", fmt.Sprint(req.Sample), "a sample is a percentage of blobs from 1 to 100, and requires the depth rehash", "")
+		return nil, fault.Misuse("verify", strconv.Itoa(req.Sample), "a sample is a percentage of blobs from 1 to 100, and requires the depth rehash", "")
 	case req.Heal && req.Depth == report.Digests:
 		return nil, fault.Misuse("verify", "", "digests alone do not tell what must be repaired", "use --deep or --rehash")
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path"
 	"path/filepath"
@@ -258,7 +257,7 @@ func (c *collector) listed(ctx context.Context, r *repoContent, d digest.Digest)
 	}
 	if err := json.Unmarshal(raw, &m); err != nil || digest.FromBytes(raw) != d {
 		return nil, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: r.name.Name() + "@" + d.String(),
-			Hint: "push the manifest again, or delete it", Err: fmt.Errorf("its bytes are damaged, so the content that it needs is not known")}
+			Hint: "push the manifest again, or delete it", Err: errors.New("its bytes are damaged, so the content that it needs is not known")}
 	}
 	var out []digest.Digest
 	if m.Config != nil {

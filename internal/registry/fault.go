@@ -20,14 +20,12 @@ func errClosed(op, name string) error {
 func faultOf(ctx context.Context, op, name string, err error) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
-		var f *fault.Fault
-		if errors.As(err, &f) {
+		if _, ok := errors.AsType[*fault.Fault](err); ok {
 			return err
 		}
 		return &fault.Fault{Kind: fault.Canceled, Op: op, Name: name, Err: err}
 	}
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
 	return &fault.Fault{Kind: kindOf(err), Op: op, Name: name, Err: err}

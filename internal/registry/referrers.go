@@ -280,7 +280,7 @@ func (x *index) rebuild(ctx context.Context, log *slog.Logger) error {
 func (x *index) repositories(ctx context.Context, visit func(name string) error) error {
 	repos, ok := x.store.(distribution.RepositoryEnumerator)
 	if !ok {
-		return fmt.Errorf("the storage cannot list its repositories")
+		return errors.New("the storage cannot list its repositories")
 	}
 	if err := repos.Enumerate(ctx, visit); !missing(err) {
 		return err
@@ -296,7 +296,7 @@ func (x *index) digests(ctx context.Context, repo reference.Named) ([]digest.Dig
 	}
 	enumerator, ok := ms.(distribution.ManifestEnumerator)
 	if !ok {
-		return nil, fmt.Errorf("the storage cannot list its manifests")
+		return nil, errors.New("the storage cannot list its manifests")
 	}
 	var all []digest.Digest // read completely first, because the links are written into the tree that is read
 	err = enumerator.Enumerate(ctx, func(d digest.Digest) error { all = append(all, d); return ctx.Err() })

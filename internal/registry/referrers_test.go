@@ -2,10 +2,10 @@ package registry_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -141,11 +141,11 @@ func TestManyReferrersComeInPages(t *testing.T) {
 	subject := p.push("app", "v1", "subject")
 	var want []string
 	for i := range 7 {
-		want = append(want, p.refer("app", fmt.Sprint(i), subject).Digest.String())
+		want = append(want, p.refer("app", strconv.Itoa(i), subject).Digest.String())
 	}
 	// Three large referrers: fewer than a page by number, but more than a page by bytes.
 	for i := range 3 {
-		m := p.image("app", strings.Repeat("x", 1<<20)+fmt.Sprint(i))
+		m := p.image("app", strings.Repeat("x", 1<<20)+strconv.Itoa(i))
 		m.Subject, m.ArtifactType = &subject, "application/fat"
 		d, r := p.put("app", "", m.MediaType, m)
 		r.want(201)

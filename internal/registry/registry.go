@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -74,7 +75,7 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 		o.ReferrersPage = 500
 	}
 	if o.Dir == "" {
-		return nil, failed(o.Dir, fault.Invalid, "name a directory for the content of the registry", fmt.Errorf("no directory is named"))
+		return nil, failed(o.Dir, fault.Invalid, "name a directory for the content of the registry", errors.New("no directory is named"))
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -430,7 +431,7 @@ func TestConcurrentPushesOfOneImageAllArrive(t *testing.T) {
 			var problem string
 			defer func() { done <- problem }()
 			m := m
-			m.Annotations = map[string]string{"mark": fmt.Sprint(i % 4)}
+			m.Annotations = map[string]string{"mark": strconv.Itoa(i % 4)}
 			raw, _ := json.Marshal(m)
 			req, _ := http.NewRequest("PUT", fmt.Sprintf("%s/v2/app/manifests/r%d", p.srv.URL, i), bytes.NewReader(raw))
 			req.Header.Set("Content-Type", m.MediaType)

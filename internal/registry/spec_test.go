@@ -3,9 +3,9 @@ package registry_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -59,7 +59,7 @@ func TestTheClausesOfTheDistributionSpecHold(t *testing.T) {
 				p.do("GET", "/v2/app/manifests/"+ref, nil, "Accept: "+manifest.MediaType).want(200).
 					header("Content-Type", manifest.MediaType).header("Docker-Content-Digest", manifest.Digest.String())
 				p.do("HEAD", "/v2/app/manifests/"+ref, nil, "Accept: "+manifest.MediaType).want(200).
-					header("Content-Length", fmt.Sprint(manifest.Size))
+					header("Content-Length", strconv.FormatInt(manifest.Size, 10))
 			}
 		}},
 		{"end-3: an unknown manifest is 404", func() {

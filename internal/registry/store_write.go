@@ -340,7 +340,6 @@ func (s *Store) store(ctx context.Context, doc oci.Document) error {
 	}
 	_, err = ms.Put(ctx, m)
 	var all distribution.ErrManifestVerification
-	var lacks distribution.ErrManifestBlobUnknown
 	switch {
 	case !errors.As(err, &all):
 		return err
@@ -348,7 +347,7 @@ func (s *Store) store(ctx context.Context, doc oci.Document) error {
 		return s.fault(fault.Refused, op, string(doc.Digest), err)
 	}
 	for _, e := range all {
-		if errors.As(e, &lacks) {
+		if lacks, ok := errors.AsType[distribution.ErrManifestBlobUnknown](e); ok {
 			return s.fault(fault.NotFound, op, string(doc.Digest), fmt.Errorf("it needs %s, which is not in the repository", lacks.Digest))
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -181,7 +182,7 @@ func TestAReferrerThatWasAnswered201OutlivesAKill(t *testing.T) {
 	time.AfterFunc(300*time.Millisecond, kill)
 	answered := map[digest.Digest]bool{}
 	for i := 0; ; i++ {
-		idx.Annotations = map[string]string{"mark": fmt.Sprint(i)}
+		idx.Annotations = map[string]string{"mark": strconv.Itoa(i)}
 		raw, _ := json.Marshal(idx)
 		req, _ := http.NewRequest("PUT", fmt.Sprintf("http://%s/v2/app/manifests/%s", host, digest.FromBytes(raw)), bytes.NewReader(raw))
 		req.Header.Set("Content-Type", idx.MediaType)

@@ -3,6 +3,7 @@ package survey
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 
 	"github.com/drayage/dray/event"
@@ -74,9 +75,7 @@ func findInListings(ctx context.Context, s *place.Session, names []ref.Name, ope
 		mu.Lock()
 		defer mu.Unlock()
 		whole[repo] = all && complete
-		for n, desc := range told {
-			inv[n] = desc
-		}
+		maps.Copy(inv, told)
 		return context.Cause(ctx)
 	})
 	for _, n := range names {

@@ -154,7 +154,7 @@ func (i *Issuer) ttl() time.Duration {
 // it grants less than was requested instead of refusing.
 func (i *Issuer) issue(user string, scopes []string) string {
 	rights := map[need]bool{}
-	for _, scope := range strings.Fields(strings.Join(scopes, " ")) {
+	for scope := range strings.FieldsSeq(strings.Join(scopes, " ")) {
 		for _, n := range parseScope(scope) {
 			if i.auth.may(user, n.repo, n.action) {
 				rights[n] = true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -66,9 +67,7 @@ func (r *Registry) Direct(tb testing.TB, method, target string, h http.Header, b
 	req := httptest.NewRequestWithContext(tb.Context(), method, r.URL+target, body)
 	req.Host, req.URL.Scheme, req.URL.Host = r.Host, "", ""
 	req.RequestURI = target
-	for k, v := range h {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, h)
 	if to == nil {
 		to = io.Discard
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"testing"
 
 	"github.com/drayage/dray/internal/conform"
@@ -60,7 +61,7 @@ func BenchmarkManifest(b *testing.B) {
 	for i := range 63 {
 		config := src.Preload("application/vnd.oci.image.config.v1+json", []byte(`{"os":"linux"}`))
 		children = append(children, document(src, "", map[string]any{"schemaVersion": 2, "mediaType": oci.TypeManifest, "config": config,
-			"layers": []oci.Descriptor{}, "annotations": map[string]string{"n": fmt.Sprint(i)}}))
+			"layers": []oci.Descriptor{}, "annotations": map[string]string{"n": strconv.Itoa(i)}}))
 	}
 	benchmark(b, src, index(src, "v1", children...), 64)
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -188,9 +189,7 @@ func (c *Client) once(ctx context.Context, q call) (*http.Response, error) {
 	if err != nil {
 		return nil, &fault.Fault{Kind: fault.Internal, Op: "write request", Err: err}
 	}
-	for name, values := range q.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, q.header)
 	req.Header.Set("User-Agent", c.agent)
 	if body != nil {
 		req.Header.Set("Content-Type", kind)

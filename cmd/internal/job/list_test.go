@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -149,7 +150,7 @@ func TestAWatchMissesNoStateAndResumesAfterAnEvent(t *testing.T) {
 			case len(kinds) == 1: // the job is queued
 				work(t, q, 1, func(_ context.Context, r *job.Run) job.Outcome {
 					for i := range 5 {
-						r.Emit("step", json.RawMessage(fmt.Sprint(i)))
+						r.Emit("step", json.RawMessage(strconv.Itoa(i)))
 					}
 					<-step
 					return job.Outcome{State: job.Done}

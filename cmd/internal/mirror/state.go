@@ -100,8 +100,7 @@ func (s State) Lock(ctx context.Context, rule string) (unlock func(), alone bool
 }
 
 func (s State) stateFault(err error) error {
-	var at *fs.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		err = at.Err
 	}
 	return &fault.Fault{Kind: fault.Unavailable, Op: "store the state of mirrors in", Name: s.Dir, Err: err, Hint: "use --state to name another directory"}

@@ -40,8 +40,7 @@ func kindOf(err error) fault.Kind {
 	if k, _ := sqliteKind(err); k != "" {
 		return k
 	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return postgresKind(pg.Code)
 	}
 	if postgresVerdict(err) != no {
@@ -111,8 +110,7 @@ const outage = 5 * time.Second // how long a transaction is retried while the da
 // postgresVerdict returns the verdict on an error that occurred before the commit was sent, so that
 // nothing was changed.
 func postgresVerdict(err error) verdict {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
 		case pg.Code == "40001", pg.Code == "40P01":
 			return soon

@@ -54,7 +54,7 @@ func (d *DB) step(ctx context.Context, tx *sql.Tx, step string) error {
 	if d.Postgres() {
 		step = strings.ReplaceAll(step, " BLOB", " BYTEA")
 	}
-	for _, s := range strings.Split(step, ";") {
+	for s := range strings.SplitSeq(step, ";") {
 		if strings.TrimSpace(s) == "" {
 			continue
 		}

@@ -53,7 +53,7 @@ func quota(s string) (n int, window time.Duration, ok bool) {
 	if err != nil || n < 0 {
 		return 0, 0, false
 	}
-	for _, param := range strings.Split(params, ";") {
+	for param := range strings.SplitSeq(params, ";") {
 		if v, is := strings.CutPrefix(strings.TrimSpace(param), "w="); is {
 			if seconds, err := strconv.Atoi(v); err == nil && seconds > 0 && seconds <= 31*86400 {
 				window = time.Duration(seconds) * time.Second

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/ask"
@@ -232,6 +233,6 @@ func (l *list) next(ctx context.Context, c *wire.Call, a *wire.Answer, count, fr
 	if err != nil {
 		return nil, err
 	}
-	origin.Path, origin.RawQuery = l.call.Path, url.Values{"n": {fmt.Sprint(pageSize)}, "last": {l.last}}.Encode()
+	origin.Path, origin.RawQuery = l.call.Path, url.Values{"n": {strconv.Itoa(pageSize)}, "last": {l.last}}.Encode()
 	return origin, nil
 }

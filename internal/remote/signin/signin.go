@@ -160,7 +160,7 @@ func missingScope(offered []Challenge, who *wire.Access, sent string) string {
 			continue
 		}
 		missing := ""
-		for _, scope := range strings.Fields(ch.params["scope"]) {
+		for scope := range strings.FieldsSeq(ch.params["scope"]) {
 			if scope == "*" || len(scope) > 512 {
 				continue
 			}

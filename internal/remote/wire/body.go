@@ -192,7 +192,7 @@ func (t *told) tell(received int64, status int, err error) {
 func bare(u *url.URL) string {
 	s := u.Scheme + "://" + u.Host + u.EscapedPath()
 	var keys []string
-	for _, pair := range strings.Split(u.RawQuery, "&") {
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
 		key, _, _ := strings.Cut(pair, "=")
 		if key != "" {
 			keys = append(keys, key+"=")

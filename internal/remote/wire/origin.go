@@ -98,8 +98,7 @@ func (h *Host) dialFault(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return &fault.Fault{Kind: fault.Canceled, Op: "reach", Name: h.Name, Err: context.Cause(ctx)}
 	}
-	var already *fault.Fault
-	if errors.As(err, &already) {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err // Options.Dial refuses the address
 	}
 	return &fault.Fault{Kind: fault.Unavailable, Op: "reach", Name: h.Name, Err: err, Hint: "check that a registry is running there"}

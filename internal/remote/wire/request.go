@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -85,9 +86,7 @@ func (h *Host) request(ctx context.Context, c *Call, at *url.URL, w *watchdog) (
 	if err != nil {
 		return nil, nil, err
 	}
-	for k, v := range c.Header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, c.Header)
 	req.Header.Set("User-Agent", h.Options.UserAgent)
 	req.Header.Set("Accept-Encoding", "identity")
 	sent := new(atomic.Int64)
