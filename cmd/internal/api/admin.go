@@ -34,28 +34,28 @@ func (a *api) admin() {
 		all, err := a.Access.Tokens(ctx)
 		return &body[wire.Tokens]{wire.Tokens{Tokens: all}}, err
 	})
-	handle(a, op("make-token", http.MethodPost, "/tokens", "Make an API token", wire.Admin, http.StatusCreated), func(ctx context.Context, in *body[wire.NewToken]) (*made[wire.MadeToken], error) {
+	handle(a, op("make-token", http.MethodPost, "/tokens", "Make an API token", wire.Admin, http.StatusCreated), func(ctx context.Context, in *body[wire.NewToken]) (*created[wire.MadeToken], error) {
 		b := in.Body
 		secret, t, err := a.Access.NewToken(ctx, wire.Token{Name: b.Name, Principal: b.Principal, Role: b.Role, By: caller(ctx).Name, Expires: b.Expires})
-		return &made[wire.MadeToken]{wire.Prefix + "/tokens/" + t.ID, wire.MadeToken{Token: t, Secret: secret.Reveal()}}, err
+		return &created[wire.MadeToken]{wire.Prefix + "/tokens/" + t.ID, wire.MadeToken{Token: t, Secret: secret.Reveal()}}, err
 	})
-	handle(a, op("revoke-token", http.MethodDelete, "/tokens/{id}", "End an API token at once", wire.Admin, http.StatusNoContent), func(ctx context.Context, in *ByID) (*nothing, error) {
-		return &nothing{}, a.Access.RevokeToken(ctx, caller(ctx).Name, in.ID)
+	handle(a, op("revoke-token", http.MethodDelete, "/tokens/{id}", "End an API token at once", wire.Admin, http.StatusNoContent), func(ctx context.Context, in *ByID) (*noContent, error) {
+		return &noContent{}, a.Access.RevokeToken(ctx, caller(ctx).Name, in.ID)
 	})
 	handle(a, op("list-secrets", http.MethodGet, "/secrets", "Logins that are stored, without the logins", wire.Admin, http.StatusOK), func(ctx context.Context, _ *struct{}) (*body[wire.Secrets], error) {
 		all, err := a.Access.Secrets(ctx)
 		return &body[wire.Secrets]{wire.Secrets{Secrets: all}}, err
 	})
-	handle(a, op("put-secret", http.MethodPut, "/secrets/{id}", "Store a login for a registry, sealed", wire.Admin, http.StatusNoContent), func(ctx context.Context, in *secretBody) (*nothing, error) {
+	handle(a, op("put-secret", http.MethodPut, "/secrets/{id}", "Store a login for a registry, sealed", wire.Admin, http.StatusNoContent), func(ctx context.Context, in *secretBody) (*noContent, error) {
 		b := in.Body
 		scheme := credential.Scheme(b.Scheme)
 		if b.Scheme == "basic" {
 			scheme = credential.Basic
 		}
-		return &nothing{}, a.Access.PutSecret(ctx, caller(ctx).Name, in.ID, b.Place, credential.Login{Scheme: scheme, User: b.User, Password: credential.New(b.Password)})
+		return &noContent{}, a.Access.PutSecret(ctx, caller(ctx).Name, in.ID, b.Place, credential.Login{Scheme: scheme, User: b.User, Password: credential.New(b.Password)})
 	})
-	handle(a, op("delete-secret", http.MethodDelete, "/secrets/{id}", "Forget a login", wire.Admin, http.StatusNoContent), func(ctx context.Context, in *ByID) (*nothing, error) {
-		return &nothing{}, a.Access.DeleteSecret(ctx, caller(ctx).Name, in.ID)
+	handle(a, op("delete-secret", http.MethodDelete, "/secrets/{id}", "Forget a login", wire.Admin, http.StatusNoContent), func(ctx context.Context, in *ByID) (*noContent, error) {
+		return &noContent{}, a.Access.DeleteSecret(ctx, caller(ctx).Name, in.ID)
 	})
 	handle(a, op("list-audit", http.MethodGet, "/audit", "The audit log, in order", wire.Admin, http.StatusOK), func(ctx context.Context, in *auditing) (*body[wire.Entries], error) {
 		all, err := a.Access.Entries(ctx, in.After, in.Limit)

@@ -78,7 +78,7 @@ func (a *api) mount(mux *http.ServeMux) {
 	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
 	config.RejectUnknownQueryParameters = true
-	config.Transformers = []huma.Transformer{ours}
+	config.Transformers = []huma.Transformer{errorAsProblem}
 	a.huma = humago.NewWithPrefix(mux, wire.Prefix, config)
 	a.huma.UseMiddleware(a.admit)
 	a.verbs()
@@ -86,7 +86,7 @@ func (a *api) mount(mux *http.ServeMux) {
 	a.streams()
 	a.schedules()
 	a.admin()
-	for _, theirs := range []string{"ErrorModel", "ErrorDetail"} { // every error is a Problem
-		delete(a.huma.OpenAPI().Components.Schemas.Map(), theirs)
+	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // every error is a Problem
+		delete(a.huma.OpenAPI().Components.Schemas.Map(), name)
 	}
 }

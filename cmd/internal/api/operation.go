@@ -46,7 +46,7 @@ func handle[I, O any](a *api, o operation, do func(context.Context, *I) (*O, err
 	problem := a.huma.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")
 	op.Responses = map[string]*huma.Response{"default": {Description: "Error", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problem}}}}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		unhurried(ctx)
+		clearReadDeadline(ctx)
 		out, err := do(ctx, in)
 		if err != nil {
 			return nil, problemOf(err)
@@ -65,11 +65,11 @@ type ByID struct {
 // body is an answer with a body alone.
 type body[B any] struct{ Body B }
 
-// made is an answer with the place of what was made.
-type made[B any] struct {
+// created is an answer with the place of what was made.
+type created[B any] struct {
 	Location string `header:"Location"`
 	Body     B
 }
 
-// nothing is the answer of what has none: 204.
-type nothing struct{}
+// noContent is the answer of what has none: 204.
+type noContent struct{}

@@ -69,8 +69,8 @@ func (p *problem) set(name, value string) {
 	p.header.Set(name, value)
 }
 
-// unknown makes p the answer for who is not known: 401, and how to say who one is.
-func (p *problem) unknown() *problem {
+// unauthorized makes p the answer for who is not known: 401, and how to say who one is.
+func (p *problem) unauthorized() *problem {
 	if p.Kind == fault.Denied {
 		p.Status = http.StatusUnauthorized
 		p.Title = http.StatusText(p.Status)
@@ -100,9 +100,9 @@ func (p *problem) write(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(p) // who has gone is not told
 }
 
-// ours replaces what huma says of a request by a Problem. Values are left out: there may be
+// errorAsProblem replaces what huma says of a request by a Problem. Values are left out: there may be
 // a password among them.
-func ours(_ huma.Context, _ string, v any) (any, error) {
+func errorAsProblem(_ huma.Context, _ string, v any) (any, error) {
 	m, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil

@@ -25,17 +25,17 @@ func (a *api) schedules() {
 		all, err := a.Verb.Schedules(ctx, caller(ctx))
 		return &body[wire.Schedules]{wire.Schedules{Schedules: append([]wire.Schedule{}, all...)}}, err
 	})
-	handle(a, op("make-schedule", http.MethodPost, "/schedules", "Make a request again and again", access.Submitter, http.StatusCreated), func(ctx context.Context, in *scheduling) (*made[wire.Schedule], error) {
+	handle(a, op("make-schedule", http.MethodPost, "/schedules", "Make a request again and again", access.Submitter, http.StatusCreated), func(ctx context.Context, in *scheduling) (*created[wire.Schedule], error) {
 		s, err := a.Verb.PutSchedule(ctx, caller(ctx), "", in.Body)
-		return &made[wire.Schedule]{wire.Prefix + "/schedules/" + s.ID, s}, err
+		return &created[wire.Schedule]{wire.Prefix + "/schedules/" + s.ID, s}, err
 	})
 	handle(a, op("get-schedule", http.MethodGet, "/schedules/{id}", "One schedule, and how it went the last time", access.Reader, http.StatusOK), a.schedule)
 	handle(a, op("change-schedule", http.MethodPut, "/schedules/{id}", "Change a schedule", access.Submitter, http.StatusOK), func(ctx context.Context, in *rescheduling) (*body[wire.Schedule], error) {
 		s, err := a.Verb.PutSchedule(ctx, caller(ctx), in.ID, in.Body)
 		return &body[wire.Schedule]{s}, err
 	})
-	handle(a, op("delete-schedule", http.MethodDelete, "/schedules/{id}", "Forget a schedule; its jobs stay", access.Submitter, http.StatusNoContent), func(ctx context.Context, in *ByID) (*nothing, error) {
-		return &nothing{}, a.Verb.DeleteSchedule(ctx, caller(ctx), in.ID)
+	handle(a, op("delete-schedule", http.MethodDelete, "/schedules/{id}", "Forget a schedule; its jobs stay", access.Submitter, http.StatusNoContent), func(ctx context.Context, in *ByID) (*noContent, error) {
+		return &noContent{}, a.Verb.DeleteSchedule(ctx, caller(ctx), in.ID)
 	})
 	handle(a, op("pause-schedule", http.MethodPost, "/schedules/{id}/pause", "Let it not fire", access.Submitter, http.StatusOK), func(ctx context.Context, in *ByID) (*body[wire.Schedule], error) {
 		if err := a.Verb.PauseSchedule(ctx, caller(ctx), in.ID); err != nil {

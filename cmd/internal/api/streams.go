@@ -52,7 +52,7 @@ func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, er
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
 		w.WriteHeader(http.StatusOK)
-		defer hurryLess(w)
+		defer clearWriteDeadline(w)
 		s := &sse{w: w, control: http.NewResponseController(w), patience: a.Patience}
 		ctx, done := context.WithCancel(hc.Context())
 		defer done()
@@ -115,8 +115,8 @@ func (s *sse) write(text string) error {
 	return s.control.Flush()
 }
 
-// hurryLess takes the deadline of what was written back: the connection goes on to be used.
-func hurryLess(w http.ResponseWriter) {
+// clearWriteDeadline takes the deadline of what was written back: the connection goes on to be used.
+func clearWriteDeadline(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 }
 
@@ -130,7 +130,7 @@ func (a *api) showPlan(ctx context.Context, in *ByID) (*huma.StreamResponse, err
 		_, w := humago.Unwrap(hc)
 		w.Header().Set("Content-Type", "application/jsonl")
 		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", "plan-"+in.ID+".jsonl"))
-		defer hurryLess(w)
+		defer clearWriteDeadline(w)
 		control := http.NewResponseController(w)
 		buf := make([]byte, 64<<10)
 		for {

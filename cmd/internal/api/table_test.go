@@ -104,7 +104,7 @@ func TestAnOperationThatNamesNoRoleLetsNobodyIn(t *testing.T) {
 		if path == "/named" {
 			o.role = access.Admin
 		}
-		handle(a, o, func(context.Context, *struct{}) (*nothing, error) { return nil, nil })
+		handle(a, o, func(context.Context, *struct{}) (*noContent, error) { return nil, nil })
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, wire.Prefix+path, nil))
 		if w.Code != want {
