@@ -19,6 +19,7 @@ type auditing struct {
 	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"1000"`
 }
 
+// admin registers the operations on the server itself.
 func (a *api) admin() {
 	op := func(id, method, path, text string, role wire.Role, status int) operation {
 		return operation{id: id, method: method, path: path, role: role, status: status, text: text, tag: "server"}

@@ -12,7 +12,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// New returns the handler of everything below Prefix.
+// New returns the handler of every path below wire.Prefix.
 func New(c Config) http.Handler {
 	if c.Authenticate == nil {
 		c.Authenticate = c.Access.Authenticate
@@ -41,7 +41,8 @@ func New(c Config) http.Handler {
 	return guarded(mux)
 }
 
-// Document is the OpenAPI document, as it is served and checked in.
+// Document returns the OpenAPI document. It is served at openapi.json and checked in as
+// docs/openapi.json.
 func Document() ([]byte, error) {
 	a := &api{}
 	a.mount(http.NewServeMux())
@@ -56,8 +57,8 @@ func document(h huma.API) ([]byte, error) {
 	return append(raw, '\n'), nil
 }
 
-// guarded keeps pages of other origins from writing in the name of a person at a browser, and
-// answers from caches.
+// guarded returns h with two protections. It refuses cross-origin requests that write, because a
+// page of another site could send them with a user's credentials. It forbids caches to store answers.
 func guarded(h http.Handler) http.Handler {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -86,7 +87,7 @@ func (a *api) mount(mux *http.ServeMux) {
 	a.streams()
 	a.schedules()
 	a.admin()
-	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // every error is a Problem
+	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own error types: every answer that is an error is a Problem instead
 		delete(a.huma.OpenAPI().Components.Schemas.Map(), name)
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// The requests of docs/api.md are sent as they stand there, between registries that there are.
+// This test sends the requests of docs/api.md as they are written there. It only replaces the names
+// of the registries by those of the test.
 func TestTheExamplesOfTheDocumentationAreAccepted(t *testing.T) {
 	y := newYard(t, settings{idle: true})
 	raw, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "api.md"))

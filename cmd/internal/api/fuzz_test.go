@@ -10,8 +10,9 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// What a client sends is accepted or refused in our words; it never breaks the server, and
-// nothing is asked of a registry before a worker takes the job.
+// FuzzRequests sends any body to the operations that create something. The server must accept it or
+// refuse it with a Problem, and never answer 5xx. No request goes to a registry before a worker runs
+// the job.
 func FuzzRequests(f *testing.F) {
 	paths := []string{"/imports", "/copies", "/tags", "/batches", "/transfers", "/verifications", "/plans", "/plans/upload", "/schedules", "/tokens", "/jobs/x/retry"}
 	for i, body := range []string{

@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
+// jobs registers the operations on jobs.
 func (a *api) jobs() {
 	get := func(id, path, text string) operation {
 		return operation{id: id, method: http.MethodGet, path: path, role: access.Reader, status: http.StatusOK, text: text, tag: "jobs"}
@@ -62,7 +63,7 @@ func (a *api) jobs() {
 	handle(a, again, a.retry)
 }
 
-// listing selects jobs.
+// listing holds the parameters of list-jobs, which select jobs.
 type listing struct {
 	Kinds     []string  `query:"kind" doc:"any of these, with commas between them" enum:"import,copy,tag,batch,transfer,plan,apply,verify"`
 	States    []string  `query:"state" doc:"any of these" enum:"queued,running,waiting,done,partly,failed,canceled"`
@@ -76,17 +77,20 @@ type listing struct {
 	Limit     int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
+// paging holds the parameters of an operation that returns one page of a job's items or log.
 type paging struct {
 	ByID
 	After int64 `query:"after" minimum:"0" doc:"the cursor: next of the page before"`
 	Limit int   `query:"limit" minimum:"1" maximum:"10000" default:"1000"`
 }
 
+// listed is the answer of list-jobs: one page of jobs.
 type listed struct {
 	Link string `header:"Link" doc:"the next page, as rel=next"`
 	Body wire.Jobs
 }
 
+// listJobs lists the caller's own jobs, or the jobs of all principals for an admin.
 func (a *api) listJobs(ctx context.Context, in *listing) (*listed, error) {
 	p := caller(ctx)
 	f := in.filter()
@@ -101,7 +105,7 @@ func (a *api) listJobs(ctx context.Context, in *listing) (*listed, error) {
 		return nil, err
 	}
 	for i := range jobs {
-		jobs[i].Request = nil // a list of a megabyte each would be none; the job itself has it
+		jobs[i].Request = nil // a request may be a megabyte, too much for a list; get-job returns it
 	}
 	out := &listed{Body: wire.Jobs{Jobs: append([]wire.Job{}, jobs...), Next: next}}
 	if next != "" {
@@ -112,7 +116,7 @@ func (a *api) listJobs(ctx context.Context, in *listing) (*listed, error) {
 	return out, nil
 }
 
-// filter is what l selects.
+// filter returns l as a wire.Filter.
 func (l listing) filter() wire.Filter {
 	f := wire.Filter{Principal: l.Principal, Kinds: l.Kinds, Since: l.Since, Until: l.Until, Text: l.Text, Schedule: l.Schedule, Parent: l.Parent, After: l.After, Limit: l.Limit}
 	for _, s := range l.States {
@@ -121,6 +125,7 @@ func (l listing) filter() wire.Filter {
 	return f
 }
 
+// report returns the report of a job that has ended.
 func (a *api) report(ctx context.Context, id string) (json.RawMessage, error) {
 	j, err := a.Verb.Visible(ctx, caller(ctx), id)
 	if err != nil {
@@ -138,7 +143,8 @@ func (a *api) report(ctx context.Context, id string) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// retrying may bring logins again.
+// retrying is a request to retry a job. Its body may hold the logins again, because the server
+// does not keep the logins of a job that has ended.
 type retrying struct {
 	ByID
 	Submitting

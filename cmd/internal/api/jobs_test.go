@@ -20,7 +20,8 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// ask sends one request with any header, and returns the answer with its body read.
+// ask sends one request as the principal name and returns the answer and its body. header holds
+// pairs of a name and a value.
 func (y *yard) ask(name, method, path, body string, header ...string) (*http.Response, string) {
 	y.t.Helper()
 	req, err := http.NewRequestWithContext(y.t.Context(), method, y.server.URL+wire.Prefix+path, strings.NewReader(body))
@@ -71,7 +72,7 @@ func TestAJobIsAcceptedWithItsPlaceAndTheAnswerIsHeldWhereThatIsPreferred(t *tes
 	}
 }
 
-// hurried notes the deadlines that are set on its connection.
+// hurried records the deadlines that a handler sets on its connection.
 type hurried struct {
 	*httptest.ResponseRecorder
 	read, write []time.Time
@@ -193,7 +194,7 @@ func TestAListOfNothingIsAList(t *testing.T) {
 	}
 }
 
-// cutting breaks each stream of events after some writes.
+// cutting breaks the connection after left writes.
 type cutting struct {
 	http.ResponseWriter
 	left int
@@ -216,7 +217,7 @@ func TestAWatchGoesOnAfterItsConnectionBrokeAndLosesNothing(t *testing.T) {
 			if strings.HasSuffix(r.URL.Path, "/events") {
 				mu.Lock()
 				resumed = append(resumed, r.Header.Get("Last-Event-ID"))
-				w = &cutting{w, 5 + len(resumed)} // each gets a little further
+				w = &cutting{w, 5 + len(resumed)} // each connection gets one event further than the last one
 				mu.Unlock()
 			}
 			h.ServeHTTP(w, r)
@@ -241,7 +242,7 @@ func TestAWatchGoesOnAfterItsConnectionBrokeAndLosesNothing(t *testing.T) {
 			if e.Kind != "state" || !strings.Contains(string(e.Data), j.ID) {
 				t.Errorf("begins with %s %s", e.Kind, e.Data)
 			}
-			y.work() // what it says is all said to who watches
+			y.work() // only now, so that the watch sees every event of the run
 		}
 		kinds = append(kinds, e.Kind)
 		if e.Kind == "state" || e.Kind == "ended" {
@@ -321,7 +322,7 @@ func TestAJobIsCanceledWithinASecondInTheMiddleOfABlob(t *testing.T) {
 			t.Errorf("%s was put", q.Ref)
 		}
 	}
-	// What has ended stays as it is.
+	// To cancel a job that has ended changes nothing.
 	if again, err := c.Cancel(t.Context(), j.ID); err != nil || again.State != wire.Canceled {
 		t.Errorf("%v %+v", err, again)
 	}

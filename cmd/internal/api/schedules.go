@@ -8,15 +8,18 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
+// scheduling is a request that creates a schedule.
 type scheduling struct {
 	Body wire.ScheduleRequest
 }
 
+// rescheduling is a request that replaces a schedule.
 type rescheduling struct {
 	ByID
 	Body wire.ScheduleRequest
 }
 
+// schedules registers the operations on schedules.
 func (a *api) schedules() {
 	op := func(id, method, path, text string, role access.Role, status int) operation {
 		return operation{id: id, method: method, path: path, role: role, status: status, text: text, tag: "schedules"}
@@ -55,6 +58,7 @@ func (a *api) schedules() {
 	})
 }
 
+// schedule returns one schedule.
 func (a *api) schedule(ctx context.Context, in *ByID) (*body[wire.Schedule], error) {
 	s, err := a.Verb.Schedule(ctx, caller(ctx), in.ID)
 	return &body[wire.Schedule]{s}, err

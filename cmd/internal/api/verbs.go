@@ -8,12 +8,13 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// submitter is a request that makes a job.
+// submitter is a request that creates a job. B is its body.
 type submitter[B any] struct {
 	Submitting
 	Body B
 }
 
+// verbs registers the operations that create jobs, and get-plan.
 func (a *api) verbs() {
 	post := func(id, path, text string, role access.Role) operation {
 		return operation{id: id, method: http.MethodPost, path: path, role: role, status: http.StatusAccepted, text: text, tag: "verbs"}
@@ -43,7 +44,7 @@ func (a *api) verbs() {
 	upload := post("upload-plan", "/plans/upload", "Send the file of a plan that was made elsewhere", access.Submitter)
 	upload.body, upload.time = wire.MaxPlan, fileTime
 	handle(a, upload, func(ctx context.Context, in *uploading) (*accepted, error) {
-		// The buffer goes back to a pool; what is kept is a copy.
+		// huma reuses the buffer for another request, so the job needs a copy.
 		file := append([]byte(nil), in.RawBody...)
 		return a.submit(ctx, in.Submitting, wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: file}})
 	})
@@ -57,11 +58,13 @@ func (a *api) verbs() {
 	handle(a, operation{id: "get-plan", method: http.MethodGet, path: "/plans/{id}", role: access.Reader, status: http.StatusOK, text: "The plan's file: JSON Lines, a header and a line for each step", tag: "verbs"}, a.showPlan)
 }
 
+// uploading is a request that uploads the file of a plan.
 type uploading struct {
 	Submitting
 	RawBody []byte `contentType:"application/jsonl"`
 }
 
+// applying is a request that applies a plan. The body is optional.
 type applying struct {
 	ByID
 	Submitting

@@ -111,14 +111,14 @@ func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
 	if err := read.Write(&again); err != nil || again.String() != string(file) {
 		t.Errorf("%v\n%s\n%s", err, &again, file)
 	}
-	// One tag moves: that step is refused, the other is done.
+	// One tag of the source moves after the plan was made. Its step fails, the other step is done.
 	moved := y.image("app", "v2", 3)
 	j := y.done(wire.Request{Kind: wire.KindApply, Apply: &wire.Apply{Plan: p.ID}}, wire.Partly)
 	if j.Failure.Kind != fault.Moved {
 		t.Errorf("%+v", j.Failure)
 	}
 	testbed.Same(t, y.src, y.dst, "app", "v1", "app", "v1")
-	// The same file, sent by somebody.
+	// A client uploads the same file.
 	sent := y.done(wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: file}}, wire.Done)
 	y.done(wire.Request{Kind: wire.KindApply, Apply: &wire.Apply{Plan: sent.ID, Follow: true}}, wire.Done)
 	if got := testbed.CraneDigest(t, y.dst, "app", "v2"); got != moved.Digest() {
@@ -178,7 +178,8 @@ func TestARetryDoesOnlyWhatFailed(t *testing.T) {
 		t.Errorf("of a job that is done: %v", err)
 	}
 
-	// Of a transfer, the tag that failed; and not the repository whose tags did not.
+	// The retry of a transfer copies only the tag that failed. It does not read the repository whose
+	// tags are all done.
 	y.image("other", "v1", 4)
 	testbed.Random(t, y.dst, "m/app", "v1", testbed.RandomOptions{Seed: 50})
 	refuse := wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"src"}, Target: "dst/m/"}, Overwrite: "refuse"}}
