@@ -12,8 +12,8 @@ import (
 
 // Submitting holds the headers that every request that creates a job accepts.
 type Submitting struct {
-	Key    string `header:"Idempotency-Key" maxLength:"255" doc:"the same key within a day is the same job"`
-	Prefer string `header:"Prefer" maxLength:"255" doc:"wait=N holds the answer until the job ends, up to N seconds, 60 at most (RFC 7240)"`
+	Key    string `header:"Idempotency-Key" maxLength:"255" doc:"requests with the same key within 24 hours return the same job"`
+	Prefer string `header:"Prefer" maxLength:"255" doc:"wait=N holds the answer until the job has ended, for at most N seconds; the maximum is 60 (RFC 7240)"`
 }
 
 // accepted is the answer to a request that created a job: 202, or 200 if the job ended while the
@@ -21,9 +21,9 @@ type Submitting struct {
 type accepted struct {
 	Status   int
 	Location string `header:"Location"`
-	Replayed string `header:"Idempotency-Replayed" doc:"true where the key stood for this job already"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true if the key already belonged to this job"`
 	Applied  string `header:"Preference-Applied"`
-	Retry    string `header:"Retry-After" doc:"when to look again"`
+	Retry    string `header:"Retry-After" doc:"seconds to wait before the next request for the job"`
 	Body     wire.Job
 }
 

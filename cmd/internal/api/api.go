@@ -36,7 +36,7 @@ func New(c Config) http.Handler {
 		_, _ = w.Write(document)
 	})
 	mux.HandleFunc(wire.Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
-		problemOf(&fault.Fault{Kind: fault.NotFound, Op: "find", Name: r.Method + " " + wire.OneLine(r.URL.Path), Hint: wire.Prefix + "/openapi.json lists what there is"}).write(w)
+		problemOf(&fault.Fault{Kind: fault.NotFound, Op: "find", Name: r.Method + " " + wire.OneLine(r.URL.Path), Hint: "see " + wire.Prefix + "/openapi.json for the list of paths"}).write(w)
 	})
 	return guarded(mux)
 }
@@ -69,11 +69,11 @@ func guarded(h http.Handler) http.Handler {
 
 func (a *api) mount(mux *http.ServeMux) {
 	config := huma.DefaultConfig("dray", "1")
-	config.Info.Description = "Images from registry to registry, as jobs of a server. docs/api.md shows each request by curl."
+	config.Info.Description = "Copies container images between registries, as jobs of a server. docs/api.md shows each request with curl."
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", Description: "an API token"},
-		"basic": {Type: "http", Scheme: "basic", Description: "any user and an API token, or a user of the server"},
+		"basic": {Type: "http", Scheme: "basic", Description: "any user name with an API token as the password, or a user of the server with its password"},
 	}
 	config.Servers = []*huma.Server{{URL: wire.Prefix}}
 	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}

@@ -68,7 +68,7 @@ func TestOneMoreStreamThanOneMayHaveOpenIsThrottled(t *testing.T) {
 	status, stop = open("root")
 	stop()
 	if status != http.StatusOK {
-		t.Error("another's:", status)
+		t.Error("a stream of another principal:", status)
 	}
 	leave()
 	for until := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -78,7 +78,7 @@ func TestOneMoreStreamThanOneMayHaveOpenIsThrottled(t *testing.T) {
 			return
 		}
 		if time.Now().After(until) {
-			t.Fatal("a stream that was closed counts on")
+			t.Fatal("a closed stream is still counted as open")
 		}
 	}
 }

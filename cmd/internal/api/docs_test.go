@@ -20,7 +20,7 @@ func TestTheExamplesOfTheDocumentationAreAccepted(t *testing.T) {
 	example := regexp.MustCompile(`(?s)curl -H "\$AUTH" -H (?:"\$J"|'Content-Type: application/json')([^\n]*?) \$DRAY(/[a-z/]+)[ \\\n]+-d '(.*?)'`)
 	all := example.FindAllStringSubmatch(string(raw), -1)
 	if len(all) < 10 {
-		t.Fatalf("%d examples; their form changed", len(all))
+		t.Fatalf("found only %d examples: the form of the examples has changed", len(all))
 	}
 	for _, m := range all {
 		method, path, body := http.MethodPost, m[2], m[3]

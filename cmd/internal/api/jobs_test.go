@@ -63,7 +63,7 @@ func TestAJobIsAcceptedWithItsPlaceAndTheAnswerIsHeldWhereThatIsPreferred(t *tes
 	}
 	resp, _ = y.ask("ann", http.MethodPost, "/imports", body, "Prefer", "respond-async, wait=1")
 	if resp.StatusCode != http.StatusAccepted || resp.Header.Get("Preference-Applied") != "wait=1" {
-		t.Errorf("nobody works: %d %v", resp.StatusCode, resp.Header)
+		t.Errorf("without a worker: %d %v", resp.StatusCode, resp.Header)
 	}
 	y.work()
 	resp, text = y.ask("ann", http.MethodPost, "/imports", body, "Prefer", "wait=3600")
@@ -98,7 +98,7 @@ func TestNoDeadlineIsLeftOnAConnection(t *testing.T) {
 	}
 	w := serve(http.MethodPost, "/plans", `{"import":`+imports+`}`)
 	if n := len(w.read); n != 2 || w.read[0].IsZero() || !w.read[1].IsZero() {
-		t.Errorf("to read: %v", w.read)
+		t.Errorf("read deadlines: %v", w.read)
 	}
 	var j wire.Job
 	if err := json.Unmarshal(w.Body.Bytes(), &j); err != nil {
@@ -106,7 +106,7 @@ func TestNoDeadlineIsLeftOnAConnection(t *testing.T) {
 	}
 	for _, path := range []string{"/plans/" + j.ID, "/jobs/" + j.ID + "/events"} {
 		if w = serve(http.MethodGet, path, ""); len(w.write) < 2 || w.write[0].IsZero() || !w.write[len(w.write)-1].IsZero() {
-			t.Errorf("%s, to write: %v", path, w.write)
+			t.Errorf("%s: write deadlines: %v", path, w.write)
 		}
 	}
 }
@@ -122,11 +122,11 @@ func TestAKeyIsOneJobForADay(t *testing.T) {
 		t.Errorf("%d %v %s", resp.StatusCode, resp.Header, text)
 	}
 	if _, err := y.client("ann").Submit(t.Context(), importing("src/app:v2"), client.How{Key: "k"}); !fault.Is(err, fault.Conflict) {
-		t.Errorf("another request under it: %v", err)
+		t.Errorf("another request with the same key: %v", err)
 	}
 	other, err := y.client("bob").Submit(t.Context(), importing("src/app:v1"), client.How{Key: "k"})
 	if err != nil || other.ID == first.ID {
-		t.Errorf("another's key: %v %s", err, other.ID)
+		t.Errorf("the same key of another principal: %v %s", err, other.ID)
 	}
 }
 
@@ -174,7 +174,7 @@ func TestAListIsPagedFilteredAndOnesOwn(t *testing.T) {
 		t.Errorf("%d %v", len(jobs), err)
 	}
 	if jobs, _, err := c.Jobs(t.Context(), wire.Filter{Principal: "bob"}); err != nil || len(jobs) != 0 {
-		t.Errorf("another's: %d %v", len(jobs), err)
+		t.Errorf("jobs of another principal: %d %v", len(jobs), err)
 	}
 }
 

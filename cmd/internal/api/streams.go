@@ -21,9 +21,9 @@ import (
 // streams registers watch-job and describes the answers that are streamed in the OpenAPI document.
 func (a *api) streams() {
 	handle(a, operation{id: "watch-job", method: http.MethodGet, path: "/jobs/{id}/events", role: access.Reader, status: http.StatusOK, tag: "jobs",
-		text: "What happens to a job, as server-sent events: its state first, \"ended\" last"}, a.watch)
+		text: "Stream the events of a job as server-sent events; the first is \"state\", the last is \"ended\""}, a.watch)
 	content := a.huma.OpenAPI().Paths["/jobs/{id}/events"].Get.Responses["200"]
-	content.Description = "events; each has the id to resume after"
+	content.Description = "a stream of events; each event has an id, after which a client can resume"
 	content.Content = map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}
 	content = a.huma.OpenAPI().Paths["/plans/{id}"].Get.Responses["200"]
 	content.Content = map[string]*huma.MediaType{"application/jsonl": {Schema: &huma.Schema{Type: "string"}}}
@@ -32,8 +32,8 @@ func (a *api) streams() {
 // watching is a request for the events of a job.
 type watching struct {
 	ByID
-	LastEventID int64 `header:"Last-Event-ID" minimum:"0" doc:"the id of the event that was read last"`
-	After       int64 `query:"after" minimum:"0" doc:"the same, for who can not set the header"`
+	LastEventID int64 `header:"Last-Event-ID" minimum:"0" doc:"the id of the last event that the client has read"`
+	After       int64 `query:"after" minimum:"0" doc:"the same as Last-Event-ID, for a client that cannot set the header"`
 }
 
 // watch streams the events of a job until the job ends or the client goes.
@@ -47,7 +47,7 @@ func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, er
 		leave, ok := a.Streams.Take(caller(ctx))
 		if !ok {
 			problemOf(&fault.Fault{Kind: fault.Throttled, Op: "watch job", Name: in.ID, RetryAfter: 5 * time.Second,
-				Err: errors.New("as many streams of events are open as one may have"), Hint: "close some, or look at the job now and then"}).write(w)
+				Err: errors.New("this principal has too many event streams open"), Hint: "close some streams, or poll the job instead"}).write(w)
 			return
 		}
 		defer leave()
