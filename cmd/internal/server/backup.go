@@ -51,7 +51,7 @@ func Backup(ctx context.Context, c Config, to string) (wire.Saved, error) {
 	s := wire.Saved{Created: time.Now().UTC().Truncate(time.Second), Database: "postgres"}
 	to, err = emptyDir(to)
 	if err != nil {
-		return s, saving("back up to", to, err)
+		return s, backupFault("back up to", to, err)
 	}
 	if path, ok := filePath(c.Database); ok {
 		s.Database = "sqlite"
@@ -62,18 +62,18 @@ func Backup(ctx context.Context, c Config, to string) (wire.Saved, error) {
 	for _, name := range smallFiles {
 		err := copyFile(filepath.Join(c.Data, name), filepath.Join(to, name), &s)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return s, saving("back up", name, err)
+			return s, backupFault("back up", name, err)
 		}
 		s.Key = s.Key || name == keyFile && err == nil
 	}
 	if s.Content = c.Storage.Driver == "" || c.Storage.Driver == "filesystem"; s.Content {
 		if err := copyContent(ctx, c.Data, to, &s); err != nil {
-			return s, saving("back up", c.Data, err)
+			return s, backupFault("back up", c.Data, err)
 		}
 	}
 	raw, _ := json.MarshalIndent(s, "", "  ")
 	if err := writeSynced(filepath.Join(to, savedFile), raw); err != nil {
-		return s, saving("back up to", to, err)
+		return s, backupFault("back up to", to, err)
 	}
 	return s, nil
 }
@@ -99,17 +99,17 @@ func Restore(ctx context.Context, c Config, from string) (wire.Saved, error) {
 	}
 	to, err := emptyDir(c.Data)
 	if err != nil {
-		return s, saving("restore to", c.Data, err)
+		return s, backupFault("restore to", c.Data, err)
 	}
 	if err := copyTree(ctx, from, to, "", &done); err != nil {
-		return s, saving("restore to", to, err)
+		return s, backupFault("restore to", to, err)
 	}
 	if err := os.Remove(filepath.Join(to, savedFile)); err != nil {
-		return s, saving("restore to", to, err)
+		return s, backupFault("restore to", to, err)
 	}
 	if moved := filepath.Join(to, databaseFile); s.Database == "sqlite" && path != moved {
 		if err := os.Rename(moved, path); err != nil {
-			return s, saving("restore to", path, err)
+			return s, backupFault("restore to", path, err)
 		}
 	}
 	return s, nil
@@ -130,7 +130,7 @@ func saveDatabase(ctx context.Context, url, path, to string, s *wire.Saved) erro
 	}
 	info, err := os.Stat(copied)
 	if err != nil {
-		return saving("back up to", to, err)
+		return backupFault("back up to", to, err)
 	}
 	s.Files++
 	s.Bytes += info.Size()
@@ -222,7 +222,7 @@ func emptyDir(dir string) (string, error) {
 	return dir, err
 }
 
-func saving(op, name string, err error) error {
+func backupFault(op, name string, err error) error {
 	var f *fault.Fault
 	if errors.As(err, &f) {
 		return err

@@ -36,7 +36,7 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 		text = "it will be made: " + c.Key.File
 	}
 	add("key", text, err)
-	who, text, err := checkDatabase(ctx, c)
+	have, text, err := checkDatabase(ctx, c)
 	add("database", text, err)
 	if c.TLS.Cert != "" {
 		certs, err := loadCerts(c, nil)
@@ -48,7 +48,7 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 		all[len(all)-1].OK = err == nil && !soon
 	}
 	add("rules and users", fmt.Sprintf("%d rules", len(c.Rules)), checkAccess(ctx, c))
-	add("listen", c.Listen, c.checkListen(ctx, who))
+	add("listen", c.Listen, c.checkListen(ctx, have))
 	return all
 }
 
@@ -114,36 +114,36 @@ func checkAccess(ctx context.Context, c Config) error {
 }
 
 // checkDatabase looks at the database beside whoever has it.
-func checkDatabase(ctx context.Context, c Config) (who known, text string, err error) {
+func checkDatabase(ctx context.Context, c Config) (have users, text string, err error) {
 	if path, ok := filePath(c.Database); ok {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-			return nobody, "it will be made: " + path, nil
+			return noUsers, "it will be made: " + path, nil
 		}
 	}
 	db, err := store.OpenReadOnly(ctx, c.Database)
 	if err != nil {
-		return maybe, "", err
+		return unknownUsers, "", err
 	}
 	defer db.Close()
 	var n int
 	now := store.Micros(time.Now())
 	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM access_tokens WHERE revoked = 0 AND expires > $1`, now).Scan(&n); err != nil {
-		return nobody, db.URL() + ", not used yet", nil // no table is no fault
+		return noUsers, db.URL() + ", not used yet", nil // no table is no fault
 	}
 	var queued int
 	_ = db.QueryRowContext(ctx, `SELECT COUNT(*) FROM jobs WHERE state = $1`, string(job.Queued)).Scan(&queued)
-	who = nobody
+	have = noUsers
 	if n > 0 {
-		who = somebody
+		have = someUsers
 	}
-	return who, fmt.Sprintf("%s, %d tokens, %d jobs queued", db.URL(), n, queued), nil
+	return have, fmt.Sprintf("%s, %d tokens, %d jobs queued", db.URL(), n, queued), nil
 }
 
-func (c Config) checkListen(ctx context.Context, who known) error {
+func (c Config) checkListen(ctx context.Context, have users) error {
 	if c.Htpasswd != "" || c.TLS.ClientCA != "" {
-		who = somebody
+		have = someUsers
 	}
-	if err := c.mayListen(who); err != nil {
+	if err := c.mayListen(have); err != nil {
 		return err
 	}
 	if conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.Listen); err == nil {

@@ -140,11 +140,11 @@ func (c Config) filled() (Config, error) {
 		c.Env = os.Getenv
 	}
 	if c.Data == "" {
-		return c, bad("data directory", "name one with --data", errors.New("none"))
+		return c, configFault("data directory", "name one with --data", errors.New("none"))
 	}
 	dir, err := filepath.Abs(c.Data)
 	if err != nil {
-		return c, bad(c.Data, "", err)
+		return c, configFault(c.Data, "", err)
 	}
 	c.Data = dir
 	if c.Database == "" {
@@ -154,13 +154,13 @@ func (c Config) filled() (Config, error) {
 		c.Key.File = filepath.Join(c.Data, keyFile)
 	}
 	if c.Grace < 0 || c.Stall < 0 {
-		return c, bad("times", "leave it out for the default", errors.New("a negative time"))
+		return c, configFault("times", "leave it out for the default", errors.New("a negative time"))
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") || c.TLS.ClientCA != "" && c.TLS.Cert == "" {
-		return c, bad("TLS", "name a certificate and its key", errors.New("half of a pair"))
+		return c, configFault("TLS", "name a certificate and its key", errors.New("half of a pair"))
 	}
 	if c.PublicURL, err = publicURL(c.PublicURL); err != nil {
-		return c, bad(c.PublicURL, "write https://HOST or https://HOST:PORT", err)
+		return c, configFault(c.PublicURL, "write https://HOST or https://HOST:PORT", err)
 	}
 	return c, nil
 }
@@ -223,9 +223,9 @@ func isLoopback(addr string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// fronted reports whether the configuration tells of a proxy: what comes over loopback then may be
+// behindProxy reports whether the configuration tells of a proxy: what comes over loopback then may be
 // anybody's, and a proxy that passes bytes on leaves no trace of itself in a request.
-func (c Config) fronted() bool {
+func (c Config) behindProxy() bool {
 	_, host, ok := strings.Cut(c.PublicURL, "://")
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		host = net.JoinHostPort(strings.Trim(host, "[]"), "443")
@@ -282,31 +282,31 @@ func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *acce
 	return d, egress
 }
 
-func bad(name, hint string, err error) error {
+func configFault(name, hint string, err error) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "configure server", Name: name, Hint: hint, Err: err}
 }
 
 var errOpen = errors.New("not loopback, and nobody is configured: everybody on the network could write here")
 
-// known says whether somebody is configured who could log in.
-type known string
+// users says whether somebody is configured who could log in.
+type users string
 
 const (
-	nobody   known = "nobody"
-	somebody known = "somebody"
-	maybe    known = "maybe" // the database was not asked yet
+	noUsers      users = "nobody"
+	someUsers    users = "somebody"
+	unknownUsers users = "maybe" // the database was not asked yet
 )
 
 // mayListen refuses what would let strangers write, or passwords be read on the way.
-func (c Config) mayListen(who known) error {
+func (c Config) mayListen(have users) error {
 	if isLoopback(c.Listen) {
 		return nil
 	}
 	if c.TLS.Cert == "" && c.Plain != AllowPlain {
-		return bad(c.Listen, "give a certificate and its key, or listen on "+wire.DefaultListen, fmt.Errorf("not loopback, and without TLS: passwords would go in the clear"))
+		return configFault(c.Listen, "give a certificate and its key, or listen on "+wire.DefaultListen, fmt.Errorf("not loopback, and without TLS: passwords would go in the clear"))
 	}
-	if who == nobody {
-		return bad(c.Listen, "make a token first (dray serve token create), or name an htpasswd file or a client CA", errOpen)
+	if have == noUsers {
+		return configFault(c.Listen, "make a token first (dray serve token create), or name an htpasswd file or a client CA", errOpen)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@
 //	life.go        listeners and work begin, and end together
 //	routes.go      what clients and operators reach
 //	ready.go       whether the process can do what it is there for
-//	watched.go     what is around every request
+//	middleware.go   what is around every request
 //	serving.go     the listeners and the work of a process, and its streams of events
 //	schedules.go   the schedules of the configuration
 //	parts.go       all that a process has open

@@ -14,26 +14,26 @@ import (
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	const hint = "write HOST:PORT, such as " + wire.DefaultListen
 	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return nil, cannot(addr, fault.Invalid, hint, err)
+		return nil, listenFault(addr, fault.Invalid, hint, err)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil, cannot(addr, fault.Canceled, "", context.Cause(ctx))
+		return nil, listenFault(addr, fault.Canceled, "", context.Cause(ctx))
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, cannot(addr, fault.Conflict, "stop what listens there or choose another address", errors.New("address in use"))
+		return nil, listenFault(addr, fault.Conflict, "stop what listens there or choose another address", errors.New("address in use"))
 	case errors.Is(err, syscall.EACCES):
-		return nil, cannot(addr, fault.Denied, "ports below 1024 need a privilege; choose a higher one", err)
+		return nil, listenFault(addr, fault.Denied, "ports below 1024 need a privilege; choose a higher one", err)
 	case err != nil:
-		return nil, cannot(addr, fault.Invalid, hint, err)
+		return nil, listenFault(addr, fault.Invalid, hint, err)
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); isLoopback(addr) && (!ok || !tcp.IP.IsLoopback()) {
 		l.Close()
-		return nil, cannot(addr, fault.Invalid, "write "+wire.DefaultListen, errors.New("the name leads elsewhere than to this machine"))
+		return nil, listenFault(addr, fault.Invalid, "write "+wire.DefaultListen, errors.New("the name leads elsewhere than to this machine"))
 	}
 	return l, nil
 }
 
-func cannot(addr string, kind fault.Kind, hint string, err error) error {
+func listenFault(addr string, kind fault.Kind, hint string, err error) error {
 	return &fault.Fault{Kind: kind, Op: "listen on", Name: addr, Hint: hint, Err: err}
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// unwinding is what ending a process takes beside the time that requests and jobs are given.
-const unwinding = time.Second
+// closeTime is what ending a process takes beside the time that requests and jobs are given.
+const closeTime = time.Second
 
 // parts is all that a process has open, and the order in which it closes.
 type parts struct {
@@ -66,7 +66,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 		return p, err
 	}
 	p.queue, err = job.Open(ctx, job.Config{DB: p.db, Owner: hostname(), Seal: p.vault,
-		Grace: max(c.Grace-unwinding, 0), Keep: c.Keep, KeepMost: c.KeepMost, QueuedMost: c.PerPrincipal.QueuedJobs})
+		Grace: max(c.Grace-closeTime, 0), Keep: c.Keep, KeepMost: c.KeepMost, QueuedMost: c.PerPrincipal.QueuedJobs})
 	if err != nil {
 		return p, err
 	}
@@ -96,7 +96,7 @@ func (p *parts) openAccess(ctx context.Context) error {
 		return err
 	}
 	p.access, err = access.Open(ctx, access.Config{DB: p.db, Vault: p.vault, Htpasswd: c.Htpasswd, ClientCA: c.TLS.ClientCA,
-		Roles: c.Roles, Rules: c.Rules, Loopback: isLoopback(c.Listen) && !c.fronted()})
+		Roles: c.Roles, Rules: c.Rules, Loopback: isLoopback(c.Listen) && !c.behindProxy()})
 	return err
 }
 
@@ -142,17 +142,17 @@ func (e embedded) Open(repo ref.Repo) (place.LocalRepository, error) { return e.
 // mayListen holds the listener against who is configured.
 func (p *parts) mayListen(ctx context.Context) error {
 	if p.config.Htpasswd != "" || p.config.TLS.ClientCA != "" || isLoopback(p.config.Listen) {
-		return p.config.mayListen(somebody)
+		return p.config.mayListen(someUsers)
 	}
 	tokens, err := p.access.Tokens(ctx)
 	if err != nil {
 		return err
 	}
-	who := nobody
+	have := noUsers
 	if slices.ContainsFunc(tokens, func(t access.Token) bool { return t.Revoked.IsZero() && t.Expires.After(time.Now()) }) {
-		who = somebody
+		have = someUsers
 	}
-	return p.config.mayListen(who)
+	return p.config.mayListen(have)
 }
 
 func dataFault(dir string, err error) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-const asking = 2 * time.Second // longest wait for each part
+const partTimeout = 2 * time.Second // longest wait for each part
 
 // readiness asks each part whether it does what it is there for. The texts are anybody's
 // to read: they say no address and no path.
@@ -19,7 +19,7 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 		return []wire.Finding{{What: "process", Text: "stopping", Kind: fault.Unavailable}}
 	}
 	ask := func(what string, f func(context.Context) error) wire.Finding {
-		ctx, cancel := context.WithTimeout(ctx, asking)
+		ctx, cancel := context.WithTimeout(ctx, partTimeout)
 		defer cancel()
 		if err := f(ctx); err != nil {
 			return wire.Finding{What: what, Text: "does not answer", Kind: fault.KindOf(err)}

@@ -27,10 +27,10 @@ func (s *serving) routes() (http.Handler, error) {
 		mux.Handle(pattern, cloud)
 	}
 	s.health(mux)
-	mux.Handle("GET /metrics", s.known(g, s.metrics.Handler()))
+	mux.Handle("GET /metrics", s.authenticated(g, s.metrics.Handler()))
 	mux.HandleFunc("GET /{$}", s.home)
-	mux.HandleFunc("/", elsewhere(cloud))
-	return s.watched(http.NewCrossOriginProtection().Handler(mux)), nil
+	mux.HandleFunc("/", notFound(cloud))
+	return s.middleware(http.NewCrossOriginProtection().Handler(mux)), nil
 }
 
 func (s *serving) api() http.Handler {
@@ -53,8 +53,8 @@ func (s *serving) arm() http.Handler {
 		Registries: all, PublicURL: s.config.PublicURL, Held: s.held, V2: s.reg, Host: s.hosts[0]})
 }
 
-// elsewhere is for paths that no pattern has: Azure's clients write theirs in any case.
-func elsewhere(cloud http.Handler) http.HandlerFunc {
+// notFound is for paths that no pattern has: Azure's clients write theirs in any case.
+func notFound(cloud http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		for _, pattern := range arm.Patterns() {
@@ -72,7 +72,7 @@ func (s *serving) opsRoutes() http.Handler {
 	mux := http.NewServeMux()
 	s.health(mux)
 	mux.Handle("GET /metrics", s.metrics.Handler())
-	return s.watched(mux)
+	return s.middleware(mux)
 }
 
 func (s *serving) health(mux *http.ServeMux) {
@@ -80,8 +80,8 @@ func (s *serving) health(mux *http.ServeMux) {
 	mux.HandleFunc("GET /readyz", s.ready)
 }
 
-// known lets in who is somebody.
-func (s *serving) known(g *gate.Gate, next http.Handler) http.Handler {
+// authenticated lets in who is somebody.
+func (s *serving) authenticated(g *gate.Gate, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := s.access.Authenticate(r)
 		if err != nil {

@@ -22,7 +22,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.mayListen(maybe); err != nil {
+	if err := c.mayListen(unknownUsers); err != nil {
 		return err
 	}
 	l, err := listen(ctx, c.Listen)

@@ -18,7 +18,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-const lookAtFiles = 10 * time.Second // between looks whether a certificate has changed
+const certPoll = 10 * time.Second // between looks whether a certificate has changed
 
 // certs is the server's certificate, read again when its files change or on SIGHUP. One
 // that does not read is told of, and the one before stays.
@@ -26,7 +26,7 @@ type certs struct {
 	cert, key string
 	access    *access.Access
 	log       *slog.Logger
-	now       atomic.Pointer[tls.Certificate]
+	current   atomic.Pointer[tls.Certificate]
 	seen      [2]fs.FileInfo
 }
 
@@ -51,7 +51,7 @@ func (k *certs) load() error {
 	if err != nil {
 		return badCert(k.cert, err)
 	}
-	k.now.Store(&pair)
+	k.current.Store(&pair)
 	k.seen = seen
 	return nil
 }
@@ -79,7 +79,7 @@ func (k *certs) follow(ctx context.Context) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	look := time.NewTicker(lookAtFiles)
+	look := time.NewTicker(certPoll)
 	defer look.Stop()
 	for {
 		select {
@@ -103,7 +103,7 @@ func (k *certs) follow(ctx context.Context) {
 }
 
 func (k *certs) expires() string {
-	pair := k.now.Load()
+	pair := k.current.Load()
 	leaf := pair.Leaf
 	if leaf == nil {
 		var err error
@@ -118,7 +118,7 @@ func (k *certs) expires() string {
 func (k *certs) config() *tls.Config {
 	base := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return k.now.Load(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return k.current.Load(), nil },
 		NextProtos:     []string{"h2", "http/1.1"},
 	}
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -136,7 +136,7 @@ func (k *certs) config() *tls.Config {
 
 // expiry is a Finding about a certificate that ends soon.
 func expiry(c *certs, now time.Time) (text string, soon bool) {
-	pair := c.now.Load()
+	pair := c.current.Load()
 	if pair.Leaf == nil {
 		return "", false
 	}

@@ -14,7 +14,7 @@ import (
 // Errors are those of Run; a Database that is a file, which one process alone can have, is Invalid.
 func Worker(ctx context.Context, c Config) (err error) {
 	if c.Database == "" || isFile(c.Database) {
-		return bad("database", "give the servers and the worker --database postgres://…", errors.New("a file can not be shared"))
+		return configFault("database", "give the servers and the worker --database postgres://…", errors.New("a file can not be shared"))
 	}
 	c, err = c.filled()
 	if err != nil {

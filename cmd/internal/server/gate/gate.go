@@ -35,7 +35,7 @@ type Gate struct {
 
 	// Whether a tag is made or replaced is told before it is put. For those who may only make
 	// some, nobody else of them may come in between.
-	making sync.Mutex
+	createMu sync.Mutex
 }
 
 func (g *Gate) place(repo string) string { return g.Host + "/" + repo }

@@ -15,13 +15,13 @@ func Route(path string) (route string, ok bool) {
 	return "/v2/" + at.part, ok && path != TokenPath
 }
 
-// wanted is what a request of the distribution API touches.
-type wanted struct {
+// request is what a request of the distribution API touches.
+type request struct {
 	repo, part, last string // "team/app", "manifests", "v1"; part is "" for /v2/, "_catalog" for that
 }
 
 // readPath reads the paths of distribution-spec v1.1.1 §Endpoints. What it can not read is not passed on.
-func readPath(path string) (w wanted, ok bool) {
+func readPath(path string) (w request, ok bool) {
 	rest, ok := strings.CutPrefix(path, "/v2/")
 	switch {
 	case !ok:
@@ -29,7 +29,7 @@ func readPath(path string) (w wanted, ok bool) {
 	case rest == "":
 		return w, true
 	case rest == "_catalog":
-		return wanted{part: rest}, true
+		return request{part: rest}, true
 	}
 	i := strings.LastIndexByte(rest, '/')
 	if i < 0 {

@@ -48,7 +48,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // read lets in who may pull, and who may push: that begins with looking.
-func (g *Gate) read(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted) {
+func (g *Gate) read(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	err := g.Access.Allow(p, access.Ask{Verb: verbPull, Source: g.place(at.repo)})
 	if err != nil && g.mayWrite(p, at.repo) != nil {
 		g.Refuse(w, r, p, err)
@@ -58,7 +58,7 @@ func (g *Gate) read(w http.ResponseWriter, r *http.Request, p access.Principal, 
 }
 
 // upload is all of blobs' uploads. A mount that is not granted is an upload that begins.
-func (g *Gate) upload(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted) {
+func (g *Gate) upload(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	if err := g.mayWrite(p, at.repo); err != nil {
 		g.Refuse(w, r, p, err)
 		return
@@ -75,7 +75,7 @@ func (g *Gate) upload(w http.ResponseWriter, r *http.Request, p access.Principal
 	g.Registry.ServeHTTP(w, r)
 }
 
-func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted) {
+func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	if err := g.mayWrite(p, at.repo); err != nil {
 		g.Refuse(w, r, p, err)
 		return
@@ -92,9 +92,9 @@ func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
 	create, overwrite := g.may(p, at.repo, access.Create), g.may(p, at.repo, access.Overwrite)
 	if create != nil || overwrite != nil {
-		g.making.Lock()
-		defer g.making.Unlock()
-		switch old, err := g.now(r.Context(), at); {
+		g.createMu.Lock()
+		defer g.createMu.Unlock()
+		switch old, err := g.currentDigest(r.Context(), at); {
 		case err != nil: // whether there is one can not be told, so neither right is enough
 			refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the storage does not answer")
 			return
@@ -106,18 +106,18 @@ func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 			return
 		}
 	}
-	old, _ := g.now(r.Context(), at)
+	old, _ := g.currentDigest(r.Context(), at)
 	g.audited(w, r, p, at, old, string(oci.Sum(raw)))
 }
 
-func (g *Gate) delete(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted) {
+func (g *Gate) delete(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	if err := g.Access.Allow(p, access.Ask{Verb: verbDelete, Target: g.place(at.repo), Write: access.Delete}); err != nil {
 		g.Refuse(w, r, p, err)
 		return
 	}
 	old := at.last
 	if ref.Digest(at.last) != nil {
-		old, _ = g.now(r.Context(), at)
+		old, _ = g.currentDigest(r.Context(), at)
 	}
 	g.audited(w, r, p, at, old, "")
 }
@@ -131,8 +131,8 @@ func (g *Gate) mayWrite(p access.Principal, repo string) error {
 	return err
 }
 
-// now is the digest that a tag has, "" for none. The error is the storage's.
-func (g *Gate) now(ctx context.Context, at wanted) (string, error) {
+// currentDigest is the digest that a tag has, "" for none. The error is the storage's.
+func (g *Gate) currentDigest(ctx context.Context, at request) (string, error) {
 	s, err := g.Registry.Store(ref.Repo{Host: g.Host, Path: at.repo})
 	if err != nil {
 		return "", err
@@ -146,7 +146,7 @@ func (g *Gate) now(ctx context.Context, at wanted) (string, error) {
 
 // audited writes a change down and passes it on: nothing changes that the log does not tell of,
 // whatever ends in between. What did not take effect gets a second line.
-func (g *Gate) audited(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted, old, next string) {
+func (g *Gate) audited(w http.ResponseWriter, r *http.Request, p access.Principal, at request, old, next string) {
 	e := access.Entry{Principal: p.Name, Verb: verbPush, Target: g.place(at.repo), Old: old, New: next}
 	if r.Method == http.MethodDelete {
 		e.Verb = verbDelete
@@ -172,7 +172,7 @@ func (g *Gate) audited(w http.ResponseWriter, r *http.Request, p access.Principa
 
 // audit reports whether e was written. It does not end with the request.
 func (g *Gate) audit(ctx context.Context, e access.Entry) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditing)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()
 	err := g.DB.Tx(ctx, func(tx *sql.Tx) error { return g.Access.Audit(tx, e) })
 	if err != nil {
@@ -181,4 +181,4 @@ func (g *Gate) audit(ctx context.Context, e access.Entry) bool {
 	return err == nil
 }
 
-const auditing = 10 * time.Second // longest wait for the database
+const auditTimeout = 10 * time.Second // longest wait for the database

@@ -23,7 +23,7 @@ type Metrics struct {
 
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
-	flying   prometheus.Gauge
+	inFlight prometheus.Gauge
 
 	runs    *prometheus.CounterVec
 	runTook *prometheus.HistogramVec
@@ -74,7 +74,7 @@ func NewMetrics(q *job.Queue, db *store.DB) *Metrics {
 		requests: counter("dray_http_requests_total", "Requests answered.", "route", "method", "code"),
 		took: histogram("dray_http_request_duration_seconds", "How long requests took, bodies included.",
 			[]float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600}, "route"),
-		flying: gauge("dray_http_requests_in_flight", "Requests being answered."),
+		inFlight: gauge("dray_http_requests_in_flight", "Requests being answered."),
 
 		runs:    counter("dray_job_runs_total", "Runs of jobs that ended in this process, by kind and the state that they left.", "kind", "state"),
 		runTook: histogram("dray_job_run_duration_seconds", "How long runs of jobs took.", []float64{.1, .5, 1, 5, 15, 60, 300, 1800, 7200}, "kind"),
@@ -87,7 +87,7 @@ func NewMetrics(q *job.Queue, db *store.DB) *Metrics {
 		moved:    counter("dray_job_events_total", "Blobs moved, mounted, found present; manifests committed; tags set.", "event"),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.requests, m.took, m.flying, m.runs, m.runTook, m.working, m.upstream, m.bytes, m.retries, m.waited, m.moved, &queueMetrics{queue: q, db: db,
+		m.requests, m.took, m.inFlight, m.runs, m.runTook, m.working, m.upstream, m.bytes, m.retries, m.waited, m.moved, &queueMetrics{queue: q, db: db,
 			jobs:   prometheus.NewDesc("dray_jobs", "Jobs in the database, by state.", []string{"state"}, nil),
 			budget: prometheus.NewDesc("dray_budget_requests", "Requests that a registry allows now, as of the last time somebody drew from its budget; of the login that has least.", []string{"registry", "class"}, nil),
 			oldest: prometheus.NewDesc("dray_queue_oldest_seconds", "How long the oldest queued job waits.", nil, nil)})
@@ -101,9 +101,9 @@ func (m *Metrics) Handler() http.Handler {
 
 // Begin counts a request; done is called when it was answered.
 func (m *Metrics) Begin() (done func(route, method string, status int, took time.Duration)) {
-	m.flying.Inc()
+	m.inFlight.Inc()
 	return func(route, method string, status int, took time.Duration) {
-		m.flying.Dec()
+		m.inFlight.Dec()
 		m.requests.WithLabelValues(route, knownMethod(method), strconv.Itoa(status)).Inc()
 		m.took.WithLabelValues(route).Observe(took.Seconds())
 	}
@@ -169,10 +169,10 @@ func (q *queueMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- q.budget
 }
 
-const asking = 2 * time.Second // longest wait for the database
+const statsTimeout = 2 * time.Second // longest wait for the database
 
 func (q *queueMetrics) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), asking)
+	ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
 	defer cancel()
 	stats, err := q.queue.Stats(ctx)
 	if err != nil { // the database is away; what this process knows is told all the same

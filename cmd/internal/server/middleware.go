@@ -12,9 +12,9 @@ import (
 	"github.com/drayage/dray/cmd/internal/server/measure"
 )
 
-// watched is around every request: it is logged, counted and traced, a client that does not
+// middleware is around every request: it is logged, counted and traced, a client that does not
 // go on is cut, and a stream of events ends with the process.
-func (s *serving) watched(next http.Handler) http.Handler {
+func (s *serving) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		ctx, span := s.traces.Request(r)
@@ -40,7 +40,7 @@ func (s *serving) watched(next http.Handler) http.Handler {
 				at = slog.LevelDebug // the client is gone, and nobody has to act
 			}
 			s.config.Log.LogAttrs(ctx, at, "request",
-				slog.String("method", r.Method), slog.String("path", shown(r, route)), slog.Int("status", c.Status),
+				slog.String("method", r.Method), slog.String("path", loggedPath(r, route)), slog.Int("status", c.Status),
 				slog.Int64("bytes", c.Bytes), slog.Duration("took", took))
 			if crash != nil {
 				panic(http.ErrAbortHandler) // the connection is cut, and that is said once
@@ -50,8 +50,8 @@ func (s *serving) watched(next http.Handler) http.Handler {
 	})
 }
 
-// shown is the path for the log. Azure's name a subscription, which is nobody's to read there.
-func shown(r *http.Request, route string) string {
+// loggedPath is the path for the log. Azure's name a subscription, which is nobody's to read there.
+func loggedPath(r *http.Request, route string) string {
 	if strings.HasPrefix(r.URL.Path, "/v2/") || strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/" {
 		return r.URL.Path
 	}
