@@ -17,12 +17,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-const savedFile = "backup.json"
+const savedFile = "backup.json" // the last file of a backup: a directory without it is not complete
 
-// contentParts are the parts of the storage in the order in which they are copied: what
-// points before what it points to, so that all that the copy of a tag needs was there when
-// that was copied, whatever was pushed meanwhile. Revisions point to one another: what is
-// new when they are gone through again may be what was found first time needs.
+// contentParts lists the parts of the storage in the order in which Backup copies them. Links come
+// before what they point to: everything that a copied tag needs existed when the tag was copied, so
+// a later step copies it, whatever clients push meanwhile. Revisions point to one another, so Backup
+// copies them twice: the second pass finds those that a revision of the first pass needs.
 var contentParts = []struct{ below, part string }{
 	{"repositories", "/_manifests/tags/"},
 	{"repositories", "/_manifests/revisions/"},
@@ -33,16 +33,16 @@ var contentParts = []struct{ below, part string }{
 
 const storageRoot = "storage/docker/registry/v2"
 
-// smallFiles are the registry's and the vault's own.
+// smallFiles lists the files of the registry and of the vault in the data directory.
 var smallFiles = []string{"http-secret", "referrers-indexed", keyFile}
 
-// Backup copies what a server keeps in c.Data to the directory to, which is not there yet or
-// empty. It may run beside the server: jobs, tokens and secrets are as of one moment, and
-// every image that was there at the beginning is whole. A clean-up of the registry must not
-// run meanwhile. Uploads under way are left out.
+// Backup copies the data of a server from c.Data to the directory to, which must be empty or not
+// exist. It may run while the server is running. The copy of the jobs, tokens and secrets is a
+// snapshot of one moment, and every image that existed at the beginning is complete. No garbage
+// collection of the registry may run meanwhile. Unfinished uploads are not copied.
 //
-// PostgreSQL has tools of its own (pg_dump), and content in an object store is where it is:
-// neither is copied, and Saved says so.
+// Backup copies neither a PostgreSQL database, which has its own tools (pg_dump), nor content in an
+// object store. The returned Saved tells which parts the backup holds.
 func Backup(ctx context.Context, c Config, to string) (wire.Saved, error) {
 	c, err := c.filled()
 	if err != nil {
@@ -78,8 +78,8 @@ func Backup(ctx context.Context, c Config, to string) (wire.Saved, error) {
 	return s, nil
 }
 
-// Restore puts a backup into c.Data, which is not there yet or empty, for a server to start
-// on. A backup that was not finished is Invalid.
+// Restore copies a backup into c.Data, which must be empty or not exist. A server can then start
+// with it. A backup that is not complete is Invalid.
 func Restore(ctx context.Context, c Config, from string) (wire.Saved, error) {
 	c, err := c.filled()
 	if err != nil {
@@ -115,9 +115,10 @@ func Restore(ctx context.Context, c Config, from string) (wire.Saved, error) {
 	return s, nil
 }
 
+// saveDatabase copies the SQLite database at path into the directory to and adds it to s.
 func saveDatabase(ctx context.Context, url, path, to string, s *wire.Saved) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil // nobody served here yet
+		return nil // no server has run with this directory yet
 	}
 	db, err := store.OpenReadOnly(ctx, url)
 	if err != nil {
@@ -137,6 +138,7 @@ func saveDatabase(ctx context.Context, url, path, to string, s *wire.Saved) erro
 	return nil
 }
 
+// copyContent copies the content of the registry in the order of contentParts.
 func copyContent(ctx context.Context, data, to string, s *wire.Saved) error {
 	for _, c := range contentParts {
 		dir := filepath.FromSlash(storageRoot + "/" + c.below)
@@ -148,8 +150,9 @@ func copyContent(ctx context.Context, data, to string, s *wire.Saved) error {
 	return nil
 }
 
-// copyTree copies the files below from whose path has part in it and that are not at to yet.
-// What vanishes meanwhile was deleted; uploads and temporary files are nobody's content. s counts.
+// copyTree copies the files below from whose path contains part, unless they exist below to. It
+// skips uploads and temporary files. A file that vanishes meanwhile was deleted and is skipped too.
+// It adds the copied files to s.
 func copyTree(ctx context.Context, from, to, part string, s *wire.Saved) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -176,6 +179,7 @@ func copyTree(ctx context.Context, from, to, part string, s *wire.Saved) error {
 	})
 }
 
+// copyFile copies one file, syncs it to disk and adds it to s. The file to must not exist.
 func copyFile(from, to string, s *wire.Saved) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -207,6 +211,8 @@ func writeSynced(name string, raw []byte) error {
 
 var errNotEmpty = errors.New("it is not empty")
 
+// emptyDir creates dir if it does not exist and returns its absolute path. A directory that is not
+// empty is errNotEmpty.
 func emptyDir(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -222,6 +228,7 @@ func emptyDir(dir string) (string, error) {
 	return dir, err
 }
 
+// backupFault returns err as a Fault. An err that is a Fault already is returned as it is.
 func backupFault(op, name string, err error) error {
 	var f *fault.Fault
 	if errors.As(err, &f) {

@@ -10,7 +10,8 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// listen opens addr. One that is written as loopback has to mean that here.
+// listen listens on addr. It refuses a loopback name, such as "localhost", that resolves to another
+// address on this machine.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	const hint = "write HOST:PORT, such as " + wire.DefaultListen
 	if _, _, err := net.SplitHostPort(addr); err != nil {

@@ -23,7 +23,7 @@ import (
 func TestAThousandSlowClientsDoNotStopTheOthers(t *testing.T) {
 	r := run(t, server.Config{Data: t.TempDir(), Stall: 2 * time.Second})
 	big := strings.Repeat("0123456789abcdef", 1<<17)    // 2 MiB
-	answer := strings.Repeat("0123456789abcdef", 1<<22) // 64 MiB, for one: more than any buffer on the way takes
+	answer := strings.Repeat("0123456789abcdef", 1<<22) // 64 MiB, for one client: more than the buffers of the connection hold
 	for _, content := range []string{big, answer} {
 		if got := r.pushBlob("", "app", content); got != 201 {
 			t.Fatal(got)
@@ -40,11 +40,11 @@ func TestAThousandSlowClientsDoNotStopTheOthers(t *testing.T) {
 		defer conn.Close()
 		conns = append(conns, conn)
 		switch i % 3 {
-		case 0: // half of a head
+		case 0: // sends half of a header
 			fmt.Fprintf(conn, "GET /v2/ HTTP/1.1\r\nHost: %s\r\nX-Slow: ", addr)
-		case 1: // a body that does not come
+		case 1: // does not send the body
 			fmt.Fprintf(conn, "POST /v2/app/blobs/uploads/?digest=%s HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\nabc", digest.FromString("x"), addr)
-		case 2: // an answer that nobody reads
+		case 2: // does not read the answer
 			fmt.Fprintf(conn, "GET /v2/app/blobs/%s HTTP/1.1\r\nHost: %s\r\n\r\n", digest.FromString(answer), addr)
 			answer = big
 		}
@@ -57,7 +57,8 @@ func TestAThousandSlowClientsDoNotStopTheOthers(t *testing.T) {
 		}
 	}
 	t.Logf("40 requests beside %d slow clients took %v", len(conns), time.Since(start))
-	// They are cut, each by what it does not do; a head has longer.
+	// The server closes the connections of clients 1 and 2. Client 0 may take headerTimeout, which is
+	// longer.
 	for _, i := range []int{1, 2} {
 		conns[i].SetReadDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.Copy(io.Discard, conns[i]); err != nil && strings.Contains(err.Error(), "timeout") {
@@ -66,7 +67,7 @@ func TestAThousandSlowClientsDoNotStopTheOthers(t *testing.T) {
 	}
 }
 
-// A client that is slow and goes on is served to the end, however long that takes.
+// A slow client is served to the end, however long that takes, if it never stalls.
 func TestASlowClientThatGoesOnIsNotCut(t *testing.T) {
 	r := run(t, server.Config{Data: t.TempDir(), Stall: 300 * time.Millisecond})
 	at := r.want("POST", "/v2/app/blobs/uploads/", nil, 202).Header.Get("Location")
@@ -253,7 +254,7 @@ func TestAWorkerWantsADatabaseThatCanBeShared(t *testing.T) {
 	}
 }
 
-// An answer that streams must not be held back by what stands around the handlers.
+// The middleware around the handlers must not hold back an answer that is streamed.
 func TestAnswersAreFlushed(t *testing.T) {
 	r := run(t, server.Config{Data: t.TempDir()})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

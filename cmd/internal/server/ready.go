@@ -10,10 +10,10 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-const partTimeout = 2 * time.Second // longest wait for each part
+const partTimeout = 2 * time.Second // the longest wait for the answer of one part
 
-// readiness asks each part whether it does what it is there for. The texts are anybody's
-// to read: they say no address and no path.
+// readiness checks whether each part of the process works. Anybody may read the texts, so they
+// contain no address and no path.
 func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	if s.stopping.Load() {
 		return []wire.Finding{{What: "process", Text: "stopping", Kind: fault.Unavailable}}
@@ -42,7 +42,7 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	return all
 }
 
-// finding says err, or text.
+// finding returns err as a Finding, or text if err is nil.
 func finding(what, text string, err error) wire.Finding {
 	if err == nil {
 		return wire.Finding{What: what, OK: true, Text: text}

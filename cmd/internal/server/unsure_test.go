@@ -9,7 +9,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/server"
 )
 
-// Who may only make tags moves none because the storage could not say that it is there.
+// A principal that may only create tags must not move a tag because the storage could not read it.
 func TestATagOfWhichNothingCanBeToldIsNotMade(t *testing.T) {
 	data := t.TempDir()
 	r := run(t, server.Config{Data: data, PublicURL: "https://dray.example", Htpasswd: users(t, "admin", "maker"),

@@ -16,6 +16,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// ServeHTTP authenticates and authorizes a request to the registry, and passes it on.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p, err := g.Access.Authenticate(r)
 	if err != nil {
@@ -30,7 +31,8 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
 	case at.part == "" && p.Name == access.Anonymous && r.Header.Get("Authorization") == "":
-		// Whoever asks here wants to know how to log in; tools that have no login get a token as well.
+		// A client asks here to learn how to log in. A tool without a login then gets an anonymous
+		// token.
 		g.Challenge(w, r)
 	case at.part == "":
 		g.Registry.ServeHTTP(w, r)
@@ -47,7 +49,8 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// read lets in who may pull, and who may push: that begins with looking.
+// read passes a read on if the principal may pull or push, because a push first checks what the
+// registry already holds.
 func (g *Gate) read(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	err := g.Access.Allow(p, access.Ask{Verb: verbPull, Source: g.place(at.repo)})
 	if err != nil && g.mayWrite(p, at.repo) != nil {
@@ -57,7 +60,8 @@ func (g *Gate) read(w http.ResponseWriter, r *http.Request, p access.Principal, 
 	g.Registry.ServeHTTP(w, r)
 }
 
-// upload is all of blobs' uploads. A mount that is not granted is an upload that begins.
+// upload passes the requests of blob uploads on. A mount that the rules do not grant becomes the
+// start of a normal upload.
 func (g *Gate) upload(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	if err := g.mayWrite(p, at.repo); err != nil {
 		g.Refuse(w, r, p, err)
@@ -75,6 +79,8 @@ func (g *Gate) upload(w http.ResponseWriter, r *http.Request, p access.Principal
 	g.Registry.ServeHTTP(w, r)
 }
 
+// putManifest passes a manifest on if the principal may create or replace its tag. A put by digest
+// requires only one of these rights.
 func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	if err := g.mayWrite(p, at.repo); err != nil {
 		g.Refuse(w, r, p, err)
@@ -95,7 +101,7 @@ func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 		g.createMu.Lock()
 		defer g.createMu.Unlock()
 		switch old, err := g.currentDigest(r.Context(), at); {
-		case err != nil: // whether there is one can not be told, so neither right is enough
+		case err != nil: // it is not known whether the tag exists, so neither right alone is enough
 			refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the storage does not answer")
 			return
 		case old == "" && create != nil:
@@ -110,6 +116,7 @@ func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 	g.audited(w, r, p, at, old, string(oci.Sum(raw)))
 }
 
+// delete passes a deletion on if the principal has the right to delete.
 func (g *Gate) delete(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	if err := g.Access.Allow(p, access.Ask{Verb: verbDelete, Target: g.place(at.repo), Write: access.Delete}); err != nil {
 		g.Refuse(w, r, p, err)
@@ -122,7 +129,8 @@ func (g *Gate) delete(w http.ResponseWriter, r *http.Request, p access.Principal
 	g.audited(w, r, p, at, old, "")
 }
 
-// mayWrite is for what comes before the tag: blobs, and manifests by digest.
+// mayWrite checks the right to put what comes before a tag: blobs, and manifests by digest. The right
+// to create or the right to overwrite is enough.
 func (g *Gate) mayWrite(p access.Principal, repo string) error {
 	err := g.may(p, repo, access.Create)
 	if err != nil && g.may(p, repo, access.Overwrite) == nil {
@@ -131,7 +139,8 @@ func (g *Gate) mayWrite(p access.Principal, repo string) error {
 	return err
 }
 
-// currentDigest is the digest that a tag has, "" for none. The error is the storage's.
+// currentDigest returns the digest of a tag, or "" if the tag does not exist. An error means that the
+// storage could not be read.
 func (g *Gate) currentDigest(ctx context.Context, at request) (string, error) {
 	s, err := g.Registry.Store(ref.Repo{Host: g.Host, Path: at.repo})
 	if err != nil {
@@ -144,8 +153,9 @@ func (g *Gate) currentDigest(ctx context.Context, at request) (string, error) {
 	return string(d.Digest), err
 }
 
-// audited writes a change down and passes it on: nothing changes that the log does not tell of,
-// whatever ends in between. What did not take effect gets a second line.
+// audited writes a change to the audit log and then passes the request on. So no change is missing
+// in the log, even if the process ends in between. If the change fails, a second entry says that it is
+// not confirmed.
 func (g *Gate) audited(w http.ResponseWriter, r *http.Request, p access.Principal, at request, old, next string) {
 	e := access.Entry{Principal: p.Name, Verb: verbPush, Target: g.place(at.repo), Old: old, New: next}
 	if r.Method == http.MethodDelete {
@@ -170,7 +180,8 @@ func (g *Gate) audited(w http.ResponseWriter, r *http.Request, p access.Principa
 	g.Registry.ServeHTTP(c, r)
 }
 
-// audit reports whether e was written. It does not end with the request.
+// audit writes e to the audit log and reports whether that succeeded. The end of the request does not
+// interrupt it.
 func (g *Gate) audit(ctx context.Context, e access.Entry) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()
@@ -181,4 +192,4 @@ func (g *Gate) audit(ctx context.Context, e access.Entry) bool {
 	return err == nil
 }
 
-const auditTimeout = 10 * time.Second // longest wait for the database
+const auditTimeout = 10 * time.Second // the longest wait for the database
