@@ -114,6 +114,6 @@ func TestTheRealAzImportsIntoTheEmbeddedRegistry(t *testing.T) {
 		}
 	}
 	if !strings.Contains(text, "path=/subscriptions/") {
-		t.Error("the log does not tell of requests")
+		t.Error("the log has no line for a request")
 	}
 }

@@ -91,11 +91,11 @@ func Restore(ctx context.Context, c Config, from string) (wire.Saved, error) {
 		err = json.Unmarshal(raw, &s)
 	}
 	if err != nil {
-		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "take one that was finished", Err: fmt.Errorf("no backup: %w", err)}
+		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "choose a backup that was completed", Err: fmt.Errorf("not a complete backup: %w", err)}
 	}
 	path, isFile := filePath(c.Database)
 	if s.Database == "sqlite" && !isFile {
-		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "restore with the database in the data directory", Err: errors.New("it holds a SQLite database")}
+		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "restore without --database, or with --database sqlite:PATH", Err: errors.New("the backup holds a SQLite database")}
 	}
 	to, err := emptyDir(c.Data)
 	if err != nil {
@@ -209,7 +209,7 @@ func writeSynced(name string, raw []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-var errNotEmpty = errors.New("it is not empty")
+var errNotEmpty = errors.New("the directory is not empty")
 
 // emptyDir creates dir if it does not exist and returns its absolute path. A directory that is not
 // empty is errNotEmpty.

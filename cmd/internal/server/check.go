@@ -24,7 +24,7 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 	if err != nil {
 		return []wire.Finding{finding("configuration", "", err)}
 	}
-	all := []wire.Finding{finding("configuration", "can work", nil)}
+	all := []wire.Finding{finding("configuration", "valid", nil)}
 	add := func(what, text string, err error) { all = append(all, finding(what, text, err)) }
 
 	add("data directory", c.Data, checkDir(c.Data))
@@ -33,7 +33,7 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 	vault, err := checkKey(ctx, c)
 	text := "readable"
 	if vault == nil && err == nil {
-		text = "it will be made: " + c.Key.File
+		text = "will be created: " + c.Key.File
 	}
 	add("key", text, err)
 	have, text, err := checkDatabase(ctx, c)
@@ -118,7 +118,7 @@ func checkAccess(ctx context.Context, c Config) error {
 func checkDatabase(ctx context.Context, c Config) (have users, text string, err error) {
 	if path, ok := filePath(c.Database); ok {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-			return noUsers, "it will be made: " + path, nil
+			return noUsers, "will be created: " + path, nil
 		}
 	}
 	db, err := store.OpenReadOnly(ctx, c.Database)

@@ -146,7 +146,7 @@ func (c Config) filled() (Config, error) {
 		c.Env = os.Getenv
 	}
 	if c.Data == "" {
-		return c, configFault("data directory", "name one with --data", errors.New("none"))
+		return c, configFault("data directory", "set it with --data", errors.New("not set"))
 	}
 	dir, err := filepath.Abs(c.Data)
 	if err != nil {
@@ -160,13 +160,13 @@ func (c Config) filled() (Config, error) {
 		c.Key.File = filepath.Join(c.Data, keyFile)
 	}
 	if c.Grace < 0 || c.Stall < 0 {
-		return c, configFault("times", "leave it out for the default", errors.New("a negative time"))
+		return c, configFault("times", "leave the time out to use the default", errors.New("a time is negative"))
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") || c.TLS.ClientCA != "" && c.TLS.Cert == "" {
-		return c, configFault("TLS", "name a certificate and its key", errors.New("half of a pair"))
+		return c, configFault("TLS", "set both the certificate and its key", errors.New("the certificate or its key is missing"))
 	}
 	if c.PublicURL, err = publicURL(c.PublicURL); err != nil {
-		return c, configFault(c.PublicURL, "write https://HOST or https://HOST:PORT", err)
+		return c, configFault(c.PublicURL, "use https://HOST or https://HOST:PORT", err)
 	}
 	return c, nil
 }
@@ -185,7 +185,7 @@ func publicURL(s string) (string, error) {
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return s, errors.New("not what clients can call a server")
+		return s, errors.New("not a URL that clients can use")
 	}
 	host, err := ref.Host(u.Host)
 	if err != nil {
@@ -295,7 +295,7 @@ func configFault(name, hint string, err error) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "configure server", Name: name, Hint: hint, Err: err}
 }
 
-var errOpen = errors.New("not loopback, and nobody is configured: everybody on the network could write here")
+var errOpen = errors.New("the address is not loopback and no user is configured: anybody on the network could write here")
 
 // users says whether anybody can log in: whether a user, a client CA or a token exists.
 type users string
@@ -313,10 +313,10 @@ func (c Config) mayListen(have users) error {
 		return nil
 	}
 	if c.TLS.Cert == "" && c.Plain != AllowPlain {
-		return configFault(c.Listen, "give a certificate and its key, or listen on "+wire.DefaultListen, fmt.Errorf("not loopback, and without TLS: passwords would go in the clear"))
+		return configFault(c.Listen, "configure a certificate and its key, or listen on "+wire.DefaultListen, fmt.Errorf("the address is not loopback and TLS is off: passwords would be sent unencrypted"))
 	}
 	if have == noUsers {
-		return configFault(c.Listen, "make a token first (dray serve token create), or name an htpasswd file or a client CA", errOpen)
+		return configFault(c.Listen, "create a token first (dray serve token create), or configure an htpasswd file or a client CA", errOpen)
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func TestImagesGoFromRegistryToRegistryWithoutTheClient(t *testing.T) {
 	testbed.Same(t, source, target, "team/app", "v1", "prod/app", "v1")
 	for _, q := range []wire.Request{importing("src/team/app:v1", "dst", "elsewhere/app:v1"), importing("src/other/app:v1", "dst", "prod/app:v2")} {
 		if _, err := c.Submit(t.Context(), q, client.How{}); !fault.Is(err, fault.Denied) {
-			t.Errorf("what no rule grants: %v", err)
+			t.Errorf("an import that no rule grants: %v", err)
 		}
 	}
 	if _, err := r.remoteAs(credential.Secret{}).Submit(t.Context(), importing("src/team/app:v1", "dst", "prod/app:v1"), client.How{}); !fault.Is(err, fault.Denied) {

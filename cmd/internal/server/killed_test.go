@@ -140,9 +140,9 @@ func TestAServerThatIsKilledUnderLoadLosesNoJobAndSetsNoTagEarly(t *testing.T) {
 	}
 	// When the load ended, each of the 4 workers may have had one submission without an answer.
 	if len(jobs) > len(accepted)+4 {
-		t.Errorf("%d jobs for %d that were accepted", len(jobs), len(accepted))
+		t.Errorf("%d jobs exist, but %d submissions were accepted", len(jobs), len(accepted))
 	}
-	t.Logf("%d jobs, %d of their tags looked at", len(accepted), tagsAreWhole(t, c.listen))
+	t.Logf("%d jobs, %d of their tags checked", len(accepted), tagsAreWhole(t, c.listen))
 }
 
 // ended waits until every job has ended and returns the states of all jobs.

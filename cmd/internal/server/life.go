@@ -79,7 +79,7 @@ func (s *serving) stop(ctx context.Context) {
 	for _, srv := range s.servers {
 		all.Go(func() {
 			if srv.Shutdown(ctx) != nil {
-				log.LogAttrs(ctx, slog.LevelWarn, "requests cut")
+				log.LogAttrs(ctx, slog.LevelWarn, "requests interrupted")
 				srv.Close()
 			}
 		})

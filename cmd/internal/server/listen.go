@@ -13,7 +13,7 @@ import (
 // listen listens on addr. It refuses a loopback name, such as "localhost", that resolves to another
 // address on this machine.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
-	const hint = "write HOST:PORT, such as " + wire.DefaultListen
+	const hint = "use HOST:PORT, such as " + wire.DefaultListen
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return nil, listenFault(addr, fault.Invalid, hint, err)
 	}
@@ -22,15 +22,15 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	case err != nil && ctx.Err() != nil:
 		return nil, listenFault(addr, fault.Canceled, "", context.Cause(ctx))
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, listenFault(addr, fault.Conflict, "stop what listens there or choose another address", errors.New("address in use"))
+		return nil, listenFault(addr, fault.Conflict, "stop the process that listens there, or choose another address", errors.New("another process listens on this address"))
 	case errors.Is(err, syscall.EACCES):
-		return nil, listenFault(addr, fault.Denied, "ports below 1024 need a privilege; choose a higher one", err)
+		return nil, listenFault(addr, fault.Denied, "choose a port above 1023; lower ports require a privilege", err)
 	case err != nil:
 		return nil, listenFault(addr, fault.Invalid, hint, err)
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); isLoopback(addr) && (!ok || !tcp.IP.IsLoopback()) {
 		l.Close()
-		return nil, listenFault(addr, fault.Invalid, "write "+wire.DefaultListen, errors.New("the name leads elsewhere than to this machine"))
+		return nil, listenFault(addr, fault.Invalid, "use "+wire.DefaultListen, errors.New("the name does not resolve to this machine"))
 	}
 	return l, nil
 }

@@ -62,7 +62,7 @@ func TestAThousandSlowClientsDoNotStopTheOthers(t *testing.T) {
 	for _, i := range []int{1, 2} {
 		conns[i].SetReadDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.Copy(io.Discard, conns[i]); err != nil && strings.Contains(err.Error(), "timeout") {
-			t.Errorf("client %d is not cut: %v", i, err)
+			t.Errorf("the connection of client %d is not closed: %v", i, err)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func TestABackupMadeWhileTheServerIsWrittenToRestores(t *testing.T) {
 		t.Fatalf("%+v %v", saved, err)
 	}
 	if _, err := server.Backup(t.Context(), server.Config{Data: data}, to); !fault.Is(err, fault.Conflict) {
-		t.Errorf("over another backup: %v", err)
+		t.Errorf("a backup over another backup: %v", err)
 	}
 	r.stop()
 	r.wait()
@@ -168,10 +168,10 @@ func TestABackupMadeWhileTheServerIsWrittenToRestores(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := server.Restore(t.Context(), server.Config{Data: c.Data}, to); !fault.Is(err, fault.Conflict) {
-		t.Errorf("over a server's data: %v", err)
+		t.Errorf("a restore over the data of a server: %v", err)
 	}
 	if _, err := server.Restore(t.Context(), server.Config{Data: t.TempDir()}, t.TempDir()); !fault.Is(err, fault.Invalid) {
-		t.Error("restored from nothing")
+		t.Error("Restore succeeded without a backup")
 	}
 	again := run(t, c)
 	for _, tag := range tagsOf(t, again) {
@@ -241,7 +241,7 @@ func TestCheckSaysWhatRunWouldFind(t *testing.T) {
 	}
 	r := run(t, server.Config{Data: data})
 	if bad := findings(server.Config{Listen: strings.TrimPrefix(r.base, "http://"), Data: data}); bad != "" {
-		t.Errorf("beside the server: %s", bad)
+		t.Errorf("findings while the server runs: %s", bad)
 	}
 }
 

@@ -33,9 +33,9 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	if stats, err := s.queue.Stats(ctx); err == nil {
 		f := wire.Finding{What: "queue", OK: true, Text: "ok"}
 		if !s.working.Load() {
-			f.OK, f.Text, f.Kind = false, "not working", fault.Unavailable
+			f.OK, f.Text, f.Kind = false, "the worker is not running", fault.Unavailable
 		} else if stats.Oldest > time.Minute {
-			f.Text = fmt.Sprintf("ok, behind by %s", stats.Oldest.Round(time.Second))
+			f.Text = fmt.Sprintf("ok, the oldest job has waited for %s", stats.Oldest.Round(time.Second))
 		}
 		all = append(all, f)
 	}

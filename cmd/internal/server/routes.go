@@ -67,7 +67,7 @@ func notFound(cloud http.Handler) http.HandlerFunc {
 				return
 			}
 		}
-		plain(w, http.StatusNotFound, "404: there is nothing here")
+		plain(w, http.StatusNotFound, "404: no such path")
 	}
 }
 

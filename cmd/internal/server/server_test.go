@@ -61,7 +61,7 @@ func (r *running) wait() {
 		}
 		r.end <- nil
 	case <-time.After(20 * time.Second):
-		r.t.Fatal("it does not stop")
+		r.t.Fatal("Run does not return")
 	}
 }
 
@@ -156,7 +156,7 @@ func refused(t *testing.T, addr string) {
 		c.Close()
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("still accepting")
+	t.Fatal("the address still accepts connections")
 }
 
 func TestAnUploadThatOutlastsTheGraceIsCutAndGoesOnAfterARestart(t *testing.T) {
@@ -211,12 +211,12 @@ func lastByte(resp *http.Response) (last int) {
 func TestWhatStrangersReachWantsTLSAndSomebodyWhoMayLogIn(t *testing.T) {
 	for _, addr := range []string{":5000", "0.0.0.0:5000", "[::]:5000", "192.0.2.1:5000", "example.org:5000"} {
 		err := server.Run(t.Context(), server.Config{Listen: addr, Data: t.TempDir()})
-		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "without TLS") || fault.HintOf(err) == "" {
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "TLS is off") || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v (hint %q)", addr, err, fault.HintOf(err))
 		}
 	}
 	err := server.Run(t.Context(), server.Config{Listen: "0.0.0.0:0", Data: t.TempDir(), Plain: server.AllowPlain})
-	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "nobody is configured") || !strings.Contains(fault.HintOf(err), "token") {
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "no user is configured") || !strings.Contains(fault.HintOf(err), "token") {
 		t.Errorf("%v (hint %q)", err, fault.HintOf(err))
 	}
 }

@@ -253,7 +253,7 @@ func TestWhatIsPushedAndDeletedIsInTheAuditLog(t *testing.T) {
 	r.pushManifest("admin", "app", "v1", "two")
 	r.as("admin", "DELETE", "/v2/app/manifests/v1", nil)
 	if got := r.as("admin", "PUT", "/v2/app/manifests/v2", strings.NewReader("{}")).StatusCode; got != 400 {
-		t.Errorf("what is no manifest: %d", got)
+		t.Errorf("put of a body that is not a manifest: %d", got)
 	}
 	r.stop()
 	r.wait()
@@ -334,14 +334,14 @@ func TestToolsLogInWithPasswordsAndTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := remote.Write(ref, img); err == nil {
-			t.Error("nobody pushed")
+			t.Error("an anonymous push succeeded")
 		}
 		login := remote.WithAuth(&authn.Basic{Username: "admin", Password: "pw-admin"})
 		if err := remote.Write(ref, img, login); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := remote.Image(ref); (err == nil) != (rules != nil) {
-			t.Errorf("a pull by nobody with %d rules: %v", len(rules), err)
+			t.Errorf("an anonymous pull with %d rules: %v", len(rules), err)
 		}
 		skopeoCopies(t, host, rules != nil)
 	}
@@ -370,6 +370,6 @@ func skopeoCopies(t *testing.T, host string, anonymous bool) {
 		t.Error(err)
 	}
 	if err := skopeo("inspect", "--tls-verify=false", "--no-creds", "docker://"+host+"/team/copy:v1"); (err == nil) != anonymous {
-		t.Errorf("a pull by nobody: %v", err)
+		t.Errorf("an anonymous pull: %v", err)
 	}
 }

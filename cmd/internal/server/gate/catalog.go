@@ -21,7 +21,7 @@ func (g *Gate) catalog(w http.ResponseWriter, r *http.Request, p access.Principa
 	query := r.URL.Query()
 	n, err := strconv.Atoi(query.Get("n"))
 	if query.Has("n") && (err != nil || n < 0) {
-		refuse(w, http.StatusBadRequest, "PAGINATION_NUMBER_INVALID", "n is no number")
+		refuse(w, http.StatusBadRequest, "PAGINATION_NUMBER_INVALID", "n is not a number")
 		return
 	}
 	if n == 0 || n > maxCatalog {

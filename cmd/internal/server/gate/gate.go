@@ -53,7 +53,7 @@ func (g *Gate) Refuse(w http.ResponseWriter, r *http.Request, p access.Principal
 	switch {
 	case !fault.Is(err, fault.Denied):
 		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "who asks can not be told now")
+		refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the caller cannot be authenticated now")
 	case p.Name == "" || p.Name == access.Anonymous:
 		g.Challenge(w, r)
 	default:

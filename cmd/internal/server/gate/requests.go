@@ -92,7 +92,7 @@ func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, oci.MaxDocument))
 	if err != nil {
-		refuse(w, http.StatusRequestEntityTooLarge, "MANIFEST_INVALID", "manifest larger than 4 MiB, or cut")
+		refuse(w, http.StatusRequestEntityTooLarge, "MANIFEST_INVALID", "the manifest is larger than 4 MiB or incomplete")
 		return
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
@@ -167,7 +167,7 @@ func (g *Gate) audited(w http.ResponseWriter, r *http.Request, p access.Principa
 		e.Target += ":" + at.last
 	}
 	if !g.audit(r.Context(), e) {
-		refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the audit log can not be written")
+		refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the audit log cannot be written")
 		return
 	}
 	c := &measure.Answer{ResponseWriter: w}

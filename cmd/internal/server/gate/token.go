@@ -30,7 +30,7 @@ func (g *Gate) Token(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "wrong credentials")
 		return
 	}
-	refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "who asks can not be told now")
+	refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the caller cannot be authenticated now")
 }
 
 // tokenLife is how long a token is valid. Tools ask for a token for each repository, and for a new

@@ -73,26 +73,26 @@ func NewMetrics(q *job.Queue, db *store.DB) *Metrics {
 	}
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
-		requests: counter("dray_http_requests_total", "Requests answered.", "route", "method", "code"),
-		took: histogram("dray_http_request_duration_seconds", "How long requests took, bodies included.",
+		requests: counter("dray_http_requests_total", "Requests that this server answered.", "route", "method", "code"),
+		took: histogram("dray_http_request_duration_seconds", "Duration of requests to this server, bodies included.",
 			[]float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600}, "route"),
-		inFlight: gauge("dray_http_requests_in_flight", "Requests being answered."),
+		inFlight: gauge("dray_http_requests_in_flight", "Requests that this server is answering now."),
 
-		runs:    counter("dray_job_runs_total", "Runs of jobs that ended in this process, by kind and the state that they left.", "kind", "state"),
-		runTook: histogram("dray_job_run_duration_seconds", "How long runs of jobs took.", []float64{.1, .5, 1, 5, 15, 60, 300, 1800, 7200}, "kind"),
-		working: gauge("dray_jobs_running", "Jobs running in this process."),
+		runs:    counter("dray_job_runs_total", "Runs of jobs that ended in this process, by kind and resulting state.", "kind", "state"),
+		runTook: histogram("dray_job_run_duration_seconds", "Duration of runs of jobs.", []float64{.1, .5, 1, 5, 15, 60, 300, 1800, 7200}, "kind"),
+		working: gauge("dray_jobs_running", "Jobs that run in this process now."),
 
-		upstream: counter("dray_registry_requests_total", "Requests that jobs sent to registries; code 0 is no answer.", "registry", "method", "code"),
-		bytes:    counter("dray_registry_bytes_total", "Bytes of bodies that went to registries and came from them.", "registry", "direction"),
-		retries:  counter("dray_registry_retries_total", "Requests that were tried again.", "registry"),
-		waited:   counter("dray_registry_wait_seconds_total", "How long registries and their budgets let jobs wait.", "registry"),
-		moved:    counter("dray_job_events_total", "Blobs moved, mounted, found present; manifests committed; tags set.", "event"),
+		upstream: counter("dray_registry_requests_total", "Requests that jobs sent to registries; code 0 means no answer.", "registry", "method", "code"),
+		bytes:    counter("dray_registry_bytes_total", "Bytes of bodies that jobs sent to registries and received from them.", "registry", "direction"),
+		retries:  counter("dray_registry_retries_total", "Requests to registries that were retried.", "registry"),
+		waited:   counter("dray_registry_wait_seconds_total", "Time that jobs waited because of a registry or its budget.", "registry"),
+		moved:    counter("dray_job_events_total", "Blobs copied, mounted or already present; manifests put; tags set.", "event"),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests, m.took, m.inFlight, m.runs, m.runTook, m.working, m.upstream, m.bytes, m.retries, m.waited, m.moved, &queueMetrics{queue: q, db: db,
 			jobs:   prometheus.NewDesc("dray_jobs", "Jobs in the database, by state.", []string{"state"}, nil),
-			budget: prometheus.NewDesc("dray_budget_requests", "Requests that a registry allows now, as of the last time somebody drew from its budget; of the login that has least.", []string{"registry", "class"}, nil),
-			oldest: prometheus.NewDesc("dray_queue_oldest_seconds", "How long the oldest queued job waits.", nil, nil)})
+			budget: prometheus.NewDesc("dray_budget_requests", "Requests that the shared budget of a registry still allows, as of the last draw; the lowest value of all logins.", []string{"registry", "class"}, nil),
+			oldest: prometheus.NewDesc("dray_queue_oldest_seconds", "Time that the oldest queued job has waited.", nil, nil)})
 	return m
 }
 
