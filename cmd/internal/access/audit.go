@@ -17,10 +17,10 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// unsaid is what does not belong into a log that is kept for ever and shown to auditors:
+// secretForms is what does not belong into a log that is kept for ever and shown to auditors:
 // ids of subscriptions and resources, logins in addresses, our own tokens, JWTs. Names of images,
 // which have colons and an '@' as well, stay whole.
-var unsaid = sync.OnceValue(func() []*regexp.Regexp {
+var secretForms = sync.OnceValue(func() []*regexp.Regexp {
 	return []*regexp.Regexp{
 		regexp.MustCompile(`(?i)/?subscriptions/[^\s"']*`),
 		regexp.MustCompile(`//[^\s/@]*@`),
@@ -29,16 +29,16 @@ var unsaid = sync.OnceValue(func() []*regexp.Regexp {
 	}
 })
 
-const maxSaid = 2048 // bytes of one field
+const maxField = 2048 // bytes of one field
 
-// said is s as it may stand in the log.
-func said(s string) string {
+// redact is s as it may stand in the log.
+func redact(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd") // PostgreSQL takes neither
-	for _, form := range unsaid() {
+	for _, form := range secretForms() {
 		s = form.ReplaceAllString(s, "[left out]")
 	}
-	if len(s) > maxSaid {
-		s = strings.ToValidUTF8(s[:maxSaid], "")
+	if len(s) > maxField {
+		s = strings.ToValidUTF8(s[:maxField], "")
 	}
 	return s
 }
@@ -50,7 +50,7 @@ func (a *Access) Audit(tx *sql.Tx, e Entry) error {
 	// The end of a transaction ends its statements; it was begun with the caller's context.
 	ctx := context.Background()
 	for _, field := range []*string{&e.Principal, &e.Verb, &e.Source, &e.Target, &e.Old, &e.New} {
-		*field = said(*field)
+		*field = redact(*field)
 	}
 	e.At = a.now()
 	if err := tx.QueryRowContext(ctx, `UPDATE audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash`).Scan(&e.Seq, &e.Prev); err != nil {

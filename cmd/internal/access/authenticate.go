@@ -29,7 +29,7 @@ func (a *Access) Authenticate(r *http.Request) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
-	if open && fromHere(r) {
+	if open && fromThisMachine(r) {
 		return Principal{Name: Local, Role: Admin, Via: ViaLoopback}, nil
 	}
 	switch given := r.Header.Values("Authorization"); {
@@ -40,7 +40,7 @@ func (a *Access) Authenticate(r *http.Request) (Principal, error) {
 		if err != nil {
 			return Principal{}, denied(err.Error(), "")
 		}
-		return a.known(ctx, shown)
+		return a.identify(ctx, shown)
 	case a.ca != nil && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
 		return a.byCertificate(r.TLS.VerifiedChains[0][0])
 	case a.grantsAnonymous():
@@ -55,10 +55,10 @@ func (a *Access) Authenticate(r *http.Request) (Principal, error) {
 // Identify finds the principal of a user and a secret as Basic would carry them; a secret that
 // is a token needs no user. Errors are those of Authenticate.
 func (a *Access) Identify(ctx context.Context, user, secret string) (Principal, error) {
-	return a.known(ctx, presented{user: user, secret: secret, basic: true})
+	return a.identify(ctx, authorization{user: user, secret: secret, basic: true})
 }
 
-func (a *Access) known(ctx context.Context, p presented) (Principal, error) {
+func (a *Access) identify(ctx context.Context, p authorization) (Principal, error) {
 	switch {
 	case strings.HasPrefix(p.secret, tokenPrefix):
 		return a.byToken(ctx, p.secret)
@@ -115,7 +115,7 @@ func (a *Access) Still(ctx context.Context, p Principal) (Principal, error) {
 	if p.Via != ViaToken && (p.Via != ViaHtpasswd || a.users == nil) {
 		return p, nil
 	}
-	now, err := a.standing(ctx, p.Name)
+	now, err := a.currentRole(ctx, p.Name)
 	switch {
 	case err != nil:
 		return Principal{}, err
@@ -128,8 +128,8 @@ func (a *Access) Still(ctx context.Context, p Principal) (Principal, error) {
 	return p, nil
 }
 
-// standing is the greatest role that a token or the user of this name has; "" is none.
-func (a *Access) standing(ctx context.Context, name string) (Role, error) {
+// currentRole is the greatest role that a token or the user of this name has; "" is none.
+func (a *Access) currentRole(ctx context.Context, name string) (Role, error) {
 	var best Role
 	if a.users != nil {
 		users, err := a.users.current()
@@ -157,8 +157,8 @@ func (a *Access) standing(ctx context.Context, name string) (Role, error) {
 	return best, dbFault("look up", "tokens of "+name, rows.Err())
 }
 
-// presented is what a request shows in its Authorization.
-type presented struct {
+// authorization is what a request shows in its Authorization.
+type authorization struct {
 	user, secret string
 	basic        bool
 }
@@ -166,26 +166,26 @@ type presented struct {
 var errAuthorization = errors.New("the Authorization is not Basic or Bearer as RFC 7617 and RFC 6750 write them")
 
 // readAuthorization takes the header apart: RFC 9110 §11.6.2, RFC 7617 §2, RFC 6750 §2.1.
-func readAuthorization(h string) (presented, error) {
+func readAuthorization(h string) (authorization, error) {
 	scheme, rest, ok := strings.Cut(h, " ")
 	rest = strings.TrimLeft(rest, " ")
 	switch {
 	case !ok || rest == "":
-		return presented{}, errAuthorization
+		return authorization{}, errAuthorization
 	case strings.EqualFold(scheme, "bearer"):
 		if strings.ContainsFunc(rest, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-			return presented{}, errAuthorization
+			return authorization{}, errAuthorization
 		}
-		return presented{secret: rest}, nil
+		return authorization{secret: rest}, nil
 	case strings.EqualFold(scheme, "basic"):
 		raw, err := base64.StdEncoding.DecodeString(rest)
 		user, password, colon := strings.Cut(string(raw), ":")
 		if err != nil || !colon {
-			return presented{}, errAuthorization
+			return authorization{}, errAuthorization
 		}
-		return presented{user: user, secret: password, basic: true}, nil
+		return authorization{user: user, secret: password, basic: true}, nil
 	}
-	return presented{}, errAuthorization
+	return authorization{}, errAuthorization
 }
 
 // open reports whether nobody is configured and only this machine can reach the server.
@@ -197,12 +197,12 @@ func (a *Access) open(ctx context.Context) (bool, error) {
 	return !any, err
 }
 
-// fromHere reports whether r was sent by a program on this machine for itself: the peer is
+// fromThisMachine reports whether r was sent by a program on this machine for itself: the peer is
 // loopback, it calls the server by a loopback name (a page whose own name was rebound to
 // 127.0.0.1 does not), and no proxy on this machine brings it for somebody else. nginx as it
 // comes says none of that, and calls the server by the loopback name of its configuration; but it
 // speaks HTTP/1.0, as nothing does that is made to talk to a registry.
-func fromHere(r *http.Request) bool {
+func fromThisMachine(r *http.Request) bool {
 	if !r.ProtoAtLeast(1, 1) {
 		return false
 	}

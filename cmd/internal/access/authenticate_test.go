@@ -295,7 +295,7 @@ func FuzzReadAuthorization(f *testing.F) {
 	f.Fuzz(func(t *testing.T, h string) {
 		p, err := readAuthorization(h)
 		if err != nil {
-			if p != (presented{}) {
+			if p != (authorization{}) {
 				t.Errorf("%q: an error and %+v", h, p)
 			}
 			return

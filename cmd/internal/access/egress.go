@@ -116,8 +116,8 @@ func (e *Egress) configured(addr string) origin {
 }
 
 func (e *Egress) admit(addr string, ip netip.Addr, from origin) error {
-	for _, ip := range meant(ip) {
-		if never(ip) {
+	for _, ip := range targets(ip) {
+		if reserved(ip) {
 			return refused(addr, "link-local and metadata addresses are never dialled", fmt.Errorf("%s is an address that no registry has", ip))
 		}
 		inside := ip.IsLoopback() || slices.ContainsFunc(private, func(p netip.Prefix) bool { return p.Contains(ip) })
@@ -146,9 +146,9 @@ var (
 	private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "192.0.0.0/24",
 		"fc00::/7", "fec0::/10", "64:ff9b:1::/48")
 
-	// nobody holds what is no host's address, and metadata services outside the link-local nets:
+	// reservedNets holds what is no host's address, and metadata services outside the link-local nets:
 	// Azure's wire server, Alibaba's, Oracle's, AWS's and Google's over IPv6.
-	nobody = prefixes("0.0.0.0/8", "240.0.0.0/4", "169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
+	reservedNets = prefixes("0.0.0.0/8", "240.0.0.0/4", "169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
 		"::/128", "fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128")
 
 	nat64     = prefixes("64:ff9b::/96", "64:ff9b:1::/48")
@@ -157,14 +157,14 @@ var (
 	teredo    = prefixes("2001::/32")
 )
 
-func never(ip netip.Addr) bool {
+func reserved(ip netip.Addr) bool {
 	return !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() ||
-		slices.ContainsFunc(nobody, func(p netip.Prefix) bool { return p.Contains(ip) })
+		slices.ContainsFunc(reservedNets, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// meant is ip and the IPv4 addresses that a translator would read in it: RFC 4291 §2.5.5,
+// targets is ip and the IPv4 addresses that a translator would read in it: RFC 4291 §2.5.5,
 // RFC 6052, RFC 8215, RFC 3056, RFC 4380, RFC 5214.
-func meant(ip netip.Addr) []netip.Addr {
+func targets(ip netip.Addr) []netip.Addr {
 	ip = ip.WithZone("").Unmap()
 	all := []netip.Addr{ip}
 	if !ip.Is6() || ip.IsLoopback() || ip.IsUnspecified() {

@@ -62,10 +62,10 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 	if err := c.DB.Migrate(ctx, "access", schema); err != nil {
 		return nil, err
 	}
-	if err := a.guard(ctx); err != nil {
+	if err := a.protectLog(ctx); err != nil {
 		return nil, dbFault("prepare", "audit log", err)
 	}
-	if err := a.adopt(ctx); err != nil {
+	if err := a.checkKeys(ctx); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -84,9 +84,9 @@ CREATE TABLE audit (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, principal TEXT N
 CREATE TABLE audit_head (id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL);
 INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '')`}
 
-// guard keeps the audit log from being changed by a slip; who means to has to drop the triggers first.
+// protectLog keeps the audit log from being changed by a slip; who means to has to drop the triggers first.
 // They are statements with semicolons within, which no step of Migrate may be.
-func (a *Access) guard(ctx context.Context) error {
+func (a *Access) protectLog(ctx context.Context) error {
 	return a.db.Tx(ctx, func(tx *sql.Tx) error {
 		if err := a.db.Lock(ctx, tx, "audit guards"); err != nil {
 			return err

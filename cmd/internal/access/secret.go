@@ -19,8 +19,8 @@ import (
 
 var idForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`) })
 
-// kept is a login as it is sealed.
-type kept struct {
+// sealedLogin is a login as it is sealed.
+type sealedLogin struct {
 	Scheme   credential.Scheme `json:"scheme,omitempty"`
 	User     string            `json:"user,omitempty"`
 	Password string            `json:"password"`
@@ -59,7 +59,7 @@ func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credenti
 	case l.IsAnonymous():
 		return secretFault(fault.Invalid, id, "", "an empty login")
 	}
-	plain, err := json.Marshal(kept{l.Scheme, l.User, l.Password.Reveal()})
+	plain, err := json.Marshal(sealedLogin{l.Scheme, l.User, l.Password.Reveal()})
 	if err != nil {
 		return &fault.Fault{Kind: fault.Internal, Op: "store secret", Name: id, Err: err}
 	}
@@ -138,7 +138,7 @@ func (a *Access) Lookup(ctx context.Context, repo ref.Repo) (credential.Login, b
 	if err != nil {
 		return credential.Login{}, false, dbFault("look up secret for", repo.Host, err)
 	}
-	var k kept
+	var k sealedLogin
 	plain, err := a.unseal(text, sealName(id, at))
 	if err != nil {
 		return credential.Login{}, false, err
@@ -159,10 +159,10 @@ func (a *Access) unseal(text, name string) ([]byte, error) {
 
 const witness = "the key of this database"
 
-// adopt holds the vault against the database: what the first server sealed here has to open, so
+// checkKeys holds the vault against the database: what the first server sealed here has to open, so
 // that a second one with a key of its own is told at its start. Secrets that an older key sealed
 // are sealed with the newest; after that the old key may go.
-func (a *Access) adopt(ctx context.Context) error {
+func (a *Access) checkKeys(ctx context.Context) error {
 	seal := func(plain []byte, name string) (string, error) {
 		sealed, err := a.vault.Seal(plain, name)
 		return base64.StdEncoding.EncodeToString(sealed), err

@@ -44,7 +44,7 @@ func (a *Access) Issue(p Principal, life time.Duration, claims map[string]any) (
 	if !p.until.IsZero() && p.until.Before(ends) {
 		ends = p.until.UTC().Truncate(time.Second)
 	}
-	raw, err := json.Marshal(session{sessionIssuer, p.Name, p.Role, p.Via, p.Token, a.lineOf(p), now.Unix(), now.Unix(), ends.Unix()})
+	raw, err := json.Marshal(session{sessionIssuer, p.Name, p.Role, p.Via, p.Token, a.lineHash(p), now.Unix(), now.Unix(), ends.Unix()})
 	all := map[string]any{}
 	if err == nil {
 		ours := map[string]any{}
@@ -66,8 +66,8 @@ func (a *Access) Issue(p Principal, life time.Duration, claims map[string]any) (
 	return body + "." + base64.RawURLEncoding.EncodeToString(a.vault.sign(0, body)), ends, nil
 }
 
-// lineOf tells one line of the htpasswd file from its successors; "" for who is not in it.
-func (a *Access) lineOf(p Principal) string {
+// lineHash tells one line of the htpasswd file from its successors; "" for who is not in it.
+func (a *Access) lineHash(p Principal) string {
 	if p.Via != ViaHtpasswd || a.users == nil {
 		return ""
 	}
@@ -109,7 +109,7 @@ func (a *Access) bySession(ctx context.Context, text string) (Principal, error) 
 		p := Principal{Name: s.Name, Role: s.Role, Via: s.Via}
 		switch s.Via {
 		case ViaHtpasswd:
-			if s.Hash == "" || s.Hash != a.lineOf(p) {
+			if s.Hash == "" || s.Hash != a.lineHash(p) {
 				return Principal{}, denied("the user is gone, or has another password", "log in again")
 			}
 			p.Role = a.roleOf(p.Name)

@@ -198,7 +198,7 @@ func badKey(where string, err error) error {
 func (v *Vault) Seal(plain []byte, name string) ([]byte, error) {
 	k := v.keys[0]
 	head := append([]byte{sealFormat}, k.id[:]...)
-	return k.aead.Seal(head, nil, plain, bound(head, name)), nil
+	return k.aead.Seal(head, nil, plain, additionalData(head, name)), nil
 }
 
 // Open opens what Seal made under name. The error is Denied: another key, another name, or
@@ -212,7 +212,7 @@ func (v *Vault) Open(sealed []byte, name string) ([]byte, error) {
 	}
 	for _, k := range v.keys {
 		if bytes.Equal(k.id[:], sealed[1:5]) {
-			plain, err := k.aead.Open(nil, nil, sealed[5:], bound(sealed[:5], name))
+			plain, err := k.aead.Open(nil, nil, sealed[5:], additionalData(sealed[:5], name))
 			if err != nil {
 				return bad("it was changed, or sealed under another name")
 			}
@@ -227,6 +227,6 @@ func (v *Vault) newest(sealed []byte) bool {
 	return len(sealed) >= 5 && bytes.Equal(sealed[1:5], v.keys[0].id[:])
 }
 
-func bound(head []byte, name string) []byte {
+func additionalData(head []byte, name string) []byte {
 	return append(append([]byte("dray\x00"), head...), name...)
 }
