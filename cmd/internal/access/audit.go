@@ -17,9 +17,9 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// secretForms is what does not belong into a log that is kept for ever and shown to auditors:
-// ids of subscriptions and resources, logins in addresses, our own tokens, JWTs. Names of images,
-// which have colons and an '@' as well, stay whole.
+// secretForms matches text that must not be in a log that is kept forever and shown to auditors:
+// Azure subscription and resource IDs, logins in URLs, dray's own tokens, and JWTs. It does not match
+// names of images, although they contain colons and '@' too.
 var secretForms = sync.OnceValue(func() []*regexp.Regexp {
 	return []*regexp.Regexp{
 		regexp.MustCompile(`(?i)/?subscriptions/[^\s"']*`),
@@ -29,11 +29,11 @@ var secretForms = sync.OnceValue(func() []*regexp.Regexp {
 	}
 })
 
-const maxField = 2048 // bytes of one field
+const maxField = 2048 // the longest field, in bytes
 
-// redact is s as it may stand in the log.
+// redact returns s without secrets and cut to maxField.
 func redact(s string) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd") // PostgreSQL takes neither
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd") // PostgreSQL accepts neither
 	for _, form := range secretForms() {
 		s = form.ReplaceAllString(s, "[left out]")
 	}
@@ -43,11 +43,11 @@ func redact(s string) string {
 	return s
 }
 
-// Audit appends e within tx, so that it is there when what it tells of is, and not else. Seq, At
-// and the hashes are set here. It is the last thing to do in tx: on PostgreSQL other
-// transactions that audit wait from here until tx ends. Errors are the database's.
+// Audit appends e to the audit log within the transaction tx. So the entry is written if, and only
+// if, the change that it records is written. Audit sets Seq, At and the hashes. Call it last in tx: on
+// PostgreSQL, other transactions that call Audit wait until tx ends. Errors are those of the database.
 func (a *Access) Audit(tx *sql.Tx, e Entry) error {
-	// The end of a transaction ends its statements; it was begun with the caller's context.
+	// tx began with the caller's context, and its end also ends this statement.
 	ctx := context.Background()
 	for _, field := range []*string{&e.Principal, &e.Verb, &e.Source, &e.Target, &e.Old, &e.New} {
 		*field = redact(*field)
@@ -65,17 +65,18 @@ func (a *Access) Audit(tx *sql.Tx, e Entry) error {
 	return dbFault("write", "audit log", err)
 }
 
-// sum is the SHA-256 of e and of the hash before it, in hex. A JSON list of texts reads
-// in one way only, and anybody can compute it from an export.
+// sum returns the SHA-256 of e and of the previous hash, in hex. It hashes a JSON list of numbers and
+// strings, which is unambiguous and which anybody can compute from an export.
 func sum(e Entry) string {
 	text, _ := json.Marshal([]any{e.Seq, e.At.UnixMicro(), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New, e.Prev}) // numbers and texts
 	h := sha256.Sum256(text)
 	return hex.EncodeToString(h[:])
 }
 
-const maxEntries = 1000
+const maxEntries = 1000 // entries of one page
 
-// Entries lists what comes after seq in order, at most limit; 0 or more than 1000 is 1000.
+// Entries returns the entries after the sequence number after, in order. It returns at most limit
+// entries; 0, or more than 1000, means 1000.
 func (a *Access) Entries(ctx context.Context, after int64, limit int) ([]Entry, error) {
 	if limit <= 0 || limit > maxEntries {
 		limit = maxEntries
@@ -98,10 +99,11 @@ func (a *Access) Entries(ctx context.Context, after int64, limit int) ([]Entry, 
 	return all, dbFault("read", "audit log", rows.Err())
 }
 
-// Verify reads the whole chain. The error is Corrupt and names the first entry that is missing,
-// was changed, or does not follow from the one before; an end that was cut off is noticed too.
+// Verify reads the whole log and checks its hash chain. The error is Corrupt and names the first entry
+// that is missing, was changed, or does not follow from the previous entry. Verify also notices if
+// the last entries are missing.
 func (a *Access) Verify(ctx context.Context) error {
-	// What comes in the meantime is behind the head, which is read first.
+	// Read the head first: entries that are written meanwhile come after it.
 	var head Entry
 	if err := a.db.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`).Scan(&head.Seq, &head.Hash); err != nil {
 		return dbFault("read", "audit log", err)
@@ -113,8 +115,8 @@ func (a *Access) Verify(ctx context.Context) error {
 	return err
 }
 
-// Export writes the log as JSON lines, in order, and verifies it on the way; the error is that of
-// Verify or of w.
+// Export writes the log to w as JSON Lines, in order, and checks the chain of the entries that it
+// writes. The error is one of Verify or of w.
 func (a *Access) Export(ctx context.Context, w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -126,7 +128,7 @@ func (a *Access) Export(ctx context.Context, w io.Writer) error {
 	return err
 }
 
-// walk hands over the entries up to end and holds each against the one before it.
+// walk calls visit for each entry up to end, after checking the entry against the previous one.
 func (a *Access) walk(ctx context.Context, end int64, visit func(Entry) error) (last Entry, err error) {
 	for last.Seq < end {
 		page, err := a.Entries(ctx, last.Seq, int(min(end-last.Seq, maxEntries)))

@@ -10,7 +10,8 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Nobody can be asked about a certificate later: what it got would be traded for ever.
+// A certificate cannot be checked again later. Without an end, a session of a certificate could be
+// exchanged for a new one forever.
 func TestWhatACertificateGotIsNotTradedBeyondItsOwnEnd(t *testing.T) {
 	ca, c := newAuthority(t), newClock()
 	file := ca.file()

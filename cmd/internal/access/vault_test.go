@@ -160,7 +160,8 @@ func TestStoredLoginsGoToTheirPlaceAlone(t *testing.T) {
 	if err != nil || len(list) != 3 || list[1].ID != "hub" && list[0].ID != "host" {
 		t.Error(list, err)
 	}
-	// Moved to another place by whoever can write the database, it does not open.
+	// A person who can write to the database cannot move a secret to another place: it does not open
+	// there.
 	if _, err := a.db.ExecContext(ctx, `UPDATE access_secrets SET place = 'evil.example' WHERE id = 'hub'`); err != nil {
 		t.Fatal(err)
 	}
