@@ -110,7 +110,7 @@ func (a *Access) Verify(ctx context.Context) error {
 	}
 	last, err := a.walk(ctx, head.Seq, func(Entry) error { return nil })
 	if err == nil && (last.Seq != head.Seq || last.Hash != head.Hash) {
-		err = broken(last.Seq+1, "the log ends before its end")
+		err = broken(last.Seq+1, "the last entries are missing")
 	}
 	return err
 }
@@ -136,16 +136,16 @@ func (a *Access) walk(ctx context.Context, end int64, visit func(Entry) error) (
 			return last, err
 		}
 		if len(page) == 0 {
-			return last, broken(last.Seq+1, "the log ends before its end")
+			return last, broken(last.Seq+1, "the last entries are missing")
 		}
 		for _, e := range page {
 			switch {
 			case e.Seq != last.Seq+1:
 				return last, broken(last.Seq+1, "an entry is missing")
 			case e.Prev != last.Hash:
-				return last, broken(e.Seq, "it does not follow from the entry before")
+				return last, broken(e.Seq, "the entry does not match the hash of the previous entry")
 			case e.Hash != sum(e):
-				return last, broken(e.Seq, "it was changed")
+				return last, broken(e.Seq, "the entry was changed")
 			}
 			if err := visit(e); err != nil {
 				return last, err

@@ -35,7 +35,7 @@ func (a *Access) Authenticate(r *http.Request) (Principal, error) {
 	}
 	switch given := r.Header.Values("Authorization"); {
 	case len(given) > 1:
-		return Principal{}, denied("more than one Authorization", "")
+		return Principal{}, denied("the request has more than one header Authorization", "")
 	case len(given) == 1:
 		shown, err := readAuthorization(given[0])
 		if err != nil {
@@ -48,9 +48,9 @@ func (a *Access) Authenticate(r *http.Request) (Principal, error) {
 		return Principal{Name: Anonymous, Role: Reader, Via: ViaNothing}, nil
 	}
 	if open {
-		return Principal{}, denied("nobody is configured, and this did not come directly from the server's own machine", "make a token: dray serve token create")
+		return Principal{}, denied("no user is configured, and the request did not come directly from the server's own machine", "create a token with dray serve token create")
 	}
-	return Principal{}, denied("no credentials", "give a token as Bearer, or as the password of any user")
+	return Principal{}, denied("no credentials", "send a token as Bearer, or as the password of any user")
 }
 
 // Identify returns the principal of a user and a secret, as they would be sent with Basic. A secret
@@ -79,7 +79,7 @@ func (a *Access) identify(ctx context.Context, p authorization) (Principal, erro
 		}
 		return Principal{Name: p.user, Role: a.roleOf(p.user), Via: ViaHtpasswd}, nil
 	}
-	return Principal{}, denied("these credentials are not known here", "")
+	return Principal{}, denied("this server does not know these credentials", "")
 }
 
 // byCertificate returns the principal of a certificate that TLS has verified. Its name is the first
@@ -93,7 +93,7 @@ func (a *Access) byCertificate(cert *x509.Certificate) (Principal, error) {
 		name = cert.EmailAddresses[0]
 	}
 	if err := checkName(name); err != nil {
-		return Principal{}, denied("the client certificate names nobody: "+err.Error(), "it needs a URI, an e-mail address or a common name")
+		return Principal{}, denied("the client certificate has no usable name: "+err.Error(), "use a certificate with a URI, an e-mail address or a common name")
 	}
 	return Principal{Name: name, Role: a.roleOf(name), Via: ViaCertificate, until: cert.NotAfter}, nil
 }
@@ -125,8 +125,8 @@ func (a *Access) Still(ctx context.Context, p Principal) (Principal, error) {
 	case err != nil:
 		return Principal{}, err
 	case !now.Known():
-		return Principal{}, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Err: errors.New("every token of it has ended, or its user is gone"),
-			Hint: "make a token for it, and ask again"}
+		return Principal{}, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Err: errors.New("every token of this principal has ended, or its user no longer exists"),
+			Hint: "create a token for the principal, and submit the request again"}
 	case !now.Covers(p.Role):
 		p.Role = now
 	}
@@ -169,7 +169,7 @@ type authorization struct {
 	basic        bool
 }
 
-var errAuthorization = errors.New("the Authorization is not Basic or Bearer as RFC 7617 and RFC 6750 write them")
+var errAuthorization = errors.New("the header Authorization is neither Basic (RFC 7617) nor Bearer (RFC 6750)")
 
 // readAuthorization parses the header Authorization: RFC 9110 §11.6.2, RFC 7617 §2, RFC 6750 §2.1.
 func readAuthorization(h string) (authorization, error) {

@@ -38,7 +38,7 @@ func (c *caFile) pool() (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(raw) {
-		return bad(errors.New("no certificate in it"))
+		return bad(errors.New("the file contains no certificate"))
 	}
 	c.kept, c.was = pool, info
 	return pool, nil

@@ -122,11 +122,11 @@ func (e *Egress) configured(addr string) origin {
 func (e *Egress) admit(addr string, ip netip.Addr, from origin) error {
 	for _, ip := range targets(ip) {
 		if reserved(ip) {
-			return refused(addr, "link-local and metadata addresses are never dialled", fmt.Errorf("%s is an address that no registry has", ip))
+			return refused(addr, "link-local and metadata addresses are always forbidden", fmt.Errorf("%s cannot be the address of a registry", ip))
 		}
 		inside := ip.IsLoopback() || slices.ContainsFunc(private, func(p netip.Prefix) bool { return p.Contains(ip) })
 		if inside && from != named && !slices.ContainsFunc(e.Allow, func(p netip.Prefix) bool { return p.Contains(ip) }) {
-			return refused(addr, "configure it below registries, or add "+netip.PrefixFrom(ip, ip.BitLen()).String()+" to server.egress.allow",
+			return refused(addr, "configure the registry below registries, or add "+netip.PrefixFrom(ip, ip.BitLen()).String()+" to server.egress.allow",
 				fmt.Errorf("%s is a private or loopback address", ip))
 		}
 	}

@@ -62,7 +62,7 @@ func (h *htpasswd) current() (map[string][]byte, error) {
 		return h.users, nil
 	}
 	if info.Size() > maxHtpasswd {
-		return nil, h.bad(errors.New("longer than 1 MiB"))
+		return nil, h.bad(errors.New("the file is longer than 1 MiB"))
 	}
 	raw, err := os.ReadFile(h.path)
 	if err != nil {
@@ -81,7 +81,7 @@ func (h *htpasswd) bad(err error) error {
 	if errors.As(err, &p) {
 		err = p.Err
 	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "read htpasswd file", Name: h.path, Hint: "make entries with htpasswd -B", Err: err}
+	return &fault.Fault{Kind: fault.Invalid, Op: "read htpasswd file", Name: h.path, Hint: "create entries with htpasswd -B", Err: err}
 }
 
 // readHtpasswd parses lines of the form USER:HASH. Every hash must be bcrypt. No error quotes a line,
@@ -102,10 +102,10 @@ func readHtpasswd(raw []byte) (map[string][]byte, error) {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		if _, twice := users[user]; twice {
-			return nil, fmt.Errorf("line %d: the user stands twice", n)
+			return nil, fmt.Errorf("line %d: the user appears twice", n)
 		}
 		if _, err := bcrypt.Cost([]byte(hash)); err != nil {
-			return nil, fmt.Errorf("line %d: the hash is not bcrypt's", n)
+			return nil, fmt.Errorf("line %d: the hash is not a bcrypt hash", n)
 		}
 		users[user] = []byte(hash)
 	}

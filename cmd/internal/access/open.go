@@ -40,7 +40,7 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 	a := &Access{db: c.DB, vault: c.Vault, roles: c.Roles, loopback: c.Loopback, clock: c.Clock, used: map[string]time.Time{}}
 	for name, role := range c.Roles {
 		if !role.Known() {
-			return nil, &fault.Fault{Kind: fault.Invalid, Op: "read role of", Name: name, Hint: "reader, submitter or admin", Err: errors.New("no such role: " + string(role))}
+			return nil, &fault.Fault{Kind: fault.Invalid, Op: "read role of", Name: name, Hint: "use reader, submitter or admin", Err: errors.New("no such role: " + string(role))}
 		}
 	}
 	var err error

@@ -13,20 +13,20 @@ import (
 func (a *Access) Allow(p Principal, ask Ask) error {
 	switch {
 	case !p.Role.Known() || p.Name == "":
-		return refuse(p, ask, "nobody", "")
+		return refuse(p, ask, "the principal has no name or no role", "")
 	case ask.Write != "" && !slices.Contains(Rights, ask.Write):
 		return refuse(p, ask, "there is no right "+ask.Write, "")
 	case p.Admin():
 		return nil
 	case ask.Write != "" && !p.Role.Covers(Submitter):
-		return refuse(p, ask, "a reader writes nothing", "it takes the role submitter")
+		return refuse(p, ask, "the role reader does not allow writes", "use a token with the role submitter")
 	}
 	for _, r := range a.rules {
 		if r.grants(p, ask) {
 			return nil
 		}
 	}
-	return refuse(p, ask, "no rule grants it", "an admin can add a rule below server.policy")
+	return refuse(p, ask, "no rule grants this", "ask an admin to add a rule below server.policy")
 }
 
 func refuse(p Principal, ask Ask, cause, hint string) error {

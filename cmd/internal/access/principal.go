@@ -62,7 +62,7 @@ func checkName(name string) error {
 	case name == "" || len(name) > 255 || name != strings.TrimSpace(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }):
 		return errors.New("a principal's name has 1 to 255 characters, none of them a line break or another control character")
 	case name == Local || name == Anonymous:
-		return errors.New("the name " + name + " is not to be had")
+		return errors.New("the name " + name + " is reserved")
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func compile(rules []Rule) ([]rule, error) {
 		}
 		for _, right := range r.Rights {
 			if !slices.Contains(Rights, right) {
-				return nil, badRule(r, "one of "+strings.Join(Rights, ", "), errors.New("no such right: "+right))
+				return nil, badRule(r, "use one of "+strings.Join(Rights, ", "), errors.New("no such right: "+right))
 			}
 		}
 		all = append(all, c)

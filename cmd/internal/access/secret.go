@@ -56,9 +56,9 @@ func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credenti
 	case err != nil:
 		return err
 	case len(id) > 128 || !idForm().MatchString(id):
-		return secretFault(fault.Invalid, id, "lower-case letters, digits, '.', '_' and '-'", "not a secret's name")
+		return secretFault(fault.Invalid, id, "use lower-case letters, digits, '.', '_' and '-'", "not a valid name of a secret")
 	case l.IsAnonymous():
-		return secretFault(fault.Invalid, id, "", "an empty login")
+		return secretFault(fault.Invalid, id, "", "the login is empty")
 	}
 	plain, err := json.Marshal(sealedLogin{l.Scheme, l.User, l.Password.Reveal()})
 	if err != nil {
@@ -72,7 +72,7 @@ func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credenti
 		var other string
 		err := tx.QueryRowContext(ctx, `SELECT id FROM access_secrets WHERE place = $1 AND id <> $2`, at, id).Scan(&other)
 		if err == nil {
-			return secretFault(fault.Conflict, id, "change that one, or delete it", at+" has the secret "+other+" already")
+			return secretFault(fault.Conflict, id, "change or delete that secret", at+" already has the secret "+other)
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -156,7 +156,7 @@ func (a *Access) Lookup(ctx context.Context, repo ref.Repo) (credential.Login, b
 func (a *Access) unseal(text, name string) ([]byte, error) {
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret", Name: name, Err: errors.New("it was changed")}
+		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret", Name: name, Err: errors.New("the encrypted secret was changed")}
 	}
 	return a.vault.Open(raw, name)
 }
@@ -186,7 +186,7 @@ func (a *Access) checkKeys(ctx context.Context) error {
 		}
 		if _, err := a.unseal(text, witness); err != nil {
 			return &fault.Fault{Kind: fault.Conflict, Op: "open database", Hint: "give every server the same key; to change it, list the new one before the old",
-				Err: errors.New("its secrets are sealed with another key")}
+				Err: errors.New("the secrets of this database are encrypted with another key")}
 		}
 		if raw, err := base64.StdEncoding.DecodeString(text); err != nil || a.vault.newest(raw) {
 			return err

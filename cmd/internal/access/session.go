@@ -84,7 +84,7 @@ func (a *Access) lineHash(p Principal) string {
 
 // bySession returns the principal of a JWT of Issue. Any key of the vault may have signed it.
 func (a *Access) bySession(ctx context.Context, text string) (Principal, error) {
-	bad := denied("the token is not one of this server", "log in again")
+	bad := denied("the token is not from this server", "log in again")
 	cut := strings.LastIndexByte(text, '.')
 	body, sum := text[:cut], text[cut+1:]
 	mac, err := base64.RawURLEncoding.Strict().DecodeString(sum)
@@ -107,13 +107,13 @@ func (a *Access) bySession(ctx context.Context, text string) (Principal, error) 
 		if s.Via == ViaLoopback {
 			// A session of Local grants nothing. As long as Local has access, Authenticate accepts a
 			// request from this machine before it reads the session.
-			return Principal{}, denied("nobody is Local here any more", "log in again")
+			return Principal{}, denied("the principal local has no access any more", "log in again")
 		}
 		p := Principal{Name: s.Name, Role: s.Role, Via: s.Via}
 		switch s.Via {
 		case ViaHtpasswd:
 			if s.Hash == "" || s.Hash != a.lineHash(p) {
-				return Principal{}, denied("the user is gone, or has another password", "log in again")
+				return Principal{}, denied("the user no longer exists or has another password", "log in again")
 			}
 			p.Role = a.roleOf(p.Name)
 		case ViaCertificate:

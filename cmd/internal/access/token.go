@@ -81,20 +81,20 @@ func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Toke
 	}
 	t.Expires = t.Expires.UTC().Truncate(time.Microsecond)
 	bad := func(hint string, err error) (credential.Secret, Token, error) {
-		return credential.Secret{}, Token{}, &fault.Fault{Kind: fault.Invalid, Op: "make token for", Name: t.Principal, Hint: hint, Err: err}
+		return credential.Secret{}, Token{}, &fault.Fault{Kind: fault.Invalid, Op: "create token for", Name: t.Principal, Hint: hint, Err: err}
 	}
 	if err := checkName(t.Principal); err != nil {
 		return bad("", err)
 	}
 	switch {
 	case !t.Role.Known():
-		return bad("reader, submitter or admin", errors.New("no such role: "+string(t.Role)))
+		return bad("use reader, submitter or admin", errors.New("no such role: "+string(t.Role)))
 	case len(t.Name) > 255 || strings.ContainsFunc(t.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return bad("", errors.New("a token's name has at most 255 characters on one line"))
 	case !t.Expires.After(now):
-		return bad("", errors.New("it would have expired already"))
+		return bad("", errors.New("the expiry is in the past"))
 	case t.Expires.Sub(now) > MaxTokenLife:
-		return bad("make a new one in time", errors.New("a token lives for 366 days at most"))
+		return bad("create a new token before this one expires", errors.New("a token is valid for at most 366 days"))
 	}
 	id, text := mint()
 	t.ID, t.Created, t.Revoked, t.Used = id, now, time.Time{}, time.Time{}
@@ -107,7 +107,7 @@ func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Toke
 		return a.Audit(tx, Entry{Principal: t.By, Verb: "token create", Target: t.Principal, New: t.ID})
 	})
 	if err != nil {
-		return credential.Secret{}, Token{}, dbFault("make token for", t.Principal, err)
+		return credential.Secret{}, Token{}, dbFault("create token for", t.Principal, err)
 	}
 	a.tokens.Store(true)
 	return text, t, nil
@@ -162,18 +162,18 @@ func (a *Access) RevokeToken(ctx context.Context, by, id string) error {
 func (a *Access) byToken(ctx context.Context, text string) (Principal, error) {
 	id, hash, ok := readToken(text)
 	if !ok {
-		return Principal{}, denied("that is not a token of dray", "")
+		return Principal{}, denied("not a token of dray", "")
 	}
 	var kept string
 	t, err := scanToken(a.db.QueryRowContext(ctx, `SELECT `+tokenColumns+`, hash FROM access_tokens WHERE id = $1`, id).Scan, &kept)
 	if errors.Is(err, sql.ErrNoRows) {
-		return Principal{}, denied("the token is not known here", "")
+		return Principal{}, denied("this server does not know the token", "")
 	}
 	if err != nil {
 		return Principal{}, dbFault("look up", "token "+id, err)
 	}
 	if subtle.ConstantTimeCompare([]byte(kept), []byte(hex.EncodeToString(hash[:]))) != 1 {
-		return Principal{}, denied("the token is not known here", "")
+		return Principal{}, denied("this server does not know the token", "")
 	}
 	return a.alive(ctx, t)
 }
@@ -183,9 +183,9 @@ func (a *Access) alive(ctx context.Context, t Token) (Principal, error) {
 	now := a.now()
 	switch {
 	case !t.Revoked.IsZero():
-		return Principal{}, denied("the token was revoked", "ask for another")
+		return Principal{}, denied("the token was revoked", "ask an admin for a new token")
 	case !now.Before(t.Expires):
-		return Principal{}, denied("the token has expired", "ask for another")
+		return Principal{}, denied("the token has expired", "ask an admin for a new token")
 	}
 	a.tokens.Store(true)
 	a.touch(ctx, t, now)

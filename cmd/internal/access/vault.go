@@ -71,7 +71,7 @@ func OpenVault(ctx context.Context, s KeySource) (*Vault, error) {
 		}
 	}
 	if ways != 1 {
-		return nil, badKey("", errors.New("a key comes from a file, a variable or a command"))
+		return nil, badKey("", errors.New("exactly one source is required: a file, a variable or a command"))
 	}
 	switch {
 	case s.Env != "":
@@ -109,9 +109,9 @@ func keyFile(path string, missing Missing) ([]byte, error) {
 	case err != nil:
 		return nil, errors.Unwrap(err)
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("others may read it (mode %04o); chmod 600", info.Mode().Perm())
+		return nil, fmt.Errorf("other users can read the file (mode %04o); set it with chmod 600", info.Mode().Perm())
 	case info.Size() > maxKeys:
-		return nil, errors.New("longer than 64 KiB")
+		return nil, errors.New("the file is longer than 64 KiB")
 	}
 	return os.ReadFile(path)
 }
@@ -167,7 +167,7 @@ func newVault(where string, raw []byte) (*Vault, error) {
 		v.keys = append(v.keys, k)
 	}
 	if len(v.keys) == 0 {
-		return nil, badKey(where, errors.New("no key in it"))
+		return nil, badKey(where, errors.New("it contains no key"))
 	}
 	return v, nil
 }
@@ -195,7 +195,7 @@ func newKey(key []byte) (vaultKey, error) {
 }
 
 func badKey(where string, err error) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "read the key of secrets from", Name: where, Hint: "make one with: openssl rand -base64 32", Err: err}
+	return &fault.Fault{Kind: fault.Invalid, Op: "read the key of secrets from", Name: where, Hint: "create a key with openssl rand -base64 32", Err: err}
 }
 
 // Seal encrypts plain with the newest key and binds it to name.
@@ -212,18 +212,18 @@ func (v *Vault) Open(sealed []byte, name string) ([]byte, error) {
 		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret", Name: name, Err: errors.New(cause)}
 	}
 	if len(sealed) < 5 || sealed[0] != sealFormat {
-		return bad("it is not sealed as this version of dray seals")
+		return bad("not encrypted by this version of dray")
 	}
 	for _, k := range v.keys {
 		if bytes.Equal(k.id[:], sealed[1:5]) {
 			plain, err := k.aead.Open(nil, nil, sealed[5:], additionalData(sealed[:5], name))
 			if err != nil {
-				return bad("it was changed, or sealed under another name")
+				return bad("the encrypted data was changed, or belongs to another name")
 			}
 			return plain, nil
 		}
 	}
-	return bad("it is sealed with a key that is not given")
+	return bad("encrypted with a key that is not configured")
 }
 
 // newest reports whether sealed was encrypted with the newest key.
