@@ -26,17 +26,17 @@ func list(items ...any) map[string]any {
 }
 
 // tell answers with an error as the resource manager writes them; x-ms-error-code is what SDKs look at first.
-func tell(w http.ResponseWriter, status int, code, message string) {
+func writeError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("X-Ms-Error-Code", code)
 	answer(w, status, map[string]any{"error": map[string]string{"code": code, "message": message}})
 }
 
-func notThere(w http.ResponseWriter, r *http.Request) {
+func notFound(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		tell(w, http.StatusNotFound, "InvalidResourceOperation", "dray imports images; it does not know this operation.")
+		writeError(w, http.StatusNotFound, "InvalidResourceOperation", "dray imports images; it does not know this operation.")
 		return
 	}
-	tell(w, http.StatusNotFound, "InvalidResourceType", "dray knows container registries and the import of images; it does not know this resource.")
+	writeError(w, http.StatusNotFound, "InvalidResourceType", "dray knows container registries and the import of images; it does not know this resource.")
 }
 
 func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, err error) {
@@ -46,35 +46,35 @@ func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, err error
 	}
 	message := "Log in with a token of dray."
 	if err != nil {
-		message = said(err)
+		message = withHint(err)
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="`+h.base(r)+`/adfs"`)
-	tell(w, http.StatusUnauthorized, "AuthenticationFailed", message)
+	writeError(w, http.StatusUnauthorized, "AuthenticationFailed", message)
 }
 
 // refuse answers a request that failed as such; jobs that fail are told by failed.
 func refuse(w http.ResponseWriter, err error) {
 	switch kind := fault.KindOf(err); kind {
 	case fault.Denied:
-		tell(w, http.StatusForbidden, "AuthorizationFailed", said(err))
+		writeError(w, http.StatusForbidden, "AuthorizationFailed", withHint(err))
 	case fault.Conflict:
-		tell(w, http.StatusConflict, "Conflict", said(err))
+		writeError(w, http.StatusConflict, "Conflict", withHint(err))
 	case fault.NotFound:
-		tell(w, http.StatusNotFound, "NotFound", said(err))
+		writeError(w, http.StatusNotFound, "NotFound", withHint(err))
 	case fault.Throttled, fault.Full:
 		w.Header().Set("Retry-After", "5")
-		tell(w, http.StatusTooManyRequests, "TooManyRequests", said(err))
+		writeError(w, http.StatusTooManyRequests, "TooManyRequests", withHint(err))
 	case fault.Unavailable, fault.Canceled:
 		w.Header().Set("Retry-After", "5")
-		tell(w, http.StatusServiceUnavailable, "ServerTimeout", said(err))
+		writeError(w, http.StatusServiceUnavailable, "ServerTimeout", withHint(err))
 	case fault.Internal:
-		tell(w, http.StatusInternalServerError, "InternalServerError", said(err))
+		writeError(w, http.StatusInternalServerError, "InternalServerError", withHint(err))
 	default:
-		tell(w, http.StatusBadRequest, "InvalidParameters", said(err))
+		writeError(w, http.StatusBadRequest, "InvalidParameters", withHint(err))
 	}
 }
 
-func said(err error) string {
+func withHint(err error) string {
 	text := err.Error()
 	if hint := fault.HintOf(err); hint != "" {
 		text += " (hint: " + hint + ")"

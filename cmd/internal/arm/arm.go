@@ -52,16 +52,16 @@ func (h *handler) manager(w http.ResponseWriter, r *http.Request, path []string)
 		return
 	}
 	if r.URL.Query().Get("api-version") == "" {
-		tell(w, http.StatusBadRequest, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required for all requests.")
+		writeError(w, http.StatusBadRequest, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required for all requests.")
 		return
 	}
 	if at, ok := scopeOf(path); ok {
-		h.within(w, r, p, at)
+		h.subscriptionPath(w, r, p, at)
 		return
 	}
 	if r.Method == http.MethodGet && is(path, "tenants") {
 		answer(w, http.StatusOK, list(map[string]any{"id": "/tenants/" + tenantID, "tenantId": tenantID, "displayName": "dray"}))
 		return
 	}
-	notThere(w, r)
+	notFound(w, r)
 }

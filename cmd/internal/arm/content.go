@@ -34,12 +34,12 @@ func (h *handler) content(w http.ResponseWriter, r *http.Request) {
 	}
 	p, err := h.Access.Authenticate(r)
 	if err != nil && !fault.Is(err, fault.Denied) {
-		ociError(w, http.StatusServiceUnavailable, "UNAVAILABLE", said(err))
+		ociError(w, http.StatusServiceUnavailable, "UNAVAILABLE", withHint(err))
 		return
 	}
 	if err != nil {
 		w.Header().Set("WWW-Authenticate", Challenge(h.base(r)))
-		ociError(w, http.StatusUnauthorized, "UNAUTHORIZED", said(err))
+		ociError(w, http.StatusUnauthorized, "UNAUTHORIZED", withHint(err))
 		return
 	}
 	if by := r.URL.Query().Get("orderby"); by != "" && !strings.EqualFold(by, "none") {
@@ -62,7 +62,7 @@ func (h *handler) content(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := h.Access.Allow(p, access.Ask{Verb: pull, Source: h.Host + "/" + repo}); err != nil {
-		ociError(w, http.StatusForbidden, "DENIED", said(err))
+		ociError(w, http.StatusForbidden, "DENIED", withHint(err))
 		return
 	}
 	switch {
@@ -101,7 +101,7 @@ func (h *handler) catalog(w http.ResponseWriter, r *http.Request, p access.Princ
 	}
 	if len(mine) > n {
 		mine = mine[:n]
-		more(w, r, n, mine[n-1])
+		nextPage(w, r, n, mine[n-1])
 	}
 	answer(w, http.StatusOK, map[string]any{"repositories": mine})
 }
@@ -157,7 +157,7 @@ func (h *handler) tags(w http.ResponseWriter, r *http.Request, repo string) {
 		}
 	}
 	if others {
-		more(w, r, n, names[n-1])
+		nextPage(w, r, n, names[n-1])
 	}
 	answer(w, http.StatusOK, map[string]any{"registry": h.Host, "imageName": repo, "tags": all})
 }
@@ -197,7 +197,7 @@ func (h *handler) manifests(w http.ResponseWriter, r *http.Request, repo string)
 		at[t.Digest].Tags = append(at[t.Digest].Tags, name)
 	}
 	if others {
-		more(w, r, n, names[n-1])
+		nextPage(w, r, n, names[n-1])
 	}
 	answer(w, http.StatusOK, map[string]any{"registry": h.Host, "imageName": repo, "manifests": all})
 }
@@ -211,14 +211,14 @@ func (h *handler) repository(w http.ResponseWriter, r *http.Request, repo string
 }
 
 func (h *handler) resolve(ctx context.Context, repo, tag string) (tagged, bool) {
-	rec := h.inner(ctx, http.MethodHead, "/v2/"+repo+"/manifests/"+url.PathEscape(tag), nil)
+	rec := h.askEmbedded(ctx, http.MethodHead, "/v2/"+repo+"/manifests/"+url.PathEscape(tag), nil)
 	t := tagged{Name: tag, Digest: rec.header.Get("Docker-Content-Digest"), Attributes: attributes(), mediaType: rec.header.Get("Content-Type")}
 	return t, rec.status == http.StatusOK && t.Digest != ""
 }
 
 // v2 asks the embedded registry and decodes its answer into v, or passes on what it says instead.
 func (h *handler) v2(w http.ResponseWriter, r *http.Request, path string, query url.Values, v any) bool {
-	rec := h.inner(r.Context(), http.MethodGet, path, query)
+	rec := h.askEmbedded(r.Context(), http.MethodGet, path, query)
 	if rec.status != http.StatusOK {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.WriteHeader(rec.status)
@@ -233,7 +233,7 @@ func (h *handler) v2(w http.ResponseWriter, r *http.Request, path string, query 
 }
 
 // inner asks the embedded registry within the process.
-func (h *handler) inner(ctx context.Context, method, path string, query url.Values) *recorder {
+func (h *handler) askEmbedded(ctx context.Context, method, path string, query url.Values) *recorder {
 	rec := &recorder{header: http.Header{}}
 	u := url.URL{Scheme: "http", Host: h.Host, Path: path, RawQuery: query.Encode()}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
@@ -279,7 +279,7 @@ func pageSize(r *http.Request) int {
 }
 
 // more says where the next page is: relative, because SDKs join it to their endpoint.
-func more(w http.ResponseWriter, r *http.Request, n int, last string) {
+func nextPage(w http.ResponseWriter, r *http.Request, n int, last string) {
 	q := url.Values{"last": {last}, "n": {strconv.Itoa(n)}}
 	if by := r.URL.Query().Get("orderby"); by != "" {
 		q.Set("orderby", by)

@@ -59,27 +59,27 @@ type handler struct {
 // registry is a Registry with the name that az can say.
 type registry struct {
 	Registry
-	shown string
+	azName string
 }
 
 // add makes r known. az takes names of 5 to 50 letters and digits only, and refuses others before
 // it asks anybody: such a registry is shown under a name that is made of its own.
 func (h *handler) add(r Registry) {
-	shown := strings.Map(func(c rune) rune {
+	azName := strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' {
 			return c
 		}
 		return -1
 	}, r.Name)
-	if len(shown) < 5 {
-		shown += "registry"
+	if len(azName) < 5 {
+		azName += "registry"
 	}
-	if _, taken := h.byName[strings.ToLower(shown)]; taken || len(shown) > 50 {
-		shown = r.Name
+	if _, taken := h.byName[strings.ToLower(azName)]; taken || len(azName) > 50 {
+		azName = r.Name
 	}
-	known := registry{r, shown}
+	known := registry{r, azName}
 	h.all = append(h.all, known)
-	h.byName[strings.ToLower(shown)] = known
+	h.byName[strings.ToLower(azName)] = known
 	h.byName[strings.ToLower(r.Name)] = known
 }
 

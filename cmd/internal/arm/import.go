@@ -157,7 +157,7 @@ func (h *handler) operationResult(w http.ResponseWriter, r *http.Request, p acce
 	j, err := h.Visible(r.Context(), p, strings.TrimPrefix(id, operationPrefix))
 	switch {
 	case fault.Is(err, fault.NotFound):
-		tell(w, http.StatusNotFound, "OperationNotFound", "There is no operation of this id, or it is another's.")
+		writeError(w, http.StatusNotFound, "OperationNotFound", "There is no operation of this id, or it is another's.")
 	case err != nil:
 		// A poll that fails for reasons of ours is tried again.
 		refuse(w, err)
@@ -244,5 +244,5 @@ func failed(w http.ResponseWriter, j job.Job) {
 	if f.Hint != "" {
 		text += " (hint: " + f.Hint + ")"
 	}
-	tell(w, as.status, as.code, "Operation "+operationPrefix+j.ID+" failed. "+text)
+	writeError(w, as.status, as.code, "Operation "+operationPrefix+j.ID+" failed. "+text)
 }

@@ -21,7 +21,7 @@ const (
 // metadata tells `az cloud register` the rest, when it knows the address of the manager alone.
 func (h *handler) metadata(w http.ResponseWriter, r *http.Request, path []string) {
 	if r.Method != http.MethodGet || !is(path, "metadata", "endpoints") {
-		notThere(w, r)
+		notFound(w, r)
 		return
 	}
 	base := h.base(r)
@@ -55,7 +55,7 @@ func (h *handler) authority(w http.ResponseWriter, r *http.Request, path []strin
 	case r.Method == http.MethodPost && (is(rest, "oauth2", "token") || is(rest, "oauth2", "v2.0", "token")):
 		h.clientCredentials(w, r, issuer)
 	default:
-		notThere(w, r)
+		notFound(w, r)
 	}
 }
 
@@ -74,7 +74,7 @@ func (h *handler) clientCredentials(w http.ResponseWriter, r *http.Request, issu
 		client, _ = url.QueryUnescape(user)
 		secret, _ = url.QueryUnescape(password)
 	}
-	p, err := h.whoever(r, client, secret)
+	p, err := h.identify(r, client, secret)
 	if err != nil {
 		identityError(w, err)
 		return
@@ -95,7 +95,7 @@ func (h *handler) clientCredentials(w http.ResponseWriter, r *http.Request, issu
 }
 
 // whoever finds who shows these; nothing is needed of the person at the machine.
-func (h *handler) whoever(r *http.Request, user, secret string) (access.Principal, error) {
+func (h *handler) identify(r *http.Request, user, secret string) (access.Principal, error) {
 	bare := r.Clone(r.Context())
 	bare.Header.Del("Authorization")
 	bare.TLS = nil
@@ -117,7 +117,7 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 		h.dockerToken(w, r)
 		return
 	case r.Method != http.MethodPost || !is(path, "oauth2", "exchange") && !is(path, "oauth2", "token"):
-		notThere(w, r)
+		notFound(w, r)
 		return
 	}
 	form, ok := form(w, r)
@@ -128,11 +128,11 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 	exchange := is(path, "oauth2", "exchange")
 	switch grant := form.Get("grant_type"); {
 	case exchange && grant == "access_token":
-		p, err = h.whoever(r, "", form.Get("access_token"))
+		p, err = h.identify(r, "", form.Get("access_token"))
 	case !exchange && grant == "refresh_token":
-		p, err = h.whoever(r, "", form.Get("refresh_token"))
+		p, err = h.identify(r, "", form.Get("refresh_token"))
 	case !exchange && grant == "password":
-		p, err = h.whoever(r, form.Get("username"), form.Get("password"))
+		p, err = h.identify(r, form.Get("username"), form.Get("password"))
 	default:
 		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", "grant_type is access_token at /oauth2/exchange, and refresh_token or password at /oauth2/token")
 		return
@@ -154,7 +154,7 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 // dockerToken is distribution's token endpoint: a login as Basic, or none.
 func (h *handler) dockerToken(w http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
-	p, err := h.whoever(r, user, password)
+	p, err := h.identify(r, user, password)
 	if err != nil {
 		w.Header().Set("WWW-Authenticate", access.Challenge)
 		identityError(w, err)
@@ -189,7 +189,7 @@ func form(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
 
 func identityError(w http.ResponseWriter, err error) {
 	if fault.Is(err, fault.Denied) {
-		oauthError(w, http.StatusUnauthorized, "invalid_client", said(err))
+		oauthError(w, http.StatusUnauthorized, "invalid_client", withHint(err))
 		return
 	}
 	refuse(w, err)

@@ -10,7 +10,7 @@ import (
 )
 
 // within answers what is asked of a subscription.
-func (h *handler) within(w http.ResponseWriter, r *http.Request, p access.Principal, at scope) {
+func (h *handler) subscriptionPath(w http.ResponseWriter, r *http.Request, p access.Principal, at scope) {
 	const providers = "providers"
 	get, post := r.Method == http.MethodGet, r.Method == http.MethodPost
 	switch rest := at.rest; {
@@ -32,7 +32,7 @@ func (h *handler) within(w http.ResponseWriter, r *http.Request, p access.Princi
 	case get && is(rest, providers, namespace, "registries"):
 		all := []any{}
 		for _, known := range h.all {
-			all = append(all, described(at, known, known.shown))
+			all = append(all, described(at, known, known.azName))
 		}
 		answer(w, http.StatusOK, list(all...))
 	case post && is(rest, providers, namespace, "checkNameAvailability"):
@@ -42,7 +42,7 @@ func (h *handler) within(w http.ResponseWriter, r *http.Request, p access.Princi
 	case len(rest) >= 4 && at.group != "" && is(rest[:4], providers, namespace, "registries", "*"):
 		h.registry(w, r, p, at)
 	default:
-		notThere(w, r)
+		notFound(w, r)
 	}
 }
 
@@ -51,7 +51,7 @@ func (h *handler) registry(w http.ResponseWriter, r *http.Request, p access.Prin
 	name := at.rest[3]
 	known, ok := h.byName[strings.ToLower(name)]
 	if !ok {
-		tell(w, http.StatusNotFound, "ResourceNotFound", "The Resource '"+registryType+"/"+name+"' under resource group '"+at.group+
+		writeError(w, http.StatusNotFound, "ResourceNotFound", "The Resource '"+registryType+"/"+name+"' under resource group '"+at.group+
 			"' was not found: dray has no registry of this name. Name it below registries: in its configuration.")
 		return
 	}
@@ -61,9 +61,9 @@ func (h *handler) registry(w http.ResponseWriter, r *http.Request, p access.Prin
 	case r.Method == http.MethodPost && is(action, "importImage"):
 		h.importImage(w, r, p, at, known)
 	case r.Method == http.MethodPost && is(action, "listCredentials"):
-		tell(w, http.StatusBadRequest, "UnAuthorizedForCredentialOperations", "Cannot perform credential operations for "+name+" as admin user is disabled. Log in with a token of dray.")
+		writeError(w, http.StatusBadRequest, "UnAuthorizedForCredentialOperations", "Cannot perform credential operations for "+name+" as admin user is disabled. Log in with a token of dray.")
 	default:
-		notThere(w, r)
+		notFound(w, r)
 	}
 }
 
@@ -125,11 +125,11 @@ func (h *handler) resources(at scope, filter string) map[string]any {
 	}
 	m := nameFilter().FindStringSubmatch(filter)
 	for _, known := range h.all {
-		if m == nil || strings.EqualFold(m[1], known.shown) {
-			all = append(all, brief(at, known, known.shown))
+		if m == nil || strings.EqualFold(m[1], known.azName) {
+			all = append(all, brief(at, known, known.azName))
 		}
 		// Its own name is listed as well where it is another: scripts may say it.
-		if known.shown != known.Name && (m == nil || strings.EqualFold(m[1], known.Name)) {
+		if known.azName != known.Name && (m == nil || strings.EqualFold(m[1], known.Name)) {
 			all = append(all, brief(at, known, known.Name))
 		}
 	}
