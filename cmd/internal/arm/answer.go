@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
+// answer writes body as JSON.
 func answer(w http.ResponseWriter, status int, body any) {
 	raw, err := json.Marshal(body)
 	if err != nil {
@@ -15,9 +16,10 @@ func answer(w http.ResponseWriter, status int, body any) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(raw) // to a client that may have gone
+	_, _ = w.Write(raw) // an error means that the client has gone
 }
 
+// list returns items in the form of a list of the resource manager.
 func list(items ...any) map[string]any {
 	if items == nil {
 		items = []any{}
@@ -25,12 +27,14 @@ func list(items ...any) map[string]any {
 	return map[string]any{"value": items}
 }
 
-// tell answers with an error as the resource manager writes them; x-ms-error-code is what SDKs look at first.
+// writeError answers with an error in the form of the resource manager. SDKs read the header
+// x-ms-error-code first.
 func writeError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("X-Ms-Error-Code", code)
 	answer(w, status, map[string]any{"error": map[string]string{"code": code, "message": message}})
 }
 
+// notFound answers a request for a path or an operation that dray does not have.
 func notFound(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		writeError(w, http.StatusNotFound, "InvalidResourceOperation", "dray imports images; it does not know this operation.")
@@ -39,6 +43,7 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 	writeError(w, http.StatusNotFound, "InvalidResourceType", "dray knows container registries and the import of images; it does not know this resource.")
 }
 
+// unauthorized answers 401 to a request without a valid login. err may be nil.
 func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, err error) {
 	if err != nil && !fault.Is(err, fault.Denied) {
 		refuse(w, err)
@@ -52,7 +57,7 @@ func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, err error
 	writeError(w, http.StatusUnauthorized, "AuthenticationFailed", message)
 }
 
-// refuse answers a request that failed as such; jobs that fail are told by failed.
+// refuse answers a request that failed itself. For a job that failed, see failed.
 func refuse(w http.ResponseWriter, err error) {
 	switch kind := fault.KindOf(err); kind {
 	case fault.Denied:
@@ -74,6 +79,7 @@ func refuse(w http.ResponseWriter, err error) {
 	}
 }
 
+// withHint returns the text of err with its hint.
 func withHint(err error) string {
 	text := err.Error()
 	if hint := fault.HintOf(err); hint != "" {
@@ -90,7 +96,7 @@ func read(w http.ResponseWriter, r *http.Request, v any) error {
 		if errors.As(err, &wrong) {
 			return invalid("the value of " + wrong.Field + " has the wrong type")
 		}
-		return invalid("the body is not the JSON that was expected") // which may hold a password: it is not quoted
+		return invalid("the body is not the JSON that was expected") // the error of the decoder may quote a password
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// az runs the real program, apart from whatever else is configured here.
+// az runs the real az with its own configuration directory.
 type az struct {
 	b   *bench
 	env []string
@@ -51,7 +51,7 @@ func (a az) ok(args ...string) (stdout string) {
 	return out
 }
 
-// setUp runs the commands of docs/from-az.md as they stand there, but for the names of this test.
+// setUp runs the commands of docs/from-az.md, with the names of this test.
 func (a az) setUp() {
 	a.b.t.Helper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "from-az.md"))

@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Whatever a client sends becomes a request that says the same, or an Invalid that repeats no secret.
+// Any body of a client becomes an equivalent request, or an Invalid error that contains no secret.
 func FuzzWhatIsSentIsReadOrRefused(f *testing.F) {
 	for _, s := range []string{
 		`{"source":{"registryUri":"docker.io","sourceImage":"library/nginx:1"},"targetTags":["a:b"],"mode":"Force"}`,
@@ -51,7 +51,7 @@ func FuzzWhatIsSentIsReadOrRefused(f *testing.F) {
 	})
 }
 
-// No path, in any case and of any length, breaks the router or lets nobody past the login.
+// No path, whatever its case and length, breaks the router or is answered without a login.
 func FuzzPaths(f *testing.F) {
 	for _, s := range []string{"/subscriptions", "/subscriptions/", "/subscriptions/x/resourceGroups", "/subscriptions/x/resourceGroups/y/providers/Microsoft.ContainerRegistry/registries/hub/importImage",
 		"/", "//", "/adfs/", "/adfs/x/.well-known/openid-configuration", "/oauth2", "/acr/v1/", "/acr/v1/_catalog", "/acr/v1/a/_tags/", "/tenants", "/%00", "/metadata"} {
@@ -74,7 +74,7 @@ func FuzzPaths(f *testing.F) {
 	})
 }
 
-// nobody is a server that knows nobody.
+// nobody returns an Access without users and tokens.
 func nobody(tb testing.TB) *access.Access {
 	tb.Helper()
 	dir := tb.TempDir()

@@ -9,7 +9,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 )
 
-// within answers what is asked of a subscription.
+// subscriptionPath answers a request for a path below /subscriptions.
 func (h *handler) subscriptionPath(w http.ResponseWriter, r *http.Request, p access.Principal, at scope) {
 	const providers = "providers"
 	get, post := r.Method == http.MethodGet, r.Method == http.MethodPost
@@ -46,7 +46,7 @@ func (h *handler) subscriptionPath(w http.ResponseWriter, r *http.Request, p acc
 	}
 }
 
-// registry answers what is asked of one registry.
+// registry answers a request for one registry.
 func (h *handler) registry(w http.ResponseWriter, r *http.Request, p access.Principal, at scope) {
 	name := at.rest[3]
 	known, ok := h.byName[strings.ToLower(name)]
@@ -89,7 +89,8 @@ func provider(at scope) map[string]any {
 	}
 }
 
-// described is a registry as the manager tells of it. It is Premium, which has all abilities that clients ask for.
+// described returns a registry in the form of the resource manager. Its SKU is Premium, which has all
+// features that clients check for.
 func described(at scope, known registry, name string) map[string]any {
 	off, on := map[string]string{"status": "disabled"}, map[string]string{"status": "enabled"}
 	all := brief(at, known, name)
@@ -105,6 +106,7 @@ func described(at scope, known registry, name string) map[string]any {
 	return all
 }
 
+// brief returns a registry in the short form of a list.
 func brief(at scope, known registry, name string) map[string]any {
 	return map[string]any{
 		"id": at.id(name), "name": name, "type": registryType, "location": location, "tags": map[string]string{},
@@ -117,7 +119,8 @@ var (
 	nameFilter = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)\bname\s+eq\s+'([^']*)'`) })
 )
 
-// resources lists all that there is, or what the two filters select that az writes.
+// resources lists the registries that filter selects. It understands the two filters that az uses: by
+// type and by name.
 func (h *handler) resources(at scope, filter string) map[string]any {
 	all := []any{}
 	if m := typeFilter().FindStringSubmatch(filter); m != nil && !strings.EqualFold(m[1], registryType) {
@@ -128,7 +131,8 @@ func (h *handler) resources(at scope, filter string) map[string]any {
 		if m == nil || strings.EqualFold(m[1], known.azName) {
 			all = append(all, brief(at, known, known.azName))
 		}
-		// Its own name is listed as well where it is another: scripts may say it.
+		// A registry whose name differs from azName is listed under both, because scripts may use its
+		// name.
 		if known.azName != known.Name && (m == nil || strings.EqualFold(m[1], known.Name)) {
 			all = append(all, brief(at, known, known.Name))
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// program makes a file that can be executed.
+// program creates an executable file.
 func program(t *testing.T, path string) string {
 	t.Helper()
 	if runtime.GOOS == "windows" {
