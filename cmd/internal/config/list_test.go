@@ -99,7 +99,7 @@ func TestAListThatIsWrongIsRefusedWithItsLine(t *testing.T) {
 	}
 }
 
-// endless never ends, as a pipe may.
+// endless is a reader without an end, as a pipe may be.
 type endless struct{}
 
 func (endless) Read(b []byte) (int, error) {

@@ -16,10 +16,10 @@ import (
 //go:embed mirrors.schema.json
 var mirrorsSchema string
 
-// MirrorsSchema is the JSON Schema (draft 2020-12) of a file of mirror rules.
+// MirrorsSchema returns the JSON Schema (draft 2020-12) of a file of mirror rules.
 func MirrorsSchema() []byte { return []byte(mirrorsSchema) }
 
-// maxMirrors bounds a file of rules, in bytes.
+// maxMirrors is the largest file of mirror rules, in bytes.
 const maxMirrors = 8 << 20
 
 // Mirrors is a file of mirror rules.
@@ -28,7 +28,7 @@ type Mirrors struct {
 	Rules []Mirror // in the order of the file
 }
 
-// ByName finds a rule.
+// ByName returns the rule with this name; false means that there is none.
 func (m Mirrors) ByName(name string) (Mirror, bool) {
 	if i := slices.IndexFunc(m.Rules, func(r Mirror) bool { return r.Name == name }); i >= 0 {
 		return m.Rules[i], true
@@ -36,8 +36,8 @@ func (m Mirrors) ByName(name string) (Mirror, bool) {
 	return Mirror{}, false
 }
 
-// ReadMirrors reads the file of rules at path. Errors are Invalid and name the file and the
-// line of the first thing that is wrong.
+// ReadMirrors reads the file of mirror rules at path. Errors are Invalid and name the file and the line
+// of the first mistake.
 func ReadMirrors(path string) (Mirrors, error) {
 	data, err := readFileOf(path, maxMirrors)
 	if err != nil {
@@ -85,10 +85,10 @@ func ReadMirrors(path string) (Mirrors, error) {
 	return m, nil
 }
 
-// ruleForm is what a rule may be called: a name for files and addresses too.
+// ruleForm matches the name of a rule. The name must also be safe in file names and URLs.
 var ruleForm = lazily(`^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$`)
 
-// mirror reads one rule over the defaults.
+// mirror reads one rule. Keys that it does not have keep the values of defaults.
 func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 	*out = defaults
 	out.Line = n.Line
@@ -120,7 +120,7 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 	if err := p.wholeMirror(n, *out, seen); err != nil {
 		return err
 	}
-	if len(out.Sources) == 0 { // what the defaults say of repositories is not meant for images
+	if len(out.Sources) == 0 { // the defaults for repositories do not apply to a rule that lists only images
 		out.Prefer, out.Letters, out.Ignore, out.Include, out.Exclude, out.MaxRepositories = nil, "", nil, nil, nil, 0
 		out.IncludeTags, out.ExcludeTags, out.Semver, out.NewerThan, out.Latest, out.LatestBy, out.MinTags, out.Delay = nil, nil, "", "", 0, "", 0, 0
 		out.Untagged, out.CopyLocks = false, false
@@ -128,7 +128,7 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 	return nil
 }
 
-// wholeMirror refuses what keys are not together.
+// wholeMirror returns an error if a required key is missing or keys contradict each other.
 func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) error {
 	switch {
 	case m.Name == "":
@@ -156,8 +156,9 @@ func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) 
 	return nil
 }
 
-// forSources are the keys that say something about repositories and their tags.
+// forSources lists the keys that have an effect only on repositories and their tags.
 var forSources = []string{"prefer", "letters", "ignore-pattern", "include", "exclude", "max-repositories", "include-tags", "exclude-tags",
 	"semver", "newer-than", "latest", "latest-by", "min-tags", "untagged", "copy-locks", "delay-seconds"}
 
+// Error returns the text.
 func (e plainError) Error() string { return string(e) }

@@ -50,7 +50,7 @@ func TestTheExampleOfMirrorsIsReadKeyByKey(t *testing.T) {
 	}
 }
 
-// readRule reads the JSON form of a rule as the only one of a file.
+// readRule reads the JSON form of a rule as the only rule of a file.
 func readRule(t *testing.T, data []byte) (Mirror, error) {
 	t.Helper()
 	m, err := readMirrorText(t, `{"rules": [`+string(data)+`]}`)

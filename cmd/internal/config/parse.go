@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// file reads the whole configuration. The policy comes last, because it may name any registry.
 func (p parser) file(data []byte) (Config, error) {
 	root, err := p.root(data)
 	if err != nil || root == nil {
@@ -43,6 +44,7 @@ func (p parser) file(data []byte) (Config, error) {
 // nameForm is one component of a repository path, without a dot.
 var nameForm = lazily(`^[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*$`)
 
+// registries reads the key registries.
 func (p parser) registries(n *yaml.Node) ([]Registry, error) {
 	var all []Registry
 	lines := map[string]int{}
@@ -63,6 +65,7 @@ func (p parser) registries(n *yaml.Node) ([]Registry, error) {
 	return all, err
 }
 
+// registry reads one registry. key is its name.
 func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 	r := Registry{Name: key.Value}
 	if !nameForm().MatchString(r.Name) || ref.LooksLikeHost(r.Name) {
@@ -111,6 +114,7 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 	return r, nil
 }
 
+// limits reads the key limits of a registry.
 func (p parser) limits(n *yaml.Node, out *Limits) error {
 	return p.mapping(n, "limits", []field{
 		{"connections", func(n *yaml.Node) error { return p.count(n, &out.Connections) }},
@@ -120,6 +124,7 @@ func (p parser) limits(n *yaml.Node, out *Limits) error {
 	})
 }
 
+// kind reads one of kinds.
 func (p parser) kind(n *yaml.Node, out *Kind) error {
 	var s string
 	if err := p.text(n, &s); err != nil {
@@ -132,6 +137,7 @@ func (p parser) kind(n *yaml.Node, out *Kind) error {
 	return nil
 }
 
+// create reads one of creates.
 func (p parser) create(n *yaml.Node, out *Create) error {
 	var s string
 	if err := p.text(n, &s); err != nil {
@@ -144,6 +150,7 @@ func (p parser) create(n *yaml.Node, out *Create) error {
 	return nil
 }
 
+// policy reads the rules of the policy, with the names of registries replaced by their hosts.
 func (p parser) policy(n *yaml.Node, c *Config) error {
 	repository := func(n *yaml.Node, out *string) error { return p.repositoryPattern(n, *c, out) }
 	return list(p, n, &c.Server.Policy, func(n *yaml.Node, r *Rule) error {
@@ -164,7 +171,7 @@ func (p parser) policy(n *yaml.Node, c *Config) error {
 	})
 }
 
-// repositoryPattern reads a pattern of HOST/REPO; in front may be the name of a registry.
+// repositoryPattern reads a pattern of HOST/REPO or NAME/REPO, where NAME is the name of a registry.
 func (p parser) repositoryPattern(n *yaml.Node, c Config, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err

@@ -9,15 +9,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxTagMap bounds a map of tags, in bytes.
+// maxTagMap is the largest map of tags, in bytes.
 const maxTagMap = 4 << 20
 
-// Renamed is one line of a map of tags: From becomes To. Neither is checked to be a tag.
+// Renamed is one line of a map of tags: From gets the new name To. Neither is checked to be a tag.
 type Renamed struct{ From, To string }
 
-// ReadTagMap reads a map of tags; name is what errors call it. It is text, a line a tag with its new name
-// after blanks or tabs, and comments as in a list; or a YAML mapping or a JSON object, where a tag may have
-// a list of new names. A tag that stands twice is an error. The error is Invalid and names the line.
+// ReadTagMap reads a map of tags. name is its name in errors. The map is text, or a YAML mapping or
+// JSON object. In text, a line holds a tag and its new name, separated by spaces or tabs, and comments
+// are as in a list. In YAML and JSON, a tag may have a list of new names. A tag that appears twice is an
+// error. The error is Invalid and names the line.
 func ReadTagMap(r io.Reader, name string) ([]Renamed, error) {
 	data, err := readAll(r, name, maxTagMap)
 	if err != nil {
@@ -46,9 +47,10 @@ func ReadTagMap(r io.Reader, name string) ([]Renamed, error) {
 	return pairs, nil
 }
 
+// readYAMLTagMap reads a map of tags in YAML or JSON.
 func readYAMLTagMap(data []byte, name string) ([]Renamed, error) {
 	p := parser{path: name}
-	// JSON may be indented by tabs, YAML may not; between words they mean the same.
+	// JSON may be indented with tabs, but YAML may not. A space has the same meaning in JSON.
 	if begin := strings.TrimSpace(string(data)); strings.HasPrefix(begin, "{") {
 		data = []byte(strings.ReplaceAll(string(data), "\t", " "))
 	}
@@ -88,7 +90,7 @@ func readYAMLTagMap(data []byte, name string) ([]Renamed, error) {
 	return pairs, nil
 }
 
-// tag reads a tag as it is written: 1.10 is a tag and not a number.
+// tag reads a tag as it is written, so that 1.10 is a tag and not a number.
 func (p parser) tag(n *yaml.Node, out *string) error {
 	if err := p.written(n); err != nil {
 		return err
