@@ -35,11 +35,11 @@ func (p parser) client(n *yaml.Node, c *Client) error {
 	case err != nil:
 		return err
 	case c.Server == "":
-		return p.bad(n, "client names no server", "add server: https://HOST")
+		return p.bad(n, "client has no server", "add server: https://HOST")
 	case c.TokenEnv != "" && c.TokenFile != "":
-		return p.bad(n, "token-env and token-file are two ways to one token", "keep one")
+		return p.bad(n, "token-env and token-file cannot be combined", "keep one of them")
 	case (c.ClientCert == "") != (c.ClientKey == ""):
-		return p.bad(n, "client-cert and client-key go together", "give both")
+		return p.bad(n, "client-cert and client-key must both be set", "set both")
 	}
 	return nil
 }

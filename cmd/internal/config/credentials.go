@@ -61,7 +61,7 @@ func (c Credentials) login(ctx context.Context, repo ref.Repo, getenv func(strin
 		if err == nil && !ok {
 			// The file says that this helper has the login. To go on without a login would hide the mistake.
 			err = &fault.Fault{Kind: fault.Denied, Op: "ask credential helper", Name: "docker-credential-" + c.Helper,
-				Hint: "store a login for " + repo.Host + " in it", Err: errors.New("it has no login for " + repo.Host)}
+				Hint: "store a login for " + repo.Host + " in the helper", Err: errors.New("the helper has no login for " + repo.Host)}
 		}
 		return l, err
 	case c.PasswordEnv+c.TokenEnv != "":
@@ -84,7 +84,7 @@ func (c Credentials) login(ctx context.Context, repo ref.Repo, getenv func(strin
 func readSecret(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() > maxSecret {
-		err = errors.New("longer than 64 KiB")
+		err = errors.New("the file is longer than 64 KiB")
 	}
 	var data []byte
 	if err == nil {
@@ -124,13 +124,13 @@ func (p parser) credentials(n *yaml.Node, out *Credentials) error {
 	password := out.PasswordEnv+out.PasswordFile != ""
 	switch {
 	case len(ways) > 1:
-		return p.bad(n, strings.Join(ways, " and ")+" are two ways to one login", "keep one: "+all)
+		return p.bad(n, strings.Join(ways, " and ")+" cannot be combined", "keep one: "+all)
 	case password && out.Username == "":
 		return p.bad(n, ways[0]+" without username", "add the username, or use token-env or token-file")
 	case !password && out.Username != "" && len(ways) == 1:
-		return p.bad(n, "username with "+ways[0], "take username out")
+		return p.bad(n, "username cannot be combined with "+ways[0], "remove username")
 	case len(ways) == 0:
-		return p.bad(n, "credentials without a way to a login", "give one: "+all)
+		return p.bad(n, "credentials do not say where the login comes from", "set one: "+all)
 	}
 	out.Where = p.path + ":" + strconv.Itoa(n.Line)
 	return nil
@@ -142,7 +142,7 @@ func (p parser) user(n *yaml.Node, out *string) error {
 		return err
 	}
 	if strings.ContainsAny(*out, ":\r\n") {
-		return p.bad(n, "a user name has no colon and no line break", "")
+		return p.bad(n, "a user name must not contain a colon or a line break", "")
 	}
 	return nil
 }
@@ -153,7 +153,7 @@ func (p parser) helper(n *yaml.Node, out *string) error {
 		return err
 	}
 	if !helperForm().MatchString(*out) {
-		return p.bad(n, "not the name of a credential helper: "+strconv.Quote(*out), "write what stands after docker-credential-")
+		return p.bad(n, "not the name of a credential helper: "+strconv.Quote(*out), "write the part of the program's name after docker-credential-")
 	}
 	return nil
 }

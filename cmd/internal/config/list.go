@@ -144,11 +144,11 @@ func (p parser) entry(n *yaml.Node, out *Entry) error {
 	case err != nil:
 		return err
 	case out.Source == "":
-		return p.bad(n, "an image without source", "write source: IMAGE")
+		return p.bad(n, "the image has no source", "write source: IMAGE")
 	case target != nil && len(out.Targets) > 0:
-		return p.bad(target, "target and targets", "keep one of them")
+		return p.bad(target, "target and targets cannot be combined", "keep one of them")
 	case force != nil && out.Overwrite != "":
-		return p.bad(force, "force and overwrite", "keep one of them; force: true is overwrite: update")
+		return p.bad(force, "force and overwrite cannot be combined", "keep one of them; force: true means overwrite: update")
 	case forced:
 		out.Overwrite = "update"
 	case force != nil:
@@ -166,7 +166,7 @@ func (p parser) listed(n *yaml.Node, out *string) error {
 		return err
 	}
 	if len(strings.Fields(*out)) != 1 || strings.TrimSpace(*out) != *out {
-		return p.bad(n, "a name has no blanks: "+strconv.Quote(*out), "write source: and target:")
+		return p.bad(n, "a name must not contain spaces: "+strconv.Quote(*out), "use the keys source: and target:")
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (p parser) overwrite(n *yaml.Node, out *string) error {
 		return err
 	}
 	if !slices.Contains(overwrites, *out) {
-		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites), "one of "+strings.Join(overwrites, ", "))
+		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites), "use one of "+strings.Join(overwrites, ", "))
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func (p parser) shared(m *Mirror) []field {
 				return err
 			}
 			if m.Delay > 24*60*60 || math.IsNaN(m.Delay) {
-				return p.bad(n, "more than a day", "")
+				return p.bad(n, "the delay is longer than a day", "")
 			}
 			return nil
 		}},
@@ -163,7 +163,7 @@ func (p parser) tagMap(n *yaml.Node, m *Mirror) error {
 			return err
 		}
 		if m.Map[from] != nil {
-			return p.bad(key, "tag "+strconv.Quote(from)+" stands twice", "write a list")
+			return p.bad(key, "tag "+strconv.Quote(from)+" appears twice", "write a list")
 		}
 		var to []string
 		if err := several(p, &to, p.realTag)(value); err != nil {
@@ -215,11 +215,11 @@ func many(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*y
 			return err
 		}
 		if len(*out) == 0 {
-			return p.bad(n, "no value", "give one or take the key out")
+			return p.bad(n, "no value", "set a value or remove the key")
 		}
 		for i, s := range *out {
 			if slices.Contains((*out)[:i], s) {
-				return p.bad(n.Content[i], strconv.Quote(s)+" stands twice", "take one of them out")
+				return p.bad(n.Content[i], strconv.Quote(s)+" appears twice", "remove one of them")
 			}
 		}
 		return nil
@@ -258,10 +258,10 @@ func (p parser) place(n *yaml.Node, out *string) error {
 	_, path, _ := strings.Cut(*out, "/")
 	switch {
 	case strings.Contains(*out, "@"):
-		what := "this is no registry, prefix or repository"
-		return p.bad(n, what, "images stand below images:; logins belong into the configuration")
+		what := "not a registry, prefix or repository"
+		return p.bad(n, what, "list images below images:, and put logins in the configuration")
 	case strings.Contains(path, ":"):
-		return p.bad(n, "this names one image: "+strconv.Quote(*out), "images stand below images:")
+		return p.bad(n, "this is the name of one image: "+strconv.Quote(*out), "list images below images:")
 	}
 	return nil
 }
@@ -272,7 +272,7 @@ func (p parser) image(n *yaml.Node, out *string) error {
 		return err
 	}
 	if name := (*out)[strings.LastIndex(*out, "/")+1:]; strings.HasSuffix(*out, "/") || !strings.ContainsAny(name, ":@") {
-		return p.bad(n, "no tag and no digest: "+strconv.Quote(*out), "write IMAGE:TAG; whole repositories stand below sources:")
+		return p.bad(n, "no tag and no digest: "+strconv.Quote(*out), "write IMAGE:TAG, or list whole repositories below sources:")
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func ReadMirrors(path string) (Mirrors, error) {
 		return Mirrors{}, err
 	}
 	if root == nil {
-		return Mirrors{}, p.bad(&yaml.Node{}, "no rules", "write rules:")
+		return Mirrors{}, p.bad(&yaml.Node{}, "the file has no rules", "add rules:")
 	}
 	m := Mirrors{Path: path}
 	var defaults Mirror
@@ -66,7 +66,7 @@ func ReadMirrors(path string) (Mirrors, error) {
 		return Mirrors{}, err
 	}
 	if rules == nil || len(rules.Content) == 0 {
-		return Mirrors{}, p.bad(root, "no rules", "write rules:")
+		return Mirrors{}, p.bad(root, "the file has no rules", "add rules:")
 	}
 	lines := map[string]int{}
 	err = list(p, rules, &m.Rules, func(n *yaml.Node, out *Mirror) error {
@@ -74,7 +74,7 @@ func ReadMirrors(path string) (Mirrors, error) {
 			return err
 		}
 		if first, twice := lines[out.Name]; twice {
-			return p.bad(n, fmt.Sprintf("rule %s stands twice (first in line %d)", strconv.Quote(out.Name), first), "give one of them another name")
+			return p.bad(n, fmt.Sprintf("rule %s appears twice (first in line %d)", strconv.Quote(out.Name), first), "rename one of them")
 		}
 		lines[out.Name] = n.Line
 		return nil
@@ -99,7 +99,7 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 				return err
 			}
 			if !ruleForm().MatchString(out.Name) {
-				return p.bad(n, "not a rule's name: "+strconv.Quote(out.Name), "lower-case letters, digits, '.', '_' and '-', at most 64")
+				return p.bad(n, "not a valid name of a rule: "+strconv.Quote(out.Name), "use at most 64 lower-case letters, digits, '.', '_' and '-'")
 			}
 			return nil
 		}},
@@ -114,7 +114,7 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 	}
 	for _, pair := range [][2]string{{"source", "sources"}, {"image", "images"}, {"target", "targets"}, {"schedule", "every"}} {
 		if seen[pair[0]] != nil && seen[pair[1]] != nil {
-			return p.bad(seen[pair[1]], pair[0]+" and "+pair[1], "keep one of them")
+			return p.bad(seen[pair[1]], pair[0]+" and "+pair[1]+" cannot be combined", "keep one of them")
 		}
 	}
 	if err := p.wholeMirror(n, *out, seen); err != nil {
@@ -132,15 +132,15 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) error {
 	switch {
 	case m.Name == "":
-		return p.bad(n, "a rule without name", "write name:")
+		return p.bad(n, "the rule has no name", "add name:")
 	case len(m.Sources)+len(m.Images) == 0:
-		return p.bad(n, strconv.Quote(m.Name)+" has no source", "write sources: or images:")
+		return p.bad(n, strconv.Quote(m.Name)+" has no source", "add sources: or images:")
 	case len(m.Targets) == 0:
-		return p.bad(n, strconv.Quote(m.Name)+" has no target", "write target: or targets:")
+		return p.bad(n, strconv.Quote(m.Name)+" has no target", "add target: or targets:")
 	case m.Backup != "" && m.Overwrite == "refuse":
-		return p.bad(n, "backup with overwrite: refuse: nothing is overwritten", "take one of them out")
+		return p.bad(n, "backup has no effect with overwrite: refuse", "remove one of them")
 	case m.Rehash && m.Overwrite != "always":
-		return p.bad(n, "rehash without overwrite: always: what is equal is not looked into", "take one of them out")
+		return p.bad(n, "rehash requires overwrite: always", "set overwrite: always, or remove rehash")
 	}
 	if _, err := schedule.Parse(m.Spec); err != nil {
 		return p.wrong(n, err)
@@ -150,7 +150,7 @@ func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) 
 	}
 	for _, key := range forSources {
 		if at := seen[key]; at != nil {
-			return p.bad(at, key+" has no meaning for images alone", "take it out, or name the repository below sources:")
+			return p.bad(at, key+" has no effect on images", "remove it, or list the repository below sources:")
 		}
 	}
 	return nil

@@ -34,7 +34,7 @@ func (p parser) mapping(n *yaml.Node, what string, fields []field) error {
 			}
 			known = append(known, f.key)
 		}
-		return p.bad(key, "unknown key "+strconv.Quote(key.Value)+nearest(key.Value, known), "known here: "+strings.Join(known, ", "))
+		return p.bad(key, "unknown key "+strconv.Quote(key.Value)+nearest(key.Value, known), "known keys: "+strings.Join(known, ", "))
 	})
 }
 
@@ -47,10 +47,10 @@ func (p parser) each(n *yaml.Node, what string, pair func(key, value *yaml.Node)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str" {
-			return p.bad(key, "a key that is not text", "put it in quotes")
+			return p.bad(key, "the key is not text", "put it in quotes")
 		}
 		if first, ok := lines[key.Value]; ok {
-			return p.bad(key, "key "+strconv.Quote(key.Value)+" stands twice (first in line "+strconv.Itoa(first)+")", "take one of them out")
+			return p.bad(key, "key "+strconv.Quote(key.Value)+" appears twice (first in line "+strconv.Itoa(first)+")", "remove one of them")
 		}
 		lines[key.Value] = key.Line
 		if err := pair(key, value); err != nil {
@@ -84,7 +84,7 @@ func (p parser) text(n *yaml.Node, out *string) error {
 		return err
 	}
 	if n.Value == "" {
-		return p.bad(n, "no value", "give one or take the key out")
+		return p.bad(n, "no value", "set a value or remove the key")
 	}
 	*out = n.Value
 	return nil
@@ -152,9 +152,9 @@ func Size(text string) (int64, error) {
 func (p parser) written(n *yaml.Node) error {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		return p.bad(n, "anchors and aliases are not understood", "write it out")
+		return p.bad(n, "anchors and aliases are not supported", "write the value itself")
 	case n.ShortTag() == "!!null":
-		return p.bad(n, "no value", "give one or take the key out")
+		return p.bad(n, "no value", "set a value or remove the key")
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (p parser) is(n *yaml.Node, tag, what string) error {
 	case n.ShortTag() == tag:
 		return nil
 	case what != "":
-		return p.bad(n, what+" wants "+typeName[tag]+found(n), "")
+		return p.bad(n, what+" must be "+typeName[tag]+found(n), "")
 	}
 	return p.wants(n, typeName[tag])
 }
@@ -176,7 +176,7 @@ func (p parser) wants(n *yaml.Node, what string) error {
 	if what == typeName["!!str"] && n.Kind == yaml.ScalarNode {
 		hint = "put it in quotes"
 	}
-	return p.bad(n, "wants "+what+found(n), hint)
+	return p.bad(n, "must be "+what+found(n), hint)
 }
 
 // found returns the type of n for an error. It does not return the value, which may be a secret in the
@@ -237,11 +237,11 @@ func (p parser) filePath(n *yaml.Node, out *string) error {
 	case strings.ContainsRune(s, 0):
 		return p.bad(n, "not a path: "+strconv.Quote(s), "")
 	case ours && p.home == "":
-		return p.bad(n, "no home directory for "+strconv.Quote(s), "write the whole path")
+		return p.bad(n, "the home directory is not known: "+strconv.Quote(s), "use an absolute path")
 	case ours:
 		s = filepath.Join(p.home, rest)
 	case strings.HasPrefix(s, "~"):
-		return p.bad(n, "no such directory: "+strconv.Quote(s), "only ~/ is understood; write the whole path")
+		return p.bad(n, "no such directory: "+strconv.Quote(s), "only ~/ is supported; use an absolute path")
 	case !filepath.IsAbs(s):
 		s = filepath.Join(p.dir, s)
 	}

@@ -37,7 +37,7 @@ func (p parser) root(data []byte) (*yaml.Node, error) {
 		return nil, p.syntax(err)
 	}
 	if err := d.Decode(&more); err == nil {
-		return nil, p.bad(&more, "a second document", "keep one document in the file")
+		return nil, p.bad(&more, "the file has a second YAML document", "keep only one document in the file")
 	} else if err != io.EOF {
 		return nil, p.syntax(err)
 	}

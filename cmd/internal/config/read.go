@@ -26,7 +26,7 @@ func readFile(path string) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
-		err = errors.New("longer than 1 MiB")
+		err = errors.New("the file is longer than 1 MiB")
 	}
 	return data, err
 }
@@ -51,13 +51,13 @@ func readAll(r io.Reader, name string, most int64) ([]byte, error) {
 	case err != nil:
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: bare(err)}
 	case int64(len(data)) > most:
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: fmt.Errorf("longer than %d MiB", most>>20)}
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: fmt.Errorf("the file is longer than %d MiB", most>>20)}
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Hint: "save it as UTF-8", Err: errors.New("it is UTF-16")}
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Hint: "save the file as UTF-8", Err: errors.New("the file is UTF-16")}
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if i := firstInvalid(data); i >= 0 {
-		return nil, badLine(name, 1+bytes.Count(data[:i], []byte("\n")), "not UTF-8", "save it as UTF-8")
+		return nil, badLine(name, 1+bytes.Count(data[:i], []byte("\n")), "not UTF-8", "save the file as UTF-8")
 	}
 	return data, nil
 }
@@ -114,7 +114,7 @@ func eachLine(data []byte, name string, visit func(line int, words []string) err
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return badLine(name, n+1, "longer than 64 KiB", "")
+		return badLine(name, n+1, "the line is longer than 64 KiB", "")
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func Variable(env func(string) string, setting, name string) (string, error) {
 	if v := env(name); v != "" {
 		return v, nil
 	}
-	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: errors.New("the variable " + name + " is not set")}
+	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: errors.New("the environment variable " + name + " is not set")}
 }
 
 // badLine returns the error "map.txt:7: invalid: cause", in the form of bad.

@@ -210,7 +210,7 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 		"per-principal": "server: {per-principal: {x-y: 1}}",
 	} {
 		_, err := Loader{}.Load(write(t, t.TempDir(), file))
-		known, found := strings.CutPrefix(fault.HintOf(err), "known here: ")
+		known, found := strings.CutPrefix(fault.HintOf(err), "known keys: ")
 		if !found {
 			t.Fatalf("%s: %v (%s)", file, err, fault.HintOf(err))
 		}

@@ -121,7 +121,7 @@ func (p parser) server(n *yaml.Node, s *Server) (policy *yaml.Node, err error) {
 		{"per-principal", func(n *yaml.Node) error { return p.perPrincipal(n, &s.PerPrincipal) }},
 	})
 	if err == nil && len(ways) > 1 {
-		err = p.bad(n, strings.Join(ways, " and ")+" are two ways to one database", "keep one")
+		err = p.bad(n, strings.Join(ways, " and ")+" cannot be combined", "keep one of them")
 	}
 	return policy, err
 }
@@ -153,7 +153,7 @@ func (p parser) database(n *yaml.Node, out *string) error {
 		*out = "sqlite:" + *out
 		return nil
 	}
-	const hint = "sqlite:PATH, or postgres://USER@HOST/NAME; with a password in database-env or database-file"
+	const hint = "write sqlite:PATH or postgres://USER@HOST/NAME; put a password in database-env or database-file"
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return p.bad(n, "not the address of a database", hint) // the error does not contain s, which may hold a password
@@ -173,7 +173,7 @@ func (p parser) tls(n *yaml.Node, t *TLS) error {
 		{"client-ca", func(n *yaml.Node) error { return p.filePath(n, &t.ClientCA) }},
 	})
 	if err == nil && (t.Cert == "" || t.Key == "") {
-		err = p.bad(n, "tls wants cert and key", "give both")
+		err = p.bad(n, "tls requires cert and key", "set both")
 	}
 	return err
 }
@@ -205,7 +205,7 @@ func (p parser) oneOf(n *yaml.Node, known []string, what string, out *string) er
 		return err
 	}
 	if !slices.Contains(known, *out) {
-		return p.bad(n, "unknown "+what+" "+strconv.Quote(*out)+nearest(*out, known), "one of "+strings.Join(known, ", "))
+		return p.bad(n, "unknown "+what+" "+strconv.Quote(*out)+nearest(*out, known), "use one of "+strings.Join(known, ", "))
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func (p parser) prefix(n *yaml.Node, out *netip.Prefix) error {
 	}
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil || prefix != prefix.Masked() {
-		return p.bad(n, "not a net: "+strconv.Quote(s), "write ADDRESS/BITS, such as 10.0.0.0/8")
+		return p.bad(n, "not a network: "+strconv.Quote(s), "write ADDRESS/BITS, such as 10.0.0.0/8")
 	}
 	*out = prefix
 	return nil
@@ -245,7 +245,7 @@ func (p parser) secrets(n *yaml.Node, s *Secrets) error {
 		}},
 	})
 	if err == nil && (len(ways) != 1 || s.KeyFile+s.KeyEnv == "" && len(s.KeyCommand) == 0) {
-		err = p.bad(n, "secrets wants one way to the key", "key-file, key-env or key-command")
+		err = p.bad(n, "secrets requires exactly one source of the key", "use key-file, key-env or key-command")
 	}
 	return err
 }
@@ -259,9 +259,9 @@ func (p parser) storage(n *yaml.Node, s *Storage) error {
 			return p.each(n, "parameters", func(key, value *yaml.Node) error {
 				switch {
 				case value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null" || value.Value == "":
-					return p.bad(value, "a parameter wants text, a number, true or false", "")
+					return p.bad(value, "a parameter must be text, a number, true or false", "")
 				case secretForm().MatchString(key.Value):
-					return p.bad(key, "a secret does not belong in this file", "put it in a variable and name that below parameters-env")
+					return p.bad(key, "a secret does not belong in this file", "put the secret in an environment variable, and its name below parameters-env")
 				}
 				s.Parameters[key.Value] = value.Value
 				return nil
@@ -281,7 +281,7 @@ func (p parser) storage(n *yaml.Node, s *Storage) error {
 		}},
 	})
 	if err == nil && s.Driver == "" {
-		err = p.bad(n, "storage wants a driver", "one of "+strings.Join(drivers, ", "))
+		err = p.bad(n, "storage requires a driver", "use one of "+strings.Join(drivers, ", "))
 	}
 	return err
 }

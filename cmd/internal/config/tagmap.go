@@ -31,11 +31,11 @@ func ReadTagMap(r io.Reader, name string) ([]Renamed, error) {
 	lines := map[string]int{}
 	err = eachLine(data, name, func(line int, words []string) error {
 		if len(words) != 2 {
-			return badLine(name, line, fmt.Sprintf("a line has a tag and its new name, this has %d words", len(words)),
-				"a YAML mapping or a JSON object may name several: TAG: [NEW, NEW]")
+			return badLine(name, line, fmt.Sprintf("a line must have a tag and its new name, but has %d words", len(words)),
+				"for several new names, use a YAML mapping or a JSON object: TAG: [NEW, NEW]")
 		}
 		if first, twice := lines[words[0]]; twice {
-			return badLine(name, line, fmt.Sprintf("tag %s stands twice (first in line %d)", strconv.Quote(words[0]), first), "take one of them out")
+			return badLine(name, line, fmt.Sprintf("tag %s appears twice (first in line %d)", strconv.Quote(words[0]), first), "remove one of them")
 		}
 		lines[words[0]] = line
 		pairs = append(pairs, Renamed{words[0], words[1]})
@@ -70,7 +70,7 @@ func readYAMLTagMap(data []byte, name string) ([]Renamed, error) {
 			return nil, err
 		}
 		if first, twice := lines[from]; twice {
-			return nil, p.bad(key, fmt.Sprintf("tag %s stands twice (first in line %d)", strconv.Quote(from), first), "take one of them out, or write a list")
+			return nil, p.bad(key, fmt.Sprintf("tag %s appears twice (first in line %d)", strconv.Quote(from), first), "remove one of them, or write a list")
 		}
 		lines[from] = key.Line
 		var to []string
@@ -99,7 +99,7 @@ func (p parser) tag(n *yaml.Node, out *string) error {
 		return p.wants(n, "a tag")
 	}
 	if n.Value == "" {
-		return p.bad(n, "no value", "give one or take the key out")
+		return p.bad(n, "no value", "set a value or remove the key")
 	}
 	*out = n.Value
 	return nil
