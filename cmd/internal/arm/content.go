@@ -29,7 +29,7 @@ const (
 func (h *handler) content(w http.ResponseWriter, r *http.Request) {
 	rest, ours := strings.CutPrefix(r.URL.Path, "/acr/v1/")
 	if h.V2 == nil || !ours || r.Method != http.MethodGet {
-		ociError(w, http.StatusNotFound, "UNSUPPORTED", "dray reads catalogs, tags and manifests here, of its own registry")
+		ociError(w, http.StatusNotFound, "UNSUPPORTED", "only catalogs, tags and manifests of the embedded registry can be read here")
 		return
 	}
 	p, err := h.Access.Authenticate(r)
@@ -43,7 +43,7 @@ func (h *handler) content(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if by := r.URL.Query().Get("orderby"); by != "" && !strings.EqualFold(by, "none") {
-		ociError(w, http.StatusBadRequest, "UNSUPPORTED", "this registry does not know when its tags were set: leave orderby out")
+		ociError(w, http.StatusBadRequest, "UNSUPPORTED", "this registry does not know when its tags were set; leave orderby out")
 		return
 	}
 	if rest == "_catalog" {
@@ -75,7 +75,7 @@ func (h *handler) content(w http.ResponseWriter, r *http.Request) {
 	case what == "":
 		h.repository(w, r, repo)
 	default:
-		ociError(w, http.StatusNotFound, "UNSUPPORTED", "one manifest is read at /v2/")
+		ociError(w, http.StatusNotFound, "UNSUPPORTED", "read a single manifest at /v2/")
 	}
 }
 

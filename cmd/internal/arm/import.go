@@ -88,7 +88,7 @@ func (h *handler) request(in parameters, to registry) (wire.Import, error) {
 	}
 	switch id, uri := in.Source.ResourceID, in.Source.RegistryURI; {
 	case (id == "") == (uri == ""):
-		return req, invalid("source wants resourceId or registryUri, and not both")
+		return req, invalid("source requires either resourceId or registryUri")
 	case id != "":
 		// The last segment of the ID is the name of the registry. The rest is dropped, because dray must
 		// not store the subscription ID.
@@ -101,7 +101,7 @@ func (h *handler) request(in parameters, to registry) (wire.Import, error) {
 			req.SourceRegistry = known.Host
 		}
 	case strings.Contains(uri, "@"):
-		return req, invalid("source.registryUri is a host; a login goes into source.credentials")
+		return req, invalid("source.registryUri must be a host; put the login in source.credentials")
 	default:
 		req.SourceRegistry = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(uri, "https://"), "http://"), "/")
 	}
@@ -111,7 +111,7 @@ func (h *handler) request(in parameters, to registry) (wire.Import, error) {
 	case "force":
 		req.Overwrite = "update"
 	default:
-		return req, invalid("mode is Force or NoForce")
+		return req, invalid("mode must be Force or NoForce")
 	}
 	if c := in.Source.Credentials; c != nil {
 		if c.Password == "" {
@@ -161,7 +161,7 @@ func (h *handler) operationResult(w http.ResponseWriter, r *http.Request, p acce
 	j, err := h.Visible(r.Context(), p, strings.TrimPrefix(id, operationPrefix))
 	switch {
 	case fault.Is(err, fault.NotFound):
-		writeError(w, http.StatusNotFound, "OperationNotFound", "There is no operation of this id, or it is another's.")
+		writeError(w, http.StatusNotFound, "OperationNotFound", "There is no operation with this id, or it belongs to another principal.")
 	case err != nil:
 		// The client repeats a poll that fails because of the server.
 		refuse(w, err)
@@ -231,11 +231,11 @@ var codes = map[fault.Kind]struct {
 
 // failed answers with the failure of a job that has ended.
 func failed(w http.ResponseWriter, j job.Job) {
-	f := job.Failure{Kind: fault.Internal, Text: "the job ended as " + string(j.State)}
+	f := job.Failure{Kind: fault.Internal, Text: "the job ended in the state " + string(j.State)}
 	if j.Failure != nil {
 		f = *j.Failure
 	} else if j.State == job.Canceled {
-		f = job.Failure{Kind: fault.Canceled, Text: "it was canceled"}
+		f = job.Failure{Kind: fault.Canceled, Text: "the job was canceled"}
 	}
 	as, ok := codes[f.Kind]
 	if !ok {

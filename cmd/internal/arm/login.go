@@ -105,7 +105,7 @@ func (h *handler) identify(r *http.Request, user, secret string) (access.Princip
 		return p, nil
 	}
 	if secret == "" {
-		return access.Principal{}, &fault.Fault{Kind: fault.Denied, Op: "authenticate", Err: errors.New("no secret")}
+		return access.Principal{}, &fault.Fault{Kind: fault.Denied, Op: "authenticate", Err: errors.New("the request has no secret")}
 	}
 	return h.Access.Identify(r.Context(), user, secret)
 }
@@ -136,11 +136,11 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 	case !exchange && grant == "password":
 		p, err = h.identify(r, form.Get("username"), form.Get("password"))
 	default:
-		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", "grant_type is access_token at /oauth2/exchange, and refresh_token or password at /oauth2/token")
+		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", "grant_type must be access_token at /oauth2/exchange, and refresh_token or password at /oauth2/token")
 		return
 	}
 	if err == nil && exchange && p.Via == access.ViaNothing {
-		err = &fault.Fault{Kind: fault.Denied, Op: "authenticate", Err: errors.New("no access_token")}
+		err = &fault.Fault{Kind: fault.Denied, Op: "authenticate", Err: errors.New("the request has no access_token")}
 	}
 	if err != nil {
 		identityError(w, err)

@@ -52,7 +52,7 @@ func (h *handler) registry(w http.ResponseWriter, r *http.Request, p access.Prin
 	known, ok := h.byName[strings.ToLower(name)]
 	if !ok {
 		writeError(w, http.StatusNotFound, "ResourceNotFound", "The Resource '"+registryType+"/"+name+"' under resource group '"+at.group+
-			"' was not found: dray has no registry of this name. Name it below registries: in its configuration.")
+			"' was not found: dray has no registry with this name. Add it below registries: in the configuration of dray.")
 		return
 	}
 	switch action := at.rest[4:]; {
@@ -152,5 +152,5 @@ func (h *handler) checkName(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"nameAvailable": false, "reason": "AlreadyExists", "message": "The registry " + in.Name + " is already in use."})
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"nameAvailable": false, "reason": "Invalid", "message": "Registries are named in dray's configuration."})
+	answer(w, http.StatusOK, map[string]any{"nameAvailable": false, "reason": "Invalid", "message": "Registries are added in the configuration of dray."})
 }

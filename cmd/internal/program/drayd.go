@@ -21,7 +21,7 @@ func Drayd(ctx context.Context, args []string) (int, error) {
 	self, _ := os.Executable() // if it is "", find searches only PATH
 	path, err := find("drayd", self)
 	if err != nil {
-		return 0, &fault.Fault{Kind: fault.Unavailable, Op: "run drayd", Err: err, Hint: "go install github.com/drayage/dray/cmd/...@latest"}
+		return 0, &fault.Fault{Kind: fault.Unavailable, Op: "run drayd", Err: err, Hint: "install it with go install github.com/drayage/dray/cmd/...@latest"}
 	}
 	if ctx.Err() != nil {
 		return 0, &fault.Fault{Kind: fault.Canceled, Op: "run drayd", Err: context.Cause(ctx)}
@@ -55,7 +55,7 @@ func find(name, self string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil
 	}
-	return "", errors.New("it is neither beside dray nor on PATH")
+	return "", errors.New("drayd is neither in the directory of dray nor on PATH")
 }
 
 // calling returns env with the version of the calling dray.

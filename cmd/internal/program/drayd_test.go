@@ -71,7 +71,7 @@ func TestWhatIsNoProgramOrIsFoundInTheWorkingDirectoryIsNotRun(t *testing.T) {
 func TestWhereThereIsNoDraydOneLineSaysHowToInstallIt(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := Drayd(t.Context(), []string{"serve"})
-	if !fault.Is(err, fault.Unavailable) || err.Error() != "run drayd: unavailable: it is neither beside dray nor on PATH" || fault.HintOf(err) != "go install github.com/drayage/dray/cmd/...@latest" {
+	if !fault.Is(err, fault.Unavailable) || err.Error() != "run drayd: unavailable: drayd is neither in the directory of dray nor on PATH" || fault.HintOf(err) != "install it with go install github.com/drayage/dray/cmd/...@latest" {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 }
