@@ -137,7 +137,7 @@ func TestATokenIsShownOnceAndKnownAgain(t *testing.T) {
 		dump.WriteString(s)
 	}
 	if strings.Contains(dump.String(), text[len(tokenPrefix)+idLength+1:][:20]) || !strings.Contains(dump.String(), "token create") {
-		t.Errorf("the database says %s", dump.String())
+		t.Errorf("the database contains the token: %s", dump.String())
 	}
 }
 
@@ -174,7 +174,7 @@ func TestATokenThatEndedOrWasChangedLetsNobodyIn(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, p, err)
 		}
 		if err := errOf(a.Authenticate(request("Bearer " + text))); err != nil && len(text) > 20 && strings.Contains(err.Error(), text) {
-			t.Errorf("%s: the error says the token", name)
+			t.Errorf("%s: the error contains the token", name)
 		}
 	}
 }

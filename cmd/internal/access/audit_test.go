@@ -114,11 +114,11 @@ func TestTheAuditLogSaysNoSecretAndNoResourceID(t *testing.T) {
 	}
 	for _, bad := range []string{"canary", sub, text, jwt, "resourceGroups"} {
 		if strings.Contains(out.String(), bad) {
-			t.Errorf("it says %s", bad)
+			t.Errorf("the export contains %s", bad)
 		}
 	}
 	if !strings.Contains(out.String(), "reg.example/x") || !strings.Contains(out.String(), `"reg.example:5000/app:v1@sha256:aa"`) {
-		t.Error("it says too little")
+		t.Error("the log lost text that is not secret")
 	}
 	// The export can be verified without package access.
 	last := Entry{}
@@ -128,7 +128,7 @@ func TestTheAuditLogSaysNoSecretAndNoResourceID(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e.Prev != last.Hash || sum(e) != e.Hash || e.Seq != last.Seq+1 {
-			t.Errorf("entry %d does not follow", e.Seq)
+			t.Errorf("entry %d does not match the hash of the previous entry", e.Seq)
 		}
 		last = e
 	}

@@ -84,7 +84,7 @@ func TestUsersOfTheHtpasswdFileComeInAndTheFileIsReadAgain(t *testing.T) {
 	// With a broken file no user has access, not even those of the old file.
 	writeFile(t, path, "alice:plain\n")
 	if _, err := a.Authenticate(request("Basic " + basic("alice", "changed"))); err == nil {
-		t.Error("a broken file lets in")
+		t.Error("a user has access with a broken file")
 	}
 }
 
@@ -298,7 +298,7 @@ func FuzzReadAuthorization(f *testing.F) {
 		p, err := readAuthorization(h)
 		if err != nil {
 			if p != (authorization{}) {
-				t.Errorf("%q: an error and %+v", h, p)
+				t.Errorf("%q: an error, but also the result %+v", h, p)
 			}
 			return
 		}

@@ -80,7 +80,7 @@ func TestNoRegistryLeadsToAnAddressThatIsNotAllowed(t *testing.T) {
 		err := run(access.Egress{Hosts: []string{source.Host, target.Host}})
 		if tt.what == "" {
 			if err != nil {
-				t.Fatal("a registry that leads nowhere:", err)
+				t.Fatal("a registry that does not redirect:", err)
 			}
 			continue
 		}
@@ -169,6 +169,6 @@ func TestAProxyIsNotAskedForAnAddressThatIsNotAllowed(t *testing.T) {
 		seen[host] = true
 	}
 	if want := map[string]bool{"registry.example": true, "192.0.2.1:5000": true}; !maps.Equal(seen, want) {
-		t.Errorf("the proxy was asked for %v", seen)
+		t.Errorf("the proxy got requests for %v", seen)
 	}
 }

@@ -36,7 +36,7 @@ func TestWhatIsSealedOpensUnderItsNameAlone(t *testing.T) {
 	}
 	again, _ := v.Seal([]byte("canary-7f3a91"), "job 1")
 	if bytes.Equal(sealed, again) {
-		t.Error("the same twice")
+		t.Error("two seals of the same text are equal")
 	}
 	wantKind(t, errOf(v.Open(sealed, "job 2")), fault.Denied)
 	wantKind(t, errOf(withKeys(t, key(2)).Open(sealed, "job 1")), fault.Denied)
@@ -92,7 +92,7 @@ func TestTheKeyFileIsMadeOnceAndForItsOwnerAlone(t *testing.T) {
 	sealed, _ := vaults[0].Seal([]byte("x"), "a")
 	for _, v := range vaults {
 		if _, err := v.Open(sealed, "a"); err != nil {
-			t.Error("two keys were made", err)
+			t.Error("two keys were created", err)
 		}
 	}
 	info, err := os.Stat(path)

@@ -37,7 +37,7 @@ func FuzzRequests(f *testing.F) {
 			t.Errorf("%d for %s %q: %s", w.Code, r.URL.Path, body, w.Body)
 		}
 		if w.Code != http.StatusNoContent && !json.Valid(w.Body.Bytes()) {
-			t.Errorf("%d and no JSON for %q: %s", w.Code, body, w.Body)
+			t.Errorf("%d without JSON for %q: %s", w.Code, body, w.Body)
 		}
 		if n := y.src.Requests() + y.dst.Requests(); n != 0 {
 			t.Errorf("%d requests to registries for %q", n, body)

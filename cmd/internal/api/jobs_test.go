@@ -240,7 +240,7 @@ func TestAWatchGoesOnAfterItsConnectionBrokeAndLosesNothing(t *testing.T) {
 		}
 		if len(kinds) == 0 {
 			if e.Kind != "state" || !strings.Contains(string(e.Data), j.ID) {
-				t.Errorf("begins with %s %s", e.Kind, e.Data)
+				t.Errorf("the first event is %s %s", e.Kind, e.Data)
 			}
 			y.work() // only now, so that the watch sees every event of the run
 		}

@@ -63,7 +63,7 @@ func TestALoginOfARequestIsInNoRowNoAnswerAndNoEvent(t *testing.T) {
 	r.Import.Source, r.Import.Images = "src/app:gone", nil
 	failed := y.done(r, wire.Failed)
 	if _, err := c.Retry(t.Context(), failed.ID, wire.Logins{}, client.How{}); !fault.Is(err, fault.Invalid) {
-		t.Errorf("without its login: %v", err)
+		t.Errorf("a retry without the login: %v", err)
 	}
 	y.image("app", "gone", 2)
 	again, err := c.Retry(t.Context(), failed.ID, wire.Logins{SourceLogin: r.Import.SourceLogin}, client.How{})
@@ -108,7 +108,7 @@ func TestALoginOfARequestIsInNoRowNoAnswerAndNoEvent(t *testing.T) {
 	}
 	for _, secret := range []string{password, stored} {
 		if strings.Contains(said.String(), secret) {
-			t.Errorf("an answer has %s", secret)
+			t.Errorf("an answer contains the secret %s", secret)
 		}
 		for _, file := range files {
 			if raw, err := os.ReadFile(file); err != nil || bytes.Contains(raw, []byte(secret)) {

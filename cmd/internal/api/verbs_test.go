@@ -92,7 +92,7 @@ func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
 	y.image("app", "v2", 2)
 	p := y.done(wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"src"}, Target: "dst"}}}}, wire.Done)
 	if n := y.dst.Count(http.MethodPut, ""); n != 0 {
-		t.Errorf("a plan wrote %d times", n)
+		t.Errorf("a plan sent %d writes", n)
 	}
 	in, err := c.Plan(t.Context(), p.ID)
 	if err != nil {
@@ -135,10 +135,10 @@ func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
 		t.Error(err)
 	}
 	if err := upload(string(file)); err != nil {
-		t.Errorf("the same again: %v", err)
+		t.Errorf("a second upload of the same file: %v", err)
 	}
 	if err := upload(string(file[:len(file)-1])); !fault.Is(err, fault.Conflict) {
-		t.Errorf("another file under one key: %v", err)
+		t.Errorf("another file with the same key: %v", err)
 	}
 	for name, bad := range map[string]string{"no plan": "{}\n", "cut": string(file[:len(file)-9])} {
 		j, err := c.Submit(t.Context(), wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: []byte(bad)}}, client.How{Wait: 10 * time.Second})
@@ -171,11 +171,11 @@ func TestARetryDoesOnlyWhatFailed(t *testing.T) {
 	}
 	for _, q := range y.src.Log() {
 		if q.Ref == "v1" || q.Ref == "v2" {
-			t.Errorf("%s was asked for again", q.Ref)
+			t.Errorf("%s was requested again", q.Ref)
 		}
 	}
 	if _, err := c.Retry(t.Context(), j.ID, wire.Logins{}, client.How{}); !fault.Is(err, fault.Conflict) {
-		t.Errorf("of a job that is done: %v", err)
+		t.Errorf("a retry of a job that is done: %v", err)
 	}
 
 	// The retry of a transfer copies only the tag that failed. It does not read the repository whose
@@ -194,7 +194,7 @@ func TestARetryDoesOnlyWhatFailed(t *testing.T) {
 	}
 	for _, q := range y.src.Log() {
 		if strings.Contains(q.Repo, "other") {
-			t.Errorf("%s was asked for again", q.Repo)
+			t.Errorf("%s was requested again", q.Repo)
 		}
 	}
 }
@@ -222,7 +222,7 @@ func TestWhatCouldNotBeLookedAtOrWasCanceledIsRetriedWhole(t *testing.T) {
 	}
 	for _, q := range y.src.Log() {
 		if q.Repo == "app" {
-			t.Errorf("%s %s was asked for again", q.Method, q.Path)
+			t.Errorf("%s %s was requested again", q.Method, q.Path)
 		}
 	}
 	var sum dray.TransferReport

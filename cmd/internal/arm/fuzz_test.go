@@ -46,7 +46,7 @@ func FuzzWhatIsSentIsReadOrRefused(f *testing.F) {
 			t.Errorf("%q: %+v", body, req)
 		}
 		if (in.Source.Credentials != nil) != (req.SourceLogin != nil) {
-			t.Errorf("%q: a login came or went: %+v", body, req)
+			t.Errorf("%q: the login of the request differs from that of the body: %+v", body, req)
 		}
 	})
 }
@@ -59,7 +59,7 @@ func FuzzPaths(f *testing.F) {
 	}
 	h := New(Config{Access: nobody(f), Registries: []Registry{{"hub", "hub.example"}},
 		Submit: func(context.Context, access.Principal, wire.Request, string) (job.Job, bool, error) {
-			panic("somebody got past the login")
+			panic("a request passed without a login")
 		}})
 	f.Fuzz(func(t *testing.T, path string) {
 		for _, method := range []string{"GET", "POST"} {

@@ -207,7 +207,7 @@ func TestAPOSTThatIsSentAgainIsTheSameJob(t *testing.T) {
 	}
 	first := send(id, "a:b")
 	if first == "" || send(strings.ToUpper(id), "a:b") != first {
-		t.Error("two jobs of one request")
+		t.Error("a retried request created a second job")
 	}
 	for name, got := range map[string]string{"another image": send(id, "a:c"), "another request": send("7b0d4ad6-4c2f-4d6e-9a57-6d1b8f1c0a12", "a:b"), "no id": send("x", "a:b")} {
 		if got == first || got == "" {
@@ -253,7 +253,7 @@ func TestInlineCredentialsReachTheSourceAndNothingElse(t *testing.T) {
 		again[b.send(b.token, "POST", registry+"production/importImage"+version, body, "x-ms-client-request-id", id).Header.Get("X-Ms-Request-Id")] = password
 	}
 	if len(again) != 1 {
-		t.Error("the key tells passwords apart")
+		t.Error("the key depends on the password")
 	}
 	j, err := b.queue.Get(t.Context(), r.Header.Get("X-Ms-Request-Id"))
 	if err != nil || !used || strings.Contains(fmt.Sprintf("%+v %s", j, j.Request), "canary") {

@@ -172,7 +172,7 @@ func TestTheSchemaOfMirrorsAgreesWithTheReader(t *testing.T) {
 		}
 		_, err = readMirrorText(t, text)
 		if ok := accepts(t, root, root, v); ok != (err == nil) {
-			t.Errorf("%q: the schema says %v, the reader %v", text, ok, err)
+			t.Errorf("%q: the schema says %v, the parser %v", text, ok, err)
 		}
 	}
 	var known []string
@@ -187,7 +187,7 @@ func TestTheSchemaOfMirrorsAgreesWithTheReader(t *testing.T) {
 	}
 	for key := range defaults {
 		if !slices.Contains(known, key) {
-			t.Errorf("the reader lacks %s", key)
+			t.Errorf("the parser lacks %s", key)
 		}
 	}
 }

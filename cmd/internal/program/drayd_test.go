@@ -35,7 +35,7 @@ func TestDraydIsFoundBesideDrayBeforeItIsFoundOnThePath(t *testing.T) {
 	onPath := filepath.Join(root, "path")
 	t.Setenv("PATH", onPath)
 	if path, err := find("drayd", self); err == nil {
-		t.Fatalf("found %s where there is none", path)
+		t.Fatalf("found %s, but no drayd exists", path)
 	}
 	there := program(t, filepath.Join(onPath, "drayd"))
 	if path, err := find("drayd", self); err != nil || path != there {
@@ -43,14 +43,14 @@ func TestDraydIsFoundBesideDrayBeforeItIsFoundOnThePath(t *testing.T) {
 	}
 	beside := program(t, filepath.Join(root, "with spaces", "drayd"))
 	if path, err := find("drayd", self); err != nil || path != beside {
-		t.Errorf("beside dray: %q, %v", path, err)
+		t.Errorf("in the directory of dray: %q, %v", path, err)
 	}
 	link := filepath.Join(root, "elsewhere", "dray")
 	if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink(self, link)); err != nil {
 		t.Skip(err)
 	}
 	if path, err := find("drayd", link); err != nil || path != beside {
-		t.Errorf("beside what dray is a link to: %q, %v", path, err)
+		t.Errorf("in the directory of the file that dray links to: %q, %v", path, err)
 	}
 }
 

@@ -86,6 +86,6 @@ func TestASignalIsDraydsOwn(t *testing.T) {
 	cmd := pair(t, `kill -KILL $$`)
 	cmd.Run()
 	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
-		t.Errorf("killed, and it ended with %v", cmd.ProcessState)
+		t.Errorf("drayd was killed, but dray ended with %v", cmd.ProcessState)
 	}
 }

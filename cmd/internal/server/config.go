@@ -301,9 +301,9 @@ var errOpen = errors.New("the address is not loopback and no user is configured:
 type users string
 
 const (
-	noUsers      users = "nobody"
-	someUsers    users = "somebody"
-	unknownUsers users = "maybe" // the database has not been read yet
+	noUsers      users = "none"
+	someUsers    users = "some"
+	unknownUsers users = "unknown" // the database has not been read yet
 )
 
 // mayListen refuses an address beyond loopback if anybody could write there, or if passwords would go

@@ -90,7 +90,7 @@ func TestImagesGoFromRegistryToRegistryWithoutTheClient(t *testing.T) {
 		}
 	}
 	if _, err := r.remoteAs(credential.Secret{}).Submit(t.Context(), importing("src/team/app:v1", "dst", "prod/app:v1"), client.How{}); !fault.Is(err, fault.Denied) {
-		t.Errorf("nobody: %v", err)
+		t.Errorf("without a token: %v", err)
 	}
 }
 

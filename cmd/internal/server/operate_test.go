@@ -56,7 +56,7 @@ func TestAThousandSlowClientsDoNotStopTheOthers(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	t.Logf("40 requests beside %d slow clients took %v", len(conns), time.Since(start))
+	t.Logf("40 requests took %[2]v with %[1]d slow clients connected", len(conns), time.Since(start))
 	// The server closes the connections of clients 1 and 2. Client 0 may take headerTimeout, which is
 	// longer.
 	for _, i := range []int{1, 2} {
