@@ -1,7 +1,7 @@
 // Command dray imports, copies and re-tags container images between registries.
 //
-// What takes a database or a registry of its own (dray serve, dray worker) is in another program,
-// drayd, which it executes: dray starts in milliseconds.
+// The commands that need a database or an embedded registry (dray serve, dray worker) are in another
+// program, drayd, which dray executes. So dray itself starts in milliseconds.
 package main
 
 import (
@@ -20,8 +20,8 @@ func main() {
 	os.Exit(cli.Main(program.Interruptible(), os.Args[1:], io))
 }
 
-// collectLater lets the heap grow to 16 MiB before garbage is collected, for a tenth of a second:
-// a small command is over by then, and one collection would take a sixth of its time.
+// collectLater lets the heap grow to 16 MiB before a garbage collection, during the first tenth of a
+// second. A small command has ended by then, and one collection would take a sixth of its time.
 func collectLater() {
 	percent := debug.SetGCPercent(400)
 	time.AfterFunc(100*time.Millisecond, func() { debug.SetGCPercent(percent) })

@@ -1,5 +1,6 @@
-// Command drayd is what dray serve and dray worker execute: the registry, its database, the REST
-// interface, metrics and traces. It takes the same commands and flags: drayd serve is dray serve.
+// Command drayd is the program that dray serve and dray worker execute. It contains the registry, its
+// database, the REST API, metrics and traces. It accepts the same commands and flags: drayd serve is the
+// same as dray serve.
 package main
 
 import (

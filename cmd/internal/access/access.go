@@ -12,7 +12,8 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Access is safe for concurrent use.
+// Access authenticates and authorizes requests, with the state in a database. It is safe for
+// concurrent use.
 type Access struct {
 	db       *store.DB
 	vault    *Vault
@@ -23,14 +24,14 @@ type Access struct {
 	loopback bool
 	clock    func() time.Time
 
-	tokens atomic.Bool // a token was seen: Local is gone for good
+	tokens atomic.Bool // a token exists or existed: from then on the principal Local has no access
 	mu     sync.Mutex
-	used   map[string]time.Time // when a token's last use was written
+	used   map[string]time.Time // when the last use of a token was written, by the token's id
 }
 
 func (a *Access) now() time.Time { return a.clock().UTC().Truncate(time.Microsecond) }
 
-// roleOf is the role of who came without a token.
+// roleOf returns the role of a principal that did not show a token: a user or a certificate.
 func (a *Access) roleOf(name string) Role {
 	if role := a.roles[name]; role != "" {
 		return role
@@ -38,7 +39,7 @@ func (a *Access) roleOf(name string) Role {
 	return Reader
 }
 
-// dbFault gives a database's error our form; what the store already said stays as it is.
+// dbFault returns an error of the database as a Fault. A Fault is returned as it is.
 func dbFault(op, name string, err error) error {
 	var f *fault.Fault
 	if err == nil || errors.As(err, &f) {

@@ -16,7 +16,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// clock stands still until it is moved.
+// clock is a clock that stands still until a test moves it.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -36,7 +36,7 @@ func (c *clock) add(d time.Duration) {
 
 func newClock() *clock { return &clock{at: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)} }
 
-// onPostgres makes an empty database there while the tests run on PostgreSQL; else it is nil.
+// onPostgres creates an empty PostgreSQL database. It is nil unless the tests run on PostgreSQL.
 var onPostgres func(testing.TB) string
 
 // database opens an empty database.
@@ -122,7 +122,7 @@ func TestATokenIsShownOnceAndKnownAgain(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Name != "build server" || list[0].By != "root" || !list[0].Expires.Equal(c.now().Add(DefaultTokenLife)) || list[0].Used.IsZero() {
 		t.Errorf("%+v %v", list, err)
 	}
-	// Neither the text nor its secret part is anywhere in the database.
+	// The database contains neither the text of the token nor its secret part.
 	var dump strings.Builder
 	rows, err := a.db.QueryContext(t.Context(), `SELECT id || name || principal || hash FROM access_tokens UNION ALL SELECT principal || verb || source || target || old || new FROM audit`)
 	if err != nil {
@@ -137,7 +137,7 @@ func TestATokenIsShownOnceAndKnownAgain(t *testing.T) {
 		dump.WriteString(s)
 	}
 	if strings.Contains(dump.String(), text[len(tokenPrefix)+idLength+1:][:20]) || !strings.Contains(dump.String(), "token create") {
-		t.Errorf("the database says %s", dump.String())
+		t.Errorf("the database contains the token: %s", dump.String())
 	}
 }
 
@@ -163,7 +163,7 @@ func TestATokenThatEndedOrWasChangedLetsNobodyIn(t *testing.T) {
 	}
 	c.add(time.Hour)
 	_, forged := mint()
-	// The id of a token that is alive, with another secret and a right sum.
+	// The id of a valid token with another secret and a correct sum.
 	alive := token(t, a, "ci", Admin)
 	body := alive[:len(tokenPrefix)+idLength+1] + forged.Reveal()[len(tokenPrefix)+idLength+1:tokenLength-sumLength]
 	for name, text := range map[string]string{
@@ -174,7 +174,7 @@ func TestATokenThatEndedOrWasChangedLetsNobodyIn(t *testing.T) {
 			t.Errorf("%s: %+v %v", name, p, err)
 		}
 		if err := errOf(a.Authenticate(request("Bearer " + text))); err != nil && len(text) > 20 && strings.Contains(err.Error(), text) {
-			t.Errorf("%s: the error says the token", name)
+			t.Errorf("%s: the error contains the token", name)
 		}
 	}
 }
@@ -259,7 +259,7 @@ func TestThePersonAtTheMachineIsAdminUntilSomebodyIsConfigured(t *testing.T) {
 	if err := a.RevokeToken(t.Context(), "root", list[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	// Also not when the last token has ended, and not for a server that starts then.
+	// The same holds when the last token has ended, and for a server that starts after that.
 	again := open(t, Config{DB: a.db, Vault: a.vault, Loopback: true})
 	for _, a := range []*Access{a, again} {
 		_, err = a.Authenticate(here(nil))
@@ -293,7 +293,7 @@ func TestWithoutCredentialsNobodyComesInUnlessARuleNamesAnonymous(t *testing.T) 
 	} {
 		wantKind(t, a.Allow(p, ask), fault.Denied)
 	}
-	// What is wrong does not become anonymous.
+	// A request with wrong credentials is not anonymous.
 	for _, h := range []string{"Bearer nonsense", "Basic " + basic("a", "b"), "Negotiate abc", "x"} {
 		_, err := a.Authenticate(request(h))
 		wantKind(t, err, fault.Denied)
@@ -342,7 +342,7 @@ func TestManyUseAndMakeTokensAtOnce(t *testing.T) {
 	}
 }
 
-// audit writes one entry in a transaction of its own.
+// audit writes one entry in its own transaction.
 func audit(ctx context.Context, a *Access, e Entry) error {
 	return a.db.Tx(ctx, func(tx *sql.Tx) error { return a.Audit(tx, e) })
 }

@@ -17,10 +17,10 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// unsaid is what does not belong into a log that is kept for ever and shown to auditors:
-// ids of subscriptions and resources, logins in addresses, our own tokens, JWTs. Names of images,
-// which have colons and an '@' as well, stay whole.
-var unsaid = sync.OnceValue(func() []*regexp.Regexp {
+// secretForms matches text that must not be in a log that is kept forever and shown to auditors:
+// Azure subscription and resource IDs, logins in URLs, dray's own tokens, and JWTs. It does not match
+// names of images, although they contain colons and '@' too.
+var secretForms = sync.OnceValue(func() []*regexp.Regexp {
 	return []*regexp.Regexp{
 		regexp.MustCompile(`(?i)/?subscriptions/[^\s"']*`),
 		regexp.MustCompile(`//[^\s/@]*@`),
@@ -29,28 +29,28 @@ var unsaid = sync.OnceValue(func() []*regexp.Regexp {
 	}
 })
 
-const maxSaid = 2048 // bytes of one field
+const maxField = 2048 // the longest field, in bytes
 
-// said is s as it may stand in the log.
-func said(s string) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd") // PostgreSQL takes neither
-	for _, form := range unsaid() {
+// redact returns s without secrets and cut to maxField.
+func redact(s string) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd") // PostgreSQL accepts neither
+	for _, form := range secretForms() {
 		s = form.ReplaceAllString(s, "[left out]")
 	}
-	if len(s) > maxSaid {
-		s = strings.ToValidUTF8(s[:maxSaid], "")
+	if len(s) > maxField {
+		s = strings.ToValidUTF8(s[:maxField], "")
 	}
 	return s
 }
 
-// Audit appends e within tx, so that it is there when what it tells of is, and not else. Seq, At
-// and the hashes are set here. It is the last thing to do in tx: on PostgreSQL other
-// transactions that audit wait from here until tx ends. Errors are the database's.
+// Audit appends e to the audit log within the transaction tx. So the entry is written if, and only
+// if, the change that it records is written. Audit sets Seq, At and the hashes. Call it last in tx: on
+// PostgreSQL, other transactions that call Audit wait until tx ends. Errors are those of the database.
 func (a *Access) Audit(tx *sql.Tx, e Entry) error {
-	// The end of a transaction ends its statements; it was begun with the caller's context.
+	// tx began with the caller's context, and its end also ends this statement.
 	ctx := context.Background()
 	for _, field := range []*string{&e.Principal, &e.Verb, &e.Source, &e.Target, &e.Old, &e.New} {
-		*field = said(*field)
+		*field = redact(*field)
 	}
 	e.At = a.now()
 	if err := tx.QueryRowContext(ctx, `UPDATE audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash`).Scan(&e.Seq, &e.Prev); err != nil {
@@ -65,17 +65,18 @@ func (a *Access) Audit(tx *sql.Tx, e Entry) error {
 	return dbFault("write", "audit log", err)
 }
 
-// sum is the SHA-256 of e and of the hash before it, in hex. A JSON list of texts reads
-// in one way only, and anybody can compute it from an export.
+// sum returns the SHA-256 of e and of the previous hash, in hex. It hashes a JSON list of numbers and
+// strings, which is unambiguous and which anybody can compute from an export.
 func sum(e Entry) string {
 	text, _ := json.Marshal([]any{e.Seq, e.At.UnixMicro(), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New, e.Prev}) // numbers and texts
 	h := sha256.Sum256(text)
 	return hex.EncodeToString(h[:])
 }
 
-const maxEntries = 1000
+const maxEntries = 1000 // entries of one page
 
-// Entries lists what comes after seq in order, at most limit; 0 or more than 1000 is 1000.
+// Entries returns the entries after the sequence number after, in order. It returns at most limit
+// entries; 0, or more than 1000, means 1000.
 func (a *Access) Entries(ctx context.Context, after int64, limit int) ([]Entry, error) {
 	if limit <= 0 || limit > maxEntries {
 		limit = maxEntries
@@ -98,23 +99,24 @@ func (a *Access) Entries(ctx context.Context, after int64, limit int) ([]Entry, 
 	return all, dbFault("read", "audit log", rows.Err())
 }
 
-// Verify reads the whole chain. The error is Corrupt and names the first entry that is missing,
-// was changed, or does not follow from the one before; an end that was cut off is noticed too.
+// Verify reads the whole log and checks its hash chain. The error is Corrupt and names the first entry
+// that is missing, was changed, or does not follow from the previous entry. Verify also notices if
+// the last entries are missing.
 func (a *Access) Verify(ctx context.Context) error {
-	// What comes in the meantime is behind the head, which is read first.
+	// Read the head first: entries that are written meanwhile come after it.
 	var head Entry
 	if err := a.db.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`).Scan(&head.Seq, &head.Hash); err != nil {
 		return dbFault("read", "audit log", err)
 	}
 	last, err := a.walk(ctx, head.Seq, func(Entry) error { return nil })
 	if err == nil && (last.Seq != head.Seq || last.Hash != head.Hash) {
-		err = broken(last.Seq+1, "the log ends before its end")
+		err = broken(last.Seq+1, "the last entries are missing")
 	}
 	return err
 }
 
-// Export writes the log as JSON lines, in order, and verifies it on the way; the error is that of
-// Verify or of w.
+// Export writes the log to w as JSON Lines, in order, and checks the chain of the entries that it
+// writes. The error is one of Verify or of w.
 func (a *Access) Export(ctx context.Context, w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -126,7 +128,7 @@ func (a *Access) Export(ctx context.Context, w io.Writer) error {
 	return err
 }
 
-// walk hands over the entries up to end and holds each against the one before it.
+// walk calls visit for each entry up to end, after checking the entry against the previous one.
 func (a *Access) walk(ctx context.Context, end int64, visit func(Entry) error) (last Entry, err error) {
 	for last.Seq < end {
 		page, err := a.Entries(ctx, last.Seq, int(min(end-last.Seq, maxEntries)))
@@ -134,16 +136,16 @@ func (a *Access) walk(ctx context.Context, end int64, visit func(Entry) error) (
 			return last, err
 		}
 		if len(page) == 0 {
-			return last, broken(last.Seq+1, "the log ends before its end")
+			return last, broken(last.Seq+1, "the last entries are missing")
 		}
 		for _, e := range page {
 			switch {
 			case e.Seq != last.Seq+1:
 				return last, broken(last.Seq+1, "an entry is missing")
 			case e.Prev != last.Hash:
-				return last, broken(e.Seq, "it does not follow from the entry before")
+				return last, broken(e.Seq, "the entry does not match the hash of the previous entry")
 			case e.Hash != sum(e):
-				return last, broken(e.Seq, "it was changed")
+				return last, broken(e.Seq, "the entry was changed")
 			}
 			if err := visit(e); err != nil {
 				return last, err

@@ -31,7 +31,7 @@ func TestTheAuditLogIsAChainThatNoticesEveryChange(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// As somebody would who holds the database.
+		// A person with access to the database would change the log in this way.
 		drop := `DROP TRIGGER audit_unchanged; DROP TRIGGER audit_undeleted; `
 		if a.db.Postgres() {
 			drop = `DROP TRIGGER audit_stays ON audit; `
@@ -55,7 +55,7 @@ func TestTheAuditLogIsNotChangedByASlip(t *testing.T) {
 	if err := audit(t.Context(), a, Entry{Verb: "import"}); err != nil {
 		t.Fatal(err)
 	}
-	open(t, Config{DB: a.db, Vault: a.vault}) // twice prepared
+	open(t, Config{DB: a.db, Vault: a.vault}) // protectLog runs a second time
 	for _, s := range []string{`UPDATE audit SET verb = 'x'`, `DELETE FROM audit`} {
 		if _, err := a.db.ExecContext(t.Context(), s); err == nil || !strings.Contains(err.Error(), "append-only") {
 			t.Errorf("%s: %v", s, err)
@@ -114,13 +114,13 @@ func TestTheAuditLogSaysNoSecretAndNoResourceID(t *testing.T) {
 	}
 	for _, bad := range []string{"canary", sub, text, jwt, "resourceGroups"} {
 		if strings.Contains(out.String(), bad) {
-			t.Errorf("it says %s", bad)
+			t.Errorf("the export contains %s", bad)
 		}
 	}
 	if !strings.Contains(out.String(), "reg.example/x") || !strings.Contains(out.String(), `"reg.example:5000/app:v1@sha256:aa"`) {
-		t.Error("it says too little")
+		t.Error("the log lost text that is not secret")
 	}
-	// The export verifies without us.
+	// The export can be verified without package access.
 	last := Entry{}
 	for line := range strings.Lines(out.String()) {
 		var e Entry
@@ -128,7 +128,7 @@ func TestTheAuditLogSaysNoSecretAndNoResourceID(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e.Prev != last.Hash || sum(e) != e.Hash || e.Seq != last.Seq+1 {
-			t.Errorf("entry %d does not follow", e.Seq)
+			t.Errorf("entry %d does not match the hash of the previous entry", e.Seq)
 		}
 		last = e
 	}

@@ -17,48 +17,50 @@ import (
 // Challenge is the value of WWW-Authenticate for a 401.
 const Challenge = `Basic realm="dray", charset="UTF-8"`
 
-// Authenticate finds who r comes from. A token is taken as Bearer, or as the password of any
-// user in Basic; what Issue made is taken as a token is. Authorization goes before a client
-// certificate, and where either is wrong nothing else is tried.
+// Authenticate returns the principal of r. It accepts a token as Bearer, or as the password of any
+// user in Basic; the same holds for a token of Issue. The header Authorization takes precedence over a
+// client certificate. If the one that takes precedence is wrong, Authenticate does not try the other.
+// A request without credentials is Anonymous if a rule names "anonymous".
 //
-// The error is Denied, for a 401 with Challenge, or Unavailable when the database could not be
-// asked: nobody is let in then. Without credentials it is Anonymous where a rule names it.
+// The error is Denied, which a caller answers with 401 and Challenge, or Unavailable if the database
+// did not answer. An htpasswd file that cannot be read is Invalid.
 func (a *Access) Authenticate(r *http.Request) (Principal, error) {
 	ctx := r.Context()
 	open, err := a.open(ctx)
 	if err != nil {
 		return Principal{}, err
 	}
-	if open && fromHere(r) {
+	if open && fromThisMachine(r) {
 		return Principal{Name: Local, Role: Admin, Via: ViaLoopback}, nil
 	}
 	switch given := r.Header.Values("Authorization"); {
 	case len(given) > 1:
-		return Principal{}, denied("more than one Authorization", "")
+		return Principal{}, denied("the request has more than one header Authorization", "")
 	case len(given) == 1:
 		shown, err := readAuthorization(given[0])
 		if err != nil {
 			return Principal{}, denied(err.Error(), "")
 		}
-		return a.known(ctx, shown)
+		return a.identify(ctx, shown)
 	case a.ca != nil && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
 		return a.byCertificate(r.TLS.VerifiedChains[0][0])
 	case a.grantsAnonymous():
 		return Principal{Name: Anonymous, Role: Reader, Via: ViaNothing}, nil
 	}
 	if open {
-		return Principal{}, denied("nobody is configured, and this did not come directly from the server's own machine", "make a token: dray serve token create")
+		return Principal{}, denied("no user is configured, and the request did not come directly from the server's own machine", "create a token with dray serve token create")
 	}
-	return Principal{}, denied("no credentials", "give a token as Bearer, or as the password of any user")
+	return Principal{}, denied("no credentials", "send a token as Bearer, or as the password of any user")
 }
 
-// Identify finds the principal of a user and a secret as Basic would carry them; a secret that
-// is a token needs no user. Errors are those of Authenticate.
+// Identify returns the principal of a user and a secret, as they would be sent with Basic. A secret
+// that is a token needs no user. Errors are those of Authenticate.
 func (a *Access) Identify(ctx context.Context, user, secret string) (Principal, error) {
-	return a.known(ctx, presented{user: user, secret: secret, basic: true})
+	return a.identify(ctx, authorization{user: user, secret: secret, basic: true})
 }
 
-func (a *Access) known(ctx context.Context, p presented) (Principal, error) {
+// identify returns the principal of an authorization. The form of the secret tells its kind.
+func (a *Access) identify(ctx context.Context, p authorization) (Principal, error) {
 	switch {
 	case strings.HasPrefix(p.secret, tokenPrefix):
 		return a.byToken(ctx, p.secret)
@@ -77,11 +79,11 @@ func (a *Access) known(ctx context.Context, p presented) (Principal, error) {
 		}
 		return Principal{Name: p.user, Role: a.roleOf(p.user), Via: ViaHtpasswd}, nil
 	}
-	return Principal{}, denied("these credentials are not known here", "")
+	return Principal{}, denied("this server does not know these credentials", "")
 }
 
-// byCertificate takes the name of a certificate that TLS has verified: the first URI of its
-// alternative names, else the first e-mail address, else the common name.
+// byCertificate returns the principal of a certificate that TLS has verified. Its name is the first
+// URI of the alternative names, else the first e-mail address, else the common name.
 func (a *Access) byCertificate(cert *x509.Certificate) (Principal, error) {
 	name := cert.Subject.CommonName
 	switch {
@@ -91,14 +93,15 @@ func (a *Access) byCertificate(cert *x509.Certificate) (Principal, error) {
 		name = cert.EmailAddresses[0]
 	}
 	if err := checkName(name); err != nil {
-		return Principal{}, denied("the client certificate names nobody: "+err.Error(), "it needs a URI, an e-mail address or a common name")
+		return Principal{}, denied("the client certificate has no usable name: "+err.Error(), "use a certificate with a URI, an e-mail address or a common name")
 	}
 	return Principal{Name: name, Role: a.roleOf(name), Via: ViaCertificate, until: cert.NotAfter}, nil
 }
 
-// ClientCAs are the certificates that sign clients', for tls.Config.ClientCAs with
-// tls.VerifyClientCertIfGiven; nil when clients have none. Ask for each connection: the file
-// is read again when it changed. The error is Invalid.
+// ClientCAs returns the certificates of the authorities that sign client certificates, for
+// tls.Config.ClientCAs with tls.VerifyClientCertIfGiven. It returns nil if no file is configured. Call
+// it for each connection, because it reads the file again when the file has changed. The error is
+// Invalid.
 func (a *Access) ClientCAs() (*x509.CertPool, error) {
 	if a.ca == nil {
 		return nil, nil
@@ -106,30 +109,33 @@ func (a *Access) ClientCAs() (*x509.CertPool, error) {
 	return a.ca.pool()
 }
 
-// Still is p, who asked for something once, as it stands now, when that begins: with p.Role at
-// most, and with less where less is left of it. A token gives way to another of the same
-// principal. The error is Denied where p is nobody any more: every token of it has ended, or its
-// user is gone. Of certificates, and of who came from this machine, nobody keeps a list, and of
-// users none but processes with the file: those are what they were.
+// Still returns p with the access that it has now. A job calls it when it begins, perhaps long after
+// p submitted it. The role is never higher than p.Role, and lower if the principal has a lower role by
+// now. Any token of the principal counts, not only the one that p used. The error is Denied if every
+// token of the principal has ended and its user is gone.
+//
+// Some principals cannot be checked and are returned as they are. There is no list of certificates or
+// of local users, and a process without the htpasswd file does not know its users.
 func (a *Access) Still(ctx context.Context, p Principal) (Principal, error) {
 	if p.Via != ViaToken && (p.Via != ViaHtpasswd || a.users == nil) {
 		return p, nil
 	}
-	now, err := a.standing(ctx, p.Name)
+	now, err := a.currentRole(ctx, p.Name)
 	switch {
 	case err != nil:
 		return Principal{}, err
 	case !now.Known():
-		return Principal{}, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Err: errors.New("every token of it has ended, or its user is gone"),
-			Hint: "make a token for it, and ask again"}
+		return Principal{}, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Err: errors.New("every token of this principal has ended, or its user no longer exists"),
+			Hint: "create a token for the principal, and submit the request again"}
 	case !now.Covers(p.Role):
 		p.Role = now
 	}
 	return p, nil
 }
 
-// standing is the greatest role that a token or the user of this name has; "" is none.
-func (a *Access) standing(ctx context.Context, name string) (Role, error) {
+// currentRole returns the highest role that any valid token or the user of this name has, or "" if
+// there is none.
+func (a *Access) currentRole(ctx context.Context, name string) (Role, error) {
 	var best Role
 	if a.users != nil {
 		users, err := a.users.current()
@@ -157,38 +163,39 @@ func (a *Access) standing(ctx context.Context, name string) (Role, error) {
 	return best, dbFault("look up", "tokens of "+name, rows.Err())
 }
 
-// presented is what a request shows in its Authorization.
-type presented struct {
+// authorization holds the content of the header Authorization.
+type authorization struct {
 	user, secret string
 	basic        bool
 }
 
-var errAuthorization = errors.New("the Authorization is not Basic or Bearer as RFC 7617 and RFC 6750 write them")
+var errAuthorization = errors.New("the header Authorization is neither Basic (RFC 7617) nor Bearer (RFC 6750)")
 
-// readAuthorization takes the header apart: RFC 9110 §11.6.2, RFC 7617 §2, RFC 6750 §2.1.
-func readAuthorization(h string) (presented, error) {
+// readAuthorization parses the header Authorization: RFC 9110 §11.6.2, RFC 7617 §2, RFC 6750 §2.1.
+func readAuthorization(h string) (authorization, error) {
 	scheme, rest, ok := strings.Cut(h, " ")
 	rest = strings.TrimLeft(rest, " ")
 	switch {
 	case !ok || rest == "":
-		return presented{}, errAuthorization
+		return authorization{}, errAuthorization
 	case strings.EqualFold(scheme, "bearer"):
 		if strings.ContainsFunc(rest, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-			return presented{}, errAuthorization
+			return authorization{}, errAuthorization
 		}
-		return presented{secret: rest}, nil
+		return authorization{secret: rest}, nil
 	case strings.EqualFold(scheme, "basic"):
 		raw, err := base64.StdEncoding.DecodeString(rest)
 		user, password, colon := strings.Cut(string(raw), ":")
 		if err != nil || !colon {
-			return presented{}, errAuthorization
+			return authorization{}, errAuthorization
 		}
-		return presented{user: user, secret: password, basic: true}, nil
+		return authorization{user: user, secret: password, basic: true}, nil
 	}
-	return presented{}, errAuthorization
+	return authorization{}, errAuthorization
 }
 
-// open reports whether nobody is configured and only this machine can reach the server.
+// open reports whether no user, no client CA and no token exists and only this machine can reach the
+// server.
 func (a *Access) open(ctx context.Context) (bool, error) {
 	if !a.loopback || a.users != nil || a.ca != nil {
 		return false, nil
@@ -197,12 +204,12 @@ func (a *Access) open(ctx context.Context) (bool, error) {
 	return !any, err
 }
 
-// fromHere reports whether r was sent by a program on this machine for itself: the peer is
-// loopback, it calls the server by a loopback name (a page whose own name was rebound to
-// 127.0.0.1 does not), and no proxy on this machine brings it for somebody else. nginx as it
-// comes says none of that, and calls the server by the loopback name of its configuration; but it
-// speaks HTTP/1.0, as nothing does that is made to talk to a registry.
-func fromHere(r *http.Request) bool {
+// fromThisMachine reports whether a program on this machine sent r for itself. Three things must
+// hold. The peer is loopback. The request names the server by a loopback name, which a web page does
+// not do whose own name was rebound to 127.0.0.1. And no proxy on this machine sent r for another
+// client. A proxy sets one of the headers below, except nginx with its default configuration, which
+// also uses a loopback name. But nginx then uses HTTP/1.0, which no registry client uses.
+func fromThisMachine(r *http.Request) bool {
 	if !r.ProtoAtLeast(1, 1) {
 		return false
 	}

@@ -30,7 +30,7 @@ func basic(user, password string) string {
 	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 }
 
-// users writes an htpasswd file of user, password pairs.
+// users writes an htpasswd file from pairs of a user and a password.
 func users(t testing.TB, pairs ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "users.htpasswd")
@@ -54,7 +54,7 @@ func lines(t testing.TB, pairs ...string) string {
 func TestUsersOfTheHtpasswdFileComeInAndTheFileIsReadAgain(t *testing.T) {
 	path := users(t, "alice", "secret: with a colon", "bob", "other")
 	a := open(t, Config{Htpasswd: path, Roles: map[string]Role{"alice": Admin}})
-	for range 2 { // the second time from memory
+	for range 2 { // the second time, the password is remembered
 		p, err := a.Authenticate(request("Basic " + basic("alice", "secret: with a colon")))
 		if want := (Principal{Name: "alice", Role: Admin, Via: ViaHtpasswd}); err != nil || p != want {
 			t.Fatalf("%+v %v", p, err)
@@ -72,7 +72,7 @@ func TestUsersOfTheHtpasswdFileComeInAndTheFileIsReadAgain(t *testing.T) {
 	wantKind(t, err, fault.Denied)
 
 	writeFile(t, path, lines(t, "alice", "changed"))
-	later := time.Now().Add(time.Minute) // a second change within the clock of the file system is one nobody sees
+	later := time.Now().Add(time.Minute) // two changes within one tick of the file system's clock cannot be told apart
 	if err := os.Chtimes(path, later, later); err != nil {
 		t.Fatal(err)
 	}
@@ -81,10 +81,10 @@ func TestUsersOfTheHtpasswdFileComeInAndTheFileIsReadAgain(t *testing.T) {
 	if _, err := a.Authenticate(request("Basic " + basic("alice", "changed"))); err != nil {
 		t.Error(err)
 	}
-	// A file that broke lets nobody in, the old users neither.
+	// With a broken file no user has access, not even those of the old file.
 	writeFile(t, path, "alice:plain\n")
 	if _, err := a.Authenticate(request("Basic " + basic("alice", "changed"))); err == nil {
-		t.Error("a broken file lets in")
+		t.Error("a user has access with a broken file")
 	}
 }
 
@@ -104,7 +104,7 @@ func TestAnHtpasswdFileThatIsNotBcryptIsRefused(t *testing.T) {
 	wantKind(t, err, fault.Invalid)
 }
 
-// authority signs certificates.
+// authority is a certificate authority.
 type authority struct {
 	t    testing.TB
 	cert *x509.Certificate
@@ -202,7 +202,8 @@ func TestClientCertificatesNameTheirHolders(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	// A certificate that nobody verified is none, and a wrong Authorization is not made good by a right one.
+	// A certificate that TLS did not verify is ignored, and a correct certificate does not make up for
+	// a wrong Authorization.
 	leaf := ca.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "cn"}}, &ca.key.PublicKey)
 	r := request("")
 	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}
@@ -275,7 +276,8 @@ func TestWhatIssueMakesIsTakenAsItsOwnerIsUntilItEnds(t *testing.T) {
 	_, err = a.Authenticate(request("Bearer " + hers))
 	wantKind(t, err, fault.Denied)
 
-	// With another password, the same even, what was issued for the old one ends.
+	// When the password is set again, even to the same password, the tokens that were issued before
+	// end.
 	if hers, _, err = a.Issue(alice, time.Hour, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -295,8 +297,8 @@ func FuzzReadAuthorization(f *testing.F) {
 	f.Fuzz(func(t *testing.T, h string) {
 		p, err := readAuthorization(h)
 		if err != nil {
-			if p != (presented{}) {
-				t.Errorf("%q: an error and %+v", h, p)
+			if p != (authorization{}) {
+				t.Errorf("%q: an error, but also the result %+v", h, p)
 			}
 			return
 		}
@@ -321,7 +323,7 @@ func FuzzReadToken(f *testing.F) {
 		if !ok {
 			return
 		}
-		// What is taken is canonical: it could have been minted, byte for byte.
+		// An accepted token is canonical: mint could have made the same bytes.
 		body := s[:tokenLength-sumLength]
 		if s != strings.ToLower(s) || len(s) != tokenLength || s != body+sumOf(body) || !strings.HasPrefix(s, tokenPrefix+id+"_") {
 			t.Errorf("%q is taken, as %q", s, id)

@@ -10,7 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// caFile is the certificates that sign clients', read again when the file changed.
+// caFile holds the certificates of a file, which it reads again when the file has changed.
 type caFile struct {
 	path string
 	mu   sync.Mutex
@@ -18,6 +18,7 @@ type caFile struct {
 	kept *x509.CertPool
 }
 
+// pool returns the certificates of the file as it is now.
 func (c *caFile) pool() (*x509.CertPool, error) {
 	bad := func(err error) (*x509.CertPool, error) {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read certificates", Name: c.path, Err: err}
@@ -37,7 +38,7 @@ func (c *caFile) pool() (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(raw) {
-		return bad(errors.New("no certificate in it"))
+		return bad(errors.New("the file contains no certificate"))
 	}
 	c.kept, c.was = pool, info
 	return pool, nil

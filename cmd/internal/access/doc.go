@@ -1,29 +1,30 @@
-// Package access decides who may do what at a server, and keeps what that takes.
+// Package access authenticates and authorizes the users of a server, and stores its tokens, logins
+// and audit log.
 //
-// Authenticate finds the Principal behind a request: an API token, a user of an htpasswd
-// file, a client certificate, or, where nobody is configured and the server listens on
-// loopback alone, the person at the machine. Allow holds what a principal asks for against
-// its role and the rules, and denies what none of them grants. A Vault seals secrets, Lookup
-// hands out the logins that are stored under it, an Egress says which addresses may be
-// dialled, and the audit log chains what was done.
+// Authenticate returns the Principal of a request. A principal shows itself by an API token, by a
+// user of an htpasswd file or by a client certificate. If none of these is configured and the server
+// listens only on loopback, everybody on the machine is the admin "local". Allow checks what a
+// principal asks for against its role and the rules, and denies everything that they do not grant.
+// A Vault encrypts secrets, Lookup returns the stored logins, and an Egress limits the addresses that
+// the server connects to. The audit log records each change in a hash chain.
 //
-// Nothing is granted by a fault: what can not be read, verified or decided is Denied.
+// An error never grants anything: what cannot be read, verified or decided is denied.
 //
-// In the order of the walk:
+// The files, in the order of the walk:
 //
-//	open.go           configuration, tables, and the keys that they were sealed with
-//	authenticate.go   who a request comes from, and whether they still are somebody
-//	session.go        tokens of a short life, signed
+//	open.go           Open: the configuration, the tables and the check of the keys
+//	authenticate.go   Authenticate: the principal of a request; Still: whether it still has access
+//	session.go        short-lived signed tokens
 //	token.go          API tokens
-//	secret.go         logins of registries, sealed
-//	policy.go         what a principal asks for, held against its role and the rules
-//	audit.go          the log of what was done, as a chain
-//	access.go         what all of these stand on
-//	rule.go           one rule, and whether it grants
-//	certificate.go    the file of authorities that sign clients' certificates
-//	htpasswd.go       the file of users
-//	vault.go          keys, and what is sealed with them
-//	places.go         a bounded number for each principal, of what it holds open
-//	principal.go      who asks: names, roles, ways to show who one is
-//	egress.go         addresses that may be dialled
+//	secret.go         logins of registries, encrypted
+//	policy.go         Allow: the check of a request against the role and the rules
+//	audit.go          the audit log, as a hash chain
+//	access.go         Access, and what the files above share
+//	rule.go           a rule, and what it grants
+//	certificate.go    the file of the authorities that sign client certificates
+//	htpasswd.go       the file of users and password hashes
+//	vault.go          the keys, encryption and signatures
+//	places.go         a limit, for each principal, of what it may hold open
+//	principal.go      principals: their names, their roles and how they show themselves
+//	egress.go         the addresses that the server may connect to
 package access

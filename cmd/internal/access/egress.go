@@ -16,23 +16,23 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Egress says which addresses a server dials for those who use it. It looks at the address
-// that is dialled, after the name was resolved: so no name, no redirect, no Location and no
-// realm of a token leads where it may not, and a name that changes between a look and a dial
-// gains nothing. The zero Egress dials public addresses only.
+// Egress limits the addresses that a server connects to for its users. It checks the address that is
+// dialed, after the name was resolved. So no name, redirect, Location or token realm can lead to a
+// forbidden address, even if the name resolves to another address the next time. The zero Egress
+// allows public addresses only.
 type Egress struct {
-	// Allow are private and loopback addresses that anybody may make the server dial.
+	// Allow lists the private and loopback addresses that any user may make the server connect to.
 	Allow []netip.Prefix
-	// Hosts are what the operator configured: registries, their mirrors and token hosts,
-	// Proxies; "host" (ports 443 and 80) or "host:port". They may be private or loopback.
+	// Hosts lists the hosts that the operator configured: registries, their mirrors and token hosts,
+	// and Proxies. Each is "host" (ports 443 and 80) or "host:port". They may be private or loopback.
 	Hosts []string
 }
 
 const dialTimeout = 30 * time.Second
 
-// Dial fits dray.Config.Dial. The error is Refused for an address that may not be dialled;
-// link-local addresses, those of clouds' metadata services, multicast and what is no host's
-// address never may, whatever is configured. Other errors are the network's.
+// Dial connects to addr; it is a dray.Config.Dial. The error is Refused for a forbidden address.
+// Link-local addresses, the metadata services of clouds, multicast and addresses that are no host's
+// are always forbidden, whatever is configured. Other errors are those of the network.
 func (e *Egress) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := net.Dialer{Timeout: dialTimeout, KeepAlive: dialTimeout}
 	known := e.configured(addr)
@@ -46,13 +46,14 @@ func (e *Egress) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 	conn, err := d.DialContext(ctx, network, addr)
 	var f *fault.Fault
 	if errors.As(err, &f) {
-		return nil, f // without net's words around it
+		return nil, f // without the text that package net adds
 	}
 	return conn, err
 }
 
-// Proxied is for place.Inside: an address that is written out is held to the same rules where
-// a proxy is to dial it. What a name means is the proxy's to find out and to judge.
+// Proxied checks an address that a proxy is going to dial; it is a place.Inside.Proxied. It applies
+// the same rules to an IP address. It accepts any name, because the proxy resolves the name and must
+// check the address itself.
 func (e *Egress) Proxied(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -60,12 +61,13 @@ func (e *Egress) Proxied(addr string) error {
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
-		return nil // a name
+		return nil // addr is a name
 	}
 	return e.admit(addr, ip, e.configured(addr))
 }
 
-// Proxies are the hosts of the environment's proxies, as net/http reads it.
+// Proxies returns the hosts of the proxies in the environment env, in the variables that net/http
+// reads.
 func Proxies(env func(string) string) []string {
 	var hosts []string
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
@@ -78,7 +80,7 @@ func Proxies(env func(string) string) []string {
 		}
 		u, err := url.Parse(s)
 		if err != nil || u.Hostname() == "" {
-			continue // net/http refuses it at each request
+			continue // net/http reports this error at each request
 		}
 		port := u.Port()
 		if port == "" {
@@ -89,7 +91,7 @@ func Proxies(env func(string) string) []string {
 	return hosts
 }
 
-// origin says whether the operator named the host that is dialled.
+// origin says whether the operator configured the host that is dialed.
 type origin string
 
 const (
@@ -97,6 +99,7 @@ const (
 	unnamed origin = ""
 )
 
+// configured says whether Hosts contains addr.
 func (e *Egress) configured(addr string) origin {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -115,14 +118,15 @@ func (e *Egress) configured(addr string) origin {
 	return unnamed
 }
 
+// admit returns an error if the address ip, which addr resolved to, is forbidden.
 func (e *Egress) admit(addr string, ip netip.Addr, from origin) error {
-	for _, ip := range meant(ip) {
-		if never(ip) {
-			return refused(addr, "link-local and metadata addresses are never dialled", fmt.Errorf("%s is an address that no registry has", ip))
+	for _, ip := range targets(ip) {
+		if reserved(ip) {
+			return refused(addr, "link-local and metadata addresses are always forbidden", fmt.Errorf("%s cannot be the address of a registry", ip))
 		}
 		inside := ip.IsLoopback() || slices.ContainsFunc(private, func(p netip.Prefix) bool { return p.Contains(ip) })
 		if inside && from != named && !slices.ContainsFunc(e.Allow, func(p netip.Prefix) bool { return p.Contains(ip) }) {
-			return refused(addr, "configure it below registries, or add "+netip.PrefixFrom(ip, ip.BitLen()).String()+" to server.egress.allow",
+			return refused(addr, "configure the registry below registries, or add "+netip.PrefixFrom(ip, ip.BitLen()).String()+" to server.egress.allow",
 				fmt.Errorf("%s is a private or loopback address", ip))
 		}
 	}
@@ -142,13 +146,13 @@ func prefixes(all ...string) []netip.Prefix {
 }
 
 var (
-	// private is what RFC 6890's registries call private, shared or for benchmarks.
+	// private lists the networks that the registries of RFC 6890 call private, shared or for benchmarks.
 	private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "192.0.0.0/24",
 		"fc00::/7", "fec0::/10", "64:ff9b:1::/48")
 
-	// nobody holds what is no host's address, and metadata services outside the link-local nets:
-	// Azure's wire server, Alibaba's, Oracle's, AWS's and Google's over IPv6.
-	nobody = prefixes("0.0.0.0/8", "240.0.0.0/4", "169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
+	// reservedNets lists addresses that are no host's, and metadata services outside of the link-local
+	// networks: Azure's wire server, Alibaba's, Oracle's, and over IPv6 those of AWS and Google.
+	reservedNets = prefixes("0.0.0.0/8", "240.0.0.0/4", "169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
 		"::/128", "fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128")
 
 	nat64     = prefixes("64:ff9b::/96", "64:ff9b:1::/48")
@@ -157,14 +161,15 @@ var (
 	teredo    = prefixes("2001::/32")
 )
 
-func never(ip netip.Addr) bool {
+// reserved reports whether no registry can have the address ip.
+func reserved(ip netip.Addr) bool {
 	return !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() ||
-		slices.ContainsFunc(nobody, func(p netip.Prefix) bool { return p.Contains(ip) })
+		slices.ContainsFunc(reservedNets, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// meant is ip and the IPv4 addresses that a translator would read in it: RFC 4291 §2.5.5,
-// RFC 6052, RFC 8215, RFC 3056, RFC 4380, RFC 5214.
-func meant(ip netip.Addr) []netip.Addr {
+// targets returns ip and the IPv4 addresses that are embedded in it, to which a translator would
+// connect: RFC 4291 §2.5.5, RFC 6052, RFC 8215, RFC 3056, RFC 4380, RFC 5214.
+func targets(ip netip.Addr) []netip.Addr {
 	ip = ip.WithZone("").Unmap()
 	all := []netip.Addr{ip}
 	if !ip.Is6() || ip.IsLoopback() || ip.IsUnspecified() {

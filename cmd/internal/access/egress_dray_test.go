@@ -18,7 +18,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// inside is a server of somebody's own network; nobody configured it.
+// inside is a server in a private network that is not configured.
 func inside(t *testing.T, h http.Handler) (address string, hits *atomic.Int64) {
 	t.Helper()
 	hits = new(atomic.Int64)
@@ -30,7 +30,7 @@ func inside(t *testing.T, h http.Handler) (address string, hits *atomic.Int64) {
 	return srv.Listener.Addr().String(), hits
 }
 
-// astray is a registry that sends its clients to elsewhere for what is named.
+// astray is a registry that sends its clients to another server for requests of the kind what.
 func astray(next http.Handler, what, elsewhere string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		to := "http://" + elsewhere + r.URL.RequestURI()
@@ -80,14 +80,14 @@ func TestNoRegistryLeadsToAnAddressThatIsNotAllowed(t *testing.T) {
 		err := run(access.Egress{Hosts: []string{source.Host, target.Host}})
 		if tt.what == "" {
 			if err != nil {
-				t.Fatal("a registry that leads nowhere:", err)
+				t.Fatal("a registry that does not redirect:", err)
 			}
 			continue
 		}
 		if !fault.Is(err, fault.Refused) || hits.Load() != 0 {
 			t.Errorf("%s at the %s: %v, %d requests arrived", tt.what, tt.side, err, hits.Load())
 		}
-		// The registry itself is held to the same rule.
+		// The same rule applies to the registry itself.
 		if err := run(access.Egress{}); !fault.Is(err, fault.Refused) || !strings.Contains(fault.HintOf(err), "egress.allow") {
 			t.Errorf("%s at the %s: without configuration %v (%s)", tt.what, tt.side, err, fault.HintOf(err))
 		}
@@ -130,7 +130,8 @@ func TestTheQuestionWhetherARegistryHasTLSIsHeldToTheRulesToo(t *testing.T) {
 	}
 }
 
-// The environment's proxies are read once in a process, so this test runs itself in one.
+// net/http reads the proxies of the environment once in a process. So this test runs itself in another
+// process.
 func TestAProxyIsNotAskedForAnAddressThatIsNotAllowed(t *testing.T) {
 	if os.Getenv("DRAY_TEST_BEHIND_A_PROXY") != "" {
 		e := access.Egress{Hosts: access.Proxies(os.Getenv)}
@@ -144,7 +145,7 @@ func TestAProxyIsNotAskedForAnAddressThatIsNotAllowed(t *testing.T) {
 				t.Errorf("%s: %v", host, err)
 			}
 		}
-		for _, host := range []string{"registry.example", "192.0.2.1:5000"} { // what reaches the proxy
+		for _, host := range []string{"registry.example", "192.0.2.1:5000"} { // these requests must reach the proxy
 			if _, err := d.Digest(t.Context(), dray.LookRequest{Name: host + "/a:v1"}, nil); !fault.Is(err, fault.NotFound) {
 				t.Errorf("%s: %v", host, err)
 			}
@@ -168,6 +169,6 @@ func TestAProxyIsNotAskedForAnAddressThatIsNotAllowed(t *testing.T) {
 		seen[host] = true
 	}
 	if want := map[string]bool{"registry.example": true, "192.0.2.1:5000": true}; !maps.Equal(seen, want) {
-		t.Errorf("the proxy was asked for %v", seen)
+		t.Errorf("the proxy got requests for %v", seen)
 	}
 }

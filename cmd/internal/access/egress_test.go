@@ -81,7 +81,7 @@ func TestADialIsHeldAgainstTheAddressNotTheName(t *testing.T) {
 		}
 	}
 	if hits != 0 {
-		t.Error("a refused dial arrived")
+		t.Error("a refused dial reached the server")
 	}
 	for _, e := range []Egress{{Hosts: []string{srv.Listener.Addr().String()}}, {Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}} {
 		conn, err := e.Dial(t.Context(), "tcp", srv.Listener.Addr().String())
@@ -108,6 +108,6 @@ func TestTheProxyOfTheEnvironmentMayBeDialled(t *testing.T) {
 		t.Error(err)
 	}
 	if e.configured("10.0.0.1:443") != unnamed {
-		t.Error("the proxy's machine is allowed whole")
+		t.Error("other ports of the proxy's machine are allowed too")
 	}
 }

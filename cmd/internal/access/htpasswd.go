@@ -19,27 +19,27 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// htpasswd is the users of a file, read again when the file changed. bcrypt costs a twentieth
-// of a second: what matched is remembered, by a keyed hash, and few are computed at once so
-// that wrong passwords can not use up the machine.
+// htpasswd holds the users of a file, which it reads again when the file has changed. One bcrypt
+// takes a twentieth of a second. So htpasswd remembers correct passwords, by a keyed hash, and
+// computes only a few at the same time, so that wrong passwords cannot use up the machine.
 type htpasswd struct {
 	path string
-	key  [32]byte
-	turn chan struct{}
+	key  [32]byte      // of the keyed hash
+	turn chan struct{} // limits the bcrypt computations to bcryptAtOnce
 
 	mu    sync.Mutex
-	was   fs.FileInfo
-	users map[string][]byte
-	right map[[sha256.Size]byte]bool // of the users as they are
+	was   fs.FileInfo                // the file when it was read
+	users map[string][]byte          // the hash of each user
+	right map[[sha256.Size]byte]bool // keyed hashes of correct passwords, of the present users
 }
 
 const (
 	bcryptAtOnce = 2
-	maxRight     = 4096
-	maxHtpasswd  = 1 << 20
+	maxRight     = 4096    // remembered passwords
+	maxHtpasswd  = 1 << 20 // bytes of the file
 )
 
-// unchanged reports whether a file is as it was: the same file, of the same size and time.
+// unchanged reports whether a file is the same file, with the same size and time, as before.
 func unchanged(was, is fs.FileInfo) bool {
 	return was != nil && os.SameFile(was, is) && was.Size() == is.Size() && was.ModTime().Equal(is.ModTime())
 }
@@ -50,7 +50,7 @@ func newHtpasswd(path string) *htpasswd {
 	return h
 }
 
-// current is the users of the file as it is now. Errors are Invalid and name the file.
+// current returns the users of the file as it is now. Errors are Invalid and name the file.
 func (h *htpasswd) current() (map[string][]byte, error) {
 	info, err := os.Stat(h.path)
 	if err != nil {
@@ -62,7 +62,7 @@ func (h *htpasswd) current() (map[string][]byte, error) {
 		return h.users, nil
 	}
 	if info.Size() > maxHtpasswd {
-		return nil, h.bad(errors.New("longer than 1 MiB"))
+		return nil, h.bad(errors.New("the file is longer than 1 MiB"))
 	}
 	raw, err := os.ReadFile(h.path)
 	if err != nil {
@@ -81,10 +81,11 @@ func (h *htpasswd) bad(err error) error {
 	if errors.As(err, &p) {
 		err = p.Err
 	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "read htpasswd file", Name: h.path, Hint: "make entries with htpasswd -B", Err: err}
+	return &fault.Fault{Kind: fault.Invalid, Op: "read htpasswd file", Name: h.path, Hint: "create entries with htpasswd -B", Err: err}
 }
 
-// readHtpasswd reads USER:HASH lines; every hash has to be bcrypt. No error quotes a line.
+// readHtpasswd parses lines of the form USER:HASH. Every hash must be bcrypt. No error quotes a line,
+// because a line may hold a password.
 func readHtpasswd(raw []byte) (map[string][]byte, error) {
 	users := map[string][]byte{}
 	lines := bufio.NewScanner(bytes.NewReader(raw))
@@ -101,24 +102,25 @@ func readHtpasswd(raw []byte) (map[string][]byte, error) {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		if _, twice := users[user]; twice {
-			return nil, fmt.Errorf("line %d: the user stands twice", n)
+			return nil, fmt.Errorf("line %d: the user appears twice", n)
 		}
 		if _, err := bcrypt.Cost([]byte(hash)); err != nil {
-			return nil, fmt.Errorf("line %d: the hash is not bcrypt's", n)
+			return nil, fmt.Errorf("line %d: the hash is not a bcrypt hash", n)
 		}
 		users[user] = []byte(hash)
 	}
 	return users, lines.Err()
 }
 
-// verify reports whether the password is the user's. It waits its turn until ctx ends.
+// verify reports whether the password is the user's. It may wait for other computations to finish,
+// until ctx ends.
 func (h *htpasswd) verify(ctx context.Context, user, password string) (bool, error) {
 	users, err := h.current()
 	if err != nil {
 		return false, err
 	}
 	hash, known := users[user]
-	if !known { // somebody else's: an unknown user costs as much as a known one
+	if !known { // use the hash of any user, so that an unknown user takes as long as a known one
 		for _, hash = range users {
 			break
 		}
@@ -140,7 +142,7 @@ func (h *htpasswd) verify(ctx context.Context, user, password string) (bool, err
 		return false, &fault.Fault{Kind: fault.Canceled, Op: "authenticate", Err: context.Cause(ctx)}
 	}
 	if bcrypt.CompareHashAndPassword(hash, []byte(password)) != nil || !known {
-		return false, nil // with an empty file at once: there is nobody to find out about
+		return false, nil // an empty file answers at once, but then there is no user to find out about
 	}
 	h.mu.Lock()
 	if len(h.right) >= maxRight {

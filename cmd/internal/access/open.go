@@ -10,29 +10,29 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Config is what Open needs: DB and Vault are required.
+// Config holds what Open needs. DB and Vault are required.
 type Config struct {
 	DB    *store.DB
 	Vault *Vault
 
-	Htpasswd string // path of a file with bcrypt hashes, read again when it changes; "" for none
-	ClientCA string // path of PEM certificates that sign clients', read again when it changes; "" for none
+	Htpasswd string // path of a file of users with bcrypt hashes, read again when it changes; "" means none
+	ClientCA string // path of the PEM certificates that sign client certificates, read again when it changes; "" means none
 
-	// Roles are those of htpasswd's users and of certificates, by the principal's name;
-	// who is not here is a Reader.
+	// Roles holds the roles of users and client certificates, by the principal's name. A principal
+	// that is not listed is a Reader.
 	Roles map[string]Role
 	Rules []Rule
 
-	// Loopback says that every listener of the server is bound to loopback. Then, and while
-	// there is no token, no htpasswd file and no CA, requests from this machine are Local's.
+	// Loopback says that every listener of the server is bound to loopback. Then requests from this
+	// machine have the principal Local, until a token, an htpasswd file or a client CA exists.
 	Loopback bool
 
-	Clock func() time.Time // nil is time.Now
+	Clock func() time.Time // nil means time.Now
 }
 
-// Open checks c, brings the tables up to date and re-seals with the newest key what an
-// older one sealed. Errors are Invalid for a bad rule, role or file, Conflict when the
-// database was sealed by keys that c.Vault lacks, and those of the database.
+// Open checks c, updates the tables, and encrypts with the newest key what an older key encrypted.
+// Errors are Invalid for a wrong rule, role or file, Conflict if the database was encrypted with keys
+// that c.Vault does not have, and those of the database.
 func Open(ctx context.Context, c Config) (*Access, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -40,7 +40,7 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 	a := &Access{db: c.DB, vault: c.Vault, roles: c.Roles, loopback: c.Loopback, clock: c.Clock, used: map[string]time.Time{}}
 	for name, role := range c.Roles {
 		if !role.Known() {
-			return nil, &fault.Fault{Kind: fault.Invalid, Op: "read role of", Name: name, Hint: "reader, submitter or admin", Err: errors.New("no such role: " + string(role))}
+			return nil, &fault.Fault{Kind: fault.Invalid, Op: "read role of", Name: name, Hint: "use reader, submitter or admin", Err: errors.New("no such role: " + string(role))}
 		}
 	}
 	var err error
@@ -62,16 +62,16 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 	if err := c.DB.Migrate(ctx, "access", schema); err != nil {
 		return nil, err
 	}
-	if err := a.guard(ctx); err != nil {
+	if err := a.protectLog(ctx); err != nil {
 		return nil, dbFault("prepare", "audit log", err)
 	}
-	if err := a.adopt(ctx); err != nil {
+	if err := a.checkKeys(ctx); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
-// schema is what Migrate is given.
+// schema holds the migrations of the tables of this package, for store.DB.Migrate.
 var schema = []string{`
 CREATE TABLE access_tokens (id TEXT PRIMARY KEY, name TEXT NOT NULL, principal TEXT NOT NULL, role TEXT NOT NULL,
 	hash TEXT NOT NULL, made_by TEXT NOT NULL, created BIGINT NOT NULL, expires BIGINT NOT NULL,
@@ -84,9 +84,10 @@ CREATE TABLE audit (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, principal TEXT N
 CREATE TABLE audit_head (id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL);
 INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '')`}
 
-// guard keeps the audit log from being changed by a slip; who means to has to drop the triggers first.
-// They are statements with semicolons within, which no step of Migrate may be.
-func (a *Access) guard(ctx context.Context) error {
+// protectLog creates triggers that refuse changes of the audit log. They prevent accidents: a person
+// with access to the database can drop them. They are not in schema, because their statements contain
+// semicolons, which Migrate does not allow.
+func (a *Access) protectLog(ctx context.Context) error {
 	return a.db.Tx(ctx, func(tx *sql.Tx) error {
 		if err := a.db.Lock(ctx, tx, "audit guards"); err != nil {
 			return err

@@ -2,8 +2,8 @@ package access
 
 import "sync"
 
-// Places are a bounded number for each principal, of what it holds open: streams, answers that
-// wait. A nil Places has no bound. It is safe for concurrent use.
+// Places limits what each principal may hold open at the same time, such as event streams or held
+// answers. A nil Places has no limit. It is safe for concurrent use.
 type Places struct {
 	most int
 
@@ -11,10 +11,11 @@ type Places struct {
 	taken map[string]int
 }
 
-// NewPlaces gives each principal that many.
+// NewPlaces returns Places that give each principal most places.
 func NewPlaces(most int) *Places { return &Places{most: most, taken: map[string]int{}} }
 
-// Take takes one of p's. ok is false where all are taken; else leave gives it back, and is called once.
+// Take takes one of p's places. ok is false if all of them are taken. Otherwise the caller must call
+// leave once, which gives the place back.
 func (s *Places) Take(p Principal) (leave func(), ok bool) {
 	if s == nil {
 		return func() {}, true

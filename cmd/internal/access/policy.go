@@ -8,25 +8,25 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Allow returns nil when p may do what ask says, else a fault of Kind Denied. An Admin may
-// always, a Reader writes nothing, and of everybody else some rule has to grant it.
+// Allow returns nil if p may do what ask describes, else a Fault of Kind Denied. An Admin may do
+// everything. A Reader may never write. Everything else requires a rule that grants it.
 func (a *Access) Allow(p Principal, ask Ask) error {
 	switch {
 	case !p.Role.Known() || p.Name == "":
-		return refuse(p, ask, "nobody", "")
+		return refuse(p, ask, "the principal has no name or no role", "")
 	case ask.Write != "" && !slices.Contains(Rights, ask.Write):
 		return refuse(p, ask, "there is no right "+ask.Write, "")
 	case p.Admin():
 		return nil
 	case ask.Write != "" && !p.Role.Covers(Submitter):
-		return refuse(p, ask, "a reader writes nothing", "it takes the role submitter")
+		return refuse(p, ask, "the role reader does not allow writes", "use a token with the role submitter")
 	}
 	for _, r := range a.rules {
 		if r.grants(p, ask) {
 			return nil
 		}
 	}
-	return refuse(p, ask, "no rule grants it", "an admin can add a rule below server.policy")
+	return refuse(p, ask, "no rule grants this", "ask an admin to add a rule below server.policy")
 }
 
 func refuse(p Principal, ask Ask, cause, hint string) error {
@@ -43,6 +43,7 @@ func refuse(p Principal, ask Ask, cause, hint string) error {
 	return &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: strings.Join(what, " "), Hint: hint, Err: errors.New(cause)}
 }
 
+// grantsAnonymous reports whether a rule names "anonymous".
 func (a *Access) grantsAnonymous() bool {
 	return slices.ContainsFunc(a.rules, func(r rule) bool { return slices.Contains(r.Principals, Anonymous) })
 }

@@ -81,7 +81,7 @@ func TestRulesThatMakeNoSenseAreRefusedWithTheirPlace(t *testing.T) {
 	wantKind(t, err, fault.Invalid)
 }
 
-// globs says the patterns a second time, without expressions.
+// globs is a second implementation of the patterns, without regular expressions.
 func globs(glob, s []rune, slash bool) bool {
 	if len(glob) == 0 {
 		return len(s) == 0

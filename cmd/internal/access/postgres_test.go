@@ -8,7 +8,7 @@ import (
 	databases "github.com/drayage/dray/internal/testbed/database"
 )
 
-// The statements are the same on both databases; these are the tests that run them.
+// Both databases run the same statements. These tests run them on PostgreSQL.
 func TestAllOfItHoldsOnPostgreSQLToo(t *testing.T) {
 	cluster := databases.NewPostgres(t)
 	onPostgres = func(t testing.TB) string { return cluster.Database(t) }

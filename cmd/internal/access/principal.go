@@ -9,7 +9,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// What REST tells of who may ask is declared in package wire.
+// These types are declared in package wire, because the REST API shows them.
 type (
 	Role   = wire.Role
 	Via    = wire.Via
@@ -18,14 +18,14 @@ type (
 	Entry  = wire.Entry
 )
 
-// Roles, the least first.
+// The roles, the lowest first.
 const (
 	Reader    = wire.Reader
 	Submitter = wire.Submitter
 	Admin     = wire.Admin
 )
 
-// Ways in which a principal shows who it is.
+// The ways in which a principal shows who it is.
 const (
 	ViaToken       = wire.ViaToken
 	ViaHtpasswd    = wire.ViaHtpasswd
@@ -34,32 +34,35 @@ const (
 	ViaNothing     = wire.ViaNothing
 )
 
-// Principal is who asks. The zero Principal may nothing.
+// Principal is the authenticated sender of a request. The zero Principal may do nothing.
 type Principal struct {
 	Name  string
 	Role  Role
 	Via   Via
-	Token string // id of the API token behind it, or ""
+	Token string // the id of its API token, or ""
 
-	until time.Time // the end of what nobody can ask about later; zero where somebody can
+	// until is the end of a client certificate. A session of Issue must not outlast it, because a
+	// certificate cannot be checked again later. It is zero for other principals.
+	until time.Time
 }
 
 // Admin reports whether p may do everything.
 func (p Principal) Admin() bool { return p.Role == Admin }
 
-// Names that nobody can take: they are what Authenticate makes up.
+// The reserved names of principals. Only Authenticate gives them.
 const (
-	Local     = "local"     // the admin at the machine
-	Anonymous = "anonymous" // a Reader
+	Local     = "local"     // the admin on a server's own machine, see Config.Loopback
+	Anonymous = "anonymous" // a Reader without credentials
 )
 
-// checkName refuses what can not stand for a principal: nothing, what does not print, and the names that are made up.
+// checkName returns an error for a name that no principal may have: an empty or overlong name, one
+// with unprintable characters, and the reserved names.
 func checkName(name string) error {
 	switch {
 	case name == "" || len(name) > 255 || name != strings.TrimSpace(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }):
 		return errors.New("a principal's name has 1 to 255 characters, none of them a line break or another control character")
 	case name == Local || name == Anonymous:
-		return errors.New("the name " + name + " is not to be had")
+		return errors.New("the name " + name + " is reserved")
 	}
 	return nil
 }

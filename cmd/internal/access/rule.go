@@ -11,41 +11,46 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Rule grants rights. It matches an Ask when each of its lists matches what the Ask names; of the
-// patterns in a list one is enough. A list that is empty matches nothing: without Sources a rule
-// grants only what reads from nowhere. What an Ask leaves out no list has to match.
+// Rule grants rights. For example, the rule with the principal "ci", the verb "import", the source
+// "docker.io/library/*", the target "reg.example/**" and the right "create" allows ci to import
+// official images under new names.
 //
-// In Principals and Verbs "*" stands for any text. In Sources and Targets, which are patterns
-// of HOST/REPO, "*" stands for any text without a slash, "**" for any text, "?" for one
-// character that is not a slash.
+// A rule matches an Ask if each list has at least one pattern that matches the Ask. An empty list
+// matches nothing: a rule without Sources grants only an Ask that has no source. A list need not
+// match what the Ask leaves empty.
+//
+// In Principals and Verbs, "*" matches any text. Sources and Targets are patterns of HOST/REPO: there
+// "*" matches any text without a slash, "**" matches any text, and "?" matches one character that is
+// not a slash.
 type Rule struct {
 	Principals []string
 	Verbs      []string
 	Sources    []string
 	Targets    []string
-	Rights     []string // of Rights; empty grants reading alone
-	Where      string   // "config.yaml:12", for messages
+	Rights     []string // a subset of the variable Rights; empty grants only reading
+	Where      string   // the place of the rule for messages, such as "config.yaml:12"
 }
 
-// What may be written, each a right of its own.
+// The rights to write. Each is granted separately.
 const (
-	Create    = "create"    // a name that is not there
-	Overwrite = "overwrite" // a name that holds something else
-	Mount     = "mount"     // take blobs from the repository Source, at the same registry, without reading them
+	Create    = "create"    // put a name that does not exist
+	Overwrite = "overwrite" // put a name that has other content
+	Mount     = "mount"     // mount blobs from the repository Source of the same registry, without reading them
 	Delete    = "delete"
 )
 
-// Rights are all that a Rule can grant beside reading.
+// Rights lists all rights that a Rule can grant in addition to reading.
 var Rights = []string{Create, Overwrite, Mount, Delete}
 
-// Ask is what a principal wants to do.
+// Ask describes what a principal wants to do.
 type Ask struct {
 	Verb   string
-	Source string // HOST/REPO; "" for none
-	Target string // HOST/REPO; "" for none
-	Write  string // one of Rights; "" reads
+	Source string // HOST/REPO; "" means none
+	Target string // HOST/REPO; "" means none
+	Write  string // one of Rights; "" means that it only reads
 }
 
+// rule is a Rule with its patterns compiled.
 type rule struct {
 	Rule
 	principals, verbs, sources, targets []*regexp.Regexp
@@ -69,7 +74,7 @@ func compile(rules []Rule) ([]rule, error) {
 		}
 		for _, right := range r.Rights {
 			if !slices.Contains(Rights, right) {
-				return nil, badRule(r, "one of "+strings.Join(Rights, ", "), errors.New("no such right: "+right))
+				return nil, badRule(r, "use one of "+strings.Join(Rights, ", "), errors.New("no such right: "+right))
 			}
 		}
 		all = append(all, c)
@@ -81,12 +86,13 @@ func badRule(r Rule, hint string, err error) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "read rule", Name: r.Where, Hint: hint, Err: err}
 }
 
-// expression says a glob as a regular expression over the whole text, line breaks included.
+// expression returns the regular expression for a glob. It matches the whole text, line breaks
+// included. star is the expression for "*".
 func expression(glob, star string) string {
 	var b strings.Builder
 	b.WriteString(`(?s)\A`)
 	stars := 0
-	for _, r := range glob + "\x00" { // a last turn, for stars at the end
+	for _, r := range glob + "\x00" { // the last round writes the stars at the end
 		if r == '*' {
 			stars++
 			continue
@@ -109,9 +115,10 @@ func expression(glob, star string) string {
 	return b.String() + `\z`
 }
 
+// grants reports whether the rule allows p to do what ask describes.
 func (r rule) grants(p Principal, ask Ask) bool {
 	if p.Name == Anonymous && !slices.Contains(r.Principals, Anonymous) {
-		return false // "*" means everybody who is somebody
+		return false // "*" matches only principals that have shown credentials
 	}
 	return matches(r.principals, p.Name) && matches(r.verbs, ask.Verb) &&
 		(ask.Source == "" || matches(r.sources, ask.Source)) &&

@@ -19,16 +19,17 @@ import (
 
 var idForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`) })
 
-// kept is a login as it is sealed.
-type kept struct {
+// sealedLogin is the form in which a login is encrypted.
+type sealedLogin struct {
 	Scheme   credential.Scheme `json:"scheme,omitempty"`
 	User     string            `json:"user,omitempty"`
 	Password string            `json:"password"`
 }
 
+// sealName returns the name that the encryption of a login is bound to.
 func sealName(id, place string) string { return "secret " + id + " for " + place }
 
-// place brings "HOST[/PATH]" into the one form that it is compared in.
+// place returns "HOST[/PATH]" in its normal form.
 func place(s string) (string, error) {
 	host, path, _ := strings.Cut(s, "/")
 	host, err := ref.Host(host)
@@ -46,20 +47,20 @@ func place(s string) (string, error) {
 	return repo.String(), nil
 }
 
-// PutSecret stores l under id for where, "HOST" or "HOST/PATH", in the name of by, in place
-// of what id held. Errors are Invalid, Conflict when another id is for that place already, and
-// those of the database.
+// PutSecret stores the login l under id, for the place where: "HOST" or "HOST/PATH". It replaces the
+// login that id holds. by is the principal for the audit log. Errors are Invalid, Conflict if another
+// id already has a login for this place, and those of the database.
 func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credential.Login) error {
 	at, err := place(where)
 	switch {
 	case err != nil:
 		return err
 	case len(id) > 128 || !idForm().MatchString(id):
-		return secretFault(fault.Invalid, id, "lower-case letters, digits, '.', '_' and '-'", "not a secret's name")
+		return secretFault(fault.Invalid, id, "use lower-case letters, digits, '.', '_' and '-'", "not a valid name of a secret")
 	case l.IsAnonymous():
-		return secretFault(fault.Invalid, id, "", "an empty login")
+		return secretFault(fault.Invalid, id, "", "the login is empty")
 	}
-	plain, err := json.Marshal(kept{l.Scheme, l.User, l.Password.Reveal()})
+	plain, err := json.Marshal(sealedLogin{l.Scheme, l.User, l.Password.Reveal()})
 	if err != nil {
 		return &fault.Fault{Kind: fault.Internal, Op: "store secret", Name: id, Err: err}
 	}
@@ -71,7 +72,7 @@ func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credenti
 		var other string
 		err := tx.QueryRowContext(ctx, `SELECT id FROM access_secrets WHERE place = $1 AND id <> $2`, at, id).Scan(&other)
 		if err == nil {
-			return secretFault(fault.Conflict, id, "change that one, or delete it", at+" has the secret "+other+" already")
+			return secretFault(fault.Conflict, id, "change or delete that secret", at+" already has the secret "+other)
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -87,7 +88,7 @@ func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credenti
 	return dbFault("store secret", id, err)
 }
 
-// Secrets lists what is stored, by id, without the logins.
+// Secrets lists the stored logins in the order of their ids, without user names and passwords.
 func (a *Access) Secrets(ctx context.Context) ([]Secret, error) {
 	rows, err := a.db.QueryContext(ctx, `SELECT id, place, made_by, created, changed FROM access_secrets ORDER BY id`)
 	if err != nil {
@@ -107,7 +108,8 @@ func (a *Access) Secrets(ctx context.Context) ([]Secret, error) {
 	return all, dbFault("list", "secrets", rows.Err())
 }
 
-// DeleteSecret removes id in the name of by. The error is NotFound when there is none, else the database's.
+// DeleteSecret deletes the login id. by is the principal for the audit log. The error is NotFound if
+// it does not exist, else that of the database.
 func (a *Access) DeleteSecret(ctx context.Context, by, id string) error {
 	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
 		var at string
@@ -119,8 +121,9 @@ func (a *Access) DeleteSecret(ctx context.Context, by, id string) error {
 	return dbFault("delete secret", id, err)
 }
 
-// Lookup is a credential.Lookup over the stored logins: that of the longest place at or above
-// repo. Errors are Denied for one that does not open, and those of the database.
+// Lookup is a credential.Lookup over the stored logins. It returns the login of the longest place
+// that is repo or a parent of repo. Errors are Denied if the login cannot be decrypted, and those of
+// the database.
 func (a *Access) Lookup(ctx context.Context, repo ref.Repo) (credential.Login, bool, error) {
 	places := []any{repo.Host}
 	marks := "$1"
@@ -138,7 +141,7 @@ func (a *Access) Lookup(ctx context.Context, repo ref.Repo) (credential.Login, b
 	if err != nil {
 		return credential.Login{}, false, dbFault("look up secret for", repo.Host, err)
 	}
-	var k kept
+	var k sealedLogin
 	plain, err := a.unseal(text, sealName(id, at))
 	if err != nil {
 		return credential.Login{}, false, err
@@ -149,20 +152,22 @@ func (a *Access) Lookup(ctx context.Context, repo ref.Repo) (credential.Login, b
 	return credential.Login{Scheme: k.Scheme, User: k.User, Password: credential.New(k.Password), From: "secret " + id}, true, nil
 }
 
+// unseal decrypts text, which is in base64.
 func (a *Access) unseal(text, name string) ([]byte, error) {
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret", Name: name, Err: errors.New("it was changed")}
+		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret", Name: name, Err: errors.New("the encrypted secret was changed")}
 	}
 	return a.vault.Open(raw, name)
 }
 
-const witness = "the key of this database"
+const witness = "the key of this database" // encrypted by the first server that uses a database
 
-// adopt holds the vault against the database: what the first server sealed here has to open, so
-// that a second one with a key of its own is told at its start. Secrets that an older key sealed
-// are sealed with the newest; after that the old key may go.
-func (a *Access) adopt(ctx context.Context) error {
+// checkKeys checks that the vault has the key of this database: it must decrypt what the first
+// server encrypted. So a second server with another key fails when it starts. If an older key
+// encrypted the secrets, checkKeys encrypts them with the newest key. After that, the old key may be
+// removed.
+func (a *Access) checkKeys(ctx context.Context) error {
 	seal := func(plain []byte, name string) (string, error) {
 		sealed, err := a.vault.Seal(plain, name)
 		return base64.StdEncoding.EncodeToString(sealed), err
@@ -181,7 +186,7 @@ func (a *Access) adopt(ctx context.Context) error {
 		}
 		if _, err := a.unseal(text, witness); err != nil {
 			return &fault.Fault{Kind: fault.Conflict, Op: "open database", Hint: "give every server the same key; to change it, list the new one before the old",
-				Err: errors.New("its secrets are sealed with another key")}
+				Err: errors.New("the secrets of this database are encrypted with another key")}
 		}
 		if raw, err := base64.StdEncoding.DecodeString(text); err != nil || a.vault.newest(raw) {
 			return err
@@ -194,6 +199,7 @@ func (a *Access) adopt(ctx context.Context) error {
 	return dbFault("open", "database", err)
 }
 
+// reseal encrypts all stored logins with the newest key.
 func (a *Access) reseal(ctx context.Context, tx *sql.Tx, seal func([]byte, string) (string, error)) error {
 	rows, err := tx.QueryContext(ctx, `SELECT id, place, sealed FROM access_secrets`)
 	if err != nil {

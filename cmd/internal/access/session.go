@@ -13,20 +13,20 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// sessionHeader is the head of every JWT that Issue makes: {"alg":"HS256","typ":"JWT"}.
+// sessionHeader is the header of every JWT that Issue makes: {"alg":"HS256","typ":"JWT"}.
 const sessionHeader = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
 
-// MaxSession bounds what Issue makes.
+// MaxSession is the longest life of a token of Issue.
 const MaxSession = 3 * time.Hour
 
-// session is what a JWT of ours says, beside what its Issue was told to add.
+// session holds the claims of a JWT that dray relies on. Issue may add other claims.
 type session struct {
 	Issuer  string `json:"iss"`
 	Name    string `json:"sub"`
 	Role    Role   `json:"dray_role"`
 	Via     Via    `json:"dray_via"`
-	Token   string `json:"dray_token,omitempty"` // has to be alive
-	Hash    string `json:"dray_hash,omitempty"`  // of the user's line in the htpasswd file, which has to be there
+	Token   string `json:"dray_token,omitempty"` // the id of the API token, which must still be valid
+	Hash    string `json:"dray_hash,omitempty"`  // see lineHash: the user's line must still be in the htpasswd file
 	Begins  int64  `json:"nbf"`
 	Issued  int64  `json:"iat"`
 	Expires int64  `json:"exp"`
@@ -34,17 +34,18 @@ type session struct {
 
 const sessionIssuer = "dray"
 
-// Issue makes a token of a short life in p's name, a JWT that Authenticate takes as it takes
-// p's own credentials: what clouds' and registries' clients trade a secret for. claims are
-// added for those who read it; the ones that dray relies on can not be changed. It ends with
-// the API token, or the password, that it came from, at the latest after life (at most MaxSession).
+// Issue returns a short-lived token of p. It is a JWT that Authenticate accepts like p's own
+// credentials; clients of clouds and registries exchange a secret for it. claims are added for
+// clients that read them, but cannot replace the claims that dray relies on, except "iss". The token
+// ends with the API token, the password or the certificate that p showed, and at the latest after
+// life, which is at most MaxSession.
 func (a *Access) Issue(p Principal, life time.Duration, claims map[string]any) (text string, ends time.Time, err error) {
 	now := a.now()
 	ends = now.Add(min(life, MaxSession)).Truncate(time.Second)
 	if !p.until.IsZero() && p.until.Before(ends) {
 		ends = p.until.UTC().Truncate(time.Second)
 	}
-	raw, err := json.Marshal(session{sessionIssuer, p.Name, p.Role, p.Via, p.Token, a.lineOf(p), now.Unix(), now.Unix(), ends.Unix()})
+	raw, err := json.Marshal(session{sessionIssuer, p.Name, p.Role, p.Via, p.Token, a.lineHash(p), now.Unix(), now.Unix(), ends.Unix()})
 	all := map[string]any{}
 	if err == nil {
 		ours := map[string]any{}
@@ -52,7 +53,7 @@ func (a *Access) Issue(p Principal, life time.Duration, claims map[string]any) (
 		maps.Copy(all, claims)
 		if err == nil {
 			maps.Copy(all, ours)
-			// An issuer may be what a client tells a token's kind by; Authenticate does not read it.
+			// A client may recognize the kind of a token by its issuer. Authenticate does not read it.
 			if issuer, ok := claims["iss"]; ok {
 				all["iss"] = issuer
 			}
@@ -66,8 +67,9 @@ func (a *Access) Issue(p Principal, life time.Duration, claims map[string]any) (
 	return body + "." + base64.RawURLEncoding.EncodeToString(a.vault.sign(0, body)), ends, nil
 }
 
-// lineOf tells one line of the htpasswd file from its successors; "" for who is not in it.
-func (a *Access) lineOf(p Principal) string {
+// lineHash returns a hash of p's line in the htpasswd file, or "" if p has no line. It changes when
+// the password is set again.
+func (a *Access) lineHash(p Principal) string {
 	if p.Via != ViaHtpasswd || a.users == nil {
 		return ""
 	}
@@ -80,9 +82,9 @@ func (a *Access) lineOf(p Principal) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
-// bySession verifies a JWT of ours. Any key of the vault may have signed it.
+// bySession returns the principal of a JWT of Issue. Any key of the vault may have signed it.
 func (a *Access) bySession(ctx context.Context, text string) (Principal, error) {
-	bad := denied("the token is not one of this server", "log in again")
+	bad := denied("the token is not from this server", "log in again")
 	cut := strings.LastIndexByte(text, '.')
 	body, sum := text[:cut], text[cut+1:]
 	mac, err := base64.RawURLEncoding.Strict().DecodeString(sum)
@@ -103,14 +105,15 @@ func (a *Access) bySession(ctx context.Context, text string) (Principal, error) 
 	}
 	if s.Token == "" {
 		if s.Via == ViaLoopback {
-			// It was nobody's: once somebody is configured it is nothing.
-			return Principal{}, denied("nobody is Local here any more", "log in again")
+			// A session of Local grants nothing. As long as Local has access, Authenticate accepts a
+			// request from this machine before it reads the session.
+			return Principal{}, denied("the principal local has no access any more", "log in again")
 		}
 		p := Principal{Name: s.Name, Role: s.Role, Via: s.Via}
 		switch s.Via {
 		case ViaHtpasswd:
-			if s.Hash == "" || s.Hash != a.lineOf(p) {
-				return Principal{}, denied("the user is gone, or has another password", "log in again")
+			if s.Hash == "" || s.Hash != a.lineHash(p) {
+				return Principal{}, denied("the user no longer exists or has another password", "log in again")
 			}
 			p.Role = a.roleOf(p.Name)
 		case ViaCertificate:
@@ -135,13 +138,14 @@ func (a *Access) bySession(ctx context.Context, text string) (Principal, error) 
 	return a.alive(ctx, t)
 }
 
-// sign computes the signature of body with key number n; signed tells whether any key made it.
+// sign returns the signature of body with key number n.
 func (v *Vault) sign(n int, body string) []byte {
 	mac := hmac.New(sha256.New, v.keys[n].signing[:])
 	mac.Write([]byte(body))
 	return mac.Sum(nil)
 }
 
+// signed reports whether mac is the signature of body with any key.
 func (v *Vault) signed(body string, mac []byte) bool {
 	for n := range v.keys {
 		if hmac.Equal(v.sign(n, body), mac) {

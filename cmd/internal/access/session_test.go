@@ -10,7 +10,8 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Nobody can be asked about a certificate later: what it got would be traded for ever.
+// A certificate cannot be checked again later. Without an end, a session of a certificate could be
+// exchanged for a new one forever.
 func TestWhatACertificateGotIsNotTradedBeyondItsOwnEnd(t *testing.T) {
 	ca, c := newAuthority(t), newClock()
 	file := ca.file()
@@ -24,7 +25,7 @@ func TestWhatACertificateGotIsNotTradedBeyondItsOwnEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ends, _ := a.Issue(p, MaxSession, nil); !ends.Equal(leaf.NotAfter.Truncate(time.Second)) {
-		t.Errorf("until %v, and the certificate until %v", ends, leaf.NotAfter)
+		t.Errorf("the session is valid until %v, the certificate until %v", ends, leaf.NotAfter)
 	}
 	jwt, first, err := a.Issue(p, 10*time.Minute, nil)
 	if err != nil {
@@ -35,11 +36,11 @@ func TestWhatACertificateGotIsNotTradedBeyondItsOwnEnd(t *testing.T) {
 		t.Fatal(p, err)
 	}
 	if _, ends, err := a.Issue(p, MaxSession, nil); err != nil || ends.After(first) {
-		t.Errorf("traded for one until %v, first %v: %v", ends, first, err)
+		t.Errorf("the session was exchanged for one until %v, the first ended %v: %v", ends, first, err)
 	}
 	without := open(t, Config{Clock: c.now, DB: a.db, Vault: a.vault})
 	if p, err := without.Authenticate(request("Bearer " + jwt)); !fault.Is(err, fault.Denied) {
-		t.Errorf("no certificate is taken any more: %+v %v", p, err)
+		t.Errorf("a session of a certificate without a client CA: %+v %v", p, err)
 	}
 }
 

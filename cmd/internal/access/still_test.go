@@ -12,7 +12,7 @@ func TestWhoAskedIsHeldToWhatIsLeftOfThem(t *testing.T) {
 	c := newClock()
 	file := users(t, "eve", "pw")
 	a := open(t, Config{Clock: c.now, Htpasswd: file, Roles: map[string]Role{"eve": Submitter}})
-	worker := open(t, Config{Clock: c.now, DB: a.db, Vault: a.vault}) // a process without the file
+	worker := open(t, Config{Clock: c.now, DB: a.db, Vault: a.vault}) // a process without the htpasswd file
 	want := func(a *Access, p Principal, role Role) {
 		t.Helper()
 		got, err := a.Still(t.Context(), p)

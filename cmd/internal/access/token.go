@@ -18,12 +18,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// A token reads dray_ID_SECRETSUM in lower-case base32: 10 characters that name it, 52 of
-// secret (256 bits), 7 of CRC-32 over all before. Scanners find it by
+// A token has the form dray_ID_SECRETSUM in lower-case base32. ID has 10 characters, SECRET has 52
+// (256 bits), and SUM has 7: the CRC-32 of everything before it. A secret scanner finds tokens by
 //
 //	dray_[a-z2-7]{10}_[a-z2-7]{59}
 //
-// and tell it from look-alikes by the sum, without asking a server.
+// and can check the sum without asking a server.
 const (
 	tokenPrefix = "dray_"
 	idLength    = 10
@@ -34,14 +34,14 @@ const (
 
 var letters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// How long tokens live, and how often their use is written down.
+// How long a token is valid, and how often its last use is written.
 const (
 	DefaultTokenLife = 90 * 24 * time.Hour
 	MaxTokenLife     = 366 * 24 * time.Hour
 	usedEvery        = time.Hour
 )
 
-// mint makes a token's text.
+// mint returns the id and the text of a new token.
 func mint() (id string, text credential.Secret) {
 	raw := make([]byte, secretSize+7)
 	rand.Read(raw) // never fails
@@ -55,7 +55,8 @@ func sumOf(body string) string {
 	return letters.EncodeToString([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
-// readToken takes a token apart; ok=false for everything that mint does not write.
+// readToken returns the id and the hash of a token's text. ok is false for a text that mint cannot
+// have made.
 func readToken(s string) (id string, hash [sha256.Size]byte, ok bool) {
 	if len(s) != tokenLength || !strings.HasPrefix(s, tokenPrefix) || s[len(tokenPrefix)+idLength] != '_' {
 		return "", hash, false
@@ -69,10 +70,10 @@ func readToken(s string) (id string, hash [sha256.Size]byte, ok bool) {
 	return id, sha256.Sum256([]byte(s)), true
 }
 
-// NewToken makes a token of t's Name, Principal, Role, By and Expires, and returns it with the
-// secret, which is shown here and never again. Without Expires it lives for DefaultTokenLife.
-// From the first token on nobody is Local any more. Errors are Invalid for a bad name or role,
-// or an end that has passed or is further than MaxTokenLife away, and those of the database.
+// NewToken creates a token with t's Name, Principal, Role, By and Expires. It returns the token and
+// its secret, which is not stored and cannot be shown again. A zero Expires means DefaultTokenLife.
+// After the first token, the principal Local has no access any more. Errors are Invalid for a wrong
+// name or role, or an Expires in the past or beyond MaxTokenLife, and those of the database.
 func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Token, error) {
 	now := a.now()
 	if t.Expires.IsZero() {
@@ -80,20 +81,20 @@ func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Toke
 	}
 	t.Expires = t.Expires.UTC().Truncate(time.Microsecond)
 	bad := func(hint string, err error) (credential.Secret, Token, error) {
-		return credential.Secret{}, Token{}, &fault.Fault{Kind: fault.Invalid, Op: "make token for", Name: t.Principal, Hint: hint, Err: err}
+		return credential.Secret{}, Token{}, &fault.Fault{Kind: fault.Invalid, Op: "create token for", Name: t.Principal, Hint: hint, Err: err}
 	}
 	if err := checkName(t.Principal); err != nil {
 		return bad("", err)
 	}
 	switch {
 	case !t.Role.Known():
-		return bad("reader, submitter or admin", errors.New("no such role: "+string(t.Role)))
+		return bad("use reader, submitter or admin", errors.New("no such role: "+string(t.Role)))
 	case len(t.Name) > 255 || strings.ContainsFunc(t.Name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return bad("", errors.New("a token's name has at most 255 characters on one line"))
 	case !t.Expires.After(now):
-		return bad("", errors.New("it would have expired already"))
+		return bad("", errors.New("the expiry is in the past"))
 	case t.Expires.Sub(now) > MaxTokenLife:
-		return bad("make a new one in time", errors.New("a token lives for 366 days at most"))
+		return bad("create a new token before this one expires", errors.New("a token is valid for at most 366 days"))
 	}
 	id, text := mint()
 	t.ID, t.Created, t.Revoked, t.Used = id, now, time.Time{}, time.Time{}
@@ -106,7 +107,7 @@ func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Toke
 		return a.Audit(tx, Entry{Principal: t.By, Verb: "token create", Target: t.Principal, New: t.ID})
 	})
 	if err != nil {
-		return credential.Secret{}, Token{}, dbFault("make token for", t.Principal, err)
+		return credential.Secret{}, Token{}, dbFault("create token for", t.Principal, err)
 	}
 	a.tokens.Store(true)
 	return text, t, nil
@@ -114,7 +115,7 @@ func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Toke
 
 const tokenColumns = `id, name, principal, role, made_by, created, expires, revoked, used`
 
-// Tokens lists all tokens, the newest first, also those that have ended.
+// Tokens lists all tokens, the newest first, including expired and revoked tokens.
 func (a *Access) Tokens(ctx context.Context) ([]Token, error) {
 	rows, err := a.db.QueryContext(ctx, `SELECT `+tokenColumns+` FROM access_tokens ORDER BY created DESC, id`)
 	if err != nil {
@@ -140,8 +141,8 @@ func scanToken(scan func(...any) error, more ...any) (Token, error) {
 	return t, err
 }
 
-// RevokeToken ends a token at once, in the name of by. One that was revoked before stays as it
-// was. The error is NotFound when there is none of this id, else the database's.
+// RevokeToken ends a token at once. by is the principal for the audit log. To revoke a token again
+// changes nothing. The error is NotFound if the id does not exist, else that of the database.
 func (a *Access) RevokeToken(ctx context.Context, by, id string) error {
 	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
 		var principal string
@@ -157,42 +158,42 @@ func (a *Access) RevokeToken(ctx context.Context, by, id string) error {
 	return dbFault("revoke token", id, err)
 }
 
-// byToken finds the principal of a token's text.
+// byToken returns the principal of a token's text.
 func (a *Access) byToken(ctx context.Context, text string) (Principal, error) {
 	id, hash, ok := readToken(text)
 	if !ok {
-		return Principal{}, denied("that is not a token of dray", "")
+		return Principal{}, denied("not a token of dray", "")
 	}
 	var kept string
 	t, err := scanToken(a.db.QueryRowContext(ctx, `SELECT `+tokenColumns+`, hash FROM access_tokens WHERE id = $1`, id).Scan, &kept)
 	if errors.Is(err, sql.ErrNoRows) {
-		return Principal{}, denied("the token is not known here", "")
+		return Principal{}, denied("this server does not know the token", "")
 	}
 	if err != nil {
 		return Principal{}, dbFault("look up", "token "+id, err)
 	}
 	if subtle.ConstantTimeCompare([]byte(kept), []byte(hex.EncodeToString(hash[:]))) != 1 {
-		return Principal{}, denied("the token is not known here", "")
+		return Principal{}, denied("this server does not know the token", "")
 	}
 	return a.alive(ctx, t)
 }
 
-// alive is the principal of t, as long as t has not ended.
+// alive returns the principal of t if t is neither revoked nor expired.
 func (a *Access) alive(ctx context.Context, t Token) (Principal, error) {
 	now := a.now()
 	switch {
 	case !t.Revoked.IsZero():
-		return Principal{}, denied("the token was revoked", "ask for another")
+		return Principal{}, denied("the token was revoked", "ask an admin for a new token")
 	case !now.Before(t.Expires):
-		return Principal{}, denied("the token has expired", "ask for another")
+		return Principal{}, denied("the token has expired", "ask an admin for a new token")
 	}
 	a.tokens.Store(true)
 	a.touch(ctx, t, now)
 	return Principal{Name: t.Principal, Role: t.Role, Via: ViaToken, Token: t.ID}, nil
 }
 
-// touch writes the use of a token down, once in an hour. A write that fails is nobody's
-// concern: the next request tries again.
+// touch writes the time of a token's use, at most once an hour. It ignores a failed write, because the
+// next request tries again.
 func (a *Access) touch(ctx context.Context, t Token, now time.Time) {
 	a.mu.Lock()
 	last := a.used[t.ID]
@@ -218,7 +219,7 @@ func (a *Access) touch(ctx context.Context, t Token, now time.Time) {
 	}
 }
 
-// anyToken reports whether a token was ever made here, also one that has ended.
+// anyToken reports whether a token was ever created, even if it has ended.
 func (a *Access) anyToken(ctx context.Context) (bool, error) {
 	if a.tokens.Load() {
 		return true, nil

@@ -22,45 +22,47 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Vault seals with AES-256-GCM. What is sealed is bound to a name: under another name, as
-// after a change of it, it does not open. The first of its keys seals, all of them open; a key is
-// changed by putting a new one before it, and taken away once nothing is sealed with it.
+// Vault encrypts with AES-256-GCM. Encrypted data is bound to a name: it cannot be decrypted under
+// another name or after a change. The first key encrypts, and all keys decrypt. To change the key, put
+// a new key before the old one. The old key can be removed when nothing is encrypted with it.
 type Vault struct {
 	keys []vaultKey
 }
 
+// vaultKey holds what newKey derives from one key.
 type vaultKey struct {
-	id      [4]byte
-	aead    cipher.AEAD
-	signing [32]byte
+	id      [4]byte     // identifies the key in encrypted data
+	aead    cipher.AEAD // encrypts
+	signing [32]byte    // signs sessions
 }
 
-// KeySource says where a vault's keys are: exactly one of its ways. A key is 32 bytes in
-// base64; one to a line, the newest first, lines with '#' are comments. In Env commas part them too.
+// KeySource says where the keys of a vault come from. Exactly one of File, Env and Command must be
+// set. A key is 32 bytes in base64. Keys are written one on a line, the newest first; a line that
+// begins with '#' is a comment. In Env, commas may separate the keys too.
 type KeySource struct {
-	File    string // made with one key, mode 0600, where Missing says so
-	Missing Missing
-	Env     string // the content of a variable, not its name
-	Command []string
+	File    string   // a file that only its owner may read
+	Missing Missing  // what to do if File does not exist
+	Env     string   // the value of an environment variable, not its name
+	Command []string // a command that prints the keys, within 10 s
 }
 
-// Missing says what happens where the key's file is not there.
+// Missing says what happens if the key file does not exist.
 type Missing string
 
 const (
-	MakeKey   Missing = "" // a key is made, and the file with it
-	RefuseKey Missing = "refuse"
+	MakeKey   Missing = ""       // the file is created with a new key, with mode 0600
+	RefuseKey Missing = "refuse" // OpenVault returns an error
 )
 
 const (
 	keySize    = 32
 	sealFormat = 1
 	keyTimeout = 10 * time.Second
-	maxKeys    = 64 << 10 // bytes of a file or a command's answer
+	maxKeys    = 64 << 10 // bytes of a key file
 )
 
-// OpenVault reads the keys. Errors are Invalid: no way or two, a file that others may read,
-// something that is no key; no error holds a part of one.
+// OpenVault reads the keys of s. Errors are Invalid: no source or more than one, a file that other
+// users may read, or a text that is not a key. No error contains a part of a key.
 func OpenVault(ctx context.Context, s KeySource) (*Vault, error) {
 	ways := 0
 	for _, given := range []bool{s.File != "", s.Env != "", len(s.Command) > 0} {
@@ -69,7 +71,7 @@ func OpenVault(ctx context.Context, s KeySource) (*Vault, error) {
 		}
 	}
 	if ways != 1 {
-		return nil, badKey("", errors.New("a key comes from a file, a variable or a command"))
+		return nil, badKey("", errors.New("exactly one source is required: a file, a variable or a command"))
 	}
 	switch {
 	case s.Env != "":
@@ -85,7 +87,7 @@ func OpenVault(ctx context.Context, s KeySource) (*Vault, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.Command[0], s.Command[1:]...)
 	cmd.WaitDelay = time.Second
-	// What it says of trouble may hold the key as well, so only its status is told.
+	// The output of a failed command may contain the key, so the error has only the exit status.
 	raw, err := cmd.Output()
 	if err != nil {
 		return nil, badKey(s.Command[0], errors.New(strings.TrimSpace("the command failed: "+err.Error())))
@@ -93,7 +95,8 @@ func OpenVault(ctx context.Context, s KeySource) (*Vault, error) {
 	return newVault(s.Command[0], raw)
 }
 
-// keyFile reads the file, or makes it: of two processes that start at once one makes it.
+// keyFile reads the file, or creates it if it is missing. If two processes start at the same time,
+// only one creates it.
 func keyFile(path string, missing Missing) ([]byte, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) && missing == MakeKey {
@@ -106,9 +109,9 @@ func keyFile(path string, missing Missing) ([]byte, error) {
 	case err != nil:
 		return nil, errors.Unwrap(err)
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("others may read it (mode %04o); chmod 600", info.Mode().Perm())
+		return nil, fmt.Errorf("other users can read the file (mode %04o); set it with chmod 600", info.Mode().Perm())
 	case info.Size() > maxKeys:
-		return nil, errors.New("longer than 64 KiB")
+		return nil, errors.New("the file is longer than 64 KiB")
 	}
 	return os.ReadFile(path)
 }
@@ -129,14 +132,15 @@ func makeKeyFile(path string) error {
 	if err != nil {
 		return err
 	}
-	// A link is made once: whoever comes second takes the key of the first.
+	// Only one process can create the link. Another one uses the key of the first.
 	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
 }
 
-// syncDir makes a name in a directory last, where the system can: a key that is lost takes the secrets with it.
+// syncDir makes a new name in a directory durable, if the system can. Without the key, the secrets are
+// lost.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil || runtime.GOOS == "windows" {
@@ -163,12 +167,12 @@ func newVault(where string, raw []byte) (*Vault, error) {
 		v.keys = append(v.keys, k)
 	}
 	if len(v.keys) == 0 {
-		return nil, badKey(where, errors.New("no key in it"))
+		return nil, badKey(where, errors.New("it contains no key"))
 	}
 	return v, nil
 }
 
-// newKey derives what a key is used for, so that no two uses share one.
+// newKey derives a separate key for each use.
 func newKey(key []byte) (vaultKey, error) {
 	var k vaultKey
 	sum := sha256.Sum256(append([]byte("dray key id\x00"), key...))
@@ -191,42 +195,43 @@ func newKey(key []byte) (vaultKey, error) {
 }
 
 func badKey(where string, err error) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "read the key of secrets from", Name: where, Hint: "make one with: openssl rand -base64 32", Err: err}
+	return &fault.Fault{Kind: fault.Invalid, Op: "read the key of secrets from", Name: where, Hint: "create a key with openssl rand -base64 32", Err: err}
 }
 
-// Seal seals plain under name with the newest key.
+// Seal encrypts plain with the newest key and binds it to name.
 func (v *Vault) Seal(plain []byte, name string) ([]byte, error) {
 	k := v.keys[0]
 	head := append([]byte{sealFormat}, k.id[:]...)
-	return k.aead.Seal(head, nil, plain, bound(head, name)), nil
+	return k.aead.Seal(head, nil, plain, additionalData(head, name)), nil
 }
 
-// Open opens what Seal made under name. The error is Denied: another key, another name, or
-// bytes that changed.
+// Open decrypts what Seal encrypted under name. The error is Denied if the key is missing, the name
+// differs or the bytes were changed.
 func (v *Vault) Open(sealed []byte, name string) ([]byte, error) {
 	bad := func(cause string) ([]byte, error) {
 		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret", Name: name, Err: errors.New(cause)}
 	}
 	if len(sealed) < 5 || sealed[0] != sealFormat {
-		return bad("it is not sealed as this version of dray seals")
+		return bad("not encrypted by this version of dray")
 	}
 	for _, k := range v.keys {
 		if bytes.Equal(k.id[:], sealed[1:5]) {
-			plain, err := k.aead.Open(nil, nil, sealed[5:], bound(sealed[:5], name))
+			plain, err := k.aead.Open(nil, nil, sealed[5:], additionalData(sealed[:5], name))
 			if err != nil {
-				return bad("it was changed, or sealed under another name")
+				return bad("the encrypted data was changed, or belongs to another name")
 			}
 			return plain, nil
 		}
 	}
-	return bad("it is sealed with a key that is not given")
+	return bad("encrypted with a key that is not configured")
 }
 
-// newest reports whether sealed was made with the key that seals now.
+// newest reports whether sealed was encrypted with the newest key.
 func (v *Vault) newest(sealed []byte) bool {
 	return len(sealed) >= 5 && bytes.Equal(sealed[1:5], v.keys[0].id[:])
 }
 
-func bound(head []byte, name string) []byte {
+// additionalData returns the additional data of AES-GCM, which binds sealed data to its name.
+func additionalData(head []byte, name string) []byte {
 	return append(append([]byte("dray\x00"), head...), name...)
 }

@@ -36,7 +36,7 @@ func TestWhatIsSealedOpensUnderItsNameAlone(t *testing.T) {
 	}
 	again, _ := v.Seal([]byte("canary-7f3a91"), "job 1")
 	if bytes.Equal(sealed, again) {
-		t.Error("the same twice")
+		t.Error("two seals of the same text are equal")
 	}
 	wantKind(t, errOf(v.Open(sealed, "job 2")), fault.Denied)
 	wantKind(t, errOf(withKeys(t, key(2)).Open(sealed, "job 1")), fault.Denied)
@@ -92,7 +92,7 @@ func TestTheKeyFileIsMadeOnceAndForItsOwnerAlone(t *testing.T) {
 	sealed, _ := vaults[0].Seal([]byte("x"), "a")
 	for _, v := range vaults {
 		if _, err := v.Open(sealed, "a"); err != nil {
-			t.Error("two keys were made", err)
+			t.Error("two keys were created", err)
 		}
 	}
 	info, err := os.Stat(path)
@@ -160,7 +160,8 @@ func TestStoredLoginsGoToTheirPlaceAlone(t *testing.T) {
 	if err != nil || len(list) != 3 || list[1].ID != "hub" && list[0].ID != "host" {
 		t.Error(list, err)
 	}
-	// Moved to another place by whoever can write the database, it does not open.
+	// A person who can write to the database cannot move a secret to another place: it does not open
+	// there.
 	if _, err := a.db.ExecContext(ctx, `UPDATE access_secrets SET place = 'evil.example' WHERE id = 'hub'`); err != nil {
 		t.Fatal(err)
 	}

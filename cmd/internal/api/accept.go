@@ -10,19 +10,20 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// Submitting is what all requests that make a job have in common.
+// Submitting holds the headers that every request that creates a job accepts.
 type Submitting struct {
-	Key    string `header:"Idempotency-Key" maxLength:"255" doc:"the same key within a day is the same job"`
-	Prefer string `header:"Prefer" maxLength:"255" doc:"wait=N holds the answer until the job ends, up to N seconds, 60 at most (RFC 7240)"`
+	Key    string `header:"Idempotency-Key" maxLength:"255" doc:"requests with the same key within 24 hours return the same job"`
+	Prefer string `header:"Prefer" maxLength:"255" doc:"wait=N holds the answer until the job has ended, for at most N seconds; the maximum is 60 (RFC 7240)"`
 }
 
-// accepted is the answer: 202, or 200 when the job ended while the answer was held.
+// accepted is the answer to a request that created a job: 202, or 200 if the job ended while the
+// server held the answer.
 type accepted struct {
 	Status   int
 	Location string `header:"Location"`
-	Replayed string `header:"Idempotency-Replayed" doc:"true where the key stood for this job already"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true if the key already belonged to this job"`
 	Applied  string `header:"Preference-Applied"`
-	Retry    string `header:"Retry-After" doc:"when to look again"`
+	Retry    string `header:"Retry-After" doc:"seconds to wait before the next request for the job"`
 	Body     wire.Job
 }
 
@@ -35,7 +36,9 @@ func (a *api) submit(ctx context.Context, s Submitting, r wire.Request) (*accept
 	return a.accept(ctx, j, fresh, wait, err)
 }
 
-// accept answers for a job that was made, and holds the answer where that was asked for.
+// accept builds the answer for the new job j. If wait is not 0, it holds the answer until the job
+// has ended, up to wait. fresh is false if the request's key already belonged to j. A non-nil err is
+// returned as it is.
 func (a *api) accept(ctx context.Context, j wire.Job, fresh bool, wait time.Duration, err error) (*accepted, error) {
 	if err != nil {
 		return nil, err
@@ -44,7 +47,8 @@ func (a *api) accept(ctx context.Context, j wire.Job, fresh bool, wait time.Dura
 	if !fresh {
 		out.Replayed = "true"
 	}
-	// A preference may be left out: who has too many answers held gets this one at once.
+	// RFC 7240 allows a server to ignore a preference. A caller that already has too many answers
+	// held gets this one at once.
 	if leave, ok := a.Held.Take(caller(ctx)); !ok {
 		wait = 0
 	} else {
@@ -64,7 +68,7 @@ func (a *api) accept(ctx context.Context, j wire.Job, fresh bool, wait time.Dura
 	return out, nil
 }
 
-// await returns j when it has ended, or as it is after wait.
+// await returns the job when it has ended, or its present state after wait.
 func (a *api) await(ctx context.Context, j wire.Job, wait time.Duration) wire.Job {
 	ctx, done := context.WithTimeout(ctx, wait)
 	defer done()
@@ -75,12 +79,13 @@ func (a *api) await(ctx context.Context, j wire.Job, wait time.Duration) wire.Jo
 	}
 	now, err := a.Queue.Get(context.WithoutCancel(ctx), j.ID)
 	if err != nil {
-		return j // it is durable, whatever the database says now
+		return j // the job is stored: an error of the database now must not hide it
 	}
 	return now
 }
 
-// waitOf reads Prefer, RFC 7240 §2 and §4.3. Preferences that are not known are left out, as it asks.
+// waitOf returns the wait that the header Prefer asks for, at most wire.MaxWait; 0 means none
+// (RFC 7240 §2 and §4.3). Unknown preferences are ignored, as the RFC requires.
 func waitOf(prefer string) (time.Duration, error) {
 	for part := range strings.FieldsFuncSeq(prefer, func(r rune) bool { return r == ',' || r == ';' }) {
 		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
@@ -89,7 +94,7 @@ func waitOf(prefer string) (time.Duration, error) {
 		}
 		n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 31)
 		if err != nil {
-			continue // "the preference is ignored"
+			continue // a preference that cannot be parsed is ignored too
 		}
 		return min(time.Duration(n)*time.Second, wire.MaxWait), nil
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// New returns the handler of everything below Prefix.
+// New returns the handler of every path below wire.Prefix.
 func New(c Config) http.Handler {
 	if c.Authenticate == nil {
 		c.Authenticate = c.Access.Authenticate
@@ -36,12 +36,13 @@ func New(c Config) http.Handler {
 		_, _ = w.Write(document)
 	})
 	mux.HandleFunc(wire.Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
-		problemOf(&fault.Fault{Kind: fault.NotFound, Op: "find", Name: r.Method + " " + wire.OneLine(r.URL.Path), Hint: wire.Prefix + "/openapi.json lists what there is"}).write(w)
+		problemOf(&fault.Fault{Kind: fault.NotFound, Op: "find", Name: r.Method + " " + wire.OneLine(r.URL.Path), Hint: "see " + wire.Prefix + "/openapi.json for the list of paths"}).write(w)
 	})
 	return guarded(mux)
 }
 
-// Document is the OpenAPI document, as it is served and checked in.
+// Document returns the OpenAPI document. It is served at openapi.json and checked in as
+// docs/openapi.json.
 func Document() ([]byte, error) {
 	a := &api{}
 	a.mount(http.NewServeMux())
@@ -56,8 +57,8 @@ func document(h huma.API) ([]byte, error) {
 	return append(raw, '\n'), nil
 }
 
-// guarded keeps pages of other origins from writing in the name of a person at a browser, and
-// answers from caches.
+// guarded returns h with two protections. It refuses cross-origin requests that write, because a
+// page of another site could send them with a user's credentials. It forbids caches to store answers.
 func guarded(h http.Handler) http.Handler {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -68,17 +69,17 @@ func guarded(h http.Handler) http.Handler {
 
 func (a *api) mount(mux *http.ServeMux) {
 	config := huma.DefaultConfig("dray", "1")
-	config.Info.Description = "Images from registry to registry, as jobs of a server. docs/api.md shows each request by curl."
+	config.Info.Description = "Copies container images between registries, as jobs of a server. docs/api.md shows each request with curl."
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", Description: "an API token"},
-		"basic": {Type: "http", Scheme: "basic", Description: "any user and an API token, or a user of the server"},
+		"basic": {Type: "http", Scheme: "basic", Description: "any user name with an API token as the password, or a user of the server with its password"},
 	}
 	config.Servers = []*huma.Server{{URL: wire.Prefix}}
 	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
 	config.RejectUnknownQueryParameters = true
-	config.Transformers = []huma.Transformer{ours}
+	config.Transformers = []huma.Transformer{errorAsProblem}
 	a.huma = humago.NewWithPrefix(mux, wire.Prefix, config)
 	a.huma.UseMiddleware(a.admit)
 	a.verbs()
@@ -86,7 +87,7 @@ func (a *api) mount(mux *http.ServeMux) {
 	a.streams()
 	a.schedules()
 	a.admin()
-	for _, theirs := range []string{"ErrorModel", "ErrorDetail"} { // every error is a Problem
-		delete(a.huma.OpenAPI().Components.Schemas.Map(), theirs)
+	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own error types: every answer that is an error is a Problem instead
+		delete(a.huma.OpenAPI().Components.Schemas.Map(), name)
 	}
 }

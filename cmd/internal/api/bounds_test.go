@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// What one principal fills up is no other's: each bound is theirs alone.
+// The limits in this file apply to each principal separately: one principal cannot use up another's.
 
 func TestOneMoreJobThanOneMayHaveQueuedIsThrottled(t *testing.T) {
 	y := newYard(t, settings{idle: true, queued: 2})
@@ -68,7 +68,7 @@ func TestOneMoreStreamThanOneMayHaveOpenIsThrottled(t *testing.T) {
 	status, stop = open("root")
 	stop()
 	if status != http.StatusOK {
-		t.Error("another's:", status)
+		t.Error("a stream of another principal:", status)
 	}
 	leave()
 	for until := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -78,7 +78,7 @@ func TestOneMoreStreamThanOneMayHaveOpenIsThrottled(t *testing.T) {
 			return
 		}
 		if time.Now().After(until) {
-			t.Fatal("a stream that was closed counts on")
+			t.Fatal("a closed stream is still counted as open")
 		}
 	}
 }
@@ -94,14 +94,14 @@ func TestWhoHasTooManyAnswersHeldGetsTheNextAtOnce(t *testing.T) {
 		t.Errorf("%s %v %s after %v", resp.Status, resp.Header, text, time.Since(start))
 	}
 	leave()
-	for range 2 { // the place is given back each time
+	for range 2 { // each answer frees its place when it ends
 		if resp, _ := y.ask("ann", http.MethodPost, "/imports", body, "Prefer", "wait=1"); resp.Header.Get("Preference-Applied") != "wait=1" {
 			t.Error(resp.Status, resp.Header)
 		}
 	}
 }
 
-// submitted is the id of a job of who.
+// submitted submits a job as the principal who and returns its id.
 func (y *yard) submitted(who string) string {
 	y.t.Helper()
 	j, err := y.client(who).Submit(y.t.Context(), importing("src/app:v1", "dst/app:v1"), client.How{})
@@ -111,7 +111,8 @@ func (y *yard) submitted(who string) string {
 	return j.ID
 }
 
-// A client whose principal has too many streams open waits for a place.
+// The server refuses a stream if its principal has too many open. The client then tries again until
+// a place is free.
 func TestAClientComesAgainWhereTooManyStreamsAreOpen(t *testing.T) {
 	streams := access.NewPlaces(1)
 	refused := make(chan struct{}, 1)

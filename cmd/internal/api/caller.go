@@ -13,42 +13,43 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// admit lets a request in whose principal has the role that the operation asks for. One that
-// asks for none lets nobody in.
+// admit passes a request on if its principal has the role that the operation requires. An
+// operation without a role refuses every request.
 func (a *api) admit(ctx huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(ctx)
 	p, err := a.Authenticate(r)
 	if err != nil {
-		problemOf(err).unknown().write(w)
+		problemOf(err).unauthorized().write(w)
 		return
 	}
 	least, _ := ctx.Operation().Metadata["role"].(access.Role)
 	if !p.Role.Covers(least) {
-		problemOf(&fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: ctx.Operation().OperationID, Err: errors.New("it takes the role " + string(least)), Hint: "use a token of that role"}).write(w)
+		problemOf(&fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: ctx.Operation().OperationID, Err: errors.New("the operation requires the role " + string(least)), Hint: "use a token with that role"}).write(w)
 		return
 	}
-	next(huma.WithValue(ctx, callerKey{}, calling{p, http.NewResponseController(w)}))
+	next(huma.WithValue(ctx, callerKey{}, callInfo{p, http.NewResponseController(w)}))
 }
 
-// callerKey is under which a request's call is kept: the middleware and the handlers of huma
-// have nothing else in common.
+// callerKey is the context key of a request's callInfo. The context is the only way from huma's
+// middleware to its handlers.
 type callerKey struct{}
 
-// calling is who asks, and the connection that they ask over.
-type calling struct {
+// callInfo holds the principal of a request and the connection that the request came over.
+type callInfo struct {
 	principal access.Principal
 	conn      *http.ResponseController
 }
 
+// caller returns the principal that sent the request.
 func caller(ctx context.Context) access.Principal {
-	c, _ := ctx.Value(callerKey{}).(calling)
+	c, _ := ctx.Value(callerKey{}).(callInfo)
 	return c.principal
 }
 
-// unhurried takes back the deadline to which the body was read: an answer that is held would
-// be cut by it.
-func unhurried(ctx context.Context) {
-	if c, ok := ctx.Value(callerKey{}).(calling); ok {
-		_ = c.conn.SetReadDeadline(time.Time{}) // a writer without deadlines has none to take back
+// clearReadDeadline removes the deadline for reading the body. Otherwise this deadline would cut
+// an answer that is held.
+func clearReadDeadline(ctx context.Context) {
+	if c, ok := ctx.Value(callerKey{}).(callInfo); ok {
+		_ = c.conn.SetReadDeadline(time.Time{}) // an error means that the writer has no deadlines
 	}
 }

@@ -53,14 +53,14 @@ func TestAClientTrustsTheAuthorityThatItIsToldAndFollowsNobody(t *testing.T) {
 		t.Errorf("%v %+v", err, w)
 	}
 	if _, err := client("").Whoami(t.Context()); !fault.Is(err, fault.Refused) || fault.HintOf(err) == "" {
-		t.Errorf("an authority that nobody named: %v", err)
+		t.Errorf("a certificate of an unknown authority: %v", err)
 	}
 	if _, err := client(ca).Registries(t.Context()); err == nil || len(elsewhere) > 0 {
-		t.Errorf("a redirect: %v, and %q was sent there", err, elsewhere)
+		t.Errorf("a redirect was followed: %v, and %q was sent there", err, elsewhere)
 	}
 	server.Close()
 	if _, err := client(ca).Whoami(t.Context()); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("nobody listens: %v", err)
+		t.Errorf("the server is down: %v", err)
 	}
 	if _, err := y.client("nobody").Whoami(t.Context()); !fault.Is(err, fault.Denied) {
 		t.Errorf("without a token: %v", err)

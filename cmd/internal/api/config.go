@@ -12,24 +12,25 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// Config is what New needs: Verb, Queue and Access are required.
+// Config holds what New needs. Verb, Queue and Access are required.
 type Config struct {
 	Verb       *verb.Service
 	Queue      *job.Queue
 	Access     *access.Access
-	Registries []wire.Registry // that are configured
-	Version    string          // of dray, for /whoami
+	Registries []wire.Registry // the configured registries
+	Version    string          // the version of dray, for /whoami
 
-	// Authenticate finds who asks; nil is Access.Authenticate.
+	// Authenticate returns the principal of a request; nil means Access.Authenticate.
 	Authenticate func(*http.Request) (access.Principal, error)
 
-	Streams *access.Places // of events that one may watch at a time; nil is any number
-	Held    *access.Places // answers that are held for one at a time; nil is any number
+	Streams *access.Places // limits the event streams that a principal has open; nil means no limit
+	Held    *access.Places // limits the answers that are held for a principal; nil means no limit
 
-	Heartbeat time.Duration // between comments in a silent stream of events; 0 is 15 s
-	Patience  time.Duration // for a client that does not read what is streamed; 0 is 30 s
+	Heartbeat time.Duration // between comments in an event stream without events; 0 means 15 s
+	Patience  time.Duration // for one write to a client that does not read its stream; 0 means 30 s
 }
 
+// api is the Config with the huma.API that the operations are registered with.
 type api struct {
 	Config
 	huma huma.API

@@ -1,16 +1,19 @@
-// Package api is dray's REST interface, /api/v1. What goes over it is declared in package wire, for
-// the client too, so that both can not drift apart; docs/openapi.json is made of these types. In the
-// order of the walk:
+// Package api serves dray's REST API below /api/v1.
 //
-//	api.go         the handler of all of it, and its OpenAPI document
-//	verbs.go       requests that make jobs, and plans
-//	schedules.go   requests that are made again and again
-//	admin.go       who one is, registries, tokens, secrets, the audit log
-//	jobs.go        jobs, their reports, items and logs; cancel and retry
-//	streams.go     what happens to a job, and a plan's file, while it is written
-//	accept.go      the answer for a job that was made, held where that is asked for
-//	operation.go   one operation: how it is registered, and shapes that many have
-//	caller.go      who asks, and whether they may
-//	config.go      what all handlers stand on
+// The bodies of requests and answers are declared in package wire. The client uses the same types,
+// so that server and client cannot drift apart. docs/openapi.json is generated from these types.
+//
+// The files, in the order of the walk:
+//
+//	api.go         New: the handler of the whole API; its OpenAPI document
+//	verbs.go       operations that create a job: import, copy, tag and so on; plans
+//	schedules.go   operations on schedules, which submit the same request repeatedly
+//	admin.go       operations on the server: whoami, registries, tokens, secrets, the audit log
+//	jobs.go        operations on jobs: list, report, items, log, cancel, retry
+//	streams.go     answers that are streamed: the events of a job, the file of a plan
+//	accept.go      the answer to a request that created a job; the wait for the job's end
+//	operation.go   how an operation is registered, and the shapes that several operations share
+//	caller.go      authentication, and the check of the caller's role
+//	config.go      Config: what the handlers need
 //	problem.go     errors as answers
 package api

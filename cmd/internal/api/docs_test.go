@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// The requests of docs/api.md are sent as they stand there, between registries that there are.
+// This test sends the requests of docs/api.md as they are written there. It only replaces the names
+// of the registries by those of the test.
 func TestTheExamplesOfTheDocumentationAreAccepted(t *testing.T) {
 	y := newYard(t, settings{idle: true})
 	raw, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "api.md"))
@@ -19,7 +20,7 @@ func TestTheExamplesOfTheDocumentationAreAccepted(t *testing.T) {
 	example := regexp.MustCompile(`(?s)curl -H "\$AUTH" -H (?:"\$J"|'Content-Type: application/json')([^\n]*?) \$DRAY(/[a-z/]+)[ \\\n]+-d '(.*?)'`)
 	all := example.FindAllStringSubmatch(string(raw), -1)
 	if len(all) < 10 {
-		t.Fatalf("%d examples; their form changed", len(all))
+		t.Fatalf("found only %d examples: the form of the examples has changed", len(all))
 	}
 	for _, m := range all {
 		method, path, body := http.MethodPost, m[2], m[3]

@@ -10,8 +10,9 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// What a client sends is accepted or refused in our words; it never breaks the server, and
-// nothing is asked of a registry before a worker takes the job.
+// FuzzRequests sends any body to the operations that create something. The server must accept it or
+// refuse it with a Problem, and never answer 5xx. No request goes to a registry before a worker runs
+// the job.
 func FuzzRequests(f *testing.F) {
 	paths := []string{"/imports", "/copies", "/tags", "/batches", "/transfers", "/verifications", "/plans", "/plans/upload", "/schedules", "/tokens", "/jobs/x/retry"}
 	for i, body := range []string{
@@ -36,7 +37,7 @@ func FuzzRequests(f *testing.F) {
 			t.Errorf("%d for %s %q: %s", w.Code, r.URL.Path, body, w.Body)
 		}
 		if w.Code != http.StatusNoContent && !json.Valid(w.Body.Bytes()) {
-			t.Errorf("%d and no JSON for %q: %s", w.Code, body, w.Body)
+			t.Errorf("%d without JSON for %q: %s", w.Code, body, w.Body)
 		}
 		if n := y.src.Requests() + y.dst.Requests(); n != 0 {
 			t.Errorf("%d requests to registries for %q", n, body)

@@ -13,20 +13,21 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
+// jobs registers the operations on jobs.
 func (a *api) jobs() {
 	get := func(id, path, text string) operation {
 		return operation{id: id, method: http.MethodGet, path: path, role: access.Reader, status: http.StatusOK, text: text, tag: "jobs"}
 	}
-	handle(a, get("list-jobs", "/jobs", "Jobs without their requests, the newest first: one's own, or all of them for an admin"), a.listJobs)
-	handle(a, get("get-job", "/jobs/{id}", "One job"), func(ctx context.Context, in *ByID) (*body[wire.Job], error) {
+	handle(a, get("list-jobs", "/jobs", "List the caller's jobs, the newest first, without their requests; an admin sees all jobs"), a.listJobs)
+	handle(a, get("get-job", "/jobs/{id}", "Get a job"), func(ctx context.Context, in *ByID) (*body[wire.Job], error) {
 		j, err := a.Verb.Visible(ctx, caller(ctx), in.ID)
 		return &body[wire.Job]{j}, err
 	})
-	handle(a, get("get-report", "/jobs/{id}/report", "What a job that has ended did"), func(ctx context.Context, in *ByID) (*body[json.RawMessage], error) {
+	handle(a, get("get-report", "/jobs/{id}/report", "Get the report of a job that has ended"), func(ctx context.Context, in *ByID) (*body[json.RawMessage], error) {
 		raw, err := a.report(ctx, in.ID)
 		return &body[json.RawMessage]{raw}, err
 	})
-	handle(a, get("list-items", "/jobs/{id}/items", "The steps of a job, as they ended"), func(ctx context.Context, in *paging) (*body[wire.Items], error) {
+	handle(a, get("list-items", "/jobs/{id}/items", "List the steps of a job that have ended, in the order in which they ended"), func(ctx context.Context, in *paging) (*body[wire.Items], error) {
 		if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
 			return nil, err
 		}
@@ -37,7 +38,7 @@ func (a *api) jobs() {
 		}
 		return &body[wire.Items]{out}, err
 	})
-	handle(a, get("get-log", "/jobs/{id}/log", "The log of a job"), func(ctx context.Context, in *paging) (*body[wire.Lines], error) {
+	handle(a, get("get-log", "/jobs/{id}/log", "Get the log of a job"), func(ctx context.Context, in *paging) (*body[wire.Lines], error) {
 		if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
 			return nil, err
 		}
@@ -52,41 +53,44 @@ func (a *api) jobs() {
 		j, err := a.Verb.Cancel(ctx, caller(ctx), in.ID)
 		return &body[wire.Job]{j}, err
 	}
-	cancel := get("cancel-job", "/jobs/{id}/cancel", "Stop a job; it takes the role that it was made with")
+	cancel := get("cancel-job", "/jobs/{id}/cancel", "Cancel a job; requires the role that the job was submitted with")
 	cancel.method, cancel.status = http.MethodPost, http.StatusAccepted
 	handle(a, cancel, stop)
-	cancel.id, cancel.method, cancel.path, cancel.text = "delete-job", http.MethodDelete, "/jobs/{id}", "The same as cancel: the job is kept, and says that it was canceled"
+	cancel.id, cancel.method, cancel.path, cancel.text = "delete-job", http.MethodDelete, "/jobs/{id}", "Cancel a job, as cancel-job does; the job is kept, in the state canceled"
 	handle(a, cancel, stop)
-	again := get("retry-job", "/jobs/{id}/retry", "Do again what failed; it takes the role that the job was made with")
+	again := get("retry-job", "/jobs/{id}/retry", "Retry what failed in a job, as a new job; requires the role that the job was submitted with")
 	again.method, again.status = http.MethodPost, http.StatusAccepted
 	handle(a, again, a.retry)
 }
 
-// listing selects jobs.
+// listing holds the parameters of list-jobs, which select jobs.
 type listing struct {
-	Kinds     []string  `query:"kind" doc:"any of these, with commas between them" enum:"import,copy,tag,batch,transfer,plan,apply,verify"`
-	States    []string  `query:"state" doc:"any of these" enum:"queued,running,waiting,done,partly,failed,canceled"`
-	Since     time.Time `query:"since" doc:"made then or later"`
-	Until     time.Time `query:"until" doc:"made before"`
-	Text      string    `query:"text" maxLength:"255" doc:"within source, target or id"`
-	Principal string    `query:"principal" maxLength:"255" doc:"whose; for admins"`
+	Kinds     []string  `query:"kind" doc:"one or more kinds, separated by commas" enum:"import,copy,tag,batch,transfer,plan,apply,verify"`
+	States    []string  `query:"state" doc:"one or more states, separated by commas" enum:"queued,running,waiting,done,partly,failed,canceled"`
+	Since     time.Time `query:"since" doc:"submitted at this time or later"`
+	Until     time.Time `query:"until" doc:"submitted before this time"`
+	Text      string    `query:"text" maxLength:"255" doc:"a part of the source, the target or the id"`
+	Principal string    `query:"principal" maxLength:"255" doc:"the owner of the jobs; only an admin sees the jobs of other principals"`
 	Schedule  string    `query:"schedule" maxLength:"128"`
-	Parent    string    `query:"parent" maxLength:"128" doc:"retries of this job"`
-	After     string    `query:"after" maxLength:"128" doc:"the cursor: next of the page before"`
+	Parent    string    `query:"parent" maxLength:"128" doc:"the job that the listed jobs retry"`
+	After     string    `query:"after" maxLength:"128" doc:"the cursor: the value of next from the previous page"`
 	Limit     int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
+// paging holds the parameters of an operation that returns one page of a job's items or log.
 type paging struct {
 	ByID
-	After int64 `query:"after" minimum:"0" doc:"the cursor: next of the page before"`
+	After int64 `query:"after" minimum:"0" doc:"the cursor: the value of next from the previous page"`
 	Limit int   `query:"limit" minimum:"1" maximum:"10000" default:"1000"`
 }
 
+// listed is the answer of list-jobs: one page of jobs.
 type listed struct {
-	Link string `header:"Link" doc:"the next page, as rel=next"`
+	Link string `header:"Link" doc:"the URL of the next page, with rel=next"`
 	Body wire.Jobs
 }
 
+// listJobs lists the caller's own jobs, or the jobs of all principals for an admin.
 func (a *api) listJobs(ctx context.Context, in *listing) (*listed, error) {
 	p := caller(ctx)
 	f := in.filter()
@@ -101,7 +105,7 @@ func (a *api) listJobs(ctx context.Context, in *listing) (*listed, error) {
 		return nil, err
 	}
 	for i := range jobs {
-		jobs[i].Request = nil // a list of a megabyte each would be none; the job itself has it
+		jobs[i].Request = nil // a request may be a megabyte, too much for a list; get-job returns it
 	}
 	out := &listed{Body: wire.Jobs{Jobs: append([]wire.Job{}, jobs...), Next: next}}
 	if next != "" {
@@ -112,7 +116,7 @@ func (a *api) listJobs(ctx context.Context, in *listing) (*listed, error) {
 	return out, nil
 }
 
-// filter is what l selects.
+// filter returns l as a wire.Filter.
 func (l listing) filter() wire.Filter {
 	f := wire.Filter{Principal: l.Principal, Kinds: l.Kinds, Since: l.Since, Until: l.Until, Text: l.Text, Schedule: l.Schedule, Parent: l.Parent, After: l.After, Limit: l.Limit}
 	for _, s := range l.States {
@@ -121,6 +125,7 @@ func (l listing) filter() wire.Filter {
 	return f
 }
 
+// report returns the report of a job that has ended.
 func (a *api) report(ctx context.Context, id string) (json.RawMessage, error) {
 	j, err := a.Verb.Visible(ctx, caller(ctx), id)
 	if err != nil {
@@ -131,14 +136,15 @@ func (a *api) report(ctx context.Context, id string) (json.RawMessage, error) {
 	case err != nil:
 		return nil, err
 	case !j.State.Ended():
-		return nil, &fault.Fault{Kind: fault.Conflict, Op: "get report", Name: id, Err: errors.New("the job is " + string(j.State)), Hint: "wait for its end", RetryAfter: time.Second}
+		return nil, &fault.Fault{Kind: fault.Conflict, Op: "get report", Name: id, Err: errors.New("the job is " + string(j.State)), Hint: "wait until the job has ended", RetryAfter: time.Second}
 	case len(raw) == 0:
-		return nil, &fault.Fault{Kind: fault.NotFound, Op: "get report", Name: id, Err: errors.New("the job ended without one"), Hint: "the job says why"}
+		return nil, &fault.Fault{Kind: fault.NotFound, Op: "get report", Name: id, Err: errors.New("the job ended without a report"), Hint: "get the job to see why it failed"}
 	}
 	return raw, nil
 }
 
-// retrying may bring logins again.
+// retrying is a request to retry a job. Its body may hold the logins again, because the server
+// does not keep the logins of a job that has ended.
 type retrying struct {
 	ByID
 	Submitting

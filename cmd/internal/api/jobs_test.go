@@ -20,7 +20,8 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// ask sends one request with any header, and returns the answer with its body read.
+// ask sends one request as the principal name and returns the answer and its body. header holds
+// pairs of a name and a value.
 func (y *yard) ask(name, method, path, body string, header ...string) (*http.Response, string) {
 	y.t.Helper()
 	req, err := http.NewRequestWithContext(y.t.Context(), method, y.server.URL+wire.Prefix+path, strings.NewReader(body))
@@ -62,7 +63,7 @@ func TestAJobIsAcceptedWithItsPlaceAndTheAnswerIsHeldWhereThatIsPreferred(t *tes
 	}
 	resp, _ = y.ask("ann", http.MethodPost, "/imports", body, "Prefer", "respond-async, wait=1")
 	if resp.StatusCode != http.StatusAccepted || resp.Header.Get("Preference-Applied") != "wait=1" {
-		t.Errorf("nobody works: %d %v", resp.StatusCode, resp.Header)
+		t.Errorf("without a worker: %d %v", resp.StatusCode, resp.Header)
 	}
 	y.work()
 	resp, text = y.ask("ann", http.MethodPost, "/imports", body, "Prefer", "wait=3600")
@@ -71,7 +72,7 @@ func TestAJobIsAcceptedWithItsPlaceAndTheAnswerIsHeldWhereThatIsPreferred(t *tes
 	}
 }
 
-// hurried notes the deadlines that are set on its connection.
+// hurried records the deadlines that a handler sets on its connection.
 type hurried struct {
 	*httptest.ResponseRecorder
 	read, write []time.Time
@@ -97,7 +98,7 @@ func TestNoDeadlineIsLeftOnAConnection(t *testing.T) {
 	}
 	w := serve(http.MethodPost, "/plans", `{"import":`+imports+`}`)
 	if n := len(w.read); n != 2 || w.read[0].IsZero() || !w.read[1].IsZero() {
-		t.Errorf("to read: %v", w.read)
+		t.Errorf("read deadlines: %v", w.read)
 	}
 	var j wire.Job
 	if err := json.Unmarshal(w.Body.Bytes(), &j); err != nil {
@@ -105,7 +106,7 @@ func TestNoDeadlineIsLeftOnAConnection(t *testing.T) {
 	}
 	for _, path := range []string{"/plans/" + j.ID, "/jobs/" + j.ID + "/events"} {
 		if w = serve(http.MethodGet, path, ""); len(w.write) < 2 || w.write[0].IsZero() || !w.write[len(w.write)-1].IsZero() {
-			t.Errorf("%s, to write: %v", path, w.write)
+			t.Errorf("%s: write deadlines: %v", path, w.write)
 		}
 	}
 }
@@ -121,11 +122,11 @@ func TestAKeyIsOneJobForADay(t *testing.T) {
 		t.Errorf("%d %v %s", resp.StatusCode, resp.Header, text)
 	}
 	if _, err := y.client("ann").Submit(t.Context(), importing("src/app:v2"), client.How{Key: "k"}); !fault.Is(err, fault.Conflict) {
-		t.Errorf("another request under it: %v", err)
+		t.Errorf("another request with the same key: %v", err)
 	}
 	other, err := y.client("bob").Submit(t.Context(), importing("src/app:v1"), client.How{Key: "k"})
 	if err != nil || other.ID == first.ID {
-		t.Errorf("another's key: %v %s", err, other.ID)
+		t.Errorf("the same key of another principal: %v %s", err, other.ID)
 	}
 }
 
@@ -173,7 +174,7 @@ func TestAListIsPagedFilteredAndOnesOwn(t *testing.T) {
 		t.Errorf("%d %v", len(jobs), err)
 	}
 	if jobs, _, err := c.Jobs(t.Context(), wire.Filter{Principal: "bob"}); err != nil || len(jobs) != 0 {
-		t.Errorf("another's: %d %v", len(jobs), err)
+		t.Errorf("jobs of another principal: %d %v", len(jobs), err)
 	}
 }
 
@@ -193,7 +194,7 @@ func TestAListOfNothingIsAList(t *testing.T) {
 	}
 }
 
-// cutting breaks each stream of events after some writes.
+// cutting breaks the connection after left writes.
 type cutting struct {
 	http.ResponseWriter
 	left int
@@ -216,7 +217,7 @@ func TestAWatchGoesOnAfterItsConnectionBrokeAndLosesNothing(t *testing.T) {
 			if strings.HasSuffix(r.URL.Path, "/events") {
 				mu.Lock()
 				resumed = append(resumed, r.Header.Get("Last-Event-ID"))
-				w = &cutting{w, 5 + len(resumed)} // each gets a little further
+				w = &cutting{w, 5 + len(resumed)} // each connection gets one event further than the last one
 				mu.Unlock()
 			}
 			h.ServeHTTP(w, r)
@@ -239,9 +240,9 @@ func TestAWatchGoesOnAfterItsConnectionBrokeAndLosesNothing(t *testing.T) {
 		}
 		if len(kinds) == 0 {
 			if e.Kind != "state" || !strings.Contains(string(e.Data), j.ID) {
-				t.Errorf("begins with %s %s", e.Kind, e.Data)
+				t.Errorf("the first event is %s %s", e.Kind, e.Data)
 			}
-			y.work() // what it says is all said to who watches
+			y.work() // only now, so that the watch sees every event of the run
 		}
 		kinds = append(kinds, e.Kind)
 		if e.Kind == "state" || e.Kind == "ended" {
@@ -321,7 +322,7 @@ func TestAJobIsCanceledWithinASecondInTheMiddleOfABlob(t *testing.T) {
 			t.Errorf("%s was put", q.Ref)
 		}
 	}
-	// What has ended stays as it is.
+	// To cancel a job that has ended changes nothing.
 	if again, err := c.Cancel(t.Context(), j.ID); err != nil || again.State != wire.Canceled {
 		t.Errorf("%v %+v", err, again)
 	}

@@ -13,11 +13,12 @@ import (
 	"github.com/drayage/dray/credential"
 )
 
-// callers are who asks. What is asked about is ann's.
+// callers lists the principals that send each request. The object of the request belongs to ann.
 var callers = []string{"nobody", "expired", "revoked", "bob", "rita", "otto", "ann", "root"}
 
-// expectation is what one operation answers: to bob, who may the same as ann and is another;
-// to rita, a reader; to otto, a submitter of another project; to ann; to root, an admin.
+// expectation holds the status that one operation returns to each caller: bob has the same rights
+// as ann but is another principal, rita is a reader, otto is a submitter of another project, ann owns
+// the object, and root is an admin. Every other caller gets 401. body is the body of the request.
 type expectation struct {
 	bob, rita, otto, ann, root int
 	body                       string
@@ -44,7 +45,7 @@ const (
 	transfers = `{"sources":["src/app"],"target":"dst/app"}`
 )
 
-// expected has a line for every operation: one that is missing here fails the test.
+// expected has one line for each operation. The test fails if an operation is missing here.
 var expected = map[string]expectation{
 	"import":      {202, 403, 403, 202, 202, imports},
 	"copy":        {202, 403, 403, 202, 202, `{"source":"src/app:v1","targets":["dst/app:v1"]}`},
@@ -53,11 +54,11 @@ var expected = map[string]expectation{
 	"transfer":    {202, 403, 403, 202, 202, transfers},
 	"verify":      {202, 202, 403, 202, 202, transfers},
 	"plan":        {202, 202, 403, 202, 202, `{"import":` + imports + `}`},
-	"upload-plan": {202, 403, 202, 202, 202, "{}"}, // what it says is held against the rules when it is applied
+	"upload-plan": {202, 403, 202, 202, 202, "{}"}, // the access rules are checked when the plan is applied
 	"apply":       {404, 403, 404, 202, 202, `{}`},
 	"get-plan":    {404, 404, 404, 200, 200, ""},
 
-	"list-jobs":  {200, 200, 200, 200, 200, ""}, // one's own
+	"list-jobs":  {200, 200, 200, 200, 200, ""}, // each caller sees only its own
 	"get-job":    {404, 404, 404, 200, 200, ""},
 	"get-report": {404, 404, 404, 200, 200, ""},
 	"list-items": {404, 404, 404, 200, 200, ""},
@@ -65,9 +66,9 @@ var expected = map[string]expectation{
 	"watch-job":  {404, 404, 404, 200, 200, ""},
 	"cancel-job": {404, 404, 404, 202, 202, ""},
 	"delete-job": {404, 404, 404, 202, 202, ""},
-	"retry-job":  {404, 404, 404, 409, 409, ""}, // it is done: nothing failed
+	"retry-job":  {404, 404, 404, 409, 409, ""}, // 409 because the job is done and no step failed
 
-	"list-schedules":  {200, 200, 200, 200, 200, ""}, // one's own
+	"list-schedules":  {200, 200, 200, 200, 200, ""}, // each caller sees only its own
 	"make-schedule":   {201, 403, 403, 201, 201, ""},
 	"get-schedule":    {404, 404, 404, 200, 200, ""},
 	"change-schedule": {404, 403, 404, 200, 200, ""},
@@ -88,7 +89,8 @@ var expected = map[string]expectation{
 	"verify-audit":    {403, 403, 403, 403, 200, ""},
 }
 
-// operations are those of the document, as a client sees them.
+// operations returns the method and the path of each operation in the OpenAPI document that the
+// server serves, by operation ID.
 func operations(t *testing.T, y *yard) map[string][2]string {
 	t.Helper()
 	var doc struct {
@@ -168,7 +170,8 @@ func TestEveryRouteAnswersEveryCallerAsItShouldAndDeniesByDefault(t *testing.T) 
 	t.Logf("%d requests", n)
 }
 
-// subject is what an operation is asked about: a thing of ann's, and one of its own for what would be gone.
+// subject returns the path and the body of one request, which is about an object of ann's. An
+// operation that changes or deletes its object gets a new object for each caller.
 func (y *yard) subject(id, path, body, who, done, plan string) (string, string) {
 	y.t.Helper()
 	thing := done

@@ -11,24 +11,24 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// operation is what differs between operations.
+// operation describes one operation of the API: the values that differ between operations.
 type operation struct {
 	id, method, path string
-	role             access.Role // the least
-	status           int
-	text             string
-	tag              string
-	body             int64         // bytes of a request; 0 is maxBody
-	time             time.Duration // to read it; 0 is bodyTime
+	role             access.Role   // the least role that the caller must have
+	status           int           // of an answer without an error
+	text             string        // the summary in the OpenAPI document
+	tag              string        // the group in the OpenAPI document
+	body             int64         // the largest body of a request, in bytes; 0 means maxBody
+	time             time.Duration // the time to read the body; 0 means bodyTime
 }
 
 const (
-	maxBody  = 1 << 20          // of a request
-	bodyTime = 30 * time.Second // to read one; an upload has longer
-	fileTime = 10 * time.Minute
+	maxBody  = 1 << 20          // bytes of a request's body
+	bodyTime = 30 * time.Second // to read a request's body
+	fileTime = 10 * time.Minute // to read an uploaded plan file
 )
 
-// handle registers one. Its errors become Problems.
+// handle registers the operation o, which do carries out. Errors of do become Problems.
 func handle[I, O any](a *api, o operation, do func(context.Context, *I) (*O, error)) {
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.text, Tags: []string{o.tag}, DefaultStatus: o.status,
@@ -46,7 +46,7 @@ func handle[I, O any](a *api, o operation, do func(context.Context, *I) (*O, err
 	problem := a.huma.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")
 	op.Responses = map[string]*huma.Response{"default": {Description: "Error", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problem}}}}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		unhurried(ctx)
+		clearReadDeadline(ctx)
 		out, err := do(ctx, in)
 		if err != nil {
 			return nil, problemOf(err)
@@ -57,19 +57,19 @@ func handle[I, O any](a *api, o operation, do func(context.Context, *I) (*O, err
 
 var problemType = reflect.TypeFor[wire.Problem]()
 
-// ByID names a thing by its id.
+// ByID holds the id in the path of an operation on one job, plan, schedule, token or secret.
 type ByID struct {
 	ID string `path:"id" maxLength:"128"`
 }
 
-// body is an answer with a body alone.
+// body is an answer that has a body and no headers.
 type body[B any] struct{ Body B }
 
-// made is an answer with the place of what was made.
-type made[B any] struct {
+// created is the answer 201: the new object in the body, its path in the header Location.
+type created[B any] struct {
 	Location string `header:"Location"`
 	Body     B
 }
 
-// nothing is the answer of what has none: 204.
-type nothing struct{}
+// noContent is the answer 204, which has no body.
+type noContent struct{}

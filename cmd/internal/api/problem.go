@@ -16,11 +16,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// statuses is the one place where a Kind becomes a status; docs/api.md is the table for people.
+// statuses is the only table that maps a Kind to an HTTP status. docs/api.md has the same table for
+// users.
 var statuses = map[fault.Kind]int{
 	fault.Invalid:     http.StatusUnprocessableEntity,
 	fault.NotFound:    http.StatusNotFound,
-	fault.Denied:      http.StatusForbidden, // 401 where nobody is known to ask
+	fault.Denied:      http.StatusForbidden, // 401 if the caller is not authenticated
 	fault.Conflict:    http.StatusConflict,
 	fault.Moved:       http.StatusPreconditionFailed,
 	fault.Refused:     http.StatusForbidden,
@@ -33,13 +34,13 @@ var statuses = map[fault.Kind]int{
 	fault.Internal:    http.StatusInternalServerError,
 }
 
-// problem is a wire.Problem with the headers of its answer.
+// problem is a wire.Problem and the headers of its answer. It implements huma.StatusError.
 type problem struct {
 	wire.Problem
 	header http.Header
 }
 
-// problemOf makes an answer of an error.
+// problemOf returns err as an answer.
 func problemOf(err error) *problem {
 	kind := fault.KindOf(err)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -53,7 +54,7 @@ func problemOf(err error) *problem {
 			p.set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
 		}
 	} else if kind == fault.Internal {
-		p.Detail = "internal error" // not in our words: it may say more than a client should read
+		p.Detail = "internal error" // the text of a foreign error may hold what a client must not read
 	}
 	if p.Status == http.StatusServiceUnavailable && p.header == nil {
 		p.set("Retry-After", "1")
@@ -69,8 +70,9 @@ func (p *problem) set(name, value string) {
 	p.header.Set(name, value)
 }
 
-// unknown makes p the answer for who is not known: 401, and how to say who one is.
-func (p *problem) unknown() *problem {
+// unauthorized turns a Denied problem into the answer for a caller that is not authenticated: 401
+// with a challenge. It returns p.
+func (p *problem) unauthorized() *problem {
 	if p.Kind == fault.Denied {
 		p.Status = http.StatusUnauthorized
 		p.Title = http.StatusText(p.Status)
@@ -79,16 +81,17 @@ func (p *problem) unknown() *problem {
 	return p
 }
 
-// Error, GetStatus, GetHeaders and ContentType are what huma asks of an error.
+// Error, GetStatus, GetHeaders and ContentType are the methods that huma requires of an error.
+// Error returns the detail.
 func (p *problem) Error() string { return p.Detail }
 
-// GetStatus is the answer's.
+// GetStatus returns the HTTP status of the answer.
 func (p *problem) GetStatus() int { return p.Status }
 
-// GetHeaders are further headers of the answer.
+// GetHeaders returns the additional headers of the answer.
 func (p *problem) GetHeaders() http.Header { return p.header }
 
-// ContentType is that of RFC 9457.
+// ContentType returns the media type of RFC 9457, whatever type the client accepts.
 func (p *problem) ContentType(string) string { return "application/problem+json" }
 
 func (p *problem) write(w http.ResponseWriter) {
@@ -97,12 +100,12 @@ func (p *problem) write(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // who has gone is not told
+	_ = json.NewEncoder(w).Encode(p) // an error means that the client has gone
 }
 
-// ours replaces what huma says of a request by a Problem. Values are left out: there may be
-// a password among them.
-func ours(_ huma.Context, _ string, v any) (any, error) {
+// errorAsProblem is a huma.Transformer that replaces huma's own error by a Problem. It leaves out
+// the values that huma quotes from the request, because one of them may be a password.
+func errorAsProblem(_ huma.Context, _ string, v any) (any, error) {
 	m, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
@@ -126,7 +129,8 @@ func ours(_ huma.Context, _ string, v any) (any, error) {
 	return p, nil
 }
 
-// wrong reads "body.entries[3].source" as a pointer, "/entries/3/source".
+// wrong returns e as a wire.Wrong. It turns huma's location "body.entries[3].source" into the JSON
+// pointer "/entries/3/source".
 func wrong(e *huma.ErrorDetail) wire.Wrong {
 	in, rest, _ := strings.Cut(e.Location, ".")
 	w := wire.Wrong{In: in, Detail: e.Message}

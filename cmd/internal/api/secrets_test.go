@@ -25,7 +25,7 @@ func readAll(t testing.TB, resp *http.Response) string {
 	return string(raw)
 }
 
-// listening keeps all that a handler answers.
+// listening records every byte that a handler answers.
 type listening struct {
 	http.ResponseWriter
 	mu   *sync.Mutex
@@ -58,12 +58,12 @@ func TestALoginOfARequestIsInNoRowNoAnswerAndNoEvent(t *testing.T) {
 	}
 	r := importing("src/app:v1")
 	r.Import.SourceLogin = &wire.Login{User: "ann", Password: password}
-	// It is there while the job waits and when it has ended; a retry has to bring it again.
+	// The login is deleted when the job ends, so a retry must send it again.
 	j := y.done(r, wire.Done)
 	r.Import.Source, r.Import.Images = "src/app:gone", nil
 	failed := y.done(r, wire.Failed)
 	if _, err := c.Retry(t.Context(), failed.ID, wire.Logins{}, client.How{}); !fault.Is(err, fault.Invalid) {
-		t.Errorf("without its login: %v", err)
+		t.Errorf("a retry without the login: %v", err)
 	}
 	y.image("app", "gone", 2)
 	again, err := c.Retry(t.Context(), failed.ID, wire.Logins{SourceLogin: r.Import.SourceLogin}, client.How{})
@@ -80,7 +80,7 @@ func TestALoginOfARequestIsInNoRowNoAnswerAndNoEvent(t *testing.T) {
 	if err := y.db.QueryRowContext(t.Context(), `SELECT count(*) FROM job_secrets`).Scan(&n); err != nil || n != 0 {
 		t.Errorf("%d secrets are left: %v", n, err)
 	}
-	// What is refused is not repeated either.
+	// The answer to an invalid request must not quote the password either.
 	for _, body := range []string{
 		`{"source":"src/app:v1","sourceLogin":{"user":"ann","password":"` + password + `","pasword":1}}`,
 		`{"source":1,"sourceLogin":{"password":"` + password + `"}}`,
@@ -108,7 +108,7 @@ func TestALoginOfARequestIsInNoRowNoAnswerAndNoEvent(t *testing.T) {
 	}
 	for _, secret := range []string{password, stored} {
 		if strings.Contains(said.String(), secret) {
-			t.Errorf("an answer has %s", secret)
+			t.Errorf("an answer contains the secret %s", secret)
 		}
 		for _, file := range files {
 			if raw, err := os.ReadFile(file); err != nil || bytes.Contains(raw, []byte(secret)) {

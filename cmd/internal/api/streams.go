@@ -18,23 +18,25 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
+// streams registers watch-job and describes the answers that are streamed in the OpenAPI document.
 func (a *api) streams() {
 	handle(a, operation{id: "watch-job", method: http.MethodGet, path: "/jobs/{id}/events", role: access.Reader, status: http.StatusOK, tag: "jobs",
-		text: "What happens to a job, as server-sent events: its state first, \"ended\" last"}, a.watch)
+		text: "Stream the events of a job as server-sent events; the first is \"state\", the last is \"ended\""}, a.watch)
 	content := a.huma.OpenAPI().Paths["/jobs/{id}/events"].Get.Responses["200"]
-	content.Description = "events; each has the id to resume after"
+	content.Description = "a stream of events; each event has an id, after which a client can resume"
 	content.Content = map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}
 	content = a.huma.OpenAPI().Paths["/plans/{id}"].Get.Responses["200"]
 	content.Content = map[string]*huma.MediaType{"application/jsonl": {Schema: &huma.Schema{Type: "string"}}}
 }
 
+// watching is a request for the events of a job.
 type watching struct {
 	ByID
-	LastEventID int64 `header:"Last-Event-ID" minimum:"0" doc:"the id of the event that was read last"`
-	After       int64 `query:"after" minimum:"0" doc:"the same, for who can not set the header"`
+	LastEventID int64 `header:"Last-Event-ID" minimum:"0" doc:"the id of the last event that the client has read"`
+	After       int64 `query:"after" minimum:"0" doc:"the same as Last-Event-ID, for a client that cannot set the header"`
 }
 
-// watch streams events until the job's end, or the client's.
+// watch streams the events of a job until the job ends or the client goes.
 func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, error) {
 	if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
 		return nil, err
@@ -45,14 +47,14 @@ func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, er
 		leave, ok := a.Streams.Take(caller(ctx))
 		if !ok {
 			problemOf(&fault.Fault{Kind: fault.Throttled, Op: "watch job", Name: in.ID, RetryAfter: 5 * time.Second,
-				Err: errors.New("as many streams of events are open as one may have"), Hint: "close some, or look at the job now and then"}).write(w)
+				Err: errors.New("this principal has too many event streams open"), Hint: "close some streams, or poll the job instead"}).write(w)
 			return
 		}
 		defer leave()
 		w.Header().Set("Content-Type", "text/event-stream")
-		w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
+		w.Header().Set("X-Accel-Buffering", "no") // otherwise nginx buffers the stream
 		w.WriteHeader(http.StatusOK)
-		defer hurryLess(w)
+		defer clearWriteDeadline(w)
 		s := &sse{w: w, control: http.NewResponseController(w), patience: a.Patience}
 		ctx, done := context.WithCancel(hc.Context())
 		defer done()
@@ -61,7 +63,7 @@ func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, er
 			defer close(events)
 			for e, err := range a.Queue.Watch(ctx, in.ID, after) {
 				if err != nil {
-					return // the client comes again
+					return // the client reconnects and resumes
 				}
 				select {
 				case events <- e:
@@ -84,11 +86,12 @@ func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, er
 				err = s.write(": still here\n\n")
 			}
 		}
-		// Who does not read is left: the watch ends with ctx.
+		// A write failed, because the client has gone or did not read for s.patience. The deferred
+		// done ends the goroutine above.
 	}}, nil
 }
 
-// sse writes server-sent events.
+// sse writes server-sent events. Each write must end within patience.
 type sse struct {
 	w        io.Writer
 	control  *http.ResponseController
@@ -100,12 +103,12 @@ func (s *sse) event(e wire.Event) error {
 	if len(data) == 0 {
 		data = json.RawMessage("null")
 	}
-	// JSON has no line breaks but between its tokens, and ours has none there.
+	// An event must fit on one line. JSON has line breaks only between tokens, and e.Data is compact.
 	return s.write("id: " + strconv.FormatInt(e.Seq, 10) + "\nevent: " + e.Kind + "\ndata: " + string(data) + "\n\n")
 }
 
 func (s *sse) write(text string) error {
-	// A writer without deadlines, as in a test, is as good.
+	// A writer without deadlines is acceptable: tests use one.
 	if err := s.control.SetWriteDeadline(time.Now().Add(s.patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
@@ -115,12 +118,13 @@ func (s *sse) write(text string) error {
 	return s.control.Flush()
 }
 
-// hurryLess takes the deadline of what was written back: the connection goes on to be used.
-func hurryLess(w http.ResponseWriter) {
+// clearWriteDeadline removes the deadline of the last write, because the connection serves further
+// requests.
+func clearWriteDeadline(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 }
 
-// showPlan streams a plan's file.
+// showPlan streams the file of a plan.
 func (a *api) showPlan(ctx context.Context, in *ByID) (*huma.StreamResponse, error) {
 	file, err := a.Verb.Plan(ctx, caller(ctx), in.ID)
 	if err != nil {
@@ -130,7 +134,7 @@ func (a *api) showPlan(ctx context.Context, in *ByID) (*huma.StreamResponse, err
 		_, w := humago.Unwrap(hc)
 		w.Header().Set("Content-Type", "application/jsonl")
 		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", "plan-"+in.ID+".jsonl"))
-		defer hurryLess(w)
+		defer clearWriteDeadline(w)
 		control := http.NewResponseController(w)
 		buf := make([]byte, 64<<10)
 		for {
@@ -145,7 +149,8 @@ func (a *api) showPlan(ctx context.Context, in *ByID) (*huma.StreamResponse, err
 				return
 			}
 			if err != nil {
-				// It has begun: only a broken connection says that it is not whole.
+				// The status has already been sent. Only a broken connection can tell the client
+				// that the file is not complete.
 				panic(http.ErrAbortHandler)
 			}
 		}

@@ -33,13 +33,13 @@ func TestAFaultIsTheSameBehindTheServer(t *testing.T) {
 			t.Errorf("%s\n%s (%+v)", want, is, f)
 		}
 	}
-	// What is not ours is not told.
+	// The text of an error that is not a Fault must not reach the client.
 	if p := problemOf(errors.New("the DSN is postgres://u:pw@h")); strings.Contains(p.Detail, "pw") || p.Status != http.StatusInternalServerError {
 		t.Errorf("%+v", p)
 	}
 }
 
-// asked is the error that a client makes of an answer.
+// asked returns the error that the client makes of an answer.
 func asked(t *testing.T, answer func(http.ResponseWriter)) error {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) }))
@@ -49,7 +49,7 @@ func asked(t *testing.T, answer func(http.ResponseWriter)) error {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	return c.DeleteSchedule(t.Context(), "any") // which is asked once, whatever the answer
+	return c.DeleteSchedule(t.Context(), "any") // a request that the client never repeats
 }
 
 func TestTheDocumentedTableIsTheOneOfTheCodeAndEveryRouteIsInIt(t *testing.T) {
@@ -104,7 +104,7 @@ func TestAnOperationThatNamesNoRoleLetsNobodyIn(t *testing.T) {
 		if path == "/named" {
 			o.role = access.Admin
 		}
-		handle(a, o, func(context.Context, *struct{}) (*nothing, error) { return nil, nil })
+		handle(a, o, func(context.Context, *struct{}) (*noContent, error) { return nil, nil })
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, wire.Prefix+path, nil))
 		if w.Code != want {

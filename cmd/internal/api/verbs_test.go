@@ -92,7 +92,7 @@ func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
 	y.image("app", "v2", 2)
 	p := y.done(wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"src"}, Target: "dst"}}}}, wire.Done)
 	if n := y.dst.Count(http.MethodPut, ""); n != 0 {
-		t.Errorf("a plan wrote %d times", n)
+		t.Errorf("a plan sent %d writes", n)
 	}
 	in, err := c.Plan(t.Context(), p.ID)
 	if err != nil {
@@ -111,14 +111,14 @@ func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
 	if err := read.Write(&again); err != nil || again.String() != string(file) {
 		t.Errorf("%v\n%s\n%s", err, &again, file)
 	}
-	// One tag moves: that step is refused, the other is done.
+	// One tag of the source moves after the plan was made. Its step fails, the other step is done.
 	moved := y.image("app", "v2", 3)
 	j := y.done(wire.Request{Kind: wire.KindApply, Apply: &wire.Apply{Plan: p.ID}}, wire.Partly)
 	if j.Failure.Kind != fault.Moved {
 		t.Errorf("%+v", j.Failure)
 	}
 	testbed.Same(t, y.src, y.dst, "app", "v1", "app", "v1")
-	// The same file, sent by somebody.
+	// A client uploads the same file.
 	sent := y.done(wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: file}}, wire.Done)
 	y.done(wire.Request{Kind: wire.KindApply, Apply: &wire.Apply{Plan: sent.ID, Follow: true}}, wire.Done)
 	if got := testbed.CraneDigest(t, y.dst, "app", "v2"); got != moved.Digest() {
@@ -135,10 +135,10 @@ func TestAPlanIsMadeShownSentBackAndCarriedOut(t *testing.T) {
 		t.Error(err)
 	}
 	if err := upload(string(file)); err != nil {
-		t.Errorf("the same again: %v", err)
+		t.Errorf("a second upload of the same file: %v", err)
 	}
 	if err := upload(string(file[:len(file)-1])); !fault.Is(err, fault.Conflict) {
-		t.Errorf("another file under one key: %v", err)
+		t.Errorf("another file with the same key: %v", err)
 	}
 	for name, bad := range map[string]string{"no plan": "{}\n", "cut": string(file[:len(file)-9])} {
 		j, err := c.Submit(t.Context(), wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Uploaded: true, File: []byte(bad)}}, client.How{Wait: 10 * time.Second})
@@ -171,14 +171,15 @@ func TestARetryDoesOnlyWhatFailed(t *testing.T) {
 	}
 	for _, q := range y.src.Log() {
 		if q.Ref == "v1" || q.Ref == "v2" {
-			t.Errorf("%s was asked for again", q.Ref)
+			t.Errorf("%s was requested again", q.Ref)
 		}
 	}
 	if _, err := c.Retry(t.Context(), j.ID, wire.Logins{}, client.How{}); !fault.Is(err, fault.Conflict) {
-		t.Errorf("of a job that is done: %v", err)
+		t.Errorf("a retry of a job that is done: %v", err)
 	}
 
-	// Of a transfer, the tag that failed; and not the repository whose tags did not.
+	// The retry of a transfer copies only the tag that failed. It does not read the repository whose
+	// tags are all done.
 	y.image("other", "v1", 4)
 	testbed.Random(t, y.dst, "m/app", "v1", testbed.RandomOptions{Seed: 50})
 	refuse := wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{Ends: wire.Ends{Sources: []string{"src"}, Target: "dst/m/"}, Overwrite: "refuse"}}
@@ -193,7 +194,7 @@ func TestARetryDoesOnlyWhatFailed(t *testing.T) {
 	}
 	for _, q := range y.src.Log() {
 		if strings.Contains(q.Repo, "other") {
-			t.Errorf("%s was asked for again", q.Repo)
+			t.Errorf("%s was requested again", q.Repo)
 		}
 	}
 }
@@ -221,7 +222,7 @@ func TestWhatCouldNotBeLookedAtOrWasCanceledIsRetriedWhole(t *testing.T) {
 	}
 	for _, q := range y.src.Log() {
 		if q.Repo == "app" {
-			t.Errorf("%s %s was asked for again", q.Method, q.Path)
+			t.Errorf("%s %s was requested again", q.Method, q.Path)
 		}
 	}
 	var sum dray.TransferReport

@@ -23,8 +23,9 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// yard is a server with two registries. Its principals: root (admin), ann, who may all between
-// the registries, bob, who may the same, rita, a reader who may look at all, and otto, whose project is elsewhere.
+// yard is a server with two registries. Its principals are root, an admin; ann and bob, submitters
+// that may do everything with both registries; rita, a reader that may read everything; and otto, a
+// submitter whose rules name another registry only.
 type yard struct {
 	t        testing.TB
 	src, dst *testbed.Registry
@@ -51,12 +52,12 @@ func rules() []access.Rule {
 
 type settings struct {
 	proxy func(http.Handler) http.Handler
-	idle  bool // nobody works
+	idle  bool // no worker runs until work is called
 	beat  time.Duration
 	src   *testbed.Registry
 	dst   *testbed.Registry
 
-	queued        int // jobs of one principal
+	queued        int // the most queued jobs of one principal; 0 means no limit
 	streams, held *access.Places
 }
 
@@ -119,7 +120,7 @@ func (y *yard) now() time.Time {
 	return y.clock
 }
 
-// work lets a worker begin; it ends with the test, before the database.
+// work starts a worker. The cleanup of the test stops it before it closes the database.
 func (y *yard) work() {
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -137,7 +138,7 @@ func (y *yard) client(name string) *client.Client {
 	return c
 }
 
-// done submits r as ann and returns the job when it has ended in state.
+// done submits r as ann, waits for the end of the job and checks that it ended in state.
 func (y *yard) done(r wire.Request, state wire.State) wire.Job {
 	y.t.Helper()
 	c := y.client("ann")

@@ -8,16 +8,18 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
+// answer writes body as JSON.
 func answer(w http.ResponseWriter, status int, body any) {
 	raw, err := json.Marshal(body)
 	if err != nil {
-		status, raw = http.StatusInternalServerError, []byte(`{"error":{"code":"InternalServerError","message":"the answer does not marshal"}}`)
+		status, raw = http.StatusInternalServerError, []byte(`{"error":{"code":"InternalServerError","message":"the answer cannot be encoded as JSON"}}`)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(raw) // to a client that may have gone
+	_, _ = w.Write(raw) // an error means that the client has gone
 }
 
+// list returns items in the form of a list of the resource manager.
 func list(items ...any) map[string]any {
 	if items == nil {
 		items = []any{}
@@ -25,20 +27,23 @@ func list(items ...any) map[string]any {
 	return map[string]any{"value": items}
 }
 
-// tell answers with an error as the resource manager writes them; x-ms-error-code is what SDKs look at first.
-func tell(w http.ResponseWriter, status int, code, message string) {
+// writeError answers with an error in the form of the resource manager. SDKs read the header
+// x-ms-error-code first.
+func writeError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("X-Ms-Error-Code", code)
 	answer(w, status, map[string]any{"error": map[string]string{"code": code, "message": message}})
 }
 
-func notThere(w http.ResponseWriter, r *http.Request) {
+// notFound answers a request for a path or an operation that dray does not have.
+func notFound(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		tell(w, http.StatusNotFound, "InvalidResourceOperation", "dray imports images; it does not know this operation.")
+		writeError(w, http.StatusNotFound, "InvalidResourceOperation", "dray supports only the import of images, not this operation.")
 		return
 	}
-	tell(w, http.StatusNotFound, "InvalidResourceType", "dray knows container registries and the import of images; it does not know this resource.")
+	writeError(w, http.StatusNotFound, "InvalidResourceType", "dray supports only container registries and the import of images, not this resource.")
 }
 
+// unauthorized answers 401 to a request without a valid login. err may be nil.
 func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, err error) {
 	if err != nil && !fault.Is(err, fault.Denied) {
 		refuse(w, err)
@@ -46,35 +51,36 @@ func (h *handler) unauthorized(w http.ResponseWriter, r *http.Request, err error
 	}
 	message := "Log in with a token of dray."
 	if err != nil {
-		message = said(err)
+		message = withHint(err)
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="`+h.base(r)+`/adfs"`)
-	tell(w, http.StatusUnauthorized, "AuthenticationFailed", message)
+	writeError(w, http.StatusUnauthorized, "AuthenticationFailed", message)
 }
 
-// refuse answers a request that failed as such; jobs that fail are told by failed.
+// refuse answers a request that failed itself. For a job that failed, see failed.
 func refuse(w http.ResponseWriter, err error) {
 	switch kind := fault.KindOf(err); kind {
 	case fault.Denied:
-		tell(w, http.StatusForbidden, "AuthorizationFailed", said(err))
+		writeError(w, http.StatusForbidden, "AuthorizationFailed", withHint(err))
 	case fault.Conflict:
-		tell(w, http.StatusConflict, "Conflict", said(err))
+		writeError(w, http.StatusConflict, "Conflict", withHint(err))
 	case fault.NotFound:
-		tell(w, http.StatusNotFound, "NotFound", said(err))
+		writeError(w, http.StatusNotFound, "NotFound", withHint(err))
 	case fault.Throttled, fault.Full:
 		w.Header().Set("Retry-After", "5")
-		tell(w, http.StatusTooManyRequests, "TooManyRequests", said(err))
+		writeError(w, http.StatusTooManyRequests, "TooManyRequests", withHint(err))
 	case fault.Unavailable, fault.Canceled:
 		w.Header().Set("Retry-After", "5")
-		tell(w, http.StatusServiceUnavailable, "ServerTimeout", said(err))
+		writeError(w, http.StatusServiceUnavailable, "ServerTimeout", withHint(err))
 	case fault.Internal:
-		tell(w, http.StatusInternalServerError, "InternalServerError", said(err))
+		writeError(w, http.StatusInternalServerError, "InternalServerError", withHint(err))
 	default:
-		tell(w, http.StatusBadRequest, "InvalidParameters", said(err))
+		writeError(w, http.StatusBadRequest, "InvalidParameters", withHint(err))
 	}
 }
 
-func said(err error) string {
+// withHint returns the text of err with its hint.
+func withHint(err error) string {
 	text := err.Error()
 	if hint := fault.HintOf(err); hint != "" {
 		text += " (hint: " + hint + ")"
@@ -90,7 +96,7 @@ func read(w http.ResponseWriter, r *http.Request, v any) error {
 		if errors.As(err, &wrong) {
 			return invalid("the value of " + wrong.Field + " has the wrong type")
 		}
-		return invalid("the body is not the JSON that was expected") // which may hold a password: it is not quoted
+		return invalid("the body is not valid JSON for this operation") // the error of the decoder may quote a password
 	}
 	return nil
 }

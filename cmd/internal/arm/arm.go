@@ -7,12 +7,13 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 )
 
-// Patterns are what a mux sends to the handler of New.
+// Patterns returns the patterns of the paths that a mux must send to the handler of New.
 func Patterns() []string {
 	return []string{"/subscriptions", "/subscriptions/", "/tenants", "/providers/", "/metadata/", "/adfs/", "/" + tenantID + "/", "/dray/", "/oauth2/", "/acr/v1/"}
 }
 
-// New returns the handler. It authenticates by itself: clients of this dialect want its own refusals.
+// New returns the handler of the API. The handler authenticates requests itself, because Azure's
+// clients expect errors in Azure's form.
 func New(c Config) http.Handler {
 	if c.Hold == 0 {
 		c.Hold = defaultHold
@@ -24,6 +25,7 @@ func New(c Config) http.Handler {
 	return h
 }
 
+// ServeHTTP answers a request to any of Patterns.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if id := r.Header.Get("X-Ms-Client-Request-Id"); id != "" && len(id) <= 64 {
@@ -44,7 +46,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// manager is the resource manager itself: all of it wants a login and an api-version.
+// manager answers the requests to the resource manager, which all require a login and an api-version.
 func (h *handler) manager(w http.ResponseWriter, r *http.Request, path []string) {
 	p, err := h.Access.Authenticate(r)
 	if err != nil || p.Via == access.ViaNothing {
@@ -52,16 +54,16 @@ func (h *handler) manager(w http.ResponseWriter, r *http.Request, path []string)
 		return
 	}
 	if r.URL.Query().Get("api-version") == "" {
-		tell(w, http.StatusBadRequest, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required for all requests.")
+		writeError(w, http.StatusBadRequest, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required for all requests.")
 		return
 	}
 	if at, ok := scopeOf(path); ok {
-		h.within(w, r, p, at)
+		h.subscriptionPath(w, r, p, at)
 		return
 	}
 	if r.Method == http.MethodGet && is(path, "tenants") {
 		answer(w, http.StatusOK, list(map[string]any{"id": "/tenants/" + tenantID, "tenantId": tenantID, "displayName": "dray"}))
 		return
 	}
-	notThere(w, r)
+	notFound(w, r)
 }

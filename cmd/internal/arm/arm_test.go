@@ -26,18 +26,18 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// bench is a server with this dialect, a worker behind it, and registries around it.
+// bench is a server with this API, with a worker and registries.
 type bench struct {
 	t        *testing.T
 	srv      *httptest.Server
 	host     string
-	ca       string // file
+	ca       string // the file of the certificate authority
 	access   *access.Access
 	queue    *job.Queue
 	source   *testbed.Registry
 	target   *testbed.Registry
-	embedded *testbed.Registry // the registry of the server, by a door of its own
-	token    string            // a submitter's, who may import into the target
+	embedded *testbed.Registry // the registry of the server, on another listener
+	token    string            // of a submitter that may import into the target
 	hold     time.Duration
 
 	service *verb.Service
@@ -51,7 +51,7 @@ type bench struct {
 	handler atomic.Pointer[http.ServeMux]
 }
 
-// options are what tests change; the zero options are a worker, and answers that do not wait.
+// options holds what tests change. The zero options mean a worker, and answers that do not wait.
 type options struct {
 	hold    time.Duration
 	workers string // "none" leaves jobs queued
@@ -107,7 +107,7 @@ func start(t *testing.T, o options) *bench {
 	return b
 }
 
-// open opens what is kept in b.dir and serves it.
+// open opens the data in b.dir and serves it.
 func (b *bench) open() {
 	b.t.Helper()
 	var err error
@@ -142,7 +142,7 @@ func (b *bench) restart() {
 	b.open()
 }
 
-// mount puts the handler beside a registry that wants a login, as the server does.
+// mount serves the handler together with a registry that requires a login, as the server does.
 func (b *bench) mount(mux *http.ServeMux, registry http.Handler) {
 	h := arm.New(b.config)
 	for _, p := range arm.Patterns() {
@@ -184,7 +184,7 @@ const (
 	version  = "?api-version=2023-07-01"
 )
 
-// reply is an answer that was read.
+// reply is an answer with its body read.
 type reply struct {
 	*http.Response
 	body map[string]any
@@ -197,7 +197,7 @@ func (r reply) code() string {
 	return code
 }
 
-// send sends a request in the name of token; a string body is sent as it is, anything else as JSON.
+// send sends a request with a token. A body that is a string is sent as it is, any other as JSON.
 func (b *bench) send(token, method, path string, body any, header ...string) reply {
 	b.t.Helper()
 	var raw []byte
@@ -243,7 +243,7 @@ func (b *bench) send(token, method, path string, body any, header ...string) rep
 	return out
 }
 
-// form posts a form, as logins are.
+// form posts a form, as a login does.
 func (b *bench) form(path string, pairs ...string) reply {
 	b.t.Helper()
 	v := url.Values{}
@@ -253,12 +253,12 @@ func (b *bench) form(path string, pairs ...string) reply {
 	return b.send("", "POST", path, v.Encode(), "Content-Type", "application/x-www-form-urlencoded")
 }
 
-// from is the body of an import by address.
+// from returns the body of an import from a registry that is given by its address.
 func (b *bench) from(image string, targets ...string) map[string]any {
 	return map[string]any{"source": map[string]any{"registryUri": b.source.Host, "sourceImage": image}, "targetTags": targets}
 }
 
-// finish polls like a client, until the operation ends.
+// finish polls like a client until the operation ends.
 func (b *bench) finish(r reply) reply {
 	b.t.Helper()
 	for r.StatusCode == http.StatusAccepted {
@@ -274,7 +274,7 @@ func (b *bench) finish(r reply) reply {
 	return r
 }
 
-// newest is the id of the last job.
+// newest returns the id of the newest job.
 func (b *bench) newest() string {
 	b.t.Helper()
 	jobs, _, err := b.queue.List(b.t.Context(), job.Filter{Limit: 1})

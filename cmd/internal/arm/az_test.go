@@ -12,7 +12,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// az runs the real program, apart from whatever else is configured here.
+// az runs the real az with its own configuration directory.
 type az struct {
 	b   *bench
 	env []string
@@ -51,7 +51,7 @@ func (a az) ok(args ...string) (stdout string) {
 	return out
 }
 
-// setUp runs the commands of docs/from-az.md as they stand there, but for the names of this test.
+// setUp runs the commands of docs/from-az.md, with the names of this test.
 func (a az) setUp() {
 	a.b.t.Helper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "from-az.md"))
@@ -61,7 +61,7 @@ func (a az) setUp() {
 	_, rest, found := strings.Cut(string(page), "```bash\nexport REQUESTS_CA_BUNDLE=")
 	block, _, closed := strings.Cut(rest, "```")
 	if !found || !closed || strings.Count(block, "\n") != 5 {
-		a.b.t.Fatalf("the documentation has no set-up in five lines: %s", block)
+		a.b.t.Fatalf("the documentation has no setup of five lines: %s", block)
 	}
 	script := strings.NewReplacer("/etc/dray/ca.pem", a.b.ca, "https://dray.example.com", a.b.srv.URL, "docker.io/library/hello-world:latest", a.b.source.Host+"/library/app:v1").
 		Replace("export REQUESTS_CA_BUNDLE=" + block)
@@ -80,7 +80,7 @@ func TestTheRealAzImportsLogsInAndLists(t *testing.T) {
 
 	a.setUp()
 	if b.digest("hello-world:latest") != b.sourceDigest("v1") {
-		t.Fatal("what the documentation imports did not arrive")
+		t.Fatal("the image of the documentation's import is not at the target")
 	}
 
 	// The source is one of the configured registries: az finds it in the list and sends its resource ID.
@@ -88,7 +88,7 @@ func TestTheRealAzImportsLogsInAndLists(t *testing.T) {
 		t.Errorf("it says %s", out)
 	}
 	if b.digest("team/app:v1") != b.sourceDigest("v1") || b.digest("team/app:latest") != b.sourceDigest("v1") {
-		t.Error("it did not arrive")
+		t.Error("the image is not at the target")
 	}
 	_, said, code := a.run("acr", "import", "-n", "production", "--source", b.source.Host+"/library/app:v2", "-t", "team/app:v1")
 	if code != 1 || !strings.Contains(said, "(Conflict)") || !strings.Contains(said, "already exists") || !strings.Contains(said, "Code: Conflict") {
@@ -96,7 +96,7 @@ func TestTheRealAzImportsLogsInAndLists(t *testing.T) {
 	}
 	a.ok("acr", "import", "-n", "production", "--source", b.source.Host+"/library/app:v2", "-t", "team/app:v1", "--force")
 	if b.digest("team/app:v1") != b.sourceDigest("v2") {
-		t.Error("--force did not replace it")
+		t.Error("--force did not replace the image")
 	}
 	a.ok("acr", "import", "-n", "production", "--source", "library/app:v1", "--registry", "hubregistry", "--repository", "team/untagged")
 	if _, said, code := a.run("acr", "import", "-n", "production", "--source", b.source.Host+"/library/app:nothing"); code != 3 || !strings.Contains(said, "ManifestUnknown") {
@@ -120,7 +120,7 @@ func TestTheRealAzImportsLogsInAndLists(t *testing.T) {
 	}
 	refresh := strings.TrimSpace(a.ok("acr", "login", "-n", "labeu", "--expose-token", "--query", "accessToken", "-o", "tsv"))
 	if got := b.form("/oauth2/token", "grant_type", "refresh_token", "service", b.host, "refresh_token", refresh).text("access_token"); got == "" {
-		t.Error("what it exposes is no refresh token")
+		t.Error("--expose-token did not print a refresh token")
 	}
 	if got := strings.TrimSpace(a.ok("acr", "list", "--query", "[].name", "-o", "tsv")); got != "production\nhubregistry\nlabeu" {
 		t.Errorf("%q", got)
@@ -143,6 +143,6 @@ func TestTheRealAzDoesNotWaitWhereItIsToldSo(t *testing.T) {
 		_ = j
 	}
 	if b.digest("x:y") == "" {
-		t.Error("it did not arrive")
+		t.Error("the image is not at the target")
 	}
 }

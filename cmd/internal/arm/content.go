@@ -15,35 +15,35 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// What lists of the embedded registry are asked of the rules as.
+// pull is the verb that the rules must grant for reading the embedded registry.
 const pull = "pull"
 
 const (
 	defaultPage = 100
-	maxPage     = 1000 // ACR's own
+	maxPage     = 1000 // as in ACR
 )
 
-// content is ACR's data plane over the embedded registry: what `az acr repository` reads. Times are
-// not told, because the registry does not know them, and who wants an order by them is refused:
-// scripts that remove what is old must not be told of another.
+// content answers the requests of `az acr repository` about the embedded registry: ACR's data plane.
+// The answers contain no times, because the registry does not know them. A request for an order by
+// time is refused, because a script that deletes old images must not get another order.
 func (h *handler) content(w http.ResponseWriter, r *http.Request) {
 	rest, ours := strings.CutPrefix(r.URL.Path, "/acr/v1/")
 	if h.V2 == nil || !ours || r.Method != http.MethodGet {
-		ociError(w, http.StatusNotFound, "UNSUPPORTED", "dray reads catalogs, tags and manifests here, of its own registry")
+		ociError(w, http.StatusNotFound, "UNSUPPORTED", "only catalogs, tags and manifests of the embedded registry can be read here")
 		return
 	}
 	p, err := h.Access.Authenticate(r)
 	if err != nil && !fault.Is(err, fault.Denied) {
-		ociError(w, http.StatusServiceUnavailable, "UNAVAILABLE", said(err))
+		ociError(w, http.StatusServiceUnavailable, "UNAVAILABLE", withHint(err))
 		return
 	}
 	if err != nil {
 		w.Header().Set("WWW-Authenticate", Challenge(h.base(r)))
-		ociError(w, http.StatusUnauthorized, "UNAUTHORIZED", said(err))
+		ociError(w, http.StatusUnauthorized, "UNAUTHORIZED", withHint(err))
 		return
 	}
 	if by := r.URL.Query().Get("orderby"); by != "" && !strings.EqualFold(by, "none") {
-		ociError(w, http.StatusBadRequest, "UNSUPPORTED", "this registry does not know when its tags were set: leave orderby out")
+		ociError(w, http.StatusBadRequest, "UNSUPPORTED", "this registry does not know when its tags were set; leave orderby out")
 		return
 	}
 	if rest == "_catalog" {
@@ -56,13 +56,13 @@ func (h *handler) content(w http.ResponseWriter, r *http.Request) {
 			repo, what, tag = before, list, strings.TrimPrefix(after, "/")
 		}
 	}
-	// What is no name must not become a path of another meaning.
+	// A text that is not a name could become a path with another meaning.
 	if _, err := ref.NewRepo(h.Host, repo); err != nil || what == "/_tags" && tag != "" && ref.Tag(tag) != nil {
 		ociError(w, http.StatusBadRequest, "NAME_INVALID", "not the name of a repository or tag")
 		return
 	}
 	if err := h.Access.Allow(p, access.Ask{Verb: pull, Source: h.Host + "/" + repo}); err != nil {
-		ociError(w, http.StatusForbidden, "DENIED", said(err))
+		ociError(w, http.StatusForbidden, "DENIED", withHint(err))
 		return
 	}
 	switch {
@@ -75,14 +75,15 @@ func (h *handler) content(w http.ResponseWriter, r *http.Request) {
 	case what == "":
 		h.repository(w, r, repo)
 	default:
-		ociError(w, http.StatusNotFound, "UNSUPPORTED", "one manifest is read at /v2/")
+		ociError(w, http.StatusNotFound, "UNSUPPORTED", "read a single manifest at /v2/")
 	}
 }
 
+// catalog answers with a page of the repositories that the principal may pull.
 func (h *handler) catalog(w http.ResponseWriter, r *http.Request, p access.Principal) {
 	n := pageSize(r)
 	mine, last := []string{}, r.URL.Query().Get("last")
-	for len(mine) <= n { // one more tells whether there are more
+	for len(mine) <= n { // one more than a page, to know whether another page follows
 		var page struct {
 			Repositories []string `json:"repositories"`
 		}
@@ -101,16 +102,18 @@ func (h *handler) catalog(w http.ResponseWriter, r *http.Request, p access.Princ
 	}
 	if len(mine) > n {
 		mine = mine[:n]
-		more(w, r, n, mine[n-1])
+		nextPage(w, r, n, mine[n-1])
 	}
 	answer(w, http.StatusOK, map[string]any{"repositories": mine})
 }
 
-// attributes are those of something that is not locked: dray has no locks of its own.
+// attributes returns the attributes of a repository or tag that is not locked, because dray's
+// registry has no locks.
 func attributes() map[string]bool {
 	return map[string]bool{"deleteEnabled": true, "writeEnabled": true, "readEnabled": true, "listEnabled": true}
 }
 
+// tagged is a tag in the form of ACR.
 type tagged struct {
 	Name       string          `json:"name"`
 	Digest     string          `json:"digest"`
@@ -120,7 +123,8 @@ type tagged struct {
 	mediaType string
 }
 
-// names lists the tags of repo, those of one page; more tells whether there are others.
+// names returns one page of the tags of repo, at most n. more reports whether other tags follow. If ok
+// is false, names has answered the request with an error.
 func (h *handler) names(w http.ResponseWriter, r *http.Request, repo string, n int) (tags []string, more, ok bool) {
 	var page struct {
 		Tags []string `json:"tags"`
@@ -142,6 +146,7 @@ func (h *handler) names(w http.ResponseWriter, r *http.Request, repo string, n i
 	return page.Tags, false, true
 }
 
+// tags answers with one page of the tags of repo.
 func (h *handler) tags(w http.ResponseWriter, r *http.Request, repo string) {
 	n := pageSize(r)
 	names, others, ok := h.names(w, r, repo, n)
@@ -151,17 +156,18 @@ func (h *handler) tags(w http.ResponseWriter, r *http.Request, repo string) {
 	digest := r.URL.Query().Get("digest")
 	all := []tagged{}
 	for _, name := range names {
-		// A tag that went in between is left out.
+		// A tag that was deleted meanwhile is left out.
 		if t, ok := h.resolve(r.Context(), repo, name); ok && (digest == "" || digest == t.Digest) {
 			all = append(all, t)
 		}
 	}
 	if others {
-		more(w, r, n, names[n-1])
+		nextPage(w, r, n, names[n-1])
 	}
 	answer(w, http.StatusOK, map[string]any{"registry": h.Host, "imageName": repo, "tags": all})
 }
 
+// tag answers with one tag.
 func (h *handler) tag(w http.ResponseWriter, r *http.Request, repo, name string) {
 	t, ok := h.resolve(r.Context(), repo, name)
 	if !ok {
@@ -171,7 +177,7 @@ func (h *handler) tag(w http.ResponseWriter, r *http.Request, repo, name string)
 	answer(w, http.StatusOK, map[string]any{"registry": h.Host, "imageName": repo, "tag": t})
 }
 
-// manifests lists those that have tags.
+// manifests answers with the manifests of one page of tags. Manifests without a tag are not listed.
 func (h *handler) manifests(w http.ResponseWriter, r *http.Request, repo string) {
 	n := pageSize(r)
 	names, others, ok := h.names(w, r, repo, n)
@@ -197,11 +203,12 @@ func (h *handler) manifests(w http.ResponseWriter, r *http.Request, repo string)
 		at[t.Digest].Tags = append(at[t.Digest].Tags, name)
 	}
 	if others {
-		more(w, r, n, names[n-1])
+		nextPage(w, r, n, names[n-1])
 	}
 	answer(w, http.StatusOK, map[string]any{"registry": h.Host, "imageName": repo, "manifests": all})
 }
 
+// repository answers with the number of tags of repo.
 func (h *handler) repository(w http.ResponseWriter, r *http.Request, repo string) {
 	names, _, ok := h.names(w, r, repo, 1<<30)
 	if !ok {
@@ -210,15 +217,17 @@ func (h *handler) repository(w http.ResponseWriter, r *http.Request, repo string
 	answer(w, http.StatusOK, map[string]any{"registry": h.Host, "imageName": repo, "tagCount": len(names), "changeableAttributes": attributes()})
 }
 
+// resolve returns the tag with its digest; false means that it does not exist.
 func (h *handler) resolve(ctx context.Context, repo, tag string) (tagged, bool) {
-	rec := h.inner(ctx, http.MethodHead, "/v2/"+repo+"/manifests/"+url.PathEscape(tag), nil)
+	rec := h.askEmbedded(ctx, http.MethodHead, "/v2/"+repo+"/manifests/"+url.PathEscape(tag), nil)
 	t := tagged{Name: tag, Digest: rec.header.Get("Docker-Content-Digest"), Attributes: attributes(), mediaType: rec.header.Get("Content-Type")}
 	return t, rec.status == http.StatusOK && t.Digest != ""
 }
 
-// v2 asks the embedded registry and decodes its answer into v, or passes on what it says instead.
+// v2 sends a request to the embedded registry and decodes its answer into v. If the registry answers
+// with an error, v2 passes the error to the client and returns false.
 func (h *handler) v2(w http.ResponseWriter, r *http.Request, path string, query url.Values, v any) bool {
-	rec := h.inner(r.Context(), http.MethodGet, path, query)
+	rec := h.askEmbedded(r.Context(), http.MethodGet, path, query)
 	if rec.status != http.StatusOK {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.WriteHeader(rec.status)
@@ -232,8 +241,8 @@ func (h *handler) v2(w http.ResponseWriter, r *http.Request, path string, query 
 	return true
 }
 
-// inner asks the embedded registry within the process.
-func (h *handler) inner(ctx context.Context, method, path string, query url.Values) *recorder {
+// askEmbedded calls the handler of the embedded registry in this process and returns its answer.
+func (h *handler) askEmbedded(ctx context.Context, method, path string, query url.Values) *recorder {
 	rec := &recorder{header: http.Header{}}
 	u := url.URL{Scheme: "http", Host: h.Host, Path: path, RawQuery: query.Encode()}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
@@ -250,7 +259,7 @@ func (h *handler) inner(ctx context.Context, method, path string, query url.Valu
 	return rec
 }
 
-// recorder keeps an answer of the registry in this process.
+// recorder is a ResponseWriter that keeps the answer.
 type recorder struct {
 	header http.Header
 	status int
@@ -270,6 +279,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return r.body.Write(p)
 }
 
+// pageSize returns the number of entries in a page that the request asks for.
 func pageSize(r *http.Request) int {
 	n, err := strconv.Atoi(r.URL.Query().Get("n"))
 	if err != nil || n <= 0 {
@@ -278,8 +288,9 @@ func pageSize(r *http.Request) int {
 	return min(n, maxPage)
 }
 
-// more says where the next page is: relative, because SDKs join it to their endpoint.
-func more(w http.ResponseWriter, r *http.Request, n int, last string) {
+// nextPage sets the header Link to the next page. The URL is relative, because SDKs join it to their
+// endpoint.
+func nextPage(w http.ResponseWriter, r *http.Request, n int, last string) {
 	q := url.Values{"last": {last}, "n": {strconv.Itoa(n)}}
 	if by := r.URL.Query().Get("orderby"); by != "" {
 		q.Set("orderby", by)
@@ -287,7 +298,7 @@ func more(w http.ResponseWriter, r *http.Request, n int, last string) {
 	w.Header().Set("Link", "<"+(&url.URL{Path: r.URL.Path, RawQuery: q.Encode()}).String()+`>; rel="next"`)
 }
 
-// ociError is distribution-spec v1.1.1 §Error Codes.
+// ociError answers with an error in the form of distribution-spec v1.1.1 §Error Codes.
 func ociError(w http.ResponseWriter, status int, code, message string) {
 	answer(w, status, map[string]any{"errors": []any{map[string]any{"code": code, "message": message}}})
 }

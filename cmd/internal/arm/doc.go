@@ -1,20 +1,19 @@
-// Package arm speaks the dialect of the Azure Resource Manager, as far as the import of images
-// goes: what `az acr import`, `az acr login --expose-token`, `az acr repository list|show-tags`
-// and Azure's SDKs say to a cloud, they can say to dray, about any registry.
+// Package arm serves the part of the Azure Resource Manager's API that importing images needs. With
+// it, `az acr import`, `az acr login --expose-token`, `az acr repository list|show-tags` and Azure's
+// SDKs can send to dray what they send to Azure, for any configured registry.
 //
-// An import is a job like every other; its operation's id is the job's, so that a client goes on
-// polling across a restart. Registries are the configured ones. Paths are taken in any case and
-// with any api-version, because clients differ in both. docs/from-az.md is the description for
-// people.
+// An import is a normal job. The id of its operation is the id of the job, so a client can go on
+// polling after a restart of the server. Paths are accepted in upper or lower case and with any
+// api-version, because clients differ in both. docs/from-az.md describes the use.
 //
-// In the order of the walk:
+// The files, in the order of the walk:
 //
-//	arm.go          the handler, and who answers which path
-//	registries.go   subscriptions, groups and registries, as clients look for them
-//	import.go       an import, and its operation
-//	content.go      repositories and tags of the embedded registry
-//	login.go        the cloud's addresses, and its tokens
-//	path.go         what a path names
-//	answer.go       answers and refusals, as clients read them
-//	handler.go      what all of these stand on
+//	arm.go          New: the handler, which selects the part for a path
+//	registries.go   subscriptions, resource groups and registries
+//	import.go       importImage and its long-running operation
+//	content.go      the repositories and tags of the embedded registry
+//	login.go        the metadata of the cloud, and its token endpoints
+//	path.go         the parts of a path
+//	answer.go       answers and errors in the form that Azure's clients read
+//	handler.go      Config, and what the files above share
 package arm

@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Whatever a client sends becomes a request that says the same, or an Invalid that repeats no secret.
+// Any body of a client becomes an equivalent request, or an Invalid error that contains no secret.
 func FuzzWhatIsSentIsReadOrRefused(f *testing.F) {
 	for _, s := range []string{
 		`{"source":{"registryUri":"docker.io","sourceImage":"library/nginx:1"},"targetTags":["a:b"],"mode":"Force"}`,
@@ -46,12 +46,12 @@ func FuzzWhatIsSentIsReadOrRefused(f *testing.F) {
 			t.Errorf("%q: %+v", body, req)
 		}
 		if (in.Source.Credentials != nil) != (req.SourceLogin != nil) {
-			t.Errorf("%q: a login came or went: %+v", body, req)
+			t.Errorf("%q: the login of the request differs from that of the body: %+v", body, req)
 		}
 	})
 }
 
-// No path, in any case and of any length, breaks the router or lets nobody past the login.
+// No path, whatever its case and length, breaks the router or is answered without a login.
 func FuzzPaths(f *testing.F) {
 	for _, s := range []string{"/subscriptions", "/subscriptions/", "/subscriptions/x/resourceGroups", "/subscriptions/x/resourceGroups/y/providers/Microsoft.ContainerRegistry/registries/hub/importImage",
 		"/", "//", "/adfs/", "/adfs/x/.well-known/openid-configuration", "/oauth2", "/acr/v1/", "/acr/v1/_catalog", "/acr/v1/a/_tags/", "/tenants", "/%00", "/metadata"} {
@@ -59,7 +59,7 @@ func FuzzPaths(f *testing.F) {
 	}
 	h := New(Config{Access: nobody(f), Registries: []Registry{{"hub", "hub.example"}},
 		Submit: func(context.Context, access.Principal, wire.Request, string) (job.Job, bool, error) {
-			panic("somebody got past the login")
+			panic("a request passed without a login")
 		}})
 	f.Fuzz(func(t *testing.T, path string) {
 		for _, method := range []string{"GET", "POST"} {
@@ -74,7 +74,7 @@ func FuzzPaths(f *testing.F) {
 	})
 }
 
-// nobody is a server that knows nobody.
+// nobody returns an Access without users and tokens.
 func nobody(tb testing.TB) *access.Access {
 	tb.Helper()
 	dir := tb.TempDir()

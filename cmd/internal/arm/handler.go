@@ -15,11 +15,11 @@ import (
 
 // Registry is a registry that clients can name.
 type Registry struct {
-	Name string // as it is configured
-	Host string // its login server
+	Name string // the name in the configuration
+	Host string // the login server
 }
 
-// Config is what New needs: all of it but the last five.
+// Config holds what New needs. The fields from PublicURL on are optional.
 type Config struct {
 	Access *access.Access
 	// Submit, Visible and Watch are those of verb.Service and job.Queue.
@@ -28,20 +28,21 @@ type Config struct {
 	Watch   func(ctx context.Context, id string, after int64) iter.Seq2[job.Event, error]
 
 	Registries []Registry
-	PublicURL  string         // what clients call the server, "https://HOST[:PORT]"; "" is what each request says
-	Hold       time.Duration  // how long an answer waits for a job's end; 0 is 3 s, negative none
-	Held       *access.Places // answers that wait for one principal at a time, others are 202 at once; nil is any number
-	// V2 is the embedded registry behind /v2/, without authentication, and Host what rules call
-	// it: `az acr repository` lists what is there. nil is none.
+	PublicURL  string         // the URL that clients use, "https://HOST[:PORT]"; "" means the host of each request
+	Hold       time.Duration  // how long an answer waits for the end of a job; 0 means 3 s, a negative value means that it does not wait
+	Held       *access.Places // limits the answers that wait for one principal; more are answered 202 at once; nil means no limit
+	// V2 is the handler of the embedded registry at /v2/, without authentication; nil means that there
+	// is none. `az acr repository` lists its content. Host is the name of the registry in rules.
 	V2   http.Handler
 	Host string
 }
 
 const (
 	defaultHold = 3 * time.Second
-	maxBody     = 1 << 20
+	maxBody     = 1 << 20 // bytes of a request
 
-	// One tenant, one subscription and one resource group, for lists; any others are taken as well.
+	// The tenant, the subscription and the resource group that lists contain. A request may name any
+	// others.
 	tenantID       = "64726179-0000-4000-8000-000000000001"
 	subscriptionID = "64726179-0000-4000-8000-000000000002"
 	groupName      = "dray"
@@ -50,40 +51,42 @@ const (
 	registryType   = namespace + "/registries"
 )
 
+// handler serves the API. Its registries do not change after New.
 type handler struct {
 	Config
 	all    []registry
-	byName map[string]registry // by all names, in lower case
+	byName map[string]registry // by Name and azName, in lower case
 }
 
-// registry is a Registry with the name that az can say.
+// registry is a Registry with a name that az accepts.
 type registry struct {
 	Registry
-	shown string
+	azName string
 }
 
-// add makes r known. az takes names of 5 to 50 letters and digits only, and refuses others before
-// it asks anybody: such a registry is shown under a name that is made of its own.
+// add adds r to the registries. az accepts only names of 5 to 50 letters and digits, and refuses others
+// before it sends a request. So add also gives each registry an azName made from its name: "hub"
+// becomes "hubregistry". If that is taken or too long, azName is the name itself.
 func (h *handler) add(r Registry) {
-	shown := strings.Map(func(c rune) rune {
+	azName := strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' {
 			return c
 		}
 		return -1
 	}, r.Name)
-	if len(shown) < 5 {
-		shown += "registry"
+	if len(azName) < 5 {
+		azName += "registry"
 	}
-	if _, taken := h.byName[strings.ToLower(shown)]; taken || len(shown) > 50 {
-		shown = r.Name
+	if _, taken := h.byName[strings.ToLower(azName)]; taken || len(azName) > 50 {
+		azName = r.Name
 	}
-	known := registry{r, shown}
+	known := registry{r, azName}
 	h.all = append(h.all, known)
-	h.byName[strings.ToLower(shown)] = known
+	h.byName[strings.ToLower(azName)] = known
 	h.byName[strings.ToLower(r.Name)] = known
 }
 
-// base is what the client calls this server.
+// base returns the URL of this server for the client.
 func (h *handler) base(r *http.Request) string {
 	if h.PublicURL != "" {
 		return h.PublicURL

@@ -18,7 +18,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// parameters is ImportImageParameters of Microsoft.ContainerRegistry; it is the same in all
+// parameters is ImportImageParameters of Microsoft.ContainerRegistry. It is the same in all
 // api-versions from 2017-10-01 to 2026-03-01-preview.
 type parameters struct {
 	Source struct {
@@ -39,6 +39,7 @@ var requestID = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 })
 
+// importImage submits an import as a job and answers with its operation.
 func (h *handler) importImage(w http.ResponseWriter, r *http.Request, p access.Principal, at scope, to registry) {
 	var in parameters
 	if err := read(w, r, &in); err != nil {
@@ -58,15 +59,15 @@ func (h *handler) importImage(w http.ResponseWriter, r *http.Request, p access.P
 	h.operation(w, r, at, h.await(r.Context(), p, j))
 }
 
-// key makes a POST that a client sends again, because its answer was lost, the same job. Clients
-// keep their request id over such retries; it counts for the same body alone, since some keep it
-// for longer.
+// key returns the idempotency key of a POST, so that a retry after a lost answer returns the same job.
+// Clients keep their request ID for such retries. The key also contains the body, because some
+// clients keep the ID for other requests too.
 func key(r *http.Request, to registry, in parameters) string {
 	id := r.Header.Get("X-Ms-Client-Request-Id")
 	if !requestID().MatchString(id) {
 		return ""
 	}
-	if in.Source.Credentials != nil { // the key is stored: nobody shall guess a password by it
+	if in.Source.Credentials != nil { // the key is stored, and must not help to guess the password
 		c := *in.Source.Credentials
 		c.Password = ""
 		in.Source.Credentials = &c
@@ -79,6 +80,7 @@ func key(r *http.Request, to registry, in parameters) string {
 	return "arm " + strings.ToLower(id) + " " + hex.EncodeToString(sum[:12])
 }
 
+// request returns the parameters as the request of a job. Errors are Invalid.
 func (h *handler) request(in parameters, to registry) (wire.Import, error) {
 	req := wire.Import{Source: in.Source.SourceImage, Target: to.Host, Images: in.TargetTags, Repositories: in.UntaggedTargetRepositories}
 	if req.Source == "" {
@@ -86,9 +88,10 @@ func (h *handler) request(in parameters, to registry) (wire.Import, error) {
 	}
 	switch id, uri := in.Source.ResourceID, in.Source.RegistryURI; {
 	case (id == "") == (uri == ""):
-		return req, invalid("source wants resourceId or registryUri, and not both")
+		return req, invalid("source requires either resourceId or registryUri")
 	case id != "":
-		// The ID names a subscription, which is in no record of ours: its last segment is the registry.
+		// The last segment of the ID is the name of the registry. The rest is dropped, because dray must
+		// not store the subscription ID.
 		path := segments(id)
 		if len(path) != 8 || !is(path, "subscriptions", "*", "resourceGroups", "*", "providers", namespace, "registries", "*") {
 			return req, invalid("source.resourceId is not the ID of a container registry")
@@ -98,7 +101,7 @@ func (h *handler) request(in parameters, to registry) (wire.Import, error) {
 			req.SourceRegistry = known.Host
 		}
 	case strings.Contains(uri, "@"):
-		return req, invalid("source.registryUri is a host; a login goes into source.credentials")
+		return req, invalid("source.registryUri must be a host; put the login in source.credentials")
 	default:
 		req.SourceRegistry = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(uri, "https://"), "http://"), "/")
 	}
@@ -108,7 +111,7 @@ func (h *handler) request(in parameters, to registry) (wire.Import, error) {
 	case "force":
 		req.Overwrite = "update"
 	default:
-		return req, invalid("mode is Force or NoForce")
+		return req, invalid("mode must be Force or NoForce")
 	}
 	if c := in.Source.Credentials; c != nil {
 		if c.Password == "" {
@@ -123,8 +126,8 @@ func (h *handler) request(in parameters, to registry) (wire.Import, error) {
 	return req, nil
 }
 
-// await returns j as it is when it has ended, or after Hold: clients poll at their own pace, which
-// is 30 seconds for some, so that an answer which waits a little is much the quicker one.
+// await returns j when it has ended, or its state after Hold. Some clients poll only every 30 seconds,
+// so they learn of the end much sooner if the answer waits a little.
 func (h *handler) await(ctx context.Context, p access.Principal, j job.Job) job.Job {
 	if j.State.Ended() || h.Hold < 0 {
 		return j
@@ -138,7 +141,7 @@ func (h *handler) await(ctx context.Context, p access.Principal, j job.Job) job.
 	defer cancel()
 	for e, err := range h.Watch(ctx, j.ID, 0) {
 		if err != nil {
-			break // it is there, and is told as it was
+			break // the job exists: answer with the last state that is known
 		}
 		if e.Kind == "state" || e.Kind == "ended" {
 			var now job.Job
@@ -153,13 +156,14 @@ func (h *handler) await(ctx context.Context, p access.Principal, j job.Job) job.
 	return j
 }
 
+// operationResult answers a poll for the operation of a job.
 func (h *handler) operationResult(w http.ResponseWriter, r *http.Request, p access.Principal, at scope, id string) {
 	j, err := h.Visible(r.Context(), p, strings.TrimPrefix(id, operationPrefix))
 	switch {
 	case fault.Is(err, fault.NotFound):
-		tell(w, http.StatusNotFound, "OperationNotFound", "There is no operation of this id, or it is another's.")
+		writeError(w, http.StatusNotFound, "OperationNotFound", "There is no operation with this id, or it belongs to another principal.")
 	case err != nil:
-		// A poll that fails for reasons of ours is tried again.
+		// The client repeats a poll that fails because of the server.
 		refuse(w, err)
 	default:
 		h.operation(w, r, at, h.await(r.Context(), p, j))
@@ -168,9 +172,9 @@ func (h *handler) operationResult(w http.ResponseWriter, r *http.Request, p acce
 
 const operationPrefix = "registries-"
 
-// operation answers with the state of j, as the long-running operations of container registries do:
-// 202 and an absolute Location while it runs; 200 when it is done; a 4xx when it failed, since
-// every client takes a 200 for success, whatever is in it, and asks on for ever after a 5xx.
+// operation answers with the state of j in the form of a long-running operation of container
+// registries: 202 with an absolute Location while the job runs, 200 when it is done, and a 4xx if it
+// failed. Every client takes a 200 for success, whatever the body says, and polls forever after a 5xx.
 func (h *handler) operation(w http.ResponseWriter, r *http.Request, at scope, j job.Job) {
 	w.Header().Set("X-Ms-Request-Id", j.ID)
 	switch {
@@ -195,7 +199,7 @@ func (h *handler) operation(w http.ResponseWriter, r *http.Request, at scope, j 
 	}
 }
 
-// targets are the names that an import sets, as its client wrote them.
+// targets returns the target names of an import, as the client wrote them.
 func targets(j job.Job) []string {
 	var req wire.Request
 	if json.Unmarshal(j.Request, &req) != nil || req.Import == nil {
@@ -204,8 +208,8 @@ func targets(j job.Job) []string {
 	return append(req.Import.Images, req.Import.Repositories...)
 }
 
-// codes are what az and the SDKs are told of a job that failed. No status here is one after which
-// a client asks on (408, 429, 5xx), or logs in again (401).
+// codes holds the status and the error code for each Kind of a failed job. It contains no status after
+// which a client polls again (408, 429, 5xx) or logs in again (401).
 var codes = map[fault.Kind]struct {
 	status int
 	code   string
@@ -225,12 +229,13 @@ var codes = map[fault.Kind]struct {
 	fault.Internal:    {http.StatusBadRequest, "InternalError"},
 }
 
+// failed answers with the failure of a job that has ended.
 func failed(w http.ResponseWriter, j job.Job) {
-	f := job.Failure{Kind: fault.Internal, Text: "the job ended as " + string(j.State)}
+	f := job.Failure{Kind: fault.Internal, Text: "the job ended in the state " + string(j.State)}
 	if j.Failure != nil {
 		f = *j.Failure
 	} else if j.State == job.Canceled {
-		f = job.Failure{Kind: fault.Canceled, Text: "it was canceled"}
+		f = job.Failure{Kind: fault.Canceled, Text: "the job was canceled"}
 	}
 	as, ok := codes[f.Kind]
 	if !ok {
@@ -238,11 +243,11 @@ func failed(w http.ResponseWriter, j job.Job) {
 	}
 	text := f.Text
 	if f.Kind == fault.Conflict && !strings.Contains(text, "already exists") {
-		// Scripts look for these words.
+		// Scripts search the message for these words.
 		text = "Tag already exists in target registry, or may not be changed: " + text
 	}
 	if f.Hint != "" {
 		text += " (hint: " + f.Hint + ")"
 	}
-	tell(w, as.status, as.code, "Operation "+operationPrefix+j.ID+" failed. "+text)
+	writeError(w, as.status, as.code, "Operation "+operationPrefix+j.ID+" failed. "+text)
 }

@@ -24,13 +24,13 @@ func TestAnImportIsAnOperationThatEndsAsItsJobDoes(t *testing.T) {
 	if got, want := b.digest("team/app:v1"), b.sourceDigest("v1"); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	// Polled once more, it says the same.
+	// Another poll gets the same answer.
 	if again := b.send(b.token, "GET", r.Header.Get("Location"), nil); again.StatusCode != http.StatusOK {
 		t.Error(again.StatusCode, again.raw)
 	}
 }
 
-// digest is that of a name at the target, "" for none.
+// digest returns the digest of a name at the target, or "" if the name does not exist.
 func (b *bench) digest(name string) string {
 	b.t.Helper()
 	repo, tag, _ := strings.Cut(name, ":")
@@ -182,13 +182,13 @@ func TestAnOperationIsItsOwnersAndOutlivesTheServer(t *testing.T) {
 	if r := b.send(b.token, "GET", strings.Replace(at, "registries-", "registries-0", 1), nil); r.StatusCode != 404 || r.code() != "OperationNotFound" {
 		t.Error(r.StatusCode, r.raw)
 	}
-	// What a client calls its subscription comes back as it was sent.
+	// The subscription of the request comes back as it was sent.
 	odd := strings.Replace(registry, "0f8fad5b", "a%3Fb%0d%0a", 1)
 	if got := b.send(b.token, "POST", odd+"production/importImage?api-version=a%26b", b.from("library/app:v1", "odd:y")).Header.Get("Location"); !strings.Contains(got, "/subscriptions/a%3Fb%0D%0A-d9cb") || !strings.HasSuffix(got, "?api-version=a%26b") {
 		t.Error(got)
 	}
 	b.restart()
-	// The id is the job's: whoever opens the database knows it.
+	// The id of the operation is that of the job, so any server of the database knows it.
 	id := r.Header.Get("X-Ms-Request-Id")
 	if j, err := b.queue.Get(t.Context(), id); err != nil || !strings.Contains(at, "registries-"+id) || strings.Contains(fmt.Sprintf("%+v %s", j, j.Request), "0f8fad5b") {
 		t.Errorf("%+v %v", j, err)
@@ -207,7 +207,7 @@ func TestAPOSTThatIsSentAgainIsTheSameJob(t *testing.T) {
 	}
 	first := send(id, "a:b")
 	if first == "" || send(strings.ToUpper(id), "a:b") != first {
-		t.Error("two jobs of one request")
+		t.Error("a retried request created a second job")
 	}
 	for name, got := range map[string]string{"another image": send(id, "a:c"), "another request": send("7b0d4ad6-4c2f-4d6e-9a57-6d1b8f1c0a12", "a:b"), "no id": send("x", "a:b")} {
 		if got == first || got == "" {
@@ -244,7 +244,7 @@ func TestInlineCredentialsReachTheSourceAndNothingElse(t *testing.T) {
 	for s := range seen {
 		used = used || s == "robot:canary-7f3a91"
 	}
-	// Nor does a retry's key depend on it.
+	// The key of a retry does not depend on the password either.
 	again := map[string]string{}
 	for _, password := range []string{"one", "two"} {
 		body["source"].(map[string]any)["credentials"] = map[string]string{"username": "robot", "password": password}
@@ -253,7 +253,7 @@ func TestInlineCredentialsReachTheSourceAndNothingElse(t *testing.T) {
 		again[b.send(b.token, "POST", registry+"production/importImage"+version, body, "x-ms-client-request-id", id).Header.Get("X-Ms-Request-Id")] = password
 	}
 	if len(again) != 1 {
-		t.Error("the key tells passwords apart")
+		t.Error("the key depends on the password")
 	}
 	j, err := b.queue.Get(t.Context(), r.Header.Get("X-Ms-Request-Id"))
 	if err != nil || !used || strings.Contains(fmt.Sprintf("%+v %s", j, j.Request), "canary") {

@@ -12,33 +12,34 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// How long what is issued here lives. A refresh token is what `docker login` keeps.
+// How long the issued tokens are valid. `docker login` stores a refresh token.
 const (
 	accessLife  = time.Hour
 	refreshLife = access.MaxSession
 )
 
-// metadata tells `az cloud register` the rest, when it knows the address of the manager alone.
+// metadata answers `az cloud register`, which knows only the address of the resource manager, with the
+// other endpoints.
 func (h *handler) metadata(w http.ResponseWriter, r *http.Request, path []string) {
 	if r.Method != http.MethodGet || !is(path, "metadata", "endpoints") {
-		notThere(w, r)
+		notFound(w, r)
 		return
 	}
 	base := h.base(r)
 	answer(w, http.StatusOK, map[string]any{
 		"galleryEndpoint": base + "/", "graphEndpoint": base + "/", "portalEndpoint": base + "/",
-		// The path makes az take this for Active Directory Federation Services, whose login asks
-		// nobody at Microsoft which authorities there are.
+		// The path /adfs makes az treat the server as Active Directory Federation Services. For these,
+		// az does not ask Microsoft's servers whether the authority exists.
 		"authentication": map[string]any{"loginEndpoint": base + "/adfs", "audiences": []string{base + "/"}},
 	})
 }
 
-// authority is the least of an OpenID provider: it trades a token of dray, or a user's password,
-// given as a service principal's secret, for an access token.
+// authority is a minimal OpenID provider. It exchanges the secret of a service principal for an access
+// token; the secret is a token of dray or a user's password.
 func (h *handler) authority(w http.ResponseWriter, r *http.Request, path []string) {
 	tenant, rest := path[0], path[1:]
 	if len(rest) > 1 && strings.EqualFold(rest[1], ".well-known") && !is(rest[:1], "v2.0") {
-		rest = rest[1:] // az asks for "--tenant adfs" below the authority that is called so
+		rest = rest[1:] // with "--tenant adfs", az appends the tenant to the authority's path: /adfs/adfs/…
 	}
 	issuer := h.base(r) + "/" + tenant
 	switch {
@@ -55,11 +56,11 @@ func (h *handler) authority(w http.ResponseWriter, r *http.Request, path []strin
 	case r.Method == http.MethodPost && (is(rest, "oauth2", "token") || is(rest, "oauth2", "v2.0", "token")):
 		h.clientCredentials(w, r, issuer)
 	default:
-		notThere(w, r)
+		notFound(w, r)
 	}
 }
 
-// clientCredentials is RFC 6749 §4.4.
+// clientCredentials answers a client credentials grant: RFC 6749 §4.4.
 func (h *handler) clientCredentials(w http.ResponseWriter, r *http.Request, issuer string) {
 	form, ok := form(w, r)
 	if !ok {
@@ -74,7 +75,7 @@ func (h *handler) clientCredentials(w http.ResponseWriter, r *http.Request, issu
 		client, _ = url.QueryUnescape(user)
 		secret, _ = url.QueryUnescape(password)
 	}
-	p, err := h.whoever(r, client, secret)
+	p, err := h.identify(r, client, secret)
 	if err != nil {
 		identityError(w, err)
 		return
@@ -94,8 +95,9 @@ func (h *handler) clientCredentials(w http.ResponseWriter, r *http.Request, issu
 	})
 }
 
-// whoever finds who shows these; nothing is needed of the person at the machine.
-func (h *handler) whoever(r *http.Request, user, secret string) (access.Principal, error) {
+// identify returns the principal of a user and a secret. A caller that is the principal Local by its
+// address needs no secret.
+func (h *handler) identify(r *http.Request, user, secret string) (access.Principal, error) {
 	bare := r.Clone(r.Context())
 	bare.Header.Del("Authorization")
 	bare.TLS = nil
@@ -103,21 +105,21 @@ func (h *handler) whoever(r *http.Request, user, secret string) (access.Principa
 		return p, nil
 	}
 	if secret == "" {
-		return access.Principal{}, &fault.Fault{Kind: fault.Denied, Op: "authenticate", Err: errors.New("no secret")}
+		return access.Principal{}, &fault.Fault{Kind: fault.Denied, Op: "authenticate", Err: errors.New("the request has no secret")}
 	}
 	return h.Access.Identify(r.Context(), user, secret)
 }
 
-// registryTokens is what Azure's registries offer beside the distribution specification:
-// POST /oauth2/exchange trades a token of the cloud for a refresh token, /oauth2/token that, or a
-// login, for an access token.
+// registryTokens answers the token requests that Azure's registries offer in addition to the
+// distribution specification. POST /oauth2/exchange exchanges a token of the cloud for a refresh token.
+// POST /oauth2/token exchanges a refresh token or a login for an access token.
 func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []string) {
 	switch {
 	case r.Method == http.MethodGet && is(path, "oauth2", "token"):
 		h.dockerToken(w, r)
 		return
 	case r.Method != http.MethodPost || !is(path, "oauth2", "exchange") && !is(path, "oauth2", "token"):
-		notThere(w, r)
+		notFound(w, r)
 		return
 	}
 	form, ok := form(w, r)
@@ -128,17 +130,17 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 	exchange := is(path, "oauth2", "exchange")
 	switch grant := form.Get("grant_type"); {
 	case exchange && grant == "access_token":
-		p, err = h.whoever(r, "", form.Get("access_token"))
+		p, err = h.identify(r, "", form.Get("access_token"))
 	case !exchange && grant == "refresh_token":
-		p, err = h.whoever(r, "", form.Get("refresh_token"))
+		p, err = h.identify(r, "", form.Get("refresh_token"))
 	case !exchange && grant == "password":
-		p, err = h.whoever(r, form.Get("username"), form.Get("password"))
+		p, err = h.identify(r, form.Get("username"), form.Get("password"))
 	default:
-		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", "grant_type is access_token at /oauth2/exchange, and refresh_token or password at /oauth2/token")
+		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", "grant_type must be access_token at /oauth2/exchange, and refresh_token or password at /oauth2/token")
 		return
 	}
 	if err == nil && exchange && p.Via == access.ViaNothing {
-		err = &fault.Fault{Kind: fault.Denied, Op: "authenticate", Err: errors.New("no access_token")}
+		err = &fault.Fault{Kind: fault.Denied, Op: "authenticate", Err: errors.New("the request has no access_token")}
 	}
 	if err != nil {
 		identityError(w, err)
@@ -151,10 +153,10 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 	h.issue(w, p, "access_token", accessLife, map[string]any{"aud": form.Get("service"), "grant_type": "access_token"})
 }
 
-// dockerToken is distribution's token endpoint: a login as Basic, or none.
+// dockerToken is the token endpoint of distribution: it accepts a login as Basic, or no login.
 func (h *handler) dockerToken(w http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
-	p, err := h.whoever(r, user, password)
+	p, err := h.identify(r, user, password)
 	if err != nil {
 		w.Header().Set("WWW-Authenticate", access.Challenge)
 		identityError(w, err)
@@ -163,6 +165,7 @@ func (h *handler) dockerToken(w http.ResponseWriter, r *http.Request) {
 	h.issue(w, p, "token", accessLife, map[string]any{"aud": r.URL.Query().Get("service"), "grant_type": "access_token"})
 }
 
+// issue answers with a new token of p under the key as.
 func (h *handler) issue(w http.ResponseWriter, p access.Principal, as string, life time.Duration, claims map[string]any) {
 	text, ends, err := h.Access.Issue(p, life, claims)
 	if err != nil {
@@ -178,35 +181,37 @@ func (h *handler) issue(w http.ResponseWriter, p access.Principal, as string, li
 
 func secondsTo(ends time.Time) int { return int(time.Until(ends) / time.Second) }
 
+// form returns the form in the body. If ok is false, form has answered the request with an error.
 func form(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
 		oauthError(w, http.StatusBadRequest, "invalid_request", "the body is not a form")
 		return nil, false
 	}
-	return r.PostForm, true // never of the address: that is logged
+	return r.PostForm, true // never the query: the log contains it
 }
 
+// identityError answers with an error of authentication.
 func identityError(w http.ResponseWriter, err error) {
 	if fault.Is(err, fault.Denied) {
-		oauthError(w, http.StatusUnauthorized, "invalid_client", said(err))
+		oauthError(w, http.StatusUnauthorized, "invalid_client", withHint(err))
 		return
 	}
 	refuse(w, err)
 }
 
-// oauthError is RFC 6749 §5.2.
+// oauthError answers with an error in the form of RFC 6749 §5.2.
 func oauthError(w http.ResponseWriter, status int, code, description string) {
 	answer(w, status, map[string]any{"error": code, "error_description": description})
 }
 
-// Challenge is the value of WWW-Authenticate for a 401 of the embedded registry, which leads
-// docker's clients and az alike to its tokens. base is what the client calls the server.
+// Challenge returns the value of WWW-Authenticate for a 401 of the embedded registry. It names the
+// token endpoint for docker's clients and for az. base is the URL of the server for the client.
 func Challenge(base string) string {
 	host := base
 	if u, err := url.Parse(base); err == nil {
 		host = u.Host
 	}
-	// az parts it at spaces and commas: there is none within.
+	// az splits the value at spaces and commas, so no parameter may contain one.
 	return `Bearer realm="` + base + `/oauth2/token",service="` + host + `"`
 }

@@ -98,7 +98,7 @@ func TestTokensAreTradedAsAzuresRegistriesTradeThem(t *testing.T) {
 	if err != nil || b.access.RevokeToken(t.Context(), "root", list[0].ID) != nil {
 		t.Fatal(err)
 	}
-	// With the token ends all that was traded for it.
+	// When the token ends, everything that was exchanged for it ends too.
 	for _, got := range []string{byRefresh, refresh, cloudToken} {
 		if r := b.send(got, "GET", "/acr/v1/_catalog", nil); r.StatusCode != http.StatusUnauthorized {
 			t.Error(r.StatusCode, r.raw)
@@ -156,7 +156,7 @@ func TestTheEmbeddedRegistryIsListedAsAzuresAre(t *testing.T) {
 	}
 }
 
-// Every route, for everybody who has no business there.
+// Every route refuses every caller without the right to use it.
 func TestNothingIsToldToNobody(t *testing.T) {
 	b := start(t, options{workers: "none"})
 	routes := []string{
@@ -194,7 +194,7 @@ func TestNothingIsToldToNobody(t *testing.T) {
 			t.Errorf("%s in capitals: %d %s", route, r.StatusCode, r.raw)
 		}
 	}
-	// A reader writes nothing.
+	// A reader cannot import.
 	if r := b.send(b.newToken("ci", access.Reader), "POST", registry+"production/importImage"+version, b.from("library/app:v1", "a:b")); r.StatusCode != http.StatusForbidden || r.code() != "AuthorizationFailed" {
 		t.Error(r.StatusCode, r.raw)
 	}

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Azure's JavaScript SDK is not to be had without a package registry: node's fetch speaks its exchanges.
+// Azure's JavaScript SDK needs a package registry to be installed. So this test sends the requests of
+// the SDK with node's fetch.
 func TestNodeImportsAndPolls(t *testing.T) {
 	if _, err := exec.LookPath("node"); err != nil {
 		t.Skip("SKIPPED: node is not installed (apt-get install nodejs)")

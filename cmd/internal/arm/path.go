@@ -2,9 +2,11 @@ package arm
 
 import "strings"
 
+// segments returns the segments of a path; there is always at least one.
 func segments(path string) []string { return strings.Split(strings.Trim(path, "/"), "/") }
 
-// is reports whether path has these segments, in any case; "*" is any one.
+// is reports whether path has exactly the segments want, in upper or lower case; "*" matches any
+// segment.
 func is(path []string, want ...string) bool {
 	if len(path) != len(want) {
 		return false
@@ -17,13 +19,13 @@ func is(path []string, want ...string) bool {
 	return true
 }
 
-// scope is where in the tree of resources a request is.
+// scope holds the subscription and the resource group of a path. group is "" if the path has none.
 type scope struct {
 	subscription, group string
-	rest                []string // what follows
+	rest                []string // the segments that follow
 }
 
-// id is the path of the registry within the request's own subscription and group.
+// id returns the resource ID of a registry in the subscription and resource group of the request.
 func (s scope) id(name string) string {
 	group := s.group
 	if group == "" {
@@ -32,6 +34,7 @@ func (s scope) id(name string) string {
 	return "/subscriptions/" + s.subscription + "/resourceGroups/" + group + "/providers/" + registryType + "/" + name
 }
 
+// scopeOf returns the scope of a path; false means that the path does not begin with "subscriptions".
 func scopeOf(path []string) (scope, bool) {
 	if !strings.EqualFold(path[0], "subscriptions") {
 		return scope{}, false

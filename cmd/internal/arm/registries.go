@@ -9,8 +9,8 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 )
 
-// within answers what is asked of a subscription.
-func (h *handler) within(w http.ResponseWriter, r *http.Request, p access.Principal, at scope) {
+// subscriptionPath answers a request for a path below /subscriptions.
+func (h *handler) subscriptionPath(w http.ResponseWriter, r *http.Request, p access.Principal, at scope) {
 	const providers = "providers"
 	get, post := r.Method == http.MethodGet, r.Method == http.MethodPost
 	switch rest := at.rest; {
@@ -32,7 +32,7 @@ func (h *handler) within(w http.ResponseWriter, r *http.Request, p access.Princi
 	case get && is(rest, providers, namespace, "registries"):
 		all := []any{}
 		for _, known := range h.all {
-			all = append(all, described(at, known, known.shown))
+			all = append(all, described(at, known, known.azName))
 		}
 		answer(w, http.StatusOK, list(all...))
 	case post && is(rest, providers, namespace, "checkNameAvailability"):
@@ -42,17 +42,17 @@ func (h *handler) within(w http.ResponseWriter, r *http.Request, p access.Princi
 	case len(rest) >= 4 && at.group != "" && is(rest[:4], providers, namespace, "registries", "*"):
 		h.registry(w, r, p, at)
 	default:
-		notThere(w, r)
+		notFound(w, r)
 	}
 }
 
-// registry answers what is asked of one registry.
+// registry answers a request for one registry.
 func (h *handler) registry(w http.ResponseWriter, r *http.Request, p access.Principal, at scope) {
 	name := at.rest[3]
 	known, ok := h.byName[strings.ToLower(name)]
 	if !ok {
-		tell(w, http.StatusNotFound, "ResourceNotFound", "The Resource '"+registryType+"/"+name+"' under resource group '"+at.group+
-			"' was not found: dray has no registry of this name. Name it below registries: in its configuration.")
+		writeError(w, http.StatusNotFound, "ResourceNotFound", "The Resource '"+registryType+"/"+name+"' under resource group '"+at.group+
+			"' was not found: dray has no registry with this name. Add it below registries: in the configuration of dray.")
 		return
 	}
 	switch action := at.rest[4:]; {
@@ -61,9 +61,9 @@ func (h *handler) registry(w http.ResponseWriter, r *http.Request, p access.Prin
 	case r.Method == http.MethodPost && is(action, "importImage"):
 		h.importImage(w, r, p, at, known)
 	case r.Method == http.MethodPost && is(action, "listCredentials"):
-		tell(w, http.StatusBadRequest, "UnAuthorizedForCredentialOperations", "Cannot perform credential operations for "+name+" as admin user is disabled. Log in with a token of dray.")
+		writeError(w, http.StatusBadRequest, "UnAuthorizedForCredentialOperations", "Cannot perform credential operations for "+name+" as admin user is disabled. Log in with a token of dray.")
 	default:
-		notThere(w, r)
+		notFound(w, r)
 	}
 }
 
@@ -89,7 +89,8 @@ func provider(at scope) map[string]any {
 	}
 }
 
-// described is a registry as the manager tells of it. It is Premium, which has all abilities that clients ask for.
+// described returns a registry in the form of the resource manager. Its SKU is Premium, which has all
+// features that clients check for.
 func described(at scope, known registry, name string) map[string]any {
 	off, on := map[string]string{"status": "disabled"}, map[string]string{"status": "enabled"}
 	all := brief(at, known, name)
@@ -105,6 +106,7 @@ func described(at scope, known registry, name string) map[string]any {
 	return all
 }
 
+// brief returns a registry in the short form of a list.
 func brief(at scope, known registry, name string) map[string]any {
 	return map[string]any{
 		"id": at.id(name), "name": name, "type": registryType, "location": location, "tags": map[string]string{},
@@ -117,7 +119,8 @@ var (
 	nameFilter = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)\bname\s+eq\s+'([^']*)'`) })
 )
 
-// resources lists all that there is, or what the two filters select that az writes.
+// resources lists the registries that filter selects. It understands the two filters that az uses: by
+// type and by name.
 func (h *handler) resources(at scope, filter string) map[string]any {
 	all := []any{}
 	if m := typeFilter().FindStringSubmatch(filter); m != nil && !strings.EqualFold(m[1], registryType) {
@@ -125,11 +128,12 @@ func (h *handler) resources(at scope, filter string) map[string]any {
 	}
 	m := nameFilter().FindStringSubmatch(filter)
 	for _, known := range h.all {
-		if m == nil || strings.EqualFold(m[1], known.shown) {
-			all = append(all, brief(at, known, known.shown))
+		if m == nil || strings.EqualFold(m[1], known.azName) {
+			all = append(all, brief(at, known, known.azName))
 		}
-		// Its own name is listed as well where it is another: scripts may say it.
-		if known.shown != known.Name && (m == nil || strings.EqualFold(m[1], known.Name)) {
+		// A registry whose name differs from azName is listed under both, because scripts may use its
+		// name.
+		if known.azName != known.Name && (m == nil || strings.EqualFold(m[1], known.Name)) {
 			all = append(all, brief(at, known, known.Name))
 		}
 	}
@@ -148,5 +152,5 @@ func (h *handler) checkName(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"nameAvailable": false, "reason": "AlreadyExists", "message": "The registry " + in.Name + " is already in use."})
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"nameAvailable": false, "reason": "Invalid", "message": "Registries are named in dray's configuration."})
+	answer(w, http.StatusOK, map[string]any{"nameAvailable": false, "reason": "Invalid", "message": "Registries are added in the configuration of dray."})
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerregistry/armcontainerregistry"
 )
 
-// static is a token of dray as Azure's SDK takes tokens.
+// static is a token of dray as a credential of Azure's SDK.
 type static string
 
 func (s static) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
@@ -46,7 +46,7 @@ func (b *bench) parameters(image string, mode armcontainerregistry.ImportMode, t
 	}
 }
 
-// quick polls as often as it may, within the SDK's own bounds.
+// quick polls as often as the SDK allows.
 var quick = &runtime.PollUntilDoneOptions{Frequency: time.Second}
 
 func TestTheGoSDKImportsAndPollsUntilItIsDone(t *testing.T) {

@@ -9,15 +9,16 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Client says which server verbs are handed to, and who asks there. The zero Client names none:
-// they run here.
+// Client names the server that runs verbs as jobs, and how the command line logs in there. The zero
+// Client names no server: verbs run in the process of the command.
 type Client struct {
 	Server                string // "https://HOST[:PORT]", without a path
-	TokenEnv, TokenFile   string // one of them, or neither: name of a variable, absolute path
-	CAFile                string // certificates that may sign the server's, beside the system's
-	ClientCert, ClientKey string // both or neither
+	TokenEnv, TokenFile   string // the name of a variable, or an absolute path; at most one is set
+	CAFile                string // a PEM file of authorities that are trusted in addition to the system's
+	ClientCert, ClientKey string // the PEM files of a client certificate; both are set or neither
 }
 
+// client reads the key client.
 func (p parser) client(n *yaml.Node, c *Client) error {
 	err := p.mapping(n, "client", []field{
 		{"server", func(n *yaml.Node) error { return p.serverURL(n, &c.Server) }},
@@ -34,15 +35,16 @@ func (p parser) client(n *yaml.Node, c *Client) error {
 	case err != nil:
 		return err
 	case c.Server == "":
-		return p.bad(n, "client names no server", "add server: https://HOST")
+		return p.bad(n, "client has no server", "add server: https://HOST")
 	case c.TokenEnv != "" && c.TokenFile != "":
-		return p.bad(n, "token-env and token-file are two ways to one token", "keep one")
+		return p.bad(n, "token-env and token-file cannot be combined", "keep one of them")
 	case (c.ClientCert == "") != (c.ClientKey == ""):
-		return p.bad(n, "client-cert and client-key go together", "give both")
+		return p.bad(n, "client-cert and client-key must both be set", "set both")
 	}
 	return nil
 }
 
+// serverURL reads the URL of a server, without a path.
 func (p parser) serverURL(n *yaml.Node, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err

@@ -6,61 +6,64 @@ import (
 	"github.com/drayage/dray/credential"
 )
 
-// Config is the content of the file. The zero Config is that of a file that is not there.
+// Config is the content of the file. The zero Config means that there is no file.
 type Config struct {
-	// Path is the file that was read; "" when there was none.
+	// Path is the file that was read; "" means none.
 	Path string
-	// Default is the name of the registry that is meant where a command names none; "" for none.
+	// Default is the name of the registry for commands that name none; "" means no default.
 	Default string
-	// Registries are the named registries, in the order of the file.
+	// Registries lists the named registries, in the order of the file.
 	Registries []Registry
-	// Client is for verbs that a server carries out.
+	// Client names the server that runs the verbs of the command line as jobs.
 	Client Client
-	// Server is for dray serve and dray worker.
+	// Server holds the settings of dray serve and dray worker.
 	Server Server
 }
 
 // Registry is one named registry.
 type Registry struct {
-	// Name is what people write instead of the host. It can not be taken for a host.
+	// Name is a short name that users can write instead of the host. It never looks like a host.
 	Name string
-	// Host is "host" or "host:port" in canonical form.
+	// Host is "host" or "host:port" in its normal form.
 	Host string
-	// Kind is the product behind the host; "" lets the client find out.
+	// Kind is the product of the registry; "" lets dray detect it.
 	Kind Kind
-	// PlainHTTP asks for http instead of https. It excludes Insecure and the certificates.
+	// PlainHTTP uses http instead of https. It excludes Insecure and the certificates.
 	PlainHTTP bool
-	// Insecure leaves the server's certificate unchecked. Say so where it is used.
+	// Insecure turns off the check of the server's certificate. A command that uses it must warn.
 	Insecure bool
-	// CAFile holds further certificates, in PEM, that may sign the server's; "" for the system's alone.
+	// CAFile is a PEM file of certificate authorities that are trusted in addition to those of the
+	// system; "" means only those of the system.
 	CAFile string
-	// ClientCert and ClientKey are PEM files to identify with; both or neither are "".
+	// ClientCert and ClientKey are the PEM files of a client certificate. Both are set or both are "".
 	ClientCert, ClientKey string
-	// TokenHosts may serve this registry's tokens beside its own host.
+	// TokenHosts lists the hosts, in addition to Host, that may issue tokens for this registry.
 	TokenHosts []string
-	// Mirrors are the hosts of pull-through mirrors, tried first for reading, in order.
+	// Mirrors lists the hosts of pull-through mirrors. Reads try them first, in this order.
 	Mirrors []string
-	// Create is what is made where a push meets nothing: an ECR repository, a Harbor project.
+	// Create says whether a push creates what is missing: an ECR repository or a Harbor project.
 	Create Create
-	// Limits hold for this host.
+	// Limits limits the traffic with Host.
 	Limits Limits
-	// Credentials says where the login is; the zero value says nothing.
+	// Credentials says where the login comes from; the zero value means that the file does not say.
 	Credentials Credentials
 }
 
-// Limits bound the traffic with one host. Zero in any of them is dray's default, which for the
-// two rates is no limit.
+// Limits limits the traffic with one host. Zero means dray's default; for the two rates, the default
+// is no limit.
 type Limits struct {
-	Connections       int     // at the same time
-	RequestsPerSecond float64 // of all kinds together
-	BytesPerSecond    int64   // both directions together
-	ChunkSize         int64   // bytes in one piece of an upload in pieces
+	Connections       int     // connections at the same time
+	RequestsPerSecond float64 // requests of all kinds together
+	BytesPerSecond    int64   // bytes in both directions together
+	ChunkSize         int64   // bytes in one chunk of a chunked upload
 }
 
-// Create says whether missing places are made, and for whom. The zero value makes none.
+// Create says whether a push creates a missing repository or project, and who may read it. The zero
+// value creates nothing.
 type Create string
 
-// What is made is private, or a Harbor project that everybody may read.
+// CreatePrivate creates a private ECR repository or Harbor project. CreatePublic creates a Harbor
+// project that everybody may read.
 const (
 	CreatePrivate Create = "private"
 	CreatePublic  Create = "public"
@@ -68,10 +71,10 @@ const (
 
 var creates = []string{string(CreatePrivate), string(CreatePublic)}
 
-// Kind is a registry product that dray knows the manners of.
+// Kind is a registry product whose special behavior dray knows.
 type Kind string
 
-// The known kinds. Generic is a registry that does what the distribution specification says.
+// The known kinds. Generic is any registry that follows the distribution specification.
 const (
 	ACR          Kind = "acr"
 	DockerHub    Kind = "dockerhub"
@@ -92,7 +95,7 @@ const (
 var kinds = []string{string(ACR), string(DockerHub), string(ECR), string(GAR), string(GHCR), string(GitLab), string(Harbor),
 	string(Quay), string(Artifactory), string(Nexus), string(Zot), string(Distribution), string(Gitea), string(Generic)}
 
-// ByName finds the registry that people call name.
+// ByName returns the registry with this name; false means that there is none.
 func (c Config) ByName(name string) (Registry, bool) {
 	if i := slices.IndexFunc(c.Registries, func(r Registry) bool { return r.Name == name }); i >= 0 {
 		return c.Registries[i], true
@@ -100,7 +103,8 @@ func (c Config) ByName(name string) (Registry, bool) {
 	return Registry{}, false
 }
 
-// Lookups are those of all registries that name credentials; getenv is as os.Getenv.
+// Lookups returns a lookup for each registry that has credentials. getenv returns an environment
+// variable, as os.Getenv does.
 func (c Config) Lookups(getenv func(string) string) credential.Chain {
 	var chain credential.Chain
 	for _, r := range c.Registries {

@@ -14,27 +14,28 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// maxSecret bounds a password or token file, in bytes.
+// maxSecret is the largest password or token file, in bytes.
 const maxSecret = 64 << 10
 
 var helperForm = lazily(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-// Credentials says where a registry's login is: Username with one of PasswordEnv and PasswordFile,
-// or one of Helper, TokenEnv and TokenFile alone. It holds no secret, and nothing it names is read
-// before a login is asked for. The zero value says nothing.
+// Credentials says where the login of a registry comes from. It is either Username with PasswordEnv
+// or PasswordFile, or one of Helper, TokenEnv and TokenFile alone. Credentials holds no secret, and
+// the secret is not read before a login is needed. The zero value means no login.
 type Credentials struct {
 	Username     string
-	PasswordEnv  string // name of a variable
-	PasswordFile string // absolute path
-	Helper       string // NAME of the program docker-credential-NAME
-	TokenEnv     string // name of a variable with a token that credential.FromPassword knows
-	TokenFile    string // absolute path of a file with such a token
-	Where        string // "config.yaml:12", for messages
+	PasswordEnv  string // the name of a variable
+	PasswordFile string // an absolute path
+	Helper       string // the NAME of the program docker-credential-NAME
+	TokenEnv     string // the name of a variable with a token that credential.FromPassword accepts
+	TokenFile    string // the absolute path of a file with such a token
+	Where        string // the place in the file for messages, such as "config.yaml:12"
 }
 
-// Lookup answers for host with the login that c names; for the zero Credentials it never answers.
-// Secrets are read anew at each call. Errors: Invalid for a variable that is not set, a file that
-// can not be read or a password that is none; those of credential.Helper. All name c.Where.
+// Lookup returns a lookup that finds the login of c for host. For the zero Credentials, it finds
+// nothing. It reads the secret again at each call. Errors are Invalid for a variable that is not set, a
+// file that cannot be read or an invalid password, and those of credential.Helper. All errors name
+// c.Where.
 func (c Credentials) Lookup(host string, getenv func(string) string) credential.Lookup {
 	if c == (Credentials{Where: c.Where}) {
 		return func(context.Context, ref.Repo) (credential.Login, bool, error) { return credential.Login{}, false, nil }
@@ -52,14 +53,15 @@ func (c Credentials) Lookup(host string, getenv func(string) string) credential.
 	}
 }
 
+// login reads the login of c.
 func (c Credentials) login(ctx context.Context, repo ref.Repo, getenv func(string) string) (credential.Login, error) {
 	switch {
 	case c.Helper != "":
 		l, ok, err := credential.Helper(c.Helper)(ctx, repo)
 		if err == nil && !ok {
-			// The file says that this helper has the login: going on without it would hide the mistake.
+			// The file says that this helper has the login. To go on without a login would hide the mistake.
 			err = &fault.Fault{Kind: fault.Denied, Op: "ask credential helper", Name: "docker-credential-" + c.Helper,
-				Hint: "store a login for " + repo.Host + " in it", Err: errors.New("it has no login for " + repo.Host)}
+				Hint: "store a login for " + repo.Host + " in the helper", Err: errors.New("the helper has no login for " + repo.Host)}
 		}
 		return l, err
 	case c.PasswordEnv+c.TokenEnv != "":
@@ -78,10 +80,11 @@ func (c Credentials) login(ctx context.Context, repo ref.Repo, getenv func(strin
 	return credential.FromPassword(c.Username, secret)
 }
 
+// readSecret reads a password or token file.
 func readSecret(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() > maxSecret {
-		err = errors.New("longer than 64 KiB")
+		err = errors.New("the file is longer than 64 KiB")
 	}
 	var data []byte
 	if err == nil {
@@ -93,6 +96,7 @@ func readSecret(path string) (string, error) {
 	return string(data), nil
 }
 
+// credentials reads the key credentials of a registry.
 func (p parser) credentials(n *yaml.Node, out *Credentials) error {
 	literal := func(key string) func(*yaml.Node) error {
 		return func(n *yaml.Node) error {
@@ -120,34 +124,36 @@ func (p parser) credentials(n *yaml.Node, out *Credentials) error {
 	password := out.PasswordEnv+out.PasswordFile != ""
 	switch {
 	case len(ways) > 1:
-		return p.bad(n, strings.Join(ways, " and ")+" are two ways to one login", "keep one: "+all)
+		return p.bad(n, strings.Join(ways, " and ")+" cannot be combined", "keep one: "+all)
 	case password && out.Username == "":
 		return p.bad(n, ways[0]+" without username", "add the username, or use token-env or token-file")
 	case !password && out.Username != "" && len(ways) == 1:
-		return p.bad(n, "username with "+ways[0], "take username out")
+		return p.bad(n, "username cannot be combined with "+ways[0], "remove username")
 	case len(ways) == 0:
-		return p.bad(n, "credentials without a way to a login", "give one: "+all)
+		return p.bad(n, "credentials do not say where the login comes from", "set one: "+all)
 	}
 	out.Where = p.path + ":" + strconv.Itoa(n.Line)
 	return nil
 }
 
+// user reads a user name.
 func (p parser) user(n *yaml.Node, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err
 	}
 	if strings.ContainsAny(*out, ":\r\n") {
-		return p.bad(n, "a user name has no colon and no line break", "")
+		return p.bad(n, "a user name must not contain a colon or a line break", "")
 	}
 	return nil
 }
 
+// helper reads the name of a credential helper.
 func (p parser) helper(n *yaml.Node, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err
 	}
 	if !helperForm().MatchString(*out) {
-		return p.bad(n, "not the name of a credential helper: "+strconv.Quote(*out), "write what stands after docker-credential-")
+		return p.bad(n, "not the name of a credential helper: "+strconv.Quote(*out), "write the part of the program's name after docker-credential-")
 	}
 	return nil
 }

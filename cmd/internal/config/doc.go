@@ -1,25 +1,25 @@
-// Package config reads dray's configuration: one YAML file, taken strictly.
+// Package config reads dray's configuration, which is one YAML file. It also reads files of mirror
+// rules, lists of images and maps of tags.
 //
-// Whatever the file says is either understood or refused with the line where it stands: unknown
-// and repeated keys, wrong types, bad hosts, half a pair of keys. Nothing that a key names is
-// opened here: certificates and secrets are read where they are used. docs/config.md is the
-// description for people, testdata/example.yaml an example with every key. Files of mirror rules,
-// lists of images and maps of tags are read here too, in the same way.
+// The reading is strict. An unknown or repeated key, a wrong type, a bad host or half a pair of keys
+// is an error that names the line. The package does not open the files that a key names: certificates
+// and secrets are read where they are used. docs/config.md describes the file for users, and
+// testdata/example.yaml is an example with every key.
 //
-// In the order of the walk:
+// The files, in the order of the walk:
 //
-//	settings.go      what it says, value by value
-//	load.go          where the file is, and what reads it
-//	parse.go         its registries and rules
-//	config.go        its content
-//	server.go        what it says to a server
-//	client.go        what it says of the server that is asked
-//	credentials.go   where a registry's login is
+//	settings.go      Settings: the values of the configuration one by one; its JSON Schema
+//	load.go          Loader: the path of the file, and how it is loaded
+//	parse.go         the keys of the file, of a registry and of a rule of the policy
+//	config.go        Config and Registry: the content of the file
+//	server.go        Server: the settings of dray serve and dray worker
+//	client.go        Client: the server that runs the jobs of the command line
+//	credentials.go   Credentials: where the login of a registry comes from
 //	mirrors.go       a file of mirror rules
-//	mirrorkeys.go    one rule, key by key
-//	tagmap.go        a map of tags
+//	mirrorkeys.go    Mirror: one mirror rule, and its keys
+//	tagmap.go        a map of tags to new names
 //	list.go          a list of images
-//	read.go          files and variables, and texts line by line
-//	node.go          values of YAML
-//	parser.go        what reads a file, and how it says where something is wrong
+//	read.go          files, environment variables, and text line by line
+//	node.go          the values of YAML: text, numbers, lists, hosts, paths and so on
+//	parser.go        the parser of one file, and its errors with line numbers
 package config

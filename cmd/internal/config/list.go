@@ -11,37 +11,38 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxList bounds a list, in bytes: some hundred thousand images.
+// maxList is the largest list, in bytes: room for some hundred thousand images.
 const maxList = 64 << 20
 
-// List is a list of images to bring somewhere.
+// List is a list of images to copy.
 type List struct {
 	Form    Form
 	Entries []Entry
 }
 
-// Form is how a list is written.
+// Form is the format of a list.
 type Form string
 
 const (
-	Text Form = "text" // a line an image: the source, blanks, targets
-	YAML Form = "yaml" // a list of mappings, or a mapping with such a list under images
+	Text Form = "text" // one line for each image: the source and the targets, separated by spaces
+	YAML Form = "yaml" // a list of mappings, or a mapping that has such a list under images
 )
 
-// Entry is one image of a list. Its names are as they were written, and not checked.
+// Entry is one image of a list. Its names are not checked.
 type Entry struct {
 	Source    string
-	Targets   []string // none leaves them to the reader
-	Overwrite string   // "refuse", "update" or "always"; "" says nothing. A text list never says anything
-	Line      int
+	Targets   []string // if it is empty, the caller chooses the target
+	Overwrite string   // "refuse", "update" or "always"; "" means not set, as always in a text list
+	Line      int      // the line in the file
 }
 
-// overwrites are the values of the key overwrite.
+// overwrites lists the values of the key overwrite.
 var overwrites = []string{"refuse", "update", "always"}
 
-// ReadList reads a list; name is what errors call it. A name that ends in .yaml, .yml or .json, or a
-// beginning that no line of text has, means YAML, of which JSON is a part. In text, blank lines and what
-// follows a "#" at a line's beginning or after a blank are left out. The error is Invalid and names the line.
+// ReadList reads a list. name is its name in errors. The list is YAML, which includes JSON, if name
+// ends in .yaml, .yml or .json, or if the list begins as no text list can. In a text list, empty lines
+// are ignored, and a "#" at the beginning of a word starts a comment. The error is Invalid and names the
+// line.
 func ReadList(r io.Reader, name string) (List, error) {
 	data, err := readAll(r, name, maxList)
 	if err != nil {
@@ -61,7 +62,8 @@ func ReadList(r io.Reader, name string) (List, error) {
 	return l, nil
 }
 
-// Write writes l in its form, which ReadList reads. why stands before an entry as a comment; "" writes none.
+// Write writes l in its form, so that ReadList can read it. It writes why(i) as a comment before the
+// entry i; "" means no comment.
 func (l List) Write(w io.Writer, why func(i int) string) error {
 	out := bufio.NewWriter(w)
 	for i, e := range l.Entries {
@@ -86,22 +88,23 @@ func (l List) Write(w io.Writer, why func(i int) string) error {
 	return out.Flush()
 }
 
-// comment keeps a text on its line.
+// comment returns s without the characters that would end the line of a comment.
 func comment(s string) string {
 	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "?"), func(r rune) bool {
 		return r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == 0xfffe || r == 0xffff
 	}), " ")
 }
 
-// quoted writes s as a YAML text that can not be taken for anything else.
+// quoted returns s as a YAML string in double quotes.
 func quoted(s string) string {
 	b, err := yaml.Marshal(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Style: yaml.DoubleQuotedStyle})
-	if err != nil { // not UTF-8: no name, and said so when it is read again
+	if err != nil { // s is not UTF-8, so it is not a name; the next read of the list reports it
 		return strconv.QuoteToASCII(s)
 	}
 	return strings.TrimSuffix(string(b), "\n")
 }
 
+// readYAMLList reads a list in YAML.
 func readYAMLList(data []byte, name string) (List, error) {
 	p := parser{path: name}
 	l := List{Form: YAML}
@@ -121,7 +124,7 @@ func readYAMLList(data []byte, name string) (List, error) {
 	return l, nil
 }
 
-// entry reads a mapping, or a text that is a source alone.
+// entry reads one image: a mapping, or a text that is only the source.
 func (p parser) entry(n *yaml.Node, out *Entry) error {
 	out.Line = n.Line
 	if n.Kind == yaml.ScalarNode {
@@ -141,11 +144,11 @@ func (p parser) entry(n *yaml.Node, out *Entry) error {
 	case err != nil:
 		return err
 	case out.Source == "":
-		return p.bad(n, "an image without source", "write source: IMAGE")
+		return p.bad(n, "the image has no source", "write source: IMAGE")
 	case target != nil && len(out.Targets) > 0:
-		return p.bad(target, "target and targets", "keep one of them")
+		return p.bad(target, "target and targets cannot be combined", "keep one of them")
 	case force != nil && out.Overwrite != "":
-		return p.bad(force, "force and overwrite", "keep one of them; force: true is overwrite: update")
+		return p.bad(force, "force and overwrite cannot be combined", "keep one of them; force: true means overwrite: update")
 	case forced:
 		out.Overwrite = "update"
 	case force != nil:
@@ -157,23 +160,24 @@ func (p parser) entry(n *yaml.Node, out *Entry) error {
 	return nil
 }
 
-// listed reads a name; one with a blank in it is two.
+// listed reads a name. A name with a space is probably a source and a target, so it is an error.
 func (p parser) listed(n *yaml.Node, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err
 	}
 	if len(strings.Fields(*out)) != 1 || strings.TrimSpace(*out) != *out {
-		return p.bad(n, "a name has no blanks: "+strconv.Quote(*out), "write source: and target:")
+		return p.bad(n, "a name must not contain spaces: "+strconv.Quote(*out), "use the keys source: and target:")
 	}
 	return nil
 }
 
+// overwrite reads one of overwrites.
 func (p parser) overwrite(n *yaml.Node, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err
 	}
 	if !slices.Contains(overwrites, *out) {
-		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites), "one of "+strings.Join(overwrites, ", "))
+		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites), "use one of "+strings.Join(overwrites, ", "))
 	}
 	return nil
 }

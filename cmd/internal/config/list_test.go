@@ -71,26 +71,26 @@ func TestAListInYAMLIsToldByItsNameOrItsBeginning(t *testing.T) {
 func TestAListThatIsWrongIsRefusedWithItsLine(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
 		{"- source: a\n  taget: b", `list:2: invalid: unknown key "taget" (did you mean "target"?)`},
-		{"- source: a\n- target: b", `list:2: invalid: an image without source`},
-		{"- source: a\n  target: b\n  targets: [c]", `list:2: invalid: target and targets`},
-		{"- source: a\n  force: true\n  overwrite: always", `list:2: invalid: force and overwrite`},
+		{"- source: a\n- target: b", `list:2: invalid: the image has no source`},
+		{"- source: a\n  target: b\n  targets: [c]", `list:2: invalid: target and targets cannot be combined`},
+		{"- source: a\n  force: true\n  overwrite: always", `list:2: invalid: force and overwrite cannot be combined`},
 		{"- source: a\n  overwrite: ever", `list:2: invalid: unknown overwrite "ever"`},
-		{"- source: a b", `list:1: invalid: a name has no blanks: "a b"`},
-		{"- nginx web", `list:1: invalid: a name has no blanks: "nginx web"`},
-		{"- source: a\n  source: b", `list:2: invalid: key "source" stands twice (first in line 1)`},
-		{"- [a, b]", `list:1: invalid: an image wants a mapping, found a list`},
-		{"- source: a\n  targets: b", `list:2: invalid: wants a list, found text`},
+		{"- source: a b", `list:1: invalid: a name must not contain spaces: "a b"`},
+		{"- nginx web", `list:1: invalid: a name must not contain spaces: "nginx web"`},
+		{"- source: a\n  source: b", `list:2: invalid: key "source" appears twice (first in line 1)`},
+		{"- [a, b]", `list:1: invalid: an image must be a mapping, found a list`},
+		{"- source: a\n  targets: b", `list:2: invalid: must be a list, found text`},
 		{"- source: a\n  targets: [null]", `list:2: invalid: no value`},
-		{"- source: 1.25", `list:1: invalid: wants text, found a number`},
-		{"- &x {source: a}\n- *x", `list:2: invalid: anchors and aliases are not understood`},
-		{"images: nginx", `list:1: invalid: wants a list, found text`},
+		{"- source: 1.25", `list:1: invalid: must be text, found a number`},
+		{"- &x {source: a}\n- *x", `list:2: invalid: anchors and aliases are not supported`},
+		{"images: nginx", `list:1: invalid: must be a list, found text`},
 		{"{sources: [nginx]}", `list:1: invalid: unknown key "sources"`},
-		{"- a\n---\n- b", `list:2: invalid: a second document`},
+		{"- a\n---\n- b", `list:2: invalid: the file has a second YAML document`},
 		{"- [", `list:1: invalid: not YAML: did not find expected node content`},
 		{"a\n\xffb", `list:2: invalid: not UTF-8`},
 		{"a\n\n\x00", `list:3: invalid: not UTF-8`},
-		{"a\n" + strings.Repeat("x", maxListLine+1), `list:2: invalid: longer than 64 KiB`},
-		{"\xff\xfea\x00", `read list: invalid: it is UTF-16`},
+		{"a\n" + strings.Repeat("x", maxListLine+1), `list:2: invalid: the line is longer than 64 KiB`},
+		{"\xff\xfea\x00", `read list: invalid: the file is UTF-16`},
 	} {
 		got, err := ReadList(strings.NewReader(tt.in), "list")
 		if !fault.Is(err, fault.Invalid) || err.Error() != tt.want || len(got.Entries) != 0 {
@@ -99,7 +99,7 @@ func TestAListThatIsWrongIsRefusedWithItsLine(t *testing.T) {
 	}
 }
 
-// endless never ends, as a pipe may.
+// endless is a reader without an end, as a pipe may be.
 type endless struct{}
 
 func (endless) Read(b []byte) (int, error) {
@@ -118,7 +118,7 @@ func TestAListOfAHundredThousandLinesIsReadAndAnEndlessOneRefused(t *testing.T) 
 			t.Fatal(form, len(got.Entries), err)
 		}
 	}
-	if _, err := ReadList(endless{}, "list"); err == nil || err.Error() != "read list: invalid: longer than 64 MiB" {
+	if _, err := ReadList(endless{}, "list"); err == nil || err.Error() != "read list: invalid: the file is longer than 64 MiB" {
 		t.Error(err)
 	}
 }
@@ -144,15 +144,15 @@ func TestATagMapIsReadFromEveryForm(t *testing.T) {
 		t.Error(got, err)
 	}
 	for _, tt := range []struct{ in, want string }{
-		{"a b\na c", `map:2: invalid: tag "a" stands twice (first in line 1)`},
-		{"a: b\nc: d\na: e", `map:3: invalid: tag "a" stands twice (first in line 1)`},
-		{"{\"a\": \"b\",\n \"a\": \"c\"}", `map:2: invalid: tag "a" stands twice (first in line 1)`},
-		{"a b c", `map:1: invalid: a line has a tag and its new name, this has 3 words`},
-		{"a -> b", `map:1: invalid: a line has a tag and its new name, this has 3 words`},
-		{"\n\na", `map:3: invalid: a line has a tag and its new name, this has 1 words`},
+		{"a b\na c", `map:2: invalid: tag "a" appears twice (first in line 1)`},
+		{"a: b\nc: d\na: e", `map:3: invalid: tag "a" appears twice (first in line 1)`},
+		{"{\"a\": \"b\",\n \"a\": \"c\"}", `map:2: invalid: tag "a" appears twice (first in line 1)`},
+		{"a b c", `map:1: invalid: a line must have a tag and its new name, but has 3 words`},
+		{"a -> b", `map:1: invalid: a line must have a tag and its new name, but has 3 words`},
+		{"\n\na", `map:3: invalid: a line must have a tag and its new name, but has 1 words`},
 		{"a:", `map:1: invalid: no value`},
-		{"a: {b: c}", `map:1: invalid: wants a tag, found a mapping`},
-		{"[a]", `map:1: invalid: the map wants a mapping, found a list`},
+		{"a: {b: c}", `map:1: invalid: must be a tag, found a mapping`},
+		{"[a]", `map:1: invalid: the map must be a mapping, found a list`},
 	} {
 		if got, err := ReadTagMap(strings.NewReader(tt.in), "map"); !fault.Is(err, fault.Invalid) || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%q: %v %v, want %s", tt.in, got, err, tt.want)

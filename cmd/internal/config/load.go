@@ -8,20 +8,20 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Loader says in whose name a file is read. The zero Loader has no default file and no home.
+// Loader reads the configuration of a user. The zero Loader has no default file and no home directory.
 type Loader struct {
-	Env  func(string) string // how variables are read, as os.Getenv; nil means none is set
+	Env  func(string) string // returns an environment variable, as os.Getenv does; nil means that none is set
 	Home string              // the user's home directory, for "~/" and the default file
 }
 
-// DefaultPath is $XDG_CONFIG_HOME/dray/config.yaml, else ~/.config/dray/config.yaml on every system,
-// else "".
+// DefaultPath returns $XDG_CONFIG_HOME/dray/config.yaml, else ~/.config/dray/config.yaml on every
+// system. Without a home directory it returns "".
 func (l Loader) DefaultPath() string {
 	dir := ""
 	if l.Env != nil {
 		dir = l.Env("XDG_CONFIG_HOME")
 	}
-	// The base directory specification has relative values ignored.
+	// The XDG Base Directory Specification requires that a relative value is ignored.
 	if filepath.IsAbs(dir) {
 		return filepath.Join(dir, "dray", "config.yaml")
 	}
@@ -31,7 +31,7 @@ func (l Loader) DefaultPath() string {
 	return filepath.Join(l.Home, ".config", "dray", "config.yaml")
 }
 
-// LoadDefault reads the file at DefaultPath; where there is none it returns the zero Config.
+// LoadDefault reads the file at DefaultPath. If it does not exist, LoadDefault returns the zero Config.
 // Errors are those of Load.
 func (l Loader) LoadDefault() (Config, error) {
 	path := l.DefaultPath()
@@ -45,8 +45,8 @@ func (l Loader) LoadDefault() (Config, error) {
 	return l.parse(path, data, err)
 }
 
-// Load reads the file at path, which has to be there. Errors are Invalid and name the file and,
-// where it could be read, the line of the first thing that is wrong.
+// Load reads the file at path, which must exist. Errors are Invalid. They name the file and, if it
+// could be read, the line of the first mistake.
 func (l Loader) Load(path string) (Config, error) {
 	data, err := readFile(path)
 	return l.parse(path, data, err)
@@ -56,7 +56,8 @@ func (l Loader) parse(path string, data []byte, err error) (Config, error) {
 	if err != nil {
 		return Config{}, &fault.Fault{Kind: fault.Invalid, Op: "read configuration", Name: path, Err: bare(err)}
 	}
-	// Paths in the file are relative to it, also after a change of directory.
+	// Paths in the file are relative to its directory. The path must be absolute, so that it stays valid
+	// if the process changes its directory.
 	whole, err := filepath.Abs(path)
 	if err != nil {
 		return Config{}, &fault.Fault{Kind: fault.Invalid, Op: "read configuration", Name: path, Err: err}

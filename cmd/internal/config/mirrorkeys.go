@@ -14,14 +14,14 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Mirror is one rule: what is to be elsewhere too, and when. Its JSON form has the keys of
-// the file, where it may stand. Texts are checked and as they were written; the words
-// are those of dray transfer.
+// Mirror is one mirror rule: what to copy, where to and when. Its JSON form has the keys of the file
+// and is valid in the file. Its texts are checked, and kept as the user wrote them. The keys have the
+// same names as the flags of dray transfer.
 type Mirror struct {
 	Name string `json:"name"`
 	schedule.Spec
-	Jitter Duration `json:"jitter,omitempty"` // the most that a beginning is put off, by chance
-	Paused bool     `json:"paused,omitempty"` // it has no times; it may be run by its name
+	Jitter Duration `json:"jitter,omitempty"` // the longest random delay of a start
+	Paused bool     `json:"paused,omitempty"` // the rule does not run by its schedule, but can be run by name
 
 	Sources []string `json:"sources,omitempty"` // registries, prefixes, repositories
 	Images  []string `json:"images,omitempty"`  // images by tag or digest
@@ -51,25 +51,26 @@ type Mirror struct {
 	Map      map[string][]string `json:"map,omitempty"`
 	Rename   []string            `json:"rename,omitempty"`
 
-	Overwrite string  `json:"overwrite,omitempty"` // "" is update
+	Overwrite string  `json:"overwrite,omitempty"` // "" means update
 	Backup    string  `json:"backup,omitempty"`
 	Rehash    bool    `json:"rehash,omitempty"`
 	CopyLocks bool    `json:"copy-locks,omitempty"`
 	Delay     float64 `json:"delay-seconds,omitempty"`
 
-	Line int `json:"-"` // in the file
+	Line int `json:"-"` // the line in the file
 }
 
-// Duration is written as Go writes it: "5m0s".
+// Duration is a time.Duration that is written in Go's form: "5m0s".
 type Duration time.Duration
 
-// MarshalText writes d.
+// MarshalText returns d in Go's form.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// maxJitter bounds the jitter of a rule.
+// maxJitter is the longest jitter of a rule.
 const maxJitter = 24 * time.Hour
 
-// shared are the keys that a rule and the defaults have. What a rule says takes the place of the default.
+// shared returns the keys that both a rule and the defaults have. A value in a rule replaces the
+// default.
 func (p parser) shared(m *Mirror) []field {
 	when := func(set, other *string) func(*yaml.Node) error {
 		return func(n *yaml.Node) error { *other = ""; return p.text(n, set) }
@@ -92,13 +93,14 @@ func (p parser) shared(m *Mirror) []field {
 				return err
 			}
 			if m.Delay > 24*60*60 || math.IsNaN(m.Delay) {
-				return p.bad(n, "more than a day", "")
+				return p.bad(n, "the delay is longer than a day", "")
 			}
 			return nil
 		}},
 	})
 }
 
+// selecting returns the keys that select repositories and tags.
 func (p parser) selecting(m *Mirror) []field {
 	patterns := func(key string, to *[]string) field {
 		return field{key, p.checked(several(p, to, p.text), func() error { _, err := plan.ParsePatterns(*to...); return err })}
@@ -124,6 +126,7 @@ func (p parser) selecting(m *Mirror) []field {
 	}
 }
 
+// mapped returns the keys that map source names to target names.
 func (p parser) mapped(m *Mirror) []field {
 	substitutions := func(to *[]string) func() error {
 		return func() error {
@@ -147,7 +150,7 @@ func (p parser) mapped(m *Mirror) []field {
 	}
 }
 
-// tagMap reads a mapping of tags to their new names, one or a list.
+// tagMap reads a mapping of each tag to a new name or a list of new names.
 func (p parser) tagMap(n *yaml.Node, m *Mirror) error {
 	m.Map = map[string][]string{}
 	if err := p.is(n, "!!map", "map"); err != nil {
@@ -160,7 +163,7 @@ func (p parser) tagMap(n *yaml.Node, m *Mirror) error {
 			return err
 		}
 		if m.Map[from] != nil {
-			return p.bad(key, "tag "+strconv.Quote(from)+" stands twice", "write a list")
+			return p.bad(key, "tag "+strconv.Quote(from)+" appears twice", "write a list")
 		}
 		var to []string
 		if err := several(p, &to, p.realTag)(value); err != nil {
@@ -171,6 +174,7 @@ func (p parser) tagMap(n *yaml.Node, m *Mirror) error {
 	return nil
 }
 
+// realTag reads a text that is a valid tag.
 func (p parser) realTag(n *yaml.Node, out *string) error {
 	if err := p.tag(n, out); err != nil {
 		return err
@@ -181,7 +185,8 @@ func (p parser) realTag(n *yaml.Node, out *string) error {
 	return nil
 }
 
-// checked reads a value and has it checked; the complaint gets the line.
+// checked returns a reader that reads a value and then calls check. An error of check gets the line of
+// the value.
 func (p parser) checked(read func(*yaml.Node) error, check func() error) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		if err := read(n); err != nil {
@@ -194,7 +199,7 @@ func (p parser) checked(read func(*yaml.Node) error, check func() error) func(*y
 	}
 }
 
-// one reads a value that takes the place of a list.
+// one returns a reader of one value, which replaces the list out.
 func one(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		*out = []string{""}
@@ -202,7 +207,7 @@ func one(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*ya
 	}
 }
 
-// many reads a list that takes the place of another, with at least one item.
+// many returns a reader of a list with at least one item, which replaces the list out.
 func many(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		*out = nil
@@ -210,18 +215,18 @@ func many(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*y
 			return err
 		}
 		if len(*out) == 0 {
-			return p.bad(n, "no value", "give one or take the key out")
+			return p.bad(n, "no value", "set a value or remove the key")
 		}
 		for i, s := range *out {
 			if slices.Contains((*out)[:i], s) {
-				return p.bad(n.Content[i], strconv.Quote(s)+" stands twice", "take one of them out")
+				return p.bad(n.Content[i], strconv.Quote(s)+" appears twice", "remove one of them")
 			}
 		}
 		return nil
 	}
 }
 
-// several reads one value or a list.
+// several returns a reader of one value or a list.
 func several(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		if n.Kind == yaml.SequenceNode {
@@ -231,6 +236,7 @@ func several(p parser, out *[]string, read func(*yaml.Node, *string) error) func
 	}
 }
 
+// duration reads a duration of at most maxJitter.
 func (p parser) duration(n *yaml.Node, out *Duration) error {
 	var s string
 	if err := p.text(n, &s); err != nil {
@@ -244,7 +250,7 @@ func (p parser) duration(n *yaml.Node, out *Duration) error {
 	return nil
 }
 
-// place reads a registry, what is below a prefix of it, or a repository.
+// place reads a registry, a prefix of its repositories ("reg.example/team/"), or a repository.
 func (p parser) place(n *yaml.Node, out *string) error {
 	if err := p.listed(n, out); err != nil {
 		return err
@@ -252,10 +258,10 @@ func (p parser) place(n *yaml.Node, out *string) error {
 	_, path, _ := strings.Cut(*out, "/")
 	switch {
 	case strings.Contains(*out, "@"):
-		what := "this is no registry, prefix or repository"
-		return p.bad(n, what, "images stand below images:; logins belong into the configuration")
+		what := "not a registry, prefix or repository"
+		return p.bad(n, what, "list images below images:, and put logins in the configuration")
 	case strings.Contains(path, ":"):
-		return p.bad(n, "this names one image: "+strconv.Quote(*out), "images stand below images:")
+		return p.bad(n, "this is the name of one image: "+strconv.Quote(*out), "list images below images:")
 	}
 	return nil
 }
@@ -266,7 +272,7 @@ func (p parser) image(n *yaml.Node, out *string) error {
 		return err
 	}
 	if name := (*out)[strings.LastIndex(*out, "/")+1:]; strings.HasSuffix(*out, "/") || !strings.ContainsAny(name, ":@") {
-		return p.bad(n, "no tag and no digest: "+strconv.Quote(*out), "write IMAGE:TAG; whole repositories stand below sources:")
+		return p.bad(n, "no tag and no digest: "+strconv.Quote(*out), "write IMAGE:TAG, or list whole repositories below sources:")
 	}
 	return nil
 }

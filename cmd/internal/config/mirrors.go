@@ -16,10 +16,10 @@ import (
 //go:embed mirrors.schema.json
 var mirrorsSchema string
 
-// MirrorsSchema is the JSON Schema (draft 2020-12) of a file of mirror rules.
+// MirrorsSchema returns the JSON Schema (draft 2020-12) of a file of mirror rules.
 func MirrorsSchema() []byte { return []byte(mirrorsSchema) }
 
-// maxMirrors bounds a file of rules, in bytes.
+// maxMirrors is the largest file of mirror rules, in bytes.
 const maxMirrors = 8 << 20
 
 // Mirrors is a file of mirror rules.
@@ -28,7 +28,7 @@ type Mirrors struct {
 	Rules []Mirror // in the order of the file
 }
 
-// ByName finds a rule.
+// ByName returns the rule with this name; false means that there is none.
 func (m Mirrors) ByName(name string) (Mirror, bool) {
 	if i := slices.IndexFunc(m.Rules, func(r Mirror) bool { return r.Name == name }); i >= 0 {
 		return m.Rules[i], true
@@ -36,8 +36,8 @@ func (m Mirrors) ByName(name string) (Mirror, bool) {
 	return Mirror{}, false
 }
 
-// ReadMirrors reads the file of rules at path. Errors are Invalid and name the file and the
-// line of the first thing that is wrong.
+// ReadMirrors reads the file of mirror rules at path. Errors are Invalid and name the file and the line
+// of the first mistake.
 func ReadMirrors(path string) (Mirrors, error) {
 	data, err := readFileOf(path, maxMirrors)
 	if err != nil {
@@ -53,7 +53,7 @@ func ReadMirrors(path string) (Mirrors, error) {
 		return Mirrors{}, err
 	}
 	if root == nil {
-		return Mirrors{}, p.bad(&yaml.Node{}, "no rules", "write rules:")
+		return Mirrors{}, p.bad(&yaml.Node{}, "the file has no rules", "add rules:")
 	}
 	m := Mirrors{Path: path}
 	var defaults Mirror
@@ -66,7 +66,7 @@ func ReadMirrors(path string) (Mirrors, error) {
 		return Mirrors{}, err
 	}
 	if rules == nil || len(rules.Content) == 0 {
-		return Mirrors{}, p.bad(root, "no rules", "write rules:")
+		return Mirrors{}, p.bad(root, "the file has no rules", "add rules:")
 	}
 	lines := map[string]int{}
 	err = list(p, rules, &m.Rules, func(n *yaml.Node, out *Mirror) error {
@@ -74,7 +74,7 @@ func ReadMirrors(path string) (Mirrors, error) {
 			return err
 		}
 		if first, twice := lines[out.Name]; twice {
-			return p.bad(n, fmt.Sprintf("rule %s stands twice (first in line %d)", strconv.Quote(out.Name), first), "give one of them another name")
+			return p.bad(n, fmt.Sprintf("rule %s appears twice (first in line %d)", strconv.Quote(out.Name), first), "rename one of them")
 		}
 		lines[out.Name] = n.Line
 		return nil
@@ -85,10 +85,10 @@ func ReadMirrors(path string) (Mirrors, error) {
 	return m, nil
 }
 
-// ruleForm is what a rule may be called: a name for files and addresses too.
+// ruleForm matches the name of a rule. The name must also be safe in file names and URLs.
 var ruleForm = lazily(`^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$`)
 
-// mirror reads one rule over the defaults.
+// mirror reads one rule. Keys that it does not have keep the values of defaults.
 func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 	*out = defaults
 	out.Line = n.Line
@@ -99,7 +99,7 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 				return err
 			}
 			if !ruleForm().MatchString(out.Name) {
-				return p.bad(n, "not a rule's name: "+strconv.Quote(out.Name), "lower-case letters, digits, '.', '_' and '-', at most 64")
+				return p.bad(n, "not a valid name of a rule: "+strconv.Quote(out.Name), "use at most 64 lower-case letters, digits, '.', '_' and '-'")
 			}
 			return nil
 		}},
@@ -114,13 +114,13 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 	}
 	for _, pair := range [][2]string{{"source", "sources"}, {"image", "images"}, {"target", "targets"}, {"schedule", "every"}} {
 		if seen[pair[0]] != nil && seen[pair[1]] != nil {
-			return p.bad(seen[pair[1]], pair[0]+" and "+pair[1], "keep one of them")
+			return p.bad(seen[pair[1]], pair[0]+" and "+pair[1]+" cannot be combined", "keep one of them")
 		}
 	}
 	if err := p.wholeMirror(n, *out, seen); err != nil {
 		return err
 	}
-	if len(out.Sources) == 0 { // what the defaults say of repositories is not meant for images
+	if len(out.Sources) == 0 { // the defaults for repositories do not apply to a rule that lists only images
 		out.Prefer, out.Letters, out.Ignore, out.Include, out.Exclude, out.MaxRepositories = nil, "", nil, nil, nil, 0
 		out.IncludeTags, out.ExcludeTags, out.Semver, out.NewerThan, out.Latest, out.LatestBy, out.MinTags, out.Delay = nil, nil, "", "", 0, "", 0, 0
 		out.Untagged, out.CopyLocks = false, false
@@ -128,19 +128,19 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 	return nil
 }
 
-// wholeMirror refuses what keys are not together.
+// wholeMirror returns an error if a required key is missing or keys contradict each other.
 func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) error {
 	switch {
 	case m.Name == "":
-		return p.bad(n, "a rule without name", "write name:")
+		return p.bad(n, "the rule has no name", "add name:")
 	case len(m.Sources)+len(m.Images) == 0:
-		return p.bad(n, strconv.Quote(m.Name)+" has no source", "write sources: or images:")
+		return p.bad(n, strconv.Quote(m.Name)+" has no source", "add sources: or images:")
 	case len(m.Targets) == 0:
-		return p.bad(n, strconv.Quote(m.Name)+" has no target", "write target: or targets:")
+		return p.bad(n, strconv.Quote(m.Name)+" has no target", "add target: or targets:")
 	case m.Backup != "" && m.Overwrite == "refuse":
-		return p.bad(n, "backup with overwrite: refuse: nothing is overwritten", "take one of them out")
+		return p.bad(n, "backup has no effect with overwrite: refuse", "remove one of them")
 	case m.Rehash && m.Overwrite != "always":
-		return p.bad(n, "rehash without overwrite: always: what is equal is not looked into", "take one of them out")
+		return p.bad(n, "rehash requires overwrite: always", "set overwrite: always, or remove rehash")
 	}
 	if _, err := schedule.Parse(m.Spec); err != nil {
 		return p.wrong(n, err)
@@ -150,14 +150,15 @@ func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) 
 	}
 	for _, key := range forSources {
 		if at := seen[key]; at != nil {
-			return p.bad(at, key+" has no meaning for images alone", "take it out, or name the repository below sources:")
+			return p.bad(at, key+" has no effect on images", "remove it, or list the repository below sources:")
 		}
 	}
 	return nil
 }
 
-// forSources are the keys that say something about repositories and their tags.
+// forSources lists the keys that have an effect only on repositories and their tags.
 var forSources = []string{"prefer", "letters", "ignore-pattern", "include", "exclude", "max-repositories", "include-tags", "exclude-tags",
 	"semver", "newer-than", "latest", "latest-by", "min-tags", "untagged", "copy-locks", "delay-seconds"}
 
+// Error returns the text.
 func (e plainError) Error() string { return string(e) }

@@ -50,7 +50,7 @@ func TestTheExampleOfMirrorsIsReadKeyByKey(t *testing.T) {
 	}
 }
 
-// readRule reads the JSON form of a rule as the only one of a file.
+// readRule reads the JSON form of a rule as the only rule of a file.
 func readRule(t *testing.T, data []byte) (Mirror, error) {
 	t.Helper()
 	m, err := readMirrorText(t, `{"rules": [`+string(data)+`]}`)
@@ -88,18 +88,18 @@ func TestARuleReadsBackFromItsJSONForm(t *testing.T) {
 func TestTheFirstWrongThingOfMirrorsIsSaidWithItsLine(t *testing.T) {
 	const rule = "rules:\n  - name: x\n    source: a\n    target: b\n    "
 	for _, c := range []struct{ text, want, hint string }{
-		{"", `: invalid: no rules`, "rules:"},
-		{"rules: []", `:1: invalid: no rules`, ""},
+		{"", `: invalid: the file has no rules`, "rules:"},
+		{"rules: []", `:1: invalid: the file has no rules`, ""},
 		{"rule:\n", `:1: invalid: unknown key "rule" (did you mean "rules"?)`, ""},
-		{"rules: {a: b}", `:1: invalid: rules wants a list, found a mapping`, ""},
-		{"rules:\n  - source: a\n    target: b", `:2: invalid: a rule without name`, ""},
+		{"rules: {a: b}", `:1: invalid: rules must be a list, found a mapping`, ""},
+		{"rules:\n  - source: a\n    target: b", `:2: invalid: the rule has no name`, ""},
 		{"rules:\n  - name: x\n    target: b", `:2: invalid: "x" has no source`, ""},
 		{"rules:\n  - name: x\n    source: a", `:2: invalid: "x" has no target`, ""},
-		{"rules:\n  - name: Has Blanks\n", `:2: invalid: not a rule's name: "Has Blanks"`, "lower-case"},
-		{rule + "frobnicate: 1", `:5: invalid: unknown key "frobnicate"`, "known here"},
+		{"rules:\n  - name: Has Blanks\n", `:2: invalid: not a valid name of a rule: "Has Blanks"`, "lower-case"},
+		{rule + "frobnicate: 1", `:5: invalid: unknown key "frobnicate"`, "known keys"},
 		{rule + "include_tags: x", `:5: invalid: unknown key "include_tags" (did you mean "include-tags"?)`, ""},
 		{rule + "sources: [c]", `:5: invalid: source and sources`, "keep one"},
-		{rule + "targets: [c]", `:5: invalid: target and targets`, ""},
+		{rule + "targets: [c]", `:5: invalid: target and targets cannot be combined`, ""},
 		{rule + "every: 6h\n    schedule: '@daily'", `:5: invalid: schedule and every`, ""},
 		{rule + "schedule: sometimes", `:5: invalid: read schedule "sometimes": not a schedule`, "crontab"},
 		{rule + "every: 10s", `:5: invalid: read schedule "10s": less than a minute`, ""},
@@ -109,26 +109,26 @@ func TestTheFirstWrongThingOfMirrorsIsSaidWithItsLine(t *testing.T) {
 		{rule + "letters: ab", `:5: invalid: `, ""},
 		{rule + "include-tags: 're:('", `:5: invalid: `, ""},
 		{rule + "semver: one", `:5: invalid: `, ""},
-		{rule + "newer-than: 90", `:5: invalid: wants text, found a number`, "quotes"},
+		{rule + "newer-than: 90", `:5: invalid: must be text, found a number`, "quotes"},
 		{rule + "newer-than: soon", `:5: invalid: `, ""},
-		{rule + "latest: -1", `:5: invalid: wants a whole number, 0 or more`, ""},
+		{rule + "latest: -1", `:5: invalid: must be a whole number, 0 or more`, ""},
 		{rule + "latest-by: age", `:5: invalid: `, ""},
 		{rule + "rewrite: x", `:5: invalid: `, ""},
 		{rule + "template: '{x}'", `:5: invalid: `, ""},
 		{rule + "map: {latest: 'no tag'}", `:5: invalid: `, ""},
-		{rule + "map: [a]", `:5: invalid: map wants a mapping, found a list`, ""},
+		{rule + "map: [a]", `:5: invalid: map must be a mapping, found a list`, ""},
 		{rule + "overwrite: never", `:5: invalid: unknown overwrite "never"`, "one of refuse"},
 		{rule + "backup: '{x}'", `:5: invalid: `, ""},
-		{rule + "backup: '{tag}-old'\n    overwrite: refuse", `:2: invalid: backup with overwrite: refuse`, ""},
-		{rule + "rehash: true", `:2: invalid: rehash without overwrite: always`, ""},
-		{rule + "delay-seconds: 100000", `:5: invalid: more than a day`, ""},
+		{rule + "backup: '{tag}-old'\n    overwrite: refuse", `:2: invalid: backup has no effect with overwrite: refuse`, ""},
+		{rule + "rehash: true", `:2: invalid: rehash requires overwrite: always`, ""},
+		{rule + "delay-seconds: 100000", `:5: invalid: the delay is longer than a day`, ""},
 		{rule + "images: [nginx]", `:5: invalid: no tag and no digest: "nginx"`, "sources"},
 		{rule + "images: []", `:5: invalid: no value`, ""},
-		{rule + "include: [a, a]", `:5: invalid: "a" stands twice`, ""},
-		{"rules:\n  - name: x\n    source: a/b:v1\n    target: b", `:3: invalid: this names one image: "a/b:v1"`, "images:"},
-		{"rules:\n  - name: x\n    source: u:" + canary + "@host\n    target: b", `:3: invalid: this is no registry, prefix or repository`, "logins"},
-		{"rules:\n  - name: x\n    image: a:1\n    target: b\n    latest: 3", `:5: invalid: latest has no meaning for images alone`, ""},
-		{"rules:\n  - {name: x, source: a, target: b}\n  - {name: x, source: a, target: b}", `:3: invalid: rule "x" stands twice (first in line 2)`, ""},
+		{rule + "include: [a, a]", `:5: invalid: "a" appears twice`, ""},
+		{"rules:\n  - name: x\n    source: a/b:v1\n    target: b", `:3: invalid: this is the name of one image: "a/b:v1"`, "images:"},
+		{"rules:\n  - name: x\n    source: u:" + canary + "@host\n    target: b", `:3: invalid: not a registry, prefix or repository`, "logins"},
+		{"rules:\n  - name: x\n    image: a:1\n    target: b\n    latest: 3", `:5: invalid: latest has no effect on images`, ""},
+		{"rules:\n  - {name: x, source: a, target: b}\n  - {name: x, source: a, target: b}", `:3: invalid: rule "x" appears twice (first in line 2)`, ""},
 		{"defaults: {name: x}\n" + rule, `:1: invalid: unknown key "name"`, ""},
 		{"defaults: {source: x}\n" + rule, `:1: invalid: unknown key "source"`, ""},
 		{"a: [", `: invalid: not YAML`, ""},
@@ -172,7 +172,7 @@ func TestTheSchemaOfMirrorsAgreesWithTheReader(t *testing.T) {
 		}
 		_, err = readMirrorText(t, text)
 		if ok := accepts(t, root, root, v); ok != (err == nil) {
-			t.Errorf("%q: the schema says %v, the reader %v", text, ok, err)
+			t.Errorf("%q: the schema says %v, the parser %v", text, ok, err)
 		}
 	}
 	var known []string
@@ -187,7 +187,7 @@ func TestTheSchemaOfMirrorsAgreesWithTheReader(t *testing.T) {
 	}
 	for key := range defaults {
 		if !slices.Contains(known, key) {
-			t.Errorf("the reader lacks %s", key)
+			t.Errorf("the parser lacks %s", key)
 		}
 	}
 }

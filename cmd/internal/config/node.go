@@ -20,7 +20,8 @@ var (
 		"!!map": "a mapping", "!!seq": "a list", "!!str": "text"}
 )
 
-// mapping reads n by fields; a key that is none of them is refused. what names the mapping.
+// mapping reads the mapping n with fields. A key that is not among them is an error. what is the name
+// of the mapping in errors.
 func (p parser) mapping(n *yaml.Node, what string, fields []field) error {
 	return p.each(n, what, func(key, value *yaml.Node) error {
 		var known []string
@@ -33,11 +34,11 @@ func (p parser) mapping(n *yaml.Node, what string, fields []field) error {
 			}
 			known = append(known, f.key)
 		}
-		return p.bad(key, "unknown key "+strconv.Quote(key.Value)+nearest(key.Value, known), "known here: "+strings.Join(known, ", "))
+		return p.bad(key, "unknown key "+strconv.Quote(key.Value)+nearest(key.Value, known), "known keys: "+strings.Join(known, ", "))
 	})
 }
 
-// each hands over the pairs of the mapping n in order; a key that stands twice is refused.
+// each calls pair for each key of the mapping n, in order. A repeated key is an error.
 func (p parser) each(n *yaml.Node, what string, pair func(key, value *yaml.Node) error) error {
 	if err := p.is(n, "!!map", what); err != nil {
 		return err
@@ -46,10 +47,10 @@ func (p parser) each(n *yaml.Node, what string, pair func(key, value *yaml.Node)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str" {
-			return p.bad(key, "a key that is not text", "put it in quotes")
+			return p.bad(key, "the key is not text", "put it in quotes")
 		}
 		if first, ok := lines[key.Value]; ok {
-			return p.bad(key, "key "+strconv.Quote(key.Value)+" stands twice (first in line "+strconv.Itoa(first)+")", "take one of them out")
+			return p.bad(key, "key "+strconv.Quote(key.Value)+" appears twice (first in line "+strconv.Itoa(first)+")", "remove one of them")
 		}
 		lines[key.Value] = key.Line
 		if err := pair(key, value); err != nil {
@@ -59,7 +60,7 @@ func (p parser) each(n *yaml.Node, what string, pair func(key, value *yaml.Node)
 	return nil
 }
 
-// list reads a sequence with read for each item.
+// list reads a sequence, each item with read, and appends it to out.
 func list[T any](p parser, n *yaml.Node, out *[]T, read func(*yaml.Node, *T) error) error {
 	if err := p.is(n, "!!seq", ""); err != nil {
 		return err
@@ -77,17 +78,19 @@ func list[T any](p parser, n *yaml.Node, out *[]T, read func(*yaml.Node, *T) err
 	return nil
 }
 
+// text reads a text that is not empty.
 func (p parser) text(n *yaml.Node, out *string) error {
 	if err := p.is(n, "!!str", ""); err != nil {
 		return err
 	}
 	if n.Value == "" {
-		return p.bad(n, "no value", "give one or take the key out")
+		return p.bad(n, "no value", "set a value or remove the key")
 	}
 	*out = n.Value
 	return nil
 }
 
+// boolean reads true or false.
 func (p parser) boolean(n *yaml.Node, out *bool) error {
 	if err := p.is(n, "!!bool", ""); err != nil {
 		return err
@@ -96,6 +99,7 @@ func (p parser) boolean(n *yaml.Node, out *bool) error {
 	return nil
 }
 
+// count reads a whole number that is not negative.
 func (p parser) count(n *yaml.Node, out *int) error {
 	v, err := strconv.ParseInt(n.Value, 10, 32)
 	if n.ShortTag() != "!!int" || err != nil || v < 0 {
@@ -105,6 +109,7 @@ func (p parser) count(n *yaml.Node, out *int) error {
 	return nil
 }
 
+// rate reads a number that is not negative.
 func (p parser) rate(n *yaml.Node, out *float64) error {
 	v, err := strconv.ParseFloat(n.Value, 64)
 	if t := n.ShortTag(); t != "!!int" && t != "!!float" || err != nil || v < 0 || math.IsInf(v, 0) || math.IsNaN(v) {
@@ -114,6 +119,7 @@ func (p parser) rate(n *yaml.Node, out *float64) error {
 	return nil
 }
 
+// size reads a size as Size does.
 func (p parser) size(n *yaml.Node, out *int64) error {
 	v, err := Size(n.Value)
 	switch t := n.ShortTag(); {
@@ -128,7 +134,8 @@ func (p parser) size(n *yaml.Node, out *int64) error {
 
 var errNoSize = errors.New("not a size such as 4MiB")
 
-// Size reads plain bytes or a whole number with a unit: KiB, MiB, GiB are powers of 1024, KB, MB, GB of 1000.
+// Size parses a size: "4MiB", "100 KB" or a number of bytes. KiB, MiB and GiB are powers of 1024; KB,
+// MB and GB are powers of 1000.
 func Size(text string) (int64, error) {
 	m := sizeForm().FindStringSubmatch(text)
 	if m == nil {
@@ -141,37 +148,39 @@ func Size(text string) (int64, error) {
 	return v * units[m[2]], nil
 }
 
-// written refuses what stands for a value without being one.
+// written returns an error for a value that is null or an alias.
 func (p parser) written(n *yaml.Node) error {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		return p.bad(n, "anchors and aliases are not understood", "write it out")
+		return p.bad(n, "anchors and aliases are not supported", "write the value itself")
 	case n.ShortTag() == "!!null":
-		return p.bad(n, "no value", "give one or take the key out")
+		return p.bad(n, "no value", "set a value or remove the key")
 	}
 	return nil
 }
 
-// is checks the type of n; what names it in the message where that helps.
+// is returns an error if n does not have the type tag. what is the name of n in the error; it may be "".
 func (p parser) is(n *yaml.Node, tag, what string) error {
 	switch {
 	case n.ShortTag() == tag:
 		return nil
 	case what != "":
-		return p.bad(n, what+" wants "+typeName[tag]+found(n), "")
+		return p.bad(n, what+" must be "+typeName[tag]+found(n), "")
 	}
 	return p.wants(n, typeName[tag])
 }
 
+// wants returns the error that n must be what.
 func (p parser) wants(n *yaml.Node, what string) error {
 	hint := ""
 	if what == typeName["!!str"] && n.Kind == yaml.ScalarNode {
 		hint = "put it in quotes"
 	}
-	return p.bad(n, "wants "+what+found(n), hint)
+	return p.bad(n, "must be "+what+found(n), hint)
 }
 
-// found names what stands there by its type; the value itself may be a secret in the wrong place.
+// found returns the type of n for an error. It does not return the value, which may be a secret in the
+// wrong place.
 func found(n *yaml.Node) string {
 	if name, ok := typeName[n.ShortTag()]; ok {
 		return ", found " + name
@@ -179,10 +188,11 @@ func found(n *yaml.Node) string {
 	return ""
 }
 
-// nearest reads ` (did you mean "x"?)`, or nothing when no known word is near.
+// nearest returns ` (did you mean "x"?)` for the known word that is most similar to word, or "" if none
+// is similar.
 func nearest(word string, known []string) string {
 	if len(word) > 64 {
-		return "" // far from all, and costly to measure
+		return "" // not similar to any known word, and slow to compare
 	}
 	plain := strings.ReplaceAll(strings.ToLower(word), "_", "-")
 	best, least := "", len(word)+1
@@ -198,6 +208,7 @@ func nearest(word string, known []string) string {
 	return " (did you mean " + strconv.Quote(best) + "?)"
 }
 
+// host reads "HOST" or "HOST:PORT".
 func (p parser) host(n *yaml.Node, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err
@@ -205,7 +216,7 @@ func (p parser) host(n *yaml.Node, out *string) error {
 	host, err := ref.Host(*out)
 	if err != nil {
 		what := "not a host: " + strconv.Quote(*out)
-		if strings.Contains(*out, "@") { // there may be a password in it
+		if strings.Contains(*out, "@") { // it may contain a password
 			what = "not a host"
 		}
 		return p.bad(n, what, "write HOST or HOST:PORT, without http:// and path; logins belong under credentials:")
@@ -214,7 +225,8 @@ func (p parser) host(n *yaml.Node, out *string) error {
 	return nil
 }
 
-// filePath makes a path absolute: "~/" is the home directory, anything relative hangs on the file's directory.
+// filePath reads a path and makes it absolute. "~/" means the home directory. A relative path starts
+// from the directory of the file.
 func (p parser) filePath(n *yaml.Node, out *string) error {
 	var s string
 	if err := p.text(n, &s); err != nil {
@@ -225,11 +237,11 @@ func (p parser) filePath(n *yaml.Node, out *string) error {
 	case strings.ContainsRune(s, 0):
 		return p.bad(n, "not a path: "+strconv.Quote(s), "")
 	case ours && p.home == "":
-		return p.bad(n, "no home directory for "+strconv.Quote(s), "write the whole path")
+		return p.bad(n, "the home directory is not known: "+strconv.Quote(s), "use an absolute path")
 	case ours:
 		s = filepath.Join(p.home, rest)
 	case strings.HasPrefix(s, "~"):
-		return p.bad(n, "no such directory: "+strconv.Quote(s), "only ~/ is understood; write the whole path")
+		return p.bad(n, "no such directory: "+strconv.Quote(s), "only ~/ is supported; use an absolute path")
 	case !filepath.IsAbs(s):
 		s = filepath.Join(p.dir, s)
 	}
@@ -237,12 +249,13 @@ func (p parser) filePath(n *yaml.Node, out *string) error {
 	return nil
 }
 
+// variable reads the name of an environment variable.
 func (p parser) variable(n *yaml.Node, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err
 	}
 	if !envForm().MatchString(*out) {
-		// What stands here by mistake may be the secret.
+		// The value may be the secret itself by mistake, so the error does not contain it.
 		return p.bad(n, "not the name of an environment variable", "write the variable's name, without $, not its value")
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// file reads the whole configuration. The policy comes last, because it may name any registry.
 func (p parser) file(data []byte) (Config, error) {
 	root, err := p.root(data)
 	if err != nil || root == nil {
@@ -35,7 +36,7 @@ func (p parser) file(data []byte) (Config, error) {
 		for _, r := range c.Registries {
 			names = append(names, r.Name)
 		}
-		return Config{}, p.bad(def, "no registry is called "+strconv.Quote(c.Default)+nearest(c.Default, names), "name one of registries:")
+		return Config{}, p.bad(def, "no registry has the name "+strconv.Quote(c.Default)+nearest(c.Default, names), "use the name of a registry below registries:")
 	}
 	return c, nil
 }
@@ -43,6 +44,7 @@ func (p parser) file(data []byte) (Config, error) {
 // nameForm is one component of a repository path, without a dot.
 var nameForm = lazily(`^[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*$`)
 
+// registries reads the key registries.
 func (p parser) registries(n *yaml.Node) ([]Registry, error) {
 	var all []Registry
 	lines := map[string]int{}
@@ -53,7 +55,7 @@ func (p parser) registries(n *yaml.Node) ([]Registry, error) {
 		}
 		for _, o := range all {
 			if o.Host == r.Host {
-				return p.bad(key, fmt.Sprintf("%s is %s already (line %d)", r.Host, strconv.Quote(o.Name), lines[o.Name]), "keep one name for one host")
+				return p.bad(key, fmt.Sprintf("%s already has the name %s (line %d)", r.Host, strconv.Quote(o.Name), lines[o.Name]), "give each host only one name")
 			}
 		}
 		lines[r.Name] = key.Line
@@ -63,10 +65,11 @@ func (p parser) registries(n *yaml.Node) ([]Registry, error) {
 	return all, err
 }
 
+// registry reads one registry. key is its name.
 func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 	r := Registry{Name: key.Value}
 	if !nameForm().MatchString(r.Name) || ref.LooksLikeHost(r.Name) {
-		return r, p.bad(key, "not a registry's name: "+strconv.Quote(r.Name), "lower-case letters, digits, '_' and '-'; nothing that could be a host")
+		return r, p.bad(key, "not a valid name of a registry: "+strconv.Quote(r.Name), "use lower-case letters, digits, '_' and '-'; the name must not look like a host")
 	}
 	if err := p.written(n); err != nil {
 		return r, err
@@ -92,25 +95,26 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 	case r.Host == "":
 		return r, p.bad(key, strconv.Quote(r.Name)+" has no host", "add host: HOST or HOST:PORT")
 	case r.Create != "" && r.Kind != Harbor && r.Kind != ECR:
-		return r, p.bad(seen["create"], "create is for kind: harbor and kind: ecr", "other registries make repositories by themselves, or not at all")
+		return r, p.bad(seen["create"], "create works only with kind: harbor and kind: ecr", "remove create; other registries create repositories by themselves or not at all")
 	case r.Create == CreatePublic && r.Kind == ECR:
-		return r, p.bad(seen["create"], "an ECR repository is not made public", "write create: private")
+		return r, p.bad(seen["create"], "dray cannot create a public ECR repository", "write create: private")
 	case r.ClientCert != "" && r.ClientKey == "":
-		return r, p.bad(seen["client-cert"], "client-cert without client-key", "give both")
+		return r, p.bad(seen["client-cert"], "client-cert without client-key", "set both")
 	case r.ClientKey != "" && r.ClientCert == "":
-		return r, p.bad(seen["client-key"], "client-key without client-cert", "give both")
+		return r, p.bad(seen["client-key"], "client-key without client-cert", "set both")
 	}
 	for _, k := range []string{"insecure", "ca-file", "client-cert"} {
 		if n := seen[k]; r.PlainHTTP && n != nil && !strings.EqualFold(n.Value, "false") {
-			return r, p.bad(n, k+" has no meaning with plain-http", "take one of them out")
+			return r, p.bad(n, k+" has no effect with plain-http", "remove one of them")
 		}
 	}
 	if r.Insecure && r.CAFile != "" {
-		return r, p.bad(seen["insecure"], "insecure leaves ca-file without meaning", "take one of them out")
+		return r, p.bad(seen["insecure"], "ca-file has no effect with insecure", "remove one of them")
 	}
 	return r, nil
 }
 
+// limits reads the key limits of a registry.
 func (p parser) limits(n *yaml.Node, out *Limits) error {
 	return p.mapping(n, "limits", []field{
 		{"connections", func(n *yaml.Node) error { return p.count(n, &out.Connections) }},
@@ -120,30 +124,33 @@ func (p parser) limits(n *yaml.Node, out *Limits) error {
 	})
 }
 
+// kind reads one of kinds.
 func (p parser) kind(n *yaml.Node, out *Kind) error {
 	var s string
 	if err := p.text(n, &s); err != nil {
 		return err
 	}
 	if !slices.Contains(kinds, s) {
-		return p.bad(n, "unknown kind "+strconv.Quote(s)+nearest(s, kinds), "one of "+strings.Join(kinds, ", "))
+		return p.bad(n, "unknown kind "+strconv.Quote(s)+nearest(s, kinds), "use one of "+strings.Join(kinds, ", "))
 	}
 	*out = Kind(s)
 	return nil
 }
 
+// create reads one of creates.
 func (p parser) create(n *yaml.Node, out *Create) error {
 	var s string
 	if err := p.text(n, &s); err != nil {
 		return err
 	}
 	if !slices.Contains(creates, s) {
-		return p.bad(n, "not what create takes: "+strconv.Quote(s)+nearest(s, creates), "one of "+strings.Join(creates, ", "))
+		return p.bad(n, "unknown create "+strconv.Quote(s)+nearest(s, creates), "use one of "+strings.Join(creates, ", "))
 	}
 	*out = Create(s)
 	return nil
 }
 
+// policy reads the rules of the policy, with the names of registries replaced by their hosts.
 func (p parser) policy(n *yaml.Node, c *Config) error {
 	repository := func(n *yaml.Node, out *string) error { return p.repositoryPattern(n, *c, out) }
 	return list(p, n, &c.Server.Policy, func(n *yaml.Node, r *Rule) error {
@@ -158,13 +165,13 @@ func (p parser) policy(n *yaml.Node, c *Config) error {
 			}},
 		})
 		if err == nil && (len(r.Principals) == 0 || len(r.Verbs) == 0) {
-			err = p.bad(n, "a rule wants principals and verbs", `["*"] is all of them`)
+			err = p.bad(n, "a rule requires principals and verbs", `use ["*"] for all of them`)
 		}
 		return err
 	})
 }
 
-// repositoryPattern reads a pattern of HOST/REPO; in front may be the name of a registry.
+// repositoryPattern reads a pattern of HOST/REPO or NAME/REPO, where NAME is the name of a registry.
 func (p parser) repositoryPattern(n *yaml.Node, c Config, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err
@@ -179,7 +186,7 @@ func (p parser) repositoryPattern(n *yaml.Node, c Config, out *string) error {
 		for _, r := range c.Registries {
 			names = append(names, r.Name)
 		}
-		return p.bad(n, strconv.Quote(*out)+" matches nothing: no registry is called "+strconv.Quote(first)+nearest(first, names), "write HOST/PATTERN or NAME/PATTERN, such as prod/team/**")
+		return p.bad(n, strconv.Quote(*out)+" matches nothing: no registry has the name "+strconv.Quote(first)+nearest(first, names), "write HOST/PATTERN or NAME/PATTERN, such as prod/team/**")
 	}
 	return nil
 }

@@ -14,20 +14,20 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// parser turns the YAML tree of one file into values; it stops at the first thing that is wrong.
+// parser turns the YAML tree of one file into values. It stops at the first mistake.
 type parser struct {
-	path string // as given, for messages
-	dir  string // absolute, what relative paths hang on
-	home string
+	path string // the path as the user gave it, for messages
+	dir  string // the absolute directory that relative paths in the file start from
+	home string // the home directory; "" if it is not known
 }
 
-// field is one key of a mapping and what reads its value.
+// field is one key of a mapping and the function that reads its value.
 type field struct {
 	key  string
 	read func(*yaml.Node) error
 }
 
-// root is what the one document in data holds; nil where there is nothing.
+// root returns the content of the only YAML document in data, or nil if it is empty.
 func (p parser) root(data []byte) (*yaml.Node, error) {
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, more yaml.Node
@@ -37,7 +37,7 @@ func (p parser) root(data []byte) (*yaml.Node, error) {
 		return nil, p.syntax(err)
 	}
 	if err := d.Decode(&more); err == nil {
-		return nil, p.bad(&more, "a second document", "keep one document in the file")
+		return nil, p.bad(&more, "the file has a second YAML document", "keep only one document in the file")
 	} else if err != io.EOF {
 		return nil, p.syntax(err)
 	}
@@ -47,7 +47,7 @@ func (p parser) root(data []byte) (*yaml.Node, error) {
 	return nil, nil
 }
 
-// syntax gives yaml's own complaint our form.
+// syntax returns an error of package yaml in the form of bad.
 func (p parser) syntax(err error) error {
 	line, text := 0, err.Error()
 	if m := lineForm().FindStringSubmatch(text); m != nil {
@@ -59,7 +59,7 @@ func (p parser) syntax(err error) error {
 
 var lineForm = lazily(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 
-// bad reads "config.yaml:7: invalid: cause".
+// bad returns the error "config.yaml:7: invalid: cause" for the line of n.
 func (p parser) bad(n *yaml.Node, cause, hint string) error {
 	name := p.path
 	if n.Line > 0 {
@@ -68,20 +68,22 @@ func (p parser) bad(n *yaml.Node, cause, hint string) error {
 	return &fault.Fault{Kind: fault.Invalid, Name: name, Hint: hint, Err: errors.New(cause)}
 }
 
-// wrong gives the complaint of a value's own reader a place.
+// wrong returns err, which another package reported for the value n, with the line of n.
 func (p parser) wrong(n *yaml.Node, err error) error {
 	return &fault.Fault{Kind: fault.Invalid, Name: p.path + ":" + strconv.Itoa(n.Line), Hint: fault.HintOf(err), Err: strip(err)}
 }
 
-// strip takes the kind off an error: the Fault around it says it.
+// strip returns err without its Kind, because the Fault around it contains the Kind.
 func strip(err error) error {
 	text := err.Error()
 	return plainError(strings.Replace(text, string(fault.Invalid)+": ", "", 1))
 }
 
+// plainError is an error with only a text.
 type plainError string
 
-// lazily compiles expr when it is first used: a run without a configuration uses none.
+// lazily returns a function that compiles expr at its first call. A run without a configuration needs
+// no expression, and compiling takes time.
 func lazily(expr string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }

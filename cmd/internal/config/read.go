@@ -17,6 +17,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
+// readFile reads a file of at most maxFile bytes.
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -25,14 +26,15 @@ func readFile(path string) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
-		err = errors.New("longer than 1 MiB")
+		err = errors.New("the file is longer than 1 MiB")
 	}
 	return data, err
 }
 
-// maxFile bounds the file, in bytes.
+// maxFile is the largest configuration file, in bytes.
 const maxFile = 1 << 20
 
+// readFileOf reads a file of at most most bytes of UTF-8, without its byte order mark.
 func readFileOf(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -42,25 +44,25 @@ func readFileOf(path string, most int64) ([]byte, error) {
 	return readAll(f, path, most)
 }
 
-// readAll reads what is no more than most bytes of UTF-8, without its byte order mark.
+// readAll reads at most most bytes of UTF-8 and removes a byte order mark.
 func readAll(r io.Reader, name string, most int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, most+1))
 	switch {
 	case err != nil:
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: bare(err)}
 	case int64(len(data)) > most:
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: fmt.Errorf("longer than %d MiB", most>>20)}
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: fmt.Errorf("the file is longer than %d MiB", most>>20)}
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Hint: "save it as UTF-8", Err: errors.New("it is UTF-16")}
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Hint: "save the file as UTF-8", Err: errors.New("the file is UTF-16")}
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if i := firstInvalid(data); i >= 0 {
-		return nil, badLine(name, 1+bytes.Count(data[:i], []byte("\n")), "not UTF-8", "save it as UTF-8")
+		return nil, badLine(name, 1+bytes.Count(data[:i], []byte("\n")), "not UTF-8", "save the file as UTF-8")
 	}
 	return data, nil
 }
 
-// firstInvalid is where data stops to be UTF-8, or -1. A zero byte is no text either.
+// firstInvalid returns the index of the first byte that is not valid UTF-8 or is zero, or -1.
 func firstInvalid(data []byte) int {
 	if utf8.Valid(data) {
 		return bytes.IndexByte(data, 0)
@@ -75,7 +77,8 @@ func firstInvalid(data []byte) int {
 	return -1
 }
 
-// isYAML tells by the name, else by the first word that is no comment.
+// isYAML reports whether data is YAML, from the ending of name or from the first word that is not a
+// comment. begins reports whether a first word occurs only in YAML.
 func isYAML(name string, data []byte, begins func(first string) bool) bool {
 	for _, end := range []string{".yaml", ".yml", ".json"} {
 		if strings.HasSuffix(strings.ToLower(name), end) {
@@ -83,7 +86,7 @@ func isYAML(name string, data []byte, begins func(first string) bool) bool {
 		}
 	}
 	yes := false
-	// The error is a line that is too long: no matter here, and said by the reading itself.
+	// An error can only be an overlong line, which the later reading of data reports.
 	_ = eachLine(data, name, func(_ int, words []string) error {
 		first := words[0]
 		yes = first == "---" || first[0] == '{' || first[0] == '[' || begins(first)
@@ -92,7 +95,7 @@ func isYAML(name string, data []byte, begins func(first string) bool) bool {
 	return yes
 }
 
-// eachLine hands over the words of each line that has some.
+// eachLine calls visit with the words of each line that has any, without comments.
 func eachLine(data []byte, name string, visit func(line int, words []string) error) error {
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	lines.Buffer(nil, maxListLine)
@@ -111,29 +114,29 @@ func eachLine(data []byte, name string, visit func(line int, words []string) err
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return badLine(name, n+1, "longer than 64 KiB", "")
+		return badLine(name, n+1, "the line is longer than 64 KiB", "")
 	}
 	return nil
 }
 
-// maxListLine bounds a line of a text, in bytes.
+// maxListLine is the longest line of a text list, in bytes.
 const maxListLine = 64 << 10
 
-// Variable is the value of the environment's variable of this name, which a setting names. Its
-// error is Invalid where there is none.
+// Variable returns the value of the environment variable name. setting is the key that names it. The
+// error is Invalid if the variable is not set.
 func Variable(env func(string) string, setting, name string) (string, error) {
 	if v := env(name); v != "" {
 		return v, nil
 	}
-	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: errors.New("the variable " + name + " is not set")}
+	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: errors.New("the environment variable " + name + " is not set")}
 }
 
-// badLine reads "map.txt:7: invalid: cause", as bad does.
+// badLine returns the error "map.txt:7: invalid: cause", in the form of bad.
 func badLine(name string, line int, cause, hint string) error {
 	return parser{path: name}.bad(&yaml.Node{Line: line}, cause, hint)
 }
 
-// bare takes the path out of a file system error: the Fault around it says it.
+// bare returns err without its path, because the Fault around it contains the path.
 func bare(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {

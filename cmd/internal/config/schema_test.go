@@ -16,7 +16,8 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// accepts is as much of JSON Schema (draft 2020-12) as the schema uses; a keyword that it does not know is an error.
+// accepts implements the part of JSON Schema (draft 2020-12) that the schema uses. A keyword that it
+// does not know is an error.
 func accepts(t *testing.T, root map[string]any, schema, v any) bool {
 	t.Helper()
 	if b, ok := schema.(bool); ok {
@@ -72,7 +73,7 @@ func accepts(t *testing.T, root map[string]any, schema, v any) bool {
 	return ok
 }
 
-// asserts is the keywords that hold no other schema.
+// asserts implements the keywords that do not contain another schema.
 func asserts(t *testing.T, key string, arg, v any) bool {
 	t.Helper()
 	object, _ := v.(map[string]any)
@@ -136,7 +137,7 @@ func isOf(v any, name string) bool {
 	return false
 }
 
-// read is the schema, and a YAML file as the JSON that the schema is about.
+// read returns the schema and a YAML file in the form of JSON, to which the schema applies.
 func read(t *testing.T, file string) (schema map[string]any, value any) {
 	t.Helper()
 	if err := json.Unmarshal(Schema(), &schema); err != nil {
@@ -209,11 +210,11 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 		"per-principal": "server: {per-principal: {x-y: 1}}",
 	} {
 		_, err := Loader{}.Load(write(t, t.TempDir(), file))
-		known, found := strings.CutPrefix(fault.HintOf(err), "known here: ")
+		known, found := strings.CutPrefix(fault.HintOf(err), "known keys: ")
 		if !found {
 			t.Fatalf("%s: %v (%s)", file, err, fault.HintOf(err))
 		}
-		// A password and a token are known to be refused.
+		// The parser knows the keys password and token only to refuse them.
 		keys := slices.DeleteFunc(strings.Split(known, ", "), func(key string) bool { return key == "password" || key == "token" })
 		slices.Sort(keys)
 		if want := keysOf(schema, part); !slices.Equal(keys, want) {

@@ -11,16 +11,18 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Server is what the file says to dray serve and dray worker. The zero Server says nothing:
-// loopback, SQLite in the data directory, a key beside it, nobody but the person at the machine.
+// Server holds the settings of dray serve and dray worker. The zero Server means the defaults: the
+// server listens on loopback, has SQLite and a key in the data directory, and serves only users on its
+// own machine.
 type Server struct {
 	Listen    string // HOST:PORT
-	PublicURL string // what clients call the server, without a path; "" is what each request says
-	Data      string // absolute path of the data directory
+	PublicURL string // the URL that clients use, without a path; "" means the host of each request
+	Data      string // the absolute path of the data directory
 
-	Database     string // "sqlite:PATH" or "postgres://…" without a password; "" for one of the next two, or neither
-	DatabaseEnv  string // name of a variable with the address
-	DatabaseFile string // absolute path of a file with the address
+	// At most one of the next three is set.
+	Database     string // "sqlite:PATH", or "postgres://…" without a password
+	DatabaseEnv  string // the name of a variable with the URL
+	DatabaseFile string // the absolute path of a file with the URL
 
 	TLS       TLS
 	Auth      Auth
@@ -28,58 +30,61 @@ type Server struct {
 	Egress    Egress
 	Secrets   Secrets
 	Storage   Storage
-	Schedules string // absolute path of a file of mirror rules
+	Schedules string // the absolute path of a file of mirror rules
 
 	PerPrincipal PerPrincipal
 }
 
-// PerPrincipal is what each principal may have at a time; 0 is the server's default.
+// PerPrincipal limits what each principal may have at the same time; 0 means the server's default.
 type PerPrincipal struct {
 	QueuedJobs  int
 	Streams     int
 	HeldAnswers int
 }
 
-// TLS names PEM files by absolute paths. Cert and Key are both there or neither; ClientCA wants both.
+// TLS names PEM files by absolute paths. Cert and Key are both set or both empty; ClientCA requires
+// both.
 type TLS struct {
 	Cert, Key string
-	ClientCA  string // certificates that sign clients'
+	ClientCA  string // the certificates of the authorities that sign client certificates
 }
 
-// Auth says who there is beside the holders of tokens.
+// Auth names the principals that exist in addition to the owners of tokens.
 type Auth struct {
-	Htpasswd string            // absolute path
-	Roles    map[string]string // "reader", "submitter" or "admin" by the name of a principal
+	Htpasswd string            // the absolute path of a file of users
+	Roles    map[string]string // "reader", "submitter" or "admin", by the name of a principal
 }
 
-// Rule is one entry of the policy: access.Rule, to which it converts. Names of registries in
-// front of Sources and Targets are replaced by the hosts.
+// Rule is one rule of the policy. It converts to access.Rule. In Sources and Targets, the names of
+// registries are already replaced by their hosts.
 type Rule struct {
 	Principals []string
 	Verbs      []string
 	Sources    []string
 	Targets    []string
 	Rights     []string
-	Where      string // "config.yaml:12"
+	Where      string // the place in the file, such as "config.yaml:12"
 }
 
-// Egress says where the server may connect to beside public addresses and the registries.
+// Egress lists the networks that the server may connect to, in addition to public addresses and the
+// configured registries.
 type Egress struct {
 	Allow []netip.Prefix
 }
 
-// Secrets says where the key is that seals what is stored: one of the ways, or none.
+// Secrets says where the key comes from that encrypts stored secrets. At most one field is set.
 type Secrets struct {
-	KeyFile    string   // absolute path
-	KeyEnv     string   // name of a variable
-	KeyCommand []string // a program and its arguments
+	KeyFile    string   // an absolute path
+	KeyEnv     string   // the name of a variable
+	KeyCommand []string // a program that prints the key, and its arguments
 }
 
-// Storage is where the embedded registry keeps content; without Driver in the data directory.
+// Storage says where the embedded registry stores content. An empty Driver means in the data
+// directory.
 type Storage struct {
-	Driver        string            // "filesystem", "s3", "azure", "gcs"
-	Parameters    map[string]string // the driver's own
-	ParametersEnv map[string]string // the same, in variables of these names
+	Driver        string            // "filesystem", "s3", "azure" or "gcs"
+	Parameters    map[string]string // parameters of the driver
+	ParametersEnv map[string]string // parameters of the driver whose values are in variables: the names of the variables
 }
 
 var (
@@ -90,7 +95,8 @@ var (
 	secretForm = lazily(`(?i)secret|password|accountkey|credentials`)
 )
 
-// server reads all but the policy, whose node it returns: names in it may be of registries further down.
+// server reads the key server, except for the policy, which it returns unread: the policy may name
+// registries that come later in the file.
 func (p parser) server(n *yaml.Node, s *Server) (policy *yaml.Node, err error) {
 	var ways []string
 	way := func(key string, read func(*yaml.Node, *string) error, to *string) field {
@@ -115,11 +121,12 @@ func (p parser) server(n *yaml.Node, s *Server) (policy *yaml.Node, err error) {
 		{"per-principal", func(n *yaml.Node) error { return p.perPrincipal(n, &s.PerPrincipal) }},
 	})
 	if err == nil && len(ways) > 1 {
-		err = p.bad(n, strings.Join(ways, " and ")+" are two ways to one database", "keep one")
+		err = p.bad(n, strings.Join(ways, " and ")+" cannot be combined", "keep one of them")
 	}
 	return policy, err
 }
 
+// listen reads HOST:PORT.
 func (p parser) listen(n *yaml.Node, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err
@@ -131,6 +138,7 @@ func (p parser) listen(n *yaml.Node, out *string) error {
 	return nil
 }
 
+// database reads the URL of a database, which must not contain a password.
 func (p parser) database(n *yaml.Node, out *string) error {
 	var s string
 	if err := p.text(n, &s); err != nil {
@@ -145,10 +153,10 @@ func (p parser) database(n *yaml.Node, out *string) error {
 		*out = "sqlite:" + *out
 		return nil
 	}
-	const hint = "sqlite:PATH, or postgres://USER@HOST/NAME; with a password in database-env or database-file"
+	const hint = "write sqlite:PATH or postgres://USER@HOST/NAME; put a password in database-env or database-file"
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return p.bad(n, "not the address of a database", hint) // unsaid: there may be a password in it
+		return p.bad(n, "not the address of a database", hint) // the error does not contain s, which may hold a password
 	}
 	if _, has := u.User.Password(); has || u.Query().Has("password") {
 		return p.bad(n, "a password does not belong in this file", hint)
@@ -157,6 +165,7 @@ func (p parser) database(n *yaml.Node, out *string) error {
 	return nil
 }
 
+// tls reads the key tls.
 func (p parser) tls(n *yaml.Node, t *TLS) error {
 	err := p.mapping(n, "tls", []field{
 		{"cert", func(n *yaml.Node) error { return p.filePath(n, &t.Cert) }},
@@ -164,11 +173,12 @@ func (p parser) tls(n *yaml.Node, t *TLS) error {
 		{"client-ca", func(n *yaml.Node) error { return p.filePath(n, &t.ClientCA) }},
 	})
 	if err == nil && (t.Cert == "" || t.Key == "") {
-		err = p.bad(n, "tls wants cert and key", "give both")
+		err = p.bad(n, "tls requires cert and key", "set both")
 	}
 	return err
 }
 
+// auth reads the key auth.
 func (p parser) auth(n *yaml.Node, a *Auth) error {
 	return p.mapping(n, "auth", []field{
 		{"htpasswd", func(n *yaml.Node) error { return p.filePath(n, &a.Htpasswd) }},
@@ -186,7 +196,7 @@ func (p parser) auth(n *yaml.Node, a *Auth) error {
 	})
 }
 
-// oneOf reads a word of known; what names what it is.
+// oneOf reads one of the words known. what says in errors what the word is.
 func (p parser) oneOf(n *yaml.Node, known []string, what string, out *string) error {
 	if err := p.written(n); err != nil {
 		return err
@@ -195,11 +205,12 @@ func (p parser) oneOf(n *yaml.Node, known []string, what string, out *string) er
 		return err
 	}
 	if !slices.Contains(known, *out) {
-		return p.bad(n, "unknown "+what+" "+strconv.Quote(*out)+nearest(*out, known), "one of "+strings.Join(known, ", "))
+		return p.bad(n, "unknown "+what+" "+strconv.Quote(*out)+nearest(*out, known), "use one of "+strings.Join(known, ", "))
 	}
 	return nil
 }
 
+// prefix reads a network such as 10.0.0.0/8.
 func (p parser) prefix(n *yaml.Node, out *netip.Prefix) error {
 	var s string
 	if err := p.text(n, &s); err != nil {
@@ -207,12 +218,13 @@ func (p parser) prefix(n *yaml.Node, out *netip.Prefix) error {
 	}
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil || prefix != prefix.Masked() {
-		return p.bad(n, "not a net: "+strconv.Quote(s), "write ADDRESS/BITS, such as 10.0.0.0/8")
+		return p.bad(n, "not a network: "+strconv.Quote(s), "write ADDRESS/BITS, such as 10.0.0.0/8")
 	}
 	*out = prefix
 	return nil
 }
 
+// perPrincipal reads the key per-principal.
 func (p parser) perPrincipal(n *yaml.Node, out *PerPrincipal) error {
 	return p.mapping(n, "per-principal", []field{
 		{"queued-jobs", func(n *yaml.Node) error { return p.count(n, &out.QueuedJobs) }},
@@ -221,6 +233,7 @@ func (p parser) perPrincipal(n *yaml.Node, out *PerPrincipal) error {
 	})
 }
 
+// secrets reads the key secrets.
 func (p parser) secrets(n *yaml.Node, s *Secrets) error {
 	var ways []string
 	err := p.mapping(n, "secrets", []field{
@@ -232,11 +245,12 @@ func (p parser) secrets(n *yaml.Node, s *Secrets) error {
 		}},
 	})
 	if err == nil && (len(ways) != 1 || s.KeyFile+s.KeyEnv == "" && len(s.KeyCommand) == 0) {
-		err = p.bad(n, "secrets wants one way to the key", "key-file, key-env or key-command")
+		err = p.bad(n, "secrets requires exactly one source of the key", "use key-file, key-env or key-command")
 	}
 	return err
 }
 
+// storage reads the key storage.
 func (p parser) storage(n *yaml.Node, s *Storage) error {
 	err := p.mapping(n, "storage", []field{
 		{"driver", func(n *yaml.Node) error { return p.oneOf(n, drivers, "driver", &s.Driver) }},
@@ -245,9 +259,9 @@ func (p parser) storage(n *yaml.Node, s *Storage) error {
 			return p.each(n, "parameters", func(key, value *yaml.Node) error {
 				switch {
 				case value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null" || value.Value == "":
-					return p.bad(value, "a parameter wants text, a number, true or false", "")
+					return p.bad(value, "a parameter must be text, a number, true or false", "")
 				case secretForm().MatchString(key.Value):
-					return p.bad(key, "a secret does not belong in this file", "put it in a variable and name that below parameters-env")
+					return p.bad(key, "a secret does not belong in this file", "put the secret in an environment variable, and its name below parameters-env")
 				}
 				s.Parameters[key.Value] = value.Value
 				return nil
@@ -267,7 +281,7 @@ func (p parser) storage(n *yaml.Node, s *Storage) error {
 		}},
 	})
 	if err == nil && s.Driver == "" {
-		err = p.bad(n, "storage wants a driver", "one of "+strings.Join(drivers, ", "))
+		err = p.bad(n, "storage requires a driver", "use one of "+strings.Join(drivers, ", "))
 	}
 	return err
 }

@@ -15,19 +15,19 @@ import (
 //go:embed schema.json
 var schema string
 
-// Schema is the JSON Schema (draft 2020-12) of the file.
+// Schema returns the JSON Schema (draft 2020-12) of the configuration file.
 func Schema() []byte { return []byte(schema) }
 
-// Setting is one value of the file as it takes effect: paths are absolute, hosts canonical. It is no
-// secret: the file names where secrets are and holds none.
+// Setting is one value of the file as dray uses it: paths are absolute, and hosts are in their normal
+// form. It is never a secret, because the file only names where secrets are.
 type Setting struct {
 	Key   string // "registries.prod.host"
 	Value string
-	Line  int
+	Line  int // the line in the file
 }
 
-// Settings lists what c says, in the order of its keys in docs/config.md; c.Path is read again for the
-// lines. Without a file there are none.
+// Settings lists the settings of c, in the order of the keys in docs/config.md. It reads the file
+// c.Path again to find the lines. Without a file it returns none.
 func (l Loader) Settings(c Config) ([]Setting, error) {
 	if c.Path == "" {
 		return nil, nil
@@ -57,6 +57,7 @@ func (l Loader) Settings(c Config) ([]Setting, error) {
 	return all, nil
 }
 
+// settings calls add for each setting of a registry.
 func (r Registry) settings(add func(key string, value any)) {
 	add("host", r.Host)
 	add("kind", r.Kind)
@@ -80,6 +81,7 @@ func (r Registry) settings(add func(key string, value any)) {
 	add("credentials.token-file", r.Credentials.TokenFile)
 }
 
+// settings calls add for each setting of the server.
 func (s Server) settings(add func(key string, value any)) {
 	add("listen", s.Listen)
 	add("public-url", s.PublicURL)
@@ -106,6 +108,7 @@ func (s Server) settings(add func(key string, value any)) {
 	add("per-principal.held-answers", s.PerPrincipal.HeldAnswers)
 }
 
+// byName calls add for each value, in the order of the names.
 func byName(values map[string]string, prefix string, add func(key string, value any)) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		add(prefix+name, values[name])
@@ -120,7 +123,7 @@ func joined(nets []netip.Prefix) string {
 	return strings.Join(all, ", ")
 }
 
-// keyLines writes down where each key below n stands.
+// keyLines stores in lines the line of each key below n.
 func keyLines(n *yaml.Node, prefix string, lines map[string]int) {
 	if n.Kind != yaml.MappingNode {
 		return
@@ -132,7 +135,7 @@ func keyLines(n *yaml.Node, prefix string, lines map[string]int) {
 	}
 }
 
-// Files are the paths that the registry's settings name, by their keys.
+// Files returns the files that the settings of the registry name.
 func (r Registry) Files() []Setting {
 	var named []Setting
 	r.settings(func(key string, value any) {
@@ -143,7 +146,8 @@ func (r Registry) Files() []Setting {
 	return named
 }
 
-// Files are the paths that the server's settings name, by their keys, but for those that it makes itself.
+// Files returns the files that the settings of the server name, except for those that the server
+// creates itself.
 func (s Server) Files() []Setting {
 	var named []Setting
 	for _, f := range []Setting{{Key: "database-file", Value: s.DatabaseFile}, {Key: "tls.cert", Value: s.TLS.Cert}, {Key: "tls.key", Value: s.TLS.Key},
@@ -156,6 +160,7 @@ func (s Server) Files() []Setting {
 	return named
 }
 
+// settings calls add for each setting of the client.
 func (c Client) settings(add func(key string, value any)) {
 	add("server", c.Server)
 	add("token-env", c.TokenEnv)

@@ -9,15 +9,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxTagMap bounds a map of tags, in bytes.
+// maxTagMap is the largest map of tags, in bytes.
 const maxTagMap = 4 << 20
 
-// Renamed is one line of a map of tags: From becomes To. Neither is checked to be a tag.
+// Renamed is one line of a map of tags: From gets the new name To. Neither is checked to be a tag.
 type Renamed struct{ From, To string }
 
-// ReadTagMap reads a map of tags; name is what errors call it. It is text, a line a tag with its new name
-// after blanks or tabs, and comments as in a list; or a YAML mapping or a JSON object, where a tag may have
-// a list of new names. A tag that stands twice is an error. The error is Invalid and names the line.
+// ReadTagMap reads a map of tags. name is its name in errors. The map is text, or a YAML mapping or
+// JSON object. In text, a line holds a tag and its new name, separated by spaces or tabs, and comments
+// are as in a list. In YAML and JSON, a tag may have a list of new names. A tag that appears twice is an
+// error. The error is Invalid and names the line.
 func ReadTagMap(r io.Reader, name string) ([]Renamed, error) {
 	data, err := readAll(r, name, maxTagMap)
 	if err != nil {
@@ -30,11 +31,11 @@ func ReadTagMap(r io.Reader, name string) ([]Renamed, error) {
 	lines := map[string]int{}
 	err = eachLine(data, name, func(line int, words []string) error {
 		if len(words) != 2 {
-			return badLine(name, line, fmt.Sprintf("a line has a tag and its new name, this has %d words", len(words)),
-				"a YAML mapping or a JSON object may name several: TAG: [NEW, NEW]")
+			return badLine(name, line, fmt.Sprintf("a line must have a tag and its new name, but has %d words", len(words)),
+				"for several new names, use a YAML mapping or a JSON object: TAG: [NEW, NEW]")
 		}
 		if first, twice := lines[words[0]]; twice {
-			return badLine(name, line, fmt.Sprintf("tag %s stands twice (first in line %d)", strconv.Quote(words[0]), first), "take one of them out")
+			return badLine(name, line, fmt.Sprintf("tag %s appears twice (first in line %d)", strconv.Quote(words[0]), first), "remove one of them")
 		}
 		lines[words[0]] = line
 		pairs = append(pairs, Renamed{words[0], words[1]})
@@ -46,9 +47,10 @@ func ReadTagMap(r io.Reader, name string) ([]Renamed, error) {
 	return pairs, nil
 }
 
+// readYAMLTagMap reads a map of tags in YAML or JSON.
 func readYAMLTagMap(data []byte, name string) ([]Renamed, error) {
 	p := parser{path: name}
-	// JSON may be indented by tabs, YAML may not; between words they mean the same.
+	// JSON may be indented with tabs, but YAML may not. A space has the same meaning in JSON.
 	if begin := strings.TrimSpace(string(data)); strings.HasPrefix(begin, "{") {
 		data = []byte(strings.ReplaceAll(string(data), "\t", " "))
 	}
@@ -68,7 +70,7 @@ func readYAMLTagMap(data []byte, name string) ([]Renamed, error) {
 			return nil, err
 		}
 		if first, twice := lines[from]; twice {
-			return nil, p.bad(key, fmt.Sprintf("tag %s stands twice (first in line %d)", strconv.Quote(from), first), "take one of them out, or write a list")
+			return nil, p.bad(key, fmt.Sprintf("tag %s appears twice (first in line %d)", strconv.Quote(from), first), "remove one of them, or write a list")
 		}
 		lines[from] = key.Line
 		var to []string
@@ -88,7 +90,7 @@ func readYAMLTagMap(data []byte, name string) ([]Renamed, error) {
 	return pairs, nil
 }
 
-// tag reads a tag as it is written: 1.10 is a tag and not a number.
+// tag reads a tag as it is written, so that 1.10 is a tag and not a number.
 func (p parser) tag(n *yaml.Node, out *string) error {
 	if err := p.written(n); err != nil {
 		return err
@@ -97,7 +99,7 @@ func (p parser) tag(n *yaml.Node, out *string) error {
 		return p.wants(n, "a tag")
 	}
 	if n.Value == "" {
-		return p.bad(n, "no value", "give one or take the key out")
+		return p.bad(n, "no value", "set a value or remove the key")
 	}
 	*out = n.Value
 	return nil

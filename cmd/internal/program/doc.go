@@ -1,8 +1,10 @@
-// Package program is what dray and drayd have in common when they start: the world that package cli
-// is given, and dray's way to drayd. In the order of the walk:
+// Package program holds what the programs dray and drayd share at their start: the streams, the
+// environment and the signals for package cli, and the call of drayd by dray.
 //
-//	world.go           streams, environment and signals
-//	drayd.go           dray's way to drayd
-//	execute_unix.go    this process becomes another program
-//	execute_other.go   where it can not: the other one runs below it
+// The files, in the order of the walk:
+//
+//	world.go           the streams, the environment and the signals of the process
+//	drayd.go           how dray finds and executes drayd
+//	execute_unix.go    on Unix: the process becomes the other program
+//	execute_other.go   on other systems: the other program runs as a child process
 package program

@@ -14,13 +14,14 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Drayd carries out a command in drayd and returns its exit code; where it can, this process becomes
-// drayd, and it does not return. Its error says that there is no drayd, or none that starts.
+// Drayd runs a command in the program drayd and returns its exit code. On Unix, this process becomes
+// drayd, and Drayd returns only if that fails. The error says that drayd was not found or could not be
+// started.
 func Drayd(ctx context.Context, args []string) (int, error) {
-	self, _ := os.Executable() // "" has nothing beside it
+	self, _ := os.Executable() // if it is "", find searches only PATH
 	path, err := find("drayd", self)
 	if err != nil {
-		return 0, &fault.Fault{Kind: fault.Unavailable, Op: "run drayd", Err: err, Hint: "go install github.com/drayage/dray/cmd/...@latest"}
+		return 0, &fault.Fault{Kind: fault.Unavailable, Op: "run drayd", Err: err, Hint: "install it with go install github.com/drayage/dray/cmd/...@latest"}
 	}
 	if ctx.Err() != nil {
 		return 0, &fault.Fault{Kind: fault.Canceled, Op: "run drayd", Err: context.Cause(ctx)}
@@ -32,7 +33,8 @@ func Drayd(ctx context.Context, args []string) (int, error) {
 	return code, nil
 }
 
-// find looks for a program beside self, also beside what self is a link to, and then on PATH.
+// find searches for the program name in the directory of self, then in the directory of the file that
+// self is a link to, and then on PATH.
 func find(name, self string) (string, error) {
 	dirs := []string{filepath.Dir(self)}
 	if real, err := filepath.EvalSymlinks(self); err == nil {
@@ -45,7 +47,7 @@ func find(name, self string) (string, error) {
 		if !filepath.IsAbs(dir) {
 			continue
 		}
-		// A name with a separator is looked for nowhere else.
+		// For a path with a separator, LookPath does not search PATH.
 		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
 			return path, nil
 		}
@@ -53,16 +55,16 @@ func find(name, self string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil
 	}
-	return "", errors.New("it is neither beside dray nor on PATH")
+	return "", errors.New("drayd is neither in the directory of dray nor on PATH")
 }
 
-// calling is env with the version of who calls.
+// calling returns env with the version of the calling dray.
 func calling(env []string, version string) []string {
 	env = slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, app.CalledBy+"=") })
 	return append(env, app.CalledBy+"="+version)
 }
 
-// bare takes the path out of err: the Fault around it says it.
+// bare returns err without its path, because the Fault around it contains the path.
 func bare(err error) error {
 	var p *os.PathError
 	if errors.As(err, &p) {

@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// program makes a file that can be executed.
+// program creates an executable file.
 func program(t *testing.T, path string) string {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -35,7 +35,7 @@ func TestDraydIsFoundBesideDrayBeforeItIsFoundOnThePath(t *testing.T) {
 	onPath := filepath.Join(root, "path")
 	t.Setenv("PATH", onPath)
 	if path, err := find("drayd", self); err == nil {
-		t.Fatalf("found %s where there is none", path)
+		t.Fatalf("found %s, but no drayd exists", path)
 	}
 	there := program(t, filepath.Join(onPath, "drayd"))
 	if path, err := find("drayd", self); err != nil || path != there {
@@ -43,14 +43,14 @@ func TestDraydIsFoundBesideDrayBeforeItIsFoundOnThePath(t *testing.T) {
 	}
 	beside := program(t, filepath.Join(root, "with spaces", "drayd"))
 	if path, err := find("drayd", self); err != nil || path != beside {
-		t.Errorf("beside dray: %q, %v", path, err)
+		t.Errorf("in the directory of dray: %q, %v", path, err)
 	}
 	link := filepath.Join(root, "elsewhere", "dray")
 	if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink(self, link)); err != nil {
 		t.Skip(err)
 	}
 	if path, err := find("drayd", link); err != nil || path != beside {
-		t.Errorf("beside what dray is a link to: %q, %v", path, err)
+		t.Errorf("in the directory of the file that dray links to: %q, %v", path, err)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestWhatIsNoProgramOrIsFoundInTheWorkingDirectoryIsNotRun(t *testing.T) {
 func TestWhereThereIsNoDraydOneLineSaysHowToInstallIt(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := Drayd(t.Context(), []string{"serve"})
-	if !fault.Is(err, fault.Unavailable) || err.Error() != "run drayd: unavailable: it is neither beside dray nor on PATH" || fault.HintOf(err) != "go install github.com/drayage/dray/cmd/...@latest" {
+	if !fault.Is(err, fault.Unavailable) || err.Error() != "run drayd: unavailable: drayd is neither in the directory of dray nor on PATH" || fault.HintOf(err) != "install it with go install github.com/drayage/dray/cmd/...@latest" {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// execute runs the program at path with the streams of this process and returns its exit code. What
-// a console sends (Ctrl-C, its end) reaches both; this process leaves it to the other.
+// execute runs the program at path with the streams of this process and returns its exit code. The
+// signals of the console (Ctrl-C, its end) reach both processes; this process ignores them.
 func execute(path string, args, env []string) (int, error) {
 	cmd := exec.Command(path, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = os.Stdin, os.Stdout, os.Stderr, env

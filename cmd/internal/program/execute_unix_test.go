@@ -18,7 +18,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 )
 
-// TestMain is dray where the test program is called so.
+// TestMain acts as dray if the test program is called "dray".
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) != "dray" {
 		os.Exit(m.Run())
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(99)
 }
 
-// pair is dray, and beside it a drayd of this script.
+// pair returns a command of dray, with a drayd in the same directory that runs script.
 func pair(t *testing.T, script string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -40,7 +40,7 @@ func pair(t *testing.T, script string, args ...string) *exec.Cmd {
 	if err := os.WriteFile(drayd, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile(self) // a copy: what is beside a link's end comes later
+	raw, err := os.ReadFile(self) // a copy and not a link, because Drayd also searches the directory of the link's target
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "dray"), raw, 0o755)
 	}
@@ -86,6 +86,6 @@ func TestASignalIsDraydsOwn(t *testing.T) {
 	cmd := pair(t, `kill -KILL $$`)
 	cmd.Run()
 	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
-		t.Errorf("killed, and it ended with %v", cmd.ProcessState)
+		t.Errorf("drayd was killed, but dray ended with %v", cmd.ProcessState)
 	}
 }

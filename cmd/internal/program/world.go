@@ -11,9 +11,9 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 )
 
-// World is this process as a command sees it.
+// World returns the streams, the environment and the signals of this process for a command.
 func World() app.IO {
-	home, _ := os.UserHomeDir() // "" is none
+	home, _ := os.UserHomeDir() // "" means that there is no home directory
 	run := ""
 	if runtime.GOOS == "linux" {
 		run = fmt.Sprintf("/run/containers/%d", os.Getuid())
@@ -24,15 +24,16 @@ func World() app.IO {
 	}
 }
 
-// Interruptible is a context that the first SIGINT or SIGTERM ends; a second one kills.
+// Interruptible returns a context that the first SIGINT or SIGTERM ends. A second signal kills the
+// process.
 func Interruptible() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx
 }
 
-// hangup catches SIGHUP until ctx ends. Commands that do not ask for it end by it, as when
-// their terminal is closed.
+// hangup catches SIGHUP until ctx ends. SIGHUP ends a command that does not call it, for example when
+// its terminal is closed.
 func hangup(ctx context.Context) <-chan os.Signal {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGHUP)

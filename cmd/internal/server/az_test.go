@@ -17,7 +17,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// written is a log that many write to.
+// written is a log for concurrent writers.
 type written struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -35,7 +35,7 @@ func (w *written) String() string {
 	return w.buf.String()
 }
 
-// The whole way: the real az, TLS, a worker, an egress policy, the registry in this process.
+// This test uses the real az, TLS, a worker, an egress policy and the embedded registry.
 func TestTheRealAzImportsIntoTheEmbeddedRegistry(t *testing.T) {
 	if _, err := exec.LookPath("az"); err != nil {
 		t.Skip("SKIPPED: az is not installed (apt-get install azure-cli)")
@@ -90,7 +90,7 @@ func TestTheRealAzImportsIntoTheEmbeddedRegistry(t *testing.T) {
 	}
 	refresh := ok("acr", "login", "-n", "drayregistry", "--expose-token", "--query", "accessToken", "-o", "tsv")
 
-	// What it exposes is docker's password.
+	// docker can log in with the token that az acr login --expose-token prints.
 	req, err := http.NewRequest("GET", r.base+"/v2/team/app/manifests/v1", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -114,6 +114,6 @@ func TestTheRealAzImportsIntoTheEmbeddedRegistry(t *testing.T) {
 		}
 	}
 	if !strings.Contains(text, "path=/subscriptions/") {
-		t.Error("the log does not tell of requests")
+		t.Error("the log has no line for a request")
 	}
 }

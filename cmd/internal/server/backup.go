@@ -17,12 +17,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-const savedFile = "backup.json"
+const savedFile = "backup.json" // the last file of a backup: a directory without it is not complete
 
-// contentParts are the parts of the storage in the order in which they are copied: what
-// points before what it points to, so that all that the copy of a tag needs was there when
-// that was copied, whatever was pushed meanwhile. Revisions point to one another: what is
-// new when they are gone through again may be what was found first time needs.
+// contentParts lists the parts of the storage in the order in which Backup copies them. Links come
+// before what they point to: everything that a copied tag needs existed when the tag was copied, so
+// a later step copies it, whatever clients push meanwhile. Revisions point to one another, so Backup
+// copies them twice: the second pass finds those that a revision of the first pass needs.
 var contentParts = []struct{ below, part string }{
 	{"repositories", "/_manifests/tags/"},
 	{"repositories", "/_manifests/revisions/"},
@@ -33,16 +33,16 @@ var contentParts = []struct{ below, part string }{
 
 const storageRoot = "storage/docker/registry/v2"
 
-// smallFiles are the registry's and the vault's own.
+// smallFiles lists the files of the registry and of the vault in the data directory.
 var smallFiles = []string{"http-secret", "referrers-indexed", keyFile}
 
-// Backup copies what a server keeps in c.Data to the directory to, which is not there yet or
-// empty. It may run beside the server: jobs, tokens and secrets are as of one moment, and
-// every image that was there at the beginning is whole. A clean-up of the registry must not
-// run meanwhile. Uploads under way are left out.
+// Backup copies the data of a server from c.Data to the directory to, which must be empty or not
+// exist. It may run while the server is running. The copy of the jobs, tokens and secrets is a
+// snapshot of one moment, and every image that existed at the beginning is complete. No garbage
+// collection of the registry may run meanwhile. Unfinished uploads are not copied.
 //
-// PostgreSQL has tools of its own (pg_dump), and content in an object store is where it is:
-// neither is copied, and Saved says so.
+// Backup copies neither a PostgreSQL database, which has its own tools (pg_dump), nor content in an
+// object store. The returned Saved tells which parts the backup holds.
 func Backup(ctx context.Context, c Config, to string) (wire.Saved, error) {
 	c, err := c.filled()
 	if err != nil {
@@ -51,7 +51,7 @@ func Backup(ctx context.Context, c Config, to string) (wire.Saved, error) {
 	s := wire.Saved{Created: time.Now().UTC().Truncate(time.Second), Database: "postgres"}
 	to, err = emptyDir(to)
 	if err != nil {
-		return s, saving("back up to", to, err)
+		return s, backupFault("back up to", to, err)
 	}
 	if path, ok := filePath(c.Database); ok {
 		s.Database = "sqlite"
@@ -62,24 +62,24 @@ func Backup(ctx context.Context, c Config, to string) (wire.Saved, error) {
 	for _, name := range smallFiles {
 		err := copyFile(filepath.Join(c.Data, name), filepath.Join(to, name), &s)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return s, saving("back up", name, err)
+			return s, backupFault("back up", name, err)
 		}
 		s.Key = s.Key || name == keyFile && err == nil
 	}
 	if s.Content = c.Storage.Driver == "" || c.Storage.Driver == "filesystem"; s.Content {
 		if err := copyContent(ctx, c.Data, to, &s); err != nil {
-			return s, saving("back up", c.Data, err)
+			return s, backupFault("back up", c.Data, err)
 		}
 	}
 	raw, _ := json.MarshalIndent(s, "", "  ")
 	if err := writeSynced(filepath.Join(to, savedFile), raw); err != nil {
-		return s, saving("back up to", to, err)
+		return s, backupFault("back up to", to, err)
 	}
 	return s, nil
 }
 
-// Restore puts a backup into c.Data, which is not there yet or empty, for a server to start
-// on. A backup that was not finished is Invalid.
+// Restore copies a backup into c.Data, which must be empty or not exist. A server can then start
+// with it. A backup that is not complete is Invalid.
 func Restore(ctx context.Context, c Config, from string) (wire.Saved, error) {
 	c, err := c.filled()
 	if err != nil {
@@ -91,33 +91,34 @@ func Restore(ctx context.Context, c Config, from string) (wire.Saved, error) {
 		err = json.Unmarshal(raw, &s)
 	}
 	if err != nil {
-		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "take one that was finished", Err: fmt.Errorf("no backup: %w", err)}
+		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "choose a backup that was completed", Err: fmt.Errorf("not a complete backup: %w", err)}
 	}
 	path, isFile := filePath(c.Database)
 	if s.Database == "sqlite" && !isFile {
-		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "restore with the database in the data directory", Err: errors.New("it holds a SQLite database")}
+		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "restore without --database, or with --database sqlite:PATH", Err: errors.New("the backup holds a SQLite database")}
 	}
 	to, err := emptyDir(c.Data)
 	if err != nil {
-		return s, saving("restore to", c.Data, err)
+		return s, backupFault("restore to", c.Data, err)
 	}
 	if err := copyTree(ctx, from, to, "", &done); err != nil {
-		return s, saving("restore to", to, err)
+		return s, backupFault("restore to", to, err)
 	}
 	if err := os.Remove(filepath.Join(to, savedFile)); err != nil {
-		return s, saving("restore to", to, err)
+		return s, backupFault("restore to", to, err)
 	}
 	if moved := filepath.Join(to, databaseFile); s.Database == "sqlite" && path != moved {
 		if err := os.Rename(moved, path); err != nil {
-			return s, saving("restore to", path, err)
+			return s, backupFault("restore to", path, err)
 		}
 	}
 	return s, nil
 }
 
+// saveDatabase copies the SQLite database at path into the directory to and adds it to s.
 func saveDatabase(ctx context.Context, url, path, to string, s *wire.Saved) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil // nobody served here yet
+		return nil // no server has run with this directory yet
 	}
 	db, err := store.OpenReadOnly(ctx, url)
 	if err != nil {
@@ -130,13 +131,14 @@ func saveDatabase(ctx context.Context, url, path, to string, s *wire.Saved) erro
 	}
 	info, err := os.Stat(copied)
 	if err != nil {
-		return saving("back up to", to, err)
+		return backupFault("back up to", to, err)
 	}
 	s.Files++
 	s.Bytes += info.Size()
 	return nil
 }
 
+// copyContent copies the content of the registry in the order of contentParts.
 func copyContent(ctx context.Context, data, to string, s *wire.Saved) error {
 	for _, c := range contentParts {
 		dir := filepath.FromSlash(storageRoot + "/" + c.below)
@@ -148,8 +150,9 @@ func copyContent(ctx context.Context, data, to string, s *wire.Saved) error {
 	return nil
 }
 
-// copyTree copies the files below from whose path has part in it and that are not at to yet.
-// What vanishes meanwhile was deleted; uploads and temporary files are nobody's content. s counts.
+// copyTree copies the files below from whose path contains part, unless they exist below to. It
+// skips uploads and temporary files. A file that vanishes meanwhile was deleted and is skipped too.
+// It adds the copied files to s.
 func copyTree(ctx context.Context, from, to, part string, s *wire.Saved) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -176,6 +179,7 @@ func copyTree(ctx context.Context, from, to, part string, s *wire.Saved) error {
 	})
 }
 
+// copyFile copies one file, syncs it to disk and adds it to s. The file to must not exist.
 func copyFile(from, to string, s *wire.Saved) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -205,8 +209,10 @@ func writeSynced(name string, raw []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-var errNotEmpty = errors.New("it is not empty")
+var errNotEmpty = errors.New("the directory is not empty")
 
+// emptyDir creates dir if it does not exist and returns its absolute path. A directory that is not
+// empty is errNotEmpty.
 func emptyDir(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -222,7 +228,8 @@ func emptyDir(dir string) (string, error) {
 	return dir, err
 }
 
-func saving(op, name string, err error) error {
+// backupFault returns err as a Fault. An err that is a Fault already is returned as it is.
+func backupFault(op, name string, err error) error {
 	var f *fault.Fault
 	if errors.As(err, &f) {
 		return err

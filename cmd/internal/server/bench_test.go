@@ -20,7 +20,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 )
 
-// clients are many at one server, each with a connection of its own.
+// clients is a number of clients of one server, each with its own connection.
 type clients struct {
 	b     *testing.B
 	r     *running
@@ -57,8 +57,8 @@ func (c *clients) ask(client int, method, path, body string, want int) {
 	}
 }
 
-// do asks n times, each at its time: every pause, or with none as fast as they are answered. How
-// long one took counts from when it was due.
+// do calls ask n times: one call every pause, or, if pause is 0, as fast as the answers come. The time
+// that a call took counts from the moment when it was due.
 func (c *clients) do(b *testing.B, n int, pause time.Duration, ask func(client, i int)) {
 	took := make([]time.Duration, n)
 	var next atomic.Int64
@@ -89,8 +89,9 @@ func (c *clients) do(b *testing.B, n int, pause time.Duration, ask func(client, 
 	b.ReportMetric(float64(took[n*99/100].Microseconds())/1000, "p99-ms")
 }
 
-// Over HTTP, with a token and rules: 10,000 submissions as fast as they are answered, then 100 a
-// second beside what they left, and pages of the list. The history is there from the beginning.
+// BenchmarkRequests measures requests over HTTP, with a token and rules: first 10,000 submissions as
+// fast as they are answered, then 100 submissions a second on top of the jobs of the first, and pages
+// of the list. The database holds a history of ended jobs from the beginning.
 func BenchmarkRequests(b *testing.B) {
 	data := b.TempDir()
 	c := server.Config{Data: data, Slots: -1, Htpasswd: users(b, "admin"), Roles: map[string]access.Role{"admin": access.Admin},
@@ -121,7 +122,7 @@ func BenchmarkRequests(b *testing.B) {
 			all.do(b, 1000, 10*time.Millisecond, func(client, _ int) { all.ask(client, "GET", "/api/v1/jobs?limit=50", "", 200) })
 		}
 	})
-	b.Run("resident", func(b *testing.B) { // the clients included
+	b.Run("resident", func(b *testing.B) { // the figure includes the clients, which run in this process
 		for b.Loop() {
 		}
 		b.ReportMetric(resident(b), "MB")
@@ -146,7 +147,7 @@ func BenchmarkRequests(b *testing.B) {
 	})
 }
 
-// past fills the database of a server that has stopped with jobs that ended.
+// past fills the database of a stopped server with n ended jobs.
 func past(b *testing.B, data string, n int) {
 	b.Helper()
 	db, err := store.Open(b.Context(), "sqlite:"+filepath.Join(data, "dray.db"))

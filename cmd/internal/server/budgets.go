@@ -12,34 +12,36 @@ import (
 	"github.com/drayage/dray/internal/place"
 )
 
-// Classes of requests that a registry may count apart; the first are all.
+// The classes of requests that a registry may limit separately.
 const (
-	allRequests = "requests"
-	writes      = "writes"
-	manifests   = "manifests" // writes, too
+	allRequests = "requests"  // every request
+	writes      = "writes"    // every request that writes, manifests included
+	manifests   = "manifests" // a request that writes a manifest
 )
 
-// drawsPerSecond is how often a process asks the database for one bucket while it is busy:
-// it takes what the registry allows in the time between, and uses that without asking.
+// drawsPerSecond is how often a busy process draws from one bucket of the database. Each time it
+// draws the requests that the registry allows in 1/5 s, and then uses them without asking the
+// database.
 const drawsPerSecond = 5
 
-// budgets keep all workers of a database together to what a registry allows. Its zero value
-// waits for serve.
+// budgets keeps all workers of a database together within the rate limits of each registry. Each
+// limit is a token bucket in the database. The zero value must not draw before serve is called.
 type budgets struct {
 	queue   *job.Queue
 	dray    *dray.Dray
 	metrics *measure.Metrics
 
 	mu   sync.Mutex
-	held map[place.Draw]int // drawn and not used
+	held map[place.Draw]int // requests that are drawn and not used yet
 }
 
+// serve sets what draw needs. It exists because dray needs draw before it is created itself.
 func (b *budgets) serve(q *job.Queue, d *dray.Dray, m *measure.Metrics) {
 	b.queue, b.dray, b.metrics, b.held = q, d, m, map[place.Draw]int{}
 }
 
-// draw waits until a request may be sent. Where the database does not answer it may:
-// whoever sends too much then is told so by the registry.
+// draw waits until a request may be sent. If the database does not answer, the request may be sent
+// at once: the registry itself refuses requests over its limit.
 func (b *budgets) draw(ctx context.Context, d place.Draw) error {
 	for _, a := range b.dray.Allowances(d.Host) {
 		if !counts(string(a.Class), string(d.Class)) {
@@ -53,15 +55,16 @@ func (b *budgets) draw(ctx context.Context, d place.Draw) error {
 	return nil
 }
 
-// counts reports whether a bucket of one class is for a request of another.
+// counts reports whether a bucket of the class bucket counts a request of the class request.
 func counts(bucket, request string) bool {
 	return bucket == allRequests || bucket == request || bucket == writes && request == manifests
 }
 
+// take waits until the bucket of allows one request, and uses it.
 func (b *budgets) take(ctx context.Context, of place.Draw, a dray.Allowance) error {
 	rate := a.N / a.Per.Seconds()
 	if a.Per >= time.Minute {
-		rate *= 0.9 // what is published by the minute is not counted as exactly as it is printed
+		rate *= 0.9 // keep a margin: registries do not count limits per minute as exactly as they publish them
 	}
 	for !b.use(of) {
 		got, wait, err := b.queue.Draw(ctx, of.Host, of.Identity, string(of.Class), rate, max(1, int(a.N/10)), max(1, int(rate/drawsPerSecond)))
@@ -85,6 +88,7 @@ func (b *budgets) take(ctx context.Context, of place.Draw, a dray.Allowance) err
 	return nil
 }
 
+// use uses one request that was already drawn, and reports whether there was one.
 func (b *budgets) use(of place.Draw) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -18,8 +18,8 @@ import (
 	"github.com/drayage/dray/internal/place"
 )
 
-// sharing are n processes with one database and a registry that is known to allow 50
-// requests a second.
+// sharing returns the budgets of n processes that share one database. The registry is known to
+// allow 50 requests a second.
 func sharing(t *testing.T, n int) []*budgets {
 	t.Helper()
 	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "dray.db"))
@@ -61,7 +61,8 @@ func TestProcessesOfOneDatabaseShareWhatARegistryAllows(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	// 75 requests at 50 a second, of which a tenth of a second's and what was drawn and not used came at once.
+	// 75 requests at 50 a second take 1.5 s. Some of them may be sent at once: the burst of a tenth of
+	// a second, and what a process has drawn and not used.
 	if took := time.Since(start); took < time.Second {
 		t.Errorf("75 requests took %v; 50 a second are allowed", took)
 	}
@@ -70,7 +71,7 @@ func TestProcessesOfOneDatabaseShareWhatARegistryAllows(t *testing.T) {
 	if n := strings.Count(shown.Body.String(), "\ndray_budget_requests{"); n != 1 {
 		t.Error(n)
 	}
-	// Another login and another registry have budgets of their own.
+	// Another login and another registry have their own budgets.
 	for _, d := range []place.Draw{{Host: "reg.example", Identity: "other", Class: "writes"}, {Host: "free.example", Identity: "ci", Class: "reads"}} {
 		if err := processes[0].draw(t.Context(), d); err != nil {
 			t.Error(err)

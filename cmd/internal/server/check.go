@@ -16,15 +16,15 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// Check says what Run would find, without serving: each part is looked at even where one
-// before it is bad. It makes nothing that is not there, and may run beside the server: a
-// directory that is in use is told, and is no fault.
+// Check returns what Run would find with c, without serving. It checks each part even if an earlier
+// part is bad, and it creates nothing that is missing. It may run while the server is running:
+// that another process listens on the address or uses the directory is not an error.
 func Check(ctx context.Context, c Config) []wire.Finding {
 	c, err := c.filled()
 	if err != nil {
 		return []wire.Finding{finding("configuration", "", err)}
 	}
-	all := []wire.Finding{finding("configuration", "can work", nil)}
+	all := []wire.Finding{finding("configuration", "valid", nil)}
 	add := func(what, text string, err error) { all = append(all, finding(what, text, err)) }
 
 	add("data directory", c.Data, checkDir(c.Data))
@@ -33,10 +33,10 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 	vault, err := checkKey(ctx, c)
 	text := "readable"
 	if vault == nil && err == nil {
-		text = "it will be made: " + c.Key.File
+		text = "will be created: " + c.Key.File
 	}
 	add("key", text, err)
-	who, text, err := checkDatabase(ctx, c)
+	have, text, err := checkDatabase(ctx, c)
 	add("database", text, err)
 	if c.TLS.Cert != "" {
 		certs, err := loadCerts(c, nil)
@@ -48,13 +48,14 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 		all[len(all)-1].OK = err == nil && !soon
 	}
 	add("rules and users", fmt.Sprintf("%d rules", len(c.Rules)), checkAccess(ctx, c))
-	add("listen", c.Listen, c.checkListen(ctx, who))
+	add("listen", c.Listen, c.checkListen(ctx, have))
 	return all
 }
 
+// checkDir reports an error if Run could not create or write the data directory.
 func checkDir(dir string) error {
 	info, err := os.Stat(dir)
-	for errors.Is(err, os.ErrNotExist) { // it would be made in the nearest that is there
+	for errors.Is(err, os.ErrNotExist) { // Run would create dir below the nearest parent that exists
 		parent := filepath.Dir(dir)
 		if parent == dir {
 			break
@@ -74,7 +75,7 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// writable makes a file and takes it away.
+// writable creates a file in dir and removes it.
 func writable(dir string) error {
 	f, err := os.CreateTemp(dir, ".check-*")
 	if err != nil {
@@ -83,7 +84,7 @@ func writable(dir string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// checkKey opens the vault; nil without an error is a key's file that will be made.
+// checkKey opens the vault. It returns nil without an error if Run would create the key file.
 func checkKey(ctx context.Context, c Config) (*access.Vault, error) {
 	if c.Key.File != "" {
 		if _, err := os.Stat(c.Key.File); errors.Is(err, os.ErrNotExist) && c.Key.Missing == access.MakeKey {
@@ -93,7 +94,7 @@ func checkKey(ctx context.Context, c Config) (*access.Vault, error) {
 	return access.OpenVault(ctx, c.Key)
 }
 
-// checkAccess reads the rules, roles and files in a database of its own.
+// checkAccess reads the rules, the roles and the user files, with a temporary key and database.
 func checkAccess(ctx context.Context, c Config) error {
 	dir, err := os.MkdirTemp("", "dray-check-*")
 	if err != nil {
@@ -113,41 +114,42 @@ func checkAccess(ctx context.Context, c Config) error {
 	return err
 }
 
-// checkDatabase looks at the database beside whoever has it.
-func checkDatabase(ctx context.Context, c Config) (who known, text string, err error) {
+// checkDatabase reads the database, even while a server uses it.
+func checkDatabase(ctx context.Context, c Config) (have users, text string, err error) {
 	if path, ok := filePath(c.Database); ok {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-			return nobody, "it will be made: " + path, nil
+			return noUsers, "will be created: " + path, nil
 		}
 	}
 	db, err := store.OpenReadOnly(ctx, c.Database)
 	if err != nil {
-		return maybe, "", err
+		return unknownUsers, "", err
 	}
 	defer db.Close()
 	var n int
 	now := store.Micros(time.Now())
 	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM access_tokens WHERE revoked = 0 AND expires > $1`, now).Scan(&n); err != nil {
-		return nobody, db.URL() + ", not used yet", nil // no table is no fault
+		return noUsers, db.URL() + ", not used yet", nil // a missing table is not an error: Run creates the tables
 	}
 	var queued int
 	_ = db.QueryRowContext(ctx, `SELECT COUNT(*) FROM jobs WHERE state = $1`, string(job.Queued)).Scan(&queued)
-	who = nobody
+	have = noUsers
 	if n > 0 {
-		who = somebody
+		have = someUsers
 	}
-	return who, fmt.Sprintf("%s, %d tokens, %d jobs queued", db.URL(), n, queued), nil
+	return have, fmt.Sprintf("%s, %d tokens, %d jobs queued", db.URL(), n, queued), nil
 }
 
-func (c Config) checkListen(ctx context.Context, who known) error {
+// checkListen reports an error if Run could not listen on c.Listen.
+func (c Config) checkListen(ctx context.Context, have users) error {
 	if c.Htpasswd != "" || c.TLS.ClientCA != "" {
-		who = somebody
+		have = someUsers
 	}
-	if err := c.mayListen(who); err != nil {
+	if err := c.mayListen(have); err != nil {
 		return err
 	}
 	if conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.Listen); err == nil {
-		return conn.Close() // something serves there: this server, as far as one can tell
+		return conn.Close() // another process listens there, which is assumed to be this server
 	}
 	l, err := listen(ctx, c.Listen)
 	if err != nil {

@@ -28,104 +28,110 @@ const (
 	defaultGrace = 8 * time.Second
 	defaultStall = time.Minute
 	defaultSlots = 4
-	defaultOpen  = 1000 // streams and held answers of one principal
+	defaultOpen  = 1000 // event streams, and held answers, of one principal
 )
 
-// Config says what to serve, where, and to whom. Only Data has to be set: that is a
-// server for this machine alone, whose every user is its admin until one is configured.
+// Config says what to serve, on which addresses and to which users. Only Data is required. With only
+// Data set, the server listens on loopback, and everybody on this machine is an admin until a user is
+// configured.
 type Config struct {
-	// Listen is HOST:PORT, port 0 for any free one; "" is wire.DefaultListen. One that is not
-	// loopback wants TLS (or Plain) and somebody configured: a token, Htpasswd or ClientCA.
+	// Listen is the address as HOST:PORT; port 0 means any free port, "" means wire.DefaultListen.
+	// An address that is not loopback requires TLS (or Plain) and at least one way to log in: a
+	// token, Htpasswd or ClientCA.
 	Listen string
-	// PublicURL is what clients call the server, "https://HOST[:PORT]"; "" is what each
-	// request says. Its host is the embedded registry's name in rules and jobs; without
-	// it that is the address of Listen.
+	// PublicURL is the URL that clients use, "https://HOST[:PORT]"; "" means the host of each
+	// request. Its host is the name of the embedded registry in rules and jobs. Without PublicURL,
+	// that name is the address of Listen.
 	PublicURL string
-	// Ops is HOST:PORT of a second listener for /healthz, /readyz and /metrics, without TLS
-	// and without authentication; "" is none. A Worker has no other.
+	// Ops is the HOST:PORT of a second listener for /healthz, /readyz and /metrics, without TLS and
+	// without authentication; "" means no such listener. It is the only listener of a Worker.
 	Ops string
 
-	// Data is the directory of the database, the registry and the key, made when it is
-	// not there. One process at a time holds it.
+	// Data is the directory of the database, the registry and the key. It is created if it does not
+	// exist. Only one process at a time can use it.
 	Data string
-	// Database is "sqlite:PATH" or "postgres://…"; "" is Data/dray.db. With PostgreSQL
-	// several servers and workers, each with a Data of its own, share the jobs.
+	// Database is "sqlite:PATH" or "postgres://…"; "" means Data/dray.db. With PostgreSQL, several
+	// servers and workers share the jobs; each of them needs its own Data.
 	Database string
-	// Storage is where the registry keeps content; the zero Storage is in Data.
+	// Storage is where the registry stores content; the zero value means in Data.
 	Storage registry.Storage
 
 	TLS   TLS
-	Plain Plain // "" is RefusePlain
+	Plain Plain // "" means RefusePlain
 
-	// Htpasswd is a file of users with bcrypt hashes, read again when it changes; "" for none.
+	// Htpasswd is a file of users with bcrypt hashes. It is read again when it changes; "" means none.
 	Htpasswd string
-	// Roles are those of htpasswd's users and of certificates; who is not here is a reader.
+	// Roles holds the roles of the users of Htpasswd and of client certificates. A user that is not
+	// listed is a reader.
 	Roles map[string]access.Role
-	// Rules grant what a role alone does not. A rule for the principal "anonymous" lets
-	// pull without credentials.
+	// Rules grants what a role alone does not. A rule for the principal "anonymous" allows pulls
+	// without credentials.
 	Rules []access.Rule
-	// Key is where the key is that seals secrets; the zero source is Data/key, made when it
-	// is not there. Servers and workers of one database want the same key.
+	// Key is the source of the key that encrypts secrets. The zero value means the file Data/key, which
+	// is created if it does not exist. All servers and workers of one database need the same key.
 	Key access.KeySource
-	// Egress are the private and loopback nets that jobs may reach, beside public addresses
-	// and the configured registries.
+	// Egress lists the private and loopback networks that jobs may connect to, in addition to public
+	// addresses and the configured registries.
 	Egress []netip.Prefix
 
-	// Schedules are those of the principal "configuration"; nil leaves it what it has.
+	// Schedules lists the schedules of the principal "configuration"; nil leaves its stored schedules
+	// as they are.
 	Schedules []wire.ScheduleRequest
 
-	// Dray holds the registries, logins and limits of jobs. Local, Dial and StateDir are set here.
+	// Dray holds the registries, logins and limits of jobs. The server sets Dial and StateDir itself.
 	Dray dray.Config
-	// Slots is how many jobs run at a time in this process; 0 is 4, negative is none: it
-	// accepts jobs and leaves them to workers.
+	// Slots is how many jobs run at the same time in this process; 0 means 4. A negative number means
+	// none: the process accepts jobs and leaves them to workers.
 	Slots int
-	// Keep is how long ended jobs are kept, 0 is 30 days; KeepMost how many, 0 is a million.
+	// Keep is how long jobs are kept after they ended; 0 means 30 days. KeepMost is how many of them
+	// are kept; 0 means a million.
 	Keep     time.Duration
 	KeepMost int
 
-	// PerPrincipal bounds what one may have at a server at a time.
+	// PerPrincipal limits what one principal may use of a server at the same time.
 	PerPrincipal PerPrincipal
 
-	// Grace is how long requests and jobs that run may take to end after a stop; 0 is 8 s.
-	// Jobs that do not are given back to the queue.
+	// Grace is how long running requests and jobs may take to end after a stop; 0 means 8 s. Jobs
+	// that have not ended then go back to the queue.
 	Grace time.Duration
-	// Stall is how long a client may take to send or take the next bytes; 0 is a minute.
+	// Stall is how long a client may take to send or read the next bytes; 0 means one minute.
 	Stall time.Duration
 
-	Version string       // of dray, for traces and the page
-	Log     *slog.Logger // nil is silent
-	// Env reads the environment: OTEL_EXPORTER_OTLP_ENDPOINT turns traces on. nil is the process's.
+	Version string       // the version of dray, for traces and the API
+	Log     *slog.Logger // nil means no log
+	// Env returns an environment variable; nil means os.Getenv. OTEL_EXPORTER_OTLP_ENDPOINT turns
+	// traces on.
 	Env func(string) string
-	// Ready is called once, when connections are accepted, with the real address; everything
-	// is open by then. nil is allowed.
+	// Ready is called once with the address that the server listens on, when it accepts connections
+	// and everything is open. nil is allowed.
 	Ready func(addr net.Addr)
 }
 
-// PerPrincipal is what each principal may have at a time; 0 is the default.
+// PerPrincipal limits what each principal may have at the same time; 0 means the default.
 type PerPrincipal struct {
-	QueuedJobs int // 100,000; another is refused until some are done
-	Streams    int // 1000, of events; another is refused
-	Held       int // 1000 answers that wait for the end of their job; another is given at once
+	QueuedJobs int // jobs in the queue, 100,000 by default; more are refused until some are done
+	Streams    int // open event streams, 1000 by default; more are refused
+	Held       int // answers that wait for the end of a job, 1000 by default; more are answered at once
 }
 
-// TLS names PEM files, which are read again when they change and on SIGHUP. Cert and Key are
-// both there or neither; ClientCA wants both.
+// TLS names PEM files, which are read again when they change and on SIGHUP. Cert and Key must both be
+// set or both be empty; ClientCA requires both.
 type TLS struct {
 	Cert, Key string
-	ClientCA  string // certificates that sign clients'; "" for none
+	ClientCA  string // the certificates of the authorities that sign client certificates; "" means none
 }
 
-// Plain says whether passwords may go over the network in the clear.
+// Plain says whether passwords may go over the network without encryption.
 type Plain string
 
 const (
 	RefusePlain Plain = ""
-	// AllowPlain is for a server behind a proxy that has TLS, on a network that nobody else is on.
+	// AllowPlain is for a server behind a proxy that terminates TLS, on a network with no other users.
 	AllowPlain Plain = "allow"
 )
 
-// filled returns c with its defaults, or what is wrong with it: all that can be told without
-// opening anything.
+// filled returns c with its defaults. It returns an error for a setting that is wrong by itself,
+// without opening anything.
 func (c Config) filled() (Config, error) {
 	c.Listen = cmp.Or(c.Listen, wire.DefaultListen)
 	c.Grace = cmp.Or(c.Grace, defaultGrace)
@@ -140,11 +146,11 @@ func (c Config) filled() (Config, error) {
 		c.Env = os.Getenv
 	}
 	if c.Data == "" {
-		return c, bad("data directory", "name one with --data", errors.New("none"))
+		return c, configFault("data directory", "set it with --data", errors.New("not set"))
 	}
 	dir, err := filepath.Abs(c.Data)
 	if err != nil {
-		return c, bad(c.Data, "", err)
+		return c, configFault(c.Data, "", err)
 	}
 	c.Data = dir
 	if c.Database == "" {
@@ -154,31 +160,32 @@ func (c Config) filled() (Config, error) {
 		c.Key.File = filepath.Join(c.Data, keyFile)
 	}
 	if c.Grace < 0 || c.Stall < 0 {
-		return c, bad("times", "leave it out for the default", errors.New("a negative time"))
+		return c, configFault("times", "leave the time out to use the default", errors.New("a time is negative"))
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") || c.TLS.ClientCA != "" && c.TLS.Cert == "" {
-		return c, bad("TLS", "name a certificate and its key", errors.New("half of a pair"))
+		return c, configFault("TLS", "set both the certificate and its key", errors.New("the certificate or its key is missing"))
 	}
 	if c.PublicURL, err = publicURL(c.PublicURL); err != nil {
-		return c, bad(c.PublicURL, "write https://HOST or https://HOST:PORT", err)
+		return c, configFault(c.PublicURL, "use https://HOST or https://HOST:PORT", err)
 	}
 	return c, nil
 }
 
-// Files in the data directory, beside those of the registry.
+// Names in the data directory, in addition to those of the registry.
 const (
 	databaseFile = "dray.db"
 	keyFile      = "key"
-	uploadsDir   = "uploads" // what of uploads elsewhere was under way
+	uploadsDir   = "uploads" // the state of unfinished uploads to other registries
 )
 
+// publicURL returns s as "SCHEME://HOST", with the host in its normal form.
 func publicURL(s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return s, errors.New("not what clients can call a server")
+		return s, errors.New("not a URL that clients can use")
 	}
 	host, err := ref.Host(u.Host)
 	if err != nil {
@@ -187,8 +194,8 @@ func publicURL(s string) (string, error) {
 	return u.Scheme + "://" + host, nil
 }
 
-// hosts are the names by which clients and jobs may mean this server's registry, the one
-// that rules and jobs call it first.
+// hosts returns the names that clients and jobs may use for this server's registry. The first is the
+// name in rules and jobs.
 func (c Config) hosts(addr net.Addr) []string {
 	var all []string
 	if _, host, ok := strings.Cut(c.PublicURL, "://"); ok {
@@ -213,7 +220,7 @@ func (c Config) hosts(addr net.Addr) []string {
 	})
 }
 
-// isLoopback reports whether addr, HOST:PORT, can be reached from this machine alone.
+// isLoopback reports whether addr, HOST:PORT, can be reached only from this machine.
 func isLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -223,9 +230,10 @@ func isLoopback(addr string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// fronted reports whether the configuration tells of a proxy: what comes over loopback then may be
-// anybody's, and a proxy that passes bytes on leaves no trace of itself in a request.
-func (c Config) fronted() bool {
+// behindProxy reports whether the configuration suggests a proxy in front of the server. A request
+// over loopback may then come from anybody. The request itself does not show it, because a TCP proxy
+// leaves no trace in it.
+func (c Config) behindProxy() bool {
 	_, host, ok := strings.Cut(c.PublicURL, "://")
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		host = net.JoinHostPort(strings.Trim(host, "[]"), "443")
@@ -233,16 +241,16 @@ func (c Config) fronted() bool {
 	return ok && !isLoopback(host) || c.Plain == AllowPlain
 }
 
-// anonymous reports whether a rule lets in who has no credentials.
+// anonymous reports whether a rule allows requests without credentials.
 func (c Config) anonymous() bool {
 	return slices.ContainsFunc(c.Rules, func(r access.Rule) bool { return slices.Contains(r.Principals, access.Anonymous) })
 }
 
-// EmbeddedName is what requests call the embedded registry, where no registry that is
-// configured has its host or this name. Without another default imports go there.
+// EmbeddedName is the name of the embedded registry in requests, unless a configured registry has
+// this name or the host of the embedded registry. Imports go to it if no other default is configured.
 const EmbeddedName = "dray"
 
-// registries are those that are configured, and the embedded one among them.
+// registries returns the configured registries and the embedded one.
 func (c Config) registries(hosts []string) map[string]dray.Registry {
 	all := maps.Clone(c.Dray.Registries)
 	if all == nil {
@@ -261,7 +269,8 @@ func (c Config) registries(hosts []string) map[string]dray.Registry {
 	return all
 }
 
-// drayConfig is what jobs run with, and the addresses to which it may go.
+// drayConfig returns the dray.Config of jobs, and the Egress that limits the addresses they connect
+// to.
 func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *access.Egress) {
 	d := c.Dray
 	d.Registries = c.registries(hosts)
@@ -277,41 +286,42 @@ func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *acce
 	egress.Hosts = append(egress.Hosts, access.Proxies(c.Env)...)
 	d.Dial = egress.Dial
 	d.StateDir = filepath.Join(c.Data, uploadsDir)
-	// What was stored at the server goes before what this machine happens to hold.
+	// Logins stored at the server take precedence over those of this machine.
 	d.Logins = append(credential.Chain{a.Lookup}, d.Logins...)
 	return d, egress
 }
 
-func bad(name, hint string, err error) error {
+func configFault(name, hint string, err error) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "configure server", Name: name, Hint: hint, Err: err}
 }
 
-var errOpen = errors.New("not loopback, and nobody is configured: everybody on the network could write here")
+var errOpen = errors.New("the address is not loopback and no user is configured: anybody on the network could write here")
 
-// known says whether somebody is configured who could log in.
-type known string
+// users says whether anybody can log in: whether a user, a client CA or a token exists.
+type users string
 
 const (
-	nobody   known = "nobody"
-	somebody known = "somebody"
-	maybe    known = "maybe" // the database was not asked yet
+	noUsers      users = "none"
+	someUsers    users = "some"
+	unknownUsers users = "unknown" // the database has not been read yet
 )
 
-// mayListen refuses what would let strangers write, or passwords be read on the way.
-func (c Config) mayListen(who known) error {
+// mayListen refuses an address beyond loopback if anybody could write there, or if passwords would go
+// over the network without encryption.
+func (c Config) mayListen(have users) error {
 	if isLoopback(c.Listen) {
 		return nil
 	}
 	if c.TLS.Cert == "" && c.Plain != AllowPlain {
-		return bad(c.Listen, "give a certificate and its key, or listen on "+wire.DefaultListen, fmt.Errorf("not loopback, and without TLS: passwords would go in the clear"))
+		return configFault(c.Listen, "configure a certificate and its key, or listen on "+wire.DefaultListen, fmt.Errorf("the address is not loopback and TLS is off: passwords would be sent unencrypted"))
 	}
-	if who == nobody {
-		return bad(c.Listen, "make a token first (dray serve token create), or name an htpasswd file or a client CA", errOpen)
+	if have == noUsers {
+		return configFault(c.Listen, "create a token first (dray serve token create), or configure an htpasswd file or a client CA", errOpen)
 	}
 	return nil
 }
 
-// filePath is the path of a database that is a file.
+// filePath returns the path of a database that is a file.
 func filePath(database string) (string, bool) { return strings.CutPrefix(database, "sqlite:") }
 
 func isFile(database string) bool {

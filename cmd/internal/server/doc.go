@@ -1,26 +1,26 @@
-// Package server is dray as a process that listens: the embedded registry at /v2/,
-// requests that become jobs at /api/v1/ and in the dialect of Azure's resource manager,
-// and what an operator expects around them.
+// Package server runs dray as a server process. The process serves an embedded registry at /v2/,
+// the REST API at /api/v1/, the part of Azure Resource Manager's API that az acr import needs, and
+// health checks and metrics for operators.
 //
-// Run serves, Worker only works, Check says what would be wrong, Backup and Restore
-// copy what a server keeps. What stands before the registry is package gate, and what is
-// counted package measure.
+// Run serves and runs jobs. Worker only runs jobs. Check tests a configuration without serving.
+// Backup and Restore copy the data of a server. Package gate authorizes the requests to the
+// registry; package measure holds the metrics and traces.
 //
-// In the order of the walk:
+// The files, in the order of the walk:
 //
-//	run.go         a process that serves
-//	worker.go      one that only works
-//	check.go       what would be wrong
-//	backup.go      what a server keeps, copied and put back
-//	life.go        listeners and work begin, and end together
-//	routes.go      what clients and operators reach
-//	ready.go       whether the process can do what it is there for
-//	watched.go     what is around every request
-//	serving.go     the listeners and the work of a process, and its streams of events
-//	schedules.go   the schedules of the configuration
-//	parts.go       all that a process has open
-//	budgets.go     what a registry allows, shared by all workers of a database
-//	listen.go      an address, opened
-//	tls.go         the server's certificate
-//	config.go      what to serve, where, and to whom
+//	run.go         Run: a process that serves and runs jobs
+//	worker.go      Worker: a process that only runs jobs
+//	check.go       Check: the problems that Run would meet
+//	backup.go      Backup and Restore: the data of a server
+//	life.go        start and stop of the listeners and the jobs
+//	routes.go      the paths for clients and for operators
+//	ready.go       readiness: whether the database, the storage and the queue work
+//	middleware.go  logs, metrics, traces and timeouts around every request
+//	serving.go     the running listeners and jobs of a process, and its open event streams
+//	schedules.go   the schedules of the configuration, stored in the database
+//	parts.go       everything that a process opens: database, registry, queue and so on
+//	budgets.go     the rate limits of registries, shared by all workers of a database
+//	listen.go      the listener of an address
+//	tls.go         the server's certificate, which is read again when it changes
+//	config.go      Config: what to serve, on which addresses, and to which users
 package server

@@ -6,7 +6,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/server"
 )
 
-// A proxy that only passes bytes on brings everybody over loopback, and says nothing of it.
+// Behind a TCP proxy, requests of everybody come over loopback, and nothing in them shows the proxy.
 func TestNobodyIsAdminByTheMachineWhereAProxyIsConfigured(t *testing.T) {
 	for name, c := range map[string]server.Config{
 		"a public address": {PublicURL: "https://dray.example"},

@@ -8,7 +8,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/store"
 )
 
-// openAccess opens what a server that has stopped kept in data.
+// openAccess opens the access control of a stopped server in data.
 func openAccess(t *testing.T, data string) *access.Access {
 	t.Helper()
 	vault, err := access.OpenVault(t.Context(), access.KeySource{File: filepath.Join(data, "key")})

@@ -24,7 +24,8 @@ import (
 	"github.com/drayage/dray/internal/testbed/database"
 )
 
-// remoteAs is a client of r with a token; it dials nothing but r.
+// remoteAs returns a client of r with a token. The test fails if the client connects to anything
+// but r.
 func (r *running) remoteAs(token credential.Secret) *client.Client {
 	r.t.Helper()
 	addr := strings.TrimPrefix(r.base, "http://")
@@ -63,8 +64,8 @@ func importing(source, target, image string) wire.Request {
 	return wire.Request{Kind: wire.KindImport, Import: &wire.Import{Source: source, Target: target, Images: []string{image}}}
 }
 
-// The client has a token of the server and nothing else; source and target each take a login
-// that only the server knows, and not the other's.
+// The client has only a token of the server. The source and the target each require a different
+// login, which only the server knows.
 func TestImagesGoFromRegistryToRegistryWithoutTheClient(t *testing.T) {
 	source := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic, Users: map[string]string{"s": "source-secret"}}, Content: testbed.Open})
 	target := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"t": "target-secret"}}, Content: testbed.Open})
@@ -85,15 +86,15 @@ func TestImagesGoFromRegistryToRegistryWithoutTheClient(t *testing.T) {
 	testbed.Same(t, source, target, "team/app", "v1", "prod/app", "v1")
 	for _, q := range []wire.Request{importing("src/team/app:v1", "dst", "elsewhere/app:v1"), importing("src/other/app:v1", "dst", "prod/app:v2")} {
 		if _, err := c.Submit(t.Context(), q, client.How{}); !fault.Is(err, fault.Denied) {
-			t.Errorf("what no rule grants: %v", err)
+			t.Errorf("an import that no rule grants: %v", err)
 		}
 	}
 	if _, err := r.remoteAs(credential.Secret{}).Submit(t.Context(), importing("src/team/app:v1", "dst", "prod/app:v1"), client.How{}); !fault.Is(err, fault.Denied) {
-		t.Errorf("nobody: %v", err)
+		t.Errorf("without a token: %v", err)
 	}
 }
 
-// token and secret are made by the admin, over REST.
+// token creates a token as the admin, over REST.
 func (r *running) token(principal string, role access.Role) credential.Secret {
 	r.t.Helper()
 	body := fmt.Sprintf(`{"name":"test","principal":%q,"role":%q}`, principal, role)
@@ -123,7 +124,7 @@ func TestAnImportIntoTheEmbeddedRegistryIsPulledFromIt(t *testing.T) {
 	testbed.Random(t, source, "team/app", "v1", testbed.RandomOptions{Layers: 2, Size: 32 << 10})
 	r := run(t, server.Config{Data: t.TempDir(), Dray: dray.Config{Registries: map[string]dray.Registry{"src": plainHTTP(source)}}})
 	c := r.remoteAs(credential.Secret{})
-	// No target is the embedded one; so are its names.
+	// An empty target means the embedded registry, and so does each of its names.
 	for i, target := range []string{"", "dray", strings.TrimPrefix(r.base, "http://")} {
 		if j := r.finish(c, importing("src/team/app:v1", target, fmt.Sprintf("app%d:v1", i))); j.State != job.Done {
 			t.Fatalf("%q: %+v", target, j.Failure)
@@ -143,7 +144,8 @@ func TestAnImportIntoTheEmbeddedRegistryIsPulledFromIt(t *testing.T) {
 	}
 }
 
-// blocking is a registry whose blobs do not come until it is released.
+// blocking returns a registry that does not send a blob until release is called. reached receives a
+// value for each blob that is requested.
 func blocking(t *testing.T) (r *testbed.Registry, reached <-chan struct{}, release func()) {
 	t.Helper()
 	hit, open := make(chan struct{}, 100), make(chan struct{})
@@ -199,7 +201,7 @@ func TestAStopEndsStreamsAndGivesJobsBackWithinTenSeconds(t *testing.T) {
 	}
 }
 
-// A server that only accepts, and a worker beside it, with PostgreSQL between them.
+// This test runs a server that runs no jobs, and a worker, which share a PostgreSQL database.
 func TestAWorkerTakesTheJobsOfAServer(t *testing.T) {
 	url := database.Postgres(t)
 	source := testbed.Distribution(t, testbed.Options{Content: testbed.Open})

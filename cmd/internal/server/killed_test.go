@@ -28,7 +28,8 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// A server to be killed is this test's own program: these say what it serves.
+// The server that the test kills is the test program itself, in another process. These environment
+// variables tell it what to serve.
 const (
 	childData   = "DRAY_SERVER_TEST_DATA"
 	childListen = "DRAY_SERVER_TEST_LISTEN"
@@ -47,7 +48,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child is a server in a process of its own.
+// child is a server in another process.
 type child struct {
 	t                    *testing.T
 	data, listen, source string
@@ -77,7 +78,7 @@ func (c *child) kill() {
 	_ = c.cmd.Wait()
 }
 
-// kills is how often the server is killed here; `make soak` asks for more.
+// kills returns how often the test kills the server; `make soak` sets a higher number.
 func kills(t *testing.T) int {
 	n := 4
 	if s := os.Getenv("DRAY_SOAK"); s != "" {
@@ -88,8 +89,8 @@ func kills(t *testing.T) int {
 	return n
 }
 
-// Whatever moment a kill -9 hits: a job that was accepted ends well, once, and no tag of the
-// embedded registry points to what is not all there.
+// Whenever a kill -9 hits the server, every accepted job succeeds exactly once, and no tag of the
+// embedded registry ever points to incomplete content.
 func TestAServerThatIsKilledUnderLoadLosesNoJobAndSetsNoTagEarly(t *testing.T) {
 	source := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
 	const images = 6
@@ -113,7 +114,7 @@ func TestAServerThatIsKilledUnderLoadLosesNoJobAndSetsNoTagEarly(t *testing.T) {
 		load.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				target := fmt.Sprintf("w%d:n%d", worker, n)
-				// The key makes one job of all tries whose answer was lost.
+				// All tries use the same key, so they create one job even if an answer is lost.
 				j, err := submit(ctx, client, fmt.Sprintf("src/app:v%d", rand.IntN(images)), target)
 				if err == nil {
 					mu.Lock()
@@ -124,7 +125,7 @@ func TestAServerThatIsKilledUnderLoadLosesNoJobAndSetsNoTagEarly(t *testing.T) {
 		})
 	}
 	for range kills(t) {
-		time.Sleep(time.Duration(200+rand.IntN(800)) * time.Millisecond) // any moment
+		time.Sleep(time.Duration(200+rand.IntN(800)) * time.Millisecond) // kill at a random moment
 		c.kill()
 		c.start()
 		tagsAreWhole(t, c.listen)
@@ -137,14 +138,14 @@ func TestAServerThatIsKilledUnderLoadLosesNoJobAndSetsNoTagEarly(t *testing.T) {
 			t.Errorf("%s %s: %q", target, id, jobs[id])
 		}
 	}
-	// One more for each that was on its way when the load ended, at most.
+	// When the load ended, each of the 4 workers may have had one submission without an answer.
 	if len(jobs) > len(accepted)+4 {
-		t.Errorf("%d jobs for %d that were accepted", len(jobs), len(accepted))
+		t.Errorf("%d jobs exist, but %d submissions were accepted", len(jobs), len(accepted))
 	}
-	t.Logf("%d jobs, %d of their tags looked at", len(accepted), tagsAreWhole(t, c.listen))
+	t.Logf("%d jobs, %d of their tags checked", len(accepted), tagsAreWhole(t, c.listen))
 }
 
-// ended waits until no job is under way, and returns the states of all.
+// ended waits until every job has ended and returns the states of all jobs.
 func ended(t *testing.T, client *client.Client) map[string]job.State {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
@@ -176,7 +177,7 @@ func ended(t *testing.T, client *client.Client) map[string]job.State {
 	}
 }
 
-// submit asks until it is answered, always for the same job.
+// submit repeats the same submission until the server answers.
 func submit(ctx context.Context, c *client.Client, from, target string) (job.Job, error) {
 	for {
 		j, err := c.Submit(ctx, importing(from, "dray", target), client.How{Key: target})
@@ -191,7 +192,8 @@ func submit(ctx context.Context, c *client.Client, from, target string) (job.Job
 	}
 }
 
-// tagsAreWhole reads what tags lead to: of each repository the first and some others.
+// tagsAreWhole checks that the content of tags is complete: the first tag of each repository and some
+// others. It returns how many tags it checked.
 func tagsAreWhole(t *testing.T, addr string) (n int) {
 	t.Helper()
 	get := func(method, path string) (int, []byte) {
@@ -222,7 +224,7 @@ func tagsAreWhole(t *testing.T, addr string) (n int) {
 			status, raw := get("GET", "/v2/"+repo+"/manifests/"+tag)
 			var m v1.Manifest
 			if err := json.Unmarshal(raw, &m); status == 404 && strings.Contains(string(raw), "unknown tag") {
-				continue // begun, and not there: nobody is shown it
+				continue // a push has begun and the tag is not set: no client sees it
 			} else if status != 200 || err != nil {
 				t.Errorf("%s:%s: %d %s", repo, tag, status, raw)
 				continue

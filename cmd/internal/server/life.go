@@ -12,7 +12,8 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// work is the context of what runs beside requests. It ends when the process is to stop.
+// work returns the context of everything that runs outside of requests, such as jobs. stop ends it.
+// It does not end with ctx, because jobs get c.Grace after ctx has ended.
 func (s *serving) work(ctx context.Context) context.Context {
 	if s.stopWork == nil {
 		s.workCtx, s.stopWork = context.WithCancel(context.WithoutCancel(ctx))
@@ -20,7 +21,7 @@ func (s *serving) work(ctx context.Context) context.Context {
 	return s.workCtx
 }
 
-// start begins to serve and to work.
+// start starts the listeners and the worker. main is nil for a process without one.
 func (s *serving) start(ctx context.Context, l net.Listener, main *http.Server) error {
 	s.failed = make(chan error, 2)
 	if s.config.Ops != "" {
@@ -46,9 +47,10 @@ func (s *serving) start(ctx context.Context, l net.Listener, main *http.Server) 
 	return nil
 }
 
+// serve serves l with srv in a goroutine until stop. An error goes to s.failed.
 func (s *serving) serve(l net.Listener, srv *http.Server) {
 	s.servers = append(s.servers, srv)
-	secure := srv.TLSConfig != nil // net/http fills it in once it serves
+	secure := srv.TLSConfig != nil // read it now: net/http sets TLSConfig when it begins to serve
 	s.running.Go(func() {
 		var err error
 		if secure {
@@ -62,7 +64,8 @@ func (s *serving) serve(l net.Listener, srv *http.Server) {
 	})
 }
 
-// stop ends everything: gently for c.Grace, then by cutting.
+// stop waits up to c.Grace for running requests and jobs to end, then interrupts the rest. It
+// returns when everything has ended.
 func (s *serving) stop(ctx context.Context) {
 	log, grace := s.config.Log, s.config.Grace
 	log.LogAttrs(ctx, slog.LevelInfo, "stopping", slog.Duration("grace", grace))
@@ -76,7 +79,7 @@ func (s *serving) stop(ctx context.Context) {
 	for _, srv := range s.servers {
 		all.Go(func() {
 			if srv.Shutdown(ctx) != nil {
-				log.LogAttrs(ctx, slog.LevelWarn, "requests cut")
+				log.LogAttrs(ctx, slog.LevelWarn, "requests interrupted")
 				srv.Close()
 			}
 		})
@@ -92,18 +95,19 @@ func (s *serving) newServer(h http.Handler) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		Protocols:         protocols(s.config.TLS.Cert != ""),
-		// net/http tells of clients that misbehave here, which is nobody's to fix.
+		// net/http reports here only clients that misbehave, and an operator cannot fix those.
 		ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
 	}
 }
 
 const (
-	headerTimeout = 10 * time.Second // for a request's head; bodies take as long as bytes come
+	headerTimeout = 10 * time.Second // to read a request's header; a body may take as long as bytes arrive
 	idleTimeout   = 2 * time.Minute  // of a connection between requests
-	maxHeader     = 64 << 10
+	maxHeader     = 64 << 10         // bytes of a request's header
 )
 
-// protocols are HTTP/1.1 and HTTP/2, which without TLS wants prior knowledge.
+// protocols returns HTTP/1.1 and HTTP/2. Without TLS, a client can use HTTP/2 only with prior
+// knowledge.
 func protocols(tls bool) *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(true)

@@ -10,30 +10,31 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// listen opens addr. One that is written as loopback has to mean that here.
+// listen listens on addr. It refuses a loopback name, such as "localhost", that resolves to another
+// address on this machine.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
-	const hint = "write HOST:PORT, such as " + wire.DefaultListen
+	const hint = "use HOST:PORT, such as " + wire.DefaultListen
 	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return nil, cannot(addr, fault.Invalid, hint, err)
+		return nil, listenFault(addr, fault.Invalid, hint, err)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil, cannot(addr, fault.Canceled, "", context.Cause(ctx))
+		return nil, listenFault(addr, fault.Canceled, "", context.Cause(ctx))
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, cannot(addr, fault.Conflict, "stop what listens there or choose another address", errors.New("address in use"))
+		return nil, listenFault(addr, fault.Conflict, "stop the process that listens there, or choose another address", errors.New("another process listens on this address"))
 	case errors.Is(err, syscall.EACCES):
-		return nil, cannot(addr, fault.Denied, "ports below 1024 need a privilege; choose a higher one", err)
+		return nil, listenFault(addr, fault.Denied, "choose a port above 1023; lower ports require a privilege", err)
 	case err != nil:
-		return nil, cannot(addr, fault.Invalid, hint, err)
+		return nil, listenFault(addr, fault.Invalid, hint, err)
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); isLoopback(addr) && (!ok || !tcp.IP.IsLoopback()) {
 		l.Close()
-		return nil, cannot(addr, fault.Invalid, "write "+wire.DefaultListen, errors.New("the name leads elsewhere than to this machine"))
+		return nil, listenFault(addr, fault.Invalid, "use "+wire.DefaultListen, errors.New("the name does not resolve to this machine"))
 	}
 	return l, nil
 }
 
-func cannot(addr string, kind fault.Kind, hint string, err error) error {
+func listenFault(addr string, kind fault.Kind, hint string, err error) error {
 	return &fault.Fault{Kind: kind, Op: "listen on", Name: addr, Hint: hint, Err: err}
 }

@@ -16,7 +16,7 @@ func TestAPanicIsLoggedAndCutsTheConnection(t *testing.T) {
 	var out bytes.Buffer
 	s := &serving{streams: newStreams(), parts: &parts{metrics: measure.NewMetrics(nil, nil), traces: &measure.Traces{},
 		config: Config{Log: slog.New(slog.NewTextHandler(&out, nil)), Stall: time.Minute}}}
-	srv := httptest.NewServer(s.watched(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a defect") })))
+	srv := httptest.NewServer(s.middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a defect") })))
 	resp, err := http.Get(srv.URL)
 	if err == nil {
 		resp.Body.Close()

@@ -8,7 +8,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// distribution would read a form in the body before the query, which is what the gate judges.
+// The gate checks a mount in the query. distribution would also read it from a form in the body, and
+// prefer the form.
 func TestAMountIsNotHiddenInTheBody(t *testing.T) {
 	r := guarded(t)
 	r.pushBlob("admin", "other/app", "hidden")
@@ -26,7 +27,7 @@ func TestAMountIsNotHiddenInTheBody(t *testing.T) {
 	if got := r.as("changer", "GET", "/v2/team/new/blobs/"+dgst, nil).StatusCode; got != 404 {
 		t.Errorf("the hidden blob: %d", got)
 	}
-	// What is uploaded may look like a form as well.
+	// A blob itself may look like a form.
 	if got := r.as("admin", "PUT", r.as("admin", "POST", "/v2/team/new/blobs/uploads/", nil).Header.Get("Location")+"&digest="+digest.FromString("a=b").String(),
 		strings.NewReader("a=b"), "Content-Type: application/x-www-form-urlencoded").StatusCode; got != 201 {
 		t.Errorf("a blob that looks like a form: %d", got)

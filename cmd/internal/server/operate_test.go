@@ -23,7 +23,7 @@ import (
 func TestAThousandSlowClientsDoNotStopTheOthers(t *testing.T) {
 	r := run(t, server.Config{Data: t.TempDir(), Stall: 2 * time.Second})
 	big := strings.Repeat("0123456789abcdef", 1<<17)    // 2 MiB
-	answer := strings.Repeat("0123456789abcdef", 1<<22) // 64 MiB, for one: more than any buffer on the way takes
+	answer := strings.Repeat("0123456789abcdef", 1<<22) // 64 MiB, for one client: more than the buffers of the connection hold
 	for _, content := range []string{big, answer} {
 		if got := r.pushBlob("", "app", content); got != 201 {
 			t.Fatal(got)
@@ -40,11 +40,11 @@ func TestAThousandSlowClientsDoNotStopTheOthers(t *testing.T) {
 		defer conn.Close()
 		conns = append(conns, conn)
 		switch i % 3 {
-		case 0: // half of a head
+		case 0: // sends half of a header
 			fmt.Fprintf(conn, "GET /v2/ HTTP/1.1\r\nHost: %s\r\nX-Slow: ", addr)
-		case 1: // a body that does not come
+		case 1: // does not send the body
 			fmt.Fprintf(conn, "POST /v2/app/blobs/uploads/?digest=%s HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\nabc", digest.FromString("x"), addr)
-		case 2: // an answer that nobody reads
+		case 2: // does not read the answer
 			fmt.Fprintf(conn, "GET /v2/app/blobs/%s HTTP/1.1\r\nHost: %s\r\n\r\n", digest.FromString(answer), addr)
 			answer = big
 		}
@@ -56,17 +56,18 @@ func TestAThousandSlowClientsDoNotStopTheOthers(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	t.Logf("40 requests beside %d slow clients took %v", len(conns), time.Since(start))
-	// They are cut, each by what it does not do; a head has longer.
+	t.Logf("40 requests took %[2]v with %[1]d slow clients connected", len(conns), time.Since(start))
+	// The server closes the connections of clients 1 and 2. Client 0 may take headerTimeout, which is
+	// longer.
 	for _, i := range []int{1, 2} {
 		conns[i].SetReadDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.Copy(io.Discard, conns[i]); err != nil && strings.Contains(err.Error(), "timeout") {
-			t.Errorf("client %d is not cut: %v", i, err)
+			t.Errorf("the connection of client %d is not closed: %v", i, err)
 		}
 	}
 }
 
-// A client that is slow and goes on is served to the end, however long that takes.
+// A slow client is served to the end, however long that takes, if it never stalls.
 func TestASlowClientThatGoesOnIsNotCut(t *testing.T) {
 	r := run(t, server.Config{Data: t.TempDir(), Stall: 300 * time.Millisecond})
 	at := r.want("POST", "/v2/app/blobs/uploads/", nil, 202).Header.Get("Location")
@@ -157,7 +158,7 @@ func TestABackupMadeWhileTheServerIsWrittenToRestores(t *testing.T) {
 		t.Fatalf("%+v %v", saved, err)
 	}
 	if _, err := server.Backup(t.Context(), server.Config{Data: data}, to); !fault.Is(err, fault.Conflict) {
-		t.Errorf("over another backup: %v", err)
+		t.Errorf("a backup over another backup: %v", err)
 	}
 	r.stop()
 	r.wait()
@@ -167,10 +168,10 @@ func TestABackupMadeWhileTheServerIsWrittenToRestores(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := server.Restore(t.Context(), server.Config{Data: c.Data}, to); !fault.Is(err, fault.Conflict) {
-		t.Errorf("over a server's data: %v", err)
+		t.Errorf("a restore over the data of a server: %v", err)
 	}
 	if _, err := server.Restore(t.Context(), server.Config{Data: t.TempDir()}, t.TempDir()); !fault.Is(err, fault.Invalid) {
-		t.Error("restored from nothing")
+		t.Error("Restore succeeded without a backup")
 	}
 	again := run(t, c)
 	for _, tag := range tagsOf(t, again) {
@@ -240,7 +241,7 @@ func TestCheckSaysWhatRunWouldFind(t *testing.T) {
 	}
 	r := run(t, server.Config{Data: data})
 	if bad := findings(server.Config{Listen: strings.TrimPrefix(r.base, "http://"), Data: data}); bad != "" {
-		t.Errorf("beside the server: %s", bad)
+		t.Errorf("findings while the server runs: %s", bad)
 	}
 }
 
@@ -253,7 +254,7 @@ func TestAWorkerWantsADatabaseThatCanBeShared(t *testing.T) {
 	}
 }
 
-// An answer that streams must not be held back by what stands around the handlers.
+// The middleware around the handlers must not hold back an answer that is streamed.
 func TestAnswersAreFlushed(t *testing.T) {
 	r := run(t, server.Config{Data: t.TempDir()})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -21,18 +21,18 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// unwinding is what ending a process takes beside the time that requests and jobs are given.
-const unwinding = time.Second
+// closeTime is the part of Config.Grace that jobs do not get: the process needs it to close.
+const closeTime = time.Second
 
-// parts is all that a process has open, and the order in which it closes.
+// parts holds everything that a process has open. close closes it in the right order.
 type parts struct {
 	config  Config
-	hosts   []string // what the embedded registry is called; none at a worker
+	hosts   []string // the names of the embedded registry, see Config.hosts; empty in a worker
 	db      *store.DB
 	vault   *access.Vault
 	access  *access.Access
 	queue   *job.Queue
-	reg     *registry.Registry // nil at a worker
+	reg     *registry.Registry // nil in a worker
 	dray    *dray.Dray
 	service *verb.Service
 	metrics *measure.Metrics
@@ -40,8 +40,8 @@ type parts struct {
 	traces  *measure.Traces
 }
 
-// open opens everything, in the order in which it is needed. addr is where the registry
-// is served; nil opens none.
+// open opens everything in the order in which the parts need each other. addr is the address that
+// the embedded registry is served on; nil means a worker, which has no registry.
 func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	p = &parts{config: c}
 	defer func() {
@@ -54,7 +54,8 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	}
 	if addr != nil {
 		p.hosts = c.hosts(addr)
-		// The directory's lock comes first: who does not get it has touched nothing.
+		// The registry locks the directory. It is opened first, so that a process that does not get
+		// the lock has changed nothing.
 		if p.reg, err = registry.Open(ctx, registry.Options{Dir: c.Data, Log: c.Log, Storage: c.Storage}); err != nil {
 			return p, err
 		}
@@ -66,7 +67,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 		return p, err
 	}
 	p.queue, err = job.Open(ctx, job.Config{DB: p.db, Owner: hostname(), Seal: p.vault,
-		Grace: max(c.Grace-unwinding, 0), Keep: c.Keep, KeepMost: c.KeepMost, QueuedMost: c.PerPrincipal.QueuedJobs})
+		Grace: max(c.Grace-closeTime, 0), Keep: c.Keep, KeepMost: c.KeepMost, QueuedMost: c.PerPrincipal.QueuedJobs})
 	if err != nil {
 		return p, err
 	}
@@ -74,7 +75,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	d, egress := c.drayConfig(p.access, p.hosts)
 	d.Requests = p.metrics.Request
 	in := place.Inside{Local: p.local, Proxied: egress.Proxied}
-	if p.db.Postgres() { // else there is nobody to share with
+	if p.db.Postgres() { // only then do other processes share the limits
 		in.Draw = p.budgets.draw
 	}
 	if p.dray, err = dray.NewWith(d, in); err != nil {
@@ -85,7 +86,8 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	return p, nil
 }
 
-// openAccess opens what tells who may do what: also all that tokens are made with.
+// openAccess opens the key, the database and the access control. This is all that is needed to
+// create tokens.
 func (p *parts) openAccess(ctx context.Context) error {
 	c := p.config
 	var err error
@@ -96,7 +98,7 @@ func (p *parts) openAccess(ctx context.Context) error {
 		return err
 	}
 	p.access, err = access.Open(ctx, access.Config{DB: p.db, Vault: p.vault, Htpasswd: c.Htpasswd, ClientCA: c.TLS.ClientCA,
-		Roles: c.Roles, Rules: c.Rules, Loopback: isLoopback(c.Listen) && !c.fronted()})
+		Roles: c.Roles, Rules: c.Rules, Loopback: isLoopback(c.Listen) && !c.behindProxy()})
 	return err
 }
 
@@ -108,7 +110,7 @@ func hostname() string {
 	return name
 }
 
-// close closes what is open, the last first.
+// close closes everything that is open. The parts that use the database close before it.
 func (p *parts) close() error {
 	var errs []error
 	if p.dray != nil {
@@ -126,7 +128,8 @@ func (p *parts) close() error {
 	return errors.Join(errs...)
 }
 
-// local gives jobs the embedded registry without HTTP.
+// local returns the embedded registry for jobs, which then use it without HTTP. It returns false for
+// a host that is not the embedded registry.
 func (p *parts) local(host string) (place.Local, bool) {
 	if p.reg == nil || !slices.Contains(p.hosts, host) {
 		return nil, false
@@ -134,27 +137,28 @@ func (p *parts) local(host string) (place.Local, bool) {
 	return embedded{p.reg}, true
 }
 
-// embedded is the registry as package dray takes it.
+// embedded adapts the registry to place.Local.
 type embedded struct{ *registry.Registry }
 
 func (e embedded) Open(repo ref.Repo) (place.LocalRepository, error) { return e.Store(repo) }
 
-// mayListen holds the listener against who is configured.
+// mayListen refuses to listen beyond loopback if no user, no client CA and no valid token exists.
 func (p *parts) mayListen(ctx context.Context) error {
 	if p.config.Htpasswd != "" || p.config.TLS.ClientCA != "" || isLoopback(p.config.Listen) {
-		return p.config.mayListen(somebody)
+		return p.config.mayListen(someUsers)
 	}
 	tokens, err := p.access.Tokens(ctx)
 	if err != nil {
 		return err
 	}
-	who := nobody
+	have := noUsers
 	if slices.ContainsFunc(tokens, func(t access.Token) bool { return t.Revoked.IsZero() && t.Expires.After(time.Now()) }) {
-		who = somebody
+		have = someUsers
 	}
-	return p.config.mayListen(who)
+	return p.config.mayListen(have)
 }
 
+// dataFault returns an error of the data directory as a Fault.
 func dataFault(dir string, err error) error {
 	kind := fault.Unavailable
 	switch {
@@ -166,8 +170,9 @@ func dataFault(dir string, err error) error {
 	return &fault.Fault{Kind: kind, Op: "open data directory", Name: dir, Hint: "choose a directory that this user may write", Err: fmt.Errorf("%w", err)}
 }
 
-// OpenAccess opens what a server knows about who may do what, for a person at its machine: where
-// the database is a file, no server runs meanwhile, which is Conflict. done closes it.
+// OpenAccess opens the access control of a server's data, for commands that an operator runs on the
+// server's machine. If the database is a file and a server is running, the error is Conflict. The
+// caller must call done when it is finished.
 func OpenAccess(ctx context.Context, c Config) (a *access.Access, done func() error, err error) {
 	if c, err = c.filled(); err != nil {
 		return nil, nil, err

@@ -10,16 +10,16 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-const asking = 2 * time.Second // longest wait for each part
+const partTimeout = 2 * time.Second // the longest wait for the answer of one part
 
-// readiness asks each part whether it does what it is there for. The texts are anybody's
-// to read: they say no address and no path.
+// readiness checks whether each part of the process works. Anybody may read the texts, so they
+// contain no address and no path.
 func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	if s.stopping.Load() {
 		return []wire.Finding{{What: "process", Text: "stopping", Kind: fault.Unavailable}}
 	}
 	ask := func(what string, f func(context.Context) error) wire.Finding {
-		ctx, cancel := context.WithTimeout(ctx, asking)
+		ctx, cancel := context.WithTimeout(ctx, partTimeout)
 		defer cancel()
 		if err := f(ctx); err != nil {
 			return wire.Finding{What: what, Text: "does not answer", Kind: fault.KindOf(err)}
@@ -33,16 +33,16 @@ func (s *serving) readiness(ctx context.Context) []wire.Finding {
 	if stats, err := s.queue.Stats(ctx); err == nil {
 		f := wire.Finding{What: "queue", OK: true, Text: "ok"}
 		if !s.working.Load() {
-			f.OK, f.Text, f.Kind = false, "not working", fault.Unavailable
+			f.OK, f.Text, f.Kind = false, "the worker is not running", fault.Unavailable
 		} else if stats.Oldest > time.Minute {
-			f.Text = fmt.Sprintf("ok, behind by %s", stats.Oldest.Round(time.Second))
+			f.Text = fmt.Sprintf("ok, the oldest job has waited for %s", stats.Oldest.Round(time.Second))
 		}
 		all = append(all, f)
 	}
 	return all
 }
 
-// finding says err, or text.
+// finding returns err as a Finding, or text if err is nil.
 func finding(what, text string, err error) wire.Finding {
 	if err == nil {
 		return wire.Finding{What: what, OK: true, Text: text}

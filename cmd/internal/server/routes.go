@@ -14,8 +14,9 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// routes is one mux for everything that clients reach. A browser may not be used to write:
-// pages of other origins are refused, tools send no Origin.
+// routes returns the handler of everything that clients reach. It refuses cross-origin requests that
+// write, so that a web page cannot use a browser's credentials. Tools send no header Origin and are
+// not affected.
 func (s *serving) routes() (http.Handler, error) {
 	mux := http.NewServeMux()
 	g := &gate.Gate{Registry: s.reg, Host: s.hosts[0], Access: s.access, DB: s.db, Log: s.config.Log, PublicURL: s.config.PublicURL, Anonymous: s.config.anonymous()}
@@ -27,12 +28,13 @@ func (s *serving) routes() (http.Handler, error) {
 		mux.Handle(pattern, cloud)
 	}
 	s.health(mux)
-	mux.Handle("GET /metrics", s.known(g, s.metrics.Handler()))
+	mux.Handle("GET /metrics", s.authenticated(g, s.metrics.Handler()))
 	mux.HandleFunc("GET /{$}", s.home)
-	mux.HandleFunc("/", elsewhere(cloud))
-	return s.watched(http.NewCrossOriginProtection().Handler(mux)), nil
+	mux.HandleFunc("/", notFound(cloud))
+	return s.middleware(http.NewCrossOriginProtection().Handler(mux)), nil
 }
 
+// api returns the handler of the REST API.
 func (s *serving) api() http.Handler {
 	var all []wire.Registry
 	for name, r := range s.config.registries(s.hosts) {
@@ -43,6 +45,7 @@ func (s *serving) api() http.Handler {
 		Streams: access.NewPlaces(s.config.PerPrincipal.Streams), Held: s.held})
 }
 
+// arm returns the handler of Azure's API.
 func (s *serving) arm() http.Handler {
 	var all []arm.Registry
 	for name, r := range s.config.registries(s.hosts) {
@@ -53,8 +56,9 @@ func (s *serving) arm() http.Handler {
 		Registries: all, PublicURL: s.config.PublicURL, Held: s.held, V2: s.reg, Host: s.hosts[0]})
 }
 
-// elsewhere is for paths that no pattern has: Azure's clients write theirs in any case.
-func elsewhere(cloud http.Handler) http.HandlerFunc {
+// notFound handles a path that no pattern matches. It passes the paths of Azure's API on, because
+// Azure's clients write them in upper or lower case.
+func notFound(cloud http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		for _, pattern := range arm.Patterns() {
@@ -63,16 +67,16 @@ func elsewhere(cloud http.Handler) http.HandlerFunc {
 				return
 			}
 		}
-		plain(w, http.StatusNotFound, "404: there is nothing here")
+		plain(w, http.StatusNotFound, "404: no such path")
 	}
 }
 
-// opsRoutes is what a second listener shows, to whoever reaches it.
+// opsRoutes returns the handler of the listener for operators, which needs no authentication.
 func (s *serving) opsRoutes() http.Handler {
 	mux := http.NewServeMux()
 	s.health(mux)
 	mux.Handle("GET /metrics", s.metrics.Handler())
-	return s.watched(mux)
+	return s.middleware(mux)
 }
 
 func (s *serving) health(mux *http.ServeMux) {
@@ -80,8 +84,8 @@ func (s *serving) health(mux *http.ServeMux) {
 	mux.HandleFunc("GET /readyz", s.ready)
 }
 
-// known lets in who is somebody.
-func (s *serving) known(g *gate.Gate, next http.Handler) http.Handler {
+// authenticated passes a request on if its principal has shown credentials; the role does not matter.
+func (s *serving) authenticated(g *gate.Gate, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := s.access.Authenticate(r)
 		if err != nil {
@@ -96,12 +100,12 @@ func (s *serving) known(g *gate.Gate, next http.Handler) http.Handler {
 	})
 }
 
-// home is the page until there is one.
+// home answers GET / with a short text.
 func (s *serving) home(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "This is dray. The registry is at /v2/, the API at /api/v1/, its description at /api/v1/openapi.json.")
 }
 
-// ready says whether this process can do what it is there for, a line for each part.
+// ready answers /readyz: one line for each part of the process, with status 503 if one is not ready.
 func (s *serving) ready(w http.ResponseWriter, r *http.Request) {
 	status, text := http.StatusOK, ""
 	for _, f := range s.readiness(r.Context()) {
@@ -119,7 +123,7 @@ func plain(w http.ResponseWriter, status int, text string) {
 	fmt.Fprintln(w, text)
 }
 
-// runner is what jobs are run with.
+// runner returns the Runner of jobs, with metrics and traces around it.
 func (s *serving) runner() job.Runner {
 	return s.traces.Jobs(s.metrics.Jobs(s.service.Run))
 }

@@ -10,19 +10,20 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Run serves until ctx ends and then returns nil: it accepts nothing new, ends streams of
-// events, lets running requests and jobs end for c.Grace, cuts the rest and gives jobs back
-// to the queue. Uploads that were cut go on when a client comes back after the next start.
+// Run serves until ctx ends and then returns nil. When ctx ends, it accepts no new connections, ends
+// the event streams and waits up to c.Grace for running requests and jobs. Then it closes the
+// remaining connections and gives unfinished jobs back to the queue. A client can resume an
+// interrupted upload after the next start.
 //
-// Errors are of Kind Invalid for a Config that can not work or would let strangers in,
-// Conflict when the address, the directory or the database is in use by another process,
-// and those of opening the directory and the database.
+// Errors are Invalid for a Config that cannot work or that would let anybody on the network in,
+// Conflict if the address, the directory or the database is in use by another process, and the errors
+// of opening the directory and the database.
 func Run(ctx context.Context, c Config) (err error) {
 	c, err = c.filled()
 	if err != nil {
 		return err
 	}
-	if err := c.mayListen(maybe); err != nil {
+	if err := c.mayListen(unknownUsers); err != nil {
 		return err
 	}
 	l, err := listen(ctx, c.Listen)
@@ -32,12 +33,12 @@ func Run(ctx context.Context, c Config) (err error) {
 	defer l.Close()
 	p, err := open(ctx, c, l.Addr())
 	if fault.Is(err, fault.Canceled) && ctx.Err() != nil {
-		return nil // stopped before it began
+		return nil // ctx ended before the server was up
 	}
 	if err != nil {
 		return err
 	}
-	// Last of all: it waits for the handlers and jobs that were cut.
+	// Close last: it waits for the handlers and jobs that stop has interrupted.
 	defer func() { err = errors.Join(err, p.close()) }()
 	if err := p.mayListen(ctx); err != nil {
 		return err
@@ -69,7 +70,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	return broke
 }
 
-// mainServer is what listens at c.Listen.
+// mainServer returns the HTTP server for c.Listen and starts to watch its certificate.
 func (s *serving) mainServer(ctx context.Context) (*http.Server, error) {
 	h, err := s.routes()
 	if err != nil {

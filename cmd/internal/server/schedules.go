@@ -10,28 +10,29 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// configured is the principal of schedules that the configuration names.
-const configured = "configuration"
+// configPrincipal is the principal that owns the schedules of the configuration.
+const configPrincipal = "configuration"
 
-// putSchedules makes the schedules of the configuration those of c.Schedules: one of the same name
-// is changed and keeps its history, one that is gone is forgotten, and one that is as it was keeps
-// its next time, however often servers start. Those of other principals are left alone.
+// putSchedules makes the stored schedules of configPrincipal equal to c.Schedules. A changed schedule
+// keeps its history, and a schedule that the configuration no longer names is deleted. An unchanged
+// schedule keeps its next time, so a restart does not delay it. The schedules of other principals
+// stay as they are.
 func (p *parts) putSchedules(ctx context.Context) error {
-	who := access.Principal{Name: configured, Role: access.Admin, Via: access.ViaLoopback}
+	who := access.Principal{Name: configPrincipal, Role: access.Admin, Via: access.ViaLoopback}
 	all, err := p.service.Schedules(ctx, who)
 	if err != nil {
 		return err
 	}
 	old := map[string]job.Schedule{}
 	for _, s := range all {
-		if s.Principal == configured {
+		if s.Principal == configPrincipal {
 			old[s.Name] = s
 		}
 	}
 	for _, s := range p.config.Schedules {
 		was, there := old[s.Name]
 		delete(old, s.Name)
-		if there && isSchedule(was, s) {
+		if there && unchanged(was, s) {
 			continue
 		}
 		if _, err := p.service.PutSchedule(ctx, who, was.ID, s); err != nil {
@@ -46,8 +47,9 @@ func (p *parts) putSchedules(ctx context.Context) error {
 	return nil
 }
 
-// isSchedule reports whether was is what s asks for. Whether it is paused was perhaps said by hand.
-func isSchedule(was job.Schedule, s wire.ScheduleRequest) bool {
+// unchanged reports whether the stored schedule was equals s. It ignores whether was is paused,
+// because an operator may have paused it by hand.
+func unchanged(was job.Schedule, s wire.ScheduleRequest) bool {
 	r, err := wire.RequestOf(was.Request)
 	if err != nil || was.Cron != s.Cron || was.Zone != s.Zone {
 		return false

@@ -24,13 +24,13 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// running is one Run, up.
+// running is a server that Run serves.
 type running struct {
 	t    testing.TB
 	base string
 	stop context.CancelFunc
 	end  chan error
-	http *http.Client // nil is the default one
+	http *http.Client // nil means http.DefaultClient
 }
 
 func run(t testing.TB, c server.Config) *running {
@@ -51,7 +51,7 @@ func run(t testing.TB, c server.Config) *running {
 	return r
 }
 
-// wait returns when Run has.
+// wait waits until Run has returned.
 func (r *running) wait() {
 	r.t.Helper()
 	select {
@@ -61,7 +61,7 @@ func (r *running) wait() {
 		}
 		r.end <- nil
 	case <-time.After(20 * time.Second):
-		r.t.Fatal("it does not stop")
+		r.t.Fatal("Run does not return")
 	}
 }
 
@@ -145,7 +145,7 @@ func TestAStopLetsARunningUploadEndAndTheNextStartHasIt(t *testing.T) {
 	}
 }
 
-// refused waits until nobody accepts at addr.
+// refused waits until no process accepts connections at addr.
 func refused(t *testing.T, addr string) {
 	t.Helper()
 	for range 500 {
@@ -156,7 +156,7 @@ func refused(t *testing.T, addr string) {
 		c.Close()
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("still accepting")
+	t.Fatal("the address still accepts connections")
 }
 
 func TestAnUploadThatOutlastsTheGraceIsCutAndGoesOnAfterARestart(t *testing.T) {
@@ -191,7 +191,7 @@ func TestAnUploadThatOutlastsTheGraceIsCutAndGoesOnAfterARestart(t *testing.T) {
 	r.want("PUT", r.base+resp.Header.Get("Location")+"&digest="+digest.FromBytes(content).String(), bytes.NewReader(content[kept:]), 201)
 }
 
-// arrived waits until the upload at path holds n bytes of more that were sent; the rest may sit in buffers.
+// arrived waits until the upload at path holds at least n bytes. More bytes may be in buffers.
 func (r *running) arrived(path string, n int) {
 	r.t.Helper()
 	for range 500 {
@@ -211,12 +211,12 @@ func lastByte(resp *http.Response) (last int) {
 func TestWhatStrangersReachWantsTLSAndSomebodyWhoMayLogIn(t *testing.T) {
 	for _, addr := range []string{":5000", "0.0.0.0:5000", "[::]:5000", "192.0.2.1:5000", "example.org:5000"} {
 		err := server.Run(t.Context(), server.Config{Listen: addr, Data: t.TempDir()})
-		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "without TLS") || fault.HintOf(err) == "" {
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "TLS is off") || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v (hint %q)", addr, err, fault.HintOf(err))
 		}
 	}
 	err := server.Run(t.Context(), server.Config{Listen: "0.0.0.0:0", Data: t.TempDir(), Plain: server.AllowPlain})
-	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "nobody is configured") || !strings.Contains(fault.HintOf(err), "token") {
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "no user is configured") || !strings.Contains(fault.HintOf(err), "token") {
 		t.Errorf("%v (hint %q)", err, fault.HintOf(err))
 	}
 }
@@ -258,7 +258,7 @@ func TestAStopBeforeTheStartLeavesNothingBehind(t *testing.T) {
 	if err := server.Run(ctx, server.Config{Listen: "127.0.0.1:0", Data: data}); err != nil {
 		t.Fatal(err)
 	}
-	err := server.Run(ctx, server.Config{Listen: "localhost:0", Data: data}) // whose lookup may notice
+	err := server.Run(ctx, server.Config{Listen: "localhost:0", Data: data}) // the lookup of localhost may notice that ctx has ended
 	if err != nil && !fault.Is(err, fault.Canceled) {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestTheRoutesAnswer(t *testing.T) {
 	r := run(t, server.Config{Data: t.TempDir()})
 	r.want("GET", "/", nil, 200)
 	r.want("GET", "/healthz", nil, 200)
-	r.want("GET", "/v2", nil, 200) // redirected
+	r.want("GET", "/v2", nil, 200) // after a redirect
 	r.want("GET", "/v2/", nil, 200)
 	r.want("GET", "/elsewhere", nil, 404)
 }
@@ -304,7 +304,7 @@ func TestAPageOfAnotherOriginMayNotWrite(t *testing.T) {
 	}
 }
 
-// buffer is a bytes.Buffer for many writers.
+// buffer is a bytes.Buffer for concurrent writers.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

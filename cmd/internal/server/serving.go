@@ -11,22 +11,23 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 )
 
-// serving is the listeners and the work of one process, started and stopped together.
+// serving holds the listeners and the worker of one process, which start and stop together.
 type serving struct {
 	*parts
 	streams  *streams
-	held     *access.Places // answers, of both APIs
+	held     *access.Places // the held answers of both APIs: REST and Azure's
 	stopping atomic.Bool
-	working  atomic.Bool // the queue is looked after
+	working  atomic.Bool // the worker is running
 	servers  []*http.Server
-	opsAddr  net.Addr // nil without one
-	failed   chan error
+	opsAddr  net.Addr   // the address of the listener for operators; nil without one
+	failed   chan error // an error of a listener or the worker, which ends the process
 	workCtx  context.Context
 	stopWork context.CancelFunc
 	running  sync.WaitGroup
 }
 
-// streams are the answers that have no end of their own.
+// streams holds the open event streams. They must be ended at shutdown, because a stream lasts as
+// long as its job.
 type streams struct {
 	mu    sync.Mutex
 	ended bool
@@ -35,7 +36,8 @@ type streams struct {
 
 func newStreams() *streams { return &streams{open: map[*http.Request]context.CancelFunc{}} }
 
-// enter gives a request for a stream of events a context that ends with the process.
+// enter returns a context that ends when the process stops, if r asks for an event stream. For
+// another request it returns ctx. The caller must call the returned function when the request ends.
 func (s *streams) enter(ctx context.Context, r *http.Request) (context.Context, func()) {
 	if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") && !strings.HasSuffix(r.URL.Path, "/events") {
 		return ctx, func() {}
@@ -55,6 +57,7 @@ func (s *streams) enter(ctx context.Context, r *http.Request) (context.Context, 
 	}
 }
 
+// end ends all event streams, also those that clients open later.
 func (s *streams) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

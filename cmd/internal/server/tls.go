@@ -18,18 +18,19 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-const lookAtFiles = 10 * time.Second // between looks whether a certificate has changed
+const certPoll = 10 * time.Second // how often the certificate files are checked for a change
 
-// certs is the server's certificate, read again when its files change or on SIGHUP. One
-// that does not read is told of, and the one before stays.
+// certs holds the server's certificate. It reads the certificate again when its files change or on
+// SIGHUP. If the new files cannot be read, it logs the error and keeps the old certificate.
 type certs struct {
 	cert, key string
 	access    *access.Access
 	log       *slog.Logger
-	now       atomic.Pointer[tls.Certificate]
+	current   atomic.Pointer[tls.Certificate]
 	seen      [2]fs.FileInfo
 }
 
+// loadCerts reads the certificate of c. a has the authorities of client certificates.
 func loadCerts(c Config, a *access.Access) (*certs, error) {
 	k := &certs{cert: c.TLS.Cert, key: c.TLS.Key, access: a, log: c.Log}
 	if err := k.load(); err != nil {
@@ -51,7 +52,7 @@ func (k *certs) load() error {
 	if err != nil {
 		return badCert(k.cert, err)
 	}
-	k.now.Store(&pair)
+	k.current.Store(&pair)
 	k.seen = seen
 	return nil
 }
@@ -64,6 +65,7 @@ func badCert(name string, err error) error {
 	return &fault.Fault{Kind: kind, Op: "read certificate", Name: name, Err: err}
 }
 
+// changed reports whether a file has another time or size than when it was read.
 func (k *certs) changed() bool {
 	for i, name := range []string{k.cert, k.key} {
 		info, err := os.Stat(name)
@@ -74,12 +76,13 @@ func (k *certs) changed() bool {
 	return false
 }
 
-// follow reads the files again until ctx ends. Without TLS there are none: SIGHUP does nothing.
+// follow reads the files again when they change, until ctx ends. k is nil without TLS: then follow
+// only catches SIGHUP, which would otherwise end the process.
 func (k *certs) follow(ctx context.Context) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	look := time.NewTicker(lookAtFiles)
+	look := time.NewTicker(certPoll)
 	defer look.Stop()
 	for {
 		select {
@@ -102,8 +105,9 @@ func (k *certs) follow(ctx context.Context) {
 	}
 }
 
+// expires returns the end of the certificate's validity.
 func (k *certs) expires() string {
-	pair := k.now.Load()
+	pair := k.current.Load()
 	leaf := pair.Leaf
 	if leaf == nil {
 		var err error
@@ -114,17 +118,18 @@ func (k *certs) expires() string {
 	return leaf.NotAfter.UTC().Format(time.RFC3339)
 }
 
-// config asks for both files anew for each connection.
+// config returns a tls.Config that takes the current certificate and the current client CAs for each
+// connection.
 func (k *certs) config() *tls.Config {
 	base := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return k.now.Load(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return k.current.Load(), nil },
 		NextProtos:     []string{"h2", "http/1.1"},
 	}
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		pool, err := k.access.ClientCAs()
 		if err != nil || pool == nil {
-			return nil, err // an error ends the handshake: who signs clients' certificates is not known
+			return nil, err // an error ends the handshake, because the client CAs are not known
 		}
 		c := base.Clone()
 		c.GetConfigForClient = nil
@@ -134,9 +139,10 @@ func (k *certs) config() *tls.Config {
 	return base
 }
 
-// expiry is a Finding about a certificate that ends soon.
+// expiry returns the text of a Finding about the certificate. soon reports whether the certificate
+// expires within 14 days.
 func expiry(c *certs, now time.Time) (text string, soon bool) {
-	pair := c.now.Load()
+	pair := c.current.Load()
 	if pair.Leaf == nil {
 		return "", false
 	}

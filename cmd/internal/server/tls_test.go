@@ -23,7 +23,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// authority signs certificates for tests.
+// authority is a certificate authority for tests.
 type authority struct {
 	t    *testing.T
 	cert *x509.Certificate
@@ -60,7 +60,7 @@ func (a *authority) sign(c *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certi
 	return cert
 }
 
-// pair writes a certificate of the name, and its key, to dir.
+// pair writes a certificate for name and its key to dir.
 func (a *authority) pair(dir, name string) (cert, key string) {
 	a.t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -110,7 +110,7 @@ func TestTLSIsServedAndItsCertificateReadAgain(t *testing.T) {
 	if got := name(); got != "first" {
 		t.Fatal(got)
 	}
-	// One that does not read changes nothing.
+	// A certificate that cannot be read changes nothing.
 	if err := os.WriteFile(cert, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/credential"
 )
 
-// collector is the end of OTLP over HTTP that takes spans: here, their bytes.
+// collector receives spans by OTLP over HTTP and keeps their bytes.
 type collector struct {
 	mu   sync.Mutex
 	seen strings.Builder

@@ -9,7 +9,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/server"
 )
 
-// Who may only make tags moves none because the storage could not say that it is there.
+// A principal that may only create tags must not move a tag because the storage could not read it.
 func TestATagOfWhichNothingCanBeToldIsNotMade(t *testing.T) {
 	data := t.TempDir()
 	r := run(t, server.Config{Data: data, PublicURL: "https://dray.example", Htpasswd: users(t, "admin", "maker"),
@@ -24,17 +24,17 @@ func TestATagOfWhichNothingCanBeToldIsNotMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := r.pushManifest("maker", "app", "v1", "second"); got != 503 {
-		t.Errorf("a tag that is there was moved: %d", got)
+		t.Errorf("put over a tag that cannot be read: %d", got)
 	}
 	if got := r.pushManifest("maker", "app", "v2", "second"); got != 201 {
-		t.Errorf("a new one: %d", got)
+		t.Errorf("put of a new tag: %d", got)
 	}
 }
 
 func TestMetricsAreNobodysWhereSomeRepositoriesAre(t *testing.T) {
 	r := guarded(t, access.Rule{Principals: []string{access.Anonymous}, Verbs: []string{"pull"}, Sources: []string{"dray.example/team/**"}})
 	if got := r.as("", "GET", "/metrics", nil).StatusCode; got != 401 {
-		t.Errorf("nobody: %d", got)
+		t.Errorf("without credentials: %d", got)
 	}
 	if got := r.as("reader", "GET", "/metrics", nil).StatusCode; got != 200 {
 		t.Errorf("a reader: %d", got)

@@ -23,7 +23,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/server"
 )
 
-// users writes an htpasswd file in which each user's password is "pw-" and the name.
+// users writes an htpasswd file and returns its path. The password of a user is "pw-" and the name.
 func users(t testing.TB, names ...string) string {
 	t.Helper()
 	var lines strings.Builder
@@ -41,7 +41,7 @@ func users(t testing.TB, names ...string) string {
 	return path
 }
 
-// as sends a request as user; "" is nobody.
+// as sends a request as user; "" means without credentials.
 func (r *running) as(user, method, path string, body io.Reader, headers ...string) *http.Response {
 	r.t.Helper()
 	url := path
@@ -79,7 +79,7 @@ func (r *running) client() *http.Client {
 	return http.DefaultClient
 }
 
-// pushBlob and pushManifest return the status of their last request.
+// pushBlob pushes a blob and returns the status of its last request; so does pushManifest.
 func (r *running) pushBlob(user, repo, content string) int {
 	r.t.Helper()
 	resp := r.as(user, "POST", "/v2/"+repo+"/blobs/uploads/", nil)
@@ -103,7 +103,8 @@ func (r *running) pushManifest(user, repo, reference, mark string) int {
 	return r.as(user, "PUT", "/v2/"+repo+"/manifests/"+reference, strings.NewReader(manifestOf(mark)), "Content-Type: "+v1.MediaTypeImageManifest).StatusCode
 }
 
-// guarded is a server with a user of each sort and two repositories with one tag, "v1".
+// guarded returns a server with one user for each set of rights. It has two repositories with the tag
+// "v1" each.
 func guarded(t *testing.T, rules ...access.Rule) *running {
 	t.Helper()
 	const host = "dray.example"
@@ -132,7 +133,7 @@ func TestWhoMayDoWhatAtTheRegistry(t *testing.T) {
 	for _, what := range []struct {
 		name string
 		do   func(user string) int
-		may  string // users who get a 2xx; everybody else who is somebody gets 403, nobody 401
+		may  string // the users that get a 2xx; all other users get 403, a request without credentials 401
 	}{
 		{"say hello", func(u string) int { return r.as(u, "GET", "/v2/", nil).StatusCode }, "admin reader maker changer remover stranger"},
 		{"pull a manifest", func(u string) int { return r.as(u, "GET", "/v2/team/app/manifests/v1", nil).StatusCode }, "admin reader maker changer"},
@@ -210,7 +211,8 @@ func TestACatalogShowsWhatOneMayPull(t *testing.T) {
 	}
 }
 
-// Without the right to mount, a mount is an upload that begins: nothing of the other repository is told.
+// Without the right to mount, the server answers a mount by starting an upload. The answer does not
+// reveal whether the other repository holds the blob.
 func TestAMountThatIsNotGrantedIsAnUpload(t *testing.T) {
 	r := guarded(t)
 	r.pushBlob("admin", "team/app", "shared")
@@ -251,7 +253,7 @@ func TestWhatIsPushedAndDeletedIsInTheAuditLog(t *testing.T) {
 	r.pushManifest("admin", "app", "v1", "two")
 	r.as("admin", "DELETE", "/v2/app/manifests/v1", nil)
 	if got := r.as("admin", "PUT", "/v2/app/manifests/v2", strings.NewReader("{}")).StatusCode; got != 400 {
-		t.Errorf("what is no manifest: %d", got)
+		t.Errorf("put of a body that is not a manifest: %d", got)
 	}
 	r.stop()
 	r.wait()
@@ -272,7 +274,7 @@ func TestWhatIsPushedAndDeletedIsInTheAuditLog(t *testing.T) {
 	}
 }
 
-// Tools that have no login get a token for nobody, those that have one a token of their own.
+// A tool without a login gets an anonymous token, a tool with a login gets a token of its user.
 func TestARuleForAnonymousLetsPullWithoutALoginAndPushWithOne(t *testing.T) {
 	r := guarded(t, access.Rule{Principals: []string{access.Anonymous}, Verbs: []string{"pull"}, Sources: []string{"dray.example/team/**"}})
 	resp := r.as("", "GET", "/v2/", nil)
@@ -313,7 +315,7 @@ func TestARuleForAnonymousLetsPullWithoutALoginAndPushWithOne(t *testing.T) {
 	}
 }
 
-// real is a server that is where it says it is, as tools need it.
+// real returns a server that listens at its public address, as real tools need it.
 func real(t *testing.T, rules ...access.Rule) *running {
 	t.Helper()
 	return run(t, server.Config{Data: t.TempDir(), Htpasswd: users(t, "admin"), Roles: map[string]access.Role{"admin": access.Admin}, Rules: rules})
@@ -332,14 +334,14 @@ func TestToolsLogInWithPasswordsAndTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := remote.Write(ref, img); err == nil {
-			t.Error("nobody pushed")
+			t.Error("an anonymous push succeeded")
 		}
 		login := remote.WithAuth(&authn.Basic{Username: "admin", Password: "pw-admin"})
 		if err := remote.Write(ref, img, login); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := remote.Image(ref); (err == nil) != (rules != nil) {
-			t.Errorf("a pull by nobody with %d rules: %v", len(rules), err)
+			t.Errorf("an anonymous pull with %d rules: %v", len(rules), err)
 		}
 		skopeoCopies(t, host, rules != nil)
 	}
@@ -368,6 +370,6 @@ func skopeoCopies(t *testing.T, host string, anonymous bool) {
 		t.Error(err)
 	}
 	if err := skopeo("inspect", "--tls-verify=false", "--no-creds", "docker://"+host+"/team/copy:v1"); (err == nil) != anonymous {
-		t.Errorf("a pull by nobody: %v", err)
+		t.Errorf("an anonymous pull: %v", err)
 	}
 }

@@ -6,15 +6,15 @@ import (
 	"log/slog"
 )
 
-// Worker runs jobs of a database that servers share, until ctx ends, and then returns nil.
-// It has no registry and accepts nothing; with c.Ops it shows whether it is well. Jobs whose
-// target is a server's embedded registry reach that over HTTP, as any other: with a login
-// that c.Dray knows.
+// Worker runs the jobs of a database that it shares with servers, until ctx ends, and then returns
+// nil. It has no registry and accepts no requests, except health checks and metrics at c.Ops. A job
+// whose target is the embedded registry of a server reaches it over HTTP like any other registry,
+// with a login from c.Dray.
 //
-// Errors are those of Run; a Database that is a file, which one process alone can have, is Invalid.
+// Errors are those of Run. A Database that is a file is Invalid, because only one process can use it.
 func Worker(ctx context.Context, c Config) (err error) {
 	if c.Database == "" || isFile(c.Database) {
-		return bad("database", "give the servers and the worker --database postgres://…", errors.New("a file can not be shared"))
+		return configFault("database", "start the servers and the worker with --database postgres://…", errors.New("a worker cannot share a database file with a server"))
 	}
 	c, err = c.filled()
 	if err != nil {

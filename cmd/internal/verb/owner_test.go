@@ -62,11 +62,11 @@ func TestAJobWhoseOwnerNoLongerExistsDoesNotRun(t *testing.T) {
 
 	reader := give(access.Reader)
 	revoke(tokens[0].ID)
-	if j := run(); j.State != job.Failed || j.Failure.Kind != fault.Denied || !strings.Contains(j.Failure.Text, "a reader writes nothing") || paused() {
+	if j := run(); j.State != job.Failed || j.Failure.Kind != fault.Denied || !strings.Contains(j.Failure.Text, "the role reader does not allow writes") || paused() {
 		t.Errorf("as a reader: %s %+v, paused %v", j.State, j.Failure, paused())
 	}
 	revoke(reader)
-	if j := run(); j.State != job.Failed || j.Failure.Kind != fault.Denied || !strings.Contains(j.Failure.Text, "every token of it has ended") || !paused() {
+	if j := run(); j.State != job.Failed || j.Failure.Kind != fault.Denied || !strings.Contains(j.Failure.Text, "every token of this principal has ended") || !paused() {
 		t.Errorf("without a token: %s %+v, paused %v", j.State, j.Failure, paused())
 	}
 	if n := asked.Load(); n != 0 {

@@ -11,7 +11,8 @@ import (
 	"github.com/drayage/dray/cmd/internal/access"
 )
 
-// catalog lists what the principal may pull (distribution's own lists everything).
+// catalog lists the repositories that the principal may pull. distribution's own catalog lists every
+// repository, so only an admin gets that.
 func (g *Gate) catalog(w http.ResponseWriter, r *http.Request, p access.Principal) {
 	if p.Admin() || r.Method != http.MethodGet {
 		g.Registry.ServeHTTP(w, r)
@@ -20,7 +21,7 @@ func (g *Gate) catalog(w http.ResponseWriter, r *http.Request, p access.Principa
 	query := r.URL.Query()
 	n, err := strconv.Atoi(query.Get("n"))
 	if query.Has("n") && (err != nil || n < 0) {
-		refuse(w, http.StatusBadRequest, "PAGINATION_NUMBER_INVALID", "n is no number")
+		refuse(w, http.StatusBadRequest, "PAGINATION_NUMBER_INVALID", "n is not a number")
 		return
 	}
 	if n == 0 || n > maxCatalog {
@@ -37,7 +38,7 @@ func (g *Gate) catalog(w http.ResponseWriter, r *http.Request, p access.Principa
 		refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the storage does not answer")
 		return
 	}
-	slices.Sort(repos) // the storage's own order puts what is below a name before what is beside it
+	slices.Sort(repos) // the storage lists "a/b" before "a-b"; clients expect the order of the names
 	if len(repos) > n {
 		repos = repos[:n]
 		w.Header().Set("Link", fmt.Sprintf(`</v2/_catalog?n=%d&last=%s>; rel="next"`, n, url.QueryEscape(repos[len(repos)-1])))

@@ -1,9 +1,11 @@
-// Package gate stands before the embedded registry: who asks, what they may, and what the audit log
-// says of it. In the order of the walk:
+// Package gate protects the embedded registry. For each request it authenticates the caller, checks
+// the rules, and writes changes to the audit log.
 //
-//	requests.go   requests of the distribution API, each held against the rules
-//	catalog.go    the list of repositories, as far as one may pull them
-//	token.go      tokens for tools that want one for each repository
-//	gate.go       the Gate, and its answer to who may not
-//	path.go       what a path asks for
+// The files, in the order of the walk:
+//
+//	requests.go   requests of the distribution API, each checked against the rules
+//	catalog.go    the list of the repositories that the caller may pull
+//	token.go      the token service, for tools that ask for a token per repository
+//	gate.go       the Gate, and its answers 401 and 403
+//	path.go       the paths of the distribution API
 package gate

@@ -15,42 +15,45 @@ import (
 	"github.com/drayage/dray/internal/registry"
 )
 
-// Verbs of the registry's own API, for rules and the audit log.
+// The verbs of the registry's API, for rules and the audit log.
 const (
 	verbPull   = "pull"
 	verbPush   = "push"
 	verbDelete = "delete"
 )
 
-// Gate stands before the registry: who asks, and whether that may be.
+// Gate is the handler in front of the registry. It authenticates and authorizes every request.
 type Gate struct {
 	Registry *registry.Registry
-	Host     string // what rules and the audit log call it
+	Host     string // the name of the registry in rules and in the audit log
 	Access   *access.Access
-	DB       *store.DB // the one of Access, for the audit log
+	DB       *store.DB // the database of Access, for the audit log
 	Log      *slog.Logger
 
-	PublicURL string // what clients call the server; "" is what each request says
-	Anonymous bool   // a rule lets in who has no credentials
+	PublicURL string // the URL that clients use; "" means the host of each request
+	Anonymous bool   // whether a rule allows requests without credentials
 
-	// Whether a tag is made or replaced is told before it is put. For those who may only make
-	// some, nobody else of them may come in between.
-	making sync.Mutex
+	// createMu serializes the puts of principals that may only create tags, or only replace them. The
+	// gate checks whether a tag exists before the put, and no other such put may come in between.
+	createMu sync.Mutex
 }
 
+// place returns the name of a repository in rules and in the audit log.
 func (g *Gate) place(repo string) string { return g.Host + "/" + repo }
 
+// may returns an error if p does not have the right write to repo.
 func (g *Gate) may(p access.Principal, repo, write string) error {
 	return g.Access.Allow(p, access.Ask{Verb: verbPush, Target: g.place(repo), Write: write})
 }
 
-// Refuse answers in the words of distribution-spec v1.1.1 §Error Codes: 401 to nobody, 403
-// to who is known.
+// Refuse answers a request that err refuses, with a code of distribution-spec v1.1.1 §Error Codes.
+// The status is 401 for a caller without credentials, 403 for a known caller, and 503 if err is not
+// Denied.
 func (g *Gate) Refuse(w http.ResponseWriter, r *http.Request, p access.Principal, err error) {
 	switch {
 	case !fault.Is(err, fault.Denied):
 		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "who asks can not be told now")
+		refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the caller cannot be authenticated now")
 	case p.Name == "" || p.Name == access.Anonymous:
 		g.Challenge(w, r)
 	default:
@@ -58,6 +61,7 @@ func (g *Gate) Refuse(w http.ResponseWriter, r *http.Request, p access.Principal
 	}
 }
 
+// causeOf returns the cause of a Fault, without its operation and kind.
 func causeOf(err error) string {
 	var f *fault.Fault
 	if errors.As(err, &f) && f.Err != nil {
@@ -66,9 +70,10 @@ func causeOf(err error) string {
 	return "denied"
 }
 
-// Challenge is Bearer where the address of its tokens is sure to be safe: az knows Azure's
-// registries by it, and a tool that has no login could not answer Basic where somebody may pull
-// without. Else it is Basic, which every tool speaks. Who sends Basic unasked is taken always.
+// Challenge answers 401 with a challenge. The challenge is Bearer if the URL of the token service is
+// https or if anonymous pulls are allowed: az recognizes Azure's registries by Bearer, and a tool
+// without a login could not answer Basic. Otherwise the challenge is Basic, which every tool knows.
+// Basic credentials are accepted in both cases.
 func (g *Gate) Challenge(w http.ResponseWriter, r *http.Request) {
 	challenge, base := access.Challenge, g.base(r)
 	if g.Anonymous || strings.HasPrefix(base, "https://") {
@@ -78,7 +83,7 @@ func (g *Gate) Challenge(w http.ResponseWriter, r *http.Request) {
 	refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
 }
 
-// base is what clients call this server.
+// base returns the URL of this server for clients.
 func (g *Gate) base(r *http.Request) string {
 	switch {
 	case g.PublicURL != "":
@@ -89,6 +94,7 @@ func (g *Gate) base(r *http.Request) string {
 	return "http://" + r.Host
 }
 
+// refuse answers with one error in the form of distribution-spec v1.1.1 §Error Codes.
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")

@@ -6,22 +6,24 @@ import (
 	"sync"
 )
 
-// TokenPath is where Token is served.
+// TokenPath is the path of Token.
 const TokenPath = "/v2/token"
 
-// Route is what a path of the distribution API asks for, "/v2/manifests"; ok is false for any other.
+// Route returns the route of a path of the distribution API: "/v2/manifests" for
+// "/v2/team/app/manifests/v1". ok is false for any other path.
 func Route(path string) (route string, ok bool) {
 	at, ok := readPath(path)
 	return "/v2/" + at.part, ok && path != TokenPath
 }
 
-// wanted is what a request of the distribution API touches.
-type wanted struct {
-	repo, part, last string // "team/app", "manifests", "v1"; part is "" for /v2/, "_catalog" for that
+// request holds the parts of a path of the distribution API.
+type request struct {
+	repo, part, last string // "team/app", "manifests", "v1"; part is "" for /v2/, "_catalog" for /v2/_catalog
 }
 
-// readPath reads the paths of distribution-spec v1.1.1 §Endpoints. What it can not read is not passed on.
-func readPath(path string) (w wanted, ok bool) {
+// readPath parses a path of distribution-spec v1.1.1 §Endpoints. ok is false for any other path, which
+// the gate does not pass on to the registry.
+func readPath(path string) (w request, ok bool) {
 	rest, ok := strings.CutPrefix(path, "/v2/")
 	switch {
 	case !ok:
@@ -29,7 +31,7 @@ func readPath(path string) (w wanted, ok bool) {
 	case rest == "":
 		return w, true
 	case rest == "_catalog":
-		return wanted{part: rest}, true
+		return request{part: rest}, true
 	}
 	i := strings.LastIndexByte(rest, '/')
 	if i < 0 {

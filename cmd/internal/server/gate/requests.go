@@ -16,6 +16,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
+// ServeHTTP authenticates and authorizes a request to the registry, and passes it on.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p, err := g.Access.Authenticate(r)
 	if err != nil {
@@ -30,7 +31,8 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
 	case at.part == "" && p.Name == access.Anonymous && r.Header.Get("Authorization") == "":
-		// Whoever asks here wants to know how to log in; tools that have no login get a token as well.
+		// A client asks here to learn how to log in. A tool without a login then gets an anonymous
+		// token.
 		g.Challenge(w, r)
 	case at.part == "":
 		g.Registry.ServeHTTP(w, r)
@@ -47,8 +49,9 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// read lets in who may pull, and who may push: that begins with looking.
-func (g *Gate) read(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted) {
+// read passes a read on if the principal may pull or push, because a push first checks what the
+// registry already holds.
+func (g *Gate) read(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	err := g.Access.Allow(p, access.Ask{Verb: verbPull, Source: g.place(at.repo)})
 	if err != nil && g.mayWrite(p, at.repo) != nil {
 		g.Refuse(w, r, p, err)
@@ -57,8 +60,9 @@ func (g *Gate) read(w http.ResponseWriter, r *http.Request, p access.Principal, 
 	g.Registry.ServeHTTP(w, r)
 }
 
-// upload is all of blobs' uploads. A mount that is not granted is an upload that begins.
-func (g *Gate) upload(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted) {
+// upload passes the requests of blob uploads on. A mount that the rules do not grant becomes the
+// start of a normal upload.
+func (g *Gate) upload(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	if err := g.mayWrite(p, at.repo); err != nil {
 		g.Refuse(w, r, p, err)
 		return
@@ -75,7 +79,9 @@ func (g *Gate) upload(w http.ResponseWriter, r *http.Request, p access.Principal
 	g.Registry.ServeHTTP(w, r)
 }
 
-func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted) {
+// putManifest passes a manifest on if the principal may create or replace its tag. A put by digest
+// requires only one of these rights.
+func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	if err := g.mayWrite(p, at.repo); err != nil {
 		g.Refuse(w, r, p, err)
 		return
@@ -86,16 +92,16 @@ func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, oci.MaxDocument))
 	if err != nil {
-		refuse(w, http.StatusRequestEntityTooLarge, "MANIFEST_INVALID", "manifest larger than 4 MiB, or cut")
+		refuse(w, http.StatusRequestEntityTooLarge, "MANIFEST_INVALID", "the manifest is larger than 4 MiB or incomplete")
 		return
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
 	create, overwrite := g.may(p, at.repo, access.Create), g.may(p, at.repo, access.Overwrite)
 	if create != nil || overwrite != nil {
-		g.making.Lock()
-		defer g.making.Unlock()
-		switch old, err := g.now(r.Context(), at); {
-		case err != nil: // whether there is one can not be told, so neither right is enough
+		g.createMu.Lock()
+		defer g.createMu.Unlock()
+		switch old, err := g.currentDigest(r.Context(), at); {
+		case err != nil: // it is not known whether the tag exists, so neither right alone is enough
 			refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the storage does not answer")
 			return
 		case old == "" && create != nil:
@@ -106,23 +112,25 @@ func (g *Gate) putManifest(w http.ResponseWriter, r *http.Request, p access.Prin
 			return
 		}
 	}
-	old, _ := g.now(r.Context(), at)
+	old, _ := g.currentDigest(r.Context(), at)
 	g.audited(w, r, p, at, old, string(oci.Sum(raw)))
 }
 
-func (g *Gate) delete(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted) {
+// delete passes a deletion on if the principal has the right to delete.
+func (g *Gate) delete(w http.ResponseWriter, r *http.Request, p access.Principal, at request) {
 	if err := g.Access.Allow(p, access.Ask{Verb: verbDelete, Target: g.place(at.repo), Write: access.Delete}); err != nil {
 		g.Refuse(w, r, p, err)
 		return
 	}
 	old := at.last
 	if ref.Digest(at.last) != nil {
-		old, _ = g.now(r.Context(), at)
+		old, _ = g.currentDigest(r.Context(), at)
 	}
 	g.audited(w, r, p, at, old, "")
 }
 
-// mayWrite is for what comes before the tag: blobs, and manifests by digest.
+// mayWrite checks the right to put what comes before a tag: blobs, and manifests by digest. The right
+// to create or the right to overwrite is enough.
 func (g *Gate) mayWrite(p access.Principal, repo string) error {
 	err := g.may(p, repo, access.Create)
 	if err != nil && g.may(p, repo, access.Overwrite) == nil {
@@ -131,8 +139,9 @@ func (g *Gate) mayWrite(p access.Principal, repo string) error {
 	return err
 }
 
-// now is the digest that a tag has, "" for none. The error is the storage's.
-func (g *Gate) now(ctx context.Context, at wanted) (string, error) {
+// currentDigest returns the digest of a tag, or "" if the tag does not exist. An error means that the
+// storage could not be read.
+func (g *Gate) currentDigest(ctx context.Context, at request) (string, error) {
 	s, err := g.Registry.Store(ref.Repo{Host: g.Host, Path: at.repo})
 	if err != nil {
 		return "", err
@@ -144,9 +153,10 @@ func (g *Gate) now(ctx context.Context, at wanted) (string, error) {
 	return string(d.Digest), err
 }
 
-// audited writes a change down and passes it on: nothing changes that the log does not tell of,
-// whatever ends in between. What did not take effect gets a second line.
-func (g *Gate) audited(w http.ResponseWriter, r *http.Request, p access.Principal, at wanted, old, next string) {
+// audited writes a change to the audit log and then passes the request on. So no change is missing
+// in the log, even if the process ends in between. If the change fails, a second entry says that it is
+// not confirmed.
+func (g *Gate) audited(w http.ResponseWriter, r *http.Request, p access.Principal, at request, old, next string) {
 	e := access.Entry{Principal: p.Name, Verb: verbPush, Target: g.place(at.repo), Old: old, New: next}
 	if r.Method == http.MethodDelete {
 		e.Verb = verbDelete
@@ -157,7 +167,7 @@ func (g *Gate) audited(w http.ResponseWriter, r *http.Request, p access.Principa
 		e.Target += ":" + at.last
 	}
 	if !g.audit(r.Context(), e) {
-		refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the audit log can not be written")
+		refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the audit log cannot be written")
 		return
 	}
 	c := &measure.Answer{ResponseWriter: w}
@@ -170,9 +180,10 @@ func (g *Gate) audited(w http.ResponseWriter, r *http.Request, p access.Principa
 	g.Registry.ServeHTTP(c, r)
 }
 
-// audit reports whether e was written. It does not end with the request.
+// audit writes e to the audit log and reports whether that succeeded. The end of the request does not
+// interrupt it.
 func (g *Gate) audit(ctx context.Context, e access.Entry) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditing)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()
 	err := g.DB.Tx(ctx, func(tx *sql.Tx) error { return g.Access.Audit(tx, e) })
 	if err != nil {
@@ -181,4 +192,4 @@ func (g *Gate) audit(ctx context.Context, e access.Entry) bool {
 	return err == nil
 }
 
-const auditing = 10 * time.Second // longest wait for the database
+const auditTimeout = 10 * time.Second // the longest wait for the database

@@ -9,9 +9,9 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Token trades credentials, or none, for a short-lived token (the token specification of
-// distribution v3, "Token Authentication Specification"). What it may do is decided when it is
-// used, so the scopes that are asked for are of no account.
+// Token answers with a short-lived token for the caller, which may be anonymous (distribution v3,
+// "Token Authentication Specification"). It ignores the requested scopes, because the rules are
+// checked each time the token is used.
 func (g *Gate) Token(w http.ResponseWriter, r *http.Request) {
 	who, err := g.Access.Authenticate(r)
 	if err == nil {
@@ -30,9 +30,9 @@ func (g *Gate) Token(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "wrong credentials")
 		return
 	}
-	refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "who asks can not be told now")
+	refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the caller cannot be authenticated now")
 }
 
-// tokenLife is how long a token of this service is taken: tools ask for one for each
-// repository, and again when it ends.
+// tokenLife is how long a token is valid. Tools ask for a token for each repository, and for a new
+// one when it has expired.
 const tokenLife = 5 * time.Minute

@@ -2,14 +2,14 @@ package measure
 
 import "net/http"
 
-// Answer remembers the status and the bytes of one.
+// Answer is a ResponseWriter that records the status and the number of bytes of the answer.
 type Answer struct {
 	http.ResponseWriter
-	Status int // 0 while there is none
-	Bytes  int64
+	Status int   // 0 before the answer has begun
+	Bytes  int64 // of the body
 }
 
-// WriteHeader remembers the status, unless it is one of those that come before the answer.
+// WriteHeader records the status, except an informational status (1xx), which precedes the answer.
 func (a *Answer) WriteHeader(status int) {
 	if a.Status == 0 && status >= 200 {
 		a.Status = status
@@ -26,10 +26,11 @@ func (a *Answer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Flush is for handlers of streams that ask for it in the old way.
+// Flush implements http.Flusher, which some streaming handlers use instead of
+// http.ResponseController.
 func (a *Answer) Flush() {
 	_ = http.NewResponseController(a.ResponseWriter).Flush()
 }
 
-// Unwrap lets http.ResponseController reach the connection.
+// Unwrap returns the wrapped ResponseWriter, for http.ResponseController.
 func (a *Answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -1,7 +1,8 @@
-// Package measure counts what a process does: figures for Prometheus, spans for who collects traces.
-// In the order of the walk:
+// Package measure holds the metrics of a server for Prometheus and its traces for OpenTelemetry.
 //
-//	metrics.go   figures of requests, jobs and registries, and of the queue
+// The files, in the order of the walk:
+//
+//	metrics.go   metrics of requests, jobs, registries and the queue
 //	traces.go    spans of requests and jobs
-//	answer.go    the status and the bytes of an answer
+//	answer.go    Answer: the status and the number of bytes of an answer
 package measure

@@ -17,13 +17,13 @@ import (
 	"github.com/drayage/dray/event"
 )
 
-// Metrics are what Prometheus reads. docs/server.md lists them.
+// Metrics holds the metrics for Prometheus. docs/server.md lists them.
 type Metrics struct {
 	registry *prometheus.Registry
 
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
-	flying   prometheus.Gauge
+	inFlight prometheus.Gauge
 
 	runs    *prometheus.CounterVec
 	runTook *prometheus.HistogramVec
@@ -39,10 +39,11 @@ type Metrics struct {
 	hosts map[string]bool
 }
 
-// maxHosts is how many registries are counted apart: a job may name any, and every label stays.
+// maxHosts is how many registries get their own label. A job may name any registry, and a label is
+// never removed, so the number must have a limit.
 const maxHosts = 500
 
-// host is the label of a registry.
+// host returns the label of a registry: its name, or "other" after maxHosts registries.
 func (m *Metrics) host(name string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -58,7 +59,8 @@ func (m *Metrics) host(name string) string {
 	return name
 }
 
-// NewMetrics takes what of the figures is in the database from db; nil has none.
+// NewMetrics returns the metrics of a process. The metrics of the queue and of the budgets are read
+// from q and db each time Prometheus asks. q and db may be nil if nothing asks for them.
 func NewMetrics(q *job.Queue, db *store.DB) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
@@ -71,45 +73,45 @@ func NewMetrics(q *job.Queue, db *store.DB) *Metrics {
 	}
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
-		requests: counter("dray_http_requests_total", "Requests answered.", "route", "method", "code"),
-		took: histogram("dray_http_request_duration_seconds", "How long requests took, bodies included.",
+		requests: counter("dray_http_requests_total", "Requests that this server answered.", "route", "method", "code"),
+		took: histogram("dray_http_request_duration_seconds", "Duration of requests to this server, bodies included.",
 			[]float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600}, "route"),
-		flying: gauge("dray_http_requests_in_flight", "Requests being answered."),
+		inFlight: gauge("dray_http_requests_in_flight", "Requests that this server is answering now."),
 
-		runs:    counter("dray_job_runs_total", "Runs of jobs that ended in this process, by kind and the state that they left.", "kind", "state"),
-		runTook: histogram("dray_job_run_duration_seconds", "How long runs of jobs took.", []float64{.1, .5, 1, 5, 15, 60, 300, 1800, 7200}, "kind"),
-		working: gauge("dray_jobs_running", "Jobs running in this process."),
+		runs:    counter("dray_job_runs_total", "Runs of jobs that ended in this process, by kind and resulting state.", "kind", "state"),
+		runTook: histogram("dray_job_run_duration_seconds", "Duration of runs of jobs.", []float64{.1, .5, 1, 5, 15, 60, 300, 1800, 7200}, "kind"),
+		working: gauge("dray_jobs_running", "Jobs that run in this process now."),
 
-		upstream: counter("dray_registry_requests_total", "Requests that jobs sent to registries; code 0 is no answer.", "registry", "method", "code"),
-		bytes:    counter("dray_registry_bytes_total", "Bytes of bodies that went to registries and came from them.", "registry", "direction"),
-		retries:  counter("dray_registry_retries_total", "Requests that were tried again.", "registry"),
-		waited:   counter("dray_registry_wait_seconds_total", "How long registries and their budgets let jobs wait.", "registry"),
-		moved:    counter("dray_job_events_total", "Blobs moved, mounted, found present; manifests committed; tags set.", "event"),
+		upstream: counter("dray_registry_requests_total", "Requests that jobs sent to registries; code 0 means no answer.", "registry", "method", "code"),
+		bytes:    counter("dray_registry_bytes_total", "Bytes of bodies that jobs sent to registries and received from them.", "registry", "direction"),
+		retries:  counter("dray_registry_retries_total", "Requests to registries that were retried.", "registry"),
+		waited:   counter("dray_registry_wait_seconds_total", "Time that jobs waited because of a registry or its budget.", "registry"),
+		moved:    counter("dray_job_events_total", "Blobs copied, mounted or already present; manifests put; tags set.", "event"),
 	}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.requests, m.took, m.flying, m.runs, m.runTook, m.working, m.upstream, m.bytes, m.retries, m.waited, m.moved, &queueMetrics{queue: q, db: db,
+		m.requests, m.took, m.inFlight, m.runs, m.runTook, m.working, m.upstream, m.bytes, m.retries, m.waited, m.moved, &queueMetrics{queue: q, db: db,
 			jobs:   prometheus.NewDesc("dray_jobs", "Jobs in the database, by state.", []string{"state"}, nil),
-			budget: prometheus.NewDesc("dray_budget_requests", "Requests that a registry allows now, as of the last time somebody drew from its budget; of the login that has least.", []string{"registry", "class"}, nil),
-			oldest: prometheus.NewDesc("dray_queue_oldest_seconds", "How long the oldest queued job waits.", nil, nil)})
+			budget: prometheus.NewDesc("dray_budget_requests", "Requests that the shared budget of a registry still allows, as of the last draw; the lowest value of all logins.", []string{"registry", "class"}, nil),
+			oldest: prometheus.NewDesc("dray_queue_oldest_seconds", "Time that the oldest queued job has waited.", nil, nil)})
 	return m
 }
 
-// Handler shows them.
+// Handler returns the handler of /metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Begin counts a request; done is called when it was answered.
+// Begin counts a request to this server. The caller must call done when the request is answered.
 func (m *Metrics) Begin() (done func(route, method string, status int, took time.Duration)) {
-	m.flying.Inc()
+	m.inFlight.Inc()
 	return func(route, method string, status int, took time.Duration) {
-		m.flying.Dec()
+		m.inFlight.Dec()
 		m.requests.WithLabelValues(route, knownMethod(method), strconv.Itoa(status)).Inc()
 		m.took.WithLabelValues(route).Observe(took.Seconds())
 	}
 }
 
-// knownMethod keeps what a client makes up out of the labels.
+// knownMethod returns s, or "other" for a method that a client invented, so that labels stay few.
 func knownMethod(s string) string {
 	switch s {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -118,7 +120,7 @@ func knownMethod(s string) string {
 	return "other"
 }
 
-// Jobs counts what run does.
+// Jobs returns a Runner that counts the runs of run.
 func (m *Metrics) Jobs(run job.Runner) job.Runner {
 	return func(ctx context.Context, r *job.Run) job.Outcome {
 		m.working.Inc()
@@ -131,7 +133,7 @@ func (m *Metrics) Jobs(run job.Runner) job.Runner {
 	}
 }
 
-// Request counts an exchange of a job with a registry.
+// Request counts a request of a job to a registry, and the bytes of its bodies.
 func (m *Metrics) Request(q event.Request) {
 	host := m.host(q.Host)
 	m.upstream.WithLabelValues(host, knownMethod(q.Method), strconv.Itoa(q.Status)).Inc()
@@ -139,7 +141,7 @@ func (m *Metrics) Request(q event.Request) {
 	m.bytes.WithLabelValues(host, "received").Add(float64(q.Received))
 }
 
-// Observe counts what jobs do with registries.
+// Observe counts an event of a job.
 func (m *Metrics) Observe(e event.Event) {
 	switch e.Kind {
 	case event.Retried:
@@ -151,12 +153,12 @@ func (m *Metrics) Observe(e event.Event) {
 	}
 }
 
-// Waited counts how long the budget of a registry let a job wait.
+// Waited counts how long a job waited for the budget of a registry.
 func (m *Metrics) Waited(host string, wait time.Duration) {
 	m.waited.WithLabelValues(m.host(host)).Add(wait.Seconds())
 }
 
-// queueMetrics asks the database when somebody looks.
+// queueMetrics collects the metrics that are in the database, each time Prometheus asks.
 type queueMetrics struct {
 	queue                *job.Queue
 	db                   *store.DB
@@ -169,13 +171,13 @@ func (q *queueMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- q.budget
 }
 
-const asking = 2 * time.Second // longest wait for the database
+const statsTimeout = 2 * time.Second // the longest wait for the database
 
 func (q *queueMetrics) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), asking)
+	ctx, cancel := context.WithTimeout(context.Background(), statsTimeout)
 	defer cancel()
 	stats, err := q.queue.Stats(ctx)
-	if err != nil { // the database is away; what this process knows is told all the same
+	if err != nil { // the database does not answer; the metrics of this process are still served
 		return
 	}
 	for _, state := range wire.States() {

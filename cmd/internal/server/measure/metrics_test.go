@@ -9,7 +9,7 @@ import (
 	"github.com/drayage/dray/event"
 )
 
-// A job may name as many registries as it likes.
+// Jobs may name any number of registries.
 func TestRegistriesBeyondAllBoundsAreCountedTogether(t *testing.T) {
 	m := NewMetrics(nil, nil)
 	const asked = 3 * maxHosts

@@ -18,20 +18,21 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// The variables of the OpenTelemetry specification that turn traces on. The exporter
-// reads the others of its kind itself.
+// The environment variables of the OpenTelemetry specification that turn traces on. The exporter
+// itself reads the other OTEL_EXPORTER_OTLP_ variables.
 const (
 	otlpEndpoint      = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	otlpTraceEndpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 )
 
-// Traces makes a span of each request and of each run of a job.
+// Traces makes a span for each request and for each run of a job.
 type Traces struct {
-	provider *sdk.TracerProvider // nil makes none
+	provider *sdk.TracerProvider // nil if traces are off
 	tracer   trace.Tracer
 }
 
-// NewTraces sends spans where env says, and makes none where it says nothing.
+// NewTraces returns Traces that send spans to the endpoint in the environment env. If env has no
+// endpoint, it makes no spans.
 func NewTraces(ctx context.Context, env func(string) string, version string) (*Traces, error) {
 	endpoint, whole := env(otlpTraceEndpoint), true
 	if endpoint == "" {
@@ -52,17 +53,18 @@ func NewTraces(ctx context.Context, env func(string) string, version string) (*T
 	return &Traces{provider: p, tracer: p.Tracer("github.com/drayage/dray")}, nil
 }
 
-// Close sends what is left, for a moment.
+// Close sends the remaining spans. It takes at most one second.
 func (t *Traces) Close() {
 	if t.provider == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = t.provider.Shutdown(ctx) // who collects traces may be gone
+	_ = t.provider.Shutdown(ctx) // the collector may be down
 }
 
-// Request begins the span of r, below the client's own.
+// Request starts the span of r, as a child of the client's span if r names one. The caller must call
+// the returned function when the request is answered.
 func (t *Traces) Request(r *http.Request) (context.Context, func(route string, status int)) {
 	if t.provider == nil {
 		return r.Context(), func(string, int) {}
@@ -79,7 +81,7 @@ func (t *Traces) Request(r *http.Request) (context.Context, func(route string, s
 	}
 }
 
-// Jobs makes a span of each run.
+// Jobs returns a Runner that makes a span for each run of run.
 func (t *Traces) Jobs(run job.Runner) job.Runner {
 	if t.provider == nil {
 		return run

@@ -12,9 +12,9 @@ import (
 	"github.com/drayage/dray/cmd/internal/server/measure"
 )
 
-// watched is around every request: it is logged, counted and traced, a client that does not
-// go on is cut, and a stream of events ends with the process.
-func (s *serving) watched(next http.Handler) http.Handler {
+// middleware wraps the handler of every request. It logs, counts and traces the request, closes the
+// connection of a client that stalls, and ends an event stream when the process stops.
+func (s *serving) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		ctx, span := s.traces.Request(r)
@@ -37,29 +37,30 @@ func (s *serving) watched(next http.Handler) http.Handler {
 			span(route, c.Status)
 			at := level(r, c.Status)
 			if r.Context().Err() != nil && crash == nil {
-				at = slog.LevelDebug // the client is gone, and nobody has to act
+				at = slog.LevelDebug // the client has gone: an operator need not act
 			}
 			s.config.Log.LogAttrs(ctx, at, "request",
-				slog.String("method", r.Method), slog.String("path", shown(r, route)), slog.Int("status", c.Status),
+				slog.String("method", r.Method), slog.String("path", loggedPath(r, route)), slog.Int("status", c.Status),
 				slog.Int64("bytes", c.Bytes), slog.Duration("took", took))
 			if crash != nil {
-				panic(http.ErrAbortHandler) // the connection is cut, and that is said once
+				panic(http.ErrAbortHandler) // closes the connection; net/http logs nothing for this value
 			}
 		}()
 		next.ServeHTTP(c, r)
 	})
 }
 
-// shown is the path for the log. Azure's name a subscription, which is nobody's to read there.
-func shown(r *http.Request, route string) string {
+// loggedPath returns the path for the log. For a path of Azure's API it returns the route, because
+// such a path contains a subscription ID, which must not be in the log.
+func loggedPath(r *http.Request, route string) string {
 	if strings.HasPrefix(r.URL.Path, "/v2/") || strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/" {
 		return r.URL.Path
 	}
 	return route
 }
 
-// routeOf is a request's kind, of which there are few: names of repositories and jobs do not
-// belong in a metric.
+// routeOf returns the route of a request, such as "/v2/manifests", for metrics and spans. It never
+// contains the name of a repository or a job, so the number of routes is small.
 func routeOf(r *http.Request) string {
 	if route, ok := gate.Route(r.URL.Path); ok {
 		return route
@@ -74,9 +75,9 @@ func routeOf(r *http.Request) string {
 	return route
 }
 
-// level: failures of ours are warnings; what changed the content (a manifest came, something
-// was deleted) and what was asked to be done is information; the rest, blobs, probes and
-// 404s by the thousand, is for debugging.
+// level returns the log level of a request. An error of the server is a warning. A request that
+// changed something (put a manifest, deleted something, submitted a job) is information. All other
+// requests, such as blobs, probes and thousands of 404s, are debug messages.
 func level(r *http.Request, status int) slog.Level {
 	ok := status >= 200 && status < 300
 	switch {
@@ -90,20 +91,20 @@ func level(r *http.Request, status int) slog.Level {
 	return slog.LevelDebug
 }
 
-// pace cuts a client that sends or takes no byte for the time of stall: each read and each
-// write has that long, however long the whole takes.
+// pace closes the connection of a client that sends or reads no byte for the duration stall. Each
+// read and each write may take that long; the whole request may take any time.
 type pace struct {
 	*http.ResponseController
 	stall time.Duration
 }
 
-// end bounds what net/http does with the connection after the handler.
+// end sets deadlines for what net/http reads and writes after the handler has returned.
 func (p *pace) end() {
 	p.SetWriteDeadline(time.Now().Add(p.stall))
 	p.SetReadDeadline(time.Now().Add(p.stall))
 }
 
-// pacedAnswer is an answer each of whose writes has its time.
+// pacedAnswer is a ResponseWriter that sets a deadline for each write.
 type pacedAnswer struct {
 	http.ResponseWriter
 	pace *pace
@@ -111,13 +112,14 @@ type pacedAnswer struct {
 
 func (a *pacedAnswer) Write(p []byte) (int, error) {
 	a.pace.SetWriteDeadline(time.Now().Add(a.pace.stall))
-	defer a.pace.SetWriteDeadline(time.Time{}) // a stream may be silent for long
+	defer a.pace.SetWriteDeadline(time.Time{}) // between writes there is no deadline: a stream may be silent for long
 	return a.ResponseWriter.Write(p)
 }
 
 // Unwrap lets http.ResponseController reach the connection.
 func (a *pacedAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
+// pacedBody is a request's body that sets a deadline for each read.
 type pacedBody struct {
 	io.ReadCloser
 	pace *pace
@@ -125,6 +127,6 @@ type pacedBody struct {
 
 func (b *pacedBody) Read(p []byte) (int, error) {
 	b.pace.SetReadDeadline(time.Now().Add(b.pace.stall))
-	defer b.pace.SetReadDeadline(time.Time{}) // between reads it is we who take the time
+	defer b.pace.SetReadDeadline(time.Time{}) // between reads the handler works, and the client is not to blame
 	return b.ReadCloser.Read(p)
 }
