@@ -143,7 +143,7 @@ func TestAManifestIsRemovedOnlyAfterAYes(t *testing.T) {
 			Terminal: app.Terminal{Password: func(context.Context) ([]byte, error) { return nil, io.EOF }}})
 		return code, out, err
 	}
-	asked := "dray: " + reg.Host + "/app@" + image.Digest() + " goes with 1 tag: v1\nRemove? [y/N] "
+	asked := "dray: " + reg.Host + "/app@" + image.Digest() + " will be removed with 1 tag: v1\nRemove? [y/N] "
 	for _, no := range []string{"", "\n", "n\n", "what\n"} {
 		code, out, err := run(no)
 		if code != 1 || out.String() != "" || err.String() != asked+"dray: nothing was removed\n" {

@@ -25,7 +25,7 @@ func TestEveryCommandHasAnExampleAndEveryFlagIsExplained(t *testing.T) {
 		if cmd.Short == "" || cmd.Example == "" || strings.HasSuffix(cmd.Short, ".") {
 			t.Errorf("%s: short %q, example %q", cmd.CommandPath(), cmd.Short, cmd.Example)
 		}
-		for line := range strings.SplitSeq(cmd.Example, "\n") {
+		for line := range strings.SplitSeq(strings.ReplaceAll(cmd.Example, "\\\n", " "), "\n") {
 			if !strings.HasPrefix(line, "  ") || !strings.Contains(line, "dray "+strings.TrimPrefix(cmd.CommandPath(), "dray ")) && cmd.HasParent() {
 				t.Errorf("%s: example %q", cmd.CommandPath(), line)
 			}
@@ -113,7 +113,7 @@ func TestAPersonIsAskedForUserAndPassword(t *testing.T) {
 	home := t.TempDir()
 	code := Main(t.Context(), []string{"login", reg.Host}, app.IO{In: strings.NewReader("user\n"), Out: &out, Err: &err, Env: noEnv, Home: home,
 		Terminal: app.Terminal{Password: func(context.Context) ([]byte, error) { return []byte("secret"), nil }}})
-	want := "logged in to " + reg.Host + "; the login is kept in docker config ~/.docker/config.json, in plain text\n"
+	want := "logged in to " + reg.Host + "; the login is stored in docker config ~/.docker/config.json, in plain text\n"
 	if code != 0 || out.String() != want || err.String() != "User: Password for user: \n" {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 	}

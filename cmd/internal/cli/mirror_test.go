@@ -96,7 +96,7 @@ func TestAWatchRunsRulesReadsThemAgainAndStops(t *testing.T) {
 
 	write("rules:\n- name: one\n  wat: 1\n")
 	hangup <- syscall.SIGHUP
-	story.await(t, `msg="new rules are refused, the old ones go on" err=`, `unknown key \"wat\"`)
+	story.await(t, `msg="new rules are invalid, the old rules stay in use" err=`, `unknown key \"wat\"`)
 
 	write("rules:\n" + rule("one", "app") + rule("two", "tool"))
 	hangup <- syscall.SIGHUP

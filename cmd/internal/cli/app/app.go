@@ -34,10 +34,13 @@ type IO struct {
 	Only []string
 }
 
-// Terminal holds what is known of the terminal. The zero Terminal is none: a pipe, a file, a CI log.
+// Terminal describes the terminal of a run. The zero Terminal means that there is none: the streams are
+// pipes or files, as in a CI job.
 type Terminal struct {
-	// Progress says that Err is a terminal: bars can be drawn.
+	// Progress reports whether Err is a terminal, so that progress bars can be drawn on it.
 	Progress bool
+	// Width is the number of columns of Out; 0 means that Out is not a terminal.
+	Width int
 	// Password reads a line of In without echo; nil when nobody can be asked. It returns when
 	// its context ends.
 	Password func(context.Context) ([]byte, error)

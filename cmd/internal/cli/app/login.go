@@ -16,14 +16,14 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// AzLogin is az's -u and -p, else dray's own ways.
-func (a *App) AzLogin(cmd *cobra.Command, f *flag.Az) (*credential.Login, error) {
+// AzLogin returns the login of az's -u and -p, else the first login that one of ways finds.
+func (a *App) AzLogin(cmd *cobra.Command, f *flag.Az, ways ...func(context.Context) (*credential.Login, error)) (*credential.Login, error) {
 	typed := cmd.Flags().Changed("password")
 	switch {
 	case f.PasswordStdin && typed:
 		return nil, flag.UsageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
 	case f.Username == "" && !typed && !f.PasswordStdin:
-		return a.OneLogin(cmd.Context(), a.SourceLogin, a.TargetLogin)
+		return a.OneLogin(cmd.Context(), ways...)
 	case f.PasswordStdin:
 		var err error
 		if f.Password, err = a.ReadPassword(); err != nil {

@@ -80,8 +80,7 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 func refuseOurs(a *app.App, cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		in := f.Annotations[flag.GroupKey]
-		ours := len(in) == 1 && in[0] == flag.RegistryFlags && f.Name != "src-creds" && f.Name != "dst-creds"
+		ours := flag.HeadingOf(f) == flag.Registries && f.Name != "src-creds" && f.Name != "dst-creds"
 		if err == nil && (ours || f.Name == "parallel-imports") {
 			err = flag.UsageError(cmd, fmt.Errorf("--%s is about this machine, and a server does the work", f.Name), "the server's configuration says how it speaks to registries")
 		}
