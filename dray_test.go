@@ -302,7 +302,7 @@ func TestAReportIsStableJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"verb":"import"`, `"state":"failed"`, `"action":"conflict"`, `"kind":"conflict"`, `"side":"target"`, `"hint":"--force`, `"traffic":{`, `"requests":1`} {
+	for _, want := range []string{`"verb":"import"`, `"state":"failed"`, `"action":"conflict"`, `"kind":"conflict"`, `"side":"target"`, `"hint":"use --force`, `"traffic":{`, `"requests":1`} {
 		if !strings.Contains(string(raw), want) {
 			t.Errorf("no %s in %s", want, raw)
 		}

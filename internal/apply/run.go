@@ -47,12 +47,12 @@ func (r *Run) Settled(i int, s plan.Step) {
 }
 
 func conflict(verb string, s plan.Step) error {
-	hint := "--force replaces it"
+	hint := "use --force to replace it"
 	if verb == "copy" || verb == "transfer" {
-		hint = "--overwrite update replaces it"
+		hint = "use --overwrite update to replace it"
 	}
 	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: hint,
-		Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
+		Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
 }
 
 // overwrite is what s may do with what its name holds.

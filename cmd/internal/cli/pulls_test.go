@@ -41,7 +41,7 @@ func TestTheLastLineTellsOfPulls(t *testing.T) {
 		want string
 	}{
 		{"v1", 0, `^dray: copied 1 tag: .* requests, ` + regexp.QuoteMeta(hub.Host) + `: 1 pull spent, 2 of 3 left, all back by \d\d:\d\d, .*$`},
-		{"v1", 0, `^dray: nothing to do, right already: 1 tag, 2 requests, ` + regexp.QuoteMeta(hub.Host) + `: 0 pulls spent, 2 of 3 left, .*$`},
+		{"v1", 0, `^dray: nothing to do, up to date: 1 tag, 2 requests, ` + regexp.QuoteMeta(hub.Host) + `: 0 pulls spent, 2 of 3 left, .*$`},
 		{"v2", 75, `(?m)^dray: ` + regexp.QuoteMeta(hub.Host) + `: 2 pulls spent, 0 of 3 left, all back by \d\d:\d\d$`},
 	} {
 		var out, err bytes.Buffer

@@ -9,28 +9,29 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 )
 
-// IO is the world as a command sees it.
+// IO holds everything that a command gets from its process. Tests replace it.
 type IO struct {
 	In  io.Reader
 	Out io.Writer
 	Err io.Writer
 
-	Env  func(string) string // how variables are read, as os.Getenv
-	Home string              // the user's home directory; "" for none
-	Run  string              // podman's run directory where $XDG_RUNTIME_DIR is unset; "" for none
+	Env  func(string) string // reads a variable, as os.Getenv does
+	Home string              // the home directory of the user; "" if there is none
+	Run  string              // podman's run directory if $XDG_RUNTIME_DIR is not set; "" if there is none
 
 	Terminal Terminal
 
-	// Hangup sends when the process is asked to read its files again, by SIGHUP, until the
-	// context ends; nil never does.
+	// Hangup returns a channel that gets a value for each SIGHUP, which asks the process to read its
+	// files again, until the context ends. nil means that there is no such signal.
 	Hangup func(context.Context) <-chan os.Signal
 
-	// Serving is what serve and worker do in this process; nil leaves them to Drayd.
+	// Serving has the functions of a server, if this program links them; nil means that Drayd does
+	// their work.
 	Serving *Serving
-	// Drayd carries out the command of these arguments in drayd and returns its exit code,
-	// unless the process becomes drayd.
+	// Drayd runs the program drayd with these arguments and returns its exit code. It does not return
+	// if this process becomes drayd.
 	Drayd func(ctx context.Context, args []string) (int, error)
-	// Only names the commands that there are; nil is all.
+	// Only names the commands that this program has; nil means all.
 	Only []string
 }
 
@@ -41,7 +42,7 @@ type Terminal struct {
 	Progress bool
 	// Width is the number of columns of Out; 0 means that Out is not a terminal.
 	Width int
-	// Password reads a line of In without echo; nil when nobody can be asked. It returns when
+	// Password reads a line from In without echo; nil means that In is not a terminal. It returns when
 	// its context ends.
 	Password func(context.Context) ([]byte, error)
 }

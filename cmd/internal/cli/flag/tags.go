@@ -84,7 +84,7 @@ func readMapFile(path string) ([]plan.Pair, error) {
 		return nil, err
 	}
 	if len(read) == 0 {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read tag map", Name: path, Err: errors.New("it names no tag")}
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read tag map", Name: path, Err: errors.New("the file names no tag")}
 	}
 	pairs := make([]plan.Pair, len(read))
 	for i, r := range read {

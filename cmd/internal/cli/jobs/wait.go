@@ -62,13 +62,13 @@ func watchJob(ctx context.Context, a *app.App, c *client.Client, id string) erro
 	w := run.Writing{DryRun: dryRun}
 	switch {
 	case of.Import != nil:
-		w.Past, w.Many, w.Hold, w.Instead = "imported", len(of.Import.Tags)+len(of.Import.Map) > 0, plan.Hold(of.Import.Hold), "--force replaces it"
+		w.Past, w.Many, w.Hold, w.Instead = "imported", len(of.Import.Tags)+len(of.Import.Map) > 0, plan.Hold(of.Import.Hold), "use --force to replace it"
 	case of.Copy != nil:
-		w.Past, w.Many, w.Hold, w.Instead = "copied", of.Copy.All != "", plan.Hold(of.Copy.Hold), "--overwrite update replaces it"
+		w.Past, w.Many, w.Hold, w.Instead = "copied", of.Copy.All != "", plan.Hold(of.Copy.Hold), "use --overwrite update to replace it"
 	case of.Tag != nil:
 		w.Past, w.Many, w.Hold = "tagged", len(of.Tag.Map)+len(of.Tag.Rename) > 0, plan.Hold(of.Tag.Hold)
 	case of.Batch != nil:
-		w.Past, w.Many, w.Hold, w.Instead = "imported", true, plan.Hold(of.Batch.Hold), "--force replaces it"
+		w.Past, w.Many, w.Hold, w.Instead = "imported", true, plan.Hold(of.Batch.Hold), "use --force to replace it"
 	}
 	return run.WriteAt(ctx, a, at, w)
 }

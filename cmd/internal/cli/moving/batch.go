@@ -107,7 +107,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	}
 	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.entries}
 	return run.Write(a, cmd, run.Writing{
-		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "--force replaces it", Keep: rest.keep, Hold: req.Hold,
+		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "use --force to replace it", Keep: rest.keep, Hold: req.Hold,
 		Ask: func(_ context.Context, _ *client.Client, d *dray.Dray) (wire.Request, error) {
 			req := req
 			req.Entries = f.entries(d, list)

@@ -93,7 +93,7 @@ func runCopy(a *app.App, cmd *cobra.Command, f copyFlags, args []string) error {
 		return err
 	}
 	return run.Write(a, cmd, run.Writing{
-		Past: "copied", Many: req.Tags != dray.NamedTag, DryRun: f.dryRun, Instead: "--overwrite update replaces it",
+		Past: "copied", Many: req.Tags != dray.NamedTag, DryRun: f.dryRun, Instead: "use --overwrite update to replace it",
 		Hold: req.Hold, Ask: ask.Known(ask.Copy(req, f.Renames)),
 		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
 			return d.PlanCopy(ctx, req, tell)

@@ -127,7 +127,7 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 		req.Overwrite = plan.Update
 	}
 	return run.Write(a, cmd, run.Writing{
-		Past: "imported", Many: len(tags)+len(renamed.Pairs) > 0, DryRun: f.dryRun, Instead: "--force replaces it",
+		Past: "imported", Many: len(tags)+len(renamed.Pairs) > 0, DryRun: f.dryRun, Instead: "use --force to replace it",
 		Hold: req.Hold, Ask: ask.Known(ask.Import(req, f.Renames)),
 		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
 			return d.PlanImport(ctx, req, tell)
