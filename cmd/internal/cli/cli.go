@@ -17,7 +17,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/setup"
 )
 
-// Main runs one command and returns the exit code. Canceling ctx interrupts it: Main returns
+// Main runs one command and returns its exit code. Canceling ctx interrupts the command: Main then returns
 // within a second, with code 130.
 func Main(ctx context.Context, args []string, io app.IO) int {
 	if io.Env("TERM") == "dumb" {
@@ -46,7 +46,7 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 		Args:               cobra.ArbitraryArgs,
 		SilenceErrors:      true,
 		SilenceUsage:       true,
-		DisableSuggestions: true, // nearest does it, for commands and flags alike
+		DisableSuggestions: true, // package flag makes the suggestions, for commands and for flags
 		PersistentPreRunE:  flag.RefuseEmpty,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// noEnv is a world without variables.
+// noEnv is an environment without variables.
 func noEnv(string) string { return "" }
 
 func TestEveryCommandHasAnExampleAndEveryFlagIsExplained(t *testing.T) {
@@ -57,7 +57,7 @@ func TestACommandIsMadeAloneAndAsItIsAmongAll(t *testing.T) {
 	}
 }
 
-// stuck is a registry that begins to send blobs and never goes on. It calls reached at the first.
+// stuck is a registry that begins to send a blob, calls reached, and sends no more.
 func stuck(reached func()) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

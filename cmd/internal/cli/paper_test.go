@@ -9,11 +9,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// block is a fenced block of a page: its language, a file's name after it, its lines.
+// block is a fenced block of a page: its language, the name of a file after the language, and its lines.
 var block = regexp.MustCompile("(?ms)^```(\\w+)(?: (\\S+))?\n(.*?)^```$")
 
-// paper runs a page of docs: a block "text NAME" becomes the file NAME, a block "sh" is run by sh, in order,
-// with dray on the path. Further arguments FROM=TO replace what the page says by what is here.
+// paper runs the blocks of a page of docs in order: a block "text NAME" becomes the file NAME, and a block "sh"
+// is run by sh, with dray on the path. Further arguments FROM=TO replace text of the page.
 func (s *script) paper(ts *testscript.TestScript, args []string) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", args[0]))
 	ts.Check(err)

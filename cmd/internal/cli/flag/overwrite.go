@@ -48,7 +48,7 @@ func AddDryRunTo(flags *pflag.FlagSet, dryRun *bool) {
 	})
 }
 
-// Overwrite is the value of --overwrite.
+// Overwrite is the value of the flag --overwrite.
 type Overwrite plan.Overwrite
 
 func (o *Overwrite) String() string { return string(*o) }

@@ -71,7 +71,7 @@ type ruleStatus struct {
 	Schedule string         `json:"schedule,omitempty"` // "" means no schedule
 	Paused   bool           `json:"paused,omitempty"`
 	Next     *time.Time     `json:"next,omitempty"` // without jitter; valid if a watch of the file runs
-	Last     *mirror.Result `json:"last,omitempty"` // the last run that wrote
+	Last     *mirror.Result `json:"last,omitempty"` // the last run that was not a dry run
 	Good     *time.Time     `json:"lastGood,omitempty"`
 }
 

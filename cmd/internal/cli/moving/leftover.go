@@ -15,7 +15,7 @@ import (
 type leftover struct {
 	path    string // "" means that no list is written
 	list    config.List
-	target  string // as in dray.BatchRequest
+	target  string // the target of the dray.BatchRequest
 	entries func(*dray.Dray, config.List) []dray.BatchEntry
 }
 

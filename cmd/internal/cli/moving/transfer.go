@@ -32,10 +32,10 @@ type transferFlags struct {
 	force     bool
 	backup    string
 	locks     bool
-	mend      bool    // --heal
-	changed   bool    // --incremental
-	readBack  bool    // --rehash
-	delay     float64 // seconds
+	mend      bool    // the value of --heal
+	changed   bool    // the value of --incremental
+	readBack  bool    // the value of --rehash
+	delay     float64 // the value of --delay-seconds
 	parallel  int
 	dryRun    bool
 	failedTo  string

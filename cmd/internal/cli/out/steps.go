@@ -134,7 +134,7 @@ func (r *rowStream) End(dray.TransferReport, error) error {
 	return r.tab.Flush()
 }
 
-// planStream is the format json of --dry-run: the form of a plan's file.
+// planStream is the format json of --dry-run, which is the format of a plan's file.
 type planStream struct {
 	w    io.Writer
 	head plan.Plan
@@ -157,7 +157,8 @@ func (p *planStream) Step(s dray.StepReport) error {
 
 func (p *planStream) Flush() error { return nil }
 
-// end leaves a plan that could not be made whole without its last line, so that no reader takes it.
+// End writes the last line of the plan. If the plan is not complete, it leaves that line out, so that readers
+// refuse the plan.
 func (p *planStream) End(_ dray.TransferReport, problem error) error {
 	if problem != nil && p.out == nil {
 		return nil // nothing was planned, so there is no plan
@@ -171,7 +172,7 @@ func (p *planStream) End(_ dray.TransferReport, problem error) error {
 	return p.out.Close()
 }
 
-// jsonStream is the format json: one value, whose steps are written as they end.
+// jsonStream is the format json: one value, to which steps are written as they end.
 type jsonStream struct {
 	w     io.Writer
 	begun bool
@@ -213,7 +214,7 @@ func (j *jsonStream) End(sum dray.TransferReport, problem error) error {
 	return err
 }
 
-// marshal writes v on one line, and signs such as < as they are.
+// marshal returns v as JSON on one line, without escapes for characters such as <.
 func marshal(v any) ([]byte, error) {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)

@@ -73,7 +73,7 @@ type teller struct {
 
 	mu           sync.Mutex
 	over         bool
-	repositories int // in which something was done
+	repositories int // repositories that are done
 	good         int // steps that are done or up to date, or would be
 	done         int
 	failed       int

@@ -29,13 +29,13 @@ type Place interface {
 
 // Writing is one run of a verb that writes.
 type Writing struct {
-	Past    string // "imported"
+	Past    string // what the summary says was done, such as "imported"
 	Instead string // the hint if a target tag has another digest
 	DryRun  bool
 	Many    bool // each step is on its own, and each failure has its own line
 	Hold    plan.Hold
 	Plan    func(context.Context, *dray.Dray, event.Observer) (*dray.Prepared, error)
-	Ask     ask.What                 // the same at a server
+	Ask     ask.What                 // makes the request if a server carries it out
 	Note    func([]plan.Step) string // makes a note about a plan, or ""; nil makes none
 
 	// Keep writes a list of what is left to do, and returns a line that says where; nil writes none.
@@ -77,14 +77,14 @@ func (n named) Unwrap() error { return n.err }
 // Streaming is one run of a verb with too many steps to keep in memory. They are printed repository by
 // repository.
 type Streaming struct {
-	Past      string // "transferred"
+	Past      string // what the summary says was done, such as "transferred"
 	Verb      string // of the plan that --dry-run prints
 	Overwrite plan.Overwrite
 	Backup    plan.Backup
 	Proof     string // the command that proves the content of tags that were up to date
 	DryRun    bool
 	FailedTo  string
-	Ask       ask.What // the same at a server
+	Ask       ask.What // makes the request if a server carries it out
 	Plan      func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryPlan) error) (dray.TransferReport, error)
 	Run       func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryReport) error) (dray.TransferReport, error)
 }
@@ -98,5 +98,5 @@ func (w Streaming) head() plan.Plan {
 type Verifying struct {
 	Receipt string // the file for the receipt; "" writes none
 	Run     func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.VerifyEntry) error) (dray.Receipt, error)
-	Ask     ask.What // the same at a server
+	Ask     ask.What // makes the request if a server carries it out
 }

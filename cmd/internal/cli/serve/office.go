@@ -60,7 +60,7 @@ func officeOf(a *app.App, cmd *cobra.Command, f app.PlaceFlags) (in func(do func
 	}, nil
 }
 
-// counter is the office at a server.
+// counter is the Office of a server that runs, reached by its API.
 type counter struct{ *client.Client }
 
 func (c counter) PutSecret(ctx context.Context, id, place string, l credential.Login) error {
