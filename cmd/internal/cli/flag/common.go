@@ -106,7 +106,7 @@ func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
 		}
 		set.IntVar(&c.Retries, "retries", 8, "give up an operation after `N` tries without progress")
 		set.DurationVar(&c.Stall, "stall-timeout", 30*time.Second, "cut and resume a request that moves no byte for `DURATION`")
-		set.DurationVar(&c.MaxWait, "max-wait", 10*time.Minute, "wait at most `DURATION` if a registry asks to be left alone for a while")
+		set.DurationVar(&c.MaxWait, "max-wait", 10*time.Minute, "if a registry asks to wait, wait at most `DURATION`; fail if it asks for more")
 		set.StringVar(&c.CaFile, "ca-file", "", "also trust the certificates in this PEM `FILE`")
 		set.BoolVar(&c.Insecure, "insecure", false, "do not verify TLS certificates")
 		set.BoolVar(&c.PlainHTTP, "plain-http", false, "use HTTP instead of HTTPS for every registry of this command")
@@ -151,7 +151,7 @@ func (c *Common) AddServerTo(flags *pflag.FlagSet) {
 // AddNoWaitTo adds the flag of every command that starts a job at a server.
 func (c *Common) AddNoWaitTo(flags *pflag.FlagSet) {
 	Group(flags, AtServer, func(set *pflag.FlagSet) {
-		set.BoolVar(&c.NoWait, "no-wait", false, "with a server: print the job's id and do not wait for the job; without one there is no effect")
+		set.BoolVar(&c.NoWait, "no-wait", false, "with a server: print the id of the job and do not wait for it; has no effect without a server")
 	})
 }
 

@@ -51,7 +51,7 @@ func newTransfer(a *app.App, t flag.Traffic) *cobra.Command {
 		Short: "Copy the tags of whole registries to another one, by digest",
 		Long: "Copy all tags of one or more sources to a target, if they are missing there or have another digest. Tags that are equal are not touched.\n\n" +
 			"A source or target is one of:\n\n" +
-			"  HOST, or a name    a registry, or a configured one\n" +
+			"  HOST, NAME         a registry, by host or configured name\n" +
 			"  HOST/PREFIX/       all repositories below a prefix\n" +
 			"  HOST/REPO          one repository\n" +
 			"  oci:DIR            an OCI image layout on disk\n" +
