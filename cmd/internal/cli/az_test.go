@@ -19,10 +19,10 @@ import (
 	"github.com/drayage/dray/internal/testbed/beside"
 )
 
-// principalSecret is what the service principal of tests shows to entra.
+// principalSecret is the client secret of the service principal in tests.
 const principalSecret = "canary-of-a-client-secret"
 
-// entraStub gives out entraToken to whoever shows principalSecret, as Entra's client credentials grant does.
+// entraStub returns entraToken to a request with principalSecret, as Entra's client credentials grant does.
 func entraStub(w http.ResponseWriter, r *http.Request) {
 	if r.FormValue("client_secret") != principalSecret || r.URL.Path != "/tenant/oauth2/v2.0/token" {
 		w.WriteHeader(http.StatusUnauthorized)
@@ -48,8 +48,8 @@ func principalEnv(authority string) map[string]string {
 	}
 }
 
-// onShelf gives a registry Azure's own lists of one repository, for a word "shelf=REPO", and
-// for "live=REPO" lists of what it holds.
+// onShelf handles the words "shelf=REPO" and "live=REPO" of the command registry. Both give the registry
+// Azure's own lists of one repository: with shelf the rows of the command shelve, with live its content.
 func (s *script) onShelf(name, word string, o *testbed.Options) bool {
 	how, repo, ok := strings.Cut(word, "=")
 	if ok = ok && (how == "shelf" || how == "live"); ok {
@@ -59,14 +59,14 @@ func (s *script) onShelf(name, word string, o *testbed.Options) bool {
 	return ok
 }
 
-// lock switches attributes of a tag off.
+// lock switches attributes of a tag off, which locks it.
 func (s *script) lock(_ *testscript.TestScript, args []string) {
 	for _, attribute := range args[2:] {
 		s.shelves[args[0]].Lock(args[1], attribute, false)
 	}
 }
 
-// shelve lists one manifest.
+// shelve adds one manifest to the lists of a shelf.
 func (s *script) shelve(_ *testscript.TestScript, args []string) {
 	shelf := s.shelves[args[0]]
 	shelf.Rows = append(shelf.Rows, beside.Row{Digest: args[1], MediaType: "application/vnd.oci.image.manifest.v1+json", OS: "linux", Arch: "amd64", Size: 4321, Tags: args[2:]})
@@ -94,7 +94,7 @@ func TestACloudIdentityIsKeptAsARefreshTokenAndShownToNobody(t *testing.T) {
 		return out.String(), err.String()
 	}
 
-	// Whoever asks for the token gets it, and nothing else does.
+	// The token is printed on stdout, and nowhere else.
 	token, told := run("login", "--name", "prod", "--expose-token", "--query", "accessToken", "-o", "tsv", "--debug")
 	token = strings.TrimSpace(token)
 	if strings.Count(token, ".") != 2 || !strings.Contains(told, "whoever has this token") {
@@ -111,10 +111,10 @@ func TestACloudIdentityIsKeptAsARefreshTokenAndShownToNobody(t *testing.T) {
 	}
 	hidden(told)
 	if _, err := os.Stat(filepath.Join(home, ".docker", "config.json")); err == nil {
-		t.Error("--expose-token kept a login")
+		t.Error("--expose-token stored a login")
 	}
 
-	// Without being kept, the identity serves every command.
+	// Every command can use the identity without a stored login.
 	out, told := run("digest", "prod/app:v1", "--debug", "-v")
 	hidden(out + told)
 
@@ -125,10 +125,10 @@ func TestACloudIdentityIsKeptAsARefreshTokenAndShownToNobody(t *testing.T) {
 	}
 	file, err := os.ReadFile(filepath.Join(home, ".docker", "config.json"))
 	if err != nil || !strings.Contains(string(file), `"identitytoken"`) || strings.Contains(string(file), entraToken) {
-		t.Errorf("%v: an Entra token was kept, or no refresh token", err)
+		t.Errorf("%v: the file holds an Entra token, or no refresh token", err)
 	}
 
-	// What was kept is enough.
+	// The stored login alone is enough.
 	clear(env)
 	env["DRAY_CONFIG"] = config
 	out, told = run("digest", "prod/app:v1", "--debug")
@@ -143,7 +143,7 @@ func TestAManifestIsRemovedOnlyAfterAYes(t *testing.T) {
 			Terminal: app.Terminal{Password: func(context.Context) ([]byte, error) { return nil, io.EOF }}})
 		return code, out, err
 	}
-	asked := "dray: " + reg.Host + "/app@" + image.Digest() + " goes with 1 tag: v1\nRemove? [y/N] "
+	asked := "dray: " + reg.Host + "/app@" + image.Digest() + " will be removed with 1 tag: v1\nRemove? [y/N] "
 	for _, no := range []string{"", "\n", "n\n", "what\n"} {
 		code, out, err := run(no)
 		if code != 1 || out.String() != "" || err.String() != asked+"dray: nothing was removed\n" {

@@ -40,7 +40,7 @@ func TestAListOfTwoThousandLinesIsFast(t *testing.T) {
 	}
 	took, out := run()
 	t.Logf("%s: %s", took, strings.TrimSpace(out))
-	if took > 2*time.Minute { // some seconds on a machine that has nothing else to do
+	if took > 2*time.Minute { // it takes a few seconds on an idle machine
 		t.Errorf("it took %s", took)
 	}
 	if n := src.Count(http.MethodGet, testbed.Blob); n != 2*images {
@@ -51,7 +51,7 @@ func TestAListOfTwoThousandLinesIsFast(t *testing.T) {
 	took, out = run()
 	t.Logf("again, %s: %s", took, strings.TrimSpace(out))
 	if n := src.Count(http.MethodGet, "") + dst.Count(http.MethodPut, ""); n != 0 {
-		t.Errorf("%d requests more than a look at each name", n)
+		t.Errorf("%d requests besides one HEAD request for each name", n)
 	}
 }
 
@@ -110,7 +110,7 @@ func TestAnInterruptEndsTheReadingOfStdin(t *testing.T) {
 	}
 }
 
-// pipe is a stdin to which nobody writes.
+// pipe returns a stdin to which nobody writes.
 func pipe(t *testing.T) (*os.File, func()) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -17,11 +17,11 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/setup"
 )
 
-// Main runs one command and returns the exit code. Canceling ctx interrupts it: Main returns
+// Main runs one command and returns its exit code. Canceling ctx interrupts the command: Main then returns
 // within a second, with code 130.
 func Main(ctx context.Context, args []string, io app.IO) int {
 	if io.Env("TERM") == "dumb" {
-		io.Terminal.Progress = false // it can not move its cursor
+		io.Terminal.Progress = false // it cannot move its cursor
 	}
 	a := app.New(args, io)
 	root := newRoot(a, args)
@@ -32,25 +32,25 @@ func Main(ctx context.Context, args []string, io app.IO) int {
 	return a.End(ctx, root.ExecuteContext(ctx))
 }
 
-// newRoot makes the command that args are for, below dray's own; all of them where args do not
-// begin with a command's name.
+// newRoot makes the command dray, and below it the command that args begin with. If args do not begin
+// with the name of a command, it makes all commands.
 func newRoot(a *app.App, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dray",
 		Short: "Import, copy and re-tag container images between registries",
-		Long: "dray imports, copies and re-tags container images and other OCI artifacts between\n" +
-			"registries, byte for byte, without Docker.",
-		Example: "  dray import --name prod --source docker.io/library/nginx:1.27 --image nginx:1.27\n" +
+		Long:  "dray imports, copies and re-tags container images and other OCI artifacts between registries, byte for byte, without Docker.",
+		Example: "  dray import --name prod --source docker.io/library/nginx:1.27 \\\n" +
+			"      --image nginx:1.27\n" +
 			"  dray copy ghcr.io/acme/app:v1 registry.example/acme/app:v1\n" +
 			"  dray tag registry.example/acme/app:v1 stable",
 		Args:               cobra.ArbitraryArgs,
 		SilenceErrors:      true,
 		SilenceUsage:       true,
-		DisableSuggestions: true, // nearest does it, for commands and flags alike
+		DisableSuggestions: true, // package flag makes the suggestions, for commands and for flags
 		PersistentPreRunE:  flag.RefuseEmpty,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	version := root.Flags().Bool("version", false, "print dray's version, as dray version does")
+	version := root.Flags().Bool("version", false, "print the version of dray, as dray version does")
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 0:
@@ -66,7 +66,7 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 	}
 	a.Common.AddTo(root.PersistentFlags(), &a.How)
 	root.SetFlagErrorFunc(flag.Translate)
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(a.Out, cmd, groups) })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(a.Out, cmd, groups, pageWidth(a.IO.Terminal.Width)) })
 	root.SetHelpCommand(&cobra.Command{Use: "help [command]", Hidden: true, Short: "Help about a command",
 		Example: "  dray help import", RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
@@ -78,13 +78,13 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 	return root
 }
 
-// heading is a group whose commands are not made yet.
+// heading is a group of the help whose commands are not made yet.
 type heading struct {
 	title    string
 	commands []maker
 }
 
-// maker makes the command of its name.
+// maker makes the command with its name.
 type maker struct {
 	name string
 	make func(*app.App) *cobra.Command
@@ -94,16 +94,16 @@ func headings() []heading {
 	return []heading{
 		{"Main commands", []maker{{"import", moving.NewImport}, {"copy", moving.NewCopy}, {"tag", moving.NewTag}, {"batch", moving.NewBatch},
 			{"transfer", moving.NewTransfer}, {"mirror", mirroring.NewMirror}, {"plan", moving.NewPlan}, {"apply", moving.NewApply}, {"rm", moving.NewRemove}}},
-		{"Looking", []maker{{"ls", looking.NewList}, {"inspect", looking.NewInspect}, {"digest", looking.NewDigest}, {"manifest", looking.NewManifest},
+		{"Reading", []maker{{"ls", looking.NewList}, {"inspect", looking.NewInspect}, {"digest", looking.NewDigest}, {"manifest", looking.NewManifest},
 			{"repository", newRepositoryAndRemovals}, {"check", looking.NewCheck}, {"verify", looking.NewVerify}}},
-		{"At a server", []maker{{"jobs", jobs.NewJobs}, {"schedules", jobs.NewSchedules}, {"serve", serve.NewServe}, {"worker", serve.NewWorker}}},
-		{"Setting up", []maker{{"login", setup.NewLogin}, {"logout", setup.NewLogout}, {"config", setup.NewConfig}, {"version", setup.NewVersion},
+		{"Server", []maker{{"jobs", jobs.NewJobs}, {"schedules", jobs.NewSchedules}, {"serve", serve.NewServe}, {"worker", serve.NewWorker}}},
+		{"Setup", []maker{{"login", setup.NewLogin}, {"logout", setup.NewLogout}, {"config", setup.NewConfig}, {"version", setup.NewVersion},
 			{"completion", setup.NewCompletion}, {"man", newManual}}},
 	}
 }
 
-// choose makes the one command that args begin with, else all, of those that there are: making
-// all, with their flags, takes as long as a small copy.
+// choose makes the one command that args begin with, else all commands that this program has. Making
+// all of them, with their flags, takes as long as a small copy.
 func choose(a *app.App, args []string) (all []group) {
 	there := func(m maker) bool { return a.IO.Only == nil || slices.Contains(a.IO.Only, m.name) }
 	headings := headings()
@@ -128,12 +128,13 @@ func choose(a *app.App, args []string) (all []group) {
 	return all
 }
 
-// newManual makes the command about the manual pages of all commands.
+// newManual makes dray man for all commands.
 func newManual(a *app.App) *cobra.Command {
 	return newMan(func() *cobra.Command { return newRoot(app.New(nil, a.IO), nil) })
 }
 
-// newRepositoryAndRemovals is az acr repository, of which two commands remove.
+// newRepositoryAndRemovals makes dray repository. Two of its commands remove images, so they are made
+// in package moving.
 func newRepositoryAndRemovals(a *app.App) *cobra.Command {
 	return looking.NewRepository(a, moving.NewUntag(a), moving.NewRepositoryDelete(a))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// noEnv is a world without variables.
+// noEnv is an environment without variables.
 func noEnv(string) string { return "" }
 
 func TestEveryCommandHasAnExampleAndEveryFlagIsExplained(t *testing.T) {
@@ -25,7 +25,7 @@ func TestEveryCommandHasAnExampleAndEveryFlagIsExplained(t *testing.T) {
 		if cmd.Short == "" || cmd.Example == "" || strings.HasSuffix(cmd.Short, ".") {
 			t.Errorf("%s: short %q, example %q", cmd.CommandPath(), cmd.Short, cmd.Example)
 		}
-		for line := range strings.SplitSeq(cmd.Example, "\n") {
+		for line := range strings.SplitSeq(strings.ReplaceAll(cmd.Example, "\\\n", " "), "\n") {
 			if !strings.HasPrefix(line, "  ") || !strings.Contains(line, "dray "+strings.TrimPrefix(cmd.CommandPath(), "dray ")) && cmd.HasParent() {
 				t.Errorf("%s: example %q", cmd.CommandPath(), line)
 			}
@@ -57,7 +57,7 @@ func TestACommandIsMadeAloneAndAsItIsAmongAll(t *testing.T) {
 	}
 }
 
-// stuck is a registry that begins to send blobs and never goes on. It calls reached at the first.
+// stuck is a registry that begins to send a blob, calls reached, and sends no more.
 func stuck(reached func()) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -88,7 +88,7 @@ func TestAnInterruptStopsWithinASecondAndSaysWhatIsLeft(t *testing.T) {
 	if took := time.Since(<-began); took > time.Second {
 		t.Errorf("it took %s", took)
 	}
-	const want = "dray: interrupted: 0 of 2 steps done; run the same command again to go on\n"
+	const want = "dray: interrupted: 0 of 2 steps done; run the same command again to continue\n"
 	if code != 130 || out.String() != "" || err.String() != want {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 	}
@@ -113,7 +113,7 @@ func TestAPersonIsAskedForUserAndPassword(t *testing.T) {
 	home := t.TempDir()
 	code := Main(t.Context(), []string{"login", reg.Host}, app.IO{In: strings.NewReader("user\n"), Out: &out, Err: &err, Env: noEnv, Home: home,
 		Terminal: app.Terminal{Password: func(context.Context) ([]byte, error) { return []byte("secret"), nil }}})
-	want := "logged in to " + reg.Host + "; the login is kept in docker config ~/.docker/config.json, in plain text\n"
+	want := "logged in to " + reg.Host + "; the login is stored in docker config ~/.docker/config.json, in plain text\n"
 	if code != 0 || out.String() != want || err.String() != "User: Password for user: \n" {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 	}

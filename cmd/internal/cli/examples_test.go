@@ -15,12 +15,12 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// scriptKeys are where the pipelines of examples hold shell scripts.
+// scriptKeys are the keys under which the pipelines in examples/ have shell scripts.
 var scriptKeys = map[string]bool{"script": true, "inlineScript": true, "run": true}
 
-// pipeline runs every shell script of a file of examples, in order, with dray on the path and the other
-// files of examples beside it; but not those that install dray. Further arguments FROM=TO replace what
-// the service running the pipeline would.
+// pipeline runs every shell script of a file of examples in order, except those that install dray. dray is on
+// the path, and the other files of examples are in the same directory. Further arguments FROM=TO replace
+// what the service that runs the pipeline would replace.
 func (s *script) pipeline(ts *testscript.TestScript, args []string) {
 	dir := filepath.Join("..", "..", "..", "examples")
 	files, err := os.ReadDir(dir)
@@ -53,7 +53,7 @@ func (s *script) pipeline(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// shellScripts are the scripts below n, those of a list as one.
+// shellScripts returns the scripts below n. The scripts of a list are one script.
 func shellScripts(n *yaml.Node) (all []string) {
 	if n.Kind != yaml.MappingNode {
 		for _, child := range n.Content {

@@ -11,7 +11,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/serving"
 )
 
-// TestMain is dray itself where the test program is called so: shell scripts run it by a link.
+// TestMain runs dray if the test program is called dray, since shell scripts run it by a link of that name.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) != "dray" {
 		os.Exit(m.Run())
@@ -21,10 +21,10 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// noEnv is a world without variables.
+// noEnv is an environment without variables.
 func noEnv(string) string { return "" }
 
-// program is cli.Main of a program that is dray and drayd.
+// program is cli.Main of a program that has the functions of both dray and drayd.
 func program(ctx context.Context, args []string, world app.IO) int {
 	world.Serving = serving.New()
 	return cli.Main(ctx, args, world)

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
@@ -17,7 +16,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// newMan makes the command about the manual pages of root and all below it.
+// newMan makes dray man, which prints the manual pages of root and of all commands below it.
 func newMan(root func() *cobra.Command) *cobra.Command {
 	dir := ""
 	cmd := &cobra.Command{
@@ -30,7 +29,7 @@ func newMan(root func() *cobra.Command) *cobra.Command {
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if dir != "" && len(args) > 0 {
-			return flag.UsageError(cmd, errors.New("--dir and a command"), "--dir writes the pages of all commands")
+			return flag.UsageError(cmd, errors.New("--dir and a command both given"), "--dir writes the pages of all commands")
 		}
 		root := root()
 		root.InitDefaultHelpCmd()
@@ -44,18 +43,18 @@ func newMan(root func() *cobra.Command) *cobra.Command {
 		_, err = io.WriteString(cmd.OutOrStdout(), manual(page))
 		return err
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "write the pages of all commands into `DIR`, which is made")
+	cmd.Flags().StringVar(&dir, "dir", "", "write the pages of all commands into `DIR`, which is created if it does not exist")
 	return cmd
 }
 
-// manuals writes a page for cmd and for each command below it.
+// manuals writes the manual pages of cmd and of each command below it into dir.
 func manuals(dir string, cmd *cobra.Command) error {
 	err := os.MkdirAll(dir, 0o755)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, pageName(cmd)+".1"), []byte(manual(cmd)), 0o644)
 	}
 	if err != nil {
-		return &fault.Fault{Kind: fault.Unavailable, Op: "write manual pages", Name: dir, Hint: "check the directory's rights and room", Err: out.Bare(err)}
+		return &fault.Fault{Kind: fault.Unavailable, Op: "write manual pages", Name: dir, Hint: "check the permissions of the directory and the free space", Err: out.Bare(err)}
 	}
 	for _, c := range cmd.Commands() {
 		if c.Hidden {
@@ -70,19 +69,13 @@ func manuals(dir string, cmd *cobra.Command) error {
 
 func pageName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
 
-// manual is cmd's page in the man macros that every system has.
+// manual returns the manual page of cmd, in the man macros that every system has.
 func manual(cmd *cobra.Command) string {
 	var b strings.Builder
 	name := pageName(cmd)
-	about, usage := cmd.Long, cmd.UseLine()
-	if about == "" {
-		about = cmd.Short + "."
-	}
-	if !cmd.HasParent() {
-		usage = "dray COMMAND [flags]"
-	}
+	about, usage := aboutOf(cmd)
 	fmt.Fprintf(&b, ".TH %q 1 \"\" \"dray %s\"\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), app.ThisBuild().Version, roff(name), roff(cmd.Short))
-	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n.SH DESCRIPTION\n%s\n", roff(usage), roff(about))
+	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n.SH DESCRIPTION\n%s\n", roff(usage), strings.ReplaceAll(roff(about), "\n\n", "\n.PP\n"))
 	if cmd.HasSubCommands() {
 		b.WriteString(".SH COMMANDS\n")
 		for _, c := range cmd.Commands() {
@@ -92,16 +85,12 @@ func manual(cmd *cobra.Command) string {
 		}
 	}
 	b.WriteString(".SH OPTIONS\n")
-	option := func(f *pflag.Flag) {
-		value, text := pflag.UnquoteUsage(f)
-		short := ""
-		if f.Shorthand != "" {
-			short = "-" + f.Shorthand + ", "
+	for _, g := range flagGroups(cmd) {
+		fmt.Fprintf(&b, ".SS %s\n", roff(g.title))
+		for _, f := range g.flags {
+			fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(strings.TrimSpace(flagName(f))), roff(flagText(f)))
 		}
-		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(strings.TrimSpace(short+"--"+f.Name+" "+value)), roff(text))
 	}
-	cmd.LocalFlags().VisitAll(option)
-	cmd.InheritedFlags().VisitAll(option)
 	b.WriteString(".SH EXIT STATUS\n")
 	for _, e := range out.ExitMeanings {
 		fmt.Fprintf(&b, ".TP\n.B %d\n%s\n", e.Code, roff(e.Meaning))
@@ -113,7 +102,7 @@ func manual(cmd *cobra.Command) string {
 	return b.String()
 }
 
-// roff escapes what troff would take for an instruction.
+// roff escapes everything in s that troff would read as an instruction.
 func roff(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
 	lines := strings.Split(s, "\n")

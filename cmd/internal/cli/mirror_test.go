@@ -16,7 +16,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// awaiting is a writer that tells who waits for a text that it came.
+// awaiting is a writer on which a test can wait for a text.
 type awaiting struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
@@ -39,7 +39,7 @@ func (w *awaiting) String() string {
 	return w.text.String()
 }
 
-// await waits until all of the texts came.
+// await waits until all texts have been written.
 func (w *awaiting) await(t *testing.T, texts ...string) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
@@ -58,7 +58,7 @@ func (w *awaiting) await(t *testing.T, texts ...string) {
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("%q did not come:\n%s", missing, w)
+			t.Fatalf("%q was not written:\n%s", missing, w)
 		}
 	}
 }
@@ -96,13 +96,13 @@ func TestAWatchRunsRulesReadsThemAgainAndStops(t *testing.T) {
 
 	write("rules:\n- name: one\n  wat: 1\n")
 	hangup <- syscall.SIGHUP
-	story.await(t, `msg="new rules are refused, the old ones go on" err=`, `unknown key \"wat\"`)
+	story.await(t, `msg="new rules are invalid, the old rules stay in use" err=`, `unknown key \"wat\"`)
 
 	write("rules:\n" + rule("one", "app") + rule("two", "tool"))
 	hangup <- syscall.SIGHUP
 	story.await(t, `msg="rule is gone" rule=broken`, `msg="run ended" rule=two outcome=ok`)
 	if n := strings.Count(story.String(), `msg="run begins" rule=one`); n != 1 {
-		t.Errorf("a rule that is the same ran %d times", n)
+		t.Errorf("a rule that did not change ran %d times", n)
 	}
 	testbed.Same(t, src, dst, "tool", "v1", "tool", "v1")
 
@@ -113,7 +113,7 @@ func TestAWatchRunsRulesReadsThemAgainAndStops(t *testing.T) {
 	}
 	story.await(t, "msg=stopped")
 
-	// The next watch goes on from the last runs: nothing is due for hours.
+	// The next watch knows when the rules ran last, so nothing is due for hours.
 	again, quiet := context.WithCancel(t.Context())
 	later := newAwaiting()
 	go func() {

@@ -14,10 +14,10 @@ import (
 	"github.com/drayage/dray/internal/testbed/beside"
 )
 
-// A registry that counts pulls as Docker Hub does: the last line says what they were.
+// For a registry that counts pulls as Docker Hub does, the last line reports them.
 func TestTheLastLineTellsOfPulls(t *testing.T) {
 	limit := &beside.PullLimit{Limit: 3, Window: 6 * time.Hour}
-	// A refusal overtakes the pulls that are under way, which count all the same.
+	// A refusal may come before the pulls that are in progress have ended. These count too.
 	slow := func(next http.Handler) http.Handler {
 		return limit.Front(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if req.Method == http.MethodGet && testbed.Parse(req.URL.Path).Kind == testbed.Manifest {
@@ -29,7 +29,7 @@ func TestTheLastLineTellsOfPulls(t *testing.T) {
 	hub := testbed.Distribution(t, testbed.Options{Front: slow})
 	dst := testbed.Distribution(t, testbed.Options{})
 	testbed.Random(t, hub, "app", "v1", testbed.RandomOptions{Seed: 1})
-	testbed.Index(t, hub, "app", "v2", 3) // an index and three manifests: more than are left
+	testbed.Index(t, hub, "app", "v2", 3) // an index and three manifests, which is more than the pulls that are left
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	text := "registries:\n  hub: {host: \"" + hub.Host + "\", kind: dockerhub, plain-http: true}\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -41,7 +41,7 @@ func TestTheLastLineTellsOfPulls(t *testing.T) {
 		want string
 	}{
 		{"v1", 0, `^dray: copied 1 tag: .* requests, ` + regexp.QuoteMeta(hub.Host) + `: 1 pull spent, 2 of 3 left, all back by \d\d:\d\d, .*$`},
-		{"v1", 0, `^dray: nothing to do, right already: 1 tag, 2 requests, ` + regexp.QuoteMeta(hub.Host) + `: 0 pulls spent, 2 of 3 left, .*$`},
+		{"v1", 0, `^dray: nothing to do, up to date: 1 tag, 2 requests, ` + regexp.QuoteMeta(hub.Host) + `: 0 pulls spent, 2 of 3 left, .*$`},
 		{"v2", 75, `(?m)^dray: ` + regexp.QuoteMeta(hub.Host) + `: 2 pulls spent, 0 of 3 left, all back by \d\d:\d\d$`},
 	} {
 		var out, err bytes.Buffer

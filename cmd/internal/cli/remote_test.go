@@ -19,10 +19,10 @@ import (
 	"github.com/drayage/dray/internal/testbed/database"
 )
 
-// ulid is a job's id.
+// ulid is the form of a job's id.
 var ulid = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`)
 
-// served is a server in a process of its own.
+// served is a server in its own process.
 type served struct {
 	*exec.Cmd
 	host string
@@ -66,7 +66,7 @@ func (s served) kill() {
 	}
 }
 
-// slow holds the first blob back until it is let go, and says when it was asked for.
+// slow holds the first blob back until the test continues, and reports when it was requested.
 func slow(asked chan<- struct{}, goOn <-chan struct{}) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -147,7 +147,7 @@ func TestAnInterruptLeavesTheJobToTheServerAndSaysHowToFindIt(t *testing.T) {
 				t.Errorf("cancel: %d", code)
 			}
 			if code := program(t.Context(), []string{"jobs", "wait", id, "--server", url}, world); code != 130 {
-				t.Errorf("wait for what was canceled: %d", code)
+				t.Errorf("wait for a canceled job: %d", code)
 			}
 			continue
 		}

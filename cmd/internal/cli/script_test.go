@@ -22,42 +22,42 @@ import (
 	"github.com/drayage/dray/internal/testbed/beside"
 )
 
-var update = flag.Bool("update", false, "rewrite the expected output of scripts")
+var update = flag.Bool("update", false, "rewrite the expected output of scripts, and the files of testdata/help")
 
-// TestScripts runs testdata/script/*.txtar. Beside testscript's own commands there are:
+// TestScripts runs testdata/script/*.txtar. In addition to the commands of testscript there are:
 //
 //	registry NAME [basic|bearer|acr|readonly|throttled|tls]     start a registry; $NAME is its host
-//	registry NAME shelf=REPO; shelve NAME DIGEST [TAG…]         and Azure's own lists of one repository of it
-//	registry NAME live=REPO; lock NAME TAG ATTRIBUTE…           the same, of what it holds; switch attributes of a tag off
+//	registry NAME shelf=REPO; shelve NAME DIGEST [TAG…]         start one that has Azure's lists of a repository; add to them
+//	registry NAME live=REPO; lock NAME TAG ATTRIBUTE…           the same, with its real content; switch attributes of a tag off
 //	image NAME REGISTRY REPO TAG [index=N] [layers=N] [size=N] [seed=N]
 //	                                            store an image; $NAME is its digest
 //	dray ARGS…                                  run dray in process; it must exit 0
 //	exit CODE ARGS…                             run dray in process; it must exit with CODE
 //	expand FILE                                 put the values of variables into a file
-//	mask FILE COPY                              the file as output reads
-//	windows FILE COPY                           the file as an editor of Windows saves it
-//	record NAME                                 the last stdout, a line, is $NAME and reads {NAME}
-//	keep FILE ARGS…                             run dray in process; its stdout, unmasked, becomes the file
-//	feed FILE                                   stdin of the next dray
-//	json PATH WANT                              the last stdout is JSON and holds WANT at PATH ("steps.0.state", "steps.len")
-//	same REGISTRY REPO REF REGISTRY REPO REF   every byte of an image arrived
+//	mask FILE COPY                              copy a file with names in place of values, as in output
+//	windows FILE COPY                           copy a file as an editor of Windows saves it
+//	record NAME                                 set $NAME to the last stdout, one line, which output shows as {NAME}
+//	keep FILE ARGS…                             run dray in process and write its stdout to the file
+//	feed FILE                                   give the next dray the file as stdin
+//	json PATH WANT                              check that the last stdout is JSON with WANT at PATH ("steps.0.state", "steps.len")
+//	same REGISTRY REPO REF REGISTRY REPO REF   check that two images are equal in every byte
 //	paper FILE [FROM=TO…]                       run the blocks of a page of docs
 //	tour FILE [QUOTING…]                        run a page of docs, and compare its output
 //	release DIR                                 write an image like the release image to a layout on disk
-//	entra                                       a service principal in the environment, and an Entra that knows it
+//	entra                                       set a service principal in the environment, and start an Entra
 //	pipeline FILE [FROM=TO…]                    run the shell scripts of a pipeline of examples
-//	server NAME ARGS…                           run dray serve in process; $NAME is its address, which it is again when
-//	                                            it was stopped (halt NAME) and begins anew
-//	forget REGISTRY; requests REGISTRY METHOD KIND N
+//	server NAME ARGS…                           run dray serve in process; $NAME is its address, which it keeps when it
+//	                                            is stopped (halt NAME) and started again
+//	forget REGISTRY; requests REGISTRY METHOD KIND N            forget the log; check the number of requests since
 //
-// In output, hosts read {NAME}, digests of images {NAME}, the script's directory {WORK}, durations T.
+// Output shows hosts and digests of images as {NAME}, the directory of the script as {WORK}, durations as T.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: *update, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Values["script"] = &script{tb: env.T().(testing.TB), registries: map[string]*testbed.Registry{}, shelves: map[string]*beside.Shelf{}, servers: map[string]func(){}}
 			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("GORACE", os.Getenv("GORACE")) // make test lets each process end without a second's sleep
+			env.Setenv("GORACE", os.Getenv("GORACE")) // with the value of make test, each process ends without a sleep of one second
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -88,12 +88,12 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// script is what the commands of one script share.
+// script is the state that the commands of one script share.
 type script struct {
 	tb         testing.TB
 	registries map[string]*testbed.Registry
 	shelves    map[string]*beside.Shelf
-	names      []string // pairs for strings.NewReplacer: what is put out, what it reads
+	names      []string // pairs for strings.NewReplacer: a value, and how output shows it
 	servers    map[string]func()
 	stdin      string
 	stdout     []byte
@@ -102,7 +102,7 @@ type script struct {
 func command(do func(*script, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg {
-			ts.Fatalf("! is not for this command")
+			ts.Fatalf("this command does not take !")
 		}
 		do(ts.Value("script").(*script), ts, args)
 	}
@@ -139,10 +139,10 @@ func (s *script) startRegistry(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// entraToken is an Entra access token by its claims; $entra in scripts that start an acr registry.
+// entraToken has the claims of an Entra access token. It is $entra in scripts that start an acr registry.
 const entraToken = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL3N0cy53aW5kb3dzLm5ldC9jYW5hcnkvIn0.c2ln"
 
-// throttled asks everybody to come back in an hour.
+// throttled answers every request with 429 and asks to wait for an hour.
 func throttled(http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3600")
@@ -150,7 +150,7 @@ func throttled(http.Handler) http.Handler {
 	})
 }
 
-// readOnly answers 403 to whoever wants to write.
+// readOnly answers 403 to every request that writes.
 func readOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -201,7 +201,7 @@ func (s *script) run(ts *testscript.TestScript, args []string) int {
 	return code
 }
 
-// masked puts names for what differs from run to run.
+// masked replaces values that differ from run to run by names.
 func (s *script) masked(ts *testscript.TestScript, text string) string {
 	return strings.NewReplacer(append(slices.Clone(s.names), ts.Getenv("WORK"), "{WORK}")...).Replace(text)
 }
@@ -229,7 +229,7 @@ func (s *script) keep(ts *testscript.TestScript, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), s.stdout, 0o600))
 }
 
-// windows puts a byte order mark before a file, CR before each LF, and takes the last line end away.
+// windows adds a byte order mark to a file, puts CR before each LF, and removes the last line end.
 func (s *script) windows(ts *testscript.TestScript, args []string) {
 	text := "\ufeff" + strings.ReplaceAll(strings.TrimSuffix(ts.ReadFile(args[0]), "\n"), "\n", "\r\n")
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))

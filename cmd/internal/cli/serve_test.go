@@ -53,7 +53,7 @@ func (s *script) serve(ts *testscript.TestScript, args []string) {
 
 func (s *script) halt(_ *testscript.TestScript, args []string) { s.servers[args[0]]() }
 
-// record keeps what was printed, such as an id or a token.
+// record stores what was printed, such as an id or a token, in a variable.
 func (s *script) record(ts *testscript.TestScript, args []string) {
 	s.name(ts, args[0], strings.TrimSpace(string(s.stdout)))
 }

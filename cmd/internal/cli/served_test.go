@@ -14,11 +14,11 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// handing runs a command of a program that serves nothing itself. It returns what drayd was given.
+// handing runs a command of a program without the functions of a server. It returns the arguments for drayd.
 func handing(t *testing.T, args ...string) (given []string, code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	unread, end := io.Pipe() // whoever reads it hangs
+	unread, end := io.Pipe() // reading it would block
 	defer end.Close()
 	code = Main(t.Context(), args, app.IO{In: unread, Out: &out, Err: &err, Env: noEnv, Home: t.TempDir(),
 		Drayd: func(_ context.Context, args []string) (int, error) {
@@ -74,7 +74,7 @@ func TestWhereDraydDoesNotRunTheErrorIsToldAsAnyOther(t *testing.T) {
 	}
 }
 
-// collecting runs gc of a program that serves, called by another.
+// collecting runs gc of a program with the functions of a server, as dray runs drayd. It returns stderr.
 func collecting(t *testing.T, caller string, flags ...string) string {
 	t.Helper()
 	var err bytes.Buffer

@@ -17,7 +17,7 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// cancelling calls cancel when enough lines were written to it.
+// cancelling is a writer that calls cancel when enough lines have been written.
 type cancelling struct {
 	mu     sync.Mutex
 	text   bytes.Buffer

@@ -9,36 +9,40 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 )
 
-// IO is the world as a command sees it.
+// IO holds everything that a command gets from its process. Tests replace it.
 type IO struct {
 	In  io.Reader
 	Out io.Writer
 	Err io.Writer
 
-	Env  func(string) string // how variables are read, as os.Getenv
-	Home string              // the user's home directory; "" for none
-	Run  string              // podman's run directory where $XDG_RUNTIME_DIR is unset; "" for none
+	Env  func(string) string // reads a variable, as os.Getenv does
+	Home string              // the home directory of the user; "" if there is none
+	Run  string              // podman's run directory if $XDG_RUNTIME_DIR is not set; "" if there is none
 
 	Terminal Terminal
 
-	// Hangup sends when the process is asked to read its files again, by SIGHUP, until the
-	// context ends; nil never does.
+	// Hangup returns a channel that gets a value for each SIGHUP, which asks the process to read its
+	// files again, until the context ends. nil means that there is no such signal.
 	Hangup func(context.Context) <-chan os.Signal
 
-	// Serving is what serve and worker do in this process; nil leaves them to Drayd.
+	// Serving has the functions of a server, if this program links them; nil means that Drayd does
+	// their work.
 	Serving *Serving
-	// Drayd carries out the command of these arguments in drayd and returns its exit code,
-	// unless the process becomes drayd.
+	// Drayd runs the program drayd with these arguments and returns its exit code. It does not return
+	// if this process becomes drayd.
 	Drayd func(ctx context.Context, args []string) (int, error)
-	// Only names the commands that there are; nil is all.
+	// Only names the commands that this program has; nil means all.
 	Only []string
 }
 
-// Terminal holds what is known of the terminal. The zero Terminal is none: a pipe, a file, a CI log.
+// Terminal describes the terminal of a run. The zero Terminal means that there is none: the streams are
+// pipes or files, as in a CI job.
 type Terminal struct {
-	// Progress says that Err is a terminal: bars can be drawn.
+	// Progress reports whether Err is a terminal, so that progress bars can be drawn on it.
 	Progress bool
-	// Password reads a line of In without echo; nil when nobody can be asked. It returns when
+	// Width is the number of columns of Out; 0 means that Out is not a terminal.
+	Width int
+	// Password reads a line from In without echo; nil means that In is not a terminal. It returns when
 	// its context ends.
 	Password func(context.Context) ([]byte, error)
 }

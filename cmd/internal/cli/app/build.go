@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// Build says which dray this is.
+// Build describes this program.
 type Build struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
@@ -14,7 +14,7 @@ type Build struct {
 	Arch     string `json:"arch"`
 }
 
-// ThisBuild reads what the go command stamped into the program.
+// ThisBuild reads what the go command has stored in the program.
 func ThisBuild() Build {
 	b := Build{Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
@@ -32,8 +32,8 @@ func ThisBuild() Build {
 	return b
 }
 
-// Version is the version of this program.
+// Version returns the version of this program.
 func Version() string { return ThisBuild().Version }
 
-// CalledBy is the variable in which dray tells drayd its version.
+// CalledBy is the environment variable in which dray passes its version to drayd.
 const CalledBy = "DRAY_CALLED_BY"

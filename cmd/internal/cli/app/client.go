@@ -19,12 +19,13 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// serverURL is the server that the flag, the environment or the configuration names; "" for none.
+// serverURL returns the server that the flag, the environment or the configuration names; "" if there is
+// none.
 func (a *App) serverURL(file config.Config) string {
 	return cmp.Or(a.Common.Server, a.IO.Env("DRAY_SERVER"), file.Client.Server)
 }
 
-// Client speaks to the server that is named; nil where none is.
+// Client returns a client of the server that flag, environment or configuration name; nil if there is none.
 func (a *App) Client(ctx context.Context) (*client.Client, error) {
 	file, err := a.LoadConfig()
 	if err != nil {
@@ -44,18 +45,18 @@ func (a *App) Client(ctx context.Context) (*client.Client, error) {
 	return client.New(c)
 }
 
-// NeedClient is client where there is nothing to do without a server.
+// NeedClient is Client for a command that needs a server. It returns an error if there is none.
 func (a *App) NeedClient(cmd *cobra.Command) (*client.Client, error) {
 	c, err := a.Client(cmd.Context())
 	if err == nil && c == nil {
-		return nil, flag.UsageError(cmd, errors.New("no server is named"), "--server URL, DRAY_SERVER, or client: in the configuration")
+		return nil, flag.UsageError(cmd, errors.New("no server is named"), "give --server URL, or set DRAY_SERVER or client.server in the configuration")
 	}
 	return c, err
 }
 
-// serverToken is the token for a server: of the environment, of the configuration for the server
-// that it names, else what dray login or docker login kept for the host. A login of docker's that
-// is no token of a server's is nobody's business there.
+// serverToken returns the token for a server: that of DRAY_TOKEN, else that of the configuration if it names
+// this server, else the login that dray login or docker login stored for the host. Such a login counts
+// only if it is a token of a dray server: another password must not be sent there.
 func (a *App) serverToken(ctx context.Context, address string, c config.Client) (credential.Secret, error) {
 	if t := a.IO.Env("DRAY_TOKEN"); t != "" {
 		return credential.New(t), nil
@@ -68,7 +69,7 @@ func (a *App) serverToken(ctx context.Context, address string, c config.Client) 
 	case c.TokenFile != "":
 		raw, err := os.ReadFile(c.TokenFile)
 		if err == nil && strings.TrimSpace(string(raw)) == "" {
-			err = errors.New("it is empty")
+			err = errors.New("the file is empty")
 		}
 		if err != nil {
 			return credential.Secret{}, &fault.Fault{Kind: fault.Invalid, Op: "read token", Name: c.TokenFile, Err: out.Bare(err)}
@@ -77,7 +78,7 @@ func (a *App) serverToken(ctx context.Context, address string, c config.Client) 
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return credential.Secret{}, nil // the client says what is wrong with it
+		return credential.Secret{}, nil // client.New reports what is wrong with the address
 	}
 	host, err := ref.Host(u.Host)
 	if err != nil {
@@ -90,7 +91,7 @@ func (a *App) serverToken(ctx context.Context, address string, c config.Client) 
 	return l.Password, nil
 }
 
-// Reach says what may help where a server did not answer, or did not know who asks.
+// Reach adds a hint to the error of a server that did not answer, or that refused the token.
 func Reach(err error) error {
 	var f *fault.Fault
 	switch {
@@ -98,7 +99,7 @@ func Reach(err error) error {
 	case f.Kind == fault.Unavailable && f.Op == "ask":
 		return out.WithHint(err, "is dray serve running there?")
 	case f.Kind == fault.Denied && strings.Contains(err.Error(), "authenticate"):
-		return out.WithHint(err, "DRAY_TOKEN, or client: in the configuration, says who asks")
+		return out.WithHint(err, "set DRAY_TOKEN, or a token under client: in the configuration")
 	}
 	return err
 }

@@ -1,12 +1,12 @@
-// Package app is what every run of the command line has: its streams and flags, the configuration,
-// logins, and the way to a server. In the order of the walk:
+// Package app holds what every run of the command line has: its streams and flags, the configuration,
+// logins, and the client of a server. In the order of the walk:
 //
-//	client.go     the client of the server that is named
+//	client.go     the client of the server that flag, environment or configuration name
 //	open.go       the Dray that configuration and flags describe
-//	login.go      logins of flags, the environment and a person
-//	terminal.go   whether a person is there
-//	patience.go   leaving behind what does not return after an interrupt
-//	build.go      which dray this is
-//	app.go        one run, and the world around it
-//	serving.go    what commands of a server ask of the program that has its database and registry
+//	login.go      logins from flags, the environment and the terminal
+//	terminal.go   whether the standard streams are terminals
+//	patience.go   not waiting for a function that does not return after an interrupt
+//	build.go      the version of this program
+//	app.go        one run of the command line, and what it gets from the process
+//	serving.go    the functions of a server, which only the program drayd links
 package app

@@ -16,14 +16,14 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// AzLogin is az's -u and -p, else dray's own ways.
-func (a *App) AzLogin(cmd *cobra.Command, f *flag.Az) (*credential.Login, error) {
+// AzLogin returns the login of az's -u and -p, else the first login that one of ways finds.
+func (a *App) AzLogin(cmd *cobra.Command, f *flag.Az, ways ...func(context.Context) (*credential.Login, error)) (*credential.Login, error) {
 	typed := cmd.Flags().Changed("password")
 	switch {
 	case f.PasswordStdin && typed:
 		return nil, flag.UsageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
 	case f.Username == "" && !typed && !f.PasswordStdin:
-		return a.OneLogin(cmd.Context(), a.SourceLogin, a.TargetLogin)
+		return a.OneLogin(cmd.Context(), ways...)
 	case f.PasswordStdin:
 		var err error
 		if f.Password, err = a.ReadPassword(); err != nil {
@@ -38,7 +38,8 @@ func (a *App) AzLogin(cmd *cobra.Command, f *flag.Az) (*credential.Login, error)
 	return &l, nil
 }
 
-// OneLogin is the login of a command that has one side only: the first that was given.
+// OneLogin returns the login of a command that knows only one registry: the first login that one of ways
+// finds, or nil.
 func (a *App) OneLogin(ctx context.Context, ways ...func(context.Context) (*credential.Login, error)) (*credential.Login, error) {
 	for _, way := range ways {
 		if l, err := way(ctx); l != nil || err != nil {
@@ -48,13 +49,13 @@ func (a *App) OneLogin(ctx context.Context, ways ...func(context.Context) (*cred
 	return nil, nil
 }
 
-// SourceLogin is the login that the command line or the environment names for the source; nil leaves
-// the search to the configuration and the files of docker and podman.
+// SourceLogin returns the login at the source that the command line or the environment gives. nil means that
+// there is none, and that the configuration and the files of docker and podman are searched.
 func (a *App) SourceLogin(ctx context.Context) (*credential.Login, error) {
 	return a.loginFrom(ctx, "--src-creds", a.Common.SrcCreds, "DRAY_SRC")
 }
 
-// TargetLogin is the same for the target.
+// TargetLogin is SourceLogin for the target.
 func (a *App) TargetLogin(ctx context.Context) (*credential.Login, error) {
 	return a.loginFrom(ctx, "--dst-creds", a.Common.DstCreds, "DRAY_DST")
 }
@@ -78,7 +79,7 @@ func (a *App) loginFrom(ctx context.Context, flag, value, prefix string) (*crede
 	return &l, nil
 }
 
-// askPassword prompts on stderr, so that stdout stays the answer.
+// askPassword asks for a password on stderr, since stdout is for the answer.
 func (a *App) askPassword(ctx context.Context, user string) (credential.Login, error) {
 	if _, err := io.WriteString(a.Err, "Password for "+user+": "); err != nil {
 		return credential.Login{}, err
@@ -91,17 +92,18 @@ func (a *App) askPassword(ctx context.Context, user string) (credential.Login, e
 	return credential.FromPassword(user, string(password))
 }
 
-// maxStdinPassword bounds what --password-stdin reads, in bytes; Entra tokens with many groups have some 10 KiB.
+// maxStdinPassword limits what --password-stdin reads, in bytes. Entra tokens with many groups have about
+// 10 KiB.
 const maxStdinPassword = 64 << 10
 
-// ReadPassword reads what --password-stdin means.
+// ReadPassword reads the password of --password-stdin.
 func (a *App) ReadPassword() (string, error) {
 	b, err := io.ReadAll(io.LimitReader(a.IO.In, maxStdinPassword+1))
 	if err == nil && len(b) > maxStdinPassword {
-		err = errors.New("longer than 64 KiB")
+		err = errors.New("the password is longer than 64 KiB")
 	}
 	if err == nil && strings.TrimSpace(string(b)) == "" {
-		err = errors.New("nothing came")
+		err = errors.New("stdin has no password")
 	}
 	if err != nil {
 		return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: "--password-stdin", Err: err}
@@ -109,10 +111,10 @@ func (a *App) ReadPassword() (string, error) {
 	return string(b), nil
 }
 
-// AskLogin asks a person for what is missing.
+// AskLogin asks a person for the password, and for the user if it is empty.
 func (a *App) AskLogin(cmd *cobra.Command, user string) (credential.Login, error) {
 	if a.IO.Terminal.Password == nil {
-		return credential.Login{}, flag.UsageError(cmd, errors.New("no password"), "-p PASSWORD or --password-stdin")
+		return credential.Login{}, flag.UsageError(cmd, errors.New("no password given"), "give --password-stdin or -p PASSWORD")
 	}
 	if user == "" {
 		fmt.Fprint(a.Err, "User: ")
@@ -120,18 +122,18 @@ func (a *App) AskLogin(cmd *cobra.Command, user string) (credential.Login, error
 			return bufio.NewReader(io.LimitReader(a.IO.In, 4096)).ReadString('\n')
 		})
 		if user = strings.TrimSpace(line); user == "" || err != nil {
-			return credential.Login{}, flag.UsageError(cmd, errors.New("no user"), "-u USER")
+			return credential.Login{}, flag.UsageError(cmd, errors.New("no user given"), "give -u USER")
 		}
 	}
 	return a.askPassword(cmd.Context(), user)
 }
 
-// Files are the places of docker and podman as this command's world has them.
+// Files returns the places where docker and podman store logins.
 func (a *App) Files() credential.Files {
 	return credential.Files{Env: a.IO.Env, Home: a.IO.Home, Run: a.IO.Run}
 }
 
-// Variable is the value of one that a setting names.
+// Variable returns the value of the environment variable that a setting names.
 func (a *App) Variable(setting, name string) (string, error) {
 	return config.Variable(a.IO.Env, setting, name)
 }

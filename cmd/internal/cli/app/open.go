@@ -9,9 +9,9 @@ import (
 	"github.com/drayage/dray/credential"
 )
 
-// Open makes the Dray that the configuration and the flags describe. A flag wins over the file; a
-// login of a flag or a DRAY_ variable wins over the file's, which wins over docker's and podman's,
-// which win over an identity that a cloud gives this machine or person.
+// Open makes the Dray that the configuration and the flags describe. A flag takes precedence over the file.
+// Logins have this order: flags and DRAY_ variables, the configuration, the files of docker and podman,
+// and last an identity that a cloud gives to this machine or person.
 func (a *App) Open() (*dray.Dray, error) {
 	c, _, err := a.DrayConfig()
 	if err != nil {
@@ -21,7 +21,7 @@ func (a *App) Open() (*dray.Dray, error) {
 	return dray.New(c)
 }
 
-// DrayConfig is what Open makes a Dray of, and the file that it read.
+// DrayConfig returns the settings from which Open makes a Dray, and the configuration file.
 func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 	file, err := a.LoadConfig()
 	if err != nil {
@@ -46,7 +46,8 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 	return c, file, nil
 }
 
-// StateDir is where uploads are recorded; "" for nowhere (XDG base directory specification 0.8).
+// StateDir returns the directory where uploads are recorded; "" means that they are not (XDG base directory
+// specification 0.8).
 func (a *App) StateDir() string {
 	dir := a.IO.Env("DRAY_STATE_DIR")
 	switch {
@@ -64,7 +65,7 @@ func (a *App) StateDir() string {
 	return filepath.Join(a.IO.Home, ".local", "state", "dray")
 }
 
-// Clouds are the logins that an identity in a cloud is good for.
+// Clouds returns the lookups that make logins from an identity in a cloud.
 func (a *App) Clouds(file config.Config) credential.Chain {
 	c := credential.Clouds{Cloud: credential.Cloud{Env: a.IO.Env, Home: a.IO.Home}}
 	for _, r := range file.Registries {
@@ -75,7 +76,7 @@ func (a *App) Clouds(file config.Config) credential.Chain {
 	return c.Lookups()
 }
 
-// LoadConfig reads the file that the flag or the environment names, else the default one.
+// LoadConfig reads the configuration file that the flag or the environment names, else the default one.
 func (a *App) LoadConfig() (config.Config, error) {
 	l := a.Loader()
 	for _, path := range []string{a.Common.Config, a.IO.Env("DRAY_CONFIG")} {
@@ -86,10 +87,10 @@ func (a *App) LoadConfig() (config.Config, error) {
 	return l.LoadDefault()
 }
 
-// Loader reads configurations in this command's world.
+// Loader returns a loader of configuration files with the variables and home directory of this run.
 func (a *App) Loader() config.Loader { return config.Loader{Env: a.IO.Env, Home: a.IO.Home} }
 
-// override lays the flags for all registries over the settings of one.
+// override returns the settings of a registry with those of the flags in their place.
 func (a *App) override(s dray.Settings) dray.Settings {
 	if a.Common.PlainHTTP {
 		s.PlainHTTP, s.Insecure, s.CAFile, s.ClientCert, s.ClientKey = true, false, "", "", ""

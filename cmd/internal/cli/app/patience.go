@@ -8,15 +8,15 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Grace is how long a verb may take to return after it was interrupted. A person expects the
-// prompt back within a second; the content at the targets is safe at any instant.
+// Grace is how long a verb may take to return after an interrupt. A person expects the prompt back within a
+// second, and the targets are in a valid state at any instant.
 const Grace = 800 * time.Millisecond
 
-// ErrLate says that a verb had not returned when its grace was over.
+// ErrLate is the error of a verb that did not return within Grace.
 var ErrLate = errors.New("interrupted")
 
-// Patiently calls f and waits for it, but not longer than grace after ctx ended. Where f is late it
-// is left behind: the process ends next.
+// Patiently calls f and waits for it, but at most grace after ctx has ended. If f takes longer, Patiently
+// returns ErrLate while f is still running. The caller must end the process soon.
 func Patiently[T any](ctx context.Context, grace time.Duration, f func() (T, error)) (T, error) {
 	type result struct {
 		value T

@@ -21,6 +21,6 @@ func TestAVerbThatDoesNotReturnIsLeftBehind(t *testing.T) {
 		if took := time.Since(began); took != time.Minute+Grace || !fault.Is(err, fault.Canceled) {
 			t.Errorf("after %s: %v", took, err)
 		}
-		time.Sleep(time.Hour) // a bubble waits for its goroutines; a process does not
+		time.Sleep(time.Hour) // synctest waits for all goroutines; a process does not
 	})
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/drayage/dray/credential"
 )
 
-// Office is where tokens, secrets and the audit log of a server are looked after: the server, as
-// its admin, or its database, as whoever is at the machine.
+// Office manages the tokens, the secrets and the audit log of a server. It is either a client of the server
+// with the rights of an admin, or the database of the server, opened on its machine.
 type Office interface {
 	MakeToken(context.Context, wire.NewToken) (wire.MadeToken, error)
 	Tokens(context.Context) ([]wire.Token, error)
@@ -26,11 +26,11 @@ type Office interface {
 	Verify(context.Context) error
 }
 
-// Serving is what the commands of a server do where its database and its registry are. Package
-// serving has it, which only drayd links; dray executes drayd in its place.
+// Serving has the functions of the commands of a server, which need its database and its registry. Package
+// serving makes it. Only the program drayd links that package; dray runs drayd instead.
 type Serving struct {
-	Serve   func(context.Context, Setup) error // until the context ends
-	Work    func(context.Context, Setup) error // the same, on jobs alone
+	Serve   func(context.Context, Setup) error // returns when the context ends
+	Work    func(context.Context, Setup) error // the same, but only runs jobs
 	Check   func(context.Context, Setup) ([]wire.Finding, error)
 	Office  func(context.Context, Setup) (o Office, done func() error, err error)
 	Collect func(context.Context, Setup, Sweep) (wire.Collected, error)
@@ -38,24 +38,24 @@ type Serving struct {
 	Restore func(ctx context.Context, s Setup, from string) (wire.Saved, error)
 }
 
-// Setup is what the flags, the configuration and the environment say of a server.
+// Setup holds the settings of a server from the flags, the configuration and the environment.
 type Setup struct {
-	ServeFlags // each wins over File
+	ServeFlags // each takes precedence over File
 	File       config.Server
 	Dray       dray.Config
 
 	Data      string // the directory
-	Database  string // its URL; "" is the file in Data
+	Database  string // its URL; "" means the file in Data
 	Egress    []netip.Prefix
-	Schedules []wire.ScheduleRequest // nil leaves those that there are
+	Schedules []wire.ScheduleRequest // nil leaves the stored schedules as they are
 
 	Version string
 	Log     *slog.Logger
 	Env     func(string) string
-	Ready   func(net.Addr) // is called once, when it serves; the address of a worker may be nil
+	Ready   func(net.Addr) // called once, when the server is ready; a worker may have no address
 }
 
-// ServeFlags are those of serve and worker.
+// ServeFlags holds the flags of dray serve and dray worker.
 type ServeFlags struct {
 	PlaceFlags
 	Listen    string
@@ -65,19 +65,19 @@ type ServeFlags struct {
 	ClientCA  string
 	Htpasswd  string
 	Plain     bool
-	Nets      []string // of --egress, as they were written
+	Nets      []string // the values of --egress, as they were typed
 	Slots     int
 	Keep      time.Duration
 	Check     bool
 }
 
-// PlaceFlags say where a server keeps what it knows.
+// PlaceFlags says where a server stores its data.
 type PlaceFlags struct {
 	Data     string
 	Database string
 }
 
-// Sweep are the flags of gc.
+// Sweep holds the flags of dray serve gc.
 type Sweep struct {
 	DryRun   bool
 	Untagged bool

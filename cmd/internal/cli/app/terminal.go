@@ -7,16 +7,19 @@ import (
 	"golang.org/x/term"
 )
 
-// TerminalOf looks whether a person sits at in and err.
-func TerminalOf(in, err *os.File) Terminal {
+// TerminalOf reports which of the standard streams in, out and err are terminals, and what these can do.
+func TerminalOf(in, out, err *os.File) Terminal {
 	t := Terminal{Progress: term.IsTerminal(int(err.Fd()))}
+	if columns, _, err := term.GetSize(int(out.Fd())); err == nil {
+		t.Width = columns
+	}
 	if fd := int(in.Fd()); term.IsTerminal(fd) {
 		t.Password = func(ctx context.Context) ([]byte, error) { return readPassword(ctx, fd) }
 	}
 	return t
 }
 
-// readPassword gives the terminal its echo back when ctx ends first.
+// readPassword reads a line without echo. If ctx ends first, it turns the echo on again.
 func readPassword(ctx context.Context, fd int) ([]byte, error) {
 	before, err := term.GetState(fd)
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Known is a verb that is known without asking anybody.
+// Known returns a What for a request that is complete already.
 func Known(r wire.Request) What {
 	return func(context.Context, *client.Client, *dray.Dray) (wire.Request, error) { return r, nil }
 }
 
-// loginJSON is a login as it travels in the body of a request; nil for none.
+// loginJSON returns a login in the form that a request has; nil if there is none.
 func loginJSON(l *credential.Login) *wire.Login {
 	if l == nil {
 		return nil
@@ -28,12 +28,12 @@ func loginJSON(l *credential.Login) *wire.Login {
 	return &wire.Login{Scheme: scheme, User: l.User, Password: l.Password.Reveal()}
 }
 
-// Logins are those of a request for both its ends.
+// Logins returns the logins of a request for source and target.
 func Logins(source, target *credential.Login) wire.Logins {
 	return wire.Logins{SourceLogin: loginJSON(source), TargetLogin: loginJSON(target)}
 }
 
-// taggingJSON is m, whose expressions were written as renames.
+// taggingJSON returns m in the form of a request; renames are its expressions as they were typed.
 func taggingJSON(m plan.TagMap, renames []string) wire.Tagging {
 	t := wire.Tagging{Rename: renames}
 	for _, p := range m.Pairs {
@@ -42,7 +42,7 @@ func taggingJSON(m plan.TagMap, renames []string) wire.Tagging {
 	return t
 }
 
-// Import is an import, whose expressions about tags were written as renames.
+// Import returns the request of an import; renames are the expressions of --rename as they were typed.
 func Import(req dray.ImportRequest, renames []string) wire.Request {
 	return wire.Request{Kind: wire.KindImport, Import: &wire.Import{
 		Source: req.Source, SourceRegistry: req.SourceRegistry, Target: req.Target, Images: req.Images, Repositories: req.Repositories, Tags: req.Tags,
@@ -51,7 +51,7 @@ func Import(req dray.ImportRequest, renames []string) wire.Request {
 	}}
 }
 
-// Copy is a copy, likewise.
+// Copy returns the request of a copy; renames are as for Import.
 func Copy(req dray.CopyRequest, renames []string) wire.Request {
 	return wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{
 		Source: req.Source, Targets: req.Targets, All: string(req.Tags), Tagging: taggingJSON(req.Map, renames),
@@ -59,14 +59,14 @@ func Copy(req dray.CopyRequest, renames []string) wire.Request {
 	}}
 }
 
-// Tag is a tag, likewise.
+// Tag returns the request of dray tag; renames are as for Import.
 func Tag(req dray.TagRequest, renames []string) wire.Request {
 	return wire.Request{Kind: wire.KindTag, Tag: &wire.Tag{
 		Image: req.Image, Tags: req.Tags, Tagging: taggingJSON(req.Map, renames), Hold: string(req.Hold), Login: loginJSON(req.Login),
 	}}
 }
 
-// Batch is a list.
+// Batch returns the request of a batch.
 func Batch(req dray.BatchRequest) wire.Request {
 	b := &wire.Batch{Target: req.Target, Overwrite: string(req.Overwrite), Hold: string(req.Hold), Backup: req.Backup.Template, Logins: Logins(req.SourceLogin, req.TargetLogin)}
 	for _, e := range req.Entries {
@@ -75,8 +75,8 @@ func Batch(req dray.BatchRequest) wire.Request {
 	return wire.Request{Kind: wire.KindBatch, Batch: b}
 }
 
-// endsJSON is what a transfer and a verify are about, in the words of the flags: ages count from when
-// the server takes the job in.
+// endsJSON returns the sources, the target, the selection and the mapping of a transfer or verify, with the
+// texts of the flags. Ages such as 90d count back from the time when the server accepts the job.
 func endsJSON(f *flag.Ends, req dray.TransferRequest) wire.Ends {
 	e := wire.Ends{
 		Sources: req.Sources, Target: req.Target, Prefer: req.Prefer, InUse: f.InUseText,
@@ -94,7 +94,7 @@ func endsJSON(f *flag.Ends, req dray.TransferRequest) wire.Ends {
 	return e
 }
 
-// Transfer rests for delay seconds after each image.
+// Transfer returns the request of a transfer, which rests for delay seconds after each image.
 func Transfer(f *flag.Ends, delay float64, req dray.TransferRequest) wire.Request {
 	return wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{
 		Ends: endsJSON(f, req), Overwrite: string(req.Overwrite), Backup: req.Backup.Template, Proof: string(req.Proof),
@@ -102,12 +102,13 @@ func Transfer(f *flag.Ends, delay float64, req dray.TransferRequest) wire.Reques
 	}}
 }
 
-// Verify is a verify of what f says.
+// Verify returns the request of a verify.
 func Verify(f *flag.Ends, req dray.VerifyRequest) wire.Request {
 	return wire.Request{Kind: wire.KindVerify, Verify: &wire.Verify{
 		Ends: endsJSON(f, req.Of), Depth: string(req.Depth), Sample: req.Sample, Heal: req.Heal, By: req.By, Logins: Logins(req.Of.SourceLogin, req.Of.TargetLogin),
 	}}
 }
 
-// What is a verb as a server takes it. What needs one, such as to send a file first, may ask c.
+// What makes the request of a verb for a server. It may send other requests with c first, for example to
+// upload a file.
 type What func(ctx context.Context, c *client.Client, d *dray.Dray) (wire.Request, error)

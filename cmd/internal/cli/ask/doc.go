@@ -1,5 +1,5 @@
-// Package ask is what was typed, as the requests that a server takes. In the order of the walk:
+// Package ask turns command lines and rules into requests to a server. In the order of the walk:
 //
-//	rules.go   rules of mirror as schedules
+//	rules.go   mirror rules as schedules
 //	ask.go     verbs as requests
 package ask

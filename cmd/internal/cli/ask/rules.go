@@ -12,7 +12,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Schedules makes requests of a rule.
+// Schedules returns the schedules of a rule: one for its sources, and one for its images.
 func Schedules(d *dray.Dray, r config.Mirror, path string) ([]wire.ScheduleRequest, error) {
 	bad := func(err error, hint string) ([]wire.ScheduleRequest, error) {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "schedule", Name: fmt.Sprintf("%s:%d: %s", path, r.Line, r.Name), Err: err, Hint: hint}
@@ -22,9 +22,9 @@ func Schedules(d *dray.Dray, r config.Mirror, path string) ([]wire.ScheduleReque
 		s.Cron = "@every " + r.Every
 	}
 	if s.Cron == "" {
-		return bad(errors.New("it has no times"), "give it schedule: or every:; dray mirror runs rules without")
+		return bad(errors.New("the rule has no schedule"), "give it schedule: or every:; only dray mirror runs rules without one")
 	}
-	// The rule is read as dray mirror reads it, so that what is wrong is said here.
+	// Reading the rule as dray mirror does reports errors here, and not at the server.
 	work, err := mirror.WorkOf(d, r, time.Now())
 	if err != nil {
 		return bad(err, fault.HintOf(err))
@@ -45,7 +45,7 @@ func Schedules(d *dray.Dray, r config.Mirror, path string) ([]wire.ScheduleReque
 	return all, nil
 }
 
-// transferOf is the rule r, which req was made of, in the words that a server takes.
+// transferOf returns the transfer of rule r for a server; req was made from r.
 func transferOf(r config.Mirror, req dray.TransferRequest) *wire.Transfer {
 	return &wire.Transfer{
 		Ends: wire.Ends{

@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 )
 
-// Az are those that az acr's commands about a registry's content share.
+// Az holds the flags that the commands of az acr about a registry's content share.
 type Az struct {
 	Registry      string
 	Username      string
@@ -22,27 +22,44 @@ type Az struct {
 	Query         string
 	quietToo      bool // --only-show-errors
 
-	Search *jmespath.JMESPath // query, compiled; nil is none
+	Search *jmespath.JMESPath // Query, compiled by Settle; nil means no query
 }
 
-// AddTo adds the flags, with the registry under the name that az gives it in this command.
-func (f *Az) AddTo(flags *pflag.FlagSet, name, short string) {
-	flags.StringVarP(&f.Registry, name, short, "", "`REGISTRY`: a configured name, a host, or an Azure registry's name (default $AZURE_DEFAULTS_ACR, else the configuration's)")
-	flags.StringVarP(&f.Username, "username", "u", "", "`USER` there")
-	flags.StringVarP(&f.Password, "password", "p", "", "`PASSWORD` there; alone it is a token")
+// AddTo adds the flags. The registry's flag has the name and the letter that az gives it in this
+// command; creds is the variable with the login that serves in place of --password.
+func (f *Az) AddTo(flags *pflag.FlagSet, name, short, creds string) {
+	flags.SortFlags = false
+	flags.StringVarP(&f.Registry, name, short, "", NamedRegistry(""))
+	flags.StringVarP(&f.Username, "username", "u", "", "`USER` at the registry")
+	flags.StringVarP(&f.Password, "password", "p", "", Password(" at the registry", "--password-stdin, $"+creds+", or dray login"))
 	flags.BoolVar(&f.PasswordStdin, "password-stdin", false, "read the password from stdin")
 	f.AddCommonTo(flags)
 }
 
-// AddCommonTo adds what az has in every command.
-func (f *Az) AddCommonTo(flags *pflag.FlagSet) {
+// AddQueryTo adds --query, for a command that prints a JSON answer.
+func (f *Az) AddQueryTo(flags *pflag.FlagSet) {
 	flags.StringVar(&f.Query, "query", "", "print what `JMESPATH` finds in the JSON answer, as az does")
-	flags.StringP("resource-group", "g", "", "`NAME`, accepted for az scripts; has no effect")
-	flags.String("subscription", "", "`ID`, accepted for az scripts; has no effect")
-	flags.BoolVar(&f.quietToo, "only-show-errors", false, "the same as --quiet")
 }
 
-// Settle reads the flags before anything is asked of a registry.
+// NamedRegistry is the text of a flag that names a registry as az does; side is "", "source " or
+// "target ".
+func NamedRegistry(side string) string {
+	return side + "`REGISTRY`: a configured name, a host, or an Azure registry's name (default $AZURE_DEFAULTS_ACR, else default-registry of the configuration)"
+}
+
+// AddCommonTo adds the flags that az has in every command.
+func (f *Az) AddCommonTo(flags *pflag.FlagSet) { AddAzTo(flags, &f.quietToo) }
+
+// AddAzTo adds the flags that az has in every command, for scripts that were written for az.
+func AddAzTo(flags *pflag.FlagSet, quiet *bool) {
+	Group(flags, AzFlags, func(set *pflag.FlagSet) {
+		set.BoolVar(quiet, "only-show-errors", false, "the same as --quiet")
+		set.StringP("resource-group", "g", "", "`NAME`, accepted for compatibility with az; has no effect")
+		set.String("subscription", "", "`ID`, accepted for compatibility with az; has no effect")
+	})
+}
+
+// Settle reads the flags before the command sends any request.
 func (f *Az) Settle(h *out.How, cmd *cobra.Command) error {
 	h.Quiet = h.Quiet || f.quietToo
 	if f.Query == "" {
@@ -50,22 +67,22 @@ func (f *Az) Settle(h *out.How, cmd *cobra.Command) error {
 	}
 	search, err := jmespath.Compile(f.Query)
 	if err != nil {
-		return UsageError(cmd, fmt.Errorf("--query %q: %w", f.Query, err), "a JMESPath expression")
+		return UsageError(cmd, fmt.Errorf("--query %q: %w", f.Query, err), "write a JMESPath expression")
 	}
 	f.Search = search
 	return nil
 }
 
-// Full is the full name of path in the registry of the flags.
+// Full returns the full name of path in the registry that the flags name.
 func (f *Az) Full(env func(string) string, d *dray.Dray, path string) (string, error) {
 	host, err := d.RegistryHost(cmp.Or(f.Registry, env("AZURE_DEFAULTS_ACR")))
 	if k := len(host) + 1; err == nil && len(path) > k && strings.EqualFold(path[:k], host+"/") {
-		path = path[k:] // az says such a name is wrong; what it means is plain
+		path = path[k:] // az refuses a path that begins with the registry's host, although it is not ambiguous
 	}
 	return strings.TrimSuffix(host+"/"+path, "/"), err
 }
 
-// AzFormat is az's output format for a command: JSON, unless another was asked for.
+// AzFormat returns the output format of a command of az's: JSON, unless --output names another.
 func AzFormat(cmd *cobra.Command, typed out.Format) out.Format {
 	if !cmd.Flags().Changed("output") {
 		return out.FormatJSON

@@ -11,7 +11,9 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 )
 
-// Common are the flags that every command has, and those of every command that speaks to a registry.
+// Common holds the values of the flags that many commands share: those that every command has, those
+// about registries, and those about a dray server. A command that lacks one of the flags leaves its
+// value at zero.
 type Common struct {
 	Config      string
 	Stall       time.Duration
@@ -19,17 +21,17 @@ type Common struct {
 	Retries     int
 	Concurrency int
 	Bandwidth   perSecond
-	Images      int // in flight; 0 is dray's default
+	Images      int // images in flight; 0 means the default of package dray
 	PlainHTTP   bool
 	Insecure    bool
 	CaFile      string
 	SrcCreds    string
-	Server      string // "" asks the environment and the configuration
+	Server      string // "" leaves it to the environment and the configuration
 	NoWait      bool
 	DstCreds    string
 }
 
-// perSecond is a flag of so many bytes a second; 0 is any number.
+// perSecond is the value of a flag that limits bytes per second; 0 means no limit.
 type perSecond int64
 
 func (p *perSecond) Type() string { return "SIZE" }
@@ -47,73 +49,114 @@ func (p *perSecond) Set(s string) error {
 		return err
 	}
 	if n == 0 {
-		return errors.New("nothing would move")
+		return errors.New("0 would send nothing")
 	}
 	*p = perSecond(n)
 	return nil
 }
 
-// Headings under which help lists flags; a flag without one is the command's own.
-const (
-	GroupKey      = "dray-group"
-	EveryCommand  = "Every command"
-	RegistryFlags = "Registries"
-)
-
-// AddTo adds the flags of every command.
+// AddTo adds the flags that every command has.
 func (c *Common) AddTo(flags *pflag.FlagSet, h *out.How) {
 	h.Format = out.FormatText
-	flags.VarP(&h.Format, "output", "o", "what stdout gets")
-	flags.BoolVarP(&h.Quiet, "quiet", "q", false, "only errors on stderr")
-	flags.BoolVarP(&h.Verbose, "verbose", "v", false, "tell each thing that happens on stderr")
-	flags.BoolVar(&h.Debug, "debug", false, "tell each HTTP request on stderr: method, URL, status, bytes, time")
-	flags.BoolVar(&h.NoProgress, "no-progress", false, "no progress bars, no heartbeat lines")
-	flags.StringVar(&c.Config, "config", "", "configuration `FILE` (default $DRAY_CONFIG, else $XDG_CONFIG_HOME/dray/config.yaml)")
-	inGroup(flags, EveryCommand)
+	Group(flags, EveryCommand, func(set *pflag.FlagSet) {
+		set.VarP(&h.Format, "output", "o", "format of the answer on stdout")
+		set.BoolVarP(&h.Quiet, "quiet", "q", false, "print only errors on stderr")
+		set.BoolVarP(&h.Verbose, "verbose", "v", false, "print every event on stderr")
+		set.BoolVar(&h.Debug, "debug", false, "print every HTTP request on stderr: method, URL, status, bytes, time")
+		set.BoolVar(&h.NoProgress, "no-progress", false, "print no progress bars and no progress lines")
+		set.StringVar(&c.Config, "config", "", "read the configuration from `FILE` (default $DRAY_CONFIG, else dray/config.yaml in $XDG_CONFIG_HOME or ~/.config)")
+	})
 }
 
-// AddRegistryTo adds the flags of commands that speak to registries.
-func (c *Common) AddRegistryTo(flags *pflag.FlagSet) {
-	set := pflag.NewFlagSet("", pflag.ContinueOnError)
-	set.DurationVar(&c.Stall, "stall-timeout", 30*time.Second, "cut and resume a request after `DURATION` without a byte")
-	set.DurationVar(&c.MaxWait, "max-wait", 10*time.Minute, "`DURATION` of the longest wait that a registry may ask for")
-	set.IntVar(&c.Retries, "retries", 8, "try one operation `N` times without progress in between")
-	set.IntVar(&c.Concurrency, "concurrency", 32, "at most `N` blobs in flight")
-	set.Var(&c.Bandwidth, "bandwidth", "send at most this `SIZE` of blobs a second, to all registries together: 200MiB")
-	set.BoolVar(&c.PlainHTTP, "plain-http", false, "speak http to every registry of this command")
-	set.StringVar(&c.CaFile, "ca-file", "", "trust the certificates in this PEM `FILE` too")
-	set.BoolVar(&c.Insecure, "insecure", false, "do not verify TLS certificates")
-	set.StringVar(&c.SrcCreds, "src-creds", "", "login at the source, `USER[:PASS]` or :TOKEN (default $DRAY_SRC_CREDS)")
-	set.StringVar(&c.DstCreds, "dst-creds", "", "login at the target, `USER[:PASS]` or :TOKEN (default $DRAY_DST_CREDS)")
-	inGroup(set, RegistryFlags)
-	flags.AddFlagSet(set)
+// Traffic says what a command does at registries. It decides which of the flags about registries the
+// command has: a flag without an effect on a command is not one of its flags.
+type Traffic uint
+
+const (
+	// Asks is for a command that sends requests, but uses no login of the flags and no blobs.
+	Asks Traffic = 0
+
+	// AtSource and AtTarget are for a command that logs in at one side. A command that knows only
+	// one registry has AtSource if it reads there, AtTarget if it writes.
+	AtSource Traffic = 1 << iota
+	AtTarget
+
+	// ReadsBlobs is for a command that transfers many blobs at once, in either direction.
+	ReadsBlobs
+
+	// SendsBlobs is for a command that uploads blobs.
+	SendsBlobs
+
+	// Plans is for a command that looks at both sides and writes nothing.
+	Plans = AtSource | AtTarget | ReadsBlobs
+
+	// Copies is for a command that copies images.
+	Copies = Plans | SendsBlobs
+)
+
+// AddRegistryTo adds the flags about registries that do something in a command with traffic t.
+func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
+	Group(flags, Registries, func(set *pflag.FlagSet) {
+		c.addLogins(set, t)
+		if t&SendsBlobs != 0 {
+			set.Var(&c.Bandwidth, "bandwidth", "send at most `SIZE` of blobs per second to all registries together, such as 200MiB (default no limit)")
+		}
+		if t&ReadsBlobs != 0 {
+			set.IntVar(&c.Concurrency, "concurrency", 32, "transfer at most `N` blobs at once")
+		}
+		set.IntVar(&c.Retries, "retries", 8, "give up an operation after `N` tries without progress")
+		set.DurationVar(&c.Stall, "stall-timeout", 30*time.Second, "cut and resume a request that moves no byte for `DURATION`")
+		set.DurationVar(&c.MaxWait, "max-wait", 10*time.Minute, "if a registry asks to wait, wait at most `DURATION`; fail if it asks for more")
+		set.StringVar(&c.CaFile, "ca-file", "", "also trust the certificates in this PEM `FILE`")
+		set.BoolVar(&c.Insecure, "insecure", false, "do not verify TLS certificates")
+		set.BoolVar(&c.PlainHTTP, "plain-http", false, "use HTTP instead of HTTPS for every registry of this command")
+	})
 }
 
-func inGroup(flags *pflag.FlagSet, name string) {
-	flags.VisitAll(func(f *pflag.Flag) { f.Annotations = map[string][]string{GroupKey: {name}} })
+// AddLoginsTo adds the flags for the logins at source and target alone, for a command that only hands
+// them on.
+func (c *Common) AddLoginsTo(flags *pflag.FlagSet) {
+	Group(flags, Registries, func(set *pflag.FlagSet) { c.addLogins(set, AtSource|AtTarget) })
 }
 
-// AtServer is the heading of flags about the server that a command speaks to.
-const AtServer = "Server"
+func (c *Common) addLogins(set *pflag.FlagSet, t Traffic) {
+	source, target := "login at the source", "login at the target"
+	if t&(AtSource|AtTarget) != AtSource|AtTarget {
+		source, target = "login at the registry", "login at the registry"
+	}
+	add := func(value *string, name, at, variable string) {
+		set.StringVar(value, name, "", at+": `USER[:PASS]` or :TOKEN (default $"+variable+"); a password here is visible to other processes, so prefer USER alone, which asks for it, the variable, or dray login")
+	}
+	if t&AtSource != 0 {
+		add(&c.SrcCreds, "src-creds", source, "DRAY_SRC_CREDS")
+	}
+	if t&AtTarget != 0 {
+		add(&c.DstCreds, "dst-creds", target, "DRAY_DST_CREDS")
+	}
+}
 
-// AddServerTo adds the flag of all that can speak to a server.
+// Password is the text of the flag --password. where says at which registry the password is valid, and
+// instead names the safer ways that the command has.
+func Password(where, instead string) string {
+	return "`PASSWORD`" + where + ", or a token if no user is given; it is visible to other processes of this machine and in the shell's history, so prefer " + instead
+}
+
+// AddServerTo adds the flag of every command that can talk to a dray server.
 func (c *Common) AddServerTo(flags *pflag.FlagSet) {
-	set := pflag.NewFlagSet("", pflag.ContinueOnError)
-	set.StringVar(&c.Server, "server", "", "do it at the dray server at this `URL` (default $DRAY_SERVER, else the configuration's client)")
-	inGroup(set, AtServer)
-	flags.AddFlagSet(set)
+	Group(flags, AtServer, func(set *pflag.FlagSet) {
+		set.StringVar(&c.Server, "server", "", "run this at the dray server at `URL` (default $DRAY_SERVER, else client.server of the configuration)")
+	})
+}
+
+// AddNoWaitTo adds the flag of every command that starts a job at a server.
+func (c *Common) AddNoWaitTo(flags *pflag.FlagSet) {
+	Group(flags, AtServer, func(set *pflag.FlagSet) {
+		set.BoolVar(&c.NoWait, "no-wait", false, "with a server: print the id of the job and do not wait for it; has no effect without a server")
+	})
 }
 
 // AddHandOverTo adds the flags of verbs that a server can carry out.
 func (c *Common) AddHandOverTo(flags *pflag.FlagSet) {
-	if flags.Lookup("server") == nil {
-		c.AddServerTo(flags)
-	}
-	if flags.Lookup("no-wait") != nil {
-		return
-	}
-	set := pflag.NewFlagSet("", pflag.ContinueOnError)
-	set.BoolVar(&c.NoWait, "no-wait", false, "with a server: print the job's id and leave it to it")
-	inGroup(set, AtServer)
-	flags.AddFlagSet(set)
+	c.AddServerTo(flags)
+	c.AddNoWaitTo(flags)
 }

@@ -1,11 +1,12 @@
-// Package flag is what commands read of their flags and arguments, and how they say that these are
-// wrong. In the order of the walk:
+// Package flag defines the flags and arguments that several commands share, and the errors for a command
+// line that is wrong. In the order of the walk:
 //
-//	ends.go        which names of which registries: what transfer and verify share
+//	ends.go        which names of which registries: the flags that transfer and verify share
 //	inuse.go       the file of images in use
-//	tags.go        what tags become, and whether one that fails holds back others
-//	overwrite.go   what becomes of tags that hold something else
-//	az.go          what az's commands share
-//	common.go      what every command has, and what all have that speak to registries or to a server
-//	usage.go       how a command says that it was called wrongly
+//	tags.go        how tags are renamed, and whether one that fails holds back the others
+//	overwrite.go   what happens to tags that hold something else
+//	az.go          the flags that the commands of az share
+//	common.go      the flags of every command, and those about registries and servers
+//	group.go       the headings under which the help lists flags
+//	usage.go       errors for a command line that is wrong
 package flag

@@ -17,8 +17,8 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Ends say which names of which registries a verb is about, and where they are at its target:
-// the flags that transfer and verify share.
+// Ends holds the flags that transfer and verify share: which repositories and tags of the sources they
+// are about, and which names these have at the target.
 type Ends struct {
 	Repository   string
 	Letters      string
@@ -36,8 +36,8 @@ type Ends struct {
 	LatestBy    string
 	MinTags     int
 	Untagged    bool
-	inUse       string
-	InUseText   string // what is in it
+	inUse       string // the file's name
+	InUseText   string // the file's content
 
 	Strip    string
 	Rewrites []string
@@ -45,70 +45,75 @@ type Ends struct {
 	Template string
 	Prefix   string
 	MaxDepth int
-	Tags     // of which all-or-nothing is no flag here
+	Tags     // its --all-or-nothing is not a flag of transfer and verify
 
 	Prefer  []string
 	Explain bool
 }
 
-// AddSelectionTo adds the flags that say which names are taken.
+// AddSelectionTo adds the flags that select repositories and tags.
 func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
-	flags.StringVar(&f.Repository, "repository", "", "only this `REPO`; other rules about repositories do not count then")
-	flags.StringVar(&f.Letters, "letters", "", "repositories whose first letter is among these `LETTERS`, as in a-c,e")
-	flags.StringArrayVar(&f.ignore, "ignore-pattern", nil, "leave out repositories that match `PATTERN`: a glob, or re: and a Python expression; globs with commas between them; repeatable")
-	flags.StringVar(&f.ignoreConfig, "ignore-config", "", "read such patterns from `FILE`: a JSON list, or an object with such a list under patterns")
-	flags.StringArrayVar(&f.Include, "include", nil, "repositories that match `PATTERN`, a glob or re:EXPRESSION; repeatable")
-	flags.StringArrayVar(&f.Exclude, "exclude", nil, "no repositories that match `PATTERN`; repeatable")
-	flags.IntVar(&f.Repositories, "max-repositories", 0, "at most `N` repositories that need work, in the order of their names (default all)")
-	flags.StringArrayVar(&f.IncludeTags, "include-tags", nil, "tags that match `PATTERN`; repeatable")
-	flags.StringArrayVar(&f.ExcludeTags, "exclude-tags", nil, "no tags that match `PATTERN`; repeatable")
-	flags.StringVar(&f.Versions, "semver", "", "tags that are versions in `RANGE`, as in '>=1.2 <2' or '^1.25'")
-	flags.StringVar(&f.NewerThan, "newer-than", "", "tags set less than `AGE` ago, as in 90d, 2w or 36h")
-	flags.IntVar(&f.Latest, "latest", 0, "the latest `N` tags of each repository")
-	flags.StringVar(&f.LatestBy, "latest-by", "", "what latest means: `version|time|name` (default time where all tags have one, else version)")
-	flags.IntVar(&f.MinTags, "min-tags", 0, "refuse a repository of which fewer than `N` tags are selected")
-	flags.BoolVar(&f.Untagged, "untagged", false, "manifests too that no tag and no index names, by digest, where SOURCE lists them")
-	flags.StringVar(&f.inUse, "in-use", "", "only what runs, by digest, with the tags that point to it: `FILE` from kubectl get pods -A -o json, or one image a line; - is stdin")
+	Group(flags, WhichRepositories, func(set *pflag.FlagSet) {
+		set.StringVar(&f.Repository, "repository", "", "only this `REPO`; the other flags about repositories are ignored then")
+		set.StringArrayVar(&f.Include, "include", nil, "only repositories that match `PATTERN`, a glob such as 'team/*', or re:EXPRESSION; repeatable")
+		set.StringArrayVar(&f.Exclude, "exclude", nil, "no repositories that match `PATTERN`; repeatable")
+		set.StringVar(&f.Letters, "letters", "", "only repositories whose first letter is among `LETTERS`, such as a-c,e")
+		set.StringArrayVar(&f.ignore, "ignore-pattern", nil, "no repositories that match `PATTERN`: globs with commas between them, or re: and a Python expression; repeatable")
+		set.StringVar(&f.ignoreConfig, "ignore-config", "", "read such patterns from `FILE`: a JSON list, or an object with that list under the key patterns")
+		set.IntVar(&f.Repositories, "max-repositories", 0, "stop after `N` repositories that need work, in the order of their names (default no limit)")
+	})
+	Group(flags, WhichTags, func(set *pflag.FlagSet) {
+		set.StringArrayVar(&f.IncludeTags, "include-tags", nil, "only tags that match `PATTERN`; repeatable")
+		set.StringArrayVar(&f.ExcludeTags, "exclude-tags", nil, "no tags that match `PATTERN`; repeatable")
+		set.StringVar(&f.Versions, "semver", "", "only tags that are versions in `RANGE`, such as '>=1.2 <2' or '^1.25'")
+		set.StringVar(&f.NewerThan, "newer-than", "", "only tags set less than `AGE` ago, such as 90d, 2w or 36h")
+		set.IntVar(&f.Latest, "latest", 0, "only the latest `N` tags of each repository")
+		set.StringVar(&f.LatestBy, "latest-by", "", "what --latest sorts by: `version|time|name` (default time if every tag has one, else version)")
+		set.IntVar(&f.MinTags, "min-tags", 0, "refuse a repository in which fewer than `N` tags are selected")
+		set.BoolVar(&f.Untagged, "untagged", false, "also manifests that no tag and no index points to, by digest, if SOURCE can list them")
+		set.StringVar(&f.inUse, "in-use", "", "only images that run in a cluster, by digest, with the tags that point to them: `FILE` from kubectl get pods -A -o json, or one image per line; - is stdin")
+	})
 }
 
-// AddMappingTo adds the flags that say where names are at the target.
+// AddMappingTo adds the flags that make names at the target.
 func (f *Ends) AddMappingTo(flags *pflag.FlagSet) {
-	flags.StringVar(&f.Strip, "strip", "", "cut `PREFIX` off repositories, whole components of it")
-	flags.StringArrayVar(&f.Rewrites, "rewrite", nil, "change repositories by `s/RE2/TEXT/`, after --strip; repeatable")
-	flags.BoolVar(&f.Flatten, "flatten", false, "a/b/c becomes a-b-c")
-	flags.StringVar(&f.Template, "template", "", "make repositories by `TEXT` with {repository}, {name} and {host}")
-	flags.StringVar(&f.Prefix, "prefix", "", "put `PREFIX` before repositories")
-	flags.IntVar(&f.MaxDepth, "max-depth", 0, "at most `N` components: a/b/c becomes a/b-c for 2 (default any)")
+	Group(flags, TargetNames, func(set *pflag.FlagSet) {
+		set.StringVar(&f.Strip, "strip", "", "remove `PREFIX`, which is one or more whole path components, from the front of repositories")
+		set.StringArrayVar(&f.Rewrites, "rewrite", nil, "change repositories by `s/RE2/TEXT/`, after --strip; repeatable")
+		set.BoolVar(&f.Flatten, "flatten", false, "turn a/b/c into a-b-c")
+		set.StringVar(&f.Template, "template", "", "make repositories from `TEXT` with {repository}, {name} and {host}")
+		set.StringVar(&f.Prefix, "prefix", "", "put `PREFIX` in front of repositories")
+		set.IntVar(&f.MaxDepth, "max-depth", 0, "keep at most `N` path components: 2 turns a/b/c into a/b-c (default no limit)")
+	})
 	f.addMapTo(flags)
-	flags.StringArrayVar(&f.Renames, "rename", nil, "change tags that no map names by `s/RE2/TEXT/`, $1 is the first group; repeatable")
 }
 
-// Check refuses numbers that count nothing.
+// Check refuses negative numbers.
 func (f *Ends) Check(cmd *cobra.Command) error {
 	for name, n := range map[string]int{"max-repositories": f.Repositories, "latest": f.Latest, "min-tags": f.MinTags, "max-depth": f.MaxDepth} {
 		if n < 0 {
-			return UsageError(cmd, fmt.Errorf("--%s %d: less than nothing", name, n), "")
+			return UsageError(cmd, fmt.Errorf("--%s %d: must not be negative", name, n), "")
 		}
 	}
 	return nil
 }
 
-// Told refuses what a server does not tell.
+// Told refuses --explain for a run at a server, which does not report what its rules decided.
 func (f *Ends) Told(cmd *cobra.Command) error {
 	if f.Explain {
-		return UsageError(cmd, errors.New("--explain is not told by a server"), "run it here, with --dry-run")
+		return UsageError(cmd, errors.New("--explain: a server does not report what its rules decide"), "run it without a server, with --dry-run")
 	}
 	return nil
 }
 
-// ExplainTo has what the rules decide told to say, where that was asked for.
+// ExplainTo makes req report to say what the rules decide, if --explain is given.
 func (f *Ends) ExplainTo(say func(string), req *dray.TransferRequest) {
 	if f.Explain {
 		req.Explain = func(e plan.Explain) { say(e.String()) }
 	}
 }
 
-// Request reads the flags, and files that they name; in is stdin.
+// Request makes a request of the arguments, the flags, and the files that the flags name; in is stdin.
 func (f *Ends) Request(cmd *cobra.Command, in io.Reader, args []string) (req dray.TransferRequest, err error) {
 	if n := len(args); n > 0 {
 		req.Sources, req.Target = args[:n-1], args[n-1]
@@ -128,7 +133,7 @@ func (f *Ends) Request(cmd *cobra.Command, in io.Reader, args []string) (req dra
 	return req, err
 }
 
-// selection reads the filters; now is what ages count from.
+// selection reads the flags that select; ages count back from now.
 func (f *Ends) selection(now time.Time) (plan.Selection, error) {
 	s, err := plan.Words{
 		Repository: f.Repository, Letters: f.Letters, Ignore: f.ignore, IncludeRepositories: f.Include, ExcludeRepositories: f.Exclude,
@@ -143,7 +148,7 @@ func (f *Ends) selection(now time.Time) (plan.Selection, error) {
 	return s, err
 }
 
-// readIgnore reads the file of --ignore-config; "" is none.
+// readIgnore reads the file of --ignore-config; the path "" means no file.
 func readIgnore(path string) (plan.Patterns, error) {
 	if path == "" {
 		return nil, nil

@@ -12,10 +12,13 @@ import (
 
 // AddBackupTo adds the flag of verbs that may overwrite tags.
 func AddBackupTo(flags *pflag.FlagSet, template *string) {
-	flags.StringVar(template, "backup", "", "keep a tag that is overwritten as `TEMPLATE` beside it, with {tag}, {digest12}, {digest} and {date} (default it is not kept)")
+	Group(flags, Safety, func(set *pflag.FlagSet) {
+		set.StringVar(template, "backup", "", "keep an overwritten tag under another name in its repository, made from `TEMPLATE` with {tag}, {digest12}, {digest} and {date} (default it is not kept)")
+	})
 }
 
-// BackupOf reads --backup. The date is that of now in UTC; a template without one gives equal plans on any day.
+// BackupOf reads the value of --backup. {date} is the day of now in UTC. A template without {date}
+// makes equal plans on any day.
 func BackupOf(template string, now time.Time) (plan.Backup, error) {
 	b := plan.Backup{Template: template}
 	if strings.Contains(template, "{date}") {
@@ -24,7 +27,28 @@ func BackupOf(template string, now time.Time) (plan.Backup, error) {
 	return b, b.Check()
 }
 
-// Overwrite is the value of --overwrite.
+// AddOverwriteTo adds the flag that says what happens to a target tag that holds something else.
+func AddOverwriteTo(flags *pflag.FlagSet, o *Overwrite) {
+	Group(flags, Safety, func(set *pflag.FlagSet) {
+		set.Var(o, "overwrite", "if a target tag has another digest: refuse, or update it; always also writes tags again whose digest is equal")
+	})
+}
+
+// AddForceTo adds the flag with which az acr import, and dray's verbs like it, overwrite tags.
+func AddForceTo(flags *pflag.FlagSet, force *bool) {
+	Group(flags, Safety, func(set *pflag.FlagSet) {
+		set.BoolVar(force, "force", false, "replace target tags that have another digest")
+	})
+}
+
+// AddDryRunTo adds the flag of verbs that can plan without writing.
+func AddDryRunTo(flags *pflag.FlagSet, dryRun *bool) {
+	Group(flags, Safety, func(set *pflag.FlagSet) {
+		set.BoolVar(dryRun, "dry-run", false, "print what would be done and write nothing")
+	})
+}
+
+// Overwrite is the value of the flag --overwrite.
 type Overwrite plan.Overwrite
 
 func (o *Overwrite) String() string { return string(*o) }

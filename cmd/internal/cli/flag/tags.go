@@ -14,7 +14,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Tags say what tags become, and whether one that fails holds back the others.
+// Tags holds the flags that rename tags, and that say whether one tag that fails holds back the others.
 type Tags struct {
 	Pairs   []string
 	File    string
@@ -22,24 +22,28 @@ type Tags struct {
 	all     bool
 }
 
-// AddTo adds the flags of verbs that take many tags.
+// AddTo adds the flags of verbs that handle many tags.
 func (f *Tags) AddTo(flags *pflag.FlagSet) {
 	f.addMapTo(flags)
-	flags.StringArrayVar(&f.Renames, "rename", nil, "change tags that no map names by `s/RE2/TEXT/`, $1 is the first group; repeatable")
 	f.AddHoldTo(flags)
 }
 
 func (f *Tags) addMapTo(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&f.Pairs, "map", nil, "tag `FROM=TO`: the source's tag FROM becomes TO; repeatable")
-	flags.StringVar(&f.File, "map-file", "", "read such a map from `FILE`: two columns, YAML, or a JSON object")
+	Group(flags, TargetNames, func(set *pflag.FlagSet) {
+		set.StringArrayVar(&f.Pairs, "map", nil, "rename tags by `FROM=TO`: the source's tag FROM becomes TO; repeatable")
+		set.StringVar(&f.File, "map-file", "", "read such pairs from `FILE`: two columns, YAML, or a JSON object")
+		set.StringArrayVar(&f.Renames, "rename", nil, "rename tags that no pair names by `s/RE2/TEXT/`; $1 is the first group; repeatable")
+	})
 }
 
-// AddHoldTo adds the flag about what fails.
+// AddHoldTo adds the flag that says what a tag that fails means for the others.
 func (f *Tags) AddHoldTo(flags *pflag.FlagSet) {
-	flags.BoolVar(&f.all, "all-or-nothing", false, "set no tag unless all can be set (default each on its own)")
+	Group(flags, Safety, func(set *pflag.FlagSet) {
+		set.BoolVar(&f.all, "all-or-nothing", false, "set no tag unless all tags can be set (default each tag on its own)")
+	})
 }
 
-// Hold is what the flag says.
+// Hold returns the choice of --all-or-nothing.
 func (f *Tags) Hold() plan.Hold {
 	if f.all {
 		return plan.All
@@ -47,7 +51,7 @@ func (f *Tags) Hold() plan.Hold {
 	return plan.Each
 }
 
-// Read makes a map of what the flags say. It is checked for tags by who uses it.
+// Read returns the map that the flags describe. Whether it renames to valid tags is checked by the verb.
 func (f *Tags) Read(cmd *cobra.Command) (plan.TagMap, error) {
 	var m plan.TagMap
 	for _, s := range f.Pairs {
@@ -80,7 +84,7 @@ func readMapFile(path string) ([]plan.Pair, error) {
 		return nil, err
 	}
 	if len(read) == 0 {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read tag map", Name: path, Err: errors.New("it names no tag")}
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read tag map", Name: path, Err: errors.New("the file names no tag")}
 	}
 	pairs := make([]plan.Pair, len(read))
 	for i, r := range read {

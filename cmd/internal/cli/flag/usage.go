@@ -13,12 +13,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Optional refuses more arguments than one.
+// Optional refuses more than one argument; what describes that argument for the hint.
 func Optional(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return Count(cmd, args, 0, 1, what) }
 }
 
-// Gathered makes a command that only has commands below it.
+// Gathered makes a command that has only commands below it.
 func Gathered(use, short, long, example string, below ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -32,7 +32,7 @@ func Gathered(use, short, long, example string, below ...*cobra.Command) *cobra.
 	return cmd
 }
 
-// UsageError is how a command says that it was called wrongly.
+// UsageError returns the error of a command line that is wrong. Its hint is hint, and how to see the help.
 func UsageError(cmd *cobra.Command, cause error, hint string) error {
 	see := "see " + cmd.CommandPath() + " --help"
 	switch {
@@ -48,7 +48,7 @@ func UsageError(cmd *cobra.Command, cause error, hint string) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: op, Hint: see, Err: cause}
 }
 
-// Translate says what pflag found in our words, with the nearest flag.
+// Translate turns an error of pflag into a UsageError. For an unknown flag it names the most similar one.
 func Translate(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	var noValue *pflag.ValueRequiredError
@@ -84,7 +84,7 @@ func whatIsWrong(bad *pflag.InvalidValueError) string {
 	return bad.Unwrap().Error()
 }
 
-// RefuseEmpty refuses flags that were given without a value: "--name $UNSET" is a mistake in a script.
+// RefuseEmpty refuses flags with an empty value, since "--name $UNSET" is a mistake in a script.
 func RefuseEmpty(cmd *cobra.Command, _ []string) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -92,24 +92,25 @@ func RefuseEmpty(cmd *cobra.Command, _ []string) error {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			empty = slices.Contains(list.GetSlice(), "")
 		}
-		if empty && err == nil && f.Name != "password" { // where the password is read says it in az's words
+		if empty && err == nil && f.Name != "password" { // the code that reads the password reports this with az's text
 			err = UsageError(cmd, fmt.Errorf("--%s is empty", f.Name), "")
 		}
 	})
 	return err
 }
 
-// Exactly refuses any other number of arguments than n.
+// Exactly refuses any number of arguments but n; what describes them for the hint.
 func Exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return Count(cmd, args, n, n, what) }
 }
 
-// AtLeast refuses fewer arguments than n.
+// AtLeast refuses fewer than n arguments; what describes them for the hint.
 func AtLeast(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error { return Count(cmd, args, n, len(args), what) }
 }
 
-// Count refuses empty arguments, fewer than least and more than most.
+// Count refuses empty arguments, fewer than least and more than most arguments; what describes them for the
+// hint.
 func Count(cmd *cobra.Command, args []string, least, most int, what string) error {
 	for _, arg := range args {
 		if strings.TrimSpace(arg) == "" {
@@ -125,7 +126,7 @@ func Count(cmd *cobra.Command, args []string, least, most int, what string) erro
 	return nil
 }
 
-// UnknownCommand refuses name, with the nearest of root's commands.
+// UnknownCommand returns the error of a command that root does not have, with the most similar command.
 func UnknownCommand(root *cobra.Command, name string) error {
 	var names []string
 	for _, c := range root.Commands() {
@@ -143,7 +144,8 @@ func didYouMean(name string) string {
 	return "did you mean " + name + "?"
 }
 
-// nearest returns the name that is at most a third of its letters away from s, or that s begins; "" for none.
+// nearest returns the name that is most similar to s: it begins with s, or differs from it in at most a
+// third of its letters. It returns "" if there is none.
 func nearest(s string, names []string) string {
 	best, at := "", 1000
 	for _, name := range names {

@@ -9,7 +9,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/client"
 )
 
-// atJobs finishes a command about jobs, whose do gets a client.
+// atJobs gives cmd the flag --server, and makes it call do with a client of that server.
 func atJobs(a *app.App, cmd *cobra.Command, do func(ctx context.Context, c *client.Client, args []string) error) *cobra.Command {
 	cmd.Flags().SortFlags = false
 	a.Common.AddServerTo(cmd.Flags())

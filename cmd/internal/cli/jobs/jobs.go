@@ -22,15 +22,17 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// NewJobs makes dray jobs.
+// NewJobs makes the command dray jobs.
 func NewJobs(a *app.App) *cobra.Command {
 	return flag.Gathered("jobs list|show|watch|wait|logs|cancel|retry", "Look at the jobs of a server, wait for them, stop them",
-		"Look at what a dray server was asked for: one's own jobs, for an admin all of them.",
-		"  dray jobs list --state running,queued\n  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D\n  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
+		"Look at the jobs of a dray server, wait for them, cancel them, or retry them. An admin sees all jobs, everybody else only their own.",
+		"  dray jobs list --state running,queued\n"+
+			"  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D\n"+
+			"  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		newJobsList(a), newJobsShow(a), newJobsWatch(a), newJobsWait(a), newJobsLogs(a), newJobsCancel(a), newJobsRetry(a))
 }
 
-// jobFlags select jobs.
+// jobFlags holds the flags of dray jobs list.
 type jobFlags struct {
 	states, verbs []string
 	since         string
@@ -45,21 +47,20 @@ func newJobsList(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List jobs, the newest first",
-		Long: "List jobs, the newest first, up to --limit of them. Where there are more, a note says how to go\n" +
-			"on; with --limit 0 all are listed.",
+		Long:  "List jobs, the newest first, at most as many as --limit says. If there are more, a note says how to list the next ones. With --limit 0, all jobs are listed.",
 		Example: "  dray jobs list --state failed,partly --since 7d\n" +
 			"  dray jobs list --text prod/team --verb transfer -o json",
 		Args: flag.Exactly(0, "no argument"),
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.states, "state", nil, "in any of these `STATES`: queued, running, waiting, done, partly, failed, canceled")
-	flags.StringSliceVar(&f.verbs, "verb", nil, "of any of these `VERBS`: "+strings.Join(wire.Kinds(), ", "))
-	flags.StringVar(&f.since, "since", "", "made less than `AGE` ago, as in 7d or 36h, or since a time as in 2026-11-21T08:00:00Z")
-	flags.StringVar(&f.text, "text", "", "with this `TEXT` in source, target or id")
-	flags.StringVar(&f.owner, "principal", "", "of this `NAME`; for admins")
-	flags.StringVar(&f.schedule, "schedule", "", "made by the schedule with this `ID`")
-	flags.IntVar(&f.limit, "limit", 50, "at most `N` jobs; 0 is all")
-	flags.StringVar(&f.after, "after", "", "go on after the page before, whose note gave this `CURSOR`")
+	flags.StringSliceVar(&f.states, "state", nil, "only jobs in one of these `STATES`: queued, running, waiting, done, partly, failed, canceled")
+	flags.StringSliceVar(&f.verbs, "verb", nil, "only jobs of one of these `VERBS`: "+strings.Join(wire.Kinds(), ", "))
+	flags.StringVar(&f.since, "since", "", "only jobs created less than `AGE` ago, such as 7d or 36h, or since a time, such as 2026-11-21T08:00:00Z")
+	flags.StringVar(&f.text, "text", "", "only jobs with `TEXT` in their source, target or id")
+	flags.StringVar(&f.owner, "principal", "", "only jobs of the principal `NAME`; for admins")
+	flags.StringVar(&f.schedule, "schedule", "", "only jobs of the schedule with this `ID`")
+	flags.IntVar(&f.limit, "limit", 50, "list at most `N` jobs; 0 means all")
+	flags.StringVar(&f.after, "after", "", "continue after an earlier list, whose note printed `CURSOR`")
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		filter, err := f.filter(cmd, time.Now())
 		if err != nil {
@@ -73,7 +74,7 @@ func newJobsList(a *app.App) *cobra.Command {
 			return err
 		}
 		if next != "" && !a.Quiet {
-			a.Warn("note: there are more: --after %s goes on", next)
+			a.Warn("note: there are more jobs; use --after %s to list the next ones", next)
 		}
 		return nil
 	})
@@ -83,17 +84,17 @@ func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (wire.Filter, error)
 	out := wire.Filter{Kinds: f.verbs, Text: f.text, Principal: f.owner, Schedule: f.schedule, After: f.after}
 	for _, s := range f.states {
 		if !slices.Contains(wire.States(), wire.State(s)) {
-			return out, flag.UsageError(cmd, fmt.Errorf("--state %s: no such state", s), "queued, running, waiting, done, partly, failed or canceled")
+			return out, flag.UsageError(cmd, fmt.Errorf("--state %s: no such state", s), "write queued, running, waiting, done, partly, failed or canceled")
 		}
 		out.States = append(out.States, wire.State(s))
 	}
 	for _, v := range f.verbs {
 		if !slices.Contains(wire.Kinds(), v) {
-			return out, flag.UsageError(cmd, fmt.Errorf("--verb %s: no such verb", v), strings.Join(wire.Kinds(), ", "))
+			return out, flag.UsageError(cmd, fmt.Errorf("--verb %s: no such verb", v), "write one of "+strings.Join(wire.Kinds(), ", "))
 		}
 	}
 	if f.limit < 0 {
-		return out, flag.UsageError(cmd, errors.New("--limit: less than nothing"), "")
+		return out, flag.UsageError(cmd, errors.New("--limit must not be negative"), "")
 	}
 	if f.since == "" {
 		return out, nil
@@ -104,16 +105,17 @@ func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (wire.Filter, error)
 	}
 	age, err := plan.ParseAge(f.since)
 	if err != nil {
-		return out, flag.UsageError(cmd, fmt.Errorf("--since %s: neither an age nor a time", f.since), "as in 7d, 36h or 2026-11-21T08:00:00Z")
+		return out, flag.UsageError(cmd, fmt.Errorf("--since %s: neither an age nor a time", f.since), "write for example 7d, 36h or 2026-11-21T08:00:00Z")
 	}
 	out.Since = now.Add(-age)
 	return out, nil
 }
 
-// maxPage is the most that a server gives at once.
+// maxPage is the largest page of jobs that a server returns.
 const maxPage = 500
 
-// pages reads as many jobs as limit says, 0 for all.
+// pages reads at most limit jobs; 0 means all. next is where the following page begins; "" means that
+// there is none.
 func pages(ctx context.Context, c *client.Client, f wire.Filter, limit int) (all []wire.Job, next string, err error) {
 	for {
 		f.Limit = maxPage
@@ -144,8 +146,8 @@ func printJobs(a *app.App, jobs []wire.Job, next string) error {
 func newJobsShow(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show ID",
-		Short:   "Show one job: what was asked for, how far it is, why it failed",
-		Long:    "Show one job. -o json has the request too, without logins.",
+		Short:   "Show one job: its request, its progress, why it failed",
+		Long:    "Show one job. With -o json, the request is printed too, without logins.",
 		Example: "  dray jobs show 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    flag.Exactly(1, "ID"),
 	}
@@ -178,7 +180,7 @@ func newJobsShow(a *app.App) *cobra.Command {
 	})
 }
 
-// jobRows is what a person is told of a job.
+// jobRows returns the keys and values that dray jobs show prints.
 func jobRows(j wire.Job, now time.Time) [][2]string {
 	var rows [][2]string
 	add := func(key, value string) {
@@ -195,7 +197,7 @@ func jobRows(j wire.Job, now time.Time) [][2]string {
 	add("verb", j.Kind)
 	state := string(j.State)
 	if j.CancelRequested && !j.State.Ended() {
-		state += ", to be canceled"
+		state += ", cancel requested"
 	}
 	add("state", state)
 	add("by", j.Principal)
@@ -231,8 +233,8 @@ func jobRows(j wire.Job, now time.Time) [][2]string {
 func newJobsLogs(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "logs ID",
-		Short:   "Print what a job wrote down: notes, failures, waits",
-		Long:    "Print the log of a job: its notes, steps that failed, and for which registry it waited or tried again.",
+		Short:   "Print the log of a job",
+		Long:    "Print the log of a job: its notes, the steps that failed, and the registries for which it waited or tried again.",
 		Example: "  dray jobs logs 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    flag.Exactly(1, "ID"),
 	}
@@ -266,10 +268,9 @@ func newJobsLogs(a *app.App) *cobra.Command {
 
 func newJobsCancel(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "cancel ID...",
-		Short: "Stop jobs",
-		Long: "Ask jobs to stop. One that is queued is canceled at once; of one that runs no further tag is set,\n" +
-			"and what is under way is given up within a second. Names that were set stay.",
+		Use:     "cancel ID...",
+		Short:   "Cancel jobs",
+		Long:    "Ask jobs to stop. A job that is queued is canceled at once. A job that runs sets no further tag, and gives up its transfers within a second. Tags that are set stay.",
 		Example: "  dray jobs cancel 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    flag.AtLeast(1, "ID..."),
 	}
@@ -281,7 +282,7 @@ func newJobsCancel(a *app.App) *cobra.Command {
 				return err
 			}
 			if j.State.Ended() && j.State != wire.Canceled {
-				return &fault.Fault{Kind: fault.Conflict, Op: "cancel job", Name: id, Err: errors.New("it has ended: " + string(j.State))}
+				return &fault.Fault{Kind: fault.Conflict, Op: "cancel job", Name: id, Err: errors.New("the job has ended: " + string(j.State))}
 			}
 			if !a.Quiet {
 				a.Warn("job %s is %s", id, map[bool]string{true: "canceled", false: "asked to stop"}[j.State == wire.Canceled])
@@ -298,15 +299,14 @@ func newJobsCancel(a *app.App) *cobra.Command {
 func newJobsRetry(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retry ID",
-		Short: "Make a new job of what failed in one, and print its id",
-		Long: "Make a job of what failed or was not begun in one that has ended: of an import, copy, tag, batch or\n" +
-			"transfer only those steps, of anything else all of it. Logins that came with the job were wiped:\n" +
-			"--src-creds and --dst-creds give them again.",
+		Short: "Run again what failed in a job, as a new job",
+		Long: "Make a new job from a job that has ended, and print the id of the new job. For an import, copy, tag, batch or transfer, the new job does only the steps that failed or were not begun. " +
+			"For any other verb, it does everything again.\n\n" +
+			"The server has deleted the logins that came with the first job. Give them again with --src-creds and --dst-creds.",
 		Example: "  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    flag.Exactly(1, "ID"),
 	}
-	cmd.Flags().StringVar(&a.Common.SrcCreds, "src-creds", "", "login at the source, `USER[:PASS]` or :TOKEN (default $DRAY_SRC_CREDS)")
-	cmd.Flags().StringVar(&a.Common.DstCreds, "dst-creds", "", "login at the target, `USER[:PASS]` or :TOKEN (default $DRAY_DST_CREDS)")
+	a.Common.AddLoginsTo(cmd.Flags())
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		from, err := a.SourceLogin(ctx)
 		if err != nil {

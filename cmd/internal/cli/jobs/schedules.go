@@ -22,23 +22,25 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// NewSchedules makes dray schedules.
+// NewSchedules makes the command dray schedules.
 func NewSchedules(a *app.App) *cobra.Command {
 	return flag.Gathered("schedules list|put|pause|resume|run|remove", "Keep mirror rules in a server, which runs them at their times",
-		"Keep the rules of dray mirror in a server: each becomes a job at its times, one in the whole\n"+
-			"cluster. They are named, each principal's apart; an admin sees all.",
-		"  dray schedules put -f mirrors.yaml\n  dray schedules list\n  dray schedules run base-images --no-wait",
+		"Keep the rules of dray mirror in a server. Each rule becomes a job at its times, and only one job, even if several servers share a database. "+
+			"Each principal has names of their own; an admin sees all schedules.",
+		"  dray schedules put -f mirrors.yaml\n"+
+			"  dray schedules list\n"+
+			"  dray schedules run base-images --no-wait",
 		newSchedulesList(a), newSchedulesPut(a),
-		newScheduleAct(a, "pause", "Let schedules rest", "Keep schedules from their times until they are resumed. Jobs that run go on.", func(ctx context.Context, c *client.Client, id string) error {
+		newScheduleAct(a, "pause", "Pause schedules", "Start no job of these schedules until they are resumed. Jobs that run continue.", func(ctx context.Context, c *client.Client, id string) error {
 			_, err := c.PauseSchedule(ctx, id)
 			return err
 		}),
-		newScheduleAct(a, "resume", "Let schedules go on", "Let schedules go on, from now: what would have been due meanwhile is not made up for.", func(ctx context.Context, c *client.Client, id string) error {
+		newScheduleAct(a, "resume", "Resume schedules that are paused", "Resume schedules that are paused. Runs that were due in the meantime are not made up for.", func(ctx context.Context, c *client.Client, id string) error {
 			_, err := c.ResumeSchedule(ctx, id)
 			return err
 		}),
 		newScheduleRun(a),
-		newScheduleAct(a, "remove", "Forget schedules", "Forget schedules. Their jobs stay.", func(ctx context.Context, c *client.Client, id string) error {
+		newScheduleAct(a, "remove", "Remove schedules", "Remove schedules. Their jobs stay.", func(ctx context.Context, c *client.Client, id string) error {
 			return c.DeleteSchedule(ctx, id)
 		}),
 	)
@@ -47,8 +49,8 @@ func NewSchedules(a *app.App) *cobra.Command {
 func newSchedulesList(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List schedules: when they are due, and how they ended last",
-		Long:    "List schedules with the next time, and the last job and how it ended.",
+		Short:   "List schedules: when they run next, and how the last job ended",
+		Long:    "List schedules, each with its next time, its last job, and how that job ended.",
 		Example: "  dray schedules list\n  dray schedules list -o json",
 		Args:    flag.Exactly(0, "no argument"),
 	}
@@ -72,19 +74,20 @@ func newSchedulesPut(a *app.App) *cobra.Command {
 	var prune bool
 	cmd := &cobra.Command{
 		Use:   "put -f FILE",
-		Short: "Store the rules of a file, in place of what has their names",
-		Long: "Store the rules of a file as dray mirror takes it. A rule of the same name is changed and keeps its\n" +
-			"history; with --prune schedules that the file does not have are removed. Each wants a schedule or\n" +
-			"an interval. A rule that has sources and images becomes two, NAME and NAME.images. Names of\n" +
-			"registries are the server's, and so are the logins.",
-		Example: "  dray schedules put -f mirrors.yaml\n  dray schedules put -f mirrors.yaml --prune",
-		Args:    flag.Exactly(0, "the file after -f"),
+		Short: "Store the rules of a file as schedules",
+		Long: "Store the rules of a file of dray mirror as schedules. Each rule must have a schedule or an interval. A schedule with the same name is replaced and keeps its history. " +
+			"With --prune, schedules that are not in the file are removed.\n\n" +
+			"A rule with both sources and images becomes two schedules, NAME and NAME.images. " +
+			"Names of registries, and logins, are those of the server.",
+		Example: "  dray schedules put -f mirrors.yaml\n" +
+			"  dray schedules put -f mirrors.yaml --prune",
+		Args: flag.Exactly(0, "the file after -f"),
 	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "the rules, a `FILE`")
-	cmd.Flags().BoolVar(&prune, "prune", false, "remove one's schedules that the file does not have")
+	cmd.Flags().StringVarP(&file, "file", "f", "", "read the rules from `FILE`")
+	cmd.Flags().BoolVar(&prune, "prune", false, "remove your schedules that are not in the file")
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		if file == "" {
-			return flag.UsageError(cmd, errors.New("no file of rules"), "name one with -f")
+			return flag.UsageError(cmd, errors.New("-f is missing"), "name the file of the rules")
 		}
 		m, err := config.ReadMirrors(file)
 		if err != nil {
@@ -103,14 +106,14 @@ func newSchedulesPut(a *app.App) *cobra.Command {
 			}
 			all = append(all, made...)
 			if rule.Jitter != 0 && !a.Quiet {
-				a.Warn("note: %s: a server has no jitter; H as the minute of a schedule takes one of its own", rule.Name)
+				a.Warn("note: %s: a server ignores jitter; write H as the minute of the schedule to spread runs over the hour", rule.Name)
 			}
 		}
 		return putSchedules(ctx, a, c, all, prune)
 	})
 }
 
-// putSchedules stores all; one that is refused leaves those before it stored.
+// putSchedules stores all. If one of them is refused, those before it stay stored.
 func putSchedules(ctx context.Context, a *app.App, c *client.Client, all []wire.ScheduleRequest, prune bool) error {
 	old, err := ownSchedules(ctx, a, c)
 	if err != nil {
@@ -142,7 +145,7 @@ func putSchedules(ctx context.Context, a *app.App, c *client.Client, all []wire.
 	})
 }
 
-// ownSchedules are those of who asks, by name.
+// ownSchedules returns the schedules of the caller, by name.
 func ownSchedules(ctx context.Context, a *app.App, c *client.Client) (map[string]wire.Schedule, error) {
 	who, err := c.Whoami(ctx)
 	if err != nil {
@@ -158,7 +161,8 @@ func ownSchedules(ctx context.Context, a *app.App, c *client.Client) (map[string
 	return own, err
 }
 
-// scheduleID finds a schedule by its id or its name; of two of one name it is one's own.
+// scheduleID returns the id of the schedule with this id or name. If several have the name, it prefers the
+// caller's own.
 func scheduleID(ctx context.Context, a *app.App, c *client.Client, what string) (string, error) {
 	if run.IsJobID(what) {
 		return what, nil
@@ -184,9 +188,9 @@ func scheduleID(ctx context.Context, a *app.App, c *client.Client, what string) 
 	case 1:
 		return ids[0], nil
 	case 0:
-		return "", &fault.Fault{Kind: fault.NotFound, Op: "find schedule", Name: what, Hint: "dray schedules list"}
+		return "", &fault.Fault{Kind: fault.NotFound, Op: "find schedule", Name: what, Hint: "see dray schedules list"}
 	}
-	return "", &fault.Fault{Kind: fault.Invalid, Op: "find schedule", Name: what, Err: errors.New("several principals have one of this name"), Hint: "name it by its id: " + strings.Join(ids, ", ")}
+	return "", &fault.Fault{Kind: fault.Invalid, Op: "find schedule", Name: what, Err: errors.New("several principals have a schedule of this name"), Hint: "use its id: " + strings.Join(ids, ", ")}
 }
 
 func newScheduleAct(a *app.App, name, short, long string, act func(context.Context, *client.Client, string) error) *cobra.Command {
@@ -214,11 +218,12 @@ func newScheduleAct(a *app.App, name, short, long string, act func(context.Conte
 func newScheduleRun(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run NAME",
-		Short: "Make a schedule's job now",
-		Long: "Make the job of a schedule now, also of one that is paused, and show it as dray jobs watch does;\n" +
-			"with --no-wait print its id. Its next time stays as it was.",
-		Example: "  dray schedules run base-images\n  dray schedules run base-images --no-wait",
-		Args:    flag.Exactly(1, "NAME"),
+		Short: "Run the job of a schedule now",
+		Long: "Start the job of a schedule now, even if the schedule is paused, and show it as dray jobs watch does. With --no-wait, print its id instead. " +
+			"The next time of the schedule does not change.",
+		Example: "  dray schedules run base-images\n" +
+			"  dray schedules run base-images --no-wait",
+		Args: flag.Exactly(1, "NAME"),
 	}
 	cmd = atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		id, err := scheduleID(ctx, a, c, args[0])
@@ -234,6 +239,6 @@ func newScheduleRun(a *app.App) *cobra.Command {
 		}
 		return watchJob(ctx, a, c, j.ID)
 	})
-	a.Common.AddHandOverTo(cmd.Flags())
+	a.Common.AddNoWaitTo(cmd.Flags())
 	return cmd
 }

@@ -19,10 +19,9 @@ import (
 
 func newJobsWatch(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "watch ID",
-		Short: "Show a job as if it ran here, until it ends",
-		Long: "Show a job as the verb itself would: bars on a terminal, its lines, its report and its exit code.\n" +
-			"An interrupt ends the looking, not the job.",
+		Use:     "watch ID",
+		Short:   "Show a job as if it ran here, until it ends",
+		Long:    "Show a job as the command itself would: progress bars on a terminal, the same lines, the same report and the same exit code. An interrupt ends this command, not the job.",
 		Example: "  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    flag.Exactly(1, "ID"),
 	}
@@ -31,7 +30,7 @@ func newJobsWatch(a *app.App) *cobra.Command {
 	})
 }
 
-// watchJob tells of a job as its verb would.
+// watchJob prints a job as its verb would if it ran here.
 func watchJob(ctx context.Context, a *app.App, c *client.Client, id string) error {
 	j, err := c.Job(ctx, id)
 	if err != nil {
@@ -63,13 +62,13 @@ func watchJob(ctx context.Context, a *app.App, c *client.Client, id string) erro
 	w := run.Writing{DryRun: dryRun}
 	switch {
 	case of.Import != nil:
-		w.Past, w.Many, w.Hold, w.Instead = "imported", len(of.Import.Tags)+len(of.Import.Map) > 0, plan.Hold(of.Import.Hold), "--force replaces it"
+		w.Past, w.Many, w.Hold, w.Instead = "imported", len(of.Import.Tags)+len(of.Import.Map) > 0, plan.Hold(of.Import.Hold), "use --force to replace it"
 	case of.Copy != nil:
-		w.Past, w.Many, w.Hold, w.Instead = "copied", of.Copy.All != "", plan.Hold(of.Copy.Hold), "--overwrite update replaces it"
+		w.Past, w.Many, w.Hold, w.Instead = "copied", of.Copy.All != "", plan.Hold(of.Copy.Hold), "use --overwrite update to replace it"
 	case of.Tag != nil:
 		w.Past, w.Many, w.Hold = "tagged", len(of.Tag.Map)+len(of.Tag.Rename) > 0, plan.Hold(of.Tag.Hold)
 	case of.Batch != nil:
-		w.Past, w.Many, w.Hold, w.Instead = "imported", true, plan.Hold(of.Batch.Hold), "--force replaces it"
+		w.Past, w.Many, w.Hold, w.Instead = "imported", true, plan.Hold(of.Batch.Hold), "use --force to replace it"
 	}
 	return run.WriteAt(ctx, a, at, w)
 }
@@ -78,13 +77,13 @@ func newJobsWait(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wait ID...",
 		Short: "Wait until jobs have ended, with the exit code of their verbs",
-		Long: "Wait for jobs and end with the exit code that their verbs would have ended with here: that of the\n" +
-			"one job, or that which all share; 6 where some ended well and others did not, else 1. Prints a\n" +
-			"line for each, its id and state. A server that is restarted meanwhile is waited for.",
-		Example: "  dray jobs wait $(dray transfer dev prod --server https://dray.example --no-wait)",
-		Args:    flag.AtLeast(1, "ID..."),
+		Long: "Wait until jobs have ended, and print the id and state of each. If the server is restarted in the meantime, dray waits for it.\n\n" +
+			"The exit code is the one that the verb of the job would have here. " +
+			"For several jobs it is the one that they share, else 6 if some of them succeeded, else 1.",
+		Example: "  dray jobs wait 01KAM3ZQ6M8Y9S5V0T1X2B3C4D\n" +
+			"  dray jobs wait $(dray transfer dev prod --no-wait)",
+		Args: flag.AtLeast(1, "ID..."),
 	}
-	cmd.Example = "  dray jobs wait 01KAM3ZQ6M8Y9S5V0T1X2B3C4D"
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, ids []string) error {
 		var all []wire.Job
 		codes := map[int]bool{}
@@ -114,7 +113,8 @@ func newJobsWait(a *app.App) *cobra.Command {
 	})
 }
 
-// waitJob waits in silence but for errors: the exit code is made of the job's report, as its verb makes it.
+// waitJob waits for a job and prints only errors. The exit code is made from the job's report, as the verb
+// makes it.
 func waitJob(ctx context.Context, a *app.App, c *client.Client, id string) (int, wire.Job, error) {
 	silent := *a
 	silent.Format, silent.Quiet = out.FormatNone, true
@@ -135,7 +135,7 @@ func waitJob(ctx context.Context, a *app.App, c *client.Client, id string) (int,
 		return code, j, lost
 	}
 	if err != nil && code == out.ExitCode(err) && !errors.As(err, &told) {
-		if !j.State.Ended() { // the waiting failed, not the job
+		if !j.State.Ended() { // waiting has failed, not the job
 			return code, j, err
 		}
 		a.Fail(err)

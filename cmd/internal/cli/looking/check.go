@@ -11,23 +11,24 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 )
 
-// NewCheck makes dray check.
+// NewCheck makes the command dray check.
 func NewCheck(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check SRC [DST]",
 		Short: "Find out whether an image can be read, and copied",
-		Long: "Find out whether SRC can be read and, with DST, copied there: is the registry reached and how,\n" +
-			"which login is used and from where, what it may do, is the tag there or which are near, is it\n" +
-			"locked, what is left of the quota, what does the registry know. What is wrong comes with its\n" +
-			"remedy. It takes a few requests and leaves nothing behind: at DST an upload is opened and\n" +
-			"canceled. The exit code is that of the gravest finding: 4 denied, 3 not found, 1 locked.",
+		Long: "Find out whether SRC can be read and, if DST is given, copied there. dray checks whether and how the registry can be reached, " +
+			"which login is used and where it comes from, what the login may do, whether the tag exists or which similar tags do, whether it is locked, " +
+			"how much of the rate limit is left, and what the registry supports. A problem is printed with its remedy.\n\n" +
+			"This takes a few requests and changes nothing: at DST dray opens an upload and cancels it. " +
+			"The exit code is that of the worst finding: 4 denied, 3 not found, 1 locked.",
 		Example: "  dray check docker.io/library/nginx:1.27\n" +
 			"  dray check ghcr.io/acme/app:v1 prod/acme/app\n" +
-			"  dray check staging/app:v1 prod/app:v1 -o json | jq '.sides[].findings[] | select(.state == \"fail\")'",
+			"  dray check staging/app:v1 prod/app:v1 -o json \\\n" +
+			"      | jq '.sides[].findings[] | select(.state == \"fail\")'",
 		Args: func(cmd *cobra.Command, args []string) error { return flag.Count(cmd, args, 1, 2, "SRC [DST]") },
 		RunE: func(cmd *cobra.Command, args []string) error { return check(a, cmd, args) },
 	}
-	a.Common.AddRegistryTo(cmd.Flags())
+	a.Common.AddRegistryTo(cmd.Flags(), flag.AtSource|flag.AtTarget)
 	return cmd
 }
 
@@ -60,7 +61,7 @@ func check(a *app.App, cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if err := report.Err(); err != nil {
-		return out.Ended(out.ExitCode(err)) // the report has told it
+		return out.Ended(out.ExitCode(err)) // the printed report names the error already
 	}
 	return nil
 }

@@ -1,10 +1,11 @@
-// Package looking has the commands that only read. In the order of the walk:
+// Package looking has the commands that only read, and dray verify, which writes only with --heal. In the
+// order of the walk:
 //
 //	ls.go           dray ls
 //	inspect.go      dray inspect
-//	manifest.go     dray digest, dray manifest, and az's show and list-metadata
-//	repository.go   dray repository: az's lists of repositories, tags and manifests
+//	manifest.go     dray digest, dray manifest, and show and list-metadata of az acr manifest
+//	repository.go   dray repository: the lists of az acr repository
 //	verify.go       dray verify
 //	check.go        dray check
-//	look.go         one look, with its login and its story
+//	look.go         what one reading command has: a login, a Dray and a story
 package looking

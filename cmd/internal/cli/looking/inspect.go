@@ -16,14 +16,14 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 )
 
-// NewInspect makes dray inspect.
+// NewInspect makes the command dray inspect.
 func NewInspect(a *app.App) *cobra.Command {
 	var raw, config bool
 	cmd := &cobra.Command{
 		Use:   "inspect IMAGE",
 		Short: "Show platforms, sizes, layers, annotations and age of an image",
-		Long: "Show what is in an image: digest, size, platforms with their layers, annotations and when it\n" +
-			"was made. Layers of an index are listed with --verbose.",
+		Long: "Show what is in an image: its digest, size and annotations, its platforms with their layers, and when it was created. " +
+			"The layers of an index are listed with --verbose.",
 		Example: "  dray inspect nginx:1.27\n" +
 			"  dray inspect prod/app:v1 -o json | jq -r '.platforms[].platform'\n" +
 			"  dray inspect --image-config prod/app:v1 | jq .config.Env",
@@ -56,7 +56,7 @@ func NewInspect(a *app.App) *cobra.Command {
 	flags.SortFlags = false
 	flags.BoolVar(&raw, "raw", false, "print the manifest or index, byte for byte")
 	flags.BoolVar(&config, "image-config", false, "print the image's configuration, byte for byte")
-	a.Common.AddRegistryTo(flags)
+	a.Common.AddRegistryTo(flags, flag.AtSource)
 	return cmd
 }
 
@@ -76,7 +76,7 @@ func printImage(a *app.App, m dray.Image) error {
 	})
 }
 
-// describe writes an image for people.
+// describe writes an image in the format text.
 func describe(a *app.App, m dray.Image) error {
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	field := func(name, value string) {

@@ -11,7 +11,7 @@ import (
 	"github.com/drayage/dray/credential"
 )
 
-// looking runs one verb that only reads: it has a story, no plan and no report.
+// looking runs a verb that only reads. Such a verb has a story, but neither a plan nor a report.
 func looking[T any](a *app.App, cmd *cobra.Command, name string, look func(context.Context, *dray.Dray, dray.LookRequest, *out.Story) (T, error)) (T, error) {
 	login, err := a.OneLogin(cmd.Context(), a.SourceLogin, a.TargetLogin)
 	if err != nil {
@@ -21,7 +21,7 @@ func looking[T any](a *app.App, cmd *cobra.Command, name string, look func(conte
 	return lookingAs(a, cmd, name, login, look)
 }
 
-// lookingAs is looking with a login that was found already; nil leaves the search to dray.
+// lookingAs is looking with a login that the caller has found; nil leaves the search to package dray.
 func lookingAs[T any](a *app.App, cmd *cobra.Command, name string, login *credential.Login, look func(context.Context, *dray.Dray, dray.LookRequest, *out.Story) (T, error)) (T, error) {
 	var none T
 	d, err := a.Open()

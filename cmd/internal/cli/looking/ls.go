@@ -14,24 +14,25 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// NewList makes dray ls.
+// NewList makes the command dray ls.
 func NewList(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls HOST | HOST/PREFIX/ | HOST/REPO | oci:DIR",
 		Short: "List repositories, or the tags of one with their digests",
-		Long: "List the repositories of a registry, those below a prefix (with a slash at the end), or the\n" +
-			"tags of one repository with their digests.",
+		Long: "List the repositories of a registry (HOST), those below a prefix (HOST/PREFIX/, with a slash at the end), or the tags of one repository with their digests (HOST/REPO). " +
+			"oci:DIR lists an OCI image layout on disk.",
 		Example: "  dray ls registry.example\n" +
 			"  dray ls registry.example/team/\n" +
 			"  dray ls prod/app -o table",
 		Args: flag.Exactly(1, "HOST, HOST/PREFIX/ or HOST/REPO"),
 		RunE: func(cmd *cobra.Command, args []string) error { return list(a, cmd, args[0]) },
 	}
-	a.Common.AddRegistryTo(cmd.Flags())
+	a.Common.AddRegistryTo(cmd.Flags(), flag.AtSource)
 	return cmd
 }
 
-// list prints entries as they come, so that a long list needs no memory; a table waits for its widths.
+// list prints entries as they come, so that a long list needs no memory. A table is printed at the end,
+// when the widths of its columns are known.
 func list(a *app.App, cmd *cobra.Command, name string) error {
 	failed := []error{}
 	good := 0
@@ -76,7 +77,8 @@ func list(a *app.App, cmd *cobra.Command, name string) error {
 	return nil
 }
 
-// listJSON writes {"entries":[…]}, entry by entry, and closes it with the error that ended it early.
+// listJSON writes {"entries":[…]} entry by entry. If an error ends the list early, the object gets it as
+// "error".
 func listJSON(a *app.App, each func(func(dray.Entry) error) error) error {
 	sep := "{\"entries\":["
 	err := each(func(e dray.Entry) error {
@@ -90,7 +92,7 @@ func listJSON(a *app.App, each func(func(dray.Entry) error) error) error {
 	})
 	if sep != "," {
 		if err != nil {
-			return err // nothing is written yet: the error is the answer
+			return err // nothing is written yet, so the caller prints the error as the answer
 		}
 		fmt.Fprint(a.Out, sep)
 	}

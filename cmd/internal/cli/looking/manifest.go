@@ -15,21 +15,21 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// azName is a name that az takes in two forms: whole as the argument, or as --registry and --name.
+// azName is a name that az takes in two forms: the full name as the argument, or --registry and --name.
 type azName struct {
 	flag.Az
 	name string
 }
 
-// typed returns what was named, and whether it is a full name.
+// typed returns the name that was given, and whether it is a full name.
 func (n *azName) typed(cmd *cobra.Command, args []string) (name string, full bool, err error) {
 	switch {
 	case len(args) == 1 && (n.name != "" || n.Registry != ""):
-		return "", false, flag.UsageError(cmd, errors.New("the name is given twice"), "either HOST/REPO, or -r and -n")
+		return "", false, flag.UsageError(cmd, errors.New("the name is given twice"), "write either HOST/REPO, or -r and -n")
 	case len(args) == 1:
 		return args[0], true, nil
 	case n.name == "":
-		return "", false, flag.UsageError(cmd, errors.New("no name"), "HOST/REPO, or -r REGISTRY and -n REPO")
+		return "", false, flag.UsageError(cmd, errors.New("no name given"), "write HOST/REPO, or -r REGISTRY and -n REPO")
 	}
 	return n.name, false, nil
 }
@@ -40,8 +40,7 @@ func newManifestShow(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show IMAGE | show -r REGISTRY -n REPO[:TAG|@DIGEST]",
 		Short: "Show a manifest or index, as az acr manifest show does",
-		Long: "Show the manifest or index that a name points to, as az acr manifest show does: JSON in order of\n" +
-			"its keys, or with --raw byte for byte.",
+		Long:  "Show the manifest or index that a name points to, as az acr manifest show does: as JSON with sorted keys, or with --raw byte for byte.",
 		Example: "  dray manifest show prod.azurecr.io/app:v1\n" +
 			"  dray manifest show -r prod -n app:v1 --raw | sha256sum",
 		Args: flag.Optional("one IMAGE, or -r and -n"),
@@ -54,10 +53,11 @@ func newManifestShow(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	n.AddTo(flags, "registry", "r")
-	flags.StringVarP(&n.name, "name", "n", "", "the image in it, `REPO[:TAG|@DIGEST]` (default tag latest)")
-	flags.BoolVar(&raw, "raw", false, "print the bytes as they are")
-	a.Common.AddRegistryTo(flags)
+	n.AddTo(flags, "registry", "r", "DRAY_SRC_CREDS")
+	n.AddQueryTo(flags)
+	flags.StringVarP(&n.name, "name", "n", "", "the image in that registry, `REPO[:TAG|@DIGEST]` (default tag latest)")
+	flags.BoolVar(&raw, "raw", false, "print the manifest byte for byte")
+	a.Common.AddRegistryTo(flags, flag.AtSource)
 	return cmd
 }
 
@@ -66,7 +66,7 @@ func showManifest(a *app.App, cmd *cobra.Command, args []string, n azName, raw b
 	if err != nil {
 		return err
 	}
-	login, err := a.AzLogin(cmd, &n.Az)
+	login, err := a.AzLogin(cmd, &n.Az, a.SourceLogin, a.TargetLogin)
 	if err != nil {
 		return err
 	}
@@ -96,12 +96,12 @@ func newListMetadata(a *app.App) *cobra.Command {
 	var l listing
 	cmd := &cobra.Command{
 		Use:   "list-metadata HOST/REPO | list-metadata -r REGISTRY -n REPO",
-		Short: "List the manifests of a repository with what is known of them",
-		Long: "List the manifests of a repository with digest, tags and what else the registry tells, as az acr\n" +
-			"manifest list-metadata does: in JSON unless -o says otherwise. Those without a tag are listed where\n" +
-			"the registry lists them; where not, a note on stderr says so.",
+		Short: "List the manifests of a repository with their metadata",
+		Long: "List the manifests of a repository with their digests, their tags and the other metadata that the registry has, as az acr manifest list-metadata does. " +
+			"The format is JSON unless -o names another. Manifests without a tag are listed if the registry can list them; if it cannot, a note on stderr says so.",
 		Example: "  dray manifest list-metadata prod.azurecr.io/app\n" +
-			"  dray manifest list-metadata -r prod -n app --orderby time_asc --query \"[?tags==null].digest\" -o tsv",
+			"  dray manifest list-metadata -r prod -n app --orderby time_asc \\\n" +
+			"      --query \"[?tags==null].digest\" -o tsv",
 		Args: flag.Optional("one HOST/REPO, or -r and -n"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, full, err := n.typed(cmd, args)
@@ -117,26 +117,27 @@ func newListMetadata(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	n.AddTo(flags, "registry", "r")
-	flags.StringVarP(&n.name, "name", "n", "", "the `REPO` in it")
+	n.AddTo(flags, "registry", "r", "DRAY_SRC_CREDS")
+	n.AddQueryTo(flags)
+	flags.StringVarP(&n.name, "name", "n", "", "the `REPO` in that registry")
 	l.addTopTo(flags)
 	l.addOrderTo(flags)
-	a.Common.AddRegistryTo(flags)
+	a.Common.AddRegistryTo(flags, flag.AtSource)
 	return cmd
 }
 
-// described is a name and the descriptor of what it points to.
+// described is the answer of dray digest in JSON.
 type described struct {
 	Name string `json:"name"`
 	oci.Descriptor
 }
 
-// NewDigest makes dray digest.
+// NewDigest makes the command dray digest.
 func NewDigest(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "digest IMAGE",
 		Short:   "Print the digest of an image",
-		Long:    "Print the digest that a name points to. It costs one HEAD request.",
+		Long:    "Print the digest that a name points to. dray sends one HEAD request.",
 		Example: "  dray digest nginx:1.27\n  dray digest prod/app:v1 -o json",
 		Args:    flag.Exactly(1, "IMAGE"),
 	}
@@ -154,23 +155,22 @@ func NewDigest(a *app.App) *cobra.Command {
 			Rows:   func(row func(...string) error) error { return row(args[0], string(desc.Digest)) },
 		})
 	}
-	a.Common.AddRegistryTo(cmd.Flags())
+	a.Common.AddRegistryTo(cmd.Flags(), flag.AtSource)
 	return cmd
 }
 
-// NewManifest makes dray manifest.
+// NewManifest makes the command dray manifest.
 func NewManifest(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "manifest IMAGE",
-		Short: "Print an image's manifest or index, byte for byte",
-		Long: "Print the manifest or index that a name points to, byte for byte, in every output format. The\n" +
-			"commands below are those of az acr manifest.",
+		Use:     "manifest IMAGE",
+		Short:   "Print an image's manifest or index, byte for byte",
+		Long:    "Print the manifest or index that a name points to, byte for byte, in every output format. The commands below are those of az acr manifest.",
 		Example: "  dray manifest nginx:1.27 | jq .manifests\n  dray manifest prod/app@sha256:... | sha256sum",
 		Args:    flag.Exactly(1, "IMAGE"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return printManifest(a, cmd, args[0]) },
 	}
 	cmd.AddCommand(newManifestShow(a), newListMetadata(a))
-	a.Common.AddRegistryTo(cmd.Flags())
+	a.Common.AddRegistryTo(cmd.Flags(), flag.AtSource)
 	return cmd
 }
 

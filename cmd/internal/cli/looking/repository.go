@@ -20,13 +20,13 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// NewRepository makes dray repository; removals are its commands that remove.
+// NewRepository makes the command dray repository. removals are its commands that remove images.
 func NewRepository(a *app.App, removals ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repository list|show-tags|show-manifests|untag|delete",
-		Short: "az acr repository: list repositories, tags and manifests, remove images",
-		Long: "The commands of az acr repository, with its flags and its forms of output: JSON unless -o says\n" +
-			"otherwise. They work with every registry.",
+		Short: "The commands of az acr repository, for every registry",
+		Long: "List repositories, tags and manifests, and remove images. These are the commands of az acr repository, with the same flags and the same output: JSON, unless -o names another format. " +
+			"They work with every registry.",
 		Example: "  dray repository list -n prod\n" +
 			"  dray repository show-tags -n prod --repository app",
 		Args: cobra.ArbitraryArgs,
@@ -42,47 +42,47 @@ func NewRepository(a *app.App, removals ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// listing are the flags of az's commands that list.
+// listing holds the flags of az's commands that list.
 type listing struct {
 	flag.Az
 	repository string
 	top        int
 	orderBy    string
 	detail     bool
-	whole      bool // the name to list is a full one
+	whole      bool // the name to list is a full name
 }
 
-// errEnough ends a listing that --top cut short.
+// errEnough ends a listing after the entries that --top asks for.
 var errEnough = errors.New("enough")
 
 func (l *listing) addTopTo(flags *pflag.FlagSet) {
-	flags.IntVar(&l.top, "top", 0, "list the first `N` only (default all)")
+	flags.IntVar(&l.top, "top", 0, "list only the first `N` (default all)")
 }
 
 func (l *listing) addOrderTo(flags *pflag.FlagSet) {
-	flags.StringVar(&l.orderBy, "orderby", "", "`time_asc|time_desc`: order by the time of the last change, where the registry tells it (default the registry's order)")
+	flags.StringVar(&l.orderBy, "orderby", "", "sort by the time of the last change, `time_asc|time_desc`, if the registry knows it (default the order of the registry)")
 }
 
 func (l *listing) check(a *app.App, cmd *cobra.Command) error {
 	switch {
 	case l.top < 0 || l.top == 0 && cmd.Flags().Changed("top"):
-		return flag.UsageError(cmd, fmt.Errorf("--top %d: not a count", l.top), "1 or more")
+		return flag.UsageError(cmd, fmt.Errorf("--top %d: not a count", l.top), "write 1 or more")
 	case !slices.Contains([]string{"", "time_asc", "time_desc"}, l.orderBy):
-		return flag.UsageError(cmd, fmt.Errorf("--orderby %q", l.orderBy), "time_asc or time_desc")
+		return flag.UsageError(cmd, fmt.Errorf("--orderby %q: not an order", l.orderBy), "write time_asc or time_desc")
 	}
 	return l.Settle(&a.How, cmd)
 }
 
-// listed is one item of an az list on its way to stdout.
+// listed is one item of a list in the form of az.
 type listed struct {
 	item any
 	text string     // its line in the format text
-	time *time.Time // of the last change; nil where the registry does not tell
+	time *time.Time // of the last change; nil if the registry does not know it
 }
 
-// run lists what fetch visits, in the order and number that the flags ask for.
+// run lists the items that fetch visits, in the order and number that the flags ask for.
 func (l *listing) run(a *app.App, cmd *cobra.Command, path string, fetch func(context.Context, *dray.Dray, dray.LookRequest, *out.Story, func(listed) error) error) error {
-	login, err := a.AzLogin(cmd, &l.Az)
+	login, err := a.AzLogin(cmd, &l.Az, a.SourceLogin, a.TargetLogin)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (l *listing) run(a *app.App, cmd *cobra.Command, path string, fetch func(co
 		if list.Shown == 0 {
 			return err
 		}
-		a.Fail(err) // after half an answer no second one
+		a.Fail(err) // half an answer is printed, so the error must not be printed as the answer
 		return out.Ended(out.ExitCode(err))
 	}
 	if err := l.showOrdered(path, kept, list); err != nil {
@@ -124,12 +124,12 @@ func (l *listing) run(a *app.App, cmd *cobra.Command, path string, fetch func(co
 	return list.End()
 }
 
-// showOrdered shows what waited for its order.
+// showOrdered shows the items that were kept to be sorted.
 func (l *listing) showOrdered(path string, kept []listed, list *out.AzList) error {
 	for _, one := range kept {
 		if one.time == nil {
-			return &fault.Fault{Kind: fault.Refused, Op: "order by time", Name: path, Hint: "leave --orderby off",
-				Err: errors.New("this registry does not tell when its tags were set")}
+			return &fault.Fault{Kind: fault.Refused, Op: "order by time", Name: path, Hint: "leave --orderby out",
+				Err: errors.New("this registry does not say when its tags were set")}
 		}
 	}
 	slices.SortStableFunc(kept, func(x, y listed) int {
@@ -154,10 +154,10 @@ func newRepositoryList(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list -n REGISTRY",
 		Short: "List the repositories of a registry",
-		Long: "List the repositories of a registry, without its host, as az acr repository list does: in JSON\n" +
-			"unless -o says otherwise.",
-		Example: "  dray repository list -n prod\n  dray repository list -n prod --top 10 -o tsv",
-		Args:    flag.Exactly(0, "the registry after -n"),
+		Long:  "List the repositories of a registry without its host, as az acr repository list does. The format is JSON unless -o names another.",
+		Example: "  dray repository list -n prod\n" +
+			"  dray repository list -n prod --top 10 -o tsv",
+		Args: flag.Exactly(0, "the registry after -n"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := l.check(a, cmd); err != nil {
 				return err
@@ -171,13 +171,14 @@ func newRepositoryList(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	l.AddTo(flags, "name", "n")
+	l.AddTo(flags, "name", "n", "DRAY_SRC_CREDS")
+	l.AddQueryTo(flags)
 	l.addTopTo(flags)
-	a.Common.AddRegistryTo(flags)
+	a.Common.AddRegistryTo(flags, flag.AtSource)
 	return cmd
 }
 
-// tagDetail is a tag in az's words, so far as a registry tells of it.
+// tagDetail is a tag in the form of az, with the fields that registries know.
 type tagDetail struct {
 	Name    string     `json:"name"`
 	Digest  oci.Digest `json:"digest"`
@@ -190,11 +191,13 @@ func newShowTags(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show-tags -n REGISTRY --repository REPO",
 		Short: "List the tags of a repository",
-		Long: "List the tags of a repository, as az acr repository show-tags does: in JSON unless -o says\n" +
-			"otherwise. With --detail each has its digest and, where the registry tells them, its times.",
+		Long: "List the tags of a repository, as az acr repository show-tags does. The format is JSON unless -o names another. " +
+			"With --detail each tag has its digest and, if the registry knows them, its times.",
 		Example: "  dray repository show-tags -n prod --repository app\n" +
-			"  dray repository show-tags -n prod --repository app --orderby time_desc --top 1 -o tsv\n" +
-			"  dray repository show-tags -n prod --repository app --detail --query \"[].{tag: name, digest: digest}\" -o table",
+			"  dray repository show-tags -n prod --repository app \\\n" +
+			"      --orderby time_desc --top 1 -o tsv\n" +
+			"  dray repository show-tags -n prod --repository app --detail \\\n" +
+			"      --query \"[].{tag: name, digest: digest}\" -o table",
 		Args: flag.Exactly(0, "the repository after --repository"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := l.checkRepository(a, cmd); err != nil {
@@ -209,12 +212,13 @@ func newShowTags(a *app.App) *cobra.Command {
 
 func (l *listing) addRepositoryTo(a *app.App, flags *pflag.FlagSet, detail string) {
 	flags.SortFlags = false
-	l.AddTo(flags, "name", "n")
+	l.AddTo(flags, "name", "n", "DRAY_SRC_CREDS")
+	l.AddQueryTo(flags)
 	flags.StringVar(&l.repository, "repository", "", "the `REPO` to list")
 	flags.BoolVar(&l.detail, "detail", false, detail)
 	l.addTopTo(flags)
 	l.addOrderTo(flags)
-	a.Common.AddRegistryTo(flags)
+	a.Common.AddRegistryTo(flags, flag.AtSource)
 }
 
 func (l *listing) checkRepository(a *app.App, cmd *cobra.Command) error {
@@ -224,7 +228,7 @@ func (l *listing) checkRepository(a *app.App, cmd *cobra.Command) error {
 	return l.check(a, cmd)
 }
 
-// tags visits tags: plain ones cost no request of their own.
+// tags visits the tags of a repository. Without --detail, no tag needs a request for itself.
 func (l *listing) tags(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story, visit func(listed) error) error {
 	if !l.detail {
 		return d.ListTags(ctx, req, s.Observe, func(e dray.Entry) error {
@@ -251,11 +255,11 @@ func newShowManifests(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show-manifests -n REGISTRY --repository REPO",
 		Short: "List the manifests of a repository, with their tags",
-		Long: "List the manifests of a repository with their tags, as az acr repository show-manifests does: in\n" +
-			"JSON unless -o says otherwise. Those without a tag are listed where the registry lists them; where\n" +
-			"not, a note on stderr says so.",
+		Long: "List the manifests of a repository with their tags, as az acr repository show-manifests does. The format is JSON unless -o names another. " +
+			"Manifests without a tag are listed if the registry can list them; if it cannot, a note on stderr says so.",
 		Example: "  dray repository show-manifests -n prod --repository app\n" +
-			"  dray repository show-manifests -n prod --repository app --query \"[?tags==`[]`].digest\" -o tsv",
+			"  dray repository show-manifests -n prod --repository app \\\n" +
+			"      --query \"[?tags==`[]`].digest\" -o tsv",
 		Args: flag.Exactly(0, "the repository after --repository"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := l.checkRepository(a, cmd); err != nil {
@@ -264,7 +268,7 @@ func newShowManifests(a *app.App) *cobra.Command {
 			return l.run(a, cmd, l.repository, l.manifests)
 		},
 	}
-	l.addRepositoryTo(a, cmd.Flags(), "list all that the registry tells of each, as list-metadata does")
+	l.addRepositoryTo(a, cmd.Flags(), "list all metadata of each manifest, as dray manifest list-metadata does")
 	return cmd
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
@@ -22,28 +23,28 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// verifyFlags are those of verify: transfer's choice of names, and how deep to look.
+// verifyFlags holds the flags of dray verify: those with which transfer selects names, and how deep to look.
 type verifyFlags struct {
 	flag.Ends
 	deep    bool
-	rehash  string // "" is not, "all", "sample", or "N%"
+	rehash  string // "" reads no blobs; else "all", "sample" or "N%"
 	heal    bool
 	receipt string
 	by      string
 }
 
-// NewVerify makes dray verify.
+// NewVerify makes the command dray verify.
 func NewVerify(a *app.App) *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify SOURCE... TARGET",
-		Short: "Prove that a target holds what its source holds",
-		Long: "Compare what names point to at both ends: one line of a listing or one HEAD for each. The ends\n" +
-			"are those of transfer, with the same flags, or two images, or layouts (oci:DIR). With --deep all\n" +
-			"that is below a name is asked for at TARGET, with its size; with --rehash it is read there. Tags\n" +
-			"that only TARGET has are counted and are no trouble. Prints a line for each trouble; -o json\n" +
-			"prints a receipt. Nothing is written but by --heal. Exit code 0: all the same, 7: not all, 1:\n" +
-			"not all could be compared.",
+		Short: "Prove that a target holds the same as its source",
+		Long: "Compare the digests that tags point to at both sides. That takes one line of a listing, or one HEAD request, for each tag. " +
+			"SOURCE and TARGET are those of dray transfer, with the same flags, or two images, or OCI image layouts (oci:DIR).\n\n" +
+			"With --deep, dray asks TARGET for all content below each tag, with its size. With --rehash, it also reads this content there and compares its bytes. " +
+			"Tags that only TARGET has are counted, and are not a difference.\n\n" +
+			"dray prints a line for each difference; -o json prints a receipt. It writes nothing to a registry, except with --heal. " +
+			"Exit code 0 means that all is the same, 7 that something differs, 1 that not everything could be compared.",
 		Example: "  dray verify dev prod\n" +
 			"  dray verify ghcr.io/acme/app:v1 prod/acme/app --deep\n" +
 			"  dray verify dev/team/ prod/mirror/ --rehash=10% --receipt proof.json\n" +
@@ -53,19 +54,25 @@ func NewVerify(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&f.deep, "deep", false, "ask TARGET for each manifest, config, layer and referrer, with its size")
-	flags.StringVar(&f.rehash, "rehash", "", "as --deep, and read the bytes at TARGET; of `N%` of the blobs, the same ones each time; sample is 10% (default all)")
-	flags.Lookup("rehash").NoOptDefVal = "all"
-	flags.BoolVar(&f.heal, "heal", false, "send what --deep or --rehash find lacking, then look again; no tag is set")
-	flags.StringVar(&f.receipt, "receipt", "", "write the receipt, a JSON object, to `FILE`")
-	flags.StringVar(&f.by, "by", "", "who asks: a `TEXT` for the receipt")
+	flag.Group(flags, "How deep to look", func(set *pflag.FlagSet) {
+		set.BoolVar(&f.deep, "deep", false, "ask TARGET for each manifest, config, layer and referrer, with its size")
+		set.StringVar(&f.rehash, "rehash", "", "as --deep, and also read blobs at TARGET and compare their bytes: all blobs, or `N%` of them, the same ones each time; sample means 10%")
+		set.Lookup("rehash").NoOptDefVal = "all"
+		set.BoolVar(&f.heal, "heal", false, "send what --deep or --rehash finds missing or damaged, then look again; set no tag")
+	})
+	flag.Group(flags, "What to write down", func(set *pflag.FlagSet) {
+		set.StringVar(&f.receipt, "receipt", "", "write the receipt, a JSON object, to `FILE`")
+		set.StringVar(&f.by, "by", "", "put `TEXT` into the receipt as the one who asked for it")
+		set.BoolVar(&f.Explain, "explain", false, "print on stderr, for each repository and tag, which rule selected it or left it out")
+	})
 	f.AddSelectionTo(flags)
+	flag.Group(flags, flag.WhichTags, func(set *pflag.FlagSet) {
+		set.StringArrayVar(&f.Prefer, "prefer", nil, "if sources disagree about a tag, expect this `SOURCE`'s; repeatable, the first counts most")
+	})
 	f.AddMappingTo(flags)
-	flags.StringArrayVar(&f.Prefer, "prefer", nil, "where sources differ about a tag this `SOURCE`'s counts; repeatable, the first counts most")
-	flags.BoolVar(&f.Explain, "explain", false, "tell on stderr for each repository and tag which rule kept or dropped it")
-	flags.Lookup("max-repositories").Usage = "`N` accepted, as transfer takes it; all repositories are compared"
+	flags.Lookup("max-repositories").Usage = "`N`, accepted for compatibility with dray transfer; has no effect, all repositories are compared"
 	a.Common.AddHandOverTo(flags)
-	a.Common.AddRegistryTo(flags)
+	a.Common.AddRegistryTo(flags, flag.Copies)
 	return cmd
 }
 
@@ -100,12 +107,12 @@ func verifyRequest(a *app.App, cmd *cobra.Command, f *verifyFlags, args []string
 		}
 		n, percent := strings.CutSuffix(share, "%")
 		if req.Sample, err = strconv.Atoi(n); err != nil || !percent || req.Sample < 1 || req.Sample > 100 {
-			return req, flag.UsageError(cmd, fmt.Errorf("--rehash=%s: not 1%% to 100%%", f.rehash), "as in --rehash=10%, which --rehash=sample is too")
+			return req, flag.UsageError(cmd, fmt.Errorf("--rehash=%s: not between 1%% and 100%%", f.rehash), "write --rehash=10%, or --rehash=sample for the same")
 		}
 	case f.deep:
 		req.Depth = dray.Deep
 	case f.heal:
-		return req, flag.UsageError(cmd, errors.New("--heal without --deep or --rehash: digests alone do not tell what is lacking"), "add --deep")
+		return req, flag.UsageError(cmd, errors.New("--heal without --deep or --rehash: the digests of tags do not show what is missing below them"), "add --deep")
 	}
 	if err := f.Ends.Check(cmd); err != nil {
 		return req, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
@@ -15,7 +16,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// mirrorFlags are those of mirror.
+// mirrorFlags holds the flags of dray mirror and of the commands below it.
 type mirrorFlags struct {
 	file     string
 	once     bool
@@ -26,16 +27,16 @@ type mirrorFlags struct {
 	parallel int
 }
 
-// addFileTo adds the flags of all that reads a file of rules.
-func (f *mirrorFlags) addFileTo(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&f.file, "file", "f", "", "the rules, a `FILE`")
-	cmd.Flags().StringVar(&f.state, "state", "", "keep the last results in `DIR` (default below $DRAY_STATE_DIR, else ~/.local/state/dray)")
+// addFileTo adds the flags of every command that reads a file of rules.
+func (f *mirrorFlags) addFileTo(flags *pflag.FlagSet) {
+	flags.StringVarP(&f.file, "file", "f", "", "read the rules from `FILE`")
+	flags.StringVar(&f.state, "state", "", "keep the last results in `DIR` (default below $DRAY_STATE_DIR, else ~/.local/state/dray)")
 }
 
-// read reads the file and takes the rules that are asked for.
+// read reads the file and returns it with the rules that --rule selects.
 func (f mirrorFlags) read(cmd *cobra.Command) (config.Mirrors, error) {
 	if f.file == "" {
-		return config.Mirrors{}, flag.UsageError(cmd, errors.New("no file of rules"), "name one with -f")
+		return config.Mirrors{}, flag.UsageError(cmd, errors.New("-f is missing"), "name the file of the rules")
 	}
 	return f.pick(config.ReadMirrors(f.file))
 }
@@ -50,7 +51,7 @@ func (f mirrorFlags) pick(m config.Mirrors, err error) (config.Mirrors, error) {
 	}
 	for _, name := range f.rules {
 		if !slices.Contains(names, name) {
-			return m, &fault.Fault{Kind: fault.Invalid, Op: "read mirrors", Name: f.file, Err: fmt.Errorf("no rule is called %q", name), Hint: "it has: " + strings.Join(names, ", ")}
+			return m, &fault.Fault{Kind: fault.Invalid, Op: "read mirrors", Name: f.file, Err: fmt.Errorf("no rule is called %q", name), Hint: "the rules are: " + strings.Join(names, ", ")}
 		}
 	}
 	m.Rules = slices.DeleteFunc(m.Rules, func(r config.Mirror) bool {
@@ -62,7 +63,7 @@ func (f mirrorFlags) pick(m config.Mirrors, err error) (config.Mirrors, error) {
 	return m, nil
 }
 
-// mirrorState is where results are kept.
+// mirrorState returns the place where results are kept.
 func mirrorState(a *app.App, f mirrorFlags) (mirror.State, error) {
 	if f.state != "" {
 		return mirror.State{Dir: f.state}, nil

@@ -4,21 +4,23 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 )
 
-// NewMirror makes dray mirror.
+// NewMirror makes the command dray mirror.
 func NewMirror(a *app.App) *cobra.Command {
 	var f mirrorFlags
 	cmd := &cobra.Command{
 		Use:   "mirror -f FILE [--once|--watch]",
-		Short: "Keep what registries hold at others too, by rules with schedules",
-		Long: "Run the rules of a file: each brings registries, repositories or images to one or more targets,\n" +
-			"as transfer does, with one reading for all targets. --once runs them now, in their order;\n" +
-			"--watch runs each at its times until it is stopped. A rule that fails stops no other, and of one\n" +
-			"rule there are never two runs at once.",
+		Short: "Keep targets in step with their sources, by rules with schedules",
+		Long: "Run the rules of a file. Each rule copies registries, repositories or images to one or more targets, as transfer does. " +
+			"A rule with several targets reads its sources once.\n\n" +
+			"--once runs the rules now, in the order of the file. --watch runs each rule at its times until dray is stopped. " +
+			"A rule that fails does not stop the others, and a rule never runs twice at the same time.\n\n" +
+			"The logins for all registries come from the configuration or from dray login.",
 		Example: "  dray mirror -f mirrors.yaml\n" +
 			"  dray mirror -f mirrors.yaml --dry-run --rule base-images\n" +
 			"  dray mirror -f mirrors.yaml --watch\n" +
@@ -32,15 +34,22 @@ func NewMirror(a *app.App) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runMirror(a, cmd, f) },
 	}
 	flags := cmd.Flags()
-	flags.SortFlags = false
-	f.addFileTo(cmd)
-	flags.BoolVar(&f.once, "once", false, "run the rules now, one after the other; so it is without --watch too")
-	flags.BoolVar(&f.watch, "watch", false, "run each rule at its times; the file is read again when it changes, or on SIGHUP")
-	flags.StringArrayVar(&f.rules, "rule", nil, "only the rule `NAME`; repeatable (default all that are not paused)")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "tell what each rule would do and how far its targets have drifted, write nothing")
-	flags.IntVar(&f.parallel, "parallel-rules", 4, "with --watch: at most `N` rules at once")
-	flags.IntVar(&a.Common.Images, "parallel-imports", 0, "`N` images in flight for each rule (default 32)")
-	a.Common.AddRegistryTo(flags)
+	flag.Group(flags, "Which rules", func(set *pflag.FlagSet) {
+		f.addFileTo(set)
+		set.StringArrayVar(&f.rules, "rule", nil, "run only the rule `NAME`; repeatable (default all rules that are not paused)")
+	})
+	flag.Group(flags, "When", func(set *pflag.FlagSet) {
+		set.BoolVar(&f.once, "once", false, "run the rules now, one after the other; this is the default")
+		set.BoolVar(&f.watch, "watch", false, "run each rule at its times until stopped; the file is read again when it changes, or on SIGHUP")
+	})
+	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
+		set.BoolVar(&f.dryRun, "dry-run", false, "print what each rule would do and how far its targets have drifted, and write nothing")
+	})
+	flag.Group(flags, flag.Speed, func(set *pflag.FlagSet) {
+		set.IntVar(&f.parallel, "parallel-rules", 4, "with --watch: run at most `N` rules at once")
+		set.IntVar(&a.Common.Images, "parallel-imports", 0, "copy at most `N` images at once for each rule (default 32)")
+	})
+	a.Common.AddRegistryTo(flags, flag.ReadsBlobs|flag.SendsBlobs)
 	cmd.AddCommand(newMirrorValidate(a), newMirrorSchema(a), newMirrorStatus(a))
 	return cmd
 }
@@ -48,13 +57,13 @@ func NewMirror(a *app.App) *cobra.Command {
 func (f mirrorFlags) check(cmd *cobra.Command, c flag.Common) error {
 	switch {
 	case f.once && f.watch:
-		return flag.UsageError(cmd, errors.New("--once and --watch"), "keep one of them")
+		return flag.UsageError(cmd, errors.New("--once and --watch both given"), "keep one of them")
 	case f.watch && f.dryRun:
-		return flag.UsageError(cmd, errors.New("--watch and --dry-run"), "look once, without --watch")
-	case f.parallel < 1 || c.Images < 0:
-		return flag.UsageError(cmd, errors.New("not a count"), "1 or more")
-	case c.SrcCreds+c.DstCreds != "":
-		return flag.UsageError(cmd, errors.New("one login for the many registries of a file"), "logins belong into the configuration; or make them with dray login")
+		return flag.UsageError(cmd, errors.New("--watch and --dry-run both given"), "leave --watch out")
+	case f.parallel < 1:
+		return flag.UsageError(cmd, errors.New("--parallel-rules: not a count"), "write 1 or more")
+	case c.Images < 0:
+		return flag.UsageError(cmd, errors.New("--parallel-imports: not a count"), "write 1 or more")
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func mirrorOnce(ctx context.Context, a *app.App, d *dray.Dray, f mirrorFlags, m 
 	return mirrorEnded(ctx, a, all, len(m.Rules))
 }
 
-// mirrorEnded tells how the whole ended, as an exit code.
+// mirrorEnded prints a summary of all rules, and returns the exit code.
 func mirrorEnded(ctx context.Context, a *app.App, all mirrored, rules int) error {
 	good := 0
 	var failures []error
@@ -56,13 +56,13 @@ func mirrorEnded(ctx context.Context, a *app.App, all mirrored, rules int) error
 		}
 	}
 	if ctx.Err() != nil {
-		a.Warn("interrupted: %d of %s begun; run the same command again to go on", len(all.Rules), out.Plural(rules, "rule"))
+		a.Warn("interrupted: %d of %s begun; run the same command again to continue", len(all.Rules), out.Plural(rules, "rule"))
 		return out.Ended(out.ExitInterrupted)
 	}
 	if !a.Quiet {
 		line := fmt.Sprintf("mirrored by %s, %s", out.Plural(len(all.Rules), "rule"), out.Seconds(all.Took))
 		if len(failures) > 0 {
-			line = fmt.Sprintf("mirrored by %s, %d not well, %s", out.Plural(len(all.Rules), "rule"), len(failures), out.Seconds(all.Took))
+			line = fmt.Sprintf("mirrored by %s, %d failed, %s", out.Plural(len(all.Rules), "rule"), len(failures), out.Seconds(all.Took))
 		}
 		if all.DryRun {
 			line = strings.Replace(line, "mirrored by", "looked at", 1)

@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// runRule runs one rule, unless another process does, and keeps the result.
+// runRule runs one rule and stores the result. If another process runs the rule, it is skipped.
 func runRule(ctx context.Context, a *app.App, d *dray.Dray, rule config.Mirror, state mirror.State, obs event.Observer, t *ruleTeller) mirror.Result {
 	mode := mirror.Write
 	if t.dryRun {
@@ -36,7 +36,7 @@ func runRule(ctx context.Context, a *app.App, d *dray.Dray, rule config.Mirror, 
 	r, err := app.Patiently(ctx, app.Grace, func() (mirror.Result, error) {
 		return mirror.Run(ctx, d, rule, mode, obs, t.steps), nil
 	})
-	if err != nil { // it was left behind
+	if err != nil { // an interrupt came, and the run did not return in time
 		t.stop()
 		r = mirror.StoppedResult(rule.Name, began, err)
 	}
@@ -46,7 +46,7 @@ func runRule(ctx context.Context, a *app.App, d *dray.Dray, rule config.Mirror, 
 	return r
 }
 
-// ruleLines tell of one run: notes, what failed, and a summary at the end.
+// ruleLines returns the lines that report one run: notes, failures, and a summary at the end.
 func ruleLines(r mirror.Result) []string {
 	var lines []string
 	for _, n := range r.Notes {
@@ -86,7 +86,7 @@ func problemLine(before, name string, p plan.Problem) string {
 	return line
 }
 
-// targetLine is "prod.example: 3 done (2 missing, 1 re-tagged), 47 unchanged, 1 failed".
+// targetLine returns a line such as "prod.example: 3 done (2 missing, 1 re-tagged), 47 unchanged, 1 failed".
 func targetLine(t mirror.Target, dryRun bool) string {
 	word := "done"
 	if dryRun {

@@ -21,10 +21,11 @@ func newMirrorValidate(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Check a file of rules",
-		Long: "Read a file of mirror rules strictly and say in which line the first thing is wrong. No registry\n" +
-			"is asked. With --output json the rules are printed with the defaults put in.",
-		Example: "  dray mirror validate mirrors.yaml\n  dray mirror validate mirrors.yaml -o json",
-		Args:    flag.Exactly(1, "one FILE"),
+		Long: "Check a file of mirror rules strictly, and print the line of the first error. dray sends no request. " +
+			"With --output json it prints the rules with all defaults filled in.",
+		Example: "  dray mirror validate mirrors.yaml\n" +
+			"  dray mirror validate mirrors.yaml -o json",
+		Args: flag.Exactly(1, "one FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			m, err := config.ReadMirrors(args[0])
 			if err != nil {
@@ -51,7 +52,7 @@ func newMirrorSchema(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:     "schema",
 		Short:   "Print the JSON Schema of a file of rules",
-		Long:    "Print the JSON Schema (draft 2020-12) of a file of mirror rules, for editors and checks.",
+		Long:    "Print the JSON Schema (draft 2020-12) of a file of mirror rules, for editors and for checks.",
 		Example: "  dray mirror schema > mirrors.schema.json",
 		Args:    flag.Exactly(0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
@@ -64,13 +65,13 @@ func newMirrorSchema(a *app.App) *cobra.Command {
 	}
 }
 
-// ruleStatus is what is known of one rule.
+// ruleStatus is what dray mirror status prints about one rule.
 type ruleStatus struct {
 	Rule     string         `json:"rule"`
-	Schedule string         `json:"schedule,omitempty"` // "" is none
+	Schedule string         `json:"schedule,omitempty"` // "" means no schedule
 	Paused   bool           `json:"paused,omitempty"`
-	Next     *time.Time     `json:"next,omitempty"` // without jitter; for who watches the file
-	Last     *mirror.Result `json:"last,omitempty"` // the last run that wrote
+	Next     *time.Time     `json:"next,omitempty"` // without jitter; valid if a watch of the file runs
+	Last     *mirror.Result `json:"last,omitempty"` // the last run that was not a dry run
 	Good     *time.Time     `json:"lastGood,omitempty"`
 }
 
@@ -78,14 +79,15 @@ func newMirrorStatus(a *app.App) *cobra.Command {
 	var f mirrorFlags
 	cmd := &cobra.Command{
 		Use:   "status -f FILE",
-		Short: "Tell of each rule how its last run ended and when it is due",
-		Long: "Tell of each rule when it ran last and how that ended, how many tags had drifted then and how many\n" +
-			"are left, and when it is due next. No registry is asked; --dry-run of mirror looks at them.",
-		Example: "  dray mirror status -f mirrors.yaml\n  dray mirror status -f mirrors.yaml -o json",
-		Args:    flag.Exactly(0, "the rules after -f"),
+		Short: "Show how the last run of each rule ended, and when it runs next",
+		Long: "Show for each rule when it ran last and how that run ended, how many tags had drifted then, how many of them are left, and when the rule runs next. " +
+			"dray sends no request; dray mirror --dry-run looks at the registries.",
+		Example: "  dray mirror status -f mirrors.yaml\n" +
+			"  dray mirror status -f mirrors.yaml -o json",
+		Args: flag.Exactly(0, "the rules after -f"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.file == "" {
-				return flag.UsageError(cmd, errors.New("no file of rules"), "name one with -f")
+				return flag.UsageError(cmd, errors.New("-f is missing"), "name the file of the rules")
 			}
 			m, err := config.ReadMirrors(f.file)
 			if err != nil {
@@ -98,7 +100,7 @@ func newMirrorStatus(a *app.App) *cobra.Command {
 			return printStatus(a, f.file, statusOf(m, state, time.Now()))
 		},
 	}
-	f.addFileTo(cmd)
+	f.addFileTo(cmd.Flags())
 	return cmd
 }
 
@@ -125,7 +127,7 @@ func statusOf(m config.Mirrors, state mirror.State, now time.Time) []ruleStatus 
 	return all
 }
 
-// scheduleText is a schedule in a word or two.
+// scheduleText returns a schedule in a few words, such as "every 6h"; "" means no schedule.
 func scheduleText(s schedule.Spec) string {
 	switch {
 	case s.Every != "":

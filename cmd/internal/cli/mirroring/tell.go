@@ -12,7 +12,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// mirrored is the answer of --once.
+// mirrored is the answer of dray mirror --once.
 type mirrored struct {
 	Verb   string          `json:"verb"`
 	File   string          `json:"file"`
@@ -21,8 +21,8 @@ type mirrored struct {
 	Took   time.Duration   `json:"tookNanoseconds"`
 }
 
-// ruleTeller writes on stdout what runs of rules bring, one repository at a time. After
-// stop it is silent, also for a run that was left behind.
+// ruleTeller writes on stdout what the runs of rules do, one repository at a time. After stop it writes
+// nothing more, so that a run that did not return after an interrupt does not disturb the output.
 type ruleTeller struct {
 	app    *app.App
 	dryRun bool
@@ -65,7 +65,7 @@ func (t *ruleTeller) stop() {
 	t.over = true
 }
 
-// end closes the answer of --once.
+// end prints the end of the answer of --once.
 func (t *ruleTeller) end(all mirrored) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

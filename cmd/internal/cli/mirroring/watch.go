@@ -21,17 +21,17 @@ import (
 )
 
 const (
-	// lookAgain is how often a watch looks whether its file is another.
+	// lookAgain is how often a watch checks whether its file has changed.
 	lookAgain = 5 * time.Second
 
-	// goesOn is how often a run that takes long says that it lives.
+	// goesOn is how often a long run logs that it is still going on.
 	goesOn = time.Minute
 )
 
-// watchMirrors runs rules at their times until ctx ends; that is its regular end.
+// watchMirrors runs the rules at their times until ctx ends, which is not an error.
 func watchMirrors(ctx context.Context, a *app.App, d *dray.Dray, f mirrorFlags, m config.Mirrors, state mirror.State) error {
 	if !due(m) {
-		return &fault.Fault{Kind: fault.Invalid, Op: "watch", Name: f.file, Err: errors.New("no rule has a schedule"), Hint: "give one schedule: or every:, or use --once"}
+		return &fault.Fault{Kind: fault.Invalid, Op: "watch", Name: f.file, Err: errors.New("no rule has a schedule"), Hint: "give a rule schedule: or every:, or use --once"}
 	}
 	w := &mirrorWatch{app: a, dray: d, flags: f, state: state, log: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: logLevel(a)}))}
 	w.tell = newRuleTeller(a, false, func(line string) { w.log.Warn(line) })
@@ -50,7 +50,7 @@ func watchMirrors(ctx context.Context, a *app.App, d *dray.Dray, f mirrorFlags, 
 	return nil
 }
 
-// due reports whether any rule has a time.
+// due reports whether any rule has a time at which it runs.
 func due(m config.Mirrors) bool {
 	for _, r := range m.Rules {
 		if when, err := schedule.Parse(r.Spec); err == nil && !r.Paused && !when.Never() {
@@ -60,7 +60,7 @@ func due(m config.Mirrors) bool {
 	return false
 }
 
-// logLevel is what the flags ask of a log.
+// logLevel returns the level of the log that the flags ask for.
 func logLevel(a *app.App) slog.Level {
 	switch {
 	case a.Debug, a.Verbose:
@@ -71,7 +71,7 @@ func logLevel(a *app.App) slog.Level {
 	return slog.LevelInfo
 }
 
-// mirrorWatch is one --watch.
+// mirrorWatch is one run of dray mirror --watch.
 type mirrorWatch struct {
 	app   *app.App
 	dray  *dray.Dray
@@ -81,7 +81,7 @@ type mirrorWatch struct {
 	tell  *ruleTeller
 }
 
-// run does one run of a rule, and tells of it.
+// run runs a rule once, and logs how it goes.
 func (w *mirrorWatch) run(ctx context.Context, rule config.Mirror) {
 	began := time.Now()
 	quit := make(chan struct{})
@@ -124,7 +124,7 @@ func (w *mirrorWatch) ended(r mirror.Result) {
 		if line, err := json.Marshal(r); err == nil {
 			w.tell.mu.Lock()
 			defer w.tell.mu.Unlock()
-			// Who reads stdout may have gone; the watch goes on.
+			// The reader of stdout may have gone. The watch goes on without it.
 			_, _ = io.WriteString(w.app.Out, string(line)+"\n")
 		}
 	}
@@ -137,15 +137,15 @@ func (w *mirrorWatch) fired(f mirror.Firing) {
 	case mirror.Began:
 		w.log.Info("run begins", "rule", f.Rule)
 	case mirror.Waits:
-		w.log.Warn("run waits for a place", "rule", f.Rule)
+		w.log.Warn("run waits until another rule ends", "rule", f.Rule)
 	case mirror.Overran:
-		w.log.Warn("left out: the last run took longer than the time between two", "rule", f.Rule, "times", f.N, "first", f.At.UTC().Format(time.RFC3339))
+		w.log.Warn("left out: the last run took longer than the time between two runs", "rule", f.Rule, "times", f.N, "first", f.At.UTC().Format(time.RFC3339))
 	case mirror.Gone:
 		w.log.Info("rule is gone", "rule", f.Rule)
 	}
 }
 
-// look reads the file again when it is another, or when it is told to.
+// look reads the file again when it has changed, and on SIGHUP.
 func (w *mirrorWatch) look(ctx context.Context, reload chan<- []config.Mirror) {
 	var hangup <-chan os.Signal
 	if w.app.IO.Hangup != nil {
@@ -169,7 +169,7 @@ func (w *mirrorWatch) look(ctx context.Context, reload chan<- []config.Mirror) {
 		}
 		m, err := w.flags.pick(config.ReadMirrors(w.flags.file))
 		if err != nil {
-			w.log.Error("new rules are refused, the old ones go on", "err", err)
+			w.log.Error("new rules are invalid, the old rules stay in use", "err", err)
 			continue
 		}
 		w.log.Info("new rules", "file", w.flags.file, "rules", len(m.Rules))
@@ -181,7 +181,7 @@ func (w *mirrorWatch) look(ctx context.Context, reload chan<- []config.Mirror) {
 	}
 }
 
-// looks is what tells one state of the file from another.
+// looks returns a text that differs if the file has changed.
 func (w *mirrorWatch) looks() string {
 	info, err := os.Stat(w.flags.file)
 	if err != nil {

@@ -24,18 +24,18 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// NewApply makes dray apply.
+// NewApply makes the command dray apply.
 func NewApply(a *app.App) *cobra.Command {
 	var follow bool
 	var failedTo string
 	cmd := &cobra.Command{
 		Use:   "apply PLAN",
-		Short: "Carry out a plan that was written before",
-		Long: "Do what a plan's file says (- is stdin), and nothing else: exactly the digests that it names go\n" +
-			"where it says. Both ends are looked at again first. A tag that points elsewhere than when the\n" +
-			"plan was made is left alone and is an error, exit code 5, or 6 where others were done; of a plan\n" +
-			"to be done whole or not at all, nothing is done then. --follow plans such tags anew. With a server\n" +
-			"the file is sent there; PLAN may then be the id of a plan that it made.",
+		Short: "Carry out a plan that was written to a file",
+		Long: "Do exactly what a plan says: copy the digests that it names to the names that it gives, and nothing else. PLAN is a file, or - for stdin.\n\n" +
+			"dray looks at both sides again first. If a tag points elsewhere than when the plan was made, dray leaves it alone and reports an error: " +
+			"exit code 5, or 6 if other steps were done. If the plan is to be done whole or not at all, dray does nothing then. " +
+			"--follow plans such tags again.\n\n" +
+			"With a server, the file is sent there. PLAN may then also be the id of a plan that the server made.",
 		Example: "  dray apply plan.json\n" +
 			"  dray plan transfer dev prod | dray apply -\n" +
 			"  dray apply plan.json --follow --failed-to again.txt",
@@ -46,10 +46,10 @@ func NewApply(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&follow, "follow", false, "plan steps anew whose source or target moved since")
-	flags.StringVar(&failedTo, "failed-to", "", "write the tags that failed to `FILE`, a list for dray batch --force; without such, there is no file")
+	flags.BoolVar(&follow, "follow", false, "plan steps again whose source or target has changed since the plan was made")
+	flags.StringVar(&failedTo, "failed-to", "", failedToText)
 	a.Common.AddHandOverTo(flags)
-	a.Common.AddRegistryTo(flags)
+	a.Common.AddRegistryTo(flags, flag.Copies)
 	return cmd
 }
 
@@ -69,7 +69,7 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 		body.Plan = path
 		w.Ask = ask.Known(wire.Request{Kind: wire.KindApply, Apply: &body})
 		w.Run = func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryReport) error) (dray.TransferReport, error) {
-			return dray.TransferReport{}, &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: path, Err: errors.New("no such file"), Hint: "a plan by its id is at a server: name that with --server"}
+			return dray.TransferReport{}, &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: path, Err: errors.New("no such file"), Hint: "this looks like the id of a plan at a server: name the server with --server"}
 		}
 		return run.Stream(a, cmd, w)
 	}
@@ -81,7 +81,7 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 		return err
 	}
 	defer done()
-	var read bytes.Buffer // what NewReader took from in, for a server
+	var read bytes.Buffer // keeps what NewReader reads of in, so that a server gets the whole file
 	r, err := app.Patiently(ctx, 0, func() (*plan.Reader, error) { return plan.NewReader(io.TeeReader(in, &read)) })
 	if err != nil {
 		return err
@@ -99,11 +99,11 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 	return run.Stream(a, cmd, w)
 }
 
-// sendPlan makes a plan of the server's of a file, and returns its id.
+// sendPlan uploads the plan in a file to the server and returns the id of the plan there.
 func sendPlan(ctx context.Context, a *app.App, c *client.Client, in io.Reader) (string, error) {
 	file, err := app.Patiently(ctx, 0, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, wire.MaxPlan+1)) })
 	if err == nil && len(file) > wire.MaxPlan {
-		err = &fault.Fault{Kind: fault.TooLarge, Op: "send plan", Err: errors.New("longer than " + out.Size(wire.MaxPlan)), Hint: "let the server make it: dray plan transfer --server"}
+		err = &fault.Fault{Kind: fault.TooLarge, Op: "send plan", Err: errors.New("the plan is larger than " + out.Size(wire.MaxPlan)), Hint: "let the server make the plan: dray plan transfer --server URL"}
 	}
 	if err != nil {
 		return "", err
@@ -118,8 +118,8 @@ func sendPlan(ctx context.Context, a *app.App, c *client.Client, in io.Reader) (
 	return j.ID, err
 }
 
-// checkPlan reads a file through before any of it is done: a plan that was cut off, or
-// written by hand and wrong, is refused whole. What comes from a pipe is read once.
+// checkPlan reads a whole file before any of its steps is done, so that a plan that was cut off or is
+// malformed is refused as a whole. A plan from a pipe can be read only once, so it is not checked.
 func checkPlan(ctx context.Context, a *app.App, path string) error {
 	if at, err := os.Stat(path); path == "-" || err != nil || !at.Mode().IsRegular() {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
@@ -23,7 +24,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// batchFlags are those of batch.
+// batchFlags holds the flags of dray batch.
 type batchFlags struct {
 	name      string
 	file      string
@@ -32,46 +33,53 @@ type batchFlags struct {
 	failedTo  string
 	force     bool
 	dryRun    bool
-	flag.Tags // of which only all-or-nothing is a flag here
+	flag.Tags // only its --all-or-nothing is a flag of batch
 
-	renames plan.Renames // what rewrites say
+	renames plan.Renames // rewrites, parsed
 }
 
-// NewBatch makes dray batch.
+// NewBatch makes the command dray batch.
 func NewBatch(a *app.App) *cobra.Command {
 	var f batchFlags
 	cmd := &cobra.Command{
 		Use:   "batch -f FILE [--name REGISTRY]",
 		Short: "Import the images of a list, each on its own",
-		Long: "Import every image of a list. A line is a source and its targets, with blanks between; blank\n" +
-			"lines and comments (#) are left out. A target without a registry is a path in --name. A line\n" +
-			"with a source alone goes to its own name in --name, less what --strip and --rewrite change.\n" +
-			"The list may be YAML too, with options for each image. What fails stops nothing else.",
+		Long: "Import every image of a list. A line of the list is a source and its targets, with blanks between them. Blank lines and comments (#) are ignored.\n\n" +
+			"A target without a registry is a path in the registry of --name. If a line has only a source, the target is the source's own path in that registry, " +
+			"after --strip and --rewrite have changed it.\n\n" +
+			"The list may also be YAML, with options for each image. An image that fails does not stop the others.",
 		Example: "  dray batch --name prod -f images.txt\n" +
 			"  dray batch --name prod -f images.txt --force --failed-to again.txt\n" +
-			"  dray batch --name prod --strip docker.io/library/ --strip docker.io/ --strip mcr.microsoft.com/ -f list\n" +
-			"  dray ls registry.example/app | dray batch --name prod --rewrite 's|^registry.example/|mirror/|' -f -",
+			"  dray batch --name prod -f images.txt --strip docker.io/library/ \\\n" +
+			"      --strip docker.io/ --strip mcr.microsoft.com/\n" +
+			"  dray ls registry.example/app | dray batch --name prod -f - \\\n" +
+			"      --rewrite 's|^registry.example/|mirror/|'",
 		Args: flag.Exactly(0, "the list after -f"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runBatch(a, cmd, f) },
 	}
 	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVarP(&f.file, "file", "f", "", "the list, a `FILE` or - for stdin")
-	flags.StringVarP(&f.name, "name", "n", "", "`REGISTRY` of targets that name none: a configured name, a host, or an Azure registry's name (default $AZURE_DEFAULTS_ACR, else the configuration's)")
-	flags.StringArrayVar(&f.strip, "strip", nil, "cut this `PREFIX` off a source that stands alone; the rest is its target; repeatable, the first that fits counts")
-	flags.StringArrayVar(&f.rewrites, "rewrite", nil, "make its target by `s/RE2/TEXT/`, after --strip; repeatable, one after another")
-	flags.BoolVar(&f.force, "force", false, "replace target tags that hold something else")
+	flag.Group(flags, "Which images", func(set *pflag.FlagSet) {
+		set.StringVarP(&f.file, "file", "f", "", "read the list from `FILE`; - is stdin")
+	})
+	flag.Group(flags, flag.TargetNames, func(set *pflag.FlagSet) {
+		set.StringVarP(&f.name, "name", "n", "", "for targets without a registry: "+flag.NamedRegistry(""))
+		set.StringArrayVar(&f.strip, "strip", nil, "remove `PREFIX` from a source that stands alone; the rest is its target; repeatable, the first that fits counts")
+		set.StringArrayVar(&f.rewrites, "rewrite", nil, "make the target of a source that stands alone by `s/RE2/TEXT/`, after --strip; repeatable, one after the other")
+	})
+	flag.AddForceTo(flags, &f.force)
 	f.AddHoldTo(flags)
-	flags.StringVar(&f.failedTo, "failed-to", "", "write what failed or was not begun to `FILE`, as a list; without such, there is no file")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
+	flag.AddDryRunTo(flags, &f.dryRun)
+	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
+		set.StringVar(&f.failedTo, "failed-to", "", "write the images that failed or were not begun to `FILE`, as a list for the next dray batch; if there are none, there is no file afterwards")
+	})
 	a.Common.AddHandOverTo(flags)
-	a.Common.AddRegistryTo(flags)
+	a.Common.AddRegistryTo(flags, flag.Copies)
 	return cmd
 }
 
 func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	if f.file == "" {
-		return flag.UsageError(cmd, errors.New("-f is missing"), "name the list, or - for stdin")
+		return flag.UsageError(cmd, errors.New("-f is missing"), "name the file of the list, or - for stdin")
 	}
 	var err error
 	if f.renames, err = plan.ParseRenames(f.rewrites); err != nil {
@@ -99,7 +107,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	}
 	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.entries}
 	return run.Write(a, cmd, run.Writing{
-		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "--force replaces it", Keep: rest.keep, Hold: req.Hold,
+		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "use --force to replace it", Keep: rest.keep, Hold: req.Hold,
 		Ask: func(_ context.Context, _ *client.Client, d *dray.Dray) (wire.Request, error) {
 			req := req
 			req.Entries = f.entries(d, list)
@@ -113,7 +121,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	})
 }
 
-// readList reads a list while the command can be interrupted: stdin may never end.
+// readList reads the list at path. Reading stdin may never end, so an interrupt ends it.
 func readList(ctx context.Context, a *app.App, path string) (config.List, error) {
 	if path == "-" {
 		return app.Patiently(ctx, 0, func() (config.List, error) { return config.ReadList(a.IO.In, "stdin") })
@@ -126,7 +134,8 @@ func readList(ctx context.Context, a *app.App, path string) (config.List, error)
 	return config.ReadList(in, path)
 }
 
-// entries makes requests of a list: a source that stands alone gets the target that the flags make of it.
+// entries makes the entries of a request from a list. A source that stands alone gets the target that the
+// flags make of it.
 func (f batchFlags) entries(d *dray.Dray, list config.List) []dray.BatchEntry {
 	entries := make([]dray.BatchEntry, len(list.Entries))
 	for i, e := range list.Entries {
@@ -135,15 +144,16 @@ func (f batchFlags) entries(d *dray.Dray, list config.List) []dray.BatchEntry {
 			continue
 		}
 		if to := f.target(d, e.Source); to != "" {
-			// What --strip leaves is a path, also where it looks like a host; what an expression makes may be a full name.
+			// The rest after --strip is a path, even if it looks like a host. An expression may make a full name.
 			entries[i].Targets, entries[i].Paths = []string{to}, len(f.renames) == 0
 		}
 	}
 	return entries
 }
 
-// target is what --strip and --rewrite make of a source as it is typed, else of its canonical name;
-// "" where they change nothing. The tag is kept, a digest is no part of a target.
+// target returns the target that --strip and --rewrite make of a source as it is typed, or of its
+// canonical name if they do not change the typed one. It returns "" if they change neither. The tag is
+// kept; a digest is not part of a target.
 func (f batchFlags) target(d *dray.Dray, source string) string {
 	if len(f.strip)+len(f.renames) == 0 {
 		return ""
@@ -154,7 +164,7 @@ func (f batchFlags) target(d *dray.Dray, source string) string {
 	}
 	n, err := d.Name(source)
 	if err != nil {
-		return "" // the plan says what is wrong with it
+		return "" // planning reports what is wrong with the name
 	}
 	whole := n.Repo.Tagged(n.Tag).String()
 	if to := f.change(whole); to != whole {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
@@ -19,7 +20,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// copyFlags are those of copy.
+// copyFlags holds the flags of dray copy.
 type copyFlags struct {
 	overwrite flag.Overwrite
 	backup    string
@@ -29,38 +30,42 @@ type copyFlags struct {
 	flag.Tags
 }
 
-// NewCopy makes dray copy.
-func NewCopy(a *app.App) *cobra.Command {
+// NewCopy makes the command dray copy.
+func NewCopy(a *app.App) *cobra.Command { return newCopy(a, flag.Copies) }
+
+func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 	f := copyFlags{overwrite: flag.Overwrite(plan.Update)}
 	cmd := &cobra.Command{
 		Use:   "copy SOURCE TARGET...",
 		Short: "Copy an image, or all tags of a repository",
-		Long: "Copy an image to one or more names, between registries or OCI image layouts on disk\n" +
-			"(oci:DIR[:TAG]). A target without a tag takes the source's; a source by digest without a\n" +
-			"tag arrives by digest. Prints HOST/REPO:TAG@DIGEST for each target.",
-		Example: "  dray copy nginx:1.27 registry.example/nginx:1.27 registry.example/nginx:stable\n" +
+		Long: "Copy an image to one or more names, between registries or OCI image layouts on disk (oci:DIR[:TAG]).\n\n" +
+			"A target without a tag gets the tag of the source. A source with a digest and without a tag is stored by its digest. " +
+			"dray prints HOST/REPO:TAG@DIGEST for each target.",
+		Example: "  dray copy nginx:1.27 prod/nginx:1.27 prod/nginx:stable\n" +
 			"  dray copy registry.example/app:v1 oci:app:v1\n" +
 			"  dray copy --all-tags dev.example/app prod.example/app --dry-run\n" +
-			"  dray copy --all-tags dev.example/app prod.example/app --map latest=stable --rename 's/^(v.*)$/$1-production/'\n" +
+			"  dray copy --all-tags dev.example/app prod.example/app --map latest=stable \\\n" +
+			"      --rename 's/^(v.*)$/$1-production/'\n" +
 			"  dray copy --all-tags-of dev.example/app:latest prod.example/app",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return flag.UsageError(cmd, fmt.Errorf("%s is the source; no target given", args[0]), "name where it goes")
+				return flag.UsageError(cmd, fmt.Errorf("%s is the source; no target given", args[0]), "add one or more targets")
 			}
 			return flag.AtLeast(2, "SOURCE TARGET...")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runCopy(a, cmd, f, args) },
 	}
 	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.BoolVar(&f.allTags, "all-tags", false, "copy every tag; SOURCE and TARGET are repositories")
-	flags.BoolVar(&f.sharing, "all-tags-of", false, "copy every tag that has the digest of SOURCE; TARGET is a repository")
+	flag.Group(flags, flag.WhichTags, func(set *pflag.FlagSet) {
+		set.BoolVar(&f.allTags, "all-tags", false, "copy every tag; SOURCE and TARGET are repositories")
+		set.BoolVar(&f.sharing, "all-tags-of", false, "copy every tag that has the digest of SOURCE; TARGET is a repository")
+	})
 	f.Tags.AddTo(flags)
-	flags.Var(&f.overwrite, "overwrite", "what to do where a target tag holds something else; always puts equal ones again too")
+	flag.AddOverwriteTo(flags, &f.overwrite)
 	flag.AddBackupTo(flags, &f.backup)
-	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
+	flag.AddDryRunTo(flags, &f.dryRun)
 	a.Common.AddHandOverTo(flags)
-	a.Common.AddRegistryTo(flags)
+	a.Common.AddRegistryTo(flags, t)
 	return cmd
 }
 
@@ -88,7 +93,7 @@ func runCopy(a *app.App, cmd *cobra.Command, f copyFlags, args []string) error {
 		return err
 	}
 	return run.Write(a, cmd, run.Writing{
-		Past: "copied", Many: req.Tags != dray.NamedTag, DryRun: f.dryRun, Instead: "--overwrite update replaces it",
+		Past: "copied", Many: req.Tags != dray.NamedTag, DryRun: f.dryRun, Instead: "use --overwrite update to replace it",
 		Hold: req.Hold, Ask: ask.Known(ask.Copy(req, f.Renames)),
 		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
 			return d.PlanCopy(ctx, req, tell)
@@ -102,7 +107,8 @@ func runCopy(a *app.App, cmd *cobra.Command, f copyFlags, args []string) error {
 	})
 }
 
-// unused says which tags of a map the source does not have: a map of old names is easily out of date.
+// unused returns a note about the tags of a map that the source does not have, since a map is easily out
+// of date. It returns "" if there are none.
 func unused(m plan.TagMap, steps []plan.Step) string {
 	there := map[string]bool{}
 	for _, s := range steps {

@@ -22,26 +22,25 @@ func newPlanCost(a *app.App) *cobra.Command {
 	rate := "50MiB"
 	cmd := &cobra.Command{
 		Use:   "cost PLAN",
-		Short: "Estimate bytes, requests and time of a plan",
-		Long: "Read the manifests of what a plan moves (- is stdin), ask its targets which blobs they have, and\n" +
-			"say what carrying it out takes: bytes after what is there or can be mounted, requests at each\n" +
-			"registry, the look of apply at all names counted, against the limits that it is known to have,\n" +
-			"and the least time. Nothing is written.\n" +
-			"Where the source is Docker Hub, each manifest that is read counts as a pull.",
+		Short: "Estimate the bytes, requests and time that a plan takes",
+		Long: "Estimate what it takes to apply a plan. PLAN is a file, or - for stdin. dray reads the manifests that the plan copies, and asks the targets which blobs they have. It writes nothing.\n\n" +
+			"The estimate has the bytes to send, without those that are at the target or can be mounted there, the requests at each registry, including those with which " +
+			"dray apply looks at all names first, the limits that each registry is known to have, and the least time.\n\n" +
+			"If the source is Docker Hub, each manifest that is read counts as a pull.",
 		Example: "  dray plan cost plan.json --rate 100MiB\n" +
 			"  dray plan copy app:v1 prod/app:v1 | dray plan cost - -o json",
 		Args: flag.Exactly(1, "the file of a plan, or - for stdin"),
 		RunE: func(cmd *cobra.Command, args []string) error { return runPlanCost(a, cmd, args[0], rate) },
 	}
-	cmd.Flags().StringVar(&rate, "rate", rate, "what the link between the registries carries in a second, as `SIZE`")
-	a.Common.AddRegistryTo(cmd.Flags())
+	cmd.Flags().StringVar(&rate, "rate", rate, "assume that the link between the registries carries `SIZE` per second")
+	a.Common.AddRegistryTo(cmd.Flags(), flag.AtSource|flag.AtTarget)
 	return cmd
 }
 
 func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
 	perSecond, err := config.Size(rate)
 	if err != nil || perSecond == 0 {
-		return flag.UsageError(cmd, fmt.Errorf("--rate %q is not a rate", rate), "write a size such as 100MiB")
+		return flag.UsageError(cmd, fmt.Errorf("--rate %q: not a size greater than 0", rate), "write a size such as 100MiB")
 	}
 	req := dray.EstimateRequest{Rate: perSecond}
 	in, done, err := openPlan(a, path)

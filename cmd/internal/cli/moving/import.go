@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
@@ -22,7 +23,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// importFlags are those of az acr import, in its spellings.
+// importFlags holds the flags of dray import: those of az acr import, with the same spelling, and more.
 type importFlags struct {
 	source        string
 	images        []string
@@ -40,46 +41,52 @@ type importFlags struct {
 	flag.Tags
 }
 
-// NewImport makes dray import.
-func NewImport(a *app.App) *cobra.Command {
+// NewImport makes the command dray import.
+func NewImport(a *app.App) *cobra.Command { return newImport(a, flag.Copies) }
+
+func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 	var f importFlags
 	cmd := &cobra.Command{
 		Use:   "import --source IMAGE [--name REGISTRY] [-t TARGET]...",
 		Short: "Import an image into a registry, as az acr import does",
-		Long: "Import one image, with all its platforms, under one or more names in a registry.\n" +
-			"The flags mean what they mean to az acr import. A tag that holds something else is\n" +
-			"a conflict and nothing is moved, unless --force replaces it. With --tags, or a map and a\n" +
-			"source without a tag, many tags of a repository are imported, each on its own.",
-		Example: "  dray import --name prod --source docker.io/library/hello-world:latest --image hello-world:latest\n" +
-			"  dray import -n prod --source dev.azurecr.io/app:42 -t app:42 -t app:latest --force\n" +
-			"  dray import -n prod --source library/nginx@sha256:... --registry docker.io --repository nginx\n" +
+		Long: "Import one image, with all its platforms, under one or more names in a registry. The flags mean the same as in az acr import.\n\n" +
+			"If a target tag has another digest, that is a conflict and dray copies nothing, unless --force replaces the tag. " +
+			"With --tags, or with --map and a source without a tag, dray imports many tags of a repository, each on its own.",
+		Example: "  dray import --name prod --source docker.io/library/hello-world:latest \\\n" +
+			"      --image hello-world:latest\n" +
+			"  dray import -n prod --source dev.azurecr.io/app:42 -t app:42 -t app:latest \\\n" +
+			"      --force\n" +
+			"  dray import -n prod --registry docker.io --source library/nginx@sha256:... \\\n" +
+			"      --repository nginx\n" +
 			"  dray import -n prod --source docker.io/library/redis --tags 7.2,7.4,latest\n" +
-			"  dray import -n prod --source dev.azurecr.io/app --map latest=stable --map v1.0=v1.0-production\n" +
-			"  dray import --source ghcr.io/acme/app:v1 -t registry.example/acme/app:v1 -u USER --password-stdin",
+			"  dray import -n prod --source dev.azurecr.io/app --map latest=stable \\\n" +
+			"      --map v1.0=v1.0-production\n" +
+			"  dray import --source ghcr.io/acme/app:v1 -t registry.example/acme/app:v1 \\\n" +
+			"      -u USER --password-stdin",
 		Args: flag.Exactly(0, "the image after --source"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runImport(a, cmd, f) },
 	}
 	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVar(&f.source, "source", "", "the `IMAGE` to import; with --registry a path in that registry")
-	flags.StringArrayVarP(&f.images, "image", "t", nil, "target `REPO[:TAG]` in --name, or a full name without it; repeatable (default the source's)")
-	flags.StringArrayVar(&f.repositories, "repository", nil, "target `REPO` for the content by digest, without a tag; repeatable")
-	flags.StringVarP(&f.name, "name", "n", "", "target `REGISTRY`: a configured name, a host, or an Azure registry's name (default $AZURE_DEFAULTS_ACR, else the configuration's)")
-	flags.StringVarP(&f.registry, "registry", "r", "", "source `REGISTRY`: a name, a login server or an ARM resource ID")
-	flags.StringVarP(&f.username, "username", "u", "", "`USER` at the source")
-	flags.StringVarP(&f.password, "password", "p", "", "`PASSWORD` at the source; alone it is a token")
-	flags.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from stdin")
-	flags.StringArrayVar(&f.tags, "tags", nil, "import these `TAGS` of the repository that --source names, with commas between; repeatable")
+	flag.Group(flags, "Source", func(set *pflag.FlagSet) {
+		set.StringVar(&f.source, "source", "", "the `IMAGE` to import; with --registry a path in that registry")
+		set.StringVarP(&f.registry, "registry", "r", "", "source `REGISTRY`: a name, a login server or an ARM resource ID")
+		set.StringArrayVar(&f.tags, "tags", nil, "import these `TAGS` of the repository that --source names, with commas between them; repeatable")
+		set.StringVarP(&f.username, "username", "u", "", "`USER` at the source")
+		set.StringVarP(&f.password, "password", "p", "", flag.Password(" at the source", "--password-stdin, $DRAY_SRC_CREDS, or dray login"))
+		set.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from stdin")
+	})
+	flag.Group(flags, flag.TargetNames, func(set *pflag.FlagSet) {
+		set.StringVarP(&f.name, "name", "n", "", flag.NamedRegistry("target "))
+		set.StringArrayVarP(&f.images, "image", "t", nil, "target `REPO[:TAG]` in the registry of --name, or a full name; repeatable (default the source's)")
+		set.StringArrayVar(&f.repositories, "repository", nil, "target `REPO` for the image by digest, without a tag; repeatable")
+	})
 	f.Tags.AddTo(flags)
-	flags.BoolVar(&f.force, "force", false, "replace target tags that hold something else")
+	flag.AddForceTo(flags, &f.force)
 	flag.AddBackupTo(flags, &f.backup)
-	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
-	flags.BoolVar(&a.Common.NoWait, "no-wait", false, "with a server: print the job's id and leave it to it; without one dray waits all the same")
-	flags.StringP("resource-group", "g", "", "`NAME`, accepted for az scripts; has no effect")
-	flags.String("subscription", "", "`ID`, accepted for az scripts; has no effect")
-	flags.BoolVar(&f.quietToo, "only-show-errors", false, "the same as --quiet")
+	flag.AddDryRunTo(flags, &f.dryRun)
+	flag.AddAzTo(flags, &f.quietToo)
 	a.Common.AddHandOverTo(flags)
-	a.Common.AddRegistryTo(flags)
+	a.Common.AddRegistryTo(flags, t)
 	return cmd
 }
 
@@ -101,7 +108,7 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 		return err
 	}
 	if f.backup != "" && !f.force {
-		return flag.UsageError(cmd, errors.New("--backup without --force: nothing is overwritten"), "add --force, or leave it out")
+		return flag.UsageError(cmd, errors.New("--backup without --force: no tag is overwritten"), "add --force, or leave --backup out")
 	}
 	from, err := importLogin(a, cmd, f)
 	if err != nil {
@@ -120,7 +127,7 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 		req.Overwrite = plan.Update
 	}
 	return run.Write(a, cmd, run.Writing{
-		Past: "imported", Many: len(tags)+len(renamed.Pairs) > 0, DryRun: f.dryRun, Instead: "--force replaces it",
+		Past: "imported", Many: len(tags)+len(renamed.Pairs) > 0, DryRun: f.dryRun, Instead: "use --force to replace it",
 		Hold: req.Hold, Ask: ask.Known(ask.Import(req, f.Renames)),
 		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
 			return d.PlanImport(ctx, req, tell)
@@ -128,14 +135,15 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 	})
 }
 
-// importLogin is the source's login by az's flags, else by dray's own.
+// importLogin returns the login for the source: that of az's flags, else that of --src-creds or the
+// environment.
 func importLogin(a *app.App, cmd *cobra.Command, f importFlags) (*credential.Login, error) {
 	given := f.username != "" || cmd.Flags().Changed("password") || f.passwordStdin
 	switch {
 	case !given:
 		return a.SourceLogin(cmd.Context())
 	case a.Common.SrcCreds != "":
-		return nil, flag.UsageError(cmd, errors.New("--src-creds and -u or -p both give the source's login"), "keep one of them")
+		return nil, flag.UsageError(cmd, errors.New("--src-creds and -u or -p both give the login at the source"), "keep one of them")
 	case f.passwordStdin && cmd.Flags().Changed("password"):
 		return nil, flag.UsageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
 	}
@@ -147,9 +155,9 @@ func importLogin(a *app.App, cmd *cobra.Command, f importFlags) (*credential.Log
 	}
 	l, err := credential.FromPassword(f.username, f.password)
 	if errors.Is(err, credential.ErrNoPassword) {
-		//lint:ignore ST1005 az's own words: scripts look for them
+		//lint:ignore ST1005 These are az's own words, which scripts look for.
 		cause := errors.New("Authentication failed. Please provide password.")
-		return nil, &fault.Fault{Kind: fault.Invalid, Side: fault.Source, Op: "read login", Hint: "-p PASSWORD or --password-stdin", Err: cause}
+		return nil, &fault.Fault{Kind: fault.Invalid, Side: fault.Source, Op: "read login", Hint: "give --password-stdin or -p PASSWORD", Err: cause}
 	}
 	if err != nil {
 		return nil, fault.On(fault.Source, err)
@@ -158,7 +166,8 @@ func importLogin(a *app.App, cmd *cobra.Command, f importFlags) (*credential.Log
 	return &l, nil
 }
 
-// splitTags reads values of --tags: commas part them, blanks around one do not matter.
+// splitTags reads the values of --tags: tags with commas between them. Blanks around a tag are ignored,
+// and so is a tag that is named again.
 func splitTags(cmd *cobra.Command, values []string) ([]string, error) {
 	var tags []string
 	for _, v := range values {

@@ -11,19 +11,20 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// leftover is what a run of a list has still to do, as a list again.
+// leftover writes what a run of a list did not do to a file, as a list for the next run.
 type leftover struct {
-	path    string // "" keeps nothing
+	path    string // "" means that no list is written
 	list    config.List
-	target  string // as in dray.BatchRequest
+	target  string // the target of the dray.BatchRequest
 	entries func(*dray.Dray, config.List) []dray.BatchEntry
 }
 
-// route is one source name and one target name of a list.
+// route is a pair of a source name and a target name of a list.
 type route struct{ from, to ref.Name }
 
-// keep writes the entries that no step says to be done, in the list's order. It may run after an
-// interrupt: without steps all entries are left, for the reason why.
+// keep writes the entries that no step reports as done, in the order of the list, and returns a line that
+// says where. Without steps, as after an interrupt before there was a plan, it writes all entries with
+// why as their reason.
 func (l leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where string, err error) {
 	if l.path == "" {
 		return "", nil
@@ -45,7 +46,7 @@ func (l leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where 
 		return "", err
 	}
 	if err := run.Replace(l.path, text.Bytes()); err != nil {
-		return "", &fault.Fault{Kind: fault.Unavailable, Op: "write", Name: l.path, Hint: "check the directory's rights and room", Err: out.Bare(err)}
+		return "", &fault.Fault{Kind: fault.Unavailable, Op: "write", Name: l.path, Hint: "check the permissions of the directory and the free space", Err: out.Bare(err)}
 	}
 	if len(rest.Entries) == 0 {
 		return "", nil
@@ -53,8 +54,9 @@ func (l leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where 
 	return out.Plural(len(rest.Entries), "image") + " left to do, listed in " + l.path, nil
 }
 
-// endsOf finds steps by what a list says. Where the plan resolved a tag, the list has the name without
-// the digest; and of two sources with one digest that go to one name, the plan has one step.
+// endsOf indexes steps by the names that a list has. The source of a step has a digest if the plan
+// resolved its tag, but in the list it has none. If two sources with the same digest go to one target,
+// the plan has one step for both, so steps are indexed by their target alone too.
 func endsOf(steps []dray.StepReport) map[route]dray.StepReport {
 	ended := map[route]dray.StepReport{}
 	for _, s := range steps {
@@ -73,7 +75,8 @@ func endsOf(steps []dray.StepReport) map[route]dray.StepReport {
 	return ended
 }
 
-// left is what remains of an entry, with full names, and why; an Entry without a source where all is done.
+// left returns the part of an entry that is not done, with full names, and the reason. The entry has no
+// source if all of it is done.
 func (l leftover) left(d *dray.Dray, e dray.BatchEntry, ended map[route]dray.StepReport, why error) (config.Entry, string) {
 	from, to, err := d.EntryNames(e, l.target)
 	if err != nil {

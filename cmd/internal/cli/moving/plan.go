@@ -10,14 +10,14 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 )
 
-// NewPlan makes dray plan.
+// NewPlan makes the command dray plan.
 func NewPlan(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan transfer|copy|import|show|cost",
-		Short: "Write down what a command would do; show such a plan, or what it costs",
-		Long: "Print on stdout, in the form of a plan's file, what transfer, copy or import would do, and write\n" +
-			"nothing anywhere. It is the --dry-run of these commands with -o json, and takes their flags.\n" +
-			"dray apply carries a plan out. Equal states of both ends give equal plans, byte for byte.",
+		Short: "Plan a copy without doing it; show a plan, or what it costs",
+		Long: "Print a plan of what transfer, copy or import would do, as JSON on stdout, and write nothing to any registry. " +
+			"It is the same as --dry-run -o json of these commands, and has their flags. dray apply carries out a plan.\n\n" +
+			"If both sides are the same as before, the plan is the same, byte for byte.",
 		Example: "  dray plan transfer dev prod > plan.json\n" +
 			"  dray plan show plan.json\n" +
 			"  dray plan cost plan.json",
@@ -29,19 +29,22 @@ func NewPlan(a *app.App) *cobra.Command {
 			return flag.UnknownCommand(cmd, args[0])
 		},
 	}
-	for _, verb := range []*cobra.Command{NewTransfer(a), NewCopy(a), NewImport(a)} {
+	for _, verb := range []*cobra.Command{newTransfer(a, flag.Plans), newCopy(a, flag.Plans), newImport(a, flag.Plans)} {
 		cmd.AddCommand(planned(a, verb))
 	}
 	cmd.AddCommand(newPlanShow(a), newPlanCost(a))
 	return cmd
 }
 
-// planned makes of a verb the command that plans it.
+// applied are flags of verbs that count only when something is written.
+var applied = []string{"dry-run", "failed-to", "heal", "rehash", "delay-seconds"}
+
+// planned turns the command of a verb into the command that plans this verb.
 func planned(a *app.App, verb *cobra.Command) *cobra.Command {
 	name := verb.Name()
 	verb.Short = "Plan what dray " + name + " would do"
-	verb.Long = "Print the plan of dray " + name + ", which tells more about the flags."
-	verb.Example = strings.ReplaceAll(firstLine(verb.Example), "dray "+name, "dray plan "+name) + " > plan.json"
+	verb.Long = "Print the plan of dray " + name + " and write nothing. The help of dray " + name + " explains the flags."
+	verb.Example = planExample(verb.Example, name)
 	run := verb.RunE
 	verb.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := cmd.Flags().Set("dry-run", "true"); err != nil {
@@ -52,11 +55,24 @@ func planned(a *app.App, verb *cobra.Command) *cobra.Command {
 		}
 		return run(cmd, args)
 	}
-	verb.Flags().Lookup("dry-run").Hidden = true
+	for _, name := range applied {
+		if f := verb.Flags().Lookup(name); f != nil {
+			f.Hidden = true
+		}
+	}
 	return verb
 }
 
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return strings.TrimSuffix(line, " --dry-run")
+// planExample makes an example of a plan from the first of a verb's examples, which may have several
+// lines.
+func planExample(examples, name string) string {
+	var first []string
+	for line := range strings.SplitSeq(examples, "\n") {
+		first = append(first, line)
+		if !strings.HasSuffix(line, "\\") {
+			break
+		}
+	}
+	whole := strings.TrimSuffix(strings.Join(first, "\n"), " --dry-run")
+	return strings.Replace(whole, "dray "+name, "dray plan "+name, 1) + " > plan.json"
 }

@@ -23,7 +23,7 @@ func TestAPlanThatWasCutOffIsNoPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := summarise(&stdout); err == nil {
-		t.Error("a plan whose making failed was read")
+		t.Error("a plan without its end was read")
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// openPlan opens a file, or stdin for "-".
+// openPlan opens the file of a plan; "-" means stdin. The caller calls done when it has read the plan.
 func openPlan(a *app.App, path string) (in io.Reader, done func(), err error) {
 	if path == "-" {
 		return a.IO.In, func() {}, nil

@@ -12,8 +12,8 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 )
 
-// proof is the command that looks below the names of a transfer: dray verify with the same
-// ends, selection and mapping.
+// proof returns the command line that proves the content of a transfer: dray verify --deep with the same
+// sides, selection and names. A shell can run it.
 func proof(cmd *cobra.Command, typed []string) string {
 	same := pflag.NewFlagSet("", pflag.ContinueOnError)
 	var other flag.Ends
@@ -45,7 +45,7 @@ func proof(cmd *cobra.Command, typed []string) string {
 
 var plainWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`) })
 
-// quoted is s as a word of a shell.
+// quoted returns s as a word of a shell, in quotes if it needs them.
 func quoted(s string) string {
 	if plainWord().MatchString(s) {
 		return s

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
@@ -21,7 +22,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// removing is one run of a command that removes.
+// removing holds what one run of a command that removes is to do.
 type removing struct {
 	what   dray.RemoveWhat
 	dryRun bool
@@ -30,16 +31,16 @@ type removing struct {
 	images func(*dray.Dray) ([]string, error) // full names
 }
 
-// NewRemove makes dray rm.
+// NewRemove makes the command dray rm.
 func NewRemove(a *app.App) *cobra.Command {
 	var manifest bool
 	var r removing
 	cmd := &cobra.Command{
 		Use:   "rm IMAGE...",
 		Short: "Remove a tag, or a manifest with all its tags",
-		Long: "Remove tags; what they point to stays, and so do its other tags. With --manifest remove what each\n" +
-			"IMAGE points to, with all its tags: they are named first, and you are asked. Registries free\n" +
-			"the room in their own time; some, such as Docker Hub, remove nothing in this way.",
+		Long: "Remove tags. The manifest that a tag points to stays, and so do its other tags.\n\n" +
+			"With --manifest, remove the manifest that each IMAGE points to, with all its tags. dray lists these tags and asks you first.\n\n" +
+			"Registries free the space later, in their own time. Some registries, such as Docker Hub, do not support removal by this API.",
 		Example: "  dray rm registry.example/app:pr-17 registry.example/app:pr-18\n" +
 			"  dray rm --manifest registry.example/app@sha256:... --dry-run\n" +
 			"  dray rm --manifest --yes prod/app:v1",
@@ -59,39 +60,38 @@ func NewRemove(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&manifest, "manifest", false, "remove the manifest with all its tags, not the tag alone")
-	flags.BoolVarP(&r.yes, "yes", "y", false, "do not ask")
-	flags.BoolVar(&r.dryRun, "dry-run", false, "say what would be removed, remove nothing")
-	a.Common.AddRegistryTo(flags)
+	flags.BoolVar(&manifest, "manifest", false, "remove the manifest with all its tags, not only the tag")
+	flags.BoolVarP(&r.yes, "yes", "y", false, "remove without asking")
+	flags.BoolVar(&r.dryRun, "dry-run", false, "print what would be removed and remove nothing")
+	a.Common.AddRegistryTo(flags, flag.AtTarget)
 	return cmd
 }
 
-// NewUntag makes dray repository untag.
+// NewUntag makes the command dray repository untag.
 func NewUntag(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "untag -n REGISTRY --image REPO:TAG",
-		Short:   "Remove a tag; what it points to stays",
-		Long:    "Remove a tag and leave what it points to, as az acr repository untag does. dray rm does the same.",
+		Short:   "Remove a tag and keep its manifest",
+		Long:    "Remove a tag and keep the manifest that it points to, as az acr repository untag does. dray rm does the same.",
 		Example: "  dray repository untag -n prod --image app:pr-17",
 	}
 	return azRemoval(a, cmd, dray.RemoveTag)
 }
 
-// NewRepositoryDelete makes dray repository delete.
+// NewRepositoryDelete makes the command dray repository delete.
 func NewRepositoryDelete(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete -n REGISTRY --image REPO[:TAG|@DIGEST]",
 		Short: "Remove a manifest with all its tags",
-		Long: "Remove what an image's name points to, with all its tags, as az acr repository delete does: they\n" +
-			"are named first, and you are asked. Whole repositories are not removed. dray rm --manifest does\n" +
-			"the same.",
+		Long: "Remove the manifest that the name of an image points to, with all its tags, as az acr repository delete does. dray lists these tags and asks you first. " +
+			"dray does not remove whole repositories. dray rm --manifest does the same.",
 		Example: "  dray repository delete -n prod --image app:v1\n" +
 			"  dray repository delete -n prod --image app@sha256:... --yes",
 	}
 	return azRemoval(a, cmd, dray.RemoveManifest)
 }
 
-// azRemoval gives cmd az's flags for removing one image.
+// azRemoval gives cmd az's flags for the removal of one image, and runs it.
 func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Command {
 	var f flag.Az
 	var image, repository string
@@ -100,21 +100,21 @@ func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Comm
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		switch {
 		case repository != "":
-			return flag.UsageError(cmd, errors.New("dray removes no whole repository"), "name an image with --image")
+			return flag.UsageError(cmd, errors.New("dray does not remove whole repositories"), "name an image with --image")
 		case image == "":
-			return flag.UsageError(cmd, errors.New("--image is missing"), "name an image")
+			return flag.UsageError(cmd, errors.New("--image is missing"), "name an image with --image")
 		}
 		if err := f.Settle(&a.How, cmd); err != nil {
 			return err
 		}
 		var err error
-		if r.login, err = a.AzLogin(cmd, &f); err != nil {
+		if r.login, err = a.AzLogin(cmd, &f, a.TargetLogin, a.SourceLogin); err != nil {
 			return err
 		}
 		r.images = func(d *dray.Dray) ([]string, error) {
 			name, err := f.Full(a.IO.Env, d, image)
 			if _, last, _ := strings.Cut(image, "/"); err == nil && !strings.ContainsAny(last, ":@") && !strings.ContainsAny(image, ":@") {
-				name += ":latest" // as az reads it
+				name += ":latest" // as az reads such a name
 			}
 			return []string{name}, err
 		}
@@ -122,23 +122,26 @@ func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Comm
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	f.AddTo(flags, "name", "n")
+	f.AddTo(flags, "name", "n", "DRAY_DST_CREDS")
+	flag.Group(flags, flag.AzFlags, func(set *pflag.FlagSet) {
+		set.StringVar(&f.Query, "query", "", "`JMESPATH`, accepted for compatibility with az; has no effect")
+	})
 	flags.StringVarP(&image, "image", "t", "", "the `IMAGE` to remove")
 	if what == dray.RemoveManifest {
-		flags.StringVar(&repository, "repository", "", "`REPO`: refused, whole repositories are not removed")
-		flags.BoolVarP(&r.yes, "yes", "y", false, "do not ask")
+		flags.StringVar(&repository, "repository", "", "`REPO`, refused: dray does not remove whole repositories")
+		flags.BoolVarP(&r.yes, "yes", "y", false, "remove without asking")
 	}
-	flags.BoolVar(&r.dryRun, "dry-run", false, "say what would be removed, remove nothing")
-	a.Common.AddRegistryTo(flags)
+	flags.BoolVar(&r.dryRun, "dry-run", false, "print what would be removed and remove nothing")
+	a.Common.AddRegistryTo(flags, flag.AtTarget)
 	return cmd
 }
 
-// removedImage is one image that was to be removed, and what became of it.
+// removedImage is the result for one image that was to be removed.
 type removedImage struct {
 	Name   string          `json:"name"`
 	What   dray.RemoveWhat `json:"what"`
 	Digest oci.Digest      `json:"digest,omitempty"`
-	Tags   []string        `json:"tags,omitempty"` // that go
+	Tags   []string        `json:"tags,omitempty"` // that are removed
 	State  string          `json:"state"`          // "planned", "removed", "failed"
 	Error  *plan.Problem   `json:"error,omitempty"`
 
@@ -153,7 +156,7 @@ type removed struct {
 func remove(a *app.App, cmd *cobra.Command, r removing) error {
 	asks := r.what == dray.RemoveManifest && !r.yes && !r.dryRun
 	if asks && a.IO.Terminal.Password == nil {
-		return flag.UsageError(cmd, errors.New("there is nobody to ask"), "--yes removes without asking, --dry-run only says what it would")
+		return flag.UsageError(cmd, errors.New("no terminal to ask on"), "use --yes to remove without asking, or --dry-run to see what would be removed")
 	}
 	d, err := a.Open()
 	if err != nil {
@@ -189,7 +192,8 @@ func remove(a *app.App, cmd *cobra.Command, r removing) error {
 	return endRemoval(ctx, a, r, all, failures)
 }
 
-// planRemovals finds out what goes, each image on its own. One that is named twice goes once.
+// planRemovals finds out what the removal of each image removes. An image that is named twice is planned
+// once.
 func planRemovals(ctx context.Context, a *app.App, d *dray.Dray, r removing, names []string, s *out.Story) (all []removedImage, failures []error) {
 	seen := map[string]bool{}
 	for _, name := range names {
@@ -222,7 +226,7 @@ func (m *removedImage) fail(err error) {
 	m.State, m.Error = "failed", plan.ProblemOf(err)
 }
 
-// tellRemovals names manifests with all that goes with them.
+// tellRemovals prints the manifests that are removed, each with the tags that are removed with it.
 func tellRemovals(a *app.App, all []removedImage) {
 	for _, m := range all {
 		switch {
@@ -230,12 +234,12 @@ func tellRemovals(a *app.App, all []removedImage) {
 		case len(m.Tags) == 0:
 			a.Warn("%s has no tag", m.plan.Image.Repo.At(string(m.Digest)))
 		default:
-			a.Warn("%s goes with %s: %s", m.plan.Image.Repo.At(string(m.Digest)), out.Plural(len(m.Tags), "tag"), strings.Join(m.Tags, ", "))
+			a.Warn("%s will be removed with %s: %s", m.plan.Image.Repo.At(string(m.Digest)), out.Plural(len(m.Tags), "tag"), strings.Join(m.Tags, ", "))
 		}
 	}
 }
 
-// confirm asks a person on stderr, so that stdout stays the answer. Anything but yes is no.
+// confirm asks a person on stderr, since stdout is for the answer. Any reply but yes means no.
 func confirm(ctx context.Context, a *app.App) (bool, error) {
 	io.WriteString(a.Err, "Remove? [y/N] ")
 	line, err := app.Patiently(ctx, 0, func() (string, error) {
@@ -247,7 +251,7 @@ func confirm(ctx context.Context, a *app.App) (bool, error) {
 	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(line))), nil
 }
 
-// removeAll removes what is planned, one after the other.
+// removeAll removes the images that are planned, one after the other.
 func removeAll(ctx context.Context, a *app.App, d *dray.Dray, all []removedImage, login *credential.Login, s *out.Story) (failures []error) {
 	for i := range all {
 		if all[i].State != "planned" {
@@ -304,7 +308,7 @@ func printRemoved(a *app.App, r removed) error {
 	})
 }
 
-// endRemoval tells how it ended.
+// endRemoval prints errors and a summary, and returns the exit code.
 func endRemoval(ctx context.Context, a *app.App, r removing, all []removedImage, failures []error) error {
 	done := 0
 	for _, m := range all {

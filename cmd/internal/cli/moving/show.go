@@ -17,7 +17,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// planSummary is what plan show tells of a plan.
+// planSummary is the answer of dray plan show.
 type planSummary struct {
 	Verb         string              `json:"verb"`
 	Overwrite    plan.Overwrite      `json:"overwrite"`
@@ -26,20 +26,21 @@ type planSummary struct {
 	Repositories int                 `json:"repositories"`
 	Actions      map[plan.Action]int `json:"actions"`
 	Retagged     int                 `json:"retagged"`
-	Locked       int                 `json:"locked,omitempty"` // names on which something is to be locked
+	Locked       int                 `json:"locked,omitempty"` // names that get locks
 	Retags       []dray.Retag        `json:"retags,omitempty"`
-	Problems     []string            `json:"problems,omitempty"` // of conflicts and broken steps
+	Problems     []string            `json:"problems,omitempty"` // of conflicts and of steps that could not be planned
 	Notes        []string            `json:"notes,omitempty"`
 }
 
 func newPlanShow(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show PLAN",
-		Short: "Count what a plan would do, and list what it re-tags",
-		Long: "Read a plan's file (- is stdin) and count its steps by action. Tags that it takes from one digest\n" +
-			"to another, conflicts and what could not be planned are listed, the first ten thousand of each.",
-		Example: "  dray plan show plan.json\n  dray plan show plan.json -o json",
-		Args:    flag.Exactly(1, "the file of a plan, or - for stdin"),
+		Short: "Count what a plan would do, and list the tags that it moves",
+		Long: "Read a plan and count its steps by action. PLAN is a file, or - for stdin. dray also lists the tags that the plan moves from one digest to another, " +
+			"the conflicts, and the steps that could not be planned: the first ten thousand of each.",
+		Example: "  dray plan show plan.json\n" +
+			"  dray plan show plan.json -o json",
+		Args: flag.Exactly(1, "the file of a plan, or - for stdin"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, done, err := openPlan(a, args[0])
 			if err != nil {
@@ -69,7 +70,7 @@ func newPlanShow(a *app.App) *cobra.Command {
 	}
 }
 
-// actions are all there are, in the order in which they are told.
+// actions lists all actions in the order in which they are printed.
 var actions = []plan.Action{plan.Copy, plan.Replace, plan.Retag, plan.Skip, plan.Conflict, plan.Broken}
 
 func summarise(in io.Reader) (planSummary, error) {

@@ -15,16 +15,15 @@ import (
 	"github.com/drayage/dray/event"
 )
 
-// NewTag makes dray tag.
+// NewTag makes the command dray tag.
 func NewTag(a *app.App) *cobra.Command {
 	var f flag.Tags
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "tag IMAGE NEWTAG... | REPO --map FROM=TO... | REPO --rename s/RE2/TEXT/",
 		Short: "Give an image further tags in its repository",
-		Long: "Point further tags of a repository at an image that is in it. Only the manifest is read and\n" +
-			"put; a tag that holds something else is moved. With a map or an expression, many tags of a\n" +
-			"repository get further names, each on its own.",
+		Long: "Point further tags of a repository at an image that is in it. dray reads and writes only the manifest. A tag that has another digest is moved.\n\n" +
+			"With --map, --map-file or --rename, many tags of a repository get further names, each on its own.",
 		Example: "  dray tag registry.example/app:v1 stable latest\n" +
 			"  dray tag registry.example/app@sha256:... v1\n" +
 			"  dray tag registry.example/app --map latest=stable --map v1.0=v1.0-production\n" +
@@ -39,7 +38,7 @@ func NewTag(a *app.App) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, tag := range args[1:] {
 			if strings.ContainsAny(tag, "/:@") {
-				return flag.UsageError(cmd, fmt.Errorf("%s is a full name, not a tag", tag), "dray copy "+args[0]+" "+tag+" copies it there")
+				return flag.UsageError(cmd, fmt.Errorf("%s is a full name, not a tag", tag), "use dray copy "+args[0]+" "+tag)
 			}
 		}
 		renamed, err := f.Read(cmd)
@@ -59,10 +58,9 @@ func NewTag(a *app.App) *cobra.Command {
 		})
 	}
 	flags := cmd.Flags()
-	flags.SortFlags = false
 	f.AddTo(flags)
-	flags.BoolVar(&dryRun, "dry-run", false, "print what would be done, write nothing")
+	flag.AddDryRunTo(flags, &dryRun)
 	a.Common.AddHandOverTo(flags)
-	a.Common.AddRegistryTo(flags)
+	a.Common.AddRegistryTo(flags, flag.AtTarget)
 	return cmd
 }

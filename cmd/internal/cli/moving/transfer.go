@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
@@ -22,7 +23,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// transferFlags are those of transfer: dray's own, and all of acr_transfer.py's.
+// transferFlags holds the flags of dray transfer: its own, and all flags of acr_transfer.py.
 type transferFlags struct {
 	sourceName, targetName string
 	flag.Ends
@@ -31,32 +32,39 @@ type transferFlags struct {
 	force     bool
 	backup    string
 	locks     bool
-	mend      bool    // --heal
-	changed   bool    // --incremental
-	readBack  bool    // --rehash
-	delay     float64 // seconds
+	mend      bool    // the value of --heal
+	changed   bool    // the value of --incremental
+	readBack  bool    // the value of --rehash
+	delay     float64 // the value of --delay-seconds
 	parallel  int
 	dryRun    bool
 	failedTo  string
 }
 
-// NewTransfer makes dray transfer.
-func NewTransfer(a *app.App) *cobra.Command {
+// NewTransfer makes the command dray transfer.
+func NewTransfer(a *app.App) *cobra.Command { return newTransfer(a, flag.Copies) }
+
+func newTransfer(a *app.App, t flag.Traffic) *cobra.Command {
 	f := transferFlags{overwrite: flag.Overwrite(plan.Update)}
 	cmd := &cobra.Command{
 		Use:   "transfer SOURCE... TARGET",
-		Short: "Bring what registries hold to another one, by digest",
-		Long: "Bring all tags of one or more registries to another one, as far as they are missing there or\n" +
-			"hold something else; what is equal is not touched. An end is a registry (HOST or a configured\n" +
-			"name), what is below a prefix of it (HOST/PREFIX/), or one repository; or image layouts on disk,\n" +
-			"one (oci:DIR) or those below a directory (oci:DIR/). Each tag stands for itself: one that fails\n" +
-			"stops nothing else, and the same command goes on with what is left.\n" +
-			"The flags of acr_transfer.py mean here what they mean there.",
+		Short: "Copy the tags of whole registries to another one, by digest",
+		Long: "Copy all tags of one or more sources to a target, if they are missing there or have another digest. Tags that are equal are not touched.\n\n" +
+			"A source or target is one of:\n\n" +
+			"  HOST, NAME         a registry, by host or configured name\n" +
+			"  HOST/PREFIX/       all repositories below a prefix\n" +
+			"  HOST/REPO          one repository\n" +
+			"  oci:DIR            an OCI image layout on disk\n" +
+			"  oci:DIR/           all layouts below a directory\n\n" +
+			"Each tag is on its own: a tag that fails does not stop the others. To try again, run the same command; it continues with what is left.\n\n" +
+			"The flags of acr_transfer.py mean the same here as there.",
 		Example: "  dray transfer dev prod --dry-run\n" +
 			"  dray transfer dev oci:/media/stick/ && dray transfer oci:/media/stick/ prod\n" +
-			"  dray transfer dev.example/team/ prod.example/mirror/ --latest 10 --exclude-tags '*-rc*'\n" +
+			"  dray transfer dev.example/team/ prod.example/mirror/ --latest 10 \\\n" +
+			"      --exclude-tags '*-rc*'\n" +
 			"  dray transfer old1 old2 new --prefer old2 --failed-to again.txt\n" +
-			"  dray transfer --source-registry-name dev --target-registry-name prod --letters a-c,e --max-repositories 10",
+			"  dray transfer --source-registry-name dev --target-registry-name prod \\\n" +
+			"      --letters a-c,e --max-repositories 10",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("source-registry-name") || cmd.Flags().Changed("target-registry-name") {
 				return flag.Exactly(0, "the registries by their flags, or as arguments")(cmd, args)
@@ -65,31 +73,48 @@ func NewTransfer(a *app.App) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runTransfer(a, cmd, f, args) },
 	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	f.AddSelectionTo(flags)
-	f.AddMappingTo(flags)
-	flags.StringArrayVar(&f.Prefer, "prefer", nil, "where sources differ about a tag take this `SOURCE`'s; repeatable, the first counts most (default a conflict about that tag)")
-	flags.Var(&f.overwrite, "overwrite", "what to do where a target tag holds something else; always puts equal ones again too")
-	flags.BoolVar(&f.force, "force", false, "the same as --overwrite always: put every selected tag again, and prove that its content is there")
-	flag.AddBackupTo(flags, &f.backup)
-	flags.BoolVar(&f.locks, "copy-locks", false, "lock at TARGET what is locked on tags at SOURCE, once they are set; between Azure's registries")
-	flags.BoolVar(&f.changed, "incremental", false, "list only tags set since all was brought last, where the source lists by time (Azure's do); all of it once a week")
-	flags.BoolVar(&f.mend, "heal", false, "look below tags that are right too, as dray verify --deep does, and send what is lacking there")
-	flags.BoolVar(&f.readBack, "rehash", false, "with --force: read each config and layer at TARGET too, and send those again whose bytes differ")
-	flags.Float64Var(&f.delay, "delay-seconds", 0, "rest for `S` seconds after each image")
-	flags.IntVar(&f.parallel, "parallel-imports", 0, "`N` images in flight (default 32)")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, write nothing")
-	flags.BoolVar(&f.Explain, "explain", false, "tell on stderr for each repository and tag which rule kept or dropped it")
-	flags.StringVar(&f.failedTo, "failed-to", "", "write the tags that failed to `FILE`, a list for dray batch --force; without such, there is no file")
-	flags.StringVar(&f.sourceName, "source-registry-name", "", "the source, in acr_transfer.py's way: the name of a `REGISTRY`")
-	flags.StringVar(&f.targetName, "target-registry-name", "", "the target, likewise: the name of a `REGISTRY`")
-	flags.String("source-subscription-id", "", "`ID` accepted for acr_transfer.py's scripts; not needed, and told to nobody")
-	flags.String("target-subscription-id", "", "`ID` accepted likewise")
-	flags.Bool("force-on-retry", false, "accepted likewise: tags that hold something else are replaced anyway")
-	a.Common.AddHandOverTo(flags)
-	a.Common.AddRegistryTo(flags)
+	f.addTo(cmd.Flags())
+	a.Common.AddHandOverTo(cmd.Flags())
+	a.Common.AddRegistryTo(cmd.Flags(), t)
 	return cmd
+}
+
+// failedToText is the text of --failed-to in transfer and apply.
+const failedToText = "write the tags that failed to `FILE`, as a list for dray batch --force; if none failed, there is no file afterwards"
+
+func (f *transferFlags) addTo(flags *pflag.FlagSet) {
+	f.AddSelectionTo(flags)
+	flag.Group(flags, flag.WhichTags, func(set *pflag.FlagSet) {
+		set.StringArrayVar(&f.Prefer, "prefer", nil, "if sources disagree about a tag, take this `SOURCE`'s; repeatable, the first counts most (default such a tag is a conflict)")
+	})
+	f.AddMappingTo(flags)
+	flag.AddDryRunTo(flags, &f.dryRun)
+	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
+		set.BoolVar(&f.Explain, "explain", false, "print on stderr, for each repository and tag, which rule selected it or left it out")
+	})
+	flag.AddOverwriteTo(flags, &f.overwrite)
+	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
+		set.BoolVar(&f.force, "force", false, "the same as --overwrite always: write every selected tag again and prove that its content is there")
+		set.BoolVar(&f.readBack, "rehash", false, "with --force: also read each config and layer at TARGET, and send those again whose bytes differ")
+		set.BoolVar(&f.mend, "heal", false, "also look below tags that are up to date, as dray verify --deep does, and send what is missing there")
+	})
+	flag.AddBackupTo(flags, &f.backup)
+	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
+		set.BoolVar(&f.locks, "copy-locks", false, "lock tags at TARGET that are locked at SOURCE, after they are set; between Azure registries")
+		set.StringVar(&f.failedTo, "failed-to", "", failedToText)
+	})
+	flag.Group(flags, flag.Speed, func(set *pflag.FlagSet) {
+		set.IntVar(&f.parallel, "parallel-imports", 0, "copy at most `N` images at once (default 32)")
+		set.BoolVar(&f.changed, "incremental", false, "list only tags set since the last complete run, if the source lists by time, as Azure's registries do; list all of them once a week")
+		set.Float64Var(&f.delay, "delay-seconds", 0, "rest for `S` seconds after each image")
+	})
+	flag.Group(flags, "acr_transfer.py compatibility", func(set *pflag.FlagSet) {
+		set.StringVar(&f.sourceName, "source-registry-name", "", "the name of the source `REGISTRY`, in place of SOURCE")
+		set.StringVar(&f.targetName, "target-registry-name", "", "the name of the target `REGISTRY`, in place of TARGET")
+		set.String("source-subscription-id", "", "`ID`, accepted for compatibility with acr_transfer.py; has no effect")
+		set.String("target-subscription-id", "", "`ID`, accepted for compatibility with acr_transfer.py; has no effect")
+		set.Bool("force-on-retry", false, "accepted for compatibility with acr_transfer.py; has no effect, since tags with another digest are replaced anyway")
+	})
 }
 
 func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string) error {
@@ -130,8 +155,8 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 	})
 }
 
-// byNames replaces the ends that acr_transfer.py's flags name: a name that the server has stays
-// one, any other is that of an Azure registry.
+// byNames sets source and target of req if the flags of acr_transfer.py name them, for a run at a server.
+// A name is that of a registry in the server's configuration, else that of an Azure registry.
 func (f *transferFlags) byNames(ctx context.Context, c *client.Client, d *dray.Dray, req *dray.TransferRequest) error {
 	if f.sourceName == "" {
 		return nil
@@ -157,7 +182,8 @@ func (f *transferFlags) byNames(ctx context.Context, c *client.Client, d *dray.D
 	return err
 }
 
-// resolved finds the registries that are given by name, as az's own tools mean it.
+// resolved returns req with the registries that the flags of acr_transfer.py name, which are read as az's
+// tools read names.
 func (f transferFlags) resolved(d *dray.Dray, s *out.Story, req dray.TransferRequest) (dray.TransferRequest, error) {
 	f.ExplainTo(s.SayLines, &req)
 	if f.sourceName == "" {
@@ -207,15 +233,15 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 	case f.force && changed("overwrite") && f.overwrite != flag.Overwrite(plan.Always):
 		return flag.UsageError(cmd, fmt.Errorf("--force and --overwrite %s both given", f.overwrite.String()), "keep one of them")
 	case f.backup != "" && f.overwrite == flag.Overwrite(plan.Refuse) && !f.force:
-		return flag.UsageError(cmd, errors.New("--backup with --overwrite refuse: nothing is overwritten"), "leave one of them out")
+		return flag.UsageError(cmd, errors.New("--backup with --overwrite refuse: no tag is overwritten"), "leave one of them out")
 	case f.mend && f.dryRun:
-		return flag.UsageError(cmd, errors.New("--heal is not planned: a plan tells of digests, and not of what is lacking below them"), "dray verify --deep tells it")
+		return flag.UsageError(cmd, errors.New("--heal and --dry-run both given: a plan compares digests, not the content below them"), "use dray verify --deep to see what is missing")
 	case f.readBack && !f.force && f.overwrite != flag.Overwrite(plan.Always):
-		return flag.UsageError(cmd, errors.New("--rehash without --force: what is equal is not looked into"), "add --force, or prove it with dray verify --rehash")
+		return flag.UsageError(cmd, errors.New("--rehash without --force: the content of tags that are equal is not read"), "add --force, or use dray verify --rehash")
 	case f.delay < 0 || f.delay > 24*60*60:
-		return flag.UsageError(cmd, errors.New("--delay-seconds: not between 0 and a day"), "")
+		return flag.UsageError(cmd, errors.New("--delay-seconds: not between 0 and 86400"), "")
 	case f.parallel < 0 || f.parallel == 0 && changed("parallel-imports"):
-		return flag.UsageError(cmd, errors.New("--parallel-imports: not a count"), "1 or more")
+		return flag.UsageError(cmd, errors.New("--parallel-imports: not a count"), "write 1 or more")
 	}
 	return f.Ends.Check(cmd)
 }

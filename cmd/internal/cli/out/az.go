@@ -14,12 +14,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// AzList prints a list item by item, in the forms that az gives lists.
+// AzList prints a list item by item, in the formats of az.
 type AzList struct {
 	w      io.Writer
 	format Format
 	search *jmespath.JMESPath
-	kept   []any // what a table or a query needs whole
+	kept   []any // items that are printed at the end, since a table or a query needs all of them
 	Shown  int
 }
 
@@ -28,7 +28,7 @@ func NewAzList(w io.Writer, as Format, search *jmespath.JMESPath) *AzList {
 	return &AzList{w: w, format: as, search: search, kept: []any{}}
 }
 
-// Show takes one item; text is its line in the format text.
+// Show adds one item; text is its line in the format text.
 func (l *AzList) Show(item any, text string) error {
 	v, err := plain(item)
 	if err != nil {
@@ -59,7 +59,8 @@ func (l *AzList) Show(item any, text string) error {
 	return err
 }
 
-// End completes the list. It is not called where the list broke off: half a JSON array is no JSON.
+// End prints the rest of the list. Do not call it if the list broke off, so that half a list is not valid
+// JSON.
 func (l *AzList) End() error {
 	if l.search != nil || l.format == FormatTable {
 		return PrintAz(l.w, l.format, l.search, l.kept)
@@ -75,7 +76,7 @@ func (l *AzList) End() error {
 	return err
 }
 
-// PrintAz prints one whole value, or what a query finds in it. Nothing found prints nothing.
+// PrintAz prints one value, or what a query finds in it. If the query finds nothing, it prints nothing.
 func PrintAz(w io.Writer, as Format, search *jmespath.JMESPath, value any) error {
 	v, err := plain(value)
 	if err == nil && search != nil {
@@ -108,7 +109,8 @@ func PrintAz(w io.Writer, as Format, search *jmespath.JMESPath, value any) error
 	return nil
 }
 
-// plain makes of v what encoding/json makes of its JSON, so that its keys sort and a query finds them.
+// plain turns v into maps, slices and plain values, as JSON has them, so that keys can be sorted and a query
+// finds them.
 func plain(v any) (any, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -127,8 +129,8 @@ func azJSON(v any, prefix string) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// azRow is one line of tsv: an object's values in the order of its keys. As in az's, of a list
-// inside there is only its length, of an object inside nothing.
+// azRow returns one line of tsv: the values of an object in the order of its keys. As in az, a list inside
+// the object is printed as its length, and an object inside as nothing.
 func azRow(v any) string {
 	var cells []string
 	switch v := v.(type) {
@@ -148,7 +150,7 @@ func azRow(v any) string {
 	return strings.Join(cells, "\t")
 }
 
-// azCell writes a value as Python's str does: that is what scripts compare with.
+// azCell returns a value as Python's str writes it, since scripts compare with that.
 func azCell(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -170,7 +172,7 @@ func azCell(v any) string {
 	return OneLine(fmt.Sprint(v))
 }
 
-// azTable writes az's table: a column for each plain value, its key with a capital as the title.
+// azTable writes a table as az does: a column for each plain value, with its key, capitalized, as the title.
 func azTable(w io.Writer, rows []any) error {
 	var keys []string
 	var cells []map[string]string
@@ -207,7 +209,8 @@ func azTable(w io.Writer, rows []any) error {
 	return writeColumns(w, keys, cells)
 }
 
-// writeColumns sets columns two blanks apart, each two wider than its title at least, as az does.
+// writeColumns writes columns with two blanks between them, each at least two wider than its title, as az
+// does.
 func writeColumns(w io.Writer, keys []string, rows []map[string]string) error {
 	titles, rules := map[string]string{}, map[string]string{}
 	width := map[string]int{}

@@ -13,26 +13,26 @@ import (
 
 const (
 	refresh  = 150 * time.Millisecond
-	maxLines = 8  // of blobs
+	maxLines = 8  // lines of blobs
 	barWidth = 24 // columns
-	narrow   = 60 // columns; below it there is text instead of bars
+	narrow   = 60 // columns; a narrower terminal gets text instead of bars
 )
 
-// bars draws a tally on a terminal: a line for each of the oldest blobs under way, a total, and
-// what is waited for. To mpb it is one bar whose extension has as many lines as there are blobs.
-// Nothing is drawn before there is something to see.
+// bars draws a tally on a terminal: a line for each of the oldest blobs in progress, a total, and the hosts
+// that the run waits for. For the package mpb this is one bar, with an extension of as many lines as there
+// are blobs. Nothing is drawn before the first blob or wait.
 type bars struct {
 	out   io.Writer
 	tally *tally
 
 	mu    sync.Mutex
-	drawn *mpb.Progress // nil until there is something to see
+	drawn *mpb.Progress // nil until something is drawn
 	total *mpb.Bar
 
-	now state // read once a frame, by mpb's drawing goroutine
+	now state // set once per frame, by the drawing goroutine of mpb
 }
 
-// above is where other lines go, so that they do not tear the bars.
+// above returns the writer for other lines, which places them above the bars.
 func (b *bars) above() io.Writer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -42,7 +42,7 @@ func (b *bars) above() io.Writer {
 	return b.drawn
 }
 
-// see begins to draw as soon as there is something to see.
+// see begins to draw if there is a blob or a wait to show.
 func (b *bars) see() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -56,8 +56,8 @@ func (b *bars) see() {
 	}), mpb.BarFillerTrim(), mpb.BarExtender(mpb.BarFillerFunc(b.extend), true))
 }
 
-// extend writes the lines above the total, from the bottom up, as mpb stacks them. It is called
-// after the total of the same frame.
+// extend writes the lines above the total from the bottom up, as mpb expects them. mpb calls it after it
+// has drawn the total of the same frame.
 func (b *bars) extend(w io.Writer, stat decor.Statistics) error {
 	for _, waiting := range b.now.waiting {
 		fmt.Fprintln(w, clip(waiting, stat.AvailableWidth))
@@ -72,8 +72,8 @@ func (b *bars) extend(w io.Writer, stat decor.Statistics) error {
 	return nil
 }
 
-// line is "sha256:0123456789ab [=====>      ] 12 MiB of 45 MiB", cut to the terminal's width: a line
-// that wraps would tear the picture.
+// line writes a line such as "sha256:0123456789ab [=====>      ] 12 MiB of 45 MiB". The line is cut to the
+// width of the terminal, since a line that wraps would break the drawing.
 func line(w io.Writer, width int, name string, done, total int64, text string) error {
 	if width < narrow {
 		_, err := io.WriteString(w, clip(name+" "+text, width))
@@ -98,7 +98,7 @@ func line(w io.Writer, width int, name string, done, total int64, text string) e
 	return err
 }
 
-// clip keeps the last column free: some terminals wrap when it is written.
+// clip cuts s to leave the last column free, since some terminals wrap when it is written.
 func clip(s string, width int) string {
 	if width < 2 || len(s) < width {
 		return s
@@ -106,7 +106,7 @@ func clip(s string, width int) string {
 	return s[:width-1]
 }
 
-// end takes the bars off the screen and leaves the cursor where they began.
+// end clears the bars and leaves the cursor where they began.
 func (b *bars) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

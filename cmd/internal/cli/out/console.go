@@ -7,15 +7,15 @@ import (
 	"slices"
 )
 
-// Console is where a command answers and tells, and how.
+// Console holds the streams on which a command prints, and how it prints.
 type Console struct {
 	Out, Err io.Writer
-	Terminal bool // Err is one: bars can be drawn
+	Terminal bool // whether Err is a terminal, so that progress bars can be drawn
 	How
 	*Relay
 }
 
-// How says what stdout and stderr get.
+// How holds the flags that say what is printed on stdout and stderr.
 type How struct {
 	Format     Format
 	Quiet      bool
@@ -24,7 +24,7 @@ type How struct {
 	NoProgress bool
 }
 
-// Format is the value of --output. az's spellings are all taken.
+// Format is the value of --output. The names are those of az where az has the format.
 type Format string
 
 const (
@@ -49,15 +49,15 @@ func (f *Format) Set(s string) error {
 	return nil
 }
 
-// Fail writes err as one line.
+// Fail writes err on stderr as one line.
 func (c *Console) Fail(err error) { fmt.Fprintln(c.Err, ErrorLine(err)) }
 
-// Warn writes a line that is no error.
+// Warn writes a line on stderr that is not an error.
 func (c *Console) Warn(format string, args ...any) {
 	fmt.Fprintln(c.Err, "dray: "+OneLine(fmt.Sprintf(format, args...)))
 }
 
-// PrintWord tells on stderr that something was done to id; stdout has no answer.
+// PrintWord writes on stderr what was done to id, such as "removed prod". There is no answer on stdout.
 func (c *Console) PrintWord(done, id string) {
 	if !c.Quiet {
 		c.Warn("%s %s", done, id)

@@ -9,7 +9,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Exit codes that no single Kind gives. docs/exit-codes.md is the table for people.
+// The exit codes that do not come from a single Kind. docs/exit-codes.md has the table of all codes.
 const (
 	ExitOK          = 0
 	ExitFailed      = 1
@@ -18,8 +18,8 @@ const (
 	ExitInterrupted = 130
 )
 
-// exitCodes is the one place where a Kind becomes an exit code; a Kind that is absent is exitFailed.
-// Where az acr import has a code, it is az's.
+// exitCodes is the only place where a Kind becomes an exit code. A Kind that is absent means ExitFailed.
+// Where az acr import has a code for the same failure, the code is that of az.
 var exitCodes = map[fault.Kind]int{
 	fault.Invalid:   2,
 	fault.NotFound:  3,
@@ -30,25 +30,25 @@ var exitCodes = map[fault.Kind]int{
 	fault.Canceled:  ExitInterrupted,
 }
 
-// ExitMeanings is what the codes mean, in a few words for manual pages.
+// ExitMeanings says in a few words what each exit code means, for manual pages.
 var ExitMeanings = []struct {
 	Code    int
 	Meaning string
 }{
-	{ExitOK, "done: every target confirmed the digest that it should hold, or held it already"},
-	{ExitFailed, "failed: a conflict, trouble with a registry or the network, or several kinds of failure"},
+	{ExitOK, "done: every target confirmed its digest, or had it already"},
+	{ExitFailed, "failed: a conflict, an error of a registry or of the network, or several kinds of failures"},
 	{2, "the command, a name, a flag or the configuration is wrong"},
 	{3, "not found"},
 	{4, "denied: a login is missing, wrong or not sufficient"},
 	{5, "moved: a name points elsewhere than when the plan was made"},
 	{ExitPartly, "partly done: some steps succeeded and some failed"},
-	{ExitDiffers, "differs: verify found something that is not the same"},
+	{ExitDiffers, "differs: dray verify found a difference"},
 	{8, "refused by a rule of dray"},
 	{75, "throttled: a registry asks to wait longer than --max-wait"},
 	{ExitInterrupted, "interrupted"},
 }
 
-// ExitCode is the code of a command that ended with err.
+// ExitCode returns the exit code of a command that ended with err.
 func ExitCode(err error) int {
 	if err == nil {
 		return ExitOK
@@ -59,8 +59,8 @@ func ExitCode(err error) int {
 	return ExitFailed
 }
 
-// ExitOf is the code of a run: partly done when some of it succeeded, the code that all failures
-// share, or exitFailed.
+// ExitOf returns the exit code of a run of several steps: ExitPartly if some of them succeeded, else the
+// code that all failures share, else ExitFailed.
 func ExitOf(succeeded int, failures []error) int {
 	if len(failures) == 0 {
 		return ExitOK
@@ -77,12 +77,12 @@ func ExitOf(succeeded int, failures []error) int {
 	return code
 }
 
-// Ended is the error of a command that has told its story already; it is the exit code.
+// Ended is the error of a command that has printed everything already. Its value is the exit code.
 type Ended int
 
 func (e Ended) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// End tells what is still to be told of err and returns the exit code.
+// End prints err, unless it is an Ended, and returns the exit code of the command.
 func (c *Console) End(ctx context.Context, err error) int {
 	var told Ended
 	switch {

@@ -8,7 +8,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// ErrorLine is what a person is told of err.
+// ErrorLine returns err and its hint as one line.
 func ErrorLine(err error) string {
 	line := "dray: " + err.Error()
 	if hint := fault.HintOf(err); hint != "" {
@@ -17,7 +17,8 @@ func ErrorLine(err error) string {
 	return OneLine(line)
 }
 
-// OneLine takes out what a registry's answer could do to a terminal or a log.
+// OneLine returns s on one line and without control characters, since text from a registry must not be able
+// to control a terminal or to forge lines of a log.
 func OneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\r' || r == '\t' {
@@ -30,7 +31,7 @@ func OneLine(s string) string {
 	}, s)
 }
 
-// hinted is an error with a next step of ours.
+// hinted is an error with another hint.
 type hinted struct {
 	error
 	hint string
@@ -45,10 +46,10 @@ func (h hinted) Unwrap() error {
 	return f
 }
 
-// WithHint is err with a next step of ours.
+// WithHint returns err with hint in place of its own hint.
 func WithHint(err error, hint string) error { return hinted{err, hint} }
 
-// Bare takes the path out of err: the Fault around it says it.
+// Bare returns err without the path in it, since the Fault around err names the path.
 func Bare(err error) error {
 	var p *os.PathError
 	if errors.As(err, &p) {

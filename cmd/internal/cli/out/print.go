@@ -10,15 +10,15 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Answer is what a command prints on stdout, in each format from the same value.
+// Answer is what a command prints on stdout: one value, with a function for each format.
 type Answer struct {
 	JSON   func() error
 	Text   func() error
 	Header []string                              // of a table
-	Rows   func(row func(...string) error) error // of table and tsv, one after the other
+	Rows   func(row func(...string) error) error // calls row for each row of the formats table and tsv
 }
 
-// Print writes the answer in the format that was asked for.
+// Print writes the answer in the format of --output.
 func (c *Console) Print(x Answer) error {
 	switch c.Format {
 	case FormatJSON:
@@ -51,7 +51,8 @@ func table(w io.Writer, x Answer) error {
 	return tab.Flush()
 }
 
-// PrintList prints all, a line each. What people read is the table; without lines there is none.
+// PrintList prints all, one per line; in JSON they are an array under name. The format text is the same as
+// table, but prints no header for an empty list.
 func PrintList[T any](c *Console, all []T, name string, header []string, cells func(T) []string) error {
 	x := Answer{
 		JSON:   func() error { return c.PrintJSON(map[string][]T{name: append([]T{}, all...)}) },
@@ -74,10 +75,10 @@ func PrintList[T any](c *Console, all []T, name string, header []string, cells f
 	return c.Print(x)
 }
 
-// PrintJSON writes v as the one answer of a command.
+// PrintJSON writes v as the answer of a command.
 func (c *Console) PrintJSON(v any) error { return WriteJSON(c.Out, v) }
 
-// WriteJSON writes v on lines of its own, for people and programs.
+// WriteJSON writes v as indented JSON.
 func WriteJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -85,7 +86,7 @@ func WriteJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// WithDigest writes "HOST/REPO:TAG@DIGEST".
+// WithDigest returns "HOST/REPO:TAG@DIGEST"; name may have a digest already.
 func WithDigest(name, digest string) string {
 	if digest == "" || strings.Contains(name, "@") {
 		return name
@@ -93,7 +94,7 @@ func WithDigest(name, digest string) string {
 	return name + "@" + digest
 }
 
-// TargetName is what a step's target is called; without a tag, by its digest.
+// TargetName returns the name of a step's target. A target without a tag has its digest in the name.
 func TargetName(s plan.Step) string {
 	if s.To.Tag == "" && s.Digest() != "" {
 		return s.To.Repo.At(string(s.Digest())).String()

@@ -6,8 +6,8 @@ import (
 	"github.com/drayage/dray/event"
 )
 
-// Relay tells the story that runs of requests to registries: the Dray that sends them is older than
-// the story. A nil Relay tells nobody.
+// Relay passes HTTP requests on to the current story. It exists because the Dray that sends the requests is
+// made before the story. A nil Relay passes on nothing.
 type Relay struct {
 	told atomic.Pointer[func(event.Request)]
 }
@@ -18,7 +18,7 @@ func (r *Relay) set(tell func(event.Request)) {
 	}
 }
 
-// Request tells of one request.
+// Request passes one request on.
 func (r *Relay) Request(q event.Request) {
 	if tell := r.told.Load(); tell != nil {
 		(*tell)(q)

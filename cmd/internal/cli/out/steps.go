@@ -12,17 +12,17 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// ErrOver stops a run that was left behind.
+// ErrOver ends a run whose output is closed, since it did not return after an interrupt.
 var ErrOver = errors.New("over")
 
-// Steps writes the answer of a streaming verb on stdout.
+// Steps writes the answer of a verb with very many steps on stdout, step by step.
 type Steps interface {
 	Step(dray.StepReport) error
-	Flush() error // a repository is complete
+	Flush() error // called when all steps of a repository are written
 	End(sum dray.TransferReport, problem error) error
 }
 
-// NewReportOut writes what became of steps.
+// NewReportOut returns the Steps for the results of steps.
 func (c *Console) NewReportOut() Steps {
 	if c.Format == FormatJSON {
 		return &jsonStream{w: c.Out}
@@ -30,7 +30,7 @@ func (c *Console) NewReportOut() Steps {
 	return c.newPlainOut(lineStream{w: c.Out})
 }
 
-// NewPlanOut writes the steps of a plan, whose file begins with head.
+// NewPlanOut returns the Steps for a plan, whose file begins with head.
 func (c *Console) NewPlanOut(head plan.Plan) Steps {
 	if c.Format == FormatJSON {
 		return &planStream{w: c.Out, head: head}
@@ -38,7 +38,7 @@ func (c *Console) NewPlanOut(head plan.Plan) Steps {
 	return c.newPlainOut(lineStream{w: c.Out, dryRun: true})
 }
 
-// newPlainOut is l, or what another format makes of it.
+// newPlainOut returns l, or the same in another format than text.
 func (c *Console) newPlainOut(l lineStream) Steps {
 	switch c.Format {
 	case FormatNone:
@@ -54,7 +54,7 @@ func (c *Console) newPlainOut(l lineStream) Steps {
 	return out
 }
 
-// NoSteps is the format none.
+// NoSteps is the format none, which writes nothing.
 type NoSteps struct{}
 
 func (NoSteps) Step(dray.StepReport) error { return nil }
@@ -63,7 +63,7 @@ func (NoSteps) Flush() error { return nil }
 
 func (NoSteps) End(dray.TransferReport, error) error { return nil }
 
-// lineStream is the format text: what was brought, or what would be done.
+// lineStream is the format text: a line for each tag that was copied, or each step that would be done.
 type lineStream struct {
 	w      io.Writer
 	dryRun bool
@@ -88,7 +88,8 @@ func (l lineStream) Flush() error { return nil }
 
 func (l lineStream) End(dray.TransferReport, error) error { return nil }
 
-// rowStream is the formats table and tsv. Columns of a table are as wide as one repository needs.
+// rowStream is the formats table and tsv. The columns of a table are as wide as one repository needs, since
+// each repository is written as soon as it is done.
 type rowStream struct {
 	tab            *tabwriter.Writer
 	w              io.Writer
@@ -133,7 +134,7 @@ func (r *rowStream) End(dray.TransferReport, error) error {
 	return r.tab.Flush()
 }
 
-// planStream is the format json of --dry-run: the form of a plan's file.
+// planStream is the format json of --dry-run, which is the format of a plan's file.
 type planStream struct {
 	w    io.Writer
 	head plan.Plan
@@ -156,7 +157,8 @@ func (p *planStream) Step(s dray.StepReport) error {
 
 func (p *planStream) Flush() error { return nil }
 
-// end leaves a plan that could not be made whole without its last line, so that no reader takes it.
+// End writes the last line of the plan. If the plan is not complete, it leaves that line out, so that readers
+// refuse the plan.
 func (p *planStream) End(_ dray.TransferReport, problem error) error {
 	if problem != nil && p.out == nil {
 		return nil // nothing was planned, so there is no plan
@@ -170,7 +172,7 @@ func (p *planStream) End(_ dray.TransferReport, problem error) error {
 	return p.out.Close()
 }
 
-// jsonStream is the format json: one value, whose steps are written as they end.
+// jsonStream is the format json: one value, to which steps are written as they end.
 type jsonStream struct {
 	w     io.Writer
 	begun bool
@@ -212,7 +214,7 @@ func (j *jsonStream) End(sum dray.TransferReport, problem error) error {
 	return err
 }
 
-// marshal writes v on one line, and signs such as < as they are.
+// marshal returns v as JSON on one line, without escapes for characters such as <.
 func marshal(v any) ([]byte, error) {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)

@@ -14,15 +14,17 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// heartbeat is how often a run without a terminal says how far it is.
+// heartbeat is the time between two progress lines of a run without a terminal.
 const heartbeat = 10 * time.Second
 
-// Story tells stderr what happens while a verb runs: bars on a terminal, a heartbeat elsewhere,
-// lines for --verbose and --debug. After end it is silent, also for a verb that was left behind.
+// Story writes to stderr what happens while a verb runs: progress bars on a terminal, else a progress line
+// every ten seconds, and the lines of --verbose and --debug. After End it writes nothing, so that a verb
+// that did not return after an interrupt does not disturb the output. Its methods may be called
+// concurrently.
 type Story struct {
 	console *Console
 	tally   *tally
-	bars    *bars // nil where there is no terminal
+	bars    *bars // nil without a terminal
 
 	mu    sync.Mutex
 	over  bool
@@ -30,7 +32,7 @@ type Story struct {
 	ended sync.WaitGroup
 }
 
-// NewStory begins to tell. Call End when the verb has returned.
+// NewStory begins a story. Call End when the verb has returned.
 func (c *Console) NewStory() *Story {
 	s := &Story{console: c, tally: newTally(), quit: make(chan struct{})}
 	c.Relay.set(s.request)
@@ -45,7 +47,7 @@ func (c *Console) NewStory() *Story {
 	return s
 }
 
-// End stops the telling and takes the bars off the screen. It may be called twice.
+// End stops the story and clears the progress bars. It may be called more than once.
 func (s *Story) End() {
 	s.mu.Lock()
 	first := !s.over
@@ -61,30 +63,30 @@ func (s *Story) End() {
 	}
 }
 
-// Steps says how many steps the plan has.
+// Steps sets the number of steps of the plan.
 func (s *Story) Steps(n int) {
 	s.tally.mu.Lock()
 	defer s.tally.mu.Unlock()
 	s.tally.steps = n
 }
 
-// Waits says whether a server has begun.
+// Waits sets whether the job still waits for a worker of the server.
 func (s *Story) Waits(yes bool) {
 	s.tally.mu.Lock()
 	defer s.tally.mu.Unlock()
 	s.tally.queued = yes
 }
 
-// Far says how far a run of many repositories is.
+// Far sets the text that says how far a run of many repositories is.
 func (s *Story) Far(head string) {
 	s.tally.mu.Lock()
 	defer s.tally.mu.Unlock()
 	s.tally.head = head
-	clear(s.tally.finished) // steps count for each repository
+	clear(s.tally.finished) // steps are counted for each repository
 }
 
-// Report is what is known of a run that was left behind: a step that did not tell its end may yet be
-// done, and is not said to be.
+// Report returns what is known about a run that did not return after an interrupt. A step that has not
+// reported its end counts as not started, although it may still be done.
 func (s *Story) Report(p plan.Plan) dray.Report {
 	s.tally.mu.Lock()
 	defer s.tally.mu.Unlock()
@@ -99,14 +101,14 @@ func (s *Story) Report(p plan.Plan) dray.Report {
 	return r
 }
 
-// Note is for a person, not for a script that only looks at errors.
+// Note writes a note for a person; with --quiet it writes nothing.
 func (s *Story) Note(text string) {
 	if !s.console.Quiet {
 		s.Say("note: " + text)
 	}
 }
 
-// Say writes a line; above the bars where there are some.
+// Say writes a line, above the progress bars if there are any.
 func (s *Story) Say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,7 +129,7 @@ func (s *Story) SayLines(text string) {
 	}
 }
 
-// Observe is the event.Observer of the run.
+// Observe handles an event of the run. It is an event.Observer.
 func (s *Story) Observe(e event.Event) {
 	s.tally.see(e)
 	if s.bars != nil {
@@ -136,7 +138,7 @@ func (s *Story) Observe(e event.Event) {
 	s.Tell(e)
 }
 
-// Progress is how far a run at a server is.
+// Progress sets how far a run at a server is.
 func (s *Story) Progress(p wire.Progress) {
 	s.tally.set(p)
 	if s.bars != nil {
@@ -144,7 +146,7 @@ func (s *Story) Progress(p wire.Progress) {
 	}
 }
 
-// Tell writes a line for an event that wants one.
+// Tell writes the line of an event, if it has one with the given flags.
 func (s *Story) Tell(e event.Event) {
 	c := s.console
 	switch {
@@ -157,14 +159,14 @@ func (s *Story) Tell(e event.Event) {
 	}
 }
 
-// request writes a line for a request, with --debug.
+// request writes the line of an HTTP request, with --debug.
 func (s *Story) request(q event.Request) {
 	if s.console.Debug {
 		s.Say(requestLine(q))
 	}
 }
 
-// requestLine is what --debug tells of one request. Headers, and with them secrets, are not in it.
+// requestLine returns the line of --debug about a request. It has no headers, since these may hold secrets.
 func requestLine(e event.Request) string {
 	status := "no answer"
 	if e.Status != 0 {
@@ -177,7 +179,7 @@ func requestLine(e event.Request) string {
 	return line
 }
 
-// eventLine is what --verbose tells of an event; "" for what is too small to tell.
+// eventLine returns the line of --verbose about an event; "" if the event has none.
 func eventLine(e event.Event) string {
 	switch e.Kind {
 	case event.Resolved, event.Committed, event.Tagged:
@@ -194,11 +196,11 @@ func eventLine(e event.Event) string {
 	return ""
 }
 
-// beat writes a line every ten seconds, so that a log of a long run says that it lives.
+// beat writes a progress line every ten seconds, so that the log of a long run shows that it goes on.
 func (s *Story) beat() {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
-	s.tally.at(time.Now()) // the rate begins here
+	s.tally.at(time.Now()) // the first sample of the rate
 	for {
 		select {
 		case <-s.quit:
@@ -209,14 +211,14 @@ func (s *Story) beat() {
 	}
 }
 
-// BeatOf is how far a run at a server is, as a story tells it.
+// BeatOf returns the progress line of a run at a server.
 func BeatOf(p wire.Progress) string {
 	t := newTally()
 	t.set(p)
 	return beatLine(t.at(time.Now()))
 }
 
-// beatLine is "2 of 5 steps done, 12 MiB of 45 MiB, 3.1 MiB/s, 11 s left; waiting for docker.io until 14:05:00, 429".
+// beatLine returns a line such as "2 of 5 steps done, 12 MiB of 45 MiB, 3.1 MiB/s, 11 s left; waiting for docker.io until 14:05:00, 429".
 func beatLine(s state) string {
 	head := "planning"
 	if s.steps > 0 {

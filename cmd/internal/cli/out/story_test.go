@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// lockedBuffer may be written while it is read.
+// lockedBuffer is a buffer that may be written and read at the same time.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -39,7 +39,7 @@ func TestARunWithoutATerminalTellsWhereItIsEveryTenSeconds(t *testing.T) {
 		s := (&Console{Err: &err}).NewStory()
 		time.Sleep(9 * time.Second)
 		if err.String() != "" {
-			t.Errorf("a short run says nothing; it said %q", err.String())
+			t.Errorf("a short run must print nothing, but it printed %q", err.String())
 		}
 		s.Steps(2)
 		s.Observe(event.Event{Kind: event.Sized, Name: "dst/app", Total: 40 << 20, Count: 2, Time: time.Now()})
@@ -60,7 +60,7 @@ func TestARunWithoutATerminalTellsWhereItIsEveryTenSeconds(t *testing.T) {
 		}
 		s.Observe(event.Event{Kind: event.Noted, Text: "late"})
 		if strings.Contains(err.String(), "late") {
-			t.Error("a story that ended told more")
+			t.Error("a story printed a line after its end")
 		}
 	})
 }
@@ -111,7 +111,8 @@ func TestBarsLeaveTheScreenAsTheyFoundIt(t *testing.T) {
 	s.End()
 }
 
-// screen is what a terminal shows after s: text, line feeds, and "up n lines and clear below".
+// screen returns what a terminal shows after s, which has text, line feeds, and the sequence for "up n lines
+// and clear below".
 func screen(s string) string {
 	var lines []string
 	rest := s

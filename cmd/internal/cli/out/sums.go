@@ -8,7 +8,7 @@ import (
 	"github.com/drayage/dray"
 )
 
-// RetagLine is "NAME: OLD -> NEW (kept as TAG)".
+// RetagLine returns "NAME: OLD -> NEW (kept as TAG)".
 func RetagLine(name, was, is, kept string) string {
 	line := fmt.Sprintf("%s: %s -> %s", name, was, is)
 	if kept != "" {
@@ -17,8 +17,8 @@ func RetagLine(name, was, is, kept string) string {
 	return line
 }
 
-// TellLost is the section about images that are in use and that nothing brings. It is told even
-// where only errors are.
+// TellLost prints the images that are in use and that the run does not copy, and returns their number. It
+// prints them even with --quiet.
 func (c *Console) TellLost(r *dray.InUseReport) (lost int) {
 	if r == nil {
 		return 0
@@ -32,13 +32,13 @@ func (c *Console) TellLost(r *dray.InUseReport) (lost int) {
 	return len(r.Lost)
 }
 
-// InUse is a part of the last line: "12 of 14 images in use".
+// InUse returns a part of the summary, such as "12 of 14 images in use".
 func InUse(r *dray.InUseReport) string {
 	return fmt.Sprintf("%d of %s in use", r.Images-len(r.Lost), Plural(r.Images, "image"))
 }
 
-// Pulls tells of each registry that counts them what the run spent, what is left and
-// when the window refills: "docker.io: 6 pulls spent, 94 of 100 left, all back by 14:05".
+// Pulls returns, for each registry that counts pulls, how many the run has used, how many are left, and when
+// all are available again: "docker.io: 6 pulls spent, 94 of 100 left, all back by 14:05".
 func Pulls(r dray.Report) []string {
 	var parts []string
 	for _, host := range slices.Sorted(maps.Keys(r.Pulls)) {
@@ -55,7 +55,7 @@ func Pulls(r dray.Report) []string {
 	return parts
 }
 
-// Blobs counts blobs: "12 blobs sent (45 MiB)", "3 mounted".
+// Blobs returns counts of blobs, such as "12 blobs sent (45 MiB)" and "3 mounted".
 func Blobs(r dray.Report) []string {
 	var sent, mounted, present int
 	var bytes int64
@@ -75,7 +75,7 @@ func Blobs(r dray.Report) []string {
 	return parts
 }
 
-// Requests counts those at all registries.
+// Requests returns the number of requests to all registries, such as "31 requests".
 func Requests(r dray.Report) string {
 	n := 0
 	for _, t := range r.Traffic {

@@ -11,21 +11,21 @@ import (
 	"github.com/drayage/dray/event"
 )
 
-// tally is how far a run is, added up from its events. Its methods may be called concurrently.
+// tally adds up the events of a run to show how far it is. Its methods may be called concurrently.
 type tally struct {
 	mu       sync.Mutex
-	steps    int    // of the plan; 0 while it is made
-	queued   bool   // a server has it, and has not begun
-	head     string // how far a run of many repositories is; "" for one that has its steps counted
+	steps    int    // of the plan; 0 while the plan is made
+	queued   bool   // the job waits for a worker of the server
+	head     string // says how far a run of many repositories is; "" if steps are counted instead
 	finished map[int]bool
-	done     int64 // bytes that arrived, of blobs that did so whole
-	total    int64 // bytes that have to arrive
+	done     int64 // bytes of the blobs that have arrived completely
+	total    int64 // bytes of all blobs to send
 	blobs    map[string]*blob
 	waits    map[string]wait // by host
-	samples  []sample        // of the last seconds, for the rate
+	samples  []sample        // of the last window, for the rate
 }
 
-// blob is one that is under way to one repository.
+// blob is a blob in progress to one repository.
 type blob struct {
 	digest string
 	done   int64
@@ -33,7 +33,7 @@ type blob struct {
 	since  time.Time
 }
 
-// wait is why a host is not asked for the moment.
+// wait is a time until which no request is sent to a host, and the reason.
 type wait struct {
 	until time.Time
 	why   string
@@ -44,14 +44,14 @@ type sample struct {
 	bytes int64
 }
 
-// window is the time over which the rate is taken.
+// window is the time over which the rate is averaged.
 const window = 10 * time.Second
 
 func newTally() *tally {
 	return &tally{finished: map[int]bool{}, blobs: map[string]*blob{}, waits: map[string]wait{}}
 }
 
-// see takes one event in.
+// see adds one event.
 func (t *tally) see(e event.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -84,7 +84,7 @@ func (t *tally) see(e event.Event) {
 	}
 }
 
-// set takes in what a server adds up.
+// set replaces the tally by the progress that a server reports.
 func (t *tally) set(p wire.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -95,7 +95,7 @@ func (t *tally) set(p wire.Progress) {
 	}
 	t.blobs, t.waits = map[string]*blob{}, map[string]wait{}
 	for _, b := range p.Blobs {
-		t.done -= b.Done // at counts those under way by themselves
+		t.done -= b.Done // at adds the bytes of blobs in progress
 		t.blobs[b.Name+" "+b.Digest] = &blob{digest: b.Digest, done: b.Done, total: b.Total, since: b.Since}
 	}
 	for _, w := range p.Waiting {
@@ -103,18 +103,18 @@ func (t *tally) set(p wire.Progress) {
 	}
 }
 
-// visible reports whether there is something to draw.
+// visible reports whether there is a blob or a wait to draw.
 func (t *tally) visible() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.blobs)+len(t.waits) > 0
 }
 
-// state is what a tally says at one moment.
+// state is a tally at one moment.
 type state struct {
 	done, total int64
 	rate        float64 // bytes per second
-	blobs       []blob  // under way, the oldest first
+	blobs       []blob  // in progress, the oldest first
 	waiting     []string
 	finished    int
 	steps       int
@@ -122,7 +122,7 @@ type state struct {
 	queued      bool
 }
 
-// at reads the tally, and takes a sample of the rate.
+// at returns the state, and adds a sample for the rate.
 func (t *tally) at(now time.Time) state {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -162,7 +162,8 @@ func waitLine(host string, w wait) string {
 	return line
 }
 
-// progress is "12 MiB of 45 MiB, 3.1 MiB/s, 11 s left"; what is not known yet is left out.
+// progress returns a text such as "12 MiB of 45 MiB, 3.1 MiB/s, 11 s left", without the parts that are not
+// known yet.
 func (s state) progress() string {
 	var parts []string
 	if s.total > 0 {
@@ -172,13 +173,13 @@ func (s state) progress() string {
 		parts = append(parts, Size(int64(s.rate))+"/s")
 	}
 	if left := s.left(); left > 0 {
-		// A guess has no tenths.
+		// This is an estimate, so it has no tenths of a second.
 		parts = append(parts, strings.Replace(Seconds(max(time.Second, left.Round(time.Second))), ".0 s", " s", 1)+" left")
 	}
 	return strings.Join(parts, ", ")
 }
 
-// left is how long the rest takes at the present rate; 0 when that can not be said.
+// left returns how long the rest takes at the current rate; 0 if that is not known.
 func (s state) left() time.Duration {
 	if s.rate < 1 || s.done >= s.total {
 		return 0

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Plural counts what: "1 tag", "2 tags".
+// Plural returns a count of what, such as "1 tag" or "2 tags".
 func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -14,7 +14,7 @@ func Plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// Size writes bytes for people: "45 MiB", "1.5 GiB", "512 B".
+// Size returns a number of bytes as people write it, such as "45 MiB", "1.5 GiB" or "512 B".
 func Size(bytes int64) string {
 	if bytes < 1024 {
 		return fmt.Sprintf("%d B", bytes)
@@ -31,7 +31,7 @@ func Size(bytes int64) string {
 	return fmt.Sprintf("%.0f %s", v, unit)
 }
 
-// Seconds writes a duration for people: "40 ms", "2.1 s", "3m20s", "2h05m".
+// Seconds returns a duration as people write it, such as "40 ms", "2.1 s", "3m20s" or "2h05m".
 func Seconds(d time.Duration) string {
 	switch {
 	case d < 100*time.Millisecond:
@@ -44,7 +44,7 @@ func Seconds(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
 }
 
-// Day is a date for people; "-" for none.
+// Day returns the local date of t; "-" for the zero time.
 func Day(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -52,7 +52,7 @@ func Day(t time.Time) string {
 	return t.Local().Format(time.DateOnly)
 }
 
-// Moment is a time for people, to the second; "-" for none.
+// Moment returns the local date and time of t to the second; "-" for the zero time.
 func Moment(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -60,10 +60,10 @@ func Moment(t time.Time) string {
 	return t.Local().Format(time.DateTime)
 }
 
-// Dashed is s, or "-" for nothing: a column that is empty can not be counted.
+// Dashed returns s on one line, or "-" if it is empty, so that every row has the same number of words.
 func Dashed(s string) string { return cmp.Or(OneLine(s), "-") }
 
-// Repositories counts them.
+// Repositories returns a count, such as "1 repository" or "2 repositories".
 func Repositories(n int) string {
 	if n == 1 {
 		return "1 repository"

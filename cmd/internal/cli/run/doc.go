@@ -1,15 +1,15 @@
-// Package run carries out a verb, in this process or as a job of a server, and tells of it: what is
-// printed does not depend on where that was. In the order of the walk:
+// Package run carries out a verb, in this process or as a job of a server, and prints progress and results.
+// What is printed does not depend on where the verb runs. In the order of the walk:
 //
-//	write.go    a verb that writes: its plan or its report
-//	stream.go   one whose steps are too many to be held, told repository by repository
-//	verify.go   one that compares
-//	failed.go   what failed, as a list that dray batch takes
-//	files.go    files that are there whole or not at all
+//	write.go    verbs that write: they print a plan or a report
+//	stream.go   verbs with too many steps to keep in memory, printed repository by repository
+//	verify.go   the verb that compares
+//	failed.go   the list of what failed, which dray batch reads
+//	files.go    files that are replaced as a whole
 //	place.go    finding where a verb is carried out
 //	here.go     in this process
-//	there.go    at a server: its reports become those of this process
-//	follow.go   a job that is waited for
-//	job.go      one that nobody waits for any more
-//	verbs.go    the nouns: verbs that write, stream and verify, and places for them
+//	there.go    at a server, whose reports are printed as if the verb ran here
+//	follow.go   following a job until it has ended
+//	job.go      the ids of jobs, and jobs that the command no longer waits for
+//	verbs.go    the types: kinds of verbs, and places where they are carried out
 package run

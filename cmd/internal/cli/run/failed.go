@@ -11,8 +11,9 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// CheckFailedTo finds out before the work, which may take hours, that what is left of it can be kept at
-// path; "" keeps nothing. list is the file that names the work; "" where none does.
+// CheckFailedTo checks that a list of failures can be written to path; "" means that there will be no list.
+// It is called before the work begins, which may take hours. list is the file from which the work was
+// read, which must not be overwritten; "" means that there is none.
 func CheckFailedTo(path, list string) error {
 	if path == "" {
 		return nil
@@ -23,10 +24,10 @@ func CheckFailedTo(path, list string) error {
 	there, err := os.Stat(path)
 	if err == nil {
 		if it, err := os.Stat(list); err == nil && os.SameFile(there, it) {
-			return bad(errors.New("it is the list itself"), "name another file")
+			return bad(errors.New("this file is the list itself"), "name another file")
 		}
 		if there.IsDir() {
-			return bad(errors.New("it is a directory"), "")
+			return bad(errors.New("this is a directory"), "")
 		}
 	}
 	if err == nil && !there.Mode().IsRegular() {
@@ -40,14 +41,15 @@ func CheckFailedTo(path, list string) error {
 	return os.Remove(probe.Name())
 }
 
-// failedList is what --failed-to keeps, written while the run goes on.
+// failedList is the list of --failed-to. It is written while the verb runs.
 type failedList struct {
 	path string
-	temp *os.File // nil where nothing is kept
+	temp *os.File // nil if there is no list
 	n    int
 }
 
-// newFailedList begins a list beside its place, where a rename can bring it; "" keeps nothing.
+// newFailedList begins a list in a temporary file in the directory of path, so that a rename can move it to
+// path. An empty path means that there is no list.
 func newFailedList(path string) (*failedList, error) {
 	l := &failedList{path: path}
 	if l.path == "" {
@@ -68,8 +70,8 @@ func newFailedList(path string) (*failedList, error) {
 	return l, nil
 }
 
-// add writes down a step that is not done. What no list can say is a comment: a repository that could not
-// be looked at, a tag about which sources differ.
+// add writes a step that is not done. A step that cannot be an entry of a list is written as a comment, such
+// as a repository that could not be listed, or a tag about which the sources disagree.
 func (l *failedList) add(s dray.StepReport) error {
 	if l.temp == nil {
 		return nil
@@ -80,10 +82,10 @@ func (l *failedList) add(s dray.StepReport) error {
 		why = s.Err.Error()
 	}
 	differ := s.Problem != nil && s.Problem.Kind == fault.Conflict && s.Problem.Side == fault.Source
-	if differ || s.To.Tag == "" || s.To.IsLayout() || s.From.IsLayout() { // a list gives what it names a tag in a registry
+	if differ || s.To.Tag == "" || s.To.IsLayout() || s.From.IsLayout() { // an entry of a list needs a tag in a registry
 		what := out.TargetName(s.Step)
 		if s.From.Digest == "" && s.To.Tag == "" {
-			what = "the whole of " + s.To.String()
+			what = "all of " + s.To.String()
 		}
 		_, err := fmt.Fprintf(l.temp, "# %s: %s\n", what, out.OneLine(why))
 		return err
@@ -96,14 +98,15 @@ func (l *failedList) add(s dray.StepReport) error {
 	return one.Write(l.temp, func(int) string { return why })
 }
 
-// keep puts the list in its place; where nothing failed there is none afterwards.
+// keep moves the list to its place, and returns a line that says where it is. If nothing failed, there is no
+// file afterwards.
 func (l *failedList) keep() (where string, err error) {
 	if l.temp == nil {
 		return "", nil
 	}
 	defer l.discard()
 	bad := func(err error) error {
-		return &fault.Fault{Kind: fault.Unavailable, Op: "write", Name: l.path, Hint: "check the directory's rights and room", Err: out.Bare(err)}
+		return &fault.Fault{Kind: fault.Unavailable, Op: "write", Name: l.path, Hint: "check the permissions of the directory and the free space", Err: out.Bare(err)}
 	}
 	if l.n == 0 {
 		if err := Replace(l.path, nil); err != nil {
@@ -131,7 +134,7 @@ func (l *failedList) settle() error {
 	return os.Rename(l.temp.Name(), l.path)
 }
 
-// discard takes away what is left of it.
+// discard removes the temporary file.
 func (l *failedList) discard() {
 	if l.temp == nil {
 		return

@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 )
 
-// Replace puts data at path, whole or not at all; without data there is no file afterwards. What is no
-// regular file, as a pipe, is written to.
+// Replace replaces the file at path by one with data. If it fails, the old file stays as it was. Without
+// data there is no file afterwards. If path is not a regular file but, for example, a pipe, data is
+// written to it.
 func Replace(path string, data []byte) error {
 	if at, err := os.Stat(path); err == nil && !at.Mode().IsRegular() {
 		return os.WriteFile(path, data, 0)
@@ -39,7 +40,7 @@ func Replace(path string, data []byte) error {
 	return err
 }
 
-// besides makes a file that a rename can bring to path.
+// besides creates a temporary file in the directory of path, so that a rename can move it to path.
 func besides(path string) (*os.File, error) {
 	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 }

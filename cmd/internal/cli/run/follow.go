@@ -17,7 +17,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// There is a verb that a server carries out: a job of it.
+// There is a verb that a server carries out as a job. It is a Place.
 type There struct {
 	Client *client.Client
 	local  *dray.Dray
@@ -33,12 +33,12 @@ func (t *There) close() {
 	}
 }
 
-// away is how long a server that was reached may be gone while a job is waited for: long enough for
-// one that is restarted.
+// away is how long follow tries again to reach a server that no longer answers. It is long enough for a
+// restart of the server.
 const away = 5 * time.Minute
 
-// follow tells s how far the job is, and calls news when more of its report may be there, until
-// the job has ended. A server that is away is waited for, and asked again.
+// follow reports to s how far the job is, until the job has ended. It calls news when the report may have
+// grown. If the server does not answer, follow tries again for a while.
 func (t *There) follow(ctx context.Context, s *out.Story, news func() error) error {
 	after, heard, gone := int64(0), time.Now(), false
 	for {
@@ -50,10 +50,10 @@ func (t *There) follow(ctx context.Context, s *out.Story, news func() error) err
 				return app.Reach(err)
 			case err != nil && !gone:
 				gone = true
-				s.Say("the server does not answer; job " + t.Job.ID + " is asked for again for " + out.Seconds(away))
+				s.Say("the server does not answer; dray tries for " + out.Seconds(away) + " to reach job " + t.Job.ID + " again")
 			}
 			if err != nil {
-				break // out of the watch, and on to the next
+				break // this watch has ended; begin another one
 			}
 			heard, gone, after = time.Now(), false, max(after, e.Seq)
 			if over, err := t.hear(e, s, news); over || err != nil {
@@ -66,7 +66,7 @@ func (t *There) follow(ctx context.Context, s *out.Story, news func() error) err
 	}
 }
 
-// hear takes one event in.
+// hear handles one event of the job.
 func (t *There) hear(e wire.Event, s *out.Story, news func() error) (over bool, err error) {
 	bad := func(err error) (bool, error) {
 		return true, &fault.Fault{Kind: fault.Internal, Op: "read event of job", Name: t.Job.ID, Err: err}
@@ -94,33 +94,33 @@ func (t *There) hear(e wire.Event, s *out.Story, news func() error) (over bool, 
 	default:
 		var said wire.Told
 		if err := json.Unmarshal(e.Data, &said); err != nil || said.Kind == "" {
-			return false, nil // too large to be told, or of a newer server
+			return false, nil // the event was too large to send, or is of a newer server
 		}
 		s.Tell(said.Event())
 	}
 	return false, nil
 }
 
-// FailureOf is why a job did not do all; nil for one that did.
+// FailureOf returns the error of a job that did not do everything; nil if it did.
 func FailureOf(j wire.Job) error {
 	f := j.Failure
 	switch {
 	case f == nil && j.State == wire.Done:
 		return nil
 	case f == nil:
-		return &fault.Fault{Kind: fault.Internal, Op: "job " + j.ID, Err: errors.New("it is " + string(j.State) + ", and says not why")}
+		return &fault.Fault{Kind: fault.Internal, Op: "job " + j.ID, Err: errors.New("the job is " + string(j.State) + ", and the server gives no reason")}
 	case j.State == wire.Canceled:
-		return &fault.Fault{Kind: fault.Canceled, Op: "job", Name: j.ID, Err: errors.New("it was canceled")}
+		return &fault.Fault{Kind: fault.Canceled, Op: "job", Name: j.ID, Err: errors.New("the job was canceled")}
 	}
 	kind := f.Kind
 	if kind == "" {
-		kind = fault.Internal // several
+		kind = fault.Internal // there are several kinds
 	}
 	err := (&plan.Problem{Kind: kind, Side: sideOf(f.Text), Message: f.Text, Hint: f.Hint}).Err()
 	return elsewhere(err)
 }
 
-// sideOf is the end that an error begins with.
+// sideOf returns the side that the text of an error begins with; "" if it begins with none.
 func sideOf(text string) fault.Side {
 	for _, side := range []fault.Side{fault.Source, fault.Target} {
 		if strings.HasPrefix(text, string(side)+": ") {
@@ -130,16 +130,17 @@ func sideOf(text string) fault.Side {
 	return ""
 }
 
-// elsewhere is err with a next step that helps where a server did the work: it knows no login of
-// this machine's.
+// elsewhere returns err with a hint that helps if a server did the work. The hint of a missing login names
+// dray login, but the server does not use the logins of this machine.
 func elsewhere(err error) error {
-	if !strings.HasPrefix(fault.HintOf(err), "sign in with: dray login ") {
+	before, host, ok := strings.Cut(fault.HintOf(err), ": dray login ")
+	if !ok || strings.ContainsAny(before, ",;") { // the hint has another step first
 		return err
 	}
-	return out.WithHint(err, "give the login along, or keep it at the server: dray serve secret put NAME "+strings.TrimPrefix(fault.HintOf(err), "sign in with: dray login "))
+	return out.WithHint(err, "send a login with the command, or store it at the server: dray serve secret put NAME "+host)
 }
 
-// report reads what the job says it did; false where it has none.
+// report reads the report of the job into into. It returns false if the job has no report.
 func (t *There) report(ctx context.Context, into any) (bool, error) {
 	raw, err := t.Client.Report(ctx, t.Job.ID)
 	switch {
@@ -154,7 +155,7 @@ func (t *There) report(ctx context.Context, into any) (bool, error) {
 	return true, nil
 }
 
-// gathering makes repositories of the lines of a report, which come in their order.
+// gathering collects the items of a report by repository. The items of a repository follow each other.
 type gathering[T any] struct {
 	t     *There
 	seq   int64
@@ -165,7 +166,7 @@ type gathering[T any] struct {
 	group []T
 }
 
-// more reads what came since the last time.
+// more reads the items since the last call.
 func (g *gathering[T]) more(ctx context.Context) error {
 	return g.t.Client.ItemsAfter(ctx, g.t.Job.ID, g.seq, func(it wire.Item) error {
 		g.seq = it.Seq
@@ -194,7 +195,7 @@ func (g *gathering[T]) flush() error {
 	return g.visit(g.at, group)
 }
 
-// each follows the job and hands over its report, repository by repository.
+// each follows the job and calls visit with its report, repository by repository.
 func each[T any](ctx context.Context, t *There, s *out.Story, to func(T) ref.Repo, visit func(ref.Repo, []T) error) error {
 	g := &gathering[T]{t: t, to: to, visit: visit}
 	err := t.follow(ctx, s, func() error { return g.more(ctx) })

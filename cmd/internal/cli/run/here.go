@@ -10,7 +10,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// here carries verbs out in this process.
+// here carries out verbs in this process. It is a Place.
 type here struct{ *dray.Dray }
 
 func (h here) names() *dray.Dray { return h.Dray }

@@ -10,21 +10,21 @@ import (
 	"github.com/drayage/dray/cmd/internal/wire"
 )
 
-// jobForm is a job's id: a ULID.
+// jobForm is the form of a job's id, which is a ULID.
 var jobForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{26}$`) })
 
 // IsJobID reports whether s looks like the id of a job.
 func IsJobID(s string) bool { return jobForm().MatchString(s) }
 
-// leftOn says that a job was not waited for.
+// leftOn is the error of a verb whose job continues at the server after an interrupt.
 type leftOn struct{ job wire.Job }
 
-func (g *leftOn) Error() string { return "job " + g.job.ID + " goes on" }
+func (g *leftOn) Error() string { return "job " + g.job.ID + " continues at the server" }
 
-// tellGoesOn says what becomes of a job that nobody waits for any more.
+// tellGoesOn prints that a job continues, and how to watch or stop it.
 func tellGoesOn(a *app.App, g *leftOn) error {
 	id := g.job.ID
-	a.Warn("interrupted: job %s goes on at the server: dray jobs watch %s shows it, dray jobs cancel %s stops it", id, id, id)
+	a.Warn("interrupted: job %s continues at the server; use dray jobs watch %s to see it, or dray jobs cancel %s to stop it", id, id, id)
 	if a.Format == out.FormatJSON {
 		if err := PrintJobID(a, g.job); err != nil {
 			return err
@@ -33,7 +33,7 @@ func tellGoesOn(a *app.App, g *leftOn) error {
 	return out.Ended(out.ExitInterrupted)
 }
 
-// PrintJobID is the answer of --no-wait: one line.
+// PrintJobID prints the answer of --no-wait, which is one line.
 func PrintJobID(a *app.App, j wire.Job) error {
 	j.Request = nil
 	return a.Print(out.Answer{

@@ -16,8 +16,8 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// placeFor finds where a verb is carried out. At a server it is submitted here; where nobody waits
-// for it all is told then, which is the error.
+// placeFor finds where a verb is carried out. If that is a server, placeFor submits the job. With --no-wait
+// it also prints the id of the job, and its error is then the exit code.
 func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place, error) {
 	ctx := cmd.Context()
 	d, err := a.Open()
@@ -27,7 +27,7 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 	c, err := a.Client(ctx)
 	if err == nil && c == nil {
 		if a.Common.NoWait && !a.Quiet {
-			a.Warn("--no-wait: there is no server to hand this to; it runs here and the exit code tells how it ended")
+			a.Warn("--no-wait has no effect without a server: this runs here, and the exit code is its result")
 		}
 		return here{d}, nil
 	}
@@ -40,12 +40,12 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 	}
 	t := &There{Client: c, local: d}
 	if a.Common.NoWait && !cmd.Flags().Changed("output") {
-		a.Format = out.FormatText // also of a command whose answer would be a plan
+		a.Format = out.FormatText // even for dray plan, which prints JSON by default
 	}
 	if err := handOver(ctx, a, t, what, dryRun); err != nil {
 		t.close()
 		if ctx.Err() != nil && !fault.Is(err, fault.Invalid) {
-			a.Warn("interrupted: it is not known whether the server has it; dray jobs list tells")
+			a.Warn("interrupted: the server may have accepted the job; use dray jobs list to see")
 			return nil, out.Ended(out.ExitInterrupted)
 		}
 		return nil, app.Reach(err)
@@ -61,7 +61,7 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 	if dryRun {
 		r = wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Import: r.Import, Copy: r.Copy, Tag: r.Tag, Batch: r.Batch, Transfer: r.Transfer}}
 	}
-	// Once it is on its way its id is waited for: a job that nobody knows of can not be stopped.
+	// Once the request is sent, wait for the id of the job: without the id, nobody can cancel it.
 	whole := context.WithoutCancel(ctx)
 	if t.Job, err = app.Patiently(ctx, app.Grace, func() (wire.Job, error) { return t.Client.Submit(whole, r, client.How{}) }); err != nil {
 		return err
@@ -75,15 +75,14 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 	return out.Ended(out.ExitOK)
 }
 
-// refuseOurs refuses flags about how this machine speaks to registries: a server does so in its
-// own way, and would do something else than what was asked for.
+// refuseOurs refuses flags about the connection to registries. A server connects by its own configuration,
+// so it would not do what these flags ask for.
 func refuseOurs(a *app.App, cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		in := f.Annotations[flag.GroupKey]
-		ours := len(in) == 1 && in[0] == flag.RegistryFlags && f.Name != "src-creds" && f.Name != "dst-creds"
+		ours := flag.HeadingOf(f) == flag.Registries && f.Name != "src-creds" && f.Name != "dst-creds"
 		if err == nil && (ours || f.Name == "parallel-imports") {
-			err = flag.UsageError(cmd, fmt.Errorf("--%s is about this machine, and a server does the work", f.Name), "the server's configuration says how it speaks to registries")
+			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect on a server", f.Name), "leave it out; the configuration of the server has such settings")
 		}
 	})
 	return err

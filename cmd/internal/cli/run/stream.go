@@ -19,7 +19,7 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Stream runs a verb and tells of it while it runs.
+// Stream runs a verb and prints its results while it runs.
 func Stream(a *app.App, cmd *cobra.Command, w Streaming) error {
 	if w.DryRun {
 		w.FailedTo = ""
@@ -35,7 +35,7 @@ func Stream(a *app.App, cmd *cobra.Command, w Streaming) error {
 	return StreamAt(cmd.Context(), a, at, w)
 }
 
-// StreamAt is Stream where the place is found already.
+// StreamAt is Stream at a place that the caller has found.
 func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error) {
 	began := time.Now()
 	s := a.NewStory()
@@ -62,7 +62,8 @@ func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error
 	return t.end(ctx, sum, err, time.Since(began))
 }
 
-// teller tells of a stream. After end it is silent, also for a run that was left behind.
+// teller prints the results of a stream. After end it prints nothing, so that a run that did not return
+// after an interrupt does not disturb the output.
 type teller struct {
 	app   *app.App
 	story *out.Story
@@ -72,14 +73,14 @@ type teller struct {
 
 	mu           sync.Mutex
 	over         bool
-	repositories int // in which something was done
-	good         int // steps that are right now, or would be
+	repositories int // repositories that are done
+	good         int // steps that are done or up to date, or would be
 	done         int
 	failed       int
-	code         int // that all failures share; exitFailed where they differ
+	code         int // the exit code that all failures share; ExitFailed if they differ
 }
 
-// planned tells of one repository's plan.
+// planned prints the plan of one repository.
 func (t *teller) planned(p dray.RepositoryPlan) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -90,8 +91,8 @@ func (t *teller) planned(p dray.RepositoryPlan) error {
 	for _, s := range p.Steps {
 		switch s.Action {
 		case plan.Conflict:
-			t.failure(told, dray.StepReport{Step: s, Err: &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: t.Verb, Name: s.To.String(), Hint: "--overwrite update replaces it",
-				Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}})
+			t.failure(told, dray.StepReport{Step: s, Err: &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: t.Verb, Name: s.To.String(), Hint: "use --overwrite update to replace it",
+				Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}})
 		case plan.Broken:
 			t.failure(told, dray.StepReport{Step: s, Err: s.Problem.Err()})
 		default:
@@ -106,7 +107,7 @@ func (t *teller) planned(p dray.RepositoryPlan) error {
 	return t.out.Flush()
 }
 
-// finished tells of what became of one repository.
+// finished prints the results of one repository.
 func (t *teller) finished(r dray.RepositoryReport) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -134,14 +135,14 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 	t.good += states[dray.Done] + states[dray.Unchanged]
 	t.done += states[dray.Done]
 	t.repositories++
-	t.story.Far(fmt.Sprintf("%s done, %s brought", out.Repositories(t.repositories), out.Plural(t.done, "tag")))
+	t.story.Far(fmt.Sprintf("%s done, %s copied", out.Repositories(t.repositories), out.Plural(t.done, "tag")))
 	if len(r.Steps) > states[dray.Unchanged] && !t.app.Quiet {
 		t.story.Say(repositoryLine(r, states, retagged))
 	}
 	return t.out.Flush()
 }
 
-// repositoryLine is "HOST/REPO: 3 done (1 re-tagged), 47 unchanged, 1 failed, 2.1 s".
+// repositoryLine returns a line such as "HOST/REPO: 3 done (1 re-tagged), 47 unchanged, 1 failed, 2.1 s".
 func repositoryLine(r dray.RepositoryReport, states map[dray.State]int, retagged int) string {
 	var parts []string
 	for _, c := range []struct {
@@ -156,13 +157,13 @@ func repositoryLine(r dray.RepositoryReport, states map[dray.State]int, retagged
 			parts = append(parts, part)
 		}
 	}
-	if r.Took > 0 { // a server's report does not tell
+	if r.Took > 0 { // the report of a server does not have it
 		parts = append(parts, out.Seconds(r.Took))
 	}
 	return r.To.String() + ": " + strings.Join(parts, ", ")
 }
 
-// failure tells of a step that failed. Steps of one image share what befell it.
+// failure prints the error of a step. The steps of one image may have the same error, which is printed once.
 func (t *teller) failure(told map[string]bool, s dray.StepReport) {
 	if code := out.ExitCode(s.Err); t.failed == 0 {
 		t.code = code
@@ -181,15 +182,15 @@ func (t *teller) failure(told map[string]bool, s dray.StepReport) {
 	}
 }
 
-// end tells how the whole ended, and returns the exit code as an error.
+// end prints notes and the summary of the whole run, and returns the exit code as an error.
 func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, took time.Duration) error {
 	t.story.End()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
-	sum.Verb = cmp.Or(sum.Verb, t.Verb) // of a run that was left behind nothing is known
+	sum.Verb = cmp.Or(sum.Verb, t.Verb) // sum is empty if the run did not return after an interrupt
 	interrupted := err != nil && ctx.Err() != nil
-	var whole error                   // what ended all, and is no step's
+	var whole error                   // an error of the whole run, not of a step
 	if err != nil && err != sum.Err { //nolint:errorlint // the very same value
 		whole = err
 	}
@@ -208,7 +209,7 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 	tellKept(t.app, where, lost)
 	switch {
 	case interrupted:
-		t.app.Warn("interrupted: %s done; run the same command again to go on", out.Plural(t.done, "tag"))
+		t.app.Warn("interrupted: %s done; run the same command again to continue", out.Plural(t.done, "tag"))
 		return out.Ended(out.ExitInterrupted)
 	case whole != nil:
 		t.app.Fail(whole)
@@ -230,7 +231,7 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 	return nil
 }
 
-// retags is the section about tags that held something else.
+// retags prints the tags that had another digest before.
 func (t *teller) retags(sum dray.TransferReport) {
 	if sum.Retagged == 0 {
 		return
@@ -248,7 +249,7 @@ func (t *teller) retags(sum dray.TransferReport) {
 	}
 }
 
-// summary is the last line.
+// summary returns the last line.
 func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 	r := dray.Report{Steps: []dray.StepReport{{Blobs: sum.Blobs}}, Traffic: sum.Traffic, Pulls: sum.Pulls}
 	tail := slices.Concat(out.Blobs(r), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
@@ -263,8 +264,8 @@ func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 		head = "planned " + out.Repositories(sum.Repositories)
 		count(sum.Actions[plan.Copy], "to copy")
 		count(sum.Retagged, "to re-tag")
-		count(sum.Actions[plan.Replace]+sum.Actions[plan.Retag]-sum.Retagged, "to put again")
-		count(sum.Actions[plan.Skip], "right already")
+		count(sum.Actions[plan.Replace]+sum.Actions[plan.Retag]-sum.Retagged, "to write again")
+		count(sum.Actions[plan.Skip], "up to date")
 		count(sum.Locked, "to lock")
 		count(t.failed, "not possible")
 	} else {

@@ -76,7 +76,7 @@ func (t *There) plan(ctx context.Context, w Writing, s *out.Story) (plan.Plan, e
 	return head, err
 }
 
-// planReport is the report of a plan that was made, whatever it says of its steps.
+// planReport returns the report of a plan that was made, even if some of its steps cannot be done.
 func (t *There) planReport(ctx context.Context) (out struct {
 	header  plan.Plan
 	summary dray.TransferReport
@@ -148,7 +148,7 @@ func (t *There) verify(ctx context.Context, _ Verifying, s *out.Story, visit fun
 	return r, err
 }
 
-// readHeader reads the first line of a plan's file.
+// readHeader reads the header, the first line of a plan's file.
 func readHeader(line []byte) (plan.Plan, error) {
 	in, err := plan.NewReader(bytes.NewReader(append(bytes.Clone(line), '\n')))
 	if err != nil {

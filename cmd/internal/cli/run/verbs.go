@@ -11,39 +11,39 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Place is where verbs are carried out: this process (here), or a server (there). What is printed
-// is made of what a place returns, and does not depend on which it is.
+// Place is where verbs are carried out: in this process (here), or at a server (There). What is printed is
+// made from the results of a Place, and does not depend on which Place it is.
 type Place interface {
 	// plan makes the plan of w and writes nothing.
 	plan(ctx context.Context, w Writing, s *out.Story) (plan.Plan, error)
-	// write carries w out. Where no plan could be made it is nil, and err says why.
+	// write carries w out. If no plan could be made, p is nil and err is the reason.
 	write(ctx context.Context, w Writing, s *out.Story) (p *plan.Plan, r dray.Report, err error)
-	// planEach and runEach are the same for verbs that go repository by repository.
+	// planEach and runEach are the same for verbs that work repository by repository.
 	planEach(ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryPlan) error) (dray.TransferReport, error)
 	runEach(ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error)
 	verify(ctx context.Context, w Verifying, s *out.Story, visit func(dray.VerifyEntry) error) (dray.Receipt, error)
 
-	names() *dray.Dray // reads names by this machine's configuration; it asks no registry
+	names() *dray.Dray // reads names by the configuration of this machine; sends no request
 	close()
 }
 
 // Writing is one run of a verb that writes.
 type Writing struct {
-	Past    string // "imported"
-	Instead string // hint where a target is in the way
+	Past    string // what the summary says was done, such as "imported"
+	Instead string // the hint if a target tag has another digest
 	DryRun  bool
-	Many    bool // each step stands for itself, and each failure has its line
+	Many    bool // each step is on its own, and each failure has its own line
 	Hold    plan.Hold
 	Plan    func(context.Context, *dray.Dray, event.Observer) (*dray.Prepared, error)
-	Ask     ask.What                 // the same at a server
-	Note    func([]plan.Step) string // what else a person should know of a plan; nil is nothing
+	Ask     ask.What                 // makes the request if a server carries it out
+	Note    func([]plan.Step) string // makes a note about a plan, or ""; nil makes none
 
-	// Keep writes down what is left to do, and says where; nil keeps nothing. It gets no steps where
-	// no plan could be made, for the reason why.
+	// Keep writes a list of what is left to do, and returns a line that says where; nil writes none.
+	// If no plan could be made, it gets no steps, and why is the reason.
 	Keep func(d *dray.Dray, steps []dray.StepReport, why error) (where string, err error)
 }
 
-// notes are those of the command itself about a plan.
+// notes returns the notes of the command itself about a plan.
 func (w Writing) notes(steps []plan.Step) []string {
 	if w.Note == nil {
 		return nil
@@ -54,7 +54,7 @@ func (w Writing) notes(steps []plan.Step) []string {
 	return nil
 }
 
-// tellKept says where the rest of a run is written down, or why it is not.
+// tellKept prints where the rest of a run is listed, or why it is not.
 func tellKept(a *app.App, where string, err error) {
 	switch {
 	case err != nil:
@@ -64,7 +64,7 @@ func tellKept(a *app.App, where string, err error) {
 	}
 }
 
-// named is an error of one of many targets, which it does not name itself.
+// named puts the name of a target before an error that does not name it.
 type named struct {
 	prefix string
 	err    error
@@ -74,29 +74,29 @@ func (n named) Error() string { return n.prefix + n.err.Error() }
 
 func (n named) Unwrap() error { return n.err }
 
-// Streaming is one run of a verb whose steps are too many to be held: they are told
-// repository by repository.
+// Streaming is one run of a verb with too many steps to keep in memory. They are printed repository by
+// repository.
 type Streaming struct {
-	Past      string // "transferred"
+	Past      string // what the summary says was done, such as "transferred"
 	Verb      string // of the plan that --dry-run prints
 	Overwrite plan.Overwrite
 	Backup    plan.Backup
-	Proof     string // the command that looks below what was right already
+	Proof     string // the command that proves the content of tags that were up to date
 	DryRun    bool
 	FailedTo  string
-	Ask       ask.What // the same at a server
+	Ask       ask.What // makes the request if a server carries it out
 	Plan      func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryPlan) error) (dray.TransferReport, error)
 	Run       func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryReport) error) (dray.TransferReport, error)
 }
 
-// head is what the plan that --dry-run prints begins with.
+// head returns the header of the plan that --dry-run prints.
 func (w Streaming) head() plan.Plan {
 	return plan.Plan{Verb: w.Verb, Overwrite: w.Overwrite, Hold: plan.Each, Backup: w.Backup}
 }
 
 // Verifying is one run of verify.
 type Verifying struct {
-	Receipt string // the file that gets it; "" is none
+	Receipt string // the file for the receipt; "" writes none
 	Run     func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.VerifyEntry) error) (dray.Receipt, error)
-	Ask     ask.What // the same at a server
+	Ask     ask.What // makes the request if a server carries it out
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Verify compares, and tells of it while it does.
+// Verify compares both sides and prints the differences as it finds them.
 func Verify(a *app.App, cmd *cobra.Command, w Verifying) error {
 	at, err := placeFor(a, cmd, w.Ask, false)
 	if err != nil {
@@ -29,7 +29,7 @@ func Verify(a *app.App, cmd *cobra.Command, w Verifying) error {
 	return VerifyAt(cmd.Context(), a, at, w)
 }
 
-// VerifyAt is Verify where the place is found already.
+// VerifyAt is Verify at a place that the caller has found.
 func VerifyAt(ctx context.Context, a *app.App, at Place, w Verifying) error {
 	began := time.Now()
 	s := a.NewStory()
@@ -53,7 +53,7 @@ func VerifyAt(ctx context.Context, a *app.App, at Place, w Verifying) error {
 	return endVerify(a, w.Receipt, receipt, t.failures, time.Since(began))
 }
 
-// endVerify prints what is left to say and returns the exit code.
+// endVerify prints the receipt and the summary, and returns the exit code.
 func endVerify(a *app.App, receipt string, r dray.Receipt, failures []error, took time.Duration) error {
 	if a.Format == out.FormatJSON {
 		if err := a.PrintJSON(r); err != nil {
@@ -86,7 +86,7 @@ func keepReceipt(a *app.App, path string, r dray.Receipt) error {
 	if path == "" {
 		return nil
 	}
-	// A receipt is there whole or not at all.
+	// A rename makes sure that the file never holds half a receipt.
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".receipt-*")
 	if err == nil {
 		defer os.Remove(tmp.Name())
@@ -101,7 +101,7 @@ func keepReceipt(a *app.App, path string, r dray.Receipt) error {
 	return nil
 }
 
-// verifySummary is "verified 42 names in 3 repositories by digests: 40 same, 1 differs, 1 missing, 3 only at the target: 12 requests, 0.3 s".
+// verifySummary returns a line such as "verified 42 names in 3 repositories by digests: 40 same, 1 differs, 1 missing, 3 only at the target: 12 requests, 0.3 s".
 func verifySummary(r dray.Receipt, took time.Duration) string {
 	parts := []string{}
 	for _, m := range []dray.Match{dray.Same, dray.Differs, dray.Absent, dray.Incomplete, dray.Corrupted, dray.Unproven} {
@@ -134,7 +134,8 @@ func verifySummary(r dray.Receipt, took time.Duration) string {
 		strings.Join(parts, ", "), strings.Join(tail, ", "))
 }
 
-// troubles tells of each name that is not the same. After close it is silent.
+// troubles prints each name that differs. After close it prints nothing, so that a run that did not return
+// after an interrupt does not disturb the output.
 type troubles struct {
 	app   *app.App
 	story *out.Story
@@ -143,7 +144,7 @@ type troubles struct {
 	over bool
 	seen int
 
-	failures []error           // of what could not be compared
+	failures []error           // of names that could not be compared
 	tab      *tabwriter.Writer // of the format table
 }
 
@@ -199,7 +200,7 @@ func (t *troubles) print(e dray.VerifyEntry) error {
 	return err
 }
 
-// troubleLine is "differs     HOST/REPO:TAG  is sha256:…, the source sha256:…".
+// troubleLine returns a line such as "differs     HOST/REPO:TAG  is sha256:…, the source sha256:…".
 func troubleLine(e dray.VerifyEntry) string {
 	name := e.To.String()
 	if e.To.Tag == "" && e.To.Digest == "" {
@@ -217,7 +218,7 @@ func troubleLine(e dray.VerifyEntry) string {
 	return line
 }
 
-// lacks names the first of what is lacking.
+// lacks returns a text with the first three contents that are missing or damaged.
 func lacks(e dray.VerifyEntry) string {
 	const most = 3
 	var parts []string

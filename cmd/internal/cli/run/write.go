@@ -17,13 +17,13 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// reportJSON is a dray.Report with the error that belongs to no step.
+// reportJSON is a dray.Report with an error that does not belong to a step.
 type reportJSON struct {
 	dray.Report
 	Error *plan.Problem `json:"error,omitempty"`
 }
 
-// printReport prints the targets that hold what they should, or the whole report as JSON.
+// printReport prints the targets that are done or up to date; as JSON it prints the whole report.
 func printReport(a *app.App, r dray.Report, err error) error {
 	good := func(each func(name string, s dray.StepReport) error) error {
 		for _, s := range r.Steps {
@@ -67,7 +67,7 @@ func Write(a *app.App, cmd *cobra.Command, w Writing) error {
 	return WriteAt(cmd.Context(), a, at, w)
 }
 
-// WriteAt is Write where the place is found already.
+// WriteAt is Write at a place that the caller has found.
 func WriteAt(ctx context.Context, a *app.App, at Place, w Writing) error {
 	began := time.Now()
 	s := a.NewStory()
@@ -89,7 +89,7 @@ func WriteAt(ctx context.Context, a *app.App, at Place, w Writing) error {
 	if errors.As(err, &left) {
 		return tellGoesOn(a, left)
 	}
-	where, lost := keepRest(a, w, at.names(), report.Steps, err) // before the report: stdout may be a pipe that is broken
+	where, lost := keepRest(a, w, at.names(), report.Steps, err) // before the report, since stdout may be a broken pipe
 	if p == nil {
 		tellKept(a, where, lost)
 		return err
@@ -109,7 +109,7 @@ func keepRest(a *app.App, w Writing, d *dray.Dray, steps []dray.StepReport, why 
 	return w.Keep(d, steps, why)
 }
 
-// showPlan is the answer of --dry-run. Where the run would refuse, so does it.
+// showPlan prints the answer of --dry-run. If the run would refuse a step, it returns the same exit code.
 func showPlan(a *app.App, p plan.Plan, w Writing) error {
 	err := a.Print(out.Answer{
 		Header: []string{"ACTION", "FROM", "TO", "DIGEST", "REPLACES"},
@@ -136,7 +136,7 @@ func showPlan(a *app.App, p plan.Plan, w Writing) error {
 		switch s.Action {
 		case plan.Conflict:
 			failures = append(failures, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: p.Verb, Name: s.To.String(), Hint: w.Instead,
-				Err: fmt.Errorf("it exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())})
+				Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())})
 		case plan.Broken:
 			failures = append(failures, s.Problem.Err())
 		}
@@ -150,7 +150,8 @@ func showPlan(a *app.App, p plan.Plan, w Writing) error {
 	return out.Ended(out.ExitOf(free(p, len(p.Steps)-len(failures)), failures))
 }
 
-// free is how many of n steps can be done, or were, beside others that are known to fail.
+// free returns how many of n steps can be done, or were done, although other steps fail: none if the plan is
+// to be done whole or not at all.
 func free(p plan.Plan, n int) int {
 	if p.Hold == plan.All {
 		return 0
@@ -158,7 +159,7 @@ func free(p plan.Plan, n int) int {
 	return n
 }
 
-// showReport prints the answer and tells the end of the story.
+// showReport prints the report, the errors and the summary, and returns the exit code.
 func showReport(ctx context.Context, a *app.App, w Writing, took time.Duration, p plan.Plan, r dray.Report, err error) error {
 	interrupted := err != nil && ctx.Err() != nil
 	if perr := printReport(a, r, err); perr != nil {
@@ -169,7 +170,7 @@ func showReport(ctx context.Context, a *app.App, w Writing, took time.Duration, 
 			a.Warn("%s", line)
 		}
 	}
-	canceled := !interrupted && fault.Is(err, fault.Canceled) // at a server, by somebody
+	canceled := !interrupted && fault.Is(err, fault.Canceled) // somebody canceled the job at the server
 	failures := tellFailures(a, w, r, err, interrupted || canceled)
 	done := r.Count(dray.Done) + r.Count(dray.Unchanged)
 	switch {
@@ -177,7 +178,7 @@ func showReport(ctx context.Context, a *app.App, w Writing, took time.Duration, 
 		a.Warn("canceled: %d of %d steps done", done, len(p.Steps))
 		return out.Ended(out.ExitInterrupted)
 	case interrupted:
-		a.Warn("interrupted: %d of %d steps done; run the same command again to go on", done, len(p.Steps))
+		a.Warn("interrupted: %d of %d steps done; run the same command again to continue", done, len(p.Steps))
 		return out.Ended(out.ExitInterrupted)
 	}
 	if line := summary(w.Past, r, took); line != "" && !a.Quiet {
@@ -187,16 +188,16 @@ func showReport(ctx context.Context, a *app.App, w Writing, took time.Duration, 
 	case len(failures) == 0:
 		return nil
 	case slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Action == plan.Conflict || s.Action == plan.Broken }):
-		// With all or nothing, nothing was touched, also where another target was right before.
+		// If the plan is to be done whole or not at all, nothing was done, even if a target is up to date.
 		return out.Ended(out.ExitOf(free(p, r.Count(dray.Done)+r.Count(dray.Unchanged)), failures))
 	}
 	return out.Ended(out.ExitOf(r.Count(dray.Done)+r.Count(dray.Unchanged), failures))
 }
 
-// tellFailures writes a line for each step that failed, and for err where no step has it.
+// tellFailures prints a line for each step that failed, or for err if no step has failed.
 func tellFailures(a *app.App, w Writing, r dray.Report, err error, interrupted bool) []error {
 	var failures []error
-	told := map[string]bool{} // steps of one image that share a repository share what befell it
+	told := map[string]bool{} // steps of one image in one repository may have the same error
 	tell := func(prefix string, err error) {
 		failures = append(failures, err)
 		line := prefix + err.Error()
@@ -221,7 +222,7 @@ func tellFailures(a *app.App, w Writing, r dray.Report, err error, interrupted b
 	return failures
 }
 
-// changes says which tags moved from what to what.
+// changes returns a line for each tag that had another digest before.
 func changes(r dray.Report) []string {
 	var lines []string
 	for _, s := range r.Steps {
@@ -232,7 +233,7 @@ func changes(r dray.Report) []string {
 	return lines
 }
 
-// summary is the last line of a run: "imported 2 tags: 12 blobs sent (45 MiB), 31 requests, 2.1 s".
+// summary returns the last line of a run, such as "imported 2 tags: 12 blobs sent (45 MiB), 31 requests, 2.1 s".
 func summary(past string, r dray.Report, took time.Duration) string {
 	done, unchanged, failed := r.Count(dray.Done), r.Count(dray.Unchanged), r.Count(dray.Failed)
 	if done == 0 && failed > 0 {
@@ -243,9 +244,9 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	case len(r.Steps) == 0 && r.Verb == "batch":
 		head = "nothing to do, the list is empty"
 	case len(r.Steps) == 0:
-		head = "nothing to do, no tags there"
+		head = "nothing to do, there are no tags"
 	case done == 0:
-		head = "nothing to do, right already: " + names(r, dray.Unchanged)
+		head = "nothing to do, up to date: " + names(r, dray.Unchanged)
 	case unchanged > 0:
 		head += fmt.Sprintf(", %d unchanged", unchanged)
 	}
@@ -259,7 +260,7 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	return head + sep + strings.Join(slices.Concat(out.Blobs(r), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)}), ", ")
 }
 
-// names counts what ended in state, by tag and by digest.
+// names counts the steps that ended in state, as tags and digests.
 func names(r dray.Report, state dray.State) string {
 	tags, digests := 0, 0
 	for _, s := range r.Steps {

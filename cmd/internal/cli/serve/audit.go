@@ -20,10 +20,9 @@ func newServeAudit(a *app.App) *cobra.Command {
 	var after int64
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "Print a server's audit log, or prove that it is whole",
-		Long: "Print who did what, and which digest a name held before and after, in order. Each entry holds\n" +
-			"the hash of the one before; --verify reads the whole chain and says whether anything is missing\n" +
-			"or was changed. -o json prints a JSON object a line.",
+		Short: "Print the audit log of a server, or prove that it is complete",
+		Long: "Print who did what, in order, and the digest of each name before and after. Each entry has the hash of the entry before it. " +
+			"--verify reads this whole chain, and reports whether an entry is missing or was changed. -o json prints one JSON object per line.",
 		Example: "  dray serve audit --after 4711\n" +
 			"  dray serve audit -o json > audit.jsonl\n" +
 			"  dray serve audit --verify --server https://dray.example",
@@ -36,7 +35,7 @@ func newServeAudit(a *app.App) *cobra.Command {
 					}
 					return a.Print(out.Answer{
 						JSON:   func() error { return a.PrintJSON(map[string]bool{"whole": true}) },
-						Text:   func() error { _, err := fmt.Fprintln(a.Out, "the audit log is whole"); return err },
+						Text:   func() error { _, err := fmt.Fprintln(a.Out, "the audit log is complete"); return err },
 						Header: []string{"WHOLE"},
 						Rows:   func(row func(...string) error) error { return row("true") },
 					})
@@ -46,11 +45,11 @@ func newServeAudit(a *app.App) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&verify, "verify", false, "prove that no entry is missing or was changed")
-	cmd.Flags().Int64Var(&after, "after", 0, "only what comes after the entry of this `NUMBER`")
+	cmd.Flags().Int64Var(&after, "after", 0, "print only entries after the entry with this `NUMBER`")
 	return officeFlags(a, cmd, &f)
 }
 
-// printAudit goes through the log page by page.
+// printAudit prints the log, which it reads page by page.
 func printAudit(ctx context.Context, a *app.App, o app.Office, after int64) error {
 	return a.Print(out.Answer{
 		JSON: func() error {

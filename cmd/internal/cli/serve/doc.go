@@ -1,5 +1,6 @@
-// Package serve has the commands of who runs a server. What makes a server is in package serving, of
-// the program drayd, which dray executes in its place. In the order of the walk:
+// Package serve has the commands of the operator of a server. The code of a server is in package serving,
+// which only the program drayd links. The program dray runs drayd to carry out these commands. In the
+// order of the walk:
 //
 //	serve.go    dray serve
 //	worker.go   dray worker
@@ -7,8 +8,8 @@
 //	secret.go   dray serve secret
 //	audit.go    dray serve audit
 //	keep.go     dray serve gc, backup and restore
-//	office.go   where tokens, secrets and the audit log are: a server, or what it keeps
-//	setup.go    what flags, configuration and environment say of a server
-//	drayd.go    whether this process does the work, or drayd
-//	flags.go    flags that these commands share, and their answer
+//	office.go   finding where tokens, secrets and the audit log are: a server, or its data
+//	setup.go    the settings of a server from flags, configuration and environment
+//	drayd.go    choosing whether this process does the work, or drayd
+//	flags.go    the flags that these commands share, and the answer of serve and worker
 package serve

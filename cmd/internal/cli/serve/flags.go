@@ -10,20 +10,23 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 )
 
-// addWorkTo adds the flags of all that works on jobs.
+// egressText is the text of --egress.
+const egressText = "also let jobs reach this private `NET`, such as 10.20.0.0/16; repeatable"
+
+// addWorkTo adds the flags of the commands that work on jobs.
 func addWorkTo(f *app.ServeFlags, flags *pflag.FlagSet) {
-	flags.StringVar(&f.Ops, "ops", "", "show /healthz, /readyz and /metrics at `HOST:PORT` too, without TLS and to everybody")
-	flags.IntVar(&f.Slots, "slots", 0, "`N` jobs at a time in this process; -1 is none (default 4)")
-	flags.DurationVar(&f.Keep, "keep", 0, "forget jobs that ended this `DURATION` ago (default 720h)")
+	flags.StringVar(&f.Ops, "ops", "", "also serve /healthz, /readyz and /metrics at `HOST:PORT`, without TLS and without a login")
+	flags.IntVar(&f.Slots, "slots", 0, "run at most `N` jobs at once in this process; -1 means none (default 4)")
+	flags.DurationVar(&f.Keep, "keep", 0, "delete jobs `DURATION` after they have ended (default 720h)")
 }
 
-// printAddress is the answer of serve, printed when it is ready, so that a script can wait for it.
+// printAddress prints the answer of serve when the server is ready, so that a script can wait for it.
 func printAddress(a *app.App, addr net.Addr, dir string) {
 	value := struct {
 		Address string `json:"address"`
 		Data    string `json:"data"`
 	}{addr.String(), dir}
-	// Who reads stdout may have gone; the registry runs on.
+	// The reader of stdout may have gone. The server runs on without it.
 	_ = a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(value) },
 		Text:   func() error { _, err := fmt.Fprintln(a.Out, value.Address); return err },
@@ -33,9 +36,9 @@ func printAddress(a *app.App, addr net.Addr, dir string) {
 }
 
 func addPlaceTo(f *app.PlaceFlags, flags *pflag.FlagSet) {
-	flags.StringVar(&f.Data, "data", "", "`DIR` of the content (default $XDG_DATA_HOME/dray/registry, else ~/.local/share/dray/registry)")
-	flags.StringVar(&f.Database, "database", "", "jobs and tokens in this database, a `URL` like postgres://USER@HOST/NAME or sqlite:PATH (default $DRAY_DATABASE, else dray.db in --data)")
+	flags.StringVar(&f.Data, "data", "", "keep the registry's content in `DIR` (default $XDG_DATA_HOME/dray/registry, else ~/.local/share/dray/registry)")
+	flags.StringVar(&f.Database, "database", "", "keep jobs and tokens in the database at `URL`, such as postgres://USER@HOST/NAME or sqlite:PATH (default $DRAY_DATABASE, else dray.db in the directory of --data)")
 }
 
-// given reports whether a flag says where.
+// given reports whether a flag names the directory or the database.
 func given(f app.PlaceFlags) bool { return f.Data+f.Database != "" }

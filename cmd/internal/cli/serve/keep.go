@@ -17,10 +17,10 @@ func newServeGC(a *app.App) *cobra.Command {
 	var sweep app.Sweep
 	cmd := &cobra.Command{
 		Use:   "gc",
-		Short: "Free what no image of a server's registry needs",
-		Long: "Remove blobs that no manifest of the registry needs; with --untagged also manifests that no tag,\n" +
-			"no index and no subject leads to. What an image refers to and what refers to it stays. It refuses\n" +
-			"while a server or another gc holds the directory, and may be stopped at any point.",
+		Short: "Remove content that no image of the registry needs",
+		Long: "Remove blobs that no manifest of the server's registry needs. With --untagged, also remove manifests that no tag and no index points to, and that are not referrers of an image that stays. " +
+			"Content that an image refers to stays, and so do its referrers.\n\n" +
+			"dray refuses to do this while a server or another gc uses the directory. It may be stopped at any time.",
 		Example: "  dray serve gc --dry-run\n" +
 			"  dray serve gc --untagged --data /srv/dray",
 		Args: flag.Exactly(0, "no argument"),
@@ -42,9 +42,9 @@ func newServeGC(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&sweep.DryRun, "dry-run", false, "count what would go, remove nothing")
-	flags.BoolVar(&sweep.Untagged, "untagged", false, "manifests too that nothing leads to")
-	flags.DurationVar(&sweep.Keep, "keep", time.Hour, "spare what is younger than this `DURATION`")
+	flags.BoolVar(&sweep.DryRun, "dry-run", false, "print what would be removed and remove nothing")
+	flags.BoolVar(&sweep.Untagged, "untagged", false, "also remove manifests that nothing refers to")
+	flags.DurationVar(&sweep.Keep, "keep", time.Hour, "keep content that is younger than `DURATION`")
 	addPlaceTo(&f, flags)
 	return cmd
 }
@@ -76,11 +76,11 @@ func newServeBackup(a *app.App) *cobra.Command {
 	var f app.PlaceFlags
 	cmd := &cobra.Command{
 		Use:   "backup DIR",
-		Short: "Copy what a server keeps to a new directory",
-		Long: "Copy jobs, tokens, secrets with their key, and the registry's content to a directory that is not\n" +
-			"there yet or empty. It may run beside the server, not beside gc. A PostgreSQL database and\n" +
-			"content in an object store are not copied: they have tools of their own. Who has the copy can\n" +
-			"open the secrets in it.",
+		Short: "Copy the data of a server to a new directory",
+		Long: "Copy jobs, tokens, secrets with their key, and the registry's content to a directory that does not exist or is empty. " +
+			"This may run while the server runs, but not during gc.\n\n" +
+			"A PostgreSQL database and content in an object store are not copied; use their own tools. " +
+			"The copy holds the key of the secrets, so whoever can read the copy can read the secrets.",
 		Example: "  dray serve backup /backup/$(date +%F) --data /srv/dray",
 		Args:    flag.Exactly(1, "the directory of the copy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -96,10 +96,9 @@ func newServeBackup(a *app.App) *cobra.Command {
 func newServeRestore(a *app.App) *cobra.Command {
 	var f app.PlaceFlags
 	cmd := &cobra.Command{
-		Use:   "restore DIR",
-		Short: "Put a backup where a server starts on it",
-		Long: "Copy what backup wrote to the data directory, which is not there yet or empty. A copy that was\n" +
-			"not finished is refused.",
+		Use:     "restore DIR",
+		Short:   "Copy a backup to the data directory of a server",
+		Long:    "Copy a backup to the data directory, which must not exist or must be empty. A backup that was not finished is refused.",
 		Example: "  dray serve restore /backup/2026-11-21 --data /srv/dray",
 		Args:    flag.Exactly(1, "the directory of the copy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -127,13 +126,13 @@ func keepServer(a *app.App, cmd *cobra.Command, f app.PlaceFlags, done string, d
 	}
 	if !a.Quiet {
 		if saved.Database != "sqlite" {
-			a.Warn("note: the database is not in it: use its own tools, as pg_dump")
+			a.Warn("note: the database is not included; use its own tools, such as pg_dump")
 		}
 		if !saved.Key {
-			a.Warn("note: the key that seals secrets is not in it")
+			a.Warn("note: the key of the secrets is not included")
 		}
 		if !saved.Content {
-			a.Warn("note: the registry's content is not in it: it is in an object store")
+			a.Warn("note: the registry's content is not included, since it is in an object store")
 		}
 	}
 	return a.Print(out.Answer{

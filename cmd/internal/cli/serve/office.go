@@ -14,8 +14,8 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// inOffice calls do with the office that the flags name: a directory or database that a flag names,
-// else a server, else the directory that serve would take.
+// inOffice calls do with an office: that of the directory or database that a flag names, else that of the
+// server that is named, else that of the directory that serve uses by default.
 func inOffice(a *app.App, cmd *cobra.Command, f app.PlaceFlags, do func(context.Context, app.Office) error) error {
 	in, err := officeOf(a, cmd, f)
 	if err != nil {
@@ -24,7 +24,7 @@ func inOffice(a *app.App, cmd *cobra.Command, f app.PlaceFlags, do func(context.
 	return in(do)
 }
 
-// officeOf finds the office and does not enter it yet.
+// officeOf finds the office, but opens it only when in is called.
 func officeOf(a *app.App, cmd *cobra.Command, f app.PlaceFlags) (in func(do func(context.Context, app.Office) error) error, err error) {
 	ctx := cmd.Context()
 	if !given(f) {
@@ -50,7 +50,7 @@ func officeOf(a *app.App, cmd *cobra.Command, f app.PlaceFlags) (in func(do func
 		}
 		o, done, err := here.Office(ctx, s)
 		if fault.Is(err, fault.Conflict) && strings.Contains(err.Error(), "another process holds it") {
-			err = out.WithHint(err, "a server runs there: ask it with --server URL, as an admin")
+			err = out.WithHint(err, "a server is using it: give --server URL and the token of an admin")
 		}
 		if err != nil {
 			return err
@@ -60,7 +60,7 @@ func officeOf(a *app.App, cmd *cobra.Command, f app.PlaceFlags) (in func(do func
 	}, nil
 }
 
-// counter is the office at a server.
+// counter is the Office of a server that runs, reached by its API.
 type counter struct{ *client.Client }
 
 func (c counter) PutSecret(ctx context.Context, id, place string, l credential.Login) error {
@@ -78,12 +78,12 @@ func (c counter) Entries(ctx context.Context, after int64) ([]wire.Entry, int64,
 func (c counter) Verify(ctx context.Context) error {
 	v, err := c.VerifyAudit(ctx)
 	if err == nil && !v.Whole {
-		err = &fault.Fault{Kind: fault.Corrupt, Op: "verify audit log", Name: v.Problem, Hint: "compare with an export or a backup"}
+		err = &fault.Fault{Kind: fault.Corrupt, Op: "verify audit log", Name: v.Problem, Hint: "compare it with an export or a backup"}
 	}
 	return err
 }
 
-// officeFlags are those of all that is done in an office.
+// officeFlags adds the flags of every command that works in an office.
 func officeFlags(a *app.App, cmd *cobra.Command, f *app.PlaceFlags) *cobra.Command {
 	cmd.Flags().SortFlags = false
 	addPlaceTo(f, cmd.Flags())
@@ -91,7 +91,7 @@ func officeFlags(a *app.App, cmd *cobra.Command, f *app.PlaceFlags) *cobra.Comma
 	return cmd
 }
 
-// newEnding makes cmd end what its arguments name, one after the other.
+// newEnding makes cmd call end for each of its arguments, one after the other, and print done.
 func newEnding(a *app.App, done string, end func(app.Office, context.Context, string) error, cmd *cobra.Command) *cobra.Command {
 	var f app.PlaceFlags
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

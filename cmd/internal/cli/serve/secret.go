@@ -15,11 +15,13 @@ import (
 )
 
 func newServeSecret(a *app.App) *cobra.Command {
-	return flag.Gathered("secret put|list|remove", "Keep logins for registries at a server, sealed",
-		"Keep the logins that a server shows to registries. Each is for one place, HOST or HOST/PATH, and\n"+
-			"shown nowhere else; it is sealed at rest and never shown again. The login of the longest place\n"+
-			"that fits is taken. Logins that docker keeps on the caller's machine are not sent to a server.",
-		"  echo \"$PASSWORD\" | dray serve secret put prod registry.example -u robot --password-stdin\n  dray serve secret list",
+	return flag.Gathered("secret put|list|remove", "Store logins for registries at a server, encrypted",
+		"Store the logins with which a server logs in to registries. Each login is for one place, HOST or HOST/PATH, and is sent nowhere else. "+
+			"It is stored encrypted and never shown again. If several places fit a repository, the longest one counts.\n\n"+
+			"Logins that docker stores on your machine are not sent to a server.",
+		"  echo \"$PASSWORD\" | dray serve secret put prod registry.example \\\n"+
+			"      -u robot --password-stdin\n"+
+			"  dray serve secret list",
 		newSecretPut(a), newSecretList(a), newSecretRemove(a))
 }
 
@@ -30,16 +32,17 @@ func newSecretPut(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "put NAME HOST[/PATH]",
 		Short: "Store a login for a registry, or for a part of one",
-		Long: "Store a login under a name, in place of what that name held. Without a user the password is a\n" +
-			"token, as -u and -p of dray import take it.",
-		Example: "  echo \"$PASSWORD\" | dray serve secret put prod registry.example -u robot --password-stdin\n" +
-			"  echo \"$TOKEN\" | dray serve secret put team-a ghcr.io/team-a -u team-a --password-stdin --server https://dray.example",
+		Long:  "Store a login under a name. A login that has this name is replaced. Without a user, the password is a token, as with -u and -p of dray import.",
+		Example: "  echo \"$PASSWORD\" | dray serve secret put prod registry.example \\\n" +
+			"      -u robot --password-stdin\n" +
+			"  echo \"$TOKEN\" | dray serve secret put team-a ghcr.io/team-a \\\n" +
+			"      -u team-a --password-stdin --server https://dray.example",
 		Args: flag.Exactly(2, "NAME HOST[/PATH]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if stdin && cmd.Flags().Changed("password") {
 				return flag.UsageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
 			}
-			in, err := officeOf(a, cmd, f) // drayd reads stdin, where it does the work
+			in, err := officeOf(a, cmd, f) // before stdin is read, since drayd reads it if it does the work
 			if err != nil {
 				return err
 			}
@@ -57,8 +60,8 @@ func newSecretPut(a *app.App) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&user, "username", "u", "", "`USER`")
-	flags.StringVarP(&password, "password", "p", "", "`PASSWORD`, or alone a token; others can see it in the list of processes")
+	flags.StringVarP(&user, "username", "u", "", "`USER` at the registry")
+	flags.StringVarP(&password, "password", "p", "", flag.Password(" at the registry", "--password-stdin, or neither flag, which asks for the password"))
 	flags.BoolVar(&stdin, "password-stdin", false, "read the password from stdin")
 	return officeFlags(a, cmd, &f)
 }
@@ -81,8 +84,8 @@ func newSecretList(a *app.App) *cobra.Command {
 	var f app.PlaceFlags
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List the stored logins, without the logins",
-		Long:    "List what is stored: names, places, and who stored it when. No command shows the logins.",
+		Short:   "List the names and places of stored logins",
+		Long:    "List the stored logins: their names and places, who stored them, and when. No command shows users or passwords.",
 		Example: "  dray serve secret list",
 		Args:    flag.Exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -103,8 +106,8 @@ func newSecretList(a *app.App) *cobra.Command {
 func newSecretRemove(a *app.App) *cobra.Command {
 	return newEnding(a, "removed", app.Office.DeleteSecret, &cobra.Command{
 		Use:     "remove NAME...",
-		Short:   "Forget stored logins",
-		Long:    "Forget logins by their names. Jobs that run have read theirs.",
+		Short:   "Remove stored logins",
+		Long:    "Remove logins by their names. Jobs that run have read their logins already.",
 		Example: "  dray serve secret remove prod",
 		Args:    flag.AtLeast(1, "NAME..."),
 	})

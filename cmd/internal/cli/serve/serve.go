@@ -15,20 +15,21 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// NewServe makes dray serve.
+// NewServe makes the command dray serve.
 func NewServe(a *app.App) *cobra.Command {
 	var f app.ServeFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a server: a registry, and every verb as a job",
-		Long: "Run a registry that keeps its content in a directory, and take in what dray --server, REST and\n" +
-			"the real az acr import ask for: jobs that survive crashes, go from registry to registry, and can\n" +
-			"be watched, canceled, retried and scheduled. As long as nobody is configured it listens on\n" +
-			"loopback and takes whoever comes from this machine for its admin; dray serve token create makes\n" +
-			"the first token. It stops on SIGINT or SIGTERM; jobs that do not end in time go on at the next\n" +
-			"start. Settings come from the flags, else from server: in the configuration.",
+		Long: "Run a server. It is a registry that keeps its content in a directory, and it carries out what dray --server, REST clients and the real az acr import ask for. " +
+			"It does so by jobs that survive crashes, copy from any registry to any other, and can be watched, canceled, retried and scheduled.\n\n" +
+			"Until a user, a token or a certificate is configured, the server listens only on the loopback interface, and every request from this machine has the rights of an admin. " +
+			"dray serve token create makes the first token.\n\n" +
+			"SIGINT or SIGTERM stops the server. Jobs that do not end in time continue at the next start. " +
+			"Settings come from the flags, else from server: in the configuration.",
 		Example: "  dray serve\n" +
-			"  dray serve --listen 0.0.0.0:5443 --tls-cert server.pem --tls-key server.key --data /srv/dray\n" +
+			"  dray serve --listen 0.0.0.0:5443 --tls-cert server.pem --tls-key server.key \\\n" +
+			"      --data /srv/dray\n" +
 			"  dray serve --config /etc/dray/config.yaml --check\n" +
 			"  dray serve token create ci --role submitter",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -41,17 +42,17 @@ func NewServe(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.Listen, "listen", "", "`HOST:PORT`; port 0 takes a free one (default "+wire.DefaultListen+")")
+	flags.StringVar(&f.Listen, "listen", "", "listen on `HOST:PORT`; port 0 means any free port (default "+wire.DefaultListen+")")
 	addPlaceTo(&f.PlaceFlags, flags)
-	flags.StringVar(&f.PublicURL, "public-url", "", "what clients call the server, as in `https://HOST` (default what each request says)")
-	flags.StringVar(&f.Cert, "tls-cert", "", "speak TLS by the certificate in this PEM `FILE`, read again when it changes")
-	flags.StringVar(&f.Key, "tls-key", "", "the certificate's key, a PEM `FILE`")
-	flags.StringVar(&f.ClientCA, "client-ca", "", "take clients by certificates that the one in this PEM `FILE` signs")
-	flags.StringVar(&f.Htpasswd, "htpasswd", "", "take the users of this `FILE`, with bcrypt hashes")
-	flags.BoolVar(&f.Plain, "allow-plain", false, "no TLS elsewhere than on loopback too: for a server behind a proxy that has it")
-	flags.StringArrayVar(&f.Nets, "egress", nil, "let jobs reach this private `NET` too, as in 10.20.0.0/16; repeatable")
+	flags.StringVar(&f.PublicURL, "public-url", "", "the URL by which clients reach the server, such as `https://HOST` (default the host of each request)")
+	flags.StringVar(&f.Cert, "tls-cert", "", "use TLS with the certificate in this PEM `FILE`, which is read again when it changes")
+	flags.StringVar(&f.Key, "tls-key", "", "the key of the certificate, a PEM `FILE`")
+	flags.StringVar(&f.ClientCA, "client-ca", "", "accept clients with certificates that the certificate in this PEM `FILE` has signed")
+	flags.StringVar(&f.Htpasswd, "htpasswd", "", "accept the users in this `FILE`, which has bcrypt hashes")
+	flags.BoolVar(&f.Plain, "allow-plain", false, "allow to listen without TLS on other interfaces than loopback, for a server behind a proxy that has TLS")
+	flags.StringArrayVar(&f.Nets, "egress", nil, egressText)
 	addWorkTo(&f, flags)
-	flags.BoolVar(&f.Check, "check", false, "say what a server would find, without serving")
+	flags.BoolVar(&f.Check, "check", false, "check the settings, print what is wrong, and do not serve")
 	cmd.AddCommand(newServeToken(a), newServeSecret(a), newServeAudit(a), newServeGC(a), newServeBackup(a), newServeRestore(a))
 	return cmd
 }
@@ -81,14 +82,14 @@ func runServe(a *app.App, cmd *cobra.Command, f app.ServeFlags) error {
 	}
 	s.Ready = func(addr net.Addr) {
 		if !a.Quiet {
-			a.Warn("serving %s at %s://%s; Ctrl-C stops it", s.Data, scheme, addr)
+			a.Warn("serving %s at %s://%s; press Ctrl-C to stop", s.Data, scheme, addr)
 		}
 		printAddress(a, addr, s.Data)
 	}
 	return here.Serve(cmd.Context(), s)
 }
 
-// printFindings is the answer of --check: a line for each part, and an exit code for what is wrong.
+// printFindings prints the answer of --check, a line for each part, and returns the exit code.
 func printFindings(a *app.App, all []wire.Finding) error {
 	var failures []error
 	word := map[bool]string{true: "ok", false: "bad"}

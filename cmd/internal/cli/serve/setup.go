@@ -22,7 +22,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// schedulesOfFile are those of the file that server.schedules names; nil where none is.
+// schedulesOfFile returns the schedules of the file that server.schedules names; nil if it names none.
 func schedulesOfFile(a *app.App, c dray.Config) ([]wire.ScheduleRequest, error) {
 	file, err := a.LoadConfig()
 	if err != nil || file.Server.Schedules == "" {
@@ -48,7 +48,8 @@ func schedulesOfFile(a *app.App, c dray.Config) ([]wire.ScheduleRequest, error) 
 	return all, nil
 }
 
-// dataDir is where the content is kept unless told otherwise (XDG base directory specification 0.8).
+// dataDir returns the directory of the content: flag, else the default by the XDG base directory
+// specification 0.8.
 func dataDir(a *app.App, flag string) (string, error) {
 	if flag != "" {
 		return flag, nil
@@ -57,12 +58,13 @@ func dataDir(a *app.App, flag string) (string, error) {
 		return filepath.Join(dir, "dray", "registry"), nil
 	}
 	if a.IO.Home == "" {
-		return "", errors.New("no home directory to keep the content in")
+		return "", errors.New("there is no home directory for the content")
 	}
 	return filepath.Join(a.IO.Home, ".local", "share", "dray", "registry"), nil
 }
 
-// serverLog writes what a server tells to stderr; what is no trouble only where that is asked for.
+// serverLog returns the log of a server on stderr. Without --verbose or --debug it has only warnings and
+// errors.
 func serverLog(a *app.App) *slog.Logger {
 	level := slog.LevelWarn
 	switch {
@@ -76,11 +78,11 @@ func serverLog(a *app.App) *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level}))
 }
 
-// readDatabaseFile reads the address of a database from a file that only its owner reads.
+// readDatabaseFile reads the URL of a database from a file, which keeps it out of the configuration.
 func readDatabaseFile(path string) (string, error) {
 	raw, err := os.ReadFile(path)
 	if err == nil && strings.TrimSpace(string(raw)) == "" {
-		err = errors.New("it is empty")
+		err = errors.New("the file is empty")
 	}
 	if err != nil {
 		return "", &fault.Fault{Kind: fault.Invalid, Op: "read address of database", Name: path, Err: out.Bare(err)}
@@ -88,7 +90,8 @@ func readDatabaseFile(path string) (string, error) {
 	return strings.TrimSpace(string(raw)), nil
 }
 
-// serverSetup is what the flags, the configuration and the environment say, in this order.
+// serverSetup makes the settings of a server from the flags, the configuration and the environment. The
+// first of these that has a setting counts.
 func serverSetup(a *app.App, cmd *cobra.Command, f app.ServeFlags) (app.Setup, error) {
 	d, file, err := a.DrayConfig()
 	if err != nil {
@@ -98,7 +101,7 @@ func serverSetup(a *app.App, cmd *cobra.Command, f app.ServeFlags) (app.Setup, e
 	for _, text := range f.Nets {
 		net, err := netip.ParsePrefix(text)
 		if err != nil {
-			return s, flag.UsageError(cmd, fmt.Errorf("--egress %s: not a net", text), "ADDRESS/BITS, as in 10.0.0.0/8")
+			return s, flag.UsageError(cmd, fmt.Errorf("--egress %s: not a network", text), "write ADDRESS/BITS, such as 10.0.0.0/8")
 		}
 		s.Egress = append(s.Egress, net.Masked())
 	}
@@ -109,7 +112,7 @@ func serverSetup(a *app.App, cmd *cobra.Command, f app.ServeFlags) (app.Setup, e
 	return s, err
 }
 
-// databaseOf is "" for the file in the data directory.
+// databaseOf returns the URL of the database; "" means the file in the data directory.
 func databaseOf(a *app.App, f app.PlaceFlags, s config.Server) (string, error) {
 	switch {
 	case f.Database != "":
@@ -122,7 +125,7 @@ func databaseOf(a *app.App, f app.PlaceFlags, s config.Server) (string, error) {
 		return s.Database, nil
 	}
 	if f.Data != "" {
-		return "", nil // the directory that is named, with what is in it
+		return "", nil // --data names the directory, so the database in it counts
 	}
 	return a.IO.Env("DRAY_DATABASE"), nil
 }

@@ -15,11 +15,12 @@ import (
 )
 
 func newServeToken(a *app.App) *cobra.Command {
-	return flag.Gathered("token create|list|revoke", "Make, list and revoke API tokens of a server",
-		"Make, list and revoke the tokens by which people and programs show who they are: as DRAY_TOKEN, as\n"+
-			"Bearer, or as the password of any user for docker and az. Works on the data directory or the\n"+
-			"database while no server holds it, else through the server as its admin.",
-		"  dray serve token create alice --role admin\n  dray serve token list --server https://dray.example\n  dray serve token revoke yp3k2m7qaz",
+	return flag.Gathered("token create|list|revoke", "Create, list and revoke API tokens of a server",
+		"Create, list and revoke the tokens with which people and programs log in to a server: as DRAY_TOKEN, as a Bearer token, or as the password of any user for docker and az.\n\n"+
+			"Without a server that is named, this works on the data directory or the database, while no server uses it. Else it needs the token of an admin.",
+		"  dray serve token create alice --role admin\n"+
+			"  dray serve token list --server https://dray.example\n"+
+			"  dray serve token revoke yp3k2m7qaz",
 		newTokenCreate(a), newTokenList(a), newTokenRevoke(a))
 }
 
@@ -28,11 +29,11 @@ func newTokenCreate(a *app.App) *cobra.Command {
 	var role, name, expires string
 	cmd := &cobra.Command{
 		Use:   "create PRINCIPAL",
-		Short: "Make a token, and show it once",
-		Long: "Make a token for a principal: the name of a person or of a program, by which rules grant rights and\n" +
-			"jobs are owned. A reader looks and watches its own jobs, a submitter also asks for what rules\n" +
-			"grant it, an admin may everything. The token is printed here and never again. From the first\n" +
-			"token on nobody is an admin by coming from this machine.",
+		Short: "Create a token, and print it once",
+		Long: "Create a token for a principal, which is the name of a person or a program. Rules grant rights to principals, and each job belongs to one.\n\n" +
+			"A reader may look at registries and at its own jobs. A submitter may also start the jobs that rules grant. An admin may do everything. " +
+			"The token is printed now and never again.\n\n" +
+			"As soon as there is a token, requests from this machine no longer have the rights of an admin by themselves.",
 		Example: "  dray serve token create ci --role submitter --expires 30d\n" +
 			"  DRAY_TOKEN=$(dray serve token create alice --role admin --data /srv/dray)",
 		Args: flag.Exactly(1, "PRINCIPAL"),
@@ -41,7 +42,7 @@ func newTokenCreate(a *app.App) *cobra.Command {
 			if expires != "" {
 				age, err := plan.ParseAge(expires)
 				if err != nil {
-					return flag.UsageError(cmd, fmt.Errorf("--expires %s: not a time", expires), "as in 30d, 12w or 36h")
+					return flag.UsageError(cmd, fmt.Errorf("--expires %s: not a duration", expires), "write for example 30d, 12w or 36h")
 				}
 				t.Expires = time.Now().Add(age)
 			}
@@ -55,15 +56,15 @@ func newTokenCreate(a *app.App) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&role, "role", string(wire.Submitter), "`reader|submitter|admin`")
-	flags.StringVar(&name, "name", "", "a `TEXT` for people, shown in lists")
-	flags.StringVar(&expires, "expires", "", "it ends after this `TIME`, as in 30d, 12w or 36h; 366d at most (default 90d)")
+	flags.StringVar(&role, "role", string(wire.Submitter), "what the token may do: `reader|submitter|admin`")
+	flags.StringVar(&name, "name", "", "a note for people, `TEXT`, shown in lists")
+	flags.StringVar(&expires, "expires", "", "the token is valid for `TIME`, such as 30d, 12w or 36h, at most 366d (default 90d)")
 	return officeFlags(a, cmd, &f)
 }
 
 func printMade(a *app.App, t wire.MadeToken) error {
 	if !a.Quiet {
-		a.Warn("token %s of %s, %s, until %s; it is not shown again", t.ID, t.Principal, t.Role, out.Day(t.Expires))
+		a.Warn("token %s of %s, %s, valid until %s; it is not shown again", t.ID, t.Principal, t.Role, out.Day(t.Expires))
 	}
 	return a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(t) },
@@ -77,8 +78,8 @@ func newTokenList(a *app.App) *cobra.Command {
 	var f app.PlaceFlags
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List tokens, those that have ended too",
-		Long:    "List the tokens of a server, the newest first, without what they read.",
+		Short:   "List tokens, also those that are revoked or expired",
+		Long:    "List the tokens of a server, the newest first. The secret part of a token is not shown.",
 		Example: "  dray serve token list\n  dray serve token list --server https://dray.example -o json",
 		Args:    flag.Exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -105,10 +106,9 @@ func newTokenList(a *app.App) *cobra.Command {
 
 func newTokenRevoke(a *app.App) *cobra.Command {
 	return newEnding(a, "revoked", app.Office.RevokeToken, &cobra.Command{
-		Use:   "revoke ID...",
-		Short: "End tokens at once",
-		Long: "End tokens by their ids, as list shows them. What their owners had begun goes on; what waits is\n" +
-			"refused when it would begin, unless they have another.",
+		Use:     "revoke ID...",
+		Short:   "Revoke tokens at once",
+		Long:    "Revoke tokens by their ids, as dray serve token list shows them. Jobs of their owners that run continue. Jobs that wait are refused when they would begin, unless the owner has another token.",
 		Example: "  dray serve token revoke yp3k2m7qaz",
 		Args:    flag.AtLeast(1, "ID..."),
 	})

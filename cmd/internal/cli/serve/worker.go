@@ -9,16 +9,17 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 )
 
-// NewWorker makes dray worker.
+// NewWorker makes the command dray worker.
 func NewWorker(a *app.App) *cobra.Command {
 	var f app.ServeFlags
 	cmd := &cobra.Command{
 		Use:   "worker --database postgres://…",
-		Short: "Work on the jobs of servers that share a database",
-		Long: "Run jobs of a PostgreSQL database that servers accept them into, on a machine of its own. It\n" +
-			"wants the servers' key for secrets and their registries: give it their configuration. It accepts\n" +
-			"nothing. It stops on SIGINT or SIGTERM; jobs that do not end in time go to another worker.",
-		Example: "  DRAY_DATABASE=postgres://dray@db/dray dray worker --config /etc/dray/config.yaml --slots 8\n" +
+		Short: "Run the jobs of servers that share a database",
+		Long: "Run the jobs that servers have stored in a PostgreSQL database, for example on another machine. " +
+			"A worker needs the registries of the servers and the key of their secrets, so give it their configuration. It accepts no requests.\n\n" +
+			"SIGINT or SIGTERM stops the worker. Jobs that do not end in time go to another worker.",
+		Example: "  DRAY_DATABASE=postgres://dray@db/dray dray worker \\\n" +
+			"      --config /etc/dray/config.yaml --slots 8\n" +
 			"  dray worker --database postgres://dray@db/dray --ops 127.0.0.1:9100",
 		Args: flag.Exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runWorker(a, cmd, f) },
@@ -26,7 +27,7 @@ func NewWorker(a *app.App) *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	addPlaceTo(&f.PlaceFlags, flags)
-	flags.StringArrayVar(&f.Nets, "egress", nil, "let jobs reach this private `NET` too, as in 10.20.0.0/16; repeatable")
+	flags.StringArrayVar(&f.Nets, "egress", nil, egressText)
 	addWorkTo(&f, flags)
 	return cmd
 }
@@ -42,7 +43,7 @@ func runWorker(a *app.App, cmd *cobra.Command, f app.ServeFlags) error {
 	}
 	s.Ready = func(addr net.Addr) {
 		if !a.Quiet {
-			a.Warn("working; Ctrl-C stops it")
+			a.Warn("working; press Ctrl-C to stop")
 		}
 		if addr != nil {
 			printAddress(a, addr, s.Data)

@@ -11,7 +11,7 @@ import (
 	"github.com/drayage/dray/internal/registry"
 )
 
-// configOf is s in the words of package server. A flag wins over the file.
+// configOf returns s as a server.Config. A flag takes precedence over the file.
 func configOf(s app.Setup) (server.Config, error) {
 	file := s.File
 	c := server.Config{

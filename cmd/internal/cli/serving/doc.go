@@ -1,8 +1,8 @@
-// Package serving does what dray's commands of a server ask for: it makes a server, or opens what
-// one keeps, from what package serve read of flags, configuration and environment. Only drayd links it.
-// In the order of the walk:
+// Package serving has the functions behind the commands of package serve: it runs a server, or opens the
+// data of one, from the settings that package serve has read. Only the program drayd links it. In the order
+// of the walk:
 //
-//	serving.go   all of it
-//	office.go    what a server keeps, opened while none runs on it
+//	serving.go   all functions
+//	office.go    the data of a server, opened while no server uses it
 //	config.go    the configuration of a server
 package serving

@@ -10,7 +10,7 @@ import (
 	"github.com/drayage/dray/credential"
 )
 
-// openOffice opens what a server keeps, while none runs on it.
+// openOffice opens the data of a server. It fails if a server uses the data.
 func openOffice(ctx context.Context, s app.Setup) (app.Office, func() error, error) {
 	c, err := configOf(s)
 	if err != nil {
@@ -23,7 +23,7 @@ func openOffice(ctx context.Context, s app.Setup) (app.Office, func() error, err
 	return desk{acc}, done, nil
 }
 
-// desk is the office at the machine.
+// desk is the Office that works on the data itself.
 type desk struct{ *access.Access }
 
 func (d desk) MakeToken(ctx context.Context, n wire.NewToken) (wire.MadeToken, error) {

@@ -9,7 +9,7 @@ import (
 	"github.com/drayage/dray/internal/registry"
 )
 
-// New is all of it.
+// New returns all functions of a server.
 func New() *app.Serving {
 	return &app.Serving{
 		Serve:   func(ctx context.Context, s app.Setup) error { return run(ctx, s, server.Run) },

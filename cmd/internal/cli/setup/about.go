@@ -10,18 +10,18 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 )
 
-// NewVersion makes dray version.
+// NewVersion makes the command dray version.
 func NewVersion(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Print dray's version",
+		Short:   "Print the version of dray",
 		Example: "  dray version -o json",
 		Args:    flag.Exactly(0, "no argument"),
 		RunE:    func(*cobra.Command, []string) error { return PrintVersion(a) },
 	}
 }
 
-// PrintVersion is the answer of dray version.
+// PrintVersion prints the answer of dray version.
 func PrintVersion(a *app.App) error {
 	b := app.ThisBuild()
 	return a.Print(out.Answer{
@@ -37,7 +37,7 @@ func PrintVersion(a *app.App) error {
 	})
 }
 
-// NewCompletion makes dray completion.
+// NewCompletion makes the command dray completion.
 func NewCompletion(*app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",

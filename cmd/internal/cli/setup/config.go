@@ -17,7 +17,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 )
 
-// NewConfig makes dray config.
+// NewConfig makes the command dray config.
 func NewConfig(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config validate|show|schema",
@@ -36,20 +36,19 @@ func NewConfig(a *app.App) *cobra.Command {
 	return cmd
 }
 
-// validated is what validate found in a file that is right.
+// validated is the answer of dray config validate for a valid file.
 type validated struct {
-	File       string   `json:"file"` // "" where there is none
+	File       string   `json:"file"` // "" if there is no file
 	Registries int      `json:"registries"`
-	Missing    []string `json:"missing,omitempty"` // files that it names and that are not there
+	Missing    []string `json:"missing,omitempty"` // files that it names and that do not exist
 }
 
 func newValidate(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate [FILE]",
-		Short: "Check the configuration, or a file that is to be one",
-		Long: "Read a configuration file strictly, the one in use or FILE, and say in which line the first\n" +
-			"thing is wrong. Certificates and secrets that it names are not read; those that are not there\n" +
-			"are named, and are no error: the file may be for another machine.",
+		Short: "Check the configuration, or another file",
+		Long: "Check a configuration file strictly, FILE or the one in use, and print the line of the first error. " +
+			"Files of certificates and secrets that it names are not read. If one does not exist, that is a note and no error, since the configuration may be for another machine.",
 		Example: "  dray config validate\n" +
 			"  dray config validate deploy/dray.yaml",
 		Args: func(cmd *cobra.Command, args []string) error { return flag.Count(cmd, args, 0, 1, "one FILE or none") },
@@ -95,7 +94,7 @@ func printValidated(a *app.App, c config.Config) error {
 	})
 }
 
-// setting is one value that takes effect, and where it comes from.
+// setting is one value that is in effect, and where it comes from.
 type setting struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
@@ -106,8 +105,7 @@ func newShow(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
 		Short: "Show what is configured, and where each value comes from",
-		Long: "Show every value that takes effect and where it comes from: a line of the file, a variable, or\n" +
-			"dray's own default. Secrets are never shown, only where they are.",
+		Long:  "Show every value that is in effect and where it comes from: a line of the file, an environment variable, or the default. Secrets are never shown, only where they come from.",
 		Example: "  dray config show\n" +
 			"  dray config show -o json",
 		Args: flag.Exactly(0, "no argument"),
@@ -139,7 +137,8 @@ func newShow(a *app.App) *cobra.Command {
 	}
 }
 
-// settings lists what takes effect: the file, its values, variables, and the defaults of flags.
+// settings lists the values that are in effect: the file, its values, variables, and the defaults of
+// flags.
 func settings(a *app.App) ([]setting, error) {
 	c, err := a.LoadConfig()
 	if err != nil {
@@ -180,7 +179,7 @@ func settings(a *app.App) ([]setting, error) {
 		}
 	}
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(flag.Common).AddRegistryTo(flags)
+	new(flag.Common).AddRegistryTo(flags, flag.Copies)
 	for _, name := range []string{"bandwidth", "concurrency", "max-wait", "retries", "stall-timeout"} {
 		all = append(all, setting{name, cmp.Or(flags.Lookup(name).DefValue, "any"), "default"})
 	}
@@ -195,12 +194,12 @@ func fileSetting(a *app.App, c config.Config) setting {
 	case a.IO.Env("DRAY_CONFIG") != "":
 		s.From = "env DRAY_CONFIG"
 	case c.Path == "":
-		s.Value, s.From = a.Loader().DefaultPath(), "default, not there"
+		s.Value, s.From = a.Loader().DefaultPath(), "default, does not exist"
 	}
 	return s
 }
 
-// withoutLogin takes user and password out of a proxy's address.
+// withoutLogin returns the address of a proxy without user and password.
 func withoutLogin(proxy string) string {
 	if !strings.Contains(proxy, "@") {
 		return proxy
@@ -217,7 +216,7 @@ func newSchema(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:     "schema",
 		Short:   "Print the JSON Schema of the configuration file",
-		Long:    "Print the JSON Schema (draft 2020-12) of the configuration file, for editors and checks.",
+		Long:    "Print the JSON Schema (draft 2020-12) of the configuration file, for editors and for checks.",
 		Example: "  dray config schema > dray.schema.json",
 		Args:    flag.Exactly(0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {

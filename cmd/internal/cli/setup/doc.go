@@ -1,4 +1,4 @@
-// Package setup has the commands that set dray up, and tell of it. In the order of the walk:
+// Package setup has the commands that configure dray or print facts about it. In the order of the walk:
 //
 //	config.go   dray config: validate, show, schema
 //	login.go    dray login and logout

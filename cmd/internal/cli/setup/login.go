@@ -15,25 +15,25 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// loginFlags are those of login: docker's, and az's of az acr login.
+// loginFlags holds the flags of dray login: those of docker login, and those of az acr login.
 type loginFlags struct {
 	flag.Az
 	expose bool
 }
 
-// NewLogin makes dray login.
+// NewLogin makes the command dray login.
 func NewLogin(a *app.App) *cobra.Command {
 	var f loginFlags
 	cmd := &cobra.Command{
 		Use:   "login HOST | login --name REGISTRY",
-		Short: "Check a login and keep it where docker and podman find it",
-		Long: "Check a login against the registry, then keep it in docker's configuration, its credential\n" +
-			"helper, or $REGISTRY_AUTH_FILE, so that docker, podman, skopeo and crane find it too.\n\n" +
-			"With --name and no password it signs in as az acr login does, with an identity of the cloud: a\n" +
-			"service principal, a workload or managed identity, or whoever is logged in to az. An Entra token\n" +
-			"is exchanged, and the registry's refresh token kept.\n\n" +
-			"--expose-token prints that refresh token on stdout and keeps nothing. It is the one place where\n" +
-			"dray shows a secret: whoever has it has the identity's rights at the registry for some hours.",
+		Short: "Check a login and store it where docker and podman find it",
+		Long: "Check a login at the registry, then store it in the configuration of docker, its credential helper, or $REGISTRY_AUTH_FILE. " +
+			"docker, podman, skopeo and crane find it there too.\n\n" +
+			"With --name and without a password, dray logs in as az acr login does, with an identity of the cloud: " +
+			"a service principal, a workload or managed identity, or the account that is logged in to az. " +
+			"dray exchanges its Entra token for a refresh token of the registry, and stores that.\n\n" +
+			"--expose-token prints this refresh token on stdout and stores nothing. It is the only command that prints a secret: " +
+			"whoever has the token has the rights of the identity at the registry for some hours.",
 		Example: "  dray login registry.example -u ann\n" +
 			"  echo \"$TOKEN\" | dray login ghcr.io -u ann --password-stdin\n" +
 			"  dray login --name prod\n" +
@@ -42,26 +42,28 @@ func NewLogin(a *app.App) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return login(a, cmd, args, f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.Registry, "name", "n", "", "`REGISTRY` as az acr login takes it: a configured name, a host, or an Azure registry's name")
-	flags.StringVarP(&f.Username, "username", "u", "", "`USER`")
-	flags.StringVarP(&f.Password, "password", "p", "", "`PASSWORD`, or alone a token; others can see it in the list of processes")
+	flags.SortFlags = false
+	flags.StringVarP(&f.Registry, "name", "n", "", "`REGISTRY`, as az acr login takes it: a configured name, a host, or an Azure registry's name")
+	flags.StringVarP(&f.Username, "username", "u", "", "`USER` at the registry")
+	flags.StringVarP(&f.Password, "password", "p", "", flag.Password(" at the registry", "--password-stdin, or neither flag, which asks for the password"))
 	flags.BoolVar(&f.PasswordStdin, "password-stdin", false, "read the password from stdin")
-	flags.BoolVar(&f.expose, "expose-token", false, "print the registry's refresh token on stdout and keep nothing")
+	flags.BoolVar(&f.expose, "expose-token", false, "print the registry's refresh token on stdout and store nothing")
+	f.AddQueryTo(flags)
 	f.AddCommonTo(flags)
-	a.Common.AddRegistryTo(flags)
+	a.Common.AddRegistryTo(flags, flag.Asks)
 	return cmd
 }
 
 func login(a *app.App, cmd *cobra.Command, args []string, f loginFlags) error {
 	switch {
 	case len(args) == 0 && f.Registry == "":
-		return flag.UsageError(cmd, errors.New("no registry"), "HOST, or --name REGISTRY")
+		return flag.UsageError(cmd, errors.New("no registry given"), "write HOST, or --name REGISTRY")
 	case len(args) == 1 && f.Registry != "":
 		return flag.UsageError(cmd, errors.New("HOST and --name both given"), "keep one of them")
 	case f.expose && f.Username != "":
-		return flag.UsageError(cmd, errors.New("--expose-token and --username both given"), "the token is that of an identity of the cloud")
+		return flag.UsageError(cmd, errors.New("--expose-token and --username both given"), "the token is that of a cloud identity, so leave --username out")
 	case f.Query != "" && !f.expose:
-		return flag.UsageError(cmd, errors.New("--query without --expose-token"), "")
+		return flag.UsageError(cmd, errors.New("--query without --expose-token"), "add --expose-token, or leave --query out")
 	}
 	if err := f.Settle(&a.How, cmd); err != nil {
 		return err
@@ -90,12 +92,13 @@ func login(a *app.App, cmd *cobra.Command, args []string, f loginFlags) error {
 	case f.expose:
 		return expose(a, cmd, host, worth, f)
 	case !d.AsksForLogin(host):
-		a.Warn("%s asks nobody for a login: nothing was checked", host)
+		a.Warn("%s requires no login, so the login was not checked", host)
 	}
 	return keep(ctx, a, host, worth)
 }
 
-// findLogin is the login that the flags give or a person types; with az's flags, the cloud's.
+// findLogin returns the login that the flags give or a person types, or with --name alone that of a cloud
+// identity.
 func findLogin(a *app.App, cmd *cobra.Command, host string, f loginFlags) (credential.Login, error) {
 	typed := cmd.Flags().Changed("password")
 	switch {
@@ -124,26 +127,26 @@ func cloudLogin(ctx context.Context, a *app.App, host string) (credential.Login,
 	l, err := app.Patiently(ctx, app.Grace, func() (credential.Login, error) { return clouds.For(ctx, ref.Repo{Host: host}) })
 	if err == nil && l.IsAnonymous() {
 		err = &fault.Fault{Kind: fault.Denied, Op: "find a cloud identity for", Name: host,
-			Hint: "az login, or a service principal in AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET; elsewhere than in a cloud -u USER --password-stdin",
+			Hint: "run az login, or set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET for a service principal; outside of a cloud use -u USER --password-stdin",
 			Err:  errors.New("there is none")}
 	}
 	return l, err
 }
 
-// exposed is what az acr login --expose-token prints.
+// exposed is the answer of --expose-token, as az acr login prints it.
 type exposed struct {
 	Token  string `json:"accessToken"`
 	Server string `json:"loginServer"`
 }
 
-// expose is the one place where a secret goes to stdout.
+// expose prints a token. It is the only place where a secret goes to stdout.
 func expose(a *app.App, cmd *cobra.Command, host string, l credential.Login, f loginFlags) error {
 	if l.Scheme != credential.Refresh {
-		return &fault.Fault{Kind: fault.Invalid, Op: "expose the token of", Name: host, Hint: "leave --expose-token off",
+		return &fault.Fault{Kind: fault.Invalid, Op: "expose the token of", Name: host, Hint: "leave --expose-token out",
 			Err: errors.New("this registry gave no token for the login")}
 	}
 	if !a.Quiet {
-		a.Warn("whoever has this token has your rights at %s until it ends; docker takes it so: docker login %s -u %s --password-stdin", host, host, credential.TokenUser)
+		a.Warn("whoever has this token has your rights at %s until it expires; to use it with docker: docker login %s -u %s --password-stdin", host, host, credential.TokenUser)
 	}
 	token := exposed{l.Password.Reveal(), host}
 	as := flag.AzFormat(cmd, a.Format)
@@ -154,11 +157,11 @@ func expose(a *app.App, cmd *cobra.Command, host string, l credential.Login, f l
 	return out.PrintAz(a.Out, as, f.Search, token)
 }
 
-// kept is the answer of login and logout.
+// kept is the answer of dray login and dray logout.
 type kept struct {
 	Host    string `json:"host"`
 	Place   string `json:"place"`             // "docker config ~/.docker/config.json"
-	Plain   bool   `json:"plainText"`         // whoever reads the place reads the password
+	Plain   bool   `json:"plainText"`         // the place holds the password unencrypted
 	Removed *bool  `json:"removed,omitempty"` // logout only
 }
 
@@ -171,10 +174,10 @@ func keep(ctx context.Context, a *app.App, host string, l credential.Login) erro
 	if place.Plain {
 		how = ", in plain text"
 	}
-	return printKept(a, kept{Host: host, Place: place.Name, Plain: place.Plain}, fmt.Sprintf("logged in to %s%s; the login is kept in %s%s", host, by(l), place, how))
+	return printKept(a, kept{Host: host, Place: place.Name, Plain: place.Plain}, fmt.Sprintf("logged in to %s%s; the login is stored in %s%s", host, by(l), place, how))
 }
 
-// by says who signed in, where nobody typed it.
+// by names the identity that logged in, if dray found it by itself.
 func by(l credential.Login) string {
 	if l.From == "" {
 		return ""
@@ -182,12 +185,12 @@ func by(l credential.Login) string {
 	return " by " + l.From
 }
 
-// NewLogout makes dray logout.
+// NewLogout makes the command dray logout.
 func NewLogout(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:     "logout HOST",
-		Short:   "Forget the login for a registry",
-		Long:    "Remove the login for a registry from where login keeps it.",
+		Short:   "Remove the stored login for a registry",
+		Long:    "Remove the login for a registry from the place where dray login stores it.",
 		Example: "  dray logout registry.example",
 		Args:    flag.Exactly(1, "HOST"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -204,7 +207,7 @@ func NewLogout(a *app.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			line := fmt.Sprintf("logged out of %s; the login is gone from %s", host, place)
+			line := fmt.Sprintf("logged out of %s; the login is removed from %s", host, place)
 			if !removed {
 				line = fmt.Sprintf("no login for %s in %s", host, place)
 			}
