@@ -11,9 +11,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Check refuses a template with a placeholder other than {tag}, {digest} (64 hex digits),
-// {digest12} (the first 12 of them) and {date}, one that makes no tag, and one that makes of
-// a tag that tag itself. The error is Invalid.
+// Check checks the template. The placeholders are {tag}, {digest} (64 hex digits), {digest12} (the first 12
+// of them) and {date}. The error is [fault.Invalid]: there is another placeholder, the result is not a
+// tag, or the backup of a tag would be that tag itself.
 func (b Backup) Check() error {
 	if b == (Backup{}) {
 		return nil
@@ -45,9 +45,9 @@ func (b Backup) fill(tag string, held oci.Digest) string {
 	return strings.NewReplacer("{tag}", tag, "{digest}", hex, "{digest12}", hex[:min(12, len(hex))], "{date}", b.Date).Replace(b.Template)
 }
 
-// Name gives each step that takes a tag from one digest to another the tag that is to keep
-// the old one, and returns the names to look at. Where the template makes no tag of one,
-// that step is Broken.
+// Name sets the Backup of each step that moves a tag from one digest to another. It returns the names of
+// these backups, which the caller must look up for [SeeBackups]. If the template makes a text that is not
+// a tag, the step becomes [Broken].
 func (b Backup) Name(steps []Step) []ref.Name {
 	if b.Template == "" {
 		return nil
@@ -72,12 +72,12 @@ func (b Backup) Name(steps []Step) []ref.Name {
 	return names
 }
 
-// Kept is the name that keeps what To held, if the step has a Backup.
+// Kept returns the name that keeps what To pointed to, if the step has a Backup.
 func (s Step) Kept() ref.Name { return s.To.Repo.Tagged(s.Backup) }
 
-// SeeBackups breaks each step, by a Conflict, whose backup would take a name from somebody:
-// one that holds something else, and one that another step sets or keeps something else
-// under. held is what the names that Name returned hold.
+// SeeBackups checks the backups of steps. held says what the names that [Backup.Name] returned point to. A
+// step becomes [Broken], with a [fault.Conflict], if the name of its backup points to other content, or if
+// another step sets that name or uses it for another backup.
 func SeeBackups(verb string, steps []Step, held Inventory) {
 	wants := map[ref.Name]oci.Digest{}
 	for _, s := range steps {
@@ -105,7 +105,7 @@ func SeeBackups(verb string, steps []Step, held Inventory) {
 	}
 }
 
-// fail makes the step a Broken one.
+// fail makes the step Broken because of err.
 func (s *Step) fail(err error) {
 	s.Action, s.Backup, s.Problem = Broken, "", ProblemOf(err)
 }

@@ -14,52 +14,56 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Selection says which repositories and tags take part. The zero Selection takes all.
-// Each rule that is given is one stage, and what a stage drops no later one sees.
+// Selection says which repositories and tags to copy. The zero Selection keeps all. Each rule that is
+// given is one stage. The stages apply one after another: a stage sees only what the stages before it
+// kept. [Words] has the same rules as text.
 type Selection struct {
-	// Repositories, by their path without the host: letters, ignore, include, exclude.
-	Repository          string   // only this one, if it is there; the other rules about repositories do not count
-	Letters             Letters  // by first letter
-	Ignore              Patterns // acr_transfer's word for exclude
-	IncludeRepositories Patterns // none is all
-	ExcludeRepositories Patterns
-	MaxRepositories     int // applied by Limit alone; 0 is no limit
+	// Rules about repositories, by their path without the host. The stages are letters, ignore,
+	// include and exclude, in this order.
+	Repository          string   // only this repository, if it exists; the other rules about repositories are ignored
+	Letters             Letters  // repositories by their first letter
+	Ignore              Patterns // repositories to drop; acr_transfer.py's name for ExcludeRepositories
+	IncludeRepositories Patterns // repositories to keep; empty keeps all
+	ExcludeRepositories Patterns // repositories to drop
+	MaxRepositories     int      // the maximum number of repositories; only Limit applies it; 0 means no limit
 
-	// Tags: include, exclude, versions, in-use, newer-than, latest, min-tags.
-	IncludeTags Patterns // none is all
-	ExcludeTags Patterns
+	// Rules about tags. The stages are include, exclude, versions, in-use, newer-than, latest and
+	// min-tags, in this order.
+	IncludeTags Patterns  // tags to keep; empty keeps all
+	ExcludeTags Patterns  // tags to drop
 	Versions    Versions  // a range of versions
-	Running     *Running  // only what runs, of the repository whose tags these are; nil is no rule
-	Since       time.Time // tags last set before it are dropped, those without a time stay; zero drops none
-	Latest      int       // that many, the first in Order; 0 is all
-	Order       Order     // what Latest means; "" chooses for each repository
-	MinTags     int       // fewer in a repository is an error; 0 is no guard
+	Running     *Running  // the images of the repository that are in use; nil means no rule
+	Since       time.Time // drops tags that were last set before this time and keeps those without a time; zero drops none
+	Latest      int       // keeps this many tags, the first by Order; 0 keeps all
+	Order       Order     // the order for Latest; "" chooses an order for each repository
+	MinTags     int       // if fewer tags of a repository are kept, it is an error; 0 means no such check
 
-	// Untagged takes manifests too that no tag and no index names, where the registry lists
-	// them. Of the rules about tags only Since looks at them.
+	// Untagged also keeps manifests that no tag and no index points to, if the registry lists them. Of
+	// the rules about tags, only Since applies to them.
 	Untagged bool
 }
 
-// Words are a Selection as people write it.
+// Words holds the rules of a [Selection] in the form in which people write them. [Words.Selection]
+// parses them.
 type Words struct {
 	Repository          string
-	Letters             string   // as ParseLetters reads them
-	Ignore              []string // as ParseIgnore
-	IncludeRepositories []string // these and the next as ParsePatterns
-	ExcludeRepositories []string
+	Letters             string   // in the form of ParseLetters
+	Ignore              []string // in the form of ParseIgnore
+	IncludeRepositories []string // in the form of ParsePatterns
+	ExcludeRepositories []string // in the form of ParsePatterns
 	MaxRepositories     int
-	IncludeTags         []string
-	ExcludeTags         []string
-	Versions            string // as ParseVersions
-	NewerThan           string // as ParseAge; "" is no rule
+	IncludeTags         []string // in the form of ParsePatterns
+	ExcludeTags         []string // in the form of ParsePatterns
+	Versions            string   // in the form of ParseVersions
+	NewerThan           string   // in the form of ParseAge; "" means no rule
 	Latest              int
-	Order               string // as ParseOrder
+	Order               string // in the form of ParseOrder
 	MinTags             int
 	Untagged            bool
 }
 
-// Selection reads the words; now is what ages count from. The error is that of the first
-// word that is wrong, and Invalid.
+// Selection parses w. The age in NewerThan counts back from now. The error is [fault.Invalid] and is
+// about the first word that cannot be parsed.
 func (w Words) Selection(now time.Time) (Selection, error) {
 	s := Selection{Repository: w.Repository, MaxRepositories: w.MaxRepositories, Latest: w.Latest, MinTags: w.MinTags, Untagged: w.Untagged}
 	var errs [9]error
@@ -79,18 +83,31 @@ func (w Words) Selection(now time.Time) (Selection, error) {
 	return s, cmp.Or(errs[:]...)
 }
 
-// Order is what makes one tag later than another. Where it does not tell two tags apart
-// their names do, in natural order (rc10 after rc9).
+// Order says which of two tags is the later one, for Selection.Latest:
+//
+//   - [ByVersion]: the one with the higher version.
+//   - [ByTime]: the one that was set later.
+//   - [ByName]: the one whose name comes later.
+//
+// Tags that are equal by an Order are compared by name in natural order (rc10 comes after rc9).
+//
+// The Order "" means ByTime if every tag of the repository has a time, else ByVersion if at least one tag
+// is a version, else ByName.
 type Order string
 
 const (
-	ByVersion Order = "version" // the highest version, prereleases among them; what is none is dropped (see Versions)
-	ByTime    Order = "time"    // set last; tags without a time come after all that have one
-	ByName    Order = "name"    // natural order of names
-	// "" is ByTime where every tag has a time, else ByVersion where one at least is a version, else ByName.
+	// ByVersion puts the highest version first, including prereleases. Tags that are not versions are
+	// dropped; see [Versions].
+	ByVersion Order = "version"
+
+	// ByTime puts the tag that was set last first. Tags without a time come after all others.
+	ByTime Order = "time"
+
+	// ByName puts the last name in natural order first.
+	ByName Order = "name"
 )
 
-// ParseOrder reads "", "version", "time" or "name". The error is Invalid.
+// ParseOrder reads "", "version", "time" or "name". The error is [fault.Invalid].
 func ParseOrder(s string) (Order, error) {
 	if o := Order(s); slices.Contains([]Order{"", ByVersion, ByTime, ByName}, o) {
 		return o, nil
@@ -98,8 +115,9 @@ func ParseOrder(s string) (Order, error) {
 	return "", &fault.Fault{Kind: fault.Invalid, Op: "read order", Name: shown(s), Err: fmt.Errorf("not one of version, time, name")}
 }
 
-// ParseAge reads a positive age: whole days "90d", weeks "2w", or what
-// time.ParseDuration reads, as "36h". The caller takes it off its clock for Since. The error is Invalid.
+// ParseAge reads a positive age: whole days such as "90d", whole weeks such as "2w", or a duration that
+// [time.ParseDuration] reads, such as "36h". Subtract it from the current time to get a Selection.Since.
+// The error is [fault.Invalid].
 func ParseAge(s string) (time.Duration, error) {
 	const day = 24 * time.Hour
 	age, err := time.ParseDuration(s)
@@ -121,9 +139,9 @@ func ParseAge(s string) (time.Duration, error) {
 	return age, nil
 }
 
-// Repositories returns those of all that take part, in the order of their names, each
-// once. The error is TooLarge: an expression took longer than its limit; the explanation
-// then ends there.
+// Repositories returns the repositories of all that s keeps, in the order of their names, each once. The
+// error is [fault.TooLarge]: a regular expression took longer than its limit. The explanation then ends
+// at that stage.
 func (s Selection) Repositories(all []string) (kept []string, why Explain, err error) {
 	sv := newSieve("repositories", slices.Compact(slices.Sorted(slices.Values(all))), func(name string) string { return name })
 	if s.Repository != "" {
@@ -150,8 +168,8 @@ func (s Selection) Repositories(all []string) (kept []string, why Explain, err e
 	return sv.left, sv.Explain, sv.err
 }
 
-// Limit returns the first MaxRepositories, by name, of the repositories in which something is
-// to be done: acr_transfer counts only those.
+// Limit returns the first s.MaxRepositories of needing, by name. needing holds only the repositories in
+// which something is to be done, because acr_transfer.py counts only those.
 func (s Selection) Limit(needing []string) (kept []string, why Explain) {
 	sv := newSieve("repositories", slices.Compact(slices.Sorted(slices.Values(needing))), func(name string) string { return name })
 	if s.MaxRepositories > 0 {
@@ -164,22 +182,26 @@ func (s Selection) Limit(needing []string) (kept []string, why Explain) {
 	return sv.left, sv.Explain
 }
 
-// NeedsTimes reports whether Tags can only be exact when tags carry times. A caller whose
-// listing has none looks them up for the Candidates first.
+// NeedsTimes reports whether [Selection.Tags] needs the times of tags. A caller whose listing has no
+// times must look them up before, for the tags that [Selection.Candidates] returns.
 func (s Selection) NeedsTimes() bool {
 	return !s.Since.IsZero() || s.Latest > 0 && s.Order == ByTime
 }
 
-// Candidates is Tags up to the rules that look at times or count tags.
+// Candidates returns the tags that are kept by the rules before newer-than: the rules that use neither
+// times nor the number of tags. The results are those of [Selection.Tags].
 func (s Selection) Candidates(repository string, tags []oci.Listed) (kept []oci.Listed, why Explain, err error) {
 	sv := s.byName(repository, tags)
 	return sv.left, sv.Explain, sv.err
 }
 
-// Tags returns the tags of one repository that take part, in the order of their names. A tag's time
-// is its Updated, or its Created where that is zero. A tag that is listed twice counts once:
-// as it was set last. The error is TooLarge (an expression took longer than its limit), Invalid
-// (Order is unknown) or Refused: fewer than MinTags are left. The explanation is there all the same.
+// Tags returns the tags of one repository that s keeps, in the order of their names. The time of a tag is
+// its Updated or, if that is zero, its Created. If a tag is listed twice, the entry that was set last
+// counts.
+//
+// The error is [fault.TooLarge] if a regular expression took longer than its limit, [fault.Invalid] if
+// s.Order is not known, and [fault.Refused] if fewer than s.MinTags tags are kept. Tags returns the
+// explanation also with an error.
 func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed, why Explain, err error) {
 	if _, err := ParseOrder(string(s.Order)); err != nil {
 		return nil, newSieve(repository, nil, func(t oci.Listed) string { return t.Tag }).Explain, err
@@ -199,8 +221,8 @@ func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed
 	return sv.left, sv.Explain, sv.err
 }
 
-// Loose returns those manifests of a repository that no tag names which take part, in the
-// order of their digests. Of the rules about tags only Since looks at them.
+// Loose returns the manifests that s keeps among all, which are manifests of one repository without a tag.
+// They are in the order of their digests. Of the rules about tags, only Since applies to them.
 func (s Selection) Loose(repository string, all []oci.Listed) (kept []oci.Listed, why Explain) {
 	digest := func(t oci.Listed) string { return string(t.Descriptor.Digest) }
 	sorted := slices.SortedFunc(slices.Values(all), func(a, b oci.Listed) int { return cmp.Compare(digest(a), digest(b)) })
@@ -226,8 +248,8 @@ func (s Selection) byName(repository string, tags []oci.Listed) *sieve[oci.Liste
 	return sv
 }
 
-// once leaves of each tag the entry that was set last. Listings that are read in pages
-// while tags move tell some of them twice.
+// once returns tags with one entry for each tag: the one that was set last. A listing that is read in
+// pages can contain a tag twice, if tags are set meanwhile.
 func once(tags []oci.Listed) []oci.Listed {
 	sorted := slices.Clone(tags)
 	slices.SortFunc(sorted, func(a, b oci.Listed) int {
@@ -247,7 +269,7 @@ func setAt(t oci.Listed) time.Time {
 func (s Selection) isNew(t oci.Listed) (bool, string, error) {
 	at := setAt(t)
 	if at.IsZero() {
-		// Leaving it out could lose it; taking it along costs a copy at most.
+		// Dropping it could lose an image; keeping it costs at most one unnecessary copy.
 		return true, "newer-than: no time is known, so it stays", nil
 	}
 	return !at.Before(s.Since), fmt.Sprintf("newer-than %s: set %s", date(s.Since), date(at)), nil
@@ -255,7 +277,7 @@ func (s Selection) isNew(t oci.Listed) (bool, string, error) {
 
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// latest leaves the first tags in the order.
+// latest keeps the first s.Latest tags in the order.
 func (s Selection) latest(sv *sieve[oci.Listed]) {
 	order := s.Order
 	if order == "" && !slices.ContainsFunc(sv.left, func(t oci.Listed) bool { return setAt(t).IsZero() }) {
@@ -281,7 +303,7 @@ func (s Selection) latest(sv *sieve[oci.Listed]) {
 	})
 }
 
-// versionsOf reads the tags that are versions.
+// versionsOf returns the versions of the tags that are versions, by tag.
 func versionsOf(tags []oci.Listed) map[string]*semver.Version {
 	out := map[string]*semver.Version{}
 	for _, t := range tags {
@@ -292,7 +314,8 @@ func versionsOf(tags []oci.Listed) map[string]*semver.Version {
 	return out
 }
 
-// places numbers the tags from the latest, which is 1. By version, what is none has no place.
+// places numbers the tags from the latest one, which has place 1. In the order ByVersion, a tag that is
+// not a version has no place.
 func places(order Order, tags []oci.Listed, versions map[string]*semver.Version) map[string]int {
 	ordered := make([]*oci.Listed, 0, len(tags))
 	for i := range tags {
