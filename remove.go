@@ -10,7 +10,9 @@ import (
 
 // RemoveRequest asks to remove a tag or a manifest from a repository.
 type RemoveRequest struct {
-	Image string            // "HOST/REPO:TAG"; with RemoveManifest also "HOST/REPO@DIGEST". A missing tag never means "latest"
+	// Image is "HOST/REPO:TAG"; with RemoveManifest also "HOST/REPO@DIGEST". A missing tag never means
+	// "latest".
+	Image string
 	What  RemoveWhat        // "" means RemoveTag
 	Login *credential.Login // nil means Config.Logins
 }

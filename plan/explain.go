@@ -23,10 +23,12 @@ type Stage struct {
 
 // Verdict says whether one name is kept, and why.
 type Verdict struct {
-	Name  string `json:"name"`
-	Kept  bool   `json:"kept"`
-	Stage string `json:"stage,omitempty"` // the stage that dropped the name, or the last one that kept it; "" if there are no rules
-	Rule  string `json:"rule"`            // the reason in words: `ignore "old/*"`
+	Name string `json:"name"`
+	Kept bool   `json:"kept"`
+	// Stage is the stage that dropped the name, or the last one that kept it; "" if there are no
+	// rules.
+	Stage string `json:"stage,omitempty"`
+	Rule  string `json:"rule"` // the reason in words: `ignore "old/*"`
 }
 
 // String returns one line for the stages, then one for each name and one for each warning:

@@ -112,17 +112,23 @@ const (
 
 // Step is one line of a plan: what to do with one target name.
 type Step struct {
-	Action    Action     `json:"action"`
-	From      ref.Name   `json:"from,omitzero"`       // the source, with its digest unless the step is Broken; with the tag that was requested, if any
+	Action Action `json:"action"`
+	// From is the source. It has the digest, unless the step is Broken, and the tag that was
+	// requested, if any.
+	From      ref.Name   `json:"from,omitzero"`
 	To        ref.Name   `json:"to,omitzero"`         // the target; without a tag, the content is copied by digest
 	MediaType string     `json:"mediaType,omitempty"` // of the manifest or index
 	Size      int64      `json:"size"`                // bytes of the manifest or index itself
 	Replaces  oci.Digest `json:"replaces,omitempty"`  // what To pointed to when the plan was made
-	Backup    string     `json:"backup,omitempty"`    // the tag, in the repository of To, that keeps Replaces; it is set before To. "" means none
-	Locks     oci.Locks  `json:"locks,omitzero"`      // what to lock on To after it is set: the locks that the source has and To does not have
-	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
-	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
-	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken
+	// Backup is the tag, in the repository of To, that keeps Replaces. It is set before To. "" means
+	// none.
+	Backup string `json:"backup,omitempty"`
+	// Locks is what to lock on To after it is set: the locks that the source has and To does not
+	// have.
+	Locks     oci.Locks `json:"locks,omitzero"`
+	Overwrite Overwrite `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
+	Asked     string    `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
+	Problem   *Problem  `json:"problem,omitempty"`   // why the step is Broken
 }
 
 // Problem is an error in the form that a plan stores.

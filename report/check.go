@@ -31,7 +31,9 @@ const (
 
 // Finding is the result of checking one thing.
 type Finding struct {
-	What   string     `json:"what"` // "reached", "login", "pull", "push", "tag", "lock", "quota", "ranges", "mount", "resume", "referrers"
+	// What is "reached", "login", "pull", "push", "tag", "lock", "quota", "ranges", "mount", "resume" or
+	// "referrers".
+	What   string     `json:"what"`
 	State  Severity   `json:"state"`
 	Text   string     `json:"text"`             // what was found, for a person
 	Remedy string     `json:"remedy,omitempty"` // what to do about it, for a person

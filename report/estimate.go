@@ -22,10 +22,12 @@ type Estimate struct {
 	Bytes   int64 `json:"bytes"`      // size of the blobs to send
 	Saved   int64 `json:"bytesSaved"` // size of the blobs that are present or mounted
 
-	Registries map[string]RegistryEstimate `json:"registries"`        // by host
-	Time       time.Duration               `json:"timeNanoseconds"`   // how long the plan would take
-	Rate       int64                       `json:"bytesPerSecond"`    // the network speed that Time assumes
-	Unknown    []string                    `json:"unknown,omitempty"` // what could not be read, with the reason; at most MaxRetags. It is not counted above
+	Registries map[string]RegistryEstimate `json:"registries"`      // by host
+	Time       time.Duration               `json:"timeNanoseconds"` // how long the plan would take
+	Rate       int64                       `json:"bytesPerSecond"`  // the network speed that Time assumes
+	// Unknown names what could not be read, with the reason, and has at most MaxRetags entries. They
+	// are not counted above.
+	Unknown []string `json:"unknown,omitempty"`
 }
 
 // RegistryEstimate is the number of requests and bytes for one registry.

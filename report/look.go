@@ -11,16 +11,20 @@ import (
 
 // Image is the answer of Dray.Inspect: what one name points to.
 type Image struct {
-	Name        ref.Name          `json:"name"`
-	Digest      oci.Digest        `json:"digest"`
-	MediaType   string            `json:"mediaType"`           // of the manifest or index
-	Size        int64             `json:"size"`                // bytes of the manifest or index itself
-	Total       int64             `json:"totalSize"`           // bytes of all distinct content of the image, including the manifest or index
-	Platforms   []Variant         `json:"platforms,omitempty"` // the children of an index, in its order; one entry for a single image
-	Subject     oci.Digest        `json:"subject,omitempty"`   // the manifest that this one refers to
+	Name      ref.Name   `json:"name"`
+	Digest    oci.Digest `json:"digest"`
+	MediaType string     `json:"mediaType"` // of the manifest or index
+	Size      int64      `json:"size"`      // bytes of the manifest or index itself
+	// Total is the size in bytes of all distinct content of the image, including the manifest or
+	// index.
+	Total int64 `json:"totalSize"`
+	// Platforms are the children of an index, in its order. A single image has one entry.
+	Platforms   []Variant         `json:"platforms,omitempty"`
+	Subject     oci.Digest        `json:"subject,omitempty"` // the manifest that this one refers to
 	Artifact    string            `json:"artifactType,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	Foreign     []oci.Descriptor  `json:"foreignLayers,omitempty"` // layers that are not copied, because their publisher keeps them
+	// Foreign are layers that are not copied, because their publisher keeps them.
+	Foreign []oci.Descriptor `json:"foreignLayers,omitempty"`
 }
 
 // Variant is one child of an index, or the image itself if it is not an index.

@@ -11,12 +11,13 @@ import (
 // Report is the answer of Dray.Apply: what it did, step by step, in the plan's order. Its JSON form is
 // what every command prints with --output json.
 type Report struct {
-	Verb    string             `json:"verb"`            // "import", "copy", "tag", "batch"
-	Steps   []Step             `json:"steps"`           // one for each step of the plan
-	Traffic map[string]Traffic `json:"traffic"`         // by registry host, including the planning
-	Pulls   map[string]Pulls   `json:"pulls,omitempty"` // by registry host, for registries that count pulls: docker.io
-	Notes   []string           `json:"notes,omitempty"` // what a person should know
-	Took    time.Duration      `json:"tookNanoseconds"`
+	Verb    string             `json:"verb"`    // "import", "copy", "tag", "batch"
+	Steps   []Step             `json:"steps"`   // one for each step of the plan
+	Traffic map[string]Traffic `json:"traffic"` // by registry host, including the planning
+	// Pulls is by registry host, for registries that count pulls: docker.io.
+	Pulls map[string]Pulls `json:"pulls,omitempty"`
+	Notes []string         `json:"notes,omitempty"` // what a person should know
+	Took  time.Duration    `json:"tookNanoseconds"`
 }
 
 // State says how a step ended:
@@ -48,8 +49,10 @@ type Step struct {
 	Blobs oci.Blobs `json:"blobs"` // counted once for each target repository, at its first step
 	Err   error     `json:"-"`     // why the step failed; nil unless State is Failed
 
-	Took   time.Duration `json:"tookNanoseconds,omitempty"` // how long copying its image took; the same for all names of the image
-	Healed bool          `json:"healed,omitempty"`          // the name was up to date, but content was missing and was sent
+	// Took is how long copying the image took. It is the same for all names of the image.
+	Took time.Duration `json:"tookNanoseconds,omitempty"`
+	// Healed means that the name was up to date, but content was missing and was sent.
+	Healed bool `json:"healed,omitempty"`
 
 	Proven bool `json:"-"` // the target was asked for all content of the name and has it; now or in an earlier run
 	Lacks  bool `json:"-"` // the target was asked for all content of the name and lacks some

@@ -37,22 +37,28 @@ type Repository struct {
 // transfer receives them.
 type Transfer struct {
 	Verb         string              `json:"verb"`
-	Repositories int                 `json:"repositories"`       // target repositories that were looked at
-	Actions      map[plan.Action]int `json:"actions"`            // planned steps by action
-	States       map[State]int       `json:"states,omitempty"`   // steps by how they ended; empty for a plan
-	Retagged     int                 `json:"retagged"`           // steps that move a name from one digest to another
-	Locked       int                 `json:"locked,omitempty"`   // names that were locked, or that the plan locks
-	Retags       []Retag             `json:"retags,omitempty"`   // the retagged names, at most MaxRetags
-	Healed       int                 `json:"healed,omitempty"`   // steps whose name was up to date and whose missing content was sent; see TransferRequest.Heal
-	Unproven     int                 `json:"unproven,omitempty"` // steps whose name was up to date and whose content was never verified, as far as dray knows
-	Untagged     int                 `json:"untagged,omitempty"` // steps without a tag, which copy content by digest
-	InUse        *InUse              `json:"inUse,omitempty"`    // nil unless the request names images in use
-	Blobs        oci.Blobs           `json:"blobs,omitzero"`     // of all images
-	Traffic      map[string]Traffic  `json:"traffic"`            // by registry host, including the planning
-	Pulls        map[string]Pulls    `json:"pulls,omitempty"`    // by registry host, for registries that count pulls: docker.io
-	Notes        []string            `json:"notes,omitempty"`    // what a person should know
-	Took         time.Duration       `json:"tookNanoseconds"`
-	Err          error               `json:"-"` // the error of the first step that failed; the transfer continued after it
+	Repositories int                 `json:"repositories"`     // target repositories that were looked at
+	Actions      map[plan.Action]int `json:"actions"`          // planned steps by action
+	States       map[State]int       `json:"states,omitempty"` // steps by how they ended; empty for a plan
+	Retagged     int                 `json:"retagged"`         // steps that move a name from one digest to another
+	Locked       int                 `json:"locked,omitempty"` // names that were locked, or that the plan locks
+	Retags       []Retag             `json:"retags,omitempty"` // the retagged names, at most MaxRetags
+	// Healed counts steps whose name was up to date and whose missing content was sent; see
+	// TransferRequest.Heal.
+	Healed int `json:"healed,omitempty"`
+	// Unproven counts steps whose name was up to date and whose content was never verified, as far as
+	// dray knows.
+	Unproven int                `json:"unproven,omitempty"`
+	Untagged int                `json:"untagged,omitempty"` // steps without a tag, which copy content by digest
+	InUse    *InUse             `json:"inUse,omitempty"`    // nil unless the request names images in use
+	Blobs    oci.Blobs          `json:"blobs,omitzero"`     // of all images
+	Traffic  map[string]Traffic `json:"traffic"`            // by registry host, including the planning
+	// Pulls is by registry host, for registries that count pulls: docker.io.
+	Pulls map[string]Pulls `json:"pulls,omitempty"`
+	Notes []string         `json:"notes,omitempty"` // what a person should know
+	Took  time.Duration    `json:"tookNanoseconds"`
+	// Err is the error of the first step that failed; the transfer continued after it.
+	Err error `json:"-"`
 }
 
 // MaxRetags is how many retagged names a [Transfer] lists. It counts all of them, and all are among the

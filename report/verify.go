@@ -116,27 +116,31 @@ func (e *Comparison) UnmarshalJSON(raw []byte) error {
 
 // Receipt is the answer of Dray.Verify: what it found, for the record.
 type Receipt struct {
-	Format       int                `json:"format"`         // version of this form: 1
-	Tool         string             `json:"tool,omitempty"` // the program that verified, with its version
-	By           string             `json:"by,omitempty"`   // the person or account that asked for it
-	When         time.Time          `json:"when"`
-	Sources      []string           `json:"sources"`
-	Target       string             `json:"target"`
-	Depth        Depth              `json:"depth"`
-	Sample       int                `json:"sample,omitempty"`   // how many of 100 blobs were read; 0 means all
-	Repositories int                `json:"repositories"`       // target repositories
-	Names        int                `json:"names"`              // names that were compared
-	Matches      map[Match]int      `json:"matches"`            // names by how they compare
-	Extra        int                `json:"extra"`              // tags that only the targets have; they are not counted as troubles
-	InUse        *InUse             `json:"inUse,omitempty"`    // nil unless the request names images in use
-	Healed       int                `json:"healed,omitempty"`   // names that were repaired; they are counted as Same too
-	Looked       Looked             `json:"looked"`             // what was checked at the targets
-	Digest       oci.Digest         `json:"digest"`             // of a line "TO SOURCE MATCH\n" for each name, in order
-	Troubles     []Comparison       `json:"troubles,omitempty"` // the names that are not the Same, at most MaxTroubles
-	Traffic      map[string]Traffic `json:"traffic"`            // by registry host
-	Pulls        map[string]Pulls   `json:"pulls,omitempty"`    // by registry host, for registries that count pulls
-	Notes        []string           `json:"notes,omitempty"`    // what a person should know
-	Took         time.Duration      `json:"tookNanoseconds"`
+	Format       int           `json:"format"`         // version of this form: 1
+	Tool         string        `json:"tool,omitempty"` // the program that verified, with its version
+	By           string        `json:"by,omitempty"`   // the person or account that asked for it
+	When         time.Time     `json:"when"`
+	Sources      []string      `json:"sources"`
+	Target       string        `json:"target"`
+	Depth        Depth         `json:"depth"`
+	Sample       int           `json:"sample,omitempty"` // how many of 100 blobs were read; 0 means all
+	Repositories int           `json:"repositories"`     // target repositories
+	Names        int           `json:"names"`            // names that were compared
+	Matches      map[Match]int `json:"matches"`          // names by how they compare
+	// tags that only the targets have; they are not counted as troubles
+	Extra int    `json:"extra"`
+	InUse *InUse `json:"inUse,omitempty"` // nil unless the request names images in use
+	// names that were repaired; they are counted as Same too
+	Healed int    `json:"healed,omitempty"`
+	Looked Looked `json:"looked"` // what was checked at the targets
+	// of a line "TO SOURCE MATCH\n" for each name, in order
+	Digest oci.Digest `json:"digest"`
+	// the names that are not the Same, at most MaxTroubles
+	Troubles []Comparison       `json:"troubles,omitempty"`
+	Traffic  map[string]Traffic `json:"traffic"`         // by registry host
+	Pulls    map[string]Pulls   `json:"pulls,omitempty"` // by registry host, for registries that count pulls
+	Notes    []string           `json:"notes,omitempty"` // what a person should know
+	Took     time.Duration      `json:"tookNanoseconds"`
 }
 
 // Looked counts what was checked at the targets. Content counts once for each repository.
