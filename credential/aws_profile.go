@@ -11,11 +11,11 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// maxRoles is how many roles may stand on one another.
+// maxRoles is the maximum length of a chain of roles, in which each role is assumed with the one before.
 const maxRoles = 5
 
-// keys finds credentials; ok=false when nothing is configured. STS is asked in the machine's own
-// region, where it is known: that is the one which a closed network lets through.
+// keys finds AWS credentials. The result is false if nothing is configured. It asks STS in the region of the
+// machine, if that is known, because a closed network may allow only this region.
 func (a *aws) keys(ctx context.Context, region string) (awsKeys, bool, error) {
 	region = orElse(a.env("AWS_REGION"), orElse(a.env("AWS_DEFAULT_REGION"), region))
 	for _, source := range []func(context.Context, string) (awsKeys, bool, error){
@@ -27,10 +27,10 @@ func (a *aws) keys(ctx context.Context, region string) (awsKeys, bool, error) {
 	return awsKeys{}, false, nil
 }
 
-// profiles are the settings of AWS's files by profile.
+// profiles holds the settings of the AWS files, by profile.
 type profiles map[string]map[string]string
 
-// fromProfile uses the profile that is meant; one that nobody named may be missing.
+// fromProfile uses the profile that a variable names, or else "default". Only the latter may be missing.
 func (a *aws) fromProfile(ctx context.Context, region string) (awsKeys, bool, error) {
 	name := orElse(a.env("AWS_PROFILE"), a.env("AWS_DEFAULT_PROFILE"))
 	all, err := a.profiles()
@@ -80,11 +80,11 @@ func (a *aws) profile(ctx context.Context, all profiles, name, region string, de
 	return awsKeys{}, false, nil
 }
 
-// base finds the identity that may take on name's role.
+// base finds the identity with which the role of the profile name is assumed.
 func (a *aws) base(ctx context.Context, all profiles, name string, p map[string]string, region string, depth int) (k awsKeys, err error) {
 	var ok bool
 	switch from := p["source_profile"]; {
-	case from == name: // its own keys
+	case from == name: // the keys of the profile itself
 		plain := maps.Clone(p)
 		delete(plain, "role_arn")
 		k, ok, err = a.profile(ctx, profiles{name: plain}, name, region, depth+1)
@@ -103,7 +103,7 @@ func (a *aws) base(ctx context.Context, all profiles, name string, p map[string]
 	return k, err
 }
 
-// profiles reads both files; what the credentials file says goes before the other.
+// profiles reads both files. The credentials file takes precedence over the config file.
 func (a *aws) profiles() (profiles, error) {
 	all := profiles{}
 	for _, f := range []struct{ variable, name, prefix string }{
@@ -127,8 +127,8 @@ func (a *aws) profiles() (profiles, error) {
 	return all, nil
 }
 
-// read takes sections and "key = value" lines, and leaves aside what it does not know: nested
-// settings, other kinds of sections. A profile in the config file has a prefix, but for "default".
+// read reads sections and "key = value" lines. It ignores nested settings and other kinds of sections. In the
+// config file, the name of a section has a prefix, except for "default".
 func (all profiles) read(text, prefix string) {
 	var section map[string]string
 	for line := range strings.Lines(text) {

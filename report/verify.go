@@ -127,15 +127,15 @@ type Receipt struct {
 	Repositories int           `json:"repositories"`     // target repositories
 	Names        int           `json:"names"`            // names that were compared
 	Matches      map[Match]int `json:"matches"`          // names by how they compare
-	// tags that only the targets have; they are not counted as troubles
+	// Extra counts tags that only the targets have. They are not counted as troubles.
 	Extra int    `json:"extra"`
 	InUse *InUse `json:"inUse,omitempty"` // nil unless the request names images in use
-	// names that were repaired; they are counted as Same too
+	// Healed counts names that were repaired. They are counted as Same too.
 	Healed int    `json:"healed,omitempty"`
 	Looked Looked `json:"looked"` // what was checked at the targets
-	// of a line "TO SOURCE MATCH\n" for each name, in order
+	// Digest is that of a line "TO SOURCE MATCH\n" for each name, in order.
 	Digest oci.Digest `json:"digest"`
-	// the names that are not the Same, at most MaxTroubles
+	// Troubles are the names that are not the Same, at most MaxTroubles.
 	Troubles []Comparison       `json:"troubles,omitempty"`
 	Traffic  map[string]Traffic `json:"traffic"`         // by registry host
 	Pulls    map[string]Pulls   `json:"pulls,omitempty"` // by registry host, for registries that count pulls
