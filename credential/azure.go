@@ -16,7 +16,7 @@ import (
 //  3. managed identity: $IDENTITY_ENDPOINT with $IDENTITY_HEADER (App Service, Container Apps),
 //     $MSI_ENDPOINT (older App Service, Cloud Shell), or the metadata service of virtual machines;
 //     $AZURE_CLIENT_ID selects one of several identities;
-//  4. the az command, where it is on PATH and logged in.
+//  4. the az command, if it is on PATH and logged in.
 //
 // $AZURE_AUTHORITY_HOST names the Entra endpoint for 1 and 2. If it is not set, the endpoint is that of the cloud
 // to which the host belongs, and for Hosts that of the public cloud.
