@@ -195,15 +195,15 @@ func (d *Dray) AsksForLogin(host string) bool { return d.base.Remote.Asks(host) 
 func (c *Config) check() error {
 	l := c.Limits
 	if slices.Min([]int{l.Images, l.Blobs, l.Connections, l.Retries}) < 0 || l.Stall < 0 || l.MaxWait < 0 || l.Ahead < 0 || l.Bandwidth < 0 {
-		return configFault("limits", fmt.Errorf("a negative limit; 0 takes the default"))
+		return configFault("limits", fmt.Errorf("a limit is negative; 0 means the default"))
 	}
 	for name := range c.Registries {
 		if name == "" || ref.LooksLikeHost(name) || strings.Contains(name, "/") {
-			return configFault("registry "+name, fmt.Errorf("a registry's name has no dot, colon or slash and is not localhost"))
+			return configFault("registry "+name, fmt.Errorf("the name of a registry cannot contain a dot, a colon or a slash, or be localhost"))
 		}
 	}
 	if _, known := c.Registries[c.Default]; c.Default != "" && !known && !ref.LooksLikeHost(c.Default) {
-		return configFault("default registry "+c.Default, fmt.Errorf("not one of the named registries"))
+		return configFault("default registry "+c.Default, fmt.Errorf("not a host and not one of the configured registries"))
 	}
 	return nil
 }

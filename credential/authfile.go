@@ -23,8 +23,8 @@ const maxFile = 4 << 20
 
 var (
 	errNotObject = errors.New("not a JSON object")
-	errTwice     = errors.New("a key stands in it twice")
-	errTrailing  = errors.New("something follows the JSON object")
+	errTwice     = errors.New("a key occurs twice")
+	errTrailing  = errors.New("there is text after the JSON object")
 	errBadAuth   = errors.New(`"auth" is not the base64 of USER:PASSWORD`)
 )
 
@@ -124,10 +124,10 @@ func parseAuthFile(data []byte) (authFile, error) {
 		}
 	}
 	if raw := f.all.get("credHelpers"); raw != nil && json.Unmarshal(raw, &f.helpers) != nil {
-		return authFile{}, errors.New(`"credHelpers": not an object of texts`)
+		return authFile{}, errors.New(`"credHelpers": not an object of strings`)
 	}
 	if raw := f.all.get("credsStore"); raw != nil && json.Unmarshal(raw, &f.store) != nil {
-		return authFile{}, errors.New(`"credsStore": not a text`)
+		return authFile{}, errors.New(`"credsStore": not a string`)
 	}
 	return f, nil
 }
@@ -144,7 +144,7 @@ func readAuthFile(path string) (authFile, error) {
 	}
 	if err != nil {
 		return authFile{}, &fault.Fault{Kind: fault.Invalid, Op: "read logins", Name: path,
-			Hint: "mend the file, or log in anew after moving it away", Err: err}
+			Hint: "correct the file, or move it away and log in again", Err: err}
 	}
 	return f, nil
 }
@@ -157,7 +157,7 @@ func readAtMost(path string, limit int64) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
-		err = errors.New("longer than 4 MiB")
+		err = errors.New("the file is longer than 4 MiB")
 	}
 	return data, err
 }
@@ -189,7 +189,7 @@ func (f authFile) login(repo ref.Repo) (Login, bool, error) {
 	}
 	l, err := decodeEntry(f.auths.get(k))
 	if err != nil {
-		return Login{}, false, errors.New("login of " + strings.TrimSuffix(repo.Host+"/"+pathOfKey(k), "/") + ": " + err.Error())
+		return Login{}, false, errors.New("login for " + strings.TrimSuffix(repo.Host+"/"+pathOfKey(k), "/") + ": " + err.Error())
 	}
 	return l, true, nil
 }

@@ -28,8 +28,8 @@ const (
 var containerHosts = []string{"169.254.170.2", "169.254.170.23", "fd00:ec2::23"}
 
 var (
-	errHost = errors.New("plain http only to loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23")
-	errKeys = errors.New("its answer holds no keys")
+	errHost = errors.New("plain http is allowed only for loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23")
+	errKeys = errors.New("its answer contains no keys")
 )
 
 // aws finds AWS credentials on a machine, like the tools of AWS.
@@ -39,7 +39,7 @@ type aws struct{ *machine }
 func (a *aws) signed(ctx context.Context, keys awsKeys, q question, region, service string) (reply, error) {
 	u, err := endpoint(q.url)
 	if err == nil && (strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
-		err = errors.New("an AWS endpoint here has neither path nor query")
+		err = errors.New("an AWS endpoint cannot have a path or a query")
 	}
 	if err != nil {
 		return reply{}, q.fail(fault.Invalid, err)

@@ -42,14 +42,14 @@ func (a *aws) fromProfile(ctx context.Context, region string) (awsKeys, bool, er
 	}
 	k, ok, err := a.profile(ctx, all, orElse(name, "default"), region, 0)
 	if !ok && err == nil && name != "" {
-		err = badProfile(name, "the profile has no credentials that are understood")
+		err = badProfile(name, "the profile has no credentials that dray supports")
 	}
 	return k, ok, err
 }
 
 func badProfile(name, why string) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "use", Name: "aws profile " + name,
-		Hint: "aws ecr get-login-password | dray login -u AWS --password-stdin HOST", Err: errors.New(why)}
+		Hint: "run aws ecr get-login-password | dray login -u AWS --password-stdin HOST", Err: errors.New(why)}
 }
 
 func (a *aws) profile(ctx context.Context, all profiles, name, region string, depth int) (awsKeys, bool, error) {
@@ -59,11 +59,11 @@ func (a *aws) profile(ctx context.Context, all profiles, name, region string, de
 	hasOwn := own.id != "" && !own.secret.IsZero()
 	switch {
 	case depth >= maxRoles:
-		return awsKeys{}, false, badProfile(name, "more than 5 roles stand on one another")
+		return awsKeys{}, false, badProfile(name, "it is a chain of more than 5 roles")
 	case role != "" && p["web_identity_token_file"] != "":
 		return a.webIdentity(ctx, who, p["web_identity_token_file"], role, p["role_session_name"], region)
 	case role != "" && p["mfa_serial"] != "":
-		return awsKeys{}, false, badProfile(name, "the role wants a code (mfa_serial), and nobody is asked for one")
+		return awsKeys{}, false, badProfile(name, "the role requires a code (mfa_serial), which dray cannot ask for")
 	case role != "" && (p["source_profile"] != "" || p["credential_source"] != ""):
 		base, err := a.base(ctx, all, name, p, region, depth)
 		if err != nil {
@@ -75,7 +75,7 @@ func (a *aws) profile(ctx context.Context, all profiles, name, region string, de
 	case p["credential_process"] != "":
 		return a.process(ctx, who, p["credential_process"])
 	case p["sso_session"] != "" || p["sso_start_url"] != "":
-		return awsKeys{}, false, badProfile(name, "logins by SSO are not understood")
+		return awsKeys{}, false, badProfile(name, "logins by SSO are not supported")
 	}
 	return awsKeys{}, false, nil
 }
@@ -98,7 +98,7 @@ func (a *aws) base(ctx context.Context, all profiles, name string, p map[string]
 		k, ok, err = a.fromEC2(ctx, region)
 	}
 	if err == nil && !ok {
-		err = badProfile(name, "no credentials where source_profile or credential_source points")
+		err = badProfile(name, "source_profile or credential_source has no credentials")
 	}
 	return k, err
 }

@@ -19,7 +19,7 @@ import (
 // assertionType says that a client authenticates itself with a JWT (RFC 7523 §2.2).
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-var errHalf = errors.New("AZURE_FEDERATED_TOKEN_FILE is set, and AZURE_CLIENT_ID or AZURE_TENANT_ID is not")
+var errHalf = errors.New("AZURE_FEDERATED_TOKEN_FILE is set, but AZURE_CLIENT_ID or AZURE_TENANT_ID is not")
 
 // principal uses the service principal in the environment, with its secret or its certificate.
 func (z *azure) principal(ctx context.Context, c azureCloud, audience string) found {
@@ -51,7 +51,7 @@ func (z *azure) workload(ctx context.Context, c azureCloud, audience string) fou
 	}
 	who := "azure workload identity client " + short(id)
 	if id == "" || tenant == "" {
-		return found{err: &fault.Fault{Kind: fault.Invalid, Op: "use", Name: strings.TrimSuffix(who, " client "), Hint: "set all three or none", Err: errHalf}}
+		return found{err: &fault.Fault{Kind: fault.Invalid, Op: "use", Name: strings.TrimSuffix(who, " client "), Hint: "set all three variables or none of them", Err: errHalf}}
 	}
 	proof, err := secretFile(who, path)
 	if err != nil {
@@ -80,7 +80,7 @@ func (z *azure) credentials(ctx context.Context, who, at, id, audience string, f
 func certificateProof(who, path, audience, id string, now time.Time) (string, error) {
 	no := func(kind fault.Kind, err error) error {
 		return &fault.Fault{Kind: kind, Op: "read the certificate " + path + " for", Name: who,
-			Hint: "give PEM with certificate and key, not PKCS #12", Err: err}
+			Hint: "use a PEM file with the certificate and the key, not PKCS #12", Err: err}
 	}
 	data, err := readAtMost(path, maxFile)
 	if err != nil {
@@ -118,7 +118,7 @@ func (z *azure) command(ctx context.Context, audience string) found {
 	case fault.Is(err, fault.Denied) && strings.Contains(said, "az login") && !strings.Contains(said, "AADSTS"):
 		return found{}
 	case fault.Is(err, fault.Denied) && said != "":
-		return found{err: &fault.Fault{Kind: fault.Denied, Op: "ask", Name: who, Hint: "az login", Err: errors.New(said)}}
+		return found{err: &fault.Fault{Kind: fault.Denied, Op: "ask", Name: who, Hint: "run az login", Err: errors.New(said)}}
 	case err != nil:
 		return found{err: err}
 	}

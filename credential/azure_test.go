@@ -185,12 +185,12 @@ func TestCertificateFilesThatDoNotServeAreRefusedWithoutTheirText(t *testing.T) 
 	_, other, _ := keyPair(t)
 	keyAt := strings.Index(string(good), "-----BEGIN PRIVATE")
 	for what, tt := range map[string]struct{ text, want string }{
-		"no key":          {string(good[:keyAt]), "no RSA private key"},
+		"no key":          {string(good[:keyAt]), "no unencrypted RSA private key"},
 		"no certificate":  {string(good[keyAt:]), "no certificate"},
 		"a stranger's":    {string(other[:strings.Index(string(other), "-----BEGIN PRIVATE")]) + string(good[keyAt:]), "no certificate"},
 		"junk in the key": {"-----BEGIN PRIVATE KEY-----\n" + b64(canary) + "\n-----END PRIVATE KEY-----\n", "cannot be read"},
-		"encrypted":       {"-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: AES-128-CBC,00\n\n" + b64(canary) + "\n-----END RSA PRIVATE KEY-----\n", "no RSA private key"},
-		"PKCS #12":        {"\x30\x82" + canary, "no RSA private key"},
+		"encrypted":       {"-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: AES-128-CBC,00\n\n" + b64(canary) + "\n-----END RSA PRIVATE KEY-----\n", "no unencrypted RSA private key"},
+		"PKCS #12":        {"\x30\x82" + canary, "no unencrypted RSA private key"},
 	} {
 		s := newSky(t)
 		s.vars = azureVars("AZURE_CLIENT_CERTIFICATE_PATH", s.write("cert.pem", tt.text))

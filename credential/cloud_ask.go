@@ -29,13 +29,13 @@ const (
 	maxReason = 300              // maximum number of runes of an answer that an error repeats
 	// briefLife is how long a token is used if its lifetime is not known.
 	briefLife = 5 * time.Minute
-	usualHint = "mend this source, or log in to the registry: such a login goes before"
+	usualHint = "correct this source, or log in to the registry: an explicit login takes precedence"
 )
 
 var (
-	errPlain    = errors.New("plain http only to loopback and link-local addresses; anything else takes https")
+	errPlain    = errors.New("plain http is allowed only for loopback and link-local addresses; use https")
 	errNotURL   = errors.New("not an http or https URL")
-	errNoAnswer = errors.New("its answer is not the JSON that is documented")
+	errNoAnswer = errors.New("its answer is not the documented JSON")
 )
 
 // question is one request to a cloud.
@@ -101,7 +101,7 @@ func (m *machine) ask(ctx context.Context, q question) (reply, error) {
 	u, err := endpoint(q.url)
 	for k, v := range q.header {
 		if strings.ContainsAny(v, "\r\n\x00") {
-			err = fmt.Errorf("the value for %s has a line break in it", k)
+			err = fmt.Errorf("the value of %s contains a line break", k)
 		}
 	}
 	if err != nil {
@@ -301,7 +301,7 @@ type tokenAnswer struct {
 // from the token itself.
 func (q question) token(a tokenAnswer) (token, error) {
 	if a.Token == "" || strings.ContainsAny(a.Token, " \r\n\x00") {
-		return token{}, q.fail(fault.Denied, errors.New("its answer holds no token"))
+		return token{}, q.fail(fault.Denied, errors.New("its answer contains no token"))
 	}
 	t := token{a.Token, time.Now().Add(briefLife)}
 	if n, ok := number(a.In); ok {

@@ -353,9 +353,9 @@ func TestNoRedirectIsFollowedAndNoLongAnswerRead(t *testing.T) {
 		"unavailable: its answer is longer than 1 MiB": func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, `{"access_token": "`+strings.Repeat("a", 1<<20)+`"}`)
 		},
-		"denied: its answer is not the JSON that is documented": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>"+canary) },
-		"denied: its answer holds no token":                     func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") },
-		"denied: HTTP 403":                                      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403); io.WriteString(w, "<html>"+canary) },
+		"denied: its answer is not the documented JSON": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>"+canary) },
+		"denied: its answer contains no token":          func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") },
+		"denied: HTTP 403":                              func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403); io.WriteString(w, "<html>"+canary) },
 	} {
 		s.at["https://login.microsoftonline.com"] = want
 		kind := fault.Kind(strings.Split(answer, ":")[0])

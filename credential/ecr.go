@@ -112,7 +112,7 @@ func (a *aws) password(ctx context.Context, at ecrAPI) found {
 	plain, err := base64.StdEncoding.DecodeString(grants[0].Token)
 	user, password, ok := strings.Cut(string(plain), ":")
 	if err != nil || !ok || user == "" || password == "" {
-		return found{err: q.fail(fault.Denied, errors.New("its answer holds no token"))}
+		return found{err: q.fail(fault.Denied, errors.New("its answer contains no token"))}
 	}
 	ends := time.Now().Add(ecrSpare + briefLife)
 	if n, ok := number(grants[0].Ends); ok {

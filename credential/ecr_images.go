@@ -44,7 +44,7 @@ const (
 	imagePages   = 10_000 // maximum number of pages of one repository
 )
 
-const describeHint = "these AWS credentials need ecr:DescribeImages"
+const describeHint = "give these AWS credentials the right ecr:DescribeImages"
 
 // Lists reports whether [ECRRepositories.Images] can list the repositories of host: host is a private registry of
 // ECR under its own name. It makes no request.

@@ -57,7 +57,7 @@ func (e ECR) Repositories() *ECRRepositories {
 
 var errNoKeys = errors.New("no AWS credentials")
 
-const noKeysHint = "CreateRepository needs AWS credentials: $AWS_ACCESS_KEY_ID, a profile or a role; a docker login is not enough"
+const noKeysHint = "provide AWS credentials ($AWS_ACCESS_KEY_ID, a profile or a role); a docker login cannot create a repository"
 
 // Create creates the repository with the defaults of ECR: it is private and its tags are mutable. made is false if
 // the repository already exists. The error is [fault.Denied] if there are no AWS credentials, or if the host is
@@ -80,7 +80,7 @@ func (e *ECRRepositories) Create(ctx context.Context, repo ref.Repo) (made bool,
 	case r.status == http.StatusBadRequest && strings.Contains(reason(r.body), "RepositoryAlreadyExistsException"):
 		return false, nil
 	}
-	q.hint = "these AWS credentials need ecr:CreateRepository, or create the repository first"
+	q.hint = "give these AWS credentials the right ecr:CreateRepository, or create the repository first"
 	return false, q.refused(r)
 }
 

@@ -280,8 +280,8 @@ func TestProfilesGiveKeysOrTakeOnRoles(t *testing.T) {
 	}
 	s.refuses(ECR{s.cloud()}.Lookup(), ecrPrivate, fault.Denied)
 	for profile, why := range map[string]string{
-		"none": "no such profile", "env": "where source_profile or credential_source points", "loop": "more than 5 roles",
-		"sso": "SSO", "mfa": "mfa_serial", "empty": "no credentials that are understood",
+		"none": "no such profile", "env": "source_profile or credential_source has no credentials", "loop": "more than 5 roles",
+		"sso": "SSO", "mfa": "mfa_serial", "empty": "no credentials that dray supports",
 	} {
 		s.vars["AWS_PROFILE"] = profile
 		if text := s.refuses(ECR{s.cloud()}.Lookup(), ecrPrivate, fault.Invalid); !strings.Contains(text, why) {

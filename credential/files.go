@@ -146,7 +146,7 @@ func (r *reader) look(ctx context.Context, repo ref.Repo) (Login, bool, error) {
 	l, ok, err := r.content.login(repo)
 	if err != nil {
 		return Login{}, false, &fault.Fault{Kind: fault.Invalid, Op: "read logins", Name: r.path,
-			Hint: "log in anew", Err: err}
+			Hint: "log in again", Err: err}
 	}
 	l.From = r.kind + " " + r.shown
 	return l, ok, nil

@@ -169,13 +169,13 @@ func TestAMalformedFileIsNamedAndNotQuoted(t *testing.T) {
 		`{"auths": {"a.example": {"auth": "` + canary: "not a JSON object",
 		`[]`:                                "not a JSON object",
 		`{"auths": []}`:                     `"auths": not a JSON object`,
-		`{"auths": {}, "auths": {}}`:        "a key stands in it twice",
-		`{"auths": {}} {}`:                  "something follows the JSON object",
-		`{"credsStore": 7}`:                 `"credsStore": not a text`,
-		`{"credHelpers": {"a.example": 7}}`: `"credHelpers": not an object of texts`,
-		auths(`"a.example": {"auth": "` + canary + `"}`): `login of a.example: "auth" is not the base64 of USER:PASSWORD`,
-		auths(auth("a.example", canary)):                 `login of a.example: "auth" is not the base64 of USER:PASSWORD`,
-		auths(`"a.example": ["` + canary + `"]`):         `login of a.example: not a JSON object`,
+		`{"auths": {}, "auths": {}}`:        "a key occurs twice",
+		`{"auths": {}} {}`:                  "there is text after the JSON object",
+		`{"credsStore": 7}`:                 `"credsStore": not a string`,
+		`{"credHelpers": {"a.example": 7}}`: `"credHelpers": not an object of strings`,
+		auths(`"a.example": {"auth": "` + canary + `"}`): `login for a.example: "auth" is not the base64 of USER:PASSWORD`,
+		auths(auth("a.example", canary)):                 `login for a.example: "auth" is not the base64 of USER:PASSWORD`,
+		auths(`"a.example": ["` + canary + `"]`):         `login for a.example: not a JSON object`,
 	} {
 		b := newBox(t)
 		path := b.write(content, ".docker", "config.json")

@@ -53,7 +53,7 @@ func (g *google) adcPath() (path string, named bool) {
 
 func badADC(path string, kind fault.Kind, err error) found {
 	return found{err: &fault.Fault{Kind: kind, Op: "read google credentials", Name: path,
-		Hint: "gcloud auth application-default login", Err: err}}
+		Hint: "run gcloud auth application-default login", Err: err}}
 }
 
 const (
@@ -117,14 +117,14 @@ func (g *google) file(ctx context.Context) found {
 	case "external_account":
 		return g.external(ctx, path, c)
 	}
-	return badADC(path, fault.Invalid, fmt.Errorf("type %q is not understood, only %s", clean(c.Type, nil), googleJSON))
+	return badADC(path, fault.Invalid, fmt.Errorf("type %q is not supported, only %s", clean(c.Type, nil), googleJSON))
 }
 
 // person exchanges the refresh token that gcloud stores for a person.
 func (g *google) person(ctx context.Context, c adc) found {
 	q := form("google user of application default credentials", googleToken, url.Values{"grant_type": {"refresh_token"},
 		"client_id": {c.ClientID}, "client_secret": {c.ClientSecret}, "refresh_token": {c.Refresh}}, c.ClientSecret, c.Refresh)
-	q.hint = "gcloud auth application-default login"
+	q.hint = "run gcloud auth application-default login"
 	t, err := g.getToken(ctx, q)
 	return g.grant(q.who, t, err)
 }
@@ -224,7 +224,7 @@ func (g *google) subject(ctx context.Context, who, path string, s subjectSource)
 		text = token
 	}
 	if text == "" {
-		return "", q.fail(fault.Denied, errors.New("its answer holds no token"))
+		return "", q.fail(fault.Denied, errors.New("its answer contains no token"))
 	}
 	return text, nil
 }
@@ -236,7 +236,7 @@ func googles(raw string) error {
 		return err
 	}
 	if h := u.Host; u.Scheme != "https" || !strings.HasSuffix(h, ".googleapis.com") && h != "accounts.google.com" {
-		return errors.New("an endpoint in it is not Google's: " + clean(h, nil))
+		return errors.New("it contains an endpoint that is not one of Google: " + clean(h, nil))
 	}
 	return nil
 }

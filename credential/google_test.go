@@ -55,7 +55,7 @@ func TestAUsersADCServesAllOfGooglesRegistries(t *testing.T) {
 
 	s.vars["CLOUDSDK_CONFIG"] = filepath.Join(s.home, "elsewhere")
 	s.adc("elsewhere/application_default_credentials.json", map[string]any{"type": "gdch_service_account"})
-	if text := s.refuses(Google{s.cloud()}.Lookup(), "gcr.io", fault.Invalid); !strings.Contains(text, `type "gdch_service_account" is not understood`) {
+	if text := s.refuses(Google{s.cloud()}.Lookup(), "gcr.io", fault.Invalid); !strings.Contains(text, `type "gdch_service_account" is not supported`) {
 		t.Error(text)
 	}
 }

@@ -136,7 +136,7 @@ func (h helper) erase(ctx context.Context, host string) (removed bool, err error
 func (h helper) run(ctx context.Context, verb string, in []byte) (out []byte, known bool, err error) {
 	if !helperForm().MatchString(h.name) {
 		return nil, false, &fault.Fault{Kind: fault.Invalid, Op: "use credential helper", Name: h.String(),
-			Hint: "give the name that stands after " + helperPrefix, Err: errors.New("not a helper's name")}
+			Hint: "use the part of the name that follows " + helperPrefix, Err: errors.New("not the name of a credential helper")}
 	}
 	limit := h.limit
 	if limit == 0 {
@@ -172,7 +172,7 @@ func (h helper) run(ctx context.Context, verb string, in []byte) (out []byte, kn
 func (h helper) fail(verb string, cause error) error {
 	hint := "try it by hand: echo HOST | " + h.String() + " " + verb
 	if errors.Is(cause, exec.ErrNotFound) {
-		hint, cause = "install it or take it out of the configuration", errors.New("not on PATH")
+		hint, cause = "install it, or remove it from the configuration", errors.New("not on PATH")
 	}
 	return &fault.Fault{Kind: fault.Denied, Op: "ask credential helper", Name: h.String() + " to " + verb, Hint: hint, Err: cause}
 }

@@ -19,8 +19,8 @@ const (
 )
 
 var (
-	errNoKey     = errors.New("no RSA private key in PEM that is not encrypted")
-	errNoCert    = errors.New("no certificate in PEM that belongs to the key")
+	errNoKey     = errors.New("no unencrypted RSA private key in PEM format")
+	errNoCert    = errors.New("no certificate for the key in PEM format")
 	errShortKey  = errors.New("the RSA key is shorter than 2048 bits")
 	errKeyFormat = errors.New("the RSA key cannot be read")
 )

@@ -106,11 +106,11 @@ func keepable(host string, l Login) error {
 	case l.Password.IsZero():
 		return no("no password", "provide the password")
 	case l.Scheme == Basic && (l.User == "" || strings.Contains(l.User, ":")):
-		return no("no user that a file can keep", "provide a user name without a colon")
+		return no("the user name is empty or contains a colon", "provide a user name without a colon")
 	case l.Scheme == Exchange:
-		return no("an Entra token ends within the hour", "exchange it for a refresh token of the registry first")
+		return no("an Entra token expires within an hour", "exchange it for a refresh token of the registry first")
 	case l.Scheme == Bearer && s != Bearer:
-		return no("this bearer token cannot be kept", "log in with a user and a password")
+		return no("this bearer token cannot be stored", "log in with a user and a password")
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func (f *authFile) write(path string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		real = path
 		if _, dangling := os.Readlink(path); dangling == nil {
-			return cannotWrite(path, errors.New("a symbolic link to nothing"))
+			return cannotWrite(path, errors.New("it is a symbolic link to a file that does not exist"))
 		}
 		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	}
@@ -208,5 +208,5 @@ func (o object) print(indent string) json.RawMessage {
 
 func cannotWrite(path string, cause error) error {
 	return &fault.Fault{Kind: fault.Unavailable, Op: "write logins", Name: path,
-		Hint: "check the directory's rights and room", Err: cause}
+		Hint: "check the permissions of the directory and the free space", Err: cause}
 }

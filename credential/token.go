@@ -20,9 +20,9 @@ var ErrNoPassword = errors.New("user without password")
 var (
 	errNotToken   = errors.New("password without user is not a token")
 	errNoAccess   = errors.New("no accessToken in the JSON given as password")
-	errNoSecret   = errors.New("neither user nor password")
-	errColonUser  = errors.New("a user name has no colon")
-	errLineInside = errors.New("password has a line break in it")
+	errNoSecret   = errors.New("no user and no password")
+	errColonUser  = errors.New("a user name cannot contain a colon")
+	errLineInside = errors.New("the password contains a line break")
 )
 
 // entraIssuers are the hosts that sign Entra access tokens in all clouds of Azure.
@@ -48,15 +48,15 @@ func FromPassword(user, password string) (Login, error) {
 	password = strings.TrimRight(password, "\r\n")
 	switch {
 	case user == "" && password == "":
-		return Login{}, badLogin(errNoSecret, "give a user and a password, or a token as password")
+		return Login{}, badLogin(errNoSecret, "pass a user and a password, or a token as the password")
 	case password == "":
 		return Login{}, badLogin(ErrNoPassword, "provide the password")
 	case strings.Contains(user, ":"):
 		// RFC 7617 §2: a user name of the Basic scheme cannot contain a colon.
-		return Login{}, badLogin(errColonUser, "give the password by itself")
+		return Login{}, badLogin(errColonUser, "pass the password separately")
 	case user != "" && user != TokenUser:
 		if strings.ContainsAny(password, "\r\n") {
-			return Login{}, badLogin(errLineInside, "give one line")
+			return Login{}, badLogin(errLineInside, "pass a password of one line")
 		}
 		return Login{User: user, Password: New(password)}, nil
 	}
@@ -70,7 +70,7 @@ func FromPassword(user, password string) (Login, error) {
 	if user == TokenUser && token == strings.TrimSpace(password) && !strings.ContainsAny(password, "\r\n") {
 		return Login{User: user, Password: New(password)}, nil
 	}
-	return Login{}, badLogin(errNotToken, "give the user too; alone it must be an Entra access token or an ACR token")
+	return Login{}, badLogin(errNotToken, "pass the user too; a password without a user must be an Entra access token or an ACR token")
 }
 
 // ParseCreds reads "USER:PASS", separated at the first colon. ":TOKEN" is a token without a user. The errors are
@@ -120,7 +120,7 @@ func unwrapToken(s string) (string, error) {
 	}
 	// The error of the decoder would quote the text, so it is not returned.
 	if json.Unmarshal([]byte(s), &doc) != nil || len(strings.Split(doc.AccessToken, ".")) != 3 {
-		return "", badLogin(errNoAccess, "give the output of `az account get-access-token` whole, or the token alone")
+		return "", badLogin(errNoAccess, "pass the complete output of `az account get-access-token`, or only the token")
 	}
 	return doc.AccessToken, nil
 }

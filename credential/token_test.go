@@ -72,10 +72,10 @@ func TestAPasswordWithoutUserThatIsNoTokenIsRefused(t *testing.T) {
 		{"", jwt(`{"iss":7}`), "password without user is not a token"},
 		{"", jwt(`{"iss":"https://accounts.example"}`), "password without user is not a token"},
 		{"", `{"token":"x"}`, "no accessToken in the JSON given as password"},
-		{"", "\n", "neither user nor password"},
+		{"", "\n", "no user and no password"},
 		{"u", "\r\n", "user without password"},
-		{"u:v", "p", "a user name has no colon"},
-		{"u", "p\nq", "password has a line break in it"},
+		{"u:v", "p", "a user name cannot contain a colon"},
+		{"u", "p\nq", "the password contains a line break"},
 	} {
 		_, err := FromPassword(tt.user, tt.password)
 		if !fault.Is(err, fault.Invalid) || err.Error() != "read login: invalid: "+tt.cause || fault.HintOf(err) == "" {

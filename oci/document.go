@@ -79,7 +79,7 @@ func checkBytes(want Descriptor, dgst Digest, raw []byte) error {
 		return err
 	}
 	if want.Size != 0 && want.Size != int64(len(raw)) {
-		return &fault.Fault{Kind: fault.Corrupt, Op: "verify", Name: string(dgst), Err: fmt.Errorf("%d bytes, its descriptor says %d", len(raw), want.Size)}
+		return &fault.Fault{Kind: fault.Corrupt, Op: "verify", Name: string(dgst), Err: fmt.Errorf("it has %d bytes, but its descriptor says %d", len(raw), want.Size)}
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func mediaType(announced string, fields map[string]json.RawMessage) (string, err
 	own := ""
 	if raw, ok := fields["mediaType"]; ok {
 		if err := json.Unmarshal(raw, &own); err != nil {
-			return "", fmt.Errorf("mediaType is not text")
+			return "", fmt.Errorf("mediaType is not a string")
 		}
 	}
 	announced = baseType(announced)
@@ -107,7 +107,7 @@ func mediaType(announced string, fields map[string]json.RawMessage) (string, err
 	case own == "":
 		own = TypeManifest
 	case announced != "" && !strings.EqualFold(announced, own):
-		return "", fmt.Errorf("announced as %s, says of itself %s", announced, own)
+		return "", fmt.Errorf("it is announced as %s, but its own mediaType is %s", announced, own)
 	}
 	if strings.Contains(own, "docker.distribution.manifest.v1") || fields["fsLayers"] != nil {
 		return "", errSchema1
@@ -115,7 +115,7 @@ func mediaType(announced string, fields map[string]json.RawMessage) (string, err
 	return own, nil
 }
 
-var errSchema1 = fmt.Errorf("an image of Docker's schema 1 of 2014, which registries no longer take; pull and push it with a current tool at the source first")
+var errSchema1 = fmt.Errorf("its format is Docker's schema 1 of 2014, which registries no longer accept; pull it and push it again at the source with a current tool first")
 
 // baseType returns the media type in s without its parameters, and "" for a generic type.
 func baseType(s string) string {
@@ -183,13 +183,13 @@ func (d *Document) checkShape(fields map[string]json.RawMessage) error {
 	isIndex := fields["manifests"] != nil
 	switch {
 	case isManifest && isIndex:
-		return refused(d.Digest, "manifest and index at once: it has layers and manifests")
+		return refused(d.Digest, "it is both a manifest and an index: it has layers and manifests")
 	case isIndex && (d.MediaType == TypeManifest || d.MediaType == TypeDockerManifest):
-		return refused(d.Digest, "says it is a manifest (%s) and lists manifests", d.MediaType)
+		return refused(d.Digest, "its mediaType is that of a manifest (%s), but it lists manifests", d.MediaType)
 	case isManifest && (d.MediaType == TypeIndex || d.MediaType == TypeDockerList):
-		return refused(d.Digest, "says it is an index (%s) and has layers", d.MediaType)
+		return refused(d.Digest, "its mediaType is that of an index (%s), but it has layers", d.MediaType)
 	case d.Config == nil && (d.MediaType == TypeManifest || d.MediaType == TypeDockerManifest):
-		return refused(d.Digest, "a manifest without a config")
+		return refused(d.Digest, "it is a manifest without a config")
 	}
 	return nil
 }
@@ -231,11 +231,11 @@ func descriptor(raw json.RawMessage) (Descriptor, error) {
 		return Descriptor{}, fmt.Errorf("%s has no size", d.Digest)
 	}
 	if d.Size < 0 || d.Size > maxSize {
-		return Descriptor{}, fmt.Errorf("%s has the size %d", d.Digest, d.Size)
+		return Descriptor{}, fmt.Errorf("%s has the invalid size %d", d.Digest, d.Size)
 	}
 	if d.Data != nil {
 		if int64(len(d.Data)) != d.Size || d.Digest.Algorithm().FromBytes(d.Data) != d.Digest {
-			return Descriptor{}, fmt.Errorf("%s carries data of another digest", d.Digest)
+			return Descriptor{}, fmt.Errorf("%s contains data with another digest", d.Digest)
 		}
 	}
 	return d, nil

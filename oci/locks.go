@@ -51,7 +51,7 @@ next:
 				continue next
 			}
 		}
-		return fmt.Errorf("%.20q is no lock: delete, write, list and read are", word)
+		return fmt.Errorf("%.20q is not a lock; use delete, write, list or read", word)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func object(raw []byte, known []string) (map[string]json.RawMessage, error) {
 		}
 		key := tok.(string) // inside an object, the token before a value is always its key
 		if _, twice := fields[key]; twice {
-			return nil, fmt.Errorf("the key %q comes twice", key)
+			return nil, fmt.Errorf("the key %q occurs twice", key)
 		}
 		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, key) }); i >= 0 && known[i] != key {
 			return nil, fmt.Errorf("the key %q could be read as %q", key, known[i])
@@ -47,7 +47,7 @@ func object(raw []byte, known []string) (map[string]json.RawMessage, error) {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("there is text after the document")
+		return nil, errors.New("there is text after the JSON object")
 	}
 	return fields, nil
 }

@@ -22,7 +22,7 @@ type Verifier struct {
 // digest is not known.
 func NewVerifier(d Descriptor) (*Verifier, error) {
 	if ref.Digest(string(d.Digest)) != nil {
-		return nil, &fault.Fault{Kind: fault.Refused, Op: "verify", Name: fmt.Sprintf("%.100q", string(d.Digest)), Err: fmt.Errorf("not a digest of sha256, sha384 or sha512")}
+		return nil, &fault.Fault{Kind: fault.Refused, Op: "verify", Name: fmt.Sprintf("%.100q", string(d.Digest)), Err: fmt.Errorf("not a sha256, sha384 or sha512 digest")}
 	}
 	return &Verifier{want: d, hash: d.Digest.Algorithm().Hash()}, nil
 }
@@ -31,7 +31,7 @@ func NewVerifier(d Descriptor) (*Verifier, error) {
 // descriptor's size. Then no byte of p is added.
 func (v *Verifier) Write(p []byte) (int, error) {
 	if v.at+int64(len(p)) > v.want.Size {
-		return 0, v.corrupt("longer than its %d bytes", v.want.Size)
+		return 0, v.corrupt("the content is longer than the %d bytes of its descriptor", v.want.Size)
 	}
 	v.hash.Write(p)
 	v.at += int64(len(p))
@@ -44,7 +44,7 @@ func (v *Verifier) At() int64 { return v.at }
 // Verify returns nil if all bytes were written and match the digest. The error is [fault.Corrupt].
 func (v *Verifier) Verify() error {
 	if v.at != v.want.Size {
-		return v.corrupt("%d of %d bytes", v.at, v.want.Size)
+		return v.corrupt("the content ended after %d of %d bytes", v.at, v.want.Size)
 	}
 	if got := fmt.Sprintf("%s:%x", v.want.Digest.Algorithm(), v.hash.Sum(nil)); got != string(v.want.Digest) {
 		return v.corrupt("the bytes have the digest %s", got)

@@ -23,19 +23,19 @@ func (b Backup) Check() error {
 	}
 	for _, p := range placeholder().FindAllString(b.Template, -1) {
 		if !slices.Contains([]string{"{tag}", "{digest}", "{digest12}", "{date}"}, p) {
-			return bad("unknown placeholder "+p, "{tag}, {digest12}, {digest} and {date} are known")
+			return bad("unknown placeholder "+p, "use {tag}, {digest12}, {digest} or {date}")
 		}
 		if p == "{date}" && b.Date == "" {
-			return bad("no date is given for {date}", "")
+			return bad("{date} is used, but no date is given", "")
 		}
 	}
 	const sample = "v1"
 	name := b.fill(sample, oci.Sum(nil))
 	if err := ref.Tag(name); err != nil {
-		return bad(fmt.Sprintf("it makes %q of %s, which is not a tag", name, sample), "as in {tag}-before-{date}")
+		return bad(fmt.Sprintf("it makes %q of the tag %s, which is not a tag", name, sample), "write a template such as {tag}-before-{date}")
 	}
 	if name == sample {
-		return bad("a tag would be kept under its own name", "as in {tag}-before-{date}")
+		return bad("the backup of a tag would be that tag itself", "write a template such as {tag}-before-{date}")
 	}
 	return nil
 }
@@ -92,13 +92,13 @@ func SeeBackups(verb string, steps []Step, held Inventory) {
 		}
 		n := s.Kept()
 		taken := func(what string, d oci.Digest) {
-			s.fail(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: "take a template with {tag} and {digest12}",
-				Err: fmt.Errorf("its backup %s %s %s, and %s was to be kept there", n, what, d, s.Replaces)})
+			s.fail(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: "use a template with {tag} and {digest12}",
+				Err: fmt.Errorf("its backup %s %s %s, so it cannot keep %s", n, what, d, s.Replaces)})
 		}
 		if d := held[n].Digest; d != "" && d != s.Replaces {
-			taken("holds", d)
+			taken("points to", d)
 		} else if d, set := wants[n]; set && d != s.Replaces {
-			taken("is to hold", d)
+			taken("is to point to", d)
 		} else {
 			wants[n] = s.Replaces
 		}

@@ -77,7 +77,7 @@ func newSieve[T any](of string, items []T, name func(T) string) *sieve[T] {
 	s.Stages, s.Verdicts = []Stage{}, make([]Verdict, len(items)) // in JSON [] and never null
 	for i, item := range items {
 		s.at[i] = i
-		s.Verdicts[i] = Verdict{Name: name(item), Kept: true, Rule: "no rule is against it"}
+		s.Verdicts[i] = Verdict{Name: name(item), Kept: true, Rule: "no rule drops it"}
 	}
 	return s
 }

@@ -108,7 +108,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 	in := &Reader{lines: lines}
 	raw, err := in.next()
 	if errors.Is(err, io.EOF) {
-		return nil, badLine(1, errors.New("empty"))
+		return nil, badLine(1, errors.New("the file is empty"))
 	}
 	if err != nil {
 		return nil, err
@@ -128,11 +128,11 @@ func (r *Reader) Next() (Step, error) {
 	raw, err := r.next()
 	switch {
 	case errors.Is(err, io.EOF) && !r.ended:
-		return Step{}, badLine(r.line, errors.New("the plan is not whole: its last line is missing"))
+		return Step{}, badLine(r.line, errors.New("the plan is not complete: its last line is missing"))
 	case err != nil:
 		return Step{}, err
 	case r.ended:
-		return Step{}, badLine(r.line, errors.New("text after the end of the plan"))
+		return Step{}, badLine(r.line, errors.New("there is text after the end of the plan"))
 	case string(raw) == End:
 		r.ended = true
 		return r.Next()
@@ -199,7 +199,7 @@ func (p *Plan) readStep(line []byte) error {
 	}
 	switch {
 	case s.Action == Broken && s.Problem == nil:
-		return errors.New("a broken step needs its problem")
+		return errors.New("a broken step needs a problem")
 	case s.Action != Broken && (s.From.Digest == "" || s.To.Repo == (ref.Repo{})):
 		return errors.New("a step needs a source with its digest and a target")
 	}
@@ -207,7 +207,7 @@ func (p *Plan) readStep(line []byte) error {
 		return fmt.Errorf("unknown overwrite %q", s.Overwrite)
 	}
 	if s.Size < 0 || s.Size > oci.MaxDocument {
-		return fmt.Errorf("size %d", s.Size)
+		return fmt.Errorf("size %d is out of range", s.Size)
 	}
 	if s.Replaces != "" {
 		if err := ref.Digest(string(s.Replaces)); err != nil {
@@ -222,7 +222,7 @@ func (p *Plan) readStep(line []byte) error {
 			return err
 		}
 		if s.Replaces == "" || s.To.Tag == "" || s.Backup == s.To.Tag {
-			return errors.New("a backup needs a tag that is replaced, and a name of its own")
+			return errors.New("a backup needs a tag that is replaced, and a name that differs from it")
 		}
 	}
 	p.Steps = append(p.Steps, s)
@@ -236,7 +236,7 @@ func strict(line []byte, into any) error {
 		return err
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("text after the object")
+		return errors.New("there is text after the JSON object")
 	}
 	return nil
 }

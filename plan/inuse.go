@@ -49,7 +49,7 @@ func ParseInUse(raw []byte) (InUse, error) {
 		err = errors.New("it names no image of a registry")
 	}
 	if err != nil {
-		return InUse{}, &fault.Fault{Kind: fault.Invalid, Op: "read images in use", Err: err, Hint: "as kubectl get pods -A -o json prints them, or one image a line"}
+		return InUse{}, &fault.Fault{Kind: fault.Invalid, Op: "read images in use", Err: err, Hint: "give the output of kubectl get pods -A -o json, or one image per line"}
 	}
 	var images []ref.Name
 	for n := range u.images {
@@ -181,7 +181,7 @@ func (u *using) add(word string) error {
 	}
 	n, err := ref.Parse(text)
 	if err == nil && n.IsLayout() {
-		err = fmt.Errorf("%s is a layout", n)
+		err = fmt.Errorf("%s is an image layout", n)
 	}
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func (r *Running) why(t oci.Listed) (bool, string, error) {
 	case r.Tags[t.Tag]:
 		return true, "in use by name", nil
 	case d == "" && len(r.Digests) > 0:
-		return true, "in use: its digest is not known", nil
+		return true, "may be in use: its digest is not known", nil
 	}
-	return false, "in use: it is not", nil
+	return false, "not in use", nil
 }

@@ -39,7 +39,7 @@ func ParseLetters(s string) (Letters, error) {
 		sp, cause := parseSpan(one, token)
 		if cause != "" {
 			return Letters{}, &fault.Fault{Kind: fault.Invalid, Op: "read letters", Name: fmt.Sprintf("%q", s),
-				Err: errors.New(cause), Hint: "letters and ranges with commas between them, as in a-c,e"}
+				Err: errors.New(cause), Hint: "write letters and ranges separated by commas, such as a-c,e"}
 		}
 		l.spans = append(l.spans, sp)
 	}
@@ -105,7 +105,7 @@ func (l Letters) Warning() string {
 	if l.text == "" || len(l.spans) > 0 {
 		return ""
 	}
-	return fmt.Sprintf("letters %q name no letter: no repository is selected", l.text)
+	return fmt.Sprintf("letters %q contain no letter, so no repository is selected", l.text)
 }
 
 // String returns the text that [ParseLetters] read.
@@ -115,7 +115,7 @@ func (l Letters) String() string { return l.text }
 func (l Letters) why(repository string) string {
 	first, ok := firstLetter(repository)
 	if !ok {
-		return fmt.Sprintf("letters %s: no letter in it", l.text)
+		return fmt.Sprintf("letters %s: the name has no letter", l.text)
 	}
-	return fmt.Sprintf("letters %s: begins with %c", l.text, first)
+	return fmt.Sprintf("letters %s: the first letter is %c", l.text, first)
 }

@@ -47,7 +47,7 @@ func (m Mapping) Check() error {
 	for _, p := range placeholder().FindAllString(m.Template, -1) {
 		if !slices.Contains([]string{"{repository}", "{name}", "{host}"}, p) {
 			return &fault.Fault{Kind: fault.Invalid, Op: "read template", Name: shown(m.Template), Err: fmt.Errorf("unknown placeholder %s", p),
-				Hint: "{repository}, {name} and {host} are known"}
+				Hint: "use {repository}, {name} or {host}"}
 		}
 	}
 	return nil

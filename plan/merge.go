@@ -71,7 +71,7 @@ func (m Merge) choose(to ref.Name, from []ref.Name, src Inventory) (ref.Name, er
 		if rank(n) == rank(best) && src[n].Digest != src[best].Digest {
 			return best, &fault.Fault{Kind: fault.Conflict, Side: fault.Source, Op: m.Verb, Name: to.String(),
 				Err:  fmt.Errorf("two sources differ: %s is %s, %s is %s", best, src[best].Digest, n, src[n].Digest),
-				Hint: "say which source comes first, or give each a name of its own"}
+				Hint: "say which source takes precedence, or give each source its own target name"}
 		}
 	}
 	return best, nil

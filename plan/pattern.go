@@ -55,7 +55,7 @@ func ParsePattern(s string) (Pattern, error) {
 
 func compile(s string) (Pattern, error) {
 	if len(s) > MaxPattern {
-		return Pattern{}, fmt.Errorf("longer than %d bytes", MaxPattern)
+		return Pattern{}, fmt.Errorf("the pattern is longer than %d bytes", MaxPattern)
 	}
 	expression, isRegexp := strings.CutPrefix(s, "re:")
 	if !isRegexp {
@@ -93,7 +93,7 @@ func (p Pattern) Match(name string) (bool, error) {
 		m, err := p.slow.FindStringMatch(name)
 		if err != nil {
 			return false, &fault.Fault{Kind: fault.TooLarge, Op: "match pattern", Name: shown(p.text),
-				Err:  fmt.Errorf("it took more than %v on %s", matchLimit, shown(name)),
+				Err:  fmt.Errorf("matching took more than %v for the name %s", matchLimit, shown(name)),
 				Hint: "write the expression without nested repetition"}
 		}
 		return m != nil && m.Index == 0, nil
@@ -150,14 +150,14 @@ func ParseIgnoreConfig(raw []byte) (Patterns, error) {
 	entries, err := ignoreEntries(raw)
 	if err != nil {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read ignore patterns", Err: err,
-			Hint: `the file is ["app/*", "re:^old/"] or {"patterns": [...]}`}
+			Hint: `write ["app/*", "re:^old/"] or {"patterns": ["app/*", "re:^old/"]}`}
 	}
 	return ParseIgnore(entries...)
 }
 
 func ignoreEntries(raw []byte) ([]string, error) {
 	if len(raw) > MaxIgnoreFile {
-		return nil, fmt.Errorf("larger than %d bytes", MaxIgnoreFile)
+		return nil, fmt.Errorf("the file is larger than %d bytes", MaxIgnoreFile)
 	}
 	raw = bytes.TrimPrefix(raw, []byte("\uFEFF")) // the byte order mark that Windows editors write
 	list := json.RawMessage(raw)
@@ -175,7 +175,7 @@ func ignoreEntries(raw []byte) ([]string, error) {
 		return nil, err
 	}
 	if entries == nil {
-		return nil, errors.New("null is no list")
+		return nil, errors.New("null is not a list")
 	}
 	var out []string
 	for _, e := range entries {
@@ -194,7 +194,7 @@ func (ps Patterns) Warnings() []string {
 	var out []string
 	for _, p := range ps {
 		if strings.HasPrefix(p.text, "re:") && strings.Contains(repeat().ReplaceAllString(p.text, ""), ",") {
-			out = append(out, fmt.Sprintf("pattern %s: the comma is part of the expression; give each pattern on its own to separate them", shown(p.text)))
+			out = append(out, fmt.Sprintf("pattern %s: the comma is part of the expression; to use two patterns, give each one separately", shown(p.text)))
 		}
 	}
 	return out

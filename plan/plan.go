@@ -236,8 +236,8 @@ func decide(from, to ref.Name, want oci.Descriptor, have oci.Digest, ow Overwrit
 
 func collision(to, a, b ref.Name) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "plan", Name: to.String(),
-		Err:  fmt.Errorf("two different sources land on it: %s and %s", a, b),
-		Hint: "give each source a target tag of its own"}
+		Err:  fmt.Errorf("two sources with different content have this target: %s and %s", a, b),
+		Hint: "give each source its own target tag"}
 }
 
 // Describe returns the step as one line: "replace  a/x:1 -> b/x:1  sha256:aa -> sha256:bb".

@@ -212,7 +212,7 @@ func (r *pythonReader) octal(m string) error {
 // back writes a backreference to group n. typed is its original text.
 func (r *pythonReader) back(typed string, n int) error {
 	if n > r.groups {
-		return fmt.Errorf("%s refers to a group that is not there", typed)
+		return fmt.Errorf("%s refers to a group that does not exist", typed)
 	}
 	r.backtracks = true
 	// The reference is put into a group, so that a digit after it is not read as part of the number.
@@ -228,7 +228,7 @@ func (r *pythonReader) open() error {
 	if m := namedBack().FindStringSubmatch(r.rest); m != nil {
 		n, known := r.names[m[1]]
 		if !known {
-			return fmt.Errorf("%s refers to a group that is not there", m[0])
+			return fmt.Errorf("%s refers to a group that does not exist", m[0])
 		}
 		return r.back(m[0], n)
 	}
@@ -247,7 +247,7 @@ func (r *pythonReader) open() error {
 			n, err = named, nil
 		}
 		if err != nil || n < 1 || n > r.groups {
-			return fmt.Errorf("%s asks for a group that is not there", m[0])
+			return fmt.Errorf("%s refers to a group that does not exist", m[0])
 		}
 		r.backtracks = true
 		r.put(len(m[0]), fmt.Sprintf("(?(%d)", n))

@@ -126,15 +126,15 @@ func ParseAge(s string) (time.Duration, error) {
 			var n int64
 			n, err = strconv.ParseInt(number, 10, 32)
 			if age = time.Duration(n) * length; age/length != time.Duration(n) {
-				err = fmt.Errorf("too long")
+				err = fmt.Errorf("the age is too long")
 			}
 		}
 	}
 	if err == nil && age <= 0 {
-		err = fmt.Errorf("not longer than nothing")
+		err = fmt.Errorf("the age must be positive")
 	}
 	if err != nil {
-		return 0, &fault.Fault{Kind: fault.Invalid, Op: "read age", Name: shown(s), Err: err, Hint: "as in 90d, 2w or 36h"}
+		return 0, &fault.Fault{Kind: fault.Invalid, Op: "read age", Name: shown(s), Err: err, Hint: "write an age such as 90d, 2w or 36h"}
 	}
 	return age, nil
 }
@@ -149,7 +149,7 @@ func (s Selection) Repositories(all []string) (kept []string, why Explain, err e
 			return name == s.Repository, fmt.Sprintf("repository %q", s.Repository), nil
 		})
 		if len(sv.left) == 0 {
-			sv.Warnings = append(sv.Warnings, fmt.Sprintf("repository %q is not there", s.Repository))
+			sv.Warnings = append(sv.Warnings, fmt.Sprintf("there is no repository %q", s.Repository))
 		}
 		return sv.left, sv.Explain, sv.err
 	}
@@ -215,8 +215,8 @@ func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed
 	}
 	if left := len(sv.left); left < s.MinTags && sv.err == nil {
 		sv.err = &fault.Fault{Kind: fault.Refused, Op: "select tags", Name: repository,
-			Err:  fmt.Errorf("%d of %d tags are left, and at least %d are asked for", left, sv.Total, s.MinTags),
-			Hint: "--explain says which rule dropped each tag"}
+			Err:  fmt.Errorf("%d of %d tags are left, but at least %d are required", left, sv.Total, s.MinTags),
+			Hint: "use --explain to see which rule dropped each tag"}
 	}
 	return sv.left, sv.Explain, sv.err
 }
@@ -270,7 +270,7 @@ func (s Selection) isNew(t oci.Listed) (bool, string, error) {
 	at := setAt(t)
 	if at.IsZero() {
 		// Dropping it could lose an image; keeping it costs at most one unnecessary copy.
-		return true, "newer-than: no time is known, so it stays", nil
+		return true, "newer-than: its time is not known, so it is kept", nil
 	}
 	return !at.Before(s.Since), fmt.Sprintf("newer-than %s: set %s", date(s.Since), date(at)), nil
 }
@@ -297,7 +297,7 @@ func (s Selection) latest(sv *sieve[oci.Listed]) {
 	sv.stage("latest", func(t oci.Listed) (bool, string, error) {
 		n, ok := place[t.Tag]
 		if !ok {
-			return false, fmt.Sprintf("latest %d by %s: no version", s.Latest, order), nil
+			return false, fmt.Sprintf("latest %d by %s: not a version", s.Latest, order), nil
 		}
 		return n <= s.Latest, fmt.Sprintf("latest %d by %s: place %d", s.Latest, order, n), nil
 	})

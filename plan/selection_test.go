@@ -236,7 +236,7 @@ func TestARangeSelectsWhatIsAVersionInIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v.Match(tag) != (want == "in") || strings.HasSuffix(v.why(tag), "no version") != (want == "none") {
+		if v.Match(tag) != (want == "in") || strings.HasSuffix(v.why(tag), "not a version") != (want == "none") {
 			t.Errorf("%q: %s, want %s", tag, v.why(tag), want)
 		}
 	}

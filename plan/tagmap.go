@@ -105,18 +105,18 @@ func ParseSubstitution(s string) (Substitution, error) {
 		return Substitution{}, &fault.Fault{Kind: fault.Invalid, Op: "read substitution", Name: fmt.Sprintf("%q", s), Err: fmt.Errorf("%s", cause), Hint: hint}
 	}
 	if len(s) < 4 || s[0] != 's' {
-		return bad("not s/EXPRESSION/REPLACEMENT/", "as in 's/^v(.*)$/v$1-production/'")
+		return bad("not s/EXPRESSION/REPLACEMENT/", "write a substitution such as 's/^v(.*)$/v$1-production/'")
 	}
 	parts := strings.Split(s[2:], s[1:2])
 	if len(parts) != 3 || parts[2] != "" || parts[0] == "" {
-		return bad("not s/EXPRESSION/REPLACEMENT/", "where an expression holds the separator, take another: s|a/b|c|")
+		return bad("not s/EXPRESSION/REPLACEMENT/", "if the expression contains the separator, use another separator: s|a/b|c|")
 	}
 	match, err := regexp.Compile(parts[0])
 	if err != nil {
 		return bad(err.Error(), "")
 	}
 	if sedGroup().MatchString(parts[1]) {
-		return bad("a group is written $1 here, not \\1", "")
+		return bad("the replacement must name a group as $1, not \\1", "")
 	}
 	return Substitution{match, braced(parts[1])}, nil
 }

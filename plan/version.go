@@ -34,13 +34,13 @@ func ParseVersions(s string) (Versions, error) {
 	var err error
 	v := Versions{text: s}
 	if len(s) > MaxPattern {
-		err = fmt.Errorf("longer than %d bytes", MaxPattern)
+		err = fmt.Errorf("the range is longer than %d bytes", MaxPattern)
 	} else {
 		v.set, err = semver.NewConstraint(s)
 	}
 	if err != nil {
 		return Versions{}, &fault.Fault{Kind: fault.Invalid, Op: "read version range", Name: shown(s), Err: err,
-			Hint: `as in ">=1.2 <2" or "^1.25"`}
+			Hint: `write a range such as ">=1.2 <2" or "^1.25"`}
 	}
 	return v, nil
 }
@@ -62,13 +62,13 @@ func (v Versions) why(tag string) string {
 	n, ok := versionOf(tag)
 	switch {
 	case !ok:
-		return fmt.Sprintf("versions %s: no version", v.text)
+		return fmt.Sprintf("versions %s: not a version", v.text)
 	case v.set.Check(n):
-		return fmt.Sprintf("versions %s: in it", v.text)
+		return fmt.Sprintf("versions %s: in the range", v.text)
 	case n.Prerelease() != "":
-		return fmt.Sprintf("versions %s: not in it, as the prerelease that it is", v.text)
+		return fmt.Sprintf("versions %s: a prerelease, which the range does not select", v.text)
 	}
-	return fmt.Sprintf("versions %s: not in it", v.text)
+	return fmt.Sprintf("versions %s: not in the range", v.text)
 }
 
 // A version needs at least two numbers, because a single number is often a build number or a date.

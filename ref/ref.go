@@ -90,7 +90,7 @@ func Parse(s string) (Name, error) {
 		return parseLayout(s, rest)
 	}
 	if _, after, ok := strings.Cut(s, "@"); ok && strings.Contains(after, "/") {
-		return Name{}, invalid(after, "a name carries no credentials", "log in, or give them apart from the name")
+		return Name{}, invalid(after, "a name cannot contain credentials", "log in, or pass the login separately")
 	}
 	rest, n, err := cutReference(s, s)
 	if err != nil {
@@ -135,9 +135,9 @@ func NewRepo(host, path string) (Repo, error) {
 	case strings.ToLower(path) != path && isPath(strings.ToLower(path)):
 		return Repo{}, invalid(host+"/"+path, "repository names are lower case", "write "+strings.ToLower(path))
 	case !isPath(path):
-		return Repo{}, invalid(host+"/"+path, "not a repository name", "lower-case letters, digits, '.', '_', '-' between '/'")
+		return Repo{}, invalid(host+"/"+path, "not a repository name", "use lower-case letters, digits and, between these, '.', '_', '-' and '/'")
 	case len(host)+1+len(path) > MaxPath:
-		return Repo{}, invalid(host+"/"+path, "name longer than "+strconv.Itoa(MaxPath)+" bytes", "")
+		return Repo{}, invalid(host+"/"+path, "the name is longer than "+strconv.Itoa(MaxPath)+" bytes", "")
 	}
 	return Repo{host, path}, nil
 }
@@ -163,10 +163,10 @@ func Host(s string) (string, error) {
 // Tag checks that s is a tag of at most [MaxTag] characters. The error is [fault.Invalid].
 func Tag(s string) error {
 	if len(s) > MaxTag {
-		return invalid(s[:20]+"…", "tag longer than "+strconv.Itoa(MaxTag)+" characters", "")
+		return invalid(s[:20]+"…", "the tag is longer than "+strconv.Itoa(MaxTag)+" characters", "")
 	}
 	if !isTag(s) {
-		return invalid(strconv.Quote(s), "not a tag", "letters, digits, '_', '.', '-'; not beginning with '.' or '-'")
+		return invalid(strconv.Quote(s), "not a tag", "use letters, digits, '_', '.' and '-', and do not begin with '.' or '-'")
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func Tag(s string) error {
 // [fault.Invalid].
 func Digest(s string) error {
 	if !isDigest(s) {
-		return invalid(strconv.Quote(s), "not a digest", "sha256: and 64 lower-case hex digits")
+		return invalid(strconv.Quote(s), "not a digest", "write sha256: and 64 lower-case hex digits")
 	}
 	return nil
 }
@@ -214,7 +214,7 @@ func cutReference(s, whole string) (rest string, n Name, err error) {
 	rest, dig, hasDigest := strings.Cut(s, "@")
 	if hasDigest {
 		if err := Digest(dig); err != nil {
-			return "", Name{}, invalid(whole, "not a digest: "+strconv.Quote(dig), "sha256: and 64 lower-case hex digits")
+			return "", Name{}, invalid(whole, "not a digest: "+strconv.Quote(dig), "write sha256: and 64 lower-case hex digits")
 		}
 		n.Digest = dig
 	}
@@ -235,7 +235,7 @@ func parseLayout(whole, s string) (Name, error) {
 	dir, dig, hasDigest := strings.Cut(s, "@")
 	n := Name{Digest: dig}
 	if hasDigest && Digest(dig) != nil {
-		return Name{}, invalid(whole, "not a digest: "+strconv.Quote(dig), "sha256: and 64 lower-case hex digits")
+		return Name{}, invalid(whole, "not a digest: "+strconv.Quote(dig), "write sha256: and 64 lower-case hex digits")
 	}
 	if i := strings.LastIndexByte(dir, ':'); i >= 0 {
 		dir, n.Tag = dir[:i], dir[i+1:]

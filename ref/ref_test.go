@@ -70,7 +70,7 @@ func TestParseErrorsNameTheInputAndWhatIsWrong(t *testing.T) {
 		"a.io:99999/x":        `parse name a.io:99999/x: invalid: not a port: "99999"`,
 		"a.io/x:-v":           `parse name a.io/x:-v: invalid: not a tag`,
 		"oci:dir:!":           `parse name oci:dir:!: invalid: not a tag`,
-		"me:secret@a.io/x:v1": `parse name a.io/x:v1: invalid: a name carries no credentials`,
+		"me:secret@a.io/x:v1": `parse name a.io/x:v1: invalid: a name cannot contain credentials`,
 	} {
 		if _, err := Parse(in); err == nil || err.Error() != want {
 			t.Errorf("Parse(%q): %v\nwant %s", in, err, want)

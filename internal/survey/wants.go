@@ -99,7 +99,7 @@ func collisions(steps []plan.Step) error {
 			key.Digest = s.From.Digest
 		}
 		if other, twice := seen[key]; twice && steps[other].Digest() != s.Digest() {
-			return fault.Misuse("plan", key.String(), fmt.Sprintf("two different sources land on it: %s and %s", steps[other].From, s.From), "give each source a target tag of its own")
+			return fault.Misuse("plan", key.String(), fmt.Sprintf("two sources with different content have this target: %s and %s", steps[other].From, s.From), "give each source its own target tag")
 		}
 		seen[key] = i
 	}
