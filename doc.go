@@ -21,6 +21,8 @@
 //	fmt.Print(p) // copy  docker.io/library/nginx:1.27 -> prod.example/web/nginx:1.27  sha256:…
 //	report, err := d.Apply(ctx, p, nil)
 //
+// Most of the methods have an example.
+//
 // # Methods
 //
 // Plans for images, which [Dray.Apply] carries out:

@@ -15,7 +15,7 @@
 //
 // A [Requests] function in dray.Config receives one [Request] for each HTTP exchange with a registry.
 //
-// Observers watch; they cannot change what happens. To stop an operation, cancel its context.
+// An Observer watches; it cannot change what happens. To stop an operation, cancel its context.
 //
 // # Compatibility
 //
