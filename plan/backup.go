@@ -45,9 +45,9 @@ func (b Backup) fill(tag string, held oci.Digest) string {
 	return strings.NewReplacer("{tag}", tag, "{digest}", hex, "{digest12}", hex[:min(12, len(hex))], "{date}", b.Date).Replace(b.Template)
 }
 
-// Name sets the Backup of each step that moves a tag from one digest to another. It returns the names of
-// these backups, which the caller must look up for [SeeBackups]. If the template makes a text that is not
-// a tag, the step becomes [Broken].
+// Name sets the Backup of each step that moves a tag from one digest to another. It returns the names of these
+// backups, for which the caller must find out what they point to: see [SeeBackups]. If the template makes a
+// text that is not a tag, the step becomes [Broken].
 func (b Backup) Name(steps []Step) []ref.Name {
 	if b.Template == "" {
 		return nil

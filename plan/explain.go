@@ -23,12 +23,10 @@ type Stage struct {
 
 // Verdict says whether one name is kept, and why.
 type Verdict struct {
-	Name string `json:"name"`
-	Kept bool   `json:"kept"`
-	// Stage is the stage that dropped the name, or the last one that kept it; "" if there are no
-	// rules.
-	Stage string `json:"stage,omitempty"`
-	Rule  string `json:"rule"` // the reason in words: `ignore "old/*"`
+	Name  string `json:"name"`
+	Kept  bool   `json:"kept"`
+	Stage string `json:"stage,omitempty"` // the one that dropped the name, or the last that kept it; "" without rules
+	Rule  string `json:"rule"`            // the reason in words: `ignore "old/*"`
 }
 
 // String returns one line for the stages, then one for each name and one for each warning:
@@ -70,8 +68,7 @@ type sieve[T any] struct {
 	err error
 }
 
-// newSieve returns a sieve for items, which are distinct and in the order of their names. It keeps and
-// changes the slice.
+// newSieve returns a sieve for items, which are distinct and in the order of their names. It uses the slice.
 func newSieve[T any](of string, items []T, name func(T) string) *sieve[T] {
 	s := &sieve[T]{name: name, left: items, at: make([]int, len(items)), Explain: Explain{Of: of, Total: len(items)}}
 	s.Stages, s.Verdicts = []Stage{}, make([]Verdict, len(items)) // in JSON [] and never null

@@ -63,8 +63,8 @@ func (p Plan) String() string {
 // completed.
 const End = `{"end":true}`
 
-// Writer writes a plan step by step in the form of [Plan.Write], so that the plan can be larger than
-// memory. Call Close after the last step. A Writer is not safe for concurrent use.
+// Writer writes a plan step by step in the form of [Plan.Write], so that the plan can be larger than memory.
+// Call Close after the last step. A Writer is not safe for concurrent use.
 type Writer struct {
 	out *bufio.Writer
 	enc *json.Encoder
@@ -92,8 +92,7 @@ func (w *Writer) Close() error {
 	return w.out.Flush()
 }
 
-// Reader reads a plan file step by step. It holds one line in memory at a time. A Reader is not safe for
-// concurrent use.
+// Reader reads a plan file step by step, one line at a time. It is not safe for concurrent use.
 type Reader struct {
 	head  Plan
 	lines *bufio.Scanner

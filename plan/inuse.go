@@ -13,29 +13,25 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// MaxInUse is the maximum size in bytes that a list of images in use may have: 256 MiB. Programs apply it
-// when they read the list; [ParseInUse] does not check it.
+// MaxInUse is the maximum size of a list of images in bytes. Programs check it, and [ParseInUse] does not.
 const MaxInUse = 256 << 20
 
-// InUse is a list of images that run somewhere, for example in a cluster. An image is named by its digest,
-// or by its tag if the digest is not known. The zero InUse is not a rule: it selects nothing and drops
-// nothing.
+// InUse is a list of images that run somewhere, for example in a cluster: each by its digest, or by its tag if
+// the digest is not known. The zero InUse is not a rule, so it drops nothing.
 type InUse struct {
 	Images []ref.Name // sorted, each once; a name has a digest or a tag, never both
 	Local  int        // number of image IDs that are known only to the node that has the image, and that no registry knows
 }
 
 // ParseInUse reads a list of images in a form that kubectl prints:
-//
 //   - JSON (-o json) of pods, or of objects that contain a template for pods, such as deployments and cron
 //     jobs, or a JSON list of words;
 //   - words separated by spaces, commas or line ends (-o jsonpath, custom-columns).
 //
 // A word is the name of an image or an image ID, with or without "docker-pullable://" before it. For a
 // container that runs, ParseInUse uses the image ID, which contains the digest; for another container, the
-// name of the image. In a list of words, comments begin with "#".
-//
-// The error is [fault.Invalid]: a word is not an image, or there is no image at all.
+// name of the image. In a list of words, comments begin with "#". The error is [fault.Invalid]: a word is
+// not an image, or there is no image at all.
 func ParseInUse(raw []byte) (InUse, error) {
 	u := &using{images: map[ref.Name]bool{}}
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))

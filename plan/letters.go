@@ -10,8 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Letters selects repositories by the first letter in their name. The zero Letters selects all
-// repositories.
+// Letters selects repositories by the first letter in their name. The zero Letters selects all of them.
 type Letters struct {
 	text  string
 	spans []span

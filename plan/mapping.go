@@ -12,30 +12,15 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Mapping says how to make the path of a target repository from that of a source repository. The zero
-// Mapping keeps the path. The rules apply in the order of the fields, each to the result of the one
-// before.
+// Mapping says how to make the path of a target repository from that of a source repository. The zero Mapping
+// keeps the path. The rules apply in the order of the fields, each to the result of the one before.
 type Mapping struct {
-	// StripPrefix is removed from the path: with "team" or "team/", team/app becomes app. It stands for
-	// whole components, so teams/app stays.
-	StripPrefix string
-
-	// Rename applies substitutions to the path.
-	Rename Renames
-
-	// Flatten joins the components with "-": a/b/c becomes a-b-c.
-	Flatten bool
-
-	// Template makes the path from placeholders: "mirror/{host}/{repository}". Check names the
-	// placeholders. "" means "{repository}".
-	Template string
-
-	// AddPrefix is put before the path: with "mirror" or "mirror/", app becomes mirror/app.
-	AddPrefix string
-
-	// MaxDepth is the maximum number of components. The last ones are joined with "-": with 2, a/b/c
-	// becomes a/b-c. 0 means no limit.
-	MaxDepth int
+	StripPrefix string  // whole components: with "team" or "team/", team/app becomes app, and teams/app stays
+	Rename      Renames // substitutions in the path
+	Flatten     bool    // join the components with "-": a/b/c becomes a-b-c
+	Template    string  // "mirror/{host}/{repository}"; Check names the placeholders; "" means "{repository}"
+	AddPrefix   string  // put before the path: with "mirror" or "mirror/", app becomes mirror/app
+	MaxDepth    int     // of components; the rest is joined with "-": with 2, a/b/c becomes a/b-c; 0 means no limit
 }
 
 var placeholder = lazily(`\{[^{}]*\}|[{}]`)
@@ -100,13 +85,10 @@ type Landing struct {
 }
 
 // Landings maps the repositories from, in any order, to the registry host. It returns the targets in the
-// order of their names.
-//
-// All sources of one target must be planned together, with one call of [Landing.Make] or [Landing.Merge],
-// because these find sources that have different digests for one tag. Landings holds the names of
-// repositories only, so that a whole registry can be planned one Landing at a time.
-//
-// The error is [fault.Invalid]. It names the repositories that cannot be mapped, up to ten.
+// order of their names. All sources of one target must be planned together, with one call of
+// [Landing.Make] or [Landing.Merge], because these find sources that have different digests for one tag.
+// Landings holds the names of repositories only, so that a whole registry can be planned one Landing at a
+// time. The error is [fault.Invalid]. It names the repositories that cannot be mapped, up to ten.
 func (m Mapping) Landings(host string, from []ref.Repo) ([]Landing, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
@@ -140,9 +122,9 @@ func compareRepos(a, b ref.Repo) int {
 	return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path))
 }
 
-// Targets returns the target names of from. If from has no tag, the target has none either, and the
-// content is copied by digest. It returns nil if the repository of from does not belong to l. The error
-// is [fault.Invalid]: tags makes a text that is not a tag.
+// Targets returns the target names of from. If from has no tag, the target has none, and the content is copied
+// by digest. It returns nil if the repository of from is not in l. The error is [fault.Invalid]: tags makes a
+// text that is not a tag.
 func (l Landing) Targets(from ref.Name, tags TagMap) ([]ref.Name, error) {
 	if !slices.Contains(l.From, from.Repo) {
 		return nil, nil

@@ -82,9 +82,8 @@ func (s Step) Retags() bool {
 	return s.Moves() && s.Replaces != "" && s.Replaces != oci.Digest(s.From.Digest)
 }
 
-// Anew plans s again for the digests that both ends have now. If to is "", the target name does not
-// exist. If the source has changed, the size and the media type of the new step are not known. The error
-// is that of [Make].
+// Anew plans s again for the digests that both ends have now; "" means that the target name does not exist. If
+// the source has changed, the new step has neither size nor media type. The error is that of [Make].
 func (s Step) Anew(from, to oci.Digest, overwrite Overwrite) (Step, error) {
 	root := oci.Descriptor{Digest: from}
 	if from == s.Digest() {

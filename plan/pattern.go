@@ -16,11 +16,8 @@ import (
 
 // Limits of patterns. If a pattern or a file exceeds its limit, the error is [fault.Invalid].
 const (
-	// MaxPattern is the maximum size of one pattern in bytes.
-	MaxPattern = 4 << 10
-
-	// MaxIgnoreFile is the maximum size of an ignore-config file in bytes.
-	MaxIgnoreFile = 1 << 20
+	MaxPattern    = 4 << 10 // bytes of one pattern
+	MaxIgnoreFile = 1 << 20 // bytes of an ignore-config file
 )
 
 // matchLimit is how long a backtracking expression may work on one name.
@@ -104,8 +101,7 @@ func (p Pattern) Match(name string) (bool, error) {
 // String returns the text that [ParsePattern] read.
 func (p Pattern) String() string { return p.text }
 
-// Patterns is a list of patterns. It selects a name if one of the patterns selects it; the empty list
-// selects nothing.
+// Patterns selects a name if one of the patterns selects it; the empty list selects nothing.
 type Patterns []Pattern
 
 // ParsePatterns reads each entry with [ParsePattern]. The error is [fault.Invalid].
@@ -122,9 +118,8 @@ func ParsePatterns(entries ...string) (Patterns, error) {
 }
 
 // ParseIgnore reads lists of patterns in the form of the flag --ignore-pattern: "old/*, tmp*, re:^x{1,2}$".
-// Globs are separated by commas. Spaces around them, and empty globs, are dropped. From "re:" on, the rest
-// of an entry is one expression, including its commas; see [Patterns.Warnings]. The error is
-// [fault.Invalid].
+// Globs are separated by commas. Spaces around them, and empty globs, are dropped. From "re:" on, the rest of
+// an entry is one expression, with its commas; see [Patterns.Warnings]. The error is [fault.Invalid].
 func ParseIgnore(entries ...string) (Patterns, error) {
 	var ps []string
 	for _, rest := range entries {
@@ -188,8 +183,8 @@ func ignoreEntries(raw []byte) ([]string, error) {
 
 var repeat = lazily(`\{[0-9]*,[0-9]*\}`)
 
-// Warnings returns one warning for each regular expression that contains a comma, unless the comma is in
-// a repetition such as {1,2}. The author may have meant to separate two patterns with it.
+// Warnings returns one warning for each regular expression that contains a comma outside of a repetition such as
+// {1,2}. The author may have meant to separate two patterns with it.
 func (ps Patterns) Warnings() []string {
 	var out []string
 	for _, p := range ps {

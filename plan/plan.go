@@ -12,22 +12,19 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Moves reports whether the step copies content or sets a name: its action is [Copy], [Replace] or
-// [Retag].
+// Moves reports whether the step copies content or sets a name: it is a [Copy], [Replace] or [Retag].
 func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s.Action == Retag }
 
-// Works reports whether there is something to do: the step Moves, or it locks a name that is up to
-// date.
+// Works reports whether there is something to do: the step Moves, or locks a name that is up to date.
 func (s Step) Works() bool {
 	return s.Moves() || s.Locks != (oci.Locks{}) && s.Action == Skip
 }
 
-// Inventory holds the content that names pointed to at one moment. A name is a tag of a repository, or
-// a digest in it. If a name is not in the Inventory, it did not exist.
+// Inventory holds the content that names pointed to at one moment. A name is a tag of a repository, or a digest
+// in it. A name that is not in the Inventory did not exist.
 type Inventory map[ref.Name]oci.Descriptor
 
 // Overwrite says what to do with a target name that exists:
-//
 //   - [Refuse]: never change it.
 //   - [Update]: change it if it differs from the source.
 //   - [Always]: set it again, also if it is equal.
@@ -39,57 +36,35 @@ const (
 	// Refuse writes nothing unless every target name is free or up to date. This is what az acr import
 	// does without --force, and the default of imports and batches.
 	Refuse Overwrite = "refuse"
-
-	// Update copies what is missing or differs and leaves what is equal. This is the default of copies,
-	// tags and transfers.
+	// Update copies what is missing or differs. This is the default of copies, tags and transfers.
 	Update Overwrite = "update"
-
-	// Always puts everything again, also what is equal.
-	Always Overwrite = "always"
+	Always Overwrite = "always" // Always puts everything again, also what is equal.
 )
 
 func (o Overwrite) known() bool { return o == Refuse || o == Update || o == Always }
 
 // Rules is the last argument of [Make].
 type Rules struct {
-	// Overwrite says what to do with target names that exist.
-	Overwrite Overwrite
+	Overwrite Overwrite // what to do with target names that exist
 
-	// Targets returns the target names of a source name. It returns none for a name that is not to be
-	// copied. A target name without a tag means that the content is copied by digest.
+	// Targets returns the target names of a source name, and none if it is not to be copied. A target
+	// name without a tag means that the content is copied by digest.
 	Targets func(from ref.Name) []ref.Name
 }
 
-// Action is what a step does.
-//
-// Something is to be done:
-//   - [Copy]: copy to a new name.
-//   - [Replace]: copy to a name that points to other content now.
+// Action is what a step does:
+//   - [Copy], [Replace]: copy to a name that is new, or that points to other content now.
 //   - [Retag]: set a name in the same repository.
-//
-// Nothing is to be done:
-//   - [Skip]: the target name is up to date.
-//
-// The step cannot be done:
-//   - [Conflict]: the target name may not be overwritten.
-//   - [Broken]: something else prevents it.
+//   - [Skip]: nothing, because the target name is up to date.
+//   - [Conflict], [Broken]: nothing, because the step cannot be done.
 type Action string
 
 const (
-	// Copy means that the target does not have the name.
-	Copy Action = "copy"
-
-	// Replace means that the target name moves from Step.Replaces to the digest of the source.
-	Replace Action = "replace"
-
-	// Retag means that source and target are the same repository, so that only the manifest is put.
-	Retag Action = "retag"
-
-	// Skip means that source and target have the same digest.
-	Skip Action = "skip"
-
-	// Conflict means that the target name points to Step.Replaces, and Overwrite is [Refuse].
-	Conflict Action = "conflict"
+	Copy     Action = "copy"     // The target does not have the name.
+	Replace  Action = "replace"  // The target name moves from Step.Replaces to the digest of the source.
+	Retag    Action = "retag"    // Source and target are one repository, so that only the manifest is put.
+	Skip     Action = "skip"     // Source and target have the same digest.
+	Conflict Action = "conflict" // The target name points to Step.Replaces, and Overwrite is Refuse.
 
 	// Broken means that the step cannot be done: the source could not be resolved, or the target tag is
 	// locked, for example. Step.Problem says why.
@@ -97,38 +72,28 @@ const (
 )
 
 // Hold says what a step that cannot be done means for the other steps of its plan:
-//
 //   - [Each]: nothing, the others continue.
 //   - [All]: no name is set.
 type Hold string
 
 const (
-	// Each makes every step independent of the others.
-	Each Hold = "each"
-
-	// All sets no name unless all names can be set.
-	All Hold = "all"
+	Each Hold = "each" // Every step is independent of the others.
+	All  Hold = "all"  // No name is set unless all names can be set.
 )
 
 // Step is one line of a plan: what to do with one target name.
 type Step struct {
-	Action Action `json:"action"`
-	// From is the source. It has the digest, unless the step is Broken, and the tag that was
-	// requested, if any.
-	From      ref.Name   `json:"from,omitzero"`
+	Action    Action     `json:"action"`
+	From      ref.Name   `json:"from,omitzero"`       // with the digest, unless Broken, and the requested tag, if any
 	To        ref.Name   `json:"to,omitzero"`         // the target; without a tag, the content is copied by digest
 	MediaType string     `json:"mediaType,omitempty"` // of the manifest or index
 	Size      int64      `json:"size"`                // bytes of the manifest or index itself
 	Replaces  oci.Digest `json:"replaces,omitempty"`  // what To pointed to when the plan was made
-	// Backup is the tag, in the repository of To, that keeps Replaces. It is set before To. "" means
-	// none.
-	Backup string `json:"backup,omitempty"`
-	// Locks is what to lock on To after it is set: the locks that the source has and To does not
-	// have.
-	Locks     oci.Locks `json:"locks,omitzero"`
-	Overwrite Overwrite `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
-	Asked     string    `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
-	Problem   *Problem  `json:"problem,omitempty"`   // why the step is Broken
+	Backup    string     `json:"backup,omitempty"`    // the tag that keeps Replaces, set before To; "" means none
+	Locks     oci.Locks  `json:"locks,omitzero"`      // what to lock on To after it is set: what only the source locks
+	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
+	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
+	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken
 }
 
 // Problem is an error in the form that a plan stores.
@@ -161,8 +126,7 @@ func (e *problemError) Error() string { return e.Message }
 
 func (e *problemError) Unwrap() error { return &fault.Fault{Kind: e.Kind, Side: e.Side, Hint: e.Hint} }
 
-// Digest returns the digest that To points to after the step. It is "" for a [Broken] step whose source
-// was not resolved.
+// Digest returns the digest that To points to after the step; "" if the source was not resolved.
 func (s Step) Digest() oci.Digest { return oci.Digest(s.From.Digest) }
 
 // Root returns the descriptor of the manifest or index to copy.
@@ -270,9 +234,8 @@ type Backup struct {
 	Date     string `json:"date,omitempty"` // the text for {date}, such as "20260301"; the caller provides it
 }
 
-// Repository is the plan for one target repository. Its steps belong to a plan with the verb "transfer"
-// and the hold [Each]. If the repository could not be planned, it has a [Broken] step without a tag,
-// which says why.
+// Repository is the plan for one target repository, with the verb "transfer" and the hold [Each]. If the
+// repository could not be planned, it has a [Broken] step without a tag, which says why.
 type Repository struct {
 	To    ref.Repo
 	From  []ref.Repo // in the order of their names

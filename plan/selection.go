@@ -14,9 +14,8 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Selection says which repositories and tags to copy. The zero Selection keeps all. Each rule that is
-// given is one stage. The stages apply one after another: a stage sees only what the stages before it
-// kept. [Words] has the same rules as text.
+// Selection says which repositories and tags to copy. The zero Selection keeps all. Each rule that is given is
+// one stage, and a stage sees only what the stages before it kept. [Words] has the same rules as text.
 type Selection struct {
 	// Rules about repositories, by their path without the host. The stages are letters, ignore,
 	// include and exclude, in this order.
@@ -38,8 +37,8 @@ type Selection struct {
 	Order       Order     // the order for Latest; "" chooses an order for each repository
 	MinTags     int       // if fewer tags of a repository are kept, it is an error; 0 means no such check
 
-	// Untagged also keeps manifests that no tag and no index points to, if the registry lists them. Of
-	// the rules about tags, only Since applies to them.
+	// Untagged also keeps manifests that no tag and no index points to, if the registry lists them. Of the
+	// rules about tags, only Since applies to them.
 	Untagged bool
 }
 
@@ -84,27 +83,21 @@ func (w Words) Selection(now time.Time) (Selection, error) {
 }
 
 // Order says which of two tags is the later one, for Selection.Latest:
-//
 //   - [ByVersion]: the one with the higher version.
 //   - [ByTime]: the one that was set later.
 //   - [ByName]: the one whose name comes later.
 //
-// Tags that are equal by an Order are compared by name in natural order (rc10 comes after rc9).
-//
-// The Order "" means ByTime if every tag of the repository has a time, else ByVersion if at least one tag
-// is a version, else ByName.
+// Tags that are equal by an Order are compared by name in natural order (rc10 comes after rc9). "" means
+// ByTime if every tag of the repository has a time, else ByVersion if at least one tag is a version, else
+// ByName.
 type Order string
 
 const (
 	// ByVersion puts the highest version first, including prereleases. Tags that are not versions are
 	// dropped; see [Versions].
 	ByVersion Order = "version"
-
-	// ByTime puts the tag that was set last first. Tags without a time come after all others.
-	ByTime Order = "time"
-
-	// ByName puts the last name in natural order first.
-	ByName Order = "name"
+	ByTime    Order = "time" // The tag that was set last comes first. Tags without a time come after all others.
+	ByName    Order = "name" // The last name in natural order comes first.
 )
 
 // ParseOrder reads "", "version", "time" or "name". The error is [fault.Invalid].
@@ -115,9 +108,8 @@ func ParseOrder(s string) (Order, error) {
 	return "", &fault.Fault{Kind: fault.Invalid, Op: "read order", Name: shown(s), Err: fmt.Errorf("not one of version, time, name")}
 }
 
-// ParseAge reads a positive age: whole days such as "90d", whole weeks such as "2w", or a duration that
-// [time.ParseDuration] reads, such as "36h". Subtract it from the current time to get a Selection.Since.
-// The error is [fault.Invalid].
+// ParseAge reads a positive age: whole days ("90d"), whole weeks ("2w"), or a duration of [time.ParseDuration]
+// ("36h"). Subtract it from the current time to get a Selection.Since. The error is [fault.Invalid].
 func ParseAge(s string) (time.Duration, error) {
 	const day = 24 * time.Hour
 	age, err := time.ParseDuration(s)
@@ -139,9 +131,8 @@ func ParseAge(s string) (time.Duration, error) {
 	return age, nil
 }
 
-// Repositories returns the repositories of all that s keeps, in the order of their names, each once. The
-// error is [fault.TooLarge]: a regular expression took longer than its limit. The explanation then ends
-// at that stage.
+// Repositories returns the repositories of all that s keeps, in the order of their names, each once. The error
+// is [fault.TooLarge]: a regular expression took too long. The explanation then ends at that stage.
 func (s Selection) Repositories(all []string) (kept []string, why Explain, err error) {
 	sv := newSieve("repositories", slices.Compact(slices.Sorted(slices.Values(all))), func(name string) string { return name })
 	if s.Repository != "" {
@@ -182,26 +173,23 @@ func (s Selection) Limit(needing []string) (kept []string, why Explain) {
 	return sv.left, sv.Explain
 }
 
-// NeedsTimes reports whether [Selection.Tags] needs the times of tags. A caller whose listing has no
-// times must look them up before, for the tags that [Selection.Candidates] returns.
+// NeedsTimes reports whether [Selection.Tags] needs the times of tags. A caller whose listing has no times must
+// look them up before, for the tags that [Selection.Candidates] returns.
 func (s Selection) NeedsTimes() bool {
 	return !s.Since.IsZero() || s.Latest > 0 && s.Order == ByTime
 }
 
-// Candidates returns the tags that are kept by the rules before newer-than: the rules that use neither
-// times nor the number of tags. The results are those of [Selection.Tags].
+// Candidates is like [Selection.Tags], but applies only the rules that use neither times nor numbers of tags.
 func (s Selection) Candidates(repository string, tags []oci.Listed) (kept []oci.Listed, why Explain, err error) {
 	sv := s.byName(repository, tags)
 	return sv.left, sv.Explain, sv.err
 }
 
-// Tags returns the tags of one repository that s keeps, in the order of their names. The time of a tag is
-// its Updated or, if that is zero, its Created. If a tag is listed twice, the entry that was set last
-// counts.
+// Tags returns the tags of one repository that s keeps, in the order of their names. The time of a tag is its
+// Updated or, if that is zero, its Created. If a tag is listed twice, the entry that was set last counts.
 //
-// The error is [fault.TooLarge] if a regular expression took longer than its limit, [fault.Invalid] if
-// s.Order is not known, and [fault.Refused] if fewer than s.MinTags tags are kept. Tags returns the
-// explanation also with an error.
+// The error is [fault.TooLarge] if a regular expression took too long, [fault.Invalid] if s.Order is not known,
+// and [fault.Refused] if fewer than s.MinTags tags are kept. The explanation is returned also with an error.
 func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed, why Explain, err error) {
 	if _, err := ParseOrder(string(s.Order)); err != nil {
 		return nil, newSieve(repository, nil, func(t oci.Listed) string { return t.Tag }).Explain, err
@@ -221,8 +209,8 @@ func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed
 	return sv.left, sv.Explain, sv.err
 }
 
-// Loose returns the manifests that s keeps among all, which are manifests of one repository without a tag.
-// They are in the order of their digests. Of the rules about tags, only Since applies to them.
+// Loose returns the manifests that s keeps among all, the manifests of one repository without a tag, in the
+// order of their digests. Of the rules about tags, only Since applies to them.
 func (s Selection) Loose(repository string, all []oci.Listed) (kept []oci.Listed, why Explain) {
 	digest := func(t oci.Listed) string { return string(t.Descriptor.Digest) }
 	sorted := slices.SortedFunc(slices.Values(all), func(a, b oci.Listed) int { return cmp.Compare(digest(a), digest(b)) })
@@ -248,8 +236,8 @@ func (s Selection) byName(repository string, tags []oci.Listed) *sieve[oci.Liste
 	return sv
 }
 
-// once returns tags with one entry for each tag: the one that was set last. A listing that is read in
-// pages can contain a tag twice, if tags are set meanwhile.
+// once keeps one entry for each tag: the one that was set last. A listing that is read in pages can contain a
+// tag twice, if tags are set meanwhile.
 func once(tags []oci.Listed) []oci.Listed {
 	sorted := slices.Clone(tags)
 	slices.SortFunc(sorted, func(a, b oci.Listed) int {
@@ -314,8 +302,7 @@ func versionsOf(tags []oci.Listed) map[string]*semver.Version {
 	return out
 }
 
-// places numbers the tags from the latest one, which has place 1. In the order ByVersion, a tag that is
-// not a version has no place.
+// places numbers the tags from the latest one, which is 1. ByVersion, a tag that is not a version has none.
 func places(order Order, tags []oci.Listed, versions map[string]*semver.Version) map[string]int {
 	ordered := make([]*oci.Listed, 0, len(tags))
 	for i := range tags {

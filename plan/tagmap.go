@@ -97,9 +97,8 @@ func ParseRenames(texts []string) (Renames, error) {
 }
 
 // ParseSubstitution reads "s/EXPRESSION/REPLACEMENT/", such as "s/^v(.*)$/v$1-production/". Any other
-// character can take the place of the slash. The expression has the syntax of RE2. "\1" and "&" do not
-// have the meaning that they have in sed: "\1" is an error, and "&" stands for itself. The error is
-// [fault.Invalid].
+// character can take the place of the slash. The expression has the syntax of RE2. Unlike in sed, "\1" is an
+// error and "&" stands for itself. The error is [fault.Invalid].
 func ParseSubstitution(s string) (Substitution, error) {
 	bad := func(cause, hint string) (Substitution, error) {
 		return Substitution{}, &fault.Fault{Kind: fault.Invalid, Op: "read substitution", Name: fmt.Sprintf("%q", s), Err: fmt.Errorf("%s", cause), Hint: hint}
