@@ -95,7 +95,7 @@ func TestAServiceAccountSignsItsStatement(t *testing.T) {
 		parrot(http.StatusBadRequest)(w, r)
 	}
 	if refusal := s.refuses(Google{s.cloud()}.Lookup(), garHost, fault.Denied); strings.Contains(refusal, proof[:40]) {
-		t.Error("shown:", refusal)
+		t.Error("the error shows the secret:", refusal)
 	}
 	asked := s.count()
 	for name, bad := range map[string]string{"token_uri": "https://oauth2.googleapis.com.evil.example/token", "private_key": canary} {
@@ -113,7 +113,7 @@ func TestAServiceAccountSignsItsStatement(t *testing.T) {
 		s.refuses(Google{s.cloud()}.Lookup(), garHost, fault.Invalid)
 	}
 	if s.count() != asked {
-		t.Error("asked all the same:", s.asked[asked:])
+		t.Error("requests were made:", s.asked[asked:])
 	}
 }
 
@@ -167,7 +167,7 @@ func TestAForeignTokenIsTradedAndTakesOnAServiceAccount(t *testing.T) {
 		s.refuses(Google{s.cloud()}.Lookup(), garHost, fault.Invalid)
 	}
 	if s.count() != asked {
-		t.Error("asked all the same:", s.asked[asked:])
+		t.Error("requests were made:", s.asked[asked:])
 	}
 }
 

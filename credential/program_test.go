@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// az puts a shell script of that name on PATH, and what a script needs.
+// az puts a shell script with the name az on PATH, together with the programs that the script needs.
 func (s *sky) az(body string) {
 	s.t.Helper()
 	dir := s.t.TempDir()

@@ -36,7 +36,7 @@ func TestATokenWithoutUserIsKnownByItsClaims(t *testing.T) {
 		}
 		got, err := FromPassword("robot", jwt(tt.claims))
 		if got.Scheme != Basic || got.User != "robot" || err != nil {
-			t.Errorf("a user turned to %v %v", got, err)
+			t.Errorf("with a user the login became %v %v", got, err)
 		}
 	}
 	for _, printed := range []string{
@@ -109,7 +109,7 @@ func FuzzFromPassword(f *testing.F) {
 			t.Fatalf("%q became %v", password, l)
 		}
 		if again, err := FromPassword(l.User, secret); again != l || err != nil {
-			t.Fatal("not stable:", again, err)
+			t.Fatal("parsing the password again gives another login:", again, err)
 		}
 	})
 }

@@ -18,9 +18,14 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+// update rewrites the golden files of both golden tests, those in testdata and in testdata/selection:
+//
+//	go test ./plan -update
+//
+// Look at the difference with git diff before you commit it.
+var update = flag.Bool("update", false, "rewrite the golden files with the current results")
 
-// Each file of testdata holds a source, a target and rules, and the plan that follows.
+// Each file in testdata holds a source, a target and rules. Its last part is the expected plan.
 func TestMakeFollowsTheGoldenFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -82,12 +87,12 @@ func planText(t *testing.T, golden *txtar.Archive) string {
 	}
 	back, err := Read(&file)
 	if err != nil || back.String() != p.String() || !slices.Equal(back.Steps, p.Steps) {
-		t.Errorf("does not read back: %v\n%s", err, back)
+		t.Errorf("the plan cannot be read back, or reads back differently: %v\n%s", err, back)
 	}
 	return p.String()
 }
 
-// digest turns a short word into a digest, so that golden files stay readable.
+// digest returns a digest that ends in a short word, so that golden files are readable.
 func digest(word string) oci.Digest {
 	return oci.Digest("sha256:" + strings.Repeat("0", 64-len(word)) + word)
 }
