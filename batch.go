@@ -12,24 +12,25 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// BatchRequest asks for many images, each on its own.
+// BatchRequest asks to copy a list of images. The entries are independent of each other.
 type BatchRequest struct {
 	Entries []BatchEntry
 
-	// Target is the registry of targets that name none, as in ImportRequest.
+	// Target is the registry of targets that do not name one, as in [ImportRequest].
 	Target string
 
-	Overwrite plan.Overwrite // of entries that say nothing; "" is plan.Refuse
-	Backup    plan.Backup    // how a tag is kept that is overwritten; not with plan.Refuse
-	Hold      plan.Hold      // "" is plan.Each
+	Overwrite plan.Overwrite // for entries that do not set it; "" means plan.Refuse
+	Backup    plan.Backup    // how to keep a tag that is overwritten; not with plan.Refuse
+	Hold      plan.Hold      // "" means plan.Each
 
-	SourceLogin *credential.Login // nil asks Config.Logins
-	TargetLogin *credential.Login
+	SourceLogin *credential.Login // nil means Config.Logins
+	TargetLogin *credential.Login // nil means Config.Logins
 }
 
-// PlanBatch plans every entry on its own: one that can not be read or found is a
-// Broken step, and stops nothing else. Two entries that bring different content to
-// one name are Invalid.
+// PlanBatch plans every entry of req. An entry whose name cannot be parsed, or whose image cannot be
+// found, becomes a step with the action [plan.Broken]; the other entries are not affected.
+//
+// The error is [fault.Invalid] if two entries copy different content to one name.
 func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observer) (*Prepared, error) {
 	r := survey.Rules{Verb: "batch", Overwrite: cmp.Or(req.Overwrite, plan.Refuse), Hold: req.Hold, Backup: req.Backup}
 	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
@@ -37,9 +38,9 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 	})
 }
 
-// EntryNames returns the names that PlanBatch reads in e, where target is the
-// request's: the source, and the targets that the Steps of its plan carry in To.
-// The error is Invalid.
+// EntryNames returns the names that PlanBatch reads from e: the source, and the targets, which are the
+// To of the plan's steps. target is the Target of the request. It makes no requests. The error is
+// [fault.Invalid].
 func (d *Dray) EntryNames(e BatchEntry, target string) (source ref.Name, targets []ref.Name, err error) {
 	n, err := d.names.Entry(e, target)
 	return n.Source, n.Targets, err

@@ -8,19 +8,20 @@ import (
 	"github.com/drayage/dray/internal/probe"
 )
 
-// CheckRequest asks whether an image can be read and, with a Target, written there.
+// CheckRequest asks whether an image can be read and, if Target is set, copied to Target.
 type CheckRequest struct {
 	Source string // an image
-	Target string // "" asks about the source alone; without a tag it is the source's
+	Target string // an image; without a tag it has the tag of Source. "" checks the source only
 
-	SourceLogin *credential.Login // nil asks Config.Logins
-	TargetLogin *credential.Login
+	SourceLogin *credential.Login // nil means Config.Logins
+	TargetLogin *credential.Login // nil means Config.Logins
 }
 
-// Check finds out whether an image can be copied, with a few requests and
-// nothing left behind: at a target an upload is opened and canceled. What it
-// finds is in the report; the error is Invalid for a name that is none, or
-// Canceled.
+// Check finds out whether an image can be copied. It needs a few requests and leaves nothing behind: at
+// the target it opens an upload and cancels it.
+//
+// The findings are in the report, also if a copy would fail. The error is [fault.Invalid] for a name
+// that cannot be parsed, or [fault.Canceled].
 func (d *Dray) Check(ctx context.Context, req CheckRequest, obs event.Observer) (CheckReport, error) {
 	return probe.Check(ctx, d.base, d.names, probe.Request(req), obs)
 }

@@ -11,27 +11,30 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// CopyRequest asks for one image, or all tags of a repository, at one or more targets.
+// CopyRequest asks to copy one image, or all tags of a repository, to one or more targets.
 type CopyRequest struct {
 	// Source is "HOST/REPO[:TAG|@DIGEST]" or "oci:DIR[:TAG|@DIGEST]". With AllTags it is a repository.
 	Source string
 
-	// Targets are full names. Without a tag the source's tag is taken; a source by
-	// digest without a tag then arrives by digest only. With AllTags they are repositories.
+	// Targets are full names. A target without a tag gets the tag of the source. If the source has a
+	// digest and no tag, the image is copied by digest and gets no tag. With AllTags the targets are
+	// repositories.
 	Targets []string
 
-	Tags Tags
-	Map  plan.TagMap // what the source's tags become; with a single tag, where the target names none
+	Tags Tags        // which tags of the source; "" means the one that Source names
+	Map  plan.TagMap // renames the tags of the source; for a single tag only if the target names no tag
 
-	Overwrite plan.Overwrite // "" is plan.Update
-	Hold      plan.Hold      // with several source tags; "" is plan.Each
-	Backup    plan.Backup    // how a tag is kept that is overwritten; not with plan.Refuse
+	Overwrite plan.Overwrite // "" means plan.Update
+	Hold      plan.Hold      // for several source tags; "" means plan.Each
+	Backup    plan.Backup    // how to keep a tag that is overwritten; not with plan.Refuse
 
-	SourceLogin *credential.Login // nil asks Config.Logins
-	TargetLogin *credential.Login
+	SourceLogin *credential.Login // nil means Config.Logins
+	TargetLogin *credential.Login // nil means Config.Logins
 }
 
-// PlanCopy resolves the source, or every tag of it, and looks at the target names.
+// PlanCopy plans a copy: it resolves the source, or each of its tags, and looks at the target names. It
+// writes nothing; [Dray.Apply] carries the plan out. Names that cannot be parsed are [fault.Invalid],
+// before any request.
 func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer) (*Prepared, error) {
 	source, targets, err := d.names.Copy(req.Source, req.Targets)
 	if err != nil {

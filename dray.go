@@ -20,78 +20,108 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Settings are how one registry is spoken to. The zero Settings are https, the
-// system's certificates, and what its host name tells of its kind.
+// Settings says how dray talks to one registry. The zero Settings means HTTPS, the certificates of the
+// system, and the product that the host name suggests.
 type Settings = credential.Settings
 
-// Create says in Settings what a push may make where it meets nothing: ECR's
-// repository, Harbor's project.
+// Create says what a push may create if it does not exist: the repository at Amazon ECR, or the project
+// at Harbor. It is a field of [Settings].
 type Create = credential.Create
 
-// Allowance is so many requests in so much time.
+// Allowance is a limit of a registry: a number of requests in a period.
 type Allowance = credential.Allowance
 
-// Registry is a registry that has a name of its own: "prod" in "prod/app:v1".
+// Registry is a registry that has a name in the configuration, such as "prod" in "prod/app:v1".
 type Registry struct {
 	Host string // "prod.example.com:5000"
 	Settings
 }
 
-// Config is all that New needs. The zero Config is usable: anonymous, default limits, no named registries.
+// Config is the argument of [New]. The zero Config is usable: no logins, no named registries, the
+// default limits.
 type Config struct {
-	Registries map[string]Registry // by name
-	Default    string              // the registry that an import goes to when the request names none; "" for none
-	Settings   Settings            // for every host that is not in Registries
-	Logins     credential.Chain    // asked where a request brings no login of its own
-	Limits     Limits
-	UserAgent  string // default "dray"
+	// Registries are the registries that have a name, by this name. A name has no dot, colon or slash
+	// and is not "localhost".
+	Registries map[string]Registry
 
-	// StateDir is where uploads under way are recorded, so that one whose process
-	// was killed goes on in the next, and which images were proven to be whole. It is made when needed, for its owner alone,
-	// and may be shared by many processes; "" records nothing. What is in it is
-	// never needed: no copy fails because of it.
+	// Default is the registry that an import copies to if the request names none: a name in
+	// Registries or a host. "" means that there is none.
+	Default string
+
+	// Settings applies to every host that is not in Registries.
+	Settings Settings
+
+	// Logins finds the login for a registry, if the request does not contain one.
+	Logins credential.Chain
+
+	Limits    Limits
+	UserAgent string // for the User-Agent header; default "dray"
+
+	// StateDir is a directory in which dray records the uploads in progress, so that another process
+	// can continue them if this one is killed, and the images whose content was verified. dray creates
+	// it when needed, with access for its owner only. Many processes can share it. "" records nothing.
+	// dray can do without the records: no copy fails because of them.
 	StateDir string
 
-	// Cloud is how ECR's own API is asked: for Settings.Create, for immutable tags and
-	// for listings with digests. Without Env it is not.
+	// Cloud is used to ask Amazon ECR's own API: for Settings.Create, for immutable tags, and for
+	// listings with digests. If Cloud.Env is nil, dray does not ask that API.
 	Cloud credential.Cloud
 
-	// Requests is told of each HTTP exchange with a registry when it has ended; nil is nobody.
+	// Requests receives each HTTP exchange with a registry after it has ended. nil ignores them.
 	Requests event.Requests
 
-	// Dial opens connections; nil means the system's network.
+	// Dial opens network connections; nil means the network of the system.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Limits bound one Dray. Zero means the default named beside it; a negative value is Invalid.
+// Limits bounds the work of one [Dray]. A zero field means its default. A negative field is an error
+// of [New], [fault.Invalid].
 type Limits struct {
-	Images      int           // images in flight, default 32
-	Blobs       int           // blobs in flight over all images, default 32; small ones and slow targets have some beside
-	Connections int           // blob bodies per registry host and direction at most; 0 begins with 32 and goes up to 64 while that is faster
-	Retries     int           // tries of one operation without progress in between, default 8
-	Stall       time.Duration // longest time without a byte before a request is cut and resumed, default 30 s
-	MaxWait     time.Duration // longest wait that a registry may ask for, default 10 min
+	// Images is how many images are copied at the same time. The default is 32.
+	Images int
 
-	// Ahead is the memory in bytes, over all images, for what is read of a large blob
-	// before its turn comes to be sent: that is how one is read over several connections
-	// at once. Default 64 MiB; with less than 3 MiB each is read over one.
+	// Blobs is how many blobs are copied at the same time, over all images. The default is 32. Small
+	// blobs, and blobs for slow targets, may be copied in addition to these.
+	Blobs int
+
+	// Connections is how many blob bodies are transferred at the same time, for each registry host and
+	// direction. 0 begins with 32 and increases up to 64 as long as this makes the transfer faster.
+	Connections int
+
+	// Retries is how often one operation is tried without progress. The default is 8.
+	Retries int
+
+	// Stall is how long a request may transfer no byte before it is canceled and resumed. The default
+	// is 30 seconds.
+	Stall time.Duration
+
+	// MaxWait is the longest wait that a registry may ask for. The default is 10 minutes. If it asks
+	// for more, the error is [fault.Throttled].
+	MaxWait time.Duration
+
+	// Ahead is the memory in bytes, over all images, for the parts of large blobs that are read before
+	// they can be sent. This memory allows a blob to be read over several connections at the same
+	// time. The default is 64 MiB. With less than 3 MiB, each blob is read over a single connection.
 	Ahead int64
 
-	// Bandwidth caps the bytes/s of blobs that are sent, over all images and targets;
-	// 0 is no cap. Reading is not counted by itself: it is ahead of sending by Ahead at most.
+	// Bandwidth is the maximum rate in bytes per second at which blobs are sent, over all images and
+	// targets; 0 means no limit. Reading has no limit of its own, but it is at most Ahead bytes ahead
+	// of sending.
 	Bandwidth int64
 }
 
-// Dray holds what all requests share. Its methods are safe for concurrent use.
+// Dray copies images. It holds the connections, the tokens and the limits that all its methods share,
+// so a program usually has one of them. [New] makes it. Its methods are safe for concurrent use.
 type Dray struct {
 	base  *place.Base
 	names *name.Reader
 }
 
-// New checks c and wires the parts together. It does no I/O but for the certificate files that c names.
+// New returns a Dray for c. It makes no requests and reads only the certificate files that c names.
+// The error is [fault.Invalid] if c is not valid.
 func New(c Config) (*Dray, error) { return NewWith(c, place.Inside{}) }
 
-// NewWith is New for programs of this module, with what only these may set.
+// NewWith is [New] for the programs of this module, which can set more than a Config holds.
 func NewWith(c Config, in place.Inside) (*Dray, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -128,52 +158,52 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	}, nil
 }
 
-// For returns a Dray that shares everything with d and works for one job of a server.
+// For returns a Dray that shares everything with d and works for one job of dray's server.
 func (d *Dray) For(j place.Job) *Dray { return &Dray{base: d.base.For(j), names: d.names} }
 
-// Close lets idle connections go.
+// Close closes the idle connections of d.
 func (d *Dray) Close() { d.base.Remote.Close() }
 
-// Allowances tells what the registry at host is known to allow: what it publishes, or what
-// Settings.RequestsPerSecond says. nil is nothing known.
+// Allowances returns the limits that the registry at host is known to have: those that its operator
+// publishes, or that of Settings.RequestsPerSecond. nil means that none is known.
 func (d *Dray) Allowances(host string) []Allowance { return d.base.Remote.Allowances(host) }
 
-// Host returns the canonical host of a registry: a configured name, or a host as
-// people type it, with or without "https://". The error is Invalid.
+// Host returns the canonical host of a registry. name is a key of Config.Registries, or a host as
+// people type it, with or without "https://". The error is [fault.Invalid].
 func (d *Dray) Host(name string) (string, error) { return d.names.Host(name) }
 
-// Name returns the canonical form of a full name as people type it. Its first
-// component may be a configured registry's name. The error is Invalid.
+// Name returns the canonical form of a full name as people type it. Its first component may be a key of
+// Config.Registries: "prod/app:v1". The error is [fault.Invalid].
 func (d *Dray) Name(s string) (ref.Name, error) { return d.names.Parse(s) }
 
-// RegistryHost returns the canonical host of what `az acr` means by a registry's
-// name: a configured name, a login server, the name of an Azure container
-// registry, or an ARM resource ID. "" is Config.Default. The error is Invalid.
+// RegistryHost returns the canonical host of a registry that is named as the az acr commands name it:
+// a key of Config.Registries, a login server, the name of an Azure container registry, or an ARM
+// resource ID. "" means Config.Default. The error is [fault.Invalid].
 func (d *Dray) RegistryHost(name string) (string, error) { return d.names.RegistryHost(name) }
 
-// CheckLogin asks the registry whether it takes login, and returns the login that
-// is worth keeping: for an Entra token the registry's refresh token that it was
-// exchanged for, else login itself. Denied when the registry does not take it.
+// CheckLogin asks the registry at host whether it accepts login, and returns the login to store. For a
+// Microsoft Entra token, this is the registry's refresh token that dray exchanged it for; otherwise it
+// is login itself. The error is [fault.Denied] if the registry does not accept login.
 func (d *Dray) CheckLogin(ctx context.Context, host string, login credential.Login) (credential.Login, error) {
 	return d.base.Remote.Check(ctx, host, login)
 }
 
-// AsksForLogin reports whether host has asked anybody for a login so far: after a
-// CheckLogin, whether that checked anything.
+// AsksForLogin reports whether the registry at host has asked for a login so far. If it is false after
+// [Dray.CheckLogin], the registry does not check logins, and CheckLogin proved nothing.
 func (d *Dray) AsksForLogin(host string) bool { return d.base.Remote.Asks(host) }
 
 func (c *Config) check() error {
 	l := c.Limits
 	if slices.Min([]int{l.Images, l.Blobs, l.Connections, l.Retries}) < 0 || l.Stall < 0 || l.MaxWait < 0 || l.Ahead < 0 || l.Bandwidth < 0 {
-		return configFault("limits", fmt.Errorf("a negative limit; 0 takes the default"))
+		return configFault("limits", fmt.Errorf("a limit is negative; 0 means the default"))
 	}
 	for name := range c.Registries {
 		if name == "" || ref.LooksLikeHost(name) || strings.Contains(name, "/") {
-			return configFault("registry "+name, fmt.Errorf("a registry's name has no dot, colon or slash and is not localhost"))
+			return configFault("registry "+name, fmt.Errorf("the name of a registry cannot contain a dot, a colon or a slash, or be localhost"))
 		}
 	}
 	if _, known := c.Registries[c.Default]; c.Default != "" && !known && !ref.LooksLikeHost(c.Default) {
-		return configFault("default registry "+c.Default, fmt.Errorf("not one of the named registries"))
+		return configFault("default registry "+c.Default, fmt.Errorf("not a host and not one of the configured registries"))
 	}
 	return nil
 }

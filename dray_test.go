@@ -26,7 +26,8 @@ func TestImportBringsAnImageUnderTwoNamesWithOneReading(t *testing.T) {
 	img := testbed.Random(t, y.Src, "team/app", "v1", testbed.RandomOptions{Layers: 3, Size: 64 << 10})
 	y.Forget()
 	rep := y.Must(y.Import(dray.ImportRequest{Source: "src/team/app:v1", Target: "dst", Images: []string{"app:v1", "app:latest"}}))
-	// n = 4 blobs: POST, which asks whether it is there, and PUT each; one HEAD and one PUT a tag.
+	// There are n = 4 blobs. Each needs a POST, which asks whether the blob exists, and a PUT. Each tag needs a
+	// HEAD and a PUT.
 	y.WantSpent("GET blob ×4, GET manifest ×1, HEAD manifest ×1", "HEAD manifest ×2, POST upload ×4, PUT manifest ×2, PUT upload ×4")
 	testbed.Same(t, y.Src, y.Dst, "team/app", "v1", "app", "v1")
 	testbed.Same(t, y.Src, y.Dst, "team/app", "v1", "app", "latest")
@@ -77,7 +78,7 @@ func TestATagThatIsANameElsewhereIsRefusedAndCopyIsNamed(t *testing.T) {
 		}
 	}
 	if y.Src.Requests() != 0 {
-		t.Error("asked the registry about a name that can not be")
+		t.Error("a request was made although a name is not valid")
 	}
 }
 
@@ -175,7 +176,7 @@ func TestAPlanFromAFileIsHeldAgainstBothEnds(t *testing.T) {
 	}
 	p, again := file(), file()
 	y.Must(y.Applied(p, nil))
-	y.Must(y.Applied(again, nil)) // the target holds what the plan wants by now: that is no reason to stop
+	y.Must(y.Applied(again, nil)) // the target already holds the planned content, which must not be an error
 
 	stale := file()
 	testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{Seed: 2})
@@ -219,7 +220,7 @@ func TestALayoutIsASourceAndATarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := y.List(t.Context(), dray.LookRequest{Name: dir}, nil, func(dray.Entry) error { return nil }); !fault.Is(err, fault.NotFound) {
-		t.Errorf("planning made a layout: %v", err)
+		t.Errorf("planning created a layout: %v", err)
 	}
 	y.Must(y.Applied(p, nil))
 	y.Must(y.Applied(y.PlanTag(t.Context(), dray.TagRequest{Image: dir + ":one", Tags: []string{"two"}}, nil)))
@@ -270,7 +271,7 @@ func TestRealImagesArriveByteForByte(t *testing.T) {
 	}
 }
 
-// F-52, and more than the 50 manifests that az acr import takes.
+// F-52. az acr import accepts only 50 manifests.
 func TestAnIndexOf120ManifestsAndNestedIndexesArriveWhole(t *testing.T) {
 	y := yard.New(t)
 	testbed.Index(t, y.Src, "many", "v1", 120)
@@ -346,7 +347,7 @@ func TestACallerWhoGivesUpGetsAReportOfWhatIsLeft(t *testing.T) {
 	}
 }
 
-// Such a registry answers no read while it waits for the body of an upload, and mounts nothing.
+// Such a registry does not answer reads while it waits for the body of an upload, and it cannot mount blobs.
 func TestACopyWithinARegistryThatDoesOneThingAtATimeDoesNotWaitForItself(t *testing.T) {
 	reg := testbed.Sloppy(t, testbed.Options{})
 	y := yard.Of(t, reg, testbed.Distribution(t, testbed.Options{}))

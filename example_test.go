@@ -7,27 +7,38 @@ import (
 	"io"
 	"log"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
 
-// exampleRegistry starts a registry that holds the image team/app:v1, and a Dray that knows it as "dev".
+// exampleRegistry starts a registry that holds the image team/app:v1, and returns a Dray that knows the
+// registry as "dev".
 func exampleRegistry() (d *dray.Dray, stop func()) {
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	host := strings.TrimPrefix(server.URL, "http://")
+	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers"}})
+	if err != nil {
+		log.Fatal(err)
+	}
 	tag, err := name.NewTag(host + "/team/app:v1")
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := remote.Write(tag, empty.Image); err != nil {
+	if err := remote.Write(tag, image); err != nil {
 		log.Fatal(err)
 	}
 	d, err = dray.New(dray.Config{Registries: map[string]dray.Registry{
@@ -39,13 +50,68 @@ func exampleRegistry() (d *dray.Dray, stop func()) {
 	return d, func() { d.Close(); server.Close() }
 }
 
-// A plan says what would happen; Apply does it, and its report says what did.
+// Plan a copy, look at the plan, and carry it out.
 func Example() {
 	d, stop := exampleRegistry()
 	defer stop()
 	ctx := context.Background()
 
-	plan, err := d.PlanImport(ctx, dray.ImportRequest{
+	p, err := d.PlanCopy(ctx, dray.CopyRequest{
+		Source:  "dev/team/app:v1",
+		Targets: []string{"dev/prod/app:v1", "dev/prod/app:stable"},
+	}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, step := range p.Steps {
+		fmt.Println(step.Action, step.To.Path, step.To.Tag)
+	}
+	report, err := d.Apply(ctx, p, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report.Count(dray.Done), "tags are set")
+	// Output:
+	// copy prod/app v1
+	// copy prod/app stable
+	// 2 tags are set
+}
+
+// A configuration with two registries that have names, the logins that docker and podman know, and a
+// limit for the bandwidth.
+func ExampleNew() {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		log.Fatal(err)
+	}
+	d, err := dray.New(dray.Config{
+		Registries: map[string]dray.Registry{
+			"dev":  {Host: "localhost:5000", Settings: dray.Settings{PlainHTTP: true}},
+			"prod": {Host: "prod.example"},
+		},
+		Logins: credential.Files{Env: os.Getenv, Home: home}.Lookups(),
+		Limits: dray.Limits{Bandwidth: 50 << 20},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer d.Close()
+
+	name, err := d.Name("prod/team/app:v1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(name)
+	// Output: prod.example/team/app:v1
+}
+
+// Import one image under two names, as az acr import does. The source is read once.
+func ExampleDray_PlanImport() {
+	d, stop := exampleRegistry()
+	defer stop()
+	ctx := context.Background()
+
+	p, err := d.PlanImport(ctx, dray.ImportRequest{
 		Source: "dev/team/app:v1",
 		Target: "dev",
 		Images: []string{"prod/app:v1", "prod/app:latest"},
@@ -53,52 +119,53 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, step := range plan.Steps {
-		fmt.Println(step.Action, step.To.Path, step.To.Tag)
-	}
-	report, err := d.Apply(ctx, plan, nil)
+	report, err := d.Apply(ctx, p, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(report.Count(dray.Done), "names are set")
+	for _, step := range report.Steps {
+		fmt.Println(step.To.Path, step.To.Tag, step.State)
+	}
 	// Output:
-	// copy prod/app v1
-	// copy prod/app latest
-	// 2 names are set
+	// prod/app v1 done
+	// prod/app latest done
 }
 
+// Copy all tags of a repository.
 func ExampleDray_PlanCopy() {
 	d, stop := exampleRegistry()
 	defer stop()
 	ctx := context.Background()
 
-	plan, err := d.PlanCopy(ctx, dray.CopyRequest{Source: "dev/team/app", Targets: []string{"dev/mirror/app"}, Tags: dray.AllTags}, nil)
+	p, err := d.PlanCopy(ctx, dray.CopyRequest{
+		Source:  "dev/team/app",
+		Targets: []string{"dev/mirror/app"},
+		Tags:    dray.AllTags,
+	}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := d.Apply(ctx, plan, nil); err != nil {
-		log.Fatal(err)
-	}
-	err = d.List(ctx, dray.LookRequest{Name: "dev/mirror/app"}, nil, func(e dray.Entry) error {
-		fmt.Println(e.Repository.Path, e.Tag)
-		return nil
-	})
+	report, err := d.Apply(ctx, p, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Output: mirror/app v1
+	for _, step := range report.Steps {
+		fmt.Println(step.To.Path, step.To.Tag, step.State)
+	}
+	// Output: mirror/app v1 done
 }
 
+// Give an image one more tag. No blob moves.
 func ExampleDray_PlanTag() {
 	d, stop := exampleRegistry()
 	defer stop()
 	ctx := context.Background()
 
-	plan, err := d.PlanTag(ctx, dray.TagRequest{Image: "dev/team/app:v1", Tags: []string{"stable"}}, nil)
+	p, err := d.PlanTag(ctx, dray.TagRequest{Image: "dev/team/app:v1", Tags: []string{"stable"}}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	report, err := d.Apply(ctx, plan, nil)
+	report, err := d.Apply(ctx, p, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -106,60 +173,20 @@ func ExampleDray_PlanTag() {
 	// Output: retag done
 }
 
-// What went wrong is told by its Kind, never by its text.
-func ExampleDray_Digest() {
-	d, stop := exampleRegistry()
-	defer stop()
-
-	_, err := d.Digest(context.Background(), dray.LookRequest{Name: "dev/team/app:v9"}, nil)
-	fmt.Println(fault.KindOf(err) == fault.NotFound)
-	// Output: true
-}
-
-// A whole registry is planned and transferred repository by repository: no list of all its tags is ever held.
-func ExampleDray_Transfer() {
-	d, stop := exampleRegistry()
-	defer stop()
-	ctx := context.Background()
-
-	req := dray.TransferRequest{Sources: []string{"dev"}, Target: "dev/backup/"}
-	_, err := d.PlanTransfer(ctx, req, nil, func(p dray.RepositoryPlan) error {
-		for _, step := range p.Steps {
-			fmt.Println("planned:", step.Action, step.To.Path, step.To.Tag)
-		}
-		return nil
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	report, err := d.Transfer(ctx, req, nil, func(r dray.RepositoryReport) error {
-		fmt.Println("done:", r.To.Path)
-		return nil
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(report.States[dray.Done], "tag")
-	// Output:
-	// planned: copy backup/team/app v1
-	// done: backup/team/app
-	// 1 tag
-}
-
-// Each entry stands for itself: one that can not be read or found stops no other.
+// Copy a list of images. An image that cannot be found does not stop the others.
 func ExampleDray_PlanBatch() {
 	d, stop := exampleRegistry()
 	defer stop()
 	ctx := context.Background()
 
-	plan, err := d.PlanBatch(ctx, dray.BatchRequest{Target: "dev", Entries: []dray.BatchEntry{
+	p, err := d.PlanBatch(ctx, dray.BatchRequest{Target: "dev", Entries: []dray.BatchEntry{
 		{Source: "dev/team/app:v1", Targets: []string{"prod/app:v1"}},
 		{Source: "dev/team/app:v9", Targets: []string{"prod/app:v9"}},
 	}}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	report, err := d.Apply(ctx, plan, nil)
+	report, err := d.Apply(ctx, p, nil)
 	for _, step := range report.Steps {
 		fmt.Println(step.To.Tag, step.State)
 	}
@@ -170,25 +197,95 @@ func ExampleDray_PlanBatch() {
 	// not_found
 }
 
-// A plan is kept in a file, reviewed, and applied later: it moves exactly what it says, or nothing.
+// Watch what happens while a plan is carried out.
+func ExampleDray_Apply() {
+	d, stop := exampleRegistry()
+	defer stop()
+	ctx := context.Background()
+
+	p, err := d.PlanCopy(ctx, dray.CopyRequest{Source: "dev/team/app:v1", Targets: []string{"dev/prod/app"}}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	watch := func(e event.Event) { // may be called by several goroutines at the same time
+		if e.Kind == event.Tagged {
+			_, tag, _ := strings.Cut(e.Name, "/")
+			fmt.Println("tagged", tag)
+		}
+	}
+	if _, err := d.Apply(ctx, p, watch); err != nil {
+		log.Fatal(err)
+	}
+	// Output: tagged prod/app:v1
+}
+
+// Write a plan to a file, read it back, and apply it. The plan copies exactly the digests that it names.
+// If a name has changed since the plan was made, Apply writes nothing and returns fault.Moved.
+func ExampleReadPlan() {
+	d, stop := exampleRegistry()
+	defer stop()
+	ctx := context.Background()
+
+	dir, err := os.MkdirTemp("", "dray-example-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+
+	// Today: plan, and write the plan to a file for review.
+	p, err := d.PlanCopy(ctx, dray.CopyRequest{Source: "dev/team/app:v1", Targets: []string{"dev/prod/app"}}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	file, err := os.Create(filepath.Join(dir, "plan.jsonl"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := p.Write(file); err != nil {
+		log.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		log.Fatal(err)
+	}
+
+	// Tomorrow: read the file and apply the plan.
+	file, err = os.Open(filepath.Join(dir, "plan.jsonl"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer file.Close()
+	reviewed, err := dray.ReadPlan(file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := d.Apply(ctx, reviewed, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(report.Steps[0].To.Path, report.Steps[0].State)
+	// Output: prod/app done
+}
+
+// Carry out a plan while it is read from a file, so that the plan can be larger than memory.
 func ExampleDray_ApplyFile() {
 	d, stop := exampleRegistry()
 	defer stop()
 	ctx := context.Background()
 
-	made, err := d.PlanCopy(ctx, dray.CopyRequest{Source: "dev/team/app:v1", Targets: []string{"dev/prod/app"}}, nil)
+	p, err := d.PlanCopy(ctx, dray.CopyRequest{Source: "dev/team/app:v1", Targets: []string{"dev/prod/app"}}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	var file bytes.Buffer
-	if err := made.Write(&file); err != nil {
+	var file bytes.Buffer // an os.File in a real program
+	if err := p.Write(&file); err != nil {
 		log.Fatal(err)
 	}
-	read, err := plan.NewReader(&file)
+
+	reader, err := plan.NewReader(&file)
 	if err != nil {
 		log.Fatal(err)
 	}
-	report, err := d.ApplyFile(ctx, dray.PlanFileRequest{Plan: read}, nil, func(r dray.RepositoryReport) error {
+	report, err := d.ApplyFile(ctx, dray.PlanFileRequest{Plan: reader}, nil, func(r dray.RepositoryReport) error {
 		for _, step := range r.Steps {
 			fmt.Println(step.Action, step.To.Path, step.State)
 		}
@@ -197,63 +294,35 @@ func ExampleDray_ApplyFile() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(report.Verb)
+	fmt.Println(report.States[dray.Done], "step done")
 	// Output:
 	// copy prod/app done
-	// copy
+	// 1 step done
 }
 
-// Verify compares what targets hold with their sources; Deep looks at all that is below their names.
-func ExampleDray_Verify() {
-	d, stop := exampleRegistry()
-	defer stop()
-
-	receipt, err := d.Verify(context.Background(), dray.VerifyRequest{
-		Of:    dray.TransferRequest{Sources: []string{"dev/team/app"}, Target: "dev/prod/app"},
-		Depth: dray.Deep,
-	}, nil, func(e dray.VerifyEntry) error {
-		fmt.Println(e.From.Tag, e.Match)
-		return nil
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(receipt.Right())
-	// Output:
-	// v1 missing
-	// false
-}
-
-// Check finds out what is in the way of a copy, and leaves nothing behind.
-func ExampleDray_Check() {
-	d, stop := exampleRegistry()
-	defer stop()
-
-	report, err := d.Check(context.Background(), dray.CheckRequest{Source: "dev/team/app:v9"}, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(report.Ready, report.Verdict)
-	// Output: false not ready, problems with: source tag
-}
-
-// What a removal takes with it is known before it is done.
-func ExampleDray_Remove() {
+// Find out what a plan would cost, before it is applied.
+func ExampleDray_Estimate() {
 	d, stop := exampleRegistry()
 	defer stop()
 	ctx := context.Background()
 
-	found, err := d.PlanRemove(ctx, dray.RemoveRequest{Image: "dev/team/app:v1"}, nil)
+	p, err := d.PlanCopy(ctx, dray.CopyRequest{Source: "dev/team/app:v1", Targets: []string{"dev/prod/app"}}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("goes:", found.Tags)
-	if err := d.Remove(ctx, found, nil, nil); err != nil {
+	var file bytes.Buffer // an os.File in a real program
+	if err := p.Write(&file); err != nil {
 		log.Fatal(err)
 	}
-	_, err = d.Digest(ctx, dray.LookRequest{Name: "dev/team/app:v1"}, nil)
-	fmt.Println(fault.KindOf(err))
-	// Output:
-	// goes: [v1]
-	// not_found
+
+	reader, err := plan.NewReader(&file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	cost, err := d.Estimate(ctx, dray.EstimateRequest{Plan: reader}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(cost.Images, "image,", cost.Blobs, "blob,", cost.Tags, "tag")
+	// Output: 1 image, 1 blob, 1 tag
 }

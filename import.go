@@ -13,47 +13,50 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// ImportRequest asks for one source image under names in one target registry.
-// It means what `az acr import` means by the same words.
+// ImportRequest asks to copy one source image to names in one target registry. Its fields mean the same
+// as the flags of az acr import.
 type ImportRequest struct {
-	// Source is an image: "docker.io/library/nginx:1.25", "nginx", "prod/app@sha256:…".
-	// With SourceRegistry it is a path in that registry.
+	// Source is an image: "docker.io/library/nginx:1.25", "nginx", "prod/app@sha256:…". If
+	// SourceRegistry is set, Source is a path in that registry.
 	Source string
 
-	// SourceRegistry is a registry's name, its login server, or an ARM resource ID,
-	// whose last segment is the name. A host that Source repeats is trimmed, with a note.
+	// SourceRegistry is the name of a registry, its login server, or an ARM resource ID, whose last
+	// segment is the name. If Source begins with the same host, the host is removed and the plan has a
+	// note about it.
 	SourceRegistry string
 
-	// Target is the registry to import into: a configured name (also with the login
-	// server's suffix), a host (it has a dot or a port or is localhost), or else the
-	// name of an Azure container registry. "" takes Config.Default; where that is ""
-	// too, Images and Repositories are full names.
+	// Target is the registry to import into: a key of Config.Registries (also with the suffix of its
+	// login server), a host (it has a dot or a port, or is localhost), or otherwise the name of an
+	// Azure container registry. "" means Config.Default. If that is "" too, Images and Repositories
+	// are full names.
 	Target string
 
-	// Images are target names "repository[:tag]". Without a tag the source's is taken,
-	// then "latest". Without Images and Repositories the source's own name is the
-	// target; a source by digest then arrives by digest only.
+	// Images are target names, "repository[:tag]". A name without a tag gets the tag of the source or,
+	// if the source has none, "latest". If Images and Repositories are empty, the target has the path
+	// and the tag of the source. A source with a digest and no tag is then copied by digest and gets
+	// no tag.
 	Images []string
 
 	// Repositories receive the content by digest, without a tag.
 	Repositories []string
 
-	// Tags are source tags to import in one go, each on its own: Source then names a
-	// repository, and Images and Repositories name repositories too. Without Tags,
-	// the keys of Map are the tags.
+	// Tags are several tags of the source to import. Source and Images are then repositories, and
+	// Repositories must be empty. The tags are independent of each other, unless Hold is plan.All. If
+	// Tags is empty and Source has neither a tag nor a digest, the tags are the keys of Map.
 	Tags []string
-	Map  plan.TagMap // what the source's tags become
+	Map  plan.TagMap // renames the tags of the source
 
-	Overwrite plan.Overwrite // "" is plan.Refuse
-	Hold      plan.Hold      // with several source tags; "" is plan.Each
-	Backup    plan.Backup    // how a tag is kept that is overwritten; not with plan.Refuse
+	Overwrite plan.Overwrite // "" means plan.Refuse
+	Hold      plan.Hold      // for several source tags; "" means plan.Each
+	Backup    plan.Backup    // how to keep a tag that is overwritten; not with plan.Refuse
 
-	SourceLogin *credential.Login // nil asks Config.Logins
-	TargetLogin *credential.Login
+	SourceLogin *credential.Login // nil means Config.Logins
+	TargetLogin *credential.Login // nil means Config.Logins
 }
 
-// PlanImport resolves the source and looks at the target names, one HEAD each.
-// Names that can not be read are Invalid, before any request.
+// PlanImport plans an import: it resolves the source and looks at the target names, with one HEAD
+// request for each. It writes nothing; [Dray.Apply] carries the plan out. Names that cannot be parsed
+// are [fault.Invalid], before any request.
 func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Observer) (*Prepared, error) {
 	n, err := d.importNames(req)
 	if err != nil {
@@ -63,8 +66,8 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) { return survey.Import(ctx, s, n, r) })
 }
 
-// ImportNames returns the names that PlanImport reads in req. Where several tags are asked for
-// they name repositories. The error is Invalid.
+// ImportNames returns the names that PlanImport reads from req. If req asks for several tags, they are
+// the names of repositories. It makes no requests. The error is [fault.Invalid].
 func (d *Dray) ImportNames(req ImportRequest) (source ref.Name, targets []ref.Name, err error) {
 	n, err := d.importNames(req)
 	return n.Source, n.Targets, err

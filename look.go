@@ -9,53 +9,54 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// LookRequest names what is looked at.
+// LookRequest names what to look at.
 type LookRequest struct {
-	Name  string            // an image, a repository, "HOST/PREFIX/" or a host, as each verb says
-	Login *credential.Login // nil asks Config.Logins
+	Name  string            // an image, a repository, "HOST/PREFIX/" or a host, as each method says
+	Login *credential.Login // nil means Config.Logins
 }
 
-// Digest resolves an image: one HEAD.
+// Digest returns the descriptor of an image, with one HEAD request. The error is [fault.NotFound] if
+// the image does not exist.
 func (d *Dray) Digest(ctx context.Context, req LookRequest, obs event.Observer) (oci.Descriptor, error) {
 	return look.Digest(ctx, d.base, d.names, look.Request(req), obs)
 }
 
-// Manifest reads an image's manifest or index: one GET. Its Raw bytes are those of the registry.
+// Manifest returns the manifest or index of an image, with one GET request. Its Raw bytes are those that
+// the registry sent.
 func (d *Dray) Manifest(ctx context.Context, req LookRequest, obs event.Observer) (oci.Document, error) {
 	return look.Manifest(ctx, d.base, d.names, look.Request(req), obs)
 }
 
-// ImageConfig reads the configuration of a plain image, or of the one platform of an
-// index. An index of several platforms is Invalid: its children are named by digest.
+// ImageConfig returns the configuration of a single image, or that of the only platform of an index.
+// The error is [fault.Invalid] for an index of several platforms. To read the configuration of one of
+// them, name it by its digest, which [Dray.Inspect] returns.
 func (d *Dray) ImageConfig(ctx context.Context, req LookRequest, obs event.Observer) ([]byte, error) {
 	return look.Config(ctx, d.base, d.names, look.Request(req), obs)
 }
 
-// Inspect reads an image's documents and the configuration of each platform. No layer is read.
+// Inspect reads the manifests of an image and the configuration of each platform. It reads no layer.
 func (d *Dray) Inspect(ctx context.Context, req LookRequest, obs event.Observer) (Image, error) {
 	return look.Inspect(ctx, d.base, d.names, look.Request(req), obs)
 }
 
-// List calls visit with each entry: of "HOST" and "HOST/PREFIX/" the repositories,
-// of "HOST/REPO" and "oci:DIR" the tags with their digests, in the registry's
-// order. It stops when visit returns an error, and returns that. A tag whose
-// digest could not be had comes with its Err.
+// List calls visit with each repository of "HOST" or "HOST/PREFIX/", or with each tag of "HOST/REPO" or
+// "oci:DIR" and its digest, in the registry's order. If visit returns an error, List stops and returns
+// it. If the digest of a tag cannot be read, the Err of the entry says why, and List continues.
 func (d *Dray) List(ctx context.Context, req LookRequest, obs event.Observer, visit func(Entry) error) error {
 	return look.List(ctx, d.base, d.names, look.Request(req), obs, visit)
 }
 
-// ListTags calls visit with each tag of the repository or layout that req names,
-// as its listing tells of it, until visit returns an error, and returns that.
-// Unlike List it asks for no tag by itself: Digest is "" where the listing does
-// not tell it.
+// ListTags calls visit with each tag of the repository or layout that req names. If visit returns an
+// error, ListTags stops and returns it. Unlike [Dray.List], ListTags makes no request for a single tag:
+// the Digest of an entry is "" if the registry's listing does not contain digests.
 func (d *Dray) ListTags(ctx context.Context, req LookRequest, obs event.Observer, visit func(Entry) error) error {
 	return look.Tags(ctx, d.base, d.names, look.Request(req), obs, visit)
 }
 
-// ListManifests calls visit with each manifest and index of the repository that
-// req names, until visit returns an error, and returns that. Those without a tag
-// are among them where the registry lists them; where not, an event says so. A
-// layout, or a name with a tag or digest, is Invalid.
+// ListManifests calls visit with each manifest and index of the repository that req names. If visit
+// returns an error, ListManifests stops and returns it. It includes manifests without a tag if the
+// registry lists them; otherwise an event says that they are left out. The error is [fault.Invalid] for
+// a layout and for a name with a tag or a digest.
 func (d *Dray) ListManifests(ctx context.Context, req LookRequest, obs event.Observer, visit func(ManifestEntry) error) error {
 	return look.Manifests(ctx, d.base, d.names, look.Request(req), obs, visit)
 }

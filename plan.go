@@ -13,19 +13,21 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Prepared is what Apply carries out. It is a plan.Plan, which prints, is written
-// with Write and read with ReadPlan, together with what was learned while it was
-// made, which is not written: a plan that was read back is first held against
-// both registries again.
+// Prepared is a plan that is ready for [Dray.Apply]. It contains a [plan.Plan], which can be printed,
+// and written to a file with its Write method.
+//
+// A Prepared from a method such as [Dray.PlanCopy] also holds what that method learned about both
+// registries. A file does not contain this. A plan from [ReadPlan] is therefore first compared with
+// both registries again when it is applied.
 type Prepared struct {
 	plan.Plan
-	SourceLogin *credential.Login // nil asks Config.Logins; never written
-	TargetLogin *credential.Login
-	Proof       Proof          // "" is Sized for what plan.Always puts again, else Claimed; never written
-	session     *place.Session // nil for a plan from a file
+	SourceLogin *credential.Login // nil means Config.Logins; never written to a file
+	TargetLogin *credential.Login // nil means Config.Logins; never written to a file
+	Proof       Proof             // "" means Sized for steps with plan.Always, else Claimed; never written to a file
+	session     *place.Session    // nil for a plan from a file
 }
 
-// plan makes a plan in a session of its own.
+// plan makes a plan in a new session.
 func (d *Dray) plan(source, target *credential.Login, obs event.Observer, draft func(*place.Session) (*survey.Draft, error)) (*Prepared, error) {
 	s := d.base.Begin(source, target, obs)
 	defer s.Release()
@@ -36,7 +38,8 @@ func (d *Dray) plan(source, target *credential.Login, obs event.Observer, draft 
 	return &Prepared{Plan: p.Plan, SourceLogin: source, TargetLogin: target, session: s}, err
 }
 
-// ReadPlan reads a plan that Plan.Write wrote. The error is Invalid and names the line.
+// ReadPlan reads a plan that the Write method of a [plan.Plan] wrote. The error is [fault.Invalid] and
+// names the line.
 func ReadPlan(r io.Reader) (*Prepared, error) {
 	p, err := plan.Read(r)
 	if err != nil {
@@ -45,7 +48,8 @@ func ReadPlan(r io.Reader) (*Prepared, error) {
 	return &Prepared{Plan: p}, nil
 }
 
-// Traffic is what was exchanged with registries to make p, by host; nil of a plan that was read.
+// Traffic returns what was exchanged with registries to make p, by host. It is nil for a plan from
+// [ReadPlan].
 func (p *Prepared) Traffic() map[string]Traffic {
 	if p.session == nil {
 		return nil
@@ -53,39 +57,44 @@ func (p *Prepared) Traffic() map[string]Traffic {
 	return p.session.Traffic.Exchanged()
 }
 
-// Apply carries out p. The Report has one entry for each step, in the plan's
-// order, whatever happens; the error is nil when all ended as planned.
+// Apply carries out p. The report has one entry for each step, in the plan's order, also if Apply
+// fails. The error is that of the first step that failed, or nil if all steps ended as planned.
 //
-// Where p was read from a file and a name points elsewhere by now (Moved), nothing
-// is touched at all; nor where p.Hold is plan.All and a step is a conflict or
-// broken. With plan.All no name is set before all content has arrived. With
-// plan.Each steps are independent: one that fails does not stop the rest. Names
-// that people move from release to release ("latest") are set after the others.
-// What is Prepared may be applied again; what is there by then is not sent twice.
+//   - If p was read from a file and a name has changed since the plan was made, nothing is written and
+//     the error is [fault.Moved].
+//   - If p.Hold is [plan.All] and a step is a conflict or broken, nothing is written. Otherwise all
+//     content is copied before the first name is set.
+//   - If p.Hold is [plan.Each], steps are independent of each other: if one fails, the others continue.
+//
+// Tags that people move from release to release, such as "latest", are set after the others. A Prepared
+// can be applied again. Content that the target has by then is not sent again.
 func (d *Dray) Apply(ctx context.Context, p *Prepared, obs event.Observer) (Report, error) {
 	return apply.Plan(ctx, d.base, apply.Work{Plan: &p.Plan, Proof: p.Proof, Session: p.session, SourceLogin: p.SourceLogin, TargetLogin: p.TargetLogin}, obs)
 }
 
-// PlanFileRequest asks that a plan that was written is carried out.
+// PlanFileRequest asks to carry out a plan from a file.
 type PlanFileRequest struct {
 	Plan *plan.Reader
 
-	// Follow plans steps anew whose source or target moved since the plan was made.
-	// Without it such a step is not done: it is Moved.
+	// Follow makes a new plan for each step whose source or target has changed since the plan was
+	// made. Without Follow such a step fails with [fault.Moved].
 	Follow bool
 
-	SourceLogin *credential.Login // nil asks Config.Logins
-	TargetLogin *credential.Login
+	SourceLogin *credential.Login // nil means Config.Logins
+	TargetLogin *credential.Login // nil means Config.Logins
 }
 
-// ApplyFile carries out a plan while it is read, so that it may be longer than memory.
-// Before a step is done both its ends are looked at again. With plan.Each a step that is
-// Moved fails alone; with plan.All nothing is touched where one is. visit is called with
-// the steps of each target repository when they ended, one call at a time, until it
-// returns an error; the same repository may come more than once. What Follow plans anew
-// is reported as it was planned then.
+// ApplyFile carries out a plan while it reads it, so that the plan can be larger than memory.
 //
-// The error is nil when every step ended as planned, else that of the first that failed.
+// Before each step it looks at both ends again. If the plan's hold is [plan.Each], a step whose source
+// or target has changed fails with [fault.Moved], and the others continue. If it is [plan.All], nothing
+// is written if one name has changed.
+//
+// ApplyFile calls visit with the steps of a target repository when they have ended, one call at a time.
+// A repository can come more than once. If visit returns an error, ApplyFile stops. Steps that Follow
+// planned again are reported as they were planned then.
+//
+// The error is that of the first step that failed, or nil if all steps ended as planned.
 func (d *Dray) ApplyFile(ctx context.Context, req PlanFileRequest, obs event.Observer, visit func(RepositoryReport) error) (TransferReport, error) {
 	return migrate.Apply(ctx, d.base, d.names, migrate.FileRequest(req), obs, visit)
 }
@@ -93,17 +102,21 @@ func (d *Dray) ApplyFile(ctx context.Context, req PlanFileRequest, obs event.Obs
 // EstimateRequest asks what a plan would cost.
 type EstimateRequest struct {
 	Plan *plan.Reader
-	Rate int64 // bytes per second that the link carries; 0 is DefaultRate
+	Rate int64 // network speed in bytes per second; 0 means DefaultRate
 
-	SourceLogin *credential.Login // nil asks Config.Logins
-	TargetLogin *credential.Login
+	SourceLogin *credential.Login // nil means Config.Logins
+	TargetLogin *credential.Login // nil means Config.Logins
 }
 
-// Estimate reads the manifests of what a plan moves and asks its targets which blobs they
-// have. Nothing is written. Where the source is Docker Hub each manifest is a pull. The
-// figures are those of ApplyFile, its second look at the names counted, when nothing has to be
-// tried again; memory grows with the number of distinct blobs. What can't be looked at is in Unknown; the error is of a
-// plan that can't be read, or Canceled.
+// Estimate returns the bytes, requests and time that a plan would take. It reads the manifests of the
+// images that the plan copies and asks the targets which blobs they have. It writes nothing. At Docker
+// Hub, each manifest that it reads counts as a pull.
+//
+// The numbers are those of [Dray.ApplyFile] if no request has to be repeated. They include the requests
+// with which ApplyFile looks at the names again. Memory use grows with the number of distinct blobs.
+//
+// Estimate.Unknown names what could not be read. The error is [fault.Invalid] for a plan that cannot be
+// read, or [fault.Canceled].
 func (d *Dray) Estimate(ctx context.Context, req EstimateRequest, obs event.Observer) (Estimate, error) {
 	return migrate.Estimate(ctx, d.base, migrate.EstimateRequest(req), obs)
 }

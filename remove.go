@@ -8,24 +8,28 @@ import (
 	"github.com/drayage/dray/internal/look"
 )
 
-// RemoveRequest asks to take an image away.
+// RemoveRequest asks to remove a tag or a manifest from a repository.
 type RemoveRequest struct {
-	Image string     // "HOST/REPO:TAG"; with RemoveManifest also "HOST/REPO@DIGEST". No tag is ever implied.
-	What  RemoveWhat // "" is RemoveTag
-	Login *credential.Login
+	// Image is "HOST/REPO:TAG"; with RemoveManifest also "HOST/REPO@DIGEST". A missing tag never means
+	// "latest".
+	Image string
+	What  RemoveWhat        // "" means RemoveTag
+	Login *credential.Login // nil means Config.Logins
 }
 
-// PlanRemove finds out what a removal takes with it: one HEAD, and for a
-// manifest the listing of its repository, with one HEAD a tag where that tells
-// no digests. Nothing is removed.
+// PlanRemove finds out what a removal would remove. It removes nothing.
+//
+// It needs one HEAD request and, for a manifest, the listing of the repository. If this listing does not
+// contain digests, it needs one more HEAD request for each tag.
 func (d *Dray) PlanRemove(ctx context.Context, req RemoveRequest, obs event.Observer) (Removal, error) {
 	return look.PlanRemove(ctx, d.base, d.names, look.RemoveRequest(req), obs)
 }
 
-// Remove carries out what PlanRemove found. It is Moved, and takes nothing away,
-// when the tag that was asked for points elsewhere by now; tags that came to point
-// to a manifest since it was planned go with it. Refused says that the registry
-// does not delete in this way.
+// Remove carries out what [Dray.PlanRemove] returned.
+//
+// The error is [fault.Moved], and nothing is removed, if the requested tag points to other content by
+// now. It is [fault.Refused] if the registry does not support this kind of removal. If a manifest is
+// removed, tags that were set to it after PlanRemove are removed with it.
 func (d *Dray) Remove(ctx context.Context, r Removal, login *credential.Login, obs event.Observer) error {
 	return look.Remove(ctx, d.base, r, login, obs)
 }

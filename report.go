@@ -6,47 +6,47 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// What is answered is declared in package report, which links nothing.
+// The types of the answers. Package report declares them and says more about each.
 type (
-	Report           = report.Report           // of Apply
-	StepReport       = report.Step             // of one step
+	Report           = report.Report           // answer of Dray.Apply
+	StepReport       = report.Step             // one step in a Report or a RepositoryReport
 	State            = report.State            // how a step ended
 	Traffic          = report.Traffic          // what was exchanged with a registry
-	Pulls            = report.Pulls            // what was spent of a pull limit
-	TransferReport   = report.Transfer         // of Transfer, PlanTransfer and ApplyFile
-	RepositoryReport = report.Repository       // of one target repository
-	Retag            = report.Retag            // a name that held something else
-	InUseReport      = report.InUse            // what became of the images that run
-	Lost             = report.Lost             // an image that runs and is not brought
-	Estimate         = report.Estimate         // of Dray.Estimate
-	RegistryEstimate = report.RegistryEstimate // what one registry would be asked for
-	Receipt          = report.Receipt          // of Verify
-	VerifyEntry      = report.Comparison       // of one name
-	Match            = report.Match            // how a name compares
-	Lack             = report.Lack             // content that a target should have
-	Looked           = report.Looked           // what was looked at in targets
-	Depth            = report.Depth            // how much of a target is looked at
-	CheckReport      = report.Check            // of Check
-	SideReport       = report.Side             // of one end
-	Finding          = report.Finding          // one thing that was looked at
-	Severity         = report.Severity         // how a finding looks
-	Image            = report.Image            // of Inspect
-	Variant          = report.Variant          // of one platform
-	Entry            = report.Entry            // of List and ListTags
-	ManifestEntry    = report.Manifest         // of ListManifests
-	Removal          = report.Removal          // of PlanRemove
-	RemoveWhat       = report.RemoveWhat       // what a removal takes away
+	Pulls            = report.Pulls            // how much of a pull limit was used
+	TransferReport   = report.Transfer         // answer of Dray.Transfer, Dray.PlanTransfer and Dray.ApplyFile
+	RepositoryReport = report.Repository       // what was done for one target repository
+	Retag            = report.Retag            // a target name that held other content before
+	InUseReport      = report.InUse            // what a transfer does with images in use
+	Lost             = report.Lost             // an image in use that is not copied
+	Estimate         = report.Estimate         // answer of Dray.Estimate
+	RegistryEstimate = report.RegistryEstimate // the part of an Estimate for one registry
+	Receipt          = report.Receipt          // answer of Dray.Verify
+	VerifyEntry      = report.Comparison       // one name that Dray.Verify compared
+	Match            = report.Match            // how a name compares with its source
+	Lack             = report.Lack             // content that is missing or corrupt at a target
+	Looked           = report.Looked           // what Dray.Verify checked at the targets
+	Depth            = report.Depth            // how much Dray.Verify checks
+	CheckReport      = report.Check            // answer of Dray.Check
+	SideReport       = report.Side             // the part of a CheckReport for one end
+	Finding          = report.Finding          // one thing that Dray.Check checked
+	Severity         = report.Severity         // what a Finding means for a copy
+	Image            = report.Image            // answer of Dray.Inspect
+	Variant          = report.Variant          // one platform of an Image
+	Entry            = report.Entry            // one line of Dray.List and Dray.ListTags
+	ManifestEntry    = report.Manifest         // one line of Dray.ListManifests
+	Removal          = report.Removal          // answer of Dray.PlanRemove
+	RemoveWhat       = report.RemoveWhat       // what a RemoveRequest removes
 )
 
-// What is asked for, in the words of packages plan and oci.
+// Types of packages plan and oci that the requests use.
 type (
-	RepositoryPlan = plan.Repository // what is to be done about one target repository
-	BatchEntry     = plan.Entry      // one line of a list
-	Tags           = plan.Tags       // which tags of a repository a CopyRequest means
-	Proof          = oci.Proof       // how much of what is known of a target is believed
+	RepositoryPlan = plan.Repository // the plan for one target repository
+	BatchEntry     = plan.Entry      // one entry of a BatchRequest
+	Tags           = plan.Tags       // which tags a CopyRequest copies
+	Proof          = oci.Proof       // how dray makes sure that a target has a blob
 )
 
-// How a step ended.
+// The States of a step: how it ended.
 const (
 	Done       = report.Done
 	Unchanged  = report.Unchanged
@@ -54,14 +54,14 @@ const (
 	NotStarted = report.NotStarted
 )
 
-// How much of a target Verify looks at.
+// The Depths of a VerifyRequest: how much of a target Dray.Verify checks.
 const (
 	Digests = report.Digests
 	Deep    = report.Deep
 	Rehash  = report.Rehash
 )
 
-// How a target's name compares with its source.
+// The Matches of a VerifyEntry: how a name at a target compares with its source.
 const (
 	Same       = report.Same
 	Differs    = report.Differs
@@ -71,7 +71,7 @@ const (
 	Unproven   = report.Unproven
 )
 
-// How a finding looks.
+// The Severities of a Finding: what it means for a copy.
 const (
 	OK      = report.OK
 	Warn    = report.Warn
@@ -79,29 +79,29 @@ const (
 	Unknown = report.Unknown
 )
 
-// What a RemoveRequest takes away.
+// What a RemoveRequest removes.
 const (
 	RemoveTag      = report.RemoveTag
 	RemoveManifest = report.RemoveManifest
 )
 
-// Which tags of a repository a CopyRequest means.
+// The Tags of a CopyRequest: which tags of the source it copies.
 const (
 	NamedTag = plan.NamedTag
 	AllTags  = plan.AllTags
 	Sharing  = plan.Sharing
 )
 
-// How much of what is known of a target is believed while content is brought there.
+// The Proofs of a request: how dray makes sure that a target has a blob.
 const (
 	Claimed = oci.Claimed
 	Sized   = oci.Sized
 	Hashed  = oci.Hashed
 )
 
-// Bounds of what reports hold.
+// Limits of the answers, and the default of an EstimateRequest.
 const (
-	MaxRetags   = report.MaxRetags   // re-tagged names in a TransferReport
-	MaxTroubles = report.MaxTroubles // entries in a Receipt
-	DefaultRate = report.DefaultRate // bytes per second that Estimate takes a link to carry
+	MaxRetags   = report.MaxRetags   // retagged names in a TransferReport
+	MaxTroubles = report.MaxTroubles // names in a Receipt
+	DefaultRate = report.DefaultRate // network speed in bytes per second that Dray.Estimate assumes
 )

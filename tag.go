@@ -10,16 +10,23 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// TagRequest asks for further tags on an image, in its own repository.
+// TagRequest asks for more tags for an image, in the repository of the image.
 type TagRequest struct {
-	Image string      // "HOST/REPO:TAG", "HOST/REPO@DIGEST"; with Map a repository
-	Tags  []string    // tags only; a full name elsewhere is Invalid
-	Map   plan.TagMap // without Tags: each key gets its values as further tags, and each other tag what Rename makes of it
-	Hold  plan.Hold   // with Map; "" is plan.Each
-	Login *credential.Login
+	Image string // "HOST/REPO:TAG" or "HOST/REPO@DIGEST"; with Map a repository
+
+	// Tags are the new tags. A full name is [fault.Invalid]; use [CopyRequest] to copy elsewhere.
+	Tags []string
+
+	// Map is used if Tags is empty. Each tag that a pair of Map names gets the new tags of the pair.
+	// Each other tag gets the tag that Map.Rename makes of it.
+	Map plan.TagMap
+
+	Hold  plan.Hold         // with Map; "" means plan.Each
+	Login *credential.Login // nil means Config.Logins
 }
 
-// PlanTag reads the image's manifest. It does not look at the new tags: they move, whatever they hold.
+// PlanTag plans new tags for an image: it reads the manifest of the image. It does not look at the new
+// tags; they are set, whatever they point to now. It writes nothing; [Dray.Apply] carries the plan out.
 func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) (*Prepared, error) {
 	image, err := d.names.Parse(req.Image)
 	if err != nil {

@@ -32,10 +32,10 @@ func TestListingTagsAsksForNoneOfThem(t *testing.T) {
 
 func TestNewRefusesLimitsAndNamesThatCanNotBe(t *testing.T) {
 	for about, c := range map[string]dray.Config{
-		"a negative limit":       {Limits: dray.Limits{Blobs: -1}},
-		"a name like a host":     {Registries: map[string]dray.Registry{"a.b": {Host: "x.io"}}},
-		"a host that is none":    {Registries: map[string]dray.Registry{"x": {Host: "no host"}}},
-		"a default that is none": {Default: "prod"},
+		"a negative limit":   {Limits: dray.Limits{Blobs: -1}},
+		"a name like a host": {Registries: map[string]dray.Registry{"a.b": {Host: "x.io"}}},
+		"not a host":         {Registries: map[string]dray.Registry{"x": {Host: "no host"}}},
+		"an unknown default": {Default: "prod"},
 	} {
 		if _, err := dray.New(c); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", about, err)

@@ -11,87 +11,114 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// TransferRequest asks that what registries or parts of them hold is at another one too.
+// TransferRequest asks to copy whole registries, or parts of them, to one or more targets.
 type TransferRequest struct {
-	// Sources are "HOST" for all repositories that it lists, "HOST/PREFIX/" for those
-	// below a prefix, or "HOST/REPO" for one, which is taken whatever Selection says
-	// about repositories. HOST may be a configured name.
+	// Sources are "HOST" for all repositories that the registry lists, "HOST/PREFIX/" for those below
+	// a prefix, or "HOST/REPO" for one repository. A single repository is copied whatever Selection
+	// says about repositories. HOST may be a key of Config.Registries.
 	Sources []string
 
-	// Target is "HOST", where repositories keep their paths, "HOST/PREFIX/", which is
-	// put before them, or "HOST/REPO" where all Sources are "HOST/REPO". What a listing
-	// of the same registry tells below that prefix is left out: it is what arrived there.
+	// Target is "HOST", where repositories keep their paths, "HOST/PREFIX/", which is put before the
+	// paths, or "HOST/REPO" if all Sources are "HOST/REPO". If a source lists a whole registry and the
+	// target is a prefix in the same registry, repositories below that prefix are not copied: they are
+	// copies themselves.
 	Target string
 
-	// Also names further targets, written like Target. An image is read once for all of
-	// them, and each has its own steps: one that fails stops no other.
+	// Also names more targets, in the form of Target. An image is read once for all targets. Each
+	// target has its own steps: if one of them fails, the others continue.
 	Also []string
 
-	// Prefer orders sources for the case that several bring different content to one
-	// name: the first wins. Its entries are written like Sources; a source that none
-	// of them covers comes last. Sources of one rank are a Conflict about that name.
+	// Prefer orders the sources, for the case that several of them have different content for one
+	// target name: the first wins. Its entries have the form of Sources. A source that no entry covers
+	// comes last. If sources of the same rank differ, that name is a [fault.Conflict].
 	Prefer []string
 
-	InUse     plan.InUse     // only what runs: tags that point to it, and by digest what no such tag names. What is lost is in the report
-	Selection plan.Selection // with Repository set and a Source "HOST", nothing is listed
-	Mapping   plan.Mapping
-	Map       plan.TagMap // what the sources' tags become
+	// InUse restricts the transfer to images in use: the tags that point to them and, by digest, the
+	// images that no such tag points to. The report names the images that are lost.
+	InUse plan.InUse
 
-	Overwrite plan.Overwrite // "" is plan.Update
-	Backup    plan.Backup    // how a tag is kept that is overwritten; not with plan.Refuse
-	CopyLocks bool           // what Azure's registries lock on the sources' tags is locked at the target; both have to be Azure's
-	Proof     Proof          // "" is transfer.Sized with plan.Always, else transfer.Claimed
-	Heal      bool           // look below names that are right, as Verify does with Deep, and send what is lacking there; not for PlanTransfer
-	Delay     time.Duration  // the rest between two images, for each of Limits.Images; 0 is none
+	// Selection says which repositories and tags to copy. If Selection.Repository is set, a source
+	// "HOST" is not listed.
+	Selection plan.Selection
 
-	// Incremental lists only the tags that were set since the last time that all of a
-	// repository was brought to its target, where the registry lists the newest first
-	// (Azure's does) and Config.StateDir remembers; once in seven days, all. What somebody
-	// else changed at the target since, and what vanished, shows then. It goes with one
-	// target, with rules about repositories and with Mapping; the rest is Invalid.
+	Mapping plan.Mapping // renames repositories
+	Map     plan.TagMap  // renames tags
+
+	Overwrite plan.Overwrite // "" means plan.Update
+	Backup    plan.Backup    // how to keep a tag that is overwritten; not with plan.Refuse
+
+	// CopyLocks locks tags at the target as they are locked at the source. Both must be Azure
+	// container registries.
+	CopyLocks bool
+
+	// Proof says how to make sure that a target has a blob. "" means Sized with plan.Always, and else
+	// Claimed.
+	Proof Proof
+
+	// Heal also checks the content of names that are up to date, as Dray.Verify does with Deep, and
+	// sends what is missing. It is an error for Dray.PlanTransfer.
+	Heal bool
+
+	// Delay is the pause between two images, for each of the Limits.Images that are copied at the same
+	// time; 0 means no pause.
+	Delay time.Duration
+
+	// Incremental lists only the tags that were set since the last time that all of a repository was
+	// copied to its target. This needs Config.StateDir, and a registry that can list the newest tags
+	// first, as Azure's can. Every seven days, all tags are listed. Only then does the transfer notice
+	// what someone else changed at the target, and tags that were removed. Incremental can be used
+	// with one target, with rules about repositories and with Mapping. Anything else is
+	// [fault.Invalid].
 	Incremental bool
 
-	// Explain is told why each repository and each tag takes part or not, one call at a
-	// time: first about repositories, then about the tags of each, in their order. nil asks nobody.
+	// Explain receives the reasons why each repository and each tag is copied or not, one call at a
+	// time: first for the repositories, then for the tags of each repository, in their order. nil
+	// means that no one needs the reasons.
 	Explain func(plan.Explain)
 
-	SourceLogin *credential.Login // nil asks Config.Logins
-	TargetLogin *credential.Login
+	SourceLogin *credential.Login // nil means Config.Logins
+	TargetLogin *credential.Login // nil means Config.Logins
 }
 
-// PlanTransfer looks at all sources and the target side by side and calls visit with each
-// target repository in the order of their names, those of one source one after another,
-// until visit returns an error, and returns that. Nothing is written. At most a handful of repositories is held at a time.
+// PlanTransfer plans a transfer. It compares all sources with the targets and calls visit with the plan
+// of each target repository, in the order of their names. The targets of one source follow one another.
+// If visit returns an error, PlanTransfer stops and returns it. It writes nothing, and it holds only a
+// few repositories in memory at a time.
 //
-// Where a registry lists digests its listing is read, else each tag is asked for with one
-// HEAD; no manifest is read, but where Selection asks for times that no listing tells. A
-// repository or tag that could not be looked at is a Broken step and stops nothing else:
-// only a list of repositories that could not be read ends the whole.
+// If a registry lists digests, PlanTransfer reads its listing. Otherwise it makes one HEAD request for
+// each tag. It reads manifests only if Selection needs times that no listing contains.
+//
+// If a repository or a tag cannot be read, it becomes a step with the action [plan.Broken], and
+// PlanTransfer continues. Only if a list of repositories cannot be read, PlanTransfer ends with an error.
 func (d *Dray) PlanTransfer(ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryPlan) error) (TransferReport, error) {
 	return migrate.Plan(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 
-// Transfer does what PlanTransfer plans, repository by repository, and calls visit with
-// each when it is done, one call at a time, until visit returns an error. Repositories
-// come as they end; their steps in the plan's order. Limits.Images are in flight at once.
+// Transfer plans like [Dray.PlanTransfer] and carries the plans out, repository by repository. It copies
+// up to Limits.Images images at the same time. It calls visit with each target repository when that is
+// done, one call at a time: the repositories in the order in which they end, their steps in the order of
+// the plan. If visit returns an error, Transfer stops.
 //
-// Each blob is sent once to a registry: repositories that share it mount it. The error is
-// nil when every step ended as planned, else that of the first step that failed; what
-// else failed went on. Transfer may be run again at any time: what is there is not sent.
+// Each blob is sent to a registry once. Other repositories that need it mount it.
+//
+// The error is that of the first step that failed, or nil if all steps ended as planned. A step that
+// fails does not stop the others. Transfer can be run again at any time: what the target has is not sent
+// again.
 func (d *Dray) Transfer(ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryReport) error) (TransferReport, error) {
 	return migrate.Transfer(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 
-// End is one end of a transfer as it was read: the repository Repo alone, or, where that is
-// zero, all repositories of Host whose path begins with Prefix ("" or "team/").
+// End is a source or a target of a transfer. It is the repository Repo or, if Repo is zero, all
+// repositories of Host whose path begins with Prefix ("" or "team/").
 type End struct {
 	Host   string
 	Prefix string
 	Repo   ref.Repo
 }
 
-// TransferEnds returns what Sources and targets of req name, the Target first. Nothing is asked
-// of a registry: it is for those who decide whether a request may be made. The error is Invalid.
+// TransferEnds returns the sources and the targets that req names, with req.Target as the first target.
+// It makes no requests. A server uses it to decide whether a caller may make the request. The error is
+// [fault.Invalid].
 func (d *Dray) TransferEnds(req TransferRequest) (sources, targets []End, err error) {
 	from, to, err := migrate.Ends(d.base, d.names, migrate.Request(req))
 	for _, e := range from {

@@ -15,20 +15,21 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// hubServer is the name under which docker keeps Docker Hub's login.
+// hubServer is the key under which docker keeps the login for Docker Hub.
 const hubServer = "https://index.docker.io/v1/"
 
-// maxFile bounds what is read of one file, in bytes.
+// maxFile is the maximum size of a file in bytes.
 const maxFile = 4 << 20
 
 var (
 	errNotObject = errors.New("not a JSON object")
-	errTwice     = errors.New("a key stands in it twice")
-	errTrailing  = errors.New("something follows the JSON object")
+	errTwice     = errors.New("a key occurs twice")
+	errTrailing  = errors.New("there is text after the JSON object")
 	errBadAuth   = errors.New(`"auth" is not the base64 of USER:PASSWORD`)
 )
 
-// serverNames are the names under which tools keep the login of host in a helper, most usual first.
+// serverNames returns the names under which tools keep the login for host in a helper, the most common one
+// first.
 func serverNames(host string) []string {
 	if host == ref.DockerHub {
 		return []string{hubServer, ref.DockerHub}
@@ -36,7 +37,8 @@ func serverNames(host string) []string {
 	return []string{host}
 }
 
-// pair is one member of a JSON object; the raw value keeps what we do not understand.
+// pair is one member of a JSON object. Its value stays raw, so that unknown content is written back
+// unchanged.
 type pair struct {
 	key   string
 	value json.RawMessage
@@ -54,7 +56,7 @@ func (o object) get(key string) json.RawMessage {
 	return nil
 }
 
-// set replaces key where it stands, or adds it at the end.
+// set replaces the value of key at its position, or adds key at the end.
 func (o *object) set(key string, value json.RawMessage) {
 	for i := range *o {
 		if (*o)[i].key == key {
@@ -97,15 +99,16 @@ func parseObject(data []byte) (object, error) {
 	return o, nil
 }
 
-// authFile is docker's config.json or podman's auth.json: the two share one format.
+// authFile is docker's config.json or podman's auth.json. Both have the same format.
 type authFile struct {
-	all     object // the whole file, for writing back
-	auths   object
-	helpers map[string]string // host -> helper; "" there means: none, use auths
-	store   string            // helper for all other hosts
+	all     object            // the whole file, for writing it back
+	auths   object            // the plain logins
+	helpers map[string]string // the helper for a host; "" means no helper: use auths
+	store   string            // the helper for all other hosts
 }
 
-// parseAuthFile reads a file of either kind; an empty one has no logins. Errors hold no text of the file.
+// parseAuthFile parses a file of either kind. An empty file has no logins. Errors never contain text of the
+// file, which may be secret.
 func parseAuthFile(data []byte) (authFile, error) {
 	var f authFile
 	if len(bytes.TrimSpace(data)) == 0 {
@@ -121,15 +124,15 @@ func parseAuthFile(data []byte) (authFile, error) {
 		}
 	}
 	if raw := f.all.get("credHelpers"); raw != nil && json.Unmarshal(raw, &f.helpers) != nil {
-		return authFile{}, errors.New(`"credHelpers": not an object of texts`)
+		return authFile{}, errors.New(`"credHelpers": not an object of strings`)
 	}
 	if raw := f.all.get("credsStore"); raw != nil && json.Unmarshal(raw, &f.store) != nil {
-		return authFile{}, errors.New(`"credsStore": not a text`)
+		return authFile{}, errors.New(`"credsStore": not a string`)
 	}
 	return f, nil
 }
 
-// readAuthFile returns an empty authFile where there is no file.
+// readAuthFile reads and parses the file at path. It returns an empty authFile if there is no such file.
 func readAuthFile(path string) (authFile, error) {
 	data, err := readAtMost(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -141,7 +144,7 @@ func readAuthFile(path string) (authFile, error) {
 	}
 	if err != nil {
 		return authFile{}, &fault.Fault{Kind: fault.Invalid, Op: "read logins", Name: path,
-			Hint: "mend the file, or log in anew after moving it away", Err: err}
+			Hint: "correct the file, or move it away and log in again", Err: err}
 	}
 	return f, nil
 }
@@ -154,12 +157,12 @@ func readAtMost(path string, limit int64) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
-		err = errors.New("longer than 4 MiB")
+		err = errors.New("the file is longer than 4 MiB")
 	}
 	return data, err
 }
 
-// helperFor returns the helper that keeps repo's login, or "".
+// helperFor returns the name of the helper that keeps the login for repo, or "".
 func (f authFile) helperFor(repo ref.Repo) string {
 	keys := make([]string, 0, len(f.helpers))
 	for k := range f.helpers {
@@ -171,8 +174,8 @@ func (f authFile) helperFor(repo ref.Repo) string {
 	return f.store
 }
 
-// login returns the plain login for repo. ok=false also for an entry that is empty, as docker
-// leaves it behind when a helper keeps the login.
+// login returns the plain login for repo. ok is false also for an empty entry, which docker leaves in the
+// file if a helper keeps the login.
 func (f authFile) login(repo ref.Repo) (Login, bool, error) {
 	var keys []string
 	for _, p := range f.auths {
@@ -186,13 +189,13 @@ func (f authFile) login(repo ref.Repo) (Login, bool, error) {
 	}
 	l, err := decodeEntry(f.auths.get(k))
 	if err != nil {
-		return Login{}, false, errors.New("login of " + strings.TrimSuffix(repo.Host+"/"+pathOfKey(k), "/") + ": " + err.Error())
+		return Login{}, false, errors.New("login for " + strings.TrimSuffix(repo.Host+"/"+pathOfKey(k), "/") + ": " + err.Error())
 	}
 	return l, true, nil
 }
 
-// bestKey picks the key that names repo most closely: the longest path first, then the spelling
-// that docker writes, then the plain host, then the first by alphabet.
+// bestKey returns the key that names repo most closely. It prefers the longest path, then the spelling that
+// docker writes, then the plain host, then alphabetical order.
 func bestKey(keys []string, repo ref.Repo) (string, bool) {
 	slices.Sort(keys)
 	best, rank := "", -1
@@ -215,8 +218,8 @@ func bestKey(keys []string, repo ref.Repo) (string, bool) {
 	return best, rank >= 0
 }
 
-// splitKey reads "host", "host/ns/repo" (podman), "https://host/v1/" and its like (docker of old).
-// A key with a scheme names a host only.
+// splitKey splits a key: "host", "host/ns/repo" (podman), or "https://host/v1/" and similar (old versions of
+// docker). A key with a scheme names a host only.
 func splitKey(key string) (host, path string, ok bool) {
 	rest, web := strings.CutPrefix(key, "https://")
 	if !web {
@@ -236,13 +239,13 @@ func pathOfKey(key string) string {
 	return path
 }
 
-// entry is one login as docker and podman write it.
+// entry is one login in the form of docker and podman.
 type entry struct {
 	Auth          string `json:"auth,omitempty"`
-	Username      string `json:"username,omitempty"` // only read
-	Password      string `json:"password,omitempty"` // only read
+	Username      string `json:"username,omitempty"` // read but never written
+	Password      string `json:"password,omitempty"` // read but never written
 	IdentityToken string `json:"identitytoken,omitempty"`
-	RegistryToken string `json:"registrytoken,omitempty"` // only read
+	RegistryToken string `json:"registrytoken,omitempty"` // read but never written
 }
 
 func decodeEntry(raw json.RawMessage) (Login, error) {
@@ -260,7 +263,7 @@ func decodeEntry(raw json.RawMessage) (Login, error) {
 		if user, password, ok = strings.Cut(string(plain), ":"); !ok {
 			return Login{}, errBadAuth
 		}
-		password = strings.TrimRight(password, "\x00") // old dockers padded it
+		password = strings.TrimRight(password, "\x00") // old versions of docker padded it
 	}
 	switch {
 	case e.RegistryToken != "":
@@ -268,13 +271,13 @@ func decodeEntry(raw json.RawMessage) (Login, error) {
 	case e.IdentityToken != "":
 		return Login{Scheme: Refresh, Password: New(e.IdentityToken)}, nil
 	case password == "":
-		return Login{}, nil // nothing to show, whatever the user
+		return Login{}, nil // anonymous, whatever the user is
 	}
 	return stored(user, password), nil
 }
 
-// encodeEntry writes l so that docker, podman, skopeo and crane understand it. The auth beside an
-// identity token has no password, but podman's readers skip an entry without it.
+// encodeEntry returns l in a form that docker, podman, skopeo and crane read. The auth field next to an
+// identity token contains no password, but is needed: podman ignores an entry without it.
 func encodeEntry(l Login) (json.RawMessage, error) {
 	var e entry
 	switch l.Scheme {
@@ -292,7 +295,8 @@ func encodeAuth(user, password string) string {
 	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 }
 
-// stored reads a user and password that some tool has kept: under TokenUser it is a token.
+// stored returns the Login for a user and a password that a tool stored. If the user is TokenUser, the
+// password is a token.
 func stored(user, password string) Login {
 	if user == TokenUser {
 		if s, ok := tokenScheme(password); ok {

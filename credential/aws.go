@@ -19,27 +19,27 @@ const (
 	ec2Metadata  = "http://169.254.169.254/latest/"
 	ecsMetadata  = "http://169.254.170.2"
 	stsVersion   = "2011-06-15"
-	sessionName  = "dray" // what AWS's logs show of a role that was taken on
-	ec2TokenTime = "300"  // seconds; it is used at once
+	sessionName  = "dray" // the name of the session in the logs of AWS when a role is assumed
+	ec2TokenTime = "300"  // lifetime in seconds; the token is used at once
 )
 
-// containerHosts are the addresses that hand out container credentials over plain http, beside loopback:
-// those of ECS and of EKS's agent.
+// containerHosts are the addresses, in addition to loopback, that may return container credentials over plain
+// HTTP: those of ECS and of the agent of EKS.
 var containerHosts = []string{"169.254.170.2", "169.254.170.23", "fd00:ec2::23"}
 
 var (
-	errHost = errors.New("plain http only to loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23")
-	errKeys = errors.New("its answer holds no keys")
+	errHost = errors.New("plain http is allowed only for loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23")
+	errKeys = errors.New("its answer contains no keys")
 )
 
-// aws is a machine as AWS's tools see it.
+// aws finds AWS credentials on a machine, like the tools of AWS.
 type aws struct{ *machine }
 
-// signed asks with a signature of this moment.
+// signed sends q with a signature for the current time.
 func (a *aws) signed(ctx context.Context, keys awsKeys, q question, region, service string) (reply, error) {
 	u, err := endpoint(q.url)
 	if err == nil && (strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
-		err = errors.New("an AWS endpoint here has neither path nor query")
+		err = errors.New("an AWS endpoint cannot have a path or a query")
 	}
 	if err != nil {
 		return reply{}, q.fail(fault.Invalid, err)
@@ -63,7 +63,7 @@ func (a *aws) fromWebIdentity(ctx context.Context, region string) (awsKeys, bool
 	return a.webIdentity(ctx, "aws web identity role "+role, path, role, a.env("AWS_ROLE_SESSION_NAME"), region)
 }
 
-// webIdentity is STS's AssumeRoleWithWebIdentity, which is not signed: the token is the proof.
+// webIdentity calls AssumeRoleWithWebIdentity of STS. The request is not signed, because the token is the proof.
 func (a *aws) webIdentity(ctx context.Context, who, path, role, session, region string) (awsKeys, bool, error) {
 	proof, err := secretFile(who, path)
 	if err != nil {
@@ -78,7 +78,7 @@ func (a *aws) webIdentity(ctx context.Context, who, path, role, session, region 
 	return q.role(r)
 }
 
-// assume is STS's AssumeRole, signed with the keys of another identity.
+// assume calls AssumeRole of STS, signed with the keys of another identity.
 func (a *aws) assume(ctx context.Context, who string, base awsKeys, role, session, externalID, region string) (awsKeys, bool, error) {
 	fields := url.Values{"Action": {"AssumeRole"}, "Version": {stsVersion}, "RoleArn": {role}, "RoleSessionName": {orElse(session, sessionName)}}
 	if externalID != "" {
@@ -92,7 +92,7 @@ func (a *aws) assume(ctx context.Context, who string, base awsKeys, role, sessio
 	return q.role(r)
 }
 
-// endpoint is the one that AWS's variables name for a service, else usual.
+// endpoint returns the endpoint that the variables of AWS name for a service, or usual if they name none.
 func (a *aws) endpoint(service, usual string) string {
 	return orElse(a.env("AWS_ENDPOINT_URL_"+service), orElse(a.env("AWS_ENDPOINT_URL"), usual))
 }
@@ -105,7 +105,7 @@ func (a *aws) sts(region string) string {
 	return a.endpoint("STS", "https://sts."+region+domain)
 }
 
-// role reads STS's answer; both actions have the same one under different names.
+// role reads the answer of STS. Both actions return the same fields, in elements with different names.
 func (q question) role(r reply) (awsKeys, bool, error) {
 	if r.status != http.StatusOK {
 		return awsKeys{}, false, q.refused(r)
@@ -134,7 +134,7 @@ func (q question) temporary(id, secret, session string) (awsKeys, bool, error) {
 	return awsKeys{id, New(secret), New(session), q.who}, true, nil
 }
 
-// metadataKeys are keys as ECS and EC2 write them.
+// metadataKeys are keys in the form in which ECS and EC2 return them.
 type metadataKeys struct {
 	Code            string // EC2 only: "Success"
 	AccessKeyId     string
@@ -180,12 +180,13 @@ func containerHost(host string) bool {
 	return host == "localhost" || err == nil && (ip.IsLoopback() || slices.Contains(containerHosts, ip.String()))
 }
 
-// fromEC2 speaks version 2 of the metadata service only: a token by PUT, then the role's name, then its keys.
+// fromEC2 uses version 2 of the metadata service only: it requests a token with PUT, then the name of the role,
+// then the keys of the role.
 func (a *aws) fromEC2(ctx context.Context, _ string) (awsKeys, bool, error) {
 	if strings.EqualFold(a.env("AWS_EC2_METADATA_DISABLED"), "true") {
 		return awsKeys{}, false, nil
 	}
-	// Where a container is one hop too far, the answer to the PUT never arrives: it gets one second.
+	// In a container that is one network hop too far away, the answer to the PUT never arrives. So it gets one second.
 	q := question{who: "aws instance metadata", method: http.MethodPut, url: ec2Metadata + "api/token", limit: connectLimit,
 		header: map[string]string{"X-aws-ec2-metadata-token-ttl-seconds": ec2TokenTime}}
 	r, ok, err := a.probe(ctx, q)
@@ -201,7 +202,7 @@ func (a *aws) fromEC2(ctx context.Context, _ string) (awsKeys, bool, error) {
 	}
 	role, _, _ := strings.Cut(strings.TrimSpace(string(r.body)), "\n")
 	if r.status == http.StatusNotFound || r.status == http.StatusOK && role == "" {
-		return awsKeys{}, false, nil // no role belongs to the machine
+		return awsKeys{}, false, nil // the machine has no role
 	}
 	if r.status != http.StatusOK {
 		return awsKeys{}, false, q.refused(r)
@@ -218,7 +219,7 @@ func (a *aws) fromEC2(ctx context.Context, _ string) (awsKeys, bool, error) {
 	return q.temporary(k.AccessKeyId, k.SecretAccessKey, k.Token)
 }
 
-// process runs a credential_process. What it prints is in no error: it may hold the keys.
+// process runs a credential_process. Its output is never part of an error, because it may contain the keys.
 func (a *aws) process(ctx context.Context, who, line string) (awsKeys, bool, error) {
 	args := words(line)
 	if len(args) == 0 {
@@ -239,7 +240,7 @@ func (a *aws) process(ctx context.Context, who, line string) (awsKeys, bool, err
 	return awsKeys{k.AccessKeyId, New(k.SecretAccessKey), New(k.SessionToken), who}, true, nil
 }
 
-// words parts a command line at blanks; double quotes hold a word together.
+// words splits a command line at spaces and tabs. Double quotes keep a word together.
 func words(line string) []string {
 	var all []string
 	var word strings.Builder

@@ -11,11 +11,11 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// maxRoles is how many roles may stand on one another.
+// maxRoles is the maximum length of a chain of roles, in which each role is assumed with the one before.
 const maxRoles = 5
 
-// keys finds credentials; ok=false when nothing is configured. STS is asked in the machine's own
-// region, where it is known: that is the one which a closed network lets through.
+// keys finds AWS credentials. The result is false if nothing is configured. It asks STS in the region of the
+// machine, if that is known, because a closed network may allow only this region.
 func (a *aws) keys(ctx context.Context, region string) (awsKeys, bool, error) {
 	region = orElse(a.env("AWS_REGION"), orElse(a.env("AWS_DEFAULT_REGION"), region))
 	for _, source := range []func(context.Context, string) (awsKeys, bool, error){
@@ -27,10 +27,10 @@ func (a *aws) keys(ctx context.Context, region string) (awsKeys, bool, error) {
 	return awsKeys{}, false, nil
 }
 
-// profiles are the settings of AWS's files by profile.
+// profiles holds the settings of the AWS files, by profile.
 type profiles map[string]map[string]string
 
-// fromProfile uses the profile that is meant; one that nobody named may be missing.
+// fromProfile uses the profile that a variable names, or else "default". Only the latter may be missing.
 func (a *aws) fromProfile(ctx context.Context, region string) (awsKeys, bool, error) {
 	name := orElse(a.env("AWS_PROFILE"), a.env("AWS_DEFAULT_PROFILE"))
 	all, err := a.profiles()
@@ -42,14 +42,14 @@ func (a *aws) fromProfile(ctx context.Context, region string) (awsKeys, bool, er
 	}
 	k, ok, err := a.profile(ctx, all, orElse(name, "default"), region, 0)
 	if !ok && err == nil && name != "" {
-		err = badProfile(name, "the profile has no credentials that are understood")
+		err = badProfile(name, "the profile has no credentials that dray supports")
 	}
 	return k, ok, err
 }
 
 func badProfile(name, why string) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "use", Name: "aws profile " + name,
-		Hint: "aws ecr get-login-password | dray login -u AWS --password-stdin HOST", Err: errors.New(why)}
+		Hint: "run aws ecr get-login-password | dray login -u AWS --password-stdin HOST", Err: errors.New(why)}
 }
 
 func (a *aws) profile(ctx context.Context, all profiles, name, region string, depth int) (awsKeys, bool, error) {
@@ -59,11 +59,11 @@ func (a *aws) profile(ctx context.Context, all profiles, name, region string, de
 	hasOwn := own.id != "" && !own.secret.IsZero()
 	switch {
 	case depth >= maxRoles:
-		return awsKeys{}, false, badProfile(name, "more than 5 roles stand on one another")
+		return awsKeys{}, false, badProfile(name, "it is a chain of more than 5 roles")
 	case role != "" && p["web_identity_token_file"] != "":
 		return a.webIdentity(ctx, who, p["web_identity_token_file"], role, p["role_session_name"], region)
 	case role != "" && p["mfa_serial"] != "":
-		return awsKeys{}, false, badProfile(name, "the role wants a code (mfa_serial), and nobody is asked for one")
+		return awsKeys{}, false, badProfile(name, "the role requires a code (mfa_serial), which dray cannot ask for")
 	case role != "" && (p["source_profile"] != "" || p["credential_source"] != ""):
 		base, err := a.base(ctx, all, name, p, region, depth)
 		if err != nil {
@@ -75,16 +75,16 @@ func (a *aws) profile(ctx context.Context, all profiles, name, region string, de
 	case p["credential_process"] != "":
 		return a.process(ctx, who, p["credential_process"])
 	case p["sso_session"] != "" || p["sso_start_url"] != "":
-		return awsKeys{}, false, badProfile(name, "logins by SSO are not understood")
+		return awsKeys{}, false, badProfile(name, "logins by SSO are not supported")
 	}
 	return awsKeys{}, false, nil
 }
 
-// base finds the identity that may take on name's role.
+// base finds the identity with which the role of the profile name is assumed.
 func (a *aws) base(ctx context.Context, all profiles, name string, p map[string]string, region string, depth int) (k awsKeys, err error) {
 	var ok bool
 	switch from := p["source_profile"]; {
-	case from == name: // its own keys
+	case from == name: // the keys of the profile itself
 		plain := maps.Clone(p)
 		delete(plain, "role_arn")
 		k, ok, err = a.profile(ctx, profiles{name: plain}, name, region, depth+1)
@@ -98,12 +98,12 @@ func (a *aws) base(ctx context.Context, all profiles, name string, p map[string]
 		k, ok, err = a.fromEC2(ctx, region)
 	}
 	if err == nil && !ok {
-		err = badProfile(name, "no credentials where source_profile or credential_source points")
+		err = badProfile(name, "source_profile or credential_source has no credentials")
 	}
 	return k, err
 }
 
-// profiles reads both files; what the credentials file says goes before the other.
+// profiles reads both files. The credentials file takes precedence over the config file.
 func (a *aws) profiles() (profiles, error) {
 	all := profiles{}
 	for _, f := range []struct{ variable, name, prefix string }{
@@ -127,8 +127,8 @@ func (a *aws) profiles() (profiles, error) {
 	return all, nil
 }
 
-// read takes sections and "key = value" lines, and leaves aside what it does not know: nested
-// settings, other kinds of sections. A profile in the config file has a prefix, but for "default".
+// read reads sections and "key = value" lines. It ignores nested settings and other kinds of sections. In the
+// config file, the name of a section has a prefix, except for "default".
 func (all profiles) read(text, prefix string) {
 	var section map[string]string
 	for line := range strings.Lines(text) {

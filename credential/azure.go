@@ -7,31 +7,34 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Azure finds Microsoft Entra tokens for Azure Container Registry: a Login of Scheme Exchange,
-// which serves every registry of the identity's tenant. Sources, in this order:
+// Azure finds Microsoft Entra tokens for Azure Container Registry. The Login has the Scheme [Exchange], and all
+// registries in the tenant of the identity accept it. The sources are, in this order:
 //
 //  1. a service principal: $AZURE_CLIENT_ID and $AZURE_TENANT_ID with $AZURE_CLIENT_SECRET, or
 //     with $AZURE_CLIENT_CERTIFICATE_PATH (PEM, certificate and RSA key, not encrypted);
 //  2. workload identity: the same two with $AZURE_FEDERATED_TOKEN_FILE;
 //  3. managed identity: $IDENTITY_ENDPOINT with $IDENTITY_HEADER (App Service, Container Apps),
 //     $MSI_ENDPOINT (older App Service, Cloud Shell), or the metadata service of virtual machines;
-//     $AZURE_CLIENT_ID picks one of several identities;
-//  4. the az command, where it is on PATH and logged in.
+//     $AZURE_CLIENT_ID selects one of several identities;
+//  4. the az command, if it is on PATH and logged in.
 //
-// $AZURE_AUTHORITY_HOST names the Entra endpoint for 1 and 2; without it that is the one of the
-// cloud to which the host belongs, for Hosts the public one.
+// $AZURE_AUTHORITY_HOST names the Entra endpoint for 1 and 2. If it is not set, the endpoint is that of the cloud
+// to which the host belongs, and for Hosts that of the public cloud.
 //
-// The token is for the audience of container registries. Where Entra does not know that audience,
-// and by Login.Fallback where a registry refuses it, it is for the resource manager's. Such a
-// token can do more than pull and push, so only Azure's own names get it, never Hosts.
+// The token is for the audience of container registries. If Entra does not know this audience, the token is for
+// the audience of the resource manager. If a registry refuses the token, [Login.Fallback] returns one for the
+// resource manager. Such a token allows more than to pull and push, so it is used only for names of Azure and
+// never for Hosts.
 type Azure struct {
 	Cloud
-	// Hosts are registries, beside *.azurecr.io, *.azurecr.cn and *.azurecr.us, that take Entra
-	// tokens: those of kind "acr" under names of their own. "HOST" or "HOST:PORT".
+
+	// Hosts are other registries that accept Entra tokens, in addition to *.azurecr.io, *.azurecr.cn and
+	// *.azurecr.us: Azure container registries with names of their own. "HOST" or "HOST:PORT".
 	Hosts []string
 }
 
-// Lookup answers for Azure's registries; Cloud tells of errors, caching and concurrency.
+// Lookup returns a Lookup for the registries of Azure. [Cloud] describes its errors, its cache and its
+// concurrency.
 func (a Azure) Lookup() Lookup { return a.on(a.machine()) }
 
 func (a Azure) on(m *machine) Lookup {
@@ -54,7 +57,7 @@ func (a Azure) on(m *machine) Lookup {
 	}
 }
 
-// identity asks the sources once for each cloud and audience.
+// identity returns the login for a cloud and an audience. It asks the sources once for each of them.
 func (z *azure) identity(ctx context.Context, c azureCloud, audience string, next *second) (Login, bool, error) {
 	l, ok, err := z.once(ctx, "azure "+c.suffix+" "+audience, func(ctx context.Context) found {
 		f := z.find(ctx, c, audience)

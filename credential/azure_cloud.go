@@ -6,7 +6,7 @@ import "strings"
 type azureCloud struct {
 	suffix    string
 	authority string
-	manager   string // the resource manager's audience
+	manager   string // the audience of the resource manager
 }
 
 const registryAudience = "https://containerregistry.azure.net"
@@ -19,11 +19,11 @@ var azureClouds = []azureCloud{
 
 type azure struct {
 	*machine
-	seconds []*second // of azureClouds
+	seconds []*second // one for each of azureClouds
 }
 
-// unknownAudience knows the answers of Entra to an audience that the tenant or cloud does not
-// have; the older forms of its services say it in words only.
+// unknownAudience reports whether err is the answer of Entra to an audience that the tenant or the cloud does not
+// have. Older versions of its services have no code for this, so the text must be searched.
 func unknownAudience(err error) bool {
 	if err == nil {
 		return false
@@ -36,7 +36,7 @@ func unknownAudience(err error) bool {
 	return false
 }
 
-// entra is the Login for a token, or the fault.
+// entra returns the Login for a token, or err.
 func entra(who string, t token, err error) found {
 	if err != nil {
 		return found{err: err}

@@ -16,12 +16,12 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// assertionType marks a JWT as a client's proof (RFC 7523 §2.2).
+// assertionType says that a client authenticates itself with a JWT (RFC 7523 §2.2).
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-var errHalf = errors.New("AZURE_FEDERATED_TOKEN_FILE is set, and AZURE_CLIENT_ID or AZURE_TENANT_ID is not")
+var errHalf = errors.New("AZURE_FEDERATED_TOKEN_FILE is set, but AZURE_CLIENT_ID or AZURE_TENANT_ID is not")
 
-// principal is the service principal of the environment, by secret or certificate.
+// principal uses the service principal in the environment, with its secret or its certificate.
 func (z *azure) principal(ctx context.Context, c azureCloud, audience string) found {
 	id, tenant, secret, path := z.env("AZURE_CLIENT_ID"), z.env("AZURE_TENANT_ID"), z.env("AZURE_CLIENT_SECRET"), z.env("AZURE_CLIENT_CERTIFICATE_PATH")
 	if id == "" || tenant == "" || secret == "" && path == "" {
@@ -43,7 +43,7 @@ func (z *azure) principal(ctx context.Context, c azureCloud, audience string) fo
 	return z.credentials(ctx, who+" by certificate", at, id, audience, fields, proof)
 }
 
-// workload shows the token that the cluster or CI system keeps fresh in a file.
+// workload uses the token in a file, which the cluster or the CI system renews.
 func (z *azure) workload(ctx context.Context, c azureCloud, audience string) found {
 	path, id, tenant := z.env("AZURE_FEDERATED_TOKEN_FILE"), z.env("AZURE_CLIENT_ID"), z.env("AZURE_TENANT_ID")
 	if path == "" {
@@ -51,7 +51,7 @@ func (z *azure) workload(ctx context.Context, c azureCloud, audience string) fou
 	}
 	who := "azure workload identity client " + short(id)
 	if id == "" || tenant == "" {
-		return found{err: &fault.Fault{Kind: fault.Invalid, Op: "use", Name: strings.TrimSuffix(who, " client "), Hint: "set all three or none", Err: errHalf}}
+		return found{err: &fault.Fault{Kind: fault.Invalid, Op: "use", Name: strings.TrimSuffix(who, " client "), Hint: "set all three variables or none of them", Err: errHalf}}
 	}
 	proof, err := secretFile(who, path)
 	if err != nil {
@@ -66,7 +66,7 @@ func (z *azure) tokenURL(c azureCloud, tenant string) string {
 	return host + "/" + url.PathEscape(tenant) + "/oauth2/v2.0/token"
 }
 
-// credentials is the client credentials grant of Microsoft's identity platform, v2.0.
+// credentials requests a token with the client credentials grant of Microsoft's identity platform, v2.0.
 func (z *azure) credentials(ctx context.Context, who, at, id, audience string, fields url.Values, secret string) found {
 	fields.Set("grant_type", "client_credentials")
 	fields.Set("client_id", id)
@@ -75,12 +75,12 @@ func (z *azure) credentials(ctx context.Context, who, at, id, audience string, f
 	return entra(who, t, err)
 }
 
-// certificateProof signs what Entra takes in place of a secret: PS256 and the certificate's
-// SHA-256 thumbprint, good for ten minutes.
+// certificateProof returns the JWT that Entra accepts instead of a secret. It is signed with PS256, contains the
+// SHA-256 thumbprint of the certificate, and is valid for ten minutes.
 func certificateProof(who, path, audience, id string, now time.Time) (string, error) {
 	no := func(kind fault.Kind, err error) error {
 		return &fault.Fault{Kind: kind, Op: "read the certificate " + path + " for", Name: who,
-			Hint: "give PEM with certificate and key, not PKCS #12", Err: err}
+			Hint: "use a PEM file with the certificate and the key, not PKCS #12", Err: err}
 	}
 	data, err := readAtMost(path, maxFile)
 	if err != nil {
@@ -105,7 +105,8 @@ func certificateProof(who, path, audience, id string, now time.Time) (string, er
 	return proof, nil
 }
 
-// command asks az, which knows who is logged in. One without a login is no source.
+// command asks the az command for a token of the account that is logged in. If no account is logged in, az is not a
+// source.
 func (z *azure) command(ctx context.Context, audience string) found {
 	const who = "az account get-access-token"
 	path, err := exec.LookPath("az")
@@ -117,13 +118,13 @@ func (z *azure) command(ctx context.Context, audience string) found {
 	case fault.Is(err, fault.Denied) && strings.Contains(said, "az login") && !strings.Contains(said, "AADSTS"):
 		return found{}
 	case fault.Is(err, fault.Denied) && said != "":
-		return found{err: &fault.Fault{Kind: fault.Denied, Op: "ask", Name: who, Hint: "az login", Err: errors.New(said)}}
+		return found{err: &fault.Fault{Kind: fault.Denied, Op: "ask", Name: who, Hint: "run az login", Err: errors.New(said)}}
 	case err != nil:
 		return found{err: err}
 	}
 	var a struct {
 		Token string          `json:"accessToken"`
-		On    json.RawMessage `json:"expires_on"` // its expiresOn is local time without a zone
+		On    json.RawMessage `json:"expires_on"` // not expiresOn, which is a local time without a zone
 	}
 	q := question{who: who}
 	if json.Unmarshal(out, &a) != nil {
@@ -136,8 +137,8 @@ func (z *azure) command(ctx context.Context, audience string) found {
 // azureIMDS is the metadata service of virtual machines and scale sets.
 const azureIMDS = "http://169.254.169.254/metadata/identity/oauth2/token"
 
-// managed is the identity that Azure gives the machine or app itself. Its endpoints take a bare
-// audience as "resource".
+// managed uses the identity that Azure gives to the machine or the app. Its endpoints expect the audience without a
+// suffix, as "resource".
 func (z *azure) managed(ctx context.Context, audience string) found {
 	id := z.env("AZURE_CLIENT_ID")
 	who := strings.TrimSpace("azure managed identity " + short(id))
@@ -148,7 +149,7 @@ func (z *azure) managed(ctx context.Context, audience string) found {
 	if at, secret := z.env("MSI_ENDPOINT"), z.env("MSI_SECRET"); at != "" && secret != "" {
 		return z.host(ctx, question{who: who, url: at, hide: []string{secret}, header: map[string]string{"secret": secret}},
 			url.Values{"api-version": {"2017-09-01"}, "resource": {audience}}, "clientid", id)
-	} else if at != "" { // Cloud Shell has one identity, the user's
+	} else if at != "" { // Cloud Shell has only one identity, that of the user
 		q := form("azure cloud shell", at, url.Values{"resource": {audience}})
 		q.header["Metadata"] = "true"
 		t, err := z.getToken(ctx, q)
@@ -157,7 +158,7 @@ func (z *azure) managed(ctx context.Context, audience string) found {
 	return z.imds(ctx, who, audience, id)
 }
 
-// host asks the identity endpoint that an app's host names in variables.
+// host asks the identity endpoint that the host of an app names in environment variables.
 func (z *azure) host(ctx context.Context, q question, query url.Values, idKey, id string) found {
 	if id != "" {
 		query.Set(idKey, id)
@@ -172,8 +173,9 @@ func (z *azure) host(ctx context.Context, q question, query url.Values, idKey, i
 	return entra(q.who, t, err)
 }
 
-// imds asks a service that nobody configured: what does not answer as Azure's would is not there,
-// and a machine without an identity answers 400. With a client id the identity was asked for.
+// imds asks the metadata service, which is not configured and may not exist. If the answer is not one of Azure's
+// service, there is no such service. Status 400 means that the machine has no identity; this is an error only if
+// a client ID asks for an identity.
 func (z *azure) imds(ctx context.Context, who, audience, id string) found {
 	query := url.Values{"api-version": {"2018-02-01"}, "resource": {audience}}
 	if id != "" {

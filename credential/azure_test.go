@@ -31,7 +31,7 @@ const (
 	client    = "0123456789ab-client"
 )
 
-// azureVars are an identity's variables.
+// azureVars returns the variables of an identity.
 func azureVars(more ...string) map[string]string {
 	vars := map[string]string{"AZURE_CLIENT_ID": client, "AZURE_TENANT_ID": "tid"}
 	for i := 0; i < len(more); i += 2 {
@@ -51,7 +51,7 @@ func grantFor(audience string, more ...string) url.Values {
 func only(t *testing.T, path string, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path {
-			t.Errorf("asked for %s and not %s", r.URL.Path, path)
+			t.Errorf("the request is for %s, not for %s", r.URL.Path, path)
 		}
 		h(w, r)
 	}
@@ -69,7 +69,7 @@ func TestAServicePrincipalShowsItsSecretToEntraAlone(t *testing.T) {
 			t.Error(l, l.From)
 		}
 		if other := s.finds(look, "other"+strings.TrimPrefix(host, "r")); other.Password != l.Password || s.count() != 1 {
-			t.Error("another registry of the tenant was asked for anew:", s.asked)
+			t.Error("another token was requested for a registry of the same tenant:", s.asked)
 		}
 		s.at[at] = parrot(http.StatusUnauthorized)
 		text := s.refuses(Azure{Cloud: s.cloud()}.Lookup(), host, fault.Denied)
@@ -79,7 +79,7 @@ func TestAServicePrincipalShowsItsSecretToEntraAlone(t *testing.T) {
 	}
 }
 
-// keyPair is a key and a certificate for it in PEM, after another certificate.
+// keyPair returns a key and PEM blocks: another certificate, the certificate for the key, and the key.
 func keyPair(t *testing.T) (*rsa.PrivateKey, []byte, []byte) {
 	t.Helper()
 	pemOf := func(kind string, der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}) }
@@ -176,7 +176,7 @@ func TestACertificateSignsTheAssertionThatEntraWants(t *testing.T) {
 	}
 	refusal := s.refuses(Azure{Cloud: s.cloud()}.Lookup(), "r.azurecr.io", fault.Denied)
 	if strings.Contains(refusal, proofs[1][:40]) || proofs[0] == proofs[1] {
-		t.Error("shown, or used twice:", refusal)
+		t.Error("the error shows a proof, or a proof was used twice:", refusal)
 	}
 }
 
@@ -185,12 +185,12 @@ func TestCertificateFilesThatDoNotServeAreRefusedWithoutTheirText(t *testing.T) 
 	_, other, _ := keyPair(t)
 	keyAt := strings.Index(string(good), "-----BEGIN PRIVATE")
 	for what, tt := range map[string]struct{ text, want string }{
-		"no key":          {string(good[:keyAt]), "no RSA private key"},
+		"no key":          {string(good[:keyAt]), "no unencrypted RSA private key"},
 		"no certificate":  {string(good[keyAt:]), "no certificate"},
 		"a stranger's":    {string(other[:strings.Index(string(other), "-----BEGIN PRIVATE")]) + string(good[keyAt:]), "no certificate"},
 		"junk in the key": {"-----BEGIN PRIVATE KEY-----\n" + b64(canary) + "\n-----END PRIVATE KEY-----\n", "cannot be read"},
-		"encrypted":       {"-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: AES-128-CBC,00\n\n" + b64(canary) + "\n-----END RSA PRIVATE KEY-----\n", "no RSA private key"},
-		"PKCS #12":        {"\x30\x82" + canary, "no RSA private key"},
+		"encrypted":       {"-----BEGIN RSA PRIVATE KEY-----\nDEK-Info: AES-128-CBC,00\n\n" + b64(canary) + "\n-----END RSA PRIVATE KEY-----\n", "no unencrypted RSA private key"},
+		"PKCS #12":        {"\x30\x82" + canary, "no unencrypted RSA private key"},
 	} {
 		s := newSky(t)
 		s.vars = azureVars("AZURE_CLIENT_CERTIFICATE_PATH", s.write("cert.pem", tt.text))
@@ -220,7 +220,7 @@ func TestWorkloadIdentityShowsTheFilesTokenOfTheMoment(t *testing.T) {
 	s.refuses(Azure{Cloud: s.cloud()}.Lookup(), "r.azurecr.io", fault.Denied)
 }
 
-// asksFor answers a GET with exactly these query fields and this header.
+// asksFor answers a GET that has exactly these query fields and this header; other requests fail the test.
 func (s *sky) asksFor(path, query, header, value, reply string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet || r.URL.Path != path || r.URL.RawQuery != query || r.Header.Get(header) != value {
@@ -268,7 +268,7 @@ func TestManagedIdentityIsAskedInEachOfItsForms(t *testing.T) {
 		if len(tt.vars) > 0 {
 			s.refuses(Azure{Cloud: s.cloud()}.Lookup(), "r.azurecr.io", fault.Denied)
 		} else if _, ok, err := (Azure{Cloud: s.cloud()}).Lookup()(t.Context(), ref.Repo{Host: "r.azurecr.io"}); ok || err != nil {
-			t.Error("a machine without an identity is no trouble:", ok, err)
+			t.Error("a machine without an identity must not be an error:", ok, err)
 		}
 	}
 }
@@ -292,7 +292,7 @@ func TestTheOlderAudienceIsUsedWhereTheNewerOneIsRefused(t *testing.T) {
 	look := Azure{Cloud: s.cloud(), Hosts: []string{"Reg.Example"}}.Lookup()
 	l := s.finds(look, "r.azurecr.io")
 	if other := s.finds(look, "other.azurecr.io"); other != l {
-		t.Error("one identity, two logins")
+		t.Error("two logins of one identity are not equal")
 	}
 	s.at[entraHost] = older
 	for range 2 {
@@ -301,14 +301,14 @@ func TestTheOlderAudienceIsUsedWhereTheNewerOneIsRefused(t *testing.T) {
 			t.Fatal(again, ok, err)
 		}
 		if _, ok, err := again.Fallback(t.Context()); ok || err != nil {
-			t.Error("a fallback of the fallback:", ok, err)
+			t.Error("the fallback has a fallback:", ok, err)
 		}
 	}
 	if s.count() != 2 {
 		t.Error(s.asked)
 	}
 
-	// A registry under a name of its own never gets the token that can do more.
+	// A registry with another name must never get the token of the resource manager.
 	s.at[entraHost] = newer
 	if l := s.finds(look, "reg.example"); l.Password.Reveal() != "entra" {
 		t.Error(l)

@@ -12,48 +12,55 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Cloud is what the lookups for the registries of clouds may use of the machine they run on. The
-// zero value has no variables and no home; it asks metadata services and programs only.
+// Cloud says what the lookups for the registries of clouds ([Azure], [ECR], [Google]) may use of the machine on
+// which they run. The zero Cloud has no variables and no home directory, so its lookups ask only metadata
+// services and programs.
 //
-// Each lookup is silent about hosts that are not its cloud's, asks only sources that are
-// configured, and takes the first. A configured source that gives nothing is a fault that names it
-// and what it answered: Denied, or Unavailable for network trouble, 429 and 5xx; Invalid for a
-// setting or file that makes no sense; Canceled when ctx ended. No fault shows a secret, even
-// where an answer repeats one. Metadata services that nothing configures are tried last, with a
-// second to connect, and one that is not there is remembered for the life of the lookup.
+// A lookup answers only for the hosts of its cloud. It asks the sources that are configured, in order, and uses
+// the first one. If a configured source returns no login, that is an error, which names the source and its
+// answer: [fault.Denied]; [fault.Unavailable] for network trouble and for the statuses 429 and 5xx;
+// [fault.Invalid] for a setting or a file that is not valid; [fault.Canceled] if ctx ended. No error shows a
+// secret, even if an answer contains one. Metadata services that are not configured come last. They get one
+// second to accept a connection. If there is no such service, the lookup does not ask again.
 //
-// A login is asked for once by however many callers want it at the same time, and kept: tokens of
-// Entra and Google for three quarters of their life, tokens of ECR until five minutes before
-// their end. Trouble is kept for ten seconds. The lookups may be used concurrently.
+// If many callers need a login at the same time, the lookup asks for it once. It keeps tokens of Entra and
+// Google for three quarters of their lifetime, passwords of ECR until five minutes before they expire, and
+// errors for ten seconds. The lookups are safe for concurrent use.
 //
-// A credential goes over https, or over plain http to a loopback or link-local address. No
-// redirect is followed.
+// Credentials are sent over HTTPS, or over plain HTTP to a loopback or link-local address. Redirects are not
+// followed.
 type Cloud struct {
-	Env  func(string) string // how variables are read, as os.Getenv; nil means none is set
-	Home string              // the user's home directory; "" leaves the files below it out
+	// Env returns the value of an environment variable, like os.Getenv; nil means that none is set.
+	Env func(string) string
 
-	// HTTP carries what goes over https; nil is http.DefaultTransport.
+	// Home is the user's home directory; "" means that the files below it are not used.
+	Home string
+
+	// HTTP is used for HTTPS requests; nil means http.DefaultTransport.
 	HTTP http.RoundTripper
-	// Dial opens the connections for plain http, which knows no proxy; nil is the system's network.
+
+	// Dial opens the connections for plain HTTP, which never uses a proxy; nil means the network of the
+	// system.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// ProgramTimeout bounds one run of az or of a credential_process; 0 is HelperTimeout.
+	// ProgramTimeout is how long one run of az or of a credential_process may take; 0 means
+	// [HelperTimeout].
 	ProgramTimeout time.Duration
 }
 
 const (
-	connectLimit = time.Second      // to reach a metadata service
-	troubleKept  = 10 * time.Second // so that many workers do not each wait for the same failure
+	connectLimit = time.Second      // for a connection to a metadata service
+	troubleKept  = 10 * time.Second // how long an error is kept, so that goroutines do not all wait for the same failure
 )
 
-// machine is a Cloud with a memory.
+// machine is a Cloud with a cache.
 type machine struct {
 	Cloud
-	local http.RoundTripper
+	local http.RoundTripper // for plain HTTP
 
 	mu     sync.Mutex
-	absent map[string]bool // by address: nobody answers there
-	cells  map[string]*cell
+	absent map[string]bool  // the addresses at which there is no metadata service
+	cells  map[string]*cell // the cached logins
 }
 
 func (c Cloud) machine() *machine {
@@ -62,7 +69,7 @@ func (c Cloud) machine() *machine {
 		dial = (&net.Dialer{}).DialContext
 	}
 	local := &http.Transport{
-		DisableKeepAlives: true, // a few requests an hour leave no connections behind
+		DisableKeepAlives: true, // there are only a few requests an hour
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, connectLimit)
 			defer cancel()
@@ -80,32 +87,33 @@ func (c Cloud) env(name string) string {
 	return c.Env(name)
 }
 
-// found is the answer of a source, with how long it holds.
+// found is the answer of a source and the time until which it is valid.
 type found struct {
 	login Login
 	ok    bool
-	until time.Time // zero: for ever
+	until time.Time // zero means forever
 	err   error
 }
 
-// token is what a cloud hands out, and its end.
+// token is a token of a cloud and the time at which it expires.
 type token struct {
 	value string
 	ends  time.Time
 }
 
-// good is a login that is used for three quarters of t's life.
+// good returns l as an answer that is valid for three quarters of the lifetime of t.
 func (t token) good(l Login) found {
 	return found{login: l, ok: true, until: time.Now().Add(time.Until(t.ends) / 4 * 3)}
 }
 
 type cell struct {
-	turn chan struct{} // held by the one who asks
+	turn chan struct{} // a lock: whoever asks for the login holds it
 	found
 	full bool
 }
 
-// once returns what get found, now or earlier, and lets one caller at a time ask.
+// once returns the cached answer for key, or calls get if there is none or it has expired. Only one caller at a
+// time calls get for a key.
 func (m *machine) once(ctx context.Context, key string, get func(context.Context) found) (Login, bool, error) {
 	m.mu.Lock()
 	c, ok := m.cells[key]
@@ -127,13 +135,13 @@ func (m *machine) once(ctx context.Context, key string, get func(context.Context
 	if f.err != nil {
 		f.until = time.Now().Add(troubleKept)
 	}
-	if ctx.Err() == nil { // a canceled question is no answer
+	if ctx.Err() == nil { // do not cache the result of a canceled call
 		c.found, c.full = f, true
 	}
 	return f.login, f.ok, f.err
 }
 
-// first asks sources in turn; ok=false of all of them holds for ever.
+// first asks the sources in order. If none has a login, this answer is valid forever.
 func first(ctx context.Context, sources ...func(context.Context) found) found {
 	for _, ask := range sources {
 		if f := ask(ctx); f.ok || f.err != nil {
@@ -143,7 +151,7 @@ func first(ctx context.Context, sources ...func(context.Context) found) found {
 	return found{}
 }
 
-// short keeps enough of an identifier to know it by.
+// short shortens an identifier so that it can still be recognized.
 func short(id string) string {
 	if r := []rune(id); len(r) > 8 {
 		return string(r[:8]) + "…"
@@ -151,7 +159,8 @@ func short(id string) string {
 	return id
 }
 
-// listed reports whether host, as ref writes hosts, is among names, as people write them.
+// listed reports whether host, in the canonical form of package ref, is among names, which are in the form in
+// which people write them.
 func listed(names []string, host string) bool {
 	return slices.ContainsFunc(names, func(n string) bool {
 		h, err := ref.Host(n)

@@ -24,31 +24,31 @@ import (
 
 const (
 	askLimit  = 15 * time.Second // for one answer
-	askTries  = 3                // of a request to a service that is busy
-	askPause  = time.Second      // before the second try, doubled before the third
-	maxReason = 300              // runes of an answer that an error repeats
-	// briefLife is how long a token is used whose end nobody tells.
+	askTries  = 3                // how often a request is sent to a service that is busy
+	askPause  = time.Second      // before the second try; twice as long before the third
+	maxReason = 300              // maximum number of runes of an answer that an error repeats
+	// briefLife is how long a token is used if its lifetime is not known.
 	briefLife = 5 * time.Minute
-	usualHint = "mend this source, or log in to the registry: such a login goes before"
+	usualHint = "correct this source, or log in to the registry: an explicit login takes precedence"
 )
 
 var (
-	errPlain    = errors.New("plain http only to loopback and link-local addresses; anything else takes https")
+	errPlain    = errors.New("plain http is allowed only for loopback and link-local addresses; use https")
 	errNotURL   = errors.New("not an http or https URL")
-	errNoAnswer = errors.New("its answer is not the JSON that is documented")
+	errNoAnswer = errors.New("its answer is not the documented JSON")
 )
 
 // question is one request to a cloud.
 type question struct {
-	who    string // for people: the source, as Login.From writes it
-	hint   string // "" is the usual one
-	method string // "" is GET, or POST with a body
+	who    string // the source, for people, in the words of Login.From
+	hint   string // for errors; "" means usualHint
+	method string // "" means GET, or POST if there is a body
 	url    string
 	header map[string]string
 	body   string
-	hide   []string      // secrets that errors leave out of the answer's text
-	limit  time.Duration // 0 is askLimit
-	most   int64         // bytes of the answer; 0 is maxReply
+	hide   []string      // secrets that are removed if an error repeats the answer
+	limit  time.Duration // for one answer; 0 means askLimit
+	most   int64         // maximum number of bytes of the answer; 0 means maxReply
 }
 
 type reply struct {
@@ -57,7 +57,7 @@ type reply struct {
 	body   []byte
 }
 
-// form is a question that posts fields.
+// form returns a question that posts fields.
 func form(who, to string, fields url.Values, hide ...string) question {
 	return question{who: who, url: to, body: fields.Encode(), hide: hide,
 		header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}
@@ -71,7 +71,7 @@ func (q question) fail(kind fault.Kind, err error) error {
 	return &fault.Fault{Kind: kind, Op: "ask", Name: q.who, Hint: hint, Err: err}
 }
 
-// endpoint checks that a secret may go to raw.
+// endpoint parses the URL raw and checks that a secret may be sent to it.
 func endpoint(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.User != nil {
@@ -89,18 +89,19 @@ func endpoint(raw string) (*url.URL, error) {
 	return nil, errNotURL
 }
 
-// near holds for addresses of this machine and of what serves it over its own link; EC2 has its
-// metadata, and EKS its agent, at fixed addresses of fd00:ec2::/32 too.
+// near reports whether ip is an address of this machine or of a service on its own link. The metadata service of
+// EC2 and the agent of EKS also have fixed addresses in fd00:ec2::/32.
 func near(ip netip.Addr) bool {
 	return ip.IsLoopback() || ip.IsLinkLocalUnicast() || netip.MustParsePrefix("fd00:ec2::/32").Contains(ip)
 }
 
-// ask returns whatever was answered at last; an error is a fault: nothing was.
+// ask sends q, again if the service is busy, and returns the last answer, whatever its status is. If there is no
+// answer, the error is a Fault.
 func (m *machine) ask(ctx context.Context, q question) (reply, error) {
 	u, err := endpoint(q.url)
 	for k, v := range q.header {
 		if strings.ContainsAny(v, "\r\n\x00") {
-			err = fmt.Errorf("the value for %s has a line break in it", k)
+			err = fmt.Errorf("the value of %s contains a line break", k)
 		}
 	}
 	if err != nil {
@@ -125,7 +126,7 @@ func (m *machine) ask(ctx context.Context, q question) (reply, error) {
 	}
 }
 
-// send calls the RoundTripper itself: an http.Client would follow redirects.
+// send sends q once. It uses the RoundTripper directly, because an http.Client would follow redirects.
 func (m *machine) send(ctx context.Context, q question, u *url.URL) (reply, error) {
 	limit, most := cmp.Or(q.limit, askLimit), cmp.Or(q.most, maxReply)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errHung)
@@ -166,7 +167,8 @@ func (m *machine) send(ctx context.Context, q question, u *url.URL) (reply, erro
 	return reply{}, err
 }
 
-// probe asks a metadata service that may not exist; ok=false when nobody is there, now and later.
+// probe sends q to a metadata service that may not exist. ok is false if there is none; it is then not asked
+// again.
 func (m *machine) probe(ctx context.Context, q question) (r reply, ok bool, err error) {
 	u, err := url.Parse(q.url)
 	if err != nil {
@@ -188,13 +190,14 @@ func (m *machine) probe(ctx context.Context, q question) (r reply, ok bool, err 
 	return r, err == nil, err
 }
 
-// busy reports whether asking again later may help. AWS's JSON APIs throttle with a 400.
+// busy reports whether it may help to send the request again later. The JSON APIs of AWS use the status 400 to
+// throttle.
 func (r reply) busy() bool {
 	return r.status == http.StatusTooManyRequests || r.status >= 500 ||
 		r.status == http.StatusBadRequest && strings.Contains(reason(r.body), "ThrottlingException")
 }
 
-// get asks and reads a 200 into v, a pointer for JSON.
+// get sends q and decodes the JSON of a 200 answer into v.
 func (m *machine) get(ctx context.Context, q question, v any) error {
 	r, err := m.ask(ctx, q)
 	if err != nil {
@@ -207,7 +210,7 @@ func (q question) read(r reply, v any) error {
 	if r.status != http.StatusOK {
 		return q.refused(r)
 	}
-	if json.Unmarshal(r.body, v) != nil { // the decoder's error would quote the answer
+	if json.Unmarshal(r.body, v) != nil { // the error of the decoder would quote the answer
 		return q.fail(fault.Denied, errNoAnswer)
 	}
 	return nil
@@ -225,8 +228,8 @@ func (q question) refused(r reply) error {
 	return q.fail(kind, errors.New(text))
 }
 
-// reason finds what an answer says in the fields in which these services say it. Text elsewhere,
-// such as a proxy's page, is not repeated.
+// reason returns the reason in an error answer, from the fields that these services use. It ignores other text,
+// such as the page of a proxy.
 func reason(body []byte) string {
 	var j struct {
 		Error       json.RawMessage `json:"error"`
@@ -262,9 +265,10 @@ func joinSaid(parts ...string) string {
 	return strings.Join(said, ": ")
 }
 
-// clean makes one short line of s, without secrets in any form in which a service could repeat them.
+// clean returns s as one short line. It removes the secrets in hide, in each form in which a service could repeat
+// them.
 func clean(s string, hide []string) string {
-	longest := func(a, b string) int { return len(b) - len(a) } // one may be part of another
+	longest := func(a, b string) int { return len(b) - len(a) } // longest first: one secret may contain another
 	for _, secret := range slices.SortedFunc(slices.Values(hide), longest) {
 		if secret == "" {
 			continue
@@ -280,23 +284,24 @@ func clean(s string, hide []string) string {
 	return s
 }
 
-// number reads 3599, 3599.5, "3599" and "1506484173".
+// number parses a positive JSON number, with or without quotes: 3599, 3599.5, "1506484173".
 func number(raw json.RawMessage) (float64, bool) {
 	n, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
 	return n, err == nil && n > 0 && n < 1e11
 }
 
-// tokenAnswer is how OAuth2's services (RFC 6749 §5.1) and all metadata services hand out a token.
+// tokenAnswer is the form in which OAuth2 services (RFC 6749 §5.1) and all metadata services return a token.
 type tokenAnswer struct {
 	Token string          `json:"access_token"`
 	In    json.RawMessage `json:"expires_in"`
 	On    json.RawMessage `json:"expires_on"`
 }
 
-// token takes the end from whichever field tells it, else from the token itself.
+// token returns the token in a. The time at which it expires comes from the first field that states it, or else
+// from the token itself.
 func (q question) token(a tokenAnswer) (token, error) {
 	if a.Token == "" || strings.ContainsAny(a.Token, " \r\n\x00") {
-		return token{}, q.fail(fault.Denied, errors.New("its answer holds no token"))
+		return token{}, q.fail(fault.Denied, errors.New("its answer contains no token"))
 	}
 	t := token{a.Token, time.Now().Add(briefLife)}
 	if n, ok := number(a.In); ok {
@@ -317,7 +322,7 @@ func (m *machine) getToken(ctx context.Context, q question) (token, error) {
 	return q.token(a)
 }
 
-// expClaim reads the end of a JWT (RFC 7519 §4.1.4).
+// expClaim returns the time at which a JWT expires (RFC 7519 §4.1.4).
 func expClaim(s string) (time.Time, bool) {
 	parts := strings.Split(s, ".")
 	if len(parts) != 3 {
@@ -332,7 +337,7 @@ func expClaim(s string) (time.Time, bool) {
 	return time.Unix(int64(n), 0), ok
 }
 
-// secretFile reads a small file that a variable or a file names; line ends around its text are dropped.
+// secretFile reads a small file that a variable or another file names. It removes the white space around the text.
 func secretFile(who, path string) (string, error) {
 	data, err := readAtMost(path, maxFile)
 	text := strings.TrimSpace(string(data))
@@ -345,7 +350,7 @@ func secretFile(who, path string) (string, error) {
 	return text, nil
 }
 
-// program runs a command for its output. What it printed to stderr comes back as one short line.
+// program runs a command and returns its output. said is what it printed to stderr, as one short line.
 func (m *machine) program(ctx context.Context, who string, args ...string) (out []byte, said string, err error) {
 	fail := question{who: who}.fail
 	limit := m.ProgramTimeout

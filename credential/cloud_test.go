@@ -19,15 +19,15 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// sky is the network of a machine in a cloud: handlers by scheme and host, everything else is a
-// failure of the test.
+// sky is the network of a machine in a cloud. It has handlers by scheme and host. A request to any other host
+// fails the test.
 type sky struct {
 	t    *testing.T
 	vars map[string]string
 	home string
 	at   map[string]http.HandlerFunc // "https://login.example", "http://169.254.169.254"
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	own  *http.Transport // to the loopback server that stands for every https host; nil meets the handlers in memory
+	own  *http.Transport // connects to a loopback server for every https host; nil calls the handlers in memory
 
 	mu    sync.Mutex
 	asked []string
@@ -35,7 +35,7 @@ type sky struct {
 
 func newSky(t *testing.T) *sky {
 	t.Helper()
-	t.Setenv("PATH", t.TempDir()) // no az of the machine's own
+	t.Setenv("PATH", t.TempDir()) // so that the az of this machine is not found
 	s := &sky{t: t, vars: map[string]string{}, home: t.TempDir(), at: map[string]http.HandlerFunc{}}
 	s.dial = func(_ context.Context, _, addr string) (net.Conn, error) {
 		return nil, fmt.Errorf("nobody at %s", addr)
@@ -43,7 +43,8 @@ func newSky(t *testing.T) *sky {
 	return s
 }
 
-// up serves the sky over loopback; without it requests meet the handlers in memory, for virtual time.
+// up serves the sky over loopback. Without it, requests call the handlers in memory, which works with virtual
+// time.
 func (s *sky) up() *sky {
 	serve := func(scheme string) string {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, scheme) }))
@@ -64,10 +65,10 @@ func (s *sky) up() *sky {
 	return s
 }
 
-// RoundTrip carries https.
+// RoundTrip sends https requests.
 func (s *sky) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme != "https" {
-		s.t.Errorf("%s left over the transport for https", r.URL)
+		s.t.Errorf("%s was sent with the transport for https", r.URL)
 	}
 	r = r.Clone(r.Context())
 	if s.own != nil {
@@ -87,7 +88,7 @@ func (s *sky) serve(w http.ResponseWriter, r *http.Request, scheme string) {
 	answer := s.at[where]
 	s.mu.Unlock()
 	if answer == nil {
-		s.t.Errorf("nobody expects %s %s%s", r.Method, where, r.URL)
+		s.t.Errorf("unexpected request %s %s%s", r.Method, where, r.URL)
 		w.WriteHeader(http.StatusTeapot)
 		return
 	}
@@ -111,7 +112,7 @@ func (s *sky) write(name, content string) string {
 	return b.write(content, strings.Split(name, "/")...)
 }
 
-// finds looks name up; the login has to be there.
+// finds looks up host, which must have a login.
 func (s *sky) finds(look Lookup, host string) Login {
 	s.t.Helper()
 	l, ok, err := look(s.t.Context(), ref.Repo{Host: host, Path: "team/app"})
@@ -121,7 +122,7 @@ func (s *sky) finds(look Lookup, host string) Login {
 	return l
 }
 
-// refuses looks name up; a fault of kind k that shows no canary has to come back.
+// refuses looks up host, which must fail with kind k. The error must not show the canary.
 func (s *sky) refuses(look Lookup, host string, k fault.Kind) string {
 	s.t.Helper()
 	l, ok, err := look(s.t.Context(), ref.Repo{Host: host, Path: "team/app"})
@@ -129,18 +130,19 @@ func (s *sky) refuses(look Lookup, host string, k fault.Kind) string {
 		s.t.Fatalf("%s: %v %v, kind %s: %v", host, l, ok, fault.KindOf(err), err)
 	}
 	if k == fault.Denied && fault.HintOf(err) == "" {
-		s.t.Errorf("no next step: %v", err)
+		s.t.Errorf("the error has no hint: %v", err)
 	}
 	text := fmt.Sprintf("%v %+v %#v %s", err, err, err, fault.HintOf(err))
 	for _, form := range []string{canary, url.QueryEscape(canary + "+/="), b64(canary)} {
 		if strings.Contains(text, form) {
-			s.t.Errorf("shown: %s", text)
+			s.t.Errorf("the error shows the secret: %s", text)
 		}
 	}
 	return err.Error()
 }
 
-// demand answers want's fields and nothing else with reply; it is strict about method, type and field names.
+// demand answers a request that has exactly the fields of want with reply. It also checks the method and the
+// content type.
 func (s *sky) demand(want url.Values, reply string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
@@ -154,7 +156,7 @@ func (s *sky) demand(want url.Values, reply string) http.HandlerFunc {
 	}
 }
 
-// parrot refuses and repeats all that it was told, in each field in which services give reasons.
+// parrot refuses each request and repeats its secrets in all fields in which services give reasons.
 func parrot(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.ParseForm()
@@ -224,7 +226,7 @@ func TestWithoutACloudTheMetadataAddressCostsOneSecondOnce(t *testing.T) {
 			if dials++; addr != "169.254.169.254:80" {
 				t.Error("dialled", addr)
 			}
-			<-ctx.Done() // packets into nowhere
+			<-ctx.Done() // like a network that drops the packets
 			return nil, ctx.Err()
 		}
 		chain := Clouds{Cloud: s.cloud()}.Lookups()
@@ -264,10 +266,10 @@ func TestManyWhoWantOneLoginAskForItOnce(t *testing.T) {
 		wg.Wait()
 		for _, l := range got {
 			if l != got[0] || l.Password.Reveal() == "" {
-				t.Error("not one login for all:", l.Password.Reveal(), got[0].Password.Reveal())
+				t.Error("not all callers have the same login:", l.Password.Reveal(), got[0].Password.Reveal())
 			}
 		}
-		if n := s.count(); n > 2 { // the impatient one may have been the first
+		if n := s.count(); n > 2 { // the caller that gave up may have been the first
 			t.Error(n, "requests")
 		}
 		begun := s.count()
@@ -353,9 +355,9 @@ func TestNoRedirectIsFollowedAndNoLongAnswerRead(t *testing.T) {
 		"unavailable: its answer is longer than 1 MiB": func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, `{"access_token": "`+strings.Repeat("a", 1<<20)+`"}`)
 		},
-		"denied: its answer is not the JSON that is documented": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>"+canary) },
-		"denied: its answer holds no token":                     func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") },
-		"denied: HTTP 403":                                      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403); io.WriteString(w, "<html>"+canary) },
+		"denied: its answer is not the documented JSON": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>"+canary) },
+		"denied: its answer contains no token":          func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") },
+		"denied: HTTP 403":                              func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403); io.WriteString(w, "<html>"+canary) },
 	} {
 		s.at["https://login.microsoftonline.com"] = want
 		kind := fault.Kind(strings.Split(answer, ":")[0])
@@ -444,7 +446,8 @@ func TestAConfiguredFileThatCannotBeReadIsNamed(t *testing.T) {
 }
 
 func TestPlainHTTPKnowsNoProxy(t *testing.T) {
-	// The standard library reads the proxy's variables once in a process: setting them here would prove nothing.
+	// The standard library reads the variables of the proxy once in a process, so setting them here would have no
+	// effect.
 	if local, ok := (Cloud{}).machine().local.(*http.Transport); !ok || local.Proxy != nil {
 		t.Error("metadata services would be asked through a proxy")
 	}

@@ -6,14 +6,14 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Clouds are the logins of all clouds that dray knows.
+// Clouds combines the lookups of all clouds that dray knows: [Azure], [ECR], [Google] and [GHCR].
 type Clouds struct {
 	Cloud
-	ACR []string // hosts of Azure registries under names of their own; see Azure.Hosts
+	ACR []string // hosts of Azure container registries that have other names; see Azure.Hosts
 }
 
-// Lookups asks Azure, ECR, Google and GHCR; they stand last in a Chain, after everything that
-// somebody configured for a registry. The four share what they learn of metadata services.
+// Lookups returns the four lookups. Put them last in a Chain, after the logins that someone configured for a
+// registry. They share what they learn about metadata services.
 func (c Clouds) Lookups() Chain {
 	m := c.machine()
 	return Chain{
@@ -22,12 +22,13 @@ func (c Clouds) Lookups() Chain {
 	}
 }
 
-// GHCR answers for ghcr.io with $GITHUB_TOKEN, where that is set; the user is $GITHUB_ACTOR, else "dray".
+// GHCR finds the login for ghcr.io in $GITHUB_TOKEN. The user is $GITHUB_ACTOR, or "dray" if that is not set.
 type GHCR struct {
-	Env func(string) string // how variables are read, as os.Getenv; nil means none is set
+	// Env returns the value of an environment variable, like os.Getenv; nil means that none is set.
+	Env func(string) string
 }
 
-// Lookup makes no request and has no errors.
+// Lookup returns a Lookup for ghcr.io. It makes no requests and returns no errors.
 func (g GHCR) Lookup() Lookup {
 	c := Cloud{Env: g.Env}
 	return func(_ context.Context, repo ref.Repo) (Login, bool, error) {

@@ -14,14 +14,15 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is text that prints, logs and marshals as "[redacted]"; Reveal is the only way out.
-// The zero Secret is the empty text. Secrets are comparable: equal texts are equal Secrets.
-//
-// The text is kept behind a handle and not in a field, because package fmt prints the fields of a
-// struct without asking its methods where the struct is unexported or the verb does not fit.
-type Secret struct{ text unique.Handle[string] }
+// Secret is text that prints, logs and marshals as "[redacted]". Only [Secret.Reveal] returns the text. The
+// zero Secret is the empty text. Secrets are comparable: equal texts are equal Secrets.
+type Secret struct {
+	// A handle and not a string: package fmt prints the fields of a struct without calling its methods
+	// if the field that holds the struct is unexported.
+	text unique.Handle[string]
+}
 
-// New hides s.
+// New returns s as a Secret.
 func New(s string) Secret {
 	if s == "" {
 		return Secret{}
@@ -29,7 +30,8 @@ func New(s string) Secret {
 	return Secret{unique.Make(s)}
 }
 
-// Reveal returns the text. Call it where the text leaves for its registry, helper or file, nowhere else.
+// Reveal returns the text. Call it only where the text is sent to its registry or helper, or written to its
+// file.
 func (s Secret) Reveal() string {
 	if s.IsZero() {
 		return ""
@@ -40,53 +42,66 @@ func (s Secret) Reveal() string {
 // IsZero reports whether s is the empty text.
 func (s Secret) IsZero() bool { return s == Secret{} }
 
+// String returns "[redacted]".
 func (Secret) String() string { return redacted }
 
-// Format answers every verb, also those that a Stringer is not asked for, such as %d.
+// Format writes "[redacted]" for every verb, also for those that do not use String, such as %d.
 func (Secret) Format(w fmt.State, _ rune) { io.WriteString(w, redacted) }
 
-// MarshalText serves JSON, YAML and XML. There is no way back: nothing unmarshals into a Secret.
+// MarshalText returns "[redacted]", for JSON, YAML and XML. A Secret cannot be unmarshaled.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// LogValue is what slog writes.
+// LogValue returns "[redacted]", for package log/slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Scheme says how a Login is presented.
+// Scheme says what the Password of a [Login] is, and so how a client uses it:
+//
+//   - [Basic]: a password, with a user.
+//   - [Refresh]: an OAuth2 refresh token.
+//   - [Bearer]: an access token of the registry.
+//   - [Exchange]: a Microsoft Entra access token.
 type Scheme string
 
 const (
-	// Basic is a user and a password, sent as they are or traded for a token.
+	// Basic is a user and a password. A client sends them as they are, or exchanges them for a token.
 	Basic Scheme = ""
-	// Refresh is an OAuth2 refresh token (docker's "identitytoken", ACR's refresh token) for the
-	// registry's token endpoint with grant_type=refresh_token.
+
+	// Refresh is an OAuth2 refresh token for the token endpoint of the registry, with
+	// grant_type=refresh_token: docker's "identitytoken", or the refresh token of Azure Container
+	// Registry.
 	Refresh Scheme = "refresh"
-	// Bearer is an access token of the registry, sent as it is.
+
+	// Bearer is an access token of the registry. A client sends it as it is.
 	Bearer Scheme = "bearer"
-	// Exchange is a Microsoft Entra access token, to be traded at https://HOST/oauth2/exchange for
-	// a refresh token first.
+
+	// Exchange is a Microsoft Entra access token. A client first exchanges it for a refresh token, at
+	// https://HOST/oauth2/exchange.
 	Exchange Scheme = "exchange"
 )
 
-// Login is what a registry is shown. The zero Login is anonymous. It is comparable, so it can key
-// a cache of tokens.
+// Login is what a client shows to a registry. The zero Login is anonymous. Logins are comparable and can
+// be keys of a map of tokens.
 type Login struct {
 	Scheme   Scheme
 	User     string // "" unless Scheme is Basic
-	Password Secret // the password, or the token of the other schemes
-	From     string // where it came from, for people: "flag", "env DRAY_SRC_CREDS", "docker config ~/.docker/config.json"
+	Password Secret // the password or the token
 
-	second *second // Exchange only, of Azure; nil is none
+	// From says where the login came from, for people: "flag", "env DRAY_SRC_CREDS", "docker config
+	// ~/.docker/config.json".
+	From string
+
+	second *second // nil if there is no second login; only Exchange logins of Azure have one
 }
 
-// second is a login of the same identity that is asked for only when it is needed. One identity
-// has one, so that its Logins stay equal.
+// second is another login of the same identity, which is requested only when it is needed. Logins of one
+// identity share one second, so that they are equal.
 type second struct {
 	ask func(context.Context) (Login, bool, error)
 }
 
-// Fallback returns the login to try where the registry refuses l: an Azure identity's token for
-// the older audience, of the resource manager. ok=false when there is none. Errors are those of
-// the Lookup that made l.
+// Fallback returns the login to try if the registry refuses l: for an Azure identity, a token for the older
+// audience, that of the resource manager. ok is false if there is none. The errors are those of the Lookup
+// that returned l.
 func (l Login) Fallback(ctx context.Context) (again Login, ok bool, err error) {
 	if l.second == nil {
 		return Login{}, false, nil
@@ -94,19 +109,21 @@ func (l Login) Fallback(ctx context.Context) (again Login, ok bool, err error) {
 	return l.second.ask(ctx)
 }
 
-// IsAnonymous reports whether l has nothing to show. From does not count.
+// IsAnonymous reports whether l has neither a user nor a password. It ignores From.
 func (l Login) IsAnonymous() bool { return l.User == "" && l.Password.IsZero() }
 
-// Lookup returns ok=false when it knows nothing of repo. An error is a *fault.Fault that names the
-// file, variable or helper which made the trouble. It may be called concurrently.
+// Lookup returns the login for a repository. ok is false if it has no login for repo. An error is a
+// [*fault.Fault] that names the file, the variable or the helper that caused it. A Lookup must be safe for
+// concurrent use.
 type Lookup func(ctx context.Context, repo ref.Repo) (l Login, ok bool, err error)
 
-// Chain looks a login up; the first source that knows the repository answers.
+// Chain is a list of Lookups. The first one that has a login for a repository answers.
 type Chain []Lookup
 
-// For asks every source in turn. No answer is the anonymous login. A source in trouble ends the
-// search with an error of its Kind: going on would send another login than the one that was meant.
-// A layout on disk needs no login and nobody is asked.
+// For calls the Lookups in order and returns the first login. If no Lookup has one, it returns the
+// anonymous login. If a Lookup returns an error, For ends with an error of the same Kind and does not call
+// the next one, which could return another login than the intended one. For a layout on disk, For calls no
+// Lookup and returns the anonymous login.
 func (c Chain) For(ctx context.Context, repo ref.Repo) (Login, error) {
 	if repo.IsLayout() {
 		return Login{}, nil
@@ -123,8 +140,9 @@ func (c Chain) For(ctx context.Context, repo ref.Repo) (Login, error) {
 	return Login{}, nil
 }
 
-// Fixed answers l for every repository of a registry, or below a path of it: "reg.example:5000",
-// "reg.example/team". A where that is no host fails each lookup with Invalid.
+// Fixed returns a Lookup that answers l for every repository of a registry ("reg.example:5000"), or at and
+// below a path in it ("reg.example/team"). If where does not begin with a host, each call returns
+// [fault.Invalid].
 func Fixed(where string, l Login) Lookup {
 	host, path, _ := strings.Cut(where, "/")
 	path = strings.Trim(path, "/")
@@ -140,7 +158,7 @@ func Fixed(where string, l Login) Lookup {
 	}
 }
 
-// covers reports whether the repository path lies at or below prefix; "" covers all.
+// covers reports whether the repository path is prefix or is below it; "" covers every path.
 func covers(prefix, path string) bool {
 	return prefix == "" || path == prefix || strings.HasPrefix(path, prefix+"/")
 }

@@ -18,7 +18,7 @@ const canary = "canary-7f3a91"
 
 func TestNoWayOfPrintingShowsASecret(t *testing.T) {
 	type holder struct {
-		login  Login // unexported: fmt may not call its methods
+		login  Login // unexported, so that fmt cannot call its methods
 		Public *Login
 	}
 	l := Login{User: "u", Password: New(canary), From: "flag"}
@@ -44,14 +44,14 @@ func TestNoWayOfPrintingShowsASecret(t *testing.T) {
 	}
 	for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprint([]byte(canary))} {
 		if strings.Contains(out.String(), form) {
-			t.Errorf("shown as %s", form)
+			t.Errorf("the secret is shown as %s", form)
 		}
 	}
 	if got := fmt.Sprintf("%v %d", l.Password, l.Password); got != "[redacted] [redacted]" {
 		t.Error(got)
 	}
 	if l.Password.Reveal() != canary {
-		t.Error("lost the secret")
+		t.Error("Reveal does not return the secret")
 	}
 }
 
@@ -65,7 +65,7 @@ func TestErrorsShowNoPartOfWhatWasTyped(t *testing.T) {
 			t.Errorf("%q: %v", tt, err)
 		}
 		if strings.Contains(fmt.Sprintf("%v %+v %s", err, err, fault.HintOf(err)), canary) {
-			t.Errorf("shown: %v", err)
+			t.Errorf("the error shows the secret: %v", err)
 		}
 	}
 }
@@ -73,10 +73,10 @@ func TestErrorsShowNoPartOfWhatWasTyped(t *testing.T) {
 func TestEqualLoginsAreEqualKeys(t *testing.T) {
 	a, b := Login{User: "u", Password: New("p")}, Login{User: "u", Password: New(string([]byte("p")))}
 	if a != b || a == (Login{User: "u", Password: New("q")}) {
-		t.Error("logins do not compare by their text")
+		t.Error("logins with equal texts are not equal, or others are")
 	}
 	if (Secret{}) != New("") || !New("").IsZero() || New("").Reveal() != "" || !(Login{}).IsAnonymous() || a.IsAnonymous() {
-		t.Error("the empty secret is not the zero one")
+		t.Error("the empty secret is not the zero Secret")
 	}
 }
 

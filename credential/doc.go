@@ -1,34 +1,61 @@
-// Package credential finds the login for a registry, keeps it out of sight, and writes logins
-// where other container tools find them too.
+// Package credential finds the login for a registry, keeps secrets out of logs and errors, and stores
+// logins where other container tools find them.
 //
-// A Chain asks Lookups in order; the first that knows the repository answers and no answer means
-// anonymous. Files brings the lookups for docker's and podman's files and their credential
-// helpers, and the writing side of login and logout. Clouds brings the lookups that trade the
-// identity of a machine or a person in a cloud for a login to that cloud's registries. Nothing
-// here talks to a registry: what a Login's Scheme demands is done by the client that uses it.
+// A [Chain] is a list of [Lookup] functions. It asks them in order, and the first that knows the
+// repository answers. If none knows it, the login is anonymous. A program puts a Chain into
+// dray.Config.Logins:
 //
-// Files, in the order of the walk:
+//	home, _ := os.UserHomeDir()
+//	logins := slices.Concat(
+//		credential.Chain{credential.Fixed("prod.example/team", login)},
+//		credential.Files{Env: os.Getenv, Home: home}.Lookups(),
+//		credential.Clouds{Cloud: credential.Cloud{Env: os.Getenv, Home: home}}.Lookups(),
+//	)
+//	d, err := dray.New(dray.Config{Logins: logins})
 //
-//	clouds.go          the lookups of all clouds, and GitHub's
+// Lookups:
+//   - [Fixed] returns a given login for a registry or a path in it.
+//   - [Files] reads the login files of docker and podman, and asks their credential helpers. Its methods
+//     Save and Erase are the login and logout of a tool.
+//   - [Helper] asks one credential helper.
+//   - [Clouds] gets a login for the registries of Azure, Amazon, Google and GitHub from the identity that
+//     the machine or the person has there. [Azure], [ECR], [Google] and [GHCR] are its parts.
+//
+// Logins:
+//   - [FromPassword], [ParseCreds] and [FromEnv] make a [Login] from what a person or a script provides.
+//   - A Login keeps its password in a [Secret], which prints as "[redacted]".
+//
+// The package makes no request to a registry. A client that uses a Login does what its [Scheme] requires.
+//
+// # Compatibility
+//
+// The login files have the format of docker and podman, so that docker, podman, skopeo and crane can read
+// what this package writes, and it can read what they write.
+//
+// # Files
+//
+// In the order of the walk:
+//
+//	clouds.go          the lookups of all clouds, and that of GitHub
 //	azure.go           Azure: Entra tokens for its registries
 //	azure_sources.go   service principals, workload and managed identities, az
 //	azure_cloud.go     the separate clouds of Azure
 //	google.go          Google: its registries, its metadata service
-//	google_adc.go      application default credentials
-//	ecr_images.go      ECR's own list of images
-//	ecr_repository.go  ECR's repositories: making them, whether tags are immutable
+//	google_adc.go      Google: application default credentials
+//	ecr_images.go      ECR: list images with its own API
+//	ecr_repository.go  ECR: create repositories, find out if tags are immutable
 //	ecr.go             ECR: passwords for its registries
-//	aws_profile.go     where AWS's tools look for keys; profiles
-//	aws.go             keys of the environment, of roles, containers and machines
-//	sigv4.go           AWS's signature
-//	cloud_ask.go       a question to a cloud, and what errors may repeat of its answer
-//	cloud.go           Cloud, and what is remembered of its answers
-//	jwt.go             signing what a service takes for a proof
-//	store.go           logins are written and removed, where other tools find them too
-//	files.go           docker's and podman's files, looked up
+//	aws_profile.go     AWS: where its tools look for keys; profiles
+//	aws.go             AWS: keys from the environment, roles, containers and machines
+//	sigv4.go           AWS: Signature Version 4
+//	cloud_ask.go       requests to a cloud, and what an error may repeat of the answer
+//	cloud.go           Cloud, and a cache of logins
+//	jwt.go             sign JSON Web Tokens
+//	store.go           save and erase logins
+//	files.go           look up logins in the files of docker and podman
 //	helper.go          credential helpers
-//	authfile.go        one file of logins
-//	token.go           what a password may be: a password, or which kind of token
-//	settings.go        Settings: how a registry is spoken to
+//	authfile.go        parse and print one file of logins
+//	token.go           recognize passwords and the kinds of tokens
+//	settings.go        Settings: how to talk to a registry
 //	credential.go      Secret, Login, Chain
 package credential

@@ -15,24 +15,26 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// ECR finds the login, user "AWS", for Amazon ECR: private registries under all their names (also
-// FIPS, dual-stack and China's) and public.ecr.aws. Each region's API is asked once for a password
-// that serves all of its registries. AWS credentials are those of, in this order:
+// ECR finds the login for Amazon ECR, with the user "AWS". It knows private registries under all their names
+// (also those of FIPS, dual-stack and China) and public.ecr.aws. It asks the API of each region once for a
+// password, which all registries of the region accept. It uses the AWS credentials of the first of these
+// sources:
 //
 //  1. $AWS_ACCESS_KEY_ID, $AWS_SECRET_ACCESS_KEY and $AWS_SESSION_TOKEN;
 //  2. the profile $AWS_PROFILE, else "default", in ~/.aws/credentials and ~/.aws/config (or
 //     $AWS_SHARED_CREDENTIALS_FILE and $AWS_CONFIG_FILE): keys, role_arn with source_profile,
-//     credential_source or web_identity_token_file, or credential_process. Not SSO;
+//     credential_source or web_identity_token_file, or credential_process. SSO is not supported;
 //  3. $AWS_WEB_IDENTITY_TOKEN_FILE with $AWS_ROLE_ARN (IRSA);
 //  4. $AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or …_FULL_URI (ECS, EKS Pod Identity);
 //  5. the metadata service of EC2, version 2, unless $AWS_EC2_METADATA_DISABLED is "true".
 //
 // $AWS_ENDPOINT_URL_ECR, $AWS_ENDPOINT_URL_ECR_PUBLIC, $AWS_ENDPOINT_URL_STS and $AWS_ENDPOINT_URL
-// name other endpoints of the APIs. At public.ecr.aws, which everybody may read, an identity
-// without the right to log in counts as none, and so do keys that are not AWS's.
+// name other endpoints of the APIs. Everyone may read public.ecr.aws. An identity without the right to log in
+// there, and keys that AWS does not know, are therefore treated as no identity.
 type ECR struct{ Cloud }
 
-// Lookup answers for ECR's registries; Cloud tells of errors, caching and concurrency.
+// Lookup returns a Lookup for the registries of ECR. [Cloud] describes its errors, its cache and its
+// concurrency.
 func (e ECR) Lookup() Lookup { return e.on(e.machine()) }
 
 func (e ECR) on(m *machine) Lookup {
@@ -46,10 +48,10 @@ func (e ECR) on(m *machine) Lookup {
 	}
 }
 
-// ecrAPI is where one region's passwords are had.
+// ecrAPI is the API that returns the passwords for one region.
 type ecrAPI struct{ url, region, service, target string }
 
-// ecrHost reads ACCOUNT.dkr.ecr[-fips].REGION.amazonaws.com[.cn] and the dual-stack names
+// ecrHost matches ACCOUNT.dkr.ecr[-fips].REGION.amazonaws.com[.cn] and the dual-stack names
 // ACCOUNT.dkr-ecr[-fips].REGION.on.aws (China: on.amazonwebservices.com.cn).
 var ecrHost = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[0-9]{12}\.dkr([.-])(ecr|ecr-fips)\.([a-z0-9-]+)\.(amazonaws\.com|amazonaws\.com\.cn|on\.aws|on\.amazonwebservices\.com\.cn)$`)
@@ -75,10 +77,10 @@ func (a *aws) api(host string) (ecrAPI, bool) {
 		region, "ecr", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"}, true
 }
 
-// ecrSpare is how long before its end a password is no longer handed out.
+// ecrSpare is how long before it expires a password is no longer used.
 const ecrSpare = 5 * time.Minute
 
-// password is the API's GetAuthorizationToken.
+// password calls GetAuthorizationToken of the API.
 func (a *aws) password(ctx context.Context, at ecrAPI) found {
 	keys, ok, err := a.keys(ctx, at.region)
 	if !ok || err != nil {
@@ -98,7 +100,7 @@ func (a *aws) password(ctx context.Context, at ecrAPI) found {
 		Ends  json.RawMessage `json:"expiresAt"`
 	}
 	var reply struct {
-		Data json.RawMessage `json:"authorizationData"` // a list of one; the public API gives it bare
+		Data json.RawMessage `json:"authorizationData"` // a list with one element; the public API returns the element itself
 	}
 	if err := q.read(r, &reply); err != nil {
 		return found{err: err}
@@ -110,7 +112,7 @@ func (a *aws) password(ctx context.Context, at ecrAPI) found {
 	plain, err := base64.StdEncoding.DecodeString(grants[0].Token)
 	user, password, ok := strings.Cut(string(plain), ":")
 	if err != nil || !ok || user == "" || password == "" {
-		return found{err: q.fail(fault.Denied, errors.New("its answer holds no token"))}
+		return found{err: q.fail(fault.Denied, errors.New("its answer contains no token"))}
 	}
 	ends := time.Now().Add(ecrSpare + briefLife)
 	if n, ok := number(grants[0].Ends); ok {

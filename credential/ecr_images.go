@@ -13,13 +13,13 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// ECRImage is a manifest or an index, as ECR lists it. What it does not tell is zero.
+// ECRImage is a manifest or an index in the list that ECR returns. A field is zero if ECR does not state it.
 type ECRImage struct {
 	Digest    string
 	MediaType string // of the manifest
 	Tags      []string
-	Total     int64 // bytes of all layers; the manifest's own size is not told
-	Pushed    time.Time
+	Total     int64     // bytes of all layers; ECR does not state the size of the manifest itself
+	Pushed    time.Time // when the image was pushed
 }
 
 // ecrImage is an imageDetail of DescribeImages.
@@ -40,14 +40,14 @@ func (i ecrImage) image() ECRImage {
 }
 
 const (
-	imagesAtOnce = 1000   // in a page: the most that ECR gives
-	imagePages   = 10_000 // of one repository
+	imagesAtOnce = 1000   // images in a page; ECR allows no more
+	imagePages   = 10_000 // maximum number of pages of one repository
 )
 
-const describeHint = "these AWS credentials need ecr:DescribeImages"
+const describeHint = "give these AWS credentials the right ecr:DescribeImages"
 
-// Lists reports whether Images may ask about repositories of host: those of a private registry of
-// ECR, under its own name. It makes no request.
+// Lists reports whether [ECRRepositories.Images] can list the repositories of host: host is a private registry of
+// ECR under its own name. It makes no request.
 func (e *ECRRepositories) Lists(host string) bool {
 	if e == nil || e.api.Env == nil {
 		return false
@@ -56,11 +56,13 @@ func (e *ECRRepositories) Lists(host string) bool {
 	return ok && at.service == "ecr"
 }
 
-// Images calls show with all images of repo, up to a thousand at a time and one signed request each,
-// until show returns an error, which Images returns as it is. Images without a tag are among them,
-// archived ones are not: they can not be read. The error is Denied without AWS credentials or the
-// right ecr:DescribeImages, and where Lists is false; NotFound where ECR has no such repository;
-// Unavailable where its API can not be reached or throttles; Refused for pages that do not end.
+// Images calls show with all images of repo, up to 1,000 at a time. It makes one signed request for each call. If
+// show returns an error, Images stops and returns this error unchanged. Images without a tag are included.
+// Archived images are not included, because they cannot be read.
+//
+// The error is [fault.Denied] if there are no AWS credentials, if they lack the right ecr:DescribeImages, or if
+// Lists is false for the host of repo; [fault.NotFound] if ECR has no such repository; [fault.Unavailable] if its
+// API cannot be reached or throttles; [fault.Refused] if the pages do not end.
 func (e *ECRRepositories) Images(ctx context.Context, repo ref.Repo, show func([]ECRImage) error) error {
 	fail := func(kind fault.Kind, hint string, err error) error {
 		return &fault.Fault{Kind: kind, Op: "list images of", Name: repo.String(), Hint: hint, Err: err}

@@ -24,7 +24,7 @@ const (
 
 var ecrTeam = ref.Repo{Host: ecrPrivate, Path: "team/app"}
 
-// readImages collects what Images shows.
+// readImages returns all images that Images shows.
 func readImages(ctx context.Context, e *ECRRepositories) (all []ECRImage, err error) {
 	err = e.Images(ctx, ecrTeam, func(page []ECRImage) error { all = append(all, page...); return nil })
 	return all, err
@@ -93,7 +93,7 @@ func TestWhatImagesCanNotReadIsToldByKind(t *testing.T) {
 	}
 	stop := errors.New("enough")
 	s.at[ecrAt] = s.answers(keys, "DescribeImages", imagesAsked, 200, `{"imageDetails": [], "nextToken": "more"}`)
-	if err := (ECR{s.cloud()}).Repositories().Images(t.Context(), ecrTeam, func([]ECRImage) error { return stop }); err != stop { //nolint:errorlint // the very same
+	if err := (ECR{s.cloud()}).Repositories().Images(t.Context(), ecrTeam, func([]ECRImage) error { return stop }); err != stop { //nolint:errorlint // it must be the same error, not one that wraps it
 		t.Error(err)
 	}
 }

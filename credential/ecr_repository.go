@@ -13,33 +13,35 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// ECRRepositories is ECR's API for what the distribution API can not do. It signs with the
-// credentials that ECR finds a login with. A nil *ECRRepositories knows nothing and makes nothing.
+// ECRRepositories uses ECR's own API for what the distribution API cannot do: create repositories, find out
+// whether tags are immutable, and list images. It signs its requests with the AWS credentials that [ECR] finds. A
+// nil *ECRRepositories knows nothing and creates nothing. Its methods are safe for concurrent use. [Cloud]
+// describes their errors.
 type ECRRepositories struct {
 	api *aws
 
-	turn chan struct{} // held by the one who asks
+	turn chan struct{} // a lock for seen, held during a request
 	seen map[ref.Repo]mutability
 
-	looking chan struct{}       // held by the one who looks for credentials
+	looking chan struct{}       // a lock for held, held while credentials are looked for
 	held    map[string]heldKeys // by region
 }
 
-// heldKeys are credentials that were found; ok is false where there are none.
+// heldKeys are credentials that were found. ok is false if there are none.
 type heldKeys struct {
 	awsKeys
 	ok    bool
 	until time.Time
 }
 
-// keysHeld is how long credentials are used again: finding them may take requests to STS or a
-// metadata service, which replace theirs minutes before the end.
+// keysHeld is how long credentials are used before they are looked for again. Finding them may take requests to
+// STS or to a metadata service. These replace their credentials minutes before they expire.
 const keysHeld = time.Minute
 
-// maxImagesPage is how many bytes an answer may have: an image may have a thousand tags.
+// maxImagesPage is the maximum size of an answer in bytes. It is large because an image may have 1,000 tags.
 const maxImagesPage = 16 << 20
 
-// mutability is what ECR says of the tags of one repository.
+// mutability is the answer of ECR about the tags of one repository.
 type mutability struct {
 	Mode       string `json:"imageTagMutability"`
 	Exclusions []struct {
@@ -47,7 +49,7 @@ type mutability struct {
 	} `json:"imageTagMutabilityExclusionFilters"`
 }
 
-// Repositories makes no request. Its methods may be called concurrently; Cloud tells of errors.
+// Repositories returns an ECRRepositories that uses the credentials of e. It makes no request.
 func (e ECR) Repositories() *ECRRepositories {
 	return &ECRRepositories{api: &aws{e.machine()}, turn: make(chan struct{}, 1), seen: map[ref.Repo]mutability{},
 		looking: make(chan struct{}, 1), held: map[string]heldKeys{}}
@@ -55,11 +57,11 @@ func (e ECR) Repositories() *ECRRepositories {
 
 var errNoKeys = errors.New("no AWS credentials")
 
-const noKeysHint = "CreateRepository needs AWS credentials: $AWS_ACCESS_KEY_ID, a profile or a role; a docker login is not enough"
+const noKeysHint = "provide AWS credentials ($AWS_ACCESS_KEY_ID, a profile or a role); a docker login cannot create a repository"
 
-// Create makes the repository, with ECR's defaults: private, its tags mutable. made is false where
-// it was there already. Without AWS credentials, and for a host that is not ECR's, the error is
-// Denied.
+// Create creates the repository with the defaults of ECR: it is private and its tags are mutable. made is false if
+// the repository already exists. The error is [fault.Denied] if there are no AWS credentials, or if the host is
+// not one of ECR.
 func (e *ECRRepositories) Create(ctx context.Context, repo ref.Repo) (made bool, err error) {
 	none := &fault.Fault{Kind: fault.Denied, Op: "create repository", Name: repo.String(), Hint: noKeysHint, Err: errNoKeys}
 	if e == nil {
@@ -78,13 +80,13 @@ func (e *ECRRepositories) Create(ctx context.Context, repo ref.Repo) (made bool,
 	case r.status == http.StatusBadRequest && strings.Contains(reason(r.body), "RepositoryAlreadyExistsException"):
 		return false, nil
 	}
-	q.hint = "these AWS credentials need ecr:CreateRepository, or create the repository first"
+	q.hint = "give these AWS credentials the right ecr:CreateRepository, or create the repository first"
 	return false, q.refused(r)
 }
 
-// Immutable reports whether a tag of repo that exists can not be moved. known is false where
-// nothing tells: no AWS credentials, no right to ask, no such repository. A repository is asked
-// about once. Canceled is the only error.
+// Immutable reports whether an existing tag of repo cannot be moved. known is false if that cannot be found out:
+// there are no AWS credentials, they do not have the right to ask, or there is no such repository. It asks about
+// each repository once. The only error is [fault.Canceled].
 func (e *ECRRepositories) Immutable(ctx context.Context, repo ref.Repo, tag string) (immutable, known bool, err error) {
 	if e == nil {
 		return false, false, nil
@@ -117,7 +119,7 @@ func (e *ECRRepositories) Immutable(ctx context.Context, repo ref.Repo, tag stri
 	return false, at.Mode == "MUTABLE", nil
 }
 
-// describe is the zero mutability where nothing tells.
+// describe returns the mutability of repo, or the zero mutability if it cannot be found out.
 func (e *ECRRepositories) describe(ctx context.Context, repo ref.Repo) (mutability, error) {
 	r, _, ok, err := e.call(ctx, repo, "DescribeRepositories", func(name, registry string) map[string]any {
 		return with(map[string]any{"repositoryNames": []string{name}}, registry)
@@ -132,7 +134,7 @@ func (e *ECRRepositories) describe(ctx context.Context, repo ref.Repo) (mutabili
 	return reply.Repositories[0], nil
 }
 
-// wildcard reads "*" as any text.
+// wildcard compiles a filter in which "*" matches any text.
 func wildcard(filter string) *regexp.Regexp {
 	return regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(filter), `\*`, ".*") + "$")
 }
@@ -144,7 +146,7 @@ func with(body map[string]any, registry string) map[string]any {
 	return body
 }
 
-// call asks for one action; ok is false where repo is not on ECR or there are no keys.
+// call calls one action of the API. ok is false if repo is not at ECR or there are no keys.
 func (e *ECRRepositories) call(ctx context.Context, repo ref.Repo, action string, body func(name, registry string) map[string]any) (r reply, q question, ok bool, err error) {
 	a := e.api
 	at, ok := a.api(repo.Host)
@@ -159,7 +161,7 @@ func (e *ECRRepositories) call(ctx context.Context, repo ref.Repo, action string
 	if at.service == "ecr" {
 		registry, _, _ = strings.Cut(repo.Host, ".")
 	} else {
-		_, name, _ = strings.Cut(repo.Path, "/") // after the registry's alias
+		_, name, _ = strings.Cut(repo.Path, "/") // the first component is the alias of the registry
 	}
 	raw, err := json.Marshal(body(name, registry))
 	if err != nil {
@@ -172,7 +174,7 @@ func (e *ECRRepositories) call(ctx context.Context, repo ref.Repo, action string
 	return r, q, err == nil, err
 }
 
-// keys are the credentials for a region; ok is false where there are none.
+// keys returns the credentials for a region. The result is false if there are none.
 func (e *ECRRepositories) keys(ctx context.Context, region string) (awsKeys, bool, error) {
 	select {
 	case e.looking <- struct{}{}:

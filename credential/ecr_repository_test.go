@@ -10,7 +10,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// answers is ECR's API in eu-west-1: it takes one action with one body, signed with keys.
+// answers is the API of ECR in eu-west-1. It accepts one action with one body, signed with keys.
 func (s *sky) answers(keys awsKeys, action, want string, status int, answer string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

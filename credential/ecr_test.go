@@ -24,7 +24,7 @@ const (
 	stsAt      = "https://sts.eu-west-1.amazonaws.com"
 )
 
-// suiteKeys and suiteSession are those of AWS's published test suite for Signature Version 4.
+// suiteKeys and suiteSession are from the published test suite of AWS for Signature Version 4.
 var suiteKeys = awsKeys{id: "AKIDEXAMPLE", secret: New("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")}
 
 const suiteSession = "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA=="
@@ -58,7 +58,7 @@ func TestSignaturesAreThoseOfThePublishedSuite(t *testing.T) {
 	}
 }
 
-// verify recomputes a signature from what arrived, as the service does.
+// verify computes the signature of a request again, as the service does.
 func (s *sky) verify(r *http.Request, body string, keys awsKeys, region, service string) bool {
 	rest, ok := strings.CutPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ")
 	fields := map[string]string{}
@@ -102,7 +102,7 @@ func (s *sky) verify(r *http.Request, body string, keys awsKeys, region, service
 	return good
 }
 
-// ecr is the private API of eu-west-1, with passwords that live for life.
+// ecr is the private API of eu-west-1. Its passwords are valid for life.
 func (s *sky) ecr(keys awsKeys, life time.Duration) http.HandlerFunc {
 	return s.grants(keys, "eu-west-1", "ecr", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", `{"authorizationData": [%s]}`, life)
 }
@@ -122,7 +122,7 @@ func (s *sky) grants(keys awsKeys, region, service, target, form string, life ti
 	}
 }
 
-// envKeys puts keys into the environment.
+// envKeys sets the variables for keys and returns the keys.
 func (s *sky) envKeys() awsKeys {
 	s.vars["AWS_ACCESS_KEY_ID"], s.vars["AWS_SECRET_ACCESS_KEY"], s.vars["AWS_SESSION_TOKEN"] = "AKIDENV", canary, canary+"-session"
 	return awsKeys{id: "AKIDENV", secret: New(canary), session: New(canary + "-session")}
@@ -211,7 +211,7 @@ func TestWhoMayNotLogInAtThePublicRegistryReadsItAnonymously(t *testing.T) {
 	}
 }
 
-// roleXML is STS's answer to an action.
+// roleXML returns the answer of STS to an action.
 func roleXML(action string, k awsKeys) string {
 	return `<` + action + `Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><` + action + `Result><AssumedRoleUser><Arn>x</Arn></AssumedRoleUser><Credentials>` +
 		`<AccessKeyId>` + k.id + `</AccessKeyId><SecretAccessKey>` + k.secret.Reveal() + `</SecretAccessKey><SessionToken>` + k.session.Reveal() +
@@ -225,7 +225,7 @@ func TestIRSATradesTheClustersTokenForARole(t *testing.T) {
 	s.at[ecrAt] = s.ecr(temporary, time.Hour)
 	s.at[stsAt] = func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
-			t.Error("this action is not signed")
+			t.Error("the request is signed, but this action is not")
 		}
 		s.demand(url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {"arn:aws:iam::1:role/r"}, "RoleSessionName": {"dray"},
 			"WebIdentityToken": {canary + "-oidc"}}, roleXML("AssumeRoleWithWebIdentity", temporary))(w, r)
@@ -280,8 +280,8 @@ func TestProfilesGiveKeysOrTakeOnRoles(t *testing.T) {
 	}
 	s.refuses(ECR{s.cloud()}.Lookup(), ecrPrivate, fault.Denied)
 	for profile, why := range map[string]string{
-		"none": "no such profile", "env": "where source_profile or credential_source points", "loop": "more than 5 roles",
-		"sso": "SSO", "mfa": "mfa_serial", "empty": "no credentials that are understood",
+		"none": "no such profile", "env": "source_profile or credential_source has no credentials", "loop": "more than 5 roles",
+		"sso": "SSO", "mfa": "mfa_serial", "empty": "no credentials that dray supports",
 	} {
 		s.vars["AWS_PROFILE"] = profile
 		if text := s.refuses(ECR{s.cloud()}.Lookup(), ecrPrivate, fault.Invalid); !strings.Contains(text, why) {
@@ -310,7 +310,7 @@ func TestARoleStandsOnTheIdentityThatTheProfileNames(t *testing.T) {
 		s.vars = map[string]string{"AWS_PROFILE": "ci", "AWS_REGION": "cn-northwest-1", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/creds"}
 		s.write(".aws/config", "[profile ci]\nrole_arn = arn:aws-cn:iam::1:role/r\n"+profile)
 		a := &aws{s.cloud().machine()}
-		if what == "env" { // beside a profile, keys in the environment go first: asked for by name only
+		if what == "env" { // keys in the environment would take precedence, so the profile is looked up directly
 			s.vars["AWS_ACCESS_KEY_ID"], s.vars["AWS_SECRET_ACCESS_KEY"], s.vars["AWS_SESSION_TOKEN"] = base.id, base.secret.Reveal(), base.session.Reveal()
 		}
 		k, ok, err := a.fromProfile(t.Context(), "cn-northwest-1")
@@ -356,7 +356,7 @@ func TestContainersGiveKeysAtTheirAddressesOnly(t *testing.T) {
 	}
 }
 
-// ec2 is the metadata service of a machine with a role; it takes version 2 only.
+// ec2 is the metadata service of a machine with a role. It supports version 2 only.
 func (s *sky) ec2(role, doc string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		const keys = "/latest/meta-data/iam/security-credentials/"

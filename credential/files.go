@@ -12,37 +12,43 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Files are the files in which container tools keep logins. The zero value has none.
+// Files finds the files in which container tools keep logins. The zero value finds none.
 type Files struct {
-	Env  func(string) string // how variables are read, as os.Getenv; nil means none is set
-	Home string              // the user's home directory; "" leaves the files below it out
-	// Run stands in for $XDG_RUNTIME_DIR/containers where that is unset: podman uses
-	// /run/containers/UID on Linux. "" leaves it out.
+	// Env returns the value of an environment variable, like os.Getenv; nil means that none is set.
+	Env func(string) string
+
+	// Home is the user's home directory; "" means that the files below it are not used.
+	Home string
+
+	// Run is the directory to use if $XDG_RUNTIME_DIR is not set, instead of its directory
+	// "containers". On Linux, podman uses /run/containers/UID. "" means none.
 	Run string
 
-	// HelperTimeout bounds one call of a credential helper; 0 is the constant HelperTimeout.
+	// HelperTimeout is how long one call of a credential helper may take; 0 means the constant
+	// [HelperTimeout].
 	HelperTimeout time.Duration
 }
 
-// file is one place where logins are kept.
+// file is one file in which logins are kept.
 type file struct {
 	kind string // "docker config", "podman auth.json", "REGISTRY_AUTH_FILE"
 	path string
 }
 
-// Lookups reads, in this order:
+// Lookups returns Lookups for these files, in this order:
 //
 //  1. $REGISTRY_AUTH_FILE,
-//  2. docker's config: $DOCKER_CONFIG/config.json, or ~/.docker/config.json,
-//  3. podman's: $XDG_RUNTIME_DIR/containers/auth.json (else Run), then $XDG_CONFIG_HOME/containers/auth.json
-//     or ~/.config/containers/auth.json.
+//  2. docker's configuration: $DOCKER_CONFIG/config.json, or ~/.docker/config.json,
+//  3. podman's files: $XDG_RUNTIME_DIR/containers/auth.json or Run/auth.json, then
+//     $XDG_CONFIG_HOME/containers/auth.json or ~/.config/containers/auth.json.
 //
-// In each a credential helper (credHelpers, then credsStore) is asked before the plain logins;
-// of several keys the one with the longest path wins. A file that is not there has no logins.
+// In each file, a credential helper (of credHelpers, then credsStore) is asked before the plain logins are
+// used. If several keys match a repository, the one with the longest path is used. A file that does not
+// exist has no logins.
 //
-// What was read, or failed, is remembered as long as the returned lookups live: a file is read
-// once and a helper asked once per registry. They may be used concurrently. Errors: Invalid for a
-// malformed file, and those of Helper.
+// The Lookups remember what they read, and errors too: they read each file once and ask a helper once for
+// each registry. They are safe for concurrent use. The errors are [fault.Invalid] for a malformed file, and
+// those of [Helper].
 func (f Files) Lookups() Chain {
 	var c Chain
 	for _, at := range f.files() {
@@ -93,7 +99,7 @@ func (f Files) env(name string) string {
 	return f.Env(name)
 }
 
-// short writes a path below the home directory as people do.
+// short returns path with "~" for the home directory.
 func (f Files) short(path string) string {
 	if rest, ok := strings.CutPrefix(path, f.Home+string(filepath.Separator)); ok && f.Home != "" {
 		return filepath.Join("~", rest)
@@ -107,8 +113,9 @@ type answer struct {
 	err   error
 }
 
-// reader is one file with a memory. The lock is held while a helper runs: a keychain is not asked
-// the same thing by sixteen workers at once, and one that hangs is waited for once.
+// reader reads one file and remembers its answers. It holds the lock while a helper runs, so that many
+// goroutines do not ask a keychain for the same login at the same time, and wait only once for a helper
+// that hangs.
 type reader struct {
 	file
 	shown string
@@ -118,7 +125,7 @@ type reader struct {
 	read    bool
 	content authFile
 	err     error
-	helped  map[string]answer // by helper and host
+	helped  map[string]answer // the answers of helpers, by helper and host
 }
 
 func (r *reader) look(ctx context.Context, repo ref.Repo) (Login, bool, error) {
@@ -139,7 +146,7 @@ func (r *reader) look(ctx context.Context, repo ref.Repo) (Login, bool, error) {
 	l, ok, err := r.content.login(repo)
 	if err != nil {
 		return Login{}, false, &fault.Fault{Kind: fault.Invalid, Op: "read logins", Name: r.path,
-			Hint: "log in anew", Err: err}
+			Hint: "log in again", Err: err}
 	}
 	l.From = r.kind + " " + r.shown
 	return l, ok, nil
@@ -159,7 +166,7 @@ func (r *reader) ask(ctx context.Context, name, host string) answer {
 	if errors.As(a.err, &f) {
 		a.err = &fault.Fault{Kind: f.Kind, Op: "use " + r.kind, Name: r.shown, Err: a.err}
 	}
-	if ctx.Err() == nil { // a canceled question is no answer
+	if ctx.Err() == nil { // do not remember the result of a canceled call
 		r.helped[key] = a
 	}
 	return a

@@ -13,7 +13,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// box is a home directory and an environment of a test's own.
+// box is a home directory and an environment for one test.
 type box struct {
 	t     *testing.T
 	files Files
@@ -54,7 +54,7 @@ func (b *box) fails(name string) error {
 		b.t.Fatalf("%s: %v instead of an error", name, l)
 	}
 	if strings.Contains(fmt.Sprintf("%+v %s", err, fault.HintOf(err)), canary) {
-		b.t.Errorf("shown: %v", err)
+		b.t.Errorf("the error shows the secret: %v", err)
 	}
 	return err
 }
@@ -160,7 +160,7 @@ func TestFilesAreAskedInTheDocumentedOrder(t *testing.T) {
 		}
 	}
 	if n := len((Files{}).Lookups()); n != 0 {
-		t.Error("the zero Files reads", n)
+		t.Error("the zero Files has lookups:", n)
 	}
 }
 
@@ -169,13 +169,13 @@ func TestAMalformedFileIsNamedAndNotQuoted(t *testing.T) {
 		`{"auths": {"a.example": {"auth": "` + canary: "not a JSON object",
 		`[]`:                                "not a JSON object",
 		`{"auths": []}`:                     `"auths": not a JSON object`,
-		`{"auths": {}, "auths": {}}`:        "a key stands in it twice",
-		`{"auths": {}} {}`:                  "something follows the JSON object",
-		`{"credsStore": 7}`:                 `"credsStore": not a text`,
-		`{"credHelpers": {"a.example": 7}}`: `"credHelpers": not an object of texts`,
-		auths(`"a.example": {"auth": "` + canary + `"}`): `login of a.example: "auth" is not the base64 of USER:PASSWORD`,
-		auths(auth("a.example", canary)):                 `login of a.example: "auth" is not the base64 of USER:PASSWORD`,
-		auths(`"a.example": ["` + canary + `"]`):         `login of a.example: not a JSON object`,
+		`{"auths": {}, "auths": {}}`:        "a key occurs twice",
+		`{"auths": {}} {}`:                  "there is text after the JSON object",
+		`{"credsStore": 7}`:                 `"credsStore": not a string`,
+		`{"credHelpers": {"a.example": 7}}`: `"credHelpers": not an object of strings`,
+		auths(`"a.example": {"auth": "` + canary + `"}`): `login for a.example: "auth" is not the base64 of USER:PASSWORD`,
+		auths(auth("a.example", canary)):                 `login for a.example: "auth" is not the base64 of USER:PASSWORD`,
+		auths(`"a.example": ["` + canary + `"]`):         `login for a.example: not a JSON object`,
 	} {
 		b := newBox(t)
 		path := b.write(content, ".docker", "config.json")
@@ -187,7 +187,7 @@ func TestAMalformedFileIsNamedAndNotQuoted(t *testing.T) {
 	b := newBox(t)
 	b.write(auths(auth("a.example", "no colon"), auth("b.example", "u:p")), ".docker", "config.json")
 	if got := b.login("b.example/x"); got.User != "u" {
-		t.Error("another registry's broken entry matters:", got)
+		t.Error("the broken entry of another registry has an effect:", got)
 	}
 	b.write("", ".docker", "config.json")
 	if got := b.login("b.example/x"); got != (Login{}) {
@@ -207,12 +207,12 @@ func FuzzAuthFile(f *testing.F) {
 		r := ref.Repo{Host: "a.example", Path: "x/y"}
 		before, _, failed := a.login(r)
 		a.helperFor(r)
-		// What is written back reads the same, but for the host that is dropped.
+		// The file that is written back must read the same, except for the host that was dropped.
 		a.drop("b.example")
 		a.all.set("auths", a.auths.print("\t"))
 		b, err := parseAuthFile(a.all.print(""))
 		if err != nil {
-			t.Fatalf("written back it is malformed: %v\n%s", err, a.all.print(""))
+			t.Fatalf("the file that is written back is malformed: %v\n%s", err, a.all.print(""))
 		}
 		if after, _, err := b.login(r); after != before || (err == nil) != (failed == nil) {
 			t.Fatal(before, after, failed, err)

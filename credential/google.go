@@ -9,18 +9,19 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Google finds access tokens for Artifact Registry and Container Registry (gcr.io, *.gcr.io,
-// *-docker.pkg.dev); the user is "oauth2accesstoken". Sources, in this order:
+// Google finds access tokens for Artifact Registry and Container Registry (gcr.io, *.gcr.io, *-docker.pkg.dev).
+// The user is "oauth2accesstoken". The sources are, in this order:
 //
-//  1. the file $GOOGLE_APPLICATION_CREDENTIALS, else gcloud's application_default_credentials.json
-//     in $CLOUDSDK_CONFIG or ~/.config/gcloud, of type authorized_user, service_account or
-//     external_account (with the subject's token in a file or at a URL);
+//  1. the file $GOOGLE_APPLICATION_CREDENTIALS, or else gcloud's application_default_credentials.json in
+//     $CLOUDSDK_CONFIG or ~/.config/gcloud. Its type is authorized_user, service_account or
+//     external_account (with the token of the subject in a file or at a URL);
 //  2. the metadata service of Google's machines and clusters, at $GCE_METADATA_HOST or its fixed address.
 //
-// The scope is cloud-platform: rights are what the identity's roles give.
+// The scope of the token is cloud-platform. What it allows depends on the roles of the identity.
 type Google struct{ Cloud }
 
-// Lookup answers for Google's registries; Cloud tells of errors, caching and concurrency.
+// Lookup returns a Lookup for the registries of Google. [Cloud] describes its errors, its cache and its
+// concurrency.
 func (g Google) Lookup() Lookup { return g.on(g.machine()) }
 
 func (g Google) on(m *machine) Lookup {
@@ -38,7 +39,7 @@ func (g *google) metadata(ctx context.Context) found {
 	named := g.env("GCE_METADATA_HOST")
 	host := orElse(named, googleMeta)
 	if host == "metadata.google.internal" || host == "metadata" {
-		host = googleMeta // no name service has a say in it
+		host = googleMeta // the address, so that no DNS server can redirect the request
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
 		host = "[" + host + "]"
@@ -51,7 +52,7 @@ func (g *google) metadata(ctx context.Context) found {
 		return g.grant(q.who, t, err)
 	}
 	r, ok, err := g.probe(ctx, q)
-	// Every answer of Google's service names it; a machine without an account answers 404.
+	// Every answer of Google's service has this header. It answers 404 if the machine has no account.
 	if err != nil || !ok || r.header.Get(flavor) != "Google" || r.status == http.StatusNotFound {
 		return found{err: err}
 	}

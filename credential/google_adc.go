@@ -25,7 +25,7 @@ const (
 
 type google struct{ *machine }
 
-// grant is the Login for a token, or the fault.
+// grant returns the Login for a token, or err.
 func (g *google) grant(who string, t token, err error) found {
 	if err != nil {
 		return found{err: err}
@@ -33,7 +33,8 @@ func (g *google) grant(who string, t token, err error) found {
 	return t.good(Login{User: googleUser, Password: New(t.value), From: who})
 }
 
-// adcPath is where the application default credentials are, and whether somebody named the place.
+// adcPath returns the path of the application default credentials. named is true if a variable names the file; then
+// the file must exist.
 func (g *google) adcPath() (path string, named bool) {
 	if p := g.env("GOOGLE_APPLICATION_CREDENTIALS"); p != "" {
 		return p, true
@@ -52,7 +53,7 @@ func (g *google) adcPath() (path string, named bool) {
 
 func badADC(path string, kind fault.Kind, err error) found {
 	return found{err: &fault.Fault{Kind: kind, Op: "read google credentials", Name: path,
-		Hint: "gcloud auth application-default login", Err: err}}
+		Hint: "run gcloud auth application-default login", Err: err}}
 }
 
 const (
@@ -61,7 +62,7 @@ const (
 	googleMeta  = "169.254.169.254"
 )
 
-// adc is a file of application default credentials; each type has its own fields.
+// adc is a file of application default credentials. Each type uses other fields.
 type adc struct {
 	Type string `json:"type"`
 
@@ -81,13 +82,13 @@ type adc struct {
 	Source      subjectSource `json:"credential_source"`
 }
 
-// subjectSource is where the token of another identity provider is.
+// subjectSource says where the token of another identity provider is.
 type subjectSource struct {
 	File   string            `json:"file"`
 	URL    string            `json:"url"`
 	Header map[string]string `json:"headers"`
 	Format struct {
-		Type  string `json:"type"` // "text", "json"; "" is text
+		Type  string `json:"type"` // "text" or "json"; "" means text
 		Field string `json:"subject_token_field_name"`
 	} `json:"format"`
 }
@@ -105,7 +106,7 @@ func (g *google) file(ctx context.Context) found {
 		return badADC(path, fault.Denied, err)
 	}
 	var c adc
-	if json.Unmarshal(data, &c) != nil { // the decoder's error would quote the file
+	if json.Unmarshal(data, &c) != nil { // the error of the decoder would quote the file
 		return badADC(path, fault.Invalid, errors.New("not "+googleJSON))
 	}
 	switch c.Type {
@@ -116,19 +117,19 @@ func (g *google) file(ctx context.Context) found {
 	case "external_account":
 		return g.external(ctx, path, c)
 	}
-	return badADC(path, fault.Invalid, fmt.Errorf("type %q is not understood, only %s", clean(c.Type, nil), googleJSON))
+	return badADC(path, fault.Invalid, fmt.Errorf("type %q is not supported, only %s", clean(c.Type, nil), googleJSON))
 }
 
-// person trades the refresh token that gcloud keeps of somebody.
+// person exchanges the refresh token that gcloud stores for a person.
 func (g *google) person(ctx context.Context, c adc) found {
 	q := form("google user of application default credentials", googleToken, url.Values{"grant_type": {"refresh_token"},
 		"client_id": {c.ClientID}, "client_secret": {c.ClientSecret}, "refresh_token": {c.Refresh}}, c.ClientSecret, c.Refresh)
-	q.hint = "gcloud auth application-default login"
+	q.hint = "run gcloud auth application-default login"
 	t, err := g.getToken(ctx, q)
 	return g.grant(q.who, t, err)
 }
 
-// account signs a statement with the key of a service account, good for an hour.
+// account uses a JWT that is signed with the key of a service account and is valid for an hour.
 func (g *google) account(ctx context.Context, path string, c adc) found {
 	key, err := rsaKey([]byte(c.Key))
 	at := orElse(c.TokenURI, googleToken)
@@ -153,7 +154,8 @@ func (g *google) account(ctx context.Context, path string, c adc) found {
 	return g.grant(q.who, t, err)
 }
 
-// external trades another provider's token, and then that for a service account's where the file says so.
+// external exchanges the token of another identity provider. If the file says so, it then exchanges the result for
+// the token of a service account.
 func (g *google) external(ctx context.Context, path string, c adc) found {
 	who := "google workload identity " + c.Audience
 	for _, at := range []string{c.TokenURL, orElse(c.Impersonate, c.TokenURL)} {
@@ -189,7 +191,7 @@ func (g *google) external(ctx context.Context, path string, c adc) found {
 	return g.grant(q.who, t, err)
 }
 
-// subject reads the other provider's token as the file says.
+// subject reads the token of the other identity provider from the place that the file names.
 func (g *google) subject(ctx context.Context, who, path string, s subjectSource) (string, error) {
 	q := question{who: who + ": subject token"}
 	var text string
@@ -222,19 +224,19 @@ func (g *google) subject(ctx context.Context, who, path string, s subjectSource)
 		text = token
 	}
 	if text == "" {
-		return "", q.fail(fault.Denied, errors.New("its answer holds no token"))
+		return "", q.fail(fault.Denied, errors.New("its answer contains no token"))
 	}
 	return text, nil
 }
 
-// googles holds for Google's own endpoints: a file from elsewhere sends nothing to anybody else.
+// googles checks that raw is an endpoint of Google, so that a forged file cannot send a secret to another host.
 func googles(raw string) error {
 	u, err := endpoint(raw)
 	if err != nil {
 		return err
 	}
 	if h := u.Host; u.Scheme != "https" || !strings.HasSuffix(h, ".googleapis.com") && h != "accounts.google.com" {
-		return errors.New("an endpoint in it is not Google's: " + clean(h, nil))
+		return errors.New("it contains an endpoint that is not one of Google: " + clean(h, nil))
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func TestAUsersADCServesAllOfGooglesRegistries(t *testing.T) {
 
 	s.vars["CLOUDSDK_CONFIG"] = filepath.Join(s.home, "elsewhere")
 	s.adc("elsewhere/application_default_credentials.json", map[string]any{"type": "gdch_service_account"})
-	if text := s.refuses(Google{s.cloud()}.Lookup(), "gcr.io", fault.Invalid); !strings.Contains(text, `type "gdch_service_account" is not understood`) {
+	if text := s.refuses(Google{s.cloud()}.Lookup(), "gcr.io", fault.Invalid); !strings.Contains(text, `type "gdch_service_account" is not supported`) {
 		t.Error(text)
 	}
 }
@@ -95,7 +95,7 @@ func TestAServiceAccountSignsItsStatement(t *testing.T) {
 		parrot(http.StatusBadRequest)(w, r)
 	}
 	if refusal := s.refuses(Google{s.cloud()}.Lookup(), garHost, fault.Denied); strings.Contains(refusal, proof[:40]) {
-		t.Error("shown:", refusal)
+		t.Error("the error shows the secret:", refusal)
 	}
 	asked := s.count()
 	for name, bad := range map[string]string{"token_uri": "https://oauth2.googleapis.com.evil.example/token", "private_key": canary} {
@@ -113,7 +113,7 @@ func TestAServiceAccountSignsItsStatement(t *testing.T) {
 		s.refuses(Google{s.cloud()}.Lookup(), garHost, fault.Invalid)
 	}
 	if s.count() != asked {
-		t.Error("asked all the same:", s.asked[asked:])
+		t.Error("requests were made:", s.asked[asked:])
 	}
 }
 
@@ -167,7 +167,7 @@ func TestAForeignTokenIsTradedAndTakesOnAServiceAccount(t *testing.T) {
 		s.refuses(Google{s.cloud()}.Lookup(), garHost, fault.Invalid)
 	}
 	if s.count() != asked {
-		t.Error("asked all the same:", s.asked[asked:])
+		t.Error("requests were made:", s.asked[asked:])
 	}
 }
 

@@ -15,14 +15,15 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// HelperTimeout is how long a credential helper may take for one answer, typing a passphrase included.
+// HelperTimeout is how long a credential helper may take for one answer, including the time in which a person
+// types a passphrase.
 const HelperTimeout = 10 * time.Second
 
 const (
 	helperPrefix = "docker-credential-"
 	helperToken  = "<token>" // the user name that marks a refresh token
 	maxReply     = 1 << 20   // bytes
-	// pipeGrace is how long a killed helper's children may keep its output open.
+	// pipeGrace is how long the child processes of a killed helper may keep its output open.
 	pipeGrace = 500 * time.Millisecond
 )
 
@@ -34,9 +35,11 @@ var (
 	errTooLong = errors.New("its answer is longer than 1 MiB")
 )
 
-// Helper looks logins up with the program docker-credential-NAME on PATH, as docker does.
-// Errors are Denied and name the program: absent, failing, silent for HelperTimeout, or talking
-// nonsense; Canceled when ctx ended. A bad name is Invalid.
+// Helper returns a Lookup that asks the credential helper docker-credential-NAME on PATH, as docker does.
+//
+// The error is [fault.Denied], and names the program, if the helper is missing, fails, does not answer within
+// [HelperTimeout], or answers with something other than a login. It is [fault.Invalid] if name is not valid,
+// and [fault.Canceled] if ctx ended.
 func Helper(name string) Lookup {
 	h := helper{name: name}
 	return func(ctx context.Context, repo ref.Repo) (Login, bool, error) {
@@ -44,11 +47,11 @@ func Helper(name string) Lookup {
 	}
 }
 
-// helper speaks the protocol of docker-credential-helpers: the verb is the only argument, the
-// server goes in on stdin, JSON comes back on stdout. Secrets never stand in an argument.
+// helper runs a program with the protocol of docker-credential-helpers: the verb is the only argument, stdin
+// is the server, and stdout is JSON. Secrets are never arguments.
 type helper struct {
 	name  string
-	limit time.Duration // 0 is HelperTimeout
+	limit time.Duration // 0 means HelperTimeout
 }
 
 type helperLogin struct {
@@ -59,7 +62,7 @@ type helperLogin struct {
 
 func (h helper) String() string { return helperPrefix + h.name }
 
-// find asks for host under each spelling that tools use for it.
+// find asks for host under each of the names that tools use for it.
 func (h helper) find(ctx context.Context, host string) (Login, bool, error) {
 	for _, server := range serverNames(host) {
 		if l, ok, err := h.get(ctx, server); ok || err != nil {
@@ -109,10 +112,10 @@ func (h helper) store(ctx context.Context, server string, l Login) error {
 	return err
 }
 
-// erase removes every spelling of host that the helper knows.
+// erase removes the logins for all names of host that the helper knows.
 func (h helper) erase(ctx context.Context, host string) (removed bool, err error) {
 	for _, server := range serverNames(host) {
-		// Asked first, because helpers differ in what they say to the erasing of nothing.
+		// Helpers differ in how they answer if there is nothing to erase, so ask whether there is a login.
 		_, known, err := h.run(ctx, "get", []byte(server))
 		if err != nil {
 			return removed, err
@@ -128,12 +131,12 @@ func (h helper) erase(ctx context.Context, host string) (removed bool, err error
 	return removed, nil
 }
 
-// run calls the helper; known=false when it says that it has no such login.
-// What a helper prints is never part of an error: it may hold the secret.
+// run runs the helper. known is false if the helper says that it has no such login. The output of the helper is
+// never part of an error, because it may contain the secret.
 func (h helper) run(ctx context.Context, verb string, in []byte) (out []byte, known bool, err error) {
 	if !helperForm().MatchString(h.name) {
 		return nil, false, &fault.Fault{Kind: fault.Invalid, Op: "use credential helper", Name: h.String(),
-			Hint: "give the name that stands after " + helperPrefix, Err: errors.New("not a helper's name")}
+			Hint: "use the part of the name that follows " + helperPrefix, Err: errors.New("not the name of a credential helper")}
 	}
 	limit := h.limit
 	if limit == 0 {
@@ -141,7 +144,7 @@ func (h helper) run(ctx context.Context, verb string, in []byte) (out []byte, kn
 	}
 	timed, cancel := context.WithTimeoutCause(ctx, limit, errHung)
 	defer cancel()
-	// The helper stays in our process group: one that asks for a passphrase needs the terminal.
+	// The helper stays in the process group of dray, because it needs the terminal if it asks for a passphrase.
 	cmd := exec.CommandContext(timed, h.String(), verb)
 	cmd.WaitDelay = pipeGrace
 	cmd.Stdin = bytes.NewReader(in)
@@ -149,7 +152,7 @@ func (h helper) run(ctx context.Context, verb string, in []byte) (out []byte, kn
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	err = cmd.Run()
 	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil // it ended well and left a child behind that holds its output
+		err = nil // it succeeded, but left a child process that keeps its output open
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -169,17 +172,18 @@ func (h helper) run(ctx context.Context, verb string, in []byte) (out []byte, kn
 func (h helper) fail(verb string, cause error) error {
 	hint := "try it by hand: echo HOST | " + h.String() + " " + verb
 	if errors.Is(cause, exec.ErrNotFound) {
-		hint, cause = "install it or take it out of the configuration", errors.New("not on PATH")
+		hint, cause = "install it, or remove it from the configuration", errors.New("not on PATH")
 	}
 	return &fault.Fault{Kind: fault.Denied, Op: "ask credential helper", Name: h.String() + " to " + verb, Hint: hint, Err: cause}
 }
 
-// saysNotFound knows the sentence that every helper of docker's family prints; the protocol has no code for it.
+// saysNotFound reports whether b contains the sentence that every helper prints if it has no such login. The
+// protocol has no error code for this.
 func saysNotFound(b *capped) bool {
 	return strings.Contains(strings.ToLower(b.kept.String()), "credentials not found")
 }
 
-// capped keeps the first left bytes and swallows the rest, so that the writer is not blocked.
+// capped is an io.Writer that keeps the first bytes and discards the rest, so that the helper never blocks.
 type capped struct {
 	kept bytes.Buffer
 	left int

@@ -28,7 +28,8 @@ func script(t *testing.T, name, body string) (dir string) {
 	return dir
 }
 
-// vault is a working helper: a file per server beside the script, its calls in the file "calls".
+// vault is a helper that works. It stores each server in a file next to the script, and its calls in the file
+// "calls".
 const vault = `
 here=$(dirname "$0"); in=$(cat)
 case $1 in
@@ -95,11 +96,11 @@ func TestHelpersAreAskedBeforeThePlainLogins(t *testing.T) {
 	}
 	wg.Wait()
 	if got := strings.TrimPrefix(calls(t, dir), before); got != "get a.example\n" {
-		t.Errorf("one helper was asked one thing as often as\n%s", got)
+		t.Errorf("a helper was called more than once for one registry:\n%s", got)
 	}
 }
 
-// F-32 of the catalogue of faults.
+// F-32 in docs/faults.md.
 func TestAHelperInTroubleIsNamedAndNotQuoted(t *testing.T) {
 	for body, cause := range map[string]string{
 		"echo " + canary:          "its answer is not the JSON of a credential helper",

@@ -12,20 +12,20 @@ import (
 	"errors"
 )
 
-// The algorithms of RFC 7518 §3.1 that the token services of clouds take.
+// The algorithms of RFC 7518 §3.1 that the token services of the clouds accept.
 const (
 	rs256 = "RS256"
 	ps256 = "PS256"
 )
 
 var (
-	errNoKey     = errors.New("no RSA private key in PEM that is not encrypted")
-	errNoCert    = errors.New("no certificate in PEM that belongs to the key")
+	errNoKey     = errors.New("no unencrypted RSA private key in PEM format")
+	errNoCert    = errors.New("no certificate for the key in PEM format")
 	errShortKey  = errors.New("the RSA key is shorter than 2048 bits")
 	errKeyFormat = errors.New("the RSA key cannot be read")
 )
 
-// signJWT makes a JWS in compact form (RFC 7515 §7.1); header gets "alg" and "typ".
+// signJWT returns a JWS in compact form (RFC 7515 §7.1). It adds "alg" and "typ" to header.
 func signJWT(key *rsa.PrivateKey, alg string, header, claims map[string]any) (string, error) {
 	header["alg"], header["typ"] = alg, "JWT"
 	h, err := json.Marshal(header)
@@ -51,7 +51,8 @@ func signJWT(key *rsa.PrivateKey, alg string, header, claims map[string]any) (st
 	return text + "." + enc.EncodeToString(sig), nil
 }
 
-// rsaKey finds the first RSA key among PEM blocks, in PKCS #8 or PKCS #1. Errors hold nothing of the text.
+// rsaKey returns the first RSA key among the PEM blocks of data, in PKCS #8 or PKCS #1. Errors never contain
+// text of data.
 func rsaKey(data []byte) (*rsa.PrivateKey, error) {
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		var parsed any
@@ -81,7 +82,7 @@ func rsaKey(data []byte) (*rsa.PrivateKey, error) {
 	return nil, errNoKey
 }
 
-// certOf finds the certificate that belongs to key among PEM blocks.
+// certOf returns the certificate for key among the PEM blocks of data.
 func certOf(data []byte, key *rsa.PrivateKey) (*x509.Certificate, error) {
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {

@@ -15,7 +15,7 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// az puts a shell script of that name on PATH, and what a script needs.
+// az puts a shell script with the name az on PATH, together with the programs that the script needs.
 func (s *sky) az(body string) {
 	s.t.Helper()
 	dir := s.t.TempDir()
@@ -44,10 +44,10 @@ func TestAzWithoutALoginIsNoSourceAndOtherTroubleIsSaid(t *testing.T) {
 	}
 	for want, script := range map[string]string{
 		"denied: ERROR: AADSTS70043: The refresh token has expired. To re-authenticate, please run: az login": `echo "ERROR: AADSTS70043: The refresh token has expired." >&2; echo "To re-authenticate, please run: az login" >&2; exit 1`,
-		"denied: exit status 3":                                 `echo ` + canary + `; exit 3`,
-		"denied: its answer is not the JSON that is documented": `echo ` + canary,
-		"denied: its answer holds no token":                     `echo '{"accessToken": ""}'`,
-		"unavailable: no answer in time":                        `sleep 30`,
+		"denied: exit status 3":                         `echo ` + canary + `; exit 3`,
+		"denied: its answer is not the documented JSON": `echo ` + canary,
+		"denied: its answer contains no token":          `echo '{"accessToken": ""}'`,
+		"unavailable: no answer in time":                `sleep 30`,
 	} {
 		s.az(script)
 		c := s.cloud()

@@ -5,54 +5,96 @@ import (
 	"time"
 )
 
-// Settings are how one registry is spoken to. The zero Settings are https, the
-// system's certificates, no mirrors, and what its host name tells of its kind.
+// Settings says how to talk to one registry. The zero Settings means HTTPS, the certificates of the system,
+// no mirrors, and the product that the host name suggests.
 type Settings struct {
-	Kind      string // what runs there: "acr", "ecr", "gar", "ghcr", "zot", …; "" is told from the name
-	PlainHTTP bool   // http instead of https
-	Insecure  bool   // TLS without checking the certificate; of this host only, not of its storage
+	// Kind is the product of the registry: "acr", "ecr", "gar", "ghcr", "zot" and others. "" means that
+	// the host name decides.
+	Kind string
 
-	CAFile                string // PEM; trusted beside the system's roots
-	ClientCert, ClientKey string // PEM; both or neither
+	// PlainHTTP uses HTTP instead of HTTPS.
+	PlainHTTP bool
 
-	TokenHosts []string // hosts beside this one that may be sent its login to give out tokens
-	Mirrors    []string // hosts that are tried first when reading
-	Create     Create   // what a push may make: an ECR repository, a Harbor project; "" is nothing
+	// Insecure uses TLS without checking the certificate. It applies to this host only, and not to the
+	// storage that the registry redirects to.
+	Insecure bool
 
-	Connections       int     // blob bodies per direction at once, at most; 0 is what holds for all registries
-	RequestsPerSecond float64 // 0 is no cap
-	BytesPerSecond    int64   // of blob bodies, both directions together; 0 is no cap
-	ChunkSize         int64   // bytes; upload in pieces of this size rather than whole; 0 is as the registry needs it
+	CAFile                string // a PEM file of certificates to trust in addition to those of the system
+	ClientCert, ClientKey string // PEM files; either both or none
+
+	// TokenHosts are other hosts that may receive the login of this registry, because they issue its
+	// tokens.
+	TokenHosts []string
+
+	// Mirrors are hosts that are tried before this one when something is read.
+	Mirrors []string
+
+	// Create says what a push may create: an ECR repository or a Harbor project. "" means nothing.
+	Create Create
+
+	// Connections is the maximum number of blob bodies that are transferred at the same time in one
+	// direction; 0 means the limit for all registries.
+	Connections int
+
+	// RequestsPerSecond is the maximum rate of requests; 0 means no limit.
+	RequestsPerSecond float64
+
+	// BytesPerSecond is the maximum rate of blob bodies, for both directions together; 0 means no limit.
+	BytesPerSecond int64
+
+	// ChunkSize is the size in bytes of the pieces in which a blob is uploaded; 0 means that a blob is
+	// uploaded whole, unless the registry needs pieces.
+	ChunkSize int64
 }
 
-// Create says what a push may make where it meets nothing to push into: the
-// repository of ECR, the project of Harbor. Other products make repositories by
-// themselves, or not at all.
+// Create says what a push may create if its target does not exist: the repository at Amazon ECR, the
+// project at Harbor. Other products create repositories themselves, or cannot create them.
+//
+//   - [CreateNothing]: nothing, which is the default.
+//   - [CreatePrivate]: a private repository or project.
+//   - [CreatePublic]: a public project.
 type Create string
 
 const (
+	// CreateNothing creates nothing: a push to a repository that does not exist fails.
 	CreateNothing Create = ""
+
+	// CreatePrivate creates a private repository at ECR, or a private project at Harbor.
 	CreatePrivate Create = "private"
-	CreatePublic  Create = "public" // a Harbor project that everybody may read; at ECR the same as private
+
+	// CreatePublic creates a Harbor project that everyone may read. At ECR it means CreatePrivate.
+	CreatePublic Create = "public"
 )
 
-// Class is a kind of request that a registry counts apart.
+// Class is a kind of requests that a registry counts separately:
+//
+//   - [Reads], [Writes] and [Manifests]: some of the requests.
+//   - [All]: all requests.
 type Class string
 
 const (
-	Reads     Class = "reads"     // GET and HEAD
-	Writes    Class = "writes"    // POST, PUT, PATCH and DELETE
-	Manifests Class = "manifests" // PUT of a manifest
-	All       Class = "requests"  // everything, where there is no difference
+	// Reads are GET and HEAD requests.
+	Reads Class = "reads"
+
+	// Writes are POST, PUT, PATCH and DELETE requests.
+	Writes Class = "writes"
+
+	// Manifests are PUT requests of manifests.
+	Manifests Class = "manifests"
+
+	// All is every request, for a registry that does not distinguish them.
+	All Class = "requests"
 )
 
-// Allowance is what a registry is known to allow now: N requests of Class in Per, for one login.
+// Allowance is a limit that a registry is known to have now: N requests of Class in the period Per, for one
+// login.
 type Allowance struct {
 	Class Class
 	Per   time.Duration
 	N     float64
 }
 
+// String returns the limit in words: "300 reads a minute".
 func (a Allowance) String() string {
 	if a.Per == time.Minute {
 		return fmt.Sprintf("%v %s a minute", a.N, a.Class)

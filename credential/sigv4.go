@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// awsKeys are AWS credentials; they sign and are never sent, but for session.
+// awsKeys are AWS credentials. They sign requests. The secret itself is never sent.
 type awsKeys struct {
 	id      string
 	secret  Secret
-	session Secret // sent along with temporary keys
-	from    string // for people: "aws environment", "aws profile dev"
+	session Secret // the session token of temporary keys, which is sent
+	from    string // where they come from, for people: "aws environment", "aws profile dev"
 }
 
-// secrets are what no error may show.
+// secrets returns the texts that no error may show.
 func (k awsKeys) secrets() []string { return []string{k.secret.Reveal(), k.session.Reveal()} }
 
 const sigAlgorithm = "AWS4-HMAC-SHA256"
 
-// sign adds the headers of AWS Signature Version 4 to a request, its Host aside, that has no path
-// but "/" and no query: all that the two APIs used here need. Every header in header is signed.
+// sign adds the headers of AWS Signature Version 4 to header, except Host. The request must have the path "/" and
+// no query; the two APIs that dray uses need nothing else. It signs every header in header.
 func (k awsKeys) sign(method string, u *url.URL, header map[string]string, body, region, service string, at time.Time) {
 	stamp := at.UTC().Format("20060102T150405Z")
 	header["X-Amz-Date"] = stamp

@@ -14,23 +14,31 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Place is where a login was put.
+// Place says where a login is stored.
 type Place struct {
-	Name  string // for people: "credential helper docker-credential-pass", "docker config ~/.docker/config.json"
-	Plain bool   // base64 only, readable for whoever reads the file: say so
+	// Name is for people: "credential helper docker-credential-pass", "docker config
+	// ~/.docker/config.json".
+	Name string
+
+	// Plain says that the login is only base64 encoded, so that everyone who can read the file can use
+	// it. Tell the user.
+	Plain bool
 }
 
+// String returns p.Name.
 func (p Place) String() string { return p.Name }
 
-// Save keeps l for host where docker, podman, skopeo and crane look: in $REGISTRY_AUTH_FILE when it
-// is set, else in docker's config; in that file's credential helper when it names one for host, and
-// then no plain login stays behind. The file gets mode 0600 and is replaced in one step; what
-// else is in it stays as it was; a symbolic link is followed. Two processes that save at the same
-// moment may lose one of the two logins, as with docker's own.
+// Save stores l for host where docker, podman, skopeo and crane find it: in $REGISTRY_AUTH_FILE if that is
+// set, else in docker's configuration. If that file names a credential helper for host, Save stores l in the
+// helper and removes a plain login from the file.
 //
-// Errors: Invalid for a bad host or file, and for a login that cannot be kept (anonymous,
-// Exchange, or a bearer token that is not a JWT); those of Helper; Unavailable when the file cannot be written, which
-// leaves it as it was.
+// The file gets mode 0600 and is replaced in one step. Its other content does not change. A symbolic link
+// is followed. If two processes save at the same time, one of the two logins may be lost, as with docker
+// itself.
+//
+// The error is [fault.Invalid] for a host or a file that is not valid, and for a login that cannot be stored:
+// an anonymous one, Exchange, or a bearer token that is not a JWT. It is [fault.Unavailable] if the file
+// cannot be written; the file then stays as it was. Other errors are those of [Helper].
 func (f Files) Save(ctx context.Context, host string, l Login) (Place, error) {
 	host, err := ref.Host(host)
 	if err != nil {
@@ -62,8 +70,9 @@ func (f Files) Save(ctx context.Context, host string, l Login) (Place, error) {
 	return Place{Name: at.kind + " " + f.short(at.path), Plain: true}, content.write(at.path)
 }
 
-// Erase removes the login for host, in all its spellings, from where Save would put it. Logins for
-// paths below the host stay. removed=false when there was none. Errors are those of Save.
+// Erase removes the login for host, in all spellings, from the place where [Files.Save] would store it.
+// Logins for paths below the host stay. removed is false if there was no login. The errors are those of
+// Save.
 func (f Files) Erase(ctx context.Context, host string) (from Place, removed bool, err error) {
 	host, err = ref.Host(host)
 	if err != nil {
@@ -87,7 +96,8 @@ func (f Files) Erase(ctx context.Context, host string) (from Place, removed bool
 	return from, true, content.write(at.path)
 }
 
-// keepable refuses logins that no other tool could use, or that would be read back as something else.
+// keepable refuses logins that no other tool could use, and logins that would be read back as another kind
+// of login.
 func keepable(host string, l Login) error {
 	no := func(cause, hint string) error {
 		return &fault.Fault{Kind: fault.Invalid, Op: "save login for", Name: host, Hint: hint, Err: errors.New(cause)}
@@ -96,16 +106,16 @@ func keepable(host string, l Login) error {
 	case l.Password.IsZero():
 		return no("no password", "provide the password")
 	case l.Scheme == Basic && (l.User == "" || strings.Contains(l.User, ":")):
-		return no("no user that a file can keep", "provide a user name without a colon")
+		return no("the user name is empty or contains a colon", "provide a user name without a colon")
 	case l.Scheme == Exchange:
-		return no("an Entra token ends within the hour", "exchange it for a refresh token of the registry first")
+		return no("an Entra token expires within an hour", "exchange it for a refresh token of the registry first")
 	case l.Scheme == Bearer && s != Bearer:
-		return no("this bearer token cannot be kept", "log in with a user and a password")
+		return no("this bearer token cannot be stored", "log in with a user and a password")
 	}
 	return nil
 }
 
-// home is the file that Save and Erase change, with its content.
+// home returns the file that Save and Erase change, and its content.
 func (f Files) home(host string) (file, authFile, error) {
 	at := file{"docker config", f.dockerConfig()}
 	if p := f.env("REGISTRY_AUTH_FILE"); p != "" {
@@ -119,7 +129,7 @@ func (f Files) home(host string) (file, authFile, error) {
 	return at, content, err
 }
 
-// server is the key under which the tool that owns the file looks for host.
+// server returns the key under which the tool that owns the file looks for host.
 func (at file) server(host string) string {
 	if host == ref.DockerHub && at.kind == "docker config" {
 		return hubServer
@@ -127,7 +137,8 @@ func (at file) server(host string) string {
 	return host
 }
 
-// drop removes every entry that names host as a whole, and tells whether one of them was a login.
+// drop removes every entry for host itself, and not those for paths below it. It reports whether one of the
+// entries was a login.
 func (f *authFile) drop(host string) (found bool) {
 	var kept object
 	for _, p := range f.auths {
@@ -142,7 +153,7 @@ func (f *authFile) drop(host string) (found bool) {
 	return found
 }
 
-// write replaces the file at path in one step: a reader sees the old or the new, never a half.
+// write replaces the file at path in one step, so that a reader never sees half of it.
 func (f *authFile) write(path string) error {
 	f.all.set("auths", f.auths.print("\t"))
 	data := append(f.all.print(""), '\n')
@@ -150,14 +161,14 @@ func (f *authFile) write(path string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		real = path
 		if _, dangling := os.Readlink(path); dangling == nil {
-			return cannotWrite(path, errors.New("a symbolic link to nothing"))
+			return cannotWrite(path, errors.New("it is a symbolic link to a file that does not exist"))
 		}
 		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	}
 	if err != nil {
 		return cannotWrite(path, err)
 	}
-	// CreateTemp makes it 0600.
+	// CreateTemp creates the file with mode 0600.
 	tmp, err := os.CreateTemp(filepath.Dir(real), ".dray-login-*")
 	if err != nil {
 		return cannotWrite(path, err)
@@ -177,7 +188,8 @@ func (f *authFile) write(path string) error {
 	return nil
 }
 
-// print lays the members out as docker does, one a line behind tabs; values keep their bytes.
+// print formats the object as docker does, with one member on each line and tabs for indentation. It does
+// not change the bytes of the values.
 func (o object) print(indent string) json.RawMessage {
 	if len(o) == 0 {
 		return json.RawMessage("{}")
@@ -185,7 +197,7 @@ func (o object) print(indent string) json.RawMessage {
 	var b bytes.Buffer
 	for i, p := range o {
 		b.WriteString([]string{"{\n", ",\n"}[min(i, 1)] + indent + "\t")
-		key, _ := json.Marshal(p.key) // a string always marshals
+		key, _ := json.Marshal(p.key) // cannot fail for a string
 		b.Write(key)
 		b.WriteString(": ")
 		b.Write(p.value)
@@ -196,5 +208,5 @@ func (o object) print(indent string) json.RawMessage {
 
 func cannotWrite(path string, cause error) error {
 	return &fault.Fault{Kind: fault.Unavailable, Op: "write logins", Name: path,
-		Hint: "check the directory's rights and room", Err: cause}
+		Hint: "check the permissions of the directory and the free space", Err: cause}
 }

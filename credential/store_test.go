@@ -44,7 +44,7 @@ func TestASavedLoginIsFoundAndTheRestOfTheFileKeepsItsBytes(t *testing.T) {
 		t.Error(from, removed, err, read(t, path))
 	}
 	if _, removed, err = b.files.Erase(t.Context(), "reg.example:5000"); removed || err != nil {
-		t.Error("removed twice", err)
+		t.Error("the login was removed twice", err)
 	}
 }
 
@@ -81,10 +81,10 @@ func TestANewFileIsPrivateAndALinkIsFollowed(t *testing.T) {
 	}
 	os.Remove(real)
 	if _, err := b.files.Save(t.Context(), "reg.example", l); !fault.Is(err, fault.Unavailable) {
-		t.Error("a dangling link was replaced:", err)
+		t.Error("a link to a file that does not exist was replaced:", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(b.files.Home, "*", ".dray-login-*")); left != nil {
-		t.Error("left behind:", left)
+		t.Error("files were left behind:", left)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestErasingAHostLeavesThePathsBelowIt(t *testing.T) {
 	}
 }
 
-// tool runs a container tool with the box's home and variables.
+// tool runs a container tool with the home directory and the variables of the box.
 func (b *box) tool(name string, args ...string) string {
 	b.t.Helper()
 	path, err := exec.LookPath(name)
@@ -128,7 +128,7 @@ func (b *box) tool(name string, args ...string) string {
 		b.t.Skip("needs " + name + " on PATH")
 	}
 	if b.vars["XDG_RUNTIME_DIR"] == "" {
-		b.vars["XDG_RUNTIME_DIR"] = b.t.TempDir() // else it looks at the machine's own logins
+		b.vars["XDG_RUNTIME_DIR"] = b.t.TempDir() // otherwise the tool reads the logins of this machine
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Env = []string{"HOME=" + b.files.Home, "PATH=" + os.Getenv("PATH")}
@@ -142,7 +142,7 @@ func (b *box) tool(name string, args ...string) string {
 	return string(out)
 }
 
-// locked is a registry that is open to u:p only; it counts who came in.
+// locked starts a registry that accepts only the login u:p. It counts the requests with this login.
 func locked(t *testing.T) (host string, welcomed *int) {
 	welcomed = new(int)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -174,7 +174,7 @@ func TestSkopeoUsesTheLoginThatWeSaved(t *testing.T) {
 			t.Error(out)
 		}
 		if explicit == "" {
-			continue // skopeo's logout leaves docker's config alone
+			continue // skopeo logout does not change docker's configuration
 		}
 		if b.tool("skopeo", "logout", host); b.login(host+"/team/app") != (Login{}) {
 			t.Error("skopeo did not find our entry to remove it")

@@ -10,22 +10,22 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// TokenUser is the user under which Azure's registries take a token as a password.
+// TokenUser is the user name with which Azure container registries accept a token as the password.
 const TokenUser = "00000000-0000-0000-0000-000000000000"
 
-// ErrNoPassword is the cause of the Invalid fault for a user without a password, so that a
-// command line with a terminal can ask for it.
+// ErrNoPassword is the cause of the [fault.Invalid] error for a user without a password. A command that has a
+// terminal can then ask for the password.
 var ErrNoPassword = errors.New("user without password")
 
 var (
 	errNotToken   = errors.New("password without user is not a token")
 	errNoAccess   = errors.New("no accessToken in the JSON given as password")
-	errNoSecret   = errors.New("neither user nor password")
-	errColonUser  = errors.New("a user name has no colon")
-	errLineInside = errors.New("password has a line break in it")
+	errNoSecret   = errors.New("no user and no password")
+	errColonUser  = errors.New("a user name cannot contain a colon")
+	errLineInside = errors.New("the password contains a line break")
 )
 
-// entraIssuers are the hosts that sign Entra access tokens, in all of Azure's clouds.
+// entraIssuers are the hosts that sign Entra access tokens in all clouds of Azure.
 var entraIssuers = map[string]bool{
 	"sts.windows.net": true, "login.windows.net": true,
 	"login.microsoftonline.com": true, "login.microsoft.com": true,
@@ -33,28 +33,30 @@ var entraIssuers = map[string]bool{
 	"login.partner.microsoftonline.cn": true, "login.chinacloudapi.cn": true, "sts.chinacloudapi.cn": true,
 }
 
-// FromPassword makes a Login of what people type. A line end after the password is dropped.
+// FromPassword returns the Login for a user and a password as people type them. It removes line ends after the
+// password.
 //
-// With a user it is a Basic login. Without one, or with TokenUser, the password is looked at:
-// an Entra token becomes Exchange, an ACR refresh token Refresh, a JWT that carries registry
-// rights (claim "access") Bearer; each also inside the JSON that `az account get-access-token`
-// prints. Signatures are never verified: the registry does that.
+// With a user the Login is [Basic]. Without a user, or with [TokenUser], the password decides. A Microsoft
+// Entra token becomes [Exchange], a refresh token of Azure Container Registry becomes [Refresh], and a JWT with
+// rights for a registry (the claim "access") becomes [Bearer]. The token can also be inside the JSON that
+// `az account get-access-token` prints. FromPassword does not verify signatures, because the registry does.
 //
-// Errors are Invalid and hold no part of the password: a user without a password (the cause is
-// ErrNoPassword), or no user and a password that is none of these tokens. From is left empty.
+// The error is [fault.Invalid] and contains no part of the password: there is a user but no password (the cause
+// is [ErrNoPassword]), or there is no user and the password is not such a token. The From of the Login is
+// empty.
 func FromPassword(user, password string) (Login, error) {
 	password = strings.TrimRight(password, "\r\n")
 	switch {
 	case user == "" && password == "":
-		return Login{}, badLogin(errNoSecret, "give a user and a password, or a token as password")
+		return Login{}, badLogin(errNoSecret, "pass a user and a password, or a token as the password")
 	case password == "":
 		return Login{}, badLogin(ErrNoPassword, "provide the password")
 	case strings.Contains(user, ":"):
-		// RFC 7617 §2: Basic cannot carry it.
-		return Login{}, badLogin(errColonUser, "give the password by itself")
+		// RFC 7617 §2: a user name of the Basic scheme cannot contain a colon.
+		return Login{}, badLogin(errColonUser, "pass the password separately")
 	case user != "" && user != TokenUser:
 		if strings.ContainsAny(password, "\r\n") {
-			return Login{}, badLogin(errLineInside, "give one line")
+			return Login{}, badLogin(errLineInside, "pass a password of one line")
 		}
 		return Login{User: user, Password: New(password)}, nil
 	}
@@ -68,19 +70,19 @@ func FromPassword(user, password string) (Login, error) {
 	if user == TokenUser && token == strings.TrimSpace(password) && !strings.ContainsAny(password, "\r\n") {
 		return Login{User: user, Password: New(password)}, nil
 	}
-	return Login{}, badLogin(errNotToken, "give the user too; alone it must be an Entra access token or an ACR token")
+	return Login{}, badLogin(errNotToken, "pass the user too; a password without a user must be an Entra access token or an ACR token")
 }
 
-// ParseCreds reads "USER:PASS"; the first colon parts them, ":TOKEN" is a token without a user.
-// Errors are Invalid and those of FromPassword: "USER" alone has the cause ErrNoPassword.
+// ParseCreds reads "USER:PASS", separated at the first colon. ":TOKEN" is a token without a user. The errors are
+// those of [FromPassword]; for "USER" alone, the cause is [ErrNoPassword].
 func ParseCreds(s string) (Login, error) {
 	user, password, _ := strings.Cut(s, ":")
 	return FromPassword(user, password)
 }
 
-// FromEnv reads PREFIX_CREDS ("USER:PASS"), or PREFIX_USERNAME and PREFIX_PASSWORD, where a password
-// alone is a token; prefix is for example "DRAY_SRC". An empty variable counts as unset and
-// ok=false says that none is set. Errors are Invalid and name the variable.
+// FromEnv reads a login from environment variables: PREFIX_CREDS ("USER:PASS"), or PREFIX_USERNAME and
+// PREFIX_PASSWORD. A password without a user is a token. prefix is "DRAY_SRC", for example. An empty variable
+// counts as not set; ok is false if none is set. The error is [fault.Invalid] and names the variable.
 func FromEnv(getenv func(string) string, prefix string) (l Login, ok bool, err error) {
 	creds, user, password := prefix+"_CREDS", prefix+"_USERNAME", prefix+"_PASSWORD"
 	c, u, p := getenv(creds), getenv(user), getenv(password)
@@ -107,7 +109,8 @@ func FromEnv(getenv func(string) string, prefix string) (l Login, ok bool, err e
 	return l, true, nil
 }
 
-// unwrapToken takes accessToken out of the JSON that the az command prints; any other text is returned as it is.
+// unwrapToken returns the accessToken in the JSON that the az command prints. It returns any other text without
+// the spaces around it.
 func unwrapToken(s string) (string, error) {
 	if !strings.HasPrefix(strings.TrimSpace(s), "{") {
 		return strings.TrimSpace(s), nil
@@ -115,14 +118,15 @@ func unwrapToken(s string) (string, error) {
 	var doc struct {
 		AccessToken string `json:"accessToken"`
 	}
-	// The decoder's own error would quote the text: it is not passed on.
+	// The error of the decoder would quote the text, so it is not returned.
 	if json.Unmarshal([]byte(s), &doc) != nil || len(strings.Split(doc.AccessToken, ".")) != 3 {
-		return "", badLogin(errNoAccess, "give the output of `az account get-access-token` whole, or the token alone")
+		return "", badLogin(errNoAccess, "pass the complete output of `az account get-access-token`, or only the token")
 	}
 	return doc.AccessToken, nil
 }
 
-// tokenScheme reads the claims of a JWT (RFC 7519 §3); ok=false when s is none, or none that a registry takes.
+// tokenScheme returns the Scheme for the claims of a JWT (RFC 7519 §3). It returns false if s is not a JWT, or not
+// one that a registry accepts.
 func tokenScheme(s string) (Scheme, bool) {
 	parts := strings.Split(s, ".")
 	if len(parts) != 3 || parts[0] == "" || strings.ContainsAny(s, " \t\r\n") {
@@ -145,20 +149,21 @@ func tokenScheme(s string) (Scheme, bool) {
 	case claims.Grant == "refresh_token":
 		return Refresh, true
 	case len(claims.Access) > 0 && claims.Access[0] == '[':
-		return Bearer, true // distribution's token specification; also what ACR issues
+		return Bearer, true // as in distribution's token specification; ACR issues such tokens too
 	case err == nil && entraIssuers[strings.ToLower(issuer.Host)]:
 		return Exchange, true
 	}
 	return "", false
 }
 
-// decodeSegment reads base64url (RFC 7515 §2); padding and the plain alphabet are let pass, as some issuers write them.
+// decodeSegment decodes base64url (RFC 7515 §2). It accepts padding and the standard alphabet, because some issuers
+// use them.
 func decodeSegment(s string) ([]byte, error) {
 	s = strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(s, "="))
 	return base64.RawURLEncoding.DecodeString(s)
 }
 
-// badLogin names not even the user: a token in the wrong place would stand there.
+// badLogin returns an error that does not name the user, because someone may have typed the token there.
 func badLogin(cause error, hint string) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "read login", Hint: hint, Err: cause}
 }

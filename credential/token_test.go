@@ -36,7 +36,7 @@ func TestATokenWithoutUserIsKnownByItsClaims(t *testing.T) {
 		}
 		got, err := FromPassword("robot", jwt(tt.claims))
 		if got.Scheme != Basic || got.User != "robot" || err != nil {
-			t.Errorf("a user turned to %v %v", got, err)
+			t.Errorf("with a user the login became %v %v", got, err)
 		}
 	}
 	for _, printed := range []string{
@@ -72,10 +72,10 @@ func TestAPasswordWithoutUserThatIsNoTokenIsRefused(t *testing.T) {
 		{"", jwt(`{"iss":7}`), "password without user is not a token"},
 		{"", jwt(`{"iss":"https://accounts.example"}`), "password without user is not a token"},
 		{"", `{"token":"x"}`, "no accessToken in the JSON given as password"},
-		{"", "\n", "neither user nor password"},
+		{"", "\n", "no user and no password"},
 		{"u", "\r\n", "user without password"},
-		{"u:v", "p", "a user name has no colon"},
-		{"u", "p\nq", "password has a line break in it"},
+		{"u:v", "p", "a user name cannot contain a colon"},
+		{"u", "p\nq", "the password contains a line break"},
 	} {
 		_, err := FromPassword(tt.user, tt.password)
 		if !fault.Is(err, fault.Invalid) || err.Error() != "read login: invalid: "+tt.cause || fault.HintOf(err) == "" {
@@ -109,7 +109,7 @@ func FuzzFromPassword(f *testing.F) {
 			t.Fatalf("%q became %v", password, l)
 		}
 		if again, err := FromPassword(l.User, secret); again != l || err != nil {
-			t.Fatal("not stable:", again, err)
+			t.Fatal("parsing the password again gives another login:", again, err)
 		}
 	})
 }

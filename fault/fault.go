@@ -7,49 +7,119 @@ import (
 	"time"
 )
 
-// Kind says what a caller can do about an error.
+// Kind says what a caller can do about an error. [KindOf] returns "" for a nil error.
+//
+// Correct the request or the configuration:
+//   - [Invalid]: the request is wrong.
+//   - [Refused]: a rule of dray forbids it.
+//   - [TooLarge]: a limit is exceeded.
+//
+// Check the name or the login:
+//   - [NotFound]: the name does not exist, or this login may not see it.
+//   - [Denied]: the login is missing, wrong or has too few rights.
+//
+// Look at the target, or plan again:
+//   - [Conflict]: the target name holds other content, is locked or is immutable.
+//   - [Moved]: a name has changed since the plan was made.
+//   - [Full]: the target has no space or no quota left.
+//
+// Try again later:
+//   - [Throttled]: the registry asks for a longer wait than Limits.MaxWait allows.
+//   - [Unavailable]: the network failed, or the registry answered with a 5xx status.
+//
+// Find out what happened:
+//   - [Corrupt]: bytes do not match their digest or size.
+//   - [Canceled]: the caller canceled the operation.
+//   - [Internal]: dray has a defect.
 type Kind string
 
 const (
-	Invalid     Kind = "invalid"     // the request itself is wrong; repeating it can not help
-	NotFound    Kind = "not_found"   // the named thing is not there, or this login may not see it
-	Denied      Kind = "denied"      // credentials are absent, wrong or not sufficient
-	Conflict    Kind = "conflict"    // the target holds something else, or is locked or immutable
-	Moved       Kind = "moved"       // a name points elsewhere than when the plan was made
-	Refused     Kind = "refused"     // our own rules forbid it: an origin, an address, malformed content
-	TooLarge    Kind = "too_large"   // a named limit was passed
-	Full        Kind = "full"        // the target has no room or no quota left
-	Throttled   Kind = "throttled"   // the registry asks to wait longer than allowed; see RetryAfter
-	Unavailable Kind = "unavailable" // network trouble or 5xx; repeating later may help
-	Corrupt     Kind = "corrupt"     // bytes do not match their digest or size
-	Canceled    Kind = "canceled"    // the caller gave up
-	Internal    Kind = "internal"    // a defect of dray
+	// Invalid means that the request itself is wrong. Repeating it cannot help.
+	Invalid Kind = "invalid"
+
+	// NotFound means that the named thing does not exist, or that this login may not see it.
+	NotFound Kind = "not_found"
+
+	// Denied means that credentials are missing, wrong or not sufficient.
+	Denied Kind = "denied"
+
+	// Conflict means that the target holds other content, or is locked or immutable.
+	Conflict Kind = "conflict"
+
+	// Moved means that a name points to other content than when the plan was made.
+	Moved Kind = "moved"
+
+	// Refused means that a rule of dray forbids the operation: an origin, an address or malformed
+	// content.
+	Refused Kind = "refused"
+
+	// TooLarge means that a limit is exceeded. The error names the limit.
+	TooLarge Kind = "too_large"
+
+	// Full means that the target has no space or no quota left.
+	Full Kind = "full"
+
+	// Throttled means that the registry asks for a longer wait than is allowed; see
+	// [Fault.RetryAfter].
+	Throttled Kind = "throttled"
+
+	// Unavailable means network trouble or a 5xx status. Repeating the request later may help.
+	Unavailable Kind = "unavailable"
+
+	// Corrupt means that bytes do not match their digest or size.
+	Corrupt Kind = "corrupt"
+
+	// Canceled means that the caller gave up.
+	Canceled Kind = "canceled"
+
+	// Internal means that dray has a defect.
+	Internal Kind = "internal"
 )
 
-// words is how a Kind reads inside a sentence.
+// words returns k as it reads inside a sentence: "not found".
 func (k Kind) words() string { return strings.ReplaceAll(string(k), "_", " ") }
 
-// Side says which end of a copy failed. The zero value means neither.
+// Side says at which end of a copy an error happened: at the [Source] or at the [Target].
+// The zero value "" means that the error belongs to neither end.
 type Side string
 
 const (
+	// Source is the registry or layout that is read.
 	Source Side = "source"
+
+	// Target is the registry or layout that is written.
 	Target Side = "target"
 )
 
-// Fault is an error with the facts a reader needs to act on it.
+// Fault is an error with the facts that a caller needs to act on it. The zero values of Side, Op,
+// Name, Hint, RetryAfter and Err mean that the fact is not known or does not apply.
 type Fault struct {
-	Kind       Kind
-	Side       Side          // "" when the error has no side
-	Op         string        // verb phrase: "resolve", "put manifest"
-	Name       string        // what it was done to: "docker.io/library/nginx:1.25"
-	Hint       string        // next step for a person, one clause without a full stop; "" for none
-	RetryAfter time.Duration // 0 when the registry named no delay
-	Err        error         // cause; may be nil
+	// Kind says what the caller can do about the error.
+	Kind Kind
+
+	// Side is the end of the copy at which the error happened.
+	Side Side
+
+	// Op is what dray was doing, as a verb phrase: "resolve", "put manifest".
+	Op string
+
+	// Name is what Op was done to: "docker.io/library/nginx:1.25".
+	Name string
+
+	// Hint is the next step for a person: one clause without a full stop.
+	Hint string
+
+	// RetryAfter is the delay that the registry asked for; 0 if it named none.
+	RetryAfter time.Duration
+
+	// Err is the cause.
+	Err error
 }
 
-// Error reads "side: op name: kind: cause". A cause that is a Fault of the same
-// Kind says the kind itself, and a Side is said once.
+// Error returns "side: op name: kind: cause" and leaves out what is not set.
+//
+// If the cause contains a Fault of the same Kind, the text of that cause already names the kind, so
+// Error does not repeat it. It names a Side once only.
 func (f *Fault) Error() string {
 	parts := make([]string, 0, 4)
 	if f.Side != "" {
@@ -70,11 +140,11 @@ func (f *Fault) Error() string {
 	return strings.Join(parts, ": ")
 }
 
-// Unwrap returns the cause.
+// Unwrap returns f.Err, for [errors.Is] and [errors.As].
 func (f *Fault) Unwrap() error { return f.Err }
 
-// KindOf returns the Kind of the first Fault in err's tree. Without one it is Canceled for
-// an ended context, "" for nil, and else Internal.
+// KindOf returns the Kind of the first Fault in err's tree. If there is no Fault, it returns
+// [Canceled] for [context.Canceled], and [Internal] for any other error. It returns "" if err is nil.
 func KindOf(err error) Kind {
 	if err == nil {
 		return ""
@@ -89,10 +159,10 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
-// Is reports whether err is of kind k.
+// Is reports whether err is not nil and [KindOf] returns k for it.
 func Is(err error, k Kind) bool { return err != nil && KindOf(err) == k }
 
-// HintOf returns the outermost hint in err's tree, or "".
+// HintOf returns the outermost hint in err's tree, or "" if there is none.
 func HintOf(err error) string {
 	for err != nil {
 		var f *Fault
@@ -107,7 +177,8 @@ func HintOf(err error) string {
 	return ""
 }
 
-// On says at which side err happened. An error that knows its side, or is nil, comes back as it was.
+// On returns a copy of the first Fault in err's tree with its Side set to side. It returns err
+// unchanged if err is nil, holds no Fault, or already has a Side.
 func On(side Side, err error) error {
 	var f *Fault
 	if !errors.As(err, &f) || f.Side != "" {

@@ -27,22 +27,22 @@ func TestErrorReadsSideVerbNameKindCause(t *testing.T) {
 }
 
 func TestKindAndHintAreFoundThroughWrapping(t *testing.T) {
-	in := &Fault{Kind: Conflict, Hint: "--force replaces it"}
+	in := &Fault{Kind: Conflict, Hint: "use --force to replace it"}
 	err := fmt.Errorf("step 3: %w", &Fault{Kind: Conflict, Op: "tag", Err: in})
-	if KindOf(err) != Conflict || HintOf(err) != "--force replaces it" {
+	if KindOf(err) != Conflict || HintOf(err) != "use --force to replace it" {
 		t.Errorf("kind %q, hint %q", KindOf(err), HintOf(err))
 	}
 	if KindOf(fmt.Errorf("list: %w", context.Canceled)) != Canceled {
-		t.Error("an ended context is Canceled")
+		t.Error("KindOf(context.Canceled) is not Canceled")
 	}
 	if KindOf(errors.New("x")) != Internal || KindOf(nil) != "" || HintOf(errors.New("x")) != "" {
-		t.Error("an error without a Fault is Internal and has no hint; nil has no kind")
+		t.Error("an error without a Fault must be Internal and have no hint, and nil must have no kind")
 	}
 }
 
 func TestOnLeavesForeignErrorsAlone(t *testing.T) {
 	plain := errors.New("x")
 	if On(Source, plain) != plain || On(Source, nil) != nil {
-		t.Error("On changed an error that is no Fault")
+		t.Error("On changed an error that is not a Fault")
 	}
 }

@@ -11,33 +11,35 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// MaxDocument is the largest manifest or index that dray reads: 4 MiB
+// MaxDocument is the size in bytes of the largest manifest or index that dray reads: 4 MiB
 // (distribution-spec v1.1.1 §Pushing Manifests).
 const MaxDocument = 4 << 20
 
-// Document is a manifest or an index together with the exact bytes it came from.
+// Document is a manifest or an index together with the exact bytes that it was read from.
 type Document struct {
 	Descriptor              // media type, digest and size of Raw
-	Raw        []byte       // forwarded as it is, never marshalled again
-	Documents  []Descriptor // children that are manifests or indexes, each digest once, in order
-	Config     *Descriptor  // also the first of Blobs; nil for an index
-	Blobs      []Descriptor // config, then layers, each digest once, in order
-	Foreign    []Descriptor // layers that stay where their publisher keeps them
-	Subject    *Descriptor  // what this document refers to; it need not exist
+	Raw        []byte       // the bytes; they are forwarded unchanged, never marshaled again
+	Documents  []Descriptor // children that are manifests or indexes, in order, each digest once
+	Config     *Descriptor  // nil for an index; otherwise also the first of Blobs
+	Blobs      []Descriptor // the config, then the layers, in order, each digest once
+	Foreign    []Descriptor // layers that are not copied, because their publisher keeps them
+	Subject    *Descriptor  // the manifest that this document refers to; it need not exist
 }
 
-// IsIndex reports whether the document lists other documents rather than layers.
+// IsIndex reports whether d is an index: it lists other documents and not layers.
 func (d Document) IsIndex() bool {
 	return d.MediaType == TypeIndex || d.MediaType == TypeDockerList || len(d.Documents) > 0
 }
 
-// Parse checks raw against want and reads its children.
+// Parse checks raw against want and reads the descriptors in it.
 //
-// What is empty in want is not checked: a zero Size or Digest is computed, an
-// empty or generic MediaType ("text/plain", "application/json",
-// "application/octet-stream") is taken from the document or, where it names
-// none, told from its fields. Bytes that do not match want are Corrupt; a
-// document that could be read in two ways is Refused (CVE-2021-41190).
+// A field of want that is empty is not checked. Parse computes a missing Size or Digest. If MediaType
+// is empty or generic ("text/plain", "application/json", "application/octet-stream"), Parse takes it
+// from the document, or infers it from the document's fields if the document does not name it.
+//
+// The error is [fault.Corrupt] for bytes that do not match want, [fault.TooLarge] for more than
+// [MaxDocument] bytes, and [fault.Refused] for a digest of an unknown algorithm and for a document
+// that is malformed or that could be read in two ways (CVE-2021-41190).
 func Parse(want Descriptor, raw []byte) (Document, error) {
 	doc := Document{Raw: raw, Descriptor: Descriptor{Size: int64(len(raw)), Digest: want.Digest}}
 	if want.Digest == "" {
@@ -77,7 +79,7 @@ func checkBytes(want Descriptor, dgst Digest, raw []byte) error {
 		return err
 	}
 	if want.Size != 0 && want.Size != int64(len(raw)) {
-		return &fault.Fault{Kind: fault.Corrupt, Op: "verify", Name: string(dgst), Err: fmt.Errorf("%d bytes, its descriptor says %d", len(raw), want.Size)}
+		return &fault.Fault{Kind: fault.Corrupt, Op: "verify", Name: string(dgst), Err: fmt.Errorf("it has %d bytes, but its descriptor says %d", len(raw), want.Size)}
 	}
 	return nil
 }
@@ -87,12 +89,13 @@ var (
 	descriptorKeys = []string{"mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"}
 )
 
-// mediaType settles what the document is from what was announced and what it says itself.
+// mediaType decides the media type of a document from the announced media type, the document's own
+// mediaType field and its other fields.
 func mediaType(announced string, fields map[string]json.RawMessage) (string, error) {
 	own := ""
 	if raw, ok := fields["mediaType"]; ok {
 		if err := json.Unmarshal(raw, &own); err != nil {
-			return "", fmt.Errorf("mediaType is not text")
+			return "", fmt.Errorf("mediaType is not a string")
 		}
 	}
 	announced = baseType(announced)
@@ -104,7 +107,7 @@ func mediaType(announced string, fields map[string]json.RawMessage) (string, err
 	case own == "":
 		own = TypeManifest
 	case announced != "" && !strings.EqualFold(announced, own):
-		return "", fmt.Errorf("announced as %s, says of itself %s", announced, own)
+		return "", fmt.Errorf("it is announced as %s, but its own mediaType is %s", announced, own)
 	}
 	if strings.Contains(own, "docker.distribution.manifest.v1") || fields["fsLayers"] != nil {
 		return "", errSchema1
@@ -112,9 +115,9 @@ func mediaType(announced string, fields map[string]json.RawMessage) (string, err
 	return own, nil
 }
 
-var errSchema1 = fmt.Errorf("an image of Docker's schema 1 of 2014, which registries no longer take; pull and push it with a current tool at the source first")
+var errSchema1 = fmt.Errorf("its format is Docker's schema 1 of 2014, which registries no longer accept; pull it and push it again at the source with a current tool first")
 
-// baseType drops parameters and the types that say nothing.
+// baseType returns the media type in s without its parameters, and "" for a generic type.
 func baseType(s string) string {
 	t, _, err := mime.ParseMediaType(s)
 	if err != nil {
@@ -174,19 +177,19 @@ func (d *Document) readChildren(fields map[string]json.RawMessage) error {
 	return err
 }
 
-// checkShape refuses a document that one reader would take for a manifest and another for an index.
+// checkShape refuses a document that one program would read as a manifest and another as an index.
 func (d *Document) checkShape(fields map[string]json.RawMessage) error {
 	isManifest := fields["config"] != nil || fields["layers"] != nil
 	isIndex := fields["manifests"] != nil
 	switch {
 	case isManifest && isIndex:
-		return refused(d.Digest, "manifest and index at once: it has layers and manifests")
+		return refused(d.Digest, "it is both a manifest and an index: it has layers and manifests")
 	case isIndex && (d.MediaType == TypeManifest || d.MediaType == TypeDockerManifest):
-		return refused(d.Digest, "says it is a manifest (%s) and lists manifests", d.MediaType)
+		return refused(d.Digest, "its mediaType is that of a manifest (%s), but it lists manifests", d.MediaType)
 	case isManifest && (d.MediaType == TypeIndex || d.MediaType == TypeDockerList):
-		return refused(d.Digest, "says it is an index (%s) and has layers", d.MediaType)
+		return refused(d.Digest, "its mediaType is that of an index (%s), but it has layers", d.MediaType)
 	case d.Config == nil && (d.MediaType == TypeManifest || d.MediaType == TypeDockerManifest):
-		return refused(d.Digest, "a manifest without a config")
+		return refused(d.Digest, "it is a manifest without a config")
 	}
 	return nil
 }
@@ -209,7 +212,7 @@ func descriptors(key string, raw json.RawMessage) ([]Descriptor, error) {
 	return out, nil
 }
 
-// maxSize is the largest size that every JSON reader reads alike: 2⁵³-1 bytes.
+// maxSize is the largest integer that all JSON readers read as the same number: 2⁵³-1 bytes.
 const maxSize = 1<<53 - 1
 
 func descriptor(raw json.RawMessage) (Descriptor, error) {
@@ -228,17 +231,17 @@ func descriptor(raw json.RawMessage) (Descriptor, error) {
 		return Descriptor{}, fmt.Errorf("%s has no size", d.Digest)
 	}
 	if d.Size < 0 || d.Size > maxSize {
-		return Descriptor{}, fmt.Errorf("%s has the size %d", d.Digest, d.Size)
+		return Descriptor{}, fmt.Errorf("%s has the invalid size %d", d.Digest, d.Size)
 	}
 	if d.Data != nil {
 		if int64(len(d.Data)) != d.Size || d.Digest.Algorithm().FromBytes(d.Data) != d.Digest {
-			return Descriptor{}, fmt.Errorf("%s carries data of another digest", d.Digest)
+			return Descriptor{}, fmt.Errorf("%s contains data with another digest", d.Digest)
 		}
 	}
 	return d, nil
 }
 
-// unique drops repeats of a digest. The same digest with two sizes is an error.
+// unique removes repetitions of a digest. The same digest with two sizes is an error.
 func unique(list []Descriptor) ([]Descriptor, error) {
 	sizes := make(map[Digest]int64, len(list))
 	var err error

@@ -139,7 +139,7 @@ func TestPlatformsReadAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
-// What Parse accepts it forwards unchanged, and every child has a digest that is safe in a path.
+// If Parse accepts a document, its bytes are unchanged and the digest of every child is safe in a path.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":2,"mediaType":"` + TypeManifest + `",` + config + `,"layers":[` + layerB + `]}`))
 	f.Add([]byte(`{"manifests":[` + layerB + `],"subject":null,"annotations":{"a":"b"}}`))
@@ -153,7 +153,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if !bytes.Equal(doc.Raw, raw) || !json.Valid(raw) {
-			t.Fatal("accepted, and not as it came")
+			t.Fatal("the document was accepted, but Raw differs from the input or is not JSON")
 		}
 		for _, d := range append(append(doc.Blobs, doc.Documents...), doc.Foreign...) {
 			if strings.ContainsAny(string(d.Digest), "/.\\ ") || d.Size < 0 {
@@ -161,7 +161,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		if again, err := Parse(doc.Descriptor, raw); err != nil || again.MediaType != doc.MediaType {
-			t.Fatalf("does not read back: %v", err)
+			t.Fatalf("Parse does not read the accepted document again: %v", err)
 		}
 	})
 }

@@ -2,14 +2,14 @@ package oci
 
 import "time"
 
-// Listed is a tag as a repository's own listing tells of it.
+// Listed is one tag of a repository, with what the registry's listing says about it.
 type Listed struct {
 	Tag string
 
-	// Descriptor is what the tag points to. Its Digest is "" where the listing
-	// does not tell; MediaType and Size are zero where it is not certain of them.
+	// Descriptor is what the tag points to. Its Digest is "" if the listing does not contain
+	// digests. Its MediaType and Size are zero if the listing does not state them reliably.
 	Descriptor Descriptor
 
-	Updated time.Time // when the tag was set last; zero where that is not told
-	Created time.Time // when the tag was set first; zero where that is not told
+	Updated time.Time // when the tag was last set; zero if the listing does not say
+	Created time.Time // when the tag was first set; zero if the listing does not say
 }

@@ -5,12 +5,13 @@ import (
 	"strings"
 )
 
-// Locks say what a registry lets nobody do with a tag, as Azure's do. The zero Locks lock nothing.
+// Locks says what a registry forbids to do with a tag: delete it, overwrite it, list it or read it.
+// Azure Container Registry has such locks. The zero Locks forbids nothing.
 type Locks struct {
 	Delete, Write, List, Read bool
 }
 
-// fields are the words of l and where they are kept.
+// fields pairs the word for each lock with the field of l that holds it.
 func (l *Locks) fields() []struct {
 	word string
 	on   *bool
@@ -21,7 +22,8 @@ func (l *Locks) fields() []struct {
 	}{{"delete", &l.Delete}, {"write", &l.Write}, {"list", &l.List}, {"read", &l.Read}}
 }
 
-// String is "delete,write"; "" locks nothing.
+// String returns the locks as words separated by commas: "delete,write". It returns "" if nothing is
+// locked.
 func (l Locks) String() string {
 	var words []string
 	for _, f := range l.fields() {
@@ -32,10 +34,10 @@ func (l Locks) String() string {
 	return strings.Join(words, ",")
 }
 
-// MarshalText is String.
+// MarshalText returns [Locks.String].
 func (l Locks) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// UnmarshalText reads what String wrote.
+// UnmarshalText reads the form that [Locks.String] returns. It sets all locks of l.
 func (l *Locks) UnmarshalText(b []byte) error {
 	*l = Locks{}
 	if len(b) == 0 {
@@ -49,12 +51,12 @@ next:
 				continue next
 			}
 		}
-		return fmt.Errorf("%.20q is no lock: delete, write, list and read are", word)
+		return fmt.Errorf("%.20q is not a lock; use delete, write, list or read", word)
 	}
 	return nil
 }
 
-// Beyond returns the locks of l that there lacks.
+// Beyond returns the locks that l has and there does not have.
 func (l Locks) Beyond(there Locks) Locks {
 	return Locks{Delete: l.Delete && !there.Delete, Write: l.Write && !there.Write, List: l.List && !there.List, Read: l.Read && !there.Read}
 }

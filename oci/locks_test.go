@@ -10,11 +10,11 @@ func TestLocksReadAsTheyAreWritten(t *testing.T) {
 			t.Errorf("%q: %+v %v", want, got, err)
 		}
 		if want.Beyond(want) != (Locks{}) || want.Beyond(Locks{}) != want {
-			t.Errorf("%q goes beyond itself, or not beyond nothing", want)
+			t.Errorf("%q: Beyond(itself) is not empty, or Beyond(nothing) is not all of it", want)
 		}
 	}
 	var l Locks
 	if err := l.UnmarshalText([]byte("delete,all")); err == nil {
-		t.Error("a word that is no lock was read")
+		t.Error(`"all" was accepted as a lock`)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"io"
 	"maps"
 
-	// The algorithms of image-spec v1.1.1 §Digests register themselves.
+	// These register the digest algorithms of image-spec v1.1.1 §Digests.
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 
@@ -13,58 +13,76 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Descriptor names content by digest, size in bytes and media type.
+// Descriptor identifies content by its digest, its size in bytes and its media type.
 type Descriptor = v1.Descriptor
 
 // Digest is an algorithm and a lower-case hex sum: "sha256:9f86d0…".
 type Digest = digest.Digest
 
-// Platform is what an image runs on.
+// Platform is the operating system and the architecture that an image is for.
 type Platform = v1.Platform
 
-// Media types of documents. Anything else that parses as one of them is copied just the same.
+// Media types of manifests and indexes. dray also copies a document of any other media type, if its
+// content has the form of a manifest or an index.
 const (
-	TypeManifest       = v1.MediaTypeImageManifest
-	TypeIndex          = v1.MediaTypeImageIndex
+	// TypeManifest is the media type of an OCI image manifest.
+	TypeManifest = v1.MediaTypeImageManifest
+
+	// TypeIndex is the media type of an OCI image index.
+	TypeIndex = v1.MediaTypeImageIndex
+
+	// TypeDockerManifest is the media type of Docker's image manifest v2 schema 2.
 	TypeDockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
-	TypeDockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
-	TypeArtifact       = "application/vnd.oci.artifact.manifest.v1+json" // left out of image-spec before 1.1.0, still found
+
+	// TypeDockerList is the media type of Docker's manifest list, which is an index.
+	TypeDockerList = "application/vnd.docker.distribution.manifest.list.v2+json"
+
+	// TypeArtifact is the media type of the OCI artifact manifest. It was removed from image-spec
+	// before 1.1.0, but registries still hold such manifests.
+	TypeArtifact = "application/vnd.oci.artifact.manifest.v1+json"
 )
 
-// Accept lists what a registry is asked for. Some answer 404 or convert when a type is missing from it.
+// Accept lists the media types for the Accept header of requests for manifests. If a media type is missing from
+// it, some registries answer 404 or convert the manifest.
 var Accept = []string{TypeIndex, TypeManifest, TypeDockerList, TypeDockerManifest, TypeArtifact, "*/*;q=0.1"}
 
 // Sum returns the sha256 digest of b.
 func Sum(b []byte) Digest { return digest.FromBytes(b) }
 
-// Opener opens content at a byte offset. It may be called again, at another
-// offset, when the first reader broke or the target wants to go on elsewhere.
+// Opener opens content at the byte offset at. It may be called again with another offset, if the
+// first reader failed or the target has to continue at another byte.
 type Opener = func(ctx context.Context, at int64) (io.ReadCloser, error)
 
-// Way says how a blob came to be at a target.
+// Way says how a blob came to be at a target: it was [Present], it was [Mounted], or its bytes were
+// [Sent].
 type Way string
 
 const (
-	Present Way = "present" // it was there already
-	Mounted Way = "mounted" // the registry linked it from another repository
-	Sent    Way = "sent"    // bytes were sent
+	// Present means that the target already had the blob.
+	Present Way = "present"
+
+	// Mounted means that the registry linked the blob from another repository.
+	Mounted Way = "mounted"
+
+	// Sent means that the bytes of the blob were sent.
+	Sent Way = "sent"
 )
 
 // Arrival is the outcome of putting one blob.
 type Arrival struct {
 	Way  Way
-	From string // the repository path it was mounted from
-	Sent int64  // bytes sent over all attempts; more than the blob's size when some went twice
+	From string // for Mounted: the path of the repository that it was mounted from
+	Sent int64  // bytes sent in all attempts; more than the blob's size if some were sent twice
 }
 
-// Accepted is a registry's answer to a document.
+// Accepted is the answer of a registry to a manifest or an index that was put.
 type Accepted struct {
 	Tags    []string         // the tags that are known to be set
-	Failed  map[string]error // the tags that are not, and why; nil when all are
-	Subject Digest           // the subject that the registry says it indexed; "" when it said nothing
+	Failed  map[string]error // the tags that are not set, and why; nil if all are set
+	Subject Digest           // the subject that the registry says it indexed; "" if it said nothing
 }
 
-// And adds what a later answer to the same document says.
+// And returns a together with a later answer to the same document.
 func (a Accepted) And(later Accepted) Accepted {
 	a.Tags = append(a.Tags, later.Tags...)
 	if a.Failed == nil {
@@ -78,8 +96,8 @@ func (a Accepted) And(later Accepted) Accepted {
 	return a
 }
 
-// IsForeign reports whether mediaType is a layer that its publisher does not
-// want pushed (image-spec v1.1.1 §Non-Distributable Layers, Docker's foreign layers).
+// IsForeign reports whether mediaType is that of a layer that its publisher does not want to be pushed
+// elsewhere: see image-spec v1.1.1 §Non-Distributable Layers, and Docker's foreign layers.
 func IsForeign(mediaType string) bool {
 	switch mediaType {
 	case "application/vnd.docker.image.rootfs.foreign.diff.tar",
@@ -92,8 +110,8 @@ func IsForeign(mediaType string) bool {
 	return false
 }
 
-// isBlob reports whether an entry of an index is a blob all the same: BuildKit's
-// registry cache lists its layers and its configuration as if they were manifests.
+// isBlob reports whether an entry of an index with this media type is a blob and not a manifest.
+// BuildKit's registry cache lists its layers and its configuration in an index.
 func isBlob(mediaType string) bool {
 	switch mediaType {
 	case v1.MediaTypeImageLayer, v1.MediaTypeImageLayerGzip, v1.MediaTypeImageLayerZstd,
@@ -104,7 +122,8 @@ func isBlob(mediaType string) bool {
 	return false
 }
 
-// PlatformString writes a platform as people do: "linux/arm64/v8", "windows/amd64:10.0.17763.1".
+// PlatformString returns p as people write it: "linux/arm64/v8", "windows/amd64:10.0.17763.1". It
+// returns "" if p is nil or names no platform.
 func PlatformString(p *Platform) string {
 	if p == nil || p.OS == "" && p.Architecture == "" {
 		return ""

@@ -1,26 +1,31 @@
 package oci
 
-// Proof says how much of what is known of a target's blobs is believed.
+// Proof says how dray makes sure that a target has a blob:
+//
+//   - [Claimed]: it believes the target and its own records.
+//   - [Sized]: it asks the target for each blob and compares the size.
+//   - [Hashed]: it also reads each blob back and compares the digest.
 type Proof string
 
 const (
-	// Claimed believes what the target said or was seen to hold, and mounts unasked.
+	// Claimed believes what the target said, and what dray saw there earlier. It mounts blobs without
+	// asking for them first.
 	Claimed Proof = ""
 
-	// Sized asks the target itself for each blob, before it is left out and after it was
-	// brought: presence and size. Nothing that was seen, mounted or sent counts.
+	// Sized asks the target for each blob, whether it is there and which size it has: before a blob
+	// is skipped, and after it was copied. What dray saw, mounted or sent earlier does not count.
 	Sized Proof = "sized"
 
-	// Hashed is Sized, and reads each blob back: one whose bytes differ from its digest is
-	// sent again, and read again.
+	// Hashed does what Sized does, and also reads each blob back. A blob whose bytes do not match its
+	// digest is sent again, and read again.
 	Hashed Proof = "hashed"
 )
 
-// Blobs counts what became of the blobs that a repository needed.
+// Blobs counts what happened to the blobs that a repository needed.
 type Blobs struct {
-	Sent    int   `json:"sent"`             // blobs whose bytes went over the network
-	Mounted int   `json:"mounted"`          // blobs that the registry linked
-	Present int   `json:"present"`          // blobs that were there
-	Bytes   int64 `json:"bytes"`            // size in bytes of the blobs sent
-	Proven  int   `json:"proven,omitempty"` // blobs that the target was asked for, and has: see Proof
+	Sent    int   `json:"sent"`             // blobs whose bytes were sent over the network
+	Mounted int   `json:"mounted"`          // blobs that the registry linked from another repository
+	Present int   `json:"present"`          // blobs that the target already had
+	Bytes   int64 `json:"bytes"`            // total size in bytes of the blobs sent
+	Proven  int   `json:"proven,omitempty"` // blobs that the target has, as it said when asked; see Proof
 }

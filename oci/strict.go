@@ -10,13 +10,12 @@ import (
 	"strings"
 )
 
-// maxDepth is how deep arrays and objects of a document may nest.
+// maxDepth is how deeply arrays and objects of a document may be nested.
 const maxDepth = 64
 
-// object reads one JSON object, each key exactly as written. It refuses what two
-// readers could understand differently: a key that comes twice, a key that
-// differs from a known one only in case (Go's decoder would accept it), text
-// after the object, nesting without end.
+// object reads one JSON object with its keys exactly as written. It refuses what two programs could
+// read differently: a key that occurs twice, a key that differs from a known one only in case (Go's
+// decoder would accept it), text after the object, and deep nesting.
 func object(raw []byte, known []string) (map[string]json.RawMessage, error) {
 	if err := checkDepth(raw); err != nil {
 		return nil, err
@@ -31,9 +30,9 @@ func object(raw []byte, known []string) (map[string]json.RawMessage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("not JSON: %w", err)
 		}
-		key := tok.(string) // inside an object, a token before a value is its key
+		key := tok.(string) // inside an object, the token before a value is always its key
 		if _, twice := fields[key]; twice {
-			return nil, fmt.Errorf("the key %q comes twice", key)
+			return nil, fmt.Errorf("the key %q occurs twice", key)
 		}
 		if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, key) }); i >= 0 && known[i] != key {
 			return nil, fmt.Errorf("the key %q could be read as %q", key, known[i])
@@ -48,7 +47,7 @@ func object(raw []byte, known []string) (map[string]json.RawMessage, error) {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("there is text after the document")
+		return nil, errors.New("there is text after the JSON object")
 	}
 	return fields, nil
 }

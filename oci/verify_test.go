@@ -42,7 +42,7 @@ func TestVerifierTakesNothingOfAnEmptyBlob(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := v.Write([]byte("x")); !fault.Is(err, fault.Corrupt) {
-		t.Error("took a byte of nothing")
+		t.Error("Write accepted a byte for an empty blob")
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Check refuses a template with a placeholder other than {tag}, {digest} (64 hex digits),
-// {digest12} (the first 12 of them) and {date}, one that makes no tag, and one that makes of
-// a tag that tag itself. The error is Invalid.
+// Check checks the template. The placeholders are {tag}, {digest} (64 hex digits), {digest12} (the first 12
+// of them) and {date}. The error is [fault.Invalid]: there is another placeholder, the result is not a
+// tag, or the backup of a tag would be that tag itself.
 func (b Backup) Check() error {
 	if b == (Backup{}) {
 		return nil
@@ -23,19 +23,19 @@ func (b Backup) Check() error {
 	}
 	for _, p := range placeholder().FindAllString(b.Template, -1) {
 		if !slices.Contains([]string{"{tag}", "{digest}", "{digest12}", "{date}"}, p) {
-			return bad("unknown placeholder "+p, "{tag}, {digest12}, {digest} and {date} are known")
+			return bad("unknown placeholder "+p, "use {tag}, {digest12}, {digest} or {date}")
 		}
 		if p == "{date}" && b.Date == "" {
-			return bad("no date is given for {date}", "")
+			return bad("{date} is used, but no date is given", "")
 		}
 	}
 	const sample = "v1"
 	name := b.fill(sample, oci.Sum(nil))
 	if err := ref.Tag(name); err != nil {
-		return bad(fmt.Sprintf("it makes %q of %s, which is not a tag", name, sample), "as in {tag}-before-{date}")
+		return bad(fmt.Sprintf("it makes %q of the tag %s, which is not a tag", name, sample), "write a template such as {tag}-before-{date}")
 	}
 	if name == sample {
-		return bad("a tag would be kept under its own name", "as in {tag}-before-{date}")
+		return bad("the backup of a tag would be that tag itself", "write a template such as {tag}-before-{date}")
 	}
 	return nil
 }
@@ -45,9 +45,9 @@ func (b Backup) fill(tag string, held oci.Digest) string {
 	return strings.NewReplacer("{tag}", tag, "{digest}", hex, "{digest12}", hex[:min(12, len(hex))], "{date}", b.Date).Replace(b.Template)
 }
 
-// Name gives each step that takes a tag from one digest to another the tag that is to keep
-// the old one, and returns the names to look at. Where the template makes no tag of one,
-// that step is Broken.
+// Name sets the Backup of each step that moves a tag from one digest to another. It returns the names of these
+// backups, for which the caller must find out what they point to: see [SeeBackups]. If the template makes a
+// text that is not a tag, the step becomes [Broken].
 func (b Backup) Name(steps []Step) []ref.Name {
 	if b.Template == "" {
 		return nil
@@ -72,12 +72,12 @@ func (b Backup) Name(steps []Step) []ref.Name {
 	return names
 }
 
-// Kept is the name that keeps what To held, if the step has a Backup.
+// Kept returns the name that keeps what To pointed to, if the step has a Backup.
 func (s Step) Kept() ref.Name { return s.To.Repo.Tagged(s.Backup) }
 
-// SeeBackups breaks each step, by a Conflict, whose backup would take a name from somebody:
-// one that holds something else, and one that another step sets or keeps something else
-// under. held is what the names that Name returned hold.
+// SeeBackups checks the backups of steps. held says what the names that [Backup.Name] returned point to. A
+// step becomes [Broken], with a [fault.Conflict], if the name of its backup points to other content, or if
+// another step sets that name or uses it for another backup.
 func SeeBackups(verb string, steps []Step, held Inventory) {
 	wants := map[ref.Name]oci.Digest{}
 	for _, s := range steps {
@@ -92,20 +92,20 @@ func SeeBackups(verb string, steps []Step, held Inventory) {
 		}
 		n := s.Kept()
 		taken := func(what string, d oci.Digest) {
-			s.fail(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: "take a template with {tag} and {digest12}",
-				Err: fmt.Errorf("its backup %s %s %s, and %s was to be kept there", n, what, d, s.Replaces)})
+			s.fail(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: "use a template with {tag} and {digest12}",
+				Err: fmt.Errorf("its backup %s %s %s, so it cannot keep %s", n, what, d, s.Replaces)})
 		}
 		if d := held[n].Digest; d != "" && d != s.Replaces {
-			taken("holds", d)
+			taken("points to", d)
 		} else if d, set := wants[n]; set && d != s.Replaces {
-			taken("is to hold", d)
+			taken("is to point to", d)
 		} else {
 			wants[n] = s.Replaces
 		}
 	}
 }
 
-// fail makes the step a Broken one.
+// fail makes the step Broken because of err.
 func (s *Step) fail(err error) {
 	s.Action, s.Backup, s.Problem = Broken, "", ProblemOf(err)
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Times are handed in. This package may name them and compare them, never ask for one.
+// Callers pass times to this package. It may compare and print them, but it must never read the clock.
 func TestThePackageNeverReadsTheClock(t *testing.T) {
 	values := []string{"Time", "Duration", "Month", "ParseDuration", "Parse", "RFC3339", "DateOnly", "UTC",
 		"Nanosecond", "Microsecond", "Millisecond", "Second", "Minute", "Hour"}

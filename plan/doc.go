@@ -1,22 +1,59 @@
-// Package plan decides what a transfer will do. It reads nothing and writes
-// nothing: Make is a function of two inventories and some rules, and its
-// result is a value that can be printed, saved, reviewed and applied later.
+// Package plan decides what a copy does. It is a pure package: it makes no requests, reads no files and
+// never asks for the time.
 //
-// Files, in the order of the walk:
+// The function [Make] compares two inventories, the names and digests at the source and at the target,
+// under some [Rules]. Its result is a list of [Step] values, each with an [Action]. A [Plan] is a value
+// that a program can print, save with [Plan.Write], review, read with [Read], and apply later with
+// package dray.
+//
+// Programs that use package dray need these parts of the package for their requests:
+//   - [Overwrite], [Hold] and [Backup]: what to do with names that exist, and after an error.
+//   - [Selection] and [Words]: which repositories and tags to copy.
+//   - [Mapping]: which repository becomes which.
+//   - [TagMap]: which tag becomes which.
+//   - [InUse]: which images run in a cluster.
+//   - [Reader] and [Writer]: plan files of any length.
+//
+// For example, this selects the two highest versions of each repository below team/ that were set in the
+// last 90 days, and renames team/app to mirror/app:
+//
+//	words := plan.Words{IncludeRepositories: []string{"team/*"}, NewerThan: "90d", Latest: 2, Order: "version"}
+//	selection, err := words.Selection(time.Now())
+//	if err != nil {
+//		return err
+//	}
+//	req := dray.TransferRequest{
+//		Sources:   []string{"dev.example"},
+//		Target:    "prod.example",
+//		Selection: selection,
+//		Mapping:   plan.Mapping{StripPrefix: "team", AddPrefix: "mirror"},
+//	}
+//
+// Equal inputs give equal results, byte for byte, in whatever order the inputs come.
+//
+// # Compatibility
+//
+// A plan file begins with the version of its format, which is 1. Read refuses any other version, and any
+// field that it does not know. The JSON form of steps and explanations is stable: a later version may
+// add a field, but a field keeps its name and its meaning.
+//
+// # Files
+//
+// In the order of the walk:
 //
 //	file.go       a plan as a file, whole or step by step
-//	backup.go     what is kept before it is overwritten
-//	merge.go      two listings, compared as they are read
-//	entry.go      what a batch or a copy asks for
-//	mapping.go    where each repository of a source goes
-//	tagmap.go     which tags go by which other name
-//	selection.go  which repositories and tags are meant
-//	inuse.go      which images run
-//	explain.go    how a selection came about
-//	version.go    ranges of versions
-//	letters.go    by the first letter
-//	pattern.go    globs and expressions
-//	python.go     expressions as Python reads them
-//	text.go       expressions when they are first used; long texts in errors
+//	backup.go     tags that keep what other tags held before they are overwritten
+//	merge.go      plan several sources for one target, name by name
+//	entry.go      parts of a batch request and a copy request
+//	mapping.go    which repository becomes which
+//	tagmap.go     which tag becomes which
+//	selection.go  which repositories and tags to copy
+//	inuse.go      which images run in a cluster
+//	explain.go    why a selection keeps or drops a name
+//	version.go    ranges of semantic versions
+//	letters.go    select by the first letter
+//	pattern.go    globs and regular expressions
+//	python.go     translate Python's regular expressions
+//	text.go       compile expressions at first use; shorten long texts in errors
 //	plan.go       Inventory, Rules, Plan, Step; Make
 package plan

@@ -5,30 +5,31 @@ import (
 	"strings"
 )
 
-// Explain says how a selection came about. Equal inputs, in any order, give equal explanations.
+// Explain says why a [Selection] keeps or drops each name. Equal inputs, in any order, give equal
+// explanations.
 type Explain struct {
-	Of       string    `json:"of"`       // "repositories", or the repository whose tags these are
-	Total    int       `json:"total"`    // names handed in, each counted once
-	Stages   []Stage   `json:"stages"`   // in their order; rules that were not given have none
-	Verdicts []Verdict `json:"verdicts"` // one for each name, in the order of names
-	Warnings []string  `json:"warnings,omitempty"`
+	Of       string    `json:"of"`                 // "repositories", or the repository whose tags these are
+	Total    int       `json:"total"`              // number of distinct names
+	Stages   []Stage   `json:"stages"`             // the rules that were given, in the order in which they apply
+	Verdicts []Verdict `json:"verdicts"`           // one for each name, in the order of names
+	Warnings []string  `json:"warnings,omitempty"` // for a person
 }
 
-// Stage is one rule of a selection and what it left.
+// Stage is one rule of a selection and the number of names that it kept.
 type Stage struct {
 	Name string `json:"name"` // "letters", "include", "latest"
 	Left int    `json:"left"`
 }
 
-// Verdict is the fate of one name.
+// Verdict says whether one name is kept, and why.
 type Verdict struct {
 	Name  string `json:"name"`
 	Kept  bool   `json:"kept"`
-	Stage string `json:"stage,omitempty"` // that dropped it, or kept it last; "" when no rule was given
-	Rule  string `json:"rule"`            // in words: `ignore "old/*"`
+	Stage string `json:"stage,omitempty"` // the one that dropped the name, or the last that kept it; "" without rules
+	Rule  string `json:"rule"`            // the reason in words: `ignore "old/*"`
 }
 
-// String writes one line for the stages, one for each name and one for each warning:
+// String returns one line for the stages, then one for each name and one for each warning:
 //
 //	app: 3 found, include 2, latest 1
 //	  keep  v2  latest 1 by version: place 1
@@ -58,27 +59,27 @@ func (e Explain) String() string {
 	return b.String()
 }
 
-// sieve passes items through stages and notes what each did.
+// sieve passes items through stages and records what each stage did.
 type sieve[T any] struct {
 	name func(T) string
-	left []T // in the order of names
+	left []T // the items that are still kept, in the order of names
 	Explain
-	at  []int // of each that is left in Verdicts
+	at  []int // for each item in left, its index in Verdicts
 	err error
 }
 
-// newSieve begins with items, which are in the order of their names, each once. It keeps the slice.
+// newSieve returns a sieve for items, which are distinct and in the order of their names. It uses the slice.
 func newSieve[T any](of string, items []T, name func(T) string) *sieve[T] {
 	s := &sieve[T]{name: name, left: items, at: make([]int, len(items)), Explain: Explain{Of: of, Total: len(items)}}
-	s.Stages, s.Verdicts = []Stage{}, make([]Verdict, len(items)) // [] in JSON, never null
+	s.Stages, s.Verdicts = []Stage{}, make([]Verdict, len(items)) // in JSON [] and never null
 	for i, item := range items {
 		s.at[i] = i
-		s.Verdicts[i] = Verdict{Name: name(item), Kept: true, Rule: "no rule is against it"}
+		s.Verdicts[i] = Verdict{Name: name(item), Kept: true, Rule: "no rule drops it"}
 	}
 	return s
 }
 
-// stage asks keep about each item that is left. After an error the stages that follow do nothing.
+// stage drops the items for which keep returns false. After an error all further stages do nothing.
 func (s *sieve[T]) stage(stage string, keep func(T) (kept bool, rule string, err error)) {
 	if s.err != nil {
 		return
@@ -101,7 +102,7 @@ func (s *sieve[T]) stage(stage string, keep func(T) (kept bool, rule string, err
 	s.Stages = append(s.Stages, Stage{stage, n})
 }
 
-// include leaves what a pattern selects; without patterns, everything.
+// include drops the items that no pattern selects. Without patterns it drops nothing.
 func (s *sieve[T]) include(ps Patterns) {
 	if len(ps) == 0 {
 		return
@@ -115,7 +116,7 @@ func (s *sieve[T]) include(ps Patterns) {
 	})
 }
 
-// exclude drops what a pattern selects; stage is what the rule is called.
+// exclude drops the items that a pattern selects. stage is the name of the rule.
 func (s *sieve[T]) exclude(stage string, ps Patterns) {
 	if len(ps) == 0 {
 		return

@@ -15,7 +15,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Write writes p as JSON Lines: a header, then one line a step. Equal plans give equal bytes.
+// Write writes p as JSON Lines: a header, one line for each step, and the [End]. Equal plans give equal
+// bytes.
 func (p Plan) Write(w io.Writer) error {
 	out, err := NewWriter(w, p)
 	if err != nil {
@@ -29,8 +30,8 @@ func (p Plan) Write(w io.Writer) error {
 	return out.Close()
 }
 
-// Read reads what Write wrote. A line that is not a step, an unknown field or a name that
-// is no name is Invalid, with its line number.
+// Read reads a plan that [Plan.Write] wrote. The error is [fault.Invalid] and names the line: it is not a
+// step, it has an unknown field or a name that cannot be parsed, or the End is missing.
 func Read(r io.Reader) (Plan, error) {
 	in, err := NewReader(r)
 	if err != nil {
@@ -49,7 +50,7 @@ func Read(r io.Reader) (Plan, error) {
 	}
 }
 
-// String says the plan to a person, a line a step.
+// String returns the plan for a person, with one line for each step; see [Step.Describe].
 func (p Plan) String() string {
 	var b strings.Builder
 	for _, s := range p.Steps {
@@ -58,18 +59,18 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// End is the last line of a plan file. A file without it was cut, or its plan could not be
-// made whole.
+// End is the last line of a plan file. If it is missing, the file was cut off, or the plan could not be
+// completed.
 const End = `{"end":true}`
 
-// Writer writes a plan step by step in the form of Plan.Write, so that a plan may be
-// longer than memory. Close it when the last step is written.
+// Writer writes a plan step by step in the form of [Plan.Write], so that the plan can be larger than memory.
+// Call Close after the last step. A Writer is not safe for concurrent use.
 type Writer struct {
 	out *bufio.Writer
 	enc *json.Encoder
 }
 
-// NewWriter writes the header of p, whose Steps do not count.
+// NewWriter returns a Writer to w and writes the header of p. It ignores p.Steps.
 func NewWriter(w io.Writer, p Plan) (*Writer, error) {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
@@ -80,10 +81,10 @@ func NewWriter(w io.Writer, p Plan) (*Writer, error) {
 // Step writes one step.
 func (w *Writer) Step(s Step) error { return w.enc.Encode(s) }
 
-// Flush writes what is buffered. A file that ends there is no whole plan.
+// Flush writes the buffered lines. It does not write the End, so a file that ends there is not complete.
 func (w *Writer) Flush() error { return w.out.Flush() }
 
-// Close writes the End and what is buffered. It does not close the writer below.
+// Close writes the End and the buffered lines. It does not close the underlying writer.
 func (w *Writer) Close() error {
 	if _, err := w.out.WriteString(End + "\n"); err != nil {
 		return err
@@ -91,22 +92,22 @@ func (w *Writer) Close() error {
 	return w.out.Flush()
 }
 
-// Reader reads a plan file step by step. It holds one line at a time.
+// Reader reads a plan file step by step, one line at a time. It is not safe for concurrent use.
 type Reader struct {
 	head  Plan
 	lines *bufio.Scanner
-	line  int  // number of the line read last
-	ended bool // by the End
+	line  int  // number of the last line that was read
+	ended bool // the End was read
 }
 
-// NewReader reads the header. The error is Invalid.
+// NewReader returns a Reader from r and reads the header. The error is [fault.Invalid].
 func NewReader(r io.Reader) (*Reader, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	in := &Reader{lines: lines}
 	raw, err := in.next()
 	if errors.Is(err, io.EOF) {
-		return nil, badLine(1, errors.New("empty"))
+		return nil, badLine(1, errors.New("the file is empty"))
 	}
 	if err != nil {
 		return nil, err
@@ -117,20 +118,20 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return in, nil
 }
 
-// Header is the plan without its steps.
+// Header returns the plan without its steps.
 func (r *Reader) Header() Plan { return r.head }
 
-// Next returns the next step, or io.EOF after the last. Any other error is Invalid and
-// names the line.
+// Next returns the next step. After the last step the error is [io.EOF]. Any other error is
+// [fault.Invalid] and names the line.
 func (r *Reader) Next() (Step, error) {
 	raw, err := r.next()
 	switch {
 	case errors.Is(err, io.EOF) && !r.ended:
-		return Step{}, badLine(r.line, errors.New("the plan is not whole: its last line is missing"))
+		return Step{}, badLine(r.line, errors.New("the plan is not complete: its last line is missing"))
 	case err != nil:
 		return Step{}, err
 	case r.ended:
-		return Step{}, badLine(r.line, errors.New("text after the end of the plan"))
+		return Step{}, badLine(r.line, errors.New("there is text after the end of the plan"))
 	case string(raw) == End:
 		r.ended = true
 		return r.Next()
@@ -153,10 +154,10 @@ func (r *Reader) next() ([]byte, error) {
 	return nil, io.EOF
 }
 
-// version is the version of the file form. A reader refuses any other.
+// version is the version of the file format. A Reader refuses any other.
 const version = 1
 
-// maxLine is the longest line of a plan file, in bytes.
+// maxLine is the maximum length of a line of a plan file in bytes.
 const maxLine = 1 << 20
 
 // header is the first line of a plan file.
@@ -197,7 +198,7 @@ func (p *Plan) readStep(line []byte) error {
 	}
 	switch {
 	case s.Action == Broken && s.Problem == nil:
-		return errors.New("a broken step needs its problem")
+		return errors.New("a broken step needs a problem")
 	case s.Action != Broken && (s.From.Digest == "" || s.To.Repo == (ref.Repo{})):
 		return errors.New("a step needs a source with its digest and a target")
 	}
@@ -205,7 +206,7 @@ func (p *Plan) readStep(line []byte) error {
 		return fmt.Errorf("unknown overwrite %q", s.Overwrite)
 	}
 	if s.Size < 0 || s.Size > oci.MaxDocument {
-		return fmt.Errorf("size %d", s.Size)
+		return fmt.Errorf("size %d is out of range", s.Size)
 	}
 	if s.Replaces != "" {
 		if err := ref.Digest(string(s.Replaces)); err != nil {
@@ -220,7 +221,7 @@ func (p *Plan) readStep(line []byte) error {
 			return err
 		}
 		if s.Replaces == "" || s.To.Tag == "" || s.Backup == s.To.Tag {
-			return errors.New("a backup needs a tag that is replaced, and a name of its own")
+			return errors.New("a backup needs a tag that is replaced, and a name that differs from it")
 		}
 	}
 	p.Steps = append(p.Steps, s)
@@ -234,7 +235,7 @@ func strict(line []byte, into any) error {
 		return err
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("text after the object")
+		return errors.New("there is text after the JSON object")
 	}
 	return nil
 }

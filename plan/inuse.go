@@ -13,21 +13,25 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// MaxInUse is how many bytes a list of images in use may have.
+// MaxInUse is the maximum size of a list of images in bytes. Programs check it, and [ParseInUse] does not.
 const MaxInUse = 256 << 20
 
-// InUse are images that run somewhere: by digest, or by tag where that is all that is known.
-// The zero InUse is no rule.
+// InUse is a list of images that run somewhere, for example in a cluster: each by its digest, or by its tag if
+// the digest is not known. The zero InUse is not a rule, so it drops nothing.
 type InUse struct {
-	Images []ref.Name // sorted, each once; with a digest or a tag, never both
-	Local  int        // IDs that only the node knows which has the image: they name nothing in a registry
+	Images []ref.Name // sorted, each once; a name has a digest or a tag, never both
+	Local  int        // number of image IDs that are known only to the node that has the image, and that no registry knows
 }
 
-// ParseInUse reads what kubectl prints: JSON of pods or of whatever makes them (-o json),
-// or words with blanks, commas or line ends between them (-o jsonpath, custom-columns):
-// image names and image IDs, also with "docker-pullable://" before them. Of a container that
-// runs the ID counts, which is a digest; else its image's name. Comments begin with #. The
-// error is Invalid: a word is no image, or there is none at all.
+// ParseInUse reads a list of images in a form that kubectl prints:
+//   - JSON (-o json) of pods, or of objects that contain a template for pods, such as deployments and cron
+//     jobs, or a JSON list of words;
+//   - words separated by spaces, commas or line ends (-o jsonpath, custom-columns).
+//
+// A word is the name of an image or an image ID, with or without "docker-pullable://" before it. For a
+// container that runs, ParseInUse uses the image ID, which contains the digest; for another container, the
+// name of the image. In a list of words, comments begin with "#". The error is [fault.Invalid]: a word is
+// not an image, or there is no image at all.
 func ParseInUse(raw []byte) (InUse, error) {
 	u := &using{images: map[ref.Name]bool{}}
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
@@ -41,7 +45,7 @@ func ParseInUse(raw []byte) (InUse, error) {
 		err = errors.New("it names no image of a registry")
 	}
 	if err != nil {
-		return InUse{}, &fault.Fault{Kind: fault.Invalid, Op: "read images in use", Err: err, Hint: "as kubectl get pods -A -o json prints them, or one image a line"}
+		return InUse{}, &fault.Fault{Kind: fault.Invalid, Op: "read images in use", Err: err, Hint: "give the output of kubectl get pods -A -o json, or one image per line"}
 	}
 	var images []ref.Name
 	for n := range u.images {
@@ -51,7 +55,7 @@ func ParseInUse(raw []byte) (InUse, error) {
 	return InUse{Images: images, Local: u.local}, nil
 }
 
-// using is an InUse in the making.
+// using collects the images for an InUse.
 type using struct {
 	images map[ref.Name]bool
 	local  int
@@ -69,12 +73,12 @@ func (u *using) lines(text string) error {
 					return fmt.Errorf("line %d: %w", n, err)
 				}
 			}
-		} // else it is the heading of columns
+		} // otherwise the line is the heading of the columns
 	}
 	return nil
 }
 
-// object is what is read of an object of Kubernetes, or of a list of them.
+// object holds the fields that are read of a Kubernetes object, or of a list of objects.
 type object struct {
 	Items []object `json:"items"`
 	Spec  struct {
@@ -128,7 +132,7 @@ func (u *using) objects(text []byte) error {
 }
 
 func (u *using) object(o object) error {
-	runs := map[string]bool{} // containers whose digest is known
+	runs := map[string]bool{} // the containers whose digest is known, by name
 	for _, c := range slices.Concat(o.Status.Containers, o.Status.Init, o.Status.Ephemeral) {
 		if c.ID == "" {
 			continue
@@ -160,7 +164,7 @@ func (u *using) object(o object) error {
 	return nil
 }
 
-// add reads one image or image ID.
+// add adds one image or image ID.
 func (u *using) add(word string) error {
 	text := strings.TrimPrefix(word, "docker-pullable://")
 	local, isLocal := strings.CutPrefix(text, "docker://")
@@ -173,7 +177,7 @@ func (u *using) add(word string) error {
 	}
 	n, err := ref.Parse(text)
 	if err == nil && n.IsLayout() {
-		err = fmt.Errorf("%s is a layout", n)
+		err = fmt.Errorf("%s is an image layout", n)
 	}
 	if err != nil {
 		return err
@@ -188,13 +192,13 @@ func (u *using) add(word string) error {
 	return nil
 }
 
-// Running is what runs of one repository.
+// Running holds the images of one repository that are in use.
 type Running struct {
 	Digests map[oci.Digest]bool
-	Tags    map[string]bool // where no digest is known
+	Tags    map[string]bool // for images whose digest is not known
 }
 
-// Of returns what runs of repo; nil where u is no rule.
+// Of returns the images of repo that are in use. It returns nil if u is not a rule.
 func (u InUse) Of(repo ref.Repo) *Running {
 	if len(u.Images) == 0 {
 		return nil
@@ -211,7 +215,8 @@ func (u InUse) Of(repo ref.Repo) *Running {
 	return r
 }
 
-// why says whether a listed tag runs. One whose digest nobody knows may.
+// why reports whether a listed tag is in use, with the reason for an explanation. A tag whose digest is
+// not known may be in use, so it is kept.
 func (r *Running) why(t oci.Listed) (bool, string, error) {
 	switch d := t.Descriptor.Digest; {
 	case r.Digests[d]:
@@ -219,7 +224,7 @@ func (r *Running) why(t oci.Listed) (bool, string, error) {
 	case r.Tags[t.Tag]:
 		return true, "in use by name", nil
 	case d == "" && len(r.Digests) > 0:
-		return true, "in use: its digest is not known", nil
+		return true, "may be in use: its digest is not known", nil
 	}
-	return false, "in use: it is not", nil
+	return false, "not in use", nil
 }

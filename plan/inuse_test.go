@@ -14,7 +14,7 @@ const (
 	digestB = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 )
 
-// podsJSON is the form of kubectl get pods -A -o json, with what is of no interest here.
+// podsJSON has the form of kubectl get pods -A -o json, including fields that ParseInUse must ignore.
 const podsJSON = `{"apiVersion":"v1","kind":"List","items":[
 {"kind":"Pod","metadata":{"name":"a","annotations":{"image":"nobody/reads:this"}},
  "spec":{"initContainers":[{"name":"init","image":"reg.io/init:1"}],"containers":[{"name":"app","image":"reg.io/app:1"},{"name":"side","image":"nginx"}]},
@@ -84,7 +84,7 @@ func TestTagsThatRunAreKeptByDigestOrByName(t *testing.T) {
 		t.Errorf("%v", kept)
 	}
 	if (InUse{}).Of(app) != nil {
-		t.Error("no list is a rule")
+		t.Error("the zero InUse is a rule")
 	}
 }
 

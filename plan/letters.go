@@ -10,19 +10,21 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Letters selects repositories by the first letter in their name. The zero Letters selects all.
+// Letters selects repositories by the first letter in their name. The zero Letters selects all of them.
 type Letters struct {
 	text  string
 	spans []span
 }
 
-// span is a range of runes, both ends in it.
+// span is a range of runes that includes both ends.
 type span struct{ from, to rune }
 
-// ParseLetters reads "a-c,e": letters and ranges of letters, in any case, with commas
-// between them and spaces around any part. Any Unicode letter may stand there. ""
-// selects everything; commas alone select nothing, see Warning. The error is Invalid,
-// and its cause reads as acr_transfer.py words it, for those who look for that text.
+// ParseLetters reads letters and ranges of letters that are separated by commas, such as "a-c,e". They may
+// be in upper or lower case and may have spaces around them. Any Unicode letter is allowed. "" selects
+// everything. Commas alone select nothing; see [Letters.Warning].
+//
+// The error is [fault.Invalid]. Its cause has the wording of acr_transfer.py, for programs that search for
+// that text.
 func ParseLetters(s string) (Letters, error) {
 	l := Letters{text: s}
 	if s == "" {
@@ -36,14 +38,14 @@ func ParseLetters(s string) (Letters, error) {
 		sp, cause := parseSpan(one, token)
 		if cause != "" {
 			return Letters{}, &fault.Fault{Kind: fault.Invalid, Op: "read letters", Name: fmt.Sprintf("%q", s),
-				Err: errors.New(cause), Hint: "letters and ranges with commas between them, as in a-c,e"}
+				Err: errors.New(cause), Hint: "write letters and ranges separated by commas, such as a-c,e"}
 		}
 		l.spans = append(l.spans, sp)
 	}
 	return l, nil
 }
 
-// parseSpan reads one letter or range; typed is how it was written.
+// parseSpan reads one letter or range. typed is the original text, for the error.
 func parseSpan(s, typed string) (sp span, cause string) {
 	first, last, isRange := strings.Cut(s, "-")
 	if !isRange {
@@ -64,15 +66,14 @@ func parseSpan(s, typed string) (sp span, cause string) {
 	return span{from, to}, ""
 }
 
-// letter reads a string of exactly one letter.
+// letter reports whether s is exactly one letter, and returns it.
 func letter(s string) (rune, bool) {
 	r, size := utf8.DecodeRuneInString(s)
 	return r, size == len(s) && unicode.IsLetter(r)
 }
 
-// Match reports whether the first letter anywhere in repository, in lower case, is one
-// of those selected: "9to5" counts as t. A name without a letter is only selected by
-// the zero Letters.
+// Match reports whether l selects repository by the first letter anywhere in it, whatever its case: "9to5"
+// counts as t. Only the zero Letters selects a name without a letter.
 func (l Letters) Match(repository string) bool {
 	if l.text == "" {
 		return true
@@ -98,22 +99,22 @@ func firstLetter(s string) (rune, bool) {
 	return 0, false
 }
 
-// Warning says that l can select nothing, or is "".
+// Warning returns a warning if l can select nothing, and "" otherwise.
 func (l Letters) Warning() string {
 	if l.text == "" || len(l.spans) > 0 {
 		return ""
 	}
-	return fmt.Sprintf("letters %q name no letter: no repository is selected", l.text)
+	return fmt.Sprintf("letters %q contain no letter, so no repository is selected", l.text)
 }
 
-// String is what ParseLetters read.
+// String returns the text that [ParseLetters] read.
 func (l Letters) String() string { return l.text }
 
-// why says in an explanation what l found.
+// why returns the reason for an explanation.
 func (l Letters) why(repository string) string {
 	first, ok := firstLetter(repository)
 	if !ok {
-		return fmt.Sprintf("letters %s: no letter in it", l.text)
+		return fmt.Sprintf("letters %s: the name has no letter", l.text)
 	}
-	return fmt.Sprintf("letters %s: begins with %c", l.text, first)
+	return fmt.Sprintf("letters %s: the first letter is %c", l.text, first)
 }

@@ -83,14 +83,14 @@ func FuzzLetters(f *testing.F) {
 			t.Errorf("%q warns that it selects nothing, and selects %q", letters, name)
 		}
 		if utf8.ValidString(name) && l.Match(name) != l.Match(strings.ToLower(name)) {
-			t.Errorf("%q takes the case of %q into account", letters, name)
+			t.Errorf("%q depends on the case of %q", letters, name)
 		}
 		if l.Match("0_"+name) != l.Match(name) {
-			t.Errorf("%q looks at what is no letter before %q", letters, name)
+			t.Errorf("%q does not skip the characters before the first letter of %q", letters, name)
 		}
 		again, err := ParseLetters(strings.ToUpper(l.String()))
 		if err == nil && isASCII(letters) && again.Match(name) != l.Match(name) {
-			t.Errorf("%q in upper case selects otherwise", letters)
+			t.Errorf("%q selects other names in upper case", letters)
 		}
 	})
 }

@@ -12,34 +12,34 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Mapping says where a repository goes. The zero Mapping leaves its path as it is. The rules are
-// applied in the order of the fields, each to what the one before it made.
+// Mapping says how to make the path of a target repository from that of a source repository. The zero Mapping
+// keeps the path. The rules apply in the order of the fields, each to the result of the one before.
 type Mapping struct {
-	StripPrefix string  // whole components: "team" and "team/" take it off team/app, not off teams/app
-	Rename      Renames // regular expressions, on the whole path
-	Flatten     bool    // a/b/c becomes a-b-c
-	Template    string  // as "mirror/{host}/{repository}"; see Check. "" is {repository}
-	AddPrefix   string  // whole components, with or without a slash at the end
-	MaxDepth    int     // components at most; the rest is joined by "-": a/b/c becomes a/b-c for 2. 0 is no limit
+	StripPrefix string  // whole components: with "team" or "team/", team/app becomes app, and teams/app stays
+	Rename      Renames // substitutions in the path
+	Flatten     bool    // join the components with "-": a/b/c becomes a-b-c
+	Template    string  // "mirror/{host}/{repository}"; Check names the placeholders; "" means "{repository}"
+	AddPrefix   string  // put before the path: with "mirror" or "mirror/", app becomes mirror/app
+	MaxDepth    int     // of components; the rest is joined with "-": with 2, a/b/c becomes a/b-c; 0 means no limit
 }
 
 var placeholder = lazily(`\{[^{}]*\}|[{}]`)
 
-// Check refuses a template with a placeholder other than {repository}, the path as the rules
-// before made it, {name}, its last component, and {host}, the source's registry with "-" for the
-// colon before a port. The error is Invalid.
+// Check checks the template. The placeholders are {repository}, the path that the rules before Template
+// made; {name}, the last component of that path; and {host}, the registry of the source with "-" for
+// the colon before a port. The error is [fault.Invalid]: there is another placeholder.
 func (m Mapping) Check() error {
 	for _, p := range placeholder().FindAllString(m.Template, -1) {
 		if !slices.Contains([]string{"{repository}", "{name}", "{host}"}, p) {
 			return &fault.Fault{Kind: fault.Invalid, Op: "read template", Name: shown(m.Template), Err: fmt.Errorf("unknown placeholder %s", p),
-				Hint: "{repository}, {name} and {host} are known"}
+				Hint: "use {repository}, {name} or {host}"}
 		}
 	}
 	return nil
 }
 
-// Repo returns where from goes in the registry host. The error is Invalid: the template is none,
-// or what came out is no repository.
+// Repo returns the target repository for from in the registry host. The error is [fault.Invalid]: the
+// template is not valid, or the result is not the name of a repository.
 func (m Mapping) Repo(host string, from ref.Repo) (ref.Repo, error) {
 	if err := m.Check(); err != nil {
 		return ref.Repo{}, err
@@ -78,17 +78,17 @@ func (m Mapping) path(from ref.Repo) string {
 	return path
 }
 
-// Landing is one target repository and the sources that land on it.
+// Landing is one target repository with all source repositories that are copied to it.
 type Landing struct {
 	To   ref.Repo
 	From []ref.Repo // in the order of their names, each once
 }
 
-// Landings maps many repositories, in any order, and returns the targets in the order of their
-// names. What lands on one target has to be planned by one Make: it is there that two sources
-// with one tag and different digests are found and refused. It takes memory for the
-// repositories only, so a registry is planned one Landing at a time. The error is Invalid and
-// names the repositories that can not be mapped, up to ten.
+// Landings maps the repositories from, in any order, to the registry host. It returns the targets in the
+// order of their names. All sources of one target must be planned together, with one call of
+// [Landing.Make] or [Landing.Merge], because these find sources that have different digests for one tag.
+// Landings holds the names of repositories only, so that a whole registry can be planned one Landing at a
+// time. The error is [fault.Invalid]. It names the repositories that cannot be mapped, up to ten.
 func (m Mapping) Landings(host string, from []ref.Repo) ([]Landing, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
@@ -122,8 +122,9 @@ func compareRepos(a, b ref.Repo) int {
 	return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path))
 }
 
-// Targets returns the names that from becomes; a name without a tag arrives by digest. A name
-// of another landing has none. The error is Invalid: what the map makes of the tag is no tag.
+// Targets returns the target names of from. If from has no tag, the target has none, and the content is copied
+// by digest. It returns nil if the repository of from is not in l. The error is [fault.Invalid]: tags makes a
+// text that is not a tag.
 func (l Landing) Targets(from ref.Name, tags TagMap) ([]ref.Name, error) {
 	if !slices.Contains(l.From, from.Repo) {
 		return nil, nil
@@ -141,9 +142,9 @@ func (l Landing) Targets(from ref.Name, tags TagMap) ([]ref.Name, error) {
 	return to, nil
 }
 
-// Make plans the landing: src holds the selected names of all its sources, dst what the target
-// has. The error is Invalid, of Targets or of the function Make: two names of one target
-// want different content, and both sources are named.
+// Make plans the landing. src holds the selected names of all its sources, and dst what the target has.
+// The error is [fault.Invalid]: that of [Landing.Targets], or that of the function [Make], which names
+// two sources that have different content for one target name.
 func (l Landing) Make(src, dst Inventory, overwrite Overwrite, tags TagMap) ([]Step, error) {
 	targets := map[ref.Name][]ref.Name{}
 	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {

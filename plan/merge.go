@@ -11,23 +11,23 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Merge says how Landing.Merge plans.
+// Merge holds the rules of [Landing.Merge].
 type Merge struct {
-	Verb      string // what a conflict is called after
+	Verb      string // the operation that a conflict names: "transfer"
 	Overwrite Overwrite
-	Tags      TagMap
+	Tags      TagMap // renames tags
 
-	// Rank orders sources that bring different content to one name: the lowest wins, and
-	// two of one rank are a conflict. nil ranks all alike.
+	// Rank orders sources that have different content for one target name: the lowest rank wins, and
+	// two sources of the same rank are a conflict. nil gives all sources the same rank.
 	Rank func(ref.Repo) int
 }
 
-// Merge plans the landing like Make, but name by name: where different content wants one
-// name, or the map makes no tag of a tag, that name is a Broken step and the others go on.
-// Broken steps come last. Equal inputs give equal steps.
+// Merge plans the landing like [Landing.Make], but name by name. If sources have different content for
+// one name, or if m.Tags makes a text that is not a tag, only that name becomes a [Broken] step. Broken
+// steps come last. Equal inputs give equal steps.
 func (l Landing) Merge(src, dst Inventory, m Merge) ([]Step, error) {
 	var broken []Step
-	wants := map[ref.Name][]ref.Name{} // by target; sources in the order of their names
+	wants := map[ref.Name][]ref.Name{} // the sources of each target, in the order of their names
 	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {
 		to, err := l.Targets(from, m.Tags)
 		if err != nil {
@@ -36,7 +36,7 @@ func (l Landing) Merge(src, dst Inventory, m Merge) ([]Step, error) {
 		}
 		for _, n := range to {
 			if n.Tag == "" {
-				n.Digest = string(src[from].Digest) // a repository takes many by digest
+				n.Digest = string(src[from].Digest) // many digests can be copied to one repository
 			}
 			wants[n] = append(wants[n], from)
 		}
@@ -57,7 +57,8 @@ func (l Landing) Merge(src, dst Inventory, m Merge) ([]Step, error) {
 	return append(steps, broken...), err
 }
 
-// choose returns the source that to is for. The error is a Conflict: it is not clear which.
+// choose returns the source for the target name to. The error is a Conflict: two sources of the best rank
+// differ.
 func (m Merge) choose(to ref.Name, from []ref.Name, src Inventory) (ref.Name, error) {
 	rank := func(n ref.Name) int {
 		if m.Rank == nil {
@@ -70,19 +71,19 @@ func (m Merge) choose(to ref.Name, from []ref.Name, src Inventory) (ref.Name, er
 		if rank(n) == rank(best) && src[n].Digest != src[best].Digest {
 			return best, &fault.Fault{Kind: fault.Conflict, Side: fault.Source, Op: m.Verb, Name: to.String(),
 				Err:  fmt.Errorf("two sources differ: %s is %s, %s is %s", best, src[best].Digest, n, src[n].Digest),
-				Hint: "say which source comes first, or give each a name of its own"}
+				Hint: "say which source takes precedence, or give each source its own target name"}
 		}
 	}
 	return best, nil
 }
 
-// Retags reports whether the step takes a name from one digest to another.
+// Retags reports whether the step moves a name from one digest to another.
 func (s Step) Retags() bool {
 	return s.Moves() && s.Replaces != "" && s.Replaces != oci.Digest(s.From.Digest)
 }
 
-// Anew plans a step for what both ends hold now; "" at the target is nothing. Its size and
-// media type are not known where the source moved. The error is that of Make.
+// Anew plans s again for the digests that both ends have now; "" means that the target name does not exist. If
+// the source has changed, the new step has neither size nor media type. The error is that of [Make].
 func (s Step) Anew(from, to oci.Digest, overwrite Overwrite) (Step, error) {
 	root := oci.Descriptor{Digest: from}
 	if from == s.Digest() {

@@ -16,7 +16,7 @@ import (
 
 func digestOf(c string) oci.Digest { return oci.Digest("sha256:" + strings.Repeat(c, 64)) }
 
-// inventoryOf reads "HOST/REPO:TAG=a …", where a stands for a digest.
+// inventoryOf reads words such as "HOST/REPO:TAG=a"; digestOf makes a digest of the letter a.
 func inventoryOf(t *testing.T, words string) plan.Inventory {
 	t.Helper()
 	inv := plan.Inventory{}

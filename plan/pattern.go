@@ -14,34 +14,34 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Limits of patterns. Past them a pattern or a file is Invalid.
+// Limits of patterns. If a pattern or a file exceeds its limit, the error is [fault.Invalid].
 const (
 	MaxPattern    = 4 << 10 // bytes of one pattern
 	MaxIgnoreFile = 1 << 20 // bytes of an ignore-config file
 )
 
-// matchLimit ends one match of a backtracking expression.
+// matchLimit is how long a backtracking expression may work on one name.
 const matchLimit = time.Second
 
-// Pattern selects names: of repositories, without their host, or of tags. It is a glob,
-// or with "re:" (lower case) before it a regular expression. The zero Pattern selects
-// the empty name. A Pattern may be used by many goroutines.
+// Pattern selects the names of repositories, without their host, or the names of tags. "team/*" is a
+// glob; "re:^team/(web|api)$" is a regular expression. The zero Pattern selects the empty name. A Pattern
+// is safe for concurrent use.
 //
-// Globs are those of Python's fnmatchcase: case counts, the whole name must match, "*"
-// and "?" also stand for "/", [seq] and [!seq] for one character; there are no escapes,
-// and a "[" without its "]" stands for itself.
+// Globs are those of Python's fnmatchcase. Case matters, and the whole name must match. "*" and "?" also
+// match "/". [seq] and [!seq] match one character. There are no escapes, and a "[" without a "]" matches
+// itself.
 //
-// Regular expressions are those of Python's re.match: they must match at the start of the
-// name and may end before its end. RE2 runs what it can, where \d, \w, \s and \b know
-// ASCII only, as names do; what needs a backreference or a look-around is run by a
-// backtracking engine under a time limit of one second a name.
+// A pattern that begins with "re:", in lower case, is a regular expression of Python's re.match: it must
+// match at the start of the name and need not match up to its end. RE2 runs it if it can; \d, \w, \s and
+// \b then match ASCII only, as names are ASCII. An expression with a backreference or a look-around is
+// run by a backtracking engine, with a time limit of one second for each name.
 type Pattern struct {
 	text string
 	fast *regexp.Regexp
 	slow *regexp2.Regexp // only when fast is nil
 }
 
-// ParsePattern reads one pattern as it stands: a comma is part of it. The error is Invalid.
+// ParsePattern reads one pattern. A comma is part of the pattern. The error is [fault.Invalid].
 func ParsePattern(s string) (Pattern, error) {
 	p, err := compile(s)
 	if err != nil {
@@ -52,7 +52,7 @@ func ParsePattern(s string) (Pattern, error) {
 
 func compile(s string) (Pattern, error) {
 	if len(s) > MaxPattern {
-		return Pattern{}, fmt.Errorf("longer than %d bytes", MaxPattern)
+		return Pattern{}, fmt.Errorf("the pattern is longer than %d bytes", MaxPattern)
 	}
 	expression, isRegexp := strings.CutPrefix(s, "re:")
 	if !isRegexp {
@@ -70,7 +70,7 @@ func compile(s string) (Pattern, error) {
 	slow, slowErr := regexp2.Compile(e.text, regexp2.None)
 	if slowErr != nil {
 		if err == nil {
-			err = slowErr // RE2 took the backreference for something else
+			err = slowErr // RE2 compiled it, but read the backreference as something else
 		}
 		return Pattern{}, err
 	}
@@ -78,19 +78,19 @@ func compile(s string) (Pattern, error) {
 	return Pattern{text: s, slow: slow}, nil
 }
 
-// Match reports whether p selects name. The error is TooLarge: a backtracking
-// expression took longer than its limit.
+// Match reports whether p selects name. The error is [fault.TooLarge]: a backtracking expression took
+// longer than its limit.
 func (p Pattern) Match(name string) (bool, error) {
 	switch {
 	case p.fast != nil:
-		// The leftmost match is at 0 when there is one at 0.
+		// FindStringIndex returns the leftmost match, so if there is a match at 0, it returns that one.
 		at := p.fast.FindStringIndex(name)
 		return at != nil && at[0] == 0, nil
 	case p.slow != nil:
 		m, err := p.slow.FindStringMatch(name)
 		if err != nil {
 			return false, &fault.Fault{Kind: fault.TooLarge, Op: "match pattern", Name: shown(p.text),
-				Err:  fmt.Errorf("it took more than %v on %s", matchLimit, shown(name)),
+				Err:  fmt.Errorf("matching took more than %v for the name %s", matchLimit, shown(name)),
 				Hint: "write the expression without nested repetition"}
 		}
 		return m != nil && m.Index == 0, nil
@@ -98,13 +98,13 @@ func (p Pattern) Match(name string) (bool, error) {
 	return name == "", nil
 }
 
-// String is what ParsePattern read.
+// String returns the text that [ParsePattern] read.
 func (p Pattern) String() string { return p.text }
 
-// Patterns select what any of them selects; none selects nothing.
+// Patterns selects a name if one of the patterns selects it; the empty list selects nothing.
 type Patterns []Pattern
 
-// ParsePatterns reads each entry with ParsePattern. The error is Invalid.
+// ParsePatterns reads each entry with [ParsePattern]. The error is [fault.Invalid].
 func ParsePatterns(entries ...string) (Patterns, error) {
 	var ps Patterns
 	for _, s := range entries {
@@ -117,9 +117,9 @@ func ParsePatterns(entries ...string) (Patterns, error) {
 	return ps, nil
 }
 
-// ParseIgnore reads lists of patterns as people give them to --ignore-pattern: globs with
-// commas between them, spaces around them dropped, empty ones too. From "re:" on, the
-// rest of an entry is one expression, commas and all: see Warnings. The error is Invalid.
+// ParseIgnore reads lists of patterns in the form of the flag --ignore-pattern: "old/*, tmp*, re:^x{1,2}$".
+// Globs are separated by commas. Spaces around them, and empty globs, are dropped. From "re:" on, the rest of
+// an entry is one expression, with its commas; see [Patterns.Warnings]. The error is [fault.Invalid].
 func ParseIgnore(entries ...string) (Patterns, error) {
 	var ps []string
 	for _, rest := range entries {
@@ -138,25 +138,26 @@ func ParseIgnore(entries ...string) (Patterns, error) {
 	return ParsePatterns(ps...)
 }
 
-// ParseIgnoreConfig reads an ignore-config file: a JSON list of what ParseIgnore reads, or an
-// object with such a list as "patterns"; its other members do not count. The error is Invalid.
+// ParseIgnoreConfig reads an ignore-config file. The file is a JSON list of texts in the form that
+// [ParseIgnore] reads, or an object with such a list as "patterns". Other members of the object are
+// ignored. The error is [fault.Invalid].
 func ParseIgnoreConfig(raw []byte) (Patterns, error) {
 	entries, err := ignoreEntries(raw)
 	if err != nil {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read ignore patterns", Err: err,
-			Hint: `the file is ["app/*", "re:^old/"] or {"patterns": [...]}`}
+			Hint: `write ["app/*", "re:^old/"] or {"patterns": ["app/*", "re:^old/"]}`}
 	}
 	return ParseIgnore(entries...)
 }
 
 func ignoreEntries(raw []byte) ([]string, error) {
 	if len(raw) > MaxIgnoreFile {
-		return nil, fmt.Errorf("larger than %d bytes", MaxIgnoreFile)
+		return nil, fmt.Errorf("the file is larger than %d bytes", MaxIgnoreFile)
 	}
-	raw = bytes.TrimPrefix(raw, []byte("\uFEFF")) // Windows editors put it there
+	raw = bytes.TrimPrefix(raw, []byte("\uFEFF")) // the byte order mark that Windows editors write
 	list := json.RawMessage(raw)
 	if trimmed := bytes.TrimSpace(raw); bytes.HasPrefix(trimmed, []byte("{")) {
-		members := map[string]json.RawMessage{} // a struct would also take "Patterns"
+		members := map[string]json.RawMessage{} // not a struct, which would also accept "Patterns"
 		if err := json.Unmarshal(raw, &members); err != nil {
 			return nil, err
 		}
@@ -169,11 +170,11 @@ func ignoreEntries(raw []byte) ([]string, error) {
 		return nil, err
 	}
 	if entries == nil {
-		return nil, errors.New("null is no list")
+		return nil, errors.New("null is not a list")
 	}
 	var out []string
 	for _, e := range entries {
-		if e != nil { // acr_transfer.py leaves null out
+		if e != nil { // acr_transfer.py ignores null
 			out = append(out, *e)
 		}
 	}
@@ -182,18 +183,19 @@ func ignoreEntries(raw []byte) ([]string, error) {
 
 var repeat = lazily(`\{[0-9]*,[0-9]*\}`)
 
-// Warnings names the expressions in which a comma may have been meant to end them.
+// Warnings returns one warning for each regular expression that contains a comma outside of a repetition such as
+// {1,2}. The author may have meant to separate two patterns with it.
 func (ps Patterns) Warnings() []string {
 	var out []string
 	for _, p := range ps {
 		if strings.HasPrefix(p.text, "re:") && strings.Contains(repeat().ReplaceAllString(p.text, ""), ",") {
-			out = append(out, fmt.Sprintf("pattern %s: the comma is part of the expression; give each pattern on its own to separate them", shown(p.text)))
+			out = append(out, fmt.Sprintf("pattern %s: the comma is part of the expression; to use two patterns, give each one separately", shown(p.text)))
 		}
 	}
 	return out
 }
 
-// First returns the first pattern that selects name. The error is that of Match.
+// First returns the first pattern that selects name. The error is that of [Pattern.Match].
 func (ps Patterns) First(name string) (p Pattern, found bool, err error) {
 	for _, p := range ps {
 		if ok, err := p.Match(name); ok || err != nil {

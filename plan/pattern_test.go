@@ -17,7 +17,7 @@ var (
 	asciiOnly  = regexp.MustCompile(`\\[wWdDsSbB]`)
 )
 
-// apart reports whether Pattern documents that it differs from Python here.
+// apart reports whether this is one of the differences from Python that the comment of Pattern documents.
 func apart(text, name string, got any) bool {
 	return got == "error" && possessive.MatchString(text) || !isASCII(name) && asciiOnly.MatchString(text)
 }
@@ -26,7 +26,8 @@ func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
-// testdata/python_filters.txt is what Python itself says; testdata/python_filters.py wrote it.
+// testdata/python_filters.txt holds the results of Python itself. testdata/python_filters.py writes it; -update
+// does not.
 func TestPatternsSelectWhatPythonSelects(t *testing.T) {
 	raw, err := os.ReadFile("testdata/python_filters.txt")
 	if err != nil {
@@ -38,8 +39,8 @@ func TestPatternsSelectWhatPythonSelects(t *testing.T) {
 	}
 	var (
 		p       Pattern
-		refused error    // of reading p
-		last    = "\x00" // what p was read from
+		refused error    // the error of parsing p
+		last    = "\x00" // the text of p
 	)
 	for _, line := range lines {
 		var row [4]any
@@ -48,7 +49,7 @@ func TestPatternsSelectWhatPythonSelects(t *testing.T) {
 		}
 		kind, text, name := row[0].(string), row[1].(string), row[2].(string)
 		if kind == "glob" && strings.HasPrefix(text, "re:") {
-			continue // the prefix makes it an expression here
+			continue // Pattern reads this prefix as the start of an expression
 		}
 		if kind == "re" {
 			text = "re:" + text
@@ -129,7 +130,7 @@ func TestABadExpressionIsInvalidAndNeverLeftOut(t *testing.T) {
 			t.Errorf("%.20s: %v, %v", s, ps, err)
 		}
 		if err != nil && len(err.Error()) > 300 {
-			t.Errorf("the error repeats %d bytes", len(err.Error()))
+			t.Errorf("the error has %d bytes, so it repeats the pattern", len(err.Error()))
 		}
 	}
 }
@@ -143,7 +144,7 @@ func TestAnExpressionThatBacktracksForEverIsEnded(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if _, _, err := (Selection{Ignore: Patterns{p}}).Repositories([]string{strings.Repeat("a", 250)}); !fault.Is(err, fault.TooLarge) {
-		t.Errorf("a selection goes on: %v", err)
+		t.Errorf("the selection did not end with the error: %v", err)
 	}
 }
 
@@ -156,7 +157,7 @@ func TestOnlyWhatNeedsItIsRunByTheBacktrackingEngine(t *testing.T) {
 	}
 }
 
-// globMatches is fnmatchcase said a second time, without expressions.
+// globMatches is a second implementation of fnmatchcase, without regular expressions.
 func globMatches(glob, name []rune) bool {
 	if len(glob) == 0 {
 		return len(name) == 0
@@ -213,7 +214,7 @@ func FuzzGlob(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, glob, name string) {
 		if !utf8.ValidString(glob) || !utf8.ValidString(name) || strings.Count(glob, "*") > 6 || len(name) > 60 || strings.HasPrefix(glob, "re:") {
-			return // the second form is slow; a name that is no text is no name
+			return // globMatches would be too slow, or a text is not valid UTF-8 and so not a name
 		}
 		p, err := ParsePattern(glob)
 		if err != nil {

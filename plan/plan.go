@@ -12,71 +12,91 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Moves reports whether the step brings something, or gives it a name.
+// Moves reports whether the step copies content or sets a name: it is a [Copy], [Replace] or [Retag].
 func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s.Action == Retag }
 
-// Works reports whether the step does something: it Moves, or locks a name.
+// Works reports whether there is something to do: the step Moves, or locks a name that is up to date.
 func (s Step) Works() bool {
 	return s.Moves() || s.Locks != (oci.Locks{}) && s.Action == Skip
 }
 
-// Inventory is what was found at one moment: the content behind each name. A name is
-// a tag of a repository, or a digest in it. A name that is not in it was not there.
+// Inventory holds the content that names pointed to at one moment. A name is a tag of a repository, or a digest
+// in it. A name that is not in the Inventory did not exist.
 type Inventory map[ref.Name]oci.Descriptor
 
-// Overwrite says what to do where the target name holds something else already.
+// Overwrite says what to do with a target name that exists:
+//   - [Refuse]: never change it.
+//   - [Update]: change it if it differs from the source.
+//   - [Always]: set it again, also if it is equal.
+//
+// In a request of package dray, "" means the default of the request.
 type Overwrite string
 
 const (
-	Refuse Overwrite = "refuse" // nothing is touched unless all names are free or right; az acr import without --force
-	Update Overwrite = "update" // what is missing or differs is brought, what is equal is left; the default of copy and tag
-	Always Overwrite = "always" // everything is put again, even where it is equal
+	// Refuse writes nothing unless every target name is free or up to date. This is what az acr import
+	// does without --force, and the default of imports and batches.
+	Refuse Overwrite = "refuse"
+	// Update copies what is missing or differs. This is the default of copies, tags and transfers.
+	Update Overwrite = "update"
+	Always Overwrite = "always" // Always puts everything again, also what is equal.
 )
 
 func (o Overwrite) known() bool { return o == Refuse || o == Update || o == Always }
 
-// Rules say which names go where.
+// Rules is the last argument of [Make].
 type Rules struct {
-	Overwrite Overwrite
-	Targets   func(from ref.Name) []ref.Name // none leaves the name out
+	Overwrite Overwrite // what to do with target names that exist
+
+	// Targets returns the target names of a source name, and none if it is not to be copied. A target
+	// name without a tag means that the content is copied by digest.
+	Targets func(from ref.Name) []ref.Name
 }
 
-// Action is what one step will do.
+// Action is what a step does:
+//   - [Copy], [Replace]: copy to a name that is new, or that points to other content now.
+//   - [Retag]: set a name in the same repository.
+//   - [Skip]: nothing, because the target name is up to date.
+//   - [Conflict], [Broken]: nothing, because the step cannot be done.
 type Action string
 
 const (
-	Copy     Action = "copy"     // the target lacks the name
-	Replace  Action = "replace"  // the target name moves from Replaces to the source's digest
-	Retag    Action = "retag"    // same repository: only the manifest is put
-	Skip     Action = "skip"     // the digests agree
-	Conflict Action = "conflict" // the target name holds Replaces, and Overwrite is Refuse
-	Broken   Action = "broken"   // it can not be done: the source was not found out, the target's tag is locked; see Problem
+	Copy     Action = "copy"     // The target does not have the name.
+	Replace  Action = "replace"  // The target name moves from Step.Replaces to the digest of the source.
+	Retag    Action = "retag"    // Source and target are one repository, so that only the manifest is put.
+	Skip     Action = "skip"     // Source and target have the same digest.
+	Conflict Action = "conflict" // The target name points to Step.Replaces, and Overwrite is Refuse.
+
+	// Broken means that the step cannot be done: the source could not be resolved, or the target tag is
+	// locked, for example. Step.Problem says why.
+	Broken Action = "broken"
 )
 
-// Hold says what one step that can not be done means for the others.
+// Hold says what a step that cannot be done means for the other steps of its plan:
+//   - [Each]: nothing, the others continue.
+//   - [All]: no name is set.
 type Hold string
 
 const (
-	Each Hold = "each" // nothing: every step stands for itself
-	All  Hold = "all"  // no name is set unless all can be
+	Each Hold = "each" // Every step is independent of the others.
+	All  Hold = "all"  // No name is set unless all names can be set.
 )
 
-// Step is one name's fate.
+// Step is one line of a plan: what to do with one target name.
 type Step struct {
 	Action    Action     `json:"action"`
-	From      ref.Name   `json:"from,omitzero"` // with the digest, unless Broken; with the tag that was asked for, if any
-	To        ref.Name   `json:"to,omitzero"`   // without a tag: the content arrives by digest only
-	MediaType string     `json:"mediaType,omitempty"`
+	From      ref.Name   `json:"from,omitzero"`       // with the digest, unless Broken, and the requested tag, if any
+	To        ref.Name   `json:"to,omitzero"`         // the target; without a tag, the content is copied by digest
+	MediaType string     `json:"mediaType,omitempty"` // of the manifest or index
 	Size      int64      `json:"size"`                // bytes of the manifest or index itself
-	Replaces  oci.Digest `json:"replaces,omitempty"`  // what To held when the plan was made
-	Backup    string     `json:"backup,omitempty"`    // the tag beside To that keeps Replaces, set before To moves; "" is none
-	Locks     oci.Locks  `json:"locks,omitzero"`      // what is locked on To once it is set: of what the source locks, what To does not
-	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" is the plan's
-	Asked     string     `json:"asked,omitempty"`     // the words of the request, where they are no names
+	Replaces  oci.Digest `json:"replaces,omitempty"`  // what To pointed to when the plan was made
+	Backup    string     `json:"backup,omitempty"`    // the tag that keeps Replaces, set before To; "" means none
+	Locks     oci.Locks  `json:"locks,omitzero"`      // what to lock on To after it is set: what only the source locks
+	Overwrite Overwrite  `json:"overwrite,omitempty"` // "" means the Overwrite of the plan
+	Asked     string     `json:"asked,omitempty"`     // the text of the request, if it is not a valid name
 	Problem   *Problem   `json:"problem,omitempty"`   // why the step is Broken
 }
 
-// Problem is an error as a plan keeps it.
+// Problem is an error in the form that a plan stores.
 type Problem struct {
 	Kind    fault.Kind `json:"kind"`
 	Side    fault.Side `json:"side,omitempty"`
@@ -84,7 +104,7 @@ type Problem struct {
 	Hint    string     `json:"hint,omitempty"`
 }
 
-// ProblemOf keeps what a reader needs of err.
+// ProblemOf returns the Problem for err: its Kind, Side, text and hint.
 func ProblemOf(err error) *Problem {
 	p := &Problem{Kind: fault.KindOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
 	var f *fault.Fault
@@ -94,53 +114,54 @@ func ProblemOf(err error) *Problem {
 	return p
 }
 
-// Err is the error that the problem was.
+// Err returns p as an error with the same text, Kind, Side and hint.
 func (p *Problem) Err() error {
 	return &problemError{p}
 }
 
-// problemError reads as the error that was kept, and is a fault of its Kind.
+// problemError has the text of the stored error and unwraps to a Fault of its Kind.
 type problemError struct{ *Problem }
 
 func (e *problemError) Error() string { return e.Message }
 
 func (e *problemError) Unwrap() error { return &fault.Fault{Kind: e.Kind, Side: e.Side, Hint: e.Hint} }
 
-// Digest is what To will hold.
+// Digest returns the digest that To points to after the step; "" if the source was not resolved.
 func (s Step) Digest() oci.Digest { return oci.Digest(s.From.Digest) }
 
-// Root is the descriptor of what is brought.
+// Root returns the descriptor of the manifest or index to copy.
 func (s Step) Root() oci.Descriptor {
 	return oci.Descriptor{MediaType: s.MediaType, Digest: s.Digest(), Size: s.Size}
 }
 
 // Plan is a list of steps in a stable order.
 type Plan struct {
-	Verb      string // "import", "copy", "tag"
+	Verb      string // "import", "copy", "tag", "batch", "transfer"
 	Overwrite Overwrite
-	Hold      Hold     // "" is Each
-	Backup    Backup   // how the Backups of its steps are named; a plan that is followed names them anew
-	Notes     []string // what a person should know before it is applied
+	Hold      Hold     // "" means Each
+	Backup    Backup   // how the backups of the steps are named; used again for steps that are planned again
+	Notes     []string // what a person should know before the plan is applied
 	Steps     []Step
 }
 
-// Conflicts returns the steps that stand in the way.
+// Conflicts returns the steps with the action [Conflict].
 func (p Plan) Conflicts() []Step {
 	return slices.DeleteFunc(slices.Clone(p.Steps), func(s Step) bool { return s.Action != Conflict })
 }
 
-// Make compares src with dst under the rules. Equal inputs give equal plans:
-// sources come in the order of their names, targets in the order the rules name
-// them. Two sources that land on one target name with different content are
-// Invalid.
+// Make compares src with dst under the rules and returns the steps. Equal inputs give equal steps: the
+// sources are in the order of their names, and the targets of a source in the order in which
+// Rules.Targets returns them.
+//
+// The error is [fault.Invalid]: two sources with different content have the same target name.
 func Make(src, dst Inventory, rules Rules) ([]Step, error) {
 	var steps []Step
-	taken := map[ref.Name]int{} // by the step's place: there may be a hundred thousand
+	taken := map[ref.Name]int{} // index into steps, not a copy of the step: there may be 100,000 steps
 	for _, from := range slices.SortedFunc(maps.Keys(src), ref.Name.Compare) {
 		for _, to := range rules.Targets(from) {
 			key := to
 			if to.Tag == "" {
-				key.Digest = string(src[from].Digest) // a repository takes many by digest
+				key.Digest = string(src[from].Digest) // many digests can be copied to one repository
 			}
 			s := decide(from, to, src[from], cmp.Or(dst[key].Digest, dst[to].Digest), rules.Overwrite)
 			other, twice := taken[key]
@@ -159,7 +180,7 @@ func Make(src, dst Inventory, rules Rules) ([]Step, error) {
 func decide(from, to ref.Name, want oci.Descriptor, have oci.Digest, ow Overwrite) Step {
 	from.Digest = string(want.Digest)
 	if to.Tag == "" {
-		to.Digest = "" // by digest only: the digest is the source's
+		to.Digest = "" // copied by digest: it is the digest of the source
 	}
 	s := Step{From: from, To: to, MediaType: want.MediaType, Size: want.Size, Replaces: have}
 	switch {
@@ -179,11 +200,11 @@ func decide(from, to ref.Name, want oci.Descriptor, have oci.Digest, ow Overwrit
 
 func collision(to, a, b ref.Name) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "plan", Name: to.String(),
-		Err:  fmt.Errorf("two different sources land on it: %s and %s", a, b),
-		Hint: "give each source a target tag of its own"}
+		Err:  fmt.Errorf("two sources with different content have this target: %s and %s", a, b),
+		Hint: "give each source its own target tag"}
 }
 
-// Describe says a step in one line: "replace  a/x:1 -> b/x:1  sha256:aa -> sha256:bb".
+// Describe returns the step as one line: "replace  a/x:1 -> b/x:1  sha256:aa -> sha256:bb".
 func (s Step) Describe() string {
 	if s.Action == Broken {
 		what := s.Asked
@@ -205,21 +226,21 @@ func (s Step) Describe() string {
 	return line
 }
 
-// Backup names the tags that keep what other tags hold before those are overwritten.
-// The zero Backup keeps nothing.
+// Backup says how to name backup tags. Before a tag is overwritten, a backup tag is set to what that tag
+// points to. With the template "{tag}-before-{date}", v1 is kept as v1-before-20260301. The zero Backup
+// keeps nothing.
 type Backup struct {
-	Template string `json:"template"`       // as "{tag}-before-{date}"; see Check
-	Date     string `json:"date,omitempty"` // what {date} becomes, as "20260301": times are values handed in
+	Template string `json:"template"`       // "{tag}-before-{date}"; Check names the placeholders
+	Date     string `json:"date,omitempty"` // the text for {date}, such as "20260301"; the caller provides it
 }
 
-// Repository is what is to be done about one target repository. Its steps are those
-// of a plan whose verb is "transfer" and whose hold is Each. A step that is Broken
-// and has no tag says why the repository could not be planned.
+// Repository is the plan for one target repository, with the verb "transfer" and the hold [Each]. If the
+// repository could not be planned, it has a [Broken] step without a tag, which says why.
 type Repository struct {
 	To    ref.Repo
 	From  []ref.Repo // in the order of their names
 	Steps []Step
 }
 
-// Needs reports whether something is to be done.
+// Needs reports whether there is something to do; see [Step.Works].
 func (p Repository) Needs() bool { return slices.ContainsFunc(p.Steps, Step.Works) }

@@ -18,9 +18,14 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+// update rewrites the golden files of both golden tests, those in testdata and in testdata/selection:
+//
+//	go test ./plan -update
+//
+// Look at the difference with git diff before you commit it.
+var update = flag.Bool("update", false, "rewrite the golden files with the current results")
 
-// Each file of testdata holds a source, a target and rules, and the plan that follows.
+// Each file in testdata holds a source, a target and rules. Its last part is the expected plan.
 func TestMakeFollowsTheGoldenFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -82,12 +87,12 @@ func planText(t *testing.T, golden *txtar.Archive) string {
 	}
 	back, err := Read(&file)
 	if err != nil || back.String() != p.String() || !slices.Equal(back.Steps, p.Steps) {
-		t.Errorf("does not read back: %v\n%s", err, back)
+		t.Errorf("the plan cannot be read back, or reads back differently: %v\n%s", err, back)
 	}
 	return p.String()
 }
 
-// digest turns a short word into a digest, so that golden files stay readable.
+// digest returns a digest that ends in a short word, so that golden files are readable.
 func digest(word string) oci.Digest {
 	return oci.Digest("sha256:" + strings.Repeat("0", 64-len(word)) + word)
 }
@@ -165,15 +170,15 @@ func TestReadNamesTheLineThatIsWrong(t *testing.T) {
 	head := `{"plan":1,"verb":"copy","overwrite":"update"}` + "\n"
 	step := `{"action":"copy","from":"a.io/x:1@` + string(digest("a")) + `","to":"b.io/x:1","size":1}` + "\n"
 	for in, want := range map[string]string{
-		"":                         "read plan line 1: invalid: empty",
+		"":                         "read plan line 1: invalid: the file is empty",
 		"x":                        "line 1",
 		`{"plan":2,"verb":"copy"}`: "a plan of version 2; this dray reads version 1",
 		head + step + "{}":         "line 3: invalid: unknown action",
 		head + `{"actions":1}`:     `line 2: invalid: json: unknown field "actions"`,
 		head + step + step[:20]:    "line 3",
-		head + step:                "line 3: invalid: the plan is not whole",
+		head + step:                "line 3: invalid: the plan is not complete",
 		head + step + End + step:   "line 3",
-		head + End + "\n" + step:   "line 3: invalid: text after the end",
+		head + End + "\n" + step:   "line 3: invalid: there is text after the end",
 		head + strings.Replace(step, "b.io/x:1", "b.io/X:1", 1):                    "line 2",
 		head + strings.Replace(step, `"size":1`, `"size":-1`, 1):                   "line 2: invalid: size -1",
 		head + strings.Replace(step, `"size":1`, `"size":1,"overwrite":"some"`, 1): `line 2: invalid: unknown overwrite "some"`,

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// globExpression writes a glob of Python's fnmatch as an expression of RE2.
+// globExpression translates a glob of Python's fnmatch into an expression for RE2.
 func globExpression(glob string) string {
 	var b strings.Builder
 	b.WriteString(`(?s)\A`)
@@ -39,7 +39,8 @@ func globExpression(glob string) string {
 	return b.String()
 }
 
-// cutSet cuts "seq]rest". A "]" that comes first, or first after "!", is part of the set.
+// cutSet splits "seq]rest" at the "]" that ends the set. A "]" at the start, or directly after "!", is part
+// of the set.
 func cutSet(s string) (set, after string, found bool) {
 	from := 0
 	if strings.HasPrefix(s, "!") {
@@ -55,8 +56,8 @@ func cutSet(s string) (set, after string, found bool) {
 	return s[:from+end], s[from+end+1:], true
 }
 
-// setExpression writes the inside of [seq] or [!seq]. A range that ends before it begins
-// holds nothing.
+// setExpression translates the inside of [seq] or [!seq]. A range whose end is lower than its start
+// contains nothing.
 func setExpression(set string) string {
 	inside, negated := strings.CutPrefix(set, "!")
 	runes := []rune(inside)
@@ -83,18 +84,18 @@ func setExpression(set string) string {
 	return `[` + b.String() + `]`
 }
 
-// expression is a regular expression of Python's in words that RE2 and regexp2 share.
+// expression is a Python regular expression in a syntax that RE2 and regexp2 read in the same way.
 type expression struct {
 	text       string
-	backtracks bool // it has a backreference: RE2 may not run it, even where it compiles
+	backtracks bool // it has a backreference, so RE2 must not run it, even if it compiles
 }
 
-// pythonReader rewrites one expression from left to right.
+// pythonReader translates one expression from left to right.
 type pythonReader struct {
 	rest   string
 	out    strings.Builder
-	groups int            // seen so far
-	names  map[string]int // of groups
+	groups int            // number of groups so far
+	names  map[string]int // the numbers of named groups
 	expression
 }
 
@@ -107,7 +108,7 @@ var (
 	comment        = lazily(`^\(\?#[^)]*\)`)
 	extension      = lazily(`^\(\?([:=!>]|<[=!]|[imsx]*(-[imsx]+)?:)`)
 	globalFlags    = lazily(`^\(\?([aimsux]+)\)`)
-	onlyFlags      = lazily(`^(\(\?[imsx]+\))*$`) // what was written so far
+	onlyFlags      = lazily(`^(\(\?[imsx]+\))*$`) // matches an output that holds nothing but flags
 	octal          = lazily(`^\\[0-3][0-7][0-7]`)
 	setOctal       = lazily(`^\\[0-7]{1,3}`)
 	numberBack     = lazily(`^\\([1-9][0-9]?)`)
@@ -116,17 +117,17 @@ var (
 	errLoneStop    = errors.New("a backslash at the end")
 )
 
-// The letters that may follow a backslash; Z is rewritten before.
+// The letters that may follow a backslash. Z is not among them, because it is translated separately.
 const (
 	escapes    = "AbBdDsSwWafnrtvxu"
 	setEscapes = "bdDsSwWafnrtvxu" // inside a set
 )
 
-// fromPython reads an expression of Python's re. The engines disagree with it, and with
-// each other, on a few words, and would take them for something else without an error:
-// {,n}; \Z; [ inside a set; the numbers of named groups; what \12 is. Escapes that Python
-// refuses are refused, and so is what no engine here knows: \N, \U, possessive quantifiers
-// (Python 3.11) and the flags a, L and u inside an expression.
+// fromPython translates an expression of Python's re module. RE2 and regexp2 read a few constructs
+// differently from Python and from each other, without an error: {,n}; \Z; [ inside a set; the numbers of
+// named groups; \12. fromPython rewrites these. It refuses the escapes that Python refuses, and what
+// neither engine supports: \N, \U, possessive quantifiers (Python 3.11) and the flags a, L and u inside an
+// expression.
 func fromPython(s string) (expression, error) {
 	r := &pythonReader{rest: s, names: map[string]int{}}
 	for r.rest != "" {
@@ -138,7 +139,7 @@ func fromPython(s string) (expression, error) {
 	return r.expression, nil
 }
 
-// next rewrites one element.
+// next translates one element.
 func (r *pythonReader) next() error {
 	switch r.rest[0] {
 	case '\\':
@@ -162,7 +163,7 @@ func (r *pythonReader) next() error {
 	return nil
 }
 
-// put takes n bytes of the input and writes s.
+// put consumes n bytes of the input and writes s.
 func (r *pythonReader) put(n int, s string) {
 	r.out.WriteString(s)
 	r.rest = r.rest[n:]
@@ -198,7 +199,7 @@ func (r *pythonReader) escape() error {
 	return nil
 }
 
-// octal writes \101 as the character that it is.
+// octal translates an octal escape such as \101 into a hexadecimal one.
 func (r *pythonReader) octal(m string) error {
 	n, err := strconv.ParseUint(m[1:], 8, 8)
 	if err != nil {
@@ -208,13 +209,13 @@ func (r *pythonReader) octal(m string) error {
 	return nil
 }
 
-// back writes a backreference to group n for what was typed.
+// back writes a backreference to group n. typed is its original text.
 func (r *pythonReader) back(typed string, n int) error {
 	if n > r.groups {
-		return fmt.Errorf("%s refers to a group that is not there", typed)
+		return fmt.Errorf("%s refers to a group that does not exist", typed)
 	}
 	r.backtracks = true
-	// A group of its own: a digit that follows is not part of the number.
+	// The reference is put into a group, so that a digit after it is not read as part of the number.
 	r.put(len(typed), fmt.Sprintf(`(?:\%d)`, n))
 	return nil
 }
@@ -227,7 +228,7 @@ func (r *pythonReader) open() error {
 	if m := namedBack().FindStringSubmatch(r.rest); m != nil {
 		n, known := r.names[m[1]]
 		if !known {
-			return fmt.Errorf("%s refers to a group that is not there", m[0])
+			return fmt.Errorf("%s refers to a group that does not exist", m[0])
 		}
 		return r.back(m[0], n)
 	}
@@ -237,7 +238,7 @@ func (r *pythonReader) open() error {
 		}
 		r.groups++
 		r.names[m[1]] = r.groups
-		r.put(len(m[0]), "(") // regexp2 numbers named groups after the others, Python does not
+		r.put(len(m[0]), "(") // without the name, because regexp2 numbers named groups after the others, unlike Python
 		return nil
 	}
 	if m := condition().FindStringSubmatch(r.rest); m != nil {
@@ -246,7 +247,7 @@ func (r *pythonReader) open() error {
 			n, err = named, nil
 		}
 		if err != nil || n < 1 || n > r.groups {
-			return fmt.Errorf("%s asks for a group that is not there", m[0])
+			return fmt.Errorf("%s refers to a group that does not exist", m[0])
 		}
 		r.backtracks = true
 		r.put(len(m[0]), fmt.Sprintf("(?(%d)", n))
@@ -255,7 +256,7 @@ func (r *pythonReader) open() error {
 	if !strings.HasPrefix(r.rest, "(?") {
 		r.groups++
 	} else if m := globalFlags().FindStringSubmatch(r.rest); m != nil && onlyFlags().MatchString(r.out.String()) {
-		// u is the default, and a changes nothing about names, which are ASCII.
+		// The flag u is the default, and the flag a makes no difference for names, which are ASCII.
 		if flags := strings.NewReplacer("a", "", "u", "").Replace(m[1]); flags != "" {
 			r.out.WriteString("(?" + flags + ")")
 		}
@@ -268,7 +269,7 @@ func (r *pythonReader) open() error {
 	return nil
 }
 
-// set rewrites [seq]: a "[" in it is only itself, and a "]" that comes first is.
+// set translates [seq]. A "[" inside it, and a "]" at its start, stand for themselves.
 func (r *pythonReader) set() error {
 	r.put(1, "[")
 	if strings.HasPrefix(r.rest, "^") {

@@ -14,52 +14,55 @@ import (
 	"github.com/drayage/dray/oci"
 )
 
-// Selection says which repositories and tags take part. The zero Selection takes all.
-// Each rule that is given is one stage, and what a stage drops no later one sees.
+// Selection says which repositories and tags to copy. The zero Selection keeps all. Each rule that is given is
+// one stage, and a stage sees only what the stages before it kept. [Words] has the same rules as text.
 type Selection struct {
-	// Repositories, by their path without the host: letters, ignore, include, exclude.
-	Repository          string   // only this one, if it is there; the other rules about repositories do not count
-	Letters             Letters  // by first letter
-	Ignore              Patterns // acr_transfer's word for exclude
-	IncludeRepositories Patterns // none is all
-	ExcludeRepositories Patterns
-	MaxRepositories     int // applied by Limit alone; 0 is no limit
+	// Rules about repositories, by their path without the host. The stages are letters, ignore,
+	// include and exclude, in this order.
+	Repository          string   // only this repository, if it exists; the other rules about repositories are ignored
+	Letters             Letters  // repositories by their first letter
+	Ignore              Patterns // repositories to drop; acr_transfer.py's name for ExcludeRepositories
+	IncludeRepositories Patterns // repositories to keep; empty keeps all
+	ExcludeRepositories Patterns // repositories to drop
+	MaxRepositories     int      // the maximum number of repositories; only Limit applies it; 0 means no limit
 
-	// Tags: include, exclude, versions, in-use, newer-than, latest, min-tags.
-	IncludeTags Patterns // none is all
-	ExcludeTags Patterns
+	// Rules about tags. The stages are include, exclude, versions, in-use, newer-than, latest and
+	// min-tags, in this order.
+	IncludeTags Patterns  // tags to keep; empty keeps all
+	ExcludeTags Patterns  // tags to drop
 	Versions    Versions  // a range of versions
-	Running     *Running  // only what runs, of the repository whose tags these are; nil is no rule
-	Since       time.Time // tags last set before it are dropped, those without a time stay; zero drops none
-	Latest      int       // that many, the first in Order; 0 is all
-	Order       Order     // what Latest means; "" chooses for each repository
-	MinTags     int       // fewer in a repository is an error; 0 is no guard
+	Running     *Running  // the images of the repository that are in use; nil means no rule
+	Since       time.Time // drops tags that were last set before this time and keeps those without a time; zero drops none
+	Latest      int       // keeps this many tags, the first by Order; 0 keeps all
+	Order       Order     // the order for Latest; "" chooses an order for each repository
+	MinTags     int       // if fewer tags of a repository are kept, it is an error; 0 means no such check
 
-	// Untagged takes manifests too that no tag and no index names, where the registry lists
-	// them. Of the rules about tags only Since looks at them.
+	// Untagged also keeps manifests that no tag and no index points to, if the registry lists them. Of the
+	// rules about tags, only Since applies to them.
 	Untagged bool
 }
 
-// Words are a Selection as people write it.
+// Words holds the rules of a [Selection] in the form in which people write them. [Words.Selection]
+// parses them.
 type Words struct {
 	Repository          string
-	Letters             string   // as ParseLetters reads them
-	Ignore              []string // as ParseIgnore
-	IncludeRepositories []string // these and the next as ParsePatterns
-	ExcludeRepositories []string
+	Letters             string   // in the form of ParseLetters
+	Ignore              []string // in the form of ParseIgnore
+	IncludeRepositories []string // in the form of ParsePatterns
+	ExcludeRepositories []string // in the form of ParsePatterns
 	MaxRepositories     int
-	IncludeTags         []string
-	ExcludeTags         []string
-	Versions            string // as ParseVersions
-	NewerThan           string // as ParseAge; "" is no rule
+	IncludeTags         []string // in the form of ParsePatterns
+	ExcludeTags         []string // in the form of ParsePatterns
+	Versions            string   // in the form of ParseVersions
+	NewerThan           string   // in the form of ParseAge; "" means no rule
 	Latest              int
-	Order               string // as ParseOrder
+	Order               string // in the form of ParseOrder
 	MinTags             int
 	Untagged            bool
 }
 
-// Selection reads the words; now is what ages count from. The error is that of the first
-// word that is wrong, and Invalid.
+// Selection parses w. The age in NewerThan counts back from now. The error is [fault.Invalid] and is
+// about the first word that cannot be parsed.
 func (w Words) Selection(now time.Time) (Selection, error) {
 	s := Selection{Repository: w.Repository, MaxRepositories: w.MaxRepositories, Latest: w.Latest, MinTags: w.MinTags, Untagged: w.Untagged}
 	var errs [9]error
@@ -79,18 +82,25 @@ func (w Words) Selection(now time.Time) (Selection, error) {
 	return s, cmp.Or(errs[:]...)
 }
 
-// Order is what makes one tag later than another. Where it does not tell two tags apart
-// their names do, in natural order (rc10 after rc9).
+// Order says which of two tags is the later one, for Selection.Latest:
+//   - [ByVersion]: the one with the higher version.
+//   - [ByTime]: the one that was set later.
+//   - [ByName]: the one whose name comes later.
+//
+// Tags that are equal by an Order are compared by name in natural order (rc10 comes after rc9). "" means
+// ByTime if every tag of the repository has a time, else ByVersion if at least one tag is a version, else
+// ByName.
 type Order string
 
 const (
-	ByVersion Order = "version" // the highest version, prereleases among them; what is none is dropped (see Versions)
-	ByTime    Order = "time"    // set last; tags without a time come after all that have one
-	ByName    Order = "name"    // natural order of names
-	// "" is ByTime where every tag has a time, else ByVersion where one at least is a version, else ByName.
+	// ByVersion puts the highest version first, including prereleases. Tags that are not versions are
+	// dropped; see [Versions].
+	ByVersion Order = "version"
+	ByTime    Order = "time" // The tag that was set last comes first. Tags without a time come after all others.
+	ByName    Order = "name" // The last name in natural order comes first.
 )
 
-// ParseOrder reads "", "version", "time" or "name". The error is Invalid.
+// ParseOrder reads "", "version", "time" or "name". The error is [fault.Invalid].
 func ParseOrder(s string) (Order, error) {
 	if o := Order(s); slices.Contains([]Order{"", ByVersion, ByTime, ByName}, o) {
 		return o, nil
@@ -98,8 +108,8 @@ func ParseOrder(s string) (Order, error) {
 	return "", &fault.Fault{Kind: fault.Invalid, Op: "read order", Name: shown(s), Err: fmt.Errorf("not one of version, time, name")}
 }
 
-// ParseAge reads a positive age: whole days "90d", weeks "2w", or what
-// time.ParseDuration reads, as "36h". The caller takes it off its clock for Since. The error is Invalid.
+// ParseAge reads a positive age: whole days ("90d"), whole weeks ("2w"), or a duration of [time.ParseDuration]
+// ("36h"). Subtract it from the current time to get a Selection.Since. The error is [fault.Invalid].
 func ParseAge(s string) (time.Duration, error) {
 	const day = 24 * time.Hour
 	age, err := time.ParseDuration(s)
@@ -108,22 +118,21 @@ func ParseAge(s string) (time.Duration, error) {
 			var n int64
 			n, err = strconv.ParseInt(number, 10, 32)
 			if age = time.Duration(n) * length; age/length != time.Duration(n) {
-				err = fmt.Errorf("too long")
+				err = fmt.Errorf("the age is too long")
 			}
 		}
 	}
 	if err == nil && age <= 0 {
-		err = fmt.Errorf("not longer than nothing")
+		err = fmt.Errorf("the age must be positive")
 	}
 	if err != nil {
-		return 0, &fault.Fault{Kind: fault.Invalid, Op: "read age", Name: shown(s), Err: err, Hint: "as in 90d, 2w or 36h"}
+		return 0, &fault.Fault{Kind: fault.Invalid, Op: "read age", Name: shown(s), Err: err, Hint: "write an age such as 90d, 2w or 36h"}
 	}
 	return age, nil
 }
 
-// Repositories returns those of all that take part, in the order of their names, each
-// once. The error is TooLarge: an expression took longer than its limit; the explanation
-// then ends there.
+// Repositories returns the repositories of all that s keeps, in the order of their names, each once. The error
+// is [fault.TooLarge]: a regular expression took too long. The explanation then ends at that stage.
 func (s Selection) Repositories(all []string) (kept []string, why Explain, err error) {
 	sv := newSieve("repositories", slices.Compact(slices.Sorted(slices.Values(all))), func(name string) string { return name })
 	if s.Repository != "" {
@@ -131,7 +140,7 @@ func (s Selection) Repositories(all []string) (kept []string, why Explain, err e
 			return name == s.Repository, fmt.Sprintf("repository %q", s.Repository), nil
 		})
 		if len(sv.left) == 0 {
-			sv.Warnings = append(sv.Warnings, fmt.Sprintf("repository %q is not there", s.Repository))
+			sv.Warnings = append(sv.Warnings, fmt.Sprintf("there is no repository %q", s.Repository))
 		}
 		return sv.left, sv.Explain, sv.err
 	}
@@ -150,8 +159,8 @@ func (s Selection) Repositories(all []string) (kept []string, why Explain, err e
 	return sv.left, sv.Explain, sv.err
 }
 
-// Limit returns the first MaxRepositories, by name, of the repositories in which something is
-// to be done: acr_transfer counts only those.
+// Limit returns the first s.MaxRepositories of needing, by name. needing holds only the repositories in
+// which something is to be done, because acr_transfer.py counts only those.
 func (s Selection) Limit(needing []string) (kept []string, why Explain) {
 	sv := newSieve("repositories", slices.Compact(slices.Sorted(slices.Values(needing))), func(name string) string { return name })
 	if s.MaxRepositories > 0 {
@@ -164,22 +173,23 @@ func (s Selection) Limit(needing []string) (kept []string, why Explain) {
 	return sv.left, sv.Explain
 }
 
-// NeedsTimes reports whether Tags can only be exact when tags carry times. A caller whose
-// listing has none looks them up for the Candidates first.
+// NeedsTimes reports whether [Selection.Tags] needs the times of tags. A caller whose listing has no times must
+// look them up before, for the tags that [Selection.Candidates] returns.
 func (s Selection) NeedsTimes() bool {
 	return !s.Since.IsZero() || s.Latest > 0 && s.Order == ByTime
 }
 
-// Candidates is Tags up to the rules that look at times or count tags.
+// Candidates is like [Selection.Tags], but applies only the rules that use neither times nor numbers of tags.
 func (s Selection) Candidates(repository string, tags []oci.Listed) (kept []oci.Listed, why Explain, err error) {
 	sv := s.byName(repository, tags)
 	return sv.left, sv.Explain, sv.err
 }
 
-// Tags returns the tags of one repository that take part, in the order of their names. A tag's time
-// is its Updated, or its Created where that is zero. A tag that is listed twice counts once:
-// as it was set last. The error is TooLarge (an expression took longer than its limit), Invalid
-// (Order is unknown) or Refused: fewer than MinTags are left. The explanation is there all the same.
+// Tags returns the tags of one repository that s keeps, in the order of their names. The time of a tag is its
+// Updated or, if that is zero, its Created. If a tag is listed twice, the entry that was set last counts.
+//
+// The error is [fault.TooLarge] if a regular expression took too long, [fault.Invalid] if s.Order is not known,
+// and [fault.Refused] if fewer than s.MinTags tags are kept. The explanation is returned also with an error.
 func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed, why Explain, err error) {
 	if _, err := ParseOrder(string(s.Order)); err != nil {
 		return nil, newSieve(repository, nil, func(t oci.Listed) string { return t.Tag }).Explain, err
@@ -193,14 +203,14 @@ func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed
 	}
 	if left := len(sv.left); left < s.MinTags && sv.err == nil {
 		sv.err = &fault.Fault{Kind: fault.Refused, Op: "select tags", Name: repository,
-			Err:  fmt.Errorf("%d of %d tags are left, and at least %d are asked for", left, sv.Total, s.MinTags),
-			Hint: "--explain says which rule dropped each tag"}
+			Err:  fmt.Errorf("%d of %d tags are left, but at least %d are required", left, sv.Total, s.MinTags),
+			Hint: "use --explain to see which rule dropped each tag"}
 	}
 	return sv.left, sv.Explain, sv.err
 }
 
-// Loose returns those manifests of a repository that no tag names which take part, in the
-// order of their digests. Of the rules about tags only Since looks at them.
+// Loose returns the manifests that s keeps among all, the manifests of one repository without a tag, in the
+// order of their digests. Of the rules about tags, only Since applies to them.
 func (s Selection) Loose(repository string, all []oci.Listed) (kept []oci.Listed, why Explain) {
 	digest := func(t oci.Listed) string { return string(t.Descriptor.Digest) }
 	sorted := slices.SortedFunc(slices.Values(all), func(a, b oci.Listed) int { return cmp.Compare(digest(a), digest(b)) })
@@ -226,8 +236,8 @@ func (s Selection) byName(repository string, tags []oci.Listed) *sieve[oci.Liste
 	return sv
 }
 
-// once leaves of each tag the entry that was set last. Listings that are read in pages
-// while tags move tell some of them twice.
+// once keeps one entry for each tag: the one that was set last. A listing that is read in pages can contain a
+// tag twice, if tags are set meanwhile.
 func once(tags []oci.Listed) []oci.Listed {
 	sorted := slices.Clone(tags)
 	slices.SortFunc(sorted, func(a, b oci.Listed) int {
@@ -247,15 +257,15 @@ func setAt(t oci.Listed) time.Time {
 func (s Selection) isNew(t oci.Listed) (bool, string, error) {
 	at := setAt(t)
 	if at.IsZero() {
-		// Leaving it out could lose it; taking it along costs a copy at most.
-		return true, "newer-than: no time is known, so it stays", nil
+		// Dropping it could lose an image; keeping it costs at most one unnecessary copy.
+		return true, "newer-than: its time is not known, so it is kept", nil
 	}
 	return !at.Before(s.Since), fmt.Sprintf("newer-than %s: set %s", date(s.Since), date(at)), nil
 }
 
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// latest leaves the first tags in the order.
+// latest keeps the first s.Latest tags in the order.
 func (s Selection) latest(sv *sieve[oci.Listed]) {
 	order := s.Order
 	if order == "" && !slices.ContainsFunc(sv.left, func(t oci.Listed) bool { return setAt(t).IsZero() }) {
@@ -275,13 +285,13 @@ func (s Selection) latest(sv *sieve[oci.Listed]) {
 	sv.stage("latest", func(t oci.Listed) (bool, string, error) {
 		n, ok := place[t.Tag]
 		if !ok {
-			return false, fmt.Sprintf("latest %d by %s: no version", s.Latest, order), nil
+			return false, fmt.Sprintf("latest %d by %s: not a version", s.Latest, order), nil
 		}
 		return n <= s.Latest, fmt.Sprintf("latest %d by %s: place %d", s.Latest, order, n), nil
 	})
 }
 
-// versionsOf reads the tags that are versions.
+// versionsOf returns the versions of the tags that are versions, by tag.
 func versionsOf(tags []oci.Listed) map[string]*semver.Version {
 	out := map[string]*semver.Version{}
 	for _, t := range tags {
@@ -292,7 +302,7 @@ func versionsOf(tags []oci.Listed) map[string]*semver.Version {
 	return out
 }
 
-// places numbers the tags from the latest, which is 1. By version, what is none has no place.
+// places numbers the tags from the latest one, which is 1. ByVersion, a tag that is not a version has none.
 func places(order Order, tags []oci.Listed, versions map[string]*semver.Version) map[string]int {
 	ordered := make([]*oci.Listed, 0, len(tags))
 	for i := range tags {

@@ -16,8 +16,8 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Each file of testdata/selection holds rules and what they are applied to: repositories, the
-// tags of one, or the inventories of a source and a target. The last part is what comes of it.
+// Each file in testdata/selection holds rules and their input: repositories, the tags of one repository, or
+// the inventories of a source and a target. Its last part is the expected result; -update rewrites it.
 func TestSelectionsFollowTheGoldenFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/selection/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -44,7 +44,7 @@ func TestSelectionsFollowTheGoldenFiles(t *testing.T) {
 	}
 }
 
-// asked is the rules part of a golden file.
+// asked holds the rules of a golden file.
 type asked struct {
 	Selection
 	Mapping
@@ -127,7 +127,7 @@ func (a asked) showPlan(b *strings.Builder, src, dst Inventory) {
 			fmt.Fprintln(b, " ", err)
 		}
 		for _, s := range steps {
-			// The zeros of the test's digests are of no use to a reader.
+			// Shorten the digests, whose zeros would only make the file harder to read.
 			fmt.Fprintln(b, " ", strings.ReplaceAll(s.Describe(), strings.Repeat("0", 63), "…"))
 		}
 	}

@@ -99,7 +99,7 @@ func names(tags []oci.Listed) (out []string) {
 	return out
 }
 
-// checkExplained holds an explanation to what it explains.
+// checkExplained checks that an explanation matches the names that were kept.
 func checkExplained(t *testing.T, why Explain, kept, all []string) {
 	t.Helper()
 	all = slices.Compact(slices.Sorted(slices.Values(all)))
@@ -110,11 +110,11 @@ func checkExplained(t *testing.T, why Explain, kept, all []string) {
 			keptTold = append(keptTold, v.Name)
 		}
 		if v.Rule == "" || (v.Stage == "") != (len(why.Stages) == 0) {
-			t.Errorf("%+v says too little", v)
+			t.Errorf("%+v has no rule, or no stage", v)
 		}
 	}
 	if !slices.Equal(told, all) || !slices.Equal(keptTold, kept) || why.Total != len(all) {
-		t.Errorf("kept %v of %v, told:\n%s", kept, all, why)
+		t.Errorf("kept %v of %v, but the explanation says:\n%s", kept, all, why)
 	}
 	left := why.Total
 	for _, s := range why.Stages {
@@ -171,7 +171,7 @@ func TestTheZeroSelectionKeepsAll(t *testing.T) {
 		t.Errorf("%v, %v\n%s", kept, err, why)
 	}
 	if (Selection{}).NeedsTimes() || (Selection{Latest: 2}).NeedsTimes() || !(Selection{Latest: 2, Order: ByTime}).NeedsTimes() {
-		t.Error("times are asked for without need, or not where they are needed")
+		t.Error("NeedsTimes is true without need, or false although times are needed")
 	}
 }
 
@@ -236,7 +236,7 @@ func TestARangeSelectsWhatIsAVersionInIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v.Match(tag) != (want == "in") || strings.HasSuffix(v.why(tag), "no version") != (want == "none") {
+		if v.Match(tag) != (want == "in") || strings.HasSuffix(v.why(tag), "not a version") != (want == "none") {
 			t.Errorf("%q: %s, want %s", tag, v.why(tag), want)
 		}
 	}
@@ -330,14 +330,14 @@ func TestLandingsDoNotDependOnOrderAndHoldEachSourceOnce(t *testing.T) {
 			}
 			for _, f := range l.From {
 				if seen[f] {
-					t.Fatalf("%s lands twice", f)
+					t.Fatalf("%s has two landings", f)
 				}
 				seen[f] = true
 			}
 		}
 		for _, f := range from {
 			if !seen[f] {
-				t.Fatalf("%s lands nowhere", f)
+				t.Fatalf("%s has no landing", f)
 			}
 		}
 	}

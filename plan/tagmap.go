@@ -10,25 +10,25 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// TagMap says which tags a source tag becomes. The zero TagMap leaves every tag as it is.
+// TagMap says which target tags a source tag becomes. The zero TagMap keeps every tag.
 type TagMap struct {
-	Pairs  []Pair  // tried first; a tag may have several
-	Rename Renames // applied, one after another, to tags that no pair names
+	Pairs  []Pair  // used first; a tag may occur in several pairs
+	Rename Renames // applied to the tags that no pair names
 }
 
-// Pair is one line of a map: From becomes To.
+// Pair says that the tag From becomes the tag To.
 type Pair struct{ From, To string }
 
-// Renames are substitutions in their order.
+// Renames is a list of substitutions. They apply one after another.
 type Renames []Substitution
 
-// Substitution replaces what a regular expression (RE2) matches. In With, $1 is the first group.
+// Substitution replaces every match of a regular expression (RE2). In With, $1 stands for the first group.
 type Substitution struct {
 	Match *regexp.Regexp
 	With  string
 }
 
-// Keys lists the tags that pairs name, each once, in their order.
+// Keys returns the From of the pairs, each once, in their order.
 func (m TagMap) Keys() []string {
 	var keys []string
 	for _, p := range m.Pairs {
@@ -39,7 +39,7 @@ func (m TagMap) Keys() []string {
 	return keys
 }
 
-// Targets returns what tag becomes.
+// Targets returns the target tags of tag, each once. It does not check that a renamed tag is a valid tag.
 func (m TagMap) Targets(tag string) []string {
 	var to []string
 	for _, p := range m.Pairs {
@@ -53,7 +53,8 @@ func (m TagMap) Targets(tag string) []string {
 	return []string{m.Rename.Apply(tag)}
 }
 
-// Check refuses pairs that are not tags. What a rename makes of a tag is checked when it is made.
+// Check checks that both sides of each pair are tags. Renamed tags can only be checked when they are made.
+// The error is [fault.Invalid].
 func (m TagMap) Check() error {
 	for _, p := range m.Pairs {
 		for _, tag := range []string{p.From, p.To} {
@@ -65,7 +66,7 @@ func (m TagMap) Check() error {
 	return nil
 }
 
-// Apply makes all substitutions.
+// Apply returns s after all substitutions.
 func (r Renames) Apply(s string) string {
 	for _, sub := range r {
 		s = sub.Match.ReplaceAllString(s, sub.With)
@@ -73,7 +74,7 @@ func (r Renames) Apply(s string) string {
 	return s
 }
 
-// ParsePair reads "FROM=TO". The error is Invalid.
+// ParsePair reads "FROM=TO". The error is [fault.Invalid].
 func ParsePair(s string) (Pair, error) {
 	from, to, ok := strings.Cut(s, "=")
 	if !ok || from == "" || to == "" {
@@ -82,7 +83,7 @@ func ParsePair(s string) (Pair, error) {
 	return Pair{from, to}, nil
 }
 
-// ParseRenames reads substitutions in their order. The error is Invalid.
+// ParseRenames reads each text with [ParseSubstitution]. The error is [fault.Invalid].
 func ParseRenames(texts []string) (Renames, error) {
 	var all Renames
 	for _, s := range texts {
@@ -95,26 +96,26 @@ func ParseRenames(texts []string) (Renames, error) {
 	return all, nil
 }
 
-// ParseSubstitution reads "s/EXPRESSION/REPLACEMENT/" with any character for the
-// slash. The expression is RE2's; "\1" and "&" of sed are not understood, and said
-// so. The error is Invalid.
+// ParseSubstitution reads "s/EXPRESSION/REPLACEMENT/", such as "s/^v(.*)$/v$1-production/". Any other
+// character can take the place of the slash. The expression has the syntax of RE2. Unlike in sed, "\1" is an
+// error and "&" stands for itself. The error is [fault.Invalid].
 func ParseSubstitution(s string) (Substitution, error) {
 	bad := func(cause, hint string) (Substitution, error) {
 		return Substitution{}, &fault.Fault{Kind: fault.Invalid, Op: "read substitution", Name: fmt.Sprintf("%q", s), Err: fmt.Errorf("%s", cause), Hint: hint}
 	}
 	if len(s) < 4 || s[0] != 's' {
-		return bad("not s/EXPRESSION/REPLACEMENT/", "as in 's/^v(.*)$/v$1-production/'")
+		return bad("not s/EXPRESSION/REPLACEMENT/", "write a substitution such as 's/^v(.*)$/v$1-production/'")
 	}
 	parts := strings.Split(s[2:], s[1:2])
 	if len(parts) != 3 || parts[2] != "" || parts[0] == "" {
-		return bad("not s/EXPRESSION/REPLACEMENT/", "where an expression holds the separator, take another: s|a/b|c|")
+		return bad("not s/EXPRESSION/REPLACEMENT/", "if the expression contains the separator, use another separator: s|a/b|c|")
 	}
 	match, err := regexp.Compile(parts[0])
 	if err != nil {
 		return bad(err.Error(), "")
 	}
 	if sedGroup().MatchString(parts[1]) {
-		return bad("a group is written $1 here, not \\1", "")
+		return bad("the replacement must name a group as $1, not \\1", "")
 	}
 	return Substitution{match, braced(parts[1])}, nil
 }
@@ -124,9 +125,10 @@ var (
 	group    = lazily(`\$([0-9]+)`)
 )
 
-// braced writes $1 as ${1}: "v$1_x" means the first group and "_x", not a group of the name "1_x".
+// braced replaces $1 by ${1}, so that "v$1_x" means the first group and "_x", and not a group with the
+// name "1_x".
 func braced(s string) string { return group().ReplaceAllString(s, "$${$1}") }
 
-// Moving reports whether a tag is one that people move from release to release:
-// "latest", "stable", "prod". It is set after those that stay. A tag with a digit stays.
+// Moving reports whether tag is one that people move from release to release, such as "latest", "stable"
+// or "prod": it has no digit. Such tags are set after the others.
 func Moving(tag string) bool { return tag != "" && !strings.ContainsAny(tag, "0123456789") }

@@ -6,13 +6,13 @@ import (
 	"sync"
 )
 
-// lazily compiles expr when it is first used: most runs need none, and compiling all of
-// them would be felt in the start of a small command.
+// lazily returns a function that compiles expr at its first call. Most runs need none of the expressions,
+// and compiling all of them would noticeably delay the start of a small command.
 func lazily(expr string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }
 
-// shown keeps a long pattern readable in an error.
+// shown quotes s for an error, and shortens it if it is long.
 func shown(s string) string {
 	const most = 80
 	if len(s) > most {

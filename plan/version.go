@@ -12,21 +12,21 @@ import (
 
 // Versions is a range of semantic versions. The zero Versions selects every tag.
 //
-// A tag is a version when it has two or three numbers, a leading v or none, and after
-// them "-" with a prerelease, "_" with build metadata (as Helm writes "+"), or nothing:
-// v1.25.3, 22.04, 1.2.3-rc.1, 0.1.0_build7. A missing third number is 0. What is no version,
-// as latest, 20240131 or 1.2.3.4, is never selected by a range.
+// These tags are versions: v1.25.3, 22.04, 1.2.3-rc.1, 0.1.0_build7. A version has two or three numbers,
+// with or without a leading v. After them comes "-" with a prerelease, or "_" with build metadata (Helm
+// writes "_" for "+"), or nothing. A missing third number is 0. A range never selects a tag that is not a
+// version, such as latest, 20240131 or 1.2.3.4.
 //
-// Prereleases follow the rule of npm and Cargo, and variants like 1.25-alpine are
-// prereleases to it: they are selected only where the range names a prerelease itself.
-// ">=1.25.0-0 <2.0.0-0" selects them.
+// Prereleases follow the rule of npm and Cargo: a range selects them only if the range itself names a
+// prerelease. Variants such as 1.25-alpine are prereleases by this rule. ">=1.25.0-0 <2.0.0-0" selects
+// them.
 type Versions struct {
 	text string
 	set  *semver.Constraints
 }
 
-// ParseVersions reads a range in the words of Masterminds/semver v3: ">=1.2 <2 || ~3.1",
-// "^1.2", "1.2.x", "1.2 - 1.4". "" selects every tag. The error is Invalid.
+// ParseVersions reads a range such as ">=1.2 <2 || ~3.1", "^1.2", "1.2.x" or "1.2 - 1.4", in the syntax of
+// Masterminds/semver v3. "" selects every tag. The error is [fault.Invalid].
 func ParseVersions(s string) (Versions, error) {
 	if strings.TrimSpace(s) == "" {
 		return Versions{}, nil
@@ -34,13 +34,13 @@ func ParseVersions(s string) (Versions, error) {
 	var err error
 	v := Versions{text: s}
 	if len(s) > MaxPattern {
-		err = fmt.Errorf("longer than %d bytes", MaxPattern)
+		err = fmt.Errorf("the range is longer than %d bytes", MaxPattern)
 	} else {
 		v.set, err = semver.NewConstraint(s)
 	}
 	if err != nil {
 		return Versions{}, &fault.Fault{Kind: fault.Invalid, Op: "read version range", Name: shown(s), Err: err,
-			Hint: `as in ">=1.2 <2" or "^1.25"`}
+			Hint: `write a range such as ">=1.2 <2" or "^1.25"`}
 	}
 	return v, nil
 }
@@ -54,27 +54,27 @@ func (v Versions) Match(tag string) bool {
 	return ok && v.set.Check(n)
 }
 
-// String is what ParseVersions read.
+// String returns the text that [ParseVersions] read.
 func (v Versions) String() string { return v.text }
 
-// why says in an explanation what v found.
+// why returns the reason for an explanation.
 func (v Versions) why(tag string) string {
 	n, ok := versionOf(tag)
 	switch {
 	case !ok:
-		return fmt.Sprintf("versions %s: no version", v.text)
+		return fmt.Sprintf("versions %s: not a version", v.text)
 	case v.set.Check(n):
-		return fmt.Sprintf("versions %s: in it", v.text)
+		return fmt.Sprintf("versions %s: in the range", v.text)
 	case n.Prerelease() != "":
-		return fmt.Sprintf("versions %s: not in it, as the prerelease that it is", v.text)
+		return fmt.Sprintf("versions %s: a prerelease, which the range does not select", v.text)
 	}
-	return fmt.Sprintf("versions %s: not in it", v.text)
+	return fmt.Sprintf("versions %s: not in the range", v.text)
 }
 
-// The first two numbers are asked for: a lone number is a build or a date as often as a version.
+// A version needs at least two numbers, because a single number is often a build number or a date.
 var versionLike = lazily(`^v?[0-9]+\.[0-9]+([.\-_]|$)`)
 
-// versionOf reads a tag as a version.
+// versionOf reads tag as a version; it reports false if tag is not one.
 func versionOf(tag string) (*semver.Version, bool) {
 	if !versionLike().MatchString(tag) {
 		return nil, false
@@ -83,8 +83,8 @@ func versionOf(tag string) (*semver.Version, bool) {
 	return n, err == nil
 }
 
-// natural compares names as people order them: runs of digits by their number, the rest
-// byte by byte, so that rc9 comes before rc10. Names that differ never compare equal.
+// natural compares names as people order them: it compares runs of digits as numbers and everything else
+// byte by byte, so that rc9 comes before rc10. Different names never compare equal.
 func natural(a, b string) int {
 	x, y := a, b
 	for x != "" && y != "" {
@@ -105,7 +105,7 @@ func natural(a, b string) int {
 	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(a, b))
 }
 
-// cutDigits cuts the number at the start of s, without leading zeros.
+// cutDigits splits s after the digits at its start and returns them without leading zeros.
 func cutDigits(s string) (number, rest string) {
 	end := 0
 	for end < len(s) && isDigit(s[end]) {

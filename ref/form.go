@@ -4,15 +4,19 @@ import "strings"
 
 // Limits of the grammar.
 const (
-	MaxPath = 255 // bytes of host and path together
-	MaxTag  = 128 // bytes
+	// MaxPath is the maximum length in bytes of host, slash and path together.
+	MaxPath = 255
+
+	// MaxTag is the maximum length of a tag in bytes.
+	MaxTag = 128
 )
 
-// The grammar by hand: as regular expressions it is most of what the start of a program
-// that only asks for its version would do.
+// The functions below match the grammar by hand. Regular expressions would be compiled when a
+// program starts, and that would take most of the run time of a command such as "dray version".
 
-// isPath: components of a-z0-9 between single slashes, each of whose parts are joined by
-// one dot, one or two underscores, or any number of dashes.
+// isPath reports whether s is the path of a repository: "team/my-app_v2.x". Components are separated
+// by single slashes. A component consists of runs of a-z0-9, which are joined by one dot, one or two
+// underscores, or any number of dashes.
 func isPath(s string) bool {
 	for part := range strings.SplitSeq(s, "/") {
 		if !isComponent(part) {
@@ -43,7 +47,8 @@ func isComponent(s string) bool {
 	return true
 }
 
-// isTag: a letter, digit or underscore, and 127 more of these, dots and dashes.
+// isTag reports whether s is a tag: a letter, a digit or an underscore, followed by at most 127 of
+// these characters, dots and dashes.
 func isTag(s string) bool {
 	if s == "" || len(s) > MaxTag || s[0] == '.' || s[0] == '-' {
 		return false
@@ -56,7 +61,8 @@ func isTag(s string) bool {
 	return true
 }
 
-// isDomain: labels between single dots, of letters and digits, with dashes inside.
+// isDomain reports whether s is a host name: labels separated by single dots. A label consists of
+// letters and digits, and of dashes that are not at its ends.
 func isDomain(s string) bool {
 	for label := range strings.SplitSeq(s, ".") {
 		if label == "" || !alphanumeric(label[0]) || !alphanumeric(label[len(label)-1]) {
@@ -71,7 +77,8 @@ func isDomain(s string) bool {
 	return true
 }
 
-// isDigest: an algorithm that is known, and as many hexadecimal digits as it has.
+// isDigest reports whether s is a digest: a known algorithm, a colon, and as many lower-case
+// hexadecimal digits as the algorithm has.
 func isDigest(s string) bool {
 	algorithm, digits, _ := strings.Cut(s, ":")
 	n := map[string]int{"sha256": 64, "sha384": 96, "sha512": 128}[algorithm]
@@ -86,7 +93,7 @@ func isDigest(s string) bool {
 	return true
 }
 
-// isDrive: a path of Windows with its letter.
+// isDrive reports whether s begins with a Windows drive letter: "C:\" or "C:/".
 func isDrive(s string) bool {
 	return len(s) > 2 && (s[0]|0x20 >= 'a' && s[0]|0x20 <= 'z') && s[1] == ':' && (s[2] == '\\' || s[2] == '/')
 }

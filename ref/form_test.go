@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What the grammar says, as it is written elsewhere.
+// The grammar as regular expressions, in the form in which the specifications give it.
 var (
 	pathForm   = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
 	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
@@ -25,14 +25,14 @@ func sameForms(t *testing.T, s string) {
 		"drive":  {isDrive(s), driveForm.MatchString(s)},
 	} {
 		if got[0] != got[1] {
-			t.Errorf("%q as a %s: %v, the grammar says %v", s, name, got[0], got[1])
+			t.Errorf("%q as a %s: got %v, the regular expression says %v", s, name, got[0], got[1])
 		}
 	}
 }
 
 func TestFormsAreThoseOfTheGrammar(t *testing.T) {
 	sameForms(t, "")
-	// All words of up to six of the letters that matter.
+	// All words of up to six of the characters that the grammar distinguishes.
 	letters := "aB0._-/:"
 	for words, n := []string{""}, 0; n < 6; n++ {
 		var longer []string

@@ -13,19 +13,21 @@ import (
 // DockerHub is the host of Docker Hub in canonical names.
 const DockerHub = "docker.io"
 
-// Layout is the Host of a Repo that is an OCI image layout on disk; its Path is a directory.
+// Layout is the Host of a Repo that is an OCI image layout on disk. The Path of such a Repo is a
+// directory.
 const Layout = "oci:"
 
-// Repo is a repository somewhere: a registry host and a path in it, or a layout on disk.
-// It is comparable: two equal Repos are the same repository.
+// Repo is a repository: a registry host and a path in it, or an OCI image layout on disk. Repos are
+// comparable: two equal Repos are the same repository. [NewRepo] and [Parse] make valid Repos.
 type Repo struct {
-	Host string // as people write it, lower case: "docker.io", "localhost:5000"; or Layout
-	Path string // "library/nginx"; the directory of a layout
+	Host string // lower case, as people write it: "docker.io", "localhost:5000"; or Layout
+	Path string // "library/nginx"; for a layout, its directory
 }
 
 // IsLayout reports whether r is an OCI image layout on disk.
 func (r Repo) IsLayout() bool { return r.Host == Layout }
 
+// String returns "HOST/PATH", or "oci:DIR" for a layout.
 func (r Repo) String() string {
 	if r.IsLayout() {
 		return Layout + r.Path
@@ -33,20 +35,22 @@ func (r Repo) String() string {
 	return r.Host + "/" + r.Path
 }
 
-// Tagged returns the name of tag in r. An empty tag names the repository alone.
+// Tagged returns the name of tag in r. If tag is empty, the Name is the repository alone.
 func (r Repo) Tagged(tag string) Name { return Name{Repo: r, Tag: tag} }
 
 // At returns the name of digest in r.
 func (r Repo) At(digest string) Name { return Name{Repo: r, Digest: digest} }
 
-// Name is a Repo and what to take from it. Tag and Digest may both be empty;
-// where both are given the digest decides and the tag is what a person calls it.
+// Name is a Repo and a tag or a digest in it. Both may be empty: then the Name is the repository
+// alone. If both are set, the digest decides what the Name points to, and the tag is what people
+// call it. Names are comparable.
 type Name struct {
 	Repo
-	Tag    string
-	Digest string
+	Tag    string // "v1"
+	Digest string // "sha256:…"
 }
 
+// String returns the canonical form: "HOST/PATH[:TAG][@DIGEST]" or "oci:DIR[:TAG][@DIGEST]".
 func (n Name) String() string {
 	s := n.Repo.String()
 	if n.Tag != "" {
@@ -58,33 +62,35 @@ func (n Name) String() string {
 	return s
 }
 
-// Reference is what a registry is asked for: the digest if there is one, else the tag, else "latest".
+// Reference returns what a registry is asked for: the digest if there is one, else the tag, else
+// "latest".
 func (n Name) Reference() string { return cmp.Or(n.Digest, n.Tag, "latest") }
 
-// Compare orders names by host, path, tag and digest.
+// Compare compares n and m by host, then path, tag and digest. It returns -1, 0 or 1, like
+// [strings.Compare].
 func (n Name) Compare(m Name) int {
 	return cmp.Or(strings.Compare(n.Host, m.Host), strings.Compare(n.Path, m.Path),
 		strings.Compare(n.Tag, m.Tag), strings.Compare(n.Digest, m.Digest))
 }
 
-// MarshalText writes the canonical form, so plans and reports read like what people type.
+// MarshalText returns [Name.String], so that names in plans and reports read like what people type.
 func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 
-// UnmarshalText is Parse.
+// UnmarshalText reads a name with [Parse].
 func (n *Name) UnmarshalText(b []byte) (err error) {
 	*n, err = Parse(string(b))
 	return err
 }
 
-// Parse reads "nginx", "docker.io/library/nginx:1.25", "localhost:5000/a@sha256:…",
-// "oci:dir:tag". What it returns is fully qualified; tag and digest stay empty when s has none.
-// The error is of Kind Invalid.
+// Parse reads a name such as "nginx", "docker.io/library/nginx:1.25", "localhost:5000/a@sha256:…" or
+// "oci:dir:tag". The Name is fully qualified: "nginx" becomes docker.io/library/nginx. Its Tag and
+// Digest are empty if s has none. The error is [fault.Invalid].
 func Parse(s string) (Name, error) {
 	if rest, ok := strings.CutPrefix(s, Layout); ok {
 		return parseLayout(s, rest)
 	}
 	if _, after, ok := strings.Cut(s, "@"); ok && strings.Contains(after, "/") {
-		return Name{}, invalid(after, "a name carries no credentials", "log in, or give them apart from the name")
+		return Name{}, invalid(after, "a name cannot contain credentials", "log in, or pass the login separately")
 	}
 	rest, n, err := cutReference(s, s)
 	if err != nil {
@@ -97,8 +103,10 @@ func Parse(s string) (Name, error) {
 	return n, nil
 }
 
-// ParseIn reads "app:v1" or "team/app@sha256:…" as a name inside the registry host:
-// no component is taken for a host and nothing is added.
+// ParseIn reads a name inside the registry host, such as "app:v1" or "team/app@sha256:…". Unlike
+// [Parse] it reads no component of s as a host: in "r.example", "docker.io/library/nginx" is a path.
+// If host is Docker Hub, "library/" is added to a path of one component. The error is
+// [fault.Invalid].
 func ParseIn(host, s string) (Name, error) {
 	rest, n, err := cutReference(s, s)
 	if err != nil {
@@ -110,7 +118,9 @@ func ParseIn(host, s string) (Name, error) {
 	return n, nil
 }
 
-// NewRepo checks host and path and brings them to canonical form.
+// NewRepo returns the Repo of path at the registry host. It brings host to the form that [Host]
+// returns. At Docker Hub it adds "library/" to a path of one component. The error is
+// [fault.Invalid].
 func NewRepo(host, path string) (Repo, error) {
 	host, err := Host(host)
 	if err != nil {
@@ -125,15 +135,16 @@ func NewRepo(host, path string) (Repo, error) {
 	case strings.ToLower(path) != path && isPath(strings.ToLower(path)):
 		return Repo{}, invalid(host+"/"+path, "repository names are lower case", "write "+strings.ToLower(path))
 	case !isPath(path):
-		return Repo{}, invalid(host+"/"+path, "not a repository name", "lower-case letters, digits, '.', '_', '-' between '/'")
+		return Repo{}, invalid(host+"/"+path, "not a repository name", "use lower-case letters, digits and, between these, '.', '_', '-' and '/'")
 	case len(host)+1+len(path) > MaxPath:
-		return Repo{}, invalid(host+"/"+path, "name longer than "+strconv.Itoa(MaxPath)+" bytes", "")
+		return Repo{}, invalid(host+"/"+path, "the name is longer than "+strconv.Itoa(MaxPath)+" bytes", "")
 	}
 	return Repo{host, path}, nil
 }
 
-// Host checks "host" or "host:port" and brings it to canonical form: lower case,
-// Docker Hub's other names as "docker.io".
+// Host checks "HOST" or "HOST:PORT" and returns its canonical form: lower case, and "docker.io" for
+// Docker Hub's other names (index.docker.io, registry-1.docker.io, registry.hub.docker.com). The
+// error is [fault.Invalid].
 func Host(s string) (string, error) {
 	host, port, err := splitPort(s)
 	if err != nil {
@@ -149,31 +160,34 @@ func Host(s string) (string, error) {
 	return host + port, nil
 }
 
-// Tag checks a tag.
+// Tag checks that s is a tag of at most [MaxTag] characters. The error is [fault.Invalid].
 func Tag(s string) error {
 	if len(s) > MaxTag {
-		return invalid(s[:20]+"…", "tag longer than "+strconv.Itoa(MaxTag)+" characters", "")
+		return invalid(s[:20]+"…", "the tag is longer than "+strconv.Itoa(MaxTag)+" characters", "")
 	}
 	if !isTag(s) {
-		return invalid(strconv.Quote(s), "not a tag", "letters, digits, '_', '.', '-'; not beginning with '.' or '-'")
+		return invalid(strconv.Quote(s), "not a tag", "use letters, digits, '_', '.' and '-', and do not begin with '.' or '-'")
 	}
 	return nil
 }
 
-// Digest checks that s is a digest of a known algorithm in lower-case hex.
+// Digest checks that s is a digest of sha256, sha384 or sha512 in lower-case hex. The error is
+// [fault.Invalid].
 func Digest(s string) error {
 	if !isDigest(s) {
-		return invalid(strconv.Quote(s), "not a digest", "sha256: and 64 lower-case hex digits")
+		return invalid(strconv.Quote(s), "not a digest", "write sha256: and 64 lower-case hex digits")
 	}
 	return nil
 }
 
-// LooksLikeHost reports whether a first path component is a host: it has a dot or a port, or is localhost.
+// LooksLikeHost reports whether s, the first component of a name, is read as a host: it has a dot or
+// a colon, or is "localhost".
 func LooksLikeHost(s string) bool {
 	return strings.ContainsAny(s, ".:") || strings.EqualFold(s, "localhost")
 }
 
-// IsLoopback reports whether host, with or without a port, names this machine.
+// IsLoopback reports whether host, with or without a port, is an address of this machine: localhost,
+// a name below .localhost, or a loopback IP address.
 func IsLoopback(host string) bool {
 	name, _, err := splitPort(host)
 	if err != nil {
@@ -195,12 +209,12 @@ func splitHost(s string) (host, path string) {
 	return DockerHub, s
 }
 
-// cutReference takes ":tag" and "@digest" off the end of s. whole is what the error names.
+// cutReference removes ":tag" and "@digest" from the end of s. Errors name whole.
 func cutReference(s, whole string) (rest string, n Name, err error) {
 	rest, dig, hasDigest := strings.Cut(s, "@")
 	if hasDigest {
 		if err := Digest(dig); err != nil {
-			return "", Name{}, invalid(whole, "not a digest: "+strconv.Quote(dig), "sha256: and 64 lower-case hex digits")
+			return "", Name{}, invalid(whole, "not a digest: "+strconv.Quote(dig), "write sha256: and 64 lower-case hex digits")
 		}
 		n.Digest = dig
 	}
@@ -221,7 +235,7 @@ func parseLayout(whole, s string) (Name, error) {
 	dir, dig, hasDigest := strings.Cut(s, "@")
 	n := Name{Digest: dig}
 	if hasDigest && Digest(dig) != nil {
-		return Name{}, invalid(whole, "not a digest: "+strconv.Quote(dig), "sha256: and 64 lower-case hex digits")
+		return Name{}, invalid(whole, "not a digest: "+strconv.Quote(dig), "write sha256: and 64 lower-case hex digits")
 	}
 	if i := strings.LastIndexByte(dir, ':'); i >= 0 {
 		dir, n.Tag = dir[:i], dir[i+1:]
@@ -236,7 +250,7 @@ func parseLayout(whole, s string) (Name, error) {
 	return n, nil
 }
 
-// splitPort returns port with its colon. An IPv6 address is in brackets.
+// splitPort splits "host:port"; port keeps its colon. An IPv6 address must be in brackets.
 func splitPort(s string) (host, port string, err error) {
 	host = s
 	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
@@ -262,7 +276,8 @@ func invalid(name, cause, hint string) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "parse name", Name: name, Hint: hint, Err: errText(cause)}
 }
 
-// causeOf takes the bare cause out of one of our own errors, to say it of the whole name.
+// causeOf returns the cause of a Fault of this package without its operation and name, so that a new
+// Fault can report the same cause for the whole name.
 func causeOf(err error) string {
 	if f, ok := err.(*fault.Fault); ok && f.Err != nil {
 		return f.Err.Error()

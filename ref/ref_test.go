@@ -49,7 +49,7 @@ func TestParseGivesFullyQualifiedNames(t *testing.T) {
 
 func rep(s string, n int) string { return strings.Repeat(s, n) }
 
-// F-33: nothing that a registry could read as another path is ever sent.
+// F-33: Parse must refuse every text that a registry could read as another path.
 func TestParseRefusesWhatCouldBeReadDifferently(t *testing.T) {
 	for _, in := range []string{
 		"", "/", "a.io/", "a.io/x:", "a.io/x@", "a.io/r/../x:v1", "a.io/r//x", "a.io/r/./x", "a.io/%2e%2e/x", "a.io/r%2fx",
@@ -58,7 +58,7 @@ func TestParseRefusesWhatCouldBeReadDifferently(t *testing.T) {
 		"a..io/x", "-a.io/x", "a.io/-x", "a.io/x-", "http://a.io/x", "user:pw@a.io/x", "a.io/ünï:v1", "[::1/x", "a.io/x:v1:v2", "oci:", "oci::v1", "oci:dir:b@d",
 	} {
 		if n, err := Parse(in); fault.KindOf(err) != fault.Invalid {
-			t.Errorf("Parse(%q) = %q, %v; want it refused", in, n, err)
+			t.Errorf("Parse(%q) = %q, %v; want fault.Invalid", in, n, err)
 		}
 	}
 }
@@ -70,7 +70,7 @@ func TestParseErrorsNameTheInputAndWhatIsWrong(t *testing.T) {
 		"a.io:99999/x":        `parse name a.io:99999/x: invalid: not a port: "99999"`,
 		"a.io/x:-v":           `parse name a.io/x:-v: invalid: not a tag`,
 		"oci:dir:!":           `parse name oci:dir:!: invalid: not a tag`,
-		"me:secret@a.io/x:v1": `parse name a.io/x:v1: invalid: a name carries no credentials`,
+		"me:secret@a.io/x:v1": `parse name a.io/x:v1: invalid: a name cannot contain credentials`,
 	} {
 		if _, err := Parse(in); err == nil || err.Error() != want {
 			t.Errorf("Parse(%q): %v\nwant %s", in, err, want)
@@ -96,7 +96,8 @@ func TestParseInTakesNoComponentForAHost(t *testing.T) {
 	}
 }
 
-// The grammar of distribution/reference is the oracle: what we accept it accepts, with the same meaning.
+// distribution/reference is the oracle: it must accept every name that Parse accepts, and read the
+// same host and path.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"nginx", "a.io/x:v1@sha256:" + hex64, "localhost:5000/a/b", "[::1]:5000/x", "a.io/a__b---c", "A.io/x", "x@y", "a.io:1/z:_"} {
 		f.Add(s)

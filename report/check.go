@@ -7,45 +7,61 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// Severity says how a finding looks.
+// Severity says what a finding means for a copy:
+//
+//   - [OK]: it works.
+//   - [Warn]: it works, but may surprise.
+//   - [Fail]: a copy would fail.
+//   - [Unknown]: it could not be found out.
 type Severity string
 
 const (
-	OK      Severity = "ok"
-	Warn    Severity = "warn"    // it works, and may surprise
-	Fail    Severity = "fail"    // a copy would end here
-	Unknown Severity = "unknown" // nothing tells
+	// OK means that what was checked works.
+	OK Severity = "ok"
+
+	// Warn means that it works, but may surprise.
+	Warn Severity = "warn"
+
+	// Fail means that a copy would fail because of it.
+	Fail Severity = "fail"
+
+	// Unknown means that nothing tells whether it works.
+	Unknown Severity = "unknown"
 )
 
-// Finding is one thing that was looked at.
+// Finding is the result of checking one thing.
 type Finding struct {
-	What   string     `json:"what"` // "reached", "login", "pull", "push", "tag", "lock", "quota", "ranges", "mount", "resume", "referrers"
+	// What is "reached", "login", "pull", "push", "tag", "lock", "quota", "ranges", "mount", "resume" or
+	// "referrers".
+	What   string     `json:"what"`
 	State  Severity   `json:"state"`
-	Text   string     `json:"text"`
-	Remedy string     `json:"remedy,omitempty"` // what to do about it
-	Kind   fault.Kind `json:"kind,omitempty"`   // of a Fail
+	Text   string     `json:"text"`             // what was found, for a person
+	Remedy string     `json:"remedy,omitempty"` // what to do about it, for a person
+	Kind   fault.Kind `json:"kind,omitempty"`   // the kind of error that a copy would return; for Fail only
 }
 
-// Side is what was found at one end.
+// Side holds what was found at one end of a copy.
 type Side struct {
 	Side     fault.Side `json:"side"`
-	Name     string     `json:"name"`
-	Product  string     `json:"product,omitempty"` // "acr", "ecr", "hub", …; "" is not known
+	Name     string     `json:"name"`              // the image
+	Product  string     `json:"product,omitempty"` // what the registry is: "acr", "ecr", "hub", …; "" if not known
 	Findings []Finding  `json:"findings"`
 }
 
-// Check is the answer of Check. Its JSON form is what dray check prints.
+// Check is the answer of Dray.Check. Its JSON form is what dray check prints.
 type Check struct {
-	Ready   bool               `json:"ready"` // nothing that was found stands in the way
-	Verdict string             `json:"verdict"`
-	Sides   []Side             `json:"sides"`
-	Traffic map[string]Traffic `json:"traffic"`
+	Ready   bool               `json:"ready"`   // no finding is a Fail
+	Verdict string             `json:"verdict"` // one line for a person
+	Sides   []Side             `json:"sides"`   // the source, then the target if there is one
+	Traffic map[string]Traffic `json:"traffic"` // by registry host
 }
 
-// grave orders the kinds of failures, the gravest first: what is not reached can not deny.
+// grave orders the kinds of failures, the most fundamental first: a registry that cannot be reached
+// cannot deny anything.
 var grave = []fault.Kind{fault.Canceled, fault.Refused, fault.Unavailable, fault.Throttled, fault.Denied, fault.NotFound, fault.Conflict}
 
-// Err is nil when Ready, else the gravest finding as an error.
+// Err returns nil if r is Ready, else the most fundamental Fail as an error. If the registry cannot be
+// reached, for example, Err returns that and not that the pull failed.
 func (r Check) Err() error {
 	var worst *fault.Fault
 	rank := func(k fault.Kind) int {

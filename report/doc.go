@@ -1,13 +1,34 @@
-// Package report declares what dray answers. It is a leaf: it does nothing, and its JSON is
-// what every command prints with --output json.
+// Package report declares the answers of package dray: what a copy did, what a transfer adds up to,
+// what a check or a verification found, and what a registry holds.
 //
-// Files, in the order in which they use each other:
+// A program receives these values from the methods of package dray and prints or stores them. Package
+// dray has an alias for each of these types: dray.Report is [Report], dray.StepReport is [Step].
 //
-//	look.go      images, tags, manifests; what a removal takes
-//	check.go     of a check: what is in the way
+//	rep, err := d.Apply(ctx, p, nil)
+//	for _, s := range rep.Steps {
+//		fmt.Println(s.To, s.State) // "prod.example/app:v1 done"
+//	}
+//	if err != nil {
+//		return err // the same as rep.Err(): the first step that failed
+//	}
+//
+// The package has no behavior beyond that of its values: it makes no requests and imports neither
+// package os nor package net.
+//
+// # Compatibility
+//
+// The JSON form of these types is what every dray command prints with --output json. It is stable: a
+// later version may add a field, but a field keeps its name and its meaning.
+//
+// # Files
+//
+// In the order in which they use each other:
+//
+//	look.go      images, tags and manifests; what a removal removes
+//	check.go     a check: what would block a copy
 //	estimate.go  what a plan would cost
-//	verify.go    of a verification: how each name compares, and the receipt
-//	transfer.go  of a transfer, added up
-//	report.go    of one plan that was applied, step by step
+//	verify.go    a verification: how each name compares, and the receipt
+//	transfer.go  the totals of a transfer
+//	report.go    one plan that was applied, step by step
 //	pulls.go     pull limits
 package report

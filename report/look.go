@@ -9,26 +9,30 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// Image is what Inspect tells of one name.
+// Image is the answer of Dray.Inspect: what one name points to.
 type Image struct {
-	Name        ref.Name          `json:"name"`
-	Digest      oci.Digest        `json:"digest"`
-	MediaType   string            `json:"mediaType"`
-	Size        int64             `json:"size"`                // bytes of the document itself
-	Total       int64             `json:"totalSize"`           // bytes of all distinct content below it, itself included
-	Platforms   []Variant         `json:"platforms,omitempty"` // children of an index, in its order; one entry for a plain image
-	Subject     oci.Digest        `json:"subject,omitempty"`
+	Name      ref.Name   `json:"name"`
+	Digest    oci.Digest `json:"digest"`
+	MediaType string     `json:"mediaType"` // of the manifest or index
+	Size      int64      `json:"size"`      // bytes of the manifest or index itself
+	// Total is the size in bytes of all distinct content of the image, including the manifest or
+	// index.
+	Total int64 `json:"totalSize"`
+	// Platforms are the children of an index, in its order. A single image has one entry.
+	Platforms   []Variant         `json:"platforms,omitempty"`
+	Subject     oci.Digest        `json:"subject,omitempty"` // the manifest that this one refers to
 	Artifact    string            `json:"artifactType,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	Foreign     []oci.Descriptor  `json:"foreignLayers,omitempty"` // layers that stay with their publisher
+	// Foreign are layers that are not copied, because their publisher keeps them.
+	Foreign []oci.Descriptor `json:"foreignLayers,omitempty"`
 }
 
-// Variant is one child of an index, or the image itself.
+// Variant is one child of an index, or the image itself if it is not an index.
 type Variant struct {
-	Platform    string            `json:"platform,omitempty"` // "linux/arm64/v8"; "" when it names none
+	Platform    string            `json:"platform,omitempty"` // "linux/arm64/v8"; "" if it names none
 	Digest      oci.Digest        `json:"digest"`
 	MediaType   string            `json:"mediaType"`
-	Size        int64             `json:"size"` // bytes of config and layers
+	Size        int64             `json:"size"` // bytes of the config and the layers
 	Created     *time.Time        `json:"created,omitempty"`
 	Config      oci.Digest        `json:"config,omitempty"`
 	Layers      []oci.Descriptor  `json:"layers,omitempty"`
@@ -41,12 +45,12 @@ type Entry struct {
 	Name       string     `json:"name"` // "HOST/REPO" or "HOST/REPO:TAG"
 	Tag        string     `json:"tag,omitempty"`
 	Digest     oci.Digest `json:"digest,omitempty"`
-	Updated    *time.Time `json:"lastUpdateTime,omitempty"` // nil where the registry does not tell
-	Created    *time.Time `json:"createdTime,omitempty"`    // nil where the registry does not tell
-	Err        error      `json:"-"`                        // the tag is listed, and its digest could not be had
+	Updated    *time.Time `json:"lastUpdateTime,omitempty"` // nil if the registry does not say
+	Created    *time.Time `json:"createdTime,omitempty"`    // nil if the registry does not say
+	Err        error      `json:"-"`                        // the tag is listed, but its digest could not be read
 }
 
-// MarshalJSON writes the entry and, where its digest could not be had, the problem.
+// MarshalJSON returns the entry as JSON. If Err is set, it adds the error as a [plan.Problem].
 func (e Entry) MarshalJSON() ([]byte, error) {
 	type plain Entry
 	out := struct {
@@ -59,24 +63,30 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// RemoveWhat says what a RemoveRequest takes away.
+// RemoveWhat says what a RemoveRequest removes:
+//
+//   - [RemoveTag]: one tag.
+//   - [RemoveManifest]: a manifest with all its tags.
 type RemoveWhat string
 
 const (
-	RemoveTag      RemoveWhat = "tag"      // the tag alone; what it points to stays
-	RemoveManifest RemoveWhat = "manifest" // what the name points to, with all its tags
+	// RemoveTag removes the tag alone. What it points to stays.
+	RemoveTag RemoveWhat = "tag"
+
+	// RemoveManifest removes the manifest or index that the name points to, with all its tags.
+	RemoveManifest RemoveWhat = "manifest"
 )
 
-// Removal is what Remove will take away.
+// Removal is the answer of Dray.PlanRemove: what Dray.Remove will remove.
 type Removal struct {
 	What   RemoveWhat `json:"what"`
-	Image  ref.Name   `json:"image"`  // as it was asked for
+	Image  ref.Name   `json:"image"`  // as requested
 	Digest oci.Digest `json:"digest"` // what it points to
-	Tags   []string   `json:"tags"`   // that go: the one, or of a manifest all that point to it, in order
+	Tags   []string   `json:"tags"`   // the tags to remove, in order: one, or for a manifest all that point to it
 }
 
-// Manifest is one manifest of a repository. Its JSON names are those of
-// `az acr manifest list-metadata`; what the registry does not tell is left out.
+// Manifest is one manifest or index of a repository. The names of its JSON fields are those of
+// `az acr manifest list-metadata`. What the registry does not say is left out.
 type Manifest struct {
 	Digest    oci.Digest `json:"digest"`
 	Tags      []string   `json:"tags,omitempty"`

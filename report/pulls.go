@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// Moment is nil for a time that is not known.
+// Moment returns a pointer to t, or nil if t is zero, which means that the time is not known.
 func Moment(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -12,11 +12,11 @@ func Moment(t time.Time) *time.Time {
 	return &t
 }
 
-// Pulls is what a run spent of a registry's pull limit. At Docker Hub reading a
-// manifest is a pull; asking for its digest is free.
+// Pulls says how much of a registry's pull limit a run used. At Docker Hub, reading a manifest counts
+// as a pull; asking for its digest does not.
 type Pulls struct {
-	Spent   int        `json:"spent"`             // by this run, planning included
-	Left    *int       `json:"left,omitempty"`    // nil where the registry tells of no limit
-	Limit   int        `json:"limit,omitempty"`   // in a window; 0 where the registry tells of none
-	Refills *time.Time `json:"refills,omitempty"` // when all are back, at the latest; nil where none is missing
+	Spent   int        `json:"spent"`             // pulls of this run, including those for planning
+	Left    *int       `json:"left,omitempty"`    // pulls that are left; nil if the registry reports no limit
+	Limit   int        `json:"limit,omitempty"`   // pulls per time window; 0 if the registry reports no limit
+	Refills *time.Time `json:"refills,omitempty"` // when all pulls are available again, at the latest; nil if all are
 }

@@ -8,42 +8,57 @@ import (
 	"github.com/drayage/dray/plan"
 )
 
-// Report is what Apply did, step by step, in the plan's order. Its JSON form is
+// Report is the answer of Dray.Apply: what it did, step by step, in the plan's order. Its JSON form is
 // what every command prints with --output json.
 type Report struct {
-	Verb    string             `json:"verb"`
-	Steps   []Step             `json:"steps"`
-	Traffic map[string]Traffic `json:"traffic"`         // by registry host, planning included
-	Pulls   map[string]Pulls   `json:"pulls,omitempty"` // by registry host, of those that count them: docker.io
-	Notes   []string           `json:"notes,omitempty"` // what a person should know
-	Took    time.Duration      `json:"tookNanoseconds"`
+	Verb    string             `json:"verb"`    // "import", "copy", "tag", "batch"
+	Steps   []Step             `json:"steps"`   // one for each step of the plan
+	Traffic map[string]Traffic `json:"traffic"` // by registry host, including the planning
+	// Pulls is by registry host, for registries that count pulls: docker.io.
+	Pulls map[string]Pulls `json:"pulls,omitempty"`
+	Notes []string         `json:"notes,omitempty"` // what a person should know
+	Took  time.Duration    `json:"tookNanoseconds"`
 }
 
-// State is how one step ended.
+// State says how a step ended:
+//
+//   - [Done]: it was carried out.
+//   - [Unchanged]: there was nothing to do.
+//   - [Failed]: it failed.
+//   - [NotStarted]: the run ended before it.
 type State string
 
 const (
-	Done       State = "done"        // the target confirmed the planned digest
-	Unchanged  State = "unchanged"   // it was right already
-	Failed     State = "failed"      // see Err
-	NotStarted State = "not_started" // something else stopped the run first
+	// Done means that the step was carried out and that the target confirmed the planned digest.
+	Done State = "done"
+
+	// Unchanged means that the target name was up to date.
+	Unchanged State = "unchanged"
+
+	// Failed means that the step failed; see [Step.Err].
+	Failed State = "failed"
+
+	// NotStarted means that something else stopped the run before this step.
+	NotStarted State = "not_started"
 )
 
-// Step pairs a step with its outcome.
+// Step is a step of a plan together with its outcome.
 type Step struct {
 	plan.Step
 	State State     `json:"state"`
-	Blobs oci.Blobs `json:"blobs"` // counted once, at the first step of each target repository
-	Err   error     `json:"-"`     // nil unless State is Failed
+	Blobs oci.Blobs `json:"blobs"` // counted once for each target repository, at its first step
+	Err   error     `json:"-"`     // why the step failed; nil unless State is Failed
 
-	Took   time.Duration `json:"tookNanoseconds,omitempty"` // of its image, which all its names share
-	Healed bool          `json:"healed,omitempty"`          // the name was right, and what was lacking below it was sent
+	// Took is how long copying the image took. It is the same for all names of the image.
+	Took time.Duration `json:"tookNanoseconds,omitempty"`
+	// Healed means that the name was up to date, but content was missing and was sent.
+	Healed bool `json:"healed,omitempty"`
 
-	Proven bool `json:"-"` // all that is below the name was asked for, now or once
-	Lacks  bool `json:"-"` // it was, and not all is there
+	Proven bool `json:"-"` // the target was asked for all content of the name and has it; now or in an earlier run
+	Lacks  bool `json:"-"` // the target was asked for all content of the name and lacks some
 }
 
-// Traffic is what was exchanged with one registry. Bytes are those of bodies.
+// Traffic is what was exchanged with one registry. Sent and Received count bytes of bodies.
 type Traffic struct {
 	Requests int   `json:"requests"`
 	Retries  int   `json:"retries"`
@@ -51,7 +66,8 @@ type Traffic struct {
 	Received int64 `json:"receivedBytes"`
 }
 
-// MarshalJSON writes the step, its state and, where it failed, the problem.
+// MarshalJSON returns the step and its state as JSON. If Err is set, it adds the error as a
+// [plan.Problem].
 func (s Step) MarshalJSON() ([]byte, error) {
 	type plain Step
 	out := struct {
@@ -64,7 +80,8 @@ func (s Step) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote; Err is then of the same Kind and words.
+// UnmarshalJSON reads the form that [Step.MarshalJSON] returns. An error gets its Kind and its text
+// back.
 func (s *Step) UnmarshalJSON(raw []byte) error {
 	type plain Step
 	in := struct {
@@ -80,7 +97,7 @@ func (s *Step) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// Err is nil when every step ended as planned, else the error of the first step that failed.
+// Err returns the error of the first step that failed, or nil if no step failed.
 func (r Report) Err() error {
 	for _, s := range r.Steps {
 		if s.Err != nil {

@@ -82,7 +82,7 @@ func TestABackupNameThatIsTakenIsAConflictOfItsStepAlone(t *testing.T) {
 	req := yard.Whole()
 	req.Backup = kept("{tag}-old")
 	got, _, err := y.Transferred(req)
-	if got != "app:v1 failed, app:v2 done, app:v3 done, app:v4 done" || !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "app:v1-old holds sha256:") {
+	if got != "app:v1 failed, app:v2 done, app:v3 done, app:v4 done" || !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "app:v1-old points to sha256:") {
 		t.Errorf("%s %v", got, err)
 	}
 	if was := testbed.CraneDigest(t, y.Dst, "app", "v1"); !strings.Contains(err.Error(), was) {
