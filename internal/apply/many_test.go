@@ -89,7 +89,7 @@ func TestTwoTagsThatLandOnOneAreRefusedBeforeAnythingMoves(t *testing.T) {
 	y.Tagged("app", "v1", "v2")
 	_, err := y.PlanCopy(t.Context(), dray.CopyRequest{Source: "src/app", Targets: []string{"dst/app"}, Tags: dray.AllTags,
 		Map: plan.TagMap{Pairs: []plan.Pair{{From: "v1", To: "x"}, {From: "v2", To: "x"}}}}, nil)
-	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "sources") {
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "two sources with different content have this target") {
 		t.Error(err)
 	}
 }

@@ -100,7 +100,7 @@ func TestImportRefusesWhatItCanNotRead(t *testing.T) {
 		{"a name that cannot be a registry", Request{Source: "nginx", Target: "my_registry"}, "not a configured registry"},
 		{"a bad resource ID", Request{Source: "x", SourceRegistry: "/subscriptions/s/resourceGroups/rg", Target: "prod"}, "not the ID of a container registry"},
 		{"http to a host that is not configured for it", Request{Source: "http://a.example/x", Target: "prod"}, "a.example"},
-		{"credentials in a name", Request{Source: "me:hunter2@a.io/x", Target: "prod"}, "no credentials"},
+		{"credentials in a name", Request{Source: "me:hunter2@a.io/x", Target: "prod"}, "cannot contain credentials"},
 		{"upper case", Request{Source: "nginx", Target: "prod", Images: []string{"Nginx"}}, "lower case"},
 	} {
 		_, err := configured(t, "").Import(tt.req, AsAz)
