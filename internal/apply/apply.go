@@ -17,9 +17,12 @@ import (
 
 // Work is a plan to apply, with the settings of its application.
 type Work struct {
-	Plan    *plan.Plan
-	Proof   oci.Proof      // how much evidence is required that a target has a blob
-	Session *place.Session // the session in which the plan was made; nil for a plan from a file, which is checked against both sides first
+	Plan  *plan.Plan
+	Proof oci.Proof // how much evidence is required that a target has a blob
+
+	// Session is the session in which the plan was made. It is nil for a plan from a file, which is
+	// checked against both sides first.
+	Session *place.Session
 
 	// The logins of a plan without a session. nil uses the chain of credential sources.
 	SourceLogin *credential.Login
@@ -39,7 +42,14 @@ func Plan(ctx context.Context, b *place.Base, w Work, obs event.Observer) (repor
 		r.Lock(ctx)
 		stop = ctx.Err()
 	}
-	rep := report.Report{Verb: w.Plan.Verb, Steps: r.Reports, Notes: w.Plan.Notes, Traffic: r.session.Traffic.Exchanged(), Pulls: r.session.Traffic.Pulls(r.session.Base), Took: time.Since(start)}
+	rep := report.Report{
+		Verb:    w.Plan.Verb,
+		Steps:   r.Reports,
+		Notes:   w.Plan.Notes,
+		Traffic: r.session.Traffic.Exchanged(),
+		Pulls:   r.session.Traffic.Pulls(r.session.Base),
+		Took:    time.Since(start),
+	}
 	switch err := rep.Err(); {
 	case err != nil:
 		return rep, err

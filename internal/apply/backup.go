@@ -66,7 +66,14 @@ func (k *backupTarget) backUp(ctx context.Context, tag string) error {
 		}
 	}
 	if err != nil {
-		return &fault.Fault{Kind: fault.KindOf(err), Side: fault.Target, Op: "back up " + s.To.String() + " as", Name: s.Backup, Err: err, Hint: fault.HintOf(err)}
+		return &fault.Fault{
+			Kind: fault.KindOf(err),
+			Side: fault.Target,
+			Op:   "back up " + s.To.String() + " as",
+			Name: s.Backup,
+			Hint: fault.HintOf(err),
+			Err:  err,
+		}
 	}
 	return nil
 }

@@ -60,10 +60,10 @@ func TestABackupOfCopyAndImportCostsALookAndTwoRequests(t *testing.T) {
 	if rep.Count(dray.Done) != 1 || testbed.CraneDigest(t, y.Dst, "app", "v1-old") != old.Digest() {
 		t.Errorf("%s", yard.States(rep))
 	}
-	new := testbed.CraneDigest(t, y.Dst, "app", "v1")
+	copied := testbed.CraneDigest(t, y.Dst, "app", "v1")
 	testbed.Random(t, y.Src, "app", "v1", testbed.RandomOptions{Seed: 51})
 	rep = y.Must(y.Import(dray.ImportRequest{Source: "src/app:v1", Target: "dst", Overwrite: plan.Update, Backup: kept("{tag}-{digest12}")}))
-	if rep.Count(dray.Done) != 1 || testbed.CraneDigest(t, y.Dst, "app", rep.Steps[0].Backup) != new {
+	if rep.Count(dray.Done) != 1 || testbed.CraneDigest(t, y.Dst, "app", rep.Steps[0].Backup) != copied {
 		t.Errorf("%s", yard.States(rep))
 	}
 	_, err := y.Import(dray.ImportRequest{Source: "src/app:v1", Target: "dst", Backup: kept("{tag}-old")})

@@ -26,7 +26,14 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		return nil
 	}
 	var ends []*end
-	job := transfer.Task{From: from, Root: t.root, Known: r.session.Kept(), Proof: r.proof(t), Step: t.to[0].steps[0], Observe: r.session.Observe}
+	job := transfer.Task{
+		From:    from,
+		Root:    t.root,
+		Known:   r.session.Kept(),
+		Proof:   r.proof(t),
+		Step:    t.to[0].steps[0],
+		Observe: r.session.Observe,
+	}
 	for _, e := range t.to {
 		at, err := r.session.Target(e.repo, layout.Write)
 		if err != nil {
@@ -35,8 +42,13 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		}
 		ends = append(ends, e)
 		tags, last := r.tags(e)
-		to := transfer.End{Target: r.withGuard(e, r.withBackup(e, at, r.session.Shared.Target(at))), Tags: tags, Last: last, Back: r.session.BackOf(at)}
-		to.Turn = r.session.Shared.Turn(at)
+		to := transfer.End{
+			Target: r.withGuard(e, r.withBackup(e, at, r.session.Shared.Target(at))),
+			Tags:   tags,
+			Last:   last,
+			Back:   r.session.BackOf(at),
+			Turn:   r.session.Shared.Turn(at),
+		}
 		if t.part == contentOnly {
 			to.Tags, to.Last = nil, nil
 		}
@@ -117,7 +129,13 @@ func (r *Run) settle(e *end, out transfer.Outcome) {
 		case err == nil && set[tag]:
 			r.End(i, report.Done, nil)
 		case err == nil && out.Err == nil:
-			r.End(i, report.Failed, &fault.Fault{Kind: fault.Internal, Side: fault.Target, Op: "tag", Name: r.Plan.Steps[i].To.String(), Err: errors.New("the target did not report whether it set the tag")})
+			r.End(i, report.Failed, &fault.Fault{
+				Kind: fault.Internal,
+				Side: fault.Target,
+				Op:   "tag",
+				Name: r.Plan.Steps[i].To.String(),
+				Err:  errors.New("the target did not report whether it set the tag"),
+			})
 		case err == nil:
 			r.End(i, report.Failed, out.Err)
 		default:

@@ -75,8 +75,14 @@ func (g *guardedTarget) checkTag(ctx context.Context, doc oci.Document, tag stri
 	case err != nil:
 		return s, err
 	case create && there.Digest != doc.Digest:
-		return s, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "put tag", Name: g.Repo().Tagged(tag).String(),
-			Err: errors.New("the tag exists with another digest"), Hint: "it was created while the content was copied; make the plan again"}
+		return s, &fault.Fault{
+			Kind: fault.Conflict,
+			Side: fault.Target,
+			Op:   "put tag",
+			Name: g.Repo().Tagged(tag).String(),
+			Hint: "it was created while the content was copied; make the plan again",
+			Err:  errors.New("the tag exists with another digest"),
+		}
 	}
 	s.Replaces = there.Digest
 	return s, nil

@@ -155,6 +155,7 @@ type arrivals struct {
 }
 
 func newArrivals(t *testing.T) *arrivals {
+	t.Helper()
 	return &arrivals{t: t, blobs: map[string]string{}, bytes: map[string]int64{}}
 }
 
@@ -179,6 +180,7 @@ const killSlack = 8 << 20 // bytes of a blob that may be read again
 func TestACopyThatIsKilledAnywhereGoesOnWithoutSendingAnythingTwice(t *testing.T) {
 	targets := map[string]func(t *testing.T) *testbed.Registry{
 		"distribution on disk": func(t *testing.T) *testbed.Registry {
+			t.Helper()
 			return testbed.Distribution(t, testbed.Options{Dir: t.TempDir()})
 		},
 		"dray serve": embedded,
@@ -204,6 +206,7 @@ func TestACopyThatIsKilledAnywhereGoesOnWithoutSendingAnythingTwice(t *testing.T
 }
 
 func embedded(t *testing.T) *testbed.Registry {
+	t.Helper()
 	reg, err := registry.Open(t.Context(), registry.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

@@ -19,16 +19,17 @@ import (
 	"github.com/drayage/dray/internal/yard"
 )
 
-// harbour has a Docker Hub with a pull limit, another registry and a target, in virtual time.
-type harbour struct {
+// hubYard has a Docker Hub with a pull limit, another registry and a target, in virtual time.
+type hubYard struct {
 	*yard.Yard
 	limit *beside.PullLimit
 	other *testbed.Registry
 }
 
-// inHarbour runs test with six images at Docker Hub and four elsewhere, and a plan that copies all
+// inHubYard runs test with six images at Docker Hub and four elsewhere, and a plan that copies all
 // of them.
-func inHarbour(t *testing.T, limit *beside.PullLimit, maxWait time.Duration, test func(h *harbour, p *dray.Prepared)) {
+func inHubYard(t *testing.T, limit *beside.PullLimit, maxWait time.Duration, test func(h *hubYard, p *dray.Prepared)) {
+	t.Helper()
 	stores := []http.Handler{testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{}), testbed.NewDistribution(t, testbed.Options{})}
 	synctest.Test(t, func(t *testing.T) {
 		t.Cleanup(func() { time.Sleep(time.Second) })
@@ -48,7 +49,7 @@ func inHarbour(t *testing.T, limit *beside.PullLimit, maxWait time.Duration, tes
 			t.Fatal(err)
 		}
 		t.Cleanup(d.Close)
-		h := &harbour{Yard: &yard.Yard{Dray: d, T: t, Src: hub, Dst: dst}, limit: limit, other: other}
+		h := &hubYard{Yard: &yard.Yard{Dray: d, T: t, Src: hub, Dst: dst}, limit: limit, other: other}
 		var entries []dray.BatchEntry
 		for i := range 6 {
 			testbed.Random(t, hub, fmt.Sprintf("library/h%d", i), "v1", testbed.RandomOptions{Seed: uint64(i + 1), Size: 100})
@@ -71,7 +72,7 @@ func inHarbour(t *testing.T, limit *beside.PullLimit, maxWait time.Duration, tes
 
 func TestWhatIsFreeGoesOnWhilePullsAreSpentAndTheRestWaits(t *testing.T) {
 	for _, quiet := range []bool{false, true} {
-		inHarbour(t, &beside.PullLimit{Limit: 3, Window: 6 * time.Hour, Quiet: quiet}, 7*time.Hour, func(h *harbour, p *dray.Prepared) {
+		inHubYard(t, &beside.PullLimit{Limit: 3, Window: 6 * time.Hour, Quiet: quiet}, 7*time.Hour, func(h *hubYard, p *dray.Prepared) {
 			begin := time.Now()
 			var mu sync.Mutex
 			early, told := 0, []string(nil)
@@ -106,7 +107,7 @@ func TestWhatIsFreeGoesOnWhilePullsAreSpentAndTheRestWaits(t *testing.T) {
 }
 
 func TestPullsThatAreSpentForTooLongFailTheirOwnStepsOnly(t *testing.T) {
-	inHarbour(t, &beside.PullLimit{Limit: 4, Window: 6 * time.Hour}, 0, func(h *harbour, p *dray.Prepared) {
+	inHubYard(t, &beside.PullLimit{Limit: 4, Window: 6 * time.Hour}, 0, func(h *hubYard, p *dray.Prepared) {
 		begin := time.Now()
 		rep, err := h.Apply(h.T.Context(), p, nil)
 		if !fault.Is(err, fault.Throttled) || !strings.Contains(err.Error(), "the pull limit is used up until") {
@@ -129,7 +130,7 @@ func TestPullsThatAreSpentForTooLongFailTheirOwnStepsOnly(t *testing.T) {
 }
 
 func TestACallerWhoGivesUpWhilePullsAreSpentLeavesTheRestNotStarted(t *testing.T) {
-	inHarbour(t, &beside.PullLimit{Limit: 3, Window: 6 * time.Hour}, 7*time.Hour, func(h *harbour, p *dray.Prepared) {
+	inHubYard(t, &beside.PullLimit{Limit: 3, Window: 6 * time.Hour}, 7*time.Hour, func(h *hubYard, p *dray.Prepared) {
 		ctx, cancel := context.WithTimeout(h.T.Context(), time.Hour)
 		defer cancel()
 		rep, err := h.Apply(ctx, p, nil)
@@ -140,7 +141,7 @@ func TestACallerWhoGivesUpWhilePullsAreSpentLeavesTheRestNotStarted(t *testing.T
 }
 
 func TestAnEqualImageAtDockerHubIsNoPull(t *testing.T) {
-	inHarbour(t, &beside.PullLimit{Limit: 100, Window: 6 * time.Hour}, 0, func(h *harbour, p *dray.Prepared) {
+	inHubYard(t, &beside.PullLimit{Limit: 100, Window: 6 * time.Hour}, 0, func(h *hubYard, p *dray.Prepared) {
 		rep := h.Must(h.Apply(h.T.Context(), p, nil))
 		if got := rep.Pulls["docker.io"]; got.Spent != 6 || *got.Left != 94 {
 			h.T.Errorf("%+v", got)

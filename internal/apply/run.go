@@ -19,15 +19,27 @@ type Run struct {
 	session     *place.Session
 	Plan        *plan.Plan
 	wantedProof oci.Proof
-	guard       func(context.Context, []plan.Step) error    // the guard of the caller that applies the plan, which may differ from that of the caller that made it
-	Turn        func(context.Context) (end func(), ok bool) // waits for a free place for one image; nil does not limit the number
-	mu          sync.Mutex
-	Reports     []report.Step
+
+	// guard is that of the caller that applies the plan, which may differ from that of the caller
+	// that made it.
+	guard func(context.Context, []plan.Step) error
+
+	// Turn waits for a free place for one image. nil does not limit the number of images.
+	Turn func(context.Context) (end func(), ok bool)
+
+	mu      sync.Mutex
+	Reports []report.Step
 }
 
 // NewRun returns a Run that applies p. With a nil session, one is opened when the plan is checked.
 func NewRun(b *place.Base, s *place.Session, p *plan.Plan, believe oci.Proof) *Run {
-	r := &Run{session: s, Plan: p, wantedProof: believe, guard: b.Guard, Reports: make([]report.Step, len(p.Steps))}
+	r := &Run{
+		session:     s,
+		Plan:        p,
+		wantedProof: believe,
+		guard:       b.Guard,
+		Reports:     make([]report.Step, len(p.Steps)),
+	}
 	for i, step := range p.Steps {
 		r.Reports[i] = report.Step{Step: step, State: report.NotStarted}
 	}
@@ -63,7 +75,14 @@ func (r *Run) End(i int, s report.State, err error) {
 	r.mu.Lock()
 	r.Reports[i].State, r.Reports[i].Err = s, err
 	r.mu.Unlock()
-	e := event.Event{Kind: event.Finished, Step: i, Name: r.Plan.Steps[i].To.String(), Digest: string(r.Plan.Steps[i].Digest()), Err: err}
+	step := r.Plan.Steps[i]
+	e := event.Event{
+		Kind:   event.Finished,
+		Step:   i,
+		Name:   step.To.String(),
+		Digest: string(step.Digest()),
+		Err:    err,
+	}
 	if err != nil {
 		e.Kind = event.Failed
 	}
@@ -96,6 +115,12 @@ func (r *Run) Healed(i int, e report.Comparison) {
 		if len(e.Lacks) > 0 {
 			lack = fmt.Errorf("%w, the first is %s %s", lack, e.Lacks[0].What, e.Lacks[0].Digest)
 		}
-		r.End(i, report.Failed, &fault.Fault{Kind: fault.Corrupt, Side: fault.Target, Op: "heal", Name: e.To.String(), Err: lack})
+		r.End(i, report.Failed, &fault.Fault{
+			Kind: fault.Corrupt,
+			Side: fault.Target,
+			Op:   "heal",
+			Name: e.To.String(),
+			Err:  lack,
+		})
 	}
 }

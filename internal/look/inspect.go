@@ -17,7 +17,9 @@ import (
 )
 
 // Inspect reads the documents of an image and the configuration of each platform.
-func Inspect(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) (report.Image, error) {
+func Inspect(
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
+) (report.Image, error) {
 	name, at, s, err := open(b, names, req, obs)
 	if err != nil {
 		return report.Image{}, err
@@ -27,7 +29,13 @@ func Inspect(ctx context.Context, b *place.Base, names *name.Reader, req Request
 	if err != nil {
 		return report.Image{}, err
 	}
-	img := report.Image{Name: name, Digest: root.Digest, MediaType: root.MediaType, Size: root.Size, Foreign: root.Foreign}
+	img := report.Image{
+		Name:      name,
+		Digest:    root.Digest,
+		MediaType: root.MediaType,
+		Size:      root.Size,
+		Foreign:   root.Foreign,
+	}
 	if root.Subject != nil {
 		img.Subject = root.Subject.Digest
 	}
@@ -42,7 +50,7 @@ func Inspect(ctx context.Context, b *place.Base, names *name.Reader, req Request
 	if !root.IsIndex() {
 		v, err := variant(ctx, at, root)
 		img.Platforms = []report.Variant{v}
-		total(&img, []oci.Document{root})
+		total(&img, root, nil)
 		return img, err
 	}
 	img.Platforms = make([]report.Variant, len(root.Documents))
@@ -61,14 +69,14 @@ func Inspect(ctx context.Context, b *place.Base, names *name.Reader, req Request
 		img.Platforms[i].Annotations = child.Annotations
 		return nil
 	})
-	total(&img, append(docs, root))
+	total(&img, root, docs)
 	return img, err
 }
 
 // total sets i.Total to the size of all content, each digest counted once.
-func total(i *report.Image, docs []oci.Document) {
+func total(i *report.Image, root oci.Document, children []oci.Document) {
 	seen := map[oci.Digest]bool{}
-	for _, doc := range docs {
+	for _, doc := range append([]oci.Document{root}, children...) {
 		for _, c := range append([]oci.Descriptor{doc.Descriptor}, doc.Blobs...) {
 			if !seen[c.Digest] {
 				seen[c.Digest] = true
@@ -90,7 +98,8 @@ func variant(ctx context.Context, at place.Repository, doc oci.Document) (report
 		return v, nil
 	}
 	v.Config = doc.Config.Digest
-	v.Layers = append(slices.DeleteFunc(slices.Clone(doc.Blobs), func(b oci.Descriptor) bool { return b.Digest == doc.Config.Digest }), doc.Foreign...)
+	isConfig := func(b oci.Descriptor) bool { return b.Digest == doc.Config.Digest }
+	v.Layers = append(slices.DeleteFunc(slices.Clone(doc.Blobs), isConfig), doc.Foreign...)
 	switch doc.Config.MediaType {
 	case v1.MediaTypeImageConfig, "application/vnd.docker.container.image.v1+json":
 	default:

@@ -16,14 +16,18 @@ import (
 
 // List calls visit with each repository of a registry, or with each tag of a repository and its
 // digest.
-func List(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Entry) error) error {
+func List(
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
+	visit func(report.Entry) error,
+) error {
 	host, prefix, isRegistry, err := names.Registry(req.Name)
 	if err != nil {
 		return err
 	}
 	if isRegistry {
 		s := b.Begin(req.Login, nil, obs)
-		return b.Repositories(ctx, host, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Watch()}, func(path string) error {
+		use := remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Watch()}
+		return b.Repositories(ctx, host, use, func(path string) error {
 			if !strings.HasPrefix(path, prefix) {
 				return nil
 			}
@@ -37,7 +41,8 @@ func List(ctx context.Context, b *place.Base, names *name.Reader, req Request, o
 	}
 	defer s.Release()
 	if name.Tag != "" || name.Digest != "" {
-		return fault.Misuse("list", name.String(), "this names one image, not a repository", "leave the tag off, or use dray digest")
+		return fault.Misuse("list", name.String(), "this names one image, not a repository",
+			"leave the tag off, or use dray digest")
 	}
 	return listTags(ctx, at, visit)
 }
@@ -62,7 +67,7 @@ func listTags(ctx context.Context, at place.Repository, visit func(report.Entry)
 		return err
 	}
 	err := at.List(ctx, func(l oci.Listed) error {
-		window = append(window, report.Entry{Repository: at.Repo(), Name: at.Repo().Tagged(l.Tag).String(), Tag: l.Tag, Digest: l.Descriptor.Digest, Updated: report.Moment(l.Updated), Created: report.Moment(l.Created)})
+		window = append(window, entryOf(at.Repo(), l))
 		if len(window) < 4*place.Lookups {
 			return nil
 		}
@@ -74,18 +79,33 @@ func listTags(ctx context.Context, at place.Repository, visit func(report.Entry)
 	return flush()
 }
 
+func entryOf(repo ref.Repo, l oci.Listed) report.Entry {
+	return report.Entry{
+		Repository: repo,
+		Name:       repo.Tagged(l.Tag).String(),
+		Tag:        l.Tag,
+		Digest:     l.Descriptor.Digest,
+		Updated:    report.Moment(l.Updated),
+		Created:    report.Moment(l.Created),
+	}
+}
+
 // Tags calls visit with each tag as the listing reports it. It does not look up a digest that the
 // listing lacks.
-func Tags(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Entry) error) error {
+func Tags(
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
+	visit func(report.Entry) error,
+) error {
 	name, at, s, err := open(b, names, req, obs)
 	if err != nil {
 		return err
 	}
 	defer s.Release()
 	if name.Tag != "" || name.Digest != "" {
-		return fault.Misuse("list tags of", name.String(), "this names one image, not a repository", "leave the tag off, or use dray digest")
+		return fault.Misuse("list tags of", name.String(), "this names one image, not a repository",
+			"leave the tag off, or use dray digest")
 	}
 	return at.List(ctx, func(l oci.Listed) error {
-		return visit(report.Entry{Repository: at.Repo(), Name: at.Repo().Tagged(l.Tag).String(), Tag: l.Tag, Digest: l.Descriptor.Digest, Updated: report.Moment(l.Updated), Created: report.Moment(l.Created)})
+		return visit(entryOf(at.Repo(), l))
 	})
 }

@@ -24,7 +24,9 @@ type Request struct {
 }
 
 // Digest resolves an image. It sends one HEAD request.
-func Digest(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) (oci.Descriptor, error) {
+func Digest(
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
+) (oci.Descriptor, error) {
 	name, at, s, err := open(b, names, req, obs)
 	if err != nil {
 		return oci.Descriptor{}, err
@@ -34,7 +36,9 @@ func Digest(ctx context.Context, b *place.Base, names *name.Reader, req Request,
 }
 
 // Manifest reads the manifest or index of an image. It sends one GET request.
-func Manifest(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) (oci.Document, error) {
+func Manifest(
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
+) (oci.Document, error) {
 	name, at, s, err := open(b, names, req, obs)
 	if err != nil {
 		return oci.Document{}, err
@@ -76,13 +80,16 @@ func onlyImage(ctx context.Context, at place.Repository, name ref.Name, index oc
 		}
 	}
 	if len(images) != 1 {
-		return oci.Document{}, fault.Misuse("read image config", name.String(), fmt.Sprintf("it is an index with %d platforms: %s", len(images), strings.Join(choice, ", ")), "ask for one of them by digest")
+		cause := fmt.Sprintf("it is an index with %d platforms: %s", len(images), strings.Join(choice, ", "))
+		return oci.Document{}, fault.Misuse("read image config", name.String(), cause, "ask for one of them by digest")
 	}
 	return at.Document(ctx, images[0])
 }
 
 // open opens the repository that a request names.
-func open(b *place.Base, names *name.Reader, req Request, obs event.Observer) (ref.Name, place.Repository, *place.Session, error) {
+func open(
+	b *place.Base, names *name.Reader, req Request, obs event.Observer,
+) (ref.Name, place.Repository, *place.Session, error) {
 	name, err := names.Parse(req.Name)
 	if err != nil {
 		return name, nil, nil, err

@@ -51,15 +51,20 @@ func listLocal(ctx context.Context, here place.Local, repo ref.Repo, visit func(
 }
 
 // Manifests calls visit with each manifest and index of a repository.
-func Manifests(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Manifest) error) error {
+func Manifests(
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
+	visit func(report.Manifest) error,
+) error {
 	name, err := names.Parse(req.Name)
 	switch {
 	case err != nil:
 		return err
 	case name.IsLayout():
-		return fault.Misuse("list manifests of", name.String(), "a layout has no list of manifests", "use dray ls to list its images")
+		return fault.Misuse("list manifests of", name.String(), "a layout has no list of manifests",
+			"use dray ls to list its images")
 	case name.Tag != "" || name.Digest != "":
-		return fault.Misuse("list manifests of", name.String(), "this names one image, not a repository", "leave the tag off, or use dray inspect")
+		return fault.Misuse("list manifests of", name.String(), "this names one image, not a repository",
+			"leave the tag off, or use dray inspect")
 	}
 	s := b.Begin(req.Login, nil, obs)
 	if here, ok := b.Registry(name.Host); ok {
@@ -67,7 +72,14 @@ func Manifests(ctx context.Context, b *place.Base, names *name.Reader, req Reque
 	}
 	at := b.Remote.Open(name.Repo, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Watch()})
 	return at.Manifests(ctx, func(m remote.Manifest) error {
-		e := report.Manifest{Digest: m.Digest, Tags: m.Tags, Size: m.Total, Created: report.Moment(m.Created), Updated: report.Moment(m.Updated), MediaType: m.MediaType}
+		e := report.Manifest{
+			Digest:    m.Digest,
+			Tags:      m.Tags,
+			Size:      m.Total,
+			Created:   report.Moment(m.Created),
+			Updated:   report.Moment(m.Updated),
+			MediaType: m.MediaType,
+		}
 		if m.Platform != nil {
 			e.Arch, e.OS = m.Platform.Architecture, m.Platform.OS
 		}

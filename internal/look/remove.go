@@ -25,7 +25,9 @@ type RemoveRequest struct {
 }
 
 // PlanRemove finds out what a removal would delete. It deletes nothing.
-func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req RemoveRequest, obs event.Observer) (report.Removal, error) {
+func PlanRemove(
+	ctx context.Context, b *place.Base, names *name.Reader, req RemoveRequest, obs event.Observer,
+) (report.Removal, error) {
 	name, err := names.Parse(req.Image)
 	r := report.Removal{What: cmp.Or(req.What, report.RemoveTag), Image: name}
 	switch {
@@ -34,7 +36,8 @@ func PlanRemove(ctx context.Context, b *place.Base, names *name.Reader, req Remo
 	case name.IsLayout():
 		return r, fault.Misuse("remove", name.String(), "this is a layout on disk", "dray deletes only from registries")
 	case r.What == report.RemoveTag && name.Tag == "":
-		return r, fault.Misuse("remove", name.String(), "this names no tag", "name a tag, or use --manifest to delete a digest with all its tags")
+		return r, fault.Misuse("remove", name.String(), "this names no tag",
+			"name a tag, or use --manifest to delete a digest with all its tags")
 	case name.Tag == "" && name.Digest == "":
 		return r, fault.Misuse("remove", name.String(), "this names a repository, not an image", "name a tag or a digest")
 	}
@@ -96,7 +99,13 @@ func movedError(r report.Removal, now oci.Digest) error {
 	n := r.Image
 	was := cmp.Or(n.Digest, string(r.Digest))
 	n.Digest = ""
-	return &fault.Fault{Kind: fault.Moved, Op: "remove", Name: n.String(), Hint: "look at the image again", Err: fmt.Errorf("it was %s, now it is %s", was, now)}
+	return &fault.Fault{
+		Kind: fault.Moved,
+		Op:   "remove",
+		Name: n.String(),
+		Hint: "look at the image again",
+		Err:  fmt.Errorf("it was %s, now it is %s", was, now),
+	}
 }
 
 // withoutSide removes the side from an error, for a verb that has one side only.

@@ -17,7 +17,12 @@ func (r *transferring) checkHeal() error {
 	if !r.req.Heal {
 		return nil
 	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "plan transfer", Err: errNoPlan, Hint: "use dray verify --deep to find out what is missing"}
+	return &fault.Fault{
+		Kind: fault.Invalid,
+		Op:   "plan transfer",
+		Hint: "use dray verify --deep to find out what is missing",
+		Err:  errNoPlan,
+	}
 }
 
 // checkLocking refuses to copy locks between registries that do not support them.
@@ -51,11 +56,18 @@ func (r *transferring) locks(side fault.Side, repo ref.Repo) error {
 	default:
 		what = "this one is " + product
 	}
-	return &fault.Fault{Kind: fault.Invalid, Side: side, Op: "copy locks", Name: repo.Host, Err: fmt.Errorf("only Azure's registries have such locks: %s", what),
-		Hint: "leave the locks out; for an Azure registry with a custom domain, set kind: acr in the configuration"}
+	return &fault.Fault{
+		Kind: fault.Invalid,
+		Side: side,
+		Op:   "copy locks",
+		Name: repo.Host,
+		Hint: "leave the locks out; for an Azure registry with a custom domain, set kind: acr in the configuration",
+		Err:  fmt.Errorf("only Azure's registries have such locks: %s", what),
+	}
 }
 
-var errNotIncremental = errors.New("this request cannot be incremental: it must look at more than the tags that changed")
+var errNotIncremental = errors.New(
+	"this request cannot be incremental: it must look at more than the tags that changed")
 
 // checkIncremental refuses rules that need all tags of a repository, not only those that changed.
 func (r *transferring) checkIncremental() error {
@@ -63,11 +75,19 @@ func (r *transferring) checkIncremental() error {
 	if !q.Incremental {
 		return nil
 	}
-	tags := len(sel.IncludeTags)+len(sel.ExcludeTags) > 0 || sel.Versions != (plan.Versions{}) || !sel.Since.IsZero() || sel.Latest > 0 || sel.MinTags > 0
-	if tags || sel.Untagged || len(q.InUse.Images) > 0 || len(q.Map.Pairs)+len(q.Map.Rename) > 0 || len(q.Also) > 0 || q.CopyLocks || q.Heal ||
-		q.Explain != nil || q.Overwrite == plan.Always || (q.Proof != "" && q.Proof != oci.Claimed) {
-		return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: q.Target, Err: errNotIncremental,
-			Hint: "leave incremental out, or keep to one target and to rules and mappings of repositories"}
+	selects := len(sel.IncludeTags)+len(sel.ExcludeTags) > 0 || sel.Versions != (plan.Versions{}) ||
+		!sel.Since.IsZero() || sel.Latest > 0 || sel.MinTags > 0 || sel.Untagged || len(q.InUse.Images) > 0
+	renames := len(q.Map.Pairs)+len(q.Map.Rename) > 0
+	proves := q.Proof != "" && q.Proof != oci.Claimed
+	rewrites := q.Overwrite == plan.Always || q.CopyLocks || q.Heal
+	if !selects && !renames && !proves && !rewrites && len(q.Also) == 0 && q.Explain == nil {
+		return nil
 	}
-	return nil
+	return &fault.Fault{
+		Kind: fault.Invalid,
+		Op:   "transfer",
+		Name: q.Target,
+		Hint: "leave incremental out, or keep to one target and to rules and mappings of repositories",
+		Err:  errNotIncremental,
+	}
 }

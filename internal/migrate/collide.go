@@ -49,7 +49,12 @@ func (r *transferring) checkCollisions(ctx context.Context, landings []plan.Land
 	if len(found) > maxCollisions {
 		found = append(found[:maxCollisions], fmt.Sprintf("and %d more", len(found)-maxCollisions))
 	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "map names", Err: errors.New(strings.Join(found, "; ")), Hint: "change the mapping, or leave one of the sources out; nothing was copied"}
+	return &fault.Fault{
+		Kind: fault.Invalid,
+		Op:   "map names",
+		Hint: "change the mapping, or leave one of the sources out; nothing was copied",
+		Err:  errors.New(strings.Join(found, "; ")),
+	}
 }
 
 // mayCollide reports whether a rule may give one target name to two names of one registry.
@@ -107,7 +112,9 @@ func (r *transferring) collisionsOf(ctx context.Context, l plan.Landing) (found 
 }
 
 // differing finds two names of one registry and of one rank that point to different content.
-func differing(ctx context.Context, k *survey.Landing, names []ref.Name, src plan.Inventory) (a, b ref.Name, differ bool) {
+func differing(
+	ctx context.Context, k *survey.Landing, names []ref.Name, src plan.Inventory,
+) (a, b ref.Name, differ bool) {
 	digest := func(n ref.Name) oci.Digest {
 		if d := src[n].Digest; d != "" {
 			return d

@@ -32,9 +32,20 @@ type EstimateRequest struct {
 // Estimate adds up the bytes that a plan would copy and the requests that it would send.
 func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event.Observer) (report.Estimate, error) {
 	head := req.Plan.Header()
-	r := newTransferring(b, nil, Request{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
-	e := &estimating{transferring: r, bound: map[string]map[oci.Digest]bool{}, manifests: map[string]int{},
-		sum: report.Estimate{Registries: map[string]report.RegistryEstimate{}, Rate: cmp.Or(req.Rate, report.DefaultRate)}}
+	r := newTransferring(b, nil, Request{
+		Overwrite:   head.Overwrite,
+		SourceLogin: req.SourceLogin,
+		TargetLogin: req.TargetLogin,
+	}, obs)
+	e := &estimating{
+		transferring: r,
+		sum: report.Estimate{
+			Registries: map[string]report.RegistryEstimate{},
+			Rate:       cmp.Or(req.Rate, report.DefaultRate),
+		},
+		bound:     map[string]map[oci.Digest]bool{},
+		manifests: map[string]int{},
+	}
 	w := r.newWorkers(ctx)
 	err := groups(req.Plan, func(steps []plan.Step) error {
 		e.countLookups(head.Verb, steps)
@@ -163,7 +174,8 @@ func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 	if err != nil || len(blobs) == 0 {
 		return err
 	}
-	needed := slices.SortedFunc(maps.Values(blobs), func(a, b oci.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
+	byDigest := func(a, b oci.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) }
+	needed := slices.SortedFunc(maps.Values(blobs), byDigest)
 	missing := needed
 	if target != nil {
 		if missing, err = target.Missing(ctx, needed); err != nil {

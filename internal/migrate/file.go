@@ -29,9 +29,16 @@ type FileRequest struct {
 }
 
 // Apply applies a plan while reading it.
-func Apply(ctx context.Context, b *place.Base, names *name.Reader, req FileRequest, obs event.Observer, visit func(report.Repository) error) (report.Transfer, error) {
+func Apply(
+	ctx context.Context, b *place.Base, names *name.Reader, req FileRequest, obs event.Observer,
+	visit func(report.Repository) error,
+) (report.Transfer, error) {
 	head := req.Plan.Header()
-	r := newTransferring(b, names, Request{Overwrite: head.Overwrite, SourceLogin: req.SourceLogin, TargetLogin: req.TargetLogin}, obs)
+	r := newTransferring(b, names, Request{
+		Overwrite:   head.Overwrite,
+		SourceLogin: req.SourceLogin,
+		TargetLogin: req.TargetLogin,
+	}, obs)
 	r.visit = visit
 	r.hold = head.Hold
 	r.req.Backup = head.Backup
@@ -102,9 +109,11 @@ func (r *transferring) applyRead(ctx context.Context, req FileRequest, steps []p
 // recheck looks at both sides of each step again. failed holds the steps that must not be applied,
 // with the reason of each. With Follow, a step that moved is planned again and replaces the old
 // step.
-func recheck(ctx context.Context, req FileRequest, steps []plan.Step, s *place.Session) (failed map[int]error, err error) {
+func recheck(
+	ctx context.Context, req FileRequest, steps []plan.Step, s *place.Session,
+) (failed map[int]error, err error) {
 	var from, to []ref.Name
-	verb := req.Plan.Header().Verb
+	head := req.Plan.Header()
 	for _, step := range steps {
 		if step.Action == plan.Broken {
 			continue
@@ -112,7 +121,7 @@ func recheck(ctx context.Context, req FileRequest, steps []plan.Step, s *place.S
 		if step.From.Tag != "" {
 			from = append(from, step.From.Repo.Tagged(step.From.Tag))
 		}
-		if verb != "tag" { // a plan of tag does not look at its target either
+		if head.Verb != "tag" { // a plan of tag does not look at its target either
 			to = append(to, survey.TargetOf(step))
 		}
 	}
@@ -128,12 +137,14 @@ func recheck(ctx context.Context, req FileRequest, steps []plan.Step, s *place.S
 		if step.Action == plan.Broken {
 			continue
 		}
+		overwrite := cmp.Or(step.Overwrite, head.Overwrite)
+		there := dst.Inv[survey.TargetOf(step)].Digest
 		now, why := src.Holds(step)
-		if why == nil && verb != "tag" {
+		if why == nil && head.Verb != "tag" {
 			why = dst.Took(step)
 		}
 		if why == nil {
-			if step.Moves() && dst.Inv[survey.TargetOf(step)].Digest == step.Digest() && cmp.Or(step.Overwrite, req.Plan.Header().Overwrite) != plan.Always {
+			if step.Moves() && there == step.Digest() && overwrite != plan.Always {
 				steps[i].Action = plan.Skip // somebody did this step after the plan was made
 			}
 			continue
@@ -142,13 +153,13 @@ func recheck(ctx context.Context, req FileRequest, steps []plan.Step, s *place.S
 			failed[i] = why
 			continue
 		}
-		anew, err := step.Anew(now, dst.Inv[survey.TargetOf(step)].Digest, cmp.Or(step.Overwrite, req.Plan.Header().Overwrite))
+		anew, err := step.Anew(now, there, overwrite)
 		if err != nil {
 			failed[i] = err
 			continue
 		}
 		steps[i] = anew
-		req.Plan.Header().Backup.Name(steps[i : i+1])
+		head.Backup.Name(steps[i : i+1])
 	}
 	return failed, survey.RecheckBackups(ctx, steps, failed, s)
 }

@@ -77,7 +77,7 @@ func (r *transferring) ends() (sources, targets []name.End, err error) {
 			return nil, nil, err
 		}
 		if !slices.ContainsFunc(sources, p.Meets) {
-			r.report.note("%s is preferred but is not one of the sources", s)
+			r.report.notef("%s is preferred but is not one of the sources", s)
 		}
 		preferred = append(preferred, p)
 	}
@@ -135,7 +135,7 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 	if len(found) > 0 {
 		r.explain(why)
 		for _, w := range why.Warnings {
-			r.report.note("%s", w)
+			r.report.notef("%s", w)
 		}
 	}
 	for _, path := range kept {
@@ -159,7 +159,8 @@ func (r *transferring) targets(sources []name.End) ([]name.End, error) {
 			return nil, err
 		}
 		if to.Single() && slices.ContainsFunc(sources, func(s name.End) bool { return !s.Single() }) {
-			return nil, fault.Misuse("transfer", s, "several source repositories cannot be copied into one repository", "to name a prefix, end it with a slash: "+s+"/")
+			return nil, fault.Misuse("transfer", s, "several source repositories cannot be copied into one repository",
+				"to name a prefix, end it with a slash: "+s+"/")
 		}
 		if slices.Contains(targets, to) {
 			return nil, errorSameTarget(s)
@@ -170,7 +171,14 @@ func (r *transferring) targets(sources []name.End) ([]name.End, error) {
 }
 
 func errorSameTarget(target string) error {
-	return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: target, Hint: "leave one of them out", Err: errSameTarget}
+	return &fault.Fault{
+		Kind: fault.Invalid,
+		Side: fault.Target,
+		Op:   "transfer",
+		Name: target,
+		Hint: "leave one of them out",
+		Err:  errSameTarget,
+	}
 }
 
 var errSameTarget = errors.New("two targets name the same place")

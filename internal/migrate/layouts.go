@@ -19,8 +19,13 @@ import (
 func eachLayout(ctx context.Context, from name.End, visit func(path string, at ref.Repo) error) error {
 	return layout.Below(ctx, from.Prefix, func(path string) error {
 		if _, err := ref.NewRepo("localhost", path); err != nil {
-			return &fault.Fault{Kind: fault.Invalid, Op: "transfer", Name: ref.Layout + from.Prefix + path, Err: errors.New("its path is not a valid repository name"),
-				Hint: "copy this layout separately, with a repository as its target"}
+			return &fault.Fault{
+				Kind: fault.Invalid,
+				Op:   "transfer",
+				Name: ref.Layout + from.Prefix + path,
+				Hint: "copy this layout separately, with a repository as its target",
+				Err:  errors.New("its path is not a valid repository name"),
+			}
 		}
 		return visit(path, ref.Repo{Host: ref.Layout, Path: filepath.Join(from.Prefix, filepath.FromSlash(path))})
 	})
@@ -43,7 +48,8 @@ func (r *transferring) mapped(to name.End, repos []ref.Repo) ([]plan.Landing, er
 		if named[i] = repo; repo.IsLayout() {
 			path, known := r.paths[repo]
 			if !known {
-				return nil, fault.Misuse("transfer", repo.String(), "a single layout has no repository name", "name a repository as the target, or write oci:DIR/ for the layouts below DIR")
+				return nil, fault.Misuse("transfer", repo.String(), "a single layout has no repository name",
+					"name a repository as the target, or write oci:DIR/ for the layouts below DIR")
 			}
 			named[i] = ref.Repo{Host: onDisk, Path: path}
 		}
@@ -81,8 +87,14 @@ func checkNested(to name.End, landings []plan.Landing) error {
 		for dir := l.To.Path; dir != root && dir != filepath.Dir(dir); {
 			dir = filepath.Dir(dir)
 			if taken[dir] || layout.Is(dir) {
-				return &fault.Fault{Kind: fault.Invalid, Side: fault.Target, Op: "transfer", Name: l.To.String(),
-					Err: fmt.Errorf("it would be inside another layout, %s%s", ref.Layout, dir), Hint: "choose another path for it, for example with --flatten or --rewrite"}
+				return &fault.Fault{
+					Kind: fault.Invalid,
+					Side: fault.Target,
+					Op:   "transfer",
+					Name: l.To.String(),
+					Hint: "choose another path for it, for example with --flatten or --rewrite",
+					Err:  fmt.Errorf("it would be inside another layout, %s%s", ref.Layout, dir),
+				}
 			}
 		}
 	}
@@ -90,9 +102,12 @@ func checkNested(to name.End, landings []plan.Landing) error {
 }
 
 // layouts adds the layouts of one source to found, by their path below it.
-func (r *transferring) layouts(ctx context.Context, from name.End, targets []name.End, found map[string][]ref.Repo) error {
+func (r *transferring) layouts(
+	ctx context.Context, from name.End, targets []name.End, found map[string][]ref.Repo,
+) error {
 	err := eachLayout(ctx, from, func(path string, at ref.Repo) error {
-		if !slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, at.Path) }) && r.paths[at] == "" {
+		arrived := slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, at.Path) })
+		if !arrived && r.paths[at] == "" {
 			r.paths[at] = path
 			found[path] = append(found[path], at)
 		}

@@ -20,7 +20,12 @@ func (r *transferring) apply(ctx context.Context, p survey.Surveyed) error {
 func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, moved map[int]error) error {
 	defer p.Session.Release()
 	began := time.Now()
-	work := apply.NewRun(r.Base, p.Session, &plan.Plan{Verb: r.report.verb(), Overwrite: r.req.Overwrite, Hold: r.hold, Steps: p.Steps}, r.req.Proof)
+	work := apply.NewRun(r.Base, p.Session, &plan.Plan{
+		Verb:      r.report.verb(),
+		Overwrite: r.req.Overwrite,
+		Hold:      r.hold,
+		Steps:     p.Steps,
+	}, r.req.Proof)
 	work.Turn = r.acquireImage
 	for i, s := range p.Steps {
 		if err := moved[i]; err != nil {

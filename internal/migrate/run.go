@@ -76,16 +76,29 @@ type Request struct {
 func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.Observer) *transferring {
 	req.Overwrite = cmp.Or(req.Overwrite, plan.Update)
 	return &transferring{
-		Scope: newScope(b, req), req: req, names: names, watch: obs, report: newSumming("transfer"), shared: place.NewSharing(b.Earlier), traffic: place.NewTraffic(),
-		images: make(chan struct{}, b.Images),
+		Scope:   newScope(b, req),
+		req:     req,
+		names:   names,
+		watch:   obs,
+		report:  newSumming("transfer"),
+		shared:  place.NewSharing(b.Earlier),
+		traffic: place.NewTraffic(),
+		images:  make(chan struct{}, b.Images),
 	}
 }
 
 // newScope returns the part of req that the surveys need.
 func newScope(b *place.Base, req Request) *survey.Scope {
 	return survey.NewScope(survey.Scope{
-		Base: b, Selection: req.Selection, InUse: req.InUse, Map: req.Map, Overwrite: req.Overwrite, Backup: req.Backup,
-		CopyLocks: req.CopyLocks, Incremental: req.Incremental, Explained: req.Explain != nil,
+		Base:        b,
+		Selection:   req.Selection,
+		InUse:       req.InUse,
+		Map:         req.Map,
+		Overwrite:   req.Overwrite,
+		Backup:      req.Backup,
+		CopyLocks:   req.CopyLocks,
+		Incremental: req.Incremental,
+		Explained:   req.Explain != nil,
 	})
 }
 
@@ -141,6 +154,16 @@ func (r *transferring) endPlan(err error) (report.Transfer, error) {
 // canceled returns the error of an operation whose context ended.
 func canceled(ctx context.Context, verb string) error {
 	return &fault.Fault{Kind: fault.Canceled, Op: verb, Err: context.Cause(ctx)}
+}
+
+// brokenStep returns the only step of a landing whose survey failed.
+func brokenStep(k *survey.Landing, err error) plan.Step {
+	return plan.Step{
+		Action:  plan.Broken,
+		From:    k.Troubled(),
+		To:      k.Of.To.Tagged(""),
+		Problem: plan.ProblemOf(err),
+	}
 }
 
 // explain reports why repositories and tags are selected or not, if the request asks for it.

@@ -23,12 +23,13 @@ type summing struct {
 }
 
 func newSumming(verb string) *summing {
-	return &summing{began: time.Now(), sum: report.Transfer{Verb: verb, Actions: map[plan.Action]int{}, States: map[report.State]int{}}}
+	sum := report.Transfer{Verb: verb, Actions: map[plan.Action]int{}, States: map[report.State]int{}}
+	return &summing{began: time.Now(), sum: sum}
 }
 
 func (s *summing) verb() string { return s.sum.Verb }
 
-func (s *summing) note(format string, args ...any) {
+func (s *summing) notef(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text := fmt.Sprintf(format, args...)
@@ -44,7 +45,7 @@ func (s *summing) note(format string, args ...any) {
 // planned counts the plan of one repository.
 func (s *summing) planned(steps []plan.Step, notes []string) {
 	for _, n := range notes {
-		s.note("%s", n)
+		s.notef("%s", n)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +70,14 @@ func (s *summing) planned(steps []plan.Step, notes []string) {
 
 func (s *summing) retag(step plan.Step, state report.State) {
 	if len(s.sum.Retags) < report.MaxRetags {
-		s.sum.Retags = append(s.sum.Retags, report.Retag{From: step.From, To: step.To, Was: string(step.Replaces), Is: string(step.Digest()), Kept: step.Backup, State: state})
+		s.sum.Retags = append(s.sum.Retags, report.Retag{
+			From:  step.From,
+			To:    step.To,
+			Was:   string(step.Replaces),
+			Is:    string(step.Digest()),
+			Kept:  step.Backup,
+			State: state,
+		})
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 func TestNotesStayBounded(t *testing.T) {
 	s := newSumming("transfer")
 	for i := range 2 * maxNotes {
-		s.note("tag %d", i/2)
-		s.note("tag %d", i)
+		s.notef("tag %d", i/2)
+		s.notef("tag %d", i)
 	}
 	if n := len(s.sum.Notes); n != maxNotes+1 || !strings.Contains(s.sum.Notes[maxNotes], "left out") {
 		t.Errorf("%d notes, the last %q", n, s.sum.Notes[n-1])

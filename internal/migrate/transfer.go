@@ -16,7 +16,10 @@ import (
 )
 
 // Plan calls visit with the plan of each target repository.
-func Plan(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(plan.Repository) error) (report.Transfer, error) {
+func Plan(
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
+	visit func(plan.Repository) error,
+) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
 	if err := r.checkHeal(); err != nil {
 		return r.endPlan(err)
@@ -34,7 +37,10 @@ func Plan(ctx context.Context, b *place.Base, names *name.Reader, req Request, o
 
 // Transfer plans as Plan does, applies the plans, and calls visit with each target repository when
 // it is done.
-func Transfer(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer, visit func(report.Repository) error) (report.Transfer, error) {
+func Transfer(
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
+	visit func(report.Repository) error,
+) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
 	r.visit = visit
 	w := r.newWorkers(ctx)
@@ -68,13 +74,14 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		return err
 	}
 	needing := 0
-	err = inOrder(ctx, maxPlanning, together(landings), r.planPart, func(ctx context.Context, part []survey.Surveyed) error {
+	passOn := func(ctx context.Context, part []survey.Surveyed) error {
 		if ctx.Err() != nil {
 			return canceled(ctx, "plan transfer")
 		}
 		if most := r.req.Selection.MaxRepositories; most > 0 && slices.ContainsFunc(part, survey.Surveyed.Needs) {
 			if needing++; needing > most {
-				r.report.note("more than the %d repositories of --max-repositories need work: the rest is left for another run", most)
+				r.report.notef("more than the %d repositories of --max-repositories need work: "+
+					"the rest is left for another run", most)
 				return errEnough
 			}
 		}
@@ -84,7 +91,8 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 			r.report.planned(p.Steps, p.Notes)
 		}
 		return take(ctx, part)
-	})
+	}
+	err = inOrder(ctx, maxPlanning, together(landings), r.planPart, passOn)
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
@@ -114,7 +122,7 @@ func (r *transferring) planPart(ctx context.Context, part []plan.Landing) []surv
 			look.After(first)
 		}
 		if err := look.Plan(ctx); err != nil {
-			p.Steps = []plan.Step{{Action: plan.Broken, From: look.Troubled(), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
+			p.Steps = []plan.Step{brokenStep(look, err)}
 		}
 		if first == nil || !first.SawSources() {
 			first = look

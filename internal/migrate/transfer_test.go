@@ -287,7 +287,7 @@ func TestEndsAreRegistriesPrefixesAndRepositories(t *testing.T) {
 		{"src/team/app", "dst", "copy team/app:v1"},
 		{"src/team/app", "dst/x", "copy x:v1"},
 		{"src/team/app src/other", "dst/m/", "copy m/other:v1, copy m/team/app:v1"},
-		{"src/team/app src/team/app src/team/", "dst", "copy team/app:v1, copy team/web:v1"},
+		{"src/team/app src/team/ src/team/app", "dst", "copy team/app:v1, copy team/web:v1"},
 		{"src", "src/copy/", "copy copy/other:v1, copy copy/team/app:v1, copy copy/team/web:v1, copy copy/teams/x:v1"},
 	} {
 		got, err := y.Planned(dray.TransferRequest{Sources: strings.Fields(c.sources), Target: c.TargetOf})

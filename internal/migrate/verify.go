@@ -23,7 +23,7 @@ import (
 	"github.com/drayage/dray/report"
 )
 
-// remember stores what a verification proved, so that later runs know it.
+// rememberVerified stores what a verification proved, so that later runs know it.
 func (v *verifying) rememberVerified(got compared) {
 	if v.of.Depth == report.Digests {
 		return
@@ -54,7 +54,10 @@ type VerifyRequest struct {
 }
 
 // Verify compares targets with their sources and calls visit with each name.
-func Verify(ctx context.Context, b *place.Base, names *name.Reader, req VerifyRequest, obs event.Observer, visit func(report.Comparison) error) (report.Receipt, error) {
+func Verify(
+	ctx context.Context, b *place.Base, names *name.Reader, req VerifyRequest, obs event.Observer,
+	visit func(report.Comparison) error,
+) (report.Receipt, error) {
 	v, err := newVerifying(b, names, req, obs)
 	if err != nil {
 		return report.Receipt{}, err
@@ -77,13 +80,14 @@ func Verify(ctx context.Context, b *place.Base, names *name.Reader, req VerifyRe
 		err = canceled(ctx, "verify")
 	}
 	if v.receipt.Names == 0 && err == nil && v.first == nil {
-		v.report.note("there is nothing to compare")
+		v.report.notef("there is nothing to compare")
 	}
 	if err == nil {
 		v.receipt.InUse = v.running.end()
 	}
 	sum, _ := v.endPlan(nil)
-	v.receipt.Traffic, v.receipt.Pulls, v.receipt.Notes, v.receipt.Took = sum.Traffic, sum.Pulls, sum.Notes, time.Since(began)
+	v.receipt.Traffic, v.receipt.Pulls, v.receipt.Notes = sum.Traffic, sum.Pulls, sum.Notes
+	v.receipt.Took = time.Since(began)
 	v.receipt.Digest = oci.Digest(fmt.Sprintf("sha256:%x", v.lines.Sum(nil)))
 	return v.receipt, cmp.Or(err, v.first)
 }
@@ -107,7 +111,8 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 	case !slices.Contains([]report.Depth{report.Digests, report.Deep, report.Rehash}, req.Depth):
 		return nil, fault.Misuse("verify", string(req.Depth), "the depth is not one of digests, deep, rehash", "")
 	case req.Sample < 0 || req.Sample > 100 || req.Sample > 0 && req.Depth != report.Rehash:
-		return nil, fault.Misuse("verify", strconv.Itoa(req.Sample), "a sample is a percentage of blobs from 1 to 100, and requires the depth rehash", "")
+		return nil, fault.Misuse("verify", strconv.Itoa(req.Sample),
+			"a sample is a percentage of blobs from 1 to 100, and requires the depth rehash", "")
 	case req.Heal && req.Depth == report.Digests:
 		return nil, fault.Misuse("verify", "", "digests alone do not tell what must be repaired", "use --deep or --rehash")
 	}
@@ -115,8 +120,18 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 	of.Overwrite = plan.Update
 	of.Incremental = false // a verification looks at all tags
 	v := &verifying{transferring: newTransferring(b, names, of, obs), of: req, lines: sha256.New()}
-	v.receipt = report.Receipt{Format: 1, Tool: req.Tool, By: req.By, When: req.When.UTC(), Sources: of.Sources, Target: of.Target,
-		Depth: req.Depth, Sample: req.Sample, Matches: map[report.Match]int{}, Traffic: map[string]report.Traffic{}}
+	v.receipt = report.Receipt{
+		Format:  1,
+		Tool:    req.Tool,
+		By:      req.By,
+		When:    req.When.UTC(),
+		Sources: of.Sources,
+		Target:  of.Target,
+		Depth:   req.Depth,
+		Sample:  req.Sample,
+		Matches: map[report.Match]int{},
+		Traffic: map[string]report.Traffic{},
+	}
 	return v, nil
 }
 
@@ -146,7 +161,8 @@ func (v *verifying) pairs(ctx context.Context) ([]plan.Landing, error) {
 		return nil, err
 	}
 	if bare := from.Tag == "" && from.Digest == ""; bare && (to.Tag != "" || to.Digest != "") {
-		return nil, fault.Misuse("verify", to.String(), "the source names a repository, but the target names one image", "name a tag at both sides")
+		return nil, fault.Misuse("verify", to.String(), "the source names a repository, but the target names one image",
+			"name a tag at both sides")
 	} else if !bare {
 		if to.Tag == "" && to.Digest == "" {
 			to.Tag, to.Digest = from.Tag, from.Digest
@@ -187,9 +203,14 @@ func (v *verifying) compare(ctx context.Context, l plan.Landing) compared {
 	k := survey.NewLanding(v.Scope, l, &p)
 	steps, err := v.steps(ctx, k)
 	if err != nil {
-		steps = []plan.Step{{Action: plan.Broken, From: k.Troubled(), To: l.To.Tagged(""), Problem: plan.ProblemOf(err)}}
+		steps = []plan.Step{brokenStep(k, err)}
 	}
-	got := compared{Looking: prove.Looking{To: l.To, From: l.From}, extra: k.Extra, notes: p.Notes, explain: p.Explains}
+	got := compared{
+		Looking: prove.Looking{To: l.To, From: l.From},
+		extra:   k.Extra,
+		notes:   p.Notes,
+		explain: p.Explains,
+	}
 	for _, step := range steps {
 		got.Entries = append(got.Entries, prove.EntryOf(step))
 	}
@@ -227,7 +248,10 @@ func (v *verifying) steps(ctx context.Context, k *survey.Landing) ([]plan.Step, 
 	case !fault.Is(err, fault.NotFound):
 		return nil, fault.On(fault.Target, err)
 	}
-	return plan.Make(src, dst, plan.Rules{Overwrite: plan.Update, Targets: func(ref.Name) []ref.Name { return []ref.Name{to} }})
+	return plan.Make(src, dst, plan.Rules{
+		Overwrite: plan.Update,
+		Targets:   func(ref.Name) []ref.Name { return []ref.Name{to} },
+	})
 }
 
 // take adds the result of one repository to the receipt and reports it.
@@ -236,7 +260,7 @@ func (v *verifying) take(got compared, visit func(report.Comparison) error) erro
 	v.rememberVerified(got)
 	v.explain(got.explain...)
 	for _, n := range got.notes {
-		v.report.note("%s", n)
+		v.report.notef("%s", n)
 	}
 	r := &v.receipt
 	r.Repositories++

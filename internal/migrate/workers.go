@@ -7,7 +7,9 @@ import (
 
 // inOrder calls do for each item, at most n in parallel, and calls take with the results in the
 // order of the items. At most n results wait in memory. The first error of take ends it.
-func inOrder[T, R any](ctx context.Context, n int, items []T, do func(context.Context, T) R, take func(context.Context, R) error) error {
+func inOrder[T, R any](
+	ctx context.Context, n int, items []T, do func(context.Context, T) R, take func(context.Context, R) error,
+) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()

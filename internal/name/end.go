@@ -33,9 +33,14 @@ func (r *Reader) End(s string) (End, error) {
 	case err != nil:
 		return End{}, err
 	case n.Tag != "" || n.Digest != "":
-		return End{}, fault.Misuse("transfer", n.String(), "this names one image, not a repository", "leave the tag off, or use dray copy")
+		return End{}, errorOneImage(n)
 	}
 	return End{Host: n.Host, Repo: n.Repo}, nil
+}
+
+func errorOneImage(n ref.Name) error {
+	return fault.Misuse("transfer", n.String(), "this names one image, not a repository",
+		"leave the tag off, or use dray copy")
 }
 
 // Single reports whether r is one repository.
@@ -60,11 +65,12 @@ func (r End) Meets(other End) bool {
 	return r.Host == other.Host && (strings.HasPrefix(r.Prefix, other.Prefix) || strings.HasPrefix(other.Prefix, r.Prefix))
 }
 
-// Receives reports whether path is where a transfer from from to r stores its copies. A listing
-// of from also contains these repositories if r is below a prefix of the same registry; they are
-// not part of the source.
+// Receives reports whether a transfer whose source is from, and whose target is r, stores its
+// copies at path. A listing of from also contains these repositories if r is below a prefix of the
+// same registry; they are not part of the source.
 func (r End) Receives(from End, path string) bool {
-	return r.Host == from.Host && r.Prefix != "" && strings.HasPrefix(path, r.Prefix) && !strings.HasPrefix(from.Prefix, r.Prefix)
+	return r.Host == from.Host && r.Prefix != "" &&
+		strings.HasPrefix(path, r.Prefix) && !strings.HasPrefix(from.Prefix, r.Prefix)
 }
 
 // An image layout can be an end of a transfer. "oci:DIR" is one repository. "oci:DIR/" means all
@@ -78,14 +84,19 @@ func (r *Reader) layoutReach(s string) (End, error) {
 	case err != nil:
 		return End{}, err
 	case n.Tag != "" || n.Digest != "":
-		return End{}, fault.Misuse("transfer", n.String(), "this names one image, not a repository", "leave the tag off, or use dray copy")
-	case strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(filepath.Separator)):
-		return End{Host: ref.Layout, Prefix: strings.TrimSuffix(n.Path, string(filepath.Separator)) + string(filepath.Separator)}, nil
+		return End{}, errorOneImage(n)
+	case endsInSeparator(s):
+		const separator = string(filepath.Separator)
+		return End{Host: ref.Layout, Prefix: strings.TrimSuffix(n.Path, separator) + separator}, nil
 	}
 	return End{Host: ref.Layout, Repo: n.Repo}, nil
 }
 
 // IsLayouts reports whether s means all layouts below a directory, such as "oci:DIR/".
 func IsLayouts(s string) bool {
-	return strings.HasPrefix(s, ref.Layout) && (strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(filepath.Separator)))
+	return strings.HasPrefix(s, ref.Layout) && endsInSeparator(s)
+}
+
+func endsInSeparator(s string) bool {
+	return strings.HasSuffix(s, "/") || strings.HasSuffix(s, string(filepath.Separator))
 }

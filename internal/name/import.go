@@ -46,7 +46,7 @@ const (
 	asName
 )
 
-func (n *Named) note(format string, args ...any) {
+func (n *Named) notef(format string, args ...any) {
 	n.Notes = append(n.Notes, fmt.Sprintf(format, args...))
 }
 
@@ -72,7 +72,8 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 			return n, err
 		}
 		if to.Tag != "" && len(n.Tags) > 0 {
-			return n, fault.Misuse("parse name", image, "several tags are copied to a repository, but this names one image", "leave the tag off; use --map to rename tags")
+			return n, fault.Misuse("parse name", image, "several tags are copied to a repository, but this names one image",
+				"leave the tag off; use --map to rename tags")
 		}
 		n.Targets = append(n.Targets, n.tagged(to, image, req.Map)...)
 	}
@@ -82,10 +83,12 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 			return n, err
 		}
 		if to.Tag != "" {
-			return n, fault.Misuse("parse name", repository, "a repository for a manifest-only copy has no tag", "use --image for a name with a tag")
+			return n, fault.Misuse("parse name", repository, "a repository for a manifest-only copy has no tag",
+				"use --image for a name with a tag")
 		}
 		if len(n.Tags) > 0 {
-			return n, fault.Misuse("parse name", repository, "a manifest-only copy copies one image, not several tags", "use --image to name the repositories")
+			return n, fault.Misuse("parse name", repository, "a manifest-only copy copies one image, not several tags",
+				"use --image to name the repositories")
 		}
 		n.Targets = append(n.Targets, to)
 	}
@@ -119,14 +122,16 @@ func (r *Reader) Copy(from string, to []string) (source ref.Name, targets []ref.
 // sameName makes the source's own path and tag the target.
 func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 	if host == "" {
-		return fault.Misuse("import", n.Source.String(), "no target", "name the registry with --name, or a full name with --image")
+		return fault.Misuse("import", n.Source.String(), "no target",
+			"name the registry with --name, or a full name with --image")
 	}
 	repo, err := ref.NewRepo(host, n.Source.Path)
 	if err != nil {
 		return err
 	}
 	if n.Source.Tag == "" && len(n.Tags) == 0 {
-		n.note("the source is named by digest: it is copied to %s without a tag; use --image to give it a tag", repo.At(n.Source.Digest))
+		n.notef("the source is named by digest: it is copied to %s without a tag; use --image to give it a tag",
+			repo.At(n.Source.Digest))
 	}
 	n.Targets = []ref.Name{repo.Tagged(n.Source.Tag)}
 	if n.Source.Tag != "" {
@@ -144,11 +149,11 @@ func (n *Named) tagged(to ref.Name, image string, m plan.TagMap) []ref.Name {
 	case n.Source.Tag != "":
 		return Spread(n.Source, []ref.Name{to}, m)
 	case n.reading != AsAz:
-		n.note("%s is named by digest: it is copied to %s without a tag", n.Source, to.At(n.Source.Digest))
+		n.notef("%s is named by digest: it is copied to %s without a tag", n.Source, to.At(n.Source.Digest))
 		return []ref.Name{to}
 	}
 	to.Tag = "latest"
-	n.note("neither %s nor the source has a tag: the target becomes %s", image, to)
+	n.notef("neither %s nor the source has a tag: the target becomes %s", image, to)
 	return []ref.Name{to}
 }
 
@@ -172,7 +177,8 @@ func (r *Reader) importSource(req Request, n *Named) error {
 	bare := n.Source.Tag == "" && n.Source.Digest == ""
 	switch {
 	case len(req.Tags) > 0 && !bare:
-		return fault.Misuse("import", n.Source.String(), "the tags are listed separately, but the source names one image", "leave the tag off the source")
+		return fault.Misuse("import", n.Source.String(), "the tags are listed separately, but the source names one image",
+			"leave the tag off the source")
 	case len(req.Tags) > 0:
 		n.Tags = req.Tags
 	case bare && len(req.Map.Pairs) > 0:
@@ -224,9 +230,10 @@ func (r *Reader) importTarget(host, s string, n *Named) (ref.Name, error) {
 	if s == "" {
 		return ref.Name{}, fault.Misuse("import", "", "an empty target name", "")
 	}
-	to, err := ref.Name{}, error(nil)
+	var to ref.Name
+	var err error
 	switch full := r.isFull(s); {
-	case host != "" && !(full && n.reading == asName):
+	case host != "" && (!full || n.reading != asName):
 		to, err = ref.ParseIn(host, r.trimHost(host, s, "--image", "--name", n))
 	case !full || n.reading == asPath:
 		return to, fault.Misuse("parse name", s, "no registry", "name the registry with --name, or write HOST/"+s)
@@ -248,7 +255,7 @@ func (r *Reader) isFull(s string) bool {
 // trimHost removes host from the beginning of s, because another flag already names that host.
 func (r *Reader) trimHost(host, s, in, by string, n *Named) string {
 	if k := len(host) + 1; len(s) > k && strings.EqualFold(s[:k], host+"/") {
-		n.note("%q in %s is ignored: %s names the registry already", host, in, by)
+		n.notef("%q in %s is ignored: %s names the registry already", host, in, by)
 		return s[k:]
 	}
 	return s
@@ -256,5 +263,6 @@ func (r *Reader) trimHost(host, s, in, by string, n *Named) string {
 
 // DigestTarget returns the error for a target that is named by digest.
 func DigestTarget(s string) error {
-	return fault.Misuse("parse name", s, "a target is a repository and a tag, not a digest", "leave the digest off; the copy keeps the digest of the source")
+	return fault.Misuse("parse name", s, "a target is a repository and a tag, not a digest",
+		"leave the digest off; the copy keeps the digest of the source")
 }

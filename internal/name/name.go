@@ -57,7 +57,8 @@ func (r *Reader) Parse(s string) (ref.Name, error) {
 		return ref.Name{}, err
 	}
 	if n.IsLayout() && scheme != "" {
-		return ref.Name{}, fault.Misuse("parse name", s, "an image layout has no http:// or https:// address", "write oci:DIR")
+		return ref.Name{}, fault.Misuse("parse name", s, "an image layout has no http:// or https:// address",
+			"write oci:DIR")
 	}
 	return n, r.pin(n.Host, scheme)
 }
@@ -86,8 +87,10 @@ func (r *Reader) Registry(s string) (host, prefix string, ok bool, err error) {
 	scheme, rest := cutScheme(s)
 	first, path, slash := strings.Cut(rest, "/")
 	_, named := r.Hosts[first]
-	whole := !slash || path == ""
-	if strings.HasPrefix(rest, ref.Layout) || !named && !ref.LooksLikeHost(first) || !whole && !strings.HasSuffix(path, "/") || whole && !slash && strings.Contains(first, "@") {
+	isHost := named || ref.LooksLikeHost(first)
+	isPrefix := path == "" || strings.HasSuffix(path, "/")
+	hasDigest := !slash && strings.Contains(first, "@")
+	if strings.HasPrefix(rest, ref.Layout) || !isHost || !isPrefix || hasDigest {
 		return "", "", false, nil
 	}
 	if !named && scheme != "" {
@@ -102,7 +105,8 @@ func (r *Reader) Registry(s string) (host, prefix string, ok bool, err error) {
 // ID. "" means r.Default. The error is Invalid.
 func (r *Reader) RegistryHost(name string) (string, error) {
 	if name = cmp.Or(name, r.Default); name == "" {
-		return "", fault.Misuse("find registry", "", "no registry", "name a registry, or set default-registry in the configuration")
+		return "", fault.Misuse("find registry", "", "no registry",
+			"name a registry, or set default-registry in the configuration")
 	}
 	return r.sourceRegistryHost(name)
 }
@@ -128,7 +132,9 @@ func (r *Reader) registryHost(name string) (string, error) {
 		return host, r.pin(host, scheme)
 	}
 	if !acrName().MatchString(rest) {
-		return "", fault.Misuse("find registry", name, "not a configured registry, a host or the name of an Azure container registry", "write the host, or add the registry to the configuration")
+		return "", fault.Misuse("find registry", name,
+			"not a configured registry, a host or the name of an Azure container registry",
+			"write the host, or add the registry to the configuration")
 	}
 	return strings.ToLower(rest) + acrSuffix, nil
 }
@@ -141,9 +147,12 @@ func (r *Reader) sourceRegistryHost(s string) (string, error) {
 	}
 	segments := strings.Split(strings.Trim(s, "/"), "/")
 	n := len(segments)
-	if n != 8 || !strings.EqualFold(segments[0], "subscriptions") || !strings.EqualFold(segments[5], "Microsoft.ContainerRegistry") || !strings.EqualFold(segments[6], "registries") {
+	isRegistry := n == 8 && strings.EqualFold(segments[0], "subscriptions") &&
+		strings.EqualFold(segments[5], "Microsoft.ContainerRegistry") && strings.EqualFold(segments[6], "registries")
+	if !isRegistry {
 		// The error does not repeat the ID, because the ID contains a subscription.
-		return "", fault.Misuse("read resource ID", "", "not the ID of a container registry", "write /subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/NAME")
+		return "", fault.Misuse("read resource ID", "", "not the ID of a container registry",
+			"write /subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/NAME")
 	}
 	return r.registryHost(segments[n-1])
 }

@@ -62,7 +62,12 @@ const maxConfig = 8 << 20
 // ReadSmall reads a blob of at most 8 MiB into memory and verifies its size and digest.
 func ReadSmall(ctx context.Context, at Repository, d oci.Descriptor) ([]byte, error) {
 	if d.Size > maxConfig {
-		return nil, &fault.Fault{Kind: fault.TooLarge, Op: "read image config", Name: at.Repo().At(string(d.Digest)).String(), Err: fmt.Errorf("%d bytes; the limit is %d", d.Size, maxConfig)}
+		return nil, &fault.Fault{
+			Kind: fault.TooLarge,
+			Op:   "read image config",
+			Name: at.Repo().At(string(d.Digest)).String(),
+			Err:  fmt.Errorf("%d bytes; the limit is %d", d.Size, maxConfig),
+		}
 	}
 	body, _, err := at.Blob(ctx, d, 0, -1)
 	if err != nil {

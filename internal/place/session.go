@@ -37,7 +37,8 @@ type Session struct {
 	// go on.
 	Applying atomic.Bool
 
-	mounts map[ref.Repo][]string // for each target, the paths of the repositories that it may mount blobs from
+	// mounts holds, for each target, the paths of the repositories that it may mount blobs from.
+	mounts map[ref.Repo][]string
 	docs   map[oci.Digest]oci.Document
 
 	mu      sync.Mutex
@@ -58,9 +59,15 @@ type opened struct {
 // events are ignored.
 func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Session {
 	return &Session{
-		Base: b, Logins: map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target}, watch: obs,
-		mounts: map[ref.Repo][]string{}, docs: map[oci.Digest]oci.Document{}, places: map[opened]Repository{}, layouts: map[opened]*layout.Dir{},
-		Traffic: NewTraffic(), backs: map[Repository]*transfer.Back{},
+		Base:    b,
+		Logins:  map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target},
+		Traffic: NewTraffic(),
+		mounts:  map[ref.Repo][]string{},
+		docs:    map[oci.Digest]oci.Document{},
+		places:  map[opened]Repository{},
+		layouts: map[opened]*layout.Dir{},
+		watch:   obs,
+		backs:   map[Repository]*transfer.Back{},
 	}
 }
 
@@ -178,7 +185,7 @@ func (s *Session) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, dir := range s.layouts {
-		dir.Close()
+		_ = dir.Close() // each write was synced on its own: closing the directory commits nothing
 	}
 	clear(s.layouts)
 	clear(s.backs)

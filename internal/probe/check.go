@@ -24,7 +24,9 @@ type Request struct {
 }
 
 // Check finds out whether an image can be copied.
-func Check(ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer) (report.Check, error) {
+func Check(
+	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
+) (report.Check, error) {
 	source, err := names.Parse(req.Source)
 	if err != nil {
 		return report.Check{}, err

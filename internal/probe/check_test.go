@@ -192,8 +192,8 @@ func TestARefusedLoginIsToldFromAMissingRight(t *testing.T) {
 func TestATokenWithFewerScopesIsShown(t *testing.T) {
 	var reg *testbed.Registry
 	reg = testbed.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.Path == "/token":
+		switch r.URL.Path {
+		case "/token":
 			token := "e30.eyJhY2Nlc3MiOlt7InR5cGUiOiJyZXBvc2l0b3J5IiwibmFtZSI6ImFwcCIsImFjdGlvbnMiOltdfV19.c2ln" // "actions":[]
 			fmt.Fprintf(w, `{"token":%q}`, token)
 		default:

@@ -38,7 +38,9 @@ type checker struct {
 const anyDigest oci.Digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
 // findingOrder is the order of the findings in a report.
-var findingOrder = []string{"reached", "login", "token", "pull", "push", "tag", "lock", "quota", "ranges", "mount", "resume", "referrers"}
+var findingOrder = []string{
+	"reached", "login", "token", "pull", "push", "tag", "lock", "quota", "ranges", "mount", "resume", "referrers",
+}
 
 func (c *checker) report() report.Side {
 	slices.SortStableFunc(c.findings, func(a, b report.Finding) int {
@@ -65,7 +67,8 @@ func (c *checker) source(ctx context.Context) {
 		return
 	}
 	if c.traits.Product == "hub" {
-		c.note("ranges", report.OK, "known: an interrupted download can be resumed", "") // trying it would read a manifest, which counts as a pull
+		// A test would read a manifest, which counts as a pull.
+		c.note("ranges", report.OK, "known: an interrupted download can be resumed", "")
 	} else {
 		c.ranges(ctx)
 	}
@@ -101,10 +104,12 @@ func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 			said = "every request gets 403, without a challenge for a login"
 		}
 		c.fail("reached", fault.Denied, describeContact(at, "a firewall refuses the request: "+said),
-			"a login does not help: allow this machine's address in the registry's network rules, use its private endpoint, or run dray inside that network (dray serve)")
+			"a login does not help: allow this machine's address in the registry's network rules, "+
+				"use its private endpoint, or run dray inside that network (dray serve)")
 		return false
 	case at.Status != 200 && at.Status != 401:
-		c.note("reached", report.Warn, describeContact(at, fmt.Sprintf("GET /v2/ returns status %d", at.Status)), "check the host and the port: this may not be a registry")
+		c.note("reached", report.Warn, describeContact(at, fmt.Sprintf("GET /v2/ returns status %d", at.Status)),
+			"check the host and the port: this may not be a registry")
 	default:
 		c.note("reached", report.OK, describeContact(at, ""), certificateRemedy(at))
 	}
@@ -127,7 +132,8 @@ func describeContact(at remote.Contact, trouble string) string {
 		parts = append(parts, at.TLS)
 	}
 	if at.Issuer != "" {
-		parts = append(parts, fmt.Sprintf("certificate of %s, valid until %s", at.Issuer, at.Expires.UTC().Format(time.DateOnly)))
+		expiry := at.Expires.UTC().Format(time.DateOnly)
+		parts = append(parts, fmt.Sprintf("certificate of %s, valid until %s", at.Issuer, expiry))
 	}
 	if at.Unchecked {
 		parts = append(parts, "certificate not verified")
@@ -231,7 +237,8 @@ func (c *checker) checkLogin(err error) bool {
 	}
 	if c.basic && !c.login.IsAnonymous() && errors.Is(err, remote.ErrUnauthorized) {
 		c.refused = true
-		c.fail("login", fault.Denied, describeLogin(c.login)+": "+causeOf(err), "check the user and the password, then sign in with: dray login "+c.name.Host)
+		c.fail("login", fault.Denied, describeLogin(c.login)+": "+causeOf(err),
+			"check the user and the password, then sign in with: dray login "+c.name.Host)
 		return false
 	}
 	c.note("login", report.OK, describeLogin(c.login), "")
@@ -241,7 +248,9 @@ func (c *checker) checkLogin(err error) bool {
 // describeLogin names the user or kind of a login and its origin, but no secret.
 func describeLogin(l credential.Login) string {
 	text := map[credential.Scheme]string{
-		credential.Refresh: "a refresh token", credential.Bearer: "an access token of the registry", credential.Exchange: "an Entra token",
+		credential.Refresh:  "a refresh token",
+		credential.Bearer:   "an access token of the registry",
+		credential.Exchange: "an Entra token",
 	}[l.Scheme]
 	switch {
 	case l.IsAnonymous():
@@ -260,7 +269,8 @@ func describeLogin(l credential.Login) string {
 // checkToken compares the actions that the token grants with those that were requested.
 func (c *checker) checkToken(ctx context.Context) {
 	if missing, known, err := c.repo.Granted(ctx); err == nil && known && len(missing) > 0 {
-		c.note("token", report.Warn, fmt.Sprintf("the token does not grant %s, which was requested", strings.Join(missing, " and ")), "")
+		lacks := strings.Join(missing, " and ")
+		c.note("token", report.Warn, fmt.Sprintf("the token does not grant %s, which was requested", lacks), "")
 	}
 }
 
@@ -275,7 +285,8 @@ func (c *checker) quota() {
 	switch {
 	case b.Limit == 0:
 	case b.Spent():
-		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window), "wait until pulls are available again, or sign in with: dray login "+c.name.Host)
+		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window),
+			"wait until pulls are available again, or sign in with: dray login "+c.name.Host)
 	default:
 		c.note("quota", report.OK, fmt.Sprintf("%d of %d pulls left%s", b.Remaining, b.Limit, window), "")
 	}
@@ -312,7 +323,8 @@ func (c *checker) suggestNames(ctx context.Context) string {
 	if err == nil {
 		return fmt.Sprintf("the repository exists, but has no tag similar to %s", c.name.Tag)
 	}
-	repos, _ := c.session.Base.Remote.FirstRepositories(ctx, c.name.Host, remote.Use{Login: c.session.Logins[c.side], Observe: c.session.Watch()})
+	use := remote.Use{Login: c.session.Logins[c.side], Observe: c.session.Watch()}
+	repos, _ := c.session.Base.Remote.FirstRepositories(ctx, c.name.Host, use)
 	if near := survey.NearestOf(c.name.Path, repos); len(near) > 0 {
 		return "similar repositories in this registry: " + strings.Join(near, ", ")
 	}

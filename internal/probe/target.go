@@ -46,7 +46,8 @@ func (c *checker) push(ctx context.Context) {
 	left, err := c.repo.TryPush(ctx)
 	switch {
 	case err == nil && left:
-		c.note("push", report.OK, "an upload was opened; this login may not cancel it, so the registry keeps it for a while", "")
+		c.note("push", report.OK,
+			"an upload was opened; this login may not cancel it, so the registry keeps it for a while", "")
 	case err == nil:
 		c.note("push", report.OK, "an upload was opened and canceled", "")
 	default:
@@ -66,7 +67,8 @@ func (c *checker) push(ctx context.Context) {
 // only for that reason, its finding is corrected.
 func (c *checker) absent(place remote.Place) {
 	if place.Created {
-		c.note("push", report.OK, place.Name+" does not exist: the first push creates it, as create: in the configuration allows", "")
+		c.note("push", report.OK,
+			place.Name+" does not exist: the first push creates it, as create: in the configuration allows", "")
 	} else {
 		c.fail("push", fault.NotFound, place.Name+" does not exist", place.Hint)
 	}

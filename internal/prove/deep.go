@@ -21,12 +21,21 @@ import (
 const maxDeep = 16
 
 // checkBelow checks all content below the names that point to the same digest at both sides.
-func (v *Prover) checkBelow(ctx context.Context, s *place.Session, repo ref.Repo, entries []report.Comparison) (*deepCheck, error) {
+func (v *Prover) checkBelow(
+	ctx context.Context, s *place.Session, repo ref.Repo, entries []report.Comparison,
+) (*deepCheck, error) {
 	at, err := s.Target(repo, layout.Read)
 	if err != nil {
 		return nil, err
 	}
-	p := &deepCheck{Prover: v, session: s, at: at, back: transfer.NewBack(at), docs: map[oci.Digest]*checkedDocument{}, blobs: map[oci.Digest]*checkedBlob{}}
+	p := &deepCheck{
+		Prover:  v,
+		session: s,
+		at:      at,
+		back:    transfer.NewBack(at),
+		docs:    map[oci.Digest]*checkedDocument{},
+		blobs:   map[oci.Digest]*checkedBlob{},
+	}
 	var level []*checkedDocument
 	for _, e := range entries {
 		if e.Match != report.Same {
@@ -48,7 +57,8 @@ func (v *Prover) checkBelow(ctx context.Context, s *place.Session, repo ref.Repo
 		level = p.below(level)
 	}
 	for _, d := range level {
-		d.err = &fault.Fault{Kind: fault.TooLarge, Op: "verify", Name: repo.At(string(d.desc.Digest)).String(), Err: errTooDeep}
+		name := repo.At(string(d.desc.Digest)).String()
+		d.err = &fault.Fault{Kind: fault.TooLarge, Op: "verify", Name: name, Err: errTooDeep}
 	}
 	p.looked.Documents, p.looked.Blobs = len(p.docs), len(p.blobs)
 	return p, p.checkBlobs(ctx)
@@ -57,7 +67,9 @@ func (v *Prover) checkBelow(ctx context.Context, s *place.Session, repo ref.Repo
 var errTooDeep = fmt.Errorf("indexes or referrers are nested more than %d levels deep", maxDeep)
 
 // add adds a document to a level, unless the document is already known.
-func (p *deepCheck) add(level []*checkedDocument, what string, from place.Repository, d oci.Descriptor) []*checkedDocument {
+func (p *deepCheck) add(
+	level []*checkedDocument, what string, from place.Repository, d oci.Descriptor,
+) []*checkedDocument {
 	if p.docs[d.Digest] != nil {
 		return level
 	}
@@ -97,7 +109,8 @@ func (p *deepCheck) checkDocument(ctx context.Context, d *checkedDocument) error
 		if fault.Is(err, fault.Corrupt) {
 			why = "corrupt"
 		}
-		if doc, err = d.from.Document(ctx, string(d.desc.Digest)); fault.Is(err, fault.NotFound) && d.what != "manifest" {
+		doc, err = d.from.Document(ctx, string(d.desc.Digest))
+		if fault.Is(err, fault.NotFound) && d.what != "manifest" {
 			p.Note("missing at the target, and at the source too: %s", p.at.Repo().At(string(d.desc.Digest)))
 			return nil
 		}

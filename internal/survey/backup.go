@@ -77,7 +77,12 @@ var errNoForce = errors.New("a backup is only made of a tag that is overwritten,
 // CheckBackup refuses an invalid template, and a template in a request that overwrites nothing.
 func CheckBackup(r Rules) error {
 	if r.Backup != (plan.Backup{}) && r.Overwrite == plan.Refuse {
-		return &fault.Fault{Kind: fault.Invalid, Op: r.Verb, Err: errNoForce, Hint: "leave the backup out, or allow tags to be overwritten"}
+		return &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   r.Verb,
+			Hint: "leave the backup out, or allow tags to be overwritten",
+			Err:  errNoForce,
+		}
 	}
 	return r.Backup.Check()
 }

@@ -150,7 +150,8 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 		k.setTroubled(repo)
 	}
 	if fault.Is(err, fault.NotFound) && !repo.IsLayout() {
-		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"}
+		hint := "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"
+		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: hint}
 	}
 	return l, fault.On(fault.Source, err)
 }
@@ -236,7 +237,12 @@ func (k *Landing) resolveSources(ctx context.Context, sources []listing, src pla
 		err, failed := lost[n]
 		switch {
 		case failed:
-			k.broken = append(k.broken, plan.Step{Action: plan.Broken, From: n, To: k.Of.To.Tagged(n.Tag), Problem: plan.ProblemOf(err)})
+			k.broken = append(k.broken, plan.Step{
+				Action:  plan.Broken,
+				From:    n,
+				To:      k.Of.To.Tagged(n.Tag),
+				Problem: plan.ProblemOf(err),
+			})
 			delete(src, n)
 		case found[n].Digest == "":
 			k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("the tag was in the listing, but no longer exists: %s", n))
@@ -248,7 +254,9 @@ func (k *Landing) resolveSources(ctx context.Context, sources []listing, src pla
 
 // held finds out what the target has under the wanted tags. lost holds the names that could not be
 // looked up.
-func (k *Landing) held(ctx context.Context, target listing, wanted map[string]bool) (dst plan.Inventory, lost map[ref.Name]error, err error) {
+func (k *Landing) held(
+	ctx context.Context, target listing, wanted map[string]bool,
+) (dst plan.Inventory, lost map[ref.Name]error, err error) {
 	dst = plan.Inventory{}
 	repo := k.Of.To
 	var open []ref.Name

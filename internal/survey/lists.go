@@ -6,7 +6,6 @@ import (
 	"maps"
 	"sync"
 
-	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
@@ -27,18 +26,23 @@ const (
 
 // listSources looks names up in the listings of their repositories. left holds the names for which
 // the listings have no digest.
-func listSources(ctx context.Context, s *place.Session, names []ref.Name) (inv plan.Inventory, left []ref.Name, err error) {
-	inv, absent, left, err := findInListings(ctx, s, names, func(repo ref.Repo) (place.Repository, error) { return s.Source(repo) })
-	for n := range inv {
-		s.Observe(event.Event{Kind: event.Resolved, Side: string(fault.Source), Name: n.String(), Digest: string(inv[n].Digest)})
+func listSources(
+	ctx context.Context, s *place.Session, names []ref.Name,
+) (inv plan.Inventory, left []ref.Name, err error) {
+	inv, absent, left, err := findInListings(ctx, s, names, s.Source)
+	for n, desc := range inv {
+		observeResolved(s, n, desc)
 	}
 	return inv, append(left, absent...), err // only the registry's own answer to a request says what is missing
 }
 
 // listTargets is listSources for names that may not exist yet: a name that is missing from a
 // complete listing does not exist.
-func listTargets(ctx context.Context, s *place.Session, names []ref.Name) (inv plan.Inventory, left []ref.Name, err error) {
-	inv, _, left, err = findInListings(ctx, s, names, func(repo ref.Repo) (place.Repository, error) { return s.Target(repo, layout.Read) })
+func listTargets(
+	ctx context.Context, s *place.Session, names []ref.Name,
+) (inv plan.Inventory, left []ref.Name, err error) {
+	open := func(repo ref.Repo) (place.Repository, error) { return s.Target(repo, layout.Read) }
+	inv, _, left, err = findInListings(ctx, s, names, open)
 	return inv, left, err
 }
 
@@ -46,7 +50,9 @@ func listTargets(ctx context.Context, s *place.Session, names []ref.Name) (inv p
 // wanted. absent holds the names that are missing from a complete listing. left holds the names for
 // which no listing has a digest. A listing that fails counts as empty: the requests for its names
 // will report the error.
-func findInListings(ctx context.Context, s *place.Session, names []ref.Name, open func(ref.Repo) (place.Repository, error)) (inv plan.Inventory, absent, left []ref.Name, err error) {
+func findInListings(
+	ctx context.Context, s *place.Session, names []ref.Name, open func(ref.Repo) (place.Repository, error),
+) (inv plan.Inventory, absent, left []ref.Name, err error) {
 	wanted := map[ref.Repo]map[string]bool{}
 	for _, n := range names {
 		if n.Tag == "" || n.Digest != "" || n.IsLayout() {

@@ -33,9 +33,10 @@ func (k *Landing) findLocks(ctx context.Context) error {
 		}
 		return fault.On(side, err)
 	}
-	err := place.BySide(ctx, func(ctx context.Context) error {
-		return place.Each(ctx, len(k.Of.From), k.Of.From, func(ctx context.Context, from ref.Repo) error { return read(ctx, fault.Source, from, src) })
-	}, func(ctx context.Context) error { return read(ctx, fault.Target, k.Of.To, dst) })
+	readSource := func(ctx context.Context, from ref.Repo) error { return read(ctx, fault.Source, from, src) }
+	err := place.BySide(ctx,
+		func(ctx context.Context) error { return place.Each(ctx, len(k.Of.From), k.Of.From, readSource) },
+		func(ctx context.Context) error { return read(ctx, fault.Target, k.Of.To, dst) })
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,9 @@ func (k *Landing) findLocks(ctx context.Context) error {
 func (p *Draft) checkLocks(ctx context.Context) error {
 	var moving []int
 	for i, s := range p.Steps {
-		if (s.Action == plan.Replace || s.Action == plan.Retag) && s.To.Tag != "" && s.Replaces != "" && s.Replaces != s.Digest() && p.session.Base.Elsewhere(s.To.Repo) {
+		replaces := s.Action == plan.Replace || s.Action == plan.Retag
+		changes := s.To.Tag != "" && s.Replaces != "" && s.Replaces != s.Digest()
+		if replaces && changes && p.session.Base.Elsewhere(s.To.Repo) {
 			moving = append(moving, i)
 		}
 	}
@@ -66,7 +69,8 @@ func (p *Draft) checkLocks(ctx context.Context) error {
 			return fault.On(fault.Target, err)
 		}
 		step.Action = plan.Broken
-		step.Problem = plan.ProblemOf(locked(p.Verb, step.To, fmt.Errorf("%s: it has digest %s, the source has %s", why, step.Replaces, step.Digest())))
+		reason := fmt.Errorf("%s: it has digest %s, the source has %s", why, step.Replaces, step.Digest())
+		step.Problem = plan.ProblemOf(locked(p.Verb, step.To, reason))
 		return nil
 	})
 }

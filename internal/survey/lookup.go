@@ -42,8 +42,18 @@ func Read(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, er
 }
 
 func foundAs(s *place.Session, n ref.Name, desc oci.Descriptor) plan.Inventory {
-	s.Observe(event.Event{Kind: event.Resolved, Side: string(fault.Source), Name: n.String(), Digest: string(desc.Digest)})
+	observeResolved(s, n, desc)
 	return plan.Inventory{n: desc}
+}
+
+// observeResolved reports that the source has n.
+func observeResolved(s *place.Session, n ref.Name, desc oci.Descriptor) {
+	s.Observe(event.Event{
+		Kind:   event.Resolved,
+		Side:   string(fault.Source),
+		Name:   n.String(),
+		Digest: string(desc.Digest),
+	})
 }
 
 // Reference returns the reference to ask a repository for. For a layout without a tag or digest it

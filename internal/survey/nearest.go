@@ -62,21 +62,27 @@ func firstTags(ctx context.Context, s *place.Session, side fault.Side, repo ref.
 // NearestOf picks up to three of the names in have that resemble want.
 func NearestOf(want string, have []string) []string {
 	type candidate struct {
-		name string
-		far  int
+		name  string
+		far   int
+		edits int
 	}
 	var all []candidate
 	for _, name := range have {
-		far := levenshtein.Distance(want, name, nil)
+		edits := levenshtein.Distance(want, name, nil)
+		far := edits
 		if strings.Contains(name, want) || strings.Contains(want, name) {
 			far = min(far, 2)
 		}
 		if far <= max(2, len(want)/3) && name != want {
-			all = append(all, candidate{name, far})
+			all = append(all, candidate{name, far, edits})
 		}
 	}
 	slices.SortFunc(all, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.far, b.far), cmp.Compare(levenshtein.Distance(want, a.name, nil), levenshtein.Distance(want, b.name, nil)), strings.Compare(b.name, a.name))
+		return cmp.Or(
+			cmp.Compare(a.far, b.far),
+			cmp.Compare(a.edits, b.edits),
+			strings.Compare(b.name, a.name),
+		)
 	})
 	var names []string
 	for _, c := range all[:min(len(all), 3)] {

@@ -34,7 +34,9 @@ func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draf
 
 // Batch plans each entry independently. An entry that names no target registry goes to the registry
 // target.
-func Batch(ctx context.Context, s *place.Session, names *name.Reader, entries []plan.Entry, target string, r Rules) (*Draft, error) {
+func Batch(
+	ctx context.Context, s *place.Session, names *name.Reader, entries []plan.Entry, target string, r Rules,
+) (*Draft, error) {
 	p := r.draft(s)
 	if err := CheckBackup(r); err != nil {
 		return nil, err
@@ -44,7 +46,8 @@ func Batch(ctx context.Context, s *place.Session, names *name.Reader, entries []
 		n, err := names.Entry(e, target)
 		wants[i] = want{source: n.Source, targets: n.Targets, overwrite: cmp.Or(e.Overwrite, p.Overwrite)}
 		if err != nil {
-			wants[i] = want{asked: strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " ")), err: atLine(e.Line, err)}
+			asked := strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " "))
+			wants[i] = want{asked: asked, err: atLine(e.Line, err)}
 		}
 		p.Notes = append(p.Notes, n.Notes...)
 	}
@@ -52,7 +55,9 @@ func Batch(ctx context.Context, s *place.Session, names *name.Reader, entries []
 }
 
 // Copy plans the copy of one image or, depending on which, of several tags of its repository.
-func Copy(ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name, which plan.Tags, r Rules) (*Draft, error) {
+func Copy(
+	ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name, which plan.Tags, r Rules,
+) (*Draft, error) {
 	p := r.draft(s)
 	if err := CheckBackup(r); err != nil {
 		return nil, err
@@ -67,7 +72,8 @@ func Copy(ctx context.Context, s *place.Session, source ref.Name, targets []ref.
 	targets = name.Spread(source, targets, r.Map)
 	for i := range targets {
 		if targets[i].Tag == "" && source.Tag == "" && source.Digest != "" {
-			p.Notes = append(p.Notes, fmt.Sprintf("the source is named by digest: it is copied to %s without a tag", targets[i].Repo.At(source.Digest)))
+			p.Notes = append(p.Notes, fmt.Sprintf(
+				"the source is named by digest: it is copied to %s without a tag", targets[i].Repo.At(source.Digest)))
 		}
 		targets[i].Tag = cmp.Or(targets[i].Tag, source.Tag)
 	}
@@ -99,27 +105,32 @@ func Tag(ctx context.Context, s *place.Session, image ref.Name, tags []string, r
 	if err != nil {
 		return nil, err
 	}
-	p.Steps, err = plan.Make(src, plan.Inventory{image: src[image]}, plan.Rules{Overwrite: plan.Update, Targets: func(ref.Name) (to []ref.Name) {
-		for _, tag := range tags {
-			to = append(to, image.Tagged(tag))
-		}
-		return to
-	}})
+	var targets []ref.Name
+	for _, tag := range tags {
+		targets = append(targets, image.Tagged(tag))
+	}
+	p.Steps, err = plan.Make(src, plan.Inventory{image: src[image]}, plan.Rules{
+		Overwrite: plan.Update,
+		Targets:   func(ref.Name) []ref.Name { return targets },
+	})
 	return p, err
 }
 
 func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
 	switch {
 	case renames(m) && len(tags) > 0:
-		return fault.Misuse("tag", image.String(), "new tags and a map were given together", "leave the new tags out, the map names them")
+		return fault.Misuse("tag", image.String(), "new tags and a map were given together",
+			"leave the new tags out, the map names them")
 	case renames(m) && (image.Tag != "" || image.Digest != ""):
-		return fault.Misuse("tag", image.String(), "a map applies to a repository, but this names one image", "leave the tag off")
+		return fault.Misuse("tag", image.String(), "a map applies to a repository, but this names one image",
+			"leave the tag off")
 	case !renames(m) && len(tags) == 0:
 		return fault.Misuse("tag", image.String(), "no new tag", "name at least one new tag")
 	}
 	for _, tag := range tags {
 		if strings.ContainsAny(tag, "/:@") {
-			return fault.Misuse("tag", image.String(), fmt.Sprintf("%q is not a tag", tag), "use dray copy to copy an image to another repository")
+			return fault.Misuse("tag", image.String(), fmt.Sprintf("%q is not a tag", tag),
+				"use dray copy to copy an image to another repository")
 		}
 		if err := ref.Tag(tag); err != nil {
 			return err
@@ -136,7 +147,13 @@ func atLine(line int, err error) error {
 	if line == 0 {
 		return err
 	}
-	return &fault.Fault{Kind: fault.KindOf(err), Op: "read list", Name: fmt.Sprintf("line %d", line), Err: err, Hint: fault.HintOf(err)}
+	return &fault.Fault{
+		Kind: fault.KindOf(err),
+		Op:   "read list",
+		Name: fmt.Sprintf("line %d", line),
+		Hint: fault.HintOf(err),
+		Err:  err,
+	}
 }
 
 // mapped lists the tags to which m gives another name: the keys of m and, if m renames by an
@@ -159,7 +176,7 @@ func mapped(ctx context.Context, s *place.Session, repo ref.Repo, m plan.TagMap)
 	return tags, fault.On(fault.Source, err)
 }
 
-// one plans a single source name.
+// planOne plans a single source name.
 func (p *Draft) planOne(ctx context.Context, source ref.Name, targets []ref.Name) error {
 	repos := make([]ref.Repo, len(targets))
 	for i, to := range targets {
@@ -171,14 +188,19 @@ func (p *Draft) planOne(ctx context.Context, source ref.Name, targets []ref.Name
 	if err != nil {
 		return err
 	}
-	p.Steps, err = plan.Make(src, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(ref.Name) []ref.Name { return targets }})
+	p.Steps, err = plan.Make(src, dst, plan.Rules{
+		Overwrite: p.Overwrite,
+		Targets:   func(ref.Name) []ref.Name { return targets },
+	})
 	return cmp.Or(err, p.checkTargets(ctx))
 }
 
 // survey looks at both sides in parallel. Within one registry it looks at the target first. If the
 // target name is free, the manifest of the source is needed anyway, so the source is read at once,
 // without a HEAD request before.
-func survey(ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name) (src, dst plan.Inventory, err error) {
+func survey(
+	ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name,
+) (src, dst plan.Inventory, err error) {
 	byDigest := slices.ContainsFunc(targets, func(n ref.Name) bool { return n.Tag == "" })
 	oneRegistry := !slices.ContainsFunc(targets, func(n ref.Name) bool { return n.Host != source.Host })
 	switch {
@@ -211,7 +233,8 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	}
 	for _, n := range names {
 		if n.Tag != "" || n.Digest != "" {
-			return fault.Misuse("copy", n.String(), "several tags are copied to a repository, but this names one image", "leave the tag off")
+			return fault.Misuse("copy", n.String(), "several tags are copied to a repository, but this names one image",
+				"leave the tag off")
 		}
 	}
 	repos := make([]ref.Repo, len(targets))
@@ -250,12 +273,17 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	if err != nil {
 		return err
 	}
-	p.Steps, err = plan.Make(list.told, dst, plan.Rules{Overwrite: p.Overwrite, Targets: func(from ref.Name) []ref.Name { return to[from] }})
+	p.Steps, err = plan.Make(list.told, dst, plan.Rules{
+		Overwrite: p.Overwrite,
+		Targets:   func(from ref.Name) []ref.Name { return to[from] },
+	})
 	return cmp.Or(err, p.checkTargets(ctx))
 }
 
 // lists reads the listings of the source and of all targets in parallel.
-func lists(ctx context.Context, s *place.Session, source ref.Repo, targets []ref.Repo) (from tagList, to []tagList, err error) {
+func lists(
+	ctx context.Context, s *place.Session, source ref.Repo, targets []ref.Repo,
+) (from tagList, to []tagList, err error) {
 	to = make([]tagList, len(targets))
 	err = place.BySide(ctx,
 		func(ctx context.Context) (err error) { from, err = sourceList(ctx, s, source); return err },

@@ -70,7 +70,9 @@ func Again(ctx context.Context, s *place.Session, side fault.Side, names []ref.N
 	})
 }
 
-func listSide(ctx context.Context, s *place.Session, side fault.Side, names []ref.Name) (plan.Inventory, []ref.Name, error) {
+func listSide(
+	ctx context.Context, s *place.Session, side fault.Side, names []ref.Name,
+) (plan.Inventory, []ref.Name, error) {
 	if side == fault.Source {
 		return listSources(ctx, s, names)
 	}

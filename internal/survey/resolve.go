@@ -39,7 +39,9 @@ func (k *Landing) setTroubled(repo ref.Repo) {
 }
 
 // resolve looks names up. A name that does not exist is in neither found nor lost.
-func (k *Landing) resolve(ctx context.Context, side fault.Side, names []ref.Name, at func(ref.Name) place.Repository) (found plan.Inventory, lost map[ref.Name]error, err error) {
+func (k *Landing) resolve(
+	ctx context.Context, side fault.Side, names []ref.Name, at func(ref.Name) place.Repository,
+) (found plan.Inventory, lost map[ref.Name]error, err error) {
 	var mu sync.Mutex
 	found, lost = plan.Inventory{}, map[ref.Name]error{}
 	err = place.Each(ctx, maxLookups, names, func(ctx context.Context, n ref.Name) error {

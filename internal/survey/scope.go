@@ -23,7 +23,13 @@ type Rules struct {
 }
 
 func (r Rules) draft(s *place.Session) *Draft {
-	return &Draft{Plan: plan.Plan{Verb: r.Verb, Overwrite: r.Overwrite, Backup: r.Backup, Hold: cmp.Or(r.Hold, plan.Each)}, session: s}
+	p := plan.Plan{
+		Verb:      r.Verb,
+		Overwrite: r.Overwrite,
+		Backup:    r.Backup,
+		Hold:      cmp.Or(r.Hold, plan.Each),
+	}
+	return &Draft{Plan: p, session: s}
 }
 
 // Draft is a plan while it is made, with the session in which it is made.
@@ -45,16 +51,21 @@ type Scope struct {
 	Overwrite   plan.Overwrite
 	Backup      plan.Backup
 	CopyLocks   bool
-	Incremental bool               // list only what changed, if it is known what was copied before
-	Explained   bool               // the caller wants to know why each tag is selected or not
-	Rank        func(ref.Repo) int // order of sources that have different content for one name: the lowest rank is used
+	Incremental bool // list only what changed, if it is known what was copied before
+	Explained   bool // the caller wants to know why each tag is selected or not
+
+	// Rank orders sources that have different content for one name: the lowest rank is used.
+	Rank func(ref.Repo) int
 
 	lookups map[fault.Side]chan struct{} // semaphores that limit the lookups at each side
 }
 
 // NewScope returns a copy of s that is ready for use.
 func NewScope(s Scope) *Scope {
-	s.lookups = map[fault.Side]chan struct{}{fault.Source: make(chan struct{}, maxLookups), fault.Target: make(chan struct{}, maxLookups)}
+	s.lookups = map[fault.Side]chan struct{}{
+		fault.Source: make(chan struct{}, maxLookups),
+		fault.Target: make(chan struct{}, maxLookups),
+	}
 	return &s
 }
 
@@ -83,11 +94,15 @@ type Surveyed struct {
 // of them.
 type Landing struct {
 	*Scope
-	Of         plan.Landing
-	Into       *Surveyed
-	byDigest   map[ref.Repo]*byDigest // what of the same sources is copied by digest; nil if not known yet
-	seen       plan.Inventory         // what the same sources have, if another landing surveyed them before; else nil
-	seenBroken []plan.Step            // the Broken steps of seen
+	Of   plan.Landing
+	Into *Surveyed
+
+	// byDigest holds what of the same sources is copied by digest; nil if it is not known yet.
+	byDigest map[ref.Repo]*byDigest
+
+	// seen holds what the same sources have, if another landing surveyed them before; else nil.
+	seen       plan.Inventory
+	seenBroken []plan.Step // the Broken steps of seen
 
 	mu     sync.Mutex
 	at     ref.Repo // the source to name next to the target in an error

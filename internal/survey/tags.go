@@ -96,7 +96,11 @@ func askSource(ctx context.Context, s *place.Session, l tagList) error {
 	return place.Each(ctx, place.Lookups, l.open, func(ctx context.Context, n ref.Name) error {
 		desc, err := l.at.Resolve(ctx, n.Tag)
 		if fault.Is(err, fault.NotFound) {
-			s.Observe(event.Event{Kind: event.Noted, Name: n.String(), Text: "the tag was in the listing, but no longer exists: " + n.String()})
+			s.Observe(event.Event{
+				Kind: event.Noted,
+				Name: n.String(),
+				Text: "the tag was in the listing, but no longer exists: " + n.String(),
+			})
 			return nil
 		}
 		if err != nil {

@@ -63,7 +63,8 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 		if err != nil {
 			return nil, err
 		}
-		if l.running, l.broken, err = k.resolve(ctx, fault.Source, names, func(ref.Name) place.Repository { return at }); err != nil {
+		l.running, l.broken, err = k.resolve(ctx, fault.Source, names, func(ref.Name) place.Repository { return at })
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -74,7 +75,8 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 	if !from.IsLayout() {
 		told, err = k.Into.Session.Own(fault.Source, from, remote.Pull).Every(ctx, func(m remote.Manifest) error {
 			if len(m.Tags) == 0 {
-				l.manifests = append(l.manifests, oci.Listed{Descriptor: m.Descriptor, Created: m.Created, Updated: m.Updated})
+				l.manifests = append(l.manifests,
+					oci.Listed{Descriptor: m.Descriptor, Created: m.Created, Updated: m.Updated})
 			}
 			if m.MediaType == "" || (oci.Document{Descriptor: m.Descriptor}).IsIndex() {
 				l.parents = append(l.parents, m.Descriptor)
@@ -83,7 +85,8 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 		})
 	}
 	if err == nil && !told {
-		k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("%s lists tags only: manifests of %s without a tag cannot be found and are not copied", from.Host, from))
+		k.Into.Notes = append(k.Into.Notes, fmt.Sprintf(
+			"%s lists tags only: manifests of %s without a tag cannot be found and are not copied", from.Host, from))
 	}
 	var why plan.Explain
 	if l.manifests, why = k.Selection.Loose(from.Path, l.manifests); told && k.Explained {
@@ -97,7 +100,12 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inventory, lost map[ref.Name]error) error {
 	l := k.byDigest[from]
 	for n, err := range l.broken {
-		k.broken = append(k.broken, plan.Step{Action: plan.Broken, From: n, To: k.Of.To.Tagged(""), Problem: plan.ProblemOf(err)})
+		k.broken = append(k.broken, plan.Step{
+			Action:  plan.Broken,
+			From:    n,
+			To:      k.Of.To.Tagged(""),
+			Problem: plan.ProblemOf(err),
+		})
 	}
 	wanted := maps.Clone(l.running)
 	if wanted == nil {
@@ -139,7 +147,9 @@ func (k *Landing) addFrom(ctx context.Context, from ref.Repo, src, dst plan.Inve
 
 // heldByDigest finds out which of the wanted digests the target has. If many are wanted and the
 // registry lists manifests, it reads that list. Otherwise it asks one by one.
-func (k *Landing) heldByDigest(ctx context.Context, wanted plan.Inventory, lost map[ref.Name]error) (plan.Inventory, error) {
+func (k *Landing) heldByDigest(
+	ctx context.Context, wanted plan.Inventory, lost map[ref.Name]error,
+) (plan.Inventory, error) {
 	to, held := k.Of.To, plan.Inventory{}
 	if len(wanted) > Handful && !to.IsLayout() {
 		told, err := k.Into.Session.Own(fault.Target, to, remote.Pull).Every(ctx, func(m remote.Manifest) error {
@@ -172,7 +182,9 @@ func (k *Landing) heldByDigest(ctx context.Context, wanted plan.Inventory, lost 
 
 // children reads the parents, if lacking is not empty, and returns the digests that they name. A
 // parent that cannot be read names nothing: its children are then copied each on its own.
-func (k *Landing) children(ctx context.Context, from ref.Repo, lacking plan.Inventory, parents []oci.Descriptor) (map[oci.Digest]bool, error) {
+func (k *Landing) children(
+	ctx context.Context, from ref.Repo, lacking plan.Inventory, parents []oci.Descriptor,
+) (map[oci.Digest]bool, error) {
 	children := map[oci.Digest]bool{}
 	if len(lacking) == 0 || len(parents) == 0 {
 		return children, nil

@@ -24,7 +24,13 @@ type want struct {
 	lost      map[ref.Name]error // targets that could not be looked up
 }
 
-// many plans wants that are independent of each other. A name that cannot be looked up becomes a
+// broken returns the step of a want that cannot be planned. to is the zero value if the targets are
+// not known.
+func (w want) broken(to ref.Name, err error) plan.Step {
+	return plan.Step{Action: plan.Broken, Asked: w.asked, From: w.source, To: to, Problem: plan.ProblemOf(err)}
+}
+
+// planMany plans wants that are independent of each other. A name that cannot be looked up becomes a
 // Broken step and does not stop the others.
 func (p *Draft) planMany(ctx context.Context, wants []want) error {
 	for _, w := range wants {
@@ -52,11 +58,11 @@ func (p *Draft) planMany(ctx context.Context, wants []want) error {
 	}
 	for _, w := range wants {
 		if w.err != nil && len(w.targets) == 0 {
-			p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, Asked: w.asked, From: w.source, Problem: plan.ProblemOf(w.err)})
+			p.Steps = append(p.Steps, w.broken(ref.Name{}, w.err))
 		}
 		for _, to := range w.targets {
 			if err := cmp.Or(w.err, w.lost[to]); err != nil {
-				p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, Asked: w.asked, From: w.source, To: to, Problem: plan.ProblemOf(err)})
+				p.Steps = append(p.Steps, w.broken(to, err))
 			}
 		}
 	}
@@ -77,7 +83,10 @@ func (p *Draft) planOverwrite(wants []want, src, dst plan.Inventory, ow plan.Ove
 			}
 		}
 	}
-	steps, err := plan.Make(some, dst, plan.Rules{Overwrite: ow, Targets: func(n ref.Name) []ref.Name { return targets[n] }})
+	steps, err := plan.Make(some, dst, plan.Rules{
+		Overwrite: ow,
+		Targets:   func(n ref.Name) []ref.Name { return targets[n] },
+	})
 	if ow != p.Overwrite {
 		for i := range steps {
 			steps[i].Overwrite = ow
@@ -100,7 +109,9 @@ func collisions(steps []plan.Step) error {
 			key.Digest = s.From.Digest
 		}
 		if other, twice := seen[key]; twice && steps[other].Digest() != s.Digest() {
-			return fault.Misuse("plan", key.String(), fmt.Sprintf("two sources with different content have this target: %s and %s", steps[other].From, s.From), "give each source its own target tag")
+			cause := fmt.Sprintf("two sources with different content have this target: %s and %s",
+				steps[other].From, s.From)
+			return fault.Misuse("plan", key.String(), cause, "give each source its own target tag")
 		}
 		seen[key] = i
 	}
