@@ -112,4 +112,5 @@ func (q *Queue) lookForCancels(ctx context.Context) {
 			r.askCancel()
 		}
 	}
+	_ = rows.Err() // the next tick tries again
 }
