@@ -61,16 +61,20 @@ func (c *Client) Submit(ctx context.Context, r wire.Request, how How) (wire.Job,
 	case r.Kind == wire.KindVerify && r.Verify != nil:
 		q.body = r.Verify
 	case r.Kind == wire.KindApply && r.Apply != nil:
-		q.path, q.body = "/plans/"+url.PathEscape(r.Apply.Plan)+"/apply", wire.ApplyBody{Follow: r.Apply.Follow, Logins: r.Apply.Logins}
+		q.path = "/plans/" + url.PathEscape(r.Apply.Plan) + "/apply"
+		q.body = wire.ApplyBody{Follow: r.Apply.Follow, Logins: r.Apply.Logins}
 	case r.Kind == wire.KindPlan && r.Plan != nil && r.Plan.File != nil:
 		q.path, q.body, q.kind = "/plans/upload", r.Plan.File, "application/jsonl"
 	case r.Kind == wire.KindPlan && r.Plan != nil:
-		q.body = wire.Planned{Import: r.Plan.Import, Copy: r.Plan.Copy, Tag: r.Plan.Tag, Batch: r.Plan.Batch, Transfer: r.Plan.Transfer}
+		q.body = wire.Planned{
+			Import: r.Plan.Import, Copy: r.Plan.Copy, Tag: r.Plan.Tag, Batch: r.Plan.Batch, Transfer: r.Plan.Transfer,
+		}
 	default:
-		return wire.Job{}, &fault.Fault{Kind: fault.Invalid, Op: "submit", Name: r.Kind, Err: errors.New("the request has no content for its kind")}
+		return wire.Job{}, &fault.Fault{Kind: fault.Invalid, Op: "submit", Name: r.Kind,
+			Err: errors.New("the request has no content for its kind")}
 	}
 	var j wire.Job
-	_, err := c.do(ctx, q, &j)
+	err := c.do(ctx, q, &j)
 	return j, err
 }
 
@@ -87,7 +91,7 @@ func jobPath(id, what string) string { return "/jobs/" + url.PathEscape(id) + wh
 
 // Job returns the job with the given ID.
 func (c *Client) Job(ctx context.Context, id string) (j wire.Job, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, ""), repeatable: true}, &j)
+	err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, ""), repeatable: true}, &j)
 	return j, err
 }
 
@@ -95,27 +99,28 @@ func (c *Client) Job(ctx context.Context, id string) (j wire.Job, err error) {
 // next is "" on the last page.
 func (c *Client) Jobs(ctx context.Context, f wire.Filter) (jobs []wire.Job, next string, err error) {
 	var page wire.Jobs
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/jobs", query: f.Query(), repeatable: true}, &page)
+	err = c.do(ctx, call{method: http.MethodGet, path: "/jobs", query: f.Query(), repeatable: true}, &page)
 	return page.Jobs, page.Next, err
 }
 
 // Cancel requests that a job stops. A running job ends soon after Cancel has returned.
 func (c *Client) Cancel(ctx context.Context, id string) (j wire.Job, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/cancel"), repeatable: true}, &j)
+	err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/cancel"), repeatable: true}, &j)
 	return j, err
 }
 
 // Retry submits a new job for the steps that failed in job id. If that job had logins of its own, the
 // server deleted them when it ended, and the caller must give them again in with.
 func (c *Client) Retry(ctx context.Context, id string, with wire.Logins, how How) (j wire.Job, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: jobPath(id, "/retry"), header: how.header(), body: with, repeatable: true}, &j)
+	q := call{method: http.MethodPost, path: jobPath(id, "/retry"), header: how.header(), body: with, repeatable: true}
+	err = c.do(ctx, q, &j)
 	return j, err
 }
 
 // Report returns the report of a job that has ended. It is the JSON that the command of the same verb
 // prints.
 func (c *Client) Report(ctx context.Context, id string) (raw json.RawMessage, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/report"), repeatable: true}, &raw)
+	err = c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/report"), repeatable: true}, &raw)
 	return raw, err
 }
 
@@ -129,7 +134,8 @@ func (c *Client) ItemsAfter(ctx context.Context, id string, after int64, visit f
 	for {
 		var page wire.Items
 		query := url.Values{"after": {strconv.FormatInt(after, 10)}, "limit": {strconv.Itoa(pageItems)}}
-		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/items"), query: query, repeatable: true}, &page); err != nil {
+		q := call{method: http.MethodGet, path: jobPath(id, "/items"), query: query, repeatable: true}
+		if err := c.do(ctx, q, &page); err != nil {
 			return err
 		}
 		for _, it := range page.Items {
@@ -148,7 +154,8 @@ func (c *Client) Log(ctx context.Context, id string, visit func(wire.Line) error
 	for after := int64(0); ; {
 		var page wire.Lines
 		query := url.Values{"after": {strconv.FormatInt(after, 10)}, "limit": {strconv.Itoa(pageItems)}}
-		if _, err := c.do(ctx, call{method: http.MethodGet, path: jobPath(id, "/log"), query: query, repeatable: true}, &page); err != nil {
+		q := call{method: http.MethodGet, path: jobPath(id, "/log"), query: query, repeatable: true}
+		if err := c.do(ctx, q, &page); err != nil {
 			return err
 		}
 		for _, l := range page.Lines {
@@ -164,27 +171,29 @@ func (c *Client) Log(ctx context.Context, id string, visit func(wire.Line) error
 
 // Whoami returns the principal that the server recognizes in the client's requests.
 func (c *Client) Whoami(ctx context.Context) (w wire.Whoami, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/whoami", repeatable: true}, &w)
+	err = c.do(ctx, call{method: http.MethodGet, path: "/whoami", repeatable: true}, &w)
 	return w, err
 }
 
 // Registries returns the registries that the server's configuration names.
 func (c *Client) Registries(ctx context.Context) ([]wire.Registry, error) {
 	var all wire.Registries
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/registries", repeatable: true}, &all)
+	err := c.do(ctx, call{method: http.MethodGet, path: "/registries", repeatable: true}, &all)
 	return all.Registries, err
 }
+
+func schedulePath(id, what string) string { return "/schedules/" + url.PathEscape(id) + what }
 
 // Schedules returns every schedule that the client may see.
 func (c *Client) Schedules(ctx context.Context) ([]wire.Schedule, error) {
 	var all wire.Schedules
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/schedules", repeatable: true}, &all)
+	err := c.do(ctx, call{method: http.MethodGet, path: "/schedules", repeatable: true}, &all)
 	return all.Schedules, err
 }
 
 // Schedule returns the schedule with the given ID.
 func (c *Client) Schedule(ctx context.Context, id string) (s wire.Schedule, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/schedules/" + url.PathEscape(id), repeatable: true}, &s)
+	err = c.do(ctx, call{method: http.MethodGet, path: schedulePath(id, ""), repeatable: true}, &s)
 	return s, err
 }
 
@@ -193,71 +202,71 @@ func (c *Client) Schedule(ctx context.Context, id string) (s wire.Schedule, err 
 func (c *Client) PutSchedule(ctx context.Context, id string, in wire.ScheduleRequest) (s wire.Schedule, err error) {
 	q := call{method: http.MethodPost, path: "/schedules", body: in}
 	if id != "" {
-		q.method, q.path, q.repeatable = http.MethodPut, "/schedules/"+url.PathEscape(id), true
+		q.method, q.path, q.repeatable = http.MethodPut, schedulePath(id, ""), true
 	}
-	_, err = c.do(ctx, q, &s)
+	err = c.do(ctx, q, &s)
 	return s, err
 }
 
 // DeleteSchedule deletes a schedule. Its jobs stay.
 func (c *Client) DeleteSchedule(ctx context.Context, id string) error {
-	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/schedules/" + url.PathEscape(id)}, nil)
+	err := c.do(ctx, call{method: http.MethodDelete, path: schedulePath(id, "")}, nil)
 	return err
 }
 
 // PauseSchedule stops a schedule from creating jobs until it is resumed.
 func (c *Client) PauseSchedule(ctx context.Context, id string) (s wire.Schedule, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/pause", repeatable: true}, &s)
+	err = c.do(ctx, call{method: http.MethodPost, path: schedulePath(id, "/pause"), repeatable: true}, &s)
 	return s, err
 }
 
 // ResumeSchedule resumes a paused schedule. What was due in the meantime is skipped.
 func (c *Client) ResumeSchedule(ctx context.Context, id string) (s wire.Schedule, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/resume", repeatable: true}, &s)
+	err = c.do(ctx, call{method: http.MethodPost, path: schedulePath(id, "/resume"), repeatable: true}, &s)
 	return s, err
 }
 
 // RunSchedule creates the schedule's job now.
 func (c *Client) RunSchedule(ctx context.Context, id string) (j wire.Job, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: "/schedules/" + url.PathEscape(id) + "/run"}, &j)
+	err = c.do(ctx, call{method: http.MethodPost, path: schedulePath(id, "/run")}, &j)
 	return j, err
 }
 
 // Tokens returns every API token, without its secret.
 func (c *Client) Tokens(ctx context.Context) ([]wire.Token, error) {
 	var all wire.Tokens
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/tokens", repeatable: true}, &all)
+	err := c.do(ctx, call{method: http.MethodGet, path: "/tokens", repeatable: true}, &all)
 	return all.Tokens, err
 }
 
 // MakeToken creates an API token. The answer is the only one that contains its secret.
 func (c *Client) MakeToken(ctx context.Context, in wire.NewToken) (t wire.MadeToken, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: "/tokens", body: in}, &t)
+	err = c.do(ctx, call{method: http.MethodPost, path: "/tokens", body: in}, &t)
 	return t, err
 }
 
 // RevokeToken revokes an API token. The server rejects it from then on.
 func (c *Client) RevokeToken(ctx context.Context, id string) error {
-	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/tokens/" + url.PathEscape(id), repeatable: true}, nil)
+	err := c.do(ctx, call{method: http.MethodDelete, path: "/tokens/" + url.PathEscape(id), repeatable: true}, nil)
 	return err
 }
 
 // Secrets returns every stored login, without the login itself.
 func (c *Client) Secrets(ctx context.Context) ([]wire.Secret, error) {
 	var all wire.Secrets
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/secrets", repeatable: true}, &all)
+	err := c.do(ctx, call{method: http.MethodGet, path: "/secrets", repeatable: true}, &all)
 	return all.Secrets, err
 }
 
 // PutSecret stores a login under the name id. It replaces a stored login of that name.
 func (c *Client) PutSecret(ctx context.Context, id string, in wire.PutSecret) error {
-	_, err := c.do(ctx, call{method: http.MethodPut, path: "/secrets/" + url.PathEscape(id), body: in, repeatable: true}, nil)
+	err := c.do(ctx, call{method: http.MethodPut, path: "/secrets/" + url.PathEscape(id), body: in, repeatable: true}, nil)
 	return err
 }
 
 // DeleteSecret deletes a stored login.
 func (c *Client) DeleteSecret(ctx context.Context, id string) error {
-	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/secrets/" + url.PathEscape(id)}, nil)
+	err := c.do(ctx, call{method: http.MethodDelete, path: "/secrets/" + url.PathEscape(id)}, nil)
 	return err
 }
 
@@ -265,12 +274,13 @@ func (c *Client) DeleteSecret(ctx context.Context, id string) error {
 // after to get the following page; next is 0 on the last page.
 func (c *Client) Audit(ctx context.Context, after int64) (entries []wire.Entry, next int64, err error) {
 	var page wire.Entries
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit", query: url.Values{"after": {strconv.FormatInt(after, 10)}}, repeatable: true}, &page)
+	query := url.Values{"after": {strconv.FormatInt(after, 10)}}
+	err = c.do(ctx, call{method: http.MethodGet, path: "/audit", query: query, repeatable: true}, &page)
 	return page.Entries, page.Next, err
 }
 
 // VerifyAudit makes the server check whether the audit log is complete and unchanged.
 func (c *Client) VerifyAudit(ctx context.Context) (v wire.Verdict, err error) {
-	_, err = c.do(ctx, call{method: http.MethodGet, path: "/audit/verification", repeatable: true}, &v)
+	err = c.do(ctx, call{method: http.MethodGet, path: "/audit/verification", repeatable: true}, &v)
 	return v, err
 }

@@ -30,7 +30,8 @@ type Config struct {
 	Cert, Key string // files of a client certificate and its key; "" means none
 	UserAgent string // default "dray"
 
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // opens connections; nil means the system's network
+	// Dial opens connections; nil means the system's network.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Client sends requests to a server. Its errors are faults with the Kind that the server reported, so
@@ -88,9 +89,13 @@ func New(c Config) (*Client, error) {
 	if agent == "" {
 		agent = "dray"
 	}
-	return &Client{base: strings.TrimSuffix(strings.TrimSuffix(u.String(), "/"), wire.Prefix) + wire.Prefix, token: c.Token, agent: agent,
-		// Following a redirect could send the token to another host. A dray server sends no redirects.
-		http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
+	base := strings.TrimSuffix(strings.TrimSuffix(u.String(), "/"), wire.Prefix) + wire.Prefix
+	// Following a redirect could send the token to another host. A dray server sends no redirects.
+	follow := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Client{
+		base: base, token: c.Token, agent: agent,
+		http: &http.Client{Transport: t, CheckRedirect: follow},
+	}, nil
 }
 
 // Close closes idle connections.
@@ -127,26 +132,26 @@ type call struct {
 }
 
 // do sends q and decodes the JSON answer into out. If out is nil, the answer's body is ignored.
-func (c *Client) do(ctx context.Context, q call, out any) (*http.Response, error) {
+func (c *Client) do(ctx context.Context, q call, out any) error {
 	resp, err := c.send(ctx, q)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer resp.Body.Close()
 	if out == nil {
-		return resp, nil
+		return nil
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err == nil && len(raw) > maxBody {
-		return resp, &fault.Fault{Kind: fault.TooLarge, Op: "read answer of", Name: c.base, Err: errors.New("longer than 64 MiB")}
+		return &fault.Fault{Kind: fault.TooLarge, Op: "read answer of", Name: c.base, Err: errors.New("longer than 64 MiB")}
 	}
 	if err == nil {
 		err = json.Unmarshal(raw, out)
 	}
 	if err != nil {
-		return resp, c.networkFault(ctx, err)
+		return c.networkFault(ctx, err)
 	}
-	return resp, nil
+	return nil
 }
 
 // send sends q and returns its answer if that is a success. The caller must close the body. A request
@@ -225,7 +230,8 @@ func (c *Client) networkFault(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		f.Kind, f.Err = fault.Canceled, context.Cause(ctx)
 	case errors.As(err, &unknown), errors.As(err, &name):
-		f.Kind, f.Hint = fault.Refused, "trust the authority that issued the certificate: client: ca-file in the configuration"
+		f.Kind = fault.Refused
+		f.Hint = "trust the authority that issued the certificate: client: ca-file in the configuration"
 	}
 	return f
 }

@@ -16,7 +16,8 @@ import (
 func faultOf(status int, header http.Header, body []byte) error {
 	var p wire.Problem
 	if json.Unmarshal(body, &p) != nil || p.Kind == "" {
-		p = wire.Problem{Kind: wire.KindOf(status), Detail: "the server answers " + strconv.Itoa(status) + " " + http.StatusText(status)}
+		answer := strconv.Itoa(status) + " " + http.StatusText(status)
+		p = wire.Problem{Kind: wire.KindOf(status), Detail: "the server answers " + answer}
 		if p.Kind == "" {
 			p.Kind = fault.Unavailable
 			if status < http.StatusInternalServerError {
@@ -24,9 +25,8 @@ func faultOf(status int, header http.Header, body []byte) error {
 			}
 		}
 	}
-	f := &fault.Fault{Kind: p.Kind, Side: p.Side, Hint: p.Hint, Err: (&plan.Problem{Kind: p.Kind, Side: p.Side, Message: wire.OneLine(p.Detail), Hint: wire.OneLine(p.Hint)}).Err()}
-	f.RetryAfter = retryAfter(header)
-	return f
+	told := &plan.Problem{Kind: p.Kind, Side: p.Side, Message: wire.OneLine(p.Detail), Hint: wire.OneLine(p.Hint)}
+	return &fault.Fault{Kind: p.Kind, Side: p.Side, Hint: p.Hint, Err: told.Err(), RetryAfter: retryAfter(header)}
 }
 
 func retryAfter(h http.Header) time.Duration {

@@ -61,7 +61,9 @@ func (c *Client) Watch(ctx context.Context, id string, after int64) iter.Seq2[wi
 
 // watchOnce yields the events of one connection. over reports whether the watch is finished: the job
 // has ended, or yield returned false. progress reports whether at least one event arrived.
-func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield func(wire.Event, error) bool) (over, progress bool, err error) {
+func (c *Client) watchOnce(
+	ctx context.Context, id string, after *int64, yield func(wire.Event, error) bool,
+) (over, progress bool, err error) {
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	quiet := time.AfterFunc(silence, func() { cut(errSilent) })
@@ -95,8 +97,8 @@ func (c *Client) watchOnce(ctx context.Context, id string, after *int64, yield f
 
 var errSilent = errors.New("the server has sent nothing for 60 seconds")
 
-// unavailableIfSilent returns err, or Unavailable if the connection was cut because of silence. Watch then connects
-// again.
+// unavailableIfSilent returns err, or Unavailable if the connection was cut because of silence. Watch
+// then connects again.
 func unavailableIfSilent(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), errSilent) {
 		return &fault.Fault{Kind: fault.Unavailable, Op: "watch", Err: errSilent}

@@ -110,7 +110,7 @@ func perform(lines <-chan string, role string) job.Runner {
 				<-lines
 			}
 			err := effect(context.WithoutCancel(ctx), r)
-			say("fence", job.FailureOf(err) == nil, job.FailureOf(r.Fence(context.WithoutCancel(ctx))) == nil)
+			say("effect", job.FailureOf(err) == nil, "fence", job.FailureOf(r.Fence(context.WithoutCancel(ctx))) == nil)
 			return job.Outcome{State: job.Done, Report: json.RawMessage(`"` + role + `"`)}
 		}
 		for range rand.IntN(4) {

@@ -31,9 +31,9 @@ func (q *Queue) admit(ctx context.Context, tx *sql.Tx, s submission) error {
 	q.mu.Unlock()
 	b.queued++
 	if age := now.Sub(b.counted); age > recount || b.queued > most && age > recountFull {
-		err := tx.QueryRowContext(ctx, q.byQueue(`SELECT count(*) FROM (SELECT 1 FROM jobs /*by*/ WHERE state = 'queued' AND principal = $1 LIMIT $2) AS counted`),
-			s.Principal, most+1).Scan(&b.queued)
-		if err != nil {
+		const count = `SELECT count(*) FROM (
+			SELECT 1 FROM jobs /*by*/ WHERE state = 'queued' AND principal = $1 LIMIT $2) AS counted`
+		if err := tx.QueryRowContext(ctx, q.byQueue(count), s.Principal, most+1).Scan(&b.queued); err != nil {
 			return err
 		}
 		b.counted = now
@@ -50,7 +50,8 @@ func (q *Queue) admit(ctx context.Context, tx *sql.Tx, s submission) error {
 	q.backlogs[s.Principal] = b
 	if full {
 		return &fault.Fault{Kind: fault.Throttled, Op: "submit job", Name: s.Principal, RetryAfter: 5 * time.Second,
-			Err: fmt.Errorf("the principal has %d jobs queued", most), Hint: "wait until some of them have ended, or raise server.per-principal.queued-jobs"}
+			Err:  fmt.Errorf("the principal has %d jobs queued", most),
+			Hint: "wait until some of them have ended, or raise server.per-principal.queued-jobs"}
 	}
 	return nil
 }

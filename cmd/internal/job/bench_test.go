@@ -19,6 +19,7 @@ import (
 // One client submits jobs. Each is durable before the next.
 func BenchmarkSubmitOneByOne(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
+		b.Helper()
 		q := open(b, url, job.Config{})
 		for b.Loop() {
 			submit(b, q, job.Submission{Request: json.RawMessage(`{"source":"docker.io/library/busybox:1"}`)})
@@ -29,6 +30,7 @@ func BenchmarkSubmitOneByOne(b *testing.B) {
 
 func BenchmarkSubmitFrom200Clients(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
+		b.Helper()
 		q := open(b, url, job.Config{})
 		b.ResetTimer()
 		took := fromClients(b, 200, b.N, func(int) {
@@ -42,6 +44,7 @@ func BenchmarkSubmitFrom200Clients(b *testing.B) {
 // 200 clients submit 100 jobs a second together, while two slots run them.
 func BenchmarkSubmit100PerSecond(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
+		b.Helper()
 		q := open(b, url, job.Config{})
 		work(b, q, 2, done)
 		ticks := make(chan struct{}, 1000)
@@ -64,6 +67,7 @@ func BenchmarkSubmit100PerSecond(b *testing.B) {
 // fromClients calls do n times from several goroutines, each time at a tick. It returns how long each
 // call took.
 func fromClients(b *testing.B, clients, n int, do func(int), ticks ...chan struct{}) []time.Duration {
+	b.Helper()
 	took := make([]time.Duration, n)
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -88,6 +92,7 @@ func fromClients(b *testing.B, clients, n int, do func(int), ticks ...chan struc
 }
 
 func quantiles(b *testing.B, took []time.Duration) {
+	b.Helper()
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
@@ -96,6 +101,7 @@ func quantiles(b *testing.B, took []time.Duration) {
 // The time from the submission to the start of the runner, on an idle worker.
 func BenchmarkIdleSubmitToStart(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
+		b.Helper()
 		q := open(b, url, job.Config{})
 		started := make(chan struct{})
 		work(b, q, 4, func(context.Context, *job.Run) job.Outcome {
@@ -115,6 +121,7 @@ func BenchmarkIdleSubmitToStart(b *testing.B) {
 
 func BenchmarkJobsThatDoNothing(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
+		b.Helper()
 		q := open(b, url, job.Config{})
 		fromClients(b, 50, b.N, func(int) { submit(b, q, job.Submission{}) })
 		b.ResetTimer()
@@ -129,6 +136,7 @@ func BenchmarkJobsThatDoNothing(b *testing.B) {
 // The cost of fairness depends on the number of principals with queued jobs.
 func BenchmarkJobsOf1000Principals(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
+		b.Helper()
 		q := open(b, url, job.Config{})
 		fromClients(b, 50, max(b.N, 2000), func(i int) { submit(b, q, job.Submission{Principal: fmt.Sprint("p", i%1000)}) })
 		b.ResetTimer()
@@ -156,7 +164,7 @@ func history(tb testing.TB, db *store.DB, n int) {
 	pad := `substr('00000000000000000000' || i, length('00000000000000000000' || i) - 19)`
 	if _, err := db.ExecContext(tb.Context(), `INSERT INTO jobs (id, kind, principal, request, source, target, state, attempt, created, claimed, started, ended)
 		SELECT '01JAAA' || `+pad+`, 'import', 'p' || (i % 20), '{"source":"docker.io/library/busybox:1","images":["busybox:1"]}', 'docker.io/library/busybox:' || i,
-			'registry.example/busybox:' || i, CASE WHEN i % 10 = 0 THEN 'failed' ELSE 'done' END, 1, i, i, i, $2 + i FROM (`+series+`) AS series`,
+			'registry.example/busybox:' || i, CASE WHEN i % 10 = 0 THEN 'failed' ELSE 'done' END, 1, i AS created, i AS claimed, i AS started, $2 + i FROM (`+series+`) AS series`,
 		n, time.Now().UnixMicro()-int64(n)); err != nil {
 		tb.Fatal(err)
 	}
@@ -177,6 +185,7 @@ func BenchmarkListPageOf100k(b *testing.B) {
 		"deep":      {After: fmt.Sprintf("01JAAA%020d", 50_000)},
 	}
 	bothBench(b, func(b *testing.B, url string) {
+		b.Helper()
 		db := openDB(b, url)
 		q := open(b, url, job.Config{DB: db})
 		history(b, db, 100_000)
@@ -206,6 +215,7 @@ func BenchmarkListPageOf100k(b *testing.B) {
 // A server restarts with a history of 100,000 jobs and one job that was running.
 func BenchmarkRestartToFirstDispatch(b *testing.B) {
 	bothBench(b, func(b *testing.B, url string) {
+		b.Helper()
 		func() {
 			db, err := store.Open(b.Context(), url)
 			if err != nil {

@@ -54,7 +54,8 @@ func (q *Queue) cancel(ctx context.Context, tx *sql.Tx, j *Job) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'canceled', cancel_requested = 1, ended = $1, failure = $2, wake = 0 WHERE id = $3`,
+	if _, err := tx.ExecContext(ctx, `UPDATE jobs
+		SET state = 'canceled', cancel_requested = 1, ended = $1, failure = $2, wake = 0 WHERE id = $3`,
 		store.Micros(j.Ended), failure, j.ID); err != nil {
 		return err
 	}
@@ -75,12 +76,12 @@ func (q *Queue) canceling(ctx context.Context) {
 	tick := time.NewTicker(pollCancel)
 	defer tick.Stop()
 	for {
-		id, open := "", true
+		id := ""
 		select {
 		case <-ctx.Done():
 			return
-		case id, open = <-said:
-			if !open {
+		case told, open := <-said:
+			if id = told; !open {
 				said = nil
 			}
 		case <-tick.C:
@@ -96,7 +97,8 @@ func (q *Queue) canceling(ctx context.Context) {
 func (q *Queue) lookForCancels(ctx context.Context) {
 	ctx, done := context.WithTimeout(ctx, 5*time.Second)
 	defer done()
-	rows, err := q.db.QueryContext(ctx, `SELECT id FROM jobs WHERE state = 'running' AND owner = $1 AND cancel_requested = 1`, q.owner)
+	rows, err := q.db.QueryContext(ctx,
+		`SELECT id FROM jobs WHERE state = 'running' AND owner = $1 AND cancel_requested = 1`, q.owner)
 	if err != nil {
 		return // the next tick tries again
 	}
@@ -110,4 +112,5 @@ func (q *Queue) lookForCancels(ctx context.Context) {
 			r.askCancel()
 		}
 	}
+	_ = rows.Err() // the next tick tries again
 }

@@ -65,7 +65,8 @@ const tenants = `
 WITH RECURSIVE p (principal) AS (
 	SELECT * FROM (SELECT principal FROM jobs /*by*/ WHERE state = 'queued' ORDER BY principal LIMIT 1) AS first
 	UNION ALL
-	SELECT (SELECT n.principal FROM jobs n /*by*/ WHERE n.state = 'queued' AND n.principal > p.principal ORDER BY n.principal LIMIT 1)
+	SELECT (SELECT n.principal FROM jobs n /*by*/
+		WHERE n.state = 'queued' AND n.principal > p.principal ORDER BY n.principal LIMIT 1)
 	FROM p WHERE p.principal IS NOT NULL
 )
 SELECT principal,
@@ -118,9 +119,11 @@ func (q *Queue) take(ctx context.Context, tx *sql.Tx, principal string, now, unt
 	if q.db.Postgres() {
 		lock = " FOR UPDATE SKIP LOCKED"
 	}
-	row := tx.QueryRowContext(ctx, q.byQueue(`UPDATE jobs SET state = 'running', attempt = attempt + 1, owner = $1, lease_until = $2, claimed = $3, wake = 0,
+	row := tx.QueryRowContext(ctx, q.byQueue(`UPDATE jobs
+		SET state = 'running', attempt = attempt + 1, owner = $1, lease_until = $2, claimed = $3, wake = 0,
 			started = CASE WHEN started = 0 THEN $3 ELSE started END
-		WHERE id = (SELECT id FROM jobs /*by*/ WHERE state = 'queued' AND principal = $4 ORDER BY id LIMIT 1`+lock+`) AND state = 'queued'
+		WHERE id = (SELECT id FROM jobs /*by*/ WHERE state = 'queued' AND principal = $4 ORDER BY id LIMIT 1`+lock+`)
+			AND state = 'queued'
 		RETURNING `+columns), q.owner, until, now, principal)
 	j, err := scan(row)
 	if err != nil {

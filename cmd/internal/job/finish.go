@@ -14,7 +14,8 @@ import (
 )
 
 // errStopped is the cause with which a run's context ends when its worker stops.
-var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("this worker is stopping, and another one continues the job")}
+var errStopped = &fault.Fault{Kind: fault.Canceled, Op: "run job",
+	Err: errors.New("this worker is stopping, and another one continues the job")}
 
 // finish stores how r ended, if r still holds the job. If its worker stops and the job is not complete,
 // the job is queued again.
@@ -39,19 +40,21 @@ func (q *Queue) finish(ctx context.Context, r *Run, out Outcome) {
 		case out.Failure != nil && out.Failure.Kind == fault.Internal && out.Report == nil:
 			return // Even this minimal outcome cannot be written.
 		default:
-			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: "the result of the job could not be written: " + err.Error()}}
+			text := "the result of the job could not be written: " + err.Error()
+			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: text}}
 			r.unwritten()
 		}
 	}
 }
 
-// validOutcome replaces an outcome with an unknown state by a failure. A runner must return Waiting or a final
-// state.
+// validOutcome replaces an outcome with an unknown state by a failure. A runner must return Waiting or
+// a final state.
 func validOutcome(out Outcome) Outcome {
 	if out.State == Waiting || out.State.Ended() {
 		return out
 	}
-	return Outcome{State: Failed, Report: out.Report, Failure: &Failure{Kind: fault.Internal, Text: fmt.Sprintf("the runner of the job returned the unknown state %q", out.State)}}
+	text := fmt.Sprintf("the runner of the job returned the unknown state %q", out.State)
+	return Outcome{State: Failed, Report: out.Report, Failure: &Failure{Kind: fault.Internal, Text: text}}
 }
 
 func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) error {
@@ -59,7 +62,7 @@ func (q *Queue) conclude(ctx context.Context, r *Run, out Outcome) error {
 	defer r.flushing.Unlock()
 	items, lines := r.unwritten()
 	err := q.db.Tx(ctx, func(tx *sql.Tx) error {
-		held := r.held(ctx, tx.QueryRowContext(ctx, holds+q.db.ForUpdate(), r.Job.ID, r.Job.Attempt))
+		held := r.held(tx.QueryRowContext(ctx, holds+q.db.ForUpdate(), r.Job.ID, r.Job.Attempt))
 		asked := fault.Is(held, fault.Canceled)
 		if held != nil && !asked {
 			return held
@@ -108,12 +111,13 @@ func (q *Queue) setEnd(ctx context.Context, tx *sql.Tx, r *Run, out Outcome) err
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = $1, ended = $2, wake = $3, failure = $4, lease_until = 0,
 			progress = CASE WHEN $5 <> '' THEN $5 ELSE progress END
-		WHERE id = $6 AND attempt = $7 AND state = 'running'`, out.State, ended, wake, failure, progress, r.Job.ID, r.Job.Attempt); err != nil {
+		WHERE id = $6 AND attempt = $7 AND state = 'running'`,
+		out.State, ended, wake, failure, progress, r.Job.ID, r.Job.Attempt); err != nil {
 		return err
 	}
 	if out.Report != nil {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO job_reports (job, report) VALUES ($1, $2) ON CONFLICT (job) DO UPDATE SET report = excluded.report`,
-			r.Job.ID, string(out.Report)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO job_reports (job, report) VALUES ($1, $2)
+			ON CONFLICT (job) DO UPDATE SET report = excluded.report`, r.Job.ID, string(out.Report)); err != nil {
 			return err
 		}
 	}

@@ -38,8 +38,10 @@ func (q *Queue) renew(ctx context.Context) error {
 		lost, asked = nil, nil
 		until := store.Micros(q.now().Add(q.cfg.Lease))
 		for i, r := range runs {
-			err := r.held(ctx, tx.QueryRowContext(ctx, `UPDATE jobs SET lease_until = $1, progress = CASE WHEN $2 <> '' THEN $2 ELSE progress END
-				WHERE id = $3 AND attempt = $4 AND state = 'running' RETURNING cancel_requested`, until, news[i], r.Job.ID, r.Job.Attempt))
+			err := r.held(tx.QueryRowContext(ctx, `UPDATE jobs
+				SET lease_until = $1, progress = CASE WHEN $2 <> '' THEN $2 ELSE progress END
+				WHERE id = $3 AND attempt = $4 AND state = 'running' RETURNING cancel_requested`,
+				until, news[i], r.Job.ID, r.Job.Attempt))
 			switch {
 			case fault.Is(err, fault.Moved):
 				lost = append(lost, r)
@@ -112,12 +114,14 @@ func (q *Queue) housekeeping(ctx context.Context) {
 
 func (q *Queue) wakeWaiting(ctx context.Context) error {
 	now := store.Micros(q.now())
-	var any bool
-	if err := q.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'waiting' AND wake <= $1)`, now).Scan(&any); err != nil || !any {
+	const due = ` WHERE state = 'waiting' AND wake <= $1`
+	var there bool
+	err := q.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM jobs`+due+`)`, now).Scan(&there)
+	if err != nil || !there {
 		return err
 	}
 	return q.db.Tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'queued', wake = 0 WHERE state = 'waiting' AND wake <= $1`, now); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = 'queued', wake = 0`+due, now); err != nil {
 			return err
 		}
 		return q.db.Notify(tx, topicQueued, "")
@@ -166,7 +170,8 @@ func (q *Queue) abandoned(ctx context.Context, tx *sql.Tx, before int64) ([]Job,
 	if q.db.Postgres() {
 		lock = " FOR UPDATE SKIP LOCKED"
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT `+columns+` FROM jobs WHERE state = 'running' AND lease_until < $1 LIMIT $2`+lock, before, sweepBatch)
+	rows, err := tx.QueryContext(ctx, `SELECT `+columns+` FROM jobs
+		WHERE state = 'running' AND lease_until < $1 LIMIT $2`+lock, before, sweepBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -184,14 +189,15 @@ func (q *Queue) abandoned(ctx context.Context, tx *sql.Tx, before int64) ([]Job,
 
 func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
 	now := store.Micros(q.now())
-	state, text := Queued, fmt.Sprintf("attempt %d: the lease of worker %s expired; the job is queued again", j.Attempt, j.Owner)
+	expired := fmt.Sprintf("attempt %d: the lease of worker %s expired; ", j.Attempt, j.Owner)
+	state, text := Queued, expired+"the job is queued again"
 	var why *Failure
 	switch {
 	case j.CancelRequested:
-		state, text = Canceled, fmt.Sprintf("attempt %d: the lease of worker %s expired; the job is canceled, as requested", j.Attempt, j.Owner)
+		state, text = Canceled, expired+"the job is canceled, as requested"
 		why = &Failure{Kind: fault.Canceled, Text: "canceled"}
 	case j.Lost+1 >= q.cfg.Losses:
-		state, text = Failed, fmt.Sprintf("attempt %d: the lease of worker %s expired; the job is not tried again", j.Attempt, j.Owner)
+		state, text = Failed, expired+"the job is not tried again"
 		why = &Failure{Kind: fault.Internal, Text: fmt.Sprintf("%d workers ran the job and disappeared", j.Lost+1),
 			Hint: "the job may be the cause: check whether the workers ran out of memory"}
 	}
@@ -203,7 +209,8 @@ func (q *Queue) release(ctx context.Context, tx *sql.Tx, j Job) error {
 	if state.Ended() {
 		ended = now
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE jobs SET state = $1, ended = $2, failure = $3, lost = lost + 1, lease_until = 0
+	if _, err := tx.ExecContext(ctx, `UPDATE jobs
+		SET state = $1, ended = $2, failure = $3, lost = lost + 1, lease_until = 0
 		WHERE id = $4 AND attempt = $5 AND state = 'running'`, state, ended, failure, j.ID, j.Attempt); err != nil {
 		return err
 	}
@@ -230,7 +237,9 @@ const (
 func (q *Queue) clean(ctx context.Context) error {
 	before := store.Micros(q.now().Add(-q.cfg.Keep))
 	var over sql.NullInt64
-	if err := q.db.QueryRowContext(ctx, `SELECT max(ended) FROM (SELECT ended FROM jobs WHERE ended > 0 ORDER BY ended DESC LIMIT 1 OFFSET $1) AS o`, q.cfg.KeepMost).Scan(&over); err != nil {
+	const most = `SELECT max(ended)
+		FROM (SELECT ended FROM jobs WHERE ended > 0 ORDER BY ended DESC LIMIT 1 OFFSET $1) AS o`
+	if err := q.db.QueryRowContext(ctx, most, q.cfg.KeepMost).Scan(&over); err != nil {
 		return err
 	}
 	if over.Valid && over.Int64 >= before {

@@ -12,13 +12,21 @@ import (
 
 // Package wire declares the types that a client sees, so that a client does not link a database.
 type (
-	State    = wire.State
-	Failure  = wire.Failure
-	Job      = wire.Job
-	Item     = wire.Item
-	Line     = wire.Line
-	Event    = wire.Event
-	Filter   = wire.Filter
+	// State is the state of a job.
+	State = wire.State
+	// Failure says why a job did not succeed completely.
+	Failure = wire.Failure
+	// Job is one queued request with its state and progress.
+	Job = wire.Job
+	// Item is one line of a job's report.
+	Item = wire.Item
+	// Line is one line of a job's log.
+	Line = wire.Line
+	// Event is one event of a job that is being watched.
+	Event = wire.Event
+	// Filter selects jobs.
+	Filter = wire.Filter
+	// Schedule creates a job each time that it is due.
 	Schedule = wire.Schedule
 )
 
@@ -50,8 +58,9 @@ type Submission struct {
 	// stands for the same job. Another request with the same key is a Conflict.
 	Key              string
 	Parent, Schedule string
-	Secret           []byte                        // stored sealed, and deleted when the job ends; nil means none
-	Also             func(tx *sql.Tx, j Job) error // runs in the same transaction if the job is new, perhaps more than once; nil does nothing
+	Secret           []byte // stored sealed, and deleted when the job ends; nil means none
+	// Also runs in the same transaction if the job is new, perhaps more than once; nil does nothing.
+	Also func(tx *sql.Tx, j Job) error
 }
 
 // submission is a Submission with the values that must be the same each time that its transaction runs.
@@ -84,18 +93,17 @@ type Sealer interface {
 	Open(sealed []byte, name string) ([]byte, error)
 }
 
-const columns = `id, kind, principal, request, source, target, state, attempt, lost, owner, client_key, parent, schedule,
-	cancel_requested, progress, failure, created, started, ended`
+const columns = `id, kind, principal, request, source, target, state, attempt, lost, owner, client_key, parent,
+	schedule, cancel_requested, progress, failure, created, started, ended`
 
 type scanner interface{ Scan(...any) error }
 
-func scan(row scanner, more ...any) (Job, error) {
+func scan(row scanner) (Job, error) {
 	var j Job
 	var request, progress, failure string
 	var cancel, created, started, ended int64
-	into := append([]any{&j.ID, &j.Kind, &j.Principal, &request, &j.Source, &j.Target, &j.State, &j.Attempt, &j.Lost, &j.Owner,
-		&j.Key, &j.Parent, &j.Schedule, &cancel, &progress, &failure, &created, &started, &ended}, more...)
-	if err := row.Scan(into...); err != nil {
+	if err := row.Scan(&j.ID, &j.Kind, &j.Principal, &request, &j.Source, &j.Target, &j.State, &j.Attempt, &j.Lost,
+		&j.Owner, &j.Key, &j.Parent, &j.Schedule, &cancel, &progress, &failure, &created, &started, &ended); err != nil {
 		return Job{}, err
 	}
 	j.Request, j.Progress, j.CancelRequested = raw(request), raw(progress), cancel != 0

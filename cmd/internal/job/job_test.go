@@ -61,6 +61,7 @@ func must(t *testing.T, err error) {
 
 func TestAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Owner: "host", Seal: reversed{}})
 		sub := job.Submission{Kind: "import", Request: json.RawMessage(`{"a": 1}`), Source: "s", Target: "t", Parent: "p", Secret: []byte("hunter2")}
@@ -124,6 +125,7 @@ func TestAJobRunsAndItsReportItemsAndLogCanBeRead(t *testing.T) {
 
 func TestASubmissionThatFailsLeavesNothing(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})
 		no := errors.New("no audit, no job")
@@ -144,6 +146,7 @@ func TestASubmissionThatFailsLeavesNothing(t *testing.T) {
 
 func TestAKeyStandsForOneJobForADay(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		var ahead atomic.Int64
 		q := open(t, url, job.Config{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 		ids, fresh := sync.Map{}, atomic.Int64{}
@@ -186,6 +189,7 @@ func TestAKeyStandsForOneJobForADay(t *testing.T) {
 
 func TestAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Seal: reversed{}})
 		j := submit(t, q, job.Submission{Secret: []byte("x")})
@@ -218,6 +222,7 @@ func TestAQueuedJobIsCanceledAtOnceAndNeverRuns(t *testing.T) {
 
 func TestARunningJobIsCanceled(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: time.Hour}) // so long that no renewal notices the cancel
 		running := make(chan string, 4)
@@ -260,6 +265,7 @@ func expire(t *testing.T, db *store.DB, id string) {
 
 func TestAnAttemptThatLostItsLeaseChangesNothing(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: time.Hour})
 		attempts := make(chan *job.Run, 2)
@@ -305,6 +311,7 @@ func TestAnAttemptThatLostItsLeaseChangesNothing(t *testing.T) {
 
 func TestASuspendedWorkerLearnsAtItsNextRenewalThatItLostTheJob(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: 1500 * time.Millisecond})
 		lost := make(chan error, 1)
@@ -334,6 +341,7 @@ func TestASuspendedWorkerLearnsAtItsNextRenewalThatItLostTheJob(t *testing.T) {
 
 func TestAJobThatLosesItsWorkersTooOftenFails(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Lease: time.Hour, Losses: 3, Seal: reversed{}})
 		started := make(chan struct{}, 10)
@@ -370,6 +378,7 @@ func TestAJobThatLosesItsWorkersTooOftenFails(t *testing.T) {
 
 func TestAStoppedWorkerQueuesItsJobsAgain(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		q := open(t, url, job.Config{Grace: time.Millisecond, Lease: time.Hour})
 		started := make(chan struct{}, 2)
 		leave := make(chan struct{})
@@ -402,6 +411,7 @@ func TestAStoppedWorkerQueuesItsJobsAgain(t *testing.T) {
 
 func TestAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		q := open(t, url, job.Config{Grace: time.Hour})
 		started, finish := make(chan struct{}), make(chan struct{})
 		stop := work(t, q, 1, func(ctx context.Context, r *job.Run) job.Outcome {
@@ -423,6 +433,7 @@ func TestAJobThatEndsWithinTheGraceIsNotRunAgain(t *testing.T) {
 
 func TestAJobCanWaitAndContinue(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Seal: reversed{}})
 		work(t, q, 1, func(ctx context.Context, r *job.Run) job.Outcome {
@@ -454,6 +465,7 @@ func TestAJobCanWaitAndContinue(t *testing.T) {
 
 func TestAPanicFailsOneJobAndNotTheOthers(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		q := open(t, url, job.Config{})
 		work(t, q, 2, func(_ context.Context, r *job.Run) job.Outcome {
 			switch r.Job.Source {
@@ -490,6 +502,7 @@ func fill(t *testing.T, db *store.DB, principal string, n int) {
 
 func TestTenThousandJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})
 		n := 10_000
@@ -528,6 +541,7 @@ func TestTenThousandJobsOfOneDoNotDelayTheFirstOfAnother(t *testing.T) {
 
 func TestStatsCountsJobsAndTheAgeOfTheOldest(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		q := open(t, url, job.Config{})
 		if s, err := q.Stats(t.Context()); err != nil || len(s.Jobs) != 0 || s.Oldest != 0 {
 			t.Error(s, err)
@@ -546,6 +560,7 @@ func TestStatsCountsJobsAndTheAgeOfTheOldest(t *testing.T) {
 
 func TestProgressIsWrittenFromTimeToTimeWhileAJobRuns(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		q := open(t, url, job.Config{Lease: 3 * time.Second})
 		finish := make(chan struct{})
 		work(t, q, 1, func(_ context.Context, r *job.Run) job.Outcome {

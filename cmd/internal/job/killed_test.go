@@ -24,6 +24,7 @@ import (
 
 // kills returns how many processes a test kills: 25, or the number in DRAY_SOAK.
 func kills(t *testing.T) int {
+	t.Helper()
 	n, err := strconv.Atoi(os.Getenv("DRAY_SOAK"))
 	if err != nil || n < 1 {
 		return 25
@@ -45,6 +46,7 @@ type clients struct {
 }
 
 func newClients(t *testing.T, n int) *clients {
+	t.Helper()
 	c := &clients{t: t, waits: map[string]chan string{}, ids: map[string]string{}}
 	for i := range n {
 		c.wg.Go(func() {
@@ -232,7 +234,7 @@ func TestASuspendedProcessChangesNothingWhenItContinues(t *testing.T) {
 	}
 	paused.signal(syscall.SIGCONT)
 	fmt.Fprintln(paused.in)
-	if line := <-paused.said; line != "fence false false" {
+	if line := <-paused.said; line != "effect false fence false" {
 		t.Error(line)
 	}
 	paused.stop()

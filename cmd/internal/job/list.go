@@ -42,7 +42,8 @@ func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next string, er
 	}
 	where, args := conditions(f, like)
 	args = append(args, limit+1)
-	rows, err := q.db.QueryContext(ctx, `SELECT `+columns+` FROM jobs`+where+fmt.Sprintf(` ORDER BY id DESC LIMIT $%d`, len(args)), args...)
+	query := fmt.Sprintf(`SELECT %s FROM jobs%s ORDER BY id DESC LIMIT $%d`, columns, where, len(args))
+	rows, err := q.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, "", q.db.Explain("list jobs", err)
 	}
@@ -154,7 +155,8 @@ func (q *Queue) Items(ctx context.Context, id string, after int64, limit int) ([
 		return nil, err
 	}
 	after = max(after, int64(j.Attempt)<<attemptBits)
-	rows, err := q.db.QueryContext(ctx, `SELECT seq, data FROM job_items WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, page(limit))
+	rows, err := q.db.QueryContext(ctx,
+		`SELECT seq, data FROM job_items WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, page(limit))
 	if err != nil {
 		return nil, q.db.Explain("list items of job", err)
 	}
@@ -178,7 +180,8 @@ func (q *Queue) Log(ctx context.Context, id string, after int64, limit int) ([]L
 	if _, err := q.Get(ctx, id); err != nil {
 		return nil, err
 	}
-	rows, err := q.db.QueryContext(ctx, `SELECT seq, at, text FROM job_log WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, page(limit))
+	rows, err := q.db.QueryContext(ctx,
+		`SELECT seq, at, text FROM job_log WHERE job = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, page(limit))
 	if err != nil {
 		return nil, q.db.Explain("read log of job", err)
 	}
@@ -233,7 +236,9 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 		return s, q.db.Explain("count jobs", err)
 	}
 	var oldest sql.NullInt64
-	if err := q.db.QueryRowContext(ctx, `SELECT created FROM jobs WHERE state = 'queued' AND ended = 0 ORDER BY id LIMIT 1`).Scan(&oldest); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	err = q.db.QueryRowContext(ctx,
+		`SELECT created FROM jobs WHERE state = 'queued' AND ended = 0 ORDER BY id LIMIT 1`).Scan(&oldest)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return s, q.db.Explain("count jobs", err)
 	}
 	if oldest.Valid {

@@ -19,6 +19,7 @@ import (
 
 func TestAListHasPagesAndFilters(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		var ahead atomic.Int64
 		begin := time.Now()
 		q := open(t, url, job.Config{Clock: func() time.Time { return begin.Add(time.Duration(ahead.Load())) }})
@@ -76,6 +77,7 @@ func TestAListHasPagesAndFilters(t *testing.T) {
 
 func TestHistoryIsBoundedByAgeAndByNumber(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		var ahead atomic.Int64
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, KeepMost: 700, Keep: 24 * time.Hour, Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
@@ -104,6 +106,7 @@ func TestHistoryIsBoundedByAgeAndByNumber(t *testing.T) {
 // reads the history.
 func TestARestartWithALongHistoryResumesTheRunningJob(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db, Grace: time.Millisecond})
 		history(t, db, 5000)
@@ -137,6 +140,7 @@ func leaseHours(postgres bool) int {
 
 func TestAWatchMissesNoStateAndResumesAfterAnEvent(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		q := open(t, url, job.Config{})
 		step := make(chan struct{})
 		j := submit(t, q, job.Submission{})
@@ -173,7 +177,7 @@ func TestAWatchMissesNoStateAndResumesAfterAnEvent(t *testing.T) {
 				close(step)
 			}
 		}
-		if got := strings.Join(kinds, " "); got != "state state step step step step step ended" && got != "state step step step step step ended" {
+		if got := strings.Join(kinds, ","); got != "state,state,step,step,step,step,step,ended" && got != "state,step,step,step,step,step,ended" {
 			t.Error(got, seqs)
 		}
 		for _, err := range q.Watch(t.Context(), "nothing", 0) {
@@ -243,6 +247,7 @@ func TestARunInAnotherProcessIsWatchedAndCanceled(t *testing.T) {
 
 func TestAScheduleFiresOnceInTheClusterAndSkipsWhatItMissed(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		var at atomic.Int64
 		clock := func() time.Time { return time.UnixMicro(at.Load()) }
 		set := func(s string) {
@@ -349,6 +354,7 @@ func TestAnInvalidCronExpressionOrZoneIsRefused(t *testing.T) {
 
 func TestABudgetIsSharedAndNeverOverdrawn(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		var at atomic.Int64
 		at.Store(time.Now().UnixMicro())
 		q := open(t, url, job.Config{Clock: func() time.Time { return time.UnixMicro(at.Load()) }})
@@ -390,6 +396,7 @@ func TestABudgetIsSharedAndNeverOverdrawn(t *testing.T) {
 // A database with old statistics of the table must not read all queued jobs for each principal.
 func TestClaimsReadTheIndexOfQueuedJobs(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		db := openDB(t, url)
 		q := open(t, url, job.Config{DB: db})
 		explain := "EXPLAIN QUERY PLAN "
@@ -412,6 +419,7 @@ func TestClaimsReadTheIndexOfQueuedJobs(t *testing.T) {
 			must(t, rows.Scan(row...))
 			plan = append(plan, *row[len(row)-1].(*string))
 		}
+		must(t, rows.Err())
 		said := strings.Join(plan, "\n")
 		if strings.Count(said, "jobs_queued") < 2 || strings.Contains(said, "jobs_active") || strings.Contains(said, "Seq Scan") {
 			t.Error(said)

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 }
 
 func bothBench(b *testing.B, f func(b *testing.B, url string)) {
+	b.Helper()
 	b.Run("sqlite", func(b *testing.B) { f(b, databases.SQLite(b)) })
 	b.Run("postgres", func(b *testing.B) { f(b, databases.Postgres(b)) })
 }

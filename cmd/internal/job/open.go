@@ -18,7 +18,8 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 	if cfg.DB == nil {
 		return nil, &fault.Fault{Kind: fault.Internal, Op: "open queue", Err: errors.New("no database")}
 	}
-	q := &Queue{cfg: cfg.withDefaults(), db: cfg.DB, running: map[string]*Run{}, backlogs: map[string]backlog{}, entropy: ulid.Monotonic(rand.Reader, 0)}
+	q := &Queue{cfg: cfg.withDefaults(), db: cfg.DB, entropy: ulid.Monotonic(rand.Reader, 0)}
+	q.running, q.backlogs = map[string]*Run{}, map[string]backlog{}
 	q.owner = cmp.Or(cfg.Owner, "dray") + "/" + rand.Text()[:10]
 	if err := q.db.Migrate(ctx, "job", schema()); err != nil {
 		return nil, err
@@ -81,7 +82,9 @@ CREATE UNIQUE INDEX jobs_due ON jobs (schedule, due) WHERE due > 0;
 
 CREATE TABLE job_reports (job TEXT PRIMARY KEY, report TEXT NOT NULL);
 CREATE TABLE job_items (job TEXT NOT NULL, seq BIGINT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (job, seq));
-CREATE TABLE job_log (job TEXT NOT NULL, seq BIGINT NOT NULL, at BIGINT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (job, seq));
+CREATE TABLE job_log (
+	job TEXT NOT NULL, seq BIGINT NOT NULL, at BIGINT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (job, seq)
+);
 CREATE TABLE job_secrets (job TEXT PRIMARY KEY, sealed BLOB NOT NULL);
 CREATE TABLE job_keys (
 	principal TEXT NOT NULL, client_key TEXT NOT NULL, hash TEXT NOT NULL, job TEXT NOT NULL, created BIGINT NOT NULL,
@@ -109,7 +112,8 @@ CREATE TABLE schedules (
 CREATE INDEX schedules_due ON schedules (next_due) WHERE paused = 0;
 
 CREATE TABLE budgets (
-	registry TEXT NOT NULL, identity TEXT NOT NULL, class TEXT NOT NULL, tokens DOUBLE PRECISION NOT NULL, refilled BIGINT NOT NULL,
+	registry TEXT NOT NULL, identity TEXT NOT NULL, class TEXT NOT NULL,
+	tokens DOUBLE PRECISION NOT NULL, refilled BIGINT NOT NULL,
 	PRIMARY KEY (registry, identity, class)
 )`}
 }

@@ -28,7 +28,8 @@ const (
 
 func newRun(q *Queue, j Job) *Run {
 	first := int64(j.Attempt) << attemptBits
-	return &Run{Job: j, q: q, live: live.New(j.ID, j.Attempt, first), lineSeq: first, itemSeq: first, done: make(chan struct{})}
+	ring := live.New(j.ID, j.Attempt, first)
+	return &Run{Job: j, q: q, live: ring, lineSeq: first, itemSeq: first, done: make(chan struct{})}
 }
 
 // Secret returns the decrypted secret that was submitted with the job, or nil if there was none. The
@@ -49,7 +50,8 @@ func (r *Run) Secret(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	if r.q.cfg.Seal == nil {
-		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret of job", Name: r.Job.ID, Err: errors.New("this server has no key to open secrets")}
+		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret of job", Name: r.Job.ID,
+			Err: errors.New("this server has no key to open secrets")}
 	}
 	return r.q.cfg.Seal.Open(sealed, sealedName(r.Job.ID))
 }
@@ -115,7 +117,9 @@ func (r *Run) Log(text string) {
 // requested, Moved if another worker has the job, and Unavailable if the database does not answer for a
 // minute.
 func (r *Run) Fence(ctx context.Context) error {
-	return retryOutage(ctx, func() error { return r.held(ctx, r.q.db.QueryRowContext(ctx, holds, r.Job.ID, r.Job.Attempt)) })
+	return retryOutage(ctx, func() error {
+		return r.held(r.q.db.QueryRowContext(ctx, holds, r.Job.ID, r.Job.Attempt))
+	})
 }
 
 // outage is how long a result is retried if the database does not answer. After that the lease
@@ -136,7 +140,7 @@ func retryOutage(ctx context.Context, f func() error) error {
 
 const holds = `SELECT cancel_requested FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running'`
 
-func (r *Run) held(ctx context.Context, row *sql.Row) error {
+func (r *Run) held(row *sql.Row) error {
 	var cancel int64
 	err := row.Scan(&cancel)
 	switch {
@@ -168,7 +172,7 @@ func (r *Run) Tx(ctx context.Context, f func(*sql.Tx) error) error {
 
 func (r *Run) tx(ctx context.Context, f func(*sql.Tx) error) error {
 	return r.q.db.Tx(ctx, func(tx *sql.Tx) error {
-		if err := r.held(ctx, tx.QueryRowContext(ctx, holds+r.q.db.ForUpdate(), r.Job.ID, r.Job.Attempt)); err != nil {
+		if err := r.held(tx.QueryRowContext(ctx, holds+r.q.db.ForUpdate(), r.Job.ID, r.Job.Attempt)); err != nil {
 			return err
 		}
 		return f(tx)
@@ -176,7 +180,8 @@ func (r *Run) tx(ctx context.Context, f func(*sql.Tx) error) error {
 }
 
 func (r *Run) lost() error {
-	return &fault.Fault{Kind: fault.Moved, Op: "run job", Name: r.Job.ID, Err: errors.New("this worker no longer holds the lease of the job")}
+	return &fault.Fault{Kind: fault.Moved, Op: "run job", Name: r.Job.ID,
+		Err: errors.New("this worker no longer holds the lease of the job")}
 }
 
 func canceled(id string) error {
@@ -223,7 +228,7 @@ func (r *Run) flush(ctx context.Context) error {
 		return nil
 	}
 	err := r.q.db.Tx(ctx, func(tx *sql.Tx) error {
-		err := r.held(ctx, tx.QueryRowContext(ctx, holds+r.q.db.ForUpdate(), r.Job.ID, r.Job.Attempt))
+		err := r.held(tx.QueryRowContext(ctx, holds+r.q.db.ForUpdate(), r.Job.ID, r.Job.Attempt))
 		if err != nil && !fault.Is(err, fault.Canceled) { // a job that is being canceled still has its items
 			return err
 		}

@@ -21,15 +21,18 @@ const minEvery = time.Minute // the shortest interval that @every may name
 func next(s Schedule, t time.Time) (time.Time, error) {
 	zone, err := time.LoadLocation(cmp.Or(s.Zone, "UTC"))
 	if err != nil || s.Zone == "Local" {
-		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read time zone", Name: s.Zone, Hint: "write a name such as Europe/Berlin"}
+		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read time zone", Name: s.Zone,
+			Hint: "write a name such as Europe/Berlin"}
 	}
-	parser, err := cron.TryNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.Hash | cron.DowOrDom)
+	const fields = cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow
+	parser, err := cron.TryNewParser(fields | cron.Descriptor | cron.Hash | cron.DowOrDom)
 	if err != nil {
 		return time.Time{}, &fault.Fault{Kind: fault.Internal, Op: "read schedule", Name: s.Cron, Err: err}
 	}
 	rule, err := parser.WithMinEveryInterval(minEvery).ParseWithHashKey(s.Cron, cmp.Or(s.ID, s.Name))
 	if err != nil {
-		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: err, Hint: "write five fields: minute hour day month weekday"}
+		return time.Time{}, &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: s.Cron, Err: err,
+			Hint: "write five fields: minute hour day month weekday"}
 	}
 	if spec, ok := rule.(*cron.SpecSchedule); ok {
 		spec.Location = zone // replaces a zone that "CRON_TZ=" in the rule may have set
@@ -46,8 +49,8 @@ func next(s Schedule, t time.Time) (time.Time, error) {
 
 const everyHour = 1 << 63 // the bit that package cron sets in a field for *
 
-// repeatedHour reports whether local clocks showed the same time one hour before due, as when summer time ends.
-// A daily rule was already due then.
+// repeatedHour reports whether local clocks showed the same time one hour before due, as when summer
+// time ends. A daily rule was already due then.
 func repeatedHour(due time.Time) bool {
 	return !due.IsZero() && due.Add(-time.Hour).Format(time.TimeOnly) == due.Format(time.TimeOnly)
 }
@@ -59,7 +62,8 @@ func repeatedHour(due time.Time) bool {
 // Conflict if the principal has another schedule of the same name.
 func (q *Queue) PutSchedule(ctx context.Context, s Schedule, also func(*sql.Tx, Schedule) error) (Schedule, error) {
 	if s.Name == "" || s.Kind == "" || s.Principal == "" {
-		return Schedule{}, &fault.Fault{Kind: fault.Invalid, Op: "put schedule", Name: s.Name, Err: errors.New("the name, the kind or the principal is missing")}
+		return Schedule{}, &fault.Fault{Kind: fault.Invalid, Op: "put schedule", Name: s.Name,
+			Err: errors.New("the name, the kind or the principal is missing")}
 	}
 	now := q.now()
 	fresh := s.ID == ""
@@ -82,7 +86,8 @@ func (q *Queue) PutSchedule(ctx context.Context, s Schedule, also func(*sql.Tx, 
 		return err
 	})
 	if fault.Is(q.db.Explain("", err), fault.Conflict) {
-		return Schedule{}, &fault.Fault{Kind: fault.Conflict, Op: "put schedule", Name: s.Name, Err: errors.New("a schedule of this name exists already")}
+		return Schedule{}, &fault.Fault{Kind: fault.Conflict, Op: "put schedule", Name: s.Name,
+			Err: errors.New("a schedule of this name exists already")}
 	}
 	return s, q.db.Explain("put schedule", err)
 }
@@ -93,13 +98,17 @@ func (q *Queue) putSchedule(ctx context.Context, tx *sql.Tx, s Schedule, fresh b
 		paused = 1
 	}
 	if fresh {
-		_, err := tx.ExecContext(ctx, `INSERT INTO schedules (id, name, kind, principal, cron, zone, request, source, target, paused, created, next_due)
+		_, err := tx.ExecContext(ctx, `INSERT INTO schedules
+			(id, name, kind, principal, cron, zone, request, source, target, paused, created, next_due)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-			s.ID, s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target, paused, store.Micros(now), store.Micros(due))
+			s.ID, s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target,
+			paused, store.Micros(now), store.Micros(due))
 		return err
 	}
-	res, err := tx.ExecContext(ctx, `UPDATE schedules SET name = $1, kind = $2, principal = $3, cron = $4, zone = $5, request = $6, source = $7, target = $8,
-		paused = $9, next_due = $10 WHERE id = $11`,
+	res, err := tx.ExecContext(ctx, `UPDATE schedules
+		SET name = $1, kind = $2, principal = $3, cron = $4, zone = $5, request = $6, source = $7, target = $8,
+			paused = $9, next_due = $10
+		WHERE id = $11`,
 		s.Name, s.Kind, s.Principal, s.Cron, s.Zone, string(s.Request), s.Source, s.Target, paused, store.Micros(due), s.ID)
 	return foundOne(res, err, s.ID)
 }
@@ -115,18 +124,20 @@ func foundOne(res sql.Result, err error, id string) error {
 	return missing("schedule", id)
 }
 
-const schedules = `SELECT s.id, s.name, s.kind, s.principal, s.cron, s.zone, s.request, s.source, s.target, s.paused, s.created, s.next_due, s.last_due,
-	s.last_job, coalesce(j.state, '') FROM schedules s LEFT JOIN jobs j ON j.id = s.last_job`
+const schedules = `SELECT s.id, s.name, s.kind, s.principal, s.cron, s.zone, s.request, s.source, s.target,
+	s.paused, s.created, s.next_due, s.last_due, s.last_job, coalesce(j.state, '')
+	FROM schedules s LEFT JOIN jobs j ON j.id = s.last_job`
 
 func scanSchedule(row scanner) (Schedule, error) {
 	var s Schedule
 	var request string
 	var paused, created, next, last int64
-	if err := row.Scan(&s.ID, &s.Name, &s.Kind, &s.Principal, &s.Cron, &s.Zone, &request, &s.Source, &s.Target, &paused, &created, &next, &last,
-		&s.LastJob, &s.LastState); err != nil {
+	if err := row.Scan(&s.ID, &s.Name, &s.Kind, &s.Principal, &s.Cron, &s.Zone, &request, &s.Source, &s.Target,
+		&paused, &created, &next, &last, &s.LastJob, &s.LastState); err != nil {
 		return Schedule{}, err
 	}
-	s.Request, s.Paused, s.Created, s.NextDue, s.LastDue = raw(request), paused != 0, instant(created), instant(next), instant(last)
+	s.Request, s.Paused = raw(request), paused != 0
+	s.Created, s.NextDue, s.LastDue = instant(created), instant(next), instant(last)
 	return s, nil
 }
 
@@ -179,10 +190,13 @@ func (q *Queue) ResumeSchedule(ctx context.Context, id string, also func(*sql.Tx
 	if err != nil {
 		return err
 	}
-	return q.changeSchedule(ctx, id, also, `UPDATE schedules SET paused = 0, next_due = $2 WHERE id = $1`, store.Micros(due))
+	const resume = `UPDATE schedules SET paused = 0, next_due = $2 WHERE id = $1`
+	return q.changeSchedule(ctx, id, also, resume, store.Micros(due))
 }
 
-func (q *Queue) changeSchedule(ctx context.Context, id string, also func(*sql.Tx) error, query string, args ...any) error {
+func (q *Queue) changeSchedule(
+	ctx context.Context, id string, also func(*sql.Tx) error, query string, args ...any,
+) error {
 	err := q.db.Tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, query, append([]any{id}, args...)...)
 		if err := foundOne(res, err, id); err != nil {
@@ -211,15 +225,19 @@ func (q *Queue) RunSchedule(ctx context.Context, id string, also func(*sql.Tx, J
 		if j, _, err = q.insert(ctx, tx, sub); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE schedules SET last_job = $1, last_due = $2 WHERE id = $3`, j.ID, store.Micros(now), id)
+		res, err := tx.ExecContext(ctx, setLast, j.ID, store.Micros(now), id)
 		return foundOne(res, err, id)
 	})
 	return j, q.db.Explain("run schedule", err)
 }
 
+const setLast = `UPDATE schedules SET last_job = $1, last_due = $2 WHERE id = $3`
+
 // firing returns the submission of the job that s creates.
 func firing(s Schedule, id string, now time.Time) submission {
-	return submission{id: id, now: now, Submission: Submission{Kind: s.Kind, Principal: s.Principal, Request: s.Request, Source: s.Source, Target: s.Target, Schedule: s.ID}}
+	return submission{id: id, now: now, Submission: Submission{
+		Kind: s.Kind, Principal: s.Principal, Request: s.Request, Source: s.Source, Target: s.Target, Schedule: s.ID,
+	}}
 }
 
 // fireDue creates the jobs of the schedules that are due. Several processes may call it at the same
@@ -227,7 +245,8 @@ func firing(s Schedule, id string, now time.Time) submission {
 // (schedule, due) only once.
 func (q *Queue) fireDue(ctx context.Context) error {
 	now := q.now()
-	rows, err := q.db.QueryContext(ctx, schedules+` WHERE s.paused = 0 AND s.next_due <= $1 ORDER BY s.next_due LIMIT 100`, store.Micros(now))
+	rows, err := q.db.QueryContext(ctx,
+		schedules+` WHERE s.paused = 0 AND s.next_due <= $1 ORDER BY s.next_due LIMIT 100`, store.Micros(now))
 	if err != nil {
 		return err
 	}
@@ -275,7 +294,7 @@ func (q *Queue) fire(ctx context.Context, s Schedule, now time.Time) error {
 		if err != nil {
 			return fmt.Errorf("fire schedule %s: %w", s.ID, err)
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE schedules SET last_job = $1, last_due = $2 WHERE id = $3`, j.ID, store.Micros(s.NextDue), s.ID)
+		_, err = tx.ExecContext(ctx, setLast, j.ID, store.Micros(s.NextDue), s.ID)
 		return err
 	})
 }

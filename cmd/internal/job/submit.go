@@ -22,7 +22,8 @@ import (
 // of the database.
 func (q *Queue) Submit(ctx context.Context, s Submission) (j Job, fresh bool, err error) {
 	if s.Kind == "" || s.Principal == "" {
-		return Job{}, false, &fault.Fault{Kind: fault.Invalid, Op: "submit job", Err: errors.New("the kind or the principal is missing")}
+		return Job{}, false, &fault.Fault{Kind: fault.Invalid, Op: "submit job",
+			Err: errors.New("the kind or the principal is missing")}
 	}
 	sub := submission{Submission: s, now: q.now()}
 	sub.id = q.id(sub.now)
@@ -53,7 +54,8 @@ func (q *Queue) seal(secret []byte, id string) ([]byte, error) {
 		return nil, nil
 	}
 	if q.cfg.Seal == nil {
-		return nil, &fault.Fault{Kind: fault.Refused, Op: "submit job", Err: errors.New("this server has no key to seal secrets")}
+		return nil, &fault.Fault{Kind: fault.Refused, Op: "submit job",
+			Err: errors.New("this server has no key to seal secrets")}
 	}
 	sealed, err := q.cfg.Seal.Seal(secret, sealedName(id))
 	if err != nil {
@@ -66,11 +68,13 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, s submission) (Job, bool
 	if j, err := q.sameKey(ctx, tx, s); err != nil || j.ID != "" {
 		return j, j.ID == s.id, err
 	}
-	j := Job{ID: s.id, Kind: s.Kind, Principal: s.Principal, Request: s.Request, Source: s.Source, Target: s.Target, State: Queued,
-		Key: s.Key, Parent: s.Parent, Schedule: s.Schedule, Created: instant(store.Micros(s.now))}
-	res, err := tx.ExecContext(ctx, `INSERT INTO jobs (id, kind, principal, request, source, target, state, client_key, parent, schedule, due, created)
+	j := Job{ID: s.id, Kind: s.Kind, Principal: s.Principal, Request: s.Request, Source: s.Source, Target: s.Target,
+		State: Queued, Key: s.Key, Parent: s.Parent, Schedule: s.Schedule, Created: instant(store.Micros(s.now))}
+	res, err := tx.ExecContext(ctx, `INSERT INTO jobs
+		(id, kind, principal, request, source, target, state, client_key, parent, schedule, due, created)
 		VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING`,
-		j.ID, j.Kind, j.Principal, string(j.Request), j.Source, j.Target, j.Key, j.Parent, j.Schedule, store.Micros(s.due), store.Micros(s.now))
+		j.ID, j.Kind, j.Principal, string(j.Request), j.Source, j.Target, j.Key, j.Parent, j.Schedule,
+		store.Micros(s.due), store.Micros(s.now))
 	if err != nil {
 		return Job{}, false, err
 	}
@@ -81,7 +85,8 @@ func (q *Queue) insert(ctx context.Context, tx *sql.Tx, s submission) (Job, bool
 		return Job{}, false, err
 	}
 	if s.sealed != nil {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO job_secrets (job, sealed) VALUES ($1, $2)`, j.ID, s.sealed); err != nil {
+		_, err := tx.ExecContext(ctx, `INSERT INTO job_secrets (job, sealed) VALUES ($1, $2)`, j.ID, s.sealed)
+		if err != nil {
 			return Job{}, false, err
 		}
 	}
@@ -105,8 +110,8 @@ func (q *Queue) sameKey(ctx context.Context, tx *sql.Tx, s submission) (Job, err
 		return Job{}, err
 	}
 	// If two requests with the same key arrive at the same time, the second one waits here for the first.
-	res, err := tx.ExecContext(ctx, `INSERT INTO job_keys (principal, client_key, hash, job, created) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
-		s.Principal, s.Key, hash, s.id, now)
+	res, err := tx.ExecContext(ctx, `INSERT INTO job_keys (principal, client_key, hash, job, created)
+		VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`, s.Principal, s.Key, hash, s.id, now)
 	if err != nil {
 		return Job{}, err
 	}
@@ -114,16 +119,20 @@ func (q *Queue) sameKey(ctx context.Context, tx *sql.Tx, s submission) (Job, err
 		return Job{}, err
 	}
 	var id, other string
-	if err := tx.QueryRowContext(ctx, `SELECT job, hash FROM job_keys WHERE principal = $1 AND client_key = $2`, s.Principal, s.Key).Scan(&id, &other); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT job, hash FROM job_keys WHERE principal = $1 AND client_key = $2`,
+		s.Principal, s.Key).Scan(&id, &other); err != nil {
 		return Job{}, err
 	}
 	if other != hash {
 		return Job{}, &fault.Fault{Kind: fault.Conflict, Op: "submit job", Name: s.Key,
-			Err: errors.New("the idempotency key was used for another request within a day"), Hint: "use a new idempotency key for each request"}
+			Err:  errors.New("the idempotency key was used for another request within a day"),
+			Hint: "use a new idempotency key for each request"}
 	}
 	j, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM jobs WHERE id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) { // The job was deleted from history, so the key is free again.
-		_, err = tx.ExecContext(ctx, `UPDATE job_keys SET job = $1, created = $2 WHERE principal = $3 AND client_key = $4`, s.id, now, s.Principal, s.Key)
+		_, err = tx.ExecContext(ctx,
+			`UPDATE job_keys SET job = $1, created = $2 WHERE principal = $3 AND client_key = $4`,
+			s.id, now, s.Principal, s.Key)
 		return Job{}, err
 	}
 	return j, err

@@ -31,7 +31,8 @@ func (q *Queue) Work(ctx context.Context, slots int, run Runner) error {
 	q.mu.Lock()
 	if q.working {
 		q.mu.Unlock()
-		return &fault.Fault{Kind: fault.Conflict, Op: "work", Name: q.owner, Err: errors.New("the queue has a worker already")}
+		return &fault.Fault{Kind: fault.Conflict, Op: "work", Name: q.owner,
+			Err: errors.New("the queue has a worker already")}
 	}
 	q.working = true
 	q.mu.Unlock()
@@ -160,7 +161,9 @@ func guarded(ctx context.Context, r *Run, run Runner) (out Outcome) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.Log(fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
-			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal, Text: fmt.Sprintf("the job panicked: %v", p), Hint: "this is a defect of dray: report it with the job's log"}}
+			out = Outcome{State: Failed, Failure: &Failure{Kind: fault.Internal,
+				Text: fmt.Sprintf("the job panicked: %v", p),
+				Hint: "this is a defect of dray: report it with the job's log"}}
 		}
 	}()
 	return run(ctx, r)

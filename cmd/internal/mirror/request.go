@@ -23,7 +23,8 @@ type Work struct {
 func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error) {
 	t := dray.TransferRequest{
 		Sources: rule.Sources, Target: rule.Targets[0], Also: rule.Targets[1:], Prefer: rule.Prefer,
-		Overwrite: cmp.Or(plan.Overwrite(rule.Overwrite), plan.Update), CopyLocks: rule.CopyLocks, Delay: time.Duration(rule.Delay * float64(time.Second)),
+		Overwrite: cmp.Or(plan.Overwrite(rule.Overwrite), plan.Update), CopyLocks: rule.CopyLocks,
+		Delay: time.Duration(rule.Delay * float64(time.Second)),
 	}
 	if rule.Rehash {
 		t.Proof = dray.Hashed
@@ -34,7 +35,10 @@ func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error)
 	if t.Selection, err = selection(rule, now); err != nil {
 		return w, err
 	}
-	t.Mapping = plan.Mapping{StripPrefix: rule.Strip, Flatten: rule.Flatten, Template: rule.Template, AddPrefix: rule.Prefix, MaxDepth: rule.MaxDepth}
+	t.Mapping = plan.Mapping{
+		StripPrefix: rule.Strip, Flatten: rule.Flatten, Template: rule.Template,
+		AddPrefix: rule.Prefix, MaxDepth: rule.MaxDepth,
+	}
 	if t.Mapping.Rename, err = plan.ParseRenames(rule.Rewrite); err != nil {
 		return w, err
 	}
@@ -57,9 +61,10 @@ func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error)
 
 func selection(rule config.Mirror, now time.Time) (plan.Selection, error) {
 	return plan.Words{
-		Letters: rule.Letters, Ignore: rule.Ignore, IncludeRepositories: rule.Include, ExcludeRepositories: rule.Exclude,
-		MaxRepositories: rule.MaxRepositories, IncludeTags: rule.IncludeTags, ExcludeTags: rule.ExcludeTags, Versions: rule.Semver,
-		NewerThan: rule.NewerThan, Latest: rule.Latest, Order: rule.LatestBy, MinTags: rule.MinTags, Untagged: rule.Untagged,
+		Letters: rule.Letters, Ignore: rule.Ignore,
+		IncludeRepositories: rule.Include, ExcludeRepositories: rule.Exclude, MaxRepositories: rule.MaxRepositories,
+		IncludeTags: rule.IncludeTags, ExcludeTags: rule.ExcludeTags, Versions: rule.Semver, NewerThan: rule.NewerThan,
+		Latest: rule.Latest, Order: rule.LatestBy, MinTags: rule.MinTags, Untagged: rule.Untagged,
 	}.Selection(now)
 }
 

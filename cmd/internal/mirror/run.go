@@ -19,6 +19,7 @@ import (
 // Outcome says in one word how a run of a rule ended.
 type Outcome string
 
+// The outcomes of a run.
 const (
 	OK      Outcome = "ok"      // every target is up to date
 	Partly  Outcome = "partly"  // some steps failed, others succeeded
@@ -72,6 +73,7 @@ func (r Result) Err() error { return r.err }
 // Mode says whether a run writes to its targets.
 type Mode string
 
+// The modes of a run. A dry run only reads.
 const (
 	Write  Mode = ""
 	DryRun Mode = "dry run"
@@ -112,15 +114,19 @@ func (r *run) transfer(ctx context.Context, req dray.TransferRequest) error {
 	var sum dray.TransferReport
 	var err error
 	if r.mode == DryRun {
-		sum, err = r.dray.PlanTransfer(ctx, req, r.watch, func(p dray.RepositoryPlan) error { return r.see(p.To, planned(p.Steps), 0) })
+		sum, err = r.dray.PlanTransfer(ctx, req, r.watch, func(p dray.RepositoryPlan) error {
+			return r.see(p.To, planned(p.Steps), 0)
+		})
 	} else {
-		sum, err = r.dray.Transfer(ctx, req, r.watch, func(p dray.RepositoryReport) error { return r.see(p.To, p.Steps, p.Took) })
+		sum, err = r.dray.Transfer(ctx, req, r.watch, func(p dray.RepositoryReport) error {
+			return r.see(p.To, p.Steps, p.Took)
+		})
 	}
 	r.sum.Notes = append(r.sum.Notes, sum.Notes...)
 	r.sum.Blobs = sum.Blobs
 	r.exchanged(sum.Traffic)
-	if err != nil && sum.Err == err { //nolint:errorlint // the very same value: see has already counted it as the error of a step
-		return nil
+	if err != nil && sum.Err == err {
+		return nil // It is the very same value: see has already counted it as the error of a step.
 	}
 	return err
 }
@@ -163,13 +169,19 @@ func planned(steps []plan.Step) []dray.StepReport {
 				all[i].State = dray.Unchanged
 			}
 		case plan.Conflict:
-			all[i].State, all[i].Err = dray.Failed, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "mirror", Name: s.To.String(),
-				Hint: "use overwrite: update to replace it", Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}
+			all[i].State, all[i].Err = dray.Failed, conflict(s)
 		case plan.Broken:
 			all[i].State, all[i].Err = dray.Failed, s.Problem.Err()
 		}
 	}
 	return all
+}
+
+// conflict returns the error of a step whose target exists with another digest.
+func conflict(s plan.Step) error {
+	return &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: "mirror", Name: s.To.String(),
+		Err:  fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest()),
+		Hint: "use overwrite: update to replace it"}
 }
 
 // seeAll groups steps by target repository and calls see with each group.
@@ -272,5 +284,8 @@ func (r *run) end(ctx context.Context, whole error) Result {
 
 // StoppedResult returns the result of a run that had not returned when the program stopped.
 func StoppedResult(rule string, began time.Time, err error) Result {
-	return Result{Rule: rule, Outcome: Stopped, Began: began, Took: time.Since(began), Error: plan.ProblemOf(err), err: err}
+	return Result{
+		Rule: rule, Outcome: Stopped, Began: began, Took: time.Since(began),
+		Error: plan.ProblemOf(err), err: err,
+	}
 }

@@ -96,12 +96,13 @@ func (s State) Lock(ctx context.Context, rule string) (unlock func(), alone bool
 	if alone, err = l.TryLock(); err != nil {
 		return nil, false, s.stateFault(err)
 	}
-	return func() { l.Close() }, alone, nil
+	return func() { _ = l.Close() }, alone, nil // the end of the process unlocks the file too
 }
 
 func (s State) stateFault(err error) error {
 	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		err = at.Err
 	}
-	return &fault.Fault{Kind: fault.Unavailable, Op: "store the state of mirrors in", Name: s.Dir, Err: err, Hint: "use --state to name another directory"}
+	return &fault.Fault{Kind: fault.Unavailable, Op: "store the state of mirrors in", Name: s.Dir, Err: err,
+		Hint: "use --state to name another directory"}
 }

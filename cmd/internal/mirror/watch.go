@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"sync"
@@ -41,6 +42,7 @@ type Firing struct {
 // FiringKind is the kind of a Firing.
 type FiringKind string
 
+// The kinds of a Firing.
 const (
 	Due     FiringKind = "due"     // the next run of a rule is scheduled
 	Began   FiringKind = "began"   // a run has begun
@@ -190,8 +192,10 @@ func (s *watching) fire(ctx context.Context) {
 	for {
 		var next *watched
 		for _, r := range s.rules {
-			late := r.due.IsZero() || r.runs || r.queued || r.start.After(now)
-			if !late && (next == nil || r.start.Before(next.start) || r.start.Equal(next.start) && r.rule.Name < next.rule.Name) {
+			if r.due.IsZero() || r.runs || r.queued || r.start.After(now) {
+				continue
+			}
+			if next == nil || cmp.Or(r.start.Compare(next.start), cmp.Compare(r.rule.Name, next.rule.Name)) < 0 {
 				next = r
 			}
 		}

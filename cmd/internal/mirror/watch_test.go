@@ -19,7 +19,7 @@ type diary struct {
 	lines []string
 }
 
-func (d *diary) add(format string, args ...any) {
+func (d *diary) addf(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lines = append(d.lines, time.Now().UTC().Format("2T15:04 ")+fmt.Sprintf(format, args...))
@@ -41,21 +41,21 @@ func watchFor(t *testing.T, d *diary, w Watch, takes map[string]time.Duration, r
 	ctx, cancel := context.WithTimeout(t.Context(), forTime)
 	defer cancel()
 	w.Run = func(ctx context.Context, rule config.Mirror) {
-		d.add("begin %s", rule.Name)
+		d.addf("begin %s", rule.Name)
 		select {
 		case <-time.After(takes[rule.Name]):
-			d.add("end %s", rule.Name)
+			d.addf("end %s", rule.Name)
 		case <-ctx.Done():
-			d.add("stopped %s", rule.Name)
+			d.addf("stopped %s", rule.Name)
 		}
 	}
 	tell := w.Tell
 	w.Tell = func(f Firing) {
 		switch f.Kind {
 		case Overran:
-			d.add("overran %s by %d", f.Rule, f.N)
+			d.addf("overran %s by %d", f.Rule, f.N)
 		case Waits, Gone:
-			d.add("%s %s", f.Kind, f.Rule)
+			d.addf("%s %s", f.Kind, f.Rule)
 		}
 		if tell != nil {
 			tell(f)
@@ -124,7 +124,7 @@ func TestNewRulesReplaceTheOldOnesAndARunInProgressContinues(t *testing.T) {
 		reload := make(chan []config.Mirror)
 		go func() {
 			time.Sleep(90 * time.Minute)
-			d.add("new rules")
+			d.addf("new rules")
 			reload <- []config.Mirror{ruleOf("slow", schedule.Spec{Cron: "15 * * * *"}), ruleOf("added", schedule.Spec{Cron: "0 2 * * *"})}
 		}()
 		watchFor(t, &d, Watch{}, map[string]time.Duration{"slow": 40 * time.Minute, "dropped": time.Hour}, reload, 4*time.Hour,

@@ -42,7 +42,8 @@ type Schedule struct {
 // Parse reads s. The zero Spec gives the zero Schedule. The error is Invalid.
 func Parse(s Spec) (Schedule, error) {
 	if s.Cron != "" && s.Every != "" {
-		return Schedule{}, invalid(s.Every, "both a schedule and an interval are given", "keep only one of schedule and every")
+		return Schedule{}, invalid(s.Every,
+			"both a schedule and an interval are given", "keep only one of schedule and every")
 	}
 	zone, err := Zone(s.TimeZone)
 	if err != nil {
@@ -52,7 +53,8 @@ func Parse(s Spec) (Schedule, error) {
 	case s.Every != "":
 		every, err := time.ParseDuration(s.Every)
 		if err != nil {
-			return Schedule{}, invalid(s.Every, "not a duration", "write 30m, 6h or 1h30m; for whole days, use a schedule such as @daily")
+			return Schedule{}, invalid(s.Every,
+				"not a duration", "write 30m, 6h or 1h30m; for whole days, use a schedule such as @daily")
 		}
 		if every < Least {
 			return Schedule{}, invalid(s.Every, "less than a minute", "write 1m or more")
@@ -64,8 +66,8 @@ func Parse(s Spec) (Schedule, error) {
 	return parseCron(s.Cron, zone)
 }
 
-// maxYears is a number of years: a schedule must be due within this time. 29 February occurs at least once in
-// 8 years.
+// maxYears is a number of years: a schedule must be due within this time. 29 February occurs at least
+// once in 8 years.
 const maxYears = 9
 
 func parseCron(text string, zone *time.Location) (Schedule, error) {
@@ -76,7 +78,8 @@ func parseCron(text string, zone *time.Location) (Schedule, error) {
 	}
 	// As in crontab(5), if both the day of the month and the day of the week are restricted, it is due
 	// when either matches.
-	p, err := cron.TryNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom | cron.Descriptor)
+	const five = cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow
+	p, err := cron.TryNewParser(five | cron.DowOrDom | cron.Descriptor)
 	if err != nil {
 		return Schedule{}, &fault.Fault{Kind: fault.Internal, Op: "read schedule", Name: text, Err: err}
 	}
@@ -99,13 +102,15 @@ func Zone(name string) (*time.Location, error) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, invalid(name, "not the name of a time zone that this machine knows", "write UTC, or a name such as Europe/Berlin")
+		return nil, invalid(name,
+			"not the name of a time zone that this machine knows", "write UTC, or a name such as Europe/Berlin")
 	}
 	return zone, nil
 }
 
 func invalid(name, cause, hint string) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: fmt.Sprintf("%q", name), Err: errors.New(cause), Hint: hint}
+	return &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: fmt.Sprintf("%q", name),
+		Err: errors.New(cause), Hint: hint}
 }
 
 // Never reports whether s is the zero Schedule, which is never due.

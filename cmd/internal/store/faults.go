@@ -62,7 +62,8 @@ func postgresKind(code string) fault.Kind {
 		return fault.NotFound
 	case code == "53100":
 		return fault.Full
-	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "57"), strings.HasPrefix(code, "40"), code == "55P03":
+	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "57"),
+		strings.HasPrefix(code, "40"), code == "55P03":
 		return fault.Unavailable
 	case code == "25006":
 		return fault.Unavailable // read only: during a fail-over, this is a standby for a moment
@@ -122,11 +123,10 @@ func postgresVerdict(err error) verdict {
 	}
 	var dial *pgconn.ConnectError
 	var network net.Error
-	if errors.As(err, &dial) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) || err.Error() == "conn closed" {
-		if errors.Is(err, context.Canceled) {
-			return no
-		}
+	broken := errors.As(err, &dial) || errors.As(err, &network) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) ||
+		pgconn.SafeToRetry(err) || err.Error() == "conn closed"
+	if broken && !errors.Is(err, context.Canceled) {
 		return later
 	}
 	return no

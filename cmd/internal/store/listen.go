@@ -23,7 +23,8 @@ func (d *DB) Notify(tx *sql.Tx, topic, payload string) error {
 	defer d.bus.mu.Unlock()
 	said, open := d.bus.pending[tx]
 	if !open {
-		return &fault.Fault{Kind: fault.Internal, Op: "notify", Name: topic, Err: errors.New("the transaction is not one of Tx")}
+		return &fault.Fault{Kind: fault.Internal, Op: "notify", Name: topic,
+			Err: errors.New("the transaction is not one of Tx")}
 	}
 	d.bus.pending[tx] = append(said, note{topic, payload})
 	return nil
@@ -47,7 +48,8 @@ func (d *DB) Publish(topic, payload string) error {
 func (d *DB) Listen(ctx context.Context, topic string) (<-chan string, error) {
 	c := make(chan string, maxUnread)
 	if !d.bus.add(topic, c) {
-		return nil, &fault.Fault{Kind: fault.Unavailable, Op: "listen to", Name: topic, Err: errors.New("the database is closed")}
+		return nil, &fault.Fault{Kind: fault.Unavailable, Op: "listen to", Name: topic,
+			Err: errors.New("the database is closed")}
 	}
 	if d.wire != nil {
 		d.wire.topicsChanged()

@@ -21,11 +21,13 @@ func (d *DB) Migrate(ctx context.Context, room string, steps []string) error {
 		if err := d.Lock(ctx, tx, "schema"); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schemas (room TEXT PRIMARY KEY, version BIGINT NOT NULL)`); err != nil {
+		_, err := tx.ExecContext(ctx,
+			`CREATE TABLE IF NOT EXISTS schemas (room TEXT PRIMARY KEY, version BIGINT NOT NULL)`)
+		if err != nil {
 			return err
 		}
 		var have int
-		err := tx.QueryRowContext(ctx, `SELECT version FROM schemas WHERE room = $1`, room).Scan(&have)
+		err = tx.QueryRowContext(ctx, `SELECT version FROM schemas WHERE room = $1`, room).Scan(&have)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -37,15 +39,18 @@ func (d *DB) Migrate(ctx context.Context, room string, steps []string) error {
 				return fmt.Errorf("step %d of %s: %w", i+1, room, err)
 			}
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO schemas (room, version) VALUES ($1, $2) ON CONFLICT (room) DO UPDATE SET version = excluded.version`, room, len(steps))
+		_, err = tx.ExecContext(ctx, `INSERT INTO schemas (room, version) VALUES ($1, $2)
+			ON CONFLICT (room) DO UPDATE SET version = excluded.version`, room, len(steps))
 		return err
 	})
 	return d.explain("migrate", err)
 }
 
 func newer(url, room string, have, know int) error {
-	return &fault.Fault{Kind: fault.Conflict, Op: "migrate", Name: url, Hint: "run the newer dray, or restore a backup from before the upgrade",
-		Err: fmt.Errorf("its %s tables have version %d, and this dray knows version %d: a newer dray has used the database", room, have, know)}
+	return &fault.Fault{Kind: fault.Conflict, Op: "migrate", Name: url,
+		Err: fmt.Errorf("its %s tables have version %d, and this dray knows version %d: "+
+			"a newer dray has used the database", room, have, know),
+		Hint: "run the newer dray, or restore a backup from before the upgrade"}
 }
 
 // step runs the statements of a step one by one, because pgx prepares each, and a prepared statement is

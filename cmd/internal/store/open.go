@@ -17,7 +17,8 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
 		return openPostgres(ctx, url)
 	}
-	return nil, &fault.Fault{Kind: fault.Invalid, Op: "open database", Hint: "write sqlite:PATH or postgres://USER@HOST/NAME"}
+	return nil, &fault.Fault{Kind: fault.Invalid, Op: "open database",
+		Hint: "write sqlite:PATH or postgres://USER@HOST/NAME"}
 }
 
 // OpenReadOnly opens a database to read it or to back it up, even while another process has it open. On

@@ -21,8 +21,8 @@ func openPostgres(ctx context.Context, address string) (*DB, error) {
 	cfg, err := pgx.ParseConfig(address)
 	if err != nil {
 		// The error of pgx may quote the address, which contains the password.
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "open database", Name: redact(address), Err: errors.New("not the address of a PostgreSQL database"),
-			Hint: "write postgres://USER@HOST/NAME"}
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "open database", Name: redact(address),
+			Err: errors.New("not the address of a PostgreSQL database"), Hint: "write postgres://USER@HOST/NAME"}
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second

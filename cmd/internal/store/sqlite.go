@@ -35,12 +35,13 @@ func openFile(ctx context.Context, path string) (*DB, error) {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "lock database", Name: path, Err: err}
 	}
 	if !held {
-		return nil, &fault.Fault{Kind: fault.Conflict, Op: "open database", Name: path, Err: errors.New("another process holds it"),
+		return nil, &fault.Fault{Kind: fault.Conflict, Op: "open database", Name: path,
+			Err:  errors.New("another process holds it"),
 			Hint: "stop the other server, or use a PostgreSQL database for both"}
 	}
 	d := &DB{bus: newBus(), release: lock, url: "sqlite:" + path, path: path}
 	if err := d.openPools(ctx); err != nil {
-		lock.Close()
+		_ = lock.Close() // err says why the database could not be opened
 		return nil, err
 	}
 	return d, nil
@@ -69,7 +70,10 @@ func (d *DB) openPools(ctx context.Context) error {
 	}
 	f.Close()
 	// In WAL mode, readers do not wait for the writer.
-	w, err := sql.Open("sqlite", dsn(d.path, url.Values{"_txlock": {"immediate"}, "_pragma": {"journal_mode(WAL)", "wal_autocheckpoint(4000)", "cache_size(-16000)"}}))
+	w, err := sql.Open("sqlite", dsn(d.path, url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {"journal_mode(WAL)", "wal_autocheckpoint(4000)", "cache_size(-16000)"},
+	}))
 	if err != nil {
 		return d.explain("open database", err)
 	}
@@ -117,7 +121,8 @@ func openFileReadOnly(ctx context.Context, path string) (*DB, error) {
 // path exists, and Full if the copy cannot be completed.
 func (d *DB) Backup(ctx context.Context, path string) error {
 	if d.Postgres() {
-		return &fault.Fault{Kind: fault.Refused, Op: "back up", Name: d.url, Err: errors.New("the database is not a SQLite file"), Hint: "use pg_dump"}
+		return &fault.Fault{Kind: fault.Refused, Op: "back up", Name: d.url,
+			Err: errors.New("the database is not a SQLite file"), Hint: "use pg_dump"}
 	}
 	path, err := absolute(path)
 	if err != nil {

@@ -46,8 +46,9 @@ func (d *DB) Now(ctx context.Context) (time.Time, error) {
 	if !d.Postgres() {
 		return time.Now(), nil
 	}
+	const clock = `SELECT (extract(epoch FROM clock_timestamp())*1000000)::bigint`
 	var us int64
-	if err := d.QueryRowContext(ctx, `SELECT (extract(epoch FROM clock_timestamp())*1000000)::bigint`).Scan(&us); err != nil {
+	if err := d.QueryRowContext(ctx, clock).Scan(&us); err != nil {
 		return time.Time{}, d.explain("ask the time", err)
 	}
 	return time.UnixMicro(us), nil

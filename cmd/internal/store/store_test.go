@@ -68,6 +68,7 @@ func names(t *testing.T, d *store.DB) string {
 
 func TestWritesOfATransactionAreKeptOnSuccessAndUndoneOnFailure(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		d := open(t, url)
 		table(t, d)
 		if err := d.Tx(t.Context(), func(tx *sql.Tx) error { return put(t.Context(), tx, "kept", 1) }); err != nil {
@@ -94,6 +95,7 @@ func TestWritesOfATransactionAreKeptOnSuccessAndUndoneOnFailure(t *testing.T) {
 // On SQLite, concurrent transactions share commits. What happens to one must not affect the others.
 func TestATransactionThatFailsPanicsOrIsCanceledLeavesItsNeighboursAlone(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		d := open(t, url)
 		table(t, d)
 		var wg sync.WaitGroup
@@ -141,6 +143,7 @@ func TestATransactionThatFailsPanicsOrIsCanceledLeavesItsNeighboursAlone(t *test
 
 func TestConcurrentIncrementsLoseNothing(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		d := open(t, url)
 		table(t, d)
 		if _, err := d.ExecContext(t.Context(), `INSERT INTO things (name, n) VALUES ('a', 0), ('b', 0)`); err != nil {
@@ -182,6 +185,7 @@ func TestConcurrentIncrementsLoseNothing(t *testing.T) {
 
 func TestMigrationsRunOnceInOrderAndTogether(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		d := open(t, url)
 		steps := []string{`CREATE TABLE a (x BIGINT); CREATE TABLE b (x BIGINT)`, `INSERT INTO a VALUES (1)`}
 		for range 2 {
@@ -307,6 +311,7 @@ func TestABackupIsCompleteAndReplacesNothing(t *testing.T) {
 
 func TestANotificationComesAfterTheCommitAndOnlyThen(t *testing.T) {
 	databases.Both(t, func(t *testing.T, url string) {
+		t.Helper()
 		d := open(t, url)
 		table(t, d)
 		heard, err := d.Listen(t.Context(), "topic")

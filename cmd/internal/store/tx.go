@@ -29,7 +29,8 @@ func (d *DB) Tx(ctx context.Context, f func(*sql.Tx) error) error {
 	case d.wire != nil:
 		return d.txRetried(ctx, f)
 	}
-	return &fault.Fault{Kind: fault.Refused, Op: "write to", Name: d.url, Err: errors.New("the database is open for reading only")}
+	return &fault.Fault{Kind: fault.Refused, Op: "write to", Name: d.url,
+		Err: errors.New("the database is open for reading only")}
 }
 
 func (d *DB) txRetried(ctx context.Context, f func(*sql.Tx) error) error {

@@ -35,7 +35,11 @@ const (
 
 func newWire(db *sql.DB, b *bus, cfg *pgx.ConnConfig) *wire {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &wire{db: db, bus: b, cfg: cfg, self: rand.Text()[:8], out: make(chan note, 4096), change: make(chan struct{}, 1), cancel: cancel, ended: make(chan struct{})}
+	w := &wire{
+		db: db, bus: b, cfg: cfg, self: rand.Text()[:8],
+		out: make(chan note, 4096), change: make(chan struct{}, 1),
+		cancel: cancel, ended: make(chan struct{}),
+	}
 	go func() {
 		defer close(w.ended)
 		told := make(chan struct{})
@@ -132,7 +136,7 @@ func (w *wire) session(ctx context.Context) {
 	defer func() {
 		ctx, done := context.WithTimeout(context.Background(), time.Second)
 		defer done()
-		c.Close(ctx)
+		_ = c.Close(ctx) // the session is over
 	}()
 	var on []string
 	for first := true; ctx.Err() == nil; first = false {

@@ -50,8 +50,11 @@ func (w *work) apply(ctx context.Context, r wire.Apply) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := dray.PlanFileRequest{Plan: in, Follow: r.Follow, SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin)}
-	return w.dray.ApplyFile(ctx, req, w.observe, func(rep dray.RepositoryReport) error { return w.finished(ctx, rep.Steps) })
+	req := dray.PlanFileRequest{
+		Plan: in, Follow: r.Follow,
+		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
+	}
+	return w.dray.ApplyFile(ctx, req, w.observe, w.repository(ctx))
 }
 
 func (w *work) verify(ctx context.Context, r wire.Verify) (any, error) {
@@ -76,7 +79,8 @@ func (w *work) verify(ctx context.Context, r wire.Verify) (any, error) {
 		case e.Err != nil:
 			w.failed(e.Err)
 		case e.Match != dray.Same:
-			w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindVerify, Name: e.To.String(), Err: fmt.Errorf("the target differs from the source: %s", e.Match)})
+			w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindVerify, Name: e.To.String(),
+				Err: fmt.Errorf("the target differs from the source: %s", e.Match)})
 		default:
 			w.good++
 		}
@@ -91,7 +95,8 @@ func (w *work) verify(ctx context.Context, r wire.Verify) (any, error) {
 // lost counts images that are in use but exist in none of the sources as a failure of the job.
 func (w *work) lost(rep dray.TransferReport, err error) (any, error) {
 	if rep.InUse != nil && len(rep.InUse.Lost) > 0 {
-		w.failed(&fault.Fault{Kind: fault.NotFound, Side: fault.Source, Op: wire.KindTransfer, Err: fmt.Errorf("%d images in use were found in no source; the report lists them", len(rep.InUse.Lost))})
+		w.failed(&fault.Fault{Kind: fault.NotFound, Side: fault.Source, Op: wire.KindTransfer,
+			Err: fmt.Errorf("%d images in use were found in no source; the report lists them", len(rep.InUse.Lost))})
 	}
 	return rep, err
 }

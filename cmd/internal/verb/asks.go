@@ -119,7 +119,8 @@ func (s *Service) verbAsks(a *asking, r wire.Request, at time.Time) error {
 		if err != nil {
 			return err
 		}
-		return s.transferAsks(req, func(source, target string) { a.write(source, target, cmp.Or(req.Overwrite, plan.Update)) })
+		ow := cmp.Or(req.Overwrite, plan.Update)
+		return s.transferAsks(req, func(source, target string) { a.write(source, target, ow) })
 	case wire.KindVerify:
 		return s.verifyAsks(a, *r.Verify, at)
 	}
@@ -287,8 +288,10 @@ func (s *Service) allowAll(p access.Principal, ask access.Ask) error {
 			if ask.Write != "" {
 				words = append(words, "("+ask.Write+")")
 			}
-			return &fault.Fault{Kind: fault.KindOf(err), Op: "allow " + p.Name, Name: strings.Join(append(words, "from", ask.Source, "to", ask.Target), " "),
-				Hint: "name fewer repositories, or ask for a rule with ** that covers all of them", Err: errors.New("no rule grants all of these repositories")}
+			words = append(words, "from", ask.Source, "to", ask.Target)
+			return &fault.Fault{Kind: fault.KindOf(err), Op: "allow " + p.Name, Name: strings.Join(words, " "),
+				Err:  errors.New("no rule grants all of these repositories"),
+				Hint: "name fewer repositories, or ask for a rule with ** that covers all of them"}
 		}
 	}
 	return nil

@@ -19,7 +19,10 @@ func (w *work) announce(ctx context.Context, steps []plan.Step) error {
 	var entries []access.Entry
 	for _, s := range steps {
 		if s.Backup != "" {
-			entries = append(entries, access.Entry{Verb: w.run.Job.Kind + " (backup)", Source: s.To.String(), Target: s.Kept().String(), New: string(s.Replaces)})
+			entries = append(entries, access.Entry{
+				Verb: w.run.Job.Kind + " (backup)", Source: s.To.String(), Target: s.Kept().String(),
+				New: string(s.Replaces),
+			})
 		}
 		entries = append(entries, w.entry(s, ""))
 	}
@@ -50,7 +53,10 @@ func (w *work) wasAnnounced(name ref.Name) bool {
 }
 
 func (w *work) entry(s plan.Step, more string) access.Entry {
-	return access.Entry{Verb: w.run.Job.Kind + more, Source: s.From.String(), Target: s.To.String(), Old: string(s.Replaces), New: string(s.Digest())}
+	return access.Entry{
+		Verb: w.run.Job.Kind + more, Source: s.From.String(), Target: s.To.String(),
+		Old: string(s.Replaces), New: string(s.Digest()),
+	}
 }
 
 func (w *work) write(tx *sql.Tx, entries []access.Entry) error {

@@ -20,11 +20,13 @@ import (
 
 func buildImport(r wire.Import, at time.Time) (dray.ImportRequest, error) {
 	req := dray.ImportRequest{
-		Source: r.Source, SourceRegistry: r.SourceRegistry, Target: r.Target, Images: r.Images, Repositories: r.Repositories, Tags: r.Tags,
+		Source: r.Source, SourceRegistry: r.SourceRegistry, Tags: r.Tags,
+		Target: r.Target, Images: r.Images, Repositories: r.Repositories,
 		Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
 		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
-	if err := remoteOnly(append(append([]string{r.Source, r.SourceRegistry, r.Target}, r.Images...), r.Repositories...)...); err != nil {
+	names := slices.Concat([]string{r.Source, r.SourceRegistry, r.Target}, r.Images, r.Repositories)
+	if err := remoteOnly(names...); err != nil {
 		return req, err
 	}
 	var err error
@@ -62,15 +64,21 @@ func buildBatch(r wire.Batch, at time.Time) dray.BatchRequest {
 		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
 	for _, e := range r.Entries {
-		req.Entries = append(req.Entries, dray.BatchEntry{Source: e.Source, Targets: e.Targets, Paths: e.Paths, Overwrite: plan.Overwrite(e.Overwrite), Line: e.Line})
+		req.Entries = append(req.Entries, buildEntry(e))
 	}
 	return req
 }
 
+func buildEntry(e wire.BatchEntry) dray.BatchEntry {
+	return dray.BatchEntry{
+		Source: e.Source, Targets: e.Targets, Paths: e.Paths, Overwrite: plan.Overwrite(e.Overwrite), Line: e.Line,
+	}
+}
+
 func buildTransfer(r wire.Transfer, at time.Time) (dray.TransferRequest, error) {
 	req, err := buildEnds(r.Ends, at)
-	req.Overwrite, req.Backup, req.Proof, req.CopyLocks = plan.Overwrite(r.Overwrite), backup(r.Backup, at), proof(r.Proof), r.CopyLocks
-	req.Heal, req.Incremental = r.Heal, r.Incremental
+	req.Overwrite, req.Backup, req.Proof = plan.Overwrite(r.Overwrite), backup(r.Backup, at), proof(r.Proof)
+	req.CopyLocks, req.Heal, req.Incremental = r.CopyLocks, r.Heal, r.Incremental
 	req.Delay = time.Duration(r.Delay * float64(time.Second))
 	req.SourceLogin, req.TargetLogin = loginOf(r.SourceLogin), loginOf(r.TargetLogin)
 	return req, err
@@ -102,7 +110,10 @@ func buildEnds(e wire.Ends, at time.Time) (req dray.TransferRequest, err error) 
 		return req, err
 	}
 	m := e.Mapping
-	req.Mapping = plan.Mapping{StripPrefix: m.StripPrefix, Flatten: m.Flatten, Template: m.Template, AddPrefix: m.AddPrefix, MaxDepth: m.MaxDepth}
+	req.Mapping = plan.Mapping{
+		StripPrefix: m.StripPrefix, Flatten: m.Flatten, Template: m.Template,
+		AddPrefix: m.AddPrefix, MaxDepth: m.MaxDepth,
+	}
 	if req.Mapping.Rename, err = plan.ParseRenames(m.Rename); err != nil {
 		return req, err
 	}
@@ -147,9 +158,12 @@ func remoteOnly(names ...string) error {
 	for _, name := range names {
 		switch {
 		case strings.HasPrefix(strings.TrimSpace(name), ref.Layout):
-			return &fault.Fault{Kind: fault.Refused, Op: "read name", Name: name, Err: errors.New("a server does not read or write directories"), Hint: "use oci: in a command that runs without a server"}
+			return &fault.Fault{Kind: fault.Refused, Op: "read name", Name: name,
+				Err:  errors.New("a server does not read or write directories"),
+				Hint: "use oci: in a command that runs without a server"}
 		case strings.Contains(name, "://"):
-			return invalid("read name", name, "a name has no scheme", "write HOST/REPO; the server's configuration says how to connect to a host")
+			return invalid("read name", name,
+				"a name has no scheme", "write HOST/REPO; the server's configuration says how to connect to a host")
 		}
 	}
 	return nil
@@ -229,10 +243,12 @@ func checkChoices(r wire.Request) error {
 // checkVerb refuses a request that does not have exactly one verb, the one of its kind.
 func checkVerb(r wire.Request) error {
 	if !slices.Equal(r.Given(), []string{r.Kind}) {
-		return invalid("read request", r.Kind, "the request must contain exactly one verb, the one of its kind", "use one of "+strings.Join(wire.Kinds(), ", "))
+		return invalid("read request", r.Kind, "the request must contain exactly one verb, the one of its kind",
+			"use one of "+strings.Join(wire.Kinds(), ", "))
 	}
 	if r.Kind == wire.KindPlan && !r.Plan.Uploaded && len(r.Plan.Of().Given()) != 1 {
-		return invalid("read request", r.Kind, "the plan must name exactly one verb", "use one of import, copy, tag, batch, transfer")
+		return invalid("read request", r.Kind,
+			"the plan must name exactly one verb", "use one of import, copy, tag, batch, transfer")
 	}
 	return nil
 }

@@ -37,6 +37,11 @@ func (w *work) finished(ctx context.Context, steps []dray.StepReport) error {
 	return nil
 }
 
+// repository returns a function that calls finished with the steps of one repository.
+func (w *work) repository(ctx context.Context) func(dray.RepositoryReport) error {
+	return func(r dray.RepositoryReport) error { return w.finished(ctx, r.Steps) }
+}
+
 // item stores one line of the report as an item of the job.
 func (w *work) item(ctx context.Context, line any) error {
 	raw, err := json.Marshal(line)
@@ -71,7 +76,7 @@ func (w *work) outcome(ctx context.Context, report any, err error) job.Outcome {
 	defer w.mu.Unlock()
 	switch {
 	case ctx.Err() != nil && (err != nil || w.bad > 0):
-		return failure(job.Canceled, raw, &fault.Fault{Kind: fault.Canceled, Op: w.row.Kind, Err: errors.New("the job stopped before it was complete")})
+		return failure(job.Canceled, raw, stopped(w.row.Kind))
 	case err == nil && w.bad == 0:
 		return job.Outcome{State: job.Done, Report: raw}
 	case w.bad == 0:
@@ -88,6 +93,11 @@ func (w *work) outcome(ctx context.Context, report any, err error) job.Outcome {
 		out.Failure.Kind = "" // The steps failed with several Kinds, and none of them is right for the job.
 	}
 	return out
+}
+
+// stopped returns the error of a job whose context ended before the job did.
+func stopped(op string) error {
+	return &fault.Fault{Kind: fault.Canceled, Op: op, Err: errors.New("the job stopped before it was complete")}
 }
 
 func failure(state job.State, report json.RawMessage, err error) job.Outcome {

@@ -33,14 +33,17 @@ func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
 		if err != nil {
 			return planReport{}, err
 		}
-		head, err := headerOf(plan.Plan{Verb: wire.KindTransfer, Overwrite: cmp.Or(req.Overwrite, plan.Update), Hold: plan.Each, Backup: req.Backup, Notes: sum.Notes})
+		head, err := headerOf(plan.Plan{
+			Verb: wire.KindTransfer, Overwrite: cmp.Or(req.Overwrite, plan.Update), Hold: plan.Each,
+			Backup: req.Backup, Notes: sum.Notes,
+		})
 		return planReport{Header: head, Summary: sum}, err
 	}
 	p, err := w.planOne(ctx, of)
 	if err != nil {
 		return planReport{}, err
 	}
-	sum := dray.TransferReport{Verb: p.Verb, Actions: map[plan.Action]int{}, Traffic: map[string]dray.Traffic{}, Notes: p.Notes}
+	sum := emptySummary(p.Plan)
 	repos := map[string]bool{}
 	for _, step := range p.Steps {
 		repos[step.To.Repo.String()] = true
@@ -53,13 +56,21 @@ func (w *work) plan(ctx context.Context, r wire.Plan) (planReport, error) {
 	return planReport{Header: head, Summary: sum}, err
 }
 
+// emptySummary returns the summary of p without its steps.
+func emptySummary(p plan.Plan) dray.TransferReport {
+	return dray.TransferReport{
+		Verb: p.Verb, Notes: p.Notes,
+		Actions: map[plan.Action]int{}, Traffic: map[string]dray.Traffic{},
+	}
+}
+
 // upload stores the steps of a plan file that came with the request as items.
 func (w *work) upload(ctx context.Context, file []byte) (planReport, error) {
 	in, err := plan.NewReader(bytes.NewReader(file))
 	if err != nil {
 		return planReport{}, err
 	}
-	sum := dray.TransferReport{Verb: in.Header().Verb, Actions: map[plan.Action]int{}, Traffic: map[string]dray.Traffic{}, Notes: in.Header().Notes}
+	sum := emptySummary(in.Header())
 	for {
 		step, end, err := next(in)
 		if err == nil && !end {
@@ -111,7 +122,8 @@ func (w *work) planned(ctx context.Context, sum *dray.TransferReport, step plan.
 	}
 	switch step.Action {
 	case plan.Conflict:
-		w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindPlan, Name: step.To.String(), Err: errors.New("the tag exists with another digest")})
+		w.failed(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: wire.KindPlan, Name: step.To.String(),
+			Err: errors.New("the tag exists with another digest")})
 	case plan.Broken:
 		w.failed(step.Problem.Err())
 	default:

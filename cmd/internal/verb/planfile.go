@@ -19,30 +19,30 @@ import (
 // error is NotFound if p may not see the job or the job is no plan, and Conflict if the plan is not
 // ready or could not be made.
 func (s *Service) Plan(ctx context.Context, p access.Principal, id string) (io.Reader, error) {
-	if _, err := s.plan(ctx, p, id); err != nil {
+	if err := s.checkPlan(ctx, p, id); err != nil {
 		return nil, err
 	}
 	return s.planFile(ctx, id)
 }
 
-// plan returns the job that made a plan, if p may see it and the plan can be carried out.
-func (s *Service) plan(ctx context.Context, p access.Principal, id string) (job.Job, error) {
+// checkPlan checks that p may see the job that made a plan, and that the plan can be carried out.
+func (s *Service) checkPlan(ctx context.Context, p access.Principal, id string) error {
 	j, err := s.Visible(ctx, p, id)
 	if err != nil {
-		return job.Job{}, err
+		return err
 	}
 	no := func(kind fault.Kind, cause, hint string) error {
 		return &fault.Fault{Kind: kind, Op: "get plan", Name: id, Err: errors.New(cause), Hint: hint}
 	}
 	switch {
 	case j.Kind != wire.KindPlan:
-		return job.Job{}, no(fault.NotFound, "the job is not a plan but has the kind "+j.Kind, "")
+		return no(fault.NotFound, "the job is not a plan but has the kind "+j.Kind, "")
 	case !j.State.Ended():
-		return job.Job{}, no(fault.Conflict, "the plan is not ready: its job is "+string(j.State), "wait until the job has ended")
+		return no(fault.Conflict, "the plan is not ready: its job is "+string(j.State), "wait until the job has ended")
 	case j.State != job.Done && j.State != job.Partly:
-		return job.Job{}, no(fault.Conflict, "the plan could not be made: its job is "+string(j.State), "see the job for the reason")
+		return no(fault.Conflict, "the plan could not be made: its job is "+string(j.State), "see the job for the reason")
 	}
-	return j, nil
+	return nil
 }
 
 func (s *Service) planFile(ctx context.Context, id string) (io.Reader, error) {
@@ -52,7 +52,8 @@ func (s *Service) planFile(ctx context.Context, id string) (io.Reader, error) {
 	}
 	var report planReport
 	if err := json.Unmarshal(raw, &report); err != nil || len(report.Header) == 0 {
-		return nil, &fault.Fault{Kind: fault.Internal, Op: "read plan", Name: id, Err: errors.New("the stored plan has no header")}
+		return nil, &fault.Fault{Kind: fault.Internal, Op: "read plan", Name: id,
+			Err: errors.New("the stored plan has no header")}
 	}
 	f := &planFile{next: func(after int64) ([]job.Item, error) { return s.queue.Items(ctx, id, after, 0) }}
 	f.add(report.Header)

@@ -129,9 +129,20 @@ func (t *tally) rate(now time.Time, done int64) float64 {
 // passedOn has the kinds of events that a job passes on to its watchers, each with its name there. The
 // progress of blobs is part of the snapshots instead, and single HTTP requests would be too many.
 var passedOn = map[event.Kind]string{
-	event.Resolved: "resolved", event.Sized: "sized", event.Present: "present", event.Mounted: "mounted", event.Started: "started",
-	event.Restarted: "restarted", event.Moved: "moved", event.Committed: "committed", event.Tagged: "tagged", event.Finished: "finished",
-	event.Failed: "failed", event.Noted: "noted", event.Waiting: "waiting", event.Retried: "retried",
+	event.Resolved:  "resolved",
+	event.Sized:     "sized",
+	event.Present:   "present",
+	event.Mounted:   "mounted",
+	event.Started:   "started",
+	event.Restarted: "restarted",
+	event.Moved:     "moved",
+	event.Committed: "committed",
+	event.Tagged:    "tagged",
+	event.Finished:  "finished",
+	event.Failed:    "failed",
+	event.Noted:     "noted",
+	event.Waiting:   "waiting",
+	event.Retried:   "retried",
 }
 
 // oneLine returns the text of err on one line. The text may contain parts of a registry's answer, which

@@ -102,7 +102,8 @@ func (s secret) seal() ([]byte, error) {
 	}
 	raw, err := json.Marshal(s)
 	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Internal, Op: "store logins", Err: errors.New("the logins cannot be written as JSON")}
+		return nil, &fault.Fault{Kind: fault.Internal, Op: "store logins",
+			Err: errors.New("the logins cannot be written as JSON")}
 	}
 	return raw, nil
 }
@@ -113,7 +114,8 @@ func unseal(raw []byte) (secret, error) {
 		return s, nil
 	}
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return s, &fault.Fault{Kind: fault.Internal, Op: "read logins", Err: errors.New("the stored logins are not valid JSON")}
+		return s, &fault.Fault{Kind: fault.Internal, Op: "read logins",
+			Err: errors.New("the stored logins are not valid JSON")}
 	}
 	return s, nil
 }

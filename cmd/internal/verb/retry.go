@@ -49,7 +49,8 @@ func (s *Service) Retry(ctx context.Context, p access.Principal, id string, with
 	}
 	for _, side := range r.Inline {
 		if !slices.Contains(given.inline(), side) {
-			return refuse(fault.Invalid, "the job's login for the "+side+" was deleted when the job ended", "give "+side+"Login again")
+			return refuse(fault.Invalid,
+				"the job's login for the "+side+" was deleted when the job ended", "give "+side+"Login again")
 		}
 	}
 	if err := s.allow(ctx, p, r.Request, time.Now()); err != nil {
@@ -81,7 +82,8 @@ type Again struct {
 // anyFailed reports whether only the failed steps of j can be repeated: its verb works step by step,
 // and at least one step failed or did not start.
 func (s *Service) anyFailed(ctx context.Context, j job.Job) (bool, error) {
-	if !slices.Contains([]string{wire.KindImport, wire.KindCopy, wire.KindTag, wire.KindBatch, wire.KindTransfer}, j.Kind) || j.State == job.Canceled {
+	stepwise := []string{wire.KindImport, wire.KindCopy, wire.KindTag, wire.KindBatch, wire.KindTransfer}
+	if !slices.Contains(stepwise, j.Kind) || j.State == job.Canceled {
 		return false, nil
 	}
 	found := false
@@ -156,10 +158,13 @@ func (w *work) againBatch(failed []dray.StepReport) dray.BatchRequest {
 	}
 	for _, s := range failed {
 		if e, ok := asked[s.Asked]; ok && s.Asked != "" {
-			req.Entries = append(req.Entries, dray.BatchEntry{Source: e.Source, Targets: e.Targets, Paths: e.Paths, Overwrite: plan.Overwrite(e.Overwrite), Line: e.Line})
+			req.Entries = append(req.Entries, buildEntry(e))
 			continue
 		}
-		e := dray.BatchEntry{Source: s.From.Repo.Tagged(s.From.Tag).String(), Targets: []string{s.To.Repo.Tagged(s.To.Tag).String()}, Overwrite: said[[2]ref.Name{s.From.Repo.Tagged(s.From.Tag), s.To}]}
+		from, to := s.From.Repo.Tagged(s.From.Tag), s.To.Repo.Tagged(s.To.Tag)
+		e := dray.BatchEntry{
+			Source: from.String(), Targets: []string{to.String()}, Overwrite: said[[2]ref.Name{from, s.To}],
+		}
 		if s.From.Tag == "" || s.To.Tag == "" {
 			e.Source = s.From.Repo.At(s.From.Digest).String()
 		}
@@ -213,9 +218,11 @@ func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any
 	}
 	req.Also, req.Mapping = nil, plan.Mapping{}
 	whole := req.Selection
-	whole.Repository, whole.Letters, whole.Ignore, whole.IncludeRepositories, whole.ExcludeRepositories, whole.MaxRepositories = "", plan.Letters{}, nil, nil, nil, 0
+	whole.Repository, whole.Letters, whole.Ignore = "", plan.Letters{}, nil
+	whole.IncludeRepositories, whole.ExcludeRepositories, whole.MaxRepositories = nil, nil, 0
 	var sum dray.TransferReport
-	for _, to := range slices.SortedFunc(maps.Keys(places), func(a, b ref.Repo) int { return strings.Compare(a.String(), b.String()) }) {
+	byName := func(a, b ref.Repo) int { return strings.Compare(a.String(), b.String()) }
+	for _, to := range slices.SortedFunc(maps.Keys(places), byName) {
 		at := places[to]
 		req.Sources, req.Target, req.Selection = nil, to.String(), whole
 		for from := range at.from {
@@ -229,7 +236,7 @@ func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any
 			}
 			req.Selection = plan.Selection{IncludeTags: req.Selection.IncludeTags}
 		}
-		rep, err := w.dray.Transfer(ctx, req, w.observe, func(r dray.RepositoryReport) error { return w.finished(ctx, r.Steps) })
+		rep, err := w.dray.Transfer(ctx, req, w.observe, w.repository(ctx))
 		rep.InUse = nil // It would report every image of the other repositories as lost.
 		sum = added(sum, rep)
 		if ctx.Err() != nil || err != nil && rep.Err == nil {
@@ -253,11 +260,17 @@ func added(a, b dray.TransferReport) dray.TransferReport {
 	}
 	a.Retagged += b.Retagged
 	a.Retags = append(a.Retags, b.Retags...)
-	a.Blobs.Sent, a.Blobs.Mounted, a.Blobs.Present = a.Blobs.Sent+b.Blobs.Sent, a.Blobs.Mounted+b.Blobs.Mounted, a.Blobs.Present+b.Blobs.Present
-	a.Blobs.Bytes, a.Blobs.Proven = a.Blobs.Bytes+b.Blobs.Bytes, a.Blobs.Proven+b.Blobs.Proven
+	a.Blobs.Sent += b.Blobs.Sent
+	a.Blobs.Mounted += b.Blobs.Mounted
+	a.Blobs.Present += b.Blobs.Present
+	a.Blobs.Bytes += b.Blobs.Bytes
+	a.Blobs.Proven += b.Blobs.Proven
 	for host, t := range b.Traffic {
 		sum := a.Traffic[host]
-		a.Traffic[host] = dray.Traffic{Requests: sum.Requests + t.Requests, Retries: sum.Retries + t.Retries, Sent: sum.Sent + t.Sent, Received: sum.Received + t.Received}
+		a.Traffic[host] = dray.Traffic{
+			Requests: sum.Requests + t.Requests, Retries: sum.Retries + t.Retries,
+			Sent: sum.Sent + t.Sent, Received: sum.Received + t.Received,
+		}
 	}
 	a.Locked += b.Locked
 	a.Notes = append(a.Notes, b.Notes...)

@@ -5,11 +5,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -27,20 +25,22 @@ const (
 	// snapshotInterval is the time between two snapshots of progress.
 	snapshotInterval = 250 * time.Millisecond
 
-	// retryAfterOutage is the time until a job is tried again if the database was not reachable when the rights
-	// of its owner were checked.
+	// retryAfterOutage is the time until a job is tried again if the database was not reachable when the
+	// rights of its owner were checked.
 	retryAfterOutage = 5 * time.Second
 )
 
 // Run carries out the job of r. It is the job.Runner of the queue.
 func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
-	w := &work{Service: s, run: r, at: r.Job.Created, tally: newTally(), kinds: map[fault.Kind]bool{}, announced: map[ref.Name]bool{}}
+	w := &work{Service: s, run: r, at: r.Job.Created, tally: newTally()}
+	w.kinds, w.announced = map[fault.Kind]bool{}, map[ref.Name]bool{}
 	w.dray = s.dray.For(place.Job{Guard: w.announce})
 	done := make(chan job.Outcome, 1)
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				done <- failure(job.Failed, nil, &fault.Fault{Kind: fault.Internal, Op: "run job", Err: fmt.Errorf("the job panicked: %v", p)})
+				done <- failure(job.Failed, nil, &fault.Fault{Kind: fault.Internal, Op: "run job",
+					Err: fmt.Errorf("the job panicked: %v", p)})
 			}
 		}()
 		done <- w.do(ctx)
@@ -59,7 +59,7 @@ func (s *Service) Run(ctx context.Context, r *job.Run) job.Outcome {
 		case <-ended:
 			ended, late = nil, time.After(grace)
 		case <-late:
-			return failure(job.Canceled, nil, &fault.Fault{Kind: fault.Canceled, Op: "run job", Err: errors.New("the job stopped before it was complete")})
+			return failure(job.Canceled, nil, stopped("run job"))
 		}
 	}
 }
@@ -99,15 +99,18 @@ func (w *work) do(ctx context.Context) job.Outcome {
 	return w.outcome(ctx, report, err)
 }
 
-// pauseOrphanedSchedule pauses the schedule that created this job, because its owner no longer exists and each of its
-// jobs would fail. The job's log says so.
+// pauseOrphanedSchedule pauses the schedule that created this job, because its owner no longer exists
+// and each of its jobs would fail. The job's log says so.
 func (w *work) pauseOrphanedSchedule(ctx context.Context) {
 	r := w.run.Job
 	if r.Schedule == "" {
 		return
 	}
 	err := w.queue.PauseSchedule(ctx, r.Schedule, func(tx *sql.Tx) error {
-		return w.access.Audit(tx, access.Entry{Principal: r.Principal, Verb: "schedule pause (its owner is gone)", Source: r.Source, Target: r.Target, Old: r.Schedule})
+		return w.access.Audit(tx, access.Entry{
+			Principal: r.Principal, Verb: "schedule pause (its owner is gone)",
+			Source: r.Source, Target: r.Target, Old: r.Schedule,
+		})
 	})
 	if err != nil {
 		w.run.Log("the schedule of this job could not be paused: " + oneLine(err))
@@ -127,7 +130,7 @@ func (w *work) carryOut(ctx context.Context, hidden secret) (report any, err err
 		if err != nil {
 			return nil, err
 		}
-		return w.lost(w.dray.Transfer(ctx, req, w.observe, func(r dray.RepositoryReport) error { return w.finished(ctx, r.Steps) }))
+		return w.lost(w.dray.Transfer(ctx, req, w.observe, w.repository(ctx)))
 	case wire.KindVerify:
 		return w.verify(ctx, *w.row.Verify)
 	case wire.KindPlan:

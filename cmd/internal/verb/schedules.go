@@ -17,7 +17,9 @@ import (
 // The rules must allow the request to the owner now, and again each time that the schedule is due. The
 // request must not contain logins; its jobs use those of the server. It must be neither an apply nor an
 // uploaded plan. Errors are those of Prepare, NotFound, Denied and Invalid, and those of the queue.
-func (s *Service) PutSchedule(ctx context.Context, p access.Principal, id string, in wire.ScheduleRequest) (job.Schedule, error) {
+func (s *Service) PutSchedule(
+	ctx context.Context, p access.Principal, id string, in wire.ScheduleRequest,
+) (job.Schedule, error) {
 	owner := p
 	if id != "" {
 		old, err := s.Schedule(ctx, p, id)
@@ -34,18 +36,25 @@ func (s *Service) PutSchedule(ctx context.Context, p access.Principal, id string
 	}
 	r := in.Request
 	if r.Kind == wire.KindApply || r.Kind == wire.KindPlan && r.Plan != nil && r.Plan.Uploaded {
-		return job.Schedule{}, invalid("put schedule", in.Name, "a plan cannot be applied by a schedule", "schedule the verb itself")
+		return job.Schedule{}, invalid("put schedule", in.Name,
+			"a plan cannot be applied by a schedule", "schedule the verb itself")
 	}
 	sub, err := s.Prepare(ctx, owner, r)
 	if err != nil {
 		return job.Schedule{}, err
 	}
 	if sub.Secret != nil {
-		return job.Schedule{}, invalid("put schedule", in.Name, "a schedule cannot contain logins", "store a secret for the registry instead")
+		return job.Schedule{}, invalid("put schedule", in.Name,
+			"a schedule cannot contain logins", "store a secret for the registry instead")
 	}
-	return s.queue.PutSchedule(ctx, job.Schedule{ID: id, Name: in.Name, Kind: r.Kind, Principal: owner.Name, Cron: in.Cron, Zone: in.Zone, Request: sub.Request,
-		Source: sub.Source, Target: sub.Target, Paused: in.Paused}, func(tx *sql.Tx, made job.Schedule) error {
-		return s.access.Audit(tx, access.Entry{Principal: p.Name, Verb: "schedule put", Source: made.Source, Target: made.Target, New: made.ID})
+	put := job.Schedule{
+		ID: id, Name: in.Name, Principal: owner.Name, Cron: in.Cron, Zone: in.Zone, Paused: in.Paused,
+		Kind: r.Kind, Request: sub.Request, Source: sub.Source, Target: sub.Target,
+	}
+	return s.queue.PutSchedule(ctx, put, func(tx *sql.Tx, made job.Schedule) error {
+		return s.access.Audit(tx, access.Entry{
+			Principal: p.Name, Verb: "schedule put", Source: made.Source, Target: made.Target, New: made.ID,
+		})
 	})
 }
 
@@ -85,7 +94,10 @@ func (s *Service) ResumeSchedule(ctx context.Context, p access.Principal, id str
 	return s.changeSchedule(ctx, p, id, "schedule resume", s.queue.ResumeSchedule)
 }
 
-func (s *Service) changeSchedule(ctx context.Context, p access.Principal, id, verb string, change func(context.Context, string, func(*sql.Tx) error) error) error {
+func (s *Service) changeSchedule(
+	ctx context.Context, p access.Principal, id, verb string,
+	change func(ctx context.Context, id string, also func(*sql.Tx) error) error,
+) error {
 	got, err := s.Schedule(ctx, p, id)
 	if err != nil {
 		return err
@@ -94,7 +106,9 @@ func (s *Service) changeSchedule(ctx context.Context, p access.Principal, id, ve
 		return err
 	}
 	return change(ctx, id, func(tx *sql.Tx) error {
-		return s.access.Audit(tx, access.Entry{Principal: p.Name, Verb: verb, Source: got.Source, Target: got.Target, Old: id})
+		return s.access.Audit(tx, access.Entry{
+			Principal: p.Name, Verb: verb, Source: got.Source, Target: got.Target, Old: id,
+		})
 	})
 }
 
@@ -113,6 +127,8 @@ func (s *Service) RunSchedule(ctx context.Context, p access.Principal, id string
 	}
 	return s.queue.RunSchedule(ctx, id, func(tx *sql.Tx, j job.Job) error {
 		// The job belongs to the owner of the schedule, even if an admin runs it.
-		return s.access.Audit(tx, access.Entry{Principal: p.Name, Verb: "schedule run", Source: j.Source, Target: j.Target, Old: id, New: j.ID})
+		return s.access.Audit(tx, access.Entry{
+			Principal: p.Name, Verb: "schedule run", Source: j.Source, Target: j.Target, Old: id, New: j.ID,
+		})
 	})
 }

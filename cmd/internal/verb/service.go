@@ -39,7 +39,14 @@ type Service struct {
 
 // New returns a Service with the dependencies of c. It does no I/O.
 func New(c Config) *Service {
-	return &Service{dray: c.Dray.For(place.Job{Apart: true}), queue: c.Queue, access: c.Access, db: c.DB, tool: cmp.Or(c.Tool, "dray"), watch: c.Observe}
+	return &Service{
+		dray:   c.Dray.For(place.Job{Apart: true}),
+		queue:  c.Queue,
+		access: c.Access,
+		db:     c.DB,
+		tool:   cmp.Or(c.Tool, "dray"),
+		watch:  c.Observe,
+	}
 }
 
 // Visible returns the job with the given ID. If p may not see it, the error is NotFound. A principal
@@ -66,7 +73,9 @@ func (s *Service) Cancel(ctx context.Context, p access.Principal, id string) (jo
 		return job.Job{}, err
 	}
 	return s.queue.Cancel(ctx, id, func(tx *sql.Tx) error {
-		return s.access.Audit(tx, access.Entry{Principal: p.Name, Verb: "cancel " + j.Kind, Source: j.Source, Target: j.Target, Old: j.ID})
+		return s.access.Audit(tx, access.Entry{
+			Principal: p.Name, Verb: "cancel " + j.Kind, Source: j.Source, Target: j.Target, Old: j.ID,
+		})
 	})
 }
 
@@ -78,7 +87,8 @@ func readRow(p access.Principal, raw json.RawMessage) (row, error) {
 		return r, &fault.Fault{Kind: fault.Internal, Op: "read request", Err: err}
 	}
 	if !p.Role.Covers(r.Role) {
-		return r, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: r.Kind, Err: errors.New("it requires the role " + string(r.Role)), Hint: "use a token with that role"}
+		return r, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: r.Kind,
+			Err: errors.New("it requires the role " + string(r.Role)), Hint: "use a token with that role"}
 	}
 	return r, nil
 }

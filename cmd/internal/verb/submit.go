@@ -22,7 +22,9 @@ import (
 // Errors are Invalid for a request that cannot be read, Denied if no rule grants it, Refused for a
 // request that a server does not carry out, Conflict if key was used for another request, and those of
 // the queue.
-func (s *Service) Submit(ctx context.Context, p access.Principal, r wire.Request, key string) (j job.Job, fresh bool, err error) {
+func (s *Service) Submit(
+	ctx context.Context, p access.Principal, r wire.Request, key string,
+) (j job.Job, fresh bool, err error) {
 	sub, err := s.Prepare(ctx, p, r)
 	if err != nil {
 		return job.Job{}, false, err
@@ -34,7 +36,8 @@ func (s *Service) Submit(ctx context.Context, p access.Principal, r wire.Request
 // Prepare does the checks of Submit and returns what Submit would give to the queue. It submits nothing.
 func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Request) (job.Submission, error) {
 	if p.Via == access.ViaNothing || p.Name == "" {
-		return job.Submission{}, &fault.Fault{Kind: fault.Denied, Op: "submit", Name: r.Kind, Err: errors.New("an anonymous client cannot submit jobs"), Hint: "log in"}
+		return job.Submission{}, &fault.Fault{Kind: fault.Denied, Op: "submit", Name: r.Kind,
+			Err: errors.New("an anonymous client cannot submit jobs"), Hint: "log in"}
 	}
 	if err := checkVerb(r); err != nil {
 		return job.Submission{}, err
@@ -44,7 +47,7 @@ func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Reques
 		return job.Submission{}, err
 	}
 	if r.Kind == wire.KindApply {
-		if _, err := s.plan(ctx, p, r.Apply.Plan); err != nil {
+		if err := s.checkPlan(ctx, p, r.Apply.Plan); err != nil {
 			return job.Submission{}, err
 		}
 	}
@@ -63,8 +66,8 @@ func (s *Service) Prepare(ctx context.Context, p access.Principal, r wire.Reques
 	return s.submission(p, r, row{})
 }
 
-// withoutSubscription replaces an ARM resource ID by the host that it stands for. The ID contains a subscription,
-// which must not appear in a list of jobs.
+// withoutSubscription replaces an ARM resource ID by the host that it stands for. The ID contains a
+// subscription, which must not appear in a list of jobs.
 func (s *Service) withoutSubscription(r wire.Request) (wire.Request, error) {
 	at := &r.Import
 	if r.Plan != nil {
@@ -102,7 +105,9 @@ func (s *Service) submission(p access.Principal, r wire.Request, as row) (job.Su
 }
 
 func (s *Service) submitted(tx *sql.Tx, j job.Job) error {
-	return s.access.Audit(tx, access.Entry{Principal: j.Principal, Verb: "submit " + j.Kind, Source: j.Source, Target: j.Target, New: j.ID})
+	return s.access.Audit(tx, access.Entry{
+		Principal: j.Principal, Verb: "submit " + j.Kind, Source: j.Source, Target: j.Target, New: j.ID,
+	})
 }
 
 // names returns the source and the target of r for a list of jobs, in which people search for them.
@@ -113,7 +118,8 @@ func names(r wire.Request) (source, target string) {
 		if host := r.Import.SourceRegistry; host != "" {
 			source = host + "/" + source
 		}
-		return source, strings.TrimPrefix(r.Import.Target+" "+shown(append(slices.Clone(r.Import.Images), r.Import.Repositories...)), " ")
+		images := shown(slices.Concat(r.Import.Images, r.Import.Repositories))
+		return source, strings.TrimPrefix(r.Import.Target+" "+images, " ")
 	case r.Copy != nil:
 		return r.Copy.Source, shown(r.Copy.Targets)
 	case r.Tag != nil:

@@ -6,6 +6,7 @@ import "time"
 // repositories these requests may name.
 type Role string
 
+// The roles, from the one that allows least to the one that allows most.
 const (
 	Reader    Role = "reader"    // may make requests that only read, and watch its own jobs
 	Submitter Role = "submitter" // may also submit requests that write, if a rule grants them
@@ -24,6 +25,7 @@ func (r Role) Covers(least Role) bool { return ranks[r] >= ranks[least] && ranks
 // Via says how a principal proved its identity.
 type Via string
 
+// The ways to prove an identity. ViaNothing is the absence of a proof.
 const (
 	ViaToken       Via = "token"
 	ViaHtpasswd    Via = "htpasswd"

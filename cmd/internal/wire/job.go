@@ -13,6 +13,7 @@ import (
 // State is the state of a job.
 type State string
 
+// The states of a job's life, in order. A job ends in one of the last four.
 const (
 	Queued   State = "queued"   // the job waits for a worker
 	Running  State = "running"  // a worker holds the job's lease

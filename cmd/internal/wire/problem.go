@@ -29,12 +29,23 @@ type Wrong struct {
 
 // kinds gives the Kind of an answer that contains no Problem, for example one that a proxy sent.
 var kinds = map[int]fault.Kind{
-	http.StatusBadRequest: fault.Invalid, http.StatusUnprocessableEntity: fault.Invalid, http.StatusUnsupportedMediaType: fault.Invalid,
-	http.StatusNotAcceptable: fault.Invalid, http.StatusMethodNotAllowed: fault.Invalid, http.StatusUnauthorized: fault.Denied,
-	http.StatusForbidden: fault.Denied, http.StatusNotFound: fault.NotFound, http.StatusConflict: fault.Conflict,
-	http.StatusPreconditionFailed: fault.Moved, http.StatusRequestEntityTooLarge: fault.TooLarge, http.StatusRequestTimeout: fault.Unavailable,
-	http.StatusTooManyRequests: fault.Throttled, http.StatusInsufficientStorage: fault.Full, http.StatusBadGateway: fault.Unavailable,
-	http.StatusServiceUnavailable: fault.Unavailable, http.StatusGatewayTimeout: fault.Unavailable,
+	http.StatusBadRequest:            fault.Invalid,
+	http.StatusUnprocessableEntity:   fault.Invalid,
+	http.StatusUnsupportedMediaType:  fault.Invalid,
+	http.StatusNotAcceptable:         fault.Invalid,
+	http.StatusMethodNotAllowed:      fault.Invalid,
+	http.StatusUnauthorized:          fault.Denied,
+	http.StatusForbidden:             fault.Denied,
+	http.StatusNotFound:              fault.NotFound,
+	http.StatusConflict:              fault.Conflict,
+	http.StatusPreconditionFailed:    fault.Moved,
+	http.StatusRequestEntityTooLarge: fault.TooLarge,
+	http.StatusRequestTimeout:        fault.Unavailable,
+	http.StatusTooManyRequests:       fault.Throttled,
+	http.StatusInsufficientStorage:   fault.Full,
+	http.StatusBadGateway:            fault.Unavailable,
+	http.StatusServiceUnavailable:    fault.Unavailable,
+	http.StatusGatewayTimeout:        fault.Unavailable,
 }
 
 // KindOf returns the Kind that fits the status of an answer without a Problem, or "" if none fits.

@@ -64,7 +64,10 @@ type ToldError struct {
 
 // TellOf returns the JSON form of e.
 func TellOf(e event.Event) Told {
-	out := Told{Time: e.Time, Kind: e.Kind, Step: e.Step, Side: e.Side, Name: e.Name, Host: e.Host, Digest: e.Digest, Done: e.Done, Total: e.Total, Count: e.Count, Wait: e.Wait, Text: e.Text}
+	out := Told{
+		Time: e.Time, Kind: e.Kind, Step: e.Step, Side: e.Side, Name: e.Name, Host: e.Host, Digest: e.Digest,
+		Done: e.Done, Total: e.Total, Count: e.Count, Wait: e.Wait, Text: e.Text,
+	}
 	if e.Err != nil {
 		out.Error = &ToldError{fault.KindOf(e.Err), e.Err.Error(), fault.HintOf(e.Err)}
 	}
@@ -73,7 +76,10 @@ func TellOf(e event.Event) Told {
 
 // Event returns the event that t describes. Its error, if any, is a *fault.Fault.
 func (t Told) Event() event.Event {
-	out := event.Event{Time: t.Time, Kind: t.Kind, Step: t.Step, Side: t.Side, Name: t.Name, Host: t.Host, Digest: t.Digest, Done: t.Done, Total: t.Total, Count: t.Count, Wait: t.Wait, Text: t.Text}
+	out := event.Event{
+		Time: t.Time, Kind: t.Kind, Step: t.Step, Side: t.Side, Name: t.Name, Host: t.Host, Digest: t.Digest,
+		Done: t.Done, Total: t.Total, Count: t.Count, Wait: t.Wait, Text: t.Text,
+	}
 	if t.Error != nil {
 		out.Err = &fault.Fault{Kind: t.Error.Kind, Hint: t.Error.Hint, Err: errors.New(t.Error.Message)}
 	}

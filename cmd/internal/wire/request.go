@@ -233,8 +233,14 @@ func (r Request) Given() []string {
 		kind string
 		set  bool
 	}{
-		{KindImport, r.Import != nil}, {KindCopy, r.Copy != nil}, {KindTag, r.Tag != nil}, {KindBatch, r.Batch != nil},
-		{KindTransfer, r.Transfer != nil}, {KindPlan, r.Plan != nil}, {KindApply, r.Apply != nil}, {KindVerify, r.Verify != nil},
+		{KindImport, r.Import != nil},
+		{KindCopy, r.Copy != nil},
+		{KindTag, r.Tag != nil},
+		{KindBatch, r.Batch != nil},
+		{KindTransfer, r.Transfer != nil},
+		{KindPlan, r.Plan != nil},
+		{KindApply, r.Apply != nil},
+		{KindVerify, r.Verify != nil},
 	} {
 		if f.set {
 			kinds = append(kinds, f.kind)
@@ -257,7 +263,8 @@ func (p Plan) Of() Request {
 func RequestOf(raw json.RawMessage) (Request, error) {
 	var r Request
 	if err := json.Unmarshal(raw, &r); err != nil {
-		return Request{}, &fault.Fault{Kind: fault.Internal, Op: "read request", Err: errors.New("the stored request is not valid JSON")}
+		return Request{}, &fault.Fault{Kind: fault.Internal, Op: "read request",
+			Err: errors.New("the stored request is not valid JSON")}
 	}
 	return r, nil
 }
