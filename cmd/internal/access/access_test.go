@@ -136,6 +136,9 @@ func TestATokenIsShownOnceAndKnownAgain(t *testing.T) {
 		}
 		dump.WriteString(s)
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	if strings.Contains(dump.String(), text[len(tokenPrefix)+idLength+1:][:20]) || !strings.Contains(dump.String(), "token create") {
 		t.Errorf("the database contains the token: %s", dump.String())
 	}
