@@ -200,8 +200,8 @@ func (a *Access) open(ctx context.Context) (bool, error) {
 	if !a.loopback || a.users != nil || a.ca != nil {
 		return false, nil
 	}
-	any, err := a.anyToken(ctx)
-	return !any, err
+	exists, err := a.anyToken(ctx)
+	return !exists, err
 }
 
 // fromThisMachine reports whether a program on this machine sent r for itself. Three things must

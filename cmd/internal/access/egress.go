@@ -44,8 +44,7 @@ func (e *Egress) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 		return e.admit(addr, at.Addr(), known)
 	}
 	conn, err := d.DialContext(ctx, network, addr)
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		return nil, f // without the text that package net adds
 	}
 	return conn, err

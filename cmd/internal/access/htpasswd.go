@@ -77,8 +77,7 @@ func (h *htpasswd) current() (map[string][]byte, error) {
 }
 
 func (h *htpasswd) bad(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
 	}
 	return &fault.Fault{Kind: fault.Invalid, Op: "read htpasswd file", Name: h.path, Hint: "create entries with htpasswd -B", Err: err}

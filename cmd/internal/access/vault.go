@@ -49,9 +49,10 @@ type KeySource struct {
 // Missing says what happens if the key file does not exist.
 type Missing string
 
+// What OpenVault does if the key file does not exist.
 const (
-	MakeKey   Missing = ""       // the file is created with a new key, with mode 0600
-	RefuseKey Missing = "refuse" // OpenVault returns an error
+	MakeKey   Missing = ""       // it creates the file with a new key, with mode 0600
+	RefuseKey Missing = "refuse" // it returns an error
 )
 
 const (

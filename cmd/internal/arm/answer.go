@@ -92,8 +92,7 @@ func withHint(err error) string {
 func read(w http.ResponseWriter, r *http.Request, v any) error {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	if err := d.Decode(v); err != nil {
-		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return invalid("the value of " + wrong.Field + " has the wrong type")
 		}
 		return invalid("the body is not valid JSON for this operation") // the error of the decoder may quote a password

@@ -32,14 +32,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Ms-Client-Request-Id", id)
 	}
 	path := segments(r.URL.Path)
-	switch first := strings.ToLower(path[0]); {
-	case first == "acr":
+	switch strings.ToLower(path[0]) {
+	case "acr":
 		h.content(w, r)
-	case first == "oauth2":
+	case "oauth2":
 		h.registryTokens(w, r, path)
-	case first == "metadata":
+	case "metadata":
 		h.metadata(w, r, path)
-	case first == "adfs" || first == tenantID || first == "dray":
+	case "adfs", tenantID, "dray":
 		h.authority(w, r, path)
 	default:
 		h.manager(w, r, path)

@@ -126,7 +126,8 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 	if !ok {
 		return
 	}
-	p, err := access.Principal{}, error(nil)
+	var p access.Principal
+	var err error
 	exchange := is(path, "oauth2", "exchange")
 	switch grant := form.Get("grant_type"); {
 	case exchange && grant == "access_token":

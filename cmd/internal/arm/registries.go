@@ -93,7 +93,7 @@ func provider(at scope) map[string]any {
 // features that clients check for.
 func described(at scope, known registry, name string) map[string]any {
 	off, on := map[string]string{"status": "disabled"}, map[string]string{"status": "enabled"}
-	all := brief(at, known, name)
+	all := brief(at, name)
 	all["properties"] = map[string]any{
 		"loginServer": known.Host, "provisioningState": "Succeeded", "creationDate": "2026-01-01T00:00:00Z",
 		"adminUserEnabled": false, "anonymousPullEnabled": false, "dataEndpointEnabled": false, "dataEndpointHostNames": []string{},
@@ -107,7 +107,7 @@ func described(at scope, known registry, name string) map[string]any {
 }
 
 // brief returns a registry in the short form of a list.
-func brief(at scope, known registry, name string) map[string]any {
+func brief(at scope, name string) map[string]any {
 	return map[string]any{
 		"id": at.id(name), "name": name, "type": registryType, "location": location, "tags": map[string]string{},
 		"sku": map[string]string{"name": "Premium", "tier": "Premium"},
@@ -129,12 +129,12 @@ func (h *handler) resources(at scope, filter string) map[string]any {
 	m := nameFilter().FindStringSubmatch(filter)
 	for _, known := range h.all {
 		if m == nil || strings.EqualFold(m[1], known.azName) {
-			all = append(all, brief(at, known, known.azName))
+			all = append(all, brief(at, known.azName))
 		}
 		// A registry whose name differs from azName is listed under both, because scripts may use its
 		// name.
 		if known.azName != known.Name && (m == nil || strings.EqualFold(m[1], known.Name)) {
-			all = append(all, brief(at, known, known.Name))
+			all = append(all, brief(at, known.Name))
 		}
 	}
 	return list(all...)

@@ -23,6 +23,7 @@ type List struct {
 // Form is the format of a list.
 type Form string
 
+// The formats of a list.
 const (
 	Text Form = "text" // one line for each image: the source and the targets, separated by spaces
 	YAML Form = "yaml" // a list of mappings, or a mapping that has such a list under images

@@ -76,7 +76,7 @@ func (p parser) shared(m *Mirror) []field {
 		return func(n *yaml.Node) error { *other = ""; return p.text(n, set) }
 	}
 	return slices.Concat([]field{
-		{"target", one(p, &m.Targets, p.place)}, {"targets", many(p, &m.Targets, p.place)},
+		{"target", one(&m.Targets, p.place)}, {"targets", many(p, &m.Targets, p.place)},
 		{"schedule", p.checked(when(&m.Cron, &m.Every), func() error { _, err := schedule.Parse(schedule.Spec{Cron: m.Cron}); return err })},
 		{"every", p.checked(when(&m.Every, &m.Cron), func() error { _, err := schedule.Parse(schedule.Spec{Every: m.Every}); return err })},
 		{"time-zone", p.checked(func(n *yaml.Node) error { return p.text(n, &m.TimeZone) }, func() error { _, err := schedule.Zone(m.TimeZone); return err })},
@@ -200,7 +200,7 @@ func (p parser) checked(read func(*yaml.Node) error, check func() error) func(*y
 }
 
 // one returns a reader of one value, which replaces the list out.
-func one(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*yaml.Node) error {
+func one(out *[]string, read func(*yaml.Node, *string) error) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		*out = []string{""}
 		return read(n, &(*out)[0])
@@ -232,7 +232,7 @@ func several(p parser, out *[]string, read func(*yaml.Node, *string) error) func
 		if n.Kind == yaml.SequenceNode {
 			return many(p, out, read)(n)
 		}
-		return one(p, out, read)(n)
+		return one(out, read)(n)
 	}
 }
 

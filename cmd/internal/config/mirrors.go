@@ -103,8 +103,8 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 			}
 			return nil
 		}},
-		{"source", one(p, &out.Sources, p.place)}, {"sources", many(p, &out.Sources, p.place)},
-		{"image", one(p, &out.Images, p.image)}, {"images", many(p, &out.Images, p.image)},
+		{"source", one(&out.Sources, p.place)}, {"sources", many(p, &out.Sources, p.place)},
+		{"image", one(&out.Images, p.image)}, {"images", many(p, &out.Images, p.image)},
 	}, p.shared(out)...)
 	for i, f := range fields {
 		fields[i].read = func(n *yaml.Node) error { seen[f.key] = n; return f.read(n) }

@@ -124,7 +124,7 @@ func saveDatabase(ctx context.Context, url, path, to string, s *wire.Saved) erro
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // it was opened to read only
 	copied := filepath.Join(to, databaseFile)
 	if err := db.Backup(ctx, copied); err != nil {
 		return err
@@ -230,8 +230,7 @@ func emptyDir(dir string) (string, error) {
 
 // backupFault returns err as a Fault. An err that is a Fault already is returned as it is.
 func backupFault(op, name string, err error) error {
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
 	kind := fault.Unavailable

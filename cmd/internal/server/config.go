@@ -124,7 +124,9 @@ type TLS struct {
 // Plain says whether passwords may go over the network without encryption.
 type Plain string
 
+// What the server does without TLS.
 const (
+	// RefusePlain refuses to listen for other machines without TLS.
 	RefusePlain Plain = ""
 	// AllowPlain is for a server behind a proxy that terminates TLS, on a network with no other users.
 	AllowPlain Plain = "allow"

@@ -17,7 +17,7 @@ import (
 // routes returns the handler of everything that clients reach. It refuses cross-origin requests that
 // write, so that a web page cannot use a browser's credentials. Tools send no header Origin and are
 // not affected.
-func (s *serving) routes() (http.Handler, error) {
+func (s *serving) routes() http.Handler {
 	mux := http.NewServeMux()
 	g := &gate.Gate{Registry: s.reg, Host: s.hosts[0], Access: s.access, DB: s.db, Log: s.config.Log, PublicURL: s.config.PublicURL, Anonymous: s.config.anonymous()}
 	mux.Handle("/v2/", g)
@@ -31,7 +31,7 @@ func (s *serving) routes() (http.Handler, error) {
 	mux.Handle("GET /metrics", s.authenticated(g, s.metrics.Handler()))
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("/", notFound(cloud))
-	return s.middleware(http.NewCrossOriginProtection().Handler(mux)), nil
+	return s.middleware(http.NewCrossOriginProtection().Handler(mux))
 }
 
 // api returns the handler of the REST API.

@@ -44,7 +44,7 @@ func (g *Gate) catalog(w http.ResponseWriter, r *http.Request, p access.Principa
 		w.Header().Set("Link", fmt.Sprintf(`</v2/_catalog?n=%d&last=%s>; rel="next"`, n, url.QueryEscape(repos[len(repos)-1])))
 	}
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(map[string][]string{"repositories": repos})
+	_ = json.NewEncoder(w).Encode(map[string][]string{"repositories": repos}) // an error means that the client has gone
 }
 
 const maxCatalog = 1000 // repositories in one answer
