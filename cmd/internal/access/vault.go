@@ -196,7 +196,13 @@ func newKey(key []byte) (vaultKey, error) {
 }
 
 func badKey(where string, err error) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "read the key of secrets from", Name: where, Hint: "create a key with openssl rand -base64 32", Err: err}
+	return &fault.Fault{
+		Kind: fault.Invalid,
+		Op:   "read the key of secrets from",
+		Name: where,
+		Hint: "create a key with openssl rand -base64 32",
+		Err:  err,
+	}
 }
 
 // Seal encrypts plain with the newest key and binds it to name.
