@@ -178,7 +178,8 @@ func (p parser) overwrite(n *yaml.Node, out *string) error {
 		return err
 	}
 	if !slices.Contains(overwrites, *out) {
-		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites), "use one of "+strings.Join(overwrites, ", "))
+		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites),
+			"use one of "+strings.Join(overwrites, ", "))
 	}
 	return nil
 }

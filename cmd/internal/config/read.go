@@ -51,9 +51,11 @@ func readAll(r io.Reader, name string, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: bare(err)}
 	case int64(len(data)) > limit:
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: fmt.Errorf("the file is longer than %d MiB", limit>>20)}
+		err := fmt.Errorf("the file is longer than %d MiB", limit>>20)
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: err}
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Hint: "save the file as UTF-8", Err: errors.New("the file is UTF-16")}
+		err, hint := errors.New("the file is UTF-16"), "save the file as UTF-8"
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Hint: hint, Err: err}
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if i := firstInvalid(data); i >= 0 {
@@ -128,7 +130,8 @@ func Variable(env func(string) string, setting, name string) (string, error) {
 	if v := env(name); v != "" {
 		return v, nil
 	}
-	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: errors.New("the environment variable " + name + " is not set")}
+	err := errors.New("the environment variable " + name + " is not set")
+	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: err}
 }
 
 // badLine returns the error "map.txt:7: invalid: cause", in the form of bad.
