@@ -136,7 +136,7 @@ func TestTheGoSDKReadsRegistries(t *testing.T) {
 	wantResponse(t, err, http.StatusNotFound, "ResourceNotFound")
 	_, err = b.sdk("dray_nonsense").Get(t.Context(), "any", "hub", nil)
 	wantResponse(t, err, http.StatusUnauthorized, "AuthenticationFailed")
-	n, err := c.CheckNameAvailability(t.Context(), armcontainerregistry.RegistryNameCheckRequest{Name: new("production"), Type: to.Ptr("Microsoft.ContainerRegistry/registries")}, nil)
+	n, err := c.CheckNameAvailability(t.Context(), armcontainerregistry.RegistryNameCheckRequest{Name: new("production"), Type: new("Microsoft.ContainerRegistry/registries")}, nil)
 	if err != nil || *n.NameAvailable || *n.Reason != "AlreadyExists" {
 		t.Errorf("%+v %v", n, err)
 	}
