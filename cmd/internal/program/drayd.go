@@ -21,7 +21,12 @@ func Drayd(ctx context.Context, args []string) (int, error) {
 	self, _ := os.Executable() // if it is "", find searches only PATH
 	path, err := find(self)
 	if err != nil {
-		return 0, &fault.Fault{Kind: fault.Unavailable, Op: "run drayd", Err: err, Hint: "install it with go install github.com/drayage/dray/cmd/...@latest"}
+		return 0, &fault.Fault{
+			Kind: fault.Unavailable,
+			Op:   "run drayd",
+			Err:  err,
+			Hint: "install it with go install github.com/drayage/dray/cmd/...@latest",
+		}
 	}
 	if ctx.Err() != nil {
 		return 0, &fault.Fault{Kind: fault.Canceled, Op: "run drayd", Err: context.Cause(ctx)}

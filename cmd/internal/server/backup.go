@@ -91,11 +91,23 @@ func Restore(ctx context.Context, c Config, from string) (wire.Saved, error) {
 		err = json.Unmarshal(raw, &s)
 	}
 	if err != nil {
-		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "choose a backup that was completed", Err: fmt.Errorf("not a complete backup: %w", err)}
+		return s, &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "restore",
+			Name: from,
+			Hint: "choose a backup that was completed",
+			Err:  fmt.Errorf("not a complete backup: %w", err),
+		}
 	}
 	path, isFile := filePath(c.Database)
 	if s.Database == "sqlite" && !isFile {
-		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "restore without --database, or with --database sqlite:PATH", Err: errors.New("the backup holds a SQLite database")}
+		return s, &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "restore",
+			Name: from,
+			Hint: "restore without --database, or with --database sqlite:PATH",
+			Err:  errors.New("the backup holds a SQLite database"),
+		}
 	}
 	to, err := emptyDir(c.Data)
 	if err != nil {

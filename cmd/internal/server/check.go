@@ -110,7 +110,14 @@ func checkAccess(ctx context.Context, c Config) error {
 		return err
 	}
 	defer func() { _ = db.Close() }() // its directory is removed next
-	_, err = access.Open(ctx, access.Config{DB: db, Vault: vault, Htpasswd: c.Htpasswd, ClientCA: c.TLS.ClientCA, Roles: c.Roles, Rules: c.Rules})
+	_, err = access.Open(ctx, access.Config{
+		DB:       db,
+		Vault:    vault,
+		Htpasswd: c.Htpasswd,
+		ClientCA: c.TLS.ClientCA,
+		Roles:    c.Roles,
+		Rules:    c.Rules,
+	})
 	return err
 }
 
@@ -126,9 +133,10 @@ func checkDatabase(ctx context.Context, c Config) (have users, text string, err 
 		return unknownUsers, "", err
 	}
 	defer func() { _ = db.Close() }() // it was opened to read only
+	tokens := db.QueryRowContext(ctx,
+		`SELECT COUNT(*) FROM access_tokens WHERE revoked = 0 AND expires > $1`, store.Micros(time.Now()))
 	var n int
-	now := store.Micros(time.Now())
-	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM access_tokens WHERE revoked = 0 AND expires > $1`, now).Scan(&n); err != nil {
+	if err := tokens.Scan(&n); err != nil {
 		return noUsers, db.URL() + ", not used yet", nil // a missing table is not an error: Run creates the tables
 	}
 	var queued int

@@ -29,7 +29,8 @@ func (s *serving) middleware(next http.Handler) http.Handler {
 			crash := recover()
 			if crash != nil && crash != http.ErrAbortHandler {
 				c.Status = http.StatusInternalServerError
-				s.config.Log.LogAttrs(ctx, slog.LevelError, "panic", slog.Any("err", crash), slog.String("stack", string(debug.Stack())))
+				s.config.Log.LogAttrs(ctx, slog.LevelError, "panic",
+					slog.Any("err", crash), slog.String("stack", string(debug.Stack())))
 			}
 			p.end()
 			route, took := routeOf(r), time.Since(start)

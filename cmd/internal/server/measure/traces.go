@@ -75,7 +75,11 @@ func (t *Traces) Request(r *http.Request) (context.Context, func(route string, s
 	ctx, span := t.tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
 	return ctx, func(route string, status int) {
 		span.SetName(r.Method + " " + route)
-		span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route), attribute.Int("http.response.status_code", status))
+		span.SetAttributes(
+			attribute.String("http.request.method", r.Method),
+			attribute.String("http.route", route),
+			attribute.Int("http.response.status_code", status),
+		)
 		if status >= 500 {
 			span.SetStatus(codes.Error, "")
 		}
