@@ -40,57 +40,57 @@ func newClock() *clock { return &clock{at: time.Date(2026, 11, 21, 12, 0, 0, 0, 
 var onPostgres func(testing.TB) string
 
 // database opens an empty database.
-func database(t testing.TB) *store.DB {
-	t.Helper()
-	url := "sqlite:" + filepath.Join(t.TempDir(), "dray.db")
+func database(tb testing.TB) *store.DB {
+	tb.Helper()
+	url := "sqlite:" + filepath.Join(tb.TempDir(), "dray.db")
 	if onPostgres != nil {
-		url = onPostgres(t)
+		url = onPostgres(tb)
 	}
-	db, err := store.Open(t.Context(), url)
+	db, err := store.Open(tb.Context(), url)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	tb.Cleanup(func() { db.Close() })
 	return db
 }
 
-func testVault(t testing.TB) *Vault {
-	t.Helper()
-	v, err := OpenVault(t.Context(), KeySource{File: filepath.Join(t.TempDir(), "keys", "secrets.key")})
+func testVault(tb testing.TB) *Vault {
+	tb.Helper()
+	v, err := OpenVault(tb.Context(), KeySource{File: filepath.Join(tb.TempDir(), "keys", "secrets.key")})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v
 }
 
-func open(t testing.TB, c Config) *Access {
-	t.Helper()
+func open(tb testing.TB, c Config) *Access {
+	tb.Helper()
 	if c.DB == nil {
-		c.DB = database(t)
+		c.DB = database(tb)
 	}
 	if c.Vault == nil {
-		c.Vault = testVault(t)
+		c.Vault = testVault(tb)
 	}
-	a, err := Open(t.Context(), c)
+	a, err := Open(tb.Context(), c)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return a
 }
 
-func wantKind(t testing.TB, err error, kind fault.Kind) {
-	t.Helper()
+func wantKind(tb testing.TB, err error, kind fault.Kind) {
+	tb.Helper()
 	if !fault.Is(err, kind) {
-		t.Helper()
-		t.Fatalf("got %v, want %s", err, kind)
+		tb.Helper()
+		tb.Fatalf("got %v, want %s", err, kind)
 	}
 }
 
-func token(t testing.TB, a *Access, principal string, role Role) string {
-	t.Helper()
-	secret, _, err := a.NewToken(t.Context(), Token{Principal: principal, Role: role, By: "root"})
+func token(tb testing.TB, a *Access, principal string, role Role) string {
+	tb.Helper()
+	secret, _, err := a.NewToken(tb.Context(), Token{Principal: principal, Role: role, By: "root"})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return secret.Reveal()
 }
@@ -135,6 +135,9 @@ func TestATokenIsShownOnceAndKnownAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		dump.WriteString(s)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 	if strings.Contains(dump.String(), text[len(tokenPrefix)+idLength+1:][:20]) || !strings.Contains(dump.String(), "token create") {
 		t.Errorf("the database contains the token: %s", dump.String())
@@ -347,9 +350,9 @@ func audit(ctx context.Context, a *Access, e Entry) error {
 	return a.db.Tx(ctx, func(tx *sql.Tx) error { return a.Audit(tx, e) })
 }
 
-func writeFile(t testing.TB, path, content string) {
-	t.Helper()
+func writeFile(tb testing.TB, path, content string) {
+	tb.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

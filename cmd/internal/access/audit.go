@@ -43,6 +43,8 @@ func redact(s string) string {
 	return s
 }
 
+const auditColumns = `seq, at, principal, verb, source, target, old, new, prev, hash`
+
 // Audit appends e to the audit log within the transaction tx. So the entry is written if, and only
 // if, the change that it records is written. Audit sets Seq, At and the hashes. Call it last in tx: on
 // PostgreSQL, other transactions that call Audit wait until tx ends. Errors are those of the database.
@@ -53,11 +55,12 @@ func (a *Access) Audit(tx *sql.Tx, e Entry) error {
 		*field = redact(*field)
 	}
 	e.At = a.now()
-	if err := tx.QueryRowContext(ctx, `UPDATE audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash`).Scan(&e.Seq, &e.Prev); err != nil {
+	head := tx.QueryRowContext(ctx, `UPDATE audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash`)
+	if err := head.Scan(&e.Seq, &e.Prev); err != nil {
 		return dbFault("write", "audit log", err)
 	}
 	e.Hash = sum(e)
-	_, err := tx.ExecContext(ctx, `INSERT INTO audit (seq, at, principal, verb, source, target, old, new, prev, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+	_, err := tx.ExecContext(ctx, `INSERT INTO audit (`+auditColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		e.Seq, store.Micros(e.At), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New, e.Prev, e.Hash)
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `UPDATE audit_head SET hash = $1 WHERE id = 1`, e.Hash)
@@ -68,7 +71,8 @@ func (a *Access) Audit(tx *sql.Tx, e Entry) error {
 // sum returns the SHA-256 of e and of the previous hash, in hex. It hashes a JSON list of numbers and
 // strings, which is unambiguous and which anybody can compute from an export.
 func sum(e Entry) string {
-	text, _ := json.Marshal([]any{e.Seq, e.At.UnixMicro(), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New, e.Prev}) // numbers and texts
+	fields := []any{e.Seq, e.At.UnixMicro(), e.Principal, e.Verb, e.Source, e.Target, e.Old, e.New, e.Prev}
+	text, _ := json.Marshal(fields) // numbers and strings always have a JSON form
 	h := sha256.Sum256(text)
 	return hex.EncodeToString(h[:])
 }
@@ -81,7 +85,8 @@ func (a *Access) Entries(ctx context.Context, after int64, limit int) ([]Entry, 
 	if limit <= 0 || limit > maxEntries {
 		limit = maxEntries
 	}
-	rows, err := a.db.QueryContext(ctx, `SELECT seq, at, principal, verb, source, target, old, new, prev, hash FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
+	rows, err := a.db.QueryContext(ctx, `SELECT `+auditColumns+` FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2`,
+		after, limit)
 	if err != nil {
 		return nil, dbFault("read", "audit log", err)
 	}
@@ -90,7 +95,8 @@ func (a *Access) Entries(ctx context.Context, after int64, limit int) ([]Entry, 
 	for rows.Next() {
 		var e Entry
 		var at int64
-		if err := rows.Scan(&e.Seq, &at, &e.Principal, &e.Verb, &e.Source, &e.Target, &e.Old, &e.New, &e.Prev, &e.Hash); err != nil {
+		err := rows.Scan(&e.Seq, &at, &e.Principal, &e.Verb, &e.Source, &e.Target, &e.Old, &e.New, &e.Prev, &e.Hash)
+		if err != nil {
 			return nil, dbFault("read", "audit log", err)
 		}
 		e.At = store.Time(at)
@@ -105,7 +111,8 @@ func (a *Access) Entries(ctx context.Context, after int64, limit int) ([]Entry, 
 func (a *Access) Verify(ctx context.Context) error {
 	// Read the head first: entries that are written meanwhile come after it.
 	var head Entry
-	if err := a.db.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`).Scan(&head.Seq, &head.Hash); err != nil {
+	row := a.db.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`)
+	if err := row.Scan(&head.Seq, &head.Hash); err != nil {
 		return dbFault("read", "audit log", err)
 	}
 	last, err := a.walk(ctx, head.Seq, func(Entry) error { return nil })

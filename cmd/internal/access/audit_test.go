@@ -36,7 +36,7 @@ func TestTheAuditLogIsAChainThatNoticesEveryChange(t *testing.T) {
 		if a.db.Postgres() {
 			drop = `DROP TRIGGER audit_stays ON audit; `
 		}
-		for _, s := range strings.Split(drop+tt.change, ";") {
+		for s := range strings.SplitSeq(drop+tt.change, ";") {
 			if s = strings.TrimSpace(s); s != "" {
 				if _, err := a.db.ExecContext(t.Context(), s); err != nil {
 					t.Fatal(name, err)

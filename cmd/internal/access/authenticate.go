@@ -48,7 +48,8 @@ func (a *Access) Authenticate(r *http.Request) (Principal, error) {
 		return Principal{Name: Anonymous, Role: Reader, Via: ViaNothing}, nil
 	}
 	if open {
-		return Principal{}, denied("no user is configured, and the request did not come directly from the server's own machine", "create a token with dray serve token create")
+		cause := "no user is configured, and the request did not come directly from the server's own machine"
+		return Principal{}, denied(cause, "create a token with dray serve token create")
 	}
 	return Principal{}, denied("no credentials", "send a token as Bearer, or as the password of any user")
 }
@@ -93,7 +94,8 @@ func (a *Access) byCertificate(cert *x509.Certificate) (Principal, error) {
 		name = cert.EmailAddresses[0]
 	}
 	if err := checkName(name); err != nil {
-		return Principal{}, denied("the client certificate has no usable name: "+err.Error(), "use a certificate with a URI, an e-mail address or a common name")
+		return Principal{}, denied("the client certificate has no usable name: "+err.Error(),
+			"use a certificate with a URI, an e-mail address or a common name")
 	}
 	return Principal{Name: name, Role: a.roleOf(name), Via: ViaCertificate, until: cert.NotAfter}, nil
 }
@@ -125,8 +127,12 @@ func (a *Access) Still(ctx context.Context, p Principal) (Principal, error) {
 	case err != nil:
 		return Principal{}, err
 	case !now.Known():
-		return Principal{}, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Err: errors.New("every token of this principal has ended, or its user no longer exists"),
-			Hint: "create a token for the principal, and submit the request again"}
+		return Principal{}, &fault.Fault{
+			Kind: fault.Denied,
+			Op:   "allow " + p.Name,
+			Err:  errors.New("every token of this principal has ended, or its user no longer exists"),
+			Hint: "create a token for the principal, and submit the request again",
+		}
 	case !now.Covers(p.Role):
 		p.Role = now
 	}
@@ -146,7 +152,8 @@ func (a *Access) currentRole(ctx context.Context, name string) (Role, error) {
 			best = a.roleOf(name)
 		}
 	}
-	rows, err := a.db.QueryContext(ctx, `SELECT role FROM access_tokens WHERE principal = $1 AND revoked = 0 AND expires > $2`, name, store.Micros(a.now()))
+	const query = `SELECT role FROM access_tokens WHERE principal = $1 AND revoked = 0 AND expires > $2`
+	rows, err := a.db.QueryContext(ctx, query, name, store.Micros(a.now()))
 	if err != nil {
 		return "", dbFault("look up", "tokens of "+name, err)
 	}
@@ -200,8 +207,8 @@ func (a *Access) open(ctx context.Context) (bool, error) {
 	if !a.loopback || a.users != nil || a.ca != nil {
 		return false, nil
 	}
-	any, err := a.anyToken(ctx)
-	return !any, err
+	exists, err := a.anyToken(ctx)
+	return !exists, err
 }
 
 // fromThisMachine reports whether a program on this machine sent r for itself. Three things must
@@ -213,7 +220,10 @@ func fromThisMachine(r *http.Request) bool {
 	if !r.ProtoAtLeast(1, 1) {
 		return false
 	}
-	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server", "X-Real-Ip", "X-Original-Forwarded-For", "Via"} {
+	for _, h := range []string{
+		"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port",
+		"X-Forwarded-Server", "X-Real-Ip", "X-Original-Forwarded-For", "Via",
+	} {
 		if r.Header.Get(h) != "" {
 			return false
 		}

@@ -31,20 +31,20 @@ func basic(user, password string) string {
 }
 
 // users writes an htpasswd file from pairs of a user and a password.
-func users(t testing.TB, pairs ...string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "users.htpasswd")
-	writeFile(t, path, lines(t, pairs...))
+func users(tb testing.TB, pairs ...string) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "users.htpasswd")
+	writeFile(tb, path, lines(tb, pairs...))
 	return path
 }
 
-func lines(t testing.TB, pairs ...string) string {
-	t.Helper()
+func lines(tb testing.TB, pairs ...string) string {
+	tb.Helper()
 	var b strings.Builder
 	for i := 0; i < len(pairs); i += 2 {
 		hash, err := bcrypt.GenerateFromPassword([]byte(pairs[i+1]), bcrypt.MinCost)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		fmt.Fprintf(&b, "%s:%s\n", pairs[i], hash)
 	}
@@ -111,13 +111,13 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
+func newAuthority(tb testing.TB) *authority {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	ca := &authority{t: t, key: key}
+	ca := &authority{t: tb, key: key}
 	ca.cert = ca.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "test ca"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, &key.PublicKey)
 	return ca
 }

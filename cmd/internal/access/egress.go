@@ -44,8 +44,7 @@ func (e *Egress) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 		return e.admit(addr, at.Addr(), known)
 	}
 	conn, err := d.DialContext(ctx, network, addr)
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		return nil, f // without the text that package net adds
 	}
 	return conn, err
@@ -122,11 +121,13 @@ func (e *Egress) configured(addr string) origin {
 func (e *Egress) admit(addr string, ip netip.Addr, from origin) error {
 	for _, ip := range targets(ip) {
 		if reserved(ip) {
-			return refused(addr, "link-local and metadata addresses are always forbidden", fmt.Errorf("%s cannot be the address of a registry", ip))
+			return refused(addr, "link-local and metadata addresses are always forbidden",
+				fmt.Errorf("%s cannot be the address of a registry", ip))
 		}
 		inside := ip.IsLoopback() || slices.ContainsFunc(private, func(p netip.Prefix) bool { return p.Contains(ip) })
 		if inside && from != named && !slices.ContainsFunc(e.Allow, func(p netip.Prefix) bool { return p.Contains(ip) }) {
-			return refused(addr, "configure the registry below registries, or add "+netip.PrefixFrom(ip, ip.BitLen()).String()+" to server.egress.allow",
+			self := netip.PrefixFrom(ip, ip.BitLen()).String()
+			return refused(addr, "configure the registry below registries, or add "+self+" to server.egress.allow",
 				fmt.Errorf("%s is a private or loopback address", ip))
 		}
 	}
@@ -147,13 +148,18 @@ func prefixes(all ...string) []netip.Prefix {
 
 var (
 	// private lists the networks that the registries of RFC 6890 call private, shared or for benchmarks.
-	private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "192.0.0.0/24",
-		"fc00::/7", "fec0::/10", "64:ff9b:1::/48")
+	private = prefixes(
+		"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "192.0.0.0/24",
+		"fc00::/7", "fec0::/10", "64:ff9b:1::/48",
+	)
 
 	// reservedNets lists addresses that are no host's, and metadata services outside of the link-local
 	// networks: Azure's wire server, Alibaba's, Oracle's, and over IPv6 those of AWS and Google.
-	reservedNets = prefixes("0.0.0.0/8", "240.0.0.0/4", "169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
-		"::/128", "fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128")
+	reservedNets = prefixes(
+		"0.0.0.0/8", "240.0.0.0/4", "169.254.0.0/16",
+		"168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32",
+		"::/128", "fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128",
+	)
 
 	nat64     = prefixes("64:ff9b::/96", "64:ff9b:1::/48")
 	compat    = prefixes("::/96")

@@ -77,11 +77,11 @@ func (h *htpasswd) current() (map[string][]byte, error) {
 }
 
 func (h *htpasswd) bad(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
 	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "read htpasswd file", Name: h.path, Hint: "create entries with htpasswd -B", Err: err}
+	hint := "create entries with htpasswd -B"
+	return &fault.Fault{Kind: fault.Invalid, Op: "read htpasswd file", Name: h.path, Hint: hint, Err: err}
 }
 
 // readHtpasswd parses lines of the form USER:HASH. Every hash must be bcrypt. No error quotes a line,

@@ -15,8 +15,9 @@ type Config struct {
 	DB    *store.DB
 	Vault *Vault
 
-	Htpasswd string // path of a file of users with bcrypt hashes, read again when it changes; "" means none
-	ClientCA string // path of the PEM certificates that sign client certificates, read again when it changes; "" means none
+	// Paths of files, which are read again when they change; "" means none.
+	Htpasswd string // users with bcrypt hashes
+	ClientCA string // the PEM certificates that sign client certificates
 
 	// Roles holds the roles of users and client certificates, by the principal's name. A principal
 	// that is not listed is a Reader.
@@ -37,10 +38,23 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	a := &Access{db: c.DB, vault: c.Vault, roles: c.Roles, loopback: c.Loopback, clock: c.Clock, used: map[string]time.Time{}}
+	a := &Access{
+		db:       c.DB,
+		vault:    c.Vault,
+		roles:    c.Roles,
+		loopback: c.Loopback,
+		clock:    c.Clock,
+		used:     map[string]time.Time{},
+	}
 	for name, role := range c.Roles {
 		if !role.Known() {
-			return nil, &fault.Fault{Kind: fault.Invalid, Op: "read role of", Name: name, Hint: "use reader, submitter or admin", Err: errors.New("no such role: " + string(role))}
+			return nil, &fault.Fault{
+				Kind: fault.Invalid,
+				Op:   "read role of",
+				Name: name,
+				Hint: "use reader, submitter or admin",
+				Err:  errors.New("no such role: " + string(role)),
+			}
 		}
 	}
 	var err error
@@ -80,9 +94,32 @@ CREATE TABLE access_secrets (id TEXT PRIMARY KEY, place TEXT NOT NULL UNIQUE, se
 	made_by TEXT NOT NULL, created BIGINT NOT NULL, changed BIGINT NOT NULL);
 CREATE TABLE access_seal (id BIGINT PRIMARY KEY, sealed TEXT NOT NULL);
 CREATE TABLE audit (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, principal TEXT NOT NULL, verb TEXT NOT NULL,
-	source TEXT NOT NULL, target TEXT NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL);
+	source TEXT NOT NULL, target TEXT NOT NULL, old TEXT NOT NULL, new TEXT NOT NULL,
+	prev TEXT NOT NULL, hash TEXT NOT NULL);
 CREATE TABLE audit_head (id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL);
 INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '')`}
+
+// guards returns a query that counts the triggers of the audit log, and the statements that create
+// them.
+func (a *Access) guards() (count string, create []string) {
+	if a.db.Postgres() {
+		count = `SELECT COUNT(*) FROM pg_trigger WHERE tgname = 'audit_stays' AND tgrelid = 'audit'::regclass`
+		return count, []string{
+			`CREATE OR REPLACE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+				BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$`,
+			`CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+				FOR EACH STATEMENT EXECUTE FUNCTION audit_stays()`,
+		}
+	}
+	count = `SELECT COUNT(*) FROM sqlite_master
+		WHERE type = 'trigger' AND name IN ('audit_unchanged', 'audit_undeleted')`
+	return count, []string{
+		`CREATE TRIGGER IF NOT EXISTS audit_unchanged BEFORE UPDATE ON audit
+			BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END`,
+		`CREATE TRIGGER IF NOT EXISTS audit_undeleted BEFORE DELETE ON audit
+			BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END`,
+	}
+}
 
 // protectLog creates triggers that refuse changes of the audit log. They prevent accidents: a person
 // with access to the database can drop them. They are not in schema, because their statements contain
@@ -92,21 +129,12 @@ func (a *Access) protectLog(ctx context.Context) error {
 		if err := a.db.Lock(ctx, tx, "audit guards"); err != nil {
 			return err
 		}
-		ask, statements := `SELECT COUNT(*) FROM sqlite_master WHERE type = 'trigger' AND name IN ('audit_unchanged', 'audit_undeleted')`, []string{
-			`CREATE TRIGGER IF NOT EXISTS audit_unchanged BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END`,
-			`CREATE TRIGGER IF NOT EXISTS audit_undeleted BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END`,
-		}
-		if a.db.Postgres() {
-			ask, statements = `SELECT COUNT(*) FROM pg_trigger WHERE tgname = 'audit_stays' AND tgrelid = 'audit'::regclass`, []string{
-				`CREATE OR REPLACE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$`,
-				`CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION audit_stays()`,
-			}
-		}
+		count, create := a.guards()
 		var have int
-		if err := tx.QueryRowContext(ctx, ask).Scan(&have); err != nil || have > 0 {
+		if err := tx.QueryRowContext(ctx, count).Scan(&have); err != nil || have > 0 {
 			return err
 		}
-		for _, statement := range statements {
+		for _, statement := range create {
 			if _, err := tx.ExecContext(ctx, statement); err != nil {
 				return err
 			}

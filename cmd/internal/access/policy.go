@@ -40,7 +40,13 @@ func refuse(p Principal, ask Ask, cause, hint string) error {
 	if ask.Target != "" {
 		what = append(what, "to "+ask.Target)
 	}
-	return &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: strings.Join(what, " "), Hint: hint, Err: errors.New(cause)}
+	return &fault.Fault{
+		Kind: fault.Denied,
+		Op:   "allow " + p.Name,
+		Name: strings.Join(what, " "),
+		Hint: hint,
+		Err:  errors.New(cause),
+	}
 }
 
 // grantsAnonymous reports whether a rule names "anonymous".

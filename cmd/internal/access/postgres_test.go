@@ -11,7 +11,7 @@ import (
 // Both databases run the same statements. These tests run them on PostgreSQL.
 func TestAllOfItHoldsOnPostgreSQLToo(t *testing.T) {
 	cluster := databases.NewPostgres(t)
-	onPostgres = func(t testing.TB) string { return cluster.Database(t) }
+	onPostgres = cluster.Database
 	defer func() { onPostgres = nil }()
 	for name, f := range map[string]func(*testing.T){
 		"a token is known again":       TestATokenIsShownOnceAndKnownAgain,
@@ -35,7 +35,7 @@ func TestAllOfItHoldsOnPostgreSQLToo(t *testing.T) {
 
 func BenchmarkAuditOnPostgreSQL(b *testing.B) {
 	cluster := databases.NewPostgres(b)
-	onPostgres = func(t testing.TB) string { return cluster.Database(t) }
+	onPostgres = cluster.Database
 	defer func() { onPostgres = nil }()
 	b.SetParallelism(16)
 	BenchmarkAudit(b)

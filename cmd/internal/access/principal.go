@@ -11,11 +11,16 @@ import (
 
 // These types are declared in package wire, because the REST API shows them.
 type (
-	Role   = wire.Role
-	Via    = wire.Via
-	Token  = wire.Token
+	// Role limits which requests a principal may make.
+	Role = wire.Role
+	// Via says how a principal proved its identity.
+	Via = wire.Via
+	// Token is an API token without its secret.
+	Token = wire.Token
+	// Secret describes a stored login, without the login itself.
 	Secret = wire.Secret
-	Entry  = wire.Entry
+	// Entry is one entry of the audit log.
+	Entry = wire.Entry
 )
 
 // The roles, the lowest first.
@@ -25,7 +30,7 @@ const (
 	Admin     = wire.Admin
 )
 
-// The ways in which a principal shows who it is.
+// The ways in which a principal proves its identity.
 const (
 	ViaToken       = wire.ViaToken
 	ViaHtpasswd    = wire.ViaHtpasswd
@@ -58,9 +63,11 @@ const (
 // checkName returns an error for a name that no principal may have: an empty or overlong name, one
 // with unprintable characters, and the reserved names.
 func checkName(name string) error {
+	unprintable := func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }
 	switch {
-	case name == "" || len(name) > 255 || name != strings.TrimSpace(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }):
-		return errors.New("a principal's name has 1 to 255 characters, none of them a line break or another control character")
+	case name == "", len(name) > 255, name != strings.TrimSpace(name), strings.ContainsFunc(name, unprintable):
+		return errors.New("a principal's name has 1 to 255 characters, " +
+			"none of them a line break or another control character")
 	case name == Local || name == Anonymous:
 		return errors.New("the name " + name + " is reserved")
 	}

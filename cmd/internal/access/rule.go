@@ -64,7 +64,12 @@ func compile(rules []Rule) ([]rule, error) {
 			to    *[]*regexp.Regexp
 			globs []string
 			star  string
-		}{{&c.principals, r.Principals, ".*"}, {&c.verbs, r.Verbs, ".*"}, {&c.sources, r.Sources, "[^/]*"}, {&c.targets, r.Targets, "[^/]*"}} {
+		}{
+			{&c.principals, r.Principals, ".*"},
+			{&c.verbs, r.Verbs, ".*"},
+			{&c.sources, r.Sources, "[^/]*"},
+			{&c.targets, r.Targets, "[^/]*"},
+		} {
 			for _, glob := range list.globs {
 				if glob == "" || strings.ContainsRune(glob, 0) || !utf8.ValidString(glob) {
 					return nil, badRule(r, "", errors.New("not a pattern: "+strconv.Quote(glob)))

@@ -56,7 +56,8 @@ func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credenti
 	case err != nil:
 		return err
 	case len(id) > 128 || !idForm().MatchString(id):
-		return secretFault(fault.Invalid, id, "use lower-case letters, digits, '.', '_' and '-'", "not a valid name of a secret")
+		hint := "use lower-case letters, digits, '.', '_' and '-'"
+		return secretFault(fault.Invalid, id, hint, "not a valid name of a secret")
 	case l.IsAnonymous():
 		return secretFault(fault.Invalid, id, "", "the login is empty")
 	}
@@ -78,9 +79,12 @@ func (a *Access) PutSecret(ctx context.Context, by, id, where string, l credenti
 			return err
 		}
 		now := store.Micros(a.now())
-		if _, err := tx.ExecContext(ctx, `INSERT INTO access_secrets (id, place, sealed, made_by, created, changed) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (id) DO UPDATE SET place = excluded.place, sealed = excluded.sealed, made_by = excluded.made_by, changed = excluded.changed`,
-			id, at, base64.StdEncoding.EncodeToString(sealed), by, now, now); err != nil {
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO access_secrets (id, place, sealed, made_by, created, changed) VALUES ($1, $2, $3, $4, $5, $6)
+			ON CONFLICT (id) DO UPDATE SET place = excluded.place, sealed = excluded.sealed,
+				made_by = excluded.made_by, changed = excluded.changed`,
+			id, at, base64.StdEncoding.EncodeToString(sealed), by, now, now)
+		if err != nil {
 			return err
 		}
 		return a.Audit(tx, Entry{Principal: by, Verb: "secret put", Target: at, New: id})
@@ -113,7 +117,8 @@ func (a *Access) Secrets(ctx context.Context) ([]Secret, error) {
 func (a *Access) DeleteSecret(ctx context.Context, by, id string) error {
 	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
 		var at string
-		if err := tx.QueryRowContext(ctx, `DELETE FROM access_secrets WHERE id = $1 RETURNING place`, id).Scan(&at); err != nil {
+		err := tx.QueryRowContext(ctx, `DELETE FROM access_secrets WHERE id = $1 RETURNING place`, id).Scan(&at)
+		if err != nil {
 			return err
 		}
 		return a.Audit(tx, Entry{Principal: by, Verb: "secret delete", Target: at, Old: id})
@@ -133,8 +138,10 @@ func (a *Access) Lookup(ctx context.Context, repo ref.Repo) (credential.Login, b
 			marks += ", $" + strconv.Itoa(len(places))
 		}
 	}
+	longest := a.db.QueryRowContext(ctx, `SELECT id, place, sealed FROM access_secrets
+		WHERE place IN (`+marks+`) ORDER BY LENGTH(place) DESC LIMIT 1`, places...)
 	var id, at, text string
-	err := a.db.QueryRowContext(ctx, `SELECT id, place, sealed FROM access_secrets WHERE place IN (`+marks+`) ORDER BY LENGTH(place) DESC LIMIT 1`, places...).Scan(&id, &at, &text)
+	err := longest.Scan(&id, &at, &text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return credential.Login{}, false, nil
 	}
@@ -149,14 +156,20 @@ func (a *Access) Lookup(ctx context.Context, repo ref.Repo) (credential.Login, b
 	if err := json.Unmarshal(plain, &k); err != nil {
 		return credential.Login{}, false, &fault.Fault{Kind: fault.Internal, Op: "read secret", Name: id}
 	}
-	return credential.Login{Scheme: k.Scheme, User: k.User, Password: credential.New(k.Password), From: "secret " + id}, true, nil
+	return credential.Login{
+		Scheme:   k.Scheme,
+		User:     k.User,
+		Password: credential.New(k.Password),
+		From:     "secret " + id,
+	}, true, nil
 }
 
 // unseal decrypts text, which is in base64.
 func (a *Access) unseal(text, name string) ([]byte, error) {
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret", Name: name, Err: errors.New("the encrypted secret was changed")}
+		changed := errors.New("the encrypted secret was changed")
+		return nil, &fault.Fault{Kind: fault.Denied, Op: "open secret", Name: name, Err: changed}
 	}
 	return a.vault.Open(raw, name)
 }
@@ -177,7 +190,9 @@ func (a *Access) checkKeys(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO access_seal (id, sealed) VALUES (1, $1) ON CONFLICT (id) DO NOTHING`, fresh); err != nil {
+		_, err = tx.ExecContext(ctx,
+			`INSERT INTO access_seal (id, sealed) VALUES (1, $1) ON CONFLICT (id) DO NOTHING`, fresh)
+		if err != nil {
 			return err
 		}
 		var text string
@@ -185,8 +200,12 @@ func (a *Access) checkKeys(ctx context.Context) error {
 			return err
 		}
 		if _, err := a.unseal(text, witness); err != nil {
-			return &fault.Fault{Kind: fault.Conflict, Op: "open database", Hint: "give every server the same key; to change it, list the new one before the old",
-				Err: errors.New("the secrets of this database are encrypted with another key")}
+			return &fault.Fault{
+				Kind: fault.Conflict,
+				Op:   "open database",
+				Hint: "give every server the same key; to change it, list the new one before the old",
+				Err:  errors.New("the secrets of this database are encrypted with another key"),
+			}
 		}
 		if raw, err := base64.StdEncoding.DecodeString(text); err != nil || a.vault.newest(raw) {
 			return err

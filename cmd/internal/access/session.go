@@ -39,13 +39,17 @@ const sessionIssuer = "dray"
 // clients that read them, but cannot replace the claims that dray relies on, except "iss". The token
 // ends with the API token, the password or the certificate that p showed, and at the latest after
 // life, which is at most MaxSession.
-func (a *Access) Issue(p Principal, life time.Duration, claims map[string]any) (text string, ends time.Time, err error) {
+func (a *Access) Issue(
+	p Principal, life time.Duration, claims map[string]any,
+) (text string, ends time.Time, err error) {
 	now := a.now()
 	ends = now.Add(min(life, MaxSession)).Truncate(time.Second)
 	if !p.until.IsZero() && p.until.Before(ends) {
 		ends = p.until.UTC().Truncate(time.Second)
 	}
-	raw, err := json.Marshal(session{sessionIssuer, p.Name, p.Role, p.Via, p.Token, a.lineHash(p), now.Unix(), now.Unix(), ends.Unix()})
+	raw, err := json.Marshal(session{
+		sessionIssuer, p.Name, p.Role, p.Via, p.Token, a.lineHash(p), now.Unix(), now.Unix(), ends.Unix(),
+	})
 	all := map[string]any{}
 	if err == nil {
 		ours := map[string]any{}
@@ -128,7 +132,8 @@ func (a *Access) bySession(ctx context.Context, text string) (Principal, error) 
 		}
 		return p, nil
 	}
-	t, err := scanToken(a.db.QueryRowContext(ctx, `SELECT `+tokenColumns+` FROM access_tokens WHERE id = $1`, s.Token).Scan)
+	row := a.db.QueryRowContext(ctx, `SELECT `+tokenColumns+` FROM access_tokens WHERE id = $1`, s.Token)
+	t, err := scanToken(row.Scan)
 	if err != nil {
 		if err = dbFault("look up", "token "+s.Token, err); fault.Is(err, fault.NotFound) {
 			return Principal{}, bad

@@ -64,7 +64,8 @@ func readToken(s string) (id string, hash [sha256.Size]byte, ok bool) {
 	body, sum := s[:tokenLength-sumLength], s[tokenLength-sumLength:]
 	id, secret := body[len(tokenPrefix):len(tokenPrefix)+idLength], body[len(tokenPrefix)+idLength+1:]
 	raw, err := letters.DecodeString(secret)
-	if err != nil || letters.EncodeToString(raw) != secret || strings.Trim(id, "abcdefghijklmnopqrstuvwxyz234567") != "" || sum != sumOf(body) {
+	canonical := err == nil && letters.EncodeToString(raw) == secret
+	if !canonical || strings.Trim(id, "abcdefghijklmnopqrstuvwxyz234567") != "" || sum != sumOf(body) {
 		return "", hash, false
 	}
 	return id, sha256.Sum256([]byte(s)), true
@@ -81,7 +82,8 @@ func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Toke
 	}
 	t.Expires = t.Expires.UTC().Truncate(time.Microsecond)
 	bad := func(hint string, err error) (credential.Secret, Token, error) {
-		return credential.Secret{}, Token{}, &fault.Fault{Kind: fault.Invalid, Op: "create token for", Name: t.Principal, Hint: hint, Err: err}
+		f := &fault.Fault{Kind: fault.Invalid, Op: "create token for", Name: t.Principal, Hint: hint, Err: err}
+		return credential.Secret{}, Token{}, f
 	}
 	if err := checkName(t.Principal); err != nil {
 		return bad("", err)
@@ -100,8 +102,12 @@ func (a *Access) NewToken(ctx context.Context, t Token) (credential.Secret, Toke
 	t.ID, t.Created, t.Revoked, t.Used = id, now, time.Time{}, time.Time{}
 	_, hash, _ := readToken(text.Reveal())
 	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO access_tokens (id, name, principal, role, hash, made_by, created, expires, revoked, used)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0)`, t.ID, t.Name, t.Principal, string(t.Role), hex.EncodeToString(hash[:]), t.By, store.Micros(t.Created), store.Micros(t.Expires)); err != nil {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO access_tokens (id, name, principal, role, hash, made_by, created, expires, revoked, used)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0)`,
+			t.ID, t.Name, t.Principal, string(t.Role), hex.EncodeToString(hash[:]), t.By,
+			store.Micros(t.Created), store.Micros(t.Expires))
+		if err != nil {
 			return err
 		}
 		return a.Audit(tx, Entry{Principal: t.By, Verb: "token create", Target: t.Principal, New: t.ID})
@@ -136,8 +142,10 @@ func (a *Access) Tokens(ctx context.Context) ([]Token, error) {
 func scanToken(scan func(...any) error, more ...any) (Token, error) {
 	var t Token
 	var created, expires, revoked, used int64
-	err := scan(append([]any{&t.ID, &t.Name, &t.Principal, &t.Role, &t.By, &created, &expires, &revoked, &used}, more...)...)
-	t.Created, t.Expires, t.Revoked, t.Used = store.Time(created), store.Time(expires), store.Time(revoked), store.Time(used)
+	into := []any{&t.ID, &t.Name, &t.Principal, &t.Role, &t.By, &created, &expires, &revoked, &used}
+	err := scan(append(into, more...)...)
+	t.Created, t.Expires = store.Time(created), store.Time(expires)
+	t.Revoked, t.Used = store.Time(revoked), store.Time(used)
 	return t, err
 }
 
@@ -147,10 +155,12 @@ func (a *Access) RevokeToken(ctx context.Context, by, id string) error {
 	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
 		var principal string
 		var revoked int64
-		if err := tx.QueryRowContext(ctx, `SELECT principal, revoked FROM access_tokens WHERE id = $1`, id).Scan(&principal, &revoked); err != nil || revoked != 0 {
+		row := tx.QueryRowContext(ctx, `SELECT principal, revoked FROM access_tokens WHERE id = $1`, id)
+		if err := row.Scan(&principal, &revoked); err != nil || revoked != 0 {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE access_tokens SET revoked = $1 WHERE id = $2`, store.Micros(a.now()), id); err != nil {
+		now := store.Micros(a.now())
+		if _, err := tx.ExecContext(ctx, `UPDATE access_tokens SET revoked = $1 WHERE id = $2`, now, id); err != nil {
 			return err
 		}
 		return a.Audit(tx, Entry{Principal: by, Verb: "token revoke", Target: principal, Old: id})
@@ -164,8 +174,9 @@ func (a *Access) byToken(ctx context.Context, text string) (Principal, error) {
 	if !ok {
 		return Principal{}, denied("not a token of dray", "")
 	}
+	row := a.db.QueryRowContext(ctx, `SELECT `+tokenColumns+`, hash FROM access_tokens WHERE id = $1`, id)
 	var kept string
-	t, err := scanToken(a.db.QueryRowContext(ctx, `SELECT `+tokenColumns+`, hash FROM access_tokens WHERE id = $1`, id).Scan, &kept)
+	t, err := scanToken(row.Scan, &kept)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Principal{}, denied("this server does not know the token", "")
 	}
@@ -209,7 +220,8 @@ func (a *Access) touch(ctx context.Context, t Token, now time.Time) {
 		return
 	}
 	err := a.db.Tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE access_tokens SET used = $1 WHERE id = $2 AND used < $1`, store.Micros(now), t.ID)
+		_, err := tx.ExecContext(ctx,
+			`UPDATE access_tokens SET used = $1 WHERE id = $2 AND used < $1`, store.Micros(now), t.ID)
 		return err
 	})
 	if err != nil {

@@ -49,9 +49,10 @@ type KeySource struct {
 // Missing says what happens if the key file does not exist.
 type Missing string
 
+// What OpenVault does if the key file does not exist.
 const (
-	MakeKey   Missing = ""       // the file is created with a new key, with mode 0600
-	RefuseKey Missing = "refuse" // OpenVault returns an error
+	MakeKey   Missing = ""       // it creates the file with a new key, with mode 0600
+	RefuseKey Missing = "refuse" // it returns an error
 )
 
 const (
@@ -195,7 +196,13 @@ func newKey(key []byte) (vaultKey, error) {
 }
 
 func badKey(where string, err error) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "read the key of secrets from", Name: where, Hint: "create a key with openssl rand -base64 32", Err: err}
+	return &fault.Fault{
+		Kind: fault.Invalid,
+		Op:   "read the key of secrets from",
+		Name: where,
+		Hint: "create a key with openssl rand -base64 32",
+		Err:  err,
+	}
 }
 
 // Seal encrypts plain with the newest key and binds it to name.

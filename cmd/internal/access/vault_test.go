@@ -16,11 +16,11 @@ import (
 
 func key(b byte) string { return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{b}, keySize)) }
 
-func withKeys(t testing.TB, keys ...string) *Vault {
-	t.Helper()
-	v, err := OpenVault(t.Context(), KeySource{Env: strings.Join(keys, ",")})
+func withKeys(tb testing.TB, keys ...string) *Vault {
+	tb.Helper()
+	v, err := OpenVault(tb.Context(), KeySource{Env: strings.Join(keys, ",")})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v
 }

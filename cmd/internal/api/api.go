@@ -36,7 +36,12 @@ func New(c Config) http.Handler {
 		_, _ = w.Write(document)
 	})
 	mux.HandleFunc(wire.Prefix+"/", func(w http.ResponseWriter, r *http.Request) {
-		problemOf(&fault.Fault{Kind: fault.NotFound, Op: "find", Name: r.Method + " " + wire.OneLine(r.URL.Path), Hint: "see " + wire.Prefix + "/openapi.json for the list of paths"}).write(w)
+		problemOf(&fault.Fault{
+			Kind: fault.NotFound,
+			Op:   "find",
+			Name: r.Method + " " + wire.OneLine(r.URL.Path),
+			Hint: "see " + wire.Prefix + "/openapi.json for the list of paths",
+		}).write(w)
 	})
 	return guarded(mux)
 }
@@ -69,11 +74,13 @@ func guarded(h http.Handler) http.Handler {
 
 func (a *api) mount(mux *http.ServeMux) {
 	config := huma.DefaultConfig("dray", "1")
-	config.Info.Description = "Copies container images between registries, as jobs of a server. docs/api.md shows each request with curl."
+	config.Info.Description = "Copies container images between registries, as jobs of a server. " +
+		"docs/api.md shows each request with curl."
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", Description: "an API token"},
-		"basic": {Type: "http", Scheme: "basic", Description: "any user name with an API token as the password, or a user of the server with its password"},
+		"basic": {Type: "http", Scheme: "basic", Description: "any user name with an API token as the password, " +
+			"or a user of the server with its password"},
 	}
 	config.Servers = []*huma.Server{{URL: wire.Prefix}}
 	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
@@ -87,7 +94,8 @@ func (a *api) mount(mux *http.ServeMux) {
 	a.streams()
 	a.schedules()
 	a.admin()
-	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own error types: every answer that is an error is a Problem instead
+	// Remove huma's own error types: every answer that is an error is a Problem instead.
+	for _, name := range []string{"ErrorModel", "ErrorDetail"} {
 		delete(a.huma.OpenAPI().Components.Schemas.Map(), name)
 	}
 }

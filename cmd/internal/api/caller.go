@@ -24,7 +24,13 @@ func (a *api) admit(ctx huma.Context, next func(huma.Context)) {
 	}
 	least, _ := ctx.Operation().Metadata["role"].(access.Role)
 	if !p.Role.Covers(least) {
-		problemOf(&fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: ctx.Operation().OperationID, Err: errors.New("the operation requires the role " + string(least)), Hint: "use a token with that role"}).write(w)
+		problemOf(&fault.Fault{
+			Kind: fault.Denied,
+			Op:   "allow " + p.Name,
+			Name: ctx.Operation().OperationID,
+			Err:  errors.New("the operation requires the role " + string(least)),
+			Hint: "use a token with that role",
+		}).write(w)
 		return
 	}
 	next(huma.WithValue(ctx, callerKey{}, callInfo{p, http.NewResponseController(w)}))

@@ -15,52 +15,27 @@ import (
 
 // jobs registers the operations on jobs.
 func (a *api) jobs() {
-	get := func(id, path, text string) operation {
-		return operation{id: id, method: http.MethodGet, path: path, role: access.Reader, status: http.StatusOK, text: text, tag: "jobs"}
+	op := func(id, method, path string, status int, text string) operation {
+		return operation{
+			id: id, method: method, path: path, role: access.Reader, status: status, text: text, tag: "jobs",
+		}
 	}
-	handle(a, get("list-jobs", "/jobs", "List the caller's jobs, the newest first, without their requests; an admin sees all jobs"), a.listJobs)
-	handle(a, get("get-job", "/jobs/{id}", "Get a job"), func(ctx context.Context, in *ByID) (*body[wire.Job], error) {
-		j, err := a.Verb.Visible(ctx, caller(ctx), in.ID)
-		return &body[wire.Job]{j}, err
-	})
-	handle(a, get("get-report", "/jobs/{id}/report", "Get the report of a job that has ended"), func(ctx context.Context, in *ByID) (*body[json.RawMessage], error) {
-		raw, err := a.report(ctx, in.ID)
-		return &body[json.RawMessage]{raw}, err
-	})
-	handle(a, get("list-items", "/jobs/{id}/items", "List the steps of a job that have ended, in the order in which they ended"), func(ctx context.Context, in *paging) (*body[wire.Items], error) {
-		if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
-			return nil, err
-		}
-		items, err := a.Queue.Items(ctx, in.ID, in.After, in.Limit)
-		out := wire.Items{Items: append([]wire.Item{}, items...)}
-		if n := len(items); n > 0 && n == in.Limit {
-			out.Next = items[n-1].Seq
-		}
-		return &body[wire.Items]{out}, err
-	})
-	handle(a, get("get-log", "/jobs/{id}/log", "Get the log of a job"), func(ctx context.Context, in *paging) (*body[wire.Lines], error) {
-		if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
-			return nil, err
-		}
-		lines, err := a.Queue.Log(ctx, in.ID, in.After, in.Limit)
-		out := wire.Lines{Lines: append([]wire.Line{}, lines...)}
-		if n := len(lines); n > 0 && n == in.Limit {
-			out.Next = lines[n-1].Seq
-		}
-		return &body[wire.Lines]{out}, err
-	})
-	stop := func(ctx context.Context, in *ByID) (*body[wire.Job], error) {
-		j, err := a.Verb.Cancel(ctx, caller(ctx), in.ID)
-		return &body[wire.Job]{j}, err
-	}
-	cancel := get("cancel-job", "/jobs/{id}/cancel", "Cancel a job; requires the role that the job was submitted with")
-	cancel.method, cancel.status = http.MethodPost, http.StatusAccepted
-	handle(a, cancel, stop)
-	cancel.id, cancel.method, cancel.path, cancel.text = "delete-job", http.MethodDelete, "/jobs/{id}", "Cancel a job, as cancel-job does; the job is kept, in the state canceled"
-	handle(a, cancel, stop)
-	again := get("retry-job", "/jobs/{id}/retry", "Retry what failed in a job, as a new job; requires the role that the job was submitted with")
-	again.method, again.status = http.MethodPost, http.StatusAccepted
-	handle(a, again, a.retry)
+	handle(a, op("list-jobs", http.MethodGet, "/jobs", http.StatusOK,
+		"List the caller's jobs, the newest first, without their requests; an admin sees all jobs"), a.listJobs)
+	handle(a, op("get-job", http.MethodGet, "/jobs/{id}", http.StatusOK,
+		"Get a job"), a.getJob)
+	handle(a, op("get-report", http.MethodGet, "/jobs/{id}/report", http.StatusOK,
+		"Get the report of a job that has ended"), a.getReport)
+	handle(a, op("list-items", http.MethodGet, "/jobs/{id}/items", http.StatusOK,
+		"List the steps of a job that have ended, in the order in which they ended"), a.listItems)
+	handle(a, op("get-log", http.MethodGet, "/jobs/{id}/log", http.StatusOK,
+		"Get the log of a job"), a.getLog)
+	handle(a, op("cancel-job", http.MethodPost, "/jobs/{id}/cancel", http.StatusAccepted,
+		"Cancel a job; requires the role that the job was submitted with"), a.cancel)
+	handle(a, op("delete-job", http.MethodDelete, "/jobs/{id}", http.StatusAccepted,
+		"Cancel a job, as cancel-job does; the job is kept, in the state canceled"), a.cancel)
+	handle(a, op("retry-job", http.MethodPost, "/jobs/{id}/retry", http.StatusAccepted,
+		"Retry what failed in a job, as a new job; requires the role that the job was submitted with"), a.retry)
 }
 
 // listing holds the parameters of list-jobs, which select jobs.
@@ -118,29 +93,86 @@ func (a *api) listJobs(ctx context.Context, in *listing) (*listed, error) {
 
 // filter returns l as a wire.Filter.
 func (l listing) filter() wire.Filter {
-	f := wire.Filter{Principal: l.Principal, Kinds: l.Kinds, Since: l.Since, Until: l.Until, Text: l.Text, Schedule: l.Schedule, Parent: l.Parent, After: l.After, Limit: l.Limit}
+	f := wire.Filter{
+		Principal: l.Principal,
+		Kinds:     l.Kinds,
+		Since:     l.Since,
+		Until:     l.Until,
+		Text:      l.Text,
+		Schedule:  l.Schedule,
+		Parent:    l.Parent,
+		After:     l.After,
+		Limit:     l.Limit,
+	}
 	for _, s := range l.States {
 		f.States = append(f.States, wire.State(s))
 	}
 	return f
 }
 
-// report returns the report of a job that has ended.
-func (a *api) report(ctx context.Context, id string) (json.RawMessage, error) {
-	j, err := a.Verb.Visible(ctx, caller(ctx), id)
+func (a *api) getJob(ctx context.Context, in *ByID) (*body[wire.Job], error) {
+	j, err := a.Verb.Visible(ctx, caller(ctx), in.ID)
+	return &body[wire.Job]{j}, err
+}
+
+// getReport returns the report of a job that has ended.
+func (a *api) getReport(ctx context.Context, in *ByID) (*body[json.RawMessage], error) {
+	j, err := a.Verb.Visible(ctx, caller(ctx), in.ID)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := a.Queue.Report(ctx, id)
+	raw, err := a.Queue.Report(ctx, in.ID)
 	switch {
 	case err != nil:
 		return nil, err
 	case !j.State.Ended():
-		return nil, &fault.Fault{Kind: fault.Conflict, Op: "get report", Name: id, Err: errors.New("the job is " + string(j.State)), Hint: "wait until the job has ended", RetryAfter: time.Second}
+		return nil, &fault.Fault{
+			Kind:       fault.Conflict,
+			Op:         "get report",
+			Name:       in.ID,
+			Err:        errors.New("the job is " + string(j.State)),
+			Hint:       "wait until the job has ended",
+			RetryAfter: time.Second,
+		}
 	case len(raw) == 0:
-		return nil, &fault.Fault{Kind: fault.NotFound, Op: "get report", Name: id, Err: errors.New("the job ended without a report"), Hint: "get the job to see why it failed"}
+		return nil, &fault.Fault{
+			Kind: fault.NotFound,
+			Op:   "get report",
+			Name: in.ID,
+			Err:  errors.New("the job ended without a report"),
+			Hint: "get the job to see why it failed",
+		}
 	}
-	return raw, nil
+	return &body[json.RawMessage]{raw}, nil
+}
+
+func (a *api) listItems(ctx context.Context, in *paging) (*body[wire.Items], error) {
+	if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
+		return nil, err
+	}
+	items, err := a.Queue.Items(ctx, in.ID, in.After, in.Limit)
+	out := wire.Items{Items: append([]wire.Item{}, items...)}
+	if n := len(items); n > 0 && n == in.Limit {
+		out.Next = items[n-1].Seq
+	}
+	return &body[wire.Items]{out}, err
+}
+
+func (a *api) getLog(ctx context.Context, in *paging) (*body[wire.Lines], error) {
+	if _, err := a.Verb.Visible(ctx, caller(ctx), in.ID); err != nil {
+		return nil, err
+	}
+	lines, err := a.Queue.Log(ctx, in.ID, in.After, in.Limit)
+	out := wire.Lines{Lines: append([]wire.Line{}, lines...)}
+	if n := len(lines); n > 0 && n == in.Limit {
+		out.Next = lines[n-1].Seq
+	}
+	return &body[wire.Lines]{out}, err
+}
+
+func (a *api) cancel(ctx context.Context, in *ByID) (*body[wire.Job], error) {
+	j, err := a.Verb.Cancel(ctx, caller(ctx), in.ID)
+	return &body[wire.Job]{j}, err
 }
 
 // retrying is a request to retry a job. Its body may hold the logins again, because the server

@@ -44,7 +44,10 @@ func handle[I, O any](a *api, o operation, do func(context.Context, *I) (*O, err
 		op.BodyReadTimeout = bodyTime
 	}
 	problem := a.huma.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")
-	op.Responses = map[string]*huma.Response{"default": {Description: "Error", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problem}}}}
+	op.Responses = map[string]*huma.Response{"default": {
+		Description: "Error",
+		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: problem}},
+	}}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		clearReadDeadline(ctx)
 		out, err := do(ctx, in)

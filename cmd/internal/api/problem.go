@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -47,8 +48,7 @@ func problemOf(err error) *problem {
 		kind = fault.Unavailable
 	}
 	p := &problem{Problem: wire.Problem{Kind: kind, Status: statuses[kind], Detail: err.Error(), Hint: fault.HintOf(err)}}
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		p.Side = f.Side
 		if f.RetryAfter > 0 {
 			p.set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
@@ -95,9 +95,7 @@ func (p *problem) GetHeaders() http.Header { return p.header }
 func (p *problem) ContentType(string) string { return "application/problem+json" }
 
 func (p *problem) write(w http.ResponseWriter) {
-	for name, values := range p.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), p.header)
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // an error means that the client has gone

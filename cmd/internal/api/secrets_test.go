@@ -16,11 +16,11 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-func readAll(t testing.TB, resp *http.Response) string {
-	t.Helper()
+func readAll(tb testing.TB, resp *http.Response) string {
+	tb.Helper()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(raw)
 }

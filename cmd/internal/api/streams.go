@@ -20,8 +20,11 @@ import (
 
 // streams registers watch-job and describes the answers that are streamed in the OpenAPI document.
 func (a *api) streams() {
-	handle(a, operation{id: "watch-job", method: http.MethodGet, path: "/jobs/{id}/events", role: access.Reader, status: http.StatusOK, tag: "jobs",
-		text: "Stream the events of a job as server-sent events; the first is \"state\", the last is \"ended\""}, a.watch)
+	handle(a, operation{
+		id: "watch-job", method: http.MethodGet, path: "/jobs/{id}/events", role: access.Reader,
+		status: http.StatusOK, tag: "jobs",
+		text: `Stream the events of a job as server-sent events; the first is "state", the last is "ended"`,
+	}, a.watch)
 	content := a.huma.OpenAPI().Paths["/jobs/{id}/events"].Get.Responses["200"]
 	content.Description = "a stream of events; each event has an id, after which a client can resume"
 	content.Content = map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}
@@ -46,8 +49,14 @@ func (a *api) watch(ctx context.Context, in *watching) (*huma.StreamResponse, er
 		_, w := humago.Unwrap(hc)
 		leave, ok := a.Streams.Take(caller(ctx))
 		if !ok {
-			problemOf(&fault.Fault{Kind: fault.Throttled, Op: "watch job", Name: in.ID, RetryAfter: 5 * time.Second,
-				Err: errors.New("this principal has too many event streams open"), Hint: "close some streams, or poll the job instead"}).write(w)
+			problemOf(&fault.Fault{
+				Kind:       fault.Throttled,
+				Op:         "watch job",
+				Name:       in.ID,
+				RetryAfter: 5 * time.Second,
+				Err:        errors.New("this principal has too many event streams open"),
+				Hint:       "close some streams, or poll the job instead",
+			}).write(w)
 			return
 		}
 		defer leave()

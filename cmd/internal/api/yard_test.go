@@ -61,28 +61,28 @@ type settings struct {
 	streams, held *access.Places
 }
 
-func newYard(t testing.TB, s settings) *yard {
-	t.Helper()
+func newYard(tb testing.TB, s settings) *yard {
+	tb.Helper()
 	open := testbed.Options{Content: testbed.Open}
-	y := &yard{t: t, src: s.src, dst: s.dst, tokens: map[string]string{}, clock: time.Now(), path: filepath.Join(t.TempDir(), "dray.db")}
+	y := &yard{t: tb, src: s.src, dst: s.dst, tokens: map[string]string{}, clock: time.Now(), path: filepath.Join(tb.TempDir(), "dray.db")}
 	if y.src == nil {
-		y.src = testbed.Distribution(t, open)
+		y.src = testbed.Distribution(tb, open)
 	}
 	if y.dst == nil {
-		y.dst = testbed.Distribution(t, open)
+		y.dst = testbed.Distribution(tb, open)
 	}
-	ctx := t.Context()
+	ctx := tb.Context()
 	must := func(err error) {
-		t.Helper()
+		tb.Helper()
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	var err error
 	y.db, err = store.Open(ctx, "sqlite:"+y.path)
 	must(err)
-	t.Cleanup(func() { y.db.Close() })
-	vault, err := access.OpenVault(ctx, access.KeySource{File: filepath.Join(t.TempDir(), "key")})
+	tb.Cleanup(func() { y.db.Close() })
+	vault, err := access.OpenVault(ctx, access.KeySource{File: filepath.Join(tb.TempDir(), "key")})
 	must(err)
 	y.access, err = access.Open(ctx, access.Config{DB: y.db, Vault: vault, Rules: rules(), Clock: y.now})
 	must(err)
@@ -94,7 +94,7 @@ func newYard(t testing.TB, s settings) *yard {
 		"dst": {Host: y.dst.Host, Settings: dray.Settings{PlainHTTP: true}},
 	}})
 	must(err)
-	t.Cleanup(d.Close)
+	tb.Cleanup(d.Close)
 	y.verb = verb.New(verb.Config{Dray: d, Queue: y.queue, Access: y.access, DB: y.db})
 	handler := api.New(api.Config{Verb: y.verb, Queue: y.queue, Access: y.access, Heartbeat: s.beat, Streams: s.streams, Held: s.held,
 		Registries: []wire.Registry{{Name: "dst", Host: y.dst.Host}, {Name: "src", Host: y.src.Host}}})
@@ -102,7 +102,7 @@ func newYard(t testing.TB, s settings) *yard {
 		handler = s.proxy(handler)
 	}
 	y.server = httptest.NewServer(handler)
-	t.Cleanup(y.server.Close)
+	tb.Cleanup(y.server.Close)
 	for name, role := range map[string]access.Role{"root": access.Admin, "ann": access.Submitter, "bob": access.Submitter, "rita": access.Reader, "otto": access.Submitter} {
 		secret, _, err := y.access.NewToken(ctx, access.Token{Name: name, Principal: name, Role: role, By: "test"})
 		must(err)

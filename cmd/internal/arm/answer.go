@@ -12,7 +12,8 @@ import (
 func answer(w http.ResponseWriter, status int, body any) {
 	raw, err := json.Marshal(body)
 	if err != nil {
-		status, raw = http.StatusInternalServerError, []byte(`{"error":{"code":"InternalServerError","message":"the answer cannot be encoded as JSON"}}`)
+		status = http.StatusInternalServerError
+		raw = []byte(`{"error":{"code":"InternalServerError","message":"the answer cannot be encoded as JSON"}}`)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
@@ -37,10 +38,12 @@ func writeError(w http.ResponseWriter, status int, code, message string) {
 // notFound answers a request for a path or an operation that dray does not have.
 func notFound(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		writeError(w, http.StatusNotFound, "InvalidResourceOperation", "dray supports only the import of images, not this operation.")
+		writeError(w, http.StatusNotFound, "InvalidResourceOperation",
+			"dray supports only the import of images, not this operation.")
 		return
 	}
-	writeError(w, http.StatusNotFound, "InvalidResourceType", "dray supports only container registries and the import of images, not this resource.")
+	writeError(w, http.StatusNotFound, "InvalidResourceType",
+		"dray supports only container registries and the import of images, not this resource.")
 }
 
 // unauthorized answers 401 to a request without a valid login. err may be nil.
@@ -92,8 +95,7 @@ func withHint(err error) string {
 func read(w http.ResponseWriter, r *http.Request, v any) error {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	if err := d.Decode(v); err != nil {
-		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return invalid("the value of " + wrong.Field + " has the wrong type")
 		}
 		return invalid("the body is not valid JSON for this operation") // the error of the decoder may quote a password

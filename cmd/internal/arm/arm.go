@@ -9,7 +9,10 @@ import (
 
 // Patterns returns the patterns of the paths that a mux must send to the handler of New.
 func Patterns() []string {
-	return []string{"/subscriptions", "/subscriptions/", "/tenants", "/providers/", "/metadata/", "/adfs/", "/" + tenantID + "/", "/dray/", "/oauth2/", "/acr/v1/"}
+	return []string{
+		"/subscriptions", "/subscriptions/", "/tenants", "/providers/", "/metadata/",
+		"/adfs/", "/" + tenantID + "/", "/dray/", "/oauth2/", "/acr/v1/",
+	}
 }
 
 // New returns the handler of the API. The handler authenticates requests itself, because Azure's
@@ -32,14 +35,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Ms-Client-Request-Id", id)
 	}
 	path := segments(r.URL.Path)
-	switch first := strings.ToLower(path[0]); {
-	case first == "acr":
+	switch strings.ToLower(path[0]) {
+	case "acr":
 		h.content(w, r)
-	case first == "oauth2":
+	case "oauth2":
 		h.registryTokens(w, r, path)
-	case first == "metadata":
+	case "metadata":
 		h.metadata(w, r, path)
-	case first == "adfs" || first == tenantID || first == "dray":
+	case "adfs", tenantID, "dray":
 		h.authority(w, r, path)
 	default:
 		h.manager(w, r, path)
@@ -54,7 +57,8 @@ func (h *handler) manager(w http.ResponseWriter, r *http.Request, path []string)
 		return
 	}
 	if r.URL.Query().Get("api-version") == "" {
-		writeError(w, http.StatusBadRequest, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required for all requests.")
+		writeError(w, http.StatusBadRequest, "MissingApiVersionParameter",
+			"The api-version query parameter (?api-version=) is required for all requests.")
 		return
 	}
 	if at, ok := scopeOf(path); ok {
@@ -62,7 +66,8 @@ func (h *handler) manager(w http.ResponseWriter, r *http.Request, path []string)
 		return
 	}
 	if r.Method == http.MethodGet && is(path, "tenants") {
-		answer(w, http.StatusOK, list(map[string]any{"id": "/tenants/" + tenantID, "tenantId": tenantID, "displayName": "dray"}))
+		tenant := map[string]any{"id": "/tenants/" + tenantID, "tenantId": tenantID, "displayName": "dray"}
+		answer(w, http.StatusOK, list(tenant))
 		return
 	}
 	notFound(w, r)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func (a az) setUp() {
 	script := strings.NewReplacer("/etc/dray/ca.pem", a.b.ca, "https://dray.example.com", a.b.srv.URL, "docker.io/library/hello-world:latest", a.b.source.Host+"/library/app:v1").
 		Replace("export REQUESTS_CA_BUNDLE=" + block)
 	cmd := exec.CommandContext(a.b.t.Context(), "bash", "-e")
-	cmd.Stdin, cmd.Env = strings.NewReader(script), append(a.env, "DRAY_TOKEN="+a.b.token)
+	cmd.Stdin, cmd.Env = strings.NewReader(script), append(slices.Clone(a.env), "DRAY_TOKEN="+a.b.token)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		a.b.t.Fatalf("%v\n%s", err, said)
 	}

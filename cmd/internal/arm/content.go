@@ -29,7 +29,8 @@ const (
 func (h *handler) content(w http.ResponseWriter, r *http.Request) {
 	rest, ours := strings.CutPrefix(r.URL.Path, "/acr/v1/")
 	if h.V2 == nil || !ours || r.Method != http.MethodGet {
-		ociError(w, http.StatusNotFound, "UNSUPPORTED", "only catalogs, tags and manifests of the embedded registry can be read here")
+		ociError(w, http.StatusNotFound, "UNSUPPORTED",
+			"only catalogs, tags and manifests of the embedded registry can be read here")
 		return
 	}
 	p, err := h.Access.Authenticate(r)
@@ -43,7 +44,8 @@ func (h *handler) content(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if by := r.URL.Query().Get("orderby"); by != "" && !strings.EqualFold(by, "none") {
-		ociError(w, http.StatusBadRequest, "UNSUPPORTED", "this registry does not know when its tags were set; leave orderby out")
+		ociError(w, http.StatusBadRequest, "UNSUPPORTED",
+			"this registry does not know when its tags were set; leave orderby out")
 		return
 	}
 	if rest == "_catalog" {
@@ -214,13 +216,20 @@ func (h *handler) repository(w http.ResponseWriter, r *http.Request, repo string
 	if !ok {
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"registry": h.Host, "imageName": repo, "tagCount": len(names), "changeableAttributes": attributes()})
+	answer(w, http.StatusOK, map[string]any{
+		"registry": h.Host, "imageName": repo, "tagCount": len(names), "changeableAttributes": attributes(),
+	})
 }
 
 // resolve returns the tag with its digest; false means that it does not exist.
 func (h *handler) resolve(ctx context.Context, repo, tag string) (tagged, bool) {
 	rec := h.askEmbedded(ctx, http.MethodHead, "/v2/"+repo+"/manifests/"+url.PathEscape(tag), nil)
-	t := tagged{Name: tag, Digest: rec.header.Get("Docker-Content-Digest"), Attributes: attributes(), mediaType: rec.header.Get("Content-Type")}
+	t := tagged{
+		Name:       tag,
+		Digest:     rec.header.Get("Docker-Content-Digest"),
+		Attributes: attributes(),
+		mediaType:  rec.header.Get("Content-Type"),
+	}
 	return t, rec.status == http.StatusOK && t.Digest != ""
 }
 
@@ -251,8 +260,12 @@ func (h *handler) askEmbedded(ctx context.Context, method, path string, query ur
 		return rec
 	}
 	req.RequestURI = u.RequestURI()
-	for _, accepted := range []string{"application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
-		"application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.docker.distribution.manifest.v2+json"} {
+	for _, accepted := range []string{
+		"application/vnd.oci.image.index.v1+json",
+		"application/vnd.oci.image.manifest.v1+json",
+		"application/vnd.docker.distribution.manifest.list.v2+json",
+		"application/vnd.docker.distribution.manifest.v2+json",
+	} {
 		req.Header.Add("Accept", accepted)
 	}
 	h.V2.ServeHTTP(rec, req)

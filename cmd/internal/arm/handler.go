@@ -28,9 +28,13 @@ type Config struct {
 	Watch   func(ctx context.Context, id string, after int64) iter.Seq2[job.Event, error]
 
 	Registries []Registry
-	PublicURL  string         // the URL that clients use, "https://HOST[:PORT]"; "" means the host of each request
-	Hold       time.Duration  // how long an answer waits for the end of a job; 0 means 3 s, a negative value means that it does not wait
-	Held       *access.Places // limits the answers that wait for one principal; more are answered 202 at once; nil means no limit
+	PublicURL  string // the URL that clients use, "https://HOST[:PORT]"; "" means the host of each request
+	// Hold is how long an answer waits for the end of a job. 0 means 3 s, a negative value means that
+	// it does not wait.
+	Hold time.Duration
+	// Held limits the answers that wait for one principal. More are answered 202 at once. nil means no
+	// limit.
+	Held *access.Places
 	// V2 is the handler of the embedded registry at /v2/, without authentication; nil means that there
 	// is none. `az acr repository` lists its content. Host is the name of the registry in rules.
 	V2   http.Handler

@@ -82,7 +82,12 @@ func key(r *http.Request, to registry, in parameters) string {
 
 // request returns the parameters as the request of a job. Errors are Invalid.
 func (h *handler) request(in parameters, to registry) (wire.Import, error) {
-	req := wire.Import{Source: in.Source.SourceImage, Target: to.Host, Images: in.TargetTags, Repositories: in.UntaggedTargetRepositories}
+	req := wire.Import{
+		Source:       in.Source.SourceImage,
+		Target:       to.Host,
+		Images:       in.TargetTags,
+		Repositories: in.UntaggedTargetRepositories,
+	}
 	if req.Source == "" {
 		return req, invalid("source.sourceImage is required")
 	}
@@ -93,7 +98,7 @@ func (h *handler) request(in parameters, to registry) (wire.Import, error) {
 		// The last segment of the ID is the name of the registry. The rest is dropped, because dray must
 		// not store the subscription ID.
 		path := segments(id)
-		if len(path) != 8 || !is(path, "subscriptions", "*", "resourceGroups", "*", "providers", namespace, "registries", "*") {
+		if !is(path, "subscriptions", "*", "resourceGroups", "*", "providers", namespace, "registries", "*") {
 			return req, invalid("source.resourceId is not the ID of a container registry")
 		}
 		req.SourceRegistry = path[7]
@@ -161,7 +166,8 @@ func (h *handler) operationResult(w http.ResponseWriter, r *http.Request, p acce
 	j, err := h.Visible(r.Context(), p, strings.TrimPrefix(id, operationPrefix))
 	switch {
 	case fault.Is(err, fault.NotFound):
-		writeError(w, http.StatusNotFound, "OperationNotFound", "There is no operation with this id, or it belongs to another principal.")
+		writeError(w, http.StatusNotFound, "OperationNotFound",
+			"There is no operation with this id, or it belongs to another principal.")
 	case err != nil:
 		// The client repeats a poll that fails because of the server.
 		refuse(w, err)
@@ -184,7 +190,8 @@ func (h *handler) operation(w http.ResponseWriter, r *http.Request, at scope, j 
 		failed(w, j)
 	default:
 		version := url.QueryEscape(r.URL.Query().Get("api-version"))
-		w.Header().Set("Location", h.base(r)+"/subscriptions/"+url.PathEscape(at.subscription)+"/providers/"+namespace+"/locations/"+location+
+		w.Header().Set("Location", h.base(r)+"/subscriptions/"+url.PathEscape(at.subscription)+
+			"/providers/"+namespace+"/locations/"+location+
 			"/operationResults/"+operationPrefix+j.ID+"?api-version="+version)
 		w.Header().Set("Retry-After", "1")
 		body := map[string]string{"status": "Accepted"}

@@ -42,16 +42,22 @@ func (h *handler) authority(w http.ResponseWriter, r *http.Request, path []strin
 		rest = rest[1:] // with "--tenant adfs", az appends the tenant to the authority's path: /adfs/adfs/…
 	}
 	issuer := h.base(r) + "/" + tenant
+	discovery := is(rest, ".well-known", "openid-configuration") ||
+		is(rest, "v2.0", ".well-known", "openid-configuration")
 	switch {
-	case r.Method == http.MethodGet && (is(rest, ".well-known", "openid-configuration") || is(rest, "v2.0", ".well-known", "openid-configuration")):
+	case r.Method == http.MethodGet && discovery:
 		token := issuer + "/oauth2/token"
 		if rest[0] == "v2.0" {
 			token = issuer + "/oauth2/v2.0/token"
 		}
 		answer(w, http.StatusOK, map[string]any{
-			"issuer": issuer, "authorization_endpoint": issuer + "/oauth2/authorize", "token_endpoint": token,
+			"issuer":                                issuer,
+			"authorization_endpoint":                issuer + "/oauth2/authorize",
+			"token_endpoint":                        token,
 			"token_endpoint_auth_methods_supported": []string{"client_secret_post", "client_secret_basic"},
-			"response_types_supported":              []string{"code"}, "subject_types_supported": []string{"public"}, "id_token_signing_alg_values_supported": []string{"RS256"},
+			"response_types_supported":              []string{"code"},
+			"subject_types_supported":               []string{"public"},
+			"id_token_signing_alg_values_supported": []string{"RS256"},
 		})
 	case r.Method == http.MethodPost && (is(rest, "oauth2", "token") || is(rest, "oauth2", "v2.0", "token")):
 		h.clientCredentials(w, r, issuer)
@@ -67,7 +73,8 @@ func (h *handler) clientCredentials(w http.ResponseWriter, r *http.Request, issu
 		return
 	}
 	if grant := form.Get("grant_type"); grant != "client_credentials" {
-		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", "log in as a service principal, with a token of dray as its secret: az login --service-principal")
+		oauthError(w, http.StatusBadRequest, "unsupported_grant_type",
+			"log in as a service principal, with a token of dray as its secret: az login --service-principal")
 		return
 	}
 	client, secret := form.Get("client_id"), form.Get("client_secret")
@@ -84,7 +91,9 @@ func (h *handler) clientCredentials(w http.ResponseWriter, r *http.Request, issu
 	if resource == "" {
 		resource = strings.TrimSuffix(strings.Fields(form.Get("scope") + " x")[0], "/.default")
 	}
-	text, ends, err := h.Access.Issue(p, accessLife, map[string]any{"iss": issuer, "aud": resource, "tid": tenantID, "oid": p.Name, "appid": client})
+	text, ends, err := h.Access.Issue(p, accessLife, map[string]any{
+		"iss": issuer, "aud": resource, "tid": tenantID, "oid": p.Name, "appid": client,
+	})
 	if err != nil {
 		identityError(w, err)
 		return
@@ -105,7 +114,8 @@ func (h *handler) identify(r *http.Request, user, secret string) (access.Princip
 		return p, nil
 	}
 	if secret == "" {
-		return access.Principal{}, &fault.Fault{Kind: fault.Denied, Op: "authenticate", Err: errors.New("the request has no secret")}
+		err := errors.New("the request has no secret")
+		return access.Principal{}, &fault.Fault{Kind: fault.Denied, Op: "authenticate", Err: err}
 	}
 	return h.Access.Identify(r.Context(), user, secret)
 }
@@ -126,7 +136,8 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 	if !ok {
 		return
 	}
-	p, err := access.Principal{}, error(nil)
+	var p access.Principal
+	var err error
 	exchange := is(path, "oauth2", "exchange")
 	switch grant := form.Get("grant_type"); {
 	case exchange && grant == "access_token":
@@ -136,7 +147,8 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 	case !exchange && grant == "password":
 		p, err = h.identify(r, form.Get("username"), form.Get("password"))
 	default:
-		oauthError(w, http.StatusBadRequest, "unsupported_grant_type", "grant_type must be access_token at /oauth2/exchange, and refresh_token or password at /oauth2/token")
+		oauthError(w, http.StatusBadRequest, "unsupported_grant_type",
+			"grant_type must be access_token at /oauth2/exchange, and refresh_token or password at /oauth2/token")
 		return
 	}
 	if err == nil && exchange && p.Via == access.ViaNothing {
@@ -146,11 +158,14 @@ func (h *handler) registryTokens(w http.ResponseWriter, r *http.Request, path []
 		identityError(w, err)
 		return
 	}
+	service := form.Get("service")
 	if exchange {
-		h.issue(w, p, "refresh_token", refreshLife, map[string]any{"aud": form.Get("service"), "grant_type": "refresh_token", "tenant": tenantID})
+		h.issue(w, p, "refresh_token", refreshLife, map[string]any{
+			"aud": service, "grant_type": "refresh_token", "tenant": tenantID,
+		})
 		return
 	}
-	h.issue(w, p, "access_token", accessLife, map[string]any{"aud": form.Get("service"), "grant_type": "access_token"})
+	h.issue(w, p, "access_token", accessLife, map[string]any{"aud": service, "grant_type": "access_token"})
 }
 
 // dockerToken is the token endpoint of distribution: it accepts a login as Basic, or no login.
@@ -166,7 +181,9 @@ func (h *handler) dockerToken(w http.ResponseWriter, r *http.Request) {
 }
 
 // issue answers with a new token of p under the key as.
-func (h *handler) issue(w http.ResponseWriter, p access.Principal, as string, life time.Duration, claims map[string]any) {
+func (h *handler) issue(
+	w http.ResponseWriter, p access.Principal, as string, life time.Duration, claims map[string]any,
+) {
 	text, ends, err := h.Access.Issue(p, life, claims)
 	if err != nil {
 		identityError(w, err)

@@ -51,8 +51,9 @@ func (h *handler) registry(w http.ResponseWriter, r *http.Request, p access.Prin
 	name := at.rest[3]
 	known, ok := h.byName[strings.ToLower(name)]
 	if !ok {
-		writeError(w, http.StatusNotFound, "ResourceNotFound", "The Resource '"+registryType+"/"+name+"' under resource group '"+at.group+
-			"' was not found: dray has no registry with this name. Add it below registries: in the configuration of dray.")
+		writeError(w, http.StatusNotFound, "ResourceNotFound",
+			"The Resource '"+registryType+"/"+name+"' under resource group '"+at.group+"' was not found: "+
+				"dray has no registry with this name. Add it below registries: in the configuration of dray.")
 		return
 	}
 	switch action := at.rest[4:]; {
@@ -61,7 +62,9 @@ func (h *handler) registry(w http.ResponseWriter, r *http.Request, p access.Prin
 	case r.Method == http.MethodPost && is(action, "importImage"):
 		h.importImage(w, r, p, at, known)
 	case r.Method == http.MethodPost && is(action, "listCredentials"):
-		writeError(w, http.StatusBadRequest, "UnAuthorizedForCredentialOperations", "Cannot perform credential operations for "+name+" as admin user is disabled. Log in with a token of dray.")
+		writeError(w, http.StatusBadRequest, "UnAuthorizedForCredentialOperations",
+			"Cannot perform credential operations for "+name+" as admin user is disabled. "+
+				"Log in with a token of dray.")
 	default:
 		notFound(w, r)
 	}
@@ -69,23 +72,34 @@ func (h *handler) registry(w http.ResponseWriter, r *http.Request, p access.Prin
 
 func subscription(id string) map[string]any {
 	return map[string]any{
-		"id": "/subscriptions/" + id, "subscriptionId": id, "tenantId": tenantID, "displayName": "dray", "state": "Enabled", "authorizationSource": "RoleBased",
-		"subscriptionPolicies": map[string]string{"locationPlacementId": "Public_2014-09-01", "quotaId": "dray", "spendingLimit": "Off"},
+		"id": "/subscriptions/" + id, "subscriptionId": id, "tenantId": tenantID,
+		"displayName": "dray", "state": "Enabled", "authorizationSource": "RoleBased",
+		"subscriptionPolicies": map[string]string{
+			"locationPlacementId": "Public_2014-09-01", "quotaId": "dray", "spendingLimit": "Off",
+		},
 	}
 }
 
 func group(at scope) map[string]any {
 	return map[string]any{
-		"id": "/subscriptions/" + at.subscription + "/resourceGroups/" + at.group, "name": at.group, "type": "Microsoft.Resources/resourceGroups",
-		"location": location, "properties": map[string]string{"provisioningState": "Succeeded"},
+		"id":         "/subscriptions/" + at.subscription + "/resourceGroups/" + at.group,
+		"name":       at.group,
+		"type":       "Microsoft.Resources/resourceGroups",
+		"location":   location,
+		"properties": map[string]string{"provisioningState": "Succeeded"},
 	}
 }
 
 func provider(at scope) map[string]any {
 	versions := []string{"2025-11-01", "2023-07-01", "2022-02-01-preview", "2019-05-01"}
+	registries := map[string]any{
+		"resourceType": "registries", "locations": []string{location}, "apiVersions": versions,
+	}
 	return map[string]any{
-		"id": "/subscriptions/" + at.subscription + "/providers/" + namespace, "namespace": namespace, "registrationState": "Registered",
-		"resourceTypes": []any{map[string]any{"resourceType": "registries", "locations": []string{location}, "apiVersions": versions}},
+		"id":                "/subscriptions/" + at.subscription + "/providers/" + namespace,
+		"namespace":         namespace,
+		"registrationState": "Registered",
+		"resourceTypes":     []any{registries},
 	}
 }
 
@@ -93,21 +107,26 @@ func provider(at scope) map[string]any {
 // features that clients check for.
 func described(at scope, known registry, name string) map[string]any {
 	off, on := map[string]string{"status": "disabled"}, map[string]string{"status": "enabled"}
-	all := brief(at, known, name)
+	all := brief(at, name)
 	all["properties"] = map[string]any{
 		"loginServer": known.Host, "provisioningState": "Succeeded", "creationDate": "2026-01-01T00:00:00Z",
-		"adminUserEnabled": false, "anonymousPullEnabled": false, "dataEndpointEnabled": false, "dataEndpointHostNames": []string{},
-		"publicNetworkAccess": "Enabled", "networkRuleBypassOptions": "None", "zoneRedundancy": "Disabled", "privateEndpointConnections": []string{}, "encryption": off,
+		"adminUserEnabled": false, "anonymousPullEnabled": false,
+		"dataEndpointEnabled": false, "dataEndpointHostNames": []string{},
+		"publicNetworkAccess": "Enabled", "networkRuleBypassOptions": "None", "zoneRedundancy": "Disabled",
+		"privateEndpointConnections": []string{}, "encryption": off,
 		"policies": map[string]any{
-			"quarantinePolicy": off, "trustPolicy": map[string]string{"type": "Notary", "status": "disabled"}, "retentionPolicy": map[string]any{"days": 7, "status": "disabled"},
-			"exportPolicy": on, "azureADAuthenticationAsArmPolicy": on,
+			"quarantinePolicy":                 off,
+			"trustPolicy":                      map[string]string{"type": "Notary", "status": "disabled"},
+			"retentionPolicy":                  map[string]any{"days": 7, "status": "disabled"},
+			"exportPolicy":                     on,
+			"azureADAuthenticationAsArmPolicy": on,
 		},
 	}
 	return all
 }
 
 // brief returns a registry in the short form of a list.
-func brief(at scope, known registry, name string) map[string]any {
+func brief(at scope, name string) map[string]any {
 	return map[string]any{
 		"id": at.id(name), "name": name, "type": registryType, "location": location, "tags": map[string]string{},
 		"sku": map[string]string{"name": "Premium", "tier": "Premium"},
@@ -129,12 +148,12 @@ func (h *handler) resources(at scope, filter string) map[string]any {
 	m := nameFilter().FindStringSubmatch(filter)
 	for _, known := range h.all {
 		if m == nil || strings.EqualFold(m[1], known.azName) {
-			all = append(all, brief(at, known, known.azName))
+			all = append(all, brief(at, known.azName))
 		}
 		// A registry whose name differs from azName is listed under both, because scripts may use its
 		// name.
 		if known.azName != known.Name && (m == nil || strings.EqualFold(m[1], known.Name)) {
-			all = append(all, brief(at, known, known.Name))
+			all = append(all, brief(at, known.Name))
 		}
 	}
 	return list(all...)
@@ -148,9 +167,9 @@ func (h *handler) checkName(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
+	reason, message := "Invalid", "Registries are added in the configuration of dray."
 	if _, taken := h.byName[strings.ToLower(in.Name)]; taken {
-		answer(w, http.StatusOK, map[string]any{"nameAvailable": false, "reason": "AlreadyExists", "message": "The registry " + in.Name + " is already in use."})
-		return
+		reason, message = "AlreadyExists", "The registry "+in.Name+" is already in use."
 	}
-	answer(w, http.StatusOK, map[string]any{"nameAvailable": false, "reason": "Invalid", "message": "Registries are added in the configuration of dray."})
+	answer(w, http.StatusOK, map[string]any{"nameAvailable": false, "reason": reason, "message": message})
 }

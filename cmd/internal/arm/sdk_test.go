@@ -41,8 +41,8 @@ func (b *bench) sdk(token string) *armcontainerregistry.RegistriesClient {
 
 func (b *bench) parameters(image string, mode armcontainerregistry.ImportMode, targets ...string) armcontainerregistry.ImportImageParameters {
 	return armcontainerregistry.ImportImageParameters{
-		Source:     &armcontainerregistry.ImportSource{RegistryURI: to.Ptr(b.source.Host), SourceImage: to.Ptr(image)},
-		TargetTags: to.SliceOfPtrs(targets...), Mode: to.Ptr(mode),
+		Source:     &armcontainerregistry.ImportSource{RegistryURI: new(b.source.Host), SourceImage: new(image)},
+		TargetTags: to.SliceOfPtrs(targets...), Mode: new(mode),
 	}
 }
 
@@ -136,7 +136,7 @@ func TestTheGoSDKReadsRegistries(t *testing.T) {
 	wantResponse(t, err, http.StatusNotFound, "ResourceNotFound")
 	_, err = b.sdk("dray_nonsense").Get(t.Context(), "any", "hub", nil)
 	wantResponse(t, err, http.StatusUnauthorized, "AuthenticationFailed")
-	n, err := c.CheckNameAvailability(t.Context(), armcontainerregistry.RegistryNameCheckRequest{Name: to.Ptr("production"), Type: to.Ptr("Microsoft.ContainerRegistry/registries")}, nil)
+	n, err := c.CheckNameAvailability(t.Context(), armcontainerregistry.RegistryNameCheckRequest{Name: new("production"), Type: new("Microsoft.ContainerRegistry/registries")}, nil)
 	if err != nil || *n.NameAvailable || *n.Reason != "AlreadyExists" {
 		t.Errorf("%+v %v", n, err)
 	}

@@ -53,7 +53,9 @@ func (p parser) serverURL(n *yaml.Node, out *string) error {
 	if err == nil {
 		_, err = ref.Host(u.Host)
 	}
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+	onlyHost := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.User == nil &&
+		strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
+	if !onlyHost {
 		return p.bad(n, "not the address of a server", "write https://HOST or https://HOST:PORT")
 	}
 	*out = u.Scheme + "://" + u.Host

@@ -92,8 +92,11 @@ const (
 	Generic      Kind = "generic"
 )
 
-var kinds = []string{string(ACR), string(DockerHub), string(ECR), string(GAR), string(GHCR), string(GitLab), string(Harbor),
-	string(Quay), string(Artifactory), string(Nexus), string(Zot), string(Distribution), string(Gitea), string(Generic)}
+var kinds = []string{
+	string(ACR), string(DockerHub), string(ECR), string(GAR), string(GHCR), string(GitLab), string(Harbor),
+	string(Quay), string(Artifactory), string(Nexus), string(Zot), string(Distribution), string(Gitea),
+	string(Generic),
+}
 
 // ByName returns the registry with this name; false means that there is none.
 func (c Config) ByName(name string) (Registry, bool) {

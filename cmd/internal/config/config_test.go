@@ -87,7 +87,7 @@ func TestTheFirstWrongThingIsSaidWithItsLine(t *testing.T) {
 		{reg + "limits: {conections: 3}", `4: invalid: unknown key "conections" (did you mean "connections"?)`, "known keys"},
 		{reg + "host: b.example", `4: invalid: key "host" appears twice (first in line 3)`, "remove one"},
 		{reg + "kind: acr\n  prod: {host: b.example}", `5: invalid: key "prod" appears twice (first in line 2)`, ""},
-		{reg + "kind: Harbour", `4: invalid: unknown kind "Harbour" (did you mean "harbor"?)`, "one of acr, "},
+		{reg + "kind: Habor", `4: invalid: unknown kind "Habor" (did you mean "harbor"?)`, "one of acr, "},
 		{reg + "plain-http: yes", `4: invalid: must be true or false, found text`, ""},
 		{reg + "insecure: 1", `4: invalid: must be true or false, found a number`, ""},
 		{reg + "ca-file:", `4: invalid: no value`, "set a value"},

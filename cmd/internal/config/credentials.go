@@ -46,7 +46,8 @@ func (c Credentials) Lookup(host string, getenv func(string) string) credential.
 		}
 		l, err := c.login(ctx, repo, getenv)
 		if err != nil {
-			return credential.Login{}, false, &fault.Fault{Kind: fault.KindOf(err), Op: "use credentials of", Name: c.Where, Err: err}
+			f := &fault.Fault{Kind: fault.KindOf(err), Op: "use credentials of", Name: c.Where, Err: err}
+			return credential.Login{}, false, f
 		}
 		l.From = "config " + c.Where
 		return l, true, nil
@@ -60,8 +61,13 @@ func (c Credentials) login(ctx context.Context, repo ref.Repo, getenv func(strin
 		l, ok, err := credential.Helper(c.Helper)(ctx, repo)
 		if err == nil && !ok {
 			// The file says that this helper has the login. To go on without a login would hide the mistake.
-			err = &fault.Fault{Kind: fault.Denied, Op: "ask credential helper", Name: "docker-credential-" + c.Helper,
-				Hint: "store a login for " + repo.Host + " in the helper", Err: errors.New("the helper has no login for " + repo.Host)}
+			err = &fault.Fault{
+				Kind: fault.Denied,
+				Op:   "ask credential helper",
+				Name: "docker-credential-" + c.Helper,
+				Hint: "store a login for " + repo.Host + " in the helper",
+				Err:  errors.New("the helper has no login for " + repo.Host),
+			}
 		}
 		return l, err
 	case c.PasswordEnv+c.TokenEnv != "":
@@ -153,7 +159,8 @@ func (p parser) helper(n *yaml.Node, out *string) error {
 		return err
 	}
 	if !helperForm().MatchString(*out) {
-		return p.bad(n, "not the name of a credential helper: "+strconv.Quote(*out), "write the part of the program's name after docker-credential-")
+		return p.bad(n, "not the name of a credential helper: "+strconv.Quote(*out),
+			"write the part of the program's name after docker-credential-")
 	}
 	return nil
 }

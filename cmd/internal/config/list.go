@@ -23,6 +23,7 @@ type List struct {
 // Form is the format of a list.
 type Form string
 
+// The formats of a list.
 const (
 	Text Form = "text" // one line for each image: the source and the targets, separated by spaces
 	YAML Form = "yaml" // a list of mappings, or a mapping that has such a list under images
@@ -177,7 +178,8 @@ func (p parser) overwrite(n *yaml.Node, out *string) error {
 		return err
 	}
 	if !slices.Contains(overwrites, *out) {
-		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites), "use one of "+strings.Join(overwrites, ", "))
+		return p.bad(n, "unknown overwrite "+strconv.Quote(*out)+nearest(*out, overwrites),
+			"use one of "+strings.Join(overwrites, ", "))
 	}
 	return nil
 }

@@ -76,16 +76,24 @@ func (p parser) shared(m *Mirror) []field {
 		return func(n *yaml.Node) error { *other = ""; return p.text(n, set) }
 	}
 	return slices.Concat([]field{
-		{"target", one(p, &m.Targets, p.place)}, {"targets", many(p, &m.Targets, p.place)},
-		{"schedule", p.checked(when(&m.Cron, &m.Every), func() error { _, err := schedule.Parse(schedule.Spec{Cron: m.Cron}); return err })},
-		{"every", p.checked(when(&m.Every, &m.Cron), func() error { _, err := schedule.Parse(schedule.Spec{Every: m.Every}); return err })},
-		{"time-zone", p.checked(func(n *yaml.Node) error { return p.text(n, &m.TimeZone) }, func() error { _, err := schedule.Zone(m.TimeZone); return err })},
+		{"target", one(&m.Targets, p.place)}, {"targets", many(p, &m.Targets, p.place)},
+		{"schedule", p.checked(when(&m.Cron, &m.Every), func() error {
+			_, err := schedule.Parse(schedule.Spec{Cron: m.Cron})
+			return err
+		})},
+		{"every", p.checked(when(&m.Every, &m.Cron), func() error {
+			_, err := schedule.Parse(schedule.Spec{Every: m.Every})
+			return err
+		})},
+		p.word("time-zone", &m.TimeZone, func(s string) error { _, err := schedule.Zone(s); return err }),
 		{"jitter", func(n *yaml.Node) error { return p.duration(n, &m.Jitter) }},
 		{"paused", func(n *yaml.Node) error { return p.boolean(n, &m.Paused) }},
 		{"prefer", several(p, &m.Prefer, p.place)},
 	}, p.selecting(m), p.mapped(m), []field{
 		{"overwrite", func(n *yaml.Node) error { return p.overwrite(n, &m.Overwrite) }},
-		{"backup", p.checked(func(n *yaml.Node) error { return p.text(n, &m.Backup) }, func() error { return plan.Backup{Template: m.Backup, Date: "20260101"}.Check() })},
+		p.word("backup", &m.Backup, func(s string) error {
+			return plan.Backup{Template: s, Date: "20260101"}.Check()
+		}),
 		{"rehash", func(n *yaml.Node) error { return p.boolean(n, &m.Rehash) }},
 		{"copy-locks", func(n *yaml.Node) error { return p.boolean(n, &m.CopyLocks) }},
 		{"delay-seconds", func(n *yaml.Node) error {
@@ -103,24 +111,27 @@ func (p parser) shared(m *Mirror) []field {
 // selecting returns the keys that select repositories and tags.
 func (p parser) selecting(m *Mirror) []field {
 	patterns := func(key string, to *[]string) field {
-		return field{key, p.checked(several(p, to, p.text), func() error { _, err := plan.ParsePatterns(*to...); return err })}
+		return field{key, p.checked(several(p, to, p.text), func() error {
+			_, err := plan.ParsePatterns(*to...)
+			return err
+		})}
 	}
 	number := func(key string, to *int) field {
 		return field{key, func(n *yaml.Node) error { return p.count(n, to) }}
 	}
-	word := func(key string, to *string, check func(string) error) field {
-		return field{key, p.checked(func(n *yaml.Node) error { return p.text(n, to) }, func() error { return check(*to) })}
-	}
 	return []field{
-		word("letters", &m.Letters, func(s string) error { _, err := plan.ParseLetters(s); return err }),
-		{"ignore-pattern", p.checked(several(p, &m.Ignore, p.text), func() error { _, err := plan.ParseIgnore(m.Ignore...); return err })},
+		p.word("letters", &m.Letters, func(s string) error { _, err := plan.ParseLetters(s); return err }),
+		{"ignore-pattern", p.checked(several(p, &m.Ignore, p.text), func() error {
+			_, err := plan.ParseIgnore(m.Ignore...)
+			return err
+		})},
 		patterns("include", &m.Include), patterns("exclude", &m.Exclude),
 		number("max-repositories", &m.MaxRepositories),
 		patterns("include-tags", &m.IncludeTags), patterns("exclude-tags", &m.ExcludeTags),
-		word("semver", &m.Semver, func(s string) error { _, err := plan.ParseVersions(s); return err }),
-		word("newer-than", &m.NewerThan, func(s string) error { _, err := plan.ParseAge(s); return err }),
+		p.word("semver", &m.Semver, func(s string) error { _, err := plan.ParseVersions(s); return err }),
+		p.word("newer-than", &m.NewerThan, func(s string) error { _, err := plan.ParseAge(s); return err }),
 		number("latest", &m.Latest),
-		word("latest-by", &m.LatestBy, func(s string) error { _, err := plan.ParseOrder(s); return err }),
+		p.word("latest-by", &m.LatestBy, func(s string) error { _, err := plan.ParseOrder(s); return err }),
 		number("min-tags", &m.MinTags),
 		{"untagged", func(n *yaml.Node) error { return p.boolean(n, &m.Untagged) }},
 	}
@@ -142,7 +153,7 @@ func (p parser) mapped(m *Mirror) []field {
 		{"strip", func(n *yaml.Node) error { return p.text(n, &m.Strip) }},
 		{"rewrite", p.checked(several(p, &m.Rewrite, p.text), substitutions(&m.Rewrite))},
 		{"flatten", func(n *yaml.Node) error { return p.boolean(n, &m.Flatten) }},
-		{"template", p.checked(func(n *yaml.Node) error { return p.text(n, &m.Template) }, func() error { return plan.Mapping{Template: m.Template}.Check() })},
+		p.word("template", &m.Template, func(s string) error { return plan.Mapping{Template: s}.Check() }),
 		{"prefix", func(n *yaml.Node) error { return p.text(n, &m.Prefix) }},
 		{"max-depth", func(n *yaml.Node) error { return p.count(n, &m.MaxDepth) }},
 		{"map", func(n *yaml.Node) error { return p.tagMap(n, m) }},
@@ -199,8 +210,14 @@ func (p parser) checked(read func(*yaml.Node) error, check func() error) func(*y
 	}
 }
 
+// word returns a field whose value is a text that check accepts.
+func (p parser) word(key string, to *string, check func(string) error) field {
+	read := func(n *yaml.Node) error { return p.text(n, to) }
+	return field{key, p.checked(read, func() error { return check(*to) })}
+}
+
 // one returns a reader of one value, which replaces the list out.
-func one(p parser, out *[]string, read func(*yaml.Node, *string) error) func(*yaml.Node) error {
+func one(out *[]string, read func(*yaml.Node, *string) error) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		*out = []string{""}
 		return read(n, &(*out)[0])
@@ -232,7 +249,7 @@ func several(p parser, out *[]string, read func(*yaml.Node, *string) error) func
 		if n.Kind == yaml.SequenceNode {
 			return many(p, out, read)(n)
 		}
-		return one(p, out, read)(n)
+		return one(out, read)(n)
 	}
 }
 
@@ -272,7 +289,8 @@ func (p parser) image(n *yaml.Node, out *string) error {
 		return err
 	}
 	if name := (*out)[strings.LastIndex(*out, "/")+1:]; strings.HasSuffix(*out, "/") || !strings.ContainsAny(name, ":@") {
-		return p.bad(n, "no tag and no digest: "+strconv.Quote(*out), "write IMAGE:TAG, or list whole repositories below sources:")
+		return p.bad(n, "no tag and no digest: "+strconv.Quote(*out),
+			"write IMAGE:TAG, or list whole repositories below sources:")
 	}
 	return nil
 }

@@ -74,7 +74,8 @@ func ReadMirrors(path string) (Mirrors, error) {
 			return err
 		}
 		if first, twice := lines[out.Name]; twice {
-			return p.bad(n, fmt.Sprintf("rule %s appears twice (first in line %d)", strconv.Quote(out.Name), first), "rename one of them")
+			return p.bad(n, fmt.Sprintf("rule %s appears twice (first in line %d)", strconv.Quote(out.Name), first),
+				"rename one of them")
 		}
 		lines[out.Name] = n.Line
 		return nil
@@ -99,12 +100,13 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 				return err
 			}
 			if !ruleForm().MatchString(out.Name) {
-				return p.bad(n, "not a valid name of a rule: "+strconv.Quote(out.Name), "use at most 64 lower-case letters, digits, '.', '_' and '-'")
+				return p.bad(n, "not a valid name of a rule: "+strconv.Quote(out.Name),
+					"use at most 64 lower-case letters, digits, '.', '_' and '-'")
 			}
 			return nil
 		}},
-		{"source", one(p, &out.Sources, p.place)}, {"sources", many(p, &out.Sources, p.place)},
-		{"image", one(p, &out.Images, p.image)}, {"images", many(p, &out.Images, p.image)},
+		{"source", one(&out.Sources, p.place)}, {"sources", many(p, &out.Sources, p.place)},
+		{"image", one(&out.Images, p.image)}, {"images", many(p, &out.Images, p.image)},
 	}, p.shared(out)...)
 	for i, f := range fields {
 		fields[i].read = func(n *yaml.Node) error { seen[f.key] = n; return f.read(n) }
@@ -112,7 +114,9 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 	if err := p.mapping(n, "a rule", fields); err != nil {
 		return err
 	}
-	for _, pair := range [][2]string{{"source", "sources"}, {"image", "images"}, {"target", "targets"}, {"schedule", "every"}} {
+	for _, pair := range [][2]string{
+		{"source", "sources"}, {"image", "images"}, {"target", "targets"}, {"schedule", "every"},
+	} {
 		if seen[pair[0]] != nil && seen[pair[1]] != nil {
 			return p.bad(seen[pair[1]], pair[0]+" and "+pair[1]+" cannot be combined", "keep one of them")
 		}
@@ -122,7 +126,8 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 	}
 	if len(out.Sources) == 0 { // the defaults for repositories do not apply to a rule that lists only images
 		out.Prefer, out.Letters, out.Ignore, out.Include, out.Exclude, out.MaxRepositories = nil, "", nil, nil, nil, 0
-		out.IncludeTags, out.ExcludeTags, out.Semver, out.NewerThan, out.Latest, out.LatestBy, out.MinTags, out.Delay = nil, nil, "", "", 0, "", 0, 0
+		out.IncludeTags, out.ExcludeTags, out.Semver, out.NewerThan = nil, nil, "", ""
+		out.Latest, out.LatestBy, out.MinTags, out.Delay = 0, "", 0, 0
 		out.Untagged, out.CopyLocks = false, false
 	}
 	return nil
@@ -157,8 +162,11 @@ func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) 
 }
 
 // forSources lists the keys that have an effect only on repositories and their tags.
-var forSources = []string{"prefer", "letters", "ignore-pattern", "include", "exclude", "max-repositories", "include-tags", "exclude-tags",
-	"semver", "newer-than", "latest", "latest-by", "min-tags", "untagged", "copy-locks", "delay-seconds"}
+var forSources = []string{
+	"prefer", "letters", "ignore-pattern", "include", "exclude", "max-repositories", "include-tags",
+	"exclude-tags", "semver", "newer-than", "latest", "latest-by", "min-tags", "untagged", "copy-locks",
+	"delay-seconds",
+}
 
 // Error returns the text.
 func (e plainError) Error() string { return string(e) }

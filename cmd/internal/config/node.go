@@ -15,9 +15,13 @@ import (
 
 var (
 	sizeForm = lazily(`^([0-9]+)(?: ?(KiB|MiB|GiB|KB|MB|GB|B))?$`)
-	units    = map[string]int64{"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-	typeName = map[string]string{"!!bool": "true or false", "!!int": "a number", "!!float": "a number", "!!timestamp": "a date",
-		"!!map": "a mapping", "!!seq": "a list", "!!str": "text"}
+	units    = map[string]int64{
+		"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+	}
+	typeName = map[string]string{
+		"!!bool": "true or false", "!!int": "a number", "!!float": "a number", "!!timestamp": "a date",
+		"!!map": "a mapping", "!!seq": "a list", "!!str": "text",
+	}
 )
 
 // mapping reads the mapping n with fields. A key that is not among them is an error. what is the name
@@ -34,7 +38,8 @@ func (p parser) mapping(n *yaml.Node, what string, fields []field) error {
 			}
 			known = append(known, f.key)
 		}
-		return p.bad(key, "unknown key "+strconv.Quote(key.Value)+nearest(key.Value, known), "known keys: "+strings.Join(known, ", "))
+		return p.bad(key, "unknown key "+strconv.Quote(key.Value)+nearest(key.Value, known),
+			"known keys: "+strings.Join(known, ", "))
 	})
 }
 
@@ -50,7 +55,8 @@ func (p parser) each(n *yaml.Node, what string, pair func(key, value *yaml.Node)
 			return p.bad(key, "the key is not text", "put it in quotes")
 		}
 		if first, ok := lines[key.Value]; ok {
-			return p.bad(key, "key "+strconv.Quote(key.Value)+" appears twice (first in line "+strconv.Itoa(first)+")", "remove one of them")
+			cause := "key " + strconv.Quote(key.Value) + " appears twice (first in line " + strconv.Itoa(first) + ")"
+			return p.bad(key, cause, "remove one of them")
 		}
 		lines[key.Value] = key.Line
 		if err := pair(key, value); err != nil {

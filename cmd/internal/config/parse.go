@@ -36,7 +36,8 @@ func (p parser) file(data []byte) (Config, error) {
 		for _, r := range c.Registries {
 			names = append(names, r.Name)
 		}
-		return Config{}, p.bad(def, "no registry has the name "+strconv.Quote(c.Default)+nearest(c.Default, names), "use the name of a registry below registries:")
+		return Config{}, p.bad(def, "no registry has the name "+strconv.Quote(c.Default)+nearest(c.Default, names),
+			"use the name of a registry below registries:")
 	}
 	return c, nil
 }
@@ -55,7 +56,9 @@ func (p parser) registries(n *yaml.Node) ([]Registry, error) {
 		}
 		for _, o := range all {
 			if o.Host == r.Host {
-				return p.bad(key, fmt.Sprintf("%s already has the name %s (line %d)", r.Host, strconv.Quote(o.Name), lines[o.Name]), "give each host only one name")
+				return p.bad(key,
+					fmt.Sprintf("%s already has the name %s (line %d)", r.Host, strconv.Quote(o.Name), lines[o.Name]),
+					"give each host only one name")
 			}
 		}
 		lines[r.Name] = key.Line
@@ -69,7 +72,8 @@ func (p parser) registries(n *yaml.Node) ([]Registry, error) {
 func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 	r := Registry{Name: key.Value}
 	if !nameForm().MatchString(r.Name) || ref.LooksLikeHost(r.Name) {
-		return r, p.bad(key, "not a valid name of a registry: "+strconv.Quote(r.Name), "use lower-case letters, digits, '_' and '-'; the name must not look like a host")
+		return r, p.bad(key, "not a valid name of a registry: "+strconv.Quote(r.Name),
+			"use lower-case letters, digits, '_' and '-'; the name must not look like a host")
 	}
 	if err := p.written(n); err != nil {
 		return r, err
@@ -95,7 +99,8 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 	case r.Host == "":
 		return r, p.bad(key, strconv.Quote(r.Name)+" has no host", "add host: HOST or HOST:PORT")
 	case r.Create != "" && r.Kind != Harbor && r.Kind != ECR:
-		return r, p.bad(seen["create"], "create works only with kind: harbor and kind: ecr", "remove create; other registries create repositories by themselves or not at all")
+		return r, p.bad(seen["create"], "create works only with kind: harbor and kind: ecr",
+			"remove create; other registries create repositories by themselves or not at all")
 	case r.Create == CreatePublic && r.Kind == ECR:
 		return r, p.bad(seen["create"], "dray cannot create a public ECR repository", "write create: private")
 	case r.ClientCert != "" && r.ClientKey == "":
@@ -186,7 +191,8 @@ func (p parser) repositoryPattern(n *yaml.Node, c Config, out *string) error {
 		for _, r := range c.Registries {
 			names = append(names, r.Name)
 		}
-		return p.bad(n, strconv.Quote(*out)+" matches nothing: no registry has the name "+strconv.Quote(first)+nearest(first, names), "write HOST/PATTERN or NAME/PATTERN, such as prod/team/**")
+		cause := strconv.Quote(*out) + " matches nothing: no registry has the name " + strconv.Quote(first)
+		return p.bad(n, cause+nearest(first, names), "write HOST/PATTERN or NAME/PATTERN, such as prod/team/**")
 	}
 	return nil
 }

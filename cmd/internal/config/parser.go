@@ -70,7 +70,8 @@ func (p parser) bad(n *yaml.Node, cause, hint string) error {
 
 // wrong returns err, which another package reported for the value n, with the line of n.
 func (p parser) wrong(n *yaml.Node, err error) error {
-	return &fault.Fault{Kind: fault.Invalid, Name: p.path + ":" + strconv.Itoa(n.Line), Hint: fault.HintOf(err), Err: strip(err)}
+	line := p.path + ":" + strconv.Itoa(n.Line)
+	return &fault.Fault{Kind: fault.Invalid, Name: line, Hint: fault.HintOf(err), Err: strip(err)}
 }
 
 // strip returns err without its Kind, because the Fault around it contains the Kind.

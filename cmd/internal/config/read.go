@@ -34,26 +34,28 @@ func readFile(path string) ([]byte, error) {
 // maxFile is the largest configuration file, in bytes.
 const maxFile = 1 << 20
 
-// readFileOf reads a file of at most most bytes of UTF-8, without its byte order mark.
-func readFileOf(path string, most int64) ([]byte, error) {
+// readFileOf reads a file of at most limit bytes of UTF-8, without its byte order mark.
+func readFileOf(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return readAll(f, path, most)
+	return readAll(f, path, limit)
 }
 
-// readAll reads at most most bytes of UTF-8 and removes a byte order mark.
-func readAll(r io.Reader, name string, most int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, most+1))
+// readAll reads at most limit bytes of UTF-8 and removes a byte order mark.
+func readAll(r io.Reader, name string, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	switch {
 	case err != nil:
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: bare(err)}
-	case int64(len(data)) > most:
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: fmt.Errorf("the file is longer than %d MiB", most>>20)}
+	case int64(len(data)) > limit:
+		err := fmt.Errorf("the file is longer than %d MiB", limit>>20)
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Err: err}
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Hint: "save the file as UTF-8", Err: errors.New("the file is UTF-16")}
+		err, hint := errors.New("the file is UTF-16"), "save the file as UTF-8"
+		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: name, Hint: hint, Err: err}
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if i := firstInvalid(data); i >= 0 {
@@ -128,7 +130,8 @@ func Variable(env func(string) string, setting, name string) (string, error) {
 	if v := env(name); v != "" {
 		return v, nil
 	}
-	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: errors.New("the environment variable " + name + " is not set")}
+	err := errors.New("the environment variable " + name + " is not set")
+	return "", &fault.Fault{Kind: fault.Invalid, Op: "read", Name: setting, Err: err}
 }
 
 // badLine returns the error "map.txt:7: invalid: cause", in the form of bad.
@@ -138,8 +141,7 @@ func badLine(name string, line int, cause, hint string) error {
 
 // bare returns err without its path, because the Fault around it contains the path.
 func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
 	return err

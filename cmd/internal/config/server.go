@@ -113,7 +113,9 @@ func (p parser) server(n *yaml.Node, s *Server) (policy *yaml.Node, err error) {
 		{"auth", func(n *yaml.Node) error { return p.auth(n, &s.Auth) }},
 		{"policy", func(n *yaml.Node) error { policy = n; return nil }},
 		{"egress", func(n *yaml.Node) error {
-			return p.mapping(n, "egress", []field{{"allow", func(n *yaml.Node) error { return list(p, n, &s.Egress.Allow, p.prefix) }}})
+			return p.mapping(n, "egress", []field{
+				{"allow", func(n *yaml.Node) error { return list(p, n, &s.Egress.Allow, p.prefix) }},
+			})
 		}},
 		{"secrets", func(n *yaml.Node) error { return p.secrets(n, &s.Secrets) }},
 		{"storage", func(n *yaml.Node) error { return p.storage(n, &s.Storage) }},
@@ -132,7 +134,8 @@ func (p parser) listen(n *yaml.Node, out *string) error {
 		return err
 	}
 	_, port, err := net.SplitHostPort(*out)
-	if number, numErr := strconv.ParseUint(port, 10, 16); err != nil || numErr != nil || strconv.FormatUint(number, 10) != port {
+	number, bad := strconv.ParseUint(port, 10, 16)
+	if err != nil || bad != nil || strconv.FormatUint(number, 10) != port {
 		return p.bad(n, "not an address to listen on: "+strconv.Quote(*out), "write HOST:PORT, such as 0.0.0.0:5000")
 	}
 	return nil
@@ -261,7 +264,8 @@ func (p parser) storage(n *yaml.Node, s *Storage) error {
 				case value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null" || value.Value == "":
 					return p.bad(value, "a parameter must be text, a number, true or false", "")
 				case secretForm().MatchString(key.Value):
-					return p.bad(key, "a secret does not belong in this file", "put the secret in an environment variable, and its name below parameters-env")
+					return p.bad(key, "a secret does not belong in this file",
+						"put the secret in an environment variable, and its name below parameters-env")
 				}
 				s.Parameters[key.Value] = value.Value
 				return nil

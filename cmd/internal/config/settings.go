@@ -137,9 +137,12 @@ func keyLines(n *yaml.Node, prefix string, lines map[string]int) {
 
 // Files returns the files that the settings of the registry name.
 func (r Registry) Files() []Setting {
+	files := []string{
+		"ca-file", "client-cert", "client-key", "credentials.password-file", "credentials.token-file",
+	}
 	var named []Setting
 	r.settings(func(key string, value any) {
-		if s := fmt.Sprint(value); s != "" && slices.Contains([]string{"ca-file", "client-cert", "client-key", "credentials.password-file", "credentials.token-file"}, key) {
+		if s := fmt.Sprint(value); s != "" && slices.Contains(files, key) {
 			named = append(named, Setting{Key: "registries." + r.Name + "." + key, Value: s})
 		}
 	})
@@ -150,8 +153,14 @@ func (r Registry) Files() []Setting {
 // creates itself.
 func (s Server) Files() []Setting {
 	var named []Setting
-	for _, f := range []Setting{{Key: "database-file", Value: s.DatabaseFile}, {Key: "tls.cert", Value: s.TLS.Cert}, {Key: "tls.key", Value: s.TLS.Key},
-		{Key: "tls.client-ca", Value: s.TLS.ClientCA}, {Key: "auth.htpasswd", Value: s.Auth.Htpasswd}, {Key: "schedules", Value: s.Schedules}} {
+	for _, f := range []Setting{
+		{Key: "database-file", Value: s.DatabaseFile},
+		{Key: "tls.cert", Value: s.TLS.Cert},
+		{Key: "tls.key", Value: s.TLS.Key},
+		{Key: "tls.client-ca", Value: s.TLS.ClientCA},
+		{Key: "auth.htpasswd", Value: s.Auth.Htpasswd},
+		{Key: "schedules", Value: s.Schedules},
+	} {
 		if f.Value != "" {
 			f.Key = "server." + f.Key
 			named = append(named, f)

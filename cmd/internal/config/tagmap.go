@@ -35,7 +35,8 @@ func ReadTagMap(r io.Reader, name string) ([]Renamed, error) {
 				"for several new names, use a YAML mapping or a JSON object: TAG: [NEW, NEW]")
 		}
 		if first, twice := lines[words[0]]; twice {
-			return badLine(name, line, fmt.Sprintf("tag %s appears twice (first in line %d)", strconv.Quote(words[0]), first), "remove one of them")
+			cause := fmt.Sprintf("tag %s appears twice (first in line %d)", strconv.Quote(words[0]), first)
+			return badLine(name, line, cause, "remove one of them")
 		}
 		lines[words[0]] = line
 		pairs = append(pairs, Renamed{words[0], words[1]})
@@ -70,7 +71,8 @@ func readYAMLTagMap(data []byte, name string) ([]Renamed, error) {
 			return nil, err
 		}
 		if first, twice := lines[from]; twice {
-			return nil, p.bad(key, fmt.Sprintf("tag %s appears twice (first in line %d)", strconv.Quote(from), first), "remove one of them, or write a list")
+			cause := fmt.Sprintf("tag %s appears twice (first in line %d)", strconv.Quote(from), first)
+			return nil, p.bad(key, cause, "remove one of them, or write a list")
 		}
 		lines[from] = key.Line
 		var to []string

@@ -19,9 +19,14 @@ import (
 // started.
 func Drayd(ctx context.Context, args []string) (int, error) {
 	self, _ := os.Executable() // if it is "", find searches only PATH
-	path, err := find("drayd", self)
+	path, err := find(self)
 	if err != nil {
-		return 0, &fault.Fault{Kind: fault.Unavailable, Op: "run drayd", Err: err, Hint: "install it with go install github.com/drayage/dray/cmd/...@latest"}
+		return 0, &fault.Fault{
+			Kind: fault.Unavailable,
+			Op:   "run drayd",
+			Err:  err,
+			Hint: "install it with go install github.com/drayage/dray/cmd/...@latest",
+		}
 	}
 	if ctx.Err() != nil {
 		return 0, &fault.Fault{Kind: fault.Canceled, Op: "run drayd", Err: context.Cause(ctx)}
@@ -33,12 +38,13 @@ func Drayd(ctx context.Context, args []string) (int, error) {
 	return code, nil
 }
 
-// find searches for the program name in the directory of self, then in the directory of the file that
-// self is a link to, and then on PATH.
-func find(name, self string) (string, error) {
+// find searches for drayd in the directory of self, then in the directory of the file that self is a
+// link to, and then on PATH.
+func find(self string) (string, error) {
+	name := "drayd"
 	dirs := []string{filepath.Dir(self)}
-	if real, err := filepath.EvalSymlinks(self); err == nil {
-		dirs = append(dirs, filepath.Dir(real))
+	if target, err := filepath.EvalSymlinks(self); err == nil {
+		dirs = append(dirs, filepath.Dir(target))
 	}
 	if runtime.GOOS == "windows" {
 		name += ".exe"
@@ -66,8 +72,7 @@ func calling(env []string, version string) []string {
 
 // bare returns err without its path, because the Fault around it contains the path.
 func bare(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*os.PathError](err); ok {
 		return p.Err
 	}
 	return err

@@ -34,22 +34,22 @@ func TestDraydIsFoundBesideDrayBeforeItIsFoundOnThePath(t *testing.T) {
 	self := program(t, filepath.Join(root, "with spaces", "dray"))
 	onPath := filepath.Join(root, "path")
 	t.Setenv("PATH", onPath)
-	if path, err := find("drayd", self); err == nil {
+	if path, err := find(self); err == nil {
 		t.Fatalf("found %s, but no drayd exists", path)
 	}
 	there := program(t, filepath.Join(onPath, "drayd"))
-	if path, err := find("drayd", self); err != nil || path != there {
+	if path, err := find(self); err != nil || path != there {
 		t.Errorf("on the path: %q, %v", path, err)
 	}
 	beside := program(t, filepath.Join(root, "with spaces", "drayd"))
-	if path, err := find("drayd", self); err != nil || path != beside {
+	if path, err := find(self); err != nil || path != beside {
 		t.Errorf("in the directory of dray: %q, %v", path, err)
 	}
 	link := filepath.Join(root, "elsewhere", "dray")
 	if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink(self, link)); err != nil {
 		t.Skip(err)
 	}
-	if path, err := find("drayd", link); err != nil || path != beside {
+	if path, err := find(link); err != nil || path != beside {
 		t.Errorf("in the directory of the file that dray links to: %q, %v", path, err)
 	}
 }
@@ -63,7 +63,7 @@ func TestWhatIsNoProgramOrIsFoundInTheWorkingDirectoryIsNotRun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "bin", "drayd"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if path, err := find("drayd", self); err == nil && runtime.GOOS != "windows" {
+	if path, err := find(self); err == nil && runtime.GOOS != "windows" {
 		t.Errorf("found %s", path)
 	}
 }

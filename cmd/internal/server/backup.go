@@ -91,11 +91,23 @@ func Restore(ctx context.Context, c Config, from string) (wire.Saved, error) {
 		err = json.Unmarshal(raw, &s)
 	}
 	if err != nil {
-		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "choose a backup that was completed", Err: fmt.Errorf("not a complete backup: %w", err)}
+		return s, &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "restore",
+			Name: from,
+			Hint: "choose a backup that was completed",
+			Err:  fmt.Errorf("not a complete backup: %w", err),
+		}
 	}
 	path, isFile := filePath(c.Database)
 	if s.Database == "sqlite" && !isFile {
-		return s, &fault.Fault{Kind: fault.Invalid, Op: "restore", Name: from, Hint: "restore without --database, or with --database sqlite:PATH", Err: errors.New("the backup holds a SQLite database")}
+		return s, &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "restore",
+			Name: from,
+			Hint: "restore without --database, or with --database sqlite:PATH",
+			Err:  errors.New("the backup holds a SQLite database"),
+		}
 	}
 	to, err := emptyDir(c.Data)
 	if err != nil {
@@ -124,7 +136,7 @@ func saveDatabase(ctx context.Context, url, path, to string, s *wire.Saved) erro
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // it was opened to read only
 	copied := filepath.Join(to, databaseFile)
 	if err := db.Backup(ctx, copied); err != nil {
 		return err
@@ -230,8 +242,7 @@ func emptyDir(dir string) (string, error) {
 
 // backupFault returns err as a Fault. An err that is a Fault already is returned as it is.
 func backupFault(op, name string, err error) error {
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
 	kind := fault.Unavailable

@@ -29,6 +29,7 @@ type clients struct {
 }
 
 func newClients(b *testing.B, r *running, token string, n int) *clients {
+	b.Helper()
 	c := &clients{b: b, r: r, token: token}
 	for range n {
 		t := &http.Transport{MaxConnsPerHost: 1, DialContext: (&net.Dialer{}).DialContext}
@@ -60,6 +61,7 @@ func (c *clients) ask(client int, method, path, body string, want int) {
 // do calls ask n times: one call every pause, or, if pause is 0, as fast as the answers come. The time
 // that a call took counts from the moment when it was due.
 func (c *clients) do(b *testing.B, n int, pause time.Duration, ask func(client, i int)) {
+	b.Helper()
 	took := make([]time.Duration, n)
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -157,7 +159,7 @@ func past(b *testing.B, data string, n int) {
 	defer db.Close()
 	_, err = db.ExecContext(b.Context(), `WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < $1)
 		INSERT INTO jobs (id, kind, principal, request, source, target, state, attempt, created, claimed, started, ended)
-		SELECT printf('01JAAA%020d', i), 'import', 'ci', '{"kind":"import"}', 'docker.io/library/busybox:' || i, 'app:' || i, 'done', 1, i, i, i, $2 + i FROM s`,
+		SELECT printf('01JAAA%020d', i), 'import', 'ci', '{"kind":"import"}', 'docker.io/library/busybox:' || i, 'app:' || i, 'done', 1, i AS created, i AS claimed, i AS started, $2 + i FROM s`,
 		n, time.Now().UnixMicro()-int64(n))
 	if err != nil {
 		b.Fatal(err)

@@ -66,8 +66,9 @@ func (b *budgets) take(ctx context.Context, of place.Draw, a dray.Allowance) err
 	if a.Per >= time.Minute {
 		rate *= 0.9 // keep a margin: registries do not count limits per minute as exactly as they publish them
 	}
+	burst, want := max(1, int(a.N/10)), max(1, int(rate/drawsPerSecond))
 	for !b.use(of) {
-		got, wait, err := b.queue.Draw(ctx, of.Host, of.Identity, string(of.Class), rate, max(1, int(a.N/10)), max(1, int(rate/drawsPerSecond)))
+		got, wait, err := b.queue.Draw(ctx, of.Host, of.Identity, string(of.Class), rate, burst, want)
 		switch {
 		case ctx.Err() != nil:
 			return &fault.Fault{Kind: fault.Canceled, Op: "wait for the budget of", Name: of.Host, Err: context.Cause(ctx)}

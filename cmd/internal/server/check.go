@@ -109,8 +109,15 @@ func checkAccess(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	_, err = access.Open(ctx, access.Config{DB: db, Vault: vault, Htpasswd: c.Htpasswd, ClientCA: c.TLS.ClientCA, Roles: c.Roles, Rules: c.Rules})
+	defer func() { _ = db.Close() }() // its directory is removed next
+	_, err = access.Open(ctx, access.Config{
+		DB:       db,
+		Vault:    vault,
+		Htpasswd: c.Htpasswd,
+		ClientCA: c.TLS.ClientCA,
+		Roles:    c.Roles,
+		Rules:    c.Rules,
+	})
 	return err
 }
 
@@ -125,10 +132,11 @@ func checkDatabase(ctx context.Context, c Config) (have users, text string, err 
 	if err != nil {
 		return unknownUsers, "", err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // it was opened to read only
+	tokens := db.QueryRowContext(ctx,
+		`SELECT COUNT(*) FROM access_tokens WHERE revoked = 0 AND expires > $1`, store.Micros(time.Now()))
 	var n int
-	now := store.Micros(time.Now())
-	if err := db.QueryRowContext(ctx, `SELECT COUNT(*) FROM access_tokens WHERE revoked = 0 AND expires > $1`, now).Scan(&n); err != nil {
+	if err := tokens.Scan(&n); err != nil {
 		return noUsers, db.URL() + ", not used yet", nil // a missing table is not an error: Run creates the tables
 	}
 	var queued int

@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -124,7 +123,9 @@ type TLS struct {
 // Plain says whether passwords may go over the network without encryption.
 type Plain string
 
+// What the server does without TLS.
 const (
+	// RefusePlain refuses to listen for other machines without TLS.
 	RefusePlain Plain = ""
 	// AllowPlain is for a server behind a proxy that terminates TLS, on a network with no other users.
 	AllowPlain Plain = "allow"
@@ -163,7 +164,8 @@ func (c Config) filled() (Config, error) {
 		return c, configFault("times", "leave the time out to use the default", errors.New("a time is negative"))
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") || c.TLS.ClientCA != "" && c.TLS.Cert == "" {
-		return c, configFault("TLS", "set both the certificate and its key", errors.New("the certificate or its key is missing"))
+		return c, configFault("TLS", "set both the certificate and its key",
+			errors.New("the certificate or its key is missing"))
 	}
 	if c.PublicURL, err = publicURL(c.PublicURL); err != nil {
 		return c, configFault(c.PublicURL, "use https://HOST or https://HOST:PORT", err)
@@ -184,7 +186,9 @@ func publicURL(s string) (string, error) {
 		return "", nil
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+	onlyHost := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
+		strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
+	if !onlyHost {
 		return s, errors.New("not a URL that clients can use")
 	}
 	host, err := ref.Host(u.Host)
@@ -243,7 +247,9 @@ func (c Config) behindProxy() bool {
 
 // anonymous reports whether a rule allows requests without credentials.
 func (c Config) anonymous() bool {
-	return slices.ContainsFunc(c.Rules, func(r access.Rule) bool { return slices.Contains(r.Principals, access.Anonymous) })
+	return slices.ContainsFunc(c.Rules, func(r access.Rule) bool {
+		return slices.Contains(r.Principals, access.Anonymous)
+	})
 }
 
 // EmbeddedName is the name of the embedded registry in requests, unless a configured registry has
@@ -295,7 +301,11 @@ func configFault(name, hint string, err error) error {
 	return &fault.Fault{Kind: fault.Invalid, Op: "configure server", Name: name, Hint: hint, Err: err}
 }
 
-var errOpen = errors.New("the address is not loopback and no user is configured: anybody on the network could write here")
+var (
+	errOpen = errors.New("the address is not loopback and no user is configured: " +
+		"anybody on the network could write here")
+	errPlain = errors.New("the address is not loopback and TLS is off: passwords would be sent unencrypted")
+)
 
 // users says whether anybody can log in: whether a user, a client CA or a token exists.
 type users string
@@ -313,10 +323,11 @@ func (c Config) mayListen(have users) error {
 		return nil
 	}
 	if c.TLS.Cert == "" && c.Plain != AllowPlain {
-		return configFault(c.Listen, "configure a certificate and its key, or listen on "+wire.DefaultListen, fmt.Errorf("the address is not loopback and TLS is off: passwords would be sent unencrypted"))
+		return configFault(c.Listen, "configure a certificate and its key, or listen on "+wire.DefaultListen, errPlain)
 	}
 	if have == noUsers {
-		return configFault(c.Listen, "create a token first (dray serve token create), or configure an htpasswd file or a client CA", errOpen)
+		hint := "create a token first (dray serve token create), or configure an htpasswd file or a client CA"
+		return configFault(c.Listen, hint, errOpen)
 	}
 	return nil
 }

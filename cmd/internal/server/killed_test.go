@@ -80,6 +80,7 @@ func (c *child) kill() {
 
 // kills returns how often the test kills the server; `make soak` sets a higher number.
 func kills(t *testing.T) int {
+	t.Helper()
 	n := 4
 	if s := os.Getenv("DRAY_SOAK"); s != "" {
 		if _, err := fmt.Sscan(s, &n); err != nil {

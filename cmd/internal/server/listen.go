@@ -22,7 +22,8 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	case err != nil && ctx.Err() != nil:
 		return nil, listenFault(addr, fault.Canceled, "", context.Cause(ctx))
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, listenFault(addr, fault.Conflict, "stop the process that listens there, or choose another address", errors.New("another process listens on this address"))
+		return nil, listenFault(addr, fault.Conflict, "stop the process that listens there, or choose another address",
+			errors.New("another process listens on this address"))
 	case errors.Is(err, syscall.EACCES):
 		return nil, listenFault(addr, fault.Denied, "choose a port above 1023; lower ports require a privilege", err)
 	case err != nil:
@@ -30,7 +31,8 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); isLoopback(addr) && (!ok || !tcp.IP.IsLoopback()) {
 		l.Close()
-		return nil, listenFault(addr, fault.Invalid, "use "+wire.DefaultListen, errors.New("the name does not resolve to this machine"))
+		return nil, listenFault(addr, fault.Invalid, "use "+wire.DefaultListen,
+			errors.New("the name does not resolve to this machine"))
 	}
 	return l, nil
 }

@@ -29,7 +29,8 @@ func (s *serving) middleware(next http.Handler) http.Handler {
 			crash := recover()
 			if crash != nil && crash != http.ErrAbortHandler {
 				c.Status = http.StatusInternalServerError
-				s.config.Log.LogAttrs(ctx, slog.LevelError, "panic", slog.Any("err", crash), slog.String("stack", string(debug.Stack())))
+				s.config.Log.LogAttrs(ctx, slog.LevelError, "panic",
+					slog.Any("err", crash), slog.String("stack", string(debug.Stack())))
 			}
 			p.end()
 			route, took := routeOf(r), time.Since(start)
@@ -92,7 +93,8 @@ func level(r *http.Request, status int) slog.Level {
 }
 
 // pace closes the connection of a client that sends or reads no byte for the duration stall. Each
-// read and each write may take that long; the whole request may take any time.
+// read and each write may take that long; the whole request may take any time. A deadline that cannot
+// be set means that the connection is closed, which the next read or write reports.
 type pace struct {
 	*http.ResponseController
 	stall time.Duration
@@ -100,8 +102,8 @@ type pace struct {
 
 // end sets deadlines for what net/http reads and writes after the handler has returned.
 func (p *pace) end() {
-	p.SetWriteDeadline(time.Now().Add(p.stall))
-	p.SetReadDeadline(time.Now().Add(p.stall))
+	_ = p.SetWriteDeadline(time.Now().Add(p.stall))
+	_ = p.SetReadDeadline(time.Now().Add(p.stall))
 }
 
 // pacedAnswer is a ResponseWriter that sets a deadline for each write.
@@ -111,8 +113,9 @@ type pacedAnswer struct {
 }
 
 func (a *pacedAnswer) Write(p []byte) (int, error) {
-	a.pace.SetWriteDeadline(time.Now().Add(a.pace.stall))
-	defer a.pace.SetWriteDeadline(time.Time{}) // between writes there is no deadline: a stream may be silent for long
+	_ = a.pace.SetWriteDeadline(time.Now().Add(a.pace.stall))
+	// Between writes there is no deadline: a stream may be silent for long.
+	defer func() { _ = a.pace.SetWriteDeadline(time.Time{}) }()
 	return a.ResponseWriter.Write(p)
 }
 
@@ -126,7 +129,8 @@ type pacedBody struct {
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
-	b.pace.SetReadDeadline(time.Now().Add(b.pace.stall))
-	defer b.pace.SetReadDeadline(time.Time{}) // between reads the handler works, and the client is not to blame
+	_ = b.pace.SetReadDeadline(time.Now().Add(b.pace.stall))
+	// Between reads the handler works, and the client is not to blame.
+	defer func() { _ = b.pace.SetReadDeadline(time.Time{}) }()
 	return b.ReadCloser.Read(p)
 }

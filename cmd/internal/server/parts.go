@@ -66,8 +66,15 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	if p.traces, err = measure.NewTraces(ctx, c.Env, c.Version); err != nil {
 		return p, err
 	}
-	p.queue, err = job.Open(ctx, job.Config{DB: p.db, Owner: hostname(), Seal: p.vault,
-		Grace: max(c.Grace-closeTime, 0), Keep: c.Keep, KeepMost: c.KeepMost, QueuedMost: c.PerPrincipal.QueuedJobs})
+	p.queue, err = job.Open(ctx, job.Config{
+		DB:         p.db,
+		Owner:      hostname(),
+		Seal:       p.vault,
+		Grace:      max(c.Grace-closeTime, 0),
+		Keep:       c.Keep,
+		KeepMost:   c.KeepMost,
+		QueuedMost: c.PerPrincipal.QueuedJobs,
+	})
 	if err != nil {
 		return p, err
 	}
@@ -82,7 +89,14 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 		return p, err
 	}
 	p.budgets.serve(p.queue, p.dray, p.metrics)
-	p.service = verb.New(verb.Config{Dray: p.dray, Queue: p.queue, Access: p.access, DB: p.db, Tool: "dray " + c.Version, Observe: p.metrics.Observe})
+	p.service = verb.New(verb.Config{
+		Dray:    p.dray,
+		Queue:   p.queue,
+		Access:  p.access,
+		DB:      p.db,
+		Tool:    "dray " + c.Version,
+		Observe: p.metrics.Observe,
+	})
 	return p, nil
 }
 
@@ -97,8 +111,15 @@ func (p *parts) openAccess(ctx context.Context) error {
 	if p.db, err = store.Open(ctx, c.Database); err != nil {
 		return err
 	}
-	p.access, err = access.Open(ctx, access.Config{DB: p.db, Vault: p.vault, Htpasswd: c.Htpasswd, ClientCA: c.TLS.ClientCA,
-		Roles: c.Roles, Rules: c.Rules, Loopback: isLoopback(c.Listen) && !c.behindProxy()})
+	p.access, err = access.Open(ctx, access.Config{
+		DB:       p.db,
+		Vault:    p.vault,
+		Htpasswd: c.Htpasswd,
+		ClientCA: c.TLS.ClientCA,
+		Roles:    c.Roles,
+		Rules:    c.Rules,
+		Loopback: isLoopback(c.Listen) && !c.behindProxy(),
+	})
 	return err
 }
 
@@ -151,8 +172,9 @@ func (p *parts) mayListen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	valid := func(t access.Token) bool { return t.Revoked.IsZero() && t.Expires.After(time.Now()) }
 	have := noUsers
-	if slices.ContainsFunc(tokens, func(t access.Token) bool { return t.Revoked.IsZero() && t.Expires.After(time.Now()) }) {
+	if slices.ContainsFunc(tokens, valid) {
 		have = someUsers
 	}
 	return p.config.mayListen(have)
@@ -167,7 +189,13 @@ func dataFault(dir string, err error) error {
 	case errors.Is(err, os.ErrExist):
 		kind = fault.Invalid
 	}
-	return &fault.Fault{Kind: kind, Op: "open data directory", Name: dir, Hint: "choose a directory that this user may write", Err: fmt.Errorf("%w", err)}
+	return &fault.Fault{
+		Kind: kind,
+		Op:   "open data directory",
+		Name: dir,
+		Hint: "choose a directory that this user may write",
+		Err:  fmt.Errorf("%w", err),
+	}
 }
 
 // OpenAccess opens the access control of a server's data, for commands that an operator runs on the

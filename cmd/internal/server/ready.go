@@ -47,8 +47,7 @@ func finding(what, text string, err error) wire.Finding {
 	if err == nil {
 		return wire.Finding{What: what, OK: true, Text: text}
 	}
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		return wire.Finding{What: what, Text: err.Error(), Hint: fault.HintOf(err), Kind: f.Kind}
 	}
 	return wire.Finding{What: what, Text: err.Error(), Kind: fault.Internal}

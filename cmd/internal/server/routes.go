@@ -17,9 +17,17 @@ import (
 // routes returns the handler of everything that clients reach. It refuses cross-origin requests that
 // write, so that a web page cannot use a browser's credentials. Tools send no header Origin and are
 // not affected.
-func (s *serving) routes() (http.Handler, error) {
+func (s *serving) routes() http.Handler {
 	mux := http.NewServeMux()
-	g := &gate.Gate{Registry: s.reg, Host: s.hosts[0], Access: s.access, DB: s.db, Log: s.config.Log, PublicURL: s.config.PublicURL, Anonymous: s.config.anonymous()}
+	g := &gate.Gate{
+		Registry:  s.reg,
+		Host:      s.hosts[0],
+		Access:    s.access,
+		DB:        s.db,
+		Log:       s.config.Log,
+		PublicURL: s.config.PublicURL,
+		Anonymous: s.config.anonymous(),
+	}
 	mux.Handle("/v2/", g)
 	mux.HandleFunc("GET "+gate.TokenPath, g.Token)
 	mux.Handle(wire.Prefix+"/", s.api())
@@ -31,7 +39,7 @@ func (s *serving) routes() (http.Handler, error) {
 	mux.Handle("GET /metrics", s.authenticated(g, s.metrics.Handler()))
 	mux.HandleFunc("GET /{$}", s.home)
 	mux.HandleFunc("/", notFound(cloud))
-	return s.middleware(http.NewCrossOriginProtection().Handler(mux)), nil
+	return s.middleware(http.NewCrossOriginProtection().Handler(mux))
 }
 
 // api returns the handler of the REST API.
@@ -41,8 +49,16 @@ func (s *serving) api() http.Handler {
 		all = append(all, wire.Registry{Name: name, Host: r.Host})
 	}
 	slices.SortFunc(all, func(a, b wire.Registry) int { return strings.Compare(a.Name, b.Name) })
-	return api.New(api.Config{Verb: s.service, Queue: s.queue, Access: s.access, Registries: all, Version: s.config.Version, Patience: s.config.Stall,
-		Streams: access.NewPlaces(s.config.PerPrincipal.Streams), Held: s.held})
+	return api.New(api.Config{
+		Verb:       s.service,
+		Queue:      s.queue,
+		Access:     s.access,
+		Registries: all,
+		Version:    s.config.Version,
+		Patience:   s.config.Stall,
+		Streams:    access.NewPlaces(s.config.PerPrincipal.Streams),
+		Held:       s.held,
+	})
 }
 
 // arm returns the handler of Azure's API.
@@ -52,8 +68,17 @@ func (s *serving) arm() http.Handler {
 		all = append(all, arm.Registry{Name: name, Host: r.Host})
 	}
 	slices.SortFunc(all, func(a, b arm.Registry) int { return strings.Compare(a.Name, b.Name) })
-	return arm.New(arm.Config{Access: s.access, Submit: s.service.Submit, Visible: s.service.Visible, Watch: s.queue.Watch,
-		Registries: all, PublicURL: s.config.PublicURL, Held: s.held, V2: s.reg, Host: s.hosts[0]})
+	return arm.New(arm.Config{
+		Access:     s.access,
+		Submit:     s.service.Submit,
+		Visible:    s.service.Visible,
+		Watch:      s.queue.Watch,
+		Registries: all,
+		PublicURL:  s.config.PublicURL,
+		Held:       s.held,
+		V2:         s.reg,
+		Host:       s.hosts[0],
+	})
 }
 
 // notFound handles a path that no pattern matches. It passes the paths of Azure's API on, because
@@ -102,7 +127,8 @@ func (s *serving) authenticated(g *gate.Gate, next http.Handler) http.Handler {
 
 // home answers GET / with a short text.
 func (s *serving) home(w http.ResponseWriter, _ *http.Request) {
-	plain(w, http.StatusOK, "This is dray. The registry is at /v2/, the API at /api/v1/, its description at /api/v1/openapi.json.")
+	plain(w, http.StatusOK, "This is dray. The registry is at /v2/, the API at /api/v1/, "+
+		"its description at /api/v1/openapi.json.")
 }
 
 // ready answers /readyz: one line for each part of the process, with status 503 if one is not ready.

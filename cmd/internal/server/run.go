@@ -72,13 +72,10 @@ func Run(ctx context.Context, c Config) (err error) {
 
 // mainServer returns the HTTP server for c.Listen and starts to watch its certificate.
 func (s *serving) mainServer(ctx context.Context) (*http.Server, error) {
-	h, err := s.routes()
-	if err != nil {
-		return nil, err
-	}
-	srv := s.newServer(h)
+	srv := s.newServer(s.routes())
 	var certs *certs
 	if s.config.TLS.Cert != "" {
+		var err error
 		if certs, err = loadCerts(s.config, s.access); err != nil {
 			return nil, err
 		}

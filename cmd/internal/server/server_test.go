@@ -33,10 +33,10 @@ type running struct {
 	http *http.Client // nil means http.DefaultClient
 }
 
-func run(t testing.TB, c server.Config) *running {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	r := &running{t: t, stop: cancel, end: make(chan error, 1)}
+func run(tb testing.TB, c server.Config) *running {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(tb.Context())
+	r := &running{t: tb, stop: cancel, end: make(chan error, 1)}
 	ready := make(chan net.Addr, 1)
 	c.Listen = "127.0.0.1:0"
 	c.Ready = func(a net.Addr) { ready <- a }
@@ -45,9 +45,9 @@ func run(t testing.TB, c server.Config) *running {
 	case a := <-ready:
 		r.base = "http://" + a.String()
 	case err := <-r.end:
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { r.stop(); r.wait() })
+	tb.Cleanup(func() { r.stop(); r.wait() })
 	return r
 }
 

@@ -24,19 +24,19 @@ import (
 )
 
 // users writes an htpasswd file and returns its path. The password of a user is "pw-" and the name.
-func users(t testing.TB, names ...string) string {
-	t.Helper()
+func users(tb testing.TB, names ...string) string {
+	tb.Helper()
 	var lines strings.Builder
 	for _, n := range names {
 		hash, err := bcrypt.GenerateFromPassword([]byte("pw-"+n), bcrypt.MinCost)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		fmt.Fprintf(&lines, "%s:%s\n", n, hash)
 	}
-	path := filepath.Join(t.TempDir(), "htpasswd")
+	path := filepath.Join(tb.TempDir(), "htpasswd")
 	if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return path
 }
@@ -315,15 +315,15 @@ func TestARuleForAnonymousLetsPullWithoutALoginAndPushWithOne(t *testing.T) {
 	}
 }
 
-// real returns a server that listens at its public address, as real tools need it.
-func real(t *testing.T, rules ...access.Rule) *running {
+// forTools returns a server that listens at its public address, as real tools need it.
+func forTools(t *testing.T, rules ...access.Rule) *running {
 	t.Helper()
 	return run(t, server.Config{Data: t.TempDir(), Htpasswd: users(t, "admin"), Roles: map[string]access.Role{"admin": access.Admin}, Rules: rules})
 }
 
 func TestToolsLogInWithPasswordsAndTokens(t *testing.T) {
 	for _, rules := range [][]access.Rule{nil, {{Principals: []string{access.Anonymous}, Verbs: []string{"pull"}, Sources: []string{"**"}}}} {
-		r := real(t, rules...)
+		r := forTools(t, rules...)
 		host := strings.TrimPrefix(r.base, "http://")
 		img, err := random.Image(2000, 2)
 		if err != nil {

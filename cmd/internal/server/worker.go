@@ -14,7 +14,8 @@ import (
 // Errors are those of Run. A Database that is a file is Invalid, because only one process can use it.
 func Worker(ctx context.Context, c Config) (err error) {
 	if c.Database == "" || isFile(c.Database) {
-		return configFault("database", "start the servers and the worker with --database postgres://…", errors.New("a worker cannot share a database file with a server"))
+		return configFault("database", "start the servers and the worker with --database postgres://…",
+			errors.New("a worker cannot share a database file with a server"))
 	}
 	c, err = c.filled()
 	if err != nil {

@@ -41,10 +41,11 @@ func (g *Gate) catalog(w http.ResponseWriter, r *http.Request, p access.Principa
 	slices.Sort(repos) // the storage lists "a/b" before "a-b"; clients expect the order of the names
 	if len(repos) > n {
 		repos = repos[:n]
-		w.Header().Set("Link", fmt.Sprintf(`</v2/_catalog?n=%d&last=%s>; rel="next"`, n, url.QueryEscape(repos[len(repos)-1])))
+		last := url.QueryEscape(repos[n-1])
+		w.Header().Set("Link", fmt.Sprintf(`</v2/_catalog?n=%d&last=%s>; rel="next"`, n, last))
 	}
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(map[string][]string{"repositories": repos})
+	_ = json.NewEncoder(w).Encode(map[string][]string{"repositories": repos}) // an error means that the client has gone
 }
 
 const maxCatalog = 1000 // repositories in one answer

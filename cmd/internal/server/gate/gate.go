@@ -99,5 +99,6 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]any{"errors": []map[string]string{{"code": code, "message": message}}})
+	body := map[string]any{"errors": []map[string]string{{"code": code, "message": message}}}
+	_ = json.NewEncoder(w).Encode(body) // an error means that the client has gone
 }

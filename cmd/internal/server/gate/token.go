@@ -20,8 +20,12 @@ func (g *Gate) Token(w http.ResponseWriter, r *http.Request) {
 		if text, ends, err = g.Access.Issue(who, tokenLife, nil); err == nil {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Cache-Control", "no-store")
-			json.NewEncoder(w).Encode(map[string]any{"token": text, "access_token": text,
-				"expires_in": int(time.Until(ends).Seconds()), "issued_at": time.Now().UTC().Format(time.RFC3339)})
+			_ = json.NewEncoder(w).Encode(map[string]any{ // an error means that the client has gone
+				"token":        text,
+				"access_token": text,
+				"expires_in":   int(time.Until(ends).Seconds()),
+				"issued_at":    time.Now().UTC().Format(time.RFC3339),
+			})
 			return
 		}
 	}

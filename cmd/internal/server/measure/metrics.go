@@ -78,21 +78,28 @@ func NewMetrics(q *job.Queue, db *store.DB) *Metrics {
 			[]float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600}, "route"),
 		inFlight: gauge("dray_http_requests_in_flight", "Requests that this server is answering now."),
 
-		runs:    counter("dray_job_runs_total", "Runs of jobs that ended in this process, by kind and resulting state.", "kind", "state"),
-		runTook: histogram("dray_job_run_duration_seconds", "Duration of runs of jobs.", []float64{.1, .5, 1, 5, 15, 60, 300, 1800, 7200}, "kind"),
+		runs: counter("dray_job_runs_total",
+			"Runs of jobs that ended in this process, by kind and resulting state.", "kind", "state"),
+		runTook: histogram("dray_job_run_duration_seconds", "Duration of runs of jobs.",
+			[]float64{.1, .5, 1, 5, 15, 60, 300, 1800, 7200}, "kind"),
 		working: gauge("dray_jobs_running", "Jobs that run in this process now."),
 
-		upstream: counter("dray_registry_requests_total", "Requests that jobs sent to registries; code 0 means no answer.", "registry", "method", "code"),
-		bytes:    counter("dray_registry_bytes_total", "Bytes of bodies that jobs sent to registries and received from them.", "registry", "direction"),
-		retries:  counter("dray_registry_retries_total", "Requests to registries that were retried.", "registry"),
-		waited:   counter("dray_registry_wait_seconds_total", "Time that jobs waited because of a registry or its budget.", "registry"),
-		moved:    counter("dray_job_events_total", "Blobs copied, mounted or already present; manifests put; tags set.", "event"),
+		upstream: counter("dray_registry_requests_total",
+			"Requests that jobs sent to registries; code 0 means no answer.", "registry", "method", "code"),
+		bytes: counter("dray_registry_bytes_total",
+			"Bytes of bodies that jobs sent to registries and received from them.", "registry", "direction"),
+		retries: counter("dray_registry_retries_total", "Requests to registries that were retried.", "registry"),
+		waited: counter("dray_registry_wait_seconds_total",
+			"Time that jobs waited because of a registry or its budget.", "registry"),
+		moved: counter("dray_job_events_total",
+			"Blobs copied, mounted or already present; manifests put; tags set.", "event"),
 	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.requests, m.took, m.inFlight, m.runs, m.runTook, m.working, m.upstream, m.bytes, m.retries, m.waited, m.moved, &queueMetrics{queue: q, db: db,
-			jobs:   prometheus.NewDesc("dray_jobs", "Jobs in the database, by state.", []string{"state"}, nil),
-			budget: prometheus.NewDesc("dray_budget_requests", "Requests that the shared budget of a registry still allows, as of the last draw; the lowest value of all logins.", []string{"registry", "class"}, nil),
-			oldest: prometheus.NewDesc("dray_queue_oldest_seconds", "Time that the oldest queued job has waited.", nil, nil)})
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.requests, m.took, m.inFlight,
+		m.runs, m.runTook, m.working,
+		m.upstream, m.bytes, m.retries, m.waited, m.moved,
+		newQueueMetrics(q, db))
 	return m
 }
 
@@ -114,7 +121,8 @@ func (m *Metrics) Begin() (done func(route, method string, status int, took time
 // knownMethod returns s, or "other" for a method that a client invented, so that labels stay few.
 func knownMethod(s string) string {
 	switch s {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions:
 		return s
 	}
 	return "other"
@@ -163,6 +171,20 @@ type queueMetrics struct {
 	queue                *job.Queue
 	db                   *store.DB
 	jobs, oldest, budget *prometheus.Desc
+}
+
+func newQueueMetrics(q *job.Queue, db *store.DB) *queueMetrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, nil)
+	}
+	return &queueMetrics{
+		queue:  q,
+		db:     db,
+		jobs:   desc("dray_jobs", "Jobs in the database, by state.", "state"),
+		oldest: desc("dray_queue_oldest_seconds", "Time that the oldest queued job has waited."),
+		budget: desc("dray_budget_requests", "Requests that the shared budget of a registry still allows, "+
+			"as of the last draw; the lowest value of all logins.", "registry", "class"),
+	}
 }
 
 func (q *queueMetrics) Describe(to chan<- *prometheus.Desc) {

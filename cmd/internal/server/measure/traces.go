@@ -65,6 +65,8 @@ func (t *Traces) Close() {
 
 // Request starts the span of r, as a child of the client's span if r names one. The caller must call
 // the returned function when the request is answered.
+//
+//nolint:spancheck // the returned function ends the span
 func (t *Traces) Request(r *http.Request) (context.Context, func(route string, status int)) {
 	if t.provider == nil {
 		return r.Context(), func(string, int) {}
@@ -73,7 +75,11 @@ func (t *Traces) Request(r *http.Request) (context.Context, func(route string, s
 	ctx, span := t.tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
 	return ctx, func(route string, status int) {
 		span.SetName(r.Method + " " + route)
-		span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route), attribute.Int("http.response.status_code", status))
+		span.SetAttributes(
+			attribute.String("http.request.method", r.Method),
+			attribute.String("http.route", route),
+			attribute.Int("http.response.status_code", status),
+		)
 		if status >= 500 {
 			span.SetStatus(codes.Error, "")
 		}
