@@ -41,13 +41,15 @@ func VerifyAt(ctx context.Context, a *app.App, at Place, w Verifying) error {
 		return tellGoesOn(a, left)
 	}
 	interrupted := err != nil && ctx.Err() != nil
-	if interrupted {
-		a.Warnf("interrupted: %s compared; run the same command again", out.Plural(t.close(), "name"))
+	compared, unwritten := t.close()
+	switch {
+	case interrupted:
+		a.Warnf("interrupted: %s compared; run the same command again", out.Plural(compared, "name"))
 		return out.Ended(out.ExitInterrupted)
-	}
-	t.close()
-	if err != nil && receipt.Matches[dray.Unproven] == 0 {
+	case err != nil && receipt.Matches[dray.Unproven] == 0:
 		return err
+	case unwritten != nil:
+		return unwritten
 	}
 	return endVerify(a, w.Receipt, receipt, t.failures, time.Since(began))
 }
@@ -150,14 +152,15 @@ type troubles struct {
 	tab      *tabwriter.Writer // of the format table
 }
 
-func (t *troubles) close() (seen int) {
+// close ends the table, and returns how many names were seen.
+func (t *troubles) close() (seen int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
 	if t.tab != nil {
-		t.tab.Flush()
+		err = t.tab.Flush()
 	}
-	return t.seen
+	return t.seen, err
 }
 
 func (t *troubles) see(e dray.VerifyEntry) error {
