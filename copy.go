@@ -40,7 +40,13 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 	if err != nil {
 		return nil, err
 	}
-	r := survey.Rules{Verb: "copy", Overwrite: cmp.Or(req.Overwrite, plan.Update), Hold: req.Hold, Backup: req.Backup, Map: req.Map}
+	r := survey.Rules{
+		Verb:      "copy",
+		Overwrite: cmp.Or(req.Overwrite, plan.Update),
+		Hold:      req.Hold,
+		Backup:    req.Backup,
+		Map:       req.Map,
+	}
 	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
 		return survey.Copy(ctx, s, source, targets, req.Tags, r)
 	})

@@ -3,9 +3,8 @@ package dray
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -139,9 +138,19 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 		ecr = credential.ECR{Cloud: c.Cloud}.Repositories()
 	}
 	client, err := remote.New(remote.Options{
-		Logins: c.Logins, Hosts: settings, Default: c.Settings, UserAgent: c.UserAgent, ECR: ecr, Dial: c.Dial, Proxied: in.Proxied, Draw: in.Draw,
-		Connections: c.Limits.Connections, Retries: c.Limits.Retries, Stall: c.Limits.Stall, MaxWait: c.Limits.MaxWait,
-		Uploads: ledger.NewUploads(c.StateDir),
+		Logins:      c.Logins,
+		Hosts:       settings,
+		Default:     c.Settings,
+		UserAgent:   c.UserAgent,
+		ECR:         ecr,
+		Dial:        c.Dial,
+		Proxied:     in.Proxied,
+		Draw:        in.Draw,
+		Connections: c.Limits.Connections,
+		Retries:     c.Limits.Retries,
+		Stall:       c.Limits.Stall,
+		MaxWait:     c.Limits.MaxWait,
+		Uploads:     ledger.NewUploads(c.StateDir),
 	})
 	if err != nil {
 		return nil, err
@@ -151,8 +160,16 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	})
 	return &Dray{
 		base: &place.Base{
-			Remote: client, Engine: engine, Requests: c.Requests, Here: in.Local, Images: cmp.Or(c.Limits.Images, 32), MaxWait: cmp.Or(c.Limits.MaxWait, 10*time.Minute),
-			Proofs: ledger.NewProofs(c.StateDir), Times: ledger.NewTimes(c.StateDir), Marks: ledger.NewMarks(c.StateDir), Earlier: ledger.NewWhereabouts(c.StateDir),
+			Remote:   client,
+			Engine:   engine,
+			Requests: c.Requests,
+			Here:     in.Local,
+			Images:   cmp.Or(c.Limits.Images, 32),
+			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),
+			Proofs:   ledger.NewProofs(c.StateDir),
+			Times:    ledger.NewTimes(c.StateDir),
+			Marks:    ledger.NewMarks(c.StateDir),
+			Earlier:  ledger.NewWhereabouts(c.StateDir),
 		},
 		names: &name.Reader{Hosts: names, Default: c.Default, Pin: client.Pin},
 	}, nil
@@ -194,16 +211,19 @@ func (d *Dray) AsksForLogin(host string) bool { return d.base.Remote.Asks(host) 
 
 func (c *Config) check() error {
 	l := c.Limits
-	if slices.Min([]int{l.Images, l.Blobs, l.Connections, l.Retries}) < 0 || l.Stall < 0 || l.MaxWait < 0 || l.Ahead < 0 || l.Bandwidth < 0 {
-		return configFault("limits", fmt.Errorf("a limit is negative; 0 means the default"))
+	least := min(l.Images, l.Blobs, l.Connections, l.Retries)
+	if least < 0 || l.Stall < 0 || l.MaxWait < 0 || l.Ahead < 0 || l.Bandwidth < 0 {
+		return configFault("limits", errors.New("a limit is negative; 0 means the default"))
 	}
 	for name := range c.Registries {
 		if name == "" || ref.LooksLikeHost(name) || strings.Contains(name, "/") {
-			return configFault("registry "+name, fmt.Errorf("the name of a registry cannot contain a dot, a colon or a slash, or be localhost"))
+			err := errors.New("the name of a registry cannot contain a dot, a colon or a slash, or be localhost")
+			return configFault("registry "+name, err)
 		}
 	}
 	if _, known := c.Registries[c.Default]; c.Default != "" && !known && !ref.LooksLikeHost(c.Default) {
-		return configFault("default registry "+c.Default, fmt.Errorf("not a host and not one of the configured registries"))
+		err := errors.New("not a host and not one of the configured registries")
+		return configFault("default registry "+c.Default, err)
 	}
 	return nil
 }

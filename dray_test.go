@@ -247,9 +247,11 @@ func TestRealImagesArriveByteForByte(t *testing.T) {
 	for name, put := range map[string]func(testing.TB, *testbed.Registry, string, string) testbed.Image{
 		"hello": testbed.HelloWorld, "chart": testbed.HelmChart, "busybox": testbed.Busybox,
 		"artifact": func(tb testing.TB, r *testbed.Registry, repo, tag string) testbed.Image {
+			tb.Helper()
 			return testbed.Artifact(tb, r, repo, tag, testbed.Random(tb, r, repo, "", testbed.RandomOptions{}).Root)
 		},
 		"win": func(tb testing.TB, r *testbed.Registry, repo, tag string) testbed.Image {
+			tb.Helper()
 			return testbed.Foreign(tb, r, repo, tag, "https://mcr.example/layer")
 		},
 	} {

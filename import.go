@@ -62,8 +62,16 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 	if err != nil {
 		return nil, err
 	}
-	r := survey.Rules{Verb: "import", Overwrite: cmp.Or(req.Overwrite, plan.Refuse), Hold: req.Hold, Backup: req.Backup, Map: req.Map}
-	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) { return survey.Import(ctx, s, n, r) })
+	r := survey.Rules{
+		Verb:      "import",
+		Overwrite: cmp.Or(req.Overwrite, plan.Refuse),
+		Hold:      req.Hold,
+		Backup:    req.Backup,
+		Map:       req.Map,
+	}
+	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
+		return survey.Import(ctx, s, n, r)
+	})
 }
 
 // ImportNames returns the names that PlanImport reads from req. If req asks for several tags, they are

@@ -57,6 +57,8 @@ func (d *Dray) ListTags(ctx context.Context, req LookRequest, obs event.Observer
 // returns an error, ListManifests stops and returns it. It includes manifests without a tag if the
 // registry lists them; otherwise an event says that they are left out. The error is [fault.Invalid] for
 // a layout and for a name with a tag or a digest.
-func (d *Dray) ListManifests(ctx context.Context, req LookRequest, obs event.Observer, visit func(ManifestEntry) error) error {
+func (d *Dray) ListManifests(
+	ctx context.Context, req LookRequest, obs event.Observer, visit func(ManifestEntry) error,
+) error {
 	return look.Manifests(ctx, d.base, d.names, look.Request(req), obs, visit)
 }

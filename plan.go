@@ -28,7 +28,9 @@ type Prepared struct {
 }
 
 // plan makes a plan in a new session.
-func (d *Dray) plan(source, target *credential.Login, obs event.Observer, draft func(*place.Session) (*survey.Draft, error)) (*Prepared, error) {
+func (d *Dray) plan(
+	source, target *credential.Login, obs event.Observer, draft func(*place.Session) (*survey.Draft, error),
+) (*Prepared, error) {
 	s := d.base.Begin(source, target, obs)
 	defer s.Release()
 	p, err := draft(s)
@@ -69,7 +71,13 @@ func (p *Prepared) Traffic() map[string]Traffic {
 // Tags that people move from release to release, such as "latest", are set after the others. A Prepared
 // can be applied again. Content that the target has by then is not sent again.
 func (d *Dray) Apply(ctx context.Context, p *Prepared, obs event.Observer) (Report, error) {
-	return apply.Plan(ctx, d.base, apply.Work{Plan: &p.Plan, Proof: p.Proof, Session: p.session, SourceLogin: p.SourceLogin, TargetLogin: p.TargetLogin}, obs)
+	return apply.Plan(ctx, d.base, apply.Work{
+		Plan:        &p.Plan,
+		Proof:       p.Proof,
+		Session:     p.session,
+		SourceLogin: p.SourceLogin,
+		TargetLogin: p.TargetLogin,
+	}, obs)
 }
 
 // PlanFileRequest asks to carry out a plan from a file.
@@ -95,7 +103,9 @@ type PlanFileRequest struct {
 // planned again are reported as they were planned then.
 //
 // The error is that of the first step that failed, or nil if all steps ended as planned.
-func (d *Dray) ApplyFile(ctx context.Context, req PlanFileRequest, obs event.Observer, visit func(RepositoryReport) error) (TransferReport, error) {
+func (d *Dray) ApplyFile(
+	ctx context.Context, req PlanFileRequest, obs event.Observer, visit func(RepositoryReport) error,
+) (TransferReport, error) {
 	return migrate.Apply(ctx, d.base, d.names, migrate.FileRequest(req), obs, visit)
 }
 

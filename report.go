@@ -8,42 +8,74 @@ import (
 
 // The types of the answers. Package report declares them and says more about each.
 type (
-	Report           = report.Report           // answer of Dray.Apply
-	StepReport       = report.Step             // one step in a Report or a RepositoryReport
-	State            = report.State            // how a step ended
-	Traffic          = report.Traffic          // what was exchanged with a registry
-	Pulls            = report.Pulls            // how much of a pull limit was used
-	TransferReport   = report.Transfer         // answer of Dray.Transfer, Dray.PlanTransfer and Dray.ApplyFile
-	RepositoryReport = report.Repository       // what was done for one target repository
-	Retag            = report.Retag            // a target name that held other content before
-	InUseReport      = report.InUse            // what a transfer does with images in use
-	Lost             = report.Lost             // an image in use that is not copied
-	Estimate         = report.Estimate         // answer of Dray.Estimate
-	RegistryEstimate = report.RegistryEstimate // the part of an Estimate for one registry
-	Receipt          = report.Receipt          // answer of Dray.Verify
-	VerifyEntry      = report.Comparison       // one name that Dray.Verify compared
-	Match            = report.Match            // how a name compares with its source
-	Lack             = report.Lack             // content that is missing or corrupt at a target
-	Looked           = report.Looked           // what Dray.Verify checked at the targets
-	Depth            = report.Depth            // how much Dray.Verify checks
-	CheckReport      = report.Check            // answer of Dray.Check
-	SideReport       = report.Side             // the part of a CheckReport for one end
-	Finding          = report.Finding          // one thing that Dray.Check checked
-	Severity         = report.Severity         // what a Finding means for a copy
-	Image            = report.Image            // answer of Dray.Inspect
-	Variant          = report.Variant          // one platform of an Image
-	Entry            = report.Entry            // one line of Dray.List and Dray.ListTags
-	ManifestEntry    = report.Manifest         // one line of Dray.ListManifests
-	Removal          = report.Removal          // answer of Dray.PlanRemove
-	RemoveWhat       = report.RemoveWhat       // what a RemoveRequest removes
+	// Report is the answer of [Dray.Apply].
+	Report = report.Report
+	// StepReport is one step in a [Report] or a [RepositoryReport].
+	StepReport = report.Step
+	// State says how a step ended.
+	State = report.State
+	// Traffic is what was exchanged with a registry.
+	Traffic = report.Traffic
+	// Pulls says how much of a pull limit was used.
+	Pulls = report.Pulls
+	// TransferReport is the answer of [Dray.Transfer], [Dray.PlanTransfer] and [Dray.ApplyFile].
+	TransferReport = report.Transfer
+	// RepositoryReport says what was done for one target repository.
+	RepositoryReport = report.Repository
+	// Retag is a target name that held other content before.
+	Retag = report.Retag
+	// InUseReport says what a transfer does with images in use.
+	InUseReport = report.InUse
+	// Lost is an image in use that is not copied.
+	Lost = report.Lost
+	// Estimate is the answer of [Dray.Estimate].
+	Estimate = report.Estimate
+	// RegistryEstimate is the part of an [Estimate] for one registry.
+	RegistryEstimate = report.RegistryEstimate
+	// Receipt is the answer of [Dray.Verify].
+	Receipt = report.Receipt
+	// VerifyEntry is one name that [Dray.Verify] compared.
+	VerifyEntry = report.Comparison
+	// Match says how a name compares with its source.
+	Match = report.Match
+	// Lack is content that is missing or corrupt at a target.
+	Lack = report.Lack
+	// Looked says what [Dray.Verify] checked at the targets.
+	Looked = report.Looked
+	// Depth says how much [Dray.Verify] checks.
+	Depth = report.Depth
+	// CheckReport is the answer of [Dray.Check].
+	CheckReport = report.Check
+	// SideReport is the part of a [CheckReport] for one end.
+	SideReport = report.Side
+	// Finding is one thing that [Dray.Check] checked.
+	Finding = report.Finding
+	// Severity says what a [Finding] means for a copy.
+	Severity = report.Severity
+	// Image is the answer of [Dray.Inspect].
+	Image = report.Image
+	// Variant is one platform of an [Image].
+	Variant = report.Variant
+	// Entry is one line of [Dray.List] and [Dray.ListTags].
+	Entry = report.Entry
+	// ManifestEntry is one line of [Dray.ListManifests].
+	ManifestEntry = report.Manifest
+	// Removal is the answer of [Dray.PlanRemove].
+	Removal = report.Removal
+	// RemoveWhat says what a [RemoveRequest] removes.
+	RemoveWhat = report.RemoveWhat
 )
 
 // Types of packages plan and oci that the requests use.
 type (
-	RepositoryPlan = plan.Repository // the plan for one target repository
-	BatchEntry     = plan.Entry      // one entry of a BatchRequest
-	Tags           = plan.Tags       // which tags a CopyRequest copies
-	Proof          = oci.Proof       // how dray makes sure that a target has a blob
+	// RepositoryPlan is the plan for one target repository.
+	RepositoryPlan = plan.Repository
+	// BatchEntry is one entry of a [BatchRequest].
+	BatchEntry = plan.Entry
+	// Tags says which tags a [CopyRequest] copies.
+	Tags = plan.Tags
+	// Proof says how dray makes sure that a target has a blob.
+	Proof = oci.Proof
 )
 
 // The States of a step: how it ended.

@@ -33,5 +33,7 @@ func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) 
 		return nil, err
 	}
 	r := survey.Rules{Verb: "tag", Overwrite: plan.Update, Hold: req.Hold, Map: req.Map}
-	return d.plan(req.Login, req.Login, obs, func(s *place.Session) (*survey.Draft, error) { return survey.Tag(ctx, s, image, req.Tags, r) })
+	return d.plan(req.Login, req.Login, obs, func(s *place.Session) (*survey.Draft, error) {
+		return survey.Tag(ctx, s, image, req.Tags, r)
+	})
 }

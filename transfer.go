@@ -90,7 +90,9 @@ type TransferRequest struct {
 //
 // If a repository or a tag cannot be read, it becomes a step with the action [plan.Broken], and
 // PlanTransfer continues. Only if a list of repositories cannot be read, PlanTransfer ends with an error.
-func (d *Dray) PlanTransfer(ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryPlan) error) (TransferReport, error) {
+func (d *Dray) PlanTransfer(
+	ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryPlan) error,
+) (TransferReport, error) {
 	return migrate.Plan(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 
@@ -104,7 +106,9 @@ func (d *Dray) PlanTransfer(ctx context.Context, req TransferRequest, obs event.
 // The error is that of the first step that failed, or nil if all steps ended as planned. A step that
 // fails does not stop the others. Transfer can be run again at any time: what the target has is not sent
 // again.
-func (d *Dray) Transfer(ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryReport) error) (TransferReport, error) {
+func (d *Dray) Transfer(
+	ctx context.Context, req TransferRequest, obs event.Observer, visit func(RepositoryReport) error,
+) (TransferReport, error) {
 	return migrate.Transfer(ctx, d.base, d.names, migrate.Request(req), obs, visit)
 }
 

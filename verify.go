@@ -40,7 +40,16 @@ type VerifyRequest struct {
 // error is that of the first name that could not be compared, or nil if all could; the receipt is
 // complete in both cases. Only if a list of repositories cannot be read, Verify ends with an error. It
 // never treats such a list as an empty one.
-func (d *Dray) Verify(ctx context.Context, req VerifyRequest, obs event.Observer, visit func(VerifyEntry) error) (Receipt, error) {
-	return migrate.Verify(ctx, d.base, d.names, migrate.VerifyRequest{Of: migrate.Request(req.Of), Depth: req.Depth, Sample: req.Sample, Heal: req.Heal,
-		By: req.By, Tool: req.Tool, When: req.When}, obs, visit)
+func (d *Dray) Verify(
+	ctx context.Context, req VerifyRequest, obs event.Observer, visit func(VerifyEntry) error,
+) (Receipt, error) {
+	return migrate.Verify(ctx, d.base, d.names, migrate.VerifyRequest{
+		Of:     migrate.Request(req.Of),
+		Depth:  req.Depth,
+		Sample: req.Sample,
+		Heal:   req.Heal,
+		By:     req.By,
+		Tool:   req.Tool,
+		When:   req.When,
+	}, obs, visit)
 }

@@ -134,7 +134,7 @@ func parseAuthFile(data []byte) (authFile, error) {
 
 // readAuthFile reads and parses the file at path. It returns an empty authFile if there is no such file.
 func readAuthFile(path string) (authFile, error) {
-	data, err := readAtMost(path, maxFile)
+	data, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return authFile{}, nil
 	}
@@ -149,14 +149,14 @@ func readAuthFile(path string) (authFile, error) {
 	return f, nil
 }
 
-func readAtMost(path string, limit int64) ([]byte, error) {
+func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
 		err = errors.New("the file is longer than 4 MiB")
 	}
 	return data, err
@@ -189,7 +189,8 @@ func (f authFile) login(repo ref.Repo) (Login, bool, error) {
 	}
 	l, err := decodeEntry(f.auths.get(k))
 	if err != nil {
-		return Login{}, false, errors.New("login for " + strings.TrimSuffix(repo.Host+"/"+pathOfKey(k), "/") + ": " + err.Error())
+		place := strings.TrimSuffix(repo.Host+"/"+pathOfKey(k), "/")
+		return Login{}, false, errors.New("login for " + place + ": " + err.Error())
 	}
 	return l, true, nil
 }

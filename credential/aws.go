@@ -79,8 +79,15 @@ func (a *aws) webIdentity(ctx context.Context, who, path, role, session, region 
 }
 
 // assume calls AssumeRole of STS, signed with the keys of another identity.
-func (a *aws) assume(ctx context.Context, who string, base awsKeys, role, session, externalID, region string) (awsKeys, bool, error) {
-	fields := url.Values{"Action": {"AssumeRole"}, "Version": {stsVersion}, "RoleArn": {role}, "RoleSessionName": {orElse(session, sessionName)}}
+func (a *aws) assume(
+	ctx context.Context, who string, base awsKeys, role, session, externalID, region string,
+) (awsKeys, bool, error) {
+	fields := url.Values{
+		"Action":          {"AssumeRole"},
+		"Version":         {stsVersion},
+		"RoleArn":         {role},
+		"RoleSessionName": {orElse(session, sessionName)},
+	}
 	if externalID != "" {
 		fields.Set("ExternalId", externalID)
 	}
@@ -111,7 +118,10 @@ func (q question) role(r reply) (awsKeys, bool, error) {
 		return awsKeys{}, false, q.refused(r)
 	}
 	type result struct {
-		Credentials struct{ AccessKeyId, SecretAccessKey, SessionToken string }
+		Credentials struct {
+			AccessKeyID                   string `xml:"AccessKeyId"`
+			SecretAccessKey, SessionToken string
+		}
 	}
 	var x struct {
 		Web  result `xml:"AssumeRoleWithWebIdentityResult"`
@@ -121,10 +131,10 @@ func (q question) role(r reply) (awsKeys, bool, error) {
 		return awsKeys{}, false, q.fail(fault.Denied, errKeys)
 	}
 	c := x.Web.Credentials
-	if c.AccessKeyId == "" {
+	if c.AccessKeyID == "" {
 		c = x.Role.Credentials
 	}
-	return q.temporary(c.AccessKeyId, c.SecretAccessKey, c.SessionToken)
+	return q.temporary(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)
 }
 
 func (q question) temporary(id, secret, session string) (awsKeys, bool, error) {
@@ -137,7 +147,7 @@ func (q question) temporary(id, secret, session string) (awsKeys, bool, error) {
 // metadataKeys are keys in the form in which ECS and EC2 return them.
 type metadataKeys struct {
 	Code            string // EC2 only: "Success"
-	AccessKeyId     string
+	AccessKeyID     string `json:"AccessKeyId"`
 	SecretAccessKey string
 	Token           string
 }
@@ -172,7 +182,7 @@ func (a *aws) fromContainer(ctx context.Context, _ string) (awsKeys, bool, error
 	if err := a.get(ctx, q, &k); err != nil {
 		return awsKeys{}, false, err
 	}
-	return q.temporary(k.AccessKeyId, k.SecretAccessKey, k.Token)
+	return q.temporary(k.AccessKeyID, k.SecretAccessKey, k.Token)
 }
 
 func containerHost(host string) bool {
@@ -187,8 +197,13 @@ func (a *aws) fromEC2(ctx context.Context, _ string) (awsKeys, bool, error) {
 		return awsKeys{}, false, nil
 	}
 	// In a container that is one network hop too far away, the answer to the PUT never arrives. So it gets one second.
-	q := question{who: "aws instance metadata", method: http.MethodPut, url: ec2Metadata + "api/token", limit: connectLimit,
-		header: map[string]string{"X-aws-ec2-metadata-token-ttl-seconds": ec2TokenTime}}
+	q := question{
+		who:    "aws instance metadata",
+		method: http.MethodPut,
+		url:    ec2Metadata + "api/token",
+		limit:  connectLimit,
+		header: map[string]string{"X-aws-ec2-metadata-token-ttl-seconds": ec2TokenTime},
+	}
 	r, ok, err := a.probe(ctx, q)
 	if err != nil || !ok || r.status != http.StatusOK {
 		return awsKeys{}, false, err
@@ -216,7 +231,7 @@ func (a *aws) fromEC2(ctx context.Context, _ string) (awsKeys, bool, error) {
 		return awsKeys{}, false, q.fail(fault.Denied, errors.New(clean(k.Code, nil)))
 	}
 	q.who += " role " + role
-	return q.temporary(k.AccessKeyId, k.SecretAccessKey, k.Token)
+	return q.temporary(k.AccessKeyID, k.SecretAccessKey, k.Token)
 }
 
 // process runs a credential_process. Its output is never part of an error, because it may contain the keys.
@@ -230,14 +245,15 @@ func (a *aws) process(ctx context.Context, who, line string) (awsKeys, bool, err
 		return awsKeys{}, false, err
 	}
 	var k struct {
-		Version                                    int
-		AccessKeyId, SecretAccessKey, SessionToken string
-		Expiration                                 time.Time
+		Version                       int
+		AccessKeyID                   string `json:"AccessKeyId"`
+		SecretAccessKey, SessionToken string
+		Expiration                    time.Time
 	}
-	if json.Unmarshal(out, &k) != nil || k.Version != 1 || k.AccessKeyId == "" || k.SecretAccessKey == "" {
+	if json.Unmarshal(out, &k) != nil || k.Version != 1 || k.AccessKeyID == "" || k.SecretAccessKey == "" {
 		return awsKeys{}, false, question{who: who + ": credential_process"}.fail(fault.Denied, errNoAnswer)
 	}
-	return awsKeys{k.AccessKeyId, New(k.SecretAccessKey), New(k.SessionToken), who}, true, nil
+	return awsKeys{k.AccessKeyID, New(k.SecretAccessKey), New(k.SessionToken), who}, true, nil
 }
 
 // words splits a command line at spaces and tabs. Double quotes keep a word together.

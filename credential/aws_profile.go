@@ -81,7 +81,9 @@ func (a *aws) profile(ctx context.Context, all profiles, name, region string, de
 }
 
 // base finds the identity with which the role of the profile name is assumed.
-func (a *aws) base(ctx context.Context, all profiles, name string, p map[string]string, region string, depth int) (k awsKeys, err error) {
+func (a *aws) base(
+	ctx context.Context, all profiles, name string, p map[string]string, region string, depth int,
+) (k awsKeys, err error) {
 	var ok bool
 	switch from := p["source_profile"]; {
 	case from == name: // the keys of the profile itself
@@ -115,7 +117,7 @@ func (a *aws) profiles() (profiles, error) {
 		if path == "" {
 			continue
 		}
-		data, err := readAtMost(path, maxFile)
+		data, err := readFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

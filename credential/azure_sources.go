@@ -23,7 +23,8 @@ var errHalf = errors.New("AZURE_FEDERATED_TOKEN_FILE is set, but AZURE_CLIENT_ID
 
 // principal uses the service principal in the environment, with its secret or its certificate.
 func (z *azure) principal(ctx context.Context, c azureCloud, audience string) found {
-	id, tenant, secret, path := z.env("AZURE_CLIENT_ID"), z.env("AZURE_TENANT_ID"), z.env("AZURE_CLIENT_SECRET"), z.env("AZURE_CLIENT_CERTIFICATE_PATH")
+	id, tenant := z.env("AZURE_CLIENT_ID"), z.env("AZURE_TENANT_ID")
+	secret, path := z.env("AZURE_CLIENT_SECRET"), z.env("AZURE_CLIENT_CERTIFICATE_PATH")
 	if id == "" || tenant == "" || secret == "" && path == "" {
 		return found{}
 	}
@@ -51,7 +52,13 @@ func (z *azure) workload(ctx context.Context, c azureCloud, audience string) fou
 	}
 	who := "azure workload identity client " + short(id)
 	if id == "" || tenant == "" {
-		return found{err: &fault.Fault{Kind: fault.Invalid, Op: "use", Name: strings.TrimSuffix(who, " client "), Hint: "set all three variables or none of them", Err: errHalf}}
+		return found{err: &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "use",
+			Name: strings.TrimSuffix(who, " client "),
+			Hint: "set all three variables or none of them",
+			Err:  errHalf,
+		}}
 	}
 	proof, err := secretFile(who, path)
 	if err != nil {
@@ -82,7 +89,7 @@ func certificateProof(who, path, audience, id string, now time.Time) (string, er
 		return &fault.Fault{Kind: kind, Op: "read the certificate " + path + " for", Name: who,
 			Hint: "use a PEM file with the certificate and the key, not PKCS #12", Err: err}
 	}
-	data, err := readAtMost(path, maxFile)
+	data, err := readFile(path)
 	if err != nil {
 		return "", no(fault.Denied, err)
 	}
@@ -94,9 +101,9 @@ func certificateProof(who, path, audience, id string, now time.Time) (string, er
 	if err != nil {
 		return "", no(fault.Invalid, err)
 	}
-	print := sha256.Sum256(cert.Raw)
+	thumbprint := sha256.Sum256(cert.Raw)
 	proof, err := signJWT(key, ps256,
-		map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(print[:])},
+		map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(thumbprint[:])},
 		map[string]any{"aud": audience, "iss": id, "sub": id, "jti": rand.Text(),
 			"nbf": now.Unix(), "iat": now.Unix(), "exp": now.Add(10 * time.Minute).Unix()})
 	if err != nil {
@@ -143,8 +150,8 @@ func (z *azure) managed(ctx context.Context, audience string) found {
 	id := z.env("AZURE_CLIENT_ID")
 	who := strings.TrimSpace("azure managed identity " + short(id))
 	if at, secret := z.env("IDENTITY_ENDPOINT"), z.env("IDENTITY_HEADER"); at != "" && secret != "" {
-		return z.host(ctx, question{who: who, url: at, hide: []string{secret}, header: map[string]string{"X-IDENTITY-HEADER": secret}},
-			url.Values{"api-version": {"2019-08-01"}, "resource": {audience}}, "client_id", id)
+		q := question{who: who, url: at, hide: []string{secret}, header: map[string]string{"X-IDENTITY-HEADER": secret}}
+		return z.host(ctx, q, url.Values{"api-version": {"2019-08-01"}, "resource": {audience}}, "client_id", id)
 	}
 	if at, secret := z.env("MSI_ENDPOINT"), z.env("MSI_SECRET"); at != "" && secret != "" {
 		return z.host(ctx, question{who: who, url: at, hide: []string{secret}, header: map[string]string{"secret": secret}},

@@ -49,6 +49,7 @@ func grantFor(audience string, more ...string) url.Values {
 }
 
 func only(t *testing.T, path string, h http.HandlerFunc) http.HandlerFunc {
+	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path {
 			t.Errorf("the request is for %s, not for %s", r.URL.Path, path)
@@ -155,8 +156,8 @@ func TestACertificateSignsTheAssertionThatEntraWants(t *testing.T) {
 		proof := r.PostForm.Get("client_assertion")
 		proofs = append(proofs, proof)
 		header, claims := openJWT(t, &key.PublicKey, proof)
-		print := sha256.Sum256(der)
-		if header["alg"] != "PS256" || header["x5t#S256"] != base64.RawURLEncoding.EncodeToString(print[:]) || len(header) != 3 {
+		thumbprint := sha256.Sum256(der)
+		if header["alg"] != "PS256" || header["x5t#S256"] != base64.RawURLEncoding.EncodeToString(thumbprint[:]) || len(header) != 3 {
 			t.Error(header)
 		}
 		if claims["aud"] != entraHost+"/tid/oauth2/v2.0/token" || claims["iss"] != client || claims["sub"] != client || claims["jti"] == "" || len(claims) != 7 {

@@ -273,7 +273,13 @@ func clean(s string, hide []string) string {
 		if secret == "" {
 			continue
 		}
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))} {
+		forms := []string{
+			secret,
+			url.QueryEscape(secret),
+			url.PathEscape(secret),
+			base64.StdEncoding.EncodeToString([]byte(secret)),
+		}
+		for _, form := range forms {
 			s = strings.ReplaceAll(s, form, redacted)
 		}
 	}
@@ -339,7 +345,7 @@ func expClaim(s string) (time.Time, bool) {
 
 // secretFile reads a small file that a variable or another file names. It removes the white space around the text.
 func secretFile(who, path string) (string, error) {
-	data, err := readAtMost(path, maxFile)
+	data, err := readFile(path)
 	text := strings.TrimSpace(string(data))
 	if err == nil && text == "" {
 		err = errors.New(path + " is empty")

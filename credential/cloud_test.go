@@ -2,8 +2,10 @@ package credential
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -181,7 +183,7 @@ func TestCloudsAreAskedForTheirOwnHostsOnly(t *testing.T) {
 	s.vars = map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": canary, "AZURE_CLIENT_ID": "c", "AZURE_TENANT_ID": "t",
 		"AZURE_CLIENT_SECRET": canary, "GITHUB_TOKEN": canary, "GCE_METADATA_HOST": "127.0.0.1"}
 	s.dial = func(_ context.Context, _, addr string) (net.Conn, error) {
-		t.Error("dialled", addr)
+		t.Error("dialed", addr)
 		return nil, io.EOF
 	}
 	chain := Clouds{Cloud: s.cloud()}.Lookups()
@@ -224,7 +226,7 @@ func TestWithoutACloudTheMetadataAddressCostsOneSecondOnce(t *testing.T) {
 		dials := 0
 		s.dial = func(ctx context.Context, _, addr string) (net.Conn, error) {
 			if dials++; addr != "169.254.169.254:80" {
-				t.Error("dialled", addr)
+				t.Error("dialed", addr)
 			}
 			<-ctx.Done() // like a network that drops the packets
 			return nil, ctx.Err()
@@ -327,7 +329,7 @@ func TestACanceledRequestToACloudIsNoAnswer(t *testing.T) {
 		}
 		look := Azure{Cloud: s.cloud()}.Lookup()
 		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(500*time.Millisecond, func() { cancel(fmt.Errorf("the user left")) })
+		time.AfterFunc(500*time.Millisecond, func() { cancel(errors.New("the user left")) })
 		if _, ok, err := look(ctx, ref.Repo{Host: "r.azurecr.io"}); ok || !fault.Is(err, fault.Canceled) || !strings.HasSuffix(err.Error(), "the user left") {
 			t.Error(ok, err)
 		}
@@ -370,7 +372,7 @@ func TestNoRedirectIsFollowedAndNoLongAnswerRead(t *testing.T) {
 func TestPlainHTTPReachesNothingBeyondTheLink(t *testing.T) {
 	s := newSky(t)
 	s.dial = func(_ context.Context, _, addr string) (net.Conn, error) {
-		t.Error("dialled", addr)
+		t.Error("dialed", addr)
 		return nil, io.EOF
 	}
 	keys := map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": canary}
@@ -397,9 +399,7 @@ func TestPlainHTTPReachesNothingBeyondTheLink(t *testing.T) {
 		{gcr, "GCE_METADATA_HOST", "127.0.0.1@metadata.example", nil},
 	} {
 		s.vars = map[string]string{tt.name: tt.value}
-		for k, v := range tt.with {
-			s.vars[k] = v
-		}
+		maps.Copy(s.vars, tt.with)
 		_, err := Clouds{Cloud: s.cloud()}.Lookups().For(t.Context(), ref.Repo{Host: tt.host})
 		if !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), canary) {
 			t.Errorf("%s=%s: %v", tt.name, tt.value, err)
@@ -433,7 +433,7 @@ func TestAConfiguredFileThatCannotBeReadIsNamed(t *testing.T) {
 		{gcr, fault.Invalid, "GOOGLE_APPLICATION_CREDENTIALS=" + empty},
 	} {
 		s.vars = map[string]string{}
-		for _, kv := range strings.Fields(tt.vars) {
+		for kv := range strings.FieldsSeq(tt.vars) {
 			k, v, _ := strings.Cut(kv, "=")
 			s.vars[k] = v
 		}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
+	"log/slog" //nolint:depguard // only for LogValue, which hides a Secret in a log; nothing here logs
 	"strings"
 	"unique"
 
@@ -46,7 +46,7 @@ func (s Secret) IsZero() bool { return s == Secret{} }
 func (Secret) String() string { return redacted }
 
 // Format writes "[redacted]" for every verb, also for those that do not use String, such as %d.
-func (Secret) Format(w fmt.State, _ rune) { io.WriteString(w, redacted) }
+func (Secret) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, redacted) }
 
 // MarshalText returns "[redacted]", for JSON, YAML and XML. A Secret cannot be unmarshaled.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

@@ -42,7 +42,7 @@ func TestNoWayOfPrintingShowsASecret(t *testing.T) {
 		}
 		out.Write(b)
 	}
-	for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprint([]byte(canary))} {
+	for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprintf("%d", []byte(canary))} {
 		if strings.Contains(out.String(), form) {
 			t.Errorf("the secret is shown as %s", form)
 		}

@@ -54,7 +54,8 @@ type ecrAPI struct{ url, region, service, target string }
 // ecrHost matches ACCOUNT.dkr.ecr[-fips].REGION.amazonaws.com[.cn] and the dual-stack names
 // ACCOUNT.dkr-ecr[-fips].REGION.on.aws (China: on.amazonwebservices.com.cn).
 var ecrHost = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[0-9]{12}\.dkr([.-])(ecr|ecr-fips)\.([a-z0-9-]+)\.(amazonaws\.com|amazonaws\.com\.cn|on\.aws|on\.amazonwebservices\.com\.cn)$`)
+	return regexp.MustCompile(`^[0-9]{12}\.dkr([.-])(ecr|ecr-fips)\.([a-z0-9-]+)\.` +
+		`(amazonaws\.com|amazonaws\.com\.cn|on\.aws|on\.amazonwebservices\.com\.cn)$`)
 })
 
 func (a *aws) api(host string) (ecrAPI, bool) {

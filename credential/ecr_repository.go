@@ -57,13 +57,20 @@ func (e ECR) Repositories() *ECRRepositories {
 
 var errNoKeys = errors.New("no AWS credentials")
 
-const noKeysHint = "provide AWS credentials ($AWS_ACCESS_KEY_ID, a profile or a role); a docker login cannot create a repository"
+const noKeysHint = "provide AWS credentials ($AWS_ACCESS_KEY_ID, a profile or a role); " +
+	"a docker login cannot create a repository"
 
 // Create creates the repository with the defaults of ECR: it is private and its tags are mutable. made is false if
 // the repository already exists. The error is [fault.Denied] if there are no AWS credentials, or if the host is
 // not one of ECR.
 func (e *ECRRepositories) Create(ctx context.Context, repo ref.Repo) (made bool, err error) {
-	none := &fault.Fault{Kind: fault.Denied, Op: "create repository", Name: repo.String(), Hint: noKeysHint, Err: errNoKeys}
+	none := &fault.Fault{
+		Kind: fault.Denied,
+		Op:   "create repository",
+		Name: repo.String(),
+		Hint: noKeysHint,
+		Err:  errNoKeys,
+	}
 	if e == nil {
 		return false, none
 	}
@@ -128,7 +135,10 @@ func (e *ECRRepositories) describe(ctx context.Context, repo ref.Repo) (mutabili
 		return mutability{}, err
 	}
 	var reply struct{ Repositories []mutability }
-	if err != nil || !ok || r.status != http.StatusOK || json.Unmarshal(r.body, &reply) != nil || len(reply.Repositories) != 1 {
+	if err != nil || !ok || r.status != http.StatusOK {
+		return mutability{}, nil
+	}
+	if json.Unmarshal(r.body, &reply) != nil || len(reply.Repositories) != 1 {
 		return mutability{}, nil
 	}
 	return reply.Repositories[0], nil
@@ -147,7 +157,9 @@ func with(body map[string]any, registry string) map[string]any {
 }
 
 // call calls one action of the API. ok is false if repo is not at ECR or there are no keys.
-func (e *ECRRepositories) call(ctx context.Context, repo ref.Repo, action string, body func(name, registry string) map[string]any) (r reply, q question, ok bool, err error) {
+func (e *ECRRepositories) call(
+	ctx context.Context, repo ref.Repo, action string, body func(name, registry string) map[string]any,
+) (r reply, q question, ok bool, err error) {
 	a := e.api
 	at, ok := a.api(repo.Host)
 	if !ok || a.Env == nil {
@@ -168,8 +180,14 @@ func (e *ECRRepositories) call(ctx context.Context, repo ref.Repo, action string
 		return reply{}, question{}, false, err
 	}
 	prefix := at.target[:strings.LastIndexByte(at.target, '.')+1]
-	q = question{who: keys.from + " at " + at.service + " " + at.region, url: at.url, body: string(raw), hide: keys.secrets(), most: maxImagesPage,
-		header: map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": prefix + action}}
+	q = question{
+		who:    keys.from + " at " + at.service + " " + at.region,
+		url:    at.url,
+		body:   string(raw),
+		hide:   keys.secrets(),
+		most:   maxImagesPage,
+		header: map[string]string{"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": prefix + action},
+	}
 	r, err = a.signed(ctx, keys, q, at.region, at.service)
 	return r, q, err == nil, err
 }

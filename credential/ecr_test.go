@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -46,9 +47,7 @@ func TestSignaturesAreThoseOfThePublishedSuite(t *testing.T) {
 			"content-type;host;x-amz-date", "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"},
 	} {
 		header := map[string]string{}
-		for k, v := range tt.header {
-			header[k] = v
-		}
+		maps.Copy(header, tt.header)
 		tt.keys.sign(tt.method, &url.URL{Scheme: "https", Host: "example.amazonaws.com", Path: "/"}, header, tt.body, "us-east-1", "service",
 			time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC))
 		want := "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=" + tt.signed + ", Signature=" + tt.want
@@ -62,7 +61,7 @@ func TestSignaturesAreThoseOfThePublishedSuite(t *testing.T) {
 func (s *sky) verify(r *http.Request, body string, keys awsKeys, region, service string) bool {
 	rest, ok := strings.CutPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ")
 	fields := map[string]string{}
-	for _, f := range strings.Split(rest, ", ") {
+	for f := range strings.SplitSeq(rest, ", ") {
 		k, v, _ := strings.Cut(f, "=")
 		fields[k] = v
 	}

@@ -162,8 +162,7 @@ func (r *reader) ask(ctx context.Context, name, host string) answer {
 	if a.ok {
 		a.login.From += " (" + r.kind + " " + r.shown + ")"
 	}
-	var f *fault.Fault
-	if errors.As(a.err, &f) {
+	if f, ok := errors.AsType[*fault.Fault](a.err); ok {
 		a.err = &fault.Fault{Kind: f.Kind, Op: "use " + r.kind, Name: r.shown, Err: a.err}
 	}
 	if ctx.Err() == nil { // do not remember the result of a canceled call

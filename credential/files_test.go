@@ -21,6 +21,7 @@ type box struct {
 }
 
 func newBox(t *testing.T) *box {
+	t.Helper()
 	b := &box{t: t, vars: map[string]string{}}
 	b.files = Files{Env: func(k string) string { return b.vars[k] }, Home: t.TempDir(), HelperTimeout: 5 * time.Second}
 	return b
@@ -209,10 +210,10 @@ func FuzzAuthFile(f *testing.F) {
 		a.helperFor(r)
 		// The file that is written back must read the same, except for the host that was dropped.
 		a.drop("b.example")
-		a.all.set("auths", a.auths.print("\t"))
-		b, err := parseAuthFile(a.all.print(""))
+		a.all.set("auths", a.auths.text("\t"))
+		b, err := parseAuthFile(a.all.text(""))
 		if err != nil {
-			t.Fatalf("the file that is written back is malformed: %v\n%s", err, a.all.print(""))
+			t.Fatalf("the file that is written back is malformed: %v\n%s", err, a.all.text(""))
 		}
 		if after, _, err := b.login(r); after != before || (err == nil) != (failed == nil) {
 			t.Fatal(before, after, failed, err)

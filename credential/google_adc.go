@@ -98,7 +98,7 @@ func (g *google) file(ctx context.Context) found {
 	if path == "" {
 		return found{}
 	}
-	data, err := readAtMost(path, maxFile)
+	data, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return found{}
 	}
@@ -122,8 +122,13 @@ func (g *google) file(ctx context.Context) found {
 
 // person exchanges the refresh token that gcloud stores for a person.
 func (g *google) person(ctx context.Context, c adc) found {
-	q := form("google user of application default credentials", googleToken, url.Values{"grant_type": {"refresh_token"},
-		"client_id": {c.ClientID}, "client_secret": {c.ClientSecret}, "refresh_token": {c.Refresh}}, c.ClientSecret, c.Refresh)
+	fields := url.Values{
+		"grant_type":    {"refresh_token"},
+		"client_id":     {c.ClientID},
+		"client_secret": {c.ClientSecret},
+		"refresh_token": {c.Refresh},
+	}
+	q := form("google user of application default credentials", googleToken, fields, c.ClientSecret, c.Refresh)
 	q.hint = "run gcloud auth application-default login"
 	t, err := g.getToken(ctx, q)
 	return g.grant(q.who, t, err)
@@ -167,8 +172,14 @@ func (g *google) external(ctx context.Context, path string, c adc) found {
 	if err != nil {
 		return found{err: err}
 	}
-	t, err := g.getToken(ctx, form(who, c.TokenURL, url.Values{"grant_type": {tokenExchange}, "audience": {c.Audience}, "scope": {googleScope},
-		"requested_token_type": {accessToken}, "subject_token": {subject}, "subject_token_type": {c.SubjectType}}, subject))
+	t, err := g.getToken(ctx, form(who, c.TokenURL, url.Values{
+		"grant_type":           {tokenExchange},
+		"audience":             {c.Audience},
+		"scope":                {googleScope},
+		"requested_token_type": {accessToken},
+		"subject_token":        {subject},
+		"subject_token_type":   {c.SubjectType},
+	}, subject))
 	if err != nil || c.Impersonate == "" {
 		return g.grant(who, t, err)
 	}

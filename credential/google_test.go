@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -100,9 +101,7 @@ func TestAServiceAccountSignsItsStatement(t *testing.T) {
 	asked := s.count()
 	for name, bad := range map[string]string{"token_uri": "https://oauth2.googleapis.com.evil.example/token", "private_key": canary} {
 		wrong := map[string]any{}
-		for k, v := range fields {
-			wrong[k] = v
-		}
+		maps.Copy(wrong, fields)
 		wrong[name] = bad
 		s.adc("key.json", wrong)
 		s.refuses(Google{s.cloud()}.Lookup(), garHost, fault.Invalid)
@@ -159,9 +158,7 @@ func TestAForeignTokenIsTradedAndTakesOnAServiceAccount(t *testing.T) {
 	for name, bad := range map[string]any{"token_url": "https://sts.evil.example", "service_account_impersonation_url": "https://iam.evil.example",
 		"credential_source": map[string]any{"environment_id": "aws1"}} {
 		wrong := map[string]any{}
-		for k, v := range fields {
-			wrong[k] = v
-		}
+		maps.Copy(wrong, fields)
 		wrong[name] = bad
 		s.adc("wif.json", wrong)
 		s.refuses(Google{s.cloud()}.Lookup(), garHost, fault.Invalid)

@@ -135,8 +135,13 @@ func (h helper) erase(ctx context.Context, host string) (removed bool, err error
 // never part of an error, because it may contain the secret.
 func (h helper) run(ctx context.Context, verb string, in []byte) (out []byte, known bool, err error) {
 	if !helperForm().MatchString(h.name) {
-		return nil, false, &fault.Fault{Kind: fault.Invalid, Op: "use credential helper", Name: h.String(),
-			Hint: "use the part of the name that follows " + helperPrefix, Err: errors.New("not the name of a credential helper")}
+		return nil, false, &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "use credential helper",
+			Name: h.String(),
+			Hint: "use the part of the name that follows " + helperPrefix,
+			Err:  errors.New("not the name of a credential helper"),
+		}
 	}
 	limit := h.limit
 	if limit == 0 {
@@ -156,7 +161,12 @@ func (h helper) run(ctx context.Context, verb string, in []byte) (out []byte, kn
 	}
 	switch {
 	case ctx.Err() != nil:
-		return nil, false, &fault.Fault{Kind: fault.Canceled, Op: "ask credential helper", Name: h.String(), Err: context.Cause(ctx)}
+		return nil, false, &fault.Fault{
+			Kind: fault.Canceled,
+			Op:   "ask credential helper",
+			Name: h.String(),
+			Err:  context.Cause(ctx),
+		}
 	case timed.Err() != nil:
 		return nil, false, h.fail(verb, errHung)
 	case err != nil && (saysNotFound(stdout) || saysNotFound(stderr)):
@@ -174,7 +184,13 @@ func (h helper) fail(verb string, cause error) error {
 	if errors.Is(cause, exec.ErrNotFound) {
 		hint, cause = "install it, or remove it from the configuration", errors.New("not on PATH")
 	}
-	return &fault.Fault{Kind: fault.Denied, Op: "ask credential helper", Name: h.String() + " to " + verb, Hint: hint, Err: cause}
+	return &fault.Fault{
+		Kind: fault.Denied,
+		Op:   "ask credential helper",
+		Name: h.String() + " to " + verb,
+		Hint: hint,
+		Err:  cause,
+	}
 }
 
 // saysNotFound reports whether b contains the sentence that every helper prints if it has no such login. The

@@ -41,7 +41,8 @@ func signJWT(key *rsa.PrivateKey, alg string, header, claims map[string]any) (st
 	sum := sha256.Sum256([]byte(text))
 	var sig []byte
 	if alg == ps256 {
-		sig, err = rsa.SignPSS(rand.Reader, key, crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		salted := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+		sig, err = rsa.SignPSS(rand.Reader, key, crypto.SHA256, sum[:], salted)
 	} else {
 		sig, err = rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
 	}

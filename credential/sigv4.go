@@ -49,7 +49,7 @@ func (k awsKeys) sign(method string, u *url.URL, header map[string]string, body,
 	scope := strings.Join([]string{stamp[:8], region, service, "aws4_request"}, "/")
 	text := strings.Join([]string{sigAlgorithm, stamp, scope, hexSum(canonical)}, "\n")
 	key := []byte("AWS4" + k.secret.Reveal())
-	for _, part := range strings.Split(scope, "/") {
+	for part := range strings.SplitSeq(scope, "/") {
 		key = mac(key, part)
 	}
 	header["Authorization"] = sigAlgorithm + " Credential=" + k.id + "/" + scope +

@@ -155,11 +155,11 @@ func (f *authFile) drop(host string) (found bool) {
 
 // write replaces the file at path in one step, so that a reader never sees half of it.
 func (f *authFile) write(path string) error {
-	f.all.set("auths", f.auths.print("\t"))
-	data := append(f.all.print(""), '\n')
-	real, err := filepath.EvalSymlinks(path)
+	f.all.set("auths", f.auths.text("\t"))
+	data := append(f.all.text(""), '\n')
+	file, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		real = path
+		file = path
 		if _, dangling := os.Readlink(path); dangling == nil {
 			return cannotWrite(path, errors.New("it is a symbolic link to a file that does not exist"))
 		}
@@ -169,7 +169,7 @@ func (f *authFile) write(path string) error {
 		return cannotWrite(path, err)
 	}
 	// CreateTemp creates the file with mode 0600.
-	tmp, err := os.CreateTemp(filepath.Dir(real), ".dray-login-*")
+	tmp, err := os.CreateTemp(filepath.Dir(file), ".dray-login-*")
 	if err != nil {
 		return cannotWrite(path, err)
 	}
@@ -179,7 +179,7 @@ func (f *authFile) write(path string) error {
 	}
 	err = errors.Join(err, tmp.Close())
 	if err == nil {
-		err = os.Rename(tmp.Name(), real)
+		err = os.Rename(tmp.Name(), file)
 	}
 	if err != nil {
 		os.Remove(tmp.Name())
@@ -188,9 +188,9 @@ func (f *authFile) write(path string) error {
 	return nil
 }
 
-// print formats the object as docker does, with one member on each line and tabs for indentation. It does
+// text formats the object as docker does, with one member on each line and tabs for indentation. It does
 // not change the bytes of the values.
-func (o object) print(indent string) json.RawMessage {
+func (o object) text(indent string) json.RawMessage {
 	if len(o) == 0 {
 		return json.RawMessage("{}")
 	}

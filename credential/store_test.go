@@ -65,21 +65,21 @@ func TestANewFileIsPrivateAndALinkIsFollowed(t *testing.T) {
 	if runtime.GOOS != "windows" && (mode(path) != "-rw-------" || mode(filepath.Dir(path)) != "drwx------") {
 		t.Error(mode(path), mode(filepath.Dir(path)))
 	}
-	real := b.write("{}", "dotfiles", "docker.json")
-	if err := os.Chmod(real, 0o644); err != nil {
+	dotfile := b.write("{}", "dotfiles", "docker.json")
+	if err := os.Chmod(dotfile, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	os.Remove(path)
-	if err := os.Symlink(real, path); err != nil {
+	if err := os.Symlink(dotfile, path); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.files.Save(t.Context(), "reg.example", l); err != nil {
 		t.Fatal(err)
 	}
-	if mode(path)[0] != 'L' || mode(real) != "-rw-------" || !strings.Contains(read(t, real), "reg.example") {
-		t.Error(mode(path), mode(real), read(t, real))
+	if mode(path)[0] != 'L' || mode(dotfile) != "-rw-------" || !strings.Contains(read(t, dotfile), "reg.example") {
+		t.Error(mode(path), mode(dotfile), read(t, dotfile))
 	}
-	os.Remove(real)
+	os.Remove(dotfile)
 	if _, err := b.files.Save(t.Context(), "reg.example", l); !fault.Is(err, fault.Unavailable) {
 		t.Error("a link to a file that does not exist was replaced:", err)
 	}
@@ -144,6 +144,7 @@ func (b *box) tool(name string, args ...string) string {
 
 // locked starts a registry that accepts only the login u:p. It counts the requests with this login.
 func locked(t *testing.T) (host string, welcomed *int) {
+	t.Helper()
 	welcomed = new(int)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")

@@ -70,7 +70,8 @@ func FromPassword(user, password string) (Login, error) {
 	if user == TokenUser && token == strings.TrimSpace(password) && !strings.ContainsAny(password, "\r\n") {
 		return Login{User: user, Password: New(password)}, nil
 	}
-	return Login{}, badLogin(errNotToken, "pass the user too; a password without a user must be an Entra access token or an ACR token")
+	return Login{}, badLogin(errNotToken,
+		"pass the user too; a password without a user must be an Entra access token or an ACR token")
 }
 
 // ParseCreds reads "USER:PASS", separated at the first colon. ":TOKEN" is a token without a user. The errors are

@@ -149,8 +149,7 @@ func KindOf(err error) Kind {
 	if err == nil {
 		return ""
 	}
-	var f *Fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Fault](err); ok {
 		return f.Kind
 	}
 	if errors.Is(err, context.Canceled) {

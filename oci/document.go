@@ -2,6 +2,7 @@ package oci
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"slices"
@@ -66,7 +67,12 @@ func Parse(want Descriptor, raw []byte) (Document, error) {
 
 func checkBytes(want Descriptor, dgst Digest, raw []byte) error {
 	if len(raw) > MaxDocument {
-		return &fault.Fault{Kind: fault.TooLarge, Op: "read manifest", Name: string(dgst), Err: fmt.Errorf("%d bytes; the limit is %d", len(raw), MaxDocument)}
+		return &fault.Fault{
+			Kind: fault.TooLarge,
+			Op:   "read manifest",
+			Name: string(dgst),
+			Err:  fmt.Errorf("%d bytes; the limit is %d", len(raw), MaxDocument),
+		}
 	}
 	v, err := NewVerifier(Descriptor{Digest: dgst, Size: int64(len(raw))})
 	if err != nil {
@@ -79,13 +85,21 @@ func checkBytes(want Descriptor, dgst Digest, raw []byte) error {
 		return err
 	}
 	if want.Size != 0 && want.Size != int64(len(raw)) {
-		return &fault.Fault{Kind: fault.Corrupt, Op: "verify", Name: string(dgst), Err: fmt.Errorf("it has %d bytes, but its descriptor says %d", len(raw), want.Size)}
+		return &fault.Fault{
+			Kind: fault.Corrupt,
+			Op:   "verify",
+			Name: string(dgst),
+			Err:  fmt.Errorf("it has %d bytes, but its descriptor says %d", len(raw), want.Size),
+		}
 	}
 	return nil
 }
 
 var (
-	documentKeys   = []string{"schemaVersion", "mediaType", "artifactType", "config", "layers", "blobs", "manifests", "subject", "annotations", "fsLayers", "history", "signatures"}
+	documentKeys = []string{
+		"schemaVersion", "mediaType", "artifactType", "config", "layers", "blobs", "manifests", "subject", "annotations",
+		"fsLayers", "history", "signatures",
+	}
 	descriptorKeys = []string{"mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"}
 )
 
@@ -95,7 +109,7 @@ func mediaType(announced string, fields map[string]json.RawMessage) (string, err
 	own := ""
 	if raw, ok := fields["mediaType"]; ok {
 		if err := json.Unmarshal(raw, &own); err != nil {
-			return "", fmt.Errorf("mediaType is not a string")
+			return "", errors.New("mediaType is not a string")
 		}
 	}
 	announced = baseType(announced)
@@ -115,7 +129,8 @@ func mediaType(announced string, fields map[string]json.RawMessage) (string, err
 	return own, nil
 }
 
-var errSchema1 = fmt.Errorf("its format is Docker's schema 1 of 2014, which registries no longer accept; pull it and push it again at the source with a current tool first")
+var errSchema1 = errors.New("its format is Docker's schema 1 of 2014, which registries no longer accept; " +
+	"pull it and push it again at the source with a current tool first")
 
 // baseType returns the media type in s without its parameters, and "" for a generic type.
 func baseType(s string) string {

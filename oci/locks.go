@@ -58,5 +58,10 @@ next:
 
 // Beyond returns the locks that l has and there does not have.
 func (l Locks) Beyond(there Locks) Locks {
-	return Locks{Delete: l.Delete && !there.Delete, Write: l.Write && !there.Write, List: l.List && !there.List, Read: l.Read && !there.Read}
+	return Locks{
+		Delete: l.Delete && !there.Delete,
+		Write:  l.Write && !there.Write,
+		List:   l.List && !there.List,
+		Read:   l.Read && !there.Read,
+	}
 }

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"hash"
 
@@ -22,7 +23,12 @@ type Verifier struct {
 // digest is not known.
 func NewVerifier(d Descriptor) (*Verifier, error) {
 	if ref.Digest(string(d.Digest)) != nil {
-		return nil, &fault.Fault{Kind: fault.Refused, Op: "verify", Name: fmt.Sprintf("%.100q", string(d.Digest)), Err: fmt.Errorf("not a sha256, sha384 or sha512 digest")}
+		return nil, &fault.Fault{
+			Kind: fault.Refused,
+			Op:   "verify",
+			Name: fmt.Sprintf("%.100q", string(d.Digest)),
+			Err:  errors.New("not a sha256, sha384 or sha512 digest"),
+		}
 	}
 	return &Verifier{want: d, hash: d.Digest.Algorithm().Hash()}, nil
 }

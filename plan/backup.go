@@ -19,7 +19,7 @@ func (b Backup) Check() error {
 		return nil
 	}
 	bad := func(cause, hint string) error {
-		return &fault.Fault{Kind: fault.Invalid, Op: "read backup template", Name: shown(b.Template), Err: errors.New(cause), Hint: hint}
+		return invalid("read backup template", shown(b.Template), errors.New(cause), hint)
 	}
 	for _, p := range placeholder().FindAllString(b.Template, -1) {
 		if !slices.Contains([]string{"{tag}", "{digest}", "{digest12}", "{date}"}, p) {
@@ -29,20 +29,22 @@ func (b Backup) Check() error {
 			return bad("{date} is used, but no date is given", "")
 		}
 	}
-	const sample = "v1"
+	const sample, hint = "v1", "write a template such as {tag}-before-{date}"
 	name := b.fill(sample, oci.Sum(nil))
 	if err := ref.Tag(name); err != nil {
-		return bad(fmt.Sprintf("it makes %q of the tag %s, which is not a tag", name, sample), "write a template such as {tag}-before-{date}")
+		return bad(fmt.Sprintf("it makes %q of the tag %s, which is not a tag", name, sample), hint)
 	}
 	if name == sample {
-		return bad("the backup of a tag would be that tag itself", "write a template such as {tag}-before-{date}")
+		return bad("the backup of a tag would be that tag itself", hint)
 	}
 	return nil
 }
 
 func (b Backup) fill(tag string, held oci.Digest) string {
 	hex := held.Encoded()
-	return strings.NewReplacer("{tag}", tag, "{digest}", hex, "{digest12}", hex[:min(12, len(hex))], "{date}", b.Date).Replace(b.Template)
+	short := hex[:min(12, len(hex))]
+	values := strings.NewReplacer("{tag}", tag, "{digest}", hex, "{digest12}", short, "{date}", b.Date)
+	return values.Replace(b.Template)
 }
 
 // Name sets the Backup of each step that moves a tag from one digest to another. It returns the names of these
@@ -61,7 +63,7 @@ func (b Backup) Name(steps []Step) []ref.Name {
 		}
 		s.Backup = b.fill(s.To.Tag, s.Replaces)
 		if err := ref.Tag(s.Backup); err != nil {
-			s.fail(&fault.Fault{Kind: fault.Invalid, Op: "name backup of", Name: s.To.String(), Err: err})
+			s.fail(invalid("name backup of", s.To.String(), err, ""))
 			continue
 		}
 		if n := s.Kept(); !known[n] {
@@ -92,8 +94,9 @@ func SeeBackups(verb string, steps []Step, held Inventory) {
 		}
 		n := s.Kept()
 		taken := func(what string, d oci.Digest) {
-			s.fail(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(), Hint: "use a template with {tag} and {digest12}",
-				Err: fmt.Errorf("its backup %s %s %s, so it cannot keep %s", n, what, d, s.Replaces)})
+			s.fail(&fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: verb, Name: s.To.String(),
+				Err:  fmt.Errorf("its backup %s %s %s, so it cannot keep %s", n, what, d, s.Replaces),
+				Hint: "use a template with {tag} and {digest12}"})
 		}
 		if d := held[n].Digest; d != "" && d != s.Replaces {
 			taken("points to", d)

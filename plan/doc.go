@@ -54,6 +54,6 @@
 //	letters.go    select by the first letter
 //	pattern.go    globs and regular expressions
 //	python.go     translate Python's regular expressions
-//	text.go       compile expressions at first use; shorten long texts in errors
+//	text.go       compile expressions at first use; errors about texts
 //	plan.go       Inventory, Rules, Plan, Step; Make
 package plan

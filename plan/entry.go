@@ -6,6 +6,7 @@ package plan
 //   - [Sharing]: all tags that point to the same image.
 type Tags string
 
+// The Tags of a copy.
 const (
 	NamedTag Tags = ""        // The tag that the source names.
 	AllTags  Tags = "all"     // Every tag that the source repository lists.

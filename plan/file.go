@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -240,6 +239,4 @@ func strict(line []byte, into any) error {
 	return nil
 }
 
-func badLine(n int, err error) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: fmt.Sprintf("line %d", n), Err: err}
-}
+func badLine(n int, err error) error { return invalid("read plan", fmt.Sprintf("line %d", n), err, "") }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -45,7 +44,8 @@ func ParseInUse(raw []byte) (InUse, error) {
 		err = errors.New("it names no image of a registry")
 	}
 	if err != nil {
-		return InUse{}, &fault.Fault{Kind: fault.Invalid, Op: "read images in use", Err: err, Hint: "give the output of kubectl get pods -A -o json, or one image per line"}
+		return InUse{}, invalid("read images in use", "", err,
+			"give the output of kubectl get pods -A -o json, or one image per line")
 	}
 	var images []ref.Name
 	for n := range u.images {
@@ -67,11 +67,10 @@ func (u *using) lines(text string) error {
 		n++
 		line, _, _ = strings.Cut(line, "#")
 		words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
-		if slices.ContainsFunc(words, func(w string) bool { return strings.ToUpper(w) != w || strings.ContainsAny(w, "/:.") }) || len(u.images) > 0 {
-			for _, word := range words {
-				if err := u.add(word); err != nil {
-					return fmt.Errorf("line %d: %w", n, err)
-				}
+		image := func(w string) bool { return strings.ToUpper(w) != w || strings.ContainsAny(w, "/:.") }
+		if len(u.images) > 0 || slices.ContainsFunc(words, image) {
+			if err := u.add(words...); err != nil {
+				return fmt.Errorf("line %d: %w", n, err)
 			}
 		} // otherwise the line is the heading of the columns
 	}
@@ -104,31 +103,17 @@ type container struct {
 func (u *using) objects(text []byte) error {
 	var words []string
 	if json.Unmarshal(text, &words) == nil {
-		for _, word := range words {
-			if err := u.add(word); err != nil {
-				return err
-			}
-		}
-		return nil
+		return u.add(words...)
 	}
-	var all []object
+	var o object
+	into := any(&o)
 	if text[0] == '[' {
-		if err := json.Unmarshal(text, &all); err != nil {
-			return err
-		}
-	} else {
-		var one object
-		if err := json.Unmarshal(text, &one); err != nil {
-			return err
-		}
-		all = []object{one}
+		into = &o.Items
 	}
-	for _, o := range all {
-		if err := u.object(o); err != nil {
-			return err
-		}
+	if err := json.Unmarshal(text, into); err != nil {
+		return err
 	}
-	return nil
+	return u.object(o)
 }
 
 func (u *using) object(o object) error {
@@ -164,31 +149,33 @@ func (u *using) object(o object) error {
 	return nil
 }
 
-// add adds one image or image ID.
-func (u *using) add(word string) error {
-	text := strings.TrimPrefix(word, "docker-pullable://")
-	local, isLocal := strings.CutPrefix(text, "docker://")
-	if text == "<none>" {
-		return nil
+// add adds images and image IDs.
+func (u *using) add(words ...string) error {
+	for _, word := range words {
+		text := strings.TrimPrefix(word, "docker-pullable://")
+		local, isLocal := strings.CutPrefix(text, "docker://")
+		if text == "<none>" {
+			continue
+		}
+		if isLocal || ref.Digest(local) == nil || ref.Digest("sha256:"+local) == nil {
+			u.local++
+			continue
+		}
+		n, err := ref.Parse(text)
+		if err == nil && n.IsLayout() {
+			err = fmt.Errorf("%s is an image layout", n)
+		}
+		if err != nil {
+			return err
+		}
+		switch {
+		case n.Digest != "":
+			n.Tag = ""
+		case n.Tag == "":
+			n.Tag = "latest"
+		}
+		u.images[n] = true
 	}
-	if isLocal || ref.Digest(local) == nil || ref.Digest("sha256:"+local) == nil {
-		u.local++
-		return nil
-	}
-	n, err := ref.Parse(text)
-	if err == nil && n.IsLayout() {
-		err = fmt.Errorf("%s is an image layout", n)
-	}
-	if err != nil {
-		return err
-	}
-	switch {
-	case n.Digest != "":
-		n.Tag = ""
-	case n.Tag == "":
-		n.Tag = "latest"
-	}
-	u.images[n] = true
 	return nil
 }
 

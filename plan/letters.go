@@ -6,8 +6,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/drayage/dray/fault"
 )
 
 // Letters selects repositories by the first letter in their name. The zero Letters selects all of them.
@@ -37,8 +35,8 @@ func ParseLetters(s string) (Letters, error) {
 		}
 		sp, cause := parseSpan(one, token)
 		if cause != "" {
-			return Letters{}, &fault.Fault{Kind: fault.Invalid, Op: "read letters", Name: fmt.Sprintf("%q", s),
-				Err: errors.New(cause), Hint: "write letters and ranges separated by commas, such as a-c,e"}
+			return Letters{}, invalid("read letters", fmt.Sprintf("%q", s), errors.New(cause),
+				"write letters and ranges separated by commas, such as a-c,e")
 		}
 		l.spans = append(l.spans, sp)
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
 )
 
@@ -31,8 +30,8 @@ var placeholder = lazily(`\{[^{}]*\}|[{}]`)
 func (m Mapping) Check() error {
 	for _, p := range placeholder().FindAllString(m.Template, -1) {
 		if !slices.Contains([]string{"{repository}", "{name}", "{host}"}, p) {
-			return &fault.Fault{Kind: fault.Invalid, Op: "read template", Name: shown(m.Template), Err: fmt.Errorf("unknown placeholder %s", p),
-				Hint: "use {repository}, {name} or {host}"}
+			return invalid("read template", shown(m.Template), fmt.Errorf("unknown placeholder %s", p),
+				"use {repository}, {name} or {host}")
 		}
 	}
 	return nil
@@ -46,7 +45,7 @@ func (m Mapping) Repo(host string, from ref.Repo) (ref.Repo, error) {
 	}
 	to, err := ref.NewRepo(host, m.path(from))
 	if err != nil {
-		return ref.Repo{}, &fault.Fault{Kind: fault.Invalid, Op: "map repository", Name: from.String(), Err: err}
+		return ref.Repo{}, invalid("map repository", from.String(), err, "")
 	}
 	return to, nil
 }
@@ -108,7 +107,7 @@ func (m Mapping) Landings(host string, from []ref.Repo) ([]Landing, error) {
 		if more := len(bad) - most; more > 0 {
 			bad = append(bad[:most], fmt.Sprintf("and %d more", more))
 		}
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "map repositories", Err: errors.New(strings.Join(bad, "; "))}
+		return nil, invalid("map repositories", "", errors.New(strings.Join(bad, "; ")), "")
 	}
 	var out []Landing
 	for to, from := range sources {
@@ -135,7 +134,7 @@ func (l Landing) Targets(from ref.Name, tags TagMap) ([]ref.Name, error) {
 	var to []ref.Name
 	for _, tag := range tags.Targets(from.Tag) {
 		if err := ref.Tag(tag); err != nil {
-			return nil, &fault.Fault{Kind: fault.Invalid, Op: "map tag", Name: from.String(), Err: err}
+			return nil, invalid("map tag", from.String(), err, "")
 		}
 		to = append(to, l.To.Tagged(tag))
 	}

@@ -53,7 +53,8 @@ func (l Landing) Merge(src, dst Inventory, m Merge) ([]Step, error) {
 		}
 		targets[from] = append(targets[from], to)
 	}
-	steps, err := Make(src, dst, Rules{Overwrite: m.Overwrite, Targets: func(from ref.Name) []ref.Name { return targets[from] }})
+	of := func(from ref.Name) []ref.Name { return targets[from] }
+	steps, err := Make(src, dst, Rules{Overwrite: m.Overwrite, Targets: of})
 	return append(steps, broken...), err
 }
 
@@ -78,9 +79,7 @@ func (m Merge) choose(to ref.Name, from []ref.Name, src Inventory) (ref.Name, er
 }
 
 // Retags reports whether the step moves a name from one digest to another.
-func (s Step) Retags() bool {
-	return s.Moves() && s.Replaces != "" && s.Replaces != oci.Digest(s.From.Digest)
-}
+func (s Step) Retags() bool { return s.Moves() && s.Replaces != "" && s.Replaces != s.Digest() }
 
 // Anew plans s again for the digests that both ends have now; "" means that the target name does not exist. If
 // the source has changed, the new step has neither size nor media type. The error is that of [Make].
@@ -95,7 +94,8 @@ func (s Step) Anew(from, to oci.Digest, overwrite Overwrite) (Step, error) {
 	}
 	n := s.From
 	n.Digest = ""
-	steps, err := Make(Inventory{n: root}, dst, Rules{Overwrite: overwrite, Targets: func(ref.Name) []ref.Name { return []ref.Name{s.To} }})
+	only := func(ref.Name) []ref.Name { return []ref.Name{s.To} }
+	steps, err := Make(Inventory{n: root}, dst, Rules{Overwrite: overwrite, Targets: only})
 	if err != nil {
 		return Step{}, err
 	}

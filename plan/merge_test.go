@@ -20,7 +20,7 @@ func digestOf(c string) oci.Digest { return oci.Digest("sha256:" + strings.Repea
 func inventoryOf(t *testing.T, words string) plan.Inventory {
 	t.Helper()
 	inv := plan.Inventory{}
-	for _, w := range strings.Fields(words) {
+	for w := range strings.FieldsSeq(words) {
 		name, c, _ := strings.Cut(w, "=")
 		n, err := ref.Parse(name)
 		if err != nil {

@@ -45,7 +45,7 @@ type Pattern struct {
 func ParsePattern(s string) (Pattern, error) {
 	p, err := compile(s)
 	if err != nil {
-		return Pattern{}, &fault.Fault{Kind: fault.Invalid, Op: "read pattern", Name: shown(s), Err: err}
+		return Pattern{}, invalid("read pattern", shown(s), err, "")
 	}
 	return p, nil
 }
@@ -144,8 +144,8 @@ func ParseIgnore(entries ...string) (Patterns, error) {
 func ParseIgnoreConfig(raw []byte) (Patterns, error) {
 	entries, err := ignoreEntries(raw)
 	if err != nil {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read ignore patterns", Err: err,
-			Hint: `write ["app/*", "re:^old/"] or {"patterns": ["app/*", "re:^old/"]}`}
+		return nil, invalid("read ignore patterns", "", err,
+			`write ["app/*", "re:^old/"] or {"patterns": ["app/*", "re:^old/"]}`)
 	}
 	return ParseIgnore(entries...)
 }
@@ -189,7 +189,8 @@ func (ps Patterns) Warnings() []string {
 	var out []string
 	for _, p := range ps {
 		if strings.HasPrefix(p.text, "re:") && strings.Contains(repeat().ReplaceAllString(p.text, ""), ",") {
-			out = append(out, fmt.Sprintf("pattern %s: the comma is part of the expression; to use two patterns, give each one separately", shown(p.text)))
+			out = append(out, "pattern "+shown(p.text)+": the comma is part of the expression; "+
+				"to use two patterns, give each one separately")
 		}
 	}
 	return out

@@ -16,9 +16,7 @@ import (
 func (s Step) Moves() bool { return s.Action == Copy || s.Action == Replace || s.Action == Retag }
 
 // Works reports whether there is something to do: the step Moves, or locks a name that is up to date.
-func (s Step) Works() bool {
-	return s.Moves() || s.Locks != (oci.Locks{}) && s.Action == Skip
-}
+func (s Step) Works() bool { return s.Moves() || s.Locks != (oci.Locks{}) && s.Action == Skip }
 
 // Inventory holds the content that names pointed to at one moment. A name is a tag of a repository, or a digest
 // in it. A name that is not in the Inventory did not exist.
@@ -38,7 +36,8 @@ const (
 	Refuse Overwrite = "refuse"
 	// Update copies what is missing or differs. This is the default of copies, tags and transfers.
 	Update Overwrite = "update"
-	Always Overwrite = "always" // Always puts everything again, also what is equal.
+	// Always puts everything again, also what is equal.
+	Always Overwrite = "always"
 )
 
 func (o Overwrite) known() bool { return o == Refuse || o == Update || o == Always }
@@ -59,6 +58,7 @@ type Rules struct {
 //   - [Conflict], [Broken]: nothing, because the step cannot be done.
 type Action string
 
+// The Actions of a [Step].
 const (
 	Copy     Action = "copy"     // The target does not have the name.
 	Replace  Action = "replace"  // The target name moves from Step.Replaces to the digest of the source.
@@ -76,6 +76,7 @@ const (
 //   - [All]: no name is set.
 type Hold string
 
+// The Holds of a [Plan].
 const (
 	Each Hold = "each" // Every step is independent of the others.
 	All  Hold = "all"  // No name is set unless all names can be set.
@@ -107,17 +108,14 @@ type Problem struct {
 // ProblemOf returns the Problem for err: its Kind, Side, text and hint.
 func ProblemOf(err error) *Problem {
 	p := &Problem{Kind: fault.KindOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault.Fault](err); ok {
 		p.Side = f.Side
 	}
 	return p
 }
 
 // Err returns p as an error with the same text, Kind, Side and hint.
-func (p *Problem) Err() error {
-	return &problemError{p}
-}
+func (p *Problem) Err() error { return &problemError{p} }
 
 // problemError has the text of the stored error and unwraps to a Fault of its Kind.
 type problemError struct{ *Problem }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -53,13 +54,14 @@ func TestMakeFollowsTheGoldenFiles(t *testing.T) {
 }
 
 func planText(t *testing.T, golden *txtar.Archive) string {
+	t.Helper()
 	part := map[string]string{}
 	for _, f := range golden.Files {
 		part[f.Name] = string(f.Data)
 	}
 	var targets []string
 	rules := Rules{}
-	for _, line := range strings.Split(strings.TrimSpace(part["rules"]), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(part["rules"]), "\n") {
 		word, rest, _ := strings.Cut(line, " ")
 		switch word {
 		case "overwrite":
@@ -99,7 +101,7 @@ func digest(word string) oci.Digest {
 
 func inventory(text string) Inventory {
 	inv := Inventory{}
-	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
 		if n, word, ok := strings.Cut(line, " "); ok {
 			inv[name(n)] = oci.Descriptor{MediaType: oci.TypeIndex, Digest: digest(word), Size: 9}
 		}
@@ -118,7 +120,7 @@ func name(s string) ref.Name {
 func randomInventory(r *rand.Rand, host string) Inventory {
 	inv := Inventory{}
 	for range r.IntN(12) {
-		inv[name(fmt.Sprintf("%s/app%d:v%d", host, r.IntN(3), r.IntN(4)))] = oci.Descriptor{Digest: digest(fmt.Sprint(r.IntN(4))), Size: 1}
+		inv[name(fmt.Sprintf("%s/app%d:v%d", host, r.IntN(3), r.IntN(4)))] = oci.Descriptor{Digest: digest(strconv.Itoa(r.IntN(4))), Size: 1}
 	}
 	return inv
 }

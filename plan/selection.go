@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -64,7 +65,8 @@ type Words struct {
 // Selection parses w. The age in NewerThan counts back from now. The error is [fault.Invalid] and is
 // about the first word that cannot be parsed.
 func (w Words) Selection(now time.Time) (Selection, error) {
-	s := Selection{Repository: w.Repository, MaxRepositories: w.MaxRepositories, Latest: w.Latest, MinTags: w.MinTags, Untagged: w.Untagged}
+	s := Selection{Repository: w.Repository, MaxRepositories: w.MaxRepositories, Untagged: w.Untagged}
+	s.Latest, s.MinTags = w.Latest, w.MinTags
 	var errs [9]error
 	s.IncludeRepositories, errs[0] = ParsePatterns(w.IncludeRepositories...)
 	s.ExcludeRepositories, errs[1] = ParsePatterns(w.ExcludeRepositories...)
@@ -92,6 +94,7 @@ func (w Words) Selection(now time.Time) (Selection, error) {
 // ByName.
 type Order string
 
+// The Orders other than "".
 const (
 	// ByVersion puts the highest version first, including prereleases. Tags that are not versions are
 	// dropped; see [Versions].
@@ -105,7 +108,7 @@ func ParseOrder(s string) (Order, error) {
 	if o := Order(s); slices.Contains([]Order{"", ByVersion, ByTime, ByName}, o) {
 		return o, nil
 	}
-	return "", &fault.Fault{Kind: fault.Invalid, Op: "read order", Name: shown(s), Err: fmt.Errorf("not one of version, time, name")}
+	return "", invalid("read order", shown(s), errors.New("not one of version, time, name"), "")
 }
 
 // ParseAge reads a positive age: whole days ("90d"), whole weeks ("2w"), or a duration of [time.ParseDuration]
@@ -118,15 +121,15 @@ func ParseAge(s string) (time.Duration, error) {
 			var n int64
 			n, err = strconv.ParseInt(number, 10, 32)
 			if age = time.Duration(n) * length; age/length != time.Duration(n) {
-				err = fmt.Errorf("the age is too long")
+				err = errors.New("the age is too long")
 			}
 		}
 	}
 	if err == nil && age <= 0 {
-		err = fmt.Errorf("the age must be positive")
+		err = errors.New("the age must be positive")
 	}
 	if err != nil {
-		return 0, &fault.Fault{Kind: fault.Invalid, Op: "read age", Name: shown(s), Err: err, Hint: "write an age such as 90d, 2w or 36h"}
+		return 0, invalid("read age", shown(s), err, "write an age such as 90d, 2w or 36h")
 	}
 	return age, nil
 }
@@ -134,7 +137,8 @@ func ParseAge(s string) (time.Duration, error) {
 // Repositories returns the repositories of all that s keeps, in the order of their names, each once. The error
 // is [fault.TooLarge]: a regular expression took too long. The explanation then ends at that stage.
 func (s Selection) Repositories(all []string) (kept []string, why Explain, err error) {
-	sv := newSieve("repositories", slices.Compact(slices.Sorted(slices.Values(all))), func(name string) string { return name })
+	each := slices.Compact(slices.Sorted(slices.Values(all)))
+	sv := newSieve("repositories", each, func(name string) string { return name })
 	if s.Repository != "" {
 		sv.stage("repository", func(name string) (bool, string, error) {
 			return name == s.Repository, fmt.Sprintf("repository %q", s.Repository), nil
@@ -162,7 +166,8 @@ func (s Selection) Repositories(all []string) (kept []string, why Explain, err e
 // Limit returns the first s.MaxRepositories of needing, by name. needing holds only the repositories in
 // which something is to be done, because acr_transfer.py counts only those.
 func (s Selection) Limit(needing []string) (kept []string, why Explain) {
-	sv := newSieve("repositories", slices.Compact(slices.Sorted(slices.Values(needing))), func(name string) string { return name })
+	each := slices.Compact(slices.Sorted(slices.Values(needing)))
+	sv := newSieve("repositories", each, func(name string) string { return name })
 	if s.MaxRepositories > 0 {
 		place := 0
 		sv.stage("max-repositories", func(string) (bool, string, error) {
@@ -175,9 +180,7 @@ func (s Selection) Limit(needing []string) (kept []string, why Explain) {
 
 // NeedsTimes reports whether [Selection.Tags] needs the times of tags. A caller whose listing has no times must
 // look them up before, for the tags that [Selection.Candidates] returns.
-func (s Selection) NeedsTimes() bool {
-	return !s.Since.IsZero() || s.Latest > 0 && s.Order == ByTime
-}
+func (s Selection) NeedsTimes() bool { return !s.Since.IsZero() || s.Latest > 0 && s.Order == ByTime }
 
 // Candidates is like [Selection.Tags], but applies only the rules that use neither times nor numbers of tags.
 func (s Selection) Candidates(repository string, tags []oci.Listed) (kept []oci.Listed, why Explain, err error) {
@@ -214,7 +217,8 @@ func (s Selection) Tags(repository string, tags []oci.Listed) (kept []oci.Listed
 func (s Selection) Loose(repository string, all []oci.Listed) (kept []oci.Listed, why Explain) {
 	digest := func(t oci.Listed) string { return string(t.Descriptor.Digest) }
 	sorted := slices.SortedFunc(slices.Values(all), func(a, b oci.Listed) int { return cmp.Compare(digest(a), digest(b)) })
-	sv := newSieve(repository+" without a tag", slices.CompactFunc(sorted, func(a, b oci.Listed) bool { return digest(a) == digest(b) }), digest)
+	each := slices.CompactFunc(sorted, func(a, b oci.Listed) bool { return digest(a) == digest(b) })
+	sv := newSieve(repository+" without a tag", each, digest)
 	if !s.Since.IsZero() {
 		sv.stage("newer-than", s.isNew)
 	}
@@ -241,8 +245,10 @@ func (s Selection) byName(repository string, tags []oci.Listed) *sieve[oci.Liste
 func once(tags []oci.Listed) []oci.Listed {
 	sorted := slices.Clone(tags)
 	slices.SortFunc(sorted, func(a, b oci.Listed) int {
-		return cmp.Or(cmp.Compare(a.Tag, b.Tag), setAt(b).Compare(setAt(a)), cmp.Compare(b.Descriptor.Digest, a.Descriptor.Digest),
-			b.Updated.Compare(a.Updated), b.Created.Compare(a.Created), cmp.Compare(b.Descriptor.Size, a.Descriptor.Size), cmp.Compare(b.Descriptor.MediaType, a.Descriptor.MediaType))
+		d, e := a.Descriptor, b.Descriptor
+		return cmp.Or(cmp.Compare(a.Tag, b.Tag), setAt(b).Compare(setAt(a)),
+			cmp.Compare(e.Digest, d.Digest), b.Updated.Compare(a.Updated), b.Created.Compare(a.Created),
+			cmp.Compare(e.Size, d.Size), cmp.Compare(e.MediaType, d.MediaType))
 	})
 	return slices.CompactFunc(sorted, func(a, b oci.Listed) bool { return a.Tag == b.Tag })
 }

@@ -55,6 +55,7 @@ type asked struct {
 }
 
 func selectionText(t *testing.T, golden *txtar.Archive) string {
+	t.Helper()
 	part := map[string]string{}
 	for _, f := range golden.Files {
 		part[f.Name] = string(f.Data)

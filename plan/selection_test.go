@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -35,7 +36,7 @@ var someTags = []string{"latest", "1.2", "v1.2", "1.2.3", "1.2.3-rc.1", "01.2", 
 
 func randomTags(r *rand.Rand) (tags []oci.Listed) {
 	for range r.IntN(12) {
-		tag := oci.Listed{Tag: someTags[r.IntN(len(someTags))], Descriptor: oci.Descriptor{Digest: digest(fmt.Sprint(r.IntN(4)))}}
+		tag := oci.Listed{Tag: someTags[r.IntN(len(someTags))], Descriptor: oci.Descriptor{Digest: digest(strconv.Itoa(r.IntN(4)))}}
 		if r.IntN(4) > 0 {
 			tag.Updated = time.Date(2026, 1, 1+r.IntN(5), 0, 0, 0, 0, time.UTC)
 		}
@@ -48,6 +49,7 @@ func randomTags(r *rand.Rand) (tags []oci.Listed) {
 }
 
 func randomSelection(t *testing.T, r *rand.Rand) Selection {
+	t.Helper()
 	var s Selection
 	if r.IntN(2) == 0 {
 		s.IncludeTags = patterns(t, "*1*", "re:b|e|la")

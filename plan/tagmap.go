@@ -1,12 +1,12 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
 )
 
@@ -59,7 +59,7 @@ func (m TagMap) Check() error {
 	for _, p := range m.Pairs {
 		for _, tag := range []string{p.From, p.To} {
 			if err := ref.Tag(tag); err != nil {
-				return &fault.Fault{Kind: fault.Invalid, Op: "read tag map", Name: p.From + "=" + p.To, Err: err}
+				return invalid("read tag map", p.From+"="+p.To, err, "")
 			}
 		}
 	}
@@ -78,7 +78,7 @@ func (r Renames) Apply(s string) string {
 func ParsePair(s string) (Pair, error) {
 	from, to, ok := strings.Cut(s, "=")
 	if !ok || from == "" || to == "" {
-		return Pair{}, &fault.Fault{Kind: fault.Invalid, Op: "read tag map", Name: fmt.Sprintf("%q", s), Err: fmt.Errorf("not FROM=TO")}
+		return Pair{}, invalid("read tag map", fmt.Sprintf("%q", s), errors.New("not FROM=TO"), "")
 	}
 	return Pair{from, to}, nil
 }
@@ -101,14 +101,15 @@ func ParseRenames(texts []string) (Renames, error) {
 // error and "&" stands for itself. The error is [fault.Invalid].
 func ParseSubstitution(s string) (Substitution, error) {
 	bad := func(cause, hint string) (Substitution, error) {
-		return Substitution{}, &fault.Fault{Kind: fault.Invalid, Op: "read substitution", Name: fmt.Sprintf("%q", s), Err: fmt.Errorf("%s", cause), Hint: hint}
+		return Substitution{}, invalid("read substitution", fmt.Sprintf("%q", s), errors.New(cause), hint)
 	}
 	if len(s) < 4 || s[0] != 's' {
 		return bad("not s/EXPRESSION/REPLACEMENT/", "write a substitution such as 's/^v(.*)$/v$1-production/'")
 	}
 	parts := strings.Split(s[2:], s[1:2])
 	if len(parts) != 3 || parts[2] != "" || parts[0] == "" {
-		return bad("not s/EXPRESSION/REPLACEMENT/", "if the expression contains the separator, use another separator: s|a/b|c|")
+		return bad("not s/EXPRESSION/REPLACEMENT/",
+			"if the expression contains the separator, use another separator: s|a/b|c|")
 	}
 	match, err := regexp.Compile(parts[0])
 	if err != nil {

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
-
-	"github.com/drayage/dray/fault"
 )
 
 // Versions is a range of semantic versions. The zero Versions selects every tag.
@@ -39,8 +37,8 @@ func ParseVersions(s string) (Versions, error) {
 		v.set, err = semver.NewConstraint(s)
 	}
 	if err != nil {
-		return Versions{}, &fault.Fault{Kind: fault.Invalid, Op: "read version range", Name: shown(s), Err: err,
-			Hint: `write a range such as ">=1.2 <2" or "^1.25"`}
+		return Versions{}, invalid("read version range", shown(s), err,
+			`write a range such as ">=1.2 <2" or "^1.25"`)
 	}
 	return v, nil
 }

@@ -135,7 +135,8 @@ func NewRepo(host, path string) (Repo, error) {
 	case strings.ToLower(path) != path && isPath(strings.ToLower(path)):
 		return Repo{}, invalid(host+"/"+path, "repository names are lower case", "write "+strings.ToLower(path))
 	case !isPath(path):
-		return Repo{}, invalid(host+"/"+path, "not a repository name", "use lower-case letters, digits and, between these, '.', '_', '-' and '/'")
+		return Repo{}, invalid(host+"/"+path, "not a repository name",
+			"use lower-case letters, digits and, between these, '.', '_', '-' and '/'")
 	case len(host)+1+len(path) > MaxPath:
 		return Repo{}, invalid(host+"/"+path, "the name is longer than "+strconv.Itoa(MaxPath)+" bytes", "")
 	}
@@ -166,7 +167,8 @@ func Tag(s string) error {
 		return invalid(s[:20]+"…", "the tag is longer than "+strconv.Itoa(MaxTag)+" characters", "")
 	}
 	if !isTag(s) {
-		return invalid(strconv.Quote(s), "not a tag", "use letters, digits, '_', '.' and '-', and do not begin with '.' or '-'")
+		return invalid(strconv.Quote(s), "not a tag",
+			"use letters, digits, '_', '.' and '-', and do not begin with '.' or '-'")
 	}
 	return nil
 }

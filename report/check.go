@@ -58,7 +58,15 @@ type Check struct {
 
 // grave orders the kinds of failures, the most fundamental first: a registry that cannot be reached
 // cannot deny anything.
-var grave = []fault.Kind{fault.Canceled, fault.Refused, fault.Unavailable, fault.Throttled, fault.Denied, fault.NotFound, fault.Conflict}
+var grave = []fault.Kind{
+	fault.Canceled,
+	fault.Refused,
+	fault.Unavailable,
+	fault.Throttled,
+	fault.Denied,
+	fault.NotFound,
+	fault.Conflict,
+}
 
 // Err returns nil if r is Ready, else the most fundamental Fail as an error. If the registry cannot be
 // reached, for example, Err returns that and not that the pull failed.
@@ -73,7 +81,14 @@ func (r Check) Err() error {
 	for _, s := range r.Sides {
 		for _, f := range s.Findings {
 			if f.State == Fail && (worst == nil || rank(f.Kind) < rank(worst.Kind)) {
-				worst = &fault.Fault{Kind: f.Kind, Side: s.Side, Op: "check", Name: s.Name, Hint: f.Remedy, Err: fmt.Errorf("%s: %s", f.What, f.Text)}
+				worst = &fault.Fault{
+					Kind: f.Kind,
+					Side: s.Side,
+					Op:   "check",
+					Name: s.Name,
+					Hint: f.Remedy,
+					Err:  fmt.Errorf("%s: %s", f.What, f.Text),
+				}
 			}
 		}
 	}

@@ -112,6 +112,7 @@ func TestAnInterruptEndsTheReadingOfStdin(t *testing.T) {
 
 // pipe returns a stdin to which nobody writes.
 func pipe(t *testing.T) (*os.File, func()) {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -38,7 +38,8 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dray",
 		Short: "Import, copy and re-tag container images between registries",
-		Long:  "dray imports, copies and re-tags container images and other OCI artifacts between registries, byte for byte, without Docker.",
+		Long: "dray imports, copies and re-tags container images and other OCI artifacts between registries, " +
+			"byte for byte, without Docker.",
 		Example: "  dray import --name prod --source docker.io/library/nginx:1.27 \\\n" +
 			"      --image nginx:1.27\n" +
 			"  dray copy ghcr.io/acme/app:v1 registry.example/acme/app:v1\n" +
@@ -92,13 +93,40 @@ type maker struct {
 
 func headings() []heading {
 	return []heading{
-		{"Main commands", []maker{{"import", moving.NewImport}, {"copy", moving.NewCopy}, {"tag", moving.NewTag}, {"batch", moving.NewBatch},
-			{"transfer", moving.NewTransfer}, {"mirror", mirroring.NewMirror}, {"plan", moving.NewPlan}, {"apply", moving.NewApply}, {"rm", moving.NewRemove}}},
-		{"Reading", []maker{{"ls", looking.NewList}, {"inspect", looking.NewInspect}, {"digest", looking.NewDigest}, {"manifest", looking.NewManifest},
-			{"repository", newRepositoryAndRemovals}, {"check", looking.NewCheck}, {"verify", looking.NewVerify}}},
-		{"Server", []maker{{"jobs", jobs.NewJobs}, {"schedules", jobs.NewSchedules}, {"serve", serve.NewServe}, {"worker", serve.NewWorker}}},
-		{"Setup", []maker{{"login", setup.NewLogin}, {"logout", setup.NewLogout}, {"config", setup.NewConfig}, {"version", setup.NewVersion},
-			{"completion", setup.NewCompletion}, {"man", newManual}}},
+		{"Main commands", []maker{
+			{"import", moving.NewImport},
+			{"copy", moving.NewCopy},
+			{"tag", moving.NewTag},
+			{"batch", moving.NewBatch},
+			{"transfer", moving.NewTransfer},
+			{"mirror", mirroring.NewMirror},
+			{"plan", moving.NewPlan},
+			{"apply", moving.NewApply},
+			{"rm", moving.NewRemove},
+		}},
+		{"Reading", []maker{
+			{"ls", looking.NewList},
+			{"inspect", looking.NewInspect},
+			{"digest", looking.NewDigest},
+			{"manifest", looking.NewManifest},
+			{"repository", newRepositoryAndRemovals},
+			{"check", looking.NewCheck},
+			{"verify", looking.NewVerify},
+		}},
+		{"Server", []maker{
+			{"jobs", jobs.NewJobs},
+			{"schedules", jobs.NewSchedules},
+			{"serve", serve.NewServe},
+			{"worker", serve.NewWorker},
+		}},
+		{"Setup", []maker{
+			{"login", setup.NewLogin},
+			{"logout", setup.NewLogout},
+			{"config", setup.NewConfig},
+			{"version", setup.NewVersion},
+			{"completion", setup.NewCompletion},
+			{"man", newManual},
+		}},
 	}
 }
 

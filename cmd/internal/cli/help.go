@@ -37,7 +37,8 @@ func help(w io.Writer, cmd *cobra.Command, groups []group, width int) {
 	}
 	listFlags(w, flagGroups(cmd), width)
 	if !cmd.HasParent() {
-		fmt.Fprint(w, "\n", reflow("\"dray COMMAND --help\" tells more about a command. \"dray man COMMAND\" is its manual page.", width))
+		more := `"dray COMMAND --help" tells more about a command. "dray man COMMAND" is its manual page.`
+		fmt.Fprint(w, "\n", reflow(more, width))
 	}
 }
 

@@ -34,7 +34,7 @@ func everyCommand(visit func(*cobra.Command)) {
 func helpOf(t *testing.T, path string, columns int) string {
 	t.Helper()
 	var out, err bytes.Buffer
-	args := append(strings.Fields(path)[1:], "--help")
+	args := strings.Fields(path + " --help")[1:]
 	code := Main(t.Context(), args, app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv, Terminal: app.Terminal{Width: columns}})
 	if code != 0 || err.Len() > 0 {
 		t.Fatalf("%s: code %d, stderr %s", path, code, err.String())

@@ -43,7 +43,8 @@ func newMan(root func() *cobra.Command) *cobra.Command {
 		_, err = io.WriteString(cmd.OutOrStdout(), manual(page))
 		return err
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "write the pages of all commands into `DIR`, which is created if it does not exist")
+	cmd.Flags().StringVar(&dir, "dir", "",
+		"write the pages of all commands into `DIR`, which is created if it does not exist")
 	return cmd
 }
 
@@ -54,7 +55,13 @@ func manuals(dir string, cmd *cobra.Command) error {
 		err = os.WriteFile(filepath.Join(dir, pageName(cmd)+".1"), []byte(manual(cmd)), 0o644)
 	}
 	if err != nil {
-		return &fault.Fault{Kind: fault.Unavailable, Op: "write manual pages", Name: dir, Hint: "check the permissions of the directory and the free space", Err: out.Bare(err)}
+		return &fault.Fault{
+			Kind: fault.Unavailable,
+			Op:   "write manual pages",
+			Name: dir,
+			Hint: "check the permissions of the directory and the free space",
+			Err:  out.Bare(err),
+		}
 	}
 	for _, c := range cmd.Commands() {
 		if c.Hidden {
@@ -74,8 +81,10 @@ func manual(cmd *cobra.Command) string {
 	var b strings.Builder
 	name := pageName(cmd)
 	about, usage := aboutOf(cmd)
-	fmt.Fprintf(&b, ".TH %q 1 \"\" \"dray %s\"\n.SH NAME\n%s \\- %s\n", strings.ToUpper(name), app.ThisBuild().Version, roff(name), roff(cmd.Short))
-	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n.SH DESCRIPTION\n%s\n", roff(usage), strings.ReplaceAll(roff(about), "\n\n", "\n.PP\n"))
+	fmt.Fprintf(&b, ".TH %q 1 \"\" \"dray %s\"\n", strings.ToUpper(name), app.ThisBuild().Version)
+	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(name), roff(cmd.Short))
+	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n", roff(usage))
+	fmt.Fprintf(&b, ".SH DESCRIPTION\n%s\n", strings.ReplaceAll(roff(about), "\n\n", "\n.PP\n"))
 	if cmd.HasSubCommands() {
 		b.WriteString(".SH COMMANDS\n")
 		for _, c := range cmd.Commands() {

@@ -215,7 +215,7 @@ func (s *script) dray(ts *testscript.TestScript, args []string) {
 }
 
 func (s *script) exit(ts *testscript.TestScript, args []string) {
-	if code := s.run(ts, args[1:]); fmt.Sprint(code) != args[0] {
+	if code := s.run(ts, args[1:]); strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d, want %s", code, args[0])
 	}
 }
@@ -273,7 +273,7 @@ func (s *script) forget(_ *testscript.TestScript, args []string) { s.registries[
 
 func (s *script) requests(ts *testscript.TestScript, args []string) {
 	method, kind := strings.Trim(args[1], "*"), testbed.Kind(strings.Trim(args[2], "*"))
-	if n := s.registries[args[0]].Count(method, kind); fmt.Sprint(n) != args[3] {
+	if n := s.registries[args[0]].Count(method, kind); strconv.Itoa(n) != args[3] {
 		ts.Fatalf("%d %s %s, want %s\n%s", n, method, kind, args[3], s.registries[args[0]].Story())
 	}
 }

@@ -17,15 +17,15 @@ import (
 	"github.com/drayage/dray/internal/testbed"
 )
 
-// cancelling is a writer that calls cancel when enough lines have been written.
-type cancelling struct {
+// canceling is a writer that calls cancel when enough lines have been written.
+type canceling struct {
 	mu     sync.Mutex
 	text   bytes.Buffer
 	left   int
 	cancel context.CancelFunc
 }
 
-func (c *cancelling) Write(b []byte) (int, error) {
+func (c *canceling) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.left -= bytes.Count(b, []byte("\n")); c.left <= 0 {
@@ -43,7 +43,7 @@ func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {
 	args := []string{"transfer", src.Host, dst.Host, "--plain-http", "-o", "json", "--failed-to", failed}
 	env := func(name string) string { return map[string]string{"DRAY_STATE_DIR": "off"}[name] }
 	ctx, cancel := context.WithCancel(t.Context())
-	story := &cancelling{left: 5, cancel: cancel}
+	story := &canceling{left: 5, cancel: cancel}
 	var stdout bytes.Buffer
 	began := time.Now()
 	code := Main(ctx, args, app.IO{In: strings.NewReader(""), Out: &stdout, Err: story, Env: env})

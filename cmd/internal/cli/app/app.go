@@ -57,5 +57,9 @@ type App struct {
 
 // New begins a run of the command line.
 func New(args []string, io IO) *App {
-	return &App{IO: io, Args: args, Console: out.Console{Out: io.Out, Err: io.Err, Terminal: io.Terminal.Progress, Relay: new(out.Relay)}}
+	return &App{
+		IO:      io,
+		Args:    args,
+		Console: out.Console{Out: io.Out, Err: io.Err, Terminal: io.Terminal.Progress, Relay: new(out.Relay)},
+	}
 }

@@ -49,7 +49,8 @@ func (a *App) Client(ctx context.Context) (*client.Client, error) {
 func (a *App) NeedClient(cmd *cobra.Command) (*client.Client, error) {
 	c, err := a.Client(cmd.Context())
 	if err == nil && c == nil {
-		return nil, flag.UsageError(cmd, errors.New("no server is named"), "give --server URL, or set DRAY_SERVER or client.server in the configuration")
+		return nil, flag.UsageError(cmd, errors.New("no server is named"),
+			"give --server URL, or set DRAY_SERVER or client.server in the configuration")
 	}
 	return c, err
 }
@@ -72,7 +73,12 @@ func (a *App) serverToken(ctx context.Context, address string, c config.Client) 
 			err = errors.New("the file is empty")
 		}
 		if err != nil {
-			return credential.Secret{}, &fault.Fault{Kind: fault.Invalid, Op: "read token", Name: c.TokenFile, Err: out.Bare(err)}
+			return credential.Secret{}, &fault.Fault{
+				Kind: fault.Invalid,
+				Op:   "read token",
+				Name: c.TokenFile,
+				Err:  out.Bare(err),
+			}
 		}
 		return credential.New(strings.TrimSpace(string(raw))), nil
 	}

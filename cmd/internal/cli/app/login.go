@@ -17,7 +17,9 @@ import (
 )
 
 // AzLogin returns the login of az's -u and -p, else the first login that one of ways finds.
-func (a *App) AzLogin(cmd *cobra.Command, f *flag.Az, ways ...func(context.Context) (*credential.Login, error)) (*credential.Login, error) {
+func (a *App) AzLogin(
+	cmd *cobra.Command, f *flag.Az, ways ...func(context.Context) (*credential.Login, error),
+) (*credential.Login, error) {
 	typed := cmd.Flags().Changed("password")
 	switch {
 	case f.PasswordStdin && typed:
@@ -40,7 +42,9 @@ func (a *App) AzLogin(cmd *cobra.Command, f *flag.Az, ways ...func(context.Conte
 
 // OneLogin returns the login of a command that knows only one registry: the first login that one of ways
 // finds, or nil.
-func (a *App) OneLogin(ctx context.Context, ways ...func(context.Context) (*credential.Login, error)) (*credential.Login, error) {
+func (a *App) OneLogin(
+	ctx context.Context, ways ...func(context.Context) (*credential.Login, error),
+) (*credential.Login, error) {
 	for _, way := range ways {
 		if l, err := way(ctx); l != nil || err != nil {
 			return l, err
@@ -85,7 +89,7 @@ func (a *App) askPassword(ctx context.Context, user string) (credential.Login, e
 		return credential.Login{}, err
 	}
 	password, err := a.IO.Terminal.Password(ctx)
-	io.WriteString(a.Err, "\n")
+	fmt.Fprintln(a.Err)
 	if err != nil {
 		return credential.Login{}, &fault.Fault{Kind: fault.Canceled, Op: "read password", Err: err}
 	}
@@ -114,7 +118,8 @@ func (a *App) ReadPassword() (string, error) {
 // AskLogin asks a person for the password, and for the user if it is empty.
 func (a *App) AskLogin(cmd *cobra.Command, user string) (credential.Login, error) {
 	if a.IO.Terminal.Password == nil {
-		return credential.Login{}, flag.UsageError(cmd, errors.New("no password given"), "give --password-stdin or -p PASSWORD")
+		return credential.Login{}, flag.UsageError(cmd, errors.New("no password given"),
+			"give --password-stdin or -p PASSWORD")
 	}
 	if user == "" {
 		fmt.Fprint(a.Err, "User: ")

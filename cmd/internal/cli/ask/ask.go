@@ -45,32 +45,62 @@ func taggingJSON(m plan.TagMap, renames []string) wire.Tagging {
 // Import returns the request of an import; renames are the expressions of --rename as they were typed.
 func Import(req dray.ImportRequest, renames []string) wire.Request {
 	return wire.Request{Kind: wire.KindImport, Import: &wire.Import{
-		Source: req.Source, SourceRegistry: req.SourceRegistry, Target: req.Target, Images: req.Images, Repositories: req.Repositories, Tags: req.Tags,
-		Tagging: taggingJSON(req.Map, renames), Overwrite: string(req.Overwrite), Hold: string(req.Hold), Backup: req.Backup.Template,
-		Logins: Logins(req.SourceLogin, req.TargetLogin),
+		Source:         req.Source,
+		SourceRegistry: req.SourceRegistry,
+		Target:         req.Target,
+		Images:         req.Images,
+		Repositories:   req.Repositories,
+		Tags:           req.Tags,
+		Tagging:        taggingJSON(req.Map, renames),
+		Overwrite:      string(req.Overwrite),
+		Hold:           string(req.Hold),
+		Backup:         req.Backup.Template,
+		Logins:         Logins(req.SourceLogin, req.TargetLogin),
 	}}
 }
 
 // Copy returns the request of a copy; renames are as for Import.
 func Copy(req dray.CopyRequest, renames []string) wire.Request {
 	return wire.Request{Kind: wire.KindCopy, Copy: &wire.Copy{
-		Source: req.Source, Targets: req.Targets, All: string(req.Tags), Tagging: taggingJSON(req.Map, renames),
-		Overwrite: string(req.Overwrite), Hold: string(req.Hold), Backup: req.Backup.Template, Logins: Logins(req.SourceLogin, req.TargetLogin),
+		Source:    req.Source,
+		Targets:   req.Targets,
+		All:       string(req.Tags),
+		Tagging:   taggingJSON(req.Map, renames),
+		Overwrite: string(req.Overwrite),
+		Hold:      string(req.Hold),
+		Backup:    req.Backup.Template,
+		Logins:    Logins(req.SourceLogin, req.TargetLogin),
 	}}
 }
 
 // Tag returns the request of dray tag; renames are as for Import.
 func Tag(req dray.TagRequest, renames []string) wire.Request {
 	return wire.Request{Kind: wire.KindTag, Tag: &wire.Tag{
-		Image: req.Image, Tags: req.Tags, Tagging: taggingJSON(req.Map, renames), Hold: string(req.Hold), Login: loginJSON(req.Login),
+		Image:   req.Image,
+		Tags:    req.Tags,
+		Tagging: taggingJSON(req.Map, renames),
+		Hold:    string(req.Hold),
+		Login:   loginJSON(req.Login),
 	}}
 }
 
 // Batch returns the request of a batch.
 func Batch(req dray.BatchRequest) wire.Request {
-	b := &wire.Batch{Target: req.Target, Overwrite: string(req.Overwrite), Hold: string(req.Hold), Backup: req.Backup.Template, Logins: Logins(req.SourceLogin, req.TargetLogin)}
+	b := &wire.Batch{
+		Target:    req.Target,
+		Overwrite: string(req.Overwrite),
+		Hold:      string(req.Hold),
+		Backup:    req.Backup.Template,
+		Logins:    Logins(req.SourceLogin, req.TargetLogin),
+	}
 	for _, e := range req.Entries {
-		b.Entries = append(b.Entries, wire.BatchEntry{Source: e.Source, Targets: e.Targets, Paths: e.Paths, Overwrite: string(e.Overwrite), Line: e.Line})
+		b.Entries = append(b.Entries, wire.BatchEntry{
+			Source:    e.Source,
+			Targets:   e.Targets,
+			Paths:     e.Paths,
+			Overwrite: string(e.Overwrite),
+			Line:      e.Line,
+		})
 	}
 	return wire.Request{Kind: wire.KindBatch, Batch: b}
 }
@@ -81,11 +111,28 @@ func endsJSON(f *flag.Ends, req dray.TransferRequest) wire.Ends {
 	e := wire.Ends{
 		Sources: req.Sources, Target: req.Target, Prefer: req.Prefer, InUse: f.InUseText,
 		Selection: wire.Selection{
-			Repository: f.Repository, Letters: f.Letters, IncludeRepositories: f.Include, ExcludeRepositories: f.Exclude, MaxRepositories: f.Repositories,
-			IncludeTags: f.IncludeTags, ExcludeTags: f.ExcludeTags, Versions: f.Versions, NewerThan: f.NewerThan,
-			Latest: f.Latest, Order: f.LatestBy, MinTags: f.MinTags, Untagged: f.Untagged,
+			Repository:          f.Repository,
+			Letters:             f.Letters,
+			IncludeRepositories: f.Include,
+			ExcludeRepositories: f.Exclude,
+			MaxRepositories:     f.Repositories,
+			IncludeTags:         f.IncludeTags,
+			ExcludeTags:         f.ExcludeTags,
+			Versions:            f.Versions,
+			NewerThan:           f.NewerThan,
+			Latest:              f.Latest,
+			Order:               f.LatestBy,
+			MinTags:             f.MinTags,
+			Untagged:            f.Untagged,
 		},
-		Mapping: wire.Mapping{StripPrefix: f.Strip, Rename: f.Rewrites, Flatten: f.Flatten, Template: f.Template, AddPrefix: f.Prefix, MaxDepth: f.MaxDepth},
+		Mapping: wire.Mapping{
+			StripPrefix: f.Strip,
+			Rename:      f.Rewrites,
+			Flatten:     f.Flatten,
+			Template:    f.Template,
+			AddPrefix:   f.Prefix,
+			MaxDepth:    f.MaxDepth,
+		},
 		Tagging: taggingJSON(req.Map, f.Renames),
 	}
 	for _, p := range req.Selection.Ignore {
@@ -97,15 +144,27 @@ func endsJSON(f *flag.Ends, req dray.TransferRequest) wire.Ends {
 // Transfer returns the request of a transfer, which rests for delay seconds after each image.
 func Transfer(f *flag.Ends, delay float64, req dray.TransferRequest) wire.Request {
 	return wire.Request{Kind: wire.KindTransfer, Transfer: &wire.Transfer{
-		Ends: endsJSON(f, req), Overwrite: string(req.Overwrite), Backup: req.Backup.Template, Proof: string(req.Proof),
-		CopyLocks: req.CopyLocks, Heal: req.Heal, Incremental: req.Incremental, Delay: delay, Logins: Logins(req.SourceLogin, req.TargetLogin),
+		Ends:        endsJSON(f, req),
+		Overwrite:   string(req.Overwrite),
+		Backup:      req.Backup.Template,
+		Proof:       string(req.Proof),
+		CopyLocks:   req.CopyLocks,
+		Heal:        req.Heal,
+		Incremental: req.Incremental,
+		Delay:       delay,
+		Logins:      Logins(req.SourceLogin, req.TargetLogin),
 	}}
 }
 
 // Verify returns the request of a verify.
 func Verify(f *flag.Ends, req dray.VerifyRequest) wire.Request {
 	return wire.Request{Kind: wire.KindVerify, Verify: &wire.Verify{
-		Ends: endsJSON(f, req.Of), Depth: string(req.Depth), Sample: req.Sample, Heal: req.Heal, By: req.By, Logins: Logins(req.Of.SourceLogin, req.Of.TargetLogin),
+		Ends:   endsJSON(f, req.Of),
+		Depth:  string(req.Depth),
+		Sample: req.Sample,
+		Heal:   req.Heal,
+		By:     req.By,
+		Logins: Logins(req.Of.SourceLogin, req.Of.TargetLogin),
 	}}
 }
 

@@ -15,14 +15,21 @@ import (
 // Schedules returns the schedules of a rule: one for its sources, and one for its images.
 func Schedules(d *dray.Dray, r config.Mirror, path string) ([]wire.ScheduleRequest, error) {
 	bad := func(err error, hint string) ([]wire.ScheduleRequest, error) {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "schedule", Name: fmt.Sprintf("%s:%d: %s", path, r.Line, r.Name), Err: err, Hint: hint}
+		return nil, &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "schedule",
+			Name: fmt.Sprintf("%s:%d: %s", path, r.Line, r.Name),
+			Err:  err,
+			Hint: hint,
+		}
 	}
 	s := wire.ScheduleRequest{Name: r.Name, Cron: r.Cron, Zone: r.TimeZone, Paused: r.Paused}
 	if r.Every != "" {
 		s.Cron = "@every " + r.Every
 	}
 	if s.Cron == "" {
-		return bad(errors.New("the rule has no schedule"), "give it schedule: or every:; only dray mirror runs rules without one")
+		return bad(errors.New("the rule has no schedule"),
+			"give it schedule: or every:; only dray mirror runs rules without one")
 	}
 	// Reading the rule as dray mirror does reports errors here, and not at the server.
 	work, err := mirror.WorkOf(d, r, time.Now())
@@ -51,11 +58,28 @@ func transferOf(r config.Mirror, req dray.TransferRequest) *wire.Transfer {
 		Ends: wire.Ends{
 			Sources: r.Sources, Target: req.Target, Also: req.Also, Prefer: r.Prefer,
 			Selection: wire.Selection{
-				Letters: r.Letters, Ignore: r.Ignore, IncludeRepositories: r.Include, ExcludeRepositories: r.Exclude, MaxRepositories: r.MaxRepositories,
-				IncludeTags: r.IncludeTags, ExcludeTags: r.ExcludeTags, Versions: r.Semver, NewerThan: r.NewerThan,
-				Latest: r.Latest, Order: r.LatestBy, MinTags: r.MinTags, Untagged: r.Untagged,
+				Letters:             r.Letters,
+				Ignore:              r.Ignore,
+				IncludeRepositories: r.Include,
+				ExcludeRepositories: r.Exclude,
+				MaxRepositories:     r.MaxRepositories,
+				IncludeTags:         r.IncludeTags,
+				ExcludeTags:         r.ExcludeTags,
+				Versions:            r.Semver,
+				NewerThan:           r.NewerThan,
+				Latest:              r.Latest,
+				Order:               r.LatestBy,
+				MinTags:             r.MinTags,
+				Untagged:            r.Untagged,
 			},
-			Mapping: wire.Mapping{StripPrefix: r.Strip, Rename: r.Rewrite, Flatten: r.Flatten, Template: r.Template, AddPrefix: r.Prefix, MaxDepth: r.MaxDepth},
+			Mapping: wire.Mapping{
+				StripPrefix: r.Strip,
+				Rename:      r.Rewrite,
+				Flatten:     r.Flatten,
+				Template:    r.Template,
+				AddPrefix:   r.Prefix,
+				MaxDepth:    r.MaxDepth,
+			},
 			Tagging: taggingJSON(req.Map, r.Rename),
 		},
 		Overwrite: string(req.Overwrite), Backup: r.Backup, Proof: string(req.Proof), CopyLocks: r.CopyLocks, Delay: r.Delay,

@@ -31,7 +31,8 @@ func (f *Az) AddTo(flags *pflag.FlagSet, name, short, creds string) {
 	flags.SortFlags = false
 	flags.StringVarP(&f.Registry, name, short, "", NamedRegistry(""))
 	flags.StringVarP(&f.Username, "username", "u", "", "`USER` at the registry")
-	flags.StringVarP(&f.Password, "password", "p", "", Password(" at the registry", "--password-stdin, $"+creds+", or dray login"))
+	flags.StringVarP(&f.Password, "password", "p", "",
+		Password(" at the registry", "--password-stdin, $"+creds+", or dray login"))
 	flags.BoolVar(&f.PasswordStdin, "password-stdin", false, "read the password from stdin")
 	f.AddCommonTo(flags)
 }
@@ -44,7 +45,8 @@ func (f *Az) AddQueryTo(flags *pflag.FlagSet) {
 // NamedRegistry is the text of a flag that names a registry as az does; side is "", "source " or
 // "target ".
 func NamedRegistry(side string) string {
-	return side + "`REGISTRY`: a configured name, a host, or an Azure registry's name (default $AZURE_DEFAULTS_ACR, else default-registry of the configuration)"
+	return side + "`REGISTRY`: a configured name, a host, or an Azure registry's name " +
+		"(default $AZURE_DEFAULTS_ACR, else default-registry of the configuration)"
 }
 
 // AddCommonTo adds the flags that az has in every command.

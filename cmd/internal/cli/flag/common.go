@@ -64,7 +64,9 @@ func (c *Common) AddTo(flags *pflag.FlagSet, h *out.How) {
 		set.BoolVarP(&h.Verbose, "verbose", "v", false, "print every event on stderr")
 		set.BoolVar(&h.Debug, "debug", false, "print every HTTP request on stderr: method, URL, status, bytes, time")
 		set.BoolVar(&h.NoProgress, "no-progress", false, "print no progress bars and no progress lines")
-		set.StringVar(&c.Config, "config", "", "read the configuration from `FILE` (default $DRAY_CONFIG, else dray/config.yaml in $XDG_CONFIG_HOME or ~/.config)")
+		set.StringVar(&c.Config, "config", "",
+			"read the configuration from `FILE` "+
+				"(default $DRAY_CONFIG, else dray/config.yaml in $XDG_CONFIG_HOME or ~/.config)")
 	})
 }
 
@@ -76,9 +78,10 @@ const (
 	// Asks is for a command that sends requests, but uses no login of the flags and no blobs.
 	Asks Traffic = 0
 
-	// AtSource and AtTarget are for a command that logs in at one side. A command that knows only
-	// one registry has AtSource if it reads there, AtTarget if it writes.
+	// AtSource is for a command that logs in at the source, or that reads at its only registry.
 	AtSource Traffic = 1 << iota
+
+	// AtTarget is for a command that logs in at the target, or that writes at its only registry.
 	AtTarget
 
 	// ReadsBlobs is for a command that transfers many blobs at once, in either direction.
@@ -99,14 +102,17 @@ func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
 	Group(flags, Registries, func(set *pflag.FlagSet) {
 		c.addLogins(set, t)
 		if t&SendsBlobs != 0 {
-			set.Var(&c.Bandwidth, "bandwidth", "send at most `SIZE` of blobs per second to all registries together, such as 200MiB (default no limit)")
+			set.Var(&c.Bandwidth, "bandwidth",
+				"send at most `SIZE` of blobs per second to all registries together, such as 200MiB (default no limit)")
 		}
 		if t&ReadsBlobs != 0 {
 			set.IntVar(&c.Concurrency, "concurrency", 32, "transfer at most `N` blobs at once")
 		}
 		set.IntVar(&c.Retries, "retries", 8, "give up an operation after `N` tries without progress")
-		set.DurationVar(&c.Stall, "stall-timeout", 30*time.Second, "cut and resume a request that moves no byte for `DURATION`")
-		set.DurationVar(&c.MaxWait, "max-wait", 10*time.Minute, "if a registry asks to wait, wait at most `DURATION`; fail if it asks for more")
+		set.DurationVar(&c.Stall, "stall-timeout", 30*time.Second,
+			"cut and resume a request that moves no byte for `DURATION`")
+		set.DurationVar(&c.MaxWait, "max-wait", 10*time.Minute,
+			"if a registry asks to wait, wait at most `DURATION`; fail if it asks for more")
 		set.StringVar(&c.CaFile, "ca-file", "", "also trust the certificates in this PEM `FILE`")
 		set.BoolVar(&c.Insecure, "insecure", false, "do not verify TLS certificates")
 		set.BoolVar(&c.PlainHTTP, "plain-http", false, "use HTTP instead of HTTPS for every registry of this command")
@@ -125,7 +131,9 @@ func (c *Common) addLogins(set *pflag.FlagSet, t Traffic) {
 		source, target = "login at the registry", "login at the registry"
 	}
 	add := func(value *string, name, at, variable string) {
-		set.StringVar(value, name, "", at+": `USER[:PASS]` or :TOKEN (default $"+variable+"); a password here is visible to other processes, so prefer USER alone, which asks for it, the variable, or dray login")
+		set.StringVar(value, name, "",
+			at+": `USER[:PASS]` or :TOKEN (default $"+variable+"); a password here is visible to "+
+				"other processes, so prefer USER alone, which asks for it, the variable, or dray login")
 	}
 	if t&AtSource != 0 {
 		add(&c.SrcCreds, "src-creds", source, "DRAY_SRC_CREDS")
@@ -138,20 +146,23 @@ func (c *Common) addLogins(set *pflag.FlagSet, t Traffic) {
 // Password is the text of the flag --password. where says at which registry the password is valid, and
 // instead names the safer ways that the command has.
 func Password(where, instead string) string {
-	return "`PASSWORD`" + where + ", or a token if no user is given; it is visible to other processes of this machine and in the shell's history, so prefer " + instead
+	return "`PASSWORD`" + where + ", or a token if no user is given; " +
+		"it is visible to other processes of this machine and in the shell's history, so prefer " + instead
 }
 
 // AddServerTo adds the flag of every command that can talk to a dray server.
 func (c *Common) AddServerTo(flags *pflag.FlagSet) {
 	Group(flags, AtServer, func(set *pflag.FlagSet) {
-		set.StringVar(&c.Server, "server", "", "run this at the dray server at `URL` (default $DRAY_SERVER, else client.server of the configuration)")
+		set.StringVar(&c.Server, "server", "",
+			"run this at the dray server at `URL` (default $DRAY_SERVER, else client.server of the configuration)")
 	})
 }
 
 // AddNoWaitTo adds the flag of every command that starts a job at a server.
 func (c *Common) AddNoWaitTo(flags *pflag.FlagSet) {
 	Group(flags, AtServer, func(set *pflag.FlagSet) {
-		set.BoolVar(&c.NoWait, "no-wait", false, "with a server: print the id of the job and do not wait for it; has no effect without a server")
+		set.BoolVar(&c.NoWait, "no-wait", false,
+			"with a server: print the id of the job and do not wait for it; has no effect without a server")
 	})
 }
 

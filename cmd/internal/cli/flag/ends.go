@@ -54,13 +54,19 @@ type Ends struct {
 // AddSelectionTo adds the flags that select repositories and tags.
 func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 	Group(flags, WhichRepositories, func(set *pflag.FlagSet) {
-		set.StringVar(&f.Repository, "repository", "", "only this `REPO`; the other flags about repositories are ignored then")
-		set.StringArrayVar(&f.Include, "include", nil, "only repositories that match `PATTERN`, a glob such as 'team/*', or re:EXPRESSION; repeatable")
+		set.StringVar(&f.Repository, "repository", "",
+			"only this `REPO`; the other flags about repositories are ignored then")
+		set.StringArrayVar(&f.Include, "include", nil,
+			"only repositories that match `PATTERN`, a glob such as 'team/*', or re:EXPRESSION; repeatable")
 		set.StringArrayVar(&f.Exclude, "exclude", nil, "no repositories that match `PATTERN`; repeatable")
 		set.StringVar(&f.Letters, "letters", "", "only repositories whose first letter is among `LETTERS`, such as a-c,e")
-		set.StringArrayVar(&f.ignore, "ignore-pattern", nil, "no repositories that match `PATTERN`: globs with commas between them, or re: and a Python expression; repeatable")
-		set.StringVar(&f.ignoreConfig, "ignore-config", "", "read such patterns from `FILE`: a JSON list, or an object with that list under the key patterns")
-		set.IntVar(&f.Repositories, "max-repositories", 0, "stop after `N` repositories that need work, in the order of their names (default no limit)")
+		set.StringArrayVar(&f.ignore, "ignore-pattern", nil,
+			"no repositories that match `PATTERN`: globs with commas between them, "+
+				"or re: and a Python expression; repeatable")
+		set.StringVar(&f.ignoreConfig, "ignore-config", "",
+			"read such patterns from `FILE`: a JSON list, or an object with that list under the key patterns")
+		set.IntVar(&f.Repositories, "max-repositories", 0,
+			"stop after `N` repositories that need work, in the order of their names (default no limit)")
 	})
 	Group(flags, WhichTags, func(set *pflag.FlagSet) {
 		set.StringArrayVar(&f.IncludeTags, "include-tags", nil, "only tags that match `PATTERN`; repeatable")
@@ -68,29 +74,41 @@ func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 		set.StringVar(&f.Versions, "semver", "", "only tags that are versions in `RANGE`, such as '>=1.2 <2' or '^1.25'")
 		set.StringVar(&f.NewerThan, "newer-than", "", "only tags set less than `AGE` ago, such as 90d, 2w or 36h")
 		set.IntVar(&f.Latest, "latest", 0, "only the latest `N` tags of each repository")
-		set.StringVar(&f.LatestBy, "latest-by", "", "what --latest sorts by: `version|time|name` (default time if every tag has one, else version)")
+		set.StringVar(&f.LatestBy, "latest-by", "",
+			"what --latest sorts by: `version|time|name` (default time if every tag has one, else version)")
 		set.IntVar(&f.MinTags, "min-tags", 0, "refuse a repository in which fewer than `N` tags are selected")
-		set.BoolVar(&f.Untagged, "untagged", false, "also manifests that no tag and no index points to, by digest, if SOURCE can list them")
-		set.StringVar(&f.inUse, "in-use", "", "only images that run in a cluster, by digest, with the tags that point to them: `FILE` from kubectl get pods -A -o json, or one image per line; - is stdin")
+		set.BoolVar(&f.Untagged, "untagged", false,
+			"also manifests that no tag and no index points to, by digest, if SOURCE can list them")
+		set.StringVar(&f.inUse, "in-use", "",
+			"only images that run in a cluster, by digest, with the tags that point to them: "+
+				"`FILE` from kubectl get pods -A -o json, or one image per line; - is stdin")
 	})
 }
 
 // AddMappingTo adds the flags that make names at the target.
 func (f *Ends) AddMappingTo(flags *pflag.FlagSet) {
 	Group(flags, TargetNames, func(set *pflag.FlagSet) {
-		set.StringVar(&f.Strip, "strip", "", "remove `PREFIX`, which is one or more whole path components, from the front of repositories")
+		set.StringVar(&f.Strip, "strip", "",
+			"remove `PREFIX`, which is one or more whole path components, from the front of repositories")
 		set.StringArrayVar(&f.Rewrites, "rewrite", nil, "change repositories by `s/RE2/TEXT/`, after --strip; repeatable")
 		set.BoolVar(&f.Flatten, "flatten", false, "turn a/b/c into a-b-c")
 		set.StringVar(&f.Template, "template", "", "make repositories from `TEXT` with {repository}, {name} and {host}")
 		set.StringVar(&f.Prefix, "prefix", "", "put `PREFIX` in front of repositories")
-		set.IntVar(&f.MaxDepth, "max-depth", 0, "keep at most `N` path components: 2 turns a/b/c into a/b-c (default no limit)")
+		set.IntVar(&f.MaxDepth, "max-depth", 0,
+			"keep at most `N` path components: 2 turns a/b/c into a/b-c (default no limit)")
 	})
 	f.addMapTo(flags)
 }
 
 // Check refuses negative numbers.
 func (f *Ends) Check(cmd *cobra.Command) error {
-	for name, n := range map[string]int{"max-repositories": f.Repositories, "latest": f.Latest, "min-tags": f.MinTags, "max-depth": f.MaxDepth} {
+	counts := map[string]int{
+		"max-repositories": f.Repositories,
+		"latest":           f.Latest,
+		"min-tags":         f.MinTags,
+		"max-depth":        f.MaxDepth,
+	}
+	for name, n := range counts {
 		if n < 0 {
 			return UsageError(cmd, fmt.Errorf("--%s %d: must not be negative", name, n), "")
 		}
@@ -101,7 +119,8 @@ func (f *Ends) Check(cmd *cobra.Command) error {
 // Told refuses --explain for a run at a server, which does not report what its rules decided.
 func (f *Ends) Told(cmd *cobra.Command) error {
 	if f.Explain {
-		return UsageError(cmd, errors.New("--explain: a server does not report what its rules decide"), "run it without a server, with --dry-run")
+		return UsageError(cmd, errors.New("--explain: a server does not report what its rules decide"),
+			"run it without a server, with --dry-run")
 	}
 	return nil
 }
@@ -125,7 +144,13 @@ func (f *Ends) Request(cmd *cobra.Command, in io.Reader, args []string) (req dra
 	if req.InUse, f.InUseText, err = readInUse(in, f.inUse); err != nil {
 		return req, err
 	}
-	req.Mapping = plan.Mapping{StripPrefix: f.Strip, Flatten: f.Flatten, Template: f.Template, AddPrefix: f.Prefix, MaxDepth: f.MaxDepth}
+	req.Mapping = plan.Mapping{
+		StripPrefix: f.Strip,
+		Flatten:     f.Flatten,
+		Template:    f.Template,
+		AddPrefix:   f.Prefix,
+		MaxDepth:    f.MaxDepth,
+	}
 	if req.Mapping.Rename, err = plan.ParseRenames(f.Rewrites); err != nil {
 		return req, err
 	}
@@ -136,9 +161,20 @@ func (f *Ends) Request(cmd *cobra.Command, in io.Reader, args []string) (req dra
 // selection reads the flags that select; ages count back from now.
 func (f *Ends) selection(now time.Time) (plan.Selection, error) {
 	s, err := plan.Words{
-		Repository: f.Repository, Letters: f.Letters, Ignore: f.ignore, IncludeRepositories: f.Include, ExcludeRepositories: f.Exclude,
-		MaxRepositories: f.Repositories, IncludeTags: f.IncludeTags, ExcludeTags: f.ExcludeTags, Versions: f.Versions,
-		NewerThan: f.NewerThan, Latest: f.Latest, Order: f.LatestBy, MinTags: f.MinTags, Untagged: f.Untagged,
+		Repository:          f.Repository,
+		Letters:             f.Letters,
+		Ignore:              f.ignore,
+		IncludeRepositories: f.Include,
+		ExcludeRepositories: f.Exclude,
+		MaxRepositories:     f.Repositories,
+		IncludeTags:         f.IncludeTags,
+		ExcludeTags:         f.ExcludeTags,
+		Versions:            f.Versions,
+		NewerThan:           f.NewerThan,
+		Latest:              f.Latest,
+		Order:               f.LatestBy,
+		MinTags:             f.MinTags,
+		Untagged:            f.Untagged,
 	}.Selection(now)
 	if err != nil {
 		return s, err

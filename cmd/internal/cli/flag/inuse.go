@@ -16,7 +16,13 @@ func readInUse(stdin io.Reader, path string) (plan.InUse, string, error) {
 		return plan.InUse{}, "", nil
 	}
 	bad := func(err error) error {
-		return &fault.Fault{Kind: fault.Invalid, Op: "read images in use", Name: path, Err: err, Hint: "give the output of kubectl get pods -A -o json, or one image per line"}
+		return &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "read images in use",
+			Name: path,
+			Err:  err,
+			Hint: "give the output of kubectl get pods -A -o json, or one image per line",
+		}
 	}
 	in := stdin
 	if path != "-" {

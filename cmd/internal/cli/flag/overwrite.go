@@ -13,7 +13,9 @@ import (
 // AddBackupTo adds the flag of verbs that may overwrite tags.
 func AddBackupTo(flags *pflag.FlagSet, template *string) {
 	Group(flags, Safety, func(set *pflag.FlagSet) {
-		set.StringVar(template, "backup", "", "keep an overwritten tag under another name in its repository, made from `TEMPLATE` with {tag}, {digest12}, {digest} and {date} (default it is not kept)")
+		set.StringVar(template, "backup", "",
+			"keep an overwritten tag under another name in its repository, made from `TEMPLATE` "+
+				"with {tag}, {digest12}, {digest} and {date} (default it is not kept)")
 	})
 }
 
@@ -30,7 +32,9 @@ func BackupOf(template string, now time.Time) (plan.Backup, error) {
 // AddOverwriteTo adds the flag that says what happens to a target tag that holds something else.
 func AddOverwriteTo(flags *pflag.FlagSet, o *Overwrite) {
 	Group(flags, Safety, func(set *pflag.FlagSet) {
-		set.Var(o, "overwrite", "if a target tag has another digest: refuse, or update it; always also writes tags again whose digest is equal")
+		set.Var(o, "overwrite",
+			"if a target tag has another digest: refuse, or update it; "+
+				"always also writes tags again whose digest is equal")
 	})
 }
 
@@ -53,8 +57,10 @@ type Overwrite plan.Overwrite
 
 func (o *Overwrite) String() string { return string(*o) }
 
+// Type returns what the help shows as the value of the flag.
 func (o *Overwrite) Type() string { return "refuse|update|always" }
 
+// Set reads the value of the flag.
 func (o *Overwrite) Set(s string) error {
 	switch plan.Overwrite(s) {
 	case plan.Refuse, plan.Update, plan.Always:

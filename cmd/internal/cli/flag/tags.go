@@ -32,7 +32,8 @@ func (f *Tags) addMapTo(flags *pflag.FlagSet) {
 	Group(flags, TargetNames, func(set *pflag.FlagSet) {
 		set.StringArrayVar(&f.Pairs, "map", nil, "rename tags by `FROM=TO`: the source's tag FROM becomes TO; repeatable")
 		set.StringVar(&f.File, "map-file", "", "read such pairs from `FILE`: two columns, YAML, or a JSON object")
-		set.StringArrayVar(&f.Renames, "rename", nil, "rename tags that no pair names by `s/RE2/TEXT/`; $1 is the first group; repeatable")
+		set.StringArrayVar(&f.Renames, "rename", nil,
+			"rename tags that no pair names by `s/RE2/TEXT/`; $1 is the first group; repeatable")
 	})
 }
 
@@ -84,7 +85,12 @@ func readMapFile(path string) ([]plan.Pair, error) {
 		return nil, err
 	}
 	if len(read) == 0 {
-		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read tag map", Name: path, Err: errors.New("the file names no tag")}
+		return nil, &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "read tag map",
+			Name: path,
+			Err:  errors.New("the file names no tag"),
+		}
 	}
 	pairs := make([]plan.Pair, len(read))
 	for i, r := range read {

@@ -10,7 +10,9 @@ import (
 )
 
 // atJobs gives cmd the flag --server, and makes it call do with a client of that server.
-func atJobs(a *app.App, cmd *cobra.Command, do func(ctx context.Context, c *client.Client, args []string) error) *cobra.Command {
+func atJobs(
+	a *app.App, cmd *cobra.Command, do func(ctx context.Context, c *client.Client, args []string) error,
+) *cobra.Command {
 	cmd.Flags().SortFlags = false
 	a.Common.AddServerTo(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

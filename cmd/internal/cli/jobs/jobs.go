@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,8 +25,10 @@ import (
 
 // NewJobs makes the command dray jobs.
 func NewJobs(a *app.App) *cobra.Command {
-	return flag.Gathered("jobs list|show|watch|wait|logs|cancel|retry", "Look at the jobs of a server, wait for them, stop them",
-		"Look at the jobs of a dray server, wait for them, cancel them, or retry them. An admin sees all jobs, everybody else only their own.",
+	return flag.Gathered("jobs list|show|watch|wait|logs|cancel|retry",
+		"Look at the jobs of a server, wait for them, stop them",
+		"Look at the jobs of a dray server, wait for them, cancel them, or retry them. An admin sees all jobs, "+
+			"everybody else only their own.",
 		"  dray jobs list --state running,queued\n"+
 			"  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D\n"+
 			"  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
@@ -47,15 +50,18 @@ func newJobsList(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List jobs, the newest first",
-		Long:  "List jobs, the newest first, at most as many as --limit says. If there are more, a note says how to list the next ones. With --limit 0, all jobs are listed.",
+		Long: "List jobs, the newest first, at most as many as --limit says. If there are more, a note says how " +
+			"to list the next ones. With --limit 0, all jobs are listed.",
 		Example: "  dray jobs list --state failed,partly --since 7d\n" +
 			"  dray jobs list --text prod/team --verb transfer -o json",
 		Args: flag.Exactly(0, "no argument"),
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.states, "state", nil, "only jobs in one of these `STATES`: queued, running, waiting, done, partly, failed, canceled")
+	flags.StringSliceVar(&f.states, "state", nil,
+		"only jobs in one of these `STATES`: queued, running, waiting, done, partly, failed, canceled")
 	flags.StringSliceVar(&f.verbs, "verb", nil, "only jobs of one of these `VERBS`: "+strings.Join(wire.Kinds(), ", "))
-	flags.StringVar(&f.since, "since", "", "only jobs created less than `AGE` ago, such as 7d or 36h, or since a time, such as 2026-11-21T08:00:00Z")
+	flags.StringVar(&f.since, "since", "",
+		"only jobs created less than `AGE` ago, such as 7d or 36h, or since a time, such as 2026-11-21T08:00:00Z")
 	flags.StringVar(&f.text, "text", "", "only jobs with `TEXT` in their source, target or id")
 	flags.StringVar(&f.owner, "principal", "", "only jobs of the principal `NAME`; for admins")
 	flags.StringVar(&f.schedule, "schedule", "", "only jobs of the schedule with this `ID`")
@@ -74,7 +80,7 @@ func newJobsList(a *app.App) *cobra.Command {
 			return err
 		}
 		if next != "" && !a.Quiet {
-			a.Warn("note: there are more jobs; use --after %s to list the next ones", next)
+			a.Warnf("note: there are more jobs; use --after %s to list the next ones", next)
 		}
 		return nil
 	})
@@ -84,13 +90,15 @@ func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (wire.Filter, error)
 	out := wire.Filter{Kinds: f.verbs, Text: f.text, Principal: f.owner, Schedule: f.schedule, After: f.after}
 	for _, s := range f.states {
 		if !slices.Contains(wire.States(), wire.State(s)) {
-			return out, flag.UsageError(cmd, fmt.Errorf("--state %s: no such state", s), "write queued, running, waiting, done, partly, failed or canceled")
+			return out, flag.UsageError(cmd, fmt.Errorf("--state %s: no such state", s),
+				"write queued, running, waiting, done, partly, failed or canceled")
 		}
 		out.States = append(out.States, wire.State(s))
 	}
 	for _, v := range f.verbs {
 		if !slices.Contains(wire.Kinds(), v) {
-			return out, flag.UsageError(cmd, fmt.Errorf("--verb %s: no such verb", v), "write one of "+strings.Join(wire.Kinds(), ", "))
+			return out, flag.UsageError(cmd, fmt.Errorf("--verb %s: no such verb", v),
+				"write one of "+strings.Join(wire.Kinds(), ", "))
 		}
 	}
 	if f.limit < 0 {
@@ -105,7 +113,8 @@ func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (wire.Filter, error)
 	}
 	age, err := plan.ParseAge(f.since)
 	if err != nil {
-		return out, flag.UsageError(cmd, fmt.Errorf("--since %s: neither an age nor a time", f.since), "write for example 7d, 36h or 2026-11-21T08:00:00Z")
+		return out, flag.UsageError(cmd, fmt.Errorf("--since %s: neither an age nor a time", f.since),
+			"write for example 7d, 36h or 2026-11-21T08:00:00Z")
 	}
 	out.Since = now.Add(-age)
 	return out, nil
@@ -138,8 +147,17 @@ func printJobs(a *app.App, jobs []wire.Job, next string) error {
 	if a.Format == out.FormatJSON {
 		return a.PrintJSON(wire.Jobs{Jobs: append([]wire.Job{}, jobs...), Next: next})
 	}
-	return out.PrintList(&a.Console, jobs, "jobs", []string{"ID", "STATE", "VERB", "CREATED", "BY", "SOURCE", "TARGET"}, func(j wire.Job) []string {
-		return []string{j.ID, string(j.State), j.Kind, out.Moment(j.Created), out.Dashed(j.Principal), out.Dashed(j.Source), out.Dashed(j.Target)}
+	header := []string{"ID", "STATE", "VERB", "CREATED", "BY", "SOURCE", "TARGET"}
+	return out.PrintList(&a.Console, jobs, "jobs", header, func(j wire.Job) []string {
+		return []string{
+			j.ID,
+			string(j.State),
+			j.Kind,
+			out.Moment(j.Created),
+			out.Dashed(j.Principal),
+			out.Dashed(j.Source),
+			out.Dashed(j.Target),
+		}
 	})
 }
 
@@ -220,7 +238,7 @@ func jobRows(j wire.Job, now time.Time) [][2]string {
 		add("took", out.Seconds(end.Sub(j.Started)))
 	}
 	if j.Attempt > 1 {
-		add("attempt", fmt.Sprint(j.Attempt))
+		add("attempt", strconv.Itoa(j.Attempt))
 	}
 	add("worker", j.Owner)
 	if f := j.Failure; f != nil {
@@ -232,9 +250,10 @@ func jobRows(j wire.Job, now time.Time) [][2]string {
 
 func newJobsLogs(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "logs ID",
-		Short:   "Print the log of a job",
-		Long:    "Print the log of a job: its notes, the steps that failed, and the registries for which it waited or tried again.",
+		Use:   "logs ID",
+		Short: "Print the log of a job",
+		Long: "Print the log of a job: its notes, the steps that failed, and the registries for which it " +
+			"waited or tried again.",
 		Example: "  dray jobs logs 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    flag.Exactly(1, "ID"),
 	}
@@ -268,9 +287,10 @@ func newJobsLogs(a *app.App) *cobra.Command {
 
 func newJobsCancel(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "cancel ID...",
-		Short:   "Cancel jobs",
-		Long:    "Ask jobs to stop. A job that is queued is canceled at once. A job that runs sets no further tag, and gives up its transfers within a second. Tags that are set stay.",
+		Use:   "cancel ID...",
+		Short: "Cancel jobs",
+		Long: "Ask jobs to stop. A job that is queued is canceled at once. A job that runs sets no further " +
+			"tag, and gives up its transfers within a second. Tags that are set stay.",
 		Example: "  dray jobs cancel 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    flag.AtLeast(1, "ID..."),
 	}
@@ -282,10 +302,15 @@ func newJobsCancel(a *app.App) *cobra.Command {
 				return err
 			}
 			if j.State.Ended() && j.State != wire.Canceled {
-				return &fault.Fault{Kind: fault.Conflict, Op: "cancel job", Name: id, Err: errors.New("the job has ended: " + string(j.State))}
+				return &fault.Fault{
+					Kind: fault.Conflict,
+					Op:   "cancel job",
+					Name: id,
+					Err:  errors.New("the job has ended: " + string(j.State)),
+				}
 			}
 			if !a.Quiet {
-				a.Warn("job %s is %s", id, map[bool]string{true: "canceled", false: "asked to stop"}[j.State == wire.Canceled])
+				a.Warnf("job %s is %s", id, map[bool]string{true: "canceled", false: "asked to stop"}[j.State == wire.Canceled])
 			}
 			all = append(all, j)
 		}
@@ -300,9 +325,11 @@ func newJobsRetry(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retry ID",
 		Short: "Run again what failed in a job, as a new job",
-		Long: "Make a new job from a job that has ended, and print the id of the new job. For an import, copy, tag, batch or transfer, the new job does only the steps that failed or were not begun. " +
-			"For any other verb, it does everything again.\n\n" +
-			"The server has deleted the logins that came with the first job. Give them again with --src-creds and --dst-creds.",
+		Long: "Make a new job from a job that has ended, and print the id of the new job. For an import, copy, " +
+			"tag, batch or transfer, the new job does only the steps that failed or were not begun. For any other " +
+			"verb, it does everything again.\n\n" +
+			"The server has deleted the logins that came with the first job. Give them again with --src-creds and " +
+			"--dst-creds.",
 		Example: "  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    flag.Exactly(1, "ID"),
 	}

@@ -24,25 +24,16 @@ import (
 
 // NewSchedules makes the command dray schedules.
 func NewSchedules(a *app.App) *cobra.Command {
-	return flag.Gathered("schedules list|put|pause|resume|run|remove", "Keep mirror rules in a server, which runs them at their times",
-		"Keep the rules of dray mirror in a server. Each rule becomes a job at its times, and only one job, even if several servers share a database. "+
-			"Each principal has names of their own; an admin sees all schedules.",
+	return flag.Gathered("schedules list|put|pause|resume|run|remove",
+		"Keep mirror rules in a server, which runs them at their times",
+		"Keep the rules of dray mirror in a server. Each rule becomes a job at its times, and only one job, even "+
+			"if several servers share a database. Each principal has names of their own; an admin sees all "+
+			"schedules.",
 		"  dray schedules put -f mirrors.yaml\n"+
 			"  dray schedules list\n"+
 			"  dray schedules run base-images --no-wait",
 		newSchedulesList(a), newSchedulesPut(a),
-		newScheduleAct(a, "pause", "Pause schedules", "Start no job of these schedules until they are resumed. Jobs that run continue.", func(ctx context.Context, c *client.Client, id string) error {
-			_, err := c.PauseSchedule(ctx, id)
-			return err
-		}),
-		newScheduleAct(a, "resume", "Resume schedules that are paused", "Resume schedules that are paused. Runs that were due in the meantime are not made up for.", func(ctx context.Context, c *client.Client, id string) error {
-			_, err := c.ResumeSchedule(ctx, id)
-			return err
-		}),
-		newScheduleRun(a),
-		newScheduleAct(a, "remove", "Remove schedules", "Remove schedules. Their jobs stay.", func(ctx context.Context, c *client.Client, id string) error {
-			return c.DeleteSchedule(ctx, id)
-		}),
+		newSchedulePause(a), newScheduleResume(a), newScheduleRun(a), newScheduleRemove(a),
 	)
 }
 
@@ -59,14 +50,26 @@ func newSchedulesList(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return out.PrintList(&a.Console, all, "schedules", []string{"NAME", "WHEN", "ZONE", "NEXT", "LAST", "LASTJOB", "BY", "SOURCE", "TARGET"}, func(s wire.Schedule) []string {
-			next := out.Moment(s.NextDue)
-			if s.Paused {
-				next = "paused"
-			}
-			return []string{s.Name, s.Cron, cmp.Or(s.Zone, "UTC"), next, out.Dashed(string(s.LastState)), out.Dashed(s.LastJob), out.Dashed(s.Principal), out.Dashed(s.Source), out.Dashed(s.Target)}
+		header := []string{"NAME", "WHEN", "ZONE", "NEXT", "LAST", "LASTJOB", "BY", "SOURCE", "TARGET"}
+		return out.PrintList(&a.Console, all, "schedules", header, func(s wire.Schedule) []string {
+			return append(timesOf(s),
+				out.Dashed(string(s.LastState)),
+				out.Dashed(s.LastJob),
+				out.Dashed(s.Principal),
+				out.Dashed(s.Source),
+				out.Dashed(s.Target),
+			)
 		})
 	})
+}
+
+// timesOf returns the name of a schedule and its times, as the first columns of a list.
+func timesOf(s wire.Schedule) []string {
+	next := out.Moment(s.NextDue)
+	if s.Paused {
+		next = "paused"
+	}
+	return []string{s.Name, s.Cron, cmp.Or(s.Zone, "UTC"), next}
 }
 
 func newSchedulesPut(a *app.App) *cobra.Command {
@@ -75,10 +78,11 @@ func newSchedulesPut(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "put -f FILE",
 		Short: "Store the rules of a file as schedules",
-		Long: "Store the rules of a file of dray mirror as schedules. Each rule must have a schedule or an interval. A schedule with the same name is replaced and keeps its history. " +
-			"With --prune, schedules that are not in the file are removed.\n\n" +
-			"A rule with both sources and images becomes two schedules, NAME and NAME.images. " +
-			"Names of registries, and logins, are those of the server.",
+		Long: "Store the rules of a file of dray mirror as schedules. Each rule must have a schedule or an " +
+			"interval. A schedule with the same name is replaced and keeps its history. With --prune, schedules " +
+			"that are not in the file are removed.\n\n" +
+			"A rule with both sources and images becomes two schedules, NAME and NAME.images. Names of " +
+			"registries, and logins, are those of the server.",
 		Example: "  dray schedules put -f mirrors.yaml\n" +
 			"  dray schedules put -f mirrors.yaml --prune",
 		Args: flag.Exactly(0, "the file after -f"),
@@ -106,7 +110,8 @@ func newSchedulesPut(a *app.App) *cobra.Command {
 			}
 			all = append(all, made...)
 			if rule.Jitter != 0 && !a.Quiet {
-				a.Warn("note: %s: a server ignores jitter; write H as the minute of the schedule to spread runs over the hour", rule.Name)
+				a.Warnf("note: %s: a server ignores jitter; "+
+					"write H as the minute of the schedule to spread runs over the hour", rule.Name)
 			}
 		}
 		return putSchedules(ctx, a, c, all, prune)
@@ -115,7 +120,7 @@ func newSchedulesPut(a *app.App) *cobra.Command {
 
 // putSchedules stores all. If one of them is refused, those before it stay stored.
 func putSchedules(ctx context.Context, a *app.App, c *client.Client, all []wire.ScheduleRequest, prune bool) error {
-	old, err := ownSchedules(ctx, a, c)
+	old, err := ownSchedules(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -136,17 +141,11 @@ func putSchedules(ctx context.Context, a *app.App, c *client.Client, all []wire.
 			a.PrintWord("removed", name)
 		}
 	}
-	return out.PrintList(&a.Console, put, "schedules", []string{"NAME", "WHEN", "ZONE", "NEXT"}, func(s wire.Schedule) []string {
-		next := out.Moment(s.NextDue)
-		if s.Paused {
-			next = "paused"
-		}
-		return []string{s.Name, s.Cron, cmp.Or(s.Zone, "UTC"), next}
-	})
+	return out.PrintList(&a.Console, put, "schedules", []string{"NAME", "WHEN", "ZONE", "NEXT"}, timesOf)
 }
 
 // ownSchedules returns the schedules of the caller, by name.
-func ownSchedules(ctx context.Context, a *app.App, c *client.Client) (map[string]wire.Schedule, error) {
+func ownSchedules(ctx context.Context, c *client.Client) (map[string]wire.Schedule, error) {
 	who, err := c.Whoami(ctx)
 	if err != nil {
 		return nil, err
@@ -163,11 +162,11 @@ func ownSchedules(ctx context.Context, a *app.App, c *client.Client) (map[string
 
 // scheduleID returns the id of the schedule with this id or name. If several have the name, it prefers the
 // caller's own.
-func scheduleID(ctx context.Context, a *app.App, c *client.Client, what string) (string, error) {
+func scheduleID(ctx context.Context, c *client.Client, what string) (string, error) {
 	if run.IsJobID(what) {
 		return what, nil
 	}
-	own, err := ownSchedules(ctx, a, c)
+	own, err := ownSchedules(ctx, c)
 	if err != nil {
 		return "", err
 	}
@@ -190,19 +189,62 @@ func scheduleID(ctx context.Context, a *app.App, c *client.Client, what string) 
 	case 0:
 		return "", &fault.Fault{Kind: fault.NotFound, Op: "find schedule", Name: what, Hint: "see dray schedules list"}
 	}
-	return "", &fault.Fault{Kind: fault.Invalid, Op: "find schedule", Name: what, Err: errors.New("several principals have a schedule of this name"), Hint: "use its id: " + strings.Join(ids, ", ")}
+	return "", &fault.Fault{
+		Kind: fault.Invalid,
+		Op:   "find schedule",
+		Name: what,
+		Err:  errors.New("several principals have a schedule of this name"),
+		Hint: "use its id: " + strings.Join(ids, ", "),
+	}
 }
 
-func newScheduleAct(a *app.App, name, short, long string, act func(context.Context, *client.Client, string) error) *cobra.Command {
-	done := map[string]string{"pause": "paused", "resume": "resumed", "remove": "removed"}[name]
+func newSchedulePause(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: name + " NAME...", Short: short, Long: long,
-		Example: "  dray schedules " + name + " base-images",
-		Args:    flag.AtLeast(1, "NAME..."),
+		Use:     "pause NAME...",
+		Short:   "Pause schedules",
+		Long:    "Start no job of these schedules until they are resumed. Jobs that run continue.",
+		Example: "  dray schedules pause base-images",
 	}
+	return scheduleAct(a, cmd, "paused", func(ctx context.Context, c *client.Client, id string) error {
+		_, err := c.PauseSchedule(ctx, id)
+		return err
+	})
+}
+
+func newScheduleResume(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "resume NAME...",
+		Short: "Resume schedules that are paused",
+		Long: "Resume schedules that are paused. " +
+			"Runs that were due in the meantime are not made up for.",
+		Example: "  dray schedules resume base-images",
+	}
+	return scheduleAct(a, cmd, "resumed", func(ctx context.Context, c *client.Client, id string) error {
+		_, err := c.ResumeSchedule(ctx, id)
+		return err
+	})
+}
+
+func newScheduleRemove(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "remove NAME...",
+		Short:   "Remove schedules",
+		Long:    "Remove schedules. Their jobs stay.",
+		Example: "  dray schedules remove base-images",
+	}
+	return scheduleAct(a, cmd, "removed", func(ctx context.Context, c *client.Client, id string) error {
+		return c.DeleteSchedule(ctx, id)
+	})
+}
+
+// scheduleAct makes cmd call act for each schedule that its arguments name, and print done.
+func scheduleAct(
+	a *app.App, cmd *cobra.Command, done string, act func(context.Context, *client.Client, string) error,
+) *cobra.Command {
+	cmd.Args = flag.AtLeast(1, "NAME...")
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, names []string) error {
 		for _, what := range names {
-			id, err := scheduleID(ctx, a, c, what)
+			id, err := scheduleID(ctx, c, what)
 			if err == nil {
 				err = act(ctx, c, id)
 			}
@@ -219,14 +261,14 @@ func newScheduleRun(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run NAME",
 		Short: "Run the job of a schedule now",
-		Long: "Start the job of a schedule now, even if the schedule is paused, and show it as dray jobs watch does. With --no-wait, print its id instead. " +
-			"The next time of the schedule does not change.",
+		Long: "Start the job of a schedule now, even if the schedule is paused, and show it as dray jobs watch " +
+			"does. With --no-wait, print its id instead. The next time of the schedule does not change.",
 		Example: "  dray schedules run base-images\n" +
 			"  dray schedules run base-images --no-wait",
 		Args: flag.Exactly(1, "NAME"),
 	}
 	cmd = atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
-		id, err := scheduleID(ctx, a, c, args[0])
+		id, err := scheduleID(ctx, c, args[0])
 		if err != nil {
 			return err
 		}

@@ -19,9 +19,10 @@ import (
 
 func newJobsWatch(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "watch ID",
-		Short:   "Show a job as if it ran here, until it ends",
-		Long:    "Show a job as the command itself would: progress bars on a terminal, the same lines, the same report and the same exit code. An interrupt ends this command, not the job.",
+		Use:   "watch ID",
+		Short: "Show a job as if it ran here, until it ends",
+		Long: "Show a job as the command itself would: progress bars on a terminal, the same lines, the same " +
+			"report and the same exit code. An interrupt ends this command, not the job.",
 		Example: "  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
 		Args:    flag.Exactly(1, "ID"),
 	}
@@ -54,32 +55,64 @@ func watchJob(ctx context.Context, a *app.App, c *client.Client, id string) erro
 		if err != nil {
 			return err
 		}
-		return run.StreamAt(ctx, a, at, run.Streaming{Past: "transferred", Verb: "transfer", DryRun: dryRun, Overwrite: plan.Overwrite(cmp.Or(t.Overwrite, string(plan.Update))), Backup: b,
-			Proof: "dray verify SOURCE TARGET --deep"})
+		return run.StreamAt(ctx, a, at, run.Streaming{
+			Past:      "transferred",
+			Verb:      "transfer",
+			DryRun:    dryRun,
+			Overwrite: plan.Overwrite(cmp.Or(t.Overwrite, string(plan.Update))),
+			Backup:    b,
+			Proof:     "dray verify SOURCE TARGET --deep",
+		})
 	case of.Apply != nil:
 		return run.StreamAt(ctx, a, at, run.Streaming{Past: "applied the plan to", Proof: "dray verify SOURCE TARGET --deep"})
 	}
-	w := run.Writing{DryRun: dryRun}
-	switch {
-	case of.Import != nil:
-		w.Past, w.Many, w.Hold, w.Instead = "imported", len(of.Import.Tags)+len(of.Import.Map) > 0, plan.Hold(of.Import.Hold), "use --force to replace it"
-	case of.Copy != nil:
-		w.Past, w.Many, w.Hold, w.Instead = "copied", of.Copy.All != "", plan.Hold(of.Copy.Hold), "use --overwrite update to replace it"
-	case of.Tag != nil:
-		w.Past, w.Many, w.Hold = "tagged", len(of.Tag.Map)+len(of.Tag.Rename) > 0, plan.Hold(of.Tag.Hold)
-	case of.Batch != nil:
-		w.Past, w.Many, w.Hold, w.Instead = "imported", true, plan.Hold(of.Batch.Hold), "use --force to replace it"
-	}
+	w := writingOf(of)
+	w.DryRun = dryRun
 	return run.WriteAt(ctx, a, at, w)
+}
+
+// writingOf returns how a job that imports, copies or tags is shown.
+func writingOf(r wire.Request) run.Writing {
+	switch {
+	case r.Import != nil:
+		return run.Writing{
+			Past:    "imported",
+			Many:    len(r.Import.Tags)+len(r.Import.Map) > 0,
+			Hold:    plan.Hold(r.Import.Hold),
+			Instead: "use --force to replace it",
+		}
+	case r.Copy != nil:
+		return run.Writing{
+			Past:    "copied",
+			Many:    r.Copy.All != "",
+			Hold:    plan.Hold(r.Copy.Hold),
+			Instead: "use --overwrite update to replace it",
+		}
+	case r.Tag != nil:
+		return run.Writing{
+			Past: "tagged",
+			Many: len(r.Tag.Map)+len(r.Tag.Rename) > 0,
+			Hold: plan.Hold(r.Tag.Hold),
+		}
+	case r.Batch != nil:
+		return run.Writing{
+			Past:    "imported",
+			Many:    true,
+			Hold:    plan.Hold(r.Batch.Hold),
+			Instead: "use --force to replace it",
+		}
+	}
+	return run.Writing{}
 }
 
 func newJobsWait(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wait ID...",
 		Short: "Wait until jobs have ended, with the exit code of their verbs",
-		Long: "Wait until jobs have ended, and print the id and state of each. If the server is restarted in the meantime, dray waits for it.\n\n" +
-			"The exit code is the one that the verb of the job would have here. " +
-			"For several jobs it is the one that they share, else 6 if some of them succeeded, else 1.",
+		Long: "Wait until jobs have ended, and print the id and state of each. If the server is restarted in the " +
+			"meantime, dray waits for it.\n\n" +
+			"The exit code is the one that the verb of the job would have here. For several jobs it is the one " +
+			"that they share, else 6 if some of them succeeded, else 1.",
 		Example: "  dray jobs wait 01KAM3ZQ6M8Y9S5V0T1X2B3C4D\n" +
 			"  dray jobs wait $(dray transfer dev prod --no-wait)",
 		Args: flag.AtLeast(1, "ID..."),

@@ -16,11 +16,12 @@ func NewCheck(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check SRC [DST]",
 		Short: "Find out whether an image can be read, and copied",
-		Long: "Find out whether SRC can be read and, if DST is given, copied there. dray checks whether and how the registry can be reached, " +
-			"which login is used and where it comes from, what the login may do, whether the tag exists or which similar tags do, whether it is locked, " +
-			"how much of the rate limit is left, and what the registry supports. A problem is printed with its remedy.\n\n" +
-			"This takes a few requests and changes nothing: at DST dray opens an upload and cancels it. " +
-			"The exit code is that of the worst finding: 4 denied, 3 not found, 1 locked.",
+		Long: "Find out whether SRC can be read and, if DST is given, copied there. dray checks whether and how " +
+			"the registry can be reached, which login is used and where it comes from, what the login may do, " +
+			"whether the tag exists or which similar tags do, whether it is locked, how much of the rate limit is " +
+			"left, and what the registry supports. A problem is printed with its remedy.\n\n" +
+			"This takes a few requests and changes nothing: at DST dray opens an upload and cancels it. The exit " +
+			"code is that of the worst finding: 4 denied, 3 not found, 1 locked.",
 		Example: "  dray check docker.io/library/nginx:1.27\n" +
 			"  dray check ghcr.io/acme/app:v1 prod/acme/app\n" +
 			"  dray check staging/app:v1 prod/app:v1 -o json \\\n" +

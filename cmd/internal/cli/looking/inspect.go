@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -22,8 +23,8 @@ func NewInspect(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect IMAGE",
 		Short: "Show platforms, sizes, layers, annotations and age of an image",
-		Long: "Show what is in an image: its digest, size and annotations, its platforms with their layers, and when it was created. " +
-			"The layers of an index are listed with --verbose.",
+		Long: "Show what is in an image: its digest, size and annotations, its platforms with their layers, and " +
+			"when it was created. The layers of an index are listed with --verbose.",
 		Example: "  dray inspect nginx:1.27\n" +
 			"  dray inspect prod/app:v1 -o json | jq -r '.platforms[].platform'\n" +
 			"  dray inspect --image-config prod/app:v1 | jq .config.Env",
@@ -36,16 +37,16 @@ func NewInspect(a *app.App) *cobra.Command {
 		case raw:
 			return printManifest(a, cmd, args[0])
 		case config:
-			b, err := looking(a, cmd, args[0], func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story) ([]byte, error) {
-				return d.ImageConfig(ctx, req, s.Observe)
+			b, err := looking(a, cmd, args[0], func(ctx context.Context, v view) ([]byte, error) {
+				return v.dray.ImageConfig(ctx, v.req, v.tell)
 			})
 			if err == nil && a.Format != out.FormatNone {
 				_, err = a.Out.Write(b)
 			}
 			return err
 		}
-		image, err := looking(a, cmd, args[0], func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story) (dray.Image, error) {
-			return d.Inspect(ctx, req, s.Observe)
+		image, err := looking(a, cmd, args[0], func(ctx context.Context, v view) (dray.Image, error) {
+			return v.dray.Inspect(ctx, v.req, v.tell)
 		})
 		if err != nil {
 			return err
@@ -67,7 +68,8 @@ func printImage(a *app.App, m dray.Image) error {
 		Header: []string{"PLATFORM", "DIGEST", "SIZE", "LAYERS", "CREATED"},
 		Rows: func(row func(...string) error) error {
 			for _, v := range m.Platforms {
-				if err := row(v.Platform, string(v.Digest), fmt.Sprint(v.Size), fmt.Sprint(len(v.Layers)), created(v)); err != nil {
+				size, layers := strconv.FormatInt(v.Size, 10), strconv.Itoa(len(v.Layers))
+				if err := row(v.Platform, string(v.Digest), size, layers, created(v)); err != nil {
 					return err
 				}
 			}

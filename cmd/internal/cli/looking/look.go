@@ -7,12 +7,21 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
-	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
 )
 
-// looking runs a verb that only reads. Such a verb has a story, but neither a plan nor a report.
-func looking[T any](a *app.App, cmd *cobra.Command, name string, look func(context.Context, *dray.Dray, dray.LookRequest, *out.Story) (T, error)) (T, error) {
+// view is what a verb that only reads works with. Such a verb has a story, but neither a plan nor a report.
+type view struct {
+	dray *dray.Dray
+	req  dray.LookRequest
+	tell event.Observer // of the story
+}
+
+// looking runs a verb that only reads.
+func looking[T any](
+	a *app.App, cmd *cobra.Command, name string, look func(context.Context, view) (T, error),
+) (T, error) {
 	login, err := a.OneLogin(cmd.Context(), a.SourceLogin, a.TargetLogin)
 	if err != nil {
 		var none T
@@ -22,7 +31,9 @@ func looking[T any](a *app.App, cmd *cobra.Command, name string, look func(conte
 }
 
 // lookingAs is looking with a login that the caller has found; nil leaves the search to package dray.
-func lookingAs[T any](a *app.App, cmd *cobra.Command, name string, login *credential.Login, look func(context.Context, *dray.Dray, dray.LookRequest, *out.Story) (T, error)) (T, error) {
+func lookingAs[T any](
+	a *app.App, cmd *cobra.Command, name string, login *credential.Login, look func(context.Context, view) (T, error),
+) (T, error) {
 	var none T
 	d, err := a.Open()
 	if err != nil {
@@ -32,5 +43,6 @@ func lookingAs[T any](a *app.App, cmd *cobra.Command, name string, login *creden
 	s := a.NewStory()
 	defer s.End()
 	ctx := cmd.Context()
-	return app.Patiently(ctx, app.Grace, func() (T, error) { return look(ctx, d, dray.LookRequest{Name: name, Login: login}, s) })
+	v := view{dray: d, req: dray.LookRequest{Name: name, Login: login}, tell: s.Observe}
+	return app.Patiently(ctx, app.Grace, func() (T, error) { return look(ctx, v) })
 }

@@ -19,8 +19,9 @@ func NewList(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls HOST | HOST/PREFIX/ | HOST/REPO | oci:DIR",
 		Short: "List repositories, or the tags of one with their digests",
-		Long: "List the repositories of a registry (HOST), those below a prefix (HOST/PREFIX/, with a slash at the end), or the tags of one repository with their digests (HOST/REPO). " +
-			"oci:DIR lists an OCI image layout on disk.",
+		Long: "List the repositories of a registry (HOST), those below a prefix (HOST/PREFIX/, with a slash at " +
+			"the end), or the tags of one repository with their digests (HOST/REPO). oci:DIR lists an OCI image " +
+			"layout on disk.",
 		Example: "  dray ls registry.example\n" +
 			"  dray ls registry.example/team/\n" +
 			"  dray ls prod/app -o table",
@@ -37,8 +38,8 @@ func list(a *app.App, cmd *cobra.Command, name string) error {
 	failed := []error{}
 	good := 0
 	each := func(visit func(dray.Entry) error) error {
-		_, err := looking(a, cmd, name, func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story) (struct{}, error) {
-			return struct{}{}, d.List(ctx, req, s.Observe, func(e dray.Entry) error {
+		_, err := looking(a, cmd, name, func(ctx context.Context, v view) (struct{}, error) {
+			return struct{}{}, v.dray.List(ctx, v.req, v.tell, func(e dray.Entry) error {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}

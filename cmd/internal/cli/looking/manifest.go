@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
@@ -40,7 +39,8 @@ func newManifestShow(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show IMAGE | show -r REGISTRY -n REPO[:TAG|@DIGEST]",
 		Short: "Show a manifest or index, as az acr manifest show does",
-		Long:  "Show the manifest or index that a name points to, as az acr manifest show does: as JSON with sorted keys, or with --raw byte for byte.",
+		Long: "Show the manifest or index that a name points to, as az acr manifest show does: as JSON with " +
+			"sorted keys, or with --raw byte for byte.",
 		Example: "  dray manifest show prod.azurecr.io/app:v1\n" +
 			"  dray manifest show -r prod -n app:v1 --raw | sha256sum",
 		Args: flag.Optional("one IMAGE, or -r and -n"),
@@ -70,13 +70,13 @@ func showManifest(a *app.App, cmd *cobra.Command, args []string, n azName, raw b
 	if err != nil {
 		return err
 	}
-	doc, err := lookingAs(a, cmd, name, login, func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story) (doc oci.Document, err error) {
+	doc, err := lookingAs(a, cmd, name, login, func(ctx context.Context, v view) (doc oci.Document, err error) {
 		if !full {
-			if req.Name, err = n.Full(a.IO.Env, d, name); err != nil {
+			if v.req.Name, err = n.Full(a.IO.Env, v.dray, name); err != nil {
 				return doc, err
 			}
 		}
-		return d.Manifest(ctx, req, s.Observe)
+		return v.dray.Manifest(ctx, v.req, v.tell)
 	})
 	switch as := flag.AzFormat(cmd, a.Format); {
 	case err != nil:
@@ -97,8 +97,10 @@ func newListMetadata(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list-metadata HOST/REPO | list-metadata -r REGISTRY -n REPO",
 		Short: "List the manifests of a repository with their metadata",
-		Long: "List the manifests of a repository with their digests, their tags and the other metadata that the registry has, as az acr manifest list-metadata does. " +
-			"The format is JSON unless -o names another. Manifests without a tag are listed if the registry can list them; if it cannot, a note on stderr says so.",
+		Long: "List the manifests of a repository with their digests, their tags and the other metadata that the " +
+			"registry has, as az acr manifest list-metadata does. The format is JSON unless -o names another. " +
+			"Manifests without a tag are listed if the registry can list them; if it cannot, a note on stderr " +
+			"says so.",
 		Example: "  dray manifest list-metadata prod.azurecr.io/app\n" +
 			"  dray manifest list-metadata -r prod -n app --orderby time_asc \\\n" +
 			"      --query \"[?tags==null].digest\" -o tsv",
@@ -142,8 +144,8 @@ func NewDigest(a *app.App) *cobra.Command {
 		Args:    flag.Exactly(1, "IMAGE"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		desc, err := looking(a, cmd, args[0], func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story) (oci.Descriptor, error) {
-			return d.Digest(ctx, req, s.Observe)
+		desc, err := looking(a, cmd, args[0], func(ctx context.Context, v view) (oci.Descriptor, error) {
+			return v.dray.Digest(ctx, v.req, v.tell)
 		})
 		if err != nil {
 			return err
@@ -162,9 +164,10 @@ func NewDigest(a *app.App) *cobra.Command {
 // NewManifest makes the command dray manifest.
 func NewManifest(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "manifest IMAGE",
-		Short:   "Print an image's manifest or index, byte for byte",
-		Long:    "Print the manifest or index that a name points to, byte for byte, in every output format. The commands below are those of az acr manifest.",
+		Use:   "manifest IMAGE",
+		Short: "Print an image's manifest or index, byte for byte",
+		Long: "Print the manifest or index that a name points to, byte for byte, in every output format. The " +
+			"commands below are those of az acr manifest.",
 		Example: "  dray manifest nginx:1.27 | jq .manifests\n  dray manifest prod/app@sha256:... | sha256sum",
 		Args:    flag.Exactly(1, "IMAGE"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return printManifest(a, cmd, args[0]) },
@@ -175,8 +178,8 @@ func NewManifest(a *app.App) *cobra.Command {
 }
 
 func printManifest(a *app.App, cmd *cobra.Command, name string) error {
-	doc, err := looking(a, cmd, name, func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story) (oci.Document, error) {
-		return d.Manifest(ctx, req, s.Observe)
+	doc, err := looking(a, cmd, name, func(ctx context.Context, v view) (oci.Document, error) {
+		return v.dray.Manifest(ctx, v.req, v.tell)
 	})
 	if err == nil && a.Format != out.FormatNone {
 		_, err = a.Out.Write(doc.Raw)

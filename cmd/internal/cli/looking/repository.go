@@ -25,8 +25,9 @@ func NewRepository(a *app.App, removals ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repository list|show-tags|show-manifests|untag|delete",
 		Short: "The commands of az acr repository, for every registry",
-		Long: "List repositories, tags and manifests, and remove images. These are the commands of az acr repository, with the same flags and the same output: JSON, unless -o names another format. " +
-			"They work with every registry.",
+		Long: "List repositories, tags and manifests, and remove images. These are the commands of az acr " +
+			"repository, with the same flags and the same output: JSON, unless -o names another format. They work " +
+			"with every registry.",
 		Example: "  dray repository list -n prod\n" +
 			"  dray repository show-tags -n prod --repository app",
 		Args: cobra.ArbitraryArgs,
@@ -60,7 +61,9 @@ func (l *listing) addTopTo(flags *pflag.FlagSet) {
 }
 
 func (l *listing) addOrderTo(flags *pflag.FlagSet) {
-	flags.StringVar(&l.orderBy, "orderby", "", "sort by the time of the last change, `time_asc|time_desc`, if the registry knows it (default the order of the registry)")
+	flags.StringVar(&l.orderBy, "orderby", "",
+		"sort by the time of the last change, `time_asc|time_desc`, if the registry knows it "+
+			"(default the order of the registry)")
 }
 
 func (l *listing) check(a *app.App, cmd *cobra.Command) error {
@@ -81,20 +84,22 @@ type listed struct {
 }
 
 // run lists the items that fetch visits, in the order and number that the flags ask for.
-func (l *listing) run(a *app.App, cmd *cobra.Command, path string, fetch func(context.Context, *dray.Dray, dray.LookRequest, *out.Story, func(listed) error) error) error {
+func (l *listing) run(
+	a *app.App, cmd *cobra.Command, path string, fetch func(context.Context, view, func(listed) error) error,
+) error {
 	login, err := a.AzLogin(cmd, &l.Az, a.SourceLogin, a.TargetLogin)
 	if err != nil {
 		return err
 	}
 	list := out.NewAzList(a.Out, flag.AzFormat(cmd, a.Format), l.Search)
 	var kept []listed
-	_, err = lookingAs(a, cmd, path, login, func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story) (struct{}, error) {
+	_, err = lookingAs(a, cmd, path, login, func(ctx context.Context, v view) (struct{}, error) {
 		if !l.whole {
-			if req.Name, err = l.Full(a.IO.Env, d, path); err != nil {
+			if v.req.Name, err = l.Full(a.IO.Env, v.dray, path); err != nil {
 				return struct{}{}, err
 			}
 		}
-		return struct{}{}, fetch(ctx, d, req, s, func(one listed) error {
+		return struct{}{}, fetch(ctx, v, func(one listed) error {
 			switch {
 			case ctx.Err() != nil:
 				return ctx.Err()
@@ -154,7 +159,8 @@ func newRepositoryList(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list -n REGISTRY",
 		Short: "List the repositories of a registry",
-		Long:  "List the repositories of a registry without its host, as az acr repository list does. The format is JSON unless -o names another.",
+		Long: "List the repositories of a registry without its host, as az acr repository list does. The format " +
+			"is JSON unless -o names another.",
 		Example: "  dray repository list -n prod\n" +
 			"  dray repository list -n prod --top 10 -o tsv",
 		Args: flag.Exactly(0, "the registry after -n"),
@@ -162,8 +168,8 @@ func newRepositoryList(a *app.App) *cobra.Command {
 			if err := l.check(a, cmd); err != nil {
 				return err
 			}
-			return l.run(a, cmd, "", func(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story, visit func(listed) error) error {
-				return d.List(ctx, req, s.Observe, func(e dray.Entry) error {
+			return l.run(a, cmd, "", func(ctx context.Context, v view, visit func(listed) error) error {
+				return v.dray.List(ctx, v.req, v.tell, func(e dray.Entry) error {
 					return visit(listed{item: e.Repository.Path, text: e.Repository.Path})
 				})
 			})
@@ -191,8 +197,8 @@ func newShowTags(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show-tags -n REGISTRY --repository REPO",
 		Short: "List the tags of a repository",
-		Long: "List the tags of a repository, as az acr repository show-tags does. The format is JSON unless -o names another. " +
-			"With --detail each tag has its digest and, if the registry knows them, its times.",
+		Long: "List the tags of a repository, as az acr repository show-tags does. The format is JSON unless -o " +
+			"names another. With --detail each tag has its digest and, if the registry knows them, its times.",
 		Example: "  dray repository show-tags -n prod --repository app\n" +
 			"  dray repository show-tags -n prod --repository app \\\n" +
 			"      --orderby time_desc --top 1 -o tsv\n" +
@@ -229,17 +235,21 @@ func (l *listing) checkRepository(a *app.App, cmd *cobra.Command) error {
 }
 
 // tags visits the tags of a repository. Without --detail, no tag needs a request for itself.
-func (l *listing) tags(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story, visit func(listed) error) error {
+func (l *listing) tags(ctx context.Context, v view, visit func(listed) error) error {
 	if !l.detail {
-		return d.ListTags(ctx, req, s.Observe, func(e dray.Entry) error {
+		return v.dray.ListTags(ctx, v.req, v.tell, func(e dray.Entry) error {
 			return visit(listed{item: e.Tag, text: e.Tag, time: cmp.Or(e.Updated, e.Created)})
 		})
 	}
-	return d.List(ctx, req, s.Observe, func(e dray.Entry) error {
+	return v.dray.List(ctx, v.req, v.tell, func(e dray.Entry) error {
 		if e.Err != nil {
 			return e.Err
 		}
-		return visit(listed{tagDetail{e.Tag, e.Digest, e.Created, e.Updated}, e.Tag + " " + string(e.Digest), cmp.Or(e.Updated, e.Created)})
+		return visit(listed{
+			item: tagDetail{e.Tag, e.Digest, e.Created, e.Updated},
+			text: e.Tag + " " + string(e.Digest),
+			time: cmp.Or(e.Updated, e.Created),
+		})
 	})
 }
 
@@ -255,8 +265,9 @@ func newShowManifests(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show-manifests -n REGISTRY --repository REPO",
 		Short: "List the manifests of a repository, with their tags",
-		Long: "List the manifests of a repository with their tags, as az acr repository show-manifests does. The format is JSON unless -o names another. " +
-			"Manifests without a tag are listed if the registry can list them; if it cannot, a note on stderr says so.",
+		Long: "List the manifests of a repository with their tags, as az acr repository show-manifests does. The " +
+			"format is JSON unless -o names another. Manifests without a tag are listed if the registry can list " +
+			"them; if it cannot, a note on stderr says so.",
 		Example: "  dray repository show-manifests -n prod --repository app\n" +
 			"  dray repository show-manifests -n prod --repository app \\\n" +
 			"      --query \"[?tags==`[]`].digest\" -o tsv",
@@ -272,9 +283,13 @@ func newShowManifests(a *app.App) *cobra.Command {
 	return cmd
 }
 
-func (l *listing) manifests(ctx context.Context, d *dray.Dray, req dray.LookRequest, s *out.Story, visit func(listed) error) error {
-	return d.ListManifests(ctx, req, s.Observe, func(m dray.ManifestEntry) error {
-		one := listed{item: m, text: strings.Join(append([]string{string(m.Digest)}, m.Tags...), " "), time: cmp.Or(m.Updated, m.Created)}
+func (l *listing) manifests(ctx context.Context, v view, visit func(listed) error) error {
+	return v.dray.ListManifests(ctx, v.req, v.tell, func(m dray.ManifestEntry) error {
+		one := listed{
+			item: m,
+			text: strings.Join(append([]string{string(m.Digest)}, m.Tags...), " "),
+			time: cmp.Or(m.Updated, m.Created),
+		}
 		if !l.detail {
 			short := shortManifest{Digest: m.Digest, Tags: append([]string{}, m.Tags...)}
 			if one.time != nil {

@@ -39,12 +39,15 @@ func NewVerify(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify SOURCE... TARGET",
 		Short: "Prove that a target holds the same as its source",
-		Long: "Compare the digests that tags point to at both sides. That takes one line of a listing, or one HEAD request, for each tag. " +
-			"SOURCE and TARGET are those of dray transfer, with the same flags, or two images, or OCI image layouts (oci:DIR).\n\n" +
-			"With --deep, dray asks TARGET for all content below each tag, with its size. With --rehash, it also reads this content there and compares its bytes. " +
-			"Tags that only TARGET has are counted, and are not a difference.\n\n" +
-			"dray prints a line for each difference; -o json prints a receipt. It writes nothing to a registry, except with --heal. " +
-			"Exit code 0 means that all is the same, 7 that something differs, 1 that not everything could be compared.",
+		Long: "Compare the digests that tags point to at both sides. That takes one line of a listing, or one " +
+			"HEAD request, for each tag. SOURCE and TARGET are those of dray transfer, with the same flags, or " +
+			"two images, or OCI image layouts (oci:DIR).\n\n" +
+			"With --deep, dray asks TARGET for all content below each tag, with its size. With --rehash, it also " +
+			"reads this content there and compares its bytes. Tags that only TARGET has are counted, and are not " +
+			"a difference.\n\n" +
+			"dray prints a line for each difference; -o json prints a receipt. It writes nothing to a registry, " +
+			"except with --heal. Exit code 0 means that all is the same, 7 that something differs, 1 that not " +
+			"everything could be compared.",
 		Example: "  dray verify dev prod\n" +
 			"  dray verify ghcr.io/acme/app:v1 prod/acme/app --deep\n" +
 			"  dray verify dev/team/ prod/mirror/ --rehash=10% --receipt proof.json\n" +
@@ -56,21 +59,27 @@ func NewVerify(a *app.App) *cobra.Command {
 	flags.SortFlags = false
 	flag.Group(flags, "How deep to look", func(set *pflag.FlagSet) {
 		set.BoolVar(&f.deep, "deep", false, "ask TARGET for each manifest, config, layer and referrer, with its size")
-		set.StringVar(&f.rehash, "rehash", "", "as --deep, and also read blobs at TARGET and compare their bytes: all blobs, or `N%` of them, the same ones each time; sample means 10%")
+		set.StringVar(&f.rehash, "rehash", "",
+			"as --deep, and also read blobs at TARGET and compare their bytes: all blobs, or `N%` of them, "+
+				"the same ones each time; sample means 10%")
 		set.Lookup("rehash").NoOptDefVal = "all"
-		set.BoolVar(&f.heal, "heal", false, "send what --deep or --rehash finds missing or damaged, then look again; set no tag")
+		set.BoolVar(&f.heal, "heal", false,
+			"send what --deep or --rehash finds missing or damaged, then look again; set no tag")
 	})
 	flag.Group(flags, "What to write down", func(set *pflag.FlagSet) {
 		set.StringVar(&f.receipt, "receipt", "", "write the receipt, a JSON object, to `FILE`")
 		set.StringVar(&f.by, "by", "", "put `TEXT` into the receipt as the one who asked for it")
-		set.BoolVar(&f.Explain, "explain", false, "print on stderr, for each repository and tag, which rule selected it or left it out")
+		set.BoolVar(&f.Explain, "explain", false,
+			"print on stderr, for each repository and tag, which rule selected it or left it out")
 	})
 	f.AddSelectionTo(flags)
 	flag.Group(flags, flag.WhichTags, func(set *pflag.FlagSet) {
-		set.StringArrayVar(&f.Prefer, "prefer", nil, "if sources disagree about a tag, expect this `SOURCE`'s; repeatable, the first counts most")
+		set.StringArrayVar(&f.Prefer, "prefer", nil,
+			"if sources disagree about a tag, expect this `SOURCE`'s; repeatable, the first counts most")
 	})
 	f.AddMappingTo(flags)
-	flags.Lookup("max-repositories").Usage = "`N`, accepted for compatibility with dray transfer; has no effect, all repositories are compared"
+	flags.Lookup("max-repositories").Usage = "`N`, accepted for compatibility with dray transfer; " +
+		"has no effect, all repositories are compared"
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)
 	return cmd
@@ -83,7 +92,9 @@ func runVerify(a *app.App, cmd *cobra.Command, f verifyFlags, args []string) err
 	}
 	w := run.Verifying{
 		Receipt: f.receipt,
-		Run: func(ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.VerifyEntry) error) (r dray.Receipt, err error) {
+		Run: func(
+			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.VerifyEntry) error,
+		) (r dray.Receipt, err error) {
 			f.ExplainTo(s.SayLines, &req.Of)
 			return d.Verify(ctx, req, tell, visit)
 		},
@@ -94,8 +105,16 @@ func runVerify(a *app.App, cmd *cobra.Command, f verifyFlags, args []string) err
 	return run.Verify(a, cmd, w)
 }
 
-func verifyRequest(a *app.App, cmd *cobra.Command, f *verifyFlags, args []string, now time.Time) (req dray.VerifyRequest, err error) {
-	req = dray.VerifyRequest{Depth: dray.Digests, Heal: f.heal, By: f.by, Tool: "dray " + app.ThisBuild().Version, When: now}
+func verifyRequest(
+	a *app.App, cmd *cobra.Command, f *verifyFlags, args []string, now time.Time,
+) (req dray.VerifyRequest, err error) {
+	req = dray.VerifyRequest{
+		Depth: dray.Digests,
+		Heal:  f.heal,
+		By:    f.by,
+		Tool:  "dray " + app.ThisBuild().Version,
+		When:  now,
+	}
 	switch {
 	case f.rehash == "all":
 		req.Depth = dray.Rehash
@@ -107,12 +126,15 @@ func verifyRequest(a *app.App, cmd *cobra.Command, f *verifyFlags, args []string
 		}
 		n, percent := strings.CutSuffix(share, "%")
 		if req.Sample, err = strconv.Atoi(n); err != nil || !percent || req.Sample < 1 || req.Sample > 100 {
-			return req, flag.UsageError(cmd, fmt.Errorf("--rehash=%s: not between 1%% and 100%%", f.rehash), "write --rehash=10%, or --rehash=sample for the same")
+			return req, flag.UsageError(cmd, fmt.Errorf("--rehash=%s: not between 1%% and 100%%", f.rehash),
+				"write --rehash=10%, or --rehash=sample for the same")
 		}
 	case f.deep:
 		req.Depth = dray.Deep
 	case f.heal:
-		return req, flag.UsageError(cmd, errors.New("--heal without --deep or --rehash: the digests of tags do not show what is missing below them"), "add --deep")
+		why := errors.New("--heal without --deep or --rehash: " +
+			"the digests of tags do not show what is missing below them")
+		return req, flag.UsageError(cmd, why, "add --deep")
 	}
 	if err := f.Ends.Check(cmd); err != nil {
 		return req, err

@@ -30,7 +30,8 @@ type mirrorFlags struct {
 // addFileTo adds the flags of every command that reads a file of rules.
 func (f *mirrorFlags) addFileTo(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.file, "file", "f", "", "read the rules from `FILE`")
-	flags.StringVar(&f.state, "state", "", "keep the last results in `DIR` (default below $DRAY_STATE_DIR, else ~/.local/state/dray)")
+	flags.StringVar(&f.state, "state", "",
+		"keep the last results in `DIR` (default below $DRAY_STATE_DIR, else ~/.local/state/dray)")
 }
 
 // read reads the file and returns it with the rules that --rule selects.
@@ -51,7 +52,13 @@ func (f mirrorFlags) pick(m config.Mirrors, err error) (config.Mirrors, error) {
 	}
 	for _, name := range f.rules {
 		if !slices.Contains(names, name) {
-			return m, &fault.Fault{Kind: fault.Invalid, Op: "read mirrors", Name: f.file, Err: fmt.Errorf("no rule is called %q", name), Hint: "the rules are: " + strings.Join(names, ", ")}
+			return m, &fault.Fault{
+				Kind: fault.Invalid,
+				Op:   "read mirrors",
+				Name: f.file,
+				Err:  fmt.Errorf("no rule is called %q", name),
+				Hint: "the rules are: " + strings.Join(names, ", "),
+			}
 		}
 	}
 	m.Rules = slices.DeleteFunc(m.Rules, func(r config.Mirror) bool {

@@ -16,10 +16,11 @@ func NewMirror(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mirror -f FILE [--once|--watch]",
 		Short: "Keep targets in step with their sources, by rules with schedules",
-		Long: "Run the rules of a file. Each rule copies registries, repositories or images to one or more targets, as transfer does. " +
-			"A rule with several targets reads its sources once.\n\n" +
-			"--once runs the rules now, in the order of the file. --watch runs each rule at its times until dray is stopped. " +
-			"A rule that fails does not stop the others, and a rule never runs twice at the same time.\n\n" +
+		Long: "Run the rules of a file. Each rule copies registries, repositories or images to one or more " +
+			"targets, as transfer does. A rule with several targets reads its sources once.\n\n" +
+			"--once runs the rules now, in the order of the file. --watch runs each rule at its times until dray " +
+			"is stopped. A rule that fails does not stop the others, and a rule never runs twice at the same " +
+			"time.\n\n" +
 			"The logins for all registries come from the configuration or from dray login.",
 		Example: "  dray mirror -f mirrors.yaml\n" +
 			"  dray mirror -f mirrors.yaml --dry-run --rule base-images\n" +
@@ -36,14 +37,17 @@ func NewMirror(a *app.App) *cobra.Command {
 	flags := cmd.Flags()
 	flag.Group(flags, "Which rules", func(set *pflag.FlagSet) {
 		f.addFileTo(set)
-		set.StringArrayVar(&f.rules, "rule", nil, "run only the rule `NAME`; repeatable (default all rules that are not paused)")
+		set.StringArrayVar(&f.rules, "rule", nil,
+			"run only the rule `NAME`; repeatable (default all rules that are not paused)")
 	})
 	flag.Group(flags, "When", func(set *pflag.FlagSet) {
 		set.BoolVar(&f.once, "once", false, "run the rules now, one after the other; this is the default")
-		set.BoolVar(&f.watch, "watch", false, "run each rule at its times until stopped; the file is read again when it changes, or on SIGHUP")
+		set.BoolVar(&f.watch, "watch", false,
+			"run each rule at its times until stopped; the file is read again when it changes, or on SIGHUP")
 	})
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
-		set.BoolVar(&f.dryRun, "dry-run", false, "print what each rule would do and how far its targets have drifted, and write nothing")
+		set.BoolVar(&f.dryRun, "dry-run", false,
+			"print what each rule would do and how far its targets have drifted, and write nothing")
 	})
 	flag.Group(flags, flag.Speed, func(set *pflag.FlagSet) {
 		set.IntVar(&f.parallel, "parallel-rules", 4, "with --watch: run at most `N` rules at once")

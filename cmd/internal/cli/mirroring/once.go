@@ -14,7 +14,9 @@ import (
 )
 
 // mirrorOnce runs the rules one after the other.
-func mirrorOnce(ctx context.Context, a *app.App, d *dray.Dray, f mirrorFlags, m config.Mirrors, state mirror.State) error {
+func mirrorOnce(
+	ctx context.Context, a *app.App, d *dray.Dray, f mirrorFlags, m config.Mirrors, state mirror.State,
+) error {
 	s := a.NewStory()
 	defer s.End()
 	t := newRuleTeller(a, f.dryRun, s.Say)
@@ -22,7 +24,7 @@ func mirrorOnce(ctx context.Context, a *app.App, d *dray.Dray, f mirrorFlags, m 
 	began := time.Now()
 	for _, rule := range m.Rules {
 		s.Far(rule.Name)
-		r := runRule(ctx, a, d, rule, state, s.Observe, t)
+		r := runRule(ctx, d, rule, state, s.Observe, t)
 		all.Rules = append(all.Rules, r)
 		for _, line := range ruleLines(r) {
 			if !a.Quiet || r.Err() != nil && strings.Contains(line, ": failed: ") {
@@ -56,18 +58,20 @@ func mirrorEnded(ctx context.Context, a *app.App, all mirrored, rules int) error
 		}
 	}
 	if ctx.Err() != nil {
-		a.Warn("interrupted: %d of %s begun; run the same command again to continue", len(all.Rules), out.Plural(rules, "rule"))
+		a.Warnf("interrupted: %d of %s begun; run the same command again to continue",
+			len(all.Rules), out.Plural(rules, "rule"))
 		return out.Ended(out.ExitInterrupted)
 	}
 	if !a.Quiet {
-		line := fmt.Sprintf("mirrored by %s, %s", out.Plural(len(all.Rules), "rule"), out.Seconds(all.Took))
-		if len(failures) > 0 {
-			line = fmt.Sprintf("mirrored by %s, %d failed, %s", out.Plural(len(all.Rules), "rule"), len(failures), out.Seconds(all.Took))
-		}
+		line := "mirrored by "
 		if all.DryRun {
-			line = strings.Replace(line, "mirrored by", "looked at", 1)
+			line = "looked at "
 		}
-		a.Warn("%s", line)
+		line += out.Plural(len(all.Rules), "rule")
+		if len(failures) > 0 {
+			line += fmt.Sprintf(", %d failed", len(failures))
+		}
+		a.Warnf("%s, %s", line, out.Seconds(all.Took))
 	}
 	if len(failures) == 0 {
 		return nil

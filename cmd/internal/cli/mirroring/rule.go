@@ -16,7 +16,9 @@ import (
 )
 
 // runRule runs one rule and stores the result. If another process runs the rule, it is skipped.
-func runRule(ctx context.Context, a *app.App, d *dray.Dray, rule config.Mirror, state mirror.State, obs event.Observer, t *ruleTeller) mirror.Result {
+func runRule(
+	ctx context.Context, d *dray.Dray, rule config.Mirror, state mirror.State, obs event.Observer, t *ruleTeller,
+) mirror.Result {
 	mode := mirror.Write
 	if t.dryRun {
 		mode = mirror.DryRun
@@ -27,7 +29,12 @@ func runRule(ctx context.Context, a *app.App, d *dray.Dray, rule config.Mirror, 
 		case err != nil:
 			t.say(strings.TrimPrefix(out.ErrorLine(err), "dray: "))
 		case !alone:
-			return mirror.Result{Rule: rule.Name, Outcome: mirror.Skipped, Began: time.Now(), Notes: []string{"another process runs this rule"}}
+			return mirror.Result{
+				Rule:    rule.Name,
+				Outcome: mirror.Skipped,
+				Began:   time.Now(),
+				Notes:   []string{"another process runs this rule"},
+			}
 		default:
 			defer unlock()
 		}

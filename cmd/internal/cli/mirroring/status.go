@@ -3,6 +3,7 @@ package mirroring
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -42,7 +43,7 @@ func newMirrorValidate(a *app.App) *cobra.Command {
 					return err
 				},
 				Header: []string{"FILE", "RULES"},
-				Rows:   func(row func(...string) error) error { return row(m.Path, fmt.Sprint(len(m.Rules))) },
+				Rows:   func(row func(...string) error) error { return row(m.Path, strconv.Itoa(len(m.Rules))) },
 			})
 		},
 	}
@@ -80,8 +81,9 @@ func newMirrorStatus(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status -f FILE",
 		Short: "Show how the last run of each rule ended, and when it runs next",
-		Long: "Show for each rule when it ran last and how that run ended, how many tags had drifted then, how many of them are left, and when the rule runs next. " +
-			"dray sends no request; dray mirror --dry-run looks at the registries.",
+		Long: "Show for each rule when it ran last and how that run ended, how many tags had drifted then, how " +
+			"many of them are left, and when the rule runs next. dray sends no request; dray mirror --dry-run " +
+			"looks at the registries.",
 		Example: "  dray mirror status -f mirrors.yaml\n" +
 			"  dray mirror status -f mirrors.yaml -o json",
 		Args: flag.Exactly(0, "the rules after -f"),
@@ -143,7 +145,7 @@ func printStatus(a *app.App, file string, all []ruleStatus) error {
 		row := []string{s.Rule, dash(s.Schedule), "-", "-", "-", "-", "-"}
 		if s.Last != nil {
 			row[2], row[3] = stamp(s.Last.Began), string(s.Last.Outcome)
-			row[4], row[5] = fmt.Sprint(s.Last.Drift), fmt.Sprint(s.Last.Left)
+			row[4], row[5] = strconv.Itoa(s.Last.Drift), strconv.Itoa(s.Last.Left)
 		}
 		switch {
 		case s.Paused:

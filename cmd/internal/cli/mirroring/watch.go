@@ -29,11 +29,25 @@ const (
 )
 
 // watchMirrors runs the rules at their times until ctx ends, which is not an error.
-func watchMirrors(ctx context.Context, a *app.App, d *dray.Dray, f mirrorFlags, m config.Mirrors, state mirror.State) error {
+func watchMirrors(
+	ctx context.Context, a *app.App, d *dray.Dray, f mirrorFlags, m config.Mirrors, state mirror.State,
+) error {
 	if !due(m) {
-		return &fault.Fault{Kind: fault.Invalid, Op: "watch", Name: f.file, Err: errors.New("no rule has a schedule"), Hint: "give a rule schedule: or every:, or use --once"}
+		return &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "watch",
+			Name: f.file,
+			Err:  errors.New("no rule has a schedule"),
+			Hint: "give a rule schedule: or every:, or use --once",
+		}
 	}
-	w := &mirrorWatch{app: a, dray: d, flags: f, state: state, log: slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: logLevel(a)}))}
+	w := &mirrorWatch{
+		app:   a,
+		dray:  d,
+		flags: f,
+		state: state,
+		log:   slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: logLevel(a)})),
+	}
 	w.tell = newRuleTeller(a, false, func(line string) { w.log.Warn(line) })
 	w.log.Info("watching", "file", f.file, "rules", len(m.Rules))
 	reload := make(chan []config.Mirror)
@@ -43,7 +57,10 @@ func watchMirrors(ctx context.Context, a *app.App, d *dray.Dray, f mirrorFlags, 
 		kept, _ := state.Read(rule)
 		return kept.Last.Began
 	}}
-	_, _ = app.Patiently(ctx, 2*app.Grace, func() (struct{}, error) { watch.Until(ctx, m.Rules, reload); return struct{}{}, nil })
+	_, _ = app.Patiently(ctx, 2*app.Grace, func() (struct{}, error) {
+		watch.Until(ctx, m.Rules, reload)
+		return struct{}{}, nil
+	})
 	looking.Wait()
 	w.tell.stop()
 	w.log.Info("stopped", "file", f.file)
@@ -98,7 +115,7 @@ func (w *mirrorWatch) run(ctx context.Context, rule config.Mirror) {
 			}
 		}
 	})
-	r := runRule(ctx, w.app, w.dray, rule, w.state, nil, w.tell)
+	r := runRule(ctx, w.dray, rule, w.state, nil, w.tell)
 	close(quit)
 	beats.Wait()
 	w.ended(r)
@@ -110,7 +127,8 @@ func (w *mirrorWatch) ended(r mirror.Result) {
 	}
 	told := false
 	for _, t := range r.Targets {
-		w.log.Debug("target", "rule", r.Rule, "host", t.Host, "done", t.Done, "unchanged", t.Unchanged, "failed", t.Failed, "missing", t.Missing, "retagged", t.Retagged)
+		w.log.Debug("target", "rule", r.Rule, "host", t.Host, "done", t.Done, "unchanged", t.Unchanged,
+			"failed", t.Failed, "missing", t.Missing, "retagged", t.Retagged)
 		for _, f := range t.Failures {
 			told = true
 			w.log.Error("step failed", "rule", r.Rule, "image", f.To, "kind", f.Error.Kind, "err", f.Error.Message)
@@ -119,7 +137,8 @@ func (w *mirrorWatch) ended(r mirror.Result) {
 	if r.Error != nil && !told {
 		w.log.Error("run failed", "rule", r.Rule, "kind", r.Error.Kind, "err", r.Error.Message)
 	}
-	w.log.Info("run ended", "rule", r.Rule, "outcome", r.Outcome, "drift", r.Drift, "left", r.Left, "bytes", r.Blobs.Bytes, "took", r.Took.Round(time.Millisecond))
+	w.log.Info("run ended", "rule", r.Rule, "outcome", r.Outcome, "drift", r.Drift, "left", r.Left,
+		"bytes", r.Blobs.Bytes, "took", r.Took.Round(time.Millisecond))
 	if w.app.Format == out.FormatJSON {
 		if line, err := json.Marshal(r); err == nil {
 			w.tell.mu.Lock()
@@ -139,7 +158,8 @@ func (w *mirrorWatch) fired(f mirror.Firing) {
 	case mirror.Waits:
 		w.log.Warn("run waits until another rule ends", "rule", f.Rule)
 	case mirror.Overran:
-		w.log.Warn("left out: the last run took longer than the time between two runs", "rule", f.Rule, "times", f.N, "first", f.At.UTC().Format(time.RFC3339))
+		w.log.Warn("left out: the last run took longer than the time between two runs",
+			"rule", f.Rule, "times", f.N, "first", f.At.UTC().Format(time.RFC3339))
 	case mirror.Gone:
 		w.log.Info("rule is gone", "rule", f.Rule)
 	}

@@ -31,10 +31,11 @@ func NewApply(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply PLAN",
 		Short: "Carry out a plan that was written to a file",
-		Long: "Do exactly what a plan says: copy the digests that it names to the names that it gives, and nothing else. PLAN is a file, or - for stdin.\n\n" +
-			"dray looks at both sides again first. If a tag points elsewhere than when the plan was made, dray leaves it alone and reports an error: " +
-			"exit code 5, or 6 if other steps were done. If the plan is to be done whole or not at all, dray does nothing then. " +
-			"--follow plans such tags again.\n\n" +
+		Long: "Do exactly what a plan says: copy the digests that it names to the names that it gives, and " +
+			"nothing else. PLAN is a file, or - for stdin.\n\n" +
+			"dray looks at both sides again first. If a tag points elsewhere than when the plan was made, dray " +
+			"leaves it alone and reports an error: exit code 5, or 6 if other steps were done. If the plan is to " +
+			"be done whole or not at all, dray does nothing then. --follow plans such tags again.\n\n" +
 			"With a server, the file is sent there. PLAN may then also be the id of a plan that the server made.",
 		Example: "  dray apply plan.json\n" +
 			"  dray plan transfer dev prod | dray apply -\n" +
@@ -68,8 +69,16 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && run.IsJobID(path) {
 		body.Plan = path
 		w.Ask = ask.Known(wire.Request{Kind: wire.KindApply, Apply: &body})
-		w.Run = func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryReport) error) (dray.TransferReport, error) {
-			return dray.TransferReport{}, &fault.Fault{Kind: fault.Invalid, Op: "read plan", Name: path, Err: errors.New("no such file"), Hint: "this looks like the id of a plan at a server: name the server with --server"}
+		w.Run = func(
+			context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryReport) error,
+		) (dray.TransferReport, error) {
+			return dray.TransferReport{}, &fault.Fault{
+				Kind: fault.Invalid,
+				Op:   "read plan",
+				Name: path,
+				Err:  errors.New("no such file"),
+				Hint: "this looks like the id of a plan at a server: name the server with --server",
+			}
 		}
 		return run.Stream(a, cmd, w)
 	}
@@ -89,21 +98,28 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 	req := dray.PlanFileRequest{Plan: r, Follow: follow, SourceLogin: logins[0], TargetLogin: logins[1]}
 	w.Verb = r.Header().Verb
 	w.Ask = func(ctx context.Context, c *client.Client, _ *dray.Dray) (wire.Request, error) {
-		id, err := sendPlan(ctx, a, c, io.MultiReader(&read, in))
+		id, err := sendPlan(ctx, c, io.MultiReader(&read, in))
 		body.Plan = id
 		return wire.Request{Kind: wire.KindApply, Apply: &body}, err
 	}
-	w.Run = func(ctx context.Context, d *dray.Dray, tell event.Observer, _ *out.Story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error) {
+	w.Run = func(
+		ctx context.Context, d *dray.Dray, tell event.Observer, _ *out.Story, visit func(dray.RepositoryReport) error,
+	) (dray.TransferReport, error) {
 		return d.ApplyFile(ctx, req, tell, visit)
 	}
 	return run.Stream(a, cmd, w)
 }
 
 // sendPlan uploads the plan in a file to the server and returns the id of the plan there.
-func sendPlan(ctx context.Context, a *app.App, c *client.Client, in io.Reader) (string, error) {
+func sendPlan(ctx context.Context, c *client.Client, in io.Reader) (string, error) {
 	file, err := app.Patiently(ctx, 0, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, wire.MaxPlan+1)) })
 	if err == nil && len(file) > wire.MaxPlan {
-		err = &fault.Fault{Kind: fault.TooLarge, Op: "send plan", Err: errors.New("the plan is larger than " + out.Size(wire.MaxPlan)), Hint: "let the server make the plan: dray plan transfer --server URL"}
+		err = &fault.Fault{
+			Kind: fault.TooLarge,
+			Op:   "send plan",
+			Err:  errors.New("the plan is larger than " + out.Size(wire.MaxPlan)),
+			Hint: "let the server make the plan: dray plan transfer --server URL",
+		}
 	}
 	if err != nil {
 		return "", err
@@ -129,6 +145,6 @@ func checkPlan(ctx context.Context, a *app.App, path string) error {
 		return err
 	}
 	defer done()
-	_, err = app.Patiently(ctx, 0, func() (planSummary, error) { return summarise(in) })
+	_, err = app.Patiently(ctx, 0, func() (planSummary, error) { return summarize(in) })
 	return err
 }

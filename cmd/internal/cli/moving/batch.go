@@ -44,9 +44,10 @@ func NewBatch(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "batch -f FILE [--name REGISTRY]",
 		Short: "Import the images of a list, each on its own",
-		Long: "Import every image of a list. A line of the list is a source and its targets, with blanks between them. Blank lines and comments (#) are ignored.\n\n" +
-			"A target without a registry is a path in the registry of --name. If a line has only a source, the target is the source's own path in that registry, " +
-			"after --strip and --rewrite have changed it.\n\n" +
+		Long: "Import every image of a list. A line of the list is a source and its targets, with blanks between " +
+			"them. Blank lines and comments (#) are ignored.\n\n" +
+			"A target without a registry is a path in the registry of --name. If a line has only a source, the " +
+			"target is the source's own path in that registry, after --strip and --rewrite have changed it.\n\n" +
 			"The list may also be YAML, with options for each image. An image that fails does not stop the others.",
 		Example: "  dray batch --name prod -f images.txt\n" +
 			"  dray batch --name prod -f images.txt --force --failed-to again.txt\n" +
@@ -63,14 +64,20 @@ func NewBatch(a *app.App) *cobra.Command {
 	})
 	flag.Group(flags, flag.TargetNames, func(set *pflag.FlagSet) {
 		set.StringVarP(&f.name, "name", "n", "", "for targets without a registry: "+flag.NamedRegistry(""))
-		set.StringArrayVar(&f.strip, "strip", nil, "remove `PREFIX` from a source that stands alone; the rest is its target; repeatable, the first that fits counts")
-		set.StringArrayVar(&f.rewrites, "rewrite", nil, "make the target of a source that stands alone by `s/RE2/TEXT/`, after --strip; repeatable, one after the other")
+		set.StringArrayVar(&f.strip, "strip", nil,
+			"remove `PREFIX` from a source that stands alone; the rest is its target; "+
+				"repeatable, the first that fits counts")
+		set.StringArrayVar(&f.rewrites, "rewrite", nil,
+			"make the target of a source that stands alone by `s/RE2/TEXT/`, after --strip; "+
+				"repeatable, one after the other")
 	})
 	flag.AddForceTo(flags, &f.force)
 	f.AddHoldTo(flags)
 	flag.AddDryRunTo(flags, &f.dryRun)
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
-		set.StringVar(&f.failedTo, "failed-to", "", "write the images that failed or were not begun to `FILE`, as a list for the next dray batch; if there are none, there is no file afterwards")
+		set.StringVar(&f.failedTo, "failed-to", "",
+			"write the images that failed or were not begun to `FILE`, as a list for the next dray batch; "+
+				"if there are none, there is no file afterwards")
 	})
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)
@@ -139,7 +146,12 @@ func readList(ctx context.Context, a *app.App, path string) (config.List, error)
 func (f batchFlags) entries(d *dray.Dray, list config.List) []dray.BatchEntry {
 	entries := make([]dray.BatchEntry, len(list.Entries))
 	for i, e := range list.Entries {
-		entries[i] = dray.BatchEntry{Source: e.Source, Targets: e.Targets, Overwrite: plan.Overwrite(e.Overwrite), Line: e.Line}
+		entries[i] = dray.BatchEntry{
+			Source:    e.Source,
+			Targets:   e.Targets,
+			Overwrite: plan.Overwrite(e.Overwrite),
+			Line:      e.Line,
+		}
 		if len(e.Targets) > 0 {
 			continue
 		}

@@ -38,9 +38,10 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "copy SOURCE TARGET...",
 		Short: "Copy an image, or all tags of a repository",
-		Long: "Copy an image to one or more names, between registries or OCI image layouts on disk (oci:DIR[:TAG]).\n\n" +
-			"A target without a tag gets the tag of the source. A source with a digest and without a tag is stored by its digest. " +
-			"dray prints HOST/REPO:TAG@DIGEST for each target.",
+		Long: "Copy an image to one or more names, between registries or OCI image layouts on disk " +
+			"(oci:DIR[:TAG]).\n\n" +
+			"A target without a tag gets the tag of the source. A source with a digest and without a tag is " +
+			"stored by its digest. dray prints HOST/REPO:TAG@DIGEST for each target.",
 		Example: "  dray copy nginx:1.27 prod/nginx:1.27 prod/nginx:stable\n" +
 			"  dray copy registry.example/app:v1 oci:app:v1\n" +
 			"  dray copy --all-tags dev.example/app prod.example/app --dry-run\n" +

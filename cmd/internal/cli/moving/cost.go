@@ -23,9 +23,11 @@ func newPlanCost(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cost PLAN",
 		Short: "Estimate the bytes, requests and time that a plan takes",
-		Long: "Estimate what it takes to apply a plan. PLAN is a file, or - for stdin. dray reads the manifests that the plan copies, and asks the targets which blobs they have. It writes nothing.\n\n" +
-			"The estimate has the bytes to send, without those that are at the target or can be mounted there, the requests at each registry, including those with which " +
-			"dray apply looks at all names first, the limits that each registry is known to have, and the least time.\n\n" +
+		Long: "Estimate what it takes to apply a plan. PLAN is a file, or - for stdin. dray reads the manifests " +
+			"that the plan copies, and asks the targets which blobs they have. It writes nothing.\n\n" +
+			"The estimate has the bytes to send, without those that are at the target or can be mounted there, " +
+			"the requests at each registry, including those with which dray apply looks at all names first, the " +
+			"limits that each registry is known to have, and the least time.\n\n" +
 			"If the source is Docker Hub, each manifest that is read counts as a pull.",
 		Example: "  dray plan cost plan.json --rate 100MiB\n" +
 			"  dray plan copy app:v1 prod/app:v1 | dray plan cost - -o json",
@@ -38,6 +40,7 @@ func newPlanCost(a *app.App) *cobra.Command {
 }
 
 func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
+	ctx := cmd.Context()
 	perSecond, err := config.Size(rate)
 	if err != nil || perSecond == 0 {
 		return flag.UsageError(cmd, fmt.Errorf("--rate %q: not a size greater than 0", rate), "write a size such as 100MiB")
@@ -48,13 +51,14 @@ func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
 		return err
 	}
 	defer done()
-	if req.Plan, err = app.Patiently(cmd.Context(), 0, func() (*plan.Reader, error) { return plan.NewReader(in) }); err != nil {
+	req.Plan, err = app.Patiently(ctx, 0, func() (*plan.Reader, error) { return plan.NewReader(in) })
+	if err != nil {
 		return err
 	}
-	if req.SourceLogin, err = a.SourceLogin(cmd.Context()); err != nil {
+	if req.SourceLogin, err = a.SourceLogin(ctx); err != nil {
 		return err
 	}
-	if req.TargetLogin, err = a.TargetLogin(cmd.Context()); err != nil {
+	if req.TargetLogin, err = a.TargetLogin(ctx); err != nil {
 		return err
 	}
 	d, err := a.Open()
@@ -64,11 +68,15 @@ func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
 	defer d.Close()
 	s := a.NewStory()
 	defer s.End()
-	sum, err := app.Patiently(cmd.Context(), app.Grace, func() (dray.Estimate, error) { return d.Estimate(cmd.Context(), req, s.Observe) })
+	sum, err := app.Patiently(ctx, app.Grace, func() (dray.Estimate, error) { return d.Estimate(ctx, req, s.Observe) })
 	s.End()
 	if err != nil {
 		return err
 	}
+	return printCost(a, sum)
+}
+
+func printCost(a *app.App, sum dray.Estimate) error {
 	return a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(sum) },
 		Text:   func() error { _, err := io.WriteString(a.Out, costText(sum)); return err },
@@ -76,7 +84,15 @@ func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
 		Rows: func(row func(...string) error) error {
 			for _, host := range slices.Sorted(maps.Keys(sum.Registries)) {
 				r := sum.Registries[host]
-				if err := row(host, strconv.Itoa(r.Reads), strconv.Itoa(r.Writes), strconv.Itoa(r.Pulls), strconv.FormatInt(r.Sent, 10), strconv.FormatInt(r.Received, 10)); err != nil {
+				err := row(
+					host,
+					strconv.Itoa(r.Reads),
+					strconv.Itoa(r.Writes),
+					strconv.Itoa(r.Pulls),
+					strconv.FormatInt(r.Sent, 10),
+					strconv.FormatInt(r.Received, 10),
+				)
+				if err != nil {
 					return err
 				}
 			}
@@ -87,7 +103,8 @@ func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
 
 func costText(e dray.Estimate) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %s\n", out.Plural(e.Images, "image"), out.Plural(e.Tags, "tag"), out.Plural(e.Documents, "manifest"))
+	fmt.Fprintf(&b, "%s, %s, %s\n",
+		out.Plural(e.Images, "image"), out.Plural(e.Tags, "tag"), out.Plural(e.Documents, "manifest"))
 	fmt.Fprintf(&b, "%s: %d there, %d mounted, %d sent\n", out.Plural(e.Blobs, "blob"), e.Present, e.Mounted, e.Sent)
 	fmt.Fprintf(&b, "%s to send, %s saved\n", out.Size(e.Bytes), out.Size(e.Saved))
 	fmt.Fprintf(&b, "at least %s at %s/s\n", out.Seconds(e.Time), out.Size(e.Rate))

@@ -49,9 +49,11 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import --source IMAGE [--name REGISTRY] [-t TARGET]...",
 		Short: "Import an image into a registry, as az acr import does",
-		Long: "Import one image, with all its platforms, under one or more names in a registry. The flags mean the same as in az acr import.\n\n" +
-			"If a target tag has another digest, that is a conflict and dray copies nothing, unless --force replaces the tag. " +
-			"With --tags, or with --map and a source without a tag, dray imports many tags of a repository, each on its own.",
+		Long: "Import one image, with all its platforms, under one or more names in a registry. The flags mean " +
+			"the same as in az acr import.\n\n" +
+			"If a target tag has another digest, that is a conflict and dray copies nothing, unless --force " +
+			"replaces the tag. With --tags, or with --map and a source without a tag, dray imports many tags of a " +
+			"repository, each on its own.",
 		Example: "  dray import --name prod --source docker.io/library/hello-world:latest \\\n" +
 			"      --image hello-world:latest\n" +
 			"  dray import -n prod --source dev.azurecr.io/app:42 -t app:42 -t app:latest \\\n" +
@@ -70,15 +72,19 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 	flag.Group(flags, "Source", func(set *pflag.FlagSet) {
 		set.StringVar(&f.source, "source", "", "the `IMAGE` to import; with --registry a path in that registry")
 		set.StringVarP(&f.registry, "registry", "r", "", "source `REGISTRY`: a name, a login server or an ARM resource ID")
-		set.StringArrayVar(&f.tags, "tags", nil, "import these `TAGS` of the repository that --source names, with commas between them; repeatable")
+		set.StringArrayVar(&f.tags, "tags", nil,
+			"import these `TAGS` of the repository that --source names, with commas between them; repeatable")
 		set.StringVarP(&f.username, "username", "u", "", "`USER` at the source")
-		set.StringVarP(&f.password, "password", "p", "", flag.Password(" at the source", "--password-stdin, $DRAY_SRC_CREDS, or dray login"))
+		set.StringVarP(&f.password, "password", "p", "",
+			flag.Password(" at the source", "--password-stdin, $DRAY_SRC_CREDS, or dray login"))
 		set.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from stdin")
 	})
 	flag.Group(flags, flag.TargetNames, func(set *pflag.FlagSet) {
 		set.StringVarP(&f.name, "name", "n", "", flag.NamedRegistry("target "))
-		set.StringArrayVarP(&f.images, "image", "t", nil, "target `REPO[:TAG]` in the registry of --name, or a full name; repeatable (default the source's)")
-		set.StringArrayVar(&f.repositories, "repository", nil, "target `REPO` for the image by digest, without a tag; repeatable")
+		set.StringArrayVarP(&f.images, "image", "t", nil,
+			"target `REPO[:TAG]` in the registry of --name, or a full name; repeatable (default the source's)")
+		set.StringArrayVar(&f.repositories, "repository", nil,
+			"target `REPO` for the image by digest, without a tag; repeatable")
 	})
 	f.Tags.AddTo(flags)
 	flag.AddForceTo(flags, &f.force)
@@ -108,7 +114,8 @@ func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 		return err
 	}
 	if f.backup != "" && !f.force {
-		return flag.UsageError(cmd, errors.New("--backup without --force: no tag is overwritten"), "add --force, or leave --backup out")
+		return flag.UsageError(cmd, errors.New("--backup without --force: no tag is overwritten"),
+			"add --force, or leave --backup out")
 	}
 	from, err := importLogin(a, cmd, f)
 	if err != nil {
@@ -143,7 +150,8 @@ func importLogin(a *app.App, cmd *cobra.Command, f importFlags) (*credential.Log
 	case !given:
 		return a.SourceLogin(cmd.Context())
 	case a.Common.SrcCreds != "":
-		return nil, flag.UsageError(cmd, errors.New("--src-creds and -u or -p both give the login at the source"), "keep one of them")
+		return nil, flag.UsageError(cmd, errors.New("--src-creds and -u or -p both give the login at the source"),
+			"keep one of them")
 	case f.passwordStdin && cmd.Flags().Changed("password"):
 		return nil, flag.UsageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
 	}
@@ -155,9 +163,15 @@ func importLogin(a *app.App, cmd *cobra.Command, f importFlags) (*credential.Log
 	}
 	l, err := credential.FromPassword(f.username, f.password)
 	if errors.Is(err, credential.ErrNoPassword) {
-		//lint:ignore ST1005 These are az's own words, which scripts look for.
+		//nolint:revive,staticcheck // These are the words of az, for which scripts look.
 		cause := errors.New("Authentication failed. Please provide password.")
-		return nil, &fault.Fault{Kind: fault.Invalid, Side: fault.Source, Op: "read login", Hint: "give --password-stdin or -p PASSWORD", Err: cause}
+		return nil, &fault.Fault{
+			Kind: fault.Invalid,
+			Side: fault.Source,
+			Op:   "read login",
+			Hint: "give --password-stdin or -p PASSWORD",
+			Err:  cause,
+		}
 	}
 	if err != nil {
 		return nil, fault.On(fault.Source, err)

@@ -46,7 +46,13 @@ func (l leftover) keep(d *dray.Dray, steps []dray.StepReport, why error) (where 
 		return "", err
 	}
 	if err := run.Replace(l.path, text.Bytes()); err != nil {
-		return "", &fault.Fault{Kind: fault.Unavailable, Op: "write", Name: l.path, Hint: "check the permissions of the directory and the free space", Err: out.Bare(err)}
+		return "", &fault.Fault{
+			Kind: fault.Unavailable,
+			Op:   "write",
+			Name: l.path,
+			Hint: "check the permissions of the directory and the free space",
+			Err:  out.Bare(err),
+		}
 	}
 	if len(rest.Entries) == 0 {
 		return "", nil
@@ -77,7 +83,9 @@ func endsOf(steps []dray.StepReport) map[route]dray.StepReport {
 
 // left returns the part of an entry that is not done, with full names, and the reason. The entry has no
 // source if all of it is done.
-func (l leftover) left(d *dray.Dray, e dray.BatchEntry, ended map[route]dray.StepReport, why error) (config.Entry, string) {
+func (l leftover) left(
+	d *dray.Dray, e dray.BatchEntry, ended map[route]dray.StepReport, why error,
+) (config.Entry, string) {
 	from, to, err := d.EntryNames(e, l.target)
 	if err != nil {
 		return config.Entry{Source: e.Source, Targets: e.Targets}, err.Error()

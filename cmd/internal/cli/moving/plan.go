@@ -15,8 +15,9 @@ func NewPlan(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan transfer|copy|import|show|cost",
 		Short: "Plan a copy without doing it; show a plan, or what it costs",
-		Long: "Print a plan of what transfer, copy or import would do, as JSON on stdout, and write nothing to any registry. " +
-			"It is the same as --dry-run -o json of these commands, and has their flags. dray apply carries out a plan.\n\n" +
+		Long: "Print a plan of what transfer, copy or import would do, as JSON on stdout, and write nothing to " +
+			"any registry. It is the same as --dry-run -o json of these commands, and has their flags. dray apply " +
+			"carries out a plan.\n\n" +
 			"If both sides are the same as before, the plan is the same, byte for byte.",
 		Example: "  dray plan transfer dev prod > plan.json\n" +
 			"  dray plan show plan.json\n" +

@@ -22,7 +22,7 @@ func TestAPlanThatWasCutOffIsNoPlan(t *testing.T) {
 	if err := s.End(dray.TransferReport{}, out.ErrOver); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := summarise(&stdout); err == nil {
+	if _, err := summarize(&stdout); err == nil {
 		t.Error("a plan without its end was read")
 	}
 }

@@ -39,8 +39,10 @@ func NewRemove(a *app.App) *cobra.Command {
 		Use:   "rm IMAGE...",
 		Short: "Remove a tag, or a manifest with all its tags",
 		Long: "Remove tags. The manifest that a tag points to stays, and so do its other tags.\n\n" +
-			"With --manifest, remove the manifest that each IMAGE points to, with all its tags. dray lists these tags and asks you first.\n\n" +
-			"Registries free the space later, in their own time. Some registries, such as Docker Hub, do not support removal by this API.",
+			"With --manifest, remove the manifest that each IMAGE points to, with all its tags. dray lists these " +
+			"tags and asks you first.\n\n" +
+			"Registries free the space later, in their own time. Some registries, such as Docker Hub, do not " +
+			"support removal by this API.",
 		Example: "  dray rm registry.example/app:pr-17 registry.example/app:pr-18\n" +
 			"  dray rm --manifest registry.example/app@sha256:... --dry-run\n" +
 			"  dray rm --manifest --yes prod/app:v1",
@@ -70,9 +72,10 @@ func NewRemove(a *app.App) *cobra.Command {
 // NewUntag makes the command dray repository untag.
 func NewUntag(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "untag -n REGISTRY --image REPO:TAG",
-		Short:   "Remove a tag and keep its manifest",
-		Long:    "Remove a tag and keep the manifest that it points to, as az acr repository untag does. dray rm does the same.",
+		Use:   "untag -n REGISTRY --image REPO:TAG",
+		Short: "Remove a tag and keep its manifest",
+		Long: "Remove a tag and keep the manifest that it points to, as az acr repository untag does. dray rm " +
+			"does the same.",
 		Example: "  dray repository untag -n prod --image app:pr-17",
 	}
 	return azRemoval(a, cmd, dray.RemoveTag)
@@ -83,8 +86,9 @@ func NewRepositoryDelete(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete -n REGISTRY --image REPO[:TAG|@DIGEST]",
 		Short: "Remove a manifest with all its tags",
-		Long: "Remove the manifest that the name of an image points to, with all its tags, as az acr repository delete does. dray lists these tags and asks you first. " +
-			"dray does not remove whole repositories. dray rm --manifest does the same.",
+		Long: "Remove the manifest that the name of an image points to, with all its tags, as az acr repository " +
+			"delete does. dray lists these tags and asks you first. dray does not remove whole repositories. dray " +
+			"rm --manifest does the same.",
 		Example: "  dray repository delete -n prod --image app:v1\n" +
 			"  dray repository delete -n prod --image app@sha256:... --yes",
 	}
@@ -113,7 +117,7 @@ func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Comm
 		}
 		r.images = func(d *dray.Dray) ([]string, error) {
 			name, err := f.Full(a.IO.Env, d, image)
-			if _, last, _ := strings.Cut(image, "/"); err == nil && !strings.ContainsAny(last, ":@") && !strings.ContainsAny(image, ":@") {
+			if err == nil && !strings.ContainsAny(image, ":@") {
 				name += ":latest" // as az reads such a name
 			}
 			return []string{name}, err
@@ -156,7 +160,8 @@ type removed struct {
 func remove(a *app.App, cmd *cobra.Command, r removing) error {
 	asks := r.what == dray.RemoveManifest && !r.yes && !r.dryRun
 	if asks && a.IO.Terminal.Password == nil {
-		return flag.UsageError(cmd, errors.New("no terminal to ask on"), "use --yes to remove without asking, or --dry-run to see what would be removed")
+		return flag.UsageError(cmd, errors.New("no terminal to ask on"),
+			"use --yes to remove without asking, or --dry-run to see what would be removed")
 	}
 	d, err := a.Open()
 	if err != nil {
@@ -170,7 +175,7 @@ func remove(a *app.App, cmd *cobra.Command, r removing) error {
 	s := a.NewStory()
 	defer s.End()
 	ctx := cmd.Context()
-	all, failures := planRemovals(ctx, a, d, r, names, s)
+	all, failures := planRemovals(ctx, d, r, names, s)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -178,12 +183,12 @@ func remove(a *app.App, cmd *cobra.Command, r removing) error {
 		s.End()
 		tellRemovals(a, all)
 		if sure, err := confirm(ctx, a); err != nil || !sure {
-			a.Warn("nothing was removed")
+			a.Warnf("nothing was removed")
 			return out.Ended(out.ExitFailed)
 		}
 	}
 	if !r.dryRun {
-		failures = append(failures, removeAll(ctx, a, d, all, r.login, s)...)
+		failures = append(failures, removeAll(ctx, d, all, r.login, s)...)
 	}
 	s.End()
 	if err := printRemoved(a, removed{all}); err != nil {
@@ -194,7 +199,9 @@ func remove(a *app.App, cmd *cobra.Command, r removing) error {
 
 // planRemovals finds out what the removal of each image removes. An image that is named twice is planned
 // once.
-func planRemovals(ctx context.Context, a *app.App, d *dray.Dray, r removing, names []string, s *out.Story) (all []removedImage, failures []error) {
+func planRemovals(
+	ctx context.Context, d *dray.Dray, r removing, names []string, s *out.Story,
+) (all []removedImage, failures []error) {
 	seen := map[string]bool{}
 	for _, name := range names {
 		p, err := app.Patiently(ctx, app.Grace, func() (dray.Removal, error) {
@@ -229,19 +236,20 @@ func (m *removedImage) fail(err error) {
 // tellRemovals prints the manifests that are removed, each with the tags that are removed with it.
 func tellRemovals(a *app.App, all []removedImage) {
 	for _, m := range all {
+		name := m.plan.Image.Repo.At(string(m.Digest))
 		switch {
 		case m.State != "planned":
 		case len(m.Tags) == 0:
-			a.Warn("%s has no tag", m.plan.Image.Repo.At(string(m.Digest)))
+			a.Warnf("%s has no tag", name)
 		default:
-			a.Warn("%s will be removed with %s: %s", m.plan.Image.Repo.At(string(m.Digest)), out.Plural(len(m.Tags), "tag"), strings.Join(m.Tags, ", "))
+			a.Warnf("%s will be removed with %s: %s", name, out.Plural(len(m.Tags), "tag"), strings.Join(m.Tags, ", "))
 		}
 	}
 }
 
 // confirm asks a person on stderr, since stdout is for the answer. Any reply but yes means no.
 func confirm(ctx context.Context, a *app.App) (bool, error) {
-	io.WriteString(a.Err, "Remove? [y/N] ")
+	fmt.Fprint(a.Err, "Remove? [y/N] ")
 	line, err := app.Patiently(ctx, 0, func() (string, error) {
 		return bufio.NewReader(io.LimitReader(a.IO.In, 4096)).ReadString('\n')
 	})
@@ -252,7 +260,9 @@ func confirm(ctx context.Context, a *app.App) (bool, error) {
 }
 
 // removeAll removes the images that are planned, one after the other.
-func removeAll(ctx context.Context, a *app.App, d *dray.Dray, all []removedImage, login *credential.Login, s *out.Story) (failures []error) {
+func removeAll(
+	ctx context.Context, d *dray.Dray, all []removedImage, login *credential.Login, s *out.Story,
+) (failures []error) {
 	for i := range all {
 		if all[i].State != "planned" {
 			continue
@@ -260,7 +270,9 @@ func removeAll(ctx context.Context, a *app.App, d *dray.Dray, all []removedImage
 		if ctx.Err() != nil {
 			return failures
 		}
-		_, err := app.Patiently(ctx, app.Grace, func() (struct{}, error) { return struct{}{}, d.Remove(ctx, all[i].plan, login, s.Observe) })
+		_, err := app.Patiently(ctx, app.Grace, func() (struct{}, error) {
+			return struct{}{}, d.Remove(ctx, all[i].plan, login, s.Observe)
+		})
 		if err != nil {
 			failures = append(failures, err)
 			all[i].fail(err)
@@ -288,7 +300,8 @@ func printRemoved(a *app.App, r removed) error {
 		Text: func() error {
 			return each(func(m removedImage) error {
 				for _, tag := range m.Tags {
-					if _, err := fmt.Fprintln(a.Out, out.WithDigest(m.plan.Image.Repo.Tagged(tag).String(), string(m.Digest))); err != nil {
+					line := out.WithDigest(m.plan.Image.Repo.Tagged(tag).String(), string(m.Digest))
+					if _, err := fmt.Fprintln(a.Out, line); err != nil {
 						return err
 					}
 				}
@@ -325,12 +338,12 @@ func endRemoval(ctx context.Context, a *app.App, r removing, all []removedImage,
 	what := map[dray.RemoveWhat]string{dray.RemoveTag: "tag", dray.RemoveManifest: "manifest"}[r.what]
 	switch {
 	case interrupted:
-		a.Warn("interrupted: %d of %s removed", done, out.Plural(len(all), what))
+		a.Warnf("interrupted: %d of %s removed", done, out.Plural(len(all), what))
 		return out.Ended(out.ExitInterrupted)
 	case r.dryRun && !a.Quiet:
-		a.Warn("would remove %s", out.Plural(done, what))
+		a.Warnf("would remove %s", out.Plural(done, what))
 	case done > 0 && !a.Quiet:
-		a.Warn("removed %s", out.Plural(done, what))
+		a.Warnf("removed %s", out.Plural(done, what))
 	}
 	if len(failures) == 0 {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,8 +37,9 @@ func newPlanShow(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show PLAN",
 		Short: "Count what a plan would do, and list the tags that it moves",
-		Long: "Read a plan and count its steps by action. PLAN is a file, or - for stdin. dray also lists the tags that the plan moves from one digest to another, " +
-			"the conflicts, and the steps that could not be planned: the first ten thousand of each.",
+		Long: "Read a plan and count its steps by action. PLAN is a file, or - for stdin. dray also lists the " +
+			"tags that the plan moves from one digest to another, the conflicts, and the steps that could not be " +
+			"planned: the first ten thousand of each.",
 		Example: "  dray plan show plan.json\n" +
 			"  dray plan show plan.json -o json",
 		Args: flag.Exactly(1, "the file of a plan, or - for stdin"),
@@ -47,7 +49,7 @@ func newPlanShow(a *app.App) *cobra.Command {
 				return err
 			}
 			defer done()
-			sum, err := app.Patiently(cmd.Context(), 0, func() (planSummary, error) { return summarise(in) })
+			sum, err := app.Patiently(cmd.Context(), 0, func() (planSummary, error) { return summarize(in) })
 			if err != nil {
 				return err
 			}
@@ -58,7 +60,7 @@ func newPlanShow(a *app.App) *cobra.Command {
 				Rows: func(row func(...string) error) error {
 					for _, action := range actions {
 						if n := sum.Actions[action]; n > 0 {
-							if err := row(string(action), fmt.Sprint(n)); err != nil {
+							if err := row(string(action), strconv.Itoa(n)); err != nil {
 								return err
 							}
 						}
@@ -73,13 +75,19 @@ func newPlanShow(a *app.App) *cobra.Command {
 // actions lists all actions in the order in which they are printed.
 var actions = []plan.Action{plan.Copy, plan.Replace, plan.Retag, plan.Skip, plan.Conflict, plan.Broken}
 
-func summarise(in io.Reader) (planSummary, error) {
+func summarize(in io.Reader) (planSummary, error) {
 	r, err := plan.NewReader(in)
 	if err != nil {
 		return planSummary{}, err
 	}
 	head := r.Header()
-	sum := planSummary{Verb: head.Verb, Overwrite: head.Overwrite, Hold: head.Hold, Notes: head.Notes, Actions: map[plan.Action]int{}}
+	sum := planSummary{
+		Verb:      head.Verb,
+		Overwrite: head.Overwrite,
+		Hold:      head.Hold,
+		Notes:     head.Notes,
+		Actions:   map[plan.Action]int{},
+	}
 	seen := map[ref.Repo]bool{}
 	for {
 		s, err := r.Next()
@@ -103,7 +111,13 @@ func (p *planSummary) add(s plan.Step) {
 	}
 	if s.Retags() {
 		if p.Retagged++; len(p.Retags) < dray.MaxRetags {
-			p.Retags = append(p.Retags, dray.Retag{From: s.From, To: s.To, Was: string(s.Replaces), Is: string(s.Digest()), Kept: s.Backup})
+			p.Retags = append(p.Retags, dray.Retag{
+				From: s.From,
+				To:   s.To,
+				Was:  string(s.Replaces),
+				Is:   string(s.Digest()),
+				Kept: s.Backup,
+			})
 		}
 	}
 	if (s.Action == plan.Conflict || s.Action == plan.Broken) && len(p.Problems) < dray.MaxRetags {

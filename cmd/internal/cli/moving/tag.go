@@ -22,7 +22,8 @@ func NewTag(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tag IMAGE NEWTAG... | REPO --map FROM=TO... | REPO --rename s/RE2/TEXT/",
 		Short: "Give an image further tags in its repository",
-		Long: "Point further tags of a repository at an image that is in it. dray reads and writes only the manifest. A tag that has another digest is moved.\n\n" +
+		Long: "Point further tags of a repository at an image that is in it. dray reads and writes only the " +
+			"manifest. A tag that has another digest is moved.\n\n" +
 			"With --map, --map-file or --rename, many tags of a repository get further names, each on its own.",
 		Example: "  dray tag registry.example/app:v1 stable latest\n" +
 			"  dray tag registry.example/app@sha256:... v1\n" +
@@ -51,7 +52,11 @@ func NewTag(a *app.App) *cobra.Command {
 		}
 		req := dray.TagRequest{Image: args[0], Tags: args[1:], Map: renamed, Hold: f.Hold(), Login: login}
 		return run.Write(a, cmd, run.Writing{
-			Past: "tagged", Many: len(renamed.Pairs)+len(renamed.Rename) > 0, DryRun: dryRun, Hold: req.Hold, Ask: ask.Known(ask.Tag(req, f.Renames)),
+			Past:   "tagged",
+			Many:   len(renamed.Pairs)+len(renamed.Rename) > 0,
+			DryRun: dryRun,
+			Hold:   req.Hold,
+			Ask:    ask.Known(ask.Tag(req, f.Renames)),
 			Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer) (*dray.Prepared, error) {
 				return d.PlanTag(ctx, req, tell)
 			},

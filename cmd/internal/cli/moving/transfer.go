@@ -49,14 +49,16 @@ func newTransfer(a *app.App, t flag.Traffic) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "transfer SOURCE... TARGET",
 		Short: "Copy the tags of whole registries to another one, by digest",
-		Long: "Copy all tags of one or more sources to a target, if they are missing there or have another digest. Tags that are equal are not touched.\n\n" +
+		Long: "Copy all tags of one or more sources to a target, if they are missing there or have another " +
+			"digest. Tags that are equal are not touched.\n\n" +
 			"A source or target is one of:\n\n" +
 			"  HOST, NAME         a registry, by host or configured name\n" +
 			"  HOST/PREFIX/       all repositories below a prefix\n" +
 			"  HOST/REPO          one repository\n" +
 			"  oci:DIR            an OCI image layout on disk\n" +
 			"  oci:DIR/           all layouts below a directory\n\n" +
-			"Each tag is on its own: a tag that fails does not stop the others. To try again, run the same command; it continues with what is left.\n\n" +
+			"Each tag is on its own: a tag that fails does not stop the others. To try again, run the same " +
+			"command; it continues with what is left.\n\n" +
 			"The flags of acr_transfer.py mean the same here as there.",
 		Example: "  dray transfer dev prod --dry-run\n" +
 			"  dray transfer dev oci:/media/stick/ && dray transfer oci:/media/stick/ prod\n" +
@@ -80,32 +82,42 @@ func newTransfer(a *app.App, t flag.Traffic) *cobra.Command {
 }
 
 // failedToText is the text of --failed-to in transfer and apply.
-const failedToText = "write the tags that failed to `FILE`, as a list for dray batch --force; if none failed, there is no file afterwards"
+const failedToText = "write the tags that failed to `FILE`, as a list for dray batch --force; " +
+	"if none failed, there is no file afterwards"
 
 func (f *transferFlags) addTo(flags *pflag.FlagSet) {
 	f.AddSelectionTo(flags)
 	flag.Group(flags, flag.WhichTags, func(set *pflag.FlagSet) {
-		set.StringArrayVar(&f.Prefer, "prefer", nil, "if sources disagree about a tag, take this `SOURCE`'s; repeatable, the first counts most (default such a tag is a conflict)")
+		set.StringArrayVar(&f.Prefer, "prefer", nil,
+			"if sources disagree about a tag, take this `SOURCE`'s; repeatable, the first counts most "+
+				"(default such a tag is a conflict)")
 	})
 	f.AddMappingTo(flags)
 	flag.AddDryRunTo(flags, &f.dryRun)
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
-		set.BoolVar(&f.Explain, "explain", false, "print on stderr, for each repository and tag, which rule selected it or left it out")
+		set.BoolVar(&f.Explain, "explain", false,
+			"print on stderr, for each repository and tag, which rule selected it or left it out")
 	})
 	flag.AddOverwriteTo(flags, &f.overwrite)
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
-		set.BoolVar(&f.force, "force", false, "the same as --overwrite always: write every selected tag again and prove that its content is there")
-		set.BoolVar(&f.readBack, "rehash", false, "with --force: also read each config and layer at TARGET, and send those again whose bytes differ")
-		set.BoolVar(&f.mend, "heal", false, "also look below tags that are up to date, as dray verify --deep does, and send what is missing there")
+		set.BoolVar(&f.force, "force", false,
+			"the same as --overwrite always: write every selected tag again and prove that its content is there")
+		set.BoolVar(&f.readBack, "rehash", false,
+			"with --force: also read each config and layer at TARGET, and send those again whose bytes differ")
+		set.BoolVar(&f.mend, "heal", false,
+			"also look below tags that are up to date, as dray verify --deep does, and send what is missing there")
 	})
 	flag.AddBackupTo(flags, &f.backup)
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
-		set.BoolVar(&f.locks, "copy-locks", false, "lock tags at TARGET that are locked at SOURCE, after they are set; between Azure registries")
+		set.BoolVar(&f.locks, "copy-locks", false,
+			"lock tags at TARGET that are locked at SOURCE, after they are set; between Azure registries")
 		set.StringVar(&f.failedTo, "failed-to", "", failedToText)
 	})
 	flag.Group(flags, flag.Speed, func(set *pflag.FlagSet) {
 		set.IntVar(&f.parallel, "parallel-imports", 0, "copy at most `N` images at once (default 32)")
-		set.BoolVar(&f.changed, "incremental", false, "list only tags set since the last complete run, if the source lists by time, as Azure's registries do; list all of them once a week")
+		set.BoolVar(&f.changed, "incremental", false,
+			"list only tags set since the last complete run, "+
+				"if the source lists by time, as Azure's registries do; list all of them once a week")
 		set.Float64Var(&f.delay, "delay-seconds", 0, "rest for `S` seconds after each image")
 	})
 	flag.Group(flags, "acr_transfer.py compatibility", func(set *pflag.FlagSet) {
@@ -113,7 +125,9 @@ func (f *transferFlags) addTo(flags *pflag.FlagSet) {
 		set.StringVar(&f.targetName, "target-registry-name", "", "the name of the target `REGISTRY`, in place of TARGET")
 		set.String("source-subscription-id", "", "`ID`, accepted for compatibility with acr_transfer.py; has no effect")
 		set.String("target-subscription-id", "", "`ID`, accepted for compatibility with acr_transfer.py; has no effect")
-		set.Bool("force-on-retry", false, "accepted for compatibility with acr_transfer.py; has no effect, since tags with another digest are replaced anyway")
+		set.Bool("force-on-retry", false,
+			"accepted for compatibility with acr_transfer.py; "+
+				"has no effect, since tags with another digest are replaced anyway")
 	})
 }
 
@@ -130,7 +144,13 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 		typed = []string{f.sourceName, f.targetName}
 	}
 	return run.Stream(a, cmd, run.Streaming{
-		Past: "transferred", Verb: "transfer", DryRun: f.dryRun, FailedTo: f.failedTo, Overwrite: req.Overwrite, Backup: req.Backup, Proof: proof(cmd, typed),
+		Past:      "transferred",
+		Verb:      "transfer",
+		DryRun:    f.dryRun,
+		FailedTo:  f.failedTo,
+		Overwrite: req.Overwrite,
+		Backup:    req.Backup,
+		Proof:     proof(cmd, typed),
 		Ask: func(ctx context.Context, c *client.Client, d *dray.Dray) (wire.Request, error) {
 			err := f.Told(cmd)
 			if err == nil {
@@ -138,14 +158,18 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 			}
 			return ask.Transfer(&f.Ends, f.delay, req), err
 		},
-		Plan: func(ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryPlan) error) (dray.TransferReport, error) {
+		Plan: func(
+			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryPlan) error,
+		) (dray.TransferReport, error) {
 			req, err := f.resolved(d, s, req)
 			if err != nil {
 				return dray.TransferReport{}, err
 			}
 			return d.PlanTransfer(ctx, req, tell, visit)
 		},
-		Run: func(ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error) {
+		Run: func(
+			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryReport) error,
+		) (dray.TransferReport, error) {
 			req, err := f.resolved(d, s, req)
 			if err != nil {
 				return dray.TransferReport{}, err
@@ -198,7 +222,9 @@ func (f transferFlags) resolved(d *dray.Dray, s *out.Story, req dray.TransferReq
 	return req, fault.On(fault.Target, err)
 }
 
-func transferRequest(a *app.App, cmd *cobra.Command, f *transferFlags, args []string) (req dray.TransferRequest, err error) {
+func transferRequest(
+	a *app.App, cmd *cobra.Command, f *transferFlags, args []string,
+) (req dray.TransferRequest, err error) {
 	if err := f.check(cmd); err != nil {
 		return req, err
 	}
@@ -229,15 +255,20 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 	changed := cmd.Flags().Changed
 	switch {
 	case changed("source-registry-name") != changed("target-registry-name"):
-		return flag.UsageError(cmd, errors.New("--source-registry-name and --target-registry-name go together"), "or write SOURCE and TARGET as arguments")
+		return flag.UsageError(cmd, errors.New("--source-registry-name and --target-registry-name go together"),
+			"or write SOURCE and TARGET as arguments")
 	case f.force && changed("overwrite") && f.overwrite != flag.Overwrite(plan.Always):
-		return flag.UsageError(cmd, fmt.Errorf("--force and --overwrite %s both given", f.overwrite.String()), "keep one of them")
+		return flag.UsageError(cmd, fmt.Errorf("--force and --overwrite %s both given", f.overwrite.String()),
+			"keep one of them")
 	case f.backup != "" && f.overwrite == flag.Overwrite(plan.Refuse) && !f.force:
-		return flag.UsageError(cmd, errors.New("--backup with --overwrite refuse: no tag is overwritten"), "leave one of them out")
+		return flag.UsageError(cmd, errors.New("--backup with --overwrite refuse: no tag is overwritten"),
+			"leave one of them out")
 	case f.mend && f.dryRun:
-		return flag.UsageError(cmd, errors.New("--heal and --dry-run both given: a plan compares digests, not the content below them"), "use dray verify --deep to see what is missing")
+		why := errors.New("--heal and --dry-run both given: a plan compares digests, not the content below them")
+		return flag.UsageError(cmd, why, "use dray verify --deep to see what is missing")
 	case f.readBack && !f.force && f.overwrite != flag.Overwrite(plan.Always):
-		return flag.UsageError(cmd, errors.New("--rehash without --force: the content of tags that are equal is not read"), "add --force, or use dray verify --rehash")
+		why := errors.New("--rehash without --force: the content of tags that are equal is not read")
+		return flag.UsageError(cmd, why, "add --force, or use dray verify --rehash")
 	case f.delay < 0 || f.delay > 24*60*60:
 		return flag.UsageError(cmd, errors.New("--delay-seconds: not between 0 and 86400"), "")
 	case f.parallel < 0 || f.parallel == 0 && changed("parallel-imports"):

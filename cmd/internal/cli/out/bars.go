@@ -64,10 +64,11 @@ func (b *bars) extend(w io.Writer, stat decor.Statistics) error {
 	}
 	for _, blob := range slices.Backward(b.now.blobs[:min(len(b.now.blobs), maxLines)]) {
 		name := blob.digest[:min(len(blob.digest), len("sha256:")+12)]
-		if err := line(w, stat.AvailableWidth, name, blob.done, blob.total, Size(blob.done)+" of "+Size(blob.total)); err != nil {
+		far := Size(blob.done) + " of " + Size(blob.total)
+		if err := line(w, stat.AvailableWidth, name, blob.done, blob.total, far); err != nil {
 			return err
 		}
-		io.WriteString(w, "\n")
+		fmt.Fprintln(w)
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type How struct {
 // Format is the value of --output. The names are those of az where az has the format.
 type Format string
 
+// These are the formats.
 const (
 	FormatText  Format = "text"
 	FormatJSON  Format = "json"
@@ -39,8 +40,10 @@ var formats = []Format{FormatText, FormatJSON, FormatTable, FormatTSV, FormatNon
 
 func (f *Format) String() string { return string(*f) }
 
+// Type returns what the help shows as the value of the flag.
 func (f *Format) Type() string { return "text|json|table|tsv|none" }
 
+// Set reads the value of the flag.
 func (f *Format) Set(s string) error {
 	if !slices.Contains(formats, Format(s)) {
 		return errors.New("not one of " + f.Type())
@@ -52,14 +55,14 @@ func (f *Format) Set(s string) error {
 // Fail writes err on stderr as one line.
 func (c *Console) Fail(err error) { fmt.Fprintln(c.Err, ErrorLine(err)) }
 
-// Warn writes a line on stderr that is not an error.
-func (c *Console) Warn(format string, args ...any) {
+// Warnf writes a line on stderr that is not an error.
+func (c *Console) Warnf(format string, args ...any) {
 	fmt.Fprintln(c.Err, "dray: "+OneLine(fmt.Sprintf(format, args...)))
 }
 
 // PrintWord writes on stderr what was done to id, such as "removed prod". There is no answer on stdout.
 func (c *Console) PrintWord(done, id string) {
 	if !c.Quiet {
-		c.Warn("%s %s", done, id)
+		c.Warnf("%s %s", done, id)
 	}
 }

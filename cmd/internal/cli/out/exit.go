@@ -92,12 +92,13 @@ func (c *Console) End(ctx context.Context, err error) int {
 		return int(told)
 	case ctx.Err() != nil && !fault.Is(err, fault.Invalid):
 		err = &fault.Fault{Kind: fault.Canceled, Err: errors.New("nothing was written")}
-		c.Warn("interrupted: nothing was written")
+		c.Warnf("interrupted: nothing was written")
 	default:
 		c.Fail(err)
 	}
 	if c.Format == FormatJSON {
-		c.PrintJSON(struct {
+		// The exit code says already that the command failed, also if stdout is a broken pipe.
+		_ = c.PrintJSON(struct {
 			Error plan.Problem `json:"error"`
 		}{*plan.ProblemOf(err)})
 	}

@@ -39,8 +39,7 @@ type hinted struct {
 
 func (h hinted) Unwrap() error {
 	f := &fault.Fault{Kind: fault.KindOf(h.error), Hint: h.hint, Err: h.error}
-	var of *fault.Fault
-	if errors.As(h.error, &of) {
+	if of, ok := errors.AsType[*fault.Fault](h.error); ok {
 		f.Side = of.Side
 	}
 	return f
@@ -51,8 +50,7 @@ func WithHint(err error, hint string) error { return hinted{err, hint} }
 
 // Bare returns err without the path in it, since the Fault around err names the path.
 func Bare(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*os.PathError](err); ok {
 		return p.Err
 	}
 	return err

@@ -57,10 +57,13 @@ func (c *Console) newPlainOut(l lineStream) Steps {
 // NoSteps is the format none, which writes nothing.
 type NoSteps struct{}
 
+// Step does nothing.
 func (NoSteps) Step(dray.StepReport) error { return nil }
 
+// Flush does nothing.
 func (NoSteps) Flush() error { return nil }
 
+// End does nothing.
 func (NoSteps) End(dray.TransferReport, error) error { return nil }
 
 // lineStream is the format text: a line for each tag that was copied, or each step that would be done.
@@ -118,7 +121,8 @@ func (r *rowStream) Step(s dray.StepReport) error {
 	}
 	switch {
 	case r.dryRun && (s.Action != plan.Skip || s.Works()):
-		return r.row(string(s.Action), s.From.Repo.Tagged(s.From.Tag).String(), TargetName(s.Step), string(s.Digest()), string(s.Replaces))
+		from := s.From.Repo.Tagged(s.From.Tag).String()
+		return r.row(string(s.Action), from, TargetName(s.Step), string(s.Digest()), string(s.Replaces))
 	case !r.dryRun && s.State == dray.Done:
 		return r.row(TargetName(s.Step), string(s.Digest()), string(s.State))
 	}

@@ -3,7 +3,7 @@ package out
 import (
 	"cmp"
 	"fmt"
-	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -115,7 +115,7 @@ func (s *Story) Say(line string) {
 	if s.over {
 		return
 	}
-	var w io.Writer = s.console.Err
+	w := s.console.Err
 	if s.bars != nil {
 		w = s.bars.above()
 	}
@@ -170,9 +170,10 @@ func (s *Story) request(q event.Request) {
 func requestLine(e event.Request) string {
 	status := "no answer"
 	if e.Status != 0 {
-		status = fmt.Sprint(e.Status)
+		status = strconv.Itoa(e.Status)
 	}
-	line := fmt.Sprintf("%s %s %s sent=%d received=%d took=%.3fs", e.Method, e.URL, status, e.Sent, e.Received, e.Took.Seconds())
+	line := fmt.Sprintf("%s %s %s sent=%d received=%d took=%.3fs",
+		e.Method, e.URL, status, e.Sent, e.Received, e.Took.Seconds())
 	if e.Err != nil {
 		line += " err=" + e.Err.Error()
 	}
@@ -218,7 +219,8 @@ func BeatOf(p wire.Progress) string {
 	return beatLine(t.at(time.Now()))
 }
 
-// beatLine returns a line such as "2 of 5 steps done, 12 MiB of 45 MiB, 3.1 MiB/s, 11 s left; waiting for docker.io until 14:05:00, 429".
+// beatLine returns a line such as "2 of 5 steps done, 12 MiB of 45 MiB, 3.1 MiB/s, 11 s left; waiting for
+// docker.io until 14:05:00, 429".
 func beatLine(s state) string {
 	head := "planning"
 	if s.steps > 0 {

@@ -24,10 +24,10 @@ func (c *Console) TellLost(r *dray.InUseReport) (lost int) {
 		return 0
 	}
 	if n := len(r.Lost); n > 0 {
-		c.Warn("in use and lost: %d of %s", n, Plural(r.Images, "image"))
+		c.Warnf("in use and lost: %d of %s", n, Plural(r.Images, "image"))
 	}
 	for _, l := range r.Lost {
-		c.Warn("  %s", l)
+		c.Warnf("  %s", l)
 	}
 	return len(r.Lost)
 }
@@ -60,7 +60,10 @@ func Blobs(r dray.Report) []string {
 	var sent, mounted, present int
 	var bytes int64
 	for _, s := range r.Steps {
-		sent, mounted, present, bytes = sent+s.Blobs.Sent, mounted+s.Blobs.Mounted, present+s.Blobs.Present, bytes+s.Blobs.Bytes
+		sent += s.Blobs.Sent
+		mounted += s.Blobs.Mounted
+		present += s.Blobs.Present
+		bytes += s.Blobs.Bytes
 	}
 	var parts []string
 	if sent > 0 {

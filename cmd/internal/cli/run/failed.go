@@ -94,7 +94,10 @@ func (l *failedList) add(s dray.StepReport) error {
 	if from.Tag != "" {
 		from.Digest = ""
 	}
-	one := config.List{Form: config.Text, Entries: []config.Entry{{Source: from.String(), Targets: []string{s.To.String()}}}}
+	one := config.List{
+		Form:    config.Text,
+		Entries: []config.Entry{{Source: from.String(), Targets: []string{s.To.String()}}},
+	}
 	return one.Write(l.temp, func(int) string { return why })
 }
 
@@ -106,7 +109,13 @@ func (l *failedList) keep() (where string, err error) {
 	}
 	defer l.discard()
 	bad := func(err error) error {
-		return &fault.Fault{Kind: fault.Unavailable, Op: "write", Name: l.path, Hint: "check the permissions of the directory and the free space", Err: out.Bare(err)}
+		return &fault.Fault{
+			Kind: fault.Unavailable,
+			Op:   "write",
+			Name: l.path,
+			Hint: "check the permissions of the directory and the free space",
+			Err:  out.Bare(err),
+		}
 	}
 	if l.n == 0 {
 		if err := Replace(l.path, nil); err != nil {

@@ -108,7 +108,11 @@ func FailureOf(j wire.Job) error {
 	case f == nil && j.State == wire.Done:
 		return nil
 	case f == nil:
-		return &fault.Fault{Kind: fault.Internal, Op: "job " + j.ID, Err: errors.New("the job is " + string(j.State) + ", and the server gives no reason")}
+		return &fault.Fault{
+			Kind: fault.Internal,
+			Op:   "job " + j.ID,
+			Err:  errors.New("the job is " + string(j.State) + ", and the server gives no reason"),
+		}
 	case j.State == wire.Canceled:
 		return &fault.Fault{Kind: fault.Canceled, Op: "job", Name: j.ID, Err: errors.New("the job was canceled")}
 	}
@@ -196,7 +200,9 @@ func (g *gathering[T]) flush() error {
 }
 
 // each follows the job and calls visit with its report, repository by repository.
-func each[T any](ctx context.Context, t *There, s *out.Story, to func(T) ref.Repo, visit func(ref.Repo, []T) error) error {
+func each[T any](
+	ctx context.Context, t *There, s *out.Story, to func(T) ref.Repo, visit func(ref.Repo, []T) error,
+) error {
 	g := &gathering[T]{t: t, to: to, visit: visit}
 	err := t.follow(ctx, s, func() error { return g.more(ctx) })
 	if err == nil {

@@ -50,14 +50,26 @@ func (h here) write(ctx context.Context, w Writing, s *out.Story) (*plan.Plan, d
 	return &p.Plan, r, err
 }
 
-func (h here) planEach(ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryPlan) error) (dray.TransferReport, error) {
-	return app.Patiently(ctx, app.Grace, func() (dray.TransferReport, error) { return w.Plan(ctx, h.Dray, s.Observe, s, visit) })
+func (h here) planEach(
+	ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryPlan) error,
+) (dray.TransferReport, error) {
+	return app.Patiently(ctx, app.Grace, func() (dray.TransferReport, error) {
+		return w.Plan(ctx, h.Dray, s.Observe, s, visit)
+	})
 }
 
-func (h here) runEach(ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error) {
-	return app.Patiently(ctx, app.Grace, func() (dray.TransferReport, error) { return w.Run(ctx, h.Dray, s.Observe, s, visit) })
+func (h here) runEach(
+	ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryReport) error,
+) (dray.TransferReport, error) {
+	return app.Patiently(ctx, app.Grace, func() (dray.TransferReport, error) {
+		return w.Run(ctx, h.Dray, s.Observe, s, visit)
+	})
 }
 
-func (h here) verify(ctx context.Context, w Verifying, s *out.Story, visit func(dray.VerifyEntry) error) (dray.Receipt, error) {
-	return app.Patiently(ctx, app.Grace, func() (dray.Receipt, error) { return w.Run(ctx, h.Dray, s.Observe, s, visit) })
+func (h here) verify(
+	ctx context.Context, w Verifying, s *out.Story, visit func(dray.VerifyEntry) error,
+) (dray.Receipt, error) {
+	return app.Patiently(ctx, app.Grace, func() (dray.Receipt, error) {
+		return w.Run(ctx, h.Dray, s.Observe, s, visit)
+	})
 }

@@ -24,7 +24,8 @@ func (g *leftOn) Error() string { return "job " + g.job.ID + " continues at the 
 // tellGoesOn prints that a job continues, and how to watch or stop it.
 func tellGoesOn(a *app.App, g *leftOn) error {
 	id := g.job.ID
-	a.Warn("interrupted: job %s continues at the server; use dray jobs watch %s to see it, or dray jobs cancel %s to stop it", id, id, id)
+	a.Warnf("interrupted: job %s continues at the server; "+
+		"use dray jobs watch %s to see it, or dray jobs cancel %s to stop it", id, id, id)
 	if a.Format == out.FormatJSON {
 		if err := PrintJobID(a, g.job); err != nil {
 			return err

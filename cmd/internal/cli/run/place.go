@@ -27,12 +27,12 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 	c, err := a.Client(ctx)
 	if err == nil && c == nil {
 		if a.Common.NoWait && !a.Quiet {
-			a.Warn("--no-wait has no effect without a server: this runs here, and the exit code is its result")
+			a.Warnf("--no-wait has no effect without a server: this runs here, and the exit code is its result")
 		}
 		return here{d}, nil
 	}
 	if err == nil {
-		err = refuseOurs(a, cmd)
+		err = refuseOurs(cmd)
 	}
 	if err != nil {
 		d.Close()
@@ -45,7 +45,7 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 	if err := handOver(ctx, a, t, what, dryRun); err != nil {
 		t.close()
 		if ctx.Err() != nil && !fault.Is(err, fault.Invalid) {
-			a.Warn("interrupted: the server may have accepted the job; use dray jobs list to see")
+			a.Warnf("interrupted: the server may have accepted the job; use dray jobs list to see")
 			return nil, out.Ended(out.ExitInterrupted)
 		}
 		return nil, app.Reach(err)
@@ -59,11 +59,17 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 		return err
 	}
 	if dryRun {
-		r = wire.Request{Kind: wire.KindPlan, Plan: &wire.Plan{Import: r.Import, Copy: r.Copy, Tag: r.Tag, Batch: r.Batch, Transfer: r.Transfer}}
+		r = wire.Request{
+			Kind: wire.KindPlan,
+			Plan: &wire.Plan{Import: r.Import, Copy: r.Copy, Tag: r.Tag, Batch: r.Batch, Transfer: r.Transfer},
+		}
 	}
 	// Once the request is sent, wait for the id of the job: without the id, nobody can cancel it.
 	whole := context.WithoutCancel(ctx)
-	if t.Job, err = app.Patiently(ctx, app.Grace, func() (wire.Job, error) { return t.Client.Submit(whole, r, client.How{}) }); err != nil {
+	t.Job, err = app.Patiently(ctx, app.Grace, func() (wire.Job, error) {
+		return t.Client.Submit(whole, r, client.How{})
+	})
+	if err != nil {
 		return err
 	}
 	if !a.Common.NoWait {
@@ -77,12 +83,13 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 
 // refuseOurs refuses flags about the connection to registries. A server connects by its own configuration,
 // so it would not do what these flags ask for.
-func refuseOurs(a *app.App, cmd *cobra.Command) error {
+func refuseOurs(cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		ours := flag.HeadingOf(f) == flag.Registries && f.Name != "src-creds" && f.Name != "dst-creds"
 		if err == nil && (ours || f.Name == "parallel-imports") {
-			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect on a server", f.Name), "leave it out; the configuration of the server has such settings")
+			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect on a server", f.Name),
+				"leave it out; the configuration of the server has such settings")
 		}
 	})
 	return err

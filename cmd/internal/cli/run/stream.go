@@ -54,8 +54,7 @@ func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error
 	} else {
 		sum, err = at.runEach(ctx, w, s, t.finished)
 	}
-	var left *leftOn
-	if errors.As(err, &left) {
+	if left, ok := errors.AsType[*leftOn](err); ok {
 		s.End()
 		return tellGoesOn(a, left)
 	}
@@ -91,8 +90,7 @@ func (t *teller) planned(p dray.RepositoryPlan) error {
 	for _, s := range p.Steps {
 		switch s.Action {
 		case plan.Conflict:
-			t.failure(told, dray.StepReport{Step: s, Err: &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: t.Verb, Name: s.To.String(), Hint: "use --overwrite update to replace it",
-				Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())}})
+			t.failure(told, dray.StepReport{Step: s, Err: conflict(t.Verb, s, "use --overwrite update to replace it")})
 		case plan.Broken:
 			t.failure(told, dray.StepReport{Step: s, Err: s.Problem.Err()})
 		default:
@@ -200,7 +198,7 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 	quiet := t.app.Quiet
 	if !quiet {
 		for _, n := range sum.Notes {
-			t.app.Warn("note: %s", n)
+			t.app.Warnf("note: %s", n)
 		}
 		t.retags(sum)
 	}
@@ -209,14 +207,14 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 	tellKept(t.app, where, lost)
 	switch {
 	case interrupted:
-		t.app.Warn("interrupted: %s done; run the same command again to continue", out.Plural(t.done, "tag"))
+		t.app.Warnf("interrupted: %s done; run the same command again to continue", out.Plural(t.done, "tag"))
 		return out.Ended(out.ExitInterrupted)
 	case whole != nil:
 		t.app.Fail(whole)
 		return out.Ended(out.ExitCode(whole))
 	}
 	if !quiet {
-		t.app.Warn("%s", t.summary(sum, took))
+		t.app.Warnf("%s", t.summary(sum, took))
 	}
 	switch {
 	case t.failed > 0 && t.good > 0:
@@ -236,16 +234,16 @@ func (t *teller) retags(sum dray.TransferReport) {
 	if sum.Retagged == 0 {
 		return
 	}
-	t.app.Warn("re-tagged artifacts: %d", sum.Retagged)
+	t.app.Warnf("re-tagged artifacts: %d", sum.Retagged)
 	for _, m := range sum.Retags {
 		line := "  " + out.RetagLine(m.To.String(), m.Was, m.Is, m.Kept)
 		if m.State != "" && m.State != dray.Done {
 			line += fmt.Sprintf(" (%s)", strings.ReplaceAll(string(m.State), "_", " "))
 		}
-		t.app.Warn("%s", line)
+		t.app.Warnf("%s", line)
 	}
 	if more := sum.Retagged - len(sum.Retags); more > 0 {
-		t.app.Warn("  and %d more", more)
+		t.app.Warnf("  and %d more", more)
 	}
 }
 
@@ -259,7 +257,7 @@ func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, word))
 		}
 	}
-	head := ""
+	var head string
 	if t.DryRun {
 		head = "planned " + out.Repositories(sum.Repositories)
 		count(sum.Actions[plan.Copy], "to copy")
@@ -269,7 +267,8 @@ func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 		count(sum.Locked, "to lock")
 		count(t.failed, "not possible")
 	} else {
-		head = fmt.Sprintf("%s %s in %s", t.Past, out.Plural(sum.States[dray.Done], "tag"), out.Repositories(sum.Repositories))
+		done := out.Plural(sum.States[dray.Done], "tag")
+		head = fmt.Sprintf("%s %s in %s", t.Past, done, out.Repositories(sum.Repositories))
 		count(sum.Retagged, "re-tagged")
 		count(sum.States[dray.Unchanged], "unchanged")
 		count(sum.Healed, "healed")

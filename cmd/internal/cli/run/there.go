@@ -96,8 +96,11 @@ func (t *There) planReport(ctx context.Context) (out struct {
 	return out, nil
 }
 
-func (t *There) planEach(ctx context.Context, _ Streaming, s *out.Story, visit func(dray.RepositoryPlan) error) (dray.TransferReport, error) {
-	err := each(ctx, t, s, func(s plan.Step) ref.Repo { return s.To.Repo }, func(to ref.Repo, steps []plan.Step) error {
+func (t *There) planEach(
+	ctx context.Context, _ Streaming, s *out.Story, visit func(dray.RepositoryPlan) error,
+) (dray.TransferReport, error) {
+	repo := func(s plan.Step) ref.Repo { return s.To.Repo }
+	err := each(ctx, t, s, repo, func(to ref.Repo, steps []plan.Step) error {
 		return visit(dray.RepositoryPlan{To: to, Steps: steps})
 	})
 	if err != nil {
@@ -107,9 +110,12 @@ func (t *There) planEach(ctx context.Context, _ Streaming, s *out.Story, visit f
 	return sum.summary, err
 }
 
-func (t *There) runEach(ctx context.Context, _ Streaming, s *out.Story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error) {
+func (t *There) runEach(
+	ctx context.Context, _ Streaming, s *out.Story, visit func(dray.RepositoryReport) error,
+) (dray.TransferReport, error) {
 	failed := false
-	err := each(ctx, t, s, func(s dray.StepReport) ref.Repo { return s.To.Repo }, func(to ref.Repo, steps []dray.StepReport) error {
+	repo := func(s dray.StepReport) ref.Repo { return s.To.Repo }
+	err := each(ctx, t, s, repo, func(to ref.Repo, steps []dray.StepReport) error {
 		for i, s := range steps {
 			if s.Err != nil {
 				failed, steps[i].Err = true, elsewhere(s.Err)
@@ -128,8 +134,11 @@ func (t *There) runEach(ctx context.Context, _ Streaming, s *out.Story, visit fu
 	return sum, err
 }
 
-func (t *There) verify(ctx context.Context, _ Verifying, s *out.Story, visit func(dray.VerifyEntry) error) (dray.Receipt, error) {
-	err := each(ctx, t, s, func(e dray.VerifyEntry) ref.Repo { return e.To.Repo }, func(_ ref.Repo, entries []dray.VerifyEntry) error {
+func (t *There) verify(
+	ctx context.Context, _ Verifying, s *out.Story, visit func(dray.VerifyEntry) error,
+) (dray.Receipt, error) {
+	repo := func(e dray.VerifyEntry) ref.Repo { return e.To.Repo }
+	err := each(ctx, t, s, repo, func(_ ref.Repo, entries []dray.VerifyEntry) error {
 		for _, e := range entries {
 			if err := visit(e); err != nil {
 				return err

@@ -2,12 +2,14 @@ package run
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/ask"
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/plan"
 )
 
@@ -19,8 +21,12 @@ type Place interface {
 	// write carries w out. If no plan could be made, p is nil and err is the reason.
 	write(ctx context.Context, w Writing, s *out.Story) (p *plan.Plan, r dray.Report, err error)
 	// planEach and runEach are the same for verbs that work repository by repository.
-	planEach(ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryPlan) error) (dray.TransferReport, error)
-	runEach(ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryReport) error) (dray.TransferReport, error)
+	planEach(
+		ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryPlan) error,
+	) (dray.TransferReport, error)
+	runEach(
+		ctx context.Context, w Streaming, s *out.Story, visit func(dray.RepositoryReport) error,
+	) (dray.TransferReport, error)
 	verify(ctx context.Context, w Verifying, s *out.Story, visit func(dray.VerifyEntry) error) (dray.Receipt, error)
 
 	names() *dray.Dray // reads names by the configuration of this machine; sends no request
@@ -60,7 +66,7 @@ func tellKept(a *app.App, where string, err error) {
 	case err != nil:
 		a.Fail(err)
 	case where != "" && !a.Quiet:
-		a.Warn("%s", where)
+		a.Warnf("%s", where)
 	}
 }
 
@@ -74,6 +80,18 @@ func (n named) Error() string { return n.prefix + n.err.Error() }
 
 func (n named) Unwrap() error { return n.err }
 
+// conflict returns the error of a step whose target tag has another digest.
+func conflict(verb string, s plan.Step, hint string) error {
+	return &fault.Fault{
+		Kind: fault.Conflict,
+		Side: fault.Target,
+		Op:   verb,
+		Name: s.To.String(),
+		Hint: hint,
+		Err:  fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest()),
+	}
+}
+
 // Streaming is one run of a verb with too many steps to keep in memory. They are printed repository by
 // repository.
 type Streaming struct {
@@ -85,8 +103,13 @@ type Streaming struct {
 	DryRun    bool
 	FailedTo  string
 	Ask       ask.What // makes the request if a server carries it out
-	Plan      func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryPlan) error) (dray.TransferReport, error)
-	Run       func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryReport) error) (dray.TransferReport, error)
+
+	Plan func(
+		context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryPlan) error,
+	) (dray.TransferReport, error)
+	Run func(
+		context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryReport) error,
+	) (dray.TransferReport, error)
 }
 
 // head returns the header of the plan that --dry-run prints.
@@ -96,7 +119,10 @@ func (w Streaming) head() plan.Plan {
 
 // Verifying is one run of verify.
 type Verifying struct {
-	Receipt string // the file for the receipt; "" writes none
-	Run     func(context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.VerifyEntry) error) (dray.Receipt, error)
+	Receipt string   // the file for the receipt; "" writes none
 	Ask     ask.What // makes the request if a server carries it out
+
+	Run func(
+		context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.VerifyEntry) error,
+	) (dray.Receipt, error)
 }

@@ -37,18 +37,19 @@ func VerifyAt(ctx context.Context, a *app.App, at Place, w Verifying) error {
 	t := &troubles{app: a, story: s}
 	receipt, err := at.verify(ctx, w, s, t.see)
 	s.End()
-	var left *leftOn
-	if errors.As(err, &left) {
+	if left, ok := errors.AsType[*leftOn](err); ok {
 		return tellGoesOn(a, left)
 	}
 	interrupted := err != nil && ctx.Err() != nil
-	if interrupted {
-		a.Warn("interrupted: %s compared; run the same command again", out.Plural(t.close(), "name"))
+	compared, unwritten := t.close()
+	switch {
+	case interrupted:
+		a.Warnf("interrupted: %s compared; run the same command again", out.Plural(compared, "name"))
 		return out.Ended(out.ExitInterrupted)
-	}
-	t.close()
-	if err != nil && receipt.Matches[dray.Unproven] == 0 {
+	case err != nil && receipt.Matches[dray.Unproven] == 0:
 		return err
+	case unwritten != nil:
+		return unwritten
 	}
 	return endVerify(a, w.Receipt, receipt, t.failures, time.Since(began))
 }
@@ -60,15 +61,15 @@ func endVerify(a *app.App, receipt string, r dray.Receipt, failures []error, too
 			return err
 		}
 	}
-	lost := keepReceipt(a, receipt, r)
+	lost := keepReceipt(receipt, r)
 	if lost != nil {
 		a.Fail(lost)
 	}
 	if !a.Quiet {
 		for _, n := range r.Notes {
-			a.Warn("note: %s", n)
+			a.Warnf("note: %s", n)
 		}
-		a.Warn("%s", verifySummary(r, took))
+		a.Warnf("%s", verifySummary(r, took))
 	}
 	a.TellLost(r.InUse)
 	switch {
@@ -82,7 +83,7 @@ func endVerify(a *app.App, receipt string, r dray.Receipt, failures []error, too
 	return nil
 }
 
-func keepReceipt(a *app.App, path string, r dray.Receipt) error {
+func keepReceipt(path string, r dray.Receipt) error {
 	if path == "" {
 		return nil
 	}
@@ -101,7 +102,8 @@ func keepReceipt(a *app.App, path string, r dray.Receipt) error {
 	return nil
 }
 
-// verifySummary returns a line such as "verified 42 names in 3 repositories by digests: 40 same, 1 differs, 1 missing, 3 only at the target: 12 requests, 0.3 s".
+// verifySummary returns a line such as "verified 42 names in 3 repositories by digests: 40 same, 1 differs,
+// 1 missing, 3 only at the target: 12 requests, 0.3 s".
 func verifySummary(r dray.Receipt, took time.Duration) string {
 	parts := []string{}
 	for _, m := range []dray.Match{dray.Same, dray.Differs, dray.Absent, dray.Incomplete, dray.Corrupted, dray.Unproven} {
@@ -123,15 +125,17 @@ func verifySummary(r dray.Receipt, took time.Duration) string {
 	}
 	tail := []string{}
 	if r.Depth != dray.Digests {
-		tail = append(tail, fmt.Sprintf("%s and %s looked at", out.Plural(r.Looked.Documents, "manifest"), out.Plural(r.Looked.Blobs, "blob")))
+		manifests, blobs := out.Plural(r.Looked.Documents, "manifest"), out.Plural(r.Looked.Blobs, "blob")
+		tail = append(tail, manifests+" and "+blobs+" looked at")
 	}
 	if r.Looked.Read > 0 {
 		tail = append(tail, out.Size(r.Looked.Bytes)+" read")
 	}
 	tail = append(tail, out.Requests(dray.Report{Traffic: r.Traffic}))
 	tail = append(append(tail, out.Pulls(dray.Report{Pulls: r.Pulls})...), out.Seconds(took))
-	return fmt.Sprintf("verified %s in %s by %s: %s: %s", out.Plural(r.Names, "name"), out.Repositories(r.Repositories), r.Depth,
-		strings.Join(parts, ", "), strings.Join(tail, ", "))
+	head := fmt.Sprintf("verified %s in %s by %s",
+		out.Plural(r.Names, "name"), out.Repositories(r.Repositories), r.Depth)
+	return head + ": " + strings.Join(parts, ", ") + ": " + strings.Join(tail, ", ")
 }
 
 // troubles prints each name that differs. After close it prints nothing, so that a run that did not return
@@ -148,14 +152,15 @@ type troubles struct {
 	tab      *tabwriter.Writer // of the format table
 }
 
-func (t *troubles) close() (seen int) {
+// close ends the table, and returns how many names were seen.
+func (t *troubles) close() (seen int, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
 	if t.tab != nil {
-		t.tab.Flush()
+		err = t.tab.Flush()
 	}
-	return t.seen
+	return t.seen, err
 }
 
 func (t *troubles) see(e dray.VerifyEntry) error {

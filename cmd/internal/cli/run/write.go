@@ -72,11 +72,10 @@ func WriteAt(ctx context.Context, a *app.App, at Place, w Writing) error {
 	began := time.Now()
 	s := a.NewStory()
 	defer s.End()
-	var left *leftOn
 	if w.DryRun {
 		p, err := at.plan(ctx, w, s)
 		s.End()
-		if errors.As(err, &left) {
+		if left, ok := errors.AsType[*leftOn](err); ok {
 			return tellGoesOn(a, left)
 		}
 		if err != nil {
@@ -86,10 +85,10 @@ func WriteAt(ctx context.Context, a *app.App, at Place, w Writing) error {
 	}
 	p, report, err := at.write(ctx, w, s)
 	s.End()
-	if errors.As(err, &left) {
+	if left, ok := errors.AsType[*leftOn](err); ok {
 		return tellGoesOn(a, left)
 	}
-	where, lost := keepRest(a, w, at.names(), report.Steps, err) // before the report, since stdout may be a broken pipe
+	where, lost := keepRest(w, at.names(), report.Steps, err) // before the report, since stdout may be a broken pipe
 	if p == nil {
 		tellKept(a, where, lost)
 		return err
@@ -102,7 +101,7 @@ func WriteAt(ctx context.Context, a *app.App, at Place, w Writing) error {
 	return ending
 }
 
-func keepRest(a *app.App, w Writing, d *dray.Dray, steps []dray.StepReport, why error) (where string, err error) {
+func keepRest(w Writing, d *dray.Dray, steps []dray.StepReport, why error) (where string, err error) {
 	if w.Keep == nil || w.DryRun {
 		return "", nil
 	}
@@ -135,8 +134,7 @@ func showPlan(a *app.App, p plan.Plan, w Writing) error {
 	for _, s := range p.Steps {
 		switch s.Action {
 		case plan.Conflict:
-			failures = append(failures, &fault.Fault{Kind: fault.Conflict, Side: fault.Target, Op: p.Verb, Name: s.To.String(), Hint: w.Instead,
-				Err: fmt.Errorf("the tag exists with another digest: it is %s, the source is %s", s.Replaces, s.Digest())})
+			failures = append(failures, conflict(p.Verb, s, w.Instead))
 		case plan.Broken:
 			failures = append(failures, s.Problem.Err())
 		}
@@ -160,14 +158,16 @@ func free(p plan.Plan, n int) int {
 }
 
 // showReport prints the report, the errors and the summary, and returns the exit code.
-func showReport(ctx context.Context, a *app.App, w Writing, took time.Duration, p plan.Plan, r dray.Report, err error) error {
+func showReport(
+	ctx context.Context, a *app.App, w Writing, took time.Duration, p plan.Plan, r dray.Report, err error,
+) error {
 	interrupted := err != nil && ctx.Err() != nil
 	if perr := printReport(a, r, err); perr != nil {
 		return perr
 	}
 	if !a.Quiet {
 		for _, line := range changes(r) {
-			a.Warn("%s", line)
+			a.Warnf("%s", line)
 		}
 	}
 	canceled := !interrupted && fault.Is(err, fault.Canceled) // somebody canceled the job at the server
@@ -175,24 +175,27 @@ func showReport(ctx context.Context, a *app.App, w Writing, took time.Duration, 
 	done := r.Count(dray.Done) + r.Count(dray.Unchanged)
 	switch {
 	case canceled:
-		a.Warn("canceled: %d of %d steps done", done, len(p.Steps))
+		a.Warnf("canceled: %d of %d steps done", done, len(p.Steps))
 		return out.Ended(out.ExitInterrupted)
 	case interrupted:
-		a.Warn("interrupted: %d of %d steps done; run the same command again to continue", done, len(p.Steps))
+		a.Warnf("interrupted: %d of %d steps done; run the same command again to continue", done, len(p.Steps))
 		return out.Ended(out.ExitInterrupted)
 	}
 	if line := summary(w.Past, r, took); line != "" && !a.Quiet {
-		a.Warn("%s", line)
+		a.Warnf("%s", line)
 	}
 	switch {
 	case len(failures) == 0:
 		return nil
-	case slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Action == plan.Conflict || s.Action == plan.Broken }):
+	case slices.ContainsFunc(p.Steps, refused):
 		// If the plan is to be done whole or not at all, nothing was done, even if a target is up to date.
 		return out.Ended(out.ExitOf(free(p, r.Count(dray.Done)+r.Count(dray.Unchanged)), failures))
 	}
 	return out.Ended(out.ExitOf(r.Count(dray.Done)+r.Count(dray.Unchanged), failures))
 }
+
+// refused reports whether a step cannot be done.
+func refused(s plan.Step) bool { return s.Action == plan.Conflict || s.Action == plan.Broken }
 
 // tellFailures prints a line for each step that failed, or for err if no step has failed.
 func tellFailures(a *app.App, w Writing, r dray.Report, err error, interrupted bool) []error {
@@ -257,7 +260,8 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	if done == 0 {
 		sep = ", "
 	}
-	return head + sep + strings.Join(slices.Concat(out.Blobs(r), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)}), ", ")
+	tail := slices.Concat(out.Blobs(r), []string{out.Requests(r)}, out.Pulls(r), []string{out.Seconds(took)})
+	return head + sep + strings.Join(tail, ", ")
 }
 
 // names counts the steps that ended in state, as tags and digests.

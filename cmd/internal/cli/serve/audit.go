@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,8 +22,9 @@ func newServeAudit(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Print the audit log of a server, or prove that it is complete",
-		Long: "Print who did what, in order, and the digest of each name before and after. Each entry has the hash of the entry before it. " +
-			"--verify reads this whole chain, and reports whether an entry is missing or was changed. -o json prints one JSON object per line.",
+		Long: "Print who did what, in order, and the digest of each name before and after. Each entry has the " +
+			"hash of the entry before it. --verify reads this whole chain, and reports whether an entry is " +
+			"missing or was changed. -o json prints one JSON object per line.",
 		Example: "  dray serve audit --after 4711\n" +
 			"  dray serve audit -o json > audit.jsonl\n" +
 			"  dray serve audit --verify --server https://dray.example",
@@ -75,7 +77,16 @@ func printAudit(ctx context.Context, a *app.App, o app.Office, after int64) erro
 		Header: []string{"SEQ", "AT", "PRINCIPAL", "VERB", "SOURCE", "TARGET", "OLD", "NEW"},
 		Rows: func(row func(...string) error) error {
 			return eachEntry(ctx, o, after, func(e wire.Entry) error {
-				return row(fmt.Sprint(e.Seq), e.At.UTC().Format(time.RFC3339), out.Dashed(e.Principal), e.Verb, out.Dashed(e.Source), out.Dashed(e.Target), out.Dashed(e.Old), out.Dashed(e.New))
+				return row(
+					strconv.FormatInt(e.Seq, 10),
+					e.At.UTC().Format(time.RFC3339),
+					out.Dashed(e.Principal),
+					e.Verb,
+					out.Dashed(e.Source),
+					out.Dashed(e.Target),
+					out.Dashed(e.Old),
+					out.Dashed(e.New),
+				)
 			})
 		},
 	})

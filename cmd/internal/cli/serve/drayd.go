@@ -29,6 +29,6 @@ func serving(ctx context.Context, a *app.App) (*app.Serving, error) {
 // noteOther prints a note if dray and drayd have different versions.
 func noteOther(a *app.App) {
 	if dray, drayd := a.IO.Env(app.CalledBy), app.Version(); dray != "" && dray != drayd && !a.Quiet {
-		a.Warn("note: dray is %s and drayd is %s; install both from one release", dray, drayd)
+		a.Warnf("note: dray is %s and drayd is %s; install both from one release", dray, drayd)
 	}
 }

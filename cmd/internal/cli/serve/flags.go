@@ -15,7 +15,8 @@ const egressText = "also let jobs reach this private `NET`, such as 10.20.0.0/16
 
 // addWorkTo adds the flags of the commands that work on jobs.
 func addWorkTo(f *app.ServeFlags, flags *pflag.FlagSet) {
-	flags.StringVar(&f.Ops, "ops", "", "also serve /healthz, /readyz and /metrics at `HOST:PORT`, without TLS and without a login")
+	flags.StringVar(&f.Ops, "ops", "",
+		"also serve /healthz, /readyz and /metrics at `HOST:PORT`, without TLS and without a login")
 	flags.IntVar(&f.Slots, "slots", 0, "run at most `N` jobs at once in this process; -1 means none (default 4)")
 	flags.DurationVar(&f.Keep, "keep", 0, "delete jobs `DURATION` after they have ended (default 720h)")
 }
@@ -36,8 +37,12 @@ func printAddress(a *app.App, addr net.Addr, dir string) {
 }
 
 func addPlaceTo(f *app.PlaceFlags, flags *pflag.FlagSet) {
-	flags.StringVar(&f.Data, "data", "", "keep the registry's content in `DIR` (default $XDG_DATA_HOME/dray/registry, else ~/.local/share/dray/registry)")
-	flags.StringVar(&f.Database, "database", "", "keep jobs and tokens in the database at `URL`, such as postgres://USER@HOST/NAME or sqlite:PATH (default $DRAY_DATABASE, else dray.db in the directory of --data)")
+	flags.StringVar(&f.Data, "data", "",
+		"keep the registry's content in `DIR` "+
+			"(default $XDG_DATA_HOME/dray/registry, else ~/.local/share/dray/registry)")
+	flags.StringVar(&f.Database, "database", "",
+		"keep jobs and tokens in the database at `URL`, such as postgres://USER@HOST/NAME or sqlite:PATH "+
+			"(default $DRAY_DATABASE, else dray.db in the directory of --data)")
 }
 
 // given reports whether a flag names the directory or the database.

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,9 +19,11 @@ func newServeGC(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove content that no image of the registry needs",
-		Long: "Remove blobs that no manifest of the server's registry needs. With --untagged, also remove manifests that no tag and no index points to, and that are not referrers of an image that stays. " +
+		Long: "Remove blobs that no manifest of the server's registry needs. With --untagged, also remove " +
+			"manifests that no tag and no index points to, and that are not referrers of an image that stays. " +
 			"Content that an image refers to stays, and so do its referrers.\n\n" +
-			"dray refuses to do this while a server or another gc uses the directory. It may be stopped at any time.",
+			"dray refuses to do this while a server or another gc uses the directory. It may be stopped at any " +
+			"time.",
 		Example: "  dray serve gc --dry-run\n" +
 			"  dray serve gc --untagged --data /srv/dray",
 		Args: flag.Exactly(0, "no argument"),
@@ -57,19 +60,28 @@ func printCollected(a *app.App, sum wire.Collected) error {
 	return a.Print(out.Answer{
 		JSON: func() error { return a.PrintJSON(sum) },
 		Text: func() error {
-			_, err := fmt.Fprintf(a.Out, "%s %s, %s (%s); kept %s, %s (%s) in %s\n", removed,
-				out.Plural(sum.Removed.Manifests, "manifest"), out.Plural(sum.Removed.Blobs, "blob"), out.Size(sum.Removed.Bytes),
-				out.Plural(sum.Kept.Manifests, "manifest"), out.Plural(sum.Kept.Blobs, "blob"), out.Size(sum.Kept.Bytes), out.Repositories(sum.Repositories))
+			_, err := fmt.Fprintf(a.Out, "%s %s; kept %s in %s\n", removed,
+				sweptText(sum.Removed.Manifests, sum.Removed.Blobs, sum.Removed.Bytes),
+				sweptText(sum.Kept.Manifests, sum.Kept.Blobs, sum.Kept.Bytes),
+				out.Repositories(sum.Repositories))
 			return err
 		},
 		Header: []string{"WHAT", "MANIFESTS", "BLOBS", "BYTES"},
 		Rows: func(row func(...string) error) error {
-			if err := row(removed, fmt.Sprint(sum.Removed.Manifests), fmt.Sprint(sum.Removed.Blobs), fmt.Sprint(sum.Removed.Bytes)); err != nil {
+			swept := func(what string, manifests, blobs int, bytes int64) error {
+				return row(what, strconv.Itoa(manifests), strconv.Itoa(blobs), strconv.FormatInt(bytes, 10))
+			}
+			if err := swept(removed, sum.Removed.Manifests, sum.Removed.Blobs, sum.Removed.Bytes); err != nil {
 				return err
 			}
-			return row("kept", fmt.Sprint(sum.Kept.Manifests), fmt.Sprint(sum.Kept.Blobs), fmt.Sprint(sum.Kept.Bytes))
+			return swept("kept", sum.Kept.Manifests, sum.Kept.Blobs, sum.Kept.Bytes)
 		},
 	})
+}
+
+// sweptText returns a text such as "2 manifests, 12 blobs (45 MiB)".
+func sweptText(manifests, blobs int, bytes int64) string {
+	return fmt.Sprintf("%s, %s (%s)", out.Plural(manifests, "manifest"), out.Plural(blobs, "blob"), out.Size(bytes))
 }
 
 func newServeBackup(a *app.App) *cobra.Command {
@@ -77,10 +89,10 @@ func newServeBackup(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup DIR",
 		Short: "Copy the data of a server to a new directory",
-		Long: "Copy jobs, tokens, secrets with their key, and the registry's content to a directory that does not exist or is empty. " +
-			"This may run while the server runs, but not during gc.\n\n" +
-			"A PostgreSQL database and content in an object store are not copied; use their own tools. " +
-			"The copy holds the key of the secrets, so whoever can read the copy can read the secrets.",
+		Long: "Copy jobs, tokens, secrets with their key, and the registry's content to a directory that does not " +
+			"exist or is empty. This may run while the server runs, but not during gc.\n\n" +
+			"A PostgreSQL database and content in an object store are not copied; use their own tools. The copy " +
+			"holds the key of the secrets, so whoever can read the copy can read the secrets.",
 		Example: "  dray serve backup /backup/$(date +%F) --data /srv/dray",
 		Args:    flag.Exactly(1, "the directory of the copy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -96,9 +108,10 @@ func newServeBackup(a *app.App) *cobra.Command {
 func newServeRestore(a *app.App) *cobra.Command {
 	var f app.PlaceFlags
 	cmd := &cobra.Command{
-		Use:     "restore DIR",
-		Short:   "Copy a backup to the data directory of a server",
-		Long:    "Copy a backup to the data directory, which must not exist or must be empty. A backup that was not finished is refused.",
+		Use:   "restore DIR",
+		Short: "Copy a backup to the data directory of a server",
+		Long: "Copy a backup to the data directory, which must not exist or must be empty. A backup that was " +
+			"not finished is refused.",
 		Example: "  dray serve restore /backup/2026-11-21 --data /srv/dray",
 		Args:    flag.Exactly(1, "the directory of the copy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -111,7 +124,9 @@ func newServeRestore(a *app.App) *cobra.Command {
 	return cmd
 }
 
-func keepServer(a *app.App, cmd *cobra.Command, f app.PlaceFlags, done string, do func(*app.Serving, app.Setup) (wire.Saved, error)) error {
+func keepServer(
+	a *app.App, cmd *cobra.Command, f app.PlaceFlags, done string, do func(*app.Serving, app.Setup) (wire.Saved, error),
+) error {
 	here, err := serving(cmd.Context(), a)
 	if err != nil {
 		return err
@@ -126,13 +141,13 @@ func keepServer(a *app.App, cmd *cobra.Command, f app.PlaceFlags, done string, d
 	}
 	if !a.Quiet {
 		if saved.Database != "sqlite" {
-			a.Warn("note: the database is not included; use its own tools, such as pg_dump")
+			a.Warnf("note: the database is not included; use its own tools, such as pg_dump")
 		}
 		if !saved.Key {
-			a.Warn("note: the key of the secrets is not included")
+			a.Warnf("note: the key of the secrets is not included")
 		}
 		if !saved.Content {
-			a.Warn("note: the registry's content is not included, since it is in an object store")
+			a.Warnf("note: the registry's content is not included, since it is in an object store")
 		}
 	}
 	return a.Print(out.Answer{
@@ -143,7 +158,13 @@ func keepServer(a *app.App, cmd *cobra.Command, f app.PlaceFlags, done string, d
 		},
 		Header: []string{"FILES", "BYTES", "DATABASE", "KEY", "CONTENT"},
 		Rows: func(row func(...string) error) error {
-			return row(fmt.Sprint(saved.Files), fmt.Sprint(saved.Bytes), saved.Database, fmt.Sprint(saved.Key), fmt.Sprint(saved.Content))
+			return row(
+				strconv.Itoa(saved.Files),
+				strconv.FormatInt(saved.Bytes, 10),
+				saved.Database,
+				strconv.FormatBool(saved.Key),
+				strconv.FormatBool(saved.Content),
+			)
 		},
 	})
 }

@@ -25,7 +25,9 @@ func inOffice(a *app.App, cmd *cobra.Command, f app.PlaceFlags, do func(context.
 }
 
 // officeOf finds the office, but opens it only when in is called.
-func officeOf(a *app.App, cmd *cobra.Command, f app.PlaceFlags) (in func(do func(context.Context, app.Office) error) error, err error) {
+func officeOf(
+	a *app.App, cmd *cobra.Command, f app.PlaceFlags,
+) (in func(do func(context.Context, app.Office) error) error, err error) {
 	ctx := cmd.Context()
 	if !given(f) {
 		c, err := a.Client(ctx)
@@ -55,7 +57,7 @@ func officeOf(a *app.App, cmd *cobra.Command, f app.PlaceFlags) (in func(do func
 		if err != nil {
 			return err
 		}
-		defer done()
+		defer func() { _ = done() }() // what do has written is committed before it returns
 		return do(ctx, o)
 	}, nil
 }
@@ -68,7 +70,12 @@ func (c counter) PutSecret(ctx context.Context, id, place string, l credential.L
 	if l.Scheme == credential.Basic {
 		scheme = "basic"
 	}
-	return c.Client.PutSecret(ctx, id, wire.PutSecret{Place: place, Scheme: scheme, User: l.User, Password: l.Password.Reveal()})
+	return c.Client.PutSecret(ctx, id, wire.PutSecret{
+		Place:    place,
+		Scheme:   scheme,
+		User:     l.User,
+		Password: l.Password.Reveal(),
+	})
 }
 
 func (c counter) Entries(ctx context.Context, after int64) ([]wire.Entry, int64, error) {
@@ -78,7 +85,12 @@ func (c counter) Entries(ctx context.Context, after int64) ([]wire.Entry, int64,
 func (c counter) Verify(ctx context.Context) error {
 	v, err := c.VerifyAudit(ctx)
 	if err == nil && !v.Whole {
-		err = &fault.Fault{Kind: fault.Corrupt, Op: "verify audit log", Name: v.Problem, Hint: "compare it with an export or a backup"}
+		err = &fault.Fault{
+			Kind: fault.Corrupt,
+			Op:   "verify audit log",
+			Name: v.Problem,
+			Hint: "compare it with an export or a backup",
+		}
 	}
 	return err
 }
@@ -92,7 +104,9 @@ func officeFlags(a *app.App, cmd *cobra.Command, f *app.PlaceFlags) *cobra.Comma
 }
 
 // newEnding makes cmd call end for each of its arguments, one after the other, and print done.
-func newEnding(a *app.App, done string, end func(app.Office, context.Context, string) error, cmd *cobra.Command) *cobra.Command {
+func newEnding(
+	a *app.App, done string, end func(app.Office, context.Context, string) error, cmd *cobra.Command,
+) *cobra.Command {
 	var f app.PlaceFlags
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return inOffice(a, cmd, f, func(ctx context.Context, o app.Office) error {

@@ -16,8 +16,9 @@ import (
 
 func newServeSecret(a *app.App) *cobra.Command {
 	return flag.Gathered("secret put|list|remove", "Store logins for registries at a server, encrypted",
-		"Store the logins with which a server logs in to registries. Each login is for one place, HOST or HOST/PATH, and is sent nowhere else. "+
-			"It is stored encrypted and never shown again. If several places fit a repository, the longest one counts.\n\n"+
+		"Store the logins with which a server logs in to registries. Each login is for one place, HOST or "+
+			"HOST/PATH, and is sent nowhere else. It is stored encrypted and never shown again. If several places "+
+			"fit a repository, the longest one counts.\n\n"+
 			"Logins that docker stores on your machine are not sent to a server.",
 		"  echo \"$PASSWORD\" | dray serve secret put prod registry.example \\\n"+
 			"      -u robot --password-stdin\n"+
@@ -32,7 +33,8 @@ func newSecretPut(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "put NAME HOST[/PATH]",
 		Short: "Store a login for a registry, or for a part of one",
-		Long:  "Store a login under a name. A login that has this name is replaced. Without a user, the password is a token, as with -u and -p of dray import.",
+		Long: "Store a login under a name. A login that has this name is replaced. Without a user, the password " +
+			"is a token, as with -u and -p of dray import.",
 		Example: "  echo \"$PASSWORD\" | dray serve secret put prod registry.example \\\n" +
 			"      -u robot --password-stdin\n" +
 			"  echo \"$TOKEN\" | dray serve secret put team-a ghcr.io/team-a \\\n" +
@@ -61,7 +63,8 @@ func newSecretPut(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&user, "username", "u", "", "`USER` at the registry")
-	flags.StringVarP(&password, "password", "p", "", flag.Password(" at the registry", "--password-stdin, or neither flag, which asks for the password"))
+	flags.StringVarP(&password, "password", "p", "",
+		flag.Password(" at the registry", "--password-stdin, or neither flag, which asks for the password"))
 	flags.BoolVar(&stdin, "password-stdin", false, "read the password from stdin")
 	return officeFlags(a, cmd, &f)
 }
@@ -83,9 +86,10 @@ func secretLogin(a *app.App, cmd *cobra.Command, user, password string, stdin bo
 func newSecretList(a *app.App) *cobra.Command {
 	var f app.PlaceFlags
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the names and places of stored logins",
-		Long:    "List the stored logins: their names and places, who stored them, and when. No command shows users or passwords.",
+		Use:   "list",
+		Short: "List the names and places of stored logins",
+		Long: "List the stored logins: their names and places, who stored them, and when. No command shows " +
+			"users or passwords.",
 		Example: "  dray serve secret list",
 		Args:    flag.Exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -94,7 +98,8 @@ func newSecretList(a *app.App) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return out.PrintList(&a.Console, all, "secrets", []string{"NAME", "PLACE", "BY", "CHANGED"}, func(s wire.Secret) []string {
+				header := []string{"NAME", "PLACE", "BY", "CHANGED"}
+				return out.PrintList(&a.Console, all, "secrets", header, func(s wire.Secret) []string {
 					return []string{s.ID, s.Place, out.Dashed(s.By), out.Moment(s.Changed)}
 				})
 			})

@@ -21,10 +21,12 @@ func NewServe(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a server: a registry, and every verb as a job",
-		Long: "Run a server. It is a registry that keeps its content in a directory, and it carries out what dray --server, REST clients and the real az acr import ask for. " +
-			"It does so by jobs that survive crashes, copy from any registry to any other, and can be watched, canceled, retried and scheduled.\n\n" +
-			"Until a user, a token or a certificate is configured, the server listens only on the loopback interface, and every request from this machine has the rights of an admin. " +
-			"dray serve token create makes the first token.\n\n" +
+		Long: "Run a server. It is a registry that keeps its content in a directory, and it carries out what dray " +
+			"--server, REST clients and the real az acr import ask for. It does so by jobs that survive crashes, " +
+			"copy from any registry to any other, and can be watched, canceled, retried and scheduled.\n\n" +
+			"Until a user, a token or a certificate is configured, the server listens only on the loopback " +
+			"interface, and every request from this machine has the rights of an admin. dray serve token create " +
+			"makes the first token.\n\n" +
 			"SIGINT or SIGTERM stops the server. Jobs that do not end in time continue at the next start. " +
 			"Settings come from the flags, else from server: in the configuration.",
 		Example: "  dray serve\n" +
@@ -42,18 +44,24 @@ func NewServe(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.Listen, "listen", "", "listen on `HOST:PORT`; port 0 means any free port (default "+wire.DefaultListen+")")
+	flags.StringVar(&f.Listen, "listen", "",
+		"listen on `HOST:PORT`; port 0 means any free port (default "+wire.DefaultListen+")")
 	addPlaceTo(&f.PlaceFlags, flags)
-	flags.StringVar(&f.PublicURL, "public-url", "", "the URL by which clients reach the server, such as `https://HOST` (default the host of each request)")
-	flags.StringVar(&f.Cert, "tls-cert", "", "use TLS with the certificate in this PEM `FILE`, which is read again when it changes")
+	flags.StringVar(&f.PublicURL, "public-url", "",
+		"the URL by which clients reach the server, such as `https://HOST` (default the host of each request)")
+	flags.StringVar(&f.Cert, "tls-cert", "",
+		"use TLS with the certificate in this PEM `FILE`, which is read again when it changes")
 	flags.StringVar(&f.Key, "tls-key", "", "the key of the certificate, a PEM `FILE`")
-	flags.StringVar(&f.ClientCA, "client-ca", "", "accept clients with certificates that the certificate in this PEM `FILE` has signed")
+	flags.StringVar(&f.ClientCA, "client-ca", "",
+		"accept clients with certificates that the certificate in this PEM `FILE` has signed")
 	flags.StringVar(&f.Htpasswd, "htpasswd", "", "accept the users in this `FILE`, which has bcrypt hashes")
-	flags.BoolVar(&f.Plain, "allow-plain", false, "allow to listen without TLS on other interfaces than loopback, for a server behind a proxy that has TLS")
+	flags.BoolVar(&f.Plain, "allow-plain", false,
+		"allow to listen without TLS on other interfaces than loopback, for a server behind a proxy that has TLS")
 	flags.StringArrayVar(&f.Nets, "egress", nil, egressText)
 	addWorkTo(&f, flags)
 	flags.BoolVar(&f.Check, "check", false, "check the settings, print what is wrong, and do not serve")
-	cmd.AddCommand(newServeToken(a), newServeSecret(a), newServeAudit(a), newServeGC(a), newServeBackup(a), newServeRestore(a))
+	cmd.AddCommand(newServeToken(a), newServeSecret(a), newServeAudit(a))
+	cmd.AddCommand(newServeGC(a), newServeBackup(a), newServeRestore(a))
 	return cmd
 }
 
@@ -82,7 +90,7 @@ func runServe(a *app.App, cmd *cobra.Command, f app.ServeFlags) error {
 	}
 	s.Ready = func(addr net.Addr) {
 		if !a.Quiet {
-			a.Warn("serving %s at %s://%s; press Ctrl-C to stop", s.Data, scheme, addr)
+			a.Warnf("serving %s at %s://%s; press Ctrl-C to stop", s.Data, scheme, addr)
 		}
 		printAddress(a, addr, s.Data)
 	}

@@ -101,7 +101,8 @@ func serverSetup(a *app.App, cmd *cobra.Command, f app.ServeFlags) (app.Setup, e
 	for _, text := range f.Nets {
 		net, err := netip.ParsePrefix(text)
 		if err != nil {
-			return s, flag.UsageError(cmd, fmt.Errorf("--egress %s: not a network", text), "write ADDRESS/BITS, such as 10.0.0.0/8")
+			return s, flag.UsageError(cmd, fmt.Errorf("--egress %s: not a network", text),
+				"write ADDRESS/BITS, such as 10.0.0.0/8")
 		}
 		s.Egress = append(s.Egress, net.Masked())
 	}

@@ -16,8 +16,10 @@ import (
 
 func newServeToken(a *app.App) *cobra.Command {
 	return flag.Gathered("token create|list|revoke", "Create, list and revoke API tokens of a server",
-		"Create, list and revoke the tokens with which people and programs log in to a server: as DRAY_TOKEN, as a Bearer token, or as the password of any user for docker and az.\n\n"+
-			"Without a server that is named, this works on the data directory or the database, while no server uses it. Else it needs the token of an admin.",
+		"Create, list and revoke the tokens with which people and programs log in to a server: as DRAY_TOKEN, as "+
+			"a Bearer token, or as the password of any user for docker and az.\n\n"+
+			"Without a server that is named, this works on the data directory or the database, while no server "+
+			"uses it. Else it needs the token of an admin.",
 		"  dray serve token create alice --role admin\n"+
 			"  dray serve token list --server https://dray.example\n"+
 			"  dray serve token revoke yp3k2m7qaz",
@@ -30,10 +32,12 @@ func newTokenCreate(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create PRINCIPAL",
 		Short: "Create a token, and print it once",
-		Long: "Create a token for a principal, which is the name of a person or a program. Rules grant rights to principals, and each job belongs to one.\n\n" +
-			"A reader may look at registries and at its own jobs. A submitter may also start the jobs that rules grant. An admin may do everything. " +
-			"The token is printed now and never again.\n\n" +
-			"As soon as there is a token, requests from this machine no longer have the rights of an admin by themselves.",
+		Long: "Create a token for a principal, which is the name of a person or a program. Rules grant rights to " +
+			"principals, and each job belongs to one.\n\n" +
+			"A reader may look at registries and at its own jobs. A submitter may also start the jobs that rules " +
+			"grant. An admin may do everything. The token is printed now and never again.\n\n" +
+			"As soon as there is a token, requests from this machine no longer have the rights of an admin by " +
+			"themselves.",
 		Example: "  dray serve token create ci --role submitter --expires 30d\n" +
 			"  DRAY_TOKEN=$(dray serve token create alice --role admin --data /srv/dray)",
 		Args: flag.Exactly(1, "PRINCIPAL"),
@@ -42,7 +46,8 @@ func newTokenCreate(a *app.App) *cobra.Command {
 			if expires != "" {
 				age, err := plan.ParseAge(expires)
 				if err != nil {
-					return flag.UsageError(cmd, fmt.Errorf("--expires %s: not a duration", expires), "write for example 30d, 12w or 36h")
+					return flag.UsageError(cmd, fmt.Errorf("--expires %s: not a duration", expires),
+						"write for example 30d, 12w or 36h")
 				}
 				t.Expires = time.Now().Add(age)
 			}
@@ -58,13 +63,14 @@ func newTokenCreate(a *app.App) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&role, "role", string(wire.Submitter), "what the token may do: `reader|submitter|admin`")
 	flags.StringVar(&name, "name", "", "a note for people, `TEXT`, shown in lists")
-	flags.StringVar(&expires, "expires", "", "the token is valid for `TIME`, such as 30d, 12w or 36h, at most 366d (default 90d)")
+	flags.StringVar(&expires, "expires", "",
+		"the token is valid for `TIME`, such as 30d, 12w or 36h, at most 366d (default 90d)")
 	return officeFlags(a, cmd, &f)
 }
 
 func printMade(a *app.App, t wire.MadeToken) error {
 	if !a.Quiet {
-		a.Warn("token %s of %s, %s, valid until %s; it is not shown again", t.ID, t.Principal, t.Role, out.Day(t.Expires))
+		a.Warnf("token %s of %s, %s, valid until %s; it is not shown again", t.ID, t.Principal, t.Role, out.Day(t.Expires))
 	}
 	return a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(t) },
@@ -88,27 +94,39 @@ func newTokenList(a *app.App) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return out.PrintList(&a.Console, all, "tokens", []string{"ID", "PRINCIPAL", "ROLE", "STATE", "EXPIRES", "USED", "NAME"}, func(t wire.Token) []string {
-					state := "good"
-					switch {
-					case !t.Revoked.IsZero():
-						state = "revoked"
-					case !t.Expires.After(time.Now()):
-						state = "expired"
-					}
-					return []string{t.ID, out.Dashed(t.Principal), string(t.Role), state, out.Day(t.Expires), out.Day(t.Used), out.Dashed(t.Name)}
-				})
+				header := []string{"ID", "PRINCIPAL", "ROLE", "STATE", "EXPIRES", "USED", "NAME"}
+				return out.PrintList(&a.Console, all, "tokens", header, tokenCells)
 			})
 		},
 	}
 	return officeFlags(a, cmd, &f)
 }
 
+func tokenCells(t wire.Token) []string {
+	state := "good"
+	switch {
+	case !t.Revoked.IsZero():
+		state = "revoked"
+	case !t.Expires.After(time.Now()):
+		state = "expired"
+	}
+	return []string{
+		t.ID,
+		out.Dashed(t.Principal),
+		string(t.Role),
+		state,
+		out.Day(t.Expires),
+		out.Day(t.Used),
+		out.Dashed(t.Name),
+	}
+}
+
 func newTokenRevoke(a *app.App) *cobra.Command {
 	return newEnding(a, "revoked", app.Office.RevokeToken, &cobra.Command{
-		Use:     "revoke ID...",
-		Short:   "Revoke tokens at once",
-		Long:    "Revoke tokens by their ids, as dray serve token list shows them. Jobs of their owners that run continue. Jobs that wait are refused when they would begin, unless the owner has another token.",
+		Use:   "revoke ID...",
+		Short: "Revoke tokens at once",
+		Long: "Revoke tokens by their ids, as dray serve token list shows them. Jobs of their owners that run " +
+			"continue. Jobs that wait are refused when they would begin, unless the owner has another token.",
 		Example: "  dray serve token revoke yp3k2m7qaz",
 		Args:    flag.AtLeast(1, "ID..."),
 	})

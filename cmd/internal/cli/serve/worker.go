@@ -15,8 +15,9 @@ func NewWorker(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "worker --database postgres://…",
 		Short: "Run the jobs of servers that share a database",
-		Long: "Run the jobs that servers have stored in a PostgreSQL database, for example on another machine. " +
-			"A worker needs the registries of the servers and the key of their secrets, so give it their configuration. It accepts no requests.\n\n" +
+		Long: "Run the jobs that servers have stored in a PostgreSQL database, for example on another machine. A " +
+			"worker needs the registries of the servers and the key of their secrets, so give it their " +
+			"configuration. It accepts no requests.\n\n" +
 			"SIGINT or SIGTERM stops the worker. Jobs that do not end in time go to another worker.",
 		Example: "  DRAY_DATABASE=postgres://dray@db/dray dray worker \\\n" +
 			"      --config /etc/dray/config.yaml --slots 8\n" +
@@ -43,7 +44,7 @@ func runWorker(a *app.App, cmd *cobra.Command, f app.ServeFlags) error {
 	}
 	s.Ready = func(addr net.Addr) {
 		if !a.Quiet {
-			a.Warn("working; press Ctrl-C to stop")
+			a.Warnf("working; press Ctrl-C to stop")
 		}
 		if addr != nil {
 			printAddress(a, addr, s.Data)

@@ -15,13 +15,32 @@ import (
 func configOf(s app.Setup) (server.Config, error) {
 	file := s.File
 	c := server.Config{
-		Listen: cmp.Or(s.Listen, file.Listen), PublicURL: cmp.Or(s.PublicURL, file.PublicURL), Ops: s.Ops,
-		TLS:      server.TLS{Cert: cmp.Or(s.Cert, file.TLS.Cert), Key: cmp.Or(s.Key, file.TLS.Key), ClientCA: cmp.Or(s.ClientCA, file.TLS.ClientCA)},
-		Htpasswd: cmp.Or(s.Htpasswd, file.Auth.Htpasswd), Roles: map[string]access.Role{},
-		Egress:       slices.Concat(file.Egress.Allow, s.Egress),
-		PerPrincipal: server.PerPrincipal{QueuedJobs: file.PerPrincipal.QueuedJobs, Streams: file.PerPrincipal.Streams, Held: file.PerPrincipal.HeldAnswers},
-		Data:         s.Data, Database: s.Database, Schedules: s.Schedules, Dray: s.Dray, Slots: s.Slots, Keep: s.Keep,
-		Version: s.Version, Log: s.Log, Env: s.Env, Ready: s.Ready,
+		Listen:    cmp.Or(s.Listen, file.Listen),
+		PublicURL: cmp.Or(s.PublicURL, file.PublicURL),
+		Ops:       s.Ops,
+		TLS: server.TLS{
+			Cert:     cmp.Or(s.Cert, file.TLS.Cert),
+			Key:      cmp.Or(s.Key, file.TLS.Key),
+			ClientCA: cmp.Or(s.ClientCA, file.TLS.ClientCA),
+		},
+		Htpasswd: cmp.Or(s.Htpasswd, file.Auth.Htpasswd),
+		Roles:    map[string]access.Role{},
+		Egress:   slices.Concat(file.Egress.Allow, s.Egress),
+		PerPrincipal: server.PerPrincipal{
+			QueuedJobs: file.PerPrincipal.QueuedJobs,
+			Streams:    file.PerPrincipal.Streams,
+			Held:       file.PerPrincipal.HeldAnswers,
+		},
+		Data:      s.Data,
+		Database:  s.Database,
+		Schedules: s.Schedules,
+		Dray:      s.Dray,
+		Slots:     s.Slots,
+		Keep:      s.Keep,
+		Version:   s.Version,
+		Log:       s.Log,
+		Env:       s.Env,
+		Ready:     s.Ready,
 	}
 	if s.Plain {
 		c.Plain = server.AllowPlain

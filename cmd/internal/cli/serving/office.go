@@ -27,7 +27,13 @@ func openOffice(ctx context.Context, s app.Setup) (app.Office, func() error, err
 type desk struct{ *access.Access }
 
 func (d desk) MakeToken(ctx context.Context, n wire.NewToken) (wire.MadeToken, error) {
-	secret, t, err := d.NewToken(ctx, wire.Token{Name: n.Name, Principal: n.Principal, Role: n.Role, Expires: n.Expires, By: access.Local})
+	secret, t, err := d.NewToken(ctx, wire.Token{
+		Name:      n.Name,
+		Principal: n.Principal,
+		Role:      n.Role,
+		Expires:   n.Expires,
+		By:        access.Local,
+	})
 	return wire.MadeToken{Token: t, Secret: secret.Reveal()}, err
 }
 

@@ -42,7 +42,9 @@ func check(ctx context.Context, s app.Setup) ([]wire.Finding, error) {
 	return server.Check(ctx, c), nil
 }
 
-func keep(ctx context.Context, s app.Setup, dir string, do func(context.Context, server.Config, string) (wire.Saved, error)) (wire.Saved, error) {
+func keep(
+	ctx context.Context, s app.Setup, dir string, do func(context.Context, server.Config, string) (wire.Saved, error),
+) (wire.Saved, error) {
 	c, err := configOf(s)
 	if err != nil {
 		return wire.Saved{}, err
@@ -55,6 +57,12 @@ func collect(ctx context.Context, s app.Setup, o app.Sweep) (wire.Collected, err
 	if err != nil {
 		return wire.Collected{}, err
 	}
-	sum, err := registry.Collect(ctx, c.Data, registry.CollectOptions{Storage: c.Storage, Untagged: o.Untagged, DryRun: o.DryRun, Keep: o.Keep, Log: c.Log})
+	sum, err := registry.Collect(ctx, c.Data, registry.CollectOptions{
+		Storage:  c.Storage,
+		Untagged: o.Untagged,
+		DryRun:   o.DryRun,
+		Keep:     o.Keep,
+		Log:      c.Log,
+	})
 	return wire.Collected(sum), err
 }

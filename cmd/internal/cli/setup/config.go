@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -47,8 +48,9 @@ func newValidate(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate [FILE]",
 		Short: "Check the configuration, or another file",
-		Long: "Check a configuration file strictly, FILE or the one in use, and print the line of the first error. " +
-			"Files of certificates and secrets that it names are not read. If one does not exist, that is a note and no error, since the configuration may be for another machine.",
+		Long: "Check a configuration file strictly, FILE or the one in use, and print the line of the first " +
+			"error. Files of certificates and secrets that it names are not read. If one does not exist, that is " +
+			"a note and no error, since the configuration may be for another machine.",
 		Example: "  dray config validate\n" +
 			"  dray config validate deploy/dray.yaml",
 		Args: func(cmd *cobra.Command, args []string) error { return flag.Count(cmd, args, 0, 1, "one FILE or none") },
@@ -76,7 +78,7 @@ func printValidated(a *app.App, c config.Config) error {
 	}
 	if !a.Quiet {
 		for _, m := range v.Missing {
-			a.Warn("note: %s", m)
+			a.Warnf("note: %s", m)
 		}
 	}
 	return a.Print(out.Answer{
@@ -90,7 +92,7 @@ func printValidated(a *app.App, c config.Config) error {
 			return err
 		},
 		Header: []string{"FILE", "REGISTRIES"},
-		Rows:   func(row func(...string) error) error { return row(v.File, fmt.Sprint(v.Registries)) },
+		Rows:   func(row func(...string) error) error { return row(v.File, strconv.Itoa(v.Registries)) },
 	})
 }
 
@@ -105,7 +107,8 @@ func newShow(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
 		Short: "Show what is configured, and where each value comes from",
-		Long:  "Show every value that is in effect and where it comes from: a line of the file, an environment variable, or the default. Secrets are never shown, only where they come from.",
+		Long: "Show every value that is in effect and where it comes from: a line of the file, an environment " +
+			"variable, or the default. Secrets are never shown, only where they come from.",
 		Example: "  dray config show\n" +
 			"  dray config show -o json",
 		Args: flag.Exactly(0, "no argument"),
@@ -165,15 +168,19 @@ func settings(a *app.App) ([]setting, error) {
 			all = append(all, setting{s.Key, s.Value, fmt.Sprintf("%s:%d", c.Path, s.Line)})
 		}
 	}
-	for _, v := range []string{"DRAY_SRC_CREDS", "DRAY_SRC_USERNAME", "DRAY_SRC_PASSWORD", "DRAY_DST_CREDS", "DRAY_DST_USERNAME", "DRAY_DST_PASSWORD"} {
-		if a.IO.Env(v) != "" {
-			all = append(all, setting{strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(v, "DRAY_"), "_", "-")), "(set)", "env " + v})
+	key := func(variable string) string { return strings.ToLower(strings.ReplaceAll(variable, "_", "-")) }
+	for _, side := range []string{"SRC", "DST"} {
+		for _, what := range []string{"CREDS", "USERNAME", "PASSWORD"} {
+			v := side + "_" + what
+			if a.IO.Env("DRAY_"+v) != "" {
+				all = append(all, setting{key(v), "(set)", "env DRAY_" + v})
+			}
 		}
 	}
 	for _, v := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
 		for _, name := range []string{v, strings.ToLower(v)} {
 			if value := a.IO.Env(name); value != "" {
-				all = append(all, setting{strings.ToLower(strings.ReplaceAll(v, "_", "-")), withoutLogin(value), "env " + name})
+				all = append(all, setting{key(v), withoutLogin(value), "env " + name})
 				break
 			}
 		}

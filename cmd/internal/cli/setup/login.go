@@ -27,13 +27,13 @@ func NewLogin(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login HOST | login --name REGISTRY",
 		Short: "Check a login and store it where docker and podman find it",
-		Long: "Check a login at the registry, then store it in the configuration of docker, its credential helper, or $REGISTRY_AUTH_FILE. " +
-			"docker, podman, skopeo and crane find it there too.\n\n" +
-			"With --name and without a password, dray logs in as az acr login does, with an identity of the cloud: " +
-			"a service principal, a workload or managed identity, or the account that is logged in to az. " +
+		Long: "Check a login at the registry, then store it in the configuration of docker, its credential " +
+			"helper, or $REGISTRY_AUTH_FILE. docker, podman, skopeo and crane find it there too.\n\n" +
+			"With --name and without a password, dray logs in as az acr login does, with an identity of the " +
+			"cloud: a service principal, a workload or managed identity, or the account that is logged in to az. " +
 			"dray exchanges its Entra token for a refresh token of the registry, and stores that.\n\n" +
-			"--expose-token prints this refresh token on stdout and stores nothing. It is the only command that prints a secret: " +
-			"whoever has the token has the rights of the identity at the registry for some hours.",
+			"--expose-token prints this refresh token on stdout and stores nothing. It is the only command that " +
+			"prints a secret: whoever has the token has the rights of the identity at the registry for some hours.",
 		Example: "  dray login registry.example -u ann\n" +
 			"  echo \"$TOKEN\" | dray login ghcr.io -u ann --password-stdin\n" +
 			"  dray login --name prod\n" +
@@ -43,9 +43,11 @@ func NewLogin(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVarP(&f.Registry, "name", "n", "", "`REGISTRY`, as az acr login takes it: a configured name, a host, or an Azure registry's name")
+	flags.StringVarP(&f.Registry, "name", "n", "",
+		"`REGISTRY`, as az acr login takes it: a configured name, a host, or an Azure registry's name")
 	flags.StringVarP(&f.Username, "username", "u", "", "`USER` at the registry")
-	flags.StringVarP(&f.Password, "password", "p", "", flag.Password(" at the registry", "--password-stdin, or neither flag, which asks for the password"))
+	flags.StringVarP(&f.Password, "password", "p", "",
+		flag.Password(" at the registry", "--password-stdin, or neither flag, which asks for the password"))
 	flags.BoolVar(&f.PasswordStdin, "password-stdin", false, "read the password from stdin")
 	flags.BoolVar(&f.expose, "expose-token", false, "print the registry's refresh token on stdout and store nothing")
 	f.AddQueryTo(flags)
@@ -61,7 +63,8 @@ func login(a *app.App, cmd *cobra.Command, args []string, f loginFlags) error {
 	case len(args) == 1 && f.Registry != "":
 		return flag.UsageError(cmd, errors.New("HOST and --name both given"), "keep one of them")
 	case f.expose && f.Username != "":
-		return flag.UsageError(cmd, errors.New("--expose-token and --username both given"), "the token is that of a cloud identity, so leave --username out")
+		return flag.UsageError(cmd, errors.New("--expose-token and --username both given"),
+			"the token is that of a cloud identity, so leave --username out")
 	case f.Query != "" && !f.expose:
 		return flag.UsageError(cmd, errors.New("--query without --expose-token"), "add --expose-token, or leave --query out")
 	}
@@ -92,7 +95,7 @@ func login(a *app.App, cmd *cobra.Command, args []string, f loginFlags) error {
 	case f.expose:
 		return expose(a, cmd, host, worth, f)
 	case !d.AsksForLogin(host):
-		a.Warn("%s requires no login, so the login was not checked", host)
+		a.Warnf("%s requires no login, so the login was not checked", host)
 	}
 	return keep(ctx, a, host, worth)
 }
@@ -103,7 +106,8 @@ func findLogin(a *app.App, cmd *cobra.Command, host string, f loginFlags) (crede
 	typed := cmd.Flags().Changed("password")
 	switch {
 	case f.PasswordStdin && typed:
-		return credential.Login{}, flag.UsageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
+		return credential.Login{}, flag.UsageError(cmd, errors.New("--password and --password-stdin both given"),
+			"keep one of them")
 	case f.PasswordStdin:
 		password, err := a.ReadPassword()
 		if err != nil {
@@ -124,11 +128,18 @@ func cloudLogin(ctx context.Context, a *app.App, host string) (credential.Login,
 		return credential.Login{}, err
 	}
 	clouds := a.Clouds(file)
-	l, err := app.Patiently(ctx, app.Grace, func() (credential.Login, error) { return clouds.For(ctx, ref.Repo{Host: host}) })
+	l, err := app.Patiently(ctx, app.Grace, func() (credential.Login, error) {
+		return clouds.For(ctx, ref.Repo{Host: host})
+	})
 	if err == nil && l.IsAnonymous() {
-		err = &fault.Fault{Kind: fault.Denied, Op: "find a cloud identity for", Name: host,
-			Hint: "run az login, or set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET for a service principal; outside of a cloud use -u USER --password-stdin",
-			Err:  errors.New("there is none")}
+		err = &fault.Fault{
+			Kind: fault.Denied,
+			Op:   "find a cloud identity for",
+			Name: host,
+			Hint: "run az login, or set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET " +
+				"for a service principal; outside of a cloud use -u USER --password-stdin",
+			Err: errors.New("there is none"),
+		}
 	}
 	return l, err
 }
@@ -146,7 +157,8 @@ func expose(a *app.App, cmd *cobra.Command, host string, l credential.Login, f l
 			Err: errors.New("this registry gave no token for the login")}
 	}
 	if !a.Quiet {
-		a.Warn("whoever has this token has your rights at %s until it expires; to use it with docker: docker login %s -u %s --password-stdin", host, host, credential.TokenUser)
+		a.Warnf("whoever has this token has your rights at %s until it expires; "+
+			"to use it with docker: docker login %s -u %s --password-stdin", host, host, credential.TokenUser)
 	}
 	token := exposed{l.Password.Reveal(), host}
 	as := flag.AzFormat(cmd, a.Format)
@@ -174,7 +186,8 @@ func keep(ctx context.Context, a *app.App, host string, l credential.Login) erro
 	if place.Plain {
 		how = ", in plain text"
 	}
-	return printKept(a, kept{Host: host, Place: place.Name, Plain: place.Plain}, fmt.Sprintf("logged in to %s%s; the login is stored in %s%s", host, by(l), place, how))
+	text := fmt.Sprintf("logged in to %s%s; the login is stored in %s%s", host, by(l), place, how)
+	return printKept(a, kept{Host: host, Place: place.Name, Plain: place.Plain}, text)
 }
 
 // by names the identity that logged in, if dray found it by itself.
