@@ -42,7 +42,7 @@ func TestKindAndHintAreFoundThroughWrapping(t *testing.T) {
 
 func TestOnLeavesForeignErrorsAlone(t *testing.T) {
 	plain := errors.New("x")
-	if On(Source, plain) != plain || On(Source, nil) != nil {
+	if On(Source, plain) != plain || On(Source, nil) != nil { //nolint:errorlint // the very same value
 		t.Error("On changed an error that is not a Fault")
 	}
 }

@@ -2,6 +2,7 @@ package ref
 
 import (
 	"cmp"
+	"errors"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -281,7 +282,7 @@ func invalid(name, cause, hint string) error {
 // causeOf returns the cause of a Fault of this package without its operation and name, so that a new
 // Fault can report the same cause for the whole name.
 func causeOf(err error) string {
-	if f, ok := err.(*fault.Fault); ok && f.Err != nil {
+	if f, ok := errors.AsType[*fault.Fault](err); ok && f.Err != nil {
 		return f.Err.Error()
 	}
 	return err.Error()

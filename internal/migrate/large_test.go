@@ -3,6 +3,7 @@ package migrate_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -124,7 +125,7 @@ func TestAMillionTagsArePlannedAndReadAsStreams(t *testing.T) {
 	peak := most()
 	t.Logf("%d tags, %d pages of the source, peak of the heap %d MiB, %v", steps-1, src.pages.Load(), peak>>20, got.sum.Took)
 	n := repos * endlessTags
-	if err != io.EOF || got.err != nil || steps-1 != n || got.sum.Actions[plan.Skip] != n-n/1000 || got.sum.Retagged != n/1000 {
+	if !errors.Is(err, io.EOF) || got.err != nil || steps-1 != n || got.sum.Actions[plan.Skip] != n-n/1000 || got.sum.Retagged != n/1000 {
 		t.Errorf("%d steps, %v, %v, %+v", steps-1, err, got.err, got.sum.Actions)
 	}
 	if peak > limit {

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"database/sql"
 	"encoding/base32"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"hash/crc32"
@@ -51,8 +52,7 @@ func mint() (id string, text credential.Secret) {
 }
 
 func sumOf(body string) string {
-	n := crc32.ChecksumIEEE([]byte(body))
-	return letters.EncodeToString([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+	return letters.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(body))))
 }
 
 // readToken returns the id and the hash of a token's text. ok is false for a text that mint cannot

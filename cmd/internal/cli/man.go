@@ -50,9 +50,9 @@ func newMan(root func() *cobra.Command) *cobra.Command {
 
 // manuals writes the manual pages of cmd and of each command below it into dir.
 func manuals(dir string, cmd *cobra.Command) error {
-	err := os.MkdirAll(dir, 0o755)
+	err := os.MkdirAll(dir, 0o755) //nolint:gosec // everybody may read manual pages
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, pageName(cmd)+".1"), []byte(manual(cmd)), 0o644)
+		err = os.WriteFile(filepath.Join(dir, pageName(cmd)+".1"), []byte(manual(cmd)), 0o644) //nolint:gosec // likewise
 	}
 	if err != nil {
 		return &fault.Fault{

@@ -31,14 +31,14 @@ type field struct {
 func (p parser) root(data []byte) (*yaml.Node, error) {
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, more yaml.Node
-	if err := d.Decode(&doc); err == io.EOF {
+	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
 		return nil, p.syntax(err)
 	}
 	if err := d.Decode(&more); err == nil {
 		return nil, p.bad(&more, "the file has a second YAML document", "keep only one document in the file")
-	} else if err != io.EOF {
+	} else if !errors.Is(err, io.EOF) {
 		return nil, p.syntax(err)
 	}
 	if root := doc.Content[0]; root.ShortTag() != "!!null" {

@@ -80,7 +80,7 @@ func (q *Queue) dispatch(ctx context.Context, slots int, run Runner) {
 			continue
 		}
 		// A random part of the interval keeps many idle workers from asking at the same moment.
-		t := time.NewTimer(poll + rand.N(poll/4))
+		t := time.NewTimer(poll + rand.N(poll/4)) //nolint:gosec // spreads the load; needs no secure randomness
 		select {
 		case <-ctx.Done():
 		case _, open := <-said:

@@ -125,8 +125,8 @@ func (r *run) transfer(ctx context.Context, req dray.TransferRequest) error {
 	r.sum.Notes = append(r.sum.Notes, sum.Notes...)
 	r.sum.Blobs = sum.Blobs
 	r.exchanged(sum.Traffic)
-	if err != nil && sum.Err == err {
-		return nil // It is the very same value: see has already counted it as the error of a step.
+	if err != nil && sum.Err == err { //nolint:errorlint // the very same value: see has counted it as the error of a step
+		return nil
 	}
 	return err
 }

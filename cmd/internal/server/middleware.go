@@ -27,7 +27,7 @@ func (s *serving) middleware(next http.Handler) http.Handler {
 		done := s.metrics.Begin()
 		defer func() {
 			crash := recover()
-			if crash != nil && crash != http.ErrAbortHandler {
+			if crash != nil && crash != http.ErrAbortHandler { //nolint:errorlint // panic passes the value itself
 				c.Status = http.StatusInternalServerError
 				s.config.Log.LogAttrs(ctx, slog.LevelError, "panic",
 					slog.Any("err", crash), slog.String("stack", string(debug.Stack())))

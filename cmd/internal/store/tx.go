@@ -40,7 +40,8 @@ func (d *DB) txRetried(ctx context.Context, f func(*sql.Tx) error) error {
 		if again == no || again == soon && n == attempts || again == later && time.Now().After(until) || ctx.Err() != nil {
 			return err
 		}
-		pause := time.Duration(rand.Int64N(int64(min(n, 10)))+1) * 2 * time.Millisecond
+		longest := int64(min(n, 10))
+		pause := time.Duration(rand.Int64N(longest)+1) * 2 * time.Millisecond //nolint:gosec // spreads the load
 		if again == later {
 			pause = 100 * time.Millisecond
 		}
