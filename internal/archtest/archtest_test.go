@@ -276,6 +276,7 @@ func TestFilesAndFunctionsFitTheirBounds(t *testing.T) {
 }
 
 func checkSyntax(t *testing.T, name string, raw []byte) {
+	t.Helper()
 	set := token.NewFileSet()
 	tree, err := parser.ParseFile(set, name, raw, 0)
 	if err != nil {
@@ -363,6 +364,7 @@ func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
 }
 
 func testNames(t *testing.T, root string) map[string]bool {
+	t.Helper()
 	names := map[string]bool{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {

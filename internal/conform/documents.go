@@ -1,3 +1,4 @@
+//nolint:thelper // the checks are tests that Run runs; t.Helper would hide the line that failed
 package conform
 
 import (
@@ -110,6 +111,7 @@ func familyChecks() []check {
 }
 
 func mayResolve(t *testing.T, p Pair, doc oci.Document) bool {
+	t.Helper()
 	_, err := p.Source.Resolve(t.Context(), string(doc.Digest))
 	return err == nil
 }

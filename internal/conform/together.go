@@ -1,3 +1,4 @@
+//nolint:thelper // the checks are tests that Run runs; t.Helper would hide the line that failed
 package conform
 
 import (

@@ -36,6 +36,7 @@ type ecr struct {
 }
 
 func newECR(t *testing.T) *ecr {
+	t.Helper()
 	e := &ecr{made: map[string]bool{}}
 	e.Registry = testbed.Distribution(t, testbed.Options{Front: func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -201,6 +202,7 @@ type harbor struct {
 }
 
 func newHarbor(t *testing.T) *harbor {
+	t.Helper()
 	h := &harbor{made: map[string]string{}, may: true}
 	exists := func(project string) bool {
 		h.mu.Lock()
@@ -225,6 +227,7 @@ func newHarbor(t *testing.T) *harbor {
 }
 
 func (h *harbor) serve(t *testing.T, w http.ResponseWriter, r *http.Request) {
+	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asks = append(h.asks, r.Method+" "+r.URL.RequestURI())

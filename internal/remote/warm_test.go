@@ -51,6 +51,7 @@ func (l *lines) wait(t *testing.T, n int32) {
 
 // counted returns a registry with an image, and a Client whose connections are counted from now on.
 func counted(t *testing.T, o testbed.Options) (*testbed.Registry, *remote.Client, *lines, oci.Document) {
+	t.Helper()
 	r := testbed.Distribution(t, o)
 	host := credential.Settings{PlainHTTP: true}
 	if o.Scheme == testbed.HTTPS {

@@ -34,7 +34,10 @@ var ErrNoPostgres = errors.New("no PostgreSQL here (apt-get install postgresql)"
 
 // Postgres starts PostgreSQL in a temporary directory and returns the address of a database.
 // Without PostgreSQL on this machine the test is skipped.
-func Postgres(tb testing.TB) string { return NewPostgres(tb).URL }
+func Postgres(tb testing.TB) string {
+	tb.Helper()
+	return NewPostgres(tb).URL
+}
 
 // NewPostgres is Postgres for tests that stop and start the server.
 func NewPostgres(tb testing.TB) *PostgresServer {

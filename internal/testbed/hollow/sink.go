@@ -45,6 +45,7 @@ type kept struct {
 // NewSink returns an empty Sink. It answers 400 to a blob that does not match its digest, and
 // reports it with tb.Logf.
 func NewSink(tb testing.TB) *Sink {
+	tb.Helper()
 	return &Sink{tb: tb, sessions: map[string]*session{}, blobs: map[string]int64{}, manifests: map[string]kept{}}
 }
 
