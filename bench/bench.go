@@ -126,7 +126,7 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 	}
 	for _, t := range b.tools {
 		if len(samples[t.Name]) > 0 {
-			r.Rows = append(r.Rows, summarise(t.Name, samples[t.Name], r.Bytes, max(w.Ends, 1)))
+			r.Rows = append(r.Rows, summarize(t.Name, samples[t.Name], r.Bytes, max(w.Ends, 1)))
 		}
 	}
 	r.compare()
@@ -160,7 +160,7 @@ func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err erro
 	defer os.RemoveAll(dir)
 	var targets []http.Handler
 	var to []*side
-	hosts := make([]string, 1)
+	hosts := []string{""} // the source, which is known below
 	for i := range max(c.Ends, 1) {
 		target, at, stop, err := b.target(ctx, c, filepath.Join(dir, fmt.Sprint("target", i)))
 		if err != nil {

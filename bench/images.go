@@ -264,7 +264,7 @@ func verifyBlob(h http.Handler, repo, digest string, size int64) error {
 	}()
 	w.w = pw
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
-	pw.Close()
+	_ = pw.Close() // never fails
 	if have := <-got; have != fmt.Sprintf("%s %d", digest, size) {
 		return fmt.Errorf("blob %s@%s has other content: %s", repo, digest, have)
 	}

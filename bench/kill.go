@@ -101,14 +101,17 @@ func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *ki
 	if err != nil {
 		return err
 	}
-	env := append(o.Env, environment(dir)...)
+	env := slices.Concat(o.Env, environment(dir))
 	cmd := exec.CommandContext(ctx, o.Cmds[0][0], o.Cmds[0][1:]...)
 	cmd.Env, cmd.Dir = env, dir
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // the second run says what the first one left undone
+	}()
 	early := false
 	for to.counts().Uploaded < at && !early {
 		select {
@@ -164,7 +167,7 @@ func printKills(w io.Writer, kills []killed) {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Tool, k.Runs, middle(k.At), middle(k.SentTwice), most(k.SentTwice),
 			middle(k.ReadAgain), most(k.ReadAgain), middle(k.Lost), most(k.Lost), k.Failed)
 	}
-	t.Flush()
+	_ = t.Flush() // printed for a person; -out writes the report
 }
 
 func middle(all []int64) string {

@@ -60,7 +60,7 @@ type row struct {
 	Bad     int       `json:"bad,omitempty"`    // number of failed runs
 }
 
-func summarise(name string, samples []sample, bytes int64, ends int) row {
+func summarize(name string, samples []sample, bytes int64, ends int) row {
 	r := row{Tool: name, Runs: len(samples)}
 	var good []sample
 	for _, s := range samples {
@@ -151,7 +151,7 @@ func (r result) print(w io.Writer) {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n", row.Tool, row.Runs, row.wall(), ratio(row.ToBest), ratio(row.ToBound),
 			seconds(row.CPU), human(row.RSS), row.Src.Requests, row.Dst.Requests, row.Src.Connections, row.Dst.Connections, ratio(row.Read), ratio(row.Sent))
 	}
-	t.Flush()
+	_ = t.Flush() // printed for a person; -out writes the report
 	for _, row := range r.Rows {
 		if row.Bad > 0 && !row.Over {
 			fmt.Fprintf(w, "  %s: %d of %d failed: %.160s\n", row.Tool, row.Bad, row.Runs, row.Failed)

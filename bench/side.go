@@ -197,11 +197,10 @@ func listen(h http.Handler, l link, f faults, cert *tls.Certificate) (*side, err
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(l.H2 == offerH2)
 	s.server = &http.Server{Handler: s.front, Protocols: &protocols, ErrorLog: log.New(io.Discard, "", 0)}
-	var ln net.Listener = tcp
+	ln := net.Listener(metered{tcp, s})
 	if !l.loopback() {
-		ln = delayed{tcp, l}
+		ln = metered{delayed{tcp, l}, s}
 	}
-	ln = metered{ln, s}
 	if l.TLS == tls13 {
 		s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS13}
 		go func() { _ = s.server.ServeTLS(ln, "", "") }()

@@ -139,7 +139,7 @@ func written(_ workload, m machine, images []image) (time.Duration, string) {
 
 // streamed is a bound: the largest blob on one connection while all others run, and n round trips.
 func streamed(n int) func(workload, machine, []image) (time.Duration, string) {
-	return func(w workload, m machine, images []image) (time.Duration, string) {
+	return func(_ workload, m machine, images []image) (time.Duration, string) {
 		d := time.Duration(n)*far.RTT + over(largest(images), far.Rate)
 		if h := over(size(images), m.Hash*int64(m.Cores)); h > d {
 			return h, "sha256 of all bytes on all cores"
