@@ -337,8 +337,8 @@ func compiledAtStart(tree *ast.File) (names []string) {
 	return names
 }
 
-// Every fault in the catalogue that this code can meet names its test.
-func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
+// Every fault in the catalog that this code can meet names its test.
+func TestEveryFaultThatTheCatalogClaimsHasATest(t *testing.T) {
 	root := filepath.Join("..", "..")
 	raw, err := os.ReadFile(filepath.Join(root, "docs", "faults.md"))
 	if err != nil {
@@ -359,7 +359,7 @@ func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
 		}
 	}
 	if claims < 50 {
-		t.Errorf("the catalogue names only %d tests: it was shortened, or its format changed", claims)
+		t.Errorf("the catalog names only %d tests: it was shortened, or its format changed", claims)
 	}
 }
 

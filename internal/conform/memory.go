@@ -33,9 +33,9 @@ type Memory struct {
 	// operations pass.
 	Fail func(op, name string) error
 
-	// Neighbours are repositories of the same registry. Put mounts a blob from a neighbour that the
+	// Neighbors are repositories of the same registry. Put mounts a blob from a neighbor that the
 	// parameter likely names.
-	Neighbours []*Memory
+	Neighbors []*Memory
 
 	repo ref.Repo
 
@@ -279,7 +279,7 @@ func (m *Memory) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, o
 	if m.settle(d, nil, oci.Present) {
 		return oci.Arrival{Way: oci.Present}, nil
 	}
-	for _, n := range m.Neighbours {
+	for _, n := range m.Neighbors {
 		if m.doubts(d.Digest) {
 			break
 		}

@@ -168,7 +168,7 @@ func (p *PostgresServer) Database(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer c.Close(context.Background())
+	defer func() { _ = c.Close(context.Background()) }()
 	if _, err := c.Exec(tb.Context(), "CREATE DATABASE "+name); err != nil {
 		tb.Fatal(err)
 	}
