@@ -43,13 +43,13 @@ func (d *Dir) lock(ctx context.Context) (unlock func(), err error) {
 	f.Close()
 	l := flock.New(filepath.Join(d.root.Name(), lockFile), flock.SetFlag(os.O_RDWR))
 	if _, err := l.TryLockContext(ctx, lockPause); err != nil {
-		l.Close()
+		_ = l.Close()
 		if ctx.Err() != nil {
 			return nil, canceled(ctx, "lock layout", d.repo.String())
 		}
 		return nil, d.failed("lock layout", d.repo.String(), err)
 	}
-	return func() { l.Close(); <-d.turn }, nil
+	return func() { _ = l.Close(); <-d.turn }, nil
 }
 
 // openRegular opens a regular file. It follows links inside the layout. It checks the type before

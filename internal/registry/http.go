@@ -131,7 +131,7 @@ func (r *Registry) fail(a *answer, req *http.Request, err error) {
 func refuse(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(errcode.Errors{err})
+	_ = json.NewEncoder(w).Encode(errcode.Errors{err}) // fails only if the client has gone
 }
 
 // split parses "/v2/<repo>/<part>/<last>". repo is nil if the path has another form; distribution
@@ -221,5 +221,6 @@ func (r *Registry) referrers(w *answer, req *http.Request, repo reference.Named,
 		page = []v1.Descriptor{} // "manifests" must be a list, never null
 	}
 	w.Header().Set("Content-Type", v1.MediaTypeImageIndex)
-	json.NewEncoder(w).Encode(v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: page})
+	list := v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: page}
+	_ = json.NewEncoder(w).Encode(list) // fails only if the client has gone
 }

@@ -87,7 +87,7 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 	}
 	defer func() {
 		if err != nil {
-			lock.Close()
+			_ = lock.Close()
 		}
 	}()
 	secret, err := secretIn(dir)
@@ -105,7 +105,7 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 	}
 	defer func() {
 		if err != nil {
-			app.Shutdown()
+			_ = app.Shutdown()
 		}
 	}()
 	store, err := namespace(ctx, driver)
@@ -144,7 +144,7 @@ func (r *Registry) Close() error {
 	if was {
 		return nil
 	}
-	r.app.Shutdown()
+	_ = r.app.Shutdown() // fails only if the registry is a proxy
 	if err := r.lock.Close(); err != nil {
 		return &fault.Fault{Kind: fault.Unavailable, Op: "close registry", Name: r.lock.Path(), Err: err}
 	}

@@ -74,7 +74,7 @@ func (b *builder) build(ctx context.Context) (oci.Document, error) {
 	if b.layout, err = layout.Open(b.dir, layout.Write); err != nil {
 		return oci.Document{}, err
 	}
-	defer b.layout.Close()
+	defer func() { _ = b.layout.Close() }() // each write was synced
 	base, err := b.base(ctx)
 	if err != nil {
 		return oci.Document{}, err
