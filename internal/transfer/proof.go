@@ -103,7 +103,7 @@ func (e *Engine) check(ctx context.Context, back *Back, d oci.Descriptor) error 
 	if err != nil {
 		return withoutSide(err)
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	if _, err := io.Copy(v, body); err != nil {
 		return withoutSide(err)
 	}

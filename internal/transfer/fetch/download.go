@@ -33,7 +33,7 @@ func (f *Fetcher) Begin(ctx context.Context, w Want, at int64) (*Download, error
 	}
 	d.one = f.stream(ctx, w, at, end)
 	if err := d.one.reopen(); err != nil {
-		d.Close()
+		_ = d.Close()
 		return nil, fault.On(fault.Source, err)
 	}
 	return d, nil

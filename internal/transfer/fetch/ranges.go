@@ -206,7 +206,7 @@ func (r *ranges) fetch(p *part) {
 		at += n
 		r.received(p, n)
 	}
-	s.Close()
+	_ = s.Close() // all bytes were read
 	if err == io.EOF {
 		err = nil
 	}
@@ -270,7 +270,7 @@ func (r *ranges) pass(one *stream) (*stream, error) {
 			one.end = r.next
 			return one, nil
 		case r.proven || r.parts[0].done:
-			one.Close()
+			_ = one.Close() // its bytes were read
 			r.own, r.head = false, false
 			r.spawn()
 			return nil, nil
