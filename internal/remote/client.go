@@ -96,6 +96,7 @@ type registry struct {
 // Actions names the actions that a Repository is opened for.
 type Actions string
 
+// Actions that a Repository is opened for.
 const (
 	Pull Actions = "pull"      // reading; the zero Actions means Pull
 	Push Actions = "pull,push" // writing, and the reading that it needs

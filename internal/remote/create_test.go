@@ -58,10 +58,10 @@ func newECR(t *testing.T) *ecr {
 		})
 	}})
 	e.api = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var body struct{ RepositoryName, RegistryId string }
+		var body struct{ RepositoryName, RegistryID string }
 		raw, _ := io.ReadAll(r.Body)
 		_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-		if json.Unmarshal(raw, &body) != nil || r.Method != http.MethodPost || r.URL.Path != "/" || body.RegistryId != "123456789012" ||
+		if json.Unmarshal(raw, &body) != nil || r.Method != http.MethodPost || r.URL.Path != "/" || body.RegistryID != "123456789012" ||
 			!strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=AKID/") {
 			t.Errorf("%s %s %s", r.Method, r.URL, raw)
 		}

@@ -107,7 +107,7 @@ func (d *Desk) Challenged(ctx context.Context, c *wire.Call, a *wire.Answer, sen
 		if err != nil {
 			return "", c.Named(err)
 		}
-		d.recognise(offered)
+		d.recognize(offered)
 		d.mu.Lock()
 		d.known = ch
 		d.mu.Unlock()
@@ -220,9 +220,9 @@ func (d *Desk) strongest(ctx context.Context, offered []Challenge, login credent
 	return nil, d.host.Fail(fault.Denied, "", "%w: %s", errors.New("the registry offers no supported way to sign in"), wire.Clean(offered[0].Scheme))
 }
 
-// recognise learns the kind of the registry from its challenges. They reveal Harbor and Quay under
+// recognize learns the kind of the registry from its challenges. They reveal Harbor and Quay under
 // any host name, and ACR behind a custom domain.
-func (d *Desk) recognise(offered []Challenge) {
+func (d *Desk) recognize(offered []Challenge) {
 	for _, ch := range offered {
 		realm, err := url.Parse(ch.params["realm"])
 		if err != nil || ch.Scheme != "bearer" {

@@ -20,6 +20,7 @@ import (
 // Lane says what a request carries. It decides which limit and which transport apply.
 type Lane int
 
+// Lanes of requests.
 const (
 	asking Lane = iota // no blob body
 	Down               // the answer is a blob; the body of a 2xx is left open

@@ -59,7 +59,7 @@ func (h *Host) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.spare != nil {
-		h.spare.Close()
+		_ = h.spare.Close()
 		h.spare = nil
 	}
 }

@@ -62,7 +62,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 
 // read reads the whole body, up to the call's limit.
 func (a *Answer) read(in *receiving, c *Call) error {
-	defer in.Close()
+	defer func() { _ = in.Close() }() // never fails
 	if c.Take != nil && a.Status == http.StatusOK {
 		return c.Take(in)
 	}
