@@ -200,7 +200,9 @@ func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err erro
 }
 
 // target opens a registry, stores what the target has before the run, and listens.
-func (b *bench) target(ctx context.Context, c content, dir string) (target http.Handler, at *side, stop func(), err error) {
+func (b *bench) target(
+	ctx context.Context, c content, dir string,
+) (target http.Handler, at *side, stop func(), err error) {
 	target, shut, err := open(ctx, c.Dst, dir)
 	if err != nil {
 		return nil, nil, nil, err
@@ -266,6 +268,15 @@ func (c content) job(dir string, hosts ...string) job {
 // environment gives a tool an empty home, so that it finds no state of earlier runs and no logins
 // of this user.
 func environment(dir string) []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_STATE_HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir,
-		"XDG_DATA_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir, "DOCKER_CONFIG=" + dir, "TMPDIR=" + dir}
+	return []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + dir,
+		"XDG_STATE_HOME=" + dir,
+		"XDG_CONFIG_HOME=" + dir,
+		"XDG_CACHE_HOME=" + dir,
+		"XDG_DATA_HOME=" + dir,
+		"XDG_RUNTIME_DIR=" + dir,
+		"DOCKER_CONFIG=" + dir,
+		"TMPDIR=" + dir,
+	}
 }

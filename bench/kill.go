@@ -56,7 +56,12 @@ func (b *bench) killAll(ctx context.Context, when func() deaths, runs int, layer
 	if err := put(source, []image{m}); err != nil {
 		return nil, err
 	}
-	c := content{workload: workload{Verb: copyImage, Dst: "dist", SrcLink: slow, DstLink: slow}, images: []image{m}, handler: source, dir: b.dir}
+	c := content{
+		workload: workload{Verb: copyImage, Dst: "dist", SrcLink: slow, DstLink: slow},
+		images:   []image{m},
+		handler:  source,
+		dir:      b.dir,
+	}
 	var out []killed
 	for _, t := range b.tools {
 		if t.Wide {
@@ -160,14 +165,17 @@ func printKills(w io.Writer, kills []killed) {
 	if len(kills) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\nK  SIGKILL %s in the copy of %s to distribution on files, then a second run\n", kills[0].What, human(kills[0].Image))
+	fmt.Fprintf(w, "\nK  SIGKILL %s in the copy of %s to distribution on files, then a second run\n",
+		kills[0].What, human(kills[0].Image))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "tool\tn\thad arrived\tsent twice: median\tlargest\tread again: median\tlargest\tlost on the way: median\tlargest\t")
+	fmt.Fprintln(t, "tool\tn\thad arrived\tsent twice: median\tlargest\t"+
+		"read again: median\tlargest\tlost on the way: median\tlargest\t")
 	for _, k := range kills {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Tool, k.Runs, middle(k.At), middle(k.SentTwice), most(k.SentTwice),
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			k.Tool, k.Runs, middle(k.At), middle(k.SentTwice), most(k.SentTwice),
 			middle(k.ReadAgain), most(k.ReadAgain), middle(k.Lost), most(k.Lost), k.Failed)
 	}
-	_ = t.Flush() // printed for a person; -out writes the report
+	_ = t.Flush() // printed for a person; -o writes the report
 }
 
 func middle(all []int64) string {
