@@ -109,25 +109,8 @@ func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *ki
 	env := slices.Concat(o.Env, environment(dir))
 	cmd := exec.CommandContext(ctx, o.Cmds[0][0], o.Cmds[0][1:]...)
 	cmd.Env, cmd.Dir = env, dir
-	if err := cmd.Start(); err != nil {
+	if err := killAt(cmd, to, at); err != nil {
 		return err
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // the second run says what the first one left undone
-	}()
-	early := false
-	for to.counts().Uploaded < at && !early {
-		select {
-		case <-ended:
-			early = true
-		case <-time.After(time.Millisecond):
-		}
-	}
-	if !early {
-		_ = cmd.Process.Kill()
-		<-ended
 	}
 	arrived, served := settled(to), from.counts().Served
 	k.Runs++
@@ -145,6 +128,28 @@ func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *ki
 	k.SentTwice = append(k.SentTwice, to.counts().Uploaded-k.Image)
 	k.ReadAgain = append(k.ReadAgain, from.counts().Served-served-(k.Image-arrived))
 	k.Lost = append(k.Lost, served-arrived)
+	return nil
+}
+
+// killAt runs cmd, and kills it as soon as at bytes have arrived at s, unless it ends before that.
+func killAt(cmd *exec.Cmd, s *side, at int64) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // the second run shows what the first one left undone
+	}()
+	for s.counts().Uploaded < at {
+		select {
+		case <-ended:
+			return nil
+		case <-time.After(time.Millisecond):
+		}
+	}
+	_ = cmd.Process.Kill()
+	<-ended
 	return nil
 }
 

@@ -119,11 +119,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.list {
-		for _, w := range workloads() {
-			fmt.Fprintf(stdout, "%-6s %s\n", w.Name, w.What)
-		}
-		fmt.Fprintln(stdout, "kill   SIGKILL at random points, then a second run")
-		fmt.Fprintln(stdout, "kill95 SIGKILL at 95 % of one big layer, then a second run")
+		printWorkloads(stdout)
 		return nil
 	}
 	chosen, kills, err := choose(o.run)
@@ -173,6 +169,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return r.write(o.out)
 	}
 	return nil
+}
+
+func printWorkloads(w io.Writer) {
+	for _, l := range workloads() {
+		fmt.Fprintf(w, "%-6s %s\n", l.Name, l.What)
+	}
+	fmt.Fprintln(w, "kill   SIGKILL at random points, then a second run")
+	fmt.Fprintln(w, "kill95 SIGKILL at 95 % of one big layer, then a second run")
 }
 
 // choose returns the workloads with these names. An empty list means all.

@@ -134,6 +134,19 @@ func workloads() []workload {
 			Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Ends: 2, Bound: streamed(6)},
 		{Name: "W11", What: "the same to 3",
 			Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Ends: 3, Bound: streamed(6)},
+	}
+	list = append(list, faulty()...)
+	for i := range list {
+		if list[i].Src == "" {
+			list[i].Src = "mem"
+		}
+	}
+	return list
+}
+
+// faulty returns the workloads whose registries cut connections or refuse requests.
+func faulty() []workload {
+	return []workload{
 		{Name: "F1", What: "each GET of 4 layers cut once at three quarters",
 			Dst: "hash", Verb: copyImage, Images: fourBroken, Faults: [2]faults{{CutGets: true}, {}}},
 		{Name: "F2", What: "every 10th answer of the source is 429, Retry-After 1; 20 tags",
@@ -143,12 +156,6 @@ func workloads() []workload {
 		{Name: "F4", What: "every 15th answer of both is 500; 20 tags",
 			Dst: "hash", Verb: copyTags, Images: twentyTags, Faults: [2]faults{{Every500: 15}, {Every500: 15}}},
 	}
-	for i := range list {
-		if list[i].Src == "" {
-			list[i].Src = "mem"
-		}
-	}
-	return list
 }
 
 // trips is a bound of n round trips one after another, including the two of TCP and TLS.
