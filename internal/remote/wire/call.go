@@ -132,7 +132,8 @@ func (c *Call) Checked(reference string) error {
 // in its body.
 func KindOf(status int, code, text string) fault.Kind {
 	words := strings.ToLower(code + " " + text)
-	full := strings.Contains(words, "quota") || strings.Contains(words, "no space left") || strings.Contains(words, "storage limit")
+	full := strings.Contains(words, "quota") || strings.Contains(words, "no space left") ||
+		strings.Contains(words, "storage limit")
 	switch {
 	case status == http.StatusInsufficientStorage, full && status >= 400:
 		return fault.Full
