@@ -22,7 +22,13 @@ import (
 // lock waits until no other goroutine or process changes index.json, and then holds the lock. The
 // operating system releases the lock when the process ends, even if it is killed.
 func (d *Dir) lock(ctx context.Context) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, &fault.Fault{Kind: fault.Unavailable, Op: "lock layout", Name: d.repo.String(), Err: fmt.Errorf("another process has held %s for %s", lockFile, lockWait), Hint: "end that process, then try again"})
+	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, &fault.Fault{
+		Kind: fault.Unavailable,
+		Op:   "lock layout",
+		Name: d.repo.String(),
+		Err:  fmt.Errorf("another process has held %s for %s", lockFile, lockWait),
+		Hint: "end that process, then try again",
+	})
 	defer cancel()
 	select {
 	case d.turn <- struct{}{}:
@@ -95,7 +101,12 @@ func (d *Dir) readFile(name string, limit int64) ([]byte, error) {
 // Refused.
 func blobPath(d oci.Digest) (string, error) {
 	if ref.Digest(string(d)) != nil {
-		return "", &fault.Fault{Kind: fault.Refused, Op: "find blob", Name: fmt.Sprintf("%.100q", string(d)), Err: errors.New("not a sha256, sha384 or sha512 digest")}
+		return "", &fault.Fault{
+			Kind: fault.Refused,
+			Op:   "find blob",
+			Name: fmt.Sprintf("%.100q", string(d)),
+			Err:  errors.New("not a sha256, sha384 or sha512 digest"),
+		}
 	}
 	return v1.ImageBlobsDir + "/" + d.Algorithm().String() + "/" + d.Encoded(), nil
 }

@@ -54,7 +54,12 @@ func Open(path string, mode Mode) (*Dir, error) {
 func (d *Dir) check() error {
 	raw, err := d.readFile(v1.ImageLayoutFile, maxHeader)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &fault.Fault{Kind: fault.NotFound, Op: "open layout", Name: d.repo.String(), Err: errors.New("this is no image layout, because it has no file " + v1.ImageLayoutFile)}
+		return &fault.Fault{
+			Kind: fault.NotFound,
+			Op:   "open layout",
+			Name: d.repo.String(),
+			Err:  errors.New("this is no image layout, because it has no file " + v1.ImageLayoutFile),
+		}
 	}
 	if err != nil {
 		return d.failed("open layout", d.repo.String(), err)

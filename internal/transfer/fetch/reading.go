@@ -98,7 +98,13 @@ func (p *pass) again(ctx context.Context, at int64) bool {
 	if at < p.d.at && !p.openGap(ctx, at) {
 		return false
 	}
-	p.want.tell(event.Event{Kind: event.Started, Name: p.want.Name, Digest: string(p.want.Blob.Digest), Done: at, Total: p.want.Blob.Size})
+	p.want.tell(event.Event{
+		Kind:   event.Started,
+		Name:   p.want.Name,
+		Digest: string(p.want.Blob.Digest),
+		Done:   at,
+		Total:  p.want.Blob.Size,
+	})
 	p.watch(ctx)
 	return true
 }
