@@ -67,7 +67,8 @@ func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Name
 	var big *http.MaxBytesError
 	switch {
 	case errors.As(err, &big):
-		refuse(a, http.StatusRequestEntityTooLarge, errcode.ErrorCodeManifestInvalid.WithMessage("manifest larger than 4 MiB"))
+		refuse(a, http.StatusRequestEntityTooLarge,
+			errcode.ErrorCodeManifestInvalid.WithMessage("manifest larger than 4 MiB"))
 		return
 	case err != nil: // the client has disconnected
 		refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))

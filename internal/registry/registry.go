@@ -75,7 +75,8 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 		o.ReferrersPage = 500
 	}
 	if o.Dir == "" {
-		return nil, failed(o.Dir, fault.Invalid, "name a directory for the content of the registry", errors.New("no directory is named"))
+		return nil, failed(o.Dir, fault.Invalid, "name a directory for the content of the registry",
+			errors.New("no directory is named"))
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -182,7 +183,8 @@ const foreign = "^https?://" // URLs from which publishers may serve foreign lay
 
 // namespace returns the storage that the handlers also use, with the same rules.
 func namespace(ctx context.Context, driver storagedriver.StorageDriver) (distribution.Namespace, error) {
-	return storage.NewRegistry(ctx, driver, storage.EnableDelete, storage.ManifestURLsAllowRegexp(regexp.MustCompile(foreign)))
+	urls := storage.ManifestURLsAllowRegexp(regexp.MustCompile(foreign))
+	return storage.NewRegistry(ctx, driver, storage.EnableDelete, urls)
 }
 
 // newApp creates distribution's handler. distribution panics on an invalid configuration; newApp
