@@ -81,7 +81,9 @@ func (p *PostgresServer) init() error {
 	if err := p.runAs(); err != nil {
 		return err
 	}
-	if err := p.run("initdb", "-D", p.dir+"/data", "-U", "dray", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
+	err := p.run("initdb", "-D", p.dir+"/data", "-U", "dray", "-A", "trust",
+		"-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+	if err != nil {
 		return err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
