@@ -18,7 +18,8 @@ func (b bearer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	need := needed(r)
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if scopes, err := base64.RawURLEncoding.DecodeString(token); err == nil && token != "" && covers(string(scopes), need) {
+	scopes, err := base64.RawURLEncoding.DecodeString(token)
+	if err == nil && token != "" && covers(string(scopes), need) {
 		b.next.ServeHTTP(w, r)
 		return
 	}

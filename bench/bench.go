@@ -126,7 +126,7 @@ func (b *bench) do(ctx context.Context, w workload) (result, error) {
 	}
 	for _, t := range b.tools {
 		if len(samples[t.Name]) > 0 {
-			r.Rows = append(r.Rows, summarise(t.Name, samples[t.Name], r.Bytes, max(w.Ends, 1)))
+			r.Rows = append(r.Rows, summarize(t.Name, samples[t.Name], r.Bytes, max(w.Ends, 1)))
 		}
 	}
 	r.compare()
@@ -160,7 +160,7 @@ func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err erro
 	defer os.RemoveAll(dir)
 	var targets []http.Handler
 	var to []*side
-	hosts := make([]string, 1)
+	hosts := []string{""} // the source, which is known below
 	for i := range max(c.Ends, 1) {
 		target, at, stop, err := b.target(ctx, c, filepath.Join(dir, fmt.Sprint("target", i)))
 		if err != nil {
@@ -200,7 +200,9 @@ func (b *bench) once(ctx context.Context, t tool, c content) (s sample, err erro
 }
 
 // target opens a registry, stores what the target has before the run, and listens.
-func (b *bench) target(ctx context.Context, c content, dir string) (target http.Handler, at *side, stop func(), err error) {
+func (b *bench) target(
+	ctx context.Context, c content, dir string,
+) (target http.Handler, at *side, stop func(), err error) {
 	target, shut, err := open(ctx, c.Dst, dir)
 	if err != nil {
 		return nil, nil, nil, err
@@ -266,6 +268,15 @@ func (c content) job(dir string, hosts ...string) job {
 // environment gives a tool an empty home, so that it finds no state of earlier runs and no logins
 // of this user.
 func environment(dir string) []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_STATE_HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir,
-		"XDG_DATA_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir, "DOCKER_CONFIG=" + dir, "TMPDIR=" + dir}
+	return []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + dir,
+		"XDG_STATE_HOME=" + dir,
+		"XDG_CONFIG_HOME=" + dir,
+		"XDG_CACHE_HOME=" + dir,
+		"XDG_DATA_HOME=" + dir,
+		"XDG_RUNTIME_DIR=" + dir,
+		"DOCKER_CONFIG=" + dir,
+		"TMPDIR=" + dir,
+	}
 }

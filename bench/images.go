@@ -103,7 +103,12 @@ func (m *image) add(kind string, data []byte) descriptor {
 // child adds the manifest of one platform with these layers.
 func (m *image) child(arch string, seed uint64, layers ...[]byte) descriptor {
 	p := &platform{"linux", arch}
-	config, _ := json.Marshal(map[string]any{"os": p.OS, "architecture": p.Arch, "seed": seed, "rootfs": map[string]any{"type": "layers", "diff_ids": []string{}}})
+	config, _ := json.Marshal(map[string]any{
+		"os":           p.OS,
+		"architecture": p.Arch,
+		"seed":         seed,
+		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{}},
+	})
 	c := m.add(kindConfig, config)
 	out := manifest{Version: 2, MediaType: kindManifest, Config: &c}
 	for _, l := range layers {
@@ -264,7 +269,7 @@ func verifyBlob(h http.Handler, repo, digest string, size int64) error {
 	}()
 	w.w = pw
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
-	pw.Close()
+	_ = pw.Close() // never fails
 	if have := <-got; have != fmt.Sprintf("%s %d", digest, size) {
 		return fmt.Errorf("blob %s@%s has other content: %s", repo, digest, have)
 	}

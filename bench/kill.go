@@ -56,7 +56,12 @@ func (b *bench) killAll(ctx context.Context, when func() deaths, runs int, layer
 	if err := put(source, []image{m}); err != nil {
 		return nil, err
 	}
-	c := content{workload: workload{Verb: copyImage, Dst: "dist", SrcLink: slow, DstLink: slow}, images: []image{m}, handler: source, dir: b.dir}
+	c := content{
+		workload: workload{Verb: copyImage, Dst: "dist", SrcLink: slow, DstLink: slow},
+		images:   []image{m},
+		handler:  source,
+		dir:      b.dir,
+	}
 	var out []killed
 	for _, t := range b.tools {
 		if t.Wide {
@@ -101,25 +106,11 @@ func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *ki
 	if err != nil {
 		return err
 	}
-	env := append(o.Env, environment(dir)...)
+	env := slices.Concat(o.Env, environment(dir))
 	cmd := exec.CommandContext(ctx, o.Cmds[0][0], o.Cmds[0][1:]...)
 	cmd.Env, cmd.Dir = env, dir
-	if err := cmd.Start(); err != nil {
+	if err := killAt(cmd, to, at); err != nil {
 		return err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	early := false
-	for to.counts().Uploaded < at && !early {
-		select {
-		case <-ended:
-			early = true
-		case <-time.After(time.Millisecond):
-		}
-	}
-	if !early {
-		_ = cmd.Process.Kill()
-		<-ended
 	}
 	arrived, served := settled(to), from.counts().Served
 	k.Runs++
@@ -140,6 +131,28 @@ func (b *bench) killOnce(ctx context.Context, t tool, c content, at int64, k *ki
 	return nil
 }
 
+// killAt runs cmd, and kills it as soon as at bytes have arrived at s, unless it ends before that.
+func killAt(cmd *exec.Cmd, s *side, at int64) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // the second run shows what the first one left undone
+	}()
+	for s.counts().Uploaded < at {
+		select {
+		case <-ended:
+			return nil
+		case <-time.After(time.Millisecond):
+		}
+	}
+	_ = cmd.Process.Kill()
+	<-ended
+	return nil
+}
+
 // settled returns how many bytes arrived at s, after nothing has arrived for 300 ms. Bytes that
 // were on the way still arrive.
 func settled(s *side) int64 {
@@ -157,14 +170,17 @@ func printKills(w io.Writer, kills []killed) {
 	if len(kills) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\nK  SIGKILL %s in the copy of %s to distribution on files, then a second run\n", kills[0].What, human(kills[0].Image))
+	fmt.Fprintf(w, "\nK  SIGKILL %s in the copy of %s to distribution on files, then a second run\n",
+		kills[0].What, human(kills[0].Image))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "tool\tn\thad arrived\tsent twice: median\tlargest\tread again: median\tlargest\tlost on the way: median\tlargest\t")
+	fmt.Fprintln(t, "tool\tn\thad arrived\tsent twice: median\tlargest\t"+
+		"read again: median\tlargest\tlost on the way: median\tlargest\t")
 	for _, k := range kills {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Tool, k.Runs, middle(k.At), middle(k.SentTwice), most(k.SentTwice),
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			k.Tool, k.Runs, middle(k.At), middle(k.SentTwice), most(k.SentTwice),
 			middle(k.ReadAgain), most(k.ReadAgain), middle(k.Lost), most(k.Lost), k.Failed)
 	}
-	t.Flush()
+	_ = t.Flush() // printed for a person; -o writes the report
 }
 
 func middle(all []int64) string {

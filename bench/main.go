@@ -28,8 +28,8 @@ func main() {
 		os.Exit(launch(os.Stdin, os.Stdout))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
@@ -57,13 +57,15 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.only, "peers", "", "run only these peers: a list of crane,regctl,skopeo")
 	f.StringVar(&o.run, "run", "", "run only these workloads, by name: W1,W4,kill")
 	f.StringVar(&o.out, "o", "", "write the report here as JSON")
-	f.StringVar(&o.dir, "dir", "", "directory for registries on files during a run; default is the system's directory for temporary files")
+	f.StringVar(&o.dir, "dir", "", "directory for registries on files during a run; "+
+		"default is the system's directory for temporary files")
 	f.IntVar(&o.runs, "n", 5, "runs of each tool; the median counts")
 	f.IntVar(&o.kills, "kills", 5, "how often each tool is killed")
 	f.BoolVar(&o.full, "full", false, "use the full sizes, repeat every run, and use long limits")
 	f.BoolVar(&o.list, "list", false, "list the workloads and exit")
 	f.DurationVar(&o.limit, "limit", 0, "end a tool's run after this time; default 8s, with -full 2m")
-	f.DurationVar(&o.patience, "patience", 0, "do not repeat a run that took twice this time, or three runs that took this time together; default 500ms, with -full 3m")
+	f.DurationVar(&o.patience, "patience", 0, "do not repeat a run that took twice this time, "+
+		"or three runs that took this time together; default 500ms, with -full 3m")
 	f.Int64Var(&o.sizes.Big, "big", 0, "size of the big layer, in MiB")
 	f.Int64Var(&o.sizes.Layer, "layer", 0, "size of each of the twenty layers, in MiB")
 	f.Int64Var(&o.sizes.Far, "far", 0, "size of the layer from a far source, in MiB")
@@ -86,7 +88,12 @@ func (o *options) settle() {
 	if o.full {
 		z, limit, patience = full, 2*time.Minute, 3*time.Minute
 	}
-	for _, p := range []struct{ to, from *int64 }{{&o.sizes.Big, &z.Big}, {&o.sizes.Layer, &z.Layer}, {&o.sizes.Far, &z.Far}, {&o.sizes.Broken, &z.Broken}} {
+	for _, p := range []struct{ to, from *int64 }{
+		{&o.sizes.Big, &z.Big},
+		{&o.sizes.Layer, &z.Layer},
+		{&o.sizes.Far, &z.Far},
+		{&o.sizes.Broken, &z.Broken},
+	} {
 		if *p.to > 0 {
 			*p.from = *p.to << 20
 		}
@@ -112,11 +119,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.list {
-		for _, w := range workloads() {
-			fmt.Fprintf(stdout, "%-6s %s\n", w.Name, w.What)
-		}
-		fmt.Fprintln(stdout, "kill   SIGKILL at random points, then a second run")
-		fmt.Fprintln(stdout, "kill95 SIGKILL at 95 % of one big layer, then a second run")
+		printWorkloads(stdout)
 		return nil
 	}
 	chosen, kills, err := choose(o.run)
@@ -129,7 +132,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer os.RemoveAll(b.dir)
 	defer b.launcher.close()
-	r := report{Date: time.Now().UTC().Truncate(time.Second), Command: args, Machine: b.machine, Sizes: o.sizes, Versions: map[string]string{}, Missing: missing}
+	r := report{
+		Date:     time.Now().UTC().Truncate(time.Second),
+		Command:  args,
+		Machine:  b.machine,
+		Sizes:    o.sizes,
+		Versions: map[string]string{},
+		Missing:  missing,
+	}
 	for _, t := range b.tools {
 		r.Versions[t.Peer] = t.Version
 	}
@@ -159,6 +169,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return r.write(o.out)
 	}
 	return nil
+}
+
+func printWorkloads(w io.Writer) {
+	for _, l := range workloads() {
+		fmt.Fprintf(w, "%-6s %s\n", l.Name, l.What)
+	}
+	fmt.Fprintln(w, "kill   SIGKILL at random points, then a second run")
+	fmt.Fprintln(w, "kill95 SIGKILL at 95 % of one big layer, then a second run")
 }
 
 // choose returns the workloads with these names. An empty list means all.
@@ -216,11 +234,14 @@ func prepare(o options) (b *bench, missing []string, err error) {
 }
 
 func (r report) head(w io.Writer) {
-	fmt.Fprintf(w, "%s  %s, %s, %d cores; sha256 %s/s on one core, disk with fsync %s/s\n", r.Date.Format(time.DateTime), r.Machine.OS, r.Machine.Go,
-		r.Machine.Cores, human(r.Machine.Hash), human(r.Machine.Disk))
+	fmt.Fprintf(w, "%s  %s, %s, %d cores; sha256 %s/s on one core, disk with fsync %s/s\n",
+		r.Date.Format(time.DateTime), r.Machine.OS, r.Machine.Go, r.Machine.Cores,
+		human(r.Machine.Hash), human(r.Machine.Disk))
 	for _, t := range sorted(r.Versions) {
 		fmt.Fprintf(w, "%s %s  ", t, r.Versions[t])
 	}
-	fmt.Fprintf(w, "\nfar means %s and %d Mbit/s for each connection and direction, TLS 1.3, no slow start, no loss\n", far.RTT, far.Rate*8/1e6)
-	fmt.Fprintln(w, "by best: wall time divided by that of the fastest peer; read, sent: blob bytes divided by those of the image")
+	fmt.Fprintf(w, "\nfar means %s and %d Mbit/s for each connection and direction, TLS 1.3, no slow start, no loss\n",
+		far.RTT, far.Rate*8/1e6)
+	fmt.Fprintln(w, "by best: wall time divided by that of the fastest peer; "+
+		"read, sent: blob bytes divided by those of the image")
 }

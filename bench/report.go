@@ -60,7 +60,7 @@ type row struct {
 	Bad     int       `json:"bad,omitempty"`    // number of failed runs
 }
 
-func summarise(name string, samples []sample, bytes int64, ends int) row {
+func summarize(name string, samples []sample, bytes int64, ends int) row {
 	r := row{Tool: name, Runs: len(samples)}
 	var good []sample
 	for _, s := range samples {
@@ -148,10 +148,12 @@ func (r result) print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "tool\tn\twall\tby best\tby bound\tcpu\trss\tsrc req\tdst req\tsrc conn\tdst conn\tread\tsent\t")
 	for _, row := range r.Rows {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n", row.Tool, row.Runs, row.wall(), ratio(row.ToBest), ratio(row.ToBound),
-			seconds(row.CPU), human(row.RSS), row.Src.Requests, row.Dst.Requests, row.Src.Connections, row.Dst.Connections, ratio(row.Read), ratio(row.Sent))
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t\n",
+			row.Tool, row.Runs, row.wall(), ratio(row.ToBest), ratio(row.ToBound), seconds(row.CPU), human(row.RSS),
+			row.Src.Requests, row.Dst.Requests, row.Src.Connections, row.Dst.Connections,
+			ratio(row.Read), ratio(row.Sent))
 	}
-	t.Flush()
+	_ = t.Flush() // printed for a person; -o writes the report
 	for _, row := range r.Rows {
 		if row.Bad > 0 && !row.Over {
 			fmt.Fprintf(w, "  %s: %d of %d failed: %.160s\n", row.Tool, row.Bad, row.Runs, row.Failed)
@@ -199,7 +201,8 @@ func human(n int64) string {
 
 // conclude summarizes what dray won, tied and lost, and which tools were not compared.
 func (r report) conclude(w io.Writer) {
-	fmt.Fprintln(w, "\nSummary: dray with its defaults compared with the fastest peer with any flags; a difference within 15 % is a tie:")
+	fmt.Fprintln(w, "\nSummary: dray with its defaults compared with the fastest peer with any flags; "+
+		"a difference within 15 % is a tie:")
 	for _, v := range []string{"dray wins", "tie", "dray loses", "dray fails", "dray ran alone"} {
 		var names []string
 		for _, res := range r.Results {
@@ -212,7 +215,8 @@ func (r report) conclude(w io.Writer) {
 		}
 	}
 	if len(r.Missing) > 0 {
-		fmt.Fprintf(w, "Not compared because they are not installed (run make bench-tools): %s\n", strings.Join(r.Missing, ", "))
+		fmt.Fprintf(w, "Not compared because they are not installed (run make bench-tools): %s\n",
+			strings.Join(r.Missing, ", "))
 	}
 }
 

@@ -15,7 +15,7 @@ func peak(p *os.ProcessState) int64 {
 		return 0
 	}
 	if runtime.GOOS == "darwin" {
-		return int64(u.Maxrss)
+		return int64(u.Maxrss) //nolint:unconvert // it is an int32 on 32-bit systems
 	}
-	return int64(u.Maxrss) << 10
+	return int64(u.Maxrss) << 10 //nolint:unconvert // it is an int32 on 32-bit systems
 }

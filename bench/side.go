@@ -192,16 +192,18 @@ func listen(h http.Handler, l link, f faults, cert *tls.Certificate) (*side, err
 	if err != nil {
 		return nil, err
 	}
-	s := &side{addr: tcp.Addr().String(), front: &front{next: h, faults: f, kinds: map[string]int64{}, seen: map[string]bool{}}}
+	s := &side{
+		addr:  tcp.Addr().String(),
+		front: &front{next: h, faults: f, kinds: map[string]int64{}, seen: map[string]bool{}},
+	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(l.H2 == offerH2)
 	s.server = &http.Server{Handler: s.front, Protocols: &protocols, ErrorLog: log.New(io.Discard, "", 0)}
-	var ln net.Listener = tcp
+	ln := net.Listener(metered{tcp, s})
 	if !l.loopback() {
-		ln = delayed{tcp, l}
+		ln = metered{delayed{tcp, l}, s}
 	}
-	ln = metered{ln, s}
 	if l.TLS == tls13 {
 		s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS13}
 		go func() { _ = s.server.ServeTLS(ln, "", "") }()
@@ -259,8 +261,13 @@ func certificate() (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bench"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	t := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "bench"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
 	der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }

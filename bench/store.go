@@ -61,7 +61,13 @@ type session struct {
 }
 
 func newStore(k keeping) *store {
-	return &store{keeping: k, blobs: map[string]blob{}, docs: map[string]doc{}, tags: map[string]map[string]string{}, sessions: map[string]*session{}}
+	return &store{
+		keeping:  k,
+		blobs:    map[string]blob{},
+		docs:     map[string]doc{},
+		tags:     map[string]map[string]string{},
+		sessions: map[string]*session{},
+	}
 }
 
 // endpoint is the meaning of a path: its kind, the repository and the last part.
@@ -79,7 +85,13 @@ func parse(path string) endpoint {
 	case !ok:
 		return endpoint{kind: "other"}
 	}
-	for _, k := range []struct{ infix, kind string }{{"/blobs/uploads/", "upload"}, {"/blobs/", "blob"}, {"/manifests/", "manifest"}, {"/tags/", "list"}, {"/referrers/", "referrers"}} {
+	for _, k := range []struct{ infix, kind string }{
+		{"/blobs/uploads/", "upload"},
+		{"/blobs/", "blob"},
+		{"/manifests/", "manifest"},
+		{"/tags/", "list"},
+		{"/referrers/", "referrers"},
+	} {
 		if i := strings.LastIndex(rest, k.infix); i > 0 {
 			return endpoint{k.kind, rest[:i], rest[i+len(k.infix):]}
 		}
@@ -171,7 +183,13 @@ func (s *store) listDigests(w http.ResponseWriter, r *http.Request, repo string)
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	rows := []map[string]any{}
 	for _, t := range names {
-		rows = append(rows, map[string]any{"name": t, "digest": digests[t], "createdTime": at, "lastUpdateTime": at, "signed": false})
+		rows = append(rows, map[string]any{
+			"name":           t,
+			"digest":         digests[t],
+			"createdTime":    at,
+			"lastUpdateTime": at,
+			"signed":         false,
+		})
 	}
 	answer(w, map[string]any{"registry": r.Host, "imageName": repo, "tags": rows})
 }

@@ -146,7 +146,8 @@ func drayCommands(t tool, j job) (order, error) {
 	}
 	if j.Bulk {
 		file := filepath.Join(j.Dir, "dray.yaml")
-		text := fmt.Sprintf("registries:\n  src: {host: %q, kind: acr}\n  dst: {host: %q, kind: acr}\n", j.Hosts[0], j.Hosts[1])
+		text := fmt.Sprintf("registries:\n  src: {host: %q, kind: acr}\n  dst: {host: %q, kind: acr}\n",
+			j.Hosts[0], j.Hosts[1])
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return o, err
 		}
@@ -283,7 +284,8 @@ func skopeoCommands(t tool, j job) (order, error) {
 			to = to[:strings.LastIndex(to, ":")+1] + j.New
 			run(append(append([]string{"copy", "-q"}, flags...), "docker://"+j.src(i), "docker://"+to)...)
 		default:
-			run(append(append([]string{"sync", "--src", "docker", "--dest", "docker"}, flags...), j.src(i), path.Dir(j.dst(i)))...)
+			base := append([]string{"sync", "--src", "docker", "--dest", "docker"}, flags...)
+			run(append(base, j.src(i), path.Dir(j.dst(i)))...)
 		}
 	}
 	return o, nil

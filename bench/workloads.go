@@ -76,45 +76,86 @@ func workloads() []workload {
 	farH2 := far
 	farH2.H2 = offerH2
 	list := []workload{
-		{Name: "W0", What: "fresh copy of a 64 KiB image, loopback", Dst: "hash", Verb: copyImage, Images: small},
-		{Name: "W0w", What: "the same, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyImage, Images: small, Bound: trips(8)},
-		{Name: "W1", What: "one big layer to a target that verifies nothing", Dst: "sink", Verb: copyImage, Images: oneBig, Bound: hashed(1)},
-		{Name: "W1d", What: "one big layer, distribution on files at both sides", Src: "dist", Dst: "dist", Verb: copyImage, Images: oneBig, Bound: written},
-		{Name: "W1e", What: "one big layer, embedded dray registry at both sides", Src: "dray", Dst: "dray", Verb: copyImage, Images: oneBig, Bound: written},
-		{Name: "W2", What: "20 layers to a target that verifies nothing", Dst: "sink", Verb: copyImage, Images: twenty, Wide: true, Bound: hashed(2)},
-		{Name: "W2d", What: "20 layers, distribution on files at both sides", Src: "dist", Dst: "dist", Verb: copyImage, Images: twenty, Wide: true, Bound: written},
-		{Name: "W3", What: "index of 4 platforms with 8 layers of 4 MiB", Dst: "sink", Verb: copyImage, Images: platforms, Wide: true, Bound: hashed(2)},
-		{Name: "W3w", What: "the same, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyImage, Images: platforms, Wide: true, Bound: streamed(8)},
-		{Name: "W4", What: "first sync of tags that share 9 of 10 layers, loopback", Dst: "hash", Verb: copyTags, Images: tags, Wide: true},
-		{Name: "W4w", What: "the same, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: tags, Wide: true, Bound: streamed(7)},
-		{Name: "W5", What: "the same tags in sync, loopback", Dst: "hash", Verb: copyTags, Images: tags, Held: all, Wide: true},
-		{Name: "W5w", What: "the same, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: tags, Held: all, Wide: true, Bound: heads},
-		{Name: "W5a", What: "the same tags in sync, loopback, registries that require tokens", Dst: "hash", Verb: copyTags, Images: tags, Held: all, Wide: true, Bearer: true},
-		{Name: "W6", What: "many tags in sync, loopback", Dst: "hash", Verb: copyTags, Images: many, Held: all, Wide: true},
-		{Name: "W6w", What: "many tags in sync, both far, HEADs", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: many, Held: all, Wide: true, Bound: heads},
-		{Name: "W6b", What: "many tags in sync, both far, registries that list digests", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: many, Held: all, Wide: true, Bulk: true, Bound: trips(3)},
-		{Name: "W7r", What: "re-tag, loopback", Dst: "mem", Verb: retag, Images: tenLayers, OneHost: true, To: stable},
-		{Name: "W7rw", What: "re-tag, far", Dst: "mem", DstLink: far, Verb: retag, Images: tenLayers, OneHost: true, To: stable, Bound: trips(4)},
-		{Name: "W7m", What: "copy between repositories of one registry, loopback", Dst: "mem", Verb: copyImage, Images: tenLayers, OneHost: true, To: elsewhere},
-		{Name: "W7mw", What: "the same, far", Dst: "mem", DstLink: far, Verb: copyImage, Images: tenLayers, OneHost: true, To: elsewhere, Wide: true, Bound: trips(5)},
-		{Name: "W8a", What: "one layer from a far source", Dst: "hash", SrcLink: far, Verb: copyImage, Images: oneFar, Bound: ranged},
-		{Name: "W8b", What: "20 layers from a far source", Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Bound: streamed(6)},
-		{Name: "W8c", What: "20 layers, both far", Dst: "hash", SrcLink: far, DstLink: far, Verb: copyImage, Images: twenty, Wide: true, Bound: streamed(8)},
-		{Name: "W8h2", What: "20 layers from a far source that offers HTTP/2", Dst: "hash", SrcLink: farH2, Verb: copyImage, Images: twenty, Wide: true, Bound: streamed(6)},
-		{Name: "W9", What: "20 repositories of 20 tags, one tag changed, loopback", Dst: "hash", Verb: copyRepos, Images: twentyByTwenty, Held: oneChanged, Wide: true},
-		{Name: "W10", What: "20 layers from a far source to 2 registries", Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Ends: 2, Bound: streamed(6)},
-		{Name: "W11", What: "the same to 3", Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Ends: 3, Bound: streamed(6)},
-		{Name: "F1", What: "each GET of 4 layers cut once at three quarters", Dst: "hash", Verb: copyImage, Images: fourBroken, Faults: [2]faults{{CutGets: true}, {}}},
-		{Name: "F2", What: "every 10th answer of the source is 429, Retry-After 1; 20 tags", Dst: "hash", Verb: copyTags, Images: twentyTags, Faults: [2]faults{{Every429: 10}, {}}},
-		{Name: "F3", What: "the first 4 uploads cut in the middle, sessions kept", Dst: "hash", Verb: copyImage, Images: fourBroken, Faults: [2]faults{{}, {CutUploads: 4}}},
-		{Name: "F4", What: "every 15th answer of both is 500; 20 tags", Dst: "hash", Verb: copyTags, Images: twentyTags, Faults: [2]faults{{Every500: 15}, {Every500: 15}}},
+		{Name: "W0", What: "fresh copy of a 64 KiB image, loopback",
+			Dst: "hash", Verb: copyImage, Images: small},
+		{Name: "W0w", What: "the same, both far",
+			Dst: "hash", SrcLink: far, DstLink: far, Verb: copyImage, Images: small, Bound: trips(8)},
+		{Name: "W1", What: "one big layer to a target that verifies nothing",
+			Dst: "sink", Verb: copyImage, Images: oneBig, Bound: hashed(1)},
+		{Name: "W1d", What: "one big layer, distribution on files at both sides",
+			Src: "dist", Dst: "dist", Verb: copyImage, Images: oneBig, Bound: written},
+		{Name: "W1e", What: "one big layer, embedded dray registry at both sides",
+			Src: "dray", Dst: "dray", Verb: copyImage, Images: oneBig, Bound: written},
+		{Name: "W2", What: "20 layers to a target that verifies nothing",
+			Dst: "sink", Verb: copyImage, Images: twenty, Wide: true, Bound: hashed(2)},
+		{Name: "W2d", What: "20 layers, distribution on files at both sides",
+			Src: "dist", Dst: "dist", Verb: copyImage, Images: twenty, Wide: true, Bound: written},
+		{Name: "W3", What: "index of 4 platforms with 8 layers of 4 MiB",
+			Dst: "sink", Verb: copyImage, Images: platforms, Wide: true, Bound: hashed(2)},
+		{Name: "W3w", What: "the same, both far",
+			Dst: "hash", SrcLink: far, DstLink: far, Verb: copyImage, Images: platforms, Wide: true, Bound: streamed(8)},
+		{Name: "W4", What: "first sync of tags that share 9 of 10 layers, loopback",
+			Dst: "hash", Verb: copyTags, Images: tags, Wide: true},
+		{Name: "W4w", What: "the same, both far",
+			Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: tags, Wide: true, Bound: streamed(7)},
+		{Name: "W5", What: "the same tags in sync, loopback",
+			Dst: "hash", Verb: copyTags, Images: tags, Held: all, Wide: true},
+		{Name: "W5w", What: "the same, both far",
+			Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: tags, Held: all, Wide: true, Bound: heads},
+		{Name: "W5a", What: "the same tags in sync, loopback, registries that require tokens",
+			Dst: "hash", Verb: copyTags, Images: tags, Held: all, Wide: true, Bearer: true},
+		{Name: "W6", What: "many tags in sync, loopback",
+			Dst: "hash", Verb: copyTags, Images: many, Held: all, Wide: true},
+		{Name: "W6w", What: "many tags in sync, both far, HEADs",
+			Dst: "hash", SrcLink: far, DstLink: far, Verb: copyTags, Images: many, Held: all, Wide: true, Bound: heads},
+		{Name: "W6b", What: "many tags in sync, both far, registries that list digests",
+			Dst: "hash", SrcLink: far, DstLink: far,
+			Verb: copyTags, Images: many, Held: all, Wide: true, Bulk: true, Bound: trips(3)},
+		{Name: "W7r", What: "re-tag, loopback",
+			Dst: "mem", Verb: retag, Images: tenLayers, OneHost: true, To: stable},
+		{Name: "W7rw", What: "re-tag, far",
+			Dst: "mem", DstLink: far, Verb: retag, Images: tenLayers, OneHost: true, To: stable, Bound: trips(4)},
+		{Name: "W7m", What: "copy between repositories of one registry, loopback",
+			Dst: "mem", Verb: copyImage, Images: tenLayers, OneHost: true, To: elsewhere},
+		{Name: "W7mw", What: "the same, far",
+			Dst: "mem", DstLink: far,
+			Verb: copyImage, Images: tenLayers, OneHost: true, To: elsewhere, Wide: true, Bound: trips(5)},
+		{Name: "W8a", What: "one layer from a far source",
+			Dst: "hash", SrcLink: far, Verb: copyImage, Images: oneFar, Bound: ranged},
+		{Name: "W8b", What: "20 layers from a far source",
+			Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Bound: streamed(6)},
+		{Name: "W8c", What: "20 layers, both far",
+			Dst: "hash", SrcLink: far, DstLink: far, Verb: copyImage, Images: twenty, Wide: true, Bound: streamed(8)},
+		{Name: "W8h2", What: "20 layers from a far source that offers HTTP/2",
+			Dst: "hash", SrcLink: farH2, Verb: copyImage, Images: twenty, Wide: true, Bound: streamed(6)},
+		{Name: "W9", What: "20 repositories of 20 tags, one tag changed, loopback",
+			Dst: "hash", Verb: copyRepos, Images: twentyByTwenty, Held: oneChanged, Wide: true},
+		{Name: "W10", What: "20 layers from a far source to 2 registries",
+			Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Ends: 2, Bound: streamed(6)},
+		{Name: "W11", What: "the same to 3",
+			Dst: "hash", SrcLink: far, Verb: copyImage, Images: twenty, Wide: true, Ends: 3, Bound: streamed(6)},
 	}
+	list = append(list, faulty()...)
 	for i := range list {
 		if list[i].Src == "" {
 			list[i].Src = "mem"
 		}
 	}
 	return list
+}
+
+// faulty returns the workloads whose registries cut connections or refuse requests.
+func faulty() []workload {
+	return []workload{
+		{Name: "F1", What: "each GET of 4 layers cut once at three quarters",
+			Dst: "hash", Verb: copyImage, Images: fourBroken, Faults: [2]faults{{CutGets: true}, {}}},
+		{Name: "F2", What: "every 10th answer of the source is 429, Retry-After 1; 20 tags",
+			Dst: "hash", Verb: copyTags, Images: twentyTags, Faults: [2]faults{{Every429: 10}, {}}},
+		{Name: "F3", What: "the first 4 uploads cut in the middle, sessions kept",
+			Dst: "hash", Verb: copyImage, Images: fourBroken, Faults: [2]faults{{}, {CutUploads: 4}}},
+		{Name: "F4", What: "every 15th answer of both is 500; 20 tags",
+			Dst: "hash", Verb: copyTags, Images: twentyTags, Faults: [2]faults{{Every500: 15}, {Every500: 15}}},
+	}
 }
 
 // trips is a bound of n round trips one after another, including the two of TCP and TLS.
@@ -139,7 +180,7 @@ func written(_ workload, m machine, images []image) (time.Duration, string) {
 
 // streamed is a bound: the largest blob on one connection while all others run, and n round trips.
 func streamed(n int) func(workload, machine, []image) (time.Duration, string) {
-	return func(w workload, m machine, images []image) (time.Duration, string) {
+	return func(_ workload, m machine, images []image) (time.Duration, string) {
 		d := time.Duration(n)*far.RTT + over(largest(images), far.Rate)
 		if h := over(size(images), m.Hash*int64(m.Cores)); h > d {
 			return h, "sha256 of all bytes on all cores"

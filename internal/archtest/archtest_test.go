@@ -276,6 +276,7 @@ func TestFilesAndFunctionsFitTheirBounds(t *testing.T) {
 }
 
 func checkSyntax(t *testing.T, name string, raw []byte) {
+	t.Helper()
 	set := token.NewFileSet()
 	tree, err := parser.ParseFile(set, name, raw, 0)
 	if err != nil {
@@ -336,8 +337,8 @@ func compiledAtStart(tree *ast.File) (names []string) {
 	return names
 }
 
-// Every fault in the catalogue that this code can meet names its test.
-func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
+// Every fault in the catalog that this code can meet names its test.
+func TestEveryFaultThatTheCatalogClaimsHasATest(t *testing.T) {
 	root := filepath.Join("..", "..")
 	raw, err := os.ReadFile(filepath.Join(root, "docs", "faults.md"))
 	if err != nil {
@@ -358,11 +359,12 @@ func TestEveryFaultThatTheCatalogueClaimsHasATest(t *testing.T) {
 		}
 	}
 	if claims < 50 {
-		t.Errorf("the catalogue names only %d tests: it was shortened, or its format changed", claims)
+		t.Errorf("the catalog names only %d tests: it was shortened, or its format changed", claims)
 	}
 }
 
 func testNames(t *testing.T, root string) map[string]bool {
+	t.Helper()
 	names := map[string]bool{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {

@@ -84,6 +84,7 @@ func TestWhatIsSmallUnderTheRaceDetectorIsRunWhole(t *testing.T) {
 
 // smallTests returns the tests of a file that call yard.Small.
 func smallTests(t *testing.T, file string) (names []string) {
+	t.Helper()
 	tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -1,3 +1,4 @@
+//nolint:thelper // the checks are tests that Run runs; t.Helper would hide the line that failed
 package conform
 
 import (
@@ -101,7 +102,10 @@ func badBlobChecks() []check {
 			b := content(9, 1000)
 			cause := &fault.Fault{Kind: fault.Throttled, Side: fault.Source, Op: "read blob"}
 			opened := 0
-			_, err := p.Target.Put(t.Context(), layer(b), nil, func(context.Context, int64) (io.ReadCloser, error) { opened++; return nil, cause })
+			_, err := p.Target.Put(t.Context(), layer(b), nil, func(context.Context, int64) (io.ReadCloser, error) {
+				opened++
+				return nil, cause
+			})
 			if err != error(cause) || opened != 1 {
 				t.Fatalf("%v after opening %d times; want the opener's own error at once", err, opened)
 			}
@@ -140,7 +144,12 @@ func putsSHA512(t *testing.T, p Pair) {
 
 func survivesABreak(t *testing.T, p Pair) {
 	b := content(21, 3<<20)
-	cause := &fault.Fault{Kind: fault.Unavailable, Side: fault.Source, Op: "read blob", Err: errors.New("the line went dead")}
+	cause := &fault.Fault{
+		Kind: fault.Unavailable,
+		Side: fault.Source,
+		Op:   "read blob",
+		Err:  errors.New("the line went dead"),
+	}
 	var mu sync.Mutex
 	var asked []int64
 	open := func(_ context.Context, at int64) (io.ReadCloser, error) {

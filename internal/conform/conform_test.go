@@ -9,6 +9,7 @@ import (
 
 func TestMemoryConforms(t *testing.T) {
 	conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {
+		t.Helper()
 		m := conform.New(ref.Repo{Host: "memory.example", Path: "app"})
 		return conform.Pair{Source: m, Target: m, List: m.List}
 	}})

@@ -1,3 +1,4 @@
+//nolint:thelper // the checks are tests that Run runs; t.Helper would hide the line that failed
 package conform
 
 import (
@@ -36,7 +37,8 @@ func documentChecks() []check {
 			wantDocument(t, p, "chart", doc)
 		}},
 		{"a document of an unknown media type arrives or is refused", func(t *testing.T, p Pair) {
-			doc := parse(t, strings.Replace(string(image(t, p, 103, "").Raw), oci.TypeManifest, "application/vnd.example.manifest+json", 1))
+			raw := string(image(t, p, 103, "").Raw)
+			doc := parse(t, strings.Replace(raw, oci.TypeManifest, "application/vnd.example.manifest+json", 1))
 			if _, err := p.Target.PutDocument(t.Context(), doc, "own"); err != nil {
 				wantKind(t, "put", err, fault.Refused, fault.Invalid)
 				t.Logf("an unknown media type is refused: %v", err)
@@ -79,7 +81,8 @@ func familyChecks() []check {
 			wantAbsent(t, p, string(doc.Digest))
 		}},
 		{"a document put before its children is refused as not found, or accepted and readable", func(t *testing.T, p Pair) {
-			noLayer := manifest(t, putBlob(t, p, "application/vnd.oci.image.config.v1+json", []byte("{}")), "", layer(content(108, 10)))
+			config := putBlob(t, p, "application/vnd.oci.image.config.v1+json", []byte("{}"))
+			noLayer := manifest(t, config, "", layer(content(108, 10)))
 			noChild := index(t, "", parse(t, string(noLayer.Raw)))
 			for tag, doc := range map[string]oci.Document{"no-layer": noLayer, "no-child": noChild} {
 				if tag == "no-child" && mayResolve(t, p, noLayer) {
@@ -110,6 +113,7 @@ func familyChecks() []check {
 }
 
 func mayResolve(t *testing.T, p Pair, doc oci.Document) bool {
+	t.Helper()
 	_, err := p.Source.Resolve(t.Context(), string(doc.Digest))
 	return err == nil
 }
@@ -119,7 +123,8 @@ func findsBySubject(t *testing.T, p Pair) {
 	putDocument(t, p, subject, "subject")
 	other := image(t, p, 111, "")
 	putDocument(t, p, other, "other")
-	signature := image(t, p, 112, `,"artifactType":"application/vnd.example.signature","subject":`+entry(subject.Descriptor, ""))
+	const kind = "application/vnd.example.signature"
+	signature := image(t, p, 112, `,"artifactType":"`+kind+`","subject":`+entry(subject.Descriptor, ""))
 	acc, err := p.Target.PutDocument(t.Context(), signature)
 	noError(t, "put document", err)
 	if acc.Subject != "" && acc.Subject != subject.Digest {
@@ -127,7 +132,8 @@ func findsBySubject(t *testing.T, p Pair) {
 	}
 	list, err := p.Source.Referrers(t.Context(), subject.Descriptor)
 	noError(t, "list referrers", err)
-	if len(list) != 1 || list[0].Digest != signature.Digest || list[0].Size != signature.Size || list[0].ArtifactType != "application/vnd.example.signature" {
+	if len(list) != 1 || list[0].Digest != signature.Digest || list[0].Size != signature.Size ||
+		list[0].ArtifactType != kind {
 		t.Fatalf("referrers: %+v; want %s of %d bytes with its artifact type", list, signature.Digest, signature.Size)
 	}
 	list, err = p.Source.Referrers(t.Context(), other.Descriptor)
@@ -204,7 +210,8 @@ func listsTags(t *testing.T, p Pair) {
 		t.Fatalf("tags %q; want %q", got, want)
 	}
 	enough, visits := errors.New("enough"), 0
-	if err := p.List(t.Context(), func(oci.Listed) error { visits++; return enough }); !errors.Is(err, enough) || visits != 1 {
+	err := p.List(t.Context(), func(oci.Listed) error { visits++; return enough })
+	if !errors.Is(err, enough) || visits != 1 {
 		t.Fatalf("%v after %d visits; want the error of visit after one visit", err, visits)
 	}
 }

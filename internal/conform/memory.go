@@ -33,9 +33,9 @@ type Memory struct {
 	// operations pass.
 	Fail func(op, name string) error
 
-	// Neighbours are repositories of the same registry. Put mounts a blob from a neighbour that the
+	// Neighbors are repositories of the same registry. Put mounts a blob from a neighbor that the
 	// parameter likely names.
-	Neighbours []*Memory
+	Neighbors []*Memory
 
 	repo ref.Repo
 
@@ -49,7 +49,13 @@ type Memory struct {
 
 // New returns an empty repository that calls itself repo.
 func New(repo ref.Repo) *Memory {
-	return &Memory{repo: repo, blobs: map[oci.Digest][]byte{}, doubt: map[oci.Digest]bool{}, docs: map[oci.Digest]oci.Document{}, tags: map[string]oci.Digest{}}
+	return &Memory{
+		repo:  repo,
+		blobs: map[oci.Digest][]byte{},
+		doubt: map[oci.Digest]bool{},
+		docs:  map[oci.Digest]oci.Document{},
+		tags:  map[string]oci.Digest{},
+	}
 }
 
 // Repo returns the name given to New.
@@ -172,7 +178,12 @@ func (m *Memory) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Re
 	case !ok:
 		return nil, 0, &fault.Fault{Kind: fault.NotFound, Op: "read blob", Name: m.repo.At(string(d.Digest)).String()}
 	case at < 0 || at > int64(len(b)):
-		return nil, 0, &fault.Fault{Kind: fault.Invalid, Op: "read blob", Name: m.repo.At(string(d.Digest)).String(), Err: fmt.Errorf("byte %d of %d", at, len(b))}
+		return nil, 0, &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "read blob",
+			Name: m.repo.At(string(d.Digest)).String(),
+			Err:  fmt.Errorf("byte %d of %d", at, len(b)),
+		}
 	}
 	b = b[at:]
 	if n >= 0 && n < int64(len(b)) {
@@ -279,7 +290,7 @@ func (m *Memory) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, o
 	if m.settle(d, nil, oci.Present) {
 		return oci.Arrival{Way: oci.Present}, nil
 	}
-	for _, n := range m.Neighbours {
+	for _, n := range m.Neighbors {
 		if m.doubts(d.Digest) {
 			break
 		}
@@ -333,7 +344,12 @@ func (m *Memory) commit(doc oci.Document) error {
 		_, blob := m.blobs[d.Digest]
 		_, document := m.docs[d.Digest]
 		if !blob && !document {
-			return &fault.Fault{Kind: fault.NotFound, Op: "put manifest", Name: m.repo.At(string(doc.Digest)).String(), Err: fmt.Errorf("it refers to %s, which does not exist", d.Digest)}
+			return &fault.Fault{
+				Kind: fault.NotFound,
+				Op:   "put manifest",
+				Name: m.repo.At(string(doc.Digest)).String(),
+				Err:  fmt.Errorf("it refers to %s, which does not exist", d.Digest),
+			}
 		}
 	}
 	m.docs[doc.Digest] = doc

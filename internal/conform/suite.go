@@ -9,7 +9,8 @@ import (
 // document may come before its children, is logged.
 func Run(t *testing.T, s Suite) {
 	t.Helper()
-	checks := slices.Concat(blobChecks(), badBlobChecks(), rangeChecks(), documentChecks(), familyChecks(), tagChecks(), togetherChecks())
+	checks := slices.Concat(blobChecks(), badBlobChecks(), rangeChecks(), documentChecks(), familyChecks(),
+		tagChecks(), togetherChecks())
 	if !s.NoReferrers {
 		checks = append(checks, check{"a document is found by its subject", findsBySubject})
 	}

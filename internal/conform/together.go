@@ -1,3 +1,4 @@
+//nolint:thelper // the checks are tests that Run runs; t.Helper would hide the line that failed
 package conform
 
 import (
@@ -85,12 +86,12 @@ func cancelsPut(t *testing.T, p Pair) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	reached := make(chan struct{})
-	open := func(ctx context.Context, at int64) (io.ReadCloser, error) {
-		return io.NopCloser(io.MultiReader(bytes.NewReader(b[at:len(b)/2]), &waiting{ctx: ctx, reached: reached})), nil
-	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := p.Target.Put(ctx, layer(b), nil, open)
+		_, err := p.Target.Put(ctx, layer(b), nil, func(ctx context.Context, at int64) (io.ReadCloser, error) {
+			stuck := &waiting{ctx: ctx, reached: reached}
+			return io.NopCloser(io.MultiReader(bytes.NewReader(b[at:len(b)/2]), stuck)), nil
+		})
 		done <- err
 	}()
 	select {

@@ -44,7 +44,7 @@ func content(seed uint64, n int) []byte {
 	var key [32]byte
 	copy(key[:], fmt.Sprint("conform ", seed))
 	b := make([]byte, n)
-	rand.NewChaCha8(key).Read(b)
+	_, _ = rand.NewChaCha8(key).Read(b) // never fails
 	return b
 }
 
@@ -79,7 +79,8 @@ func putBlob(t *testing.T, p Pair, mediaType string, b []byte) oci.Descriptor {
 // extra is inserted into the manifest as it is: `,"key":1`.
 func image(t *testing.T, p Pair, seed uint64, extra string) oci.Document {
 	t.Helper()
-	config := putBlob(t, p, "application/vnd.oci.image.config.v1+json", fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","seed":%d}`, seed))
+	config := putBlob(t, p, "application/vnd.oci.image.config.v1+json",
+		fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","seed":%d}`, seed))
 	l := putBlob(t, p, "application/vnd.oci.image.layer.v1.tar+gzip", content(seed, 1000))
 	return manifest(t, config, extra, l)
 }
@@ -90,7 +91,8 @@ func manifest(t *testing.T, config oci.Descriptor, extra string, layers ...oci.D
 	for i, l := range layers {
 		list[i] = entry(l, "")
 	}
-	return parse(t, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":`+entry(config, "")+`,"layers":[`+strings.Join(list, ",")+`]`+extra+`}`)
+	return parse(t, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":`+
+		entry(config, "")+`,"layers":[`+strings.Join(list, ",")+`]`+extra+`}`)
 }
 
 // index returns an index of docs, each with extra in its descriptor.
@@ -100,7 +102,8 @@ func index(t *testing.T, extra string, docs ...oci.Document) oci.Document {
 	for i, d := range docs {
 		list[i] = entry(d.Descriptor, extra)
 	}
-	return parse(t, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[`+strings.Join(list, ",")+`]}`)
+	return parse(t, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[`+
+		strings.Join(list, ",")+`]}`)
 }
 
 func entry(d oci.Descriptor, extra string) string {
@@ -134,7 +137,10 @@ func wantDocument(t *testing.T, p Pair, reference string, doc oci.Document) {
 		t.Fatalf("read %s: %d bytes\n%s\nwant %d bytes\n%s", reference, len(got.Raw), got.Raw, len(doc.Raw), doc.Raw)
 	}
 	sameDescriptor(t, "read "+reference, got.Descriptor, doc.Descriptor)
-	for what, resolve := range map[string]func(context.Context, string) (oci.Descriptor, error){"source": p.Source.Resolve, "target": p.Target.Resolve} {
+	for what, resolve := range map[string]func(context.Context, string) (oci.Descriptor, error){
+		"source": p.Source.Resolve,
+		"target": p.Target.Resolve,
+	} {
 		d, err := resolve(t.Context(), reference)
 		noError(t, what+" resolve "+reference, err)
 		sameDescriptor(t, what+" resolve "+reference, d, doc.Descriptor)
@@ -144,7 +150,8 @@ func wantDocument(t *testing.T, p Pair, reference string, doc oci.Document) {
 func sameDescriptor(t *testing.T, what string, got, want oci.Descriptor) {
 	t.Helper()
 	if got.Digest != want.Digest || got.Size != want.Size || got.MediaType != want.MediaType {
-		t.Fatalf("%s: %s %s %d; want %s %s %d", what, got.MediaType, got.Digest, got.Size, want.MediaType, want.Digest, want.Size)
+		t.Fatalf("%s: %s %s %d; want %s %s %d", what,
+			got.MediaType, got.Digest, got.Size, want.MediaType, want.Digest, want.Size)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,7 +60,7 @@ func TestStallAtIsSilentInMidBodyAndThenGoesOn(t *testing.T) {
 	}
 	start := time.Now()
 	rest, err := io.ReadAll(resp.Body)
-	if err != nil || !bytes.Equal(append(head, rest...), b.data) {
+	if err != nil || !bytes.Equal(slices.Concat(head, rest), b.data) {
 		t.Errorf("%d bytes, %v", len(rest), err)
 	}
 	if took := time.Since(start); took < 200*time.Millisecond {

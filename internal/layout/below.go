@@ -36,7 +36,13 @@ func Below(ctx context.Context, root string, visit func(path string) error) erro
 		case !d.IsDir() || !Is(path):
 			return nil
 		case path == root:
-			stop = &fault.Fault{Kind: fault.Invalid, Op: op, Name: name, Err: errors.New("the directory itself is a layout"), Hint: "leave off the slash at the end"}
+			stop = &fault.Fault{
+				Kind: fault.Invalid,
+				Op:   op,
+				Name: name,
+				Err:  errors.New("the directory itself is a layout"),
+				Hint: "leave off the slash at the end",
+			}
 			return stop
 		}
 		rel, err := filepath.Rel(root, path)

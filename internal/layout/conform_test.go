@@ -15,6 +15,7 @@ var (
 
 func TestDirConforms(t *testing.T) {
 	conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {
+		t.Helper()
 		d := open(t, t.TempDir(), layout.Write)
 		return conform.Pair{Source: d, Target: d, List: d.List}
 	}})
@@ -23,6 +24,7 @@ func TestDirConforms(t *testing.T) {
 // What one Dir writes, another Dir that was opened earlier can read.
 func TestTwoDirsOnOneDirectoryConform(t *testing.T) {
 	conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {
+		t.Helper()
 		path := t.TempDir()
 		target := open(t, path, layout.Write)
 		source := open(t, path, layout.Write)

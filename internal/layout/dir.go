@@ -13,6 +13,7 @@ import (
 // Mode selects what a layout is opened for.
 type Mode int
 
+// Modes in which a layout is opened.
 const (
 	Read  Mode = iota // the layout must exist; nothing is written, not even a lock
 	Write             // the layout is created if it does not exist

@@ -27,7 +27,8 @@ func (d *Dir) failed(op, name string, err error) error {
 		f.Kind, f.Hint = fault.Full, "free space on the disk of "+d.repo.Path
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		f.Kind, f.Hint = fault.Denied, "check the permissions of "+d.repo.Path
-	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
+	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR),
+		errors.Is(err, fs.ErrExist):
 		f.Kind = fault.Refused
 	case errors.Is(err, fs.ErrClosed), errors.Is(err, fs.ErrInvalid):
 		f.Kind = fault.Internal
@@ -50,7 +51,13 @@ func (d *Dir) malformed(file, format string, args ...any) error {
 }
 
 func (d *Dir) occupied() error {
-	return &fault.Fault{Kind: fault.Conflict, Op: "make layout", Name: d.repo.String(), Err: errors.New("the directory is not empty and is not an image layout"), Hint: "name a new or an empty directory"}
+	return &fault.Fault{
+		Kind: fault.Conflict,
+		Op:   "make layout",
+		Name: d.repo.String(),
+		Err:  errors.New("the directory is not empty and is not an image layout"),
+		Hint: "name a new or an empty directory",
+	}
 }
 
 // canceled returns nil until ctx ends, and then a fault of the Kind Canceled.

@@ -22,7 +22,13 @@ import (
 // lock waits until no other goroutine or process changes index.json, and then holds the lock. The
 // operating system releases the lock when the process ends, even if it is killed.
 func (d *Dir) lock(ctx context.Context) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, &fault.Fault{Kind: fault.Unavailable, Op: "lock layout", Name: d.repo.String(), Err: fmt.Errorf("another process has held %s for %s", lockFile, lockWait), Hint: "end that process, then try again"})
+	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, &fault.Fault{
+		Kind: fault.Unavailable,
+		Op:   "lock layout",
+		Name: d.repo.String(),
+		Err:  fmt.Errorf("another process has held %s for %s", lockFile, lockWait),
+		Hint: "end that process, then try again",
+	})
 	defer cancel()
 	select {
 	case d.turn <- struct{}{}:
@@ -43,13 +49,13 @@ func (d *Dir) lock(ctx context.Context) (unlock func(), err error) {
 	f.Close()
 	l := flock.New(filepath.Join(d.root.Name(), lockFile), flock.SetFlag(os.O_RDWR))
 	if _, err := l.TryLockContext(ctx, lockPause); err != nil {
-		l.Close()
+		_ = l.Close()
 		if ctx.Err() != nil {
 			return nil, canceled(ctx, "lock layout", d.repo.String())
 		}
 		return nil, d.failed("lock layout", d.repo.String(), err)
 	}
-	return func() { l.Close(); <-d.turn }, nil
+	return func() { _ = l.Close(); <-d.turn }, nil
 }
 
 // openRegular opens a regular file. It follows links inside the layout. It checks the type before
@@ -95,7 +101,12 @@ func (d *Dir) readFile(name string, limit int64) ([]byte, error) {
 // Refused.
 func blobPath(d oci.Digest) (string, error) {
 	if ref.Digest(string(d)) != nil {
-		return "", &fault.Fault{Kind: fault.Refused, Op: "find blob", Name: fmt.Sprintf("%.100q", string(d)), Err: errors.New("not a sha256, sha384 or sha512 digest")}
+		return "", &fault.Fault{
+			Kind: fault.Refused,
+			Op:   "find blob",
+			Name: fmt.Sprintf("%.100q", string(d)),
+			Err:  errors.New("not a sha256, sha384 or sha512 digest"),
+		}
 	}
 	return v1.ImageBlobsDir + "/" + d.Algorithm().String() + "/" + d.Encoded(), nil
 }

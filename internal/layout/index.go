@@ -39,7 +39,12 @@ type entry struct {
 // descriptor returns the descriptor in the entry, after checking it.
 func (e entry) descriptor() (oci.Descriptor, error) {
 	if ref.Digest(e.Digest) != nil || e.Size < 0 {
-		return oci.Descriptor{}, &fault.Fault{Kind: fault.Refused, Op: "read " + v1.ImageIndexFile, Name: fmt.Sprintf("%.150q", e.Digest), Err: fmt.Errorf("an entry with the size %d has an invalid digest or size", e.Size)}
+		return oci.Descriptor{}, &fault.Fault{
+			Kind: fault.Refused,
+			Op:   "read " + v1.ImageIndexFile,
+			Name: fmt.Sprintf("%.150q", e.Digest),
+			Err:  fmt.Errorf("an entry with the size %d has an invalid digest or size", e.Size),
+		}
 	}
 	return oci.Descriptor{MediaType: e.MediaType, Digest: oci.Digest(e.Digest), Size: e.Size}, nil
 }
@@ -220,7 +225,12 @@ func only(list []entry, why string) (entry, error) {
 	}
 	for _, e := range list[1:] {
 		if e.Digest != list[0].Digest {
-			return entry{}, &fault.Fault{Kind: fault.Refused, Op: "choose", Hint: "use a digest: " + list[0].Digest + " or " + e.Digest, Err: errors.New(why)}
+			return entry{}, &fault.Fault{
+				Kind: fault.Refused,
+				Op:   "choose",
+				Hint: "use a digest: " + list[0].Digest + " or " + e.Digest,
+				Err:  errors.New(why),
+			}
 		}
 	}
 	return list[0], nil
@@ -280,7 +290,9 @@ func (x *index) list(doc oci.Descriptor) bool {
 // document may not contain its media type itself.
 func (x *index) unlist(digests map[string]bool) bool {
 	before := len(x.entries)
-	x.entries = slices.DeleteFunc(x.entries, func(e entry) bool { return digests[e.Digest] && isCommon(e.MediaType) && e.isBare() })
+	x.entries = slices.DeleteFunc(x.entries, func(e entry) bool {
+		return digests[e.Digest] && isCommon(e.MediaType) && e.isBare()
+	})
 	return len(x.entries) != before
 }
 

@@ -44,7 +44,7 @@ func Open(path string, mode Mode) (*Dir, error) {
 		err = d.check()
 	}
 	if err != nil {
-		d.root.Close()
+		_ = d.root.Close()
 		return nil, err
 	}
 	return d, nil
@@ -54,7 +54,12 @@ func Open(path string, mode Mode) (*Dir, error) {
 func (d *Dir) check() error {
 	raw, err := d.readFile(v1.ImageLayoutFile, maxHeader)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &fault.Fault{Kind: fault.NotFound, Op: "open layout", Name: d.repo.String(), Err: errors.New("this is no image layout, because it has no file " + v1.ImageLayoutFile)}
+		return &fault.Fault{
+			Kind: fault.NotFound,
+			Op:   "open layout",
+			Name: d.repo.String(),
+			Err:  errors.New("this is no image layout, because it has no file " + v1.ImageLayoutFile),
+		}
 	}
 	if err != nil {
 		return d.failed("open layout", d.repo.String(), err)
@@ -88,12 +93,12 @@ func (d *Dir) prepare() error {
 		return err
 	}
 	d.sweep(names)
-	return d.initialise(names)
+	return d.initialize(names)
 }
 
-// initialise writes the files that every layout has. It writes oci-layout first. So if another of
+// initialize writes the files that every layout has. It writes oci-layout first. So if another of
 // these files exists without oci-layout, dray did not write it.
-func (d *Dir) initialise(names []string) error {
+func (d *Dir) initialize(names []string) error {
 	if !slices.Contains(names, v1.ImageLayoutFile) {
 		if slices.ContainsFunc(names, func(n string) bool { return !ours(n) }) {
 			return d.occupied()

@@ -161,7 +161,13 @@ func (d *Dir) Referrers(ctx context.Context, s oci.Descriptor) ([]oci.Descriptor
 }
 
 // walk visits top, which has tag, and every document below it that was not visited before.
-func (d *Dir) walk(ctx context.Context, top oci.Descriptor, tag string, seen map[oci.Digest]bool, visit func(doc oci.Document, tag string)) error {
+func (d *Dir) walk(
+	ctx context.Context,
+	top oci.Descriptor,
+	tag string,
+	seen map[oci.Digest]bool,
+	visit func(doc oci.Document, tag string),
+) error {
 	for next := []oci.Descriptor{top}; len(next) > 0; tag = "" {
 		at := next[len(next)-1]
 		next = next[:len(next)-1]
@@ -293,5 +299,10 @@ func (d *Dir) name(reference string) string {
 }
 
 func (d *Dir) corrupt(op string, b oci.Descriptor, size int64) error {
-	return &fault.Fault{Kind: fault.Corrupt, Op: op, Name: d.name(string(b.Digest)), Err: fmt.Errorf("the file has %d bytes, but its descriptor says %d", size, b.Size)}
+	return &fault.Fault{
+		Kind: fault.Corrupt,
+		Op:   op,
+		Name: d.name(string(b.Digest)),
+		Err:  fmt.Errorf("the file has %d bytes, but its descriptor says %d", size, b.Size),
+	}
 }

@@ -133,7 +133,12 @@ func (d *Dir) PutDocument(ctx context.Context, doc oci.Document, tags ...string)
 		return oci.Accepted{}, err
 	}
 	if len(below) > 0 {
-		return oci.Accepted{}, &fault.Fault{Kind: fault.NotFound, Op: op, Name: name, Err: fmt.Errorf("it needs %s, which is not in the layout", below[0].Digest)}
+		return oci.Accepted{}, &fault.Fault{
+			Kind: fault.NotFound,
+			Op:   op,
+			Name: name,
+			Err:  fmt.Errorf("it needs %s, which is not in the layout", below[0].Digest),
+		}
 	}
 	if err := d.store(doc); err != nil {
 		return oci.Accepted{}, err
@@ -202,7 +207,13 @@ func (d *Dir) enter(ctx context.Context, doc oci.Document, tags []string) error 
 	}
 	raw := x.bytes()
 	if len(raw) > maxIndex {
-		return &fault.Fault{Kind: fault.TooLarge, Op: "write " + v1.ImageIndexFile, Name: d.repo.String(), Err: fmt.Errorf("%d bytes; the limit is %d", len(raw), maxIndex), Hint: "use another directory"}
+		return &fault.Fault{
+			Kind: fault.TooLarge,
+			Op:   "write " + v1.ImageIndexFile,
+			Name: d.repo.String(),
+			Err:  fmt.Errorf("%d bytes; the limit is %d", len(raw), maxIndex),
+			Hint: "use another directory",
+		}
 	}
 	return d.replace(v1.ImageIndexFile, raw)
 }

@@ -40,7 +40,7 @@ func revise(path string, change func(raw []byte, written time.Time) []byte) erro
 	if lock == nil {
 		return diskFault("lock", path, err)
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	defer os.Remove(path + lockSuffix)
 	raw, written, err := load(path)
 	if err != nil {

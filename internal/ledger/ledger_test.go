@@ -26,13 +26,13 @@ const (
 
 var key = Key{Repo: ref.Repo{Host: "reg.example", Path: "team/canary-app"}, Digest: oci.Sum([]byte("blob"))}
 
-func claim(t testing.TB, s *Uploads, size int64) *Upload {
-	t.Helper()
+func claim(tb testing.TB, s *Uploads, size int64) *Upload {
+	tb.Helper()
 	u, err := s.Claim(key, size)
 	if err != nil || u == nil {
-		t.Fatal(u, err)
+		tb.Fatal(u, err)
 	}
-	t.Cleanup(u.Release)
+	tb.Cleanup(u.Release)
 	return u
 }
 
@@ -40,20 +40,20 @@ func mark(n int) oci.Mark {
 	return oci.Mark{At: int64(n) * MarkEvery, State: bytes.Repeat([]byte{byte(n)}, 100)}
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // write records a session with n marks and releases the upload.
-func write(t testing.TB, s *Uploads, n int) {
-	t.Helper()
-	u := claim(t, s, size)
-	must(t, u.Begin(session))
+func write(tb testing.TB, s *Uploads, n int) {
+	tb.Helper()
+	u := claim(tb, s, size)
+	must(tb, u.Begin(session))
 	for i := range n {
-		must(t, u.Mark(mark(i+1)))
+		must(tb, u.Mark(mark(i+1)))
 	}
 	u.Release()
 }
@@ -145,20 +145,20 @@ func TestEveryFlippedBitAndEveryCutIsFound(t *testing.T) {
 	check("of a newer version", append([]byte{version + 1}, whole[1:]...), 0)
 }
 
-func (s *Uploads) reader(t testing.TB) *Upload {
-	t.Helper()
+func (s *Uploads) reader(tb testing.TB) *Upload {
+	tb.Helper()
 	seal, err := s.ready()
-	must(t, err)
+	must(tb, err)
 	return &Upload{book: book{seal, key.file()}, size: size}
 }
 
-func recordEnds(t testing.TB, s *Uploads, raw []byte) (ends []int) {
-	t.Helper()
-	u := s.reader(t)
+func recordEnds(tb testing.TB, s *Uploads, raw []byte) (ends []int) {
+	tb.Helper()
+	u := s.reader(tb)
 	for n, rest := uint32(0), raw; len(rest) > 0; n++ {
 		var ok bool
 		if _, rest, ok = u.decode(n, rest); !ok {
-			t.Fatal("the file is not sound")
+			tb.Fatal("the file is not sound")
 		}
 		ends = append(ends, len(raw)-len(rest))
 	}

@@ -187,7 +187,10 @@ func hintsFile(h hints) []byte {
 // damaged.
 func parseHints(raw []byte, host string, now time.Time) hints {
 	body, ok := bytes.CutPrefix(raw, hintsHead)
-	if !ok || len(body) < 4 || crc32.Checksum(body[4:], crc32.MakeTable(crc32.Castagnoli)) != binary.BigEndian.Uint32(body) {
+	if !ok || len(body) < 4 {
+		return hints{}
+	}
+	if sum := crc32.Checksum(body[4:], crc32.MakeTable(crc32.Castagnoli)); sum != binary.BigEndian.Uint32(body) {
 		return hints{}
 	}
 	r := bytes.NewReader(body[4:])
@@ -226,7 +229,9 @@ func parseHints(raw []byte, host string, now time.Time) hints {
 				x.at = append(x.at, repos[i])
 			}
 		}
-		if today := dayOf(now); len(x.at) > 0 && x.day <= today+1 && int64(today)-int64(x.day) <= int64(HintsFor/(24*time.Hour)) {
+		today := dayOf(now)
+		isFresh := x.day <= today+1 && int64(today)-int64(x.day) <= int64(HintsFor/(24*time.Hour))
+		if len(x.at) > 0 && isFresh {
 			h[key] = x
 		}
 	}

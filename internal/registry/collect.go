@@ -86,7 +86,12 @@ func Collect(ctx context.Context, dir string, o CollectOptions) (_ Collected, er
 	if err != nil {
 		return Collected{}, collecting(ctx, dir, err)
 	}
-	c := &collector{options: o, driver: driver, index: &index{driver: driver, store: store}, needed: map[digest.Digest]bool{}}
+	c := &collector{
+		options: o,
+		driver:  driver,
+		index:   &index{driver: driver, store: store},
+		needed:  map[digest.Digest]bool{},
+	}
 	if o.Untagged { // otherwise all manifests are kept, and referrers do not have to be found
 		if err := indexOnce(ctx, dir, c.index, o.Log); err != nil {
 			return Collected{}, err
@@ -256,8 +261,13 @@ func (c *collector) listed(ctx context.Context, r *repoContent, d digest.Digest)
 		Layers, Manifests, Blobs list
 	}
 	if err := json.Unmarshal(raw, &m); err != nil || digest.FromBytes(raw) != d {
-		return nil, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: r.name.Name() + "@" + d.String(),
-			Hint: "push the manifest again, or delete it", Err: errors.New("its bytes are damaged, so the content that it needs is not known")}
+		return nil, &fault.Fault{
+			Kind: fault.Corrupt,
+			Op:   "read manifest",
+			Name: r.name.Name() + "@" + d.String(),
+			Hint: "push the manifest again, or delete it",
+			Err:  errors.New("its bytes are damaged, so the content that it needs is not known"),
+		}
 	}
 	var out []digest.Digest
 	if m.Config != nil {
@@ -371,7 +381,8 @@ func (c *collector) young(info storagedriver.FileInfo) bool {
 
 // drop deletes name, or only logs it if DryRun is set.
 func (c *collector) drop(ctx context.Context, name string) error {
-	c.options.Log.LogAttrs(ctx, slog.LevelDebug, "removed", slog.String("path", name), slog.Bool("dryRun", c.options.DryRun))
+	c.options.Log.LogAttrs(ctx, slog.LevelDebug, "removed",
+		slog.String("path", name), slog.Bool("dryRun", c.options.DryRun))
 	if c.options.DryRun {
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
+var errNotSHA256 = errors.New("the embedded registry stores only content with sha256 digests")
+
 func failed(dir string, kind fault.Kind, hint string, err error) error {
 	return &fault.Fault{Kind: kind, Op: "open registry", Name: dir, Hint: hint, Err: err}
 }

@@ -67,7 +67,8 @@ func (r *Registry) putManifest(a *answer, req *http.Request, repo reference.Name
 	var big *http.MaxBytesError
 	switch {
 	case errors.As(err, &big):
-		refuse(a, http.StatusRequestEntityTooLarge, errcode.ErrorCodeManifestInvalid.WithMessage("manifest larger than 4 MiB"))
+		refuse(a, http.StatusRequestEntityTooLarge,
+			errcode.ErrorCodeManifestInvalid.WithMessage("manifest larger than 4 MiB"))
 		return
 	case err != nil: // the client has disconnected
 		refuse(a, http.StatusBadRequest, errcode.ErrorCodeManifestInvalid.WithDetail(err.Error()))
@@ -131,7 +132,7 @@ func (r *Registry) fail(a *answer, req *http.Request, err error) {
 func refuse(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(errcode.Errors{err})
+	_ = json.NewEncoder(w).Encode(errcode.Errors{err}) // fails only if the client has gone
 }
 
 // split parses "/v2/<repo>/<part>/<last>". repo is nil if the path has another form; distribution
@@ -221,5 +222,6 @@ func (r *Registry) referrers(w *answer, req *http.Request, repo reference.Named,
 		page = []v1.Descriptor{} // "manifests" must be a list, never null
 	}
 	w.Header().Set("Content-Type", v1.MediaTypeImageIndex)
-	json.NewEncoder(w).Encode(v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: page})
+	list := v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: page}
+	_ = json.NewEncoder(w).Encode(list) // fails only if the client has gone
 }

@@ -164,7 +164,9 @@ func (x *index) has(ctx context.Context, repo reference.Named, dgst digest.Diges
 	return ms.Exists(ctx, dgst)
 }
 
-func (x *index) read(ctx context.Context, repo reference.Named, dgst digest.Digest) (mediaType string, raw []byte, err error) {
+func (x *index) read(
+	ctx context.Context, repo reference.Named, dgst digest.Digest,
+) (mediaType string, raw []byte, err error) {
 	ms, err := x.manifests(ctx, repo)
 	if err != nil {
 		return "", nil, err
@@ -319,7 +321,8 @@ func (x *index) rebuildRepo(ctx context.Context, repo reference.Named, log *slog
 			l, err = linkOf(repo, mediaType, raw)
 		}
 		if err != nil {
-			log.LogAttrs(ctx, slog.LevelWarn, "storage", slog.String("image", repo.Name()+"@"+dgst.String()), slog.Any("err", err))
+			log.LogAttrs(ctx, slog.LevelWarn, "storage",
+				slog.String("image", repo.Name()+"@"+dgst.String()), slog.Any("err", err))
 		}
 		if l == nil {
 			continue

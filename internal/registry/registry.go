@@ -75,7 +75,8 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 		o.ReferrersPage = 500
 	}
 	if o.Dir == "" {
-		return nil, failed(o.Dir, fault.Invalid, "name a directory for the content of the registry", errors.New("no directory is named"))
+		return nil, failed(o.Dir, fault.Invalid, "name a directory for the content of the registry",
+			errors.New("no directory is named"))
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -87,7 +88,7 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 	}
 	defer func() {
 		if err != nil {
-			lock.Close()
+			_ = lock.Close()
 		}
 	}()
 	secret, err := secretIn(dir)
@@ -105,7 +106,7 @@ func Open(ctx context.Context, o Options) (_ *Registry, err error) {
 	}
 	defer func() {
 		if err != nil {
-			app.Shutdown()
+			_ = app.Shutdown()
 		}
 	}()
 	store, err := namespace(ctx, driver)
@@ -144,7 +145,7 @@ func (r *Registry) Close() error {
 	if was {
 		return nil
 	}
-	r.app.Shutdown()
+	_ = r.app.Shutdown() // fails only if the registry is a proxy
 	if err := r.lock.Close(); err != nil {
 		return &fault.Fault{Kind: fault.Unavailable, Op: "close registry", Name: r.lock.Path(), Err: err}
 	}
@@ -182,7 +183,8 @@ const foreign = "^https?://" // URLs from which publishers may serve foreign lay
 
 // namespace returns the storage that the handlers also use, with the same rules.
 func namespace(ctx context.Context, driver storagedriver.StorageDriver) (distribution.Namespace, error) {
-	return storage.NewRegistry(ctx, driver, storage.EnableDelete, storage.ManifestURLsAllowRegexp(regexp.MustCompile(foreign)))
+	urls := storage.ManifestURLsAllowRegexp(regexp.MustCompile(foreign))
+	return storage.NewRegistry(ctx, driver, storage.EnableDelete, urls)
 }
 
 // newApp creates distribution's handler. distribution panics on an invalid configuration; newApp

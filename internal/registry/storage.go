@@ -43,8 +43,9 @@ func (s Storage) open(ctx context.Context, dir string) (storagedriver.StorageDri
 	shareDrivers()
 	if s.isLocal() {
 		if len(s.Parameters) > 0 {
+			names := strings.Join(slices.Sorted(maps.Keys(s.Parameters)), ", ")
 			return nil, failed(dir, fault.Invalid, "leave out the parameters: content in a directory needs none",
-				fmt.Errorf("the filesystem driver has no parameters %s", strings.Join(slices.Sorted(maps.Keys(s.Parameters)), ", ")))
+				fmt.Errorf("the filesystem driver has no parameters %s", names))
 		}
 		root := filepath.Join(dir, "storage")
 		return filesystem.New(filesystem.DriverParameters{RootDirectory: root, MaxThreads: maxThreads}), nil
@@ -63,7 +64,8 @@ func (s Storage) open(ctx context.Context, dir string) (storagedriver.StorageDri
 		return nil, failed(dir, fault.Invalid, "build dray with -tags "+s.Driver+", or use the driver filesystem",
 			fmt.Errorf("this program has no storage driver %q", s.Driver))
 	case err != nil:
-		return nil, failed(dir, fault.Invalid, "see distribution's documentation of the driver's parameters", fmt.Errorf("storage %s: %w", s.Driver, err))
+		return nil, failed(dir, fault.Invalid, "see distribution's documentation of the driver's parameters",
+			fmt.Errorf("storage %s: %w", s.Driver, err))
 	}
 	return driver, nil
 }

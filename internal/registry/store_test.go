@@ -40,6 +40,7 @@ func (p *place) store(path string) *registry.Store {
 
 func TestStoreConforms(t *testing.T) {
 	conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {
+		t.Helper()
 		s := start(t, registry.Options{}).store("team/app")
 		return conform.Pair{Source: s, Target: s, List: s.List}
 	}})
@@ -47,6 +48,7 @@ func TestStoreConforms(t *testing.T) {
 
 func TestStoreConformsOnAStorageThatIsNoDirectory(t *testing.T) {
 	conform.Run(t, conform.Suite{Open: func(t *testing.T) conform.Pair {
+		t.Helper()
 		s := start(t, registry.Options{Storage: registry.Storage{Driver: "inmemory"}}).store("team/app")
 		return conform.Pair{Source: s, Target: s, List: s.List}
 	}})
@@ -109,7 +111,6 @@ func documentOf(t *testing.T, m any) oci.Document {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Helper()
 	doc, err := oci.Parse(oci.Descriptor{}, raw)
 	if err != nil {
 		t.Fatal(err)

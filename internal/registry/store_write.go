@@ -77,7 +77,7 @@ func (s *Store) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, op
 		return oci.Arrival{}, err
 	}
 	if d.Digest.Algorithm() != digest.SHA256 {
-		return oci.Arrival{}, s.fault(fault.Refused, op, string(d.Digest), errors.New("the embedded registry stores only content with sha256 digests"))
+		return oci.Arrival{}, s.fault(fault.Refused, op, string(d.Digest), errNotSHA256)
 	}
 	if err := s.reg.puts.lock(ctx, s.key(d)); err != nil {
 		return oci.Arrival{}, s.failed(ctx, op, string(d.Digest), err)
@@ -157,7 +157,9 @@ func (s *Store) send(ctx context.Context, d oci.Descriptor, v *oci.Verifier, ope
 
 // upload opens the upload of d in dir at the end of the bytes that an earlier Put has left. It
 // feeds these bytes to v.
-func (s *Store) upload(ctx context.Context, d oci.Descriptor, dir string, v *oci.Verifier) (storagedriver.FileWriter, error) {
+func (s *Store) upload(
+	ctx context.Context, d oci.Descriptor, dir string, v *oci.Verifier,
+) (storagedriver.FileWriter, error) {
 	driver := s.reg.index.driver
 	file := path.Join(dir, "data")
 	resumed := false
@@ -169,7 +171,8 @@ func (s *Store) upload(ctx context.Context, d oci.Descriptor, dir string, v *oci
 		s.drop(ctx, dir)
 	}
 	// The weekly removal of old uploads uses this time.
-	if err := driver.PutContent(ctx, path.Join(dir, "startedat"), []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
+	now := time.Now().UTC().Format(time.RFC3339)
+	if err := driver.PutContent(ctx, path.Join(dir, "startedat"), []byte(now)); err != nil {
 		return nil, err
 	}
 	return driver.Writer(ctx, file, resumed)
@@ -281,7 +284,7 @@ func (s *Store) PutDocument(ctx context.Context, doc oci.Document, tags ...strin
 		return oci.Accepted{}, err
 	}
 	if doc.Digest.Algorithm() != digest.SHA256 {
-		return oci.Accepted{}, s.fault(fault.Refused, op, string(doc.Digest), errors.New("the embedded registry stores only content with sha256 digests"))
+		return oci.Accepted{}, s.fault(fault.Refused, op, string(doc.Digest), errNotSHA256)
 	}
 	l, err := linkOf(s.name, doc.MediaType, doc.Raw)
 	if err == nil {
@@ -348,7 +351,8 @@ func (s *Store) store(ctx context.Context, doc oci.Document) error {
 	}
 	for _, e := range all {
 		if lacks, ok := errors.AsType[distribution.ErrManifestBlobUnknown](e); ok {
-			return s.fault(fault.NotFound, op, string(doc.Digest), fmt.Errorf("it needs %s, which is not in the repository", lacks.Digest))
+			return s.fault(fault.NotFound, op, string(doc.Digest),
+				fmt.Errorf("it needs %s, which is not in the repository", lacks.Digest))
 		}
 	}
 	return s.fault(fault.Refused, op, string(doc.Digest), all[0])

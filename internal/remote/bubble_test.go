@@ -125,7 +125,7 @@ func TestF02ACutBodyIsAnErrorAndGoesOnAtAnOffset(t *testing.T) {
 }
 
 func TestF03F04F05ARangeThatIsNotGivenBeginsFromTheStart(t *testing.T) {
-	for name, make := range map[string]func() *hostile.Fault{
+	for name, newFault := range map[string]func() *hostile.Fault{
 		"F03 200":                   hostile.IgnoreRange,
 		"F04 another Content-Range": hostile.WrongContentRange,
 		"F04 multipart":             hostile.MultipartRange,
@@ -135,7 +135,7 @@ func TestF03F04F05ARangeThatIsNotGivenBeginsFromTheStart(t *testing.T) {
 		"F05 416": hostile.RangeNotSatisfiable,
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, []*hostile.Fault{make()}, func(b *bench) {
+			bubble(t, []*hostile.Fault{newFault()}, func(b *bench) {
 				data, d := b.store(1, 1000)
 				for range 2 {
 					got, from, err := b.read(d, 400, 100)

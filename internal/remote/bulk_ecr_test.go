@@ -31,6 +31,7 @@ var awsKeys = []string{"AWS_ACCESS_KEY_ID", "AKID", "AWS_SECRET_ACCESS_KEY", "ca
 
 // visitECR opens team/app at the ECR registry r, whose API lists the shelf.
 func visitECR(t *testing.T, shelf *beside.Shelf, r *testbed.Registry, keys ...string) (*shop, *testbed.Registry) {
+	t.Helper()
 	api := testbed.Serve(t, shelf.ECR(ecrName), testbed.Options{})
 	return visit(t, ecrName+"/team/app", map[string]*testbed.Registry{ecrName: r}, aws(api.URL, keys...)), api
 }

@@ -96,6 +96,7 @@ type registry struct {
 // Actions names the actions that a Repository is opened for.
 type Actions string
 
+// Actions that a Repository is opened for.
 const (
 	Pull Actions = "pull"      // reading; the zero Actions means Pull
 	Push Actions = "pull,push" // writing, and the reading that it needs
@@ -145,8 +146,17 @@ func New(o Options) (*Client, error) {
 	}
 	o.Hosts = hosts
 	c := &Client{options: o, dock: push.NewDock(o.Uploads, o.ECR), hosts: map[string]*registry{}}
-	c.lines = wire.Options{Retries: o.Retries, Stall: o.Stall, MaxWait: o.MaxWait, Connections: o.Connections, UserAgent: o.UserAgent,
-		CertDirs: o.CertDirs, Draw: o.Draw, Dial: o.Dial, Proxied: o.Proxied}
+	c.lines = wire.Options{
+		Retries:     o.Retries,
+		Stall:       o.Stall,
+		MaxWait:     o.MaxWait,
+		Connections: o.Connections,
+		UserAgent:   o.UserAgent,
+		CertDirs:    o.CertDirs,
+		Draw:        o.Draw,
+		Dial:        o.Dial,
+		Proxied:     o.Proxied,
+	}
 	for name := range hosts {
 		if h := c.host(name); h.Broken != nil {
 			return nil, h.Broken
@@ -185,12 +195,27 @@ func (c *Client) Pin(host, scheme string) error {
 		h.Pin(scheme)
 		return nil
 	case scheme == "http":
-		return &fault.Fault{Kind: fault.Invalid, Op: "use plain http with", Name: name, Err: errors.New("plain http is for this machine only"),
-			Hint: "set plain-http for this registry in the configuration, or use --plain-http"}
+		return &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "use plain http with",
+			Name: name,
+			Err:  errors.New("plain http is for this machine only"),
+			Hint: "set plain-http for this registry in the configuration, or use --plain-http",
+		}
 	case scheme == "https":
-		return &fault.Fault{Kind: fault.Invalid, Op: "use https with", Name: name, Err: errors.New("the configuration sets plain-http for it")}
+		return &fault.Fault{
+			Kind: fault.Invalid,
+			Op:   "use https with",
+			Name: name,
+			Err:  errors.New("the configuration sets plain-http for it"),
+		}
 	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "use scheme " + scheme + " with", Name: name, Err: errors.New("the scheme is neither http nor https")}
+	return &fault.Fault{
+		Kind: fault.Invalid,
+		Op:   "use scheme " + scheme + " with",
+		Name: name,
+		Err:  errors.New("the scheme is neither http nor https"),
+	}
 }
 
 // Check asks host whether it accepts login, and returns the login to keep. For an Entra token that
@@ -203,8 +228,14 @@ func (c *Client) Check(ctx context.Context, host string, login credential.Login)
 		return credential.Login{}, err
 	}
 	h := c.host(name)
-	_, err = h.Do(ctx, &wire.Call{Op: "sign in to", Name: name, Method: "GET", Path: "/v2/", Access: wire.NewAccess(nil, ref.Repo{}, &login)}, 200)
-	if err != nil {
+	call := &wire.Call{
+		Op:     "sign in to",
+		Name:   name,
+		Method: "GET",
+		Path:   "/v2/",
+		Access: wire.NewAccess(nil, ref.Repo{}, &login),
+	}
+	if _, err = h.Do(ctx, call, 200); err != nil {
 		return credential.Login{}, notSignIn(err, h.Name, login)
 	}
 	refresh := h.Refresh(login)

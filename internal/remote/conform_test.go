@@ -15,28 +15,29 @@ import (
 
 // This runs the suite that every Source and Target must pass over HTTP, against real registries.
 func TestARepositoryOverHTTPDoesWhatEveryRepositoryMust(t *testing.T) {
+	bearer := testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"user": "secret"}}
 	for name, tt := range map[string]struct {
-		open  func(t *testing.T) *testbed.Registry
-		suite conform.Suite
+		serve   func(testing.TB, testbed.Options) *testbed.Registry
+		options testbed.Options
+		suite   conform.Suite
 	}{
 		"distribution v3": {
-			open:  func(t *testing.T) *testbed.Registry { return testbed.Distribution(t, testbed.Options{}) },
+			serve: testbed.Distribution,
 			suite: conform.Suite{NoReferrers: true},
 		},
 		"distribution v3 behind bearer tokens and TLS": {
-			open: func(t *testing.T) *testbed.Registry {
-				return testbed.Distribution(t, testbed.Options{Scheme: testbed.HTTPS, Auth: testbed.Auth{Mode: testbed.Bearer, Users: map[string]string{"user": "secret"}}})
-			},
-			suite: conform.Suite{NoReferrers: true},
+			serve:   testbed.Distribution,
+			options: testbed.Options{Scheme: testbed.HTTPS, Auth: bearer},
+			suite:   conform.Suite{NoReferrers: true},
 		},
 		"docker-registry 2.8.2": {
-			open:  func(t *testing.T) *testbed.Registry { return testbed.DockerRegistry(t, testbed.Options{}) },
+			serve: testbed.DockerRegistry,
 			suite: conform.Suite{NoReferrers: true},
 		},
-		"dray's own": {open: ours},
+		"dray's own": {serve: ours},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := tt.open(t)
+			r := tt.serve(t, tt.options)
 			set := credential.Settings{PlainHTTP: true}
 			if strings.HasPrefix(r.URL, "https:") {
 				set = credential.Settings{CAFile: r.CAFile(t)}
@@ -44,6 +45,7 @@ func TestARepositoryOverHTTPDoesWhatEveryRepositoryMust(t *testing.T) {
 			c := client(t, withLogin, withHost(r, set))
 			var n atomic.Int64
 			tt.suite.Open = func(t *testing.T) conform.Pair {
+				t.Helper()
 				at := repo(r, fmt.Sprintf("suite/%d", n.Add(1)))
 				to := c.Open(at, remote.Use{Actions: remote.Push})
 				return conform.Pair{Source: c.Open(at, remote.Use{}), Target: to, List: to.List}
@@ -54,10 +56,10 @@ func TestARepositoryOverHTTPDoesWhatEveryRepositoryMust(t *testing.T) {
 }
 
 // ours returns the registry that dray serve provides.
-func ours(t *testing.T) *testbed.Registry {
-	t.Helper()
-	r, err := registry.Open(t.Context(), registry.Options{Dir: t.TempDir()})
-	must(t, err)
-	t.Cleanup(func() { r.Close() })
-	return testbed.Serve(t, r, testbed.Options{})
+func ours(tb testing.TB, o testbed.Options) *testbed.Registry {
+	tb.Helper()
+	r, err := registry.Open(tb.Context(), registry.Options{Dir: tb.TempDir()})
+	must(tb, err)
+	tb.Cleanup(func() { r.Close() })
+	return testbed.Serve(tb, r, o)
 }

@@ -36,6 +36,7 @@ type ecr struct {
 }
 
 func newECR(t *testing.T) *ecr {
+	t.Helper()
 	e := &ecr{made: map[string]bool{}}
 	e.Registry = testbed.Distribution(t, testbed.Options{Front: func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,10 +58,10 @@ func newECR(t *testing.T) *ecr {
 		})
 	}})
 	e.api = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var body struct{ RepositoryName, RegistryId string }
+		var body struct{ RepositoryName, RegistryID string }
 		raw, _ := io.ReadAll(r.Body)
 		_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-		if json.Unmarshal(raw, &body) != nil || r.Method != http.MethodPost || r.URL.Path != "/" || body.RegistryId != "123456789012" ||
+		if json.Unmarshal(raw, &body) != nil || r.Method != http.MethodPost || r.URL.Path != "/" || body.RegistryID != "123456789012" ||
 			!strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=AKID/") {
 			t.Errorf("%s %s %s", r.Method, r.URL, raw)
 		}
@@ -201,6 +202,7 @@ type harbor struct {
 }
 
 func newHarbor(t *testing.T) *harbor {
+	t.Helper()
 	h := &harbor{made: map[string]string{}, may: true}
 	exists := func(project string) bool {
 		h.mu.Lock()
@@ -225,6 +227,7 @@ func newHarbor(t *testing.T) *harbor {
 }
 
 func (h *harbor) serve(t *testing.T, w http.ResponseWriter, r *http.Request) {
+	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asks = append(h.asks, r.Method+" "+r.URL.RequestURI())

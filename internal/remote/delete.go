@@ -32,7 +32,8 @@ func (r *Repository) Delete(ctx context.Context, reference string, tags ...strin
 	case kind == "hub":
 		return c.Fault(fault.Refused, "delete it on hub.docker.com", errNoDelete)
 	case kind == "ghcr":
-		return c.Fault(fault.Refused, "delete the version in the package's settings on GitHub, or with its packages API", errNoDelete)
+		hint := "delete the version in the package's settings on GitHub, or with its packages API"
+		return c.Fault(fault.Refused, hint, errNoDelete)
 	case kind == "acr" && tagged:
 		c.Path = "/acr/v1/" + r.handle.Repo.Path + "/_tags/" + reference
 	case kind == "harbor" && tagged:
@@ -48,7 +49,9 @@ func (r *Repository) Delete(ctx context.Context, reference string, tags ...strin
 		_, err := r.remove(ctx, c, tagged)
 		return err
 	}
-	_, err := r.handle.WithScope(ctx, "delete", func(ctx context.Context) (bool, error) { return r.remove(ctx, c, tagged) })
+	_, err := r.handle.WithScope(ctx, "delete", func(ctx context.Context) (bool, error) {
+		return r.remove(ctx, c, tagged)
+	})
 	return err
 }
 
@@ -66,7 +69,8 @@ func (r *Repository) remove(ctx context.Context, c *wire.Call, isTag bool) (bool
 	case a.Status == http.StatusConflict, a.Status == http.StatusPreconditionFailed, locked:
 		return false, c.Fault(fault.Conflict, "", said)
 	case isTag: // docker-registry 2.8.2 answers UNSUPPORTED or DIGEST_INVALID: it accepts only a digest here
-		return false, c.Fault(fault.Refused, "use --manifest to delete the digest with all its tags", fmt.Errorf("this registry cannot delete a tag alone: %w", said))
+		return false, c.Fault(fault.Refused, "use --manifest to delete the digest with all its tags",
+			fmt.Errorf("this registry cannot delete a tag alone: %w", said))
 	}
 	return false, c.Fault(fault.Refused, "check whether the registry has deletion enabled", said)
 }

@@ -229,10 +229,10 @@ func (p placed) RemoteAddr() net.Addr {
 func TestF20ANameThatLeadsInsideIsRefusedByItsAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := testbed.Serve(t, http.RedirectHandler("https://innocent.example/x", http.StatusTemporaryRedirect), testbed.Options{Wire: testbed.Pipes, Host: "registry.example:80"})
-		var dialled []string
+		var dialed []string
 		o := remote.Options{CertDirs: []string{}, Default: credential.Settings{PlainHTTP: true}}
 		o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			dialled = append(dialled, addr)
+			dialed = append(dialed, addr)
 			conn, err := r.Dial(ctx, network, r.Host)
 			if strings.HasPrefix(addr, "innocent") {
 				return placed{conn, "10.0.0.7"}, err
@@ -248,8 +248,8 @@ func TestF20ANameThatLeadsInsideIsRefusedByItsAddress(t *testing.T) {
 		if !strings.Contains(err.Error(), "an address that is not public") {
 			t.Error(err)
 		}
-		if !slices.Equal(dialled, []string{"registry.example:80", "innocent.example:443"}) {
-			t.Errorf("dialed %v", dialled)
+		if !slices.Equal(dialed, []string{"registry.example:80", "innocent.example:443"}) {
+			t.Errorf("dialed %v", dialed)
 		}
 	})
 }

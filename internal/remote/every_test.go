@@ -43,7 +43,8 @@ func TestManifestsWithoutATagAreToldByRegistriesThatListThemAndByNoOthers(t *tes
 	if all, _, told, err := list(r); all != 0 || told || err != nil || plain.Requests() != 1 {
 		t.Errorf("plain: %d, %t, %v\n%s", all, told, err, plain.Story())
 	}
-	_, _, _, err := list(client(t).Open(repo(plain, "none"), remote.Use{}))
+	r = client(t).Open(repo(plain, "none"), remote.Use{})
+	_, err := r.Every(t.Context(), func(remote.Manifest) error { return nil })
 	wantKind(t, err, fault.NotFound)
 }
 

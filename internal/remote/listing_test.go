@@ -23,6 +23,7 @@ import (
 // shelf returns a listing with n manifests that have one tag each, "v0000" and so on, then one
 // manifest with two tags and one without a tag.
 func shelf(t *testing.T, repo string, n int) *beside.Shelf {
+	t.Helper()
 	s := &beside.Shelf{Repo: repo, TB: t}
 	for i := range n {
 		s.Rows = append(s.Rows, beside.Row{Digest: sum(i), MediaType: oci.TypeManifest, OS: "linux", Arch: "arm64", Size: int64(1000 + i), Tags: []string{fmt.Sprintf("v%04d", i)}})
@@ -119,6 +120,7 @@ func (s *shop) wantTags(shelf *beside.Shelf) {
 
 // open returns a registry that requires no login, with stub in front of it.
 func open(t *testing.T, stub func(http.Handler) http.Handler, next http.Handler) *testbed.Registry {
+	t.Helper()
 	return testbed.Serve(t, stub(next), testbed.Options{})
 }
 
@@ -203,6 +205,7 @@ func TestGitHubsPackagesAreAskedWithTheTokenOfGHCR(t *testing.T) {
 
 // plain returns a distribution registry with the tags v1 to v3 of app, all with one digest.
 func plain(t *testing.T) http.Handler {
+	t.Helper()
 	h := testbed.NewDistribution(t, testbed.Options{})
 	r := testbed.Serve(t, h, testbed.Options{})
 	img := testbed.Random(t, r, "team/app", "v1", testbed.RandomOptions{})

@@ -11,14 +11,20 @@ import (
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
-// These are the types of the subpackages that callers of Client and Repository use.
+// Types of the subpackages that callers of Client and Repository use.
 type (
-	Budget   = limit.Budget
-	Draw     = limit.Draw
+	// Budget is what is known about the pull limit of a registry.
+	Budget = limit.Budget
+	// Draw describes one request to a function that shares the limits among processes.
+	Draw = limit.Draw
+	// Manifest is one manifest or index of a repository, as a list describes it.
 	Manifest = list.Manifest
-	Place    = push.Place
-	Rights   = product.Rights
-	Traits   = product.Traits
+	// Place is the repository or project that must exist before a push.
+	Place = push.Place
+	// Rights holds a registry's own names for the permissions to read and to write.
+	Rights = product.Rights
+	// Traits is what is known about a registry in advance.
+	Traits = product.Traits
 )
 
 // ErrUnauthorized is in the tree of an error if the final answer of the registry itself, and not of

@@ -18,11 +18,11 @@ import (
 )
 
 // guarded returns a registry that requires tokens, with a fault that points to a canary.
-func guarded(t *testing.T, make func(c *hostile.Canary) *hostile.Fault) (*testbed.Registry, *hostile.Canary) {
+func guarded(t *testing.T, newFault func(c *hostile.Canary) *hostile.Fault) (*testbed.Registry, *hostile.Canary) {
 	t.Helper()
 	c := hostile.Elsewhere(t, testbed.Options{})
 	o := testbed.Options{Auth: testbed.Auth{Mode: testbed.Bearer}}
-	return hostile.Serve(t, testbed.NewDistribution(t, o), o, make(c)), c
+	return hostile.Serve(t, testbed.NewDistribution(t, o), o, newFault(c)), c
 }
 
 // TestF20F26F37F67NoCredentialLeavesItsOrigin leads requests to a canary in every way that leaves

@@ -20,6 +20,7 @@ import (
 // hub runs test in virtual time at a docker.io with a pull limit. Its repository app has the tags
 // v0 to v9.
 func hub(t *testing.T, p *beside.PullLimit, maxWait time.Duration, test func(b *bench, digests []string)) {
+	t.Helper()
 	bubble(t, nil, func(b *bench) {
 		var digests []string
 		for i := range 10 {

@@ -30,17 +30,17 @@ var (
 var login = credential.Login{User: "user", Password: credential.New("secret")}
 
 // client returns a Client with short waits, whose options are modified by changes.
-func client(t testing.TB, changes ...func(*remote.Options)) *remote.Client {
-	t.Helper()
+func client(tb testing.TB, changes ...func(*remote.Options)) *remote.Client {
+	tb.Helper()
 	o := remote.Options{Stall: 10 * time.Second, CertDirs: []string{}}
 	for _, change := range changes {
 		change(&o)
 	}
 	c, err := remote.New(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(c.Close)
+	tb.Cleanup(c.Close)
 	return c
 }
 
@@ -60,26 +60,26 @@ func opener(b []byte) oci.Opener {
 	}
 }
 
-func noise(t testing.TB, seed uint64, size int64) ([]byte, oci.Descriptor) {
-	t.Helper()
+func noise(tb testing.TB, seed uint64, size int64) ([]byte, oci.Descriptor) {
+	tb.Helper()
 	b, err := io.ReadAll(testbed.Noise(seed, size))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b, oci.Descriptor{MediaType: "application/octet-stream", Digest: oci.Sum(b), Size: size}
 }
 
-func wantKind(t testing.TB, err error, k fault.Kind) {
-	t.Helper()
+func wantKind(tb testing.TB, err error, k fault.Kind) {
+	tb.Helper()
 	if fault.KindOf(err) != k {
-		t.Fatalf("the error is of kind %q, want %q: %v", fault.KindOf(err), k, err)
+		tb.Fatalf("the error is of kind %q, want %q: %v", fault.KindOf(err), k, err)
 	}
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -118,89 +118,86 @@ func (e *events) of(k event.Kind) []event.Event {
 }
 
 // put pushes an image of two layers to the tags, as an engine does.
-func put(t testing.TB, r *remote.Repository, tags ...string) (oci.Document, [][]byte) {
-	t.Helper()
-	ctx := t.Context()
+func put(tb testing.TB, r *remote.Repository, tags ...string) (oci.Document, [][]byte) {
+	tb.Helper()
+	ctx := tb.Context()
 	config := []byte(`{"architecture":"amd64","os":"linux"}`)
-	layer1, d1 := noise(t, 1, 200<<10)
-	layer2, d2 := noise(t, 2, 10)
+	layer1, d1 := noise(tb, 1, 200<<10)
+	layer2, d2 := noise(tb, 2, 10)
 	raw := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},"layers":[`+
 		`{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":%q,"size":%d},{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":%q,"size":%d}]}`,
 		oci.TypeManifest, oci.Sum(config), len(config), d1.Digest, d1.Size, d2.Digest, d2.Size)
 	doc, err := oci.Parse(oci.Descriptor{}, []byte(raw))
-	must(t, err)
+	must(tb, err)
 	blobs := [][]byte{config, layer1, layer2}
 	missing, err := r.Missing(ctx, doc.Blobs)
-	must(t, err)
+	must(tb, err)
 	for i, d := range doc.Blobs {
 		if slices.ContainsFunc(missing, func(m oci.Descriptor) bool { return m.Digest == d.Digest }) {
 			_, err := r.Put(ctx, d, nil, opener(blobs[i]))
-			must(t, err)
+			must(tb, err)
 		}
 	}
 	accepted, err := r.PutDocument(ctx, doc, tags...)
-	must(t, err)
+	must(tb, err)
 	slices.Sort(tags)
 	if !slices.Equal(accepted.Tags, tags) || len(accepted.Failed) > 0 {
-		t.Fatalf("accepted %v, failed %v; want %v", accepted.Tags, accepted.Failed, tags)
+		tb.Fatalf("accepted %v, failed %v; want %v", accepted.Tags, accepted.Failed, tags)
 	}
 	return doc, blobs
 }
 
 // check reads back what put pushed.
-func check(t testing.TB, r *remote.Repository, doc oci.Document, blobs [][]byte, tags ...string) {
-	t.Helper()
-	ctx := t.Context()
+func check(tb testing.TB, r *remote.Repository, doc oci.Document, blobs [][]byte, tags ...string) {
+	tb.Helper()
+	ctx := tb.Context()
 	for _, tag := range tags {
 		d, err := r.Resolve(ctx, tag)
-		must(t, err)
+		must(tb, err)
 		if d.Digest != doc.Digest || d.Size != doc.Size || d.MediaType != doc.MediaType {
-			t.Fatalf("%s is %v, want %v", tag, d, doc.Descriptor)
+			tb.Fatalf("%s is %v, want %v", tag, d, doc.Descriptor)
 		}
 	}
 	got, err := r.Document(ctx, string(doc.Digest))
-	must(t, err)
+	must(tb, err)
 	if !bytes.Equal(got.Raw, doc.Raw) {
-		t.Fatal("the manifest has changed")
+		tb.Fatal("the manifest has changed")
 	}
 	for i, d := range doc.Blobs {
 		body, from, err := r.Blob(ctx, d, 0, -1)
-		must(t, err)
+		must(tb, err)
 		b, err := io.ReadAll(body)
-		must(t, err)
-		must(t, body.Close())
+		must(tb, err)
+		must(tb, body.Close())
 		if from != 0 || !bytes.Equal(b, blobs[i]) {
-			t.Fatalf("blob %s has changed", d.Digest)
+			tb.Fatalf("blob %s has changed", d.Digest)
 		}
 	}
 	var seen []string
-	must(t, r.List(ctx, func(l oci.Listed) error { seen = append(seen, l.Tag); return nil }))
+	must(tb, r.List(ctx, func(l oci.Listed) error { seen = append(seen, l.Tag); return nil }))
 	slices.Sort(seen)
 	slices.Sort(tags)
 	if !slices.Equal(seen, tags) {
-		t.Fatalf("tags %v, want %v", seen, tags)
+		tb.Fatalf("tags %v, want %v", seen, tags)
 	}
 }
 
 func TestAnImageGoesToEachRegistryAndComesBackUnchanged(t *testing.T) {
 	bearer := testbed.Auth{Mode: testbed.Bearer}
-	for name, serve := range map[string]func(testing.TB) *testbed.Registry{
-		"distribution":        func(t testing.TB) *testbed.Registry { return testbed.Distribution(t, testbed.Options{}) },
-		"sloppy":              func(t testing.TB) *testbed.Registry { return testbed.Sloppy(t, testbed.Options{}) },
-		"docker-registry 2.8": func(t testing.TB) *testbed.Registry { return testbed.DockerRegistry(t, testbed.Options{}) },
-		"basic": func(t testing.TB) *testbed.Registry {
-			return testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic}})
-		},
-		"bearer": func(t testing.TB) *testbed.Registry { return testbed.Distribution(t, testbed.Options{Auth: bearer}) },
-		"tls": func(t testing.TB) *testbed.Registry {
-			return testbed.Distribution(t, testbed.Options{Scheme: testbed.HTTPS, Auth: bearer})
-		},
-		"h2": func(t testing.TB) *testbed.Registry {
-			return testbed.Distribution(t, testbed.Options{Scheme: testbed.HTTPS, Protocol: testbed.HTTP2})
-		},
+	for name, tt := range map[string]struct {
+		serve   func(testing.TB, testbed.Options) *testbed.Registry
+		options testbed.Options
+	}{
+		"distribution":        {serve: testbed.Distribution},
+		"sloppy":              {serve: testbed.Sloppy},
+		"docker-registry 2.8": {serve: testbed.DockerRegistry},
+		"basic":               {testbed.Distribution, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic}}},
+		"bearer":              {testbed.Distribution, testbed.Options{Auth: bearer}},
+		"tls":                 {testbed.Distribution, testbed.Options{Scheme: testbed.HTTPS, Auth: bearer}},
+		"h2":                  {testbed.Distribution, testbed.Options{Scheme: testbed.HTTPS, Protocol: testbed.HTTP2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := serve(t)
+			r := tt.serve(t, tt.options)
 			h := credential.Settings{}
 			if strings.HasPrefix(r.URL, "https") {
 				h.CAFile = r.CAFile(t)

@@ -26,7 +26,13 @@ type Repository struct {
 // Open returns a handle on a repository. It makes no request.
 func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 	h := c.host(repo.Host)
-	r := &Repository{handle: &ask.Handle{Host: h.Host, Repo: repo, Access: c.access(repo, use), Observe: use.Observe, Yield: use.Yield}}
+	r := &Repository{handle: &ask.Handle{
+		Host:    h.Host,
+		Repo:    repo,
+		Access:  c.access(repo, use),
+		Observe: use.Observe,
+		Yield:   use.Yield,
+	}}
 	var mirrors []*read.Reader
 	// A repository that is written to is read without mirrors, because a mirror may be out of date.
 	if use.Actions != Push {
@@ -46,8 +52,14 @@ func (c *Client) mirrors(h *registry, repo ref.Repo, use Use) (all []*read.Reade
 			continue
 		}
 		mirror, at := ref.Repo{Host: name, Path: repo.Path}, c.host(name)
-		all = append(all, read.New(&ask.Handle{Host: at.Host, Repo: mirror, Access: c.access(mirror, Use{Actions: Pull}), Observe: use.Observe, Single: true},
-			&at.reading, nil))
+		handle := &ask.Handle{
+			Host:    at.Host,
+			Repo:    mirror,
+			Access:  c.access(mirror, Use{Actions: Pull}),
+			Observe: use.Observe,
+			Single:  true,
+		}
+		all = append(all, read.New(handle, &at.reading, nil))
 	}
 	return all
 }

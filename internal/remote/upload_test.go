@@ -117,7 +117,7 @@ func TestAnErrorOfTheSourceComesBackAsItIs(t *testing.T) {
 			b.Errorf("%v, opened %d times", err, opened)
 		}
 		_, err = b.repo.Put(b.Context(), d, nil, func(context.Context, int64) (io.ReadCloser, error) { return nil, errSource })
-		if err != errSource { //nolint:errorlint
+		if err != errSource { //nolint:errorlint // the very same
 			b.Error(err)
 		}
 		b.absent(d)
@@ -473,10 +473,10 @@ func (u until) Read([]byte) (int, error) {
 }
 
 func TestDockerRegistryTakesACutUploadAnew(t *testing.T) {
-	real := testbed.DockerRegistry(t, testbed.Options{Front: func(h http.Handler) http.Handler {
+	reg := testbed.DockerRegistry(t, testbed.Options{Front: func(h http.Handler) http.Handler {
 		return hostile.Wrap(h, hostile.CutRequestAt(mib).On("PUT", testbed.Upload).Once())
 	}})
-	r := client(t).Open(repo(real, "app"), remote.Use{Actions: remote.Push})
+	r := client(t).Open(repo(reg, "app"), remote.Use{Actions: remote.Push})
 	data, d := noise(t, 1, 3*mib)
 	a, err := r.Put(t.Context(), d, nil, opener(data))
 	must(t, err)
@@ -488,7 +488,7 @@ func TestDockerRegistryTakesACutUploadAnew(t *testing.T) {
 	if a.Way != oci.Sent || !bytes.Equal(got, data) {
 		t.Errorf("%+v, %d bytes", a, len(got))
 	}
-	if !strings.Contains(real.Story(), "PUT") {
-		t.Log(real.Story())
+	if !strings.Contains(reg.Story(), "PUT") {
+		t.Log(reg.Story())
 	}
 }

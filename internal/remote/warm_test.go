@@ -16,7 +16,7 @@ import (
 )
 
 // lines counts connections.
-type lines struct{ dialled, open atomic.Int32 }
+type lines struct{ dialed, open atomic.Int32 }
 
 type Host struct {
 	net.Conn
@@ -34,7 +34,7 @@ func (l *lines) dial(ctx context.Context, network, addr string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	l.dialled.Add(1)
+	l.dialed.Add(1)
 	l.open.Add(1)
 	return &Host{Conn: conn, of: l}, nil
 }
@@ -42,15 +42,16 @@ func (l *lines) dial(ctx context.Context, network, addr string) (net.Conn, error
 // wait waits until n connections were dialed.
 func (l *lines) wait(t *testing.T, n int32) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); l.dialled.Load() != n; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); l.dialed.Load() != n; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d connections, want %d", l.dialled.Load(), n)
+			t.Fatalf("%d connections, want %d", l.dialed.Load(), n)
 		}
 	}
 }
 
 // counted returns a registry with an image, and a Client whose connections are counted from now on.
 func counted(t *testing.T, o testbed.Options) (*testbed.Registry, *remote.Client, *lines, oci.Document) {
+	t.Helper()
 	r := testbed.Distribution(t, o)
 	host := credential.Settings{PlainHTTP: true}
 	if o.Scheme == testbed.HTTPS {
@@ -65,7 +66,7 @@ func counted(t *testing.T, o testbed.Options) (*testbed.Registry, *remote.Client
 	return r, c, l, doc
 }
 
-func TestBodiesTakeConnectionsThatWereDialledBefore(t *testing.T) {
+func TestBodiesTakeConnectionsThatWereDialedBefore(t *testing.T) {
 	r, c, l, doc := counted(t, testbed.Options{Scheme: testbed.HTTPS})
 	c.Warm(t.Context(), r.Host)
 	c.Warm(t.Context(), r.Host)

@@ -86,15 +86,15 @@ func Nested(tb testing.TB, r *Registry, repo, tag string, depth int) Image {
 
 // platform returns the i-th of many different platforms.
 func platform(i int) v1.Platform {
-	real := []v1.Platform{
+	common := []v1.Platform{
 		{OS: "linux", Architecture: "amd64"},
 		{OS: "linux", Architecture: "arm64", Variant: "v8"},
 		{OS: "linux", Architecture: "arm", Variant: "v7"},
 		{OS: "linux", Architecture: "s390x"},
 		{OS: "windows", Architecture: "amd64", OSVersion: "10.0.20348.2527"},
 	}
-	if i < len(real) {
-		return real[i]
+	if i < len(common) {
+		return common[i]
 	}
 	return v1.Platform{OS: "linux", Architecture: "riscv64", Variant: fmt.Sprintf("v%d", i)}
 }

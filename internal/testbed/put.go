@@ -62,7 +62,9 @@ func (r *Registry) Manifest(tb testing.TB, repo, reference, mediaType string, ra
 
 // Direct sends a request to the registry behind its front: without network, log, authentication or
 // faults. The returned response has no body. The body is written to the writer to; nil discards it.
-func (r *Registry) Direct(tb testing.TB, method, target string, h http.Header, body io.Reader, to io.Writer) *http.Response {
+func (r *Registry) Direct(
+	tb testing.TB, method, target string, h http.Header, body io.Reader, to io.Writer,
+) *http.Response {
 	tb.Helper()
 	req := httptest.NewRequestWithContext(tb.Context(), method, r.URL+target, body)
 	req.Host, req.URL.Scheme, req.URL.Host = r.Host, "", ""

@@ -30,7 +30,8 @@ import (
 func HelloWorld(tb testing.TB, r *Registry, repo, tag string) Image {
 	tb.Helper()
 	m := builder{tb: tb, r: r, Image: Image{Repo: repo, Tag: tag}}
-	name := filepath.Join(moduleDir(tb, "github.com/google/go-containerregistry"), "pkg/v1/tarball/testdata/hello-world-v25.tar")
+	module := moduleDir(tb, "github.com/google/go-containerregistry")
+	name := filepath.Join(module, "pkg/v1/tarball/testdata/hello-world-v25.tar")
 	blobs := tarBlobs(tb, name)
 	for _, d := range slices.Sorted(maps.Keys(blobs)) {
 		var doc v1.Manifest

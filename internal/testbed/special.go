@@ -28,9 +28,10 @@ func HelmChart(tb testing.TB, r *Registry, repo, tag string) Image {
 	tb.Helper()
 	m := builder{tb: tb, r: r, Image: Image{Repo: repo, Tag: tag}}
 	tgz := archive(tb, map[string]string{
-		"demo/Chart.yaml":          "apiVersion: v2\nname: demo\nversion: 0.1.0\ndescription: a demo\ntype: application\n",
-		"demo/values.yaml":         "greeting: hello\n",
-		"demo/templates/map.yaml":  "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: demo\ndata:\n  greeting: {{ .Values.greeting }}\n",
+		"demo/Chart.yaml":  "apiVersion: v2\nname: demo\nversion: 0.1.0\ndescription: a demo\ntype: application\n",
+		"demo/values.yaml": "greeting: hello\n",
+		"demo/templates/map.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: demo\n" +
+			"data:\n  greeting: {{ .Values.greeting }}\n",
 		"demo/templates/NOTES.txt": "done\n",
 	})
 	config := `{"name":"demo","version":"0.1.0","description":"a demo","apiVersion":"v2","type":"application"}`
@@ -50,7 +51,8 @@ func archive(tb testing.TB, files map[string]string) []byte {
 	t := tar.NewWriter(z)
 	for _, name := range sorted(files) {
 		body := files[name]
-		if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(body)), Typeflag: tar.TypeReg}); err != nil {
+		head := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(body)), Typeflag: tar.TypeReg}
+		if err := t.WriteHeader(head); err != nil {
 			tb.Fatal(err)
 		}
 		if _, err := t.Write([]byte(body)); err != nil {

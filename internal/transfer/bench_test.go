@@ -75,6 +75,7 @@ func BenchmarkBytes(b *testing.B) {
 
 // benchmark copies root and reports n, the number of equal things in one copy.
 func benchmark(b *testing.B, src *conform.Memory, root oci.Document, n int) {
+	b.Helper()
 	e := transfer.New(transfer.Options{Blobs: 1})
 	dst := &takes{repo("b.io", "y"), make([]byte, 256<<10)}
 	b.ReportAllocs()

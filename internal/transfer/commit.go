@@ -34,7 +34,11 @@ func (e *Engine) commit(ctx context.Context, m *mover, end End, found *tree) (oc
 		accepted = accepted.And(more)
 	}
 	for _, tag := range accepted.Tags {
-		m.task.tell(event.Event{Kind: event.Tagged, Name: m.target.Repo().Tagged(tag).String(), Digest: string(found.root().Digest)})
+		m.task.tell(event.Event{
+			Kind:   event.Tagged,
+			Name:   m.target.Repo().Tagged(tag).String(),
+			Digest: string(found.root().Digest),
+		})
 	}
 	for tag, cause := range accepted.Failed {
 		accepted.Failed[tag] = fault.On(fault.Target, cause)
@@ -44,7 +48,9 @@ func (e *Engine) commit(ctx context.Context, m *mover, end End, found *tree) (oc
 
 // putDocument puts doc. If another copy is putting the same document by digest only, putDocument
 // waits for that copy instead of putting the document a second time.
-func (e *Engine) putDocument(ctx context.Context, m *mover, found *tree, doc oci.Document, tags ...string) (oci.Accepted, error) {
+func (e *Engine) putDocument(
+	ctx context.Context, m *mover, found *tree, doc oci.Document, tags ...string,
+) (oci.Accepted, error) {
 	if len(tags) > 0 {
 		return e.putNow(ctx, m, found, doc, tags...)
 	}
@@ -68,7 +74,9 @@ func (e *Engine) putDocument(ctx context.Context, m *mover, found *tree, doc oci
 
 // putNow puts doc. If the target then answers that it lacks content which it had reported to
 // have, putNow sends that content again, once.
-func (e *Engine) putNow(ctx context.Context, m *mover, found *tree, doc oci.Document, tags ...string) (oci.Accepted, error) {
+func (e *Engine) putNow(
+	ctx context.Context, m *mover, found *tree, doc oci.Document, tags ...string,
+) (oci.Accepted, error) {
 	lacks, err := m.lacks(ctx, doc, tags)
 	if err != nil || !lacks {
 		return oci.Accepted{}, err

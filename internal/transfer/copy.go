@@ -49,8 +49,17 @@ func (e *Engine) Copy(ctx context.Context, t Task) []Outcome {
 
 // copyTo runs the steps missing, move and commit for one End. If together is not nil, the
 // blobs of this End move together with those of other Ends.
-func (e *Engine) copyTo(ctx context.Context, t Task, end End, tree *tree, holders []ref.Repo, together *joint) (out Outcome) {
-	m := &mover{engine: e, task: t, target: end.Target, turn: end.Turn, back: end.Back, likely: likely(t.From.Repo(), end.Target.Repo(), holders)}
+func (e *Engine) copyTo(
+	ctx context.Context, t Task, end End, tree *tree, holders []ref.Repo, together *joint,
+) (out Outcome) {
+	m := &mover{
+		engine: e,
+		task:   t,
+		target: end.Target,
+		turn:   end.Turn,
+		back:   end.Back,
+		likely: likely(t.From.Repo(), end.Target.Repo(), holders),
+	}
 	out.Err = func() error {
 		defer together.leave(m)
 		if t.From.Repo() == end.Target.Repo() {

@@ -192,7 +192,7 @@ func TestDocumentsThatAreKnownAreNotReadAgain(t *testing.T) {
 
 func TestWithinARegistryBlobsAreMounted(t *testing.T) {
 	src, dst := repo("a.io", "x"), repo("a.io", "y")
-	dst.Neighbours = []*conform.Memory{src}
+	dst.Neighbors = []*conform.Memory{src}
 	out, _ := copyOne(t, src, dst, manifest(src, "v1", layer(src, "one"), layer(src, "two")), "v1")
 	if out.Err != nil || out.Blobs != (oci.Blobs{Mounted: 3}) {
 		t.Errorf("%+v", out)
@@ -204,7 +204,7 @@ func TestWithinARegistryBlobsAreMounted(t *testing.T) {
 
 func TestTheSecondEndAtARegistryMountsFromTheFirst(t *testing.T) {
 	src, first, second, other := repo("a.io", "x"), repo("b.io", "one"), repo("b.io", "two"), repo("c.io", "x")
-	second.Neighbours = []*conform.Memory{first}
+	second.Neighbors = []*conform.Memory{first}
 	other.Fail = func(string, string) error { return &fault.Fault{Kind: fault.Denied, Op: "look for blobs"} }
 	root := manifest(src, "v1", layer(src, "one"))
 	out := transfer.New(transfer.Options{}).Copy(t.Context(), transfer.Task{From: src, Root: root.Descriptor,

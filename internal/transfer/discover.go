@@ -39,7 +39,12 @@ func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
 			level = append(level, d.Documents...)
 		}
 		if held > maxHeld {
-			return nil, &fault.Fault{Kind: fault.TooLarge, Op: "read manifests", Name: string(t.Root.Digest), Err: fmt.Errorf("the image has more than %d MiB of manifests", maxHeld>>20)}
+			return nil, &fault.Fault{
+				Kind: fault.TooLarge,
+				Op:   "read manifests",
+				Name: string(t.Root.Digest),
+				Err:  fmt.Errorf("the image has more than %d MiB of manifests", maxHeld>>20),
+			}
 		}
 		level = firstOfEach(level)
 	}
@@ -67,7 +72,12 @@ func (e *Engine) read(ctx context.Context, t Task, level []oci.Descriptor) ([]oc
 // readDocument reads one document by digest and checks it against its parent's descriptor.
 func readDocument(ctx context.Context, t Task, want oci.Descriptor) (oci.Document, error) {
 	if want.Size > oci.MaxDocument {
-		return oci.Document{}, &fault.Fault{Kind: fault.TooLarge, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("%d bytes; the limit is %d", want.Size, oci.MaxDocument)}
+		return oci.Document{}, &fault.Fault{
+			Kind: fault.TooLarge,
+			Op:   "read manifest",
+			Name: string(want.Digest),
+			Err:  fmt.Errorf("%d bytes; the limit is %d", want.Size, oci.MaxDocument),
+		}
 	}
 	doc, known := t.Known[want.Digest]
 	if !known {
@@ -78,11 +88,22 @@ func readDocument(ctx context.Context, t Task, want oci.Descriptor) (oci.Documen
 	}
 	switch {
 	case doc.Digest != want.Digest:
-		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("the source served %s instead", doc.Digest)}
+		return oci.Document{}, &fault.Fault{
+			Kind: fault.Corrupt,
+			Op:   "read manifest",
+			Name: string(want.Digest),
+			Err:  fmt.Errorf("the source served %s instead", doc.Digest),
+		}
 	case want.Size != 0 && doc.Size != want.Size:
-		return oci.Document{}, &fault.Fault{Kind: fault.Corrupt, Op: "read manifest", Name: string(want.Digest), Err: fmt.Errorf("it has %d bytes, but its descriptor says %d", doc.Size, want.Size)}
+		return oci.Document{}, &fault.Fault{
+			Kind: fault.Corrupt,
+			Op:   "read manifest",
+			Name: string(want.Digest),
+			Err:  fmt.Errorf("it has %d bytes, but its descriptor says %d", doc.Size, want.Size),
+		}
 	case want.MediaType != "" && doc.MediaType != want.MediaType:
-		return oci.Document{}, refuse(want, "its descriptor says the media type %s, but it is %s", want.MediaType, doc.MediaType)
+		return oci.Document{}, refuse(want, "its descriptor says the media type %s, but it is %s",
+			want.MediaType, doc.MediaType)
 	}
 	return doc, nil
 }
@@ -143,8 +164,12 @@ func (t Task) tellForeign(found *tree) {
 		}
 	}
 	if len(at) > 0 {
-		t.tell(event.Event{Kind: event.Noted, Digest: string(t.Root.Digest),
-			Text: fmt.Sprintf("%d foreign layers are not copied, because their publisher serves them: %s", len(at), strings.Join(at, ", "))})
+		t.tell(event.Event{
+			Kind:   event.Noted,
+			Digest: string(t.Root.Digest),
+			Text: fmt.Sprintf("%d foreign layers are not copied, because their publisher serves them: %s",
+				len(at), strings.Join(at, ", ")),
+		})
 	}
 }
 

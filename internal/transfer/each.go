@@ -21,7 +21,9 @@ func in[T any](ch chan struct{}) gate[T] {
 //
 // The function do must not call each with the same gate. Otherwise a call could hold a place
 // while it waits for another place, which can deadlock.
-func each[T any](ctx context.Context, gate gate[T], items []T, do func(ctx context.Context, i int, item T) error) error {
+func each[T any](
+	ctx context.Context, gate gate[T], items []T, do func(ctx context.Context, i int, item T) error,
+) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup

@@ -25,7 +25,7 @@ func TestEndsAtSeveralRegistriesAreServedByOneReading(t *testing.T) {
 			task.To = append(task.To, transfer.End{Target: ends[len(ends)-1], Tags: []string{"v1"}})
 		}
 		second := repo("b.io", "z")
-		second.Neighbours = ends[:1]
+		second.Neighbors = ends[:1]
 		task.To = append(task.To, transfer.End{Target: second, Tags: []string{"v1"}})
 		begun := time.Now()
 		for i, out := range transfer.New(transfer.Options{}).Copy(t.Context(), task) {

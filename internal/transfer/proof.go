@@ -48,14 +48,22 @@ func (e *Engine) proveAfter(ctx context.Context, m *mover, blobs, copied []oci.D
 	}
 	if len(bad) > 0 {
 		return unproven(m, bad[0], errors.New("the target accepted the bytes again, but still serves different bytes"),
-			"delete the blob at the target registry, run its garbage collection, then run this command again; some registries keep the bytes they have")
+			"delete the blob at the target registry, run its garbage collection, then run this command again; "+
+				"some registries keep the bytes they have")
 	}
 	m.proved(len(blobs))
 	return nil
 }
 
 func unproven(m *mover, b oci.Descriptor, cause error, hint string) error {
-	return &fault.Fault{Kind: fault.Corrupt, Side: fault.Target, Op: "prove blob", Name: m.target.Repo().At(string(b.Digest)).String(), Err: cause, Hint: hint}
+	return &fault.Fault{
+		Kind: fault.Corrupt,
+		Side: fault.Target,
+		Op:   "prove blob",
+		Name: m.target.Repo().At(string(b.Digest)).String(),
+		Err:  cause,
+		Hint: hint,
+	}
 }
 
 // differing reads blobs from the target and returns those whose bytes do not match their digest.
@@ -103,7 +111,7 @@ func (e *Engine) check(ctx context.Context, back *Back, d oci.Descriptor) error 
 	if err != nil {
 		return withoutSide(err)
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	if _, err := io.Copy(v, body); err != nil {
 		return withoutSide(err)
 	}

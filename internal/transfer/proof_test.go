@@ -66,7 +66,7 @@ func TestABlobOfAnotherSizeIsSentAgain(t *testing.T) {
 
 func TestAMountIsProvenToo(t *testing.T) {
 	src, dst := repo("a.io", "x"), repo("a.io", "y")
-	dst.Neighbours = []*conform.Memory{src}
+	dst.Neighbors = []*conform.Memory{src}
 	root := manifest(src, "v1", layer(src, "one"))
 	out := proven(t, transfer.Task{Proof: oci.Sized}, src, dst, root, "v1")
 	if out.Err != nil || out.Blobs.Mounted != 2 || out.Blobs.Proven != 2 || count(dst.Ops(), "prove") != 2 {

@@ -105,8 +105,14 @@ func (m *mover) settle(ctx context.Context, b oci.Descriptor, likely []ref.Repo,
 	}
 	switch {
 	case fault.Is(err, fault.Corrupt):
-		return &fault.Fault{Kind: fault.Corrupt, Side: fault.Source, Op: "read blob", Name: m.task.From.Repo().At(string(b.Digest)).String(), Err: err,
-			Hint: "check the storage of the source registry; the target did not keep the bytes"}
+		return &fault.Fault{
+			Kind: fault.Corrupt,
+			Side: fault.Source,
+			Op:   "read blob",
+			Name: m.task.From.Repo().At(string(b.Digest)).String(),
+			Err:  err,
+			Hint: "check the storage of the source registry; the target did not keep the bytes",
+		}
 	case err != nil:
 		return fault.On(fault.Target, err)
 	}

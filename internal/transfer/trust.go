@@ -10,8 +10,10 @@ import (
 // Puts selects the documents that are put.
 type Puts string
 
+// Selections of documents.
 const (
-	Every Puts = "" // all documents, including those that the target has
+	// Every puts all documents, including those that the target has.
+	Every Puts = ""
 
 	// Lacking puts only the documents that the target does not have by digest. The root is
 	// also put if it has to be tagged.

@@ -36,10 +36,19 @@ func Azure(t *testing.T, n int) (*Yard, *beside.Shelf) {
 func (y *Yard) Shelve(shelf *beside.Shelf, n int) {
 	y.T.Helper()
 	for i := 0; i < n; i += 3 {
-		img := testbed.Random(y.T, y.Src, shelf.Repo, fmt.Sprintf("v%03d", i), testbed.RandomOptions{Seed: uint64(i + 1), Size: 100})
-		row := beside.Row{Digest: string(img.Root.Digest), MediaType: img.Root.MediaType, Size: img.Bytes, OS: "linux", Arch: "amd64", Tags: []string{fmt.Sprintf("v%03d", i)}}
+		tag := fmt.Sprintf("v%03d", i)
+		img := testbed.Random(y.T, y.Src, shelf.Repo, tag, testbed.RandomOptions{Seed: uint64(i + 1), Size: 100})
+		row := beside.Row{
+			Digest:    string(img.Root.Digest),
+			MediaType: img.Root.MediaType,
+			Size:      img.Bytes,
+			OS:        "linux",
+			Arch:      "amd64",
+			Tags:      []string{tag},
+		}
 		var raw strings.Builder
-		y.Src.Direct(y.T, "GET", "/v2/"+shelf.Repo+"/manifests/"+row.Tags[0], http.Header{"Accept": {img.Root.MediaType}}, nil, &raw)
+		accept := http.Header{"Accept": {img.Root.MediaType}}
+		y.Src.Direct(y.T, "GET", "/v2/"+shelf.Repo+"/manifests/"+tag, accept, nil, &raw)
 		for k := i + 1; k < min(i+3, n); k++ {
 			row.Tags = append(row.Tags, fmt.Sprintf("v%03d", k))
 			y.Src.Manifest(y.T, shelf.Repo, row.Tags[k-i], img.Root.MediaType, []byte(raw.String()))

@@ -127,7 +127,9 @@ func (y *Yard) Run(state string) { y.T.Helper(); y.RunOn(state, "") }
 func (y *Yard) RunOn(state, kind string) {
 	y.T.Helper()
 	d, err := dray.New(dray.Config{StateDir: state, Registries: map[string]dray.Registry{
-		"src": {Host: y.Src.Host, Settings: dray.Settings{PlainHTTP: true, Kind: kind}}, "dst": {Host: y.Dst.Host, Settings: dray.Settings{PlainHTTP: true}}}})
+		"src": {Host: y.Src.Host, Settings: dray.Settings{PlainHTTP: true, Kind: kind}},
+		"dst": {Host: y.Dst.Host, Settings: dray.Settings{PlainHTTP: true}},
+	}})
 	if err != nil {
 		y.T.Fatal(err)
 	}
@@ -186,7 +188,8 @@ func (y *Yard) FromFile(file []byte, follow bool) (string, dray.TransferReport, 
 		y.T.Fatal(err)
 	}
 	var lines []string
-	sum, err := y.ApplyFile(y.T.Context(), dray.PlanFileRequest{Plan: r, Follow: follow}, nil, func(r dray.RepositoryReport) error {
+	req := dray.PlanFileRequest{Plan: r, Follow: follow}
+	sum, err := y.ApplyFile(y.T.Context(), req, nil, func(r dray.RepositoryReport) error {
 		for _, s := range r.Steps {
 			line := fmt.Sprintf("%s:%s %s", s.To.Path, s.To.Tag, s.State)
 			if s.Err != nil {

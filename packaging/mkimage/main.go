@@ -74,7 +74,7 @@ func (b *builder) build(ctx context.Context) (oci.Document, error) {
 	if b.layout, err = layout.Open(b.dir, layout.Write); err != nil {
 		return oci.Document{}, err
 	}
-	defer b.layout.Close()
+	defer func() { _ = b.layout.Close() }() // each write was synced
 	base, err := b.base(ctx)
 	if err != nil {
 		return oci.Document{}, err
@@ -159,7 +159,12 @@ func (b *builder) image(ctx context.Context, p v1.Platform, base layer) (v1.Desc
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	m := v1.Manifest{MediaType: oci.TypeManifest, Config: config, Layers: []v1.Descriptor{base.Descriptor, program.Descriptor}, Annotations: b.annotations()}
+	m := v1.Manifest{
+		MediaType:   oci.TypeManifest,
+		Config:      config,
+		Layers:      []v1.Descriptor{base.Descriptor, program.Descriptor},
+		Annotations: b.annotations(),
+	}
 	m.SchemaVersion = 2
 	doc, err := b.document(ctx, oci.TypeManifest, m)
 	return doc.Descriptor, err
@@ -182,8 +187,12 @@ func compile(ctx context.Context, p v1.Platform, tags, dir string) error {
 
 func (b *builder) config(ctx context.Context, p v1.Platform, layers ...layer) (v1.Descriptor, error) {
 	image := v1.Image{Created: &b.created, Platform: p, Config: v1.ImageConfig{
-		User: user, Entrypoint: []string{entrypoint}, Cmd: []string{"--help"}, WorkingDir: "/data", Env: []string{"HOME=/data", "PATH=/usr/bin"},
-		Labels: b.annotations(),
+		User:       user,
+		Entrypoint: []string{entrypoint},
+		Cmd:        []string{"--help"},
+		WorkingDir: "/data",
+		Env:        []string{"HOME=/data", "PATH=/usr/bin"},
+		Labels:     b.annotations(),
 	}, RootFS: v1.RootFS{Type: "layers"}}
 	for _, l := range layers {
 		image.RootFS.DiffIDs = append(image.RootFS.DiffIDs, l.diff)
@@ -242,7 +251,14 @@ func (b *builder) directory(w *tar.Writer, name string) error {
 }
 
 func (b *builder) file(w *tar.Writer, name string, mode int64, content []byte) error {
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: int64(len(content)), ModTime: b.created}); err != nil {
+	head := &tar.Header{
+		Typeflag: tar.TypeReg,
+		Name:     name,
+		Mode:     mode,
+		Size:     int64(len(content)),
+		ModTime:  b.created,
+	}
+	if err := w.WriteHeader(head); err != nil {
 		return err
 	}
 	_, err := w.Write(content)

@@ -43,7 +43,16 @@ func (r *Handle) BlobName(d oci.Descriptor) string { return r.Repo.At(string(d.D
 
 // Call returns a request to the path of tail within the repository.
 func (r *Handle) Call(op, method, tail, name string) *wire.Call {
-	return &wire.Call{Op: op, Name: name, Method: method, Path: r.Path(tail), Access: r.Access, Observe: r.Observe, Single: r.Single, Yield: r.Yield}
+	return &wire.Call{
+		Op:      op,
+		Name:    name,
+		Method:  method,
+		Path:    r.Path(tail),
+		Access:  r.Access,
+		Observe: r.Observe,
+		Single:  r.Single,
+		Yield:   r.Yield,
+	}
 }
 
 // API sends a request to the registry's own API, which it offers at its origin in addition to the

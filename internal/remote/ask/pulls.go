@@ -14,8 +14,13 @@ import (
 
 // replyOf extracts what the answer a says about the pull limit.
 func replyOf(c *wire.Call, a *wire.Answer) limit.Reply {
-	return limit.Reply{Method: c.Method, Status: a.Status, Header: a.Header, Source: wire.Clean(a.Header.Get("Docker-Ratelimit-Source")),
-		Spent: a.Status == http.StatusTooManyRequests && c.Method == http.MethodGet && pullLimit(a)}
+	return limit.Reply{
+		Method: c.Method,
+		Status: a.Status,
+		Header: a.Header,
+		Source: wire.Clean(a.Header.Get("Docker-Ratelimit-Source")),
+		Spent:  a.Status == http.StatusTooManyRequests && c.Method == http.MethodGet && pullLimit(a),
+	}
 }
 
 // pullLimit reports whether the answer holds Docker Hub's words for a used-up pull limit: "You have
@@ -29,7 +34,9 @@ func pullLimit(a *wire.Answer) bool {
 // admit returns when the pull limit allows c. It waits until pulls are available again, but fails
 // if that takes longer than MaxWait or if c.Yield returns true. It uses ask to check whether pulls
 // are available.
-func (h *Host) admit(ctx context.Context, c *wire.Call, ask func(context.Context, *wire.Call) (*wire.Answer, error)) error {
+func (h *Host) admit(
+	ctx context.Context, c *wire.Call, ask func(context.Context, *wire.Call) (*wire.Answer, error),
+) error {
 	if h.Pulls == nil || c.Method != http.MethodGet || !c.OnManifest() {
 		return nil
 	}
@@ -44,7 +51,13 @@ func (h *Host) admit(ctx context.Context, c *wire.Call, ask func(context.Context
 				Hint: "try again after that time, raise --max-wait, or use another login for " + h.Name}
 		}
 		if h.Pulls.News(until) {
-			c.Observe.Tell(event.Event{Kind: event.Waiting, Host: h.Name, Name: c.Name, Wait: d, Text: h.Name + ": the pull limit is used up until " + limit.Clock(until)})
+			c.Observe.Tell(event.Event{
+				Kind: event.Waiting,
+				Host: h.Name,
+				Name: c.Name,
+				Wait: d,
+				Text: h.Name + ": the pull limit is used up until " + limit.Clock(until),
+			})
 		}
 		err := h.Pulls.Await(ctx, free, d, func() {
 			look := *c

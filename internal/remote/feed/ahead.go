@@ -109,7 +109,16 @@ func (b *Readers) begin(life context.Context, stop context.CancelFunc, s *sums, 
 	default:
 		return &direct{sums: s, src: src, stop: stop}
 	}
-	a := &ahead{sums: s, at: at, src: src, stop: stop, done: life.Done(), free: make(chan *slab, slabs), read: make(chan *slab), ready: make(chan *slab, slabs)}
+	a := &ahead{
+		sums:  s,
+		at:    at,
+		src:   src,
+		stop:  stop,
+		done:  life.Done(),
+		free:  make(chan *slab, slabs),
+		read:  make(chan *slab),
+		ready: make(chan *slab, slabs),
+	}
 	for range slabs {
 		s, ok := b.pool.Get().(*slab)
 		if !ok {

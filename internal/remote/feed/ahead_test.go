@@ -16,25 +16,25 @@ import (
 )
 
 // random returns a blob of n bytes.
-func random(t testing.TB, n int64) ([]byte, oci.Descriptor) {
-	t.Helper()
+func random(tb testing.TB, n int64) ([]byte, oci.Descriptor) {
+	tb.Helper()
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(n)}).Read(b)
 	return b, oci.Descriptor{Digest: oci.Sum(b), Size: n}
 }
 
 // fed returns a Feed that opens data through each, in which places blobs can be read ahead.
-func fed(t testing.TB, data []byte, d oci.Descriptor, places int, each func(io.Reader) io.Reader) *Feed {
-	t.Helper()
+func fed(tb testing.TB, data []byte, d oci.Descriptor, places int, each func(io.Reader) io.Reader) *Feed {
+	tb.Helper()
 	v, err := oci.NewVerifier(d)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	f := New(d, v, func(_ context.Context, at int64) (io.ReadCloser, error) {
 		return io.NopCloser(each(bytes.NewReader(data[at:]))), nil
 	}, &Readers{places: make(limit.Gate, places)})
-	f.Begin(t.Context())
-	t.Cleanup(f.Close)
+	f.Begin(tb.Context())
+	tb.Cleanup(f.Close)
 	return f
 }
 

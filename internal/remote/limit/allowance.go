@@ -31,7 +31,10 @@ type allowance struct {
 // limits by SKU (Premium, Standard, Basic), Alibaba's rate for its registry, and ECR's quota for
 // PutImage. Docker Hub's pulls are counted by Pulls.
 var allowances = map[string][]allowance{
-	"acr":     {{credential.Reads, time.Minute, []float64{10_000, 3_000, 1_000}}, {credential.Writes, time.Minute, []float64{2_000, 500, 100}}},
+	"acr": {
+		{credential.Reads, time.Minute, []float64{10_000, 3_000, 1_000}},
+		{credential.Writes, time.Minute, []float64{2_000, 500, 100}},
+	},
 	"ecr":     {{credential.Manifests, time.Second, []float64{10}}},
 	"alibaba": {{credential.All, time.Second, []float64{15}}},
 }
@@ -114,7 +117,8 @@ func (b *Budgets) Draw(cs [3]credential.Class, identity string, now time.Time) (
 		wait, news = d, ""
 		if until := now.Add(d); d >= time.Second && until.Sub(k.told) >= time.Second {
 			k.told = until
-			news = fmt.Sprintf("%s: the registry allows %v %s %s, waiting until %s", b.host, k.n[k.step], k.class, unit(k.per), until.Format("15:04:05"))
+			news = fmt.Sprintf("%s: the registry allows %v %s %s, waiting until %s",
+				b.host, k.n[k.step], k.class, unit(k.per), until.Format("15:04:05"))
 		}
 	}
 	return wait, news

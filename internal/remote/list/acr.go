@@ -34,14 +34,15 @@ func (r *Lister) acrBulk() *bulk {
 		if err != nil {
 			return unknown, err
 		}
-		l := &pages[acrManifest]{host: r.Host, key: "manifests", call: r.acrCall("list manifests of", "/_manifests"), show: func(rows []acrManifest) (int, error) {
+		l := &pages[acrManifest]{host: r.Host, key: "manifests", call: r.acrCall("list manifests of", "/_manifests")}
+		l.show = func(rows []acrManifest) (int, error) {
 			all := make([]Manifest, len(rows))
 			for i, m := range rows {
 				all[i] = m.manifest()
 				all[i].Tags = tags[all[i].Digest]
 			}
 			return show(all)
-		}}
+		}
 		return r.WithScope(ctx, "metadata_read", l.run)
 	}
 	return b
@@ -59,24 +60,47 @@ type acrManifest struct {
 }
 
 func (m acrManifest) manifest() Manifest {
-	return Manifest{Descriptor: oci.Descriptor{Digest: digestOf(m.Digest), MediaType: wire.Clean(m.MediaType), Platform: platform(m.OS, m.Arch)},
-		Total: m.Size, Created: moment(m.Created), Updated: moment(m.Updated)}
+	return Manifest{
+		Descriptor: oci.Descriptor{
+			Digest:    digestOf(m.Digest),
+			MediaType: wire.Clean(m.MediaType),
+			Platform:  platform(m.OS, m.Arch),
+		},
+		Total:   m.Size,
+		Created: moment(m.Created),
+		Updated: moment(m.Updated),
+	}
 }
 
 // acrTags lists tags with the query parameters in query.
-func (r *Lister) acrTags(ctx context.Context, query string, show func([]oci.Listed) (int, error)) (unknown bool, err error) {
-	l := &pages[acrTag]{host: r.Host, key: "tags", call: r.acrCall("list tags of", "/_tags"), show: func(rows []acrTag) (int, error) {
+func (r *Lister) acrTags(
+	ctx context.Context, query string, show func([]oci.Listed) (int, error),
+) (unknown bool, err error) {
+	l := &pages[acrTag]{host: r.Host, key: "tags", call: r.acrCall("list tags of", "/_tags")}
+	l.show = func(rows []acrTag) (int, error) {
 		tags := make([]oci.Listed, len(rows))
 		for i, t := range rows {
-			tags[i] = oci.Listed{Tag: t.Name, Descriptor: oci.Descriptor{Digest: digestOf(t.Digest)}, Updated: moment(t.Updated), Created: moment(t.Created)}
+			tags[i] = oci.Listed{
+				Tag:        t.Name,
+				Descriptor: oci.Descriptor{Digest: digestOf(t.Digest)},
+				Updated:    moment(t.Updated),
+				Created:    moment(t.Created),
+			}
 		}
 		return show(tags)
-	}}
+	}
 	l.call.Query = query
 	return r.WithScope(ctx, "metadata_read", l.run)
 }
 
 func (r *Lister) acrCall(op, tail string) *wire.Call {
-	return &wire.Call{Op: op, Name: r.Repo.String(), Method: http.MethodGet, Path: "/acr/v1/" + r.Repo.Path + tail, Query: "n=1000",
-		Access: r.Access, Observe: r.Observe}
+	return &wire.Call{
+		Op:      op,
+		Name:    r.Repo.String(),
+		Method:  http.MethodGet,
+		Path:    "/acr/v1/" + r.Repo.Path + tail,
+		Query:   "n=1000",
+		Access:  r.Access,
+		Observe: r.Observe,
+	}
 }

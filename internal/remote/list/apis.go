@@ -28,7 +28,9 @@ func (r *Lister) hubBulk() *bulk {
 	b.tags = func(ctx context.Context, show func([]oci.Listed) (int, error)) (bool, error) {
 		h, c := r.taught.peer(hubHost), r.Apart("list tags of")
 		c.Path, c.Query = "/v2/repositories/"+r.Repo.Path+"/tags", "page_size=100"
-		l := &pages[hubTag]{host: h, key: "results", call: c, next: func(p page[hubTag]) string { return p.next }, show: func(rows []hubTag) (int, error) {
+		l := &pages[hubTag]{host: h, key: "results", call: c}
+		l.next = func(p page[hubTag]) string { return p.next }
+		l.show = func(rows []hubTag) (int, error) {
 			tags := make([]oci.Listed, len(rows))
 			for i, t := range rows {
 				tags[i] = oci.Listed{Tag: t.Name, Updated: moment(t.Updated)}
@@ -40,7 +42,7 @@ func (r *Lister) hubBulk() *bulk {
 				}
 			}
 			return show(tags)
-		}}
+		}
 		_, err := l.run(ctx)
 		return false, err
 	}
@@ -70,7 +72,11 @@ func (r *Lister) quayBulk() *bulk {
 		}, show: func(rows []quayTag) (int, error) {
 			tags := make([]oci.Listed, len(rows))
 			for i, t := range rows {
-				tags[i] = oci.Listed{Tag: t.Name, Descriptor: oci.Descriptor{Digest: digestOf(t.Digest)}, Updated: moment(t.Updated)}
+				tags[i] = oci.Listed{
+					Tag:        t.Name,
+					Descriptor: oci.Descriptor{Digest: digestOf(t.Digest)},
+					Updated:    moment(t.Updated),
+				}
 				if tags[i].Updated.IsZero() && t.Started > 0 {
 					tags[i].Updated = time.Unix(t.Started, 0).UTC()
 				}
@@ -115,8 +121,16 @@ func (r *Lister) harborBulk() *bulk {
 		l := &pages[harborArtifact]{host: r.Host, call: c, show: func(rows []harborArtifact) (int, error) {
 			all := make([]Manifest, len(rows))
 			for i, a := range rows {
-				all[i] = Manifest{Descriptor: oci.Descriptor{Digest: digestOf(a.Digest), MediaType: wire.Clean(a.MediaType), Platform: platform(a.Extra.OS, a.Extra.Arch)},
-					Total: a.Size, Created: moment(a.Extra.Created), Updated: moment(a.Pushed)}
+				all[i] = Manifest{
+					Descriptor: oci.Descriptor{
+						Digest:    digestOf(a.Digest),
+						MediaType: wire.Clean(a.MediaType),
+						Platform:  platform(a.Extra.OS, a.Extra.Arch),
+					},
+					Total:   a.Size,
+					Created: moment(a.Extra.Created),
+					Updated: moment(a.Pushed),
+				}
 				for _, t := range a.Tags {
 					all[i].Tags = append(all[i].Tags, t.Name)
 				}

@@ -50,7 +50,11 @@ func (r *Lister) ghcrBulk() *bulk {
 		for _, kind := range []string{"/orgs/", "/users/"} {
 			c.Path = kind + owner + "/packages/container/" + strings.ReplaceAll(name, "/", "%2F") + "/versions"
 			c.Encoded = true
-			l := &pages[ghcrVersion]{host: h, call: c, show: func(rows []ghcrVersion) (int, error) { return show(versions(rows)) }}
+			l := &pages[ghcrVersion]{
+				host: h,
+				call: c,
+				show: func(rows []ghcrVersion) (int, error) { return show(versions(rows)) },
+			}
 			if _, err = l.run(ctx); !fault.Is(err, fault.NotFound) {
 				break // an owner is either an organization or a user
 			}

@@ -63,7 +63,12 @@ func (r *Lister) ListNewest(ctx context.Context, since time.Time) (tags []oci.Li
 
 // inBulk reads the registry's own list with ask, and falls back to the list of the distribution API
 // with plain. ended returns the error with which the visitor stopped, or nil.
-func (r *Lister) inBulk(ctx context.Context, ended func() error, ask func(context.Context, *bulk) (unknown bool, err error), plain func(context.Context) error) error {
+func (r *Lister) inBulk(
+	ctx context.Context,
+	ended func() error,
+	ask func(context.Context, *bulk) (unknown bool, err error),
+	plain func(context.Context) error,
+) error {
 	b := r.bulk()
 	if b == nil {
 		before := r.Host.Kind()
@@ -109,7 +114,13 @@ func (b *bulk) dispensable(err error) bool {
 // withoutBulk records that the host's own list is not available, and reports it once.
 func (r *Lister) withoutBulk(b *bulk, err error) {
 	if r.taught.learnNoBulk() {
-		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(), Err: err,
-			Text: fmt.Sprintf("%s is not available, so the tags of %s are listed without digests and resolved one by one: %v", b.name, r.Host.Name, err)})
+		r.Observe.Tell(event.Event{
+			Kind: event.Noted,
+			Host: r.Host.Name,
+			Name: r.Repo.String(),
+			Err:  err,
+			Text: fmt.Sprintf("%s is not available, so the tags of %s are listed without digests "+
+				"and resolved one by one: %v", b.name, r.Host.Name, err),
+		})
 	}
 }

@@ -77,19 +77,28 @@ type bulk struct {
 	// unreachable while the registry is not.
 	elsewhere bool
 
-	tags func(context.Context, func([]oci.Listed) (int, error)) (unknown bool, err error)
+	tags reader[oci.Listed]
 	// manifests is nil if only tags are listed.
-	manifests func(context.Context, func([]Manifest) (int, error)) (unknown bool, err error)
+	manifests reader[Manifest]
 }
 
+// reader reads a list and calls show for the rows of each page. unknown is true if the registry
+// says that the repository does not exist.
+type reader[T any] func(ctx context.Context, show func(rows []T) (fresh int, err error)) (unknown bool, err error)
+
 // fromRows turns a list of manifests into a list of tags.
-func fromRows(manifests func(context.Context, func([]Manifest) (int, error)) (bool, error)) func(context.Context, func([]oci.Listed) (int, error)) (bool, error) {
+func fromRows(manifests reader[Manifest]) reader[oci.Listed] {
 	return func(ctx context.Context, show func([]oci.Listed) (int, error)) (bool, error) {
 		return manifests(ctx, func(rows []Manifest) (int, error) {
 			var tags []oci.Listed
 			for _, m := range rows {
 				for _, tag := range m.Tags {
-					tags = append(tags, oci.Listed{Tag: tag, Descriptor: oci.Descriptor{Digest: m.Digest, MediaType: m.MediaType}, Updated: m.Updated, Created: m.Created})
+					tags = append(tags, oci.Listed{
+						Tag:        tag,
+						Descriptor: oci.Descriptor{Digest: m.Digest, MediaType: m.MediaType},
+						Updated:    m.Updated,
+						Created:    m.Created,
+					})
 				}
 			}
 			if _, err := show(tags); err != nil {

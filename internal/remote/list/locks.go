@@ -47,7 +47,15 @@ func (r *Lister) lockedACR(ctx context.Context, tag string) (string, error) {
 		return "", err
 	}
 	who := wire.NewAccess(nil, r.Repo, &login, "repository:"+r.Repo.Path+":metadata_read")
-	c := &wire.Call{Op: "look at lock of", Name: r.At(tag), Method: http.MethodGet, Path: "/acr/v1/" + r.Repo.Path + "/_tags/" + tag, Access: who, Observe: r.Observe, Single: true}
+	c := &wire.Call{
+		Op:      "look at lock of",
+		Name:    r.At(tag),
+		Method:  http.MethodGet,
+		Path:    "/acr/v1/" + r.Repo.Path + "/_tags/" + tag,
+		Access:  who,
+		Observe: r.Observe,
+		Single:  true,
+	}
 	a, err := r.Host.Do(ctx, c, http.StatusOK)
 	if err != nil {
 		return "", err
@@ -69,7 +77,8 @@ func (r *Lister) lockedACR(ctx context.Context, tag string) (string, error) {
 func (r *Lister) lockedHarbor(ctx context.Context, tag string) (string, error) {
 	project, repository, _ := strings.Cut(r.Repo.Path, "/")
 	// A slash in the repository's name is encoded twice (Harbor API v2.0).
-	path := "/api/v2.0/projects/" + project + "/repositories/" + url.PathEscape(url.PathEscape(repository)) + "/artifacts/" + tag + "/tags"
+	path := "/api/v2.0/projects/" + project + "/repositories/" + url.PathEscape(url.PathEscape(repository)) +
+		"/artifacts/" + tag + "/tags"
 	c := &wire.Call{Op: "look at lock of", Name: r.At(tag), Method: http.MethodGet, Observe: r.Observe, Stay: true}
 	a, err := r.API(ctx, c, path, url.Values{"with_immutable_status": {"true"}, "q": {"name=" + tag}}.Encode())
 	if err != nil || a.Status != http.StatusOK {
@@ -93,8 +102,16 @@ func (r *Lister) lockedHarbor(ctx context.Context, tag string) (string, error) {
 // lockedQuay asks Quay's API. It accepts no login of the registry, so only public repositories
 // answer.
 func (r *Lister) lockedQuay(ctx context.Context, tag string) (string, error) {
-	c := &wire.Call{Op: "look at lock of", Name: r.At(tag), Method: http.MethodGet, Observe: r.Observe, Stay: true,
-		Path: "/api/v1/repository/" + r.Repo.Path + "/tag/", Query: url.Values{"specificTag": {tag}, "onlyActiveTags": {"true"}, "limit": {"1"}}.Encode(), Single: true}
+	c := &wire.Call{
+		Op:      "look at lock of",
+		Name:    r.At(tag),
+		Method:  http.MethodGet,
+		Observe: r.Observe,
+		Stay:    true,
+		Path:    "/api/v1/repository/" + r.Repo.Path + "/tag/",
+		Query:   url.Values{"specificTag": {tag}, "onlyActiveTags": {"true"}, "limit": {"1"}}.Encode(),
+		Single:  true,
+	}
 	a, err := r.Host.Do(ctx, c, http.StatusOK)
 	if err != nil {
 		return "", err
@@ -199,7 +216,9 @@ func (r *Lister) Lock(ctx context.Context, tag string, l oci.Locks) error {
 			} `json:"tag"`
 			Attributes attributes `json:"changeableAttributes"`
 		}
-		if json.Unmarshal(a.Raw, &said) != nil || l.Beyond(said.Tag.Attributes.locks()) != (oci.Locks{}) && l.Beyond(said.Attributes.locks()) != (oci.Locks{}) {
+		none := oci.Locks{}
+		if json.Unmarshal(a.Raw, &said) != nil ||
+			l.Beyond(said.Tag.Attributes.locks()) != none && l.Beyond(said.Attributes.locks()) != none {
 			return false, c.Fault(fault.Unavailable, "", errUnlocked)
 		}
 		return false, nil
@@ -217,5 +236,6 @@ func (r *Lister) azures(c *wire.Call) error {
 	if r.Host.Product() == "acr" {
 		return nil
 	}
-	return c.Fault(fault.Refused, "for an Azure registry with a custom domain, set kind: acr in the configuration", errNoAzure)
+	hint := "for an Azure registry with a custom domain, set kind: acr in the configuration"
+	return c.Fault(fault.Refused, hint, errNoAzure)
 }

@@ -30,7 +30,7 @@ func (r *Lister) Manifests(ctx context.Context, visit func(Manifest) error) erro
 
 // byTags visits the targets of tags. tags is the registry's own list. If it is nil, the plain list
 // is used, which may contain manifests, too.
-func (r *Lister) byTags(ctx context.Context, s *manifestSieve, tags func(context.Context, func([]oci.Listed) (int, error)) (bool, error)) (unknown bool, err error) {
+func (r *Lister) byTags(ctx context.Context, s *manifestSieve, tags reader[oci.Listed]) (unknown bool, err error) {
 	var listed []oci.Listed
 	told := false
 	filter := &sieve{seen: map[string]bool{}, op: "list tags of", name: r.Repo.String(), visit: func(l oci.Listed) error {
@@ -118,7 +118,12 @@ func (r *Lister) Every(ctx context.Context, visit func(Manifest) error) (told bo
 		return b.manifests(ctx, s.show)
 	}, func(ctx context.Context) error {
 		told = false
-		tags := &sieve{seen: map[string]bool{}, op: "list tags of", name: r.Repo.String(), visit: func(oci.Listed) error { return nil }}
+		tags := &sieve{
+			seen:  map[string]bool{},
+			op:    "list tags of",
+			name:  r.Repo.String(),
+			visit: func(oci.Listed) error { return nil },
+		}
 		return r.listPlain(ctx, tags, func(images []Manifest) error {
 			told = told || len(images) > 0
 			_, err := s.show(images)

@@ -47,7 +47,12 @@ func (r *Lister) listPlain(ctx context.Context, s *sieve, images func([]Manifest
 	l.paged = func() error {
 		for _, m := range told {
 			for _, tag := range m.Tags {
-				digests[tag] = oci.Listed{Tag: tag, Descriptor: oci.Descriptor{Digest: m.Digest}, Updated: m.Updated, Created: m.Created}
+				digests[tag] = oci.Listed{
+					Tag:        tag,
+					Descriptor: oci.Descriptor{Digest: m.Digest},
+					Updated:    m.Updated,
+					Created:    m.Created,
+				}
 			}
 		}
 		switch {

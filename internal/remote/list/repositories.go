@@ -18,7 +18,9 @@ import (
 
 // Repositories calls visit for each repository path of host. Many registries do not offer this
 // list; the hint of the error then says to name the repositories.
-func Repositories(ctx context.Context, h *ask.Host, who *wire.Access, observe event.Watch, visit func(path string) error) error {
+func Repositories(
+	ctx context.Context, h *ask.Host, who *wire.Access, observe event.Watch, visit func(path string) error,
+) error {
 	valid := func(s string) bool {
 		_, err := ref.NewRepo(h.Name, s)
 		return err == nil
@@ -74,5 +76,12 @@ func firstPage(ctx context.Context, h *ask.Host, c *wire.Call) (firstNames, erro
 
 // catalog returns the request for the repositories of a registry.
 func catalog(h *ask.Host, who *wire.Access, observe event.Watch) *wire.Call {
-	return &wire.Call{Op: "list repositories of", Name: h.Name, Method: http.MethodGet, Path: "/v2/_catalog", Access: who, Observe: observe}
+	return &wire.Call{
+		Op:      "list repositories of",
+		Name:    h.Name,
+		Method:  http.MethodGet,
+		Path:    "/v2/_catalog",
+		Access:  who,
+		Observe: observe,
+	}
 }

@@ -37,7 +37,12 @@ func (s *manifestSieve) show(rows []Manifest) (fresh int, err error) {
 			continue
 		}
 		if len(s.seen) == maxListed {
-			return fresh, &fault.Fault{Kind: fault.TooLarge, Op: "list manifests of", Name: s.name, Err: fmt.Errorf("more than %d manifests", maxListed)}
+			return fresh, &fault.Fault{
+				Kind: fault.TooLarge,
+				Op:   "list manifests of",
+				Name: s.name,
+				Err:  fmt.Errorf("more than %d manifests", maxListed),
+			}
 		}
 		s.seen[m.Digest] = true
 		fresh++
@@ -68,7 +73,12 @@ func (s *sieve) show(rows []oci.Listed) (fresh int, err error) {
 			continue
 		}
 		if len(s.seen) == maxListed {
-			return fresh, &fault.Fault{Kind: fault.TooLarge, Op: s.op, Name: s.name, Err: fmt.Errorf("more than %d tags", maxListed)}
+			return fresh, &fault.Fault{
+				Kind: fault.TooLarge,
+				Op:   s.op,
+				Name: s.name,
+				Err:  fmt.Errorf("more than %d tags", maxListed),
+			}
 		}
 		s.seen[l.Tag] = true
 		fresh++

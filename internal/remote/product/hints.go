@@ -17,21 +17,25 @@ func Needed(product, method string) string {
 }
 
 // FirewallHint is the hint if the registry refuses the client's address, whatever the login.
-const FirewallHint = "a login does not help, because a network rule blocks this machine's address: allow the address in the registry's firewall, use its private endpoint, or run dray inside that network (dray serve)"
+const FirewallHint = "a login does not help, because a network rule blocks this machine's address: " +
+	"allow the address in the registry's firewall, use its private endpoint, " +
+	"or run dray inside that network (dray serve)"
 
 // Firewalled reports whether an answer refuses the client's address and not its login. ACR, for
 // example, answers "client with IP '…' is not allowed access".
 func Firewalled(status int, text string) bool {
 	words := strings.ToLower(text)
-	return status == http.StatusForbidden && (strings.Contains(words, "client with ip") || strings.Contains(words, "firewall") ||
-		strings.Contains(words, "public network access") || strings.Contains(words, "ip address is not"))
+	return status == http.StatusForbidden &&
+		(strings.Contains(words, "client with ip") || strings.Contains(words, "firewall") ||
+			strings.Contains(words, "public network access") || strings.Contains(words, "ip address is not"))
 }
 
 // Placeless reports whether an answer says that the push has no destination: the repository, or the
 // project of Harbor, does not exist.
 func Placeless(product, code, text string) bool {
 	words := strings.ToLower(text)
-	return code == "NAME_UNKNOWN" || product == "harbor" && strings.Contains(words, "project") && strings.Contains(words, "not found")
+	return code == "NAME_UNKNOWN" ||
+		product == "harbor" && strings.Contains(words, "project") && strings.Contains(words, "not found")
 }
 
 // CreateHint is the hint for a push whose repository or project does not exist.

@@ -5,9 +5,15 @@ type Rights struct{ Pull, Push string }
 
 // rights holds the names by product. The table for users is docs/permissions.md.
 var rights = map[string]Rights{
-	"acr": {"AcrPull (with ABAC: Container Registry Repository Reader)", "AcrPush (with ABAC: Container Registry Repository Writer)"},
-	"ecr": {"ecr:GetAuthorizationToken, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer",
-		"ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload, ecr:PutImage"},
+	"acr": {
+		Pull: "AcrPull (with ABAC: Container Registry Repository Reader)",
+		Push: "AcrPush (with ABAC: Container Registry Repository Writer)",
+	},
+	"ecr": {
+		Pull: "ecr:GetAuthorizationToken, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer",
+		Push: "ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, ecr:UploadLayerPart, " +
+			"ecr:CompleteLayerUpload, ecr:PutImage",
+	},
 	"gar":         {"Artifact Registry Reader", "Artifact Registry Writer"},
 	"ghcr":        {"read:packages", "write:packages"},
 	"hub":         {"an access token with the permission read", "an access token with the permissions read and write"},
@@ -38,9 +44,16 @@ type Traits struct {
 
 // mounts says, by product, whether blobs can be mounted, and under which condition.
 var mounts = map[string]string{
-	"acr": "yes", "hub": "yes", "harbor": "yes", "quay": "yes", "gar": "yes", "gitlab": "yes", "distribution": "yes", "gitea": "yes",
-	"ecr": "only if BLOB_MOUNTING is enabled in the account, and only within one account and region",
-	"zot": "only if deduplication is enabled",
+	"acr":          "yes",
+	"hub":          "yes",
+	"harbor":       "yes",
+	"quay":         "yes",
+	"gar":          "yes",
+	"gitlab":       "yes",
+	"distribution": "yes",
+	"gitea":        "yes",
+	"ecr":          "only if BLOB_MOUNTING is enabled in the account, and only within one account and region",
+	"zot":          "only if deduplication is enabled",
 }
 
 // resumes holds the products at which an interrupted upload can be resumed.
@@ -50,7 +63,13 @@ var resumes = map[string]string{
 
 // TraitsOf returns the traits of product for a registry with the dialect d.
 func TraitsOf(product string, d Dialect) Traits {
-	t := Traits{Product: product, Rights: rights[product], Slow: slow[product], Mount: mounts[product], Resume: resumes[product]}
+	t := Traits{
+		Product: product,
+		Rights:  rights[product],
+		Slow:    slow[product],
+		Mount:   mounts[product],
+		Resume:  resumes[product],
+	}
 	if d.NoResume {
 		t.Resume = "no"
 	}

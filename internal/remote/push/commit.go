@@ -181,7 +181,8 @@ func (p *commit) refused(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 		if p.holds(ctx, reference) {
 			return nil
 		}
-		return c.Fault(fault.Conflict, "use another tag, or unlock this one", fmt.Errorf("the tag is immutable or locked: %w", err))
+		return c.Fault(fault.Conflict, "use another tag, or unlock this one",
+			fmt.Errorf("the tag is immutable or locked: %w", err))
 	}
 	return err
 }
@@ -194,7 +195,8 @@ func immutable(status int, code, text string) bool {
 		return true
 	}
 	words := strings.ToLower(code + " " + text)
-	return code == "TAG_INVALID" || strings.Contains(words, "immutable") || strings.Contains(words, "locked") || strings.Contains(words, "already exists")
+	return code == "TAG_INVALID" || strings.Contains(words, "immutable") ||
+		strings.Contains(words, "locked") || strings.Contains(words, "already exists")
 }
 
 // maxTagQuery is the number of tags in one PUT. Registries accept at least ten.
@@ -211,7 +213,8 @@ func (p *commit) together(ctx context.Context, tags []string) (left []string) {
 			left = append(left, some...)
 			continue
 		}
-		set := strings.FieldsFunc(strings.Join(a.Header.Values("OCI-Tag"), ","), func(r rune) bool { return r == ',' || r == ' ' })
+		said := strings.Join(a.Header.Values("OCI-Tag"), ",")
+		set := strings.FieldsFunc(said, func(r rune) bool { return r == ',' || r == ' ' })
 		for _, tag := range some {
 			if slices.Contains(set, tag) {
 				p.accepted.Tags = append(p.accepted.Tags, tag)

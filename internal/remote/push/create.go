@@ -102,7 +102,12 @@ func (r *Pusher) ensureRepository(ctx context.Context) error {
 		return r.Call("create repository", "", "", r.Repo.String()).Named(err)
 	}
 	if made {
-		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(), Text: "created the ECR repository " + r.Repo.String()})
+		r.Observe.Tell(event.Event{
+			Kind: event.Noted,
+			Host: r.Host.Name,
+			Name: r.Repo.String(),
+			Text: "created the ECR repository " + r.Repo.String(),
+		})
 	}
 	return nil
 }
@@ -122,9 +127,16 @@ func (r *Pusher) ensureProject(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c := &wire.Call{Op: "create project", Name: r.Host.Name + "/" + project, Method: http.MethodPost, Observe: r.Observe, Stay: true,
-		Header: http.Header{"Content-Type": {"application/json"}}, Size: int64(len(raw)),
-		Body: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }}
+	c := &wire.Call{
+		Op:      "create project",
+		Name:    r.Host.Name + "/" + project,
+		Method:  http.MethodPost,
+		Observe: r.Observe,
+		Stay:    true,
+		Header:  http.Header{"Content-Type": {"application/json"}},
+		Size:    int64(len(raw)),
+		Body:    func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil },
+	}
 	a, err := r.API(ctx, c, "/api/v2.0/projects", "")
 	switch {
 	case err != nil:
@@ -133,7 +145,9 @@ func (r *Pusher) ensureProject(ctx context.Context) error {
 		return nil // another client created it first
 	case a.Status != http.StatusCreated:
 		code, text := a.Problem()
-		return c.Fault(wire.KindOf(a.Status, code, text), "create the project first or ask an administrator to create it, because this login may not create projects", wire.Quote(a.Status, code, text))
+		hint := "create the project first or ask an administrator to create it, " +
+			"because this login may not create projects"
+		return c.Fault(wire.KindOf(a.Status, code, text), hint, wire.Quote(a.Status, code, text))
 	}
 	r.Host.ForgetTokens()
 	r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(),
@@ -144,7 +158,13 @@ func (r *Pusher) ensureProject(ctx context.Context) error {
 // hasProject asks Harbor whether the project exists. known is false if Harbor does not tell this
 // login.
 func (r *Pusher) hasProject(ctx context.Context) (there, known bool, err error) {
-	c := &wire.Call{Op: "look for project", Name: r.Host.Name + "/" + projectOf(r.Repo), Method: http.MethodHead, Observe: r.Observe, Stay: true}
+	c := &wire.Call{
+		Op:      "look for project",
+		Name:    r.Host.Name + "/" + projectOf(r.Repo),
+		Method:  http.MethodHead,
+		Observe: r.Observe,
+		Stay:    true,
+	}
 	a, err := r.API(ctx, c, "/api/v2.0/projects", url.Values{"project_name": {projectOf(r.Repo)}}.Encode())
 	if err != nil {
 		return false, false, err
@@ -162,7 +182,12 @@ func (r *Pusher) Unmade(ctx context.Context, err error) error {
 	if askErr != nil || there || !known {
 		return err
 	}
-	return &fault.Fault{Kind: fault.NotFound, Op: "resolve", Name: r.Repo.String(), Err: fmt.Errorf("the project %s does not exist yet", projectOf(r.Repo))}
+	return &fault.Fault{
+		Kind: fault.NotFound,
+		Op:   "resolve",
+		Name: r.Repo.String(),
+		Err:  fmt.Errorf("the project %s does not exist yet", projectOf(r.Repo)),
+	}
 }
 
 // projectOf returns the first component of a path, which is the project at Harbor.

@@ -14,7 +14,9 @@ import (
 
 // askAll calls ask for each of blobs, up to limit.Abreast at once. The first error cancels the
 // rest.
-func (r *Pusher) askAll(ctx context.Context, blobs []oci.Descriptor, ask func(context.Context, oci.Descriptor) error) error {
+func (r *Pusher) askAll(
+	ctx context.Context, blobs []oci.Descriptor, ask func(context.Context, oci.Descriptor) error,
+) error {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup

@@ -57,7 +57,9 @@ func (r *Pusher) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, o
 	return arrival, nil
 }
 
-func (r *Pusher) put(ctx context.Context, c *wire.Call, d oci.Descriptor, likely []ref.Repo, f *feed.Feed) (oci.Arrival, error) {
+func (r *Pusher) put(
+	ctx context.Context, c *wire.Call, d oci.Descriptor, likely []ref.Repo, f *feed.Feed,
+) (oci.Arrival, error) {
 	u := &upload{r: r, call: c, d: d, feed: f, budget: r.Host.Budget(c)}
 	defer f.Close()
 	u.claim()

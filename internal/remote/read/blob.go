@@ -101,7 +101,8 @@ func (r *Reader) ranged(ctx context.Context, c *wire.Call, d oci.Descriptor, at,
 // isRange reports whether the answer holds the bytes from at to end of a blob of the given size.
 func isRange(a *wire.Answer, at, end, size int64) bool {
 	first, last, total, ok := parseContentRange(a.Header.Get("Content-Range"))
-	return a.Status == 206 && ok && first == at && last == end-1 && (total < 0 || total == size) && (a.Length < 0 || a.Length == end-at)
+	return a.Status == 206 && ok && first == at && last == end-1 &&
+		(total < 0 || total == size) && (a.Length < 0 || a.Length == end-at)
 }
 
 // whole requests the whole blob. If the length of the answer is not that of d, it requests the blob
@@ -121,7 +122,8 @@ func (r *Reader) whole(ctx context.Context, c *wire.Call, d oci.Descriptor) (io.
 			return &measured{body: a.Body, left: d.Size, call: c}, nil
 		}
 		a.Close()
-		wrong = c.Fault(fault.Corrupt, "", fmt.Errorf("the registry has %d bytes, but the descriptor says %d", a.Length, d.Size))
+		wrong = c.Fault(fault.Corrupt, "",
+			fmt.Errorf("the registry has %d bytes, but the descriptor says %d", a.Length, d.Size))
 	}
 	return nil, wrong
 }

@@ -39,7 +39,8 @@ func (r *Reader) HasReferrers(ctx context.Context, d oci.Digest) (has, known boo
 	switch {
 	case a.Status == http.StatusOK:
 		return true, true, nil
-	case a.Status == http.StatusNotFound && code == "NAME_UNKNOWN", a.Status == http.StatusForbidden, a.Status == http.StatusBadRequest:
+	case a.Status == http.StatusNotFound && code == "NAME_UNKNOWN",
+		a.Status == http.StatusForbidden, a.Status == http.StatusBadRequest:
 		return false, false, nil
 	}
 	return false, true, nil

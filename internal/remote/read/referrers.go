@@ -62,7 +62,8 @@ func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 		}
 		next, err := r.Host.Located(origin, a.Asked, link)
 		if err != nil || !wire.SameOrigin(next, origin) || asked[next.String()] {
-			return nil, c.Fault(fault.Refused, "", errors.New("the link to the next page leads to another host or to a page that was read before"))
+			return nil, c.Fault(fault.Refused, "",
+				errors.New("the link to the next page leads to another host or to a page that was read before"))
 		}
 		asked[next.String()] = true
 		c.URL = next

@@ -60,13 +60,18 @@ func (r *Reader) Straight(ctx context.Context, reference string) (oci.Descriptor
 // headDescriptor reads a descriptor from the headers of an answer to HEAD. complete is false if
 // they leave something out.
 func headDescriptor(c *wire.Call, a *wire.Answer, reference string) (d oci.Descriptor, complete bool, err error) {
-	d = oci.Descriptor{MediaType: mediaTypeOf(a.Header), Digest: oci.Digest(a.Header.Get("Docker-Content-Digest")), Size: a.Length}
+	d = oci.Descriptor{
+		MediaType: mediaTypeOf(a.Header),
+		Digest:    oci.Digest(a.Header.Get("Docker-Content-Digest")),
+		Size:      a.Length,
+	}
 	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 { // some registries send length 0, but no manifest is empty
 		return oci.Descriptor{}, false, nil
 	}
 	if ref.Digest(reference) == nil && string(d.Digest) != reference {
 		if SameAlgorithm(string(d.Digest), reference) {
-			return oci.Descriptor{}, false, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with the digest %s instead", d.Digest))
+			return oci.Descriptor{}, false, c.Fault(fault.Corrupt, "",
+				fmt.Errorf("the registry answers with the digest %s instead", d.Digest))
 		}
 		return oci.Descriptor{}, false, nil
 	}
@@ -118,7 +123,8 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 	if byDigest {
 		want.Digest = oci.Digest(reference)
 		if said != "" && SameAlgorithm(said, reference) && said != reference {
-			return oci.Document{}, c.Fault(fault.Corrupt, "", fmt.Errorf("the registry answers with the digest %s instead", wire.Clean(said)))
+			return oci.Document{}, c.Fault(fault.Corrupt, "",
+				fmt.Errorf("the registry answers with the digest %s instead", wire.Clean(said)))
 		}
 	}
 	doc, err := oci.Parse(want, a.Raw)
@@ -129,8 +135,14 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 		r.pulled.put(doc)
 	}
 	if !byDigest && said != "" && SameAlgorithm(said, string(doc.Digest)) && said != string(doc.Digest) {
-		r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: c.Name, Digest: string(doc.Digest),
-			Text: "the registry reports the digest " + wire.Clean(said) + " for this manifest, but its bytes have the digest " + string(doc.Digest)})
+		r.Observe.Tell(event.Event{
+			Kind:   event.Noted,
+			Host:   r.Host.Name,
+			Name:   c.Name,
+			Digest: string(doc.Digest),
+			Text: "the registry reports the digest " + wire.Clean(said) + " for this manifest, " +
+				"but its bytes have the digest " + string(doc.Digest),
+		})
 	}
 	return doc, nil
 }

@@ -58,7 +58,8 @@ func token(s string) (word, rest string) {
 }
 
 func inToken(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+		strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
 // param cuts "=value" off s. A quoted value that is not closed extends to the end of the header.

@@ -28,7 +28,13 @@ type Desk struct {
 
 // New returns a Desk for the host l. peer returns the connections to another host.
 func New(l *wire.Host, peer func(name string) *wire.Host) *Desk {
-	return &Desk{host: l, peer: peer, first: newFirstContact(), tokens: map[tokenKey]*tokenCell{}, traded: map[tokenKey]string{}}
+	return &Desk{
+		host:   l,
+		peer:   peer,
+		first:  newFirstContact(),
+		tokens: map[tokenKey]*tokenCell{},
+		traded: map[tokenKey]string{},
+	}
 }
 
 // Asks reports whether the host has required a login in any answer so far.

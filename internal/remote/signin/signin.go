@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -107,13 +106,14 @@ func (d *Desk) Challenged(ctx context.Context, c *wire.Call, a *wire.Answer, sen
 		if err != nil {
 			return "", c.Named(err)
 		}
-		d.recognise(offered)
+		d.recognize(offered)
 		d.mu.Lock()
 		d.known = ch
 		d.mu.Unlock()
 	}
 	if missing := missingScope(offered, c.Access, sent); missing != "" {
-		return "", c.Fault(fault.Denied, product.SignInHint(d.host.Name), fmt.Errorf("the token of %s lacks %s", whose(login), missing))
+		return "", c.Fault(fault.Denied, product.SignInHint(d.host.Name),
+			fmt.Errorf("the token of %s lacks %s", whose(login), missing))
 	}
 	old, isToken := strings.CutPrefix(sent, "Bearer ")
 	if refused > 0 || sent != "" && (!isToken || login.Scheme == credential.Bearer) {
@@ -188,7 +188,14 @@ func (d *Desk) ping(ctx context.Context, c *wire.Call) ([]Challenge, error) {
 		return nil, err
 	}
 	origin.Path = PingPath
-	a, err := d.host.Exchange(ctx, &wire.Call{Op: c.Op, Name: c.Name, Method: http.MethodGet, URL: origin, Observe: c.Observe}, "")
+	ping := &wire.Call{
+		Op:      c.Op,
+		Name:    c.Name,
+		Method:  http.MethodGet,
+		URL:     origin,
+		Observe: c.Observe,
+	}
+	a, err := d.host.Exchange(ctx, ping, "")
 	if err != nil {
 		return nil, err
 	}
@@ -217,12 +224,13 @@ func (d *Desk) strongest(ctx context.Context, offered []Challenge, login credent
 	if refused != nil {
 		return nil, refused
 	}
-	return nil, d.host.Fail(fault.Denied, "", "%w: %s", errors.New("the registry offers no supported way to sign in"), wire.Clean(offered[0].Scheme))
+	return nil, d.host.Fail(fault.Denied, "", "the registry offers no supported way to sign in: %s",
+		wire.Clean(offered[0].Scheme))
 }
 
-// recognise learns the kind of the registry from its challenges. They reveal Harbor and Quay under
+// recognize learns the kind of the registry from its challenges. They reveal Harbor and Quay under
 // any host name, and ACR behind a custom domain.
-func (d *Desk) recognise(offered []Challenge) {
+func (d *Desk) recognize(offered []Challenge) {
 	for _, ch := range offered {
 		realm, err := url.Parse(ch.params["realm"])
 		if err != nil || ch.Scheme != "bearer" {

@@ -57,7 +57,8 @@ func (d *Desk) realm(ctx context.Context, ch Challenge, login credential.Login) 
 			return realm{u, d.peer(name)}, nil
 		}
 	case !login.IsAnonymous():
-		return realm{}, d.host.Fail(fault.Refused, "if you trust that host, add it to token-hosts of this registry", "the token service is on another host, %s, and the login is not sent there", u.Host)
+		return realm{}, d.host.Fail(fault.Refused, "if you trust that host, add it to token-hosts of this registry",
+			"the token service is on another host, %s, and the login is not sent there", u.Host)
 	}
 	if u, err = d.host.Redirected(origin, origin, u.String()); err != nil {
 		return realm{}, err
@@ -91,9 +92,12 @@ const longBody = 16 << 20
 
 // token returns a token that covers the call's scopes and differs from old. It fetches one if
 // necessary.
-func (d *Desk) token(ctx context.Context, c *wire.Call, ch *Challenge, login credential.Login, old string) (string, error) {
+func (d *Desk) token(
+	ctx context.Context, c *wire.Call, ch *Challenge, login credential.Login, old string,
+) (string, error) {
 	scopes := c.Access.Wanted()
-	key := tokenKey{login.Scheme, login.User, login.Password, ch.params["realm"] + " " + ch.params["service"], strings.Join(scopes, " ")}
+	service := ch.params["realm"] + " " + ch.params["service"]
+	key := tokenKey{login.Scheme, login.User, login.Password, service, strings.Join(scopes, " ")}
 	d.mu.Lock()
 	cell, ok := d.tokens[key]
 	if !ok {
@@ -124,7 +128,9 @@ func (d *Desk) token(ctx context.Context, c *wire.Call, ch *Challenge, login cre
 // fetchToken requests a token in the way that the login's scheme needs: GET with Basic
 // (distribution's token specification) for a user and password, POST for a refresh token (the
 // OAuth2 form of that specification), and for an Entra token ACR's exchange first.
-func (d *Desk) fetchToken(ctx context.Context, c *wire.Call, at realm, ch *Challenge, login credential.Login, scopes []string) (string, time.Duration, error) {
+func (d *Desk) fetchToken(
+	ctx context.Context, c *wire.Call, at realm, ch *Challenge, login credential.Login, scopes []string,
+) (string, time.Duration, error) {
 	form := url.Values{}
 	if s := ch.params["service"]; s != "" {
 		form.Set("service", s)
@@ -236,7 +242,13 @@ func askService(ctx context.Context, via *wire.Host, c *wire.Call) (tokenReply, 
 	if err != nil {
 		if f := (*fault.Fault)(nil); errors.As(err, &f) && f.Kind == fault.Invalid {
 			// Token services answer 400 to a login that they cannot parse.
-			return tokenReply{}, &fault.Fault{Kind: fault.Denied, Op: c.Op, Name: c.Name, Hint: product.SignInHint(via.Name), Err: f.Err}
+			return tokenReply{}, &fault.Fault{
+				Kind: fault.Denied,
+				Op:   c.Op,
+				Name: c.Name,
+				Hint: product.SignInHint(via.Name),
+				Err:  f.Err,
+			}
 		}
 		return tokenReply{}, err
 	}

@@ -20,6 +20,7 @@ import (
 // Lane says what a request carries. It decides which limit and which transport apply.
 type Lane int
 
+// Lanes of requests.
 const (
 	asking Lane = iota // no blob body
 	Down               // the answer is a blob; the body of a 2xx is left open
@@ -131,7 +132,8 @@ func (c *Call) Checked(reference string) error {
 // in its body.
 func KindOf(status int, code, text string) fault.Kind {
 	words := strings.ToLower(code + " " + text)
-	full := strings.Contains(words, "quota") || strings.Contains(words, "no space left") || strings.Contains(words, "storage limit")
+	full := strings.Contains(words, "quota") || strings.Contains(words, "no space left") ||
+		strings.Contains(words, "storage limit")
 	switch {
 	case status == http.StatusInsufficientStorage, full && status >= 400:
 		return fault.Full

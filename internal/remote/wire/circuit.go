@@ -80,5 +80,10 @@ func (p *Pulse) Spared(host string) error {
 		o.look = now.Add(o.wait)
 		return nil
 	}
-	return &fault.Fault{Kind: fault.Unavailable, Name: host, Err: fmt.Errorf("no answer since %s: %w", o.since.Format("15:04:05"), o.cause), Hint: fault.HintOf(o.cause)}
+	return &fault.Fault{
+		Kind: fault.Unavailable,
+		Name: host,
+		Err:  fmt.Errorf("no answer since %s: %w", o.since.Format("15:04:05"), o.cause),
+		Hint: fault.HintOf(o.cause),
+	}
 }

@@ -55,8 +55,13 @@ func (h *Host) dialAway(ctx context.Context, network, addr string) (net.Conn, er
 func proxied(addr string) bool {
 	for _, scheme := range []string{"http", "https"} {
 		p, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: scheme, Host: "proxy.invalid"}})
-		if err == nil && p != nil && (withPort(p.Host, "80") == addr || withPort(p.Host, "443") == addr || withPort(p.Host, "1080") == addr) {
-			return true
+		if err != nil || p == nil {
+			continue
+		}
+		for _, port := range []string{"80", "443", "1080"} {
+			if withPort(p.Host, port) == addr {
+				return true
+			}
 		}
 	}
 	return false

@@ -59,7 +59,7 @@ func (h *Host) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.spare != nil {
-		h.spare.Close()
+		_ = h.spare.Close()
 		h.spare = nil
 	}
 }
@@ -127,7 +127,11 @@ func CertDirs() []string {
 // tlsConfigs returns the TLS configuration for the registry itself, and the root certificates that
 // are also trusted for its storage at other hosts.
 func (h *Host) tlsConfigs() (*tls.Config, *x509.CertPool, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: h.Set.Insecure, ClientSessionCache: tls.NewLRUClientSessionCache(0)} //nolint:gosec // the configuration of this host asks for it
+	config := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: h.Set.Insecure, //nolint:gosec // the configuration of this host asks for it
+		ClientSessionCache: tls.NewLRUClientSessionCache(0),
+	}
 	var files []string
 	if h.Set.CAFile != "" {
 		files = append(files, h.Set.CAFile)
@@ -171,5 +175,10 @@ func (h *Host) tlsConfigs() (*tls.Config, *x509.CertPool, error) {
 }
 
 func (h *Host) badFile(name string, err error) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "read certificates for", Name: h.Name, Err: fmt.Errorf("%s: %w", name, err)}
+	return &fault.Fault{
+		Kind: fault.Invalid,
+		Op:   "read certificates for",
+		Name: h.Name,
+		Err:  fmt.Errorf("%s: %w", name, err),
+	}
 }

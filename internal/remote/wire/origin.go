@@ -101,7 +101,13 @@ func (h *Host) dialFault(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err // Options.Dial refuses the address
 	}
-	return &fault.Fault{Kind: fault.Unavailable, Op: "reach", Name: h.Name, Err: err, Hint: "check that a registry is running there"}
+	return &fault.Fault{
+		Kind: fault.Unavailable,
+		Op:   "reach",
+		Name: h.Name,
+		Err:  err,
+		Hint: "check that a registry is running there",
+	}
 }
 
 // dialBody returns a connection that was dialed early, or a new one.
@@ -144,6 +150,8 @@ func (h *Host) Warm(ctx context.Context) {
 	}
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: h.api}})
 	if proxy == nil && err == nil {
-		h.spares.fill(ctx, func(ctx context.Context) (net.Conn, error) { return h.dialTLS(ctx, "tcp", withPort(h.api, "443")) })
+		h.spares.fill(ctx, func(ctx context.Context) (net.Conn, error) {
+			return h.dialTLS(ctx, "tcp", withPort(h.api, "443"))
+		})
 	}
 }

@@ -67,7 +67,8 @@ func (h *Host) Located(origin, at *url.URL, location string) (*url.URL, error) {
 		return nil, h.Fail(fault.Unavailable, "", "the answer has no Location header")
 	}
 	to, err := ParseLocation(at, location)
-	if err == nil && origin.Scheme == "https" && to.Scheme == "http" && strings.EqualFold(to.Hostname(), origin.Hostname()) {
+	if err == nil && origin.Scheme == "https" && to.Scheme == "http" &&
+		strings.EqualFold(to.Hostname(), origin.Hostname()) {
 		if to.Port() == "" || to.Port() == origin.Port() {
 			to.Scheme, to.Host = origin.Scheme, origin.Host
 			return to, nil
@@ -98,7 +99,8 @@ func ParseLocation(at *url.URL, location string) (*url.URL, error) {
 
 func isRedirect(status int) bool {
 	switch status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return true
 	}
 	return false
@@ -146,7 +148,8 @@ func NextLink(h http.Header) string {
 func isNext(params string) bool {
 	for p := range strings.SplitSeq(params, ";") {
 		key, value, _ := strings.Cut(strings.TrimSpace(p), "=")
-		if strings.EqualFold(strings.TrimSpace(key), "rel") && strings.EqualFold(strings.Trim(strings.TrimSpace(value), `"`), "next") {
+		key, value = strings.TrimSpace(key), strings.Trim(strings.TrimSpace(value), `"`)
+		if strings.EqualFold(key, "rel") && strings.EqualFold(value, "next") {
 			return true
 		}
 	}

@@ -31,7 +31,8 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	case f.Kind == fault.Denied:
 		f.Hint = h.DeniedHint(c, a)
 	case a.Status == http.StatusUnsupportedMediaType:
-		f.Hint = "the registry does not accept this media type; for zot, set http.compat to docker2s2 to accept Docker's media types"
+		f.Hint = "the registry does not accept this media type; " +
+			"for zot, set http.compat to docker2s2 to accept Docker's media types"
 	case product.Placeless(h.Product(), code, text) && (c.Method == http.MethodPost || c.Method == http.MethodPut):
 		f.Hint = product.CreateHint(h.Product())
 	case isRedirect(a.Status):

@@ -62,7 +62,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 
 // read reads the whole body, up to the call's limit.
 func (a *Answer) read(in *receiving, c *Call) error {
-	defer in.Close()
+	defer func() { _ = in.Close() }() // never fails
 	if c.Take != nil && a.Status == http.StatusOK {
 		return c.Take(in)
 	}
@@ -157,7 +157,8 @@ func (h *Host) broke(ctx, inner context.Context, c *Call, err error) error {
 	case errors.As(err, &unknown), errors.As(err, &badHost), errors.As(err, &invalid), errors.As(err, &verify):
 		return c.Fault(fault.Refused, "set ca-file for this registry, or put its certificate into certs.d", err)
 	case notHTTPS, errors.As(err, &notTLS):
-		return c.Fault(fault.Refused, "if this registry has no TLS, set plain-http for it", errors.New("the registry does not answer with TLS"))
+		return c.Fault(fault.Refused, "if this registry has no TLS, set plain-http for it",
+			errors.New("the registry does not answer with TLS"))
 	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
 		return c.Fault(fault.Denied, proxyHint, errors.New("the proxy requires a login"))
 	}

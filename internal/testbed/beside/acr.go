@@ -70,8 +70,14 @@ func (s *Shelf) acrTags(w http.ResponseWriter, req *http.Request) {
 	rows, next := page(s, all, from, n)
 	out := []map[string]any{}
 	for _, t := range rows {
-		out = append(out, map[string]any{"name": t.name, "digest": t.row.Digest, "createdTime": Shelved.Format(time.RFC3339Nano),
-			"lastUpdateTime": t.row.updated().Format(time.RFC3339Nano), "signed": false, "changeableAttributes": s.attributes(t.name)})
+		out = append(out, map[string]any{
+			"name":                 t.name,
+			"digest":               t.row.Digest,
+			"createdTime":          Shelved.Format(time.RFC3339Nano),
+			"lastUpdateTime":       t.row.updated().Format(time.RFC3339Nano),
+			"signed":               false,
+			"changeableAttributes": s.attributes(t.name),
+		})
 	}
 	if next > 0 {
 		link(w, fmt.Sprintf("/acr/v1/%s/_tags?last=%s&n=%d%s", s.Repo, rows[len(rows)-1].name, n, order))
@@ -90,7 +96,13 @@ func (s *Shelf) acrManifests(w http.ResponseWriter, req *http.Request) {
 	rows, next := page(s, s.Rows, from, n)
 	out := []map[string]any{}
 	for _, r := range rows {
-		m := map[string]any{"digest": r.Digest, "imageSize": r.Size, "createdTime": Shelved, "lastUpdateTime": Shelved, "mediaType": r.MediaType}
+		m := map[string]any{
+			"digest":         r.Digest,
+			"imageSize":      r.Size,
+			"createdTime":    Shelved,
+			"lastUpdateTime": Shelved,
+			"mediaType":      r.MediaType,
+		}
 		if r.OS != "" {
 			m["os"], m["architecture"] = r.OS, r.Arch
 		}
@@ -126,8 +138,14 @@ func (s *Shelf) acrTag(w http.ResponseWriter, req *http.Request, name string) {
 				s.Lock(name, attribute, enabled)
 			}
 		}
-		testbed.Answer(w, map[string]any{"registry": req.Host, "imageName": s.Repo, "tag": map[string]any{"name": name, "digest": t.row.Digest,
-			"createdTime": Shelved, "lastUpdateTime": Shelved, "signed": false, "changeableAttributes": s.attributes(name)}})
+		testbed.Answer(w, map[string]any{"registry": req.Host, "imageName": s.Repo, "tag": map[string]any{
+			"name":                 name,
+			"digest":               t.row.Digest,
+			"createdTime":          Shelved,
+			"lastUpdateTime":       Shelved,
+			"signed":               false,
+			"changeableAttributes": s.attributes(name),
+		}})
 		return
 	}
 	testbed.Refuse(w, http.StatusNotFound, "TAG_UNKNOWN", "tag not known")

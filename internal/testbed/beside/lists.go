@@ -41,7 +41,14 @@ func (s *Shelf) Hub(next http.Handler) http.Handler {
 		rows, more := page(s, all, (n-1)*size, 100)
 		out := []map[string]any{}
 		for _, t := range rows {
-			m := map[string]any{"name": t.name, "digest": t.row.Digest, "last_updated": Shelved, "tag_last_pushed": Shelved, "images": []any{}, "full_size": t.row.Size}
+			m := map[string]any{
+				"name":            t.name,
+				"digest":          t.row.Digest,
+				"last_updated":    Shelved,
+				"tag_last_pushed": Shelved,
+				"images":          []any{},
+				"full_size":       t.row.Size,
+			}
 			if strings.HasPrefix(t.name, "old") {
 				m["digest"] = nil
 			}
@@ -77,8 +84,15 @@ func (s *Shelf) Quay(next http.Handler) http.Handler {
 		rows, more := page(s, s.tags(), (n-1)*size, 100)
 		out := []map[string]any{}
 		for _, t := range rows {
-			out = append(out, map[string]any{"name": t.name, "manifest_digest": t.row.Digest, "size": t.row.Size, "is_manifest_list": false,
-				"last_modified": Shelved.Format(time.RFC1123Z), "start_ts": Shelved.Unix(), "reversion": false})
+			out = append(out, map[string]any{
+				"name":             t.name,
+				"manifest_digest":  t.row.Digest,
+				"size":             t.row.Size,
+				"is_manifest_list": false,
+				"last_modified":    Shelved.Format(time.RFC1123Z),
+				"start_ts":         Shelved.Unix(),
+				"reversion":        false,
+			})
 		}
 		testbed.Answer(w, map[string]any{"tags": out, "page": n, "has_additional": more > 0})
 	}))
@@ -120,8 +134,14 @@ func (s *Shelf) Harbor(next http.Handler) http.Handler {
 		rows, more := page(s, s.Rows, (n-1)*size, 100)
 		out := []map[string]any{}
 		for _, r := range rows {
-			m := map[string]any{"digest": r.Digest, "manifest_media_type": r.MediaType, "size": r.Size, "push_time": Shelved, "type": "IMAGE",
-				"extra_attrs": map[string]any{"os": r.OS, "architecture": r.Arch, "created": Shelved}}
+			m := map[string]any{
+				"digest":              r.Digest,
+				"manifest_media_type": r.MediaType,
+				"size":                r.Size,
+				"push_time":           Shelved,
+				"type":                "IMAGE",
+				"extra_attrs":         map[string]any{"os": r.OS, "architecture": r.Arch, "created": Shelved},
+			}
 			var tags []map[string]any
 			for _, name := range r.Tags {
 				tags = append(tags, map[string]any{"name": name, "push_time": Shelved})
@@ -209,15 +229,21 @@ func (s *Shelf) ECR(host string) http.Handler {
 		if q.NextToken != nil && err == nil {
 			from, err = strconv.Atoi(strings.TrimPrefix(*q.NextToken, "from/"))
 		}
-		if err != nil || req.Method != http.MethodPost || req.URL.String() != "/" || q.RegistryID != name[0] || q.MaxResults != 1000 ||
-			h.Get("X-Amz-Target") != "AmazonEC2ContainerRegistry_V20150921.DescribeImages" || h.Get("Content-Type") != "application/x-amz-json-1.1" ||
-			!strings.HasPrefix(credential, "AWS4-HMAC-SHA256 Credential=") || !strings.HasSuffix(credential, "/"+name[3]+"/ecr/aws4_request") {
+		isCall := req.Method == http.MethodPost && req.URL.String() == "/" &&
+			h.Get("X-Amz-Target") == "AmazonEC2ContainerRegistry_V20150921.DescribeImages" &&
+			h.Get("Content-Type") == "application/x-amz-json-1.1"
+		isSigned := strings.HasPrefix(credential, "AWS4-HMAC-SHA256 Credential=") &&
+			strings.HasSuffix(credential, "/"+name[3]+"/ecr/aws4_request")
+		if err != nil || !isCall || !isSigned || q.RegistryID != name[0] || q.MaxResults != 1000 {
 			s.wrong(w, req)
 			return
 		}
 		if q.RepositoryName != s.Repo {
 			w.WriteHeader(http.StatusBadRequest)
-			testbed.Answer(w, map[string]any{"__type": "RepositoryNotFoundException", "message": "The repository does not exist in the registry"})
+			testbed.Answer(w, map[string]any{
+				"__type":  "RepositoryNotFoundException",
+				"message": "The repository does not exist in the registry",
+			})
 			return
 		}
 		s.ecrImages(w, from, q.MaxResults)
@@ -256,8 +282,14 @@ func (s *Shelf) Google(next http.Handler) http.Handler {
 			names = append(names, t.name)
 		}
 		for _, r := range s.Rows {
-			images[r.Digest] = map[string]any{"imageSizeBytes": strconv.FormatInt(r.Size, 10), "layerId": "", "mediaType": r.MediaType,
-				"tag": r.Tags, "timeCreatedMs": ms, "timeUploadedMs": ms}
+			images[r.Digest] = map[string]any{
+				"imageSizeBytes": strconv.FormatInt(r.Size, 10),
+				"layerId":        "",
+				"mediaType":      r.MediaType,
+				"tag":            r.Tags,
+				"timeCreatedMs":  ms,
+				"timeUploadedMs": ms,
+			}
 		}
 		testbed.Answer(w, map[string]any{"child": []string{}, "manifest": images, "name": s.Repo, "tags": names})
 	})

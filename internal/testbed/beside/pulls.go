@@ -32,7 +32,8 @@ func (p *PullLimit) Used() int {
 // Front is a value for testbed.Options.Front.
 func (p *PullLimit) Front(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if testbed.Parse(req.URL.Path).Kind != testbed.Manifest || req.Method != http.MethodGet && req.Method != http.MethodHead {
+		reads := req.Method == http.MethodGet || req.Method == http.MethodHead
+		if testbed.Parse(req.URL.Path).Kind != testbed.Manifest || !reads {
 			next.ServeHTTP(w, req)
 			return
 		}
@@ -48,7 +49,8 @@ func (p *PullLimit) Front(next http.Handler) http.Handler {
 			w.Header().Set("Docker-Ratelimit-Source", source)
 		}
 		if !ok {
-			testbed.Refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS", "You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit")
+			testbed.Refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS",
+				"You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit")
 			return
 		}
 		next.ServeHTTP(w, req)

@@ -38,6 +38,7 @@ func (d *Databases) Main(m *testing.M) int {
 
 // SQLite returns the address of a new file in a temporary directory of the test.
 func (d *Databases) SQLite(tb testing.TB) string {
+	tb.Helper()
 	return "sqlite:" + filepath.Join(tb.TempDir(), "a b?#%.db")
 }
 
@@ -57,6 +58,7 @@ func (d *Databases) Postgres(tb testing.TB) string {
 
 // Both runs f on both databases, which must behave in the same way.
 func (d *Databases) Both(t *testing.T, f func(t *testing.T, url string)) {
+	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { f(t, d.SQLite(t)) })
 	t.Run("postgres", func(t *testing.T) { f(t, d.Postgres(t)) })
 }

@@ -34,7 +34,10 @@ var ErrNoPostgres = errors.New("no PostgreSQL here (apt-get install postgresql)"
 
 // Postgres starts PostgreSQL in a temporary directory and returns the address of a database.
 // Without PostgreSQL on this machine the test is skipped.
-func Postgres(tb testing.TB) string { return NewPostgres(tb).URL }
+func Postgres(tb testing.TB) string {
+	tb.Helper()
+	return NewPostgres(tb).URL
+}
 
 // NewPostgres is Postgres for tests that stop and start the server.
 func NewPostgres(tb testing.TB) *PostgresServer {
@@ -78,7 +81,9 @@ func (p *PostgresServer) init() error {
 	if err := p.runAs(); err != nil {
 		return err
 	}
-	if err := p.run("initdb", "-D", p.dir+"/data", "-U", "dray", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
+	err := p.run("initdb", "-D", p.dir+"/data", "-U", "dray", "-A", "trust",
+		"-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+	if err != nil {
 		return err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -165,7 +170,7 @@ func (p *PostgresServer) Database(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer c.Close(context.Background())
+	defer func() { _ = c.Close(context.Background()) }()
 	if _, err := c.Exec(tb.Context(), "CREATE DATABASE "+name); err != nil {
 		tb.Fatal(err)
 	}

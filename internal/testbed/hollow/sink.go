@@ -45,6 +45,7 @@ type kept struct {
 // NewSink returns an empty Sink. It answers 400 to a blob that does not match its digest, and
 // reports it with tb.Logf.
 func NewSink(tb testing.TB) *Sink {
+	tb.Helper()
 	return &Sink{tb: tb, sessions: map[string]*session{}, blobs: map[string]int64{}, manifests: map[string]kept{}}
 }
 
@@ -141,7 +142,8 @@ func (s *Sink) upload(w http.ResponseWriter, r *http.Request, e testbed.Endpoint
 
 // take hashes a body that must begin where the last one ended. The bytes before an error count.
 func (u *session) take(w http.ResponseWriter, r *http.Request) bool {
-	if from, _, ok := strings.Cut(strings.TrimPrefix(r.Header.Get("Content-Range"), "bytes "), "-"); ok && from != strconv.FormatInt(u.size, 10) {
+	bounds := strings.TrimPrefix(r.Header.Get("Content-Range"), "bytes ")
+	if from, _, ok := strings.Cut(bounds, "-"); ok && from != strconv.FormatInt(u.size, 10) {
 		w.Header().Set("Range", fmt.Sprintf("0-%d", max(u.size-1, 0)))
 		testbed.Refuse(w, http.StatusRequestedRangeNotSatisfiable, "BLOB_UPLOAD_INVALID", "out of order")
 		return false

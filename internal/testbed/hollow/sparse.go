@@ -37,7 +37,11 @@ func Sparse(tb testing.TB, size int64, o testbed.Options) (*testbed.Registry, te
 		Config:    config,
 		Layers:    []v1.Descriptor{layer},
 	})
-	root := v1.Descriptor{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromBytes(manifest), Size: int64(len(manifest))}
+	root := v1.Descriptor{
+		MediaType: v1.MediaTypeImageManifest,
+		Digest:    digest.FromBytes(manifest),
+		Size:      int64(len(manifest)),
+	}
 	s := &sparse{root: root, manifest: manifest, config: config, raw: raw, layer: layer}
 	return testbed.Serve(tb, s, o), testbed.Image{
 		Root: root, Repo: "sparse", Tag: "v1", Manifests: 1, Blobs: 2, Bytes: size + config.Size,

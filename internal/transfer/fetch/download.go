@@ -33,7 +33,7 @@ func (f *Fetcher) Begin(ctx context.Context, w Want, at int64) (*Download, error
 	}
 	d.one = f.stream(ctx, w, at, end)
 	if err := d.one.reopen(); err != nil {
-		d.Close()
+		_ = d.Close()
 		return nil, fault.On(fault.Source, err)
 	}
 	return d, nil
@@ -102,7 +102,13 @@ func (d *Download) advance() {
 
 // Tell reports an event of kind k about the blob, with the number of bytes delivered so far.
 func (d *Download) Tell(k event.Kind) {
-	d.want.tell(event.Event{Kind: k, Name: d.want.Name, Digest: string(d.want.Blob.Digest), Done: d.at, Total: d.want.Blob.Size})
+	d.want.tell(event.Event{
+		Kind:   k,
+		Name:   d.want.Name,
+		Digest: string(d.want.Blob.Digest),
+		Done:   d.at,
+		Total:  d.want.Blob.Size,
+	})
 }
 
 // widthFor returns over how many connections to begin to read w from byte at on. 0 means that the

@@ -28,9 +28,9 @@ const (
 	fanPatience = time.Second
 )
 
-// fan is one download that several Ends share. It begins when each reader either has asked for
+// Fan is one download that several Ends share. It begins when each reader either has asked for
 // the blob or has left because it does not need the blob. The fan holds at most FanWindow bytes.
-type fan struct {
+type Fan struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced by a new channel at every change
 	window  int64         // how many bytes the fastest reader may be ahead of the slowest
@@ -49,10 +49,10 @@ type fan struct {
 	late    time.Duration // total time that the download has waited for the slowest reader
 }
 
-// NewFan returns a fan for so many readers. It holds the bytes that not all readers have read in
+// NewFan returns a Fan for so many readers. It holds the bytes that not all readers have read in
 // buf. If buf is nil, it allocates the memory itself; that is meant for small blobs.
-func NewFan(readers int, buf []byte) *fan {
-	f := &fan{open: readers, readers: map[*FanReader]bool{}, changed: make(chan struct{}), window: FanSmall}
+func NewFan(readers int, buf []byte) *Fan {
+	f := &Fan{open: readers, readers: map[*FanReader]bool{}, changed: make(chan struct{}), window: FanSmall}
 	if len(buf) > FanSmall {
 		f.window = int64(len(buf)) - fanChunk // one chunk is always being read into
 		for ; len(buf) >= fanChunk; buf = buf[fanChunk:] {
@@ -64,7 +64,7 @@ func NewFan(readers int, buf []byte) *fan {
 
 // FanReader is the reader of one End in a fan.
 type FanReader struct {
-	fan     *fan
+	fan     *Fan
 	ctx     context.Context
 	settled bool
 	at      int64
@@ -78,19 +78,19 @@ type FanReader struct {
 
 // Join returns a new reader. The fan calls behind when the reader does not keep pace. From then
 // on, the reader has a download of its own, for which it takes a place.
-func (f *fan) Join(behind func(), place func(context.Context) (func(), bool)) *FanReader {
+func (f *Fan) Join(behind func(), place func(context.Context) (func(), bool)) *FanReader {
 	return &FanReader{fan: f, behind: behind, place: place}
 }
 
 // change wakes every goroutine that waits for a change. The caller holds f.mu.
-func (f *fan) change() {
+func (f *Fan) change() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
 // wait releases f.mu until something changes. It returns false if ctx or the time ended first.
 // The caller holds f.mu.
-func (f *fan) wait(ctx context.Context, most <-chan time.Time) bool {
+func (f *Fan) wait(ctx context.Context, most <-chan time.Time) bool {
 	changed := f.changed
 	f.mu.Unlock()
 	defer f.mu.Lock()
@@ -113,7 +113,7 @@ func (r *FanReader) Leave() {
 
 // remove takes a reader out of the fan, and stops the download after the last one has gone. The
 // caller holds f.mu.
-func (f *fan) remove(r *FanReader) {
+func (f *Fan) remove(r *FanReader) {
 	delete(f.readers, r)
 	if len(f.readers) == 0 && f.open == 0 && f.stop != nil {
 		f.stop()
@@ -171,7 +171,7 @@ func (r *FanReader) Opener(ctx context.Context, base oci.Opener) oci.Opener {
 }
 
 // pump reads the blob until the last reader has left.
-func (f *fan) pump(ctx context.Context, base oci.Opener) {
+func (f *Fan) pump(ctx context.Context, base oci.Opener) {
 	defer f.stop()
 	body, err := base(ctx, 0)
 	if err == nil {
@@ -195,7 +195,7 @@ func (f *fan) pump(ctx context.Context, base oci.Opener) {
 
 // add waits until there is room for a chunk, and then hands it to the readers. It returns false
 // if there are no readers any more.
-func (f *fan) add(ctx context.Context, chunk []byte) bool {
+func (f *Fan) add(ctx context.Context, chunk []byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
@@ -236,7 +236,7 @@ func (f *fan) add(ctx context.Context, chunk []byte) bool {
 	return true
 }
 
-func (f *fan) slowest() *FanReader {
+func (f *Fan) slowest() *FanReader {
 	var slowest *FanReader
 	for r := range f.readers {
 		if slowest == nil || r.at < slowest.at {
@@ -247,7 +247,7 @@ func (f *fan) slowest() *FanReader {
 }
 
 // waiting reports whether some reader has read all the bytes downloaded so far.
-func (f *fan) waiting() bool {
+func (f *Fan) waiting() bool {
 	for r := range f.readers {
 		if r.at == f.to {
 			return true
@@ -257,7 +257,7 @@ func (f *fan) waiting() bool {
 }
 
 // release frees the chunks before the offset at, which all readers have read.
-func (f *fan) release(at int64) {
+func (f *Fan) release(at int64) {
 	for len(f.chunks) > 0 && f.from+int64(len(f.chunks[0])) <= at {
 		f.from += int64(len(f.chunks[0]))
 		f.spare = append(f.spare, f.chunks[0][:fanChunk])
@@ -267,7 +267,7 @@ func (f *fan) release(at int64) {
 
 // freeChunk returns a chunk to read into. It reuses a chunk that all readers have read, if there is
 // one.
-func (f *fan) freeChunk() []byte {
+func (f *Fan) freeChunk() []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := len(f.spare)

@@ -28,7 +28,7 @@ func noise(n int) (data []byte, open oci.Opener, opened *atomic.Int32) {
 	}, opened
 }
 
-func joined(f *fan) *FanReader {
+func joined(f *Fan) *FanReader {
 	return f.Join(func() {}, func(context.Context) (func(), bool) { return func() {}, true })
 }
 

@@ -18,7 +18,11 @@ type Places struct {
 }
 
 func newPlaces(n int) Places {
-	return Places{all: make(chan struct{}, n), small: make(chan struct{}, max(n/2, 1)), slow: make(chan struct{}, max(n/4, 1))}
+	return Places{
+		all:   make(chan struct{}, n),
+		small: make(chan struct{}, max(n/2, 1)),
+		slow:  make(chan struct{}, max(n/4, 1)),
+	}
 }
 
 // Enter waits for a place for a blob of size bytes; leave frees the place. If ctx ends first, ok

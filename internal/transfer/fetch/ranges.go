@@ -74,7 +74,16 @@ type part struct {
 // newRanges returns a ranges that reads w from byte at on, over width connections at first. A
 // width of 0 means that the width has to be measured.
 func newRanges(ctx context.Context, by *Fetcher, w Want, at int64, width int) *ranges {
-	r := &ranges{by: by, want: w, life: ctx, width: max(width, 1), before: max(width, 1), own: true, head: true, first: probeSize}
+	r := &ranges{
+		by:     by,
+		want:   w,
+		life:   ctx,
+		width:  max(width, 1),
+		before: max(width, 1),
+		own:    true,
+		head:   true,
+		first:  probeSize,
+	}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	if width > 1 {
 		r.first, r.proven = partSize, true
@@ -206,7 +215,7 @@ func (r *ranges) fetch(p *part) {
 		at += n
 		r.received(p, n)
 	}
-	s.Close()
+	_ = s.Close() // all bytes were read
 	if err == io.EOF {
 		err = nil
 	}
@@ -270,7 +279,7 @@ func (r *ranges) pass(one *stream) (*stream, error) {
 			one.end = r.next
 			return one, nil
 		case r.proven || r.parts[0].done:
-			one.Close()
+			_ = one.Close() // its bytes were read
 			r.own, r.head = false, false
 			r.spawn()
 			return nil, nil

@@ -42,7 +42,7 @@ func (r *Reading) Open(ctx context.Context, at int64) (io.ReadCloser, error) {
 		if p.again(ctx, at) {
 			return p, nil
 		}
-		p.end()
+		_ = p.end()
 	}
 	life, cancel := context.WithCancel(r.ctx)
 	p := &pass{Reading: r, life: life, cancel: cancel}
@@ -53,7 +53,7 @@ func (r *Reading) Open(ctx context.Context, at int64) (io.ReadCloser, error) {
 		return nil, err
 	}
 	if !begun() {
-		p.end()
+		_ = p.end()
 		return nil, context.Cause(ctx)
 	}
 	p.d.Tell(event.Started)
@@ -72,7 +72,7 @@ func (r *Reading) take() *pass {
 // Close closes the download if it is still open.
 func (r *Reading) Close() {
 	if p := r.take(); p != nil {
-		p.end()
+		_ = p.end()
 	}
 }
 
@@ -98,7 +98,13 @@ func (p *pass) again(ctx context.Context, at int64) bool {
 	if at < p.d.at && !p.openGap(ctx, at) {
 		return false
 	}
-	p.want.tell(event.Event{Kind: event.Started, Name: p.want.Name, Digest: string(p.want.Blob.Digest), Done: at, Total: p.want.Blob.Size})
+	p.want.tell(event.Event{
+		Kind:   event.Started,
+		Name:   p.want.Name,
+		Digest: string(p.want.Blob.Digest),
+		Done:   at,
+		Total:  p.want.Blob.Size,
+	})
 	p.watch(ctx)
 	return true
 }
@@ -110,7 +116,7 @@ func (p *pass) openGap(ctx context.Context, at int64) bool {
 	s := p.by.stream(life, p.want, at, p.d.at)
 	p.gap, p.closeGap = s, func() {
 		follow()
-		s.Close()
+		_ = s.Close()
 		cancel()
 		p.gap = nil
 	}

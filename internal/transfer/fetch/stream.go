@@ -136,7 +136,14 @@ func (s *stream) pause(cause error) error {
 	if s.want.From.Repo().IsLayout() {
 		host = ""
 	}
-	s.want.tell(event.Event{Kind: event.Retried, Side: string(fault.Source), Host: host, Digest: string(s.want.Blob.Digest), Wait: wait, Err: cause})
+	s.want.tell(event.Event{
+		Kind:   event.Retried,
+		Side:   string(fault.Source),
+		Host:   host,
+		Digest: string(s.want.Blob.Digest),
+		Wait:   wait,
+		Err:    cause,
+	})
 	select {
 	case <-time.After(wait):
 		return nil
@@ -189,5 +196,11 @@ func (s *stream) Close() error {
 }
 
 func (s *stream) fail(k fault.Kind, err error) error {
-	return &fault.Fault{Kind: k, Side: fault.Source, Op: "read blob", Name: s.want.From.Repo().At(string(s.want.Blob.Digest)).String(), Err: err}
+	return &fault.Fault{
+		Kind: k,
+		Side: fault.Source,
+		Op:   "read blob",
+		Name: s.want.From.Repo().At(string(s.want.Blob.Digest)).String(),
+		Err:  err,
+	}
 }
