@@ -1,96 +1,105 @@
-# Two commands do everything: `make demo` shows the main job, `make check` tests it.
+# Two commands do everything: `make demo` shows the main job, and `make check` tests it.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
 GO ?= go
-# Storage of the embedded registry that is no directory, which not everybody wants to carry:
-# make build TAGS=s3,azure,gcs
+# Cloud storage for the embedded registry, which makes the program larger: make build TAGS=s3,azure,gcs
 TAGS ?=
-# Time and revision of the last commit, so that equal sources give an equal image.
+# Time and revision of the last commit, so that the same sources give the same image.
 EPOCH    := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 REVISION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 PROGRAMS := ./cmd/dray ./cmd/drayd
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
-# Compiled as the programs are, so that what they share is compiled once.
+# Built with the flags of the programs, so that shared packages are compiled once.
 MKIMAGE  := CGO_ENABLED=0 $(GO) run -trimpath ./packaging/mkimage -tag latest -revision "$(REVISION)" -epoch "$(EPOCH)"
 
-# What others make, at these versions: judges and peers that are built, and packages of Debian.
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-CRANE       := github.com/google/go-containerregistry/cmd/crane@v0.22.1
-REGCTL      := github.com/regclient/regclient/cmd/regctl@v0.11.7
-REGSYNC     := github.com/regclient/regclient/cmd/regsync@v0.11.7
-PACKAGES    := gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
-CLIENTS     := azure-cli nodejs
-TOOLS       := $(CURDIR)/.tools
+# Tools of others, at fixed versions: linters and peers that are built from source, and Debian packages.
+# .github/renovate.json finds each version by the comment above it.
+# renovate: module=github.com/golangci/golangci-lint/v2
+GOLANGCI   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+# renovate: module=github.com/rhysd/actionlint
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+# renovate: module=github.com/google/go-containerregistry
+CRANE      := github.com/google/go-containerregistry/cmd/crane@v0.22.1
+# renovate: module=github.com/regclient/regclient
+REGCTL     := github.com/regclient/regclient/cmd/regctl@v0.11.7
+# renovate: module=github.com/regclient/regclient
+REGSYNC    := github.com/regclient/regclient/cmd/regsync@v0.11.7
+PACKAGES   := gcc libc6-dev docker-registry skopeo umoci mmdebstrap postgresql
+CLIENTS    := azure-cli nodejs
+TOOLS      := $(CURDIR)/.tools
 
-# The race detector needs a C compiler, which packages may have brought. What it costs is one compilation
-# of everything: what else is compiled for this machine is compiled so, too. Each process would sleep for
-# a second when it ends, and shadows take small pages, which cost more than what is done in them.
+# The race detector needs a C compiler, which `make packages` installs. With the detector everything is
+# compiled once more, so go vet and the linters read the packages in that form, too, and share the work.
+# GORACE: by default each process sleeps for a second when it ends, and small pages for the detector's
+# memory cost more time than the tests themselves.
 RACE = $(shell command -v $${CC:-cc} >/dev/null && echo -race)
 export GORACE ?= atexit_sleep_ms=10 no_huge_pages_for_shadow=0
-# What is small under the race detector (yard.Small), and runs whole without it.
+# Tests that use smaller sizes under the race detector (yard.Small). `make whole` runs them at full size
+# without it.
 WHOLE          := TestAMillionTags|TestTwoHundredRepositoriesInSync|TestALayerOfMoreThanTwoGiB|TestTheReleaseImage|TestTheProgramsHaveTypes
 WHOLE_PACKAGES := ./packaging/mkimage ./internal/archtest ./internal/apply ./internal/migrate
 
 .PHONY: help
-help: ## say what can be made
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-# Stripped and without this machine's paths, as in the image, so that what is compiled is shared. The
-# version is what Go stamps: that of the module, or of the commit.
+# Stripped and without this machine's paths, with the flags of the image, so that both share the build
+# cache. The version is the one that Go stamps: of the module, or of the commit.
 .PHONY: build
-build: go-version ## bin/dray, and bin/drayd for its serve and worker
+build: go-version ## build bin/dray, and bin/drayd for `dray serve` and `dray worker`
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -tags "$(TAGS)" -o bin/ $(PROGRAMS)
 
 .PHONY: demo
-demo: build ## the main job on real input: import, re-tag, import again, refuse
+demo: build ## run the main job on a real image: import, re-tag, import again, refuse to overwrite
 	@rm -rf dist/demo
 	@$(MKIMAGE) -o dist/demo -bin bin
 	@demo/run.sh bin/dray dist/demo
 
 .PHONY: image
-image: go-version ## dray's release image as an OCI layout, dist/image
+image: go-version ## build the release image as an OCI layout, dist/image
 	@rm -rf dist/image
 	@$(MKIMAGE) -o dist/image -tags "$(TAGS)"
 
 .PHONY: man
-man: build ## the manual pages, dist/man
+man: build ## write the manual pages to dist/man
 	@rm -rf dist/man && mkdir -p dist/man && bin/dray man --dir dist/man && ls dist/man
 
 .PHONY: smoke
-smoke: build ## import, tag and copy at a registry of yours: make smoke REGISTRY=HOST[/PREFIX]
+smoke: build ## import, tag and copy at your registry: make smoke REGISTRY=HOST[/PREFIX]
 	@demo/smoke.sh bin/dray "$(REGISTRY)"
 
 .PHONY: check
-check: go-version packages format vet test whole ## everything that has to pass; builds no foreign tool
+check: go-version packages format vet lint test whole ## run everything that must pass; builds no tools of others
 
 .PHONY: test
-# The longest first, and more packages at a time than there are cores, since many wait for something.
-# make vet looks at more than go test would, and no debugger reads what is linked.
-test: go-version ## the tests, with the race detector
+# The slowest packages come first, and more packages than cores run at a time, because many tests wait.
+# -vet=off: make vet checks more than go test would. -ldflags=-w: no debugger reads these programs.
+test: go-version ## run the tests with the race detector
 	@$(if $(RACE),,echo "make: no C compiler: testing without the race detector")
 	$(GO) test $(RACE) -vet=off -ldflags=-w -p 4 -timeout 15m ./cmd/internal/job ./internal/apply ./internal/transfer ./internal/remote ./internal/migrate ./...
 
 .PHONY: whole
-# Compiled as the image is. Not from the cache: go build and go list, which they run, are not seen by it.
+# Compiled with the flags of the image. -count=1: these tests run go build and go list, and the test cache
+# does not see what those read.
 whole: export CGO_ENABLED := 0
-whole: go-version ## what is small under the race detector, whole; the image; all platforms by their types
+whole: go-version ## run the largest tests at full size, build the image, type-check six platforms
 	$(GO) test -trimpath -vet=off -ldflags=-w -count=1 -run '^($(WHOLE))' $(WHOLE_PACKAGES)
 
 .PHONY: test-fast
 test-fast: export CGO_ENABLED := 0
-test-fast: go-version ## for the hand: all is built, and what was changed since main is tested, small, without the race detector
+test-fast: go-version ## while you work: build all, test the packages that changed since main, without the race detector
 	$(GO) build -trimpath ./...
 	@p=$$(.ci/changed); if [ -z "$$p" ]; then echo "nothing was changed"; else $(GO) test -trimpath -ldflags=-w -short -p 4 $$p; fi
 
 .PHONY: soak
-soak: go-version ## the largest tests whole under the race detector; processes killed, paused and restarted N times: make soak N=300
+soak: go-version ## full sizes under the race detector; kill, pause and restart processes N times: make soak N=300
 	DRAY_WHOLE=1 $(GO) test -race -timeout 2h -run '^($(WHOLE))' $(WHOLE_PACKAGES)
 	DRAY_SOAK=$(or $(N),300) $(GO) test -timeout 2h -v -run '^(TestNoAcceptedJobIsLost|TestAServerThatIsKilled)' ./cmd/internal/job ./cmd/internal/server
 
 .PHONY: fuzz
-fuzz: go-version ## every fuzz target for 20 s
+fuzz: go-version ## run every fuzz target for 20 s
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz || true); do \
 		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 20s $$p; done; done
 
@@ -101,23 +110,33 @@ format:
 .PHONY: vet
 vet: go-version
 	$(GO) vet $(RACE) ./...
-	@if [ -x $(TOOLS)/staticcheck ]; then echo "staticcheck ./..." && GOFLAGS="$(GOFLAGS) $(RACE)" $(TOOLS)/staticcheck ./...; else echo "make: no staticcheck (make judges): skipped"; fi
+
+.PHONY: lint
+lint: go-version ## run the linters of .golangci.yml, and actionlint on the workflows
+	@if [ -x $(TOOLS)/golangci-lint ]; then echo "golangci-lint run" && GOFLAGS="$(GOFLAGS) $(RACE)" $(TOOLS)/golangci-lint run; \
+		else echo "make: no golangci-lint (make judges installs it): skipped"; fi
+	@if [ -x $(TOOLS)/actionlint ]; then echo "actionlint" && $(TOOLS)/actionlint; else echo "make: no actionlint (make judges installs it): skipped"; fi
+
+.PHONY: hooks
+hooks: ## install the pre-commit hook in this clone
+	git config core.hooksPath .githooks
 
 .PHONY: cross
-# With -trimpath, as the image is built, so that the two share what was compiled.
-cross: go-version ## builds for every platform
+# -trimpath, as for the image, so that both share the build cache.
+cross: go-version ## build both programs for every platform
 	@for t in $(TARGETS); do echo "build $$t"; CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -o /dev/null $(PROGRAMS); done
 
 .PHONY: packages
-packages: ## what Debian has for the tests: a compiler, registries, a database
+packages: ## install the Debian packages of the tests: a compiler, registries, a database
 	@demo/packages.sh $(PACKAGES)
 
 .PHONY: judges
-judges: go-version ## what judges the code, for make check, into .tools
-	GOBIN=$(TOOLS) $(GO) install $(STATICCHECK)
+judges: go-version ## build the linters for make check into .tools
+	GOBIN=$(TOOLS) $(GO) install $(GOLANGCI)
+	GOBIN=$(TOOLS) $(GO) install $(ACTIONLINT)
 
 .PHONY: clients
-clients: ## the real clients that the tests drive, of Debian: az, node
+clients: ## install the real clients that the tests drive: az, node
 	@demo/packages.sh $(CLIENTS)
 
 .PHONY: go-version
@@ -127,16 +146,16 @@ go-version:
 	if [ "$$(printf '%s\n' 1.26 "$$n" | sort -V | head -1)" != 1.26 ]; then echo "dray needs Go 1.26 or newer: this is $$v"; exit 1; fi
 
 .PHONY: bench
-bench: build ## dray beside crane, regctl and skopeo: make bench ARGS="-run W4,W8a -n 7"
+bench: build ## compare dray with crane, regctl and skopeo: make bench ARGS="-run W4,W8a -n 7"
 	$(GO) run ./bench -dray bin/dray $(ARGS)
 
 .PHONY: bench-tools
-bench-tools: go-version ## the peers for make bench
+bench-tools: go-version ## install the other tools for make bench
 	@demo/packages.sh skopeo
 	GOBIN=$(CURDIR)/bench/tools $(GO) install $(CRANE)
 	GOBIN=$(CURDIR)/bench/tools $(GO) install $(REGCTL)
 	GOBIN=$(CURDIR)/bench/tools $(GO) install $(REGSYNC)
 
 .PHONY: clean
-clean: ## remove what was built
+clean: ## remove everything that was built
 	rm -rf bin dist .tools

@@ -38,7 +38,7 @@ type deaths struct {
 
 // random returns the same points for every tool.
 func random() deaths {
-	points := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the points must be the same in each run
+	points := rand.New(rand.NewPCG(1, 2)) // the points must be the same in each run
 	return deaths{"at random points", func() float64 { return 0.05 + 0.9*points.Float64() }}
 }
 

@@ -103,7 +103,7 @@ func install(tools []tool, dir string) error {
 			}
 			raw, err := os.ReadFile(filepath.Join(from, p))
 			if err == nil {
-				err = os.WriteFile(filepath.Join(dir, p), raw, 0o700) //nolint:gosec // a program
+				err = os.WriteFile(filepath.Join(dir, p), raw, 0o700)
 			}
 			if err != nil {
 				return err

@@ -106,7 +106,7 @@ func badBlobChecks() []check {
 				opened++
 				return nil, cause
 			})
-			if err != error(cause) || opened != 1 {
+			if err != error(cause) || opened != 1 { //nolint:errorlint // the very same value
 				t.Fatalf("%v after opening %d times; want the opener's own error at once", err, opened)
 			}
 			wantNoBlob(t, p, layer(b))

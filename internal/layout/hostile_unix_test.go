@@ -125,7 +125,7 @@ func fillUp(d *layout.Dir) error {
 	big := strings.Repeat("big", 1<<20)
 	_, err := d.Put(context.Background(), describe(big), nil, serve(big))
 	if !fault.Is(err, fault.Full) || fault.HintOf(err) == "" {
-		return fmt.Errorf("a blob that does not fit: %v; want kind full and a hint", err)
+		return fmt.Errorf("a blob that does not fit: %w; want kind full and a hint", err)
 	}
 	_, err = d.Put(context.Background(), describe("small"), nil, serve("small"))
 	return err

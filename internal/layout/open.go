@@ -30,7 +30,7 @@ func Open(path string, mode Mode) (*Dir, error) {
 		return nil, d.failed("open layout", d.repo.String(), err)
 	}
 	if mode == Write {
-		if err := os.MkdirAll(whole, 0o755); err != nil {
+		if err := os.MkdirAll(whole, 0o755); err != nil { //nolint:gosec // other users read layouts, too
 			return nil, d.failed("make layout", d.repo.String(), err)
 		}
 	}

@@ -195,17 +195,17 @@ func parseHints(raw []byte, host string, now time.Time) hints {
 	}
 	r := bytes.NewReader(body[4:])
 	n, err := binary.ReadUvarint(r)
-	if err != nil || n > uint64(r.Len()) {
+	if err != nil || n > uint64(r.Len()) { //nolint:gosec // never negative
 		return hints{}
 	}
 	repos := make([]string, n)
 	for i := range repos {
 		size, err := binary.ReadUvarint(r)
-		if err != nil || size > ref.MaxPath || size > uint64(r.Len()) {
+		if err != nil || size > ref.MaxPath || size > uint64(r.Len()) { //nolint:gosec // never negative
 			return hints{}
 		}
 		var s strings.Builder
-		_, _ = io.CopyN(&s, r, int64(size)) //nolint:gosec // at most MaxPath
+		_, _ = io.CopyN(&s, r, int64(size))
 		if _, err := ref.NewRepo(host, s.String()); err == nil {
 			repos[i] = s.String()
 		}
@@ -219,7 +219,7 @@ func parseHints(raw []byte, host string, now time.Time) hints {
 		if cmp.Or(err1, err2, err3) != nil || many > maxPlaces || day > 1<<16-1 {
 			return hints{}
 		}
-		x := hint{day: uint16(day)} //nolint:gosec // checked
+		x := hint{day: uint16(day)}
 		for range many {
 			i, err := binary.ReadUvarint(r)
 			if err != nil || i >= n {

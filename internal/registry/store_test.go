@@ -100,7 +100,7 @@ func TestWhatTheStoreWritesIsFoundOverHTTPAndTheOtherWayRound(t *testing.T) {
 		t.Fatalf("%q %v", repos, err)
 	}
 	enough := errors.New("enough")
-	if err := p.reg.Repositories(t.Context(), func(string) error { return enough }); err != enough {
+	if err := p.reg.Repositories(t.Context(), func(string) error { return enough }); err != enough { //nolint:errorlint // the very same value
 		t.Fatal(err)
 	}
 }

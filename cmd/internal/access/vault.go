@@ -209,7 +209,7 @@ func badKey(where string, err error) error {
 func (v *Vault) Seal(plain []byte, name string) ([]byte, error) {
 	k := v.keys[0]
 	head := append([]byte{sealFormat}, k.id[:]...)
-	return k.aead.Seal(head, nil, plain, additionalData(head, name)), nil //nolint:gosec // aead makes a random nonce itself
+	return k.aead.Seal(head, nil, plain, additionalData(head, name)), nil //nolint:gosec // the nonce is random
 }
 
 // Open decrypts what Seal encrypted under name. The error is Denied if the key is missing, the name

@@ -83,7 +83,7 @@ func tooLong(err error, d time.Duration) error {
 }
 
 func retryAfter(err error) time.Duration {
-	if f, ok := err.(*fault.Fault); ok {
+	if f, ok := err.(*fault.Fault); ok { //nolint:errorlint // the outermost one is about this request
 		return f.RetryAfter
 	}
 	return 0

@@ -131,7 +131,7 @@ func (s *stream) pause(cause error) error {
 		return nil
 	}
 	wait := min(firstPause<<(s.tries-2), maxPause)
-	wait = wait/2 + rand.N(wait/2)
+	wait = wait/2 + rand.N(wait/2) //nolint:gosec // spreads the load; needs no secure randomness
 	host := s.want.From.Repo().Host
 	if s.want.From.Repo().IsLayout() {
 		host = ""
