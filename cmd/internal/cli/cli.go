@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -51,9 +52,15 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 		PersistentPreRunE:  flag.RefuseEmpty,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	if a.IO.Only != nil {
+		asDrayd(root, a.IO.Env)
+	}
 	version := root.Flags().Bool("version", false, "print the version of dray, as dray version does")
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
+		case len(args) > 0 && a.IO.Only != nil && isCommand(args[0]):
+			why := fmt.Errorf("%s is a command of dray, not of drayd", args[0])
+			return flag.UsageError(cmd, why, "run dray "+args[0])
 		case len(args) > 0:
 			return flag.UnknownCommand(cmd, args[0])
 		case *version:
@@ -68,7 +75,7 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 	a.Common.AddTo(root.PersistentFlags(), &a.How)
 	root.SetFlagErrorFunc(flag.Translate)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(a.Out, cmd, groups, pageWidth(a.IO.Terminal.Width)) })
-	root.SetHelpCommand(&cobra.Command{Use: "help [command]", Hidden: true, Short: "Help about a command",
+	root.SetHelpCommand(&cobra.Command{Use: "help [COMMAND]", Hidden: true, Short: "Show the help of a command",
 		Example: "  dray help import", RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
@@ -77,6 +84,25 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 			return cmd.Help()
 		}})
 	return root
+}
+
+// asDrayd gives the command root the help of the program drayd. If dray has called drayd, the errors name
+// the command that the user has typed, which is one of dray.
+func asDrayd(root *cobra.Command, env func(string) string) {
+	root.Short = "Run the commands of dray that need a database or a registry"
+	root.Long = "drayd is the program that carries out dray serve and dray worker. All other commands are those of dray."
+	root.Example = "  drayd serve --config /etc/dray/config.yaml\n" +
+		"  drayd worker --database postgres://dray@db/dray"
+	if env(app.CalledBy) == "" {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "drayd"}
+	}
+}
+
+// isCommand reports whether dray has a command of this name.
+func isCommand(name string) bool {
+	return slices.ContainsFunc(headings(), func(h heading) bool {
+		return slices.ContainsFunc(h.commands, func(m maker) bool { return m.name == name })
+	})
 }
 
 // heading is a group of the help whose commands are not made yet.

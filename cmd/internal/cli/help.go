@@ -37,9 +37,17 @@ func help(w io.Writer, cmd *cobra.Command, groups []group, width int) {
 	}
 	listFlags(w, flagGroups(cmd), width)
 	if !cmd.HasParent() {
-		more := `"dray COMMAND --help" tells more about a command. "dray man COMMAND" is its manual page.`
-		fmt.Fprint(w, "\n", reflow(more, width))
+		fmt.Fprint(w, "\n", reflow(more(cmd), width))
 	}
+}
+
+// more returns the last line of the help of root: how to see the help of a command.
+func more(root *cobra.Command) string {
+	line := fmt.Sprintf("%q shows the help of a command.", root.CommandPath()+" COMMAND --help")
+	if slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == "man" }) {
+		line += ` "dray man COMMAND" prints its manual page.`
+	}
+	return line
 }
 
 // aboutOf returns what the help and the manual page of cmd begin with: a description, and the usage.
@@ -49,7 +57,7 @@ func aboutOf(cmd *cobra.Command) (about, usage string) {
 		about = cmd.Short + "."
 	}
 	if !cmd.HasParent() {
-		usage = "dray COMMAND [flags]"
+		usage = cmd.CommandPath() + " COMMAND [flags]"
 	}
 	return about, usage
 }

@@ -154,6 +154,26 @@ func TestFlagsOfRegistriesAreOnlyWithCommandsOnWhichTheyHaveAnEffect(t *testing.
 	})
 }
 
+func TestTheTextOfAFlagDoesNotBeginWithItsValueNorListItTwice(t *testing.T) {
+	everyCommand(func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			value, text := pflag.UnquoteUsage(f)
+			if value != "" && (strings.HasPrefix(text, value) || strings.Contains(value, "|") && value[0] >= 'a' && strings.Contains(text, value)) {
+				t.Errorf("%s --%s %s: %s", cmd.CommandPath(), f.Name, value, text)
+			}
+		})
+	})
+}
+
+// Each command that needs arguments names in its usage the one that is missing.
+func TestAMissingArgumentIsNamed(t *testing.T) {
+	everyCommand(func(cmd *cobra.Command) {
+		if err := cmd.ValidateArgs(nil); err != nil && !strings.HasSuffix(err.Error(), " missing") {
+			t.Errorf("%s: %v", cmd.CommandPath(), err)
+		}
+	})
+}
+
 func TestAPasswordFlagStandsBesideItsWarningAndTheSaferWays(t *testing.T) {
 	everyCommand(func(cmd *cobra.Command) {
 		page := strings.Join(strings.Fields(helpOf(t, cmd.CommandPath(), 0)), " ")
@@ -177,6 +197,9 @@ func TestEveryLineOfAnExampleIsAValidCommandLine(t *testing.T) {
 			}
 			if len(words) == 0 || words[0] != "dray" {
 				continue
+			}
+			if strings.Contains(strings.Join(words, ""), "`") {
+				t.Errorf("%s: a shell runs what is between backquotes: %q", name, words)
 			}
 			of, rest, err := newRoot(&app.App{}, nil).Find(words[1:])
 			if err == nil {

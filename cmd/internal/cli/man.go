@@ -20,9 +20,8 @@ import (
 func newMan(root func() *cobra.Command) *cobra.Command {
 	dir := ""
 	cmd := &cobra.Command{
-		Use:    "man [COMMAND]",
-		Short:  "Print a manual page, or write all of them",
-		Hidden: true,
+		Use:   "man [COMMAND]",
+		Short: "Print a manual page, or write all of them",
 		Example: "  dray man import > dray-import.1\n" +
 			"  dray man | man -l -\n" +
 			"  dray man --dir /usr/local/share/man/man1",

@@ -98,10 +98,22 @@ func TestALineSaysThatTheProgramsAreNotOfOneRelease(t *testing.T) {
 func TestAProgramHasTheCommandsThatItIsMadeFor(t *testing.T) {
 	var out, err bytes.Buffer
 	world := app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv, Only: []string{"serve", "worker", "version"}}
-	if code := Main(t.Context(), []string{"--help"}, world); code != 0 || strings.Contains(out.String(), "  import ") || !strings.Contains(out.String(), "  serve ") {
+	if code := Main(t.Context(), []string{"--help"}, world); code != 0 || strings.Contains(out.String(), "import") || strings.Contains(out.String(), "dray man") ||
+		!strings.Contains(out.String(), "  serve ") || !strings.Contains(out.String(), "\n  drayd COMMAND [flags]\n") {
 		t.Errorf("code %d, stdout %s", code, out.String())
 	}
-	if code := Main(t.Context(), []string{"import"}, world); code != 2 || !strings.Contains(err.String(), `unknown command "import"`) {
-		t.Errorf("code %d, stderr %s", code, err.String())
+	for typed, want := range map[string]string{
+		"import": "dray: invalid: import is a command of dray, not of drayd (hint: run dray import; see drayd --help)\n",
+		"imprt":  "dray: invalid: unknown command \"imprt\" (hint: see drayd --help)\n",
+	} {
+		err.Reset()
+		if code := Main(t.Context(), []string{typed}, world); code != 2 || err.String() != want {
+			t.Errorf("%s: code %d, stderr %s", typed, code, err.String())
+		}
+	}
+	err.Reset()
+	world.Env = func(name string) string { return map[string]string{app.CalledBy: app.Version()}[name] }
+	if code := Main(t.Context(), []string{"serve", "tokens"}, world); code != 2 || !strings.HasSuffix(err.String(), "see dray serve --help)\n") {
+		t.Errorf("called by dray: code %d, stderr %s", code, err.String())
 	}
 }

@@ -29,10 +29,10 @@ type Az struct {
 // command; creds is the variable with the login that serves in place of --password.
 func (f *Az) AddTo(flags *pflag.FlagSet, name, short, creds string) {
 	flags.SortFlags = false
-	flags.StringVarP(&f.Registry, name, short, "", NamedRegistry(""))
-	flags.StringVarP(&f.Username, "username", "u", "", "`USER` at the registry")
+	flags.StringVarP(&f.Registry, name, short, "", NamedRegistry("use this"))
+	flags.StringVarP(&f.Username, "username", "u", "", "log in at the registry as `USER`")
 	flags.StringVarP(&f.Password, "password", "p", "",
-		Password(" at the registry", "--password-stdin, $"+creds+", or dray login"))
+		Password("--password-stdin, $"+creds+", or dray login"))
 	flags.BoolVar(&f.PasswordStdin, "password-stdin", false, "read the password from stdin")
 	f.AddCommonTo(flags)
 }
@@ -42,10 +42,10 @@ func (f *Az) AddQueryTo(flags *pflag.FlagSet) {
 	flags.StringVar(&f.Query, "query", "", "print what `JMESPATH` finds in the JSON answer, as az does")
 }
 
-// NamedRegistry is the text of a flag that names a registry as az does; side is "", "source " or
-// "target ".
-func NamedRegistry(side string) string {
-	return side + "`REGISTRY`: a configured name, a host, or an Azure registry's name " +
+// NamedRegistry is the text of a flag that names a registry as az does; use says for what the command uses
+// that registry, such as "list this".
+func NamedRegistry(use string) string {
+	return use + " `REGISTRY`: a configured name, a host, or an Azure registry's name " +
 		"(default $AZURE_DEFAULTS_ACR, else default-registry of the configuration)"
 }
 
@@ -56,8 +56,8 @@ func (f *Az) AddCommonTo(flags *pflag.FlagSet) { AddAzTo(flags, &f.quietToo) }
 func AddAzTo(flags *pflag.FlagSet, quiet *bool) {
 	Group(flags, AzFlags, func(set *pflag.FlagSet) {
 		set.BoolVar(quiet, "only-show-errors", false, "the same as --quiet")
-		set.StringP("resource-group", "g", "", "`NAME`, accepted for compatibility with az; has no effect")
-		set.String("subscription", "", "`ID`, accepted for compatibility with az; has no effect")
+		set.StringP("resource-group", "g", "", "accepted for compatibility with az; `NAME` has no effect")
+		set.String("subscription", "", "accepted for compatibility with az; `ID` has no effect")
 	})
 }
 

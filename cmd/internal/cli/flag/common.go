@@ -103,14 +103,14 @@ func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
 		c.addLogins(set, t)
 		if t&SendsBlobs != 0 {
 			set.Var(&c.Bandwidth, "bandwidth",
-				"send at most `SIZE` of blobs per second to all registries together, such as 200MiB (default no limit)")
+				"upload blobs at no more than `SIZE` per second to all registries together, such as 200MiB (default no limit)")
 		}
 		if t&ReadsBlobs != 0 {
 			set.IntVar(&c.Concurrency, "concurrency", 32, "transfer at most `N` blobs at once")
 		}
 		set.IntVar(&c.Retries, "retries", 8, "give up an operation after `N` tries without progress")
 		set.DurationVar(&c.Stall, "stall-timeout", 30*time.Second,
-			"cut and resume a request that moves no byte for `DURATION`")
+			"end a request that transfers no byte for `DURATION`, and resume it")
 		set.DurationVar(&c.MaxWait, "max-wait", 10*time.Minute,
 			"if a registry asks to wait, wait at most `DURATION`; fail if it asks for more")
 		set.StringVar(&c.CaFile, "ca-file", "", "also trust the certificates in this PEM `FILE`")
@@ -133,7 +133,7 @@ func (c *Common) addLogins(set *pflag.FlagSet, t Traffic) {
 	add := func(value *string, name, at, variable string) {
 		set.StringVar(value, name, "",
 			at+": `USER[:PASS]` or :TOKEN (default $"+variable+"); a password here is visible to "+
-				"other processes, so prefer USER alone, which asks for it, the variable, or dray login")
+				"other processes, so prefer USER alone (dray then asks for the password), the variable, or dray login")
 	}
 	if t&AtSource != 0 {
 		add(&c.SrcCreds, "src-creds", source, "DRAY_SRC_CREDS")
@@ -143,18 +143,19 @@ func (c *Common) addLogins(set *pflag.FlagSet, t Traffic) {
 	}
 }
 
-// Password is the text of the flag --password. where says at which registry the password is valid, and
-// instead names the safer ways that the command has.
-func Password(where, instead string) string {
-	return "`PASSWORD`" + where + ", or a token if no user is given; " +
+// Password is the text of the flag --password; instead names the safer ways that the command has.
+func Password(instead string) string {
+	return "the `PASSWORD` of the user, or a token if no user is given; " +
 		"it is visible to other processes of this machine and in the shell's history, so prefer " + instead
 }
 
-// AddServerTo adds the flag of every command that can talk to a dray server.
-func (c *Common) AddServerTo(flags *pflag.FlagSet) {
+// AddServerTo adds the flag of every command that talks to a dray server.
+func (c *Common) AddServerTo(flags *pflag.FlagSet) { c.addServerTo(flags, "use the dray server at") }
+
+func (c *Common) addServerTo(flags *pflag.FlagSet, use string) {
 	Group(flags, AtServer, func(set *pflag.FlagSet) {
 		set.StringVar(&c.Server, "server", "",
-			"run this at the dray server at `URL` (default $DRAY_SERVER, else client.server of the configuration)")
+			use+" `URL` (default $DRAY_SERVER, else client.server of the configuration)")
 	})
 }
 
@@ -166,8 +167,8 @@ func (c *Common) AddNoWaitTo(flags *pflag.FlagSet) {
 	})
 }
 
-// AddHandOverTo adds the flags of verbs that a server can carry out.
+// AddHandOverTo adds the flags of commands that a server can carry out.
 func (c *Common) AddHandOverTo(flags *pflag.FlagSet) {
-	c.AddServerTo(flags)
+	c.addServerTo(flags, "run this command at the dray server at")
 	c.AddNoWaitTo(flags)
 }

@@ -4,7 +4,7 @@
 //	ends.go        which names of which registries: the flags that transfer and verify share
 //	inuse.go       the file of images in use
 //	tags.go        how tags are renamed, and whether one that fails holds back the others
-//	overwrite.go   what happens to tags that hold something else
+//	overwrite.go   what happens to tags that have another digest
 //	az.go          the flags that the commands of az share
 //	common.go      the flags of every command, and those about registries and servers
 //	group.go       the headings under which the help lists flags

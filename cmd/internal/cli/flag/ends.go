@@ -55,33 +55,35 @@ type Ends struct {
 func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 	Group(flags, WhichRepositories, func(set *pflag.FlagSet) {
 		set.StringVar(&f.Repository, "repository", "",
-			"only this `REPO`; the other flags about repositories are ignored then")
+			"only this `REPO`; dray then ignores the other flags about repositories")
 		set.StringArrayVar(&f.Include, "include", nil,
 			"only repositories that match `PATTERN`, a glob such as 'team/*', or re:EXPRESSION; repeatable")
 		set.StringArrayVar(&f.Exclude, "exclude", nil, "no repositories that match `PATTERN`; repeatable")
-		set.StringVar(&f.Letters, "letters", "", "only repositories whose first letter is among `LETTERS`, such as a-c,e")
+		set.StringVar(&f.Letters, "letters", "",
+			"only repositories whose first letter is among `LETTERS`, such as a-c,e")
 		set.StringArrayVar(&f.ignore, "ignore-pattern", nil,
 			"no repositories that match `PATTERN`: globs with commas between them, "+
-				"or re: and a Python expression; repeatable")
+				"or re: and a regular expression of Python; repeatable")
 		set.StringVar(&f.ignoreConfig, "ignore-config", "",
-			"read such patterns from `FILE`: a JSON list, or an object with that list under the key patterns")
+			"read patterns as for --ignore-pattern from `FILE`: a JSON list, or an object with that list under the key patterns")
 		set.IntVar(&f.Repositories, "max-repositories", 0,
 			"stop after `N` repositories that need work, in the order of their names (default no limit)")
 	})
 	Group(flags, WhichTags, func(set *pflag.FlagSet) {
 		set.StringArrayVar(&f.IncludeTags, "include-tags", nil, "only tags that match `PATTERN`; repeatable")
 		set.StringArrayVar(&f.ExcludeTags, "exclude-tags", nil, "no tags that match `PATTERN`; repeatable")
-		set.StringVar(&f.Versions, "semver", "", "only tags that are versions in `RANGE`, such as '>=1.2 <2' or '^1.25'")
+		set.StringVar(&f.Versions, "semver", "",
+			"only tags that are versions in `RANGE`, such as '>=1.2 <2' or '^1.25'")
 		set.StringVar(&f.NewerThan, "newer-than", "", "only tags set less than `AGE` ago, such as 90d, 2w or 36h")
 		set.IntVar(&f.Latest, "latest", 0, "only the latest `N` tags of each repository")
 		set.StringVar(&f.LatestBy, "latest-by", "",
-			"what --latest sorts by: `version|time|name` (default time if every tag has one, else version)")
+			"sort the tags for --latest by `ORDER`: version, time or name (default time if every tag has one, else version)")
 		set.IntVar(&f.MinTags, "min-tags", 0, "refuse a repository in which fewer than `N` tags are selected")
 		set.BoolVar(&f.Untagged, "untagged", false,
-			"also manifests that no tag and no index points to, by digest, if SOURCE can list them")
+			"also select, by digest, manifests that no tag and no index points to, if SOURCE can list them")
 		set.StringVar(&f.inUse, "in-use", "",
-			"only images that run in a cluster, by digest, with the tags that point to them: "+
-				"`FILE` from kubectl get pods -A -o json, or one image per line; - is stdin")
+			"only images that run in a cluster, by digest, with the tags that point to them; "+
+				"`FILE` has the output of kubectl get pods -A -o json, or one image per line; - is stdin")
 	})
 }
 
@@ -89,11 +91,13 @@ func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 func (f *Ends) AddMappingTo(flags *pflag.FlagSet) {
 	Group(flags, TargetNames, func(set *pflag.FlagSet) {
 		set.StringVar(&f.Strip, "strip", "",
-			"remove `PREFIX`, which is one or more whole path components, from the front of repositories")
-		set.StringArrayVar(&f.Rewrites, "rewrite", nil, "change repositories by `s/RE2/TEXT/`, after --strip; repeatable")
-		set.BoolVar(&f.Flatten, "flatten", false, "turn a/b/c into a-b-c")
-		set.StringVar(&f.Template, "template", "", "make repositories from `TEXT` with {repository}, {name} and {host}")
-		set.StringVar(&f.Prefix, "prefix", "", "put `PREFIX` in front of repositories")
+			"remove `PREFIX`, which is one or more whole path components, from the front of the name of each repository")
+		set.StringArrayVar(&f.Rewrites, "rewrite", nil,
+			"rename repositories with `s/RE2/TEXT/`, after --strip; repeatable")
+		set.BoolVar(&f.Flatten, "flatten", false, "rename repositories such as a/b/c to a-b-c")
+		set.StringVar(&f.Template, "template", "",
+			"make the name of each repository from `TEXT` with {repository}, {name} and {host}")
+		set.StringVar(&f.Prefix, "prefix", "", "put `PREFIX` in front of the name of each repository")
 		set.IntVar(&f.MaxDepth, "max-depth", 0,
 			"keep at most `N` path components: 2 turns a/b/c into a/b-c (default no limit)")
 	})

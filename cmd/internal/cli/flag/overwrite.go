@@ -14,8 +14,8 @@ import (
 func AddBackupTo(flags *pflag.FlagSet, template *string) {
 	Group(flags, Safety, func(set *pflag.FlagSet) {
 		set.StringVar(template, "backup", "",
-			"keep an overwritten tag under another name in its repository, made from `TEMPLATE` "+
-				"with {tag}, {digest12}, {digest} and {date} (default it is not kept)")
+			"before a tag is replaced, keep its image under another tag, made from `TEMPLATE` "+
+				"with {tag}, {digest12}, {digest} and {date} (default the image is not kept)")
 	})
 }
 
@@ -29,12 +29,12 @@ func BackupOf(template string, now time.Time) (plan.Backup, error) {
 	return b, b.Check()
 }
 
-// AddOverwriteTo adds the flag that says what happens to a target tag that holds something else.
+// AddOverwriteTo adds the flag that says what happens to a target tag that has another digest.
 func AddOverwriteTo(flags *pflag.FlagSet, o *Overwrite) {
 	Group(flags, Safety, func(set *pflag.FlagSet) {
 		set.Var(o, "overwrite",
-			"if a target tag has another digest: refuse, or update it; "+
-				"always also writes tags again whose digest is equal")
+			"if a target tag has another digest, refuse to replace it, or update it; "+
+				"always also writes tags again that are up to date")
 	})
 }
 

@@ -25,22 +25,25 @@ type Tags struct {
 // AddTo adds the flags of verbs that handle many tags.
 func (f *Tags) AddTo(flags *pflag.FlagSet) {
 	f.addMapTo(flags)
-	f.AddHoldTo(flags)
+	f.AddHoldTo(flags, "with several tags of a repository: set none unless all can be set "+
+		"(default each tag on its own; several names of one image are always all or nothing)")
 }
 
 func (f *Tags) addMapTo(flags *pflag.FlagSet) {
 	Group(flags, TargetNames, func(set *pflag.FlagSet) {
-		set.StringArrayVar(&f.Pairs, "map", nil, "rename tags by `FROM=TO`: the source's tag FROM becomes TO; repeatable")
-		set.StringVar(&f.File, "map-file", "", "read such pairs from `FILE`: two columns, YAML, or a JSON object")
+		set.StringArrayVar(&f.Pairs, "map", nil,
+			"rename tags by `FROM=TO`: the tag FROM of the source becomes the tag TO; repeatable")
+		set.StringVar(&f.File, "map-file", "",
+			"read pairs as for --map from `FILE`: two columns, YAML, or a JSON object")
 		set.StringArrayVar(&f.Renames, "rename", nil,
-			"rename tags that no pair names by `s/RE2/TEXT/`; $1 is the first group; repeatable")
+			"rename the tags that no pair names with `s/RE2/TEXT/`; $1 is the first group; repeatable")
 	})
 }
 
-// AddHoldTo adds the flag that says what a tag that fails means for the others.
-func (f *Tags) AddHoldTo(flags *pflag.FlagSet) {
+// AddHoldTo adds the flag that says what a tag that fails means for the others; text is its text.
+func (f *Tags) AddHoldTo(flags *pflag.FlagSet, text string) {
 	Group(flags, Safety, func(set *pflag.FlagSet) {
-		set.BoolVar(&f.all, "all-or-nothing", false, "set no tag unless all tags can be set (default each tag on its own)")
+		set.BoolVar(&f.all, "all-or-nothing", false, text)
 	})
 }
 

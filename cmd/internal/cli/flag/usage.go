@@ -41,7 +41,7 @@ func UsageError(cmd *cobra.Command, cause error, hint string) error {
 	case hint != "":
 		see = hint + "; " + see
 	}
-	op := strings.TrimPrefix(cmd.CommandPath(), "dray ")
+	op := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().CommandPath()+" ")
 	if !cmd.HasParent() {
 		op = ""
 	}
@@ -121,9 +121,23 @@ func Count(cmd *cobra.Command, args []string, least, most int, what string) erro
 		return UsageError(cmd, fmt.Errorf("unexpected argument %q", args[most]), "write "+what)
 	}
 	if len(args) < least {
-		return UsageError(cmd, fmt.Errorf("%d of %d arguments given", len(args), least), "write "+what)
+		return UsageError(cmd, errors.New(missing(cmd, len(args), least)), "write "+what)
 	}
 	return nil
+}
+
+// missing returns which of the first least arguments of cmd are missing after given of them, such as
+// "TARGET is missing". It takes their names from the usage of cmd, up to the first flag.
+func missing(cmd *cobra.Command, given, least int) string {
+	first, _, _ := strings.Cut(cmd.Use, " | ")
+	names := strings.Fields(strings.ReplaceAll(first, "...", ""))[1:]
+	switch {
+	case len(names) < least:
+		return fmt.Sprintf("%d of %d arguments given", given, least)
+	case least-given == 1:
+		return names[given] + " is missing"
+	}
+	return strings.Join(names[given:least], " and ") + " are missing"
 }
 
 // UnknownCommand returns the error of a command that root does not have, with the most similar command.

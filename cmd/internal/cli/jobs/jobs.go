@@ -26,9 +26,9 @@ import (
 // NewJobs makes the command dray jobs.
 func NewJobs(a *app.App) *cobra.Command {
 	return flag.Gathered("jobs list|show|watch|wait|logs|cancel|retry",
-		"Look at the jobs of a server, wait for them, stop them",
-		"Look at the jobs of a dray server, wait for them, cancel them, or retry them. An admin sees all jobs, "+
-			"everybody else only their own.",
+		"Look at the jobs of a server, wait for them, cancel or retry them",
+		"Look at the jobs of a dray server, wait for them, cancel them, or retry them. An admin sees all "+
+			"jobs; everybody else sees only their own.",
 		"  dray jobs list --state running,queued\n"+
 			"  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D\n"+
 			"  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
@@ -50,8 +50,8 @@ func newJobsList(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List jobs, the newest first",
-		Long: "List jobs, the newest first, at most as many as --limit says. If there are more, a note says how " +
-			"to list the next ones. With --limit 0, all jobs are listed.",
+		Long: "List jobs, the newest first. If there are more than --limit, a note says how to list the next ones. " +
+			"With --limit 0, dray lists all jobs.",
 		Example: "  dray jobs list --state failed,partly --since 7d\n" +
 			"  dray jobs list --text prod/team --verb transfer -o json",
 		Args: flag.Exactly(0, "no argument"),
@@ -59,14 +59,15 @@ func newJobsList(a *app.App) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.states, "state", nil,
 		"only jobs in one of these `STATES`: queued, running, waiting, done, partly, failed, canceled")
-	flags.StringSliceVar(&f.verbs, "verb", nil, "only jobs of one of these `VERBS`: "+strings.Join(wire.Kinds(), ", "))
+	flags.StringSliceVar(&f.verbs, "verb", nil,
+		"only jobs of one of these `COMMANDS`: "+strings.Join(wire.Kinds(), ", "))
 	flags.StringVar(&f.since, "since", "",
 		"only jobs created less than `AGE` ago, such as 7d or 36h, or since a time, such as 2026-11-21T08:00:00Z")
 	flags.StringVar(&f.text, "text", "", "only jobs with `TEXT` in their source, target or id")
 	flags.StringVar(&f.owner, "principal", "", "only jobs of the principal `NAME`; for admins")
 	flags.StringVar(&f.schedule, "schedule", "", "only jobs of the schedule with this `ID`")
 	flags.IntVar(&f.limit, "limit", 50, "list at most `N` jobs; 0 means all")
-	flags.StringVar(&f.after, "after", "", "continue after an earlier list, whose note printed `CURSOR`")
+	flags.StringVar(&f.after, "after", "", "list the jobs that follow an earlier list, whose note shows `CURSOR`")
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		filter, err := f.filter(cmd, time.Now())
 		if err != nil {
@@ -97,7 +98,7 @@ func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (wire.Filter, error)
 	}
 	for _, v := range f.verbs {
 		if !slices.Contains(wire.Kinds(), v) {
-			return out, flag.UsageError(cmd, fmt.Errorf("--verb %s: no such verb", v),
+			return out, flag.UsageError(cmd, fmt.Errorf("--verb %s: no such command", v),
 				"write one of "+strings.Join(wire.Kinds(), ", "))
 		}
 	}
@@ -163,11 +164,12 @@ func printJobs(a *app.App, jobs []wire.Job, next string) error {
 
 func newJobsShow(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "show ID",
-		Short:   "Show one job: its request, its progress, why it failed",
-		Long:    "Show one job. With -o json, the request is printed too, without logins.",
+		Use:   "show ID",
+		Short: "Show one job: its state, its progress, and why it failed",
+		Long: "Show one job: its state, its progress and, if it failed, why. With -o json, dray also prints the " +
+			"request, without logins.",
 		Example: "  dray jobs show 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
-		Args:    flag.Exactly(1, "ID"),
+		Args:    flag.Exactly(1, "the id of one job, as dray jobs list shows it"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		j, err := c.Job(ctx, args[0])
@@ -252,10 +254,10 @@ func newJobsLogs(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs ID",
 		Short: "Print the log of a job",
-		Long: "Print the log of a job: its notes, the steps that failed, and the registries for which it " +
-			"waited or tried again.",
+		Long: "Print the log of a job: its notes, the steps that failed, and when it waited for a " +
+			"registry or tried again.",
 		Example: "  dray jobs logs 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
-		Args:    flag.Exactly(1, "ID"),
+		Args:    flag.Exactly(1, "the id of one job, as dray jobs list shows it"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		var all []wire.Line
@@ -289,10 +291,10 @@ func newJobsCancel(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cancel ID...",
 		Short: "Cancel jobs",
-		Long: "Ask jobs to stop. A job that is queued is canceled at once. A job that runs sets no further " +
-			"tag, and gives up its transfers within a second. Tags that are set stay.",
+		Long: "Ask jobs to stop. A queued job is canceled at once. A running job sets no further tag, and " +
+			"ends its transfers within a second. Tags that it has set stay.",
 		Example: "  dray jobs cancel 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
-		Args:    flag.AtLeast(1, "ID..."),
+		Args:    flag.AtLeast(1, "the ids of jobs, as dray jobs list shows them"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, ids []string) error {
 		var all []wire.Job
@@ -324,14 +326,14 @@ func newJobsCancel(a *app.App) *cobra.Command {
 func newJobsRetry(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retry ID",
-		Short: "Run again what failed in a job, as a new job",
-		Long: "Make a new job from a job that has ended, and print the id of the new job. For an import, copy, " +
-			"tag, batch or transfer, the new job does only the steps that failed or were not begun. For any other " +
-			"verb, it does everything again.\n\n" +
-			"The server has deleted the logins that came with the first job. Give them again with --src-creds and " +
+		Short: "Make a new job that does again what failed in a job",
+		Long: "Make a new job from a job that has ended, and print the id of the new job. For import, copy, " +
+			"tag, batch and transfer, the new job does only the steps that failed or were not begun. For any other " +
+			"command, it does everything again.\n\n" +
+			"The server has removed the logins that came with the first job. Give them again with --src-creds and " +
 			"--dst-creds.",
 		Example: "  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
-		Args:    flag.Exactly(1, "ID"),
+		Args:    flag.Exactly(1, "the id of one job, as dray jobs list shows it"),
 	}
 	a.Common.AddLoginsTo(cmd.Flags())
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {

@@ -26,9 +26,9 @@ import (
 func NewSchedules(a *app.App) *cobra.Command {
 	return flag.Gathered("schedules list|put|pause|resume|run|remove",
 		"Keep mirror rules in a server, which runs them at their times",
-		"Keep the rules of dray mirror in a server. Each rule becomes a job at its times, and only one job, even "+
-			"if several servers share a database. Each principal has names of their own; an admin sees all "+
-			"schedules.",
+		"Keep the rules of dray mirror in a server, which runs each rule as a job at its times. If several servers "+
+			"share a database, only one of them starts the job. Two principals may use the same name for a schedule. "+
+			"An admin sees all schedules.",
 		"  dray schedules put -f mirrors.yaml\n"+
 			"  dray schedules list\n"+
 			"  dray schedules run base-images --no-wait",
@@ -41,7 +41,7 @@ func newSchedulesList(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List schedules: when they run next, and how the last job ended",
-		Long:    "List schedules, each with its next time, its last job, and how that job ended.",
+		Long:    "List schedules: when each one runs next, its last job, and how that job ended.",
 		Example: "  dray schedules list\n  dray schedules list -o json",
 		Args:    flag.Exactly(0, "no argument"),
 	}
@@ -78,11 +78,11 @@ func newSchedulesPut(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "put -f FILE",
 		Short: "Store the rules of a file as schedules",
-		Long: "Store the rules of a file of dray mirror as schedules. Each rule must have a schedule or an " +
+		Long: "Store the rules of a file, as dray mirror reads it, as schedules. Each rule must have a schedule or an " +
 			"interval. A schedule with the same name is replaced and keeps its history. With --prune, schedules " +
 			"that are not in the file are removed.\n\n" +
-			"A rule with both sources and images becomes two schedules, NAME and NAME.images. Names of " +
-			"registries, and logins, are those of the server.",
+			"A rule with both sources and images becomes two schedules, NAME and NAME.images. The " +
+			"server reads the names of registries, and logins, from its own configuration.",
 		Example: "  dray schedules put -f mirrors.yaml\n" +
 			"  dray schedules put -f mirrors.yaml --prune",
 		Args: flag.Exactly(0, "the file after -f"),
@@ -202,7 +202,7 @@ func newSchedulePause(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "pause NAME...",
 		Short:   "Pause schedules",
-		Long:    "Start no job of these schedules until they are resumed. Jobs that run continue.",
+		Long:    "Pause schedules: they start no job until they are resumed. Running jobs continue.",
 		Example: "  dray schedules pause base-images",
 	}
 	return scheduleAct(a, cmd, "paused", func(ctx context.Context, c *client.Client, id string) error {
@@ -216,7 +216,7 @@ func newScheduleResume(a *app.App) *cobra.Command {
 		Use:   "resume NAME...",
 		Short: "Resume schedules that are paused",
 		Long: "Resume schedules that are paused. " +
-			"Runs that were due in the meantime are not made up for.",
+			"Runs that were due while a schedule was paused are skipped.",
 		Example: "  dray schedules resume base-images",
 	}
 	return scheduleAct(a, cmd, "resumed", func(ctx context.Context, c *client.Client, id string) error {
@@ -229,7 +229,7 @@ func newScheduleRemove(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "remove NAME...",
 		Short:   "Remove schedules",
-		Long:    "Remove schedules. Their jobs stay.",
+		Long:    "Remove schedules. Their jobs are not removed.",
 		Example: "  dray schedules remove base-images",
 	}
 	return scheduleAct(a, cmd, "removed", func(ctx context.Context, c *client.Client, id string) error {
@@ -241,7 +241,7 @@ func newScheduleRemove(a *app.App) *cobra.Command {
 func scheduleAct(
 	a *app.App, cmd *cobra.Command, done string, act func(context.Context, *client.Client, string) error,
 ) *cobra.Command {
-	cmd.Args = flag.AtLeast(1, "NAME...")
+	cmd.Args = flag.AtLeast(1, "the names of schedules, as dray schedules list shows them")
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, names []string) error {
 		for _, what := range names {
 			id, err := scheduleID(ctx, c, what)
@@ -262,10 +262,10 @@ func newScheduleRun(a *app.App) *cobra.Command {
 		Use:   "run NAME",
 		Short: "Run the job of a schedule now",
 		Long: "Start the job of a schedule now, even if the schedule is paused, and show it as dray jobs watch " +
-			"does. With --no-wait, print its id instead. The next time of the schedule does not change.",
+			"does. With --no-wait, print the id of the job instead. The next time of the schedule does not change.",
 		Example: "  dray schedules run base-images\n" +
 			"  dray schedules run base-images --no-wait",
-		Args: flag.Exactly(1, "NAME"),
+		Args: flag.Exactly(1, "the name of one schedule, as dray schedules list shows it"),
 	}
 	cmd = atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		id, err := scheduleID(ctx, c, args[0])

@@ -20,11 +20,11 @@ import (
 func newJobsWatch(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch ID",
-		Short: "Show a job as if it ran here, until it ends",
-		Long: "Show a job as the command itself would: progress bars on a terminal, the same lines, the same " +
-			"report and the same exit code. An interrupt ends this command, not the job.",
+		Short: "Show a job until it ends, as if its command ran here",
+		Long: "Show a job as if its command ran here: progress bars on a terminal, the same lines, the same report " +
+			"and the same exit code. An interrupt ends dray jobs watch, not the job.",
 		Example: "  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
-		Args:    flag.Exactly(1, "ID"),
+		Args:    flag.Exactly(1, "the id of one job, as dray jobs list shows it"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		return watchJob(ctx, a, c, args[0])
@@ -108,14 +108,14 @@ func writingOf(r wire.Request) run.Writing {
 func newJobsWait(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wait ID...",
-		Short: "Wait until jobs have ended, with the exit code of their verbs",
+		Short: "Wait until jobs have ended, with the exit code of their commands",
 		Long: "Wait until jobs have ended, and print the id and state of each. If the server is restarted in the " +
 			"meantime, dray waits for it.\n\n" +
-			"The exit code is the one that the verb of the job would have here. For several jobs it is the one " +
-			"that they share, else 6 if some of them succeeded, else 1.",
+			"The exit code is that of the command, as if it ran here. For several jobs, it is the exit code that " +
+			"they all share, else 6 if some of them succeeded, else 1.",
 		Example: "  dray jobs wait 01KAM3ZQ6M8Y9S5V0T1X2B3C4D\n" +
 			"  dray jobs wait $(dray transfer dev prod --no-wait)",
-		Args: flag.AtLeast(1, "ID..."),
+		Args: flag.AtLeast(1, "the ids of jobs, as dray jobs list shows them"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, ids []string) error {
 		var all []wire.Job

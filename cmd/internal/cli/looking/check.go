@@ -14,19 +14,27 @@ import (
 // NewCheck makes the command dray check.
 func NewCheck(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check SRC [DST]",
-		Short: "Find out whether an image can be read, and copied",
-		Long: "Find out whether SRC can be read and, if DST is given, copied there. dray checks whether and how " +
-			"the registry can be reached, which login is used and where it comes from, what the login may do, " +
-			"whether the tag exists or which similar tags do, whether it is locked, how much of the rate limit is " +
-			"left, and what the registry supports. A problem is printed with its remedy.\n\n" +
-			"This takes a few requests and changes nothing: at DST dray opens an upload and cancels it. The exit " +
-			"code is that of the worst finding: 4 denied, 3 not found, 1 locked.",
+		Use:   "check SOURCE [TARGET]",
+		Short: "Find out whether an image can be read and copied",
+		Long: "Find out whether SOURCE can be read and, if TARGET is given, copied there. dray checks whether and " +
+			"how the registry can be reached, which login is used and where it comes from, and what the login may " +
+			"do. It also checks whether the tag exists or which similar tags do, whether the tag is locked, how " +
+			"much of the rate limit is left, and what the registry supports. dray prints each problem with its " +
+			"remedy.\n\n" +
+			"This takes a few requests and changes nothing: at TARGET, dray opens an upload and cancels it.\n\n" +
+			"The exit code is 0 if there is no problem, else that of the worst finding:\n\n" +
+			"  1     the tag is locked, or a registry cannot be reached\n" +
+			"  3     not found\n" +
+			"  4     denied\n" +
+			"  8     a certificate is not trusted\n" +
+			"  75    no pulls are left",
 		Example: "  dray check docker.io/library/nginx:1.27\n" +
 			"  dray check ghcr.io/acme/app:v1 prod/acme/app\n" +
 			"  dray check staging/app:v1 prod/app:v1 -o json \\\n" +
 			"      | jq '.sides[].findings[] | select(.state == \"fail\")'",
-		Args: func(cmd *cobra.Command, args []string) error { return flag.Count(cmd, args, 1, 2, "SRC [DST]") },
+		Args: func(cmd *cobra.Command, args []string) error {
+			return flag.Count(cmd, args, 1, 2, "the source, and the target if there is one")
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return check(a, cmd, args) },
 	}
 	a.Common.AddRegistryTo(cmd.Flags(), flag.AtSource|flag.AtTarget)

@@ -24,11 +24,11 @@ func NewInspect(a *app.App) *cobra.Command {
 		Use:   "inspect IMAGE",
 		Short: "Show platforms, sizes, layers, annotations and age of an image",
 		Long: "Show what is in an image: its digest, size and annotations, its platforms with their layers, and " +
-			"when it was created. The layers of an index are listed with --verbose.",
+			"when it was created. With --verbose, dray lists the layers of each platform of an index, too.",
 		Example: "  dray inspect nginx:1.27\n" +
 			"  dray inspect prod/app:v1 -o json | jq -r '.platforms[].platform'\n" +
 			"  dray inspect --image-config prod/app:v1 | jq .config.Env",
-		Args: flag.Exactly(1, "IMAGE"),
+		Args: flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {

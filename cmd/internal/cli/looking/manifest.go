@@ -55,8 +55,8 @@ func newManifestShow(a *app.App) *cobra.Command {
 	flags.SortFlags = false
 	n.AddTo(flags, "registry", "r", "DRAY_SRC_CREDS")
 	n.AddQueryTo(flags)
-	flags.StringVarP(&n.name, "name", "n", "", "the image in that registry, `REPO[:TAG|@DIGEST]` (default tag latest)")
-	flags.BoolVar(&raw, "raw", false, "print the manifest byte for byte")
+	flags.StringVarP(&n.name, "name", "n", "", "show `REPO[:TAG|@DIGEST]` in that registry (default tag latest)")
+	flags.BoolVar(&raw, "raw", false, "print the manifest or index, byte for byte")
 	a.Common.AddRegistryTo(flags, flag.AtSource)
 	return cmd
 }
@@ -103,7 +103,7 @@ func newListMetadata(a *app.App) *cobra.Command {
 			"says so.",
 		Example: "  dray manifest list-metadata prod.azurecr.io/app\n" +
 			"  dray manifest list-metadata -r prod -n app --orderby time_asc \\\n" +
-			"      --query \"[?tags==null].digest\" -o tsv",
+			"      --query \"[?tags[0]==null].digest\" -o tsv",
 		Args: flag.Optional("one HOST/REPO, or -r and -n"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, full, err := n.typed(cmd, args)
@@ -121,7 +121,7 @@ func newListMetadata(a *app.App) *cobra.Command {
 	flags.SortFlags = false
 	n.AddTo(flags, "registry", "r", "DRAY_SRC_CREDS")
 	n.AddQueryTo(flags)
-	flags.StringVarP(&n.name, "name", "n", "", "the `REPO` in that registry")
+	flags.StringVarP(&n.name, "name", "n", "", "list this `REPO` in that registry")
 	l.addTopTo(flags)
 	l.addOrderTo(flags)
 	a.Common.AddRegistryTo(flags, flag.AtSource)
@@ -141,7 +141,7 @@ func NewDigest(a *app.App) *cobra.Command {
 		Short:   "Print the digest of an image",
 		Long:    "Print the digest that a name points to. dray sends one HEAD request.",
 		Example: "  dray digest nginx:1.27\n  dray digest prod/app:v1 -o json",
-		Args:    flag.Exactly(1, "IMAGE"),
+		Args:    flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		desc, err := looking(a, cmd, args[0], func(ctx context.Context, v view) (oci.Descriptor, error) {
@@ -166,10 +166,10 @@ func NewManifest(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "manifest IMAGE",
 		Short: "Print an image's manifest or index, byte for byte",
-		Long: "Print the manifest or index that a name points to, byte for byte, in every output format. The " +
-			"commands below are those of az acr manifest.",
+		Long: "Print the manifest or index that a name points to, byte for byte, whatever the output format. " +
+			"The commands below are those of az acr manifest.",
 		Example: "  dray manifest nginx:1.27 | jq .manifests\n  dray manifest prod/app@sha256:... | sha256sum",
-		Args:    flag.Exactly(1, "IMAGE"),
+		Args:    flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return printManifest(a, cmd, args[0]) },
 	}
 	cmd.AddCommand(newManifestShow(a), newListMetadata(a))

@@ -24,7 +24,7 @@ import (
 func NewRepository(a *app.App, removals ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repository list|show-tags|show-manifests|untag|delete",
-		Short: "The commands of az acr repository, for every registry",
+		Short: "List and remove as az acr repository does, at any registry",
 		Long: "List repositories, tags and manifests, and remove images. These are the commands of az acr " +
 			"repository, with the same flags and the same output: JSON, unless -o names another format. They work " +
 			"with every registry.",
@@ -62,7 +62,7 @@ func (l *listing) addTopTo(flags *pflag.FlagSet) {
 
 func (l *listing) addOrderTo(flags *pflag.FlagSet) {
 	flags.StringVar(&l.orderBy, "orderby", "",
-		"sort by the time of the last change, `time_asc|time_desc`, if the registry knows it "+
+		"sort by the time of the last change, if the registry knows it; `ORDER` is time_asc or time_desc "+
 			"(default the order of the registry)")
 }
 
@@ -220,7 +220,7 @@ func (l *listing) addRepositoryTo(a *app.App, flags *pflag.FlagSet, detail strin
 	flags.SortFlags = false
 	l.AddTo(flags, "name", "n", "DRAY_SRC_CREDS")
 	l.AddQueryTo(flags)
-	flags.StringVar(&l.repository, "repository", "", "the `REPO` to list")
+	flags.StringVar(&l.repository, "repository", "", "list this `REPO`")
 	flags.BoolVar(&l.detail, "detail", false, detail)
 	l.addTopTo(flags)
 	l.addOrderTo(flags)
@@ -270,7 +270,7 @@ func newShowManifests(a *app.App) *cobra.Command {
 			"them; if it cannot, a note on stderr says so.",
 		Example: "  dray repository show-manifests -n prod --repository app\n" +
 			"  dray repository show-manifests -n prod --repository app \\\n" +
-			"      --query \"[?tags==`[]`].digest\" -o tsv",
+			"      --query \"[?tags[0]==null].digest\" -o tsv",
 		Args: flag.Exactly(0, "the repository after --repository"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := l.checkRepository(a, cmd); err != nil {

@@ -38,21 +38,21 @@ func NewVerify(a *app.App) *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify SOURCE... TARGET",
-		Short: "Prove that a target holds the same as its source",
-		Long: "Compare the digests that tags point to at both sides. That takes one line of a listing, or one " +
-			"HEAD request, for each tag. SOURCE and TARGET are those of dray transfer, with the same flags, or " +
-			"two images, or OCI image layouts (oci:DIR).\n\n" +
+		Short: "Prove that a target has the same images as its source",
+		Long: "Compare the digests that tags point to at the source and at the target. That takes one line of a " +
+			"listing, or one HEAD request, for each tag. SOURCE and TARGET, and the flags that select and rename, are those " +
+			"of dray transfer. SOURCE and TARGET may also be two images, or OCI image layouts (oci:DIR).\n\n" +
 			"With --deep, dray asks TARGET for all content below each tag, with its size. With --rehash, it also " +
 			"reads this content there and compares its bytes. Tags that only TARGET has are counted, and are not " +
 			"a difference.\n\n" +
-			"dray prints a line for each difference; -o json prints a receipt. It writes nothing to a registry, " +
-			"except with --heal. Exit code 0 means that all is the same, 7 that something differs, 1 that not " +
+			"dray prints a line for each difference. With -o json, it prints a receipt. It writes nothing to a " +
+			"registry, except with --heal. Exit code 0 means that all is the same, 7 that something differs, 1 that not " +
 			"everything could be compared.",
 		Example: "  dray verify dev prod\n" +
 			"  dray verify ghcr.io/acme/app:v1 prod/acme/app --deep\n" +
 			"  dray verify dev/team/ prod/mirror/ --rehash=10% --receipt proof.json\n" +
 			"  dray verify dev prod --deep --heal",
-		Args: flag.AtLeast(2, "SOURCE... TARGET"),
+		Args: flag.AtLeast(2, "one or more sources, then the target"),
 		RunE: func(cmd *cobra.Command, args []string) error { return runVerify(a, cmd, f, args) },
 	}
 	flags := cmd.Flags()
@@ -64,22 +64,23 @@ func NewVerify(a *app.App) *cobra.Command {
 				"the same ones each time; sample means 10%")
 		set.Lookup("rehash").NoOptDefVal = "all"
 		set.BoolVar(&f.heal, "heal", false,
-			"send what --deep or --rehash finds missing or damaged, then look again; set no tag")
+			"send the content that --deep or --rehash finds missing or damaged, then look again; set no tag")
 	})
 	flag.Group(flags, "What to write down", func(set *pflag.FlagSet) {
 		set.StringVar(&f.receipt, "receipt", "", "write the receipt, a JSON object, to `FILE`")
-		set.StringVar(&f.by, "by", "", "put `TEXT` into the receipt as the one who asked for it")
+		set.StringVar(&f.by, "by", "", "write `TEXT` into the receipt as the name of the person who asked for it")
 		set.BoolVar(&f.Explain, "explain", false,
 			"print on stderr, for each repository and tag, which rule selected it or left it out")
 	})
 	f.AddSelectionTo(flags)
 	flag.Group(flags, flag.WhichTags, func(set *pflag.FlagSet) {
 		set.StringArrayVar(&f.Prefer, "prefer", nil,
-			"if sources disagree about a tag, expect this `SOURCE`'s; repeatable, the first counts most")
+			"if a tag has different digests at several sources, expect that of this `SOURCE`; "+
+				"repeatable, in order of preference")
 	})
 	f.AddMappingTo(flags)
-	flags.Lookup("max-repositories").Usage = "`N`, accepted for compatibility with dray transfer; " +
-		"has no effect, all repositories are compared"
+	flags.Lookup("max-repositories").Usage = "accepted for compatibility with dray transfer; " +
+		"`N` has no effect, since all repositories are compared"
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)
 	return cmd

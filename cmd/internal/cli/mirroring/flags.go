@@ -27,11 +27,12 @@ type mirrorFlags struct {
 	parallel int
 }
 
-// addFileTo adds the flags of every command that reads a file of rules.
-func (f *mirrorFlags) addFileTo(flags *pflag.FlagSet) {
+// addFileTo adds the flags of every command that reads a file of rules; state says what the command does with
+// the results of earlier runs.
+func (f *mirrorFlags) addFileTo(flags *pflag.FlagSet, state string) {
 	flags.StringVarP(&f.file, "file", "f", "", "read the rules from `FILE`")
 	flags.StringVar(&f.state, "state", "",
-		"keep the last results in `DIR` (default below $DRAY_STATE_DIR, else ~/.local/state/dray)")
+		state+" `DIR` (default below $DRAY_STATE_DIR, else ~/.local/state/dray)")
 }
 
 // read reads the file and returns it with the rules that --rule selects.

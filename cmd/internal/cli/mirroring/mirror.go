@@ -2,6 +2,8 @@ package mirroring
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,13 +17,14 @@ func NewMirror(a *app.App) *cobra.Command {
 	var f mirrorFlags
 	cmd := &cobra.Command{
 		Use:   "mirror -f FILE [--once|--watch]",
-		Short: "Keep targets in step with their sources, by rules with schedules",
+		Short: "Keep targets up to date with their sources, by rules with schedules",
 		Long: "Run the rules of a file. Each rule copies registries, repositories or images to one or more " +
 			"targets, as transfer does. A rule with several targets reads its sources once.\n\n" +
 			"--once runs the rules now, in the order of the file. --watch runs each rule at its times until dray " +
 			"is stopped. A rule that fails does not stop the others, and a rule never runs twice at the same " +
 			"time.\n\n" +
-			"The logins for all registries come from the configuration or from dray login.",
+			"The logins for all registries come from the configuration or from dray login. dray mirror has no " +
+			"--src-creds and --dst-creds, and ignores $DRAY_SRC_CREDS and $DRAY_DST_CREDS.",
 		Example: "  dray mirror -f mirrors.yaml\n" +
 			"  dray mirror -f mirrors.yaml --dry-run --rule base-images\n" +
 			"  dray mirror -f mirrors.yaml --watch\n" +
@@ -36,7 +39,7 @@ func NewMirror(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flag.Group(flags, "Which rules", func(set *pflag.FlagSet) {
-		f.addFileTo(set)
+		f.addFileTo(set, "keep the last results in")
 		set.StringArrayVar(&f.rules, "rule", nil,
 			"run only the rule `NAME`; repeatable (default all rules that are not paused)")
 	})
@@ -47,15 +50,28 @@ func NewMirror(a *app.App) *cobra.Command {
 	})
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
 		set.BoolVar(&f.dryRun, "dry-run", false,
-			"print what each rule would do and how far its targets have drifted, and write nothing")
+			"print what each rule would do and how many tags are missing or have another digest, and write nothing")
 	})
 	flag.Group(flags, flag.Speed, func(set *pflag.FlagSet) {
 		set.IntVar(&f.parallel, "parallel-rules", 4, "with --watch: run at most `N` rules at once")
-		set.IntVar(&a.Common.Images, "parallel-imports", 0, "copy at most `N` images at once for each rule (default 32)")
+		set.IntVar(&a.Common.Images, "parallel-imports", 0,
+			"copy at most `N` images at once for each rule (default 32)")
 	})
 	a.Common.AddRegistryTo(flags, flag.ReadsBlobs|flag.SendsBlobs)
+	cmd.SetFlagErrorFunc(noCreds)
 	cmd.AddCommand(newMirrorValidate(a), newMirrorSchema(a), newMirrorStatus(a))
 	return cmd
+}
+
+// noCreds is flag.Translate, but for --src-creds and --dst-creds it says how dray mirror logs in. A file
+// of rules has many registries, for which one login is not enough.
+func noCreds(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && slices.Contains([]string{"src-creds", "dst-creds"}, unknown.GetSpecifiedName()) {
+		return flag.UsageError(cmd, fmt.Errorf("unknown flag --%s", unknown.GetSpecifiedName()),
+			"log in with dray login, or set credentials: in the configuration")
+	}
+	return flag.Translate(cmd, err)
 }
 
 func (f mirrorFlags) check(cmd *cobra.Command, c flag.Common) error {

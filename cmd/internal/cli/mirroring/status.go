@@ -26,7 +26,7 @@ func newMirrorValidate(a *app.App) *cobra.Command {
 			"With --output json it prints the rules with all defaults filled in.",
 		Example: "  dray mirror validate mirrors.yaml\n" +
 			"  dray mirror validate mirrors.yaml -o json",
-		Args: flag.Exactly(1, "one FILE"),
+		Args: flag.Exactly(1, "one file of rules"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			m, err := config.ReadMirrors(args[0])
 			if err != nil {
@@ -81,9 +81,9 @@ func newMirrorStatus(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status -f FILE",
 		Short: "Show how the last run of each rule ended, and when it runs next",
-		Long: "Show for each rule when it ran last and how that run ended, how many tags had drifted then, how " +
-			"many of them are left, and when the rule runs next. dray sends no request; dray mirror --dry-run " +
-			"looks at the registries.",
+		Long: "Show for each rule when it ran last, how that run ended, and when the rule runs next. DRIFT is the " +
+			"number of tags that were missing or had another digest when that run began, and LEFT is the number of " +
+			"steps that failed. dray sends no request; dray mirror --dry-run looks at the registries.",
 		Example: "  dray mirror status -f mirrors.yaml\n" +
 			"  dray mirror status -f mirrors.yaml -o json",
 		Args: flag.Exactly(0, "the rules after -f"),
@@ -102,7 +102,7 @@ func newMirrorStatus(a *app.App) *cobra.Command {
 			return printStatus(a, f.file, statusOf(m, state, time.Now()))
 		},
 	}
-	f.addFileTo(cmd.Flags())
+	f.addFileTo(cmd.Flags(), "read the last results from")
 	return cmd
 }
 

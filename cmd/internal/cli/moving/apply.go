@@ -31,12 +31,13 @@ func NewApply(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply PLAN",
 		Short: "Carry out a plan that was written to a file",
-		Long: "Do exactly what a plan says: copy the digests that it names to the names that it gives, and " +
-			"nothing else. PLAN is a file, or - for stdin.\n\n" +
-			"dray looks at both sides again first. If a tag points elsewhere than when the plan was made, dray " +
-			"leaves it alone and reports an error: exit code 5, or 6 if other steps were done. If the plan is to " +
-			"be done whole or not at all, dray does nothing then. --follow plans such tags again.\n\n" +
-			"With a server, the file is sent there. PLAN may then also be the id of a plan that the server made.",
+		Long: "Carry out a plan: copy the digests that it names to the targets that it names, and nothing else. PLAN is " +
+			"a file, or - for stdin.\n\n" +
+			"dray first looks at the source and the target again. If a tag has another digest than when the plan " +
+			"was made, dray does not touch that tag and reports an error: exit code 5, or 6 if other steps were " +
+			"done. If the plan is all or nothing, dray then does none of its steps. With --follow, dray plans " +
+			"the steps of such tags again.\n\n" +
+			"With a server, dray sends the file there. PLAN may then also be the id of a plan that the server made.",
 		Example: "  dray apply plan.json\n" +
 			"  dray plan transfer dev prod | dray apply -\n" +
 			"  dray apply plan.json --follow --failed-to again.txt",
@@ -47,7 +48,8 @@ func NewApply(a *app.App) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&follow, "follow", false, "plan steps again whose source or target has changed since the plan was made")
+	flags.BoolVar(&follow, "follow", false,
+		"plan the steps again whose source or target has changed since the plan was made")
 	flags.StringVar(&failedTo, "failed-to", "", failedToText)
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)

@@ -44,8 +44,8 @@ func NewBatch(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "batch -f FILE [--name REGISTRY]",
 		Short: "Import the images of a list, each on its own",
-		Long: "Import every image of a list. A line of the list is a source and its targets, with blanks between " +
-			"them. Blank lines and comments (#) are ignored.\n\n" +
+		Long: "Import every image of a list. A line of the list has a source and its targets, separated by " +
+			"blanks. Blank lines and comments (#) are ignored.\n\n" +
 			"A target without a registry is a path in the registry of --name. If a line has only a source, the " +
 			"target is the source's own path in that registry, after --strip and --rewrite have changed it.\n\n" +
 			"The list may also be YAML, with options for each image. An image that fails does not stop the others.",
@@ -63,21 +63,21 @@ func NewBatch(a *app.App) *cobra.Command {
 		set.StringVarP(&f.file, "file", "f", "", "read the list from `FILE`; - is stdin")
 	})
 	flag.Group(flags, flag.TargetNames, func(set *pflag.FlagSet) {
-		set.StringVarP(&f.name, "name", "n", "", "for targets without a registry: "+flag.NamedRegistry(""))
+		set.StringVarP(&f.name, "name", "n", "", flag.NamedRegistry("for targets without a registry, use this"))
 		set.StringArrayVar(&f.strip, "strip", nil,
-			"remove `PREFIX` from a source that stands alone; the rest is its target; "+
-				"repeatable, the first that fits counts")
+			"for a source without a target: remove `PREFIX` from it, and the rest is its target; "+
+				"repeatable, the first that matches is removed")
 		set.StringArrayVar(&f.rewrites, "rewrite", nil,
-			"make the target of a source that stands alone by `s/RE2/TEXT/`, after --strip; "+
-				"repeatable, one after the other")
+			"for a source without a target: make its target with `s/RE2/TEXT/`, after --strip; "+
+				"repeatable, applied one after the other")
 	})
 	flag.AddForceTo(flags, &f.force)
-	f.AddHoldTo(flags)
+	f.AddHoldTo(flags, "set no tag of the list unless all can be set (default each tag on its own)")
 	flag.AddDryRunTo(flags, &f.dryRun)
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
 		set.StringVar(&f.failedTo, "failed-to", "",
 			"write the images that failed or were not begun to `FILE`, as a list for the next dray batch; "+
-				"if there are none, there is no file afterwards")
+				"if there are none, FILE does not exist afterwards")
 	})
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)

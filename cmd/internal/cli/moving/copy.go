@@ -41,7 +41,7 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 		Long: "Copy an image to one or more names, between registries or OCI image layouts on disk " +
 			"(oci:DIR[:TAG]).\n\n" +
 			"A target without a tag gets the tag of the source. A source with a digest and without a tag is " +
-			"stored by its digest. dray prints HOST/REPO:TAG@DIGEST for each target.",
+			"stored at the target by its digest, without a tag. dray prints HOST/REPO:TAG@DIGEST for each target.",
 		Example: "  dray copy nginx:1.27 prod/nginx:1.27 prod/nginx:stable\n" +
 			"  dray copy registry.example/app:v1 oci:app:v1\n" +
 			"  dray copy --all-tags dev.example/app prod.example/app --dry-run\n" +
@@ -52,14 +52,15 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 			if len(args) == 1 {
 				return flag.UsageError(cmd, fmt.Errorf("%s is the source; no target given", args[0]), "add one or more targets")
 			}
-			return flag.AtLeast(2, "SOURCE TARGET...")(cmd, args)
+			return flag.AtLeast(2, "the source, then one or more targets")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runCopy(a, cmd, f, args) },
 	}
 	flags := cmd.Flags()
 	flag.Group(flags, flag.WhichTags, func(set *pflag.FlagSet) {
 		set.BoolVar(&f.allTags, "all-tags", false, "copy every tag; SOURCE and TARGET are repositories")
-		set.BoolVar(&f.sharing, "all-tags-of", false, "copy every tag that has the digest of SOURCE; TARGET is a repository")
+		set.BoolVar(&f.sharing, "all-tags-of", false,
+			"copy every tag that has the digest of SOURCE; TARGET is a repository")
 	})
 	f.Tags.AddTo(flags)
 	flag.AddOverwriteTo(flags, &f.overwrite)

@@ -25,16 +25,17 @@ func newPlanCost(a *app.App) *cobra.Command {
 		Short: "Estimate the bytes, requests and time that a plan takes",
 		Long: "Estimate what it takes to apply a plan. PLAN is a file, or - for stdin. dray reads the manifests " +
 			"that the plan copies, and asks the targets which blobs they have. It writes nothing.\n\n" +
-			"The estimate has the bytes to send, without those that are at the target or can be mounted there, " +
-			"the requests at each registry, including those with which dray apply looks at all names first, the " +
-			"limits that each registry is known to have, and the least time.\n\n" +
+			"The estimate has the bytes to send and the least time that this takes. Bytes that the target has, or " +
+			"can mount from another repository, are not counted. For each registry, the estimate has the requests " +
+			"and the known limits. The requests include those with which dray apply looks at all names first.\n\n" +
 			"If the source is Docker Hub, each manifest that is read counts as a pull.",
 		Example: "  dray plan cost plan.json --rate 100MiB\n" +
 			"  dray plan copy app:v1 prod/app:v1 | dray plan cost - -o json",
 		Args: flag.Exactly(1, "the file of a plan, or - for stdin"),
 		RunE: func(cmd *cobra.Command, args []string) error { return runPlanCost(a, cmd, args[0], rate) },
 	}
-	cmd.Flags().StringVar(&rate, "rate", rate, "assume that the link between the registries carries `SIZE` per second")
+	cmd.Flags().StringVar(&rate, "rate", rate,
+		"assume that the link between the registries carries `SIZE` per second")
 	a.Common.AddRegistryTo(cmd.Flags(), flag.AtSource|flag.AtTarget)
 	return cmd
 }

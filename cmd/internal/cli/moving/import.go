@@ -70,21 +70,23 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flag.Group(flags, "Source", func(set *pflag.FlagSet) {
-		set.StringVar(&f.source, "source", "", "the `IMAGE` to import; with --registry a path in that registry")
-		set.StringVarP(&f.registry, "registry", "r", "", "source `REGISTRY`: a name, a login server or an ARM resource ID")
+		set.StringVar(&f.source, "source", "", "import this `IMAGE`; with --registry, it is a path in that registry")
+		set.StringVarP(&f.registry, "registry", "r", "",
+			"import from this `REGISTRY`: a name, a login server or an ARM resource ID")
 		set.StringArrayVar(&f.tags, "tags", nil,
 			"import these `TAGS` of the repository that --source names, with commas between them; repeatable")
-		set.StringVarP(&f.username, "username", "u", "", "`USER` at the source")
+		set.StringVarP(&f.username, "username", "u", "", "log in at the source as `USER`")
 		set.StringVarP(&f.password, "password", "p", "",
-			flag.Password(" at the source", "--password-stdin, $DRAY_SRC_CREDS, or dray login"))
+			flag.Password("--password-stdin, $DRAY_SRC_CREDS, or dray login"))
 		set.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from stdin")
 	})
 	flag.Group(flags, flag.TargetNames, func(set *pflag.FlagSet) {
-		set.StringVarP(&f.name, "name", "n", "", flag.NamedRegistry("target "))
+		set.StringVarP(&f.name, "name", "n", "", flag.NamedRegistry("import into this"))
 		set.StringArrayVarP(&f.images, "image", "t", nil,
-			"target `REPO[:TAG]` in the registry of --name, or a full name; repeatable (default the source's)")
+			"import as `REPO[:TAG]` in the registry of --name, or as a full name; repeatable "+
+				"(default the repository and tag of the source)")
 		set.StringArrayVar(&f.repositories, "repository", nil,
-			"target `REPO` for the image by digest, without a tag; repeatable")
+			"import into `REPO` by digest, without a tag; repeatable")
 	})
 	f.Tags.AddTo(flags)
 	flag.AddForceTo(flags, &f.force)

@@ -18,7 +18,8 @@ func NewPlan(a *app.App) *cobra.Command {
 		Long: "Print a plan of what transfer, copy or import would do, as JSON on stdout, and write nothing to " +
 			"any registry. It is the same as --dry-run -o json of these commands, and has their flags. dray apply " +
 			"carries out a plan.\n\n" +
-			"If both sides are the same as before, the plan is the same, byte for byte.",
+			"If neither the source nor the target has changed, a second plan is the same as the first, byte for " +
+			"byte.",
 		Example: "  dray plan transfer dev prod > plan.json\n" +
 			"  dray plan show plan.json\n" +
 			"  dray plan cost plan.json",

@@ -41,8 +41,8 @@ func NewRemove(a *app.App) *cobra.Command {
 		Long: "Remove tags. The manifest that a tag points to stays, and so do its other tags.\n\n" +
 			"With --manifest, remove the manifest that each IMAGE points to, with all its tags. dray lists these " +
 			"tags and asks you first.\n\n" +
-			"Registries free the space later, in their own time. Some registries, such as Docker Hub, do not " +
-			"support removal by this API.",
+			"Registries free the space later, when they collect garbage. Some registries, such as Docker Hub, " +
+			"do not support removal through the API that dray uses.",
 		Example: "  dray rm registry.example/app:pr-17 registry.example/app:pr-18\n" +
 			"  dray rm --manifest registry.example/app@sha256:... --dry-run\n" +
 			"  dray rm --manifest --yes prod/app:v1",
@@ -87,8 +87,8 @@ func NewRepositoryDelete(a *app.App) *cobra.Command {
 		Use:   "delete -n REGISTRY --image REPO[:TAG|@DIGEST]",
 		Short: "Remove a manifest with all its tags",
 		Long: "Remove the manifest that the name of an image points to, with all its tags, as az acr repository " +
-			"delete does. dray lists these tags and asks you first. dray does not remove whole repositories. dray " +
-			"rm --manifest does the same.",
+			"delete does. dray lists these tags and asks you first. dray rm --manifest does the same. dray does " +
+			"not remove whole repositories.",
 		Example: "  dray repository delete -n prod --image app:v1\n" +
 			"  dray repository delete -n prod --image app@sha256:... --yes",
 	}
@@ -128,11 +128,15 @@ func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Comm
 	flags.SortFlags = false
 	f.AddTo(flags, "name", "n", "DRAY_DST_CREDS")
 	flag.Group(flags, flag.AzFlags, func(set *pflag.FlagSet) {
-		set.StringVar(&f.Query, "query", "", "`JMESPATH`, accepted for compatibility with az; has no effect")
+		set.StringVar(&f.Query, "query", "", "accepted for compatibility with az; `JMESPATH` has no effect")
 	})
-	flags.StringVarP(&image, "image", "t", "", "the `IMAGE` to remove")
+	removes := "remove the tag of this `IMAGE`"
 	if what == dray.RemoveManifest {
-		flags.StringVar(&repository, "repository", "", "`REPO`, refused: dray does not remove whole repositories")
+		removes = "remove the manifest of this `IMAGE`, with all its tags"
+	}
+	flags.StringVarP(&image, "image", "t", "", removes)
+	if what == dray.RemoveManifest {
+		flags.StringVar(&repository, "repository", "", "refused, since dray does not remove a whole `REPO`")
 		flags.BoolVarP(&r.yes, "yes", "y", false, "remove without asking")
 	}
 	flags.BoolVar(&r.dryRun, "dry-run", false, "print what would be removed and remove nothing")

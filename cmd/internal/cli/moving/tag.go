@@ -2,6 +2,7 @@ package moving
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -22,18 +23,21 @@ func NewTag(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tag IMAGE NEWTAG... | REPO --map FROM=TO... | REPO --rename s/RE2/TEXT/",
 		Short: "Give an image further tags in its repository",
-		Long: "Point further tags of a repository at an image that is in it. dray reads and writes only the " +
-			"manifest. A tag that has another digest is moved.\n\n" +
-			"With --map, --map-file or --rename, many tags of a repository get further names, each on its own.",
+		Long: "Give an image further tags in its repository. dray reads and writes only the manifest. A tag that " +
+			"exists with another digest is moved to the image.\n\n" +
+			"With --map, --map-file or --rename, dray gives many tags of a repository further names, each on its own.",
 		Example: "  dray tag registry.example/app:v1 stable latest\n" +
 			"  dray tag registry.example/app@sha256:... v1\n" +
 			"  dray tag registry.example/app --map latest=stable --map v1.0=v1.0-production\n" +
 			"  dray tag registry.example/app --rename 's/^v(.*)$/v$1-production/'",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(f.Pairs) > 0 || f.File != "" || len(f.Renames) > 0 {
+				if len(args) == 0 {
+					return flag.UsageError(cmd, errors.New("REPO is missing"), "write a repository; the map names the new tags")
+				}
 				return flag.Exactly(1, "a repository; the map names the new tags")(cmd, args)
 			}
-			return flag.AtLeast(2, "IMAGE NEWTAG...")(cmd, args)
+			return flag.AtLeast(2, "an image, then its new tags")(cmd, args)
 		},
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

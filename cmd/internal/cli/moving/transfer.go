@@ -50,7 +50,7 @@ func newTransfer(a *app.App, t flag.Traffic) *cobra.Command {
 		Use:   "transfer SOURCE... TARGET",
 		Short: "Copy the tags of whole registries to another one, by digest",
 		Long: "Copy all tags of one or more sources to a target, if they are missing there or have another " +
-			"digest. Tags that are equal are not touched.\n\n" +
+			"digest. Tags that are up to date are not touched.\n\n" +
 			"A source or target is one of:\n\n" +
 			"  HOST, NAME         a registry, by host or configured name\n" +
 			"  HOST/PREFIX/       all repositories below a prefix\n" +
@@ -59,7 +59,7 @@ func newTransfer(a *app.App, t flag.Traffic) *cobra.Command {
 			"  oci:DIR/           all layouts below a directory\n\n" +
 			"Each tag is on its own: a tag that fails does not stop the others. To try again, run the same " +
 			"command; it continues with what is left.\n\n" +
-			"The flags of acr_transfer.py mean the same here as there.",
+			"The flags of acr_transfer.py have the same meaning here.",
 		Example: "  dray transfer dev prod --dry-run\n" +
 			"  dray transfer dev oci:/media/stick/ && dray transfer oci:/media/stick/ prod\n" +
 			"  dray transfer dev.example/team/ prod.example/mirror/ --latest 10 \\\n" +
@@ -71,7 +71,7 @@ func newTransfer(a *app.App, t flag.Traffic) *cobra.Command {
 			if cmd.Flags().Changed("source-registry-name") || cmd.Flags().Changed("target-registry-name") {
 				return flag.Exactly(0, "the registries by their flags, or as arguments")(cmd, args)
 			}
-			return flag.AtLeast(2, "SOURCE... TARGET")(cmd, args)
+			return flag.AtLeast(2, "one or more sources, then the target")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runTransfer(a, cmd, f, args) },
 	}
@@ -83,14 +83,14 @@ func newTransfer(a *app.App, t flag.Traffic) *cobra.Command {
 
 // failedToText is the text of --failed-to in transfer and apply.
 const failedToText = "write the tags that failed to `FILE`, as a list for dray batch --force; " +
-	"if none failed, there is no file afterwards"
+	"if none failed, FILE does not exist afterwards"
 
 func (f *transferFlags) addTo(flags *pflag.FlagSet) {
 	f.AddSelectionTo(flags)
 	flag.Group(flags, flag.WhichTags, func(set *pflag.FlagSet) {
 		set.StringArrayVar(&f.Prefer, "prefer", nil,
-			"if sources disagree about a tag, take this `SOURCE`'s; repeatable, the first counts most "+
-				"(default such a tag is a conflict)")
+			"if a tag has different digests at several sources, take it from this `SOURCE`; repeatable, "+
+				"in order of preference (default such a tag is a conflict)")
 	})
 	f.AddMappingTo(flags)
 	flag.AddDryRunTo(flags, &f.dryRun)
@@ -110,21 +110,23 @@ func (f *transferFlags) addTo(flags *pflag.FlagSet) {
 	flag.AddBackupTo(flags, &f.backup)
 	flag.Group(flags, flag.Safety, func(set *pflag.FlagSet) {
 		set.BoolVar(&f.locks, "copy-locks", false,
-			"lock tags at TARGET that are locked at SOURCE, after they are set; between Azure registries")
+			"after tags are set, lock those at TARGET that are locked at SOURCE; only between Azure registries")
 		set.StringVar(&f.failedTo, "failed-to", "", failedToText)
 	})
 	flag.Group(flags, flag.Speed, func(set *pflag.FlagSet) {
 		set.IntVar(&f.parallel, "parallel-imports", 0, "copy at most `N` images at once (default 32)")
 		set.BoolVar(&f.changed, "incremental", false,
-			"list only tags set since the last complete run, "+
-				"if the source lists by time, as Azure's registries do; list all of them once a week")
-		set.Float64Var(&f.delay, "delay-seconds", 0, "rest for `S` seconds after each image")
+			"list only the tags that were set since the last complete run, if the source can list tags by time, "+
+				"as Azure's registries can; list all tags once a week")
+		set.Float64Var(&f.delay, "delay-seconds", 0, "wait `S` seconds after each image")
 	})
 	flag.Group(flags, "acr_transfer.py compatibility", func(set *pflag.FlagSet) {
-		set.StringVar(&f.sourceName, "source-registry-name", "", "the name of the source `REGISTRY`, in place of SOURCE")
-		set.StringVar(&f.targetName, "target-registry-name", "", "the name of the target `REGISTRY`, in place of TARGET")
-		set.String("source-subscription-id", "", "`ID`, accepted for compatibility with acr_transfer.py; has no effect")
-		set.String("target-subscription-id", "", "`ID`, accepted for compatibility with acr_transfer.py; has no effect")
+		set.StringVar(&f.sourceName, "source-registry-name", "",
+			"take the source `REGISTRY` from this flag and not from SOURCE")
+		set.StringVar(&f.targetName, "target-registry-name", "",
+			"take the target `REGISTRY` from this flag and not from TARGET")
+		set.String("source-subscription-id", "", "accepted for compatibility with acr_transfer.py; `ID` has no effect")
+		set.String("target-subscription-id", "", "accepted for compatibility with acr_transfer.py; `ID` has no effect")
 		set.Bool("force-on-retry", false,
 			"accepted for compatibility with acr_transfer.py; "+
 				"has no effect, since tags with another digest are replaced anyway")

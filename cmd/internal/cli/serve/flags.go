@@ -11,14 +11,14 @@ import (
 )
 
 // egressText is the text of --egress.
-const egressText = "also let jobs reach this private `NET`, such as 10.20.0.0/16; repeatable"
+const egressText = "also let jobs connect to addresses in this private `NET`, such as 10.20.0.0/16; repeatable"
 
 // addWorkTo adds the flags of the commands that work on jobs.
 func addWorkTo(f *app.ServeFlags, flags *pflag.FlagSet) {
 	flags.StringVar(&f.Ops, "ops", "",
 		"also serve /healthz, /readyz and /metrics at `HOST:PORT`, without TLS and without a login")
 	flags.IntVar(&f.Slots, "slots", 0, "run at most `N` jobs at once in this process; -1 means none (default 4)")
-	flags.DurationVar(&f.Keep, "keep", 0, "delete jobs `DURATION` after they have ended (default 720h)")
+	flags.DurationVar(&f.Keep, "keep", 0, "remove jobs `DURATION` after they have ended (default 720h)")
 }
 
 // printAddress prints the answer of serve when the server is ready, so that a script can wait for it.
@@ -36,12 +36,17 @@ func printAddress(a *app.App, addr net.Addr, dir string) {
 	})
 }
 
+// addPlaceTo adds the flags of the commands that use the data of a server.
 func addPlaceTo(f *app.PlaceFlags, flags *pflag.FlagSet) {
+	addPlaceAs(f, flags, "the server's data directory is", "the server's database is at")
+}
+
+// addPlaceAs adds --data and --database; data and database say what they name.
+func addPlaceAs(f *app.PlaceFlags, flags *pflag.FlagSet, data, database string) {
 	flags.StringVar(&f.Data, "data", "",
-		"keep the registry's content in `DIR` "+
-			"(default $XDG_DATA_HOME/dray/registry, else ~/.local/share/dray/registry)")
+		data+" `DIR` (default $XDG_DATA_HOME/dray/registry, else ~/.local/share/dray/registry)")
 	flags.StringVar(&f.Database, "database", "",
-		"keep jobs and tokens in the database at `URL`, such as postgres://USER@HOST/NAME or sqlite:PATH "+
+		database+" `URL`, such as postgres://USER@HOST/NAME or sqlite:PATH "+
 			"(default $DRAY_DATABASE, else dray.db in the directory of --data)")
 }
 

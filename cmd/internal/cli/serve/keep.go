@@ -22,7 +22,7 @@ func newServeGC(a *app.App) *cobra.Command {
 		Long: "Remove blobs that no manifest of the server's registry needs. With --untagged, also remove " +
 			"manifests that no tag and no index points to, and that are not referrers of an image that stays. " +
 			"Content that an image refers to stays, and so do its referrers.\n\n" +
-			"dray refuses to do this while a server or another gc uses the directory. It may be stopped at any " +
+			"dray refuses to do this while a server or another gc uses the directory. You may stop it at any " +
 			"time.",
 		Example: "  dray serve gc --dry-run\n" +
 			"  dray serve gc --untagged --data /srv/dray",
@@ -46,7 +46,7 @@ func newServeGC(a *app.App) *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.BoolVar(&sweep.DryRun, "dry-run", false, "print what would be removed and remove nothing")
-	flags.BoolVar(&sweep.Untagged, "untagged", false, "also remove manifests that nothing refers to")
+	flags.BoolVar(&sweep.Untagged, "untagged", false, "also remove manifests that no tag and no index points to")
 	flags.DurationVar(&sweep.Keep, "keep", time.Hour, "keep content that is younger than `DURATION`")
 	addPlaceTo(&f, flags)
 	return cmd
@@ -92,7 +92,7 @@ func newServeBackup(a *app.App) *cobra.Command {
 		Long: "Copy jobs, tokens, secrets with their key, and the registry's content to a directory that does not " +
 			"exist or is empty. This may run while the server runs, but not during gc.\n\n" +
 			"A PostgreSQL database and content in an object store are not copied; use their own tools. The copy " +
-			"holds the key of the secrets, so whoever can read the copy can read the secrets.",
+			"has the key of the secrets, so whoever can read the copy can read the secrets.",
 		Example: "  dray serve backup /backup/$(date +%F) --data /srv/dray",
 		Args:    flag.Exactly(1, "the directory of the copy"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -18,8 +18,8 @@ func newServeSecret(a *app.App) *cobra.Command {
 	return flag.Gathered("secret put|list|remove", "Store logins for registries at a server, encrypted",
 		"Store the logins with which a server logs in to registries. Each login is for one place, HOST or "+
 			"HOST/PATH, and is sent nowhere else. It is stored encrypted and never shown again. If several places "+
-			"fit a repository, the longest one counts.\n\n"+
-			"Logins that docker stores on your machine are not sent to a server.",
+			"match a repository, the server uses the login of the longest one.\n\n"+
+			"dray does not send a server the logins that docker stores on your machine.",
 		"  echo \"$PASSWORD\" | dray serve secret put prod registry.example \\\n"+
 			"      -u robot --password-stdin\n"+
 			"  dray serve secret list",
@@ -39,7 +39,7 @@ func newSecretPut(a *app.App) *cobra.Command {
 			"      -u robot --password-stdin\n" +
 			"  echo \"$TOKEN\" | dray serve secret put team-a ghcr.io/team-a \\\n" +
 			"      -u team-a --password-stdin --server https://dray.example",
-		Args: flag.Exactly(2, "NAME HOST[/PATH]"),
+		Args: flag.Exactly(2, "a name for the login, then the place for which it is"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if stdin && cmd.Flags().Changed("password") {
 				return flag.UsageError(cmd, errors.New("--password and --password-stdin both given"), "keep one of them")
@@ -62,9 +62,9 @@ func newSecretPut(a *app.App) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&user, "username", "u", "", "`USER` at the registry")
+	flags.StringVarP(&user, "username", "u", "", "log in at the registry as `USER`")
 	flags.StringVarP(&password, "password", "p", "",
-		flag.Password(" at the registry", "--password-stdin, or neither flag, which asks for the password"))
+		flag.Password("--password-stdin, or neither flag: dray then asks for the password"))
 	flags.BoolVar(&stdin, "password-stdin", false, "read the password from stdin")
 	return officeFlags(a, cmd, &f)
 }
@@ -88,7 +88,7 @@ func newSecretList(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the names and places of stored logins",
-		Long: "List the stored logins: their names and places, who stored them, and when. No command shows " +
+		Long: "List the stored logins: their names and places, who stored them, and when. No command shows their " +
 			"users or passwords.",
 		Example: "  dray serve secret list",
 		Args:    flag.Exactly(0, "no argument"),
@@ -112,8 +112,8 @@ func newSecretRemove(a *app.App) *cobra.Command {
 	return newEnding(a, "removed", app.Office.DeleteSecret, &cobra.Command{
 		Use:     "remove NAME...",
 		Short:   "Remove stored logins",
-		Long:    "Remove logins by their names. Jobs that run have read their logins already.",
+		Long:    "Remove logins by their names. Running jobs are not affected, since they have read their logins.",
 		Example: "  dray serve secret remove prod",
-		Args:    flag.AtLeast(1, "NAME..."),
+		Args:    flag.AtLeast(1, "the names of logins, as dray serve secret list shows them"),
 	})
 }

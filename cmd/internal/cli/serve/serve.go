@@ -20,15 +20,16 @@ func NewServe(a *app.App) *cobra.Command {
 	var f app.ServeFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Run a server: a registry, and every verb as a job",
-		Long: "Run a server. It is a registry that keeps its content in a directory, and it carries out what dray " +
-			"--server, REST clients and the real az acr import ask for. It does so by jobs that survive crashes, " +
-			"copy from any registry to any other, and can be watched, canceled, retried and scheduled.\n\n" +
+		Short: "Run a server: a registry that also runs dray's commands as jobs",
+		Long: "Run a server: a registry that also runs dray's commands as jobs. The registry keeps its content in a " +
+			"directory. dray --server, REST clients and the real az acr import can start a job.\n\n" +
+			"A job runs import, copy, tag, batch, transfer, plan, apply or verify, between any registries. Jobs " +
+			"survive crashes of the server. Users can watch, cancel, retry and schedule jobs.\n\n" +
 			"Until a user, a token or a certificate is configured, the server listens only on the loopback " +
 			"interface, and every request from this machine has the rights of an admin. dray serve token create " +
 			"makes the first token.\n\n" +
 			"SIGINT or SIGTERM stops the server. Jobs that do not end in time continue at the next start. " +
-			"Settings come from the flags, else from server: in the configuration.",
+			"Settings come from the flags, else from the section server: of the configuration.",
 		Example: "  dray serve\n" +
 			"  dray serve --listen 0.0.0.0:5443 --tls-cert server.pem --tls-key server.key \\\n" +
 			"      --data /srv/dray\n" +
@@ -46,20 +47,22 @@ func NewServe(a *app.App) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&f.Listen, "listen", "",
 		"listen on `HOST:PORT`; port 0 means any free port (default "+wire.DefaultListen+")")
-	addPlaceTo(&f.PlaceFlags, flags)
+	addPlaceAs(&f.PlaceFlags, flags, "keep the registry's content in", "keep jobs and tokens in the database at")
 	flags.StringVar(&f.PublicURL, "public-url", "",
-		"the URL by which clients reach the server, such as `https://HOST` (default the host of each request)")
+		"clients reach the server at `URL`, such as https://dray.example (default the host of each request)")
 	flags.StringVar(&f.Cert, "tls-cert", "",
 		"use TLS with the certificate in this PEM `FILE`, which is read again when it changes")
-	flags.StringVar(&f.Key, "tls-key", "", "the key of the certificate, a PEM `FILE`")
+	flags.StringVar(&f.Key, "tls-key", "", "use the key of the certificate in this PEM `FILE`")
 	flags.StringVar(&f.ClientCA, "client-ca", "",
-		"accept clients with certificates that the certificate in this PEM `FILE` has signed")
-	flags.StringVar(&f.Htpasswd, "htpasswd", "", "accept the users in this `FILE`, which has bcrypt hashes")
+		"accept clients whose certificate a CA in this PEM `FILE` has signed")
+	flags.StringVar(&f.Htpasswd, "htpasswd", "",
+		"accept the users in this htpasswd `FILE`, whose passwords are bcrypt hashes")
 	flags.BoolVar(&f.Plain, "allow-plain", false,
-		"allow to listen without TLS on other interfaces than loopback, for a server behind a proxy that has TLS")
+		"allow the server to listen without TLS on interfaces other than loopback, behind a proxy that has TLS")
 	flags.StringArrayVar(&f.Nets, "egress", nil, egressText)
 	addWorkTo(&f, flags)
-	flags.BoolVar(&f.Check, "check", false, "check the settings, print what is wrong, and do not serve")
+	flags.BoolVar(&f.Check, "check", false, "check the settings, print what is wrong, and do not serve; "+
+		"this does not check whether the address or the directory is in use")
 	cmd.AddCommand(newServeToken(a), newServeSecret(a), newServeAudit(a))
 	cmd.AddCommand(newServeGC(a), newServeBackup(a), newServeRestore(a))
 	return cmd

@@ -18,8 +18,8 @@ func newServeToken(a *app.App) *cobra.Command {
 	return flag.Gathered("token create|list|revoke", "Create, list and revoke API tokens of a server",
 		"Create, list and revoke the tokens with which people and programs log in to a server: as DRAY_TOKEN, as "+
 			"a Bearer token, or as the password of any user for docker and az.\n\n"+
-			"Without a server that is named, this works on the data directory or the database, while no server "+
-			"uses it. Else it needs the token of an admin.",
+			"Without --server, this works on the data directory or the database itself; stop a server with a SQLite "+
+			"database first. With --server, it needs an admin's token.",
 		"  dray serve token create alice --role admin\n"+
 			"  dray serve token list --server https://dray.example\n"+
 			"  dray serve token revoke yp3k2m7qaz",
@@ -35,12 +35,11 @@ func newTokenCreate(a *app.App) *cobra.Command {
 		Long: "Create a token for a principal, which is the name of a person or a program. Rules grant rights to " +
 			"principals, and each job belongs to one.\n\n" +
 			"A reader may look at registries and at its own jobs. A submitter may also start the jobs that rules " +
-			"grant. An admin may do everything. The token is printed now and never again.\n\n" +
-			"As soon as there is a token, requests from this machine no longer have the rights of an admin by " +
-			"themselves.",
+			"grant. An admin may do everything. The token is printed once and never again.\n\n" +
+			"As soon as there is a token, requests from this machine need a token, too.",
 		Example: "  dray serve token create ci --role submitter --expires 30d\n" +
 			"  DRAY_TOKEN=$(dray serve token create alice --role admin --data /srv/dray)",
-		Args: flag.Exactly(1, "PRINCIPAL"),
+		Args: flag.Exactly(1, "the name of one person or program"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t := wire.NewToken{Principal: args[0], Name: name, Role: wire.Role(role)}
 			if expires != "" {
@@ -61,10 +60,11 @@ func newTokenCreate(a *app.App) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&role, "role", string(wire.Submitter), "what the token may do: `reader|submitter|admin`")
-	flags.StringVar(&name, "name", "", "a note for people, `TEXT`, shown in lists")
+	flags.StringVar(&role, "role", string(wire.Submitter),
+		"give the token the rights of `ROLE`: reader, submitter or admin")
+	flags.StringVar(&name, "name", "", "show `TEXT` in lists of tokens, as a note for people")
 	flags.StringVar(&expires, "expires", "",
-		"the token is valid for `TIME`, such as 30d, 12w or 36h, at most 366d (default 90d)")
+		"let the token expire after `TIME`, such as 30d, 12w or 36h, at most 366d (default 90d)")
 	return officeFlags(a, cmd, &f)
 }
 
@@ -84,7 +84,7 @@ func newTokenList(a *app.App) *cobra.Command {
 	var f app.PlaceFlags
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List tokens, also those that are revoked or expired",
+		Short:   "List tokens, including those that are revoked or expired",
 		Long:    "List the tokens of a server, the newest first. The secret part of a token is not shown.",
 		Example: "  dray serve token list\n  dray serve token list --server https://dray.example -o json",
 		Args:    flag.Exactly(0, "no argument"),
@@ -125,9 +125,9 @@ func newTokenRevoke(a *app.App) *cobra.Command {
 	return newEnding(a, "revoked", app.Office.RevokeToken, &cobra.Command{
 		Use:   "revoke ID...",
 		Short: "Revoke tokens at once",
-		Long: "Revoke tokens by their ids, as dray serve token list shows them. Jobs of their owners that run " +
-			"continue. Jobs that wait are refused when they would begin, unless the owner has another token.",
+		Long: "Revoke tokens by their ids, as dray serve token list shows them. Running jobs of their owners " +
+			"continue. Queued jobs are refused when they would begin, unless the owner has another token.",
 		Example: "  dray serve token revoke yp3k2m7qaz",
-		Args:    flag.AtLeast(1, "ID..."),
+		Args:    flag.AtLeast(1, "the ids of tokens, as dray serve token list shows them"),
 	})
 }

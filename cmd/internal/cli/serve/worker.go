@@ -13,11 +13,11 @@ import (
 func NewWorker(a *app.App) *cobra.Command {
 	var f app.ServeFlags
 	cmd := &cobra.Command{
-		Use:   "worker --database postgres://…",
+		Use:   "worker --database URL",
 		Short: "Run the jobs of servers that share a database",
 		Long: "Run the jobs that servers have stored in a PostgreSQL database, for example on another machine. A " +
 			"worker needs the registries of the servers and the key of their secrets, so give it their " +
-			"configuration. It accepts no requests.\n\n" +
+			"configuration. A worker has no registry and accepts no requests.\n\n" +
 			"SIGINT or SIGTERM stops the worker. Jobs that do not end in time go to another worker.",
 		Example: "  DRAY_DATABASE=postgres://dray@db/dray dray worker \\\n" +
 			"      --config /etc/dray/config.yaml --slots 8\n" +

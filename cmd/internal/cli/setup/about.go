@@ -40,8 +40,10 @@ func PrintVersion(a *app.App) error {
 // NewCompletion makes the command dray completion.
 func NewCompletion(*app.App) *cobra.Command {
 	return &cobra.Command{
-		Use:   "completion bash|zsh|fish|powershell",
+		Use:   "completion SHELL",
 		Short: "Print a script that lets a shell complete dray's commands",
+		Long: "Print a script that lets a shell complete dray's commands and flags. SHELL is bash, zsh, fish or " +
+			"powershell.",
 		Example: "  source <(dray completion bash)\n" +
 			"  dray completion fish > ~/.config/fish/completions/dray.fish",
 		Args: flag.Exactly(1, "bash, zsh, fish or powershell"),

@@ -22,7 +22,7 @@ import (
 func NewConfig(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config validate|show|schema",
-		Short: "Check, show or describe the configuration",
+		Short: "Check or show the configuration, or print its JSON Schema",
 		Example: "  dray config validate dray.yaml\n" +
 			"  dray config show",
 		Args: cobra.ArbitraryArgs,
@@ -48,9 +48,9 @@ func newValidate(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate [FILE]",
 		Short: "Check the configuration, or another file",
-		Long: "Check a configuration file strictly, FILE or the one in use, and print the line of the first " +
-			"error. Files of certificates and secrets that it names are not read. If one does not exist, that is " +
-			"a note and no error, since the configuration may be for another machine.",
+		Long: "Check FILE, or the configuration file in use, strictly, and print the line of the first error. dray " +
+			"does not read the files of certificates and secrets that the configuration names. If such a file does " +
+			"not exist, dray prints a note and no error, since the configuration may be for another machine.",
 		Example: "  dray config validate\n" +
 			"  dray config validate deploy/dray.yaml",
 		Args: func(cmd *cobra.Command, args []string) error { return flag.Count(cmd, args, 0, 1, "one FILE or none") },
@@ -108,7 +108,7 @@ func newShow(a *app.App) *cobra.Command {
 		Use:   "show",
 		Short: "Show what is configured, and where each value comes from",
 		Long: "Show every value that is in effect and where it comes from: a line of the file, an environment " +
-			"variable, or the default. Secrets are never shown, only where they come from.",
+			"variable, or the default. For a secret, it shows only where the secret comes from.",
 		Example: "  dray config show\n" +
 			"  dray config show -o json",
 		Args: flag.Exactly(0, "no argument"),

@@ -27,8 +27,9 @@ func NewLogin(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "login HOST | login --name REGISTRY",
 		Short: "Check a login and store it where docker and podman find it",
-		Long: "Check a login at the registry, then store it in the configuration of docker, its credential " +
-			"helper, or $REGISTRY_AUTH_FILE. docker, podman, skopeo and crane find it there too.\n\n" +
+		Long: "Check a login at the registry, then store it in the configuration of docker or in its credential " +
+			"helper. docker, podman, skopeo and crane find it there too. If $REGISTRY_AUTH_FILE is set, dray " +
+			"stores the login in that file, which docker does not read.\n\n" +
 			"With --name and without a password, dray logs in as az acr login does, with an identity of the " +
 			"cloud: a service principal, a workload or managed identity, or the account that is logged in to az. " +
 			"dray exchanges its Entra token for a refresh token of the registry, and stores that.\n\n" +
@@ -44,10 +45,10 @@ func NewLogin(a *app.App) *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&f.Registry, "name", "n", "",
-		"`REGISTRY`, as az acr login takes it: a configured name, a host, or an Azure registry's name")
-	flags.StringVarP(&f.Username, "username", "u", "", "`USER` at the registry")
+		"log in to this `REGISTRY`, as az acr login does: a configured name, a host, or an Azure registry's name")
+	flags.StringVarP(&f.Username, "username", "u", "", "log in as `USER`")
 	flags.StringVarP(&f.Password, "password", "p", "",
-		flag.Password(" at the registry", "--password-stdin, or neither flag, which asks for the password"))
+		flag.Password("--password-stdin, or neither flag: dray then asks for the password"))
 	flags.BoolVar(&f.PasswordStdin, "password-stdin", false, "read the password from stdin")
 	flags.BoolVar(&f.expose, "expose-token", false, "print the registry's refresh token on stdout and store nothing")
 	f.AddQueryTo(flags)
@@ -205,7 +206,7 @@ func NewLogout(a *app.App) *cobra.Command {
 		Short:   "Remove the stored login for a registry",
 		Long:    "Remove the login for a registry from the place where dray login stores it.",
 		Example: "  dray logout registry.example",
-		Args:    flag.Exactly(1, "HOST"),
+		Args:    flag.Exactly(1, "the host of one registry"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := a.Open()
 			if err != nil {
