@@ -224,7 +224,7 @@ func (c *checker) checkLogin(err error) bool {
 		if f.Op != "get a token for" {
 			continue
 		}
-		remedy := "sign in with: dray login " + c.name.Host
+		remedy := "log in with: dray login " + c.name.Host
 		if hint := fault.HintOf(f); hint != "" {
 			remedy = hint
 		}
@@ -238,7 +238,7 @@ func (c *checker) checkLogin(err error) bool {
 	if c.basic && !c.login.IsAnonymous() && errors.Is(err, remote.ErrUnauthorized) {
 		c.refused = true
 		c.fail("login", fault.Denied, describeLogin(c.login)+": "+causeOf(err),
-			"check the user and the password, then sign in with: dray login "+c.name.Host)
+			"check the user and the password, then log in with: dray login "+c.name.Host)
 		return false
 	}
 	c.note("login", report.OK, describeLogin(c.login), "")
@@ -286,7 +286,7 @@ func (c *checker) quota() {
 	case b.Limit == 0:
 	case b.Spent():
 		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window),
-			"wait until pulls are available again, or sign in with: dray login "+c.name.Host)
+			"wait until pulls are available again, or log in with: dray login "+c.name.Host)
 	default:
 		c.note("quota", report.OK, fmt.Sprintf("%d of %d pulls left%s", b.Remaining, b.Limit, window), "")
 	}
@@ -296,7 +296,7 @@ func (c *checker) quota() {
 func (c *checker) failDenied(what string, err error, right string) {
 	remedy := fault.HintOf(err)
 	if c.login.IsAnonymous() {
-		remedy = "sign in with: dray login " + c.name.Host
+		remedy = "log in with: dray login " + c.name.Host
 	} else if !strings.Contains(remedy, "network rule") && !strings.Contains(remedy, "create:") {
 		remedy = "this login requires the right to " + what
 		if right != "" {

@@ -6,7 +6,7 @@ import (
 )
 
 // SignInHint is the hint for a user who needs a login, or another login.
-func SignInHint(host string) string { return "sign in with: dray login " + host }
+func SignInHint(host string) string { return "log in with: dray login " + host }
 
 // Needed returns the permission that a request with method requires at product. "" means unknown.
 func Needed(product, method string) string {
