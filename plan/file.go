@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -97,22 +98,27 @@ type Reader struct {
 	lines *bufio.Scanner
 	line  int  // number of the last line that was read
 	ended bool // the End was read
+	file  string
 }
 
-// NewReader returns a Reader from r and reads the header. The error is [fault.Invalid].
+// NewReader returns a Reader from r and reads the header. The error is [fault.Invalid]. If r has a
+// method Name, as an os.File has, errors name the file in addition to the line.
 func NewReader(r io.Reader) (*Reader, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	in := &Reader{lines: lines}
+	if f, ok := r.(interface{ Name() string }); ok {
+		in.file = f.Name()
+	}
 	raw, err := in.next()
 	if errors.Is(err, io.EOF) {
-		return nil, badLine(1, errors.New("the file is empty"))
+		return nil, in.bad(errors.New("the file is empty"))
 	}
 	if err != nil {
 		return nil, err
 	}
 	if err := in.head.readHeader(raw); err != nil {
-		return nil, badLine(1, err)
+		return nil, in.bad(err)
 	}
 	return in, nil
 }
@@ -126,18 +132,18 @@ func (r *Reader) Next() (Step, error) {
 	raw, err := r.next()
 	switch {
 	case errors.Is(err, io.EOF) && !r.ended:
-		return Step{}, badLine(r.line, errors.New("the plan is not complete: its last line is missing"))
+		return Step{}, r.bad(errors.New("the plan is not complete: its last line is missing"))
 	case err != nil:
 		return Step{}, err
 	case r.ended:
-		return Step{}, badLine(r.line, errors.New("there is text after the end of the plan"))
+		return Step{}, r.bad(errors.New("there is text after the end of the plan"))
 	case string(raw) == End:
 		r.ended = true
 		return r.Next()
 	}
 	var p Plan
 	if err := p.readStep(raw); err != nil {
-		return Step{}, badLine(r.line, err)
+		return Step{}, r.bad(err)
 	}
 	return p.Steps[0], nil
 }
@@ -148,7 +154,10 @@ func (r *Reader) next() ([]byte, error) {
 		return r.lines.Bytes(), nil
 	}
 	if err := r.lines.Err(); err != nil {
-		return nil, badLine(r.line, err)
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = errors.New("the line is longer than 1 MiB")
+		}
+		return nil, r.bad(err)
 	}
 	return nil, io.EOF
 }
@@ -171,7 +180,7 @@ type header struct {
 
 func (p *Plan) readHeader(line []byte) error {
 	var h header
-	if err := strict(line, &h); err != nil {
+	if err := strict(line, &h, "plan"); err != nil {
 		return err
 	}
 	if h.Version != version {
@@ -179,7 +188,7 @@ func (p *Plan) readHeader(line []byte) error {
 	}
 	p.Verb, p.Overwrite, p.Hold, p.Backup, p.Notes = h.Verb, h.Overwrite, h.Hold, h.Backup, h.Notes
 	if !p.Overwrite.known() || p.Verb == "" {
-		return fmt.Errorf("not a plan: verb %q, overwrite %q", p.Verb, p.Overwrite)
+		return fmt.Errorf("not a plan of dray: verb %q, overwrite %q", p.Verb, p.Overwrite)
 	}
 	if !slices.Contains([]Hold{"", Each, All}, p.Hold) {
 		return fmt.Errorf("unknown hold %q", p.Hold)
@@ -189,7 +198,7 @@ func (p *Plan) readHeader(line []byte) error {
 
 func (p *Plan) readStep(line []byte) error {
 	var s Step
-	if err := strict(line, &s); err != nil {
+	if err := strict(line, &s, "step"); err != nil {
 		return err
 	}
 	if !slices.Contains([]Action{Copy, Replace, Retag, Skip, Conflict, Broken}, s.Action) {
@@ -227,11 +236,22 @@ func (p *Plan) readStep(line []byte) error {
 	return nil
 }
 
-func strict(line []byte, into any) error {
+// strict reads a line that is a JSON object without unknown fields. what names the object in errors, which do
+// not repeat the words of encoding/json.
+func strict(line []byte, into any, what string) error {
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
-		return err
+		if _, ok := errors.AsType[*fault.Fault](err); ok {
+			return err // a field with a name or a digest that cannot be read
+		}
+		cause := "not a " + what + " of dray"
+		if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && typed.Field != "" {
+			cause += fmt.Sprintf(": the value of %q has the wrong type", typed.Field)
+		} else if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+			cause += ": unknown field " + field
+		}
+		return errors.New(cause)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return errors.New("there is text after the JSON object")
@@ -239,4 +259,11 @@ func strict(line []byte, into any) error {
 	return nil
 }
 
-func badLine(n int, err error) error { return invalid("read plan", fmt.Sprintf("line %d", n), err, "") }
+// bad returns an error about the current line.
+func (r *Reader) bad(err error) error {
+	at := fmt.Sprintf("line %d", r.line)
+	if r.file != "" {
+		at = fmt.Sprintf("%s:%d", r.file, r.line)
+	}
+	return invalid("read plan", at, err, "make a plan with dray plan COMMAND … > FILE")
+}

@@ -79,6 +79,9 @@ func (w Words) Selection(now time.Time) (Selection, error) {
 	if w.NewerThan != "" {
 		var age time.Duration
 		age, errs[8] = ParseAge(w.NewerThan)
+		if f, ok := errors.AsType[*fault.Fault](errs[8]); ok {
+			f.Op = "read newer-than"
+		}
 		s.Since = now.Add(-age)
 	}
 	return s, cmp.Or(errs[:]...)
@@ -108,18 +111,25 @@ func ParseOrder(s string) (Order, error) {
 	if o := Order(s); slices.Contains([]Order{"", ByVersion, ByTime, ByName}, o) {
 		return o, nil
 	}
-	return "", invalid("read order", shown(s), errors.New("not one of version, time, name"), "")
+	return "", invalid("read latest-by", shown(s), errors.New("no such order"), "write version, time or name")
 }
+
+var errNoAge = errors.New("not an age")
 
 // ParseAge reads a positive age: whole days ("90d"), whole weeks ("2w"), or a duration of [time.ParseDuration]
 // ("36h"). Subtract it from the current time to get a Selection.Since. The error is [fault.Invalid].
 func ParseAge(s string) (time.Duration, error) {
 	const day = 24 * time.Hour
 	age, err := time.ParseDuration(s)
+	if err != nil {
+		err = errNoAge
+	}
 	for unit, length := range map[string]time.Duration{"d": day, "w": 7 * day} {
 		if number, ok := strings.CutSuffix(s, unit); ok {
 			var n int64
-			n, err = strconv.ParseInt(number, 10, 32)
+			if n, err = strconv.ParseInt(number, 10, 32); err != nil {
+				err = errNoAge
+			}
 			if age = time.Duration(n) * length; age/length != time.Duration(n) {
 				err = errors.New("the age is too long")
 			}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -35,6 +36,9 @@ func ParseVersions(s string) (Versions, error) {
 		err = fmt.Errorf("the range is longer than %d bytes", MaxPattern)
 	} else {
 		v.set, err = semver.NewConstraint(s)
+		if err != nil {
+			err = errors.New("not a range of versions")
+		}
 	}
 	if err != nil {
 		return Versions{}, invalid("read version range", shown(s), err,
