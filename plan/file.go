@@ -98,27 +98,22 @@ type Reader struct {
 	lines *bufio.Scanner
 	line  int  // number of the last line that was read
 	ended bool // the End was read
-	file  string
 }
 
-// NewReader returns a Reader from r and reads the header. The error is [fault.Invalid]. If r has a
-// method Name, as an os.File has, errors name the file in addition to the line.
+// NewReader returns a Reader from r and reads the header. The error is [fault.Invalid].
 func NewReader(r io.Reader) (*Reader, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
 	in := &Reader{lines: lines}
-	if f, ok := r.(interface{ Name() string }); ok {
-		in.file = f.Name()
-	}
 	raw, err := in.next()
 	if errors.Is(err, io.EOF) {
-		return nil, in.bad(errors.New("the file is empty"))
+		return nil, badLine(1, errors.New("the file is empty"))
 	}
 	if err != nil {
 		return nil, err
 	}
 	if err := in.head.readHeader(raw); err != nil {
-		return nil, in.bad(err)
+		return nil, badLine(1, err)
 	}
 	return in, nil
 }
@@ -132,18 +127,18 @@ func (r *Reader) Next() (Step, error) {
 	raw, err := r.next()
 	switch {
 	case errors.Is(err, io.EOF) && !r.ended:
-		return Step{}, r.bad(errors.New("the plan is not complete: its last line is missing"))
+		return Step{}, badLine(r.line, errors.New("the plan is not complete: its last line is missing"))
 	case err != nil:
 		return Step{}, err
 	case r.ended:
-		return Step{}, r.bad(errors.New("there is text after the end of the plan"))
+		return Step{}, badLine(r.line, errors.New("there is text after the end of the plan"))
 	case string(raw) == End:
 		r.ended = true
 		return r.Next()
 	}
 	var p Plan
 	if err := p.readStep(raw); err != nil {
-		return Step{}, r.bad(err)
+		return Step{}, badLine(r.line, err)
 	}
 	return p.Steps[0], nil
 }
@@ -154,10 +149,7 @@ func (r *Reader) next() ([]byte, error) {
 		return r.lines.Bytes(), nil
 	}
 	if err := r.lines.Err(); err != nil {
-		if errors.Is(err, bufio.ErrTooLong) {
-			err = errors.New("the line is longer than 1 MiB")
-		}
-		return nil, r.bad(err)
+		return nil, badLine(r.line, err)
 	}
 	return nil, io.EOF
 }
@@ -236,22 +228,17 @@ func (p *Plan) readStep(line []byte) error {
 	return nil
 }
 
-// strict reads a line that is a JSON object without unknown fields. what names the object in errors, which do
-// not repeat the words of encoding/json.
+// strict reads a JSON object without unknown fields. Its errors do not have the words of encoding/json.
 func strict(line []byte, into any, what string) error {
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		if _, ok := errors.AsType[*fault.Fault](err); ok {
-			return err // a field with a name or a digest that cannot be read
-		}
-		cause := "not a " + what + " of dray"
-		if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && typed.Field != "" {
-			cause += fmt.Sprintf(": the value of %q has the wrong type", typed.Field)
-		} else if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-			cause += ": unknown field " + field
-		}
-		return errors.New(cause)
+	err := dec.Decode(into)
+	if field, ok := strings.CutPrefix(fmt.Sprint(err), "json: unknown field "); ok {
+		return fmt.Errorf("not a %s of dray: unknown field %s", what, field)
+	} else if err != nil && !fault.Is(err, fault.Invalid) { // names and digests have errors of dray
+		return fmt.Errorf("not a %s of dray", what)
+	} else if err != nil {
+		return err
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return errors.New("there is text after the JSON object")
@@ -259,11 +246,6 @@ func strict(line []byte, into any, what string) error {
 	return nil
 }
 
-// bad returns an error about the current line.
-func (r *Reader) bad(err error) error {
-	at := fmt.Sprintf("line %d", r.line)
-	if r.file != "" {
-		at = fmt.Sprintf("%s:%d", r.file, r.line)
-	}
-	return invalid("read plan", at, err, "make a plan with dray plan COMMAND … > FILE")
+func badLine(n int, err error) error {
+	return invalid("read plan", fmt.Sprintf("line %d", n), err, "make a plan with dray plan … > FILE")
 }

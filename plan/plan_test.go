@@ -183,7 +183,7 @@ func TestReadNamesTheLineThatIsWrong(t *testing.T) {
 		head + End + "\n" + step:   "line 3: invalid: there is text after the end",
 		head + strings.Replace(step, "b.io/x:1", "b.io/X:1", 1):                    "line 2",
 		head + strings.Replace(step, `"size":1`, `"size":-1`, 1):                   "line 2: invalid: size -1",
-		head + strings.Replace(step, `"size":1`, `"size":"1"`, 1):                  `not a step of dray: the value of "size" has the wrong type`,
+		head + strings.Replace(step, `"size":1`, `"size":"1"`, 1):                  "line 2: invalid: not a step of dray",
 		head + strings.Replace(step, `"size":1`, `"size":1,"overwrite":"some"`, 1): `line 2: invalid: unknown overwrite "some"`,
 	} {
 		if _, err := Read(strings.NewReader(in)); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {

@@ -79,9 +79,6 @@ func (w Words) Selection(now time.Time) (Selection, error) {
 	if w.NewerThan != "" {
 		var age time.Duration
 		age, errs[8] = ParseAge(w.NewerThan)
-		if f, ok := errors.AsType[*fault.Fault](errs[8]); ok {
-			f.Op = "read newer-than"
-		}
 		s.Since = now.Add(-age)
 	}
 	return s, cmp.Or(errs[:]...)
@@ -114,32 +111,22 @@ func ParseOrder(s string) (Order, error) {
 	return "", invalid("read latest-by", shown(s), errors.New("no such order"), "write version, time or name")
 }
 
-var errNoAge = errors.New("not an age")
-
 // ParseAge reads a positive age: whole days ("90d"), whole weeks ("2w"), or a duration of [time.ParseDuration]
 // ("36h"). Subtract it from the current time to get a Selection.Since. The error is [fault.Invalid].
 func ParseAge(s string) (time.Duration, error) {
 	const day = 24 * time.Hour
 	age, err := time.ParseDuration(s)
-	if err != nil {
-		err = errNoAge
-	}
 	for unit, length := range map[string]time.Duration{"d": day, "w": 7 * day} {
 		if number, ok := strings.CutSuffix(s, unit); ok {
 			var n int64
-			if n, err = strconv.ParseInt(number, 10, 32); err != nil {
-				err = errNoAge
-			}
+			n, err = strconv.ParseInt(number, 10, 32)
 			if age = time.Duration(n) * length; age/length != time.Duration(n) {
 				err = errors.New("the age is too long")
 			}
 		}
 	}
-	if err == nil && age <= 0 {
-		err = errors.New("the age must be positive")
-	}
-	if err != nil {
-		return 0, invalid("read age", shown(s), err, "write an age such as 90d, 2w or 36h")
+	if err != nil || age <= 0 {
+		return 0, invalid("read age", shown(s), errors.New("not an age"), "write a positive age such as 90d, 2w or 36h")
 	}
 	return age, nil
 }

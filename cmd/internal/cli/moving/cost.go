@@ -53,7 +53,7 @@ func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
 	defer done()
 	req.Plan, err = app.Patiently(ctx, 0, func() (*plan.Reader, error) { return plan.NewReader(in) })
 	if err != nil {
-		return err
+		return inFile(path, err)
 	}
 	if req.SourceLogin, err = a.SourceLogin(ctx); err != nil {
 		return err
