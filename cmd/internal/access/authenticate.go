@@ -130,7 +130,7 @@ func (a *Access) Still(ctx context.Context, p Principal) (Principal, error) {
 	case !now.Known():
 		return Principal{}, &fault.Fault{
 			Kind: fault.Denied,
-			Op:   "allow " + p.Name,
+			Op:   p.Name + " may not act",
 			Err:  errors.New("every token of this principal has ended, or its user no longer exists"),
 			Hint: "create a token for the principal, and submit the request again",
 		}

@@ -16,6 +16,9 @@ func Needed(product, method string) string {
 	return rights[product].Push
 }
 
+// SpellingHint is the hint if DNS does not know the name of the host.
+const SpellingHint = "check the spelling of the host and DNS; private endpoints resolve inside their network only"
+
 // FirewallHint is the hint if the registry refuses the client's address, whatever the login.
 const FirewallHint = "a login does not help, because a network rule blocks this machine's address: " +
 	"allow the address in the registry's firewall, use its private endpoint, " +
