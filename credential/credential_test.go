@@ -139,8 +139,8 @@ func TestEnvironmentGivesALoginOrSaysWhatIsWrong(t *testing.T) {
 		{map[string]string{"DRAY_SRC_CREDS": "u:p:q"}, Login{User: "u", Password: New("p:q"), From: "env DRAY_SRC_CREDS"}, true, ""},
 		{map[string]string{"DRAY_SRC_USERNAME": "u", "DRAY_SRC_PASSWORD": "p\n"}, Login{User: "u", Password: New("p"), From: "env DRAY_SRC_USERNAME"}, true, ""},
 		{map[string]string{"DRAY_SRC_PASSWORD": acr}, Login{Scheme: Refresh, Password: New(acr), From: "env DRAY_SRC_PASSWORD"}, true, ""},
-		{map[string]string{"DRAY_SRC_USERNAME": "u"}, Login{}, false, "read env DRAY_SRC_USERNAME: read login: invalid: user without password"},
-		{map[string]string{"DRAY_SRC_CREDS": "u"}, Login{}, false, "read env DRAY_SRC_CREDS: read login: invalid: user without password"},
+		{map[string]string{"DRAY_SRC_USERNAME": "u"}, Login{}, false, "read env DRAY_SRC_USERNAME: read login: invalid: the password is missing"},
+		{map[string]string{"DRAY_SRC_CREDS": "u"}, Login{}, false, "read env DRAY_SRC_CREDS: read login: invalid: the password is missing"},
 		{map[string]string{"DRAY_SRC_PASSWORD": "p"}, Login{}, false, "read env DRAY_SRC_PASSWORD: read login: invalid: password without user is not a token"},
 		{map[string]string{"DRAY_SRC_CREDS": "u:p", "DRAY_SRC_USERNAME": "u"}, Login{}, false, "read env DRAY_SRC_CREDS: invalid: DRAY_SRC_USERNAME or DRAY_SRC_PASSWORD is set as well"},
 	} {
@@ -149,7 +149,7 @@ func TestEnvironmentGivesALoginOrSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%v: %v %v %v", tt.env, got, ok, err)
 		}
 	}
-	if _, err := ParseCreds("u"); !errors.Is(err, ErrNoPassword) || fault.HintOf(err) != "provide the password" {
+	if _, err := ParseCreds("u"); !errors.Is(err, ErrNoPassword) || fault.HintOf(err) != "write USER:PASSWORD, or pass the password separately" {
 		t.Error(err)
 	}
 }

@@ -15,7 +15,7 @@ const TokenUser = "00000000-0000-0000-0000-000000000000"
 
 // ErrNoPassword is the cause of the [fault.Invalid] error for a user without a password. A command that has a
 // terminal can then ask for the password.
-var ErrNoPassword = errors.New("user without password")
+var ErrNoPassword = errors.New("the password is missing")
 
 var (
 	errNotToken   = errors.New("password without user is not a token")
@@ -50,7 +50,7 @@ func FromPassword(user, password string) (Login, error) {
 	case user == "" && password == "":
 		return Login{}, badLogin(errNoSecret, "pass a user and a password, or a token as the password")
 	case password == "":
-		return Login{}, badLogin(ErrNoPassword, "provide the password")
+		return Login{}, badLogin(ErrNoPassword, "write USER:PASSWORD, or pass the password separately")
 	case strings.Contains(user, ":"):
 		// RFC 7617 §2: a user name of the Basic scheme cannot contain a colon.
 		return Login{}, badLogin(errColonUser, "pass the password separately")

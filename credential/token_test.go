@@ -73,7 +73,7 @@ func TestAPasswordWithoutUserThatIsNoTokenIsRefused(t *testing.T) {
 		{"", jwt(`{"iss":"https://accounts.example"}`), "password without user is not a token"},
 		{"", `{"token":"x"}`, "no accessToken in the JSON given as password"},
 		{"", "\n", "no user and no password"},
-		{"u", "\r\n", "user without password"},
+		{"u", "\r\n", "the password is missing"},
 		{"u:v", "p", "a user name cannot contain a colon"},
 		{"u", "p\nq", "the password contains a line break"},
 	} {

@@ -68,8 +68,8 @@ func ExampleWords_Selection() {
 	fmt.Print(why)
 	// Output:
 	// v1.2.5
-	// app: 3 found, include 2, versions 1
-	//   drop  nightly  include: no pattern selects it
+	// app: 3 found, 2 left after include, 1 left after versions
+	//   drop  nightly  no include pattern matches it
 	//   drop  v1.1.0   versions >=1.2 <2: not in the range
 	//   keep  v1.2.5   versions >=1.2 <2: in the range
 }

@@ -31,15 +31,15 @@ type Verdict struct {
 
 // String returns one line for the stages, then one for each name and one for each warning:
 //
-//	app: 3 found, include 2, latest 1
+//	app: 3 found, 2 left after include, 1 left after latest
 //	  keep  v2  latest 1 by version: place 1
 //	  drop  v1  latest 1 by version: place 2
-//	  drop  x   include: no pattern selects it
+//	  drop  x   no include pattern matches it
 func (e Explain) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d found", e.Of, e.Total)
 	for _, s := range e.Stages {
-		fmt.Fprintf(&b, ", %s %d", s.Name, s.Left)
+		fmt.Fprintf(&b, ", %d left after %s", s.Left, s.Name)
 	}
 	b.WriteByte('\n')
 	width := 0
@@ -110,7 +110,7 @@ func (s *sieve[T]) include(ps Patterns) {
 	s.stage("include", func(item T) (bool, string, error) {
 		p, found, err := ps.First(s.name(item))
 		if !found {
-			return false, "include: no pattern selects it", err
+			return false, "no include pattern matches it", err
 		}
 		return true, fmt.Sprintf("include %q", p), err
 	})
@@ -124,7 +124,7 @@ func (s *sieve[T]) exclude(stage string, ps Patterns) {
 	s.stage(stage, func(item T) (bool, string, error) {
 		p, found, err := ps.First(s.name(item))
 		if !found {
-			return true, stage + ": no pattern selects it", err
+			return true, "no " + stage + " pattern matches it", err
 		}
 		return false, fmt.Sprintf("%s %q", stage, p), err
 	})

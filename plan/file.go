@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -171,7 +172,7 @@ type header struct {
 
 func (p *Plan) readHeader(line []byte) error {
 	var h header
-	if err := strict(line, &h); err != nil {
+	if err := strict(line, &h, "plan"); err != nil {
 		return err
 	}
 	if h.Version != version {
@@ -179,7 +180,7 @@ func (p *Plan) readHeader(line []byte) error {
 	}
 	p.Verb, p.Overwrite, p.Hold, p.Backup, p.Notes = h.Verb, h.Overwrite, h.Hold, h.Backup, h.Notes
 	if !p.Overwrite.known() || p.Verb == "" {
-		return fmt.Errorf("not a plan: verb %q, overwrite %q", p.Verb, p.Overwrite)
+		return fmt.Errorf("not a plan of dray: verb %q, overwrite %q", p.Verb, p.Overwrite)
 	}
 	if !slices.Contains([]Hold{"", Each, All}, p.Hold) {
 		return fmt.Errorf("unknown hold %q", p.Hold)
@@ -189,7 +190,7 @@ func (p *Plan) readHeader(line []byte) error {
 
 func (p *Plan) readStep(line []byte) error {
 	var s Step
-	if err := strict(line, &s); err != nil {
+	if err := strict(line, &s, "step"); err != nil {
 		return err
 	}
 	if !slices.Contains([]Action{Copy, Replace, Retag, Skip, Conflict, Broken}, s.Action) {
@@ -227,10 +228,16 @@ func (p *Plan) readStep(line []byte) error {
 	return nil
 }
 
-func strict(line []byte, into any) error {
+// strict reads a JSON object without unknown fields. Its errors do not have the words of encoding/json.
+func strict(line []byte, into any, what string) error {
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
+	err := dec.Decode(into)
+	if field, ok := strings.CutPrefix(fmt.Sprint(err), "json: unknown field "); ok {
+		return fmt.Errorf("not a %s of dray: unknown field %s", what, field)
+	} else if err != nil && !fault.Is(err, fault.Invalid) { // names and digests have errors of dray
+		return fmt.Errorf("not a %s of dray", what)
+	} else if err != nil {
 		return err
 	}
 	if _, err := dec.Token(); err != io.EOF {
@@ -239,4 +246,6 @@ func strict(line []byte, into any) error {
 	return nil
 }
 
-func badLine(n int, err error) error { return invalid("read plan", fmt.Sprintf("line %d", n), err, "") }
+func badLine(n int, err error) error {
+	return invalid("read plan", fmt.Sprintf("line %d", n), err, "make a plan with dray plan … > FILE")
+}

@@ -173,16 +173,17 @@ func TestReadNamesTheLineThatIsWrong(t *testing.T) {
 	step := `{"action":"copy","from":"a.io/x:1@` + string(digest("a")) + `","to":"b.io/x:1","size":1}` + "\n"
 	for in, want := range map[string]string{
 		"":                         "read plan line 1: invalid: the file is empty",
-		"x":                        "line 1",
+		"x":                        "read plan line 1: invalid: not a plan of dray",
 		`{"plan":2,"verb":"copy"}`: "a plan of version 2; this dray reads version 1",
 		head + step + "{}":         "line 3: invalid: unknown action",
-		head + `{"actions":1}`:     `line 2: invalid: json: unknown field "actions"`,
+		head + `{"actions":1}`:     `line 2: invalid: not a step of dray: unknown field "actions"`,
 		head + step + step[:20]:    "line 3",
 		head + step:                "line 3: invalid: the plan is not complete",
 		head + step + End + step:   "line 3",
 		head + End + "\n" + step:   "line 3: invalid: there is text after the end",
 		head + strings.Replace(step, "b.io/x:1", "b.io/X:1", 1):                    "line 2",
 		head + strings.Replace(step, `"size":1`, `"size":-1`, 1):                   "line 2: invalid: size -1",
+		head + strings.Replace(step, `"size":1`, `"size":"1"`, 1):                  "line 2: invalid: not a step of dray",
 		head + strings.Replace(step, `"size":1`, `"size":1,"overwrite":"some"`, 1): `line 2: invalid: unknown overwrite "some"`,
 	} {
 		if _, err := Read(strings.NewReader(in)); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {

@@ -108,7 +108,7 @@ func ParseOrder(s string) (Order, error) {
 	if o := Order(s); slices.Contains([]Order{"", ByVersion, ByTime, ByName}, o) {
 		return o, nil
 	}
-	return "", invalid("read order", shown(s), errors.New("not one of version, time, name"), "")
+	return "", invalid("read latest-by", shown(s), errors.New("no such order"), "write version, time or name")
 }
 
 // ParseAge reads a positive age: whole days ("90d"), whole weeks ("2w"), or a duration of [time.ParseDuration]
@@ -125,11 +125,8 @@ func ParseAge(s string) (time.Duration, error) {
 			}
 		}
 	}
-	if err == nil && age <= 0 {
-		err = errors.New("the age must be positive")
-	}
-	if err != nil {
-		return 0, invalid("read age", shown(s), err, "write an age such as 90d, 2w or 36h")
+	if err != nil || age <= 0 {
+		return 0, invalid("read age", shown(s), errors.New("not an age"), "write a positive age such as 90d, 2w or 36h")
 	}
 	return age, nil
 }

@@ -277,8 +277,8 @@ func ExampleSelection_Tags() {
 	_, why, _ := s.Tags("app", []oci.Listed{{Tag: "v1.9.0"}, {Tag: "v1.10.0"}, {Tag: "nightly"}})
 	fmt.Print(why)
 	// Output:
-	// app: 3 found, include 2, latest 1
-	//   drop  nightly  include: no pattern selects it
+	// app: 3 found, 2 left after include, 1 left after latest
+	//   drop  nightly  no include pattern matches it
 	//   keep  v1.10.0  latest 1 by version: place 1
 	//   drop  v1.9.0   latest 1 by version: place 2
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -33,8 +34,8 @@ func ParseVersions(s string) (Versions, error) {
 	v := Versions{text: s}
 	if len(s) > MaxPattern {
 		err = fmt.Errorf("the range is longer than %d bytes", MaxPattern)
-	} else {
-		v.set, err = semver.NewConstraint(s)
+	} else if v.set, err = semver.NewConstraint(s); err != nil {
+		err = errors.New("not a range of versions")
 	}
 	if err != nil {
 		return Versions{}, invalid("read version range", shown(s), err,

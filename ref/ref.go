@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/drayage/dray/fault"
 )
@@ -93,6 +94,9 @@ func Parse(s string) (Name, error) {
 	if _, after, ok := strings.Cut(s, "@"); ok && strings.Contains(after, "/") {
 		return Name{}, invalid(after, "a name cannot contain credentials", "log in, or pass the login separately")
 	}
+	if scheme, _, ok := strings.Cut(s, "://"); ok {
+		return Name{}, invalid(s, "a name cannot begin with a scheme", "leave out "+scheme+"://")
+	}
 	rest, n, err := cutReference(s, s)
 	if err != nil {
 		return Name{}, err
@@ -134,7 +138,8 @@ func NewRepo(host, path string) (Repo, error) {
 	case path == "":
 		return Repo{}, invalid(host, "no repository", "write HOST/REPOSITORY[:TAG|@DIGEST]")
 	case strings.ToLower(path) != path && isPath(strings.ToLower(path)):
-		return Repo{}, invalid(host+"/"+path, "repository names are lower case", "write "+strings.ToLower(path))
+		return Repo{}, invalid(host+"/"+path, "repository names are lower case",
+			"write the repository as "+strings.ToLower(path))
 	case !isPath(path):
 		return Repo{}, invalid(host+"/"+path, "not a repository name",
 			"use lower-case letters, digits and, between these, '.', '_', '-' and '/'")
@@ -275,7 +280,13 @@ type errText string
 
 func (e errText) Error() string { return string(e) }
 
+// invalid returns the error about name. It quotes a name with blanks or control characters, which would be
+// invisible otherwise.
 func invalid(name, cause, hint string) error {
+	unseen := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	if strings.ContainsFunc(name, unseen) && name[0] != '"' {
+		name = strconv.Quote(name)
+	}
 	return &fault.Fault{Kind: fault.Invalid, Op: "parse name", Name: name, Hint: hint, Err: errText(cause)}
 }
 

@@ -68,6 +68,8 @@ func TestParseErrorsNameTheInputAndWhatIsWrong(t *testing.T) {
 		"a.io/App:v1":         `parse name a.io/App:v1: invalid: repository names are lower case`,
 		"a.io/x@sha256:12":    `parse name a.io/x@sha256:12: invalid: not a digest: "sha256:12"`,
 		"a.io:99999/x":        `parse name a.io:99999/x: invalid: not a port: "99999"`,
+		"docker://a.io/x":     `parse name docker://a.io/x: invalid: a name cannot begin with a scheme`,
+		"a.io/x:v1\t":         `parse name "a.io/x:v1\t": invalid: not a tag`,
 		"a.io/x:-v":           `parse name a.io/x:-v: invalid: not a tag`,
 		"oci:dir:!":           `parse name oci:dir:!: invalid: not a tag`,
 		"me:secret@a.io/x:v1": `parse name a.io/x:v1: invalid: a name cannot contain credentials`,

@@ -204,7 +204,7 @@ func TestAListOfRepositoriesThatCanNotBeReadEndsTheTransfer(t *testing.T) {
 	y := yard.Of(t, src, testbed.Distribution(t, testbed.Options{}))
 	y.Tagged("app", "v1")
 	got, _, err := y.Transferred(yard.Whole())
-	if got != "" || !fault.Is(err, fault.Denied) || fault.HintOf(err) != "sign in with: dray login "+y.Src.Host+"; or name the repositories" {
+	if got != "" || !fault.Is(err, fault.Denied) || fault.HintOf(err) != "log in with: dray login "+y.Src.Host+"; or name the repositories" {
 		t.Errorf("%s %v", got, err)
 	}
 	req := yard.Whole()

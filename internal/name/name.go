@@ -49,6 +49,9 @@ func (r *Reader) Parse(s string) (ref.Name, error) {
 	scheme, rest := cutScheme(s)
 	if first, path, ok := strings.Cut(rest, "/"); ok && scheme == "" {
 		if host, known := r.Hosts[first]; known {
+			if path == "" {
+				return ref.Parse(host + "/") // its error names the host
+			}
 			return ref.ParseIn(host, path)
 		}
 	}

@@ -80,7 +80,11 @@ func conclude(r *report.Check, from, to *checker) {
 	for _, s := range r.Sides {
 		for _, f := range s.Findings {
 			if f.State == report.Fail {
-				bad = append(bad, string(s.Side)+" "+f.What)
+				what := f.What
+				if what == "reached" {
+					what = "connection" // "reached" would read as a success
+				}
+				bad = append(bad, string(s.Side)+" "+what)
 			}
 		}
 	}

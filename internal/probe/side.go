@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -164,7 +165,7 @@ func reachRemedy(at remote.Contact, err error) string {
 	case at.Proxy != "":
 		return "check the proxy: see HTTPS_PROXY and NO_PROXY"
 	case len(at.Addresses) == 0:
-		return "check the spelling of the host and DNS; private endpoints resolve inside their network only"
+		return product.SpellingHint
 	}
 	return "check that a registry is running there and that no firewall blocks this machine"
 }
@@ -224,7 +225,7 @@ func (c *checker) checkLogin(err error) bool {
 		if f.Op != "get a token for" {
 			continue
 		}
-		remedy := "sign in with: dray login " + c.name.Host
+		remedy := "log in with: dray login " + c.name.Host
 		if hint := fault.HintOf(f); hint != "" {
 			remedy = hint
 		}
@@ -238,7 +239,7 @@ func (c *checker) checkLogin(err error) bool {
 	if c.basic && !c.login.IsAnonymous() && errors.Is(err, remote.ErrUnauthorized) {
 		c.refused = true
 		c.fail("login", fault.Denied, describeLogin(c.login)+": "+causeOf(err),
-			"check the user and the password, then sign in with: dray login "+c.name.Host)
+			"check the user and the password, then log in with: dray login "+c.name.Host)
 		return false
 	}
 	c.note("login", report.OK, describeLogin(c.login), "")
@@ -286,7 +287,7 @@ func (c *checker) quota() {
 	case b.Limit == 0:
 	case b.Spent():
 		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window),
-			"wait until pulls are available again, or sign in with: dray login "+c.name.Host)
+			"wait until pulls are available again, or log in with: dray login "+c.name.Host)
 	default:
 		c.note("quota", report.OK, fmt.Sprintf("%d of %d pulls left%s", b.Remaining, b.Limit, window), "")
 	}
@@ -296,7 +297,7 @@ func (c *checker) quota() {
 func (c *checker) failDenied(what string, err error, right string) {
 	remedy := fault.HintOf(err)
 	if c.login.IsAnonymous() {
-		remedy = "sign in with: dray login " + c.name.Host
+		remedy = "log in with: dray login " + c.name.Host
 	} else if !strings.Contains(remedy, "network rule") && !strings.Contains(remedy, "create:") {
 		remedy = "this login requires the right to " + what
 		if right != "" {

@@ -81,7 +81,7 @@ func (c *checker) absent(place remote.Place) {
 
 func (c *checker) noteKnown(what, text string) {
 	if text == "" {
-		c.note(what, report.Unknown, "not known", "")
+		c.note(what, report.Unknown, "not known before a copy tries it", "")
 		return
 	}
 	c.note(what, report.OK, "known: "+text, "")

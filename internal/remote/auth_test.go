@@ -273,7 +273,7 @@ func TestAnAccessTokenIsSentAsItIs(t *testing.T) {
 
 func TestF25OddChallengesAreRefusedClearly(t *testing.T) {
 	for value, text := range map[string]string{
-		`Negotiate abc`:                                  "no supported way to sign in",
+		`Negotiate abc`:                                  "no supported way to log in",
 		`Bearer service="x"`:                             "token service",
 		`Bearer realm="ftp://127.0.0.1:5000/t"`:          "token service",
 		`Bearer realm="http://a:b@127.0.0.1:5000/token"`: "token service",

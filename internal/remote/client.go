@@ -229,7 +229,7 @@ func (c *Client) Check(ctx context.Context, host string, login credential.Login)
 	}
 	h := c.host(name)
 	call := &wire.Call{
-		Op:     "sign in to",
+		Op:     "log in to",
 		Name:   name,
 		Method: "GET",
 		Path:   "/v2/",

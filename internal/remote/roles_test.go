@@ -28,7 +28,7 @@ func TestARefusalIsWordedByWhatRefuses(t *testing.T) {
 		{"acr", 403, "DENIED", firewall, fault.Denied, "or run dray inside that network (dray serve)"},
 		{"acr", 403, "DENIED", "requested access to the resource is denied", fault.Denied, "the login needs AcrPush (with ABAC"},
 		{"ecr", 403, "DENIED", "User is not authorized to perform: ecr:InitiateLayerUpload", fault.Denied, "ecr:PutImage"},
-		{"generic", 403, "DENIED", "no", fault.Denied, "sign in with: dray login "},
+		{"generic", 403, "DENIED", "no", fault.Denied, "log in with: dray login "},
 		{"harbor", 404, "NOT_FOUND", "project team not found", fault.NotFound, "set create: private for this registry"},
 		{"harbor", 403, "FORBIDDEN", "project team not found", fault.Denied, "set create: private for this registry"},
 		{"ecr", 404, "NAME_UNKNOWN", "The repository with name 'x' does not exist", fault.NotFound, "set create: private for this registry"},

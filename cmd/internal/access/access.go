@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,12 +46,15 @@ func dbFault(op, name string, err error) error {
 	if err == nil || errors.As(err, &f) {
 		return err
 	}
-	kind := fault.Unavailable
+	kind, hint := fault.Unavailable, ""
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		kind, err = fault.NotFound, nil
+		if verb, what, _ := strings.Cut(op, " "); verb == "revoke" || verb == "delete" {
+			hint = "see dray serve " + what + " list"
+		}
 	case errors.Is(err, context.Canceled):
 		kind = fault.Canceled
 	}
-	return &fault.Fault{Kind: kind, Op: op, Name: name, Err: err}
+	return &fault.Fault{Kind: kind, Op: op, Name: name, Err: err, Hint: hint}
 }

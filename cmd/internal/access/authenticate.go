@@ -51,7 +51,8 @@ func (a *Access) Authenticate(r *http.Request) (Principal, error) {
 		cause := "no user is configured, and the request did not come directly from the server's own machine"
 		return Principal{}, denied(cause, "create a token with dray serve token create")
 	}
-	return Principal{}, denied("no credentials", "send a token as Bearer, or as the password of any user")
+	return Principal{}, denied("the request has no login",
+		"set DRAY_TOKEN; other clients send a token as Bearer, or as the password of any user")
 }
 
 // Identify returns the principal of a user and a secret, as they would be sent with Basic. A secret
@@ -80,7 +81,7 @@ func (a *Access) identify(ctx context.Context, p authorization) (Principal, erro
 		}
 		return Principal{Name: p.user, Role: a.roleOf(p.user), Via: ViaHtpasswd}, nil
 	}
-	return Principal{}, denied("this server does not know these credentials", "")
+	return Principal{}, denied("this server does not know this login", "")
 }
 
 // byCertificate returns the principal of a certificate that TLS has verified. Its name is the first
@@ -129,7 +130,7 @@ func (a *Access) Still(ctx context.Context, p Principal) (Principal, error) {
 	case !now.Known():
 		return Principal{}, &fault.Fault{
 			Kind: fault.Denied,
-			Op:   "allow " + p.Name,
+			Op:   p.Name + " may not act",
 			Err:  errors.New("every token of this principal has ended, or its user no longer exists"),
 			Hint: "create a token for the principal, and submit the request again",
 		}

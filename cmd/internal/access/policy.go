@@ -42,7 +42,7 @@ func refuse(p Principal, ask Ask, cause, hint string) error {
 	}
 	return &fault.Fault{
 		Kind: fault.Denied,
-		Op:   "allow " + p.Name,
+		Op:   p.Name + " may not",
 		Name: strings.Join(what, " "),
 		Hint: hint,
 		Err:  errors.New(cause),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,8 +27,8 @@ func (a *api) admit(ctx huma.Context, next func(huma.Context)) {
 	if !p.Role.Covers(least) {
 		problemOf(&fault.Fault{
 			Kind: fault.Denied,
-			Op:   "allow " + p.Name,
-			Name: ctx.Operation().OperationID,
+			Op:   p.Name + " may not",
+			Name: strings.ReplaceAll(ctx.Operation().OperationID, "-", " "),
 			Err:  errors.New("the operation requires the role " + string(least)),
 			Hint: "use a token with that role",
 		}).write(w)

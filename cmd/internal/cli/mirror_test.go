@@ -119,7 +119,7 @@ func TestAWatchRunsRulesReadsThemAgainAndStops(t *testing.T) {
 	go func() {
 		done <- Main(again, []string{"mirror", "-f", file, "--watch", "--plain-http"}, app.IO{In: strings.NewReader(""), Out: out, Err: later, Env: env})
 	}()
-	later.await(t, `msg="rule is due" rule=one`, `msg="rule is due" rule=two`)
+	later.await(t, `msg="next run" rule=one`, `msg="next run" rule=two`)
 	quiet()
 	if code := <-done; code != 0 || strings.Contains(later.String(), "run begins") {
 		t.Errorf("code %d\n%s", code, later)

@@ -54,7 +54,11 @@ func (l Loader) Load(path string) (Config, error) {
 
 func (l Loader) parse(path string, data []byte, err error) (Config, error) {
 	if err != nil {
-		return Config{}, &fault.Fault{Kind: fault.Invalid, Op: "read configuration", Name: path, Err: bare(err)}
+		f := &fault.Fault{Kind: fault.Invalid, Op: "read configuration", Name: path, Err: bare(err)}
+		if errors.Is(err, fs.ErrNotExist) {
+			f.Hint = "--config or $DRAY_CONFIG names this file: create it, or name another one"
+		}
+		return Config{}, f
 	}
 	// Paths in the file are relative to its directory. The path must be absolute, so that it stays valid
 	// if the process changes its directory.

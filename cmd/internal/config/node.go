@@ -10,6 +10,7 @@ import (
 	"github.com/agext/levenshtein"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
 )
 
@@ -34,7 +35,7 @@ func (p parser) mapping(n *yaml.Node, what string, fields []field) error {
 				if err := p.written(value); err != nil {
 					return err
 				}
-				return f.read(value)
+				return named(f.key, f.read(value))
 			}
 			known = append(known, f.key)
 		}
@@ -77,7 +78,7 @@ func list[T any](p parser, n *yaml.Node, out *[]T, read func(*yaml.Node, *T) err
 			return err
 		}
 		if err := read(item, &v); err != nil {
-			return err
+			return named("each item", err)
 		}
 		*out = append(*out, v)
 	}
@@ -182,7 +183,19 @@ func (p parser) wants(n *yaml.Node, what string) error {
 	if what == typeName["!!str"] && n.Kind == yaml.ScalarNode {
 		hint = "put it in quotes"
 	}
-	return p.bad(n, "must be "+what+found(n), hint)
+	return p.bad(n, mustBe+what+found(n), hint)
+}
+
+// mustBe begins the cause of an error about the type of a value.
+const mustBe = "must be "
+
+// named adds the name of a value to an error of wants. It returns any other error unchanged.
+func named(what string, err error) error {
+	f, ok := errors.AsType[*fault.Fault](err)
+	if ok && f.Err != nil && strings.HasPrefix(f.Err.Error(), mustBe) {
+		f.Err = errors.New(what + " " + f.Err.Error())
+	}
+	return err
 }
 
 // found returns the type of n for an error. It does not return the value, which may be a secret in the

@@ -54,7 +54,11 @@ func (p parser) syntax(err error) error {
 		line, _ = strconv.Atoi(m[1])
 		text = m[2]
 	}
-	return p.bad(&yaml.Node{Line: line}, "not YAML: "+text, "")
+	hint := ""
+	if strings.Contains(text, "found character that cannot start any token") { // a tab, a "@" or a "`"
+		hint = "indent with blanks, not with tabs; put a value that begins with @ in quotes"
+	}
+	return p.bad(&yaml.Node{Line: line}, "not YAML: "+text, hint)
 }
 
 var lineForm = lazily(`^yaml: (?:line (\d+): )?(?s:(.*))$`)

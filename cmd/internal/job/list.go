@@ -29,7 +29,7 @@ func (q *Queue) Get(ctx context.Context, id string) (Job, error) {
 }
 
 func missing(what, id string) error {
-	return &fault.Fault{Kind: fault.NotFound, Op: "get " + what, Name: id}
+	return &fault.Fault{Kind: fault.NotFound, Op: "get " + what, Name: id, Hint: "see dray " + what + "s list"}
 }
 
 // List returns one page of jobs, the newest first. Set Filter.After to next to get the following page;

@@ -98,19 +98,22 @@ func parseCron(text string, zone *time.Location) (Schedule, error) {
 // Zone reads the name of a time zone; "" is UTC. The error is Invalid.
 func Zone(name string) (*time.Location, error) {
 	if strings.EqualFold(name, "local") { // its meaning would depend on the machine
-		return nil, invalid(name, "not the name of a time zone", "write a name such as Europe/Berlin")
+		return nil, badZone(name, "not the name of a time zone", "write a name such as Europe/Berlin")
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, invalid(name,
+		return nil, badZone(name,
 			"not the name of a time zone that this machine knows", "write UTC, or a name such as Europe/Berlin")
 	}
 	return zone, nil
 }
 
-func invalid(name, cause, hint string) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "read schedule", Name: fmt.Sprintf("%q", name),
-		Err: errors.New(cause), Hint: hint}
+func invalid(name, cause, hint string) error { return misread("read schedule", name, cause, hint) }
+
+func badZone(name, cause, hint string) error { return misread("read time zone", name, cause, hint) }
+
+func misread(op, name, cause, hint string) error {
+	return &fault.Fault{Kind: fault.Invalid, Op: op, Name: fmt.Sprintf("%q", name), Err: errors.New(cause), Hint: hint}
 }
 
 // Never reports whether s is the zero Schedule, which is never due.

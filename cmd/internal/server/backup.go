@@ -245,14 +245,14 @@ func backupFault(op, name string, err error) error {
 	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
-	kind := fault.Unavailable
+	kind, hint := fault.Unavailable, ""
 	switch {
 	case errors.Is(err, errNotEmpty):
-		kind = fault.Conflict
+		kind, hint = fault.Conflict, "name a directory that is empty or does not exist"
 	case errors.Is(err, fs.ErrPermission):
 		kind = fault.Denied
 	case errors.Is(err, context.Canceled):
 		kind = fault.Canceled
 	}
-	return &fault.Fault{Kind: kind, Op: op, Name: name, Err: err}
+	return &fault.Fault{Kind: kind, Op: op, Name: name, Err: err, Hint: hint}
 }

@@ -47,9 +47,17 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 		add("TLS", text, err)
 		all[len(all)-1].OK = err == nil && !soon
 	}
-	add("rules and users", fmt.Sprintf("%d rules", len(c.Rules)), checkAccess(ctx, c))
+	add("rules and users", counted(len(c.Rules), "rule"), checkAccess(ctx, c))
 	add("listen", c.Listen, c.checkListen(ctx, have))
 	return all
+}
+
+// counted returns "1 rule", or "2 rules".
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // checkDir reports an error if Run could not create or write the data directory.
@@ -145,7 +153,7 @@ func checkDatabase(ctx context.Context, c Config) (have users, text string, err 
 	if n > 0 {
 		have = someUsers
 	}
-	return have, fmt.Sprintf("%s, %d tokens, %d jobs queued", db.URL(), n, queued), nil
+	return have, fmt.Sprintf("%s, %s, %s queued", db.URL(), counted(n, "token"), counted(queued, "job")), nil
 }
 
 // checkListen reports an error if Run could not listen on c.Listen.

@@ -322,6 +322,9 @@ func (c Config) mayListen(have users) error {
 	if isLoopback(c.Listen) {
 		return nil
 	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return configFault(c.Listen, "use HOST:PORT, such as "+wire.DefaultListen, errors.New("not HOST:PORT"))
+	}
 	if c.TLS.Cert == "" && c.Plain != AllowPlain {
 		return configFault(c.Listen, "configure a certificate and its key, or listen on "+wire.DefaultListen, errPlain)
 	}

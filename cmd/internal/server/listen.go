@@ -15,7 +15,7 @@ import (
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	const hint = "use HOST:PORT, such as " + wire.DefaultListen
 	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return nil, listenFault(addr, fault.Invalid, hint, err)
+		return nil, listenFault(addr, fault.Invalid, hint, errors.New("not HOST:PORT"))
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	switch {

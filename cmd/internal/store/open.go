@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/drayage/dray/fault"
@@ -17,7 +18,12 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
 		return openPostgres(ctx, url)
 	}
-	return nil, &fault.Fault{Kind: fault.Invalid, Op: "open database",
+	kind, _, found := strings.Cut(url, "://")
+	if !found || strings.ContainsAny(kind, " =:@/") {
+		kind = "" // the text may contain a password
+	}
+	return nil, &fault.Fault{Kind: fault.Invalid, Op: "open database", Name: kind,
+		Err:  errors.New("neither SQLite nor PostgreSQL"),
 		Hint: "write sqlite:PATH or postgres://USER@HOST/NAME"}
 }
 

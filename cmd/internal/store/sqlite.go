@@ -50,7 +50,8 @@ func openFile(ctx context.Context, path string) (*DB, error) {
 // absolute makes path absolute, so that a later change of the working directory has no effect.
 func absolute(path string) (string, error) {
 	if path == "" {
-		return "", &fault.Fault{Kind: fault.Invalid, Op: "open database", Hint: "write sqlite:PATH"}
+		return "", &fault.Fault{Kind: fault.Invalid, Op: "open database",
+			Err: errors.New("the path is missing"), Hint: "write sqlite:PATH"}
 	}
 	abs, err := filepath.Abs(path)
 	if err == nil {

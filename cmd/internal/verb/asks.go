@@ -289,7 +289,7 @@ func (s *Service) allowAll(p access.Principal, ask access.Ask) error {
 				words = append(words, "("+ask.Write+")")
 			}
 			words = append(words, "from", ask.Source, "to", ask.Target)
-			return &fault.Fault{Kind: fault.KindOf(err), Op: "allow " + p.Name, Name: strings.Join(words, " "),
+			return &fault.Fault{Kind: fault.KindOf(err), Op: p.Name + " may not", Name: strings.Join(words, " "),
 				Err:  errors.New("no rule grants all of these repositories"),
 				Hint: "name fewer repositories, or ask for a rule with ** that covers all of them"}
 		}

@@ -57,7 +57,7 @@ func (s *Service) Visible(ctx context.Context, p access.Principal, id string) (j
 		return job.Job{}, err
 	}
 	if !p.Admin() && (p.Name == "" || p.Name != j.Principal) {
-		return job.Job{}, &fault.Fault{Kind: fault.NotFound, Op: "get job", Name: id}
+		return job.Job{}, &fault.Fault{Kind: fault.NotFound, Op: "get job", Name: id, Hint: "see dray jobs list"}
 	}
 	return j, nil
 }
@@ -87,7 +87,7 @@ func readRow(p access.Principal, raw json.RawMessage) (row, error) {
 		return r, &fault.Fault{Kind: fault.Internal, Op: "read request", Err: err}
 	}
 	if !p.Role.Covers(r.Role) {
-		return r, &fault.Fault{Kind: fault.Denied, Op: "allow " + p.Name, Name: r.Kind,
+		return r, &fault.Fault{Kind: fault.Denied, Op: p.Name + " may not", Name: r.Kind,
 			Err: errors.New("it requires the role " + string(r.Role)), Hint: "use a token with that role"}
 	}
 	return r, nil

@@ -6,7 +6,7 @@ import (
 )
 
 // SignInHint is the hint for a user who needs a login, or another login.
-func SignInHint(host string) string { return "sign in with: dray login " + host }
+func SignInHint(host string) string { return "log in with: dray login " + host }
 
 // Needed returns the permission that a request with method requires at product. "" means unknown.
 func Needed(product, method string) string {
@@ -15,6 +15,9 @@ func Needed(product, method string) string {
 	}
 	return rights[product].Push
 }
+
+// SpellingHint is the hint if DNS does not know the name of the host.
+const SpellingHint = "check the spelling of the host and DNS; private endpoints resolve inside their network only"
 
 // FirewallHint is the hint if the registry refuses the client's address, whatever the login.
 const FirewallHint = "a login does not help, because a network rule blocks this machine's address: " +

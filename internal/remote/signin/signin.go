@@ -224,7 +224,7 @@ func (d *Desk) strongest(ctx context.Context, offered []Challenge, login credent
 	if refused != nil {
 		return nil, refused
 	}
-	return nil, d.host.Fail(fault.Denied, "", "the registry offers no supported way to sign in: %s",
+	return nil, d.host.Fail(fault.Denied, "", "the registry offers no supported way to log in: %s",
 		wire.Clean(offered[0].Scheme))
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -80,10 +81,14 @@ func (p *Pulse) Spared(host string) error {
 		o.look = now.Add(o.wait)
 		return nil
 	}
+	// The text of a Fault in the cause names another image, so only what is inside it is shown.
+	cause := o.cause
+	for f, ok := errors.AsType[*fault.Fault](cause); ok && f.Err != nil; f, ok = errors.AsType[*fault.Fault](cause) {
+		cause = f.Err
+	}
 	return &fault.Fault{
 		Kind: fault.Unavailable,
-		Name: host,
-		Err:  fmt.Errorf("no answer since %s: %w", o.since.Format("15:04:05"), o.cause),
+		Err:  fmt.Errorf("%s has not answered since %s: %w", host, o.since.Format("15:04:05"), cause),
 		Hint: fault.HintOf(o.cause),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -162,7 +163,11 @@ func (h *Host) broke(ctx, inner context.Context, c *Call, err error) error {
 	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
 		return c.Fault(fault.Denied, proxyHint, errors.New("the proxy requires a login"))
 	}
-	return c.Fault(fault.Unavailable, product.CutHint(h.Product(), c.Method, c.Path), err)
+	hint := product.CutHint(h.Product(), c.Method, c.Path)
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		hint = product.SpellingHint
+	}
+	return c.Fault(fault.Unavailable, hint, err)
 }
 
 // spend waits until c may be sent. It reports a wait that is long enough to notice.

@@ -105,7 +105,7 @@ func Reach(err error) error {
 	case f.Kind == fault.Unavailable && f.Op == "ask":
 		return out.WithHint(err, "is dray serve running there?")
 	case f.Kind == fault.Denied && strings.Contains(err.Error(), "authenticate"):
-		return out.WithHint(err, "set DRAY_TOKEN, or a token under client: in the configuration")
+		return out.WithHint(err, "check DRAY_TOKEN, or the token under client: in the configuration")
 	}
 	return err
 }

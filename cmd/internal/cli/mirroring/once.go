@@ -63,15 +63,15 @@ func mirrorEnded(ctx context.Context, a *app.App, all mirrored, rules int) error
 		return out.Ended(out.ExitInterrupted)
 	}
 	if !a.Quiet {
-		line := "mirrored by "
+		line := "ran "
 		if all.DryRun {
 			line = "looked at "
 		}
 		line += out.Plural(len(all.Rules), "rule")
 		if len(failures) > 0 {
-			line += fmt.Sprintf(", %d failed", len(failures))
+			line += fmt.Sprintf(", %d failed,", len(failures))
 		}
-		a.Warnf("%s, %s", line, out.Seconds(all.Took))
+		a.Warnf("%s in %s", line, out.Seconds(all.Took))
 	}
 	if len(failures) == 0 {
 		return nil

@@ -152,7 +152,7 @@ func (w *mirrorWatch) ended(r mirror.Result) {
 func (w *mirrorWatch) fired(f mirror.Firing) {
 	switch f.Kind {
 	case mirror.Due:
-		w.log.Info("rule is due", "rule", f.Rule, "at", f.At.UTC().Format(time.RFC3339))
+		w.log.Info("next run", "rule", f.Rule, "at", f.At.UTC().Format(time.RFC3339))
 	case mirror.Began:
 		w.log.Info("run begins", "rule", f.Rule)
 	case mirror.Waits:

@@ -95,7 +95,7 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 	var read bytes.Buffer // keeps what NewReader reads of in, so that a server gets the whole file
 	r, err := app.Patiently(ctx, 0, func() (*plan.Reader, error) { return plan.NewReader(io.TeeReader(in, &read)) })
 	if err != nil {
-		return err
+		return inFile(path, err)
 	}
 	req := dray.PlanFileRequest{Plan: r, Follow: follow, SourceLogin: logins[0], TargetLogin: logins[1]}
 	w.Verb = r.Header().Verb
@@ -148,5 +148,5 @@ func checkPlan(ctx context.Context, a *app.App, path string) error {
 	}
 	defer done()
 	_, err = app.Patiently(ctx, 0, func() (planSummary, error) { return summarize(in) })
-	return err
+	return inFile(path, err)
 }

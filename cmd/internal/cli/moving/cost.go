@@ -54,7 +54,7 @@ func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
 	defer done()
 	req.Plan, err = app.Patiently(ctx, 0, func() (*plan.Reader, error) { return plan.NewReader(in) })
 	if err != nil {
-		return err
+		return inFile(path, err)
 	}
 	if req.SourceLogin, err = a.SourceLogin(ctx); err != nil {
 		return err
@@ -106,7 +106,8 @@ func costText(e dray.Estimate) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %s, %s\n",
 		out.Plural(e.Images, "image"), out.Plural(e.Tags, "tag"), out.Plural(e.Documents, "manifest"))
-	fmt.Fprintf(&b, "%s: %d there, %d mounted, %d sent\n", out.Plural(e.Blobs, "blob"), e.Present, e.Mounted, e.Sent)
+	fmt.Fprintf(&b, "%s: %d at the target, %d to mount, %d to send\n",
+		out.Plural(e.Blobs, "blob"), e.Present, e.Mounted, e.Sent)
 	fmt.Fprintf(&b, "%s to send, %s saved\n", out.Size(e.Bytes), out.Size(e.Saved))
 	fmt.Fprintf(&b, "at least %s at %s/s\n", out.Seconds(e.Time), out.Size(e.Rate))
 	for _, host := range slices.Sorted(maps.Keys(e.Registries)) {

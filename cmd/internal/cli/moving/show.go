@@ -51,7 +51,7 @@ func newPlanShow(a *app.App) *cobra.Command {
 			defer done()
 			sum, err := app.Patiently(cmd.Context(), 0, func() (planSummary, error) { return summarize(in) })
 			if err != nil {
-				return err
+				return inFile(args[0], err)
 			}
 			return a.Print(out.Answer{
 				JSON:   func() error { return a.PrintJSON(sum) },

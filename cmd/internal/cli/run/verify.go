@@ -102,7 +102,7 @@ func keepReceipt(path string, r dray.Receipt) error {
 	return nil
 }
 
-// verifySummary returns a line such as "verified 42 names in 3 repositories by digests: 40 same, 1 differs,
+// verifySummary returns a line such as "verified 42 names in 3 repositories by digests: 40 the same, 1 differs,
 // 1 missing, 3 only at the target: 12 requests, 0.3 s".
 func verifySummary(r dray.Receipt, took time.Duration) string {
 	parts := []string{}
@@ -112,6 +112,9 @@ func verifySummary(r dray.Receipt, took time.Duration) string {
 			continue
 		}
 		part := fmt.Sprintf("%d %s", n, m)
+		if m == dray.Same {
+			part = fmt.Sprintf("%d the same", n)
+		}
 		if m == dray.Same && r.Healed > 0 {
 			part += fmt.Sprintf(" (%d healed)", r.Healed)
 		}

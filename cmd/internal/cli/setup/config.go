@@ -188,7 +188,7 @@ func settings(a *app.App) ([]setting, error) {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(flag.Common).AddRegistryTo(flags, flag.Copies)
 	for _, name := range []string{"bandwidth", "concurrency", "max-wait", "retries", "stall-timeout"} {
-		all = append(all, setting{name, cmp.Or(flags.Lookup(name).DefValue, "any"), "default"})
+		all = append(all, setting{name, cmp.Or(flags.Lookup(name).DefValue, "no limit"), "default"})
 	}
 	return all, nil
 }
