@@ -13,7 +13,6 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
-	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -165,7 +164,7 @@ func reachRemedy(at remote.Contact, err error) string {
 	case at.Proxy != "":
 		return "check the proxy: see HTTPS_PROXY and NO_PROXY"
 	case len(at.Addresses) == 0:
-		return product.SpellingHint
+		return "check the spelling of the host and DNS; private endpoints resolve inside their network only"
 	}
 	return "check that a registry is running there and that no firewall blocks this machine"
 }
