@@ -6,8 +6,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -43,7 +45,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 	w.hold()
 	told.sent = sent
 	if err != nil {
-		err = h.broke(ctx, inner, c, err)
+		err = astray(c, origin, at, h.broke(ctx, inner, c, err))
 		cancel(nil)
 		told.tell(0, 0, err)
 		return nil, err
@@ -163,6 +165,31 @@ func (h *Host) broke(ctx, inner context.Context, c *Call, err error) error {
 		return c.Fault(fault.Denied, proxyHint, errors.New("the proxy requires a login"))
 	}
 	return c.Fault(fault.Unavailable, product.CutHint(h.Product(), c.Method, c.Path), err)
+}
+
+// astray adds to the error of a request to another origin than the registry's that the registry
+// points there, and what to do about it. A name that exists only inside the registry's network is
+// Refused, because no other attempt finds it.
+func astray(c *Call, origin, at *url.URL, err error) error {
+	var (
+		dial *net.OpError
+		dns  *net.DNSError
+	)
+	inside := errors.Is(err, errInside)
+	if SameOrigin(at, origin) || !inside && (!errors.As(err, &dial) || dial.Op != "dial") {
+		return err
+	}
+	kind, hint := fault.KindOf(err), product.StorageHint
+	if c.URL == nil || !SameOrigin(c.URL, origin) || c.Class() != 0 {
+		hint = product.AddressHint
+	}
+	if errors.As(err, &dns) && dns.IsNotFound && isInner(at.Hostname()) {
+		kind = fault.Refused
+	}
+	if inside {
+		return c.Fault(kind, hint, err)
+	}
+	return c.Fault(kind, hint, fmt.Errorf("the registry points to %s: %w", at.Host, dial))
 }
 
 // spend waits until c may be sent. It reports a wait that is long enough to notice.
