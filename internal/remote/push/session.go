@@ -66,7 +66,7 @@ func (u *upload) hold(ctx context.Context, a *wire.Answer) error {
 		return err
 	}
 	var at *url.URL
-	if at, err = u.r.Host.Located(origin, a.Asked, a.Header.Get("Location")); err != nil {
+	if at, err = u.r.Host.Located(origin, a.At, a.Header.Get("Location")); err != nil {
 		return u.call.Named(err)
 	}
 	if u.at != nil && *u.at != *at {

@@ -118,6 +118,9 @@ func (u *upload) request(ctx context.Context, method string, n int64, to *url.UR
 	}
 	var body *feed.Piece
 	c.Body = func(request context.Context) (io.ReadCloser, error) {
+		if body != nil {
+			<-body.Closed // a redirect was followed; its request has ended
+		}
 		body = u.feed.Piece(ctx, request, u.done, u.done+n)
 		return body, nil
 	}
