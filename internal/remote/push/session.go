@@ -36,6 +36,8 @@ type upload struct {
 	twice   bool     // the registry reported a wrong digest once
 	logins  int      // number of 401s during the upload
 	noPatch bool     // the registry refused PATCH
+	chunk   int64    // bytes of one PATCH after another size was refused; 0 means that of the host
+	whole   error    // what the registry answered to the whole blob; nil if it was not refused
 	misfit  int64    // the offset at which a chunk was answered 416
 	misfits int      // how often that happened at this offset
 }

@@ -183,6 +183,25 @@ func (a *Answer) Problem() (code, text string) {
 	return "", Clean(word(body.Message))
 }
 
+// Codes returns the codes of all errors in the body (distribution-spec v1.1.1 §Error Codes).
+func (a *Answer) Codes() []string {
+	var body struct {
+		Errors []struct {
+			Code any `json:"code"`
+		} `json:"errors"`
+	}
+	if json.Unmarshal(a.Raw, &body) != nil {
+		return nil
+	}
+	var codes []string
+	for _, e := range body.Errors {
+		if s, ok := e.Code.(string); ok {
+			codes = append(codes, Clean(s))
+		}
+	}
+	return codes
+}
+
 // Clean returns the printable part of s on one line, shortened to 200 characters.
 func Clean(s string) string {
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
