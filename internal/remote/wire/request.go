@@ -65,14 +65,21 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 // read reads the whole body, up to the call's limit.
 func (a *Answer) read(in *receiving, c *Call) error {
 	defer func() { _ = in.Close() }() // never fails
+	plain, err := c.unpacked(in, a.Status, a.Header)
+	switch {
+	case err != nil && a.Status < 300:
+		return err
+	case err != nil:
+		return nil // the status says enough
+	}
 	if c.Take != nil && a.Status == http.StatusOK {
-		return c.Take(in)
+		return c.Take(plain)
 	}
 	limit := c.Limit
 	if limit == 0 || a.Status >= 300 {
 		limit = maxErrorBody
 	}
-	raw, err := io.ReadAll(io.LimitReader(in, limit+1))
+	raw, err := io.ReadAll(io.LimitReader(plain, limit+1))
 	if err != nil && a.Status < 300 {
 		return err
 	}
