@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"compress/gzip"
+	"compress/zlib"
 	"fmt"
 	"io"
 	"math"
@@ -134,19 +135,24 @@ func ContentLengthMismatch(delta int64) *Fault {
 	})
 }
 
-// ContentEncoding sets the header Content-Encoding. With "gzip" the body is really compressed. With
-// any other name the body is not changed, so the header is wrong. It applies to GETs of blobs.
+// ContentEncoding sets the header Content-Encoding. With "gzip" and "deflate" the body is really
+// compressed. With any other name the body is not changed, so the header is wrong. It applies to
+// GETs of blobs.
 func ContentEncoding(name string) *Fault {
 	return blobFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		packed := map[string]func(io.Writer) io.WriteCloser{
+			"gzip":    func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+			"deflate": func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) },
+		}[name]
 		t := &tap{ResponseWriter: w, head: func(code int, h http.Header) int {
 			h.Set("Content-Encoding", name)
-			if name == "gzip" {
+			if packed != nil {
 				h.Del("Content-Length")
 			}
 			return code
 		}}
-		if name == "gzip" {
-			z := gzip.NewWriter(w)
+		if packed != nil {
+			z := packed(w)
 			defer func() { _ = z.Close() }() // fails only if the client has gone
 			t.body = func(p []byte, _ int64) { _, _ = z.Write(p) }
 		}

@@ -196,14 +196,6 @@ func TestF08ACleanEndThatComesEarlyIsAnError(t *testing.T) {
 	})
 }
 
-func TestF10AContentEncodingIsRefused(t *testing.T) {
-	bubble(t, []*hostile.Fault{hostile.ContentEncoding("gzip")}, func(b *bench) {
-		_, d := b.store(1, 1000)
-		_, _, err := b.read(d, 0, -1)
-		wantKind(b, err, fault.Refused)
-	})
-}
-
 func TestF11AStalledBodyIsCutAfterTheStallTime(t *testing.T) {
 	bubble(t, []*hostile.Fault{hostile.StallAt(300, 0).Once()}, func(b *bench) {
 		_, d := b.store(1, 1000)

@@ -2,10 +2,13 @@ package remote_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -182,12 +185,21 @@ func TestASignatureThatRanOutIsWrittenAnew(t *testing.T) {
 	}
 }
 
+// misspelled are the ways in which a registry behind a proxy that terminates TLS writes its own
+// address.
+var misspelled = map[string]func(string) string{
+	"http of the same name": func(s string) string { return strings.Replace(s, "https://", "http://", 1) },
+	"http without a port":   func(s string) string { return ownPort.ReplaceAllString(s, "http://127.0.0.1/") },
+	"http with http's port": func(s string) string { return ownPort.ReplaceAllString(s, "http://127.0.0.1:80/") },
+	"no scheme":             func(s string) string { return strings.TrimPrefix(strings.TrimPrefix(s, "https:"), "http:") },
+	"nothing but the path":  func(s string) string { u, _ := url.Parse(s); return u.RequestURI() },
+	"the right address":     func(s string) string { return s },
+}
+
+var ownPort = regexp.MustCompile(`^https?://127\.0\.0\.1:\d+/`)
+
 func TestF67LocationsThatAreRelativeOrMisspelledAreUsed(t *testing.T) {
-	for name, rewrite := range map[string]func(string) string{
-		"relative":              func(s string) string { u, _ := url.Parse(s); return u.RequestURI() },
-		"no scheme":             func(s string) string { return strings.TrimPrefix(strings.TrimPrefix(s, "https:"), "http:") },
-		"http of the same name": func(s string) string { return strings.Replace(s, "https://", "http://", 1) },
-	} {
+	for name, rewrite := range misspelled {
 		t.Run(name, func(t *testing.T) {
 			o := testbed.Options{Scheme: testbed.HTTPS}
 			r := hostile.Serve(t, testbed.NewDistribution(t, o), o, hostile.LocationTo(rewrite))
@@ -202,6 +214,113 @@ func TestF67LocationsThatAreRelativeOrMisspelledAreUsed(t *testing.T) {
 		_, err := b.repo.Put(b.Context(), d, nil, opener(data))
 		wantKind(b, err, fault.Refused)
 	})
+}
+
+// A realm gets the login, and a page and a blob are read, as if the registry had written https and
+// its own port.
+func TestF26F37ARealmALinkAndARedirectThatAreMisspelledAreUsed(t *testing.T) {
+	for name, rewrite := range misspelled {
+		t.Run(name, func(t *testing.T) {
+			var r *testbed.Registry
+			own := func(path string) string { return rewrite(r.URL + path) }
+			change := func(kind testbed.Kind, change func(w http.ResponseWriter, q *http.Request) (done bool)) func(http.Handler) http.Handler {
+				return func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+						if testbed.Parse(q.URL.Path).Kind != kind || !change(w, q) {
+							next.ServeHTTP(w, q)
+						}
+					})
+				}
+			}
+			link := change(testbed.Tags, func(w http.ResponseWriter, q *http.Request) bool {
+				if q.URL.Query().Get("last") == "" {
+					w.Header().Set("Link", "<"+own("/v2/app/tags/list?last=v1")+`>; rel="next"`)
+				}
+				return false
+			})
+			redirect := change(testbed.Blob, func(w http.ResponseWriter, q *http.Request) bool {
+				if q.URL.RawQuery != "" {
+					return false
+				}
+				w.Header().Set("Location", own(q.URL.Path+"?sig=1"))
+				w.WriteHeader(http.StatusTemporaryRedirect)
+				return true
+			})
+			realm := func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+					hostile.Wrap(next, hostile.RealmTo(own("/token"))).ServeHTTP(w, q)
+				})
+			}
+			r = testbed.Distribution(t, testbed.Options{Scheme: testbed.HTTPS, Auth: testbed.Auth{Mode: testbed.Bearer},
+				Front: func(next http.Handler) http.Handler { return realm(link(redirect(next))) }})
+			testbed.Random(t, r, "app", "v1", testbed.RandomOptions{})
+			data, d := noise(t, 1, 1000)
+			r.Blob(t, "app", d.MediaType, data)
+			at := client(t, withLogin, withHost(r, credential.Settings{CAFile: r.CAFile(t)})).Open(repo(r, "app"), remote.Use{})
+			var seen []string
+			must(t, at.List(t.Context(), func(l oci.Listed) error { seen = append(seen, l.Tag); return nil }))
+			if n := r.Count("GET", testbed.Tags); len(seen) != 1 || n < 2 {
+				t.Errorf("tags %v in %d requests", seen, n)
+			}
+			body, _, err := at.Blob(t.Context(), d, 0, -1)
+			must(t, err)
+			defer body.Close()
+			got, err := io.ReadAll(body)
+			must(t, err)
+			if !bytes.Equal(got, data) {
+				t.Errorf("%d bytes", len(got))
+			}
+		})
+	}
+}
+
+// An inner name in an answer is the registry's own mistake, so the error says what to set there, and
+// no other try is made.
+func TestF67AnInnerAddressIsRefusedWithWhatToSet(t *testing.T) {
+	for name, to := range map[string]string{
+		"http of another port":  "http://127.0.0.1:1/v2/app/blobs/uploads/x",
+		"http of an inner name": "http://registry:5000/v2/app/blobs/uploads/x",
+		"an inner name":         "https://registry:5000/v2/app/blobs/uploads/x",
+		"a service's name":      "https://core.harbor.svc/v2/app/blobs/uploads/x",
+		"an inner address":      "https://10.0.0.7/v2/app/blobs/uploads/x",
+		"no address":            "ftp://registry/x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := testbed.Options{Scheme: testbed.HTTPS}
+			r := hostile.Serve(t, testbed.NewDistribution(t, o), o, hostile.LocationTo(func(string) string { return to }))
+			unknown := func(o *remote.Options) {
+				o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if addr == r.Host {
+						return r.Dial(ctx, network, addr)
+					}
+					return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: addr, IsNotFound: true}}
+				}
+			}
+			at := client(t, withHost(r, credential.Settings{CAFile: r.CAFile(t)}), unknown).Open(repo(r, "app"), remote.Use{Actions: remote.Push})
+			data, d := noise(t, 1, 1000)
+			_, err := at.Put(t.Context(), d, nil, opener(data))
+			wantKind(t, err, fault.Refused)
+			for _, word := range []string{"Host", "X-Forwarded-Proto", "external_url", "relativeurls"} {
+				if !strings.Contains(fault.HintOf(err), word) {
+					t.Errorf("%v (%s)", err, fault.HintOf(err))
+				}
+			}
+			if n := r.Count("POST", testbed.Upload); n != 1 {
+				t.Errorf("%d tries", n)
+			}
+		})
+	}
+}
+
+func TestF20AStorageThatIsInsideIsRefusedWithWhatToSet(t *testing.T) {
+	r := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.RedirectTo("https://10.0.0.7/x", 307))
+	data, d := noise(t, 1, 10)
+	r.Blob(t, "app", d.MediaType, data)
+	_, _, err := client(t).Open(repo(r, "app"), remote.Use{}).Blob(t.Context(), d, 0, -1)
+	wantKind(t, err, fault.Refused)
+	if !strings.Contains(fault.HintOf(err), "storage.redirect.disable") {
+		t.Errorf("%v (%s)", err, fault.HintOf(err))
+	}
 }
 
 func TestF01ACertificateThatNobodyVouchesForIsRefusedWithoutAnotherTry(t *testing.T) {

@@ -77,7 +77,7 @@ func (r *Repository) TryPush(ctx context.Context) (left bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	at, err := r.handle.Host.Located(origin, a.Asked, a.Header.Get("Location"))
+	at, err := r.handle.Host.Located(origin, a.At, a.Header.Get("Location"))
 	if err != nil {
 		return true, c.Named(err)
 	}

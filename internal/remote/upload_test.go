@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
@@ -281,6 +282,85 @@ func TestF72ABodyThatIsTooLargeIsSentInPieces(t *testing.T) {
 		must(b, err)
 		b.count("PATCH", testbed.Upload, 2) // the chunk size is remembered: 2 MiB
 	})
+}
+
+// noWholeBlobs refuses a PUT that has a body.
+func noWholeBlobs(f *hostile.Fault) *hostile.Fault {
+	return f.On("PUT", testbed.Upload).When(func(r *http.Request) bool { return r.ContentLength > 0 })
+}
+
+func TestF72ARefusedWholeBlobIsTriedOnceInChunksAndThatIsRemembered(t *testing.T) {
+	for name, f := range map[string]*hostile.Fault{
+		"404 of Artifactory": hostile.Error(404, "BLOB_UNKNOWN", "blob unknown to registry"),
+		"404 without a code": hostile.Status(404, nil, "<html>"),
+		"400":                hostile.Status(400, nil, ""),
+		"400 upload":         hostile.Error(400, "BLOB_UPLOAD_INVALID", "no"),
+		"405":                hostile.Error(405, "UNSUPPORTED", "no"),
+		"411":                hostile.Error(411, "LENGTH", "no"),
+		"413":                hostile.Status(413, nil, ""),
+		"501":                hostile.Error(501, "UNSUPPORTED", "no"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []*hostile.Fault{noWholeBlobs(f)}, func(b *bench) {
+				began := time.Now()
+				for seed, size := range []int64{1, 100 << 10, 3 * mib} {
+					data, d := noise(b, uint64(seed), size)
+					_, err := b.send(data, d)
+					must(b, err)
+				}
+				if time.Since(began) > time.Millisecond || f.Fired() != 1 {
+					b.Errorf("%d whole blobs were tried in %v", f.Fired(), time.Since(began))
+				}
+				b.count("POST", testbed.Upload, 4)
+				b.count("DELETE", testbed.Upload, 1)
+				notes := b.events.of(event.Noted)
+				if len(notes) != 1 || !strings.Contains(notes[0].Text, "chunk-size") {
+					b.Errorf("noted: %v", notes)
+				}
+			}, func(_ *testbed.Options, o *remote.Options) { o.Retries = -1 })
+		})
+	}
+}
+
+// What failed in chunks too teaches nothing: the next blob is tried whole again.
+func TestF72ABlobThatIsRefusedWholeAndInChunksNamesBothAnswers(t *testing.T) {
+	patch := hostile.Error(400, "UNSUPPORTED", "no chunks").On("PATCH", testbed.Upload)
+	bubble(t, []*hostile.Fault{noWholeBlobs(hostile.Error(501, "UNSUPPORTED", "no body")), patch}, func(b *bench) {
+		for seed := range uint64(2) {
+			data, d := noise(b, seed, 1000)
+			_, err := b.repo.Put(b.Context(), d, nil, opener(data))
+			wantKind(b, err, fault.Invalid)
+			if s := err.Error(); !strings.Contains(s, "no chunks") || !strings.Contains(s, "no body") ||
+				!strings.Contains(fault.HintOf(err), "chunk-size") {
+				b.Errorf("%s (%s)", s, fault.HintOf(err))
+			}
+		}
+		b.count("PATCH", testbed.Upload, 2)
+		b.count("PUT", testbed.Upload, 2)
+	})
+}
+
+func TestF72ARefusalWithAnotherCauseIsNoReasonForChunks(t *testing.T) {
+	for _, code := range []string{"DIGEST_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_UNKNOWN", "NAME_UNKNOWN", "DENIED"} {
+		body := `{"errors":[{"code":"UNKNOWN"},{"code":"` + code + `"}]}`
+		bubble(t, []*hostile.Fault{hostile.Status(400, nil, body).On("PUT", testbed.Upload)}, func(b *bench) {
+			data, d := noise(b, 1, 1000)
+			if _, err := b.repo.Put(b.Context(), d, nil, opener(data)); err == nil {
+				b.Error("no error")
+			}
+			b.count("PATCH", testbed.Upload, 0)
+		})
+	}
+	for name, set := range map[string]credential.Settings{"no chunks": {Kind: "gar"}, "the last chunk in the PUT": {Kind: "ecr"}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []*hostile.Fault{hostile.Error(501, "UNSUPPORTED", "no").On("PUT", testbed.Upload)}, func(b *bench) {
+				data, d := noise(b, 1, 1000)
+				_, err := b.repo.Put(b.Context(), d, nil, opener(data))
+				wantKind(b, err, fault.Invalid)
+				b.count("PATCH", testbed.Upload, 0)
+			}, with(set))
+		})
+	}
 }
 
 func TestF11ATargetThatStopsReadingIsCut(t *testing.T) {

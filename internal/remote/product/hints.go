@@ -24,6 +24,16 @@ const FirewallHint = "a login does not help, because a network rule blocks this 
 	"allow the address in the registry's firewall, use its private endpoint, " +
 	"or run dray inside that network (dray serve)"
 
+// AddressHint is the hint if a registry writes an address of its own that cannot be used from here.
+// Registries behind a proxy write such addresses if they do not learn by which name they were asked.
+const AddressHint = "make the proxy in front of the registry send Host and X-Forwarded-Proto, " +
+	"or set the registry's public address: external_url of Harbor or GitLab, " +
+	"http.host or http.relativeurls of distribution"
+
+// StorageHint is the hint if a registry redirects to a storage that must not be used from here.
+const StorageHint = "make the registry send the content itself (distribution: storage.redirect.disable; " +
+	"Harbor: disableredirect), or give its storage a public address with TLS"
+
 // Firewalled reports whether an answer refuses the client's address and not its login. ACR, for
 // example, answers "client with IP '…' is not allowed access".
 func Firewalled(status int, text string) bool {

@@ -9,6 +9,7 @@
 //	selfmount.go  whether the blob exists, by the request that begins its upload
 //	resume.go     resuming the upload that an earlier process left
 //	upload.go     uploading a blob
+//	refused.go    what a refusal of bytes means, and in which other way they are sent
 //	session.go    the upload session: opening, moving, querying and canceling it
 //	create.go     creating the repository or project, if the configuration asks for it
 //	exists.go     requests that ask whether blobs exist

@@ -64,12 +64,19 @@ func (r *Pusher) hasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	there := a.Status == 200 && (a.Length < 0 || a.Length == d.Size)
+	there := a.Status == 200 && sized(a, d)
 	r.known.note(d.Digest, there)
 	if there && d.Size >= worthKeeping {
 		r.dock.uploads.Found(ledger.Key{Repo: r.Repo, Digest: d.Digest})
 	}
 	return there, nil
+}
+
+// sized reports whether an answer to a HEAD may be about d's bytes. An answer without a length
+// counts as the right size, and so does one with a Content-Encoding, whose length may be that of the
+// encoded blob.
+func sized(a *wire.Answer, d oci.Descriptor) bool {
+	return a.Length < 0 || a.Length == d.Size || wire.Coding(a.Header) != ""
 }
 
 // askEmpty requests one tag to find out whether the repository is empty. Only NAME_UNKNOWN proves

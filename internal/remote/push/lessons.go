@@ -16,7 +16,7 @@ type Lessons struct {
 	made  places
 
 	mu        sync.Mutex
-	chunk     int64           // the largest body in bytes after answers of 413; 0 means no limit
+	chunk     int64           // the chunk size in bytes with which a refused blob arrived; 0 means none
 	minChunk  int64           // OCI-Chunk-Min-Length
 	mounts    verdict         // whether the answer to a mount tells if the blob exists
 	mountless map[string]bool // "from" paths of refused mounts
@@ -53,13 +53,16 @@ func (p *places) of(name string) *preparing {
 	return at
 }
 
-// chunkSize returns the number of bytes in one PATCH. 0 means that whole blobs are sent.
-func (m *Lessons) chunkSize() int64 {
+// chunkSize returns the number of bytes in one PATCH. 0 means that whole blobs are sent. own is the
+// size that one upload found out for itself; 0 means none.
+func (m *Lessons) chunkSize(own int64) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := m.dialect.Chunk
-	if m.chunk > 0 {
-		n = m.chunk
+	for _, found := range []int64{own, m.chunk} {
+		if found > 0 && (n == 0 || found < n) {
+			n = found
+		}
 	}
 	if n == 0 || m.dialect.NoChunks {
 		return 0
@@ -70,23 +73,49 @@ func (m *Lessons) chunkSize() int64 {
 	return max(n, m.dialect.MinChunk, m.minChunk)
 }
 
-// firstChunk is the chunk size with which halving begins if a registry refuses whole blobs as too
-// large: 8 MiB.
-const firstChunk = 8 << 20
+const (
+	// firstChunk is the chunk size with which halving begins if a registry refuses whole blobs as
+	// too large: 8 MiB.
+	firstChunk = 8 << 20
+	// anyChunk is the size of a chunk that holds the whole blob, whatever its size.
+	anyChunk = 1 << 62
+)
 
-// tooMuch learns from a 413 to a body of n bytes: it changes to chunks, and then to smaller chunks.
-// It returns false if there is no smaller size to try.
-func (m *Lessons) tooMuch(n int64) bool {
+// smaller returns the chunk size to try after a 413 to a body of n bytes. 0 means that there is no
+// smaller size to try.
+func (m *Lessons) smaller(n int64) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	next := min(int64(firstChunk), n/2)
 	if m.dialect.NoChunks || next < max(64<<10, m.dialect.MinChunk, m.minChunk) {
-		return false
+		return 0
 	}
-	if m.chunk == 0 || next < m.chunk {
-		m.chunk = next
+	return next
+}
+
+// pieces returns the chunk size with which a blob of the given size is tried after the registry
+// refused it whole. 0 means that it cannot be sent otherwise.
+func (m *Lessons) pieces(size int64) int64 {
+	n := m.chunkSize(anyChunk)
+	if m.dialect.FullClose && n >= size { // its last chunk is in the closing PUT, so this is the same request
+		n = m.chunkSize(1)
 	}
-	return true
+	if size == 0 || m.dialect.FullClose && n >= size {
+		return 0
+	}
+	return n
+}
+
+// learnChunk records the chunk size with which an upload succeeded, unless a smaller one is known.
+// It reports whether this is the first one.
+func (m *Lessons) learnChunk(n int64) (first bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first = m.chunk == 0
+	if first || n < m.chunk {
+		m.chunk = n
+	}
+	return first
 }
 
 // verdict says whether a registry's 202 to a mount proves that the blob does not exist.

@@ -71,6 +71,6 @@ func (r *Pusher) proveBlob(ctx context.Context, d oci.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	r.known.proof(d.Digest, a.Status == 200 && (a.Length < 0 || a.Length == d.Size))
+	r.known.proof(d.Digest, a.Status == 200 && sized(a, d))
 	return nil
 }

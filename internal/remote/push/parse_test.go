@@ -18,7 +18,7 @@ func TestPiecesFollowTheDialect(t *testing.T) {
 		"gar takes none": {"europe-docker.pkg.dev", credential.Settings{ChunkSize: 64 << 20}, 0}, "by kind": {"registry.example", credential.Settings{Kind: "ghcr", ChunkSize: 64 << 20}, 4 << 20},
 	} {
 		m := NewLessons(product.DialectOf(c.host, c.set))
-		if got := m.chunkSize(); got != c.want {
+		if got := m.chunkSize(0); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

@@ -36,6 +36,8 @@ type upload struct {
 	twice   bool     // the registry reported a wrong digest once
 	logins  int      // number of 401s during the upload
 	noPatch bool     // the registry refused PATCH
+	chunk   int64    // bytes of one PATCH after another size was refused; 0 means that of the host
+	whole   error    // what the registry answered to the whole blob; nil if it was not refused
 	misfit  int64    // the offset at which a chunk was answered 416
 	misfits int      // how often that happened at this offset
 }
@@ -66,7 +68,7 @@ func (u *upload) hold(ctx context.Context, a *wire.Answer) error {
 		return err
 	}
 	var at *url.URL
-	if at, err = u.r.Host.Located(origin, a.Asked, a.Header.Get("Location")); err != nil {
+	if at, err = u.r.Host.Located(origin, a.At, a.Header.Get("Location")); err != nil {
 		return u.call.Named(err)
 	}
 	if u.at != nil && *u.at != *at {

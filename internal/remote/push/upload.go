@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/drayage/dray/fault"
@@ -17,9 +16,6 @@ import (
 	"github.com/drayage/dray/internal/remote/read"
 	"github.com/drayage/dray/internal/remote/wire"
 )
-
-// errGone marks an error after which the upload session cannot be used any more.
-var errGone = errors.New("the upload session is gone")
 
 // run uploads until the blob is committed. It takes its place before it opens the source. In the
 // other order, uploads that wait for a place could hold all the reading capacity that those with a
@@ -86,7 +82,7 @@ func (u *upload) start(ctx context.Context) error {
 
 // send sends the bytes that the registry lacks, and closes the upload.
 func (u *upload) send(ctx context.Context) error {
-	size, chunk := u.d.Size, u.r.taught.chunkSize()
+	size, chunk := u.d.Size, u.r.taught.chunkSize(u.chunk)
 	if u.noPatch {
 		chunk = 0
 	}
@@ -118,6 +114,9 @@ func (u *upload) request(ctx context.Context, method string, n int64, to *url.UR
 	}
 	var body *feed.Piece
 	c.Body = func(request context.Context) (io.ReadCloser, error) {
+		if body != nil {
+			<-body.Closed // a redirect was followed; its request has ended
+		}
 		body = u.feed.Piece(ctx, request, u.done, u.done+n)
 		return body, nil
 	}
@@ -147,7 +146,7 @@ func (u *upload) patch(ctx context.Context, n int64) error {
 	case a.Renewed:
 		return u.relogin(a)
 	case a.Status >= 400:
-		return u.refused(a, n)
+		return u.refused(a, http.MethodPatch, n)
 	}
 	if a.Header.Get("Location") != "" {
 		if err := u.hold(ctx, a); err != nil {
@@ -179,7 +178,7 @@ func (u *upload) put(ctx context.Context, n int64) error {
 	case a.Renewed:
 		return u.relogin(a)
 	case a.Status >= 400:
-		return u.refused(a, n)
+		return u.refused(a, http.MethodPut, n)
 	case a.Status == http.StatusAccepted:
 		return u.call.Fault(fault.Unavailable, "", errors.New("the registry has not completed the upload"))
 	}
@@ -190,6 +189,7 @@ func (u *upload) put(ctx context.Context, n int64) error {
 		return u.feed.Err
 	}
 	u.at = nil
+	u.learned()
 	return nil
 }
 
@@ -202,45 +202,16 @@ func (u *upload) relogin(a *wire.Answer) error {
 	return u.call.Fault(fault.Unavailable, "", errors.New("the token expired"))
 }
 
-// refused turns a refusal of bytes into an error that recover can act on.
-func (u *upload) refused(a *wire.Answer, n int64) error {
-	code, _ := a.Problem()
-	err := u.r.Host.Refusal(u.call, a)
-	gone := func() error { return u.call.Fault(fault.Unavailable, "", fmt.Errorf("%w: %w", errGone, err)) }
-	switch {
-	case fault.Is(err, fault.Full):
-		return err
-	case a.Status == http.StatusRequestEntityTooLarge && u.r.taught.tooMuch(n):
-		return gone()
-	case code == "DIGEST_INVALID" || code == "SIZE_INVALID":
-		if u.twice {
-			return u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry received other bytes than dray sent: %w", err))
-		}
-		u.twice = true
-		return gone()
-	case a.Status == http.StatusRequestedRangeNotSatisfiable:
-		if u.misfit != u.done {
-			u.misfit, u.misfits = u.done, 0
-		}
-		if u.misfits++; u.misfits > 2 {
-			return gone() // the offset that the registry reports is not the one that it accepts
-		}
-		return u.call.Fault(fault.Unavailable, "", err)
-	case u.done > 0 && (a.Status == 405 || a.Status == 411 || a.Status == 501):
-		u.noPatch = true
-		return gone()
-	case a.Status == http.StatusNotFound, strings.HasPrefix(code, "BLOB_UPLOAD_"):
-		return gone()
-	}
-	return err
-}
-
 // recover decides how to continue after err. committed is true if the blob exists in spite of err.
 // An error means that the upload has failed. Otherwise recover has prepared the next send.
 func (u *upload) recover(ctx context.Context, err error) (committed bool, _ error) {
 	switch {
 	case u.feed.Err != nil:
 		return false, u.feed.Err
+	case errors.Is(err, errOtherwise):
+		u.abandon(ctx)
+		u.done, u.feed.Max = 0, 0
+		return false, nil
 	case !ask.Passing(err):
 		return false, u.call.Stopped(ctx, err)
 	}

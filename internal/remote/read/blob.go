@@ -72,7 +72,7 @@ func (r *Reader) ranged(ctx context.Context, c *wire.Call, d oci.Descriptor, at,
 		there := ask
 		there.URL, there.Access, there.Single = direct, nil, true
 		a, err := r.Host.Do(ctx, &there, 206)
-		if err == nil && encoded(c, a.Header) == nil && isRange(a, at, end, d.Size) {
+		if err == nil && isRange(a, at, end, d.Size) {
 			return &measured{body: a.Body, left: end - at, call: c}, nil
 		}
 		if err == nil {
@@ -82,10 +82,6 @@ func (r *Reader) ranged(ctx context.Context, c *wire.Call, d oci.Descriptor, at,
 	}
 	a, err := r.Host.Do(ctx, &ask, 200, 206, 416)
 	if err != nil {
-		return nil, err
-	}
-	if err := encoded(c, a.Header); err != nil {
-		a.Close()
 		return nil, err
 	}
 	if !isRange(a, at, end, d.Size) {
@@ -98,11 +94,12 @@ func (r *Reader) ranged(ctx context.Context, c *wire.Call, d oci.Descriptor, at,
 	return &measured{body: a.Body, left: end - at, call: c}, nil
 }
 
-// isRange reports whether the answer holds the bytes from at to end of a blob of the given size.
+// isRange reports whether the answer holds the bytes from at to end of a blob of the given size. A
+// range with a coding is a range of the encoded blob, unless its length says that nothing is encoded.
 func isRange(a *wire.Answer, at, end, size int64) bool {
 	first, last, total, ok := parseContentRange(a.Header.Get("Content-Range"))
 	return a.Status == 206 && ok && first == at && last == end-1 &&
-		(total < 0 || total == size) && (a.Length < 0 || a.Length == end-at)
+		(total < 0 || total == size) && (a.Length == end-at || a.Length < 0 && wire.Coding(a.Header) == "")
 }
 
 // whole requests the whole blob. If the length of the answer is not that of d, it requests the blob
@@ -114,9 +111,8 @@ func (r *Reader) whole(ctx context.Context, c *wire.Call, d oci.Descriptor) (io.
 		if err != nil {
 			return nil, err
 		}
-		if err := encoded(c, a.Header); err != nil {
-			a.Close()
-			return nil, err
+		if coding := wire.Coding(a.Header); coding != "" && a.Length != d.Size {
+			return r.coded(c, d, a, coding)
 		}
 		if a.Length < 0 || a.Length == d.Size {
 			return &measured{body: a.Body, left: d.Size, call: c}, nil
@@ -128,23 +124,66 @@ func (r *Reader) whole(ctx context.Context, c *wire.Call, d oci.Descriptor) (io.
 	return nil, wrong
 }
 
+// coded returns the body of an answer whose Content-Encoding names a compression and whose length is
+// not that of d. Such a body is decoded. If its length is unknown, the header may be left over, and
+// a compressed layer begins as a compressed body does. Then one of the two readings is tried, and
+// the other one when the blob is read again because the bytes do not fit d.
+func (r *Reader) coded(c *wire.Call, d oci.Descriptor, a *wire.Answer, coding string) (io.ReadCloser, error) {
+	m := &measured{body: a.Body, left: d.Size, call: c}
+	decodes := coding == "gzip" || coding == "deflate"
+	switch {
+	case a.Length < 0 && !decodes:
+		m.coding = coding
+		return m, nil
+	case a.Length < 0:
+		asIs := r.codings.asIs(d)
+		m.wrong = func() { r.codings.misread(d, asIs) }
+		if asIs {
+			return m, nil
+		}
+	}
+	plain, err := c.Decoded(a.Body, coding)
+	if err != nil {
+		a.Close()
+		return nil, err
+	}
+	m.body = struct {
+		io.Reader
+		io.Closer
+	}{plain, a.Body}
+	return m, nil
+}
+
 // measured is a body of a known length.
 type measured struct {
 	body io.ReadCloser
 	left int64
 	call *wire.Call
+	// coding is a compression that the body may have and that cannot be decoded, or "".
+	coding string
+	// wrong is called if the body has another length than left. It may be nil.
+	wrong func()
 }
 
 func (m *measured) Read(p []byte) (int, error) {
 	n, err := m.body.Read(p)
 	m.left -= int64(n)
-	switch {
-	case m.left < 0:
-		return n + int(m.left), m.call.Fault(fault.Corrupt, "", errors.New("the body is longer than the descriptor says"))
-	case err == io.EOF && m.left > 0:
-		return n, m.call.Fault(fault.Unavailable, "", fmt.Errorf("the body ended %d bytes early", m.left))
+	longer, shorter := m.left < 0, err == io.EOF && m.left > 0
+	if !longer && !shorter {
+		return n, err
 	}
-	return n, err
+	if m.wrong != nil {
+		m.wrong()
+		m.wrong = nil
+	}
+	n += int(min(m.left, 0))
+	switch {
+	case m.coding != "":
+		return n, m.call.UnknownCoding(m.coding)
+	case longer:
+		return n, m.call.Fault(fault.Corrupt, "", errors.New("the body is longer than the descriptor says"))
+	}
+	return n, m.call.Fault(fault.Unavailable, "", fmt.Errorf("the body ended %d bytes early", m.left))
 }
 
 func (m *measured) Close() error { return m.body.Close() }

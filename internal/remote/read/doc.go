@@ -8,6 +8,7 @@
 //	blob.go       a blob, or a part of it
 //	resolve.go    the target of a tag or digest; documents
 //	reader.go     Reader, and what answers taught
+//	codings.go    whether a blob is decoded
 //	shortcuts.go  where a redirect for a blob led
 //	cache.go      documents whose reading counts as a pull
 package read

@@ -45,11 +45,14 @@ func (d *Desk) realm(ctx context.Context, ch Challenge, login credential.Login) 
 		return realm{}, err
 	}
 	u, err := wire.ParseLocation(origin, ch.params["realm"])
+	if err == nil {
+		u = wire.AtHome(origin, u)
+	}
 	switch {
 	case err != nil || ch.params["realm"] == "":
 		return realm{}, d.host.Fail(fault.Refused, "", "the registry names a token service with an invalid address")
 	case origin.Scheme == "https" && u.Scheme != "https":
-		return realm{}, d.host.Fail(fault.Refused, "", "the token service %s does not use TLS", u.Host)
+		return realm{}, d.host.Fail(fault.Refused, product.AddressHint, "the token service %s does not use TLS", u.Host)
 	case wire.SameOrigin(u, origin):
 		return realm{u, d.host}, nil
 	case d.vouchesFor(u):
@@ -60,7 +63,7 @@ func (d *Desk) realm(ctx context.Context, ch Challenge, login credential.Login) 
 		return realm{}, d.host.Fail(fault.Refused, "if you trust that host, add it to token-hosts of this registry",
 			"the token service is on another host, %s, and the login is not sent there", u.Host)
 	}
-	if u, err = d.host.Redirected(origin, origin, u.String()); err != nil {
+	if u, err = d.host.Located(origin, origin, u.String()); err != nil {
 		return realm{}, err
 	}
 	return realm{u, d.host}, nil

@@ -39,7 +39,8 @@ type Call struct {
 	Access      *Access // login and scopes; nil sends no login
 	Observe     event.Watch
 
-	// Body opens the request's body, once for each exchange. Nil means that there is none.
+	// Body opens the request's body from its beginning, once for each exchange and for each redirect
+	// in it. Nil means that there is none.
 	Body func(ctx context.Context) (io.ReadCloser, error)
 	Size int64 // of the body, in bytes
 	// Closing is how long the answer may take once the body is sent. 0 means Options.Stall.
@@ -66,8 +67,8 @@ type Answer struct {
 	Over    bool // the body is longer than Raw
 	Body    io.ReadCloser
 	Away    bool     // it does not come from the registry's origin
-	Asked   *url.URL // the URL of the request, before redirects: Location is relative to it
-	At      *url.URL // the URL that answered
+	Asked   *url.URL // the URL of the request, before redirects: a Link is relative to it
+	At      *url.URL // the URL that answered: a Location is relative to it
 	Renewed bool     // it is a 401 in the lane Up, and a new token is available now
 }
 
@@ -180,6 +181,25 @@ func (a *Answer) Problem() (code, text string) {
 		return "", Clean(s)
 	}
 	return "", Clean(word(body.Message))
+}
+
+// Codes returns the codes of all errors in the body (distribution-spec v1.1.1 §Error Codes).
+func (a *Answer) Codes() []string {
+	var body struct {
+		Errors []struct {
+			Code any `json:"code"`
+		} `json:"errors"`
+	}
+	if json.Unmarshal(a.Raw, &body) != nil {
+		return nil
+	}
+	var codes []string
+	for _, e := range body.Errors {
+		if s, ok := e.Code.(string); ok {
+			codes = append(codes, Clean(s))
+		}
+	}
+	return codes
 }
 
 // Clean returns the printable part of s on one line, shortened to 200 characters.

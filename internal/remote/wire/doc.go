@@ -18,6 +18,7 @@
 //	circuit.go   the circuit breaker: whether the host answers at all
 //	address.go   public, private and other kinds of addresses
 //	conn.go      connections that wait for a body; bodies in large pieces
+//	coding.go    bodies that are compressed, or that only claim to be
 //	body.go      bodies in transfer, the watchdog, the event of an exchange
 //	call.go      Call and Answer
 //	access.go    Access: a login, and the scopes of its tokens

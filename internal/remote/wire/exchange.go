@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/product"
 )
 
 // maxHops is the largest number of redirects that are followed.
@@ -67,7 +70,8 @@ func (h *Host) Ask(ctx context.Context, c *Call, ok ...int) (*Answer, error) {
 }
 
 // follow sends the request and follows redirects. The login is sent only to the registry's origin.
-// After a redirect to another origin it is not sent again, even if a later redirect leads back.
+// After a redirect to another origin it is not sent again, even if a later redirect leads back. The
+// body of a request is opened anew for each hop.
 func (h *Host) follow(ctx context.Context, c *Call, authz string) (*Answer, error) {
 	origin, err := h.Origin(ctx)
 	if err != nil {
@@ -84,18 +88,62 @@ func (h *Host) follow(ctx context.Context, c *Call, authz string) (*Answer, erro
 		}
 		a.Asked, a.At, a.Away = c.URL, at, !home
 		location := a.Header.Get("Location")
-		if !isRedirect(a.Status) || location == "" || c.Method != http.MethodGet && c.Method != http.MethodHead {
+		if !isRedirect(a.Status) || location == "" {
 			return a, nil
 		}
+		to, err := h.next(c, origin, a, location)
 		switch {
-		case c.Stay:
-			return nil, c.Fault(fault.Refused, "", fmt.Errorf("%s answers with a redirect", at.Host))
+		case err != nil:
+			return nil, err
 		case hop == maxHops:
 			return nil, c.Fault(fault.Refused, "", fmt.Errorf("more than %d redirects", maxHops))
 		}
-		if at, err = h.Redirected(origin, at, location); err != nil {
-			return nil, c.Named(err)
-		}
-		home = home && SameOrigin(at, origin)
+		at, home = to, home && SameOrigin(to, origin)
 	}
+}
+
+// next returns where the redirect in a leads, or an error if c must not be sent there. A write
+// follows 307 and 308, which keep the method and the body (RFC 9110 §15.4). After 301, 302 and 303
+// clients differ in what they send, so a write ends there with the address. A DELETE stays at the
+// origin that it was sent to: no other host decides what is removed.
+func (h *Host) next(c *Call, origin *url.URL, a *Answer, location string) (*url.URL, error) {
+	lead := h.Redirected
+	if c.Class() != 0 {
+		lead = h.Located
+	}
+	to, err := lead(origin, a.At, location)
+	keeps := a.Status == http.StatusTemporaryRedirect || a.Status == http.StatusPermanentRedirect
+	switch {
+	case c.Stay:
+		return nil, c.Fault(fault.Refused, "", fmt.Errorf("%s answers with a redirect", a.At.Host))
+	case c.Class() != 0 && !keeps, err == nil && c.Method == http.MethodDelete && !SameOrigin(to, a.At):
+		return nil, c.Fault(fault.Refused, h.redirectHint(a.At, location),
+			fmt.Errorf("%s redirects %s with %d to %s", a.At.Host, c.Method, a.Status, leadsTo(a.At, location)))
+	case err != nil:
+		return nil, c.Named(err)
+	}
+	return to, nil
+}
+
+// leadsTo returns what a message shows of a Location: no login and no values of its query.
+func leadsTo(at *url.URL, location string) string {
+	to, err := ParseLocation(at, location)
+	if err != nil {
+		return "an invalid address"
+	}
+	return Clean(bare(to))
+}
+
+// redirectHint returns the hint for a write that is redirected in a way that is not followed.
+func (h *Host) redirectHint(at *url.URL, location string) string {
+	to, err := ParseLocation(at, location)
+	switch {
+	case err != nil:
+		return product.AddressHint
+	case strings.EqualFold(to.Hostname(), at.Hostname()) && at.Scheme == "http" && to.Scheme == "https":
+		return "this registry has TLS: drop plain-http for it, and use the port of its TLS"
+	case !SameHost(to, at):
+		return "use the registry's own address, if it is " + to.Host
+	}
+	return "use the registry's own address, and check the proxy in front of it"
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/ref"
 )
 
@@ -32,49 +33,63 @@ func portOf(u *url.URL) string {
 	return "443"
 }
 
-// Redirected returns the URL that a Location in an answer of at leads to. It returns an error if
-// that URL must not be followed at all. Whether the login may be sent there is for the caller to
-// decide.
+// Redirected returns the URL that the Location of a redirect in an answer of at leads to. It returns
+// an error if that URL must not be followed at all. Whether the login may be sent there is for the
+// caller to decide.
 func (h *Host) Redirected(origin, at *url.URL, location string) (*url.URL, error) {
+	return h.lead(origin, at, location, product.StorageHint)
+}
+
+// Located is Redirected for addresses of the registry itself: the Location of an upload session, a
+// Link and the realm of a challenge.
+func (h *Host) Located(origin, at *url.URL, location string) (*url.URL, error) {
+	if location == "" {
+		return nil, h.Fail(fault.Unavailable, "", "the answer has no Location header")
+	}
+	return h.lead(origin, at, location, product.AddressHint)
+}
+
+// lead returns where location leads to. hint is for an address that must not be followed.
+func (h *Host) lead(origin, at *url.URL, location, hint string) (*url.URL, error) {
 	to, err := ParseLocation(at, location)
 	if err != nil {
-		return nil, h.Fail(fault.Refused, "", "the registry points to an invalid address: %w", err)
+		return nil, h.Fail(fault.Refused, hint, "the registry points to an invalid address: %w", err)
 	}
+	to = AtHome(origin, to)
 	switch {
 	case SameOrigin(to, origin):
 		return to, nil
 	case to.Scheme == "https":
-	case at.Scheme == "https":
-		return nil, h.Fail(fault.Refused, "", "the registry points from https to http at %s", to.Host)
+	case at.Scheme == "https" || origin.Scheme == "https":
+		return nil, h.Fail(fault.Refused, hint, "the registry points from https to http at %s", to.Host)
 	case !ref.IsLoopback(origin.Host) || !ref.IsLoopback(to.Host):
-		return nil, h.Fail(fault.Refused, "", "the registry points to %s without TLS", to.Host)
+		return nil, h.Fail(fault.Refused, hint, "the registry points to %s without TLS", to.Host)
 	}
 	if ip := net.ParseIP(to.Hostname()); ip != nil {
 		// This check repeats the one in dialAway, because behind a proxy the dialed address is the
 		// proxy's.
 		if err := h.homes.admit(net.JoinHostPort(ip.String(), portOf(to))); err != nil {
-			return nil, h.Fail(fault.Refused, "", "%w", err)
+			return nil, h.Fail(fault.Refused, hint, "%w", err)
 		}
 	}
 	return to, nil
 }
 
-// Located is Redirected for the Location of an upload session and for a Link. A registry behind a
-// proxy that terminates TLS often writes http for its own name. Located returns that address as
-// https; it is never used as it is.
-func (h *Host) Located(origin, at *url.URL, location string) (*url.URL, error) {
-	if location == "" {
-		return nil, h.Fail(fault.Unavailable, "", "the answer has no Location header")
+// AtHome returns to, or the same path at origin if to is an address that the registry at origin has
+// misspelled. A registry behind a proxy that terminates TLS often writes http for its own name,
+// with the port of http, with its own port or without one. The misspelled address is never used as
+// it is, so nothing that is asked by https is answered by http.
+func AtHome(origin, to *url.URL) *url.URL {
+	if origin.Scheme != "https" || to.Scheme != "http" || !strings.EqualFold(to.Hostname(), origin.Hostname()) {
+		return to
 	}
-	to, err := ParseLocation(at, location)
-	if err == nil && origin.Scheme == "https" && to.Scheme == "http" &&
-		strings.EqualFold(to.Hostname(), origin.Hostname()) {
-		if to.Port() == "" || to.Port() == origin.Port() {
-			to.Scheme, to.Host = origin.Scheme, origin.Host
-			return to, nil
-		}
+	switch to.Port() {
+	case "", "80", portOf(origin):
+		home := *to
+		home.Scheme, home.Host = origin.Scheme, origin.Host
+		return &home
 	}
-	return h.Redirected(origin, at, location)
+	return to
 }
 
 // ParseLocation returns the URL that a Location, Link or realm in an answer of at leads to. The URL

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -44,7 +45,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 	w.hold()
 	told.sent = sent
 	if err != nil {
-		err = h.broke(ctx, inner, c, err)
+		err = astray(c, origin, at, h.broke(ctx, inner, c, err))
 		cancel(nil)
 		told.tell(0, 0, err)
 		return nil, err
@@ -64,14 +65,21 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 // read reads the whole body, up to the call's limit.
 func (a *Answer) read(in *receiving, c *Call) error {
 	defer func() { _ = in.Close() }() // never fails
+	plain, err := c.unpacked(in, a.Status, a.Header)
+	switch {
+	case err != nil && a.Status < 300:
+		return err
+	case err != nil:
+		return nil // the status says enough
+	}
 	if c.Take != nil && a.Status == http.StatusOK {
-		return c.Take(in)
+		return c.Take(plain)
 	}
 	limit := c.Limit
 	if limit == 0 || a.Status >= 300 {
 		limit = maxErrorBody
 	}
-	raw, err := io.ReadAll(io.LimitReader(in, limit+1))
+	raw, err := io.ReadAll(io.LimitReader(plain, limit+1))
 	if err != nil && a.Status < 300 {
 		return err
 	}
@@ -168,6 +176,31 @@ func (h *Host) broke(ctx, inner context.Context, c *Call, err error) error {
 		hint = product.SpellingHint
 	}
 	return c.Fault(fault.Unavailable, hint, err)
+}
+
+// astray adds to the error of a request to another origin than the registry's that the registry
+// points there, and what to do about it. A name that exists only inside the registry's network is
+// Refused, because no other attempt finds it.
+func astray(c *Call, origin, at *url.URL, err error) error {
+	var (
+		dial *net.OpError
+		dns  *net.DNSError
+	)
+	inside := errors.Is(err, errInside)
+	if SameOrigin(at, origin) || !inside && (!errors.As(err, &dial) || dial.Op != "dial") {
+		return err
+	}
+	kind, hint := fault.KindOf(err), product.StorageHint
+	if c.URL == nil || !SameOrigin(c.URL, origin) || c.Class() != 0 {
+		hint = product.AddressHint
+	}
+	if errors.As(err, &dns) && dns.IsNotFound && isInner(at.Hostname()) {
+		kind = fault.Refused
+	}
+	if inside {
+		return c.Fault(kind, hint, err)
+	}
+	return c.Fault(kind, hint, fmt.Errorf("the registry points to %s: %w", at.Host, dial))
 }
 
 // spend waits until c may be sent. It reports a wait that is long enough to notice.

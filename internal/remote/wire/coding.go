@@ -1,0 +1,111 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/fault"
+)
+
+// dray requests the content coding identity, but Content-Encoding may be left over from the upload
+// to an object store, or name what is no content coding: "aws-chunked", "utf-8". And some proxies
+// compress whatever they forward. So the header proves nothing, and the bytes decide.
+
+// Coding returns the compression that Content-Encoding names (RFC 9110 §8.4.1), or "" if it names
+// none that changes bytes.
+func Coding(h http.Header) string {
+	for name := range strings.SplitSeq(strings.ToLower(strings.Join(h.Values("Content-Encoding"), ",")), ",") {
+		name = strings.TrimPrefix(strings.TrimSpace(name), "x-")
+		if slices.Contains([]string{"gzip", "deflate", "br", "zstd", "compress"}, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// UnknownCoding returns an error for a body in a coding that dray did not request and cannot decode.
+func (c *Call) UnknownCoding(coding string) error {
+	return c.Fault(fault.Refused, "turn off compression at the proxy in front of the registry",
+		fmt.Errorf("the answer is compressed with %s, although no compression was requested", coding))
+}
+
+// unpacked returns the text in the body of an answer that is a document and no blob. No JSON begins
+// with the first bytes of a compressed body, so these decide and not the header.
+func (c *Call) unpacked(body io.Reader, status int, h http.Header) (io.Reader, error) {
+	coding, buffered := Coding(h), bufio.NewReader(body)
+	head, err := buffered.Peek(2)
+	if err != nil {
+		return buffered, nil // the reader of the body gets the error
+	}
+	unknown := status < 300 && coding != "" && !bytes.ContainsAny(head[:1], "{[<\" \r\n\t\xef")
+	if isGzip(head) || isZlib(head) && coding == "deflate" || unknown {
+		return c.Decoded(buffered, coding)
+	}
+	return buffered, nil
+}
+
+// Decoded returns the bytes that body holds in coding. A body that does not begin as gzip or deflate
+// requires is returned as it is.
+func (c *Call) Decoded(body io.Reader, coding string) (io.Reader, error) {
+	buffered := bufio.NewReader(body)
+	head, _ := buffered.Peek(2) // the reader of the body gets the error
+	var (
+		plain io.Reader
+		err   error
+	)
+	switch {
+	case isGzip(head):
+		coding = "gzip"
+		plain, err = gzip.NewReader(buffered)
+	case isZlib(head) && coding == "deflate":
+		plain, err = zlib.NewReader(buffered)
+	case coding == "gzip" || coding == "deflate":
+		return buffered, nil
+	default:
+		return nil, c.UnknownCoding(coding)
+	}
+	if err != nil {
+		return nil, c.badCoding(coding, err)
+	}
+	return &decoding{Reader: plain, call: c, coding: coding}, nil
+}
+
+// isGzip reports whether head begins a gzip stream (RFC 1952 §2.3.1).
+func isGzip(head []byte) bool { return len(head) > 1 && head[0] == 0x1f && head[1] == 0x8b }
+
+// isZlib reports whether head begins a zlib stream, which HTTP calls deflate (RFC 1950 §2.2).
+func isZlib(head []byte) bool {
+	return len(head) > 1 && head[0]&0x0f == 8 && (int(head[0])<<8|int(head[1]))%31 == 0
+}
+
+// decoding gives the errors of a decoder the type *fault.Fault.
+type decoding struct {
+	io.Reader
+	call   *Call
+	coding string
+}
+
+func (d *decoding) Read(p []byte) (int, error) {
+	n, err := d.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = d.call.badCoding(d.coding, err)
+	}
+	return n, err
+}
+
+// badCoding returns the error of a body that cannot be decoded. If the connection caused it, that is
+// the error.
+func (c *Call) badCoding(coding string, err error) error {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
+		return err
+	}
+	return c.Fault(fault.Unavailable, "", fmt.Errorf("the answer is not valid %s: %w", coding, err))
+}
