@@ -75,12 +75,13 @@ type Request struct {
 
 func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.Observer) *transferring {
 	req.Overwrite = cmp.Or(req.Overwrite, plan.Update)
+	sum := newSumming("transfer")
 	return &transferring{
 		Scope:   newScope(b, req),
 		req:     req,
 		names:   names,
-		watch:   obs,
-		report:  newSumming("transfer"),
+		watch:   sum.watch(obs),
+		report:  sum,
 		shared:  place.NewSharing(b.Earlier),
 		traffic: place.NewTraffic(),
 		images:  make(chan struct{}, b.Images),

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -39,6 +40,18 @@ func (s *summing) notef(format string, args ...any) {
 		s.sum.Notes = append(s.sum.Notes, "further notes are left out")
 	default:
 		s.sum.Notes = append(s.sum.Notes, text)
+	}
+}
+
+// watch returns an observer that puts notes about entries of a list into the report, and passes all
+// other events on.
+func (s *summing) watch(obs event.Observer) event.Observer {
+	return func(e event.Event) {
+		if e.Kind == event.Noted && e.Count > 0 {
+			s.notef("%s", e.Text)
+			return
+		}
+		obs.Tell(e)
 	}
 }
 
