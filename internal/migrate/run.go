@@ -67,6 +67,7 @@ type Request struct {
 	Heal        bool
 	Delay       time.Duration
 	Incremental bool
+	Strict      bool
 	Explain     func(plan.Explain)
 
 	SourceLogin *credential.Login
@@ -100,6 +101,8 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 		CopyLocks:   req.CopyLocks,
 		Incremental: req.Incremental,
 		Explained:   req.Explain != nil,
+		Strict:      req.Strict,
+		Cataloged:   map[ref.Repo]bool{},
 	})
 }
 
@@ -145,6 +148,7 @@ func (r *transferring) end(err error) (report.Transfer, error) {
 // endPlan is end for a run that only plans: a step that cannot be applied is not an error there.
 func (r *transferring) endPlan(err error) (report.Transfer, error) {
 	r.shared.Keep()
+	r.report.end()
 	r.report.mu.Lock()
 	defer r.report.mu.Unlock()
 	r.report.sum.Traffic, r.report.sum.Pulls = r.traffic.Exchanged(), r.traffic.Pulls(r.Base)

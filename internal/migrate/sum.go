@@ -3,6 +3,7 @@ package migrate
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,11 +22,13 @@ type summing struct {
 	mu    sync.Mutex
 	began time.Time
 	sum   report.Transfer
+
+	named map[ref.Name]bool // names that sum lists once
 }
 
 func newSumming(verb string) *summing {
 	sum := report.Transfer{Verb: verb, Actions: map[plan.Action]int{}, States: map[report.State]int{}}
-	return &summing{began: time.Now(), sum: sum}
+	return &summing{began: time.Now(), sum: sum, named: map[ref.Name]bool{}}
 }
 
 func (s *summing) verb() string { return s.sum.Verb }
@@ -53,6 +56,45 @@ func (s *summing) watch(obs event.Observer) event.Observer {
 		}
 		obs.Tell(e)
 	}
+}
+
+// empty adds source repositories without tags, each once.
+func (s *summing) empty(repos []ref.Repo) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, repo := range repos {
+		if n := repo.Tagged(""); !s.named[n] {
+			s.named[n] = true
+			s.sum.Empty = append(s.sum.Empty, n)
+		}
+	}
+}
+
+// end adds the notes about all of the run.
+func (s *summing) end() {
+	if n := len(s.sum.Empty); n > 0 {
+		s.notef("the sources list %s without tags: %s", repositories(n), some(s.sum.Empty))
+	}
+}
+
+func repositories(n int) string {
+	if n == 1 {
+		return "1 repository"
+	}
+	return fmt.Sprintf("%d repositories", n)
+}
+
+// some returns the first ten names, and how many there are more.
+func some(names []ref.Name) string {
+	const most = 10
+	var parts []string
+	for _, n := range names[:min(len(names), most)] {
+		parts = append(parts, n.String())
+	}
+	if more := len(names) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // planned counts the plan of one repository.

@@ -2,6 +2,7 @@ package survey
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -146,14 +148,47 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 	if l.at, err = k.Into.Session.Source(repo); err == nil {
 		err = l.read(ctx)
 	}
+	if empty, why := k.hasNoTags(ctx, repo, err); empty {
+		return listing{at: l.at}, nil
+	} else if why != nil {
+		err = why
+	}
 	if err != nil {
 		k.setTroubled(repo)
 	}
-	if fault.Is(err, fault.NotFound) && !repo.IsLayout() {
+	if fault.Is(err, fault.NotFound) && !repo.IsLayout() && fault.HintOf(err) == "" {
 		hint := "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"
 		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: hint}
 	}
 	return l, fault.On(fault.Source, err)
+}
+
+// hasNoTags reports whether err, from listing the tags of a repository that the registry itself lists,
+// means that the repository has no tags. A push that was interrupted leaves such a repository behind.
+// If the token of the login does not allow to pull from it, its answer proves nothing. With Strict, why
+// says that the repository has no tags.
+func (k *Landing) hasNoTags(ctx context.Context, repo ref.Repo, err error) (empty bool, why error) {
+	if err == nil || !k.Cataloged[repo] || !k.Base.IsAbsent(repo, err) {
+		return false, nil
+	}
+	if k.Base.Elsewhere(repo) {
+		if missing, _, _ := k.Into.Session.Own(fault.Source, repo, remote.Pull).Granted(ctx); len(missing) > 0 {
+			return false, nil
+		}
+	}
+	if k.Strict {
+		return false, &fault.Fault{
+			Kind: fault.NotFound,
+			Op:   "list tags of",
+			Name: repo.String(),
+			Hint: "remove the repository at the source, exclude it, or accept it without --strict",
+			Err:  errors.New("the registry lists this repository, but it has no tags"),
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.Into.Empty = append(k.Into.Empty, repo)
+	return true, nil
 }
 
 // listTarget returns an empty listing only if the registry clearly says that the repository does

@@ -53,6 +53,11 @@ type Scope struct {
 	CopyLocks   bool
 	Incremental bool // list only what changed, if it is known what was copied before
 	Explained   bool // the caller wants to know why each tag is selected or not
+	Strict      bool // a repository of Cataloged without tags is an error
+
+	// Cataloged holds the sources that come from a list of repositories, which may also have
+	// repositories that no tag was ever pushed to.
+	Cataloged map[ref.Repo]bool
 
 	// Rank orders sources that have different content for one name: the lowest rank is used.
 	Rank func(ref.Repo) int
@@ -86,6 +91,7 @@ type Surveyed struct {
 
 	Explains []plan.Explain
 	Notes    []string
+	Empty    []ref.Repo // Cataloged sources without tags
 	Session  *place.Session
 	Mark     *Mark
 }

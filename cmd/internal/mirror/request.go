@@ -23,7 +23,7 @@ type Work struct {
 func WorkOf(d *dray.Dray, rule config.Mirror, now time.Time) (w Work, err error) {
 	t := dray.TransferRequest{
 		Sources: rule.Sources, Target: rule.Targets[0], Also: rule.Targets[1:], Prefer: rule.Prefer,
-		Overwrite: cmp.Or(plan.Overwrite(rule.Overwrite), plan.Update), CopyLocks: rule.CopyLocks,
+		Overwrite: cmp.Or(plan.Overwrite(rule.Overwrite), plan.Update), CopyLocks: rule.CopyLocks, Strict: rule.Strict,
 		Delay: time.Duration(rule.Delay * float64(time.Second)),
 	}
 	if rule.Rehash {

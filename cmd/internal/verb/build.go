@@ -95,7 +95,7 @@ func buildVerify(r wire.Verify, at time.Time) (dray.VerifyRequest, error) {
 }
 
 func buildEnds(e wire.Ends, at time.Time) (req dray.TransferRequest, err error) {
-	req = dray.TransferRequest{Sources: e.Sources, Target: e.Target, Also: e.Also, Prefer: e.Prefer}
+	req = dray.TransferRequest{Sources: e.Sources, Target: e.Target, Also: e.Also, Prefer: e.Prefer, Strict: e.Strict}
 	for _, names := range [][]string{e.Sources, {e.Target}, e.Also, e.Prefer} {
 		if err := remoteOnly(names...); err != nil {
 			return req, err

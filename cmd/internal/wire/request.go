@@ -135,6 +135,7 @@ type Ends struct {
 	Prefer    []string  `json:"prefer,omitempty" doc:"the order of sources; if several have different content for one target name, the first source wins"`
 	InUse     string    `json:"inUse,omitempty" doc:"select only the images that are in use; the value is a list of image names and IDs, or the JSON that kubectl prints for pods"`
 	Selection Selection `json:"selection,omitzero" doc:"which repositories and tags take part; default: all"`
+	Strict    bool      `json:"strict,omitempty" doc:"fail if a source lists a repository that has no tags; without it, the report names it"`
 	Mapping   Mapping   `json:"mapping,omitzero" doc:"the target path of each repository; default: its own path"`
 	Tagging
 }

@@ -109,7 +109,7 @@ func Batch(req dray.BatchRequest) wire.Request {
 // texts of the flags. Ages such as 90d count back from the time when the server accepts the job.
 func endsJSON(f *flag.Ends, req dray.TransferRequest) wire.Ends {
 	e := wire.Ends{
-		Sources: req.Sources, Target: req.Target, Prefer: req.Prefer, InUse: f.InUseText,
+		Sources: req.Sources, Target: req.Target, Prefer: req.Prefer, InUse: f.InUseText, Strict: req.Strict,
 		Selection: wire.Selection{
 			Repository:          f.Repository,
 			Letters:             f.Letters,

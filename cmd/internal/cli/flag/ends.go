@@ -49,6 +49,7 @@ type Ends struct {
 
 	Prefer  []string
 	Explain bool
+	Strict  bool
 }
 
 // AddSelectionTo adds the flags that select repositories and tags.
@@ -65,6 +66,9 @@ func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 				"or re: and a Python expression; repeatable")
 		set.StringVar(&f.ignoreConfig, "ignore-config", "",
 			"read such patterns from `FILE`: a JSON list, or an object with that list under the key patterns")
+		set.BoolVar(&f.Strict, "strict", false,
+			"fail if SOURCE lists a repository that has no tags, such as one whose push was interrupted; "+
+				"without it, the report names it")
 		set.IntVar(&f.Repositories, "max-repositories", 0,
 			"stop after `N` repositories that need work, in the order of their names (default no limit)")
 	})
@@ -137,7 +141,7 @@ func (f *Ends) Request(cmd *cobra.Command, in io.Reader, args []string) (req dra
 	if n := len(args); n > 0 {
 		req.Sources, req.Target = args[:n-1], args[n-1]
 	}
-	req.Prefer = f.Prefer
+	req.Prefer, req.Strict = f.Prefer, f.Strict
 	if req.Selection, err = f.selection(time.Now()); err != nil {
 		return req, err
 	}
