@@ -67,6 +67,7 @@ type Request struct {
 	Heal        bool
 	Delay       time.Duration
 	Incremental bool
+	SkipBroken  bool
 	Strict      bool
 	Explain     func(plan.Explain)
 
@@ -101,6 +102,7 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 		CopyLocks:   req.CopyLocks,
 		Incremental: req.Incremental,
 		Explained:   req.Explain != nil,
+		SkipBroken:  req.SkipBroken,
 		Strict:      req.Strict,
 		Cataloged:   map[ref.Repo]bool{},
 	})

@@ -58,8 +58,8 @@ func (s *summing) watch(obs event.Observer) event.Observer {
 	}
 }
 
-// empty adds source repositories without tags, each once.
-func (s *summing) empty(repos []ref.Repo) {
+// leftOut adds source repositories without tags, and tags without a manifest, each once.
+func (s *summing) leftOut(repos []ref.Repo, tags []ref.Name) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, repo := range repos {
@@ -68,20 +68,30 @@ func (s *summing) empty(repos []ref.Repo) {
 			s.sum.Empty = append(s.sum.Empty, n)
 		}
 	}
+	for _, n := range tags {
+		if !s.named[n] {
+			s.named[n] = true
+			s.sum.Skipped = append(s.sum.Skipped, n)
+		}
+	}
 }
 
 // end adds the notes about all of the run.
 func (s *summing) end() {
 	if n := len(s.sum.Empty); n > 0 {
-		s.notef("the sources list %s without tags: %s", repositories(n), some(s.sum.Empty))
+		s.notef("the sources list %s without tags: %s", counted(n, "repository", "repositories"), some(s.sum.Empty))
+	}
+	if n := len(s.sum.Skipped); n > 0 {
+		s.notef("left out, because the sources list %s without a manifest: %s",
+			counted(n, "tag", "tags"), some(s.sum.Skipped))
 	}
 }
 
-func repositories(n int) string {
+func counted(n int, one, many string) string {
 	if n == 1 {
-		return "1 repository"
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d repositories", n)
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // some returns the first ten names, and how many there are more.

@@ -3,7 +3,6 @@ package survey
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -250,18 +249,19 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 	return inv, err
 }
 
-// resolveSources asks for the digests that src lacks. A tag that no longer exists is left out with
-// a note. A tag that could not be looked up becomes a Broken step.
+// resolveSources asks for the digests that src lacks. A tag that does not exist, or that could not be
+// looked up, becomes a Broken step. With SkipBroken, it asks for all tags, and leaves out those that do
+// not exist.
 func (k *Landing) resolveSources(ctx context.Context, sources []listing, src plan.Inventory) error {
-	var open []ref.Name
-	for n, desc := range src {
-		if desc.Digest == "" {
-			open = append(open, n)
-		}
-	}
-	places := map[ref.Repo]place.Repository{}
+	places := map[ref.Repo]place.Repository{} // none if another landing has asked already
 	for _, s := range sources {
 		places[s.at.Repo()] = s.at
+	}
+	var open []ref.Name
+	for n, desc := range src {
+		if desc.Digest == "" || k.SkipBroken && n.Tag != "" && places[n.Repo] != nil {
+			open = append(open, n)
+		}
 	}
 	found, lost, err := k.resolve(ctx, fault.Source, open, func(n ref.Name) place.Repository { return places[n.Repo] })
 	if err != nil {
@@ -270,21 +270,32 @@ func (k *Landing) resolveSources(ctx context.Context, sources []listing, src pla
 	maps.Copy(src, found)
 	for _, n := range slices.SortedFunc(slices.Values(open), ref.Name.Compare) {
 		err, failed := lost[n]
+		_, exists := found[n]
+		if exists {
+			continue
+		}
+		delete(src, n)
 		switch {
 		case failed:
-			k.broken = append(k.broken, plan.Step{
-				Action:  plan.Broken,
-				From:    n,
-				To:      k.Of.To.Tagged(n.Tag),
-				Problem: plan.ProblemOf(err),
-			})
-			delete(src, n)
-		case found[n].Digest == "":
-			k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("the tag was in the listing, but no longer exists: %s", n))
-			delete(src, n)
+			k.addBroken(n, err)
+		case k.SkipBroken:
+			k.Into.Skipped = append(k.Into.Skipped, n)
+		default:
+			k.addBroken(n, gone(n))
 		}
 	}
 	return nil
+}
+
+// addBroken adds a Broken step for each target name of the source n.
+func (k *Landing) addBroken(n ref.Name, err error) {
+	targets, bad := k.Of.Targets(n, k.Map)
+	if bad != nil || len(targets) == 0 {
+		targets = []ref.Name{k.Of.To.Tagged(n.Tag)}
+	}
+	for _, to := range targets {
+		k.broken = append(k.broken, plan.Step{Action: plan.Broken, From: n, To: to, Problem: plan.ProblemOf(err)})
+	}
 }
 
 // held finds out what the target has under the wanted tags. lost holds the names that could not be

@@ -42,6 +42,7 @@ type Mirror struct {
 	MinTags         int      `json:"min-tags,omitempty"`
 	Untagged        bool     `json:"untagged,omitempty"`
 	Strict          bool     `json:"strict,omitempty"`
+	SkipBroken      bool     `json:"skip-broken,omitempty"`
 
 	Strip    string              `json:"strip,omitempty"`
 	Rewrite  []string            `json:"rewrite,omitempty"`
@@ -135,6 +136,7 @@ func (p parser) selecting(m *Mirror) []field {
 		p.word("latest-by", &m.LatestBy, func(s string) error { _, err := plan.ParseOrder(s); return err }),
 		number("min-tags", &m.MinTags),
 		{"untagged", func(n *yaml.Node) error { return p.boolean(n, &m.Untagged) }},
+		{"skip-broken", func(n *yaml.Node) error { return p.boolean(n, &m.SkipBroken) }},
 		{"strict", func(n *yaml.Node) error { return p.boolean(n, &m.Strict) }},
 	}
 }

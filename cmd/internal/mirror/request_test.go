@@ -33,9 +33,9 @@ func TestARuleSaysWhatItAccepts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Close)
-	rule := config.Mirror{Sources: []string{"a.example"}, Targets: []string{"b.example"}, Strict: true}
+	rule := config.Mirror{Sources: []string{"a.example"}, Targets: []string{"b.example"}, Images: []string{"c.example/app:v1"}, Strict: true, SkipBroken: true}
 	w, err := WorkOf(d, rule, time.Now())
-	if err != nil || !w.Transfer.Strict {
+	if err != nil || !w.Transfer.Strict || !w.Transfer.SkipBroken || !w.Batch.SkipBroken {
 		t.Errorf("%+v %v", w.Transfer, err)
 	}
 }
