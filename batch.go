@@ -23,6 +23,10 @@ type BatchRequest struct {
 	Backup    plan.Backup    // how to keep a tag that is overwritten; not with plan.Refuse
 	Hold      plan.Hold      // "" means plan.Each
 
+	// SkipBroken leaves out tags whose repository lists them and whose manifest does not exist; a note
+	// names them. Otherwise such a tag is a failed step, as is a tag that is not listed.
+	SkipBroken bool
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -32,7 +36,13 @@ type BatchRequest struct {
 //
 // The error is [fault.Invalid] if two entries copy different content to one name.
 func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observer) (*Prepared, error) {
-	r := survey.Rules{Verb: "batch", Overwrite: cmp.Or(req.Overwrite, plan.Refuse), Hold: req.Hold, Backup: req.Backup}
+	r := survey.Rules{
+		Verb:       "batch",
+		Overwrite:  cmp.Or(req.Overwrite, plan.Refuse),
+		Hold:       req.Hold,
+		Backup:     req.Backup,
+		SkipBroken: req.SkipBroken,
+	}
 	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
 		return survey.Batch(ctx, s, d.names, req.Entries, req.Target, r)
 	})

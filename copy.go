@@ -28,6 +28,11 @@ type CopyRequest struct {
 	Hold      plan.Hold      // for several source tags; "" means plan.Each
 	Backup    plan.Backup    // how to keep a tag that is overwritten; not with plan.Refuse
 
+	// SkipBroken leaves out tags that the source lists and whose manifest does not exist; a note names
+	// them. Otherwise such a tag is a failed step. It has an effect with AllTags only, and costs one
+	// request for each tag, even if the listing has its digest.
+	SkipBroken bool
+
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
 }
@@ -46,6 +51,8 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 		Hold:      req.Hold,
 		Backup:    req.Backup,
 		Map:       req.Map,
+
+		SkipBroken: req.SkipBroken,
 	}
 	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
 		return survey.Copy(ctx, s, source, targets, req.Tags, r)

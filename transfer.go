@@ -71,6 +71,15 @@ type TransferRequest struct {
 	// [fault.Invalid].
 	Incremental bool
 
+	// SkipBroken leaves out tags that a source lists and whose manifest does not exist; the report
+	// names them. Otherwise such a tag is a failed step. It costs one request for each tag, even if the
+	// listing has its digest.
+	SkipBroken bool
+
+	// Strict makes a source repository without tags an error if it comes from a list of repositories.
+	// Otherwise the report names it. An interrupted push leaves such a repository behind.
+	Strict bool
+
 	// Explain receives the reasons why each repository and each tag is copied or not, one call at a
 	// time: first for the repositories, then for the tags of each repository, in their order. nil
 	// means that no one needs the reasons.

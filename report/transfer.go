@@ -48,11 +48,15 @@ type Transfer struct {
 	Healed int `json:"healed,omitempty"`
 	// Unproven counts steps whose name was up to date and whose content was never verified, as far as
 	// dray knows.
-	Unproven int                `json:"unproven,omitempty"`
-	Untagged int                `json:"untagged,omitempty"` // steps without a tag, which copy content by digest
-	InUse    *InUse             `json:"inUse,omitempty"`    // nil unless the request names images in use
-	Blobs    oci.Blobs          `json:"blobs,omitzero"`     // of all images
-	Traffic  map[string]Traffic `json:"traffic"`            // by registry host, including the planning
+	Unproven int        `json:"unproven,omitempty"`
+	Untagged int        `json:"untagged,omitempty"`    // steps without a tag, which copy content by digest
+	Empty    []ref.Name `json:"withoutTags,omitempty"` // repositories that the sources list and that have no tags
+	// Skipped are tags that the sources list and whose manifest does not exist; see
+	// TransferRequest.SkipBroken.
+	Skipped []ref.Name         `json:"skipped,omitempty"`
+	InUse   *InUse             `json:"inUse,omitempty"` // nil unless the request names images in use
+	Blobs   oci.Blobs          `json:"blobs,omitzero"`  // of all images
+	Traffic map[string]Traffic `json:"traffic"`         // by registry host, including the planning
 	// Pulls is by registry host, for registries that count pulls: docker.io.
 	Pulls map[string]Pulls `json:"pulls,omitempty"`
 	Notes []string         `json:"notes,omitempty"` // what a person should know

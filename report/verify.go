@@ -128,8 +128,12 @@ type Receipt struct {
 	Names        int           `json:"names"`            // names that were compared
 	Matches      map[Match]int `json:"matches"`          // names by how they compare
 	// Extra counts tags that only the targets have. They are not counted as troubles.
-	Extra int    `json:"extra"`
-	InUse *InUse `json:"inUse,omitempty"` // nil unless the request names images in use
+	Extra int        `json:"extra"`
+	Empty []ref.Name `json:"withoutTags,omitempty"` // repositories that the sources list and that have no tags
+	// Skipped are tags that the sources list and whose manifest does not exist; see
+	// TransferRequest.SkipBroken.
+	Skipped []ref.Name `json:"skipped,omitempty"`
+	InUse   *InUse     `json:"inUse,omitempty"` // nil unless the request names images in use
 	// Healed counts names that were repaired. They are counted as Same too.
 	Healed int    `json:"healed,omitempty"`
 	Looked Looked `json:"looked"` // what was checked at the targets

@@ -123,7 +123,9 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 		err := r.Base.Repositories(ctx, from.Host, use, func(path string) error {
 			arrived := slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, path) })
 			if strings.HasPrefix(path, from.Prefix) && !arrived {
-				found[path] = append(found[path], ref.Repo{Host: from.Host, Path: path})
+				repo := ref.Repo{Host: from.Host, Path: path}
+				r.Cataloged[repo] = true
+				found[path] = append(found[path], repo)
 			}
 			return nil
 		})

@@ -131,7 +131,8 @@ func TestAMillionTagsArePlannedAndReadAsStreams(t *testing.T) {
 	if peak > limit {
 		t.Errorf("the heap had %d MiB, want at most %d", peak>>20, limit>>20)
 	}
-	if pages := src.pages.Load(); pages != int64(repos+repos/1000+1) {
+	// One page of a round length may be followed by a request for the next one.
+	if pages, want := src.pages.Load(), int64(repos+repos/1000+1); pages < want || pages > want+1 {
 		t.Errorf("%d requests at the source for %d repositories", pages, repos)
 	}
 }

@@ -67,6 +67,8 @@ type Request struct {
 	Heal        bool
 	Delay       time.Duration
 	Incremental bool
+	SkipBroken  bool
+	Strict      bool
 	Explain     func(plan.Explain)
 
 	SourceLogin *credential.Login
@@ -75,12 +77,13 @@ type Request struct {
 
 func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.Observer) *transferring {
 	req.Overwrite = cmp.Or(req.Overwrite, plan.Update)
+	sum := newSumming("transfer")
 	return &transferring{
 		Scope:   newScope(b, req),
 		req:     req,
 		names:   names,
-		watch:   obs,
-		report:  newSumming("transfer"),
+		watch:   sum.watch(obs),
+		report:  sum,
 		shared:  place.NewSharing(b.Earlier),
 		traffic: place.NewTraffic(),
 		images:  make(chan struct{}, b.Images),
@@ -99,6 +102,9 @@ func newScope(b *place.Base, req Request) *survey.Scope {
 		CopyLocks:   req.CopyLocks,
 		Incremental: req.Incremental,
 		Explained:   req.Explain != nil,
+		SkipBroken:  req.SkipBroken,
+		Strict:      req.Strict,
+		Cataloged:   map[ref.Repo]bool{},
 	})
 }
 
@@ -144,6 +150,7 @@ func (r *transferring) end(err error) (report.Transfer, error) {
 // endPlan is end for a run that only plans: a step that cannot be applied is not an error there.
 func (r *transferring) endPlan(err error) (report.Transfer, error) {
 	r.shared.Keep()
+	r.report.end()
 	r.report.mu.Lock()
 	defer r.report.mu.Unlock()
 	r.report.sum.Traffic, r.report.sum.Pulls = r.traffic.Exchanged(), r.traffic.Pulls(r.Base)

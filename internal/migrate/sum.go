@@ -3,9 +3,11 @@ package migrate
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -20,11 +22,13 @@ type summing struct {
 	mu    sync.Mutex
 	began time.Time
 	sum   report.Transfer
+
+	named map[ref.Name]bool // names that sum lists once
 }
 
 func newSumming(verb string) *summing {
 	sum := report.Transfer{Verb: verb, Actions: map[plan.Action]int{}, States: map[report.State]int{}}
-	return &summing{began: time.Now(), sum: sum}
+	return &summing{began: time.Now(), sum: sum, named: map[ref.Name]bool{}}
 }
 
 func (s *summing) verb() string { return s.sum.Verb }
@@ -40,6 +44,67 @@ func (s *summing) notef(format string, args ...any) {
 	default:
 		s.sum.Notes = append(s.sum.Notes, text)
 	}
+}
+
+// watch returns an observer that puts notes about entries of a list into the report, and passes all
+// other events on.
+func (s *summing) watch(obs event.Observer) event.Observer {
+	return func(e event.Event) {
+		if e.Kind == event.Noted && e.Count > 0 {
+			s.notef("%s", e.Text)
+			return
+		}
+		obs.Tell(e)
+	}
+}
+
+// leftOut adds source repositories without tags, and tags without a manifest, each once.
+func (s *summing) leftOut(repos []ref.Repo, tags []ref.Name) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, repo := range repos {
+		if n := repo.Tagged(""); !s.named[n] {
+			s.named[n] = true
+			s.sum.Empty = append(s.sum.Empty, n)
+		}
+	}
+	for _, n := range tags {
+		if !s.named[n] {
+			s.named[n] = true
+			s.sum.Skipped = append(s.sum.Skipped, n)
+		}
+	}
+}
+
+// end adds the notes about all of the run.
+func (s *summing) end() {
+	if n := len(s.sum.Empty); n > 0 {
+		s.notef("the sources list %s without tags: %s", counted(n, "repository", "repositories"), some(s.sum.Empty))
+	}
+	if n := len(s.sum.Skipped); n > 0 {
+		s.notef("left out, because the sources list %s without a manifest: %s",
+			counted(n, "tag", "tags"), some(s.sum.Skipped))
+	}
+}
+
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// some returns the first ten names, and how many there are more.
+func some(names []ref.Name) string {
+	const most = 10
+	var parts []string
+	for _, n := range names[:min(len(names), most)] {
+		parts = append(parts, n.String())
+	}
+	if more := len(names) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // planned counts the plan of one repository.

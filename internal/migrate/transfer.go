@@ -89,6 +89,7 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 			r.running.addSurveyed(p.From, p.Steps)
 			r.explain(p.Explains...)
 			r.report.planned(p.Steps, p.Notes)
+			r.report.leftOut(p.Empty, p.Skipped)
 		}
 		return take(ctx, part)
 	}

@@ -118,7 +118,9 @@ func TestTwoHundredRepositoriesInSyncCostAListAndAHeadATag(t *testing.T) {
 	if y.Src.Count(http.MethodHead, testbed.Manifest) != n || y.Dst.Count(http.MethodHead, testbed.Manifest) > n+1 {
 		t.Errorf("%d HEADs at the source and %d at the target, want %d at each", y.Src.Count(http.MethodHead, testbed.Manifest), y.Dst.Count(http.MethodHead, testbed.Manifest), n)
 	}
-	if y.Src.Count(http.MethodGet, testbed.Manifest) != 1 || y.Src.Count(http.MethodGet, testbed.Tags) != repos || y.Dst.Count(http.MethodPut, testbed.Manifest) != 1 {
+	const doubts = 2 // what it costs to find out that the registry cuts no page without a Link
+	lists := y.Src.Count(http.MethodGet, testbed.Tags)
+	if y.Src.Count(http.MethodGet, testbed.Manifest) != 1 || lists < repos || lists > repos+doubts || y.Dst.Count(http.MethodPut, testbed.Manifest) != 1 {
 		t.Errorf("%s; %s", yard.Spent(y.Src), yard.Spent(y.Dst))
 	}
 }
@@ -218,6 +220,49 @@ func TestAListOfRepositoriesThatCanNotBeReadEndsTheTransfer(t *testing.T) {
 	}
 }
 
+func TestAListThatIsCutWithoutALinkIsTransferredWhole(t *testing.T) {
+	// The front cuts each list at ten names and leaves the Link out.
+	cut := func(next http.Handler) http.Handler {
+		return hostile.Wrap(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if q := req.URL.Query(); q.Has("n") {
+				q.Set("n", "10")
+				req.URL.RawQuery = q.Encode()
+			}
+			next.ServeHTTP(w, req)
+		}), hostile.Header("Link", ""))
+	}
+	src := testbed.Serve(t, cut(testbed.NewDistribution(t, testbed.Options{})), testbed.Options{})
+	y := yard.Of(t, src, testbed.Distribution(t, testbed.Options{}))
+	for i := range 12 {
+		testbed.Random(t, src, fmt.Sprintf("r%02d", i), "v1", testbed.RandomOptions{Seed: 1})
+	}
+	img := testbed.Random(t, src, "many", "t00", testbed.RandomOptions{Seed: 1})
+	raw := y.Raw(src, "many", "t00", img.Root.MediaType)
+	for i := range 25 {
+		src.Manifest(t, "many", fmt.Sprintf("t%02d", i), img.Root.MediaType, raw)
+	}
+	got, sum, err := y.Transferred(yard.Whole())
+	if err != nil || strings.Count(got, "many:") != 25 || sum.Repositories != 13 {
+		t.Errorf("%s %v", got, err)
+	}
+	y.Verifies("", dray.VerifyRequest{Of: yard.Whole()})
+}
+
+func TestNamesThatAreImpossibleAreInTheReport(t *testing.T) {
+	page := hostile.Status(200, nil, `{"tags":["v1","no tag"]}`).On(http.MethodGet, testbed.Tags)
+	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), page)
+	y := yard.Of(t, src, testbed.Distribution(t, testbed.Options{}))
+	y.Tagged("app", "v1")
+	got, sum, err := y.Transferred(yard.Whole())
+	if got != "app:v1 done" || err != nil || len(sum.Notes) != 1 || !strings.HasSuffix(sum.Notes[0], `: 1: "no tag"`) {
+		t.Errorf("%s %v %q", got, err, sum.Notes)
+	}
+	rec := y.Verifies("", dray.VerifyRequest{Of: yard.Whole()})
+	if len(rec.Notes) != 1 || !strings.HasSuffix(rec.Notes[0], `: 1: "no tag"`) {
+		t.Errorf("%q", rec.Notes)
+	}
+}
+
 func TestOneBrokenTagStopsNothingElse(t *testing.T) {
 	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), hostile.Status(403, nil, "").When(func(req *http.Request) bool {
 		return req.Method != http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/v2")
@@ -227,11 +272,8 @@ func TestOneBrokenTagStopsNothingElse(t *testing.T) {
 	y := yard.Of(t, src, testbed.Distribution(t, testbed.Options{}))
 	y.Tagged("app", "v1", "v2", "v3", "gone")
 	got, sum, err := y.Transferred(yard.Whole())
-	if got != "app:v1 done, app:v2 failed, app:v3 done" || !fault.Is(err, fault.Denied) {
+	if got != "app:gone failed, app:v1 done, app:v2 failed, app:v3 done" || err == nil || sum.States[dray.Failed] != 2 {
 		t.Errorf("%s %v", got, err)
-	}
-	if len(sum.Notes) != 1 || !strings.Contains(sum.Notes[0], "app:gone") {
-		t.Errorf("%q", sum.Notes)
 	}
 }
 

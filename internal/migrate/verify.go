@@ -87,6 +87,7 @@ func Verify(
 	}
 	sum, _ := v.endPlan(nil)
 	v.receipt.Traffic, v.receipt.Pulls, v.receipt.Notes = sum.Traffic, sum.Pulls, sum.Notes
+	v.receipt.Empty, v.receipt.Skipped = sum.Empty, sum.Skipped
 	v.receipt.Took = time.Since(began)
 	v.receipt.Digest = oci.Digest(fmt.Sprintf("sha256:%x", v.lines.Sum(nil)))
 	return v.receipt, cmp.Or(err, v.first)
@@ -190,6 +191,8 @@ func (v *verifying) isName(s string) bool {
 type compared struct {
 	prove.Looking
 	extra   int
+	empty   []ref.Repo
+	skipped []ref.Name
 	notes   []string
 	explain []plan.Explain
 }
@@ -208,6 +211,8 @@ func (v *verifying) compare(ctx context.Context, l plan.Landing) compared {
 	got := compared{
 		Looking: prove.Looking{To: l.To, From: l.From},
 		extra:   k.Extra,
+		empty:   p.Empty,
+		skipped: p.Skipped,
 		notes:   p.Notes,
 		explain: p.Explains,
 	}
@@ -259,6 +264,7 @@ func (v *verifying) take(got compared, visit func(report.Comparison) error) erro
 	v.running.addSurveyed(got.From, nil)
 	v.rememberVerified(got)
 	v.explain(got.explain...)
+	v.report.leftOut(got.empty, got.skipped)
 	for _, n := range got.notes {
 		v.report.notef("%s", n)
 	}

@@ -2,7 +2,7 @@ package survey
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -146,14 +147,47 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 	if l.at, err = k.Into.Session.Source(repo); err == nil {
 		err = l.read(ctx)
 	}
+	if empty, why := k.hasNoTags(ctx, repo, err); empty {
+		return listing{at: l.at}, nil
+	} else if why != nil {
+		err = why
+	}
 	if err != nil {
 		k.setTroubled(repo)
 	}
-	if fault.Is(err, fault.NotFound) && !repo.IsLayout() {
+	if fault.Is(err, fault.NotFound) && !repo.IsLayout() && fault.HintOf(err) == "" {
 		hint := "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"
 		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: hint}
 	}
 	return l, fault.On(fault.Source, err)
+}
+
+// hasNoTags reports whether err, from listing the tags of a repository that the registry itself lists,
+// means that the repository has no tags. A push that was interrupted leaves such a repository behind.
+// If the token of the login does not allow to pull from it, its answer proves nothing. With Strict, why
+// says that the repository has no tags.
+func (k *Landing) hasNoTags(ctx context.Context, repo ref.Repo, err error) (empty bool, why error) {
+	if err == nil || !k.Cataloged[repo] || !k.Base.IsAbsent(repo, err) {
+		return false, nil
+	}
+	if k.Base.Elsewhere(repo) {
+		if missing, _, _ := k.Into.Session.Own(fault.Source, repo, remote.Pull).Granted(ctx); len(missing) > 0 {
+			return false, nil
+		}
+	}
+	if k.Strict {
+		return false, &fault.Fault{
+			Kind: fault.NotFound,
+			Op:   "list tags of",
+			Name: repo.String(),
+			Hint: "remove the repository at the source, exclude it, or accept it without --strict",
+			Err:  errors.New("the registry lists this repository, but it has no tags"),
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.Into.Empty = append(k.Into.Empty, repo)
+	return true, nil
 }
 
 // listTarget returns an empty listing only if the registry clearly says that the repository does
@@ -215,18 +249,19 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 	return inv, err
 }
 
-// resolveSources asks for the digests that src lacks. A tag that no longer exists is left out with
-// a note. A tag that could not be looked up becomes a Broken step.
+// resolveSources asks for the digests that src lacks. A tag that does not exist, or that could not be
+// looked up, becomes a Broken step. With SkipBroken, it asks for all tags, and leaves out those that do
+// not exist.
 func (k *Landing) resolveSources(ctx context.Context, sources []listing, src plan.Inventory) error {
-	var open []ref.Name
-	for n, desc := range src {
-		if desc.Digest == "" {
-			open = append(open, n)
-		}
-	}
-	places := map[ref.Repo]place.Repository{}
+	places := map[ref.Repo]place.Repository{} // none if another landing has asked already
 	for _, s := range sources {
 		places[s.at.Repo()] = s.at
+	}
+	var open []ref.Name
+	for n, desc := range src {
+		if desc.Digest == "" || k.SkipBroken && n.Tag != "" && places[n.Repo] != nil {
+			open = append(open, n)
+		}
 	}
 	found, lost, err := k.resolve(ctx, fault.Source, open, func(n ref.Name) place.Repository { return places[n.Repo] })
 	if err != nil {
@@ -235,21 +270,32 @@ func (k *Landing) resolveSources(ctx context.Context, sources []listing, src pla
 	maps.Copy(src, found)
 	for _, n := range slices.SortedFunc(slices.Values(open), ref.Name.Compare) {
 		err, failed := lost[n]
+		_, exists := found[n]
+		if exists {
+			continue
+		}
+		delete(src, n)
 		switch {
 		case failed:
-			k.broken = append(k.broken, plan.Step{
-				Action:  plan.Broken,
-				From:    n,
-				To:      k.Of.To.Tagged(n.Tag),
-				Problem: plan.ProblemOf(err),
-			})
-			delete(src, n)
-		case found[n].Digest == "":
-			k.Into.Notes = append(k.Into.Notes, fmt.Sprintf("the tag was in the listing, but no longer exists: %s", n))
-			delete(src, n)
+			k.addBroken(n, err)
+		case k.SkipBroken:
+			k.Into.Skipped = append(k.Into.Skipped, n)
+		default:
+			k.addBroken(n, gone(n))
 		}
 	}
 	return nil
+}
+
+// addBroken adds a Broken step for each target name of the source n.
+func (k *Landing) addBroken(n ref.Name, err error) {
+	targets, bad := k.Of.Targets(n, k.Map)
+	if bad != nil || len(targets) == 0 {
+		targets = []ref.Name{k.Of.To.Tagged(n.Tag)}
+	}
+	for _, to := range targets {
+		k.broken = append(k.broken, plan.Step{Action: plan.Broken, From: n, To: to, Problem: plan.ProblemOf(err)})
+	}
 }
 
 // held finds out what the target has under the wanted tags. lost holds the names that could not be

@@ -51,7 +51,10 @@ func Batch(
 		}
 		p.Notes = append(p.Notes, n.Notes...)
 	}
-	return p, p.planMany(ctx, wants)
+	if err := p.planMany(ctx, wants); err != nil || !p.skipBroken {
+		return p, err
+	}
+	return p, p.skipGone(ctx)
 }
 
 // Copy plans the copy of one image or, depending on which, of several tags of its repository.
@@ -246,10 +249,14 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	if err != nil {
 		return err
 	}
+	if p.skipBroken && which == plan.AllTags {
+		list.doubt()
+	}
 	if which == plan.Sharing {
-		if err := askSource(ctx, p.session, list); err != nil {
+		if err := askSource(ctx, &list); err != nil {
 			return err
 		}
+		list.noteGone(p.session)
 		if list, err = p.sharing(ctx, name.WithLatest(source), list); err != nil {
 			return err
 		}
@@ -268,7 +275,7 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 	}
 	var dst plan.Inventory
 	err = place.BySide(ctx,
-		func(ctx context.Context) error { return askSource(ctx, p.session, list) },
+		func(ctx context.Context) error { return askSource(ctx, &list) },
 		func(ctx context.Context) (err error) { dst, err = heldBy(ctx, p.session, held, wanted); return err })
 	if err != nil {
 		return err
@@ -277,7 +284,24 @@ func (p *Draft) tagsOf(ctx context.Context, source ref.Name, targets []ref.Name,
 		Overwrite: p.Overwrite,
 		Targets:   func(from ref.Name) []ref.Name { return to[from] },
 	})
-	return cmp.Or(err, p.checkTargets(ctx))
+	if err = cmp.Or(err, p.checkTargets(ctx)); err == nil {
+		p.addGone(list.gone, to)
+	}
+	return err
+}
+
+// addGone adds a Broken step for each target name of tags that are listed, but do not exist, or a note
+// with SkipBroken.
+func (p *Draft) addGone(tags []ref.Name, to map[ref.Name][]ref.Name) {
+	for _, n := range tags {
+		if p.skipBroken {
+			p.Notes = append(p.Notes, goneNote(n))
+			continue
+		}
+		for _, target := range to[n] {
+			p.Steps = append(p.Steps, plan.Step{Action: plan.Broken, From: n, To: target, Problem: plan.ProblemOf(gone(n))})
+		}
+	}
 }
 
 // lists reads the listings of the source and of all targets in parallel.

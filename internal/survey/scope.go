@@ -3,6 +3,8 @@ package survey
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/drayage/dray/fault"
@@ -20,6 +22,10 @@ type Rules struct {
 	Hold      plan.Hold // applies to several names; "" means plan.Each
 	Backup    plan.Backup
 	Map       plan.TagMap
+
+	// SkipBroken leaves out tags that the source lists and whose manifest does not exist, and notes
+	// their names. It costs one request for each tag, even if the listing has its digest.
+	SkipBroken bool
 }
 
 func (r Rules) draft(s *place.Session) *Draft {
@@ -29,13 +35,32 @@ func (r Rules) draft(s *place.Session) *Draft {
 		Backup:    r.Backup,
 		Hold:      cmp.Or(r.Hold, plan.Each),
 	}
-	return &Draft{Plan: p, session: s}
+	return &Draft{Plan: p, session: s, skipBroken: r.SkipBroken}
 }
 
 // Draft is a plan while it is made, with the session in which it is made.
 type Draft struct {
 	plan.Plan
 	session *place.Session
+
+	skipBroken bool
+}
+
+// gone returns the error for a tag that is listed, but whose manifest does not exist.
+func gone(n ref.Name) error {
+	return &fault.Fault{
+		Kind: fault.NotFound,
+		Side: fault.Source,
+		Op:   "resolve",
+		Name: n.String(),
+		Hint: "push the tag again or remove it at the source, or leave such tags out with --skip-broken",
+		Err:  errors.New("the registry lists this tag, but does not have its manifest"),
+	}
+}
+
+// goneNote returns the note for a tag that SkipBroken leaves out.
+func goneNote(n ref.Name) string {
+	return fmt.Sprintf("left out, because the registry lists this tag, but does not have its manifest: %s", n)
 }
 
 // maxLookups limits how many names all surveys of one transfer look up at once, at each side.
@@ -53,6 +78,12 @@ type Scope struct {
 	CopyLocks   bool
 	Incremental bool // list only what changed, if it is known what was copied before
 	Explained   bool // the caller wants to know why each tag is selected or not
+	SkipBroken  bool // see Rules; the names are in Surveyed.Skipped
+	Strict      bool // a repository of Cataloged without tags is an error
+
+	// Cataloged holds the sources that come from a list of repositories, which may also have
+	// repositories that no tag was ever pushed to.
+	Cataloged map[ref.Repo]bool
 
 	// Rank orders sources that have different content for one name: the lowest rank is used.
 	Rank func(ref.Repo) int
@@ -86,6 +117,8 @@ type Surveyed struct {
 
 	Explains []plan.Explain
 	Notes    []string
+	Skipped  []ref.Name // tags that SkipBroken leaves out
+	Empty    []ref.Repo // Cataloged sources without tags
 	Session  *place.Session
 	Mark     *Mark
 }

@@ -31,7 +31,20 @@ func SourceTags(ctx context.Context, s *place.Session, repo ref.Repo) (plan.Inve
 	if err != nil {
 		return nil, err
 	}
-	return l.told, askSource(ctx, s, l)
+	err = askSource(ctx, &l)
+	l.noteGone(s)
+	return l.told, err
+}
+
+// noteGone sends an event for each tag of the list that does not exist.
+func (l *tagList) noteGone(s *place.Session) {
+	for _, n := range l.gone {
+		s.Observe(event.Event{
+			Kind: event.Noted,
+			Name: n.String(),
+			Text: "the tag was in the listing, but no longer exists: " + n.String(),
+		})
+	}
 }
 
 // tagList holds the listing of a repository: the digests that it contains, and the names of the
@@ -40,6 +53,15 @@ type tagList struct {
 	at   place.Repository
 	told plan.Inventory
 	open []ref.Name
+	gone []ref.Name // tags that are listed, but do not exist; known after askSource
+}
+
+// doubt makes askSource ask for all tags, even if the listing has their digests.
+func (l *tagList) doubt() {
+	for n := range l.told {
+		l.open = append(l.open, n)
+	}
+	clear(l.told)
 }
 
 func sourceList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, error) {
@@ -90,27 +112,26 @@ func (l tagList) tags() []string {
 	return tags
 }
 
-// askSource adds the digests of l.open to l.told.
-func askSource(ctx context.Context, s *place.Session, l tagList) error {
+// askSource moves the tags of l.open to l.told, with their digests, or to l.gone.
+func askSource(ctx context.Context, l *tagList) error {
 	var mu sync.Mutex
-	return place.Each(ctx, place.Lookups, l.open, func(ctx context.Context, n ref.Name) error {
+	err := place.Each(ctx, place.Lookups, l.open, func(ctx context.Context, n ref.Name) error {
 		desc, err := l.at.Resolve(ctx, n.Tag)
-		if fault.Is(err, fault.NotFound) {
-			s.Observe(event.Event{
-				Kind: event.Noted,
-				Name: n.String(),
-				Text: "the tag was in the listing, but no longer exists: " + n.String(),
-			})
-			return nil
-		}
-		if err != nil {
-			return fault.On(fault.Source, err)
-		}
 		mu.Lock()
 		defer mu.Unlock()
-		l.told[n] = desc
+		switch {
+		case fault.Is(err, fault.NotFound):
+			l.gone = append(l.gone, n)
+		case err != nil:
+			return fault.On(fault.Source, err)
+		default:
+			l.told[n] = desc
+		}
 		return nil
 	})
+	l.open = nil
+	slices.SortFunc(l.gone, ref.Name.Compare)
+	return err
 }
 
 // heldBy returns what the listed repositories have under the wanted tags. A tag without a digest is

@@ -84,6 +84,9 @@ func (k *Landing) findByDigest(ctx context.Context, from ref.Repo, src plan.Inve
 			return nil
 		})
 	}
+	if err != nil && k.Cataloged[from] && k.Base.IsAbsent(from, err) {
+		return l, nil // listing its tags has found that it has none
+	}
 	if err == nil && !told {
 		k.Into.Notes = append(k.Into.Notes, fmt.Sprintf(
 			"%s lists tags only: manifests of %s without a tag cannot be found and are not copied", from.Host, from))

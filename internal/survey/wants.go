@@ -131,7 +131,7 @@ func (p *Draft) sources(ctx context.Context, wants []want) (plan.Inventory, erro
 	}
 	var mu sync.Mutex
 	inv, failed := plan.Inventory{}, map[ref.Name]error{}
-	if p.Verb != "tag" {
+	if p.Verb != "tag" && !p.skipBroken {
 		var err error
 		if inv, names, err = listSources(ctx, p.session, names); err != nil {
 			return nil, err
@@ -154,6 +154,48 @@ func (p *Draft) sources(ctx context.Context, wants []want) (plan.Inventory, erro
 		wants[i].err = cmp.Or(wants[i].err, failed[wants[i].source])
 	}
 	return inv, err
+}
+
+// skipGone removes the steps of tags that do not exist although their repository lists them, and notes
+// their names. A tag that is not listed was asked for by mistake, and stays a Broken step.
+func (p *Draft) skipGone(ctx context.Context) error {
+	listed := map[ref.Repo]map[string]bool{}
+	noted := map[ref.Name]bool{}
+	var left []plan.Step
+	for _, s := range p.Steps {
+		n := s.From
+		absent := s.Action == plan.Broken && s.Problem.Kind == fault.NotFound && s.Problem.Side == fault.Source
+		if absent && n.Tag != "" && n.Digest == "" {
+			tags, known := listed[n.Repo]
+			if !known {
+				tags = p.tagsAt(ctx, n.Repo)
+				listed[n.Repo] = tags
+			}
+			if tags[n.Tag] {
+				if !noted[n] {
+					noted[n] = true
+					p.Notes = append(p.Notes, goneNote(n))
+				}
+				continue
+			}
+		}
+		left = append(left, s)
+	}
+	p.Steps = left
+	return context.Cause(ctx)
+}
+
+// tagsAt returns the tags that a source lists; none if it cannot be listed.
+func (p *Draft) tagsAt(ctx context.Context, repo ref.Repo) map[string]bool {
+	list, err := sourceList(ctx, p.session, repo)
+	if err != nil {
+		return nil
+	}
+	tags := map[string]bool{}
+	for _, tag := range list.tags() {
+		tags[tag] = true
+	}
+	return tags
 }
 
 func (p *Draft) lookAtSource(ctx context.Context, n ref.Name) (plan.Inventory, error) {

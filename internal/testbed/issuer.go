@@ -165,9 +165,26 @@ func (i *Issuer) issue(user string, scopes []string) string {
 	defer i.mu.Unlock()
 	i.issued++
 	ends := time.Now().Add(i.ttl())
-	value := mint(map[string]any{"sub": user, "iat": time.Now().Unix(), "exp": ends.Unix()})
+	claims := map[string]any{"sub": user, "iat": time.Now().Unix(), "exp": ends.Unix()}
+	if i.auth.Told {
+		claims["access"] = accessOf(rights)
+	}
+	value := mint(claims)
 	i.tokens[value] = token{rights, ends}
 	return value
+}
+
+// accessOf returns the claim "access" for rights (distribution's token specification §Claim Set).
+func accessOf(rights map[need]bool) []map[string]any {
+	all := []map[string]any{}
+	for n := range rights {
+		kind := "repository"
+		if n.repo == catalog {
+			kind = "registry"
+		}
+		all = append(all, map[string]any{"type": kind, "name": n.repo, "actions": []string{n.action}})
+	}
+	return all
 }
 
 // parseScope reads "repository:team/app:pull,push" and "registry:catalog:*".

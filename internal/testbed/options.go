@@ -92,6 +92,7 @@ type Auth struct {
 
 	TTL     time.Duration // lifetime of a token; 0 means five minutes
 	Service string        // "" means "testbed"
+	Told    bool          // tokens list what they grant, in the claim "access"
 
 	// May limits the rights of a user who has logged in; nil allows everything. The actions are
 	// pull, push, delete and ACR's metadata_read, and * on the repository "registry:catalog".

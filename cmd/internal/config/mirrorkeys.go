@@ -41,6 +41,8 @@ type Mirror struct {
 	LatestBy        string   `json:"latest-by,omitempty"`
 	MinTags         int      `json:"min-tags,omitempty"`
 	Untagged        bool     `json:"untagged,omitempty"`
+	Strict          bool     `json:"strict,omitempty"`
+	SkipBroken      bool     `json:"skip-broken,omitempty"`
 
 	Strip    string              `json:"strip,omitempty"`
 	Rewrite  []string            `json:"rewrite,omitempty"`
@@ -134,6 +136,8 @@ func (p parser) selecting(m *Mirror) []field {
 		p.word("latest-by", &m.LatestBy, func(s string) error { _, err := plan.ParseOrder(s); return err }),
 		number("min-tags", &m.MinTags),
 		{"untagged", func(n *yaml.Node) error { return p.boolean(n, &m.Untagged) }},
+		{"skip-broken", func(n *yaml.Node) error { return p.boolean(n, &m.SkipBroken) }},
+		{"strict", func(n *yaml.Node) error { return p.boolean(n, &m.Strict) }},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/config"
 )
 
@@ -23,5 +24,18 @@ func TestEverySelectionKeyOfARuleHasAnEffect(t *testing.T) {
 		if foreign := name == "Repository" || name == "Running"; v.Field(i).IsZero() != foreign {
 			t.Errorf("%s: %v", name, v.Field(i))
 		}
+	}
+}
+
+func TestARuleSaysWhatItAccepts(t *testing.T) {
+	d, err := dray.New(dray.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	rule := config.Mirror{Sources: []string{"a.example"}, Targets: []string{"b.example"}, Images: []string{"c.example/app:v1"}, Strict: true, SkipBroken: true}
+	w, err := WorkOf(d, rule, time.Now())
+	if err != nil || !w.Transfer.Strict || !w.Transfer.SkipBroken || !w.Batch.SkipBroken {
+		t.Errorf("%+v %v", w.Transfer, err)
 	}
 }

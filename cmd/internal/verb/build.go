@@ -38,7 +38,7 @@ func buildCopy(r wire.Copy, at time.Time) (dray.CopyRequest, error) {
 	req := dray.CopyRequest{
 		Source: r.Source, Targets: r.Targets, Tags: dray.Tags(r.All),
 		Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
-		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
+		SkipBroken: r.SkipBroken, SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
 	if err := remoteOnly(append([]string{r.Source}, r.Targets...)...); err != nil {
 		return req, err
@@ -61,7 +61,7 @@ func buildTag(r wire.Tag) (dray.TagRequest, error) {
 func buildBatch(r wire.Batch, at time.Time) dray.BatchRequest {
 	req := dray.BatchRequest{
 		Target: r.Target, Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
-		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
+		SkipBroken: r.SkipBroken, SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
 	for _, e := range r.Entries {
 		req.Entries = append(req.Entries, buildEntry(e))
@@ -96,6 +96,7 @@ func buildVerify(r wire.Verify, at time.Time) (dray.VerifyRequest, error) {
 
 func buildEnds(e wire.Ends, at time.Time) (req dray.TransferRequest, err error) {
 	req = dray.TransferRequest{Sources: e.Sources, Target: e.Target, Also: e.Also, Prefer: e.Prefer}
+	req.Strict, req.SkipBroken = e.Strict, e.SkipBroken
 	for _, names := range [][]string{e.Sources, {e.Target}, e.Also, e.Prefer} {
 		if err := remoteOnly(names...); err != nil {
 			return req, err

@@ -273,6 +273,7 @@ func added(a, b dray.TransferReport) dray.TransferReport {
 		}
 	}
 	a.Locked += b.Locked
+	a.Empty, a.Skipped = append(a.Empty, b.Empty...), append(a.Skipped, b.Skipped...)
 	a.Notes = append(a.Notes, b.Notes...)
 	a.Took += b.Took
 	a.Err = cmp.Or(a.Err, b.Err)

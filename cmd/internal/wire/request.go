@@ -79,9 +79,10 @@ type Copy struct {
 	Targets []string `json:"targets" minItems:"1" doc:"full names; a name without a tag gets the tag of the source"`
 	All     string   `json:"all,omitempty" enum:"all,sharing" doc:"all copies every tag of the repository; sharing copies every tag that has the digest of source; default: only the tag of source"`
 	Tagging
-	Overwrite string `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: update"`
-	Hold      string `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
-	Backup    string `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	Overwrite  string `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"what happens to a target tag with another digest: refuse keeps the tag and reports a conflict, update moves the tag, always pushes everything again even if it is equal; default: update"`
+	Hold       string `json:"hold,omitempty" enum:"each,all" doc:"for several tags: with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup     string `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	SkipBroken bool   `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
 	Logins
 }
 
@@ -96,11 +97,12 @@ type Tag struct {
 
 // Batch is the JSON form of dray.BatchRequest.
 type Batch struct {
-	Entries   []BatchEntry `json:"entries" minItems:"1" doc:"the images to copy; each entry is independent of the others"`
-	Target    string       `json:"target,omitempty" doc:"the registry of every target that does not name a registry"`
-	Overwrite string       `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"the overwrite of every entry that sets none; default: refuse"`
-	Hold      string       `json:"hold,omitempty" enum:"each,all" doc:"with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
-	Backup    string       `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	Entries    []BatchEntry `json:"entries" minItems:"1" doc:"the images to copy; each entry is independent of the others"`
+	Target     string       `json:"target,omitempty" doc:"the registry of every target that does not name a registry"`
+	Overwrite  string       `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"the overwrite of every entry that sets none; default: refuse"`
+	Hold       string       `json:"hold,omitempty" enum:"each,all" doc:"with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
+	Backup     string       `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	SkipBroken bool         `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
 	Logins
 }
 
@@ -129,13 +131,15 @@ type Transfer struct {
 
 // Ends says what a Transfer copies, and what a Verify compares.
 type Ends struct {
-	Sources   []string  `json:"sources" minItems:"1" doc:"HOST, HOST/PREFIX/ or HOST/REPO; HOST may be a configured name"`
-	Target    string    `json:"target" minLength:"1" doc:"HOST, HOST/PREFIX/ or HOST/REPO; HOST may be a configured name"`
-	Also      []string  `json:"also,omitempty" doc:"further targets"`
-	Prefer    []string  `json:"prefer,omitempty" doc:"the order of sources; if several have different content for one target name, the first source wins"`
-	InUse     string    `json:"inUse,omitempty" doc:"select only the images that are in use; the value is a list of image names and IDs, or the JSON that kubectl prints for pods"`
-	Selection Selection `json:"selection,omitzero" doc:"which repositories and tags take part; default: all"`
-	Mapping   Mapping   `json:"mapping,omitzero" doc:"the target path of each repository; default: its own path"`
+	Sources    []string  `json:"sources" minItems:"1" doc:"HOST, HOST/PREFIX/ or HOST/REPO; HOST may be a configured name"`
+	Target     string    `json:"target" minLength:"1" doc:"HOST, HOST/PREFIX/ or HOST/REPO; HOST may be a configured name"`
+	Also       []string  `json:"also,omitempty" doc:"further targets"`
+	Prefer     []string  `json:"prefer,omitempty" doc:"the order of sources; if several have different content for one target name, the first source wins"`
+	InUse      string    `json:"inUse,omitempty" doc:"select only the images that are in use; the value is a list of image names and IDs, or the JSON that kubectl prints for pods"`
+	Selection  Selection `json:"selection,omitzero" doc:"which repositories and tags take part; default: all"`
+	SkipBroken bool      `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
+	Strict     bool      `json:"strict,omitempty" doc:"fail if a source lists a repository that has no tags; without it, the report names it"`
+	Mapping    Mapping   `json:"mapping,omitzero" doc:"the target path of each repository; default: its own path"`
 	Tagging
 }
 

@@ -3,6 +3,7 @@ package list
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
@@ -34,7 +35,8 @@ func (r *Lister) acrBulk() *bulk {
 		if err != nil {
 			return unknown, err
 		}
-		l := &pages[acrManifest]{host: r.Host, key: "manifests", call: r.acrCall("list manifests of", "/_manifests")}
+		l := acrPages(r, "manifests", r.acrCall("list manifests of", "/_manifests"),
+			func(m acrManifest) string { return m.Digest })
 		l.show = func(rows []acrManifest) (int, error) {
 			all := make([]Manifest, len(rows))
 			for i, m := range rows {
@@ -76,7 +78,9 @@ func (m acrManifest) manifest() Manifest {
 func (r *Lister) acrTags(
 	ctx context.Context, query string, show func([]oci.Listed) (int, error),
 ) (unknown bool, err error) {
-	l := &pages[acrTag]{host: r.Host, key: "tags", call: r.acrCall("list tags of", "/_tags")}
+	c := r.acrCall("list tags of", "/_tags")
+	c.Query = query
+	l := acrPages(r, "tags", c, func(t acrTag) string { return t.Name })
 	l.show = func(rows []acrTag) (int, error) {
 		tags := make([]oci.Listed, len(rows))
 		for i, t := range rows {
@@ -89,8 +93,15 @@ func (r *Lister) acrTags(
 		}
 		return show(tags)
 	}
-	l.call.Query = query
 	return r.WithScope(ctx, "metadata_read", l.run)
+}
+
+// acrPages returns the pages of a list of Azure's API. nameOf returns what the parameter last takes.
+func acrPages[T any](r *Lister, key string, c *wire.Call, nameOf func(T) string) *pages[T] {
+	query := c.Query
+	return &pages[T]{host: r.Host, key: key, sign: "imageName", call: c, full: pageSize, beyond: func(p page[T]) string {
+		return query + "&last=" + url.QueryEscape(nameOf(p.rows[len(p.rows)-1]))
+	}}
 }
 
 func (r *Lister) acrCall(op, tail string) *wire.Call {

@@ -118,7 +118,9 @@ func (r *Lister) harborBulk() *bulk {
 			return false, err
 		}
 		c.Query = "page=1&page_size=100&with_tag=true"
-		l := &pages[harborArtifact]{host: r.Host, call: c, show: func(rows []harborArtifact) (int, error) {
+		l := &pages[harborArtifact]{host: r.Host, call: c, full: 100}
+		l.beyond = pageAfter[harborArtifact]("page_size=100&with_tag=true")
+		l.show = func(rows []harborArtifact) (int, error) {
 			all := make([]Manifest, len(rows))
 			for i, a := range rows {
 				all[i] = Manifest{
@@ -136,7 +138,7 @@ func (r *Lister) harborBulk() *bulk {
 				}
 			}
 			return show(all)
-		}}
+		}
 		return l.run(ctx)
 	}
 	b.tags = fromRows(b.manifests)

@@ -51,9 +51,11 @@ func (r *Lister) ghcrBulk() *bulk {
 			c.Path = kind + owner + "/packages/container/" + strings.ReplaceAll(name, "/", "%2F") + "/versions"
 			c.Encoded = true
 			l := &pages[ghcrVersion]{
-				host: h,
-				call: c,
-				show: func(rows []ghcrVersion) (int, error) { return show(versions(rows)) },
+				host:   h,
+				call:   c,
+				show:   func(rows []ghcrVersion) (int, error) { return show(versions(rows)) },
+				full:   100,
+				beyond: pageAfter[ghcrVersion]("per_page=100"),
 			}
 			if _, err = l.run(ctx); !fault.Is(err, fault.NotFound) {
 				break // an owner is either an organization or a user

@@ -1,11 +1,15 @@
 package list
 
 import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 
 	"github.com/drayage/dray/fault"
@@ -23,8 +27,12 @@ const (
 
 // readPage parses one page of a list while it arrives, up to maxPage.
 func readPage(c *wire.Call, body io.Reader, read func(io.Reader) error) error {
-	limited := &io.LimitedReader{R: body, N: maxPage + 1}
-	err := read(limited)
+	limited := &io.LimitedReader{N: maxPage + 1}
+	text, err := unpacked(body)
+	if err == nil {
+		limited.R = text
+		err = read(limited)
+	}
 	var f *fault.Fault
 	switch {
 	case limited.N == 0:
@@ -32,7 +40,45 @@ func readPage(c *wire.Call, body io.Reader, read func(io.Reader) error) error {
 	case err == nil, errors.As(err, &f):
 		return err
 	}
-	return c.Fault(fault.Refused, "", err)
+	return c.Fault(fault.Refused, "find out what answers there: a proxy or a sign-in page may be in between", err)
+}
+
+// unpacked returns the text of a page. Some servers and proxies compress a page although the request
+// does not accept that, and some texts begin with a byte order mark.
+func unpacked(body io.Reader) (io.Reader, error) {
+	r := bufio.NewReader(body)
+	begin, err := r.Peek(3)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, err
+	case bytes.HasPrefix(begin, []byte{0x1f, 0x8b}): // the magic number of gzip (RFC 1952 §2.3.1)
+		return gzip.NewReader(r)
+	case string(begin) == "\ufeff":
+		_, err = r.Discard(len(begin))
+		return r, err
+	}
+	return r, nil
+}
+
+// refusals reads the member "errors" of a page. Some servers answer 200 with an error in the body
+// (distribution-spec v1.1.1 §Error Codes), and such a page is no list.
+func refusals(dec *json.Decoder) error {
+	var raw json.RawMessage
+	if err := dec.Decode(&raw); err != nil {
+		return notJSON(err)
+	}
+	var all []struct{ Code, Message any }
+	if json.Unmarshal(raw, &all) != nil || len(all) == 0 {
+		return nil
+	}
+	word := func(v any) string { s, _ := v.(string); return wire.Clean(s) }
+	return wire.Quote(http.StatusOK, word(all[0].Code), word(all[0].Message))
+}
+
+// notListed returns the error for a page without the member that holds the list. Such a page may be
+// the answer of any server in between, and is not an empty list.
+func notListed(member string) error {
+	return fmt.Errorf("the answer is not a list: it has no member %q", member)
 }
 
 // members parses a page that is a JSON object. It calls each for every member; each must read the
@@ -76,16 +122,20 @@ func open(dec *json.Decoder, member string, begin json.Delim) (bool, error) {
 	return true, nil
 }
 
-// texts calls each for the strings of an array. It skips everything else in it, such as names that
-// are null.
-func texts(dec *json.Decoder, member string, each func(string) error) error {
+// texts calls each for the strings of an array. Everything else in it, such as a name that is null,
+// counts in others.
+func texts(dec *json.Decoder, member string, each func(string) error) (others int, err error) {
 	if some, err := open(dec, member, '['); !some || err != nil {
-		return err
+		return 0, err
 	}
 	for depth := 1; depth > 0; {
 		t, err := dec.Token()
 		if err != nil {
-			return notJSON(err)
+			return 0, notJSON(err)
+		}
+		text, isText := t.(string)
+		if depth == 1 && !isText && t != json.Delim(']') {
+			others++
 		}
 		switch t {
 		case json.Delim('['), json.Delim('{'):
@@ -93,13 +143,13 @@ func texts(dec *json.Decoder, member string, each func(string) error) error {
 		case json.Delim(']'), json.Delim('}'):
 			depth--
 		}
-		if s, ok := t.(string); ok && depth == 1 {
-			if err := each(s); err != nil {
-				return err
+		if isText && depth == 1 {
+			if err := each(text); err != nil {
+				return 0, err
 			}
 		}
 	}
-	return nil
+	return others, nil
 }
 
 // skip skips one value.

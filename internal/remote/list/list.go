@@ -13,7 +13,8 @@ import (
 )
 
 // List calls visit for each tag, in the registry's order. If visit returns an error, List stops and
-// returns that error unchanged. It leaves out names that are not valid tags, and repeats.
+// returns that error unchanged. It leaves out repeats and names that are not valid tags; an event
+// counts and names the latter. If it cannot read all of the list, it returns an error.
 //
 // If the registry has a list of its own with digests, List uses that list: one request returns
 // hundreds of tags. Which registries have one is known from Settings.Kind, from the host's name, or
@@ -23,6 +24,7 @@ import (
 // Harbor, and sizes by no registry.
 func (r *Lister) List(ctx context.Context, visit func(oci.Listed) error) error {
 	s := &sieve{visit: visit, seen: map[string]bool{}, op: "list tags of", name: r.Repo.String()}
+	defer func() { s.odd.tell(r.Observe, r.Host.Name, s.name, "tags") }()
 	return r.inBulk(ctx, s.ended, func(ctx context.Context, b *bulk) (bool, error) {
 		return b.tags(ctx, s.show)
 	}, func(ctx context.Context) error { return r.listPlain(ctx, s, nil) })

@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/oci"
 )
 
@@ -33,11 +34,85 @@ type Lessons struct {
 	mu      sync.Mutex
 	digests bool // its tags/list was seen to contain digests
 	noBulk  bool // its own list of tags is not available
+
+	tags, repositories paging
 }
 
 // NewLessons returns empty Lessons about h. peer returns other hosts; ecr may be nil.
 func NewLessons(h *ask.Host, peer func(name string) *ask.Host, ecr *credential.ECRRepositories) *Lessons {
-	return &Lessons{host: h, peer: peer, ecr: ecr}
+	m := &Lessons{host: h, peer: peer, ecr: ecr}
+	m.tags.inquiry, m.repositories.inquiry = make(limit.Gate, 1), make(limit.Gate, 1)
+	return m
+}
+
+// paging holds what is known about the pages of one kind of list at a host. It is safe for
+// concurrent use.
+type paging struct {
+	mu      sync.Mutex
+	noCount bool // requests must not say how many names they want
+	asked   bool // one page that may have been cut was followed by a request for the names after it
+	links   bool // a page that is not the last one has a Link
+	cut     bool // a page that is not the last one had no Link
+	deaf    bool // the number of names that a request names has no effect
+	longest int  // number of names in the longest page
+
+	inquiry limit.Gate // one inquiry at a time: its result spares the others
+}
+
+// learn changes what is known.
+func (p *paging) learn(change func(*paging)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(p)
+}
+
+// known reports whether it is known if the registry writes a Link to pages that it cuts (links).
+func (p *paging) known() (links, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.links, p.links || p.cut || p.deaf
+}
+
+// withoutCount reports whether requests must leave the number of names out.
+func (p *paging) withoutCount() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.noCount
+}
+
+// doubt says what to do about a page without a Link:
+//   - believe: it is the last page.
+//   - inquire: find out whether the registry writes a Link where it cuts, and if not, continue.
+//   - proceed: request the names after the last one.
+type doubt int
+
+const (
+	believe doubt = iota
+	inquire
+	proceed
+)
+
+// doubts says what to do about a page of n names that has no Link. full means that the page has as
+// many names as were requested.
+func (p *paging) doubts(n int, full bool) doubt {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.longest = max(p.longest, n)
+	switch {
+	case full, p.cut:
+		return proceed
+	case p.links, n < p.longest, !isRound(n):
+		return believe
+	case p.asked:
+		return inquire
+	}
+	p.asked = true
+	return proceed
+}
+
+// isRound reports whether n is a number of names at which a registry may cut its pages.
+func isRound(n int) bool {
+	return n >= 10 && (n%10 == 0 || n%25 == 0 || n >= 16 && n&(n-1) == 0)
 }
 
 // tellsDigests reports whether the plain list was seen to contain digests.

@@ -171,7 +171,8 @@ func (r *Lister) Locks(ctx context.Context, visit func(tag string, l oci.Locks) 
 		Attributes attributes `json:"changeableAttributes"`
 	}
 	seen := map[string]bool{}
-	l := &pages[row]{host: r.Host, key: "tags", call: c, show: func(rows []row) (fresh int, err error) {
+	l := acrPages(r, "tags", c, func(t row) string { return t.Name })
+	l.show = func(rows []row) (fresh int, err error) {
 		for _, t := range rows {
 			if seen[t.Name] || ref.Tag(t.Name) != nil {
 				continue
@@ -185,7 +186,7 @@ func (r *Lister) Locks(ctx context.Context, visit func(tag string, l oci.Locks) 
 			}
 		}
 		return fresh, nil
-	}}
+	}
 	_, err := r.WithScope(ctx, "metadata_read", l.run)
 	return err
 }

@@ -37,6 +37,7 @@ func (r *Lister) byTags(ctx context.Context, s *manifestSieve, tags reader[oci.L
 		listed = append(listed, l)
 		return nil
 	}}
+	defer func() { filter.odd.tell(r.Observe, r.Host.Name, filter.name, "tags") }()
 	if tags != nil {
 		unknown, err = tags(ctx, filter.show)
 	} else {

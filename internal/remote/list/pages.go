@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/drayage/dray/fault"
@@ -22,11 +23,17 @@ type pages[T any] struct {
 	host *ask.Host
 	call *wire.Call
 	key  string // the member that holds the rows; "" if the page itself is the array
+	// sign is a member that a list without rows has, although it leaves key out. It may be "".
+	sign string
 
 	show func(rows []T) (fresh int, err error)
 	// next returns what a page says about the next one, in addition to Link: a URL, a query, or "".
 	// It may be nil.
 	next func(page[T]) string
+	// full is the number of rows that were requested. If a page without a Link has that many, beyond
+	// returns the query for the page after it. 0 means that next always tells.
+	full   int
+	beyond func(page[T]) string
 }
 
 // page is one page, and what it says about the next one.
@@ -112,6 +119,9 @@ func (l *pages[T]) following(ctx context.Context, c *wire.Call, a *wire.Answer, 
 	if to == "" && l.next != nil {
 		to = l.next(at)
 	}
+	if to == "" && l.full > 0 && len(at.rows) >= l.full {
+		to = "?" + l.beyond(at) // the Link may have been lost on the way
+	}
 	if to == "" {
 		return nil, nil
 	}
@@ -124,10 +134,14 @@ func (l *pages[T]) read(body io.Reader, into *page[T]) error {
 		dec := json.NewDecoder(body)
 		return readRows(dec, "the page", &into.rows, l.call)
 	}
-	return members(body, func(member string, dec *json.Decoder) error {
+	told := false
+	err := members(body, func(member string, dec *json.Decoder) error {
+		told = told || member == l.key || member == l.sign
 		switch member {
 		case l.key:
 			return readRows(dec, member, &into.rows, l.call)
+		case "errors":
+			return refusals(dec)
 		case "next":
 			var s *string
 			if err := dec.Decode(&s); err != nil {
@@ -142,4 +156,13 @@ func (l *pages[T]) read(body io.Reader, into *page[T]) error {
 		}
 		return skip(dec)
 	})
+	if err == nil && !told {
+		err = notListed(l.key)
+	}
+	return err
+}
+
+// pageAfter returns a query with the number of the page after p.
+func pageAfter[T any](query string) func(page[T]) string {
+	return func(p page[T]) string { return query + "&page=" + strconv.Itoa(p.number+1) }
 }

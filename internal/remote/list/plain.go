@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/ask"
@@ -34,8 +35,14 @@ func (r *Lister) listPlain(ctx context.Context, s *sieve, images func([]Manifest
 	var told []Manifest
 	digests := map[string]oci.Listed{}
 	kind := r.Host.Kind()
-	l := &list{host: r.Host, key: "tags", call: r.Call("list tags of", http.MethodGet, "/tags/list", r.Repo.String()),
-		valid: func(tag string) bool { return ref.Tag(tag) == nil }}
+	l := &list{
+		host:   r.Host,
+		key:    "tags",
+		call:   r.Call("list tags of", http.MethodGet, "/tags/list", r.Repo.String()),
+		valid:  func(tag string) bool { return ref.Tag(tag) == nil },
+		paging: &r.taught.tags,
+		odd:    &s.odd,
+	}
 	l.begin = func() { told = nil; clear(digests) }
 	l.also = func(member string, dec *json.Decoder) (err error) {
 		if member != "manifest" {
@@ -119,13 +126,16 @@ func readMap(dec *json.Decoder, c *wire.Call) ([]Manifest, error) {
 	return all, err
 }
 
-// list reads the pages of one list (distribution-spec v1.1.1 §Content Discovery).
+// list reads the pages of one list (distribution-spec v1.1.1 §Content Discovery). Either it shows all
+// names, or it returns an error.
 type list struct {
-	host  *ask.Host
-	call  *wire.Call
-	key   string
-	valid func(string) bool
-	visit func(string) error
+	host   *ask.Host
+	call   *wire.Call
+	key    string
+	paging *paging
+	valid  func(string) bool
+	visit  func(string) error
+	odd    *oddities // what is not valid
 	// also reads the other members of a page. If it is nil, they are skipped.
 	also func(member string, dec *json.Decoder) error
 	// begin is called before a page is read, again for each attempt. It may be nil.
@@ -134,21 +144,21 @@ type list struct {
 	paged func() error
 
 	before map[string]bool // the names of the previous page
-	last   string
+	own    bool            // the next page was requested although the registry named none
+}
+
+// names is one page of a list.
+type names struct {
+	all      []string
+	nameless int // entries that are no strings
 }
 
 func (l *list) run(ctx context.Context) error {
 	c := *l.call
-	c.Query = fmt.Sprintf("n=%d", pageSize)
-	var page []string
-	c.Take = func(body io.Reader) (err error) {
-		page, err = l.read(body)
-		return err
-	}
 	asked := map[string]bool{}
 	strays := 0
 	for range maxPages {
-		a, err := l.host.Do(ctx, &c, http.StatusOK)
+		page, a, err := l.ask(ctx, &c)
 		if err != nil {
 			return err
 		}
@@ -166,7 +176,7 @@ func (l *list) run(ctx context.Context) error {
 		} else if strays++; strays > maxStrays {
 			return c.Fault(fault.Refused, "", errors.New("the list repeats itself"))
 		}
-		next, err := l.next(ctx, &c, a, len(page), fresh)
+		next, err := l.next(ctx, a, page.all, fresh)
 		if err != nil || next == nil {
 			return err
 		}
@@ -179,40 +189,97 @@ func (l *list) run(ctx context.Context) error {
 	return c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d pages", maxPages))
 }
 
+// ask requests the page at c.URL or, if that is nil, the first page. Some registries refuse a number of
+// names above a limit of their own (400 PAGINATION_NUMBER_INVALID): ask then leaves the number out.
+func (l *list) ask(ctx context.Context, c *wire.Call) (page names, a *wire.Answer, err error) {
+	c.Take = func(body io.Reader) (err error) {
+		page, err = l.read(body)
+		return err
+	}
+	if c.URL == nil && c.Query == "" && !l.paging.withoutCount() {
+		c.Query = count(pageSize)
+	}
+	ok := []int{http.StatusOK, http.StatusBadRequest, http.StatusUnprocessableEntity}
+	a, err = l.host.Do(ctx, c, ok...)
+	if err == nil && a.Status != http.StatusOK && withoutCount(c) {
+		if a, err = l.host.Do(ctx, c, ok...); err == nil && a.Status == http.StatusOK {
+			l.paging.learn(func(p *paging) { p.noCount = true })
+		}
+	}
+	if err == nil && a.Status != http.StatusOK {
+		err = c.Named(l.host.Refusal(c, a))
+	}
+	return page, a, err
+}
+
+func count(n int) string { return fmt.Sprintf("n=%d", n) }
+
+// withoutCount removes the number of names from a request, and reports whether it had one.
+func withoutCount(c *wire.Call) bool {
+	if c.URL == nil {
+		had := c.Query != ""
+		c.Query = ""
+		return had
+	}
+	q := c.URL.Query()
+	if !q.Has("n") {
+		return false
+	}
+	q.Del("n")
+	u := *c.URL
+	u.RawQuery = q.Encode()
+	c.URL = &u
+	return true
+}
+
 // read parses the names of one page while it arrives.
-func (l *list) read(body io.Reader) (page []string, err error) {
+func (l *list) read(body io.Reader) (page names, err error) {
 	if l.begin != nil {
 		l.begin()
 	}
+	told := false
 	err = readPage(l.call, body, func(body io.Reader) error {
-		return members(body, func(member string, dec *json.Decoder) error {
+		err := members(body, func(member string, dec *json.Decoder) (err error) {
 			switch {
 			case member == l.key:
-				return texts(dec, member, func(name string) error {
-					if len(page) == maxNames {
+				told = true
+				page.nameless, err = texts(dec, member, func(name string) error {
+					if len(page.all) == maxNames {
 						return l.call.Fault(fault.TooLarge, "", fmt.Errorf("more than %d names in a page", maxNames))
 					}
-					page = append(page, name)
+					page.all = append(page.all, name)
 					return nil
 				})
+				return err
+			case member == "errors":
+				return refusals(dec)
 			case l.also != nil:
 				return l.also(member, dec)
 			}
 			return skip(dec)
 		})
+		if err == nil && !told {
+			err = notListed(l.key)
+		}
+		return err
 	})
 	return page, err
 }
 
 // show visits the names of one page. fresh is the number of names that were not on the previous
 // page.
-func (l *list) show(page []string) (fresh int, err error) {
+func (l *list) show(page names) (fresh int, err error) {
+	l.odd.nameless += page.nameless
 	here := map[string]bool{}
-	for _, name := range page {
-		if !l.valid(name) || here[name] {
+	for _, name := range page.all {
+		if here[name] {
 			continue
 		}
-		here[name], l.last = true, name
+		here[name] = true
+		if !l.valid(name) {
+			l.odd.add(name)
+			continue
+		}
 		if l.before[name] {
 			continue
 		}
@@ -225,19 +292,85 @@ func (l *list) show(page []string) (fresh int, err error) {
 	return fresh, nil
 }
 
-// next returns the URL of the next page, or nil if there is none. If a full page has no Link, it
-// continues after the page's last name, because some registries leave Link out.
-func (l *list) next(ctx context.Context, c *wire.Call, a *wire.Answer, count, fresh int) (*url.URL, error) {
-	if to := wire.NextLink(a.Header); to != "" {
-		return following(ctx, l.host, c, a, to)
+// next returns the URL of the next page, or nil if there is none. If a page that may have been cut has
+// no Link, it continues after the page's last name, because some registries and proxies leave Link out.
+func (l *list) next(ctx context.Context, a *wire.Answer, page []string, fresh int) (*url.URL, error) {
+	if l.own && fresh > 0 {
+		l.paging.learn(func(p *paging) { p.cut = true })
 	}
-	if count != pageSize || fresh == 0 || l.last == "" {
+	l.own = false
+	if to := wire.NextLink(a.Header); to != "" {
+		l.paging.learn(func(p *paging) { p.links, p.longest = true, max(p.longest, len(page)) })
+		return l.linked(ctx, a, to)
+	}
+	if fresh == 0 || len(page) == 0 {
 		return nil, nil
 	}
+	switch l.paging.doubts(len(page), len(page) >= pageSize) {
+	case believe:
+		return nil, nil
+	case inquire:
+		if l.writesLinks(ctx, len(page)) {
+			return nil, nil
+		}
+	}
+	l.own = true
+	last := url.Values{"last": {page[len(page)-1]}}
+	if !l.paging.withoutCount() {
+		last.Set("n", strconv.Itoa(pageSize))
+	}
+	return l.at(ctx, last)
+}
+
+// writesLinks finds out whether the registry writes a Link to a page that it cuts: it requests half of
+// the n names of the first page.
+func (l *list) writesLinks(ctx context.Context, n int) bool {
+	if l.paging.inquiry.Enter(ctx) != nil {
+		return false
+	}
+	defer l.paging.inquiry.Leave()
+	if links, known := l.paging.known(); known {
+		return links
+	}
+	c := *l.call
+	c.Query = count(n / 2)
+	page, a, err := (&list{host: l.host, key: l.key, paging: l.paging, call: l.call}).ask(ctx, &c)
+	if err != nil {
+		return false
+	}
+	links, deaf := wire.NextLink(a.Header) != "", len(page.all) >= n
+	l.paging.learn(func(p *paging) {
+		p.links, p.cut, p.deaf = p.links || links, p.cut || !links && !deaf, deaf && !links
+	})
+	return links
+}
+
+// linked returns the URL of the next page that a Link names. A registry behind a path prefix may leave
+// the prefix out: then only the position counts, as parameters of the path that answered.
+func (l *list) linked(ctx context.Context, a *wire.Answer, to string) (*url.URL, error) {
+	u, err := following(ctx, l.host, l.call, a, to)
+	if err != nil || strings.TrimSuffix(u.Path, "/") == l.call.Path {
+		return u, err
+	}
+	q := url.Values{}
+	for _, key := range []string{"last", "n"} {
+		if v := u.Query().Get(key); v != "" {
+			q.Set(key, v)
+		}
+	}
+	if !q.Has("last") {
+		cause := fmt.Errorf("the link to the next page leads to another list, %s", wire.Clean(u.Path))
+		return nil, l.call.Fault(fault.Refused, "", cause)
+	}
+	return l.at(ctx, q)
+}
+
+// at returns the URL of the list with the parameters q.
+func (l *list) at(ctx context.Context, q url.Values) (*url.URL, error) {
 	origin, err := l.host.Origin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	origin.Path, origin.RawQuery = l.call.Path, url.Values{"n": {strconv.Itoa(pageSize)}, "last": {l.last}}.Encode()
+	origin.Path, origin.RawQuery = l.call.Path, q.Encode()
 	return origin, nil
 }

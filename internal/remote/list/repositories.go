@@ -2,12 +2,9 @@ package list
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -19,14 +16,24 @@ import (
 // Repositories calls visit for each repository path of host. Many registries do not offer this
 // list; the hint of the error then says to name the repositories.
 func Repositories(
-	ctx context.Context, h *ask.Host, who *wire.Access, observe event.Watch, visit func(path string) error,
+	ctx context.Context, taught *Lessons, who *wire.Access, observe event.Watch, visit func(path string) error,
 ) error {
+	h, odd := taught.host, &oddities{}
 	valid := func(s string) bool {
 		_, err := ref.NewRepo(h.Name, s)
 		return err == nil
 	}
-	l := &list{host: h, key: "repositories", visit: visit, valid: valid, call: catalog(h, who, observe)}
+	l := &list{
+		host:   h,
+		key:    "repositories",
+		paging: &taught.repositories,
+		odd:    odd,
+		visit:  visit,
+		valid:  valid,
+		call:   catalog(h, who, observe),
+	}
 	err := l.run(ctx)
+	odd.tell(observe, h.Name, h.Name, "repositories")
 	switch fault.KindOf(err) {
 	case fault.Denied, fault.NotFound, fault.Invalid:
 		var f *fault.Fault
@@ -43,35 +50,39 @@ func Repositories(
 
 // FirstTags returns the first page of the list of tags. It makes one request and does not retry.
 func (r *Lister) FirstTags(ctx context.Context) ([]string, error) {
-	c := r.Call("list tags of", http.MethodGet, "/tags/list", r.Repo.String())
-	page, err := firstPage(ctx, r.Host, c)
-	return slices.DeleteFunc(page.Tags, func(s string) bool { return ref.Tag(s) != nil }), err
+	l := &list{
+		host:   r.Host,
+		key:    "tags",
+		paging: &r.taught.tags,
+		call:   r.Call("list tags of", http.MethodGet, "/tags/list", r.Repo.String()),
+		valid:  func(tag string) bool { return ref.Tag(tag) == nil },
+	}
+	return l.first(ctx)
 }
 
 // FirstRepositories returns the first page of the list of repositories. It makes one request and
 // does not retry.
-func FirstRepositories(ctx context.Context, h *ask.Host, who *wire.Access, observe event.Watch) ([]string, error) {
-	page, err := firstPage(ctx, h, catalog(h, who, observe))
-	return slices.DeleteFunc(page.Repositories, func(s string) bool {
-		_, err := ref.NewRepo(h.Name, s)
-		return err != nil
-	}), err
+func FirstRepositories(ctx context.Context, taught *Lessons, who *wire.Access, observe event.Watch) ([]string, error) {
+	h := taught.host
+	l := &list{
+		host:   h,
+		key:    "repositories",
+		paging: &taught.repositories,
+		call:   catalog(h, who, observe),
+		valid: func(path string) bool {
+			_, err := ref.NewRepo(h.Name, path)
+			return err == nil
+		},
+	}
+	return l.first(ctx)
 }
 
-// firstNames is the first page of either list.
-type firstNames struct{ Tags, Repositories []string }
-
-func firstPage(ctx context.Context, h *ask.Host, c *wire.Call) (firstNames, error) {
-	var p firstNames
-	c.Single, c.Limit, c.Query = true, 4<<20, url.Values{"n": {strconv.Itoa(pageSize)}}.Encode()
-	a, err := h.Do(ctx, c, http.StatusOK)
-	if err != nil {
-		return firstNames{}, err
-	}
-	if json.Unmarshal(a.Raw, &p) != nil {
-		return firstNames{}, c.Fault(fault.Refused, "", wire.Quote(a.Status, "", "the list is not JSON"))
-	}
-	return p, nil
+// first returns the valid names of the first page.
+func (l *list) first(ctx context.Context) ([]string, error) {
+	c := *l.call
+	c.Single = true
+	page, _, err := l.ask(ctx, &c)
+	return slices.DeleteFunc(page.all, func(s string) bool { return !l.valid(s) }), err
 }
 
 // catalog returns the request for the repositories of a registry.

@@ -2,9 +2,12 @@ package list
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
@@ -62,6 +65,7 @@ type sieve struct {
 	seen     map[string]bool
 	stop     error // what visit returned
 	op, name string
+	odd      oddities
 }
 
 func (s *sieve) ended() error { return s.stop }
@@ -69,7 +73,11 @@ func (s *sieve) ended() error { return s.stop }
 // show visits the tags of rows that are new, and returns their number.
 func (s *sieve) show(rows []oci.Listed) (fresh int, err error) {
 	for _, l := range rows {
-		if ref.Tag(l.Tag) != nil || s.seen[l.Tag] {
+		if ref.Tag(l.Tag) != nil {
+			s.odd.add(l.Tag)
+			continue
+		}
+		if s.seen[l.Tag] {
 			continue
 		}
 		if len(s.seen) == maxListed {
@@ -87,6 +95,50 @@ func (s *sieve) show(rows []oci.Listed) (fresh int, err error) {
 		}
 	}
 	return fresh, nil
+}
+
+// oddities collects the entries of a list that are not valid names, and that the list leaves out.
+type oddities struct {
+	seen     map[string]bool
+	some     []string // the first ones, in their order
+	nameless int      // entries that are no strings
+}
+
+const (
+	maxOdd   = 10_000 // names that are told apart
+	maxNamed = 10     // names that an event has
+)
+
+func (o *oddities) add(name string) {
+	if o.seen[name] || len(o.seen) == maxOdd {
+		return
+	}
+	if o.seen == nil {
+		o.seen = map[string]bool{}
+	}
+	o.seen[name] = true
+	if len(o.some) < maxNamed {
+		o.some = append(o.some, fmt.Sprintf("%.60q", name))
+	}
+}
+
+// tell reports what was left out of a list of what, such as "tags", in one event. Its Count is the
+// number of entries.
+func (o *oddities) tell(observe event.Watch, host, name, what string) {
+	n := len(o.seen) + o.nameless
+	if n == 0 {
+		return
+	}
+	named := slices.Clone(o.some)
+	if more := len(o.seen) - len(named); more > 0 {
+		named = append(named, fmt.Sprintf("and %d more", more))
+	}
+	if o.nameless > 0 {
+		named = append(named, fmt.Sprintf("%d without a name", o.nameless))
+	}
+	text := fmt.Sprintf("the list of %s of %s has entries that are not valid names, and dray leaves them out: %d: %s",
+		what, name, n, strings.Join(named, ", "))
+	observe.Tell(event.Event{Kind: event.Noted, Host: host, Name: name, Count: n, Text: text})
 }
 
 // moment parses a time as registries write it: RFC 3339, RFC 1123, or milliseconds in a string. It

@@ -15,8 +15,15 @@ func TestLinksAreReadByRelation(t *testing.T) {
 		`<x>; rel="prev", <y>; title="a"; rel="next"`: "y",
 		`<x>; rel="prev",<y>; rel="next"`:             "y",
 		`<x>; rel="prev"`:                             "",
-		`<x`:                                          "",
-		`x>; rel="next"`:                              "",
+		`<x>; rel="last next"`:                        "x",
+		`<x>; rel='next'`:                             "x",
+		`<x>`:                                         "x",
+		`<x>; rel="last"`:                             "",
+		`/v2/a/tags/list?last=b; rel="next"`:          "/v2/a/tags/list?last=b",
+		`/v2/a/tags/list?last=b`:                      "/v2/a/tags/list?last=b",
+		`</v2/a/tags/list?last=b; rel="next"`:         "/v2/a/tags/list?last=b",
+		`x>; rel="next"`:                              "x",
+		`<>; rel="next"`:                              "",
 		`<a,b>; rel="next"`:                           "a,b",
 	} {
 		if got := NextLink(http.Header{"Link": {line}}); got != want {
@@ -42,6 +49,7 @@ func TestAddressesAreSortedByWhereTheyLead(t *testing.T) {
 func FuzzLink(f *testing.F) {
 	f.Add(`</v2/a/tags/list?last=b>; rel="next", <x>; rel=prev`)
 	f.Add(`<,<;>`)
+	f.Add(`a>b; rel="next"`)
 	f.Fuzz(func(t *testing.T, s string) {
 		if got := NextLink(http.Header{"Link": {s}}); !strings.Contains(s, got) || strings.Contains(got, ">") {
 			t.Errorf("%q of %q", got, s)

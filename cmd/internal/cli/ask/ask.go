@@ -70,6 +70,8 @@ func Copy(req dray.CopyRequest, renames []string) wire.Request {
 		Hold:      string(req.Hold),
 		Backup:    req.Backup.Template,
 		Logins:    Logins(req.SourceLogin, req.TargetLogin),
+
+		SkipBroken: req.SkipBroken,
 	}}
 }
 
@@ -92,6 +94,8 @@ func Batch(req dray.BatchRequest) wire.Request {
 		Hold:      string(req.Hold),
 		Backup:    req.Backup.Template,
 		Logins:    Logins(req.SourceLogin, req.TargetLogin),
+
+		SkipBroken: req.SkipBroken,
 	}
 	for _, e := range req.Entries {
 		b.Entries = append(b.Entries, wire.BatchEntry{
@@ -110,6 +114,7 @@ func Batch(req dray.BatchRequest) wire.Request {
 func endsJSON(f *flag.Ends, req dray.TransferRequest) wire.Ends {
 	e := wire.Ends{
 		Sources: req.Sources, Target: req.Target, Prefer: req.Prefer, InUse: f.InUseText,
+		Strict: req.Strict, SkipBroken: req.SkipBroken,
 		Selection: wire.Selection{
 			Repository:          f.Repository,
 			Letters:             f.Letters,

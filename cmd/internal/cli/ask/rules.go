@@ -56,7 +56,7 @@ func Schedules(d *dray.Dray, r config.Mirror, path string) ([]wire.ScheduleReque
 func transferOf(r config.Mirror, req dray.TransferRequest) *wire.Transfer {
 	return &wire.Transfer{
 		Ends: wire.Ends{
-			Sources: r.Sources, Target: req.Target, Also: req.Also, Prefer: r.Prefer,
+			Sources: r.Sources, Target: req.Target, Also: req.Also, Prefer: r.Prefer, Strict: r.Strict, SkipBroken: r.SkipBroken,
 			Selection: wire.Selection{
 				Letters:             r.Letters,
 				Ignore:              r.Ignore,

@@ -49,7 +49,13 @@ type Ends struct {
 
 	Prefer  []string
 	Explain bool
+	Strict  bool
+	Skip    bool // the value of --skip-broken
 }
+
+// SkipBrokenText is the text of --skip-broken.
+const SkipBrokenText = "leave out tags that SOURCE lists and whose manifest does not exist, " +
+	"and name them in the report (default such a tag fails)"
 
 // AddSelectionTo adds the flags that select repositories and tags.
 func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
@@ -66,6 +72,9 @@ func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 				"or re: and a regular expression of Python; repeatable")
 		set.StringVar(&f.ignoreConfig, "ignore-config", "",
 			"read patterns as for --ignore-pattern from `FILE`: a JSON list, or an object with that list under the key patterns")
+		set.BoolVar(&f.Strict, "strict", false,
+			"fail if SOURCE lists a repository that has no tags, such as one whose push was interrupted; "+
+				"without it, the report names it")
 		set.IntVar(&f.Repositories, "max-repositories", 0,
 			"stop after `N` repositories that need work, in the order of their names (default no limit)")
 	})
@@ -81,6 +90,7 @@ func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 		set.IntVar(&f.MinTags, "min-tags", 0, "refuse a repository in which fewer than `N` tags are selected")
 		set.BoolVar(&f.Untagged, "untagged", false,
 			"also select, by digest, manifests that no tag and no index points to, if SOURCE can list them")
+		set.BoolVar(&f.Skip, "skip-broken", false, SkipBrokenText)
 		set.StringVar(&f.inUse, "in-use", "",
 			"only images that run in a cluster, by digest, with the tags that point to them; "+
 				"`FILE` has the output of kubectl get pods -A -o json, or one image per line; - is stdin")
@@ -141,7 +151,7 @@ func (f *Ends) Request(cmd *cobra.Command, in io.Reader, args []string) (req dra
 	if n := len(args); n > 0 {
 		req.Sources, req.Target = args[:n-1], args[n-1]
 	}
-	req.Prefer = f.Prefer
+	req.Prefer, req.Strict, req.SkipBroken = f.Prefer, f.Strict, f.Skip
 	if req.Selection, err = f.selection(time.Now()); err != nil {
 		return req, err
 	}

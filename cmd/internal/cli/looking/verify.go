@@ -46,7 +46,7 @@ func NewVerify(a *app.App) *cobra.Command {
 			"reads this content there and compares its bytes. Tags that only TARGET has are counted, and are not " +
 			"a difference.\n\n" +
 			"dray prints a line for each difference. With -o json, it prints a receipt. It writes nothing to a " +
-			"registry, except with --heal. Exit code 0 means that all is the same, 7 that something differs, 1 that not " +
+			"registry, except with --heal. Exit code 0 means that all is the same, 7 that something differs, 6 that not " +
 			"everything could be compared.",
 		Example: "  dray verify dev prod\n" +
 			"  dray verify ghcr.io/acme/app:v1 prod/acme/app --deep\n" +

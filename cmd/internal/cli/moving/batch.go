@@ -32,6 +32,7 @@ type batchFlags struct {
 	rewrites  []string
 	failedTo  string
 	force     bool
+	skip      bool // the value of --skip-broken
 	dryRun    bool
 	flag.Tags // only its --all-or-nothing is a flag of batch
 
@@ -61,6 +62,9 @@ func NewBatch(a *app.App) *cobra.Command {
 	flags := cmd.Flags()
 	flag.Group(flags, "Which images", func(set *pflag.FlagSet) {
 		set.StringVarP(&f.file, "file", "f", "", "read the list from `FILE`; - is stdin")
+		set.BoolVar(&f.skip, "skip-broken", false,
+			"leave out tags that their repository lists and whose manifest does not exist, "+
+				"and name them in the report (default such a tag fails)")
 	})
 	flag.Group(flags, flag.TargetNames, func(set *pflag.FlagSet) {
 		set.StringVarP(&f.name, "name", "n", "", flag.NamedRegistry("for targets without a registry, use this"))
@@ -103,6 +107,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 		return err
 	}
 	req := dray.BatchRequest{Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.Hold()}
+	req.SkipBroken = f.skip
 	if f.force {
 		req.Overwrite = plan.Update
 	}
@@ -112,7 +117,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	if req.TargetLogin, err = a.TargetLogin(cmd.Context()); err != nil {
 		return err
 	}
-	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.entries}
+	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.entries, skips: f.skip}
 	return run.Write(a, cmd, run.Writing{
 		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "use --force to replace it", Keep: rest.keep, Hold: req.Hold,
 		Ask: func(_ context.Context, _ *client.Client, d *dray.Dray) (wire.Request, error) {

@@ -26,6 +26,7 @@ type copyFlags struct {
 	backup    string
 	allTags   bool
 	sharing   bool
+	skip      bool // the value of --skip-broken
 	dryRun    bool
 	flag.Tags
 }
@@ -61,6 +62,7 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 		set.BoolVar(&f.allTags, "all-tags", false, "copy every tag; SOURCE and TARGET are repositories")
 		set.BoolVar(&f.sharing, "all-tags-of", false,
 			"copy every tag that has the digest of SOURCE; TARGET is a repository")
+		set.BoolVar(&f.skip, "skip-broken", false, "with --all-tags: "+flag.SkipBrokenText)
 	})
 	f.Tags.AddTo(flags)
 	flag.AddOverwriteTo(flags, &f.overwrite)
@@ -73,7 +75,11 @@ func newCopy(a *app.App, t flag.Traffic) *cobra.Command {
 
 func runCopy(a *app.App, cmd *cobra.Command, f copyFlags, args []string) error {
 	req := dray.CopyRequest{Source: args[0], Targets: args[1:], Overwrite: plan.Overwrite(f.overwrite), Hold: f.Hold()}
+	req.SkipBroken = f.skip
 	switch {
+	case f.skip && !f.allTags:
+		return flag.UsageError(cmd, errors.New("--skip-broken without --all-tags: an image that is named must exist"),
+			"add --all-tags, or leave it out")
 	case f.allTags && f.sharing:
 		return flag.UsageError(cmd, errors.New("--all-tags and --all-tags-of both given"), "keep one of them")
 	case f.allTags:

@@ -16,6 +16,7 @@ type leftover struct {
 	path    string // "" means that no list is written
 	list    config.List
 	target  string // the target of the dray.BatchRequest
+	skips   bool   // an entry without a step was left out on purpose
 	entries func(*dray.Dray, config.List) []dray.BatchEntry
 }
 
@@ -99,6 +100,9 @@ func (l leftover) left(
 		s, known := ended[route{from, n}]
 		if !known && n.Tag != "" {
 			s = ended[route{to: n}]
+		}
+		if !known && s.State == "" && l.skips && why == nil {
+			continue
 		}
 		if s.State == dray.Done || s.State == dray.Unchanged {
 			continue

@@ -75,8 +75,10 @@ func endVerify(a *app.App, receipt string, r dray.Receipt, failures []error, too
 	switch {
 	case len(failures) == r.Names && r.Names > 0:
 		return out.Ended(out.ExitOf(0, failures))
-	case r.Matches[dray.Unproven] > 0 || lost != nil:
+	case lost != nil:
 		return out.Ended(out.ExitFailed)
+	case r.Matches[dray.Unproven] > 0:
+		return out.Ended(out.ExitPartly)
 	case !r.Right():
 		return out.Ended(out.ExitDiffers)
 	}
