@@ -22,6 +22,7 @@ type BatchRequest struct {
 	Overwrite plan.Overwrite // for entries that do not set it; "" means plan.Refuse
 	Backup    plan.Backup    // how to keep a tag that is overwritten; not with plan.Refuse
 	Hold      plan.Hold      // "" means plan.Each
+	Proof     Proof          // how to make sure that a target has a blob, as in Prepared
 
 	SourceLogin *credential.Login // nil means Config.Logins
 	TargetLogin *credential.Login // nil means Config.Logins
@@ -33,9 +34,13 @@ type BatchRequest struct {
 // The error is [fault.Invalid] if two entries copy different content to one name.
 func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observer) (*Prepared, error) {
 	r := survey.Rules{Verb: "batch", Overwrite: cmp.Or(req.Overwrite, plan.Refuse), Hold: req.Hold, Backup: req.Backup}
-	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
+	p, err := d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
 		return survey.Batch(ctx, s, d.names, req.Entries, req.Target, r)
 	})
+	if p != nil {
+		p.Proof = req.Proof
+	}
+	return p, err
 }
 
 // EntryNames returns the names that PlanBatch reads from e: the source, and the targets, which are the

@@ -30,7 +30,7 @@ type transferring struct {
 	report  *summing
 	shared  *place.Sharing
 	traffic *place.Traffic
-	images  chan struct{}
+	images  *images
 	hold    plan.Hold // "" means plan.Each
 
 	paths   map[ref.Repo]string // source layouts, and the repository path of each
@@ -83,7 +83,7 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 		report:  newSumming("transfer"),
 		shared:  place.NewSharing(b.Earlier),
 		traffic: place.NewTraffic(),
-		images:  make(chan struct{}, b.Images),
+		images:  newImages(b, req.Delay),
 	}
 }
 
@@ -112,27 +112,6 @@ func (r *transferring) begin() *place.Session {
 	s := r.Base.Begin(r.req.SourceLogin, r.req.TargetLogin, r.watch)
 	s.Shared, s.Traffic = r.shared, r.traffic
 	return s
-}
-
-// acquireImage waits until another image may be in flight. end frees that place again, after the
-// requested Delay. ok is false if ctx ended first.
-func (r *transferring) acquireImage(ctx context.Context) (end func(), ok bool) {
-	select {
-	case r.images <- struct{}{}:
-	case <-ctx.Done():
-		return nil, false
-	}
-	return func() {
-		if r.req.Delay > 0 {
-			rest := time.NewTimer(r.req.Delay)
-			defer rest.Stop()
-			select {
-			case <-rest.C:
-			case <-ctx.Done():
-			}
-		}
-		<-r.images
-	}, true
 }
 
 // end completes the report. If err is nil, the error of the first failed step is returned.

@@ -43,7 +43,7 @@ func Transfer(
 ) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
 	r.visit = visit
-	w := r.newWorkers(ctx)
+	w := newWorkers(ctx, r.images.count())
 	err := r.planAll(w.ctx, func(_ context.Context, part []survey.Surveyed) error {
 		return w.start(func(ctx context.Context) error { return r.apply(ctx, joined(part)) })
 	})

@@ -119,6 +119,7 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 	of := req.Of
 	of.Overwrite = plan.Update
 	of.Incremental = false // a verification looks at all tags
+	of.Delay = 0
 	v := &verifying{transferring: newTransferring(b, names, of, obs), of: req, lines: sha256.New()}
 	v.receipt = report.Receipt{
 		Format:  1,
@@ -141,7 +142,7 @@ func (v *verifying) parallel() int {
 	if v.of.Depth == report.Digests {
 		return maxPlanning
 	}
-	return cap(v.images)
+	return v.images.count()
 }
 
 // pairs finds what is to be compared with what.

@@ -71,7 +71,7 @@ func selection(rule config.Mirror, now time.Time) (plan.Selection, error) {
 // batch returns the request for the images of a rule. Each image has one entry with all its targets, so
 // that it is read once. The mapping determines target repositories, as it does for sources.
 func batch(d *dray.Dray, rule config.Mirror, t dray.TransferRequest) (*dray.BatchRequest, error) {
-	b := &dray.BatchRequest{Overwrite: t.Overwrite, Backup: t.Backup, Hold: plan.Each}
+	b := &dray.BatchRequest{Overwrite: t.Overwrite, Backup: t.Backup, Hold: plan.Each, Proof: t.Proof}
 	for _, image := range rule.Images {
 		from, _, err := d.EntryNames(dray.BatchEntry{Source: image, Targets: []string{"localhost/x"}}, "localhost")
 		if err != nil {

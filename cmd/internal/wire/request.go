@@ -101,6 +101,7 @@ type Batch struct {
 	Overwrite string       `json:"overwrite,omitempty" enum:"refuse,update,always" doc:"the overwrite of every entry that sets none; default: refuse"`
 	Hold      string       `json:"hold,omitempty" enum:"each,all" doc:"with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
 	Backup    string       `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
+	Proof     string       `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how blobs at the target are checked: claimed does not check them, sized asks the target for the size of each blob, hashed also reads each blob back and computes its digest; default: sized with overwrite always, else claimed"`
 	Logins
 }
 
@@ -121,7 +122,7 @@ type Transfer struct {
 	Proof     string  `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how blobs at the target are checked: claimed does not check them, sized asks the target for the size of each blob, hashed also reads each blob back and computes its digest; default: sized with overwrite always, else claimed"`
 	CopyLocks bool    `json:"copyLocks,omitempty" doc:"lock at the target every tag that is locked at the source; both must be Azure registries"`
 	Heal      bool    `json:"heal,omitempty" doc:"also check the content of tags whose digest is equal, and send what is missing; not allowed in a plan"`
-	Delay     float64 `json:"delaySeconds,omitempty" minimum:"0" maximum:"86400" doc:"seconds to wait after each image"`
+	Delay     float64 `json:"delaySeconds,omitempty" minimum:"0" maximum:"86400" doc:"seconds to rest between two images, which are copied one at a time"`
 
 	Incremental bool `json:"incremental,omitempty" doc:"list only the tags that were set since the last complete transfer, if the source lists tags by time; once a week all tags are listed"`
 	Logins

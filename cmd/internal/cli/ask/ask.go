@@ -91,6 +91,7 @@ func Batch(req dray.BatchRequest) wire.Request {
 		Overwrite: string(req.Overwrite),
 		Hold:      string(req.Hold),
 		Backup:    req.Backup.Template,
+		Proof:     string(req.Proof),
 		Logins:    Logins(req.SourceLogin, req.TargetLogin),
 	}
 	for _, e := range req.Entries {

@@ -51,7 +51,8 @@ func NewMirror(a *app.App) *cobra.Command {
 	})
 	flag.Group(flags, flag.Speed, func(set *pflag.FlagSet) {
 		set.IntVar(&f.parallel, "parallel-rules", 4, "with --watch: run at most `N` rules at once")
-		set.IntVar(&a.Common.Images, "parallel-imports", 0, "copy at most `N` images at once for each rule (default 32)")
+		set.IntVar(&a.Common.Images, "parallel-imports", 0,
+			"copy at most `N` images at once for each rule (default 32, or 1 in a rule with delay-seconds)")
 	})
 	a.Common.AddRegistryTo(flags, flag.ReadsBlobs|flag.SendsBlobs)
 	cmd.AddCommand(newMirrorValidate(a), newMirrorSchema(a), newMirrorStatus(a))
