@@ -41,9 +41,8 @@ type Looking struct {
 // several names share is checked once.
 type deepCheck struct {
 	*Prover
-	session *place.Session
-	at      place.Repository
-	back    *transfer.Back
+	at   place.Repository
+	back *transfer.Back
 
 	mu     sync.Mutex
 	docs   map[oci.Digest]*checkedDocument
