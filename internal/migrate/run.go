@@ -3,6 +3,8 @@ package migrate
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,14 +26,16 @@ const maxPlanning = 16
 // transferring is the state of one transfer, or of one application of a plan file.
 type transferring struct {
 	*survey.Scope
-	req     Request
-	names   *name.Reader
-	watch   event.Observer
-	report  *summing
-	shared  *place.Sharing
-	traffic *place.Traffic
-	images  *images
-	hold    plan.Hold // "" means plan.Each
+	req      Request
+	names    *name.Reader
+	watch    event.Observer
+	report   *summing
+	shared   *place.Sharing
+	traffic  *place.Traffic
+	images   *images
+	hold     plan.Hold // "" means plan.Each
+	selected int       // the number of source repositories
+	idle     []string  // lines about rules that match nothing, which are not reported yet
 
 	paths   map[ref.Repo]string // source layouts, and the repository path of each
 	running *running            // nil if the request does not list images in use
@@ -151,5 +155,45 @@ func (r *transferring) explain(all ...plan.Explain) {
 		if r.req.Explain != nil {
 			r.req.Explain(e)
 		}
+	}
+}
+
+// idleRepositories collects the rules about repositories that match none of all, those that were listed.
+func (r *transferring) idleRepositories(all, kept []string) {
+	if len(all) == 0 {
+		return
+	}
+	r.idle = append(r.idle, survey.IdleRepositories(r.req.Selection, all)...)
+	if len(kept) == 0 {
+		r.idle = append(r.idle, fmt.Sprintf("none of the %d repositories of the sources is selected", len(all)))
+	}
+}
+
+// idleTags collects the rules about tags that match no tag of the sources.
+func (r *transferring) idleTags() { r.idle = append(r.idle, r.IdleTags()...) }
+
+// checkMatches notes which rules match nothing. It returns an error if the request requires that each of
+// them matches. Selection.MinTags also requires that a repository is selected.
+func (r *transferring) checkMatches() error {
+	idle := r.idle
+	r.idle = nil
+	for _, line := range idle {
+		r.report.notef("%s", line)
+	}
+	sel := r.req.Selection
+	if len(idle) == 0 || !sel.RequireMatch && (r.selected > 0 || sel.MinTags == 0) {
+		return nil
+	}
+	why := "at least one tag is required"
+	if sel.RequireMatch {
+		why = "each rule must match something"
+	}
+	return &fault.Fault{
+		Kind: fault.Refused,
+		Side: fault.Source,
+		Op:   "select",
+		Name: strings.Join(r.req.Sources, " "),
+		Hint: "correct the rule, or use --explain to see which rule drops each name",
+		Err:  fmt.Errorf("%s: %s", why, strings.Join(idle, "; ")),
 	}
 }

@@ -93,8 +93,12 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		return take(ctx, part)
 	}
 	err = inOrder(ctx, maxPlanning, together(landings), r.planPart, passOn)
-	if errors.Is(err, errEnough) {
+	switch {
+	case errors.Is(err, errEnough):
 		err = nil
+	case err == nil: // all sources were looked at
+		r.idleTags()
+		err = r.checkMatches()
 	}
 	if err == nil {
 		r.report.sum.InUse = r.running.end()

@@ -76,6 +76,10 @@ func Verify(
 		}
 		return v.take(got, visit)
 	})
+	if err == nil {
+		v.idleTags()
+		err = v.checkMatches()
+	}
 	if ctx.Err() != nil {
 		err = canceled(ctx, "verify")
 	}

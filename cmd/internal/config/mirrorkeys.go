@@ -41,6 +41,7 @@ type Mirror struct {
 	LatestBy        string   `json:"latest-by,omitempty"`
 	MinTags         int      `json:"min-tags,omitempty"`
 	Untagged        bool     `json:"untagged,omitempty"`
+	RequireMatch    bool     `json:"require-match,omitempty"`
 
 	Strip    string              `json:"strip,omitempty"`
 	Rewrite  []string            `json:"rewrite,omitempty"`
@@ -134,6 +135,7 @@ func (p parser) selecting(m *Mirror) []field {
 		p.word("latest-by", &m.LatestBy, func(s string) error { _, err := plan.ParseOrder(s); return err }),
 		number("min-tags", &m.MinTags),
 		{"untagged", func(n *yaml.Node) error { return p.boolean(n, &m.Untagged) }},
+		{"require-match", func(n *yaml.Node) error { return p.boolean(n, &m.RequireMatch) }},
 	}
 }
 

@@ -128,7 +128,7 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 		out.Prefer, out.Letters, out.Ignore, out.Include, out.Exclude, out.MaxRepositories = nil, "", nil, nil, nil, 0
 		out.IncludeTags, out.ExcludeTags, out.Semver, out.NewerThan = nil, nil, "", ""
 		out.Latest, out.LatestBy, out.MinTags, out.Delay = 0, "", 0, 0
-		out.Untagged, out.CopyLocks = false, false
+		out.Untagged, out.RequireMatch, out.CopyLocks = false, false, false
 	}
 	return nil
 }
@@ -164,8 +164,8 @@ func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) 
 // forSources lists the keys that have an effect only on repositories and their tags.
 var forSources = []string{
 	"prefer", "letters", "ignore-pattern", "include", "exclude", "max-repositories", "include-tags",
-	"exclude-tags", "semver", "newer-than", "latest", "latest-by", "min-tags", "untagged", "copy-locks",
-	"delay-seconds",
+	"exclude-tags", "semver", "newer-than", "latest", "latest-by", "min-tags", "untagged", "require-match",
+	"copy-locks", "delay-seconds",
 }
 
 // Error returns the text.

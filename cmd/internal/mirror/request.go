@@ -65,6 +65,7 @@ func selection(rule config.Mirror, now time.Time) (plan.Selection, error) {
 		IncludeRepositories: rule.Include, ExcludeRepositories: rule.Exclude, MaxRepositories: rule.MaxRepositories,
 		IncludeTags: rule.IncludeTags, ExcludeTags: rule.ExcludeTags, Versions: rule.Semver, NewerThan: rule.NewerThan,
 		Latest: rule.Latest, Order: rule.LatestBy, MinTags: rule.MinTags, Untagged: rule.Untagged,
+		RequireMatch: rule.RequireMatch,
 	}.Selection(now)
 }
 

@@ -125,6 +125,7 @@ func endsJSON(f *flag.Ends, req dray.TransferRequest) wire.Ends {
 			Order:               f.LatestBy,
 			MinTags:             f.MinTags,
 			Untagged:            f.Untagged,
+			RequireMatch:        f.Matching,
 		},
 		Mapping: wire.Mapping{
 			StripPrefix: f.Strip,

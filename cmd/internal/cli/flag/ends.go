@@ -36,6 +36,7 @@ type Ends struct {
 	LatestBy    string
 	MinTags     int
 	Untagged    bool
+	Matching    bool   // the value of --require-match
 	inUse       string // the file's name
 	InUseText   string // the file's content
 
@@ -77,6 +78,8 @@ func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 		set.StringVar(&f.LatestBy, "latest-by", "",
 			"what --latest sorts by: `version|time|name` (default time if every tag has one, else version)")
 		set.IntVar(&f.MinTags, "min-tags", 0, "refuse a repository in which fewer than `N` tags are selected")
+		set.BoolVar(&f.Matching, "require-match", false,
+			"fail if an --include, an --include-tags or --letters matches nothing, or if nothing is selected")
 		set.BoolVar(&f.Untagged, "untagged", false,
 			"also manifests that no tag and no index points to, by digest, if SOURCE can list them")
 		set.StringVar(&f.inUse, "in-use", "",
@@ -175,6 +178,7 @@ func (f *Ends) selection(now time.Time) (plan.Selection, error) {
 		Order:               f.LatestBy,
 		MinTags:             f.MinTags,
 		Untagged:            f.Untagged,
+		RequireMatch:        f.Matching,
 	}.Selection(now)
 	if err != nil {
 		return s, err

@@ -114,11 +114,13 @@ func (f *transferFlags) addTo(flags *pflag.FlagSet) {
 		set.StringVar(&f.failedTo, "failed-to", "", failedToText)
 	})
 	flag.Group(flags, flag.Speed, func(set *pflag.FlagSet) {
-		set.IntVar(&f.parallel, "parallel-imports", 0, "copy at most `N` images at once (default 32, or 1 with --delay-seconds)")
+		set.IntVar(&f.parallel, "parallel-imports", 0,
+			"copy at most `N` images at once (default 32, or 1 with --delay-seconds)")
 		set.BoolVar(&f.changed, "incremental", false,
 			"list only tags set since the last complete run, "+
 				"if the source lists by time, as Azure's registries do; list all of them once a week")
-		set.Float64Var(&f.delay, "delay-seconds", 0, "rest for `S` seconds between two images, and copy one at a time unless --parallel-imports is given")
+		set.Float64Var(&f.delay, "delay-seconds", 0,
+			"rest for `S` seconds between two images, and copy one at a time unless --parallel-imports is given")
 	})
 	flag.Group(flags, "acr_transfer.py compatibility", func(set *pflag.FlagSet) {
 		set.StringVar(&f.sourceName, "source-registry-name", "", "the name of the source `REGISTRY`, in place of SOURCE")
