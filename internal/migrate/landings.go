@@ -104,6 +104,7 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 	var repos []ref.Repo
 	found := map[string][]ref.Repo{} // by path
 	r.paths = map[ref.Repo]string{}
+	r.noteUnused(sources)
 	for _, from := range sources {
 		switch {
 		case from.Single():

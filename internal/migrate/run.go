@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -166,6 +167,19 @@ func (r *transferring) idleRepositories(all, kept []string) {
 	r.idle = append(r.idle, survey.IdleRepositories(r.req.Selection, all)...)
 	if len(kept) == 0 {
 		r.idle = append(r.idle, fmt.Sprintf("none of the %d repositories of the sources is selected", len(all)))
+	}
+}
+
+// noteUnused notes that rules about repositories do not count, since nothing is listed.
+func (r *transferring) noteUnused(sources []name.End) {
+	sel := r.req.Selection
+	rules := len(sel.Ignore)+len(sel.IncludeRepositories)+len(sel.ExcludeRepositories) > 0 || sel.Letters.String() != ""
+	lists := func(s name.End) bool { return !s.Single() && (sel.Repository == "" || s.Host == ref.Layout) }
+	switch {
+	case rules && !slices.ContainsFunc(sources, lists):
+		r.report.notef("the rules about repositories have no effect: each repository is named")
+	case sel.Repository != "" && !slices.ContainsFunc(sources, func(s name.End) bool { return !s.Single() }):
+		r.report.notef("repository %q has no effect: the sources name repositories", sel.Repository)
 	}
 }
 

@@ -48,7 +48,7 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 		SilenceErrors:      true,
 		SilenceUsage:       true,
 		DisableSuggestions: true, // package flag makes the suggestions, for commands and for flags
-		PersistentPreRunE:  flag.RefuseEmpty,
+		PersistentPreRunE:  flag.RefuseUseless,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	version := root.Flags().Bool("version", false, "print the version of dray, as dray version does")

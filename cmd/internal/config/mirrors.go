@@ -144,6 +144,8 @@ func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) 
 		return p.bad(n, strconv.Quote(m.Name)+" has no target", "add target: or targets:")
 	case m.Backup != "" && m.Overwrite == "refuse":
 		return p.bad(n, "backup has no effect with overwrite: refuse", "remove one of them")
+	case seen["latest-by"] != nil && m.Latest == 0:
+		return p.bad(seen["latest-by"], "latest-by without latest has no effect", "add latest, or remove it")
 	case m.Rehash && m.Overwrite != "always":
 		return p.bad(n, "rehash requires overwrite: always", "set overwrite: always, or remove rehash")
 	}

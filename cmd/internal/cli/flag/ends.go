@@ -2,7 +2,6 @@ package flag
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -103,18 +102,10 @@ func (f *Ends) AddMappingTo(flags *pflag.FlagSet) {
 	f.addMapTo(flags)
 }
 
-// Check refuses negative numbers.
+// Check refuses flags that have no effect beside the others.
 func (f *Ends) Check(cmd *cobra.Command) error {
-	counts := map[string]int{
-		"max-repositories": f.Repositories,
-		"latest":           f.Latest,
-		"min-tags":         f.MinTags,
-		"max-depth":        f.MaxDepth,
-	}
-	for name, n := range counts {
-		if n < 0 {
-			return UsageError(cmd, fmt.Errorf("--%s %d: must not be negative", name, n), "")
-		}
+	if f.LatestBy != "" && f.Latest == 0 {
+		return UsageError(cmd, errors.New("--latest-by without --latest: there is nothing to sort"), "add --latest N")
 	}
 	return nil
 }

@@ -78,8 +78,7 @@ func NewVerify(a *app.App) *cobra.Command {
 			"if sources disagree about a tag, expect this `SOURCE`'s; repeatable, the first counts most")
 	})
 	f.AddMappingTo(flags)
-	flags.Lookup("max-repositories").Usage = "`N`, accepted for compatibility with dray transfer; " +
-		"has no effect, all repositories are compared"
+	flags.Lookup("max-repositories").Usage = "`N`, refused: all repositories are compared"
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)
 	return cmd
@@ -135,6 +134,10 @@ func verifyRequest(
 		why := errors.New("--heal without --deep or --rehash: " +
 			"the digests of tags do not show what is missing below them")
 		return req, flag.UsageError(cmd, why, "add --deep")
+	}
+	if f.Repositories > 0 {
+		why := errors.New("--max-repositories: all repositories are compared")
+		return req, flag.UsageError(cmd, why, "leave it out, or use --include to compare some of them")
 	}
 	if err := f.Ends.Check(cmd); err != nil {
 		return req, err

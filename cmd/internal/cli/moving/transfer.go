@@ -273,8 +273,6 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 		return flag.UsageError(cmd, why, "add --force, or use dray verify --rehash")
 	case f.delay < 0 || f.delay > 24*60*60:
 		return flag.UsageError(cmd, errors.New("--delay-seconds: not between 0 and 86400"), "")
-	case f.parallel < 0 || f.parallel == 0 && changed("parallel-imports"):
-		return flag.UsageError(cmd, errors.New("--parallel-imports: not a count"), "write 1 or more")
 	}
 	return f.Ends.Check(cmd)
 }
