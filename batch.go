@@ -22,6 +22,7 @@ type BatchRequest struct {
 	Overwrite plan.Overwrite // for entries that do not set it; "" means plan.Refuse
 	Backup    plan.Backup    // how to keep a tag that is overwritten; not with plan.Refuse
 	Hold      plan.Hold      // "" means plan.Each
+	Proof     Proof          // how to make sure that a target has a blob, as in Prepared
 
 	// SkipBroken leaves out tags whose repository lists them and whose manifest does not exist; a note
 	// names them. Otherwise such a tag is a failed step, as is a tag that is not listed.
@@ -43,9 +44,13 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 		Backup:     req.Backup,
 		SkipBroken: req.SkipBroken,
 	}
-	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
+	p, err := d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
 		return survey.Batch(ctx, s, d.names, req.Entries, req.Target, r)
 	})
+	if p != nil {
+		p.Proof = req.Proof
+	}
+	return p, err
 }
 
 // EntryNames returns the names that PlanBatch reads from e: the source, and the targets, which are the

@@ -76,7 +76,8 @@ type Config struct {
 // Limits bounds the work of one [Dray]. A zero field means its default. A negative field is an error
 // of [New], [fault.Invalid].
 type Limits struct {
-	// Images is how many images are copied at the same time. The default is 32.
+	// Images is how many images are copied at the same time. The default is 32, and 1 for a
+	// TransferRequest with a Delay.
 	Images int
 
 	// Blobs is how many blobs are copied at the same time, over all images. The default is 32. Small
@@ -164,7 +165,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Engine:   engine,
 			Requests: c.Requests,
 			Here:     in.Local,
-			Images:   cmp.Or(c.Limits.Images, 32),
+			Images:   c.Limits.Images,
 			MaxWait:  cmp.Or(c.Limits.MaxWait, 10*time.Minute),
 			Proofs:   ledger.NewProofs(c.StateDir),
 			Times:    ledger.NewTimes(c.StateDir),

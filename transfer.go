@@ -59,8 +59,9 @@ type TransferRequest struct {
 	// sends what is missing. It is an error for Dray.PlanTransfer.
 	Heal bool
 
-	// Delay is the pause between two images, for each of the Limits.Images that are copied at the same
-	// time; 0 means no pause.
+	// Delay is the pause between the end of an image and the beginning of the next; 0 means no pause.
+	// Each of the Limits.Images that are copied at the same time pauses on its own. If Limits.Images
+	// is 0, a Delay makes it 1.
 	Delay time.Duration
 
 	// Incremental lists only the tags that were set since the last time that all of a repository was

@@ -56,6 +56,6 @@
 //	helper.go          credential helpers
 //	authfile.go        parse and print one file of logins
 //	token.go           recognize passwords and the kinds of tokens
-//	settings.go        Settings: how to talk to a registry
+//	settings.go        Settings: how to talk to a registry; proxies of the environment
 //	credential.go      Secret, Login, Chain
 package credential

@@ -1,8 +1,15 @@
 package credential
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/drayage/dray/fault"
 )
 
 // Settings says how to talk to one registry. The zero Settings means HTTPS, the certificates of the system,
@@ -100,4 +107,51 @@ func (a Allowance) String() string {
 		return fmt.Sprintf("%v %s a minute", a.N, a.Class)
 	}
 	return fmt.Sprintf("%v %s a second", a.N, a.Class)
+}
+
+// CheckProxies returns an error if a variable that names a proxy (HTTPS_PROXY, HTTP_PROXY, or one of these
+// in lower case) has a value that package net/http ignores without a word: requests would then go around
+// the proxy. env reads a variable, as os.Getenv does. The error is [fault.Invalid] and does not repeat
+// the value, which may hold a password.
+func CheckProxies(env func(string) string) error {
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY"} {
+		for _, name := range []string{name, strings.ToLower(name)} {
+			value := env(name)
+			if value == "" {
+				continue
+			}
+			if err := checkProxy(value); err != nil {
+				return &fault.Fault{
+					Kind: fault.Invalid,
+					Op:   "read variable",
+					Name: name,
+					Hint: "write http://HOST:PORT, or unset it",
+					Err:  err,
+				}
+			}
+			break // net/http does not read the one in lower case either
+		}
+	}
+	return nil
+}
+
+// checkProxy reports what is wrong with the address of a proxy. It reads it as net/http does: an address
+// without a scheme is one of HTTP.
+func checkProxy(value string) error {
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Hostname() == "" {
+		return errors.New("not the address of a proxy")
+	}
+	if !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+		return fmt.Errorf("a proxy cannot have the scheme %s", u.Scheme)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return errors.New("not the address of a proxy: its port is not a number from 1 to 65535")
+		}
+	}
+	return nil
 }

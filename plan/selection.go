@@ -41,6 +41,10 @@ type Selection struct {
 	// Untagged also keeps manifests that no tag and no index points to, if the registry lists them. Of the
 	// rules about tags, only Since applies to them.
 	Untagged bool
+
+	// RequireMatch makes it an error if a rule that keeps repositories or tags by their names matches
+	// none, or if nothing at all is selected. Without it, such a rule is a note.
+	RequireMatch bool
 }
 
 // Words holds the rules of a [Selection] in the form in which people write them. [Words.Selection]
@@ -60,13 +64,14 @@ type Words struct {
 	Order               string // in the form of ParseOrder
 	MinTags             int
 	Untagged            bool
+	RequireMatch        bool
 }
 
 // Selection parses w. The age in NewerThan counts back from now. The error is [fault.Invalid] and is
 // about the first word that cannot be parsed.
 func (w Words) Selection(now time.Time) (Selection, error) {
 	s := Selection{Repository: w.Repository, MaxRepositories: w.MaxRepositories, Untagged: w.Untagged}
-	s.Latest, s.MinTags = w.Latest, w.MinTags
+	s.Latest, s.MinTags, s.RequireMatch = w.Latest, w.MinTags, w.RequireMatch
 	var errs [9]error
 	s.IncludeRepositories, errs[0] = ParsePatterns(w.IncludeRepositories...)
 	s.ExcludeRepositories, errs[1] = ParsePatterns(w.ExcludeRepositories...)

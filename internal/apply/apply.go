@@ -38,7 +38,7 @@ func Plan(ctx context.Context, b *place.Base, w Work, obs event.Observer) (repor
 	defer r.session.Applying.Store(false)
 	defer r.session.Release()
 	if stop == nil {
-		r.Work(ctx, b.Images)
+		r.Work(ctx, b.InFlight())
 		r.Lock(ctx)
 		stop = ctx.Err()
 	}

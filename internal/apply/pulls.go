@@ -43,10 +43,23 @@ func (r *Run) runTasks(ctx context.Context, images int, tasks []*task) []*task {
 	late := make([]*task, len(tasks))
 	// The error only says that the context ended. The error of each step is in its report.
 	_ = place.Each(ctx, images, place.IndexesOf(tasks), func(ctx context.Context, i int) error {
-		late[i] = r.copy(ctx, tasks[i])
+		late[i] = r.inTurn(ctx, tasks[i])
 		return nil
 	})
 	return withoutNil(late)
+}
+
+// inTurn calls copy when it is the turn of t. If ctx ends before that, the steps of t are not started.
+// A task that only sets names moves no content and waits for no turn.
+func (r *Run) inTurn(ctx context.Context, t *task) (late *task) {
+	if r.Turn != nil && t.part != namesOnly {
+		end, ok := r.Turn(ctx)
+		if !ok {
+			return nil
+		}
+		defer end()
+	}
+	return r.copy(ctx, t)
 }
 
 func withoutNil(tasks []*task) []*task {

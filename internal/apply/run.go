@@ -24,7 +24,9 @@ type Run struct {
 	// that made it.
 	guard func(context.Context, []plan.Step) error
 
-	// Turn waits for a free place for one image. nil does not limit the number of images.
+	// Turn waits for a free place for the content of one image, of all places that several runs
+	// share, and end frees it again. ok is false if the context ended first. nil does not limit the
+	// number of images.
 	Turn func(context.Context) (end func(), ok bool)
 
 	mu      sync.Mutex

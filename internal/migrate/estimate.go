@@ -46,7 +46,7 @@ func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event
 		bound:     map[string]map[oci.Digest]bool{},
 		manifests: map[string]int{},
 	}
-	w := r.newWorkers(ctx)
+	w := newWorkers(ctx, r.images.count())
 	err := groups(req.Plan, func(steps []plan.Step) error {
 		e.countLookups(head.Verb, steps)
 		return w.start(func(ctx context.Context) error { return e.group(ctx, steps) })

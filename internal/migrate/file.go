@@ -44,7 +44,7 @@ func Apply(
 	r.req.Backup = head.Backup
 	r.report.sum.Verb = head.Verb
 	r.report.sum.Notes = head.Notes
-	w := r.newWorkers(ctx)
+	w := newWorkers(ctx, r.images.count())
 	err := groups(req.Plan, func(steps []plan.Step) error {
 		return w.start(func(ctx context.Context) error { return r.applyRead(ctx, req, steps) })
 	})

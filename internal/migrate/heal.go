@@ -53,5 +53,6 @@ func (r *transferring) prover(depth report.Depth, sample int) *prove.Prover {
 		Note:   r.report.notef,
 		Moved:  r.report.moved,
 		Shared: r.shared,
+		Turn:   r.images.acquire,
 	}
 }

@@ -1,8 +1,10 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -101,10 +104,11 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 	var repos []ref.Repo
 	found := map[string][]ref.Repo{} // by path
 	r.paths = map[ref.Repo]string{}
+	r.noteUnused(sources)
 	for _, from := range sources {
 		switch {
 		case from.Single():
-			repos = append(repos, from.Repo)
+			repos, r.Named[from.Repo] = append(repos, from.Repo), true
 			continue
 		case from.Host == ref.Layout:
 			if err := r.layouts(ctx, from, targets, found); err != nil {
@@ -116,24 +120,16 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 			if err != nil {
 				return nil, err
 			}
-			repos = append(repos, repo)
+			repos, r.Named[repo] = append(repos, repo), true
 			continue
 		}
-		use := remote.Use{Actions: remote.Pull, Login: r.req.SourceLogin, Observe: r.begin().Watch()}
-		err := r.Base.Repositories(ctx, from.Host, use, func(path string) error {
-			arrived := slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, path) })
-			if strings.HasPrefix(path, from.Prefix) && !arrived {
-				repo := ref.Repo{Host: from.Host, Path: path}
-				r.Cataloged[repo] = true
-				found[path] = append(found[path], repo)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, fault.On(fault.Source, err)
+		if err := r.listSource(ctx, from, targets, found); err != nil {
+			return nil, err
 		}
 	}
-	kept, why, err := r.req.Selection.Repositories(slices.Collect(maps.Keys(found)))
+	all := slices.Sorted(maps.Keys(found))
+	kept, why, err := r.req.Selection.Repositories(all)
+	r.idleRepositories(all, kept)
 	if len(found) > 0 {
 		r.explain(why)
 		for _, w := range why.Warnings {
@@ -149,7 +145,57 @@ func (r *transferring) repositories(ctx context.Context, sources, targets []name
 		}
 		return strings.Compare(a.Host, b.Host)
 	})
-	return slices.Compact(repos), err
+	repos = slices.Compact(repos)
+	r.selected = len(repos)
+	return repos, cmp.Or(err, r.checkMatches())
+}
+
+// listSource lists the repositories of a registry, or those below a prefix, into found.
+func (r *transferring) listSource(
+	ctx context.Context, from name.End, targets []name.End, found map[string][]ref.Repo,
+) error {
+	use := remote.Use{Actions: remote.Pull, Login: r.req.SourceLogin, Observe: r.begin().Watch()}
+	listed, below := []string{}, 0
+	err := r.Base.Repositories(ctx, from.Host, use, func(path string) error {
+		if !strings.HasPrefix(path, from.Prefix) {
+			listed = append(listed, path)
+			return nil
+		}
+		below++
+		if !slices.ContainsFunc(targets, func(to name.End) bool { return to.Receives(from, path) }) {
+			repo := ref.Repo{Host: from.Host, Path: path}
+			r.Cataloged[repo] = true
+			found[path] = append(found[path], repo)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return fault.On(fault.Source, err)
+	case below == 0 && from.Prefix == "":
+		r.idle = append(r.idle, from.Host+" lists no repository")
+	case below == 0:
+		r.idle = append(r.idle, noneBelow(from, listed))
+	}
+	return nil
+}
+
+// noneBelow says that a registry lists no repository below the prefix of a source, and which prefixes
+// of those that it lists are similar.
+func noneBelow(from name.End, listed []string) string {
+	line := fmt.Sprintf("%s lists no repository below %s", from.Host, from.Prefix)
+	depth := strings.Count(from.Prefix, "/")
+	var prefixes []string
+	for _, path := range listed {
+		if parts := strings.SplitAfter(path, "/"); len(parts) > depth {
+			prefixes = append(prefixes, strings.Join(parts[:depth], ""))
+		}
+	}
+	slices.Sort(prefixes)
+	if near := survey.NearestOf(from.Prefix, slices.Compact(prefixes)); len(near) > 0 {
+		line += "; similar: " + strings.Join(near, ", ")
+	}
+	return line
 }
 
 // targets parses Target and Also.

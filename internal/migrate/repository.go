@@ -26,7 +26,7 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		Hold:      r.hold,
 		Steps:     p.Steps,
 	}, r.req.Proof)
-	work.Turn = r.acquireImage
+	work.Turn = r.images.acquire
 	for i, s := range p.Steps {
 		if err := moved[i]; err != nil {
 			work.End(i, report.Failed, err)
@@ -35,7 +35,7 @@ func (r *transferring) applyChecked(ctx context.Context, p survey.Surveyed, move
 		}
 	}
 	if r.hold != plan.All || work.FirstErr() == nil {
-		work.Work(ctx, cap(r.images))
+		work.Work(ctx, r.images.count())
 		r.heal(ctx, p.From, work)
 		work.Lock(ctx)
 	}

@@ -3,6 +3,9 @@ package migrate
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,14 +27,16 @@ const maxPlanning = 16
 // transferring is the state of one transfer, or of one application of a plan file.
 type transferring struct {
 	*survey.Scope
-	req     Request
-	names   *name.Reader
-	watch   event.Observer
-	report  *summing
-	shared  *place.Sharing
-	traffic *place.Traffic
-	images  chan struct{}
-	hold    plan.Hold // "" means plan.Each
+	req      Request
+	names    *name.Reader
+	watch    event.Observer
+	report   *summing
+	shared   *place.Sharing
+	traffic  *place.Traffic
+	images   *images
+	hold     plan.Hold // "" means plan.Each
+	selected int       // the number of source repositories
+	idle     []string  // lines about rules that match nothing, which are not reported yet
 
 	paths   map[ref.Repo]string // source layouts, and the repository path of each
 	running *running            // nil if the request does not list images in use
@@ -86,7 +91,7 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 		report:  sum,
 		shared:  place.NewSharing(b.Earlier),
 		traffic: place.NewTraffic(),
-		images:  make(chan struct{}, b.Images),
+		images:  newImages(b, req.Delay),
 	}
 }
 
@@ -118,27 +123,6 @@ func (r *transferring) begin() *place.Session {
 	s := r.Base.Begin(r.req.SourceLogin, r.req.TargetLogin, r.watch)
 	s.Shared, s.Traffic = r.shared, r.traffic
 	return s
-}
-
-// acquireImage waits until another image may be in flight. end frees that place again, after the
-// requested Delay. ok is false if ctx ended first.
-func (r *transferring) acquireImage(ctx context.Context) (end func(), ok bool) {
-	select {
-	case r.images <- struct{}{}:
-	case <-ctx.Done():
-		return nil, false
-	}
-	return func() {
-		if r.req.Delay > 0 {
-			rest := time.NewTimer(r.req.Delay)
-			defer rest.Stop()
-			select {
-			case <-rest.C:
-			case <-ctx.Done():
-			}
-		}
-		<-r.images
-	}, true
 }
 
 // end completes the report. If err is nil, the error of the first failed step is returned.
@@ -179,5 +163,58 @@ func (r *transferring) explain(all ...plan.Explain) {
 		if r.req.Explain != nil {
 			r.req.Explain(e)
 		}
+	}
+}
+
+// idleRepositories collects the rules about repositories that match none of all, those that were listed.
+func (r *transferring) idleRepositories(all, kept []string) {
+	if len(all) == 0 {
+		return
+	}
+	r.idle = append(r.idle, survey.IdleRepositories(r.req.Selection, all)...)
+	if len(kept) == 0 {
+		r.idle = append(r.idle, fmt.Sprintf("none of the %d repositories of the sources is selected", len(all)))
+	}
+}
+
+// noteUnused notes that rules about repositories do not count, since nothing is listed.
+func (r *transferring) noteUnused(sources []name.End) {
+	sel := r.req.Selection
+	rules := len(sel.Ignore)+len(sel.IncludeRepositories)+len(sel.ExcludeRepositories) > 0 || sel.Letters.String() != ""
+	lists := func(s name.End) bool { return !s.Single() && (sel.Repository == "" || s.Host == ref.Layout) }
+	switch {
+	case rules && !slices.ContainsFunc(sources, lists):
+		r.report.notef("the rules about repositories have no effect: each repository is named")
+	case sel.Repository != "" && !slices.ContainsFunc(sources, func(s name.End) bool { return !s.Single() }):
+		r.report.notef("repository %q has no effect: the sources name repositories", sel.Repository)
+	}
+}
+
+// idleTags collects the rules about tags that match no tag of the sources.
+func (r *transferring) idleTags() { r.idle = append(r.idle, r.IdleTags()...) }
+
+// checkMatches notes which rules match nothing. It returns an error if the request requires that each of
+// them matches. Selection.MinTags also requires that a repository is selected.
+func (r *transferring) checkMatches() error {
+	idle := r.idle
+	r.idle = nil
+	for _, line := range idle {
+		r.report.notef("%s", line)
+	}
+	sel := r.req.Selection
+	if len(idle) == 0 || !sel.RequireMatch && (r.selected > 0 || sel.MinTags == 0) {
+		return nil
+	}
+	why := "at least one tag is required"
+	if sel.RequireMatch {
+		why = "each rule must match something"
+	}
+	return &fault.Fault{
+		Kind: fault.Refused,
+		Side: fault.Source,
+		Op:   "select",
+		Name: strings.Join(r.req.Sources, " "),
+		Hint: "correct the rule, or use --explain to see which rule drops each name",
+		Err:  fmt.Errorf("%s: %s", why, strings.Join(idle, "; ")),
 	}
 }

@@ -43,7 +43,7 @@ func Transfer(
 ) (report.Transfer, error) {
 	r := newTransferring(b, names, req, obs)
 	r.visit = visit
-	w := r.newWorkers(ctx)
+	w := newWorkers(ctx, r.images.count())
 	err := r.planAll(w.ctx, func(_ context.Context, part []survey.Surveyed) error {
 		return w.start(func(ctx context.Context) error { return r.apply(ctx, joined(part)) })
 	})
@@ -94,8 +94,12 @@ func (r *transferring) planAll(ctx context.Context, take func(context.Context, [
 		return take(ctx, part)
 	}
 	err = inOrder(ctx, maxPlanning, together(landings), r.planPart, passOn)
-	if errors.Is(err, errEnough) {
+	switch {
+	case errors.Is(err, errEnough):
 		err = nil
+	case err == nil: // all sources were looked at
+		r.idleTags()
+		err = r.checkMatches()
 	}
 	if err == nil {
 		r.report.sum.InUse = r.running.end()

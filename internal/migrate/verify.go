@@ -76,6 +76,10 @@ func Verify(
 		}
 		return v.take(got, visit)
 	})
+	if err == nil {
+		v.idleTags()
+		err = v.checkMatches()
+	}
 	if ctx.Err() != nil {
 		err = canceled(ctx, "verify")
 	}
@@ -120,6 +124,7 @@ func newVerifying(b *place.Base, names *name.Reader, req VerifyRequest, obs even
 	of := req.Of
 	of.Overwrite = plan.Update
 	of.Incremental = false // a verification looks at all tags
+	of.Delay = 0
 	v := &verifying{transferring: newTransferring(b, names, of, obs), of: req, lines: sha256.New()}
 	v.receipt = report.Receipt{
 		Format:  1,
@@ -142,7 +147,7 @@ func (v *verifying) parallel() int {
 	if v.of.Depth == report.Digests {
 		return maxPlanning
 	}
-	return cap(v.images)
+	return v.images.count()
 }
 
 // pairs finds what is to be compared with what.

@@ -3,6 +3,9 @@ package migrate
 import (
 	"context"
 	"sync"
+	"time"
+
+	"github.com/drayage/dray/internal/place"
 )
 
 // inOrder calls do for each item, at most n in parallel, and calls take with the results in the
@@ -46,8 +49,8 @@ type workers struct {
 	err error
 }
 
-func (r *transferring) newWorkers(ctx context.Context) *workers {
-	w := &workers{places: make(chan struct{}, cap(r.images))}
+func newWorkers(ctx context.Context, n int) *workers {
+	w := &workers{places: make(chan struct{}, n)}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	return w
 }
@@ -77,4 +80,58 @@ func (w *workers) wait() error {
 	w.wg.Wait()
 	w.cancel(nil)
 	return w.err
+}
+
+// images are the places for images in flight that all repositories of one transfer share.
+type images struct {
+	free chan time.Time // for each free place, when its last image ended; zero if it had none
+	rest time.Duration
+}
+
+// newImages returns the places of a transfer with the rest of its request between two images of a
+// place. A transfer that rests has one place, unless a number was asked for: with many places, it
+// would rest only after its last images.
+func newImages(b *place.Base, rest time.Duration) *images {
+	n := b.InFlight()
+	if rest > 0 && b.Images == 0 {
+		n = 1
+	}
+	p := &images{free: make(chan time.Time, n), rest: rest}
+	for range n {
+		p.free <- time.Time{}
+	}
+	return p
+}
+
+// count returns how many images may be in flight at once.
+func (p *images) count() int { return cap(p.free) }
+
+// acquire waits until another image may be in flight and the place that it takes has rested. end
+// frees the place again. ok is false if ctx ended first.
+func (p *images) acquire(ctx context.Context) (end func(), ok bool) {
+	select {
+	case last := <-p.free:
+		if !last.IsZero() && !sleep(ctx, time.Until(last.Add(p.rest))) {
+			p.free <- last
+			return nil, false
+		}
+	case <-ctx.Done():
+		return nil, false
+	}
+	return func() { p.free <- time.Now() }, true
+}
+
+// sleep waits for d. It reports false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -1,6 +1,7 @@
 package place
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -27,7 +28,7 @@ type Base struct {
 
 	Requests event.Requests // receives each exchange with a registry; nil ignores them
 
-	Images  int           // number of images in flight at once
+	Images  int           // number of images in flight at once; 0 leaves it to InFlight
 	MaxWait time.Duration // the longest wait that is accepted when a registry asks for one
 
 	Proofs  *ledger.Proofs
@@ -79,6 +80,9 @@ func (b *Base) For(j Job) *Base {
 	}
 	return &c
 }
+
+// InFlight returns how many images are copied at once.
+func (b *Base) InFlight() int { return cmp.Or(b.Images, 32) }
 
 // Registry returns the registry inside this process at host, if there is one.
 func (b *Base) Registry(host string) (Local, bool) {

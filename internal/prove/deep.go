@@ -29,12 +29,11 @@ func (v *Prover) checkBelow(
 		return nil, err
 	}
 	p := &deepCheck{
-		Prover:  v,
-		session: s,
-		at:      at,
-		back:    transfer.NewBack(at),
-		docs:    map[oci.Digest]*checkedDocument{},
-		blobs:   map[oci.Digest]*checkedBlob{},
+		Prover: v,
+		at:     at,
+		back:   transfer.NewBack(at),
+		docs:   map[oci.Digest]*checkedDocument{},
+		blobs:  map[oci.Digest]*checkedBlob{},
 	}
 	var level []*checkedDocument
 	for _, e := range entries {

@@ -35,7 +35,12 @@ func (v *Prover) heal(ctx context.Context, p *deepCheck, got *Looking) {
 	}
 	defer s.Release()
 	var mu sync.Mutex
-	_ = place.Each(ctx, v.Base.Images, roots, func(ctx context.Context, e *report.Comparison) error {
+	_ = place.Each(ctx, v.Base.InFlight(), roots, func(ctx context.Context, e *report.Comparison) error {
+		end, ok := v.Turn(ctx)
+		if !ok {
+			return nil
+		}
+		defer end()
 		err := v.repair(ctx, s, p, *e)
 		mu.Lock()
 		defer mu.Unlock()

@@ -1,6 +1,7 @@
 package prove
 
 import (
+	"context"
 	"sync"
 
 	"github.com/drayage/dray/internal/place"
@@ -22,6 +23,9 @@ type Prover struct {
 	Note   func(format string, args ...any) // gets messages for the user
 	Moved  func(oci.Blobs)                  // gets the number of blobs that a repair sent
 	Shared *place.Sharing
+
+	// Turn waits for a free place for one image to repair, as apply.Run.Turn does.
+	Turn func(context.Context) (end func(), ok bool)
 }
 
 // Looking is one target repository: the names that were compared, and the result of the check below
@@ -37,9 +41,8 @@ type Looking struct {
 // several names share is checked once.
 type deepCheck struct {
 	*Prover
-	session *place.Session
-	at      place.Repository
-	back    *transfer.Back
+	at   place.Repository
+	back *transfer.Back
 
 	mu     sync.Mutex
 	docs   map[oci.Digest]*checkedDocument

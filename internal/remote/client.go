@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -124,6 +125,9 @@ type Use struct {
 // New returns a Client with the options o. It returns an error of Kind Invalid if the settings of a
 // host cannot be used.
 func New(o Options) (*Client, error) {
+	if err := credential.CheckProxies(os.Getenv); err != nil {
+		return nil, err
+	}
 	if o.Retries == 0 {
 		o.Retries = 8
 	}

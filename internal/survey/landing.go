@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -157,6 +158,9 @@ func (k *Landing) listSource(ctx context.Context, repo ref.Repo) (l listing, err
 	}
 	if fault.Is(err, fault.NotFound) && !repo.IsLayout() && fault.HintOf(err) == "" {
 		hint := "to name all repositories below a prefix, end it with a slash: " + repo.String() + "/"
+		if k.Named[repo] {
+			hint = cmp.Or(nearestRepositories(ctx, k.Into.Session, repo), hint)
+		}
 		err = &fault.Fault{Kind: fault.NotFound, Err: err, Hint: hint}
 	}
 	return l, fault.On(fault.Source, err)
@@ -238,6 +242,7 @@ func (k *Landing) selected(ctx context.Context, s listing) (plan.Inventory, erro
 		}
 	}
 	kept, why, err := sel.Tags(repo.Path, tags)
+	k.matches.saw(sel, tags, len(kept))
 	if k.Explained {
 		k.Into.Explains = append(k.Into.Explains, why)
 	}

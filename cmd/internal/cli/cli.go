@@ -49,7 +49,7 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 		SilenceErrors:      true,
 		SilenceUsage:       true,
 		DisableSuggestions: true, // package flag makes the suggestions, for commands and for flags
-		PersistentPreRunE:  flag.RefuseEmpty,
+		PersistentPreRunE:  flag.RefuseUseless,
 		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	if a.IO.Only != nil {

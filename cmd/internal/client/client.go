@@ -56,6 +56,9 @@ func New(c Config) (*Client, error) {
 	bad := func(err error, hint string) (*Client, error) {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "use server", Name: c.URL, Err: err, Hint: hint}
 	}
+	if err := credential.CheckProxies(os.Getenv); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 		return bad(errors.New("not the address of a server"), "write https://HOST")

@@ -43,6 +43,7 @@ type Mirror struct {
 	Untagged        bool     `json:"untagged,omitempty"`
 	Strict          bool     `json:"strict,omitempty"`
 	SkipBroken      bool     `json:"skip-broken,omitempty"`
+	RequireMatch    bool     `json:"require-match,omitempty"`
 
 	Strip    string              `json:"strip,omitempty"`
 	Rewrite  []string            `json:"rewrite,omitempty"`
@@ -138,6 +139,7 @@ func (p parser) selecting(m *Mirror) []field {
 		{"untagged", func(n *yaml.Node) error { return p.boolean(n, &m.Untagged) }},
 		{"skip-broken", func(n *yaml.Node) error { return p.boolean(n, &m.SkipBroken) }},
 		{"strict", func(n *yaml.Node) error { return p.boolean(n, &m.Strict) }},
+		{"require-match", func(n *yaml.Node) error { return p.boolean(n, &m.RequireMatch) }},
 	}
 }
 

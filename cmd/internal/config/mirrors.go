@@ -128,7 +128,7 @@ func (p parser) mirror(n *yaml.Node, out *Mirror, defaults Mirror) error {
 		out.Prefer, out.Letters, out.Ignore, out.Include, out.Exclude, out.MaxRepositories = nil, "", nil, nil, nil, 0
 		out.IncludeTags, out.ExcludeTags, out.Semver, out.NewerThan = nil, nil, "", ""
 		out.Latest, out.LatestBy, out.MinTags, out.Delay = 0, "", 0, 0
-		out.Untagged, out.Strict, out.CopyLocks = false, false, false
+		out.Untagged, out.Strict, out.RequireMatch, out.CopyLocks = false, false, false, false
 	}
 	return nil
 }
@@ -144,6 +144,8 @@ func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) 
 		return p.bad(n, strconv.Quote(m.Name)+" has no target", "add target: or targets:")
 	case m.Backup != "" && m.Overwrite == "refuse":
 		return p.bad(n, "backup has no effect with overwrite: refuse", "remove one of them")
+	case seen["latest-by"] != nil && m.Latest == 0:
+		return p.bad(seen["latest-by"], "latest-by without latest has no effect", "add latest, or remove it")
 	case m.Rehash && m.Overwrite != "always":
 		return p.bad(n, "rehash requires overwrite: always", "set overwrite: always, or remove rehash")
 	}
@@ -164,7 +166,7 @@ func (p parser) wholeMirror(n *yaml.Node, m Mirror, seen map[string]*yaml.Node) 
 // forSources lists the keys that have an effect only on repositories and their tags.
 var forSources = []string{
 	"prefer", "letters", "ignore-pattern", "include", "exclude", "max-repositories", "include-tags",
-	"exclude-tags", "semver", "newer-than", "latest", "latest-by", "min-tags", "untagged", "strict",
+	"exclude-tags", "semver", "newer-than", "latest", "latest-by", "min-tags", "untagged", "strict", "require-match",
 	"copy-locks", "delay-seconds",
 }
 

@@ -37,11 +37,11 @@ func TestTheExampleOfMirrorsIsReadKeyByKey(t *testing.T) {
 			Targets: both, Strip: "library", Overwrite: "update", Line: 11},
 		{Name: "team", Spec: schedule.Spec{Every: "6h", TimeZone: "Europe/Berlin"}, Jitter: minutes, Sources: []string{"dev/team/", "old.example/team/"}, Targets: []string{"prod/team/"},
 			Prefer: []string{"dev"}, Letters: "a-c,e", Ignore: []string{"*/scratch", "re:^tmp"}, Include: []string{"team/*"}, Exclude: []string{"team/private*"}, MaxRepositories: 100,
-			IncludeTags: []string{"v*"}, ExcludeTags: less, Semver: ">=1.2", NewerThan: "90d", Latest: 10, LatestBy: "version", MinTags: 1, Untagged: true, CopyLocks: true,
+			IncludeTags: []string{"v*"}, ExcludeTags: less, Semver: ">=1.2", NewerThan: "90d", Latest: 10, LatestBy: "version", MinTags: 1, Untagged: true, RequireMatch: true, CopyLocks: true,
 			Rewrite: []string{"s/^team/t/"}, Flatten: true, Template: "{host}/{repository}", Prefix: "from", MaxDepth: 4,
 			Map: map[string][]string{"latest": {"stable"}, "1.10": {"v1.10", "1.10-eu"}}, Rename: []string{"s/^v//"},
 			Overwrite: "always", Backup: "{tag}-before-{date}", Rehash: true, Delay: 0.5, Line: 16},
-		{Name: "by-hand", Spec: schedule.Spec{Cron: "@daily", TimeZone: "Europe/Berlin"}, Paused: true, Sources: []string{"dev/tools"}, Targets: both, ExcludeTags: less, Overwrite: "update", Line: 46},
+		{Name: "by-hand", Spec: schedule.Spec{Cron: "@daily", TimeZone: "Europe/Berlin"}, Paused: true, Sources: []string{"dev/tools"}, Targets: both, ExcludeTags: less, Overwrite: "update", Line: 47},
 	}
 	for i := range want {
 		if !reflect.DeepEqual(got.Rules[i], want[i]) {

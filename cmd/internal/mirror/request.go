@@ -66,13 +66,16 @@ func selection(rule config.Mirror, now time.Time) (plan.Selection, error) {
 		IncludeRepositories: rule.Include, ExcludeRepositories: rule.Exclude, MaxRepositories: rule.MaxRepositories,
 		IncludeTags: rule.IncludeTags, ExcludeTags: rule.ExcludeTags, Versions: rule.Semver, NewerThan: rule.NewerThan,
 		Latest: rule.Latest, Order: rule.LatestBy, MinTags: rule.MinTags, Untagged: rule.Untagged,
+		RequireMatch: rule.RequireMatch,
 	}.Selection(now)
 }
 
 // batch returns the request for the images of a rule. Each image has one entry with all its targets, so
 // that it is read once. The mapping determines target repositories, as it does for sources.
 func batch(d *dray.Dray, rule config.Mirror, t dray.TransferRequest) (*dray.BatchRequest, error) {
-	b := &dray.BatchRequest{Overwrite: t.Overwrite, Backup: t.Backup, Hold: plan.Each, SkipBroken: t.SkipBroken}
+	b := &dray.BatchRequest{
+		Overwrite: t.Overwrite, Backup: t.Backup, Hold: plan.Each, SkipBroken: t.SkipBroken, Proof: t.Proof,
+	}
 	for _, image := range rule.Images {
 		from, _, err := d.EntryNames(dray.BatchEntry{Source: image, Targets: []string{"localhost/x"}}, "localhost")
 		if err != nil {

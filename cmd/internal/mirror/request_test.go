@@ -13,7 +13,7 @@ func TestEverySelectionKeyOfARuleHasAnEffect(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	s, err := selection(config.Mirror{
 		Include: []string{"a"}, Exclude: []string{"b"}, Letters: "a-c", Ignore: []string{"d"}, MaxRepositories: 1,
-		IncludeTags: []string{"e"}, ExcludeTags: []string{"f"}, Semver: ">=1", NewerThan: "2d", Latest: 3, LatestBy: "time", MinTags: 4, Untagged: true,
+		IncludeTags: []string{"e"}, ExcludeTags: []string{"f"}, Semver: ">=1", NewerThan: "2d", Latest: 3, LatestBy: "time", MinTags: 4, Untagged: true, RequireMatch: true,
 	}, now)
 	if err != nil || !s.Since.Equal(now.Add(-48*time.Hour)) {
 		t.Fatalf("%v %v", s.Since, err)

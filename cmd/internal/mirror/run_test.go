@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -127,6 +128,23 @@ func TestARuleCopiesRepositoriesAndImagesToAllTargetsAndReadsThemOnce(t *testing
 	}
 	if names := testbed.Parse("/v2/m/team/app/manifests/v1-old"); names.Kind != testbed.Manifest || y.eu.Count(http.MethodPut, testbed.Manifest) < 4 {
 		t.Errorf("the overwritten tag has no backup: %s", y.eu.Story())
+	}
+}
+
+func TestARuleRestsAndReadsBackAsItSays(t *testing.T) {
+	y := newYard(t, nil)
+	for i := range 4 {
+		random(t, y.src, "app", fmt.Sprintf("v%d", i), uint64(i+1))
+	}
+	random(t, y.src, "tool", "v1", 9)
+	rule := y.rule("name: x\nsource: src/app\nimage: src/tool:v1\ntarget: dst\ndelay-seconds: 0.2\noverwrite: always\nrehash: true")
+	r, got := y.run(rule, Write)
+	if strings.Count(got, "done") != 5 || r.Took < 3*200*time.Millisecond {
+		t.Errorf("%s in %s, want three rests of 200 ms", got, r.Took)
+	}
+	y.dst.Reset()
+	if r, got := y.run(rule, Write); r.Outcome != OK || y.dst.Count(http.MethodGet, testbed.Blob) != 10 {
+		t.Errorf("%s\nthe second run read %d blobs back, want the config and the layer of each of 5 images", got, y.dst.Count(http.MethodGet, testbed.Blob))
 	}
 }
 

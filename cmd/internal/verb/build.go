@@ -61,7 +61,8 @@ func buildTag(r wire.Tag) (dray.TagRequest, error) {
 func buildBatch(r wire.Batch, at time.Time) dray.BatchRequest {
 	req := dray.BatchRequest{
 		Target: r.Target, Overwrite: plan.Overwrite(r.Overwrite), Hold: plan.Hold(r.Hold), Backup: backup(r.Backup, at),
-		SkipBroken: r.SkipBroken, SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
+		SkipBroken: r.SkipBroken, Proof: proof(r.Proof),
+		SourceLogin: loginOf(r.SourceLogin), TargetLogin: loginOf(r.TargetLogin),
 	}
 	for _, e := range r.Entries {
 		req.Entries = append(req.Entries, buildEntry(e))

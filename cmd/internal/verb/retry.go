@@ -192,7 +192,6 @@ func (w *work) overwrites(req dray.BatchRequest) map[[2]ref.Name]plan.Overwrite 
 
 // retried has the failed steps of one target repository.
 type retried struct {
-	to   ref.Repo
 	from map[ref.Repo]bool
 	tags map[string]bool // tags of the sources
 	all  bool            // whether a failed step has no tag: the repository could not be listed
@@ -209,7 +208,7 @@ func (w *work) againTransfer(ctx context.Context, failed []dray.StepReport) (any
 	for _, s := range failed {
 		at := places[s.To.Repo]
 		if at == nil {
-			at = &retried{to: s.To.Repo, from: map[ref.Repo]bool{}, tags: map[string]bool{}}
+			at = &retried{from: map[ref.Repo]bool{}, tags: map[string]bool{}}
 			places[s.To.Repo] = at
 		}
 		at.from[s.From.Repo] = true

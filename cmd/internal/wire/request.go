@@ -103,6 +103,7 @@ type Batch struct {
 	Hold       string       `json:"hold,omitempty" enum:"each,all" doc:"with each, every step is independent; with all, no tag is set unless all can be set; default: each"`
 	Backup     string       `json:"backup,omitempty" doc:"tag that keeps the previous image of a tag that is overwritten, as in {tag}-before-{date}; it may contain {tag}, {digest12}, {digest} and {date}"`
 	SkipBroken bool         `json:"skipBroken,omitempty" doc:"leave out tags that the source lists and whose manifest does not exist, and name them in the report; without it, such a tag fails"`
+	Proof      string       `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how blobs at the target are checked: claimed does not check them, sized asks the target for the size of each blob, hashed also reads each blob back and computes its digest; default: sized with overwrite always, else claimed"`
 	Logins
 }
 
@@ -123,7 +124,7 @@ type Transfer struct {
 	Proof     string  `json:"proof,omitempty" enum:"claimed,sized,hashed" doc:"how blobs at the target are checked: claimed does not check them, sized asks the target for the size of each blob, hashed also reads each blob back and computes its digest; default: sized with overwrite always, else claimed"`
 	CopyLocks bool    `json:"copyLocks,omitempty" doc:"lock at the target every tag that is locked at the source; both must be Azure registries"`
 	Heal      bool    `json:"heal,omitempty" doc:"also check the content of tags whose digest is equal, and send what is missing; not allowed in a plan"`
-	Delay     float64 `json:"delaySeconds,omitempty" minimum:"0" maximum:"86400" doc:"seconds to wait after each image"`
+	Delay     float64 `json:"delaySeconds,omitempty" minimum:"0" maximum:"86400" doc:"seconds to rest between two images, which are copied one at a time"`
 
 	Incremental bool `json:"incremental,omitempty" doc:"list only the tags that were set since the last complete transfer, if the source lists tags by time; once a week all tags are listed"`
 	Logins
@@ -159,6 +160,7 @@ type Selection struct {
 	Order               string   `json:"order,omitempty" enum:"version,time,name" doc:"how latest compares tags; default: by time if every tag has one, else by version if any tag is one, else by name"`
 	MinTags             int      `json:"minTags,omitempty" minimum:"0" doc:"a repository with fewer tags is an error; 0 means no check"`
 	Untagged            bool     `json:"untagged,omitempty" doc:"also take manifests that no tag and no index refers to"`
+	RequireMatch        bool     `json:"requireMatch,omitempty" doc:"it is an error if a rule of letters, includeRepositories or includeTags matches nothing, or if nothing is selected"`
 }
 
 // Mapping is the JSON form of plan.Mapping. Its rules are applied in the order of the fields.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -146,6 +147,12 @@ func (h *Host) tlsConfigs() (*tls.Config, *x509.CertPool, error) {
 		certs, _ := filepath.Glob(filepath.Join(dir, h.Name, "*.cert"))
 		for _, cert := range certs {
 			pairs = append(pairs, [2]string{cert, strings.TrimSuffix(cert, ".cert") + ".key"})
+		}
+		keys, _ := filepath.Glob(filepath.Join(dir, h.Name, "*.key"))
+		for _, key := range keys {
+			if cert := strings.TrimSuffix(key, ".key") + ".cert"; !slices.Contains(certs, cert) {
+				return nil, nil, h.badFile(key, fmt.Errorf("its certificate %s is missing", filepath.Base(cert)))
+			}
 		}
 	}
 	if len(files) > 0 {

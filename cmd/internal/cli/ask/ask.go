@@ -93,6 +93,7 @@ func Batch(req dray.BatchRequest) wire.Request {
 		Overwrite: string(req.Overwrite),
 		Hold:      string(req.Hold),
 		Backup:    req.Backup.Template,
+		Proof:     string(req.Proof),
 		Logins:    Logins(req.SourceLogin, req.TargetLogin),
 
 		SkipBroken: req.SkipBroken,
@@ -129,6 +130,7 @@ func endsJSON(f *flag.Ends, req dray.TransferRequest) wire.Ends {
 			Order:               f.LatestBy,
 			MinTags:             f.MinTags,
 			Untagged:            f.Untagged,
+			RequireMatch:        f.Matching,
 		},
 		Mapping: wire.Mapping{
 			StripPrefix: f.Strip,

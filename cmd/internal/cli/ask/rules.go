@@ -71,6 +71,7 @@ func transferOf(r config.Mirror, req dray.TransferRequest) *wire.Transfer {
 				Order:               r.LatestBy,
 				MinTags:             r.MinTags,
 				Untagged:            r.Untagged,
+				RequireMatch:        r.RequireMatch,
 			},
 			Mapping: wire.Mapping{
 				StripPrefix: r.Strip,

@@ -2,7 +2,6 @@ package flag
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -36,6 +35,7 @@ type Ends struct {
 	LatestBy    string
 	MinTags     int
 	Untagged    bool
+	Matching    bool   // the value of --require-match
 	inUse       string // the file's name
 	InUseText   string // the file's content
 
@@ -88,6 +88,8 @@ func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 		set.StringVar(&f.LatestBy, "latest-by", "",
 			"sort the tags for --latest by `ORDER`: version, time or name (default time if every tag has one, else version)")
 		set.IntVar(&f.MinTags, "min-tags", 0, "refuse a repository in which fewer than `N` tags are selected")
+		set.BoolVar(&f.Matching, "require-match", false,
+			"fail if an --include, an --include-tags or --letters matches nothing, or if nothing is selected")
 		set.BoolVar(&f.Untagged, "untagged", false,
 			"also select, by digest, manifests that no tag and no index points to, if SOURCE can list them")
 		set.BoolVar(&f.Skip, "skip-broken", false, SkipBrokenText)
@@ -114,18 +116,10 @@ func (f *Ends) AddMappingTo(flags *pflag.FlagSet) {
 	f.addMapTo(flags)
 }
 
-// Check refuses negative numbers.
+// Check refuses flags that have no effect beside the others.
 func (f *Ends) Check(cmd *cobra.Command) error {
-	counts := map[string]int{
-		"max-repositories": f.Repositories,
-		"latest":           f.Latest,
-		"min-tags":         f.MinTags,
-		"max-depth":        f.MaxDepth,
-	}
-	for name, n := range counts {
-		if n < 0 {
-			return UsageError(cmd, fmt.Errorf("--%s %d: must not be negative", name, n), "")
-		}
+	if f.LatestBy != "" && f.Latest == 0 {
+		return UsageError(cmd, errors.New("--latest-by without --latest: there is nothing to sort"), "add --latest N")
 	}
 	return nil
 }
@@ -189,6 +183,7 @@ func (f *Ends) selection(now time.Time) (plan.Selection, error) {
 		Order:               f.LatestBy,
 		MinTags:             f.MinTags,
 		Untagged:            f.Untagged,
+		RequireMatch:        f.Matching,
 	}.Selection(now)
 	if err != nil {
 		return s, err

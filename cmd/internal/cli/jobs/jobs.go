@@ -102,9 +102,6 @@ func (f jobFlags) filter(cmd *cobra.Command, now time.Time) (wire.Filter, error)
 				"write one of "+strings.Join(wire.Kinds(), ", "))
 		}
 	}
-	if f.limit < 0 {
-		return out, flag.UsageError(cmd, errors.New("--limit must not be negative"), "")
-	}
 	if f.since == "" {
 		return out, nil
 	}

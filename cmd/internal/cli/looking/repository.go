@@ -67,10 +67,7 @@ func (l *listing) addOrderTo(flags *pflag.FlagSet) {
 }
 
 func (l *listing) check(a *app.App, cmd *cobra.Command) error {
-	switch {
-	case l.top < 0 || l.top == 0 && cmd.Flags().Changed("top"):
-		return flag.UsageError(cmd, fmt.Errorf("--top %d: not a count", l.top), "write 1 or more")
-	case !slices.Contains([]string{"", "time_asc", "time_desc"}, l.orderBy):
+	if !slices.Contains([]string{"", "time_asc", "time_desc"}, l.orderBy) {
 		return flag.UsageError(cmd, fmt.Errorf("--orderby %q: not an order", l.orderBy), "write time_asc or time_desc")
 	}
 	return l.Settle(&a.How, cmd)

@@ -79,8 +79,7 @@ func NewVerify(a *app.App) *cobra.Command {
 				"repeatable, in order of preference")
 	})
 	f.AddMappingTo(flags)
-	flags.Lookup("max-repositories").Usage = "accepted for compatibility with dray transfer; " +
-		"`N` has no effect, since all repositories are compared"
+	flags.Lookup("max-repositories").Usage = "`N`, refused: all repositories are compared"
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)
 	return cmd
@@ -136,6 +135,10 @@ func verifyRequest(
 		why := errors.New("--heal without --deep or --rehash: " +
 			"the digests of tags do not show what is missing below them")
 		return req, flag.UsageError(cmd, why, "add --deep")
+	}
+	if f.Repositories > 0 {
+		why := errors.New("--max-repositories: all repositories are compared")
+		return req, flag.UsageError(cmd, why, "leave it out, or use --include to compare some of them")
 	}
 	if err := f.Ends.Check(cmd); err != nil {
 		return req, err

@@ -55,7 +55,7 @@ func NewMirror(a *app.App) *cobra.Command {
 	flag.Group(flags, flag.Speed, func(set *pflag.FlagSet) {
 		set.IntVar(&f.parallel, "parallel-rules", 4, "with --watch: run at most `N` rules at once")
 		set.IntVar(&a.Common.Images, "parallel-imports", 0,
-			"copy at most `N` images at once for each rule (default 32)")
+			"copy at most `N` images at once for each rule (default 32, or 1 in a rule with delay-seconds)")
 	})
 	a.Common.AddRegistryTo(flags, flag.ReadsBlobs|flag.SendsBlobs)
 	cmd.SetFlagErrorFunc(noCreds)
@@ -74,22 +74,21 @@ func noCreds(cmd *cobra.Command, err error) error {
 	return flag.Translate(cmd, err)
 }
 
-func (f mirrorFlags) check(cmd *cobra.Command, c flag.Common) error {
+func (f mirrorFlags) check(cmd *cobra.Command) error {
 	switch {
 	case f.once && f.watch:
 		return flag.UsageError(cmd, errors.New("--once and --watch both given"), "keep one of them")
 	case f.watch && f.dryRun:
 		return flag.UsageError(cmd, errors.New("--watch and --dry-run both given"), "leave --watch out")
-	case f.parallel < 1:
-		return flag.UsageError(cmd, errors.New("--parallel-rules: not a count"), "write 1 or more")
-	case c.Images < 0:
-		return flag.UsageError(cmd, errors.New("--parallel-imports: not a count"), "write 1 or more")
+	case cmd.Flags().Changed("parallel-rules") && !f.watch:
+		return flag.UsageError(cmd, errors.New("--parallel-rules without --watch: the rules run one after the other"),
+			"add --watch, or leave it out")
 	}
 	return nil
 }
 
 func runMirror(a *app.App, cmd *cobra.Command, f mirrorFlags) error {
-	if err := f.check(cmd, a.Common); err != nil {
+	if err := f.check(cmd); err != nil {
 		return err
 	}
 	m, err := f.read(cmd)

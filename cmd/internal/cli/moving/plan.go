@@ -1,6 +1,7 @@
 package moving
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ func NewPlan(a *app.App) *cobra.Command {
 }
 
 // applied are flags of verbs that count only when something is written.
-var applied = []string{"dry-run", "failed-to", "heal", "rehash", "delay-seconds"}
+var applied = []string{"failed-to", "heal", "rehash", "delay-seconds", "parallel-imports"}
 
 // planned turns the command of a verb into the command that plans this verb.
 func planned(a *app.App, verb *cobra.Command) *cobra.Command {
@@ -49,6 +50,12 @@ func planned(a *app.App, verb *cobra.Command) *cobra.Command {
 	verb.Example = planExample(verb.Example, name)
 	run := verb.RunE
 	verb.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, name := range applied {
+			if cmd.Flags().Changed(name) {
+				return flag.UsageError(cmd, fmt.Errorf("--%s has no effect on a plan", name),
+					"leave it out, or give it to dray apply if that has it")
+			}
+		}
 		if err := cmd.Flags().Set("dry-run", "true"); err != nil {
 			return err
 		}
@@ -57,7 +64,7 @@ func planned(a *app.App, verb *cobra.Command) *cobra.Command {
 		}
 		return run(cmd, args)
 	}
-	for _, name := range applied {
+	for _, name := range append([]string{"dry-run"}, applied...) {
 		if f := verb.Flags().Lookup(name); f != nil {
 			f.Hidden = true
 		}

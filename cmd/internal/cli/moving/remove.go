@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jmespath/go-jmespath"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
@@ -28,6 +28,7 @@ type removing struct {
 	dryRun bool
 	yes    bool
 	login  *credential.Login
+	search *jmespath.JMESPath                 // what of az's answer to print; nil prints dray's own
 	images func(*dray.Dray) ([]string, error) // full names
 }
 
@@ -111,6 +112,7 @@ func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Comm
 		if err := f.Settle(&a.How, cmd); err != nil {
 			return err
 		}
+		r.search = f.Search
 		var err error
 		if r.login, err = a.AzLogin(cmd, &f, a.TargetLogin, a.SourceLogin); err != nil {
 			return err
@@ -127,9 +129,7 @@ func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Comm
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	f.AddTo(flags, "name", "n", "DRAY_DST_CREDS")
-	flag.Group(flags, flag.AzFlags, func(set *pflag.FlagSet) {
-		set.StringVar(&f.Query, "query", "", "accepted for compatibility with az; `JMESPATH` has no effect")
-	})
+	f.AddQueryTo(flags)
 	removes := "remove the tag of this `IMAGE`"
 	if what == dray.RemoveManifest {
 		removes = "remove the manifest of this `IMAGE`, with all its tags"
@@ -195,7 +195,11 @@ func remove(a *app.App, cmd *cobra.Command, r removing) error {
 		failures = append(failures, removeAll(ctx, d, all, r.login, s)...)
 	}
 	s.End()
-	if err := printRemoved(a, removed{all}); err != nil {
+	printing := func() error { return printRemoved(a, removed{all}) }
+	if r.search != nil {
+		printing = func() error { return out.PrintAz(a.Out, flag.AzFormat(cmd, a.Format), r.search, azRemoved(all)) }
+	}
+	if err := printing(); err != nil {
 		return err
 	}
 	return endRemoval(ctx, a, r, all, failures)
@@ -285,6 +289,21 @@ func removeAll(
 		all[i].State = "removed"
 	}
 	return failures
+}
+
+// azRemoved returns what az acr repository delete prints.
+func azRemoved(all []removedImage) any {
+	answer := map[string][]string{"manifestsDeleted": {}, "tagsDeleted": {}}
+	for _, m := range all {
+		if m.State == "failed" {
+			continue
+		}
+		if m.What == dray.RemoveManifest {
+			answer["manifestsDeleted"] = append(answer["manifestsDeleted"], string(m.Digest))
+		}
+		answer["tagsDeleted"] = append(answer["tagsDeleted"], m.Tags...)
+	}
+	return answer
 }
 
 func printRemoved(a *app.App, r removed) error {

@@ -114,11 +114,13 @@ func (f *transferFlags) addTo(flags *pflag.FlagSet) {
 		set.StringVar(&f.failedTo, "failed-to", "", failedToText)
 	})
 	flag.Group(flags, flag.Speed, func(set *pflag.FlagSet) {
-		set.IntVar(&f.parallel, "parallel-imports", 0, "copy at most `N` images at once (default 32)")
+		set.IntVar(&f.parallel, "parallel-imports", 0,
+			"copy at most `N` images at once (default 32, or 1 with --delay-seconds)")
 		set.BoolVar(&f.changed, "incremental", false,
 			"list only the tags that were set since the last complete run, if the source can list tags by time, "+
 				"as Azure's registries can; list all tags once a week")
-		set.Float64Var(&f.delay, "delay-seconds", 0, "wait `S` seconds after each image")
+		set.Float64Var(&f.delay, "delay-seconds", 0,
+			"rest for `S` seconds between two images, and copy one at a time unless --parallel-imports is given")
 	})
 	flag.Group(flags, "acr_transfer.py compatibility", func(set *pflag.FlagSet) {
 		set.StringVar(&f.sourceName, "source-registry-name", "",
@@ -273,8 +275,6 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 		return flag.UsageError(cmd, why, "add --force, or use dray verify --rehash")
 	case f.delay < 0 || f.delay > 24*60*60:
 		return flag.UsageError(cmd, errors.New("--delay-seconds: not between 0 and 86400"), "")
-	case f.parallel < 0 || f.parallel == 0 && changed("parallel-imports"):
-		return flag.UsageError(cmd, errors.New("--parallel-imports: not a count"), "write 1 or more")
 	}
 	return f.Ends.Check(cmd)
 }

@@ -113,11 +113,25 @@ func serverSetup(a *app.App, cmd *cobra.Command, f app.ServeFlags) (app.Setup, e
 	return s, err
 }
 
-// databaseOf returns the URL of the database; "" means the file in the data directory.
+// databaseOf returns the URL of the database; "" means the file in the data directory. A variable that does
+// not count, since the configuration names a database, is named on stderr.
 func databaseOf(a *app.App, f app.PlaceFlags, s config.Server) (string, error) {
-	switch {
-	case f.Database != "":
+	typed := a.IO.Env("DRAY_DATABASE")
+	if f.Database != "" {
 		return f.Database, nil
+	}
+	key := ""
+	for k, value := range map[string]string{
+		"database-env": s.DatabaseEnv, "database-file": s.DatabaseFile, "database": s.Database,
+	} {
+		if value != "" {
+			key = "server." + k
+		}
+	}
+	if key != "" && typed != "" && s.DatabaseEnv != "DRAY_DATABASE" && !a.Quiet {
+		a.Warnf("DRAY_DATABASE has no effect: the configuration names a database with %s", key)
+	}
+	switch {
 	case s.DatabaseEnv != "":
 		return a.Variable("server.database-env", s.DatabaseEnv)
 	case s.DatabaseFile != "":
@@ -125,8 +139,5 @@ func databaseOf(a *app.App, f app.PlaceFlags, s config.Server) (string, error) {
 	case s.Database != "":
 		return s.Database, nil
 	}
-	if f.Data != "" {
-		return "", nil // --data names the directory, so the database in it counts
-	}
-	return a.IO.Env("DRAY_DATABASE"), nil
+	return typed, nil
 }

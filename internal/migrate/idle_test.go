@@ -1,0 +1,105 @@
+package migrate_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drayage/dray"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/yard"
+	"github.com/drayage/dray/plan"
+)
+
+// idleRules are selections of src that match nothing, each with a part of its note.
+func idleRules() map[string]struct {
+	source string
+	words  plan.Words
+	note   string
+} {
+	type rule = struct {
+		source string
+		words  plan.Words
+		note   string
+	}
+	return map[string]rule{
+		"include":             {words: plan.Words{IncludeRepositories: []string{"team/*", "tool*", "taem/*"}}, note: `include "taem/*" matches no repository of 3; similar: team`},
+		"include of nothing":  {words: plan.Words{IncludeRepositories: []string{"zzzzzz"}}, note: "none of the 3 repositories of the sources is selected"},
+		"expression":          {words: plan.Words{IncludeRepositories: []string{"tool", "re:x+"}}, note: `include "re:x+" matches no repository of 3`},
+		"letters":             {words: plan.Words{Letters: "x-z"}, note: `letters "x-z" matches no repository of 3`},
+		"exclude of all":      {words: plan.Words{ExcludeRepositories: []string{"*"}}, note: "none of the 3 repositories of the sources is selected"},
+		"tags":                {words: plan.Words{IncludeTags: []string{"v1", "latst"}}, note: `include-tags "latst" matches no tag of 4; similar: latest`},
+		"versions":            {words: plan.Words{Versions: ">=9"}, note: "none of the 4 tags of the sources is selected"},
+		"exclude of all tags": {words: plan.Words{ExcludeTags: []string{"*"}}, note: "none of the 4 tags of the sources is selected"},
+		"prefix":              {source: "src/taem/", note: "lists no repository below taem/; similar: team/"},
+	}
+}
+
+func TestARuleThatMatchesNothingIsToldWithTheNearestNames(t *testing.T) {
+	y := yard.New(t)
+	y.Tagged("team/api", "v1")
+	y.Tagged("team/web", "v1", "latest")
+	y.Tagged("tool", "v1")
+	sum, err := y.PlanTransfer(t.Context(), dray.TransferRequest{Sources: []string{"dst"}, Target: "src"}, nil, func(dray.RepositoryPlan) error { return nil })
+	if want := y.Dst.Host + " lists no repository"; err != nil || !slices.Equal(sum.Notes, []string{want}) {
+		t.Errorf("an empty registry: %v, notes %q", err, sum.Notes)
+	}
+	for name, c := range idleRules() {
+		t.Run(name, func(t *testing.T) {
+			sel, err := c.words.Selection(time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			req := dray.TransferRequest{Sources: []string{"src"}, Target: "dst/x/", Selection: sel}
+			if c.source != "" {
+				req.Sources = []string{c.source}
+			}
+			told := func(notes []string) bool {
+				return slices.ContainsFunc(notes, func(n string) bool { return strings.Contains(n, c.note) })
+			}
+			sum, err := y.PlanTransfer(t.Context(), req, nil, func(dray.RepositoryPlan) error { return nil })
+			if err != nil || !told(sum.Notes) {
+				t.Errorf("plan: %v, notes %q", err, sum.Notes)
+			}
+			if receipt, err := y.Verify(t.Context(), dray.VerifyRequest{Of: req}, nil, func(dray.VerifyEntry) error { return nil }); err != nil || !told(receipt.Notes) {
+				t.Errorf("verify: %v, notes %q", err, receipt.Notes)
+			}
+			req.Selection.RequireMatch = true
+			if _, _, err := y.Transferred(req); !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), c.note) {
+				t.Errorf("required: %v", err)
+			}
+		})
+	}
+}
+
+func TestMinTagsIsAnErrorIfNoRepositoryIsSelected(t *testing.T) {
+	y := yard.New(t)
+	y.Tagged("app", "v1")
+	req := yard.Whole()
+	req.Selection.MinTags = 1
+	if got, _, err := y.Transferred(req); got != "app:v1 done" || err != nil {
+		t.Errorf("%s %v", got, err)
+	}
+	var err error
+	if req.Selection.IncludeRepositories, err = plan.ParsePatterns("ap"); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := y.Transferred(req); got != "" || !fault.Is(err, fault.Refused) {
+		t.Errorf("%s %v", got, err)
+	}
+}
+
+func TestARepositoryThatIsNamedWronglyIsToldWithTheNearestNames(t *testing.T) {
+	y := yard.New(t)
+	y.Tagged("team/api", "v1")
+	for _, req := range []dray.TransferRequest{
+		{Sources: []string{"src/team/apl"}, Target: "dst"},
+		{Sources: []string{"src"}, Target: "dst", Selection: plan.Selection{Repository: "team/apl"}},
+	} {
+		_, _, err := y.Transferred(req)
+		if !fault.Is(err, fault.NotFound) || fault.HintOf(err) != "similar repositories in this registry: team/api" {
+			t.Errorf("%v, hint %s", err, fault.HintOf(err))
+		}
+	}
+}
