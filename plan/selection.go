@@ -42,13 +42,11 @@ type Selection struct {
 	// rules about tags, only Since applies to them.
 	Untagged bool
 
-	// RequireMatch makes it an error if a rule that keeps repositories or tags by their names matches
-	// none, or if nothing at all is selected. Without it, such a rule is a note.
+	// RequireMatch makes it an error, not a note, if a rule of names matches nothing or nothing is selected.
 	RequireMatch bool
 }
 
-// Words holds the rules of a [Selection] in the form in which people write them. [Words.Selection]
-// parses them.
+// Words holds the rules of a [Selection] as people write them. [Words.Selection] parses them.
 type Words struct {
 	Repository          string
 	Letters             string   // in the form of ParseLetters
@@ -64,11 +62,10 @@ type Words struct {
 	Order               string // in the form of ParseOrder
 	MinTags             int
 	Untagged            bool
-	RequireMatch        bool
+	RequireMatch        bool // as in Selection
 }
 
-// Selection parses w. The age in NewerThan counts back from now. The error is [fault.Invalid] and is
-// about the first word that cannot be parsed.
+// Selection parses w. NewerThan counts back from now. The error is [fault.Invalid], for the first bad word.
 func (w Words) Selection(now time.Time) (Selection, error) {
 	s := Selection{Repository: w.Repository, MaxRepositories: w.MaxRepositories, Untagged: w.Untagged}
 	s.Latest, s.MinTags, s.RequireMatch = w.Latest, w.MinTags, w.RequireMatch

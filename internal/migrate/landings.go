@@ -13,7 +13,6 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
-	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -192,7 +191,7 @@ func noneBelow(from name.End, listed []string) string {
 		}
 	}
 	slices.Sort(prefixes)
-	if near := survey.NearestOf(from.Prefix, slices.Compact(prefixes)); len(near) > 0 {
+	if near := name.Similar(from.Prefix, slices.Compact(prefixes)); len(near) > 0 {
 		line += "; similar: " + strings.Join(near, ", ")
 	}
 	return line

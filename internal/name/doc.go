@@ -4,7 +4,8 @@
 //
 // Files, in the order in which they use each other:
 //
-//	import.go  the names in an import or a copy
-//	end.go     one end of a transfer: a registry, a prefix in it, or one repository
-//	name.go    Reader: registries and full names
+//	import.go   the names in an import or a copy
+//	end.go      one end of a transfer: a registry, a prefix in it, or one repository
+//	name.go     Reader: registries and full names
+//	similar.go  names that resemble another, for hints
 package name

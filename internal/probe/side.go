@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/survey"
@@ -317,7 +318,7 @@ func (c *checker) suggestNames(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, survey.NearestLimit)
 	defer cancel()
 	tags, err := c.repo.FirstTags(ctx)
-	if near := survey.NearestOf(c.name.Tag, tags); len(near) > 0 {
+	if near := name.Similar(c.name.Tag, tags); len(near) > 0 {
 		return "similar tags in this repository: " + strings.Join(near, ", ")
 	}
 	if err == nil {
@@ -325,7 +326,7 @@ func (c *checker) suggestNames(ctx context.Context) string {
 	}
 	use := remote.Use{Login: c.session.Logins[c.side], Observe: c.session.Watch()}
 	repos, _ := c.session.Base.Remote.FirstRepositories(ctx, c.name.Host, use)
-	if near := survey.NearestOf(c.name.Path, repos); len(near) > 0 {
+	if near := name.Similar(c.name.Path, repos); len(near) > 0 {
 		return "similar repositories in this registry: " + strings.Join(near, ", ")
 	}
 	return "check the spelling of the repository, and whether this login may see it"

@@ -1,7 +1,6 @@
 package survey
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agext/levenshtein"
-
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
@@ -30,7 +28,7 @@ func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error
 		return err
 	}
 	tags := firstTags(ctx, s, fault.Source, n.Repo)
-	near := NearestOf(n.Tag, tags)
+	near := name.Similar(n.Tag, tags)
 	if len(near) == 0 {
 		return err
 	}
@@ -62,38 +60,6 @@ func firstTags(ctx context.Context, s *place.Session, side fault.Side, repo ref.
 	return tags
 }
 
-// NearestOf picks up to three of the names in have that resemble want.
-func NearestOf(want string, have []string) []string {
-	type candidate struct {
-		name  string
-		far   int
-		edits int
-	}
-	var all []candidate
-	for _, name := range have {
-		edits := levenshtein.Distance(want, name, nil)
-		far := edits
-		if strings.Contains(name, want) || strings.Contains(want, name) {
-			far = min(far, 2)
-		}
-		if far <= max(2, len(want)/3) && name != want {
-			all = append(all, candidate{name, far, edits})
-		}
-	}
-	slices.SortFunc(all, func(a, b candidate) int {
-		return cmp.Or(
-			cmp.Compare(a.far, b.far),
-			cmp.Compare(a.edits, b.edits),
-			strings.Compare(b.name, a.name),
-		)
-	})
-	var names []string
-	for _, c := range all[:min(len(all), 3)] {
-		names = append(names, c.name)
-	}
-	return names
-}
-
 // nearestRepositories returns the hint that names repositories similar to repo; "" if there are none. It
 // costs one request. Its errors are ignored.
 func nearestRepositories(ctx context.Context, s *place.Session, repo ref.Repo) string {
@@ -107,7 +73,7 @@ func nearestRepositories(ctx context.Context, s *place.Session, repo ref.Repo) s
 	if slices.ContainsFunc(repos, func(path string) bool { return strings.HasPrefix(path, repo.Path+"/") }) {
 		return "" // it is the prefix of others
 	}
-	near := NearestOf(repo.Path, repos)
+	near := name.Similar(repo.Path, repos)
 	if len(near) == 0 {
 		return ""
 	}
@@ -157,7 +123,7 @@ func (i idle) line(what string, total int, names []string) string {
 	line := fmt.Sprintf("%s %q matches no %s of %d", i.rule, i.text, what, total)
 	var near []string
 	if like := i.like(); like != "" {
-		near = NearestOf(like, withPrefixes(names))
+		near = name.Similar(like, withPrefixes(names))
 	}
 	if len(near) > 0 {
 		line += "; similar: " + strings.Join(near, ", ")

@@ -79,7 +79,7 @@ func NewVerify(a *app.App) *cobra.Command {
 				"repeatable, in order of preference")
 	})
 	f.AddMappingTo(flags)
-	flags.Lookup("max-repositories").Usage = "`N`, refused: all repositories are compared"
+	flags.Lookup("max-repositories").Usage = "refused, since dray verify compares all repositories and not `N`"
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Copies)
 	return cmd

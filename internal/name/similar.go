@@ -1,0 +1,41 @@
+package name
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+)
+
+// Similar picks up to three of the names in have that resemble want.
+func Similar(want string, have []string) []string {
+	type candidate struct {
+		name  string
+		far   int
+		edits int
+	}
+	var all []candidate
+	for _, name := range have {
+		edits := levenshtein.Distance(want, name, nil)
+		far := edits
+		if strings.Contains(name, want) || strings.Contains(want, name) {
+			far = min(far, 2)
+		}
+		if far <= max(2, len(want)/3) && name != want {
+			all = append(all, candidate{name, far, edits})
+		}
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		return cmp.Or(
+			cmp.Compare(a.far, b.far),
+			cmp.Compare(a.edits, b.edits),
+			strings.Compare(b.name, a.name),
+		)
+	})
+	var names []string
+	for _, c := range all[:min(len(all), 3)] {
+		names = append(names, c.name)
+	}
+	return names
+}
