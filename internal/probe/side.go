@@ -232,7 +232,7 @@ func (c *checker) checkLogin(err error) bool {
 			remedy += "; " + c.traits.Slow
 		}
 		c.refused = true
-		c.fail("login", f.Kind, describeLogin(c.login)+": the token service refuses this login: "+causeOf(f), remedy)
+		c.fail("login", f.Kind, describeLogin(c.login)+": "+causeOf(f), remedy)
 		return false
 	}
 	if c.basic && !c.login.IsAnonymous() && errors.Is(err, remote.ErrUnauthorized) {
