@@ -9,5 +9,6 @@
 //	resolve.go    the target of a tag or digest; documents
 //	reader.go     Reader, and what answers taught
 //	shortcuts.go  where a redirect for a blob led
+//	asked.go      which tag led to a digest
 //	cache.go      documents whose reading counts as a pull
 package read

@@ -14,6 +14,7 @@ type Reader struct {
 	taught  *Lessons
 	pulled  kept // documents that were read, if reading them counts as a pull
 	storage shortcuts
+	asked   asked // tags that were resolved
 }
 
 // New returns a Reader of the repository of h. It asks mirrors before the registry.
