@@ -61,8 +61,7 @@ func (d *Desk) askService(ctx context.Context, via *wire.Host, c *wire.Call) (to
 		return tokenReply{}, d.unserved(via, c, a)
 	}
 	var reply tokenReply
-	raw := bytes.TrimPrefix(a.Raw, []byte("\ufeff"))
-	switch err := json.Unmarshal(raw, &reply); {
+	switch err := json.Unmarshal(a.Raw, &reply); {
 	case err != nil && isPage(a):
 		return tokenReply{}, c.Fault(fault.Refused, realmHint, fmt.Errorf("a web page answers at %s", service(c)))
 	case err != nil || a.Over:

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -63,8 +65,13 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 // read reads the whole body, up to the call's limit.
 func (a *Answer) read(in *receiving, c *Call) error {
 	defer func() { _ = in.Close() }() // never fails
+	mark := []byte("\ufeff")          // a byte order mark, which some services write before their JSON
 	if c.Take != nil && a.Status == http.StatusOK {
-		return c.Take(in)
+		body := bufio.NewReader(in)
+		if first, _ := body.Peek(len(mark)); bytes.Equal(first, mark) {
+			_, _ = body.Discard(len(mark)) // what was peeked can be discarded
+		}
+		return c.Take(body)
 	}
 	limit := c.Limit
 	if limit == 0 || a.Status >= 300 {
@@ -76,6 +83,9 @@ func (a *Answer) read(in *receiving, c *Call) error {
 	}
 	if a.Over = int64(len(raw)) > limit; a.Over {
 		raw = raw[:limit]
+	}
+	if !c.OnManifest() { // the bytes of a manifest are content
+		raw = bytes.TrimPrefix(raw, mark)
 	}
 	a.Raw = raw
 	return nil
