@@ -273,6 +273,19 @@ func notSignIn(err error, host string, login credential.Login) error {
 	return &g
 }
 
+// served returns the configured registries whose tokens the host with the canonical name issues.
+func (c *Client) served(name string) map[string]credential.Settings {
+	served := map[string]credential.Settings{}
+	for registry, set := range c.options.Hosts {
+		for _, issuer := range signin.Issuers(registry, set) {
+			if host, err := ref.Host(issuer); err == nil && host == name && registry != name {
+				served[registry] = set
+			}
+		}
+	}
+	return served
+}
+
 // host returns the registry with the canonical host name, and creates it on first use.
 func (c *Client) host(name string) *registry {
 	c.mu.Lock()
@@ -284,7 +297,7 @@ func (c *Client) host(name string) *registry {
 			set = c.options.Default
 			set.Kind, set.Mirrors, set.TokenHosts, set.Create = "", nil, nil, ""
 		}
-		l := wire.New(name, set, &c.lines, &c.pieces)
+		l := wire.New(name, set, c.served(name), &c.lines, &c.pieces)
 		h := ask.New(l, signin.New(l, func(name string) *wire.Host { return c.host(name).Host.Host }))
 		r = &registry{Host: h, pushing: push.NewLessons(l.Dialect),
 			lists: list.NewLessons(h, func(name string) *ask.Host { return c.host(name).Host }, c.options.ECR)}

@@ -51,7 +51,12 @@ func withLogin(o *remote.Options) {
 }
 
 func withHost(r *testbed.Registry, h credential.Settings) func(*remote.Options) {
-	return func(o *remote.Options) { o.Hosts = map[string]credential.Settings{r.Host: h} }
+	return func(o *remote.Options) {
+		if o.Hosts == nil {
+			o.Hosts = map[string]credential.Settings{}
+		}
+		o.Hosts[r.Host] = h
+	}
 }
 
 func repo(r *testbed.Registry, path string) ref.Repo { return ref.Repo{Host: r.Host, Path: path} }

@@ -24,6 +24,15 @@ var tokenServices = map[string]string{
 	"registry.digitalocean.com": "api.digitalocean.com",
 }
 
+// Issuers returns the hosts, besides the registry at host itself, that may receive its login because
+// they issue its tokens: those that are known and those of the settings.
+func Issuers(host string, set credential.Settings) []string {
+	if known := tokenServices[host]; known != "" {
+		return append([]string{known}, set.TokenHosts...)
+	}
+	return set.TokenHosts
+}
+
 // realm is the URL of a token service, and the host whose connections reach it.
 type realm struct {
 	url *url.URL

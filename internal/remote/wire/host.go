@@ -40,6 +40,7 @@ type Host struct {
 	Name    string // canonical name: "docker.io"
 	api     string // host of its API: "registry-1.docker.io"
 	Set     credential.Settings
+	serves  map[string]credential.Settings // registries whose tokens this host issues
 	Options *Options
 	pieces  *sync.Pool
 	Dialect product.Dialect
