@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"github.com/drayage/dray/internal/remote/ask"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/list"
-	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/internal/remote/push"
 	"github.com/drayage/dray/internal/remote/read"
 	"github.com/drayage/dray/internal/remote/signin"
@@ -236,7 +234,7 @@ func (c *Client) Check(ctx context.Context, host string, login credential.Login)
 		Access: wire.NewAccess(nil, ref.Repo{}, &login),
 	}
 	if _, err = h.Do(ctx, call, 200); err != nil {
-		return credential.Login{}, notSignIn(err, h.Name, login)
+		return credential.Login{}, err
 	}
 	refresh := h.Refresh(login)
 	if refresh == "" {
@@ -252,25 +250,6 @@ func (c *Client) Asks(host string) bool {
 		return false
 	}
 	return c.host(name).Asks()
-}
-
-// notSignIn replaces the hint "log in to host" in err, because the user is logging in already.
-func notSignIn(err error, host string, login credential.Login) error {
-	var f *fault.Fault
-	rest, told := strings.CutSuffix(fault.HintOf(err), product.SignInHint(host))
-	if !errors.As(err, &f) || !told {
-		return err
-	}
-	g := *f
-	g.Hint = strings.TrimSuffix(rest, "; otherwise ")
-	switch {
-	case g.Hint != "":
-	case login.Scheme == credential.Basic:
-		g.Hint = "check the user and the password"
-	default:
-		g.Hint = "check that the token is for this registry and has not expired"
-	}
-	return &g
 }
 
 // served returns the configured registries whose tokens the host with the canonical name issues.

@@ -1,19 +1,78 @@
 package product
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
+
+	"github.com/drayage/dray/credential"
 )
 
 // SignInHint is the hint for a user who needs a login, or another login.
 func SignInHint(host string) string { return "sign in with: dray login " + host }
 
-// Needed returns the permission that a request with method requires at product. "" means unknown.
-func Needed(product, method string) string {
-	if method == http.MethodGet || method == http.MethodHead {
-		return rights[product].Pull
+// Remedy is the hint if a registry refuses the login l, or requires one and l is anonymous.
+func Remedy(host string, l credential.Login) string {
+	switch {
+	case l.IsAnonymous():
+		return SignInHint(host)
+	case l.From == "" && l.Scheme == credential.Basic:
+		return "check the user and the password"
+	case l.From == "":
+		return "check that the token is for this registry and has not expired"
 	}
-	return rights[product].Push
+	switch place(l) {
+	case typed:
+		return "correct the login in " + l.From
+	case stored:
+		return SignInHint(host)
+	}
+	return "check that this identity may use " + host
+}
+
+// GrantHint is the hint if the login l lacks the right that need names.
+func GrantHint(host string, l credential.Login, need string) string {
+	if l.IsAnonymous() {
+		return SignInHint(host)
+	}
+	hint := "give this login " + need
+	switch place(l) {
+	case typed:
+		return hint + ", or use another login in " + l.From
+	case stored:
+		return hint + ", or sign in with another login: dray login " + host
+	}
+	return hint
+}
+
+// The places that a login comes from.
+const (
+	typed  = "typed"  // a flag, a variable, the configuration, or the request or a secret of a server
+	stored = "stored" // where dray login stores it
+)
+
+// place returns typed, stored, or "" for a login that is the identity of a machine in a cloud, or whose place
+// is not known.
+func place(l credential.Login) string {
+	switch word, _, _ := strings.Cut(l.From, " "); word {
+	case "flag", "env", "config", "request", "secret":
+		return typed
+	case "docker", "podman", "REGISTRY_AUTH_FILE", "credential":
+		return stored
+	}
+	return ""
+}
+
+// Needed returns the permission that a request with method requires at product, in the product's own words if
+// they are known.
+func Needed(product, method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead:
+		return cmp.Or(rights[product].Pull, "the right to pull")
+	case http.MethodDelete:
+		return "the right to delete"
+	}
+	return cmp.Or(rights[product].Push, "the right to push")
 }
 
 // FirewallHint is the hint if the registry refuses the client's address, whatever the login.

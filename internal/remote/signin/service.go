@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/internal/remote/wire"
@@ -29,8 +30,10 @@ type tokenReply struct {
 const realmHint = "correct the address of the token service in the registry's settings " +
 	"(auth.token.realm of distribution, external_url of Harbor and GitLab), or in the proxy before it"
 
-func (d *Desk) askToken(ctx context.Context, via *wire.Host, c *wire.Call) (string, time.Duration, error) {
-	reply, err := d.askService(ctx, via, c)
+func (d *Desk) askToken(
+	ctx context.Context, via *wire.Host, c *wire.Call, login credential.Login,
+) (string, time.Duration, error) {
+	reply, err := d.askService(ctx, via, c, login)
 	if err != nil {
 		return "", 0, err
 	}
@@ -47,7 +50,9 @@ func (d *Desk) askToken(ctx context.Context, via *wire.Host, c *wire.Call) (stri
 // askService sends a request to a token service. It follows no redirect and reads at most 1 MiB. An
 // answer that a token service does not give, such as 404 or a web page, is Refused: it says nothing
 // about the login or the repository.
-func (d *Desk) askService(ctx context.Context, via *wire.Host, c *wire.Call) (tokenReply, error) {
+func (d *Desk) askService(
+	ctx context.Context, via *wire.Host, c *wire.Call, login credential.Login,
+) (tokenReply, error) {
 	// One attempt: the request that needs the token is repeated instead.
 	c.Op, c.Limit, c.Stay, c.Single = "get a token for", 1<<20, true, true
 	if err := via.Pulse.Spared(via.Name); err != nil {
@@ -58,7 +63,7 @@ func (d *Desk) askService(ctx context.Context, via *wire.Host, c *wire.Call) (to
 		return tokenReply{}, moved(c.Named(err))
 	}
 	if a.Status != http.StatusOK && a.Status != http.StatusCreated {
-		return tokenReply{}, d.unserved(via, c, a)
+		return tokenReply{}, d.unserved(via, c, a, login)
 	}
 	var reply tokenReply
 	switch err := json.Unmarshal(a.Raw, &reply); {
@@ -82,7 +87,7 @@ func moved(err error) error {
 }
 
 // unserved turns an answer other than 200 of a token service into an error.
-func (d *Desk) unserved(via *wire.Host, c *wire.Call, a *wire.Answer) error {
+func (d *Desk) unserved(via *wire.Host, c *wire.Call, a *wire.Answer, login credential.Login) error {
 	var f *fault.Fault
 	if !errors.As(via.Refusal(c, a), &f) {
 		return c.Fault(fault.Internal, "", errors.New("a refusal is not a fault"))
@@ -100,7 +105,8 @@ func (d *Desk) unserved(via *wire.Host, c *wire.Call, a *wire.Answer) error {
 	case f.Kind == fault.Throttled, f.Kind == fault.Unavailable, a.Status == http.StatusProxyAuthRequired:
 	case f.Kind == fault.Denied, a.Status == http.StatusBadRequest && !isPage(a):
 		// Token services answer 400 to a login that they cannot parse.
-		f.Kind, f.Hint = fault.Denied, product.SignInHint(d.host.Name)
+		f.Kind, f.Hint = fault.Denied, product.Remedy(d.host.Name, login)
+		f.Err = fmt.Errorf("%w; %s", f.Err, wire.Whose(d.host.Name, login))
 	default:
 		f.Kind, f.Hint = fault.Refused, realmHint
 	}

@@ -147,7 +147,7 @@ func (d *Desk) fetchToken(
 			header.Set("Authorization", Basic(login))
 		}
 		return d.askToken(ctx, at.via, &wire.Call{Name: c.Name, Observe: c.Observe, Method: http.MethodGet,
-			URL: wire.WithQuery(at.url, form.Encode()), Header: header})
+			URL: wire.WithQuery(at.url, form.Encode()), Header: header}, login)
 	}
 	refresh := login.Password.Reveal()
 	if login.Scheme == credential.Exchange {
@@ -160,7 +160,7 @@ func (d *Desk) fetchToken(
 	form.Set("client_id", "dray")
 	form.Set("scope", strings.Join(scopes, " "))
 	form.Set("refresh_token", refresh)
-	return d.askToken(ctx, at.via, post(c, at.url, form))
+	return d.askToken(ctx, at.via, post(c, at.url, form), login)
 }
 
 func post(c *wire.Call, to *url.URL, form url.Values) *wire.Call {
@@ -193,7 +193,7 @@ func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *Challenge, login cre
 	}
 	ask := func(entra credential.Secret) (tokenReply, error) {
 		return d.askService(ctx, d.host, post(c, origin, url.Values{
-			"grant_type": {"access_token"}, "service": {service}, "access_token": {entra.Reveal()}}))
+			"grant_type": {"access_token"}, "service": {service}, "access_token": {entra.Reveal()}}), login)
 	}
 	reply, err := ask(login.Password)
 	if fault.Is(err, fault.Denied) {

@@ -2,9 +2,11 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/product"
@@ -29,7 +31,7 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	case a.Status == http.StatusProxyAuthRequired:
 		f.Hint = proxyHint
 	case f.Kind == fault.Denied:
-		f.Hint = h.DeniedHint(c, a)
+		f.Hint, f.Err = h.DeniedHint(c, a), h.Refused(c, a, f.Err)
 	case a.Status == http.StatusUnsupportedMediaType:
 		f.Hint = "the registry does not accept this media type; " +
 			"for zot, set http.compat to docker2s2 to accept Docker's media types"
@@ -42,22 +44,43 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 }
 
 // DeniedHint returns the hint for a refusal. It distinguishes a network rule, a missing project, a
-// missing permission and a missing login.
+// missing permission, a wrong login and a missing login.
 func (h *Host) DeniedHint(c *Call, a *Answer) string {
 	_, text := a.Problem()
+	login, known := c.Access.used()
 	switch {
 	case product.Firewalled(a.Status, text):
 		return product.FirewallHint
 	case product.Placeless(h.Product(), "", text):
 		return product.CreateHint(h.Product())
 	case a.Status != http.StatusForbidden:
-		return product.SignInHint(h.Name)
+		return product.Remedy(h.Name, login)
 	}
 	need := product.Needed(h.Product(), c.Method)
-	if need == "" {
-		return product.SignInHint(h.Name)
+	if !known {
+		return "ask whoever runs " + h.Name + " for " + need
 	}
-	return "the login needs " + need + "; otherwise " + product.SignInHint(h.Name)
+	return product.GrantHint(h.Name, login, need)
+}
+
+// Refused adds to err, a refusal of the registry itself, which login was refused and where it came from.
+func (h *Host) Refused(c *Call, a *Answer, err error) error {
+	login, known := c.Access.used()
+	switch _, text := a.Problem(); {
+	case a.Away || c.Access == nil || product.Firewalled(a.Status, text):
+		return err
+	case !known:
+		return fmt.Errorf("%w; no login was sent, because the registry asked for none", err)
+	}
+	return fmt.Errorf("%w; %s", err, Whose(h.Name, login))
+}
+
+// Whose says which login was used at host.
+func Whose(host string, l credential.Login) string {
+	if l.IsAnonymous() {
+		return "no login for " + host + " was found"
+	}
+	return "the login is " + Clean(l.Identity())
 }
 
 // absent marks an answer in which the registry itself says that it has no such repository.
