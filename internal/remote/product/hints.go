@@ -3,6 +3,7 @@ package product
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/drayage/dray/credential"
@@ -87,6 +88,34 @@ func Firewalled(status int, text string) bool {
 	return status == http.StatusForbidden &&
 		(strings.Contains(words, "client with ip") || strings.Contains(words, "firewall") ||
 			strings.Contains(words, "public network access") || strings.Contains(words, "ip address is not"))
+}
+
+// SaysFull reports whether the words of a refusal say that the registry has no space left for what is pushed, or
+// that a quota is used up. Harbor, for example, answers 403 with "… will exceed the configured upper limit of 10.0
+// MiB".
+func SaysFull(text string) bool {
+	words := strings.ToLower(text)
+	says := func(part string) bool { return strings.Contains(words, part) }
+	if slices.ContainsFunc([]string{"rate limit", "requests per", "per minute", "per second", "too many requests"}, says) {
+		return false // a limit of requests, which passes
+	}
+	return slices.ContainsFunc([]string{
+		"quota", "exceed the configured upper limit", // Harbor
+		"exceeded its size limit", "storage size", // GitLab
+		"storage limit", "storage capacity", // ACR, GHCR
+		"limit is", "limitexceeded", // DigitalOcean, ECR
+		"disk usage", "not enough free", // Artifactory
+		"no space left", "not enough space", "insufficient storage", "insufficient space", "disk is full", "storage is full",
+	}, says)
+}
+
+// FullHint is the hint for a push to a registry that is full.
+func FullHint(product, host string) string {
+	if product == "harbor" {
+		return "raise the storage quota of the project, or remove images from it and collect the garbage, " +
+			"then run the command again"
+	}
+	return "make room at " + host + " or raise its quota, then run the command again"
 }
 
 // Placeless reports whether an answer says that the push has no destination: the repository, or the

@@ -20,6 +20,9 @@ const proxyHint = "put the user and the password into the URL of the proxy"
 func (h *Host) Refusal(c *Call, a *Answer) error {
 	code, text := a.Problem()
 	f := &fault.Fault{Kind: KindOf(a.Status, code, text), Op: c.Op, Name: c.Name, Err: Quote(a.Status, code, text)}
+	if f.Kind == fault.Full && c.Class() == 0 {
+		f.Kind = KindOf(a.Status, "", "") // a read fills nothing: the quota is another one
+	}
 	if saysAbsent(a.Status, code) {
 		f.Err = absent{f.Err}
 	}
@@ -28,6 +31,8 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 		f.Kind = fault.Unavailable // the signature of a redirect has expired; the registry writes a new one
 	case f.Kind == fault.Throttled, a.Status == http.StatusServiceUnavailable:
 		f.RetryAfter = limit.ParseRetryAfter(a.Header.Get("Retry-After"), time.Now())
+	case f.Kind == fault.Full:
+		f.Hint = product.FullHint(h.Product(), h.Name)
 	case a.Status == http.StatusProxyAuthRequired:
 		f.Hint = proxyHint
 	case f.Kind == fault.Denied:
