@@ -95,6 +95,7 @@ func (h *Host) connect() error {
 func (h *Host) transport(config *tls.Config, dial dialer) *http.Transport {
 	t := &http.Transport{
 		Proxy:                  h.proxy,
+		OnProxyConnectResponse: connected,
 		DialContext:            dial,
 		TLSClientConfig:        config.Clone(),
 		TLSHandshakeTimeout:    handshake,

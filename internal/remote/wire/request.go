@@ -5,21 +5,15 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/limit"
-	"github.com/drayage/dray/internal/remote/product"
 )
 
 // once sends one request and returns its answer. A watchdog ends it if it makes no progress.
@@ -45,7 +39,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 	w.hold()
 	told.sent = sent
 	if err != nil {
-		err = h.broke(ctx, inner, c, err)
+		err = h.broke(ctx, inner, c, at, err)
 		cancel(nil)
 		told.tell(0, 0, err)
 		return nil, err
@@ -53,7 +47,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 	h.Pulse.heard()
 	told.status = resp.StatusCode
 	in := &receiving{body: resp.Body, w: w, cancel: cancel, told: told, spend: h.spender(inner, c),
-		broke: func(err error) error { return h.broke(ctx, inner, c, err) }}
+		broke: func(err error) error { return h.broke(ctx, inner, c, at, err) }}
 	a := &Answer{Status: resp.StatusCode, Header: resp.Header, Length: resp.ContentLength}
 	if c.Lane == Down && resp.StatusCode/100 == 2 {
 		a.Body = in
@@ -140,39 +134,6 @@ func (h *Host) transportFor(c *Call, origin, at *url.URL) *http.Transport {
 		return h.meta
 	}
 	return h.blobs
-}
-
-// broke returns the error of an exchange that ended early. Its text contains no URL: the errors of
-// the transport have none.
-func (h *Host) broke(ctx, inner context.Context, c *Call, err error) error {
-	var (
-		unknown  x509.UnknownAuthorityError
-		badHost  x509.HostnameError
-		invalid  x509.CertificateInvalidError
-		verify   *tls.CertificateVerificationError
-		stall    *stalled
-		already  *fault.Fault
-		notTLS   tls.RecordHeaderError
-		notHTTPS = errors.Is(err, http.ErrSchemeMismatch)
-	)
-	switch {
-	case ctx.Err() != nil:
-		return c.Fault(fault.Canceled, "", context.Cause(ctx))
-	case errors.As(context.Cause(inner), &stall):
-		return c.Fault(fault.Unavailable, "", stall)
-	case errors.As(err, &already):
-		return err
-	case errors.Is(err, errInside):
-		return c.Fault(fault.Refused, "", err)
-	case errors.As(err, &unknown), errors.As(err, &badHost), errors.As(err, &invalid), errors.As(err, &verify):
-		return c.Fault(fault.Refused, "set ca-file for this registry, or put its certificate into certs.d", err)
-	case notHTTPS, errors.As(err, &notTLS):
-		return c.Fault(fault.Refused, "if this registry has no TLS, set plain-http for it",
-			errors.New("the registry does not answer with TLS"))
-	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
-		return c.Fault(fault.Denied, proxyHint, errors.New("the proxy requires a login"))
-	}
-	return c.Fault(fault.Unavailable, product.CutHint(h.Product(), c.Method, c.Path), err)
 }
 
 // spend waits until c may be sent. It reports a wait that is long enough to notice.
