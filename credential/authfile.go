@@ -159,8 +159,11 @@ func readFile(path string) ([]byte, error) {
 	if err == nil && len(data) > maxFile {
 		err = errors.New("the file is longer than 4 MiB")
 	}
-	return data, err
+	return unmarked(data), err
 }
+
+// unmarked returns text without the byte order mark that Windows editors and PowerShell write before it.
+func unmarked(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
 
 // helperFor returns the name of the helper that keeps the login for repo, or "".
 func (f authFile) helperFor(repo ref.Repo) string {

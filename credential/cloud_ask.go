@@ -155,7 +155,7 @@ func (m *machine) send(ctx context.Context, q question, u *url.URL) (reply, erro
 		defer res.Body.Close()
 		var body []byte
 		if body, err = io.ReadAll(io.LimitReader(res.Body, most+1)); err == nil && int64(len(body)) <= most {
-			return reply{res.StatusCode, res.Header, body}, nil
+			return reply{res.StatusCode, res.Header, unmarked(body)}, nil
 		}
 	}
 	switch {
@@ -381,5 +381,5 @@ func (m *machine) program(ctx context.Context, who string, args ...string) (out 
 	case stdout.over:
 		return nil, said, fail(fault.Denied, errTooLong)
 	}
-	return stdout.kept.Bytes(), said, nil
+	return unmarked(stdout.kept.Bytes()), said, nil
 }

@@ -109,6 +109,29 @@ func (l Login) Fallback(ctx context.Context) (again Login, ok bool, err error) {
 	return l.second.ask(ctx)
 }
 
+// Identity names the login for people, without its secret: "user ann, from docker config
+// ~/.docker/config.json". It returns "" for the anonymous login.
+func (l Login) Identity() string {
+	if l.IsAnonymous() {
+		return ""
+	}
+	text := "a token"
+	switch {
+	case l.Scheme == Refresh:
+		text = "a refresh token"
+	case l.Scheme == Bearer:
+		text = "an access token of the registry"
+	case l.Scheme == Exchange:
+		text = "an Entra token"
+	case l.User != "":
+		text = "user " + l.User
+	}
+	if l.From != "" {
+		text += ", from " + l.From
+	}
+	return text
+}
+
 // IsAnonymous reports whether l has neither a user nor a password. It ignores From.
 func (l Login) IsAnonymous() bool { return l.User == "" && l.Password.IsZero() }
 

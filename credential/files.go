@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -29,17 +30,32 @@ type Files struct {
 	HelperTimeout time.Duration
 }
 
-// file is one file in which logins are kept.
+// file is one place in which logins are kept: a file, or the variable DOCKER_AUTH_CONFIG.
 type file struct {
-	kind string // "docker config", "podman auth.json", "REGISTRY_AUTH_FILE"
-	path string
+	kind string // "docker config", "podman auth.json", "REGISTRY_AUTH_FILE", "env DOCKER_AUTH_CONFIG"
+	path string // "" for the variable
+	text string // the value of the variable
+}
+
+// read reads and parses the logins of the place.
+func (at file) read() (authFile, error) {
+	if at.path != "" {
+		return readAuthFile(at.path)
+	}
+	f, err := parseAuthFile(unmarked([]byte(at.text)))
+	if err != nil {
+		err = &fault.Fault{Kind: fault.Invalid, Op: "read logins", Name: at.kind, Err: err,
+			Hint: `set it to the JSON itself, as in docker's config.json: {"auths": {"HOST": {"auth": "…"}}}`}
+	}
+	return f, err
 }
 
 // Lookups returns Lookups for these files, in this order:
 //
 //  1. $REGISTRY_AUTH_FILE,
-//  2. docker's configuration: $DOCKER_CONFIG/config.json, or ~/.docker/config.json,
-//  3. podman's files: $XDG_RUNTIME_DIR/containers/auth.json or Run/auth.json, then
+//  2. $DOCKER_AUTH_CONFIG, which holds the JSON itself, for docker and CI systems,
+//  3. docker's configuration: $DOCKER_CONFIG/config.json, or ~/.docker/config.json,
+//  4. podman's files: $XDG_RUNTIME_DIR/containers/auth.json or Run/auth.json, then
 //     $XDG_CONFIG_HOME/containers/auth.json or ~/.config/containers/auth.json.
 //
 // In each file, a credential helper (of credHelpers, then credsStore) is asked before the plain logins are
@@ -62,10 +78,13 @@ func (f Files) files() []file {
 	var all []file
 	add := func(kind string, elems ...string) {
 		if elems[0] != "" {
-			all = append(all, file{kind, filepath.Join(elems...)})
+			all = append(all, file{kind: kind, path: filepath.Join(elems...)})
 		}
 	}
 	add("REGISTRY_AUTH_FILE", f.env("REGISTRY_AUTH_FILE"))
+	if text := f.env("DOCKER_AUTH_CONFIG"); text != "" {
+		all = append(all, file{kind: "env DOCKER_AUTH_CONFIG", text: text})
+	}
 	if p := f.dockerConfig(); p != "" {
 		add("docker config", p)
 	}
@@ -132,7 +151,7 @@ func (r *reader) look(ctx context.Context, repo ref.Repo) (Login, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.read {
-		r.content, r.err = readAuthFile(r.path)
+		r.content, r.err = r.file.read()
 		r.read = true
 	}
 	if r.err != nil {
@@ -145,10 +164,10 @@ func (r *reader) look(ctx context.Context, repo ref.Repo) (Login, bool, error) {
 	}
 	l, ok, err := r.content.login(repo)
 	if err != nil {
-		return Login{}, false, &fault.Fault{Kind: fault.Invalid, Op: "read logins", Name: r.path,
+		return Login{}, false, &fault.Fault{Kind: fault.Invalid, Op: "read logins", Name: cmp.Or(r.path, r.kind),
 			Hint: "log in again", Err: err}
 	}
-	l.From = r.kind + " " + r.shown
+	l.From = strings.TrimSpace(r.kind + " " + r.shown)
 	return l, ok, nil
 }
 
@@ -160,7 +179,7 @@ func (r *reader) ask(ctx context.Context, name, host string) answer {
 	var a answer
 	a.login, a.ok, a.err = helper{name, r.limit}.find(ctx, host)
 	if a.ok {
-		a.login.From += " (" + r.kind + " " + r.shown + ")"
+		a.login.From += " (" + strings.TrimSpace(r.kind+" "+r.shown) + ")"
 	}
 	if f, ok := errors.AsType[*fault.Fault](a.err); ok {
 		a.err = &fault.Fault{Kind: f.Kind, Op: "use " + r.kind, Name: r.shown, Err: a.err}

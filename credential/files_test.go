@@ -220,3 +220,46 @@ func FuzzAuthFile(f *testing.F) {
 		}
 	})
 }
+
+func TestDockerAuthConfigHoldsLoginsItself(t *testing.T) {
+	b := newBox(t)
+	b.write(auths(auth("reg.example", "file:p"), auth("other.example", "file:p")), ".docker", "config.json")
+	b.vars["DOCKER_AUTH_CONFIG"] = auths(auth("reg.example", "ci:p"), auth("https://index.docker.io/v1/", "hub:p"))
+	dockers := "docker config " + filepath.Join("~", ".docker", "config.json")
+	for name, want := range map[string]Login{
+		"reg.example/a":   {User: "ci", Password: New("p"), From: "env DOCKER_AUTH_CONFIG"},
+		"nginx":           {User: "hub", Password: New("p"), From: "env DOCKER_AUTH_CONFIG"},
+		"other.example/a": {User: "file", Password: New("p"), From: dockers},
+	} {
+		if got := b.login(name); got != want {
+			t.Errorf("%s: %v from %s", name, got, got.From)
+		}
+	}
+	b.vars["REGISTRY_AUTH_FILE"] = b.write(auths(auth("reg.example", "given:p")), "auth.json")
+	if got := b.login("reg.example/a"); got.User != "given" {
+		t.Errorf("%v from %s", got, got.From)
+	}
+	delete(b.vars, "REGISTRY_AUTH_FILE")
+	for _, bad := range []string{
+		"/builds/config.json", `{"auths": {"` + canary, auths(`"reg.example": {"auth": "` + canary + `!"}`),
+	} {
+		b.vars["DOCKER_AUTH_CONFIG"] = bad
+		err := b.fails("reg.example/a")
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "env DOCKER_AUTH_CONFIG") || fault.HintOf(err) == "" {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func TestAByteOrderMarkBeforeLoginsIsPassedOver(t *testing.T) {
+	const mark = "\ufeff"
+	b := newBox(t)
+	b.write(mark+auths(auth("reg.example", "docker:p")), ".docker", "config.json")
+	b.write(mark+auths(auth("pod.example", "podman:p")), ".config", "containers", "auth.json")
+	b.vars["DOCKER_AUTH_CONFIG"] = mark + auths(auth("ci.example", "ci:p"))
+	for name, user := range map[string]string{"reg.example/a": "docker", "pod.example/a": "podman", "ci.example/a": "ci"} {
+		if got := b.login(name); got.User != user {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -179,9 +179,13 @@ func TestGooglesMetadataServiceIsKnownByItsHeader(t *testing.T) {
 	}
 	good := flavored(s.asksFor(path, "", "Metadata-Flavor", "Google", yaToken))
 	s.at[imdsHost] = good
-	if l := s.finds(Google{s.cloud()}.Lookup(), "gcr.io"); l != googleLogin("google metadata service") {
-		t.Error(l, l.From)
+	marked := flavored(s.asksFor(path, "", "Metadata-Flavor", "Google", "\ufeff"+yaToken)) // with a byte order mark
+	for _, s.at[imdsHost] = range []http.HandlerFunc{good, marked} {
+		if l := s.finds(Google{s.cloud()}.Lookup(), "gcr.io"); l != googleLogin("google metadata service") {
+			t.Error(l, l.From)
+		}
 	}
+	s.at[imdsHost] = good
 	for what, h := range map[string]http.HandlerFunc{"no account": flavored(parrot(http.StatusNotFound)), "another cloud": parrot(http.StatusUnauthorized),
 		"a page": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }} {
 		s.at[imdsHost] = h

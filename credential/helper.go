@@ -176,7 +176,7 @@ func (h helper) run(ctx context.Context, verb string, in []byte) (out []byte, kn
 	case stdout.over:
 		return nil, false, h.fail(verb, errTooLong)
 	}
-	return stdout.kept.Bytes(), true, nil
+	return unmarked(stdout.kept.Bytes()), true, nil
 }
 
 func (h helper) fail(verb string, cause error) error {

@@ -244,3 +244,11 @@ func TestACanceledQuestionIsAskedAgain(t *testing.T) {
 		t.Error(l, err)
 	}
 }
+
+func TestAByteOrderMarkBeforeAHelpersAnswerIsPassedOver(t *testing.T) {
+	script(t, "marked", `printf '\357\273\277{"Username":"h","Secret":"s"}' `+"\n")
+	got, ok, err := Helper("marked")(t.Context(), ref.Repo{Host: "reg.example"})
+	if got.User != "h" || !ok || err != nil {
+		t.Error(got, ok, err)
+	}
+}

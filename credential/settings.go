@@ -26,7 +26,10 @@ type Settings struct {
 	// storage that the registry redirects to.
 	Insecure bool
 
-	CAFile                string // a PEM file of certificates to trust in addition to those of the system
+	// CAFile is a PEM file of certificates to trust in addition to those of the system. It also counts for the
+	// TokenHosts and for the storage that the registry redirects to.
+	CAFile string
+
 	ClientCert, ClientKey string // PEM files; either both or none
 
 	// TokenHosts are other hosts that may receive the login of this registry, because they issue its

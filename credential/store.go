@@ -117,9 +117,9 @@ func keepable(host string, l Login) error {
 
 // home returns the file that Save and Erase change, and its content.
 func (f Files) home(host string) (file, authFile, error) {
-	at := file{"docker config", f.dockerConfig()}
+	at := file{kind: "docker config", path: f.dockerConfig()}
 	if p := f.env("REGISTRY_AUTH_FILE"); p != "" {
-		at = file{"REGISTRY_AUTH_FILE", p}
+		at = file{kind: "REGISTRY_AUTH_FILE", path: p}
 	}
 	if at.path == "" {
 		return file{}, authFile{}, &fault.Fault{Kind: fault.Invalid, Op: "find the logins for", Name: host,

@@ -18,11 +18,10 @@ const TokenUser = "00000000-0000-0000-0000-000000000000"
 var ErrNoPassword = errors.New("the password is missing")
 
 var (
-	errNotToken   = errors.New("password without user is not a token")
-	errNoAccess   = errors.New("no accessToken in the JSON given as password")
-	errNoSecret   = errors.New("no user and no password")
-	errColonUser  = errors.New("a user name cannot contain a colon")
-	errLineInside = errors.New("the password contains a line break")
+	errNotToken  = errors.New("password without user is not a token")
+	errNoAccess  = errors.New("no accessToken in the JSON given as password")
+	errNoSecret  = errors.New("no user and no password")
+	errColonUser = errors.New("a user name cannot contain a colon")
 )
 
 // entraIssuers are the hosts that sign Entra access tokens in all clouds of Azure.
@@ -33,8 +32,9 @@ var entraIssuers = map[string]bool{
 	"login.partner.microsoftonline.cn": true, "login.chinacloudapi.cn": true, "sts.chinacloudapi.cn": true,
 }
 
-// FromPassword returns the Login for a user and a password as people type them. It removes line ends after the
-// password.
+// FromPassword returns the Login for a user and a password as people type them. It removes one line end after the
+// password, which editors and echo add, and a byte order mark before it. The password may have several lines, as
+// the key file of a Google service account has.
 //
 // With a user the Login is [Basic]. Without a user, or with [TokenUser], the password decides. A Microsoft
 // Entra token becomes [Exchange], a refresh token of Azure Container Registry becomes [Refresh], and a JWT with
@@ -45,19 +45,18 @@ var entraIssuers = map[string]bool{
 // is [ErrNoPassword]), or there is no user and the password is not such a token. The From of the Login is
 // empty.
 func FromPassword(user, password string) (Login, error) {
-	password = strings.TrimRight(password, "\r\n")
+	password = strings.TrimPrefix(password, "\ufeff")
+	password = strings.TrimSuffix(strings.TrimSuffix(password, "\n"), "\r")
+	none := strings.Trim(password, "\r\n") == ""
 	switch {
-	case user == "" && password == "":
+	case user == "" && none:
 		return Login{}, badLogin(errNoSecret, "pass a user and a password, or a token as the password")
-	case password == "":
+	case none:
 		return Login{}, badLogin(ErrNoPassword, "write USER:PASSWORD, or pass the password separately")
 	case strings.Contains(user, ":"):
 		// RFC 7617 §2: a user name of the Basic scheme cannot contain a colon.
 		return Login{}, badLogin(errColonUser, "pass the password separately")
 	case user != "" && user != TokenUser:
-		if strings.ContainsAny(password, "\r\n") {
-			return Login{}, badLogin(errLineInside, "pass a password of one line")
-		}
 		return Login{User: user, Password: New(password)}, nil
 	}
 	token, err := unwrapToken(password)

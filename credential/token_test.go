@@ -74,8 +74,8 @@ func TestAPasswordWithoutUserThatIsNoTokenIsRefused(t *testing.T) {
 		{"", `{"token":"x"}`, "no accessToken in the JSON given as password"},
 		{"", "\n", "no user and no password"},
 		{"u", "\r\n", "the password is missing"},
+		{"u", "\n\n", "the password is missing"},
 		{"u:v", "p", "a user name cannot contain a colon"},
-		{"u", "p\nq", "the password contains a line break"},
 	} {
 		_, err := FromPassword(tt.user, tt.password)
 		if !fault.Is(err, fault.Invalid) || err.Error() != "read login: invalid: "+tt.cause || fault.HintOf(err) == "" {
@@ -84,6 +84,29 @@ func TestAPasswordWithoutUserThatIsNoTokenIsRefused(t *testing.T) {
 	}
 	if got, err := FromPassword(TokenUser, "opaque"); got != (Login{User: TokenUser, Password: New("opaque")}) || err != nil {
 		t.Error(got, err)
+	}
+}
+
+// The key file of a Google service account is a password of many lines, some of them inside of its JSON.
+func TestAPasswordKeepsItsLinesAndLosesOneLineEnd(t *testing.T) {
+	key := "{\n  \"private_key\": \"-----BEGIN-----\\nabc\\n-----END-----\\n\"\r\n}"
+	for given, want := range map[string]string{
+		key: key, key + "\n": key, key + "\r\n": key, key + "\n\n": key + "\n", "\ufeff" + key: key, "p\r": "p\r"[:1], "\np": "\np",
+	} {
+		for name, read := range map[string]func() (Login, error){
+			"FromPassword": func() (Login, error) { return FromPassword("_json_key", given) },
+			"ParseCreds":   func() (Login, error) { return ParseCreds("_json_key:" + given) },
+			"FromEnv": func() (Login, error) {
+				vars := map[string]string{"P_USERNAME": "_json_key", "P_PASSWORD": given}
+				l, _, err := FromEnv(func(k string) string { return vars[k] }, "P")
+				l.From = ""
+				return l, err
+			},
+		} {
+			if got, err := read(); got != (Login{User: "_json_key", Password: New(want)}) || err != nil {
+				t.Errorf("%s of %q: %q %v", name, given, got.Password.Reveal(), err)
+			}
+		}
 	}
 }
 
@@ -105,10 +128,10 @@ func FuzzFromPassword(f *testing.F) {
 			return
 		}
 		secret := l.Password.Reveal()
-		if secret == "" || strings.ContainsAny(secret, "\r\n") && user != TokenUser || (l.User == "") != (l.Scheme != Basic) {
+		if secret == "" || strings.ContainsAny(secret, "\r\n") && l.Scheme != Basic || (l.User == "") != (l.Scheme != Basic) {
 			t.Fatalf("%q became %v", password, l)
 		}
-		if again, err := FromPassword(l.User, secret); again != l || err != nil {
+		if again, err := FromPassword(l.User, secret+"\n"); again != l || err != nil {
 			t.Fatal("parsing the password again gives another login:", again, err)
 		}
 	})

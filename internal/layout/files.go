@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -81,6 +82,12 @@ func (d *Dir) openRegular(name string, flag int) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// readJSON reads a file of JSON, without the byte order mark that some tools write before it.
+func (d *Dir) readJSON(name string, limit int64) ([]byte, error) {
+	raw, err := d.readFile(name, limit)
+	return bytes.TrimPrefix(raw, []byte("\ufeff")), err
 }
 
 // readFile reads a file of at most limit bytes.

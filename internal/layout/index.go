@@ -88,7 +88,7 @@ func (e entry) isBare() bool {
 }
 
 func (d *Dir) readIndex() (*index, error) {
-	raw, err := d.readFile(v1.ImageIndexFile, maxIndex)
+	raw, err := d.readJSON(v1.ImageIndexFile, maxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, d.malformed(v1.ImageIndexFile, "the layout has no such file")
 	}

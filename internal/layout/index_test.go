@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -67,6 +68,27 @@ func TestTagsAreFoundAsEveryToolWritesThem(t *testing.T) {
 		if e.Digest != string(tt.want) || tt.want == "" && !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %q is %q, %v; want %q", tt.why, tt.reference, e.Digest, err, tt.want)
 		}
+	}
+}
+
+func TestAByteOrderMarkBeforeTheIndexIsPassedOver(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"oci-layout": `{"imageLayoutVersion":"1.0.0"}`,
+		"index.json": of([2]string{string(one), named("v1")}),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("\ufeff"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := Open(dir, Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x, err := d.readIndex(); err != nil {
+		t.Error(err)
+	} else if e, err := x.find("v1", Read); e.Digest != string(one) || err != nil {
+		t.Error(e, err)
 	}
 }
 

@@ -52,7 +52,7 @@ func Open(path string, mode Mode) (*Dir, error) {
 
 // check checks that dray can read this layout.
 func (d *Dir) check() error {
-	raw, err := d.readFile(v1.ImageLayoutFile, maxHeader)
+	raw, err := d.readJSON(v1.ImageLayoutFile, maxHeader)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &fault.Fault{
 			Kind: fault.NotFound,

@@ -233,13 +233,12 @@ func (c *checker) checkLogin(err error) bool {
 			remedy += "; " + c.traits.Slow
 		}
 		c.refused = true
-		c.fail("login", f.Kind, describeLogin(c.login)+": the token service refuses this login: "+causeOf(f), remedy)
+		c.fail("login", f.Kind, causeOf(f), remedy)
 		return false
 	}
 	if c.basic && !c.login.IsAnonymous() && errors.Is(err, remote.ErrUnauthorized) {
 		c.refused = true
-		c.fail("login", fault.Denied, describeLogin(c.login)+": "+causeOf(err),
-			"check the user and the password, then log in with: dray login "+c.name.Host)
+		c.fail("login", fault.Denied, causeOf(err), fault.HintOf(err))
 		return false
 	}
 	c.note("login", report.OK, describeLogin(c.login), "")
@@ -247,25 +246,7 @@ func (c *checker) checkLogin(err error) bool {
 }
 
 // describeLogin names the user or kind of a login and its origin, but no secret.
-func describeLogin(l credential.Login) string {
-	text := map[credential.Scheme]string{
-		credential.Refresh:  "a refresh token",
-		credential.Bearer:   "an access token of the registry",
-		credential.Exchange: "an Entra token",
-	}[l.Scheme]
-	switch {
-	case l.IsAnonymous():
-		return "none: anonymous"
-	case text == "" && l.User == "":
-		text = "a token"
-	case text == "":
-		text = "user " + l.User
-	}
-	if l.From != "" {
-		text += ", from " + l.From
-	}
-	return text
-}
+func describeLogin(l credential.Login) string { return cmp.Or(l.Identity(), "none: anonymous") }
 
 // checkToken compares the actions that the token grants with those that were requested.
 func (c *checker) checkToken(ctx context.Context) {

@@ -297,21 +297,60 @@ func TestF25OddChallengesAreRefusedClearly(t *testing.T) {
 func TestF27RepliesOfATokenServiceAreReadWithCare(t *testing.T) {
 	for body, kind := range map[string]fault.Kind{
 		`{"token":""}`:            fault.Denied,
+		`{}`:                      fault.Denied,
 		`{"access_token":"a\nb"}`: fault.Denied,
-		`no`:                      fault.Denied,
-		`{"token":"` + strings.Repeat("x", 2*mib) + `"}`: fault.Denied,
+		`no`:                      fault.Refused,
+		`{"token":"` + strings.Repeat("x", 2*mib) + `"}`: fault.Refused,
 	} {
 		bubble(t, []*hostile.Fault{hostile.Status(200, nil, body).On("GET", testbed.Token)}, func(b *bench) {
 			_, err := b.repo.Resolve(b.Context(), "v1")
 			wantKind(b, err, kind)
+			if !strings.Contains(err.Error(), "the token service 127.0.0.1:5000/token") {
+				b.Error(err)
+			}
 		}, auth(testbed.Auth{Mode: testbed.Bearer}))
 	}
-	bubble(t, []*hostile.Fault{hostile.RedirectTo("http://127.0.0.1:5000/v2/", 302).On("GET", testbed.Token)}, func(b *bench) {
-		_, err := b.repo.Resolve(b.Context(), "v1")
-		wantKind(b, err, fault.Refused)
-	}, auth(testbed.Auth{Mode: testbed.Bearer}))
 	bubble(t, []*hostile.Fault{hostile.Status(503, nil, "").On("GET", testbed.Token).Times(3)}, func(b *bench) {
 		_, err := b.repo.Resolve(b.Context(), "v1")
 		wantKind(b, err, fault.NotFound)
 	}, auth(testbed.Auth{Mode: testbed.Bearer}))
+}
+
+// A wrong address of the token service says nothing about the image and nothing about the login.
+func TestF27AnAddressThatIsNoTokenServiceIsNeitherNotFoundNorDenied(t *testing.T) {
+	page, plain := http.Header{"Content-Type": {"text/html; charset=utf-8"}}, http.Header(nil)
+	for name, one := range map[string]struct {
+		fault *hostile.Fault
+		says  string
+	}{
+		"404 page":      {hostile.Status(404, page, "<html>"), "answers 404 Not Found, with a web page"},
+		"404 of an API": {hostile.Status(404, plain, `{"detail":"Not Found"}`), "answers 404 Not Found"},
+		"404 with code": {hostile.Error(404, "NAME_UNKNOWN", "no such path"), "answers 404 NAME_UNKNOWN: no such path"},
+		"400 page":      {hostile.Status(400, page, "<html>"), "answers 400 Bad Request, with a web page"},
+		"405":           {hostile.Status(405, plain, ""), "answers 405 Method Not Allowed"},
+		"409":           {hostile.Status(409, plain, ""), "answers 409 Conflict"},
+		"410":           {hostile.Status(410, plain, ""), "answers 410 Gone"},
+		"501":           {hostile.Status(501, plain, ""), "answers 501 Not Implemented"},
+		"a page":        {hostile.Status(200, page, "<html>sign in</html>"), "a web page answers at"},
+		"a bare page":   {hostile.Status(200, plain, "\n<!doctype html>"), "a web page answers at"},
+		"a redirect":    {hostile.RedirectTo("http://127.0.0.1:5000/v2/", 302), "redirect"},
+		"302 to none":   {hostile.Status(302, plain, ""), "answers 302 Found"},
+	} {
+		for _, who := range []credential.Login{login, {}} {
+			bubble(t, []*hostile.Fault{one.fault.On("GET", testbed.Token)}, func(b *bench) {
+				b.another("v1")
+				_, err := b.repo.Resolve(b.Context(), "v1")
+				wantKind(b, err, fault.Refused)
+				if text := err.Error(); !strings.Contains(text, one.says) || !strings.Contains(text, "token") {
+					b.Errorf("%s: %v", name, err)
+				}
+				if !strings.Contains(fault.HintOf(err), "token service in the registry's settings") {
+					b.Errorf("%s: hint %q", name, fault.HintOf(err))
+				}
+				if n := b.r.Requests(); n != 2 {
+					b.Errorf("%s: %d requests", name, n)
+				}
+			}, auth(testbed.Auth{Mode: testbed.Bearer}), as(who))
+		}
+	}
 }

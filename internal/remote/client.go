@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"github.com/drayage/dray/internal/remote/ask"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/list"
-	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/internal/remote/push"
 	"github.com/drayage/dray/internal/remote/read"
 	"github.com/drayage/dray/internal/remote/signin"
@@ -240,7 +238,7 @@ func (c *Client) Check(ctx context.Context, host string, login credential.Login)
 		Access: wire.NewAccess(nil, ref.Repo{}, &login),
 	}
 	if _, err = h.Do(ctx, call, 200); err != nil {
-		return credential.Login{}, notSignIn(err, h.Name, login)
+		return credential.Login{}, err
 	}
 	refresh := h.Refresh(login)
 	if refresh == "" {
@@ -258,23 +256,17 @@ func (c *Client) Asks(host string) bool {
 	return c.host(name).Asks()
 }
 
-// notSignIn replaces the hint "log in to host" in err, because the user is logging in already.
-func notSignIn(err error, host string, login credential.Login) error {
-	var f *fault.Fault
-	rest, told := strings.CutSuffix(fault.HintOf(err), product.SignInHint(host))
-	if !errors.As(err, &f) || !told {
-		return err
+// served returns the configured registries whose tokens the host with the canonical name issues.
+func (c *Client) served(name string) map[string]credential.Settings {
+	served := map[string]credential.Settings{}
+	for registry, set := range c.options.Hosts {
+		for _, issuer := range signin.Issuers(registry, set) {
+			if host, err := ref.Host(issuer); err == nil && host == name && registry != name {
+				served[registry] = set
+			}
+		}
 	}
-	g := *f
-	g.Hint = strings.TrimSuffix(rest, "; otherwise ")
-	switch {
-	case g.Hint != "":
-	case login.Scheme == credential.Basic:
-		g.Hint = "check the user and the password"
-	default:
-		g.Hint = "check that the token is for this registry and has not expired"
-	}
-	return &g
+	return served
 }
 
 // host returns the registry with the canonical host name, and creates it on first use.
@@ -288,7 +280,7 @@ func (c *Client) host(name string) *registry {
 			set = c.options.Default
 			set.Kind, set.Mirrors, set.TokenHosts, set.Create = "", nil, nil, ""
 		}
-		l := wire.New(name, set, &c.lines, &c.pieces)
+		l := wire.New(name, set, c.served(name), &c.lines, &c.pieces)
 		h := ask.New(l, signin.New(l, func(name string) *wire.Host { return c.host(name).Host.Host }))
 		r = &registry{Host: h, pushing: push.NewLessons(l.Dialect),
 			lists: list.NewLessons(h, func(name string) *ask.Host { return c.host(name).Host }, c.options.ECR)}

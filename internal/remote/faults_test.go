@@ -67,7 +67,9 @@ func TestF24AProxyThatWantsALoginIsNamed(t *testing.T) {
 		for _, plain := range []bool{false, true} {
 			r := &testbed.Registry{Host: "registry.example"}
 			_, err := client(t, withHost(r, credential.Settings{PlainHTTP: plain})).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
-			if err == nil || !strings.Contains(strings.ToLower(err.Error()), "proxy") {
+			name := map[bool]string{false: "HTTPS_PROXY", true: "HTTP_PROXY"}[plain]
+			named := "the proxy " + os.Getenv("DRAY_TEST_BEHIND_A_PROXY") + " (from " + name + ") requires a login"
+			if err == nil || !strings.HasSuffix(err.Error(), named) {
 				t.Errorf("plain %v: %v", plain, err)
 			}
 			wantKind(t, err, fault.Denied)
@@ -81,11 +83,59 @@ func TestF24AProxyThatWantsALoginIsNamed(t *testing.T) {
 	}))
 	defer proxy.Close()
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestF24AProxyThatWantsALoginIsNamed$")
-	child.Env = append(os.Environ(), "DRAY_TEST_BEHIND_A_PROXY=1", "HTTP_PROXY="+proxy.URL, "HTTPS_PROXY="+proxy.URL, "NO_PROXY=", "no_proxy=")
+	child.Env = append(os.Environ(), "DRAY_TEST_BEHIND_A_PROXY="+proxy.Listener.Addr().String(), "HTTP_PROXY="+proxy.URL, "HTTPS_PROXY="+proxy.URL, "NO_PROXY=", "no_proxy=")
 	if out, err := child.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if len(requests) != 2 {
 		t.Errorf("the proxy got %d requests", len(requests))
+	}
+}
+
+// A proxy that refuses CONNECT is named with the variable that it is from. Only trouble of the proxy is tried again.
+func TestF24AProxyThatDoesNotConnectIsNamed(t *testing.T) {
+	if at := os.Getenv("DRAY_TEST_PROXY_AT"); at != "" {
+		r := &testbed.Registry{Host: "registry.example"}
+		o := func(o *remote.Options) { o.Retries = 1 }
+		_, err := client(t, o).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
+		wantKind(t, err, fault.Kind(os.Getenv("DRAY_TEST_PROXY_KIND")))
+		says := "the proxy " + at + " (from https_proxy) " + os.Getenv("DRAY_TEST_PROXY_SAYS")
+		if !strings.Contains(err.Error(), says) || !strings.Contains(fault.HintOf(err), "NO_PROXY") {
+			t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
+		}
+		return
+	}
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	for _, tt := range []struct {
+		status, requests int // status 0 is a proxy that is not there
+		kind             fault.Kind
+		says             string
+	}{
+		{403, 1, fault.Refused, "refuses to connect to registry.example:443: 403 Forbidden"},
+		{404, 1, fault.Refused, "refuses to connect to registry.example:443: 404 Not Found"},
+		{502, 2, fault.Unavailable, "refuses to connect to registry.example:443: 502 Bad Gateway"},
+		{503, 2, fault.Unavailable, "refuses to connect to registry.example:443: 503 Service Unavailable"},
+		{0, 0, fault.Unavailable, "cannot be reached: dial tcp"},
+	} {
+		requests := make(chan string, 16)
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests <- r.Method
+			w.WriteHeader(tt.status)
+		}))
+		at := proxy.Listener.Addr().String()
+		if tt.status == 0 {
+			at = gone.Listener.Addr().String()
+		}
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestF24AProxyThatDoesNotConnectIsNamed$")
+		child.Env = append(os.Environ(), "DRAY_TEST_PROXY_AT="+at, "DRAY_TEST_PROXY_KIND="+string(tt.kind), "DRAY_TEST_PROXY_SAYS="+tt.says,
+			"HTTPS_PROXY=", "https_proxy=http://"+at, "NO_PROXY=", "no_proxy=")
+		if out, err := child.CombinedOutput(); err != nil {
+			t.Errorf("%d: %v\n%s", tt.status, err, out)
+		}
+		proxy.Close()
+		if len(requests) != tt.requests {
+			t.Errorf("%d: the proxy got %d requests", tt.status, len(requests))
+		}
 	}
 }

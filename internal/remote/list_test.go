@@ -39,6 +39,49 @@ func TestTagsAreReadPageByPage(t *testing.T) {
 	})
 }
 
+func TestAByteOrderMarkBeforeAnswersIsPassedOver(t *testing.T) {
+	marked := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if kind := testbed.Parse(r.URL.Path).Kind; kind != testbed.Manifest && kind != testbed.Blob && r.Method == "GET" {
+				w = &marker{ResponseWriter: w}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	bubble(t, nil, func(b *bench) {
+		b.another("v1")
+		got, err := b.tags()
+		must(b, err)
+		var all []string
+		must(b, b.client.Repositories(b.Context(), b.r.Host, remote.Use{}, func(path string) error { all = append(all, path); return nil }))
+		if !slices.Equal(got, []string{"v1"}) || !slices.Equal(all, []string{"app"}) || b.r.Issuer.Issued() != 2 {
+			b.Errorf("tags %v, repositories %v, %d tokens", got, all, b.r.Issuer.Issued())
+		}
+	}, auth(testbed.Auth{Mode: testbed.Bearer}), func(s *testbed.Options, _ *remote.Options) { s.Front = marked })
+}
+
+// marker writes a byte order mark before a body.
+type marker struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (m *marker) WriteHeader(status int) {
+	m.Header().Del("Content-Length")
+	m.ResponseWriter.WriteHeader(status)
+}
+
+func (m *marker) Write(p []byte) (int, error) {
+	if !m.begun {
+		m.begun = true
+		m.Header().Del("Content-Length")
+		if _, err := io.WriteString(m.ResponseWriter, "\ufeff"); err != nil {
+			return 0, err
+		}
+	}
+	return m.ResponseWriter.Write(p)
+}
+
 func TestF38AFullPageWithoutLinkIsFollowedByItsLastName(t *testing.T) {
 	bubble(t, []*hostile.Fault{hostile.Header("Link", "").On("GET", testbed.Tags)}, func(b *bench) {
 		doc := b.document()

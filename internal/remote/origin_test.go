@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -105,6 +107,35 @@ func TestF26ARealmElsewhereGetsALoginOnlyWhereTokenHostsSays(t *testing.T) {
 	_, err = client(t, withLogin, withHost(r, credential.Settings{TokenHosts: []string{r.Issuer.Server.Host}})).
 		Open(repo(r, "app"), remote.Use{Actions: remote.Push}).Resolve(t.Context(), "v1")
 	must(t, err)
+}
+
+// A private authority usually signs the certificates of the registry and of its token service.
+func TestF26TheAuthoritiesOfARegistryCountForItsTokenHosts(t *testing.T) {
+	a := testbed.Auth{Mode: testbed.Bearer, Realm: testbed.OtherListener}
+	r := testbed.Distribution(t, testbed.Options{Scheme: testbed.HTTPS, Auth: a})
+	testbed.Random(t, r, "app", "v1", testbed.RandomOptions{})
+	file, issuer := r.CAFile(t), r.Issuer.Server.Host
+	certs := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(certs, r.Host), 0o700))
+	must(t, os.Symlink(file, filepath.Join(certs, r.Host, "ca.crt")))
+	inCerts := func(o *remote.Options) { o.CertDirs = []string{certs} }
+	ca, hosts := credential.Settings{CAFile: file}, []string{issuer}
+	for name, options := range map[string][]func(*remote.Options){
+		"ca-file":                       {withHost(r, credential.Settings{CAFile: file, TokenHosts: hosts})},
+		"certs.d":                       {withHost(r, credential.Settings{TokenHosts: hosts}), inCerts},
+		"a token host of its own":       {withHost(r, credential.Settings{CAFile: file, TokenHosts: hosts}), withHost(r.Issuer.Server, credential.Settings{Connections: 3})},
+		"a token host with its ca-file": {withHost(r, credential.Settings{CAFile: file, TokenHosts: hosts}), withHost(r.Issuer.Server, ca)},
+	} {
+		_, err := client(t, append(options, withLogin)...).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// The authorities of one registry count for no other host.
+	other := testbed.Distribution(t, testbed.Options{Scheme: testbed.HTTPS})
+	c := client(t, withHost(r, credential.Settings{CAFile: file, TokenHosts: hosts}), func(o *remote.Options) { o.Retries = -1 })
+	_, err := c.Open(repo(other, "app"), remote.Use{}).Resolve(t.Context(), "v1")
+	wantKind(t, err, fault.Refused)
 }
 
 func TestF20RedirectsThatMustNotBeFollowed(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/transfer"
@@ -49,7 +51,12 @@ func withLogin(o *remote.Options) {
 }
 
 func withHost(r *testbed.Registry, h credential.Settings) func(*remote.Options) {
-	return func(o *remote.Options) { o.Hosts = map[string]credential.Settings{r.Host: h} }
+	return func(o *remote.Options) {
+		if o.Hosts == nil {
+			o.Hosts = map[string]credential.Settings{}
+		}
+		o.Hosts[r.Host] = h
+	}
 }
 
 func repo(r *testbed.Registry, path string) ref.Repo { return ref.Repo{Host: r.Host, Path: path} }
@@ -211,4 +218,29 @@ func TestAnImageGoesToEachRegistryAndComesBackUnchanged(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestADocumentThatACacheKnowsByItsTagOnlyIsAskedForByTag(t *testing.T) {
+	noDigests := func() *hostile.Fault {
+		return hostile.Status(404, nil, "").On("GET", testbed.Manifest).When(func(r *http.Request) bool {
+			return strings.Contains(r.URL.Path, "sha256:")
+		})
+	}
+	bubble(t, []*hostile.Fault{noDigests()}, func(b *bench) {
+		one := b.another("v1")
+		_, err := b.repo.Document(b.Context(), string(one.Digest))
+		wantKind(b, err, fault.NotFound)
+		b.count("GET", testbed.Manifest, 1) // no tag is known
+		d, err := b.repo.Resolve(b.Context(), "v1")
+		must(b, err)
+		doc, err := b.repo.Document(b.Context(), string(d.Digest))
+		must(b, err)
+		if doc.Digest != one.Digest {
+			b.Errorf("%s instead of %s", doc.Digest, one.Digest)
+		}
+		b.count("GET", testbed.Manifest, 3)
+		testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{Seed: 10}) // the tag moves
+		_, err = b.repo.Document(b.Context(), string(one.Digest))
+		wantKind(b, err, fault.NotFound)
+	})
 }

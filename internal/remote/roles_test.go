@@ -26,9 +26,9 @@ func TestARefusalIsWordedByWhatRefuses(t *testing.T) {
 		hint   string
 	}{
 		{"acr", 403, "DENIED", firewall, fault.Denied, "or run dray inside that network (dray serve)"},
-		{"acr", 403, "DENIED", "requested access to the resource is denied", fault.Denied, "the login needs AcrPush (with ABAC"},
+		{"acr", 403, "DENIED", "requested access to the resource is denied", fault.Denied, "for AcrPush (with ABAC"},
 		{"ecr", 403, "DENIED", "User is not authorized to perform: ecr:InitiateLayerUpload", fault.Denied, "ecr:PutImage"},
-		{"generic", 403, "DENIED", "no", fault.Denied, "log in with: dray login "},
+		{"generic", 403, "DENIED", "no", fault.Denied, "for the right to push"},
 		{"harbor", 404, "NOT_FOUND", "project team not found", fault.NotFound, "set create: private for this registry"},
 		{"harbor", 403, "FORBIDDEN", "project team not found", fault.Denied, "set create: private for this registry"},
 		{"ecr", 404, "NAME_UNKNOWN", "The repository with name 'x' does not exist", fault.NotFound, "set create: private for this registry"},
@@ -39,6 +39,51 @@ func TestARefusalIsWordedByWhatRefuses(t *testing.T) {
 		err := push(t, r, 1)
 		if !fault.Is(err, tt.want) || !strings.Contains(fault.HintOf(err), tt.hint) {
 			t.Errorf("%s %d %s: %v (hint: %s)", tt.kind, tt.status, tt.text, err, fault.HintOf(err))
+		}
+	}
+}
+
+// Each message says which login was used and where it came from, and the hint names that place.
+func TestARefusalNamesTheLoginAndItsPlace(t *testing.T) {
+	readOnly := func(_, _, action string) bool { return action == "pull" }
+	from := func(place string) credential.Login {
+		return credential.Login{User: "user", Password: credential.New("secret"), From: place}
+	}
+	wrong := func(place string) credential.Login {
+		return credential.Login{User: "ann", Password: credential.New("wr0ng-canary"), From: place}
+	}
+	const file = "docker config ~/.docker/config.json"
+	for _, tt := range []struct {
+		name  string
+		login credential.Login
+		says  string // for HOST, the name of the registry
+		hint  string
+	}{
+		{"no right, file", from(file), "; the login is user user, from " + file, "give this login the right to push, or log in with another login: dray login HOST"},
+		{"no right, flag", from("flag --dst-creds"), "from flag --dst-creds", "give this login the right to push, or use another login in flag --dst-creds"},
+		{"no right, cloud", from("azure workload identity"), "from azure workload identity", "give this login the right to push"},
+		{"wrong, file", wrong(file), "; the login is user ann, from " + file, "log in with: dray login HOST"},
+		{"wrong, helper", wrong("credential helper docker-credential-x"), "from credential helper docker-credential-x", "log in with: dray login HOST"},
+		{"wrong, variable", wrong("env DRAY_DST_CREDS"), "from env DRAY_DST_CREDS", "correct the login in env DRAY_DST_CREDS"},
+		{"wrong, config", wrong("config c.yaml:7"), "from config c.yaml:7", "correct the login in config c.yaml:7"},
+		{"wrong, cloud", wrong("aws profile x"), "from aws profile x", "check that this identity may use HOST"},
+		{"wrong, typed", wrong(""), "; the login is user ann", "check the user and the password"},
+		{"none", credential.Login{}, "; no login for HOST was found", "log in with: dray login HOST"},
+	} {
+		for _, mode := range []testbed.Mode{testbed.Basic, testbed.Bearer} {
+			bubble(t, nil, func(b *bench) {
+				err := push(b.T, b.repo, 1)
+				wantKind(b, err, fault.Denied)
+				if says := strings.ReplaceAll(tt.says, "HOST", b.r.Host); !strings.HasSuffix(err.Error(), says) {
+					b.Errorf("%s, %s: %v does not end with %q", tt.name, mode, err, says)
+				}
+				if hint := strings.ReplaceAll(tt.hint, "HOST", b.r.Host); fault.HintOf(err) != hint {
+					b.Errorf("%s, %s: hint %q", tt.name, mode, fault.HintOf(err))
+				}
+				if strings.Contains(err.Error()+fault.HintOf(err), "canary") {
+					b.Errorf("%s: %v shows the password", tt.name, err)
+				}
+			}, auth(testbed.Auth{Mode: mode, May: readOnly}), as(tt.login))
 		}
 	}
 }

@@ -259,6 +259,12 @@ func TestF76AFullTargetIsNamedAtOnce(t *testing.T) {
 		"500 space": hostile.Error(500, "UNKNOWN", "write: no space left on device"),
 		"403 quota": hostile.Error(403, "DENIED", "adding 1 MiB will exceed the configured quota"),
 		"413 quota": hostile.Error(413, "DENIED", "storage quota"),
+		"Harbor": hostile.Error(403, "DENIED", "adding 5.4 MiB of storage resource, which when updated to current usage of "+
+			"9.8 GiB will exceed the configured upper limit of 10.0 GiB."),
+		"GitLab":       hostile.Error(403, "DENIED", "the repository has exceeded its size limit"),
+		"ACR":          hostile.Error(403, "DENIED", "The registry has reached its storage limit of 500 GB"),
+		"DigitalOcean": hostile.Error(403, "DENIED", "registry contains 5 repositories, limit is 5"),
+		"Artifactory":  hostile.Error(413, "UNKNOWN", "Datastore disk usage is too high"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, []*hostile.Fault{f.On("PUT", testbed.Upload)}, func(b *bench) {
@@ -266,8 +272,32 @@ func TestF76AFullTargetIsNamedAtOnce(t *testing.T) {
 				_, err := b.repo.Put(b.Context(), d, nil, opener(data))
 				wantKind(b, err, fault.Full)
 				b.count("PUT", testbed.Upload, 1)
+				if name == "Harbor" && !strings.Contains(err.Error(), "upper limit of 10.0 GiB") {
+					b.Errorf("the limit is not named: %v", err)
+				}
+				if hint := fault.HintOf(err); !strings.Contains(hint, "make room at") {
+					b.Errorf("hint %q", hint)
+				}
 			})
 		})
+	}
+}
+
+func TestF76AQuotaOfRequestsOrOfReadsIsNotAFullTarget(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault *hostile.Fault
+		want  fault.Kind
+	}{
+		"Google's 429": {hostile.Error(429, "TOOMANYREQUESTS", "Quota exceeded for quota metric 'Requests per project per minute'"), fault.Throttled},
+		"a rate":       {hostile.Error(403, "DENIED", "quota of 100 requests per minute"), fault.Denied},
+		"a read":       {hostile.Error(403, "DENIED", "the egress quota is used up"), fault.Denied},
+	} {
+		bubble(t, []*hostile.Fault{tt.fault.On("GET", testbed.Manifest)}, func(b *bench) {
+			_, err := b.repo.Document(b.Context(), "v1")
+			if !fault.Is(err, tt.want) {
+				b.Errorf("%s: %v", name, err)
+			}
+		}, func(_ *testbed.Options, o *remote.Options) { o.Retries = -1 })
 	}
 }
 

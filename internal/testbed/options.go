@@ -126,8 +126,8 @@ const (
 type Realm string
 
 // The zero Realm is SameListener: the registry's own origin. OtherListener is another port of
-// 127.0.0.1, recorded by Issuer.Server. On Pipes it is "127.0.0.1:5001", and a client reaches it
-// with Dialer.
+// 127.0.0.1 with the scheme of the registry, recorded by Issuer.Server. On Pipes it is
+// "127.0.0.1:5001", and a client reaches it with Dialer.
 const (
 	SameListener  Realm = ""
 	OtherListener Realm = "other"

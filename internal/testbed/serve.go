@@ -58,7 +58,7 @@ func newIssuer(tb testing.TB, o Options) *Issuer {
 	tb.Helper()
 	i := &Issuer{auth: o.Auth, tokens: map[string]token{}, refreshs: map[string]string{}}
 	if o.Auth.Realm == OtherListener {
-		i.Server = Serve(tb, i, Options{Wire: o.Wire, Host: "127.0.0.1:5001"})
+		i.Server = Serve(tb, i, Options{Wire: o.Wire, Scheme: o.Scheme, Host: "127.0.0.1:5001"})
 		i.settle(i.Server.URL)
 	}
 	return i

@@ -2,6 +2,7 @@ package access
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -26,7 +27,20 @@ func (a *Access) Allow(p Principal, ask Ask) error {
 			return nil
 		}
 	}
-	return refuse(p, ask, "no rule grants this", "ask an admin to add a rule below server.policy")
+	return refuse(p, ask, "no rule grants "+needed(p, ask), "ask an admin to add this rule below server.policy")
+}
+
+// needed returns the rule that would grant p what ask describes, as it is written in the configuration.
+func needed(p Principal, ask Ask) string {
+	text := "{"
+	for _, k := range []struct{ key, value string }{
+		{"principals", p.Name}, {"verbs", ask.Verb}, {"sources", ask.Source}, {"targets", ask.Target}, {"rights", ask.Write},
+	} {
+		if k.value != "" {
+			text += fmt.Sprintf("%s: [%s], ", k.key, k.value)
+		}
+	}
+	return strings.TrimSuffix(text, ", ") + "}"
 }
 
 func refuse(p Principal, ask Ask, cause, hint string) error {

@@ -127,3 +127,18 @@ func FuzzPatternsMeanWhatTheDocumentationSays(f *testing.F) {
 		}
 	})
 }
+
+func TestARefusalNamesTheRuleThatIsMissing(t *testing.T) {
+	a := open(t, Config{})
+	p := Principal{Name: "ci", Role: Submitter}
+	err := a.Allow(p, Ask{Verb: "import", Source: "docker.io/library/nginx", Target: "prod.example/nginx", Write: Create})
+	const want = "ci may not import (create) from docker.io/library/nginx to prod.example/nginx: denied: no rule grants " +
+		"{principals: [ci], verbs: [import], sources: [docker.io/library/nginx], targets: [prod.example/nginx], rights: [create]}"
+	if err == nil || err.Error() != want || fault.HintOf(err) != "ask an admin to add this rule below server.policy" {
+		t.Errorf("%v (hint: %s)", err, fault.HintOf(err))
+	}
+	err = a.Allow(p, Ask{Verb: "list"})
+	if err == nil || !strings.HasSuffix(err.Error(), "no rule grants {principals: [ci], verbs: [list]}") {
+		t.Error(err)
+	}
+}

@@ -306,6 +306,30 @@ func TestSecretsAreReadWhenALoginIsAskedForAndNotBefore(t *testing.T) {
 	}
 }
 
+// PowerShell and Windows editors write a byte order mark; Google's key files have many lines.
+func TestAMarkIsPassedOverAndAPasswordKeepsItsLines(t *testing.T) {
+	key := "{\n \"private_key\": \"a\\n\"\n}"
+	dir := t.TempDir()
+	path := write(t, dir, "\ufeff"+`registries:
+  a: {host: a.example, credentials: {username: _json_key, password-env: P}}
+  b: {host: b.example, credentials: {username: _json_key, password-file: secret}}
+`)
+	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("\ufeff"+key+"\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Loader{}.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := c.Lookups(func(string) string { return key + "\n" })
+	for _, host := range []string{"a.example", "b.example"} {
+		l, err := chain.For(t.Context(), ref.Repo{Host: host, Path: "x"})
+		if l.Password.Reveal() != key || err != nil {
+			t.Errorf("%s: %q %v", host, l.Password.Reveal(), err)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	example, err := os.ReadFile(filepath.Join("testdata", "example.yaml"))
 	if err != nil {

@@ -173,6 +173,11 @@ func TestWhoMayDoWhatAtTheRegistry(t *testing.T) {
 			}
 		}
 	}
+	refused, _ := io.ReadAll(r.as("maker", "DELETE", "/v2/team/app/manifests/v1", nil).Body)
+	if !strings.Contains(string(refused), "no rule grants {principals: [maker], verbs: [") ||
+		!strings.Contains(string(refused), "rights: [delete]}; ask an admin to add this rule") {
+		t.Errorf("the refusal does not name the missing rule: %s", refused)
+	}
 	wrong, _ := http.NewRequest("GET", r.base+"/v2/", nil)
 	wrong.SetBasicAuth("admin", "guess")
 	resp, err := http.DefaultClient.Do(wrong)

@@ -1,19 +1,79 @@
 package product
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strings"
+
+	"github.com/drayage/dray/credential"
 )
 
 // SignInHint is the hint for a user who needs a login, or another login.
 func SignInHint(host string) string { return "log in with: dray login " + host }
 
-// Needed returns the permission that a request with method requires at product. "" means unknown.
-func Needed(product, method string) string {
-	if method == http.MethodGet || method == http.MethodHead {
-		return rights[product].Pull
+// Remedy is the hint if a registry refuses the login l, or requires one and l is anonymous.
+func Remedy(host string, l credential.Login) string {
+	switch {
+	case l.IsAnonymous():
+		return SignInHint(host)
+	case l.From == "" && l.Scheme == credential.Basic:
+		return "check the user and the password"
+	case l.From == "":
+		return "check that the token is for this registry and has not expired"
 	}
-	return rights[product].Push
+	switch place(l) {
+	case typed:
+		return "correct the login in " + l.From
+	case stored:
+		return SignInHint(host)
+	}
+	return "check that this identity may use " + host
+}
+
+// GrantHint is the hint if the login l lacks the right that need names.
+func GrantHint(host string, l credential.Login, need string) string {
+	if l.IsAnonymous() {
+		return SignInHint(host)
+	}
+	hint := "give this login " + need
+	switch place(l) {
+	case typed:
+		return hint + ", or use another login in " + l.From
+	case stored:
+		return hint + ", or log in with another login: dray login " + host
+	}
+	return hint
+}
+
+// The places that a login comes from.
+const (
+	typed  = "typed"  // a flag, a variable, the configuration, or the request or a secret of a server
+	stored = "stored" // where dray login stores it
+)
+
+// place returns typed, stored, or "" for a login that is the identity of a machine in a cloud, or whose place
+// is not known.
+func place(l credential.Login) string {
+	switch word, _, _ := strings.Cut(l.From, " "); word {
+	case "flag", "env", "config", "request", "secret":
+		return typed
+	case "docker", "podman", "REGISTRY_AUTH_FILE", "credential":
+		return stored
+	}
+	return ""
+}
+
+// Needed returns the permission that a request with method requires at product, in the product's own words if
+// they are known.
+func Needed(product, method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead:
+		return cmp.Or(rights[product].Pull, "the right to pull")
+	case http.MethodDelete:
+		return "the right to delete"
+	}
+	return cmp.Or(rights[product].Push, "the right to push")
 }
 
 // SpellingHint is the hint if DNS does not know the name of the host.
@@ -41,6 +101,34 @@ func Firewalled(status int, text string) bool {
 	return status == http.StatusForbidden &&
 		(strings.Contains(words, "client with ip") || strings.Contains(words, "firewall") ||
 			strings.Contains(words, "public network access") || strings.Contains(words, "ip address is not"))
+}
+
+// SaysFull reports whether the words of a refusal say that the registry has no space left for what is pushed, or
+// that a quota is used up. Harbor, for example, answers 403 with "… will exceed the configured upper limit of 10.0
+// MiB".
+func SaysFull(text string) bool {
+	words := strings.ToLower(text)
+	says := func(part string) bool { return strings.Contains(words, part) }
+	if slices.ContainsFunc([]string{"rate limit", "requests per", "per minute", "per second", "too many requests"}, says) {
+		return false // a limit of requests, which passes
+	}
+	return slices.ContainsFunc([]string{
+		"quota", "exceed the configured upper limit", // Harbor
+		"exceeded its size limit", "storage size", // GitLab
+		"storage limit", "storage capacity", // ACR, GHCR
+		"limit is", "limitexceeded", // DigitalOcean, ECR
+		"disk usage", "not enough free", // Artifactory
+		"no space left", "not enough space", "insufficient storage", "insufficient space", "disk is full", "storage is full",
+	}, says)
+}
+
+// FullHint is the hint for a push to a registry that is full.
+func FullHint(product, host string) string {
+	if product == "harbor" {
+		return "raise the storage quota of the project, or remove images from it and collect the garbage, " +
+			"then run the command again"
+	}
+	return "make room at " + host + " or raise its quota, then run the command again"
 }
 
 // Placeless reports whether an answer says that the push has no destination: the repository, or the

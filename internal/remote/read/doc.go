@@ -10,5 +10,6 @@
 //	reader.go     Reader, and what answers taught
 //	codings.go    whether a blob is decoded
 //	shortcuts.go  where a redirect for a blob led
+//	asked.go      which tag led to a digest
 //	cache.go      documents whose reading counts as a pull
 package read

@@ -15,6 +15,7 @@ type Reader struct {
 	pulled  kept // documents that were read, if reading them counts as a pull
 	storage shortcuts
 	codings codings
+	asked   asked // tags that were resolved
 }
 
 // New returns a Reader of the repository of h. It asks mirrors before the registry.

@@ -33,6 +33,14 @@ func firstOf[T any](r *Reader, ask func(*Reader) (T, error)) (T, error) {
 
 // Straight is Resolve without mirrors.
 func (r *Reader) Straight(ctx context.Context, reference string) (oci.Descriptor, error) {
+	d, err := r.straight(ctx, reference)
+	if err == nil {
+		r.asked.note(d.Digest, reference)
+	}
+	return d, err
+}
+
+func (r *Reader) straight(ctx context.Context, reference string) (oci.Descriptor, error) {
 	c := r.Call("resolve", http.MethodHead, "/manifests/"+reference, r.At(reference))
 	if err := c.Checked(reference); err != nil {
 		return oci.Descriptor{}, err
@@ -92,10 +100,29 @@ func mediaTypeOf(h http.Header) string {
 }
 
 // Document reads a manifest or an index with one GET. For a digest, it verifies the bytes. For a
-// tag, it computes the digest of the bytes. The error is TooLarge if the document is longer than
+// tag, it computes the digest of the bytes. If a cache has no such digest, Document asks for the tag
+// that resolved to it. The error is TooLarge if the document is longer than
 // oci.MaxDocument.
 func (r *Reader) Document(ctx context.Context, reference string) (oci.Document, error) {
-	return firstOf(r, func(r *Reader) (oci.Document, error) { return r.document(ctx, "read manifest", reference) })
+	return firstOf(r, func(r *Reader) (oci.Document, error) { return r.named(ctx, "read manifest", reference) })
+}
+
+// named reads a document. If the registry does not have its digest, named asks for the tag that
+// resolved to this digest, and takes the answer only if its bytes have the digest.
+func (r *Reader) named(ctx context.Context, op, reference string) (oci.Document, error) {
+	doc, err := r.document(ctx, op, reference)
+	tag := r.asked.tag(reference)
+	if tag == "" || !fault.Is(err, fault.NotFound) {
+		return doc, err
+	}
+	again, tagErr := r.document(ctx, op, tag)
+	switch {
+	case tagErr == nil && string(again.Digest) == reference:
+		return again, nil
+	case tagErr != nil && !fault.Is(tagErr, fault.NotFound):
+		return oci.Document{}, tagErr
+	}
+	return doc, err
 }
 
 func (r *Reader) document(ctx context.Context, op, reference string) (oci.Document, error) {

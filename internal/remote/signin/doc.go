@@ -8,6 +8,7 @@
 //
 //	signin.go     the first request to a host, the header, the reaction to a 401
 //	token.go      finding the token service, and fetching tokens
+//	service.go    asking a token service, and what its refusals mean
 //	desk.go       Desk: the challenge of a host, and the tokens fetched so far
 //	challenge.go  parsing WWW-Authenticate, with its common mistakes
 package signin

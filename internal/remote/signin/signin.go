@@ -112,40 +112,28 @@ func (d *Desk) Challenged(ctx context.Context, c *wire.Call, a *wire.Answer, sen
 		d.mu.Unlock()
 	}
 	if missing := missingScope(offered, c.Access, sent); missing != "" {
-		return "", c.Fault(fault.Denied, product.SignInHint(d.host.Name),
-			fmt.Errorf("the token of %s lacks %s", whose(login), missing))
+		return "", c.Fault(fault.Denied,
+			product.GrantHint(d.host.Name, login, product.Needed(d.host.Product(), c.Method)),
+			fmt.Errorf("the token lacks %s; %s", missing, wire.Whose(d.host.Name, login)))
 	}
 	old, isToken := strings.CutPrefix(sent, "Bearer ")
 	if refused > 0 || sent != "" && (!isToken || login.Scheme == credential.Bearer) {
-		return "", d.denied(c, a, login)
+		return "", d.denied(c, a)
 	}
 	next, err := d.Authorization(ctx, c, old)
 	if err != nil {
 		return "", err
 	}
 	if next == "" || next == sent {
-		return "", d.denied(c, a, login)
+		return "", d.denied(c, a)
 	}
 	return next, nil
 }
 
-func (d *Desk) denied(c *wire.Call, a *wire.Answer, login credential.Login) error {
+func (d *Desk) denied(c *wire.Call, a *wire.Answer) error {
 	code, text := a.Problem()
-	if text == "" && code == "" {
-		text = "no access for " + whose(login)
-	}
-	return c.Fault(fault.Denied, d.host.DeniedHint(c, a), unauthorized{wire.Quote(a.Status, code, text)})
-}
-
-// whose names a login in errors. It shows nothing of the login but the user.
-func whose(l credential.Login) string {
-	switch {
-	case l.IsAnonymous():
-		return "anonymous users"
-	case l.User != "":
-		return wire.Clean(l.User)
-	}
-	return "this login"
+	err := d.host.Refused(c, a, wire.Quote(a.Status, code, text))
+	return c.Fault(fault.Denied, d.host.DeniedHint(c, a), unauthorized{err})
 }
 
 // missingScope returns a scope that was requested with the token in sent but that the token service

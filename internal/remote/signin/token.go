@@ -2,15 +2,10 @@ package signin
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +23,15 @@ var tokenServices = map[string]string{
 	"registry.gitlab.com":       "gitlab.com",
 	"docker.elastic.co":         "docker-auth.elastic.co",
 	"registry.digitalocean.com": "api.digitalocean.com",
+}
+
+// Issuers returns the hosts, besides the registry at host itself, that may receive its login because
+// they issue its tokens: those that are known and those of the settings.
+func Issuers(host string, set credential.Settings) []string {
+	if known := tokenServices[host]; known != "" {
+		return append([]string{known}, set.TokenHosts...)
+	}
+	return set.TokenHosts
 }
 
 // realm is the URL of a token service, and the host whose connections reach it.
@@ -146,8 +150,8 @@ func (d *Desk) fetchToken(
 		if !login.IsAnonymous() {
 			header.Set("Authorization", Basic(login))
 		}
-		return askToken(ctx, at.via, &wire.Call{Name: c.Name, Observe: c.Observe, Method: http.MethodGet,
-			URL: wire.WithQuery(at.url, form.Encode()), Header: header})
+		return d.askToken(ctx, at.via, &wire.Call{Name: c.Name, Observe: c.Observe, Method: http.MethodGet,
+			URL: wire.WithQuery(at.url, form.Encode()), Header: header}, login)
 	}
 	refresh := login.Password.Reveal()
 	if login.Scheme == credential.Exchange {
@@ -160,7 +164,7 @@ func (d *Desk) fetchToken(
 	form.Set("client_id", "dray")
 	form.Set("scope", strings.Join(scopes, " "))
 	form.Set("refresh_token", refresh)
-	return askToken(ctx, at.via, post(c, at.url, form))
+	return d.askToken(ctx, at.via, post(c, at.url, form), login)
 }
 
 func post(c *wire.Call, to *url.URL, form url.Values) *wire.Call {
@@ -192,8 +196,8 @@ func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *Challenge, login cre
 		service = d.host.Name
 	}
 	ask := func(entra credential.Secret) (tokenReply, error) {
-		return askService(ctx, d.host, post(c, origin, url.Values{
-			"grant_type": {"access_token"}, "service": {service}, "access_token": {entra.Reveal()}}))
+		return d.askService(ctx, d.host, post(c, origin, url.Values{
+			"grant_type": {"access_token"}, "service": {service}, "access_token": {entra.Reveal()}}), login)
 	}
 	reply, err := ask(login.Password)
 	if fault.Is(err, fault.Denied) {
@@ -212,89 +216,4 @@ func (d *Desk) trade(ctx context.Context, c *wire.Call, ch *Challenge, login cre
 	d.traded[key] = reply.Refresh
 	d.mu.Unlock()
 	return reply.Refresh, nil
-}
-
-// tokenReply is the answer of a token service.
-type tokenReply struct {
-	Token   string          `json:"token"`
-	Access  string          `json:"access_token"`
-	Refresh string          `json:"refresh_token"`
-	Expires json.RawMessage `json:"expires_in"`
-}
-
-func askToken(ctx context.Context, via *wire.Host, c *wire.Call) (string, time.Duration, error) {
-	reply, err := askService(ctx, via, c)
-	if err != nil {
-		return "", 0, err
-	}
-	value := reply.Access
-	if reply.Token != "" {
-		value = reply.Token
-	}
-	if value == "" || strings.ContainsAny(value, "\r\n\x00") {
-		return "", 0, via.Fail(fault.Denied, "", "the answer of the token service contains no token")
-	}
-	return value, lifeOf(value, reply.Expires, time.Now()), nil
-}
-
-// askService sends a request to a token service. It follows no redirect and reads at most 1 MiB.
-func askService(ctx context.Context, via *wire.Host, c *wire.Call) (tokenReply, error) {
-	// One attempt: the request that needs the token is repeated instead.
-	c.Op, c.Limit, c.Stay, c.Single = "get a token for", 1<<20, true, true
-	a, err := via.Ask(ctx, c, http.StatusOK, http.StatusCreated)
-	if err != nil {
-		if f := (*fault.Fault)(nil); errors.As(err, &f) && f.Kind == fault.Invalid {
-			// Token services answer 400 to a login that they cannot parse.
-			return tokenReply{}, &fault.Fault{
-				Kind: fault.Denied,
-				Op:   c.Op,
-				Name: c.Name,
-				Hint: product.SignInHint(via.Name),
-				Err:  f.Err,
-			}
-		}
-		return tokenReply{}, err
-	}
-	var reply tokenReply
-	if err := json.Unmarshal(a.Raw, &reply); err != nil || a.Over {
-		return tokenReply{}, c.Fault(fault.Denied, "", fmt.Errorf("the answer of %s is not a token", via.Name))
-	}
-	return reply, nil
-}
-
-// lifeOf returns how long a token is used: for the lifetime that the service states, or else until
-// the token's own exp, or else for 60 s (distribution's token specification). The result is at
-// least 30 s and at most an hour. Lifetimes count from the time of arrival, because the service's
-// clock may be wrong.
-func lifeOf(value string, expires json.RawMessage, now time.Time) time.Duration {
-	seconds, err := strconv.ParseFloat(strings.Trim(string(expires), `"`), 64)
-	if err != nil {
-		seconds = 60
-		if exp := expOf(value); exp > 0 {
-			seconds = exp - float64(now.Unix())
-		}
-	}
-	if !(seconds > 30) {
-		return 30 * time.Second
-	}
-	return time.Duration(min(seconds, 3600)) * time.Second
-}
-
-// expOf returns the exp claim of a JWT (RFC 7519 §4.1.4), or 0 if value is not a JWT.
-func expOf(value string) float64 {
-	parts := strings.Split(value, ".")
-	if len(parts) != 3 {
-		return 0
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-	if err != nil {
-		return 0
-	}
-	var claims struct {
-		Exp float64 `json:"exp"`
-	}
-	if json.Unmarshal(raw, &claims) != nil {
-		return 0
-	}
-	return claims.Exp
 }

@@ -94,19 +94,28 @@ func (a *Access) Wanted() []string {
 	return slices.Clone(a.scopes)
 }
 
-// identity returns the user of the login, or the login's scheme if it has no user. "" means
-// anonymous.
-func (a *Access) identity() string {
+// used returns the login, if it was looked up already.
+func (a *Access) used() (l credential.Login, known bool) {
 	if a == nil {
-		return ""
+		return credential.Login{}, false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	switch {
-	case a.login == nil || a.login.IsAnonymous():
-		return ""
-	case a.login.User != "":
-		return a.login.User
+	if a.login == nil {
+		return credential.Login{}, false
 	}
-	return string(a.login.Scheme)
+	return *a.login, true
+}
+
+// identity returns the user of the login, or the login's scheme if it has no user. "" means
+// anonymous.
+func (a *Access) identity() string {
+	l, _ := a.used()
+	switch {
+	case l.IsAnonymous():
+		return ""
+	case l.User != "":
+		return l.User
+	}
+	return string(l.Scheme)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/ref"
 )
 
@@ -132,14 +133,11 @@ func (c *Call) Checked(reference string) error {
 // KindOf returns the Kind of error that an answer means. code and text are those of the first error
 // in its body.
 func KindOf(status int, code, text string) fault.Kind {
-	words := strings.ToLower(code + " " + text)
-	full := strings.Contains(words, "quota") || strings.Contains(words, "no space left") ||
-		strings.Contains(words, "storage limit")
 	switch {
-	case status == http.StatusInsufficientStorage, full && status >= 400:
-		return fault.Full
 	case status == http.StatusTooManyRequests, code == "TOOMANYREQUESTS" && status >= 400 && status < 500:
-		return fault.Throttled
+		return fault.Throttled // Google's 429 speaks of a quota, too
+	case status == http.StatusInsufficientStorage, status >= 400 && product.SaysFull(code+" "+text):
+		return fault.Full
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
 		return fault.Denied
 	case status == http.StatusNotFound, status == http.StatusGone:

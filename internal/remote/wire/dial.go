@@ -2,11 +2,16 @@ package wire
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/drayage/dray/fault"
 )
 
 // dialHome dials the registry and records what kind of address it has.
@@ -74,4 +79,51 @@ func addressOf(conn net.Conn, addr string) string {
 		return a.String()
 	}
 	return addr
+}
+
+// proxyHint is the hint if a proxy requires a login, either by an answer or by refusing to connect.
+const proxyHint = "put the user and the password into the URL of the proxy"
+
+// proxyRefusal is the answer of a proxy to CONNECT, if it is not 200.
+type proxyRefusal struct {
+	proxy, to string
+	status    int
+}
+
+func (p *proxyRefusal) Error() string {
+	return fmt.Sprintf("%s refuses to connect to %s: %d %s", p.proxy, p.to, p.status, http.StatusText(p.status))
+}
+
+// fault says what a refusal of a proxy means. A proxy in trouble may connect later; a rule stays.
+func (p *proxyRefusal) fault(c *Call) error {
+	switch {
+	case p.status == http.StatusProxyAuthRequired:
+		return c.Fault(fault.Denied, proxyHint, fmt.Errorf("%s requires a login", p.proxy))
+	case p.status >= 500:
+		return c.Fault(fault.Unavailable, "check that the proxy can reach "+p.to+", or add its host to NO_PROXY", p)
+	}
+	return c.Fault(fault.Refused, "allow "+p.to+" in the proxy, or add its host to NO_PROXY", p)
+}
+
+// connected returns an error if a proxy did not connect.
+func connected(_ context.Context, _ *url.URL, req *http.Request, res *http.Response) error {
+	if res.StatusCode == http.StatusOK {
+		return nil
+	}
+	to := &url.URL{Scheme: "https", Host: req.URL.Opaque}
+	return &proxyRefusal{proxy: proxyOf(to), to: to.Host, status: res.StatusCode}
+}
+
+// proxyOf names the proxy of the environment for requests to u, and the variable that it is from. It
+// returns "" if there is none.
+func proxyOf(u *url.URL) string {
+	p, err := http.ProxyFromEnvironment(&http.Request{URL: u})
+	if err != nil || p == nil {
+		return ""
+	}
+	name := strings.ToUpper(u.Scheme) + "_PROXY"
+	if os.Getenv(name) == "" {
+		name = strings.ToLower(name)
+	}
+	return "the proxy " + p.Host + " (from " + name + ")"
 }

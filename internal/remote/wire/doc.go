@@ -9,10 +9,10 @@
 //
 //	exchange.go  waiting for a free place, sending, following redirects
 //	request.go   one request and its answer, and what the answer says about limits
-//	refusal.go   turning an unexpected answer into an error
+//	refusal.go   turning an unexpected answer, or an exchange that broke, into an error
 //	open.go      setting up a host: its transports and certificates
 //	origin.go    its scheme, and connections that are dialed before they are needed
-//	dial.go      dialing the registry, and the hosts that it redirects to
+//	dial.go      dialing the registry, the hosts that it redirects to, and proxies
 //	redirect.go  where a Location or a Link leads
 //	host.go      Host: what is known about one host
 //	circuit.go   the circuit breaker: whether the host answers at all

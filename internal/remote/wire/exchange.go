@@ -87,6 +87,10 @@ func (h *Host) follow(ctx context.Context, c *Call, authz string) (*Answer, erro
 			return nil, err
 		}
 		a.Asked, a.At, a.Away = c.URL, at, !home
+		if h.wantsTLS(ctx, at, a) {
+			a.Close()
+			return nil, c.speaksTLS(at)
+		}
 		location := a.Header.Get("Location")
 		if !isRedirect(a.Status) || location == "" {
 			return a, nil

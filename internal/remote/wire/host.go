@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/drayage/dray/credential"
@@ -40,6 +41,7 @@ type Host struct {
 	Name    string // canonical name: "docker.io"
 	api     string // host of its API: "registry-1.docker.io"
 	Set     credential.Settings
+	serves  map[string]credential.Settings // registries whose tokens this host issues
 	Options *Options
 	pieces  *sync.Pool
 	Dialect product.Dialect
@@ -59,6 +61,9 @@ type Host struct {
 	Pulls            *limit.Pulls   // nil if the registry does not count pulls
 	Pause            limit.Pause
 	Pulse            Pulse
+
+	// plain is true after an answer by plain http that a port for TLS does not give.
+	plain atomic.Bool
 
 	probing limit.Gate // for the single probe that finds out whether a loopback host speaks TLS
 

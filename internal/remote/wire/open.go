@@ -22,10 +22,13 @@ import (
 	"github.com/drayage/dray/ref"
 )
 
-// New returns the host with the canonical name. It makes no request. pieces pools the buffers that
+// New returns the host with the canonical name. It makes no request. Its connections also trust the
+// certificates of the registries in serves, whose tokens it issues. pieces pools the buffers that
 // bodies are copied through.
-func New(name string, set credential.Settings, o *Options, pieces *sync.Pool) *Host {
-	h := &Host{Name: name, api: name, Set: set, Options: o, pieces: pieces}
+func New(
+	name string, set credential.Settings, serves map[string]credential.Settings, o *Options, pieces *sync.Pool,
+) *Host {
+	h := &Host{Name: name, api: name, Set: set, serves: serves, Options: o, pieces: pieces}
 	if name == ref.DockerHub {
 		h.api = "registry-1.docker.io"
 	}
@@ -93,6 +96,7 @@ func (h *Host) connect() error {
 func (h *Host) transport(config *tls.Config, dial dialer) *http.Transport {
 	t := &http.Transport{
 		Proxy:                  h.proxy,
+		OnProxyConnectResponse: connected,
 		DialContext:            dial,
 		TLSClientConfig:        config.Clone(),
 		TLSHandshakeTimeout:    handshake,
@@ -133,17 +137,15 @@ func (h *Host) tlsConfigs() (*tls.Config, *x509.CertPool, error) {
 		InsecureSkipVerify: h.Set.Insecure, //nolint:gosec // the configuration of this host asks for it
 		ClientSessionCache: tls.NewLRUClientSessionCache(0),
 	}
-	var files []string
-	if h.Set.CAFile != "" {
-		files = append(files, h.Set.CAFile)
+	files := h.authorities(h.Name, h.Set)
+	for name, set := range h.serves {
+		files = append(files, h.authorities(name, set)...)
 	}
 	pairs := [][2]string{}
 	if h.Set.ClientCert != "" || h.Set.ClientKey != "" {
 		pairs = append(pairs, [2]string{h.Set.ClientCert, h.Set.ClientKey})
 	}
 	for _, dir := range h.Options.CertDirs {
-		found, _ := filepath.Glob(filepath.Join(dir, h.Name, "*.crt"))
-		files = append(files, found...)
 		certs, _ := filepath.Glob(filepath.Join(dir, h.Name, "*.cert"))
 		for _, cert := range certs {
 			pairs = append(pairs, [2]string{cert, strings.TrimSuffix(cert, ".cert") + ".key"})
@@ -179,6 +181,19 @@ func (h *Host) tlsConfigs() (*tls.Config, *x509.CertPool, error) {
 		config.Certificates = append(config.Certificates, pair)
 	}
 	return config, config.RootCAs, nil
+}
+
+// authorities returns the files of the certificates that are trusted for a registry in addition to
+// those of the system.
+func (h *Host) authorities(name string, set credential.Settings) (files []string) {
+	if set.CAFile != "" {
+		files = append(files, set.CAFile)
+	}
+	for _, dir := range h.Options.CertDirs {
+		found, _ := filepath.Glob(filepath.Join(dir, name, "*.crt"))
+		files = append(files, found...)
+	}
+	return files
 }
 
 func (h *Host) badFile(name string, err error) error {

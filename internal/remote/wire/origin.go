@@ -69,6 +69,20 @@ func (h *Host) probe(ctx context.Context) (string, error) {
 	return "https", nil
 }
 
+// shakesHands reports whether a TLS handshake with the registry succeeds. It only tells TLS from
+// plain http: nothing is sent on the connection, so the certificate does not matter.
+func (h *Host) shakesHands(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, handshake)
+	defer cancel()
+	conn, err := h.dialHome(ctx, "tcp", withPort(h.api, "80"))
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	//nolint:gosec // no byte of a request is sent
+	return tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) == nil
+}
+
 // overTLS returns a TLS client on conn, configured as the transport for small requests would do it.
 func (h *Host) overTLS(conn net.Conn) *tls.Conn {
 	config := h.meta.TLSClientConfig.Clone()

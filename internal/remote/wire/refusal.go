@@ -1,23 +1,35 @@
 package wire
 
 import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
+	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/product"
 )
-
-// proxyHint is the hint if a proxy requires a login, either by an answer or by refusing to connect.
-const proxyHint = "put the user and the password into the URL of the proxy"
 
 // Refusal turns an unexpected answer into an error of the Kind that its status and code mean
 // (distribution-spec v1.1.1 §Error Codes).
 func (h *Host) Refusal(c *Call, a *Answer) error {
 	code, text := a.Problem()
 	f := &fault.Fault{Kind: KindOf(a.Status, code, text), Op: c.Op, Name: c.Name, Err: Quote(a.Status, code, text)}
+	if f.Kind == fault.Full && c.Class() == 0 {
+		f.Kind = KindOf(a.Status, "", "") // a read fills nothing: the quota is another one
+	}
 	if saysAbsent(a.Status, code) {
 		f.Err = absent{f.Err}
 	}
@@ -26,10 +38,15 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 		f.Kind = fault.Unavailable // the signature of a redirect has expired; the registry writes a new one
 	case f.Kind == fault.Throttled, a.Status == http.StatusServiceUnavailable:
 		f.RetryAfter = limit.ParseRetryAfter(a.Header.Get("Retry-After"), time.Now())
+	case f.Kind == fault.Full:
+		f.Hint = product.FullHint(h.Product(), h.Name)
 	case a.Status == http.StatusProxyAuthRequired:
 		f.Hint = proxyHint
+		if proxy := proxyOf(cmp.Or(a.At, &url.URL{})); proxy != "" {
+			f.Err = fmt.Errorf("%s requires a login", proxy)
+		}
 	case f.Kind == fault.Denied:
-		f.Hint = h.DeniedHint(c, a)
+		f.Hint, f.Err = h.DeniedHint(c, a), h.Refused(c, a, f.Err)
 	case a.Status == http.StatusUnsupportedMediaType:
 		f.Hint = "the registry does not accept this media type; " +
 			"for zot, set http.compat to docker2s2 to accept Docker's media types"
@@ -42,22 +59,217 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 }
 
 // DeniedHint returns the hint for a refusal. It distinguishes a network rule, a missing project, a
-// missing permission and a missing login.
+// missing permission, a wrong login and a missing login.
 func (h *Host) DeniedHint(c *Call, a *Answer) string {
 	_, text := a.Problem()
+	login, known := c.Access.used()
 	switch {
 	case product.Firewalled(a.Status, text):
 		return product.FirewallHint
 	case product.Placeless(h.Product(), "", text):
 		return product.CreateHint(h.Product())
 	case a.Status != http.StatusForbidden:
-		return product.SignInHint(h.Name)
+		return product.Remedy(h.Name, login)
 	}
 	need := product.Needed(h.Product(), c.Method)
-	if need == "" {
-		return product.SignInHint(h.Name)
+	if !known {
+		return "ask whoever runs " + h.Name + " for " + need
 	}
-	return "the login needs " + need + "; otherwise " + product.SignInHint(h.Name)
+	return product.GrantHint(h.Name, login, need)
+}
+
+// Refused adds to err, a refusal of the registry itself, which login was refused and where it came from.
+func (h *Host) Refused(c *Call, a *Answer, err error) error {
+	login, known := c.Access.used()
+	switch _, text := a.Problem(); {
+	case a.Away || c.Access == nil || product.Firewalled(a.Status, text):
+		return err
+	case !known:
+		return fmt.Errorf("%w; no login was sent, because the registry asked for none", err)
+	}
+	return fmt.Errorf("%w; %s", err, Whose(h.Name, login))
+}
+
+// Whose says which login was used at host.
+func Whose(host string, l credential.Login) string {
+	if l.IsAnonymous() {
+		return "no login for " + host + " was found"
+	}
+	return "the login is " + Clean(l.Identity())
+}
+
+// broke returns the error of an exchange with the host of at that ended early. Its text contains no
+// URL: the errors of the transport have none.
+func (h *Host) broke(ctx, inner context.Context, c *Call, at *url.URL, err error) error {
+	var (
+		stall   *stalled
+		already *fault.Fault
+		notTLS  tls.RecordHeaderError
+		proxy   *proxyRefusal
+		op      *net.OpError
+	)
+	switch {
+	case ctx.Err() != nil:
+		return c.Fault(fault.Canceled, "", context.Cause(ctx))
+	case errors.As(context.Cause(inner), &stall):
+		return c.Fault(fault.Unavailable, "", stall)
+	case errors.As(err, &already):
+		return err
+	case errors.Is(err, errInside):
+		return c.Fault(fault.Refused, "", err)
+	case errors.As(err, &proxy):
+		return proxy.fault(c)
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return c.Fault(fault.Unavailable, "correct the address of the proxy, or add "+at.Hostname()+" to NO_PROXY",
+			fmt.Errorf("%s cannot be reached: %w", proxyOf(at), op.Err))
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &notTLS):
+		return c.Fault(fault.Refused, "if this registry has no TLS, set plain-http for it, or use --plain-http",
+			errors.New("the registry does not answer with TLS"))
+	case h.isTLS(ctx, at, err):
+		return c.speaksTLS(at)
+	}
+	if bad := h.certificateFault(c, at, err); bad != nil {
+		return bad
+	}
+	hint := product.CutHint(h.Product(), c.Method, c.Path)
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		hint = product.SpellingHint
+	}
+	return c.Fault(fault.Unavailable, hint, err)
+}
+
+// astray adds to the error of a request to another origin than the registry's that the registry
+// points there, and what to do about it. A name that exists only inside the registry's network is
+// Refused, because no other attempt finds it. A proxy that cannot be reached has its own error.
+func astray(c *Call, origin, at *url.URL, err error) error {
+	var (
+		dial *net.OpError
+		dns  *net.DNSError
+	)
+	inside := errors.Is(err, errInside)
+	if SameOrigin(at, origin) || !inside && (proxyOf(at) != "" || !errors.As(err, &dial) || dial.Op != "dial") {
+		return err
+	}
+	kind, hint := fault.KindOf(err), product.StorageHint
+	if c.URL == nil || !SameOrigin(c.URL, origin) || c.Class() != 0 {
+		hint = product.AddressHint
+	}
+	if errors.As(err, &dns) && dns.IsNotFound && isInner(at.Hostname()) {
+		kind = fault.Refused
+	}
+	if inside {
+		return c.Fault(kind, hint, err)
+	}
+	return c.Fault(kind, hint, fmt.Errorf("the registry points to %s: %w", at.Host, dial))
+}
+
+// certificateFault says what is wrong with the certificate of the host of at. It returns nil if err
+// is about something else.
+func (h *Host) certificateFault(c *Call, at *url.URL, err error) error {
+	var (
+		unknown x509.UnknownAuthorityError
+		other   x509.HostnameError
+		invalid x509.CertificateInvalidError
+		verify  *tls.CertificateVerificationError
+	)
+	refuse := func(hint, format string, args ...any) error {
+		return c.Fault(fault.Refused, hint, fmt.Errorf(format, args...))
+	}
+	renew := "renew the certificate of " + at.Host + "; ca-file does not help"
+	const layout = "2006-01-02 15:04 UTC"
+	switch {
+	case errors.As(err, &other):
+		return refuse("use a name that the certificate is for, or give the registry a certificate for "+at.Hostname()+
+			"; ca-file does not help", "the certificate of %s is for %s, and not for %s",
+			at.Host, namesOf(other.Certificate), at.Hostname())
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().Before(invalid.Cert.NotBefore):
+		return refuse("set the clock of this machine, or wait; ca-file does not help",
+			"the certificate of %s is not valid before %s", at.Host, invalid.Cert.NotBefore.UTC().Format(layout))
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return refuse(renew, "the certificate of %s expired on %s", at.Host, invalid.Cert.NotAfter.UTC().Format(layout))
+	case errors.As(err, &unknown):
+		return refuse(h.authorityHint(at, unknown.Cert), "the certificate of %s is signed by an unknown authority, %s",
+			at.Host, issuerOf(unknown.Cert))
+	case errors.As(err, &invalid), errors.As(err, &verify):
+		return refuse(renew, "%w", err)
+	case strings.Contains(err.Error(), "tls: certificate required"):
+		return refuse("set client-cert and client-key for this registry", "%s requires a client certificate", at.Host)
+	}
+	return nil
+}
+
+// authorityHint is the hint for a certificate whose authority is not trusted.
+func (h *Host) authorityHint(at *url.URL, cert *x509.Certificate) string {
+	if files := h.authorities(h.Name, h.Set); len(files) > 0 {
+		return "add the certificate of the authority " + issuerOf(cert) + " to " + files[0] + ", which does not contain it"
+	}
+	return "set ca-file for " + at.Host + ", or put the certificate of its authority into certs.d"
+}
+
+func issuerOf(cert *x509.Certificate) string {
+	if cert == nil {
+		return "that it does not name"
+	}
+	return cmp.Or(Clean(cert.Issuer.String()), "that it does not name")
+}
+
+// namesOf lists the names and addresses that a certificate is for.
+func namesOf(cert *x509.Certificate) string {
+	names := slices.Clone(cert.DNSNames)
+	for _, ip := range cert.IPAddresses {
+		names = append(names, ip.String())
+	}
+	switch {
+	case len(names) == 0:
+		return "no host"
+	case len(names) > 5:
+		names = append(names[:5], "others")
+	}
+	return Clean(strings.Join(names, ", "))
+}
+
+// speaksTLS is the error of a request by plain http to a port that speaks TLS.
+func (c *Call) speaksTLS(at *url.URL) error {
+	return c.Fault(fault.Refused, "drop plain-http for this registry, --plain-http, or http:// before its name",
+		fmt.Errorf("%s speaks TLS, and was asked by plain http", at.Host))
+}
+
+// wantsTLS reports whether an answer to a request by plain http means that the port speaks TLS. Go,
+// nginx and Apache say so in the body, which an answer to HEAD does not have.
+func (h *Host) wantsTLS(ctx context.Context, at *url.URL, a *Answer) bool {
+	switch {
+	case at.Scheme != "http":
+		return false
+	case a.Status != http.StatusBadRequest:
+		h.plain.Store(true)
+		return false
+	}
+	words := strings.ToLower(string(a.Raw))
+	return strings.Contains(words, "http request to an https server") ||
+		strings.Contains(words, "plain http request was sent to https port") ||
+		strings.Contains(words, "plain http to an ssl-enabled server port") ||
+		len(a.Raw) == 0 && h.isNew(at) && h.shakesHands(ctx)
+}
+
+// isNew reports whether at is an address of the registry itself, reached directly by plain http, that
+// has not shown yet that it speaks plain http.
+func (h *Host) isNew(at *url.URL) bool {
+	home := &url.URL{Scheme: "http", Host: h.api}
+	return !h.plain.Load() && h.pinned() == "http" && proxyOf(at) == "" && SameHost(at, home)
+}
+
+// isTLS reports whether a request by plain http broke because the port speaks TLS: the answer is a
+// TLS alert, or a new registry closes the connection, and a handshake succeeds.
+func (h *Host) isTLS(ctx context.Context, at *url.URL, err error) bool {
+	switch {
+	case at.Scheme != "http":
+		return false
+	case strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):
+		return true
+	case !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET):
+		return false
+	}
+	return h.isNew(at) && h.shakesHands(ctx)
 }
 
 // absent marks an answer in which the registry itself says that it has no such repository.

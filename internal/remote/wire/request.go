@@ -1,25 +1,19 @@
 package wire
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/drayage/dray/event"
-	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/limit"
-	"github.com/drayage/dray/internal/remote/product"
 )
 
 // once sends one request and returns its answer. A watchdog ends it if it makes no progress.
@@ -45,7 +39,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 	w.hold()
 	told.sent = sent
 	if err != nil {
-		err = astray(c, origin, at, h.broke(ctx, inner, c, err))
+		err = astray(c, origin, at, h.broke(ctx, inner, c, at, err))
 		cancel(nil)
 		told.tell(0, 0, err)
 		return nil, err
@@ -53,7 +47,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 	h.Pulse.heard()
 	told.status = resp.StatusCode
 	in := &receiving{body: resp.Body, w: w, cancel: cancel, told: told, spend: h.spender(inner, c),
-		broke: func(err error) error { return h.broke(ctx, inner, c, err) }}
+		broke: func(err error) error { return h.broke(ctx, inner, c, at, err) }}
 	a := &Answer{Status: resp.StatusCode, Header: resp.Header, Length: resp.ContentLength}
 	if c.Lane == Down && resp.StatusCode/100 == 2 {
 		a.Body = in
@@ -72,8 +66,13 @@ func (a *Answer) read(in *receiving, c *Call) error {
 	case err != nil:
 		return nil // the status says enough
 	}
+	mark := []byte("\ufeff") // a byte order mark, which some services write before their JSON
 	if c.Take != nil && a.Status == http.StatusOK {
-		return c.Take(plain)
+		body := bufio.NewReader(plain)
+		if first, _ := body.Peek(len(mark)); bytes.Equal(first, mark) {
+			_, _ = body.Discard(len(mark)) // what was peeked can be discarded
+		}
+		return c.Take(body)
 	}
 	limit := c.Limit
 	if limit == 0 || a.Status >= 300 {
@@ -85,6 +84,9 @@ func (a *Answer) read(in *receiving, c *Call) error {
 	}
 	if a.Over = int64(len(raw)) > limit; a.Over {
 		raw = raw[:limit]
+	}
+	if !c.OnManifest() { // the bytes of a manifest are content
+		raw = bytes.TrimPrefix(raw, mark)
 	}
 	a.Raw = raw
 	return nil
@@ -139,68 +141,6 @@ func (h *Host) transportFor(c *Call, origin, at *url.URL) *http.Transport {
 		return h.meta
 	}
 	return h.blobs
-}
-
-// broke returns the error of an exchange that ended early. Its text contains no URL: the errors of
-// the transport have none.
-func (h *Host) broke(ctx, inner context.Context, c *Call, err error) error {
-	var (
-		unknown  x509.UnknownAuthorityError
-		badHost  x509.HostnameError
-		invalid  x509.CertificateInvalidError
-		verify   *tls.CertificateVerificationError
-		stall    *stalled
-		already  *fault.Fault
-		notTLS   tls.RecordHeaderError
-		notHTTPS = errors.Is(err, http.ErrSchemeMismatch)
-	)
-	switch {
-	case ctx.Err() != nil:
-		return c.Fault(fault.Canceled, "", context.Cause(ctx))
-	case errors.As(context.Cause(inner), &stall):
-		return c.Fault(fault.Unavailable, "", stall)
-	case errors.As(err, &already):
-		return err
-	case errors.Is(err, errInside):
-		return c.Fault(fault.Refused, "", err)
-	case errors.As(err, &unknown), errors.As(err, &badHost), errors.As(err, &invalid), errors.As(err, &verify):
-		return c.Fault(fault.Refused, "set ca-file for this registry, or put its certificate into certs.d", err)
-	case notHTTPS, errors.As(err, &notTLS):
-		return c.Fault(fault.Refused, "if this registry has no TLS, set plain-http for it",
-			errors.New("the registry does not answer with TLS"))
-	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
-		return c.Fault(fault.Denied, proxyHint, errors.New("the proxy requires a login"))
-	}
-	hint := product.CutHint(h.Product(), c.Method, c.Path)
-	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
-		hint = product.SpellingHint
-	}
-	return c.Fault(fault.Unavailable, hint, err)
-}
-
-// astray adds to the error of a request to another origin than the registry's that the registry
-// points there, and what to do about it. A name that exists only inside the registry's network is
-// Refused, because no other attempt finds it.
-func astray(c *Call, origin, at *url.URL, err error) error {
-	var (
-		dial *net.OpError
-		dns  *net.DNSError
-	)
-	inside := errors.Is(err, errInside)
-	if SameOrigin(at, origin) || !inside && (!errors.As(err, &dial) || dial.Op != "dial") {
-		return err
-	}
-	kind, hint := fault.KindOf(err), product.StorageHint
-	if c.URL == nil || !SameOrigin(c.URL, origin) || c.Class() != 0 {
-		hint = product.AddressHint
-	}
-	if errors.As(err, &dns) && dns.IsNotFound && isInner(at.Hostname()) {
-		kind = fault.Refused
-	}
-	if inside {
-		return c.Fault(kind, hint, err)
-	}
-	return c.Fault(kind, hint, fmt.Errorf("the registry points to %s: %w", at.Host, dial))
 }
 
 // spend waits until c may be sent. It reports a wait that is long enough to notice.

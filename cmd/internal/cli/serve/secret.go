@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -76,7 +75,7 @@ func secretLogin(a *app.App, cmd *cobra.Command, user, password string, stdin bo
 		if err != nil {
 			return credential.Login{}, err
 		}
-		return credential.FromPassword(user, strings.TrimRight(read, "\r\n"))
+		return credential.FromPassword(user, read)
 	case cmd.Flags().Changed("password"):
 		return credential.FromPassword(user, password)
 	}

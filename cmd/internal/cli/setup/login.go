@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -187,8 +188,33 @@ func keep(ctx context.Context, a *app.App, host string, l credential.Login) erro
 	if place.Plain {
 		how = ", in plain text"
 	}
+	if first := before(ctx, a, host); first != "" {
+		a.Warnf("dray uses the login from %s for %s, and not the one that is stored now", first, host)
+	}
 	text := fmt.Sprintf("logged in to %s%s; the login is stored in %s%s", host, by(l), place, how)
 	return printKept(a, kept{Host: host, Place: place.Name, Plain: place.Plain}, text)
+}
+
+// before names the place of a login that takes precedence over the one that dray login stores; "" if there is
+// none. It asks no credential helper of docker.
+func before(ctx context.Context, a *app.App, host string) string {
+	var chain credential.Chain
+	if file, err := a.LoadConfig(); err == nil {
+		chain = file.Lookups(a.IO.Env)
+	}
+	if a.IO.Env("REGISTRY_AUTH_FILE") == "" {
+		chain = slices.Concat(chain, credential.Files{Env: func(name string) string {
+			if name != "DOCKER_AUTH_CONFIG" {
+				return ""
+			}
+			return a.IO.Env(name)
+		}}.Lookups())
+	}
+	l, err := chain.For(ctx, ref.Repo{Host: host})
+	if err != nil || l.IsAnonymous() {
+		return "" // the next command reports an error of the chain
+	}
+	return l.From
 }
 
 // by names the identity that logged in, if dray found it by itself.

@@ -61,13 +61,16 @@ func (g *Gate) Refuse(w http.ResponseWriter, r *http.Request, p access.Principal
 	}
 }
 
-// causeOf returns the cause of a Fault, without its operation and kind.
+// causeOf returns the cause of a Fault, without its operation and kind, and the next step.
 func causeOf(err error) string {
 	var f *fault.Fault
-	if errors.As(err, &f) && f.Err != nil {
+	if !errors.As(err, &f) || f.Err == nil {
+		return "denied"
+	}
+	if f.Hint == "" {
 		return f.Err.Error()
 	}
-	return "denied"
+	return f.Err.Error() + "; " + f.Hint
 }
 
 // Challenge answers 401 with a challenge. The challenge is Bearer if the URL of the token service is
