@@ -405,3 +405,13 @@ func TestAMissingHarborProjectIsNotTakenForAMissingRight(t *testing.T) {
 		t.Error(rep.Verdict)
 	}
 }
+
+func TestCheckNamesAWebPageThatAnswersInPlaceOfARegistry(t *testing.T) {
+	page := hostile.Status(200, http.Header{"Content-Type": {"text/html"}}, "<!doctype html><title>Sign in</title>")
+	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), page)
+	rep, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1"}, src)
+	wants(t, found, "source reached", dray.Fail, "a web page of "+src.Host+" answers: a sign-in", "HTTPS_PROXY")
+	if rep.Ready || !fault.Is(rep.Err(), fault.Refused) || src.Requests() != 1 {
+		t.Errorf("%v\n%s", rep.Err(), src.Story())
+	}
+}

@@ -65,6 +65,9 @@ func (r *Pusher) hasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
 		return false, err
 	}
 	there := a.Status == 200 && (a.Length < 0 || a.Length == d.Size)
+	if a.IsPage() && a.Length != d.Size {
+		return false, c.Page(a)
+	}
 	r.known.note(d.Digest, there)
 	if there && d.Size >= worthKeeping {
 		r.dock.uploads.Found(ledger.Key{Repo: r.Repo, Digest: d.Digest})

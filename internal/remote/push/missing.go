@@ -71,6 +71,9 @@ func (r *Pusher) proveBlob(ctx context.Context, d oci.Descriptor) error {
 	if err != nil {
 		return err
 	}
+	if a.IsPage() && a.Length != d.Size {
+		return c.Page(a)
+	}
 	r.known.proof(d.Digest, a.Status == 200 && (a.Length < 0 || a.Length == d.Size))
 	return nil
 }

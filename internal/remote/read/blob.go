@@ -56,7 +56,6 @@ func (r *Reader) blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Re
 		if body != nil || err != nil {
 			return body, at, err
 		}
-		r.taught.learn(noRanges)
 	}
 	body, err := r.whole(ctx, c, d)
 	return body, 0, err
@@ -88,8 +87,14 @@ func (r *Reader) ranged(ctx context.Context, c *wire.Call, d oci.Descriptor, at,
 		a.Close()
 		return nil, err
 	}
-	if !isRange(a, at, end, d.Size) {
+	switch {
+	case isRange(a, at, end, d.Size):
+	case a.IsPage() && a.Length != d.Size && d.MediaType != "text/html":
 		a.Close()
+		return nil, c.Page(a)
+	default:
+		a.Close()
+		r.taught.learn(noRanges)
 		return nil, nil
 	}
 	if a.Away {
@@ -119,9 +124,17 @@ func (r *Reader) whole(ctx context.Context, c *wire.Call, d oci.Descriptor) (io.
 			return nil, err
 		}
 		if a.Length < 0 || a.Length == d.Size {
-			return &measured{body: a.Body, left: d.Size, call: c}, nil
+			m := &measured{body: a.Body, left: d.Size, call: c}
+			if a.IsPage() {
+				m.page = c.Page(a)
+			}
+			return m, nil
 		}
+		a.Raw, _ = io.ReadAll(io.LimitReader(a.Body, 512)) // enough to recognize a web page
 		a.Close()
+		if a.IsPage() {
+			return nil, c.Page(a)
+		}
 		wrong = c.Fault(fault.Corrupt, "",
 			fmt.Errorf("the registry has %d bytes, but the descriptor says %d", a.Length, d.Size))
 	}
@@ -133,12 +146,17 @@ type measured struct {
 	body io.ReadCloser
 	left int64
 	call *wire.Call
+	page error // the error if the length is wrong and the body is announced as a web page
 }
 
 func (m *measured) Read(p []byte) (int, error) {
 	n, err := m.body.Read(p)
 	m.left -= int64(n)
 	switch {
+	case m.page != nil && m.left < 0:
+		return n + int(m.left), m.page
+	case m.page != nil && err == io.EOF && m.left > 0:
+		return n, m.page
 	case m.left < 0:
 		return n + int(m.left), m.call.Fault(fault.Corrupt, "", errors.New("the body is longer than the descriptor says"))
 	case err == io.EOF && m.left > 0:

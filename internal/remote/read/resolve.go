@@ -65,7 +65,8 @@ func headDescriptor(c *wire.Call, a *wire.Answer, reference string) (d oci.Descr
 		Digest:    oci.Digest(a.Header.Get("Docker-Content-Digest")),
 		Size:      a.Length,
 	}
-	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 { // some registries send length 0, but no manifest is empty
+	// Some registries send length 0, but no manifest is empty. GET shows whether a web page answers.
+	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 || a.IsPage() {
 		return oci.Descriptor{}, false, nil
 	}
 	if ref.Digest(reference) == nil && string(d.Digest) != reference {

@@ -85,6 +85,9 @@ func (h *Host) follow(ctx context.Context, c *Call, authz string) (*Answer, erro
 		a.Asked, a.At, a.Away = c.URL, at, !home
 		location := a.Header.Get("Location")
 		if !isRedirect(a.Status) || location == "" || c.Method != http.MethodGet && c.Method != http.MethodHead {
+			if c.replaced(a) {
+				return nil, c.Page(a)
+			}
 			return a, nil
 		}
 		switch {

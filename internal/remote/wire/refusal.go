@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
+	"mime"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/drayage/dray/fault"
@@ -77,4 +80,73 @@ func saysAbsent(status int, code string) bool {
 func IsAbsent(err error) bool {
 	var a absent
 	return errors.As(err, &a)
+}
+
+// page is the cause of an answer that is a web page. host is the host that answered.
+type page struct{ host string }
+
+func (p page) Error() string {
+	return "a web page of " + p.host + " answers: a sign-in, a captive portal, not a registry"
+}
+
+// IsPage reports whether err says that a web page answered in place of a registry.
+func IsPage(err error) bool {
+	var p page
+	return errors.As(err, &p)
+}
+
+// pageHint is the hint for a web page in place of an answer.
+const pageHint = "check the address of the registry, the proxy (HTTPS_PROXY), and whether this network asks for a " +
+	"sign-in: open the address in a browser to see the page"
+
+// Page returns the error for an answer that is a web page in place of what c requests. Its Kind is
+// Refused.
+func (c *Call) Page(a *Answer) error { return c.Fault(fault.Refused, pageHint, page{a.At.Host}) }
+
+// IsPage reports whether the answer is a web page: a 200 whose body is HTML, or the 511 of a captive
+// portal (RFC 6585 §6). If there is a body, the Content-Type alone does not decide, because Quay
+// answers GET /v2/ with the word true as text/html. If none was read (HEAD, and blobs), there is
+// only the Content-Type, and the caller must know more before it believes IsPage: a blob may hold a
+// web page.
+func (a *Answer) IsPage() bool {
+	switch a.Status {
+	case http.StatusNetworkAuthenticationRequired:
+		return true
+	case http.StatusOK, http.StatusNonAuthoritativeInfo:
+		return isMarkup(a.Header, a.Raw)
+	}
+	return false
+}
+
+// replaced reports whether the answer to c is a web page in place of what c requests. What answers
+// a HEAD or holds a blob is left to the caller, and Call.Take has read what is no page. A write may
+// be answered without a body as text/html.
+func (c *Call) replaced(a *Answer) bool {
+	switch {
+	case a.Status == http.StatusNetworkAuthenticationRequired:
+		return true
+	case a.Raw == nil, c.Method != http.MethodGet && len(a.Raw) == 0:
+		return false
+	}
+	return a.IsPage()
+}
+
+// isHTML reports whether the Content-Type is that of a web page.
+func isHTML(h http.Header) bool {
+	t, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return t == "text/html" || t == "application/xhtml+xml"
+}
+
+// isMarkup reports whether a body that begins with begin is a web page. Without a Content-Type that
+// says so, it must begin with one of the elements that begin a web page. An encoded body cannot be
+// judged, so its Content-Type decides.
+func isMarkup(h http.Header, begin []byte) bool {
+	begin = bytes.TrimSpace(bytes.TrimPrefix(begin, []byte("\xef\xbb\xbf")))
+	switch e := h.Get("Content-Encoding"); {
+	case isHTML(h) && (len(begin) == 0 || e != "" && !strings.EqualFold(e, "identity")):
+		return true
+	case !bytes.HasPrefix(begin, []byte("<")):
+		return false
+	}
+	return isHTML(h) || strings.HasPrefix(http.DetectContentType(begin), "text/html")
 }

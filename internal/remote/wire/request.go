@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -63,14 +64,20 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 // read reads the whole body, up to the call's limit.
 func (a *Answer) read(in *receiving, c *Call) error {
 	defer func() { _ = in.Close() }() // never fails
+	var body io.Reader = in
 	if c.Take != nil && a.Status == http.StatusOK {
-		return c.Take(in)
+		buffered := bufio.NewReader(in)
+		begin, _ := buffered.Peek(512) // Take will see the same error
+		if !isMarkup(a.Header, begin) {
+			return c.Take(buffered)
+		}
+		body = buffered
 	}
 	limit := c.Limit
 	if limit == 0 || a.Status >= 300 {
 		limit = maxErrorBody
 	}
-	raw, err := io.ReadAll(io.LimitReader(in, limit+1))
+	raw, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil && a.Status < 300 {
 		return err
 	}
