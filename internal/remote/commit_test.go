@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/remote"
@@ -114,6 +115,68 @@ func TestF77AMissingBlobIsNotFoundAndClaimsAreDropped(t *testing.T) {
 		must(b, err)
 		_, err = b.repo.PutDocument(b.Context(), bad, "v1")
 		must(b, err)
+	})
+}
+
+// docker-registry 2.8.2 answers like this if two clients put one manifest at the same time.
+const raced = `{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match uploaded content"},
+	{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry","detail":{}}]}`
+
+func TestF77ARefusalThatARaceExplainsIsTriedOnceMore(t *testing.T) {
+	json := http.Header{"Content-Type": {"application/json"}}
+	for name, f := range map[string]*hostile.Fault{
+		"by tag":           hostile.Status(400, json, raced),
+		"by digest":        hostile.Status(400, json, raced),
+		"a wrong digest":   hostile.Error(400, "DIGEST_INVALID", "no"),
+		"digest, conflict": hostile.Error(409, "CONFLICT", "it is being written"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []*hostile.Fault{f.On("PUT", testbed.Manifest).Once()}, func(b *bench) {
+				doc := b.document()
+				var tags []string
+				if name == "by tag" || name == "a wrong digest" {
+					tags = []string{"v1"}
+				}
+				_, err := b.repo.PutDocument(b.Context(), doc, tags...)
+				must(b, err)
+				b.count("PUT", testbed.Manifest, 2)
+				if len(b.events.of(event.Retried)) != 1 {
+					b.Errorf("%v", b.events.of(event.Retried))
+				}
+			})
+		})
+	}
+}
+
+func TestF77EveryErrorInAnAnswerIsRead(t *testing.T) {
+	json := http.Header{"Content-Type": {"application/json"}}
+	f := hostile.Status(400, json, raced).On("PUT", testbed.Manifest)
+	bubble(t, []*hostile.Fault{f}, func(b *bench) {
+		doc := b.document()
+		missing, err := b.repo.Missing(b.Context(), doc.Blobs)
+		if err != nil || len(missing) != 0 {
+			b.Fatal(missing, err)
+		}
+		_, err = b.repo.PutDocument(b.Context(), doc, "v1")
+		wantKind(b, err, fault.NotFound)
+		for _, part := range []string{"400 DIGEST_INVALID: provided digest", "; MANIFEST_BLOB_UNKNOWN: blob unknown"} {
+			if !strings.Contains(err.Error(), part) {
+				b.Errorf("%v lacks %q", err, part)
+			}
+		}
+		b.count("PUT", testbed.Manifest, 2)
+		if missing, err = b.repo.Missing(b.Context(), doc.Blobs); err != nil || len(missing) != len(doc.Blobs) {
+			b.Errorf("%v %v", missing, err)
+		}
+	})
+	many := `{"errors":[{"code":"UNKNOWN"},{"code":"UNKNOWN"},{"code":"DENIED","message":"quota exceeded"},` +
+		`{"code":"A"},{"code":"B"},{"code":"C"}]}`
+	bubble(t, []*hostile.Fault{hostile.Status(403, json, many)}, func(b *bench) {
+		_, err := b.repo.Document(b.Context(), "v1")
+		wantKind(b, err, fault.Full)
+		if !strings.Contains(err.Error(), "403 UNKNOWN: DENIED: quota exceeded; A; and 2 more errors") {
+			b.Error(err)
+		}
 	})
 }
 

@@ -98,8 +98,7 @@ func (r *Pusher) askEmpty(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	code, _ := a.Problem()
-	empty := a.Status == 404 && code == "NAME_UNKNOWN"
+	empty := a.Status == 404 && a.Says("NAME_UNKNOWN")
 	if empty && r.use.Pushes { // a caller that only looks fills nothing
 		r.fill()
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/drayage/dray/fault"
@@ -204,7 +203,6 @@ func (u *upload) relogin(a *wire.Answer) error {
 
 // refused turns a refusal of bytes into an error that recover can act on.
 func (u *upload) refused(a *wire.Answer, n int64) error {
-	code, _ := a.Problem()
 	err := u.r.Host.Refusal(u.call, a)
 	gone := func() error { return u.call.Fault(fault.Unavailable, "", fmt.Errorf("%w: %w", errGone, err)) }
 	switch {
@@ -212,7 +210,7 @@ func (u *upload) refused(a *wire.Answer, n int64) error {
 		return err
 	case a.Status == http.StatusRequestEntityTooLarge && u.r.taught.tooMuch(n):
 		return gone()
-	case code == "DIGEST_INVALID" || code == "SIZE_INVALID":
+	case a.Says("DIGEST_INVALID", "SIZE_INVALID"):
 		if u.twice {
 			return u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry received other bytes than dray sent: %w", err))
 		}
@@ -229,7 +227,7 @@ func (u *upload) refused(a *wire.Answer, n int64) error {
 	case u.done > 0 && (a.Status == 405 || a.Status == 411 || a.Status == 501):
 		u.noPatch = true
 		return gone()
-	case a.Status == http.StatusNotFound, strings.HasPrefix(code, "BLOB_UPLOAD_"):
+	case a.Status == http.StatusNotFound, a.Says("BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"):
 		return gone()
 	}
 	return err

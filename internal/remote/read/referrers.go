@@ -68,7 +68,7 @@ func refusal(a *wire.Answer) api {
 	code, _ := a.Problem()
 	return api{
 		lacks: a.Status == http.StatusNotFound && code == "" && !a.Away,
-		open: a.Status == http.StatusNotFound && code == "NAME_UNKNOWN" ||
+		open: a.Status == http.StatusNotFound && a.Says("NAME_UNKNOWN") ||
 			a.Status == http.StatusForbidden || a.Status == http.StatusBadRequest,
 	}
 }

@@ -21,7 +21,7 @@ const proxyHint = "put the user and the password into the URL of the proxy"
 func (h *Host) Refusal(c *Call, a *Answer) error {
 	code, text := a.Problem()
 	f := &fault.Fault{Kind: KindOf(a.Status, code, text), Op: c.Op, Name: c.Name, Err: Quote(a.Status, code, text)}
-	if saysAbsent(a.Status, code) {
+	if saysAbsent(a) {
 		f.Err = absent{f.Err}
 	}
 	switch {
@@ -71,8 +71,8 @@ func (a absent) Unwrap() error { return a.error }
 // saysAbsent reports whether an answer says that the repository does not exist: a 404 with
 // NAME_UNKNOWN, or with NOT_FOUND as Harbor answers. A 404 without either code may come from any
 // host in between.
-func saysAbsent(status int, code string) bool {
-	return status == http.StatusNotFound && (code == "NAME_UNKNOWN" || code == "NOT_FOUND")
+func saysAbsent(a *Answer) bool {
+	return a.Status == http.StatusNotFound && a.Says("NAME_UNKNOWN", "NOT_FOUND")
 }
 
 // IsAbsent reports whether err is an answer in which the registry itself says that the repository
