@@ -267,7 +267,7 @@ func TestAListingThatFailsIsNeverTakenForAnEmptyOne(t *testing.T) {
 func TestBlobsThatCanNotBeAskedForAreNotProven(t *testing.T) {
 	src := testbed.Distribution(t, testbed.Options{})
 	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 2})
-	f := hostile.Error(403, "DENIED", "no").On(http.MethodHead, testbed.Blob).At(string(img.Layers[0].Digest))
+	f := hostile.Error(403, "DENIED", "no").On("", testbed.Blob).At(string(img.Layers[0].Digest))
 	y := yard.Of(t, src, hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), f))
 	testbed.Random(t, y.Src, "web", "v1", testbed.RandomOptions{Seed: 5})
 	y.Transfers(yard.Whole())

@@ -290,7 +290,7 @@ func TestALoopbackHostIsAskedForTlsFirst(t *testing.T) {
 				o.Default.CAFile = r.CAFile(t)
 			}
 		})
-		from := c.Open(repo(r, "app"), remote.Use{})
+		from := c.Open(repo(r, "app"), remote.Use{Target: true})
 		if from.Repo() != repo(r, "app") {
 			t.Error(from.Repo())
 		}

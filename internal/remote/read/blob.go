@@ -51,6 +51,17 @@ func (r *Reader) blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Re
 		return io.NopCloser(bytes.NewReader(nil)), at, nil
 	}
 	c.Small = end-at < limit.SmallBody
+	body, from, err := r.opened(ctx, c, d, at, end)
+	if fault.Is(err, fault.NotFound) && r.source {
+		return r.opened(ctx, c, d, at, end) // a cache that fetches a blob first may answer 404 meanwhile
+	}
+	return body, from, err
+}
+
+// opened requests the bytes from at to end, or the whole blob if the registry has no ranges.
+func (r *Reader) opened(
+	ctx context.Context, c *wire.Call, d oci.Descriptor, at, end int64,
+) (io.ReadCloser, int64, error) {
 	if (at > 0 || end < d.Size) && !r.taught.has(noRanges) {
 		body, err := r.ranged(ctx, c, d, at, end)
 		if body != nil || err != nil {
@@ -166,6 +177,18 @@ func (m *measured) Read(p []byte) (int, error) {
 }
 
 func (m *measured) Close() error { return m.body.Close() }
+
+// Total returns the size in bytes that an answer to a GET of a blob, or of a part of it, tells. -1
+// means that it does not tell.
+func Total(a *wire.Answer) int64 {
+	if a.Status != http.StatusPartialContent {
+		return a.Length
+	}
+	if _, _, total, ok := parseContentRange(a.Header.Get("Content-Range")); ok {
+		return total
+	}
+	return -1
+}
 
 // parseContentRange parses "bytes 0-9/10" (RFC 9110 §14.4). total is -1 for "*".
 func parseContentRange(s string) (first, last, total int64, ok bool) {

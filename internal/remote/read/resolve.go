@@ -38,24 +38,39 @@ func (r *Reader) Straight(ctx context.Context, reference string) (oci.Descriptor
 		return oci.Descriptor{}, err
 	}
 	c.Header = http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
+	refused, absent := false, error(nil)
 	if !r.taught.has(noHead) {
-		a, err := r.Host.Do(ctx, c, 200, 403, 405, 501)
+		a, err := r.Host.Do(ctx, c, 200, 400, 401, 403, 404, 405, 501)
 		switch {
 		case err != nil:
 			return oci.Descriptor{}, err
-		case a.Status == 200:
+		case a.Status == http.StatusOK:
 			d, complete, err := headDescriptor(c, a, reference)
 			if complete || err != nil {
 				return d, err
 			}
-		case a.Status == 403: // an answer to HEAD has no body that says why; the answer to GET has
+		case a.RefusesHead():
+			refused = true
+		case a.Status == http.StatusNotFound && r.doubts404():
+			absent = c.Named(r.Host.Refusal(c, a))
 		default:
-			r.taught.learn(noHead)
+			return oci.Descriptor{}, c.Named(r.Host.Refusal(c, a))
 		}
 	}
 	doc, err := r.document(ctx, "resolve", reference)
+	switch {
+	case refused && err == nil:
+		r.taught.learn(noHead)
+	case absent != nil && fault.Is(err, fault.NotFound):
+		err = absent // it says in plain words what the codes of the answer to GET say
+	}
 	return doc.Descriptor, err
 }
+
+// doubts404 reports whether a 404 to a HEAD is asked again by GET, before a name of a source is
+// reported as not found. Of a target, a name that is not there is nothing unusual. Where pulls are
+// counted, HEAD is known to work, and a GET might have to wait.
+func (r *Reader) doubts404() bool { return r.source && r.Host.Pulls == nil }
 
 // headDescriptor reads a descriptor from the headers of an answer to HEAD. complete is false if
 // they leave something out.

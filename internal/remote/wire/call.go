@@ -73,6 +73,20 @@ type Answer struct {
 	Renewed bool     // it is a 401 in the lane Up, and a new token is available now
 }
 
+// RefusesHead reports whether an answer to a HEAD says nothing about what was asked for, so that a
+// GET may be answered otherwise: a registry, a proxy or a login that is not meant for HEAD, or a
+// redirect whose signature is valid for GET only. A HEAD that is answered as a web page is not
+// believed either.
+func (a *Answer) RefusesHead() bool {
+	switch a.Status {
+	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	case http.StatusBadRequest, http.StatusUnauthorized: // a signature that is refused by another host
+		return a.Away
+	}
+	return false
+}
+
 // Close closes a body that was not read.
 func (a *Answer) Close() {
 	if a.Body != nil {

@@ -2,7 +2,9 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"strings"
@@ -21,12 +23,23 @@ const proxyHint = "put the user and the password into the URL of the proxy"
 func (h *Host) Refusal(c *Call, a *Answer) error {
 	code, text := a.Problem()
 	f := &fault.Fault{Kind: KindOf(a.Status, code, text), Op: c.Op, Name: c.Name, Err: Quote(a.Status, code, text)}
-	if saysAbsent(a) {
-		f.Err = absent{f.Err}
+	if a.Away {
+		f.Err = fmt.Errorf("%s, to which the registry redirects, answers %d %s",
+			a.At.Host, a.Status, cmp.Or(text, http.StatusText(a.Status)))
 	}
 	switch {
-	case a.Away && a.Status == http.StatusForbidden && c.Lane == Down:
-		f.Kind = fault.Unavailable // the signature of a redirect has expired; the registry writes a new one
+	case saysAbsent(a):
+		f.Err = absent{f.Err}
+	case a.Status == http.StatusForbidden && !a.Away && f.Kind == fault.Denied &&
+		!product.Firewalled(a.Status, text) && !product.Placeless(h.Product(), code, text):
+		f.Err = forbidden{f.Err}
+	}
+	switch {
+	case a.Away && f.Kind == fault.Denied:
+		// Another host never saw the login. The signature in its address has expired, or a network
+		// rule refuses this machine. The registry writes a new signature for the next request.
+		f.Kind, f.Hint = fault.Unavailable, "check the clock of this machine, and whether its network may reach "+
+			a.At.Host+"; a login does not help"
 	case f.Kind == fault.Throttled, a.Status == http.StatusServiceUnavailable:
 		f.RetryAfter = limit.ParseRetryAfter(a.Header.Get("Retry-After"), time.Now())
 	case a.Status == http.StatusProxyAuthRequired:
@@ -73,6 +86,20 @@ func (a absent) Unwrap() error { return a.error }
 // host in between.
 func saysAbsent(a *Answer) bool {
 	return a.Status == http.StatusNotFound && a.Says("NAME_UNKNOWN", "NOT_FOUND")
+}
+
+// forbidden marks a 403 of the registry itself that names no other cause, such as a network rule or a
+// missing project.
+type forbidden struct{ error }
+
+func (f forbidden) Unwrap() error { return f.error }
+
+// IsForbidden reports whether err is a 403 of the registry itself, which some registries answer
+// also for what does not exist. A 403 that names another cause, such as a network rule, is no such
+// 403.
+func IsForbidden(err error) bool {
+	var f forbidden
+	return errors.As(err, &f)
 }
 
 // IsAbsent reports whether err is an answer in which the registry itself says that the repository
