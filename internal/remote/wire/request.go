@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -73,7 +74,12 @@ func (a *Answer) read(in *receiving, c *Call) error {
 		return nil // the status says enough
 	}
 	if c.Take != nil && a.Status == http.StatusOK {
-		return c.Take(plain)
+		buffered := bufio.NewReader(plain)
+		begin, _ := buffered.Peek(512) // Take will see the same error
+		if !isMarkup(a.Header, begin) {
+			return c.Take(buffered)
+		}
+		plain = buffered
 	}
 	limit := c.Limit
 	if limit == 0 || a.Status >= 300 {
