@@ -47,6 +47,9 @@ func Parse(want Descriptor, raw []byte) (Document, error) {
 		doc.Digest = Sum(raw)
 	}
 	if err := checkBytes(want, doc.Digest, raw); err != nil {
+		if IsSchema1(want.MediaType, raw) {
+			err = refused(doc.Digest, "%v", errSchema1)
+		}
 		return Document{}, err
 	}
 	fields, err := object(raw, documentKeys)
@@ -123,10 +126,27 @@ func mediaType(announced string, fields map[string]json.RawMessage) (string, err
 	case announced != "" && !strings.EqualFold(announced, own):
 		return "", fmt.Errorf("it is announced as %s, but its own mediaType is %s", announced, own)
 	}
-	if strings.Contains(own, "docker.distribution.manifest.v1") || fields["fsLayers"] != nil {
+	if isSchema1(own, fields) {
 		return "", errSchema1
 	}
 	return own, nil
+}
+
+// IsSchema1 reports whether a document is in Docker's schema 1 of 2014, by the announced media type
+// or by its bytes. The digest of such a document is that of its payload, without the signatures
+// that it is served with, and some registries sign anew for each request. So its media type is
+// judged before its digest: bytes with another digest are not corrupt.
+func IsSchema1(announced string, raw []byte) bool {
+	var fields map[string]json.RawMessage
+	if len(raw) <= MaxDocument && json.Unmarshal(raw, &fields) != nil {
+		fields = nil
+	}
+	return isSchema1(announced, fields)
+}
+
+func isSchema1(mediaType string, fields map[string]json.RawMessage) bool {
+	return strings.Contains(mediaType, "docker.distribution.manifest.v1") || fields["fsLayers"] != nil ||
+		string(fields["schemaVersion"]) == "1"
 }
 
 var errSchema1 = errors.New("its format is Docker's schema 1 of 2014, which registries no longer accept; " +

@@ -51,6 +51,26 @@ func TestParseTellsTheTypeFromWhatIsAnnouncedSaidAndThere(t *testing.T) {
 	}
 }
 
+// The digest of a signed manifest of schema 1 is not that of the bytes that are served.
+func TestF49Schema1IsRefusedWhateverItsDigestIs(t *testing.T) {
+	raw := []byte(`{"schemaVersion":1,"fsLayers":[],"history":[],"signatures":[]}`)
+	for announced, raw := range map[string][]byte{
+		"":                 raw,
+		"application/json": raw,
+		"application/vnd.docker.distribution.manifest.v1+prettyjws": raw,
+		"application/vnd.docker.distribution.manifest.v1+json":      []byte("{}"),
+		"text/plain": []byte(`{"schemaVersion": 1, "history": []}`),
+	} {
+		_, err := Parse(Descriptor{MediaType: announced, Digest: hexA}, raw)
+		if !fault.Is(err, fault.Refused) || !strings.Contains(err.Error(), "schema 1 of 2014") {
+			t.Errorf("%q: %v", announced, err)
+		}
+	}
+	if _, err := Parse(Descriptor{Digest: hexA}, []byte(`{"schemaVersion":2}`)); !fault.Is(err, fault.Corrupt) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestParseRefusesWhatTwoReadersCouldUnderstandDifferently(t *testing.T) {
 	deep := strings.Repeat(`{"a":`, 70) + `1` + strings.Repeat(`}`, 70)
 	for name, raw := range map[string]string{

@@ -140,7 +140,7 @@ func (c survived) live(t *testing.T, src, dst *testbed.Registry) {
 }
 
 func TestF42ATagThatIsListedAndGoneFailsAndIsNamed(t *testing.T) {
-	gone := hostile.Error(404, "MANIFEST_UNKNOWN", "").On("HEAD", testbed.Manifest).At("v2")
+	gone := hostile.Error(404, "MANIFEST_UNKNOWN", "").On("", testbed.Manifest).At("v2")
 	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), gone)
 	y := yard.Of(t, src, testbed.Distribution(t, testbed.Options{}))
 	y.Tagged("app", "v1", "v2", "v3")

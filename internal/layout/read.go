@@ -144,7 +144,7 @@ func (d *Dir) Referrers(ctx context.Context, s oci.Descriptor) ([]oci.Descriptor
 		if doc.Subject != nil && doc.Subject.Digest == s.Digest {
 			add(described(doc))
 		}
-		if tag == fallback {
+		if tag == fallback && doc.MediaType == oci.TypeIndex && doc.Digest != s.Digest {
 			for _, r := range doc.Documents {
 				add(r)
 			}

@@ -225,6 +225,26 @@ func TestAReferrerThatTheTargetLacksIsFoundAndHealed(t *testing.T) {
 	y.Verifies("app:v1 same healed", dray.VerifyRequest{Of: of, Depth: dray.Deep, Heal: true})
 }
 
+// GitLab has no referrers API, and takes the tag sha256-HEX for the digest sha256:HEX.
+func TestAnImageUnderItsReferrersTagIsWholeAndNeedsNoHealing(t *testing.T) {
+	gitlab := testbed.Options{Front: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.URL.Path = strings.Replace(r.URL.Path, "/manifests/sha256-", "/manifests/sha256:", 1)
+			next.ServeHTTP(w, r)
+		})
+	}}
+	y := yard.Of(t, testbed.Distribution(t, gitlab), testbed.Distribution(t, testbed.Options{}))
+	testbed.Index(t, y.Src, "app", "v1", 2)
+	testbed.Random(t, y.Src, "app", "v2", testbed.RandomOptions{})
+	y.Transfers(yard.Whole())
+	y.Forget()
+	y.Dst.Reset()
+	y.Verifies("", dray.VerifyRequest{Of: yard.Whole(), Depth: dray.Deep, Heal: true})
+	if y.Dst.Count(http.MethodPut, "") != 0 {
+		t.Errorf("something was healed\n%s", y.Dst.Story())
+	}
+}
+
 func TestAListingThatFailsIsNeverTakenForAnEmptyOne(t *testing.T) {
 	src := testbed.Distribution(t, testbed.Options{})
 	denied := hostile.Error(401, "UNAUTHORIZED", "authentication required")
@@ -247,7 +267,7 @@ func TestAListingThatFailsIsNeverTakenForAnEmptyOne(t *testing.T) {
 func TestBlobsThatCanNotBeAskedForAreNotProven(t *testing.T) {
 	src := testbed.Distribution(t, testbed.Options{})
 	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 2})
-	f := hostile.Error(403, "DENIED", "no").On(http.MethodHead, testbed.Blob).At(string(img.Layers[0].Digest))
+	f := hostile.Error(403, "DENIED", "no").On("", testbed.Blob).At(string(img.Layers[0].Digest))
 	y := yard.Of(t, src, hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), f))
 	testbed.Random(t, y.Src, "web", "v1", testbed.RandomOptions{Seed: 5})
 	y.Transfers(yard.Whole())

@@ -2,6 +2,7 @@ package name
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -38,4 +39,15 @@ func Similar(want string, have []string) []string {
 		names = append(names, c.name)
 	}
 	return names
+}
+
+// WithPrefixes returns names and the prefixes that they have, each once.
+func WithPrefixes(names []string) []string {
+	all := map[string]bool{}
+	for _, name := range names {
+		for all[name] = true; strings.Contains(name, "/"); all[name] = true {
+			name = name[:strings.LastIndex(name, "/")]
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
 }

@@ -121,6 +121,7 @@ func (s *Session) Open(side fault.Side, repo ref.Repo, mode layout.Mode) (Reposi
 	}
 	use := remote.Use{Actions: remote.Pull, Login: s.Logins[side], Observe: s.Watch(), Yield: s.Applying.Load}
 	if side == fault.Target && s.Looks {
+		use.Target = true
 		p := s.Base.Remote.Open(repo, use).Direct()
 		s.places[key] = p
 		return p, nil

@@ -20,6 +20,7 @@ import (
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/yard"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 )
 
@@ -403,5 +404,36 @@ func TestAMissingHarborProjectIsNotTakenForAMissingRight(t *testing.T) {
 	wants(t, found, "target push", dray.OK, "the first push creates it", "")
 	if !rep.Ready {
 		t.Error(rep.Verdict)
+	}
+}
+
+func TestCheckNamesAWebPageThatAnswersInPlaceOfARegistry(t *testing.T) {
+	page := hostile.Status(200, http.Header{"Content-Type": {"text/html"}}, "<!doctype html><title>Sign in</title>")
+	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), page)
+	rep, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1"}, src)
+	wants(t, found, "source reached", dray.Fail, "a web page of "+src.Host+" answers: a sign-in", "HTTPS_PROXY")
+	if rep.Ready || !fault.Is(rep.Err(), fault.Refused) || src.Requests() != 1 {
+		t.Errorf("%v\n%s", rep.Err(), src.Story())
+	}
+}
+
+func TestCheckBelievesOnlyAnIndexAboutReferrers(t *testing.T) {
+	for text, f := range map[string]*hostile.Fault{
+		"no API for them": hostile.Status(200, http.Header{"Content-Type": {"text/html"}}, "<!doctype html><title>Sign in</title>"),
+		"the registry lists them": hostile.Status(200, http.Header{"Content-Type": {oci.TypeIndex}},
+			`{"schemaVersion":2,"manifests":[]}`),
+		"does not show it": hostile.Error(400, "UNSUPPORTED", "no"),
+	} {
+		src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), f.On(http.MethodGet, testbed.Referrer))
+		testbed.Random(t, src, "app", "v1", testbed.RandomOptions{})
+		rep, found := check(t, dray.Settings{}, dray.CheckRequest{Source: "src/app:v1"}, src)
+		state := dray.OK
+		if text == "does not show it" {
+			state = dray.Unknown
+		}
+		wants(t, found, "source referrers", state, text, "")
+		if !rep.Ready {
+			t.Error(rep.Verdict)
+		}
 	}
 }

@@ -73,7 +73,7 @@ func (c *checker) source(ctx context.Context) {
 	} else {
 		c.ranges(ctx)
 	}
-	c.referrers(ctx, c.found.Digest)
+	c.referrers(ctx, c.found)
 }
 
 func (c *checker) sourceLayout(ctx context.Context) {
@@ -344,7 +344,7 @@ func (c *checker) ranges(ctx context.Context) {
 	}
 }
 
-func (c *checker) referrers(ctx context.Context, d oci.Digest) {
+func (c *checker) referrers(ctx context.Context, d oci.Descriptor) {
 	switch has, known, err := c.repo.HasReferrers(ctx, d); {
 	case err != nil, !known:
 		c.note("referrers", report.Unknown, "the registry's response does not show it", "")

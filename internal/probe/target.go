@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/survey"
+	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/report"
 )
 
@@ -38,7 +39,7 @@ func (c *checker) target(ctx context.Context) {
 	c.push(ctx)
 	c.noteKnown("mount", c.traits.Mount)
 	c.noteKnown("resume", c.traits.Resume)
-	c.referrers(ctx, anyDigest)
+	c.referrers(ctx, oci.Descriptor{Digest: anyDigest})
 }
 
 // push opens an upload session and cancels it.

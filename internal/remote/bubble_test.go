@@ -405,6 +405,32 @@ func TestF47F48ManifestsAreReadWithCare(t *testing.T) {
 	})
 }
 
+func TestF49Schema1IsRefusedAndNotCorrupt(t *testing.T) {
+	mediaType, raw := testbed.Schema1()
+	for name, faults := range map[string][]*hostile.Fault{
+		"by its type":          {hostile.OtherManifest(mediaType, raw)},
+		"by its bytes":         {hostile.OtherManifest("application/json", raw)},
+		"under another digest": {hostile.WrongDigestHeader(), hostile.OtherManifest(mediaType, raw).On("", testbed.Manifest)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, faults, func(b *bench) {
+				img := testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+				for _, reference := range []string{"v1", img.Digest()} {
+					_, err := b.repo.Document(b.Context(), reference)
+					wantKind(b, err, fault.Refused)
+					if !strings.Contains(err.Error(), "schema 1 of 2014") {
+						b.Error(err)
+					}
+				}
+				if name == "under another digest" {
+					_, err := b.repo.Resolve(b.Context(), img.Digest())
+					wantKind(b, err, fault.Refused)
+				}
+			})
+		})
+	}
+}
+
 func TestF59AMissingBlobIsNamed(t *testing.T) {
 	bubble(t, nil, func(b *bench) {
 		_, d := noise(b, 1, 10)

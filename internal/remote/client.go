@@ -109,6 +109,10 @@ type Use struct {
 	Login     *credential.Login // nil means that Options.Logins is asked
 	Observe   event.Watch       // receives the requests, retries and waits
 
+	// Target says that the repository is a target that is only looked at. A 404 is then believed at
+	// once; of a source it is asked for again. Push implies Target.
+	Target bool
+
 	// Writing reports whether content is being written now, not only surveyed. While it returns
 	// true, Missing may make no request and leave it to Put to find out which blobs exist. Nil
 	// means never.

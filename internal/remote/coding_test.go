@@ -177,3 +177,29 @@ func TestF10AnErrorWhoseBodyCannotBeDecodedKeepsItsStatus(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// The length of an encoded blob is not the length of the blob.
+func TestF10ABlobThatIsThereIsFoundWhateverItsEncodedLengthIs(t *testing.T) {
+	data, d := noise(t, 1, 1000)
+	zipped, _ := packed(t, data)
+	encoded := func(method string) *hostile.Fault {
+		return hostile.Status(200, http.Header{"Content-Encoding": {"gzip"}}, string(zipped)).On(method, testbed.Blob)
+	}
+	for name, faults := range map[string][]*hostile.Fault{
+		"HEAD":         {encoded("HEAD")},
+		"refused, GET": {hostile.Status(405, nil, "").On("HEAD", testbed.Blob), encoded("GET")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, faults, func(b *bench) {
+				missing, err := b.repo.Missing(b.Context(), []oci.Descriptor{d})
+				if err != nil || len(missing) != 0 {
+					b.Errorf("%v %v", missing, err)
+				}
+				missing, err = b.repo.Prove(b.Context(), []oci.Descriptor{d})
+				if err != nil || len(missing) != 0 {
+					b.Errorf("%v %v", missing, err)
+				}
+			})
+		})
+	}
+}

@@ -1,12 +1,15 @@
 package remote_test
 
 import (
+	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/remote"
@@ -115,6 +118,68 @@ func TestF77AMissingBlobIsNotFoundAndClaimsAreDropped(t *testing.T) {
 	})
 }
 
+// docker-registry 2.8.2 answers like this if two clients put one manifest at the same time.
+const raced = `{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match uploaded content"},
+	{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry","detail":{}}]}`
+
+func TestF77ARefusalThatARaceExplainsIsTriedOnceMore(t *testing.T) {
+	json := http.Header{"Content-Type": {"application/json"}}
+	for name, f := range map[string]*hostile.Fault{
+		"by tag":           hostile.Status(400, json, raced),
+		"by digest":        hostile.Status(400, json, raced),
+		"a wrong digest":   hostile.Error(400, "DIGEST_INVALID", "no"),
+		"digest, conflict": hostile.Error(409, "CONFLICT", "it is being written"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []*hostile.Fault{f.On("PUT", testbed.Manifest).Once()}, func(b *bench) {
+				doc := b.document()
+				var tags []string
+				if name == "by tag" || name == "a wrong digest" {
+					tags = []string{"v1"}
+				}
+				_, err := b.repo.PutDocument(b.Context(), doc, tags...)
+				must(b, err)
+				b.count("PUT", testbed.Manifest, 2)
+				if len(b.events.of(event.Retried)) != 1 {
+					b.Errorf("%v", b.events.of(event.Retried))
+				}
+			})
+		})
+	}
+}
+
+func TestF77EveryErrorInAnAnswerIsRead(t *testing.T) {
+	json := http.Header{"Content-Type": {"application/json"}}
+	f := hostile.Status(400, json, raced).On("PUT", testbed.Manifest)
+	bubble(t, []*hostile.Fault{f}, func(b *bench) {
+		doc := b.document()
+		missing, err := b.repo.Missing(b.Context(), doc.Blobs)
+		if err != nil || len(missing) != 0 {
+			b.Fatal(missing, err)
+		}
+		_, err = b.repo.PutDocument(b.Context(), doc, "v1")
+		wantKind(b, err, fault.NotFound)
+		for _, part := range []string{"400 DIGEST_INVALID: provided digest", "; MANIFEST_BLOB_UNKNOWN: blob unknown"} {
+			if !strings.Contains(err.Error(), part) {
+				b.Errorf("%v lacks %q", err, part)
+			}
+		}
+		b.count("PUT", testbed.Manifest, 2)
+		if missing, err = b.repo.Missing(b.Context(), doc.Blobs); err != nil || len(missing) != len(doc.Blobs) {
+			b.Errorf("%v %v", missing, err)
+		}
+	})
+	many := `{"errors":[{"code":"UNKNOWN"},{"code":"UNKNOWN"},{"code":"DENIED","message":"quota exceeded"},` +
+		`{"code":"A"},{"code":"B"},{"code":"C"}]}`
+	bubble(t, []*hostile.Fault{hostile.Status(403, json, many)}, func(b *bench) {
+		_, err := b.repo.Document(b.Context(), "v1")
+		wantKind(b, err, fault.Denied) // a read fills no quota of storage
+		if !strings.Contains(err.Error(), "403 UNKNOWN: DENIED: quota exceeded; A; and 2 more errors") {
+			b.Error(err)
+		}
+	})
+}
+
 func TestF78AnImmutableTagIsAConflictUnlessItHoldsTheSame(t *testing.T) {
 	for name, f := range map[string]func() *hostile.Fault{
 		"harbor": func() *hostile.Fault { return hostile.Error(412, "PRECONDITION", "configured as immutable") },
@@ -192,7 +257,7 @@ func TestF57ReferrersComeFromTheApiOrFromTheTag(t *testing.T) {
 		return []byte(`{"schemaVersion":2,"mediaType":"` + oci.TypeIndex + `","manifests":[{"mediaType":"` + oci.TypeManifest + `","digest":"` + string(d.Digest) + `","size":5,"artifactType":"a/b"}]}`)
 	}
 	_, child := noise(t, 5, 5)
-	bubble(t, []*hostile.Fault{hostile.Status(200, nil, string(index(child))).On("GET", testbed.Referrer)}, func(b *bench) {
+	bubble(t, []*hostile.Fault{listOf(string(index(child)))}, func(b *bench) {
 		list, err := b.repo.Referrers(b.Context(), oci.Descriptor{Digest: oci.Sum([]byte("x"))})
 		must(b, err)
 		if len(list) != 1 || list[0].Digest != child.Digest || list[0].ArtifactType != "a/b" {
@@ -211,5 +276,107 @@ func TestF57ReferrersComeFromTheApiOrFromTheTag(t *testing.T) {
 		if err != nil || len(list) != 0 {
 			b.Errorf("%v, %v", list, err)
 		}
+	})
+}
+
+// listOf answers a request for referrers as a registry with the referrers API does.
+func listOf(body string) *hostile.Fault {
+	return hostile.Status(200, http.Header{"Content-Type": {oci.TypeIndex}}, body).On("GET", testbed.Referrer)
+}
+
+func TestF57WhatIsNoListOfReferrersIsNotBelieved(t *testing.T) {
+	index := func(list ...oci.Descriptor) string {
+		raw, err := json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": oci.TypeIndex, "manifests": list})
+		must(t, err)
+		return string(raw)
+	}
+	_, other := noise(t, 5, 5)
+	other.MediaType = oci.TypeManifest
+	typed := func(contentType, body string) *hostile.Fault {
+		return hostile.Status(200, http.Header{"Content-Type": {contentType}}, body).On("GET", testbed.Referrer)
+	}
+	for name, f := range map[string]*hostile.Fault{
+		"a web page":              typed("text/html", signInPage),
+		"a page called an index":  typed(oci.TypeIndex, signInPage),
+		"another type":            typed("application/json", index(other)),
+		"an error":                typed(oci.TypeIndex, `{"errors":[{"code":"UNSUPPORTED","message":"no"}]}`),
+		"nothing":                 typed(oci.TypeIndex, "{}"),
+		"another type in it":      typed(oci.TypeIndex, strings.Replace(index(other), oci.TypeIndex, oci.TypeDockerList, 1)),
+		"a strange redirect":      hostile.RedirectTo("ftp://elsewhere.example/", 0).On("GET", testbed.Referrer),
+		"a redirect to itself":    hostile.RedirectTo("?again", 0).On("GET", testbed.Referrer),
+		"the manifest of another": hostile.OtherManifest(oci.TypeManifest, []byte(`{"schemaVersion":2}`)).On("GET", testbed.Referrer),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, []*hostile.Fault{f}, func(b *bench) {
+				img := testbed.Index(b, b.r, "app", "v1", 2)
+				sig := testbed.Artifact(b, b.r, "app", "", img.Root) // listed under the fallback tag
+				list, err := b.repo.Referrers(b.Context(), described(img))
+				must(b, err)
+				if len(list) != 1 || string(list[0].Digest) != sig.Digest() {
+					b.Errorf("%v", list)
+				}
+				has, known, err := b.repo.HasReferrers(b.Context(), described(img))
+				if has || !known || err != nil {
+					b.Errorf("%v %v %v", has, known, err)
+				}
+			})
+		})
+	}
+}
+
+func described(img testbed.Image) oci.Descriptor {
+	return oci.Descriptor{MediaType: img.Root.MediaType, Digest: img.Root.Digest, Size: img.Root.Size}
+}
+
+// GitLab takes the tag sha256-HEX for the digest sha256:HEX.
+func TestF57AnImageAndItsChildrenAreNotItsReferrers(t *testing.T) {
+	for name, change := range map[string]func(raw string) string{
+		"the image":    func(raw string) string { return raw },
+		"its children": func(raw string) string { return strings.Replace(raw, "{", "{ ", 1) },
+	} {
+		for of, kind := range map[string]testbed.Kind{"api": testbed.Referrer, "tag": testbed.Manifest} {
+			t.Run(name+" by "+of, func(t *testing.T) {
+				body := ""
+				front := func(s *testbed.Options, _ *remote.Options) {
+					s.Front = func(next http.Handler) http.Handler {
+						return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+							e := testbed.Parse(q.URL.Path)
+							if e.Kind != kind || kind == testbed.Manifest && !strings.HasPrefix(e.Ref, "sha256-") {
+								next.ServeHTTP(w, q)
+								return
+							}
+							w.Header().Set("Content-Type", oci.TypeIndex)
+							_, _ = io.WriteString(w, body)
+						})
+					}
+				}
+				bubble(t, nil, func(b *bench) {
+					img := testbed.Index(b, b.r, "app", "v1", 2)
+					doc, err := b.repo.Document(b.Context(), "v1")
+					must(b, err)
+					body = change(string(doc.Raw))
+					list, err := b.repo.Referrers(b.Context(), described(img))
+					if err != nil || len(list) != 0 {
+						b.Errorf("%v %v", list, err)
+					}
+					if has, known, err := b.repo.HasReferrers(b.Context(), described(img)); has || !known || err != nil {
+						b.Errorf("%v %v %v", has, known, err)
+					}
+				}, front)
+			})
+		}
+	}
+}
+
+func TestAFurtherPageOfReferrersThatIsNoneIsAnError(t *testing.T) {
+	_, other := noise(t, 5, 5)
+	first := listOf(`{"schemaVersion":2,"manifests":[{"mediaType":"` + oci.TypeManifest + `","digest":"` +
+		string(other.Digest) + `","size":5}]}`)
+	second := hostile.Status(200, http.Header{"Content-Type": {"application/json"}}, "{}").On("GET", testbed.Referrer)
+	second.When(func(r *http.Request) bool { return r.URL.RawQuery != "" })
+	link := hostile.Header("Link", `<?page=2>; rel="next"`).On("GET", testbed.Referrer)
+	bubble(t, []*hostile.Fault{second, link, first}, func(b *bench) {
+		_, err := b.repo.Referrers(b.Context(), oci.Descriptor{Digest: oci.Sum([]byte("x"))})
+		wantKind(b, err, fault.Refused)
 	})
 }

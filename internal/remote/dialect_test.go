@@ -189,6 +189,7 @@ func TestReferrersArePaged(t *testing.T) {
 		return func(s *testbed.Options, _ *remote.Options) {
 			s.Front = func(http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Content-Type", oci.TypeIndex)
 					if r.URL.RawQuery == "" {
 						w.Header().Set("Link", "<"+next+`>; rel="next"`)
 						_, _ = io.WriteString(w, page(1))
@@ -289,7 +290,7 @@ func TestALoopbackHostIsAskedForTlsFirst(t *testing.T) {
 				o.Default.CAFile = r.CAFile(t)
 			}
 		})
-		from := c.Open(repo(r, "app"), remote.Use{})
+		from := c.Open(repo(r, "app"), remote.Use{Target: true})
 		if from.Repo() != repo(r, "app") {
 			t.Error(from.Repo())
 		}

@@ -35,6 +35,10 @@ var ErrUnauthorized = signin.ErrUnauthorized
 // does not exist. Any other error of a listing says nothing about what the repository holds.
 func IsAbsent(err error) bool { return wire.IsAbsent(err) }
 
+// IsForbidden reports whether err is a 403 of the registry itself. Some registries answer it for
+// what does not exist, too. A 403 that names another cause, such as a network rule, is no such 403.
+func IsForbidden(err error) bool { return wire.IsForbidden(err) }
+
 // SpentUntil reports whether err says that a pull limit is used up, and returns the time at which
 // pulls are available again at the latest.
 func SpentUntil(err error) (until time.Time, is bool) { return limit.SpentUntil(err) }

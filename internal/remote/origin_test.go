@@ -361,7 +361,7 @@ func TestF01ACertificateThatNobodyVouchesForIsRefusedWithoutAnotherTry(t *testin
 	if !strings.Contains(fault.HintOf(err), "ca-file") {
 		t.Error(fault.HintOf(err))
 	}
-	_, err = client(t, withHost(r, credential.Settings{Insecure: true})).Open(repo(r, "app"), remote.Use{}).Resolve(t.Context(), "v1")
+	_, err = client(t, withHost(r, credential.Settings{Insecure: true})).Open(repo(r, "app"), remote.Use{Target: true}).Resolve(t.Context(), "v1")
 	wantKind(t, err, fault.NotFound)
 	if r.Requests() != 1 {
 		t.Error(r.Story())

@@ -70,7 +70,7 @@ func TestABlobOfAnotherSizeIsNotProven(t *testing.T) {
 
 func TestARegistryThatDoesNotAnswerProvesNothing(t *testing.T) {
 	for code, kind := range map[int]fault.Kind{403: fault.Denied, 503: fault.Unavailable, 405: ""} {
-		_, r, blobs := proving(t, hostile.Status(code, nil, "").On(http.MethodHead, testbed.Blob))
+		_, r, blobs := proving(t, hostile.Status(code, nil, "").On("", testbed.Blob))
 		lack, err := r.Prove(t.Context(), blobs)
 		if err == nil || kind != "" && !fault.Is(err, kind) {
 			t.Errorf("%d: %v, %v", code, lack, err)

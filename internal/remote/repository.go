@@ -39,6 +39,9 @@ func (c *Client) Open(repo ref.Repo, use Use) *Repository {
 		mirrors = c.mirrors(h, repo, use)
 	}
 	r.Reader = read.New(r.handle, &h.reading, mirrors)
+	if use.Actions != Push && !use.Target {
+		r.Reader.Source()
+	}
 	r.Lister = list.New(r.handle, h.lists, r.Resolve)
 	r.Pusher = push.New(r.handle, c.dock, h.pushing, r.Reader, push.Use{Writing: use.Writing, Pushes: use.Actions == Push})
 	return r

@@ -60,7 +60,7 @@ func TestMoreThanAHandfulOfTagsOfACRIsOneListing(t *testing.T) {
 		}
 		return all
 	}
-	for n, want := range map[int]string{4: "HEAD manifest ×4", 5: "GET own ×1", 12: "GET own ×1", 13: "GET own ×1, GET tags ×1, HEAD manifest ×1"} {
+	for n, want := range map[int]string{4: "HEAD manifest ×4", 5: "GET own ×1", 12: "GET own ×1", 13: "GET manifest ×1, GET own ×1, GET tags ×1, HEAD manifest ×1"} {
 		y.Forget()
 		p, err := y.PlanImport(t.Context(), dray.ImportRequest{Source: "src/team/app", Tags: tags(n), Target: "dst"}, nil)
 		if err != nil {

@@ -1,13 +1,16 @@
 package survey
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -68,10 +71,25 @@ func Reference(n ref.Name) string {
 // Targets resolves names at the target. A name without a tag is looked up by digest. A name that
 // does not exist is not in the inventory.
 func Targets(ctx context.Context, s *place.Session, names []ref.Name, digest oci.Digest) (plan.Inventory, error) {
+	return eachTarget(ctx, names, func(ctx context.Context, n ref.Name) (oci.Descriptor, error) {
+		return Target(ctx, s, n, digest)
+	})
+}
+
+// targets is Targets for names that will be set, see Draft.target.
+func (p *Draft) targets(ctx context.Context, names []ref.Name, digest oci.Digest) (plan.Inventory, error) {
+	return eachTarget(ctx, names, func(ctx context.Context, n ref.Name) (oci.Descriptor, error) {
+		return p.target(ctx, n, digest, p.Overwrite)
+	})
+}
+
+func eachTarget(
+	ctx context.Context, names []ref.Name, look func(context.Context, ref.Name) (oci.Descriptor, error),
+) (plan.Inventory, error) {
 	var mu sync.Mutex
 	inv := plan.Inventory{}
 	err := place.Each(ctx, place.Lookups, names, func(ctx context.Context, n ref.Name) error {
-		desc, err := Target(ctx, s, n, digest)
+		desc, err := look(ctx, n)
 		if err != nil || desc.Digest == "" {
 			return err
 		}
@@ -93,13 +111,37 @@ func Target(ctx context.Context, s *place.Session, n ref.Name, digest oci.Digest
 	if err != nil {
 		return oci.Descriptor{}, err
 	}
-	asked := n.Tag
-	if asked == "" {
-		asked = string(digest)
-	}
-	desc, err := at.Resolve(ctx, asked)
+	desc, err := at.Resolve(ctx, cmp.Or(n.Tag, string(digest)))
 	if fault.Is(err, fault.NotFound) {
 		return oci.Descriptor{}, nil
 	}
 	return desc, fault.On(fault.Target, err)
+}
+
+// target is Target for a name that will be set. Some registries answer 403 for a name that does not
+// exist. If the name may be replaced anyway, it is set without knowing what it was. If not, the
+// error says what is not known.
+func (p *Draft) target(
+	ctx context.Context, n ref.Name, digest oci.Digest, overwrite plan.Overwrite,
+) (oci.Descriptor, error) {
+	desc, err := Target(ctx, p.session, n, digest)
+	const unknown = "the target does not say whether this name exists"
+	switch {
+	case !remote.IsForbidden(err):
+		return desc, err
+	case overwrite == plan.Refuse, p.Backup != (plan.Backup{}):
+		hint := fault.HintOf(err) + "; or use --force to replace what is there"
+		if overwrite != plan.Refuse {
+			hint = fault.HintOf(err) + "; or leave --backup out"
+		}
+		return desc, &fault.Fault{Kind: fault.Denied, Side: fault.Target, Op: "look for", Name: n.String(), Hint: hint,
+			Err: fmt.Errorf("%s, and it must not be replaced unseen: %w", unknown, err)}
+	}
+	p.session.Observe(event.Event{
+		Kind: event.Noted,
+		Name: n.String(),
+		Text: unknown + ", it is set without looking: " + n.String(),
+		Err:  err,
+	})
+	return oci.Descriptor{}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,8 +31,8 @@ func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error
 	if len(near) == 0 {
 		return err
 	}
-	var f *fault.Fault
-	if !errors.As(err, &f) {
+	f, ok := errors.AsType[*fault.Fault](err)
+	if !ok {
 		return err
 	}
 	g := *f
@@ -123,21 +122,10 @@ func (i idle) line(what string, total int, names []string) string {
 	line := fmt.Sprintf("%s %q matches no %s of %d", i.rule, i.text, what, total)
 	var near []string
 	if like := i.like(); like != "" {
-		near = name.Similar(like, withPrefixes(names))
+		near = name.Similar(like, name.WithPrefixes(names))
 	}
 	if len(near) > 0 {
 		line += "; similar: " + strings.Join(near, ", ")
 	}
 	return line
-}
-
-// withPrefixes returns names and the prefixes that they have, each once.
-func withPrefixes(names []string) []string {
-	all := map[string]bool{}
-	for _, name := range names {
-		for all[name] = true; strings.Contains(name, "/"); all[name] = true {
-			name = name[:strings.LastIndex(name, "/")]
-		}
-	}
-	return slices.Sorted(maps.Keys(all))
 }

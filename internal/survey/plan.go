@@ -187,7 +187,7 @@ func (p *Draft) planOne(ctx context.Context, source ref.Name, targets []ref.Name
 	}
 	p.Hold = plan.All
 	p.session.Aim(source.Repo, repos...)
-	src, dst, err := survey(ctx, p.session, source, targets)
+	src, dst, err := p.survey(ctx, source, targets)
 	if err != nil {
 		return err
 	}
@@ -201,18 +201,19 @@ func (p *Draft) planOne(ctx context.Context, source ref.Name, targets []ref.Name
 // survey looks at both sides in parallel. Within one registry it looks at the target first. If the
 // target name is free, the manifest of the source is needed anyway, so the source is read at once,
 // without a HEAD request before.
-func survey(
-	ctx context.Context, s *place.Session, source ref.Name, targets []ref.Name,
+func (p *Draft) survey(
+	ctx context.Context, source ref.Name, targets []ref.Name,
 ) (src, dst plan.Inventory, err error) {
+	s := p.session
 	byDigest := slices.ContainsFunc(targets, func(n ref.Name) bool { return n.Tag == "" })
 	oneRegistry := !slices.ContainsFunc(targets, func(n ref.Name) bool { return n.Host != source.Host })
 	switch {
 	case byDigest: // the digest must be known before the target can be asked for it
 		if src, err = Source(ctx, s, source); err == nil {
-			dst, err = Targets(ctx, s, targets, src[source].Digest)
+			dst, err = p.targets(ctx, targets, src[source].Digest)
 		}
 	case oneRegistry:
-		if dst, err = Targets(ctx, s, targets, ""); err != nil {
+		if dst, err = p.targets(ctx, targets, ""); err != nil {
 			break
 		}
 		if len(dst) < len(targets) {
@@ -223,7 +224,7 @@ func survey(
 	default:
 		err = place.BySide(ctx,
 			func(ctx context.Context) (err error) { src, err = Source(ctx, s, source); return err },
-			func(ctx context.Context) (err error) { dst, err = Targets(ctx, s, targets, ""); return err })
+			func(ctx context.Context) (err error) { dst, err = p.targets(ctx, targets, ""); return err })
 	}
 	return src, dst, err
 }

@@ -44,7 +44,7 @@ func (p *Draft) planMany(ctx context.Context, wants []want) error {
 	}
 	dst := plan.Inventory{}
 	if p.Verb != "tag" {
-		if dst, err = surveyWanted(ctx, p.session, wants, src); err != nil {
+		if dst, err = p.surveyWanted(ctx, wants, src); err != nil {
 			return err
 		}
 	}
@@ -207,7 +207,7 @@ func (p *Draft) lookAtSource(ctx context.Context, n ref.Name) (plan.Inventory, e
 
 // surveyWanted looks at every target of the wants whose source is known. It writes into the wants
 // the targets that it could not look up.
-func surveyWanted(ctx context.Context, s *place.Session, wants []want, src plan.Inventory) (plan.Inventory, error) {
+func (p *Draft) surveyWanted(ctx context.Context, wants []want, src plan.Inventory) (plan.Inventory, error) {
 	type look struct {
 		want   *want
 		name   ref.Name
@@ -227,7 +227,7 @@ func surveyWanted(ctx context.Context, s *place.Session, wants []want, src plan.
 		names = append(names, l.name)
 	}
 	var mu sync.Mutex
-	inv, names, err := listTargets(ctx, s, names)
+	inv, names, err := listTargets(ctx, p.session, names)
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +237,7 @@ func surveyWanted(ctx context.Context, s *place.Session, wants []want, src plan.
 	}
 	looks = slices.DeleteFunc(looks, func(l look) bool { return !open[l.name] })
 	err = place.Each(ctx, place.Lookups, looks, func(ctx context.Context, l look) error {
-		desc, err := Target(ctx, s, l.name, l.digest)
+		desc, err := p.target(ctx, l.name, l.digest, l.want.overwrite)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

@@ -46,28 +46,35 @@ func (e *Engine) commit(ctx context.Context, m *mover, end End, found *tree) (oc
 	return accepted, err
 }
 
-// putDocument puts doc. If another copy is putting the same document by digest only, putDocument
-// waits for that copy instead of putting the document a second time.
+// putDocument puts doc. While another copy puts the same document, by its digest or under a tag,
+// putDocument waits: two requests for one document at a time are a race that some registries lose.
+// If the other copy stored it and there are no tags, nothing is left to do.
 func (e *Engine) putDocument(
 	ctx context.Context, m *mover, found *tree, doc oci.Document, tags ...string,
 ) (oci.Accepted, error) {
-	if len(tags) > 0 {
-		return e.putNow(ctx, m, found, doc, tags...)
+	land, arrived, err := e.turn(ctx, m, doc.Digest)
+	if err != nil || arrived && len(tags) == 0 {
+		land(err == nil)
+		return oci.Accepted{}, err
 	}
+	accepted, err := e.putNow(ctx, m, found, doc, tags...)
+	land(err == nil && (len(tags) == 0 || len(accepted.Tags) > 0))
+	return accepted, err
+}
+
+// turn claims a document, and waits for the copies that put it now. arrived says that one of them
+// stored it. The caller must call land.
+func (e *Engine) turn(ctx context.Context, m *mover, d oci.Digest) (land func(arrived bool), arrived bool, err error) {
 	for {
-		land, others := e.flights.claim(cargo{document, m.target.Repo(), doc.Digest})
+		land, others := e.flights.claim(cargo{document, m.target.Repo(), d})
 		if others == nil {
-			accepted, err := e.putNow(ctx, m, found, doc)
-			land(err == nil)
-			return accepted, err
+			return land, arrived, nil
 		}
 		select {
 		case <-others.landed:
+			arrived = arrived || others.arrived
 		case <-ctx.Done():
-			return oci.Accepted{}, context.Cause(ctx)
-		}
-		if others.arrived {
-			return oci.Accepted{}, nil
+			return func(bool) {}, false, context.Cause(ctx)
 		}
 	}
 }
@@ -109,7 +116,12 @@ func (m *mover) repair(ctx context.Context, found *tree, doc oci.Document) error
 			if !slices.ContainsFunc(doc.Documents, func(d oci.Descriptor) bool { return d.Digest == child.Digest }) {
 				continue
 			}
-			if _, err := m.target.PutDocument(ctx, child); err != nil {
+			land, _, err := m.engine.turn(ctx, m, child.Digest)
+			if err == nil {
+				_, err = m.target.PutDocument(ctx, child)
+			}
+			land(err == nil)
+			if err != nil {
 				return err
 			}
 		}

@@ -241,6 +241,56 @@ func (f *forgetful) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.
 }
 
 // F-58: bytes that do not match their digest are read at most twice, and never committed.
+// narrow is a target that counts how many puts of one document run at the same time.
+type narrow struct {
+	*conform.Memory
+	mu   sync.Mutex
+	busy map[oci.Digest]int
+	most int
+}
+
+func (n *narrow) PutDocument(ctx context.Context, doc oci.Document, tags ...string) (oci.Accepted, error) {
+	n.mu.Lock()
+	n.busy[doc.Digest]++
+	n.most = max(n.most, n.busy[doc.Digest])
+	n.mu.Unlock()
+	time.Sleep(time.Second)
+	n.mu.Lock()
+	n.busy[doc.Digest]--
+	n.mu.Unlock()
+	return n.Memory.PutDocument(ctx, doc, tags...)
+}
+
+func TestOneDocumentIsPutByOneCopyAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src, dst := repo("a.io", "x"), &narrow{Memory: repo("b.io", "y"), busy: map[oci.Digest]int{}}
+		child := manifest(src, "amd64", layer(src, "one"))
+		other := index(src, "other", child)
+		roots := map[string]oci.Document{"v1": index(src, "v1", child, other), "amd64": child, "same": child, "other": other}
+		e := transfer.New(transfer.Options{Retries: 3})
+		var wg sync.WaitGroup
+		for tag, root := range roots {
+			wg.Go(func() {
+				out := e.Copy(t.Context(), transfer.Task{
+					From: src, Root: root.Descriptor, To: []transfer.End{{Target: dst, Tags: []string{tag}}},
+				})
+				if out[0].Err != nil || !slices.Equal(out[0].Accepted.Tags, []string{tag}) {
+					t.Errorf("%s: %+v", tag, out[0])
+				}
+			})
+		}
+		wg.Wait()
+		if dst.most != 1 {
+			t.Errorf("%d puts of one document at the same time", dst.most)
+		}
+		for tag, root := range roots {
+			if d, err := dst.Resolve(t.Context(), tag); err != nil || d.Digest != root.Digest {
+				t.Errorf("%s: %v %v", tag, d, err)
+			}
+		}
+	})
+}
+
 func TestCorruptBytesAreReadOnceMoreAndThenRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -64,8 +64,7 @@ func (l *pages[T]) run(ctx context.Context) (unknown bool, err error) {
 			return false, err
 		}
 		if a.Status == http.StatusNotFound {
-			code, _ := a.Problem()
-			return code == "NAME_UNKNOWN", l.host.Refusal(&c, a)
+			return a.Says("NAME_UNKNOWN"), l.host.Refusal(&c, a)
 		}
 		fresh, err := l.show(at.rows)
 		if err != nil {

@@ -9,9 +9,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -121,11 +124,24 @@ func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest,
 	h := p.r.Host
 	c := p.call(reference)
 	b := h.Budget(c)
-	for {
+	for again := false; ; {
 		a, err := h.Do(ctx, c, 200, 201, 202, 204, 400, 403, 404, 405, 409, 412)
 		switch {
 		case err == nil && a.Status < 300:
 			return oci.Digest(wire.Clean(a.Header.Get("OCI-Subject"))), p.confirm(ctx, c, a, reference)
+		case err == nil && !again && isRace(a, reference):
+			again = true
+			c.Observe.Tell(event.Event{
+				Kind: event.Retried,
+				Host: h.Name,
+				Name: c.Name,
+				Wait: raceWait,
+				Err:  h.Refusal(c, a),
+			})
+			if err := limit.Sleep(ctx, raceWait); err != nil {
+				return "", c.Stopped(ctx, err)
+			}
+			continue
 		case err == nil:
 			return "", p.refused(ctx, c, a, reference)
 		case !ask.Passing(err):
@@ -138,6 +154,18 @@ func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest,
 			return "", c.Named(err)
 		}
 	}
+}
+
+// raceWait is how long the other side of a race has to end.
+const raceWait = 250 * time.Millisecond
+
+// isRace reports whether a race explains a refusal, so that it is worth one more request. Another
+// client may put the same document at this moment: docker-registry 2.8.2 then answers that the
+// digest is wrong and that content is missing. The digest was verified before, and a document that
+// is put by its digest conflicts with nothing.
+func isRace(a *wire.Answer, reference string) bool {
+	return a.Status == http.StatusBadRequest && a.Says("DIGEST_INVALID") ||
+		a.Status == http.StatusConflict && ref.Digest(reference) == nil
 }
 
 func (p *commit) call(reference string) *wire.Call {
@@ -174,7 +202,7 @@ func (p *commit) refused(ctx context.Context, c *wire.Call, a *wire.Answer, refe
 	code, text := a.Problem()
 	err := p.r.Host.Refusal(c, a)
 	switch {
-	case code == "MANIFEST_BLOB_UNKNOWN" || code == "MANIFEST_UNKNOWN" || code == "BLOB_UNKNOWN":
+	case a.Says("MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "BLOB_UNKNOWN"):
 		p.r.known.disown(p.doc.Blobs)
 		return c.Fault(fault.NotFound, "", fmt.Errorf("the target lacks content that the manifest refers to: %w", err))
 	case ref.Digest(reference) != nil && immutable(a.Status, code, text):
@@ -195,7 +223,7 @@ func immutable(status int, code, text string) bool {
 		return true
 	}
 	words := strings.ToLower(code + " " + text)
-	return code == "TAG_INVALID" || strings.Contains(words, "immutable") ||
+	return strings.Contains(words, "tag_invalid") || strings.Contains(words, "immutable") ||
 		strings.Contains(words, "locked") || strings.Contains(words, "already exists")
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/read"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 )
@@ -52,19 +53,13 @@ func (r *Pusher) unknown(blobs []oci.Descriptor) []oci.Descriptor {
 	return list
 }
 
-// hasBlob asks with a HEAD whether the blob exists. A blob of another size than d's counts as
-// missing.
+// hasBlob asks whether the blob exists. A blob of another size than d's counts as missing.
 func (r *Pusher) hasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
-	c := r.Call("look for blob", http.MethodHead, "/blobs/"+string(d.Digest), r.BlobName(d))
-	if err := c.Checked(string(d.Digest)); err != nil {
-		return false, err
-	}
-	// Some logins or registries refuse a HEAD (403, 405). Then the upload finds out.
-	a, err := r.Host.Do(ctx, c, 200, 400, 403, 404, 405, 501)
+	there, refused, err := r.look(ctx, d)
 	if err != nil {
 		return false, err
 	}
-	there := a.Status == 200 && sized(a, d)
+	there = there && refused == nil // the upload finds out what the registry does not tell
 	r.known.note(d.Digest, there)
 	if there && d.Size >= worthKeeping {
 		r.dock.uploads.Found(ledger.Key{Repo: r.Repo, Digest: d.Digest})
@@ -72,11 +67,67 @@ func (r *Pusher) hasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
 	return there, nil
 }
 
-// sized reports whether an answer to a HEAD may be about d's bytes. An answer without a length
-// counts as the right size, and so does one with a Content-Encoding, whose length may be that of the
-// encoded blob.
-func sized(a *wire.Answer, d oci.Descriptor) bool {
-	return a.Length < 0 || a.Length == d.Size || wire.Coding(a.Header) != ""
+// look asks whether the blob exists with its size: by HEAD (distribution-spec v1.1.1 §Checking if
+// content exists in the registry) and, if HEAD is refused, by a GET of one byte. That HEAD is
+// refused and GET is not is remembered for the host. If the registry refuses both, refused says how.
+func (r *Pusher) look(ctx context.Context, d oci.Descriptor) (there bool, refused, err error) {
+	c := r.Call("look for blob", http.MethodHead, "/blobs/"+string(d.Digest), r.BlobName(d))
+	if err := c.Checked(string(d.Digest)); err != nil {
+		return false, nil, err
+	}
+	if r.taught.headless() {
+		return r.lookByByte(ctx, c, d)
+	}
+	a, err := r.Host.Do(ctx, c, 200, 400, 401, 403, 404, 405, 501)
+	switch {
+	case err != nil:
+		return false, nil, err
+	case a.Status == http.StatusOK && (!a.IsPage() || a.Length == d.Size):
+		return sized(a, a.Length, d), nil, nil
+	case a.Status == http.StatusNotFound:
+		return false, nil, nil
+	case a.Status != http.StatusOK && !a.RefusesHead():
+		return false, r.Host.Refusal(c, a), nil
+	}
+	there, refused, err = r.lookByByte(ctx, c, d)
+	if refused == nil && err == nil {
+		r.taught.learnHeadless()
+	}
+	return there, refused, err
+}
+
+// lookByByte asks for the first byte of a blob by GET. An empty blob has none, and is requested as a
+// whole.
+func (r *Pusher) lookByByte(
+	ctx context.Context, head *wire.Call, d oci.Descriptor,
+) (there bool, refused, err error) {
+	c := *head
+	c.Method, c.Lane, c.Small = http.MethodGet, wire.Down, true
+	if d.Size > 0 {
+		c.Header = http.Header{"Range": {"bytes=0-0"}}
+	}
+	a, err := r.Host.Do(ctx, &c, 200, 206, 400, 401, 403, 404, 405, 416, 501)
+	if err != nil {
+		return false, nil, err
+	}
+	a.Close()
+	size := read.Total(a)
+	switch {
+	case a.Status == http.StatusNotFound, a.Status == http.StatusRequestedRangeNotSatisfiable:
+		return false, nil, nil // only an empty blob has no first byte
+	case a.Status >= 400:
+		return false, r.Host.Refusal(&c, a), nil
+	case a.IsPage() && size != d.Size:
+		return false, nil, c.Page(a)
+	}
+	return sized(a, size, d), nil, nil
+}
+
+// sized reports whether an answer that tells size may be about d's bytes. An answer without a size
+// (-1) counts as the right size, and so does one with a Content-Encoding, whose size may be that of
+// the encoded blob.
+func sized(a *wire.Answer, size int64, d oci.Descriptor) bool {
+	return size < 0 || size == d.Size || wire.Coding(a.Header) != ""
 }
 
 // askEmpty requests one tag to find out whether the repository is empty. Only NAME_UNKNOWN proves
@@ -102,8 +153,7 @@ func (r *Pusher) askEmpty(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	code, _ := a.Problem()
-	empty := a.Status == 404 && code == "NAME_UNKNOWN"
+	empty := a.Status == 404 && a.Says("NAME_UNKNOWN")
 	if empty && r.use.Pushes { // a caller that only looks fills nothing
 		r.fill()
 	}

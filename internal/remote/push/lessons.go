@@ -20,6 +20,7 @@ type Lessons struct {
 	minChunk  int64           // OCI-Chunk-Min-Length
 	mounts    verdict         // whether the answer to a mount tells if the blob exists
 	mountless map[string]bool // "from" paths of refused mounts
+	noHead    bool            // it refused HEAD of a blob and answered GET
 }
 
 // NewLessons returns Lessons that hold only the dialect.
@@ -154,6 +155,19 @@ func (m *Lessons) sole(ctx context.Context) (leave func(), err error) {
 		return func() {}, nil
 	}
 	return m.trial.Leave, nil
+}
+
+// headless reports whether the registry refuses HEAD of blobs.
+func (m *Lessons) headless() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.noHead
+}
+
+func (m *Lessons) learnHeadless() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.noHead = true
 }
 
 func (m *Lessons) refusesMount(from string) bool {

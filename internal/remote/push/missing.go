@@ -1,8 +1,8 @@
 package push
 
 import (
+	"cmp"
 	"context"
-	"net/http"
 
 	"github.com/drayage/dray/oci"
 )
@@ -48,7 +48,7 @@ func (r *Pusher) askEach(ctx context.Context, blobs []oci.Descriptor) error {
 }
 
 // Prove returns those of blobs that do not exist with their size, in their order. It sends one HEAD
-// for each (distribution-spec v1.1.1 §Checking if content exists in the registry), and only once: a
+// for each, or a GET of one byte where HEAD is refused (see look), and only once: a
 // proven blob stays proven until it is put or distrusted. An answer without a length counts as the
 // right size. If the registry answers neither 200 nor 404, nothing is proven, and Prove returns an
 // error.
@@ -63,14 +63,10 @@ func (r *Pusher) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descr
 func (r *Pusher) Distrust(blobs []oci.Descriptor) { r.known.disown(blobs) }
 
 func (r *Pusher) proveBlob(ctx context.Context, d oci.Descriptor) error {
-	c := r.Call("look for blob", http.MethodHead, "/blobs/"+string(d.Digest), r.BlobName(d))
-	if err := c.Checked(string(d.Digest)); err != nil {
+	there, refused, err := r.look(ctx, d)
+	if err := cmp.Or(err, refused); err != nil {
 		return err
 	}
-	a, err := r.Host.Do(ctx, c, 200, 404)
-	if err != nil {
-		return err
-	}
-	r.known.proof(d.Digest, a.Status == 200 && sized(a, d))
+	r.known.proof(d.Digest, there)
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -26,7 +25,6 @@ const chunkHint = "set chunk-size for this registry to the size of a chunk that 
 
 // refused turns a refusal of n bytes into an error that recover can act on.
 func (u *upload) refused(a *wire.Answer, method string, n int64) error {
-	code, _ := a.Problem()
 	err := u.r.Host.Refusal(u.call, a)
 	gone := func() error {
 		return u.call.Fault(fault.Unavailable, fault.HintOf(err), fmt.Errorf("%w: %w", errGone, err))
@@ -42,7 +40,7 @@ func (u *upload) refused(a *wire.Answer, method string, n int64) error {
 		err = u.neither(a, err)
 	}
 	switch {
-	case code == "DIGEST_INVALID" || code == "SIZE_INVALID":
+	case a.Says("DIGEST_INVALID", "SIZE_INVALID"):
 		if u.twice {
 			return u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry received other bytes than dray sent: %w", err))
 		}
@@ -59,7 +57,7 @@ func (u *upload) refused(a *wire.Answer, method string, n int64) error {
 	case u.whole == nil && u.done > 0 && slices.Contains([]int{405, 411, 501}, a.Status):
 		u.noPatch = true
 		return gone()
-	case a.Status == http.StatusNotFound, strings.HasPrefix(code, "BLOB_UPLOAD_"):
+	case a.Status == http.StatusNotFound, a.Says("BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"):
 		return gone()
 	}
 	return err
@@ -91,9 +89,8 @@ func refusesWhole(a *wire.Answer) bool {
 		http.StatusNotImplemented:
 		return true
 	case http.StatusBadRequest, http.StatusNotFound:
-		others := []string{"DIGEST_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_UNKNOWN", "NAME_UNKNOWN", "NAME_INVALID",
-			"DENIED", "UNAUTHORIZED", "TOOMANYREQUESTS"}
-		return !slices.ContainsFunc(a.Codes(), func(code string) bool { return slices.Contains(others, code) })
+		return !a.Says("DIGEST_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_UNKNOWN", "NAME_UNKNOWN", "NAME_INVALID",
+			"DENIED", "UNAUTHORIZED", "TOOMANYREQUESTS")
 	}
 	return false
 }

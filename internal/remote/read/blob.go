@@ -1,6 +1,7 @@
 package read
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -51,12 +52,22 @@ func (r *Reader) blob(ctx context.Context, d oci.Descriptor, at, n int64) (io.Re
 		return io.NopCloser(bytes.NewReader(nil)), at, nil
 	}
 	c.Small = end-at < limit.SmallBody
+	body, from, err := r.opened(ctx, c, d, at, end)
+	if fault.Is(err, fault.NotFound) && r.source {
+		return r.opened(ctx, c, d, at, end) // a cache that fetches a blob first may answer 404 meanwhile
+	}
+	return body, from, err
+}
+
+// opened requests the bytes from at to end, or the whole blob if the registry has no ranges.
+func (r *Reader) opened(
+	ctx context.Context, c *wire.Call, d oci.Descriptor, at, end int64,
+) (io.ReadCloser, int64, error) {
 	if (at > 0 || end < d.Size) && !r.taught.has(noRanges) {
 		body, err := r.ranged(ctx, c, d, at, end)
 		if body != nil || err != nil {
 			return body, at, err
 		}
-		r.taught.learn(noRanges)
 	}
 	body, err := r.whole(ctx, c, d)
 	return body, 0, err
@@ -84,8 +95,14 @@ func (r *Reader) ranged(ctx context.Context, c *wire.Call, d oci.Descriptor, at,
 	if err != nil {
 		return nil, err
 	}
-	if !isRange(a, at, end, d.Size) {
+	switch {
+	case isRange(a, at, end, d.Size):
+	case a.IsPage() && a.Length != d.Size && d.MediaType != "text/html":
 		a.Close()
+		return nil, c.Page(a)
+	default:
+		a.Close()
+		r.taught.learn(noRanges)
 		return nil, nil
 	}
 	if a.Away {
@@ -115,9 +132,17 @@ func (r *Reader) whole(ctx context.Context, c *wire.Call, d oci.Descriptor) (io.
 			return r.coded(c, d, a, coding)
 		}
 		if a.Length < 0 || a.Length == d.Size {
-			return &measured{body: a.Body, left: d.Size, call: c}, nil
+			m := &measured{body: a.Body, left: d.Size, call: c}
+			if a.IsPage() {
+				m.page = c.Page(a)
+			}
+			return m, nil
 		}
+		a.Raw, _ = io.ReadAll(io.LimitReader(a.Body, 512)) // enough to recognize a web page
 		a.Close()
+		if a.IsPage() {
+			return nil, c.Page(a)
+		}
 		wrong = c.Fault(fault.Corrupt, "",
 			fmt.Errorf("the registry has %d bytes, but the descriptor says %d", a.Length, d.Size))
 	}
@@ -132,6 +157,9 @@ func (r *Reader) coded(c *wire.Call, d oci.Descriptor, a *wire.Answer, coding st
 	m := &measured{body: a.Body, left: d.Size, call: c}
 	decodes := coding == "gzip" || coding == "deflate"
 	switch {
+	case !decodes && a.IsPage() && d.MediaType != "text/html":
+		a.Close()
+		return nil, c.Page(a)
 	case a.Length < 0 && !decodes:
 		m.coding = coding
 		return m, nil
@@ -147,10 +175,15 @@ func (r *Reader) coded(c *wire.Call, d oci.Descriptor, a *wire.Answer, coding st
 		a.Close()
 		return nil, err
 	}
+	buffered := bufio.NewReader(plain)
+	a.Raw, _ = buffered.Peek(512) // enough to recognize a web page; the reader of the body gets the error
+	if a.IsPage() {
+		m.page = c.Page(a)
+	}
 	m.body = struct {
 		io.Reader
 		io.Closer
-	}{plain, a.Body}
+	}{buffered, a.Body}
 	return m, nil
 }
 
@@ -161,6 +194,8 @@ type measured struct {
 	call *wire.Call
 	// coding is a compression that the body may have and that cannot be decoded, or "".
 	coding string
+	// page is the error if the body has another length than left and seems to be a web page.
+	page error
 	// wrong is called if the body has another length than left. It may be nil.
 	wrong func()
 }
@@ -178,6 +213,8 @@ func (m *measured) Read(p []byte) (int, error) {
 	}
 	n += int(min(m.left, 0))
 	switch {
+	case m.page != nil:
+		return n, m.page
 	case m.coding != "":
 		return n, m.call.UnknownCoding(m.coding)
 	case longer:
@@ -187,6 +224,18 @@ func (m *measured) Read(p []byte) (int, error) {
 }
 
 func (m *measured) Close() error { return m.body.Close() }
+
+// Total returns the size in bytes that an answer to a GET of a blob, or of a part of it, tells. -1
+// means that it does not tell.
+func Total(a *wire.Answer) int64 {
+	if a.Status != http.StatusPartialContent {
+		return a.Length
+	}
+	if _, _, total, ok := parseContentRange(a.Header.Get("Content-Range")); ok {
+		return total
+	}
+	return -1
+}
 
 // parseContentRange parses "bytes 0-9/10" (RFC 9110 §14.4). total is -1 for "*".
 func parseContentRange(s string) (first, last, total int64, ok bool) {

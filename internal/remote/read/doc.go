@@ -3,7 +3,7 @@
 //
 // Files, in the order of the walk:
 //
-//	probe.go      whether the registry supports ranges and referrers
+//	probe.go      whether the registry supports ranges
 //	referrers.go  the documents that refer to a document
 //	blob.go       a blob, or a part of it
 //	resolve.go    the target of a tag or digest; documents

@@ -12,6 +12,7 @@ type Reader struct {
 	*ask.Handle
 	mirrors []*Reader // asked first
 	taught  *Lessons
+	source  bool // names are expected to exist: see doubts404
 	pulled  kept // documents that were read, if reading them counts as a pull
 	storage shortcuts
 	codings codings
@@ -22,6 +23,10 @@ type Reader struct {
 func New(h *ask.Handle, taught *Lessons, mirrors []*Reader) *Reader {
 	return &Reader{Handle: h, taught: taught, mirrors: mirrors}
 }
+
+// Source says that the repository is a source: what is asked for is expected to exist, so that a 404
+// is asked again before it is reported. Call it before any other method.
+func (r *Reader) Source() { r.source = true }
 
 // Direct makes r read from the registry itself and not from its mirrors. Call it before any other
 // method.
@@ -37,7 +42,7 @@ type lesson string
 
 const (
 	noRanges    lesson = "no ranges"    // it answered a Range request with something else
-	noHead      lesson = "no HEAD"      // it answered 405 to HEAD
+	noHead      lesson = "no HEAD"      // it refused HEAD and answered GET
 	noReferrers lesson = "no referrers" // it has no referrers API
 )
 

@@ -2,9 +2,12 @@ package read
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/drayage/dray/fault"
@@ -17,67 +20,169 @@ const maxReferrers = 10_000
 
 // Referrers lists the documents whose subject is d. It uses the referrers API or, if the registry
 // does not have it, the referrers tag (distribution-spec v1.1.1 §Listing Referrers, §Backwards
-// Compatibility).
+// Compatibility). It believes an answer only if it is a list of referrers, see unlisted.
 func (r *Reader) Referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
-	c := r.Call("list referrers of", http.MethodGet, "/referrers/"+string(d.Digest), r.BlobName(d))
-	if err := c.Checked(string(d.Digest)); err != nil {
+	c, err := r.referrersCall(d)
+	if err != nil {
 		return nil, err
 	}
-	if r.taught.has(noReferrers) {
-		return r.referrersByTag(ctx, d)
+	if !r.taught.has(noReferrers) {
+		list, a, err := r.referrersByAPI(ctx, c, d)
+		if err != nil || a.has {
+			return list, err
+		}
+		if a.lacks {
+			r.taught.learn(noReferrers)
+		}
 	}
+	return r.referrersByTag(ctx, d)
+}
+
+// HasReferrers asks whether the registry has the referrers API, and judges its answer as Referrers
+// does. known is false if the answer does not tell.
+func (r *Reader) HasReferrers(ctx context.Context, d oci.Descriptor) (has, known bool, err error) {
+	c, err := r.referrersCall(d)
+	if err != nil {
+		return false, false, err
+	}
+	_, a, err := r.referrersByAPI(ctx, c, d)
+	return a.has, err == nil && !a.open, err
+}
+
+func (r *Reader) referrersCall(d oci.Descriptor) (*wire.Call, error) {
+	c := r.Call("list referrers of", http.MethodGet, "/referrers/"+string(d.Digest), r.BlobName(d))
 	c.Header, c.Limit = http.Header{"Accept": {oci.TypeIndex}}, oci.MaxDocument
-	var all []oci.Descriptor
-	asked := map[string]bool{}
-	for {
-		a, err := r.Host.Do(ctx, c, 200, 400, 403, 404, 405, 501)
-		switch {
-		case err != nil:
-			return nil, err
-		case a.Status != http.StatusOK && len(asked) == 0:
-			if code, _ := a.Problem(); code == "" && a.Status == http.StatusNotFound {
-				r.taught.learn(noReferrers) // the registry does not know the path; an unknown repository has a code
-			}
-			return r.referrersByTag(ctx, d)
-		case a.Status != http.StatusOK:
-			return nil, r.Host.Refusal(c, a)
-		case a.Over:
-			return nil, c.Fault(fault.TooLarge, "", fmt.Errorf("the list is longer than %d bytes", oci.MaxDocument))
-		}
-		doc, err := oci.Parse(oci.Descriptor{MediaType: oci.TypeIndex}, a.Raw)
-		if err != nil {
-			return nil, c.Named(err)
-		}
-		all = append(all, doc.Documents...)
-		if len(all) > maxReferrers {
-			return nil, c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d referrers", maxReferrers))
-		}
-		link := wire.NextLink(a.Header)
-		if link == "" {
-			return all, nil
-		}
-		origin, err := r.Host.Origin(ctx)
-		if err != nil {
-			return nil, err
-		}
-		next, err := r.Host.Located(origin, a.Asked, link)
-		if err != nil || !wire.SameOrigin(next, origin) || asked[next.String()] {
-			return nil, c.Fault(fault.Refused, "",
-				errors.New("the link to the next page leads to another host or to a page that was read before"))
-		}
-		asked[next.String()] = true
-		c.URL = next
+	return c, c.Checked(string(d.Digest))
+}
+
+// api says how the referrers API answered. The zero value means: with something else than a list of
+// referrers, such as a web page.
+type api struct {
+	has   bool
+	lacks bool // the registry does not know the path; of an unknown repository it has a code
+	open  bool // the answer does not tell
+}
+
+// refusal returns what a refusal says about the API.
+func refusal(a *wire.Answer) api {
+	code, _ := a.Problem()
+	return api{
+		lacks: a.Status == http.StatusNotFound && code == "" && !a.Away,
+		open: a.Status == http.StatusNotFound && a.Says("NAME_UNKNOWN") ||
+			a.Status == http.StatusForbidden || a.Status == http.StatusBadRequest,
 	}
 }
 
-// referrersByTag reads the referrers tag: the digest of d with "-" in place of ":".
+// referrersByAPI lists the referrers of d by the API. The list means nothing if the API is not
+// there.
+func (r *Reader) referrersByAPI(ctx context.Context, c *wire.Call, d oci.Descriptor) ([]oci.Descriptor, api, error) {
+	var all []oci.Descriptor
+	asked := map[string]bool{}
+	for {
+		a, err := r.Host.Do(ctx, c, 200, 400, 401, 403, 404, 405, 501) // 401: of another host, after a redirect
+		first := len(asked) == 0
+		switch {
+		case first && fault.Is(err, fault.Refused):
+			return nil, api{}, nil // a web page, or a redirect that must not be followed
+		case err != nil:
+			return nil, api{}, err
+		case a.Status != http.StatusOK && first:
+			return nil, refusal(a), nil
+		case a.Status != http.StatusOK:
+			return nil, api{}, r.Host.Refusal(c, a)
+		case first && unlisted(a, d):
+			return nil, api{}, nil
+		case unlisted(a, d):
+			return nil, api{}, c.Fault(fault.Refused, "", errors.New("a further page of the list is no index"))
+		case a.Over:
+			return nil, api{}, c.Fault(fault.TooLarge, "", fmt.Errorf("the list is longer than %d bytes", oci.MaxDocument))
+		}
+		doc, err := oci.Parse(oci.Descriptor{MediaType: oci.TypeIndex}, a.Raw)
+		if err != nil {
+			return nil, api{}, c.Named(err)
+		}
+		all = append(all, doc.Documents...)
+		if len(all) > maxReferrers {
+			return nil, api{}, c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d referrers", maxReferrers))
+		}
+		next, err := r.nextReferrers(ctx, c, a, asked)
+		if err != nil {
+			return nil, api{}, err
+		}
+		if next == nil {
+			others, err := r.foreign(ctx, d, all)
+			return others, api{has: len(all) == 0 || len(others) > 0}, err
+		}
+		c = next
+	}
+}
+
+// nextReferrers returns the request for the page after a, or nil if there is none.
+func (r *Reader) nextReferrers(
+	ctx context.Context, c *wire.Call, a *wire.Answer, asked map[string]bool,
+) (*wire.Call, error) {
+	link := wire.NextLink(a.Header)
+	if link == "" {
+		return nil, nil
+	}
+	origin, err := r.Host.Origin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	next, err := r.Host.Located(origin, a.Asked, link)
+	if err != nil || !wire.SameOrigin(next, origin) || asked[next.String()] {
+		return nil, c.Fault(fault.Refused, "",
+			errors.New("the link to the next page leads to another host or to a page that was read before"))
+	}
+	asked[next.String()] = true
+	following := *c
+	following.URL = next
+	return &following, nil
+}
+
+// unlisted reports whether a 200 is no list of referrers of d. A list of referrers is an index by
+// its Content-Type and by its body (distribution-spec v1.1.1 §Listing Referrers), and it is not d
+// itself.
+func unlisted(a *wire.Answer, d oci.Descriptor) bool {
+	if !strings.EqualFold(mediaTypeOf(a.Header), oci.TypeIndex) {
+		return true
+	}
+	var body map[string]json.RawMessage
+	if json.Unmarshal(a.Raw, &body) != nil {
+		return false // it is broken, or too long
+	}
+	own, _ := strconv.Unquote(string(body["mediaType"]))
+	return body["manifests"] == nil || own != "" && own != oci.TypeIndex || oci.Sum(a.Raw) == d.Digest
+}
+
+// referrersByTag reads the referrers tag: the digest of d with "-" in place of ":". GitLab takes
+// this tag for the digest, and answers with d itself.
 func (r *Reader) referrersByTag(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	doc, err := r.document(ctx, "list referrers of", strings.Replace(string(d.Digest), ":", "-", 1))
 	switch {
-	case fault.Is(err, fault.NotFound):
+	case fault.Is(err, fault.NotFound), wire.IsPage(err):
 		return nil, nil
 	case err != nil:
 		return nil, err
+	case doc.MediaType != oci.TypeIndex, doc.Digest == d.Digest:
+		return nil, nil
 	}
-	return doc.Documents, nil
+	return r.foreign(ctx, d, doc.Documents)
+}
+
+// foreign returns those of list that are neither d nor a child of d. Neither can refer to d, because
+// the digest of d is computed from theirs: such a list is not one of referrers. foreign reads d
+// unless d cannot have children. If d is not there, or is broken, all of list is believed.
+func (r *Reader) foreign(ctx context.Context, d oci.Descriptor, list []oci.Descriptor) ([]oci.Descriptor, error) {
+	own := map[oci.Digest]bool{d.Digest: true}
+	if len(list) > 0 && d.MediaType != oci.TypeManifest && d.MediaType != oci.TypeDockerManifest {
+		doc, err := r.Document(ctx, string(d.Digest))
+		if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Corrupt) && !fault.Is(err, fault.Refused) {
+			return nil, err
+		}
+		for _, child := range doc.Documents {
+			own[child.Digest] = true
+		}
+	}
+	return slices.DeleteFunc(list, func(l oci.Descriptor) bool { return own[l.Digest] }), nil
 }

@@ -46,24 +46,39 @@ func (r *Reader) straight(ctx context.Context, reference string) (oci.Descriptor
 		return oci.Descriptor{}, err
 	}
 	c.Header = http.Header{"Accept": {strings.Join(oci.Accept, ", ")}}
+	refused, absent := false, error(nil)
 	if !r.taught.has(noHead) {
-		a, err := r.Host.Do(ctx, c, 200, 403, 405, 501)
+		a, err := r.Host.Do(ctx, c, 200, 400, 401, 403, 404, 405, 501)
 		switch {
 		case err != nil:
 			return oci.Descriptor{}, err
-		case a.Status == 200:
+		case a.Status == http.StatusOK:
 			d, complete, err := headDescriptor(c, a, reference)
 			if complete || err != nil {
 				return d, err
 			}
-		case a.Status == 403: // an answer to HEAD has no body that says why; the answer to GET has
+		case a.RefusesHead():
+			refused = true
+		case a.Status == http.StatusNotFound && r.doubts404():
+			absent = c.Named(r.Host.Refusal(c, a))
 		default:
-			r.taught.learn(noHead)
+			return oci.Descriptor{}, c.Named(r.Host.Refusal(c, a))
 		}
 	}
 	doc, err := r.document(ctx, "resolve", reference)
+	switch {
+	case refused && err == nil:
+		r.taught.learn(noHead)
+	case absent != nil && fault.Is(err, fault.NotFound):
+		err = absent // it says in plain words what the codes of the answer to GET say
+	}
 	return doc.Descriptor, err
 }
+
+// doubts404 reports whether a 404 to a HEAD is asked again by GET, before a name of a source is
+// reported as not found. Of a target, a name that is not there is nothing unusual. Where pulls are
+// counted, HEAD is known to work, and a GET might have to wait.
+func (r *Reader) doubts404() bool { return r.source && r.Host.Pulls == nil }
 
 // headDescriptor reads a descriptor from the headers of an answer to HEAD. complete is false if
 // they leave something out.
@@ -73,12 +88,13 @@ func headDescriptor(c *wire.Call, a *wire.Answer, reference string) (d oci.Descr
 		Digest:    oci.Digest(a.Header.Get("Docker-Content-Digest")),
 		Size:      a.Length,
 	}
-	// Some registries send length 0, but no manifest is empty. With a coding, the length is not the document's.
-	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 || wire.Coding(a.Header) != "" {
+	// Some registries send length 0, but no manifest is empty. With a coding, the length is not the
+	// document's. GET shows whether a web page answers.
+	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 || wire.Coding(a.Header) != "" || a.IsPage() {
 		return oci.Descriptor{}, false, nil
 	}
 	if ref.Digest(reference) == nil && string(d.Digest) != reference {
-		if SameAlgorithm(string(d.Digest), reference) {
+		if SameAlgorithm(string(d.Digest), reference) && !oci.IsSchema1(d.MediaType, nil) {
 			return oci.Descriptor{}, false, c.Fault(fault.Corrupt, "",
 				fmt.Errorf("the registry answers with the digest %s instead", d.Digest))
 		}
@@ -147,7 +163,8 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 	byDigest := ref.Digest(reference) == nil
 	if byDigest {
 		want.Digest = oci.Digest(reference)
-		if said != "" && SameAlgorithm(said, reference) && said != reference {
+		if said != "" && SameAlgorithm(said, reference) && said != reference &&
+			!oci.IsSchema1(want.MediaType, a.Raw) { // Parse refuses that, whatever its digest
 			return oci.Document{}, c.Fault(fault.Corrupt, "",
 				fmt.Errorf("the registry answers with the digest %s instead", wire.Clean(said)))
 		}

@@ -59,17 +59,17 @@ func (d *Desk) askService(
 		return tokenReply{}, c.Named(err)
 	}
 	a, err := via.Exchange(ctx, c, "")
-	if err != nil {
+	switch {
+	case wire.IsPage(err):
+		return tokenReply{}, c.Fault(fault.Refused, realmHint, fmt.Errorf("a web page answers at %s", service(c)))
+	case err != nil:
 		return tokenReply{}, moved(c.Named(err))
 	}
 	if a.Status != http.StatusOK && a.Status != http.StatusCreated {
 		return tokenReply{}, d.unserved(via, c, a, login)
 	}
 	var reply tokenReply
-	switch err := json.Unmarshal(a.Raw, &reply); {
-	case err != nil && isPage(a):
-		return tokenReply{}, c.Fault(fault.Refused, realmHint, fmt.Errorf("a web page answers at %s", service(c)))
-	case err != nil || a.Over:
+	if err := json.Unmarshal(a.Raw, &reply); err != nil || a.Over {
 		return tokenReply{}, c.Fault(fault.Refused, realmHint, fmt.Errorf("the answer of %s is not a token", service(c)))
 	}
 	return reply, nil

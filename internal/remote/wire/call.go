@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -73,6 +75,20 @@ type Answer struct {
 	Renewed bool     // it is a 401 in the lane Up, and a new token is available now
 }
 
+// RefusesHead reports whether an answer to a HEAD says nothing about what was asked for, so that a
+// GET may be answered otherwise: a registry, a proxy or a login that is not meant for HEAD, or a
+// redirect whose signature is valid for GET only. A HEAD that is answered as a web page is not
+// believed either.
+func (a *Answer) RefusesHead() bool {
+	switch a.Status {
+	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	case http.StatusBadRequest, http.StatusUnauthorized: // a signature that is refused by another host
+		return a.Away
+	}
+	return false
+}
+
 // Close closes a body that was not read.
 func (a *Answer) Close() {
 	if a.Body != nil {
@@ -130,11 +146,10 @@ func (c *Call) Checked(reference string) error {
 	return nil
 }
 
-// KindOf returns the Kind of error that an answer means. code and text are those of the first error
-// in its body.
+// KindOf returns the Kind of error that an answer means. code and text are those of Answer.Problem.
 func KindOf(status int, code, text string) fault.Kind {
 	switch {
-	case status == http.StatusTooManyRequests, code == "TOOMANYREQUESTS" && status >= 400 && status < 500:
+	case status == http.StatusTooManyRequests, strings.Contains(strings.ToLower(code+" "+text), "toomanyrequests") && status >= 400 && status < 500:
 		return fault.Throttled // Google's 429 speaks of a quota, too
 	case status == http.StatusInsufficientStorage, status >= 400 && product.SaysFull(code+" "+text):
 		return fault.Full
@@ -154,9 +169,12 @@ func KindOf(status int, code, text string) fault.Kind {
 	return fault.Unavailable
 }
 
-// Problem returns the code and the text of the first error in the body. Both are "" if the body has
-// no error.
-func (a *Answer) Problem() (code, text string) {
+// problem is one error in the body of an answer.
+type problem struct{ code, text string }
+
+// problems returns the errors in the body, each once. The body of a token service, and plain text,
+// are one error without a code.
+func (a *Answer) problems() []problem {
 	var body struct {
 		Errors []struct {
 			Code    any `json:"code"`
@@ -167,37 +185,50 @@ func (a *Answer) Problem() (code, text string) {
 	}
 	if json.Unmarshal(a.Raw, &body) != nil {
 		if t := a.Header.Get("Content-Type"); strings.HasPrefix(t, "text/plain") {
-			return "", Clean(string(a.Raw))
+			return []problem{{"", Clean(string(a.Raw))}}
 		}
-		return "", ""
-	}
-	word := func(v any) string { s, _ := v.(string); return s }
-	if len(body.Errors) > 0 {
-		return Clean(word(body.Errors[0].Code)), Clean(word(body.Errors[0].Message))
-	}
-	if s := word(body.Details); s != "" {
-		return "", Clean(s)
-	}
-	return "", Clean(word(body.Message))
-}
-
-// Codes returns the codes of all errors in the body (distribution-spec v1.1.1 §Error Codes).
-func (a *Answer) Codes() []string {
-	var body struct {
-		Errors []struct {
-			Code any `json:"code"`
-		} `json:"errors"`
-	}
-	if json.Unmarshal(a.Raw, &body) != nil {
 		return nil
 	}
-	var codes []string
+	word := func(v any) string { s, _ := v.(string); return Clean(s) }
+	var all []problem
 	for _, e := range body.Errors {
-		if s, ok := e.Code.(string); ok {
-			codes = append(codes, Clean(s))
+		if p := (problem{word(e.Code), word(e.Message)}); !slices.Contains(all, p) {
+			all = append(all, p)
 		}
 	}
-	return codes
+	if len(all) == 0 {
+		all = []problem{{"", cmp.Or(word(body.Details), word(body.Message))}}
+	}
+	return all
+}
+
+// maxQuoted is the largest number of errors in a body that are quoted.
+const maxQuoted = 3
+
+// Problem returns the code of the first error in the body, and the text of all: that of the first,
+// and code and text of the others. Both are "" if the body has no error. Says finds any code.
+func (a *Answer) Problem() (code, text string) {
+	all := a.problems()
+	if len(all) == 0 {
+		return "", ""
+	}
+	var said []string
+	if all[0].text != "" {
+		said = append(said, all[0].text)
+	}
+	for _, p := range all[1:min(len(all), maxQuoted)] {
+		said = append(said, strings.Trim(p.code+": "+p.text, ": "))
+	}
+	if len(all) > maxQuoted {
+		said = append(said, fmt.Sprintf("and %d more errors", len(all)-maxQuoted))
+	}
+	return all[0].code, strings.Join(said, "; ")
+}
+
+// Says reports whether one of the errors in the body has one of the codes (distribution-spec v1.1.1
+// §Error Codes). A registry may report several errors, in any order.
+func (a *Answer) Says(codes ...string) bool {
+	return slices.ContainsFunc(a.problems(), func(p problem) bool { return slices.Contains(codes, p.code) })
 }
 
 // Clean returns the printable part of s on one line, shortened to 200 characters.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -37,15 +38,23 @@ func (c *Call) UnknownCoding(coding string) error {
 		fmt.Errorf("the answer is compressed with %s, although no compression was requested", coding))
 }
 
+// isHTML reports whether the Content-Type is that of a web page.
+func isHTML(h http.Header) bool {
+	t, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return t == "text/html" || t == "application/xhtml+xml"
+}
+
 // unpacked returns the text in the body of an answer that is a document and no blob. No JSON begins
-// with the first bytes of a compressed body, so these decide and not the header.
+// with the first bytes of a compressed body, so these decide and not the header. A web page that
+// cannot be decoded is returned as it is, because isMarkup recognizes it by its type.
 func (c *Call) unpacked(body io.Reader, status int, h http.Header) (io.Reader, error) {
 	coding, buffered := Coding(h), bufio.NewReader(body)
 	head, err := buffered.Peek(2)
 	if err != nil {
 		return buffered, nil // the reader of the body gets the error
 	}
-	unknown := status < 300 && coding != "" && !bytes.ContainsAny(head[:1], "{[<\" \r\n\t\xef")
+	unknown := status < 300 && coding != "" && !isHTML(h) &&
+		!bytes.ContainsAny(head[:1], "{[<\" \r\n\t\xef")
 	if isGzip(head) || isZlib(head) && coding == "deflate" || unknown {
 		return c.Decoded(buffered, coding)
 	}

@@ -93,6 +93,9 @@ func (h *Host) follow(ctx context.Context, c *Call, authz string) (*Answer, erro
 		}
 		location := a.Header.Get("Location")
 		if !isRedirect(a.Status) || location == "" {
+			if c.replaced(a) {
+				return nil, c.Page(a)
+			}
 			return a, nil
 		}
 		to, err := h.next(c, origin, a, location)

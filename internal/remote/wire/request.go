@@ -72,7 +72,11 @@ func (a *Answer) read(in *receiving, c *Call) error {
 		if first, _ := body.Peek(len(mark)); bytes.Equal(first, mark) {
 			_, _ = body.Discard(len(mark)) // what was peeked can be discarded
 		}
-		return c.Take(body)
+		begin, _ := body.Peek(512) // Take will see the same error
+		if !isMarkup(a.Header, begin) {
+			return c.Take(body)
+		}
+		plain = body
 	}
 	limit := c.Limit
 	if limit == 0 || a.Status >= 300 {
