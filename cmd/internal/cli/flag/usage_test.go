@@ -31,7 +31,7 @@ func TestANumberThatWouldSilentlyBeTheDefaultIsRefused(t *testing.T) {
 		"--stall-timeout 1ms": 10 * time.Minute,
 	} {
 		var c Common
-		cmd := &cobra.Command{Use: "x", RunE: func(cmd *cobra.Command, args []string) error { return RefuseUseless(cmd, args) }, SilenceErrors: true, SilenceUsage: true}
+		cmd := &cobra.Command{Use: "x", RunE: RefuseUseless, SilenceErrors: true, SilenceUsage: true}
 		c.AddRegistryTo(cmd.Flags(), Copies)
 		cmd.SetArgs(strings.Fields(args))
 		err := cmd.Execute()
