@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,7 @@ import (
 )
 
 func TestATagThatIsListedAndNotThereDecidesTheExitCode(t *testing.T) {
-	gone := hostile.Error(404, "MANIFEST_UNKNOWN", "").On("HEAD", testbed.Manifest).At("gone")
+	gone := hostile.Error(404, "MANIFEST_UNKNOWN", "").On("", testbed.Manifest).At("gone")
 	src, dst := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), gone), testbed.Distribution(t, testbed.Options{})
 	for i, name := range []string{"app v1", "app gone", "one gone"} {
 		repo, tag, _ := strings.Cut(name, " ")
@@ -76,6 +77,25 @@ func TestVerifyFailsInEveryFormatIfStdoutIsFull(t *testing.T) {
 		code := Main(t.Context(), args, app.IO{In: strings.NewReader(""), Out: full, Err: &stderr, Env: noEnv})
 		if code != out.ExitFailed || !strings.Contains(stderr.String(), "no space left on device") {
 			t.Errorf("-o %s: code %d, want %d\n%s", format, code, out.ExitFailed, &stderr)
+		}
+	}
+}
+
+func TestARepositoryWithoutTagsFailsOnlyIfTheFlagSaysSo(t *testing.T) {
+	aborted := hostile.Error(404, "NAME_UNKNOWN", "").On(http.MethodGet, testbed.Tags).In("aborted")
+	src := hostile.New(t, testbed.NewDistribution(t, testbed.Options{}), aborted)
+	dst := testbed.Distribution(t, testbed.Options{})
+	for i, repo := range []string{"app", "aborted"} {
+		testbed.Random(t, src, repo, "v1", testbed.RandomOptions{Seed: uint64(i + 1)})
+	}
+	for _, verb := range []string{"transfer", "verify"} {
+		for flag, want := range map[string]int{"--strict=false": out.ExitOK, "--strict": out.ExitPartly} {
+			var stdout, stderr bytes.Buffer
+			args := []string{verb, src.Host, dst.Host, "--plain-http", flag}
+			code := Main(t.Context(), args, app.IO{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Env: noEnv})
+			if code != want || !strings.Contains(stderr.String(), "/aborted") {
+				t.Errorf("%q: code %d, want %d\n%s", args, code, want, &stderr)
+			}
 		}
 	}
 }

@@ -148,8 +148,10 @@ func (c *Call) Checked(reference string) error {
 
 // KindOf returns the Kind of error that an answer means. code and text are those of Answer.Problem.
 func KindOf(status int, code, text string) fault.Kind {
+	words := strings.ToLower(code + " " + text)
 	switch {
-	case status == http.StatusTooManyRequests, strings.Contains(strings.ToLower(code+" "+text), "toomanyrequests") && status >= 400 && status < 500:
+	case status == http.StatusTooManyRequests,
+		strings.Contains(words, "toomanyrequests") && status >= 400 && status < 500:
 		return fault.Throttled // Google's 429 speaks of a quota, too
 	case status == http.StatusInsufficientStorage, status >= 400 && product.SaysFull(code+" "+text):
 		return fault.Full
