@@ -103,11 +103,17 @@ func TestAHostThatTakesEightAtOnceIsNotAskedForManyMore(t *testing.T) {
 func TestRequestsThatQueueAtTheHostBecomeFewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewCrowd(4, 64)
-		through(t, c, 5000, func(there int) (int, time.Duration) {
+		const all, settled = 5000, 1000
+		asked, sum := 0, 0
+		through(t, c, all, func(there int) (int, time.Duration) {
+			if asked++; asked > settled {
+				sum += there
+			}
 			return 200, 10 * time.Millisecond * time.Duration(max(1, there-4))
 		})
-		if c.limit > 20 {
-			t.Errorf("the limit is %v", c.limit)
+		// The limit goes up and down around its mean, so its last value says less.
+		if mean := float64(sum) / (all - settled); mean > 20 {
+			t.Errorf("%.1f requests were in flight on average", mean)
 		}
 	})
 }
