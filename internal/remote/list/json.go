@@ -1,9 +1,6 @@
 package list
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,12 +24,8 @@ const (
 
 // readPage parses one page of a list while it arrives, up to maxPage.
 func readPage(c *wire.Call, body io.Reader, read func(io.Reader) error) error {
-	limited := &io.LimitedReader{N: maxPage + 1}
-	text, err := unpacked(body)
-	if err == nil {
-		limited.R = text
-		err = read(limited)
-	}
+	limited := &io.LimitedReader{R: body, N: maxPage + 1}
+	err := read(limited)
 	var f *fault.Fault
 	switch {
 	case limited.N == 0:
@@ -41,23 +34,6 @@ func readPage(c *wire.Call, body io.Reader, read func(io.Reader) error) error {
 		return err
 	}
 	return c.Fault(fault.Refused, "find out what answers there: a proxy or a sign-in page may be in between", err)
-}
-
-// unpacked returns the text of a page. Some servers and proxies compress a page although the request
-// does not accept that, and some texts begin with a byte order mark.
-func unpacked(body io.Reader) (io.Reader, error) {
-	r := bufio.NewReader(body)
-	begin, err := r.Peek(3)
-	switch {
-	case err != nil && !errors.Is(err, io.EOF):
-		return nil, err
-	case bytes.HasPrefix(begin, []byte{0x1f, 0x8b}): // the magic number of gzip (RFC 1952 §2.3.1)
-		return gzip.NewReader(r)
-	case string(begin) == "\ufeff":
-		_, err = r.Discard(len(begin))
-		return r, err
-	}
-	return r, nil
 }
 
 // refusals reads the member "errors" of a page. Some servers answer 200 with an error in the body
