@@ -47,52 +47,23 @@ func Inspect(
 		return report.Image{}, fault.Misuse("inspect", name.String(), err.Error(), "")
 	}
 	img.Artifact, img.Annotations = more.ArtifactType, more.Annotations
+	t := tree{at: at, root: root, docs: map[oci.Digest]oci.Document{}, found: map[oci.Digest]report.Variant{}}
+	if err := t.read(ctx); err != nil {
+		return report.Image{}, err
+	}
+	img.Total = t.size(root.Digest, withDocuments)
+	whole := t.show(root.Descriptor, map[oci.Digest]bool{})
+	img.Platforms = whole.Platforms
 	if !root.IsIndex() {
-		v, err := variant(ctx, at, root)
-		img.Platforms = []report.Variant{v}
-		total(&img, root, nil)
-		return img, err
+		img.Platforms = []report.Variant{whole}
 	}
-	img.Platforms = make([]report.Variant, len(root.Documents))
-	docs := make([]oci.Document, len(root.Documents))
-	err = place.Each(ctx, place.Lookups, place.IndexesOf(root.Documents), func(ctx context.Context, i int) (err error) {
-		child := root.Documents[i]
-		if docs[i], err = at.Document(ctx, string(child.Digest)); err != nil {
-			return err
-		}
-		if img.Platforms[i], err = variant(ctx, at, docs[i]); err != nil {
-			return err
-		}
-		if p := oci.PlatformString(child.Platform); p != "" {
-			img.Platforms[i].Platform = p
-		}
-		img.Platforms[i].Annotations = child.Annotations
-		return nil
-	})
-	total(&img, root, docs)
-	return img, err
-}
-
-// total sets i.Total to the size of all content, each digest counted once.
-func total(i *report.Image, root oci.Document, children []oci.Document) {
-	seen := map[oci.Digest]bool{}
-	for _, doc := range append([]oci.Document{root}, children...) {
-		for _, c := range append([]oci.Descriptor{doc.Descriptor}, doc.Blobs...) {
-			if !seen[c.Digest] {
-				seen[c.Digest] = true
-				i.Total += c.Size
-			}
-		}
-	}
+	return img, nil
 }
 
 // variant describes one manifest. The platform and the creation time come from the configuration,
 // if it is that of a container image.
 func variant(ctx context.Context, at place.Repository, doc oci.Document) (report.Variant, error) {
 	v := report.Variant{Digest: doc.Digest, MediaType: doc.MediaType}
-	for _, b := range doc.Blobs {
-		v.Size += b.Size
-	}
 	if doc.Config == nil {
 		v.Layers = doc.Blobs
 		return v, nil
