@@ -200,12 +200,7 @@ func (a *Access) checkKeys(ctx context.Context) error {
 			return err
 		}
 		if _, err := a.unseal(text, witness); err != nil {
-			return &fault.Fault{
-				Kind: fault.Conflict,
-				Op:   "open database",
-				Hint: "give every server the same key; to change it, list the new one before the old",
-				Err:  errors.New("the secrets of this database are encrypted with another key"),
-			}
+			return otherKey()
 		}
 		if raw, err := base64.StdEncoding.DecodeString(text); err != nil || a.vault.newest(raw) {
 			return err
@@ -216,6 +211,34 @@ func (a *Access) checkKeys(ctx context.Context) error {
 		return a.reseal(ctx, tx, seal)
 	})
 	return dbFault("open", "database", err)
+}
+
+func otherKey() error {
+	return &fault.Fault{
+		Kind: fault.Conflict,
+		Op:   "open database",
+		Hint: "give every server the same key; to change it, list the new one before the old",
+		Err:  errors.New("the secrets of this database are encrypted with another key"),
+	}
+}
+
+// Fits returns the error with which Open would refuse db, because a newer dray has used it, or because v
+// lacks the key of its secrets. It changes nothing. A nil v has no key.
+func Fits(ctx context.Context, db *store.DB, v *Vault) error {
+	if err := db.Fits(ctx, "access", schema); err != nil {
+		return err
+	}
+	var text string
+	if err := db.QueryRowContext(ctx, `SELECT sealed FROM access_seal WHERE id = 1`).Scan(&text); err != nil {
+		return nil // Open creates the tables and this row
+	}
+	if v == nil {
+		return otherKey()
+	}
+	if _, err := (&Access{vault: v}).unseal(text, witness); err != nil {
+		return otherKey()
+	}
+	return nil
 }
 
 // reseal encrypts all stored logins with the newest key.
