@@ -3,9 +3,6 @@ package look
 import (
 	"context"
 	"encoding/json"
-	"slices"
-
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -58,33 +55,4 @@ func Inspect(
 		img.Platforms = []report.Variant{whole}
 	}
 	return img, nil
-}
-
-// variant describes one manifest. The platform and the creation time come from the configuration,
-// if it is that of a container image.
-func variant(ctx context.Context, at place.Repository, doc oci.Document) (report.Variant, error) {
-	v := report.Variant{Digest: doc.Digest, MediaType: doc.MediaType}
-	if doc.Config == nil {
-		v.Layers = doc.Blobs
-		return v, nil
-	}
-	v.Config = doc.Config.Digest
-	isConfig := func(b oci.Descriptor) bool { return b.Digest == doc.Config.Digest }
-	v.Layers = append(slices.DeleteFunc(slices.Clone(doc.Blobs), isConfig), doc.Foreign...)
-	switch doc.Config.MediaType {
-	case v1.MediaTypeImageConfig, "application/vnd.docker.container.image.v1+json":
-	default:
-		return v, nil
-	}
-	raw, err := place.ReadSmall(ctx, at, *doc.Config)
-	if err != nil {
-		return v, err
-	}
-	var config v1.Image
-	if err := json.Unmarshal(raw, &config); err != nil {
-		return v, nil // an invalid configuration is no error here: the container runtime reports it
-	}
-	v.Platform = oci.PlatformString(&config.Platform)
-	v.Created = config.Created
-	return v, nil
 }

@@ -222,25 +222,6 @@ func otherKey() error {
 	}
 }
 
-// Fits returns the error with which Open would refuse db, because a newer dray has used it, or because v
-// lacks the key of its secrets. It changes nothing. A nil v has no key.
-func Fits(ctx context.Context, db *store.DB, v *Vault) error {
-	if err := db.Fits(ctx, "access", schema); err != nil {
-		return err
-	}
-	var text string
-	if err := db.QueryRowContext(ctx, `SELECT sealed FROM access_seal WHERE id = 1`).Scan(&text); err != nil {
-		return nil // Open creates the tables and this row
-	}
-	if v == nil {
-		return otherKey()
-	}
-	if _, err := (&Access{vault: v}).unseal(text, witness); err != nil {
-		return otherKey()
-	}
-	return nil
-}
-
 // reseal encrypts all stored logins with the newest key.
 func (a *Access) reseal(ctx context.Context, tx *sql.Tx, seal func([]byte, string) (string, error)) error {
 	rows, err := tx.QueryContext(ctx, `SELECT id, place, sealed FROM access_secrets`)
