@@ -27,9 +27,13 @@ func (d *Dray) PlanRemove(ctx context.Context, req RemoveRequest, obs event.Obse
 
 // Remove carries out what [Dray.PlanRemove] returned.
 //
+// Remove asks the registry again, and returns nil only when it no longer answers for what was removed.
+// It waits up to 8 seconds for that.
+//
 // The error is [fault.Moved], and nothing is removed, if the requested tag points to other content by
-// now. It is [fault.Refused] if the registry does not support this kind of removal. If a manifest is
-// removed, tags that were set to it after PlanRemove are removed with it.
+// now. It is [fault.Refused] if the registry does not support this kind of removal, and
+// [fault.Conflict] if the registry accepts the removal and still answers. If a manifest is removed,
+// tags that were set to it after PlanRemove are removed with it, where the registry does so.
 func (d *Dray) Remove(ctx context.Context, r Removal, login *credential.Login, obs event.Observer) error {
 	return look.Remove(ctx, d.base, r, login, obs)
 }

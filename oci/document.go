@@ -32,6 +32,25 @@ func (d Document) IsIndex() bool {
 	return d.MediaType == TypeIndex || d.MediaType == TypeDockerList || len(d.Documents) > 0
 }
 
+// Lacks returns the error for a child that the document parent of repo lists, and that repo does not
+// have: somebody removed it, or never pushed it.
+func Lacks(repo ref.Repo, parent Digest, child Descriptor) error {
+	what, where := string(child.Digest), "registry"
+	if p := PlatformString(child.Platform); p != "" {
+		what += " (" + p + ")"
+	}
+	if repo.IsLayout() {
+		where = "layout"
+	}
+	return &fault.Fault{
+		Kind: fault.NotFound,
+		Op:   "read manifest",
+		Name: repo.At(string(parent)).String(),
+		Hint: "push the image again with everything that it lists, or name a child that is there by its digest",
+		Err:  fmt.Errorf("it lists %s, which the %s does not have", what, where),
+	}
+}
+
 // Parse checks raw against want and reads the descriptors in it.
 //
 // A field of want that is empty is not checked. Parse computes a missing Size or Digest. If MediaType

@@ -27,16 +27,22 @@ type Image struct {
 	Foreign []oci.Descriptor `json:"foreignLayers,omitempty"`
 }
 
-// Variant is one child of an index, or the image itself if it is not an index.
+// Variant is one child of an index, which may be an index itself, or the image itself if it is not
+// an index.
 type Variant struct {
-	Platform    string            `json:"platform,omitempty"` // "linux/arm64/v8"; "" if it names none
-	Digest      oci.Digest        `json:"digest"`
-	MediaType   string            `json:"mediaType"`
-	Size        int64             `json:"size"` // bytes of the config and the layers
+	Platform  string     `json:"platform,omitempty"` // "linux/arm64/v8"; "" if it names none
+	Digest    oci.Digest `json:"digest"`
+	MediaType string     `json:"mediaType"`
+	// Size is the bytes of the config and the layers. For an index, it is those of all images below
+	// it, and each blob counts once.
+	Size        int64             `json:"size"`
 	Created     *time.Time        `json:"created,omitempty"`
 	Config      oci.Digest        `json:"config,omitempty"`
 	Layers      []oci.Descriptor  `json:"layers,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
+	// Platforms are the children of an index, in its order. An index that several indexes list has
+	// them only at its first place.
+	Platforms []Variant `json:"platforms,omitempty"`
 }
 
 // Entry is one line of a listing: a repository, or a tag with its digest.

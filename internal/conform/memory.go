@@ -262,6 +262,9 @@ func (m *Memory) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descr
 	return out, nil
 }
 
+// Keeps implements transfer.Target.
+func (m *Memory) Keeps(_, _ []oci.Descriptor) error { return nil }
+
 // Distrust implements transfer.Target.
 func (m *Memory) Distrust(blobs []oci.Descriptor) {
 	m.mu.Lock()

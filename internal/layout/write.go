@@ -40,6 +40,9 @@ func (d *Dir) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descript
 	return d.Missing(ctx, blobs)
 }
 
+// Keeps implements transfer.Target. A layout keeps digests of every algorithm.
+func (d *Dir) Keeps(_, _ []oci.Descriptor) error { return nil }
+
 // Distrust implements transfer.Target. The next Put of each blob replaces its file.
 func (d *Dir) Distrust(blobs []oci.Descriptor) {
 	for _, b := range blobs {

@@ -3,6 +3,7 @@
 // Files, in the order in which they use each other:
 //
 //	inspect.go    an image: its manifests, indexes and configurations
+//	tree.go       what is below an index
 //	list.go       repositories and tags
 //	manifests.go  the manifests of a repository, tagged or not
 //	remove.go     deletes a tag, or a manifest with its tags

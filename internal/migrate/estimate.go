@@ -198,20 +198,25 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 	}
 	seen := map[oci.Digest]bool{}
 	var docs []oci.Document
-	for level := []oci.Digest{i.digest}; len(level) > 0; {
-		var next []oci.Digest
-		for _, digest := range level {
-			if seen[digest] {
+	parents := map[oci.Digest]oci.Digest{}
+	for level := []oci.Descriptor{{Digest: i.digest}}; len(level) > 0; {
+		var next []oci.Descriptor
+		for _, d := range level {
+			if seen[d.Digest] {
 				continue
 			}
-			seen[digest] = true
-			doc, err := from.Document(ctx, string(digest))
+			seen[d.Digest] = true
+			doc, err := from.Document(ctx, string(d.Digest))
+			if parent, child := parents[d.Digest]; child && fault.Is(err, fault.NotFound) {
+				err = oci.Lacks(i.from, parent, d)
+			}
 			if err != nil {
 				return nil, fault.On(fault.Source, err)
 			}
 			docs = append(docs, doc)
+			next = append(next, doc.Documents...)
 			for _, child := range doc.Documents {
-				next = append(next, child.Digest)
+				parents[child.Digest] = doc.Digest
 			}
 		}
 		level = next

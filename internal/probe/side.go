@@ -317,7 +317,10 @@ func (c *checker) suggestNames(ctx context.Context) string {
 func (c *checker) ranges(ctx context.Context) {
 	doc, err := c.repo.Document(ctx, string(c.found.Digest))
 	if err == nil && doc.IsIndex() && len(doc.Documents) > 0 {
-		doc, err = c.repo.Document(ctx, string(doc.Documents[0].Digest))
+		parent, child := doc.Digest, doc.Documents[0]
+		if doc, err = c.repo.Document(ctx, string(child.Digest)); fault.Is(err, fault.NotFound) {
+			err = oci.Lacks(c.name.Repo, parent, child)
+		}
 	}
 	if err != nil {
 		c.fail("pull", fault.KindOf(err), causeOf(err), fault.HintOf(err))

@@ -44,6 +44,19 @@ func lockDir(dir string) (*flock.Flock, error) {
 	return l, nil
 }
 
+// Free returns an error if another process serves dir, or if this user may not lock it. It creates
+// nothing.
+func Free(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, lockFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	l, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
 // secretIn reads the secret in dir, or creates it.
 func secretIn(dir string) (string, error) {
 	name := filepath.Join(dir, secretFile)

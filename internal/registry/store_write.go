@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/distribution/distribution/v3"
@@ -44,6 +45,16 @@ func (s *Store) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Desc
 // Prove implements transfer.Target. It is the same as Missing, which always asks the storage.
 func (s *Store) Prove(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
 	return s.Missing(ctx, blobs)
+}
+
+// Keeps implements transfer.Target.
+func (s *Store) Keeps(docs, blobs []oci.Descriptor) error {
+	for _, d := range slices.Concat(docs, blobs) {
+		if d.Digest.Algorithm() != digest.SHA256 {
+			return s.fault(fault.Refused, "put", string(d.Digest), errNotSHA256)
+		}
+	}
+	return nil
 }
 
 // Distrust implements transfer.Target. The next Put of each blob replaces its file.

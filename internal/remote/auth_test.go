@@ -354,3 +354,22 @@ func TestF27AnAddressThatIsNoTokenServiceIsNeitherNotFoundNorDenied(t *testing.T
 		}
 	}
 }
+
+// F-27: a token service that refuses what is asked for says nothing about the login.
+func TestF27ATokenServiceThatRefusesTheRequestDoesNotBlameTheLogin(t *testing.T) {
+	for body, kinds := range map[string][2]fault.Kind{ // with a login, and without one
+		`{"details":"invalid scope"}`:                                     {fault.Denied, fault.Invalid},
+		`{"error":"invalid_scope","error_description":"no such project"}`: {fault.Invalid, fault.Invalid},
+		`{"error":"invalid_grant","error_description":"wrong password"}`:  {fault.Denied, fault.Invalid},
+	} {
+		for i, who := range []credential.Login{login, {}} {
+			bubble(t, []*hostile.Fault{hostile.Status(400, nil, body).On("GET", testbed.Token)}, func(b *bench) {
+				_, err := b.repo.Resolve(b.Context(), "v1")
+				wantKind(b, err, kinds[i])
+				if hint := fault.HintOf(err); kinds[i] == fault.Invalid && !strings.Contains(hint, "check the name of the repository") {
+					b.Errorf("%s: hint %q", body, hint)
+				}
+			}, auth(testbed.Auth{Mode: testbed.Bearer}), as(who))
+		}
+	}
+}

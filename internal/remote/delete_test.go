@@ -1,11 +1,17 @@
 package remote_test
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
 	"github.com/drayage/dray/internal/testbed/beside"
 	"github.com/drayage/dray/oci"
@@ -126,6 +132,10 @@ func TestGoogleWantsTheTagsGoneFirst(t *testing.T) {
 	var gone []string
 	r := open(t, func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method != http.MethodDelete {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
 			gone = append(gone, strings.TrimPrefix(req.URL.Path, "/v2/team/app/manifests/"))
 			w.WriteHeader(http.StatusAccepted)
 		})
@@ -135,4 +145,98 @@ func TestGoogleWantsTheTagsGoneFirst(t *testing.T) {
 	if got := strings.Join(gone, " "); got != "v1 v2 "+string(oci.Digest(sum(1))) {
 		t.Error(got)
 	}
+}
+
+// F-74: go-containerregistry's registry deletes a manifest and leaves its tags.
+func TestTagsThatOutliveTheirManifestAreDeletedToo(t *testing.T) {
+	r := testbed.Sloppy(t, testbed.Options{})
+	var img testbed.Image
+	for _, tag := range []string{"v1", "v2"} {
+		img = testbed.Random(t, r, "team/app", tag, testbed.RandomOptions{})
+	}
+	testbed.Random(t, r, "team/app", "v3", testbed.RandomOptions{Seed: 3}) // moved after it was listed
+	s := visit(t, r.Host+"/team/app", map[string]*testbed.Registry{"127.0.0.1": r})
+	must(t, s.repo.Delete(t.Context(), img.Digest(), "v1", "v2", "v3"))
+	if got := s.left(); got != "v3" {
+		t.Errorf("%s are left", got)
+	}
+}
+
+// F-74: what was deleted is asked for, until it is gone or 7.75 seconds have passed.
+func TestADeletionIsProvenByAskingAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		lasts time.Duration
+		want  fault.Kind
+		says  string
+	}{
+		"at once": {0, "", ""},
+		"later":   {3 * time.Second, "", ""},
+		"never":   {time.Hour, fault.Conflict, "the registry accepted it, but still answers for "},
+	} {
+		for _, what := range []string{"a tag", "a manifest"} {
+			t.Run(name+" "+what, func(t *testing.T) {
+				bubble(t, nil, func(b *bench) {
+					one := testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+					reference, tags := "v1", []string(nil)
+					if what == "a manifest" {
+						reference, tags = one.Digest(), []string{"v1"}
+					}
+					err := b.repo.Delete(b.Context(), reference, tags...)
+					if fault.KindOf(err) != c.want || err != nil && !strings.Contains(err.Error(), c.says+reference) {
+						b.Error(err)
+					}
+				}, func(o *testbed.Options, _ *remote.Options) {
+					o.Front = func(next http.Handler) http.Handler { return slowToDelete(next, c.lasts) }
+				})
+			})
+		}
+	}
+}
+
+func TestADeletionThatCannotBeProvenIsNoSuccess(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+		err := b.repo.Delete(b.Context(), "v1")
+		wantKind(b, err, fault.Unavailable)
+		if !strings.Contains(err.Error(), "whether it is gone is not known") {
+			b.Error(err)
+		}
+	}, func(o *testbed.Options, _ *remote.Options) {
+		o.Front = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if req.Method == http.MethodHead {
+					w.WriteHeader(http.StatusServiceUnavailable)
+					return
+				}
+				next.ServeHTTP(w, req)
+			})
+		}
+	})
+}
+
+// slowToDelete accepts deletions and carries them out when they are lasts old.
+func slowToDelete(next http.Handler, lasts time.Duration) http.Handler {
+	type deletion struct {
+		at  time.Time
+		req *http.Request
+	}
+	var mu sync.Mutex
+	var open []deletion
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if req.Method == http.MethodDelete {
+			open = append(open, deletion{time.Now(), req.Clone(context.WithoutCancel(req.Context()))})
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		open = slices.DeleteFunc(open, func(d deletion) bool {
+			due := time.Since(d.at) >= lasts
+			if due {
+				next.ServeHTTP(httptest.NewRecorder(), d.req)
+			}
+			return due
+		})
+		next.ServeHTTP(w, req)
+	})
 }

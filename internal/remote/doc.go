@@ -13,7 +13,7 @@
 //
 // Files, in the order of the walk:
 //
-//	delete.go      deleting tags and manifests
+//	delete.go      deleting tags and manifests, and the proof that they are gone
 //	rights.go      which actions a login may perform
 //	contact.go     how a host is reached: address, proxy, TLS, challenge
 //	hosts.go       what is known about a host, and the list of its repositories

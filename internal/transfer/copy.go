@@ -62,6 +62,9 @@ func (e *Engine) copyTo(
 	}
 	out.Err = func() error {
 		defer together.leave(m)
+		if err := end.Target.Keeps(tree.documents(), tree.blobs); err != nil {
+			return err
+		}
 		if t.From.Repo() == end.Target.Repo() {
 			return nil // the repository already holds all content of an image that it serves; only its tags change
 		}

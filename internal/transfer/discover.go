@@ -20,12 +20,12 @@ const (
 // before any blob moves. If every End is in the source repository, it reads only the root.
 func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
 	var levels [][]oci.Document
-	held := 0
+	held, parents := 0, map[oci.Digest]oci.Digest{}
 	for level := []oci.Descriptor{t.Root}; len(level) > 0; {
 		if len(levels) == maxLevels {
 			return nil, refuse(t.Root, "indexes are nested deeper than %d levels", maxLevels)
 		}
-		docs, err := e.read(ctx, t, level)
+		docs, err := e.read(ctx, t, level, parents)
 		if err != nil {
 			return nil, err
 		}
@@ -37,6 +37,9 @@ func (e *Engine) discover(ctx context.Context, t Task) (*tree, error) {
 		for _, d := range docs {
 			held += len(d.Raw)
 			level = append(level, d.Documents...)
+			for _, child := range d.Documents {
+				parents[child.Digest] = d.Digest
+			}
 		}
 		if held > maxHeld {
 			return nil, &fault.Fault{
@@ -58,12 +61,19 @@ func onlyRenames(t Task) bool {
 	return !slices.ContainsFunc(t.To, func(end End) bool { return end.Target.Repo() != t.From.Repo() })
 }
 
-func (e *Engine) read(ctx context.Context, t Task, level []oci.Descriptor) ([]oci.Document, error) {
+// read reads the documents of a level. parents has the document that lists each of them, except for
+// the root.
+func (e *Engine) read(
+	ctx context.Context, t Task, level []oci.Descriptor, parents map[oci.Digest]oci.Digest,
+) ([]oci.Document, error) {
 	docs := make([]oci.Document, len(level))
 	// An error stops only the reads that have not begun. Those in progress are not canceled,
 	// because a registry that counts pulls has already counted them.
 	err := each(ctx, in[oci.Descriptor](e.requests), level, func(_ context.Context, i int, d oci.Descriptor) (err error) {
 		docs[i], err = readDocument(ctx, t, d)
+		if parent, child := parents[d.Digest]; child && fault.Is(err, fault.NotFound) {
+			return oci.Lacks(t.From.Repo(), parent, d)
+		}
 		return err
 	})
 	return docs, err

@@ -43,6 +43,10 @@ type Target interface {
 	// tag or digest does not exist.
 	Resolve(ctx context.Context, reference string) (oci.Descriptor, error)
 
+	// Keeps returns an error if the repository is known not to store docs or blobs under the digests
+	// that they have. The error is Refused. Keeps sends no request.
+	Keeps(docs, blobs []oci.Descriptor) error
+
 	// Missing returns those of blobs that the repository lacks, in the same order. It uses the
 	// cheapest way to find out. For a repository that is known to be empty, it sends no request.
 	Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error)

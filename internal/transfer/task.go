@@ -60,3 +60,13 @@ type tree struct {
 }
 
 func (t *tree) root() oci.Document { return t.levels[0][0] }
+
+func (t *tree) documents() []oci.Descriptor {
+	var all []oci.Descriptor
+	for _, level := range t.levels {
+		for _, doc := range level {
+			all = append(all, doc.Descriptor)
+		}
+	}
+	return all
+}

@@ -22,6 +22,7 @@ type Access struct {
 	ca       *caFile
 	roles    map[string]Role
 	rules    []rule
+	own      []string // names of the server's own registry
 	loopback bool
 	clock    func() time.Time
 

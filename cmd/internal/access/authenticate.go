@@ -55,6 +55,18 @@ func (a *Access) Authenticate(r *http.Request) (Principal, error) {
 		"set DRAY_TOKEN; other clients send a token as Bearer, or as the password of any user")
 }
 
+// Base returns the URL of the server for the client of r: public, if it is set, and otherwise the host of
+// the request. It trusts no header of a proxy, because any client can send one.
+func Base(public string, r *http.Request) string {
+	switch {
+	case public != "":
+		return public
+	case r.TLS != nil:
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
 // Identify returns the principal of a user and a secret, as they would be sent with Basic. A secret
 // that is a token needs no user. Errors are those of Authenticate.
 func (a *Access) Identify(ctx context.Context, user, secret string) (Principal, error) {

@@ -23,6 +23,9 @@ type Config struct {
 	// that is not listed is a Reader.
 	Roles map[string]Role
 	Rules []Rule
+	// Own are the names of the server's own registry. In rules, and in what is asked, each of them
+	// means the first.
+	Own []string
 
 	// Loopback says that every listener of the server is bound to loopback. Then requests from this
 	// machine have the principal Local, until a token, an htpasswd file or a client CA exists.
@@ -42,6 +45,7 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 		db:       c.DB,
 		vault:    c.Vault,
 		roles:    c.Roles,
+		own:      c.Own,
 		loopback: c.Loopback,
 		clock:    c.Clock,
 		used:     map[string]time.Time{},
@@ -58,7 +62,7 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 		}
 	}
 	var err error
-	if a.rules, err = compile(c.Rules); err != nil {
+	if a.rules, err = compile(c.Rules, c.Own); err != nil {
 		return nil, err
 	}
 	if c.Htpasswd != "" {
@@ -83,6 +87,25 @@ func Open(ctx context.Context, c Config) (*Access, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// Fits returns the error with which Open would refuse db, because a newer dray has used it, or because v
+// lacks the key of its secrets. It changes nothing. A nil v has no key.
+func Fits(ctx context.Context, db *store.DB, v *Vault) error {
+	if err := db.Fits(ctx, "access", schema); err != nil {
+		return err
+	}
+	var text string
+	if err := db.QueryRowContext(ctx, `SELECT sealed FROM access_seal WHERE id = 1`).Scan(&text); err != nil {
+		return nil // Open creates the tables and this row
+	}
+	if v == nil {
+		return otherKey()
+	}
+	if _, err := (&Access{vault: v}).unseal(text, witness); err != nil {
+		return otherKey()
+	}
+	return nil
 }
 
 // schema holds the migrations of the tables of this package, for store.DB.Migrate.

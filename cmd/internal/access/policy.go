@@ -22,6 +22,7 @@ func (a *Access) Allow(p Principal, ask Ask) error {
 	case ask.Write != "" && !p.Role.Covers(Submitter):
 		return refuse(p, ask, "the role reader does not allow writes", "use a token with the role submitter")
 	}
+	ask.Source, ask.Target = placed(ask.Source, a.own), placed(ask.Target, a.own)
 	for _, r := range a.rules {
 		if r.grants(p, ask) {
 			return nil

@@ -56,7 +56,17 @@ type rule struct {
 	principals, verbs, sources, targets []*regexp.Regexp
 }
 
-func compile(rules []Rule) ([]rule, error) {
+// placed returns a place, or a pattern of places, with the first of own in place of any other of own.
+func placed(place string, own []string) string {
+	host, rest, ok := strings.Cut(place, "/")
+	if ok && slices.Contains(own, host) {
+		return own[0] + "/" + rest
+	}
+	return place
+}
+
+// compile compiles the patterns of rules. own are the names of the server's own registry.
+func compile(rules []Rule, own []string) ([]rule, error) {
 	var all []rule
 	for _, r := range rules {
 		c := rule{Rule: r}
@@ -64,17 +74,18 @@ func compile(rules []Rule) ([]rule, error) {
 			to    *[]*regexp.Regexp
 			globs []string
 			star  string
+			own   []string
 		}{
-			{&c.principals, r.Principals, ".*"},
-			{&c.verbs, r.Verbs, ".*"},
-			{&c.sources, r.Sources, "[^/]*"},
-			{&c.targets, r.Targets, "[^/]*"},
+			{&c.principals, r.Principals, ".*", nil},
+			{&c.verbs, r.Verbs, ".*", nil},
+			{&c.sources, r.Sources, "[^/]*", own},
+			{&c.targets, r.Targets, "[^/]*", own},
 		} {
 			for _, glob := range list.globs {
 				if glob == "" || strings.ContainsRune(glob, 0) || !utf8.ValidString(glob) {
 					return nil, badRule(r, "", errors.New("not a pattern: "+strconv.Quote(glob)))
 				}
-				*list.to = append(*list.to, regexp.MustCompile(expression(glob, list.star)))
+				*list.to = append(*list.to, regexp.MustCompile(expression(placed(glob, list.own), list.star)))
 			}
 		}
 		for _, right := range r.Rights {

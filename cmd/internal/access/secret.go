@@ -200,12 +200,7 @@ func (a *Access) checkKeys(ctx context.Context) error {
 			return err
 		}
 		if _, err := a.unseal(text, witness); err != nil {
-			return &fault.Fault{
-				Kind: fault.Conflict,
-				Op:   "open database",
-				Hint: "give every server the same key; to change it, list the new one before the old",
-				Err:  errors.New("the secrets of this database are encrypted with another key"),
-			}
+			return otherKey()
 		}
 		if raw, err := base64.StdEncoding.DecodeString(text); err != nil || a.vault.newest(raw) {
 			return err
@@ -216,6 +211,15 @@ func (a *Access) checkKeys(ctx context.Context) error {
 		return a.reseal(ctx, tx, seal)
 	})
 	return dbFault("open", "database", err)
+}
+
+func otherKey() error {
+	return &fault.Fault{
+		Kind: fault.Conflict,
+		Op:   "open database",
+		Hint: "give every server the same key; to change it, list the new one before the old",
+		Err:  errors.New("the secrets of this database are encrypted with another key"),
+	}
 }
 
 // reseal encrypts all stored logins with the newest key.

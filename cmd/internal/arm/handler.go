@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -91,13 +90,4 @@ func (h *handler) add(r Registry) {
 }
 
 // base returns the URL of this server for the client.
-func (h *handler) base(r *http.Request) string {
-	if h.PublicURL != "" {
-		return h.PublicURL
-	}
-	scheme := "http"
-	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
-		scheme = "https"
-	}
-	return (&url.URL{Scheme: scheme, Host: r.Host}).String()
-}
+func (h *handler) base(r *http.Request) string { return access.Base(h.PublicURL, r) }

@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts,
 //	registry NAME [basic|bearer|acr|readonly|throttled|tls]     start a registry; $NAME is its host
 //	registry NAME shelf=REPO; shelve NAME DIGEST [TAG…]         start one that has Azure's lists of a repository; add to them
 //	registry NAME live=REPO; lock NAME TAG ATTRIBUTE…           the same, with its real content; switch attributes of a tag off
-//	image NAME REGISTRY REPO TAG [index=N] [layers=N] [size=N] [seed=N]
+//	image NAME REGISTRY REPO TAG [index=N] [nested=N] [layers=N] [size=N] [seed=N]
 //	                                            store an image; $NAME is its digest
 //	dray ARGS…                                  run dray in process; it must exit 0
 //	exit CODE ARGS…                             run dray in process; it must exit with CODE
@@ -169,7 +169,7 @@ func (s *script) name(ts *testscript.TestScript, name, value string) {
 }
 
 func (s *script) storeImage(ts *testscript.TestScript, args []string) {
-	o := map[string]int{"index": 0, "layers": 1, "size": 0, "seed": 0}
+	o := map[string]int{"index": 0, "nested": 0, "layers": 1, "size": 0, "seed": 0}
 	for _, word := range args[4:] {
 		key, value, _ := strings.Cut(word, "=")
 		n, err := strconv.Atoi(value)
@@ -180,9 +180,12 @@ func (s *script) storeImage(ts *testscript.TestScript, args []string) {
 	}
 	r := s.registries[args[1]]
 	var m testbed.Image
-	if o["index"] > 0 {
+	switch {
+	case o["index"] > 0:
 		m = testbed.Index(s.tb, r, args[2], args[3], o["index"])
-	} else {
+	case o["nested"] > 0:
+		m = testbed.Nested(s.tb, r, args[2], args[3], o["nested"])
+	default:
 		m = testbed.Random(s.tb, r, args[2], args[3], testbed.RandomOptions{Layers: o["layers"], Size: int64(o["size"]), Seed: uint64(o["seed"])})
 	}
 	s.name(ts, args[0], m.Digest())

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +33,7 @@ func (p parser) file(data []byte) (Config, error) {
 		return Config{}, err
 	}
 	if _, ok := c.ByName(c.Default); def != nil && !ok {
-		var names []string
+		names := []string{ownRegistry}
 		for _, r := range c.Registries {
 			names = append(names, r.Name)
 		}
@@ -162,7 +163,7 @@ func (p parser) policy(n *yaml.Node, c *Config) error {
 		r.Where = p.path + ":" + strconv.Itoa(n.Line)
 		err := p.mapping(n, "a rule", []field{
 			{"principals", func(n *yaml.Node) error { return list(p, n, &r.Principals, p.text) }},
-			{"verbs", func(n *yaml.Node) error { return list(p, n, &r.Verbs, p.text) }},
+			{"verbs", func(n *yaml.Node) error { return list(p, n, &r.Verbs, p.verb) }},
 			{"sources", func(n *yaml.Node) error { return list(p, n, &r.Sources, repository) }},
 			{"targets", func(n *yaml.Node) error { return list(p, n, &r.Targets, repository) }},
 			{"rights", func(n *yaml.Node) error {
@@ -176,12 +177,31 @@ func (p parser) policy(n *yaml.Node, c *Config) error {
 	})
 }
 
+// verb reads one of Verbs, or a pattern that matches at least one of them.
+func (p parser) verb(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	matches := func(verb string) bool {
+		ok, err := path.Match(*out, verb)
+		return err == nil && ok
+	}
+	if strings.ContainsAny(*out, "*?") && slices.ContainsFunc(Verbs(), matches) {
+		return nil
+	}
+	return p.oneOf(n, Verbs(), "verb", out)
+}
+
 // repositoryPattern reads a pattern of HOST/REPO or NAME/REPO, where NAME is the name of a registry.
 func (p parser) repositoryPattern(n *yaml.Node, c Config, out *string) error {
 	if err := p.text(n, out); err != nil {
 		return err
 	}
 	first, rest, parted := strings.Cut(*out, "/")
+	_, named := c.ByName(first)
+	if first == ownRegistry && parted && !named {
+		return nil // the server knows its host
+	}
 	if r, ok := c.ByName(first); ok && parted {
 		*out = r.Host + "/" + rest
 		return nil

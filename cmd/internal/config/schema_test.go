@@ -253,7 +253,7 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 		"server: {database: 'sqlite:x.db', database-env: X}": false, "server: {database-env: X, database-file: x}": false, "server: {database-env: X}": true,
 		"server: {tls: {cert: c}}": false, "server: {tls: {cert: c, key: k}}": true, "server: {tls: {client-ca: c}}": false, "server: {tls: {cert: c, key: k, client-ca: c}}": true,
 		"server: {auth: {roles: {alice: admin}}}": true, "server: {auth: {roles: {alice: root}}}": false, "server: {auth: {htpasswd: ''}}": false,
-		"server: {policy: []}": true, "server: {policy: [{principals: ['*'], verbs: [import]}]}": true, "server: {policy: [{principals: ['*']}]}": false, "server: {policy: [{principals: [], verbs: [import]}]}": false,
+		"server: {policy: []}": true, "server: {policy: [{principals: ['*'], verbs: [import]}]}": true, "server: {policy: [{principals: ['*']}]}": false, "server: {policy: [{principals: [a], verbs: ['p*', pull]}]}": true, "server: {policy: [{principals: [a], verbs: [pulls]}]}": false, "server: {policy: [{principals: [a], verbs: [pull], sources: [dray/team/**]}]}": true, "server: {policy: [{principals: [], verbs: [import]}]}": false,
 		"server: {policy: [{principals: [a], verbs: [import], rights: [create, mount]}]}": true, "server: {policy: [{principals: [a], verbs: [import], rights: [all]}]}": false,
 		"server: {policy: [{principals: [a], verbs: [import], sources: ['a.example/**']}]}": true, "server: {policy: {principals: [a]}}": false,
 		"server: {egress: {allow: [10.0.0.0/8, 'fd00::/8']}}": true, "server: {egress: {allow: [10.0.0.1]}}": false, "server: {egress: {allow: 10.0.0.0/8}}": false,

@@ -87,6 +87,17 @@ type Storage struct {
 	ParametersEnv map[string]string // parameters of the driver whose values are in variables: the names of the variables
 }
 
+// ownRegistry is the name of a server's own registry, unless a registry of the configuration has it.
+const ownRegistry = "dray"
+
+// Verbs returns the verbs that rules of the policy may name: those of requests, and those of the server's
+// own registry.
+func Verbs() []string {
+	return []string{
+		"import", "copy", "tag", "batch", "transfer", "plan", "apply", "verify", "pull", "push", "delete",
+	}
+}
+
 var (
 	roles   = []string{"reader", "submitter", "admin"}
 	rights  = []string{"create", "overwrite", "mount", "delete"}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
 )
 
@@ -34,6 +35,10 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 	}
 	return q, nil
 }
+
+// Fits returns the error with which Open would refuse a database that a newer dray has used. It changes
+// nothing.
+func Fits(ctx context.Context, db *store.DB) error { return db.Fits(ctx, "job", schema()) }
 
 // schema returns the migrations that create the tables, in order. docs/jobs.md explains the tables.
 //

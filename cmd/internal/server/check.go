@@ -14,11 +14,12 @@ import (
 	"github.com/drayage/dray/cmd/internal/job"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/internal/registry"
 )
 
 // Check returns what Run would find with c, without serving. It checks each part even if an earlier
-// part is bad, and it creates nothing that is missing. It may run while the server is running:
-// that another process listens on the address or uses the directory is not an error.
+// part is bad, and it creates nothing that is missing. While a server runs with the same directory or on
+// the same addresses, Check finds them in use, as Run would.
 func Check(ctx context.Context, c Config) []wire.Finding {
 	c, err := c.filled()
 	if err != nil {
@@ -36,7 +37,7 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 		text = "will be created: " + c.Key.File
 	}
 	add("key", text, err)
-	have, text, err := checkDatabase(ctx, c)
+	have, text, err := checkDatabase(ctx, c, vault)
 	add("database", text, err)
 	if c.TLS.Cert != "" {
 		certs, err := loadCerts(c, nil)
@@ -48,7 +49,18 @@ func Check(ctx context.Context, c Config) []wire.Finding {
 		all[len(all)-1].OK = err == nil && !soon
 	}
 	add("rules and users", counted(len(c.Rules), "rule"), checkAccess(ctx, c))
-	add("listen", c.Listen, c.checkListen(ctx, have))
+	main, err := c.checkListen(ctx, have)
+	if main != nil {
+		defer main.Close() // only now, because Ops must be another address
+	}
+	add("listen", c.Listen, err)
+	if c.Ops != "" {
+		ops, err := listen(ctx, c.Ops)
+		if ops != nil {
+			err = ops.Close()
+		}
+		add("ops", c.Ops, err)
+	}
 	return all
 }
 
@@ -62,6 +74,9 @@ func counted(n int, what string) string {
 
 // checkDir reports an error if Run could not create or write the data directory.
 func checkDir(dir string) error {
+	if err := registry.Free(dir); err != nil {
+		return err
+	}
 	info, err := os.Stat(dir)
 	for errors.Is(err, os.ErrNotExist) { // Run would create dir below the nearest parent that exists
 		parent := filepath.Dir(dir)
@@ -129,8 +144,8 @@ func checkAccess(ctx context.Context, c Config) error {
 	return err
 }
 
-// checkDatabase reads the database, even while a server uses it.
-func checkDatabase(ctx context.Context, c Config) (have users, text string, err error) {
+// checkDatabase reads the database, even while a server uses it. A nil vault has no key.
+func checkDatabase(ctx context.Context, c Config, vault *access.Vault) (have users, text string, err error) {
 	if path, ok := filePath(c.Database); ok {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			return noUsers, "will be created: " + path, nil
@@ -141,6 +156,11 @@ func checkDatabase(ctx context.Context, c Config) (have users, text string, err 
 		return unknownUsers, "", err
 	}
 	defer func() { _ = db.Close() }() // it was opened to read only
+	for _, err := range []error{access.Fits(ctx, db, vault), job.Fits(ctx, db)} {
+		if err != nil {
+			return unknownUsers, "", err
+		}
+	}
 	tokens := db.QueryRowContext(ctx,
 		`SELECT COUNT(*) FROM access_tokens WHERE revoked = 0 AND expires > $1`, store.Micros(time.Now()))
 	var n int
@@ -156,20 +176,13 @@ func checkDatabase(ctx context.Context, c Config) (have users, text string, err 
 	return have, fmt.Sprintf("%s, %s, %s queued", db.URL(), counted(n, "token"), counted(queued, "job")), nil
 }
 
-// checkListen reports an error if Run could not listen on c.Listen.
-func (c Config) checkListen(ctx context.Context, have users) error {
+// checkListen listens on c.Listen as Run would. The caller must close the listener, if it is not nil.
+func (c Config) checkListen(ctx context.Context, have users) (net.Listener, error) {
 	if c.Htpasswd != "" || c.TLS.ClientCA != "" {
 		have = someUsers
 	}
 	if err := c.mayListen(have); err != nil {
-		return err
+		return nil, err
 	}
-	if conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.Listen); err == nil {
-		return conn.Close() // another process listens there, which is assumed to be this server
-	}
-	l, err := listen(ctx, c.Listen)
-	if err != nil {
-		return err
-	}
-	return l.Close()
+	return listen(ctx, c.Listen)
 }

@@ -224,6 +224,18 @@ func (c Config) hosts(addr net.Addr) []string {
 	})
 }
 
+// own returns the names that mean the embedded registry in rules. hosts are its hosts; a worker has
+// none.
+func (c Config) own(hosts []string) []string {
+	if _, host, ok := strings.Cut(c.PublicURL, "://"); ok && len(hosts) == 0 {
+		hosts = []string{host}
+	}
+	if len(hosts) == 0 {
+		return nil
+	}
+	return append(slices.Clone(hosts), EmbeddedName)
+}
+
 // isLoopback reports whether addr, HOST:PORT, can be reached only from this machine.
 func isLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
@@ -252,37 +264,39 @@ func (c Config) anonymous() bool {
 	})
 }
 
-// EmbeddedName is the name of the embedded registry in requests, unless a configured registry has
-// this name or the host of the embedded registry. Imports go to it if no other default is configured.
+// EmbeddedName is the name of the embedded registry in requests and rules, unless a configured registry
+// has this name.
 const EmbeddedName = "dray"
 
-// registries returns the configured registries and the embedded one.
-func (c Config) registries(hosts []string) map[string]dray.Registry {
-	all := maps.Clone(c.Dray.Registries)
+// registries returns the configured registries and the embedded one. own is the name of the embedded
+// registry: EmbeddedName, or the name of the configured registry that has its host. It is "" in a
+// worker, and if EmbeddedName is the name of another registry.
+func (c Config) registries(hosts []string) (all map[string]dray.Registry, own string) {
+	all = maps.Clone(c.Dray.Registries)
 	if all == nil {
 		all = map[string]dray.Registry{}
 	}
 	if len(hosts) == 0 {
-		return all
+		return all, ""
 	}
-	_, taken := all[EmbeddedName]
-	for _, r := range all {
-		taken = taken || slices.Contains(hosts, r.Host)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if slices.Contains(hosts, all[name].Host) {
+			return all, name
+		}
 	}
-	if !taken {
-		all[EmbeddedName] = dray.Registry{Host: hosts[0]}
+	if _, taken := all[EmbeddedName]; taken {
+		return all, ""
 	}
-	return all
+	all[EmbeddedName] = dray.Registry{Host: hosts[0]}
+	return all, EmbeddedName
 }
 
 // drayConfig returns the dray.Config of jobs, and the Egress that limits the addresses they connect
 // to.
 func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *access.Egress) {
 	d := c.Dray
-	d.Registries = c.registries(hosts)
-	if _, ours := d.Registries[EmbeddedName]; ours && d.Default == "" && len(hosts) > 0 {
-		d.Default = EmbeddedName
-	}
+	all, own := c.registries(hosts)
+	d.Registries, d.Default = all, cmp.Or(d.Default, own, ownHost(hosts))
 	egress := &access.Egress{Allow: c.Egress}
 	for _, r := range c.Dray.Registries {
 		egress.Hosts = append(egress.Hosts, r.Host)
@@ -295,6 +309,15 @@ func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *acce
 	// Logins stored at the server take precedence over those of this machine.
 	d.Logins = append(credential.Chain{a.Lookup}, d.Logins...)
 	return d, egress
+}
+
+// ownHost returns the host of the embedded registry. It returns "" in a worker, and for a host that a
+// request could not name without being read as the name of a registry.
+func ownHost(hosts []string) string {
+	if len(hosts) == 0 || !ref.LooksLikeHost(hosts[0]) {
+		return ""
+	}
+	return hosts[0]
 }
 
 func configFault(name, hint string, err error) error {

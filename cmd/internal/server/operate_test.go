@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/access"
 	"github.com/drayage/dray/cmd/internal/server"
+	"github.com/drayage/dray/cmd/internal/store"
+	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
 )
 
@@ -239,9 +242,41 @@ func TestCheckSaysWhatRunWouldFind(t *testing.T) {
 			t.Errorf("%q, want %q", bad, want)
 		}
 	}
+	if bad := findings(server.Config{Listen: free, Ops: free, Data: data}); bad != "ops " {
+		t.Errorf("one address twice: %q", bad)
+	}
 	r := run(t, server.Config{Data: data})
-	if bad := findings(server.Config{Listen: strings.TrimPrefix(r.base, "http://"), Data: data}); bad != "" {
-		t.Errorf("findings while the server runs: %s", bad)
+	address := strings.TrimPrefix(r.base, "http://")
+	if bad := findings(server.Config{Listen: address, Data: data}); bad != "data directory listen " {
+		t.Errorf("findings while the server runs: %q", bad)
+	}
+	if bad := findings(server.Config{Listen: free, Ops: address, Data: filepath.Join(t.TempDir(), "other")}); bad != "ops " {
+		t.Errorf("the address of another process: %q", bad)
+	}
+	r.stop()
+	r.wait()
+	if bad := findings(server.Config{Listen: free, Data: data, Key: access.KeySource{File: filepath.Join(t.TempDir(), "lost"), Missing: access.MakeKey}}); bad != "database " {
+		t.Errorf("a key that is not the database's: %q", bad)
+	}
+	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(data, "dray.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, room := range []string{"job", "access"} {
+		if _, err := db.ExecContext(t.Context(), `UPDATE schemas SET version = version + 99 WHERE room = $1`, room); err != nil {
+			t.Fatal(err)
+		}
+		all := server.Check(t.Context(), server.Config{Listen: free, Data: data})
+		i := slices.IndexFunc(all, func(f wire.Finding) bool { return f.What == "database" })
+		if all[i].OK || !strings.Contains(all[i].Text, "a newer dray has used the database") {
+			t.Errorf("%+v", all[i])
+		}
+		if _, err := db.ExecContext(t.Context(), `UPDATE schemas SET version = version - 99 WHERE room = $1`, room); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

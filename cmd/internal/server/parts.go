@@ -118,6 +118,7 @@ func (p *parts) openAccess(ctx context.Context) error {
 		ClientCA: c.TLS.ClientCA,
 		Roles:    c.Roles,
 		Rules:    c.Rules,
+		Own:      c.own(p.hosts),
 		Loopback: isLoopback(c.Listen) && !c.behindProxy(),
 	})
 	return err

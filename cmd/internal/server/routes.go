@@ -45,7 +45,8 @@ func (s *serving) routes() http.Handler {
 // api returns the handler of the REST API.
 func (s *serving) api() http.Handler {
 	var all []wire.Registry
-	for name, r := range s.config.registries(s.hosts) {
+	registries, _ := s.config.registries(s.hosts)
+	for name, r := range registries {
 		all = append(all, wire.Registry{Name: name, Host: r.Host})
 	}
 	slices.SortFunc(all, func(a, b wire.Registry) int { return strings.Compare(a.Name, b.Name) })
@@ -64,7 +65,8 @@ func (s *serving) api() http.Handler {
 // arm returns the handler of Azure's API.
 func (s *serving) arm() http.Handler {
 	var all []arm.Registry
-	for name, r := range s.config.registries(s.hosts) {
+	registries, _ := s.config.registries(s.hosts)
+	for name, r := range registries {
 		all = append(all, arm.Registry{Name: name, Host: r.Host})
 	}
 	slices.SortFunc(all, func(a, b arm.Registry) int { return strings.Compare(a.Name, b.Name) })

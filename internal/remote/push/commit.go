@@ -3,6 +3,7 @@ package push
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -19,6 +22,29 @@ import (
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
+
+// hintLong is the next step for an image whose digests are not of sha256.
+const hintLong = "copy it to an OCI image layout, or to zot with kind: zot in the configuration, " +
+	"or build the image with sha256"
+
+// Keeps implements transfer.Target. distribution-spec v1.1.1 §Pushing Manifests has no way to say by
+// which digest a tag is to be known, so registries choose sha256 for it. Most accept no manifest by
+// another digest either. Some of them find that out after all layers have arrived. Blobs may have
+// other digests.
+func (r *Pusher) Keeps(docs, _ []oci.Descriptor) error {
+	for _, d := range docs {
+		if !r.keeps(d) {
+			c := r.Call("put manifest", http.MethodPut, "", r.At(string(d.Digest)))
+			return c.Fault(fault.Refused, hintLong, errors.New("the registry would give this manifest "+
+				"a digest of sha256 in place of this one"))
+		}
+	}
+	return nil
+}
+
+func (r *Pusher) keeps(d oci.Descriptor) bool {
+	return d.Digest.Algorithm() == digest.SHA256 || r.Host.Dialect.TagQuery
+}
 
 // PutDocument stores doc under each of tags, or by digest if there are none (distribution-spec
 // v1.1.1 §Pushing Manifests). It returns when the registry has confirmed doc's digest for each. It
@@ -30,10 +56,14 @@ func (r *Pusher) PutDocument(ctx context.Context, doc oci.Document, tags ...stri
 		return oci.Accepted{}, err
 	}
 	defer p.filled()
-	if len(tags) > 2 && r.Host.Dialect.TagQuery {
+	long := doc.Digest.Algorithm() != digest.SHA256
+	if len(tags) > 0 && long || len(tags) > 2 && r.Host.Dialect.TagQuery {
 		tags = p.together(ctx, tags)
-		if len(tags) == 0 {
+		switch {
+		case len(tags) == 0:
 			return p.accepted, nil
+		case long: // put under the tag alone, the document would get another digest
+			return p.leave(ctx, tags)
 		}
 	}
 	first := string(doc.Digest)
@@ -53,6 +83,24 @@ func (r *Pusher) PutDocument(ctx context.Context, doc oci.Document, tags ...stri
 	slices.Sort(p.accepted.Tags)
 	if len(p.accepted.Tags) == 0 && len(p.accepted.Failed) > 0 {
 		return p.accepted, p.accepted.Failed[first]
+	}
+	return p.accepted, nil
+}
+
+// leave gives up the tags that the registry did not confirm for a digest that is not of sha256.
+func (p *commit) leave(ctx context.Context, tags []string) (oci.Accepted, error) {
+	if err := p.one(ctx, string(p.doc.Digest)); err != nil {
+		return p.accepted, err // the document itself is refused
+	}
+	for _, tag := range tags {
+		if p.accepted.Failed == nil {
+			p.accepted.Failed = map[string]error{}
+		}
+		p.accepted.Failed[tag] = p.call(tag).Fault(fault.Refused, hintLong,
+			fmt.Errorf("the registry does not set a tag to %s", p.doc.Digest))
+	}
+	if len(p.accepted.Tags) == 0 {
+		return p.accepted, p.accepted.Failed[tags[0]]
 	}
 	return p.accepted, nil
 }

@@ -175,7 +175,7 @@ func KindOf(status int, code, text string) fault.Kind {
 type problem struct{ code, text string }
 
 // problems returns the errors in the body, each once. The body of a token service, and plain text,
-// are one error without a code.
+// are one error, which has a code only if it is one of OAuth.
 func (a *Answer) problems() []problem {
 	var body struct {
 		Errors []struct {
@@ -184,6 +184,9 @@ func (a *Answer) problems() []problem {
 		} `json:"errors"`
 		Details any `json:"details"` // of token services
 		Message any `json:"message"`
+		// RFC 6749 §5.2
+		Error       any `json:"error"`
+		Description any `json:"error_description"`
 	}
 	if json.Unmarshal(a.Raw, &body) != nil {
 		if t := a.Header.Get("Content-Type"); strings.HasPrefix(t, "text/plain") {
@@ -199,7 +202,11 @@ func (a *Answer) problems() []problem {
 		}
 	}
 	if len(all) == 0 {
-		all = []problem{{"", cmp.Or(word(body.Details), word(body.Message))}}
+		p := problem{"", cmp.Or(word(body.Details), word(body.Description), word(body.Message))}
+		if code := word(body.Error); !strings.Contains(code, " ") {
+			p.code = code
+		}
+		all = []problem{p}
 	}
 	return all
 }

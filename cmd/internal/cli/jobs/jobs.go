@@ -274,7 +274,7 @@ func newJobsLogs(a *app.App) *cobra.Command {
 			Header: []string{"AT", "TEXT"},
 			Rows: func(row func(...string) error) error {
 				for _, l := range all {
-					if err := row(l.At.UTC().Format(time.RFC3339), out.OneLine(l.Text)); err != nil {
+					if err := row(out.Moment(l.At), out.OneLine(l.Text)); err != nil {
 						return err
 					}
 				}

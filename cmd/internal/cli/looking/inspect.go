@@ -1,11 +1,13 @@
 package looking
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/oci"
 )
 
 // NewInspect makes the command dray inspect.
@@ -67,13 +70,9 @@ func printImage(a *app.App, m dray.Image) error {
 		Text:   func() error { return describe(a, m) },
 		Header: []string{"PLATFORM", "DIGEST", "SIZE", "LAYERS", "CREATED"},
 		Rows: func(row func(...string) error) error {
-			for _, v := range m.Platforms {
-				size, layers := strconv.FormatInt(v.Size, 10), strconv.Itoa(len(v.Layers))
-				if err := row(v.Platform, string(v.Digest), size, layers, created(v)); err != nil {
-					return err
-				}
-			}
-			return nil
+			return eachVariant(m.Platforms, func(v dray.Variant, _ int) error {
+				return row(v.Platform, string(v.Digest), strconv.FormatInt(v.Size, 10), layers(v), created(v))
+			})
 		},
 	})
 }
@@ -103,20 +102,56 @@ func describe(a *app.App, m dray.Image) error {
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "PLATFORM\tDIGEST\tSIZE\tLAYERS\tCREATED")
-	for _, v := range m.Platforms {
-		platform := v.Platform
-		if platform == "" {
-			platform = "-"
+	verbose := a.Verbose || len(m.Platforms) == 1 && len(m.Platforms[0].Platforms) == 0
+	err := eachVariant(m.Platforms, func(v dray.Variant, depth int) error {
+		platform := out.OneLine(cmp.Or(v.Platform, "-"))
+		if isIndex(v) && v.Platform == "" {
+			platform = "index"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", out.OneLine(platform), v.Digest, out.Size(v.Size), len(v.Layers), created(v))
-		if len(m.Platforms) > 1 && !a.Verbose {
-			continue
+		indent := strings.Repeat("  ", depth)
+		fmt.Fprintf(w, "%s%s\t%s\t%s\t%s\t%s\n", indent, platform, v.Digest, out.Size(v.Size), layers(v), created(v))
+		if !verbose {
+			return nil
 		}
 		for _, l := range v.Layers {
-			fmt.Fprintf(w, "  layer\t%s\t%s\n", l.Digest, out.Size(l.Size))
+			fmt.Fprintf(w, "%s  layer\t%s\t%s\n", indent, l.Digest, out.Size(l.Size))
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return w.Flush()
+}
+
+// eachVariant calls visit with each of list and everything below it, parents first. depth is 0 for
+// those in list.
+func eachVariant(list []dray.Variant, visit func(v dray.Variant, depth int) error) error {
+	var walk func(list []dray.Variant, depth int) error
+	walk = func(list []dray.Variant, depth int) error {
+		for _, v := range list {
+			if err := visit(v, depth); err != nil {
+				return err
+			}
+			if err := walk(v.Platforms, depth+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return walk(list, 0)
+}
+
+func isIndex(v dray.Variant) bool {
+	return v.MediaType == oci.TypeIndex || v.MediaType == oci.TypeDockerList
+}
+
+// layers returns the number of layers. An index has images and no layers.
+func layers(v dray.Variant) string {
+	if isIndex(v) {
+		return "-"
+	}
+	return strconv.Itoa(len(v.Layers))
 }
 
 func created(v dray.Variant) string {

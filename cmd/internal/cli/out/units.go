@@ -44,20 +44,13 @@ func Seconds(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
 }
 
-// Day returns the local date of t; "-" for the zero time.
-func Day(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.Local().Format(time.DateOnly)
-}
-
-// Moment returns the local date and time of t to the second; "-" for the zero time.
+// Moment returns t in UTC to the second, in the form of RFC 3339, as JSON has it: one word, with its date
+// and its zone. It returns "-" for the zero time.
 func Moment(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.Local().Format(time.DateTime)
+	return t.UTC().Format(time.RFC3339)
 }
 
 // Dashed returns s on one line, or "-" if it is empty, so that every row has the same number of words.

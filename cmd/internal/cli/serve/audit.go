@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -79,7 +78,7 @@ func printAudit(ctx context.Context, a *app.App, o app.Office, after int64) erro
 			return eachEntry(ctx, o, after, func(e wire.Entry) error {
 				return row(
 					strconv.FormatInt(e.Seq, 10),
-					e.At.UTC().Format(time.RFC3339),
+					out.Moment(e.At),
 					out.Dashed(e.Principal),
 					e.Verb,
 					out.Dashed(e.Source),

@@ -61,8 +61,7 @@ func NewServe(a *app.App) *cobra.Command {
 		"allow the server to listen without TLS on interfaces other than loopback, behind a proxy that has TLS")
 	flags.StringArrayVar(&f.Nets, "egress", nil, egressText)
 	addWorkTo(&f, flags)
-	flags.BoolVar(&f.Check, "check", false, "check the settings, print what is wrong, and do not serve; "+
-		"this does not check whether the address or the directory is in use")
+	flags.BoolVar(&f.Check, "check", false, "check all that a start requires, print what is wrong, and do not serve")
 	cmd.AddCommand(newServeToken(a), newServeSecret(a), newServeAudit(a))
 	cmd.AddCommand(newServeGC(a), newServeBackup(a), newServeRestore(a))
 	return cmd

@@ -70,7 +70,7 @@ func newTokenCreate(a *app.App) *cobra.Command {
 
 func printMade(a *app.App, t wire.MadeToken) error {
 	if !a.Quiet {
-		a.Warnf("token %s of %s, %s, valid until %s; it is not shown again", t.ID, t.Principal, t.Role, out.Day(t.Expires))
+		a.Warnf("token %s of %s, %s, valid until %s; it is not shown again", t.ID, t.Principal, t.Role, out.Moment(t.Expires))
 	}
 	return a.Print(out.Answer{
 		JSON:   func() error { return a.PrintJSON(t) },
@@ -115,8 +115,8 @@ func tokenCells(t wire.Token) []string {
 		out.Dashed(t.Principal),
 		string(t.Role),
 		state,
-		out.Day(t.Expires),
-		out.Day(t.Used),
+		out.Moment(t.Expires),
+		out.Moment(t.Used),
 		out.Dashed(t.Name),
 	}
 }

@@ -54,6 +54,8 @@ func (g *Gate) Refuse(w http.ResponseWriter, r *http.Request, p access.Principal
 	case !fault.Is(err, fault.Denied):
 		w.Header().Set("Retry-After", "1")
 		refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the caller cannot be authenticated now")
+	case p.Name == "" && r.Header.Get("Authorization") != "":
+		g.challenge(w, r, causeOf(err))
 	case p.Name == "" || p.Name == access.Anonymous:
 		g.Challenge(w, r)
 	default:
@@ -78,23 +80,16 @@ func causeOf(err error) string {
 // without a login could not answer Basic. Otherwise the challenge is Basic, which every tool knows.
 // Basic credentials are accepted in both cases.
 func (g *Gate) Challenge(w http.ResponseWriter, r *http.Request) {
-	challenge, base := access.Challenge, g.base(r)
+	g.challenge(w, r, "authentication required")
+}
+
+func (g *Gate) challenge(w http.ResponseWriter, r *http.Request, cause string) {
+	challenge, base := access.Challenge, access.Base(g.PublicURL, r)
 	if g.Anonymous || strings.HasPrefix(base, "https://") {
 		challenge = fmt.Sprintf(`Bearer realm="%s%s",service="dray"`, base, TokenPath)
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
-}
-
-// base returns the URL of this server for clients.
-func (g *Gate) base(r *http.Request) string {
-	switch {
-	case g.PublicURL != "":
-		return g.PublicURL
-	case r.TLS != nil:
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
+	refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", cause)
 }
 
 // refuse answers with one error in the form of distribution-spec v1.1.1 §Error Codes.

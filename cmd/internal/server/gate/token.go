@@ -31,7 +31,7 @@ func (g *Gate) Token(w http.ResponseWriter, r *http.Request) {
 	}
 	if fault.Is(err, fault.Denied) {
 		w.Header().Set("WWW-Authenticate", access.Challenge)
-		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "wrong credentials")
+		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", causeOf(err))
 		return
 	}
 	refuse(w, http.StatusServiceUnavailable, "UNKNOWN", "the caller cannot be authenticated now")

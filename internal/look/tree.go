@@ -1,0 +1,172 @@
+package look
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/oci"
+	"github.com/drayage/dray/report"
+)
+
+const (
+	maxLevels = 8        // levels of nested indexes in one image, as a copy takes them
+	maxHeld   = 64 << 20 // bytes of documents that are held in memory for one image
+)
+
+// tree holds the documents of an image: its root, and everything below.
+type tree struct {
+	at    place.Repository
+	root  oci.Document
+	mu    sync.Mutex
+	docs  map[oci.Digest]oci.Document
+	found map[oci.Digest]report.Variant // without what a parent says of a child
+	held  int                           // bytes in docs
+}
+
+// read reads everything below the root, level by level, and the configurations of the images.
+func (t *tree) read(ctx context.Context) error {
+	if err := t.add(ctx, t.root); err != nil {
+		return err
+	}
+	level := []oci.Document{t.root}
+	for depth := 0; len(level) > 0; depth++ {
+		type listed struct {
+			parent oci.Digest
+			oci.Descriptor
+		}
+		var below []listed
+		for _, doc := range level {
+			for _, child := range doc.Documents {
+				if _, known := t.docs[child.Digest]; !known {
+					t.docs[child.Digest] = oci.Document{}
+					below = append(below, listed{doc.Digest, child})
+				}
+			}
+		}
+		if len(below) > 0 && depth+1 == maxLevels {
+			return t.over("indexes are nested deeper than %d levels", maxLevels)
+		}
+		level = make([]oci.Document, len(below))
+		err := place.Each(ctx, place.Lookups, place.IndexesOf(below), func(ctx context.Context, i int) (err error) {
+			child := below[i]
+			level[i], err = t.at.Document(ctx, string(child.Digest))
+			switch {
+			case fault.Is(err, fault.NotFound):
+				return oci.Lacks(t.at.Repo(), child.parent, child.Descriptor)
+			case err != nil:
+				return err
+			}
+			return t.add(ctx, level[i])
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tree) over(format string, limit int) error {
+	name := t.at.Repo().At(string(t.root.Digest)).String()
+	return &fault.Fault{Kind: fault.TooLarge, Op: "inspect", Name: name, Err: fmt.Errorf(format, limit)}
+}
+
+// add adds a document.
+func (t *tree) add(ctx context.Context, doc oci.Document) error {
+	v, err := variant(ctx, t.at, doc)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.docs[doc.Digest], t.found[doc.Digest] = doc, v
+	if t.held += len(doc.Raw); t.held > maxHeld {
+		return t.over("the image has more than %d MiB of manifests", maxHeld>>20)
+	}
+	return err
+}
+
+// show returns the part of the tree below d. shown holds the indexes that were shown before; their
+// children are left out, because nested indexes may list each other without end in sight.
+func (t *tree) show(d oci.Descriptor, shown map[oci.Digest]bool) report.Variant {
+	v := t.found[d.Digest]
+	v.Size = t.size(d.Digest, onlyBlobs)
+	if p := oci.PlatformString(d.Platform); p != "" {
+		v.Platform = p
+	}
+	v.Annotations = d.Annotations
+	if shown[d.Digest] {
+		return v
+	}
+	shown[d.Digest] = true
+	for _, child := range t.docs[d.Digest].Documents {
+		v.Platforms = append(v.Platforms, t.show(child, shown))
+	}
+	return v
+}
+
+// counted says what counts for a size.
+type counted int
+
+const (
+	onlyBlobs counted = iota
+	withDocuments
+)
+
+// size returns the size in bytes of what is below a document and the document itself, each digest
+// counted once.
+func (t *tree) size(root oci.Digest, what counted) (sum int64) {
+	seen := map[oci.Digest]bool{root: true}
+	for level := []oci.Digest{root}; len(level) > 0; {
+		doc := t.docs[level[0]]
+		level = level[1:]
+		if what == withDocuments {
+			sum += doc.Size
+		}
+		for _, b := range doc.Blobs {
+			if !seen[b.Digest] {
+				seen[b.Digest] = true
+				sum += b.Size
+			}
+		}
+		for _, child := range doc.Documents {
+			if !seen[child.Digest] {
+				seen[child.Digest] = true
+				level = append(level, child.Digest)
+			}
+		}
+	}
+	return sum
+}
+
+// variant describes one manifest. The platform and the creation time come from the configuration,
+// if it is that of a container image.
+func variant(ctx context.Context, at place.Repository, doc oci.Document) (report.Variant, error) {
+	v := report.Variant{Digest: doc.Digest, MediaType: doc.MediaType}
+	if doc.Config == nil {
+		v.Layers = doc.Blobs
+		return v, nil
+	}
+	v.Config = doc.Config.Digest
+	isConfig := func(b oci.Descriptor) bool { return b.Digest == doc.Config.Digest }
+	v.Layers = append(slices.DeleteFunc(slices.Clone(doc.Blobs), isConfig), doc.Foreign...)
+	switch doc.Config.MediaType {
+	case v1.MediaTypeImageConfig, "application/vnd.docker.container.image.v1+json":
+	default:
+		return v, nil
+	}
+	raw, err := place.ReadSmall(ctx, at, *doc.Config)
+	if err != nil {
+		return v, err
+	}
+	var config v1.Image
+	if err := json.Unmarshal(raw, &config); err != nil {
+		return v, nil // an invalid configuration is no error here: the container runtime reports it
+	}
+	v.Platform = oci.PlatformString(&config.Platform)
+	v.Created = config.Created
+	return v, nil
+}
