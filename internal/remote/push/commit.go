@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/ask"
 	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -128,7 +129,7 @@ func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest,
 		a, err := h.Do(ctx, c, 200, 201, 202, 204, 400, 403, 404, 405, 409, 412)
 		switch {
 		case err == nil && a.Status < 300:
-			return oci.Digest(wire.Clean(a.Header.Get("OCI-Subject"))), p.confirm(ctx, c, a, reference)
+			return oci.Digest(reason.Clean(a.Header.Get("OCI-Subject"))), p.confirm(ctx, c, a, reference)
 		case err == nil && !again && isRace(a, reference):
 			again = true
 			c.Observe.Tell(event.Event{
@@ -251,7 +252,7 @@ func (p *commit) together(ctx context.Context, tags []string) (left []string) {
 			}
 		}
 		if s := a.Header.Get("OCI-Subject"); s != "" {
-			p.accepted.Subject = oci.Digest(wire.Clean(s))
+			p.accepted.Subject = oci.Digest(reason.Clean(s))
 		}
 	}
 	return left

@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/internal/remote/feed"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/read"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
@@ -185,7 +186,7 @@ func (u *upload) put(ctx context.Context, n int64) error {
 	said := a.Header.Get("Docker-Content-Digest")
 	if said != "" && read.SameAlgorithm(said, string(u.d.Digest)) && said != string(u.d.Digest) {
 		u.at = nil
-		u.feed.Err = u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry stored the blob as %s", wire.Clean(said)))
+		u.feed.Err = u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry stored the blob as %s", reason.Clean(said)))
 		return u.feed.Err
 	}
 	u.at = nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -90,7 +91,7 @@ func headDescriptor(c *wire.Call, a *wire.Answer, reference string) (d oci.Descr
 	}
 	// Some registries send length 0, but no manifest is empty. With a coding, the length is not the
 	// document's. GET shows whether a web page answers.
-	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 || wire.Coding(a.Header) != "" || a.IsPage() {
+	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 || reason.Coding(a.Header) != "" || a.IsPage() {
 		return oci.Descriptor{}, false, nil
 	}
 	if ref.Digest(reference) == nil && string(d.Digest) != reference {
@@ -166,7 +167,7 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 		if said != "" && SameAlgorithm(said, reference) && said != reference &&
 			!oci.IsSchema1(want.MediaType, a.Raw) { // Parse refuses that, whatever its digest
 			return oci.Document{}, c.Fault(fault.Corrupt, "",
-				fmt.Errorf("the registry answers with the digest %s instead", wire.Clean(said)))
+				fmt.Errorf("the registry answers with the digest %s instead", reason.Clean(said)))
 		}
 	}
 	doc, err := oci.Parse(want, a.Raw)
@@ -182,7 +183,7 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 			Host:   r.Host.Name,
 			Name:   c.Name,
 			Digest: string(doc.Digest),
-			Text: "the registry reports the digest " + wire.Clean(said) + " for this manifest, " +
+			Text: "the registry reports the digest " + reason.Clean(said) + " for this manifest, " +
 				"but its bytes have the digest " + string(doc.Digest),
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
@@ -132,7 +133,7 @@ func (d *Desk) Challenged(ctx context.Context, c *wire.Call, a *wire.Answer, sen
 
 func (d *Desk) denied(c *wire.Call, a *wire.Answer) error {
 	code, text := a.Problem()
-	err := d.host.Refused(c, a, wire.Quote(a.Status, code, text))
+	err := d.host.Refused(c, a, reason.Quote(a.Status, code, text))
 	return c.Fault(fault.Denied, d.host.DeniedHint(c, a), unauthorized{err})
 }
 
@@ -153,7 +154,7 @@ func missingScope(offered []Challenge, who *wire.Access, sent string) string {
 				continue
 			}
 			if who.Covers(scope) {
-				missing = wire.Clean(scope)
+				missing = reason.Clean(scope)
 				continue
 			}
 			who.Need(scope)
@@ -213,7 +214,7 @@ func (d *Desk) strongest(ctx context.Context, offered []Challenge, login credent
 		return nil, refused
 	}
 	return nil, d.host.Fail(fault.Denied, "", "the registry offers no supported way to log in: %s",
-		wire.Clean(offered[0].Scheme))
+		reason.Clean(offered[0].Scheme))
 }
 
 // recognize learns the kind of the registry from its challenges. They reveal Harbor and Quay under

@@ -14,6 +14,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/reason"
 )
 
 // once sends one request and returns its answer. A watchdog ends it if it makes no progress.
@@ -73,7 +74,7 @@ func (a *Answer) read(in *receiving, c *Call) error {
 			_, _ = body.Discard(len(mark)) // what was peeked can be discarded
 		}
 		begin, _ := body.Peek(512) // Take will see the same error
-		if !isMarkup(a.Header, begin) {
+		if !reason.IsMarkup(a.Header, begin) {
 			return c.Take(body)
 		}
 		plain = body

@@ -1,0 +1,46 @@
+package reason
+
+import (
+	"bytes"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// PageHint is the hint for a web page in place of an answer.
+const PageHint = "check the address of the registry, the proxy (HTTPS_PROXY), and whether this network asks for a " +
+	"sign-in: open the address in a browser to see the page"
+
+// IsMarkup reports whether a body that begins with begin is a web page. Without a Content-Type that
+// says so, it must begin with one of the elements that begin a web page. A body in a coding that was
+// not decoded cannot be judged, so its Content-Type decides.
+func IsMarkup(h http.Header, begin []byte) bool {
+	begin = bytes.TrimSpace(bytes.TrimPrefix(begin, []byte("\xef\xbb\xbf")))
+	kind := http.DetectContentType(begin)
+	switch {
+	case IsHTML(h) && (len(begin) == 0 || Coding(h) != "" && !strings.HasPrefix(kind, "text/")):
+		return true
+	case !bytes.HasPrefix(begin, []byte("<")):
+		return false
+	}
+	return IsHTML(h) || strings.HasPrefix(kind, "text/html")
+}
+
+// IsHTML reports whether the Content-Type is that of a web page.
+func IsHTML(h http.Header) bool {
+	t, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return t == "text/html" || t == "application/xhtml+xml"
+}
+
+// Coding returns the compression that Content-Encoding names (RFC 9110 §8.4.1), or "" if it names
+// none that changes bytes.
+func Coding(h http.Header) string {
+	for name := range strings.SplitSeq(strings.ToLower(strings.Join(h.Values("Content-Encoding"), ",")), ",") {
+		name = strings.TrimPrefix(strings.TrimSpace(name), "x-")
+		if slices.Contains([]string{"gzip", "deflate", "br", "zstd", "compress"}, name) {
+			return name
+		}
+	}
+	return ""
+}
