@@ -55,6 +55,10 @@ type Settings struct {
 	// ChunkSize is the size in bytes of the pieces in which a blob is uploaded; 0 means that a blob is
 	// uploaded whole, unless the registry needs pieces.
 	ChunkSize int64
+
+	// FirstByte is how long the registry may take until its answer begins, after a request was sent; 0
+	// means the limit for all registries. A cache that fetches content before it answers needs longer.
+	FirstByte time.Duration
 }
 
 // Create says what a push may create if its target does not exist: the repository at Amazon ECR, the

@@ -37,8 +37,14 @@ func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, e
 		if c.Single || !Passing(err) {
 			return nil, c.Named(err)
 		}
+		late := wire.IsLate(err)
 		if err := b.Wait(ctx, err); err != nil {
 			return nil, c.Named(err)
+		}
+		if late {
+			again := *c
+			again.Late++
+			c = &again
 		}
 	}
 }

@@ -79,6 +79,10 @@ func Needed(product, method string) string {
 // SpellingHint is the hint if DNS does not know the name of the host.
 const SpellingHint = "check the spelling of the host and DNS; private endpoints resolve inside their network only"
 
+// LateHint is the hint if no answer begins in time.
+const LateHint = "if this registry fetches content before it answers, as a cache does, " +
+	"raise --first-byte-timeout, or first-byte-timeout of this registry"
+
 // FirewallHint is the hint if the registry refuses the client's address, whatever the login.
 const FirewallHint = "a login does not help, because a network rule blocks this machine's address: " +
 	"allow the address in the registry's firewall, use its private endpoint, " +

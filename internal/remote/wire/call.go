@@ -42,8 +42,11 @@ type Call struct {
 	// in it. Nil means that there is none.
 	Body func(ctx context.Context) (io.ReadCloser, error)
 	Size int64 // of the body, in bytes
-	// Closing is how long the answer may take once the body is sent. 0 means Options.Stall.
+	// Closing is how much longer than usual the answer may take to begin, because the registry
+	// works on the body first.
 	Closing time.Duration
+	// Late is the number of attempts that got no answer in time.
+	Late int
 	// Limit is the longest body of an answer in bytes. 0 means maxErrorBody.
 	Limit int64
 	// Take reads the body of a 200, which then is not stored in Answer.Raw. It is called again for

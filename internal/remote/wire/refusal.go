@@ -123,7 +123,11 @@ func (h *Host) broke(ctx, inner context.Context, c *Call, at *url.URL, err error
 	case ctx.Err() != nil:
 		return c.Fault(fault.Canceled, "", context.Cause(ctx))
 	case errors.As(context.Cause(inner), &stall):
-		return c.Fault(fault.Unavailable, "", stall)
+		hint := ""
+		if stall.late {
+			hint = product.LateHint
+		}
+		return c.Fault(fault.Unavailable, hint, stall)
 	case errors.As(err, &already):
 		return err
 	case errors.Is(err, errInside):

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -25,9 +26,14 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 		}
 	}
 	inner, cancel := context.WithCancelCause(ctx)
-	w := newWatchdog(h.Options.Stall, cancel)
+	w := newWatchdog(h.Options.Stall, h.firstByte(c), cancel)
 	told := &told{call: c, host: h.Name, url: at, begin: time.Now()}
-	req, sent, err := h.request(inner, c, at, w)
+	trace := &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) {
+		if i.Err == nil {
+			w.sent()
+		}
+	}}
+	req, sent, err := h.request(httptrace.WithClientTrace(inner, trace), c, at, w)
 	if err != nil {
 		cancel(nil)
 		return nil, c.Stopped(ctx, err)
@@ -37,7 +43,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 	}
 	w.kick()
 	resp, err := h.transportFor(c, origin, at).RoundTrip(req)
-	w.hold()
+	w.answer()
 	told.sent = sent
 	if err != nil {
 		err = astray(c, origin, at, h.broke(ctx, inner, c, at, err))
@@ -118,7 +124,7 @@ func (h *Host) request(ctx context.Context, c *Call, at *url.URL, w *watchdog) (
 	if err != nil {
 		return nil, nil, err
 	}
-	req.Body = &sending{ReadCloser: body, w: w, size: c.Size, closing: c.Closing, sent: sent, spend: h.spender(ctx, c)}
+	req.Body = &sending{ReadCloser: body, w: w, sent: sent, spend: h.spender(ctx, c)}
 	return req, sent, nil
 }
 

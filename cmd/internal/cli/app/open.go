@@ -37,7 +37,8 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 		Cloud:      credential.Cloud{Env: a.IO.Env, Home: a.IO.Home},
 		Limits: dray.Limits{
 			Images: a.Common.Images, Blobs: a.Common.Concurrency, Connections: a.Common.Concurrency, Retries: a.Common.Retries,
-			Stall: a.Common.Stall, MaxWait: a.Common.MaxWait, Bandwidth: int64(a.Common.Bandwidth),
+			Stall: a.Common.Stall, FirstByte: a.Common.FirstByte, MaxWait: a.Common.MaxWait,
+			Bandwidth: int64(a.Common.Bandwidth),
 		},
 	}
 	for _, r := range file.Registries {
@@ -109,6 +110,6 @@ func settings(r config.Registry) dray.Settings {
 		Kind: string(r.Kind), PlainHTTP: r.PlainHTTP, Insecure: r.Insecure,
 		CAFile: r.CAFile, ClientCert: r.ClientCert, ClientKey: r.ClientKey, TokenHosts: r.TokenHosts, Mirrors: r.Mirrors,
 		Create: dray.Create(r.Create), Connections: r.Limits.Connections, RequestsPerSecond: r.Limits.RequestsPerSecond,
-		BytesPerSecond: r.Limits.BytesPerSecond, ChunkSize: r.Limits.ChunkSize,
+		BytesPerSecond: r.Limits.BytesPerSecond, ChunkSize: r.Limits.ChunkSize, FirstByte: r.Limits.FirstByte,
 	}
 }
