@@ -36,7 +36,8 @@ type Settings struct {
 	// tokens.
 	TokenHosts []string
 
-	// Mirrors are hosts that are tried before this one when something is read.
+	// Mirrors are hosts that are tried before this one when something is read. One that does not answer
+	// is left out for 10 minutes.
 	Mirrors []string
 
 	// Create says what a push may create: an ECR repository or a Harbor project. "" means nothing.

@@ -27,8 +27,11 @@ func (r *Reader) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (body 
 		body io.ReadCloser
 		from int64
 	}
-	o, err := firstOf(r, func(r *Reader) (o opened, err error) {
-		o.body, o.from, err = r.blob(ctx, d, at, n)
+	o, err := firstOf(ctx, r, func(of *Reader) (o opened, err error) {
+		o.body, o.from, err = of.blob(ctx, d, at, n)
+		if err == nil && of != r {
+			o.body = &mirrored{o.body, ctx, of}
+		}
 		return o, err
 	})
 	return o.body, o.from, err

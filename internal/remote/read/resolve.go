@@ -18,18 +18,7 @@ import (
 // of the answer are incomplete, it sends a GET and computes the digest of the body. The error is
 // NotFound if there is no such reference.
 func (r *Reader) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
-	return firstOf(r, func(r *Reader) (oci.Descriptor, error) { return r.Straight(ctx, reference) })
-}
-
-// firstOf calls ask with each mirror, and then with the registry itself. An error of a mirror is
-// ignored.
-func firstOf[T any](r *Reader, ask func(*Reader) (T, error)) (T, error) {
-	for _, m := range r.mirrors {
-		if v, err := ask(m); err == nil {
-			return v, nil
-		}
-	}
-	return ask(r)
+	return firstOf(ctx, r, func(r *Reader) (oci.Descriptor, error) { return r.Straight(ctx, reference) })
 }
 
 // Straight is Resolve without mirrors.
@@ -121,7 +110,7 @@ func mediaTypeOf(h http.Header) string {
 // that resolved to it. The error is TooLarge if the document is longer than
 // oci.MaxDocument.
 func (r *Reader) Document(ctx context.Context, reference string) (oci.Document, error) {
-	return firstOf(r, func(r *Reader) (oci.Document, error) { return r.named(ctx, "read manifest", reference) })
+	return firstOf(ctx, r, func(r *Reader) (oci.Document, error) { return r.named(ctx, "read manifest", reference) })
 }
 
 // named reads a document. If the registry does not have its digest, named asks for the tag that
