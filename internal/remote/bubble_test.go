@@ -405,7 +405,7 @@ func TestF19WhatCanNotHelpIsNotTriedAgain(t *testing.T) {
 		bubble(t, []*hostile.Fault{hostile.Status(code, nil, "")}, func(b *bench) {
 			_, err := b.repo.Document(b.Context(), "v1")
 			wantKind(b, err, kind)
-			b.count("", "", 1)
+			b.count("", testbed.Manifest, 1)
 		})
 	}
 }

@@ -153,21 +153,22 @@ func TestF85TheNextMirrorIsAskedAndTheRegistryIsTheLast(t *testing.T) {
 
 func TestF85AMirrorThatAnswersIsNotDead(t *testing.T) {
 	for name, tt := range map[string]struct {
-		fault *hostile.Fault
-		told  []string
+		fault    *hostile.Fault
+		requests int // to the mirror
+		told     []string
 	}{
-		"404": {hostile.Status(404, nil, ""), nil},
-		"403": {hostile.Status(403, nil, ""), []string{"mirror-a.example:80 fails, so dray reads from the next place: the registry answers 403"}},
-		"503": {hostile.Status(503, nil, ""), []string{"mirror-a.example:80 fails, so dray reads from the next place: the registry answers 503"}},
+		"404": {hostile.Status(404, nil, ""), 3, nil},
+		"403": {hostile.Status(403, nil, ""), 4, []string{"mirror-a.example:80 fails, so dray reads from the next place: the registry answers 403"}},
+		"503": {hostile.Status(503, nil, ""), 3, []string{"mirror-a.example:80 fails, so dray reads from the next place: the registry answers 503"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mirrored(t, func(m *mirrors) {
 				m.read()
 				m.read()
 				m.read()
-				m.requests(2, 3)
+				m.requests(2, tt.requests)
 				m.told(tt.told...)
-			}, []*hostile.Fault{tt.fault.Times(2)})
+			}, []*hostile.Fault{tt.fault.On("GET", testbed.Blob).Times(2)})
 		})
 	}
 }

@@ -50,7 +50,7 @@ func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, e
 }
 
 // try makes one attempt: it sends c with the login that the registry requires, and again after each
-// 401 that a new token may solve.
+// 401 that a new token may solve, and after a 403 that a login may solve.
 func (h *Host) try(ctx context.Context, c *wire.Call) (*wire.Answer, error) {
 	if c.URL == nil {
 		origin, err := h.Origin(ctx)
@@ -81,10 +81,19 @@ func (h *Host) try(ctx context.Context, c *wire.Call) (*wire.Answer, error) {
 		return nil, err
 	}
 	a, err := h.Exchange(ctx, c, authz)
-	for refused := 0; err == nil && a.Status == http.StatusUnauthorized && !a.Away; {
+	for refused := 0; err == nil && !a.Away; {
 		sent := authz
-		if authz, err = h.Challenged(ctx, c, a, sent, refused); err != nil {
+		switch {
+		case a.Status == http.StatusUnauthorized:
+			authz, err = h.Challenged(ctx, c, a, sent, refused)
+		case a.Status == http.StatusForbidden && sent == "":
+			authz, err = h.Forbidden(ctx, c, a)
+		}
+		if err != nil {
 			return nil, err
+		}
+		if authz == sent {
+			break
 		}
 		if sent != "" {
 			refused++

@@ -102,15 +102,8 @@ func (d *Desk) Challenged(ctx context.Context, c *wire.Call, a *wire.Answer, sen
 			return "", err
 		}
 	}
-	if len(offered) > 0 {
-		ch, err := d.strongest(ctx, offered, login)
-		if err != nil {
-			return "", c.Named(err)
-		}
-		d.recognize(offered)
-		d.mu.Lock()
-		d.known = ch
-		d.mu.Unlock()
+	if err := d.learn(ctx, offered, login); err != nil {
+		return "", c.Named(err)
 	}
 	if missing := missingScope(offered, c.Access, sent); missing != "" {
 		return "", c.Fault(fault.Denied,
@@ -129,6 +122,55 @@ func (d *Desk) Challenged(ctx context.Context, c *wire.Call, a *wire.Answer, sen
 		return "", d.denied(c, a)
 	}
 	return next, nil
+}
+
+// Forbidden handles a 403 to a request without a login. Some registries, and some proxies in front of
+// them, ask for a login at the root of the API only. Forbidden asks there once. It returns the
+// Authorization header to send, or "" if there is none.
+func (d *Desk) Forbidden(ctx context.Context, c *wire.Call, a *wire.Answer) (string, error) {
+	d.mu.Lock()
+	known := d.known != nil || d.silent
+	d.mu.Unlock()
+	if _, text := a.Problem(); known || product.Firewalled(a.Status, text) {
+		return "", nil
+	}
+	offered := ParseChallenges(a.Header)
+	if len(offered) == 0 {
+		var err error
+		if offered, err = d.ping(ctx, c); err != nil {
+			return "", err
+		}
+	}
+	if len(offered) == 0 {
+		d.mu.Lock()
+		d.silent = true
+		d.mu.Unlock()
+		return "", nil
+	}
+	login, err := c.Access.Who(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := d.learn(ctx, offered, login); err != nil {
+		return "", c.Named(err)
+	}
+	return d.Authorization(ctx, c, "")
+}
+
+// learn remembers the strongest of the challenges that the host offers, if there are any.
+func (d *Desk) learn(ctx context.Context, offered []Challenge, login credential.Login) error {
+	if len(offered) == 0 {
+		return nil
+	}
+	ch, err := d.strongest(ctx, offered, login)
+	if err != nil {
+		return err
+	}
+	d.recognize(offered)
+	d.mu.Lock()
+	d.known = ch
+	d.mu.Unlock()
+	return nil
 }
 
 func (d *Desk) denied(c *wire.Call, a *wire.Answer) error {
@@ -170,7 +212,7 @@ func missingScope(offered []Challenge, who *wire.Access, sent string) string {
 // PingPath is the root of the API. A request to it returns the challenge.
 const PingPath = "/v2/"
 
-// ping requests the challenge that a 401 left out, as the answers of gcr.io do.
+// ping requests the challenge that a 401 left out, as the answers of gcr.io do, or a 403.
 func (d *Desk) ping(ctx context.Context, c *wire.Call) ([]Challenge, error) {
 	origin, err := d.host.Origin(ctx)
 	if err != nil {
