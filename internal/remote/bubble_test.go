@@ -357,11 +357,24 @@ func TestF16AWaitBeyondTheLongestIsAnErrorWithATime(t *testing.T) {
 		_, err := b.repo.Resolve(b.Context(), "v1")
 		wantKind(b, err, fault.Throttled)
 		var f *fault.Fault
-		if !errors.As(err, &f) || f.RetryAfter != 24*time.Hour || !strings.Contains(err.Error(), "until ") {
-			b.Errorf("%#v", err)
+		until := begin.Add(24*time.Hour + time.Minute - 1).UTC().Format("2006-01-02 15:04 UTC")
+		want := "resolve 127.0.0.1:5000/app:v1: throttled: the registry asks to wait until " + until +
+			", which is longer than --max-wait 10m0s allows: the registry answers 429 Too Many Requests"
+		if !errors.As(err, &f) || f.RetryAfter != 24*time.Hour || err.Error() != want {
+			b.Errorf("%v, want %s", err, want)
 		}
 		if time.Since(begin) > time.Second {
 			b.Error("it waited")
+		}
+	})
+}
+
+func TestF16ARegistryThatNeverStopsToRefuseHasAHint(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.TooMany("60")}, func(b *bench) {
+		_, err := b.repo.Resolve(b.Context(), "v1")
+		wantKind(b, err, fault.Throttled)
+		if n := strings.Count(err.Error(), "/app:v1"); n != 1 || fault.HintOf(err) == "" {
+			b.Errorf("%v (hint: %s)", err, fault.HintOf(err))
 		}
 	})
 }

@@ -83,6 +83,9 @@ const SpellingHint = "check the spelling of the host and DNS; private endpoints 
 const LateHint = "if this registry fetches content before it answers, as a cache does, " +
 	"raise --first-byte-timeout, or first-byte-timeout of this registry"
 
+// BusyHint is the hint if a registry has too much to do.
+const BusyHint = "try again later, or ask less at once with --concurrency"
+
 // FirewallHint is the hint if the registry refuses the client's address, whatever the login.
 const FirewallHint = "a login does not help, because a network rule blocks this machine's address: " +
 	"allow the address in the registry's firewall, use its private endpoint, " +

@@ -90,7 +90,7 @@ func (p *Pulse) Spared(host string) error {
 	}
 	return &fault.Fault{
 		Kind: fault.Unavailable,
-		Err:  fmt.Errorf("%s has not answered since %s: %w", host, o.since.Format("15:04:05"), CauseOf(o.cause)),
+		Err:  fmt.Errorf("%s has not answered since %s: %w", host, o.since.UTC().Format("2006-01-02 15:04:05 UTC"), CauseOf(o.cause)),
 		Hint: fault.HintOf(o.cause),
 	}
 }

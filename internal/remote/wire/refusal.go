@@ -49,6 +49,7 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 			a.At.Host+"; a login does not help"
 	case f.Kind == fault.Throttled, a.Status == http.StatusServiceUnavailable:
 		f.RetryAfter = limit.ParseRetryAfter(a.Header.Get("Retry-After"), time.Now())
+		f.Hint = product.BusyHint
 	case f.Kind == fault.Full:
 		f.Hint = product.FullHint(h.Product(), h.Name)
 	case a.Status == http.StatusProxyAuthRequired:

@@ -191,6 +191,6 @@ func (h *Host) heed(c *Call, a *Answer) {
 	}
 	if h.Pause.Until(until) {
 		c.Observe.Tell(event.Event{Kind: event.Waiting, Host: h.Name, Name: c.Name, Wait: time.Until(until),
-			Text: h.Name + ": the request limit is used up until " + until.Format("15:04:05")})
+			Text: h.Name + ": the request limit is used up until " + limit.Clock(until)})
 	}
 }
