@@ -125,8 +125,16 @@ func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest,
 	h := p.r.Host
 	c := p.call(reference)
 	b := h.Budget(c)
-	for again := false; ; {
-		a, err := h.Do(ctx, c, 200, 201, 202, 204, 400, 403, 404, 405, 409, 412)
+	ok := []int{200, 201, 202, 204, 400, 403, 404, 405, 409, 412}
+	if len(p.doc.Foreign) > 0 {
+		ok = append(ok, http.StatusInternalServerError)
+	}
+	for again, unknown := false, false; ; {
+		a, err := h.Do(ctx, c, ok...)
+		if err == nil && a.Status == http.StatusInternalServerError {
+			err = p.failed(c, a, unknown)
+			unknown = true
+		}
 		switch {
 		case err == nil && a.Status < 300:
 			return oci.Digest(reason.Clean(a.Header.Get("OCI-Subject"))), p.confirm(ctx, c, a, reference)
@@ -155,6 +163,20 @@ func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest,
 			return "", c.Named(err)
 		}
 	}
+}
+
+// failed returns the error of a 500 to a manifest with foreign layers. Distribution refuses layers by
+// URL with a 500. Its version 3 says so in the body; version 2 answers UNKNOWN, which is believed the
+// second time.
+func (p *commit) failed(c *wire.Call, a *wire.Answer, again bool) error {
+	err := p.r.Host.Refusal(c, a)
+	_, text := a.Problem()
+	if !strings.Contains(text, "URL on layer") && (!again || !a.Says("UNKNOWN")) {
+		return c.Named(err)
+	}
+	return c.Fault(fault.Invalid, "allow the URLs of these layers at the registry "+
+		"(distribution: validation.manifests.urls.allow), or copy the image to another registry",
+		fmt.Errorf("this registry takes no layers by URL, and the image has %d: %w", len(p.doc.Foreign), wire.CauseOf(err)))
 }
 
 // raceWait is how long the other side of a race has to end.

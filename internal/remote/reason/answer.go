@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/drayage/dray/fault"
@@ -41,6 +42,7 @@ func KindOf(status int, code, text string) fault.Kind {
 // Quote returns an error that repeats what the registry answered.
 func Quote(status int, code, text string) error {
 	said := strings.TrimSpace(strings.Trim(code+": "+text, ": "))
+	said = strings.TrimPrefix(said, strconv.Itoa(status)+" ") // as in the title of an error page
 	if said == "" {
 		if status == http.StatusNotFound {
 			return errors.New("no such tag or repository, or this login may not see it")
@@ -56,32 +58,44 @@ type Problems []problem
 // problem is one error in the body of an answer.
 type problem struct{ code, text string }
 
-// ProblemsOf returns the errors in the body raw. The body of a token service, and plain text, are
-// one error without a code.
+// ProblemsOf returns the errors in the body raw. The body of a token service or of a storage, plain
+// text, and the title of a web page are one error.
 func ProblemsOf(h http.Header, raw []byte) Problems {
 	var body struct {
 		Errors []struct {
 			Code    any `json:"code"`
 			Message any `json:"message"`
+			Detail  any `json:"detail"`
 		} `json:"errors"`
 		Details any `json:"details"` // of token services
 		Message any `json:"message"`
+		Error   any `json:"error"`  // of proxies and of APIs that are not a registry's
+		Detail  any `json:"detail"` // RFC 9457
+		Title   any `json:"title"`
 	}
 	if json.Unmarshal(raw, &body) != nil {
-		if t := h.Get("Content-Type"); strings.HasPrefix(t, "text/plain") {
-			return Problems{{"", Clean(string(raw))}}
-		}
-		return nil
+		return textOf(h, raw)
 	}
-	word := func(v any) string { s, _ := v.(string); return Clean(s) }
+	word := func(v any) string {
+		if inner, ok := v.(map[string]any); ok {
+			v = inner["message"]
+		}
+		s, _ := v.(string)
+		return Clean(hide(s))
+	}
 	var all Problems
 	for _, e := range body.Errors {
-		if p := (problem{word(e.Code), word(e.Message)}); !slices.Contains(all, p) {
+		p := problem{word(e.Code), word(e.Message)}
+		if detail := word(e.Detail); detail != "" && (p.code == "UNKNOWN" || p.text == "") {
+			p.text = detail // the message is "unknown error"
+		}
+		if !slices.Contains(all, p) {
 			all = append(all, p)
 		}
 	}
 	if len(all) == 0 {
-		all = Problems{{"", cmp.Or(word(body.Details), word(body.Message))}}
+		all = Problems{{"", cmp.Or(word(body.Details), word(body.Message), word(body.Detail), word(body.Title),
+			word(body.Error))}}
 	}
 	return all
 }

@@ -1,6 +1,7 @@
 package reason
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -13,3 +14,11 @@ func Clean(s string) string {
 	}
 	return s
 }
+
+// secrets finds what may be a login that a server repeats in the text of its refusal: the value of an
+// Authorization header, a JWT, and a password in a URL.
+var secrets = regexp.MustCompile(
+	`(?i)\b(bearer|basic) +[a-z0-9+/=._~-]{6,}|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+|://[^/\s:@]*:[^/\s@]+@`)
+
+// hide replaces what may be a login in the text of an answer.
+func hide(s string) string { return secrets.ReplaceAllString(s, "…") }

@@ -88,9 +88,10 @@ func (p *Pulse) Spared(host string) error {
 		o.look = now.Add(o.wait)
 		return nil
 	}
+	since := o.since.UTC().Format("2006-01-02 15:04:05 UTC")
 	return &fault.Fault{
 		Kind: fault.Unavailable,
-		Err:  fmt.Errorf("%s has not answered since %s: %w", host, o.since.UTC().Format("2006-01-02 15:04:05 UTC"), CauseOf(o.cause)),
+		Err:  fmt.Errorf("%s has not answered since %s: %w", host, since, CauseOf(o.cause)),
 		Hint: fault.HintOf(o.cause),
 	}
 }

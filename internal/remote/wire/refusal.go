@@ -66,6 +66,8 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 		f.Hint = product.CreateHint(h.Product())
 	case isRedirect(a.Status):
 		f.Kind, f.Hint = fault.Refused, "use the registry's own address"
+	default:
+		f.Hint = product.StatusHint(c.Method, a.Status)
 	}
 	return f
 }
@@ -148,11 +150,25 @@ func (h *Host) broke(ctx, inner context.Context, c *Call, at *url.URL, err error
 	if bad != nil {
 		return c.Fault(fault.Refused, hint, bad)
 	}
-	hint = product.CutHint(h.Product(), c.Method, c.Path)
-	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
-		hint = product.SpellingHint
-	}
+	hint = cmp.Or(reachHint(err), product.CutHint(h.Product(), c.Method, c.Path))
 	return c.Fault(fault.Unavailable, hint, err)
+}
+
+// reachHint is the hint for a connection that could not be made because of err, or "".
+func reachHint(err error) string {
+	dns, unresolved := errors.AsType[*net.DNSError](err)
+	op, _ := errors.AsType[*net.OpError](err)
+	switch {
+	case unresolved && dns.IsNotFound:
+		return product.SpellingHint
+	case unresolved:
+		return "check the DNS server of this machine, because it gives no answer about this name"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "check the port, and that a registry is running there"
+	case op != nil && op.Op == "dial":
+		return "check the network and the firewall; if this network has a proxy, set HTTPS_PROXY"
+	}
+	return ""
 }
 
 // astray adds to the error of a request to another origin than the registry's that the registry
