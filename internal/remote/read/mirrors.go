@@ -13,31 +13,53 @@ import (
 )
 
 // firstOf calls ask with each mirror that is not left out, and then with the registry itself. An error
-// of a mirror means that the next place is asked, without a wait.
+// of a mirror means that the next place is asked, without a wait. If the registry cannot be reached,
+// the mirrors that were passed over or failed are asked in the end: some networks reach their mirrors
+// only.
 func firstOf[T any](ctx context.Context, r *Reader, ask func(*Reader) (T, error)) (T, error) {
+	var passed []*Reader
 	for _, m := range r.mirrors {
-		at := &m.taught.standing
-		may, finds := at.enter()
+		may, finds := m.taught.standing.enter(ctx)
 		if !may {
+			passed = append(passed, m)
 			continue
 		}
-		begin := time.Now()
-		v, err := ask(m)
+		v, err := through(ctx, m, finds, ask)
 		switch {
-		case err == nil, fault.Is(err, fault.NotFound):
-			at.leave(finds, true)
-		case ctx.Err() != nil:
-			at.leave(finds, false)
+		case err == nil, ctx.Err() != nil:
 			return v, err
-		default:
-			m.failed(begin, err)
-			at.leave(finds, m.Host.Pulse.HeardSince(begin) && !reason.IsPage(err))
-		}
-		if err == nil {
-			return v, nil
+		case fault.Is(err, fault.Unavailable):
+			passed = append(passed, m)
 		}
 	}
-	return ask(r)
+	v, err := ask(r)
+	if !fault.Is(err, fault.Unavailable) {
+		return v, err
+	}
+	for _, m := range passed {
+		if may, finds := m.taught.standing.insist(ctx); may {
+			if w, again := through(ctx, m, finds, ask); again == nil {
+				return w, nil
+			}
+		}
+	}
+	return v, err
+}
+
+// through calls ask with the mirror m, and records whether m answers.
+func through[T any](ctx context.Context, m *Reader, finds bool, ask func(*Reader) (T, error)) (T, error) {
+	at, begin := &m.taught.standing, time.Now()
+	v, err := ask(m)
+	switch {
+	case err == nil, fault.Is(err, fault.NotFound):
+		at.leave(finds, true)
+	case ctx.Err() != nil:
+		at.leave(finds, false)
+	default:
+		m.failed(begin, err)
+		at.leave(finds, m.Host.Pulse.HeardSince(begin) && !reason.IsPage(err))
+	}
+	return v, err
 }
 
 // failed reports the trouble of a mirror once. If the mirror has answered nothing since begin, or if a

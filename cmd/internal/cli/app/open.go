@@ -18,7 +18,19 @@ func (a *App) Open() (*dray.Dray, error) {
 		return nil, err
 	}
 	c.Requests = a.Console.Relay.Request
+	a.warnOfProxies()
 	return dray.New(c)
+}
+
+// warnOfProxies says that ALL_PROXY does not count. curl takes it as the proxy of every request; other clients
+// of registries, as dray, do not read it.
+func (a *App) warnOfProxies() {
+	for _, name := range []string{"ALL_PROXY", "all_proxy"} {
+		if a.IO.Env(name) != "" && a.IO.Env("HTTPS_PROXY") == "" && a.IO.Env("https_proxy") == "" {
+			a.Warnf("note: %s has no effect; set HTTPS_PROXY to reach registries through that proxy", name)
+			return
+		}
+	}
 }
 
 // DrayConfig returns the settings from which Open makes a Dray, and the configuration file.
