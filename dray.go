@@ -95,6 +95,11 @@ type Limits struct {
 	// is 30 seconds.
 	Stall time.Duration
 
+	// FirstByte is how long a registry may take until its answer begins, after a request was sent.
+	// Each attempt that gets no answer doubles the time, up to 5 minutes. The default is Stall.
+	// Settings.FirstByte replaces it for one registry.
+	FirstByte time.Duration
+
 	// MaxWait is the longest wait that a registry may ask for. The default is 10 minutes. If it asks
 	// for more, the error is [fault.Throttled].
 	MaxWait time.Duration
@@ -150,6 +155,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 		Connections: c.Limits.Connections,
 		Retries:     c.Limits.Retries,
 		Stall:       c.Limits.Stall,
+		FirstByte:   c.Limits.FirstByte,
 		MaxWait:     c.Limits.MaxWait,
 		Uploads:     ledger.NewUploads(c.StateDir),
 	})
@@ -213,7 +219,7 @@ func (d *Dray) AsksForLogin(host string) bool { return d.base.Remote.Asks(host) 
 func (c *Config) check() error {
 	l := c.Limits
 	least := min(l.Images, l.Blobs, l.Connections, l.Retries)
-	if least < 0 || l.Stall < 0 || l.MaxWait < 0 || l.Ahead < 0 || l.Bandwidth < 0 {
+	if least < 0 || l.Stall < 0 || l.FirstByte < 0 || l.MaxWait < 0 || l.Ahead < 0 || l.Bandwidth < 0 {
 		return configFault("limits", errors.New("a limit is negative; 0 means the default"))
 	}
 	for name := range c.Registries {

@@ -36,7 +36,8 @@ type Settings struct {
 	// tokens.
 	TokenHosts []string
 
-	// Mirrors are hosts that are tried before this one when something is read.
+	// Mirrors are hosts that are tried before this one when something is read. One that does not answer
+	// is left out for 10 minutes.
 	Mirrors []string
 
 	// Create says what a push may create: an ECR repository or a Harbor project. "" means nothing.
@@ -55,6 +56,10 @@ type Settings struct {
 	// ChunkSize is the size in bytes of the pieces in which a blob is uploaded; 0 means that a blob is
 	// uploaded whole, unless the registry needs pieces.
 	ChunkSize int64
+
+	// FirstByte is how long the registry may take until its answer begins, after a request was sent; 0
+	// means the limit for all registries. A cache that fetches content before it answers needs longer.
+	FirstByte time.Duration
 }
 
 // Create says what a push may create if its target does not exist: the repository at Amazon ECR, the

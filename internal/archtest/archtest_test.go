@@ -35,19 +35,20 @@ var may = map[string]string{
 	"internal/transfer/fetch": "event fault oci ref",
 	"internal/transfer":       "event fault internal/transfer/fetch oci ref",
 	"internal/ledger":         "fault oci ref",
-	"internal/remote":         "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/signin internal/remote/wire oci ref",
+	"internal/remote":         "credential event fault internal/ledger internal/remote/ask internal/remote/limit internal/remote/list internal/remote/product internal/remote/push internal/remote/read internal/remote/reason internal/remote/signin internal/remote/wire oci ref",
 
 	// The packages below remote, one for each kind of request. Packages that import the fewest
 	// others come first.
 	"internal/remote/limit":   "credential ref",
 	"internal/remote/product": "credential",
-	"internal/remote/wire":    "credential event fault internal/remote/limit internal/remote/product ref",
-	"internal/remote/signin":  "credential fault internal/remote/limit internal/remote/product internal/remote/wire ref",
-	"internal/remote/ask":     "credential event fault internal/remote/limit internal/remote/signin internal/remote/wire oci ref",
-	"internal/remote/read":    "event fault internal/remote/ask internal/remote/limit internal/remote/wire oci ref",
-	"internal/remote/list":    "credential event fault internal/remote/ask internal/remote/limit internal/remote/wire oci ref",
+	"internal/remote/reason":  "fault internal/remote/product",
+	"internal/remote/wire":    "credential event fault internal/remote/limit internal/remote/product internal/remote/reason ref",
+	"internal/remote/signin":  "credential fault internal/remote/limit internal/remote/product internal/remote/reason internal/remote/wire ref",
+	"internal/remote/ask":     "credential event fault internal/remote/limit internal/remote/reason internal/remote/signin internal/remote/wire oci ref",
+	"internal/remote/read":    "event fault internal/remote/ask internal/remote/limit internal/remote/reason internal/remote/wire oci ref",
+	"internal/remote/list":    "credential event fault internal/remote/ask internal/remote/limit internal/remote/reason internal/remote/wire oci ref",
 	"internal/remote/feed":    "fault internal/ledger internal/remote/limit oci",
-	"internal/remote/push":    "credential event fault internal/ledger internal/remote/ask internal/remote/feed internal/remote/limit internal/remote/product internal/remote/read internal/remote/wire oci ref",
+	"internal/remote/push":    "credential event fault internal/ledger internal/remote/ask internal/remote/feed internal/remote/limit internal/remote/product internal/remote/read internal/remote/reason internal/remote/wire oci ref",
 
 	"internal/layout":   "event fault oci ref",
 	"internal/registry": "fault oci ref",
@@ -122,6 +123,7 @@ var never = map[string][]string{
 
 	"internal/remote/limit":   {"net", "os"},
 	"internal/remote/product": {"net", "os", "context"},
+	"internal/remote/reason":  {"net", "os", "context"},
 	"internal/remote/signin":  {"net", "os"},
 	"internal/remote/ask":     {"net", "os"},
 	"internal/remote/read":    {"net", "os"},

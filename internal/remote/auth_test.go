@@ -373,3 +373,75 @@ func TestF27ATokenServiceThatRefusesTheRequestDoesNotBlameTheLogin(t *testing.T)
 		}
 	}
 }
+
+// A registry, or a proxy in front of it, may ask for a login at the root of its API only.
+func TestF86A403WithoutALoginIsAskedAgainWithOneIfTheRootAsksForIt(t *testing.T) {
+	forbids := func(body string) func(*testbed.Options, *remote.Options) {
+		return func(s *testbed.Options, _ *remote.Options) {
+			s.Front = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("Authorization") == "" && r.URL.Path != "/v2/" && !strings.Contains(r.URL.Path, "token") {
+						w.Header().Set("Content-Type", "application/json")
+						w.WriteHeader(http.StatusForbidden)
+						_, _ = w.Write([]byte(body))
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		}
+	}
+	denied := `{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}`
+	pings := func(b *bench) (n int) {
+		for _, q := range b.r.Log() {
+			if q.Path == "/v2/" {
+				n++
+			}
+		}
+		return n
+	}
+	for _, mode := range []testbed.Mode{testbed.Basic, testbed.Bearer} {
+		t.Run(string(mode), func(t *testing.T) {
+			bubble(t, nil, func(b *bench) {
+				testbed.Random(b, b.r, "app", "v1", testbed.RandomOptions{})
+				b.r.Reset()
+				b.work(b.repo)
+				_, err := b.client.Open(repo(b.r, "app"), remote.Use{}).Resolve(b.Context(), "v1")
+				must(b, err)
+				if n := pings(b); n != 1 {
+					b.Errorf("%d requests to the root", n)
+				}
+			}, auth(testbed.Auth{Mode: mode}), forbids(denied))
+		})
+	}
+	for name, tt := range map[string]struct {
+		mode  testbed.Mode
+		login credential.Login
+		says  string
+	}{
+		"no login":                   {testbed.Basic, credential.Login{}, "no login for 127.0.0.1:5000 was found"},
+		"a login that is not wanted": {testbed.None, login, "no login was sent, because the registry asked for none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(b *bench) {
+				for range 3 {
+					_, err := b.repo.Document(b.Context(), "v1")
+					wantKind(b, err, fault.Denied)
+					if !strings.Contains(err.Error(), tt.says) {
+						b.Error(err)
+					}
+				}
+				if n := pings(b); n != 1 {
+					b.Errorf("%d requests to the root", n)
+				}
+			}, auth(testbed.Auth{Mode: tt.mode}), forbids(denied), as(tt.login))
+		})
+	}
+	bubble(t, nil, func(b *bench) {
+		_, err := b.repo.Document(b.Context(), "v1")
+		wantKind(b, err, fault.Denied)
+		if n := pings(b); n != 0 {
+			b.Errorf("%d requests to the root, although no login helps", n)
+		}
+	}, auth(testbed.Auth{Mode: testbed.Basic}), forbids(`{"errors":[{"code":"DENIED","message":"client with IP '192.0.2.1' is not allowed access"}]}`))
+}

@@ -238,6 +238,90 @@ func TestF12NoHeaderIsTriedAgain(t *testing.T) {
 	})
 }
 
+// A cache answers only when it has fetched the content, which takes longer than any stall.
+func TestF12AnAnswerMayBeginLateAndLaterWithEachTry(t *testing.T) {
+	thinks := func(d time.Duration, first, of time.Duration) func(*testbed.Options, *remote.Options) {
+		return func(s *testbed.Options, o *remote.Options) {
+			o.FirstByte, o.Default.FirstByte = first, of
+			s.Front = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method != http.MethodPut && r.Method != http.MethodPost {
+						select {
+						case <-r.Context().Done():
+						case <-time.After(d):
+						}
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		takes, first, of, want time.Duration // first is for all registries, of is for this one
+		tries                  int
+	}{
+		"as long as is allowed":       {20 * time.Second, 0, 0, 20 * time.Second, 1},
+		"each try has twice the time": {200 * time.Second, 0, 0, (30 + 60 + 120 + 200) * time.Second, 4},
+		"five minutes in the end":     {299 * time.Second, 0, 0, (30 + 60 + 120 + 240 + 299) * time.Second, 6},
+		"more, if that is allowed":    {20 * time.Minute, 30 * time.Minute, 0, 20 * time.Minute, 1},
+		"more at this registry":       {20 * time.Minute, time.Second, 30 * time.Minute, 20 * time.Minute, 1},
+		"less at this registry":       {3 * time.Second, time.Hour, 2 * time.Second, (2 + 3) * time.Second, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(b *bench) {
+				data, d := b.store(1, mib)
+				begin := time.Now()
+				got, _, err := b.read(d, 0, -1)
+				must(b, err)
+				if took := time.Since(begin); !bytes.Equal(got, data) || took < tt.want || took > tt.want+10*time.Second {
+					b.Errorf("%d bytes in %v, want %v", len(got), took, tt.want)
+				}
+				b.count("GET", testbed.Blob, tt.tries)
+			}, thinks(tt.takes, tt.first, tt.of), func(s *testbed.Options, _ *remote.Options) {
+				if tt.tries > 4 { // a host that never answered is given up after 4 tries
+					answersFirst(s, nil)
+				}
+			})
+		})
+	}
+	bubble(t, nil, func(b *bench) {
+		_, err := b.repo.Resolve(b.Context(), "v1")
+		wantKind(b, err, fault.Unavailable)
+		if !strings.Contains(err.Error(), "no answer for 5m0s") || !strings.Contains(fault.HintOf(err), "first-byte-timeout") {
+			b.Errorf("%v (hint: %s)", err, fault.HintOf(err))
+		}
+	}, thinks(time.Hour, 0, 0), answersFirst)
+}
+
+// answersFirst makes the registry known as one that answers.
+func answersFirst(s *testbed.Options, _ *remote.Options) {
+	late := s.Front
+	answered := false
+	s.Front = func(next http.Handler) http.Handler {
+		after := late(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !answered {
+				answered = true
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			after.ServeHTTP(w, r)
+		})
+	}
+}
+
+func TestF12AStallInTheMiddleIsCutHoweverLateAnAnswerMayBegin(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.StallAt(300, 0).Once()}, func(b *bench) {
+		_, d := b.store(1, 1000)
+		begin := time.Now()
+		_, _, err := b.read(d, 0, -1)
+		wantKind(b, err, fault.Unavailable)
+		if !strings.Contains(err.Error(), "no progress for 30s") || time.Since(begin) != 30*time.Second {
+			b.Errorf("after %v: %v", time.Since(begin), err)
+		}
+	}, func(_ *testbed.Options, o *remote.Options) { o.FirstByte = time.Hour })
+}
+
 func TestF16RetryAfterIsHonouredByTheWholeHost(t *testing.T) {
 	for name, f := range map[string]*hostile.Fault{
 		"seconds": hostile.TooMany("3600"), "date": hostile.TooManyUntil(time.Hour),
@@ -273,11 +357,24 @@ func TestF16AWaitBeyondTheLongestIsAnErrorWithATime(t *testing.T) {
 		_, err := b.repo.Resolve(b.Context(), "v1")
 		wantKind(b, err, fault.Throttled)
 		var f *fault.Fault
-		if !errors.As(err, &f) || f.RetryAfter != 24*time.Hour || !strings.Contains(err.Error(), "until ") {
-			b.Errorf("%#v", err)
+		until := begin.Add(24*time.Hour + time.Minute - 1).UTC().Format("2006-01-02 15:04 UTC")
+		want := "resolve 127.0.0.1:5000/app:v1: throttled: the registry asks to wait until " + until +
+			", which is longer than --max-wait 10m0s allows: the registry answers 429 Too Many Requests"
+		if !errors.As(err, &f) || f.RetryAfter != 24*time.Hour || err.Error() != want {
+			b.Errorf("%v, want %s", err, want)
 		}
 		if time.Since(begin) > time.Second {
 			b.Error("it waited")
+		}
+	})
+}
+
+func TestF16ARegistryThatNeverStopsToRefuseHasAHint(t *testing.T) {
+	bubble(t, []*hostile.Fault{hostile.TooMany("60")}, func(b *bench) {
+		_, err := b.repo.Resolve(b.Context(), "v1")
+		wantKind(b, err, fault.Throttled)
+		if n := strings.Count(err.Error(), "/app:v1"); n != 1 || fault.HintOf(err) == "" {
+			b.Errorf("%v (hint: %s)", err, fault.HintOf(err))
 		}
 	})
 }
@@ -321,7 +418,7 @@ func TestF19WhatCanNotHelpIsNotTriedAgain(t *testing.T) {
 		bubble(t, []*hostile.Fault{hostile.Status(code, nil, "")}, func(b *bench) {
 			_, err := b.repo.Document(b.Context(), "v1")
 			wantKind(b, err, kind)
-			b.count("", "", 1)
+			b.count("", testbed.Manifest, 1)
 		})
 	}
 }

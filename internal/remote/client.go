@@ -39,6 +39,9 @@ type Options struct {
 	Retries int
 	// Stall is how long a request may go without transferring a byte. 0 means 30 s.
 	Stall time.Duration
+	// FirstByte is how long an answer may take to begin after a request was sent. Each attempt that
+	// gets no answer doubles the time, up to 5 min. 0 means Stall.
+	FirstByte time.Duration
 	// MaxWait is the longest single wait that a registry may ask for. 0 means 10 min.
 	MaxWait time.Duration
 	// Connections limits the blob bodies that are transferred at once, per host and direction. 0
@@ -135,6 +138,7 @@ func New(o Options) (*Client, error) {
 	}
 	o.Retries = max(o.Retries, 0)
 	o.Stall = orDuration(o.Stall, 30*time.Second)
+	o.FirstByte = orDuration(o.FirstByte, o.Stall)
 	o.MaxWait = orDuration(o.MaxWait, 10*time.Minute)
 	if o.UserAgent == "" {
 		o.UserAgent = "dray"
@@ -155,6 +159,7 @@ func New(o Options) (*Client, error) {
 	c.lines = wire.Options{
 		Retries:     o.Retries,
 		Stall:       o.Stall,
+		FirstByte:   o.FirstByte,
 		MaxWait:     o.MaxWait,
 		Connections: o.Connections,
 		UserAgent:   o.UserAgent,

@@ -1,12 +1,14 @@
 package remote_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
@@ -378,5 +380,46 @@ func TestAFurtherPageOfReferrersThatIsNoneIsAnError(t *testing.T) {
 	bubble(t, []*hostile.Fault{second, link, first}, func(b *bench) {
 		_, err := b.repo.Referrers(b.Context(), oci.Descriptor{Digest: oci.Sum([]byte("x"))})
 		wantKind(b, err, fault.Refused)
+	})
+}
+
+// Distribution refuses layers by URL unless its configuration allows them. It does so with a 500, which is no trouble
+// that passes.
+func TestF87ARegistryThatTakesNoLayersByURLSaysSoAtOnce(t *testing.T) {
+	source := testbed.Distribution(t, testbed.Options{Content: testbed.Open})
+	testbed.Foreign(t, source, "app", "v1")
+	from := client(t).Open(repo(source, "app"), remote.Use{})
+	doc, err := from.Document(t.Context(), "v1")
+	must(t, err)
+	old := hostile.Error(500, "UNKNOWN", "unknown error").On("PUT", testbed.Manifest) // version 2.8.2
+	for name, tt := range map[string]struct {
+		faults []*hostile.Fault
+		puts   int
+	}{"version 3": {nil, 1}, "version 2": {[]*hostile.Fault{old}, 2}} {
+		bubble(t, tt.faults, func(b *bench) {
+			for _, d := range doc.Blobs {
+				var data bytes.Buffer
+				source.Direct(b, "GET", "/v2/app/blobs/"+string(d.Digest), nil, nil, &data)
+				b.r.Blob(b, "app", d.MediaType, data.Bytes())
+			}
+			b.r.Reset()
+			begin := time.Now()
+			_, err := b.repo.PutDocument(b.Context(), doc, "v1")
+			wantKind(b, err, fault.Invalid)
+			if !strings.Contains(err.Error(), "this registry takes no layers by URL, and the image has 1") || !strings.Contains(fault.HintOf(err), "urls.allow") {
+				b.Errorf("%s: %v (hint: %s)", name, err, fault.HintOf(err))
+			}
+			b.count("PUT", testbed.Manifest, tt.puts)
+			if took := time.Since(begin); took > time.Second {
+				b.Errorf("%s: took %v", name, took)
+			}
+		})
+	}
+	once := hostile.Error(500, "UNKNOWN", "unknown error").On("PUT", testbed.Manifest).Once()
+	accepted := hostile.Status(201, http.Header{"Docker-Content-Digest": {string(doc.Digest)}}, "").On("PUT", testbed.Manifest)
+	bubble(t, []*hostile.Fault{once, accepted}, func(b *bench) {
+		_, err := b.repo.PutDocument(b.Context(), doc, "v1")
+		must(b, err)
+		b.count("PUT", testbed.Manifest, 2)
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/signin"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/ref"
@@ -106,9 +107,9 @@ func (at *Contact) trace(mu *sync.Mutex) *httptrace.ClientTrace {
 				return
 			}
 			leaf := s.PeerCertificates[0]
-			at.Expires, at.Issuer = leaf.NotAfter, wire.Clean(leaf.Issuer.CommonName)
+			at.Expires, at.Issuer = leaf.NotAfter, reason.Clean(leaf.Issuer.CommonName)
 			if len(leaf.Issuer.Organization) > 0 {
-				at.Issuer = wire.Clean(leaf.Issuer.Organization[0] + " " + leaf.Issuer.CommonName)
+				at.Issuer = reason.Clean(leaf.Issuer.Organization[0] + " " + leaf.Issuer.CommonName)
 			}
 		},
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -153,7 +154,7 @@ func (r *Repository) remove(ctx context.Context, c *wire.Call, isTag bool) (bool
 		return false, err
 	}
 	code, text := a.Problem()
-	said := wire.Quote(a.Status, code, text)
+	said := reason.Quote(a.Status, code, text)
 	locked := strings.Contains(strings.ToLower(code+" "+text), "lock")
 	switch {
 	case a.Status == http.StatusConflict, a.Status == http.StatusPreconditionFailed, locked:

@@ -1,18 +1,23 @@
 package remote_test
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/hostile"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/testbed"
+	"github.com/drayage/dray/ref"
 )
 
 func TestF14NoUploadWaitsForAnInterimAnswer(t *testing.T) {
@@ -137,5 +142,61 @@ func TestF24AProxyThatDoesNotConnectIsNamed(t *testing.T) {
 		if len(requests) != tt.requests {
 			t.Errorf("%d: the proxy got %d requests", tt.status, len(requests))
 		}
+	}
+}
+
+// What a refusal says stands in the message, and the hint is about that kind of refusal.
+func TestARefusalWithoutACodeOfItsOwnHasTheWordsOfItsBodyAndAHint(t *testing.T) {
+	page := func(title string) string {
+		return "<html><head><title>" + title + "</title></head><body></body></html>"
+	}
+	for _, tt := range []struct {
+		status           int
+		kind, body       string
+		is               fault.Kind
+		says, hint, verb string
+	}{
+		{413, "text/html", page("413 Request Entity Too Large"), fault.TooLarge, "413 Request Entity Too Large", "client_max_body_size", "PUT"},
+		{405, "application/json", `{"errors":[{"code":"UNSUPPORTED","message":"The operation is unsupported."}]}`, fault.Invalid, "405 UNSUPPORTED: The operation is unsupported.", "read-only", "POST"},
+		{500, "application/json", `{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":"filesystem: no inodes"}]}`, fault.Unavailable, "500 UNKNOWN: filesystem: no inodes", "log of the registry", "POST"},
+		{502, "text/html", page("upstream gone"), fault.Unavailable, "502 upstream gone", "proxy", "POST"},
+		{503, "text/plain", "backup until noon", fault.Unavailable, "503 backup until noon", "try again later", "POST"},
+		{504, "text/html", page("504 Gateway Time-out"), fault.Unavailable, "504 Gateway Time-out", "proxy", "POST"},
+	} {
+		f := hostile.Status(tt.status, http.Header{"Content-Type": {tt.kind}}, tt.body).On(tt.verb, "")
+		bubble(t, []*hostile.Fault{f}, func(b *bench) {
+			var err error
+			if tt.verb == "PUT" {
+				_, err = b.repo.PutDocument(b.Context(), b.document(), "v1")
+			} else {
+				data, d := noise(b, 1, 1000)
+				_, err = b.repo.Put(b.Context(), d, nil, opener(data))
+			}
+			wantKind(b, err, tt.is)
+			if !strings.Contains(err.Error(), "the registry answers "+tt.says) || !strings.Contains(fault.HintOf(err), tt.hint) {
+				b.Errorf("%d: %v (hint: %s)", tt.status, err, fault.HintOf(err))
+			}
+		}, func(_ *testbed.Options, o *remote.Options) { o.Retries = 1 })
+	}
+}
+
+func TestAHostThatCannotBeReachedHasAHintByItsCause(t *testing.T) {
+	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
+	for hint, err := range map[string]error{
+		"check the spelling of the host":       dial(&net.DNSError{Err: "no such host", Name: "registry.example", IsNotFound: true}),
+		"check the DNS server of this machine": dial(&net.DNSError{Err: "server misbehaving", Name: "registry.example", Server: "127.0.0.53:53", IsTemporary: true}),
+		"check the port":                       dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)),
+		"check the network and the firewall":   dial(os.NewSyscallError("connect", syscall.EHOSTUNREACH)),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, newErr := remote.New(remote.Options{CertDirs: []string{}, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, err }})
+			must(t, newErr)
+			defer c.Close()
+			_, got := c.Open(ref.Repo{Host: "registry.example", Path: "app"}, remote.Use{}).Resolve(t.Context(), "v1")
+			wantKind(t, got, fault.Unavailable)
+			if !strings.HasPrefix(fault.HintOf(got), hint) || !strings.Contains(got.Error(), err.Error()) {
+				t.Errorf("%v (hint: %s), want %s", got, fault.HintOf(got), hint)
+			}
+		})
 	}
 }

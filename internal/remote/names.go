@@ -7,8 +7,8 @@ import (
 	"github.com/drayage/dray/internal/remote/list"
 	"github.com/drayage/dray/internal/remote/product"
 	"github.com/drayage/dray/internal/remote/push"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/signin"
-	"github.com/drayage/dray/internal/remote/wire"
 )
 
 // Types of the subpackages that callers of Client and Repository use.
@@ -33,11 +33,11 @@ var ErrUnauthorized = signin.ErrUnauthorized
 
 // IsAbsent reports whether err is an answer in which the registry itself says that the repository
 // does not exist. Any other error of a listing says nothing about what the repository holds.
-func IsAbsent(err error) bool { return wire.IsAbsent(err) }
+func IsAbsent(err error) bool { return reason.IsAbsent(err) }
 
 // IsForbidden reports whether err is a 403 of the registry itself. Some registries answer it for
 // what does not exist, too. A 403 that names another cause, such as a network rule, is no such 403.
-func IsForbidden(err error) bool { return wire.IsForbidden(err) }
+func IsForbidden(err error) bool { return reason.IsForbidden(err) }
 
 // SpentUntil reports whether err says that a pull limit is used up, and returns the time at which
 // pulls are available again at the latest.

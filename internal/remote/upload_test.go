@@ -451,6 +451,30 @@ func TestTheClosingRequestMayTakeLongerByItsSize(t *testing.T) {
 	}
 }
 
+func TestF12TheAnswerToAnUploadMayBeginLaterWithEachTry(t *testing.T) {
+	bubble(t, nil, func(b *bench) {
+		data, d := noise(b, 1, mib)
+		_, err := b.send(data, d)
+		must(b, err)
+		b.count("PUT", testbed.Upload, 3)
+	}, func(s *testbed.Options, _ *remote.Options) {
+		s.Front = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPut {
+					body, _ := io.ReadAll(r.Body)
+					r.Body = io.NopCloser(bytes.NewReader(body))
+					select {
+					case <-r.Context().Done():
+						return
+					case <-time.After(100 * time.Second):
+					}
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	})
+}
+
 func TestF29ATokenThatEndsInMidUploadIsRenewed(t *testing.T) {
 	bearer := func(s *testbed.Options, _ *remote.Options) { s.Auth = testbed.Auth{Mode: testbed.Bearer} }
 	bubble(t, []*hostile.Fault{hostile.Early401().On("PUT", testbed.Upload).Once()}, func(b *bench) {

@@ -380,6 +380,14 @@ func TestCopyIsAsPatientAndAsParallelAsItsFlagsSay(t *testing.T) {
 	if code, took, _ := copied(t, nil, []*hostile.Fault{stall}, "--stall-timeout", "200ms"); code != 0 || took > 15*time.Second {
 		t.Errorf("--stall-timeout: code %d in %s", code, took)
 	}
+	late := func() []*hostile.Fault {
+		return []*hostile.Fault{hostile.NoHeader(time.Second).On("GET", testbed.Blob)}
+	}
+	for flags, want := range map[string]int{"--first-byte-timeout 50ms --retries 1": out.ExitFailed, "--first-byte-timeout 300ms": out.ExitOK, "--stall-timeout 50ms": out.ExitOK} {
+		if code, _, story := copied(t, nil, late(), strings.Fields(flags)...); code != want {
+			t.Errorf("%s: code %d, want %d\n%s", flags, code, want, story)
+		}
+	}
 	for flags, want := range map[string]int{"--retries 1": out.ExitFailed, "--retries 3": out.ExitOK} {
 		once := hostile.Status(503, nil, "").On("GET", testbed.Manifest).Times(2)
 		if code, _, _ := copied(t, nil, []*hostile.Fault{once}, strings.Fields(flags)...); code != want {

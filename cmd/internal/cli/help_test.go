@@ -129,7 +129,7 @@ func TestTheFlagsOfTransferStandInGroups(t *testing.T) {
 }
 
 func TestFlagsOfRegistriesAreOnlyWithCommandsOnWhichTheyHaveAnEffect(t *testing.T) {
-	both, one := []string{"src-creds", "dst-creds"}, []string{"retries", "stall-timeout", "max-wait", "ca-file", "insecure", "plain-http"}
+	both, one := []string{"src-creds", "dst-creds"}, []string{"retries", "stall-timeout", "first-byte-timeout", "max-wait", "ca-file", "insecure", "plain-http"}
 	asks := func(more ...string) []string { return slices.Concat(one, more) }
 	plans := asks("src-creds", "dst-creds", "concurrency")
 	copies := append(slices.Clone(plans), "bandwidth")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"time"
 
 	"github.com/drayage/dray/credential"
 )
@@ -56,6 +57,8 @@ type Limits struct {
 	RequestsPerSecond float64 // requests of all kinds together
 	BytesPerSecond    int64   // bytes in both directions together
 	ChunkSize         int64   // bytes in one chunk of a chunked upload
+	// FirstByte is how long an answer may take to begin after a request was sent.
+	FirstByte time.Duration
 }
 
 // Create says whether a push creates a missing repository or project, and who may read it. The zero

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
@@ -40,13 +41,13 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 			Name: "prod", Host: "prod.example.com:5000", Kind: Harbor, Create: CreatePrivate,
 			CAFile: filepath.Join(dir, "certs", "prod-ca.pem"), ClientCert: filepath.Join(home, "certs", "me.pem"), ClientKey: filepath.Join(home, "certs", "me.key"),
 			TokenHosts: []string{"auth.example.com"}, Mirrors: []string{"mirror.example:5000", "127.0.0.1:5001"},
-			Limits:      Limits{8, 20, 50 << 20, 4 << 20},
-			Credentials: Credentials{Username: "robot$import", PasswordEnv: "PROD_PASSWORD", Where: path + ":22"},
+			Limits:      Limits{8, 20, 50 << 20, 4 << 20, 2 * time.Minute},
+			Credentials: Credentials{Username: "robot$import", PasswordEnv: "PROD_PASSWORD", Where: path + ":23"},
 		},
-		{Name: "lab", Host: "lab.example.com", Insecure: true, Credentials: Credentials{Username: "me", PasswordFile: filepath.Join(dir, "secrets", "lab-password"), Where: path + ":29"}},
-		{Name: "cloud", Host: "myteam.azurecr.io", Kind: ACR, Credentials: Credentials{TokenEnv: "ACR_TOKEN", Where: path + ":36"}},
-		{Name: "cloud-test", Host: "myteamtest.azurecr.io", Kind: ACR, Credentials: Credentials{TokenFile: filepath.Join(dir, "secrets", "acr-token"), Where: path + ":42"}},
-		{Name: "hub", Host: "docker.io", Kind: DockerHub, Credentials: Credentials{Helper: "secretservice", Where: path + ":48"}},
+		{Name: "lab", Host: "lab.example.com", Insecure: true, Credentials: Credentials{Username: "me", PasswordFile: filepath.Join(dir, "secrets", "lab-password"), Where: path + ":30"}},
+		{Name: "cloud", Host: "myteam.azurecr.io", Kind: ACR, Credentials: Credentials{TokenEnv: "ACR_TOKEN", Where: path + ":37"}},
+		{Name: "cloud-test", Host: "myteamtest.azurecr.io", Kind: ACR, Credentials: Credentials{TokenFile: filepath.Join(dir, "secrets", "acr-token"), Where: path + ":43"}},
+		{Name: "hub", Host: "docker.io", Kind: DockerHub, Credentials: Credentials{Helper: "secretservice", Where: path + ":49"}},
 		{Name: "local", Host: "localhost:5000", PlainHTTP: true},
 	}, Client: Client{
 		Server: "https://dray.example.com", TokenEnv: "DRAY_CI_TOKEN", CAFile: filepath.Join(dir, "certs", "dray-ca.pem"),
@@ -57,8 +58,8 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 		Auth: Auth{Htpasswd: filepath.Join(dir, "users.htpasswd"), Roles: map[string]string{"alice": "admin", "ci@example.com": "submitter"}},
 		Policy: []Rule{
 			{Principals: []string{"ci@example.com", "team-*"}, Verbs: []string{"import", "copy"}, Sources: []string{"docker.io/library/**", "lab.example.com/team/**"},
-				Targets: []string{"prod.example.com:5000/team/**"}, Rights: []string{"create", "mount"}, Where: path + ":71"},
-			{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"prod.example.com:5000/**"}, Where: path + ":76"},
+				Targets: []string{"prod.example.com:5000/team/**"}, Rights: []string{"create", "mount"}, Where: path + ":72"},
+			{Principals: []string{"*"}, Verbs: []string{"*"}, Sources: []string{"prod.example.com:5000/**"}, Where: path + ":77"},
 		},
 		Egress:  Egress{Allow: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}},
 		Secrets: Secrets{KeyFile: "/var/lib/dray/secrets.key"},
@@ -119,6 +120,8 @@ func TestTheFirstWrongThingIsSaidWithItsLine(t *testing.T) {
 		{reg + "limits: {chunk-size: 4mib}", `4: invalid: chunk-size must be a size such as 4MiB, found text`, ""},
 		{reg + "limits: {chunk-size: 1.5}", `4: invalid: chunk-size must be a size such as 4MiB, found a number`, ""},
 		{reg + "limits: {chunk-size: 9223372036854775807KB}", `4: invalid: too large: "9223372036854775807KB"`, ""},
+		{reg + "limits: {first-byte-timeout: 2}", `4: invalid: first-byte-timeout must be text, found a number`, "quotes"},
+		{reg + "limits: {first-byte-timeout: 25h}", `4: invalid: not a duration between 0 and a day: "25h"`, "write 30s"},
 		{reg + "limits: {chunk-size: -5}", `4: invalid: chunk-size must be a size such as 4MiB, found a number`, ""},
 		{reg + "limits: []", `4: invalid: limits must be a mapping, found a list`, ""},
 		{reg + "kind: acr\n  live: {host: A.example}", `5: invalid: a.example already has the name "prod" (line 2)`, "one name"},

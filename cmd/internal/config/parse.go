@@ -127,6 +127,7 @@ func (p parser) limits(n *yaml.Node, out *Limits) error {
 		{"requests-per-second", func(n *yaml.Node) error { return p.rate(n, &out.RequestsPerSecond) }},
 		{"bytes-per-second", func(n *yaml.Node) error { return p.size(n, &out.BytesPerSecond) }},
 		{"chunk-size", func(n *yaml.Node) error { return p.size(n, &out.ChunkSize) }},
+		{"first-byte-timeout", func(n *yaml.Node) error { return p.duration(n, (*Duration)(&out.FirstByte)) }},
 	})
 }
 

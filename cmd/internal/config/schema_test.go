@@ -239,6 +239,7 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 		reg + "mirrors: a.example}}": false, reg + "mirrors: [m.example]}}": true, reg + "mirrors: ['http://m']}}": false,
 		reg + "limits: {connections: -1}}}": false, reg + "limits: {connections: 1.5}}}": false, reg + "limits: {requests-per-second: 1.5}}}": true,
 		reg + "limits: {chunk-size: 4MiB}}}": true, reg + "limits: {chunk-size: 4M}}}": false, reg + "limits: {chunk-size: 4096}}}": true,
+		reg + "limits: {first-byte-timeout: 2m}}}": true, reg + "limits: {first-byte-timeout: 90}}}": false, reg + "limits: {first-byte-timeout: soon}}}": false,
 		reg + "credentials: {username: u, password-env: P}}}": true, reg + "credentials: {username: u}}}": false, reg + "credentials: {helper: h}}}": true,
 		reg + "credentials: {username: u, helper: h}}}": false, reg + "credentials: {password-env: P}}}": false, reg + "credentials: {token: t}}}": false,
 		reg + "credentials: {token-env: T, token-file: t}}}": false, reg + "credentials: {token-file: t}}}": true, reg + "credentials: {}}}": false,
@@ -270,13 +271,13 @@ func TestSchemaAndParserAgreeOnWhatIsRight(t *testing.T) {
 }
 
 func TestSettingsSayWhereEachValueStands(t *testing.T) {
-	path := write(t, t.TempDir(), "default-registry: a\nregistries:\n  a:\n    mirrors: [m.example, N.example]\n    host: A.example\n    limits: {chunk-size: 4KiB}\n")
+	path := write(t, t.TempDir(), "default-registry: a\nregistries:\n  a:\n    mirrors: [m.example, N.example]\n    host: A.example\n    limits: {chunk-size: 4KiB, first-byte-timeout: 2m}\n")
 	c, err := Loader{}.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := Loader{}.Settings(c)
-	want := []Setting{{"default-registry", "a", 1}, {"registries.a.host", "a.example", 5}, {"registries.a.mirrors", "m.example, n.example", 4}, {"registries.a.limits.chunk-size", "4096", 6}}
+	want := []Setting{{"default-registry", "a", 1}, {"registries.a.host", "a.example", 5}, {"registries.a.mirrors", "m.example, n.example", 4}, {"registries.a.limits.chunk-size", "4096", 6}, {"registries.a.limits.first-byte-timeout", "2m0s", 6}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v %v", got, err)
 	}

@@ -73,6 +73,7 @@ func (r Registry) settings(add func(key string, value any)) {
 	add("limits.requests-per-second", strconv.FormatFloat(r.Limits.RequestsPerSecond, 'f', -1, 64))
 	add("limits.bytes-per-second", r.Limits.BytesPerSecond)
 	add("limits.chunk-size", r.Limits.ChunkSize)
+	add("limits.first-byte-timeout", r.Limits.FirstByte)
 	add("credentials.username", r.Credentials.Username)
 	add("credentials.password-env", r.Credentials.PasswordEnv)
 	add("credentials.password-file", r.Credentials.PasswordFile)

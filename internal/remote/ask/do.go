@@ -37,14 +37,20 @@ func (h *Host) Do(ctx context.Context, c *wire.Call, ok ...int) (*wire.Answer, e
 		if c.Single || !Passing(err) {
 			return nil, c.Named(err)
 		}
+		late := wire.IsLate(err)
 		if err := b.Wait(ctx, err); err != nil {
 			return nil, c.Named(err)
+		}
+		if late {
+			again := *c
+			again.Late++
+			c = &again
 		}
 	}
 }
 
 // try makes one attempt: it sends c with the login that the registry requires, and again after each
-// 401 that a new token may solve.
+// 401 that a new token may solve, and after a 403 that a login may solve.
 func (h *Host) try(ctx context.Context, c *wire.Call) (*wire.Answer, error) {
 	if c.URL == nil {
 		origin, err := h.Origin(ctx)
@@ -75,10 +81,19 @@ func (h *Host) try(ctx context.Context, c *wire.Call) (*wire.Answer, error) {
 		return nil, err
 	}
 	a, err := h.Exchange(ctx, c, authz)
-	for refused := 0; err == nil && a.Status == http.StatusUnauthorized && !a.Away; {
+	for refused := 0; err == nil && !a.Away; {
 		sent := authz
-		if authz, err = h.Challenged(ctx, c, a, sent, refused); err != nil {
+		switch {
+		case a.Status == http.StatusUnauthorized:
+			authz, err = h.Challenged(ctx, c, a, sent, refused)
+		case a.Status == http.StatusForbidden && sent == "":
+			authz, err = h.Forbidden(ctx, c, a)
+		}
+		if err != nil {
 			return nil, err
+		}
+		if authz == sent {
+			break
 		}
 		if sent != "" {
 			refused++

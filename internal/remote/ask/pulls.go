@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
@@ -18,7 +19,7 @@ func replyOf(c *wire.Call, a *wire.Answer) limit.Reply {
 		Method: c.Method,
 		Status: a.Status,
 		Header: a.Header,
-		Source: wire.Clean(a.Header.Get("Docker-Ratelimit-Source")),
+		Source: reason.Clean(a.Header.Get("Docker-Ratelimit-Source")),
 		Spent:  a.Status == http.StatusTooManyRequests && c.Method == http.MethodGet && pullLimit(a),
 	}
 }

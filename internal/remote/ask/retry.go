@@ -53,14 +53,14 @@ func (b *Budget) Wait(ctx context.Context, err error) error {
 	}
 	b.used++
 	if asked > h.Options.MaxWait {
-		return tooLong(err, asked)
+		return b.tooLong(err, asked)
 	}
 	tell := event.Event{Host: h.Name, Name: b.call.Name, Wait: d, Err: err}
 	if fault.Is(err, fault.Throttled) {
 		until := time.Now().Add(d)
 		if h.Pause.Until(until) {
 			waiting := tell
-			waiting.Kind, waiting.Text = event.Waiting, h.Name+" asks to wait until "+until.Format("15:04:05")
+			waiting.Kind, waiting.Text = event.Waiting, h.Name+" asks to wait until "+limit.Clock(until)
 			b.call.Observe.Tell(waiting)
 		}
 	}
@@ -72,14 +72,17 @@ func (b *Budget) Wait(ctx context.Context, err error) error {
 	return nil
 }
 
-func tooLong(err error, d time.Duration) error {
-	until := time.Now().Add(d).Round(time.Minute)
-	layout := "15:04"
-	if d > 12*time.Hour {
-		layout = "2006-01-02 15:04"
+// tooLong returns the error of a wait d that is longer than MaxWait. err asks for it.
+func (b *Budget) tooLong(err error, d time.Duration) error {
+	return &fault.Fault{
+		Kind:       fault.Throttled,
+		Op:         b.call.Op,
+		Name:       b.call.Name,
+		RetryAfter: d,
+		Hint:       "try again after that time, or raise --max-wait",
+		Err: fmt.Errorf("the registry asks to wait until %s, which is longer than --max-wait %v allows: %w",
+			limit.Clock(time.Now().Add(d)), b.host.Options.MaxWait, wire.CauseOf(err)),
 	}
-	return &fault.Fault{Kind: fault.Throttled, RetryAfter: d, Hint: "try again after that time, or raise --max-wait",
-		Err: fmt.Errorf("the registry asks to wait until %s: %w", until.Format(layout), err)}
 }
 
 func retryAfter(err error) time.Duration {

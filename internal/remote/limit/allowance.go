@@ -118,7 +118,7 @@ func (b *Budgets) Draw(cs [3]credential.Class, identity string, now time.Time) (
 		if until := now.Add(d); d >= time.Second && until.Sub(k.told) >= time.Second {
 			k.told = until
 			news = fmt.Sprintf("%s: the registry allows %v %s %s, waiting until %s",
-				b.host, k.n[k.step], k.class, unit(k.per), until.Format("15:04:05"))
+				b.host, k.n[k.step], k.class, unit(k.per), Clock(until))
 		}
 	}
 	return wait, news

@@ -46,12 +46,13 @@ func SpentUntil(err error) (until time.Time, is bool) {
 	return s.until, true
 }
 
-// Clock returns t as a time of day, with the date if t is more than 12 hours away.
+// Clock returns t with date and zone: "2026-11-29 14:00 UTC". A wait of a few minutes has seconds.
+// A minute that has begun counts as a whole one.
 func Clock(t time.Time) string {
-	if time.Until(t) > 12*time.Hour {
-		return t.Format("2006-01-02 15:04")
+	if time.Until(t) < 10*time.Minute {
+		return t.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
-	return t.Format("15:04")
+	return t.Add(time.Minute - time.Nanosecond).UTC().Format("2006-01-02 15:04 UTC")
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 )
@@ -65,7 +66,7 @@ func (m acrManifest) manifest() Manifest {
 	return Manifest{
 		Descriptor: oci.Descriptor{
 			Digest:    digestOf(m.Digest),
-			MediaType: wire.Clean(m.MediaType),
+			MediaType: reason.Clean(m.MediaType),
 			Platform:  platform(m.OS, m.Arch),
 		},
 		Total:   m.Size,

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/drayage/dray/internal/remote/wire"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/oci"
 )
 
@@ -126,7 +126,7 @@ func (r *Lister) harborBulk() *bulk {
 				all[i] = Manifest{
 					Descriptor: oci.Descriptor{
 						Digest:    digestOf(a.Digest),
-						MediaType: wire.Clean(a.MediaType),
+						MediaType: reason.Clean(a.MediaType),
 						Platform:  platform(a.Extra.OS, a.Extra.Arch),
 					},
 					Total:   a.Size,

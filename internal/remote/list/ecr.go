@@ -5,7 +5,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/remote/wire"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/oci"
 )
 
@@ -34,7 +34,7 @@ func (r *Lister) ecrBulk() *bulk {
 func ecrManifests(images []credential.ECRImage) []Manifest {
 	all := make([]Manifest, len(images))
 	for i, m := range images {
-		all[i] = Manifest{Descriptor: oci.Descriptor{Digest: digestOf(m.Digest), MediaType: wire.Clean(m.MediaType)},
+		all[i] = Manifest{Descriptor: oci.Descriptor{Digest: digestOf(m.Digest), MediaType: reason.Clean(m.MediaType)},
 			Tags: m.Tags, Total: max(m.Total, 0), Updated: m.Pushed}
 	}
 	return all

@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
@@ -47,8 +48,8 @@ func refusals(dec *json.Decoder) error {
 	if json.Unmarshal(raw, &all) != nil || len(all) == 0 {
 		return nil
 	}
-	word := func(v any) string { s, _ := v.(string); return wire.Clean(s) }
-	return wire.Quote(http.StatusOK, word(all[0].Code), word(all[0].Message))
+	word := func(v any) string { s, _ := v.(string); return reason.Clean(s) }
+	return reason.Quote(http.StatusOK, word(all[0].Code), word(all[0].Message))
 }
 
 // notListed returns the error for a page without the member that holds the list. Such a page may be

@@ -13,6 +13,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/ask"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -119,8 +120,9 @@ func readMap(dec *json.Decoder, c *wire.Call) ([]Manifest, error) {
 		if len(all) == maxNames {
 			return nil, c.Fault(fault.TooLarge, "", fmt.Errorf("more than %d manifests in a page", maxNames))
 		}
-		all = append(all, Manifest{Descriptor: oci.Descriptor{Digest: digestOf(name), MediaType: wire.Clean(entry.MediaType)},
-			Tags: entry.Tags, Total: number(entry.Size), Created: moment(entry.Created), Updated: moment(entry.Uploaded)})
+		all = append(all, Manifest{
+			Descriptor: oci.Descriptor{Digest: digestOf(name), MediaType: reason.Clean(entry.MediaType)},
+			Tags:       entry.Tags, Total: number(entry.Size), Created: moment(entry.Created), Updated: moment(entry.Uploaded)})
 	}
 	_, err = dec.Token()
 	return all, err
@@ -359,7 +361,7 @@ func (l *list) linked(ctx context.Context, a *wire.Answer, to string) (*url.URL,
 		}
 	}
 	if !q.Has("last") {
-		cause := fmt.Errorf("the link to the next page leads to another list, %s", wire.Clean(u.Path))
+		cause := fmt.Errorf("the link to the next page leads to another list, %s", reason.Clean(u.Path))
 		return nil, l.call.Fault(fault.Refused, "", cause)
 	}
 	return l.at(ctx, q)

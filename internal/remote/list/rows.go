@@ -9,7 +9,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/remote/wire"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
@@ -176,5 +176,5 @@ func platform(os, arch string) *oci.Platform {
 	if os == "" && arch == "" {
 		return nil
 	}
-	return &oci.Platform{OS: wire.Clean(os), Architecture: wire.Clean(arch)}
+	return &oci.Platform{OS: reason.Clean(os), Architecture: reason.Clean(arch)}
 }

@@ -79,6 +79,30 @@ func Needed(product, method string) string {
 // SpellingHint is the hint if DNS does not know the name of the host.
 const SpellingHint = "check the spelling of the host and DNS; private endpoints resolve inside their network only"
 
+// LateHint is the hint if no answer begins in time.
+const LateHint = "if this registry fetches content before it answers, as a cache does, " +
+	"raise --first-byte-timeout, or first-byte-timeout of this registry"
+
+// BusyHint is the hint if a registry has too much to do.
+const BusyHint = "try again later, or ask less at once with --concurrency"
+
+// StatusHint is the hint for an answer whose body names no cause, or "".
+func StatusHint(method string, status int) string {
+	writes := method != http.MethodGet && method != http.MethodHead
+	switch {
+	case status == http.StatusRequestEntityTooLarge:
+		return "raise the limit for bodies at the registry, or at the proxy in front of it " +
+			"(nginx: client_max_body_size), or set chunk-size for this registry"
+	case status == http.StatusMethodNotAllowed && writes:
+		return "check whether this registry is read-only: a cache, a mirror, or in maintenance"
+	case status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
+		return "check the registry behind the proxy that answers, and try again later"
+	case status >= 500:
+		return "look for the cause in the log of the registry, and try again later"
+	}
+	return ""
+}
+
 // FirewallHint is the hint if the registry refuses the client's address, whatever the login.
 const FirewallHint = "a login does not help, because a network rule blocks this machine's address: " +
 	"allow the address in the registry's firewall, use its private endpoint, " +

@@ -18,6 +18,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/ask"
 	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -172,11 +173,19 @@ func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest,
 	h := p.r.Host
 	c := p.call(reference)
 	b := h.Budget(c)
-	for again := false; ; {
-		a, err := h.Do(ctx, c, 200, 201, 202, 204, 400, 403, 404, 405, 409, 412)
+	ok := []int{200, 201, 202, 204, 400, 403, 404, 405, 409, 412}
+	if len(p.doc.Foreign) > 0 {
+		ok = append(ok, http.StatusInternalServerError)
+	}
+	for again, unknown := false, false; ; {
+		a, err := h.Do(ctx, c, ok...)
+		if err == nil && a.Status == http.StatusInternalServerError {
+			err = p.failed(c, a, unknown)
+			unknown = true
+		}
 		switch {
 		case err == nil && a.Status < 300:
-			return oci.Digest(wire.Clean(a.Header.Get("OCI-Subject"))), p.confirm(ctx, c, a, reference)
+			return oci.Digest(reason.Clean(a.Header.Get("OCI-Subject"))), p.confirm(ctx, c, a, reference)
 		case err == nil && !again && isRace(a, reference):
 			again = true
 			c.Observe.Tell(event.Event{
@@ -202,6 +211,20 @@ func (p *commit) put(ctx context.Context, reference string) (subject oci.Digest,
 			return "", c.Named(err)
 		}
 	}
+}
+
+// failed returns the error of a 500 to a manifest with foreign layers. Distribution refuses layers by
+// URL with a 500. Its version 3 says so in the body; version 2 answers UNKNOWN, which is believed the
+// second time.
+func (p *commit) failed(c *wire.Call, a *wire.Answer, again bool) error {
+	err := p.r.Host.Refusal(c, a)
+	_, text := a.Problem()
+	if !strings.Contains(text, "URL on layer") && (!again || !a.Says("UNKNOWN")) {
+		return c.Named(err)
+	}
+	return c.Fault(fault.Invalid, "allow the URLs of these layers at the registry "+
+		"(distribution: validation.manifests.urls.allow), or copy the image to another registry",
+		fmt.Errorf("this registry takes no layers by URL, and the image has %d: %w", len(p.doc.Foreign), wire.CauseOf(err)))
 }
 
 // raceWait is how long the other side of a race has to end.
@@ -299,7 +322,7 @@ func (p *commit) together(ctx context.Context, tags []string) (left []string) {
 			}
 		}
 		if s := a.Header.Get("OCI-Subject"); s != "" {
-			p.accepted.Subject = oci.Digest(wire.Clean(s))
+			p.accepted.Subject = oci.Digest(reason.Clean(s))
 		}
 	}
 	return left

@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/ref"
 )
@@ -147,7 +148,7 @@ func (r *Pusher) ensureProject(ctx context.Context) error {
 		code, text := a.Problem()
 		hint := "create the project first or ask an administrator to create it, " +
 			"because this login may not create projects"
-		return c.Fault(wire.KindOf(a.Status, code, text), hint, wire.Quote(a.Status, code, text))
+		return c.Fault(reason.KindOf(a.Status, code, text), hint, reason.Quote(a.Status, code, text))
 	}
 	r.Host.ForgetTokens()
 	r.Observe.Tell(event.Event{Kind: event.Noted, Host: r.Host.Name, Name: r.Repo.String(),

@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/internal/ledger"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/read"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 )
@@ -127,7 +128,7 @@ func (r *Pusher) lookByByte(
 // (-1) counts as the right size, and so does one with a Content-Encoding, whose size may be that of
 // the encoded blob.
 func sized(a *wire.Answer, size int64, d oci.Descriptor) bool {
-	return size < 0 || size == d.Size || wire.Coding(a.Header) != ""
+	return size < 0 || size == d.Size || reason.Coding(a.Header) != ""
 }
 
 // askEmpty requests one tag to find out whether the repository is empty. Only NAME_UNKNOWN proves

@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
@@ -76,7 +77,7 @@ func (u *upload) otherwise(a *wire.Answer, method string, n int64) int64 {
 		return 0
 	}
 	code, text := a.Problem()
-	u.whole = wire.Quote(a.Status, code, text)
+	u.whole = reason.Quote(a.Status, code, text)
 	return u.r.taught.pieces(u.d.Size)
 }
 
@@ -98,7 +99,7 @@ func refusesWhole(a *wire.Answer) bool {
 // neither returns err as the error of a blob that the registry accepts neither whole nor in chunks.
 func (u *upload) neither(a *wire.Answer, err error) error {
 	code, text := a.Problem()
-	said, hint := wire.Quote(a.Status, code, text), chunkHint
+	said, hint := reason.Quote(a.Status, code, text), chunkHint
 	if u.whole != nil && u.whole.Error() != said.Error() {
 		said = fmt.Errorf("%w; to the whole blob, %w", said, u.whole)
 	}

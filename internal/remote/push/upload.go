@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/internal/remote/feed"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/read"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
@@ -107,7 +108,7 @@ func (u *upload) request(ctx context.Context, method string, n int64, to *url.UR
 	c := *u.call
 	c.Method, c.URL, c.Lane, c.Single = method, to, wire.Up, true
 	c.Header = http.Header{"Content-Type": {"application/octet-stream"}}
-	c.Size, c.Closing = n, u.closing(n)
+	c.Size, c.Closing = n, closing(n)
 	if method == http.MethodPatch {
 		// ACR accepts only this form, without the unit and the total of RFC 9110.
 		c.Header.Set("Content-Range", fmt.Sprintf("%d-%d", u.done, u.done+n-1))
@@ -127,14 +128,15 @@ func (u *upload) request(ctx context.Context, method string, n int64, to *url.UR
 	if u.feed.Err != nil {
 		return nil, u.feed.Err
 	}
+	if wire.IsLate(err) {
+		u.call.Late++
+	}
 	return a, err
 }
 
-// closing returns how long the answer to n bytes may take after they were sent: the stall time, and
-// a second for each 8 MiB, because registries hash and move the bytes before they answer.
-func (u *upload) closing(n int64) time.Duration {
-	return u.r.Host.Options.Stall + time.Duration(n/(8<<20))*time.Second
-}
+// closing returns how much longer than usual the answer to n bytes may take after they were sent: a
+// second for each 8 MiB, because registries hash and move the bytes before they answer.
+func closing(n int64) time.Duration { return time.Duration(n/(8<<20)) * time.Second }
 
 // patch sends the next n bytes as a chunk.
 func (u *upload) patch(ctx context.Context, n int64) error {
@@ -185,7 +187,7 @@ func (u *upload) put(ctx context.Context, n int64) error {
 	said := a.Header.Get("Docker-Content-Digest")
 	if said != "" && read.SameAlgorithm(said, string(u.d.Digest)) && said != string(u.d.Digest) {
 		u.at = nil
-		u.feed.Err = u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry stored the blob as %s", wire.Clean(said)))
+		u.feed.Err = u.call.Fault(fault.Corrupt, "", fmt.Errorf("the registry stored the blob as %s", reason.Clean(said)))
 		return u.feed.Err
 	}
 	u.at = nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 )
@@ -26,8 +27,11 @@ func (r *Reader) Blob(ctx context.Context, d oci.Descriptor, at, n int64) (body 
 		body io.ReadCloser
 		from int64
 	}
-	o, err := firstOf(r, func(r *Reader) (o opened, err error) {
-		o.body, o.from, err = r.blob(ctx, d, at, n)
+	o, err := firstOf(ctx, r, func(of *Reader) (o opened, err error) {
+		o.body, o.from, err = of.blob(ctx, d, at, n)
+		if err == nil && of != r {
+			o.body = &mirrored{o.body, ctx, of}
+		}
 		return o, err
 	})
 	return o.body, o.from, err
@@ -116,7 +120,7 @@ func (r *Reader) ranged(ctx context.Context, c *wire.Call, d oci.Descriptor, at,
 func isRange(a *wire.Answer, at, end, size int64) bool {
 	first, last, total, ok := parseContentRange(a.Header.Get("Content-Range"))
 	return a.Status == 206 && ok && first == at && last == end-1 &&
-		(total < 0 || total == size) && (a.Length == end-at || a.Length < 0 && wire.Coding(a.Header) == "")
+		(total < 0 || total == size) && (a.Length == end-at || a.Length < 0 && reason.Coding(a.Header) == "")
 }
 
 // whole requests the whole blob. If the length of the answer is not that of d, it requests the blob
@@ -128,7 +132,7 @@ func (r *Reader) whole(ctx context.Context, c *wire.Call, d oci.Descriptor) (io.
 		if err != nil {
 			return nil, err
 		}
-		if coding := wire.Coding(a.Header); coding != "" && a.Length != d.Size {
+		if coding := reason.Coding(a.Header); coding != "" && a.Length != d.Size {
 			return r.coded(c, d, a, coding)
 		}
 		if a.Length < 0 || a.Length == d.Size {

@@ -7,9 +7,11 @@
 //	referrers.go  the documents that refer to a document
 //	blob.go       a blob, or a part of it
 //	resolve.go    the target of a tag or digest; documents
+//	mirrors.go    asking mirrors first, and leaving out those that do not answer
 //	reader.go     Reader, and what answers taught
 //	codings.go    whether a blob is decoded
 //	shortcuts.go  where a redirect for a blob led
 //	asked.go      which tag led to a digest
 //	cache.go      documents whose reading counts as a pull
+//	standing.go   whether a mirror answers
 package read

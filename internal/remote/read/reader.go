@@ -36,6 +36,8 @@ func (r *Reader) Direct() { r.mirrors = nil }
 type Lessons struct {
 	mu  sync.Mutex
 	all map[lesson]bool
+
+	standing standing // of a mirror
 }
 
 type lesson string

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 )
@@ -160,7 +161,7 @@ func unlisted(a *wire.Answer, d oci.Descriptor) bool {
 func (r *Reader) referrersByTag(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	doc, err := r.document(ctx, "list referrers of", strings.Replace(string(d.Digest), ":", "-", 1))
 	switch {
-	case fault.Is(err, fault.NotFound), wire.IsPage(err):
+	case fault.Is(err, fault.NotFound), reason.IsPage(err):
 		return nil, nil
 	case err != nil:
 		return nil, err

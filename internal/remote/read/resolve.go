@@ -8,6 +8,7 @@ import (
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -17,18 +18,7 @@ import (
 // of the answer are incomplete, it sends a GET and computes the digest of the body. The error is
 // NotFound if there is no such reference.
 func (r *Reader) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
-	return firstOf(r, func(r *Reader) (oci.Descriptor, error) { return r.Straight(ctx, reference) })
-}
-
-// firstOf calls ask with each mirror, and then with the registry itself. An error of a mirror is
-// ignored.
-func firstOf[T any](r *Reader, ask func(*Reader) (T, error)) (T, error) {
-	for _, m := range r.mirrors {
-		if v, err := ask(m); err == nil {
-			return v, nil
-		}
-	}
-	return ask(r)
+	return firstOf(ctx, r, func(r *Reader) (oci.Descriptor, error) { return r.Straight(ctx, reference) })
 }
 
 // Straight is Resolve without mirrors.
@@ -90,7 +80,7 @@ func headDescriptor(c *wire.Call, a *wire.Answer, reference string) (d oci.Descr
 	}
 	// Some registries send length 0, but no manifest is empty. With a coding, the length is not the
 	// document's. GET shows whether a web page answers.
-	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 || wire.Coding(a.Header) != "" || a.IsPage() {
+	if ref.Digest(string(d.Digest)) != nil || a.Length <= 0 || reason.Coding(a.Header) != "" || a.IsPage() {
 		return oci.Descriptor{}, false, nil
 	}
 	if ref.Digest(reference) == nil && string(d.Digest) != reference {
@@ -120,7 +110,7 @@ func mediaTypeOf(h http.Header) string {
 // that resolved to it. The error is TooLarge if the document is longer than
 // oci.MaxDocument.
 func (r *Reader) Document(ctx context.Context, reference string) (oci.Document, error) {
-	return firstOf(r, func(r *Reader) (oci.Document, error) { return r.named(ctx, "read manifest", reference) })
+	return firstOf(ctx, r, func(r *Reader) (oci.Document, error) { return r.named(ctx, "read manifest", reference) })
 }
 
 // named reads a document. If the registry does not have its digest, named asks for the tag that
@@ -166,7 +156,7 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 		if said != "" && SameAlgorithm(said, reference) && said != reference &&
 			!oci.IsSchema1(want.MediaType, a.Raw) { // Parse refuses that, whatever its digest
 			return oci.Document{}, c.Fault(fault.Corrupt, "",
-				fmt.Errorf("the registry answers with the digest %s instead", wire.Clean(said)))
+				fmt.Errorf("the registry answers with the digest %s instead", reason.Clean(said)))
 		}
 	}
 	doc, err := oci.Parse(want, a.Raw)
@@ -182,7 +172,7 @@ func (r *Reader) document(ctx context.Context, op, reference string) (oci.Docume
 			Host:   r.Host.Name,
 			Name:   c.Name,
 			Digest: string(doc.Digest),
-			Text: "the registry reports the digest " + wire.Clean(said) + " for this manifest, " +
+			Text: "the registry reports the digest " + reason.Clean(said) + " for this manifest, " +
 				"but its bytes have the digest " + string(doc.Digest),
 		})
 	}

@@ -24,6 +24,7 @@ type Desk struct {
 	tokens   map[tokenKey]*tokenCell
 	traded   map[tokenKey]string // refresh tokens that an exchange returned
 	openRead bool                // a read without a login has succeeded
+	silent   bool                // the root of the API asks for no login
 }
 
 // New returns a Desk for the host l. peer returns the connections to another host.

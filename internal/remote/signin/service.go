@@ -15,6 +15,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
@@ -60,7 +61,7 @@ func (d *Desk) askService(
 	}
 	a, err := via.Exchange(ctx, c, "")
 	switch {
-	case wire.IsPage(err):
+	case reason.IsPage(err):
 		return tokenReply{}, c.Fault(fault.Refused, realmHint, fmt.Errorf("a web page answers at %s", service(c)))
 	case err != nil:
 		return tokenReply{}, moved(c.Named(err))
@@ -128,7 +129,7 @@ func requestErrors() []string {
 
 // service names the token service that c was sent to, in errors.
 func service(c *wire.Call) string {
-	return "the token service " + c.URL.Host + wire.Clean(c.URL.EscapedPath())
+	return "the token service " + c.URL.Host + reason.Clean(c.URL.EscapedPath())
 }
 
 // isPage reports whether an answer is a web page.

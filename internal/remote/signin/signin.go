@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/internal/remote/wire"
 )
 
@@ -101,15 +102,8 @@ func (d *Desk) Challenged(ctx context.Context, c *wire.Call, a *wire.Answer, sen
 			return "", err
 		}
 	}
-	if len(offered) > 0 {
-		ch, err := d.strongest(ctx, offered, login)
-		if err != nil {
-			return "", c.Named(err)
-		}
-		d.recognize(offered)
-		d.mu.Lock()
-		d.known = ch
-		d.mu.Unlock()
+	if err := d.learn(ctx, offered, login); err != nil {
+		return "", c.Named(err)
 	}
 	if missing := missingScope(offered, c.Access, sent); missing != "" {
 		return "", c.Fault(fault.Denied,
@@ -130,9 +124,58 @@ func (d *Desk) Challenged(ctx context.Context, c *wire.Call, a *wire.Answer, sen
 	return next, nil
 }
 
+// Forbidden handles a 403 to a request without a login. Some registries, and some proxies in front of
+// them, ask for a login at the root of the API only. Forbidden asks there once. It returns the
+// Authorization header to send, or "" if there is none.
+func (d *Desk) Forbidden(ctx context.Context, c *wire.Call, a *wire.Answer) (string, error) {
+	d.mu.Lock()
+	known := d.known != nil || d.silent
+	d.mu.Unlock()
+	if _, text := a.Problem(); known || product.Firewalled(a.Status, text) {
+		return "", nil
+	}
+	offered := ParseChallenges(a.Header)
+	if len(offered) == 0 {
+		var err error
+		if offered, err = d.ping(ctx, c); err != nil {
+			return "", err
+		}
+	}
+	if len(offered) == 0 {
+		d.mu.Lock()
+		d.silent = true
+		d.mu.Unlock()
+		return "", nil
+	}
+	login, err := c.Access.Who(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := d.learn(ctx, offered, login); err != nil {
+		return "", c.Named(err)
+	}
+	return d.Authorization(ctx, c, "")
+}
+
+// learn remembers the strongest of the challenges that the host offers, if there are any.
+func (d *Desk) learn(ctx context.Context, offered []Challenge, login credential.Login) error {
+	if len(offered) == 0 {
+		return nil
+	}
+	ch, err := d.strongest(ctx, offered, login)
+	if err != nil {
+		return err
+	}
+	d.recognize(offered)
+	d.mu.Lock()
+	d.known = ch
+	d.mu.Unlock()
+	return nil
+}
+
 func (d *Desk) denied(c *wire.Call, a *wire.Answer) error {
 	code, text := a.Problem()
-	err := d.host.Refused(c, a, wire.Quote(a.Status, code, text))
+	err := d.host.Refused(c, a, reason.Quote(a.Status, code, text))
 	return c.Fault(fault.Denied, d.host.DeniedHint(c, a), unauthorized{err})
 }
 
@@ -153,7 +196,7 @@ func missingScope(offered []Challenge, who *wire.Access, sent string) string {
 				continue
 			}
 			if who.Covers(scope) {
-				missing = wire.Clean(scope)
+				missing = reason.Clean(scope)
 				continue
 			}
 			who.Need(scope)
@@ -169,7 +212,7 @@ func missingScope(offered []Challenge, who *wire.Access, sent string) string {
 // PingPath is the root of the API. A request to it returns the challenge.
 const PingPath = "/v2/"
 
-// ping requests the challenge that a 401 left out, as the answers of gcr.io do.
+// ping requests the challenge that a 401 left out, as the answers of gcr.io do, or a 403.
 func (d *Desk) ping(ctx context.Context, c *wire.Call) ([]Challenge, error) {
 	origin, err := d.host.Origin(ctx)
 	if err != nil {
@@ -213,7 +256,7 @@ func (d *Desk) strongest(ctx context.Context, offered []Challenge, login credent
 		return nil, refused
 	}
 	return nil, d.host.Fail(fault.Denied, "", "the registry offers no supported way to log in: %s",
-		wire.Clean(offered[0].Scheme))
+		reason.Clean(offered[0].Scheme))
 }
 
 // recognize learns the kind of the registry from its challenges. They reveal Harbor and Quay under

@@ -15,44 +15,102 @@ import (
 )
 
 // stalled is the cause of a request that the watchdog ended.
-type stalled struct{ after time.Duration }
-
-func (s *stalled) Error() string { return fmt.Sprintf("no progress for %v", s.after) }
-
-// watchdog ends a request if no byte moves for its limit. It runs only while the network is waited
-// for, and not while the source or the reader of a body is slow.
-type watchdog struct {
-	limit  time.Duration
-	cancel context.CancelCauseFunc
-
-	mu    sync.Mutex
-	timer *time.Timer
-	after time.Duration // the duration that timer was set to
+type stalled struct {
+	after time.Duration
+	late  bool // the request was sent, and no answer began
 }
 
-func newWatchdog(limit time.Duration, cancel context.CancelCauseFunc) *watchdog {
-	return &watchdog{limit: limit, cancel: cancel}
+func (s *stalled) Error() string {
+	if s.late {
+		return fmt.Sprintf("no answer for %v", s.after)
+	}
+	return fmt.Sprintf("no progress for %v", s.after)
+}
+
+// IsLate reports whether err means that a request was sent and that no answer began in time.
+func IsLate(err error) bool {
+	var s *stalled
+	return errors.As(err, &s) && s.late
+}
+
+// maxFirstByte is the longest time that an answer may take to begin after other attempts got none,
+// unless the configuration allows more.
+const maxFirstByte = 5 * time.Minute
+
+// firstByte returns how long the answer to c may take to begin, once c is sent. The time doubles
+// with each attempt that got no answer: a cache that fetches the content first has more of it by then.
+func (h *Host) firstByte(c *Call) time.Duration {
+	first := h.Options.FirstByte
+	if h.Set.FirstByte > 0 {
+		first = h.Set.FirstByte
+	}
+	return min(first<<min(c.Late, 10), max(first, maxFirstByte)) + c.Closing
+}
+
+// watchdog ends a request if no byte moves for its limit, or if no answer begins within first. It runs
+// only while the network is waited for, and not while the source or the reader of a body is slow.
+type watchdog struct {
+	limit  time.Duration
+	first  time.Duration
+	cancel context.CancelCauseFunc
+
+	mu       sync.Mutex
+	timer    *time.Timer
+	stall    stalled // what the timer means
+	answered bool
+}
+
+func newWatchdog(limit, first time.Duration, cancel context.CancelCauseFunc) *watchdog {
+	return &watchdog{limit: limit, first: first, cancel: cancel}
 }
 
 // kick restarts the timer with the limit.
-func (w *watchdog) kick() { w.kickFor(w.limit) }
-
-func (w *watchdog) kickFor(d time.Duration) {
+func (w *watchdog) kick() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.after = d
+	w.set(stalled{after: w.limit})
+}
+
+// sending is kick for the body of a request, which may still be sent after the answer began.
+func (w *watchdog) sending() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.answered {
+		w.set(stalled{after: w.limit})
+	}
+}
+
+// sent starts the wait for the answer. The transport may call it after the answer has come.
+func (w *watchdog) sent() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.answered {
+		w.set(stalled{after: w.first, late: true})
+	}
+}
+
+// answer ends the wait for the answer.
+func (w *watchdog) answer() {
+	w.mu.Lock()
+	w.answered = true
+	w.mu.Unlock()
+	w.hold()
+}
+
+func (w *watchdog) set(s stalled) {
+	w.stall = s
 	if w.timer == nil {
-		w.timer = time.AfterFunc(d, w.bark)
+		w.timer = time.AfterFunc(s.after, w.bark)
 		return
 	}
-	w.timer.Reset(d)
+	w.timer.Reset(s.after)
 }
 
 func (w *watchdog) bark() {
 	w.mu.Lock()
-	d := w.after
+	s := w.stall
 	w.mu.Unlock()
-	w.cancel(&stalled{d})
+	w.cancel(&s)
 }
 
 // hold stops the timer.
@@ -67,11 +125,9 @@ func (w *watchdog) hold() {
 // sending is the body of a request in transfer.
 type sending struct {
 	io.ReadCloser
-	w       *watchdog
-	size    int64
-	closing time.Duration
-	sent    *atomic.Int64
-	spend   func(n int) error // waits while the host's BytesPerSecond is used up
+	w     *watchdog
+	sent  *atomic.Int64
+	spend func(n int) error // waits while the host's BytesPerSecond is used up
 }
 
 func (s *sending) Read(p []byte) (int, error) {
@@ -80,11 +136,8 @@ func (s *sending) Read(p []byte) (int, error) {
 	if err == nil {
 		err = s.spend(n)
 	}
-	if s.sent.Add(int64(n)) >= s.size && s.closing > 0 {
-		s.w.kickFor(s.closing)
-	} else {
-		s.w.kick()
-	}
+	s.sent.Add(int64(n))
+	s.w.sending()
 	return n, err
 }
 

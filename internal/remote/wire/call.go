@@ -1,22 +1,18 @@
 package wire
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
-	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/reason"
 	"github.com/drayage/dray/ref"
 )
 
@@ -46,8 +42,11 @@ type Call struct {
 	// in it. Nil means that there is none.
 	Body func(ctx context.Context) (io.ReadCloser, error)
 	Size int64 // of the body, in bytes
-	// Closing is how long the answer may take once the body is sent. 0 means Options.Stall.
+	// Closing is how much longer than usual the answer may take to begin, because the registry
+	// works on the body first.
 	Closing time.Duration
+	// Late is the number of attempts that got no answer in time.
+	Late int
 	// Limit is the longest body of an answer in bytes. 0 means maxErrorBody.
 	Limit int64
 	// Take reads the body of a 200, which then is not stored in Answer.Raw. It is called again for
@@ -146,120 +145,13 @@ func (c *Call) Checked(reference string) error {
 	return nil
 }
 
-// KindOf returns the Kind of error that an answer means. code and text are those of Answer.Problem.
-func KindOf(status int, code, text string) fault.Kind {
-	words := strings.ToLower(code + " " + text)
-	switch {
-	case status == http.StatusTooManyRequests,
-		strings.Contains(words, "toomanyrequests") && status >= 400 && status < 500:
-		return fault.Throttled // Google's 429 speaks of a quota, too
-	case status == http.StatusInsufficientStorage, status >= 400 && product.SaysFull(code+" "+text):
-		return fault.Full
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
-		return fault.Denied
-	case status == http.StatusNotFound, status == http.StatusGone:
-		return fault.NotFound
-	case status == http.StatusConflict, status == http.StatusPreconditionFailed:
-		return fault.Conflict
-	case status == http.StatusRequestEntityTooLarge:
-		return fault.TooLarge
-	case status == http.StatusRequestTimeout:
-		return fault.Unavailable
-	case status == http.StatusNotImplemented, status == http.StatusHTTPVersionNotSupported, status < 500:
-		return fault.Invalid
-	}
-	return fault.Unavailable
-}
-
-// problem is one error in the body of an answer.
-type problem struct{ code, text string }
-
-// problems returns the errors in the body, each once. The body of a token service, and plain text,
-// are one error, which has a code only if it is one of OAuth.
-func (a *Answer) problems() []problem {
-	var body struct {
-		Errors []struct {
-			Code    any `json:"code"`
-			Message any `json:"message"`
-		} `json:"errors"`
-		Details any `json:"details"` // of token services
-		Message any `json:"message"`
-		// RFC 6749 §5.2
-		Error       any `json:"error"`
-		Description any `json:"error_description"`
-	}
-	if json.Unmarshal(a.Raw, &body) != nil {
-		if t := a.Header.Get("Content-Type"); strings.HasPrefix(t, "text/plain") {
-			return []problem{{"", Clean(string(a.Raw))}}
-		}
-		return nil
-	}
-	word := func(v any) string { s, _ := v.(string); return Clean(s) }
-	var all []problem
-	for _, e := range body.Errors {
-		if p := (problem{word(e.Code), word(e.Message)}); !slices.Contains(all, p) {
-			all = append(all, p)
-		}
-	}
-	if len(all) == 0 {
-		p := problem{"", cmp.Or(word(body.Details), word(body.Description), word(body.Message))}
-		if code := word(body.Error); !strings.Contains(code, " ") {
-			p.code = code
-		}
-		all = []problem{p}
-	}
-	return all
-}
-
-// maxQuoted is the largest number of errors in a body that are quoted.
-const maxQuoted = 3
-
 // Problem returns the code of the first error in the body, and the text of all: that of the first,
 // and code and text of the others. Both are "" if the body has no error. Says finds any code.
-func (a *Answer) Problem() (code, text string) {
-	all := a.problems()
-	if len(all) == 0 {
-		return "", ""
-	}
-	var said []string
-	if all[0].text != "" {
-		said = append(said, all[0].text)
-	}
-	for _, p := range all[1:min(len(all), maxQuoted)] {
-		said = append(said, strings.Trim(p.code+": "+p.text, ": "))
-	}
-	if len(all) > maxQuoted {
-		said = append(said, fmt.Sprintf("and %d more errors", len(all)-maxQuoted))
-	}
-	return all[0].code, strings.Join(said, "; ")
-}
+func (a *Answer) Problem() (code, text string) { return reason.ProblemsOf(a.Header, a.Raw).Quoted() }
 
 // Says reports whether one of the errors in the body has one of the codes (distribution-spec v1.1.1
 // §Error Codes). A registry may report several errors, in any order.
-func (a *Answer) Says(codes ...string) bool {
-	return slices.ContainsFunc(a.problems(), func(p problem) bool { return slices.Contains(codes, p.code) })
-}
-
-// Clean returns the printable part of s on one line, shortened to 200 characters.
-func Clean(s string) string {
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
-	if r := []rune(s); len(r) > 200 {
-		s = string(r[:199]) + "…"
-	}
-	return s
-}
-
-// Quote returns an error that repeats what the registry answered.
-func Quote(status int, code, text string) error {
-	said := strings.TrimSpace(strings.Trim(code+": "+text, ": "))
-	if said == "" {
-		if status == http.StatusNotFound {
-			return errors.New("no such tag or repository, or this login may not see it")
-		}
-		return fmt.Errorf("the registry answers %d %s", status, http.StatusText(status))
-	}
-	return fmt.Errorf("the registry answers %d %s", status, said)
-}
+func (a *Answer) Says(codes ...string) bool { return reason.ProblemsOf(a.Header, a.Raw).Have(codes...) }
 
 // maxErrorBody is the number of bytes that are read of an answer that is not the requested content:
 // 64 KiB.

@@ -50,6 +50,13 @@ func (p *Pulse) Never() bool {
 	return !p.answered
 }
 
+// HeardSince reports whether the host has answered at since or later.
+func (p *Pulse) HeardSince(since time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answered && !p.heardAt.Before(since)
+}
+
 // Lost opens the circuit if the host has not answered after since.
 func (p *Pulse) Lost(since time.Time, cause error) {
 	p.mu.Lock()
@@ -81,14 +88,18 @@ func (p *Pulse) Spared(host string) error {
 		o.look = now.Add(o.wait)
 		return nil
 	}
-	// The text of a Fault in the cause names another image, so only what is inside it is shown.
-	cause := o.cause
-	for f, ok := errors.AsType[*fault.Fault](cause); ok && f.Err != nil; f, ok = errors.AsType[*fault.Fault](cause) {
-		cause = f.Err
-	}
+	since := o.since.UTC().Format("2006-01-02 15:04:05 UTC")
 	return &fault.Fault{
 		Kind: fault.Unavailable,
-		Err:  fmt.Errorf("%s has not answered since %s: %w", host, o.since.Format("15:04:05"), cause),
+		Err:  fmt.Errorf("%s has not answered since %s: %w", host, since, CauseOf(o.cause)),
 		Hint: fault.HintOf(o.cause),
 	}
+}
+
+// CauseOf returns what is inside the Faults of err, because the text of a Fault names one image.
+func CauseOf(err error) error {
+	for f, ok := errors.AsType[*fault.Fault](err); ok && f.Err != nil; f, ok = errors.AsType[*fault.Fault](err) {
+		err = f.Err
+	}
+	return err
 }

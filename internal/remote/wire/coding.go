@@ -8,29 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/reason"
 )
 
 // dray requests the content coding identity, but Content-Encoding may be left over from the upload
 // to an object store, or name what is no content coding: "aws-chunked", "utf-8". And some proxies
 // compress whatever they forward. So the header proves nothing, and the bytes decide.
-
-// Coding returns the compression that Content-Encoding names (RFC 9110 §8.4.1), or "" if it names
-// none that changes bytes.
-func Coding(h http.Header) string {
-	for name := range strings.SplitSeq(strings.ToLower(strings.Join(h.Values("Content-Encoding"), ",")), ",") {
-		name = strings.TrimPrefix(strings.TrimSpace(name), "x-")
-		if slices.Contains([]string{"gzip", "deflate", "br", "zstd", "compress"}, name) {
-			return name
-		}
-	}
-	return ""
-}
 
 // UnknownCoding returns an error for a body in a coding that dray did not request and cannot decode.
 func (c *Call) UnknownCoding(coding string) error {
@@ -38,22 +24,16 @@ func (c *Call) UnknownCoding(coding string) error {
 		fmt.Errorf("the answer is compressed with %s, although no compression was requested", coding))
 }
 
-// isHTML reports whether the Content-Type is that of a web page.
-func isHTML(h http.Header) bool {
-	t, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	return t == "text/html" || t == "application/xhtml+xml"
-}
-
 // unpacked returns the text in the body of an answer that is a document and no blob. No JSON begins
 // with the first bytes of a compressed body, so these decide and not the header. A web page that
-// cannot be decoded is returned as it is, because isMarkup recognizes it by its type.
+// cannot be decoded is returned as it is, because reason.IsMarkup recognizes it by its type.
 func (c *Call) unpacked(body io.Reader, status int, h http.Header) (io.Reader, error) {
-	coding, buffered := Coding(h), bufio.NewReader(body)
+	coding, buffered := reason.Coding(h), bufio.NewReader(body)
 	head, err := buffered.Peek(2)
 	if err != nil {
 		return buffered, nil // the reader of the body gets the error
 	}
-	unknown := status < 300 && coding != "" && !isHTML(h) &&
+	unknown := status < 300 && coding != "" && !reason.IsHTML(h) &&
 		!bytes.ContainsAny(head[:1], "{[<\" \r\n\t\xef")
 	if isGzip(head) || isZlib(head) && coding == "deflate" || unknown {
 		return c.Decoded(buffered, coding)

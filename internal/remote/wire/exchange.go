@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/reason"
 )
 
 // maxHops is the largest number of redirects that are followed.
@@ -138,7 +139,7 @@ func leadsTo(at *url.URL, location string) string {
 	if err != nil {
 		return "an invalid address"
 	}
-	return Clean(bare(to))
+	return reason.Clean(bare(to))
 }
 
 // redirectHint returns the hint for a write that is redirected in a way that is not followed.

@@ -20,7 +20,9 @@ import (
 type Options struct {
 	Retries int           // further attempts of an operation without progress
 	Stall   time.Duration // how long a request may go without transferring a byte
-	MaxWait time.Duration // the longest single wait that a registry may ask for
+	// FirstByte is how long an answer may take to begin, in the first attempt.
+	FirstByte time.Duration
+	MaxWait   time.Duration // the longest single wait that a registry may ask for
 	// Connections limits the blob bodies that are transferred at once, per host and direction. 0
 	// starts with 32 and grows to at most 64 while that increases the throughput.
 	Connections int

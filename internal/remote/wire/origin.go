@@ -120,7 +120,7 @@ func (h *Host) dialFault(ctx context.Context, err error) error {
 		Op:   "reach",
 		Name: h.Name,
 		Err:  err,
-		Hint: "check that a registry is running there",
+		Hint: reachHint(err),
 	}
 }
 

@@ -1,18 +1,15 @@
 package wire
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -21,15 +18,17 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/limit"
 	"github.com/drayage/dray/internal/remote/product"
+	"github.com/drayage/dray/internal/remote/reason"
 )
 
 // Refusal turns an unexpected answer into an error of the Kind that its status and code mean
 // (distribution-spec v1.1.1 §Error Codes).
 func (h *Host) Refusal(c *Call, a *Answer) error {
 	code, text := a.Problem()
-	f := &fault.Fault{Kind: KindOf(a.Status, code, text), Op: c.Op, Name: c.Name, Err: Quote(a.Status, code, text)}
+	f := &fault.Fault{Kind: reason.KindOf(a.Status, code, text), Op: c.Op, Name: c.Name,
+		Err: reason.Quote(a.Status, code, text)}
 	if f.Kind == fault.Full && c.Class() == 0 {
-		f.Kind = KindOf(a.Status, "", "") // a read fills nothing: the quota is another one
+		f.Kind = reason.KindOf(a.Status, "", "") // a read fills nothing: the quota is another one
 	}
 	if a.Away {
 		f.Err = fmt.Errorf("%s, to which the registry redirects, answers %d %s",
@@ -37,10 +36,10 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	}
 	switch {
 	case saysAbsent(a):
-		f.Err = absent{f.Err}
+		f.Err = reason.Absent(f.Err)
 	case a.Status == http.StatusForbidden && !a.Away && f.Kind == fault.Denied &&
 		!product.Firewalled(a.Status, text) && !product.Placeless(h.Product(), code, text):
-		f.Err = forbidden{f.Err}
+		f.Err = reason.Forbidden(f.Err)
 	}
 	switch {
 	case a.Away && f.Kind == fault.Denied:
@@ -50,6 +49,7 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 			a.At.Host+"; a login does not help"
 	case f.Kind == fault.Throttled, a.Status == http.StatusServiceUnavailable:
 		f.RetryAfter = limit.ParseRetryAfter(a.Header.Get("Retry-After"), time.Now())
+		f.Hint = product.BusyHint
 	case f.Kind == fault.Full:
 		f.Hint = product.FullHint(h.Product(), h.Name)
 	case a.Status == http.StatusProxyAuthRequired:
@@ -66,6 +66,8 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 		f.Hint = product.CreateHint(h.Product())
 	case isRedirect(a.Status):
 		f.Kind, f.Hint = fault.Refused, "use the registry's own address"
+	default:
+		f.Hint = product.StatusHint(c.Method, a.Status)
 	}
 	return f
 }
@@ -107,7 +109,7 @@ func Whose(host string, l credential.Login) string {
 	if l.IsAnonymous() {
 		return "no login for " + host + " was found"
 	}
-	return "the login is " + Clean(l.Identity())
+	return "the login is " + reason.Clean(l.Identity())
 }
 
 // broke returns the error of an exchange with the host of at that ended early. Its text contains no
@@ -124,7 +126,11 @@ func (h *Host) broke(ctx, inner context.Context, c *Call, at *url.URL, err error
 	case ctx.Err() != nil:
 		return c.Fault(fault.Canceled, "", context.Cause(ctx))
 	case errors.As(context.Cause(inner), &stall):
-		return c.Fault(fault.Unavailable, "", stall)
+		hint := ""
+		if stall.late {
+			hint = product.LateHint
+		}
+		return c.Fault(fault.Unavailable, hint, stall)
 	case errors.As(err, &already):
 		return err
 	case errors.Is(err, errInside):
@@ -140,14 +146,29 @@ func (h *Host) broke(ctx, inner context.Context, c *Call, at *url.URL, err error
 	case h.isTLS(ctx, at, err):
 		return c.speaksTLS(at)
 	}
-	if bad := h.certificateFault(c, at, err); bad != nil {
-		return bad
+	hint, bad := reason.Certificate(at, err, h.authorities(h.Name, h.Set))
+	if bad != nil {
+		return c.Fault(fault.Refused, hint, bad)
 	}
-	hint := product.CutHint(h.Product(), c.Method, c.Path)
-	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
-		hint = product.SpellingHint
-	}
+	hint = cmp.Or(reachHint(err), product.CutHint(h.Product(), c.Method, c.Path))
 	return c.Fault(fault.Unavailable, hint, err)
+}
+
+// reachHint is the hint for a connection that could not be made because of err, or "".
+func reachHint(err error) string {
+	dns, unresolved := errors.AsType[*net.DNSError](err)
+	op, _ := errors.AsType[*net.OpError](err)
+	switch {
+	case unresolved && dns.IsNotFound:
+		return product.SpellingHint
+	case unresolved:
+		return "check the DNS server of this machine, because it gives no answer about this name"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "check the port, and that a registry is running there"
+	case op != nil && op.Op == "dial":
+		return "check the network and the firewall; if this network has a proxy, set HTTPS_PROXY"
+	}
+	return ""
 }
 
 // astray adds to the error of a request to another origin than the registry's that the registry
@@ -173,71 +194,6 @@ func astray(c *Call, origin, at *url.URL, err error) error {
 		return c.Fault(kind, hint, err)
 	}
 	return c.Fault(kind, hint, fmt.Errorf("the registry points to %s: %w", at.Host, dial))
-}
-
-// certificateFault says what is wrong with the certificate of the host of at. It returns nil if err
-// is about something else.
-func (h *Host) certificateFault(c *Call, at *url.URL, err error) error {
-	var (
-		unknown x509.UnknownAuthorityError
-		other   x509.HostnameError
-		invalid x509.CertificateInvalidError
-		verify  *tls.CertificateVerificationError
-	)
-	refuse := func(hint, format string, args ...any) error {
-		return c.Fault(fault.Refused, hint, fmt.Errorf(format, args...))
-	}
-	renew := "renew the certificate of " + at.Host + "; ca-file does not help"
-	const layout = "2006-01-02 15:04 UTC"
-	switch {
-	case errors.As(err, &other):
-		return refuse("use a name that the certificate is for, or give the registry a certificate for "+at.Hostname()+
-			"; ca-file does not help", "the certificate of %s is for %s, and not for %s",
-			at.Host, namesOf(other.Certificate), at.Hostname())
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().Before(invalid.Cert.NotBefore):
-		return refuse("set the clock of this machine, or wait; ca-file does not help",
-			"the certificate of %s is not valid before %s", at.Host, invalid.Cert.NotBefore.UTC().Format(layout))
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return refuse(renew, "the certificate of %s expired on %s", at.Host, invalid.Cert.NotAfter.UTC().Format(layout))
-	case errors.As(err, &unknown):
-		return refuse(h.authorityHint(at, unknown.Cert), "the certificate of %s is signed by an unknown authority, %s",
-			at.Host, issuerOf(unknown.Cert))
-	case errors.As(err, &invalid), errors.As(err, &verify):
-		return refuse(renew, "%w", err)
-	case strings.Contains(err.Error(), "tls: certificate required"):
-		return refuse("set client-cert and client-key for this registry", "%s requires a client certificate", at.Host)
-	}
-	return nil
-}
-
-// authorityHint is the hint for a certificate whose authority is not trusted.
-func (h *Host) authorityHint(at *url.URL, cert *x509.Certificate) string {
-	if files := h.authorities(h.Name, h.Set); len(files) > 0 {
-		return "add the certificate of the authority " + issuerOf(cert) + " to " + files[0] + ", which does not contain it"
-	}
-	return "set ca-file for " + at.Host + ", or put the certificate of its authority into certs.d"
-}
-
-func issuerOf(cert *x509.Certificate) string {
-	if cert == nil {
-		return "that it does not name"
-	}
-	return cmp.Or(Clean(cert.Issuer.String()), "that it does not name")
-}
-
-// namesOf lists the names and addresses that a certificate is for.
-func namesOf(cert *x509.Certificate) string {
-	names := slices.Clone(cert.DNSNames)
-	for _, ip := range cert.IPAddresses {
-		names = append(names, ip.String())
-	}
-	switch {
-	case len(names) == 0:
-		return "no host"
-	case len(names) > 5:
-		names = append(names[:5], "others")
-	}
-	return Clean(strings.Join(names, ", "))
 }
 
 // speaksTLS is the error of a request by plain http to a port that speaks TLS.
@@ -284,59 +240,11 @@ func (h *Host) isTLS(ctx context.Context, at *url.URL, err error) bool {
 	return h.isNew(at) && h.shakesHands(ctx)
 }
 
-// absent marks an answer in which the registry itself says that it has no such repository.
-type absent struct{ error }
-
-func (a absent) Unwrap() error { return a.error }
-
-// saysAbsent reports whether an answer says that the repository does not exist: a 404 with
-// NAME_UNKNOWN, or with NOT_FOUND as Harbor answers. A 404 without either code may come from any
-// host in between.
-func saysAbsent(a *Answer) bool {
-	return a.Status == http.StatusNotFound && a.Says("NAME_UNKNOWN", "NOT_FOUND")
-}
-
-// forbidden marks a 403 of the registry itself that names no other cause, such as a network rule or a
-// missing project.
-type forbidden struct{ error }
-
-func (f forbidden) Unwrap() error { return f.error }
-
-// IsForbidden reports whether err is a 403 of the registry itself, which some registries answer
-// also for what does not exist. A 403 that names another cause, such as a network rule, is no such
-// 403.
-func IsForbidden(err error) bool {
-	var f forbidden
-	return errors.As(err, &f)
-}
-
-// IsAbsent reports whether err is an answer in which the registry itself says that the repository
-// does not exist. Any other error of a listing says nothing about what the repository holds.
-func IsAbsent(err error) bool {
-	var a absent
-	return errors.As(err, &a)
-}
-
-// page is the cause of an answer that is a web page. host is the host that answered.
-type page struct{ host string }
-
-func (p page) Error() string {
-	return "a web page of " + p.host + " answers: a sign-in, a captive portal, not a registry"
-}
-
-// IsPage reports whether err says that a web page answered in place of a registry.
-func IsPage(err error) bool {
-	var p page
-	return errors.As(err, &p)
-}
-
-// pageHint is the hint for a web page in place of an answer.
-const pageHint = "check the address of the registry, the proxy (HTTPS_PROXY), and whether this network asks for a " +
-	"sign-in: open the address in a browser to see the page"
-
 // Page returns the error for an answer that is a web page in place of what c requests. Its Kind is
 // Refused.
-func (c *Call) Page(a *Answer) error { return c.Fault(fault.Refused, pageHint, page{a.At.Host}) }
+func (c *Call) Page(a *Answer) error {
+	return c.Fault(fault.Refused, reason.PageHint, reason.Page(a.At.Host))
+}
 
 // IsPage reports whether the answer is a web page: a 200 whose body is HTML, or the 511 of a captive
 // portal (RFC 6585 §6). If there is a body, the Content-Type alone does not decide, because Quay
@@ -348,7 +256,7 @@ func (a *Answer) IsPage() bool {
 	case http.StatusNetworkAuthenticationRequired:
 		return true
 	case http.StatusOK, http.StatusNonAuthoritativeInfo:
-		return isMarkup(a.Header, a.Raw)
+		return reason.IsMarkup(a.Header, a.Raw)
 	}
 	return false
 }
@@ -366,17 +274,9 @@ func (c *Call) replaced(a *Answer) bool {
 	return a.IsPage()
 }
 
-// isMarkup reports whether a body that begins with begin is a web page. Without a Content-Type that
-// says so, it must begin with one of the elements that begin a web page. A body in a coding that was
-// not decoded cannot be judged, so its Content-Type decides.
-func isMarkup(h http.Header, begin []byte) bool {
-	begin = bytes.TrimSpace(bytes.TrimPrefix(begin, []byte("\xef\xbb\xbf")))
-	kind := http.DetectContentType(begin)
-	switch {
-	case isHTML(h) && (len(begin) == 0 || Coding(h) != "" && !strings.HasPrefix(kind, "text/")):
-		return true
-	case !bytes.HasPrefix(begin, []byte("<")):
-		return false
-	}
-	return isHTML(h) || strings.HasPrefix(kind, "text/html")
+// saysAbsent reports whether an answer says that the repository does not exist: a 404 with
+// NAME_UNKNOWN, or with NOT_FOUND as Harbor answers. A 404 without either code may come from any
+// host in between.
+func saysAbsent(a *Answer) bool {
+	return a.Status == http.StatusNotFound && a.Says("NAME_UNKNOWN", "NOT_FOUND")
 }

@@ -8,12 +8,14 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
 	"time"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/internal/remote/limit"
+	"github.com/drayage/dray/internal/remote/reason"
 )
 
 // once sends one request and returns its answer. A watchdog ends it if it makes no progress.
@@ -24,9 +26,14 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 		}
 	}
 	inner, cancel := context.WithCancelCause(ctx)
-	w := newWatchdog(h.Options.Stall, cancel)
+	w := newWatchdog(h.Options.Stall, h.firstByte(c), cancel)
 	told := &told{call: c, host: h.Name, url: at, begin: time.Now()}
-	req, sent, err := h.request(inner, c, at, w)
+	trace := &httptrace.ClientTrace{WroteRequest: func(i httptrace.WroteRequestInfo) {
+		if i.Err == nil {
+			w.sent()
+		}
+	}}
+	req, sent, err := h.request(httptrace.WithClientTrace(inner, trace), c, at, w)
 	if err != nil {
 		cancel(nil)
 		return nil, c.Stopped(ctx, err)
@@ -36,7 +43,7 @@ func (h *Host) once(ctx context.Context, c *Call, origin, at *url.URL, authz str
 	}
 	w.kick()
 	resp, err := h.transportFor(c, origin, at).RoundTrip(req)
-	w.hold()
+	w.answer()
 	told.sent = sent
 	if err != nil {
 		err = astray(c, origin, at, h.broke(ctx, inner, c, at, err))
@@ -73,7 +80,7 @@ func (a *Answer) read(in *receiving, c *Call) error {
 			_, _ = body.Discard(len(mark)) // what was peeked can be discarded
 		}
 		begin, _ := body.Peek(512) // Take will see the same error
-		if !isMarkup(a.Header, begin) {
+		if !reason.IsMarkup(a.Header, begin) {
 			return c.Take(body)
 		}
 		plain = body
@@ -117,7 +124,7 @@ func (h *Host) request(ctx context.Context, c *Call, at *url.URL, w *watchdog) (
 	if err != nil {
 		return nil, nil, err
 	}
-	req.Body = &sending{ReadCloser: body, w: w, size: c.Size, closing: c.Closing, sent: sent, spend: h.spender(ctx, c)}
+	req.Body = &sending{ReadCloser: body, w: w, sent: sent, spend: h.spender(ctx, c)}
 	return req, sent, nil
 }
 
@@ -184,6 +191,6 @@ func (h *Host) heed(c *Call, a *Answer) {
 	}
 	if h.Pause.Until(until) {
 		c.Observe.Tell(event.Event{Kind: event.Waiting, Host: h.Name, Name: c.Name, Wait: time.Until(until),
-			Text: h.Name + ": the request limit is used up until " + until.Format("15:04:05")})
+			Text: h.Name + ": the request limit is used up until " + limit.Clock(until)})
 	}
 }

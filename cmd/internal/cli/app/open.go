@@ -18,7 +18,19 @@ func (a *App) Open() (*dray.Dray, error) {
 		return nil, err
 	}
 	c.Requests = a.Console.Relay.Request
+	a.warnOfProxies()
 	return dray.New(c)
+}
+
+// warnOfProxies says that ALL_PROXY does not count. curl takes it as the proxy of every request; other clients
+// of registries, as dray, do not read it.
+func (a *App) warnOfProxies() {
+	for _, name := range []string{"ALL_PROXY", "all_proxy"} {
+		if a.IO.Env(name) != "" && a.IO.Env("HTTPS_PROXY") == "" && a.IO.Env("https_proxy") == "" {
+			a.Warnf("note: %s has no effect; set HTTPS_PROXY to reach registries through that proxy", name)
+			return
+		}
+	}
 }
 
 // DrayConfig returns the settings from which Open makes a Dray, and the configuration file.
@@ -37,7 +49,8 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 		Cloud:      credential.Cloud{Env: a.IO.Env, Home: a.IO.Home},
 		Limits: dray.Limits{
 			Images: a.Common.Images, Blobs: a.Common.Concurrency, Connections: a.Common.Concurrency, Retries: a.Common.Retries,
-			Stall: a.Common.Stall, MaxWait: a.Common.MaxWait, Bandwidth: int64(a.Common.Bandwidth),
+			Stall: a.Common.Stall, FirstByte: a.Common.FirstByte, MaxWait: a.Common.MaxWait,
+			Bandwidth: int64(a.Common.Bandwidth),
 		},
 	}
 	for _, r := range file.Registries {
@@ -109,6 +122,6 @@ func settings(r config.Registry) dray.Settings {
 		Kind: string(r.Kind), PlainHTTP: r.PlainHTTP, Insecure: r.Insecure,
 		CAFile: r.CAFile, ClientCert: r.ClientCert, ClientKey: r.ClientKey, TokenHosts: r.TokenHosts, Mirrors: r.Mirrors,
 		Create: dray.Create(r.Create), Connections: r.Limits.Connections, RequestsPerSecond: r.Limits.RequestsPerSecond,
-		BytesPerSecond: r.Limits.BytesPerSecond, ChunkSize: r.Limits.ChunkSize,
+		BytesPerSecond: r.Limits.BytesPerSecond, ChunkSize: r.Limits.ChunkSize, FirstByte: r.Limits.FirstByte,
 	}
 }

@@ -17,6 +17,7 @@ import (
 type Common struct {
 	Config      string
 	Stall       time.Duration
+	FirstByte   time.Duration
 	MaxWait     time.Duration
 	Retries     int
 	Concurrency int
@@ -111,6 +112,9 @@ func (c *Common) AddRegistryTo(flags *pflag.FlagSet, t Traffic) {
 		set.IntVar(&c.Retries, "retries", 8, "give up an operation after `N` tries without progress")
 		set.DurationVar(&c.Stall, "stall-timeout", 30*time.Second,
 			"end a request that transfers no byte for `DURATION`, and resume it")
+		set.DurationVar(&c.FirstByte, "first-byte-timeout", 0,
+			"end a request whose answer has not begun after `DURATION`, and try again with twice the time, up to 5m "+
+				"(default that of --stall-timeout)")
 		set.DurationVar(&c.MaxWait, "max-wait", 10*time.Minute,
 			"if a registry asks to wait, wait at most `DURATION`; fail if it asks for more")
 		set.StringVar(&c.CaFile, "ca-file", "", "also trust the certificates in this PEM `FILE`")

@@ -187,8 +187,10 @@ func settings(a *app.App) ([]setting, error) {
 	}
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(flag.Common).AddRegistryTo(flags, flag.Copies)
-	for _, name := range []string{"bandwidth", "concurrency", "max-wait", "retries", "stall-timeout"} {
-		all = append(all, setting{name, cmp.Or(flags.Lookup(name).DefValue, "no limit"), "default"})
+	stands := map[string]string{"bandwidth": "no limit", "first-byte-timeout": "that of stall-timeout"}
+	names := []string{"bandwidth", "concurrency", "first-byte-timeout", "max-wait", "retries", "stall-timeout"}
+	for _, name := range names {
+		all = append(all, setting{name, cmp.Or(stands[name], flags.Lookup(name).DefValue), "default"})
 	}
 	return all, nil
 }

@@ -1,0 +1,51 @@
+package reason
+
+import "errors"
+
+// absent marks an answer in which the registry itself says that it has no such repository.
+type absent struct{ error }
+
+func (a absent) Unwrap() error { return a.error }
+
+// Absent marks err, so that IsAbsent finds it.
+func Absent(err error) error { return absent{err} }
+
+// IsAbsent reports whether err is an answer in which the registry itself says that the repository
+// does not exist. Any other error of a listing says nothing about what the repository holds.
+func IsAbsent(err error) bool {
+	var a absent
+	return errors.As(err, &a)
+}
+
+// forbidden marks a 403 of the registry itself that names no other cause, such as a network rule or a
+// missing project.
+type forbidden struct{ error }
+
+func (f forbidden) Unwrap() error { return f.error }
+
+// Forbidden marks err, so that IsForbidden finds it.
+func Forbidden(err error) error { return forbidden{err} }
+
+// IsForbidden reports whether err is a 403 of the registry itself, which some registries answer
+// also for what does not exist. A 403 that names another cause, such as a network rule, is no such
+// 403.
+func IsForbidden(err error) bool {
+	var f forbidden
+	return errors.As(err, &f)
+}
+
+// page is the cause of an answer that is a web page. host is the host that answered.
+type page struct{ host string }
+
+func (p page) Error() string {
+	return "a web page of " + p.host + " answers: a sign-in, a captive portal, not a registry"
+}
+
+// Page returns the cause of an answer that is a web page of host.
+func Page(host string) error { return page{host} }
+
+// IsPage reports whether err says that a web page answered in place of a registry.
+func IsPage(err error) bool {
+	var p page
+	return errors.As(err, &p)
+}
