@@ -144,7 +144,8 @@ func (f *Fault) Error() string {
 func (f *Fault) Unwrap() error { return f.Err }
 
 // KindOf returns the Kind of the first Fault in err's tree. If there is no Fault, it returns
-// [Canceled] for [context.Canceled], and [Internal] for any other error. It returns "" if err is nil.
+// [Canceled] for [context.Canceled], [Unavailable] for [context.DeadlineExceeded], which is also the
+// time limit of a connection, and [Internal] for any other error. It returns "" if err is nil.
 func KindOf(err error) Kind {
 	if err == nil {
 		return ""
@@ -152,8 +153,11 @@ func KindOf(err error) Kind {
 	if f, ok := errors.AsType[*Fault](err); ok {
 		return f.Kind
 	}
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled):
 		return Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return Unavailable
 	}
 	return Internal
 }
@@ -176,12 +180,16 @@ func HintOf(err error) string {
 	return ""
 }
 
-// On returns a copy of the first Fault in err's tree with its Side set to side. It returns err
-// unchanged if err is nil, holds no Fault, or already has a Side.
+// On returns err as a Fault with its Side set to side. If err wraps a Fault, the text and the tree of
+// err stay as they are. On returns err unchanged if err is nil, holds no Fault, or if the first Fault
+// in its tree already has a Side.
 func On(side Side, err error) error {
 	var f *Fault
 	if !errors.As(err, &f) || f.Side != "" {
 		return err
+	}
+	if f != err { //nolint:errorlint // whether err is the Fault itself
+		return &Fault{Kind: f.Kind, Side: side, RetryAfter: f.RetryAfter, Err: err}
 	}
 	g := *f
 	g.Side = side

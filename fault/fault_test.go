@@ -18,6 +18,8 @@ func TestErrorReadsSideVerbNameKindCause(t *testing.T) {
 		{&Fault{Kind: Denied, Side: Source, Op: "read blob", Err: &Fault{Kind: Denied, Op: "get token", Err: cause}}, "source: read blob: get token: denied: token lacks push"},
 		{&Fault{Kind: Unavailable, Op: "copy", Err: &Fault{Kind: Corrupt, Op: "read"}}, "copy: unavailable: read: corrupt"},
 		{On(Target, &Fault{Kind: Full, Op: "put blob"}), "target: put blob: full"},
+		{On(Target, fmt.Errorf("2 of 3 tags: %w", &Fault{Kind: Full, Op: "put blob"})), "target: 2 of 3 tags: put blob: full"},
+		{On(Source, errors.Join(&Fault{Kind: Denied, Op: "list"}, &Fault{Kind: Full, Op: "put"})), "source: list: denied\nput: full"},
 		{On(Target, &Fault{Kind: Full, Side: Source, Op: "put blob"}), "source: put blob: full"},
 	} {
 		if got := tt.err.Error(); got != tt.want {
@@ -34,6 +36,9 @@ func TestKindAndHintAreFoundThroughWrapping(t *testing.T) {
 	}
 	if KindOf(fmt.Errorf("list: %w", context.Canceled)) != Canceled {
 		t.Error("KindOf(context.Canceled) is not Canceled")
+	}
+	if KindOf(fmt.Errorf("list: %w", context.DeadlineExceeded)) != Unavailable {
+		t.Error("KindOf(context.DeadlineExceeded) is not Unavailable")
 	}
 	if KindOf(errors.New("x")) != Internal || KindOf(nil) != "" || HintOf(errors.New("x")) != "" {
 		t.Error("an error without a Fault must be Internal and have no hint, and nil must have no kind")

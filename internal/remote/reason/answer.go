@@ -1,14 +1,17 @@
 package reason
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote/product"
@@ -133,4 +136,38 @@ func (all Problems) Quoted() (code, text string) {
 // Have reports whether one of the errors has one of the codes.
 func (all Problems) Have(codes ...string) bool {
 	return slices.ContainsFunc(all, func(p problem) bool { return slices.Contains(codes, p.code) })
+}
+
+// textOf returns what a body that is not JSON says: the title of a web page, the code and the message
+// of a storage (S3, Azure, Google), or plain text.
+func textOf(h http.Header, raw []byte) Problems {
+	switch {
+	case IsMarkup(h, raw):
+		return one("", html.UnescapeString(element(raw, "title")))
+	case bytes.HasPrefix(bytes.TrimSpace(raw), []byte("<?xml")), bytes.HasPrefix(bytes.TrimSpace(raw), []byte("<Error")):
+		return one(element(raw, "Code"), html.UnescapeString(element(raw, "Message")))
+	case strings.HasPrefix(h.Get("Content-Type"), "text/plain"), h.Get("Content-Type") == "":
+		if utf8.Valid(raw) {
+			return one("", string(raw))
+		}
+	}
+	return nil
+}
+
+func one(code, text string) Problems {
+	p := problem{Clean(code), Clean(hide(text))}
+	if p == (problem{}) {
+		return nil
+	}
+	return Problems{p}
+}
+
+// element returns the text of the first element with the name in raw, or "".
+func element(raw []byte, name string) string {
+	_, rest, _ := bytes.Cut(raw, []byte("<"+name+">"))
+	text, _, closed := bytes.Cut(rest, []byte("</"+name+">"))
+	if !closed {
+		return ""
+	}
+	return string(text)
 }

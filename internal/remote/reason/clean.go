@@ -3,6 +3,7 @@ package reason
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -17,8 +18,10 @@ func Clean(s string) string {
 
 // secrets finds what may be a login that a server repeats in the text of its refusal: the value of an
 // Authorization header, a JWT, and a password in a URL.
-var secrets = regexp.MustCompile(
-	`(?i)\b(bearer|basic) +[a-z0-9+/=._~-]{6,}|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+|://[^/\s:@]*:[^/\s@]+@`)
+var secrets = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(
+		`(?i)\b(bearer|basic) +[a-z0-9+/=._~-]{6,}|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+|://[^/\s:@]*:[^/\s@]+@`)
+})
 
 // hide replaces what may be a login in the text of an answer.
-func hide(s string) string { return secrets.ReplaceAllString(s, "…") }
+func hide(s string) string { return secrets().ReplaceAllString(s, "…") }

@@ -6,7 +6,7 @@
 //
 //	certificate.go  what is wrong with a certificate
 //	answer.go       what the body of an answer says, and the Kind of error that it means
-//	page.go         web pages, and what a body that is not JSON says
+//	page.go         web pages that answer in place of a registry, and compressed bodies
 //	marks.go        causes that callers ask for: absent, forbidden, a web page
 //	clean.go        printable text
 package reason

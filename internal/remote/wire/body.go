@@ -33,20 +33,6 @@ func IsLate(err error) bool {
 	return errors.As(err, &s) && s.late
 }
 
-// maxFirstByte is the longest time that an answer may take to begin after other attempts got none,
-// unless the configuration allows more.
-const maxFirstByte = 5 * time.Minute
-
-// firstByte returns how long the answer to c may take to begin, once c is sent. The time doubles
-// with each attempt that got no answer: a cache that fetches the content first has more of it by then.
-func (h *Host) firstByte(c *Call) time.Duration {
-	first := h.Options.FirstByte
-	if h.Set.FirstByte > 0 {
-		first = h.Set.FirstByte
-	}
-	return min(first<<min(c.Late, 10), max(first, maxFirstByte)) + c.Closing
-}
-
 // watchdog ends a request if no byte moves for its limit, or if no answer begins within first. It runs
 // only while the network is waited for, and not while the source or the reader of a body is slow.
 type watchdog struct {

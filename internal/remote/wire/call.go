@@ -105,7 +105,7 @@ func (c *Call) Fault(kind fault.Kind, hint string, err error) error {
 func (c *Call) Named(err error) error {
 	var f *fault.Fault
 	if !errors.As(err, &f) {
-		return c.Fault(fault.Internal, "", err)
+		return c.Fault(fault.KindOf(err), "", err)
 	}
 	if f.Op == c.Op && f.Name == c.Name {
 		return err

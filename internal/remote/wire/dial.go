@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/remote/product"
 )
 
 // dialHome dials the registry and records what kind of address it has.
@@ -126,4 +128,21 @@ func proxyOf(u *url.URL) string {
 		name = strings.ToLower(name)
 	}
 	return "the proxy " + p.Host + " (from " + name + ")"
+}
+
+// reachHint is the hint for a connection that could not be made because of err, or "".
+func reachHint(err error) string {
+	dns, unresolved := errors.AsType[*net.DNSError](err)
+	op, _ := errors.AsType[*net.OpError](err)
+	switch {
+	case unresolved && dns.IsNotFound:
+		return product.SpellingHint
+	case unresolved:
+		return "check the DNS server of this machine, because it gives no answer about this name"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "check the port, and that a registry is running there"
+	case op != nil && op.Op == "dial":
+		return "check the network and the firewall; if this network has a proxy, set HTTPS_PROXY"
+	}
+	return ""
 }

@@ -46,14 +46,14 @@ func (h *Host) pinned() string {
 // request. If the answer is not TLS, the scheme is http. If the handshake fails for another reason,
 // the scheme is https, and the first request will report the error.
 func (h *Host) probe(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, h.Options.Stall)
+	within, cancel := context.WithTimeout(ctx, h.Options.Stall)
 	defer cancel()
-	conn, err := h.dialHome(ctx, "tcp", withPort(h.api, "443"))
+	conn, err := h.dialHome(within, "tcp", withPort(h.api, "443"))
 	if err != nil {
 		return "", h.dialFault(ctx, err)
 	}
 	shaken := h.overTLS(conn)
-	err = shaken.HandshakeContext(ctx)
+	err = shaken.HandshakeContext(within)
 	var notTLS tls.RecordHeaderError
 	switch {
 	case err == nil:

@@ -154,23 +154,6 @@ func (h *Host) broke(ctx, inner context.Context, c *Call, at *url.URL, err error
 	return c.Fault(fault.Unavailable, hint, err)
 }
 
-// reachHint is the hint for a connection that could not be made because of err, or "".
-func reachHint(err error) string {
-	dns, unresolved := errors.AsType[*net.DNSError](err)
-	op, _ := errors.AsType[*net.OpError](err)
-	switch {
-	case unresolved && dns.IsNotFound:
-		return product.SpellingHint
-	case unresolved:
-		return "check the DNS server of this machine, because it gives no answer about this name"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "check the port, and that a registry is running there"
-	case op != nil && op.Op == "dial":
-		return "check the network and the firewall; if this network has a proxy, set HTTPS_PROXY"
-	}
-	return ""
-}
-
 // astray adds to the error of a request to another origin than the registry's that the registry
 // points there, and what to do about it. A name that exists only inside the registry's network is
 // Refused, because no other attempt finds it. A proxy that cannot be reached has its own error.
