@@ -57,8 +57,9 @@ type Config struct {
 	UserAgent string // for the User-Agent header; default "dray"
 
 	// StateDir is a directory in which dray records the uploads in progress, so that another process
-	// can continue them if this one is killed, and the images whose content was verified. dray creates
-	// it when needed, with access for its owner only. Many processes can share it. "" records nothing.
+	// can continue them if this one is killed, the images whose content was verified, and in which
+	// repositories of a registry blobs are, so that they can be mounted into others. dray creates it
+	// when needed, with access for its owner only. Many processes can share it. "" records nothing.
 	// dray can do without the records: no copy fails because of them.
 	StateDir string
 

@@ -123,7 +123,8 @@ type EstimateRequest struct {
 // Hub, each manifest that it reads counts as a pull.
 //
 // The numbers are those of [Dray.ApplyFile] if no request has to be repeated. They include the requests
-// with which ApplyFile looks at the names again. Memory use grows with the number of distinct blobs.
+// with which ApplyFile looks at the names again. A manifest that several images contain is read and
+// counted once. Memory use grows with the number of distinct manifests and blobs.
 //
 // Estimate.Unknown names what could not be read. The error is [fault.Invalid] for a plan that cannot be
 // read, or [fault.Canceled].

@@ -27,12 +27,12 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 	}
 	var ends []*end
 	job := transfer.Task{
-		From:    from,
-		Root:    t.root,
-		Known:   r.session.Kept(),
-		Proof:   r.proof(t),
-		Step:    t.to[0].steps[0],
-		Observe: r.session.Observe,
+		From:      from,
+		Root:      t.root,
+		Documents: r.session.Documents,
+		Proof:     r.proof(t),
+		Step:      t.to[0].steps[0],
+		Observe:   r.session.Observe,
 	}
 	for _, e := range t.to {
 		at, err := r.session.Target(e.repo, layout.Write)
@@ -43,7 +43,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		ends = append(ends, e)
 		tags, last := r.tags(e)
 		to := transfer.End{
-			Target: r.withGuard(e, r.withBackup(e, at, r.session.Shared.Target(at))),
+			Target: r.withGuard(e, r.withBackup(e, at, r.session.Shared.Target(at, t.there...))),
 			Tags:   tags,
 			Last:   last,
 			Back:   r.session.BackOf(at),
@@ -62,7 +62,7 @@ func (r *Run) copy(ctx context.Context, t *task) (late *task) {
 		r.addTime(ends[i], time.Since(began))
 		if _, spent := remote.SpentUntil(out.Err); spent {
 			if late == nil {
-				late = &task{from: t.from, root: t.root, part: t.part, late: out.Err}
+				late = &task{from: t.from, root: t.root, there: t.there, part: t.part, late: out.Err}
 			}
 			late.to = append(late.to, ends[i])
 			continue

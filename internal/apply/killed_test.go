@@ -189,12 +189,13 @@ func TestACopyThatIsKilledAnywhereGoesOnWithoutSendingAnythingTwice(t *testing.T
 	img := testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Layers: 2, Size: 17<<20 + 12345})
 	for name, open := range targets {
 		t.Run(name, func(t *testing.T) {
-			k := &killer{t: t, src: src, dst: open(t), img: img, state: filepath.Join(t.TempDir(), "state"), rand: rand.New(rand.NewPCG(5, uint64(len(name))))}
+			k := &killer{t: t, src: src, dst: open(t), img: img, rand: rand.New(rand.NewPCG(5, uint64(len(name))))}
 			kills := 10
 			if testing.Short() {
 				kills = 3
 			}
 			for n := 0; k.kills < kills; n++ {
+				k.state = filepath.Join(t.TempDir(), "state") // of its own: with the state of the last round, the blobs would be mounted
 				k.round(fmt.Sprintf("team/app%d", n))
 			}
 			t.Logf("%d kills, at most %d KiB of a blob read again, %d uploads resumed", k.kills, k.most>>10, k.again)

@@ -7,11 +7,12 @@ import (
 
 // task is one image and all steps that copy it to some repository.
 type task struct {
-	from ref.Repo
-	root oci.Descriptor
-	to   []*end
-	part stage
-	late error // the pull limit error that postponed the task
+	from  ref.Repo
+	root  oci.Descriptor
+	to    []*end
+	there []ref.Repo // targets of the plan that have the image already
+	part  stage
+	late  error // the pull limit error that postponed the task
 }
 
 // stage says which part of the work a task does.

@@ -55,20 +55,25 @@ func (r *Run) tasks() []*task {
 		repo   ref.Repo
 		digest oci.Digest
 	}
+	keyOf := func(s plan.Step) image { return image{s.From.Repo, s.Digest()} }
 	byImage := map[image]*task{}
 	var tasks []*task
 	for i, s := range r.Plan.Steps {
 		if r.Reports[i].State != report.NotStarted {
 			continue
 		}
-		key := image{s.From.Repo, s.Digest()}
-		t := byImage[key]
+		t := byImage[keyOf(s)]
 		if t == nil {
 			t = &task{from: s.From.Repo, root: s.Root()}
-			byImage[key] = t
+			byImage[keyOf(s)] = t
 			tasks = append(tasks, t)
 		}
 		t.add(s.To.Repo, i)
+	}
+	for i, s := range r.Plan.Steps {
+		if t := byImage[keyOf(s)]; t != nil && r.Reports[i].State == report.Unchanged {
+			t.there = append(t.there, s.To.Repo)
+		}
 	}
 	return tasks
 }

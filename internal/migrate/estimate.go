@@ -44,6 +44,7 @@ func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event
 			Rate:       cmp.Or(req.Rate, report.DefaultRate),
 		},
 		bound:     map[string]map[oci.Digest]bool{},
+		read:      map[oci.Digest]bool{},
 		manifests: map[string]int{},
 	}
 	w := newWorkers(ctx, r.images.count())
@@ -66,6 +67,7 @@ type estimating struct {
 	mu    sync.Mutex
 	sum   report.Estimate
 	bound map[string]map[oci.Digest]bool // by host: blobs that a registry will get, or is known to have
+	read  map[oci.Digest]bool            // documents that are counted: each is read once for all images
 
 	manifests map[string]int // by host: the writes that put a manifest
 }
@@ -161,7 +163,7 @@ func (e *estimating) repository(ctx context.Context, steps []plan.Step) error {
 		if err != nil {
 			return err
 		}
-		e.count(i, tags[i], len(docs))
+		e.count(i, tags[i], docs)
 		mu.Lock()
 		defer mu.Unlock()
 		for _, doc := range docs {
@@ -206,7 +208,7 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 				continue
 			}
 			seen[d.Digest] = true
-			doc, err := from.Document(ctx, string(d.Digest))
+			doc, err := s.Documents.Read(ctx, from, d.Digest)
 			if parent, child := parents[d.Digest]; child && fault.Is(err, fault.NotFound) {
 				err = oci.Lacks(i.from, parent, d)
 			}
@@ -224,22 +226,35 @@ func (e *estimating) documents(ctx context.Context, s *place.Session, i image) (
 	return docs, nil
 }
 
-// count adds the documents and tags of an image. Putting the root also sets its first tag, so that
+// count adds the documents and tags of an image. A document that several images contain is read
+// once, and put with each. Putting the root also sets its first tag, so that
 // tag costs no extra request.
-func (e *estimating) count(i image, tags, docs int) {
+func (e *estimating) count(i image, tags int, docs []oci.Document) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	reads := 0
+	digests := []oci.Digest{i.digest}
+	for _, doc := range docs {
+		digests = append(digests, doc.Digest)
+	}
+	for _, d := range digests {
+		if !e.read[d] {
+			e.read[d] = true
+			reads++
+		}
+	}
 	e.sum.Images++
 	e.sum.Tags += tags
-	e.sum.Documents += max(docs, 1)
+	e.sum.Documents += max(len(docs), 1)
 	e.addTo(i.from, func(h *report.RegistryEstimate) {
-		h.Reads += max(docs, 1)
+		h.Reads += reads
 		if i.from.Host == ref.DockerHub {
-			h.Pulls += max(docs, 1)
+			h.Pulls += reads
 		}
 	})
-	e.addTo(i.to, func(h *report.RegistryEstimate) { h.Writes += max(docs, 1) + tags - 1 })
-	e.manifests[i.to.Host] += max(docs, 1) + tags - 1
+	writes := max(len(docs), 1) + tags - 1
+	e.addTo(i.to, func(h *report.RegistryEstimate) { h.Writes += writes })
+	e.manifests[i.to.Host] += writes
 }
 
 // addTo adds requests to the registry of repo. A layout receives no requests.

@@ -52,7 +52,6 @@ func (r *transferring) prover(depth report.Depth, sample int) *prove.Prover {
 		Begin:  r.begin,
 		Note:   r.report.notef,
 		Moved:  r.report.moved,
-		Shared: r.shared,
 		Turn:   r.images.acquire,
 	}
 }

@@ -29,10 +29,8 @@ type transferring struct {
 	*survey.Scope
 	req      Request
 	names    *name.Reader
-	watch    event.Observer
 	report   *summing
-	shared   *place.Sharing
-	traffic  *place.Traffic
+	whole    *place.Session // what all repositories share; nothing is opened in it
 	images   *images
 	hold     plan.Hold // "" means plan.Each
 	selected int       // the number of source repositories
@@ -84,14 +82,12 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 	req.Overwrite = cmp.Or(req.Overwrite, plan.Update)
 	sum := newSumming("transfer")
 	return &transferring{
-		Scope:   newScope(b, req),
-		req:     req,
-		names:   names,
-		watch:   sum.watch(obs),
-		report:  sum,
-		shared:  place.NewSharing(b.Earlier),
-		traffic: place.NewTraffic(),
-		images:  newImages(b, req.Delay),
+		Scope:  newScope(b, req),
+		req:    req,
+		names:  names,
+		report: sum,
+		whole:  b.Begin(req.SourceLogin, req.TargetLogin, sum.watch(obs)),
+		images: newImages(b, req.Delay),
 	}
 }
 
@@ -119,11 +115,7 @@ func (r *transferring) rules() survey.Rules {
 }
 
 // begin opens a session for one target repository.
-func (r *transferring) begin() *place.Session {
-	s := r.Base.Begin(r.req.SourceLogin, r.req.TargetLogin, r.watch)
-	s.Shared, s.Traffic = r.shared, r.traffic
-	return s
-}
+func (r *transferring) begin() *place.Session { return r.whole.Another() }
 
 // end completes the report. If err is nil, the error of the first failed step is returned.
 func (r *transferring) end(err error) (report.Transfer, error) {
@@ -133,11 +125,11 @@ func (r *transferring) end(err error) (report.Transfer, error) {
 
 // endPlan is end for a run that only plans: a step that cannot be applied is not an error there.
 func (r *transferring) endPlan(err error) (report.Transfer, error) {
-	r.shared.Keep()
+	r.whole.Shared.Keep()
 	r.report.end()
 	r.report.mu.Lock()
 	defer r.report.mu.Unlock()
-	r.report.sum.Traffic, r.report.sum.Pulls = r.traffic.Exchanged(), r.traffic.Pulls(r.Base)
+	r.report.sum.Traffic, r.report.sum.Pulls = r.whole.Traffic.Exchanged(), r.whole.Traffic.Pulls(r.Base)
 	r.report.sum.Took = time.Since(r.report.began)
 	return r.report.sum, err
 }

@@ -12,22 +12,20 @@ import (
 	"github.com/drayage/dray/internal/layout"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/transfer"
-	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 )
 
 // Session holds what one plan and its application share: open repositories and what they learned,
-// documents that were read, and the count of traffic. Its methods are safe for concurrent use.
+// documents that were read, what the targets have, and the count of traffic. Its methods are safe for concurrent use.
 // Its fields must be set before it is used.
 type Session struct {
 	Base   *Base
 	Logins map[fault.Side]*credential.Login // a nil login means that the credential chain is asked
-	// Shared holds what target registries have, for runs with many repositories; nil disables
-	// sharing.
-	Shared *Sharing
 
-	// Traffic counts the traffic of this session. Several sessions of one run may share it.
-	Traffic *Traffic
+	// Several sessions of one run may share these.
+	Shared    *Sharing            // what target registries have
+	Documents *transfer.Documents // what was read from the sources
+	Traffic   *Traffic            // counts the traffic
 
 	// Looks says that target registries are only read, so that a login without push access is
 	// enough.
@@ -39,7 +37,6 @@ type Session struct {
 
 	// mounts holds, for each target, the paths of the repositories that it may mount blobs from.
 	mounts map[ref.Repo][]string
-	docs   map[oci.Digest]oci.Document
 
 	mu      sync.Mutex
 	places  map[opened]Repository
@@ -59,16 +56,24 @@ type opened struct {
 // events are ignored.
 func (b *Base) Begin(source, target *credential.Login, obs event.Observer) *Session {
 	return &Session{
-		Base:    b,
-		Logins:  map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target},
-		Traffic: NewTraffic(),
-		mounts:  map[ref.Repo][]string{},
-		docs:    map[oci.Digest]oci.Document{},
-		places:  map[opened]Repository{},
-		layouts: map[opened]*layout.Dir{},
-		watch:   obs,
-		backs:   map[Repository]*transfer.Back{},
+		Base:      b,
+		Logins:    map[fault.Side]*credential.Login{fault.Source: source, fault.Target: target},
+		Shared:    NewSharing(b.Earlier),
+		Documents: &transfer.Documents{},
+		Traffic:   NewTraffic(),
+		mounts:    map[ref.Repo][]string{},
+		places:    map[opened]Repository{},
+		layouts:   map[opened]*layout.Dir{},
+		watch:     obs,
+		backs:     map[Repository]*transfer.Back{},
 	}
+}
+
+// Another opens a session of the same run, with the same logins and observer.
+func (s *Session) Another() *Session {
+	other := s.Base.Begin(s.Logins[fault.Source], s.Logins[fault.Target], s.watch)
+	other.Shared, other.Documents, other.Traffic = s.Shared, s.Documents, s.Traffic
+	return other
 }
 
 // Aim announces that source will be copied to targets. The first token that is requested for a
@@ -208,16 +213,6 @@ func (s *Session) requested(q event.Request) {
 	s.Traffic.Request(q)
 	s.Base.Requests.Tell(q)
 }
-
-// Keep stores a document that was read, so that a copy does not read it again.
-func (s *Session) Keep(doc oci.Document) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.docs[doc.Digest] = doc
-}
-
-// Kept returns the stored documents. Keep must not be called while they are used.
-func (s *Session) Kept() map[oci.Digest]oci.Document { return s.docs }
 
 // WatchedBy replaces the observer.
 func (s *Session) WatchedBy(obs event.Observer) {

@@ -56,22 +56,28 @@ type holders struct {
 	busy  chan struct{} // closed when the Put in progress ends; nil if no Put is in progress
 }
 
-// Target returns at with sharing, if it is at a registry. Otherwise it returns at.
-func (s *Sharing) Target(at Repository) transfer.Target {
-	if s == nil || at.Repo().IsLayout() {
+// Target returns at with sharing, if it is at a registry. Otherwise it returns at. It is for the copy
+// of one image, which the repositories in there have already.
+func (s *Sharing) Target(at Repository, there ...ref.Repo) transfer.Target {
+	if at.Repo().IsLayout() {
 		return at
 	}
-	return &sharer{Repository: at, known: s.of(at.Repo().Host)}
+	to := &sharer{Repository: at, sharing: s}
+	for _, repo := range there {
+		if repo.Host == at.Repo().Host {
+			to.there = append(to.there, repo.Path)
+		}
+	}
+	return to
 }
 
 // Turn returns the transfer.End.Turn of at. If several repositories lack a blob at the same time,
 // one of them receives it, and the others wait and then mount it.
 func (s *Sharing) Turn(at Repository) func(oci.Digest) (done func(), busy <-chan struct{}) {
-	if s == nil || at.Repo().IsLayout() {
+	if at.Repo().IsLayout() {
 		return nil
 	}
-	known := s.of(at.Repo().Host)
-	return func(d oci.Digest) (func(), <-chan struct{}) { return known.turn(d, at.Repo()) }
+	return func(d oci.Digest) (func(), <-chan struct{}) { return s.of(at.Repo().Host).turn(d, at.Repo()) }
 }
 
 // of returns what is known about a registry.
@@ -110,16 +116,30 @@ func (s *Sharing) Keep() {
 // sharer is a repository that takes part in sharing.
 type sharer struct {
 	Repository
-	known *shared
+	sharing *Sharing
+	there   []string // repositories that have the whole image
+}
+
+// known returns what is known about the registry, and about blobs of the image. The hints of earlier
+// runs are read when a blob is first asked for, so a run that copies no blob does not read them.
+func (s *sharer) known(blobs ...oci.Descriptor) *shared {
+	known := s.sharing.of(s.Repo().Host)
+	for _, d := range blobs {
+		for _, path := range s.there {
+			known.note(d.Digest, path)
+		}
+	}
+	return known
 }
 
 // Missing asks the registry only for blobs that no other repository is known to hold. The others
 // are mounted, and the answer to a mount request also tells whether the blob is there.
 func (s *sharer) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Descriptor, error) {
+	known := s.known(blobs...)
 	var ask []oci.Descriptor
 	elsewhere := map[oci.Digest]bool{}
 	for _, d := range blobs {
-		if len(s.known.from(d.Digest, s.Repo())) > 0 {
+		if len(known.from(d.Digest, s.Repo())) > 0 {
 			elsewhere[d.Digest] = true
 		} else {
 			ask = append(ask, d)
@@ -141,7 +161,7 @@ func (s *sharer) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Des
 		if elsewhere[d.Digest] || lacks[d.Digest] {
 			missing = append(missing, d)
 		} else {
-			s.known.note(d.Digest, s.Repo().Path)
+			known.note(d.Digest, s.Repo().Path)
 		}
 	}
 	return missing, nil
@@ -149,7 +169,8 @@ func (s *sharer) Missing(ctx context.Context, blobs []oci.Descriptor) ([]oci.Des
 
 // Put mounts d if another repository holds it, and sends it otherwise.
 func (s *sharer) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, open oci.Opener) (oci.Arrival, error) {
-	at := s.known.from(d.Digest, s.Repo())
+	known := s.known(d)
+	at := known.from(d.Digest, s.Repo())
 	for _, repo := range at {
 		if !slices.Contains(likely, repo) {
 			likely = append(slices.Clone(likely), repo)
@@ -157,7 +178,7 @@ func (s *sharer) Put(ctx context.Context, d oci.Descriptor, likely []ref.Repo, o
 	}
 	arrival, err := s.Repository.Put(ctx, d, likely, open)
 	if err == nil {
-		s.known.ended(d.Digest, s.Repo().Path, arrival.Way, len(at) > 0)
+		known.ended(d.Digest, s.Repo().Path, arrival.Way, len(at) > 0)
 	}
 	return arrival, err
 }
@@ -169,16 +190,15 @@ func (k *shared) from(d oci.Digest, repo ref.Repo) []ref.Repo {
 	return k.others(d, repo)
 }
 
+// others is from for a caller that holds k.mu.
 func (k *shared) others(d oci.Digest, repo ref.Repo) []ref.Repo {
 	h := k.blobs[d]
-	if h == nil || k.refusesMounts() {
-		return nil
+	if h == nil || k.refusesMounts() || slices.Contains(h.paths, repo.Path) {
+		return nil // a repository that holds the blob itself is asked for it
 	}
-	var at []ref.Repo
-	for _, path := range h.paths {
-		if path != repo.Path {
-			at = append(at, ref.Repo{Host: repo.Host, Path: path})
-		}
+	at := make([]ref.Repo, len(h.paths))
+	for i, path := range h.paths {
+		at[i] = ref.Repo{Host: repo.Host, Path: path}
 	}
 	return at
 }

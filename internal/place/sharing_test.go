@@ -78,3 +78,15 @@ func TestWhatIsKnownOfBlobsStaysBounded(t *testing.T) {
 		t.Errorf("%d blobs are remembered; the blob with a Put in progress was dropped: %v", n, known.blobs[sum(0)] == nil)
 	}
 }
+
+func TestARepositoryThatHoldsABlobMountsItFromNoOther(t *testing.T) {
+	known := &shared{blobs: map[oci.Digest]*holders{}}
+	known.note(sum(1), "one")
+	known.note(sum(1), "two")
+	if at := known.from(sum(1), ref.Repo{Host: "r.example", Path: "two"}); len(at) != 0 {
+		t.Errorf("%v", at)
+	}
+	if at := known.from(sum(1), ref.Repo{Host: "r.example", Path: "three"}); len(at) != 2 {
+		t.Errorf("%v", at)
+	}
+}

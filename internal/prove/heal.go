@@ -60,8 +60,8 @@ func (v *Prover) repair(ctx context.Context, s *place.Session, p *deepCheck, e r
 	if err != nil {
 		return err
 	}
-	task := transfer.Task{From: from, Observe: s.Observe, Proof: oci.Sized,
-		To: []transfer.End{{Target: v.Shared.Target(at), Back: p.back}}}
+	task := transfer.Task{From: from, Documents: s.Documents, Observe: s.Observe, Proof: oci.Sized,
+		To: []transfer.End{{Target: s.Shared.Target(at), Back: p.back, Turn: s.Shared.Turn(at)}}}
 	if v.Depth == report.Rehash {
 		task.Proof = oci.Hashed
 	}

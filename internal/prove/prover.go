@@ -19,10 +19,9 @@ type Prover struct {
 	Sample int          // percentage of the blobs to read; 0 means all
 	Heal   bool         // send what is missing, and check it again
 
-	Begin  func() *place.Session            // opens a new session for both sides
-	Note   func(format string, args ...any) // gets messages for the user
-	Moved  func(oci.Blobs)                  // gets the number of blobs that a repair sent
-	Shared *place.Sharing
+	Begin func() *place.Session            // opens a new session for both sides
+	Note  func(format string, args ...any) // gets messages for the user
+	Moved func(oci.Blobs)                  // gets the number of blobs that a repair sent
 
 	// Turn waits for a free place for one image to repair, as apply.Run.Turn does.
 	Turn func(context.Context) (end func(), ok bool)

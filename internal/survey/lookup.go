@@ -40,7 +40,7 @@ func Read(ctx context.Context, s *place.Session, n ref.Name) (plan.Inventory, er
 	if err != nil {
 		return nil, fault.On(fault.Source, Nearest(ctx, s, n, err))
 	}
-	s.Keep(doc)
+	s.Documents.Keep(doc)
 	return foundAs(s, n, doc.Descriptor), nil
 }
 

@@ -76,16 +76,15 @@ func (k *Landing) findTimes(ctx context.Context, s listing, candidates []oci.Lis
 
 // creationTime reads the creation time of an image. For an index it is that of the first image.
 func (k *Landing) creationTime(ctx context.Context, at place.Repository, digest oci.Digest) time.Time {
-	doc, err := at.Document(ctx, string(digest))
+	documents := k.Into.Session.Documents
+	doc, err := documents.Read(ctx, at, digest)
 	if err != nil {
 		return time.Time{}
 	}
-	k.Into.Session.Keep(doc)
 	if doc.IsIndex() && len(doc.Documents) > 0 {
-		if doc, err = at.Document(ctx, string(doc.Documents[0].Digest)); err != nil {
+		if doc, err = documents.Read(ctx, at, doc.Documents[0].Digest); err != nil {
 			return time.Time{}
 		}
-		k.Into.Session.Keep(doc)
 	}
 	if doc.Config == nil {
 		return time.Time{}

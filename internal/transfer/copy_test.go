@@ -182,9 +182,11 @@ func TestWithinARepositoryOnlyTheManifestIsReadAndPut(t *testing.T) {
 func TestDocumentsThatAreKnownAreNotReadAgain(t *testing.T) {
 	m := repo("a.io", "x")
 	root := manifest(m, "v1")
+	known := &transfer.Documents{}
+	known.Keep(root)
 	m.ForgetOps()
 	out := transfer.New(transfer.Options{}).Copy(t.Context(), transfer.Task{From: m, Root: root.Descriptor,
-		To: []transfer.End{{Target: m, Tags: []string{"v2"}}}, Known: map[oci.Digest]oci.Document{root.Digest: root}})
+		To: []transfer.End{{Target: m, Tags: []string{"v2"}}}, Documents: known})
 	if out[0].Err != nil || strings.Contains(strings.Join(m.Ops(), "\n"), "document") {
 		t.Errorf("%v\n%s", out[0].Err, strings.Join(m.Ops(), "\n"))
 	}

@@ -89,12 +89,9 @@ func readDocument(ctx context.Context, t Task, want oci.Descriptor) (oci.Documen
 			Err:  fmt.Errorf("%d bytes; the limit is %d", want.Size, oci.MaxDocument),
 		}
 	}
-	doc, known := t.Known[want.Digest]
-	if !known {
-		var err error
-		if doc, err = t.From.Document(ctx, string(want.Digest)); err != nil {
-			return oci.Document{}, err
-		}
+	doc, err := t.Documents.Read(ctx, t.From, want.Digest)
+	if err != nil {
+		return oci.Document{}, err
 	}
 	switch {
 	case doc.Digest != want.Digest:

@@ -21,6 +21,7 @@
 //	flights.go   tracks the uploads in progress, so that no content is put twice
 //	each.go      runs a function for many items at once
 //	task.go      Task, End, Outcome, and the documents of an image
+//	documents.go keeps the documents that a run has read, so that each is read once
 //	trust.go     how far a target is trusted
 //	ends.go      Source and Target
 package transfer

@@ -11,8 +11,9 @@ type Task struct {
 	Root oci.Descriptor // the manifest or index to copy
 	To   []End
 
-	// Known holds documents that were read already, by digest. They are not read again.
-	Known map[oci.Digest]oci.Document
+	// Documents holds what was read for other images, and keeps what is read for this one. If it is
+	// nil, every document is read.
+	Documents *Documents
 
 	Proof   oci.Proof // "" means oci.Claimed
 	Puts    Puts      // "" means Every

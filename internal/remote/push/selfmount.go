@@ -58,11 +58,11 @@ func (u *upload) mountSelf(ctx context.Context) (there bool, err error) {
 	r, h := u.r, u.r.Host
 	c := r.Call("put blob", http.MethodPost, "/blobs/uploads/", u.call.Name)
 	c.Query = "mount=" + string(u.d.Digest) + "&from=" + r.Repo.Path
-	a, err := h.Do(ctx, c, http.StatusCreated, http.StatusAccepted)
+	a, err := h.Do(ctx, c, http.StatusCreated, http.StatusAccepted, http.StatusInternalServerError)
 	switch {
 	case fault.Is(err, fault.Canceled) || ask.Passing(err):
 		return false, err
-	case err != nil:
+	case err != nil || a.Status == http.StatusInternalServerError: // it cannot mount
 		r.taught.learnMounts(silent)
 		return false, nil
 	case a.Status == http.StatusCreated:
