@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
 )
 
@@ -40,7 +41,7 @@ func (r *Reader) End(s string) (End, error) {
 
 func errorOneImage(n ref.Name) error {
 	return fault.Misuse("transfer", n.String(), "this names one image, not a repository",
-		"leave the tag off, or use dray copy")
+		"leave the tag off; to copy one image, see "+shell.Dray("copy", "--help"))
 }
 
 // Single reports whether r is one repository.

@@ -60,7 +60,7 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 		switch {
 		case len(args) > 0 && a.IO.Only != nil && isCommand(args[0]):
 			why := fmt.Errorf("%s is a command of dray, not of drayd", args[0])
-			return flag.UsageError(cmd, why, "run dray "+args[0])
+			return flag.UsageError(cmd, why, "use dray in place of drayd")
 		case len(args) > 0:
 			return flag.UnknownCommand(cmd, args[0])
 		case *version:
