@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -161,7 +162,7 @@ func parses(words []string) error {
 	case err != nil:
 		return err
 	case cmd == root:
-		return fmt.Errorf("no such command")
+		return errors.New("no such command")
 	case slices.Contains(rest, "--help"):
 		return nil
 	}

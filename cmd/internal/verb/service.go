@@ -58,7 +58,8 @@ func (s *Service) Visible(ctx context.Context, p access.Principal, id string) (j
 		return job.Job{}, err
 	}
 	if !p.Admin() && (p.Name == "" || p.Name != j.Principal) {
-		return job.Job{}, &fault.Fault{Kind: fault.NotFound, Op: "get job", Name: id, Hint: "see " + shell.Dray("jobs", "list")}
+		hint := "see " + shell.Dray("jobs", "list")
+		return job.Job{}, &fault.Fault{Kind: fault.NotFound, Op: "get job", Name: id, Hint: hint}
 	}
 	return j, nil
 }

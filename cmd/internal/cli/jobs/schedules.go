@@ -188,7 +188,8 @@ func scheduleID(ctx context.Context, c *client.Client, what string) (string, err
 	case 1:
 		return ids[0], nil
 	case 0:
-		return "", &fault.Fault{Kind: fault.NotFound, Op: "find schedule", Name: what, Hint: "see " + shell.Dray("schedules", "list")}
+		hint := "see " + shell.Dray("schedules", "list")
+		return "", &fault.Fault{Kind: fault.NotFound, Op: "find schedule", Name: what, Hint: hint}
 	}
 	return "", &fault.Fault{
 		Kind: fault.Invalid,

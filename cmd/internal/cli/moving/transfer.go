@@ -267,7 +267,8 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 		return flag.UsageError(cmd, why, "see what is missing: "+proof(cmd, cmd.Flags().Args(), "--deep"))
 	case f.readBack && !f.force && f.overwrite != flag.Overwrite(plan.Always):
 		why := errors.New("--rehash without --force: the content of tags that are equal is not read")
-		return flag.UsageError(cmd, why, "add --force, or compare without writing: "+proof(cmd, cmd.Flags().Args(), "--rehash"))
+		hint := "add --force, or compare without writing: " + proof(cmd, cmd.Flags().Args(), "--rehash")
+		return flag.UsageError(cmd, why, hint)
 	case f.delay < 0 || f.delay > 24*60*60:
 		return flag.UsageError(cmd, errors.New("--delay-seconds: not between 0 and 86400"), "")
 	}
