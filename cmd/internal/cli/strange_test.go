@@ -68,7 +68,7 @@ func TestEachFlagOfAnotherToolIsAnsweredWithALineThatDrayRuns(t *testing.T) {
 		append([]string{"copy"}, someNames...), append([]string{"transfer"}, someNames...), {"inspect", someNames[0]}, {"login", "localhost:1"},
 	}
 	for _, f := range foreign.Flags() {
-		for _, name := range strings.Fields(f.Names) {
+		for name := range strings.FieldsSeq(f.Names) {
 			if !strings.HasPrefix(name, "-") {
 				name = "--" + name
 			}
@@ -171,7 +171,7 @@ func foreignTables() string {
 	}
 	for _, f := range foreign.Flags() {
 		var names []string
-		for _, name := range strings.Fields(f.Names) {
+		for name := range strings.FieldsSeq(f.Names) {
 			if !strings.HasPrefix(name, "-") {
 				name = "--" + name
 			}

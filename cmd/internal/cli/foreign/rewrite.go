@@ -71,11 +71,10 @@ func answer(c Command, rest []string, t Tree) Answer {
 		return a
 	}
 	var words []string
-	for _, word := range strings.Fields(c.Line) {
-		switch {
-		case word == "...":
+	for word := range strings.FieldsSeq(c.Line) {
+		if word == "..." {
 			words = append(words, rest...)
-		default:
+		} else {
 			words = append(words, word)
 		}
 		if len(words) == 1+len(a.Verb) && isName(word) && t.Has(words...) {
