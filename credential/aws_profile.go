@@ -48,8 +48,7 @@ func (a *aws) fromProfile(ctx context.Context, region string) (awsKeys, bool, er
 }
 
 func badProfile(name, why string) error {
-	return &fault.Fault{Kind: fault.Invalid, Op: "use", Name: "aws profile " + name,
-		Hint: "run aws ecr get-login-password | dray login -u AWS --password-stdin HOST", Err: errors.New(why)}
+	return &fault.Fault{Kind: fault.Invalid, Op: "use", Name: "aws profile " + name, Err: errors.New(why)}
 }
 
 func (a *aws) profile(ctx context.Context, all profiles, name, region string, depth int) (awsKeys, bool, error) {

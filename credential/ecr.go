@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
 )
 
@@ -44,12 +45,19 @@ func (e ECR) on(m *machine) Lookup {
 		if !ok {
 			return Login{}, false, nil
 		}
-		return a.once(ctx, "ecr "+at.url, func(ctx context.Context) found { return a.password(ctx, at) })
+		return a.once(ctx, "ecr "+at.url, func(ctx context.Context) found { return a.password(ctx, repo.Host, at) })
 	}
 }
 
 // ecrAPI is the API that returns the passwords for one region.
 type ecrAPI struct{ url, region, service, target string }
+
+// loginHint is the hint if AWS's own tools can log in at host where dray cannot.
+func (at ecrAPI) loginHint(host string) string {
+	return "log in with AWS's own program: " +
+		shell.Line("aws", at.service, "get-login-password", "--region", at.region) + " | " +
+		shell.Dray("login", "-u", "AWS", "--password-stdin", host)
+}
 
 // ecrHost matches ACCOUNT.dkr.ecr[-fips].REGION.amazonaws.com[.cn] and the dual-stack names
 // ACCOUNT.dkr-ecr[-fips].REGION.on.aws (China: on.amazonwebservices.com.cn).
@@ -82,8 +90,13 @@ func (a *aws) api(host string) (ecrAPI, bool) {
 const ecrSpare = 5 * time.Minute
 
 // password calls GetAuthorizationToken of the API.
-func (a *aws) password(ctx context.Context, at ecrAPI) found {
+func (a *aws) password(ctx context.Context, host string, at ecrAPI) found {
 	keys, ok, err := a.keys(ctx, at.region)
+	if f, is := errors.AsType[*fault.Fault](err); is && f.Kind == fault.Invalid && f.Hint == "" {
+		g := *f
+		g.Hint = at.loginHint(host)
+		err = &g
+	}
 	if !ok || err != nil {
 		return found{err: err}
 	}

@@ -247,5 +247,5 @@ func strict(line []byte, into any, what string) error {
 }
 
 func badLine(n int, err error) error {
-	return invalid("read plan", fmt.Sprintf("line %d", n), err, "make a plan with dray plan … > FILE")
+	return invalid("read plan", fmt.Sprintf("line %d", n), err, "make the plan again, with --dry-run -o json")
 }

@@ -85,17 +85,22 @@ func (n *Name) UnmarshalText(b []byte) (err error) {
 }
 
 // Parse reads a name such as "nginx", "docker.io/library/nginx:1.25", "localhost:5000/a@sha256:…" or
-// "oci:dir:tag". The Name is fully qualified: "nginx" becomes docker.io/library/nginx. Its Tag and
+// "oci:dir:tag". A registry may also be written as other tools do: "docker://HOST/a" and "oci://HOST/a".
+// The Name is fully qualified: "nginx" becomes docker.io/library/nginx. Its Tag and
 // Digest are empty if s has none. The error is [fault.Invalid].
 func Parse(s string) (Name, error) {
-	if rest, ok := strings.CutPrefix(s, Layout); ok {
-		return parseLayout(s, rest)
+	s = CutTransport(s)
+	switch {
+	case IsLayout(s):
+		return parseLayout(s, strings.TrimPrefix(strings.TrimPrefix(s, Layout), "//"))
+	case strings.HasPrefix(s, Layout):
+		return Name{}, noHost(s)
 	}
 	if _, after, ok := strings.Cut(s, "@"); ok && strings.Contains(after, "/") {
 		return Name{}, invalid(after, "a name cannot contain credentials", "log in, or pass the login separately")
 	}
-	if scheme, _, ok := strings.Cut(s, "://"); ok {
-		return Name{}, invalid(s, "a name cannot begin with a scheme", "leave out "+scheme+"://")
+	if err := foreign(s); err != nil {
+		return Name{}, err
 	}
 	rest, n, err := cutReference(s, s)
 	if err != nil {
@@ -155,6 +160,9 @@ func NewRepo(host, path string) (Repo, error) {
 func Host(s string) (string, error) {
 	host, port, err := splitPort(s)
 	if err != nil {
+		if is := foreign(s); is != nil {
+			return "", is
+		}
 		return "", invalid(s, err.Error(), "write HOST or HOST:PORT")
 	}
 	host = strings.ToLower(host)

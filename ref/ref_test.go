@@ -1,6 +1,7 @@
 package ref
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func TestParseErrorsNameTheInputAndWhatIsWrong(t *testing.T) {
 		"a.io/App:v1":         `parse name a.io/App:v1: invalid: repository names are lower case`,
 		"a.io/x@sha256:12":    `parse name a.io/x@sha256:12: invalid: not a digest: "sha256:12"`,
 		"a.io:99999/x":        `parse name a.io:99999/x: invalid: not a port: "99999"`,
-		"docker://a.io/x":     `parse name docker://a.io/x: invalid: a name cannot begin with a scheme`,
+		"https://a.io/x":      `parse name https://a.io/x: invalid: a name cannot begin with a scheme`,
 		"a.io/x:v1\t":         `parse name "a.io/x:v1\t": invalid: not a tag`,
 		"a.io/x:-v":           `parse name a.io/x:-v: invalid: not a tag`,
 		"oci:dir:!":           `parse name oci:dir:!: invalid: not a tag`,
@@ -127,4 +128,44 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q: host %q path %q, the reference grammar says %q %q", s, n.Host, n.Path, reference.Domain(theirs), reference.Path(theirs))
 		}
 	})
+}
+
+func TestARegistryMayBeWrittenAsOtherToolsWriteIt(t *testing.T) {
+	for in, want := range map[string]string{
+		"docker://a.io/x:v1": "a.io/x:v1", "docker://nginx": "docker.io/library/nginx", "docker://localhost:5000/x@sha256:" + hex64: "localhost:5000/x@sha256:" + hex64,
+		"oci://a.io/charts/x:1.2.3": "a.io/charts/x:1.2.3", "oci://localhost/x": "localhost/x", "oci://localhost:5000/x": "localhost:5000/x", "oci://A.io/x": "a.io/x",
+		"oci:///media/stick:v1": "oci:/media/stick:v1", "oci:a.io/x": "oci:a.io/x", "dir:5000/x": "dir:5000/x", "docker:20-dind": "docker.io/library/docker:20-dind", "registry:2": "docker.io/library/registry:2",
+	} {
+		n, err := Parse(in)
+		if err != nil || n.String() != want {
+			t.Errorf("%s: %s, %v; want %s", in, n, err, want)
+		}
+	}
+}
+
+// What looks like a transport is never an image of Docker Hub and never a directory.
+func TestATransportThatDrayDoesNotHaveIsNoName(t *testing.T) {
+	for in, want := range map[string]string{
+		"oci://stick":                       "write oci:stick for a directory, or HOST/REPOSITORY for a registry",
+		"oci://stick/x:v1":                  "write oci:stick/x:v1 for a directory",
+		"oci://":                            "no host follows oci://",
+		"docker-archive:app.tar":            "skopeo copy docker-archive:app.tar oci:DIR:TAG",
+		"docker-archive:/tmp/my app.tar:v1": "skopeo copy 'docker-archive:/tmp/my app.tar:v1' oci:DIR:TAG",
+		"oci-archive:app.tar:v1":            "has no transport oci-archive:",
+		"docker-daemon:app:v1":              "skopeo copy docker-daemon:app:v1 oci:DIR:TAG",
+		"containers-storage:localhost/app":  "has no transport containers-storage:",
+		"dir:app":                           "has no transport dir:",
+		"dir:/tmp/app":                      "skopeo copy dir:/tmp/app oci:DIR:TAG",
+		"dir://tmp":                         "has no transport dir:",
+		"ocidir://stick:v1":                 "write oci:stick:v1",
+		"oci-layout:stick":                  "write oci:stick",
+		"s3://bucket/app":                   "has no transport s3://",
+		"docker://docker://a.io/x":          "has no transport docker://",
+		"file:./app.tar":                    "has no transport file:",
+	} {
+		n, err := Parse(in)
+		if f, ok := errors.AsType[*fault.Fault](err); !ok || f.Kind != fault.Invalid || !strings.Contains(err.Error()+" "+f.Hint, want) {
+			t.Errorf("%s: %s, %v (%s); want %s", in, n, err, fault.HintOf(err), want)
+		}
+	}
 }

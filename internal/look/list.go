@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -42,7 +43,7 @@ func List(
 	defer s.Release()
 	if name.Tag != "" || name.Digest != "" {
 		return fault.Misuse("list", name.String(), "this names one image, not a repository",
-			"leave the tag off, or use dray digest")
+			"leave the tag off, or see the digest: "+shell.Dray("digest", name.String()))
 	}
 	return listTags(ctx, at, visit)
 }
@@ -103,7 +104,7 @@ func Tags(
 	defer s.Release()
 	if name.Tag != "" || name.Digest != "" {
 		return fault.Misuse("list tags of", name.String(), "this names one image, not a repository",
-			"leave the tag off, or use dray digest")
+			"leave the tag off, or see the digest: "+shell.Dray("digest", name.String()))
 	}
 	return at.List(ctx, func(l oci.Listed) error {
 		return visit(entryOf(at.Repo(), l))

@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -61,10 +62,10 @@ func Manifests(
 		return err
 	case name.IsLayout():
 		return fault.Misuse("list manifests of", name.String(), "a layout has no list of manifests",
-			"use dray ls to list its images")
+			"list its images: "+shell.Dray("ls", name.Repo.String()))
 	case name.Tag != "" || name.Digest != "":
 		return fault.Misuse("list manifests of", name.String(), "this names one image, not a repository",
-			"leave the tag off, or use dray inspect")
+			"leave the tag off, or look at the image: "+shell.Dray("inspect", name.String()))
 	}
 	s := b.Begin(req.Login, nil, obs)
 	if here, ok := b.Registry(name.Host); ok {

@@ -20,7 +20,7 @@ func (r *transferring) checkHeal() error {
 	return &fault.Fault{
 		Kind: fault.Invalid,
 		Op:   "plan transfer",
-		Hint: "use dray verify --deep to find out what is missing",
+		Hint: "leave heal out of the plan; verify finds what is missing, if it looks at the content below tags",
 		Err:  errNoPlan,
 	}
 }

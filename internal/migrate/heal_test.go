@@ -46,7 +46,7 @@ func TestATransferThatHealsSendsWhatIsLackingBelowTagsThatAreRight(t *testing.T)
 	if got, sum, err := y.Transferred(req); got != "" || err != nil || sum.Unproven != 0 || sum.States[dray.Unchanged] != 4 || y.Dst.Count(http.MethodPut, "") != 0 {
 		t.Errorf("again: %s %v %+v", got, err, sum)
 	}
-	if _, err := y.Planned(req); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.HintOf(err), "verify --deep") {
+	if _, err := y.Planned(req); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.HintOf(err), "leave heal out of the plan") {
 		t.Errorf("%v", err)
 	}
 }

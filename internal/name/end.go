@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
 )
 
@@ -18,7 +19,7 @@ type End struct {
 
 // End parses names such as "HOST", "HOST/PREFIX/", "HOST/REPO", "oci:DIR/" and "oci:DIR".
 func (r *Reader) End(s string) (End, error) {
-	if strings.HasPrefix(s, ref.Layout) {
+	if ref.IsLayout(s) {
 		return r.layoutReach(s)
 	}
 	host, prefix, whole, err := r.Registry(s)
@@ -40,7 +41,7 @@ func (r *Reader) End(s string) (End, error) {
 
 func errorOneImage(n ref.Name) error {
 	return fault.Misuse("transfer", n.String(), "this names one image, not a repository",
-		"leave the tag off, or use dray copy")
+		"leave the tag off; to copy one image, see "+shell.Dray("copy", "--help"))
 }
 
 // Single reports whether r is one repository.
@@ -94,7 +95,7 @@ func (r *Reader) layoutReach(s string) (End, error) {
 
 // IsLayouts reports whether s means all layouts below a directory, such as "oci:DIR/".
 func IsLayouts(s string) bool {
-	return strings.HasPrefix(s, ref.Layout) && endsInSeparator(s)
+	return ref.IsLayout(s) && endsInSeparator(s)
 }
 
 func endsInSeparator(s string) bool {

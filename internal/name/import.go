@@ -248,12 +248,14 @@ func (r *Reader) importTarget(host, s string, n *Named) (ref.Name, error) {
 
 // isFull reports whether s begins with a registry or names a layout.
 func (r *Reader) isFull(s string) bool {
-	first, _, ok := strings.Cut(s, "/")
-	return strings.HasPrefix(s, ref.Layout) || ok && (ref.LooksLikeHost(first) || r.Hosts[first] != "")
+	_, rest := cutScheme(s)
+	first, _, ok := strings.Cut(rest, "/")
+	return strings.HasPrefix(rest, ref.Layout) || ok && (ref.LooksLikeHost(first) || r.Hosts[first] != "")
 }
 
 // trimHost removes host from the beginning of s, because another flag already names that host.
 func (r *Reader) trimHost(host, s, in, by string, n *Named) string {
+	s = ref.CutTransport(s)
 	if k := len(host) + 1; len(s) > k && strings.EqualFold(s[:k], host+"/") {
 		n.notef("%q in %s is ignored: %s names the registry already", host, in, by)
 		return s[k:]

@@ -76,6 +76,7 @@ func (r *Reader) pin(host, scheme string) error {
 }
 
 func cutScheme(s string) (scheme, rest string) {
+	s = ref.CutTransport(s)
 	for _, scheme := range []string{"http", "https"} {
 		if rest, ok := strings.CutPrefix(s, scheme+"://"); ok {
 			return scheme, rest

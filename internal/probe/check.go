@@ -95,6 +95,6 @@ func conclude(r *report.Check, from, to *checker) {
 	case to == nil:
 		r.Verdict = fmt.Sprintf("ready: no problem found, %s can be read", from.name)
 	default:
-		r.Verdict = fmt.Sprintf("ready: no problem found, dray copy %s %s should work", from.name, to.name)
+		r.Verdict = fmt.Sprintf("ready: no problem found, %s can be copied to %s", from.name, to.name)
 	}
 }

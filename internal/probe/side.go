@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
@@ -106,7 +107,7 @@ func (c *checker) begin(ctx context.Context, actions remote.Actions) bool {
 		}
 		c.fail("reached", fault.Denied, describeContact(at, "a firewall refuses the request: "+said),
 			"a login does not help: allow this machine's address in the registry's network rules, "+
-				"use its private endpoint, or run dray inside that network (dray serve)")
+				"use its private endpoint, or run a dray server inside that network")
 		return false
 	case at.Status != 200 && at.Status != 401:
 		c.note("reached", report.Warn, describeContact(at, fmt.Sprintf("GET /v2/ returns status %d", at.Status)),
@@ -225,7 +226,7 @@ func (c *checker) checkLogin(err error) bool {
 		if f.Op != "get a token for" {
 			continue
 		}
-		remedy := "log in with: dray login " + c.name.Host
+		remedy := signInHint(c.name.Host)
 		if hint := fault.HintOf(f); hint != "" {
 			remedy = hint
 		}
@@ -244,6 +245,9 @@ func (c *checker) checkLogin(err error) bool {
 	c.note("login", report.OK, describeLogin(c.login), "")
 	return true
 }
+
+// signInHint is the remedy if a registry requires a login.
+func signInHint(host string) string { return "log in with: " + shell.Dray("login", host) }
 
 // describeLogin names the user or kind of a login and its origin, but no secret.
 func describeLogin(l credential.Login) string { return cmp.Or(l.Identity(), "none: anonymous") }
@@ -268,7 +272,7 @@ func (c *checker) quota() {
 	case b.Limit == 0:
 	case b.Spent():
 		c.fail("quota", fault.Throttled, fmt.Sprintf("none of %d pulls left%s", b.Limit, window),
-			"wait until pulls are available again, or log in with: dray login "+c.name.Host)
+			"wait until pulls are available again, or "+signInHint(c.name.Host))
 	default:
 		c.note("quota", report.OK, fmt.Sprintf("%d of %d pulls left%s", b.Remaining, b.Limit, window), "")
 	}
@@ -278,7 +282,7 @@ func (c *checker) quota() {
 func (c *checker) failDenied(what string, err error, right string) {
 	remedy := fault.HintOf(err)
 	if c.login.IsAnonymous() {
-		remedy = "log in with: dray login " + c.name.Host
+		remedy = signInHint(c.name.Host)
 	} else if !strings.Contains(remedy, "network rule") && !strings.Contains(remedy, "create:") {
 		remedy = "this login requires the right to " + what
 		if right != "" {

@@ -25,7 +25,7 @@ func TestARefusalIsWordedByWhatRefuses(t *testing.T) {
 		want   fault.Kind
 		hint   string
 	}{
-		{"acr", 403, "DENIED", firewall, fault.Denied, "or run dray inside that network (dray serve)"},
+		{"acr", 403, "DENIED", firewall, fault.Denied, "or run a dray server inside that network"},
 		{"acr", 403, "DENIED", "requested access to the resource is denied", fault.Denied, "for AcrPush (with ABAC"},
 		{"ecr", 403, "DENIED", "User is not authorized to perform: ecr:InitiateLayerUpload", fault.Denied, "ecr:PutImage"},
 		{"generic", 403, "DENIED", "no", fault.Denied, "for the right to push"},

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -133,7 +134,7 @@ func checkNewTags(image ref.Name, tags []string, m plan.TagMap) error {
 	for _, tag := range tags {
 		if strings.ContainsAny(tag, "/:@") {
 			return fault.Misuse("tag", image.String(), fmt.Sprintf("%q is not a tag", tag),
-				"use dray copy to copy an image to another repository")
+				"copy the image to another repository: "+shell.Dray("copy", image.String(), tag))
 		}
 		if err := ref.Tag(tag); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // Access authenticates and authorizes requests, with the state in a database. It is safe for
@@ -52,7 +53,7 @@ func dbFault(op, name string, err error) error {
 	case errors.Is(err, sql.ErrNoRows):
 		kind, err = fault.NotFound, nil
 		if verb, what, _ := strings.Cut(op, " "); verb == "revoke" || verb == "delete" {
-			hint = "see dray serve " + what + " list"
+			hint = "see " + shell.Dray("serve", what, "list")
 		}
 	case errors.Is(err, context.Canceled):
 		kind = fault.Canceled

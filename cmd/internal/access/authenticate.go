@@ -12,6 +12,7 @@ import (
 
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // Challenge is the value of WWW-Authenticate for a 401.
@@ -49,7 +50,8 @@ func (a *Access) Authenticate(r *http.Request) (Principal, error) {
 	}
 	if open {
 		cause := "no user is configured, and the request did not come directly from the server's own machine"
-		return Principal{}, denied(cause, "create a token with dray serve token create")
+		return Principal{}, denied(cause, "create a token on the machine of the server: "+
+			shell.Dray("serve", "token", "create", "admin", "--role", "admin"))
 	}
 	return Principal{}, denied("the request has no login",
 		"set DRAY_TOKEN; other clients send a token as Bearer, or as the password of any user")

@@ -31,7 +31,7 @@ func sealName(id, place string) string { return "secret " + id + " for " + place
 
 // place returns "HOST[/PATH]" in its normal form.
 func place(s string) (string, error) {
-	host, path, _ := strings.Cut(s, "/")
+	host, path, _ := strings.Cut(ref.CutTransport(s), "/")
 	host, err := ref.Host(host)
 	if err != nil {
 		return "", err

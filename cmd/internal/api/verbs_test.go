@@ -236,7 +236,7 @@ func TestAFirewallsRefusalSaysToRunDrayInside(t *testing.T) {
 	wall := hostile.Error(http.StatusForbidden, "DENIED", "client with IP '203.0.113.9' is not allowed access. Refer https://aka.ms/acr/firewall to grant access.")
 	y := newYard(t, settings{src: hostile.New(t, testbed.NewDistribution(t, testbed.Options{Content: testbed.Open}), wall)})
 	j := y.done(importing("src/app:v1"), wire.Failed)
-	if j.Failure.Kind != fault.Denied || !strings.Contains(j.Failure.Hint, "run dray inside that network (dray serve)") {
+	if j.Failure.Kind != fault.Denied || !strings.Contains(j.Failure.Hint, "run a dray server inside that network") {
 		t.Errorf("%+v", j.Failure)
 	}
 }

@@ -30,6 +30,9 @@ func Main(ctx context.Context, args []string, io app.IO) int {
 	root.SetIn(io.In)
 	root.SetOut(io.Out)
 	root.SetErr(io.Err)
+	if err := foreignCommand(a, root, args); err != nil {
+		return a.End(ctx, err)
+	}
 	return a.End(ctx, root.ExecuteContext(ctx))
 }
 
@@ -60,7 +63,7 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 		switch {
 		case len(args) > 0 && a.IO.Only != nil && isCommand(args[0]):
 			why := fmt.Errorf("%s is a command of dray, not of drayd", args[0])
-			return flag.UsageError(cmd, why, "run dray "+args[0])
+			return flag.UsageError(cmd, why, "use dray in place of drayd")
 		case len(args) > 0:
 			return flag.UnknownCommand(cmd, args[0])
 		case *version:
@@ -73,7 +76,7 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 		root.AddCommand(g.commands...)
 	}
 	a.Common.AddTo(root.PersistentFlags(), &a.How)
-	root.SetFlagErrorFunc(flag.Translate)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return foreignFlag(a, cmd, args, err) })
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(a.Out, cmd, groups, pageWidth(a.IO.Terminal.Width)) })
 	root.SetHelpCommand(&cobra.Command{Use: "help [COMMAND]", Hidden: true, Short: "Show the help of a command",
 		Example: "  dray help import", RunE: func(_ *cobra.Command, args []string) error {

@@ -17,8 +17,9 @@
 // what every run has, and the packages flag and out, the only places for flags and for output. In the
 // order of the walk:
 //
-//	cli.go    Main, which finds the command that the arguments are for
-//	man.go    the manual pages of all commands
-//	help.go   the help of one command
-//	wrap.go   text broken into lines that fit a page
+//	cli.go      Main, which finds the command that the arguments are for
+//	strange.go  commands and flags of other tools
+//	man.go      the manual pages of all commands
+//	help.go     the help of one command
+//	wrap.go     text broken into lines that fit a page
 package cli

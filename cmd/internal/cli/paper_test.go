@@ -1,9 +1,11 @@
 package cli_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -53,4 +55,33 @@ func putDrayOnPath(ts *testscript.TestScript) {
 	}
 	ts.Check(os.Symlink(self, filepath.Join(bin, "dray")))
 	ts.Setenv("PATH", bin+string(os.PathListSeparator)+ts.Getenv("PATH"))
+}
+
+// shownCommand is a command of dray at the end of a sentence, or before a further one.
+var shownCommand = regexp.MustCompile(`(?:: |see |use |^# )(dray (?:[^\n();']|'[^\n']*')+)`)
+
+// hinted runs a command that dray has shown, as a person would who pastes it into a shell.
+func (s *script) hinted(ts *testscript.TestScript, args []string) {
+	var line string
+	for _, m := range shownCommand.FindAllStringSubmatch(s.stderr, -1) {
+		if strings.Contains(m[1], args[1]) {
+			line = m[1]
+		}
+	}
+	if line == "" {
+		ts.Fatalf("no command with %q in: %s", args[1], s.stderr)
+	}
+	putDrayOnPath(ts)
+	code := 0
+	if err := ts.Exec("sh", "-c", line+"; echo code $? >&2"); err != nil {
+		ts.Fatalf("%s: %v", line, err)
+	}
+	if _, err := fmt.Sscanf(lastLine(ts.ReadFile("stderr")), "code %d", &code); err != nil || strconv.Itoa(code) != args[0] {
+		ts.Fatalf("%s: exit code %d, want %s (%v)\n%s", line, code, args[0], err, ts.ReadFile("stderr"))
+	}
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
 }

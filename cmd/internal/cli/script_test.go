@@ -41,6 +41,8 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts,
 //	feed FILE                                   give the next dray the file as stdin
 //	json PATH WANT                              check that the last stdout is JSON with WANT at PATH ("steps.0.state", "steps.len")
 //	same REGISTRY REPO REF REGISTRY REPO REF   check that two images are equal in every byte
+//	hinted CODE WORD                            let a shell run the last command that the last stderr shows, which has
+//	                                            WORD in it; it must exit with CODE
 //	paper FILE [FROM=TO…]                       run the blocks of a page of docs
 //	tour FILE [QUOTING…]                        run a page of docs, and compare its output
 //	release DIR                                 write an image like the release image to a layout on disk
@@ -84,6 +86,7 @@ func TestScripts(t *testing.T) {
 			"server":   command((*script).serve),
 			"halt":     command((*script).halt),
 			"record":   command((*script).record),
+			"hinted":   command((*script).hinted),
 		},
 	})
 }
@@ -97,6 +100,7 @@ type script struct {
 	servers    map[string]func()
 	stdin      string
 	stdout     []byte
+	stderr     string
 }
 
 func command(do func(*script, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
@@ -198,7 +202,7 @@ func (s *script) run(ts *testscript.TestScript, args []string) int {
 	code := program(context.Background(), args, app.IO{
 		In: strings.NewReader(s.stdin), Out: &out, Err: &err, Env: ts.Getenv, Home: ts.Getenv("HOME"),
 	})
-	s.stdin, s.stdout = "", bytes.Clone(out.Bytes())
+	s.stdin, s.stdout, s.stderr = "", bytes.Clone(out.Bytes()), err.String()
 	io.WriteString(ts.Stdout(), s.masked(ts, out.String()))
 	io.WriteString(ts.Stderr(), durations.ReplaceAllString(s.masked(ts, err.String()), "T"))
 	return code

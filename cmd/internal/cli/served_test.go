@@ -59,7 +59,7 @@ func TestMistakesAndHelpNeedNoDrayd(t *testing.T) {
 
 func TestAServerIsLookedAfterFromAfarWithoutDrayd(t *testing.T) {
 	given, code, _, stderr := handing(t, "serve", "secret", "remove", "prod", "--server", "http://127.0.0.1:1")
-	if given != nil || code != 1 || !strings.Contains(stderr, "is dray serve running there?") {
+	if given != nil || code != 1 || !strings.Contains(stderr, "check that a dray server is running there") {
 		t.Errorf("code %d; drayd was given %q; stderr %s", code, given, stderr)
 	}
 }
@@ -103,7 +103,7 @@ func TestAProgramHasTheCommandsThatItIsMadeFor(t *testing.T) {
 		t.Errorf("code %d, stdout %s", code, out.String())
 	}
 	for typed, want := range map[string]string{
-		"import": "dray: invalid: import is a command of dray, not of drayd (hint: run dray import; see drayd --help)\n",
+		"import": "dray: invalid: import is a command of dray, not of drayd (hint: use dray in place of drayd; see drayd --help)\n",
 		"imprt":  "dray: invalid: unknown command \"imprt\" (hint: see drayd --help)\n",
 	} {
 		err.Reset()

@@ -278,6 +278,7 @@ func (p parser) place(n *yaml.Node, out *string) error {
 	if err := p.listed(n, out); err != nil {
 		return err
 	}
+	*out = ref.CutTransport(*out)
 	_, path, _ := strings.Cut(*out, "/")
 	switch {
 	case strings.Contains(*out, "@"):

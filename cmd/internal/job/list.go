@@ -17,6 +17,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/job/live"
 	"github.com/drayage/dray/cmd/internal/store"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // Get returns the job with the given ID. The error is NotFound if there is none.
@@ -29,7 +30,7 @@ func (q *Queue) Get(ctx context.Context, id string) (Job, error) {
 }
 
 func missing(what, id string) error {
-	return &fault.Fault{Kind: fault.NotFound, Op: "get " + what, Name: id, Hint: "see dray " + what + "s list"}
+	return &fault.Fault{Kind: fault.NotFound, Op: "get " + what, Name: id, Hint: "see " + shell.Dray(what+"s", "list")}
 }
 
 // List returns one page of jobs, the newest first. Set Filter.After to next to get the following page;

@@ -20,6 +20,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/registry"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/ref"
 )
 
@@ -352,10 +353,20 @@ func (c Config) mayListen(have users) error {
 		return configFault(c.Listen, "configure a certificate and its key, or listen on "+wire.DefaultListen, errPlain)
 	}
 	if have == noUsers {
-		hint := "create a token first (dray serve token create), or configure an htpasswd file or a client CA"
+		hint := "create a token first, or configure an htpasswd file or a client CA: " + shell.Dray(c.tokenCommand()...)
 		return configFault(c.Listen, hint, errOpen)
 	}
 	return nil
+}
+
+// tokenCommand returns the arguments with which dray creates a token of an admin for this server. The
+// address of another database than that of the directory is left out, since it may hold a password.
+func (c Config) tokenCommand() []string {
+	args := []string{"serve", "token", "create", "admin", "--role", "admin"}
+	if c.Database != "sqlite:"+filepath.Join(c.Data, databaseFile) {
+		return args
+	}
+	return append(args, "--data", c.Data)
 }
 
 // filePath returns the path of a database that is a file.

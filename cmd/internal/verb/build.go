@@ -158,8 +158,9 @@ func proof(s string) dray.Proof {
 // every principal.
 func remoteOnly(names ...string) error {
 	for _, name := range names {
+		name = ref.CutTransport(strings.TrimSpace(name))
 		switch {
-		case strings.HasPrefix(strings.TrimSpace(name), ref.Layout):
+		case strings.HasPrefix(name, ref.Layout):
 			return &fault.Fault{Kind: fault.Refused, Op: "read name", Name: name,
 				Err:  errors.New("a server does not read or write directories"),
 				Hint: "use oci: in a command that runs without a server"}

@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/place"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // Config has the dependencies of a Service. All of them are required, except Tool and Observe.
@@ -57,7 +58,8 @@ func (s *Service) Visible(ctx context.Context, p access.Principal, id string) (j
 		return job.Job{}, err
 	}
 	if !p.Admin() && (p.Name == "" || p.Name != j.Principal) {
-		return job.Job{}, &fault.Fault{Kind: fault.NotFound, Op: "get job", Name: id, Hint: "see dray jobs list"}
+		hint := "see " + shell.Dray("jobs", "list")
+		return job.Job{}, &fault.Fault{Kind: fault.NotFound, Op: "get job", Name: id, Hint: hint}
 	}
 	return j, nil
 }

@@ -7,10 +7,11 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // SignInHint is the hint for a user who needs a login, or another login.
-func SignInHint(host string) string { return "log in with: dray login " + host }
+func SignInHint(host string) string { return "log in with: " + shell.Dray("login", host) }
 
 // Remedy is the hint if a registry refuses the login l, or requires one and l is anonymous.
 func Remedy(host string, l credential.Login) string {
@@ -41,7 +42,7 @@ func GrantHint(host string, l credential.Login, need string) string {
 	case typed:
 		return hint + ", or use another login in " + l.From
 	case stored:
-		return hint + ", or log in with another login: dray login " + host
+		return hint + ", or log in with another login: " + shell.Dray("login", host)
 	}
 	return hint
 }
@@ -106,7 +107,7 @@ func StatusHint(method string, status int) string {
 // FirewallHint is the hint if the registry refuses the client's address, whatever the login.
 const FirewallHint = "a login does not help, because a network rule blocks this machine's address: " +
 	"allow the address in the registry's firewall, use its private endpoint, " +
-	"or run dray inside that network (dray serve)"
+	"or run a dray server inside that network"
 
 // AddressHint is the hint if a registry writes an address of its own that cannot be used from here.
 // Registries behind a proxy write such addresses if they do not learn by which name they were asked.

@@ -103,7 +103,7 @@ func Reach(err error) error {
 	switch {
 	case !errors.As(err, &f) || fault.HintOf(err) != "":
 	case f.Kind == fault.Unavailable && f.Op == "ask":
-		return out.WithHint(err, "is dray serve running there?")
+		return out.WithHint(err, "check that a dray server is running there")
 	case f.Kind == fault.Denied && strings.Contains(err.Error(), "authenticate"):
 		return out.WithHint(err, "check DRAY_TOKEN, or the token under client: in the configuration")
 	}

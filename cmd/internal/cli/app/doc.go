@@ -1,6 +1,7 @@
 // Package app holds what every run of the command line has: its streams and flags, the configuration,
 // logins, and the client of a server. In the order of the walk:
 //
+//	next.go       the command lines of next steps
 //	client.go     the client of the server that flag, environment or configuration name
 //	open.go       the Dray that configuration and flags describe
 //	login.go      logins from flags, the environment and the terminal

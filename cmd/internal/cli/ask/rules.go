@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/mirror"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // Schedules returns the schedules of a rule: one for its sources, and one for its images.
@@ -29,7 +30,7 @@ func Schedules(d *dray.Dray, r config.Mirror, path string) ([]wire.ScheduleReque
 	}
 	if s.Cron == "" {
 		return bad(errors.New("the rule has no schedule"),
-			"give it schedule: or every:; only dray mirror runs rules without one")
+			"give it schedule: or every:, or run it here: "+shell.Dray("mirror", "-f", path, "--rule", r.Name))
 	}
 	// Reading the rule as dray mirror does reports errors here, and not at the server.
 	work, err := mirror.WorkOf(d, r, time.Now())

@@ -6,7 +6,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
+	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/client"
+	"github.com/drayage/dray/fault"
 )
 
 // atJobs gives cmd the flag --server, and makes it call do with a client of that server.
@@ -21,7 +23,11 @@ func atJobs(
 			return err
 		}
 		defer c.Close()
-		return app.Reach(do(cmd.Context(), c, args))
+		err = do(cmd.Context(), c, args)
+		if fault.Is(err, fault.NotFound) {
+			err = out.WithHint(err, "see "+a.Next(cmd.Parent().Name(), "list"))
+		}
+		return app.Reach(err)
 	}
 	return cmd
 }

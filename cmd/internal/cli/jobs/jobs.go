@@ -20,6 +20,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 )
 
@@ -81,7 +82,7 @@ func newJobsList(a *app.App) *cobra.Command {
 			return err
 		}
 		if next != "" && !a.Quiet {
-			a.Warnf("note: there are more jobs; use --after %s to list the next ones", next)
+			a.Warnf("note: there are more jobs; to list the next ones: %s", app.Again(cmd, "--after", next))
 		}
 		return nil
 	})
@@ -166,7 +167,7 @@ func newJobsShow(a *app.App) *cobra.Command {
 		Long: "Show one job: its state, its progress and, if it failed, why. With -o json, dray also prints the " +
 			"request, without logins.",
 		Example: "  dray jobs show 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
-		Args:    flag.Exactly(1, "the id of one job, as dray jobs list shows it"),
+		Args:    flag.Exactly(1, "the id of one job, as "+shell.Dray("jobs", "list")+" shows it"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		j, err := c.Job(ctx, args[0])
@@ -254,7 +255,7 @@ func newJobsLogs(a *app.App) *cobra.Command {
 		Long: "Print the log of a job: its notes, the steps that failed, and when it waited for a " +
 			"registry or tried again.",
 		Example: "  dray jobs logs 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
-		Args:    flag.Exactly(1, "the id of one job, as dray jobs list shows it"),
+		Args:    flag.Exactly(1, "the id of one job, as "+shell.Dray("jobs", "list")+" shows it"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		var all []wire.Line
@@ -291,7 +292,7 @@ func newJobsCancel(a *app.App) *cobra.Command {
 		Long: "Ask jobs to stop. A queued job is canceled at once. A running job sets no further tag, and " +
 			"ends its transfers within a second. Tags that it has set stay.",
 		Example: "  dray jobs cancel 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
-		Args:    flag.AtLeast(1, "the ids of jobs, as dray jobs list shows them"),
+		Args:    flag.AtLeast(1, "the ids of jobs, as "+shell.Dray("jobs", "list")+" shows them"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, ids []string) error {
 		var all []wire.Job
@@ -330,7 +331,7 @@ func newJobsRetry(a *app.App) *cobra.Command {
 			"The server has removed the logins that came with the first job. Give them again with --src-creds and " +
 			"--dst-creds.",
 		Example: "  dray jobs retry 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
-		Args:    flag.Exactly(1, "the id of one job, as dray jobs list shows it"),
+		Args:    flag.Exactly(1, "the id of one job, as "+shell.Dray("jobs", "list")+" shows it"),
 	}
 	a.Common.AddLoginsTo(cmd.Flags())
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {

@@ -20,6 +20,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // NewSchedules makes the command dray schedules.
@@ -187,7 +188,8 @@ func scheduleID(ctx context.Context, c *client.Client, what string) (string, err
 	case 1:
 		return ids[0], nil
 	case 0:
-		return "", &fault.Fault{Kind: fault.NotFound, Op: "find schedule", Name: what, Hint: "see dray schedules list"}
+		hint := "see " + shell.Dray("schedules", "list")
+		return "", &fault.Fault{Kind: fault.NotFound, Op: "find schedule", Name: what, Hint: hint}
 	}
 	return "", &fault.Fault{
 		Kind: fault.Invalid,
@@ -241,7 +243,7 @@ func newScheduleRemove(a *app.App) *cobra.Command {
 func scheduleAct(
 	a *app.App, cmd *cobra.Command, done string, act func(context.Context, *client.Client, string) error,
 ) *cobra.Command {
-	cmd.Args = flag.AtLeast(1, "the names of schedules, as dray schedules list shows them")
+	cmd.Args = flag.AtLeast(1, "the names of schedules, as "+shell.Dray("schedules", "list")+" shows them")
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, names []string) error {
 		for _, what := range names {
 			id, err := scheduleID(ctx, c, what)
@@ -265,7 +267,7 @@ func newScheduleRun(a *app.App) *cobra.Command {
 			"does. With --no-wait, print the id of the job instead. The next time of the schedule does not change.",
 		Example: "  dray schedules run base-images\n" +
 			"  dray schedules run base-images --no-wait",
-		Args: flag.Exactly(1, "the name of one schedule, as dray schedules list shows it"),
+		Args: flag.Exactly(1, "the name of one schedule, as "+shell.Dray("schedules", "list")+" shows it"),
 	}
 	cmd = atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		id, err := scheduleID(ctx, c, args[0])

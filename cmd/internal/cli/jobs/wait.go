@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/run"
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 )
 
@@ -24,7 +26,7 @@ func newJobsWatch(a *app.App) *cobra.Command {
 		Long: "Show a job as if its command ran here: progress bars on a terminal, the same lines, the same report " +
 			"and the same exit code. An interrupt ends dray jobs watch, not the job.",
 		Example: "  dray jobs watch 01KAM3ZQ6M8Y9S5V0T1X2B3C4D",
-		Args:    flag.Exactly(1, "the id of one job, as dray jobs list shows it"),
+		Args:    flag.Exactly(1, "the id of one job, as "+shell.Dray("jobs", "list")+" shows it"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		return watchJob(ctx, a, c, args[0])
@@ -41,7 +43,7 @@ func watchJob(ctx context.Context, a *app.App, c *client.Client, id string) erro
 	if err != nil {
 		return err
 	}
-	at := &run.There{Client: c, Job: j}
+	at := &run.There{Client: c, Job: j, Next: a.Next}
 	of, dryRun := r, r.Kind == wire.KindPlan
 	if p := r.Plan; p != nil {
 		of = wire.Request{Import: p.Import, Copy: p.Copy, Tag: p.Tag, Batch: p.Batch, Transfer: p.Transfer}
@@ -61,14 +63,25 @@ func watchJob(ctx context.Context, a *app.App, c *client.Client, id string) erro
 			DryRun:    dryRun,
 			Overwrite: plan.Overwrite(cmp.Or(t.Overwrite, string(plan.Update))),
 			Backup:    b,
-			Proof:     "dray verify SOURCE TARGET --deep",
+			Proof:     func() string { return proofOf(a, t.Ends) },
 		})
 	case of.Apply != nil:
-		return run.StreamAt(ctx, a, at, run.Streaming{Past: "applied the plan to", Proof: "dray verify SOURCE TARGET --deep"})
+		return run.StreamAt(ctx, a, at, run.Streaming{Past: "applied the plan to", Proof: run.SeeVerify})
 	}
 	w := writingOf(of)
 	w.DryRun = dryRun
 	return run.WriteAt(ctx, a, at, w)
+}
+
+// proofOf returns the command that proves the content of a transfer. If the transfer has a selection or renames,
+// which are not known as flags, it returns the one that shows how.
+func proofOf(a *app.App, e wire.Ends) string {
+	plain := wire.Ends{Sources: e.Sources, Target: e.Target}
+	if !reflect.DeepEqual(e, plain) {
+		return run.SeeVerify()
+	}
+	words := append([]string{"verify"}, e.Sources...)
+	return a.Next(append(words, e.Target, "--deep")...)
 }
 
 // writingOf returns how a job that imports, copies or tags is shown.
@@ -115,7 +128,7 @@ func newJobsWait(a *app.App) *cobra.Command {
 			"they all share, else 6 if some of them succeeded, else 1.",
 		Example: "  dray jobs wait 01KAM3ZQ6M8Y9S5V0T1X2B3C4D\n" +
 			"  dray jobs wait $(dray transfer dev prod --no-wait)",
-		Args: flag.AtLeast(1, "the ids of jobs, as dray jobs list shows them"),
+		Args: flag.AtLeast(1, "the ids of jobs, as "+shell.Dray("jobs", "list")+" shows them"),
 	}
 	return atJobs(a, cmd, func(ctx context.Context, c *client.Client, ids []string) error {
 		var all []wire.Job

@@ -69,7 +69,7 @@ func noCreds(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) && slices.Contains([]string{"src-creds", "dst-creds"}, unknown.GetSpecifiedName()) {
 		return flag.UsageError(cmd, fmt.Errorf("unknown flag --%s", unknown.GetSpecifiedName()),
-			"log in with dray login, or set credentials: in the configuration")
+			"store a login for each registry, or set credentials: in the configuration")
 	}
 	return flag.Translate(cmd, err)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 )
 
@@ -66,7 +67,7 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 	if logins[1], err = a.TargetLogin(ctx); err != nil {
 		return err
 	}
-	w := run.Streaming{Past: "applied the plan to", FailedTo: failedTo, Proof: "dray verify SOURCE TARGET --deep"}
+	w := run.Streaming{Past: "applied the plan to", FailedTo: failedTo, Proof: run.SeeVerify}
 	body := wire.Apply{Follow: follow, Logins: ask.Logins(logins[0], logins[1])}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && run.IsJobID(path) {
 		body.Plan = path
@@ -100,7 +101,7 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 	req := dray.PlanFileRequest{Plan: r, Follow: follow, SourceLogin: logins[0], TargetLogin: logins[1]}
 	w.Verb = r.Header().Verb
 	w.Ask = func(ctx context.Context, c *client.Client, _ *dray.Dray) (wire.Request, error) {
-		id, err := sendPlan(ctx, c, io.MultiReader(&read, in))
+		id, err := sendPlan(ctx, a, c, io.MultiReader(&read, in))
 		body.Plan = id
 		return wire.Request{Kind: wire.KindApply, Apply: &body}, err
 	}
@@ -113,14 +114,14 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 }
 
 // sendPlan uploads the plan in a file to the server and returns the id of the plan there.
-func sendPlan(ctx context.Context, c *client.Client, in io.Reader) (string, error) {
+func sendPlan(ctx context.Context, a *app.App, c *client.Client, in io.Reader) (string, error) {
 	file, err := app.Patiently(ctx, 0, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, wire.MaxPlan+1)) })
 	if err == nil && len(file) > wire.MaxPlan {
 		err = &fault.Fault{
 			Kind: fault.TooLarge,
 			Op:   "send plan",
 			Err:  errors.New("the plan is larger than " + out.Size(wire.MaxPlan)),
-			Hint: "let the server make the plan: dray plan transfer --server URL",
+			Hint: "let the server make the plan; see " + shell.Dray("plan", "transfer", "--help"),
 		}
 	}
 	if err != nil {
@@ -131,7 +132,7 @@ func sendPlan(ctx context.Context, c *client.Client, in io.Reader) (string, erro
 		j, err = c.Wait(ctx, j.ID)
 	}
 	if err == nil && j.State != wire.Done && j.State != wire.Partly {
-		err = cmp.Or(run.FailureOf(j), error(&fault.Fault{Kind: fault.Internal, Op: "send plan"}))
+		err = cmp.Or(run.FailureOf(j, a.Next), error(&fault.Fault{Kind: fault.Internal, Op: "send plan"}))
 	}
 	return j.ID, err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/internal/shell"
 )
 
 // NewPlan makes the command dray plan.
@@ -53,7 +54,7 @@ func planned(a *app.App, verb *cobra.Command) *cobra.Command {
 		for _, name := range applied {
 			if cmd.Flags().Changed(name) {
 				return flag.UsageError(cmd, fmt.Errorf("--%s has no effect on a plan", name),
-					"leave it out, or give it to dray apply if that has it")
+					"leave it out; what applies a plan has flags of its own: "+shell.Dray("apply", "--help"))
 			}
 		}
 		if err := cmd.Flags().Set("dry-run", "true"); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/run"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/ref"
 )
 
 // NewTag makes the command dray tag.
@@ -43,7 +44,7 @@ func NewTag(a *app.App) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, tag := range args[1:] {
 			if strings.ContainsAny(tag, "/:@") {
-				return flag.UsageError(cmd, fmt.Errorf("%s is a full name, not a tag", tag), "use dray copy "+args[0]+" "+tag)
+				return flag.UsageError(cmd, fmt.Errorf("%s is a full name, not a tag", tag), insteadOf(a, args[0], tag))
 			}
 		}
 		renamed, err := f.Read(cmd)
@@ -72,4 +73,14 @@ func NewTag(a *app.App) *cobra.Command {
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, flag.AtTarget)
 	return cmd
+}
+
+// insteadOf returns the command that gives image the full name to, as docker tag does: another tag if to is in
+// the same repository, else a copy.
+func insteadOf(a *app.App, image, to string) string {
+	from, err := ref.Parse(image)
+	if n, terr := ref.Parse(to); err == nil && terr == nil && n.Repo == from.Repo && n.Tag != "" && n.Digest == "" {
+		return "leave the repository out: " + a.NextAt("tag", image, n.Tag)
+	}
+	return "use " + a.NextAt("copy", image, to)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,10 +144,6 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 	if f.parallel > 0 {
 		a.Common.Images = f.parallel
 	}
-	typed := args
-	if f.sourceName != "" {
-		typed = []string{f.sourceName, f.targetName}
-	}
 	return run.Stream(a, cmd, run.Streaming{
 		Past:      "transferred",
 		Verb:      "transfer",
@@ -154,7 +151,7 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 		FailedTo:  f.failedTo,
 		Overwrite: req.Overwrite,
 		Backup:    req.Backup,
-		Proof:     proof(cmd, typed),
+		Proof:     func() string { return proof(cmd, append(slices.Clone(req.Sources), req.Target), "--deep") },
 		Ask: func(ctx context.Context, c *client.Client, d *dray.Dray) (wire.Request, error) {
 			err := f.Told(cmd)
 			if err == nil {
@@ -165,8 +162,7 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 		Plan: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryPlan) error,
 		) (dray.TransferReport, error) {
-			req, err := f.resolved(d, s, req)
-			if err != nil {
+			if err := f.resolve(d, s, &req); err != nil {
 				return dray.TransferReport{}, err
 			}
 			return d.PlanTransfer(ctx, req, tell, visit)
@@ -174,8 +170,7 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 		Run: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryReport) error,
 		) (dray.TransferReport, error) {
-			req, err := f.resolved(d, s, req)
-			if err != nil {
+			if err := f.resolve(d, s, &req); err != nil {
 				return dray.TransferReport{}, err
 			}
 			return d.Transfer(ctx, req, tell, visit)
@@ -210,20 +205,20 @@ func (f *transferFlags) byNames(ctx context.Context, c *client.Client, d *dray.D
 	return err
 }
 
-// resolved returns req with the registries that the flags of acr_transfer.py name, which are read as az's
-// tools read names.
-func (f transferFlags) resolved(d *dray.Dray, s *out.Story, req dray.TransferRequest) (dray.TransferRequest, error) {
-	f.ExplainTo(s.SayLines, &req)
+// resolve sets source and target of req if the flags of acr_transfer.py name them, which are read as az's tools
+// read names.
+func (f transferFlags) resolve(d *dray.Dray, s *out.Story, req *dray.TransferRequest) error {
+	f.ExplainTo(s.SayLines, req)
 	if f.sourceName == "" {
-		return req, nil
+		return nil
 	}
 	from, err := d.RegistryHost(f.sourceName)
 	if err != nil {
-		return req, fault.On(fault.Source, err)
+		return fault.On(fault.Source, err)
 	}
 	to, err := d.RegistryHost(f.targetName)
 	req.Sources, req.Target = []string{from}, to
-	return req, fault.On(fault.Target, err)
+	return fault.On(fault.Target, err)
 }
 
 func transferRequest(
@@ -269,10 +264,11 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 			"leave one of them out")
 	case f.mend && f.dryRun:
 		why := errors.New("--heal and --dry-run both given: a plan compares digests, not the content below them")
-		return flag.UsageError(cmd, why, "use dray verify --deep to see what is missing")
+		return flag.UsageError(cmd, why, "see what is missing: "+proof(cmd, cmd.Flags().Args(), "--deep"))
 	case f.readBack && !f.force && f.overwrite != flag.Overwrite(plan.Always):
 		why := errors.New("--rehash without --force: the content of tags that are equal is not read")
-		return flag.UsageError(cmd, why, "add --force, or use dray verify --rehash")
+		hint := "add --force, or compare without writing: " + proof(cmd, cmd.Flags().Args(), "--rehash")
+		return flag.UsageError(cmd, why, hint)
 	case f.delay < 0 || f.delay > 24*60*60:
 		return flag.UsageError(cmd, errors.New("--delay-seconds: not between 0 and 86400"), "")
 	}

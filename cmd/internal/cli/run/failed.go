@@ -49,8 +49,8 @@ type failedList struct {
 }
 
 // newFailedList begins a list in a temporary file in the directory of path, so that a rename can move it to
-// path. An empty path means that there is no list.
-func newFailedList(path string) (*failedList, error) {
+// path. An empty path means that there is no list. again is the command line that carries the list out.
+func newFailedList(path, again string) (*failedList, error) {
 	l := &failedList{path: path}
 	if l.path == "" {
 		return l, nil
@@ -62,7 +62,7 @@ func newFailedList(path string) (*failedList, error) {
 		l.temp, err = besides(l.path)
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(l.temp, "# dray batch --force -f %s\n", out.OneLine(l.path))
+		_, err = fmt.Fprintf(l.temp, "# %s\n", out.OneLine(again))
 	}
 	if err != nil {
 		return l, &fault.Fault{Kind: fault.Invalid, Op: "write", Name: l.path, Err: out.Bare(err)}

@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
 )
@@ -20,6 +21,7 @@ import (
 // There is a verb that a server carries out as a job. It is a Place.
 type There struct {
 	Client *client.Client
+	Next   NextLine
 	local  *dray.Dray
 	Job    wire.Job
 }
@@ -102,7 +104,7 @@ func (t *There) hear(e wire.Event, s *out.Story, news func() error) (over bool, 
 }
 
 // FailureOf returns the error of a job that did not do everything; nil if it did.
-func FailureOf(j wire.Job) error {
+func FailureOf(j wire.Job, nextLine NextLine) error {
 	f := j.Failure
 	switch {
 	case f == nil && j.State == wire.Done:
@@ -121,8 +123,11 @@ func FailureOf(j wire.Job) error {
 		kind = fault.Internal // there are several kinds
 	}
 	err := (&plan.Problem{Kind: kind, Side: sideOf(f.Text), Message: f.Text, Hint: f.Hint}).Err()
-	return elsewhere(err)
+	return elsewhere(err, nextLine)
 }
+
+// NextLine returns the command line of a next step at the same server; see Next of package app.
+type NextLine func(args ...string) string
 
 // sideOf returns the side that the text of an error begins with; "" if it begins with none.
 func sideOf(text string) fault.Side {
@@ -136,12 +141,13 @@ func sideOf(text string) fault.Side {
 
 // elsewhere returns err with a hint that helps if a server did the work. The hint of a missing login names
 // dray login, but the server does not use the logins of this machine.
-func elsewhere(err error) error {
-	before, host, ok := strings.Cut(fault.HintOf(err), ": dray login ")
+func elsewhere(err error, nextLine NextLine) error {
+	before, host, ok := strings.Cut(fault.HintOf(err), ": "+shell.Dray("login")+" ")
 	if !ok || strings.ContainsAny(before, ",;") { // the hint has another step first
 		return err
 	}
-	return out.WithHint(err, "send a login with the command, or store it at the server: dray serve secret put NAME "+host)
+	return out.WithHint(err, "send a login with the command, or store it at the server: "+
+		nextLine("serve", "secret", "put", strings.ReplaceAll(host, ":", "-"), host))
 }
 
 // report reads the report of the job into into. It returns false if the job has no report.

@@ -25,7 +25,7 @@ func (g *leftOn) Error() string { return "job " + g.job.ID + " continues at the 
 func tellGoesOn(a *app.App, g *leftOn) error {
 	id := g.job.ID
 	a.Warnf("interrupted: job %s continues at the server; "+
-		"use dray jobs watch %s to see it, or dray jobs cancel %s to stop it", id, id, id)
+		"to see it: %s; to stop it: %s", id, a.Next("jobs", "watch", id), a.Next("jobs", "cancel", id))
 	if a.Format == out.FormatJSON {
 		if err := PrintJobID(a, g.job); err != nil {
 			return err

@@ -38,14 +38,14 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 		d.Close()
 		return nil, err
 	}
-	t := &There{Client: c, local: d}
+	t := &There{Client: c, Next: a.Next, local: d}
 	if a.Common.NoWait && !cmd.Flags().Changed("output") {
 		a.Format = out.FormatText // even for dray plan, which prints JSON by default
 	}
 	if err := handOver(ctx, a, t, what, dryRun); err != nil {
 		t.close()
 		if ctx.Err() != nil && !fault.Is(err, fault.Invalid) {
-			a.Warnf("interrupted: the server may have accepted the job; use dray jobs list to see")
+			a.Warnf("interrupted: the server may have accepted the job; see %s", a.Next("jobs", "list"))
 			return nil, out.Ended(out.ExitInterrupted)
 		}
 		return nil, app.Reach(err)

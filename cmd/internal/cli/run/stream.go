@@ -44,7 +44,7 @@ func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error
 	if w.DryRun {
 		t.out = a.NewPlanOut(w.head())
 	}
-	if t.list, err = newFailedList(w.FailedTo); err != nil {
+	if t.list, err = newFailedList(w.FailedTo, a.NextAt("batch", "--force", "-f", w.FailedTo)); err != nil {
 		return err
 	}
 	defer t.list.discard()
@@ -282,7 +282,7 @@ func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 	}
 	line := strings.Join(append([]string{head}, parts...), ", ") + ": " + strings.Join(tail, ", ")
 	if sum.Unproven > 0 {
-		line += fmt.Sprintf("; content of %s not proven yet: %s", out.Plural(sum.Unproven, "tag"), t.Proof)
+		line += fmt.Sprintf("; content of %s not proven yet: %s", out.Plural(sum.Unproven, "tag"), t.Proof())
 	}
 	return line
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 )
 
@@ -99,7 +100,7 @@ type Streaming struct {
 	Verb      string // of the plan that --dry-run prints
 	Overwrite plan.Overwrite
 	Backup    plan.Backup
-	Proof     string // the command that proves the content of tags that were up to date
+	Proof     func() string // the command that proves the content of tags that were up to date
 	DryRun    bool
 	FailedTo  string
 	Ask       ask.What // makes the request if a server carries it out
@@ -111,6 +112,9 @@ type Streaming struct {
 		context.Context, *dray.Dray, event.Observer, *out.Story, func(dray.RepositoryReport) error,
 	) (dray.TransferReport, error)
 }
+
+// SeeVerify is the Proof of a run that does not know its ends.
+func SeeVerify() string { return "see " + shell.Dray("verify", "--help") }
 
 // head returns the header of the plan that --dry-run prints.
 func (w Streaming) head() plan.Plan {

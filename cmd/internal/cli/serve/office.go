@@ -103,6 +103,16 @@ func officeFlags(a *app.App, cmd *cobra.Command, f *app.PlaceFlags) *cobra.Comma
 	return cmd
 }
 
+// listOf returns the command that lists what cmd takes the names of, in the same place. It leaves out the
+// address of a database, which may hold a password.
+func listOf(a *app.App, cmd *cobra.Command, f app.PlaceFlags) string {
+	words := []string{"serve", cmd.Parent().Name(), "list"}
+	if f.Data != "" {
+		words = append(words, "--data", f.Data)
+	}
+	return a.Next(words...)
+}
+
 // newEnding makes cmd call end for each of its arguments, one after the other, and print done.
 func newEnding(
 	a *app.App, done string, end func(app.Office, context.Context, string) error, cmd *cobra.Command,
@@ -111,7 +121,11 @@ func newEnding(
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return inOffice(a, cmd, f, func(ctx context.Context, o app.Office) error {
 			for _, id := range args {
-				if err := end(o, ctx, id); err != nil {
+				err := end(o, ctx, id)
+				if fault.Is(err, fault.NotFound) {
+					err = out.WithHint(err, "see "+listOf(a, cmd, f))
+				}
+				if err != nil {
 					return err
 				}
 				a.PrintWord(done, id)

@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/internal/shell"
 )
 
 func newServeSecret(a *app.App) *cobra.Command {
@@ -113,6 +114,6 @@ func newSecretRemove(a *app.App) *cobra.Command {
 		Short:   "Remove stored logins",
 		Long:    "Remove logins by their names. Running jobs are not affected, since they have read their logins.",
 		Example: "  dray serve secret remove prod",
-		Args:    flag.AtLeast(1, "the names of logins, as dray serve secret list shows them"),
+		Args:    flag.AtLeast(1, "the names of logins, as "+shell.Dray("serve", "secret", "list")+" shows them"),
 	})
 }

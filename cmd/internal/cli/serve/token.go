@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/wire"
+	"github.com/drayage/dray/internal/shell"
 	"github.com/drayage/dray/plan"
 )
 
@@ -128,6 +129,6 @@ func newTokenRevoke(a *app.App) *cobra.Command {
 		Long: "Revoke tokens by their ids, as dray serve token list shows them. Running jobs of their owners " +
 			"continue. Queued jobs are refused when they would begin, unless the owner has another token.",
 		Example: "  dray serve token revoke yp3k2m7qaz",
-		Args:    flag.AtLeast(1, "the ids of tokens, as dray serve token list shows them"),
+		Args:    flag.AtLeast(1, "the ids of tokens, as "+shell.Dray("serve", "token", "list")+" shows them"),
 	})
 }

@@ -1,0 +1,149 @@
+package foreign
+
+// Command is a command of other tools that dray does not have by this name.
+type Command struct {
+	Typed string // one word, or two: "tag ls"
+	Of    string // the tools that have it
+	Line  string // the command of dray that does it; "..." stands for the arguments. "" means that there is none
+	Args  int    // how many names Line takes; 0 means any number
+	Why   string // what dray does not do, if there is no Line, or what is different
+}
+
+// Reasons that several commands share.
+const (
+	keepsImages = "dray does not change images: a copy has the digest of its source"
+	noEngine    = "dray works with registries and OCI image layouts, not with the images of a container engine"
+	noBlobs     = "dray moves whole images, and has no command for one blob or manifest"
+	noReferrers = "dray has no command for referrers, such as signatures"
+	noSigning   = "dray does not sign images or check signatures"
+	noArchive   = "dray reads and writes OCI image layouts, which are directories, and no archives"
+)
+
+// Commands returns the table of commands. The first word of a command of two may be one of dray's.
+func Commands() []Command {
+	return append(moving(), append(looking(), others()...)...)
+}
+
+func moving() []Command {
+	return []Command{
+		{Typed: "cp", Of: "crane, oras", Line: "copy ..."},
+		{Typed: "image copy", Of: "regctl", Line: "copy ..."},
+		{Typed: "image cp", Of: "regctl", Line: "copy ..."},
+		{Typed: "clone", Line: "copy ..."},
+		{Typed: "mv", Line: "copy ...", Why: "dray does not remove the source"},
+		{Typed: "move", Line: "copy ...", Why: "dray does not remove the source"},
+		{Typed: "rename", Line: "copy ...", Why: "dray does not remove the source"},
+		{Typed: "sync", Of: "skopeo", Line: "transfer ..."},
+		{Typed: "migrate", Line: "transfer ..."},
+		{Typed: "replicate", Line: "transfer ..."},
+		{Typed: "once", Of: "regsync", Line: "mirror --once ..."},
+		{Typed: "retag", Of: "crane", Line: "tag ..."},
+		{Typed: "image tag", Of: "docker", Line: "tag ..."},
+		{Typed: "pull", Of: "docker, crane, oras", Line: "copy ... oci:image", Args: 1, Why: noEngine},
+		{Typed: "image pull", Of: "docker", Line: "copy ... oci:image", Args: 1, Why: noEngine},
+		{Typed: "save", Of: "docker", Line: "copy ... oci:image", Args: 1, Why: noArchive},
+		{Typed: "image export", Of: "regctl", Line: "copy ... oci:image", Args: 1, Why: noArchive},
+		{Typed: "push", Of: "docker, crane, oras", Line: "copy oci:image ...", Args: 1, Why: noEngine},
+		{Typed: "image push", Of: "docker", Line: "copy oci:image ...", Args: 1, Why: noEngine},
+		{Typed: "load", Of: "docker", Why: noArchive},
+		{Typed: "image import", Of: "regctl", Why: noArchive},
+		{Typed: "backup", Of: "oras", Line: "copy ... oci:image", Args: 1},
+		{Typed: "restore", Of: "oras", Line: "copy oci:image ...", Args: 1},
+		{Typed: "acr", Of: "az", Line: "...", Why: "dray takes the place of the words az acr"},
+		{Typed: "delete", Of: "skopeo, crane", Line: "rm --manifest ..."},
+		{Typed: "remove", Line: "rm ..."},
+		{Typed: "untag", Line: "rm ..."},
+		{Typed: "rmi", Of: "docker", Line: "rm ..."},
+		{Typed: "image rm", Of: "docker", Line: "rm ..."},
+		{Typed: "image delete", Of: "regctl", Line: "rm --manifest ..."},
+		{Typed: "tag delete", Of: "regctl", Line: "rm ..."},
+		{Typed: "tag rm", Of: "regctl", Line: "rm ..."},
+		{Typed: "manifest delete", Of: "oras, regctl", Line: "rm --manifest ..."},
+		{Typed: "manifest rm", Of: "regctl", Line: "rm --manifest ..."},
+		{Typed: "prune", Why: "dray does not choose what is removed"},
+	}
+}
+
+func looking() []Command {
+	return []Command{
+		{Typed: "list-tags", Of: "skopeo", Line: "ls ..."},
+		{Typed: "tags", Line: "ls ..."},
+		{Typed: "tag ls", Of: "regctl", Line: "ls ..."},
+		{Typed: "tag list", Of: "regctl", Line: "ls ..."},
+		{Typed: "repo tags", Of: "oras", Line: "ls ..."},
+		{Typed: "catalog", Of: "crane", Line: "ls ..."},
+		{Typed: "repo ls", Of: "oras, regctl", Line: "ls ..."},
+		{Typed: "repo list", Of: "oras, regctl", Line: "ls ..."},
+		{Typed: "repository ls", Line: "ls ..."},
+		{Typed: "repos", Line: "ls ..."},
+		{Typed: "list", Line: "ls ..."},
+		{Typed: "image ls", Of: "docker", Line: "ls ..."},
+		{Typed: "registry ls", Line: "ls ..."},
+		{Typed: "show", Of: "az", Line: "inspect ..."},
+		{Typed: "image inspect", Of: "docker, regctl", Line: "inspect ..."},
+		{Typed: "image config", Of: "regctl", Line: "inspect --image-config ..."},
+		{Typed: "manifest fetch-config", Of: "oras", Line: "inspect --image-config ..."},
+		{Typed: "resolve", Of: "oras", Line: "digest ..."},
+		{Typed: "image digest", Of: "regctl", Line: "digest ..."},
+		{Typed: "manifest head", Of: "regctl", Line: "digest ..."},
+		{Typed: "manifest get", Of: "regctl", Line: "manifest ..."},
+		{Typed: "manifest fetch", Of: "oras", Line: "manifest ..."},
+		{Typed: "manifest inspect", Of: "docker", Line: "manifest ..."},
+		{Typed: "image manifest", Of: "regctl", Line: "manifest ..."},
+		{Typed: "validate", Of: "crane", Line: "check ..."},
+		{Typed: "ping", Of: "regctl", Line: "check ..."},
+		{Typed: "registry ping", Of: "regctl", Line: "check ..."},
+		{Typed: "doctor", Line: "check ..."},
+		{Typed: "diff", Line: "verify ..."},
+		{Typed: "compare", Line: "verify ..."},
+		{Typed: "manifest diff", Of: "regctl", Line: "verify ..."},
+		{Typed: "discover", Of: "oras", Why: noReferrers},
+		{Typed: "referrers", Why: noReferrers},
+		{Typed: "artifact", Of: "regctl", Why: noReferrers},
+		{Typed: "search", Of: "docker", Why: "dray lists registries and does not search them"},
+		{Typed: "images", Of: "docker", Why: noEngine},
+		{Typed: "layers", Of: "skopeo", Why: noBlobs},
+	}
+}
+
+func others() []Command {
+	return []Command{
+		{Typed: "auth login", Of: "crane", Line: "login ..."},
+		{Typed: "auth logout", Of: "crane", Line: "logout ..."},
+		{Typed: "auth", Of: "crane", Line: "login ..."},
+		{Typed: "registry login", Of: "regctl", Line: "login ..."},
+		{Typed: "registry logout", Of: "regctl", Line: "logout ..."},
+		{Typed: "registry serve", Of: "crane", Line: "serve ..."},
+		{Typed: "registry", Of: "crane, regctl", Line: "serve ..."},
+		{Typed: "server", Line: "serve ..."},
+		{Typed: "daemon", Line: "serve ..."},
+		{Typed: "gc", Line: "serve gc ..."},
+		{Typed: "garbage-collect", Of: "distribution", Line: "serve gc ..."},
+		{Typed: "token", Line: "serve token ..."},
+		{Typed: "secret", Line: "serve secret ..."},
+		{Typed: "audit", Line: "serve audit ..."},
+		{Typed: "job", Line: "jobs ..."},
+		{Typed: "schedule", Line: "schedules ..."},
+		{Typed: "status", Line: "jobs list ...", Why: "the rules of a mirror have a status of their own"},
+		{Typed: "init", Why: "dray works without a configuration file"},
+		{Typed: "attach", Of: "oras", Why: noReferrers},
+		{Typed: "annotate", Of: "docker", Why: keepsImages},
+		{Typed: "mutate", Of: "crane", Why: keepsImages},
+		{Typed: "append", Of: "crane", Why: keepsImages},
+		{Typed: "rebase", Of: "crane", Why: keepsImages},
+		{Typed: "flatten", Of: "crane", Why: keepsImages},
+		{Typed: "edit", Of: "crane", Why: keepsImages},
+		{Typed: "image mod", Of: "regctl", Why: keepsImages},
+		{Typed: "index", Of: "crane, oras, regctl", Why: keepsImages},
+		{Typed: "manifest create", Of: "docker", Why: keepsImages},
+		{Typed: "build", Of: "docker", Why: keepsImages},
+		{Typed: "run", Of: "docker", Why: noEngine},
+		{Typed: "blob", Of: "crane, oras, regctl", Why: noBlobs},
+		{Typed: "manifest push", Of: "oras, docker", Why: noBlobs},
+		{Typed: "manifest put", Of: "regctl", Why: noBlobs},
+		{Typed: "export", Of: "crane", Why: "dray does not unpack layers"},
+		{Typed: "sign", Why: noSigning},
+		{Typed: "standalone-sign", Of: "skopeo", Why: noSigning},
+		{Typed: "standalone-verify", Of: "skopeo", Why: noSigning},
+	}
+}

@@ -1,0 +1,69 @@
+package ref
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/drayage/dray/internal/shell"
+)
+
+// CutTransport removes what other tools write before a name at a registry: "docker://", and "oci://" if a host with
+// a dot or a port, or localhost, follows it. Helm and Flux write oci:// so, while "oci:DIR" is a layout.
+func CutTransport(s string) string {
+	if rest, ok := strings.CutPrefix(s, "docker://"); ok {
+		return rest
+	}
+	rest, ok := strings.CutPrefix(s, Layout+"//")
+	if first, _, _ := strings.Cut(rest, "/"); ok && LooksLikeHost(first) {
+		return rest
+	}
+	return s
+}
+
+// IsLayout reports whether s is the name of an OCI image layout: "oci:DIR", or "oci:///DIR" for a directory from the
+// root of the file system.
+func IsLayout(s string) bool {
+	rest, ok := strings.CutPrefix(s, Layout)
+	return ok && (!strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, "///"))
+}
+
+// noHost returns the error of "oci://NAME" where NAME is no host: it could be a directory, or a registry.
+func noHost(s string) error {
+	rest := strings.TrimPrefix(s, Layout+"//")
+	return invalid(s, "no host follows oci://",
+		"write "+shell.Quote(Layout+rest)+" for a directory, or HOST/REPOSITORY for a registry")
+}
+
+// The transports of other tools that dray does not have. They cannot be names: Docker Hub has no such images,
+// and a host has a port.
+var (
+	layouts = []string{"ocidir", "oci-dir", "oci-layout"}
+	others  = []string{
+		"dir", "docker-archive", "oci-archive", "docker-daemon", "containers-storage", "ostree", "sif",
+		"tarball", "docker-tar", "podman", "containerd", "atomic", "openshift", "singularity", "file",
+	}
+)
+
+// foreign returns the error of a name that begins with a transport or a scheme; nil if it does not.
+func foreign(s string) error {
+	word, rest, ok := strings.Cut(s, ":")
+	port, _, slash := strings.Cut(rest, "/")
+	isScheme := strings.HasPrefix(rest, "//")
+	switch {
+	case !ok, !isScheme && slash && port != "" && strings.Trim(port, "0123456789") == "":
+		return nil // the word is a host, with a port
+	case slices.Contains(layouts, word):
+		to := Layout + strings.TrimPrefix(rest, "//")
+		return invalid(s, "dray does not know "+word+": by that name", "write "+shell.Quote(to))
+	case slices.Contains(others, word):
+		return invalid(s, "dray reads and writes registries and OCI image layouts, and has no transport "+word+":",
+			"use an OCI image layout, oci:DIR:TAG, and copy between the two with "+
+				shell.Line("skopeo", "copy", s, "oci:DIR:TAG"))
+	case word == "http" && isScheme, word == "https" && isScheme:
+		return invalid(s, "a name cannot begin with a scheme", "leave out "+word+"://")
+	case isScheme:
+		return invalid(s, "dray has no transport "+word+"://",
+			"write HOST/REPOSITORY[:TAG] for a registry, or oci:DIR[:TAG] for an OCI image layout")
+	}
+	return nil
+}
