@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jmespath/go-jmespath"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/cli/query"
 )
 
 // Az holds the flags that the commands of az acr about a registry's content share.
@@ -22,7 +22,7 @@ type Az struct {
 	Query         string
 	quietToo      bool // --only-show-errors
 
-	Search *jmespath.JMESPath // Query, compiled by Settle; nil means no query
+	Search *query.Query // Query, compiled by Settle; nil means no query
 }
 
 // AddTo adds the flags. The registry's flag has the name and the letter that az gives it in this
@@ -67,7 +67,7 @@ func (f *Az) Settle(h *out.How, cmd *cobra.Command) error {
 	if f.Query == "" {
 		return nil
 	}
-	search, err := jmespath.Compile(f.Query)
+	search, err := query.Compile(f.Query)
 	if err != nil {
 		return UsageError(cmd, fmt.Errorf("--query %q: %w", f.Query, err), "write a JMESPath expression")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/fault"
 )
 
@@ -91,6 +92,10 @@ func whatIsWrong(bad *pflag.InvalidValueError) string {
 func RefuseUseless(cmd *cobra.Command, args []string) error {
 	if err := refuseEmpty(cmd, args); err != nil {
 		return err
+	}
+	as := cmd.Flag("output")
+	if as != nil && as.Value.String() == string(out.FormatYAML) && cmd.Flag("query") == nil {
+		return UsageError(cmd, errors.New("-o yaml: this command does not print YAML"), "use -o json")
 	}
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {

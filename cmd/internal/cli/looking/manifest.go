@@ -87,7 +87,7 @@ func showManifest(a *app.App, cmd *cobra.Command, args []string, n azName, raw b
 		_, err = a.Out.Write(doc.Raw)
 		return err
 	default:
-		return out.PrintAz(a.Out, as, n.Search, json.RawMessage(doc.Raw))
+		return a.PrintAz(as, n.Search, json.RawMessage(doc.Raw))
 	}
 }
 

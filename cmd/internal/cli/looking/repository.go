@@ -88,7 +88,7 @@ func (l *listing) run(
 	if err != nil {
 		return err
 	}
-	list := out.NewAzList(a.Out, flag.AzFormat(cmd, a.Format), l.Search)
+	list := a.NewAzList(flag.AzFormat(cmd, a.Format), l.Search)
 	var kept []listed
 	_, err = lookingAs(a, cmd, path, login, func(ctx context.Context, v view) (struct{}, error) {
 		if !l.whole {

@@ -9,13 +9,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jmespath/go-jmespath"
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/cli/query"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -28,7 +28,7 @@ type removing struct {
 	dryRun bool
 	yes    bool
 	login  *credential.Login
-	search *jmespath.JMESPath                 // what of az's answer to print; nil prints dray's own
+	search *query.Query                       // what of az's answer to print; nil prints dray's own
 	images func(*dray.Dray) ([]string, error) // full names
 }
 
@@ -197,7 +197,7 @@ func remove(a *app.App, cmd *cobra.Command, r removing) error {
 	s.End()
 	printing := func() error { return printRemoved(a, removed{all}) }
 	if r.search != nil {
-		printing = func() error { return out.PrintAz(a.Out, flag.AzFormat(cmd, a.Format), r.search, azRemoved(all)) }
+		printing = func() error { return a.PrintAz(flag.AzFormat(cmd, a.Format), r.search, azRemoved(all)) }
 	}
 	if err := printing(); err != nil {
 		return err

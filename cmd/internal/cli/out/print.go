@@ -1,12 +1,14 @@
 package out
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/drayage/dray/cmd/internal/cli/query"
 	"github.com/drayage/dray/plan"
 )
 
@@ -30,10 +32,28 @@ func (c *Console) Print(x Answer) error {
 			_, err := fmt.Fprintln(c.Out, strings.Join(cells, "\t"))
 			return err
 		})
+	case FormatYAML:
+		return c.printYAML(x.JSON)
 	case FormatNone:
 		return nil
 	}
 	return x.Text()
+}
+
+// printYAML prints as YAML what printJSON prints as JSON.
+func (c *Console) printYAML(printJSON func() error) error {
+	w := c.Out
+	defer func() { c.Out = w }()
+	var b bytes.Buffer
+	c.Out = &b
+	if err := printJSON(); err != nil {
+		return err
+	}
+	v, err := query.Decode(b.Bytes())
+	if err != nil {
+		return err
+	}
+	return azYAML(w, v)
 }
 
 func table(w io.Writer, x Answer) error {

@@ -168,7 +168,7 @@ func expose(a *app.App, cmd *cobra.Command, host string, l credential.Login, f l
 		_, err := fmt.Fprintln(a.Out, token.Token)
 		return err
 	}
-	return out.PrintAz(a.Out, as, f.Search, token)
+	return a.PrintAz(as, f.Search, token)
 }
 
 // kept is the answer of dray login and dray logout.
