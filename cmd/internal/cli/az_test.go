@@ -135,6 +135,38 @@ func TestACloudIdentityIsKeptAsARefreshTokenAndShownToNobody(t *testing.T) {
 	hidden(out + told)
 }
 
+func TestListReferrersSeesWhatRefersToAReferrerIfItIsAsked(t *testing.T) {
+	reg := testbed.Distribution(t, testbed.Options{})
+	image := testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
+	signature := testbed.Artifact(t, reg, "app", "", image.Root)
+	note := testbed.Artifact(t, reg, "app", "", signature.Root)
+	list := func(args ...string) string {
+		t.Helper()
+		args = append([]string{"manifest", "list-referrers", reg.Host + "/app:v1"}, args...)
+		var out, err bytes.Buffer
+		if code := program(t.Context(), args, app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv}); code != 0 {
+			t.Fatalf("%v: code %d, stderr %s", args, code, err.String())
+		}
+		return out.String()
+	}
+	query := []string{"--query", "manifests[].[digest, artifactType]", "-o", "tsv"}
+	first := signature.Digest() + "\t" + testbed.ArtifactType + "\n"
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{query, first},
+		{append(query, "--artifact-type", testbed.ArtifactType), first},
+		{append(query, "--artifact-type", "another/kind"), ""},
+		{append(query, "--recursive"), first + note.Digest() + "\t" + testbed.ArtifactType + "\n"},
+		{[]string{"-o", "text"}, signature.Digest() + " " + testbed.ArtifactType + "\n"},
+	} {
+		if got := list(tt.args...); got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.args, got, tt.want)
+		}
+	}
+}
+
 func TestAManifestIsRemovedOnlyAfterAYes(t *testing.T) {
 	reg := testbed.Distribution(t, testbed.Options{})
 	image := testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})

@@ -20,6 +20,7 @@ type Az struct {
 	Password      string
 	PasswordStdin bool
 	Query         string
+	suffix        string
 	quietToo      bool // --only-show-errors
 
 	Search *query.Query // Query, compiled by Settle; nil means no query
@@ -34,7 +35,15 @@ func (f *Az) AddTo(flags *pflag.FlagSet, name, short, creds string) {
 	flags.StringVarP(&f.Password, "password", "p", "",
 		Password("--password-stdin, $"+creds+", or dray login"))
 	flags.BoolVar(&f.PasswordStdin, "password-stdin", false, "read the password from stdin")
+	f.AddSuffixTo(flags)
 	f.AddCommonTo(flags)
+}
+
+// AddSuffixTo adds --suffix.
+func (f *Az) AddSuffixTo(flags *pflag.FlagSet) {
+	Group(flags, AzFlags, func(set *pflag.FlagSet) {
+		set.StringVar(&f.suffix, "suffix", "", "the registry is REGISTRY-`TENANT`.azurecr.io, as in az")
+	})
 }
 
 // AddQueryTo adds --query, for a command that prints a JSON answer.
@@ -75,13 +84,30 @@ func (f *Az) Settle(h *out.How, cmd *cobra.Command) error {
 	return nil
 }
 
+// Host returns the host of the registry that the flags name.
+func (f *Az) Host(env func(string) string, d *dray.Dray) (string, error) {
+	registry := cmp.Or(f.Registry, env("AZURE_DEFAULTS_ACR"))
+	if f.suffix != "" && registry != "" && !strings.Contains(registry, ".") {
+		registry += "-" + f.suffix + ".azurecr.io"
+	}
+	return d.RegistryHost(registry)
+}
+
 // Full returns the full name of path in the registry that the flags name.
 func (f *Az) Full(env func(string) string, d *dray.Dray, path string) (string, error) {
-	host, err := d.RegistryHost(cmp.Or(f.Registry, env("AZURE_DEFAULTS_ACR")))
+	host, err := f.Host(env, d)
 	if k := len(host) + 1; err == nil && len(path) > k && strings.EqualFold(path[:k], host+"/") {
 		path = path[k:] // az refuses a path that begins with the registry's host, although it is not ambiguous
 	}
 	return strings.TrimSuffix(host+"/"+path, "/"), err
+}
+
+// Latest adds the tag latest to an image without a tag or a digest, as az reads it.
+func Latest(image string) string {
+	if strings.ContainsAny(image[strings.LastIndex(image, "/")+1:], ":@") {
+		return image
+	}
+	return image + ":latest"
 }
 
 // AzFormat returns the output format of a command of az's: JSON, unless --output names another.

@@ -96,6 +96,60 @@ func NewRepositoryDelete(a *app.App) *cobra.Command {
 	return azRemoval(a, cmd, dray.RemoveManifest)
 }
 
+// NewManifestDelete makes the command dray manifest delete.
+func NewManifestDelete(a *app.App) *cobra.Command {
+	var f flag.Az
+	var image string
+	r := removing{what: dray.RemoveManifest}
+	cmd := &cobra.Command{
+		Use:   "delete IMAGE | delete -r REGISTRY -n REPO[:TAG|@DIGEST]",
+		Short: "Remove a manifest with all its tags",
+		Long: "Remove the manifest that the name of an image points to, with all its tags, as az acr manifest delete " +
+			"does. dray lists these tags and asks you first. dray rm --manifest does the same.",
+		Example: "  dray manifest delete prod.azurecr.io/app:v1\n" +
+			"  dray manifest delete -r prod -n app@sha256:... --yes",
+		Args: flag.Optional("one IMAGE, or -r and -n"),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 1 && (image != "" || f.Registry != ""):
+			return flag.UsageError(cmd, errors.New("the name is given twice"), "write either HOST/REPO, or -r and -n")
+		case len(args) == 0 && image == "":
+			return flag.UsageError(cmd, errors.New("no name given"), "write HOST/REPO, or -r REGISTRY and -n REPO")
+		}
+		r.images = func(d *dray.Dray) ([]string, error) {
+			if len(args) == 1 {
+				return []string{flag.Latest(args[0])}, nil
+			}
+			name, err := f.Full(a.IO.Env, d, flag.Latest(image))
+			return []string{name}, err
+		}
+		return azRemove(a, cmd, &f, r)
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	f.AddTo(flags, "registry", "r", "DRAY_DST_CREDS")
+	f.AddQueryTo(flags)
+	flags.StringVarP(&image, "name", "n", "", "the image `REPO[:TAG|@DIGEST]` in that registry (default tag latest)")
+	flags.BoolVarP(&r.yes, "yes", "y", false, "remove without asking")
+	flags.BoolVar(&r.dryRun, "dry-run", false, "print what would be removed and remove nothing")
+	a.Common.AddRegistryTo(flags, flag.AtTarget)
+	return cmd
+}
+
+// azRemove removes with the login and the query of az's flags.
+func azRemove(a *app.App, cmd *cobra.Command, f *flag.Az, r removing) error {
+	err := f.Settle(&a.How, cmd)
+	if err != nil {
+		return err
+	}
+	r.search = f.Search
+	if r.login, err = a.AzLogin(cmd, f, a.TargetLogin, a.SourceLogin); err != nil {
+		return err
+	}
+	return remove(a, cmd, r)
+}
+
 // azRemoval gives cmd az's flags for the removal of one image, and runs it.
 func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Command {
 	var f flag.Az
@@ -109,22 +163,11 @@ func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Comm
 		case image == "":
 			return flag.UsageError(cmd, errors.New("--image is missing"), "name an image with --image")
 		}
-		if err := f.Settle(&a.How, cmd); err != nil {
-			return err
-		}
-		r.search = f.Search
-		var err error
-		if r.login, err = a.AzLogin(cmd, &f, a.TargetLogin, a.SourceLogin); err != nil {
-			return err
-		}
 		r.images = func(d *dray.Dray) ([]string, error) {
-			name, err := f.Full(a.IO.Env, d, image)
-			if err == nil && !strings.ContainsAny(image, ":@") {
-				name += ":latest" // as az reads such a name
-			}
+			name, err := f.Full(a.IO.Env, d, flag.Latest(image))
 			return []string{name}, err
 		}
-		return remove(a, cmd, r)
+		return azRemove(a, cmd, &f, r)
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false

@@ -59,7 +59,7 @@ func (l *AzList) Show(item any, text string) error {
 // JSON.
 func (l *AzList) End() error {
 	if l.keeps() {
-		return l.c.printAz(l.format, l.search, l.kept)
+		return l.c.PrintFound(l.format, l.search, l.kept)
 	}
 	if l.format != FormatJSON {
 		return nil
@@ -79,10 +79,11 @@ func (c *Console) PrintAz(as Format, search *query.Query, value any) error {
 	if err != nil {
 		return err
 	}
-	return c.printAz(as, search, v)
+	return c.PrintFound(as, search, v)
 }
 
-func (c *Console) printAz(as Format, search *query.Query, v any) error {
+// PrintFound is PrintAz for a value of package query.
+func (c *Console) PrintFound(as Format, search *query.Query, v any) error {
 	keys := (*query.Object).Sorted
 	if search != nil {
 		answer, err := search.Search(v)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/drayage/dray/cmd/internal/cli/query"
 )
 
 // Console holds the streams on which a command prints, and how it prints.
@@ -23,6 +25,7 @@ type How struct {
 	Verbose    bool
 	Debug      bool
 	NoProgress bool
+	Search     *query.Query // of a command whose answer is not one of az's; nil means no query
 }
 
 // Format is the value of --output. The names are those of az where az has the format.

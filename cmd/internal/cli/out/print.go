@@ -20,8 +20,11 @@ type Answer struct {
 	Rows   func(row func(...string) error) error // calls row for each row of the formats table and tsv
 }
 
-// Print writes the answer in the format of --output.
+// Print writes the answer in the format of --output, or what a query finds in its JSON.
 func (c *Console) Print(x Answer) error {
+	if c.Search != nil || c.Format == FormatYAML {
+		return c.printFound(x.JSON)
+	}
 	switch c.Format {
 	case FormatJSON:
 		return x.JSON()
@@ -32,28 +35,27 @@ func (c *Console) Print(x Answer) error {
 			_, err := fmt.Fprintln(c.Out, strings.Join(cells, "\t"))
 			return err
 		})
-	case FormatYAML:
-		return c.printYAML(x.JSON)
 	case FormatNone:
 		return nil
 	}
 	return x.Text()
 }
 
-// printYAML prints as YAML what printJSON prints as JSON.
-func (c *Console) printYAML(printJSON func() error) error {
+// printFound prints in the formats of az what the query finds in the answer that printJSON prints.
+func (c *Console) printFound(printJSON func() error) error {
 	w := c.Out
-	defer func() { c.Out = w }()
 	var b bytes.Buffer
 	c.Out = &b
-	if err := printJSON(); err != nil {
+	err := printJSON()
+	c.Out = w
+	if err != nil {
 		return err
 	}
 	v, err := query.Decode(b.Bytes())
 	if err != nil {
 		return err
 	}
-	return azYAML(w, v)
+	return c.PrintFound(c.Format, c.Search, v)
 }
 
 func table(w io.Writer, x Answer) error {
