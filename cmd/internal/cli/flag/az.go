@@ -43,6 +43,7 @@ func (f *Az) AddTo(flags *pflag.FlagSet, name, short, creds string) {
 func (f *Az) AddSuffixTo(flags *pflag.FlagSet) {
 	Group(flags, AzFlags, func(set *pflag.FlagSet) {
 		set.StringVar(&f.suffix, "suffix", "", "the registry is REGISTRY-`TENANT`.azurecr.io, as in az")
+		MayBeEmpty(set, "suffix")
 	})
 }
 
@@ -67,6 +68,7 @@ func AddAzTo(flags *pflag.FlagSet, quiet *bool) {
 		set.BoolVar(quiet, "only-show-errors", false, "the same as --quiet")
 		set.StringP("resource-group", "g", "", "accepted for compatibility with az; `NAME` has no effect")
 		set.String("subscription", "", "accepted for compatibility with az; `ID` has no effect")
+		MayBeEmpty(set, "resource-group", "subscription")
 	})
 }
 

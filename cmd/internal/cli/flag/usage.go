@@ -144,7 +144,8 @@ func refuseEmpty(cmd *cobra.Command, _ []string) error {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			empty = slices.Contains(list.GetSlice(), "")
 		}
-		if empty && err == nil && f.Name != "password" { // the code that reads the password reports this with az's text
+		_, may := f.Annotations[emptyKey]
+		if empty && !may && err == nil && f.Name != "password" { // the code that reads the password reports this with az's text
 			err = UsageError(cmd, fmt.Errorf("--%s is empty", f.Name), "")
 		}
 	})
