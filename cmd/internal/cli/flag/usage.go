@@ -145,7 +145,8 @@ func refuseEmpty(cmd *cobra.Command, _ []string) error {
 			empty = slices.Contains(list.GetSlice(), "")
 		}
 		_, may := f.Annotations[emptyKey]
-		if empty && !may && err == nil && f.Name != "password" { // the code that reads the password reports this with az's text
+		// The code that reads the password reports this with az's text.
+		if empty && !may && err == nil && f.Name != "password" {
 			err = UsageError(cmd, fmt.Errorf("--%s is empty", f.Name), "")
 		}
 	})

@@ -40,11 +40,12 @@ func NewRemove(a *app.App) *cobra.Command {
 		Use:   "rm IMAGE...",
 		Short: "Remove a tag, or a manifest with all its tags",
 		Long: "Remove tags. The manifest that a tag points to stays, and so do its other tags.\n\n" +
-			"With --manifest, remove the manifest that each IMAGE points to, with all its tags. dray lists these " +
-			"tags and asks you first.\n\n" +
+			"With --manifest, remove the manifest that each IMAGE points to, with all its tags.\n\n" +
+			"dray names what it will remove and asks you first. Where it cannot ask, because there is no terminal, it " +
+			"needs --yes.\n\n" +
 			"Registries free the space later, when they collect garbage. Some registries, such as Docker Hub, " +
 			"do not support removal through the API that dray uses.",
-		Example: "  dray rm registry.example/app:pr-17 registry.example/app:pr-18\n" +
+		Example: "  dray rm --yes registry.example/app:pr-17 registry.example/app:pr-18\n" +
 			"  dray rm --manifest registry.example/app@sha256:... --dry-run\n" +
 			"  dray rm --manifest --yes prod/app:v1",
 		Args: flag.AtLeast(1, "one or more images"),
@@ -154,7 +155,7 @@ func azRemove(a *app.App, cmd *cobra.Command, f *flag.Az, r removing) error {
 func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Command {
 	var f flag.Az
 	var image, repository string
-	r := removing{what: what}
+	r := removing{what: what, yes: what == dray.RemoveTag} // az asks only before it removes a manifest
 	cmd.Args = flag.Exactly(0, "the image after --image")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		switch {
@@ -205,7 +206,7 @@ type removed struct {
 }
 
 func remove(a *app.App, cmd *cobra.Command, r removing) error {
-	asks := r.what == dray.RemoveManifest && !r.yes && !r.dryRun
+	asks := !r.yes && !r.dryRun
 	if asks && a.IO.Terminal.Password == nil {
 		return flag.UsageError(cmd, errors.New("no terminal to ask on"),
 			"use --yes to remove without asking, or --dry-run to see what would be removed")
@@ -284,12 +285,14 @@ func (m *removedImage) fail(err error) {
 	m.State, m.Error = "failed", plan.ProblemOf(err)
 }
 
-// tellRemovals prints the manifests that are removed, each with the tags that are removed with it.
+// tellRemovals prints the tags that are removed, and the manifests, each with the tags that are removed with it.
 func tellRemovals(a *app.App, all []removedImage) {
 	for _, m := range all {
 		name := m.plan.Image.Repo.At(string(m.Digest))
 		switch {
 		case m.State != "planned":
+		case m.What == dray.RemoveTag:
+			a.Warnf("%s will be removed; its manifest %s stays", m.plan.Image.Repo.Tagged(m.Tags[0]), m.Digest)
 		case len(m.Tags) == 0:
 			a.Warnf("%s has no tag", name)
 		default:
