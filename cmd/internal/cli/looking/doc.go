@@ -10,5 +10,6 @@
 //	show.go         dray show
 //	verify.go       dray verify
 //	check.go        dray check
+//	name.go         the two forms in which az names an image
 //	look.go         what one reading command has: a login, a Dray and a story
 package looking

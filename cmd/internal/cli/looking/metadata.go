@@ -128,13 +128,6 @@ func newUpdateMetadata(a *app.App) *cobra.Command {
 	return cmd
 }
 
-func (n *azName) addImageTo(flags *pflag.FlagSet, creds string) {
-	flags.SortFlags = false
-	n.AddTo(flags, "registry", "r", creds)
-	n.AddQueryTo(flags)
-	flags.StringVarP(&n.name, "name", "n", "", "the image `REPO[:TAG|@DIGEST]` in that registry (default tag latest)")
-}
-
 func (n *azName) showMetadata(a *app.App, cmd *cobra.Command, args []string, change oci.Attributes) error {
 	name, full, err := n.typed(cmd, args)
 	if err != nil {
