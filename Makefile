@@ -136,7 +136,7 @@ judges: go-version ## build the linters for make check into .tools
 	GOBIN=$(TOOLS) $(GO) install $(ACTIONLINT)
 
 .PHONY: clients
-clients: ## install the real clients that the tests drive: az, node
+clients: ## install the real clients that the tests drive: az (whose libraries judge --query), node
 	@demo/packages.sh $(CLIENTS)
 
 .PHONY: go-version

@@ -2,6 +2,7 @@ package dray
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
@@ -61,4 +62,25 @@ func (d *Dray) ListManifests(
 	ctx context.Context, req LookRequest, obs event.Observer, visit func(ManifestEntry) error,
 ) error {
 	return look.Manifests(ctx, d.base, d.names, look.Request(req), obs, visit)
+}
+
+// Metadata returns what the registry knows of an image or a repository, as a JSON object. At an Azure registry it
+// is that of Azure's API, with changeableAttributes. Elsewhere it has the same keys, as far as the
+// distribution API tells: name, digest and mediaType of an image; registry, imageName and tagCount of a
+// repository.
+func (d *Dray) Metadata(ctx context.Context, req LookRequest, obs event.Observer) (json.RawMessage, error) {
+	return look.Metadata(ctx, d.base, d.names, look.Request(req), obs)
+}
+
+// SetAttributes changes what may be done with an image or a repository at an Azure registry, and returns its
+// metadata then. Attributes that are nil stay as they are. At any other registry the error is [fault.Refused].
+func (d *Dray) SetAttributes(
+	ctx context.Context, req LookRequest, a oci.Attributes, obs event.Observer,
+) (json.RawMessage, error) {
+	return look.SetAttributes(ctx, d.base, d.names, look.Request(req), a, obs)
+}
+
+// Referrers returns the manifests that refer to an image, such as signatures.
+func (d *Dray) Referrers(ctx context.Context, req LookRequest, obs event.Observer) ([]oci.Descriptor, error) {
+	return look.Referrers(ctx, d.base, d.names, look.Request(req), obs)
 }

@@ -65,3 +65,24 @@ func (l Locks) Beyond(there Locks) Locks {
 		Read:   l.Read && !there.Read,
 	}
 }
+
+// Attributes are what Azure Container Registry allows to be done with a tag, a manifest or a repository
+// (changeableAttributes, api-version 2021-07-01). nil means that nothing is said.
+type Attributes struct {
+	Delete *bool `json:"deleteEnabled,omitempty"`
+	Write  *bool `json:"writeEnabled,omitempty"`
+	List   *bool `json:"listEnabled,omitempty"`
+	Read   *bool `json:"readEnabled,omitempty"`
+}
+
+// Locks returns what a forbids. What it does not say is allowed.
+func (a Attributes) Locks() Locks {
+	off := func(b *bool) bool { return b != nil && !*b }
+	return Locks{Delete: off(a.Delete), Write: off(a.Write), List: off(a.List), Read: off(a.Read)}
+}
+
+// Within reports whether now says everything that a says.
+func (a Attributes) Within(now Attributes) bool {
+	same := func(want, is *bool) bool { return want == nil || is != nil && *want == *is }
+	return same(a.Delete, now.Delete) && same(a.Write, now.Write) && same(a.List, now.List) && same(a.Read, now.Read)
+}

@@ -6,6 +6,7 @@
 //	tree.go       what is below an index
 //	list.go       repositories and tags
 //	manifests.go  the manifests of a repository, tagged or not
+//	metadata.go   what a registry knows of one name, what may be done with it, what refers to it
 //	remove.go     deletes a tag, or a manifest with its tags
 //	look.go       one name: its digest, manifest and configuration
 package look

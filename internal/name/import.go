@@ -163,6 +163,10 @@ func (r *Reader) importSource(req Request, n *Named) error {
 	}
 	var err error
 	if req.SourceRegistry == "" {
+		if r.onlyRegistry(req.Source) {
+			return fault.Misuse("import", req.Source, "this names a registry and no image",
+				"write --source HOST/REPO:TAG, or --registry HOST --source REPO:TAG")
+		}
 		n.Source, err = r.Parse(req.Source)
 	} else {
 		var host string
@@ -192,6 +196,16 @@ func (r *Reader) importSource(req Request, n *Named) error {
 		}
 	}
 	return nil
+}
+
+// onlyRegistry reports whether the source of an import names a registry without a repository. Without a slash, it
+// would else be an image of Docker Hub.
+func (r *Reader) onlyRegistry(source string) bool {
+	_, rest := cutScheme(source)
+	word, path, _ := strings.Cut(rest, "/")
+	host, _, _ := strings.Cut(word, ":")
+	_, configured := r.Hosts[word]
+	return path == "" && !strings.Contains(host, "@") && (configured || ref.LooksLikeHost(host))
 }
 
 // Entry parses one line of a list of images.

@@ -135,22 +135,65 @@ func TestACloudIdentityIsKeptAsARefreshTokenAndShownToNobody(t *testing.T) {
 	hidden(out + told)
 }
 
-func TestAManifestIsRemovedOnlyAfterAYes(t *testing.T) {
+func TestListReferrersSeesWhatRefersToAReferrerIfItIsAsked(t *testing.T) {
 	reg := testbed.Distribution(t, testbed.Options{})
 	image := testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
-	run := func(answer string) (code int, out, err bytes.Buffer) {
-		code = program(t.Context(), []string{"rm", "--manifest", reg.Host + "/app:v1"}, app.IO{In: strings.NewReader(answer), Out: &out, Err: &err, Env: noEnv,
+	signature := testbed.Artifact(t, reg, "app", "", image.Root)
+	note := testbed.Artifact(t, reg, "app", "", signature.Root)
+	list := func(args ...string) string {
+		t.Helper()
+		args = append([]string{"manifest", "list-referrers", reg.Host + "/app:v1"}, args...)
+		var out, err bytes.Buffer
+		if code := program(t.Context(), args, app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv}); code != 0 {
+			t.Fatalf("%v: code %d, stderr %s", args, code, err.String())
+		}
+		return out.String()
+	}
+	query := []string{"--query", "manifests[].[digest, artifactType]", "-o", "tsv"}
+	first := signature.Digest() + "\t" + testbed.ArtifactType + "\n"
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{query, first},
+		{append(query, "--artifact-type", testbed.ArtifactType), first},
+		{append(query, "--artifact-type", "another/kind"), ""},
+		{append(query, "--recursive"), first + note.Digest() + "\t" + testbed.ArtifactType + "\n"},
+		{[]string{"-o", "text"}, signature.Digest() + " " + testbed.ArtifactType + "\n"},
+	} {
+		if got := list(tt.args...); got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.args, got, tt.want)
+		}
+	}
+}
+
+func TestATagAndAManifestAreRemovedOnlyAfterAYes(t *testing.T) {
+	reg := testbed.Distribution(t, testbed.Options{})
+	image := testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
+	testbed.Random(t, reg, "app", "v2", testbed.RandomOptions{})
+	run := func(answer string, args ...string) (code int, out, err bytes.Buffer) {
+		code = program(t.Context(), args, app.IO{In: strings.NewReader(answer), Out: &out, Err: &err, Env: noEnv,
 			Terminal: app.Terminal{Password: func(context.Context) ([]byte, error) { return nil, io.EOF }}})
 		return code, out, err
 	}
+	code, out, err := run("n\n", "rm", reg.Host+"/app:v2")
+	want := "dray: " + reg.Host + "/app:v2 will be removed; its manifest " + image.Digest() + " stays\nRemove? [y/N] dray: nothing was removed\n"
+	if code != 1 || out.String() != "" || err.String() != want {
+		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
+	}
+	if code, out, err = run("y\n", "rm", reg.Host+"/app:v2"); code != 0 || out.String() != reg.Host+"/app:v2@"+image.Digest()+"\n" {
+		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
+	}
+
+	manifest := []string{"rm", "--manifest", reg.Host + "/app:v1"}
 	asked := "dray: " + reg.Host + "/app@" + image.Digest() + " will be removed with 1 tag: v1\nRemove? [y/N] "
 	for _, no := range []string{"", "\n", "n\n", "what\n"} {
-		code, out, err := run(no)
+		code, out, err := run(no, manifest...)
 		if code != 1 || out.String() != "" || err.String() != asked+"dray: nothing was removed\n" {
 			t.Errorf("%q: code %d, stdout %q, stderr %q", no, code, out.String(), err.String())
 		}
 	}
-	code, out, err := run("y\n")
+	code, out, err = run("y\n", manifest...)
 	if code != 0 || out.String() != reg.Host+"/app:v1@"+image.Digest()+"\n"+reg.Host+"/app@"+image.Digest()+"\n" {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 	}

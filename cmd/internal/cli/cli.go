@@ -137,8 +137,9 @@ func headings() []heading {
 			{"ls", looking.NewList},
 			{"inspect", looking.NewInspect},
 			{"digest", looking.NewDigest},
-			{"manifest", looking.NewManifest},
+			{"manifest", newManifestAndRemovals},
 			{"repository", newRepositoryAndRemovals},
+			{"show", looking.NewShow},
 			{"check", looking.NewCheck},
 			{"verify", looking.NewVerify},
 		}},
@@ -194,4 +195,9 @@ func newManual(a *app.App) *cobra.Command {
 // in package moving.
 func newRepositoryAndRemovals(a *app.App) *cobra.Command {
 	return looking.NewRepository(a, moving.NewUntag(a), moving.NewRepositoryDelete(a))
+}
+
+// newManifestAndRemovals makes dray manifest. One of its commands removes images.
+func newManifestAndRemovals(a *app.App) *cobra.Command {
+	return looking.NewManifest(a, moving.NewManifestDelete(a))
 }

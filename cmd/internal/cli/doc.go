@@ -14,8 +14,8 @@
 // This package has the tree of commands. Each family of commands has a package below it: moving,
 // mirroring, looking, jobs, serve and setup. These use package run, which carries out verbs in this
 // process or at a server, package ask, which makes the requests to a server, package app, which holds
-// what every run has, and the packages flag and out, the only places for flags and for output. In the
-// order of the walk:
+// what every run has, the packages flag and out, the only places for flags and for output, and package
+// query, which finds what --query asks for. In the order of the walk:
 //
 //	cli.go      Main, which finds the command that the arguments are for
 //	strange.go  commands and flags of other tools

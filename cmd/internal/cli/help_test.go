@@ -141,6 +141,9 @@ func TestFlagsOfRegistriesAreOnlyWithCommandsOnWhichTheyHaveAnEffect(t *testing.
 		"ls": asks("src-creds"), "inspect": asks("src-creds"), "digest": asks("src-creds"),
 		"manifest": asks("src-creds"), "manifest show": asks("src-creds"), "manifest list-metadata": asks("src-creds"),
 		"repository list": asks("src-creds"), "repository show-tags": asks("src-creds"), "repository show-manifests": asks("src-creds"),
+		"repository show": asks("src-creds"), "repository update": asks("dst-creds"), "manifest delete": asks("dst-creds"),
+		"manifest list": asks("src-creds"), "manifest list-referrers": asks("src-creds"),
+		"manifest show-metadata": asks("src-creds"), "manifest update-metadata": asks("dst-creds"),
 		"login": one, "jobs retry": both,
 	}
 	all := asks("src-creds", "dst-creds", "concurrency", "bandwidth")

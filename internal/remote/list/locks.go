@@ -2,6 +2,7 @@ package list
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -133,32 +134,6 @@ func (r *Lister) lockedQuay(ctx context.Context, tag string) (string, error) {
 	return "", nil
 }
 
-// attributes are the properties of a tag that ACR allows to change (changeableAttributes,
-// api-version 2021-07-01). An attribute that is missing is enabled.
-type attributes struct {
-	Delete *bool `json:"deleteEnabled,omitempty"`
-	Write  *bool `json:"writeEnabled,omitempty"`
-	List   *bool `json:"listEnabled,omitempty"`
-	Read   *bool `json:"readEnabled,omitempty"`
-}
-
-func (a attributes) locks() oci.Locks {
-	off := func(b *bool) bool { return b != nil && !*b }
-	return oci.Locks{Delete: off(a.Delete), Write: off(a.Write), List: off(a.List), Read: off(a.Read)}
-}
-
-// locking returns attributes that set the locks in l. Other attributes are left out, so they stay
-// as they are.
-func locking(l oci.Locks) attributes {
-	off := func(b bool) *bool {
-		if !b {
-			return nil
-		}
-		return new(bool)
-	}
-	return attributes{Delete: off(l.Delete), Write: off(l.Write), List: off(l.List), Read: off(l.Read)}
-}
-
 // Locks calls visit with each tag that has a lock, from ACR's own list of tags: one request for a
 // thousand tags. For any other registry the error is Refused.
 func (r *Lister) Locks(ctx context.Context, visit func(tag string, l oci.Locks) error) error {
@@ -167,8 +142,8 @@ func (r *Lister) Locks(ctx context.Context, visit func(tag string, l oci.Locks) 
 		return err
 	}
 	type row struct {
-		Name       string     `json:"name"`
-		Attributes attributes `json:"changeableAttributes"`
+		Name       string         `json:"name"`
+		Attributes oci.Attributes `json:"changeableAttributes"`
 	}
 	seen := map[string]bool{}
 	l := acrPages(r, "tags", c, func(t row) string { return t.Name })
@@ -179,7 +154,7 @@ func (r *Lister) Locks(ctx context.Context, visit func(tag string, l oci.Locks) 
 			}
 			seen[t.Name] = true
 			fresh++
-			if locks := t.Attributes.locks(); locks != (oci.Locks{}) {
+			if locks := t.Attributes.Locks(); locks != (oci.Locks{}) {
 				if err := visit(t.Name, locks); err != nil {
 					return fresh, err
 				}
@@ -191,40 +166,95 @@ func (r *Lister) Locks(ctx context.Context, visit func(tag string, l oci.Locks) 
 	return err
 }
 
-// Lock sets the locks in l on a tag, and leaves its other attributes unchanged: PATCH
-// /acr/v1/{name}/_tags/{tag}. It returns nil only if the answer confirms the locks. For any other
-// registry the error is Refused.
+// Lock sets the locks in l on a tag, and leaves its other attributes unchanged. It returns nil only if the
+// answer confirms the locks. For any other registry the error is Refused.
 func (r *Lister) Lock(ctx context.Context, tag string, l oci.Locks) error {
-	c := r.acrCall("lock", "/_tags/"+tag)
-	c.Name, c.Method, c.Query = r.At(tag), http.MethodPatch, ""
-	if err := r.azures(c); err != nil {
-		return err
+	off := func(b bool) *bool {
+		if !b {
+			return nil
+		}
+		return new(bool)
 	}
-	raw, err := json.Marshal(locking(l))
+	_, err := r.SetAttributes(ctx, tag,
+		oci.Attributes{Delete: off(l.Delete), Write: off(l.Write), List: off(l.List), Read: off(l.Read)})
+	return err
+}
+
+// HasAttributes reports whether the registry is known to have Azure's attributes.
+func (r *Lister) HasAttributes() bool { return r.Host.Product() == "acr" }
+
+// Attributes returns what Azure's registry knows of a tag, a digest, or the repository (""): a JSON object with
+// changeableAttributes, as GET /acr/v1/{name}/… answers. For any other registry the error is Refused.
+func (r *Lister) Attributes(ctx context.Context, reference string) ([]byte, error) {
+	c := r.attributesCall("look at", reference)
+	if err := r.azures(c); err != nil {
+		return nil, err
+	}
+	return r.attributed(ctx, c, "metadata_read")
+}
+
+// SetAttributes changes the attributes of a, and leaves those that are nil as they are: PATCH. It returns what
+// Attributes returns then, and only if that confirms a.
+func (r *Lister) SetAttributes(ctx context.Context, reference string, a oci.Attributes) ([]byte, error) {
+	c := r.attributesCall("lock", reference)
+	c.Method = http.MethodPatch
+	if err := r.azures(c); err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(a)
 	if err != nil {
-		return c.Fault(fault.Internal, "", err)
+		return nil, c.Fault(fault.Internal, "", err)
 	}
 	c.Header, c.Size = http.Header{"Content-Type": {"application/json"}}, int64(len(raw))
 	c.Body = func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil }
-	_, err = r.WithScope(ctx, "metadata_write", func(ctx context.Context) (bool, error) {
+	said, err := r.attributed(ctx, c, "metadata_write")
+	if err != nil {
+		return nil, err
+	}
+	var now struct {
+		Attributes oci.Attributes `json:"changeableAttributes"`
+	}
+	if json.Unmarshal(said, &now) != nil || !a.Within(now.Attributes) {
+		return nil, c.Fault(fault.Unavailable, "", errUnlocked)
+	}
+	return said, nil
+}
+
+// attributesCall asks for the attributes of a tag, a digest, or the repository ("").
+func (r *Lister) attributesCall(op, reference string) *wire.Call {
+	tail := ""
+	switch {
+	case strings.Contains(reference, ":"):
+		tail = "/_manifests/" + reference
+	case reference != "":
+		tail = "/_tags/" + reference
+	}
+	c := r.acrCall(op, tail)
+	c.Query = ""
+	if reference != "" {
+		c.Name = r.At(reference)
+	}
+	return c
+}
+
+// attributed sends c with a token for the action, and returns the object about the name in the answer.
+func (r *Lister) attributed(ctx context.Context, c *wire.Call, action string) (said []byte, err error) {
+	_, err = r.WithScope(ctx, action, func(ctx context.Context) (bool, error) {
 		a, err := r.Host.Do(ctx, c, http.StatusOK)
 		if err != nil {
 			return false, err
 		}
-		var said struct {
-			Tag struct {
-				Attributes attributes `json:"changeableAttributes"`
-			} `json:"tag"`
-			Attributes attributes `json:"changeableAttributes"`
+		var within struct {
+			Tag      json.RawMessage `json:"tag"`
+			Manifest json.RawMessage `json:"manifest"`
 		}
-		none := oci.Locks{}
-		if json.Unmarshal(a.Raw, &said) != nil ||
-			l.Beyond(said.Tag.Attributes.locks()) != none && l.Beyond(said.Attributes.locks()) != none {
-			return false, c.Fault(fault.Unavailable, "", errUnlocked)
+		if json.Unmarshal(a.Raw, &within) != nil {
+			return false, c.Fault(fault.Unavailable, "", errors.New("the registry's answer is no JSON object"))
 		}
+		said = []byte(cmp.Or(string(within.Tag), string(within.Manifest), string(a.Raw)))
 		return false, nil
 	})
-	return err
+	return said, err
 }
 
 var (
@@ -234,7 +264,7 @@ var (
 
 // azures returns an error unless the registry is known to be an Azure container registry.
 func (r *Lister) azures(c *wire.Call) error {
-	if r.Host.Product() == "acr" {
+	if r.HasAttributes() {
 		return nil
 	}
 	hint := "for an Azure registry with a custom domain, set kind: acr in the configuration"

@@ -24,6 +24,10 @@ func (s *Shelf) ACR(next http.Handler) http.Handler {
 			defer s.live.Unlock()
 		}
 		switch path := req.URL.Path; {
+		case path == "/acr/v1/"+s.Repo && req.Method != http.MethodDelete:
+			s.look(next)
+			s.acrAttributes(w, req, "", map[string]any{"registry": req.Host, "imageName": s.Repo,
+				"createdTime": Shelved, "lastUpdateTime": Shelved, "manifestCount": len(s.Rows), "tagCount": len(s.tags())})
 		case !strings.HasPrefix(path, "/acr/v1/"+s.Repo+"/"):
 			testbed.Refuse(w, http.StatusNotFound, "NAME_UNKNOWN", "repository name not known to registry")
 		case path == "/acr/v1/"+s.Repo+"/_tags":
@@ -35,6 +39,9 @@ func (s *Shelf) ACR(next http.Handler) http.Handler {
 		case path == "/acr/v1/"+s.Repo+"/_manifests":
 			s.look(next)
 			s.acrManifests(w, req)
+		case strings.HasPrefix(path, "/acr/v1/"+s.Repo+"/_manifests/"):
+			s.look(next)
+			s.acrManifest(w, req, strings.TrimPrefix(path, "/acr/v1/"+s.Repo+"/_manifests/"))
 		case req.Method == http.MethodDelete && strings.HasPrefix(path, "/acr/v1/"+s.Repo+"/_tags/"):
 			q := req.Clone(req.Context())
 			q.URL.Path = "/v2/" + s.Repo + "/manifests/" + strings.TrimPrefix(path, "/acr/v1/"+s.Repo+"/_tags/")
@@ -121,34 +128,56 @@ func (s *Shelf) acrManifests(w http.ResponseWriter, req *http.Request) {
 // TagAttributes_Update, api-version 2021-07-01).
 func (s *Shelf) acrTag(w http.ResponseWriter, req *http.Request, name string) {
 	for _, t := range s.tags() {
-		if t.name != name {
-			continue
+		if t.name == name {
+			s.acrAttributes(w, req, "tag", map[string]any{"name": name, "digest": t.row.Digest,
+				"createdTime": Shelved, "lastUpdateTime": Shelved, "signed": false})
+			return
 		}
-		if req.Method == http.MethodPatch {
-			var set map[string]bool
-			if req.Header.Get("Content-Type") != "application/json" || json.NewDecoder(req.Body).Decode(&set) != nil {
+	}
+	testbed.Refuse(w, http.StatusNotFound, "TAG_UNKNOWN", "tag not known")
+}
+
+// acrManifest answers GET and PATCH of the attributes of a manifest.
+func (s *Shelf) acrManifest(w http.ResponseWriter, req *http.Request, digest string) {
+	for _, r := range s.Rows {
+		if r.Digest == digest {
+			s.acrAttributes(w, req, "manifest", map[string]any{"digest": digest, "imageSize": r.Size,
+				"createdTime": Shelved, "lastUpdateTime": Shelved, "mediaType": r.MediaType, "tags": r.Tags})
+			return
+		}
+	}
+	testbed.Refuse(w, http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest not known")
+}
+
+// acrAttributes answers GET and PATCH of a tag, a manifest or the repository, which is what its attributes are
+// kept by. The answer is below key, or it is the whole.
+func (s *Shelf) acrAttributes(w http.ResponseWriter, req *http.Request, key string, answer map[string]any) {
+	of := ""
+	switch key {
+	case "tag":
+		of = answer["name"].(string)
+	case "manifest":
+		of = answer["digest"].(string)
+	}
+	if req.Method == http.MethodPatch {
+		var set map[string]bool
+		if req.Header.Get("Content-Type") != "application/json" || json.NewDecoder(req.Body).Decode(&set) != nil {
+			s.wrong(w, req)
+			return
+		}
+		for attribute, enabled := range set {
+			if _, known := s.attributes(of)[attribute]; !known {
 				s.wrong(w, req)
 				return
 			}
-			for attribute, enabled := range set {
-				if _, known := s.attributes(name)[attribute]; !known {
-					s.wrong(w, req)
-					return
-				}
-				s.Lock(name, attribute, enabled)
-			}
+			s.Lock(of, attribute, enabled)
 		}
-		testbed.Answer(w, map[string]any{"registry": req.Host, "imageName": s.Repo, "tag": map[string]any{
-			"name":                 name,
-			"digest":               t.row.Digest,
-			"createdTime":          Shelved,
-			"lastUpdateTime":       Shelved,
-			"signed":               false,
-			"changeableAttributes": s.attributes(name),
-		}})
-		return
 	}
-	testbed.Refuse(w, http.StatusNotFound, "TAG_UNKNOWN", "tag not known")
+	answer["changeableAttributes"] = s.attributes(of)
+	if key != "" {
+		answer = map[string]any{"registry": req.Host, "imageName": s.Repo, key: answer}
+	}
+	testbed.Answer(w, answer)
 }
 
 // look reads the content of next into Rows, if the shelf is Live.

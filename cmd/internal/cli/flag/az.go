@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jmespath/go-jmespath"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/cli/query"
 )
 
 // Az holds the flags that the commands of az acr about a registry's content share.
@@ -20,9 +20,10 @@ type Az struct {
 	Password      string
 	PasswordStdin bool
 	Query         string
+	suffix        string
 	quietToo      bool // --only-show-errors
 
-	Search *jmespath.JMESPath // Query, compiled by Settle; nil means no query
+	Search *query.Query // Query, compiled by Settle; nil means no query
 }
 
 // AddTo adds the flags. The registry's flag has the name and the letter that az gives it in this
@@ -34,7 +35,16 @@ func (f *Az) AddTo(flags *pflag.FlagSet, name, short, creds string) {
 	flags.StringVarP(&f.Password, "password", "p", "",
 		Password("--password-stdin, $"+creds+", or dray login"))
 	flags.BoolVar(&f.PasswordStdin, "password-stdin", false, "read the password from stdin")
+	f.AddSuffixTo(flags)
 	f.AddCommonTo(flags)
+}
+
+// AddSuffixTo adds --suffix.
+func (f *Az) AddSuffixTo(flags *pflag.FlagSet) {
+	Group(flags, AzFlags, func(set *pflag.FlagSet) {
+		set.StringVar(&f.suffix, "suffix", "", "the registry is REGISTRY-`TENANT`.azurecr.io, as in az")
+		MayBeEmpty(set, "suffix")
+	})
 }
 
 // AddQueryTo adds --query, for a command that prints a JSON answer.
@@ -58,6 +68,7 @@ func AddAzTo(flags *pflag.FlagSet, quiet *bool) {
 		set.BoolVar(quiet, "only-show-errors", false, "the same as --quiet")
 		set.StringP("resource-group", "g", "", "accepted for compatibility with az; `NAME` has no effect")
 		set.String("subscription", "", "accepted for compatibility with az; `ID` has no effect")
+		MayBeEmpty(set, "resource-group", "subscription")
 	})
 }
 
@@ -67,7 +78,7 @@ func (f *Az) Settle(h *out.How, cmd *cobra.Command) error {
 	if f.Query == "" {
 		return nil
 	}
-	search, err := jmespath.Compile(f.Query)
+	search, err := query.Compile(f.Query)
 	if err != nil {
 		return UsageError(cmd, fmt.Errorf("--query %q: %w", f.Query, err), "write a JMESPath expression")
 	}
@@ -75,13 +86,30 @@ func (f *Az) Settle(h *out.How, cmd *cobra.Command) error {
 	return nil
 }
 
+// Host returns the host of the registry that the flags name.
+func (f *Az) Host(env func(string) string, d *dray.Dray) (string, error) {
+	registry := cmp.Or(f.Registry, env("AZURE_DEFAULTS_ACR"))
+	if f.suffix != "" && registry != "" && !strings.Contains(registry, ".") {
+		registry += "-" + f.suffix + ".azurecr.io"
+	}
+	return d.RegistryHost(registry)
+}
+
 // Full returns the full name of path in the registry that the flags name.
 func (f *Az) Full(env func(string) string, d *dray.Dray, path string) (string, error) {
-	host, err := d.RegistryHost(cmp.Or(f.Registry, env("AZURE_DEFAULTS_ACR")))
+	host, err := f.Host(env, d)
 	if k := len(host) + 1; err == nil && len(path) > k && strings.EqualFold(path[:k], host+"/") {
 		path = path[k:] // az refuses a path that begins with the registry's host, although it is not ambiguous
 	}
 	return strings.TrimSuffix(host+"/"+path, "/"), err
+}
+
+// Latest adds the tag latest to an image without a tag or a digest, as az reads it.
+func Latest(image string) string {
+	if strings.ContainsAny(image[strings.LastIndex(image, "/")+1:], ":@") {
+		return image
+	}
+	return image + ":latest"
 }
 
 // AzFormat returns the output format of a command of az's: JSON, unless --output names another.

@@ -7,7 +7,7 @@
 //	overwrite.go   what happens to tags that have another digest
 //	az.go          the flags that the commands of az share
 //	common.go      the flags of every command, and those about registries and servers
-//	group.go       the headings under which the help lists flags
 //	typed.go       the flags that were typed, for lines that are shown
 //	usage.go       errors for a command line that is wrong
+//	group.go       the headings under which the help lists flags, and flags that may be empty
 package flag

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,8 +76,9 @@ func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 		set.BoolVar(&f.Strict, "strict", false,
 			"fail if SOURCE lists a repository that has no tags, such as one whose push was interrupted; "+
 				"without it, the report names it")
-		set.IntVar(&f.Repositories, "max-repositories", 0,
+		set.Var((*limit)(&f.Repositories), "max-repositories",
 			"stop after `N` repositories that need work, in the order of their names (default no limit)")
+		MayBeEmpty(set, "repository", "letters", "ignore-pattern", "ignore-config", "max-repositories")
 	})
 	Group(flags, WhichTags, func(set *pflag.FlagSet) {
 		set.StringArrayVar(&f.IncludeTags, "include-tags", nil, "only tags that match `PATTERN`; repeatable")
@@ -97,6 +99,23 @@ func (f *Ends) AddSelectionTo(flags *pflag.FlagSet) {
 			"only images that run in a cluster, by digest, with the tags that point to them; "+
 				"`FILE` has the output of kubectl get pods -A -o json, or one image per line; - is stdin")
 	})
+}
+
+// limit is a number whose empty text is 0, which is no limit.
+type limit int
+
+func (l *limit) Type() string { return "int" }
+
+func (l *limit) String() string { return strconv.Itoa(int(*l)) }
+
+func (l *limit) Set(s string) error {
+	if s == "" {
+		*l = 0
+		return nil
+	}
+	n, err := strconv.Atoi(s)
+	*l = limit(n)
+	return err
 }
 
 // AddMappingTo adds the flags that make names at the target.

@@ -24,9 +24,27 @@ func Group(flags *pflag.FlagSet, heading string, define func(*pflag.FlagSet)) {
 	set := pflag.NewFlagSet("", pflag.ContinueOnError)
 	set.SortFlags = false
 	define(set)
-	set.VisitAll(func(f *pflag.Flag) { f.Annotations = map[string][]string{GroupKey: {heading}} })
+	set.VisitAll(func(f *pflag.Flag) { annotate(f, GroupKey, heading) })
 	flags.SortFlags = false
 	flags.AddFlagSet(set)
+}
+
+func annotate(f *pflag.Flag, key, value string) {
+	if f.Annotations == nil {
+		f.Annotations = map[string][]string{}
+	}
+	f.Annotations[key] = []string{value}
+}
+
+// emptyKey is the annotation of a flag that may be empty, and then means as much as no flag. Pipelines pass empty
+// parameters on to az and to acr_transfer.py.
+const emptyKey = "dray-may-be-empty"
+
+// MayBeEmpty lets the flags with these names be empty.
+func MayBeEmpty(set *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		annotate(set.Lookup(name), emptyKey, "")
+	}
 }
 
 // HeadingOf returns the heading under which the help lists f; "" means the command's own flags.

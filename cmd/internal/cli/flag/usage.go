@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/fault"
 )
 
@@ -92,6 +93,10 @@ func RefuseUseless(cmd *cobra.Command, args []string) error {
 	if err := refuseEmpty(cmd, args); err != nil {
 		return err
 	}
+	as := cmd.Flag("output")
+	if as != nil && as.Value.String() == string(out.FormatYAML) && cmd.Flag("query") == nil {
+		return UsageError(cmd, errors.New("-o yaml: this command does not print YAML"), "use -o json")
+	}
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if err == nil {
@@ -139,7 +144,9 @@ func refuseEmpty(cmd *cobra.Command, _ []string) error {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			empty = slices.Contains(list.GetSlice(), "")
 		}
-		if empty && err == nil && f.Name != "password" { // the code that reads the password reports this with az's text
+		_, may := f.Annotations[emptyKey]
+		// The code that reads the password reports this with az's text.
+		if empty && !may && err == nil && f.Name != "password" {
 			err = UsageError(cmd, fmt.Errorf("--%s is empty", f.Name), "")
 		}
 	})

@@ -3,7 +3,6 @@ package looking
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -11,27 +10,9 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/cli/query"
 	"github.com/drayage/dray/oci"
 )
-
-// azName is a name that az takes in two forms: the full name as the argument, or --registry and --name.
-type azName struct {
-	flag.Az
-	name string
-}
-
-// typed returns the name that was given, and whether it is a full name.
-func (n *azName) typed(cmd *cobra.Command, args []string) (name string, full bool, err error) {
-	switch {
-	case len(args) == 1 && (n.name != "" || n.Registry != ""):
-		return "", false, flag.UsageError(cmd, errors.New("the name is given twice"), "write either HOST/REPO, or -r and -n")
-	case len(args) == 1:
-		return args[0], true, nil
-	case n.name == "":
-		return "", false, flag.UsageError(cmd, errors.New("no name given"), "write HOST/REPO, or -r REGISTRY and -n REPO")
-	}
-	return n.name, false, nil
-}
 
 func newManifestShow(a *app.App) *cobra.Command {
 	var n azName
@@ -40,8 +21,9 @@ func newManifestShow(a *app.App) *cobra.Command {
 		Use:   "show IMAGE | show -r REGISTRY -n REPO[:TAG|@DIGEST]",
 		Short: "Show a manifest or index, as az acr manifest show does",
 		Long: "Show the manifest or index that a name points to, as az acr manifest show does: as JSON with " +
-			"sorted keys, or with --raw byte for byte.",
+			"sorted keys, or with --raw byte for byte. A query also finds the digest, which no manifest contains.",
 		Example: "  dray manifest show prod.azurecr.io/app:v1\n" +
+			"  dray manifest show -r prod -n app:v1 --query digest -o tsv\n" +
 			"  dray manifest show -r prod -n app:v1 --raw | sha256sum",
 		Args: flag.Optional("one IMAGE, or -r and -n"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -86,8 +68,18 @@ func showManifest(a *app.App, cmd *cobra.Command, args []string, n azName, raw b
 	case raw || as == out.FormatText && n.Search == nil:
 		_, err = a.Out.Write(doc.Raw)
 		return err
+	case n.Search != nil:
+		// A manifest does not contain its digest. Scripts ask for it all the same, so it stands beside the keys.
+		v, err := query.Decode(doc.Raw)
+		if object, ok := v.(*query.Object); ok && err == nil {
+			object.Set("digest", string(doc.Digest))
+		}
+		if err != nil {
+			return err
+		}
+		return a.PrintFound(as, n.Search, v)
 	default:
-		return out.PrintAz(a.Out, as, n.Search, json.RawMessage(doc.Raw))
+		return a.PrintAz(as, nil, json.RawMessage(doc.Raw))
 	}
 }
 
@@ -161,8 +153,8 @@ func NewDigest(a *app.App) *cobra.Command {
 	return cmd
 }
 
-// NewManifest makes the command dray manifest.
-func NewManifest(a *app.App) *cobra.Command {
+// NewManifest makes the command dray manifest. removals are its commands that remove images.
+func NewManifest(a *app.App, removals ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "manifest IMAGE",
 		Short: "Print an image's manifest or index, byte for byte",
@@ -172,7 +164,9 @@ func NewManifest(a *app.App) *cobra.Command {
 		Args:    flag.Exactly(1, "one image, such as HOST/REPO:TAG"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return printManifest(a, cmd, args[0]) },
 	}
-	cmd.AddCommand(newManifestShow(a), newListMetadata(a))
+	cmd.AddCommand(newManifestShow(a), newListMetadata(a), newShowMetadata(a), newUpdateMetadata(a),
+		newManifestList(a), newListReferrers(a))
+	cmd.AddCommand(removals...)
 	a.Common.AddRegistryTo(cmd.Flags(), flag.AtSource)
 	return cmd
 }

@@ -23,10 +23,10 @@ import (
 // NewRepository makes the command dray repository. removals are its commands that remove images.
 func NewRepository(a *app.App, removals ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "repository list|show-tags|show-manifests|untag|delete",
-		Short: "List and remove as az acr repository does, at any registry",
-		Long: "List repositories, tags and manifests, and remove images. These are the commands of az acr " +
-			"repository, with the same flags and the same output: JSON, unless -o names another format. They work " +
+		Use:   "repository list|show|show-tags|show-manifests|update|untag|delete",
+		Short: "List, show and remove as az acr repository does, at any registry",
+		Long: "List repositories, tags and manifests, show and lock images, and remove them. These are the commands of " +
+			"az acr repository, with the same flags and the same output: JSON, unless -o names another format. They work " +
 			"with every registry.",
 		Example: "  dray repository list -n prod\n" +
 			"  dray repository show-tags -n prod --repository app",
@@ -38,7 +38,7 @@ func NewRepository(a *app.App, removals ...*cobra.Command) *cobra.Command {
 			return flag.UnknownCommand(cmd, args[0])
 		},
 	}
-	cmd.AddCommand(newRepositoryList(a), newShowTags(a), newShowManifests(a))
+	cmd.AddCommand(newRepositoryList(a), newRepositoryShow(a), newShowTags(a), newShowManifests(a), newRepositoryUpdate(a))
 	cmd.AddCommand(removals...)
 	return cmd
 }
@@ -88,7 +88,7 @@ func (l *listing) run(
 	if err != nil {
 		return err
 	}
-	list := out.NewAzList(a.Out, flag.AzFormat(cmd, a.Format), l.Search)
+	list := a.NewAzList(flag.AzFormat(cmd, a.Format), l.Search)
 	var kept []listed
 	_, err = lookingAs(a, cmd, path, login, func(ctx context.Context, v view) (struct{}, error) {
 		if !l.whole {

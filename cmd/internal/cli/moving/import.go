@@ -38,6 +38,7 @@ type importFlags struct {
 	dryRun        bool
 	quietToo      bool // --only-show-errors
 	tags          []string
+	az            flag.Az // --query alone
 	flag.Tags
 }
 
@@ -92,6 +93,9 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 	flag.AddForceTo(flags, &f.force)
 	flag.AddBackupTo(flags, &f.backup)
 	flag.AddDryRunTo(flags, &f.dryRun)
+	if t == flag.Copies { // what a plan prints is not one JSON value
+		f.az.AddQueryTo(flags)
+	}
 	flag.AddAzTo(flags, &f.quietToo)
 	a.Common.AddHandOverTo(flags)
 	a.Common.AddRegistryTo(flags, t)
@@ -100,6 +104,16 @@ func newImport(a *app.App, t flag.Traffic) *cobra.Command {
 
 func runImport(a *app.App, cmd *cobra.Command, f importFlags) error {
 	a.Quiet = a.Quiet || f.quietToo
+	if err := f.az.Settle(&a.How, cmd); err != nil {
+		return err
+	}
+	if f.az.Search != nil {
+		if f.dryRun {
+			return flag.UsageError(cmd, errors.New("--query and --dry-run both given: a plan is not one JSON value"),
+				"keep one of them")
+		}
+		a.Search, a.Format = f.az.Search, flag.AzFormat(cmd, a.Format)
+	}
 	if f.source == "" {
 		return flag.UsageError(cmd, errors.New("--source is missing"), "name the image to import")
 	}

@@ -9,13 +9,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jmespath/go-jmespath"
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/cmd/internal/cli/query"
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
@@ -28,7 +28,7 @@ type removing struct {
 	dryRun bool
 	yes    bool
 	login  *credential.Login
-	search *jmespath.JMESPath                 // what of az's answer to print; nil prints dray's own
+	search *query.Query                       // what of az's answer to print; nil prints dray's own
 	images func(*dray.Dray) ([]string, error) // full names
 }
 
@@ -40,11 +40,12 @@ func NewRemove(a *app.App) *cobra.Command {
 		Use:   "rm IMAGE...",
 		Short: "Remove a tag, or a manifest with all its tags",
 		Long: "Remove tags. The manifest that a tag points to stays, and so do its other tags.\n\n" +
-			"With --manifest, remove the manifest that each IMAGE points to, with all its tags. dray lists these " +
-			"tags and asks you first.\n\n" +
+			"With --manifest, remove the manifest that each IMAGE points to, with all its tags.\n\n" +
+			"dray names what it will remove and asks you first. Where it cannot ask, because there is no terminal, it " +
+			"needs --yes.\n\n" +
 			"Registries free the space later, when they collect garbage. Some registries, such as Docker Hub, " +
 			"do not support removal through the API that dray uses.",
-		Example: "  dray rm registry.example/app:pr-17 registry.example/app:pr-18\n" +
+		Example: "  dray rm --yes registry.example/app:pr-17 registry.example/app:pr-18\n" +
 			"  dray rm --manifest registry.example/app@sha256:... --dry-run\n" +
 			"  dray rm --manifest --yes prod/app:v1",
 		Args: flag.AtLeast(1, "one or more images"),
@@ -96,11 +97,65 @@ func NewRepositoryDelete(a *app.App) *cobra.Command {
 	return azRemoval(a, cmd, dray.RemoveManifest)
 }
 
+// NewManifestDelete makes the command dray manifest delete.
+func NewManifestDelete(a *app.App) *cobra.Command {
+	var f flag.Az
+	var image string
+	r := removing{what: dray.RemoveManifest}
+	cmd := &cobra.Command{
+		Use:   "delete IMAGE | delete -r REGISTRY -n REPO[:TAG|@DIGEST]",
+		Short: "Remove a manifest with all its tags",
+		Long: "Remove the manifest that the name of an image points to, with all its tags, as az acr manifest delete " +
+			"does. dray lists these tags and asks you first. dray rm --manifest does the same.",
+		Example: "  dray manifest delete prod.azurecr.io/app:v1\n" +
+			"  dray manifest delete -r prod -n app@sha256:... --yes",
+		Args: flag.Optional("one IMAGE, or -r and -n"),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 1 && (image != "" || f.Registry != ""):
+			return flag.UsageError(cmd, errors.New("the name is given twice"), "write either HOST/REPO, or -r and -n")
+		case len(args) == 0 && image == "":
+			return flag.UsageError(cmd, errors.New("no name given"), "write HOST/REPO, or -r REGISTRY and -n REPO")
+		}
+		r.images = func(d *dray.Dray) ([]string, error) {
+			if len(args) == 1 {
+				return []string{flag.Latest(args[0])}, nil
+			}
+			name, err := f.Full(a.IO.Env, d, flag.Latest(image))
+			return []string{name}, err
+		}
+		return azRemove(a, cmd, &f, r)
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	f.AddTo(flags, "registry", "r", "DRAY_DST_CREDS")
+	f.AddQueryTo(flags)
+	flags.StringVarP(&image, "name", "n", "", "the image `REPO[:TAG|@DIGEST]` in that registry (default tag latest)")
+	flags.BoolVarP(&r.yes, "yes", "y", false, "remove without asking")
+	flags.BoolVar(&r.dryRun, "dry-run", false, "print what would be removed and remove nothing")
+	a.Common.AddRegistryTo(flags, flag.AtTarget)
+	return cmd
+}
+
+// azRemove removes with the login and the query of az's flags.
+func azRemove(a *app.App, cmd *cobra.Command, f *flag.Az, r removing) error {
+	err := f.Settle(&a.How, cmd)
+	if err != nil {
+		return err
+	}
+	r.search = f.Search
+	if r.login, err = a.AzLogin(cmd, f, a.TargetLogin, a.SourceLogin); err != nil {
+		return err
+	}
+	return remove(a, cmd, r)
+}
+
 // azRemoval gives cmd az's flags for the removal of one image, and runs it.
 func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Command {
 	var f flag.Az
 	var image, repository string
-	r := removing{what: what}
+	r := removing{what: what, yes: what == dray.RemoveTag} // az asks only before it removes a manifest
 	cmd.Args = flag.Exactly(0, "the image after --image")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		switch {
@@ -109,22 +164,11 @@ func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Comm
 		case image == "":
 			return flag.UsageError(cmd, errors.New("--image is missing"), "name an image with --image")
 		}
-		if err := f.Settle(&a.How, cmd); err != nil {
-			return err
-		}
-		r.search = f.Search
-		var err error
-		if r.login, err = a.AzLogin(cmd, &f, a.TargetLogin, a.SourceLogin); err != nil {
-			return err
-		}
 		r.images = func(d *dray.Dray) ([]string, error) {
-			name, err := f.Full(a.IO.Env, d, image)
-			if err == nil && !strings.ContainsAny(image, ":@") {
-				name += ":latest" // as az reads such a name
-			}
+			name, err := f.Full(a.IO.Env, d, flag.Latest(image))
 			return []string{name}, err
 		}
-		return remove(a, cmd, r)
+		return azRemove(a, cmd, &f, r)
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -162,7 +206,7 @@ type removed struct {
 }
 
 func remove(a *app.App, cmd *cobra.Command, r removing) error {
-	asks := r.what == dray.RemoveManifest && !r.yes && !r.dryRun
+	asks := !r.yes && !r.dryRun
 	if asks && a.IO.Terminal.Password == nil {
 		return flag.UsageError(cmd, errors.New("no terminal to ask on"),
 			"use --yes to remove without asking, or --dry-run to see what would be removed")
@@ -197,7 +241,7 @@ func remove(a *app.App, cmd *cobra.Command, r removing) error {
 	s.End()
 	printing := func() error { return printRemoved(a, removed{all}) }
 	if r.search != nil {
-		printing = func() error { return out.PrintAz(a.Out, flag.AzFormat(cmd, a.Format), r.search, azRemoved(all)) }
+		printing = func() error { return a.PrintAz(flag.AzFormat(cmd, a.Format), r.search, azRemoved(all)) }
 	}
 	if err := printing(); err != nil {
 		return err
@@ -241,12 +285,14 @@ func (m *removedImage) fail(err error) {
 	m.State, m.Error = "failed", plan.ProblemOf(err)
 }
 
-// tellRemovals prints the manifests that are removed, each with the tags that are removed with it.
+// tellRemovals prints the tags that are removed, and the manifests, each with the tags that are removed with it.
 func tellRemovals(a *app.App, all []removedImage) {
 	for _, m := range all {
 		name := m.plan.Image.Repo.At(string(m.Digest))
 		switch {
 		case m.State != "planned":
+		case m.What == dray.RemoveTag:
+			a.Warnf("%s will be removed; its manifest %s stays", m.plan.Image.Repo.Tagged(m.Tags[0]), m.Digest)
 		case len(m.Tags) == 0:
 			a.Warnf("%s has no tag", name)
 		default:

@@ -130,6 +130,7 @@ func (f *transferFlags) addTo(flags *pflag.FlagSet) {
 			"take the target `REGISTRY` from this flag and not from TARGET")
 		set.String("source-subscription-id", "", "accepted for compatibility with acr_transfer.py; `ID` has no effect")
 		set.String("target-subscription-id", "", "accepted for compatibility with acr_transfer.py; `ID` has no effect")
+		flag.MayBeEmpty(set, "source-subscription-id", "target-subscription-id")
 		set.Bool("force-on-retry", false,
 			"accepted for compatibility with acr_transfer.py; "+
 				"has no effect, since tags with another digest are replaced anyway")

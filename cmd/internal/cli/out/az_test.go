@@ -29,7 +29,7 @@ func TestTablesAndRowsAreThoseOfAz(t *testing.T) {
 		{FormatNone, value, ""},
 	} {
 		var out bytes.Buffer
-		if err := PrintAz(&out, tt.as, nil, tt.value); err != nil || out.String() != tt.want {
+		if err := (&Console{Out: &out}).PrintAz(tt.as, nil, tt.value); err != nil || out.String() != tt.want {
 			t.Errorf("%s: %v\ngot  %q\nwant %q", tt.as, err, out.String(), tt.want)
 		}
 	}

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
+
+	"github.com/drayage/dray/cmd/internal/cli/query"
 )
 
 // Console holds the streams on which a command prints, and how it prints.
@@ -22,6 +25,7 @@ type How struct {
 	Verbose    bool
 	Debug      bool
 	NoProgress bool
+	Search     *query.Query // of a command whose answer is not one of az's; nil means no query
 }
 
 // Format is the value of --output. The names are those of az where az has the format.
@@ -33,22 +37,26 @@ const (
 	FormatJSON  Format = "json"
 	FormatTable Format = "table"
 	FormatTSV   Format = "tsv"
+	FormatYAML  Format = "yaml" // only of the commands that have --query
 	FormatNone  Format = "none"
 )
-
-var formats = []Format{FormatText, FormatJSON, FormatTable, FormatTSV, FormatNone}
 
 func (f *Format) String() string { return string(*f) }
 
 // Type returns what the help shows as the value of the flag.
-func (f *Format) Type() string { return "text|json|table|tsv|none" }
+func (f *Format) Type() string { return "text|json|table|tsv|yaml|none" }
 
-// Set reads the value of the flag.
+// Set reads the value of the flag. az's names of the formats with colors mean those without, because dray prints
+// no colors.
 func (f *Format) Set(s string) error {
-	if !slices.Contains(formats, Format(s)) {
+	name := strings.ToLower(s)
+	if name == "jsonc" || name == "yamlc" {
+		name = strings.TrimSuffix(name, "c")
+	}
+	if !slices.Contains(strings.Split(f.Type(), "|"), name) {
 		return errors.New("not one of " + f.Type())
 	}
-	*f = Format(s)
+	*f = Format(name)
 	return nil
 }
 

@@ -6,10 +6,12 @@
 //	bars.go      progress bars on a terminal
 //	tally.go     progress, added up from events
 //	steps.go     the answer of verbs whose steps are too many to keep in memory
-//	az.go        lists and values in the formats of az
 //	sums.go      the sums of reports: blobs, requests, pulls, images in use
 //	exit.go      exit codes, and the end of a command
-//	print.go     answers as JSON, text, table or tsv
+//	print.go     answers as JSON, text, table, tsv or YAML
+//	az.go        lists and values in the formats of az, and what a query finds in them
+//	azyaml.go    YAML as az writes it
+//	azform.go    JSON, tsv and tables as az writes them
 //	console.go   the streams of a command, and the flags that say what is printed
 //	relay.go     passing HTTP requests on to the story
 //	units.go     counts, sizes and times as text

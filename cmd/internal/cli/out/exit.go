@@ -96,7 +96,7 @@ func (c *Console) End(ctx context.Context, err error) int {
 	default:
 		c.Fail(err)
 	}
-	if c.Format == FormatJSON {
+	if c.Format == FormatJSON && c.Search == nil {
 		// The exit code says already that the command failed, also if stdout is a broken pipe.
 		_ = c.PrintJSON(struct {
 			Error plan.Problem `json:"error"`

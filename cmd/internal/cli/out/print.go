@@ -1,12 +1,14 @@
 package out
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/drayage/dray/cmd/internal/cli/query"
 	"github.com/drayage/dray/plan"
 )
 
@@ -18,8 +20,11 @@ type Answer struct {
 	Rows   func(row func(...string) error) error // calls row for each row of the formats table and tsv
 }
 
-// Print writes the answer in the format of --output.
+// Print writes the answer in the format of --output, or what a query finds in its JSON.
 func (c *Console) Print(x Answer) error {
+	if c.Search != nil || c.Format == FormatYAML {
+		return c.printFound(x.JSON)
+	}
 	switch c.Format {
 	case FormatJSON:
 		return x.JSON()
@@ -34,6 +39,23 @@ func (c *Console) Print(x Answer) error {
 		return nil
 	}
 	return x.Text()
+}
+
+// printFound prints in the formats of az what the query finds in the answer that printJSON prints.
+func (c *Console) printFound(printJSON func() error) error {
+	w := c.Out
+	var b bytes.Buffer
+	c.Out = &b
+	err := printJSON()
+	c.Out = w
+	if err != nil {
+		return err
+	}
+	v, err := query.Decode(b.Bytes())
+	if err != nil {
+		return err
+	}
+	return c.PrintFound(c.Format, c.Search, v)
 }
 
 func table(w io.Writer, x Answer) error {

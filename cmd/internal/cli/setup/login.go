@@ -51,8 +51,9 @@ func NewLogin(a *app.App) *cobra.Command {
 	flags.StringVarP(&f.Password, "password", "p", "",
 		flag.Password("--password-stdin, or neither flag: dray then asks for the password"))
 	flags.BoolVar(&f.PasswordStdin, "password-stdin", false, "read the password from stdin")
-	flags.BoolVar(&f.expose, "expose-token", false, "print the registry's refresh token on stdout and store nothing")
+	flags.BoolVarP(&f.expose, "expose-token", "t", false, "print the registry's refresh token on stdout and store nothing")
 	f.AddQueryTo(flags)
+	f.AddSuffixTo(flags)
 	f.AddCommonTo(flags)
 	a.Common.AddRegistryTo(flags, flag.Asks)
 	return cmd
@@ -78,7 +79,7 @@ func login(a *app.App, cmd *cobra.Command, args []string, f loginFlags) error {
 		return err
 	}
 	defer d.Close()
-	host, err := d.RegistryHost(f.Registry)
+	host, err := f.Host(a.IO.Env, d)
 	if len(args) == 1 {
 		host, err = d.Host(args[0])
 	}
@@ -168,7 +169,7 @@ func expose(a *app.App, cmd *cobra.Command, host string, l credential.Login, f l
 		_, err := fmt.Fprintln(a.Out, token.Token)
 		return err
 	}
-	return out.PrintAz(a.Out, as, f.Search, token)
+	return a.PrintAz(as, f.Search, token)
 }
 
 // kept is the answer of dray login and dray logout.
