@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -140,17 +139,21 @@ func TestAManifestIsRemovedOnlyAfterAYes(t *testing.T) {
 	image := testbed.Random(t, reg, "app", "v1", testbed.RandomOptions{})
 	run := func(answer string) (code int, out, err bytes.Buffer) {
 		code = program(t.Context(), []string{"rm", "--manifest", reg.Host + "/app:v1"}, app.IO{In: strings.NewReader(answer), Out: &out, Err: &err, Env: noEnv,
-			Terminal: app.Terminal{Password: func(context.Context) ([]byte, error) { return nil, io.EOF }}})
+			Terminal: app.Terminal{Hide: hide}})
 		return code, out, err
 	}
 	asked := "dray: " + reg.Host + "/app@" + image.Digest() + " will be removed with 1 tag: v1\nRemove? [y/N] "
-	for _, no := range []string{"", "\n", "n\n", "what\n"} {
+	for _, no := range []string{"\n", "n\n", "what\n", "n"} {
 		code, out, err := run(no)
 		if code != 1 || out.String() != "" || err.String() != asked+"dray: nothing was removed\n" {
 			t.Errorf("%q: code %d, stdout %q, stderr %q", no, code, out.String(), err.String())
 		}
 	}
-	code, out, err := run("y\n")
+	code, out, err := run("")
+	if want := asked + "dray: read the answer: invalid: there was no input (hint: use --yes to remove without asking)\n"; code != 2 || err.String() != want {
+		t.Errorf("code %d, stderr %q", code, err.String())
+	}
+	code, out, err = run("y\n")
 	if code != 0 || out.String() != reg.Host+"/app:v1@"+image.Digest()+"\n"+reg.Host+"/app@"+image.Digest()+"\n" {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 	}

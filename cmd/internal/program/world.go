@@ -25,10 +25,15 @@ func World() app.IO {
 }
 
 // Interruptible returns a context that the first SIGINT or SIGTERM ends. A second signal kills the
-// process.
-func Interruptible() context.Context {
+// process, but not while the echo of the terminal t is off.
+func Interruptible(t app.Terminal) context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		if t.Settle != nil {
+			t.Settle()
+		}
+		stop()
+	})
 	return ctx
 }
 
