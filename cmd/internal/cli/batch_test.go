@@ -68,7 +68,7 @@ func TestWhatAnInterruptLeavesIsAListAgain(t *testing.T) {
 	var out, err bytes.Buffer
 	code := Main(ctx, []string{"batch", "--name", dst.Host, "-f", "-", "--failed-to", rest},
 		app.IO{In: strings.NewReader(list), Out: &out, Err: &err, Env: noEnv})
-	if code != 130 || !strings.Contains(err.String(), "dray: interrupted: 1 of 3 steps done") {
+	if code != 130 || !strings.Contains(err.String(), "dray: interrupted: 1 of 3 steps done, 2 not finished; run the same command again to continue\n") {
 		t.Errorf("code %d, stderr %s", code, err.String())
 	}
 	f, oerr := os.Open(rest)

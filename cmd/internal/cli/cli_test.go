@@ -88,7 +88,7 @@ func TestAnInterruptStopsWithinASecondAndSaysWhatIsLeft(t *testing.T) {
 	if took := time.Since(<-began); took > time.Second {
 		t.Errorf("it took %s", took)
 	}
-	const want = "dray: interrupted: 0 of 2 steps done; run the same command again to continue\n"
+	const want = "dray: interrupted: 0 of 2 steps done, 2 not finished; run the same command again to continue\n"
 	if code != 130 || out.String() != "" || err.String() != want {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 	}
