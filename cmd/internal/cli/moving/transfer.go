@@ -273,8 +273,6 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 	case f.readBack && !f.force && f.overwrite != flag.Overwrite(plan.Always):
 		why := errors.New("--rehash without --force: the content of tags that are equal is not read")
 		return flag.UsageError(cmd, why, "add --force, or use dray verify --rehash")
-	case f.delay < 0 || f.delay > 24*60*60:
-		return flag.UsageError(cmd, errors.New("--delay-seconds: not between 0 and 86400"), "")
 	}
 	return f.Ends.Check(cmd)
 }
