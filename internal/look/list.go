@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
+	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -44,7 +45,7 @@ func List(
 		return fault.Misuse("list", name.String(), "this names one image, not a repository",
 			"leave the tag off, or use dray digest")
 	}
-	return listTags(ctx, at, visit)
+	return survey.Nearest(ctx, s, name, listTags(ctx, at, visit))
 }
 
 // listTags calls visit with each tag in the order of the listing. It looks up the digests that the
@@ -105,7 +106,8 @@ func Tags(
 		return fault.Misuse("list tags of", name.String(), "this names one image, not a repository",
 			"leave the tag off, or use dray digest")
 	}
-	return at.List(ctx, func(l oci.Listed) error {
+	err = at.List(ctx, func(l oci.Listed) error {
 		return visit(entryOf(at.Repo(), l))
 	})
+	return survey.Nearest(ctx, s, name, err)
 }

@@ -8,6 +8,6 @@
 //	az.go          the flags that the commands of az share
 //	common.go      the flags of every command, and those about registries and servers
 //	group.go       the headings under which the help lists flags
-//	ranges.go      the ranges of numbers and times
 //	usage.go       errors for a command line that is wrong
+//	ranges.go      the ranges of numbers and times
 package flag

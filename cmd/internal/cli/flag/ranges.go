@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -58,11 +57,11 @@ func spanOf(f *pflag.Flag) (s span, ok bool) {
 	return span{}, false
 }
 
-// refuseNumber refuses a number or a time that is out of its range.
-func refuseNumber(cmd *cobra.Command, f *pflag.Flag) error {
+// checkNumber returns what is wrong with a number or a time that is out of its range, and the range.
+func checkNumber(f *pflag.Flag) (why error, hint string) {
 	s, ok := spanOf(f)
 	if !ok {
-		return nil
+		return nil, ""
 	}
 	value := f.Value.String()
 	v, err := strconv.ParseFloat(value, 64)
@@ -70,36 +69,35 @@ func refuseNumber(cmd *cobra.Command, f *pflag.Flag) error {
 		v, err = d.Seconds(), derr
 	}
 	if err != nil {
-		return err
+		return err, s.words
 	}
 	void := v == 0 && (f.Name == "slots" || f.Name == "keep" && f.DefValue == "0s") // it would be the default
 	if !(v >= s.least && v <= s.most) || void {                                     // also if v is not a number
-		return UsageError(cmd, fmt.Errorf("--%s %s: out of range", f.Name, value), s.words)
+		return fmt.Errorf("--%s %s: out of range", f.Name, value), s.words
 	}
 	if v == 0 && f.Value.Type() == "duration" {
-		return f.Value.Set("1ns") // 0 would be the default; this is as good as none
+		return f.Value.Set("1ns"), "" // 0 would be the default; this is as good as none
 	}
-	return nil
+	return nil, ""
 }
 
-// unreadable returns the error of a flag whose value pflag cannot read.
-func unreadable(cmd *cobra.Command, bad *pflag.InvalidValueError) error {
+// unreadable returns what is wrong with a value that pflag cannot read, and the range of the flag.
+func unreadable(bad *pflag.InvalidValueError) (why error, hint string) {
 	f := bad.GetFlag()
 	s, numeric := spanOf(f)
-	why := bad.Unwrap().Error()
+	text := bad.Unwrap().Error()
 	switch typ := f.Value.Type(); {
 	case errors.Is(bad.Unwrap(), strconv.ErrRange):
-		why = "out of range"
+		text = "out of range"
 	case slices.Contains([]string{"int", "int64", "float64"}, typ):
-		why = "not a number"
+		text = "not a number"
 	case typ == "duration":
-		why = "not a time with its unit"
+		text = "not a time with its unit"
 	case typ == "bool":
-		why = "neither true nor false"
+		text = "neither true nor false"
 	}
-	hint := ""
 	if numeric {
 		hint = s.words
 	}
-	return UsageError(cmd, fmt.Errorf("--%s %q: %s", f.Name, bad.GetValue(), why), hint)
+	return fmt.Errorf("--%s %q: %s", f.Name, bad.GetValue(), text), hint
 }

@@ -67,7 +67,8 @@ func Translate(cmd *cobra.Command, err error) error {
 	case errors.As(err, &noValue):
 		return UsageError(cmd, fmt.Errorf("--%s needs a value", noValue.GetFlag().Name), "")
 	case errors.As(err, &bad):
-		return unreadable(cmd, bad)
+		why, hint := unreadable(bad)
+		return UsageError(cmd, why, hint)
 	}
 	return UsageError(cmd, err, "")
 }
@@ -80,8 +81,8 @@ func RefuseUseless(cmd *cobra.Command, args []string) error {
 	}
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if err == nil {
-			err = refuseNumber(cmd, f)
+		if why, hint := checkNumber(f); why != nil && err == nil {
+			err = UsageError(cmd, why, hint)
 		}
 	})
 	return err
