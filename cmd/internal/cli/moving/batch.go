@@ -103,7 +103,7 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	if f.dryRun {
 		f.failedTo = ""
 	}
-	if err := run.CheckFailedTo(f.failedTo, f.file); err != nil {
+	if err := run.CheckWritable(f.failedTo, f.file); err != nil {
 		return err
 	}
 	req := dray.BatchRequest{Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.Hold()}

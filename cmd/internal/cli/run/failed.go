@@ -11,10 +11,10 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// CheckFailedTo checks that a list of failures can be written to path; "" means that there will be no list.
-// It is called before the work begins, which may take hours. list is the file from which the work was
+// CheckWritable checks that a list of failures, or a receipt, can be written to path; "" means that none is
+// wanted. It is called before the work begins, which may take hours. list is the file from which the work was
 // read, which must not be overwritten; "" means that there is none.
-func CheckFailedTo(path, list string) error {
+func CheckWritable(path, list string) error {
 	if path == "" {
 		return nil
 	}

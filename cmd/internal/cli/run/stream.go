@@ -24,7 +24,7 @@ func Stream(a *app.App, cmd *cobra.Command, w Streaming) error {
 	if w.DryRun {
 		w.FailedTo = ""
 	}
-	if err := CheckFailedTo(w.FailedTo, ""); err != nil {
+	if err := CheckWritable(w.FailedTo, ""); err != nil {
 		return err
 	}
 	at, err := placeFor(a, cmd, w.Ask, w.DryRun)
