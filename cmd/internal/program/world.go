@@ -3,6 +3,8 @@ package program
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime"
@@ -11,8 +13,11 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 )
 
-// World returns the streams, the environment and the signals of this process for a command.
+// World returns the streams, the environment and the signals of this process for a command. It also
+// silences the standard logger: net/http and other libraries write to it what dray does not say, such as
+// bytes that a registry sends unasked.
 func World() app.IO {
+	log.SetOutput(io.Discard)
 	home, _ := os.UserHomeDir() // "" means that there is no home directory
 	run := ""
 	if runtime.GOOS == "linux" {
