@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -219,9 +220,17 @@ func (d *Dray) AsksForLogin(host string) bool { return d.base.Remote.Asks(host) 
 
 func (c *Config) check() error {
 	l := c.Limits
-	least := min(l.Images, l.Blobs, l.Connections, l.Retries)
-	if least < 0 || l.Stall < 0 || l.FirstByte < 0 || l.MaxWait < 0 || l.Ahead < 0 || l.Bandwidth < 0 {
-		return configFault("limits", errors.New("a limit is negative; 0 means the default"))
+	for _, limit := range []struct {
+		name  string
+		value int64
+	}{
+		{"Images", int64(l.Images)}, {"Blobs", int64(l.Blobs)}, {"Connections", int64(l.Connections)},
+		{"Retries", int64(l.Retries)}, {"Stall", int64(l.Stall)}, {"FirstByte", int64(l.FirstByte)}, {"MaxWait", int64(l.MaxWait)},
+		{"Ahead", l.Ahead}, {"Bandwidth", l.Bandwidth},
+	} {
+		if limit.value < 0 {
+			return configFault("Limits."+limit.name, fmt.Errorf("%d is negative; 0 means the default", limit.value))
+		}
 	}
 	for name := range c.Registries {
 		if name == "" || ref.LooksLikeHost(name) || strings.Contains(name, "/") {

@@ -80,10 +80,11 @@ type (
 
 // The States of a step: how it ended.
 const (
-	Done       = report.Done
-	Unchanged  = report.Unchanged
-	Failed     = report.Failed
-	NotStarted = report.NotStarted
+	Done        = report.Done
+	Unchanged   = report.Unchanged
+	Failed      = report.Failed
+	NotFinished = report.NotFinished
+	NotStarted  = report.NotStarted
 )
 
 // The Depths of a VerifyRequest: how much of a target Dray.Verify checks.

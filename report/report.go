@@ -25,6 +25,7 @@ type Report struct {
 //   - [Done]: it was carried out.
 //   - [Unchanged]: there was nothing to do.
 //   - [Failed]: it failed.
+//   - [NotFinished]: the run was interrupted while the step was under way.
 //   - [NotStarted]: the run ended before it.
 type State string
 
@@ -37,6 +38,10 @@ const (
 
 	// Failed means that the step failed; see [Step.Err].
 	Failed State = "failed"
+
+	// NotFinished means that the run was interrupted, or canceled, while the step was under way. The
+	// target name may be set or not. The same request again continues it.
+	NotFinished State = "not_finished"
 
 	// NotStarted means that something else stopped the run before this step.
 	NotStarted State = "not_started"

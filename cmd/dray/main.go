@@ -17,7 +17,7 @@ func main() {
 	collectLater()
 	io := program.World()
 	io.Drayd = program.Drayd
-	os.Exit(cli.Main(program.Interruptible(), os.Args[1:], io))
+	os.Exit(cli.Main(program.Interruptible(io.Terminal), os.Args[1:], io))
 }
 
 // collectLater lets the heap grow to 16 MiB before a garbage collection, during the first tenth of a

@@ -15,5 +15,5 @@ func main() {
 	io := program.World()
 	io.Serving = serving.New()
 	io.Only = []string{"serve", "worker", "version"}
-	os.Exit(cli.Main(program.Interruptible(), os.Args[1:], io))
+	os.Exit(cli.Main(program.Interruptible(io.Terminal), os.Args[1:], io))
 }

@@ -56,8 +56,10 @@ func Plan(ctx context.Context, b *place.Base, w Work, obs event.Observer) (repor
 		return rep, err
 	case stop != nil && ctx.Err() != nil:
 		return rep, &fault.Fault{Kind: fault.Canceled, Op: w.Plan.Verb, Err: context.Cause(ctx)}
+	case stop != nil:
+		return rep, stop
 	}
-	return rep, stop
+	return rep, r.FirstErr()
 }
 
 // prepare checks the plan before anything is changed. Its error is the reason why nothing may be

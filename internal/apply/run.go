@@ -72,11 +72,18 @@ func conflict(verb string, s plan.Step) error {
 // overwrite returns the overwrite rule that applies to s.
 func (r *Run) overwrite(s plan.Step) plan.Overwrite { return cmp.Or(s.Overwrite, r.Plan.Overwrite) }
 
-// End records the result of step i, and reports it as an event.
+// End records the result of step i, and reports it as an event. A step that failed because the caller
+// gave up is not finished: it has no error, and there is no event of its end.
 func (r *Run) End(i int, s report.State, err error) {
+	if s == report.Failed && fault.Is(err, fault.Canceled) {
+		s, err = report.NotFinished, nil
+	}
 	r.mu.Lock()
 	r.Reports[i].State, r.Reports[i].Err = s, err
 	r.mu.Unlock()
+	if s == report.NotFinished {
+		return
+	}
 	step := r.Plan.Steps[i]
 	e := event.Event{
 		Kind:   event.Finished,
@@ -91,11 +98,14 @@ func (r *Run) End(i int, s report.State, err error) {
 	r.session.Observe(e)
 }
 
-// FirstErr returns the error of the first step that failed, or nil.
+// FirstErr returns the error of the first step that failed or was not finished, or nil.
 func (r *Run) FirstErr() error {
 	for _, rep := range r.Reports {
-		if rep.Err != nil {
+		switch {
+		case rep.Err != nil:
 			return rep.Err
+		case rep.State == report.NotFinished:
+			return &fault.Fault{Kind: fault.Canceled, Op: r.Plan.Verb, Name: rep.To.String()}
 		}
 	}
 	return nil

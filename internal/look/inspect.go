@@ -24,7 +24,7 @@ func Inspect(
 	defer s.Release()
 	root, err := at.Document(ctx, survey.Reference(name))
 	if err != nil {
-		return report.Image{}, err
+		return report.Image{}, survey.Nearest(ctx, s, name, err)
 	}
 	img := report.Image{
 		Name:      name,

@@ -32,7 +32,8 @@ func Digest(
 		return oci.Descriptor{}, err
 	}
 	defer s.Release()
-	return at.Resolve(ctx, survey.Reference(name))
+	desc, err := at.Resolve(ctx, survey.Reference(name))
+	return desc, survey.Nearest(ctx, s, name, err)
 }
 
 // Manifest reads the manifest or index of an image. It sends one GET request.
@@ -44,7 +45,8 @@ func Manifest(
 		return oci.Document{}, err
 	}
 	defer s.Release()
-	return at.Document(ctx, survey.Reference(name))
+	doc, err := at.Document(ctx, survey.Reference(name))
+	return doc, survey.Nearest(ctx, s, name, err)
 }
 
 // Config reads the configuration of an image. An index must have a single platform.
@@ -56,7 +58,7 @@ func Config(ctx context.Context, b *place.Base, names *name.Reader, req Request,
 	defer s.Release()
 	doc, err := at.Document(ctx, survey.Reference(name))
 	if err != nil {
-		return nil, err
+		return nil, survey.Nearest(ctx, s, name, err)
 	}
 	if doc.IsIndex() {
 		if doc, err = onlyImage(ctx, at, name, doc); err != nil {

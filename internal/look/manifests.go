@@ -9,6 +9,7 @@ import (
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/internal/shell"
+	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/ref"
 	"github.com/drayage/dray/report"
@@ -72,7 +73,7 @@ func Manifests(
 		return listLocal(ctx, here, name.Repo, visit)
 	}
 	at := b.Remote.Open(name.Repo, remote.Use{Actions: remote.Pull, Login: req.Login, Observe: s.Watch()})
-	return at.Manifests(ctx, func(m remote.Manifest) error {
+	err = at.Manifests(ctx, func(m remote.Manifest) error {
 		e := report.Manifest{
 			Digest:    m.Digest,
 			Tags:      m.Tags,
@@ -86,4 +87,5 @@ func Manifests(
 		}
 		return visit(e)
 	})
+	return survey.Nearest(ctx, s, name, err)
 }

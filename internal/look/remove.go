@@ -49,7 +49,7 @@ func PlanRemove(
 	}
 	desc, err := at.Resolve(ctx, cmp.Or(name.Tag, name.Digest))
 	if err != nil {
-		return r, err
+		return r, survey.Nearest(ctx, s, name, err)
 	}
 	r.Digest = desc.Digest
 	if name.Tag != "" && name.Digest != "" && string(desc.Digest) != name.Digest {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/oci"
 	"github.com/drayage/dray/plan"
 	"github.com/drayage/dray/ref"
@@ -165,6 +166,9 @@ func (s *summing) done(rep report.Repository) {
 		}
 		if step.Err != nil && s.sum.Err == nil {
 			s.sum.Err = step.Err
+		}
+		if step.State == report.NotFinished && s.sum.Err == nil {
+			s.sum.Err = &fault.Fault{Kind: fault.Canceled, Op: s.sum.Verb, Name: step.To.String()}
 		}
 	}
 	for i, m := range s.sum.Retags {

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -55,12 +56,13 @@ func newWorkers(ctx context.Context, n int) *workers {
 	return w
 }
 
-// start waits for a free worker and runs do there.
+// start waits for a free worker and runs do there. If the context has ended, it runs do at once, which
+// then reports what it does not begin.
 func (w *workers) start(do func(context.Context) error) error {
 	select {
 	case w.places <- struct{}{}:
 	case <-w.ctx.Done():
-		return context.Cause(w.ctx)
+		return cmp.Or(do(w.ctx), context.Cause(w.ctx))
 	}
 	w.wg.Go(func() {
 		defer func() { <-w.places }()

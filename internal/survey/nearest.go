@@ -20,43 +20,54 @@ import (
 // NearestLimit is the time limit of a listing that only serves to improve an error text.
 const NearestLimit = 5 * time.Second
 
-// Nearest adds a hint to err if err says that a tag does not exist: the tags of the repository
-// whose names are similar. It costs one request, and only in the case of an error.
+// Nearest adds a hint to err if err says that n does not exist: the tags of the repository whose names are
+// similar, or, if the repository does not exist either, the repositories. It costs at most two requests, and
+// only in the case of an error.
 func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error {
-	if !fault.Is(err, fault.NotFound) || n.Tag == "" || n.Digest != "" || fault.HintOf(err) != "" {
-		return err
-	}
-	tags := firstTags(ctx, s, fault.Source, n.Repo)
-	near := name.Similar(n.Tag, tags)
-	if len(near) == 0 {
-		return err
-	}
 	f, ok := errors.AsType[*fault.Fault](err)
-	if !ok {
+	if !ok || f.Kind != fault.NotFound || fault.HintOf(err) != "" {
+		return err
+	}
+	hint := similar(ctx, s, n)
+	if hint == "" {
 		return err
 	}
 	g := *f
-	g.Hint = "similar tags in this repository: " + strings.Join(near, ", ")
+	g.Hint = hint
 	return &g
 }
 
-// firstTags returns the tags that a single request lists. Its errors are ignored: the result only
-// improves a hint.
-func firstTags(ctx context.Context, s *place.Session, side fault.Side, repo ref.Repo) []string {
+func similar(ctx context.Context, s *place.Session, n ref.Name) string {
+	if n.Tag == "" && n.Digest == "" {
+		return nearestRepositories(ctx, s, n.Repo)
+	}
+	tags, err := firstTags(ctx, s, n.Repo)
+	if near := name.Similar(n.Tag, tags); n.Digest == "" && len(near) > 0 {
+		return "similar tags in this repository: " + strings.Join(near, ", ")
+	}
+	if fault.Is(err, fault.NotFound) || err == nil && len(tags) == 0 {
+		return nearestRepositories(ctx, s, n.Repo)
+	}
+	return ""
+}
+
+// firstTags returns the tags that a single request lists.
+func firstTags(ctx context.Context, s *place.Session, repo ref.Repo) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, NearestLimit)
 	defer cancel()
 	if s.Base.Elsewhere(repo) {
-		tags, _ := s.Once(side, repo, remote.Pull).FirstTags(ctx)
-		return tags
+		return s.Once(fault.Source, repo, remote.Pull).FirstTags(ctx)
+	}
+	at, err := s.Source(repo)
+	if err != nil {
+		return nil, err
 	}
 	var tags []string
-	if at, err := s.Source(repo); err == nil {
-		_ = at.List(ctx, func(l oci.Listed) error {
-			tags = append(tags, l.Tag)
-			return nil
-		})
-	}
-	return tags
+	err = at.List(ctx, func(l oci.Listed) error {
+		tags = append(tags, l.Tag)
+		return nil
+	})
+	return tags, err
 }
 
 // nearestRepositories returns the hint that names repositories similar to repo; "" if there are none. It

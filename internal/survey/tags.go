@@ -70,7 +70,7 @@ func sourceList(ctx context.Context, s *place.Session, repo ref.Repo) (tagList, 
 		return tagList{}, err
 	}
 	l, err := listed(ctx, at)
-	return l, fault.On(fault.Source, err)
+	return l, fault.On(fault.Source, Nearest(ctx, s, repo.Tagged(""), err))
 }
 
 // targetList returns an empty list for a repository that does not exist.

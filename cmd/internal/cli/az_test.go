@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -173,7 +172,7 @@ func TestATagAndAManifestAreRemovedOnlyAfterAYes(t *testing.T) {
 	testbed.Random(t, reg, "app", "v2", testbed.RandomOptions{})
 	run := func(answer string, args ...string) (code int, out, err bytes.Buffer) {
 		code = program(t.Context(), args, app.IO{In: strings.NewReader(answer), Out: &out, Err: &err, Env: noEnv,
-			Terminal: app.Terminal{Password: func(context.Context) ([]byte, error) { return nil, io.EOF }}})
+			Terminal: app.Terminal{Hide: hide}})
 		return code, out, err
 	}
 	code, out, err := run("n\n", "rm", reg.Host+"/app:v2")
@@ -187,11 +186,15 @@ func TestATagAndAManifestAreRemovedOnlyAfterAYes(t *testing.T) {
 
 	manifest := []string{"rm", "--manifest", reg.Host + "/app:v1"}
 	asked := "dray: " + reg.Host + "/app@" + image.Digest() + " will be removed with 1 tag: v1\nRemove? [y/N] "
-	for _, no := range []string{"", "\n", "n\n", "what\n"} {
+	for _, no := range []string{"\n", "n\n", "what\n", "n"} {
 		code, out, err := run(no, manifest...)
 		if code != 1 || out.String() != "" || err.String() != asked+"dray: nothing was removed\n" {
 			t.Errorf("%q: code %d, stdout %q, stderr %q", no, code, out.String(), err.String())
 		}
+	}
+	code, out, err = run("", manifest...)
+	if want := asked + "dray: read the answer: invalid: there was no input (hint: use --yes to remove without asking)\n"; code != 2 || err.String() != want {
+		t.Errorf("code %d, stderr %q", code, err.String())
 	}
 	code, out, err = run("y\n", manifest...)
 	if code != 0 || out.String() != reg.Host+"/app:v1@"+image.Digest()+"\n"+reg.Host+"/app@"+image.Digest()+"\n" {

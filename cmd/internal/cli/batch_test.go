@@ -68,7 +68,7 @@ func TestWhatAnInterruptLeavesIsAListAgain(t *testing.T) {
 	var out, err bytes.Buffer
 	code := Main(ctx, []string{"batch", "--name", dst.Host, "-f", "-", "--failed-to", rest},
 		app.IO{In: strings.NewReader(list), Out: &out, Err: &err, Env: noEnv})
-	if code != 130 || !strings.Contains(err.String(), "dray: interrupted: 1 of 3 steps done") {
+	if code != 130 || !strings.Contains(err.String(), "dray: interrupted: 1 of 3 steps done, 2 not finished; run the same command again to continue\n") {
 		t.Errorf("code %d, stderr %s", code, err.String())
 	}
 	f, oerr := os.Open(rest)
@@ -100,13 +100,23 @@ func TestAnInterruptBeforeThereIsAPlanLeavesTheWholeList(t *testing.T) {
 }
 
 func TestAnInterruptEndsTheReadingOfStdin(t *testing.T) {
-	ctx, interrupt := context.WithCancel(t.Context())
-	in, open := pipe(t)
-	defer open()
-	time.AfterFunc(10*time.Millisecond, interrupt)
-	var out, err bytes.Buffer
-	if code := Main(ctx, []string{"batch", "--name", "reg.example", "-f", "-"}, app.IO{In: in, Out: &out, Err: &err, Env: noEnv}); code != 130 {
-		t.Errorf("code %d, %s", code, err.String())
+	for _, words := range []string{
+		"batch --name reg.example -f -",
+		"login reg.example -u me --password-stdin",
+		"import --name reg.example --source other.example/app:v1 -u me --password-stdin",
+		"apply -",
+		"transfer reg.example other.example --in-use -",
+		"verify reg.example other.example --in-use -",
+	} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		in, open := pipe(t)
+		time.AfterFunc(10*time.Millisecond, interrupt)
+		var out, err bytes.Buffer
+		code := Main(ctx, strings.Fields(words), app.IO{In: in, Out: &out, Err: &err, Env: noEnv, Home: t.TempDir()})
+		open()
+		if code != 130 || !strings.HasPrefix(err.String(), "dray: interrupted") {
+			t.Errorf("%s: code %d, %s", words, code, err.String())
+		}
 	}
 }
 

@@ -24,6 +24,7 @@ func Main(ctx context.Context, args []string, io app.IO) int {
 	if io.Env("TERM") == "dumb" {
 		io.Terminal.Progress = false // it cannot move its cursor
 	}
+	io.In = app.UntilDone(ctx, io.In)
 	a := app.New(args, io)
 	root := newRoot(a, args)
 	root.SetArgs(args)

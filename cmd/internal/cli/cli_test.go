@@ -88,7 +88,7 @@ func TestAnInterruptStopsWithinASecondAndSaysWhatIsLeft(t *testing.T) {
 	if took := time.Since(<-began); took > time.Second {
 		t.Errorf("it took %s", took)
 	}
-	const want = "dray: interrupted: 0 of 2 steps done; run the same command again to continue\n"
+	const want = "dray: interrupted: 0 of 2 steps done, 2 not finished; run the same command again to continue\n"
 	if code != 130 || out.String() != "" || err.String() != want {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 	}
@@ -111,8 +111,8 @@ func TestAPersonIsAskedForUserAndPassword(t *testing.T) {
 	reg := testbed.Distribution(t, testbed.Options{Auth: testbed.Auth{Mode: testbed.Basic}})
 	var out, err bytes.Buffer
 	home := t.TempDir()
-	code := Main(t.Context(), []string{"login", reg.Host}, app.IO{In: strings.NewReader("user\n"), Out: &out, Err: &err, Env: noEnv, Home: home,
-		Terminal: app.Terminal{Password: func(context.Context) ([]byte, error) { return []byte("secret"), nil }}})
+	code := Main(t.Context(), []string{"login", reg.Host}, app.IO{In: strings.NewReader("user\nsecret\n"), Out: &out, Err: &err, Env: noEnv, Home: home,
+		Terminal: app.Terminal{Hide: func(context.Context) (func(), error) { return func() {}, nil }}})
 	want := "logged in to " + reg.Host + "; the login is stored in docker config ~/.docker/config.json, in plain text\n"
 	if code != 0 || out.String() != want || err.String() != "User: Password for user: \n" {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())

@@ -29,3 +29,6 @@ func program(ctx context.Context, args []string, world app.IO) int {
 	world.Serving = serving.New()
 	return cli.Main(ctx, args, world)
 }
+
+// hide is the app.Terminal.Hide of a terminal that shows nothing anyway.
+func hide(context.Context) (show func(), err error) { return func() {}, nil }

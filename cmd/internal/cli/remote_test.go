@@ -207,3 +207,40 @@ func TestAWorkerDoesWhatAServerAccepts(t *testing.T) {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out.String(), err.String())
 	}
 }
+
+func TestAJobThatIsCanceledSaysWhatIsNotFinished(t *testing.T) {
+	list := filepath.Join(t.TempDir(), "again.txt")
+	for words, want := range map[string]string{
+		"copy":                         "dray: canceled: 0 of 1 step done, 1 not finished; run the same command again to continue\n",
+		"transfer --failed-to " + list: "dray: canceled: 0 tags done, 1 not finished; run the same command again to continue\n",
+	} {
+		asked, goOn := make(chan struct{}, 9), make(chan struct{})
+		src := testbed.Distribution(t, testbed.Options{Front: slow(asked, goOn)})
+		dst := testbed.Distribution(t, testbed.Options{})
+		testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Size: 4096})
+		url := "http://" + startServer(t, filepath.Join(t.TempDir(), "data"), "127.0.0.1:0").host
+		var out, err, listed bytes.Buffer
+		world := app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv}
+		ended := make(chan int, 1)
+		args := append(strings.Fields(words), src.Host+"/app:v1", dst.Host+"/app:v1", "--server", url)
+		if args[0] == "transfer" {
+			args = append(strings.Fields(words), src.Host+"/app", dst.Host+"/app", "--server", url)
+		}
+		go func() { ended <- program(t.Context(), args, world) }()
+		<-asked
+		world.Out, world.Err = &listed, io.Discard
+		program(t.Context(), []string{"jobs", "list", "--server", url, "-o", "tsv"}, world)
+		id, _, _ := strings.Cut(listed.String(), "\t")
+		if code := program(t.Context(), []string{"jobs", "cancel", id, "--server", url}, world); code != 0 {
+			t.Errorf("cancel %q: %d", id, code)
+		}
+		code := <-ended
+		close(goOn)
+		if code != 130 || !strings.HasSuffix(err.String(), want) || strings.Contains(err.String(), "failed") {
+			t.Errorf("%s: code %d, stderr %s", words, code, err.String())
+		}
+		if args[0] == "transfer" && !strings.Contains(err.String(), "1 image left to do, listed in ") {
+			t.Errorf("%s", err.String())
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,46 @@ func (c *canceling) Write(b []byte) (int, error) {
 		c.cancel()
 	}
 	return c.text.Write(b)
+}
+
+func TestWhatAnInterruptCutsIsNotFinishedAndIsListed(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	begun := make(chan struct{}, 2)
+	src := testbed.Distribution(t, testbed.Options{Front: stuck(func() { begun <- struct{}{} })})
+	go func() {
+		<-begun
+		<-begun
+		interrupt()
+	}()
+	dst := testbed.Distribution(t, testbed.Options{})
+	testbed.Random(t, src, "app", "v1", testbed.RandomOptions{Size: 4096})
+	testbed.Random(t, src, "app", "v2", testbed.RandomOptions{Size: 4096, Seed: 2})
+	testbed.Random(t, src, "app", "v3", testbed.RandomOptions{Size: 4096, Seed: 3})
+	testbed.Random(t, src, "app", "v4", testbed.RandomOptions{Size: 4096, Seed: 4})
+	testbed.Random(t, dst, "app", "v4", testbed.RandomOptions{Size: 4096, Seed: 4})
+	list := filepath.Join(t.TempDir(), "again.txt")
+	var stdout, stderr bytes.Buffer
+	code := Main(ctx, []string{"transfer", src.Host + "/app", dst.Host + "/app", "--failed-to", list, "-o", "json",
+		"--parallel-imports", "2", "--concurrency", "2"}, app.IO{In: strings.NewReader(""), Out: &stdout, Err: &stderr, Env: noEnv})
+	want := fmt.Sprintf("dray: %s/app: 1 unchanged, 2 not finished, 1 not begun, T\n"+
+		"dray: 3 images left to do, listed in %s, without the repositories that were not planned yet\n"+
+		"dray: interrupted: 0 tags done, 2 not finished, 1 not begun; run the same command again to continue\n", dst.Host, list)
+	if got := regexp.MustCompile(`\d+\.\d s|\d+ ms`).ReplaceAllString(stderr.String(), "T"); code != out.ExitInterrupted || got != want {
+		t.Errorf("code %d, stderr\n%s\nwant\n%s", code, got, want)
+	}
+	var report struct {
+		Steps  []struct{ State string }
+		States map[string]int
+	}
+	err := json.Unmarshal(stdout.Bytes(), &report)
+	if s := report.States; err != nil || s["not_finished"] != 2 || s["not_started"] != 1 || s["unchanged"] != 1 || s["failed"] != 0 || len(report.Steps) != 4 {
+		t.Errorf("%v: %s", err, stdout.Bytes())
+	}
+	lines, err := os.ReadFile(list)
+	if err != nil || strings.Count(string(lines), "\n# not finished\n") != 2 || strings.Count(string(lines), "\n# not begun\n") != 1 {
+		t.Errorf("%v: %s", err, lines)
+	}
 }
 
 func TestATransferThatIsInterruptedSaysSoAndGoesOnLater(t *testing.T) {

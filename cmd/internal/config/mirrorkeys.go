@@ -1,7 +1,6 @@
 package config
 
 import (
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,8 +102,8 @@ func (p parser) shared(m *Mirror) []field {
 			if err := p.rate(n, &m.Delay); err != nil {
 				return err
 			}
-			if m.Delay > 24*60*60 || math.IsNaN(m.Delay) {
-				return p.bad(n, "the delay is longer than a day", "")
+			if m.Delay > 24*60*60 {
+				return p.outOfRange(n, "a number of seconds from 0 to 86400")
 			}
 			return nil
 		}},

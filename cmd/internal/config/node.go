@@ -106,21 +106,24 @@ func (p parser) boolean(n *yaml.Node, out *bool) error {
 	return nil
 }
 
-// count reads a whole number that is not negative.
+// maxCount is the largest number of a key, as it is that of a flag.
+const maxCount = 1_000_000_000
+
+// count reads a whole number from 0 to maxCount.
 func (p parser) count(n *yaml.Node, out *int) error {
-	v, err := strconv.ParseInt(n.Value, 10, 32)
-	if n.ShortTag() != "!!int" || err != nil || v < 0 {
-		return p.wants(n, "a whole number, 0 or more")
+	v, err := strconv.Atoi(n.Value)
+	if n.ShortTag() != "!!int" || err != nil || v < 0 || v > maxCount {
+		return p.outOfRange(n, "a whole number from 0 to "+strconv.Itoa(maxCount))
 	}
 	*out = int(v)
 	return nil
 }
 
-// rate reads a number that is not negative.
+// rate reads a number from 0 to maxCount.
 func (p parser) rate(n *yaml.Node, out *float64) error {
 	v, err := strconv.ParseFloat(n.Value, 64)
-	if t := n.ShortTag(); t != "!!int" && t != "!!float" || err != nil || v < 0 || math.IsInf(v, 0) || math.IsNaN(v) {
-		return p.wants(n, "a number, 0 or more")
+	if t := n.ShortTag(); t != "!!int" && t != "!!float" || err != nil || !(v >= 0 && v <= maxCount) { // NaN is no number either
+		return p.outOfRange(n, "a number from 0 to "+strconv.Itoa(maxCount))
 	}
 	*out = v
 	return nil
@@ -184,6 +187,14 @@ func (p parser) wants(n *yaml.Node, what string) error {
 		hint = "put it in quotes"
 	}
 	return p.bad(n, mustBe+what+found(n), hint)
+}
+
+// outOfRange returns the error that n must be what. It shows a number, which is no secret here.
+func (p parser) outOfRange(n *yaml.Node, what string) error {
+	if t := n.ShortTag(); t != "!!int" && t != "!!float" {
+		return p.wants(n, what)
+	}
+	return p.bad(n, mustBe+what+", found "+n.Value, "")
 }
 
 // mustBe begins the cause of an error about the type of a value.

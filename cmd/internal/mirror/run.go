@@ -57,7 +57,8 @@ type Target struct {
 	Retagged  int       `json:"retagged"` // tags that had another digest
 	Done      int       `json:"done"`
 	Unchanged int       `json:"unchanged"`
-	Failed    int       `json:"failed"` // steps that failed or did not start
+	Failed    int       `json:"failed"`
+	Left      int       `json:"notFinished,omitempty"` // steps that an interrupt ended, or that did not start
 	Failures  []Failure `json:"failures,omitempty"`
 }
 
@@ -226,6 +227,8 @@ func (r *run) see(to ref.Repo, steps []dray.StepReport, took time.Duration) erro
 			continue
 		case dray.Done:
 			t.Done++
+		case dray.NotFinished, dray.NotStarted:
+			t.Left++
 		default:
 			t.Failed++
 		}
@@ -259,7 +262,7 @@ func (r *run) exchanged(traffic map[string]dray.Traffic) {
 func (r *run) end(ctx context.Context, whole error) Result {
 	good, bad := 0, 0
 	for _, t := range r.targets {
-		good, bad = good+t.Done+t.Unchanged, bad+t.Failed
+		good, bad = good+t.Done+t.Unchanged, bad+t.Failed+t.Left
 		r.sum.Targets = append(r.sum.Targets, *t)
 	}
 	slices.SortFunc(r.sum.Targets, func(a, b Target) int { return cmp.Compare(a.Host, b.Host) })

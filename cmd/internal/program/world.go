@@ -3,6 +3,8 @@ package program
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime"
@@ -11,8 +13,11 @@ import (
 	"github.com/drayage/dray/cmd/internal/cli/app"
 )
 
-// World returns the streams, the environment and the signals of this process for a command.
+// World returns the streams, the environment and the signals of this process for a command. It also
+// silences the standard logger: net/http and other libraries write to it what dray does not say, such as
+// bytes that a registry sends unasked.
 func World() app.IO {
+	log.SetOutput(io.Discard)
 	home, _ := os.UserHomeDir() // "" means that there is no home directory
 	run := ""
 	if runtime.GOOS == "linux" {
@@ -25,10 +30,15 @@ func World() app.IO {
 }
 
 // Interruptible returns a context that the first SIGINT or SIGTERM ends. A second signal kills the
-// process.
-func Interruptible() context.Context {
+// process, but not while the echo of the terminal t is off.
+func Interruptible(t app.Terminal) context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		if t.Settle != nil {
+			t.Settle()
+		}
+		stop()
+	})
 	return ctx
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -161,8 +162,10 @@ func (c Config) filled() (Config, error) {
 	if c.Key.File == "" && c.Key.Env == "" && len(c.Key.Command) == 0 {
 		c.Key.File = filepath.Join(c.Data, keyFile)
 	}
-	if c.Grace < 0 || c.Stall < 0 {
-		return c, configFault("times", "leave the time out to use the default", errors.New("a time is negative"))
+	for name, d := range map[string]time.Duration{"Grace": c.Grace, "Stall": c.Stall} {
+		if d < 0 {
+			return c, configFault(name, "leave it out to use the default", fmt.Errorf("%s is negative", d))
+		}
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") || c.TLS.ClientCA != "" && c.TLS.Cert == "" {
 		return c, configFault("TLS", "set both the certificate and its key",

@@ -27,6 +27,11 @@ func (w *work) finished(ctx context.Context, steps []dray.StepReport) error {
 			if said {
 				unsure = append(unsure, w.entry(s.Step, " (not confirmed)"))
 			}
+		case dray.NotFinished:
+			w.failed(stopped(w.row.Kind))
+			if said {
+				unsure = append(unsure, w.entry(s.Step, " (not confirmed)"))
+			}
 		}
 		if err := w.item(ctx, s); err != nil {
 			return err

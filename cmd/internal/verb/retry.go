@@ -91,8 +91,7 @@ func (s *Service) anyFailed(ctx context.Context, j job.Job) (bool, error) {
 	return found, err
 }
 
-// failedSteps calls visit with each step of a job that failed or did not start, until visit returns
-// false.
+// failedSteps calls visit with each step of a job that is not done, until visit returns false.
 func (s *Service) failedSteps(ctx context.Context, id string, visit func(dray.StepReport) bool) error {
 	for after := int64(0); ; {
 		items, err := s.queue.Items(ctx, id, after, 0)
@@ -105,7 +104,8 @@ func (s *Service) failedSteps(ctx context.Context, id string, visit func(dray.St
 			if err := json.Unmarshal(it.Data, &step); err != nil {
 				return &fault.Fault{Kind: fault.Internal, Op: "read report of job", Name: id, Err: err}
 			}
-			if (step.State == dray.Failed || step.State == dray.NotStarted) && !visit(step) {
+			left := step.State == dray.Failed || step.State == dray.NotFinished || step.State == dray.NotStarted
+			if left && !visit(step) {
 				return nil
 			}
 		}

@@ -35,18 +35,6 @@ type IO struct {
 	Only []string
 }
 
-// Terminal describes the terminal of a run. The zero Terminal means that there is none: the streams are
-// pipes or files, as in a CI job.
-type Terminal struct {
-	// Progress reports whether Err is a terminal, so that progress bars can be drawn on it.
-	Progress bool
-	// Width is the number of columns of Out; 0 means that Out is not a terminal.
-	Width int
-	// Password reads a line from In without echo; nil means that In is not a terminal. It returns when
-	// its context ends.
-	Password func(context.Context) ([]byte, error)
-}
-
 // App is one run of the command line.
 type App struct {
 	out.Console

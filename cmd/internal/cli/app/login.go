@@ -1,10 +1,8 @@
 package app
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 
@@ -73,8 +71,11 @@ func (a *App) loginFrom(ctx context.Context, flag, value, prefix string) (*crede
 		return &l, nil
 	}
 	l, err := credential.ParseCreds(value)
-	if errors.Is(err, credential.ErrNoPassword) && a.IO.Terminal.Password != nil {
-		l, err = a.askPassword(ctx, strings.TrimSuffix(value, ":"))
+	if errors.Is(err, credential.ErrNoPassword) && a.IO.Terminal.Hide != nil {
+		l, err = a.askPassword(ctx, strings.TrimSuffix(value, ":"), "give "+flag+" USER:PASSWORD, or set "+prefix+"_CREDS")
+		if fault.Is(err, fault.Canceled) {
+			return nil, err
+		}
 	}
 	if err != nil {
 		return nil, &fault.Fault{Kind: fault.Invalid, Op: "read", Name: flag, Err: err}
@@ -83,17 +84,13 @@ func (a *App) loginFrom(ctx context.Context, flag, value, prefix string) (*crede
 	return &l, nil
 }
 
-// askPassword asks for a password on stderr, since stdout is for the answer.
-func (a *App) askPassword(ctx context.Context, user string) (credential.Login, error) {
-	if _, err := io.WriteString(a.Err, "Password for "+user+": "); err != nil {
+// askPassword asks a person for the password of user.
+func (a *App) askPassword(ctx context.Context, user, hint string) (credential.Login, error) {
+	password, err := a.AskHidden(ctx, Question{Text: "Password for " + user + ": ", Op: "read password", Hint: hint})
+	if err != nil {
 		return credential.Login{}, err
 	}
-	password, err := a.IO.Terminal.Password(ctx)
-	fmt.Fprintln(a.Err)
-	if err != nil {
-		return credential.Login{}, &fault.Fault{Kind: fault.Canceled, Op: "read password", Err: err}
-	}
-	return credential.FromPassword(user, string(password))
+	return credential.FromPassword(user, password)
 }
 
 // maxStdinPassword limits what --password-stdin reads, in bytes. Entra tokens with many groups have about
@@ -117,20 +114,20 @@ func (a *App) ReadPassword() (string, error) {
 
 // AskLogin asks a person for the password, and for the user if it is empty.
 func (a *App) AskLogin(cmd *cobra.Command, user string) (credential.Login, error) {
-	if a.IO.Terminal.Password == nil {
-		return credential.Login{}, flag.UsageError(cmd, errors.New("no password given"),
-			"give --password-stdin or -p PASSWORD")
+	const without = "give --password-stdin or -p PASSWORD"
+	if a.IO.Terminal.Hide == nil {
+		return credential.Login{}, flag.UsageError(cmd, errors.New("no password given"), without)
 	}
 	if user == "" {
-		fmt.Fprint(a.Err, "User: ")
-		line, err := Patiently(cmd.Context(), 0, func() (string, error) {
-			return bufio.NewReader(io.LimitReader(a.IO.In, 4096)).ReadString('\n')
-		})
-		if user = strings.TrimSpace(line); user == "" || err != nil {
+		line, err := a.Ask(cmd.Context(), Question{Text: "User: ", Op: "read user", Hint: "give -u USER"})
+		if err != nil {
+			return credential.Login{}, err
+		}
+		if user = strings.TrimSpace(line); user == "" {
 			return credential.Login{}, flag.UsageError(cmd, errors.New("no user given"), "give -u USER")
 		}
 	}
-	return a.askPassword(cmd.Context(), user)
+	return a.askPassword(cmd.Context(), user, without)
 }
 
 // Files returns the places where docker and podman store logins.

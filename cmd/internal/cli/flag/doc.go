@@ -10,4 +10,5 @@
 //	typed.go       the flags that were typed, for lines that are shown
 //	usage.go       errors for a command line that is wrong
 //	group.go       the headings under which the help lists flags, and flags that may be empty
+//	ranges.go      the ranges of numbers and times
 package flag

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/agext/levenshtein"
 	"github.com/spf13/cobra"
@@ -70,25 +68,14 @@ func Translate(cmd *cobra.Command, err error) error {
 	case errors.As(err, &noValue):
 		return UsageError(cmd, fmt.Errorf("--%s needs a value", noValue.GetFlag().Name), "")
 	case errors.As(err, &bad):
-		return UsageError(cmd, fmt.Errorf("--%s %q: %s", bad.GetFlag().Name, bad.GetValue(), whatIsWrong(bad)), "")
+		why, hint := unreadable(bad)
+		return UsageError(cmd, why, hint)
 	}
 	return UsageError(cmd, err, "")
 }
 
-func whatIsWrong(bad *pflag.InvalidValueError) string {
-	switch bad.GetFlag().Value.Type() {
-	case "int":
-		return "not a number"
-	case "duration":
-		return "not a duration such as 30s or 10m"
-	case "bool":
-		return "neither true nor false"
-	}
-	return bad.Unwrap().Error()
-}
-
-// RefuseUseless refuses flags with a value that could not count: an empty one, or a number or a time that
-// would silently be the default.
+// RefuseUseless refuses flags with a value that could not count: an empty one, or a number or a time that is
+// out of its range.
 func RefuseUseless(cmd *cobra.Command, args []string) error {
 	if err := refuseEmpty(cmd, args); err != nil {
 		return err
@@ -99,42 +86,12 @@ func RefuseUseless(cmd *cobra.Command, args []string) error {
 	}
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if err == nil {
-			err = refuseNumber(cmd, f)
+		if why, hint := checkNumber(f); why != nil && err == nil {
+			err = UsageError(cmd, why, hint)
 		}
 	})
 	return err
 }
-
-// refuseNumber refuses a number or a time that is too small to count.
-func refuseNumber(cmd *cobra.Command, f *pflag.Flag) error {
-	switch f.Value.Type() {
-	case "int":
-		n, err := strconv.Atoi(f.Value.String())
-		switch {
-		case err != nil || n > 0 || n == 0 && slices.Contains(mayBeZero, f.Name):
-			return err
-		case f.Name == "slots" && n == -1:
-			return nil
-		case f.Name == "slots":
-			return UsageError(cmd, fmt.Errorf("--slots %d: not a count", n), "write 1 or more, or -1 for none")
-		}
-		return UsageError(cmd, fmt.Errorf("--%s %d: not a count", f.Name, n), "write 1 or more")
-	case "duration":
-		d, err := time.ParseDuration(f.Value.String())
-		switch {
-		case err != nil || d > 0:
-			return err
-		case d == 0 && f.DefValue != "0s" && slices.Contains([]string{"keep", "max-wait"}, f.Name):
-			return f.Value.Set("1ns") // 0 would be the default; this is as good as none
-		}
-		return UsageError(cmd, fmt.Errorf("--%s %s: not a time", f.Name, f.Value), "write a time such as 30s or 10m")
-	}
-	return nil
-}
-
-// mayBeZero lists the counts that take a 0: for most of them, it means that there is no limit.
-var mayBeZero = []string{"limit", "max-repositories", "min-tags"}
 
 // refuseEmpty refuses flags with an empty value, since "--name $UNSET" is a mistake in a script.
 func refuseEmpty(cmd *cobra.Command, _ []string) error {

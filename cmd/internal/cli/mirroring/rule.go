@@ -107,5 +107,8 @@ func targetLine(t mirror.Target, dryRun bool) string {
 	if t.Failed > 0 {
 		line += fmt.Sprintf(", %d failed", t.Failed)
 	}
+	if t.Left > 0 {
+		line += fmt.Sprintf(", %d not finished", t.Left)
+	}
 	return line
 }

@@ -128,7 +128,7 @@ func (w *mirrorWatch) ended(r mirror.Result) {
 	told := false
 	for _, t := range r.Targets {
 		w.log.Debug("target", "rule", r.Rule, "host", t.Host, "done", t.Done, "unchanged", t.Unchanged,
-			"failed", t.Failed, "missing", t.Missing, "retagged", t.Retagged)
+			"failed", t.Failed, "left", t.Left, "missing", t.Missing, "retagged", t.Retagged)
 		for _, f := range t.Failures {
 			told = true
 			w.log.Error("step failed", "rule", r.Rule, "image", f.To, "kind", f.Error.Kind, "err", f.Error.Message)

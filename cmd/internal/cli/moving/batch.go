@@ -96,14 +96,14 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	if f.renames, err = plan.ParseRenames(f.rewrites); err != nil {
 		return err
 	}
-	list, err := readList(cmd.Context(), a, f.file)
+	list, err := readList(a, f.file)
 	if err != nil {
 		return err
 	}
 	if f.dryRun {
 		f.failedTo = ""
 	}
-	if err := run.CheckFailedTo(f.failedTo, f.file); err != nil {
+	if err := run.CheckWritable(f.failedTo, f.file); err != nil {
 		return err
 	}
 	req := dray.BatchRequest{Target: cmp.Or(f.name, a.IO.Env("AZURE_DEFAULTS_ACR")), Hold: f.Hold()}
@@ -133,10 +133,10 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	})
 }
 
-// readList reads the list at path. Reading stdin may never end, so an interrupt ends it.
-func readList(ctx context.Context, a *app.App, path string) (config.List, error) {
+// readList reads the list at path; "-" is stdin.
+func readList(a *app.App, path string) (config.List, error) {
 	if path == "-" {
-		return app.Patiently(ctx, 0, func() (config.List, error) { return config.ReadList(a.IO.In, "stdin") })
+		return config.ReadList(a.IO.In, "stdin")
 	}
 	in, err := os.Open(path)
 	if err != nil {

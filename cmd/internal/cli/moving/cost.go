@@ -74,7 +74,17 @@ func runPlanCost(a *app.App, cmd *cobra.Command, path, rate string) error {
 	if err != nil {
 		return err
 	}
-	return printCost(a, sum)
+	if err := printCost(a, sum); err != nil {
+		return err
+	}
+	if len(sum.Unknown) == 0 {
+		return nil
+	}
+	a.Warnf("%s of the plan could not be read, and is not counted", out.Plural(len(sum.Unknown), "part"))
+	if sum.Images == 0 {
+		return out.Ended(out.ExitFailed)
+	}
+	return out.Ended(out.ExitPartly)
 }
 
 func printCost(a *app.App, sum dray.Estimate) error {

@@ -107,8 +107,12 @@ func (l leftover) left(
 		if s.State == dray.Done || s.State == dray.Unchanged {
 			continue
 		}
-		if s.Err != nil && len(left.Targets) == 0 {
+		switch {
+		case len(left.Targets) > 0:
+		case s.Err != nil:
 			reason = s.Err.Error()
+		case s.State == dray.NotFinished:
+			reason = out.StateWord(s.State)
 		}
 		left.Source = from.String()
 		left.Targets = append(left.Targets, n.String())

@@ -1,11 +1,9 @@
 package moving
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -207,7 +205,7 @@ type removed struct {
 
 func remove(a *app.App, cmd *cobra.Command, r removing) error {
 	asks := !r.yes && !r.dryRun
-	if asks && a.IO.Terminal.Password == nil {
+	if asks && a.IO.Terminal.Hide == nil {
 		return flag.UsageError(cmd, errors.New("no terminal to ask on"),
 			"use --yes to remove without asking, or --dry-run to see what would be removed")
 	}
@@ -230,7 +228,10 @@ func remove(a *app.App, cmd *cobra.Command, r removing) error {
 	if asks && len(failures) < len(all) {
 		s.End()
 		tellRemovals(a, all)
-		if sure, err := confirm(ctx, a); err != nil || !sure {
+		switch sure, err := confirm(ctx, a); {
+		case err != nil:
+			return err
+		case !sure:
 			a.Warnf("nothing was removed")
 			return out.Ended(out.ExitFailed)
 		}
@@ -301,16 +302,11 @@ func tellRemovals(a *app.App, all []removedImage) {
 	}
 }
 
-// confirm asks a person on stderr, since stdout is for the answer. Any reply but yes means no.
+// confirm asks a person. Any reply but yes means no.
 func confirm(ctx context.Context, a *app.App) (bool, error) {
-	fmt.Fprint(a.Err, "Remove? [y/N] ")
-	line, err := app.Patiently(ctx, 0, func() (string, error) {
-		return bufio.NewReader(io.LimitReader(a.IO.In, 4096)).ReadString('\n')
-	})
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, err
-	}
-	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(line))), nil
+	line, err := a.Ask(ctx, app.Question{Text: "Remove? [y/N] ", Op: "read the answer",
+		Hint: "use --yes to remove without asking"})
+	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(line))), err
 }
 
 // removeAll removes the images that are planned, one after the other.

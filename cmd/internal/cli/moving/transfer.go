@@ -270,8 +270,6 @@ func (f transferFlags) check(cmd *cobra.Command) error {
 		why := errors.New("--rehash without --force: the content of tags that are equal is not read")
 		hint := "add --force, or compare without writing: " + proof(cmd, cmd.Flags().Args(), "--rehash")
 		return flag.UsageError(cmd, why, hint)
-	case f.delay < 0 || f.delay > 24*60*60:
-		return flag.UsageError(cmd, errors.New("--delay-seconds: not between 0 and 86400"), "")
 	}
 	return f.Ends.Check(cmd)
 }

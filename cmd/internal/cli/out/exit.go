@@ -77,6 +77,9 @@ func ExitOf(succeeded int, failures []error) int {
 	return code
 }
 
+// ErrInterrupted is the cause of an error of work, or of a question, that an interrupt has ended.
+var ErrInterrupted = errors.New("interrupted")
+
 // Ended is the error of a command that has printed everything already. Its value is the exit code.
 type Ended int
 
@@ -90,7 +93,7 @@ func (c *Console) End(ctx context.Context, err error) int {
 		return ExitOK
 	case errors.As(err, &told):
 		return int(told)
-	case ctx.Err() != nil && !fault.Is(err, fault.Invalid):
+	case errors.Is(err, ErrInterrupted), ctx.Err() != nil && !fault.Is(err, fault.Invalid):
 		err = &fault.Fault{Kind: fault.Canceled, Err: errors.New("nothing was written")}
 		c.Warnf("interrupted: nothing was written")
 	default:

@@ -86,13 +86,13 @@ func (s *Story) Far(head string) {
 }
 
 // Report returns what is known about a run that did not return after an interrupt. A step that has not
-// reported its end counts as not started, although it may still be done.
+// reported its end is not finished.
 func (s *Story) Report(p plan.Plan) dray.Report {
 	s.tally.mu.Lock()
 	defer s.tally.mu.Unlock()
 	r := dray.Report{Verb: p.Verb, Notes: p.Notes, Traffic: map[string]dray.Traffic{}}
 	for i, step := range p.Steps {
-		state := dray.NotStarted
+		state := dray.NotFinished
 		if s.tally.finished[i] {
 			state = dray.Done
 		}

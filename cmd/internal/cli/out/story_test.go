@@ -71,7 +71,7 @@ func TestARunThatIsLeftBehindReportsTheStepsThatToldTheirEnd(t *testing.T) {
 	s.Observe(event.Event{Kind: event.Finished, Step: 1})
 	s.Observe(event.Event{Kind: event.Failed, Step: 2})
 	r := s.Report(plan.Plan{Verb: "copy", Steps: make([]plan.Step, 3)})
-	if r.Verb != "copy" || r.Steps[0].State != dray.NotStarted || r.Steps[1].State != dray.Done || r.Steps[2].State != dray.NotStarted {
+	if r.Verb != "copy" || r.Steps[0].State != dray.NotFinished || r.Steps[1].State != dray.Done || r.Steps[2].State != dray.NotFinished {
 		t.Errorf("%+v", r)
 	}
 }

@@ -8,6 +8,36 @@ import (
 	"github.com/drayage/dray"
 )
 
+// StateWord returns how a step ended, as a sentence has it.
+func StateWord(s dray.State) string {
+	switch s {
+	case dray.NotFinished:
+		return "not finished"
+	case dray.NotStarted:
+		return "not begun"
+	}
+	return string(s)
+}
+
+// Left returns parts of a line, such as "1 failed" and "2 not finished", about the steps that are not done.
+func Left(states map[dray.State]int) (parts []string) {
+	for _, s := range []dray.State{dray.Failed, dray.NotFinished, dray.NotStarted} {
+		if n := states[s]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, StateWord(s)))
+		}
+	}
+	return parts
+}
+
+// StatesOf counts steps by how they ended.
+func StatesOf(steps []dray.StepReport) map[dray.State]int {
+	states := map[dray.State]int{}
+	for _, s := range steps {
+		states[s.State]++
+	}
+	return states
+}
+
 // RetagLine returns "NAME: OLD -> NEW (kept as TAG)".
 func RetagLine(name, was, is, kept string) string {
 	line := fmt.Sprintf("%s: %s -> %s", name, was, is)

@@ -11,10 +11,10 @@ import (
 	"github.com/drayage/dray/fault"
 )
 
-// CheckFailedTo checks that a list of failures can be written to path; "" means that there will be no list.
-// It is called before the work begins, which may take hours. list is the file from which the work was
+// CheckWritable checks that a list of failures, or a receipt, can be written to path; "" means that none is
+// wanted. It is called before the work begins, which may take hours. list is the file from which the work was
 // read, which must not be overwritten; "" means that there is none.
-func CheckFailedTo(path, list string) error {
+func CheckWritable(path, list string) error {
 	if path == "" {
 		return nil
 	}
@@ -45,7 +45,9 @@ func CheckFailedTo(path, list string) error {
 type failedList struct {
 	path string
 	temp *os.File // nil if there is no list
-	n    int
+
+	n      int // steps
+	failed int // those that failed; the others were not finished or not begun
 }
 
 // newFailedList begins a list in a temporary file in the directory of path, so that a rename can move it to
@@ -77,8 +79,9 @@ func (l *failedList) add(s dray.StepReport) error {
 		return nil
 	}
 	l.n++
-	why := "not begun"
+	why := out.StateWord(s.State)
 	if s.Err != nil {
+		l.failed++
 		why = s.Err.Error()
 	}
 	differ := s.Problem != nil && s.Problem.Kind == fault.Conflict && s.Problem.Side == fault.Source
@@ -126,7 +129,11 @@ func (l *failedList) keep() (where string, err error) {
 	if err := l.settle(); err != nil {
 		return "", bad(err)
 	}
-	return out.Plural(l.n, "failure") + " listed in " + l.path, nil
+	what := out.Plural(l.n, "failure")
+	if l.failed < l.n {
+		what = out.Plural(l.n, "image") + " left to do,"
+	}
+	return what + " listed in " + l.path, nil
 }
 
 func (l *failedList) settle() error {

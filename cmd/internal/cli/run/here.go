@@ -44,7 +44,7 @@ func (h here) write(ctx context.Context, w Writing, s *out.Story) (*plan.Plan, d
 	}
 	s.Steps(len(p.Steps))
 	r, err := app.Patiently(ctx, app.Grace, func() (dray.Report, error) { return h.Apply(ctx, p, s.Observe) })
-	if errors.Is(err, app.ErrLate) {
+	if errors.Is(err, out.ErrInterrupted) {
 		r = s.Report(p.Plan)
 	}
 	return &p.Plan, r, err

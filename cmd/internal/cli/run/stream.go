@@ -24,7 +24,7 @@ func Stream(a *app.App, cmd *cobra.Command, w Streaming) error {
 	if w.DryRun {
 		w.FailedTo = ""
 	}
-	if err := CheckFailedTo(w.FailedTo, ""); err != nil {
+	if err := CheckWritable(w.FailedTo, ""); err != nil {
 		return err
 	}
 	at, err := placeFor(a, cmd, w.Ask, w.DryRun)
@@ -40,7 +40,7 @@ func StreamAt(ctx context.Context, a *app.App, at Place, w Streaming) (err error
 	began := time.Now()
 	s := a.NewStory()
 	defer s.End()
-	t := &teller{app: a, story: s, Streaming: w, out: a.NewReportOut()}
+	t := &teller{app: a, story: s, Streaming: w, out: a.NewReportOut(), states: map[dray.State]int{}}
 	if w.DryRun {
 		t.out = a.NewPlanOut(w.head())
 	}
@@ -76,6 +76,7 @@ type teller struct {
 	good         int // steps that are done or up to date, or would be
 	done         int
 	failed       int
+	states       map[dray.State]int
 	code         int // the exit code that all failures share; ExitFailed if they differ
 }
 
@@ -115,13 +116,14 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 	told, states, retagged := map[string]bool{}, map[dray.State]int{}, 0
 	for _, s := range r.Steps {
 		states[s.State]++
+		t.states[s.State]++
 		if s.State == dray.Done && s.Retags() {
 			retagged++
 		}
 		if s.Err != nil {
 			t.failure(told, s)
 		}
-		if s.State == dray.Failed || s.State == dray.NotStarted {
+		if s.State != dray.Done && s.State != dray.Unchanged {
 			if err := t.list.add(s); err != nil {
 				return err
 			}
@@ -143,18 +145,16 @@ func (t *teller) finished(r dray.RepositoryReport) error {
 // repositoryLine returns a line such as "HOST/REPO: 3 done (1 re-tagged), 47 unchanged, 1 failed, 2.1 s".
 func repositoryLine(r dray.RepositoryReport, states map[dray.State]int, retagged int) string {
 	var parts []string
-	for _, c := range []struct {
-		state dray.State
-		word  string
-	}{{dray.Done, "done"}, {dray.Unchanged, "unchanged"}, {dray.Failed, "failed"}, {dray.NotStarted, "not begun"}} {
-		if n := states[c.state]; n > 0 {
-			part := fmt.Sprintf("%d %s", n, c.word)
-			if c.state == dray.Done && retagged > 0 {
+	for _, state := range []dray.State{dray.Done, dray.Unchanged} {
+		if n := states[state]; n > 0 {
+			part := fmt.Sprintf("%d %s", n, state)
+			if state == dray.Done && retagged > 0 {
 				part += fmt.Sprintf(" (%d re-tagged)", retagged)
 			}
 			parts = append(parts, part)
 		}
 	}
+	parts = append(parts, out.Left(states)...)
 	if r.Took > 0 { // the report of a server does not have it
 		parts = append(parts, out.Seconds(r.Took))
 	}
@@ -204,11 +204,18 @@ func (t *teller) end(ctx context.Context, sum dray.TransferReport, err error, to
 	}
 	missed := t.app.TellLost(sum.InUse)
 	where, lost := t.list.keep()
+	canceled := fault.Is(err, fault.Canceled)
+	if where != "" && (interrupted || canceled) {
+		where += ", without the repositories that were not planned yet"
+	}
 	tellKept(t.app, where, lost)
 	switch {
-	case interrupted:
-		t.app.Warnf("interrupted: %s done; run the same command again to continue", out.Plural(t.done, "tag"))
-		return out.Ended(out.ExitInterrupted)
+	case interrupted || canceled:
+		done := out.Plural(t.done, "tag") + " done"
+		if t.DryRun {
+			done = out.Repositories(t.repositories) + " planned"
+		}
+		return stopped(ctx, t.app, done, t.states)
 	case whole != nil:
 		t.app.Fail(whole)
 		return out.Ended(out.ExitCode(whole))
@@ -273,8 +280,7 @@ func (t *teller) summary(sum dray.TransferReport, took time.Duration) string {
 		count(sum.States[dray.Unchanged], "unchanged")
 		count(sum.Healed, "healed")
 		count(sum.Locked, "locked")
-		count(sum.States[dray.Failed], "failed")
-		count(sum.States[dray.NotStarted], "not begun")
+		parts = append(parts, out.Left(sum.States)...)
 	}
 	count(sum.Untagged, "without a tag")
 	if sum.InUse != nil {

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/app"
@@ -69,6 +70,18 @@ func tellKept(a *app.App, where string, err error) {
 	case where != "" && !a.Quiet:
 		a.Warnf("%s", where)
 	}
+}
+
+// stopped prints the last line of a run that an interrupt has ended, or that somebody canceled at the server:
+// what is done, how many steps are left, and how to go on. It returns the exit code.
+func stopped(ctx context.Context, a *app.App, done string, states map[dray.State]int) error {
+	why := "canceled" // at the server
+	if ctx.Err() != nil {
+		why = "interrupted"
+	}
+	parts := append([]string{done}, out.Left(states)...)
+	a.Warnf("%s: %s; run the same command again to continue", why, strings.Join(parts, ", "))
+	return out.Ended(out.ExitInterrupted)
 }
 
 // named puts the name of a target before an error that does not name it.

@@ -1,11 +1,10 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -21,6 +20,9 @@ import (
 
 // Verify compares both sides and prints the differences as it finds them.
 func Verify(a *app.App, cmd *cobra.Command, w Verifying) error {
+	if err := CheckWritable(w.Receipt, ""); err != nil {
+		return err
+	}
 	at, err := placeFor(a, cmd, w.Ask, false)
 	if err != nil {
 		return err
@@ -89,17 +91,13 @@ func keepReceipt(path string, r dray.Receipt) error {
 	if path == "" {
 		return nil
 	}
-	// A rename makes sure that the file never holds half a receipt.
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".receipt-*")
+	var text bytes.Buffer
+	err := out.WriteJSON(&text, r)
 	if err == nil {
-		defer os.Remove(tmp.Name())
-		err = errors.Join(out.WriteJSON(tmp, r), tmp.Close())
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
+		err = Replace(path, text.Bytes())
 	}
 	if err != nil {
-		return &fault.Fault{Kind: fault.Invalid, Op: "write receipt", Name: path, Err: out.Bare(err)}
+		return &fault.Fault{Kind: fault.Unavailable, Op: "write receipt", Name: path, Err: out.Bare(err)}
 	}
 	return nil
 }

@@ -172,14 +172,8 @@ func showReport(
 	}
 	canceled := !interrupted && fault.Is(err, fault.Canceled) // somebody canceled the job at the server
 	failures := tellFailures(a, w, r, err, interrupted || canceled)
-	done := r.Count(dray.Done) + r.Count(dray.Unchanged)
-	switch {
-	case canceled:
-		a.Warnf("canceled: %d of %d steps done", done, len(p.Steps))
-		return out.Ended(out.ExitInterrupted)
-	case interrupted:
-		a.Warnf("interrupted: %d of %d steps done; run the same command again to continue", done, len(p.Steps))
-		return out.Ended(out.ExitInterrupted)
+	if done := r.Count(dray.Done) + r.Count(dray.Unchanged); interrupted || canceled {
+		return stopped(ctx, a, fmt.Sprintf("%d of %s done", done, out.Plural(len(p.Steps), "step")), out.StatesOf(r.Steps))
 	}
 	if line := summary(w.Past, r, took); line != "" && !a.Quiet {
 		a.Warnf("%s", line)
@@ -253,9 +247,7 @@ func summary(past string, r dray.Report, took time.Duration) string {
 	case unchanged > 0:
 		head += fmt.Sprintf(", %d unchanged", unchanged)
 	}
-	if failed > 0 {
-		head += fmt.Sprintf(", %d failed", failed)
-	}
+	head = strings.Join(append([]string{head}, out.Left(out.StatesOf(r.Steps))...), ", ")
 	sep := ": "
 	if done == 0 {
 		sep = ", "

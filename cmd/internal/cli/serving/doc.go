@@ -5,4 +5,5 @@
 //	serving.go   all functions
 //	office.go    the data of a server, opened while no server uses it
 //	config.go    the configuration of a server
+//	logs.go      what libraries log
 package serving

@@ -31,6 +31,7 @@ func run(ctx context.Context, s app.Setup, do func(context.Context, server.Confi
 	if err != nil {
 		return err
 	}
+	gather(c.Log)
 	return do(ctx, c)
 }
 
