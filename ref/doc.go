@@ -26,5 +26,5 @@
 //
 //	ref.go        names: parse, print, compare
 //	transport.go  what other tools write before a name
-//	form.go       the grammar
+//	form.go       the grammar, and the error of what does not match it
 package ref

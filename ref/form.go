@@ -1,6 +1,16 @@
 package ref
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/drayage/dray/fault"
+)
+
+// Layout is the Host of a Repo that is an OCI image layout on disk. The Path of such a Repo is a
+// directory.
+const Layout = "oci:"
 
 // Limits of the grammar.
 const (
@@ -101,3 +111,23 @@ func isDrive(s string) bool {
 func lower(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
 func alphanumeric(c byte) bool { return lower(c) || c >= 'A' && c <= 'Z' }
+
+// LooksLikeHost reports whether s, the first component of a name, is read as a host: it has a dot or
+// a colon, or is "localhost".
+func LooksLikeHost(s string) bool {
+	return strings.ContainsAny(s, ".:") || strings.EqualFold(s, "localhost")
+}
+
+type errText string
+
+func (e errText) Error() string { return string(e) }
+
+// invalid returns the error about name. It quotes a name with blanks or control characters, which would be
+// invisible otherwise.
+func invalid(name, cause, hint string) error {
+	unseen := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	if strings.ContainsFunc(name, unseen) && name[0] != '"' {
+		name = strconv.Quote(name)
+	}
+	return &fault.Fault{Kind: fault.Invalid, Op: "parse name", Name: name, Hint: hint, Err: errText(cause)}
+}

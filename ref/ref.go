@@ -7,17 +7,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/drayage/dray/fault"
 )
 
 // DockerHub is the host of Docker Hub in canonical names.
 const DockerHub = "docker.io"
-
-// Layout is the Host of a Repo that is an OCI image layout on disk. The Path of such a Repo is a
-// directory.
-const Layout = "oci:"
 
 // Repo is a repository: a registry host and a path in it, or an OCI image layout on disk. Repos are
 // comparable: two equal Repos are the same repository. [NewRepo] and [Parse] make valid Repos.
@@ -196,12 +191,6 @@ func Digest(s string) error {
 	return nil
 }
 
-// LooksLikeHost reports whether s, the first component of a name, is read as a host: it has a dot or
-// a colon, or is "localhost".
-func LooksLikeHost(s string) bool {
-	return strings.ContainsAny(s, ".:") || strings.EqualFold(s, "localhost")
-}
-
 // IsLoopback reports whether host, with or without a port, is an address of this machine: localhost,
 // a name below .localhost, or a loopback IP address.
 func IsLoopback(host string) bool {
@@ -282,20 +271,6 @@ func splitPort(s string) (host, port string, err error) {
 		return "", "", errText("not a host: " + strconv.Quote(host))
 	}
 	return host, port, nil
-}
-
-type errText string
-
-func (e errText) Error() string { return string(e) }
-
-// invalid returns the error about name. It quotes a name with blanks or control characters, which would be
-// invisible otherwise.
-func invalid(name, cause, hint string) error {
-	unseen := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
-	if strings.ContainsFunc(name, unseen) && name[0] != '"' {
-		name = strconv.Quote(name)
-	}
-	return &fault.Fault{Kind: fault.Invalid, Op: "parse name", Name: name, Hint: hint, Err: errText(cause)}
 }
 
 // causeOf returns the cause of a Fault of this package without its operation and name, so that a new

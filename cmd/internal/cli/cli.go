@@ -31,8 +31,11 @@ func Main(ctx context.Context, args []string, io app.IO) int {
 	root.SetIn(io.In)
 	root.SetOut(io.Out)
 	root.SetErr(io.Err)
-	if err := foreignCommand(a, root, args); err != nil {
-		return a.End(ctx, err)
+	all := func() *cobra.Command { return newRoot(app.New(nil, io), nil) }
+	if a.IO.Only == nil && len(args) > 0 && (!isCommand(args[0]) || len(args) > 2) {
+		if err := foreignCommand(root, args, all); err != nil {
+			return a.End(ctx, err)
+		}
 	}
 	return a.End(ctx, root.ExecuteContext(ctx))
 }
@@ -77,7 +80,9 @@ func newRoot(a *app.App, args []string) *cobra.Command {
 		root.AddCommand(g.commands...)
 	}
 	a.Common.AddTo(root.PersistentFlags(), &a.How)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return foreignFlag(a, cmd, args, err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return foreignFlag(cmd, args, err, func() *cobra.Command { return newRoot(app.New(nil, a.IO), nil) })
+	})
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(a.Out, cmd, groups, pageWidth(a.IO.Terminal.Width)) })
 	root.SetHelpCommand(&cobra.Command{Use: "help [COMMAND]", Hidden: true, Short: "Show the help of a command",
 		Example: "  dray help import", RunE: func(_ *cobra.Command, args []string) error {

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/flag"
 	"github.com/drayage/dray/cmd/internal/cli/foreign"
 	"github.com/drayage/dray/fault"
@@ -15,12 +14,9 @@ import (
 )
 
 // foreignCommand returns the error of a command line that begins with a command of another tool; nil if it does
-// not.
-func foreignCommand(a *app.App, root *cobra.Command, args []string) error {
-	if a.IO.Only != nil || len(args) == 0 || isCommand(args[0]) && len(args) < 3 {
-		return nil
-	}
-	found, ok := foreign.CommandIn(args, treeOf(a))
+// not. all makes the commands of dray.
+func foreignCommand(root *cobra.Command, args []string, all func() *cobra.Command) error {
+	found, ok := foreign.CommandIn(args, treeOf(all))
 	if !ok {
 		return nil
 	}
@@ -28,7 +24,7 @@ func foreignCommand(a *app.App, root *cobra.Command, args []string) error {
 }
 
 // foreignFlag is flag.Translate, but for a flag of another tool it says what dray has.
-func foreignFlag(a *app.App, cmd *cobra.Command, args []string, err error) error {
+func foreignFlag(cmd *cobra.Command, args []string, err error, all func() *cobra.Command) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return flag.Translate(cmd, err)
@@ -37,7 +33,7 @@ func foreignFlag(a *app.App, cmd *cobra.Command, args []string, err error) error
 	if unknown.GetSpecifiedShortnames() != "" {
 		name = "-" + unknown.GetSpecifiedName()
 	}
-	found, ok := foreign.FlagIn(args, name, treeOf(a))
+	found, ok := foreign.FlagIn(args, name, treeOf(all))
 	if !ok {
 		return flag.Translate(cmd, err)
 	}
@@ -66,10 +62,10 @@ func strange(cmd *cobra.Command, kind string, found foreign.Answer) error {
 	return flag.UsageError(cmd, errors.New(text), hint)
 }
 
-// treeOf answers what package foreign asks about the commands of dray.
-func treeOf(a *app.App) foreign.Tree {
+// treeOf answers what package foreign asks about the commands of dray, which all makes.
+func treeOf(all func() *cobra.Command) foreign.Tree {
 	fresh := func(words []string) (*cobra.Command, []string) {
-		root := newRoot(app.New(nil, a.IO), nil)
+		root := all()
 		cmd, rest, err := root.Find(words)
 		if err != nil || cmd == root {
 			return nil, nil

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/foreign"
 )
@@ -29,7 +31,7 @@ func typedForeign(c foreign.Command, tree foreign.Tree) (typed []string, a forei
 }
 
 func TestEachCommandOfAnotherToolIsAnsweredWithALineThatDrayRuns(t *testing.T) {
-	tree, seen := treeOf(&app.App{}), map[string]bool{}
+	tree, seen := treeOf(func() *cobra.Command { return newRoot(&app.App{}, nil) }), map[string]bool{}
 	for _, c := range foreign.Commands() {
 		if seen[c.Typed] {
 			t.Errorf("%s stands twice in the table", c.Typed)
@@ -63,7 +65,7 @@ func TestEachCommandOfAnotherToolIsAnsweredWithALineThatDrayRuns(t *testing.T) {
 }
 
 func TestEachFlagOfAnotherToolIsAnsweredWithALineThatDrayRuns(t *testing.T) {
-	tree := treeOf(&app.App{})
+	tree := treeOf(func() *cobra.Command { return newRoot(&app.App{}, nil) })
 	lines := [][]string{
 		append([]string{"copy"}, someNames...), append([]string{"transfer"}, someNames...), {"inspect", someNames[0]}, {"login", "localhost:1"},
 	}
@@ -137,7 +139,7 @@ func TestThePageAboutOtherToolsHasTheForeignWords(t *testing.T) {
 
 // foreignTables returns the tables of commands and of flags as Markdown. Words with the same answer share a row.
 func foreignTables() string {
-	tree := treeOf(&app.App{})
+	tree := treeOf(func() *cobra.Command { return newRoot(&app.App{}, nil) })
 	var b strings.Builder
 	rows := func(head string, all [][2]string) {
 		fmt.Fprintf(&b, "| %s | with dray |\n|---|---|\n", head)

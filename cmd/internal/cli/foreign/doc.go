@@ -5,6 +5,6 @@
 // In the order of the walk:
 //
 //	rewrite.go   makes dray's command line of one with foreign words
-//	commands.go  the table of commands
 //	flags.go     the table of flags
+//	commands.go  the table of commands
 package foreign
