@@ -267,7 +267,11 @@ func TestLayersOfATargetThatHasTheImageAreMountedIntoTheOthers(t *testing.T) {
 	inFilledYard(t, dray.Limits{}, nil, func(y *pullYard) {
 		y.Must(y.Copy(dray.CopyRequest{Source: "docker.io/library/r0:v0", Targets: []string{dstHost + "/one"}}))
 		y.restart("")
-		rep := y.Must(y.Copy(dray.CopyRequest{Source: "docker.io/library/r0:v0", Targets: []string{dstHost + "/one", dstHost + "/two"}}))
+		both := dray.CopyRequest{Source: "docker.io/library/r0:v0", Targets: []string{dstHost + "/one", dstHost + "/two"}}
+		if e := y.estimate(y.file(y.PlanCopy(y.T.Context(), both, nil))); e.Sent != 0 || e.Mounted != 3 {
+			y.T.Errorf("estimated %+v", e)
+		}
+		rep := y.Must(y.Copy(both))
 		if got := yard.States(rep); got != "one:v0 unchanged, two:v0 done" || y.Src.Count(http.MethodGet, testbed.Blob) != 0 {
 			y.T.Errorf("%s\n%s", got, y.Src.Story())
 		}
@@ -337,12 +341,8 @@ func TestOneCommandForManyTagsPullsEachManifestOnce(t *testing.T) {
 			return sum.Pulls["docker.io"].Spent, err
 		}},
 		"plan cost": {distinct, func(y *pullYard) (int, error) {
-			r, err := plan.NewReader(bytes.NewReader(y.file(y.PlanCopy(y.T.Context(), indexes(), nil))))
-			if err != nil {
-				return 0, err
-			}
-			e, err := y.Estimate(y.T.Context(), dray.EstimateRequest{Plan: r}, nil)
-			return e.Registries["docker.io"].Pulls, err
+			e := y.estimate(y.file(y.PlanCopy(y.T.Context(), indexes(), nil)))
+			return e.Registries["docker.io"].Pulls, nil
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -375,4 +375,18 @@ func (y *pullYard) file(p *dray.Prepared, err error) []byte {
 		y.T.Fatal(err)
 	}
 	return file.Bytes()
+}
+
+// estimate returns what a plan file would cost.
+func (y *pullYard) estimate(file []byte) dray.Estimate {
+	y.T.Helper()
+	r, err := plan.NewReader(bytes.NewReader(file))
+	if err != nil {
+		y.T.Fatal(err)
+	}
+	e, err := y.Estimate(y.T.Context(), dray.EstimateRequest{Plan: r}, nil)
+	if err != nil || len(e.Unknown) > 0 {
+		y.T.Fatal(err, e.Unknown)
+	}
+	return e
 }

@@ -45,6 +45,7 @@ func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event
 		},
 		bound:     map[string]map[oci.Digest]bool{},
 		read:      map[oci.Digest]bool{},
+		there:     map[string]map[oci.Digest]bool{},
 		manifests: map[string]int{},
 	}
 	w := newWorkers(ctx, r.images.count())
@@ -68,6 +69,7 @@ type estimating struct {
 	sum   report.Estimate
 	bound map[string]map[oci.Digest]bool // by host: blobs that a registry will get, or is known to have
 	read  map[oci.Digest]bool            // documents that are counted: each is read once for all images
+	there map[string]map[oci.Digest]bool // by host: images that a target of the plan has
 
 	manifests map[string]int // by host: the writes that put a manifest
 }
@@ -112,6 +114,13 @@ func (e *estimating) countLookups(verb string, steps []plan.Step) {
 
 // group adds up steps, one target repository at a time.
 func (e *estimating) group(ctx context.Context, steps []plan.Step) error {
+	e.mu.Lock()
+	for _, s := range steps {
+		if s.Action == plan.Skip && !s.To.IsLayout() {
+			mark(e.there, s.To.Host, s.Digest())
+		}
+	}
+	e.mu.Unlock()
 	for _, one := range byTarget(steps, func(s plan.Step) ref.Repo { return s.To.Repo }) {
 		if err := e.repository(ctx, one); ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -255,6 +264,22 @@ func (e *estimating) count(i image, tags int, docs []oci.Document) {
 	writes := max(len(docs), 1) + tags - 1
 	e.addTo(i.to, func(h *report.RegistryEstimate) { h.Writes += writes })
 	e.manifests[i.to.Host] += writes
+	if !e.there[i.to.Host][i.digest] {
+		return
+	}
+	for _, doc := range docs {
+		for _, b := range doc.Blobs {
+			mark(e.bound, i.to.Host, b.Digest)
+		}
+	}
+}
+
+// mark adds a digest to those of a host.
+func mark(all map[string]map[oci.Digest]bool, host string, d oci.Digest) {
+	if all[host] == nil {
+		all[host] = map[oci.Digest]bool{}
+	}
+	all[host][d] = true
 }
 
 // addTo adds requests to the registry of repo. A layout receives no requests.
