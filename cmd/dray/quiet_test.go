@@ -15,6 +15,7 @@ import (
 // babbling is a registry that knows no name, and that sends bytes unasked after each answer. It answers a
 // request when the client has closed the connection of the one before.
 func babbling(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

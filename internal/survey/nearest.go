@@ -20,20 +20,17 @@ import (
 // NearestLimit is the time limit of a listing that only serves to improve an error text.
 const NearestLimit = 5 * time.Second
 
-// Nearest adds a hint to err if err says that n does not exist: the tags of the repository whose names are
-// similar, or, if the repository does not exist either, the repositories. It costs at most two requests, and
-// only in the case of an error.
+// Nearest adds a hint to err if err says that n does not exist: the similar tags of the repository, or, if
+// that does not exist either, the similar repositories. It costs at most two requests, and only then.
 func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error {
 	f, ok := errors.AsType[*fault.Fault](err)
 	if !ok || f.Kind != fault.NotFound || fault.HintOf(err) != "" {
 		return err
 	}
-	hint := similar(ctx, s, n)
-	if hint == "" {
+	g := *f
+	if g.Hint = similar(ctx, s, n); g.Hint == "" {
 		return err
 	}
-	g := *f
-	g.Hint = hint
 	return &g
 }
 
@@ -52,21 +49,16 @@ func similar(ctx context.Context, s *place.Session, n ref.Name) string {
 }
 
 // firstTags returns the tags that a single request lists.
-func firstTags(ctx context.Context, s *place.Session, repo ref.Repo) ([]string, error) {
+func firstTags(ctx context.Context, s *place.Session, repo ref.Repo) (tags []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, NearestLimit)
 	defer cancel()
 	if s.Base.Elsewhere(repo) {
 		return s.Once(fault.Source, repo, remote.Pull).FirstTags(ctx)
 	}
 	at, err := s.Source(repo)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = at.List(ctx, func(l oci.Listed) error { tags = append(tags, l.Tag); return nil })
 	}
-	var tags []string
-	err = at.List(ctx, func(l oci.Listed) error {
-		tags = append(tags, l.Tag)
-		return nil
-	})
 	return tags, err
 }
 
@@ -83,11 +75,10 @@ func nearestRepositories(ctx context.Context, s *place.Session, repo ref.Repo) s
 	if slices.ContainsFunc(repos, func(path string) bool { return strings.HasPrefix(path, repo.Path+"/") }) {
 		return "" // it is the prefix of others
 	}
-	near := name.Similar(repo.Path, repos)
-	if len(near) == 0 {
-		return ""
+	if near := name.Similar(repo.Path, repos); len(near) > 0 {
+		return "similar repositories in this registry: " + strings.Join(near, ", ")
 	}
-	return "similar repositories in this registry: " + strings.Join(near, ", ")
+	return ""
 }
 
 // like returns the name that the rule may have meant, to find similar names: a glob without its

@@ -115,7 +115,7 @@ func (p parser) count(n *yaml.Node, out *int) error {
 	if n.ShortTag() != "!!int" || err != nil || v < 0 || v > maxCount {
 		return p.outOfRange(n, "a whole number from 0 to "+strconv.Itoa(maxCount))
 	}
-	*out = int(v)
+	*out = v
 	return nil
 }
 

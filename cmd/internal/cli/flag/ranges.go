@@ -23,7 +23,8 @@ func from(least, most int) span {
 
 func lasting(least, most time.Duration) span {
 	longest := strings.TrimSuffix(most.String(), "0m0s")
-	return span{least.Seconds(), most.Seconds(), fmt.Sprintf("write a time from %s to %s, such as 30s or 10m", least, longest)}
+	words := fmt.Sprintf("write a time from %s to %s, such as 30s or 10m", least, longest)
+	return span{least.Seconds(), most.Seconds(), words}
 }
 
 // spanOf returns the range of a flag; ok is false for one that is neither a number nor a time. It is the only
@@ -57,11 +58,11 @@ func spanOf(f *pflag.Flag) (s span, ok bool) {
 	return span{}, false
 }
 
-// checkNumber returns what is wrong with a number or a time that is out of its range, and the range.
-func checkNumber(f *pflag.Flag) (why error, hint string) {
+// checkNumber returns an error for a number or a time that is out of its range, and says the range.
+func checkNumber(f *pflag.Flag) (hint string, why error) {
 	s, ok := spanOf(f)
 	if !ok {
-		return nil, ""
+		return "", nil
 	}
 	value := f.Value.String()
 	v, err := strconv.ParseFloat(value, 64)
@@ -69,20 +70,20 @@ func checkNumber(f *pflag.Flag) (why error, hint string) {
 		v, err = d.Seconds(), derr
 	}
 	if err != nil {
-		return err, s.words
+		return s.words, err
 	}
 	void := v == 0 && (f.Name == "slots" || f.Name == "keep" && f.DefValue == "0s") // it would be the default
 	if !(v >= s.least && v <= s.most) || void {                                     // also if v is not a number
-		return fmt.Errorf("--%s %s: out of range", f.Name, value), s.words
+		return s.words, fmt.Errorf("--%s %s: out of range", f.Name, value)
 	}
 	if v == 0 && f.Value.Type() == "duration" {
-		return f.Value.Set("1ns"), "" // 0 would be the default; this is as good as none
+		return "", f.Value.Set("1ns") // 0 would be the default; this is as good as none
 	}
-	return nil, ""
+	return "", nil
 }
 
 // unreadable returns what is wrong with a value that pflag cannot read, and the range of the flag.
-func unreadable(bad *pflag.InvalidValueError) (why error, hint string) {
+func unreadable(bad *pflag.InvalidValueError) (hint string, why error) {
 	f := bad.GetFlag()
 	s, numeric := spanOf(f)
 	text := bad.Unwrap().Error()
@@ -99,5 +100,5 @@ func unreadable(bad *pflag.InvalidValueError) (why error, hint string) {
 	if numeric {
 		hint = s.words
 	}
-	return fmt.Errorf("--%s %q: %s", f.Name, bad.GetValue(), text), hint
+	return hint, fmt.Errorf("--%s %q: %s", f.Name, bad.GetValue(), text)
 }

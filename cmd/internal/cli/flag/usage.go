@@ -68,7 +68,7 @@ func Translate(cmd *cobra.Command, err error) error {
 	case errors.As(err, &noValue):
 		return UsageError(cmd, fmt.Errorf("--%s needs a value", noValue.GetFlag().Name), "")
 	case errors.As(err, &bad):
-		why, hint := unreadable(bad)
+		hint, why := unreadable(bad)
 		return UsageError(cmd, why, hint)
 	}
 	return UsageError(cmd, err, "")
@@ -86,7 +86,7 @@ func RefuseUseless(cmd *cobra.Command, args []string) error {
 	}
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if why, hint := checkNumber(f); why != nil && err == nil {
+		if hint, why := checkNumber(f); why != nil && err == nil {
 			err = UsageError(cmd, why, hint)
 		}
 	})

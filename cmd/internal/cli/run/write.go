@@ -173,7 +173,8 @@ func showReport(
 	canceled := !interrupted && fault.Is(err, fault.Canceled) // somebody canceled the job at the server
 	failures := tellFailures(a, w, r, err, interrupted || canceled)
 	if done := r.Count(dray.Done) + r.Count(dray.Unchanged); interrupted || canceled {
-		return stopped(ctx, a, fmt.Sprintf("%d of %s done", done, out.Plural(len(p.Steps), "step")), out.StatesOf(r.Steps))
+		what := fmt.Sprintf("%d of %s done", done, out.Plural(len(p.Steps), "step"))
+		return stopped(ctx, a, what, out.StatesOf(r.Steps))
 	}
 	if line := summary(w.Past, r, took); line != "" && !a.Quiet {
 		a.Warnf("%s", line)
