@@ -86,7 +86,7 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 	return &transferring{
 		Scope:   newScope(b, req),
 		req:     req,
-		names:   names,
+		names:   names.Noting(obs),
 		watch:   sum.watch(obs),
 		report:  sum,
 		shared:  place.NewSharing(b.Earlier),

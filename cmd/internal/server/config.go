@@ -202,7 +202,10 @@ func publicURL(s string) (string, error) {
 // name in rules and jobs.
 func (c Config) hosts(addr net.Addr) []string {
 	var all []string
-	if _, host, ok := strings.Cut(c.PublicURL, "://"); ok {
+	if scheme, host, ok := strings.Cut(c.PublicURL, "://"); ok {
+		if !ref.LooksLikeHost(host) { // then a name cannot begin with it
+			host += map[string]string{"http": ":80", "https": ":443"}[scheme]
+		}
 		all = append(all, host)
 	}
 	host, _, _ := net.SplitHostPort(c.Listen)
@@ -252,37 +255,36 @@ func (c Config) anonymous() bool {
 	})
 }
 
-// EmbeddedName is the name of the embedded registry in requests, unless a configured registry has
-// this name or the host of the embedded registry. Imports go to it if no other default is configured.
-const EmbeddedName = "dray"
-
-// registries returns the configured registries and the embedded one.
-func (c Config) registries(hosts []string) map[string]dray.Registry {
-	all := maps.Clone(c.Dray.Registries)
+// registries returns the configured registries and the embedded one, and the name of the registry that
+// imports go to by default; "" means that there is none. hosts are the names of the embedded registry.
+func (c Config) registries(hosts []string) (all map[string]dray.Registry, fallback string) {
+	all = maps.Clone(c.Dray.Registries)
 	if all == nil {
 		all = map[string]dray.Registry{}
 	}
+	fallback = c.Dray.Default
 	if len(hosts) == 0 {
-		return all
+		return all, fallback
 	}
-	_, taken := all[EmbeddedName]
-	for _, r := range all {
-		taken = taken || slices.Contains(hosts, r.Host)
+	embedded, taken := hosts[0], false
+	for name, r := range all {
+		if slices.Contains(hosts, r.Host) {
+			embedded, taken = name, true
+		}
+		taken = taken || name == wire.EmbeddedName || slices.Contains(r.Aliases, wire.EmbeddedName)
 	}
 	if !taken {
-		all[EmbeddedName] = dray.Registry{Host: hosts[0]}
+		all[wire.EmbeddedName], embedded = dray.Registry{Host: hosts[0]}, wire.EmbeddedName
 	}
-	return all
+	return all, cmp.Or(fallback, embedded)
 }
 
 // drayConfig returns the dray.Config of jobs, and the Egress that limits the addresses they connect
 // to.
 func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *access.Egress) {
 	d := c.Dray
-	d.Registries = c.registries(hosts)
-	if _, ours := d.Registries[EmbeddedName]; ours && d.Default == "" && len(hosts) > 0 {
-		d.Default = EmbeddedName
-	}
+	d.Registries, d.Default = c.registries(hosts)
+	d.Missing = "" // the file of the server's machine would puzzle the users of other machines
 	egress := &access.Egress{Allow: c.Egress}
 	for _, r := range c.Dray.Registries {
 		egress.Hosts = append(egress.Hosts, r.Host)

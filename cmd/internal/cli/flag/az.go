@@ -11,6 +11,7 @@ import (
 
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/out"
+	"github.com/drayage/dray/event"
 )
 
 // Az holds the flags that the commands of az acr about a registry's content share.
@@ -76,8 +77,8 @@ func (f *Az) Settle(h *out.How, cmd *cobra.Command) error {
 }
 
 // Full returns the full name of path in the registry that the flags name.
-func (f *Az) Full(env func(string) string, d *dray.Dray, path string) (string, error) {
-	host, err := d.RegistryHost(cmp.Or(f.Registry, env("AZURE_DEFAULTS_ACR")))
+func (f *Az) Full(env func(string) string, d *dray.Dray, tell event.Observer, path string) (string, error) {
+	host, err := d.RegistryHost(cmp.Or(f.Registry, env("AZURE_DEFAULTS_ACR")), "", tell)
 	if k := len(host) + 1; err == nil && len(path) > k && strings.EqualFold(path[:k], host+"/") {
 		path = path[k:] // az refuses a path that begins with the registry's host, although it is not ambiguous
 	}

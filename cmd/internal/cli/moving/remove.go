@@ -118,7 +118,7 @@ func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Comm
 			return err
 		}
 		r.images = func(d *dray.Dray) ([]string, error) {
-			name, err := f.Full(a.IO.Env, d, image)
+			name, err := f.Full(a.IO.Env, d, a.Note, image)
 			if err == nil && !strings.ContainsAny(image, ":@") {
 				name += ":latest" // as az reads such a name
 			}

@@ -78,7 +78,7 @@ func login(a *app.App, cmd *cobra.Command, args []string, f loginFlags) error {
 		return err
 	}
 	defer d.Close()
-	host, err := d.RegistryHost(f.Registry)
+	host, err := d.RegistryHost(f.Registry, "", a.Note)
 	if len(args) == 1 {
 		host, err = d.Host(args[0])
 	}
