@@ -29,7 +29,7 @@ func (r *Repository) Delete(ctx context.Context, reference string, tags ...strin
 	}
 	tagged := isTag(reference)
 	switch kind := r.handle.Host.Kind(); {
-	case kind == "hub":
+	case kind == "dockerhub":
 		return c.Fault(fault.Refused, "delete it on hub.docker.com", errNoDelete)
 	case kind == "ghcr":
 		hint := "delete the version in the package's settings on GitHub, or with its packages API"
