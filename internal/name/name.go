@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
@@ -216,16 +217,24 @@ func (r *Reader) noteShort(s, first string, n ref.Name) {
 // The hint proposes similar names, and then what else helps.
 func (r *Reader) stranger(s, first string, similar []string, hint string) error {
 	if len(similar) > 0 {
-		hint = "write " + strings.Join(similar, " or ") + ", or" + strings.TrimPrefix(hint, "write")
+		hint = "write " + strings.Join(similar, " or ") + ", or " + strings.TrimPrefix(hint, "write ")
 	}
 	if r.Missing != "" {
 		hint += "; " + r.missing()
 	}
+	if strings.ContainsFunc(s, unicode.IsSpace) {
+		s = strconv.Quote(s)
+	}
 	return fault.Misuse("parse name", s, strconv.Quote(first)+" is neither a configured registry nor a host", hint)
 }
 
-// atDockerHub returns the hint that says how to write a name of Docker Hub.
-func atDockerHub(rest string) string { return "write docker.io/" + rest + " for Docker Hub" }
+// atDockerHub returns the hint that says how to write rest if it is meant to be a name of Docker Hub.
+func atDockerHub(rest string) string {
+	if _, err := ref.Parse(ref.DockerHub + "/" + strings.TrimSuffix(rest, "/")); err != nil {
+		return "begin with the host or the name of a registry"
+	}
+	return "write docker.io/" + rest + " for Docker Hub"
+}
 
 func resembles(word, name string) string {
 	return strconv.Quote(word) + " resembles the configured registry " + strconv.Quote(name)
@@ -235,7 +244,11 @@ func (r *Reader) missing() string { return "no configuration file was found at "
 
 // similar returns the names of configured registries that resemble word, each with rest behind it.
 func (r *Reader) similar(word, rest string) []string {
-	all := Similar(word, r.names())
+	lower := strings.ToLower(word)
+	all := Similar(lower, r.names())
+	if _, known := r.known(lower); known {
+		all = []string{lower}
+	}
 	for i := range all {
 		all[i] += rest
 	}
