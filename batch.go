@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
@@ -44,9 +45,10 @@ func (d *Dray) PlanBatch(ctx context.Context, req BatchRequest, obs event.Observ
 		Backup:     req.Backup,
 		SkipBroken: req.SkipBroken,
 	}
-	p, err := d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
-		return survey.Batch(ctx, s, d.names, req.Entries, req.Target, r)
-	})
+	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
+		return survey.Batch(ctx, s, names, req.Entries, req.Target, r)
+	}
+	p, err := d.plan(req.SourceLogin, req.TargetLogin, obs, draft)
 	if p != nil {
 		p.Proof = req.Proof
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
@@ -41,10 +42,6 @@ type CopyRequest struct {
 // writes nothing; [Dray.Apply] carries the plan out. Names that cannot be parsed are [fault.Invalid],
 // before any request.
 func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer) (*Prepared, error) {
-	source, targets, err := d.names.Copy(req.Source, req.Targets)
-	if err != nil {
-		return nil, err
-	}
 	r := survey.Rules{
 		Verb:      "copy",
 		Overwrite: cmp.Or(req.Overwrite, plan.Update),
@@ -54,7 +51,12 @@ func (d *Dray) PlanCopy(ctx context.Context, req CopyRequest, obs event.Observer
 
 		SkipBroken: req.SkipBroken,
 	}
-	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
+	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
+		source, targets, err := names.Copy(req.Source, req.Targets)
+		if err != nil {
+			return nil, err
+		}
 		return survey.Copy(ctx, s, source, targets, req.Tags, r)
-	})
+	}
+	return d.plan(req.SourceLogin, req.TargetLogin, obs, draft)
 }

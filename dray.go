@@ -33,7 +33,12 @@ type Allowance = credential.Allowance
 
 // Registry is a registry that has a name in the configuration, such as "prod" in "prod/app:v1".
 type Registry struct {
-	Host string // "prod.example.com:5000"
+	Host string // "prod.example.com:5000"; it has a dot or a port, or is localhost
+
+	// Aliases are other names, and other hosts, that mean this registry wherever a name is read. No two
+	// registries have the same alias.
+	Aliases []string
+
 	Settings
 }
 
@@ -47,6 +52,10 @@ type Config struct {
 	// Default is the registry that an import copies to if the request names none: a name in
 	// Registries or a host. "" means that there is none.
 	Default string
+
+	// Missing is the file from which the Registries would come, if it does not exist. Errors and notes
+	// about names mention it. "" means that no file is missing.
+	Missing string
 
 	// Settings applies to every host that is not in Registries.
 	Settings Settings
@@ -133,13 +142,9 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	settings, names := make(map[string]credential.Settings, len(c.Registries)), make(map[string]string, len(c.Registries))
-	for name, r := range c.Registries {
-		host, err := ref.Host(r.Host)
-		if err != nil {
-			return nil, configFault(name, err)
-		}
-		settings[host], names[name] = r.Settings, host
+	settings, names, err := c.registries()
+	if err != nil {
+		return nil, err
 	}
 	var ecr *credential.ECRRepositories
 	if c.Cloud.Env != nil {
@@ -180,7 +185,7 @@ func NewWith(c Config, in place.Inside) (*Dray, error) {
 			Marks:    ledger.NewMarks(c.StateDir),
 			Earlier:  ledger.NewWhereabouts(c.StateDir),
 		},
-		names: &name.Reader{Hosts: names, Default: c.Default, Pin: client.Pin},
+		names: &name.Reader{Hosts: names, Default: c.Default, Missing: c.Missing, Pin: client.Pin},
 	}, nil
 }
 
@@ -194,18 +199,23 @@ func (d *Dray) Close() { d.base.Remote.Close() }
 // publishes, or that of Settings.RequestsPerSecond. nil means that none is known.
 func (d *Dray) Allowances(host string) []Allowance { return d.base.Remote.Allowances(host) }
 
-// Host returns the canonical host of a registry. name is a key of Config.Registries, or a host as
+// Host returns the canonical host of a registry. name is a key of Config.Registries, an alias, or a host as
 // people type it, with or without "https://". The error is [fault.Invalid].
 func (d *Dray) Host(name string) (string, error) { return d.names.Host(name) }
 
 // Name returns the canonical form of a full name as people type it. Its first component may be a key of
-// Config.Registries: "prod/app:v1". The error is [fault.Invalid].
-func (d *Dray) Name(s string) (ref.Name, error) { return d.names.Parse(s) }
+// Config.Registries, or an alias: "prod/app:v1". A name without a registry, such as "team/app", is one of
+// Docker Hub, unless side is [fault.Target]: then it is an error. The error is [fault.Invalid].
+func (d *Dray) Name(s string, side fault.Side) (ref.Name, error) { return d.names.Parse(s, side) }
 
 // RegistryHost returns the canonical host of a registry that is named as the az acr commands name it:
 // a key of Config.Registries, a login server, the name of an Azure container registry, or an ARM
-// resource ID. "" means Config.Default. The error is [fault.Invalid].
-func (d *Dray) RegistryHost(name string) (string, error) { return d.names.RegistryHost(name) }
+// resource ID. "" means Config.Default. side is the side of the errors. obs gets a note if an Azure
+// container registry is named that is not configured. If its name resembles one in Config.Registries, that
+// is an error. The error is [fault.Invalid].
+func (d *Dray) RegistryHost(name string, side fault.Side, obs event.Observer) (string, error) {
+	return d.names.Noting(obs).RegistryHost(name, side)
+}
 
 // CheckLogin asks the registry at host whether it accepts login, and returns the login to store. For a
 // Microsoft Entra token, this is the registry's refresh token that dray exchanged it for; otherwise it
@@ -238,11 +248,43 @@ func (c *Config) check() error {
 			return configFault("registry "+name, err)
 		}
 	}
-	if _, known := c.Registries[c.Default]; c.Default != "" && !known && !ref.LooksLikeHost(c.Default) {
-		err := errors.New("not a host and not one of the configured registries")
-		return configFault("default registry "+c.Default, err)
-	}
 	return nil
+}
+
+// registries returns the settings of the registries by their hosts, and their hosts by their names and
+// aliases.
+func (c *Config) registries() (settings map[string]credential.Settings, names map[string]string, err error) {
+	settings, names = make(map[string]credential.Settings, len(c.Registries)), make(map[string]string, len(c.Registries))
+	for name, r := range c.Registries {
+		host, err := ref.Host(r.Host)
+		if err == nil && !ref.LooksLikeHost(host) {
+			err = errors.New("the host " + host + " has no dot and no port, so names cannot begin with it; add the port")
+		}
+		if err != nil {
+			return nil, nil, configFault(name, err)
+		}
+		settings[host], names[name] = r.Settings, host
+	}
+	for name, r := range c.Registries {
+		for _, alias := range r.Aliases {
+			if ref.LooksLikeHost(alias) {
+				if alias, err = ref.Host(alias); err != nil {
+					return nil, nil, configFault(name, err)
+				}
+			}
+			_, named := names[alias]
+			if _, taken := settings[alias]; alias == "" || strings.Contains(alias, "/") || named || taken {
+				err := fmt.Errorf("the alias %q is not a name, or is the name or the host of a registry already", alias)
+				return nil, nil, configFault(name, err)
+			}
+			names[alias] = names[name]
+		}
+	}
+	if _, known := names[c.Default]; c.Default != "" && !known && !ref.LooksLikeHost(c.Default) {
+		err := errors.New("not a host and not one of the configured registries")
+		return nil, nil, configFault("default registry "+c.Default, err)
+	}
+	return settings, names, nil
 }
 
 func configFault(name string, err error) error {

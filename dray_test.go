@@ -2,6 +2,7 @@ package dray_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -362,4 +363,53 @@ func TestACopyWithinARegistryThatDoesOneThingAtATimeDoesNotWaitForItself(t *test
 	}
 	y.Must(y.Apply(ctx, p, nil))
 	testbed.Same(t, reg, reg, "app", "v1", "app2", "v1")
+}
+
+func TestNewRefusesNamesOfRegistriesThatMeanTwoThings(t *testing.T) {
+	for _, tt := range []struct {
+		c    dray.Config
+		want string // "" means that it is valid
+	}{
+		{dray.Config{Registries: map[string]dray.Registry{"prod": {Host: "prod.example", Aliases: []string{"production", "Old.example", "[::1]:5000"}}}, Default: "production"}, ""},
+		{dray.Config{Registries: map[string]dray.Registry{"prod": {Host: "prod.example", Aliases: []string{"prod"}}}}, `the alias "prod"`},
+		{dray.Config{Registries: map[string]dray.Registry{"prod": {Host: "prod.example", Aliases: []string{"PROD.example"}}}}, `the alias "prod.example"`},
+		{dray.Config{Registries: map[string]dray.Registry{"prod": {Host: "prod.example", Aliases: []string{"dev"}}, "dev": {Host: "dev.example", Aliases: []string{"prod.example"}}}}, "the alias"},
+		{dray.Config{Registries: map[string]dray.Registry{"prod": {Host: "prod.example", Aliases: []string{"x"}}, "dev": {Host: "dev.example", Aliases: []string{"x"}}}}, `the alias "x"`},
+		{dray.Config{Registries: map[string]dray.Registry{"prod": {Host: "prod.example", Aliases: []string{"a/b"}}}}, `the alias "a/b"`},
+		{dray.Config{Registries: map[string]dray.Registry{"prod": {Host: "prod.example", Aliases: []string{""}}}}, `the alias ""`},
+		{dray.Config{Registries: map[string]dray.Registry{"prod": {Host: "prod.example", Aliases: []string{"a.b:0"}}}}, "not a port"},
+		{dray.Config{Registries: map[string]dray.Registry{"prod": {Host: "registry"}}}, "no dot and no port"},
+		{dray.Config{Registries: map[string]dray.Registry{"prod.eu": {Host: "prod.example"}}}, "cannot contain a dot"},
+		{dray.Config{Default: "prod"}, "not one of the configured registries"},
+	} {
+		d, err := dray.New(tt.c)
+		if tt.want == "" && err != nil || tt.want != "" && (!fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%+v: %v, want %q", tt.c, err, tt.want)
+		}
+		if err == nil {
+			d.Close()
+		}
+	}
+}
+
+func TestANoteAboutANameIsToldAlsoIfTheRunFails(t *testing.T) {
+	y := yard.New(t)
+	for _, run := range []func(event.Observer) error{
+		func(obs event.Observer) error {
+			_, err := y.PlanImport(t.Context(), dray.ImportRequest{Source: "app:v1", SourceRegistry: "myregistry", Target: "dst", Images: []string{"x@y"}}, obs)
+			return err
+		},
+		func(obs event.Observer) error {
+			_, err := y.RegistryHost("myregistry", fault.Source, obs)
+			return cmp.Or(err, error(&fault.Fault{Kind: fault.Invalid}))
+		},
+	} {
+		var told []string
+		if err := run(func(e event.Event) { told = append(told, e.Text) }); !fault.Is(err, fault.Invalid) {
+			t.Error(err)
+		}
+		if len(told) != 1 || !strings.HasPrefix(told[0], "myregistry is read as myregistry.azurecr.io") {
+			t.Errorf("told %q", told)
+		}
+	}
 }

@@ -97,7 +97,7 @@ func ExampleNew() {
 	}
 	defer d.Close()
 
-	name, err := d.Name("prod/team/app:v1")
+	name, err := d.Name("prod/team/app:v1", fault.Source)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -25,10 +25,10 @@ type ImportRequest struct {
 	// note about it.
 	SourceRegistry string
 
-	// Target is the registry to import into: a key of Config.Registries (also with the suffix of its
-	// login server), a host (it has a dot or a port, or is localhost), or otherwise the name of an
-	// Azure container registry. "" means Config.Default. If that is "" too, Images and Repositories
-	// are full names.
+	// Target is the registry to import into: a key of Config.Registries or an alias, a host (it has a
+	// dot or a port, or is localhost), or otherwise the name of an Azure container registry. The plan
+	// has a note about such a name. "" means Config.Default. If that is "" too, Images and
+	// Repositories are full names.
 	Target string
 
 	// Images are target names, "repository[:tag]". A name without a tag gets the tag of the source or,
@@ -58,10 +58,6 @@ type ImportRequest struct {
 // request for each. It writes nothing; [Dray.Apply] carries the plan out. Names that cannot be parsed
 // are [fault.Invalid], before any request.
 func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Observer) (*Prepared, error) {
-	n, err := d.importNames(req)
-	if err != nil {
-		return nil, err
-	}
 	r := survey.Rules{
 		Verb:      "import",
 		Overwrite: cmp.Or(req.Overwrite, plan.Refuse),
@@ -69,19 +65,24 @@ func (d *Dray) PlanImport(ctx context.Context, req ImportRequest, obs event.Obse
 		Backup:    req.Backup,
 		Map:       req.Map,
 	}
-	return d.plan(req.SourceLogin, req.TargetLogin, obs, func(s *place.Session) (*survey.Draft, error) {
+	draft := func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
+		n, err := names.Import(req.names(), name.AsAz)
+		if err != nil {
+			return nil, err
+		}
 		return survey.Import(ctx, s, n, r)
-	})
+	}
+	return d.plan(req.SourceLogin, req.TargetLogin, obs, draft)
 }
 
 // ImportNames returns the names that PlanImport reads from req. If req asks for several tags, they are
 // the names of repositories. It makes no requests. The error is [fault.Invalid].
 func (d *Dray) ImportNames(req ImportRequest) (source ref.Name, targets []ref.Name, err error) {
-	n, err := d.importNames(req)
+	n, err := d.names.Import(req.names(), name.AsAz)
 	return n.Source, n.Targets, err
 }
 
-func (d *Dray) importNames(req ImportRequest) (name.Named, error) {
-	return d.names.Import(name.Request{Source: req.Source, SourceRegistry: req.SourceRegistry, Target: req.Target,
-		Images: req.Images, Repositories: req.Repositories, Tags: req.Tags, Map: req.Map}, name.AsAz)
+func (r ImportRequest) names() name.Request {
+	return name.Request{Source: r.Source, SourceRegistry: r.SourceRegistry, Target: r.Target,
+		Images: r.Images, Repositories: r.Repositories, Tags: r.Tags, Map: r.Map}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/internal/apply"
 	"github.com/drayage/dray/internal/migrate"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
@@ -29,14 +30,20 @@ type Prepared struct {
 
 // plan makes a plan in a new session.
 func (d *Dray) plan(
-	source, target *credential.Login, obs event.Observer, draft func(*place.Session) (*survey.Draft, error),
+	source, target *credential.Login, obs event.Observer,
+	draft func(*place.Session, *name.Reader) (*survey.Draft, error),
 ) (*Prepared, error) {
 	s := d.base.Begin(source, target, obs)
 	defer s.Release()
-	p, err := draft(s)
+	var notes []string
+	p, err := draft(s, d.names.Noting(func(e event.Event) { notes = append(notes, e.Text) }))
 	if p == nil {
+		for _, text := range notes {
+			obs.Tell(event.Event{Kind: event.Noted, Text: text})
+		}
 		return nil, err
 	}
+	p.Notes = append(notes, p.Notes...)
 	return &Prepared{Plan: p.Plan, SourceLogin: source, TargetLogin: target, session: s}, err
 }
 

@@ -5,6 +5,8 @@ import (
 
 	"github.com/drayage/dray/credential"
 	"github.com/drayage/dray/event"
+	"github.com/drayage/dray/fault"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/plan"
@@ -28,12 +30,12 @@ type TagRequest struct {
 // PlanTag plans new tags for an image: it reads the manifest of the image. It does not look at the new
 // tags; they are set, whatever they point to now. It writes nothing; [Dray.Apply] carries the plan out.
 func (d *Dray) PlanTag(ctx context.Context, req TagRequest, obs event.Observer) (*Prepared, error) {
-	image, err := d.names.Parse(req.Image)
-	if err != nil {
-		return nil, err
-	}
 	r := survey.Rules{Verb: "tag", Overwrite: plan.Update, Hold: req.Hold, Map: req.Map}
-	return d.plan(req.Login, req.Login, obs, func(s *place.Session) (*survey.Draft, error) {
+	return d.plan(req.Login, req.Login, obs, func(s *place.Session, names *name.Reader) (*survey.Draft, error) {
+		image, err := names.Parse(req.Image, fault.Target)
+		if err != nil {
+			return nil, err
+		}
 		return survey.Tag(ctx, s, image, req.Tags, r)
 	})
 }

@@ -73,10 +73,19 @@ func (n Name) Compare(m Name) int {
 // MarshalText returns [Name.String], so that names in plans and reports read like what people type.
 func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 
-// UnmarshalText reads a name with [Parse].
-func (n *Name) UnmarshalText(b []byte) (err error) {
-	*n, err = Parse(string(b))
-	return err
+// UnmarshalText reads a name with [Parse]. The name must begin with a host, or with oci:, as the result of
+// MarshalText does. So a typing error in a file does not make a target at Docker Hub.
+func (n *Name) UnmarshalText(b []byte) error {
+	s := string(b)
+	name, err := Parse(s)
+	if err != nil {
+		return err
+	}
+	if first, _, ok := strings.Cut(s, "/"); !name.IsLayout() && (!ok || !LooksLikeHost(first)) {
+		return invalid(s, "the name begins with no host", "write "+name.String()+", or another host before it")
+	}
+	*n = name
+	return nil
 }
 
 // Parse reads a name such as "nginx", "docker.io/library/nginx:1.25", "localhost:5000/a@sha256:…" or

@@ -169,3 +169,16 @@ func TestATransportThatDrayDoesNotHaveIsNoName(t *testing.T) {
 		}
 	}
 }
+
+func TestANameInAFileBeginsWithItsHost(t *testing.T) {
+	for s, want := range map[string]string{
+		"docker.io/prdo/app:v1": "docker.io/prdo/app:v1", "localhost/app": "localhost/app", "reg:5000/app:v1": "reg:5000/app:v1", "oci:dir:v1": "oci:dir:v1",
+		"prdo/app:v1": "", "nginx": "", "redis:7": "", "quay.io": "",
+	} {
+		var n Name
+		err := n.UnmarshalText([]byte(s))
+		if want == "" && (!fault.Is(err, fault.Invalid) || n != Name{}) || want != "" && (err != nil || n.String() != want) {
+			t.Errorf("%s: %v, %v, want %q", s, n, err, want)
+		}
+	}
+}

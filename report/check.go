@@ -44,7 +44,7 @@ type Finding struct {
 type Side struct {
 	Side     fault.Side `json:"side"`
 	Name     string     `json:"name"`              // the image
-	Product  string     `json:"product,omitempty"` // what the registry is: "acr", "ecr", "hub", …; "" if not known
+	Product  string     `json:"product,omitempty"` // what the registry is: "acr", "ecr", "dockerhub", …; "" if not known
 	Findings []Finding  `json:"findings"`
 }
 

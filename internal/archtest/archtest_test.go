@@ -54,7 +54,7 @@ var may = map[string]string{
 	"internal/layout":   "event fault oci ref",
 	"internal/registry": "fault oci ref",
 
-	"internal/name":    "fault plan ref",
+	"internal/name":    "event fault plan ref",
 	"internal/place":   "credential event fault internal/layout internal/ledger internal/remote internal/transfer oci plan ref report",
 	"internal/survey":  "event fault internal/layout internal/ledger internal/name internal/place internal/remote oci plan ref",
 	"internal/apply":   "credential event fault internal/layout internal/place internal/remote internal/survey internal/transfer oci plan ref report",
@@ -78,7 +78,7 @@ var may = map[string]string{
 	"cmd/internal/server":        ". credential fault cmd/internal/access cmd/internal/api cmd/internal/arm cmd/internal/job cmd/internal/server/gate cmd/internal/server/measure cmd/internal/store cmd/internal/verb cmd/internal/wire internal/place ref internal/registry",
 	"cmd/internal/cli/query":     "",
 	"cmd/internal/cli/out":       ". event fault cmd/internal/cli/query cmd/internal/wire plan",
-	"cmd/internal/cli/flag":      ". fault cmd/internal/cli/out cmd/internal/cli/query cmd/internal/config plan",
+	"cmd/internal/cli/flag":      ". event fault cmd/internal/cli/out cmd/internal/cli/query cmd/internal/config plan",
 	"cmd/internal/cli/app":       ". credential fault cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/wire ref",
 	"cmd/internal/cli/ask":       ". credential fault cmd/internal/cli/flag cmd/internal/client cmd/internal/config cmd/internal/mirror cmd/internal/wire plan",
 	"cmd/internal/cli/run":       ". event fault cmd/internal/cli/app cmd/internal/cli/ask cmd/internal/cli/flag cmd/internal/cli/out cmd/internal/client cmd/internal/config cmd/internal/wire plan ref",

@@ -92,7 +92,7 @@ func onlyImage(ctx context.Context, at place.Repository, name ref.Name, index oc
 func open(
 	b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) (ref.Name, place.Repository, *place.Session, error) {
-	name, err := names.Parse(req.Name)
+	name, err := names.Noting(obs).Parse(req.Name, "")
 	if err != nil {
 		return name, nil, nil, err
 	}

@@ -57,7 +57,7 @@ func Manifests(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 	visit func(report.Manifest) error,
 ) error {
-	name, err := names.Parse(req.Name)
+	name, err := names.Noting(obs).Parse(req.Name, "")
 	switch {
 	case err != nil:
 		return err

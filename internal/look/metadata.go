@@ -29,7 +29,7 @@ type described struct {
 func Metadata(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) (json.RawMessage, error) {
-	name, err := names.Parse(req.Name)
+	name, err := names.Noting(obs).Parse(req.Name, "")
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func Metadata(
 func SetAttributes(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, a oci.Attributes, obs event.Observer,
 ) (json.RawMessage, error) {
-	name, err := names.Parse(req.Name)
+	name, err := names.Parse(req.Name, fault.Target)
 	if err != nil {
 		return nil, err
 	}

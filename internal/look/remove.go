@@ -28,7 +28,7 @@ type RemoveRequest struct {
 func PlanRemove(
 	ctx context.Context, b *place.Base, names *name.Reader, req RemoveRequest, obs event.Observer,
 ) (report.Removal, error) {
-	name, err := names.Parse(req.Image)
+	name, err := names.Parse(req.Image, fault.Target)
 	r := report.Removal{What: cmp.Or(req.What, report.RemoveTag), Image: name}
 	switch {
 	case err != nil:

@@ -13,6 +13,7 @@ import (
 	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/layout"
+	"github.com/drayage/dray/internal/name"
 	"github.com/drayage/dray/internal/place"
 	"github.com/drayage/dray/internal/survey"
 	"github.com/drayage/dray/oci"
@@ -32,7 +33,7 @@ type EstimateRequest struct {
 // Estimate adds up the bytes that a plan would copy and the requests that it would send.
 func Estimate(ctx context.Context, b *place.Base, req EstimateRequest, obs event.Observer) (report.Estimate, error) {
 	head := req.Plan.Header()
-	r := newTransferring(b, nil, Request{
+	r := newTransferring(b, new(name.Reader), Request{
 		Overwrite:   head.Overwrite,
 		SourceLogin: req.SourceLogin,
 		TargetLogin: req.TargetLogin,

@@ -63,7 +63,7 @@ func (r *transferring) ends() (sources, targets []name.End, err error) {
 		return nil, nil, fault.Misuse("transfer", "", "no source", "name a registry, a prefix of it or a repository")
 	}
 	for _, s := range r.req.Sources {
-		from, err := r.names.End(s)
+		from, err := r.names.End(s, fault.Source)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -74,7 +74,7 @@ func (r *transferring) ends() (sources, targets []name.End, err error) {
 	}
 	var preferred []name.End
 	for _, s := range r.req.Prefer {
-		p, err := r.names.End(s)
+		p, err := r.names.End(s, fault.Source)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -201,7 +201,7 @@ func noneBelow(from name.End, listed []string) string {
 func (r *transferring) targets(sources []name.End) ([]name.End, error) {
 	var targets []name.End
 	for _, s := range append([]string{r.req.Target}, r.req.Also...) {
-		to, err := r.names.End(s)
+		to, err := r.names.End(s, fault.Target)
 		if err != nil {
 			return nil, err
 		}

@@ -84,7 +84,7 @@ func newTransferring(b *place.Base, names *name.Reader, req Request, obs event.O
 	return &transferring{
 		Scope:  newScope(b, req),
 		req:    req,
-		names:  names,
+		names:  names.Noting(obs),
 		report: sum,
 		whole:  b.Begin(req.SourceLogin, req.TargetLogin, sum.watch(obs)),
 		images: newImages(b, req.Delay),

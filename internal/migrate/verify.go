@@ -155,11 +155,11 @@ func (v *verifying) pairs(ctx context.Context) ([]plan.Landing, error) {
 	if len(v.req.Sources) != 1 || !v.isName(v.req.Sources[0]) && !v.isName(v.req.Target) {
 		return v.landings(ctx)
 	}
-	from, err := v.names.Parse(v.req.Sources[0])
+	from, err := v.names.Parse(v.req.Sources[0], fault.Source)
 	if err != nil {
 		return nil, err
 	}
-	to, err := v.names.Parse(v.req.Target)
+	to, err := v.names.Parse(v.req.Target, fault.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func (v *verifying) isName(s string) bool {
 	if _, _, whole, err := v.names.Registry(s); err != nil || whole {
 		return false
 	}
-	n, err := v.names.Parse(s)
+	n, err := v.names.Parse(s, "")
 	return err == nil && (n.IsLayout() || n.Tag != "" || n.Digest != "")
 }
 

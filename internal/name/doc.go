@@ -6,6 +6,7 @@
 //
 //	import.go   the names in an import or a copy
 //	end.go      one end of a transfer: a registry, a prefix in it, or one repository
+//	az.go       registries as `az acr` names them
 //	name.go     Reader: registries and full names
 //	similar.go  names that resemble another, for hints
 package name

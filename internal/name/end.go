@@ -17,8 +17,14 @@ type End struct {
 	Repo   ref.Repo // the zero value unless the end is one repository
 }
 
-// End parses names such as "HOST", "HOST/PREFIX/", "HOST/REPO", "oci:DIR/" and "oci:DIR".
-func (r *Reader) End(s string) (End, error) {
+// End parses names such as "HOST", "HOST/PREFIX/", "HOST/REPO", "oci:DIR/" and "oci:DIR". A word without
+// a slash is a registry, and never a repository of Docker Hub.
+func (r *Reader) End(s string, side fault.Side) (End, error) {
+	e, err := r.end(s, side)
+	return e, fault.On(side, err)
+}
+
+func (r *Reader) end(s string, side fault.Side) (End, error) {
 	if ref.IsLayout(s) {
 		return r.layoutReach(s)
 	}
@@ -29,8 +35,10 @@ func (r *Reader) End(s string) (End, error) {
 	if whole {
 		return End{Host: host, Prefix: prefix}, nil
 	}
-	n, err := r.Parse(s)
+	n, err := r.Parse(s, side)
 	switch {
+	case !strings.Contains(s, "/"):
+		return End{}, r.stranger(s, wordOf(s), r.similar(wordOf(s), ""), atDockerHub("library/"+wordOf(s)))
 	case err != nil:
 		return End{}, err
 	case n.Tag != "" || n.Digest != "":
@@ -80,7 +88,7 @@ func (r End) Receives(from End, path string) bool {
 
 // layoutReach parses an end that begins with ref.Layout.
 func (r *Reader) layoutReach(s string) (End, error) {
-	n, err := r.Parse(s)
+	n, err := r.parse(s, "")
 	switch {
 	case err != nil:
 		return End{}, err

@@ -2,7 +2,7 @@ package name
 
 import (
 	"cmp"
-	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/drayage/dray/fault"
@@ -26,7 +26,6 @@ type Named struct {
 	Source  ref.Name
 	Tags    []string   // tags of the source repository, if more than one is requested
 	Targets []ref.Name // in order of the request; repositories without a tag if Tags is set
-	Notes   []string   // how dray understood the request, if that may surprise the user
 	reading reading
 }
 
@@ -46,10 +45,6 @@ const (
 	asName
 )
 
-func (n *Named) notef(format string, args ...any) {
-	n.Notes = append(n.Notes, fmt.Sprintf(format, args...))
-}
-
 // Import parses the names in an import. It finds errors in the names before any request is sent.
 func (r *Reader) Import(req Request, how reading) (Named, error) {
 	n := Named{reading: how}
@@ -62,12 +57,12 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 	host := ""
 	if name := cmp.Or(req.Target, r.Default); name != "" {
 		var err error
-		if host, err = r.registryHost(name); err != nil {
+		if host, err = r.RegistryHost(name, fault.Target); err != nil {
 			return n, err
 		}
 	}
 	for _, image := range req.Images {
-		to, err := r.importTarget(host, image, &n)
+		to, err := r.importTarget(host, image, how)
 		if err != nil {
 			return n, err
 		}
@@ -75,10 +70,10 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 			return n, fault.Misuse("parse name", image, "several tags are copied to a repository, but this names one image",
 				"leave the tag off; use --map to rename tags")
 		}
-		n.Targets = append(n.Targets, n.tagged(to, image, req.Map)...)
+		n.Targets = append(n.Targets, r.tagged(n, to, image, req.Map)...)
 	}
 	for _, repository := range req.Repositories {
-		to, err := r.importTarget(host, repository, &n)
+		to, err := r.importTarget(host, repository, how)
 		if err != nil {
 			return n, err
 		}
@@ -100,14 +95,14 @@ func (r *Reader) Import(req Request, how reading) (Named, error) {
 
 // Copy parses the names in a copy.
 func (r *Reader) Copy(from string, to []string) (source ref.Name, targets []ref.Name, err error) {
-	if source, err = r.Parse(from); err != nil {
+	if source, err = r.Parse(from, fault.Source); err != nil {
 		return source, nil, err
 	}
 	if len(to) == 0 {
 		return source, nil, fault.Misuse("copy", source.String(), "no target", "name at least one target")
 	}
 	for _, s := range to {
-		n, err := r.Parse(s)
+		n, err := r.Parse(s, fault.Target)
 		if err != nil {
 			return source, nil, err
 		}
@@ -130,8 +125,8 @@ func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 		return err
 	}
 	if n.Source.Tag == "" && len(n.Tags) == 0 {
-		n.notef("the source is named by digest: it is copied to %s without a tag; use --image to give it a tag",
-			repo.At(n.Source.Digest))
+		to := repo.At(n.Source.Digest).String()
+		r.note(to, "the source is named by digest: it is copied to "+to+" without a tag; use --image to give it a tag")
 	}
 	n.Targets = []ref.Name{repo.Tagged(n.Source.Tag)}
 	if n.Source.Tag != "" {
@@ -142,18 +137,19 @@ func (r *Reader) sameName(host string, m plan.TagMap, n *Named) error {
 
 // tagged returns a target with its tag. If to has no tag, it gets the tag of the source, or the
 // tags that m maps that tag to, or "latest".
-func (n *Named) tagged(to ref.Name, image string, m plan.TagMap) []ref.Name {
+func (r *Reader) tagged(n Named, to ref.Name, image string, m plan.TagMap) []ref.Name {
 	switch {
 	case to.Tag != "" || len(n.Tags) > 0:
 		return []ref.Name{to}
 	case n.Source.Tag != "":
 		return Spread(n.Source, []ref.Name{to}, m)
 	case n.reading != AsAz:
-		n.notef("%s is named by digest: it is copied to %s without a tag", n.Source, to.At(n.Source.Digest))
+		at := to.At(n.Source.Digest).String()
+		r.note(at, n.Source.String()+" is named by digest: it is copied to "+at+" without a tag")
 		return []ref.Name{to}
 	}
 	to.Tag = "latest"
-	n.notef("neither %s nor the source has a tag: the target becomes %s", image, to)
+	r.note(to.String(), "neither "+image+" nor the source has a tag: the target becomes "+to.String())
 	return []ref.Name{to}
 }
 
@@ -163,17 +159,13 @@ func (r *Reader) importSource(req Request, n *Named) error {
 	}
 	var err error
 	if req.SourceRegistry == "" {
-		if r.onlyRegistry(req.Source) {
-			return fault.Misuse("import", req.Source, "this names a registry and no image",
-				"write --source HOST/REPO:TAG, or --registry HOST --source REPO:TAG")
-		}
-		n.Source, err = r.Parse(req.Source)
+		n.Source, err = r.Parse(req.Source, fault.Source)
 	} else {
 		var host string
-		if host, err = r.sourceRegistryHost(req.SourceRegistry); err != nil {
+		if host, err = r.RegistryHost(req.SourceRegistry, fault.Source); err != nil {
 			return err
 		}
-		n.Source, err = ref.ParseIn(host, r.trimHost(host, req.Source, "--source", "--registry", n))
+		n.Source, err = ref.ParseIn(host, r.trimHost(host, req.Source, "--source", "--registry"))
 	}
 	if err != nil {
 		return err
@@ -196,16 +188,6 @@ func (r *Reader) importSource(req Request, n *Named) error {
 		}
 	}
 	return nil
-}
-
-// onlyRegistry reports whether the source of an import names a registry without a repository. Without a slash, it
-// would else be an image of Docker Hub.
-func (r *Reader) onlyRegistry(source string) bool {
-	_, rest := cutScheme(source)
-	word, path, _ := strings.Cut(rest, "/")
-	host, _, _ := strings.Cut(word, ":")
-	_, configured := r.Hosts[word]
-	return path == "" && !strings.Contains(host, "@") && (configured || ref.LooksLikeHost(host))
 }
 
 // Entry parses one line of a list of images.
@@ -240,41 +222,52 @@ func WithLatest(n ref.Name) ref.Name {
 	return n
 }
 
-func (r *Reader) importTarget(host, s string, n *Named) (ref.Name, error) {
+func (r *Reader) importTarget(host, s string, how reading) (ref.Name, error) {
 	if s == "" {
 		return ref.Name{}, fault.Misuse("import", "", "an empty target name", "")
 	}
 	var to ref.Name
 	var err error
+	first, _, slash := strings.Cut(s, "/")
 	switch full := r.isFull(s); {
-	case host != "" && (!full || n.reading != asName):
-		to, err = ref.ParseIn(host, r.trimHost(host, s, "--image", "--name", n))
-	case !full || n.reading == asPath:
-		return to, fault.Misuse("parse name", s, "no registry", "name the registry with --name, or write HOST/"+s)
+	case host != "" && (!full || how != asName):
+		to, err = ref.ParseIn(host, r.trimHost(host, s, "--image", "--name"))
+		if near := mistyped(first, r.names()); err == nil && slash && how == asName && len(near) > 0 {
+			r.note(first, s+" is read as "+to.String()+", although "+resembles(first, near[0]))
+		}
+	case !full && slash && len(r.similar(first, "")) > 0:
+		to, err = r.Parse(s, fault.Target)
+	case !full || how == asPath:
+		return to, fault.On(fault.Target, fault.Misuse("parse name", s, "no registry",
+			"name the registry with --name, or write HOST/"+s))
 	default:
-		to, err = r.Parse(s)
+		to, err = r.Parse(s, fault.Target)
 	}
 	if err == nil && to.Digest != "" {
 		err = DigestTarget(s)
 	}
-	return to, err
+	return to, fault.On(fault.Target, err)
 }
 
 // isFull reports whether s begins with a registry or names a layout.
 func (r *Reader) isFull(s string) bool {
 	_, rest := cutScheme(s)
-	first, _, ok := strings.Cut(rest, "/")
-	return strings.HasPrefix(rest, ref.Layout) || ok && (ref.LooksLikeHost(first) || r.Hosts[first] != "")
+	first, _, slash := strings.Cut(rest, "/")
+	_, known := r.known(first)
+	return ref.IsLayout(rest) || slash && (known || ref.LooksLikeHost(first))
 }
 
-// trimHost removes host from the beginning of s, because another flag already names that host.
-func (r *Reader) trimHost(host, s, in, by string, n *Named) string {
+// trimHost removes the host, or an alias of it that is a host, from the beginning of s, because another
+// flag already names that registry.
+func (r *Reader) trimHost(host, s, in, by string) string {
 	s = ref.CutTransport(s)
-	if k := len(host) + 1; len(s) > k && strings.EqualFold(s[:k], host+"/") {
-		n.notef("%q in %s is ignored: %s names the registry already", host, in, by)
-		return s[k:]
+	first, rest, slash := strings.Cut(s, "/")
+	at, known := r.known(first)
+	if !slash || rest == "" || !ref.LooksLikeHost(first) || !strings.EqualFold(first, host) && (!known || at != host) {
+		return s
 	}
-	return s
+	r.note(in+" "+first, strconv.Quote(first)+" in "+in+" is ignored: "+by+" names the registry already")
+	return rest
 }
 
 // DigestTarget returns the error for a target that is named by digest.

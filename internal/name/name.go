@@ -1,69 +1,263 @@
 package name
 
 import (
-	"cmp"
-	"regexp"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
+	"unicode"
 
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/ref"
 )
 
-// acrSuffix is the suffix of the login servers in the public Azure cloud.
-const acrSuffix = ".azurecr.io"
-
-// acrName matches the name of an Azure container registry.
-var acrName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]{5,50}$`) })
-
-// Reader parses names as users write them.
+// Reader parses names as users write them. What a name may mean depends on its side:
+//
+//   - [fault.Target]: something is written there, so the registry must be a configured name or a host.
+//     A short name such as "team/app" is an error, and not a repository of Docker Hub.
+//   - [fault.Source], and "" for a name that is only looked at: a short name is one of Docker Hub.
+//
+// A word without a slash is a registry if it is a configured name, or has a dot or a port, or is
+// localhost. Where only an image can be meant, "redis:7" is an image, and not a port.
 type Reader struct {
-	Hosts map[string]string // hosts of the configured registries, by their configured names
+	// Hosts has the hosts of the configured registries by their names and by their aliases. An alias
+	// that is a host has the form that ref.Host returns.
+	Hosts map[string]string
 
 	// Default is the registry, by name or host, that an import goes to if the request names
 	// none; "" means that there is no default.
 	Default string
 
+	// Missing is the file that would name registries, if it does not exist. Errors and notes about
+	// names mention it.
+	Missing string
+
 	// Pin is called with the scheme, "http" or "https", that the user wrote before a host. Its
 	// error is returned.
 	Pin func(host, scheme string) error
+
+	watch event.Observer
+	noted map[string]bool // what there is a note about; nil makes no notes
 }
 
-// Host returns the canonical host of a registry. The name may be a configured name, or a host
+// Noting returns a Reader for the names of one request. If the way in which it reads a name may surprise
+// the user, it tells obs with a [event.Noted].
+func (r *Reader) Noting(obs event.Observer) *Reader {
+	noting := *r
+	noting.watch, noting.noted = obs, map[string]bool{}
+	return &noting
+}
+
+// note makes a note, unless there is one about the same thing already.
+func (r *Reader) note(about, text string) {
+	if r.noted != nil && !r.noted[about] {
+		r.noted[about] = true
+		r.watch.Tell(event.Event{Kind: event.Noted, Text: text})
+	}
+}
+
+// Host returns the canonical host of a registry. The name may be a configured name or an alias, or a host
 // with or without "https://" or "http://" before it. The error is Invalid.
 func (r *Reader) Host(name string) (string, error) {
 	scheme, rest := cutScheme(strings.TrimSuffix(name, "/"))
-	if host, ok := r.Hosts[rest]; ok {
-		return host, nil
+	host, known := r.known(rest)
+	if known {
+		return host, r.pin(host, scheme)
 	}
 	host, err := ref.Host(rest)
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
+	case !ref.LooksLikeHost(rest):
+		return "", r.stranger(name, rest, r.similar(rest, ""), "write HOST or HOST:PORT")
 	}
 	return host, r.pin(host, scheme)
 }
 
 // Parse parses a full name such as "registry.example/team/app:v1". The first component may be the
-// name of a configured registry, and "http://" or "https://" may precede a host.
-func (r *Reader) Parse(s string) (ref.Name, error) {
+// name of a configured registry, and "http://" or "https://" may precede a host. The error is Invalid.
+func (r *Reader) Parse(s string, side fault.Side) (ref.Name, error) {
+	n, err := r.parse(s, side)
+	return n, fault.On(side, err)
+}
+
+func (r *Reader) parse(s string, side fault.Side) (ref.Name, error) {
 	scheme, rest := cutScheme(s)
-	if first, path, ok := strings.Cut(rest, "/"); ok && scheme == "" {
-		if host, known := r.Hosts[first]; known {
-			if path == "" {
-				return ref.Parse(host + "/") // its error names the host
-			}
-			return ref.ParseIn(host, path)
-		}
-	}
-	n, err := ref.Parse(rest)
-	if err != nil {
-		return ref.Name{}, err
-	}
-	if n.IsLayout() && scheme != "" {
+	first, path, slash := strings.Cut(rest, "/")
+	host, known := r.known(first)
+	switch {
+	case ref.IsLayout(rest) && scheme != "":
 		return ref.Name{}, fault.Misuse("parse name", s, "an image layout has no http:// or https:// address",
 			"write oci:DIR")
+	case ref.IsLayout(rest):
+		return ref.Parse(rest)
+	case !slash:
+		return r.parseWord(scheme, rest, side)
+	case known && path == "":
+		return ref.Parse(host + "/") // its error names the host
+	case known:
+		n, err := ref.ParseIn(host, path)
+		if err != nil {
+			return ref.Name{}, err
+		}
+		return n, r.pin(host, scheme)
+	case ref.LooksLikeHost(first):
+		n, err := ref.Parse(rest)
+		if err != nil {
+			return ref.Name{}, err
+		}
+		return n, r.pin(n.Host, scheme)
+	case side == fault.Target || scheme != "" || strings.HasSuffix(rest, "/"):
+		return ref.Name{}, r.stranger(s, first, r.similar(first, rest[len(first):]), atDockerHub(rest))
 	}
-	return n, r.pin(n.Host, scheme)
+	n, err := ref.Parse(rest)
+	if err == nil {
+		r.noteShort(rest, first, n)
+	}
+	return n, err
+}
+
+// parseWord parses rest, a name without a slash.
+func (r *Reader) parseWord(scheme, rest string, side fault.Side) (ref.Name, error) {
+	n, err := ref.Parse(rest)
+	word := wordOf(rest)
+	_, known := r.known(word)
+	switch {
+	case known || isHost(rest) || scheme != "":
+		if isNumbered(rest) && isHost(rest) {
+			word = rest
+		}
+		hint := "write " + word + "/REPOSITORY[:TAG]"
+		if err == nil && side != fault.Target {
+			hint += ", or " + n.String() + " for Docker Hub"
+		}
+		return ref.Name{}, fault.Misuse("parse name", rest, "this names a registry, not a repository", hint)
+	case err != nil:
+		return ref.Name{}, err
+	case side == fault.Target:
+		hint := "write HOST/" + rest + " with the host or the name of a registry"
+		return ref.Name{}, r.stranger(rest, word, r.similar(word, "/REPOSITORY"), hint+", or "+n.String()+" for Docker Hub")
+	}
+	return n, nil
+}
+
+// Registry parses names such as "HOST", "HOST/" and "HOST/PREFIX/". ok is false if s is a name of
+// another form.
+func (r *Reader) Registry(s string) (host, prefix string, ok bool, err error) {
+	scheme, rest := cutScheme(s)
+	first, path, _ := strings.Cut(rest, "/")
+	isPrefix := path == "" || strings.HasSuffix(path, "/")
+	if ref.IsLayout(rest) || !isPrefix || !r.isRegistry(first) {
+		return "", "", false, nil
+	}
+	if scheme != "" {
+		first = scheme + "://" + first
+	}
+	host, err = r.Host(first)
+	return host, path, true, err
+}
+
+// isRegistry reports whether a word without a slash is a registry: a configured name, a host with a dot,
+// localhost, or a host with a port.
+func (r *Reader) isRegistry(word string) bool {
+	if _, known := r.known(word); known {
+		return true
+	}
+	return !strings.Contains(word, "@") && (isHost(word) || isNumbered(word))
+}
+
+// isHost reports whether a word without a slash can only be a host.
+func isHost(word string) bool {
+	host := wordOf(word)
+	return strings.ContainsAny(host, ".[") || strings.EqualFold(host, "localhost")
+}
+
+// isNumbered reports whether a word ends in a colon and a number, which is a port or a tag.
+func isNumbered(word string) bool {
+	_, port, _ := strings.Cut(word, ":")
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
+// wordOf returns a word without its port, tag and digest.
+func wordOf(word string) string {
+	word, _, _ = strings.Cut(word, "@")
+	if strings.HasPrefix(word, "[") { // an IPv6 address
+		return word
+	}
+	word, _, _ = strings.Cut(word, ":")
+	return word
+}
+
+// known returns the host of the configured registry that has this name or alias.
+func (r *Reader) known(name string) (host string, ok bool) {
+	if host, ok = r.Hosts[name]; !ok && ref.LooksLikeHost(name) {
+		if typed, err := ref.Host(name); err == nil {
+			host, ok = r.Hosts[typed]
+		}
+	}
+	return host, ok
+}
+
+// noteShort makes a note about a name of Docker Hub that may be meant for another registry.
+func (r *Reader) noteShort(s, first string, n ref.Name) {
+	text := s + " is read as " + n.String()
+	near := mistyped(first, r.names())
+	switch {
+	case first == "library":
+	case len(near) > 0:
+		r.note(first, text+", although "+resembles(first, near[0]))
+	case r.Missing != "":
+		r.note(first, text+": "+r.missing())
+	}
+}
+
+// stranger returns the error about a name that begins with neither a configured registry nor a host.
+// The hint proposes similar names, and then what else helps.
+func (r *Reader) stranger(s, first string, similar []string, hint string) error {
+	if len(similar) > 0 {
+		hint = "write " + strings.Join(similar, " or ") + ", or " + strings.TrimPrefix(hint, "write ")
+	}
+	if r.Missing != "" {
+		hint += "; " + r.missing()
+	}
+	if strings.ContainsFunc(s, unicode.IsSpace) {
+		s = strconv.Quote(s)
+	}
+	return fault.Misuse("parse name", s, strconv.Quote(first)+" is neither a configured registry nor a host", hint)
+}
+
+// atDockerHub returns the hint that says how to write rest if it is meant to be a name of Docker Hub.
+func atDockerHub(rest string) string {
+	if _, err := ref.Parse(ref.DockerHub + "/" + strings.TrimSuffix(rest, "/")); err != nil {
+		return "begin with the host or the name of a registry"
+	}
+	return "write docker.io/" + rest + " for Docker Hub"
+}
+
+func resembles(word, name string) string {
+	return strconv.Quote(word) + " resembles the configured registry " + strconv.Quote(name)
+}
+
+func (r *Reader) missing() string { return "no configuration file was found at " + r.Missing }
+
+// similar returns the names of configured registries that resemble word, each with rest behind it.
+func (r *Reader) similar(word, rest string) []string {
+	lower := strings.ToLower(word)
+	all := Similar(lower, r.names())
+	if _, known := r.known(lower); known {
+		all = []string{lower}
+	}
+	for i := range all {
+		all[i] += rest
+	}
+	return all
+}
+
+// names returns the names of the configured registries and their aliases, but not those that are hosts.
+func (r *Reader) names() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(r.Hosts)), ref.LooksLikeHost)
 }
 
 // pin reports the scheme that the user wrote before host to r.Pin. It does nothing if there was
@@ -83,80 +277,4 @@ func cutScheme(s string) (scheme, rest string) {
 		}
 	}
 	return "", s
-}
-
-// Registry parses names such as "HOST", "HOST/" and "HOST/PREFIX/". ok is false if s is a name of
-// another form.
-func (r *Reader) Registry(s string) (host, prefix string, ok bool, err error) {
-	scheme, rest := cutScheme(s)
-	first, path, slash := strings.Cut(rest, "/")
-	_, named := r.Hosts[first]
-	isHost := named || ref.LooksLikeHost(first)
-	isPrefix := path == "" || strings.HasSuffix(path, "/")
-	hasDigest := !slash && strings.Contains(first, "@")
-	if strings.HasPrefix(rest, ref.Layout) || !isHost || !isPrefix || hasDigest {
-		return "", "", false, nil
-	}
-	if !named && scheme != "" {
-		first = scheme + "://" + first
-	}
-	host, err = r.Host(first)
-	return host, path, true, err
-}
-
-// RegistryHost returns the canonical host of a registry, which is named as in `az acr`: by a
-// configured name, a login server, the name of an Azure container registry, or an ARM resource
-// ID. "" means r.Default. The error is Invalid.
-func (r *Reader) RegistryHost(name string) (string, error) {
-	if name = cmp.Or(name, r.Default); name == "" {
-		return "", fault.Misuse("find registry", "", "no registry",
-			"name a registry, or set default-registry in the configuration")
-	}
-	return r.sourceRegistryHost(name)
-}
-
-// registryHost returns the host of a registry that is named by a configured name, a login server
-// or the name of an Azure container registry.
-func (r *Reader) registryHost(name string) (string, error) {
-	scheme, rest := cutScheme(name)
-	short := rest
-	if n := len(rest) - len(acrSuffix); n > 0 && strings.EqualFold(rest[n:], acrSuffix) {
-		short = rest[:n]
-	}
-	for _, known := range []string{rest, short, strings.ToLower(short)} {
-		if host, ok := r.Hosts[known]; ok {
-			return host, nil
-		}
-	}
-	if ref.LooksLikeHost(rest) {
-		host, err := ref.Host(rest)
-		if err != nil {
-			return "", err
-		}
-		return host, r.pin(host, scheme)
-	}
-	if !acrName().MatchString(rest) {
-		return "", fault.Misuse("find registry", name,
-			"not a configured registry, a host or the name of an Azure container registry",
-			"write the host, or add the registry to the configuration")
-	}
-	return strings.ToLower(rest) + acrSuffix, nil
-}
-
-// sourceRegistryHost is like registryHost, but also accepts an ARM resource ID, as `--registry`
-// does.
-func (r *Reader) sourceRegistryHost(s string) (string, error) {
-	if !strings.HasPrefix(s, "/") {
-		return r.registryHost(s)
-	}
-	segments := strings.Split(strings.Trim(s, "/"), "/")
-	n := len(segments)
-	isRegistry := n == 8 && strings.EqualFold(segments[0], "subscriptions") &&
-		strings.EqualFold(segments[5], "Microsoft.ContainerRegistry") && strings.EqualFold(segments[6], "registries")
-	if !isRegistry {
-		// The error does not repeat the ID, because the ID contains a subscription.
-		return "", fault.Misuse("read resource ID", "", "not the ID of a container registry",
-			"write /subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/NAME")
-	}
-	return r.registryHost(segments[n-1])
 }

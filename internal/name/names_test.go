@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/drayage/dray/credential"
+	"github.com/drayage/dray/event"
 	"github.com/drayage/dray/fault"
 	"github.com/drayage/dray/internal/remote"
 	"github.com/drayage/dray/plan"
@@ -23,6 +24,12 @@ func configured(t *testing.T, fallback string) *Reader {
 	}}
 }
 
+// noted returns r as it reads the names of one request, and the notes that it makes.
+func noted(r *Reader) (*Reader, *[]string) {
+	notes := &[]string{}
+	return r.Noting(func(e event.Event) { *notes = append(*notes, e.Text) }), notes
+}
+
 const resourceID = "/subscriptions/00000000-1111-2222-3333-444444444444/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/Acme"
 
 func TestImportReadsNamesAsAzDoesAndMore(t *testing.T) {
@@ -34,7 +41,7 @@ func TestImportReadsNamesAsAzDoesAndMore(t *testing.T) {
 		note            string
 	}{
 		{about: "az's own example", req: Request{Source: "docker.io/library/hello-world:latest", Target: "myregistry", Images: []string{"hello-world:latest"}},
-			source: "docker.io/library/hello-world:latest", targets: "myregistry.azurecr.io/hello-world:latest"},
+			source: "docker.io/library/hello-world:latest", targets: "myregistry.azurecr.io/hello-world:latest", note: "myregistry is read as myregistry.azurecr.io: no registry of this name is configured"},
 		{about: "the source's tag where the target has none", req: Request{Source: "mcr.microsoft.com/dotnet/sdk:8.0", Target: "prod", Images: []string{"sdk"}},
 			source: "mcr.microsoft.com/dotnet/sdk:8.0", targets: "prod.example.com:5000/sdk:8.0"},
 		{about: "neither image nor repository", req: Request{Source: "nginx", Target: "prod"},
@@ -67,7 +74,8 @@ func TestImportReadsNamesAsAzDoesAndMore(t *testing.T) {
 			source: "prod.example.com:5000/app:v1", targets: "acme.azurecr.io/app:v1", note: "--name names the registry already"},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
-			names, err := configured(t, tt.fallback).Import(tt.req, AsAz)
+			reader, notes := noted(configured(t, tt.fallback))
+			names, err := reader.Import(tt.req, AsAz)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +86,7 @@ func TestImportReadsNamesAsAzDoesAndMore(t *testing.T) {
 			if names.Source.String() != tt.source || strings.Join(to, " ") != tt.targets {
 				t.Errorf("%s -> %s\nwant %s -> %s", names.Source, strings.Join(to, " "), tt.source, tt.targets)
 			}
-			if all := strings.Join(names.Notes, "; "); (tt.note == "") != (all == "") || !strings.Contains(all, tt.note) {
+			if all := strings.Join(*notes, "; "); (tt.note == "") != (all == "") || !strings.Contains(all, tt.note) {
 				t.Errorf("notes %q, want %q", all, tt.note)
 			}
 		})
@@ -171,16 +179,16 @@ func TestARegistryIsFoundByEveryNameThatAzTakes(t *testing.T) {
 		"": "prod.example.com:5000", "prod": "prod.example.com:5000", "ACME": "acme.azurecr.io", "Acme.azurecr.io": "acme.azurecr.io",
 		"other": "other.azurecr.io", "reg.example": "reg.example", "localhost:5000": "localhost:5000", resourceID: "acme.azurecr.io",
 	} {
-		if got, err := d.RegistryHost(name); got != want || err != nil {
+		if got, err := d.RegistryHost(name, ""); got != want || err != nil {
 			t.Errorf("%q: %s, %v, want %s", name, got, err, want)
 		}
 	}
 	for _, name := range []string{"no/registry", "a b", "/subscriptions/x"} {
-		if got, err := d.RegistryHost(name); !fault.Is(err, fault.Invalid) {
+		if got, err := d.RegistryHost(name, ""); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: %s, %v", name, got, err)
 		}
 	}
-	if _, err := configured(t, "").RegistryHost(""); !fault.Is(err, fault.Invalid) {
+	if _, err := configured(t, "").RegistryHost("", ""); !fault.Is(err, fault.Invalid) {
 		t.Errorf("no name and no default: %v", err)
 	}
 }

@@ -41,6 +41,15 @@ func Similar(want string, have []string) []string {
 	return names
 }
 
+// mistyped picks up to three of the names in have of which want may be a typing error. Unlike Similar, it
+// picks no name only because want contains it: "prodmirror" is hardly a wrong "prod".
+func mistyped(want string, have []string) []string {
+	return slices.DeleteFunc(Similar(want, have), func(name string) bool {
+		edits := levenshtein.Distance(want, name, nil)
+		return edits > max(2, len(want)/3) || edits >= min(len(want), len(name))
+	})
+}
+
 // WithPrefixes returns names and the prefixes that they have, each once.
 func WithPrefixes(names []string) []string {
 	all := map[string]bool{}

@@ -27,7 +27,8 @@ type Request struct {
 func Check(
 	ctx context.Context, b *place.Base, names *name.Reader, req Request, obs event.Observer,
 ) (report.Check, error) {
-	source, err := names.Parse(req.Source)
+	names = names.Noting(obs)
+	source, err := names.Parse(req.Source, fault.Source)
 	if err != nil {
 		return report.Check{}, err
 	}
@@ -61,7 +62,7 @@ func Check(
 }
 
 func checkTarget(names *name.Reader, s string, source ref.Name) (ref.Name, error) {
-	target, err := names.Parse(s)
+	target, err := names.Parse(s, fault.Target)
 	if err != nil {
 		return ref.Name{}, err
 	}

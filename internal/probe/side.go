@@ -68,7 +68,7 @@ func (c *checker) source(ctx context.Context) {
 	if !c.begin(ctx, remote.Pull) || !c.pull(ctx) {
 		return
 	}
-	if c.traits.Product == "hub" {
+	if c.traits.Product == "dockerhub" {
 		// A test would read a manifest, which counts as a pull.
 		c.note("ranges", report.OK, "known: an interrupted download can be resumed", "")
 	} else {

@@ -122,7 +122,7 @@ func (r *Repository) request(ctx context.Context, reference string) error {
 	tagged := isTag(reference)
 	kind := r.handle.Host.Kind()
 	switch {
-	case kind == "hub":
+	case kind == "dockerhub":
 		return c.Fault(fault.Refused, "delete it on hub.docker.com", errNoDelete)
 	case kind == "ghcr":
 		hint := "delete the version in the package's settings on GitHub, or with its packages API"

@@ -110,7 +110,7 @@ func TestTraitsAreKnownWithoutARequest(t *testing.T) {
 	for host, want := range map[string]remote.Traits{
 		ecrName:          {Product: "ecr", Mount: "only if BLOB_MOUNTING is enabled in the account, and only within one account and region", Resume: "no"},
 		"x.azurecr.io":   {Product: "acr", Mount: "yes"},
-		"docker.io":      {Product: "hub", Mount: "yes", Resume: "yes"},
+		"docker.io":      {Product: "dockerhub", Mount: "yes", Resume: "yes"},
 		"reg.example":    {},
 		"127.0.0.1:5000": {},
 	} {

@@ -22,7 +22,6 @@ func Import(ctx context.Context, s *place.Session, n name.Named, r Rules) (*Draf
 	if err := CheckBackup(r); err != nil {
 		return nil, err
 	}
-	p.Notes = n.Notes
 	if len(n.Tags) == 0 {
 		return p, p.planOne(ctx, n.Source, n.Targets)
 	}
@@ -50,7 +49,6 @@ func Batch(
 			asked := strings.TrimSpace(e.Source + " " + strings.Join(e.Targets, " "))
 			wants[i] = want{asked: asked, err: atLine(e.Line, err)}
 		}
-		p.Notes = append(p.Notes, n.Notes...)
 	}
 	if err := p.planMany(ctx, wants); err != nil || !p.skipBroken {
 		return p, err

@@ -55,7 +55,7 @@ func (a *api) whoami(ctx context.Context, _ *struct{}) (*body[wire.Whoami], erro
 }
 
 func (a *api) listRegistries(context.Context, *struct{}) (*body[wire.Registries], error) {
-	return &body[wire.Registries]{wire.Registries{Registries: append([]wire.Registry{}, a.Registries...)}}, nil
+	return &body[wire.Registries]{a.Registries}, nil
 }
 
 func (a *api) listTokens(ctx context.Context, _ *struct{}) (*body[wire.Tokens], error) {

@@ -17,7 +17,7 @@ type Config struct {
 	Verb       *verb.Service
 	Queue      *job.Queue
 	Access     *access.Access
-	Registries []wire.Registry // the configured registries
+	Registries wire.Registries // the configured registries
 	Version    string          // the version of dray, for /whoami
 
 	// Authenticate returns the principal of a request; nil means Access.Authenticate.

@@ -97,7 +97,7 @@ func newYard(tb testing.TB, s settings) *yard {
 	tb.Cleanup(d.Close)
 	y.verb = verb.New(verb.Config{Dray: d, Queue: y.queue, Access: y.access, DB: y.db})
 	handler := api.New(api.Config{Verb: y.verb, Queue: y.queue, Access: y.access, Heartbeat: s.beat, Streams: s.streams, Held: s.held,
-		Registries: []wire.Registry{{Name: "dst", Host: y.dst.Host}, {Name: "src", Host: y.src.Host}}})
+		Registries: wire.Registries{Registries: []wire.Registry{{Name: "dst", Host: y.dst.Host}, {Name: "src", Host: y.src.Host}}}})
 	if s.proxy != nil {
 		handler = s.proxy(handler)
 	}

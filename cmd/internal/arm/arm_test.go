@@ -92,7 +92,7 @@ func start(t *testing.T, o options) *bench {
 	t.Cleanup(d.Close)
 	b.dray, b.dir, b.stop = d, t.TempDir(), func() {}
 	b.config = arm.Config{
-		Hold: o.hold, Registries: []arm.Registry{{Name: "production", Host: b.target.Host}, {Name: "hub", Host: b.source.Host}, {Name: "lab-eu", Host: b.host}},
+		Hold: o.hold, Registries: []arm.Registry{{Name: "production", Host: b.target.Host}, {Name: "hub", Host: b.source.Host}, {Name: "lab-eu", Host: b.host, Aliases: []string{"labeurope"}}},
 		V2: own, Host: b.host,
 	}
 	if o.hold == 0 {

@@ -24,7 +24,7 @@ func FuzzWhatIsSentIsReadOrRefused(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	h := New(Config{Registries: []Registry{{"production", "prod.example"}, {"hub", "hub.example"}}}).(*handler)
+	h := New(Config{Registries: []Registry{{Name: "production", Host: "prod.example"}, {Name: "hub", Host: "hub.example"}}}).(*handler)
 	f.Fuzz(func(t *testing.T, body string) {
 		var in parameters
 		w := httptest.NewRecorder()
@@ -57,7 +57,7 @@ func FuzzPaths(f *testing.F) {
 		"/", "//", "/adfs/", "/adfs/x/.well-known/openid-configuration", "/oauth2", "/acr/v1/", "/acr/v1/_catalog", "/acr/v1/a/_tags/", "/tenants", "/%00", "/metadata"} {
 		f.Add(s)
 	}
-	h := New(Config{Access: nobody(f), Registries: []Registry{{"hub", "hub.example"}},
+	h := New(Config{Access: nobody(f), Registries: []Registry{{Name: "hub", Host: "hub.example"}},
 		Submit: func(context.Context, access.Principal, wire.Request, string) (job.Job, bool, error) {
 			panic("a request passed without a login")
 		}})

@@ -14,8 +14,9 @@ import (
 
 // Registry is a registry that clients can name.
 type Registry struct {
-	Name string // the name in the configuration
-	Host string // the login server
+	Name    string   // the name in the configuration
+	Host    string   // the login server
+	Aliases []string // other names in the configuration
 }
 
 // Config holds what New needs. The fields from PublicURL on are optional.
@@ -58,7 +59,7 @@ const (
 type handler struct {
 	Config
 	all    []registry
-	byName map[string]registry // by Name and azName, in lower case
+	byName map[string]registry // by Name, Aliases and azName, in lower case
 }
 
 // registry is a Registry with a name that az accepts.
@@ -86,7 +87,9 @@ func (h *handler) add(r Registry) {
 	known := registry{r, azName}
 	h.all = append(h.all, known)
 	h.byName[strings.ToLower(azName)] = known
-	h.byName[strings.ToLower(r.Name)] = known
+	for _, name := range append([]string{r.Name}, r.Aliases...) {
+		h.byName[strings.ToLower(name)] = known
+	}
 }
 
 // base returns the URL of this server for the client.

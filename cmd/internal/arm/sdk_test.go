@@ -126,7 +126,7 @@ func TestTheGoSDKReadsRegistries(t *testing.T) {
 	if want := []string{"production " + b.target.Host + " Premium", "hubregistry " + b.source.Host + " Premium", "labeu " + b.host + " Premium"}; !slices.Equal(names, want) {
 		t.Errorf("%q, want %q", names, want)
 	}
-	for _, name := range []string{"hub", "HubRegistry", "lab-eu", "labeu"} {
+	for _, name := range []string{"hub", "HubRegistry", "lab-eu", "labeu", "labeurope"} {
 		r, err := c.Get(t.Context(), "any", name, nil)
 		if err != nil || *r.Name != name || !strings.Contains(*r.ID, "/resourceGroups/any/") || *r.Properties.ProvisioningState != armcontainerregistry.ProvisioningStateSucceeded {
 			t.Errorf("%s: %+v %v", name, r, err)

@@ -176,10 +176,9 @@ func (c *Client) Whoami(ctx context.Context) (w wire.Whoami, err error) {
 }
 
 // Registries returns the registries that the server's configuration names.
-func (c *Client) Registries(ctx context.Context) ([]wire.Registry, error) {
-	var all wire.Registries
-	err := c.do(ctx, call{method: http.MethodGet, path: "/registries", repeatable: true}, &all)
-	return all.Registries, err
+func (c *Client) Registries(ctx context.Context) (all wire.Registries, err error) {
+	err = c.do(ctx, call{method: http.MethodGet, path: "/registries", repeatable: true}, &all)
+	return all, err
 }
 
 func schedulePath(id, what string) string { return "/schedules/" + url.PathEscape(id) + what }

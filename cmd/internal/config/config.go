@@ -27,6 +27,8 @@ type Registry struct {
 	Name string
 	// Host is "host" or "host:port" in its normal form.
 	Host string
+	// Aliases lists other names and hosts that mean this registry. Hosts are in their normal form.
+	Aliases []string
 	// Kind is the product of the registry; "" lets dray detect it.
 	Kind Kind
 	// PlainHTTP uses http instead of https. It excludes Insecure and the certificates.
@@ -101,9 +103,10 @@ var kinds = []string{
 	string(Generic),
 }
 
-// ByName returns the registry with this name; false means that there is none.
+// ByName returns the registry with this name or alias; false means that there is none.
 func (c Config) ByName(name string) (Registry, bool) {
-	if i := slices.IndexFunc(c.Registries, func(r Registry) bool { return r.Name == name }); i >= 0 {
+	is := func(r Registry) bool { return r.Name == name || slices.Contains(r.Aliases, name) }
+	if i := slices.IndexFunc(c.Registries, is); i >= 0 {
 		return c.Registries[i], true
 	}
 	return Registry{}, false

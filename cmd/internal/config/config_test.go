@@ -48,7 +48,7 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 		{Name: "cloud", Host: "myteam.azurecr.io", Kind: ACR, Credentials: Credentials{TokenEnv: "ACR_TOKEN", Where: path + ":37"}},
 		{Name: "cloud-test", Host: "myteamtest.azurecr.io", Kind: ACR, Credentials: Credentials{TokenFile: filepath.Join(dir, "secrets", "acr-token"), Where: path + ":43"}},
 		{Name: "hub", Host: "docker.io", Kind: DockerHub, Credentials: Credentials{Helper: "secretservice", Where: path + ":49"}},
-		{Name: "local", Host: "localhost:5000", PlainHTTP: true},
+		{Name: "local", Host: "localhost:5000", Aliases: []string{"test", "myteamlocal.azurecr.io"}, PlainHTTP: true},
 	}, Client: Client{
 		Server: "https://dray.example.com", TokenEnv: "DRAY_CI_TOKEN", CAFile: filepath.Join(dir, "certs", "dray-ca.pem"),
 		ClientCert: filepath.Join(home, "certs", "me.pem"), ClientKey: filepath.Join(home, "certs", "me.key"),
@@ -74,6 +74,9 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 	if r, ok := got.ByName("hub"); !ok || r.Host != "docker.io" {
 		t.Error(r, ok)
 	}
+	if r, ok := got.ByName("test"); !ok || r.Name != "local" {
+		t.Error(r, ok)
+	}
 	if _, ok := got.ByName("docker.io"); ok {
 		t.Error("a host was found as a name")
 	}
@@ -82,7 +85,7 @@ func TestTheExampleIsReadKeyByKey(t *testing.T) {
 func TestTheFirstWrongThingIsSaidWithItsLine(t *testing.T) {
 	const reg = "registries:\n  prod:\n    host: a.example\n    "
 	for _, tt := range []struct{ content, want, hint string }{
-		{reg + "plain_http: true", `4: invalid: unknown key "plain_http" (did you mean "plain-http"?)`, "known keys: host, kind"},
+		{reg + "plain_http: true", `4: invalid: unknown key "plain_http" (did you mean "plain-http"?)`, "known keys: host, aliases, kind"},
 		{"registry:\n", `1: invalid: unknown key "registry" (did you mean "registries"?)`, "known keys: default-registry, registries"},
 		{reg + "frobnicate: true", `4: invalid: unknown key "frobnicate"`, "known keys"},
 		{reg + "limits: {conections: 3}", `4: invalid: unknown key "conections" (did you mean "connections"?)`, "known keys"},
@@ -125,6 +128,17 @@ func TestTheFirstWrongThingIsSaidWithItsLine(t *testing.T) {
 		{reg + "limits: {chunk-size: -5}", `4: invalid: chunk-size must be a size such as 4MiB, found a number`, ""},
 		{reg + "limits: []", `4: invalid: limits must be a mapping, found a list`, ""},
 		{reg + "kind: acr\n  live: {host: A.example}", `5: invalid: a.example already has the name "prod" (line 2)`, "one name"},
+		{reg + "kind: acr\n    aliases: [old, old]", `2: invalid: "prod" has the alias "old", which means "prod" already`, "remove one"},
+		{reg + "aliases: [prod]", `2: invalid: "prod" has the alias "prod", which means "prod" already`, ""},
+		{reg + "aliases: [A.example]", `2: invalid: "prod" has the alias "a.example", which means "prod" already`, ""},
+		{reg + "aliases: [b.example]\n  live: {host: b.example}", `2: invalid: "prod" has the alias "b.example", which means "live" already`, ""},
+		{reg + "aliases: [live]\n  live: {host: b.example}", `2: invalid: "prod" has the alias "live", which means "live" already`, ""},
+		{reg + "aliases: [old]\n  live: {host: b.example, aliases: [old]}", `5: invalid: "live" has the alias "old", which means "prod" already`, ""},
+		{reg + "aliases: old", `4: invalid: aliases must be a list, found text`, ""},
+		{reg + "aliases: [Old]", `4: invalid: not a name of a registry and not a host: "Old"`, "HOST:PORT"},
+		{reg + "aliases: [a/b]", `4: invalid: not a name of a registry and not a host: "a/b"`, ""},
+		{reg + "aliases: ['a.b/c']", `4: invalid: not a host: "a.b/c"`, ""},
+		{"registries: {prod: {host: registry}}", `1: invalid: "registry" has no dot and no port, so names cannot begin with it`, "such as registry:443"},
 		{"registries: {prod: {kind: acr}}", `1: invalid: "prod" has no host`, "add host"},
 		{"registries: {prod: a.example}", `1: invalid: prod must be a mapping, found text`, ""},
 		{"registries: {prod: {host: 'https://a.example'}}", `1: invalid: not a host: "https://a.example"`, "without http://"},

@@ -50,6 +50,7 @@ var nameForm = lazily(`^[a-z0-9]+(?:(?:_|__|-+)[a-z0-9]+)*$`)
 func (p parser) registries(n *yaml.Node) ([]Registry, error) {
 	var all []Registry
 	lines := map[string]int{}
+	keys := map[string]*yaml.Node{}
 	err := p.each(n, "registries", func(key, value *yaml.Node) error {
 		r, err := p.registry(key, value)
 		if err != nil {
@@ -59,14 +60,35 @@ func (p parser) registries(n *yaml.Node) ([]Registry, error) {
 			if o.Host == r.Host {
 				return p.bad(key,
 					fmt.Sprintf("%s already has the name %s (line %d)", r.Host, strconv.Quote(o.Name), lines[o.Name]),
-					"give each host only one name")
+					"give each host only one name, and others as aliases")
 			}
 		}
-		lines[r.Name] = key.Line
+		lines[r.Name], keys[r.Name] = key.Line, key
 		all = append(all, r)
 		return nil
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return all, p.distinct(all, keys)
+}
+
+// distinct refuses an alias that means two registries. keys has the nodes of the names of the registries.
+func (p parser) distinct(all []Registry, keys map[string]*yaml.Node) error {
+	meant := map[string]string{}
+	for _, r := range all {
+		meant[r.Name], meant[r.Host] = r.Name, r.Name
+	}
+	for _, r := range all {
+		for _, alias := range r.Aliases {
+			if other, taken := meant[alias]; taken {
+				return p.bad(keys[r.Name], fmt.Sprintf("%s has the alias %s, which means %s already",
+					strconv.Quote(r.Name), strconv.Quote(alias), strconv.Quote(other)), "remove one of them")
+			}
+			meant[alias] = r.Name
+		}
+	}
+	return nil
 }
 
 // registry reads one registry. key is its name.
@@ -81,7 +103,8 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 	}
 	seen := map[string]*yaml.Node{}
 	err := p.mapping(n, r.Name, []field{
-		{"host", func(n *yaml.Node) error { return p.host(n, &r.Host) }},
+		{"host", func(n *yaml.Node) error { seen["host"] = n; return p.host(n, &r.Host) }},
+		{"aliases", func(n *yaml.Node) error { return list(p, n, &r.Aliases, p.alias) }},
 		{"kind", func(n *yaml.Node) error { return p.kind(n, &r.Kind) }},
 		{"plain-http", func(n *yaml.Node) error { seen["plain-http"] = n; return p.boolean(n, &r.PlainHTTP) }},
 		{"insecure", func(n *yaml.Node) error { seen["insecure"] = n; return p.boolean(n, &r.Insecure) }},
@@ -99,6 +122,9 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 		return r, err
 	case r.Host == "":
 		return r, p.bad(key, strconv.Quote(r.Name)+" has no host", "add host: HOST or HOST:PORT")
+	case !ref.LooksLikeHost(r.Host):
+		return r, p.bad(seen["host"], strconv.Quote(r.Host)+" has no dot and no port, so names cannot begin with it",
+			"add the port, such as "+r.Host+":443")
 	case r.Create != "" && r.Kind != Harbor && r.Kind != ECR:
 		return r, p.bad(seen["create"], "create works only with kind: harbor and kind: ecr",
 			"remove create; other registries create repositories by themselves or not at all")
@@ -118,6 +144,21 @@ func (p parser) registry(key, n *yaml.Node) (Registry, error) {
 		return r, p.bad(seen["insecure"], "ca-file has no effect with insecure", "remove one of them")
 	}
 	return r, nil
+}
+
+// alias reads another name of a registry, or another host that means it.
+func (p parser) alias(n *yaml.Node, out *string) error {
+	if err := p.text(n, out); err != nil {
+		return err
+	}
+	switch {
+	case ref.LooksLikeHost(*out):
+		return p.host(n, out)
+	case !nameForm().MatchString(*out):
+		return p.bad(n, "not a name of a registry and not a host: "+strconv.Quote(*out),
+			"use lower-case letters, digits, '_' and '-' for a name, or write HOST or HOST:PORT")
+	}
+	return nil
 }
 
 // limits reads the key limits of a registry.

@@ -60,6 +60,7 @@ func (l Loader) Settings(c Config) ([]Setting, error) {
 // settings calls add for each setting of a registry.
 func (r Registry) settings(add func(key string, value any)) {
 	add("host", r.Host)
+	add("aliases", strings.Join(r.Aliases, ", "))
 	add("kind", r.Kind)
 	add("plain-http", r.PlainHTTP)
 	add("insecure", r.Insecure)

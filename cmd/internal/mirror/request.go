@@ -81,9 +81,15 @@ func batch(d *dray.Dray, rule config.Mirror, t dray.TransferRequest) (*dray.Batc
 		if err != nil {
 			return nil, err
 		}
+		_, ends, err := d.TransferEnds(dray.TransferRequest{
+			Sources: []string{from.Repo.String()}, Target: t.Target, Also: t.Also, Mapping: t.Mapping,
+		})
+		if err != nil {
+			return nil, err
+		}
 		entry := dray.BatchEntry{Source: image}
-		for _, to := range rule.Targets {
-			repo, err := repository(to, from.Repo, t.Mapping)
+		for i, to := range rule.Targets {
+			repo, err := repository(to, ends[i], from.Repo, t.Mapping)
 			if err != nil {
 				return nil, err
 			}
@@ -104,14 +110,17 @@ func batch(d *dray.Dray, rule config.Mirror, t dray.TransferRequest) (*dray.Batc
 	return b, nil
 }
 
-// repository returns the repository at target for an image of from. If target is "HOST/REPO", it is that
-// repository. Otherwise it is the mapped path below target.
-func repository(target string, from ref.Repo, m plan.Mapping) (string, error) {
-	host, prefix, _ := strings.Cut(target, "/")
-	if prefix != "" && !strings.HasSuffix(prefix, "/") {
+// repository returns the repository for an image of from at a target, which end describes. If the target is
+// "HOST/REPO", it is that repository. Otherwise it is the mapped path below the target. The registry keeps
+// the name that the target has for it.
+func repository(target string, end dray.End, from ref.Repo, m plan.Mapping) (string, error) {
+	if end.Repo != (ref.Repo{}) {
 		return target, nil
 	}
-	m.AddPrefix = prefix + m.AddPrefix
+	host := target
+	if end.Host != ref.Layout {
+		host, m.AddPrefix = strings.TrimSuffix(target, end.Prefix), end.Prefix+m.AddPrefix
+	}
 	to, err := m.Repo(from.Host, from)
-	return host + "/" + to.Path, err
+	return strings.TrimSuffix(host, "/") + "/" + to.Path, err
 }

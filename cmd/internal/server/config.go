@@ -206,7 +206,10 @@ func publicURL(s string) (string, error) {
 // name in rules and jobs.
 func (c Config) hosts(addr net.Addr) []string {
 	var all []string
-	if _, host, ok := strings.Cut(c.PublicURL, "://"); ok {
+	if scheme, host, ok := strings.Cut(c.PublicURL, "://"); ok {
+		if !ref.LooksLikeHost(host) { // then a name cannot begin with it
+			host += map[string]string{"http": ":80", "https": ":443"}[scheme]
+		}
 		all = append(all, host)
 	}
 	host, _, _ := net.SplitHostPort(c.Listen)
@@ -237,7 +240,7 @@ func (c Config) own(hosts []string) []string {
 	if len(hosts) == 0 {
 		return nil
 	}
-	return append(slices.Clone(hosts), EmbeddedName)
+	return append(slices.Clone(hosts), wire.EmbeddedName)
 }
 
 // isLoopback reports whether addr, HOST:PORT, can be reached only from this machine.
@@ -268,39 +271,36 @@ func (c Config) anonymous() bool {
 	})
 }
 
-// EmbeddedName is the name of the embedded registry in requests and rules, unless a configured registry
-// has this name.
-const EmbeddedName = "dray"
-
-// registries returns the configured registries and the embedded one. own is the name of the embedded
-// registry: EmbeddedName, or the name of the configured registry that has its host. It is "" in a
-// worker, and if EmbeddedName is the name of another registry.
-func (c Config) registries(hosts []string) (all map[string]dray.Registry, own string) {
+// registries returns the configured registries and the embedded one, and the name of the registry that
+// imports go to by default; "" means that there is none. hosts are the names of the embedded registry.
+func (c Config) registries(hosts []string) (all map[string]dray.Registry, fallback string) {
 	all = maps.Clone(c.Dray.Registries)
 	if all == nil {
 		all = map[string]dray.Registry{}
 	}
+	fallback = c.Dray.Default
 	if len(hosts) == 0 {
-		return all, ""
+		return all, fallback
 	}
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if slices.Contains(hosts, all[name].Host) {
-			return all, name
+	embedded, taken := hosts[0], false
+	for name, r := range all {
+		if slices.Contains(hosts, r.Host) {
+			embedded, taken = name, true
 		}
+		taken = taken || name == wire.EmbeddedName || slices.Contains(r.Aliases, wire.EmbeddedName)
 	}
-	if _, taken := all[EmbeddedName]; taken {
-		return all, ""
+	if !taken {
+		all[wire.EmbeddedName], embedded = dray.Registry{Host: hosts[0]}, wire.EmbeddedName
 	}
-	all[EmbeddedName] = dray.Registry{Host: hosts[0]}
-	return all, EmbeddedName
+	return all, cmp.Or(fallback, embedded)
 }
 
 // drayConfig returns the dray.Config of jobs, and the Egress that limits the addresses they connect
 // to.
 func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *access.Egress) {
 	d := c.Dray
-	all, own := c.registries(hosts)
-	d.Registries, d.Default = all, cmp.Or(d.Default, own, ownHost(hosts))
+	d.Registries, d.Default = c.registries(hosts)
+	d.Missing = "" // the file of the server's machine would puzzle the users of other machines
 	egress := &access.Egress{Allow: c.Egress}
 	for _, r := range c.Dray.Registries {
 		egress.Hosts = append(egress.Hosts, r.Host)
@@ -313,15 +313,6 @@ func (c Config) drayConfig(a *access.Access, hosts []string) (dray.Config, *acce
 	// Logins stored at the server take precedence over those of this machine.
 	d.Logins = append(credential.Chain{a.Lookup}, d.Logins...)
 	return d, egress
-}
-
-// ownHost returns the host of the embedded registry. It returns "" in a worker, and for a host that a
-// request could not name without being read as the name of a registry.
-func ownHost(hosts []string) string {
-	if len(hosts) == 0 || !ref.LooksLikeHost(hosts[0]) {
-		return ""
-	}
-	return hosts[0]
 }
 
 func configFault(name, hint string, err error) error {

@@ -44,17 +44,17 @@ func (s *serving) routes() http.Handler {
 
 // api returns the handler of the REST API.
 func (s *serving) api() http.Handler {
-	var all []wire.Registry
-	registries, _ := s.config.registries(s.hosts)
+	registries, fallback := s.config.registries(s.hosts)
+	all := []wire.Registry{}
 	for name, r := range registries {
-		all = append(all, wire.Registry{Name: name, Host: r.Host})
+		all = append(all, wire.Registry{Name: name, Host: r.Host, Aliases: r.Aliases})
 	}
 	slices.SortFunc(all, func(a, b wire.Registry) int { return strings.Compare(a.Name, b.Name) })
 	return api.New(api.Config{
 		Verb:       s.service,
 		Queue:      s.queue,
 		Access:     s.access,
-		Registries: all,
+		Registries: wire.Registries{Registries: all, Default: fallback},
 		Version:    s.config.Version,
 		Patience:   s.config.Stall,
 		Streams:    access.NewPlaces(s.config.PerPrincipal.Streams),
@@ -67,7 +67,7 @@ func (s *serving) arm() http.Handler {
 	var all []arm.Registry
 	registries, _ := s.config.registries(s.hosts)
 	for name, r := range registries {
-		all = append(all, arm.Registry{Name: name, Host: r.Host})
+		all = append(all, arm.Registry{Name: name, Host: r.Host, Aliases: r.Aliases})
 	}
 	slices.SortFunc(all, func(a, b arm.Registry) int { return strings.Compare(a.Name, b.Name) })
 	return arm.New(arm.Config{

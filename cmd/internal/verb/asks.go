@@ -95,7 +95,7 @@ func (s *Service) verbAsks(a *asking, r wire.Request, at time.Time) error {
 	case wire.KindCopy:
 		return s.copyAsks(a, *r.Copy)
 	case wire.KindTag:
-		image, err := s.dray.Name(r.Tag.Image)
+		image, err := s.dray.Name(r.Tag.Image, fault.Target)
 		if err != nil {
 			return err
 		}
@@ -128,12 +128,12 @@ func (s *Service) verbAsks(a *asking, r wire.Request, at time.Time) error {
 }
 
 func (s *Service) copyAsks(a *asking, r wire.Copy) error {
-	source, err := s.dray.Name(r.Source)
+	source, err := s.dray.Name(r.Source, fault.Source)
 	if err != nil {
 		return err
 	}
 	for _, t := range r.Targets {
-		to, err := s.dray.Name(t)
+		to, err := s.dray.Name(t, fault.Target)
 		if err != nil {
 			return err
 		}
@@ -158,11 +158,11 @@ func (s *Service) verifyAsks(a *asking, r wire.Verify, at time.Time) error {
 		return err
 	}
 	// The only source may also be a single image, which is not an end of a transfer.
-	source, e := s.dray.Name(r.Sources[0])
+	source, e := s.dray.Name(r.Sources[0], fault.Source)
 	if e != nil || source.Tag == "" && source.Digest == "" {
 		return err
 	}
-	target, e := s.dray.Name(r.Target)
+	target, e := s.dray.Name(r.Target, fault.Target)
 	if e != nil {
 		return e
 	}

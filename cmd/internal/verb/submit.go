@@ -77,7 +77,7 @@ func (s *Service) withoutSubscription(r wire.Request) (wire.Request, error) {
 	if *at == nil || !strings.HasPrefix((*at).SourceRegistry, "/") {
 		return r, nil
 	}
-	host, err := s.dray.RegistryHost((*at).SourceRegistry)
+	host, err := s.dray.RegistryHost((*at).SourceRegistry, fault.Source, nil)
 	in := **at
 	in.SourceRegistry, *at = host, &in
 	return r, err

@@ -43,13 +43,15 @@ type Secrets struct {
 
 // Registry is a registry that the server's configuration names. Its other settings are not shown.
 type Registry struct {
-	Name string `json:"name"`
-	Host string `json:"host"`
+	Name    string   `json:"name"`
+	Host    string   `json:"host"`
+	Aliases []string `json:"aliases,omitempty" doc:"other names and hosts that mean this registry"`
 }
 
 // Registries lists every registry that the server's configuration names.
 type Registries struct {
 	Registries []Registry `json:"registries" nullable:"false"`
+	Default    string     `json:"default,omitempty" doc:"the registry of imports and batches that name no target"`
 }
 
 // Entries is one page of the audit log.

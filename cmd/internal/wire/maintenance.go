@@ -9,6 +9,11 @@ import (
 // DefaultListen is the address on which a server listens by default.
 const DefaultListen = "127.0.0.1:5000"
 
+// EmbeddedName is the name of the embedded registry in requests, unless a configured registry has
+// this name or the host of the embedded registry. Imports go to the embedded registry if no default is
+// configured.
+const EmbeddedName = "dray"
+
 // Finding is the result of one check of a server.
 type Finding struct {
 	What string     `json:"what"` // what was checked: "database", "storage", …

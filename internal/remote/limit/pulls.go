@@ -82,7 +82,7 @@ type Pulls struct {
 // NewPulls returns nil for a host without a pull limit. Docker Hub has one under any name: a
 // registry that is configured with its kind passes on its answers.
 func NewPulls(host, kind string) *Pulls {
-	if host != ref.DockerHub && kind != "hub" {
+	if host != ref.DockerHub && kind != "dockerhub" {
 		return nil
 	}
 	return &Pulls{turn: make(Gate, 1)}

@@ -9,7 +9,7 @@ import (
 // bulks maps the registry's kind to the function that returns the own list of a repository. The
 // function returns nil if this repository has none.
 var bulks = map[string]func(*Lister) *bulk{
-	"acr": (*Lister).acrBulk, "hub": (*Lister).hubBulk, "quay": (*Lister).quayBulk,
+	"acr": (*Lister).acrBulk, "dockerhub": (*Lister).hubBulk, "quay": (*Lister).quayBulk,
 	"harbor": (*Lister).harborBulk, "ghcr": (*Lister).ghcrBulk, "ecr": (*Lister).ecrBulk,
 }
 
@@ -29,7 +29,7 @@ func (m *Lessons) hasBulk() bool {
 	switch {
 	case bulks[kind] == nil || m.withoutBulk():
 		return false
-	case kind == "hub":
+	case kind == "dockerhub":
 		return h.Name == ref.DockerHub
 	case kind == "ghcr":
 		return h.Name == "ghcr.io"
@@ -47,5 +47,5 @@ func (m *Lessons) Tells() (digests, complete bool) {
 		digests = m.tellsDigests()
 		return digests, digests
 	}
-	return true, !slices.Contains([]string{"hub", "ghcr"}, m.host.Kind())
+	return true, !slices.Contains([]string{"dockerhub", "ghcr"}, m.host.Kind())
 }

@@ -24,18 +24,18 @@ type Dialect struct {
 var dialects = map[string]Dialect{
 	"acr": {Kind: "acr"},
 	// The Range of ECR's answers stays at the first chunk.
-	"ecr":  {Kind: "ecr", MinChunk: 5 << 20, NoResume: true, FullClose: true},
-	"gar":  {Kind: "gar", NoChunks: true, NoResume: true},
-	"ghcr": {Kind: "ghcr", MaxChunk: 4 << 20},
-	"quay": {Kind: "quay"},
-	"hub":  {Kind: "hub"}, "dockerhub": {Kind: "hub"},
-	"harbor": {Kind: "harbor"},
-	"zot":    {Kind: "zot", TagQuery: true, NoResume: true}, // a request that is cut off ends the upload session
+	"ecr":       {Kind: "ecr", MinChunk: 5 << 20, NoResume: true, FullClose: true},
+	"gar":       {Kind: "gar", NoChunks: true, NoResume: true},
+	"ghcr":      {Kind: "ghcr", MaxChunk: 4 << 20},
+	"quay":      {Kind: "quay"},
+	"dockerhub": {Kind: "dockerhub"},
+	"harbor":    {Kind: "harbor"},
+	"zot":       {Kind: "zot", TagQuery: true, NoResume: true}, // a request that is cut off ends the upload session
 }
 
 // kinds maps host names to kinds.
 var kinds = []struct{ suffix, kind string }{
-	{"docker.io", "hub"},
+	{"docker.io", "dockerhub"},
 	{".azurecr.io", "acr"}, {".azurecr.cn", "acr"}, {".azurecr.us", "acr"},
 	{".amazonaws.com", "ecr"}, {".amazonaws.com.cn", "ecr"}, {"public.ecr.aws", "ecr"},
 	{"ghcr.io", "ghcr"},

@@ -16,7 +16,7 @@ var rights = map[string]Rights{
 	},
 	"gar":         {"Artifact Registry Reader", "Artifact Registry Writer"},
 	"ghcr":        {"read:packages", "write:packages"},
-	"hub":         {"an access token with the permission read", "an access token with the permissions read and write"},
+	"dockerhub":   {"an access token with the permission read", "an access token with the permissions read and write"},
 	"harbor":      {"guest in the project", "developer in the project"},
 	"quay":        {"read on the repository", "write on the repository"},
 	"gitlab":      {"read_registry", "write_registry"},
@@ -35,7 +35,7 @@ var slow = map[string]string{
 
 // Traits is what is known about a registry in advance. "" means unknown.
 type Traits struct {
-	Product string // "acr", "ecr", "hub", "harbor", …
+	Product string // "acr", "ecr", "dockerhub", "harbor", …
 	Rights  Rights
 	Slow    string // a sentence that says how long a new permission takes to take effect
 	Mount   string // whether blobs can be mounted from other repositories of the registry
@@ -45,7 +45,7 @@ type Traits struct {
 // mounts says, by product, whether blobs can be mounted, and under which condition.
 var mounts = map[string]string{
 	"acr":          "yes",
-	"hub":          "yes",
+	"dockerhub":    "yes",
 	"harbor":       "yes",
 	"quay":         "yes",
 	"gar":          "yes",
@@ -58,7 +58,7 @@ var mounts = map[string]string{
 
 // resumes holds the products at which an interrupted upload can be resumed.
 var resumes = map[string]string{
-	"hub": "yes", "harbor": "yes", "quay": "yes", "gitlab": "yes", "distribution": "yes", "gitea": "yes",
+	"dockerhub": "yes", "harbor": "yes", "quay": "yes", "gitlab": "yes", "distribution": "yes", "gitea": "yes",
 }
 
 // TraitsOf returns the traits of product for a registry with the dialect d.

@@ -100,7 +100,7 @@ func (h *Host) Product() string {
 	case "":
 		return h.shown()
 	case "dockerhub":
-		return "hub"
+		return "dockerhub"
 	default:
 		return p
 	}

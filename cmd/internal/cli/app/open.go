@@ -1,10 +1,12 @@
 package app
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
 
 	"github.com/drayage/dray"
+	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/config"
 	"github.com/drayage/dray/credential"
 )
@@ -33,15 +35,34 @@ func (a *App) warnOfProxies() {
 	}
 }
 
+// OpenNames makes a Dray that reads names as the server of c reads them. Names in the requests to a server
+// have their meaning there, whatever the configuration of this machine says.
+func OpenNames(ctx context.Context, c *client.Client) (*dray.Dray, error) {
+	known, err := c.Registries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := dray.Config{Registries: make(map[string]dray.Registry, len(known.Registries)), Default: known.Default}
+	for _, r := range known.Registries {
+		names.Registries[r.Name] = dray.Registry{Host: r.Host, Aliases: r.Aliases}
+	}
+	return dray.New(names)
+}
+
 // DrayConfig returns the settings from which Open makes a Dray, and the configuration file.
 func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 	file, err := a.LoadConfig()
 	if err != nil {
 		return dray.Config{}, file, err
 	}
+	missing := ""
+	if file.Path == "" {
+		missing = a.Loader().DefaultPath()
+	}
 	c := dray.Config{
 		Registries: make(map[string]dray.Registry, len(file.Registries)),
 		Default:    file.Default,
+		Missing:    missing,
 		Settings:   a.override(dray.Settings{}),
 		Logins:     slices.Concat(file.Lookups(a.IO.Env), a.Files().Lookups(), a.Clouds(file)),
 		UserAgent:  "dray/" + ThisBuild().Version,
@@ -54,7 +75,7 @@ func (a *App) DrayConfig() (dray.Config, config.Config, error) {
 		},
 	}
 	for _, r := range file.Registries {
-		c.Registries[r.Name] = dray.Registry{Host: r.Host, Settings: a.override(settings(r))}
+		c.Registries[r.Name] = dray.Registry{Host: r.Host, Aliases: r.Aliases, Settings: a.override(settings(r))}
 	}
 	return c, file, nil
 }

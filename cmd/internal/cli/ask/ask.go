@@ -13,7 +13,7 @@ import (
 
 // Known returns a What for a request that is complete already.
 func Known(r wire.Request) What {
-	return func(context.Context, *client.Client, *dray.Dray) (wire.Request, error) { return r, nil }
+	return func(context.Context, *client.Client, Names) (wire.Request, error) { return r, nil }
 }
 
 // loginJSON returns a login in the form that a request has; nil if there is none.
@@ -177,4 +177,8 @@ func Verify(f *flag.Ends, req dray.VerifyRequest) wire.Request {
 
 // What makes the request of a verb for a server. It may send other requests with c first, for example to
 // upload a file.
-type What func(ctx context.Context, c *client.Client, d *dray.Dray) (wire.Request, error)
+type What func(ctx context.Context, c *client.Client, names Names) (wire.Request, error)
+
+// Names opens a Dray that reads names as the server does, for a verb that must know what a name means before
+// it makes its request. The caller does not close the Dray.
+type Names func(ctx context.Context) (*dray.Dray, error)

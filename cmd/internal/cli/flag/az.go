@@ -11,6 +11,7 @@ import (
 	"github.com/drayage/dray"
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/cli/query"
+	"github.com/drayage/dray/event"
 )
 
 // Az holds the flags that the commands of az acr about a registry's content share.
@@ -87,17 +88,17 @@ func (f *Az) Settle(h *out.How, cmd *cobra.Command) error {
 }
 
 // Host returns the host of the registry that the flags name.
-func (f *Az) Host(env func(string) string, d *dray.Dray) (string, error) {
+func (f *Az) Host(env func(string) string, d *dray.Dray, tell event.Observer) (string, error) {
 	registry := cmp.Or(f.Registry, env("AZURE_DEFAULTS_ACR"))
 	if f.suffix != "" && registry != "" && !strings.Contains(registry, ".") {
 		registry += "-" + f.suffix + ".azurecr.io"
 	}
-	return d.RegistryHost(registry)
+	return d.RegistryHost(registry, "", tell)
 }
 
 // Full returns the full name of path in the registry that the flags name.
-func (f *Az) Full(env func(string) string, d *dray.Dray, path string) (string, error) {
-	host, err := f.Host(env, d)
+func (f *Az) Full(env func(string) string, d *dray.Dray, tell event.Observer, path string) (string, error) {
+	host, err := f.Host(env, d, tell)
 	if k := len(host) + 1; err == nil && len(path) > k && strings.EqualFold(path[:k], host+"/") {
 		path = path[k:] // az refuses a path that begins with the registry's host, although it is not ambiguous
 	}

@@ -143,15 +143,6 @@ func (f *Ends) Check(cmd *cobra.Command) error {
 	return nil
 }
 
-// Told refuses --explain for a run at a server, which does not report what its rules decided.
-func (f *Ends) Told(cmd *cobra.Command) error {
-	if f.Explain {
-		return UsageError(cmd, errors.New("--explain: a server does not report what its rules decide"),
-			"run it without a server, with --dry-run")
-	}
-	return nil
-}
-
 // ExplainTo makes req report to say what the rules decide, if --explain is given.
 func (f *Ends) ExplainTo(say func(string), req *dray.TransferRequest) {
 	if f.Explain {

@@ -98,7 +98,7 @@ func newSchedulesPut(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d, err := a.Open()
+		d, err := app.OpenNames(ctx, c)
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func showManifest(a *app.App, cmd *cobra.Command, args []string, n azName, raw b
 	}
 	doc, err := lookingAs(a, cmd, name, login, func(ctx context.Context, v view) (doc oci.Document, err error) {
 		if !full {
-			if v.req.Name, err = n.Full(a.IO.Env, v.dray, name); err != nil {
+			if v.req.Name, err = n.Full(a.IO.Env, v.dray, v.tell, name); err != nil {
 				return doc, err
 			}
 		}

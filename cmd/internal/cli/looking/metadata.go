@@ -194,7 +194,7 @@ func (m metadata) show(a *app.App, cmd *cobra.Command) error {
 	}
 	said, err := lookingAs(a, cmd, m.name, login, func(ctx context.Context, v view) (raw json.RawMessage, err error) {
 		if !m.full {
-			if v.req.Name, err = m.Full(a.IO.Env, v.dray, m.name); err != nil {
+			if v.req.Name, err = m.Full(a.IO.Env, v.dray, a.Note, m.name); err != nil {
 				return nil, err
 			}
 		}

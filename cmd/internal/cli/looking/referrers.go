@@ -111,7 +111,7 @@ func listReferrers(a *app.App, cmd *cobra.Command, args []string, f *referring) 
 	name = flag.Latest(name)
 	found, err := lookingAs(a, cmd, name, login, func(ctx context.Context, v view) ([]oci.Descriptor, error) {
 		if !full {
-			if v.req.Name, err = f.Full(a.IO.Env, v.dray, name); err != nil {
+			if v.req.Name, err = f.Full(a.IO.Env, v.dray, a.Note, name); err != nil {
 				return nil, err
 			}
 		}

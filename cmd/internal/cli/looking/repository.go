@@ -92,7 +92,7 @@ func (l *listing) run(
 	var kept []listed
 	_, err = lookingAs(a, cmd, path, login, func(ctx context.Context, v view) (struct{}, error) {
 		if !l.whole {
-			if v.req.Name, err = l.Full(a.IO.Env, v.dray, path); err != nil {
+			if v.req.Name, err = l.Full(a.IO.Env, v.dray, v.tell, path); err != nil {
 				return struct{}{}, err
 			}
 		}

@@ -55,7 +55,7 @@ func showRegistry(a *app.App, cmd *cobra.Command, n flag.Az) error {
 		return err
 	}
 	defer d.Close()
-	host, err := n.Host(a.IO.Env, d)
+	host, err := n.Host(a.IO.Env, d, a.Note)
 	if err != nil {
 		return err
 	}

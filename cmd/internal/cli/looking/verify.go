@@ -98,8 +98,8 @@ func runVerify(a *app.App, cmd *cobra.Command, f verifyFlags, args []string) err
 			f.ExplainTo(s.SayLines, &req.Of)
 			return d.Verify(ctx, req, tell, visit)
 		},
-		Ask: func(context.Context, *client.Client, *dray.Dray) (wire.Request, error) {
-			return ask.Verify(&f.Ends, req), f.Told(cmd)
+		Ask: func(context.Context, *client.Client, ask.Names) (wire.Request, error) {
+			return ask.Verify(&f.Ends, req), nil
 		},
 	}
 	return run.Verify(a, cmd, w)

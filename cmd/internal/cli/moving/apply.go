@@ -100,7 +100,7 @@ func runApply(a *app.App, cmd *cobra.Command, path, failedTo string, follow bool
 	}
 	req := dray.PlanFileRequest{Plan: r, Follow: follow, SourceLogin: logins[0], TargetLogin: logins[1]}
 	w.Verb = r.Header().Verb
-	w.Ask = func(ctx context.Context, c *client.Client, _ *dray.Dray) (wire.Request, error) {
+	w.Ask = func(ctx context.Context, c *client.Client, _ ask.Names) (wire.Request, error) {
 		id, err := sendPlan(ctx, a, c, io.MultiReader(&read, in))
 		body.Plan = id
 		return wire.Request{Kind: wire.KindApply, Apply: &body}, err

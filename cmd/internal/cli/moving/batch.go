@@ -120,7 +120,11 @@ func runBatch(a *app.App, cmd *cobra.Command, f batchFlags) error {
 	rest := leftover{path: f.failedTo, list: list, target: req.Target, entries: f.entries, skips: f.skip}
 	return run.Write(a, cmd, run.Writing{
 		Past: "imported", Many: true, DryRun: f.dryRun, Instead: "use --force to replace it", Keep: rest.keep, Hold: req.Hold,
-		Ask: func(_ context.Context, _ *client.Client, d *dray.Dray) (wire.Request, error) {
+		Ask: func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
+			d, err := names(ctx)
+			if err != nil {
+				return wire.Request{}, err
+			}
 			req := req
 			req.Entries = f.entries(d, list)
 			return ask.Batch(req), nil
@@ -179,7 +183,7 @@ func (f batchFlags) target(d *dray.Dray, source string) string {
 	if to := f.change(typed); to != typed {
 		return to
 	}
-	n, err := d.Name(source)
+	n, err := d.Name(source, fault.Source)
 	if err != nil {
 		return "" // planning reports what is wrong with the name
 	}

@@ -120,7 +120,7 @@ func NewManifestDelete(a *app.App) *cobra.Command {
 			if len(args) == 1 {
 				return []string{flag.Latest(args[0])}, nil
 			}
-			name, err := f.Full(a.IO.Env, d, flag.Latest(image))
+			name, err := f.Full(a.IO.Env, d, a.Note, flag.Latest(image))
 			return []string{name}, err
 		}
 		return azRemove(a, cmd, &f, r)
@@ -163,7 +163,7 @@ func azRemoval(a *app.App, cmd *cobra.Command, what dray.RemoveWhat) *cobra.Comm
 			return flag.UsageError(cmd, errors.New("--image is missing"), "name an image with --image")
 		}
 		r.images = func(d *dray.Dray) ([]string, error) {
-			name, err := f.Full(a.IO.Env, d, flag.Latest(image))
+			name, err := f.Full(a.IO.Env, d, a.Note, flag.Latest(image))
 			return []string{name}, err
 		}
 		return azRemove(a, cmd, &f, r)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -153,17 +152,21 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 		Overwrite: req.Overwrite,
 		Backup:    req.Backup,
 		Proof:     func() string { return proof(cmd, append(slices.Clone(req.Sources), req.Target), "--deep") },
-		Ask: func(ctx context.Context, c *client.Client, d *dray.Dray) (wire.Request, error) {
-			err := f.Told(cmd)
+		Ask: func(ctx context.Context, _ *client.Client, names ask.Names) (wire.Request, error) {
+			if f.sourceName == "" {
+				return ask.Transfer(&f.Ends, f.delay, req), nil
+			}
+			d, err := names(ctx)
 			if err == nil {
-				err = f.byNames(ctx, c, d, &req)
+				err = f.byNames(d, a.Note, &req)
 			}
 			return ask.Transfer(&f.Ends, f.delay, req), err
 		},
 		Plan: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryPlan) error,
 		) (dray.TransferReport, error) {
-			if err := f.resolve(d, s, &req); err != nil {
+			f.ExplainTo(s.SayLines, &req)
+			if err := f.byNames(d, tell, &req); err != nil {
 				return dray.TransferReport{}, err
 			}
 			return d.PlanTransfer(ctx, req, tell, visit)
@@ -171,7 +174,8 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 		Run: func(
 			ctx context.Context, d *dray.Dray, tell event.Observer, s *out.Story, visit func(dray.RepositoryReport) error,
 		) (dray.TransferReport, error) {
-			if err := f.resolve(d, s, &req); err != nil {
+			f.ExplainTo(s.SayLines, &req)
+			if err := f.byNames(d, tell, &req); err != nil {
 				return dray.TransferReport{}, err
 			}
 			return d.Transfer(ctx, req, tell, visit)
@@ -179,47 +183,19 @@ func runTransfer(a *app.App, cmd *cobra.Command, f transferFlags, args []string)
 	})
 }
 
-// byNames sets source and target of req if the flags of acr_transfer.py name them, for a run at a server.
-// A name is that of a registry in the server's configuration, else that of an Azure registry.
-func (f *transferFlags) byNames(ctx context.Context, c *client.Client, d *dray.Dray, req *dray.TransferRequest) error {
+// byNames sets source and target of req if the flags of acr_transfer.py name them. They are read as az's
+// tools read names.
+func (f transferFlags) byNames(d *dray.Dray, tell event.Observer, req *dray.TransferRequest) error {
 	if f.sourceName == "" {
 		return nil
 	}
-	known, err := c.Registries(ctx)
-	if err != nil {
-		return err
-	}
-	host := func(name string) (string, error) {
-		for _, r := range known {
-			if strings.EqualFold(r.Name, name) {
-				return r.Host, nil
-			}
-		}
-		return d.RegistryHost(name)
-	}
-	from, err := host(f.sourceName)
+	from, err := d.RegistryHost(f.sourceName, fault.Source, tell)
 	if err != nil {
 		return err
 	}
 	req.Sources = []string{from}
-	req.Target, err = host(f.targetName)
+	req.Target, err = d.RegistryHost(f.targetName, fault.Target, tell)
 	return err
-}
-
-// resolve sets source and target of req if the flags of acr_transfer.py name them, which are read as az's tools
-// read names.
-func (f transferFlags) resolve(d *dray.Dray, s *out.Story, req *dray.TransferRequest) error {
-	f.ExplainTo(s.SayLines, req)
-	if f.sourceName == "" {
-		return nil
-	}
-	from, err := d.RegistryHost(f.sourceName)
-	if err != nil {
-		return fault.On(fault.Source, err)
-	}
-	to, err := d.RegistryHost(f.targetName)
-	req.Sources, req.Target = []string{from}, to
-	return fault.On(fault.Target, err)
 }
 
 func transferRequest(

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/drayage/dray/cmd/internal/cli/query"
+	"github.com/drayage/dray/event"
 )
 
 // Console holds the streams on which a command prints, and how it prints.
@@ -66,6 +67,13 @@ func (c *Console) Fail(err error) { fmt.Fprintln(c.Err, ErrorLine(err)) }
 // Warnf writes a line on stderr that is not an error.
 func (c *Console) Warnf(format string, args ...any) {
 	fmt.Fprintln(c.Err, "dray: "+OneLine(fmt.Sprintf(format, args...)))
+}
+
+// Note writes a note that has no Story to write it, unless --quiet is given. It is an event.Observer.
+func (c *Console) Note(e event.Event) {
+	if !c.Quiet && e.Kind == event.Noted {
+		c.Warnf("note: %s", e.Text)
+	}
 }
 
 // PrintWord writes on stderr what was done to id, such as "removed prod". There is no answer on stdout.

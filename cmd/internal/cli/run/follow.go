@@ -22,16 +22,24 @@ import (
 type There struct {
 	Client *client.Client
 	Next   NextLine
-	local  *dray.Dray
+	reader *dray.Dray // made by names
 	Job    wire.Job
 }
 
-func (t *There) names() *dray.Dray { return t.local }
+// names asks the server for its registries once.
+func (t *There) names(ctx context.Context) (*dray.Dray, error) {
+	if t.reader != nil {
+		return t.reader, nil
+	}
+	d, err := app.OpenNames(ctx, t.Client)
+	t.reader = d
+	return d, err
+}
 
 func (t *There) close() {
 	t.Client.Close()
-	if t.local != nil {
-		t.local.Close()
+	if t.reader != nil {
+		t.reader.Close()
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // here carries out verbs in this process. It is a Place.
 type here struct{ *dray.Dray }
 
-func (h here) names() *dray.Dray { return h.Dray }
+func (h here) names(context.Context) (*dray.Dray, error) { return h.Dray, nil }
 
 func (h here) close() { h.Close() }
 

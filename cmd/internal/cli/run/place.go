@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -20,25 +21,25 @@ import (
 // it also prints the id of the job, and its error is then the exit code.
 func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place, error) {
 	ctx := cmd.Context()
-	d, err := a.Open()
+	c, err := a.Client(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, err := a.Client(ctx)
-	if err == nil && c == nil {
+	if c == nil {
+		d, err := a.Open()
+		if err != nil {
+			return nil, err
+		}
 		if a.Common.NoWait && !a.Quiet {
 			a.Warnf("--no-wait has no effect without a server: this runs here, and the exit code is its result")
 		}
 		return here{d}, nil
 	}
-	if err == nil {
-		err = refuseOurs(cmd)
-	}
-	if err != nil {
-		d.Close()
+	t := &There{Client: c}
+	if err := refuseOurs(cmd); err != nil {
+		t.close()
 		return nil, err
 	}
-	t := &There{Client: c, Next: a.Next, local: d}
 	if a.Common.NoWait && !cmd.Flags().Changed("output") {
 		a.Format = out.FormatText // even for dray plan, which prints JSON by default
 	}
@@ -54,7 +55,7 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 }
 
 func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun bool) error {
-	r, err := what(ctx, t.Client, t.local)
+	r, err := what(ctx, t.Client, t.names)
 	if err != nil {
 		return err
 	}
@@ -81,11 +82,15 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 	return out.Ended(out.ExitOK)
 }
 
-// refuseOurs refuses flags about the connection to registries. A server connects by its own configuration,
-// so it would not do what these flags ask for.
+// refuseOurs refuses flags that a server does not obey. It connects to registries by its own configuration,
+// and does not report what rules decide.
 func refuseOurs(cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name == "explain" && err == nil {
+			err = flag.UsageError(cmd, errors.New("--explain: a server does not report what its rules decide"),
+				"run it without a server, with --dry-run")
+		}
 		ours := flag.HeadingOf(f) == flag.Registries && f.Name != "src-creds" && f.Name != "dst-creds"
 		if err == nil && (ours || f.Name == "parallel-imports") {
 			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect on a server", f.Name),

@@ -31,7 +31,7 @@ type Place interface {
 	) (dray.TransferReport, error)
 	verify(ctx context.Context, w Verifying, s *out.Story, visit func(dray.VerifyEntry) error) (dray.Receipt, error)
 
-	names() *dray.Dray // reads names by the configuration of this machine; sends no request
+	names(context.Context) (*dray.Dray, error) // reads names by the configuration of the place
 	close()
 }
 

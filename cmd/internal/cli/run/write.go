@@ -88,7 +88,7 @@ func WriteAt(ctx context.Context, a *app.App, at Place, w Writing) error {
 	if left, ok := errors.AsType[*leftOn](err); ok {
 		return tellGoesOn(a, left)
 	}
-	where, lost := keepRest(w, at.names(), report.Steps, err) // before the report, since stdout may be a broken pipe
+	where, lost := keepRest(ctx, w, at, report.Steps, err) // before the report, since stdout may be a broken pipe
 	if p == nil {
 		tellKept(a, where, lost)
 		return err
@@ -101,9 +101,15 @@ func WriteAt(ctx context.Context, a *app.App, at Place, w Writing) error {
 	return ending
 }
 
-func keepRest(w Writing, d *dray.Dray, steps []dray.StepReport, why error) (where string, err error) {
+func keepRest(
+	ctx context.Context, w Writing, at Place, steps []dray.StepReport, why error,
+) (where string, err error) {
 	if w.Keep == nil || w.DryRun {
 		return "", nil
+	}
+	d, err := at.names(context.WithoutCancel(ctx))
+	if err != nil {
+		return "", err
 	}
 	return w.Keep(d, steps, why)
 }

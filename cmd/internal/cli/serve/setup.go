@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -31,6 +32,11 @@ func schedulesOfFile(a *app.App, c dray.Config) ([]wire.ScheduleRequest, error) 
 	m, err := config.ReadMirrors(file.Server.Schedules)
 	if err != nil {
 		return nil, err
+	}
+	if _, taken := file.ByName(wire.EmbeddedName); !taken {
+		// The address of the embedded registry is not known yet. Only its name counts here.
+		c.Registries = maps.Clone(c.Registries)
+		c.Registries[wire.EmbeddedName] = dray.Registry{Host: wire.DefaultListen}
 	}
 	d, err := dray.New(c)
 	if err != nil {

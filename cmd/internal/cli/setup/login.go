@@ -79,7 +79,7 @@ func login(a *app.App, cmd *cobra.Command, args []string, f loginFlags) error {
 		return err
 	}
 	defer d.Close()
-	host, err := f.Host(a.IO.Env, d)
+	host, err := f.Host(a.IO.Env, d, a.Note)
 	if len(args) == 1 {
 		host, err = d.Host(args[0])
 	}

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"net"
+	"testing"
+
+	"github.com/drayage/dray"
+)
+
+func TestAServersOwnRegistryIsTheDefaultUnderAnyName(t *testing.T) {
+	hosts := []string{"dray.example", "127.0.0.1:5000"}
+	for _, tt := range []struct {
+		about      string
+		registries map[string]dray.Registry
+		configured string
+		fallback   string
+		own        string // the host that "dray" means
+	}{
+		{about: "nothing configured", fallback: "dray", own: "dray.example"},
+		{about: "under another name", registries: map[string]dray.Registry{"here": {Host: "127.0.0.1:5000"}}, fallback: "here"},
+		{about: "another registry has the name", registries: map[string]dray.Registry{"dray": {Host: "other.example"}}, fallback: "dray.example", own: "other.example"},
+		{about: "another registry has the name as an alias", registries: map[string]dray.Registry{"x": {Host: "other.example", Aliases: []string{"dray"}}}, fallback: "dray.example"},
+		{about: "a default", registries: map[string]dray.Registry{"prod": {Host: "prod.example"}}, configured: "prod", fallback: "prod", own: "dray.example"},
+		{about: "a default, and under another name", registries: map[string]dray.Registry{"prod": {Host: "prod.example"}, "here": {Host: "dray.example"}}, configured: "prod", fallback: "prod"},
+	} {
+		c := Config{Dray: dray.Config{Registries: tt.registries, Default: tt.configured}}
+		all, fallback := c.registries(hosts)
+		if fallback != tt.fallback || all["dray"].Host != tt.own {
+			t.Errorf("%s: the default is %q, dray means %q; want %q and %q", tt.about, fallback, all["dray"].Host, tt.fallback, tt.own)
+		}
+		d, err := dray.New(dray.Config{Registries: all, Default: fallback})
+		if err != nil {
+			t.Errorf("%s: %v", tt.about, err)
+			continue
+		}
+		_, targets, err := d.ImportNames(dray.ImportRequest{Source: "nginx:1"})
+		if err != nil || len(targets) != 1 {
+			t.Errorf("%s: an import without a target: %v, %v", tt.about, targets, err)
+		}
+		d.Close()
+	}
+	if all, fallback := (Config{}).registries(nil); len(all) != 0 || fallback != "" {
+		t.Errorf("without a registry of its own: %v, %q", all, fallback)
+	}
+}
+
+func TestTheHostOfAServerIsOneThatNamesCanBeginWith(t *testing.T) {
+	for url, want := range map[string]string{"https://dray": "dray:443", "http://dray": "dray:80", "https://dray.example": "dray.example", "https://dray:5443": "dray:5443"} {
+		c := Config{Listen: "127.0.0.1:0", PublicURL: url}
+		if got := c.hosts(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5000})[0]; got != want {
+			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+}
