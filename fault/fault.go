@@ -176,6 +176,14 @@ func HintOf(err error) string {
 	return ""
 }
 
+// SideOf returns the Side of the first Fault in err's tree, or "" if there is none.
+func SideOf(err error) Side {
+	if f, ok := errors.AsType[*Fault](err); ok {
+		return f.Side
+	}
+	return ""
+}
+
 // On returns a copy of the first Fault in err's tree with its Side set to side. It returns err
 // unchanged if err is nil, holds no Fault, or already has a Side.
 func On(side Side, err error) error {

@@ -161,7 +161,7 @@ func TestAnInterruptLeavesTheJobToTheServerAndSaysHowToFindIt(t *testing.T) {
 func TestAServerThatIsNotThereIsSaidInOneLine(t *testing.T) {
 	var out, err bytes.Buffer
 	code := program(t.Context(), []string{"jobs", "list", "--server", "http://127.0.0.1:1"}, app.IO{In: strings.NewReader(""), Out: &out, Err: &err, Env: noEnv})
-	if code != 1 || strings.Count(err.String(), "\n") != 1 || !strings.Contains(err.String(), "hint: is dray serve running there?") {
+	if code != 1 || strings.Count(err.String(), "\n") != 1 || !strings.Contains(err.String(), "hint: check that dray serve is running there") {
 		t.Errorf("code %d, stderr %q", code, err.String())
 	}
 }

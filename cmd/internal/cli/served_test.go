@@ -59,7 +59,7 @@ func TestMistakesAndHelpNeedNoDrayd(t *testing.T) {
 
 func TestAServerIsLookedAfterFromAfarWithoutDrayd(t *testing.T) {
 	given, code, _, stderr := handing(t, "serve", "secret", "remove", "prod", "--server", "http://127.0.0.1:1")
-	if given != nil || code != 1 || !strings.Contains(stderr, "is dray serve running there?") {
+	if given != nil || code != 1 || !strings.Contains(stderr, "check that dray serve is running there") {
 		t.Errorf("code %d; drayd was given %q; stderr %s", code, given, stderr)
 	}
 }

@@ -183,17 +183,19 @@ func (p parser) wants(n *yaml.Node, what string) error {
 	if what == typeName["!!str"] && n.Kind == yaml.ScalarNode {
 		hint = "put it in quotes"
 	}
-	return p.bad(n, mustBe+what+found(n), hint)
+	return &fault.Fault{Kind: fault.Invalid, Name: p.at(n), Hint: hint, Err: wrongType{what + found(n)}}
 }
 
-// mustBe begins the cause of an error about the type of a value.
-const mustBe = "must be "
+// wrongType is the cause of an error about the type of a value that has no name yet.
+type wrongType struct{ want string }
+
+func (w wrongType) Error() string { return "must be " + w.want }
 
 // named adds the name of a value to an error of wants. It returns any other error unchanged.
 func named(what string, err error) error {
 	f, ok := errors.AsType[*fault.Fault](err)
-	if ok && f.Err != nil && strings.HasPrefix(f.Err.Error(), mustBe) {
-		f.Err = errors.New(what + " " + f.Err.Error())
+	if w, nameless := errors.AsType[wrongType](err); ok && nameless {
+		f.Err = errors.New(what + " " + w.Error())
 	}
 	return err
 }

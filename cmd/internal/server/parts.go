@@ -81,7 +81,7 @@ func open(ctx context.Context, c Config, addr net.Addr) (p *parts, err error) {
 	p.metrics = measure.NewMetrics(p.queue, p.db)
 	d, egress := c.drayConfig(p.access, p.hosts)
 	d.Requests = p.metrics.Request
-	in := place.Inside{Local: p.local, Proxied: egress.Proxied}
+	in := place.Inside{Local: p.local, Proxied: egress.Proxied, SignIn: signIn}
 	if p.db.Postgres() { // only then do other processes share the limits
 		in.Draw = p.budgets.draw
 	}
@@ -210,7 +210,17 @@ func OpenAccess(ctx context.Context, c Config) (a *access.Access, done func() er
 	}
 	p := &parts{config: c}
 	if err := p.openAccess(ctx); err != nil {
+		if errors.Is(err, store.ErrHeld) {
+			err = &fault.Fault{Kind: fault.Conflict, Err: err,
+				Hint: "a server is using it: give --server URL and the token of an admin"}
+		}
 		return nil, nil, errors.Join(err, p.close())
 	}
 	return p.access, p.close, nil
+}
+
+// signIn is the hint for a user of a server who needs a login at host: the server does not use the logins of
+// the user's machine.
+func signIn(host string) string {
+	return "send a login with the request, or store it at the server: dray serve secret put NAME " + host
 }

@@ -105,7 +105,7 @@ func (d *Desk) unserved(via *wire.Host, c *wire.Call, a *wire.Answer, login cred
 	case f.Kind == fault.Throttled, f.Kind == fault.Unavailable, a.Status == http.StatusProxyAuthRequired:
 	case f.Kind == fault.Denied, a.Status == http.StatusBadRequest && !isPage(a):
 		// Token services answer 400 to a login that they cannot parse.
-		f.Kind, f.Hint = fault.Denied, product.Remedy(d.host.Name, login)
+		f.Kind, f.Hint = fault.Denied, product.Remedy(d.host.Name, d.host.SignInHint(), login)
 		f.Err = fmt.Errorf("%w; %s", f.Err, wire.Whose(d.host.Name, login))
 	default:
 		f.Kind, f.Hint = fault.Refused, realmHint

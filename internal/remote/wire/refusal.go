@@ -38,8 +38,10 @@ func (h *Host) Refusal(c *Call, a *Answer) error {
 	switch {
 	case saysAbsent(a):
 		f.Err = absent{f.Err}
-	case a.Status == http.StatusForbidden && !a.Away && f.Kind == fault.Denied &&
-		!product.Firewalled(a.Status, text) && !product.Placeless(h.Product(), code, text):
+	case a.Status != http.StatusForbidden || a.Away || f.Kind != fault.Denied:
+	case product.Firewalled(a.Status, text), product.Placeless(h.Product(), code, text):
+		f.Err = barred{f.Err}
+	default:
 		f.Err = forbidden{f.Err}
 	}
 	switch {
@@ -81,13 +83,13 @@ func (h *Host) DeniedHint(c *Call, a *Answer) string {
 	case product.Placeless(h.Product(), "", text):
 		return product.CreateHint(h.Product())
 	case a.Status != http.StatusForbidden:
-		return product.Remedy(h.Name, login)
+		return product.Remedy(h.Name, h.SignInHint(), login)
 	}
 	need := product.Needed(h.Product(), c.Method)
 	if !known {
 		return "ask whoever runs " + h.Name + " for " + need
 	}
-	return product.GrantHint(h.Name, login, need)
+	return product.GrantHint(h.Name, h.SignInHint(), login, need)
 }
 
 // Refused adds to err, a refusal of the registry itself, which login was refused and where it came from.
@@ -308,6 +310,17 @@ func (f forbidden) Unwrap() error { return f.error }
 func IsForbidden(err error) bool {
 	var f forbidden
 	return errors.As(err, &f)
+}
+
+// barred marks a 403 that no login changes: a network rule, or a missing repository or project.
+type barred struct{ error }
+
+func (b barred) Unwrap() error { return b.error }
+
+// IsBarred reports whether err is a 403 that no login changes.
+func IsBarred(err error) bool {
+	var b barred
+	return errors.As(err, &b)
 }
 
 // IsAbsent reports whether err is an answer in which the registry itself says that the repository

@@ -21,7 +21,7 @@ func atJobs(
 			return err
 		}
 		defer c.Close()
-		return app.Reach(do(cmd.Context(), c, args))
+		return do(cmd.Context(), c, args)
 	}
 	return cmd
 }

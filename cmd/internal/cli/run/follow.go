@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/drayage/dray"
-	"github.com/drayage/dray/cmd/internal/cli/app"
 	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/wire"
@@ -47,7 +45,7 @@ func (t *There) follow(ctx context.Context, s *out.Story, news func() error) err
 			case ctx.Err() != nil:
 				return &leftOn{t.Job}
 			case err != nil && (!fault.Is(err, fault.Unavailable) || time.Since(heard) > away):
-				return app.Reach(err)
+				return err
 			case err != nil && !gone:
 				gone = true
 				s.Say("the server does not answer; dray tries for " + out.Seconds(away) + " to reach job " + t.Job.ID + " again")
@@ -120,28 +118,7 @@ func FailureOf(j wire.Job) error {
 	if kind == "" {
 		kind = fault.Internal // there are several kinds
 	}
-	err := (&plan.Problem{Kind: kind, Side: sideOf(f.Text), Message: f.Text, Hint: f.Hint}).Err()
-	return elsewhere(err)
-}
-
-// sideOf returns the side that the text of an error begins with; "" if it begins with none.
-func sideOf(text string) fault.Side {
-	for _, side := range []fault.Side{fault.Source, fault.Target} {
-		if strings.HasPrefix(text, string(side)+": ") {
-			return side
-		}
-	}
-	return ""
-}
-
-// elsewhere returns err with a hint that helps if a server did the work. The hint of a missing login names
-// dray login, but the server does not use the logins of this machine.
-func elsewhere(err error) error {
-	before, host, ok := strings.Cut(fault.HintOf(err), ": dray login ")
-	if !ok || strings.ContainsAny(before, ",;") { // the hint has another step first
-		return err
-	}
-	return out.WithHint(err, "send a login with the command, or store it at the server: dray serve secret put NAME "+host)
+	return (&plan.Problem{Kind: kind, Side: f.Side, Message: f.Text, Hint: f.Hint}).Err()
 }
 
 // report reads the report of the job into into. It returns false if the job has no report.

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -48,7 +49,7 @@ func placeFor(a *app.App, cmd *cobra.Command, what ask.What, dryRun bool) (Place
 			a.Warnf("interrupted: the server may have accepted the job; use dray jobs list to see")
 			return nil, out.Ended(out.ExitInterrupted)
 		}
-		return nil, app.Reach(err)
+		return nil, err
 	}
 	return t, nil
 }
@@ -82,11 +83,12 @@ func handOver(ctx context.Context, a *app.App, t *There, what ask.What, dryRun b
 }
 
 // refuseOurs refuses flags about the connection to registries. A server connects by its own configuration,
-// so it would not do what these flags ask for.
+// so it would not do what these flags ask for. --ca-file counts for the server itself.
 func refuseOurs(cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		ours := flag.HeadingOf(f) == flag.Registries && f.Name != "src-creds" && f.Name != "dst-creds"
+		theirs := slices.Contains([]string{"src-creds", "dst-creds", "ca-file"}, f.Name)
+		ours := flag.HeadingOf(f) == flag.Registries && !theirs
 		if err == nil && (ours || f.Name == "parallel-imports") {
 			err = flag.UsageError(cmd, fmt.Errorf("--%s has no effect on a server", f.Name),
 				"leave it out; the configuration of the server has such settings")

@@ -37,11 +37,8 @@ func (t *There) write(ctx context.Context, w Writing, s *out.Story) (*plan.Plan,
 		return nil, dray.Report{}, err
 	}
 	p := &plan.Plan{Verb: r.Verb, Hold: w.Hold, Notes: r.Notes}
-	for i, step := range r.Steps {
+	for _, step := range r.Steps {
 		p.Steps = append(p.Steps, step.Step)
-		if step.Err != nil {
-			r.Steps[i].Err = elsewhere(step.Err)
-		}
 	}
 	r.Notes = append(r.Notes, w.notes(p.Steps)...)
 	for _, n := range r.Notes {
@@ -116,10 +113,8 @@ func (t *There) runEach(
 	failed := false
 	repo := func(s dray.StepReport) ref.Repo { return s.To.Repo }
 	err := each(ctx, t, s, repo, func(to ref.Repo, steps []dray.StepReport) error {
-		for i, s := range steps {
-			if s.Err != nil {
-				failed, steps[i].Err = true, elsewhere(s.Err)
-			}
+		for _, s := range steps {
+			failed = failed || s.Err != nil
 		}
 		return visit(dray.RepositoryReport{To: to, Steps: steps})
 	})

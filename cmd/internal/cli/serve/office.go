@@ -2,12 +2,10 @@ package serve
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/drayage/dray/cmd/internal/cli/app"
-	"github.com/drayage/dray/cmd/internal/cli/out"
 	"github.com/drayage/dray/cmd/internal/client"
 	"github.com/drayage/dray/cmd/internal/wire"
 	"github.com/drayage/dray/credential"
@@ -37,7 +35,7 @@ func officeOf(
 		if c != nil {
 			return func(do func(context.Context, app.Office) error) error {
 				defer c.Close()
-				return app.Reach(do(ctx, counter{c}))
+				return do(ctx, counter{c})
 			}, nil
 		}
 	}
@@ -51,9 +49,6 @@ func officeOf(
 			return err
 		}
 		o, done, err := here.Office(ctx, s)
-		if fault.Is(err, fault.Conflict) && strings.Contains(err.Error(), "another process holds it") {
-			err = out.WithHint(err, "a server is using it: give --server URL and the token of an admin")
-		}
 		if err != nil {
 			return err
 		}
