@@ -21,22 +21,21 @@ import (
 const NearestLimit = 5 * time.Second
 
 // Nearest adds a hint to err if err says that a tag does not exist: the tags of the repository
-// whose names are similar. It costs one request, and only in the case of an error.
+// whose names are similar, or how to find its name. It costs one request, and only in the case of an error.
 func Nearest(ctx context.Context, s *place.Session, n ref.Name, err error) error {
-	if !fault.Is(err, fault.NotFound) || n.Tag == "" || n.Digest != "" || fault.HintOf(err) != "" {
-		return err
-	}
-	tags := firstTags(ctx, s, fault.Source, n.Repo)
-	near := name.Similar(n.Tag, tags)
-	if len(near) == 0 {
-		return err
-	}
 	f, ok := errors.AsType[*fault.Fault](err)
-	if !ok {
+	if !ok || f.Kind != fault.NotFound || n.Tag == "" || n.Digest != "" || fault.HintOf(err) != "" {
 		return err
 	}
-	g := *f
-	g.Hint = "similar tags in this repository: " + strings.Join(near, ", ")
+	g, tags := *f, firstTags(ctx, s, fault.Source, n.Repo)
+	switch near := name.Similar(n.Tag, tags); {
+	case len(near) > 0:
+		g.Hint = "similar tags in this repository: " + strings.Join(near, ", ")
+	case len(tags) > 0:
+		g.Hint = "list the tags of this repository with: dray ls " + n.Repo.String()
+	default:
+		g.Hint = "check the spelling of the repository"
+	}
 	return &g
 }
 
